@@ -1,0 +1,3 @@
+/** Small tools without a domain word in them: anything here would make sense in another server. It knows no registry. */
+export * from './byte-source.ts';
+export * from './single-flight.ts';

@@ -1,0 +1,103 @@
+import type { ByteSource } from '../lib/index.ts';
+
+/** One HTTP exchange with another server, without redirects, retries, caches or decoding: policy belongs to the caller. */
+export interface HttpClient {
+  /** A small exchange: the body is read whole, up to `maxBytes`. */
+  fetch(request: HttpRequest & { readonly maxBytes: number }): Promise<HttpReply>;
+  /** A GET whose body is pulled by the caller, which must read it to the end or cancel it. */
+  open(request: HttpRequest): Promise<HttpStream>;
+  /** Closes every connection. */
+  close(): Promise<void>;
+}
+
+export interface HttpRequest {
+  readonly method: 'GET' | 'HEAD' | 'POST';
+  /** `http:` or `https:`; never with userinfo. */
+  readonly url: URL;
+  /** Lower-case names. `accept-encoding: identity` is added; hop-by-hop headers are refused. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly signal?: AbortSignal;
+  /** What may be dialled: see {@link AddressPolicy}. */
+  readonly addresses: AddressPolicy;
+}
+
+/**
+ * `any`: the configuration names this host. `public`: the address came from outside (a redirect, a realm), so the
+ * resolved address must be a public one, unless `allow` holds it (hosts, addresses or CIDR blocks).
+ */
+export type AddressPolicy = { readonly kind: 'any' } | { readonly kind: 'public'; readonly allow: readonly string[] };
+
+export interface HttpHead {
+  readonly status: number;
+  /** Lower-case names; repeated headers joined by `, `. A null-prototype object. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The address that answered, without port. */
+  readonly remoteAddress: string | undefined;
+}
+
+export interface HttpReply extends HttpHead {
+  readonly body: Buffer;
+}
+
+export interface HttpStream extends HttpHead {
+  /** From `Content-Length`; undefined where the body ends otherwise. */
+  readonly length: number | undefined;
+  /** Rejects with HttpError `truncated` where the connection ended before the body did, `idle` where nothing came. */
+  readonly body: ByteSource;
+}
+
+/**
+ * What went wrong below HTTP, in a closed set.
+ *
+ * `refused` nobody listens; `dns` the name does not resolve; `timeout` no connection, handshake or answer in time; `idle`
+ * a body stood still; `reset` the connection broke before an answer; `truncated` it broke within the body; `tls` the
+ * certificate or handshake was refused; `protocol` what came is not HTTP; `too-large` more than `maxBytes`; `forbidden`
+ * the address policy forbids it; `aborted` the caller's signal.
+ */
+export type HttpErrorCode =
+  | 'refused'
+  | 'dns'
+  | 'timeout'
+  | 'idle'
+  | 'reset'
+  | 'truncated'
+  | 'tls'
+  | 'protocol'
+  | 'too-large'
+  | 'forbidden'
+  | 'aborted';
+
+export class HttpError extends Error {
+  override readonly name = 'HttpError';
+  readonly code: HttpErrorCode;
+
+  constructor(code: HttpErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+export interface HttpClientOptions {
+  /** PEM contents, not paths. */
+  readonly tls?: {
+    readonly ca?: string;
+    readonly cert?: string;
+    readonly key?: string;
+    readonly insecureSkipVerify?: boolean;
+  };
+  /** Milliseconds to a TCP connection. @default 10_000 */
+  readonly dialTimeout?: number;
+  /** Milliseconds for the TLS handshake. @default 10_000 */
+  readonly tlsHandshakeTimeout?: number;
+  /** Milliseconds from the request to the head of the answer. @default 30_000 */
+  readonly responseHeaderTimeout?: number;
+  /** Milliseconds without a byte that end a body. @default 30_000 */
+  readonly bodyIdleTimeout?: number;
+  /** Milliseconds an unused connection is kept. @default 15_000 */
+  readonly idleConnTimeout?: number;
+  /** Connections kept unused, per host. @default 16 */
+  readonly maxIdleConnsPerHost?: number;
+  /** Connections at once, per host; 0 is no limit. Requests over it wait. @default 64 */
+  readonly maxConnsPerHost?: number;
+}

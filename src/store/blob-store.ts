@@ -1,0 +1,48 @@
+import type { Digest } from '../oci/index.ts';
+
+/**
+ * Where verified bytes rest under their digest. The life of the data: begin → write → commit | abort. Nothing is visible
+ * through `open` before `commit`, and the store never hashes: whoever commits has verified.
+ */
+export interface BlobStore {
+  /** Starts a file that grows outside the store's visible part. */
+  begin(): Promise<Ingestion>;
+  /**
+   * Opens a stored blob; undefined where there is none.
+   *
+   * Never follows a symbolic link, and never opens anything but a regular file.
+   */
+  open(digest: Digest): Promise<StoredBlob | undefined>;
+  /** Size in bytes; undefined where it is not stored. */
+  stat(digest: Digest): Promise<number | undefined>;
+  /** Forgets a blob; true where there was one. Readers that have it open read on. */
+  delete(digest: Digest): Promise<boolean>;
+  /** Takes a blob that turned out wrong out of sight, keeping its bytes for whoever looks into it. */
+  quarantine(digest: Digest): Promise<void>;
+  /** Every stored digest with its size, in no order. */
+  list(): AsyncIterable<{ readonly digest: Digest; readonly size: number }>;
+}
+
+/** A file that is being written. One writer, any number of readers of what has been written. */
+export interface Ingestion {
+  /** Writes the whole chunk at the position. The buffer may be used again when the promise resolves. */
+  write(chunk: Buffer, position: number): Promise<void>;
+  /** Reads what was written before; returns the number of bytes, which may be fewer than asked for. */
+  read(target: Buffer, position: number): Promise<number>;
+  /**
+   * Publishes the file under the digest: data flushed, renamed into place, directory flushed. The bytes must have been
+   * verified. Reading goes on afterwards, until `close`.
+   */
+  commit(digest: Digest): Promise<void>;
+  /** Removes the file from the disk, if it was not committed. Reading goes on afterwards, until `close`. */
+  abort(): Promise<void>;
+  /** Releases the descriptor. To be called once, after the last read. */
+  close(): Promise<void>;
+}
+
+/** A blob opened for reading. */
+export interface StoredBlob {
+  readonly size: number;
+  read(target: Buffer, position: number): Promise<number>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,108 @@
+import type { Digest } from '../oci/index.ts';
+
+/**
+ * The catalogue of everything that is said about a running server. Logs, metrics, the control socket and tests
+ * subscribe; whoever publishes knows none of them. No payload holds a credential, and no URL a query.
+ */
+export interface Events {
+  /** A request was answered, or its connection was cut. */
+  'request.finished': RequestFinished;
+  /** One HTTP exchange with another registry, its token service or a redirect target. */
+  'upstream.request': UpstreamRequest;
+  /** An upstream failed and the next in the list is asked. */
+  'upstream.failover': { registry: string; from: string; to: string; reason: string };
+  'ingest.started': IngestEvent;
+  /** A reader attached to a transfer that was already under way. */
+  'ingest.joined': IngestEvent & { readonly followers: number };
+  /** The upstream broke off and the transfer goes on from `offset`. */
+  'ingest.resumed': IngestEvent & { readonly offset: number; readonly reason: string };
+  'ingest.finished': IngestEvent & {
+    readonly bytes: number;
+    readonly durationMs: number;
+    /** `committed`: in the cache. `streamed`: delivered, not kept. `aborted`: everyone left. `failed`: see reason. */
+    readonly outcome: 'committed' | 'streamed' | 'aborted' | 'failed';
+    readonly reason?: string;
+  };
+  /** A part of a cold blob that was fetched for itself, beside the ingest. */
+  'range.passed': { registry: string; repository: string; digest: Digest; upstream: string };
+  /** Why the cache answered as it did. */
+  'cache.decision': { registry: string; repository: string; reference: string; outcome: CacheOutcome; reason: string };
+  /** Something an operator should know that ended no request. */
+  warning: { readonly message: string; readonly error?: unknown };
+}
+
+/** What the `X-Cache` header says. */
+export type CacheOutcome = 'HIT' | 'MISS' | 'JOIN' | 'REVALIDATED' | 'STALE' | 'PASS';
+
+export interface RequestFinished {
+  readonly id: string;
+  readonly method: string;
+  /** Path without the query. */
+  readonly path: string;
+  /** 0 where the connection was lost before an answer. */
+  readonly status: number;
+  /** Body bytes handed to the socket. */
+  readonly bytes: number;
+  readonly durationMs: number;
+  readonly client: string;
+  readonly userAgent: string | undefined;
+  /** Which entrance: `registry`, `health`, `metrics`, `help`, `token`. */
+  readonly route: string;
+  readonly registry: string | undefined;
+  readonly repository: string | undefined;
+  /** The name of the upstream that answered, where one was asked. */
+  readonly upstream: string | undefined;
+  readonly cache: CacheOutcome | undefined;
+  /** Set where the body was cut short on purpose, or the handler failed. */
+  readonly error: string | undefined;
+}
+
+export interface UpstreamRequest {
+  readonly registry: string;
+  readonly upstream: string;
+  readonly method: string;
+  /** Origin and path; never a query, which may be a signature. */
+  readonly url: string;
+  /** 0 where no answer came. */
+  readonly status: number;
+  readonly durationMs: number;
+  readonly purpose: 'api' | 'blob' | 'token' | 'redirect';
+  readonly error?: string;
+}
+
+export interface IngestEvent {
+  readonly id: string;
+  readonly registry: string;
+  readonly repository: string;
+  readonly digest: Digest;
+  readonly upstream: string;
+}
+
+type Listener<T> = (event: T) => void;
+
+/** Where events are published and heard. Listeners run at once, in order, and must not throw. */
+export class Telemetry {
+  readonly #listeners = new Map<keyof Events, Listener<never>[]>();
+
+  /** Hears one kind of event until the returned function is called. */
+  on<K extends keyof Events>(kind: K, listener: Listener<Events[K]>): () => void {
+    const listeners = this.#listeners.get(kind) ?? [];
+    this.#listeners.set(kind, [...listeners, listener as Listener<never>]);
+    return () => {
+      const rest = (this.#listeners.get(kind) ?? []).filter((each) => each !== listener);
+      if (rest.length === 0) this.#listeners.delete(kind);
+      else this.#listeners.set(kind, rest);
+    };
+  }
+
+  /** True where somebody listens: lets a hot path skip building a payload nobody reads. */
+  hears(kind: keyof Events): boolean {
+    return this.#listeners.has(kind);
+  }
+
+  publish<K extends keyof Events>(kind: K, event: Events[K]): void {
+    const listeners = this.#listeners.get(kind);
+    if (listeners === undefined) return;
+    for (const listener of listeners) (listener as Listener<Events[K]>)(event);
+  }
+}

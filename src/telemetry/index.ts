@@ -1,0 +1,6 @@
+/**
+ * What is said about a running server: the catalogue of events, and the logs and metrics that are made of them.
+ *
+ * It formats every log line; it never decides anything, and nothing it does can fail a request.
+ */
+export * from './events.ts';
