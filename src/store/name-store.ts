@@ -25,6 +25,10 @@ export interface NameStore {
   putBlob(record: BlobRecord): Promise<void>;
   /** Called where a blob's file turned out to be missing, wrong or evicted. */
   deleteBlob(digest: Digest): Promise<void>;
+  /** Notes when blobs were last read. The caller batches: a read must not cost a write. */
+  touchBlobs(reads: readonly { readonly digest: Digest; readonly at: number }[]): Promise<void>;
+  /** At most `limit` mirrored blobs, those not read for the longest time first; a blob never read counts from `storedAt`. */
+  leastRecentlyUsed(limit: number): Promise<readonly BlobRecord[]>;
   /** What is stored, in all. */
   totals(): Promise<{ readonly blobs: number; readonly bytes: number }>;
 
