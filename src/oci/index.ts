@@ -5,6 +5,9 @@
  */
 export * from './digest.ts';
 export * from './error.ts';
+export * from './manifest.ts';
 export * from './media-types.ts';
+export * from './path.ts';
+export * from './range.ts';
 export * from './reference.ts';
 export * from './registry-spec.ts';

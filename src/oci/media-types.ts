@@ -27,3 +27,32 @@ export const MANIFEST_ACCEPT = [
 export function isIndexType(mediaType: string): boolean {
   return mediaType === MEDIA_TYPES.ociIndex || mediaType === MEDIA_TYPES.dockerList;
 }
+
+/** Entries of an `Accept` header that are looked at; docker sends ten. */
+const MAX_ACCEPT_ENTRIES = 100;
+
+/**
+ * Says whether a client takes a media type (RFC 9110, section 12.5.1): the most specific entry that fits decides, and
+ * `q=0` refuses. Without a header, or with one that says nothing, everything is taken.
+ *
+ * @param acceptHeaders all `Accept` headers, joined with commas
+ * @param mediaType without parameters
+ */
+export function acceptsMediaType(acceptHeaders: string | undefined, mediaType: string): boolean {
+  const wanted = mediaType.toLowerCase();
+  const family = `${wanted.slice(0, wanted.indexOf('/'))}/*`;
+  let said = false;
+  let decidedBy = 0;
+  let accepted = false;
+  for (const entry of (acceptHeaders ?? '').split(',', MAX_ACCEPT_ENTRIES)) {
+    const [type = '', ...parameters] = entry.split(';').map((part) => part.trim().toLowerCase());
+    if (!type.includes('/')) continue;
+    said = true;
+    const specificity = [undefined, '*/*', family, wanted].lastIndexOf(type);
+    if (specificity < 1 || specificity < decidedBy) continue;
+    const isTaken = !parameters.some((parameter) => /^q=0(?:\.0{0,3})?$/.test(parameter));
+    accepted = specificity === decidedBy ? accepted || isTaken : isTaken;
+    decidedBy = specificity;
+  }
+  return accepted || !said;
+}

@@ -1,0 +1,267 @@
+import { type Digest, parseDigest } from './digest.ts';
+import { OciError } from './error.ts';
+import { isIndexType, MEDIA_TYPES } from './media-types.ts';
+
+/**
+ * The most bytes of a manifest that are read. The specification asks registries for at least 4 MiB; containerd, the
+ * most used client, refuses more than 4·1048·1048 bytes (4.19 MiB). A little above both, so that whatever a client
+ * could use passes, and nobody can make us hold and parse more.
+ */
+export const MAX_MANIFEST_BYTES = 5 * 1024 * 1024;
+
+/** The most descriptors one manifest may name. The largest images have some hundred layers. */
+export const MAX_MANIFEST_ENTRIES = 10_000;
+
+/** What a child of an index runs on (image-spec, image-index.md). */
+export interface Platform {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string;
+  readonly osVersion?: string;
+}
+
+/** A pointer to content (image-spec, descriptor.md). */
+export interface Descriptor {
+  readonly mediaType: string;
+  readonly digest: Digest;
+  /** Bytes; undefined only in Docker's schema 1, which does not say. */
+  readonly size: number | undefined;
+  readonly platform?: Platform;
+  /** Where a foreign layer can be had besides the registry. Never dialled: they are anybody's addresses. */
+  readonly urls?: readonly string[];
+  readonly artifactType?: string;
+}
+
+/** What a manifest names. The bytes stay the truth: they are stored and sent as they came, never written from this. */
+export interface Manifest {
+  /** What it is to be served as, without parameters: its Content-Type, or its own word where that says nothing. */
+  readonly mediaType: string;
+  /** It points to other manifests, not to blobs. */
+  readonly isIndex: boolean;
+  /** Config and layers, foreign ones too, each digest once, in the manifest's order. */
+  readonly blobs: readonly Descriptor[];
+  /** The children of an index. */
+  readonly manifests: readonly Descriptor[];
+  /** The manifest this one is a referrer of. */
+  readonly subject?: Descriptor;
+  readonly artifactType?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+/** How a media type is read; `unknown` is some artifact of which nothing is known but that it is JSON. */
+type Kind = 'index' | 'image' | 'schema1' | 'unknown';
+
+/**
+ * Reads a manifest: Docker schema 2 and list, OCI manifest and index, Docker schema 1; of another type, only that it is
+ * a JSON object.
+ *
+ * Bytes that can be read as image and index at once are refused, since two clients would pull two different things by
+ * one digest (CVE-2021-41190).
+ *
+ * @param mediaType the Content-Type it came with; parameters are ignored
+ * @throws {OciError} MANIFEST_INVALID, with what was found
+ */
+export function parseManifest(bytes: Buffer, mediaType: string): Manifest {
+  if (bytes.length > MAX_MANIFEST_BYTES) {
+    throw invalid(`it has ${bytes.length} bytes, and at most ${MAX_MANIFEST_BYTES} are accepted`);
+  }
+  const json = parseObject(bytes);
+  refuseConfusion(json);
+  const effective = effectiveType(json, mediaType);
+  const kind = kindOf(effective);
+  const manifests = kind === 'index' ? readDescriptors(json, 'manifests') : [];
+  const subject = kind === 'unknown' ? undefined : optionalDescriptor(json, 'subject');
+  const annotations = readAnnotations(json['annotations']);
+  return {
+    mediaType: effective,
+    isIndex: kind === 'index',
+    blobs: readBlobs(json, kind),
+    manifests,
+    ...(subject === undefined ? {} : { subject }),
+    ...(typeof json['artifactType'] === 'string' ? { artifactType: json['artifactType'] } : {}),
+    ...(annotations === undefined ? {} : { annotations }),
+  };
+}
+
+/** What to look for in an index. Without a variant the one that names none is preferred, else the first is taken. */
+export interface PlatformQuery {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string;
+}
+
+/**
+ * The child of an index for a platform, as distribution picks linux/amd64 for clients that accept no index.
+ * Undefined where there is none.
+ */
+export function pickPlatform(manifest: Manifest, wanted: PlatformQuery): Descriptor | undefined {
+  const fitting = manifest.manifests.filter(
+    ({ platform }) => platform?.os === wanted.os && platform.architecture === wanted.architecture,
+  );
+  const exact = fitting.find(({ platform }) => platform?.variant === wanted.variant);
+  return exact ?? (wanted.variant === undefined ? fitting[0] : undefined);
+}
+
+function parseObject(bytes: Buffer): JsonObject {
+  let json: unknown;
+  try {
+    json = JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw invalid('it is not JSON', cause);
+  }
+  if (!isObject(json)) throw invalid('it is not a JSON object');
+  return json;
+}
+
+/** Field names are compared without case, as Go's decoder, and so containerd and docker, would take them. */
+function refuseConfusion(json: JsonObject): void {
+  let index = false;
+  let image = false;
+  for (const [key, value] of Object.entries(json)) {
+    if (value === null) continue;
+    const name = key.toLowerCase();
+    index ||= name === 'manifests';
+    image ||= name === 'layers' || name === 'fslayers';
+  }
+  if (index && image)
+    throw invalid('it has both "manifests" and layers, so it could be read as an index and as an image');
+}
+
+function effectiveType(json: JsonObject, contentType: string): string {
+  const given = stripParameters(contentType);
+  const own = json['mediaType'];
+  if (own !== undefined && typeof own !== 'string') throw invalid('"mediaType" is not text');
+  if (own === undefined || kindOf(own) === 'unknown') return given;
+  const kind = kindOf(given);
+  // Old and simple servers say text/plain or application/json; then the manifest's own word is all there is.
+  if (kind === 'unknown') return isGenericType(given) ? own : given;
+  if (kind !== kindOf(own)) throw invalid(`it was sent as ${given} but calls itself ${own}`);
+  return given;
+}
+
+function readBlobs(json: JsonObject, kind: Kind): readonly Descriptor[] {
+  if (kind === 'schema1') {
+    if (json['fsLayers'] === undefined) throw invalid('it has no "fsLayers"');
+    return unique(entriesOf(json, 'fsLayers').map(readFsLayer));
+  }
+  if (kind === 'unknown') return [];
+  if (kind === 'index') {
+    if (isPresent(json['layers']) || isPresent(json['fsLayers']) || isPresent(json['config'])) {
+      throw invalid('it was sent as an index but has the fields of an image');
+    }
+    return [];
+  }
+  if (isPresent(json['manifests'])) throw invalid('it was sent as an image but has the fields of an index');
+  const config = optionalDescriptor(json, 'config');
+  if (config === undefined) throw invalid('it has no "config"');
+  return unique([config, ...readDescriptors(json, 'layers')]);
+}
+
+function readDescriptors(json: JsonObject, field: string): readonly Descriptor[] {
+  if (json[field] === undefined) throw invalid(`it has no "${field}"`);
+  return entriesOf(json, field).map((entry, position) => readDescriptor(entry, `${field}[${position}]`));
+}
+
+/** Go writes an empty list as null, so null is one. */
+function entriesOf(json: JsonObject, field: string): readonly unknown[] {
+  const entries = json[field] ?? [];
+  if (!Array.isArray(entries)) throw invalid(`"${field}" is not a list`);
+  if (entries.length > MAX_MANIFEST_ENTRIES) {
+    throw invalid(`"${field}" has ${entries.length} entries, and at most ${MAX_MANIFEST_ENTRIES} are accepted`);
+  }
+  return entries;
+}
+
+function optionalDescriptor(json: JsonObject, field: string): Descriptor | undefined {
+  return isPresent(json[field]) ? readDescriptor(json[field], field) : undefined;
+}
+
+function readDescriptor(value: unknown, where: string): Descriptor {
+  if (!isObject(value)) throw invalid(`${where} is not an object`);
+  const { mediaType = 'application/octet-stream', size, urls, artifactType } = value;
+  if (typeof mediaType !== 'string') throw invalid(`${where}.mediaType is not text`);
+  if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
+    throw invalid(`${where}.size is not a number of bytes`);
+  }
+  const platform = readPlatform(value['platform']);
+  return {
+    mediaType,
+    digest: readDigest(value['digest'], `${where}.digest`),
+    size,
+    ...(platform === undefined ? {} : { platform }),
+    ...(Array.isArray(urls) ? { urls: urls.filter((url) => typeof url === 'string') } : {}),
+    ...(typeof artifactType === 'string' ? { artifactType } : {}),
+  };
+}
+
+function readFsLayer(value: unknown, position: number): Descriptor {
+  const where = `fsLayers[${position}]`;
+  if (!isObject(value)) throw invalid(`${where} is not an object`);
+  return {
+    mediaType: 'application/vnd.docker.image.rootfs.diff.tar.gzip',
+    digest: readDigest(value['blobSum'], `${where}.blobSum`),
+    size: undefined,
+  };
+}
+
+function readDigest(value: unknown, where: string): Digest {
+  const digest = typeof value === 'string' ? parseDigest(value) : undefined;
+  if (digest === undefined) throw invalid(`${where} is not a sha256 or sha512 digest`);
+  return digest;
+}
+
+function readPlatform(value: unknown): Platform | undefined {
+  if (!isObject(value)) return undefined;
+  const { os, architecture, variant, 'os.version': osVersion } = value;
+  if (typeof os !== 'string' || typeof architecture !== 'string') return undefined;
+  return {
+    os,
+    architecture,
+    ...(typeof variant === 'string' && variant !== '' ? { variant } : {}),
+    ...(typeof osVersion === 'string' && osVersion !== '' ? { osVersion } : {}),
+  };
+}
+
+function readAnnotations(value: unknown): Readonly<Record<string, string>> | undefined {
+  if (!isObject(value)) return undefined;
+  return Object.fromEntries(
+    Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  );
+}
+
+/** Schema 1 repeats its empty layer for every instruction of a Dockerfile; the first mention of a digest counts. */
+function unique(descriptors: readonly Descriptor[]): readonly Descriptor[] {
+  const seen = new Map<Digest, Descriptor>();
+  for (const descriptor of descriptors) if (!seen.has(descriptor.digest)) seen.set(descriptor.digest, descriptor);
+  return [...seen.values()];
+}
+
+function kindOf(mediaType: string): Kind {
+  if (isIndexType(mediaType)) return 'index';
+  if (mediaType === MEDIA_TYPES.ociManifest || mediaType === MEDIA_TYPES.dockerManifest) return 'image';
+  const isSchema1 = mediaType === MEDIA_TYPES.dockerManifestV1 || mediaType === MEDIA_TYPES.dockerManifestV1Signed;
+  return isSchema1 ? 'schema1' : 'unknown';
+}
+
+function isGenericType(mediaType: string): boolean {
+  return ['', 'application/json', 'application/octet-stream', 'text/plain'].includes(mediaType);
+}
+
+function stripParameters(contentType: string): string {
+  const semicolon = contentType.indexOf(';');
+  return (semicolon === -1 ? contentType : contentType.slice(0, semicolon)).trim().toLowerCase();
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isPresent(value: unknown): boolean {
+  return value !== undefined && value !== null;
+}
+
+function invalid(what: string, cause?: unknown): OciError {
+  return new OciError('MANIFEST_INVALID', `manifest invalid: ${what}`, cause === undefined ? {} : { cause });
+}

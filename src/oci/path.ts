@@ -1,0 +1,136 @@
+import { type Digest, parseDigest } from './digest.ts';
+import { OciError } from './error.ts';
+import { isRepositoryName, parseReference, type Reference } from './reference.ts';
+
+/** What a request path asks for. Whoever holds one need not look at the URL again. */
+export type RegistryPath =
+  /** `/v2/`: is this a registry, and must I log in? */
+  | { readonly kind: 'base' }
+  | { readonly kind: 'catalog' }
+  | { readonly kind: 'tags'; readonly repository: string }
+  | { readonly kind: 'manifest'; readonly repository: string; readonly reference: Reference }
+  | { readonly kind: 'blob'; readonly repository: string; readonly digest: Digest }
+  | { readonly kind: 'referrers'; readonly repository: string; readonly digest: Digest }
+  /** Anything under `/blobs/uploads/`. */
+  | { readonly kind: 'uploads'; readonly repository: string };
+
+/** A path cut where the name ends and the operation begins; nothing is validated but its characters. */
+export interface SplitPath {
+  /** Everything between `/v2/` and the operation, perhaps with a registry in front; empty for `/v2/`. */
+  readonly name: string;
+  /** `manifests/latest`, `tags/list`, `_catalog`, …; empty for `/v2/`. */
+  readonly operation: string;
+}
+
+/** The longest path looked at, in characters: a registry and name of 255 each and a sha512 digest fit three times over. */
+export const MAX_PATH_LENGTH = 2048;
+
+// No name, tag or digest has another character (`:` also stands in a registry's port), so `%2f`, `\`, controls and
+// unicode end here, before anything is compared or could be decoded twice.
+const PATH_CHARACTERS = /^[A-Za-z0-9/._:+-]*$/;
+
+/**
+ * Cuts a raw path (beginning `/v2/`, or `/v2` itself; no query, not decoded) in name and operation.
+ *
+ * It is read from its right end, because a name may hold the words of the API: in `/v2/a/manifests/b/manifests/latest`
+ * the repository is `a/manifests/b`.
+ *
+ * @returns undefined where the path is none of the API's
+ * @throws {OciError} NAME_INVALID for a path no name, tag or digest can be in
+ */
+export function splitRegistryPath(path: string): SplitPath | undefined {
+  if (path === '/v2' || path === '/v2/') return { name: '', operation: '' };
+  if (!path.startsWith('/v2/')) return undefined;
+  if (path.length > MAX_PATH_LENGTH) {
+    throw new OciError('NAME_INVALID', `path of ${path.length} characters; at most ${MAX_PATH_LENGTH} are read`);
+  }
+  if (!PATH_CHARACTERS.test(path)) {
+    throw new OciError(
+      'NAME_INVALID',
+      'path holds a character that no name, tag or digest has; nothing in it is ever percent-encoded',
+    );
+  }
+  const segments = path.slice('/v2/'.length).split('/');
+  const operationLength = lengthOfOperation(segments);
+  if (operationLength === 0) return undefined;
+  const nameLength = segments.length - operationLength;
+  return { name: segments.slice(0, nameLength).join('/'), operation: segments.slice(nameLength).join('/') };
+}
+
+/**
+ * Reads a raw path, without a registry in front of the repository and without query.
+ *
+ * @throws {OciError} NAME_INVALID, DIGEST_INVALID, MANIFEST_INVALID (a bad tag) with 400; UNSUPPORTED with 404 where
+ * the path is none of the API's
+ */
+export function parseRegistryPath(path: string): RegistryPath {
+  const split = splitRegistryPath(path);
+  if (split === undefined) throw notAnApiPath();
+  const { name, operation } = split;
+  if (operation === '') return { kind: 'base' };
+  if (operation === '_catalog') {
+    if (name !== '') throw notAnApiPath();
+    return { kind: 'catalog' };
+  }
+  const repository = requireRepositoryName(name);
+  const [verb, argument = ''] = operation.split('/', 2);
+  if (verb === 'tags') return { kind: 'tags', repository };
+  if (verb === 'manifests') return { kind: 'manifest', repository, reference: requireReference(argument) };
+  if (verb === 'referrers') return { kind: 'referrers', repository, digest: requireDigest(argument) };
+  if (argument === 'uploads') return { kind: 'uploads', repository };
+  return { kind: 'blob', repository, digest: requireDigest(argument) };
+}
+
+/** The answer to a path that belongs to no part of the API: 404, in the protocol's own form. */
+export function notAnApiPath(): OciError {
+  return new OciError('UNSUPPORTED', 'no such API path; the registry API is under /v2/', { status: 404 });
+}
+
+/** How many segments at the right end are the operation; 0 where none is recognised. */
+function lengthOfOperation(segments: readonly string[]): number {
+  const last = segments.at(-1);
+  const second = segments.at(-2);
+  const third = segments.at(-3);
+  // Uploads first: the session's id is any word, even `list`, and `/blobs/uploads/` ends in an empty segment.
+  if (third === 'blobs' && second === 'uploads') return 3;
+  if (last === '_catalog') return 1;
+  if (last === '') return 0;
+  if (second === 'tags') return last === 'list' ? 2 : 0;
+  return second === 'manifests' || second === 'blobs' || second === 'referrers' ? 2 : 0;
+}
+
+function requireRepositoryName(name: string): string {
+  if (isRepositoryName(name)) return name;
+  const found = name === '' ? 'the repository name is missing' : `invalid repository name "${shorten(name)}"`;
+  throw new OciError(
+    'NAME_INVALID',
+    `${found}: lower-case letters, digits and single . _ - between them, in components separated by /, at most 255`,
+  );
+}
+
+function requireReference(text: string): Reference {
+  const reference = parseReference(text);
+  if (reference !== undefined) return reference;
+  if (text.includes(':')) throw invalidDigest(text);
+  throw new OciError(
+    'MANIFEST_INVALID',
+    `invalid tag "${shorten(text)}": a letter, digit or _ and then up to 127 of those, . and -`,
+  );
+}
+
+function requireDigest(text: string): Digest {
+  const digest = parseDigest(text);
+  if (digest === undefined) throw invalidDigest(text);
+  return digest;
+}
+
+function invalidDigest(text: string): OciError {
+  return new OciError(
+    'DIGEST_INVALID',
+    `invalid digest "${shorten(text)}": expected sha256: and 64 or sha512: and 128 lower-case hexadecimal characters`,
+  );
+}
+
+function shorten(text: string): string {
+  return text.length <= 100 ? text : `${text.slice(0, 100)}…`;
+}

@@ -1,0 +1,77 @@
+/**
+ * Which bytes a request asks for.
+ *
+ * `whole`: answer 200, with everything. `part`: both ends inclusive; `end` is undefined only where the size is not known
+ * and the rest is asked for. `unsatisfiable`: answer 416.
+ */
+export type RangeRequest =
+  | { readonly kind: 'whole' }
+  | { readonly kind: 'part'; readonly start: number; readonly end: number | undefined }
+  | { readonly kind: 'unsatisfiable' };
+
+/** What a 206 says it holds; both ends inclusive. `total` is undefined where the sender does not know (`*`). */
+export interface ContentRange {
+  readonly start: number;
+  readonly end: number;
+  readonly total: number | undefined;
+}
+
+const WHOLE: RangeRequest = { kind: 'whole' };
+const UNSATISFIABLE: RangeRequest = { kind: 'unsatisfiable' };
+
+const ONE_RANGE = /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i;
+const CONTENT_RANGE = /^bytes (\d{1,16})-(\d{1,16})\/(\d{1,16}|\*)$/i;
+
+/**
+ * Reads a `Range` header for a body of `size` bytes (RFC 9110, section 14.2).
+ *
+ * What is malformed, of another unit or of several ranges means the whole body: a server may always ignore Range, and
+ * no registry client sends a list. A range of an empty body is ignored too, as no 206 can hold zero bytes.
+ *
+ * @param size undefined where it is not known yet; then only ranges counted from the start can be honoured
+ */
+export function parseRange(header: string | undefined, size: number | undefined): RangeRequest {
+  const match = header === undefined ? null : ONE_RANGE.exec(header);
+  if (match === null) return WHOLE;
+  const [, first = '', last = ''] = match;
+  if (first === '') return last === '' ? WHOLE : suffixOf(position(last), size);
+  const start = position(first);
+  const end = last === '' ? undefined : position(last);
+  if (end !== undefined && end < start) return WHOLE;
+  if (size === 0 && start === 0) return WHOLE;
+  if (start >= (size ?? Number.MAX_SAFE_INTEGER)) return UNSATISFIABLE;
+  if (size !== undefined) return { kind: 'part', start, end: Math.min(end ?? size - 1, size - 1) };
+  return { kind: 'part', start, end: end === Number.MAX_SAFE_INTEGER ? undefined : end };
+}
+
+/** The `Content-Range` of a 206: `bytes 0-9/100`, or `bytes 0-9/*` where the size is not known. */
+export function formatContentRange(part: { readonly start: number; readonly end: number }, size?: number): string {
+  return `bytes ${part.start}-${part.end}/${size ?? '*'}`;
+}
+
+/** The `Content-Range` of a 416, which tells the size there is: `bytes * /100` (without the space). */
+export function formatUnsatisfiedRange(size: number): string {
+  return `bytes */${size}`;
+}
+
+/** Reads the `Content-Range` of a 206; undefined where it is missing, malformed or contradicts itself. */
+export function parseContentRange(header: string | undefined): ContentRange | undefined {
+  const match = header === undefined ? null : CONTENT_RANGE.exec(header);
+  if (match === null) return undefined;
+  const start = Number(match[1]);
+  const end = Number(match[2]);
+  const total = match[3] === '*' ? undefined : Number(match[3]);
+  if (end < start || end >= (total ?? Number.MAX_SAFE_INTEGER)) return undefined;
+  return total !== undefined && !Number.isSafeInteger(total) ? undefined : { start, end, total };
+}
+
+function suffixOf(length: number, size: number | undefined): RangeRequest {
+  if (length === 0) return UNSATISFIABLE;
+  if (size === undefined || size === 0) return WHOLE;
+  return { kind: 'part', start: Math.max(0, size - length), end: size - 1 };
+}
+
+/** A number beyond what a file can have stays comparable instead of becoming imprecise. */
+function position(digits: string): number {
+  return Math.min(Number(digits), Number.MAX_SAFE_INTEGER);
+}
