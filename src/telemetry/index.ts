@@ -3,4 +3,7 @@
  *
  * It formats every log line; it never decides anything, and nothing it does can fail a request.
  */
+export { formatBytes } from './console-format.ts';
 export * from './events.ts';
+export * from './log.ts';
+export { redactText, redactUrl } from './redact.ts';
