@@ -1,0 +1,13 @@
+/**
+ * The configuration: found, read, joined from file, environment and flags, checked, and printed.
+ *
+ * One definition (`schema.ts`) gives the types, the checks, the JSON Schema, the commented default and the manual. It never
+ * acts on what it reads: it opens no cache, asks no registry, and keeps no configuration for later.
+ */
+export type { ListenAddress } from './listen-address.ts';
+export { formatListenAddress } from './listen-address.ts';
+export type { ConfigFlags, LoadedConfig, LoadOptions } from './load.ts';
+export { loadConfig } from './load.ts';
+export type { ConfigProblem, Source } from './problems.ts';
+export { ConfigError, formatProblem } from './problems.ts';
+export type { CacheConfig, Config, Listener, RegistryConfig, UpstreamConfig } from './schema.ts';

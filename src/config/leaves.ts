@@ -1,0 +1,266 @@
+import { z } from 'zod';
+import { compileGlob } from '../lib/index.ts';
+import { parseDuration } from './duration.ts';
+import { isHostName, type ListenAddress, parseListenAddress } from './listen-address.ts';
+import { type Mark, marks } from './marks.ts';
+import { parseSize } from './size.ts';
+
+/** The longest delay a timer of Node takes: 2³¹−1 ms, a little under 25 days. Longer ones would fire at once. */
+const MAX_TIMER_MILLISECONDS = 2 ** 31 - 1;
+
+/**
+ * A value written as text (or number) and read by a function that returns undefined for what it cannot read.
+ *
+ * Messages are made of the mark's `expected`, so the issue itself carries no words.
+ */
+function read<I extends z.ZodType, O>(input: I, parse: (value: z.output<I>) => O | undefined, mark: Mark) {
+  const schema = input.transform((value, context): O => {
+    const result = parse(value);
+    if (result !== undefined) return result;
+    context.issues.push({ code: 'custom', input: value, message: '' });
+    return z.NEVER;
+  });
+  marks.add(schema, mark);
+  return schema;
+}
+
+const textOrNumber = z.union([z.string(), z.number()]);
+
+/** Milliseconds; 0 means at once. */
+export function duration() {
+  return read(textOrNumber, parseDuration, {
+    type: 'duration',
+    expected: 'a length of time with its unit, such as 500ms, 30s, 10m or 1h30m',
+  });
+}
+
+/** Milliseconds after which something is given up; never 0, since every wait has an end. */
+export function deadline() {
+  const parse = (value: string | number) => timer(value, 1);
+  return read(textOrNumber, parse, {
+    type: 'duration',
+    expected: 'a length of time above 0 and below 24d with its unit, such as 500ms, 30s or 10m',
+  });
+}
+
+/** Milliseconds after which something is cut; 0 is no limit. */
+export function hardLimit() {
+  const parse = (value: string | number) => timer(value, 0);
+  return read(textOrNumber, parse, {
+    type: 'duration',
+    expected: 'a length of time below 24d with its unit, such as 30s or 10m, or 0',
+  });
+}
+
+function timer(value: string | number, least: number): number | undefined {
+  const milliseconds = parseDuration(value);
+  if (milliseconds === undefined || milliseconds < least || milliseconds > MAX_TIMER_MILLISECONDS) return undefined;
+  return milliseconds;
+}
+
+/** Bytes. */
+export function size({ least = 0, most = Number.MAX_SAFE_INTEGER } = {}) {
+  const parse = (value: string | number) => {
+    const bytes = parseSize(value);
+    return bytes !== undefined && bytes >= least && bytes <= most ? bytes : undefined;
+  };
+  const bounds = least > 0 || most < Number.MAX_SAFE_INTEGER ? ` from ${least} to ${most} bytes` : '';
+  return read(textOrNumber, parse, {
+    type: 'size',
+    expected: `an amount of bytes${bounds}: a number, or one with its unit, such as 50GB or 512MiB`,
+  });
+}
+
+export function count({ least, most }: { readonly least: number; readonly most: number }) {
+  return z
+    .int()
+    .min(least)
+    .max(most)
+    .register(marks, { type: 'number', expected: `a whole number from ${least} to ${most}` });
+}
+
+export function flag() {
+  return z.boolean().register(marks, { type: 'boolean', expected: 'true or false' });
+}
+
+export function choice<const T extends readonly [string, ...string[]]>(...values: T) {
+  const words = values.map((value) => `\`${value}\``).join(' or ');
+  return z.enum(values).register(marks, { type: words, expected: values.join(' or ') });
+}
+
+export function listenAddress() {
+  return read(textOrNumber, (value): ListenAddress | undefined => parseListenAddress(value), {
+    type: 'address',
+    expected: 'an address such as 127.0.0.1:5000, [::1]:5000, :5000 (every address) or unix:/run/entrepot.sock',
+  });
+}
+
+/** A path; absolute once the configuration is loaded. */
+export function filePath(what: string) {
+  return z
+    .string()
+    .min(1)
+    .refine((path) => !path.includes('\0'))
+    .register(marks, { type: 'path', expected: `the path of ${what}`, path: true });
+}
+
+/** `http(s)://host[:port][/prefix]`, kept without a trailing slash. */
+export function registryUrl() {
+  return read(z.string(), (text) => parseHttpUrl(text), {
+    type: 'URL',
+    expected: 'an http:// or https:// address without a query or a password in it, e.g. https://ghcr.io',
+  });
+}
+
+/** `http(s)://host[:port]`: clients can only find `/v2/` at the root of a host. */
+export function originUrl() {
+  const parse = (text: string) => {
+    const url = parseHttpUrl(text);
+    return url !== undefined && new URL(url).pathname === '/' ? url : undefined;
+  };
+  return read(z.string(), parse, {
+    type: 'URL',
+    expected: 'an http:// or https:// address without a path, e.g. https://mirror.example.com',
+  });
+}
+
+function parseHttpUrl(text: string): string | undefined {
+  if (!/^https?:\/\/[^/]/i.test(text) || /[\s\\]/.test(text)) return undefined;
+  const url = URL.parse(text);
+  if (url === null || url.username !== '' || url.password !== '' || text.includes('?') || text.includes('#')) {
+    return undefined;
+  }
+  return url.href.replace(/\/+$/, '');
+}
+
+/** A name (`docker.io`, `apps`) or the URL of a registry. */
+export function registryNameOrUrl() {
+  const parse = (text: string) => (text.includes('://') ? parseHttpUrl(text) : registryName(text));
+  return read(z.string(), parse, {
+    type: 'name or URL',
+    expected: 'the name of a registry such as docker.io or apps, or its URL such as https://registry-1.docker.io',
+  });
+}
+
+/** A file or a URL; a path is absolute once the configuration is loaded. */
+export function fileOrUrl(what: string) {
+  const parse = (text: string) => {
+    if (text.includes('://')) return parseMapUrl(text);
+    return text === '' || text.includes('\0') ? undefined : text;
+  };
+  return read(z.string(), parse, {
+    type: 'path or URL',
+    expected: `the path or the http(s):// address of ${what}`,
+    path: true,
+  });
+}
+
+/** Unlike a registry's URL, that of a file may well have a query. */
+function parseMapUrl(text: string): string | undefined {
+  const url = /^https?:\/\//i.test(text) ? URL.parse(text) : null;
+  return url !== null && url.username === '' && url.password === '' ? url.href : undefined;
+}
+
+export function domainName() {
+  const parse = (text: string) => {
+    const name = text.replace(/^\./, '').replace(/\.$/, '').toLowerCase();
+    return isHostName(name) ? name : undefined;
+  };
+  return read(z.string(), parse, {
+    type: 'host name',
+    expected: 'a domain name without scheme or port, such as mirror.example.com',
+  });
+}
+
+/** The key of a registry, lower-cased: a host with an optional port, or one word. */
+export function registryName(text: string): string | undefined {
+  const name = text.toLowerCase();
+  const match = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::(\d{1,5}))?$/.exec(name);
+  if (match === null || Number(match[2] ?? 0) > 65_535) return undefined;
+  const host = match[1] ?? '';
+  return host.startsWith('[') || isHostName(host) ? name : undefined;
+}
+
+/** A short name, as may stand in a host name and as a path component. */
+export function aliasName() {
+  const parse = (text: string) => (isHostName(text) ? text.toLowerCase() : undefined);
+  return read(z.string(), parse, {
+    type: 'name',
+    expected: 'a short name of letters, digits and dashes, such as apps',
+  });
+}
+
+/** A host, or `*.suffix`. */
+export function hostPattern() {
+  const parse = (text: string) => {
+    const host = text.toLowerCase();
+    return registryName(host.replace(/^\*\./, '')) === undefined ? undefined : host;
+  };
+  return read(z.string(), parse, {
+    type: 'host',
+    expected: 'a host name such as cdn.example.com, or *.example.com for all below it',
+  });
+}
+
+/** A host, an address or a CIDR block. */
+export function addressRange() {
+  const parse = (text: string) => (/^[A-Za-z0-9.:*-]+(?:\/\d{1,3})?$/.test(text) ? text.toLowerCase() : undefined);
+  return read(z.string(), parse, {
+    type: 'host or range',
+    expected: 'a host name, an address or a block of addresses, such as 10.0.0.0/8',
+  });
+}
+
+/** A pattern of names: see compileGlob. */
+export function pattern(example: string) {
+  const parse = (text: string) => {
+    if (text === '' || text.length > 300) return undefined;
+    compileGlob(text);
+    return text;
+  };
+  return read(z.string(), parse, { type: 'pattern', expected: `a pattern such as ${example}` });
+}
+
+/** A word of the configuration's own, shown in logs and metrics. */
+export function label() {
+  return z
+    .string()
+    .regex(/^[A-Za-z0-9._:/-]{1,100}$/)
+    .register(marks, { type: 'name', expected: 'a short name of letters, digits, dots and dashes' });
+}
+
+/** A secret itself, or where to read it. */
+export function secret() {
+  const literal = z
+    .string()
+    .min(1)
+    .register(marks, { type: 'secret', expected: 'a text, {env: NAME} or {file: PATH}', secret: true });
+  const env = z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+    .register(marks, { type: 'name', expected: 'the name of an environment variable, such as HOT_PASSWORD' })
+    .describe('Name of the environment variable that holds it.');
+  return z
+    .union([
+      literal,
+      z.strictObject({ env }),
+      z.strictObject({ file: filePath('a file that holds the secret').describe('Path of the file that holds it.') }),
+    ])
+    .register(marks, {
+      type: 'secret',
+      expected: 'a text (in quotes where it looks like a number), {env: NAME} or {file: PATH}',
+    });
+}
+
+/** The value of a request header (RFC 9110 §5.5), which may well be a credential. */
+export function headerValue() {
+  return z
+    .string()
+    .regex(/^[\t\x20-\x7e\x80-\xff]*$/)
+    .max(8192)
+    .register(marks, {
+      type: 'text',
+      expected: 'a text on one line (in quotes where it looks like a number)',
+      secret: true,
+    });
+}

@@ -1,0 +1,377 @@
+import { z } from 'zod';
+import {
+  addressRange,
+  aliasName,
+  choice,
+  count,
+  deadline,
+  domainName,
+  duration,
+  fileOrUrl,
+  filePath,
+  flag,
+  hardLimit,
+  headerValue,
+  hostPattern,
+  label,
+  listenAddress,
+  originUrl,
+  pattern,
+  registryName,
+  registryNameOrUrl,
+  registryUrl,
+  secret,
+  size,
+} from './leaves.ts';
+import type { ListenAddress } from './listen-address.ts';
+import { marks } from './marks.ts';
+
+/*
+ * The one definition. The types, the validation, the JSON Schema, the default configuration, the manual and the names of
+ * environment variables all come from here, so a description here is what users read everywhere.
+ *
+ * Input is what people write (`10m`, `50GB`, `off`), output what the program uses (milliseconds, bytes, `'off'`).
+ */
+
+const listener = z.strictObject({
+  address: listenAddress().describe(
+    'Where to listen: `127.0.0.1:5000`, `[::1]:5000`, `:5000`, `unix:/run/entrepot.sock`.',
+  ),
+  tls: z
+    .strictObject({
+      cert_file: filePath('a PEM certificate, with its chain').describe('Certificate and chain, PEM.'),
+      key_file: filePath('the PEM private key of the certificate').describe('Private key (EC, RSA or PKCS#8), PEM.'),
+    })
+    .optional()
+    .describe('Serve HTTPS here.'),
+  redirect_to_https: flag()
+    .prefault(false)
+    .describe('Answer every request here with a redirect to HTTPS; for a listener without `tls`.'),
+});
+
+/** One place to listen on. */
+export type Listener = Readonly<{
+  address: ListenAddress;
+  tls?: Readonly<{ cert_file: string; key_file: string }> | undefined;
+  redirect_to_https: boolean;
+}>;
+
+function plainListener(address: ListenAddress): Listener {
+  return { address, redirect_to_https: false };
+}
+
+const listen = z
+  .union([
+    listenAddress().transform((address) => [plainListener(address)]),
+    z.array(z.union([listenAddress().transform(plainListener), listener])).min(1),
+  ])
+  .register(marks, {
+    type: 'address or list',
+    expected:
+      'an address such as 127.0.0.1:5000 or :5000, or a list of addresses and of {address, tls: {cert_file, key_file}, redirect_to_https}',
+  });
+
+const headers = z
+  .record(z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/), headerValue())
+  .register(marks, { type: 'map', expected: 'header names with their values, such as {User-Agent: entrepot}' });
+
+const credentials = z
+  .union([
+    z.strictObject({
+      username: secret().describe('User name, `{env: NAME}` or `{file: PATH}`.'),
+      password: secret().describe('Password or token, `{env: NAME}` or `{file: PATH}`.'),
+    }),
+    z.strictObject({
+      helper: z
+        .string()
+        .regex(/^[A-Za-z0-9._-]+$/)
+        .register(marks, {
+          type: 'name',
+          expected: 'the last part of a docker-credential-… program, such as ecr-login',
+        })
+        .describe('Ask the program `docker-credential-<helper>`.'),
+    }),
+  ])
+  .register(marks, { type: 'map', expected: '{username, password} or {helper}' });
+
+const upstreamTls = z.strictObject({
+  ca_file: filePath('a PEM file of certificate authorities')
+    .optional()
+    .describe('Authorities to trust here besides the usual ones, PEM.'),
+  cert_file: filePath('a PEM client certificate').optional().describe('Client certificate, PEM.'),
+  key_file: filePath('the PEM key of the client certificate')
+    .optional()
+    .describe('Key of the client certificate, PEM.'),
+  insecure_skip_verify: flag().optional().describe('Accept any certificate. For tests.'),
+});
+
+const upstreamObject = z.strictObject({
+  url: registryUrl().describe('`http(s)://host[:port][/prefix]`; the API is at `<url>/v2/`.'),
+  name: label().optional().describe('Shown in logs and metrics. The host of the URL unless given.'),
+  credentials: credentials
+    .optional()
+    .describe('`{username, password}`, or `{helper}` for a `docker-credential-<helper>` program.'),
+  headers: headers.prefault({}).describe('Sent with each request to this upstream, never to where it redirects.'),
+  capabilities: z
+    .array(choice('pull', 'resolve'))
+    .min(1)
+    .prefault(['pull', 'resolve'])
+    .describe('`resolve`: it may say where a tag points; `pull`: it serves what a digest names.'),
+  tls: upstreamTls.optional().describe('TLS towards this upstream.'),
+  redirect_hosts: z
+    .array(hostPattern())
+    .optional()
+    .describe('When given, the only hosts redirects may lead to besides the upstream itself.'),
+  token_realms: z
+    .array(hostPattern())
+    .prefault([])
+    .describe('Hosts a token service may have besides those of the upstream’s own domain.'),
+});
+
+const upstream = z.union([registryUrl().transform(upstreamOf), upstreamObject]).register(marks, {
+  type: 'URL or map',
+  expected: 'an http:// or https:// address such as https://ghcr.io, or a map with a `url`',
+});
+
+function upstreamOf(url: string): z.output<typeof upstreamObject> {
+  return { url, headers: {}, capabilities: ['pull', 'resolve'], token_realms: [] };
+}
+
+const registry = z.strictObject({
+  aliases: z
+    .array(aliasName())
+    .prefault([])
+    .describe('Other names for it, in host names, paths and in front of `/v2/`.'),
+  upstreams: z
+    .array(upstream)
+    .min(1)
+    .optional()
+    .describe(
+      'Who is asked, in order: the first that has it answers. A known registry needs none; a host name alone means `https://<name>`.',
+    ),
+  delivery: choice('stream', 'redirect')
+    .prefault('stream')
+    .describe(
+      '`redirect`: answer a blob with a redirect to the upstream where clients can follow it; nothing is cached then.',
+    ),
+  library: flag()
+    .optional()
+    .describe('Put `library/` before one-word repositories, as Docker Hub does. Known registries know it themselves.'),
+});
+
+const registries = z
+  .record(
+    z.string().refine((name) => registryName(name) === name),
+    registry,
+  )
+  .register(marks, {
+    type: 'map',
+    expected: 'a map of registry names, each with nothing or {aliases, upstreams, delivery, library}',
+  });
+
+const freshness = z.strictObject({
+  fresh_for: duration()
+    .prefault('10m')
+    .describe('How long a tag is served without asking its upstream whether it moved.'),
+  rules: z
+    .array(
+      z.strictObject({
+        match: pattern('docker.io/library/*:latest').describe(
+          '`registry/repository:tag`; `*` within one component, `**` across.',
+        ),
+        fresh_for: duration().describe('For the tags that match.'),
+      }),
+    )
+    .prefault([])
+    .describe('The first that matches a tag decides for it.'),
+});
+
+const cacheOn = z.strictObject({
+  dir: filePath('the directory of the cache')
+    .prefault('./data')
+    .describe('Directory of the cache. One server per directory.'),
+  max_size: size({ least: 1 })
+    .optional()
+    .meta({
+      description: 'Bytes the cache may hold; what was read longest ago goes first. No limit unless given.',
+      examples: ['50GB'],
+    }),
+  tags: z
+    .union([z.literal('never'), freshness])
+    .register(marks, { type: '`never` or map', expected: 'never, or a map such as {fresh_for: 10m}' })
+    .prefault({})
+    .describe('How long tags may be believed; `never` asks the upstream every time.'),
+  on_range: choice('ingest', 'pass')
+    .prefault('ingest')
+    .describe(
+      'A range far into a blob that is not cached: fetch the whole blob too (`ingest`), or only pass the range on.',
+    ),
+  manifests_in_memory: size({ most: 2 ** 32 })
+    .prefault('32MiB')
+    .describe('Bytes of manifests kept in memory.'),
+});
+
+const cache = z
+  .union([z.literal(['off', false]), cacheOn])
+  .transform((value): 'off' | z.output<typeof cacheOn> => (value === false ? 'off' : value))
+  .register(marks, { type: '`off` or map', expected: 'off, or a map such as {dir: ./data, max_size: 50GB}' });
+
+const allowAny = z
+  .union([
+    z.boolean(),
+    z.strictObject({
+      deny: z.array(pattern('*.internal.example.com')).prefault([]).describe('Host names that stay closed.'),
+    }),
+  ])
+  .transform((value): false | { deny: string[] } => (value === true ? { deny: [] } : value))
+  .register(marks, { type: 'boolean or map', expected: 'false, true, or {deny: [patterns of host names]}' });
+
+const log = z.strictObject({
+  level: choice('debug', 'info', 'warn', 'error')
+    .prefault('info')
+    .describe('The least that is logged. `DEBUG=1` means `debug`.'),
+  format: choice('auto', 'json', 'console')
+    .prefault('auto')
+    .describe('`auto`: for people on a terminal, JSON elsewhere.'),
+  access: flag().prefault(true).describe('A line for each request.'),
+});
+
+const timeouts = z.strictObject({
+  read_header_timeout: deadline().prefault('10s').describe('For the head of a request to arrive.'),
+  read_timeout: hardLimit().prefault(0).describe('For a whole request to arrive; 0 is no limit.'),
+  write_timeout: hardLimit().prefault(0).describe('For a whole answer to be sent, however large; 0 is no limit.'),
+  idle_timeout: deadline().prefault('65s').describe('For the next request on a kept connection.'),
+  shutdown_timeout: hardLimit()
+    .prefault('30s')
+    .describe('For running pulls to finish when the server is told to stop; 0 cuts them.'),
+  client_stall_timeout: deadline().prefault('60s').describe('A client that reads nothing for this long is cut.'),
+  max_header_bytes: size({ least: 1024, most: 2 ** 20 })
+    .prefault('16KiB')
+    .describe('Size of the head of a request.'),
+});
+
+const limits = z.strictObject({
+  max_connections: count({ least: 1, most: 1_000_000 })
+    .prefault(16_384)
+    .describe('Client connections at once; more are refused.'),
+});
+
+function withoutEffect(reason: string) {
+  return z.union([z.boolean(), z.number(), z.string()]).register(marks, {
+    type: 'any',
+    expected: 'a simple value',
+    withoutEffect: reason,
+  });
+}
+
+const transport = z.strictObject({
+  dial_timeout: deadline().prefault('10s').describe('For a connection to an upstream.'),
+  tls_handshake_timeout: deadline().prefault('10s').describe('For its TLS handshake.'),
+  response_header_timeout: deadline().prefault('30s').describe('For the head of its answer.'),
+  body_idle_timeout: deadline()
+    .prefault('30s')
+    .describe(
+      'A body that stands still for this long is resumed elsewhere or given up. Bodies have no limit in total.',
+    ),
+  idle_conn_timeout: deadline().prefault('15s').describe('For an unused connection to be kept.'),
+  max_idle_conns_per_host: count({ least: 0, most: 10_000 })
+    .prefault(16)
+    .describe('Unused connections kept, per host.'),
+  max_conns_per_host: count({ least: 0, most: 100_000 })
+    .prefault(64)
+    .describe('Connections at once, per host; 0 is no limit. More requests wait.'),
+  insecure_skip_verify: flag().prefault(false).describe('Accept any certificate of any upstream. For tests.'),
+  ca_file: filePath('a PEM file of certificate authorities')
+    .optional()
+    .meta({
+      description: 'Authorities to trust besides the usual ones, PEM; for networks that inspect TLS.',
+      examples: ['/etc/ssl/certs/company.pem'],
+    }),
+  allow_private: z
+    .array(addressRange())
+    .prefault([])
+    .describe(
+      'Private hosts, addresses and blocks that redirects and token services may lead to. Upstreams named here are always allowed.',
+    ),
+  expect_continue_timeout: withoutEffect('requests to upstreams have no body to wait with')
+    .optional()
+    .describe('Accepted without effect: requests to upstreams have no body to wait with.'),
+  max_idle_conns: withoutEffect('`max_idle_conns_per_host` and `idle_conn_timeout` bound what is kept')
+    .optional()
+    .describe('Accepted without effect: `max_idle_conns_per_host` and `idle_conn_timeout` bound what is kept.'),
+  force_http2: withoutEffect('upstreams are asked by HTTP/1.1')
+    .optional()
+    .describe('Accepted without effect: upstreams are asked by HTTP/1.1.'),
+  disable_compression: withoutEffect('bytes are always asked for, and passed on, as they are')
+    .optional()
+    .describe('Accepted without effect: bytes are always asked for, and passed on, as they are.'),
+});
+
+/** The whole configuration, as people write it (input) and as the program uses it (output). */
+export const configSchema = z.strictObject({
+  listen: listen
+    .prefault('127.0.0.1:5000')
+    .describe(
+      'Where to listen: an address, or a list of addresses and of `{address, tls, redirect_to_https}`. `PORT` sets the port where nothing else does.',
+    ),
+  public_url: originUrl()
+    .optional()
+    .meta({
+      description: 'How clients reach this server, where it cannot know it by itself: behind a load balancer, say.',
+      examples: ['https://mirror.example.com'],
+    }),
+  domain_suffix: domainName()
+    .optional()
+    .meta({
+      description:
+        'With `mirror.example.com`, the host `ghcr.io.mirror.example.com` or `ghcr.mirror.example.com` means ghcr.io.',
+      examples: ['mirror.example.com'],
+    }),
+  default_registry: registryNameOrUrl()
+    .optional()
+    .meta({
+      description:
+        'The registry of names that say none: a name, or a URL. Unless given, the `default` of the registry map, or docker.io.',
+      examples: ['docker.io'],
+    }),
+  registry_map: fileOrUrl('a JSON file of names and registry URLs')
+    .optional()
+    .meta({
+      description:
+        'A JSON file, or its URL, that maps short names to registry URLs; adds to and overrides the known registries.',
+      examples: ['./registrymap.json'],
+    }),
+  known_registries: flag()
+    .prefault(true)
+    .describe('Know the public registries besides those listed under `registries`.'),
+  allow_any: allowAny
+    .prefault(false)
+    .describe(
+      'Serve any public registry that a name says, not only known ones; `{deny: [patterns]}` leaves some out. Never a private address.',
+    ),
+  registries: registries.prefault({}).meta({
+    description: 'Registries by name: a host, or any word of your own. A known one needs nothing (`ghcr.io:`).',
+    examples: [{ 'ghcr.io': {}, apps: { upstreams: ['https://registry.example.com'] } }],
+  }),
+  cache: cache.prefault({}).describe('Where what was pulled is kept; `off` only streams.'),
+  log: log.prefault({}).describe('What is logged, and how.'),
+  timeouts: timeouts.prefault({}).describe('Towards clients.'),
+  limits: limits.prefault({}).describe('What is the most at once.'),
+  transport: transport.prefault({}).describe('Towards upstreams.'),
+});
+
+type DeepReadonly<T> = T extends (infer Item)[]
+  ? readonly DeepReadonly<Item>[]
+  : { readonly [K in keyof T]: DeepReadonly<T[K]> };
+
+/** A complete configuration: every default filled in, durations in milliseconds, sizes in bytes, paths absolute. */
+export type Config = DeepReadonly<z.output<typeof configSchema>>;
+
+/** What is said of one registry; known registries need nothing of it. */
+export type RegistryConfig = Config['registries'][string];
+
+/** One upstream of a registry. `name` is undefined where the host of the URL will do. */
+export type UpstreamConfig = NonNullable<RegistryConfig['upstreams']>[number];
+
+/** The cache where it is on. */
+export type CacheConfig = Exclude<Config['cache'], 'off'>;

@@ -1,0 +1,32 @@
+/** Bytes in each unit, by its lower-case spelling. */
+const UNITS: Readonly<Record<string, number>> = {
+  b: 1,
+  kb: 1000,
+  mb: 1000 ** 2,
+  gb: 1000 ** 3,
+  tb: 1000 ** 4,
+  kib: 1024,
+  mib: 1024 ** 2,
+  gib: 1024 ** 3,
+  tib: 1024 ** 4,
+};
+
+/**
+ * Reads an amount of bytes: a number, or a number with a unit (`50GB` is 50·10⁹, `512MiB` is 512·2²⁰).
+ *
+ * `50G` is refused: half of all programs read it as 10⁹, the other half as 2³⁰.
+ *
+ * @returns whole bytes, or undefined where the text is no amount
+ */
+export function parseSize(text: string | number): number | undefined {
+  const bytes = typeof text === 'number' ? text : readSize(text);
+  return bytes !== undefined && Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : undefined;
+}
+
+function readSize(text: string): number | undefined {
+  if (text.length > 64) return undefined;
+  const match = /^(\d+(?:\.\d+)?) ?([kmgt]?i?b)?$/i.exec(text);
+  if (match === null) return undefined;
+  const unit = UNITS[(match[2] ?? 'b').toLowerCase()];
+  return unit === undefined ? undefined : Math.round(Number(match[1]) * unit);
+}

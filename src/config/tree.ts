@@ -1,0 +1,78 @@
+import type { Source } from './problems.ts';
+
+/**
+ * A configuration as it was written, each value with the place it was written at.
+ *
+ * Layers (file, environment, flags) are merged in this form, so every value still knows its origin when it is found wrong
+ * or is printed.
+ */
+export type Tree =
+  | { readonly kind: 'map'; readonly source: Source; readonly entries: ReadonlyMap<string, Tree> }
+  | { readonly kind: 'list'; readonly source: Source; readonly items: readonly Tree[] }
+  | { readonly kind: 'scalar'; readonly source: Source; readonly value: Scalar };
+
+export type Scalar = string | number | boolean | null;
+export type Path = readonly PropertyKey[];
+
+/** Lays one tree over another: maps are joined key by key, anything else is replaced. A null says nothing. */
+export function mergeTrees(under: Tree | undefined, over: Tree | undefined): Tree | undefined {
+  if (over === undefined || isNull(over)) return under ?? over;
+  if (under?.kind !== 'map' || over.kind !== 'map') return over;
+  const entries = new Map(under.entries);
+  for (const [key, value] of over.entries) entries.set(key, mergeTrees(entries.get(key), value) ?? value);
+  return { kind: 'map', source: over.source, entries };
+}
+
+export function isNull(tree: Tree): boolean {
+  return tree.kind === 'scalar' && tree.value === null;
+}
+
+/** The value at a path; undefined where there is none. */
+export function treeAt(tree: Tree | undefined, path: Path): Tree | undefined {
+  let at = tree;
+  for (const part of path) {
+    if (at?.kind === 'map') at = at.entries.get(String(part));
+    else if (at?.kind === 'list') at = at.items[Number(part)];
+    else return undefined;
+  }
+  return at;
+}
+
+/** Where the value at a path was written, or the nearest value around it. */
+export function sourceAt(tree: Tree | undefined, path: Path): Source | undefined {
+  for (let length = path.length; length >= 0; length--) {
+    const found = treeAt(tree, path.slice(0, length));
+    if (found !== undefined) return found.source;
+  }
+  return undefined;
+}
+
+/** A map with one value deep inside: the tree of a single variable or flag. */
+export function treeOf(path: readonly string[], leaf: Tree): Tree {
+  return path.reduceRight<Tree>(
+    (inner, key) => ({ kind: 'map', source: leaf.source, entries: new Map([[key, inner]]) }),
+    leaf,
+  );
+}
+
+/**
+ * The plain value. A key without a value (`cache:`, everything below it commented out) means its default, so it is left
+ * out; a registry without a value (`ghcr.io:`) is one of which there is nothing to say.
+ *
+ * Objects have no prototype, so that a key such as `__proto__` is a key.
+ */
+export function toPlain(tree: Tree | undefined): unknown {
+  return plain(tree, []);
+}
+
+function plain(tree: Tree | undefined, path: readonly string[]): unknown {
+  if (tree === undefined) return {};
+  if (tree.kind === 'scalar') return tree.value;
+  if (tree.kind === 'list') return tree.items.map((item) => plain(item, [...path, '']));
+  const object: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+  for (const [key, value] of tree.entries) {
+    if (!isNull(value)) object[key] = plain(value, [...path, key]);
+    else if (path.length === 1 && path[0] === 'registries') object[key] = {};
+  }
+  return object;
+}
