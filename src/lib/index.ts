@@ -3,3 +3,4 @@ export * from './byte-source.ts';
 export * from './single-flight.ts';
 export * from './glob.ts';
 export * from './lru.ts';
+export * from './crash-point.ts';

@@ -4,4 +4,9 @@
  * It never hashes, never asks an upstream and never decides what is kept.
  */
 export * from './blob-store.ts';
+export * from './directory-error.ts';
+export { openFilesystemBlobStore } from './filesystem.ts';
+export * from './memory.ts';
+export * from './memory-names.ts';
 export * from './name-store.ts';
+export { openSpoolBlobStore } from './spool.ts';

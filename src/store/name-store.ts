@@ -21,7 +21,10 @@ export interface NameStore {
   /** Removes a digest from one repository. */
   deleteMember(repository: Repository, digest: Digest): Promise<boolean>;
 
-  /** Called after a blob was committed: the last step of publishing. */
+  /**
+   * Called after a blob was committed: the last step of publishing. Adds or replaces, except that a hosted blob stays
+   * hosted where a mirrored copy of it arrives.
+   */
   putBlob(record: BlobRecord): Promise<void>;
   /** Called where a blob's file turned out to be missing, wrong or evicted. */
   deleteBlob(digest: Digest): Promise<void>;

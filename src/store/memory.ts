@@ -1,0 +1,138 @@
+import type { Digest } from '../oci/index.ts';
+import type { BlobStore, Ingestion, StoredBlob } from './blob-store.ts';
+
+export interface MemoryBlobStoreOptions {
+  /** Bytes that fit, ingests included; beyond it `write` rejects with the code `ENOSPC`. @default no limit */
+  readonly capacity?: number;
+}
+
+/** A {@link BlobStore} in memory, for tests: its disk can be small, and its blobs can rot. */
+export class MemoryBlobStore implements BlobStore {
+  readonly #blobs = new Map<Digest, Buffer>();
+  readonly #quarantined = new Map<Digest, Buffer>();
+  #left: number;
+
+  constructor(options: MemoryBlobStoreOptions = {}) {
+    this.#left = options.capacity ?? Number.POSITIVE_INFINITY;
+  }
+
+  begin(): Promise<Ingestion> {
+    const ingestion = new MemoryIngestion({
+      take: (bytes) => {
+        if (bytes > this.#left) throw Object.assign(new Error('ENOSPC: no space left, write'), { code: 'ENOSPC' });
+        this.#left -= bytes;
+      },
+      giveBack: (bytes) => {
+        this.#left += bytes;
+      },
+      publish: (digest, bytes) => {
+        if (this.#blobs.get(digest)?.length === bytes.length) return false;
+        this.#left += this.#blobs.get(digest)?.length ?? 0;
+        this.#blobs.set(digest, bytes);
+        return true;
+      },
+    });
+    return Promise.resolve(ingestion);
+  }
+
+  async open(digest: Digest): Promise<StoredBlob | undefined> {
+    const bytes = this.#blobs.get(digest);
+    if (bytes === undefined) return undefined;
+    let closed = false;
+    return {
+      size: bytes.length,
+      async read(target, position) {
+        if (closed) throw new Error('Cannot read a file that has been closed');
+        return bytes.copy(target, 0, Math.min(position, bytes.length));
+      },
+      async close() {
+        closed = true;
+      },
+    };
+  }
+
+  async stat(digest: Digest): Promise<number | undefined> {
+    return this.#blobs.get(digest)?.length;
+  }
+
+  async delete(digest: Digest): Promise<boolean> {
+    this.#left += this.#blobs.get(digest)?.length ?? 0;
+    return this.#blobs.delete(digest);
+  }
+
+  async quarantine(digest: Digest): Promise<void> {
+    const bytes = this.#blobs.get(digest);
+    if (bytes === undefined) return;
+    await this.delete(digest);
+    this.#quarantined.set(digest, bytes);
+  }
+
+  async *list(): AsyncIterable<{ readonly digest: Digest; readonly size: number }> {
+    for (const [digest, bytes] of this.#blobs) yield { digest, size: bytes.length };
+  }
+
+  /** Puts any bytes under a digest, right or wrong, as a rotting disk would. */
+  plant(digest: Digest, bytes: Uint8Array): void {
+    this.#blobs.set(digest, Buffer.from(bytes));
+  }
+
+  /** What {@link quarantine} took out of sight. */
+  quarantined(digest: Digest): Buffer | undefined {
+    return this.#quarantined.get(digest);
+  }
+}
+
+interface Room {
+  take(bytes: number): void;
+  giveBack(bytes: number): void;
+  /** False where the blob was there already. */
+  publish(digest: Digest, bytes: Buffer): boolean;
+}
+
+class MemoryIngestion implements Ingestion {
+  readonly #room: Room;
+  #bytes: Buffer = Buffer.alloc(4096);
+  #length = 0;
+  #state: 'growing' | 'committed' | 'aborted' = 'growing';
+  #closed = false;
+
+  constructor(room: Room) {
+    this.#room = room;
+  }
+
+  async write(chunk: Buffer, position: number): Promise<void> {
+    if (this.#closed) throw new Error('Cannot write a file that has been closed');
+    const end = position + chunk.length;
+    if (end > this.#length && this.#state === 'growing') this.#room.take(end - this.#length);
+    if (end > this.#bytes.length) {
+      const larger = Buffer.alloc(Math.max(end, this.#bytes.length * 2));
+      this.#bytes.copy(larger, 0, 0, this.#length);
+      this.#bytes = larger;
+    }
+    chunk.copy(this.#bytes, position);
+    this.#length = Math.max(this.#length, end);
+  }
+
+  async read(target: Buffer, position: number): Promise<number> {
+    if (this.#closed) throw new Error('Cannot read a file that has been closed');
+    return this.#bytes.copy(target, 0, Math.min(position, this.#length), this.#length);
+  }
+
+  async commit(digest: Digest): Promise<void> {
+    if (this.#state !== 'growing') throw new Error(`Cannot commit ${digest} as its file was ${this.#state}`);
+    this.#state = 'committed';
+    const bytes = Buffer.from(this.#bytes.subarray(0, this.#length));
+    if (!this.#room.publish(digest, bytes)) this.#room.giveBack(this.#length);
+  }
+
+  async abort(): Promise<void> {
+    if (this.#state !== 'growing') return;
+    this.#state = 'aborted';
+    this.#room.giveBack(this.#length);
+  }
+
+  async close(): Promise<void> {
+    await this.abort();
+    this.#closed = true;
+  }
+}
