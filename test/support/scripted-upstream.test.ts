@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf } from '../../src/oci/index.ts';
 import { buildImage, buildReferrer, type Content, content, noise, platformOf } from './image.ts';
 import {
+  Gate,
   PERSONALITIES,
   type PersonalityName,
   type ScriptedUpstream,
