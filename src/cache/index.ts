@@ -4,4 +4,9 @@
  * It decides freshness and membership and owns every transfer. It never speaks HTTP, and never knows which upstream
  * there is: it asks an {@link Origin}.
  */
+export type { BlobReader } from './blob-reader.ts';
+export type { BlobAnswer, BlobHead } from './blobs.ts';
+export type { Ingest } from './ingest.ts';
+export type { ManifestAnswer } from './manifests.ts';
 export * from './origin.ts';
+export { PullThrough, type PullThroughOptions } from './pull-through.ts';

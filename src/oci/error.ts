@@ -25,8 +25,8 @@ export interface OciErrorOptions {
   readonly detail?: unknown;
   /** Seconds for the `Retry-After` header. */
   readonly retryAfter?: number;
-  /** The methods for the `Allow` header of a 405. */
-  readonly allow?: readonly string[];
+  /** More headers of the answer, lower-case names (`allow` of a 405, `content-range` of a 416). */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly cause?: unknown;
 }
 
@@ -37,7 +37,7 @@ export class OciError extends Error {
   readonly status: number;
   readonly detail: unknown;
   readonly retryAfter: number | undefined;
-  readonly allow: readonly string[] | undefined;
+  readonly headers: Readonly<Record<string, string>>;
 
   constructor(code: ErrorCode, message?: string, options: OciErrorOptions = {}) {
     super(message ?? ERROR_CODES[code].message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -45,7 +45,7 @@ export class OciError extends Error {
     this.status = options.status ?? ERROR_CODES[code].status;
     this.detail = options.detail;
     this.retryAfter = options.retryAfter;
-    this.allow = options.allow;
+    this.headers = options.headers ?? {};
   }
 
   /** The body of the answer: `{"errors":[{"code","message","detail"}]}`. */

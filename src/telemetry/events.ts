@@ -27,6 +27,8 @@ export interface Events {
   'range.passed': { registry: string; repository: string; digest: Digest; upstream: string };
   /** Why the cache answered as it did. */
   'cache.decision': { registry: string; repository: string; reference: string; outcome: CacheOutcome; reason: string };
+  /** Blobs were evicted because the cache was larger than it may be. Bytes. */
+  'cache.swept': { readonly freed: number; readonly left: number };
   /** Something an operator should know that ended no request. */
   warning: { readonly message: string; readonly error?: unknown };
 }
