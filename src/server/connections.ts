@@ -1,0 +1,124 @@
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+/**
+ * Requests one connection may have open at a time. Node starts each pipelined request at once, whether or not the one
+ * before it was answered; no registry client pipelines, so more than this is somebody trying us.
+ */
+const MAX_PIPELINED = 32;
+
+/** What is left when nothing runs any more: clients that do not hang up, handshakes that do not end. */
+const FAREWELL_MS = 1000;
+
+/**
+ * The connections of a front door and the responses under way on each: what must be known to drain.
+ *
+ * To drain is to let what runs finish and to end all else: idle connections go at once, a response whose head is not
+ * sent yet says `Connection: close`, a connection ends with its last response.
+ */
+export class Connections {
+  /** Every socket the kernel gave us, those in a TLS handshake included. */
+  readonly #sockets = new Set<Socket>();
+  /** Those that speak HTTP, with their unfinished responses. */
+  readonly #responses = new Map<Socket, Set<ServerResponse>>();
+  #inFlight = 0;
+  #draining = false;
+  #onIdle: (() => void) | undefined;
+
+  /** Responses under way. */
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  get open(): number {
+    return this.#sockets.size;
+  }
+
+  /** A socket came in, before any handshake. */
+  accept(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.on('error', ignore);
+    socket.once('close', () => this.#sockets.delete(socket));
+  }
+
+  /** A socket begins to speak HTTP: the accepted one itself, or the TLS socket above it. */
+  establish(socket: Socket): void {
+    const responses = new Set<ServerResponse>();
+    this.#responses.set(socket, responses);
+    socket.on('error', ignore);
+    socket.once('close', () => {
+      // Node closes only the response whose turn it is; those queued behind it end here.
+      this.#responses.delete(socket);
+      const abandoned = responses.size;
+      responses.clear();
+      this.#ended(abandoned);
+    });
+    if (this.#draining) socket.destroySoon();
+  }
+
+  /** Whether an error on this socket may be answered: nothing else is being said on it. */
+  isQuiet(socket: Socket): boolean {
+    return this.#responses.get(socket)?.size === 0;
+  }
+
+  /** A request begins. False: it must not be handled, its connection is ended. */
+  begin(socket: Socket, response: ServerResponse): boolean {
+    const responses = this.#responses.get(socket);
+    if (responses === undefined || responses.size >= MAX_PIPELINED) {
+      socket.destroy();
+      return false;
+    }
+    responses.add(response);
+    this.#inFlight++;
+    if (this.#draining) response.shouldKeepAlive = false;
+    response.once('close', () => {
+      if (!responses.delete(response)) return;
+      if (this.#draining && responses.size === 0) socket.destroySoon();
+      this.#ended(1);
+    });
+    return true;
+  }
+
+  /**
+   * A socket was without any movement for as long as its timeout: it is cut where nobody is served on it, or where the
+   * client does not take what was written. One that waits for us (a slow upstream) is not to blame and waits on.
+   */
+  timedOut(socket: Socket): void {
+    const serving = (this.#responses.get(socket)?.size ?? 0) > 0;
+    if (serving && socket.writableLength === 0) socket.setTimeout(socket.timeout ?? 0);
+    else socket.destroy();
+  }
+
+  /** Resolves when nothing runs any more; from now on every connection ends with what runs on it. */
+  drain(): Promise<void> {
+    this.#draining = true;
+    for (const [socket, responses] of this.#responses) {
+      if (responses.size === 0) socket.destroySoon();
+      for (const response of responses) if (!response.headersSent) response.shouldKeepAlive = false;
+    }
+    if (this.#inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  /** Gives what is left a moment to hang up, then cuts it. */
+  farewell(): void {
+    setTimeout(() => this.cut(), FAREWELL_MS).unref();
+  }
+
+  /** Ends every connection at once; returns how many responses were cut short. */
+  cut(): number {
+    const cut = this.#inFlight;
+    for (const socket of this.#sockets) socket.destroy();
+    return cut;
+  }
+
+  #ended(count: number): void {
+    this.#inFlight -= count;
+    if (this.#inFlight === 0) this.#onIdle?.();
+  }
+}
+
+/** Errors of a socket are also told to whoever reads or writes it; here they only must not be fatal. */
+function ignore(): void {}

@@ -1,0 +1,272 @@
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import type { Server as HttpsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { OciError } from '../oci/index.ts';
+import { Connections } from './connections.ts';
+import { redirectToHttps } from './https-redirect.ts';
+import { type ListenerAddress, type ListenerSpec, openListener } from './listener.ts';
+import { refusal, refusalOf, refuseOnSocket } from './refuse.ts';
+import { readTlsFiles } from './tls-files.ts';
+
+/** Takes every request of every listener. What it throws is reported, and the response is ended with 500 or cut. */
+export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+
+/** All in milliseconds; 0 switches a limit off unless said otherwise. */
+export interface FrontDoorTimeouts {
+  /** From a connection's first byte (or from its opening) to the end of the request head. @default 10_000 */
+  readonly readHeader?: number;
+  /** For the whole request; 0 means the default, since our requests have no bodies worth waiting for. @default 30_000 */
+  readonly read?: number;
+  /** For the whole response: a hard limit, which cuts slow clients and large layers alike. @default 0 */
+  readonly write?: number;
+  /** Between two requests of a connection; longer than what load balancers keep (60 s), so that they close first. @default 65_000 */
+  readonly idle?: number;
+  /** Without the client taking a byte of what was written to it. @default 60_000 */
+  readonly clientStall?: number;
+}
+
+export interface FrontDoorLimits {
+  /** Bytes of a request head. @default 16_384 */
+  readonly maxHeaderBytes?: number;
+  /** Connections at once, per listener; more are closed as they come. @default 16_384 */
+  readonly maxConnections?: number;
+}
+
+export interface FrontDoorOptions {
+  readonly listeners: readonly ListenerSpec[];
+  readonly handler: RequestHandler;
+  /** Where `redirectToHttps` leads, if it is an https URL. */
+  readonly publicUrl?: string | undefined;
+  readonly timeouts?: FrontDoorTimeouts;
+  readonly limits?: FrontDoorLimits;
+  /** Hears what ended no request and what the handler threw. */
+  readonly onWarning?: (message: string, error?: unknown) => void;
+}
+
+export interface StopOptions {
+  /** Milliseconds for what runs to finish; 0 cuts at once. @default 30_000 */
+  readonly timeoutMs?: number;
+}
+
+/** Sockets become requests. */
+export interface FrontDoor {
+  /** Opens every listener, or none: throws a ListenError, or an Error that names a TLS file. */
+  start(): Promise<readonly ListenerAddress[]>;
+  /**
+   * Refuses new connections, lets running responses finish up to the limit, cuts the rest. Resolves when every socket is
+   * closed, with the number of responses cut. Called again, it may only shorten the time.
+   */
+  stop(options?: StopOptions): Promise<{ readonly cut: number }>;
+  /** Reads the TLS files again, for connections yet to come; on an error the certificates in use stay. */
+  renewCertificates(): Promise<void>;
+  /** Responses under way. */
+  readonly inFlight: number;
+  /** Connections open, idle ones included. */
+  readonly connections: number;
+}
+
+/** A registry client sends about ten headers; Node keeps silent about those it drops, so we count and refuse. */
+const MAX_HEADERS = 100;
+
+/** A TLS handshake takes two round trips. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+
+/** One line, not thousands, while connections are refused. */
+const DROP_WARNING_INTERVAL_MS = 10_000;
+
+export function createFrontDoor(options: FrontDoorOptions): FrontDoor {
+  const connections = new Connections();
+  const servers: { readonly spec: ListenerSpec; readonly server: Server | HttpsServer }[] = [];
+  let stopping: Promise<{ cut: number }> | undefined;
+  let cutResponses = 0;
+
+  async function start(): Promise<readonly ListenerAddress[]> {
+    const addresses: ListenerAddress[] = [];
+    try {
+      for (const spec of options.listeners) {
+        const server = await createListenerServer(spec, options, connections);
+        servers.push({ spec, server });
+        addresses.push(await openListener(server, spec));
+        // Accepting can fail later too (no descriptors left): the listener goes on, and so does the server.
+        server.on('error', (error) => options.onWarning?.('a listener had a failure', error));
+      }
+    } catch (error) {
+      await stop({ timeoutMs: 0 });
+      throw error;
+    }
+    return addresses;
+  }
+
+  async function drain(): Promise<{ cut: number }> {
+    const closed = servers.map(({ server }) => new Promise<void>((resolve) => server.close(() => resolve())));
+    await connections.drain();
+    connections.farewell();
+    await Promise.all(closed);
+    return { cut: cutResponses };
+  }
+
+  function stop({ timeoutMs = 30_000 }: StopOptions = {}): Promise<{ cut: number }> {
+    stopping ??= drain();
+    const deadline = setTimeout(() => {
+      cutResponses += connections.cut();
+    }, timeoutMs);
+    return stopping.finally(() => clearTimeout(deadline));
+  }
+
+  async function renewCertificates(): Promise<void> {
+    for (const { spec, server } of servers) {
+      if (spec.tls !== undefined && 'setSecureContext' in server)
+        server.setSecureContext({ ...(await readTlsFiles(spec.tls)), minVersion: 'TLSv1.2' });
+    }
+  }
+
+  return {
+    start,
+    stop,
+    renewCertificates,
+    get inFlight() {
+      return connections.inFlight;
+    },
+    get connections() {
+      return connections.open;
+    },
+  };
+}
+
+async function createListenerServer(
+  spec: ListenerSpec,
+  options: FrontDoorOptions,
+  connections: Connections,
+): Promise<Server | HttpsServer> {
+  const settings = serverSettings(options);
+  const handler = spec.redirectToHttps === true ? redirectToHttps(options.publicUrl) : options.handler;
+  let server: Server | HttpsServer;
+  if (spec.tls === undefined) {
+    server = createServer(settings);
+    server.on('connection', (socket: Socket) => connections.establish(socket));
+  } else {
+    // TLS costs 10 ms to load, and most mirrors stand behind somebody else's or on loopback.
+    const https = await import('node:https');
+    const pair = await readTlsFiles(spec.tls);
+    server = https.createServer({
+      ...settings,
+      ...pair,
+      minVersion: 'TLSv1.2',
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      ALPNProtocols: ['http/1.1'],
+    });
+    server.on('secureConnection', (socket) => connections.establish(socket));
+  }
+  const { timeouts = {}, limits = {} } = options;
+  server.maxHeadersCount = MAX_HEADERS + 1;
+  server.maxConnections = limits.maxConnections ?? 16_384;
+  server.timeout = timeouts.clientStall ?? 60_000;
+  server.on('connection', (socket: Socket) => connections.accept(socket));
+  server.on('timeout', (socket: Socket) => connections.timedOut(socket));
+  listenToRequests(server, { ...options, handler }, connections);
+  listenToRefusals(server, options, connections);
+  return server;
+}
+
+function serverSettings({ timeouts = {}, limits = {} }: FrontDoorOptions): ServerOptions {
+  const requestTimeout = timeouts.read === undefined || timeouts.read === 0 ? 30_000 : timeouts.read;
+  const headersTimeout = Math.min(timeouts.readHeader ?? 10_000, requestTimeout);
+  return {
+    headersTimeout,
+    requestTimeout,
+    // How often the two above are looked at: Node's 30 s would let a slow head live four times its time.
+    connectionsCheckingInterval: Math.min(1000, Math.max(10, Math.floor((headersTimeout || requestTimeout) / 4))),
+    keepAliveTimeout: timeouts.idle ?? 65_000,
+    maxHeaderSize: limits.maxHeaderBytes ?? 16_384,
+    // Said outright, so that no NODE_OPTIONS can open the way for request smuggling.
+    insecureHTTPParser: false,
+    noDelay: true,
+    // Finds clients that vanished while their request waits for an upstream.
+    keepAlive: true,
+    keepAliveInitialDelay: 60_000,
+    // curl and Java's client offer `Upgrade: h2c` with any plain request and are content without it (RFC 9110, 7.8).
+    shouldUpgradeCallback: (request) => !/^\s*h2c\s*$/i.test(request.headers.upgrade ?? ''),
+  };
+}
+
+function listenToRequests(server: Server | HttpsServer, options: FrontDoorOptions, connections: Connections): void {
+  const writeTimeout = options.timeouts?.write ?? 0;
+
+  function take(request: IncomingMessage, response: ServerResponse): void {
+    const socket = request.socket;
+    if (!connections.begin(socket, response)) return;
+    // Nobody may send us a body on the pull path; if one comes, the next request would have to be found behind it.
+    if (hasBody(request)) response.shouldKeepAlive = false;
+    if (writeTimeout > 0) {
+      const timer = setTimeout(() => socket.destroy(), writeTimeout);
+      response.once('close', () => clearTimeout(timer));
+    }
+    if (request.rawHeaders.length / 2 > MAX_HEADERS) {
+      answer(response, refusal('UNSUPPORTED', 431, `the request has more than ${MAX_HEADERS} headers`));
+      return;
+    }
+    void run(request, response);
+  }
+
+  async function run(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      await options.handler(request, response);
+    } catch (error) {
+      options.onWarning?.('a request failed where it should not', error);
+      // What was begun must not look complete; what was not begun can still be answered.
+      if (response.headersSent) response.destroy();
+      else answer(response, new OciError('UNKNOWN', 'the server failed to handle this request'));
+    }
+  }
+
+  server.on('request', take);
+  // The final answer instead of 100: a client that asks before it sends is spared the sending (RFC 9110, 10.1.1).
+  server.on('checkContinue', take);
+  server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    if (connections.begin(request.socket, response))
+      answer(response, refusal('UNSUPPORTED', 417, 'the only expectation understood is 100-continue'));
+  });
+}
+
+function listenToRefusals(server: Server | HttpsServer, options: FrontDoorOptions, connections: Connections): void {
+  server.on('clientError', (error: NodeJS.ErrnoException, stream: Duplex) => {
+    const socket = stream as Socket;
+    // Unknown here means in a TLS handshake; anything under way means our answer would land inside another.
+    if (error.code === 'ECONNRESET' || !connections.isQuiet(socket)) socket.destroy();
+    else refuseOnSocket(socket, refusalOf(error.code));
+  });
+  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
+    refuseOnSocket(
+      socket,
+      new OciError('UNSUPPORTED', 'this server opens no tunnels', { headers: { allow: 'GET, HEAD' } }),
+    );
+  });
+  server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => {
+    refuseOnSocket(socket, refusal('UNSUPPORTED', 400, 'this server speaks HTTP/1.1 only'));
+  });
+  let warnedAt = Number.NEGATIVE_INFINITY;
+  server.on('drop', () => {
+    if (performance.now() - warnedAt < DROP_WARNING_INTERVAL_MS) return;
+    warnedAt = performance.now();
+    options.onWarning?.(
+      `connections are refused: ${server.maxConnections} are open, as many as limits.max_connections`,
+    );
+  });
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
+}
+
+function answer(response: ServerResponse, error: OciError): void {
+  const body = error.toBody();
+  response.shouldKeepAlive = false;
+  for (const name of response.getHeaderNames()) response.removeHeader(name);
+  response.writeHead(error.status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+    'docker-distribution-api-version': 'registry/2.0',
+  });
+  response.end(body);
+}
