@@ -1,0 +1,299 @@
+import { isIP } from 'node:net';
+import type { RegistrySpec, UpstreamSpec } from '../oci/index.ts';
+import { type AllowAny, type Catalogue, createCatalogue } from './catalogue.ts';
+import { canonicalHost, isRegistryName, looksLikeRegistry, withoutPort } from './host.ts';
+import {
+  KNOWN_REGISTRIES,
+  type KnownRegistry,
+  knownRegistryByAlias,
+  knownRegistryByHost,
+  knownRegistryByPattern,
+} from './known-registries.ts';
+import { type Claim, NameClaims } from './name-claims.ts';
+import type { RegistryMap, RegistryMapEntry } from './registry-map.ts';
+import {
+  knownOfHost,
+  parseUpstreamUrl,
+  specOfKnown,
+  type UpstreamOptions,
+  type UpstreamUrl,
+  upstreamOf,
+} from './upstream-options.ts';
+
+/** Everything that says which registries there are. Later layers go over earlier ones: known, map, the operator's own. */
+export interface CatalogueOptions {
+  /** The operator's registries by name: a host, or a word. */
+  readonly registries?: Readonly<Record<string, RegistryOptions>>;
+  readonly registryMap?: RegistryMap;
+  /** Whether the public registries are there without being listed. @default true */
+  readonly includeKnown?: boolean;
+  /** A name, or the address of a registry. @default the map's `default`, else docker.io */
+  readonly defaultRegistry?: string;
+  readonly domainSuffix?: string;
+  /** Absent: only what is configured can be named. */
+  readonly allowAny?: AllowAny;
+}
+
+/** One registry as an operator writes it. `{}` is enough for a known registry or a host name. */
+export interface RegistryOptions {
+  /** Other names; those without `.` and `:` also become short names, for host names, `/v2/` and paths. */
+  readonly aliases?: readonly string[];
+  /** In order of asking. @default the known upstream, or https to the host of that name */
+  readonly upstreams?: readonly UpstreamOptions[];
+  /** @default 'stream' */
+  readonly delivery?: RegistrySpec['delivery'];
+  /** @default true where all upstreams are Docker Hub's own, or the registry is docker.io */
+  readonly library?: boolean;
+}
+
+/** A catalogue, or everything that stands in its way; each problem begins with the option it is about. */
+export type Composition =
+  | { readonly catalogue: Catalogue; readonly problems: readonly [] }
+  | { readonly catalogue: undefined; readonly problems: readonly string[] };
+
+/** Builds the catalogue of all registries from what is known and what is configured, and reports all problems at once. */
+export function composeCatalogue(options: CatalogueOptions): Composition {
+  const includeKnown = options.includeKnown ?? true;
+  const draft = new Draft();
+  if (includeKnown) for (const known of KNOWN_REGISTRIES) draft.addKnown(known);
+  for (const entry of options.registryMap?.entries ?? []) applyMapEntry(draft, entry);
+  for (const [key, registry] of Object.entries(options.registries ?? {})) applyRegistry(draft, key, registry);
+  const byDefault = defaultOf(draft, options);
+  const domainSuffix = suffixOf(draft, options.domainSuffix);
+  const registries = draft.finish();
+  if (draft.problems.length > 0 || byDefault === undefined) return { catalogue: undefined, problems: draft.problems };
+  const defaultRegistry = registries.find(({ name }) => name === byDefault);
+  if (defaultRegistry === undefined) throw new Error(`the default registry ${byDefault} was drafted and is not there`);
+  const catalogue = createCatalogue({
+    default: defaultRegistry,
+    domainSuffix,
+    registries,
+    includeKnown,
+    allowAny: options.allowAny,
+  });
+  return { catalogue, problems: [] };
+}
+
+type Core = Pick<RegistrySpec, 'name' | 'library' | 'delivery' | 'upstreams'>;
+
+/** The catalogue while it is being put together: registries by name, who claims which other name, what is wrong. */
+class Draft {
+  readonly problems: string[] = [];
+  readonly #registries = new Map<string, Core>();
+  readonly #claims = new NameClaims();
+
+  get(name: string): Core | undefined {
+    return this.#registries.get(name);
+  }
+
+  all(): Iterable<Core> {
+    return this.#registries.values();
+  }
+
+  put(core: Core): void {
+    this.#registries.set(core.name, core);
+  }
+
+  /** Adds a known registry, unless it is there. Its aliases give way to whoever else wants them. */
+  addKnown(known: KnownRegistry): Core {
+    const present = this.#registries.get(known.name);
+    if (present !== undefined) return present;
+    const spec = specOfKnown(known);
+    this.put(spec);
+    for (const word of [...known.hosts, ...known.aliases]) {
+      this.claim({ word, registry: known.name, isBuiltIn: true, where: known.name, isPathName: false });
+    }
+    return spec;
+  }
+
+  claim(claim: Claim): void {
+    this.#claims.add(claim);
+  }
+
+  /** The registry that has a word as an alias. */
+  ownerOf(word: string): string | undefined {
+    return this.#claims.ownerOf(word);
+  }
+
+  /** Settles who is called what. */
+  finish(): readonly RegistrySpec[] {
+    const { settled, problems } = this.#claims.settle(new Set(this.#registries.keys()));
+    this.problems.push(...problems);
+    return [...this.#registries.values()].map(({ name, library, delivery, upstreams }) => {
+      const claims = settled.get(name) ?? [];
+      const words = claims.filter(({ word }) => !looksLikeRegistry(word) && word !== name);
+      return {
+        name,
+        hosts: claims.map(({ word }) => word).filter((word) => looksLikeRegistry(word) && word !== name),
+        aliases: words.map(({ word }) => word),
+        pathNames: claims.filter(({ isPathName }) => isPathName).map(({ word }) => word),
+        library,
+        delivery,
+        upstreams,
+      };
+    });
+  }
+}
+
+/**
+ * A key of crproxy's map. An address of a known registry makes the key one more alias of it; a key that is known already
+ * sends that registry elsewhere, quirks and all; anything else is a registry of its own.
+ */
+function applyMapEntry(draft: Draft, { key, url }: RegistryMapEntry): void {
+  const where = `registry_map.${key}`;
+  const meant = url.prefix === '' ? knownOfHost(url.host) : undefined;
+  const called = knownRegistryByAlias(key) ?? knownRegistryByHost(key);
+  if (meant !== undefined) {
+    draft.addKnown(meant);
+    if (called?.name === meant.name) return;
+    // `docker` and its like stay out of paths, where they are organisations of Docker Hub, even when the map moves them.
+    draft.claim({ word: key, registry: meant.name, isBuiltIn: false, where, isPathName: isPathWord(key) && !called });
+    return;
+  }
+  if (called !== undefined) {
+    draft.put({ ...draft.addKnown(called), upstreams: [upstreamOf(url)] });
+    return;
+  }
+  draft.put({ name: key, library: false, delivery: 'stream', upstreams: [upstreamOf(url)] });
+  if (isPathWord(key)) draft.claim({ word: key, registry: key, isBuiltIn: false, where, isPathName: true });
+}
+
+/** One entry of `registries`. */
+function applyRegistry(draft: Draft, key: string, options: RegistryOptions): void {
+  const where = `registries.${key}`;
+  const name = registryNameOf(draft, key, where);
+  if (name === undefined) return;
+  const base = draft.get(name);
+  const upstreams = options.upstreams === undefined ? base?.upstreams : readUpstreams(draft, options.upstreams, where);
+  const core = {
+    name,
+    delivery: options.delivery ?? 'stream',
+    upstreams: upstreams ?? assumedUpstreams(draft, name, where),
+  };
+  draft.put({ ...core, library: options.library ?? base?.library ?? core.upstreams.every(isDockerHub) });
+  if (isPathWord(name)) draft.claim({ word: name, registry: name, isBuiltIn: false, where, isPathName: true });
+  for (const alias of options.aliases ?? []) {
+    const word = canonicalHost(alias) ?? alias;
+    if (isRegistryName(word)) {
+      draft.claim({ word, registry: name, isBuiltIn: false, where: `${where}.aliases`, isPathName: isPathWord(word) });
+    } else {
+      draft.problems.push(
+        `${where}.aliases: found "${alias}", expected a host, or a word of lower-case letters, digits and single . _ -`,
+      );
+    }
+  }
+}
+
+/** The name a key stands for: a known registry may be written by any of its hosts. Adds what is known of it. */
+function registryNameOf(draft: Draft, key: string, where: string): string | undefined {
+  const name = canonicalHost(key) ?? key;
+  if (!isRegistryName(name)) {
+    draft.problems.push(
+      `${where}: found "${key}", expected a host such as ghcr.io or localhost:5001, or a word of lower-case letters, digits and single _ -`,
+    );
+    return undefined;
+  }
+  const known = knownRegistryByHost(name) ?? knownRegistryByPattern(name);
+  if (known === undefined) return name;
+  draft.addKnown(known);
+  return known.name;
+}
+
+function readUpstreams(draft: Draft, upstreams: readonly UpstreamOptions[], where: string): readonly UpstreamSpec[] {
+  if (upstreams.length === 0) {
+    draft.problems.push(`${where}.upstreams: found an empty list, expected at least one address`);
+  }
+  const names = new Map<string, number>();
+  return upstreams.flatMap((options, position) => {
+    const url = parseUpstreamUrl(options.url);
+    if (typeof url === 'string') {
+      draft.problems.push(`${where}.upstreams[${position}].url: ${url}`);
+      return [];
+    }
+    const upstream = upstreamOf(url, options);
+    const count = (names.get(upstream.name) ?? 0) + 1;
+    names.set(upstream.name, count);
+    if (count === 1) return [upstream];
+    if (options.name !== undefined) {
+      draft.problems.push(`${where}.upstreams[${position}].name: "${options.name}" is another upstream's name already`);
+    }
+    // Two prefixes of one host need no names of the operator's making, but logs and metrics must tell them apart.
+    return [{ ...upstream, name: `${upstream.name}#${count}` }];
+  });
+}
+
+function assumedUpstreams(draft: Draft, name: string, where: string): readonly UpstreamSpec[] {
+  if (looksLikeRegistry(name) && withoutPort(name) !== 'localhost') {
+    return [upstreamOf({ url: `https://${name}`, host: name, prefix: '' })];
+  }
+  const known = knownRegistryByAlias(name);
+  const remedy =
+    known === undefined
+      ? 'expected upstreams, e.g. upstreams: [https://registry.example.com]'
+      : `expected upstreams; to use "${name}" for ${known.name}, write registries: {${known.name}: {aliases: [${name}]}}`;
+  draft.problems.push(`${where}: "${name}" does not say where its content is; ${remedy}`);
+  return [];
+}
+
+/** The name of the default registry; drafts one where an address is given that belongs to none. */
+function defaultOf(draft: Draft, options: CatalogueOptions): string | undefined {
+  const given = options.defaultRegistry ?? options.registryMap?.default;
+  const where =
+    options.defaultRegistry === undefined && given !== undefined ? 'registry_map.default' : 'default_registry';
+  const text = given ?? 'docker.io';
+  if (text.includes('://')) {
+    const url = parseUpstreamUrl(text);
+    if (typeof url !== 'string') return defaultByUrl(draft, url, where);
+    draft.problems.push(`${where}: ${url}`);
+    return undefined;
+  }
+  const name = canonicalHost(text) ?? text;
+  const isOmitted = given === undefined && options.includeKnown === false && draft.get(name) === undefined;
+  const known = isOmitted ? undefined : (knownRegistryByHost(name) ?? knownRegistryByPattern(name));
+  if (known !== undefined) return draft.addKnown(known).name;
+  const found = draft.get(name)?.name ?? draft.ownerOf(name);
+  if (found === undefined) {
+    const remedy = 'expected a registry listed under "registries", a known one, or an address such as https://ghcr.io';
+    draft.problems.push(
+      `${where}: ${isOmitted ? 'docker.io is not among the registries' : `found "${text}"`}; ${remedy}`,
+    );
+  }
+  return found;
+}
+
+function defaultByUrl(draft: Draft, url: UpstreamUrl, where: string): string | undefined {
+  for (const { name, upstreams } of draft.all()) if (upstreams[0]?.url === url.url) return name;
+  const known = url.prefix === '' ? knownOfHost(url.host) : undefined;
+  if (known !== undefined) return draft.addKnown(known).name;
+  const name = canonicalHost(url.host);
+  const namesake = name === undefined ? undefined : draft.get(name);
+  if (namesake !== undefined && url.prefix === '') return namesake.name;
+  if (name === undefined || namesake !== undefined) {
+    const reason =
+      namesake === undefined ? 'has no host that could be a name' : `would be called ${name}, as another is`;
+    draft.problems.push(
+      `${where}: ${url.url} ${reason}; list it under "registries" by a name, and give that name here`,
+    );
+    return undefined;
+  }
+  const upstreams = [upstreamOf(url)];
+  draft.put({ name, library: upstreams.every(isDockerHub), delivery: 'stream', upstreams });
+  return name;
+}
+
+function suffixOf(draft: Draft, text: string | undefined): string | undefined {
+  if (text === undefined || text === '') return undefined;
+  const suffix = canonicalHost(text.replace(/^\./, ''));
+  if (suffix !== undefined && !suffix.includes(':') && isIP(suffix) === 0) return suffix;
+  draft.problems.push(`domain_suffix: found "${text}", expected a domain without a port, e.g. mirror.example.com`);
+  return undefined;
+}
+
+/** True for what can only be told from a repository's first component because the operator wrote it. */
+function isPathWord(name: string): boolean {
+  return !looksLikeRegistry(name);
+}
+
+function isDockerHub(upstream: UpstreamSpec): boolean {
+  return knownOfHost(new URL(upstream.url).host)?.library === true;
+}

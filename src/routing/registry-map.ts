@@ -1,0 +1,64 @@
+import { canonicalHost, isRegistryName } from './host.ts';
+import { parseUpstreamUrl, type UpstreamUrl } from './upstream-options.ts';
+
+/** A registry map in crproxy's format, read: what each key leads to. */
+export interface RegistryMap {
+  /** The value of the key `default`. */
+  readonly default: string | undefined;
+  readonly entries: readonly RegistryMapEntry[];
+}
+
+export interface RegistryMapEntry {
+  /** A host, or a word such as `ghcr`. */
+  readonly key: string;
+  readonly url: UpstreamUrl;
+}
+
+/** The largest map that is read, in characters, and the most entries. */
+export const MAX_REGISTRY_MAP_LENGTH = 1024 * 1024;
+const MAX_ENTRIES = 1000;
+
+/**
+ * Reads a `registrymap.json` of crproxy: a JSON object of names and addresses, `{"ghcr": "https://ghcr.io"}`.
+ *
+ * @returns the map, or all that is wrong with it
+ */
+export function parseRegistryMap(
+  text: string,
+):
+  | { readonly map: RegistryMap; readonly problems: readonly [] }
+  | { readonly map: undefined; readonly problems: readonly string[] } {
+  const json = parseObject(text);
+  if (typeof json === 'string') return { map: undefined, problems: [json] };
+  const problems: string[] = [];
+  const entries: RegistryMapEntry[] = [];
+  let byDefault: string | undefined;
+  for (const [key, value] of Object.entries(json)) {
+    const name = canonicalHost(key) ?? key;
+    const url = typeof value === 'string' ? parseUpstreamUrl(value) : 'expected an address in quotes';
+    if (typeof url === 'string') problems.push(`registry_map.${key}: ${url}`);
+    else if (name === 'default') byDefault = url.url;
+    else if (isRegistryName(name)) entries.push({ key: name, url });
+    else problems.push(`registry_map.${key}: expected a host, or a word of lower-case letters and digits`);
+  }
+  return problems.length === 0 ? { map: { default: byDefault, entries }, problems: [] } : { map: undefined, problems };
+}
+
+function parseObject(text: string): Record<string, unknown> | string {
+  if (text.length > MAX_REGISTRY_MAP_LENGTH) {
+    return `registry_map: found ${text.length} characters, and at most ${MAX_REGISTRY_MAP_LENGTH} are read`;
+  }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    return `registry_map: it is not JSON: ${error instanceof Error ? error.message.slice(0, 200) : 'unreadable'}`;
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) {
+    return 'registry_map: expected a JSON object, e.g. {"ghcr": "https://ghcr.io"}';
+  }
+  const count = Object.keys(json).length;
+  return count > MAX_ENTRIES
+    ? `registry_map: found ${count} entries, and at most ${MAX_ENTRIES} are read`
+    : (json as Record<string, unknown>);
+}
