@@ -5,8 +5,11 @@
  */
 export * from './blob-store.ts';
 export * from './directory-error.ts';
+export * from './directory-lock.ts';
 export { openFilesystemBlobStore } from './filesystem.ts';
 export * from './memory.ts';
 export * from './memory-names.ts';
 export * from './name-store.ts';
+export * from './names-error.ts';
 export { openSpoolBlobStore } from './spool.ts';
+export { openSqliteNameStore } from './sqlite.ts';

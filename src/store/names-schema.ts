@@ -1,0 +1,91 @@
+/**
+ * The names database, version by version: the n-th entry leads from `user_version` n to n + 1. An entry that has been
+ * released is never changed; a new one is added.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  -- What a tag pointed to when its upstream was last asked.
+  CREATE TABLE tags (
+    registry TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    checked_at INTEGER NOT NULL,  -- milliseconds since the epoch, as every time here
+    upstream TEXT NOT NULL,
+    visibility TEXT NOT NULL CHECK (visibility IN ('public', 'private')),
+    PRIMARY KEY (registry, repository, tag)
+  ) STRICT, WITHOUT ROWID;
+
+  -- Which digests belong to a repository. The bytes are stored once; the right to read them is per repository.
+  CREATE TABLE members (
+    registry TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('manifest', 'blob')),
+    media_type TEXT NOT NULL,
+    size INTEGER,  -- NULL: only an upstream confirmed it
+    visibility TEXT NOT NULL CHECK (visibility IN ('public', 'private')),
+    PRIMARY KEY (registry, repository, digest)
+  ) STRICT, WITHOUT ROWID;
+
+  -- What lies in the blob store, as far as eviction and the sums need to know.
+  CREATE TABLE blobs (
+    digest TEXT NOT NULL PRIMARY KEY,
+    size INTEGER NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('mirrored', 'hosted')),
+    stored_at INTEGER NOT NULL,
+    read_at INTEGER NOT NULL  -- stored_at, until the first read
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE INDEX blobs_by_last_read ON blobs (read_at) WHERE kind = 'mirrored';
+
+  -- The sums are kept as the rows change: counting a million rows takes a second, and the limit is checked often.
+  CREATE TABLE totals (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    blobs INTEGER NOT NULL,
+    bytes INTEGER NOT NULL
+  ) STRICT;
+  INSERT INTO totals VALUES (1, 0, 0);
+
+  CREATE TRIGGER blobs_inserted AFTER INSERT ON blobs BEGIN
+    UPDATE totals SET blobs = blobs + 1, bytes = bytes + new.size;
+  END;
+  CREATE TRIGGER blobs_resized AFTER UPDATE OF size ON blobs BEGIN
+    UPDATE totals SET bytes = bytes + new.size - old.size;
+  END;
+  CREATE TRIGGER blobs_deleted AFTER DELETE ON blobs BEGIN
+    UPDATE totals SET blobs = blobs - 1, bytes = bytes - old.size;
+  END;
+  `,
+];
+
+/**
+ * Every statement of the store. Adding or replacing is always an upsert and never `REPLACE`, whose deletions run no
+ * trigger.
+ */
+export const STATEMENTS = {
+  getTag: `SELECT digest, media_type, size, checked_at, upstream, visibility FROM tags
+    WHERE registry = ? AND repository = ? AND tag = ?`,
+  putTag: `INSERT INTO tags (registry, repository, tag, digest, media_type, size, checked_at, upstream, visibility)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET digest = excluded.digest, media_type = excluded.media_type, size = excluded.size,
+      checked_at = excluded.checked_at, upstream = excluded.upstream, visibility = excluded.visibility`,
+  deleteTag: 'DELETE FROM tags WHERE registry = ? AND repository = ? AND tag = ?',
+  getMember: `SELECT kind, media_type, size, visibility FROM members
+    WHERE registry = ? AND repository = ? AND digest = ?`,
+  putMember: `INSERT INTO members (registry, repository, digest, kind, media_type, size, visibility)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET kind = excluded.kind, media_type = excluded.media_type, size = excluded.size,
+      visibility = excluded.visibility`,
+  deleteMember: 'DELETE FROM members WHERE registry = ? AND repository = ? AND digest = ?',
+  putBlob: `INSERT INTO blobs (digest, size, kind, stored_at, read_at) VALUES (?1, ?2, ?3, ?4, ?4)
+    ON CONFLICT DO UPDATE SET size = excluded.size, stored_at = excluded.stored_at, read_at = excluded.read_at,
+      kind = CASE kind WHEN 'hosted' THEN kind ELSE excluded.kind END`,
+  deleteBlob: 'DELETE FROM blobs WHERE digest = ?',
+  touchBlob: 'UPDATE blobs SET read_at = ?2 WHERE digest = ?1',
+  leastRecentlyUsed: `SELECT digest, size, kind, stored_at FROM blobs WHERE kind = 'mirrored'
+    ORDER BY read_at LIMIT ?`,
+  totals: 'SELECT blobs, bytes FROM totals WHERE id = 1',
+} as const;

@@ -1,0 +1,222 @@
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { type Digest, digestOf, type Repository } from '../../src/oci/index.ts';
+import type { BlobRecord, MemberRecord, NameStore, TagRecord } from '../../src/store/index.ts';
+
+/** Makes an empty store, and cleans up after the test. */
+export type MakeNameStore = (context: TestContext) => Promise<NameStore>;
+
+const NGINX: Repository = { registry: 'docker.io', repository: 'library/nginx' };
+const OTHERS: readonly Repository[] = [
+  { registry: 'docker.io', repository: 'library/nginx2' },
+  { registry: 'docker.io', repository: 'library' },
+  { registry: 'ghcr.io', repository: 'library/nginx' },
+  // The same text when the parts are simply joined.
+  { registry: 'docker.io/library', repository: 'nginx' },
+];
+
+/** What every {@link NameStore} must do. */
+export function nameStoreSuite(name: string, make: MakeNameStore): void {
+  describe(`${name} as a name store`, () => {
+    test('knows nothing when it is new', async (t) => {
+      const names = await make(t);
+      assert.equal(await names.getTag(NGINX, 'latest'), undefined);
+      assert.equal(await names.getMember(NGINX, numbered(1)), undefined);
+      assert.equal(await names.deleteTag(NGINX, 'latest'), false);
+      assert.equal(await names.deleteMember(NGINX, numbered(1)), false);
+      assert.deepEqual(await names.leastRecentlyUsed(10), []);
+      assert.deepEqual(await names.totals(), { blobs: 0, bytes: 0 });
+      await names.deleteBlob(numbered(1));
+      await names.touchBlobs([{ digest: numbered(1), at: 5 }]);
+      await names.putMembers(NGINX, []);
+    });
+
+    test('gives a tag back as it was put', async (t) => {
+      const names = await make(t);
+      await names.putTag(NGINX, 'latest', tagRecord(1));
+      assert.deepEqual(await names.getTag(NGINX, 'latest'), tagRecord(1));
+    });
+
+    test('replaces a tag whole', async (t) => {
+      const names = await make(t);
+      await names.putTag(NGINX, 'latest', tagRecord(1));
+      const moved: TagRecord = {
+        digest: digestOf(Buffer.from('moved'), 'sha512'),
+        mediaType: 'application/vnd.oci.image.manifest.v1+json',
+        size: 7,
+        checkedAt: 1_900_000_000_000,
+        upstream: 'cold',
+        visibility: 'private',
+      };
+      await names.putTag(NGINX, 'latest', moved);
+      assert.deepEqual(await names.getTag(NGINX, 'latest'), moved);
+    });
+
+    test('tells tags apart by registry, repository, name and case', async (t) => {
+      const names = await make(t);
+      await names.putTag(NGINX, 'latest', tagRecord(1));
+      for (const other of OTHERS) assert.equal(await names.getTag(other, 'latest'), undefined);
+      assert.equal(await names.getTag(NGINX, 'Latest'), undefined);
+      for (const [index, other] of OTHERS.entries()) await names.putTag(other, 'latest', tagRecord(index + 2));
+      assert.deepEqual(await names.getTag(NGINX, 'latest'), tagRecord(1));
+      assert.equal(await names.deleteTag(NGINX, 'latest'), true);
+      assert.equal(await names.deleteTag(NGINX, 'latest'), false);
+      assert.equal(await names.getTag(NGINX, 'latest'), undefined);
+      for (const [index, other] of OTHERS.entries()) {
+        assert.deepEqual(await names.getTag(other, 'latest'), tagRecord(index + 2));
+      }
+    });
+
+    test('gives members back as they were put', async (t) => {
+      const names = await make(t);
+      const manifest = memberRecord(1, { kind: 'manifest', mediaType: 'application/vnd.oci.image.index.v1+json' });
+      const unsized = memberRecord(2, { size: undefined, mediaType: '', visibility: 'private' });
+      await names.putMembers(NGINX, [manifest, unsized, memberRecord(3, { size: 0 })]);
+      assert.deepEqual(await names.getMember(NGINX, numbered(1)), manifest);
+      assert.deepEqual(await names.getMember(NGINX, numbered(2)), unsized);
+      assert.deepEqual(await names.getMember(NGINX, numbered(3)), memberRecord(3, { size: 0 }));
+    });
+
+    test('replaces a member whole', async (t) => {
+      const names = await make(t);
+      await names.putMembers(NGINX, [memberRecord(1)]);
+      const replaced = memberRecord(1, { kind: 'manifest', size: undefined, mediaType: 'x/y', visibility: 'private' });
+      await names.putMembers(NGINX, [memberRecord(1, { size: 3 }), replaced]);
+      assert.deepEqual(await names.getMember(NGINX, numbered(1)), replaced);
+    });
+
+    test('lets no repository see the members of another', async (t) => {
+      const names = await make(t);
+      await names.putMembers(NGINX, [memberRecord(1)]);
+      await names.putBlob(blobRecord(1));
+      for (const other of OTHERS) assert.equal(await names.getMember(other, numbered(1)), undefined);
+      for (const other of OTHERS) await names.putMembers(other, [memberRecord(1, { visibility: 'private' })]);
+      assert.equal(await names.deleteMember(NGINX, numbered(1)), true);
+      assert.equal(await names.deleteMember(NGINX, numbered(1)), false);
+      assert.equal(await names.getMember(NGINX, numbered(1)), undefined);
+      for (const other of OTHERS) assert.equal((await names.getMember(other, numbered(1)))?.visibility, 'private');
+    });
+
+    test('takes a manifest with thousands of members', async (t) => {
+      const names = await make(t);
+      const members = Array.from({ length: 3000 }, (_, index) => memberRecord(index));
+      await names.putMembers(NGINX, members);
+      assert.deepEqual(await names.getMember(NGINX, numbered(0)), members[0]);
+      assert.deepEqual(await names.getMember(NGINX, numbered(2999)), members[2999]);
+    });
+
+    test('sums up what is stored, through every change', async (t) => {
+      const names = await make(t);
+      await names.putBlob(blobRecord(1, { size: 100 }));
+      await names.putBlob(blobRecord(2, { size: 20, kind: 'hosted' }));
+      assert.deepEqual(await names.totals(), { blobs: 2, bytes: 120 });
+      await names.putBlob(blobRecord(1, { size: 100 }));
+      assert.deepEqual(await names.totals(), { blobs: 2, bytes: 120 });
+      await names.putBlob(blobRecord(1, { size: 3 }));
+      assert.deepEqual(await names.totals(), { blobs: 2, bytes: 23 });
+      await names.touchBlobs([{ digest: numbered(1), at: 9 }]);
+      await names.deleteBlob(numbered(9));
+      assert.deepEqual(await names.totals(), { blobs: 2, bytes: 23 });
+      await names.deleteBlob(numbered(1));
+      await names.deleteBlob(numbered(1));
+      assert.deepEqual(await names.totals(), { blobs: 1, bytes: 20 });
+    });
+
+    test('sums up more bytes than fit into 32 bits', async (t) => {
+      const names = await make(t);
+      const size = 5 * 2 ** 40;
+      await names.putBlob(blobRecord(1, { size }));
+      await names.putBlob(blobRecord(2, { size }));
+      assert.deepEqual(await names.totals(), { blobs: 2, bytes: 2 * size });
+      assert.equal((await names.leastRecentlyUsed(1))[0]?.size, size);
+    });
+
+    test('names those first that were not read for the longest time', async (t) => {
+      const names = await make(t);
+      for (const [number, storedAt] of [
+        [1, 100],
+        [2, 300],
+        [3, 200],
+        [4, 400],
+      ] as const) {
+        await names.putBlob(blobRecord(number, { storedAt }));
+      }
+      assert.deepEqual(await order(names), [1, 3, 2, 4]);
+      await names.touchBlobs([
+        { digest: numbered(1), at: 1000 },
+        { digest: numbered(3), at: 350 },
+        { digest: numbered(77), at: 2000 },
+      ]);
+      assert.deepEqual(await order(names), [2, 3, 4, 1]);
+      assert.deepEqual(await order(names, 2), [2, 3]);
+      assert.deepEqual(await order(names, 0), []);
+      // The last word on one digest counts, and the record says still when it was stored.
+      await names.touchBlobs([
+        { digest: numbered(2), at: 1500 },
+        { digest: numbered(2), at: 1600 },
+      ]);
+      assert.deepEqual(await order(names), [3, 4, 1, 2]);
+      assert.deepEqual((await names.leastRecentlyUsed(4))[3], blobRecord(2, { storedAt: 300 }));
+      // Stored anew, it counts from then.
+      await names.putBlob(blobRecord(3, { storedAt: 5000 }));
+      assert.deepEqual(await order(names), [4, 1, 2, 3]);
+      await names.deleteBlob(numbered(4));
+      assert.deepEqual(await order(names), [1, 2, 3]);
+    });
+
+    test('never offers a hosted blob for eviction, not even where a mirrored copy of it arrives', async (t) => {
+      const names = await make(t);
+      await names.putBlob(blobRecord(1, { kind: 'hosted', storedAt: 1 }));
+      await names.putBlob(blobRecord(2, { storedAt: 2 }));
+      assert.deepEqual(await order(names), [2]);
+      await names.putBlob(blobRecord(1, { kind: 'mirrored', storedAt: 3 }));
+      assert.deepEqual(await order(names), [2]);
+      await names.putBlob(blobRecord(2, { kind: 'hosted', storedAt: 4 }));
+      assert.deepEqual(await order(names), []);
+      await names.deleteBlob(numbered(1));
+      await names.putBlob(blobRecord(1, { kind: 'mirrored', storedAt: 5 }));
+      assert.deepEqual(await order(names), [1]);
+    });
+
+    test('takes names that look like SQL for names', async (t) => {
+      const names = await make(t);
+      const odd: Repository = { registry: `a'b"c`, repository: `x'); DROP TABLE tags; --` };
+      await names.putTag(odd, `'`, tagRecord(1));
+      await names.putMembers(odd, [memberRecord(1)]);
+      assert.deepEqual(await names.getTag(odd, `'`), tagRecord(1));
+      assert.deepEqual(await names.getMember(odd, numbered(1)), memberRecord(1));
+    });
+  });
+}
+
+/** The digest of a number: distinct ones for distinct numbers. */
+export function numbered(number: number): Digest {
+  return digestOf(Buffer.from(String(number)));
+}
+
+export function tagRecord(number: number): TagRecord {
+  return {
+    digest: numbered(number),
+    mediaType: 'application/vnd.oci.image.index.v1+json',
+    size: 1000 + number,
+    checkedAt: 1_800_000_000_000 + number,
+    upstream: 'https://registry-1.docker.io',
+    visibility: 'public',
+  };
+}
+
+export function memberRecord(number: number, changes: Partial<MemberRecord> = {}): MemberRecord {
+  const mediaType = 'application/vnd.oci.image.layer.v1.tar+gzip';
+  return { digest: numbered(number), kind: 'blob', mediaType, size: 10 + number, visibility: 'public', ...changes };
+}
+
+export function blobRecord(number: number, changes: Partial<BlobRecord> = {}): BlobRecord {
+  return { digest: numbered(number), size: 10, kind: 'mirrored', storedAt: 1_800_000_000_000, ...changes };
+}
+
+/** The numbers of the blobs, those to be evicted first in front. */
+async function order(names: NameStore, limit = 100): Promise<number[]> {
+  const records = await names.leastRecentlyUsed(limit);
+  const numbers = new Map(Array.from({ length: 10 }, (_, number) => [numbered(number), number]));
+  return records.map((record) => numbers.get(record.digest) ?? -1);
+}
