@@ -7,6 +7,7 @@ export const ERROR_CODES = {
   MANIFEST_INVALID: { status: 400, message: 'manifest invalid' },
   NAME_INVALID: { status: 400, message: 'invalid repository name' },
   NAME_UNKNOWN: { status: 404, message: 'repository name not known to registry' },
+  PAGINATION_NUMBER_INVALID: { status: 400, message: 'invalid number of results requested' },
   RANGE_INVALID: { status: 416, message: 'requested range not satisfiable' },
   SIZE_INVALID: { status: 400, message: 'provided length did not match content length' },
   TOOMANYREQUESTS: { status: 429, message: 'too many requests' },

@@ -1,0 +1,137 @@
+import type { BlobReader } from '../cache/index.ts';
+import { BodyBuffers } from '../lib/index.ts';
+import { OciError } from '../oci/index.ts';
+import { ClientLeftError, type Exchange } from './exchange.ts';
+
+// Every answer of the registry is written here, and nowhere else: what all of them must have, and what must never happen (a
+// complete body that is wrong), is then in one place.
+
+/** Header names are lower case. */
+export type Headers = Readonly<Record<string, string | number>>;
+
+const buffers = new BodyBuffers();
+
+/** Headers that every answer of the registry has. */
+function common(exchange: Exchange): Record<string, string | number> {
+  const headers: Record<string, string | number> = {
+    'docker-distribution-api-version': 'registry/2.0',
+    'x-request-id': exchange.id,
+  };
+  if (exchange.ns !== undefined) headers['oci-namespace'] = exchange.ns;
+  if (exchange.cache !== undefined) headers['x-cache'] = exchange.cache;
+  return headers;
+}
+
+/** Answers with a body that is in memory; a HEAD gets the same headers without it. */
+export function replyBytes(exchange: Exchange, status: number, headers: Headers, body: Buffer | string): void {
+  const { response } = exchange;
+  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+  response.writeHead(status, { ...common(exchange), ...headers, 'content-length': length });
+  if (exchange.isHead) {
+    response.end();
+  } else {
+    exchange.bytes = length;
+    response.end(body);
+  }
+}
+
+/** Answers with headers alone: a HEAD, a redirect, 304. */
+export function replyEmpty(exchange: Exchange, status: number, headers: Headers): void {
+  exchange.response.writeHead(status, { ...common(exchange), ...headers });
+  exchange.response.end();
+}
+
+/** Answers in the protocol's own form; where the answer has begun already, the connection is cut. */
+export function replyError(exchange: Exchange, error: OciError): void {
+  const { response } = exchange;
+  exchange.error = error.message;
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const headers: Record<string, string | number> = { 'content-type': 'application/json', ...error.headers };
+  if (error.retryAfter !== undefined) headers['retry-after'] = Math.max(1, Math.ceil(error.retryAfter));
+  replyBytes(exchange, error.status, headers, error.toBody());
+}
+
+/**
+ * Answers with what a reader gives, as fast as the client takes it, and closes the reader.
+ *
+ * Where the reader fails, the connection is **cut**: with a `Content-Length` the client sees too few bytes, without one no
+ * last chunk, and either way it knows that what it has is not the blob.
+ *
+ * @param length bytes that will come; undefined: sent in chunks
+ */
+export async function replyStream(
+  exchange: Exchange,
+  status: number,
+  headers: Headers,
+  body: { readonly reader: BlobReader; readonly length: number | undefined },
+): Promise<void> {
+  const { response } = exchange;
+  const { reader, length } = body;
+  const pair = buffers.lend();
+  const outlet = new Outlet(exchange);
+  try {
+    exchange.signal.throwIfAborted();
+    exchange.signal.addEventListener('abort', () => reader.close(), { once: true });
+    response.writeHead(status, {
+      ...common(exchange),
+      ...headers,
+      ...(length === undefined ? {} : { 'content-length': length }),
+    });
+    let sent = 0;
+    for (let turn = 0; ; turn = 1 - turn) {
+      const target = pair[turn] ?? pair[0];
+      const count = await reader.read(target);
+      await outlet.drained();
+      if (count === 0) break;
+      sent += count;
+      outlet.write(count === target.length ? target : target.subarray(0, count));
+    }
+    if (length !== undefined && sent !== length) {
+      throw new Error(`The body ended after ${sent} of ${length} bytes`);
+    }
+    response.end();
+  } catch (error) {
+    if (!(error instanceof ClientLeftError) && !exchange.signal.aborted) exchange.error = (error as Error).message;
+    response.destroy();
+  } finally {
+    reader.close();
+    // The socket may still hold the last piece: only when it is done with it may another body use the memory.
+    outlet.drained().then(
+      () => buffers.giveBack(pair),
+      () => buffers.giveBack(pair),
+    );
+  }
+}
+
+/** Writes one piece at a time, and tells when the socket has taken it. */
+class Outlet {
+  readonly #exchange: Exchange;
+  #pending: PromiseWithResolvers<void> | undefined;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+    // A socket that is destroyed forgets the callbacks of its writes.
+    exchange.response.once('close', () => this.#pending?.reject(new ClientLeftError()));
+  }
+
+  /** Resolves when the piece before was taken; rejects when the client has left. */
+  drained(): Promise<void> {
+    return this.#pending?.promise ?? Promise.resolve();
+  }
+
+  write(piece: Buffer): void {
+    const exchange = this.#exchange;
+    const pending = Promise.withResolvers<void>();
+    pending.promise.catch(() => {});
+    this.#pending = pending;
+    exchange.response.write(piece, (error) => {
+      if (error !== undefined && error !== null) return pending.reject(new ClientLeftError());
+      exchange.bytes += piece.length;
+      pending.resolve();
+    });
+    if (exchange.response.destroyed) pending.reject(new ClientLeftError());
+  }
+}
