@@ -1,3 +1,4 @@
+import type { LookupFunction } from 'node:net';
 import type { ByteSource } from '../lib/index.ts';
 
 /** One HTTP exchange with another server, without redirects, retries, caches or decoding: policy belongs to the caller. */
@@ -100,4 +101,6 @@ export interface HttpClientOptions {
   readonly maxIdleConnsPerHost?: number;
   /** Connections at once, per host; 0 is no limit. Requests over it wait. @default 64 */
   readonly maxConnsPerHost?: number;
+  /** How names become addresses; the address policy is applied to whatever it says. @default the system's resolver */
+  readonly lookup?: LookupFunction;
 }

@@ -1,0 +1,136 @@
+import type { OnReadOpts, Socket } from 'node:net';
+import type { Dial, DialTarget } from './dial.ts';
+
+/** Whoever has a connection for the length of one exchange. None of these may throw. */
+export interface ConnectionUser {
+  /** Where the next bytes are to land; undefined: in the thread's landing buffer, to be used before `bytes` returns. */
+  room(): Buffer | undefined;
+  /** The first `count` bytes of `piece` came; false pauses the socket. */
+  bytes(piece: Buffer, count: number): boolean;
+  /** No more bytes come: the other side's end, or the error that broke the connection. */
+  ended(error: Error | undefined): void;
+  /** The socket is gone and writes into no buffer any more. */
+  closed(): void;
+}
+
+/**
+ * Where bytes land that nobody has given a place: heads of answers, and what comes when nothing may. libuv reads and calls
+ * back in one go, so one buffer serves every socket of the thread, as long as nobody keeps a view of it.
+ */
+const landing = Buffer.allocUnsafeSlow(64 * 1024);
+
+/**
+ * One socket that serves one exchange after another, read through `onread`: bytes land in memory that is used again,
+ * where Node would otherwise allocate 64 KiB for each read.
+ *
+ * Trap: Node asks `onread.buffer` only right after each callback, so the *last* answer holds however long the socket is
+ * idle or paused. That is why a connection without a user always has the landing buffer under it.
+ */
+export class Connection {
+  #socket: Socket | undefined;
+  #user: ConnectionUser | undefined;
+  #paused = false;
+  #spoiled = false;
+  #uses = 0;
+  readonly #onDead: (() => void)[] = [];
+  readonly #onread: OnReadOpts = {
+    buffer: () => this.#user?.room() ?? landing,
+    callback: (count, piece) => this.#bytes(piece as Buffer, count),
+  };
+
+  static async open(dial: Dial, target: Omit<DialTarget, 'onread'>): Promise<Connection> {
+    const connection = new Connection();
+    connection.#attach(await dial({ ...target, onread: connection.#onread }));
+    return connection;
+  }
+
+  /** It served an exchange before: the other side may have closed it while the request was on its way. */
+  get reused(): boolean {
+    return this.#uses > 1;
+  }
+
+  get alive(): boolean {
+    return this.#socket !== undefined && !this.#spoiled && !this.#socket.destroyed;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#socket?.remoteAddress;
+  }
+
+  /** Hears, once, that the connection can serve nobody any more. */
+  whenDead(listener: () => void): void {
+    if (this.alive) this.#onDead.push(listener);
+    else listener();
+  }
+
+  /** Hands the connection to a user and sends what it asks. */
+  begin(user: ConnectionUser, request: string): void {
+    this.#uses++;
+    if (!this.alive) {
+      user.ended(undefined);
+      return user.closed();
+    }
+    this.#user = user;
+    this.#socket?.write(request, 'latin1');
+  }
+
+  /** Takes the connection from its user, who has all it wanted. */
+  leave(): void {
+    this.#user = undefined;
+    // Unread, the socket would neither show an unasked byte nor its end.
+    this.resume();
+  }
+
+  /** Reads on after `bytes` returned false. */
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#socket?.resume();
+  }
+
+  /** Unused for `idle` milliseconds, it closes; meanwhile it keeps no process alive. */
+  park(idle: number): void {
+    this.#socket?.setTimeout(idle).unref();
+  }
+
+  unpark(): void {
+    this.#socket?.setTimeout(0).ref();
+  }
+
+  destroy(): void {
+    this.#spoiled = true;
+    this.#socket?.destroy();
+    for (const listener of this.#onDead.splice(0)) listener();
+  }
+
+  #attach(socket: Socket): void {
+    this.#socket = socket;
+    socket.on('timeout', () => this.destroy());
+    socket.on('error', (error) => this.#over(error));
+    socket.on('end', () => this.#over(undefined));
+    socket.on('close', () => {
+      this.#over(undefined);
+      const user = this.#user;
+      this.#user = undefined;
+      user?.closed();
+    });
+    // Bytes before any request: whoever speaks first speaks no HTTP.
+    if (this.#spoiled) this.destroy();
+  }
+
+  #bytes(piece: Buffer, count: number): boolean {
+    if (this.#user === undefined) {
+      // Nobody asked. Kept, these bytes would be taken for the next answer (CVE-2026-6733).
+      this.destroy();
+      return true;
+    }
+    if (this.#user.bytes(piece, count)) return true;
+    this.#paused = true;
+    return false;
+  }
+
+  #over(error: Error | undefined): void {
+    this.#user?.ended(error);
+    this.destroy();
+  }
+}

@@ -1,0 +1,82 @@
+import { HttpError, type HttpErrorCode } from './http.ts';
+
+/** Where in the life of an exchange something went wrong: the same `ECONNRESET` means different things. */
+export type Phase = 'dial' | 'handshake' | 'head' | 'body';
+
+const BY_CODE: Readonly<Record<string, HttpErrorCode>> = {
+  ECONNREFUSED: 'refused',
+  EHOSTUNREACH: 'refused',
+  ENETUNREACH: 'refused',
+  EADDRNOTAVAIL: 'refused',
+  EHOSTDOWN: 'refused',
+  ENETDOWN: 'refused',
+  ENOTFOUND: 'dns',
+  EAI_AGAIN: 'dns',
+  EAI_FAIL: 'dns',
+  EAI_NODATA: 'dns',
+  ETIMEDOUT: 'timeout',
+  ERR_SOCKET_CONNECTION_TIMEOUT: 'timeout',
+  UND_ERR_CONNECT_TIMEOUT: 'timeout',
+  UND_ERR_HEADERS_TIMEOUT: 'timeout',
+  UND_ERR_BODY_TIMEOUT: 'idle',
+  UND_ERR_HEADERS_OVERFLOW: 'protocol',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'truncated',
+  UND_ERR_RES_EXCEEDED_MAX_SIZE: 'too-large',
+  UND_ERR_ABORTED: 'aborted',
+  UND_ERR_DESTROYED: 'aborted',
+  UND_ERR_CLOSED: 'aborted',
+  ABORT_ERR: 'aborted',
+};
+
+/** Codes of OpenSSL and of the checks on certificates, by how they begin. */
+const TLS_CODE =
+  /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|EPROTO$|HOSTNAME_MISMATCH$|INVALID_)/;
+
+/** What the code of a system, TLS or undici error means in a phase. */
+export function codeOf(error: unknown, phase: Phase): HttpErrorCode {
+  const code = errorCode(error) ?? '';
+  const known = BY_CODE[code];
+  if (known !== undefined) return known;
+  if (TLS_CODE.test(code)) return 'tls';
+  if (code.startsWith('HPE_')) return code === 'HPE_INVALID_EOF_STATE' && phase === 'body' ? 'truncated' : 'protocol';
+  // An alert or a failed check while shaking hands; a connection that broke then has a code of its own.
+  if (phase === 'handshake' && code !== 'ECONNRESET' && code !== 'EPIPE') return 'tls';
+  return phase === 'body' ? 'truncated' : 'reset';
+}
+
+/** The error of an exchange with `authority` (host and port); an HttpError passes as it is. */
+export function httpErrorOf(error: unknown, about: { readonly authority: string; readonly phase: Phase }): HttpError {
+  if (error instanceof HttpError) return error;
+  const code = codeOf(error, about.phase);
+  return new HttpError(code, `${about.authority} ${SENTENCES[code]} (${reasonOf(error)})`, { cause: error });
+}
+
+const SENTENCES: Readonly<Record<HttpErrorCode, string>> = {
+  refused: 'cannot be reached',
+  dns: 'does not resolve',
+  timeout: 'did not answer in time',
+  idle: 'stopped sending',
+  reset: 'closed the connection before it answered',
+  truncated: 'closed the connection before the body was complete',
+  tls: 'offers no TLS connection that can be trusted',
+  protocol: 'sent what is not HTTP/1.1',
+  'too-large': 'sent more than was asked for',
+  forbidden: 'must not be dialled',
+  aborted: 'was asked, and the request was given up',
+};
+
+/** The exchange that was given up, by the caller's signal or because the client closes. */
+export function abortedError(authority: string, cause?: unknown): HttpError {
+  return new HttpError('aborted', `The request to ${authority} was given up`, { cause });
+}
+
+function reasonOf(error: unknown): string {
+  const code = errorCode(error);
+  const message = error instanceof Error ? error.message : String(error);
+  return code === undefined || message.includes(code) ? message : `${code}: ${message}`;
+}
+
+function errorCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}

@@ -1,0 +1,82 @@
+import type { HttpRequest } from './http.ts';
+
+/** A field name is a token (RFC 9110 §5.1). */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
+/** A field value has no control character but tab, and nothing beyond one byte per character (RFC 9110 §5.5). */
+// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+const NOT_IN_VALUE = /[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]/;
+const REQUEST_TARGET = /^\/[\x21-\x7e]*$/;
+
+/** What belongs to one connection, or is derived from the URL and the body, is never a caller's to set. */
+const NOT_A_CALLERS = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/**
+ * The headers to send: the caller's under lower-case names, with `accept-encoding: identity` and a `user-agent`.
+ *
+ * Throws TypeError where a name or value could not be sent as it is (CR and LF among others), and for hop-by-hop headers.
+ * The message names the header, never its value.
+ */
+export function requestHeaders(headers: HttpRequest['headers']): Record<string, string> {
+  const result: Record<string, string> = Object.create(null) as Record<string, string>;
+  result['user-agent'] = 'entrepot';
+  for (const [given, value] of Object.entries(headers)) {
+    const name = given.toLowerCase();
+    if (!TOKEN.test(name)) throw new TypeError(`A header name must be a token, found ${JSON.stringify(given)}`);
+    if (NOT_A_CALLERS.has(name)) throw new TypeError(`The header ${name} is set by the connection and cannot be given`);
+    if (NOT_IN_VALUE.test(value))
+      throw new TypeError(`The value of the header ${name} holds characters no header can hold`);
+    result[name] = value;
+  }
+  // A layer's digest is of the bytes as stored: a decoded or encoded one would not have it.
+  result['accept-encoding'] = 'identity';
+  return result;
+}
+
+/** The path and query to ask for. Throws TypeError for a URL that cannot be asked: other protocols, userinfo. */
+export function requestTarget(url: URL): string {
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw new TypeError(`A URL must be http: or https:, found ${url.protocol}`);
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new TypeError(`The URL of ${url.host} holds a user name or password; send an authorization header instead`);
+  }
+  const target = url.pathname + url.search;
+  if (!REQUEST_TARGET.test(target))
+    throw new TypeError(`The path asked of ${url.host} holds characters no request can hold`);
+  return target;
+}
+
+/** The whole head of a request without a body, as it goes on the wire (in latin1). Throws as the two functions above. */
+export function requestHead(request: Pick<HttpRequest, 'method' | 'url' | 'headers'>): string {
+  const target = requestTarget(request.url);
+  let head = `${request.method} ${target} HTTP/1.1\r\nhost: ${request.url.host}\r\n`;
+  for (const [name, value] of Object.entries(requestHeaders(request.headers))) head += `${name}: ${value}\r\n`;
+  return `${head}\r\n`;
+}
+
+/** Host and port, as messages name the other side. */
+export function authorityOf(url: URL): string {
+  return `${url.hostname}:${portOf(url)}`;
+}
+
+export function portOf(url: URL): number {
+  return url.port === '' ? defaultPort(url.protocol) : Number(url.port);
+}
+
+export function defaultPort(protocol: string): number {
+  return protocol === 'https:' ? 443 : 80;
+}
