@@ -264,3 +264,22 @@ export function headerValue() {
       secret: true,
     });
 }
+
+/** The name of a request header (RFC 9110 §5.1). */
+export function headerName() {
+  return z
+    .string()
+    .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/)
+    .register(marks, { type: 'name', expected: 'the name of a header such as User-Agent' });
+}
+
+/** The name of a registry as a key: see {@link registryName}. */
+export function registryKey() {
+  return z
+    .string()
+    .refine((name) => registryName(name) === name)
+    .register(marks, {
+      type: 'name',
+      expected: 'a registry name in lower case: a host such as ghcr.io or localhost:5001, or a word such as apps',
+    });
+}

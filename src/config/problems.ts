@@ -33,14 +33,8 @@ export function formatProblem(problem: ConfigProblem): string {
 
 /** `entrepot.yaml:7:3`, `ENTREPOT_LOG__LEVEL`, `--log-level` */
 export function formatSource(source: Source): string {
-  switch (source.kind) {
-    case 'file':
-      return `${source.file}:${source.line}:${source.column}`;
-    case 'environment':
-      return source.name;
-    case 'flag':
-      return source.flag;
-  }
+  if (source.kind === 'file') return `${source.file}:${source.line}:${source.column}`;
+  return source.kind === 'environment' ? source.name : source.flag;
 }
 
 /** Writes a path of keys and list positions as one text: `registries["ghcr.io"].upstreams[0].url`. */

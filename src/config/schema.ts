@@ -11,13 +11,14 @@ import {
   filePath,
   flag,
   hardLimit,
+  headerName,
   headerValue,
   hostPattern,
   label,
   listenAddress,
   originUrl,
   pattern,
-  registryName,
+  registryKey,
   registryNameOrUrl,
   registryUrl,
   secret,
@@ -72,7 +73,7 @@ const listen = z
   });
 
 const headers = z
-  .record(z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/), headerValue())
+  .record(headerName(), headerValue())
   .register(marks, { type: 'map', expected: 'header names with their values, such as {User-Agent: entrepot}' });
 
 const credentials = z
@@ -159,15 +160,10 @@ const registry = z.strictObject({
     .describe('Put `library/` before one-word repositories, as Docker Hub does. Known registries know it themselves.'),
 });
 
-const registries = z
-  .record(
-    z.string().refine((name) => registryName(name) === name),
-    registry,
-  )
-  .register(marks, {
-    type: 'map',
-    expected: 'a map of registry names, each with nothing or {aliases, upstreams, delivery, library}',
-  });
+const registries = z.record(registryKey(), registry).register(marks, {
+  type: 'map',
+  expected: 'a map of registry names, each with nothing or {aliases, upstreams, delivery, library}',
+});
 
 const freshness = z.strictObject({
   fresh_for: duration()

@@ -1,0 +1,100 @@
+import { isIP } from 'node:net';
+import { formatListenAddress } from './listen-address.ts';
+import { type ConfigProblem, formatKey } from './problems.ts';
+import type { Config, UpstreamConfig } from './schema.ts';
+import { type Path, sourceAt, type Tree } from './tree.ts';
+
+/** What each option allows by itself, but no configuration can mean. Pure. */
+export function checkConsistency(config: Config, settings: Tree | undefined): readonly ConfigProblem[] {
+  const problems: ConfigProblem[] = [];
+  const report = (path: Path, message: string) => {
+    problems.push({ source: sourceAt(settings, path), key: formatKey(path), message });
+  };
+  checkListeners(config, report);
+  checkRegistries(config, report);
+  return problems;
+}
+
+/** What works, but an operator should know of. Pure. */
+export function findNotes(config: Config): readonly string[] {
+  const notes: string[] = [];
+  for (const [name, { upstreams = [] }] of Object.entries(config.registries)) {
+    for (const { url, credentials } of upstreams) {
+      if (credentials !== undefined && isClear(url)) {
+        notes.push(`registries: credentials for ${name} go to ${url} in the clear; https would keep them`);
+      }
+    }
+  }
+  if (config.transport.insecure_skip_verify) {
+    notes.push('transport.insecure_skip_verify: no certificate of any upstream is checked');
+  }
+  return notes;
+}
+
+type Report = (path: Path, message: string) => void;
+
+function checkListeners({ listen, public_url }: Config, report: Report): void {
+  const seen = new Set<string>();
+  const hasTls = listen.some(({ tls }) => tls !== undefined) || public_url?.startsWith('https:') === true;
+  for (const [index, { address, tls, redirect_to_https }] of listen.entries()) {
+    const text = formatListenAddress(address);
+    const isChosenBySystem = 'port' in address && address.port === 0;
+    if (seen.has(text) && !isChosenBySystem)
+      report(['listen', index], `found ${text} a second time, expected each address once`);
+    seen.add(text);
+    const path = ['listen', index, 'redirect_to_https'];
+    if (redirect_to_https && tls !== undefined) {
+      report(path, 'found it beside tls, expected it on a listener without: there is nothing to redirect to');
+    } else if (redirect_to_https && !hasTls) {
+      report(path, 'found no HTTPS to redirect to, expected a listener with tls or a public_url with https://');
+    }
+  }
+}
+
+function checkRegistries({ registries, registry_map }: Config, report: Report): void {
+  const owners = new Map<string, string>(Object.keys(registries).map((name) => [name, name]));
+  for (const [name, registry] of Object.entries(registries)) {
+    const path = ['registries', name];
+    const isHost = name.includes('.') || name.includes(':') || name === 'localhost';
+    if (registry.upstreams === undefined && !isHost && registry_map === undefined) {
+      report(path, 'found no upstreams, expected at least one: only a host name says by itself where to ask');
+    }
+    for (const [index, alias] of registry.aliases.entries()) {
+      const owner = owners.get(alias);
+      if (owner !== undefined) {
+        report(
+          [...path, 'aliases', index],
+          `found "${alias}", which names ${owner} already, expected a name of its own`,
+        );
+      }
+      owners.set(alias, name);
+    }
+    const names = new Set<string>();
+    for (const [index, upstream] of (registry.upstreams ?? []).entries()) {
+      checkUpstream(upstream, { path: [...path, 'upstreams', index], names, report });
+    }
+  }
+}
+
+function checkUpstream(
+  { name, url, tls }: UpstreamConfig,
+  { path, names, report }: { readonly path: Path; readonly names: Set<string>; readonly report: Report },
+): void {
+  if (name !== undefined) {
+    if (names.has(name)) report([...path, 'name'], `found "${name}" a second time, expected each name once`);
+    names.add(name);
+  }
+  if (tls === undefined) return;
+  if (url.startsWith('http:')) report([...path, 'tls'], 'found it with an http:// address, expected https://');
+  if ((tls.cert_file === undefined) !== (tls.key_file === undefined)) {
+    report([...path, 'tls'], 'found one of cert_file and key_file, expected both or none');
+  }
+}
+
+/** Whether what is sent to a URL can be read on its way. */
+function isClear(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  const isLoopback =
+    hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'));
+  return protocol === 'http:' && !isLoopback;
+}

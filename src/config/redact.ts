@@ -1,0 +1,32 @@
+import type { z } from 'zod';
+import { isMarked } from './outline.ts';
+import type { Path } from './tree.ts';
+
+/** What stands where a secret would. */
+export const REDACTED = '***';
+
+/** Headers whose values are never credentials. The value of any other might be one. */
+const HARMLESS_HEADERS = new Set(['user-agent', 'accept', 'accept-language', 'via']);
+
+/** A scalar of the configuration as it may be shown: secrets, and the passwords and queries of URLs, are left out. */
+export function redactValue(root: z.ZodType, path: Path, value: unknown): unknown {
+  if (value === null || typeof value === 'boolean') return value;
+  if (isMarked(root, path, 'secret') && !isHarmlessHeader(path)) return REDACTED;
+  return typeof value === 'string' ? redactUrl(value) : value;
+}
+
+/** A configuration as it may be shown. */
+export function redactAll(root: z.ZodType, value: unknown, path: Path = []): unknown {
+  if (Array.isArray(value)) return value.map((item, index) => redactAll(root, item, [...path, index]));
+  if (typeof value !== 'object' || value === null) return redactValue(root, path, value);
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, redactAll(root, inner, [...path, key])]));
+}
+
+function isHarmlessHeader(path: Path): boolean {
+  return path.at(-2) === 'headers' && HARMLESS_HEADERS.has(String(path.at(-1)).toLowerCase());
+}
+
+function redactUrl(text: string): string {
+  if (!text.includes('://')) return text;
+  return text.replace(/(:\/\/)[^/?#]*@/, `$1${REDACTED}@`).replace(/\?[^#]*/, `?${REDACTED}`);
+}

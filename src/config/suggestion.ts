@@ -1,0 +1,35 @@
+/** Longer words are not compared: nobody mistypes them, and the cost grows with the product of the lengths. */
+const MAX_LENGTH = 80;
+
+/**
+ * The word most like another, where one is like enough to be a slip of the keyboard: a third of its letters at most.
+ */
+export function nearest(word: string, among: Iterable<string>): string | undefined {
+  let best: string | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  const wanted = word.toLowerCase();
+  if (wanted.length > MAX_LENGTH) return undefined;
+  for (const candidate of among) {
+    if (candidate.length > MAX_LENGTH) continue;
+    const distance = editDistance(wanted, candidate.toLowerCase());
+    if (distance < least && distance <= Math.max(1, Math.floor(Math.max(wanted.length, candidate.length) / 3))) {
+      best = candidate;
+      least = distance;
+    }
+  }
+  return best;
+}
+
+/** Levenshtein: how many letters must be put in, taken out or changed. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
