@@ -5,14 +5,18 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { lockDirectory } from './directory-lock.ts';
 
 if (process.argv[2] === 'own') await own(process.argv[3] ?? '');
 else runTests();
 
-/** What the other process does in these tests: it locks a directory and waits to be killed. */
+/** What the other process does in these tests: it locks a directory, forgets about it, and waits to be killed. */
 async function own(directory: string): Promise<void> {
   await lockDirectory(directory);
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
   process.send?.('locked');
   setInterval(() => {}, 60_000);
 }
