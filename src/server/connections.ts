@@ -47,8 +47,13 @@ export class Connections {
     this.#responses.set(socket, responses);
     socket.on('error', ignore);
     socket.once('close', () => {
-      // Node closes only the response whose turn it is; those queued behind it end here.
       this.#responses.delete(socket);
+      // Node tells only the response whose turn it is; those queued behind it would never hear that nobody listens.
+      for (const response of responses) {
+        if (response.socket !== null || response.writableFinished) continue;
+        response.destroy();
+        response.emit('close');
+      }
       const abandoned = responses.size;
       responses.clear();
       this.#ended(abandoned);

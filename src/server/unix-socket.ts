@@ -1,5 +1,6 @@
-import { chmod, lstat, unlink } from 'node:fs/promises';
+import { chmod, lstat, stat, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
+import { dirname } from 'node:path';
 
 /** A server that was killed cannot have answered within this, one that is only busy has (its kernel accepts for it). */
 const PROBE_TIMEOUT_MS = 1000;
@@ -8,9 +9,11 @@ const PROBE_TIMEOUT_MS = 1000;
  * Makes a path free for a Unix socket: one that nobody listens on any more is removed, as `bind` would fail on it.
  *
  * Throws a system error with the code EADDRINUSE where a server answers there, EEXIST where the path is something else
- * than a socket: what is not ours is never removed.
+ * than a socket (what is not ours is never removed), ENOENT where its directory is missing.
  */
 export async function claimSocketPath(path: string): Promise<void> {
+  // libuv says EACCES of a missing directory when it binds, which would send the reader after the wrong thing.
+  await stat(dirname(path));
   const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
     throw error;

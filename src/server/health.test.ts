@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { answerHealth } from './health.ts';
+
+const READY = { ready: () => true };
+const DRAINING = { ready: () => false };
+
+describe('answerHealth', () => {
+  const rows: readonly (readonly [string, string | undefined, typeof READY, number, string])[] = [
+    ['/healthz', undefined, READY, 200, 'ok'],
+    ['/healthz', '*/*', READY, 200, 'ok'],
+    ['/healthz', 'text/html,application/xhtml+xml,*/*;q=0.8', READY, 200, 'ok'],
+    ['/healthz', 'application/json', READY, 200, '{"status":"ok"}'],
+    ['/healthz', 'application/problem+json, text/plain', READY, 200, '{"status":"ok"}'],
+    ['/healthz', undefined, DRAINING, 200, 'ok'],
+    ['/_rmirror/healthz', undefined, READY, 200, 'ok'],
+    ['/readyz', undefined, READY, 200, 'ok'],
+    ['/readyz', undefined, DRAINING, 503, 'not ready'],
+    ['/readyz', 'application/json', DRAINING, 503, '{"status":"not ready"}'],
+    ['/_rmirror/readyz', undefined, DRAINING, 503, 'not ready'],
+    ['/health', undefined, READY, 200, '{"status":"healthy"}'],
+  ];
+  for (const [path, accept, options, status, body] of rows) {
+    test(`${path} for ${accept ?? 'any type'}: ${status} ${body}`, () => {
+      const answer = answerHealth(path, accept, options);
+      assert.deepEqual([answer?.status, answer?.body], [status, body]);
+      assert.equal(answer?.headers['content-length'], String(body.length));
+      assert.equal(
+        answer?.headers['content-type']?.startsWith(body.startsWith('{') ? 'application/json' : 'text/plain'),
+        true,
+      );
+    });
+  }
+
+  for (const path of ['/', '/health/', '/Healthz', '/healthz/x', '/v2/', '/_rmirror/', '']) {
+    test(`"${path}" is somebody else’s`, () => assert.equal(answerHealth(path, undefined, READY), undefined));
+  }
+});
