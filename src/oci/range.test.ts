@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { formatContentRange, formatUnsatisfiedRange, parseContentRange, parseRange } from './range.ts';
+
+const WHOLE = { kind: 'whole' };
+const UNSATISFIABLE = { kind: 'unsatisfiable' };
+const part = (start: number, end?: number) => ({ kind: 'part', start, end });
+
+describe('parseRange()', () => {
+  const rows: readonly [header: string | undefined, size: number | undefined, range: object][] = [
+    [undefined, 100, WHOLE],
+    ['', 100, WHOLE],
+    ['bytes=0-0', 100, part(0, 0)],
+    ['bytes=0-', 100, part(0, 99)],
+    ['bytes=10-19', 100, part(10, 19)],
+    ['bytes=10-', 100, part(10, 99)],
+    ['bytes=99-', 100, part(99, 99)],
+    ['bytes=10-1000', 100, part(10, 99)],
+    ['BYTES=10-19', 100, part(10, 19)],
+    ['bytes= 10-19 ', 100, part(10, 19)],
+    ['bytes=010-019', 100, part(10, 19)],
+    ['bytes=100-', 100, UNSATISFIABLE],
+    ['bytes=100-200', 100, UNSATISFIABLE],
+    ['bytes=-1', 100, part(99, 99)],
+    ['bytes=-100', 100, part(0, 99)],
+    ['bytes=-1000', 100, part(0, 99)],
+    ['bytes=-0', 100, UNSATISFIABLE],
+    // Malformed, another unit, several: the whole is a right answer to all of them.
+    ['bytes=19-10', 100, WHOLE],
+    ['bytes=-', 100, WHOLE],
+    ['bytes=', 100, WHOLE],
+    ['bytes', 100, WHOLE],
+    ['bytes=a-b', 100, WHOLE],
+    ['bytes=0x1-2', 100, WHOLE],
+    ['bytes=1.5-2', 100, WHOLE],
+    ['bytes=--1', 100, WHOLE],
+    ['bytes=0-1,5-6', 100, WHOLE],
+    ['bytes=0-1,', 100, WHOLE],
+    ['bytes 0-1', 100, WHOLE],
+    ['items=0-1', 100, WHOLE],
+    ['bytes=٠-١', 100, WHOLE],
+    // An empty body.
+    ['bytes=0-', 0, WHOLE],
+    ['bytes=-5', 0, WHOLE],
+    ['bytes=1-', 0, UNSATISFIABLE],
+    // Beyond what a number holds.
+    ['bytes=5-99999999999999999999999999', 100, part(5, 99)],
+    ['bytes=99999999999999999999999999-', 100, UNSATISFIABLE],
+    [`bytes=-${'9'.repeat(400)}`, 100, part(0, 99)],
+    // The size is not known yet.
+    ['bytes=10-', undefined, part(10)],
+    ['bytes=10-19', undefined, part(10, 19)],
+    ['bytes=-10', undefined, WHOLE],
+    ['bytes=-0', undefined, UNSATISFIABLE],
+    [`bytes=5-${'9'.repeat(400)}`, undefined, part(5)],
+    [`bytes=${'9'.repeat(400)}-`, undefined, UNSATISFIABLE],
+  ];
+  for (const [header, size, range] of rows) {
+    test(`${JSON.stringify(header?.slice(0, 40))} of ${size} is ${JSON.stringify(range)}`, () => {
+      assert.deepEqual(parseRange(header, size), range);
+    });
+  }
+
+  test('never leads outside the body, whatever the header', () => {
+    const header = fc.oneof(
+      fc.string(),
+      fc.tuple(fc.option(fc.nat(300)), fc.option(fc.nat(300))).map(([a, b]) => `bytes=${a ?? ''}-${b ?? ''}`),
+    );
+    fc.assert(
+      fc.property(header, fc.nat(200), (text, size) => {
+        const range = parseRange(text, size);
+        if (range.kind !== 'part') return;
+        assert.ok(range.end !== undefined && 0 <= range.start && range.start <= range.end && range.end < size);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+});
+
+describe('parseContentRange()', () => {
+  const rows: readonly [header: string | undefined, range: object | undefined][] = [
+    ['bytes 0-9/100', { start: 0, end: 9, total: 100 }],
+    ['bytes 0-99/100', { start: 0, end: 99, total: 100 }],
+    ['Bytes 5-5/*', { start: 5, end: 5, total: undefined }],
+    [undefined, undefined],
+    ['', undefined],
+    ['bytes */100', undefined],
+    ['bytes 9-0/100', undefined],
+    ['bytes 0-100/100', undefined],
+    ['bytes 0-9', undefined],
+    ['bytes=0-9/100', undefined],
+    ['items 0-9/100', undefined],
+    ['bytes 0-9/9999999999999999', undefined],
+    ['bytes 9007199254740991-9007199254740992/*', undefined],
+    ['bytes 0-99999999999999999999/*', undefined],
+    ['bytes -9/100', undefined],
+    ['bytes 0-9/100, bytes 5-6/100', undefined],
+  ];
+  for (const [header, range] of rows) {
+    test(`${JSON.stringify(header)} is ${JSON.stringify(range)}`, () => {
+      assert.deepEqual(parseContentRange(header), range);
+    });
+  }
+});
+
+describe('formatContentRange()', () => {
+  for (const total of [100, undefined]) {
+    test(`is read back by parseContentRange(), total ${total}`, () => {
+      const text = formatContentRange({ start: 3, end: 7 }, total);
+      assert.deepEqual(parseContentRange(text), { start: 3, end: 7, total });
+    });
+  }
+});
+
+describe('formatUnsatisfiedRange()', () => {
+  test('tells the size there is', () => assert.equal(formatUnsatisfiedRange(100), 'bytes */100'));
+});
