@@ -1,0 +1,207 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { type Digest, digestAlgorithm, digestHex } from '../../src/oci/index.ts';
+import { type TestImage, writeOciLayout } from './image.ts';
+import { check, freePort, type RunningProcess, type RunResult, run, type Workspace } from './processes.ts';
+
+/** A real docker-registry (CNCF Distribution) with its content in a workspace. */
+export interface DockerRegistry {
+  /** `127.0.0.1:PORT` */
+  readonly host: string;
+  readonly url: string;
+  readonly process: RunningProcess;
+  /** Pushes an image with skopeo, from an OCI layout: `push(image, 'library/app:latest')`. */
+  push(image: TestImage, name: string): Promise<void>;
+  /** Requests of its access log: method, path, status. */
+  requests(): { method: string; path: string; status: number }[];
+}
+
+/** Starts docker-registry; with `pullThrough` as a mirror of that URL, for comparison. */
+export async function startDockerRegistry(
+  workspace: Workspace,
+  { pullThrough }: { pullThrough?: string } = {},
+): Promise<DockerRegistry> {
+  const port = await freePort();
+  const host = `127.0.0.1:${port}`;
+  const config = {
+    version: 0.1,
+    log: { level: 'error', accesslog: { disabled: false } },
+    storage: { filesystem: { rootdirectory: workspace.path(`registry-${port}`) }, delete: { enabled: true } },
+    http: { addr: host, secret: 'of no consequence' },
+    ...(pullThrough === undefined ? {} : { proxy: { remoteurl: pullThrough } }),
+  };
+  // JSON is YAML.
+  const file = await workspace.file(`registry-${port}.yml`, JSON.stringify(config));
+  const process = await workspace.start(['docker-registry', 'serve', file], {
+    ready: async () => (await fetch(`http://${host}/v2/`)).ok,
+  });
+  return {
+    host,
+    url: `http://${host}`,
+    process,
+    async push(image, name) {
+      const layout = workspace.path(`layout-${port}-${name.replace(/\W/g, '-')}`);
+      await writeOciLayout(layout, { image });
+      await skopeo(
+        'copy',
+        '--all',
+        '--preserve-digests',
+        '--dest-tls-verify=false',
+        `oci:${layout}:image`,
+        `docker://${host}/${name}`,
+      );
+    },
+    requests: () =>
+      [...process.output().matchAll(/"([A-Z]+) (\S+) HTTP\/1\.1" (\d+)/g)].map(
+        ([, method = '', path = '', status]) => ({
+          method,
+          path,
+          status: Number(status),
+        }),
+      ),
+  };
+}
+
+/** Starts nginx with the given `server` blocks inside `http`; ready when the port answers. */
+export async function startNginx(
+  workspace: Workspace,
+  { port, http }: { port: number; http: string },
+): Promise<RunningProcess> {
+  const dir = workspace.path(`nginx-${port}`);
+  await mkdir(dir, { recursive: true });
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (name) => `${name}_temp_path ${dir}/${name};`,
+  );
+  const file = await workspace.file(
+    `nginx-${port}/nginx.conf`,
+    `daemon off; pid ${dir}/pid; error_log stderr warn; worker_processes 1;
+     events { worker_connections 1024; }
+     http { access_log off; ${temporary.join(' ')} ${http} }`,
+  );
+  return workspace.start(['nginx', '-e', 'stderr', '-p', dir, '-c', file], {
+    env: withSbin(),
+    ready: async () => (await fetch(`http://127.0.0.1:${port}/`)).status > 0,
+  });
+}
+
+/** skopeo, which must succeed; returns its standard output. */
+export function skopeo(...args: string[]): Promise<string> {
+  return check(['skopeo', ...args]);
+}
+
+/** Docker Engine of its own: data, socket and containerd in the workspace, no network, no iptables. */
+export interface DockerEngine {
+  readonly process: RunningProcess;
+  /** The docker command line against it; must succeed. */
+  docker(...args: string[]): Promise<string>;
+}
+
+export async function startDockerd(
+  workspace: Workspace,
+  { mirrors = [], insecure = [] }: { mirrors?: readonly string[]; insecure?: readonly string[] } = {},
+): Promise<DockerEngine> {
+  const socket = `unix://${workspace.path('docker.sock')}`;
+  const env = withSbin({ DOCKER_HOST: socket, DOCKER_CONFIG: workspace.path('docker-config') });
+  // An empty file: the machine's own /etc/docker/daemon.json is not ours to follow.
+  const config = await workspace.file('daemon.json', '{}');
+  const process = await workspace.start(
+    [
+      'dockerd',
+      `--config-file=${config}`,
+      '--iptables=false',
+      '--ip6tables=false',
+      '--bridge=none',
+      '--storage-driver=vfs',
+      `--data-root=${workspace.path('docker')}`,
+      `--exec-root=${workspace.path('docker-exec')}`,
+      `--pidfile=${workspace.path('docker.pid')}`,
+      `--host=${socket}`,
+      ...mirrors.map((url) => `--registry-mirror=${url}`),
+      ...insecure.map((host) => `--insecure-registry=${host}`),
+    ],
+    { env, within: 60_000, ready: async () => (await run(['docker', 'version'], { env })).code === 0 },
+  );
+  return { process, docker: (...args) => check(['docker', ...args], { env }) };
+}
+
+/** containerd of its own, driven by ctr. */
+export interface Containerd {
+  readonly process: RunningProcess;
+  /** ctr against it; must succeed. */
+  ctr(...args: string[]): Promise<string>;
+  /** Digests in its content store. */
+  content(): Promise<string[]>;
+}
+
+export async function startContainerd(workspace: Workspace): Promise<Containerd> {
+  const socket = workspace.path('containerd.sock');
+  const config = await workspace.file(
+    'containerd.toml',
+    `version = 2
+     root = "${workspace.path('containerd')}"
+     state = "${workspace.path('containerd-state')}"
+     disabled_plugins = ["io.containerd.grpc.v1.cri"]
+     [grpc]
+       address = "${socket}"
+     [ttrpc]
+       address = "${socket}.ttrpc"`,
+  );
+  const env = withSbin();
+  const ctr = (...args: string[]): Promise<string> => check(['ctr', '--address', socket, ...args], { env });
+  const process = await workspace.start(['containerd', '--config', config], {
+    env,
+    ready: async () => (await run(['ctr', '--address', socket, 'version'], { env })).code === 0,
+  });
+  return {
+    process,
+    ctr,
+    content: async () => (await ctr('content', 'ls', '--quiet')).split('\n').filter((line) => line !== ''),
+  };
+}
+
+/** podman with storage and registries.conf of its own; there is no daemon. */
+export interface Podman {
+  /** podman, which must succeed. */
+  podman(...args: string[]): Promise<string>;
+  /** podman, whatever it says. */
+  attempt(...args: string[]): Promise<RunResult>;
+}
+
+export async function preparePodman(workspace: Workspace, registriesConf: string): Promise<Podman> {
+  const env = {
+    ...process.env,
+    CONTAINERS_REGISTRIES_CONF: await workspace.file('registries.conf', registriesConf),
+    REGISTRY_AUTH_FILE: await workspace.file('podman-auth.json', '{}'),
+  };
+  const command = [
+    'podman',
+    `--root=${workspace.path('podman')}`,
+    `--runroot=${workspace.path('podman-run')}`,
+    '--storage-driver=vfs',
+  ];
+  return {
+    podman: (...args) => check([...command, ...args], { env }),
+    attempt: (...args) => run([...command, ...args], { env }),
+  };
+}
+
+/** Where skopeo's `dir:` keeps a blob or manifest it copied. */
+export function inDirectory(directory: string, digest: Digest): { blob: string; manifest: string } {
+  const hex = digestAlgorithm(digest) === 'sha256' ? digestHex(digest) : digest;
+  return { blob: `${directory}/${hex}`, manifest: `${directory}/${hex}.manifest.json` };
+}
+
+/** Copies everything of an image into a fresh `dir:`, every platform. */
+export async function skopeoPull(
+  workspace: Workspace,
+  { name, into }: { name: string; into: string },
+): Promise<string> {
+  const directory = workspace.path(into);
+  await rm(directory, { recursive: true, force: true });
+  await skopeo('copy', '--all', '--preserve-digests', '--src-tls-verify=false', `docker://${name}`, `dir:${directory}`);
+  return directory;
+}
+
+/** Engines find their helpers in sbin, which a user's PATH may not name. */
+function withSbin(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+  return { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`, ...extra };
+}
