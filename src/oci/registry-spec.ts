@@ -38,6 +38,11 @@ export interface UpstreamSpec {
   readonly tokenRealms: readonly string[];
   /** When given, the only hosts (or `*.suffix`) a redirect may lead to besides the upstream itself. */
   readonly redirectHosts: readonly string[] | undefined;
+  /**
+   * `public`: the URL was made from a client's own words (`allow_any`), so its address must be a public one.
+   * @default 'any': the configuration names it, so it may be private
+   */
+  readonly addresses?: 'any' | 'public';
 }
 
 /** Where a secret comes from; read when used, so that a rotated one takes effect at once. */
