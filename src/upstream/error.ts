@@ -1,0 +1,155 @@
+import { HttpError } from '../net/index.ts';
+
+/**
+ * Why an upstream did not answer.
+ *
+ * `not-found` it said so; `denied` 401 or 403, or its token service refused; `throttled` 429; `unavailable` 5xx, timeout,
+ * refused, broken; `invalid` it answered what cannot be right.
+ */
+export type FailureKind = 'not-found' | 'denied' | 'throttled' | 'unavailable' | 'invalid';
+
+/** Options of {@link UpstreamError}. */
+export interface UpstreamErrorOptions {
+  readonly kind: FailureKind;
+  /** Name of the upstream that was asked. */
+  readonly upstream: string;
+  /** The status it answered with, where it did. */
+  readonly status?: number | undefined;
+  /** Seconds it asked us to wait. */
+  readonly retryAfter?: number | undefined;
+  readonly cause?: unknown;
+}
+
+/**
+ * What every question to an upstream rejects with, but for an abort, which rejects with the signal's own reason.
+ *
+ * The message is for operators: it names origin and path, never a query, a header or the text of an error body, since
+ * servers have been seen to echo the `Authorization` they were sent (CVE-2025-62168).
+ */
+export class UpstreamError extends Error {
+  override readonly name = 'UpstreamError';
+  readonly kind: FailureKind;
+  readonly upstream: string;
+  readonly status: number | undefined;
+  readonly retryAfter: number | undefined;
+
+  constructor(message: string, options: UpstreamErrorOptions) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.kind = options.kind;
+    this.upstream = options.upstream;
+    this.status = options.status;
+    this.retryAfter = options.retryAfter;
+  }
+
+  /** True where the same question may be answered later: nothing was said about the content itself. */
+  get temporary(): boolean {
+    return this.kind === 'throttled' || this.kind === 'unavailable';
+  }
+}
+
+/** What is known of an answer that is not the one asked for. */
+export interface FailedAnswer {
+  readonly upstream: string;
+  /** As {@link describeExchange} gives it. */
+  readonly exchange: string;
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** The error code of the registry's own form, where it had one. */
+  readonly code: string | undefined;
+  /** The answer came from where the registry sent us, not from itself. */
+  readonly redirected: boolean;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** The failure an answer's status means. */
+export function answerFailure(answer: FailedAnswer): UpstreamError {
+  const code = answer.code === undefined ? '' : ` ${answer.code}`;
+  const where = answer.redirected ? ', where it was redirected to' : '';
+  const kind = kindOfStatus(answer.status, answer.redirected);
+  return new UpstreamError(`${answer.upstream} answered ${answer.status}${code} to ${answer.exchange}${where}`, {
+    kind,
+    upstream: answer.upstream,
+    status: answer.status,
+    retryAfter: parseRetryAfter(answer.headers['retry-after'], answer.now),
+  });
+}
+
+/**
+ * What a status says about the content.
+ *
+ * A storage behind a registry that refuses what the registry has just signed says nothing about the content: a clock is
+ * wrong, or a region is blocked. So its 4xx are failures for now, but for the plain "not found".
+ */
+export function kindOfStatus(status: number, redirected = false): FailureKind {
+  if (status === 404 || status === 410) return 'not-found';
+  if (status === 429) return 'throttled';
+  if (status === 408 || status >= 500) return 'unavailable';
+  if (status === 401 || status === 403) return redirected ? 'unavailable' : 'denied';
+  return 'invalid';
+}
+
+/** The failure that a token service's answer means: it can refuse or fail, but knows nothing of the content. */
+export function tokenFailure(
+  reply: { readonly status: number; readonly headers: Readonly<Record<string, string>> },
+  context: { readonly upstream: string; readonly url: URL; readonly now: number },
+): UpstreamError {
+  const { status, headers } = reply;
+  const lacks = status === 200 ? ' without a usable token' : '';
+  const kind = kindOfStatus(status);
+  return new UpstreamError(`${context.upstream}'s token service ${shownUrl(context.url)} answered ${status}${lacks}`, {
+    kind: kind === 'not-found' ? 'invalid' : kind,
+    upstream: context.upstream,
+    status,
+    retryAfter: parseRetryAfter(headers['retry-after'], context.now),
+  });
+}
+
+/** The failure that a broken exchange means. An error that is no {@link HttpError} is a mistake of ours and is thrown on. */
+export function exchangeFailure(error: unknown, context: { upstream: string; exchange: string }): UpstreamError {
+  if (!(error instanceof HttpError)) throw error;
+  const invalid = error.code === 'too-large' || error.code === 'protocol' || error.code === 'forbidden';
+  return new UpstreamError(`${context.upstream} did not answer ${context.exchange}: ${error.message}`, {
+    kind: invalid ? 'invalid' : 'unavailable',
+    upstream: context.upstream,
+    cause: error,
+  });
+}
+
+/** Method and address as they may be shown: a query can be a signature, so it is left out. */
+export function describeExchange(method: string, url: URL): string {
+  return `${method} ${shownUrl(url)}`;
+}
+
+/** Origin and path. */
+export function shownUrl(url: URL): string {
+  return `${url.origin}${url.pathname}`;
+}
+
+const MAX_RETRY_AFTER = 86_400;
+
+/** Seconds from a `Retry-After`, which is a number of them or a date (RFC 9110, section 10.2.3); at most a day. */
+export function parseRetryAfter(header: string | undefined, now: number): number | undefined {
+  if (header === undefined) return undefined;
+  const text = header.trim();
+  if (/^\d{1,9}$/.test(text)) return Math.min(Number(text), MAX_RETRY_AFTER);
+  // Only the three forms of an HTTP date begin with a day's name; Date.parse alone would take "-5" for a year.
+  const at = /^[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(at)) return undefined;
+  return Math.min(Math.max(0, Math.ceil((at - now) / 1000)), MAX_RETRY_AFTER);
+}
+
+/** The first error code of an error body (distribution-spec, "Error codes"); undefined where the body has no such form. */
+export function parseErrorCode(body: Buffer): string | undefined {
+  if (body.length === 0 || body[0] !== 0x7b) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(body.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+  const errors = (value as { errors?: unknown }).errors;
+  const first: unknown = Array.isArray(errors) ? errors[0] : undefined;
+  const code: unknown = typeof first === 'object' && first !== null ? (first as { code?: unknown }).code : undefined;
+  return typeof code === 'string' && /^[A-Za-z_]{1,40}$/.test(code) ? code : undefined;
+}

@@ -1,0 +1,10 @@
+/**
+ * Other registries: asked politely, in order, in the dialect each of them speaks.
+ *
+ * It answers challenges, follows redirects within policy, turns each failure into one of five kinds and goes on to the next
+ * upstream. It never stores anything but tokens (in memory), never verifies a blob, and never gives a credential to
+ * anyone but its own upstream and that upstream's own token service.
+ */
+export * from './answers.ts';
+export { type FailureKind, UpstreamError } from './error.ts';
+export { createUpstreams, type UpstreamsOptions } from './upstreams.ts';

@@ -1,0 +1,79 @@
+import { basicAuthorization, type Credential, IDENTITY_TOKEN_USER } from './credential.ts';
+
+/** What a Bearer challenge asks us to bring a token for. */
+export interface TokenQuestion {
+  /** The token service, as {@link decideRealm} allowed it. */
+  readonly realm: URL;
+  readonly service: string | undefined;
+  /** One or more, separated by spaces; empty where the challenge names none. */
+  readonly scope: string;
+}
+
+/** A token request as HTTP sees it. */
+export interface TokenHttpRequest {
+  readonly method: 'GET' | 'POST';
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** A token as a service grants it. */
+export interface GrantedToken {
+  readonly token: string;
+  /** Milliseconds it is good for. */
+  readonly life: number;
+}
+
+/**
+ * The request for a token: GET with one `scope` each, anonymous or with Basic (distribution, "Token authentication"). An
+ * identity token is a refresh token, which only the OAuth2 form takes: POST with `grant_type=refresh_token`.
+ */
+export function tokenRequest(question: TokenQuestion, credential: Credential | undefined): TokenHttpRequest {
+  const { realm, service } = question;
+  const scopes = question.scope.split(' ').filter((each) => each !== '');
+  if (credential?.username === IDENTITY_TOKEN_USER) {
+    const form = new URLSearchParams({ grant_type: 'refresh_token', client_id: 'entrepot' });
+    if (service !== undefined) form.set('service', service);
+    if (scopes.length > 0) form.set('scope', scopes.join(' '));
+    form.set('refresh_token', credential.password);
+    return {
+      method: 'POST',
+      url: realm,
+      headers: { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' },
+      body: form.toString(),
+    };
+  }
+  const url = new URL(realm);
+  if (service !== undefined) url.searchParams.set('service', service);
+  for (const scope of scopes) url.searchParams.append('scope', scope);
+  const headers: Record<string, string> = { accept: 'application/json' };
+  if (credential !== undefined) headers['authorization'] = basicAuthorization(credential);
+  return { method: 'GET', url, headers };
+}
+
+const DEFAULT_LIFE_S = 60;
+// A token that is good for half a day (ECR) is asked for again each hour, so that a withdrawn right is noticed.
+const MAX_LIFE_S = 3600;
+const MAX_TOKEN = 32 * 1024;
+
+/**
+ * Reads a token service's answer: `token` or `access_token`, and `expires_in` seconds (60 where absent, as Quay's is).
+ *
+ * `issued_at` is not used: it is another machine's clock.
+ *
+ * @returns undefined where there is no token in it that a header could carry
+ */
+export function parseTokenReply(body: Buffer): GrantedToken | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(body.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  const reply = value as { token?: unknown; access_token?: unknown; expires_in?: unknown };
+  const token = [reply.token, reply.access_token].find((each) => typeof each === 'string' && each !== '');
+  if (typeof token !== 'string' || token.length > MAX_TOKEN || !/^[\x21-\x7e]+$/.test(token)) return undefined;
+  const seconds = typeof reply.expires_in === 'number' && reply.expires_in > 0 ? reply.expires_in : DEFAULT_LIFE_S;
+  return { token, life: Math.min(seconds, MAX_LIFE_S) * 1000 };
+}
