@@ -1,0 +1,190 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { ConfigFlags } from '../config/index.ts';
+import { normalizeArguments } from './argv.ts';
+import { EXIT } from './exit-code.ts';
+import { type Output, processOutput } from './output.ts';
+
+/** What `entrepot serve` was asked for. It loads the configuration itself, since it does so again on a reload. */
+export interface ServeOptions {
+  readonly flags: ConfigFlags;
+}
+
+/** What `entrepot status` was asked for. */
+export interface StatusOptions {
+  /** They lead to the cache directory, and so to the server that runs on it. */
+  readonly flags: ConfigFlags;
+  readonly json: boolean;
+}
+
+/** The commands that run or reach a server. Each is imported when it is asked for: help and checks stay quick. */
+export interface Commands {
+  readonly serve: (options: ServeOptions) => Promise<number>;
+  readonly status: (options: StatusOptions) => Promise<number>;
+}
+
+export interface RunOptions {
+  /** @default the process's own streams */
+  readonly output?: Output;
+  /** @default the real ones */
+  readonly commands?: Commands;
+}
+
+const lazyCommands: Commands = {
+  serve: async (options) => (await import('./serve.ts')).serve(options),
+  status: async (options) => (await import('./status.ts')).status(options),
+};
+
+/**
+ * Runs one command line, without the name of the program in front.
+ *
+ * @returns the exit code (see {@link EXIT})
+ */
+export async function run(argv: readonly string[], options: RunOptions = {}): Promise<number> {
+  const { output = processOutput, commands = lazyCommands } = options;
+  const result = { code: EXIT.ok as number };
+  const program = await createProgram({ output, commands, finish: (code) => (result.code = code) });
+  const normal = normalizeArguments(argv);
+  if (normal.length === 0) {
+    program.outputHelp();
+    return EXIT.ok;
+  }
+  const first = normal[0] ?? '';
+  const serveCommand = program.commands.find((command) => command.name() === 'serve');
+  if (serveCommand?.options.some(({ long, short }) => first === short || first.split('=')[0] === long) === true) {
+    output.err(`error: ${first} belongs to a command: entrepot serve ${normal.join(' ')}\n`);
+    return EXIT.usage;
+  }
+  try {
+    await program.parseAsync(normal, { from: 'user' });
+    return result.code;
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    // Help that was asked for, and --version, end with 0; help in place of a missing command does not.
+    return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  }
+}
+
+interface ProgramOptions {
+  readonly output: Output;
+  readonly commands: Commands;
+  readonly finish: (code: number) => void;
+}
+
+async function createProgram({ output, commands, finish }: ProgramOptions): Promise<Command> {
+  const { formatVersion, readVersion } = await import('./version.ts');
+  const program = new Command('entrepot')
+    .description('A pull-through mirror for every container registry, on one port.')
+    .exitOverride()
+    .configureOutput({ writeOut: (text) => output.out(text), writeErr: (text) => output.err(text) })
+    .configureHelp({ showGlobalOptions: false })
+    .version(formatVersion(readVersion()), '-V, --version', 'print the version, the build and the version of Node')
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand('help [command]', 'show the help of a command')
+    .showHelpAfterError('(--help shows what there is)')
+    .addHelpText('after', ROOT_EXAMPLES);
+
+  configFlags(program.command('serve'))
+    .description(
+      'Run the server. Without any configuration it listens on 127.0.0.1:5000, knows every large registry and caches in ./data.',
+    )
+    .addHelpText('after', SERVE_EXAMPLES)
+    .action(async (_, command: Command) => finish(await commands.serve({ flags: flagsOf(command) })));
+
+  const config = program
+    .command('config')
+    .description('Check and show the configuration.')
+    .addHelpText('after', CONFIG_EXAMPLES);
+
+  configFlags(config.command('validate'))
+    .description('Say whether the configuration is valid: every problem at once, with file, line and what would do.')
+    .addOption(new Option('--no-references', 'do not look for the files and variables it names (for checks elsewhere)'))
+    .action(async (options: { references: boolean }, command: Command) => {
+      const { validateConfig } = await import('./config.ts');
+      finish(await validateConfig({ flags: flagsOf(command), references: options.references }, output));
+    });
+  configFlags(config.command('print'))
+    .description('Print the configuration in effect, and where each value comes from. Secrets are left out.')
+    .option('--json', 'for programs')
+    .action(async (options: { json?: boolean }, command: Command) => {
+      const { showConfig } = await import('./config.ts');
+      finish(await showConfig({ flags: flagsOf(command), json: options.json === true }, output));
+    });
+  config
+    .command('default')
+    .description('Print the default configuration, every option explained.')
+    .action(async () => finish((await import('./config.ts')).showDefault(output)));
+  config
+    .command('schema')
+    .description('Print the JSON Schema of the configuration, for editors.')
+    .action(async () => finish((await import('./config.ts')).showSchema(output)));
+
+  program
+    .command('status')
+    .description('Show the running server of a cache directory: version, configuration, transfers.')
+    .option('-c, --config <file>', 'configuration file that names the cache directory')
+    .option('--cache-dir <dir>', 'cache directory of the server')
+    .option('--json', 'for programs')
+    .action(async (options: { json?: boolean }, command: Command) => {
+      finish(await commands.status({ flags: flagsOf(command), json: options.json === true }));
+    });
+  return program;
+}
+
+/** The flags that change the configuration: `serve` runs with them, `config validate` and `config print` show their effect. */
+function configFlags(command: Command): Command {
+  return command
+    .option('-c, --config <file>', 'configuration file; otherwise entrepot.yaml, .yml or .json is looked for')
+    .option('--listen <address>', 'where to listen: HOST:PORT, :PORT or unix:/PATH; may be repeated', collect)
+    .option('--cache-dir <dir>', 'directory of the cache', notEmpty)
+    .addOption(new Option('--no-cache', 'only stream, store nothing').conflicts('cacheDir'))
+    .option('--domain-suffix <name>', 'name under which ghcr.io.NAME means ghcr.io')
+    .option('--default-registry <name|url>', 'registry of names that say none')
+    .option('--registry-map <file|url>', 'JSON of short names and registry URLs')
+    .option('--log-level <level>', 'debug, info, warn or error')
+    .option('--log-format <format>', 'auto, json or console');
+}
+
+function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+  return [...(before ?? []), value];
+}
+
+function notEmpty(value: string): string {
+  if (value === '') throw new InvalidArgumentError('Expected the path of a directory.');
+  return value;
+}
+
+function flagsOf(command: Command): ConfigFlags {
+  const { cache, ...flags } = command.opts<ConfigFlags>();
+  // commander says `true` where `--no-cache` is absent; the configuration should then decide.
+  return cache === false ? { ...flags, cache } : flags;
+}
+
+const ROOT_EXAMPLES = `
+Examples:
+  entrepot serve                                   on the defaults
+  entrepot serve --config /etc/entrepot/entrepot.yaml
+  entrepot config default > entrepot.yaml          a configuration to begin with
+  entrepot config validate                         every problem at once
+
+Every option can also be set by environment: ENTREPOT_CACHE__MAX_SIZE=50GB (two underscores between levels).
+Exit codes: 0 done, 1 failed, 2 wrong command line, 78 wrong configuration.`;
+
+const SERVE_EXAMPLES = `
+Examples:
+  entrepot serve --listen :5000 --cache-dir /var/lib/entrepot
+  entrepot serve --domain-suffix mirror.example.com
+  entrepot serve --default-registry https://registry-1.docker.io
+  entrepot serve --no-cache --log-level debug
+
+Flags override variables (ENTREPOT_LOG__LEVEL=debug), and those the file. Flags written with one dash, as Go
+programs have them (-listen=:5000), are understood too.`;
+
+const CONFIG_EXAMPLES = `
+Examples:
+  entrepot config default > entrepot.yaml
+  entrepot config validate --config entrepot.yaml
+  entrepot config print --log-level debug
+  entrepot config schema > entrepot.schema.json
+
+The configuration is found as entrepot.yaml, .yml or .json in the working directory, then in
+~/.config/entrepot, then in /etc/entrepot; or it is named by --config or ENTREPOT_CONFIG_FILE.`;

@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+
+/** What this is, and what it was built from. */
+export interface Version {
+  /** Semantic version, from package.json. */
+  readonly version: string;
+  /** The commit it was built from; undefined in a checkout. */
+  readonly commit: string | undefined;
+  /** When it was built, ISO 8601; undefined in a checkout. */
+  readonly builtAt: string | undefined;
+}
+
+/**
+ * Reads package.json, and beside it build.json where a build left one (`{"commit": "…", "built_at": "…"}`).
+ *
+ * Both lie two levels above this file in a checkout (src/cli) and in the published package (lib/cli).
+ */
+export function readVersion(): Version {
+  const build = readJson('build.json');
+  return {
+    version: text(readJson('package.json')['version']) ?? 'unknown',
+    commit: text(build['commit']),
+    builtAt: text(build['built_at']),
+  };
+}
+
+/** `entrepot 0.1.0 (commit 1a2b3c4, built 2026-01-31T12:00:00Z, Node 26.10.0)` */
+export function formatVersion({ version, commit, builtAt }: Version): string {
+  const details = [
+    commit === undefined ? 'from a checkout' : `commit ${commit}`,
+    ...(builtAt === undefined ? [] : [`built ${builtAt}`]),
+    `Node ${process.versions.node}`,
+  ];
+  return `entrepot ${version} (${details.join(', ')})`;
+}
+
+function readJson(name: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8'));
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    // Neither file is worth a failed start: a version is only told.
+    return {};
+  }
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
