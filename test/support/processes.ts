@@ -54,7 +54,7 @@ let sweeping = false;
  */
 export class Workspace {
   readonly dir: string;
-  readonly #processes: RunningProcess[] = [];
+  readonly #ends: (() => Promise<unknown>)[] = [];
 
   private constructor(dir: string) {
     this.dir = dir;
@@ -83,15 +83,22 @@ export class Workspace {
   /** Starts a program that stays, and waits until it is ready. */
   async start(command: readonly string[], options: StartOptions): Promise<RunningProcess> {
     const process = launch(command, options.env);
-    this.#processes.push(process);
+    this.defer(() => process.stop());
     await untilReady(process, options);
     return process;
   }
 
+  /** Runs at the end, before everything that was started earlier ends. */
+  defer(end: () => Promise<unknown>): void {
+    this.#ends.push(end);
+  }
+
   async close(): Promise<void> {
-    for (const process of this.#processes.toReversed()) await process.stop();
+    const failures: unknown[] = [];
+    for (const end of this.#ends.splice(0).toReversed()) await end().catch((error: unknown) => failures.push(error));
     await removeTree(this.dir);
     directories.delete(this.dir);
+    if (failures.length > 0) throw new AggregateError(failures, `Cannot end all that was started in ${this.dir}`);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

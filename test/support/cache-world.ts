@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { type BlobReader, type Ingest, PullThrough, type PullThroughOptions } from '../../src/cache/index.ts';
+import type { Repository } from '../../src/oci/index.ts';
+import { type BlobStore, MemoryBlobStore, MemoryNameStore, openFilesystemBlobStore } from '../../src/store/index.ts';
+import { type Events, Telemetry } from '../../src/telemetry/index.ts';
+import { FakeOrigin } from './fake-origin.ts';
+import { StrictStore } from './strict-store.ts';
+
+export const LIBRARY: Repository = { registry: 'docker.io', repository: 'library/app' };
+export const ELSEWHERE: Repository = { registry: 'ghcr.io', repository: 'someone/else' };
+
+/** A pull-through with everything around it under the test's control. */
+export interface CacheWorld {
+  readonly cache: PullThrough;
+  readonly origin: FakeOrigin;
+  readonly store: StrictStore;
+  readonly names: MemoryNameStore;
+  /** Every event so far, in order. */
+  readonly events: readonly SeenEvent[];
+  /** Those of one kind. */
+  seen<K extends keyof Events>(kind: K): readonly Events[K][];
+  /** Resolves at the next event of a kind. */
+  next<K extends keyof Events>(kind: K): Promise<Events[K]>;
+  /** The transfer that runs; throws where there is not exactly one. */
+  running(): Ingest;
+  /** Names in the store's ingest/; always empty for a store in memory. */
+  leftOvers(): Promise<readonly string[]>;
+}
+
+interface SeenEvent {
+  readonly kind: keyof Events;
+  readonly event: unknown;
+}
+
+const KINDS = [
+  'ingest.started',
+  'ingest.joined',
+  'ingest.resumed',
+  'ingest.finished',
+  'range.passed',
+  'cache.decision',
+  'cache.swept',
+  'warning',
+] as const satisfies readonly (keyof Events)[];
+
+export interface WorldOptions extends Partial<PullThroughOptions> {
+  /** Where blobs rest. @default 'memory' */
+  readonly on?: 'memory' | 'filesystem';
+}
+
+/**
+ * Makes a world, and when the test is over sees to it that nothing was left behind: no file open, none half-written, no
+ * transfer, and no rejection that nobody handled.
+ */
+export async function cacheWorld(t: TestContext, options: WorldOptions = {}): Promise<CacheWorld> {
+  const { on = 'memory', ...rest } = options;
+  const directory = on === 'filesystem' ? await mkdtemp(join(tmpdir(), 'entrepot-cache-')) : undefined;
+  const inner: BlobStore = directory === undefined ? new MemoryBlobStore() : await openFilesystemBlobStore(directory);
+  const store = new StrictStore(inner);
+  const origin = new FakeOrigin();
+  const names = new MemoryNameStore();
+  const telemetry = new Telemetry();
+  const events: SeenEvent[] = [];
+  for (const kind of KINDS) telemetry.on(kind, (event) => events.push({ kind, event }));
+  const rejections: unknown[] = [];
+  const reject = (reason: unknown): void => void rejections.push(reason);
+  process.on('unhandledRejection', reject);
+
+  const cache = new PullThrough({ origin, store, names, telemetry, keep: true, ...rest });
+  const leftOvers = async (): Promise<readonly string[]> =>
+    directory === undefined ? [] : readdir(join(directory, 'ingest'));
+
+  t.after(async () => {
+    await cache.close();
+    // A rejection is reported, and a descriptor closed, a turn or two later.
+    for (let turn = 0; turn < 20 && store.opened > 0; turn += 1) await new Promise(setImmediate);
+    await new Promise(setImmediate);
+    const left = await leftOvers();
+    process.off('unhandledRejection', reject);
+    if (directory !== undefined) await rm(directory, { recursive: true, force: true });
+    assert.deepEqual(rejections, [], 'rejections nobody handled');
+    assert.deepEqual(store.faults, [], 'files misused');
+    assert.equal(store.opened, 0, 'files left open');
+    assert.deepEqual(left, [], 'files left half-written');
+    assert.deepEqual([...cache.transfers], [], 'transfers left running');
+  });
+
+  return {
+    cache,
+    origin,
+    store,
+    names,
+    events,
+    seen: <K extends keyof Events>(kind: K) =>
+      events.filter((each) => each.kind === kind).map((each) => each.event as Events[K]),
+    next: (kind) =>
+      new Promise((resolve) => {
+        const stop = telemetry.on(kind, (event) => {
+          stop();
+          resolve(event);
+        });
+      }),
+    running: () => {
+      const [ingest, ...others] = cache.transfers;
+      assert.ok(ingest !== undefined && others.length === 0, 'not exactly one transfer runs');
+      return ingest;
+    },
+    leftOvers,
+  };
+}
+
+/** Reads a body to its end and closes the reader. */
+export async function drain(reader: BlobReader, targetSize = 16 * 1024): Promise<Buffer> {
+  const { bytes, error } = await readUntilItEnds(reader, targetSize);
+  if (error !== undefined) throw error;
+  return bytes;
+}
+
+/** Reads to the end, or to where it breaks off: what came, and why there was no more. */
+export async function readUntilItEnds(
+  reader: BlobReader,
+  targetSize = 16 * 1024,
+): Promise<{ readonly bytes: Buffer; readonly error: Error | undefined }> {
+  const parts: Buffer[] = [];
+  const target = Buffer.alloc(targetSize);
+  try {
+    for (;;) {
+      const count = await reader.read(target);
+      if (count === 0) return { bytes: Buffer.concat(parts), error: undefined };
+      parts.push(Buffer.from(target.subarray(0, count)));
+    }
+  } catch (error) {
+    return { bytes: Buffer.concat(parts), error: error as Error };
+  } finally {
+    reader.close();
+  }
+}
+
+/** Reads exactly so many bytes, and leaves the reader open. */
+export async function readSome(reader: BlobReader, count: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(count);
+  for (let filled = 0; filled < count; ) {
+    const read = await reader.read(bytes.subarray(filled));
+    assert.notEqual(read, 0, `the body ended after ${filled} of ${count} bytes`);
+    filled += read;
+  }
+  return bytes;
+}
+
+/** Lets everything that can go on without being asked do so. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 5; turn += 1) await new Promise(setImmediate);
+}
