@@ -89,7 +89,7 @@ export class Telemetry {
   /** Hears one kind of event until the returned function is called. */
   on<K extends keyof Events>(kind: K, listener: Listener<Events[K]>): () => void {
     const listeners = this.#listeners.get(kind) ?? [];
-    this.#listeners.set(kind, [...listeners, listener as Listener<never>]);
+    this.#listeners.set(kind, [...listeners, listener]);
     return () => {
       const rest = (this.#listeners.get(kind) ?? []).filter((each) => each !== listener);
       if (rest.length === 0) this.#listeners.delete(kind);

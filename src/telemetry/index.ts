@@ -6,4 +6,6 @@
 export { formatBytes } from './console-format.ts';
 export * from './events.ts';
 export * from './log.ts';
+export * from './log-subscriber.ts';
+export * from './metrics.ts';
 export { redactText, redactUrl } from './redact.ts';

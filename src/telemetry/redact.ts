@@ -14,9 +14,10 @@ const SECRET_KEY = /(?:authorization|cookie|password|passwd|token|secret)$/i;
 // The scheme's length is bounded so that a long text of dots and letters costs linear time.
 const URL_IN_TEXT = /[a-zA-Z][a-zA-Z0-9+.-]{0,15}:\/\/\S+/g;
 
-// `Bearer realm="…"` and "Basic authentication" are prose: a credential has no quote and is never all lower case.
+// `Bearer realm="…"` is a challenge and "Basic authentication" prose: a credential begins with no parameter, and is never
+// all lower case.
 const CREDENTIAL_IN_TEXT =
-  /\b([Bb]earer|[Bb]asic|BEARER|BASIC)\s+(?=[a-z.]*[A-Z0-9+/=_~-])[A-Za-z0-9._~+/=-]{4,}(?!["\w])/g;
+  /\b([Bb]earer|[Bb]asic|BEARER|BASIC)\s+(?![a-z_]+=["A-Za-z0-9])(?=[a-z.]*[A-Z0-9+/=_~-])[A-Za-z0-9._~+/=-]{4,}/g;
 
 const ASSIGNMENT_IN_TEXT = /\b((?:[a-z]+_)?(?:password|passwd|token|secret))=[^\s&"',;]+/gi;
 

@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type Digest, parseDigest } from '../oci/index.ts';
+import { type RequestFinished, Telemetry } from './events.ts';
+import { createLog, type LogLevel } from './log.ts';
+import { type LogEventsOptions, logEvents } from './log-subscriber.ts';
+
+const digest = parseDigest(`sha256:${'a'.repeat(64)}`) as Digest;
+const ingest = { id: 't-1', registry: 'docker.io', repository: 'library/nginx', digest, upstream: 'hub' };
+const request: RequestFinished = {
+  id: 'a-1',
+  method: 'GET',
+  path: '/v2/library/nginx/manifests/latest',
+  status: 200,
+  bytes: 1234,
+  durationMs: 42.04,
+  client: '127.0.0.1',
+  userAgent: 'containerd/2.1',
+  route: 'registry',
+  registry: 'docker.io',
+  repository: 'library/nginx',
+  upstream: 'registry-1.docker.io',
+  cache: 'MISS',
+  error: undefined,
+};
+
+function setUp(level: LogLevel, options?: LogEventsOptions) {
+  const lines: Record<string, unknown>[] = [];
+  const telemetry = new Telemetry();
+  const log = createLog({ level, stream: { write: (line) => lines.push(JSON.parse(line)) } });
+  const stop = logEvents(telemetry, log, options);
+  return { telemetry, lines, stop };
+}
+
+describe('logEvents', () => {
+  test('writes a line per request, with the names Rewriting Mirror has', () => {
+    const { telemetry, lines } = setUp('info');
+    telemetry.publish('request.finished', request);
+    const { ts, ...line } = lines[0] ?? {};
+    assert.equal(typeof ts, 'string');
+    assert.deepEqual(line, {
+      level: 'info',
+      msg: 'request',
+      id: 'a-1',
+      method: 'GET',
+      path: '/v2/library/nginx/manifests/latest',
+      status: 200,
+      bytes: 1234,
+      duration: 42,
+      client: '127.0.0.1',
+      route: 'registry',
+      registry: 'docker.io',
+      repository: 'library/nginx',
+      upstream: 'registry-1.docker.io',
+      cache: 'MISS',
+    });
+  });
+
+  test('a request that failed on our side is a warning; a missing image is not', () => {
+    const { telemetry, lines } = setUp('info');
+    for (const status of [404, 429, 500, 503]) telemetry.publish('request.finished', { ...request, status });
+    assert.deepEqual(
+      lines.map((line) => line['level']),
+      ['info', 'info', 'warn', 'warn'],
+    );
+  });
+
+  test('without the access log, only warnings remain', () => {
+    const { telemetry, lines } = setUp('info', { access: false });
+    telemetry.publish('request.finished', request);
+    telemetry.publish('warning', { message: 'the disk is full', error: new Error('ENOSPC') });
+    assert.deepEqual(
+      lines.map(({ level, msg, error }) => [level, msg, error]),
+      [['warn', 'the disk is full', { type: 'Error', message: 'ENOSPC' }]],
+    );
+  });
+
+  test('upstream requests, decisions and transfers are told when debugging, and not listened to otherwise', () => {
+    const debugging = setUp('debug');
+    const quiet = setUp('info');
+    for (const { telemetry } of [debugging, quiet]) {
+      const { registry, repository, upstream } = ingest;
+      telemetry.publish('upstream.request', {
+        registry,
+        upstream,
+        method: 'GET',
+        url: 'https://registry-1.docker.io/v2/',
+        status: 401,
+        durationMs: 12,
+        purpose: 'api',
+      });
+      telemetry.publish('upstream.failover', { registry, from: 'hot', to: 'cold', reason: 'not found' });
+      telemetry.publish('ingest.started', ingest);
+      telemetry.publish('ingest.joined', { ...ingest, followers: 2 });
+      telemetry.publish('ingest.resumed', { ...ingest, offset: 10, reason: 'reset' });
+      telemetry.publish('ingest.finished', { ...ingest, bytes: 20, durationMs: 5, outcome: 'committed' });
+      telemetry.publish('range.passed', { registry, repository, digest, upstream });
+      telemetry.publish('cache.decision', {
+        registry,
+        repository,
+        reference: 'latest',
+        outcome: 'MISS',
+        reason: 'new',
+      });
+    }
+    assert.deepEqual(
+      debugging.lines.map(({ msg }) => msg),
+      [
+        'upstream.request',
+        'upstream.failover',
+        'ingest.started',
+        'ingest.joined',
+        'ingest.resumed',
+        'ingest.finished',
+        'range.passed',
+        'cache.decision',
+      ],
+    );
+    assert.deepEqual(quiet.lines, []);
+    assert.deepEqual(
+      [debugging.telemetry.hears('upstream.request'), quiet.telemetry.hears('upstream.request')],
+      [true, false],
+    );
+  });
+
+  test('a transfer that failed is a warning with its reason', () => {
+    const { telemetry, lines } = setUp('info');
+    telemetry.publish('ingest.finished', {
+      ...ingest,
+      bytes: 2,
+      durationMs: 5,
+      outcome: 'failed',
+      reason: 'wrong digest',
+    });
+    assert.deepEqual(
+      [lines[0]?.['level'], lines[0]?.['reason'], lines[0]?.['digest']],
+      ['warn', 'wrong digest', digest],
+    );
+  });
+
+  test('says nothing more when stopped', () => {
+    const { telemetry, lines, stop } = setUp('debug');
+    stop();
+    telemetry.publish('request.finished', request);
+    telemetry.publish('warning', { message: 'a' });
+    assert.deepEqual(lines, []);
+  });
+});

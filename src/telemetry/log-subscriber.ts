@@ -1,0 +1,81 @@
+import type { IngestEvent, RequestFinished, Telemetry, UpstreamRequest } from './events.ts';
+import type { Log } from './log.ts';
+
+export interface LogEventsOptions {
+  /** Whether each request gets a line. @default true */
+  readonly access?: boolean;
+}
+
+/**
+ * Writes what happens to the log, until the returned function is called.
+ *
+ * Each request is a line `request` with the keys Rewriting Mirror has (method, path, status, bytes, duration in
+ * milliseconds, route, upstream) and more beside them. Upstream requests, cache decisions and the life of transfers are
+ * for debugging; they are not even listened to at other levels, so that publishers can skip building them
+ * ({@link Telemetry.hears}). After a change of level, subscribe again.
+ */
+export function logEvents(telemetry: Telemetry, log: Log, { access = true }: LogEventsOptions = {}): () => void {
+  const subscriptions = [
+    telemetry.on('warning', ({ message, error }) => log.warn(message, { error })),
+    telemetry.on('ingest.finished', (event) => {
+      const { outcome, reason, bytes, durationMs } = event;
+      const fields = { ...ingestFields(event), outcome, bytes, duration: milliseconds(durationMs), reason };
+      if (outcome === 'failed') log.warn('ingest.finished', fields);
+      else log.debug('ingest.finished', fields);
+    }),
+  ];
+  if (access) subscriptions.push(telemetry.on('request.finished', (event) => logRequest(log, event)));
+  if (log.isEnabled('debug')) subscriptions.push(...debugSubscriptions(telemetry, log));
+  return () => {
+    for (const unsubscribe of subscriptions) unsubscribe();
+  };
+}
+
+function debugSubscriptions(telemetry: Telemetry, log: Log): (() => void)[] {
+  return [
+    telemetry.on('upstream.request', (event) => log.debug('upstream.request', upstreamFields(event))),
+    telemetry.on('upstream.failover', (event) => log.debug('upstream.failover', { ...event })),
+    telemetry.on('ingest.started', (event) => log.debug('ingest.started', ingestFields(event))),
+    telemetry.on('ingest.joined', (event) =>
+      log.debug('ingest.joined', { ...ingestFields(event), followers: event.followers }),
+    ),
+    telemetry.on('ingest.resumed', (event) =>
+      log.debug('ingest.resumed', { ...ingestFields(event), offset: event.offset, reason: event.reason }),
+    ),
+    telemetry.on('range.passed', (event) => log.debug('range.passed', { ...event })),
+    telemetry.on('cache.decision', (event) => log.debug('cache.decision', { ...event })),
+  ];
+}
+
+/** What went wrong on our side or upstream is a warning; that a client left, or asked for what is not there, is not. */
+function logRequest(log: Log, event: RequestFinished): void {
+  const level = event.status >= 500 ? 'warn' : 'info';
+  log[level]('request', {
+    id: event.id,
+    method: event.method,
+    path: event.path,
+    status: event.status,
+    bytes: event.bytes,
+    duration: milliseconds(event.durationMs),
+    client: event.client,
+    route: event.route,
+    registry: event.registry,
+    repository: event.repository,
+    upstream: event.upstream,
+    cache: event.cache,
+    error: event.error,
+  });
+}
+
+function upstreamFields({ registry, upstream, method, url, status, durationMs, purpose, error }: UpstreamRequest) {
+  return { registry, upstream, method, url, status, duration: milliseconds(durationMs), purpose, error };
+}
+
+function ingestFields({ id, registry, repository, digest, upstream }: IngestEvent) {
+  return { id, registry, repository, digest, upstream };
+}
+
+/** A tenth of a millisecond is as fine as anybody reads. */
+function milliseconds(duration: number): number {
+  return Math.round(duration * 10) / 10;
+}

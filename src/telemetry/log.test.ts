@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { describe, test } from 'node:test';
+import { createLog, type Log, type LogOptions } from './log.ts';
+
+function collect(options: LogOptions = {}): { log: Log; lines: string[]; last: () => Record<string, unknown> } {
+  const lines: string[] = [];
+  const log = createLog({ ...options, stream: { write: (line) => lines.push(line) } });
+  return { log, lines, last: () => JSON.parse(lines.at(-1) ?? '{}') };
+}
+
+/** Runs a program that has `createLog`, as its own process: only there are standard output and the exit real. */
+function runProgram(body: string) {
+  const program = `import { createLog } from ${JSON.stringify(new URL('./log.ts', import.meta.url).href)};\n${body}`;
+  return spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  });
+}
+
+describe('createLog', () => {
+  test('writes one JSON object per line with ts, level and msg', () => {
+    const { log, lines, last } = collect();
+    log.info('listening', { address: '127.0.0.1:5000', port: 5000, nothing: undefined });
+    assert.equal(lines.length, 1);
+    assert.ok(lines[0]?.endsWith('}\n'));
+    const { ts, ...rest } = last();
+    assert.deepEqual(rest, { level: 'info', msg: 'listening', address: '127.0.0.1:5000', port: 5000 });
+    assert.match(String(ts), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    assert.ok(Math.abs(Date.parse(String(ts)) - Date.now()) < 10_000);
+  });
+
+  test('writes what is at its level or above, and can change it', () => {
+    const { log, lines } = collect({ level: 'warn' });
+    log.debug('a');
+    log.info('a');
+    log.warn('a');
+    log.error('a');
+    assert.equal(lines.length, 2);
+    assert.deepEqual([log.isEnabled('info'), log.isEnabled('warn')], [false, true]);
+    log.setLevel('debug');
+    assert.equal(log.level, 'debug');
+    log.debug('a');
+    assert.equal(lines.length, 3);
+  });
+
+  test('shows no credential, in message or fields', () => {
+    const { log, lines } = collect();
+    log.warn('Cannot reach https://user:c4nary@ghcr.io/?sig=c4nary with Bearer c4nary-1', {
+      headers: { Authorization: 'Basic c4nary' },
+      error: new Error('password=c4nary', { cause: new Error('https://c4nary@a') }),
+    });
+    assert.doesNotMatch(lines.join(''), /c4nary/);
+    assert.match(lines.join(''), /https:\/\/ghcr\.io\//);
+  });
+
+  test('shows the causes of an error at any level, its stack when debugging', () => {
+    const { log, last } = collect();
+    const error = new Error('a', { cause: new Error('b') });
+    log.error('failed', { error });
+    assert.deepEqual(last()['error'], { type: 'Error', message: 'a', cause: { type: 'Error', message: 'b' } });
+    log.setLevel('debug');
+    log.error('failed', { error });
+    assert.match(JSON.stringify(last()['error']), /log\.test\.ts/);
+  });
+
+  test('a message is no format, and a field named err or toJSON no trap', () => {
+    const { log, last } = collect();
+    log.info('100 %s %d %o', { err: { message: 'a', extra: 1 }, toJSON: () => 'b', __proto__: null });
+    assert.equal(last()['msg'], '100 %s %d %o');
+    assert.deepEqual(last()['err'], { message: 'a', extra: 1 });
+  });
+
+  test('the console format is one line for people', () => {
+    const { log, lines } = collect({ format: 'console', colour: false });
+    log.info('listening', { address: '127.0.0.1:5000' });
+    assert.match(lines[0] ?? '', /^\d\d:\d\d:\d\d\.\d{3} INFO {2}listening +address=127\.0\.0\.1:5000\n$/);
+  });
+
+  test('flush resolves when lines are written, and with a collector at once', async () => {
+    await collect().log.flush();
+    const child = runProgram(`
+      const log = createLog();
+      for (let i = 0; i < 1000; i++) log.info('line', { i });
+      await log.flush();
+      process.kill(process.pid, 'SIGKILL');`);
+    let output = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    await once(child, 'close');
+    assert.equal(output.split('\n').length, 1001);
+  });
+
+  test('what is pending is written at exit', async () => {
+    const child = runProgram(`createLog().error('last words'); process.exit(3);`);
+    let output = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    const [code] = (await once(child, 'close')) as [number];
+    assert.equal(code, 3);
+    assert.match(output, /last words/);
+  });
+
+  test('a reader that pauses stops neither the program nor its memory, and is told what it missed', async () => {
+    const child = runProgram(`
+      const log = createLog();
+      const text = 'x'.repeat(4000);
+      for (let i = 0; i < 4000; i++) log.info(text);
+      process.send('all is logged');
+      process.once('message', async () => {
+        await log.flush();
+        log.info('after');
+        await log.flush();
+        process.disconnect();
+      });`);
+    // Nothing is read before the program has logged all it has: 16 MB, with room for 64 KiB in the pipe.
+    await once(child, 'message');
+    let output = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      output += chunk.toString('latin1');
+    });
+    child.send('go on');
+    const [code] = (await once(child, 'close')) as [number];
+    assert.equal(code, 0);
+    assert.ok(output.length < 6_000_000, `${output.length} bytes were kept`);
+    const notice = output.split('\n').find((line) => line.includes('log lines dropped'));
+    assert.ok(Number(JSON.parse(notice ?? '{}').lines) > 1000);
+    assert.match(output, /"after"/);
+  });
+
+  test('a reader that goes away ends nothing', async () => {
+    const child = runProgram(`
+      const log = createLog();
+      let count = 0;
+      const timer = setInterval(() => { log.info('line'); if (++count === 50) { clearInterval(timer); process.exitCode = 7; } }, 2);`);
+    child.stdout?.once('data', () => child.stdout?.destroy());
+    const [code] = (await once(child, 'close')) as [number];
+    assert.equal(code, 7);
+  });
+});

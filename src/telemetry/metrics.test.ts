@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type Digest, parseDigest } from '../oci/index.ts';
+import { type RequestFinished, Telemetry } from './events.ts';
+import { createMetrics, type MetricsOptions } from './metrics.ts';
+
+const digest = parseDigest(`sha256:${'a'.repeat(64)}`) as Digest;
+const ingest = { id: 't-1', registry: 'docker.io', repository: 'library/nginx', digest, upstream: 'hub' };
+const request: RequestFinished = {
+  id: 'a-1',
+  method: 'GET',
+  path: '/v2/library/nginx/blobs/x',
+  status: 200,
+  bytes: 1000,
+  durationMs: 42,
+  client: '127.0.0.1',
+  userAgent: undefined,
+  route: 'registry',
+  registry: 'docker.io',
+  repository: 'library/nginx',
+  upstream: 'hub',
+  cache: 'HIT',
+  error: undefined,
+};
+const upstreamRequest = {
+  registry: 'docker.io',
+  upstream: 'hub',
+  method: 'GET',
+  url: 'https://registry-1.docker.io/v2/',
+  status: 200,
+  durationMs: 12,
+  purpose: 'api',
+} as const;
+
+function setUp(options?: MetricsOptions) {
+  const telemetry = new Telemetry();
+  const metrics = createMetrics(telemetry, options);
+  return { telemetry, metrics, lines: async () => (await metrics.text()).body.split('\n') };
+}
+
+describe('createMetrics', () => {
+  test('counts what happened before anybody read them', async () => {
+    const { telemetry, lines } = setUp();
+    telemetry.publish('request.finished', request);
+    telemetry.publish('request.finished', request);
+    telemetry.publish('request.finished', { ...request, cache: 'MISS', bytes: 70 });
+    const text = await lines();
+    for (const line of [
+      'entrepot_http_requests_total{route="registry",registry="docker.io",method="GET",status="200",cache="HIT"} 2',
+      'entrepot_http_requests_total{route="registry",registry="docker.io",method="GET",status="200",cache="MISS"} 1',
+      'entrepot_http_response_bytes_total{route="registry",registry="docker.io"} 2070',
+      'entrepot_cache_requests_total{registry="docker.io",outcome="HIT"} 2',
+      'entrepot_served_bytes_total{registry="docker.io",source="cache"} 2000',
+      'entrepot_served_bytes_total{registry="docker.io",source="upstream"} 70',
+      'entrepot_http_request_duration_seconds_bucket{route="registry",registry="docker.io",cache="HIT",le="0.025"} 0',
+      'entrepot_http_request_duration_seconds_bucket{route="registry",registry="docker.io",cache="HIT",le="0.05"} 2',
+      'entrepot_http_request_duration_seconds_bucket{route="registry",registry="docker.io",cache="HIT",le="+Inf"} 2',
+      'entrepot_http_request_duration_seconds_sum{route="registry",registry="docker.io",cache="HIT"} 0.084',
+      'entrepot_http_request_duration_seconds_count{route="registry",registry="docker.io",cache="HIT"} 2',
+    ])
+      assert.ok(text.includes(line), `missing: ${line}`);
+  });
+
+  test('counts transfers, upstream requests and failovers', async () => {
+    const { telemetry, lines } = setUp();
+    telemetry.publish('ingest.started', ingest);
+    telemetry.publish('ingest.started', ingest);
+    telemetry.publish('ingest.joined', { ...ingest, followers: 1 });
+    telemetry.publish('ingest.resumed', { ...ingest, offset: 1, reason: 'reset' });
+    telemetry.publish('ingest.finished', { ...ingest, bytes: 500, durationMs: 1, outcome: 'committed' });
+    telemetry.publish('range.passed', { ...ingest });
+    telemetry.publish('upstream.request', upstreamRequest);
+    telemetry.publish('upstream.failover', { registry: 'apps', from: 'hot', to: 'cold', reason: 'x' });
+    telemetry.publish('warning', { message: 'x' });
+    const text = await lines();
+    for (const line of [
+      'entrepot_ingests_active 1',
+      'entrepot_ingests_total{registry="docker.io",outcome="committed"} 1',
+      'entrepot_ingest_bytes_total{registry="docker.io",upstream="hub"} 500',
+      'entrepot_ingests_joined_total{registry="docker.io"} 1',
+      'entrepot_ingests_resumed_total{registry="docker.io",upstream="hub"} 1',
+      'entrepot_ranges_passed_total{registry="docker.io",upstream="hub"} 1',
+      'entrepot_upstream_requests_total{registry="docker.io",upstream="hub",purpose="api",status="200"} 1',
+      'entrepot_upstream_request_duration_seconds_count{registry="docker.io",upstream="hub",purpose="api"} 1',
+      'entrepot_upstream_failovers_total{registry="apps",from="hot",to="cold"} 1',
+      'entrepot_warnings_total 1',
+    ])
+      assert.ok(text.includes(line), `missing: ${line}`);
+  });
+
+  test('says what runs, how much is under way, and how the process fares', async () => {
+    let inFlight = 3;
+    const { lines } = setUp({ version: '1.2.3', inFlight: () => inFlight });
+    assert.ok((await lines()).includes('entrepot_http_requests_in_flight 3'));
+    inFlight = 4;
+    const text = await lines();
+    assert.ok(text.includes('entrepot_http_requests_in_flight 4'));
+    assert.ok(text.includes(`entrepot_build_info{version="1.2.3",node="${process.versions.node}"} 1`));
+    assert.ok(text.some((line) => /^entrepot_process_resident_memory_bytes \d+$/.test(line)));
+    assert.ok(text.some((line) => line.startsWith('entrepot_nodejs_eventloop_lag')));
+  });
+
+  test('is the text format of Prometheus, one HELP and TYPE per metric', async () => {
+    const { telemetry, metrics } = setUp();
+    telemetry.publish('request.finished', { ...request, registry: undefined, cache: undefined, route: 'health' });
+    const { contentType, body } = await metrics.text();
+    assert.equal(contentType, 'text/plain; version=0.0.4; charset=utf-8');
+    const names = [...body.matchAll(/^# TYPE (\S+) /gm)].map((match) => match[1]);
+    assert.equal(new Set(names).size, names.length);
+    for (const line of body.split('\n'))
+      assert.match(
+        line,
+        /^$|^# (HELP|TYPE) |^entrepot_[a-z0-9_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [-+0-9.eNaInf]+$/,
+      );
+    assert.ok(body.includes('entrepot_http_requests_total{route="health",method="GET",status="200"} 1'));
+  });
+
+  test('no client can make series grow: odd methods, unconfigured registries, endless label sets', async () => {
+    const { telemetry, lines } = setUp({ isConfigured: (name) => name === 'docker.io' });
+    for (let index = 0; index < 500; index++) {
+      const registry = `made-up-${index}.example`;
+      telemetry.publish('request.finished', { ...request, registry, method: `M${index}` });
+      telemetry.publish('upstream.request', { ...upstreamRequest, registry, upstream: registry });
+      telemetry.publish('upstream.failover', { registry, from: registry, to: registry, reason: 'x' });
+      telemetry.publish('ingest.finished', {
+        ...ingest,
+        registry,
+        upstream: registry,
+        bytes: 1,
+        durationMs: 1,
+        outcome: 'failed',
+      });
+    }
+    const text = await lines();
+    assert.ok(!text.some((line) => line.includes('made-up')));
+    assert.ok(
+      text.includes(
+        'entrepot_http_requests_total{route="registry",registry="other",method="other",status="200",cache="HIT"} 500',
+      ),
+    );
+
+    const unguarded = setUp();
+    for (let index = 0; index < 5000; index++)
+      unguarded.telemetry.publish('request.finished', { ...request, registry: `made-up-${index}.example` });
+    const series = (await unguarded.lines()).filter((line) => line.startsWith('entrepot_cache_requests_total{'));
+    assert.equal(series.length, 2001);
+    assert.ok(series.includes('entrepot_cache_requests_total{registry="other",outcome="other"} 3000'));
+  });
+
+  test('counts nothing more when closed', async () => {
+    const { telemetry, metrics, lines } = setUp();
+    metrics.close();
+    telemetry.publish('request.finished', request);
+    assert.ok(!(await lines()).some((line) => line.startsWith('entrepot_http_requests_total{')));
+    assert.ok(!telemetry.hears('request.finished'));
+  });
+});

@@ -1,0 +1,212 @@
+import type { Metric, Registry } from 'prom-client';
+import type { CacheOutcome, RequestFinished, Telemetry, UpstreamRequest } from './events.ts';
+import { Counter, Gauge, Histogram, Level } from './tally.ts';
+
+export interface MetricsOptions {
+  /** Responses under way. */
+  readonly inFlight?: () => number;
+  /** Of this program, for `entrepot_build_info`. */
+  readonly version?: string;
+  /**
+   * Whether a registry's name may be a label. Names that clients made up on the way (an open mirror takes any) are
+   * counted together as `other`. @default every name
+   */
+  readonly isConfigured?: (registry: string) => boolean;
+}
+
+/** The counts of a running server, in the text form Prometheus reads. */
+export interface Metrics {
+  text(): Promise<{ readonly contentType: string; readonly body: string }>;
+  /** Stops counting. */
+  close(): void;
+}
+
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'CONNECT']);
+
+/** Answered from what was here, or from a transfer that was under way anyway: bytes no upstream had to send again. */
+const SAVED: ReadonlySet<CacheOutcome> = new Set<CacheOutcome>(['HIT', 'JOIN', 'REVALIDATED', 'STALE']);
+
+/** Seconds. From a manifest out of memory to a large layer over a slow line. */
+const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+
+/** Seconds to the answer's head, or to the end of a small exchange. */
+const UPSTREAM_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+
+/**
+ * Counts what is published, from now on. Labels hold names of the configuration and words of closed sets, never a
+ * repository, a path or anything else a client can choose.
+ *
+ * prom-client, which costs 40 ms, is loaded when metrics are first read: it adds the process's own metrics (memory, CPU,
+ * garbage collection, event loop), which therefore begin then, and writes the text.
+ */
+export function createMetrics(telemetry: Telemetry, options: MetricsOptions = {}): Metrics {
+  const tallies = createTallies(options);
+  const unsubscribe = subscribe(telemetry, tallies, options.isConfigured ?? (() => true));
+  let registry: Promise<Registry> | undefined;
+  return {
+    async text() {
+      registry ??= openRegistry(Object.values(tallies));
+      const opened = await registry;
+      return { contentType: opened.contentType, body: await opened.metrics() };
+    },
+    close() {
+      for (const each of unsubscribe) each();
+    },
+  };
+}
+
+type Tallies = ReturnType<typeof createTallies>;
+type Tally = Tallies[keyof Tallies];
+
+function createTallies({ inFlight = () => 0, version = 'unknown' }: MetricsOptions) {
+  return {
+    requests: new Counter({
+      name: 'entrepot_http_requests_total',
+      help: 'Requests answered, or cut (status 0 where no answer had begun).',
+      labels: ['route', 'registry', 'method', 'status', 'cache'],
+    }),
+    duration: new Histogram(
+      {
+        name: 'entrepot_http_request_duration_seconds',
+        help: 'From the request to the last byte of its answer.',
+        labels: ['route', 'registry', 'cache'],
+      },
+      REQUEST_SECONDS,
+    ),
+    bytes: new Counter({
+      name: 'entrepot_http_response_bytes_total',
+      help: 'Body bytes sent to clients.',
+      labels: ['route', 'registry'],
+    }),
+    cut: new Counter({
+      name: 'entrepot_http_requests_failed_total',
+      help: 'Requests that ended with an error of their own: a client that left, an answer cut on purpose.',
+      labels: ['route', 'registry'],
+    }),
+    inFlight: new Gauge({ name: 'entrepot_http_requests_in_flight', help: 'Answers under way.' }, inFlight),
+    cache: new Counter({
+      name: 'entrepot_cache_requests_total',
+      help: 'Answers by what the cache did for them, as the X-Cache header says.',
+      labels: ['registry', 'outcome'],
+    }),
+    served: new Counter({
+      name: 'entrepot_served_bytes_total',
+      help: 'Body bytes by where they came from: cache counts the bytes no upstream had to send.',
+      labels: ['registry', 'source'],
+    }),
+    ingesting: new Level({ name: 'entrepot_ingests_active', help: 'Transfers under way.' }),
+    ingests: new Counter({
+      name: 'entrepot_ingests_total',
+      help: 'Transfers that ended, by how.',
+      labels: ['registry', 'outcome'],
+    }),
+    ingestBytes: new Counter({
+      name: 'entrepot_ingest_bytes_total',
+      help: 'Bytes that upstreams sent for transfers.',
+      labels: ['registry', 'upstream'],
+    }),
+    joined: new Counter({
+      name: 'entrepot_ingests_joined_total',
+      help: 'Readers that followed a transfer instead of starting one.',
+      labels: ['registry'],
+    }),
+    resumed: new Counter({
+      name: 'entrepot_ingests_resumed_total',
+      help: 'Times a broken transfer went on where it had stopped.',
+      labels: ['registry', 'upstream'],
+    }),
+    ranges: new Counter({
+      name: 'entrepot_ranges_passed_total',
+      help: 'Parts of cold blobs that were fetched for themselves.',
+      labels: ['registry', 'upstream'],
+    }),
+    upstream: new Counter({
+      name: 'entrepot_upstream_requests_total',
+      help: 'Requests to other registries, their token services and redirect targets (status 0: no answer).',
+      labels: ['registry', 'upstream', 'purpose', 'status'],
+    }),
+    upstreamDuration: new Histogram(
+      {
+        name: 'entrepot_upstream_request_duration_seconds',
+        help: 'From the request to the answer of the other side.',
+        labels: ['registry', 'upstream', 'purpose'],
+      },
+      UPSTREAM_SECONDS,
+    ),
+    failovers: new Counter({
+      name: 'entrepot_upstream_failovers_total',
+      help: 'Times the next upstream was asked.',
+      labels: ['registry', 'from', 'to'],
+    }),
+    warnings: new Counter({ name: 'entrepot_warnings_total', help: 'Warnings in the log.', labels: [] }),
+    build: new Gauge(
+      {
+        name: 'entrepot_build_info',
+        help: 'Always 1; the labels say what runs.',
+        labels: { version, node: process.versions.node },
+      },
+      () => 1,
+    ),
+  };
+}
+
+function subscribe(
+  telemetry: Telemetry,
+  tallies: Tallies,
+  isConfigured: (registry: string) => boolean,
+): (() => void)[] {
+  function named(registry: string | undefined): string {
+    if (registry === undefined) return '';
+    return isConfigured(registry) ? registry : 'other';
+  }
+  /** An upstream made up with its registry is no better a label than it. */
+  function upstreamOf({ registry, upstream }: { registry: string; upstream: string }): string {
+    return isConfigured(registry) ? upstream : 'other';
+  }
+  return [
+    telemetry.on('request.finished', (event) => countRequest(tallies, event, named(event.registry))),
+    telemetry.on('upstream.request', (event) =>
+      countUpstream(tallies, event, [named(event.registry), upstreamOf(event), event.purpose]),
+    ),
+    telemetry.on('upstream.failover', (event) => {
+      const known = isConfigured(event.registry);
+      tallies.failovers.add(1, named(event.registry), known ? event.from : 'other', known ? event.to : 'other');
+    }),
+    telemetry.on('ingest.started', () => tallies.ingesting.up()),
+    telemetry.on('ingest.joined', (event) => tallies.joined.add(1, named(event.registry))),
+    telemetry.on('ingest.resumed', (event) => tallies.resumed.add(1, named(event.registry), upstreamOf(event))),
+    telemetry.on('ingest.finished', (event) => {
+      tallies.ingesting.down();
+      tallies.ingests.add(1, named(event.registry), event.outcome);
+      tallies.ingestBytes.add(event.bytes, named(event.registry), upstreamOf(event));
+    }),
+    telemetry.on('range.passed', (event) => tallies.ranges.add(1, named(event.registry), upstreamOf(event))),
+    telemetry.on('warning', () => tallies.warnings.add(1)),
+  ];
+}
+
+function countRequest(tallies: Tallies, event: RequestFinished, registry: string): void {
+  const { route, cache = '', bytes } = event;
+  const method = METHODS.has(event.method) ? event.method : 'other';
+  tallies.requests.add(1, route, registry, method, String(event.status), cache);
+  tallies.duration.observe(event.durationMs / 1000, route, registry, cache);
+  tallies.bytes.add(bytes, route, registry);
+  if (event.error !== undefined) tallies.cut.add(1, route, registry);
+  if (cache === '') return;
+  tallies.cache.add(1, registry, cache);
+  tallies.served.add(bytes, registry, SAVED.has(cache) ? 'cache' : 'upstream');
+}
+
+function countUpstream(tallies: Tallies, event: UpstreamRequest, labels: readonly string[]): void {
+  tallies.upstream.add(1, ...labels, String(event.status));
+  tallies.upstreamDuration.observe(event.durationMs / 1000, ...labels);
+}
+
+async function openRegistry(tallies: readonly Tally[]): Promise<Registry> {
+  const { collectDefaultMetrics, Registry } = await import('prom-client');
+  const registry = new Registry();
+  // A registry asks a metric for nothing but its name and get(), which prom-client's type does not say.
+  for (const tally of tallies) registry.registerMetric(tally as unknown as Metric);
+  collectDefaultMetrics({ register: registry, prefix: 'entrepot_' });
+  return registry;
+}
