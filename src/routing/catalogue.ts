@@ -64,8 +64,11 @@ export function createCatalogue(content: CatalogueContent): Catalogue {
     const found = onDemand.get(host);
     if (found !== undefined) return found;
     const made = make();
-    onDemand.set(host, made);
-    return made;
+    // A client chose (a part of) this host, so what it resolves to must not lead inside.
+    const upstreams = made.upstreams.map((upstream) => ({ ...upstream, addresses: 'public' as const }));
+    const registry = { ...made, upstreams };
+    onDemand.set(host, registry);
+    return registry;
   }
 
   function configured(text: string): RegistrySpec | undefined {
