@@ -62,6 +62,7 @@ describe('parseRegistryPath()', () => {
     ['/v2/nginx/manifests/', 'UNSUPPORTED', 404],
     ['/v2/nginx/manifests/latest/', 'UNSUPPORTED', 404],
     ['/v2/nginx/tags', 'UNSUPPORTED', 404],
+    ['/v2/a/nginx/uploads/x', 'UNSUPPORTED', 404],
     ['/v2/nginx/tags/all', 'UNSUPPORTED', 404],
     ['/v2/nginx/_catalog', 'UNSUPPORTED', 404],
     ['/v2/_catalog/', 'UNSUPPORTED', 404],
