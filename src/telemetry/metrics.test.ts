@@ -64,7 +64,6 @@ describe('createMetrics', () => {
   test('counts transfers, upstream requests and failovers', async () => {
     const { telemetry, lines } = setUp();
     telemetry.publish('ingest.started', ingest);
-    telemetry.publish('ingest.started', ingest);
     telemetry.publish('ingest.joined', { ...ingest, followers: 1 });
     telemetry.publish('ingest.resumed', { ...ingest, offset: 1, reason: 'reset' });
     telemetry.publish('ingest.finished', { ...ingest, bytes: 500, durationMs: 1, outcome: 'committed' });
@@ -74,7 +73,6 @@ describe('createMetrics', () => {
     telemetry.publish('warning', { message: 'x' });
     const text = await lines();
     for (const line of [
-      'entrepot_ingests_active 1',
       'entrepot_ingests_total{registry="docker.io",outcome="committed"} 1',
       'entrepot_ingest_bytes_total{registry="docker.io",upstream="hub"} 500',
       'entrepot_ingests_joined_total{registry="docker.io"} 1',
@@ -90,14 +88,34 @@ describe('createMetrics', () => {
 
   test('says what runs, how much is under way, and how the process fares', async () => {
     let inFlight = 3;
-    const { lines } = setUp({ version: '1.2.3', inFlight: () => inFlight });
+    const { lines } = setUp({
+      version: '1.2.3',
+      inFlight: () => inFlight,
+      connections: () => 9,
+      transfers: () => 2,
+      cache: async () => ({ blobs: 5, bytes: 4096 }),
+    });
     assert.ok((await lines()).includes('entrepot_http_requests_in_flight 3'));
     inFlight = 4;
     const text = await lines();
-    assert.ok(text.includes('entrepot_http_requests_in_flight 4'));
+    for (const line of [
+      'entrepot_http_requests_in_flight 4',
+      'entrepot_http_connections 9',
+      'entrepot_ingests_active 2',
+      'entrepot_cache_blobs 5',
+      'entrepot_cache_bytes 4096',
+    ])
+      assert.ok(text.includes(line), `missing: ${line}`);
     assert.ok(text.includes(`entrepot_build_info{version="1.2.3",node="${process.versions.node}"} 1`));
     assert.ok(text.some((line) => /^entrepot_process_resident_memory_bytes \d+$/.test(line)));
     assert.ok(text.some((line) => line.startsWith('entrepot_nodejs_eventloop_lag')));
+  });
+
+  test('a number that cannot be had does not take the others with it', async () => {
+    const { lines } = setUp({ cache: () => Promise.reject(new Error('the database is locked')), inFlight: () => 1 });
+    const text = await lines();
+    assert.ok(text.includes('entrepot_http_requests_in_flight 1'));
+    assert.ok(!text.some((line) => line.startsWith('entrepot_cache_bytes ')));
   });
 
   test('is the text format of Prometheus, one HELP and TYPE per metric', async () => {

@@ -1,10 +1,16 @@
 import type { Metric, Registry } from 'prom-client';
 import type { CacheOutcome, RequestFinished, Telemetry, UpstreamRequest } from './events.ts';
-import { Counter, Gauge, Histogram, Level } from './tally.ts';
+import { Counter, Gauge, Histogram } from './tally.ts';
 
 export interface MetricsOptions {
   /** Responses under way. */
   readonly inFlight?: () => number;
+  /** Connections of clients, idle ones included. */
+  readonly connections?: () => number;
+  /** Transfers under way. */
+  readonly transfers?: () => number;
+  /** What is stored. */
+  readonly cache?: () => Promise<{ readonly blobs: number; readonly bytes: number }>;
   /** Of this program, for `entrepot_build_info`. */
   readonly version?: string;
   /**
@@ -56,9 +62,8 @@ export function createMetrics(telemetry: Telemetry, options: MetricsOptions = {}
 }
 
 type Tallies = ReturnType<typeof createTallies>;
-type Tally = Tallies[keyof Tallies];
 
-function createTallies({ inFlight = () => 0, version = 'unknown' }: MetricsOptions) {
+function createTallies({ inFlight, connections, transfers, cache, version = 'unknown' }: MetricsOptions) {
   return {
     requests: new Counter({
       name: 'entrepot_http_requests_total',
@@ -83,7 +88,6 @@ function createTallies({ inFlight = () => 0, version = 'unknown' }: MetricsOptio
       help: 'Requests that ended with an error of their own: a client that left, an answer cut on purpose.',
       labels: ['route', 'registry'],
     }),
-    inFlight: new Gauge({ name: 'entrepot_http_requests_in_flight', help: 'Answers under way.' }, inFlight),
     cache: new Counter({
       name: 'entrepot_cache_requests_total',
       help: 'Answers by what the cache did for them, as the X-Cache header says.',
@@ -94,7 +98,6 @@ function createTallies({ inFlight = () => 0, version = 'unknown' }: MetricsOptio
       help: 'Body bytes by where they came from: cache counts the bytes no upstream had to send.',
       labels: ['registry', 'source'],
     }),
-    ingesting: new Level({ name: 'entrepot_ingests_active', help: 'Transfers under way.' }),
     ingests: new Counter({
       name: 'entrepot_ingests_total',
       help: 'Transfers that ended, by how.',
@@ -139,14 +142,37 @@ function createTallies({ inFlight = () => 0, version = 'unknown' }: MetricsOptio
       labels: ['registry', 'from', 'to'],
     }),
     warnings: new Counter({ name: 'entrepot_warnings_total', help: 'Warnings in the log.', labels: [] }),
-    build: new Gauge(
-      {
-        name: 'entrepot_build_info',
-        help: 'Always 1; the labels say what runs.',
-        labels: { version, node: process.versions.node },
-      },
-      () => 1,
-    ),
+    build: new Gauge({
+      name: 'entrepot_build_info',
+      help: 'Always 1; the labels say what runs.',
+      labels: { version, node: process.versions.node },
+      read: () => 1,
+    }),
+    ...(inFlight && {
+      inFlight: new Gauge({ name: 'entrepot_http_requests_in_flight', help: 'Answers under way.', read: inFlight }),
+    }),
+    ...(connections && {
+      connections: new Gauge({
+        name: 'entrepot_http_connections',
+        help: 'Connections of clients, idle ones included.',
+        read: connections,
+      }),
+    }),
+    ...(transfers && {
+      transfers: new Gauge({ name: 'entrepot_ingests_active', help: 'Transfers under way.', read: transfers }),
+    }),
+    ...(cache && {
+      blobs: new Gauge({
+        name: 'entrepot_cache_blobs',
+        help: 'Blobs in the cache.',
+        read: async () => (await cache()).blobs,
+      }),
+      storedBytes: new Gauge({
+        name: 'entrepot_cache_bytes',
+        help: 'Bytes of the blobs in the cache.',
+        read: async () => (await cache()).bytes,
+      }),
+    }),
   };
 }
 
@@ -172,11 +198,9 @@ function subscribe(
       const known = isConfigured(event.registry);
       tallies.failovers.add(1, named(event.registry), known ? event.from : 'other', known ? event.to : 'other');
     }),
-    telemetry.on('ingest.started', () => tallies.ingesting.up()),
     telemetry.on('ingest.joined', (event) => tallies.joined.add(1, named(event.registry))),
     telemetry.on('ingest.resumed', (event) => tallies.resumed.add(1, named(event.registry), upstreamOf(event))),
     telemetry.on('ingest.finished', (event) => {
-      tallies.ingesting.down();
       tallies.ingests.add(1, named(event.registry), event.outcome);
       tallies.ingestBytes.add(event.bytes, named(event.registry), upstreamOf(event));
     }),
@@ -202,7 +226,7 @@ function countUpstream(tallies: Tallies, event: UpstreamRequest, labels: readonl
   tallies.upstreamDuration.observe(event.durationMs / 1000, ...labels);
 }
 
-async function openRegistry(tallies: readonly Tally[]): Promise<Registry> {
+async function openRegistry(tallies: readonly object[]): Promise<Registry> {
   const { collectDefaultMetrics, Registry } = await import('prom-client');
   const registry = new Registry();
   // A registry asks a metric for nothing but its name and get(), which prom-client's type does not say.

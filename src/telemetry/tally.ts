@@ -103,50 +103,29 @@ export class Counter<L extends string = never> {
 /** A number that is looked up when it is asked for. */
 export class Gauge {
   readonly name: string;
-  readonly #help: string;
-  readonly #read: () => number;
-  readonly #labels: Record<string, string>;
+  readonly #options: GaugeOptions;
 
-  constructor(
-    { name, help, labels = {} }: { name: string; help: string; labels?: Record<string, string> },
-    read: () => number,
-  ) {
-    this.name = name;
-    this.#help = help;
-    this.#labels = labels;
-    this.#read = read;
+  constructor(options: GaugeOptions) {
+    this.name = options.name;
+    this.#options = options;
   }
 
-  get(): MetricReading {
-    const values = [{ labels: this.#labels, value: this.#read() }];
-    return { name: this.name, help: this.#help, type: 'gauge', values, aggregator: 'sum' };
+  async get(): Promise<MetricReading> {
+    const { help, read, labels = {} } = this.#options;
+    // One number that cannot be had must not take all the others with it.
+    const value = await Promise.resolve()
+      .then(read)
+      .catch(() => undefined);
+    const values = value === undefined ? [] : [{ labels, value }];
+    return { name: this.name, help, type: 'gauge', values, aggregator: 'sum' };
   }
 }
 
-/** A number that goes up and down with what begins and ends. */
-export class Level {
+export interface GaugeOptions {
   readonly name: string;
-  readonly #help: string;
-  #value = 0;
-
-  constructor({ name, help }: { name: string; help: string }) {
-    this.name = name;
-    this.#help = help;
-  }
-
-  up(): void {
-    this.#value += 1;
-  }
-
-  /** Not below zero: what began before anybody counted may end now. */
-  down(): void {
-    this.#value = Math.max(0, this.#value - 1);
-  }
-
-  get(): MetricReading {
-    const values = [{ labels: {}, value: this.#value }];
-    return { name: this.name, help: this.#help, type: 'gauge', values, aggregator: 'sum' };
-  }
+  readonly help: string;
+  readonly labels?: Record<string, string>;
+  readonly read: () => number | Promise<number>;
 }
 
 interface Distribution {
