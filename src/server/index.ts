@@ -4,4 +4,26 @@
  * It decides nothing about images: routing says which one is meant, access whether it may be had, the cache what it is.
  * Only reply.ts writes an answer of the registry.
  */
+
+export {
+  type CallOptions,
+  type Control,
+  ControlError,
+  type ControlErrorCode,
+  type ControlOptions,
+  callControl,
+  controlSocketPath,
+  createControl,
+  type Operation,
+  type ServerStatus,
+  type TransferStatus,
+} from './control.ts';
 export { createDispatch, type DispatchOptions, type Page } from './dispatch.ts';
+export {
+  createFrontDoor,
+  type FrontDoor,
+  type FrontDoorLimits,
+  type FrontDoorOptions,
+  type FrontDoorTimeouts,
+} from './listen.ts';
+export { ListenError, type ListenerAddress, type ListenerSpec } from './listener.ts';
