@@ -66,9 +66,10 @@ export interface BlobLocation extends Provenance {
   readonly url: string;
 }
 
+/** Which list. `page` is the `next` of an earlier page, before `limit` and `last`: Quay pages by a word of its own. */
 export type ListQuery =
-  | { readonly kind: 'tags'; readonly limit?: number; readonly last?: string }
-  | { readonly kind: 'catalog'; readonly limit?: number; readonly last?: string }
+  | { readonly kind: 'tags'; readonly limit?: number; readonly last?: string; readonly page?: string }
+  | { readonly kind: 'catalog'; readonly limit?: number; readonly last?: string; readonly page?: string }
   | { readonly kind: 'referrers'; readonly digest: Digest; readonly artifactType?: string; readonly page?: string };
 
 export interface OriginList extends Provenance {
