@@ -29,6 +29,8 @@ export interface AuthorizerOptions {
   readonly spec: UpstreamSpec;
   readonly now: () => number;
   readonly send: SendTokenRequest;
+  /** Hears what only the operator can mend. */
+  readonly warn: (message: string) => void;
   /** What may be dialled on the word of a server on the public internet. */
   readonly derived: AddressPolicy;
 }
@@ -126,11 +128,9 @@ export class Authorizer {
     }
     if (this.#credentials.configured && challenges.some((each) => each.scheme === 'basic')) return { kind: 'basic' };
     if (reason === undefined) return undefined;
-    throw new UpstreamError(`${spec.name} asks for a token from where none may be fetched: ${reason}`, {
-      kind: 'denied',
-      upstream: spec.name,
-      status: 401,
-    });
+    const message = `${spec.name} asks for a token from where none may be fetched: ${reason}`;
+    this.#options.warn(message);
+    throw new UpstreamError(message, { kind: 'denied', upstream: spec.name, status: 401 });
   }
 
   async #grant(lesson: Lesson, signal: AbortSignal | undefined): Promise<Grant | undefined> {
@@ -171,6 +171,7 @@ export class Authorizer {
       if (!(error instanceof CredentialError)) throw error;
       const { name } = this.#options.spec;
       const message = `the credential for ${name} cannot be read: ${error.message}`;
+      this.#options.warn(message);
       throw new UpstreamError(message, { kind: 'unavailable', upstream: name, cause: error });
     }
   }

@@ -55,7 +55,8 @@ async function attempt<T>(
       if (!(error instanceof UpstreamError)) throw error;
       const wait = retryDelay(error, { attempts, last, random: Math.random() });
       if (wait === undefined) return error;
-      await delay(wait, undefined, signal === undefined ? {} : { signal });
+      // An abort is noticed at the head of the loop.
+      await delay(wait, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
     }
   }
 }

@@ -19,6 +19,8 @@ export async function locateBlob(upstream: Upstream, asked: BlobAsked): Promise<
 }
 
 async function locateBare(upstream: Upstream, asked: BlobAsked): Promise<BlobLocation | undefined> {
+  // Who lets in only those with a certificate would break the connection, and a client has none.
+  if (upstream.spec.tls?.certFile !== undefined) return undefined;
   const question: Question = { ...blobQuestion('HEAD', asked), bare: true, follow: () => false };
   const { reply } = await upstream.fetch(question, 0);
   if (reply.status !== 200 && !isRedirect(reply.status)) return undefined;

@@ -61,13 +61,14 @@ function readHead(
   const said = parseDigest(headers['docker-content-digest'] ?? '');
   const mediaType = bareMediaType(headers['content-type']);
   const size = parseLength(headers['content-length']);
-  if (said === undefined || size === undefined || isGenericType(mediaType) || mediaType === 'text/html')
-    return undefined;
-  if (!isIdentity(headers['content-encoding'])) return undefined;
-  if (size > MAX_MANIFEST_BYTES) throw upstream.invalid(question, `the manifest would have ${size} bytes`);
   const { reference } = asked;
   const wanted = reference.kind === 'digest' ? reference.digest : said;
-  if (digestAlgorithm(wanted) === digestAlgorithm(said) && wanted !== said) {
+  if (wanted === undefined || size === undefined || isGenericType(mediaType) || mediaType === 'text/html') {
+    return undefined;
+  }
+  if (!isIdentity(headers['content-encoding'])) return undefined;
+  if (size > MAX_MANIFEST_BYTES) throw upstream.invalid(question, `the manifest would have ${size} bytes`);
+  if (said !== undefined && digestAlgorithm(wanted) === digestAlgorithm(said) && wanted !== said) {
     throw upstream.invalid(question, 'its Docker-Content-Digest is another');
   }
   return { digest: wanted, mediaType, size, upstream: upstream.name, visibility: answer.visibility };

@@ -28,7 +28,11 @@ import { type GrantedToken, parseTokenReply, type TokenHttpRequest } from './tok
 
 /** What every upstream is given by whoever puts the server together. */
 export interface UpstreamContext {
-  /** One client per `key`; the key tells apart what may not share connections (upstreams, credentials). */
+  /**
+   * The client for a TLS setting. `key` tells apart what may not share connections, so one client per key is enough; it
+   * is the same for all that have neither a TLS setting nor a credential. A client is asked for once per upstream, and
+   * closed by whoever made it.
+   */
   readonly httpClientFor: (tls: TlsSpec | undefined, key: string) => HttpClient | Promise<HttpClient>;
   readonly telemetry: Telemetry;
   /** Hosts, addresses and CIDR blocks that what is derived (redirects, realms) may lead to, besides public ones. */
@@ -89,6 +93,8 @@ const RENEW_ON_DENIED_MS = 60_000;
 /** A small exchange with all its body; without it, a byte now and then would hold a request for ever. */
 const EXCHANGE_TIMEOUT_MS = 60_000;
 const MAX_TOKEN_REPLY = 256 * 1024;
+/** Messages told once each; an upstream that makes up new ones is not heard for ever. */
+const MAX_WARNINGS = 32;
 const ANY: AddressPolicy = { kind: 'any' };
 
 /**
@@ -109,6 +115,8 @@ export class Upstream {
   /** What may be dialled at the upstream's own host, and where it leads. */
   readonly #named: AddressPolicy;
   readonly #derived: AddressPolicy;
+  readonly #clients = new Map<Destination, Promise<HttpClient>>();
+  readonly #warned = new Set<string>();
 
   constructor(registry: string, spec: UpstreamSpec, context: UpstreamContext) {
     this.name = spec.name;
@@ -125,6 +133,7 @@ export class Upstream {
       now: context.now,
       derived: this.#derived,
       send: (request, addresses) => this.#fetchToken(request, addresses),
+      warn: (message) => this.#warn(message),
     });
   }
 
@@ -246,6 +255,7 @@ export class Upstream {
     if (decision.kind === 'refused') {
       const exchange = describeExchange(question.method, hop.url);
       const message = `${this.name} answered ${exchange} with a redirect that is not followed: ${decision.reason}`;
+      this.#warn(message);
       throw new UpstreamError(message, { kind: 'invalid', upstream: this.name, status: reply.status });
     }
     const { url } = decision;
@@ -329,15 +339,41 @@ export class Upstream {
    * The client for the upstream itself, or for where it leads. There it has no client certificate; and nobody's
    * certificate goes unchecked where a credential is sent on an upstream's word.
    */
-  async #client(to: 'upstream' | 'redirect' | 'token'): Promise<HttpClient> {
-    const { tls } = this.spec;
-    const key = `${this.#registry} ${this.name}`;
-    if (to === 'upstream' || tls === undefined) return this.#context.httpClientFor(tls, key);
-    const { caFile, insecureSkipVerify } = tls;
-    const elsewhere: TlsSpec = {
-      ...(caFile === undefined ? {} : { caFile }),
-      ...(to === 'token' || insecureSkipVerify === undefined ? {} : { insecureSkipVerify }),
-    };
-    return this.#context.httpClientFor(elsewhere, `${key} ${to}`);
+  async #client(to: Destination): Promise<HttpClient> {
+    const known = this.#clients.get(to);
+    if (known !== undefined) return known;
+    const { tls, credentials } = this.spec;
+    // Who has nothing that tells them apart may share connections; whoever has a credential shares with nobody.
+    const key = tls === undefined && credentials === undefined ? '' : `${this.#registry} ${this.name} ${to}`;
+    const made = Promise.resolve(this.#context.httpClientFor(tlsTowards(to, tls), key));
+    this.#clients.set(to, made);
+    try {
+      return await made;
+    } catch (error) {
+      // A certificate file that is not there yet may be there next time.
+      this.#clients.delete(to);
+      const reason = error instanceof Error ? error.message : String(error);
+      const message = `${this.name} cannot be asked, as its client cannot be made: ${reason}`;
+      throw new UpstreamError(message, { kind: 'unavailable', upstream: this.name, cause: error });
+    }
   }
+
+  /** Tells the operator, once, of what only a change of the configuration can mend. */
+  #warn(message: string): void {
+    if (this.#warned.has(message) || this.#warned.size >= MAX_WARNINGS) return;
+    this.#warned.add(message);
+    this.#context.telemetry.publish('warning', { message });
+  }
+}
+
+/** What a connection is for. */
+type Destination = 'upstream' | 'redirect' | 'token';
+
+function tlsTowards(to: Destination, tls: TlsSpec | undefined): TlsSpec | undefined {
+  if (to === 'upstream' || tls === undefined) return tls;
+  const { caFile, insecureSkipVerify } = tls;
+  return {
+    ...(caFile === undefined ? {} : { caFile }),
+    ...(to === 'token' || insecureSkipVerify === undefined ? {} : { insecureSkipVerify }),
+  };
 }

@@ -1,5 +1,5 @@
 import { isRepositoryName, type RegistrySpec, type Repository, type UpstreamSpec } from '../oci/index.ts';
-import type { AskOptions, Upstreams } from './answers.ts';
+import type { ListAnswer, Upstreams } from './answers.ts';
 import { headBlob, openBlob } from './blobs.ts';
 import { UpstreamError } from './error.ts';
 import { failOver } from './failover.ts';
@@ -59,10 +59,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     return failOver(candidates(repository, need), question, { registry: repository.registry, telemetry, signal });
   }
 
-  async function referrers(
-    repository: Repository,
-    asked: ReferrersAsked,
-  ): Promise<Awaited<ReturnType<Upstreams['list']>>> {
+  async function referrers(repository: Repository, asked: ReferrersAsked): Promise<ListAnswer> {
     try {
       const { signal } = asked;
       return await ask({ repository, need: 'resolve', signal }, (upstream) => listReferrers(upstream, asked));
@@ -74,27 +71,27 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
 
   return {
     headManifest(repository, reference, options) {
-      const asked = { repository: repository.repository, reference, ...signalOf(options) };
+      const asked = { repository: repository.repository, reference, signal: options?.signal };
       const need = reference.kind === 'tag' ? 'resolve' : 'pull';
-      return ask({ repository, need, signal: options?.signal }, (upstream) => headManifest(upstream, asked));
+      return ask({ repository, need, signal: asked.signal }, (upstream) => headManifest(upstream, asked));
     },
     getManifest(repository, reference, options) {
-      const asked = { repository: repository.repository, reference, ...signalOf(options) };
+      const asked = { repository: repository.repository, reference, signal: options?.signal };
       const need = reference.kind === 'tag' ? 'resolve' : 'pull';
-      return ask({ repository, need, signal: options?.signal }, (upstream) => getManifest(upstream, asked));
+      return ask({ repository, need, signal: asked.signal }, (upstream) => getManifest(upstream, asked));
     },
     headBlob(repository, digest, options) {
-      const asked = { repository: repository.repository, digest, ...signalOf(options) };
-      return ask({ repository, need: 'pull', signal: options?.signal }, (upstream) => headBlob(upstream, asked));
+      const asked = { repository: repository.repository, digest, signal: options?.signal };
+      return ask({ repository, need: 'pull', signal: asked.signal }, (upstream) => headBlob(upstream, asked));
     },
     openBlob(repository, digest, options) {
       const part = { offset: options?.offset ?? 0, end: options?.end };
-      const asked = { repository: repository.repository, digest, ...part, ...signalOf(options) };
-      return ask({ repository, need: 'pull', signal: options?.signal }, (upstream) => openBlob(upstream, asked));
+      const asked = { repository: repository.repository, digest, ...part, signal: options?.signal };
+      return ask({ repository, need: 'pull', signal: asked.signal }, (upstream) => openBlob(upstream, asked));
     },
     locateBlob(repository, digest, options) {
-      const asked = { repository: repository.repository, digest, ...signalOf(options) };
-      return ask({ repository, need: 'pull', signal: options?.signal }, (upstream) => locateBlob(upstream, asked));
+      const asked = { repository: repository.repository, digest, signal: options?.signal };
+      return ask({ repository, need: 'pull', signal: asked.signal }, (upstream) => locateBlob(upstream, asked));
     },
     list(repository, query, options) {
       const signal = options?.signal;
@@ -105,10 +102,6 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       return ask({ repository, need: 'resolve', signal }, (upstream) => listNames(upstream, asked));
     },
   };
-}
-
-function signalOf(options: AskOptions | undefined): { signal: AbortSignal | undefined } {
-  return { signal: options?.signal };
 }
 
 function unknown(message: string, repository: Repository): UpstreamError {
