@@ -154,10 +154,14 @@ function notEmpty(value: string): string {
 }
 
 function flagsOf(command: Command): ConfigFlags {
-  const { cache, ...flags } = command.opts<ConfigFlags>();
+  const { cache, ...given } = command.opts<ConfigFlags>();
+  const flags = Object.entries(given).filter(([key]) => !OWN_FLAGS.has(key));
   // commander says `true` where `--no-cache` is absent; the configuration should then decide.
-  return cache === false ? { ...flags, cache } : flags;
+  return { ...Object.fromEntries(flags), ...(cache === false ? { cache } : {}) };
 }
+
+/** Flags of the commands themselves, which say nothing about the configuration. */
+const OWN_FLAGS: ReadonlySet<string> = new Set(['json', 'references']);
 
 const ROOT_EXAMPLES = `
 Examples:

@@ -125,9 +125,9 @@ function describeExpected(schema: z.ZodType): string {
   if (mark !== undefined) return mark.expected;
   const inner = core(schema);
   if (inner instanceof z.ZodObject) return `a map of ${Object.keys(inner.shape).join(', ')}`;
+  if (inner instanceof z.ZodUnion) return inner.options.map((each) => describeExpected(each as z.ZodType)).join(' or ');
   if (!(inner instanceof z.ZodArray)) return 'another value';
-  const each = alternatives(inner.element as z.ZodType).map(describeExpected);
-  return `a list, each item ${[...new Set(each)].join(' or ')}`;
+  return `a list, each item ${describeExpected(inner.element as z.ZodType)}`;
 }
 
 /** What stands at a path, in quotes where it is short and no secret; undefined where nothing does. */

@@ -1,5 +1,5 @@
 import type { LoadedConfig } from './load.ts';
-import { fallbacks, outline } from './outline.ts';
+import { fallbacks, isSection, type Option, outline } from './outline.ts';
 import { formatKey, formatSource } from './problems.ts';
 import { redactAll } from './redact.ts';
 import { configSchema } from './schema.ts';
@@ -52,9 +52,20 @@ function collectSources(tree: Tree | undefined, path: Path, into: Record<string,
 }
 
 function effective({ config, settings }: LoadedConfig): unknown {
-  const defaults = fallbacks(outline(configSchema));
+  const options = outline(configSchema);
+  const defaults = fallbacks(options);
   if (config.cache !== 'off') defaults['cache'] = { ...(defaults['cache'] as object), dir: config.cache.dir };
-  return overlay(defaults, toPlain(settings));
+  return inOrder(overlay(defaults, toPlain(settings)), options);
+}
+
+/** The keys of sections in the order of the definition, as the manual has them. */
+function inOrder(value: unknown, options: readonly Option[]): unknown {
+  if (!isMap(value) || !isSection(options)) return value;
+  const keys = options.map(({ path, options: inner }) => ({ key: path.at(-1) ?? '', inner }));
+  const pairs = keys
+    .filter(({ key }) => Object.hasOwn(value, key))
+    .map(({ key, inner }) => [key, inOrder(value[key], inner)]);
+  return Object.fromEntries(pairs);
 }
 
 function overlay(under: unknown, over: unknown): unknown {

@@ -38,6 +38,8 @@ export async function readYaml(text: string, sourceAt: (line: number, column: nu
   if (problems.length > 0 || document.contents === null) return { tree: undefined, problems };
 
   let left = MAX_VALUES;
+  // In the order of the text, so that an alias means the last anchor of its name before it (YAML 1.2 §7.1).
+  const anchors = new Map<string, Node>();
   function convert(node: Node | null, source: Source, depth: number): Tree {
     left -= 1;
     if (left < 0 || depth > MAX_DEPTH) {
@@ -46,7 +48,12 @@ export async function readYaml(text: string, sourceAt: (line: number, column: nu
         refuse(source, `found more than ${MAX_VALUES} values or ${MAX_DEPTH} levels, expected a plainer file`);
       return { kind: 'scalar', source, value: null };
     }
-    if (yaml.isAlias(node)) return convert(node.resolve(document) ?? null, source, depth + 1);
+    if (yaml.isAlias(node)) {
+      const target = anchors.get(node.source);
+      if (target === undefined) refuse(at(node.range?.[0]), describeError('BAD_ALIAS'));
+      return convert(target ?? null, source, depth + 1);
+    }
+    if (node?.anchor !== undefined) anchors.set(node.anchor, node);
     if (yaml.isSeq<Node | null>(node)) {
       return { kind: 'list', source, items: node.items.map((item) => convert(item, at(item?.range?.[0]), depth + 1)) };
     }
@@ -61,6 +68,8 @@ export async function readYaml(text: string, sourceAt: (line: number, column: nu
       const source = at(key.range?.[0]);
       const name = String(scalarOf(yaml.isScalar(key) ? key.value : null));
       const tree = convert(value, source, depth + 1);
+      // Objects are made of these names further on, and this one is never only a name.
+      if (name === '__proto__') refuse(source, 'found the key "__proto__", expected the name of an option');
       if (yaml.isScalar(key) && (key.value === '<<' || typeof key.value === 'symbol')) {
         for (const from of tree.kind === 'list' ? tree.items : [tree]) {
           if (from.kind !== 'map')

@@ -62,11 +62,10 @@ export function treeOf(path: readonly string[], leaf: Tree): Tree {
  * Objects have no prototype, so that a key such as `__proto__` is a key.
  */
 export function toPlain(tree: Tree | undefined): unknown {
-  return plain(tree, []);
+  return tree === undefined || isNull(tree) ? {} : plain(tree, []);
 }
 
-function plain(tree: Tree | undefined, path: readonly string[]): unknown {
-  if (tree === undefined) return {};
+function plain(tree: Tree, path: readonly string[]): unknown {
   if (tree.kind === 'scalar') return tree.value;
   if (tree.kind === 'list') return tree.items.map((item) => plain(item, [...path, '']));
   const object: Record<string, unknown> = Object.create(null) as Record<string, unknown>;

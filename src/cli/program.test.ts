@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { run, type ServeOptions, type StatusOptions } from './program.ts';
+
+let directory = '';
+before(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'entrepot-cli-'));
+  await writeFile(join(directory, 'good.yaml'), 'listen: :1\ntransport: {force_http2: true}\n');
+  await writeFile(join(directory, 'bad.yaml'), 'lisen: :1\nlog: {level: loud}\n');
+});
+after(() => rm(directory, { recursive: true, force: true }));
+
+interface Result {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+  readonly served: readonly ServeOptions[];
+  readonly asked: readonly StatusOptions[];
+}
+
+async function command(...argv: readonly string[]): Promise<Result> {
+  const result = { out: '', err: '', served: [] as ServeOptions[], asked: [] as StatusOptions[] };
+  const code = await run(argv, {
+    output: { out: (text) => (result.out += text), err: (text) => (result.err += text) },
+    commands: {
+      serve: (options) => Promise.resolve(result.served.push(options) - 1),
+      status: (options) => Promise.resolve(result.asked.push(options) + 6),
+    },
+  });
+  return { code, ...result };
+}
+
+describe('entrepot serve', () => {
+  test('takes every flag, in both spellings', async () => {
+    const line =
+      'serve -config x.yaml --listen :1 -listen=[::1]:2 -cache-dir=/x --domain-suffix m.example ' +
+      '-default-registry=https://r.example -registry-map map.json --log-level=debug --log-format json';
+    const { code, served } = await command(...line.split(' '));
+    assert.equal(code, 0);
+    assert.deepEqual(served, [
+      {
+        flags: {
+          config: 'x.yaml',
+          listen: [':1', '[::1]:2'],
+          cacheDir: '/x',
+          domainSuffix: 'm.example',
+          defaultRegistry: 'https://r.example',
+          registryMap: 'map.json',
+          logLevel: 'debug',
+          logFormat: 'json',
+        },
+      },
+    ]);
+  });
+
+  test('leaves to the configuration what no flag says', async () => {
+    assert.deepEqual((await command('serve')).served, [{ flags: {} }]);
+    assert.deepEqual((await command('serve', '-c', 'x')).served, [{ flags: { config: 'x' } }]);
+    assert.deepEqual((await command('serve', '--no-cache')).served, [{ flags: { cache: false } }]);
+  });
+
+  test('gives back the code of what it ran', async () => {
+    assert.deepEqual((await command('status', '--json', '--cache-dir', '/x')).asked, [
+      { flags: { cacheDir: '/x' }, json: true },
+    ]);
+    assert.equal((await command('status')).code, 7);
+  });
+});
+
+describe('a wrong command line', () => {
+  const rows: readonly (readonly [readonly string[], RegExp])[] = [
+    [['sevre'], /unknown command 'sevre'\n\(Did you mean serve\?\)/],
+    [['serve', '--lisen', 'x'], /unknown option '--lisen'\n\(Did you mean --listen\?\)/],
+    [['serve', '-lisen', 'x'], /Did you mean --listen\?/],
+    [['serve', 'extra'], /too many arguments/],
+    [['serve', '--config'], /argument missing/],
+    [['serve', '--cache-dir='], /Expected the path of a directory/],
+    [['serve', '--no-cache', '--cache-dir', 'x'], /cannot be used with/],
+    [['config', 'defualt'], /Did you mean default\?/],
+    [['config'], /Usage: entrepot config/],
+    [['-listen=:5000'], /--listen=:5000 belongs to a command: entrepot serve --listen=:5000/],
+    [['-c', 'x'], /entrepot serve -c x/],
+  ];
+  for (const [argv, expected] of rows) {
+    test(`${argv.join(' ')} ends with 2 and says what would do`, async () => {
+      const { code, err, out, served } = await command(...argv);
+      assert.equal(code, 2);
+      assert.match(err, expected);
+      assert.equal(out, '');
+      assert.deepEqual(served, []);
+    });
+  }
+});
+
+describe('help', () => {
+  for (const argv of [
+    [],
+    ['--help'],
+    ['-help'],
+    ['help'],
+    ['serve', '--help'],
+    ['config', '-h'],
+    ['help', 'config'],
+    ['config', 'print', '--help'],
+    ['status', '--help'],
+  ]) {
+    test(`entrepot ${argv.join(' ')} goes to standard output and ends with 0`, async () => {
+      const { code, out, err } = await command(...argv);
+      assert.equal(code, 0);
+      assert.match(out, /^Usage: entrepot/);
+      assert.equal(err, '');
+    });
+  }
+
+  test('has examples where there is something to say', async () => {
+    for (const argv of [['--help'], ['serve', '--help'], ['config', '--help']]) {
+      assert.match((await command(...argv)).out, /\nExamples:\n/);
+    }
+  });
+
+  test('--version names the version and that of Node', async () => {
+    const { code, out } = await command('-version');
+    assert.equal(code, 0);
+    assert.match(out, /^entrepot \d+\.\d+\.\d+ \(.*Node \d+\.\d+\.\d+\)\n$/);
+  });
+});
+
+describe('entrepot config', () => {
+  test('validate says that a file is valid, and what has no effect', async () => {
+    const file = join(directory, 'good.yaml');
+    const { code, out, err } = await command('config', 'validate', '-config', file);
+    assert.equal(code, 0);
+    assert.equal(err, '');
+    assert.equal(
+      out,
+      `${file} is valid\n  note: transport.force_http2 is accepted without effect: upstreams are asked by HTTP/1.1\n`,
+    );
+  });
+
+  test('validate writes every problem to standard error and ends with 78', async () => {
+    const { code, out, err } = await command(
+      'config',
+      'validate',
+      '-c',
+      join(directory, 'bad.yaml'),
+      '--log-format',
+      'morse',
+    );
+    assert.equal(code, 78);
+    assert.equal(out, '');
+    assert.match(err, /bad\.yaml:1:1 {2}lisen: unknown option; did you mean "listen"\?\n/);
+    assert.match(err, /bad\.yaml:2:7 {2}log\.level: found "loud"/);
+    assert.match(err, /--log-format {2}log\.format: found "morse"/);
+    assert.match(err, /\nThe configuration has 3 problems\.\n$/);
+  });
+
+  test('print shows the effect of file and flags', async () => {
+    const file = join(directory, 'good.yaml');
+    const { code, out } = await command('config', 'print', '-c', file, '--log-level', 'warn');
+    assert.equal(code, 0);
+    assert.match(out, /^listen: :1 # .*good\.yaml:1:1$/m);
+    assert.match(out, /^ {2}level: warn # --log-level$/m);
+    const json = await command('config', 'print', '-c', file, '--json');
+    assert.equal((JSON.parse(json.out) as { source: string }).source, file);
+    assert.equal((await command('config', 'print', '-c', join(directory, 'bad.yaml'))).code, 78);
+  });
+
+  test('default and schema print what they are called', async () => {
+    assert.match((await command('config', 'default')).out, /^listen: 127\.0\.0\.1:5000$/m);
+    assert.equal((JSON.parse((await command('config', 'schema')).out) as { title: string }).title, 'entrepot');
+  });
+});
+
+describe('main.ts', () => {
+  const main = fileURLToPath(new URL('../main.ts', import.meta.url));
+  const exec = (...argv: readonly string[]) =>
+    new Promise<{ code: number | null; out: string; err: string }>((resolve) => {
+      const child = execFile(process.execPath, [main, ...argv], (_, out, err) =>
+        resolve({ code: child.exitCode, out, err }),
+      );
+    });
+
+  test('turns the result into the exit code of the process', async () => {
+    const good = await exec('config', 'validate', '-c', join(directory, 'good.yaml'));
+    assert.deepEqual([good.code, good.err], [0, '']);
+    assert.equal((await exec('config', 'validate', '-c', join(directory, 'bad.yaml'))).code, 78);
+    assert.equal((await exec('nonsense')).code, 2);
+  });
+});
