@@ -1,4 +1,4 @@
-import { createReadStream } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import type { Environment } from './environment.ts';
@@ -54,10 +54,12 @@ async function readNamed(path: string, cwd: string): Promise<FoundFile> {
 }
 
 async function readIfThere(path: string, cwd: string): Promise<FoundFile | undefined> {
+  let handle: FileHandle | undefined;
   try {
+    handle = await open(path);
     const chunks: Buffer[] = [];
     // A stream with an end, not readFile: the bound holds for pipes and devices too (`--config /dev/stdin`).
-    for await (const chunk of createReadStream(path, { end: MAX_FILE_BYTES })) chunks.push(chunk as Buffer);
+    for await (const chunk of handle.createReadStream({ end: MAX_FILE_BYTES })) chunks.push(chunk as Buffer);
     const bytes = Buffer.concat(chunks);
     if (bytes.length > MAX_FILE_BYTES) throw refusal(path, cwd, 'found more than 1 MiB, expected a configuration');
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -67,6 +69,8 @@ async function readIfThere(path: string, cwd: string): Promise<FoundFile | undef
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw refusal(path, cwd, REASONS[code] ?? `cannot be read (${code})`, error);
+  } finally {
+    await handle?.close();
   }
 }
 
