@@ -93,8 +93,9 @@ function checked(credential: ReadCredential): ReadCredential {
   return credential;
 }
 
+const HUB_HOSTS = ['docker.io', 'index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com'];
+
 /** What `docker login` stores a registry's credential under; Docker Hub has a name of its own. */
 function helperServer(upstream: URL): string {
-  const hub = /^(?:registry-1|index|registry\.hub)?\.?docker\.(?:io|com)$/.test(upstream.hostname);
-  return hub ? 'https://index.docker.io/v1/' : upstream.host;
+  return HUB_HOSTS.includes(upstream.host) ? 'https://index.docker.io/v1/' : upstream.host;
 }

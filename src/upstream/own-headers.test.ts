@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { UpstreamSpec } from '../oci/index.ts';
+import { identifiesUs, ownHeaders } from './own-headers.ts';
+
+function spec(headers: Record<string, string>, tls?: UpstreamSpec['tls']): UpstreamSpec {
+  return {
+    name: 'reg',
+    url: 'https://reg.example',
+    credentials: undefined,
+    headers,
+    capabilities: ['pull', 'resolve'],
+    tls,
+    tokenRealms: [],
+    redirectHosts: undefined,
+  };
+}
+
+describe('ownHeaders', () => {
+  test('leaves out what the exchange decides', () => {
+    const given = {
+      'User-Agent': 'x',
+      Host: 'evil',
+      RANGE: 'bytes=0-1',
+      'Accept-Encoding': 'gzip',
+      Connection: 'close',
+    };
+    assert.deepEqual(ownHeaders(spec({ ...given, 'X-Key': 'k', 'If-None-Match': '*' })), {
+      'user-agent': 'x',
+      'x-key': 'k',
+    });
+  });
+});
+
+describe('identifiesUs', () => {
+  const rows: readonly (readonly [string, UpstreamSpec, boolean])[] = [
+    ['nothing', spec({}), false],
+    ['a user agent', spec({ 'User-Agent': 'x' }), false],
+    ['a key', spec({ 'X-Api-Key': 'k' }), true],
+    ['an Authorization', spec({ Authorization: 'Bearer x' }), true],
+    ['an authority', spec({}, { caFile: 'ca.pem' }), false],
+    ['a client certificate', spec({}, { certFile: 'c.pem', keyFile: 'k.pem' }), true],
+  ];
+  for (const [why, given, expected] of rows) {
+    test(`${why}: ${expected}`, () => assert.equal(identifiesUs(given), expected));
+  }
+});
