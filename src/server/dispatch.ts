@@ -7,6 +7,7 @@ import type { Telemetry } from '../telemetry/index.ts';
 import { ClientLeftError, Exchange } from './exchange.ts';
 import { toOciError, type Wanted } from './failure.ts';
 import { answerHealth } from './health.ts';
+import type { HelpRequest } from './help.ts';
 import { answerRegistry } from './registry.ts';
 import { replyBytes, replyError } from './reply.ts';
 
@@ -23,7 +24,7 @@ export interface DispatchOptions {
   /** Whether new pulls are wanted; see /readyz. */
   readonly ready: () => boolean;
   readonly metrics: () => Promise<Page>;
-  readonly help: (request: { readonly host: string; readonly accept: string | undefined }) => Page;
+  readonly help: (request: HelpRequest) => Page;
 }
 
 /** What the gate is asked for each kind of request: permissions are data on the route, enforced in one place. */
@@ -127,7 +128,7 @@ async function answerOwnPage(exchange: Exchange, options: DispatchOptions): Prom
     case '/':
     case '/help':
       exchange.route = 'help';
-      sendPage(exchange, options.help({ host, accept }));
+      sendPage(exchange, options.help({ host, accept, secure: 'encrypted' in request.socket }));
       return true;
     case '/token':
     case '/auth/token':

@@ -25,9 +25,8 @@ function fromFailure(failure: OriginFailure, wanted: Wanted): OciError {
   const options = { cause: failure, ...(retryAfter === undefined ? {} : { retryAfter }) };
   switch (kind) {
     case 'not-found':
-      return new OciError(UNKNOWN[wanted], message, options);
+    // Absent and forbidden look alike from outside: who may not see a repository need not learn that it exists.
     case 'denied':
-      // Absent and forbidden look alike from outside: who may not see a repository need not learn that it exists.
       return new OciError(UNKNOWN[wanted], message, options);
     case 'throttled':
       return new OciError('TOOMANYREQUESTS', message, options);

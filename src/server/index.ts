@@ -19,6 +19,7 @@ export {
   type TransferStatus,
 } from './control.ts';
 export { createDispatch, type DispatchOptions, type Page } from './dispatch.ts';
+export { describeHelp, type HelpOptions, type HelpRequest } from './help.ts';
 export {
   createFrontDoor,
   type FrontDoor,

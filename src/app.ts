@@ -1,0 +1,204 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Ingest, PullThrough } from './cache/index.ts';
+import type { LoadedConfig } from './config/index.ts';
+import type { HttpClient } from './net/index.ts';
+import type { Catalogue } from './routing/index.ts';
+import {
+  controlSocketPath,
+  createControl,
+  createDispatch,
+  createFrontDoor,
+  describeHelp,
+  type ListenerAddress,
+  type ServerStatus,
+} from './server/index.ts';
+import { cacheOptionsOf, catalogueOf, frontDoorOptionsOf, httpClientOf } from './settings.ts';
+import {
+  type BlobStore,
+  lockDirectory,
+  MemoryNameStore,
+  type NameStore,
+  openFilesystemBlobStore,
+  openSpoolBlobStore,
+  openSqliteNameStore,
+} from './store/index.ts';
+import { createMetrics, type Log, logEvents, Telemetry } from './telemetry/index.ts';
+import { createUpstreams } from './upstream/index.ts';
+
+/** A server that runs. */
+export interface App {
+  readonly listeners: readonly ListenerAddress[];
+  readonly catalogue: Catalogue;
+  status(): Promise<ServerStatus>;
+  /**
+   * Takes no new connections, lets running pulls finish within `timeouts.shutdown_timeout`, cuts the rest and puts
+   * everything away. Resolves with the number of pulls cut; called again, it cuts at once.
+   */
+  stop(): Promise<{ readonly cut: number }>;
+}
+
+export interface AppOptions {
+  readonly log: Log;
+  /** Of this program; shown by /help, /metrics and `entrepot status`. */
+  readonly version: string;
+}
+
+/**
+ * Builds a server from its configuration and starts it, in the order a reader needs: where bytes rest, who is asked, what
+ * is kept, what a name means, who is let in, which sockets.
+ *
+ * @throws {SettingsError} {DirectoryError} {DirectoryInUseError} {ListenError} each with a remedy in its message; whatever
+ * was opened by then is closed again
+ */
+export async function startApp(loaded: LoadedConfig, { log, version }: AppOptions): Promise<App> {
+  const { config, source } = loaded;
+  const startedAt = Date.now();
+  // What is to be put away again, in the order it was set up.
+  const cleanups: (() => unknown)[] = [];
+  async function putAway(): Promise<void> {
+    for (const cleanup of cleanups.splice(0).toReversed()) {
+      try {
+        await cleanup();
+      } catch (error) {
+        log.warn('could not put everything away', { error });
+      }
+    }
+  }
+
+  try {
+    const telemetry = new Telemetry();
+    cleanups.push(logEvents(telemetry, log, { access: config.log.access }));
+    const catalogue = await catalogueOf(config);
+    const storage = await openStorage(config, cleanups);
+
+    const clients: Promise<HttpClient>[] = [];
+    cleanups.push(() => Promise.allSettled(clients.map(async (client) => (await client).close())));
+    const origin = createUpstreams({
+      httpClientFor: (tls) => {
+        const client = httpClientOf(config, tls);
+        clients.push(client);
+        return client;
+      },
+      telemetry,
+      allowPrivate: config.transport.allow_private,
+      find: (registry) => catalogue.byName(registry),
+    });
+
+    const cache = new PullThrough({ origin, ...storage, telemetry, ...cacheOptionsOf(config) });
+    cleanups.push(() => cache.close());
+
+    let isReady = false;
+    const configured = new Set(catalogue.list().map(({ name }) => name));
+    const metrics = createMetrics(telemetry, {
+      version,
+      isConfigured: (registry) => configured.has(registry),
+      inFlight: () => frontDoor.inFlight,
+      connections: () => frontDoor.connections,
+      transfers: () => [...cache.transfers].length,
+      cache: () => cache.totals(),
+    });
+    const frontDoor = createFrontDoor({
+      ...frontDoorOptionsOf(config),
+      handler: createDispatch({
+        catalogue,
+        cache,
+        telemetry,
+        ready: () => isReady,
+        metrics: () => metrics.text(),
+        help: (request) => describeHelp({ catalogue, publicUrl: config.public_url, version }, request),
+      }),
+      onWarning: (message, error) => telemetry.publish('warning', { message, error }),
+    });
+    cleanups.push(() => frontDoor.stop({ timeoutMs: 0 }));
+    const listeners = await frontDoor.start();
+    isReady = true;
+
+    async function status(): Promise<ServerStatus> {
+      return {
+        version,
+        pid: process.pid,
+        startedAt,
+        uptimeSeconds: Math.round((Date.now() - startedAt) / 1000),
+        listeners: listeners.map(({ protocol, address }) =>
+          address.startsWith('unix:') ? address : `${protocol}://${address}`,
+        ),
+        configSource: source,
+        cache:
+          config.cache === 'off'
+            ? 'off'
+            : {
+                dir: config.cache.dir,
+                ...(await cache.totals()),
+                ...(config.cache.max_size === undefined ? {} : { maxSize: config.cache.max_size }),
+              },
+        transfers: [...cache.transfers].map(describeTransfer),
+      };
+    }
+    if (config.cache !== 'off') {
+      const control = createControl({
+        path: controlSocketPath(config.cache.dir),
+        operations: [{ name: 'status', method: 'GET', handle: status }],
+      });
+      cleanups.push(() => control.close());
+      await control.start();
+    }
+
+    let stopping: Promise<{ cut: number }> | undefined;
+    async function drain(): Promise<{ cut: number }> {
+      const drained = await frontDoor.stop({ timeoutMs: config.timeouts.shutdown_timeout });
+      await putAway();
+      return drained;
+    }
+    return {
+      listeners,
+      catalogue,
+      status,
+      stop() {
+        isReady = false;
+        // A second call only shortens the time: the front door then cuts what still runs.
+        if (stopping !== undefined) void frontDoor.stop({ timeoutMs: 0 });
+        stopping ??= drain();
+        return stopping;
+      },
+    };
+  } catch (error) {
+    await putAway();
+    throw error;
+  }
+}
+
+/** Opens the cache directory as its only owner, or a place for what only passes through. */
+async function openStorage(
+  config: LoadedConfig['config'],
+  cleanups: (() => unknown)[],
+): Promise<{ readonly store: BlobStore; readonly names: NameStore }> {
+  if (config.cache === 'off') {
+    const spool = await mkdtemp(join(tmpdir(), 'entrepot-'));
+    cleanups.push(() => rm(spool, { recursive: true, force: true }));
+    return { store: await openSpoolBlobStore(spool), names: new MemoryNameStore() };
+  }
+  const { dir } = config.cache;
+  const lock = await lockDirectory(dir);
+  cleanups.push(() => lock.release());
+  const store = await openFilesystemBlobStore(dir);
+  const names = await openSqliteNameStore(join(dir, 'names.db'));
+  cleanups.push(() => names.close());
+  return { store, names };
+}
+
+function describeTransfer(ingest: Ingest): ServerStatus['transfers'][number] {
+  const { id, repository, digest, upstream, written, size, followers, startedAt } = ingest;
+  return {
+    id,
+    registry: repository.registry,
+    repository: repository.repository,
+    digest,
+    upstream,
+    bytes: written,
+    ...(size === undefined ? {} : { size }),
+    followers,
+    startedAt,
+  };
+}

@@ -1,0 +1,98 @@
+import { type App, startApp } from '../app.ts';
+import { ConfigError, type LoadedConfig, loadConfig } from '../config/index.ts';
+import { SettingsError } from '../settings.ts';
+import { createLog, type Log, type LogFormat } from '../telemetry/index.ts';
+import { describeClients } from './client-hints.ts';
+import { EXIT } from './exit-code.ts';
+import { processOutput } from './output.ts';
+import type { ServeOptions } from './program.ts';
+import { readVersion } from './version.ts';
+
+/**
+ * Runs the server until it is told to stop.
+ *
+ * SIGTERM and SIGINT drain it: new connections are refused, running pulls finish within `timeouts.shutdown_timeout`. A second
+ * signal cuts them.
+ *
+ * @returns the exit code
+ */
+export async function serve({ flags }: ServeOptions): Promise<number> {
+  let loaded: LoadedConfig;
+  try {
+    loaded = await loadConfig({ flags });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const { reportConfigError } = await import('./config.ts');
+    reportConfigError(error, processOutput);
+    return EXIT.config;
+  }
+  const { config } = loaded;
+  const format: LogFormat =
+    config.log.format === 'auto' ? (process.stdout.isTTY ? 'console' : 'json') : config.log.format;
+  const log = createLog({ level: config.log.level, format });
+  for (const note of loaded.notes) log.warn(note);
+
+  const stop = Promise.withResolvers<string>();
+  const failure = Promise.withResolvers<never>();
+  failure.promise.catch(() => {});
+  process.on('uncaughtException', failure.reject);
+  process.on('unhandledRejection', failure.reject);
+  process.on('SIGTERM', () => stop.resolve('SIGTERM'));
+  process.on('SIGINT', () => stop.resolve('SIGINT'));
+
+  let app: App;
+  try {
+    app = await startApp(loaded, { log, version: readVersion().version });
+  } catch (error) {
+    const lines = error instanceof SettingsError ? error.problems : [(error as Error).message];
+    for (const line of lines) processOutput.err(`${line}\n`);
+    log.debug('could not start', { error });
+    await log.flush();
+    return error instanceof SettingsError ? EXIT.config : EXIT.failure;
+  }
+  announce(app, loaded, { log, format });
+
+  try {
+    const signal = await Promise.race([stop.promise, failure.promise]);
+    log.info('stopping: running pulls may finish', { signal, limit: config.timeouts.shutdown_timeout });
+    await stopOnce(app, log);
+    return EXIT.ok;
+  } catch (error) {
+    // The state is unknown: nothing new is begun, what runs may end, and a supervisor starts afresh.
+    log.error('an error nobody expected: stopping', { error });
+    await stopOnce(app, log);
+    return EXIT.failure;
+  } finally {
+    await log.flush();
+  }
+}
+
+/** Drains; another signal meanwhile cuts what still runs. */
+async function stopOnce(app: App, log: Log): Promise<void> {
+  const hurry = () => void app.stop();
+  process.on('SIGTERM', hurry);
+  process.on('SIGINT', hurry);
+  const { cut } = await app.stop();
+  if (cut > 0) log.warn('pulls were cut', { count: cut });
+  log.info('stopped');
+}
+
+/** Says where the server is, what it serves, and how each client is pointed at it. */
+function announce(app: App, { config, source }: LoadedConfig, { log, format }: { log: Log; format: LogFormat }): void {
+  for (const { address, protocol, redirectToHttps } of app.listeners) {
+    log.info('listening', { address, protocol, ...(redirectToHttps ? { redirectToHttps } : {}) });
+  }
+  log.info('ready', {
+    config: source,
+    cache: config.cache === 'off' ? 'off' : config.cache.dir,
+    default: app.catalogue.default.name,
+    registries: app.catalogue
+      .list()
+      .map(({ name }) => name)
+      .join(' '),
+  });
+  const clients = describeClients(app.listeners, config.public_url);
+  if (clients === undefined) return;
+  if (format === 'json') log.info('point clients at it', { clients: clients.examples, help: clients.help });
+  else processOutput.out(clients.text);
+}

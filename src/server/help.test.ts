@@ -1,0 +1,182 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { RegistrySpec, UpstreamSpec } from '../oci/index.ts';
+import { createHelpDescription, describeHelp, type HelpOptions, type HelpRequest } from './help.ts';
+
+function upstream(url: string): UpstreamSpec {
+  return {
+    name: new URL(url).host,
+    url,
+    credentials: { username: 'robot', password: 'c4nary' },
+    headers: { authorization: 'c4nary' },
+    capabilities: ['pull', 'resolve'],
+    tls: undefined,
+    tokenRealms: [],
+    redirectHosts: undefined,
+  };
+}
+
+function registry(name: string, options: Partial<RegistrySpec> = {}): RegistrySpec {
+  const upstreams = [upstream(name.includes('.') ? `https://${name}` : 'https://registry.example.com')];
+  return { name, hosts: [], aliases: [], pathNames: [], library: false, delivery: 'stream', upstreams, ...options };
+}
+
+const hub = registry('docker.io', { aliases: ['docker'], library: true });
+const ghcr = registry('ghcr.io', { aliases: ['ghcr'] });
+const apps = registry('apps', {
+  pathNames: ['apps'],
+  delivery: 'redirect',
+  upstreams: [upstream('https://u:c4nary@apps.example/?sig=c4nary')],
+});
+
+function optionsFor(domainSuffix?: string, publicUrl?: string): HelpOptions {
+  return { catalogue: { default: hub, domainSuffix, list: () => [ghcr, apps, hub] }, publicUrl, version: '1.2.3' };
+}
+
+const BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
+
+function ask(request: Partial<HelpRequest>, options = optionsFor()) {
+  return describeHelp(options, { host: 'mirror.example.com:5000', accept: undefined, ...request });
+}
+
+describe('describeHelp: who gets what', () => {
+  const rows: readonly (readonly [string | undefined, string])[] = [
+    [undefined, 'application/json'],
+    ['*/*', 'application/json'],
+    ['application/json', 'application/json'],
+    [BROWSER, 'text/html; charset=utf-8'],
+  ];
+  for (const [accept, contentType] of rows) {
+    test(`${accept ?? 'no Accept'}: ${contentType}`, () => assert.equal(ask({ accept }).contentType, contentType));
+  }
+});
+
+describe('describeHelp: JSON', () => {
+  const help = JSON.parse(ask({}, optionsFor('mirror.example.com')).body);
+
+  test('says what the server is, and the default registry', () => {
+    const { name, version, url, host, default: byDefault, domain_suffix } = help;
+    assert.deepEqual(
+      { name, version, url, host, byDefault, domain_suffix },
+      {
+        name: 'entrepot',
+        version: '1.2.3',
+        url: 'http://mirror.example.com:5000',
+        host: 'mirror.example.com:5000',
+        byDefault: 'docker.io',
+        domain_suffix: 'mirror.example.com',
+      },
+    );
+  });
+
+  test('names each registry in every way it has, the default first', () => {
+    assert.deepEqual(Object.keys(help.registries), ['docker.io', 'ghcr.io', 'apps']);
+    assert.deepEqual(help.registries['docker.io'], {
+      aliases: ['docker'],
+      upstreams: ['https://docker.io'],
+      delivery: 'stream',
+      examples: {
+        bare: 'mirror.example.com:5000/alpine',
+        path: 'mirror.example.com:5000/docker.io/alpine',
+        prefix: 'http://mirror.example.com:5000/docker/v2/',
+        ns: 'http://mirror.example.com:5000/v2/library/alpine/manifests/TAG?ns=docker.io',
+        host_name: 'docker.mirror.example.com:5000/alpine',
+      },
+    });
+    assert.equal(help.registries.apps.examples.path, 'mirror.example.com:5000/apps/OWNER/IMAGE');
+    assert.equal(help.registries.apps.examples.prefix, undefined);
+  });
+
+  test('a dotless name the operator did not write is not shown as a path', () => {
+    const quiet = registry('quiet', { aliases: ['q'] });
+    const options = { ...optionsFor(), catalogue: { default: hub, domainSuffix: undefined, list: () => [quiet] } };
+    assert.deepEqual(
+      Object.keys(createHelpDescription(options, { host: 'a', accept: undefined }).registries[0]?.examples ?? {}),
+      ['prefix', 'ns'],
+    );
+  });
+
+  test('has a snippet for each client', () => {
+    assert.deepEqual(Object.keys(help.clients), ['docker pull', 'docker daemon', 'containerd', 'podman', 'skopeo']);
+    assert.deepEqual(JSON.parse(help.clients['docker daemon'].text), {
+      'registry-mirrors': ['http://mirror.example.com:5000'],
+      'insecure-registries': ['mirror.example.com:5000'],
+    });
+    assert.match(help.clients.containerd.text, /^\[host\."http:\/\/mirror\.example\.com:5000"\]\n {2}capabilities/);
+    assert.match(help.clients.podman.text, /location = "mirror\.example\.com:5000\/ghcr\.io"\ninsecure = true/);
+  });
+});
+
+describe('describeHelp: the host it was asked under', () => {
+  const rows: readonly (readonly [string, string | undefined, string | undefined, boolean, string])[] = [
+    ['mirror.example.com', undefined, undefined, false, 'http://mirror.example.com'],
+    ['mirror.example.com', undefined, undefined, true, 'https://mirror.example.com'],
+    ['MIRROR.example.com', undefined, 'https://mirror.example.com', false, 'https://mirror.example.com'],
+    ['10.0.0.5:5000', undefined, 'https://mirror.example.com', false, 'http://10.0.0.5:5000'],
+    ['[::1]:5000', undefined, undefined, false, 'http://[::1]:5000'],
+    ['ghcr.mirror.example.com:8080', 'mirror.example.com', undefined, false, 'http://mirror.example.com:8080'],
+    [
+      'ghcr.mirror.example.com',
+      'mirror.example.com',
+      'https://mirror.example.com',
+      false,
+      'https://mirror.example.com',
+    ],
+    ['"><script>', undefined, undefined, false, 'http://localhost'],
+    ['a;rm -rf /', undefined, 'https://mirror.example.com', false, 'https://mirror.example.com'],
+    ['x$(id)', undefined, undefined, false, 'http://localhost'],
+    ['', undefined, undefined, false, 'http://localhost'],
+  ];
+  for (const [host, suffix, publicUrl, secure, url] of rows) {
+    test(`${host} (public URL ${publicUrl ?? 'none'}): ${url}`, () => {
+      const description = createHelpDescription(optionsFor(suffix, publicUrl), { host, accept: undefined, secure });
+      assert.equal(description.url, url);
+      assert.equal(description.host, new URL(url).host);
+    });
+  }
+
+  test('docker needs no exception on loopback or with TLS', () => {
+    for (const host of ['127.0.0.1:5000', 'localhost:5000', '[::1]:5000'])
+      assert.doesNotMatch(ask({ host }).body, /insecure-registries/);
+    assert.doesNotMatch(ask({ secure: true }).body, /insecure-registries|tls-verify|insecure = true/);
+    assert.match(ask({}).body, /insecure-registries/);
+  });
+});
+
+describe('describeHelp: the page', () => {
+  test('is one whole document that loads and runs nothing', () => {
+    const { body } = ask({ accept: BROWSER }, optionsFor('mirror.example.com'));
+    assert.match(body, /^<!doctype html>\n<html lang="en">/);
+    assert.doesNotMatch(body, /<script|<link|<img|src=|@import|url\(/i);
+    assert.match(body, /Content-Security-Policy" content="default-src 'none'/);
+    assert.match(body, /prefers-color-scheme: dark/);
+    for (const shown of [
+      'mirror.example.com:5000/ghcr.io/OWNER/IMAGE',
+      'ghcr.mirror.example.com:5000/OWNER/IMAGE',
+      'daemon.json',
+      'hosts.toml',
+    ])
+      assert.ok(body.includes(shown), `missing: ${shown}`);
+    assert.equal(
+      body.match(/<(table|section|pre|tr|td|div)[ >]/g)?.length,
+      body.match(/<\/(table|section|pre|tr|td|div)>/g)?.length,
+    );
+  });
+
+  test('escapes whatever the configuration holds', () => {
+    const nasty = registry('<b>&"\'', { aliases: ['<i>'], upstreams: [] });
+    const options = {
+      ...optionsFor(),
+      version: '<u>',
+      catalogue: { default: nasty, domainSuffix: undefined, list: () => [nasty] },
+    };
+    const { body } = ask({ accept: BROWSER }, options);
+    assert.doesNotMatch(body, /<b>|<i>|<u>/);
+    assert.ok(body.includes('&lt;b&gt;&amp;&quot;&#39;'));
+  });
+
+  test('no credential is shown, in either form', () => {
+    for (const accept of [BROWSER, undefined]) assert.doesNotMatch(ask({ accept }).body, /c4nary|robot/);
+    assert.match(ask({}).body, /https:\/\/apps\.example\//);
+  });
+});
