@@ -62,6 +62,7 @@ export class Blobs {
   /** Transfers that have ended so far: tells whether one ended while the disk was asked. */
   #ended = 0;
   #unattended = 0;
+  #isStopping = false;
 
   constructor(options: BlobsOptions) {
     this.#options = options;
@@ -73,14 +74,20 @@ export class Blobs {
   }
 
   async head(repository: Repository, digest: Digest, { signal }: BlobRequest = {}): Promise<BlobHead> {
-    const { store, membership, origin } = this.#options;
+    const { membership, origin } = this.#options;
     const member = await membership.get(repository, digest);
     const running = this.#running.get(digest);
-    if (running !== undefined && (member !== undefined || isSame(running.repository, repository))) {
-      await abortable(running.opened, signal);
-      if (running.size !== undefined) return { size: running.size, outcome: 'JOIN', upstream: running.upstream };
+    if (running?.ending === false && (member !== undefined || isSame(running.repository, repository))) {
+      // Where it fails, or is given up as nobody follows it, the upstream is asked for itself.
+      const isOpen = running.opened.then(
+        () => true,
+        () => false,
+      );
+      if ((await abortable(isOpen, signal)) && running.size !== undefined) {
+        return { size: running.size, outcome: 'JOIN', upstream: running.upstream };
+      }
     }
-    const size = await store.stat(digest);
+    const size = await this.#fromDisk((store) => store.stat(digest));
     if (size !== undefined && member !== undefined) return { size, outcome: 'HIT', upstream: undefined };
     const head = await origin.headBlob(repository, digest, signal === undefined ? {} : { signal });
     if (member === undefined) {
@@ -94,15 +101,27 @@ export class Blobs {
   }
 
   async open(repository: Repository, digest: Digest, request: BlobRequest = {}): Promise<BlobAnswer> {
-    const { store, membership } = this.#options;
+    const { membership } = this.#options;
     let member = await membership.get(repository, digest);
     for (let look = 0; ; look += 1) {
       const ended = this.#ended;
       const running = this.#running.get(digest);
-      if (running !== undefined && (member !== undefined || isSame(running.repository, repository))) {
-        return this.#fromIngest(running, 'JOIN', request);
+      if (running?.ending === true && look < MAX_LOOKS) {
+        await abortable(running.settled, request.signal);
+        continue;
       }
-      const stored = running === undefined ? await store.open(digest) : undefined;
+      if (running !== undefined && (member !== undefined || isSame(running.repository, repository))) {
+        try {
+          return await this.#fromIngest(running, { repository, outcome: 'JOIN' }, request);
+        } catch (error) {
+          // That another repository's upstream refused or failed says nothing about this one's.
+          const isOurs = error !== running.error || isSame(running.repository, repository);
+          if (isOurs || look >= MAX_LOOKS) throw error;
+          await abortable(running.settled, request.signal);
+          continue;
+        }
+      }
+      const stored = running === undefined ? await this.#fromDisk((store) => store.open(digest)) : undefined;
       if (member === undefined && (running !== undefined || stored !== undefined)) {
         // The bytes are here through another repository: only this one's upstream can say that it has them too.
         try {
@@ -120,6 +139,7 @@ export class Blobs {
 
   /** Ends every transfer; resolves when they have settled. */
   async close(): Promise<void> {
+    this.#isStopping = true;
     const reason = new Error('The server is stopping');
     await Promise.all(
       [...this.#running.values()].map((ingest) => {
@@ -127,6 +147,16 @@ export class Blobs {
         return ingest.settled;
       }),
     );
+  }
+
+  /** What the store says; a disk that cannot be read costs the stored copy, not the pull. */
+  async #fromDisk<T>(ask: (store: BlobStore) => Promise<T | undefined>): Promise<T | undefined> {
+    try {
+      return await ask(this.#options.store);
+    } catch (error) {
+      this.#options.telemetry.publish('warning', { message: 'Cannot read a stored blob', error });
+      return undefined;
+    }
   }
 
   async #confirm(repository: Repository, digest: Digest, signal: AbortSignal | undefined): Promise<MemberRecord> {
@@ -155,7 +185,7 @@ export class Blobs {
     };
   }
 
-  #fromOrigin(
+  async #fromOrigin(
     repository: Repository,
     digest: Digest,
     member: MemberRecord | undefined,
@@ -171,10 +201,14 @@ export class Blobs {
       return this.#pass(repository, digest, range, request);
     }
     const ingest = this.#start(repository, digest, { member, keep, unattended: false });
-    return this.#fromIngest(ingest, 'MISS', request);
+    return this.#fromIngest(ingest, { repository, outcome: 'MISS' }, request);
   }
 
-  async #fromIngest(ingest: Ingest, outcome: CacheOutcome, request: BlobRequest): Promise<BlobAnswer> {
+  async #fromIngest(
+    ingest: Ingest,
+    { repository, outcome }: { readonly repository: Repository; readonly outcome: CacheOutcome },
+    request: BlobRequest,
+  ): Promise<BlobAnswer> {
     // Attached before anything is awaited: a transfer nobody follows may be given up at any time.
     const whole = ingest.follow(WHOLE);
     try {
@@ -191,7 +225,7 @@ export class Blobs {
       }
       const part = { start: range.start, end: range.end ?? size - 1 };
       if (planRange(part.start, ingest) === 'pass' && !ingest.verified) {
-        const answer = await this.#pass(ingest.repository, ingest.digest, part, request);
+        const answer = await this.#pass(repository, ingest.digest, part, request);
         whole.close();
         return answer;
       }
@@ -229,6 +263,10 @@ export class Blobs {
       );
     }
     const part = { start: span.start, end: Math.min(last, size - 1) };
+    if (part.start > part.end) {
+      blob.body.cancel();
+      throw unsatisfiable(size);
+    }
     return { size, outcome: 'PASS', upstream, part, reader: new OriginReader(blob, { end: part.end }) };
   }
 
@@ -238,6 +276,7 @@ export class Blobs {
     how: { readonly member: MemberRecord | undefined; readonly keep: boolean; readonly unattended: boolean },
   ): Ingest {
     const { origin, store, names, membership } = this.#options;
+    if (this.#isStopping) throw new OciError('UNAVAILABLE', 'The server is stopping');
     let member = how.member;
     const ingest = new Ingest(
       { repository, digest, expectedSize: member?.size, keep: how.keep, unattended: how.unattended },
@@ -270,7 +309,7 @@ export class Blobs {
       resumed: (ingest, reason) =>
         telemetry.publish('ingest.resumed', { ...describe(ingest), offset: ingest.written, reason }),
       settled: (ingest, outcome, error) => {
-        this.#running.delete(ingest.digest);
+        if (this.#running.get(ingest.digest) === ingest) this.#running.delete(ingest.digest);
         this.#ended += 1;
         if (unattended) this.#unattended -= 1;
         telemetry.publish('ingest.finished', {

@@ -125,6 +125,11 @@ export class Ingest {
     return this.#detached;
   }
 
+  /** True when it has been given up and is only tidying up: whoever comes now waits until it has settled and starts afresh. */
+  get ending(): boolean {
+    return !this.#verified && (this.#abort.signal.aborted || this.#error !== undefined);
+  }
+
   /**
    * Attaches a reader. Attach in the same turn the ingest was found or started in: a transfer that nobody follows may be
    * given up at any time.
@@ -148,18 +153,20 @@ export class Ingest {
    */
   async openRest(span: ByteSpan, position: number, signal: AbortSignal): Promise<BlobReader> {
     const options = { offset: position, signal, ...(span.end === undefined ? {} : { end: span.end }) };
+    const { size } = this;
     if (span.start > 0 || span.end !== undefined) {
-      return new OriginReader(await this.#environment.open(options), { end: span.end });
+      return new OriginReader(await this.#environment.open(options), { end: span.end, size });
     }
     const digester = new Digester(digestAlgorithm(this.digest));
     const buffer = Buffer.allocUnsafe(256 * 1024);
     for (let hashed = 0; hashed < position; ) {
+      signal.throwIfAborted();
       const count = await this.readFile(buffer.subarray(0, Math.min(buffer.length, position - hashed)), hashed);
       if (count === 0) throw new Error('Cannot read the growing file as it is shorter than what was written to it');
       digester.update(buffer.subarray(0, count));
       hashed += count;
     }
-    return new OriginReader(await this.#environment.open(options), { expect: this.digest, digester });
+    return new OriginReader(await this.#environment.open(options), { expect: this.digest, digester, size });
   }
 
   /** Stops the transfer, whoever follows it (shutdown). */
@@ -176,12 +183,8 @@ export class Ingest {
     } catch (error) {
       this.#error = error instanceof Error ? error : new Error(String(error));
       outcome = this.#abort.signal.aborted ? 'aborted' : 'failed';
-      if (outcome === 'failed' && this.upstream !== '' && !isOriginFailure(error)) {
-        this.#detached = true;
-        this.#opened.resolve();
-      } else {
-        this.#opened.reject(this.#error);
-      }
+      if (this.#detached) this.#opened.resolve();
+      else this.#opened.reject(this.#error);
       await this.#file?.abort().catch(() => {});
     }
     this.#isSettled = true;
@@ -203,11 +206,15 @@ export class Ingest {
             blob = await this.#environment.open({ offset: this.written, signal });
             await this.#accept(blob);
           }
+          // The digest decides whether it is the blob, not how the body goes on: an upstream may break off, or stand still,
+          // behind the last byte, and has nothing to continue with.
+          if (this.written === this.size) break;
           const chunk = await blob.body.read();
           if (chunk === undefined) {
-            if (this.size === undefined || this.written === this.size) break;
+            if (this.size === undefined) break;
             throw new TruncatedError(this.upstream, this.written, this.size);
           }
+          if (chunk.length === 0) continue;
           await this.#append(chunk, digester);
           failures = 0;
         } catch (error) {
@@ -215,11 +222,11 @@ export class Ingest {
           blob = undefined;
           failures += 1;
           signal.throwIfAborted();
-          // Before the first byte the failover behind open() has already tried everyone.
-          const kind = isOriginFailure(error) ? error.kind : undefined;
-          if (kind === undefined || this.written === 0 || !shouldResume({ failuresWithoutProgress: failures, kind })) {
-            throw error;
-          }
+          // Before the upstream has answered, the failover behind open() has already tried everyone. A body's own error need
+          // not say what it is: it broke off.
+          const kind = isOriginFailure(error) ? error.kind : 'unavailable';
+          const hasBegun = this.#file !== undefined && !this.#detached;
+          if (!hasBegun || !shouldResume({ failuresWithoutProgress: failures, kind })) throw error;
           await delay(resumeDelay(failures), undefined, { signal });
           this.#environment.observer.resumed(this, (error as Error).message);
         }
@@ -259,7 +266,12 @@ export class Ingest {
       return;
     }
     if (blob.size !== undefined) this.size = blob.size;
-    this.#file = await this.#environment.begin();
+    try {
+      this.#file = await this.#environment.begin();
+    } catch (error) {
+      this.#detached = true;
+      throw error;
+    }
     this.#environment.observer.opened(this);
     this.#opened.resolve();
   }
@@ -271,7 +283,12 @@ export class Ingest {
     // The disk works while the processor hashes.
     const writing = this.#file?.write(chunk, this.written);
     digester.update(chunk);
-    await writing;
+    try {
+      await writing;
+    } catch (error) {
+      this.#detached = true;
+      throw error;
+    }
     this.written += chunk.length;
     this.#notify();
   }
@@ -302,7 +319,7 @@ export class Ingest {
     this.#followers.delete(follower);
     if (this.#followers.size > 0) return;
     if (this.#isSettled) this.#closeWhenUnused();
-    else if (!this.#verified && !this.#unattended && !shouldFinishAlone(this)) {
+    else if (!this.#verified && !this.#unattended && !(this.#keep && shouldFinishAlone(this))) {
       this.#abort.abort(new Error('Everyone who waited for the blob has left'));
     }
   }
@@ -363,6 +380,7 @@ class Follower implements BlobReader {
             wanted === target.length ? target : target.subarray(0, wanted),
             this.#position,
           );
+          if (this.#closed) throw new ReaderClosedError();
           if (count === 0) throw new Error('Cannot read the growing file as it is shorter than what was written to it');
           this.#position += count;
           return count;
@@ -370,8 +388,13 @@ class Follower implements BlobReader {
         if (this.#end !== undefined && this.#position > this.#end) return 0;
         if (ingest.verified) return 0;
         if (ingest.detached) {
-          this.#rest ??= await ingest.openRest(this.#span, this.#position, this.#left.signal);
-          return await this.#rest.read(target);
+          if (this.#rest === undefined) {
+            this.#rest = await ingest.openRest(this.#span, this.#position, this.#left.signal);
+            if (this.#closed) this.#rest.close();
+          }
+          const count = await this.#rest.read(target);
+          if (this.#closed) throw new ReaderClosedError();
+          return count;
         }
         if (ingest.error !== undefined) throw ingest.error;
         this.#waiting = Promise.withResolvers();

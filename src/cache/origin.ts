@@ -23,6 +23,7 @@ export interface Origin {
 }
 
 export interface OriginOptions {
+  /** Ends the question and, of a blob, the body too: its pending read rejects. */
   readonly signal?: AbortSignal;
 }
 

@@ -1,5 +1,5 @@
 import type { StoredBlob } from '../store/index.ts';
-import type { BlobReader, ByteSpan } from './blob-reader.ts';
+import { type BlobReader, type ByteSpan, ReaderClosedError } from './blob-reader.ts';
 
 /** Reads a span of a blob that rests in the store. */
 export class StoredReader implements BlobReader {
@@ -16,14 +16,17 @@ export class StoredReader implements BlobReader {
   }
 
   async read(target: Buffer): Promise<number> {
+    // Not 0, which would say that the body is complete.
+    if (this.#closed) throw new ReaderClosedError();
     const wanted = Math.min(target.length, this.#last + 1 - this.#position);
-    if (wanted <= 0 || this.#closed) return 0;
+    if (wanted <= 0) return 0;
     this.#reading = true;
     try {
       const count = await this.#blob.read(
         wanted === target.length ? target : target.subarray(0, wanted),
         this.#position,
       );
+      if (this.#closed) throw new ReaderClosedError();
       // The size was taken when the file was opened: somebody has cut it since.
       if (count === 0)
         throw new Error(`Cannot read a stored blob as it ends at ${this.#position} of ${this.#blob.size} bytes`);
