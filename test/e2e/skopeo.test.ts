@@ -100,7 +100,7 @@ describe('skopeo', needs('skopeo', 'docker-registry'), () => {
       });
 
       test('an alias may stand in front of the API', async () => {
-        // Debian's clients take no path before /v2/ here (containerd does: see its tests).
+        // skopeo takes no path before /v2/; containerd does, and pulls this way in its own tests.
         const { image } = await stage.publish('ghcr.io', 'owner/by-alias');
         const path = `/ghcr/v2/owner/by-alias/manifests/${image.index.digest}`;
         const manifest = await rawRequest(stage.entrepot.host, { path });

@@ -11,7 +11,7 @@ export const ORIGINS = ['docker-registry', 'scripted registries'] as const;
 export type OriginKind = (typeof ORIGINS)[number];
 
 /** A registry content comes from, and how often it was asked for it. */
-interface Origin {
+export interface Origin {
   readonly url: string;
   publish(image: TestImage, repository: string): Promise<void>;
   /** Digests of blobs whose body it sent, in order. */
@@ -40,9 +40,7 @@ export interface PullStage {
   readonly entrepot: RunningEntrepot;
   /** Puts a new image, tagged `latest`, where nobody has pulled it yet. */
   publish(registry: RegistryName, repository: string): Promise<Published>;
-  blobFetches(): string[];
-  manifestFetches(): number;
-  leaks(): string[];
+  readonly origins: readonly Origin[];
 }
 
 export interface StageOptions {
@@ -63,7 +61,6 @@ export async function setStage(workspace: Workspace, kind: OriginKind, options: 
     },
     ...options.config,
   });
-  const all = Object.values(origins);
   return {
     entrepot,
     async publish(registry, repository) {
@@ -74,9 +71,7 @@ export async function setStage(workspace: Workspace, kind: OriginKind, options: 
       const here = platformOf(image, process.arch === 'arm64' ? 'arm64' : 'amd64');
       return { registry, repository, name: `${registry}/${repository}:latest`, image, here };
     },
-    blobFetches: () => all.flatMap((origin) => origin.blobFetches()),
-    manifestFetches: () => all.reduce((sum, origin) => sum + origin.manifestFetches(), 0),
-    leaks: () => all.flatMap((origin) => origin.leaks()),
+    origins: Object.values(origins),
   };
 }
 
@@ -132,6 +127,8 @@ export async function pullTwice(stage: PullStage, { published, pull, forget, pla
   await eventually(() => {
     assert.deepEqual(cold.blobFetches().sort(), expected, 'cold: each blob leaves the upstream once');
     assertServed(cold.accessLog(), { published, expected, outcomes: ['MISS', 'JOIN'] });
+    assertManifestServed(cold.accessLog(), published);
+    assert.deepEqual(cold.committed().sort(), expected, 'cold: each blob is in the cache afterwards');
   });
 
   await forget();
@@ -140,7 +137,10 @@ export async function pullTwice(stage: PullStage, { published, pull, forget, pla
   await eventually(() => assertServed(warm.accessLog(), { published, expected, outcomes: ['HIT'] }));
   assert.deepEqual(warm.blobFetches(), [], 'warm: no blob leaves the upstream');
   assert.equal(warm.manifestFetches(), 0, 'warm: no manifest leaves the upstream');
-  assert.deepEqual(stage.leaks(), []);
+  assert.deepEqual(
+    stage.origins.flatMap((origin) => origin.leaks()),
+    [],
+  );
 }
 
 interface Served {
@@ -149,13 +149,9 @@ interface Served {
   readonly outcomes: readonly string[];
 }
 
-/** Asserts that the access log tells of this image's tag, and of each of its blobs once, served as they should be. */
+/** Asserts that the access log tells of each of these blobs once, and how it was served. */
 function assertServed(log: readonly AccessLine[], { published, expected, outcomes }: Served): void {
-  const ours = log.filter((line) => line.registry === published.registry && line.repository === published.repository);
-  assert.ok(
-    ours.some((line) => line.path.includes('/manifests/') && line.status === 200),
-    `no manifest of ${published.name} in the access log:\n${log.map((line) => JSON.stringify(line)).join('\n')}`,
-  );
+  const ours = linesAbout(published, log);
   const blobs = ours.filter((line) => line.method === 'GET' && line.path.includes('/blobs/'));
   assert.deepEqual(blobs.map((line) => line.path.split('/').at(-1) ?? '').sort(), expected);
   for (const line of blobs) {
@@ -164,14 +160,42 @@ function assertServed(log: readonly AccessLine[], { published, expected, outcome
   }
 }
 
+/** Warm there may be none: Docker keeps manifests by digest when the image is long gone. */
+function assertManifestServed(log: readonly AccessLine[], published: Published): void {
+  assert.ok(
+    linesAbout(published, log).some((line) => line.path.includes('/manifests/') && line.status === 200),
+    `no manifest of ${published.name} in the access log:\n${log.map((line) => JSON.stringify(line)).join('\n')}`,
+  );
+}
+
+function linesAbout({ registry, repository }: Published, log: readonly AccessLine[]): AccessLine[] {
+  return log.filter((line) => line.registry === registry && line.repository === repository);
+}
+
+interface Moment {
+  blobFetches(): string[];
+  manifestFetches(): number;
+  accessLog(): AccessLine[];
+  /** Digests of the transfers that ended in the cache. */
+  committed(): string[];
+}
+
 /** What happens from now on. */
-function moment(stage: PullStage): Pick<PullStage, 'blobFetches' | 'manifestFetches'> & { accessLog(): AccessLine[] } {
-  const [blobs, manifests] = [stage.blobFetches().length, stage.manifestFetches()];
-  const lines = stage.entrepot.accessLog().length;
+function moment({ origins, entrepot }: PullStage): Moment {
+  const before = origins.map((origin) => ({ blobs: origin.blobFetches().length, manifests: origin.manifestFetches() }));
+  const lines = entrepot.accessLog().length;
+  const logged = entrepot.logs().length;
   return {
-    blobFetches: () => stage.blobFetches().slice(blobs),
-    manifestFetches: () => stage.manifestFetches() - manifests,
-    accessLog: () => stage.entrepot.accessLog().slice(lines),
+    blobFetches: () => origins.flatMap((origin, i) => origin.blobFetches().slice(before[i]?.blobs)),
+    manifestFetches: () =>
+      origins.reduce((sum, origin, i) => sum + origin.manifestFetches() - (before[i]?.manifests ?? 0), 0),
+    accessLog: () => entrepot.accessLog().slice(lines),
+    committed: () =>
+      entrepot
+        .logs()
+        .slice(logged)
+        .filter((line) => line.msg === 'ingest.finished' && line['outcome'] === 'committed')
+        .map((line) => String(line['digest'])),
   };
 }
 
