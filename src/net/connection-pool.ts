@@ -3,7 +3,7 @@ import { policyKey } from './address-policy.ts';
 import { Connection } from './connection.ts';
 import type { Dial, DialTarget } from './dial.ts';
 import { HttpError } from './http.ts';
-import { abortedError } from './http-error.ts';
+import { abortedError, closedError } from './http-error.ts';
 
 export interface PoolOptions {
   /** Milliseconds. */
@@ -29,7 +29,8 @@ interface Host {
 interface Waiter {
   /** A connection that just became free, or undefined: a place to dial into. */
   readonly serve: (connection: Connection | undefined) => void;
-  readonly refuse: (error: HttpError) => void;
+  /** The client closes. */
+  readonly refuse: () => void;
 }
 
 /**
@@ -53,45 +54,20 @@ export class ConnectionPool {
    * asks for one that never served before. At `maxConnsPerHost`, whoever asked first is served first.
    */
   async acquire(target: DialTarget, { fresh = false }: { readonly fresh?: boolean } = {}): Promise<Connection> {
-    const authority = `${target.host}:${target.port}`;
-    if (this.#closed) throw abortedError(authority, new Error('the client is closed'));
-    if (target.signal?.aborted) throw abortedError(authority, target.signal.reason);
-    const key = `${target.protocol}//${authority} ${policyKey(target.addresses)}`;
-    const host = this.#hosts.get(key) ?? { places: 0, idle: [], open: new Set(), waiting: new Set() };
-    this.#hosts.set(key, host);
-
-    const kept = fresh ? undefined : await lastUsed(host);
-    if (kept !== undefined) return kept;
-    const limit = this.#options.maxConnsPerHost;
-    if (fresh && limit > 0 && host.places >= limit) host.idle.shift()?.destroy();
-    if (limit > 0 && host.places >= limit) {
-      const served = await this.#turn(host, target);
-      if (served !== undefined) return served;
-    } else {
-      host.places++;
+    const key = `${target.protocol}//${target.host}:${target.port} ${policyKey(target.addresses)}`;
+    for (;;) {
+      this.#check(target);
+      const kept = fresh ? undefined : this.#hosts.get(key)?.idle.pop();
+      kept?.unpark();
+      const connection = kept ?? (await this.#place(key, { target, fresh }));
+      if (connection === undefined) return await this.#open(key, target);
+      // What came since its last answer, its end or bytes nobody asked for, may not have been read yet: look once more.
+      await nextTurn();
+      if (!connection.alive) continue;
+      if (target.signal?.aborted) this.release(connection);
+      this.#check(target);
+      return connection;
     }
-    // From here a place is ours; it is given up when the dial fails or the connection dies.
-    const vacate = (): void => this.#vacate(host, key);
-    let connection: Connection;
-    try {
-      connection = await Connection.open(this.#dial, target);
-    } catch (error) {
-      vacate();
-      throw error;
-    }
-    host.open.add(connection);
-    this.#hostOf.set(connection, host);
-    connection.whenDead(() => {
-      host.open.delete(connection);
-      const idle = host.idle.indexOf(connection);
-      if (idle !== -1) host.idle.splice(idle, 1);
-      vacate();
-    });
-    if (this.#closed) {
-      connection.destroy();
-      throw abortedError(authority, new Error('the client is closed'));
-    }
-    return connection;
   }
 
   /** Takes back a connection that can serve again. */
@@ -110,10 +86,60 @@ export class ConnectionPool {
   /** Closes every connection, those in use as well; whoever waits for one is refused. */
   close(): void {
     this.#closed = true;
-    for (const [key, host] of this.#hosts) {
-      for (const waiter of host.waiting) waiter.refuse(abortedError(key, new Error('the client is closed')));
+    for (const host of this.#hosts.values()) {
+      for (const waiter of host.waiting) waiter.refuse();
       for (const connection of host.open) connection.destroy();
     }
+  }
+
+  #check({ host, port, signal }: DialTarget): void {
+    if (this.#closed) throw closedError(`${host}:${port}`);
+    if (signal?.aborted) throw abortedError(`${host}:${port}`, signal.reason);
+  }
+
+  #host(key: string): Host {
+    const known = this.#hosts.get(key);
+    if (known !== undefined) return known;
+    const host: Host = { places: 0, idle: [], open: new Set(), waiting: new Set() };
+    this.#hosts.set(key, host);
+    return host;
+  }
+
+  /** Takes a place to dial into (undefined), or waits until there is one or a connection becomes free. */
+  async #place(
+    key: string,
+    { target, fresh }: { readonly target: DialTarget; readonly fresh: boolean },
+  ): Promise<Connection | undefined> {
+    const limit = this.#options.maxConnsPerHost;
+    if (limit > 0 && fresh && this.#host(key).places >= limit) this.#host(key).idle.shift()?.destroy();
+    // Asked for anew: with its last connection, a host is forgotten.
+    const host = this.#host(key);
+    if (limit > 0 && host.places >= limit) return await this.#turn(host, target);
+    host.places++;
+    return undefined;
+  }
+
+  /** Dials into a place that was taken; it is given up when the dial fails or, later, the connection dies. */
+  async #open(key: string, target: DialTarget): Promise<Connection> {
+    const host = this.#host(key);
+    let connection: Connection;
+    try {
+      connection = await Connection.open(this.#dial, target);
+    } catch (error) {
+      this.#vacate(host, key);
+      throw error;
+    }
+    host.open.add(connection);
+    this.#hostOf.set(connection, host);
+    connection.whenDead(() => {
+      host.open.delete(connection);
+      const idle = host.idle.indexOf(connection);
+      if (idle !== -1) host.idle.splice(idle, 1);
+      this.#vacate(host, key);
+    });
+    if (this.#closed) connection.destroy();
+    this.#check(target);
+    return connection;
   }
 
   /** Waits for a connection or a place. */
@@ -125,20 +151,21 @@ export class ConnectionPool {
         clearTimeout(timer);
         signal?.removeEventListener('abort', abort);
       };
+      const fail = (error: HttpError): void => {
+        settle();
+        reject(error);
+      };
       const waiter: Waiter = {
         serve: (connection) => {
           settle();
           resolve(connection);
         },
-        refuse: (error) => {
-          settle();
-          reject(error);
-        },
+        refuse: () => fail(closedError(authority)),
       };
-      const abort = (): void => waiter.refuse(abortedError(authority, signal?.reason));
+      const abort = (): void => fail(abortedError(authority, signal?.reason));
       const limit = this.#options.maxConnsPerHost;
-      const message = `${authority} could not be asked: all ${limit} connections were in use for ${TURN_TIMEOUT} ms; a higher max_conns_per_host allows more`;
-      const timer = setTimeout(() => waiter.refuse(new HttpError('timeout', message)), TURN_TIMEOUT);
+      const message = `${authority} could not be asked: all ${limit} connections were in use for ${TURN_TIMEOUT} ms; a higher limit of connections per host allows more`;
+      const timer = setTimeout(() => fail(new HttpError('timeout', message)), TURN_TIMEOUT);
       signal?.addEventListener('abort', abort, { once: true });
       host.waiting.add(waiter);
     });
@@ -146,19 +173,8 @@ export class ConnectionPool {
 
   #vacate(host: Host, key: string): void {
     const [next] = host.waiting;
-    if (next !== undefined && !this.#closed) return next.serve(undefined);
+    if (next !== undefined) return next.serve(undefined);
     host.places--;
-    if (host.places === 0 && this.#hosts.get(key) === host) this.#hosts.delete(key);
+    if (host.places === 0) this.#hosts.delete(key);
   }
-}
-
-/** The connection used last, if one is kept that still stands. */
-async function lastUsed(host: Host): Promise<Connection | undefined> {
-  for (let kept = host.idle.pop(); kept !== undefined; kept = host.idle.pop()) {
-    kept.unpark();
-    // What came while it was idle, its end or bytes nobody asked for, may not have been read yet: look once more.
-    await nextTurn();
-    if (kept.alive) return kept;
-  }
-  return undefined;
 }

@@ -161,12 +161,13 @@ export class Exchange implements ConnectionUser, ByteSource {
     this.#timer = undefined;
     const framing = framingFor(head.body);
     this.#framing = framing;
+    // Before the first bytes of the body: whatever is wrong with those is the body's error, not the answer's.
+    this.#answer.resolve(head);
     if (rest.length > 0) {
       const payload = framing.accept(rest, rest.length);
       const room = this.#ring.room();
       if (room !== undefined) this.#ring.advance(rest.copy(room, 0, 0, payload));
     }
-    this.#answer.resolve(head);
   }
 
   /** After every piece: is the body complete, is a reader served, may the socket go on? */
@@ -240,11 +241,11 @@ export class Exchange implements ConnectionUser, ByteSource {
   /** The exchange broke: the reader gets what was received, then the error. */
   #fail(error: Error): void {
     if (this.#state === 'complete' || this.#state === 'failed') return;
-    const awaited = this.#state === 'head';
     this.#state = 'failed';
     this.#error = error;
     this.#finish();
-    if (awaited) this.#answer.reject(error);
+    // Without effect once the head was given.
+    this.#answer.reject(error);
     this.#connection.destroy();
     this.#deliver();
   }

@@ -3,30 +3,28 @@ import { HttpError, type HttpErrorCode } from './http.ts';
 /** Where in the life of an exchange something went wrong: the same `ECONNRESET` means different things. */
 export type Phase = 'dial' | 'handshake' | 'head' | 'body';
 
-const BY_CODE: Readonly<Record<string, HttpErrorCode>> = {
-  ECONNREFUSED: 'refused',
-  EHOSTUNREACH: 'refused',
-  ENETUNREACH: 'refused',
-  EADDRNOTAVAIL: 'refused',
-  EHOSTDOWN: 'refused',
-  ENETDOWN: 'refused',
-  ENOTFOUND: 'dns',
-  EAI_AGAIN: 'dns',
-  EAI_FAIL: 'dns',
-  EAI_NODATA: 'dns',
-  ETIMEDOUT: 'timeout',
-  ERR_SOCKET_CONNECTION_TIMEOUT: 'timeout',
-  UND_ERR_CONNECT_TIMEOUT: 'timeout',
-  UND_ERR_HEADERS_TIMEOUT: 'timeout',
-  UND_ERR_BODY_TIMEOUT: 'idle',
-  UND_ERR_HEADERS_OVERFLOW: 'protocol',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'truncated',
-  UND_ERR_RES_EXCEEDED_MAX_SIZE: 'too-large',
-  UND_ERR_ABORTED: 'aborted',
-  UND_ERR_DESTROYED: 'aborted',
-  UND_ERR_CLOSED: 'aborted',
-  ABORT_ERR: 'aborted',
-};
+const BY_CODE: ReadonlyMap<string, HttpErrorCode> = new Map(
+  Object.entries({
+    ECONNREFUSED: 'refused',
+    EHOSTUNREACH: 'refused',
+    ENETUNREACH: 'refused',
+    EADDRNOTAVAIL: 'refused',
+    EHOSTDOWN: 'refused',
+    ENETDOWN: 'refused',
+    ENOTFOUND: 'dns',
+    EAI_AGAIN: 'dns',
+    EAI_FAIL: 'dns',
+    EAI_NODATA: 'dns',
+    ETIMEDOUT: 'timeout',
+    ERR_SOCKET_CONNECTION_TIMEOUT: 'timeout',
+    UND_ERR_HEADERS_TIMEOUT: 'timeout',
+    UND_ERR_HEADERS_OVERFLOW: 'protocol',
+    UND_ERR_ABORTED: 'aborted',
+    UND_ERR_DESTROYED: 'aborted',
+    UND_ERR_CLOSED: 'aborted',
+    ABORT_ERR: 'aborted',
+  } as const),
+);
 
 /** Codes of OpenSSL and of the checks on certificates, by how they begin. */
 const TLS_CODE =
@@ -35,10 +33,13 @@ const TLS_CODE =
 /** What the code of a system, TLS or undici error means in a phase. */
 export function codeOf(error: unknown, phase: Phase): HttpErrorCode {
   const code = errorCode(error) ?? '';
-  const known = BY_CODE[code];
-  if (known !== undefined) return known;
+  const known = BY_CODE.get(code);
+  // A network that went away within a body broke it off, whatever it says: what came before is good.
+  if (known !== undefined) return phase === 'body' && known !== 'aborted' ? 'truncated' : known;
   if (TLS_CODE.test(code)) return 'tls';
-  if (code.startsWith('HPE_')) return code === 'HPE_INVALID_EOF_STATE' && phase === 'body' ? 'truncated' : 'protocol';
+  if (isParserError(error)) return 'protocol';
+  // undici says so of a head that the parser refused, too, where it had a length.
+  if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return phase === 'head' ? 'protocol' : 'truncated';
   // An alert or a failed check while shaking hands; a connection that broke then has a code of its own.
   if (phase === 'handshake' && code !== 'ECONNRESET' && code !== 'EPIPE') return 'tls';
   return phase === 'body' ? 'truncated' : 'reset';
@@ -48,7 +49,9 @@ export function codeOf(error: unknown, phase: Phase): HttpErrorCode {
 export function httpErrorOf(error: unknown, about: { readonly authority: string; readonly phase: Phase }): HttpError {
   if (error instanceof HttpError) return error;
   const code = codeOf(error, about.phase);
-  return new HttpError(code, `${about.authority} ${SENTENCES[code]} (${reasonOf(error)})`, { cause: error });
+  const message = `${about.authority} ${SENTENCES[code]} (${reasonOf(error)})`;
+  // undici's parser keeps the bytes it could not read in its error: they may be a token, and errors are logged.
+  return isParserError(error) ? new HttpError(code, message) : new HttpError(code, message, { cause: error });
 }
 
 const SENTENCES: Readonly<Record<HttpErrorCode, string>> = {
@@ -70,10 +73,20 @@ export function abortedError(authority: string, cause?: unknown): HttpError {
   return new HttpError('aborted', `The request to ${authority} was given up`, { cause });
 }
 
+/** What was asked of a client after, or while, it was closed. */
+export function closedError(authority: string): HttpError {
+  return abortedError(authority, new Error('the client is closed'));
+}
+
 function reasonOf(error: unknown): string {
   const code = errorCode(error);
   const message = error instanceof Error ? error.message : String(error);
   return code === undefined || message.includes(code) ? message : `${code}: ${message}`;
+}
+
+/** undici's parser names its errors always and numbers them only sometimes. */
+function isParserError(error: unknown): boolean {
+  return error instanceof Error && error.name === 'HTTPParserError';
 }
 
 function errorCode(error: unknown): string | undefined {

@@ -2,8 +2,15 @@ import type { Socket } from 'node:net';
 import type { Agent, Dispatcher } from 'undici';
 import { policyKey } from './address-policy.ts';
 import type { Dial } from './dial.ts';
-import { type AddressPolicy, type HttpClientOptions, HttpError, type HttpReply, type HttpRequest } from './http.ts';
-import { abortedError, httpErrorOf, type Phase } from './http-error.ts';
+import {
+  type AddressPolicy,
+  type HttpClientOptions,
+  HttpError,
+  type HttpErrorCode,
+  type HttpReply,
+  type HttpRequest,
+} from './http.ts';
+import { abortedError, closedError, httpErrorOf, type Phase } from './http-error.ts';
 import { authorityOf, defaultPort, portOf, requestHeaders, requestTarget } from './request-head.ts';
 import { MAX_HEAD_BYTES } from './response-head.ts';
 
@@ -33,6 +40,8 @@ interface PolicyAgent {
 export function createSmallExchange(dial: Dial, options: HttpClientOptions): SmallExchange {
   const agents = new Map<string, Promise<PolicyAgent>>();
   const idle = options.bodyIdleTimeout ?? 30_000;
+  /** Errors of connections that had served before. */
+  const stale = new WeakSet<Error>();
   let closed = false;
 
   async function create(policy: AddressPolicy): Promise<PolicyAgent> {
@@ -46,6 +55,10 @@ export function createSmallExchange(dial: Dial, options: HttpClientOptions): Sma
         const dialled = dial({ ...target, addresses: policy });
         void settled(dialled, (socket) => {
           if (socket instanceof Error) return callback(socket, null);
+          // Heard before undici's own listener: was anything ever received, it broke while it was kept.
+          socket.on('error', (error) => {
+            if (socket.bytesRead > 0) stale.add(error);
+          });
           if (addresses.size >= REMEMBERED_ADDRESSES) addresses.clear();
           if (socket.remoteAddress !== undefined) addresses.set(`${target.host}:${target.port}`, socket.remoteAddress);
           callback(null, socket);
@@ -57,7 +70,8 @@ export function createSmallExchange(dial: Dial, options: HttpClientOptions): Sma
       keepAliveTimeout: keepAlive,
       keepAliveMaxTimeout: keepAlive,
       headersTimeout: options.responseHeaderTimeout ?? 30_000,
-      bodyTimeout: idle,
+      // The idle timer is our own: undici's does not run while nothing was read yet.
+      bodyTimeout: 0,
       maxHeaderSize: MAX_HEAD_BYTES,
     });
     return { agent, addresses };
@@ -83,7 +97,7 @@ export function createSmallExchange(dial: Dial, options: HttpClientOptions): Sma
     const authority = authorityOf(url);
     const path = requestTarget(url);
     const headers = requestHeaders(request.headers);
-    if (closed) throw abortedError(authority, new Error('the client is closed'));
+    if (closed) throw closedError(authority);
     if (signal?.aborted) throw abortedError(authority, signal.reason);
     const { agent, addresses } = await agentFor(request.addresses);
     // A signal of our own: it also ends the exchange where the body is too large or too slow.
@@ -91,31 +105,31 @@ export function createSmallExchange(dial: Dial, options: HttpClientOptions): Sma
     const abort = (): void => stop.abort(abortedError(authority, signal?.reason));
     signal?.addEventListener('abort', abort, { once: true });
     let phase: Phase = 'head';
-    let deadline: NodeJS.Timeout | undefined;
+    const watch = new BodyWatch(authority, { idle, stop });
     try {
-      const answer = await agent.request({
-        origin: url.origin,
-        path,
-        method,
-        headers,
-        body: body ?? null,
-        signal: stop.signal,
+      const asked = { origin: url.origin, path, method, headers, body: body ?? null, signal: stop.signal };
+      const answer = await agent.request(asked).catch((error: unknown) => {
+        // As in the blob pump: a kept connection that broke says nothing about the request. POST is not repeatable.
+        if (method === 'POST' || stop.signal.aborted || !servedBefore(error, stale)) throw error;
+        return agent.request(asked);
       });
       phase = 'body';
-      const limit = idle * BODY_DEADLINE_FACTOR;
-      const message = `${authority} did not answer in time: the body was not complete within ${limit} ms`;
-      deadline = setTimeout(() => stop.abort(new HttpError('timeout', message)), limit);
+      watch.begin();
       return {
         status: answer.statusCode,
         headers: joinedHeaders(answer.headers),
         remoteAddress: addresses.get(`${url.hostname}:${portOf(url)}`),
-        body: await wholeBody(answer, { authority, maxBytes: method === 'HEAD' ? Number.POSITIVE_INFINITY : maxBytes }),
+        body: await wholeBody(answer, {
+          authority,
+          maxBytes: method === 'HEAD' ? Number.POSITIVE_INFINITY : maxBytes,
+          watch,
+        }),
       };
     } catch (error) {
       const reason: unknown = stop.signal.aborted ? stop.signal.reason : error;
       throw httpErrorOf(reason, { authority, phase });
     } finally {
-      clearTimeout(deadline);
+      watch.end();
       signal?.removeEventListener('abort', abort);
     }
   }
@@ -141,29 +155,76 @@ async function settled(dialled: Promise<Socket>, heard: (result: Socket | Error)
   heard(result);
 }
 
+/** Ends a body that stands still, and one that moves but never arrives. */
+class BodyWatch {
+  readonly #authority: string;
+  readonly #idle: number;
+  readonly #stop: AbortController;
+  #silence: NodeJS.Timeout | undefined;
+  #deadline: NodeJS.Timeout | undefined;
+
+  constructor(authority: string, { idle, stop }: { readonly idle: number; readonly stop: AbortController }) {
+    this.#authority = authority;
+    this.#idle = idle;
+    this.#stop = stop;
+  }
+
+  begin(): void {
+    const limit = this.#idle * BODY_DEADLINE_FACTOR;
+    this.#silence = this.#after(this.#idle, [
+      'idle',
+      `${this.#authority} stopped sending: no byte of the body within ${this.#idle} ms`,
+    ]);
+    this.#deadline = this.#after(limit, [
+      'timeout',
+      `${this.#authority} did not answer in time: the body was not complete within ${limit} ms`,
+    ]);
+  }
+
+  progress(): void {
+    this.#silence?.refresh();
+  }
+
+  end(): void {
+    clearTimeout(this.#silence);
+    clearTimeout(this.#deadline);
+  }
+
+  #after(milliseconds: number, [code, message]: readonly [HttpErrorCode, string]): NodeJS.Timeout {
+    return setTimeout(() => this.#stop.abort(new HttpError(code, message)), milliseconds);
+  }
+}
+
 /** Reads to the end, or destroys the connection at the first byte too many (before the first byte, where it is announced). */
 async function wholeBody(
   { headers, body }: Dispatcher.ResponseData,
-  { authority, maxBytes }: { readonly authority: string; readonly maxBytes: number },
+  { authority, maxBytes, watch }: { readonly authority: string; readonly maxBytes: number; readonly watch: BodyWatch },
 ): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let size = 0;
   const tooLarge = (found: string): HttpError => {
-    const error = new HttpError(
-      'too-large',
-      `${authority} sent ${found}, of which at most ${maxBytes} bytes are taken`,
-    );
+    const message = `${authority} sent ${found}, of which at most ${maxBytes} bytes are taken`;
+    const error = new HttpError('too-large', message);
     body.on('error', () => undefined).destroy(error);
     return error;
   };
   const announced = headers['content-length'];
   if (typeof announced === 'string' && Number(announced) > maxBytes) throw tooLarge(`a body of ${announced} bytes`);
+  const chunks: Buffer[] = [];
+  let size = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
+    watch.progress();
     size += chunk.length;
     if (size > maxBytes) throw tooLarge(`a body without an end within ${size} bytes`);
     chunks.push(chunk);
   }
   return chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks, size);
+}
+
+/** The error is of a connection that had served an earlier request: it was closed while this one was on its way. */
+function servedBefore(error: unknown, stale: WeakSet<Error>): boolean {
+  if (!(error instanceof Error)) return false;
+  if (stale.has(error)) return true;
+  const { socket } = error as Error & { readonly socket?: { readonly bytesRead?: number } };
+  return (socket?.bytesRead ?? 0) > 0;
 }
 
 function joinedHeaders(headers: Dispatcher.ResponseData['headers']): Record<string, string> {

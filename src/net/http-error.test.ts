@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { HttpError, type HttpErrorCode } from './http.ts';
+import { codeOf, httpErrorOf, type Phase } from './http-error.ts';
+
+function failure(code: string | undefined, name = 'Error'): Error {
+  return Object.assign(new Error('it failed'), { code, name });
+}
+
+describe('codeOf()', () => {
+  const cases: readonly (readonly [string | undefined, Phase, HttpErrorCode])[] = [
+    ['ECONNREFUSED', 'dial', 'refused'],
+    ['EHOSTUNREACH', 'dial', 'refused'],
+    ['ENETUNREACH', 'dial', 'refused'],
+    ['ENOTFOUND', 'dial', 'dns'],
+    ['EAI_AGAIN', 'dial', 'dns'],
+    ['ETIMEDOUT', 'dial', 'timeout'],
+    ['ECONNRESET', 'dial', 'reset'],
+    ['ECONNRESET', 'handshake', 'reset'],
+    ['EPIPE', 'handshake', 'reset'],
+    ['ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR', 'handshake', 'tls'],
+    ['ERR_TLS_CERT_ALTNAME_INVALID', 'handshake', 'tls'],
+    ['CERT_HAS_EXPIRED', 'handshake', 'tls'],
+    ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'handshake', 'tls'],
+    ['DEPTH_ZERO_SELF_SIGNED_CERT', 'handshake', 'tls'],
+    ['SELF_SIGNED_CERT_IN_CHAIN', 'handshake', 'tls'],
+    ['EPROTO', 'head', 'tls'],
+    ['ECONNRESET', 'head', 'reset'],
+    ['UND_ERR_SOCKET', 'head', 'reset'],
+    ['UND_ERR_HEADERS_TIMEOUT', 'head', 'timeout'],
+    ['UND_ERR_HEADERS_OVERFLOW', 'head', 'protocol'],
+    ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'head', 'protocol'],
+    ['UND_ERR_RES_CONTENT_LENGTH_MISMATCH', 'body', 'truncated'],
+    ['UND_ERR_DESTROYED', 'head', 'aborted'],
+    ['ECONNRESET', 'body', 'truncated'],
+    ['UND_ERR_SOCKET', 'body', 'truncated'],
+    ['ETIMEDOUT', 'body', 'truncated'],
+    ['ETIMEDOUT', 'head', 'timeout'],
+    ['EHOSTUNREACH', 'body', 'truncated'],
+    ['ABORT_ERR', 'body', 'aborted'],
+    [undefined, 'head', 'reset'],
+    [undefined, 'body', 'truncated'],
+    ['constructor', 'head', 'reset'],
+  ];
+  for (const [code, phase, expected] of cases) {
+    test(`calls ${code ?? 'no code'} in the ${phase} phase ${expected}`, () => {
+      assert.equal(codeOf(failure(code), phase), expected);
+    });
+  }
+
+  test('knows an error of the parser by its name', () => {
+    assert.equal(codeOf(failure(undefined, 'HTTPParserError'), 'head'), 'protocol');
+  });
+
+  test('takes what is no error for a broken connection', () => {
+    assert.equal(codeOf('why', 'head'), 'reset');
+  });
+});
+
+describe('httpErrorOf()', () => {
+  test('names host and port, says what happened, and keeps the cause', () => {
+    const cause = failure('ECONNREFUSED');
+    const error = httpErrorOf(cause, { authority: 'h:443', phase: 'dial' });
+    assert.equal(error.message, 'h:443 cannot be reached (ECONNREFUSED: it failed)');
+    assert.equal(error.cause, cause);
+  });
+
+  test('passes an HttpError as it is', () => {
+    const error = new HttpError('forbidden', 'no');
+    assert.equal(httpErrorOf(error, { authority: 'h:443', phase: 'dial' }), error);
+  });
+
+  test('keeps no cause that holds what was received', () => {
+    const cause = Object.assign(failure(undefined, 'HTTPParserError'), { data: 'secret' });
+    assert.equal(httpErrorOf(cause, { authority: 'h:443', phase: 'head' }).cause, undefined);
+  });
+});
