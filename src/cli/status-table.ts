@@ -1,0 +1,91 @@
+import type { ServerStatus, TransferStatus } from '../server/index.ts';
+import { formatBytes } from '../telemetry/index.ts';
+
+const BAR_WIDTH = 20;
+
+/** What `entrepot status` prints: what runs, what is stored, what is under way. @param now milliseconds since 1970 */
+export function formatStatus(status: ServerStatus, now: number): string {
+  const { version, pid, uptimeSeconds, listeners, configSource, transfers } = status;
+  const facts: readonly (readonly [string, string])[] = [
+    ['listening', listeners.join(', ')],
+    ['configuration', configSource],
+    ['cache', describeCache(status.cache)],
+  ];
+  const lines = [
+    `entrepot ${version}, pid ${pid}, up ${formatDuration(uptimeSeconds)}`,
+    ...facts.map(([name, value]) => `  ${name.padEnd(13)}  ${value}`),
+    '',
+  ];
+  if (transfers.length === 0) return `${lines.join('\n')}\nNo transfers under way.\n`;
+  lines.push(transfers.length === 1 ? '1 transfer under way' : `${transfers.length} transfers under way`);
+  const head = ['ID', 'IMAGE', 'DIGEST', 'PROGRESS', 'RATE', 'FOLLOWERS', 'UPSTREAM'];
+  return `${[...lines, ...formatTable([head, ...transfers.map((transfer) => transferRow(transfer, now))])].join('\n')}\n`;
+}
+
+function describeCache(cache: ServerStatus['cache']): string {
+  if (cache === 'off') return 'off';
+  const limit = cache.maxSize === undefined ? '' : ` of ${formatBytes(cache.maxSize)}`;
+  const blobs = cache.blobs === 1 ? '1 blob' : `${cache.blobs} blobs`;
+  return `${cache.dir}: ${blobs}, ${formatBytes(cache.bytes)}${limit}`;
+}
+
+function transferRow(transfer: TransferStatus, now: number): readonly string[] {
+  const { id, registry, repository, digest, bytes, followers, upstream, startedAt } = transfer;
+  const seconds = Math.max(0.001, (now - startedAt) / 1000);
+  return [
+    id,
+    `${registry}/${repository}`,
+    shortDigest(digest),
+    formatProgress(transfer),
+    `${formatBytes(Math.round(bytes / seconds))}/s`,
+    String(followers),
+    upstream,
+  ];
+}
+
+/** `[##########----------]  52% of 12.3 MiB`, or only the bytes where the whole is not known. */
+export function formatProgress({ bytes, size }: Pick<TransferStatus, 'bytes' | 'size'>): string {
+  if (size === undefined) return formatBytes(bytes);
+  const share = size === 0 ? 1 : Math.min(1, bytes / size);
+  const filled = Math.floor(share * BAR_WIDTH);
+  const percent = `${Math.floor(share * 100)}%`.padStart(4);
+  return `[${'#'.repeat(filled)}${'-'.repeat(BAR_WIDTH - filled)}] ${percent} of ${formatBytes(size)}`;
+}
+
+/** Enough to tell it from the others: the algorithm and twelve characters, as docker shows them. */
+function shortDigest(digest: string): string {
+  const colon = digest.indexOf(':');
+  return digest.slice(0, colon + 13);
+}
+
+/** `12 s`, `3 min 4 s`, `5 h 6 min`, `7 d 8 h`: the two largest units. */
+export function formatDuration(seconds: number): string {
+  const units: readonly (readonly [string, number])[] = [
+    ['d', 86_400],
+    ['h', 3600],
+    ['min', 60],
+    ['s', 1],
+  ];
+  const whole = Math.max(0, Math.floor(seconds));
+  const first = units.findIndex(([, size]) => whole >= size);
+  if (first < 0) return '0 s';
+  let rest = whole;
+  const parts: string[] = [];
+  for (const [name, size] of units.slice(first, first + 2)) {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    if (count > 0) parts.push(`${count} ${name}`);
+  }
+  return parts.join(' ');
+}
+
+/** Columns as wide as their widest cell, two spaces apart. */
+function formatTable(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
