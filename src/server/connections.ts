@@ -87,6 +87,9 @@ export class Connections {
   /**
    * A socket was without any movement for as long as its timeout: it is cut where nobody is served on it, or where the
    * client does not take what was written. One that waits for us (a slow upstream) is not to blame and waits on.
+   *
+   * Movement is what Node sees of it: the kernel takes new bytes about a third of its buffer at a time (1.4 MB on
+   * loopback), so the limit must be long enough for the slowest welcome client to take that much.
    */
   timedOut(socket: Socket): void {
     const serving = (this.#responses.get(socket)?.size ?? 0) > 0;

@@ -8,7 +8,7 @@ import { connect, createServer as createNetServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import type { TLSSocket } from 'node:tls';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { createFrontDoor, type FrontDoor, type FrontDoorOptions, type RequestHandler } from './listen.ts';
 import { ListenError, type ListenerAddress } from './listener.ts';
 
@@ -461,41 +461,59 @@ describe('createFrontDoor: deadlines', () => {
     assert.match(answer, /keep-alive[\s\S]*\r\n\r\nok$/i);
   });
 
-  test('a client that takes nothing of its answer is cut', async () => {
-    const { promise: closed, resolve } = Promise.withResolvers<boolean>();
-    const { port, door } = await open(
-      (_request, response) => {
-        response.once('close', () => resolve(response.writableFinished));
-        response.end(Buffer.alloc(64 * 1024 * 1024));
-      },
-      { timeouts: { clientStall: 150 } },
-    );
-    const socket = connect({ port, host: '127.0.0.1' });
-    socket.on('error', () => {});
-    socket.pause();
-    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
-    assert.equal(await closed, false);
-    await settled(() => door.inFlight === 0);
-    socket.destroy();
-  });
-
-  test('a client that takes its answer slowly is not', async () => {
-    const size = 64 * 1024 * 1024;
-    const { port } = await open((_request, response) => response.end(Buffer.alloc(size)) && undefined, {
-      timeouts: { clientStall: 1000 },
-    });
-    const request = httpGet(`http://127.0.0.1:${port}/`);
-    const [response] = (await once(request, 'response')) as [IncomingMessage];
-    let received = 0;
-    const started = performance.now();
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      received += chunk.length;
-      // Slower in total than the stall limit twice over, but never standing still for as long as it.
-      if (performance.now() - started < 2000) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (const scheme of ['http', 'https'] as const) {
+    function listenersFor(): FrontDoorOptions['listeners'] {
+      const address = { host: '127.0.0.1', port: 0 };
+      return [scheme === 'http' ? { address } : { address, tls: makePair('slow', EC) }];
     }
-    assert.equal(received, size);
-    assert.ok(performance.now() - started >= 2000);
-  });
+
+    test(`${scheme}: a client that takes nothing of its answer is cut`, async () => {
+      const { promise: closed, resolve } = Promise.withResolvers<boolean>();
+      const { port, door } = await open(
+        (_request, response) => {
+          response.once('close', () => resolve(response.writableFinished));
+          response.end(Buffer.alloc(64 * 1024 * 1024));
+        },
+        { listeners: listenersFor(), timeouts: { clientStall: 300 } },
+      );
+      const socket =
+        scheme === 'http'
+          ? connect({ port, host: '127.0.0.1' })
+          : connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+      socket.on('error', () => {});
+      socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+      // The first bytes show that the answer has begun; then nothing is read any more.
+      await once(socket, 'data');
+      socket.pause();
+      assert.equal(await closed, false);
+      await settled(() => door.inFlight === 0);
+      socket.destroy();
+    });
+
+    test(`${scheme}: a client that takes its answer slowly is not`, async () => {
+      // The kernel takes new bytes a megabyte or so at a time: the pace must be such that this happens within the limit.
+      const bytesPerMs = 16 * 1024;
+      const size = 2500 * bytesPerMs;
+      const { port } = await open((_request, response) => writeInChunks(response, size), {
+        listeners: listenersFor(),
+        timeouts: { clientStall: 1000 },
+      });
+      const request =
+        scheme === 'http'
+          ? httpGet({ port, host: '127.0.0.1' })
+          : httpsGet({ port, host: '127.0.0.1', rejectUnauthorized: false, agent: false });
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      let received = 0;
+      const started = performance.now();
+      for await (const chunk of response as AsyncIterable<Buffer>) {
+        received += chunk.length;
+        while (received > (performance.now() - started) * bytesPerMs)
+          await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      assert.equal(received, size);
+      assert.ok(performance.now() - started >= 2000);
+    });
+  }
 
   test('a request that waits for a slow upstream is not cut, nor one between two chunks', async () => {
     const { port } = await open(
@@ -607,6 +625,14 @@ async function getTls(port: number): Promise<{ body: string; fingerprint: string
   const { fingerprint256 } = (response.socket as TLSSocket).getPeerCertificate();
   const { body } = await read(response);
   return { body, fingerprint: fingerprint256 };
+}
+
+/** Writes as the registry's answers are written: a chunk when the one before it was taken. */
+async function writeInChunks(response: ServerResponse, size: number): Promise<void> {
+  const chunk = Buffer.alloc(64 * 1024);
+  for (let sent = 0; sent < size; sent += chunk.length)
+    if (!response.write(chunk.subarray(0, size - sent))) await once(response, 'drain');
+  response.end();
 }
 
 /** Waits until something becomes true that no event tells of; fails after five seconds. */
