@@ -3,8 +3,8 @@ export type BufferPair = readonly [Buffer, Buffer];
 
 /** A few large bodies deserve large buffers, many at once must not eat the memory. */
 const SIZES = [
-  { upTo: 16, bytes: 512 * 1024 },
-  { upTo: 128, bytes: 128 * 1024 },
+  { upTo: 8, bytes: 512 * 1024 },
+  { upTo: 64, bytes: 128 * 1024 },
   { upTo: Number.POSITIVE_INFINITY, bytes: 32 * 1024 },
 ] as const;
 
