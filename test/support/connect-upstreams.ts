@@ -1,0 +1,89 @@
+import { createServer, type RequestListener } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { ByteSource } from '../../src/lib/index.ts';
+import { createHttpClient, type HttpClient } from '../../src/net/index.ts';
+import type { RegistrySpec, UpstreamSpec } from '../../src/oci/index.ts';
+import { Telemetry, type UpstreamRequest } from '../../src/telemetry/index.ts';
+import { createUpstreams, type Upstreams } from '../../src/upstream/index.ts';
+
+/** Upstreams of one registry, and what they said of themselves. */
+export interface ConnectedUpstreams extends Upstreams, AsyncDisposable {
+  readonly events: UpstreamRequest[];
+  /** `hot → cold`. */
+  readonly failovers: string[];
+}
+
+/** Connects to the upstreams of the registry `docker.io`, over real connections that end with the scope. */
+export function connectUpstreams(
+  ...upstreams: (Partial<UpstreamSpec> & { readonly url: string })[]
+): ConnectedUpstreams {
+  const registry: RegistrySpec = {
+    name: 'docker.io',
+    hosts: [],
+    aliases: [],
+    pathNames: [],
+    library: true,
+    delivery: 'stream',
+    upstreams: upstreams.map((each) => ({
+      name: new URL(each.url).host,
+      credentials: undefined,
+      headers: {},
+      capabilities: ['pull', 'resolve'],
+      tls: undefined,
+      tokenRealms: [],
+      redirectHosts: undefined,
+      ...each,
+    })),
+  };
+  const telemetry = new Telemetry();
+  const events: UpstreamRequest[] = [];
+  const failovers: string[] = [];
+  telemetry.on('upstream.request', (event) => events.push(event));
+  telemetry.on('upstream.failover', (event) => failovers.push(`${event.from} → ${event.to}`));
+  const clients = new Map<string, HttpClient>();
+  const made = createUpstreams({
+    find: (name) => (name === registry.name ? registry : undefined),
+    httpClientFor: (_tls, key) => {
+      const client = clients.get(key) ?? createHttpClient({});
+      clients.set(key, client);
+      return client;
+    },
+    telemetry,
+    allowPrivate: [],
+  });
+  return {
+    ...made,
+    events,
+    failovers,
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...clients.values()].map((each) => each.close()));
+    },
+  };
+}
+
+/** A server for answers no registry should give; it ends with the scope. */
+export async function serve(listener: RequestListener): Promise<AsyncDisposable & { readonly url: string }> {
+  const server = createServer(listener);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async [Symbol.asyncDispose]() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+/** All there is to read, copied. */
+export async function readAll(body: ByteSource): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for (;;) {
+    const chunk = await body.read();
+    if (chunk === undefined) return Buffer.concat(chunks);
+    chunks.push(Buffer.from(chunk));
+  }
+}
