@@ -114,14 +114,20 @@ export class Manifests {
     const joined = this.#resolving.has(key);
     const resolving = this.#resolving.run(key, () => this.#resolve(repository, tag, record, request.head === true));
     const resolution = await abortable(resolving, request.signal);
-    return this.#answer(repository, joined ? { ...resolution, outcome: 'JOIN' } : resolution, request);
+    // That it is stale matters more than that others asked too.
+    const outcome = joined && resolution.outcome !== 'STALE' ? 'JOIN' : resolution.outcome;
+    return this.#answer(repository, { ...resolution, outcome }, request);
   }
 
   /** The bytes if they are here, found right; wrong ones are taken out of sight. */
   async #local(digest: Digest): Promise<Buffer | undefined> {
-    const remembered = this.#memory.get(digest);
-    if (remembered !== undefined) return remembered;
     const { store, names, readTimes, telemetry } = this.#options;
+    const remembered = this.#memory.get(digest);
+    if (remembered !== undefined) {
+      // What is read often is in memory: without this its file would be the first to be evicted.
+      readTimes.note(digest);
+      return remembered;
+    }
     try {
       const stored = await store.open(digest);
       if (stored === undefined) return undefined;
@@ -154,7 +160,7 @@ export class Manifests {
     known: TagRecord | undefined,
     headOnly: boolean,
   ): Promise<Resolution> {
-    const { origin, pointers } = this.#options;
+    const { origin, pointers, membership } = this.#options;
     const reference = { kind: 'tag', tag } as const;
     try {
       let head: OriginManifestHead;
@@ -165,15 +171,19 @@ export class Manifests {
       } else {
         // A HEAD is free where a GET counts as a pull.
         head = await origin.headManifest(repository, reference);
-        // The new bytes come before the new pointer: while they cannot be had, the old image still can.
-        if (!headOnly && head.digest !== known?.digest && !this.#memory.get(head.digest)) {
-          await this.#fetch(repository, head.digest);
+        const isNew = head.digest !== known?.digest;
+        if (isNew && !headOnly) {
+          // The new bytes come before the new pointer: while they cannot be had, the old image still can.
+          const bytes = await this.#local(head.digest);
+          if (bytes === undefined) await this.#fetch(repository, head.digest);
+          else await membership.add(repository, membersOf({ ...head, bytes }));
+        } else {
+          await membership.add(repository, [memberOf(head)]);
         }
       }
       const record = { ...head, checkedAt: this.#now() };
       const { digest, mediaType, size, upstream, visibility, checkedAt } = record;
       await pointers.put(repository, tag, { digest, mediaType, size, upstream, visibility, checkedAt });
-      await this.#options.membership.add(repository, [memberOf(head)]);
       const outcome = known !== undefined && known.digest === digest ? 'REVALIDATED' : 'MISS';
       this.#decide(
         repository,

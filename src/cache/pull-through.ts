@@ -86,7 +86,8 @@ export class PullThrough {
    */
   async manifest(repository: Repository, reference: Reference, request: NegotiatedRequest): Promise<ManifestAnswer> {
     const answer = await this.#manifest(repository, reference, request);
-    if (!wantsImageOfIndex(request.accept, answer.mediaType)) return answer;
+    // Whoever asked by digest checks it, and could only refuse anything else.
+    if (reference.kind === 'digest' || !wantsImageOfIndex(request.accept, answer.mediaType)) return answer;
     // An old client that knows no index: it gets the image most machines want, as from other registries.
     const bytes =
       answer.bytes ?? (await this.#manifests.byDigest(repository, answer.digest, { signal: request.signal })).bytes;
@@ -94,7 +95,8 @@ export class PullThrough {
     const child = pickPlatform(parseManifest(bytes, answer.mediaType), { os: 'linux', architecture: 'amd64' });
     if (child === undefined) return answer;
     const image = await this.#manifests.byDigest(repository, child.digest, request);
-    return { ...image, checkedAt: answer.checkedAt, warning: answer.warning };
+    const outcome = answer.outcome === 'STALE' ? answer.outcome : image.outcome;
+    return { ...image, outcome, checkedAt: answer.checkedAt, warning: answer.warning };
   }
 
   /** As {@link manifest}; the reader of the answer is to be closed. */

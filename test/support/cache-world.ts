@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type BlobReader, type Ingest, PullThrough, type PullThroughOptions } from '../../src/cache/index.ts';
 import type { Repository } from '../../src/oci/index.ts';
-import { type BlobStore, MemoryBlobStore, MemoryNameStore, openFilesystemBlobStore } from '../../src/store/index.ts';
+import { MemoryBlobStore, MemoryNameStore, type NameStore, openFilesystemBlobStore } from '../../src/store/index.ts';
 import { type Events, Telemetry } from '../../src/telemetry/index.ts';
 import { FakeOrigin } from './fake-origin.ts';
 import { StrictStore } from './strict-store.ts';
@@ -18,7 +18,7 @@ export interface CacheWorld {
   readonly cache: PullThrough;
   readonly origin: FakeOrigin;
   readonly store: StrictStore;
-  readonly names: MemoryNameStore;
+  readonly names: NameStore;
   /** Every event so far, in order. */
   readonly events: readonly SeenEvent[];
   /** Those of one kind. */
@@ -57,12 +57,12 @@ export interface WorldOptions extends Partial<PullThroughOptions> {
  * transfer, and no rejection that nobody handled.
  */
 export async function cacheWorld(t: TestContext, options: WorldOptions = {}): Promise<CacheWorld> {
-  const { on = 'memory', ...rest } = options;
+  const { on = 'memory', store: given, names: givenNames, ...rest } = options;
   const directory = on === 'filesystem' ? await mkdtemp(join(tmpdir(), 'entrepot-cache-')) : undefined;
-  const inner: BlobStore = directory === undefined ? new MemoryBlobStore() : await openFilesystemBlobStore(directory);
+  const inner = given ?? (directory === undefined ? new MemoryBlobStore() : await openFilesystemBlobStore(directory));
   const store = new StrictStore(inner);
   const origin = new FakeOrigin();
-  const names = new MemoryNameStore();
+  const names = givenNames ?? new MemoryNameStore();
   const telemetry = new Telemetry();
   const events: SeenEvent[] = [];
   for (const kind of KINDS) telemetry.on(kind, (event) => events.push({ kind, event }));
