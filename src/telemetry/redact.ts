@@ -21,6 +21,9 @@ const CREDENTIAL_IN_TEXT =
 
 const ASSIGNMENT_IN_TEXT = /\b((?:[a-z]+_)?(?:password|passwd|token|secret))=[^\s&"',;]+/gi;
 
+// Most texts hold nothing of the kind, and one look tells: an access line has a dozen of them.
+const SUSPECT = /:\/\/|=|[Bb](?:earer|EARER|asic|ASIC)/;
+
 const MAX_TEXT = 8192;
 const MAX_DEPTH = 6;
 const MAX_ENTRIES = 100;
@@ -54,10 +57,9 @@ export function redactUrl(url: string): string {
 /** A text with its URLs shortened by {@link redactUrl}, its credentials masked, and its length bounded. */
 export function redactText(text: string): string {
   let result = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
+  if (!SUSPECT.test(result)) return result;
   if (result.includes('://')) result = result.replace(URL_IN_TEXT, redactUrlInText);
-  if (/bearer|basic/i.test(result)) result = result.replace(CREDENTIAL_IN_TEXT, `$1 ${MASK}`);
-  if (result.includes('=')) result = result.replace(ASSIGNMENT_IN_TEXT, `$1=${MASK}`);
-  return result;
+  return result.replace(CREDENTIAL_IN_TEXT, `$1 ${MASK}`).replace(ASSIGNMENT_IN_TEXT, `$1=${MASK}`);
 }
 
 /** Keeps the quote, bracket or comma that closes the URL in its sentence. */
@@ -109,9 +111,21 @@ function redactEntries(value: object, depth: number, options: RedactOptions): Re
     if (++entries > MAX_ENTRIES) break;
     const each = (value as Record<string, unknown>)[key];
     if (each === undefined) continue;
-    result[key] = SECRET_KEY.test(key) ? MASK : redactAt(each, depth + 1, options);
+    result[key] = isSecretKey(key) ? MASK : redactAt(each, depth + 1, options);
   }
   return result;
+}
+
+/** The keys of log lines are few and come again and again, unlike those of data that is logged. */
+const verdicts = new Map<string, boolean>();
+const MAX_VERDICTS = 500;
+
+function isSecretKey(key: string): boolean {
+  const known = verdicts.get(key);
+  if (known !== undefined) return known;
+  const verdict = SECRET_KEY.test(key);
+  if (verdicts.size < MAX_VERDICTS) verdicts.set(key, verdict);
+  return verdict;
 }
 
 /** `{type, message, code?, stack?, cause?, errors?}`, the chain of causes included: the last one is often the reason. */
