@@ -1,0 +1,59 @@
+import { pullAll } from './lib/clients.ts';
+import type { Figure } from './lib/figures.ts';
+import { GiB } from './lib/machine.ts';
+import { cpuOf } from './lib/process-cpu.ts';
+import { type Bench, Samples } from './lib/stage.ts';
+import { startEntrepot, startNginx, startRegistryMirror } from './lib/subjects.ts';
+
+/**
+ * CPU seconds a server needs to send a GiB it has: the price of a pull from the cache.
+ *
+ * nginx sends the same bytes as a plain file, which is as cheap as sending gets.
+ */
+export const warmBlob: Bench = {
+  id: 'B1',
+  title: 'warm blob',
+  async measure({ settings, origin, progress, ...place }) {
+    const blob = await origin.addBlob(settings.size);
+    const nginx = await startNginx(place, { upstream: origin.url, files: origin.files });
+    const subjects = [
+      await startEntrepot(place, { upstream: origin.url }),
+      nginx?.files,
+      await startRegistryMirror(place, origin.url),
+    ].filter((subject) => subject !== undefined);
+    // A GiB at least: CPU time is counted in steps of 10 ms.
+    const rounds = Math.max(1, Math.ceil(GiB / settings.size));
+    const samples = new Samples();
+    for (const { name, url } of subjects) {
+      progress(`filling ${name}`);
+      await pullAll({ url: `${url}${blob.path}`, expected: blob.file, rounds: 2 });
+    }
+    for (let run = 1; run <= settings.runs; run++) {
+      for (const { name, url, process } of subjects) {
+        progress(`run ${run} of ${settings.runs}, ${name}`);
+        const { cpu, result } = await cpuOf(process.pid, () =>
+          pullAll({ url: `${url}${blob.path}`, expected: blob.file, rounds }),
+        );
+        samples.add(name, (cpu / result.bytes) * GiB);
+      }
+    }
+    return subjects.map(
+      ({ name, peer }): Figure => ({
+        bench: 'B1',
+        work: 'warm blob, CPU',
+        subject: name,
+        unit: 's/GiB',
+        samples: samples.of(name),
+        ...(peer === undefined
+          ? {
+              goals: [
+                { bound: 'at most', value: 1.3, of: 'nginx' },
+                { bound: 'at most', value: 0.4, of: 'docker-registry' },
+                { bound: 'at most', value: 1.1, of: 'nginx', later: true },
+              ],
+            }
+          : { peer }),
+      }),
+    );
+  },
+};

@@ -1,0 +1,56 @@
+import { fileURLToPath } from 'node:url';
+import { check, run } from '../../test/support/processes.ts';
+import { isInstalled } from './machine.ts';
+import type { PullJob, PullReport } from './pull-worker.ts';
+
+const NODE = [process.execPath, '--disable-warning=ExperimentalWarning'] as const;
+const PULL_WORKER = fileURLToPath(new URL('./pull-worker.ts', import.meta.url));
+const LOAD_WORKER = fileURLToPath(new URL('./load-worker.ts', import.meta.url));
+
+/** What clients pull. */
+export interface Pulls {
+  readonly url: string;
+  /** A file with the bytes of the blob. */
+  readonly expected: string;
+  /** @default 1 */
+  readonly clients?: number;
+  /** @default 1 */
+  readonly rounds?: number;
+  /** @default false */
+  readonly lateJoiner?: boolean;
+}
+
+/** Pulls in a process of its own, every byte compared; rejects where anything is not as it should be. */
+export async function pullAll({ clients = 1, rounds = 1, lateJoiner = false, ...what }: Pulls): Promise<PullReport> {
+  const job: PullJob = { ...what, clients, rounds, lateJoiner };
+  return JSON.parse(await check([...NODE, PULL_WORKER, JSON.stringify(job)], { timeout: 180_000 })) as PullReport;
+}
+
+export interface Load {
+  readonly url: string;
+  /** The one header that is sent besides the usual ones. */
+  readonly accept: string;
+  /** Connections, each with one request at a time. */
+  readonly connections: number;
+  readonly seconds: number;
+}
+
+/** Which program makes the load: wrk where it is installed, otherwise one of our own, which tires earlier. */
+export function loadGenerator(): 'wrk' | 'own' {
+  return isInstalled('wrk') ? 'wrk' : 'own';
+}
+
+/** Asks for the same thing over and over; requests per second. Rejects where an answer is not 200. */
+export async function requestsPerSecond({ url, accept, connections, seconds }: Load): Promise<number> {
+  if (loadGenerator() === 'own') {
+    const job = JSON.stringify({ url, accept, connections, seconds });
+    return Number(await check([...NODE, LOAD_WORKER, job], { timeout: (seconds + 30) * 1000 }));
+  }
+  const command = ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '-H', `Accept: ${accept}`, url];
+  const { code, stdout, stderr } = await run(command, { timeout: (seconds + 30) * 1000 });
+  const rate = /Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1];
+  const bad = /Non-2xx or 3xx responses: \d+|Socket errors: .*/.exec(stdout)?.[0];
+  if (code !== 0 || rate === undefined) throw new Error(`wrk ended with ${code}:\n${stdout}${stderr}`);
+  if (bad !== undefined) throw new Error(`Under load, ${url} did not answer well: ${bad}`);
+  return Number(rate);
+}
