@@ -374,6 +374,19 @@ describe('open() gives bodies that break off', () => {
     await assert.rejects(body.read(), failsWith('idle', /within 40 ms/));
   });
 
+  test('but not where bytes come, however long it takes in all', async (t) => {
+    const { open } = await pair(
+      t,
+      ({ socket }) => {
+        socket.write('HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\n');
+        const drip = setInterval(() => socket.write('x'), 10);
+        socket.on('close', () => clearInterval(drip));
+      },
+      { bodyIdleTimeout: 200 },
+    );
+    assert.equal((await textOf(await open())).length, 40);
+  });
+
   test('but not by silence in which nobody reads', async (t) => {
     let socket: Socket | undefined;
     const { open } = await pair(
@@ -474,6 +487,33 @@ describe('open() holds back', () => {
       for (const digest of await Promise.all([0, 0, 1, 2, 5, 20].map(readAll))) assert.equal(digest, expected);
     });
   }
+
+  test('and frees a connection whose last bytes came while it was held back', async (t) => {
+    // Records far smaller than what TLS decrypts at a time: some are handed over after the pause, wherever it falls.
+    const tail = 400;
+    const steps = 24;
+    let size = 0;
+    const { open, server } = await pair(
+      t,
+      ({ socket }) => {
+        socket.cork();
+        socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${size + tail * 10}\r\n\r\n`);
+        socket.write(Buffer.alloc(size));
+        socket.uncork();
+        for (let i = 0; i < tail; i++) socket.write(Buffer.alloc(10));
+      },
+      { secure: true, responseHeaderTimeout: 2_000 },
+    );
+    for (let step = 0; step < steps; step++) {
+      size = 2.75 * 256 * 1024 + step * 4096;
+      const { body } = await open();
+      for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+      let read = 0;
+      for (let bytes = await body.read(); bytes !== undefined; bytes = await body.read()) read += bytes.length;
+      assert.equal(read, size + tail * 10);
+    }
+    assert.equal(server.sockets.length, 1);
+  });
 
   test('small TLS records until they are worth handing over', async (t) => {
     const records = 64;
