@@ -12,3 +12,22 @@ export function abortable<T>(operation: Promise<T>, signal: AbortSignal | undefi
     operation.finally(() => signal.removeEventListener('abort', onAbort)).then(resolve, reject);
   });
 }
+
+/**
+ * Runs an operation with a signal that is also aborted when it has taken too long.
+ *
+ * `AbortSignal.timeout` would do the same, but keeps its timer for the whole time after an operation of a millisecond.
+ */
+export async function withDeadline<T>(
+  operation: (signal: AbortSignal) => Promise<T>,
+  options: { readonly milliseconds: number; readonly signal?: AbortSignal | undefined },
+): Promise<T> {
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(), options.milliseconds);
+  try {
+    const { signal } = options;
+    return await operation(signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal]));
+  } finally {
+    clearTimeout(timer);
+  }
+}

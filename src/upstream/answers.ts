@@ -21,10 +21,12 @@ export interface Upstreams {
   list(repository: Repository, query: ListQuery, options?: AskOptions): Promise<ListAnswer>;
 }
 
+/** What every question takes. */
 export interface AskOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Which part of a blob is opened. */
 export interface OpenBlobOptions extends AskOptions {
   /** First byte wanted. @default 0 */
   readonly offset?: number;
@@ -39,6 +41,7 @@ export interface Provenance {
   readonly visibility: Visibility;
 }
 
+/** What a reference points to. */
 export interface ManifestHead extends Provenance {
   readonly digest: Digest;
   /** Without parameters. */
@@ -47,21 +50,25 @@ export interface ManifestHead extends Provenance {
   readonly size: number;
 }
 
+/** A manifest, with its exact bytes. */
 export interface ManifestAnswer extends ManifestHead {
   readonly bytes: Buffer;
 }
 
+/** That a repository has a blob, and how large it is. */
 export interface BlobHead extends Provenance {
   /** Bytes of the whole blob; undefined where the upstream does not say. */
   readonly size: number | undefined;
 }
 
+/** A blob whose body waits to be read to the end or cancelled. */
 export interface BlobAnswer extends BlobHead {
   /** Where the body begins: always the offset asked for. */
   readonly offset: number;
   readonly body: ByteSource;
 }
 
+/** Where a client can fetch a blob by itself. */
 export interface BlobLocation extends Provenance {
   /** May hold a signature: for the client alone, never for a log. */
   readonly url: string;
@@ -76,6 +83,7 @@ export type ListQuery =
   | { readonly kind: 'catalog'; readonly limit?: number; readonly last?: string; readonly page?: string }
   | { readonly kind: 'referrers'; readonly digest: Digest; readonly artifactType?: string; readonly page?: string };
 
+/** One page of a list, as the upstream wrote it. */
 export interface ListAnswer extends Provenance {
   readonly bytes: Buffer;
   readonly mediaType: string;

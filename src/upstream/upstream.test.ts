@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { describe, mock, test } from 'node:test';
 import { byteSourceOf } from '../lib/index.ts';
 import { type HttpClient, HttpError, type HttpReply, type HttpRequest } from '../net/index.ts';
 import type { TlsSpec, UpstreamSpec } from '../oci/index.ts';
@@ -17,6 +17,8 @@ interface Scene {
   readonly now?: () => number;
   /** What each host answers, by method and URL without its query. */
   readonly play: (request: HttpRequest, count: number) => Partial<HttpReply> | Error;
+  /** In place of all that, for small exchanges. */
+  readonly fetch?: HttpClient['fetch'];
 }
 
 /** An upstream over a fake client that writes down what it is asked. */
@@ -36,7 +38,7 @@ function stage(scene: Scene) {
     return { status: 200, remoteAddress: PUBLIC, body: Buffer.from('{}'), ...reply, headers };
   };
   const client: HttpClient = {
-    fetch: (request) => Promise.try(answer, request),
+    fetch: scene.fetch ?? ((request) => Promise.try(answer, request)),
     open: (request) =>
       Promise.try(answer, request).then((reply) => ({ ...reply, length: undefined, body: byteSourceOf([reply.body]) })),
     close: () => Promise.resolve(),
@@ -397,20 +399,24 @@ describe('redirects', () => {
   });
 
   test('a private upstream leads to private ones, but what it led to on the internet does not', async () => {
-    const play: Scene['play'] = (request, count) => {
-      const reply = chain(
-        ['http://minio.corp.example/x', PRIVATE],
-        ['http://cdn.example.net/y', PUBLIC],
-        ['http://box.corp.example/z', PRIVATE],
-      )(request, count);
-      assert.ok(!(reply instanceof Error));
-      return count === 1 ? { ...reply, remoteAddress: PRIVATE } : reply;
-    };
-    const { upstream, requests } = stage({ play, spec: { url: 'http://reg.example.com' } });
+    const hosts = [
+      ['http://minio.corp.example/x', PRIVATE],
+      ['http://cdn.example.net/y', PUBLIC],
+      ['http://box.corp.example/z', PRIVATE],
+      ['http://shelf.corp.example/z', PRIVATE],
+    ] as const;
+    const { upstream, requests } = stage({
+      spec: { url: 'http://reg.example.com' },
+      play: (request, count) => {
+        const reply = chain(...hosts)(request, count);
+        assert.ok(!(reply instanceof Error));
+        return count === 1 ? { ...reply, remoteAddress: PRIVATE } : reply;
+      },
+    });
     await upstream.fetch(question, 100);
     assert.deepEqual(
       requests.map(({ addresses }) => addresses.kind),
-      ['any', 'any', 'any', 'public'],
+      ['any', 'any', 'any', 'public', 'public'],
     );
   });
 
@@ -504,6 +510,27 @@ describe('connections', () => {
     const { upstream, events } = stage({ play: () => new HttpError('timeout', 'no answer from reg.example.com:443') });
     assert.match((await failureOf(upstream.fetch(question, 100), 'unavailable')).message, /no answer/);
     assert.deepEqual([events[0]?.status, events[0]?.error], [0, 'timeout']);
+  });
+
+  test('an exchange that trickles is ended after a minute', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    try {
+      const asked = Promise.withResolvers<void>();
+      const { upstream } = stage({
+        play: () => ({}),
+        fetch: (request) =>
+          new Promise((_resolve, reject) => {
+            request.signal?.addEventListener('abort', () => reject(new HttpError('aborted', 'aborted')));
+            asked.resolve();
+          }),
+      });
+      const failure = failureOf(upstream.fetch(question, 100), 'unavailable');
+      await asked.promise;
+      mock.timers.tick(60_000);
+      await failure;
+    } finally {
+      mock.timers.reset();
+    }
   });
 
   test('an abort rejects with its own reason', async () => {

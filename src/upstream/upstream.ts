@@ -9,6 +9,7 @@ import {
 } from '../net/index.ts';
 import type { TlsSpec, UpstreamSpec, Visibility } from '../oci/index.ts';
 import type { Telemetry, UpstreamRequest } from '../telemetry/index.ts';
+import { withDeadline } from './abortable.ts';
 import { isInside } from './address.ts';
 import { Authorizer, type Grant } from './authorizer.ts';
 import { drain } from './drain.ts';
@@ -139,10 +140,13 @@ export class Upstream {
 
   /** Asks, and reads the answer's body whole: at most `maxBytes`, else the upstream's answer is `invalid`. */
   fetch(question: Question, maxBytes: number): Promise<Answer<HttpReply>> {
-    const deadline = AbortSignal.timeout(EXCHANGE_TIMEOUT_MS);
-    const signal = question.signal === undefined ? deadline : AbortSignal.any([question.signal, deadline]);
+    const milliseconds = EXCHANGE_TIMEOUT_MS;
     return this.#walk(question, {
-      send: (client, request) => client.fetch({ ...request, maxBytes, signal }),
+      send: (client, request) =>
+        withDeadline((signal) => client.fetch({ ...request, maxBytes, signal }), {
+          milliseconds,
+          signal: request.signal,
+        }),
       discard: (reply) => Promise.resolve(reply.body),
     });
   }
@@ -326,10 +330,9 @@ export class Upstream {
   async #fetchToken(token: TokenHttpRequest, addresses: AddressPolicy): Promise<GrantedToken> {
     const request: HttpRequest = { ...token, addresses };
     const client = await this.#client(hostOf(token.url) === hostOf(this.url) ? 'upstream' : 'token');
-    const signal = AbortSignal.timeout(EXCHANGE_TIMEOUT_MS);
-    const reply = await this.#told(request, 'token', () =>
-      client.fetch({ ...request, signal, maxBytes: MAX_TOKEN_REPLY }),
-    );
+    const fetch = (signal: AbortSignal): Promise<HttpReply> =>
+      client.fetch({ ...request, signal, maxBytes: MAX_TOKEN_REPLY });
+    const reply = await this.#told(request, 'token', () => withDeadline(fetch, { milliseconds: EXCHANGE_TIMEOUT_MS }));
     const granted = reply.status === 200 ? parseTokenReply(reply.body) : undefined;
     if (granted !== undefined) return granted;
     throw tokenFailure(reply, { upstream: this.name, url: token.url, now: this.#context.now() });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { connectUpstreams, readAll } from '../../test/support/connect-upstreams.ts';
+import { connectUpstreams, readAll, serve } from '../../test/support/connect-upstreams.ts';
 import { buildImage, type Content } from '../../test/support/image.ts';
 import {
   type PersonalityName,
@@ -268,6 +268,17 @@ describe('locateBlob', () => {
     await using registry = await startScriptedUpstream({ personality, credentials, anonymous: false });
     registry.add(image, app.repository);
     await using upstreams = connectUpstreams({ url: registry.url, credentials });
+    assert.equal(await upstreams.locateBlob(app, layer.digest), undefined);
+  });
+
+  test('one that redirects within itself for our credential alone: nowhere', async () => {
+    const basic = `Basic ${Buffer.from('someone:canary-password').toString('base64')}`;
+    await using server = await serve((request, response) => {
+      const known = request.headers.authorization === basic;
+      const headers = known ? { location: '/storage/blob' } : { 'www-authenticate': 'Basic realm="x"' };
+      response.writeHead(known ? 307 : 401, headers).end();
+    });
+    await using upstreams = connectUpstreams({ url: server.url, credentials });
     assert.equal(await upstreams.locateBlob(app, layer.digest), undefined);
   });
 
