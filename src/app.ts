@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Ingest, PullThrough } from './cache/index.ts';
 import type { LoadedConfig } from './config/index.ts';
 import type { HttpClient } from './net/index.ts';
+import type { TlsSpec } from './oci/index.ts';
 import type { Catalogue } from './routing/index.ts';
 import {
   controlSocketPath,
@@ -73,14 +74,10 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
     const catalogue = await catalogueOf(config);
     const storage = await openStorage(config, cleanups);
 
-    const clients: Promise<HttpClient>[] = [];
-    cleanups.push(() => Promise.allSettled(clients.map(async (client) => (await client).close())));
+    const clients = new Clients(config);
+    cleanups.push(() => clients.close());
     const origin = createUpstreams({
-      httpClientFor: (tls) => {
-        const client = httpClientOf(config, tls);
-        clients.push(client);
-        return client;
-      },
+      httpClientFor: (tls, key) => clients.get(key, tls),
       telemetry,
       allowPrivate: config.transport.allow_private,
       find: (registry) => catalogue.byName(registry),
@@ -166,6 +163,33 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
   } catch (error) {
     await putAway();
     throw error;
+  }
+}
+
+/** The clients towards upstreams, made when they are first asked for and closed together. */
+class Clients {
+  readonly #config: LoadedConfig['config'];
+  readonly #clients = new Map<string, Promise<HttpClient>>();
+
+  constructor(config: LoadedConfig['config']) {
+    this.#config = config;
+  }
+
+  /** @param key what may share connections has the same */
+  async get(key: string, tls: TlsSpec | undefined): Promise<HttpClient> {
+    const client = this.#clients.get(key) ?? httpClientOf(this.#config, tls);
+    this.#clients.set(key, client);
+    try {
+      return await client;
+    } catch (error) {
+      // A file that cannot be read now may be there next time.
+      this.#clients.delete(key);
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled([...this.#clients.values()].map(async (client) => (await client).close()));
   }
 }
 

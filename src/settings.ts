@@ -27,10 +27,14 @@ export class SettingsError extends Error {
   }
 }
 
-/** The registries that can be named. @throws {SettingsError} */
+/** The registries that can be named, with the operator's map of them where there is one. @throws {SettingsError} */
 export async function catalogueOf(config: Config): Promise<Catalogue> {
-  const registryMap =
-    config.registry_map === undefined ? undefined : await readRegistryMap(config.registry_map, config);
+  const { registry_map: source } = config;
+  return composeRegistries(config, source === undefined ? undefined : await readRegistryMap(source, config));
+}
+
+/** As {@link catalogueOf}, from the configuration and what is known alone: asks nobody. @throws {SettingsError} */
+export function composeRegistries(config: Config, registryMap?: RegistryMap): Catalogue {
   const registries = Object.entries(config.registries).map(([name, registry]) => [name, registryOf(registry)] as const);
   const { catalogue, problems } = composeCatalogue({
     registries: Object.fromEntries(registries),

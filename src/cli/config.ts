@@ -5,9 +5,11 @@ import {
   jsonSchema,
   type LoadedConfig,
   loadConfig,
+  locateProblems,
   printConfig,
   printConfigJson,
 } from '../config/index.ts';
+import { composeRegistries, SettingsError } from '../settings.ts';
 import { EXIT } from './exit-code.ts';
 import type { Output } from './output.ts';
 
@@ -19,7 +21,14 @@ export interface ValidateOptions {
 
 /** `entrepot config validate`: every problem, or that there is none and what changes nothing. */
 export async function validateConfig({ flags, references = true }: ValidateOptions, output: Output): Promise<number> {
-  return withConfig({ flags, references, output }, ({ source, notes }) => {
+  return withConfig({ flags, references, output }, (loaded) => {
+    const { source, notes, config } = loaded;
+    try {
+      // A default that only the registry map knows cannot be judged without the map, which may be a URL.
+      if (config.registry_map === undefined) composeRegistries(config);
+    } catch (error) {
+      throw error instanceof SettingsError ? locateProblems(loaded, error.problems) : error;
+    }
     output.out(
       source === 'defaults' ? 'No configuration file was found; the defaults are valid.\n' : `${source} is valid\n`,
     );

@@ -1,5 +1,5 @@
 import { type App, startApp } from '../app.ts';
-import { ConfigError, type LoadedConfig, loadConfig } from '../config/index.ts';
+import { ConfigError, type LoadedConfig, loadConfig, locateProblems } from '../config/index.ts';
 import { SettingsError } from '../settings.ts';
 import { createLog, type Log, type LogFormat } from '../telemetry/index.ts';
 import { describeClients } from './client-hints.ts';
@@ -22,9 +22,7 @@ export async function serve({ flags }: ServeOptions): Promise<number> {
     loaded = await loadConfig({ flags });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const { reportConfigError } = await import('./config.ts');
-    reportConfigError(error, processOutput);
-    return EXIT.config;
+    return refuse(error);
   }
   const { config } = loaded;
   const format: LogFormat =
@@ -44,11 +42,11 @@ export async function serve({ flags }: ServeOptions): Promise<number> {
   try {
     app = await startApp(loaded, { log, version: readVersion().version });
   } catch (error) {
-    const lines = error instanceof SettingsError ? error.problems : [(error as Error).message];
-    for (const line of lines) processOutput.err(`${line}\n`);
     log.debug('could not start', { error });
     await log.flush();
-    return error instanceof SettingsError ? EXIT.config : EXIT.failure;
+    if (error instanceof SettingsError) return refuse(locateProblems(loaded, error.problems));
+    processOutput.err(`${(error as Error).message}\n`);
+    return EXIT.failure;
   }
   announce(app, loaded, { log, format });
 
@@ -65,6 +63,12 @@ export async function serve({ flags }: ServeOptions): Promise<number> {
   } finally {
     await log.flush();
   }
+}
+
+async function refuse(error: ConfigError): Promise<number> {
+  const { reportConfigError } = await import('./config.ts');
+  reportConfigError(error, processOutput);
+  return EXIT.config;
 }
 
 /** Drains; another signal meanwhile cuts what still runs. */

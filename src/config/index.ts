@@ -11,6 +11,7 @@ export type { ListenAddress } from './listen-address.ts';
 export { formatListenAddress } from './listen-address.ts';
 export type { ConfigFlags, LoadedConfig, LoadOptions } from './load.ts';
 export { loadConfig } from './load.ts';
+export { locateProblems } from './locate.ts';
 export { printConfig, printConfigJson } from './print.ts';
 export type { ConfigProblem, Source } from './problems.ts';
 export { ConfigError, formatProblem } from './problems.ts';

@@ -141,7 +141,7 @@ async function answerOwnPage(exchange: Exchange, options: DispatchOptions): Prom
 }
 
 function sendPage(exchange: Exchange, { contentType, body }: Page): void {
-  replyBytes(exchange, 200, { 'content-type': contentType, 'cache-control': 'no-store' }, body);
+  replyBytes(exchange, 200, { 'content-type': contentType, 'cache-control': 'no-store', vary: 'accept' }, body);
 }
 
 /**
