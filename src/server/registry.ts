@@ -183,7 +183,15 @@ function listQuery(path: ListPath, parameters: URLSearchParams): ListQuery {
   }
   const last = parameters.get('last');
   const limit = pageSize(parameters.get('n'));
-  return { kind: path.kind, ...(limit === undefined ? {} : { limit }), ...(last === null ? {} : { last }) };
+  parameters.delete('ns');
+  // Some registries (Quay) lead to their next page by words of their own, which only they understand.
+  const isOwn = [...parameters.keys()].some((name) => name !== 'n' && name !== 'last');
+  return {
+    kind: path.kind,
+    ...(limit === undefined ? {} : { limit }),
+    ...(last === null ? {} : { last }),
+    ...(isOwn ? { page: parameters.toString() } : {}),
+  };
 }
 
 /** More than this is never asked of an upstream: the number comes from anybody (CVE-2023-2253). */
