@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { RunningProcess, Workspace } from './processes.ts';
 
@@ -90,11 +89,6 @@ export async function startEntrepot(
       readLog(started).filter((line): line is AccessLine => line.msg === 'request' && line['route'] === 'registry'),
     stop: () => started.stop({ graceMs: 40_000 }),
   };
-}
-
-/** Forgets a cache, as an operator would: with the server stopped. */
-export async function wipeCache(entrepot: RunningEntrepot): Promise<void> {
-  await rm(join(entrepot.dir), { recursive: true, force: true });
 }
 
 /** The address of the first listener; undefined until it is there. */

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { type BlobReader, type Ingest, PullThrough, type PullThroughOptions } from '../../src/cache/index.ts';
 import type { Repository } from '../../src/oci/index.ts';
 import { MemoryBlobStore, MemoryNameStore, type NameStore, openFilesystemBlobStore } from '../../src/store/index.ts';
@@ -47,6 +46,11 @@ const KINDS = [
   'warning',
 ] as const satisfies readonly (keyof Events)[];
 
+/** Where a clean-up is registered: a test, or a run of a property. */
+export interface Scope {
+  after(cleanUp: () => Promise<void>): void;
+}
+
 export interface WorldOptions extends Partial<PullThroughOptions> {
   /** Where blobs rest. @default 'memory' */
   readonly on?: 'memory' | 'filesystem';
@@ -56,7 +60,7 @@ export interface WorldOptions extends Partial<PullThroughOptions> {
  * Makes a world, and when the test is over sees to it that nothing was left behind: no file open, none half-written, no
  * transfer, and no rejection that nobody handled.
  */
-export async function cacheWorld(t: TestContext, options: WorldOptions = {}): Promise<CacheWorld> {
+export async function cacheWorld(t: Scope, options: WorldOptions = {}): Promise<CacheWorld> {
   const { on = 'memory', store: given, names: givenNames, ...rest } = options;
   const directory = on === 'filesystem' ? await mkdtemp(join(tmpdir(), 'entrepot-cache-')) : undefined;
   const inner = given ?? (directory === undefined ? new MemoryBlobStore() : await openFilesystemBlobStore(directory));

@@ -71,9 +71,11 @@ export async function startNginx(
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path ${dir}/${name};`,
   );
+  // Started by root it would become www-data, which may not look into the workspace.
+  const user = process.getuid?.() === 0 ? 'user root root;' : '';
   const file = await workspace.file(
     `nginx-${port}/nginx.conf`,
-    `daemon off; pid ${dir}/pid; error_log stderr warn; worker_processes 1;
+    `${user} daemon off; pid ${dir}/pid; error_log stderr warn; worker_processes 1;
      events { worker_connections 1024; }
      http { access_log off; ${temporary.join(' ')} ${http} }`,
   );
