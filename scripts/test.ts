@@ -19,7 +19,7 @@ interface Ring {
 
 const RINGS: Readonly<Record<string, Ring>> = {
   unit: {
-    globs: ['src/**/*.test.ts', 'test/*.test.ts', 'test/support/**/*.test.ts', 'test/suites/**/*.test.ts'],
+    globs: ['src/**/*.test.ts', 'test/*.test.ts', 'test/{support,suites}/**/*.test.ts', 'bench/**/*.test.ts'],
     concurrency: availableParallelism(),
     timeout: 60_000,
   },

@@ -15,11 +15,8 @@ export interface DockerRegistry {
   requests(): { method: string; path: string; status: number }[];
 }
 
-/** Starts docker-registry; with `pullThrough` as a mirror of that URL, for comparison. */
-export async function startDockerRegistry(
-  workspace: Workspace,
-  { pullThrough }: { pullThrough?: string } = {},
-): Promise<DockerRegistry> {
+/** Starts docker-registry on a free port. */
+export async function startDockerRegistry(workspace: Workspace): Promise<DockerRegistry> {
   const port = await freePort();
   const host = `127.0.0.1:${port}`;
   const config = {
@@ -27,7 +24,6 @@ export async function startDockerRegistry(
     log: { level: 'error', accesslog: { disabled: false } },
     storage: { filesystem: { rootdirectory: workspace.path(`registry-${port}`) }, delete: { enabled: true } },
     http: { addr: host, secret: 'of no consequence' },
-    ...(pullThrough === undefined ? {} : { proxy: { remoteurl: pullThrough } }),
   };
   // JSON is YAML.
   const file = await workspace.file(`registry-${port}.yml`, JSON.stringify(config));

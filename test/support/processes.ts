@@ -63,7 +63,7 @@ export class Workspace {
   static async open(): Promise<Workspace> {
     sweepAtExit();
     // Short: a Unix socket's path may have about 100 bytes.
-    const dir = await mkdtemp(join(tmpdir(), 'e-'));
+    const dir = await mkdtemp(join(tmpdir(), 'entrepot-'));
     directories.add(dir);
     return new Workspace(dir);
   }
