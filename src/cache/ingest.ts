@@ -160,9 +160,9 @@ export class Ingest {
     const digester = new Digester(digestAlgorithm(this.digest));
     const buffer = Buffer.allocUnsafe(256 * 1024);
     for (let hashed = 0; hashed < position; ) {
-      signal.throwIfAborted();
       const count = await this.readFile(buffer.subarray(0, Math.min(buffer.length, position - hashed)), hashed);
       if (count === 0) throw new Error('Cannot read the growing file as it is shorter than what was written to it');
+      signal.throwIfAborted();
       digester.update(buffer.subarray(0, count));
       hashed += count;
     }

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { listed, putBlob } from '../../test/suites/blob-store.ts';
+import { type CacheWorld, cacheWorld, drain, LIBRARY, readSome, settle } from '../../test/support/cache-world.ts';
+import { type Content, content, noise } from '../../test/support/image.ts';
+import { MemoryBlobStore, MemoryNameStore } from '../store/index.ts';
+import { Telemetry } from '../telemetry/index.ts';
+import { sweep } from './sweep.ts';
+
+const SIZE = 10_000;
+
+/** So many blobs of SIZE bytes. */
+function blobsOf(count: number): Content[] {
+  return Array.from({ length: count }, (_, i) => content('layer', noise(`sweep ${i}`, SIZE)));
+}
+
+/** A store that holds blobs, the first read longest ago. */
+async function stocked(blobs: readonly Content[]) {
+  const store = new MemoryBlobStore();
+  const names = new MemoryNameStore();
+  for (const [i, { digest, bytes, size }] of blobs.entries()) {
+    await putBlob(store, bytes);
+    await names.putBlob({ digest, size, kind: 'mirrored', storedAt: i });
+  }
+  return { store, names, telemetry: new Telemetry() };
+}
+
+async function kept(store: { list(): AsyncIterable<{ digest: string }> }): Promise<Set<string>> {
+  const digests = new Set<string>();
+  for await (const { digest } of store.list()) digests.add(digest);
+  return digests;
+}
+
+async function pull(world: CacheWorld, blob: Content): Promise<void> {
+  const { reader, outcome } = await world.cache.blob(LIBRARY, blob.digest, {});
+  const finished = outcome === 'HIT' ? undefined : world.next('ingest.finished');
+  assert.ok((await drain(reader)).equals(blob.bytes));
+  await finished;
+}
+
+describe('sweep()', () => {
+  test('takes nothing while all fits', async () => {
+    const blobs = blobsOf(3);
+    const world = await stocked(blobs);
+    assert.equal(await sweep({ ...world, maxSize: 3 * SIZE }), 0);
+    assert.equal((await listed(world.store)).length, 3);
+  });
+
+  test('takes what was read longest ago until the rest fits with room to spare, and no more', async () => {
+    const blobs = blobsOf(200);
+    const world = await stocked(blobs);
+    const swept: unknown[] = [];
+    world.telemetry.on('cache.swept', (event) => swept.push(event));
+    // 95 of 100 are left: more than one batch goes.
+    assert.equal(await sweep({ ...world, maxSize: 100 * SIZE }), 105 * SIZE);
+    assert.deepEqual(await kept(world.store), new Set(blobs.slice(105).map(({ digest }) => digest)));
+    assert.deepEqual(await world.names.totals(), { blobs: 95, bytes: 95 * SIZE });
+    assert.deepEqual(swept, [{ freed: 105 * SIZE, left: 95 * SIZE }]);
+  });
+
+  test('goes by when a blob was read, not by when it came', async () => {
+    const blobs = blobsOf(4);
+    const [first, second, third, last] = blobs as [Content, Content, Content, Content];
+    const world = await stocked(blobs);
+    await world.names.touchBlobs([
+      { digest: first.digest, at: 100 },
+      { digest: last.digest, at: 1 },
+    ]);
+    await sweep({ ...world, maxSize: 3 * SIZE });
+    assert.deepEqual(await kept(world.store), new Set([first.digest, third.digest]));
+    assert.equal(await world.names.totals().then(({ blobs }) => blobs), 2);
+    assert.equal(await world.store.stat(second.digest), undefined);
+  });
+
+  test('leaves what is hosted, even where that alone is too much', async () => {
+    const blobs = blobsOf(3);
+    const world = await stocked(blobs);
+    const [first] = blobs as [Content];
+    await world.names.putBlob({ digest: first.digest, size: SIZE, kind: 'hosted', storedAt: 0 });
+    await sweep({ ...world, maxSize: 10 });
+    assert.deepEqual(await kept(world.store), new Set([first.digest]));
+  });
+
+  test('takes the row of a blob whose file is gone', async () => {
+    const blobs = blobsOf(2);
+    const world = await stocked(blobs);
+    for (const { digest } of blobs) await world.store.delete(digest);
+    await sweep({ ...world, maxSize: SIZE });
+    assert.equal((await world.names.totals()).bytes, 0);
+  });
+});
+
+describe('a cache that may hold so much', () => {
+  test('makes room after each transfer, and sends on what is still being read', async (t) => {
+    const blobs = blobsOf(4);
+    const [first, second, third, fourth] = blobs as [Content, Content, Content, Content];
+    const world = await cacheWorld(t, { on: 'filesystem', maxSize: 3.2 * SIZE });
+    world.origin.addBlobs(LIBRARY, ...blobs);
+    for (const blob of [first, second, third]) await pull(world, blob);
+    const reading = await world.cache.blob(LIBRARY, second.digest, {});
+    await readSome(reading.reader, 10);
+    // Read again, so that `second` is next to go but for the reader that has just opened it.
+    await pull(world, first);
+    await pull(world, third);
+    await world.names.touchBlobs([{ digest: second.digest, at: 0 }]);
+    const touch = world.names.touchBlobs.bind(world.names);
+    world.names.touchBlobs = (reads) => touch(reads.filter(({ digest }) => digest !== second.digest));
+    const swept = world.next('cache.swept');
+    await pull(world, fourth);
+    assert.deepEqual(await swept, { freed: SIZE, left: 3 * SIZE });
+    assert.deepEqual(await kept(world.store), new Set([first.digest, third.digest, fourth.digest]));
+    assert.ok((await drain(reading.reader)).equals(second.bytes.subarray(10)));
+    assert.deepEqual(await world.cache.totals(), { blobs: 3, bytes: 3 * SIZE });
+    const again = await world.cache.blob(LIBRARY, second.digest, {});
+    assert.equal(again.outcome, 'MISS');
+    assert.ok((await drain(again.reader)).equals(second.bytes));
+  });
+
+  test('knows of every read before it decides', async (t) => {
+    const blobs = blobsOf(3);
+    const [first, second, third] = blobs as [Content, Content, Content];
+    const world = await cacheWorld(t, { maxSize: 2.2 * SIZE });
+    world.origin.addBlobs(LIBRARY, ...blobs);
+    await pull(world, first);
+    await pull(world, second);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    await pull(world, first);
+    const swept = world.next('cache.swept');
+    await pull(world, third);
+    await swept;
+    assert.deepEqual(await kept(world.store), new Set([first.digest, third.digest]));
+  });
+
+  test('shrinks at a start with a lower limit', async (t) => {
+    const blobs = blobsOf(10);
+    const shared = await stocked(blobs);
+    const world = await cacheWorld(t, { store: shared.store, names: shared.names, maxSize: 5 * SIZE });
+    await world.next('cache.swept');
+    assert.deepEqual(await kept(world.store), new Set(blobs.slice(6).map(({ digest }) => digest)));
+  });
+
+  test('goes on where a file cannot be removed', async (t) => {
+    const blobs = blobsOf(3);
+    const world = await cacheWorld(t, { maxSize: 1.2 * SIZE });
+    world.origin.addBlobs(LIBRARY, ...blobs);
+    world.store.before = (step) => {
+      if (step === 'delete') throw Object.assign(new Error('EPERM: not permitted'), { code: 'EPERM' });
+    };
+    for (const blob of blobs) await pull(world, blob);
+    await settle();
+    assert.match(String(world.seen('warning')[0]?.message), /make room/);
+    for (const blob of blobs) await pull(world, blob);
+  });
+});
