@@ -1,0 +1,52 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+// `npm run package`: makes dist/, the folder that is published (`npm publish ./dist`).
+//
+// It differs from the checkout in two ways. It holds JavaScript, because Node strips no types below node_modules. And it
+// brings no Node with it: the pinned one comes as a package whose `node` would take the place of its user's own in their
+// npm scripts. The installed package runs on the `node` of the machine, and says so where that is too old.
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const dist = `${root}dist`;
+
+rmSync(dist, { recursive: true, force: true });
+mkdirSync(`${dist}/bin`, { recursive: true });
+execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-p', `${root}tsconfig.build.json`], {
+  stdio: 'inherit',
+});
+for (const file of ['LICENSE', 'README.md', 'README.zh-CN.md']) cpSync(`${root}${file}`, `${dist}/${file}`);
+for (const folder of ['docs', 'examples', 'schema'])
+  cpSync(`${root}${folder}`, `${dist}/${folder}`, { recursive: true });
+for (const program of ['entrepot', 'pinned-node']) {
+  cpSync(`${root}bin/${program}`, `${dist}/bin/${program}`);
+  chmodSync(`${dist}/bin/${program}`, 0o755);
+}
+
+const { name, version, description, license, type, bin, dependencies } = JSON.parse(
+  readFileSync(`${root}package.json`, 'utf8'),
+) as Record<string, unknown>;
+const manifest = {
+  name,
+  version,
+  description,
+  license,
+  type,
+  bin,
+  engines: { node: '>=24' },
+  files: ['bin', 'lib', 'docs', 'examples', 'schema', 'build.json', 'README.zh-CN.md'],
+  dependencies,
+};
+writeFileSync(`${dist}/package.json`, `${JSON.stringify(manifest, null, 2)}\n`);
+writeFileSync(`${dist}/build.json`, `${JSON.stringify({ commit: commit(), built_at: new Date().toISOString() })}\n`);
+console.log(`dist/ holds ${String(name)} ${String(version)}: publish it with "npm publish ./dist"`);
+
+/** Undefined outside a git checkout: then the version says nothing of a commit. */
+function commit(): string | undefined {
+  try {
+    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();
+  } catch {
+    return undefined;
+  }
+}
