@@ -127,6 +127,20 @@ describe('a Range on a blob that is not here yet', () => {
     });
   }
 
+  test('is refused where the upstream refuses; that the whole is refused too disturbs nobody', async (t) => {
+    const world = await cacheWorld(t);
+    world.origin.before = () => {
+      throw new FakeFailure('denied');
+    };
+    const range = `bytes=${LARGE - 10}-${LARGE - 1}`;
+    await assert.rejects(world.cache.blob(LIBRARY, LAYER.digest, { range }), { kind: 'denied' });
+    await settle();
+    assert.deepEqual(
+      world.seen('ingest.finished').map(({ outcome }) => outcome),
+      ['failed'],
+    );
+  });
+
   test('starts few transfers that nobody waits for', async (t) => {
     const world = await cacheWorld(t);
     world.origin.deliver = ({ offset }) => ({

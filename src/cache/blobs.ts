@@ -224,7 +224,7 @@ export class Blobs {
         return { size, outcome, upstream, part: undefined, reader: whole };
       }
       const part = { start: range.start, end: range.end ?? size - 1 };
-      if (planRange(part.start, ingest) === 'pass' && !ingest.verified) {
+      if (planRange(part.start, ingest) === 'pass') {
         const answer = await this.#pass(repository, ingest.digest, part, request);
         whole.close();
         return answer;
