@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { globSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { digestOf } from '../../src/oci/index.ts';
-import { type RunningEntrepot, startEntrepot } from '../support/app.ts';
+import { ENTREPOT, type RunningEntrepot, startEntrepot } from '../support/app.ts';
 import { skopeoPull } from '../support/engines.ts';
 import { buildImage, type Content, platformOf } from '../support/image.ts';
 import { needs, run, Workspace } from '../support/processes.ts';
@@ -82,7 +82,7 @@ describe('a server that ends while a client pulls', needs('skopeo'), () => {
 
   test('a second server on the same cache directory is refused, and told who has it', async () => {
     const first = await start();
-    const args = ['sh', 'bin/entrepot', 'serve', '--listen', '127.0.0.1:0', '--cache-dir', first.dir];
+    const args = ['sh', ENTREPOT, 'serve', '--listen', '127.0.0.1:0', '--cache-dir', first.dir];
     const second = await run(args, { timeout: 20_000 });
     assert.equal(second.code, 1, second.stderr);
     assert.match(second.stdout + second.stderr, new RegExp(`\\b${first.process.pid}\\b`));

@@ -48,7 +48,8 @@ export interface StartEntrepotOptions {
   readonly dir?: string;
 }
 
-const BIN = fileURLToPath(new URL('../../bin/entrepot', import.meta.url));
+/** The command, as a checkout has it. */
+export const ENTREPOT = fileURLToPath(new URL('../../bin/entrepot', import.meta.url));
 
 /**
  * Starts `entrepot serve` on a free port and waits until it listens. The configuration is what the test is about;
@@ -73,7 +74,7 @@ export async function startEntrepot(
   // JSON is YAML.
   const file = await workspace.file(`entrepot-${id}.yaml`, JSON.stringify(whole, null, 2));
   const env = { ...(options.env ?? process.env), HOME: workspace.dir, NODE_NO_WARNINGS: '1' };
-  const started = await workspace.start(['sh', BIN, 'serve', '--config', file, ...(options.args ?? [])], {
+  const started = await workspace.start(['sh', ENTREPOT, 'serve', '--config', file, ...(options.args ?? [])], {
     env,
     ready: (running) => listening(running) !== undefined,
   });
