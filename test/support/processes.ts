@@ -11,14 +11,14 @@ export interface RunningProcess {
   readonly name: string;
   readonly pid: number;
   /** Standard output and error so far, as they came. */
-  output(): string;
+  readonly output: () => string;
   /** Lines of standard output so far. */
-  lines(): string[];
+  readonly lines: () => string[];
   /** Resolves with the exit code (128 + number after a signal) when it has ended. */
   readonly exited: Promise<number>;
   /** SIGTERM, and SIGKILL to the whole process group after `graceMs`. @default graceMs 10000 */
-  stop(options?: { readonly graceMs?: number }): Promise<number>;
-  kill(signal: NodeJS.Signals): void;
+  readonly stop: (options?: { readonly graceMs?: number }) => Promise<number>;
+  readonly kill: (signal: NodeJS.Signals) => void;
 }
 
 export interface StartOptions {
