@@ -1,10 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { check, run } from '../../test/support/processes.ts';
-import { isInstalled } from './machine.ts';
+import { type Cores, isInstalled } from './machine.ts';
 import type { PullJob, PullReport } from './pull-worker.ts';
 
 const NODE = [process.execPath, '--disable-warning=ExperimentalWarning'] as const;
 const PULL_WORKER = fileURLToPath(new URL('./pull-worker.ts', import.meta.url));
+const SHA256_WORKER = fileURLToPath(new URL('./sha256-worker.ts', import.meta.url));
 const LOAD_WORKER = fileURLToPath(new URL('./load-worker.ts', import.meta.url));
 
 /** What clients pull. */
@@ -24,6 +25,12 @@ export interface Pulls {
 export async function pullAll({ clients = 1, rounds = 1, lateJoiner = false, ...what }: Pulls): Promise<PullReport> {
   const job: PullJob = { ...what, clients, rounds, lateJoiner };
   return JSON.parse(await check([...NODE, PULL_WORKER, JSON.stringify(job)], { timeout: 180_000 })) as PullReport;
+}
+
+/** What SHA-256 costs right now on the server's core; CPU seconds per GiB. */
+export async function hashOnServerCore(bytes: number, cores: Cores | undefined): Promise<number> {
+  const core = cores === undefined ? [] : ['taskset', '--cpu-list', String(cores.server)];
+  return Number(await check([...core, ...NODE, SHA256_WORKER, String(bytes)]));
 }
 
 export interface Load {

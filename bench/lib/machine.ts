@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { run } from '../../test/support/processes.ts';
+import { sha256SecondsPerGiB } from './sha256-speed.ts';
 
 /** What the figures were measured on. */
 export interface Machine {
@@ -31,21 +31,9 @@ export function describeMachine(): Machine {
     kernel: readFileSync('/proc/version', 'utf8').split(' ').slice(0, 3).join(' '),
     node: process.version,
     shaInstructions: /\b(sha_ni|sha2)\b/.test(readFileSync('/proc/cpuinfo', 'utf8')),
-    sha256SecondsPerGiB: measureSha256(),
+    sha256SecondsPerGiB: sha256SecondsPerGiB(GiB / 2),
     load,
   };
-}
-
-/** Hashes half a GiB in pieces of 256 KiB, the way a transfer does. */
-function measureSha256(): number {
-  const piece = Buffer.alloc(256 * 1024, 'entrepot');
-  const pieces = GiB / 2 / piece.length;
-  const hash = createHash('sha256');
-  const before = process.cpuUsage();
-  for (let i = 0; i < pieces; i++) hash.update(piece);
-  hash.digest();
-  const { user, system } = process.cpuUsage(before);
-  return (2 * (user + system)) / 1e6;
 }
 
 /** Which core the clients run on, and which the server; undefined where they cannot be kept apart. */
