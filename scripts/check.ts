@@ -25,6 +25,12 @@ const STEPS: readonly Step[] = [
   { name: 'types', about: 'TypeScript, strict', command: tool('tsc') },
   { name: 'tests', about: 'unit, integration', command: [...NODE, 'scripts/test.ts', 'unit', 'integration'] },
   {
+    name: 'lock',
+    about: 'every platform is in package-lock.json',
+    command: [...NODE, 'scripts/complete-lock.ts', '--check'],
+    remedy: 'npm run lock',
+  },
+  {
     name: 'generated',
     about: 'schema and pages are current',
     command: [...NODE, 'scripts/generate.ts', '--check'],
