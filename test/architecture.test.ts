@@ -98,7 +98,7 @@ describe('the rules bite', () => {
     ['src/lib/a.ts', `const x = await import('../oci/index.ts');`, /lib imports oci, but may import nothing/],
     ['src/cache/a.ts', `import { x } from '../store/sqlite.ts';`, /through src\/store\/index\.ts/],
     ['src/cli/a.ts', `import { x } from '../store/sqlite.ts';`, /through src\/store\/index\.ts/],
-    ['src/cache/a.ts', `import { x } from 'undici';`, /undici, which belongs to net/],
+    ['src/cache/a.ts', `import { x } from 'tldts';`, /tldts, which belongs to upstream/],
     ['src/cache/a.ts', `import { x } from 'node:sqlite';`, /node:sqlite, which belongs to store/],
     ['src/cache/a.ts', `import { x } from '@scope/x/y';`, /@scope\/x, which has no room/],
     ['src/cache/a.ts', 'const x = await import(`../${name}.ts`);', /computed path/],
@@ -119,10 +119,10 @@ describe('the rules bite', () => {
 
   for (const [path, source] of [
     ['src/cache/a.ts', `import { x } from '../store/index.ts'; import y from './b.ts'; import 'node:fs';`],
-    ['src/net/a.ts', `import { x } from 'undici';`],
+    ['src/upstream/a.ts', `import { x } from 'tldts';`],
     ['src/app.ts', `import { x } from './upstream/index.ts';`],
     ['src/main.ts', `const x = await import('./cli/program.ts');`],
-    ['src/cache/a.test.ts', `import { x } from '../upstream/origin.ts'; import y from 'undici';`],
+    ['src/cache/a.test.ts', `import { x } from '../upstream/origin.ts'; import y from 'tldts';`],
     ['src/cli/version.ts', `import x from '../../package.json' with { type: 'json' };`],
   ] as const) {
     test(`but not ${path}: ${source}`, () => assert.deepEqual(brokenImportRules(path, source), []));

@@ -13,10 +13,18 @@ export interface PoolOptions {
   readonly maxConnsPerHost: number;
 }
 
+/**
+ * What a connection is for. Bodies read whole (manifests, tokens) and bodies that are streamed (layers) are counted apart:
+ * a layer holds its connection for minutes, and what is small must not wait for it.
+ */
+export type Lane = 'whole' | 'stream';
+
 /** How long a request waits for its turn. Long, since the layers before it are moving; not for ever. */
 const TURN_TIMEOUT = 5 * 60_000;
 
 interface Host {
+  /** Host and port, for messages. */
+  readonly authority: string;
   /** Places taken: connections, and dials under way. */
   places: number;
   /** Used longest ago first. */
@@ -34,8 +42,8 @@ interface Waiter {
 }
 
 /**
- * The connections to other servers, counted and kept per protocol, host, port and address policy: one that was opened
- * under a permissive policy must not serve a request under a strict one.
+ * The connections to other servers, counted and kept per lane, protocol, host, port and address policy: one that was
+ * opened under a permissive policy must not serve a request under a strict one.
  */
 export class ConnectionPool {
   readonly #dial: Dial;
@@ -53,8 +61,11 @@ export class ConnectionPool {
    * A connection for one exchange, to be given back with `release` or destroyed. The one used last comes first; `fresh`
    * asks for one that never served before. At `maxConnsPerHost`, whoever asked first is served first.
    */
-  async acquire(target: DialTarget, { fresh = false }: { readonly fresh?: boolean } = {}): Promise<Connection> {
-    const key = `${target.protocol}//${target.host}:${target.port} ${policyKey(target.addresses)}`;
+  async acquire(
+    target: DialTarget,
+    { lane, fresh = false }: { readonly lane: Lane; readonly fresh?: boolean },
+  ): Promise<Connection> {
+    const key = `${lane} ${target.protocol}//${target.host}:${target.port} ${policyKey(target.addresses)}`;
     for (;;) {
       this.#check(target);
       const kept = fresh ? undefined : this.#hosts.get(key)?.idle.pop();
@@ -86,9 +97,9 @@ export class ConnectionPool {
   /** Closes every connection, those in use as well; whoever waits for one is refused. */
   close(): void {
     this.#closed = true;
-    for (const host of this.#hosts.values()) {
-      for (const waiter of host.waiting) waiter.refuse();
-      for (const connection of host.open) connection.destroy();
+    for (const { authority, waiting, open } of this.#hosts.values()) {
+      for (const waiter of waiting) waiter.refuse();
+      for (const connection of open) connection.destroy(closedError(authority));
     }
   }
 
@@ -97,10 +108,16 @@ export class ConnectionPool {
     if (signal?.aborted) throw abortedError(`${host}:${port}`, signal.reason);
   }
 
-  #host(key: string): Host {
+  #host(key: string, target: DialTarget): Host {
     const known = this.#hosts.get(key);
     if (known !== undefined) return known;
-    const host: Host = { places: 0, idle: [], open: new Set(), waiting: new Set() };
+    const host: Host = {
+      authority: `${target.host}:${target.port}`,
+      places: 0,
+      idle: [],
+      open: new Set(),
+      waiting: new Set(),
+    };
     this.#hosts.set(key, host);
     return host;
   }
@@ -111,9 +128,10 @@ export class ConnectionPool {
     { target, fresh }: { readonly target: DialTarget; readonly fresh: boolean },
   ): Promise<Connection | undefined> {
     const limit = this.#options.maxConnsPerHost;
-    if (limit > 0 && fresh && this.#host(key).places >= limit) this.#host(key).idle.shift()?.destroy();
+    const known = this.#hosts.get(key);
+    if (limit > 0 && fresh && known !== undefined && known.places >= limit) known.idle.shift()?.destroy();
     // Asked for anew: with its last connection, a host is forgotten.
-    const host = this.#host(key);
+    const host = this.#host(key, target);
     if (limit > 0 && host.places >= limit) return await this.#turn(host, target);
     host.places++;
     return undefined;
@@ -121,7 +139,7 @@ export class ConnectionPool {
 
   /** Dials into a place that was taken; it is given up when the dial fails or, later, the connection dies. */
   async #open(key: string, target: DialTarget): Promise<Connection> {
-    const host = this.#host(key);
+    const host = this.#host(key, target);
     let connection: Connection;
     try {
       connection = await Connection.open(this.#dial, target);

@@ -63,8 +63,8 @@ export class Connection {
     else listener();
   }
 
-  /** Hands the connection to a user and sends what it asks. */
-  begin(user: ConnectionUser, request: string): void {
+  /** Hands the connection to a user and sends what it asks; a text goes out in latin1. */
+  begin(user: ConnectionUser, request: string | Buffer): void {
     this.#uses++;
     if (!this.alive) {
       user.ended(undefined);
@@ -97,8 +97,10 @@ export class Connection {
     this.#socket?.setTimeout(0).ref();
   }
 
-  destroy(): void {
+  /** Closes it at once; `reason` is what its user hears, the end of the connection where there is none. */
+  destroy(reason?: Error): void {
     this.#spoiled = true;
+    if (reason !== undefined) this.#user?.ended(reason);
     this.#socket?.destroy();
     for (const listener of this.#onDead.splice(0)) listener();
   }

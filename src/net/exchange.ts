@@ -67,7 +67,7 @@ export class Exchange implements ConnectionUser, ByteSource {
   }
 
   /** Sends the request and gives the head of the answer; its body is then to be read or cancelled. */
-  send(request: string): Promise<ResponseHead> {
+  send(request: Buffer): Promise<ResponseHead> {
     const { authority, responseHeaderTimeout: limit, signal } = this.#options;
     if (signal?.aborted) {
       this.#abort();

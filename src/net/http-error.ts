@@ -17,11 +17,6 @@ const BY_CODE: ReadonlyMap<string, HttpErrorCode> = new Map(
     EAI_NODATA: 'dns',
     ETIMEDOUT: 'timeout',
     ERR_SOCKET_CONNECTION_TIMEOUT: 'timeout',
-    UND_ERR_HEADERS_TIMEOUT: 'timeout',
-    UND_ERR_HEADERS_OVERFLOW: 'protocol',
-    UND_ERR_ABORTED: 'aborted',
-    UND_ERR_DESTROYED: 'aborted',
-    UND_ERR_CLOSED: 'aborted',
     ABORT_ERR: 'aborted',
   } as const),
 );
@@ -30,16 +25,13 @@ const BY_CODE: ReadonlyMap<string, HttpErrorCode> = new Map(
 const TLS_CODE =
   /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|EPROTO$|HOSTNAME_MISMATCH$|INVALID_)/;
 
-/** What the code of a system, TLS or undici error means in a phase. */
+/** What the code of a system or TLS error means in a phase. */
 export function codeOf(error: unknown, phase: Phase): HttpErrorCode {
   const code = errorCode(error) ?? '';
   const known = BY_CODE.get(code);
   // A network that went away within a body broke it off, whatever it says: what came before is good.
   if (known !== undefined) return phase === 'body' && known !== 'aborted' ? 'truncated' : known;
   if (TLS_CODE.test(code)) return 'tls';
-  if (isParserError(error)) return 'protocol';
-  // undici says so of a head that the parser refused, too, where it had a length.
-  if (code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') return phase === 'head' ? 'protocol' : 'truncated';
   // An alert or a failed check while shaking hands; a connection that broke then has a code of its own.
   if (phase === 'handshake' && code !== 'ECONNRESET' && code !== 'EPIPE') return 'tls';
   return phase === 'body' ? 'truncated' : 'reset';
@@ -49,9 +41,7 @@ export function codeOf(error: unknown, phase: Phase): HttpErrorCode {
 export function httpErrorOf(error: unknown, about: { readonly authority: string; readonly phase: Phase }): HttpError {
   if (error instanceof HttpError) return error;
   const code = codeOf(error, about.phase);
-  const message = `${about.authority} ${SENTENCES[code]} (${reasonOf(error)})`;
-  // undici's parser keeps the bytes it could not read in its error: they may be a token, and errors are logged.
-  return isParserError(error) ? new HttpError(code, message) : new HttpError(code, message, { cause: error });
+  return new HttpError(code, `${about.authority} ${SENTENCES[code]} (${reasonOf(error)})`, { cause: error });
 }
 
 const SENTENCES: Readonly<Record<HttpErrorCode, string>> = {
@@ -82,11 +72,6 @@ function reasonOf(error: unknown): string {
   const code = errorCode(error);
   const message = error instanceof Error ? error.message : String(error);
   return code === undefined || message.includes(code) ? message : `${code}: ${message}`;
-}
-
-/** undici's parser names its errors always and numbers them only sometimes. */
-function isParserError(error: unknown): boolean {
-  return error instanceof Error && error.name === 'HTTPParserError';
 }
 
 function errorCode(error: unknown): string | undefined {

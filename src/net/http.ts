@@ -17,6 +17,7 @@ export interface HttpRequest {
   readonly url: URL;
   /** Lower-case names. `accept-encoding: identity` is added; hop-by-hop headers are refused. */
   readonly headers: Readonly<Record<string, string>>;
+  /** For POST only, sent as UTF-8 with its length; at most 64 KiB. */
   readonly body?: string;
   readonly signal?: AbortSignal;
   /** What may be dialled: see {@link AddressPolicy}. */
@@ -33,7 +34,7 @@ export interface HttpHead {
   readonly status: number;
   /** Lower-case names; repeated headers joined by `, `. A null-prototype object. */
   readonly headers: Readonly<Record<string, string>>;
-  /** The address that answered, without port. */
+  /** The address that answered this very request, without port; undefined where an outbound proxy asked for us. */
   readonly remoteAddress: string | undefined;
 }
 
@@ -99,7 +100,7 @@ export interface HttpClientOptions {
   readonly idleConnTimeout?: number;
   /** Connections kept unused, per host. @default 16 */
   readonly maxIdleConnsPerHost?: number;
-  /** Connections at once, per host; 0 is no limit. Requests over it wait. @default 64 */
+  /** Connections at once, per host, for `fetch` and for `open` each; 0 is no limit. Requests over it wait. @default 64 */
   readonly maxConnsPerHost?: number;
   /** How names become addresses; the address policy is applied to whatever it says. @default the system's resolver */
   readonly lookup?: LookupFunction;

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { authorityOf, requestHead, requestHeaders, requestTarget } from './request-head.ts';
+import { authorityOf, requestBytes, requestHeaders, requestTarget } from './request-head.ts';
 
-describe('requestHead()', () => {
+describe('requestBytes()', () => {
   test('asks for the path and query of the URL, of its host, undecoded', () => {
     const url = new URL('https://registry.test:8443/v2/a%2fb/../c/blobs/x?sig=a%20b&c=d#part');
-    const head = requestHead({ method: 'GET', url, headers: { Authorization: 'Bearer x', 'Accept-Encoding': 'gzip' } });
+    const headers = { Authorization: 'Bearer x', 'Accept-Encoding': 'gzip' };
     assert.equal(
-      head,
+      requestBytes({ method: 'GET', url, headers }).toString('latin1'),
       'GET /v2/c/blobs/x?sig=a%20b&c=d HTTP/1.1\r\nhost: registry.test:8443\r\n' +
         'user-agent: entrepot\r\nauthorization: Bearer x\r\naccept-encoding: identity\r\n\r\n',
     );
@@ -15,7 +15,19 @@ describe('requestHead()', () => {
 
   test('lets the caller name the user agent', () => {
     const url = new URL('http://h/');
-    assert.match(requestHead({ method: 'GET', url, headers: { 'user-agent': 'me/1' } }), /\r\nuser-agent: me\/1\r\n/);
+    const headers = { 'user-agent': 'me/1' };
+    assert.match(requestBytes({ method: 'GET', url, headers }).toString(), /\r\nuser-agent: me\/1\r\n/);
+  });
+});
+
+describe('requestBytes() of a POST', () => {
+  const url = new URL('http://h/');
+  test('says its length in bytes, also where it is empty', () => {
+    const bytes = requestBytes({ method: 'POST', url, headers: { 'x-latin': 'é' }, body: 'é' });
+    assert.ok(
+      bytes.toString('latin1').endsWith('\r\nx-latin: é\r\naccept-encoding: identity\r\ncontent-length: 2\r\n\r\nÃ©'),
+    );
+    assert.match(requestBytes({ method: 'POST', url, headers: {} }).toString(), /\r\ncontent-length: 0\r\n\r\n$/);
   });
 });
 

@@ -5,6 +5,8 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 /** A field value has no control character but tab, and nothing beyond one byte per character (RFC 9110 §5.5). */
 // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
 const NOT_IN_VALUE = /[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]/;
+/** A token request is a few hundred bytes. */
+export const MAX_REQUEST_BODY_BYTES = 64 * 1024;
 const REQUEST_TARGET = /^\/[\x21-\x7e]*$/;
 
 /** What belongs to one connection, or is derived from the URL and the body, is never a caller's to set. */
@@ -60,12 +62,27 @@ export function requestTarget(url: URL): string {
   return target;
 }
 
-/** The whole head of a request without a body, as it goes on the wire (in latin1). Throws as the two functions above. */
-export function requestHead(request: Pick<HttpRequest, 'method' | 'url' | 'headers'>): string {
-  const target = requestTarget(request.url);
-  let head = `${request.method} ${target} HTTP/1.1\r\nhost: ${request.url.host}\r\n`;
-  for (const [name, value] of Object.entries(requestHeaders(request.headers))) head += `${name}: ${value}\r\n`;
-  return `${head}\r\n`;
+/**
+ * The whole request as it goes on the wire: the head in latin1, then the body in UTF-8. Throws TypeError as the two
+ * functions above, and for a body where none belongs or that is larger than {@link MAX_REQUEST_BODY_BYTES}.
+ */
+export function requestBytes({
+  method,
+  url,
+  headers,
+  body,
+}: Pick<HttpRequest, 'method' | 'url' | 'headers' | 'body'>): Buffer {
+  const content = Buffer.from(body ?? '', 'utf8');
+  if (body !== undefined && method !== 'POST')
+    throw new TypeError(`A ${method} to ${url.host} has no body to send; a POST has`);
+  if (content.length > MAX_REQUEST_BODY_BYTES) {
+    throw new TypeError(`A body of ${content.length} bytes is larger than the ${MAX_REQUEST_BODY_BYTES} that are sent`);
+  }
+  let head = `${method} ${requestTarget(url)} HTTP/1.1\r\nhost: ${url.host}\r\n`;
+  for (const [name, value] of Object.entries(requestHeaders(headers))) head += `${name}: ${value}\r\n`;
+  // RFC 9110 §8.6: a method that may have a body says so where it has none.
+  if (method === 'POST') head += `content-length: ${content.length}\r\n`;
+  return Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), content]);
 }
 
 /** Host and port, as messages name the other side. */

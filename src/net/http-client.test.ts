@@ -55,8 +55,6 @@ describe('fetch()', () => {
     const { fetch, server } = await pair(t, says(HELLO));
     for (let i = 0; i < 5; i++) {
       assert.equal((await fetch()).body.toString(), 'hello');
-      // undici counts a connection free a moment after the end of the body.
-      await new Promise((resolve) => setImmediate(resolve));
     }
     assert.equal(server.sockets.length, 1);
   });
@@ -74,10 +72,8 @@ describe('fetch()', () => {
           { secure },
         );
         assert.equal((await fetch()).body.toString(), 'hello');
-        await new Promise((resolve) => setImmediate(resolve));
         assert.equal((await fetch()).body.toString(), 'hello');
         assert.equal(server.requests.length, 3);
-        await new Promise((resolve) => setImmediate(resolve));
         await assert.rejects(fetch({ method: 'POST', body: 'x' }), failsWith('reset'));
         assert.equal(server.requests.length, 4);
       });
@@ -99,6 +95,34 @@ describe('fetch()', () => {
     await fetch({ method: 'POST', body: 'grant_type=x', headers: { 'content-type': 'a/b' } });
     assert.match(received, /^POST \/ HTTP\/1\.1\r\n/);
     assert.match(received, /\r\ncontent-length: 12\r\n/i);
+  });
+
+  test('sends bytes, not characters, and counts them', async (t) => {
+    const { fetch, server } = await pair(t, ({ socket, text }) => {
+      if (text.startsWith('POST')) socket.write(HELLO);
+    });
+    let sent = '';
+    const body = 'ö'.repeat(32 * 1024);
+    const replied = fetch({ method: 'POST', body });
+    while (server.sockets.length === 0) await new Promise((resolve) => setImmediate(resolve));
+    server.sockets[0]?.on('data', (bytes: Buffer) => (sent += bytes.toString('latin1')));
+    await replied;
+    while (!sent.endsWith(Buffer.from(body).toString('latin1'))) await new Promise((resolve) => setImmediate(resolve));
+    assert.match(server.requests[0]?.text ?? '', /\r\ncontent-length: 65536\r\n/);
+    await assert.rejects(fetch({ method: 'POST', body: `${body}x` }), TypeError);
+    await assert.rejects(fetch({ method: 'GET', body: 'x' }), TypeError);
+  });
+
+  test('does not wait for bodies that are streamed', async (t) => {
+    const { http, fetch, server } = await pair(
+      t,
+      ({ socket, text }) => void socket.write(text.startsWith('GET /layer') ? HELLO.slice(0, -1) : HELLO),
+      { maxConnsPerHost: 1 },
+    );
+    const { body } = await http.open({ method: 'GET', url: server.url('/layer'), headers: {}, addresses: ANY });
+    assert.equal((await fetch()).body.toString(), 'hello');
+    assert.equal(server.sockets.length, 2);
+    body.cancel();
   });
 
   test('asks with HEAD for what is larger than maxBytes', async (t) => {
