@@ -93,11 +93,13 @@ async function answerBlob(exchange: Exchange, target: BlobTarget, cache: PullThr
     // What a digest names never changes.
     'cache-control': 'max-age=31536000, immutable',
   };
-  if (isUnchanged(exchange, digest)) return replyEmpty(exchange, 304, headers);
-  if (exchange.isHead) {
+  const unchanged = isUnchanged(exchange, digest);
+  if (exchange.isHead || unchanged) {
     const head = await cache.headBlob(repository, digest, { signal });
     exchange.cache = head.outcome;
     exchange.upstream = head.upstream;
+    // Only what would be answered 200 can be unchanged (RFC 9110 §13.2.1): not what this repository does not have.
+    if (unchanged) return replyEmpty(exchange, 304, headers);
     return replyEmpty(exchange, 200, {
       ...headers,
       ...(head.size === undefined ? {} : { 'content-length': head.size }),
