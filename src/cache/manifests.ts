@@ -95,11 +95,11 @@ export class Manifests {
     const key = keyOf(repository.registry, repository.repository, digest);
     if (request.head === true && !this.#fetching.has(key)) {
       const heading = this.#heading.run(key, () => origin.headManifest(repository, reference));
-      return fromOrigin(await abortable(heading, request.signal), undefined, this.#now());
+      return fromOrigin(await abortable(heading, request.signal), undefined);
     }
     const joined = this.#fetching.has(key);
     const manifest = await abortable(this.#fetch(repository, digest), request.signal);
-    return { ...fromOrigin(manifest, manifest.bytes, this.#now()), ...(joined ? { outcome: 'JOIN' } : {}) };
+    return { ...fromOrigin(manifest, manifest.bytes), ...(joined ? { outcome: 'JOIN' } : {}) };
   }
 
   async byTag(repository: Repository, tag: string, request: ManifestRequest = {}): Promise<ManifestAnswer> {
@@ -330,7 +330,8 @@ function held(member: MemberRecord, bytes: Buffer): ManifestAnswer {
   };
 }
 
-function fromOrigin(head: OriginManifestHead, bytes: Buffer | undefined, checkedAt: number): ManifestAnswer {
+/** @param checkedAt for a tag alone: what a digest points to needs no confirmation */
+function fromOrigin(head: OriginManifestHead, bytes: Buffer | undefined, checkedAt?: number): ManifestAnswer {
   const { digest, mediaType, size, upstream } = head;
   return { digest, mediaType, size, bytes, outcome: 'MISS', upstream, checkedAt, warning: undefined };
 }
