@@ -5,7 +5,7 @@ import type { CacheOutcome, Telemetry } from '../telemetry/index.ts';
 import { type BlobReader, type ByteSpan, WHOLE } from './blob-reader.ts';
 import { Ingest, type IngestObserver } from './ingest.ts';
 import type { Membership } from './membership.ts';
-import type { Origin, OriginBlob } from './origin.ts';
+import { isOriginFailure, type Origin, type OriginBlob } from './origin.ts';
 import { OriginReader } from './origin-reader.ts';
 import type { ReadTimes } from './read-times.ts';
 import { StoredReader } from './stored-reader.ts';
@@ -241,11 +241,21 @@ export class Blobs {
   /** Fetches a part for itself. It is passed on unverified and never kept (decisions.md 4). */
   async #pass(repository: Repository, digest: Digest, span: ByteSpan, { signal }: BlobRequest): Promise<BlobAnswer> {
     const { origin, membership, telemetry } = this.#options;
-    const blob: OriginBlob = await origin.openBlob(repository, digest, {
-      offset: span.start,
-      ...(span.end === undefined ? {} : { end: span.end }),
-      ...(signal === undefined ? {} : { signal }),
-    });
+    let blob: OriginBlob;
+    try {
+      blob = await origin.openBlob(repository, digest, {
+        offset: span.start,
+        ...(span.end === undefined ? {} : { end: span.end }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+    } catch (error) {
+      if (!isOriginFailure(error) || error.kind !== 'invalid') throw error;
+      // Where no manifest has said how large the blob is, the part may lie behind its end.
+      const head = await origin
+        .headBlob(repository, digest, signal === undefined ? {} : { signal })
+        .catch(() => undefined);
+      throw head?.size !== undefined && span.start >= head.size ? unsatisfiable(head.size) : error;
+    }
     const { size, upstream, visibility } = blob;
     telemetry.publish('range.passed', { ...repository, digest, upstream });
     if ((await membership.get(repository, digest)) === undefined) {
