@@ -1,6 +1,6 @@
 import { keyOf, Lru } from '../lib/index.ts';
 import { type Digest, type Repository } from '../oci/index.ts';
-import type { BlobRecord, MemberRecord, NameStore, TagRecord } from './name-store.ts';
+import type { BlobRecord, ListBlobsOptions, MemberRecord, NameStore, TagRecord } from './name-store.ts';
 
 export interface MemoryNameStoreOptions {
   /**
@@ -48,7 +48,24 @@ export class MemoryNameStore implements NameStore {
 
   async putBlob(record: BlobRecord): Promise<void> {
     const kind = this.#blobs.get(record.digest)?.record.kind === 'hosted' ? 'hosted' : record.kind;
-    this.#blobs.set(record.digest, { record: { ...record, kind }, readAt: record.storedAt });
+    this.#blobs.set(record.digest, { record: { verifiedAt: undefined, ...record, kind }, readAt: record.storedAt });
+  }
+
+  async getBlob(digest: Digest): Promise<BlobRecord | undefined> {
+    return this.#blobs.get(digest)?.record;
+  }
+
+  async listBlobs({ after, limit }: ListBlobsOptions): Promise<readonly BlobRecord[]> {
+    return [...this.#blobs.values()]
+      .map((blob) => blob.record)
+      .filter((record) => after === undefined || record.digest > after)
+      .sort((a, b) => (a.digest < b.digest ? -1 : 1))
+      .slice(0, limit);
+  }
+
+  async noteVerified(digest: Digest, at: number): Promise<void> {
+    const blob = this.#blobs.get(digest);
+    if (blob !== undefined) this.#blobs.set(digest, { ...blob, record: { ...blob.record, verifiedAt: at } });
   }
 
   async deleteBlob(digest: Digest): Promise<void> {

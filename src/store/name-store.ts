@@ -26,6 +26,12 @@ export interface NameStore {
    * hosted where a mirrored copy of it arrives.
    */
   putBlob(record: BlobRecord): Promise<void>;
+  /** What is known of a stored blob; undefined where it is not known to be stored. */
+  getBlob(digest: Digest): Promise<BlobRecord | undefined>;
+  /** At most `limit` blobs whose digests come after `after`, in the order of their digests. */
+  listBlobs(options: ListBlobsOptions): Promise<readonly BlobRecord[]>;
+  /** Notes when a blob's content was found right. Says nothing of a blob that is not known. */
+  noteVerified(digest: Digest, at: number): Promise<void>;
   /** Called where a blob's file turned out to be missing, wrong or evicted. */
   deleteBlob(digest: Digest): Promise<void>;
   /** Notes when blobs were last read. The caller batches: a read must not cost a write. */
@@ -67,4 +73,12 @@ export interface BlobRecord {
   readonly kind: 'mirrored' | 'hosted';
   /** Milliseconds since the epoch. */
   readonly storedAt: number;
+  /** When its content was last found right; undefined: not since it was stored. Milliseconds since the epoch. */
+  readonly verifiedAt?: number | undefined;
+}
+
+export interface ListBlobsOptions {
+  /** The last digest of the page before. @default from the first */
+  readonly after?: Digest | undefined;
+  readonly limit: number;
 }

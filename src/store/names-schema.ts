@@ -59,6 +59,10 @@ export const MIGRATIONS: readonly string[] = [
     UPDATE totals SET blobs = blobs - 1, bytes = bytes - old.size;
   END;
   `,
+  `
+  -- When the content was last found right; NULL: nobody has looked since the version that asks for it.
+  ALTER TABLE blobs ADD COLUMN verified_at INTEGER;
+  `,
 ];
 
 /**
@@ -80,12 +84,17 @@ export const STATEMENTS = {
     ON CONFLICT DO UPDATE SET kind = excluded.kind, media_type = excluded.media_type, size = excluded.size,
       visibility = excluded.visibility`,
   deleteMember: 'DELETE FROM members WHERE registry = ? AND repository = ? AND digest = ?',
-  putBlob: `INSERT INTO blobs (digest, size, kind, stored_at, read_at) VALUES (?1, ?2, ?3, ?4, ?4)
+  getBlob: 'SELECT digest, size, kind, stored_at, verified_at FROM blobs WHERE digest = ?',
+  listBlobs: `SELECT digest, size, kind, stored_at, verified_at FROM blobs WHERE digest > ?
+    ORDER BY digest LIMIT ?`,
+  putBlob: `INSERT INTO blobs (digest, size, kind, stored_at, read_at, verified_at) VALUES (?1, ?2, ?3, ?4, ?4, ?5)
     ON CONFLICT DO UPDATE SET size = excluded.size, stored_at = excluded.stored_at, read_at = excluded.read_at,
+      verified_at = excluded.verified_at,
       kind = CASE kind WHEN 'hosted' THEN kind ELSE excluded.kind END`,
   deleteBlob: 'DELETE FROM blobs WHERE digest = ?',
+  noteVerified: 'UPDATE blobs SET verified_at = ?2 WHERE digest = ?1',
   touchBlob: 'UPDATE blobs SET read_at = ?2 WHERE digest = ?1',
-  leastRecentlyUsed: `SELECT digest, size, kind, stored_at FROM blobs WHERE kind = 'mirrored'
+  leastRecentlyUsed: `SELECT digest, size, kind, stored_at, verified_at FROM blobs WHERE kind = 'mirrored'
     ORDER BY read_at LIMIT ?`,
   totals: 'SELECT blobs, bytes FROM totals WHERE id = 1',
 } as const;

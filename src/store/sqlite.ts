@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { crashPoint } from '../lib/index.ts';
 import { type Digest, parseDigest, type Repository, type Visibility } from '../oci/index.ts';
-import type { BlobRecord, MemberRecord, NameStore, TagRecord } from './name-store.ts';
+import type { BlobRecord, ListBlobsOptions, MemberRecord, NameStore, TagRecord } from './name-store.ts';
 import { NamesCorruptError, NamesVersionError } from './names-error.ts';
 import { MIGRATIONS, STATEMENTS } from './names-schema.ts';
 import { SQLITE, sqliteCode } from './sqlite-error.ts';
@@ -99,8 +99,24 @@ class SqliteNameStore implements NameStore {
   }
 
   async putBlob(record: BlobRecord): Promise<void> {
-    this.#run(() => this.#statements.putBlob.run(record.digest, record.size, record.kind, record.storedAt));
+    const { digest, size, kind, storedAt, verifiedAt = null } = record;
+    this.#run(() => this.#statements.putBlob.run(digest, size, kind, storedAt, verifiedAt));
     crashPoint('commit.indexed');
+  }
+
+  async getBlob(digest: Digest): Promise<BlobRecord | undefined> {
+    return this.#run(() => {
+      const row = this.#statements.getBlob.get(digest);
+      return row === undefined ? undefined : this.#blobRecord(row);
+    });
+  }
+
+  async listBlobs({ after, limit }: ListBlobsOptions): Promise<readonly BlobRecord[]> {
+    return this.#run(() => this.#statements.listBlobs.all(after ?? '', limit).map((row) => this.#blobRecord(row)));
+  }
+
+  async noteVerified(digest: Digest, at: number): Promise<void> {
+    this.#run(() => this.#statements.noteVerified.run(digest, at));
   }
 
   async deleteBlob(digest: Digest): Promise<void> {
@@ -159,6 +175,7 @@ class SqliteNameStore implements NameStore {
       size: row['size'] as number,
       kind: row['kind'] as BlobRecord['kind'],
       storedAt: row['stored_at'] as number,
+      verifiedAt: (row['verified_at'] as number | null) ?? undefined,
     };
   }
 

@@ -178,6 +178,45 @@ export function nameStoreSuite(name: string, make: MakeNameStore): void {
       assert.deepEqual(await order(names), [1]);
     });
 
+    test('gives a blob back as it was put, and says when it was found right', async (t) => {
+      const names = await make(t);
+      assert.equal(await names.getBlob(numbered(1)), undefined);
+      await names.noteVerified(numbered(1), 7);
+      assert.equal(await names.getBlob(numbered(1)), undefined);
+      await names.putBlob(blobRecord(1));
+      await names.putBlob(blobRecord(2, { kind: 'hosted', size: 0, verifiedAt: 1_800_000_000_001 }));
+      assert.deepEqual(await names.getBlob(numbered(1)), blobRecord(1));
+      const second = blobRecord(2, { kind: 'hosted', size: 0, verifiedAt: 1_800_000_000_001 });
+      assert.deepEqual(await names.getBlob(numbered(2)), second);
+      await names.noteVerified(numbered(1), 1_800_000_000_007);
+      assert.deepEqual(await names.getBlob(numbered(1)), blobRecord(1, { verifiedAt: 1_800_000_000_007 }));
+      assert.deepEqual(await names.getBlob(numbered(2)), second);
+      // It says when it was last looked at, which is no read.
+      await names.putBlob(blobRecord(3, { storedAt: 1_800_000_000_001 }));
+      assert.deepEqual(await order(names), [1, 3]);
+      // Stored anew, what was found out about the old bytes says nothing.
+      await names.putBlob(blobRecord(1));
+      assert.equal((await names.getBlob(numbered(1)))?.verifiedAt, undefined);
+      await names.deleteBlob(numbered(1));
+      assert.equal(await names.getBlob(numbered(1)), undefined);
+    });
+
+    test('lists every blob once, page by page', async (t) => {
+      const names = await make(t);
+      const records = Array.from({ length: 7 }, (_, number) =>
+        blobRecord(number, { kind: number % 2 === 0 ? 'hosted' : 'mirrored', verifiedAt: number }),
+      );
+      for (const record of records) await names.putBlob(record);
+      const sorted = records.toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
+      const first = await names.listBlobs({ limit: 4 });
+      assert.deepEqual(first, sorted.slice(0, 4));
+      const last = first.at(-1)?.digest;
+      // What goes in between does not shift the next page.
+      await names.deleteBlob(sorted[0]?.digest as Digest);
+      assert.deepEqual(await names.listBlobs({ after: last, limit: 100 }), sorted.slice(4));
+      assert.deepEqual(await names.listBlobs({ after: sorted[6]?.digest, limit: 100 }), []);
+    });
+
     test('takes names that look like SQL for names', async (t) => {
       const names = await make(t);
       const odd: Repository = { registry: `a'b"c`, repository: `x'); DROP TABLE tags; --` };
@@ -211,7 +250,14 @@ export function memberRecord(number: number, changes: Partial<MemberRecord> = {}
 }
 
 export function blobRecord(number: number, changes: Partial<BlobRecord> = {}): BlobRecord {
-  return { digest: numbered(number), size: 10, kind: 'mirrored', storedAt: 1_800_000_000_000, ...changes };
+  return {
+    digest: numbered(number),
+    size: 10,
+    kind: 'mirrored',
+    storedAt: 1_800_000_000_000,
+    verifiedAt: undefined,
+    ...changes,
+  };
 }
 
 /** The numbers of the blobs, those to be evicted first in front. */
