@@ -2,6 +2,7 @@
 export * from './abortable.ts';
 export * from './body-buffers.ts';
 export * from './byte-source.ts';
+export * from './concurrency-limit.ts';
 export * from './crash-point.ts';
 export * from './glob.ts';
 export * from './lru.ts';

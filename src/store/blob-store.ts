@@ -31,9 +31,12 @@ export interface Ingestion {
   read(target: Buffer, position: number): Promise<number>;
   /**
    * Publishes the file under the digest: data flushed, renamed into place, directory flushed. The bytes must have been
-   * verified. Reading goes on afterwards, until `close`.
+   * verified. What lay there under the digest is replaced, since nobody knows what has become of it; whoever has it open
+   * reads on. Reading goes on afterwards, until `close`.
    */
   commit(digest: Digest): Promise<void>;
+  /** After the commit: that of the published file; see {@link StoredBlob.mark}. */
+  readonly mark?: string | undefined;
   /** Removes the file from the disk, if it was not committed. Reading goes on afterwards, until `close`. */
   abort(): Promise<void>;
   /** Releases the descriptor. To be called once, after the last read. */
@@ -43,6 +46,11 @@ export interface Ingestion {
 /** A blob opened for reading. */
 export interface StoredBlob {
   readonly size: number;
+  /**
+   * Tells this file, as it is now, from every other and from itself once it has been written to; undefined where the store
+   * cannot tell. It says nothing of a disk that rots by itself.
+   */
+  readonly mark?: string | undefined;
   read(target: Buffer, position: number): Promise<number>;
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -49,6 +49,29 @@ describe('openFilesystemBlobStore', () => {
 });
 
 describe('the filesystem store', () => {
+  test('gives a file another mark once it was written to, though its size and time are put back', async (t) => {
+    const directory = await temporaryDirectory(t);
+    const store = await openFilesystemBlobStore(directory);
+    const bytes = Buffer.from('marked');
+    const digest = digestOf(bytes);
+    await putBlob(store, bytes);
+    const markNow = async () => {
+      const blob = await store.open(digest);
+      await blob?.close();
+      return blob?.mark;
+    };
+    const before = await markNow();
+    const path = layoutOf(directory).blob(digest);
+    const { atime, mtime } = await stat(path);
+    // A kernel's clock for files ticks every few milliseconds.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await chmod(path, 0o600);
+    await writeFile(path, 'Marked');
+    await utimes(path, atime, mtime);
+    assert.equal((await stat(path)).size, bytes.length);
+    assert.notEqual(await markNow(), before);
+  });
+
   test('keeps each blob read-only in the shard of its digest', async (t) => {
     const directory = await temporaryDirectory(t);
     const bytes = Buffer.from('placed');

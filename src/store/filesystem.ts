@@ -2,13 +2,12 @@ import { close as closeCallback, constants, fstat as fstatCallback, open as open
 import { chmod, lstat, opendir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { crashPoint, SingleFlight } from '../lib/index.ts';
+import { ConcurrencyLimit, crashPoint, SingleFlight } from '../lib/index.ts';
 import { type Digest, type DigestAlgorithm, parseDigest } from '../oci/index.ts';
 import type { BlobStore, Ingestion, StoredBlob } from './blob-store.ts';
-import { ConcurrencyLimit } from './concurrency-limit.ts';
 import { createDirectory, createDurableDirectory, flushDirectory } from './directories.ts';
 import { DirectoryError } from './directory-error.ts';
-import { createIngestFile, removeFile, removeLeftOvers } from './ingest-file.ts';
+import { createIngestFile, markOf, removeFile, removeLeftOvers } from './ingest-file.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { OpenFile } from './open-file.ts';
 import { hasCode } from './system-error.ts';
@@ -70,7 +69,7 @@ class FilesystemBlobStore implements BlobStore {
       await close(descriptor);
       throw error;
     });
-    if (stats.isFile()) return new BlobFile(new OpenFile(descriptor), stats.size);
+    if (stats.isFile()) return new BlobFile(new OpenFile(descriptor), stats);
     await close(descriptor);
     return undefined;
   }
@@ -112,28 +111,16 @@ class FilesystemBlobStore implements BlobStore {
    * and the name is on the disk before anyone is told.
    */
   async #publish(file: OpenFile, path: string, digest: Digest): Promise<void> {
-    const target = this.#layout.blob(digest);
     const shard = this.#layout.shard(digest);
-    if (await this.#holdsAlready(target, path)) {
-      await removeFile(path);
-    } else {
-      await chmod(path, 0o400);
-      await this.#flushes.run(() => file.flush());
-      crashPoint('commit.synced');
-      await this.#createShard(shard);
-      crashPoint('commit.sharded');
-      await this.#renameInto(path, digest);
-      crashPoint('commit.renamed');
-    }
-    // In the first case too: whoever put it there may not have come as far as this.
+    await chmod(path, 0o400);
+    await this.#flushes.run(() => file.flush());
+    crashPoint('commit.synced');
+    await this.#createShard(shard);
+    crashPoint('commit.sharded');
+    await this.#renameInto(path, digest);
+    crashPoint('commit.renamed');
     await this.#flushes.run(() => flushDirectory(shard));
     crashPoint('commit.flushed');
-  }
-
-  /** One of the same length counts as the same; one that was cut short on the disk is replaced. */
-  async #holdsAlready(target: string, path: string): Promise<boolean> {
-    const stored = await sizeOfFile(target);
-    return stored !== undefined && stored === (await sizeOfFile(path));
   }
 
   async #renameInto(path: string, digest: Digest): Promise<void> {
@@ -183,11 +170,13 @@ class FilesystemBlobStore implements BlobStore {
 
 class BlobFile implements StoredBlob {
   readonly size: number;
+  readonly mark: string;
   readonly #file: OpenFile;
 
-  constructor(file: OpenFile, size: number) {
+  constructor(file: OpenFile, stats: Stats) {
     this.#file = file;
-    this.size = size;
+    this.size = stats.size;
+    this.mark = markOf(stats);
   }
 
   read(target: Buffer, position: number): Promise<number> {

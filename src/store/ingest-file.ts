@@ -1,4 +1,4 @@
-import { constants, open as openCallback } from 'node:fs';
+import { constants, open as openCallback, type Stats } from 'node:fs';
 import { opendir, rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -34,6 +34,7 @@ export class IngestFile implements Ingestion {
   readonly #path: string;
   readonly #publish: Publish;
   #commit: Promise<void> | undefined;
+  #mark: string | undefined;
   /** The random name is no longer on the disk. */
   #gone = false;
 
@@ -59,6 +60,12 @@ export class IngestFile implements Ingestion {
     this.#commit = this.#publish(this.#file, this.#path, digest);
     await this.#commit;
     this.#gone = true;
+    // The rename has changed it. Where it cannot be read, the file is looked at when it is opened.
+    this.#mark = await this.#file.stat().then(markOf, () => undefined);
+  }
+
+  get mark(): string | undefined {
+    return this.#mark;
   }
 
   async abort(): Promise<void> {
@@ -76,6 +83,11 @@ export class IngestFile implements Ingestion {
       await this.#file.close();
     }
   }
+}
+
+/** What a file's stats say of whether it is still the same, byte for byte; see StoredBlob.mark. */
+export function markOf({ ino, mtimeMs, ctimeMs }: Stats): string {
+  return `${ino} ${mtimeMs} ${ctimeMs}`;
 }
 
 /** Removes a file; true where there was one. */

@@ -8,7 +8,8 @@ export interface MemoryBlobStoreOptions {
 
 /** A {@link BlobStore} in memory, for tests: its disk can be small, and its blobs can rot. */
 export class MemoryBlobStore implements BlobStore {
-  readonly #blobs = new Map<Digest, Buffer>();
+  readonly #blobs = new Map<Digest, { readonly bytes: Buffer; readonly mark: string }>();
+  #published = 0;
   readonly #quarantined = new Map<Digest, Buffer>();
   #left: number;
 
@@ -26,21 +27,21 @@ export class MemoryBlobStore implements BlobStore {
         this.#left += bytes;
       },
       publish: (digest, bytes) => {
-        if (this.#blobs.get(digest)?.length === bytes.length) return false;
-        this.#left += this.#blobs.get(digest)?.length ?? 0;
-        this.#blobs.set(digest, bytes);
-        return true;
+        this.#left += this.#blobs.get(digest)?.bytes.length ?? 0;
+        return this.#put(digest, bytes);
       },
     });
     return Promise.resolve(ingestion);
   }
 
   async open(digest: Digest): Promise<StoredBlob | undefined> {
-    const bytes = this.#blobs.get(digest);
-    if (bytes === undefined) return undefined;
+    const blob = this.#blobs.get(digest);
+    if (blob === undefined) return undefined;
+    const { bytes, mark } = blob;
     let closed = false;
     return {
       size: bytes.length,
+      mark,
       async read(target, position) {
         if (closed) throw new Error('Cannot read a file that has been closed');
         return bytes.copy(target, 0, Math.min(position, bytes.length));
@@ -52,28 +53,35 @@ export class MemoryBlobStore implements BlobStore {
   }
 
   async stat(digest: Digest): Promise<number | undefined> {
-    return this.#blobs.get(digest)?.length;
+    return this.#blobs.get(digest)?.bytes.length;
   }
 
   async delete(digest: Digest): Promise<boolean> {
-    this.#left += this.#blobs.get(digest)?.length ?? 0;
+    this.#left += this.#blobs.get(digest)?.bytes.length ?? 0;
     return this.#blobs.delete(digest);
   }
 
   async quarantine(digest: Digest): Promise<void> {
-    const bytes = this.#blobs.get(digest);
-    if (bytes === undefined) return;
+    const blob = this.#blobs.get(digest);
+    if (blob === undefined) return;
     await this.delete(digest);
-    this.#quarantined.set(digest, bytes);
+    this.#quarantined.set(digest, blob.bytes);
   }
 
   async *list(): AsyncIterable<{ readonly digest: Digest; readonly size: number }> {
-    for (const [digest, bytes] of this.#blobs) yield { digest, size: bytes.length };
+    for (const [digest, { bytes }] of this.#blobs) yield { digest, size: bytes.length };
   }
 
   /** Puts any bytes under a digest, right or wrong, as a rotting disk would. */
   plant(digest: Digest, bytes: Uint8Array): void {
-    this.#blobs.set(digest, Buffer.from(bytes));
+    this.#put(digest, Buffer.from(bytes));
+  }
+
+  #put(digest: Digest, bytes: Buffer): string {
+    this.#published += 1;
+    const mark = String(this.#published);
+    this.#blobs.set(digest, { bytes, mark });
+    return mark;
   }
 
   /** What {@link quarantine} took out of sight. */
@@ -85,8 +93,8 @@ export class MemoryBlobStore implements BlobStore {
 interface Room {
   take(bytes: number): void;
   giveBack(bytes: number): void;
-  /** False where the blob was there already. */
-  publish(digest: Digest, bytes: Buffer): boolean;
+  /** Returns the mark. */
+  publish(digest: Digest, bytes: Buffer): string;
 }
 
 class MemoryIngestion implements Ingestion {
@@ -95,6 +103,7 @@ class MemoryIngestion implements Ingestion {
   #length = 0;
   #state: 'growing' | 'committed' | 'aborted' = 'growing';
   #closed = false;
+  mark: string | undefined;
 
   constructor(room: Room) {
     this.#room = room;
@@ -121,8 +130,7 @@ class MemoryIngestion implements Ingestion {
   async commit(digest: Digest): Promise<void> {
     if (this.#state !== 'growing') throw new Error(`Cannot commit ${digest} as its file was ${this.#state}`);
     this.#state = 'committed';
-    const bytes = Buffer.from(this.#bytes.subarray(0, this.#length));
-    if (!this.#room.publish(digest, bytes)) this.#room.giveBack(this.#length);
+    this.mark = this.#room.publish(digest, Buffer.from(this.#bytes.subarray(0, this.#length)));
   }
 
   async abort(): Promise<void> {

@@ -1,4 +1,4 @@
-import { close, fdatasync, read, write } from 'node:fs';
+import { close, fdatasync, fstat, read, type Stats, write } from 'node:fs';
 import { crashPoint } from '../lib/index.ts';
 
 /**
@@ -65,6 +65,18 @@ export class OpenFile {
       fdatasync(this.#descriptor, (error) => {
         this.#leave();
         if (error === null) resolve();
+        else reject(error);
+      });
+      this.#pending += 1;
+    });
+  }
+
+  stat(): Promise<Stats> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(closedError('look at'));
+      fstat(this.#descriptor, (error, stats) => {
+        this.#leave();
+        if (error === null) resolve(stats);
         else reject(error);
       });
       this.#pending += 1;

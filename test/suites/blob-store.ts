@@ -231,6 +231,34 @@ export function blobStoreSuite(name: string, make: MakeBlobStore): void {
       assert.deepEqual(await contentOf(store, digest), bytes);
     });
 
+    test('replaces a blob whose bytes are wrong and as many', async (t) => {
+      const store = await make(t);
+      const bytes = Buffer.from('right');
+      const digest = digestOf(bytes);
+      await putBlob(store, Buffer.from('wrong'), digest);
+      const reader = await opened(store, digest);
+      await putBlob(store, bytes, digest);
+      assert.deepEqual(await contentOf(store, digest), bytes);
+      assert.equal((await readAll(reader)).toString(), 'wrong', 'who has the old one open reads on');
+      await reader.close();
+    });
+
+    test('marks a blob, from its commit until it is replaced', async (t) => {
+      const store = await make(t);
+      const bytes = Buffer.from('marked');
+      const digest = digestOf(bytes);
+      const ingestion = await store.begin();
+      t.after(() => ingestion.close());
+      await ingestion.write(bytes, 0);
+      assert.equal(ingestion.mark, undefined);
+      await ingestion.commit(digest);
+      const { mark } = ingestion;
+      assert.equal(typeof mark, 'string');
+      for (let time = 0; time < 2; time += 1) assert.equal(await markIn(store, digest), mark);
+      await putBlob(store, bytes, digest);
+      assert.notEqual(await markIn(store, digest), mark);
+    });
+
     test('lists every blob with its size', async (t) => {
       const store = await make(t);
       const expected: [string, number][] = [];
@@ -278,6 +306,12 @@ export async function contentOf(store: BlobStore, digest: ReturnType<typeof dige
   } finally {
     await reader.close();
   }
+}
+
+async function markIn(store: BlobStore, digest: ReturnType<typeof digestOf>): Promise<string | undefined> {
+  const reader = await opened(store, digest);
+  await reader.close();
+  return reader.mark;
 }
 
 /** Every digest and size, sorted by digest. */

@@ -29,6 +29,9 @@ export class StrictStore implements BlobStore {
     this.begun += 1;
     const guard = this.#guard('growing file');
     return {
+      get mark() {
+        return file.mark;
+      },
       write: async (chunk, position) => {
         guard.use('write');
         await this.before('write');
@@ -64,6 +67,7 @@ export class StrictStore implements BlobStore {
     const guard = this.#guard('stored blob');
     return {
       size: blob.size,
+      mark: blob.mark,
       read: async (target, position) => {
         guard.use('read');
         await this.before('read');
