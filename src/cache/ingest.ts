@@ -226,7 +226,10 @@ export class Ingest {
           // not say what it is: it broke off.
           const kind = isOriginFailure(error) ? error.kind : 'unavailable';
           const hasBegun = this.#file !== undefined && !this.#detached;
-          if (!hasBegun || !shouldResume({ failuresWithoutProgress: failures, kind })) throw error;
+          if (!hasBegun) throw error;
+          if (!shouldResume({ failuresWithoutProgress: failures, kind })) {
+            throw isOriginFailure(error) ? error : new BrokenBodyError(this.upstream, error);
+          }
           await delay(resumeDelay(failures), undefined, { signal });
           this.#environment.observer.resumed(this, (error as Error).message);
         }
@@ -341,6 +344,19 @@ class TruncatedError extends Error implements OriginFailure {
 
   constructor(upstream: string, written: number, size: number) {
     super(`${upstream} ended after ${written} of ${size} bytes`);
+    this.upstream = upstream;
+  }
+}
+
+/** A body that broke off, by whatever error, once too often. Satisfies OriginFailure. */
+class BrokenBodyError extends Error implements OriginFailure {
+  override readonly name = 'BrokenBodyError';
+  readonly kind = 'unavailable';
+  readonly retryAfter = undefined;
+  readonly upstream: string;
+
+  constructor(upstream: string, cause: unknown) {
+    super(`${upstream} broke off: ${(cause as Error).message}`, { cause });
     this.upstream = upstream;
   }
 }
