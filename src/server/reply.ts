@@ -58,7 +58,8 @@ export function replyError(exchange: Exchange, error: OciError): void {
  * Answers with what a reader gives, as fast as the client takes it, and closes the reader.
  *
  * Where the reader fails, the connection is **cut**: with a `Content-Length` the client sees too few bytes, without one no
- * last chunk, and either way it knows that what it has is not the blob.
+ * last chunk, and either way it knows that what it has is not the blob. Rejects where it fails before the first byte: then
+ * nothing was sent, and the failure is to be answered.
  *
  * @param length bytes that will come; undefined: sent in chunks
  */
@@ -75,15 +76,18 @@ export async function replyStream(
   try {
     exchange.signal.throwIfAborted();
     exchange.signal.addEventListener('abort', () => reader.close(), { once: true });
-    response.writeHead(status, {
-      ...common(exchange),
-      ...headers,
-      ...(length === undefined ? {} : { 'content-length': length }),
-    });
     let sent = 0;
     for (let turn = 0; ; turn = 1 - turn) {
       const target = pair[turn] ?? pair[0];
       const count = await reader.read(target);
+      // With the first bytes and not before: what fails until then can still be answered with what it is.
+      if (!response.headersSent) {
+        response.writeHead(status, {
+          ...common(exchange),
+          ...headers,
+          ...(length === undefined ? {} : { 'content-length': length }),
+        });
+      }
       await outlet.drained();
       if (count === 0) break;
       sent += count;
@@ -94,7 +98,9 @@ export async function replyStream(
     }
     response.end();
   } catch (error) {
-    if (!(error instanceof ClientLeftError) && !exchange.signal.aborted) exchange.error = (error as Error).message;
+    const left = error instanceof ClientLeftError || exchange.signal.aborted;
+    if (!left && !response.headersSent) throw error;
+    if (!left) exchange.error = (error as Error).message;
     response.destroy();
   } finally {
     reader.close();
