@@ -34,4 +34,22 @@ describe('Lru', () => {
     assert.equal(lru.get('huge'), undefined);
     assert.ok(lru.get('small'));
   });
+
+  test('lists what it keeps without using it, and forgets everything at once', () => {
+    const lru = new Lru<number>({ maxWeight: 2 });
+    lru.set('a', 1);
+    lru.set('b', 2);
+    lru.get('a');
+    assert.deepEqual(
+      [...lru.entries()],
+      [
+        ['b', 2],
+        ['a', 1],
+      ],
+    );
+    lru.set('c', 3);
+    assert.equal(lru.get('b'), undefined);
+    lru.clear();
+    assert.deepEqual([[...lru.entries()], lru.weight], [[], 0]);
+  });
 });

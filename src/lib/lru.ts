@@ -48,6 +48,17 @@ export class Lru<V> {
     }
   }
 
+  /** Everything kept, what was used longest ago first. Looking is no use. */
+  entries(): IterableIterator<[string, V]> {
+    return this.#entries.entries();
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#entries.clear();
+    this.#weight = 0;
+  }
+
   delete(key: string): boolean {
     const value = this.#entries.get(key);
     if (value === undefined) return false;

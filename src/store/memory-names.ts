@@ -1,6 +1,17 @@
 import { keyOf, Lru } from '../lib/index.ts';
-import { type Digest, type Repository } from '../oci/index.ts';
-import type { BlobRecord, ListBlobsOptions, MemberRecord, NameStore, TagRecord } from './name-store.ts';
+import type { Digest, Repository } from '../oci/index.ts';
+import type {
+  BlobRecord,
+  LastRead,
+  ListBlobsOptions,
+  ListTagsOptions,
+  MemberRecord,
+  NameStore,
+  Page,
+  ReadBlobRecord,
+  TagEntry,
+  TagRecord,
+} from './name-store.ts';
 
 export interface MemoryNameStoreOptions {
   /**
@@ -34,16 +45,66 @@ export class MemoryNameStore implements NameStore {
     return this.#tags.delete(keyIn(repository, tag));
   }
 
+  async listTags({ repository, after, limit }: ListTagsOptions): Promise<readonly TagEntry[]> {
+    const start = after === undefined ? '' : keyIn(after.repository, after.tag);
+    return [...this.#tags.entries()]
+      .map(([key, record]) => ({ ...nameIn(key), key, record }))
+      .filter((each) => each.key > start && (repository === undefined || isSame(each.repository, repository)))
+      .sort((a, b) => (a.key < b.key ? -1 : 1))
+      .slice(0, limit)
+      .map(({ repository: of, name, record }) => ({ repository: of, tag: name, record }));
+  }
+
   async getMember(repository: Repository, digest: Digest): Promise<MemberRecord | undefined> {
     return this.#members.get(keyIn(repository, digest));
   }
 
   async putMembers(repository: Repository, members: readonly MemberRecord[]): Promise<void> {
-    for (const member of members) this.#members.set(keyIn(repository, member.digest), { ...member });
+    for (const member of members) {
+      const key = keyIn(repository, member.digest);
+      const { transient, ...kept } = member;
+      const known = this.#members.get(key);
+      const isTransient = transient === true && (known === undefined || known.transient === true);
+      this.#members.set(key, isTransient ? { ...kept, transient } : kept);
+    }
   }
 
   async deleteMember(repository: Repository, digest: Digest): Promise<boolean> {
     return this.#members.delete(keyIn(repository, digest));
+  }
+
+  async deleteMembers(repository: Repository, digests: readonly Digest[]): Promise<void> {
+    for (const digest of digests) this.#members.delete(keyIn(repository, digest));
+  }
+
+  async listMembers(repository: Repository, { after, limit }: Page<Digest>): Promise<readonly MemberRecord[]> {
+    return [...this.#members.entries()]
+      .filter(([key]) => isSame(nameIn(key).repository, repository))
+      .map(([, record]) => record)
+      .filter(({ digest }) => after === undefined || digest > after)
+      .sort((a, b) => (a.digest < b.digest ? -1 : 1))
+      .slice(0, limit);
+  }
+
+  async listRepositories({ after, limit }: Page<Repository>): Promise<readonly Repository[]> {
+    const keys = new Map<string, Repository>();
+    for (const [key] of this.#members.entries()) {
+      const { repository } = nameIn(key);
+      keys.set(keyIn(repository, ''), repository);
+    }
+    const start = after === undefined ? '' : keyIn(after, '');
+    return [...keys]
+      .filter(([key]) => key > start)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .slice(0, limit)
+      .map(([, repository]) => repository);
+  }
+
+  async repositoriesOf(digest: Digest, limit: number): Promise<readonly Repository[]> {
+    return [...this.#members.entries()]
+      .filter(([, member]) => member.digest === digest)
+      .slice(0, limit)
+      .map(([key]) => nameIn(key).repository);
   }
 
   async putBlob(record: BlobRecord): Promise<void> {
@@ -79,12 +140,13 @@ export class MemoryNameStore implements NameStore {
     }
   }
 
-  async leastRecentlyUsed(limit: number): Promise<readonly BlobRecord[]> {
+  async leastRecentlyUsed(limit: number, after?: LastRead): Promise<readonly ReadBlobRecord[]> {
     return [...this.#blobs.values()]
       .filter((blob) => blob.record.kind === 'mirrored')
-      .sort((a, b) => a.readAt - b.readAt)
-      .slice(0, limit)
-      .map((blob) => blob.record);
+      .map(({ record, readAt }) => ({ ...record, readAt }))
+      .filter((record) => after === undefined || byLastRead(record, after) > 0)
+      .sort(byLastRead)
+      .slice(0, limit);
   }
 
   async totals(): Promise<{ readonly blobs: number; readonly bytes: number }> {
@@ -98,4 +160,18 @@ export class MemoryNameStore implements NameStore {
 
 function keyIn(repository: Repository, name: string): string {
   return keyOf(repository.registry, repository.repository, name);
+}
+
+/** What {@link keyIn} was given. */
+function nameIn(key: string): { readonly repository: Repository; readonly name: string } {
+  const [registry = '', repository = '', name = ''] = JSON.parse(key) as string[];
+  return { repository: { registry, repository }, name };
+}
+
+function isSame(a: Repository, b: Repository): boolean {
+  return a.registry === b.registry && a.repository === b.repository;
+}
+
+function byLastRead(a: LastRead, b: LastRead): number {
+  return a.readAt - b.readAt || (a.digest < b.digest ? -1 : a.digest > b.digest ? 1 : 0);
 }

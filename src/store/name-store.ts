@@ -9,6 +9,8 @@ export interface NameStore {
   /** Adds or replaces. */
   putTag(repository: Repository, tag: string, record: TagRecord): Promise<void>;
   deleteTag(repository: Repository, tag: string): Promise<boolean>;
+  /** At most `limit` tags, in one order that lasts, from behind `after` on. */
+  listTags(options: ListTagsOptions): Promise<readonly TagEntry[]>;
 
   /**
    * The record by which a digest belongs to a repository; undefined: it is not known to.
@@ -16,10 +18,18 @@ export interface NameStore {
    * Knowing a digest is not a right to read it: membership is what a blob is served by.
    */
   getMember(repository: Repository, digest: Digest): Promise<MemberRecord | undefined>;
-  /** Adds or replaces all of them, or none. */
+  /** Adds or replaces all of them, or none. A member that is to be kept stays so where a transient one of it is put. */
   putMembers(repository: Repository, members: readonly MemberRecord[]): Promise<void>;
   /** Removes a digest from one repository. */
   deleteMember(repository: Repository, digest: Digest): Promise<boolean>;
+  /** Removes digests from one repository: all of them, or none. */
+  deleteMembers(repository: Repository, digests: readonly Digest[]): Promise<void>;
+  /** At most `limit` members of a repository, in the order of their digests, from behind `after` on. */
+  listMembers(repository: Repository, page: Page<Digest>): Promise<readonly MemberRecord[]>;
+  /** At most `limit` repositories that have members, in one order that lasts, from behind `after` on. */
+  listRepositories(page: Page<Repository>): Promise<readonly Repository[]>;
+  /** At most `limit` repositories that a digest belongs to. */
+  repositoriesOf(digest: Digest, limit: number): Promise<readonly Repository[]>;
 
   /**
    * Called after a blob was committed: the last step of publishing. Adds or replaces, except that a hosted blob stays
@@ -36,12 +46,38 @@ export interface NameStore {
   deleteBlob(digest: Digest): Promise<void>;
   /** Notes when blobs were last read. The caller batches: a read must not cost a write. */
   touchBlobs(reads: readonly { readonly digest: Digest; readonly at: number }[]): Promise<void>;
-  /** At most `limit` mirrored blobs, those not read for the longest time first; a blob never read counts from `storedAt`. */
-  leastRecentlyUsed(limit: number): Promise<readonly BlobRecord[]>;
+  /**
+   * At most `limit` mirrored blobs, those not read for the longest time first, from behind `after` on; a blob never read
+   * counts from `storedAt`.
+   */
+  leastRecentlyUsed(limit: number, after?: LastRead): Promise<readonly ReadBlobRecord[]>;
   /** What is stored, in all. */
   totals(): Promise<{ readonly blobs: number; readonly bytes: number }>;
 
   close(): Promise<void>;
+}
+
+/** A part of a long list. */
+export interface Page<T> {
+  /** The last of the page before. @default from the first */
+  readonly after?: T | undefined;
+  readonly limit: number;
+}
+
+export interface ListTagsOptions extends Page<TagName> {
+  /** Only those of one repository. */
+  readonly repository?: Repository | undefined;
+}
+
+/** A tag by its whole name. */
+export interface TagName {
+  readonly repository: Repository;
+  readonly tag: string;
+}
+
+/** A tag with what it pointed to. */
+export interface TagEntry extends TagName {
+  readonly record: TagRecord;
 }
 
 /** What a tag pointed to when its upstream was last asked. */
@@ -64,6 +100,8 @@ export interface MemberRecord {
   /** As the manifest that names it says; undefined where only an upstream confirmed it. */
   readonly size: number | undefined;
   readonly visibility: Visibility;
+  /** True where it is served and not kept: it is of a platform nobody asked to keep. @default false */
+  readonly transient?: boolean;
 }
 
 export interface BlobRecord {
@@ -77,8 +115,12 @@ export interface BlobRecord {
   readonly verifiedAt?: number | undefined;
 }
 
-export interface ListBlobsOptions {
-  /** The last digest of the page before. @default from the first */
-  readonly after?: Digest | undefined;
-  readonly limit: number;
+/** When a blob was last read; milliseconds since the epoch. */
+export interface LastRead {
+  readonly digest: Digest;
+  readonly readAt: number;
 }
+
+export interface ReadBlobRecord extends BlobRecord, LastRead {}
+
+export type ListBlobsOptions = Page<Digest>;

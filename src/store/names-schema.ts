@@ -63,6 +63,13 @@ export const MIGRATIONS: readonly string[] = [
   -- When the content was last found right; NULL: nobody has looked since the version that asks for it.
   ALTER TABLE blobs ADD COLUMN verified_at INTEGER;
   `,
+  `
+  -- 1: served and not kept, since nobody asked to keep its platform.
+  ALTER TABLE members ADD COLUMN transient INTEGER NOT NULL DEFAULT 0 CHECK (transient IN (0, 1));
+
+  -- Whose a digest is: asked before a blob is purged.
+  CREATE INDEX members_by_digest ON members (digest);
+  `,
 ];
 
 /**
@@ -77,13 +84,23 @@ export const STATEMENTS = {
     ON CONFLICT DO UPDATE SET digest = excluded.digest, media_type = excluded.media_type, size = excluded.size,
       checked_at = excluded.checked_at, upstream = excluded.upstream, visibility = excluded.visibility`,
   deleteTag: 'DELETE FROM tags WHERE registry = ? AND repository = ? AND tag = ?',
-  getMember: `SELECT kind, media_type, size, visibility FROM members
+  listTags: `SELECT registry, repository, tag, digest, media_type, size, checked_at, upstream, visibility FROM tags
+    WHERE (registry, repository, tag) > (?, ?, ?) ORDER BY registry, repository, tag LIMIT ?`,
+  listTagsOf: `SELECT registry, repository, tag, digest, media_type, size, checked_at, upstream, visibility FROM tags
+    WHERE registry = ? AND repository = ? AND tag > ? ORDER BY tag LIMIT ?`,
+  getMember: `SELECT digest, kind, media_type, size, visibility, transient FROM members
     WHERE registry = ? AND repository = ? AND digest = ?`,
-  putMember: `INSERT INTO members (registry, repository, digest, kind, media_type, size, visibility)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
+  putMember: `INSERT INTO members (registry, repository, digest, kind, media_type, size, visibility, transient)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET kind = excluded.kind, media_type = excluded.media_type, size = excluded.size,
-      visibility = excluded.visibility`,
+      visibility = excluded.visibility, transient = min(transient, excluded.transient)`,
   deleteMember: 'DELETE FROM members WHERE registry = ? AND repository = ? AND digest = ?',
+  listMembers: `SELECT digest, kind, media_type, size, visibility, transient FROM members
+    WHERE registry = ? AND repository = ? AND digest > ? ORDER BY digest LIMIT ?`,
+  // One look-up in the index for each repository, however many members it has; DISTINCT would read them all.
+  nextRepository: `SELECT registry, repository FROM members WHERE (registry, repository) > (?, ?)
+    ORDER BY registry, repository LIMIT 1`,
+  repositoriesOf: 'SELECT registry, repository FROM members WHERE digest = ? LIMIT ?',
   getBlob: 'SELECT digest, size, kind, stored_at, verified_at FROM blobs WHERE digest = ?',
   listBlobs: `SELECT digest, size, kind, stored_at, verified_at FROM blobs WHERE digest > ?
     ORDER BY digest LIMIT ?`,
@@ -94,7 +111,7 @@ export const STATEMENTS = {
   deleteBlob: 'DELETE FROM blobs WHERE digest = ?',
   noteVerified: 'UPDATE blobs SET verified_at = ?2 WHERE digest = ?1',
   touchBlob: 'UPDATE blobs SET read_at = ?2 WHERE digest = ?1',
-  leastRecentlyUsed: `SELECT digest, size, kind, stored_at, verified_at FROM blobs WHERE kind = 'mirrored'
-    ORDER BY read_at LIMIT ?`,
+  leastRecentlyUsed: `SELECT digest, size, kind, stored_at, verified_at, read_at FROM blobs
+    WHERE kind = 'mirrored' AND (read_at, digest) > (?, ?) ORDER BY read_at, digest LIMIT ?`,
   totals: 'SELECT blobs, bytes FROM totals WHERE id = 1',
 } as const;

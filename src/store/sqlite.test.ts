@@ -25,7 +25,7 @@ describe('openSqliteNameStore', () => {
     assert.deepEqual(await names.getTag(NGINX, 'tag3'), tagRecord(3));
     assert.deepEqual(await names.getMember(NGINX, numbered(4)), memberRecord(4));
     assert.deepEqual(await names.totals(), { blobs: 5, bytes: 50 });
-    assert.deepEqual(await names.leastRecentlyUsed(1), [blobRecord(1, { storedAt: 1 })]);
+    assert.deepEqual(await names.leastRecentlyUsed(1), [{ ...blobRecord(1, { storedAt: 1 }), readAt: 1 }]);
   });
 
   test('creates a file that only this user can read', async (t) => {

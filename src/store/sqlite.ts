@@ -2,7 +2,18 @@ import { open } from 'node:fs/promises';
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { crashPoint } from '../lib/index.ts';
 import { type Digest, parseDigest, type Repository, type Visibility } from '../oci/index.ts';
-import type { BlobRecord, ListBlobsOptions, MemberRecord, NameStore, TagRecord } from './name-store.ts';
+import type {
+  BlobRecord,
+  LastRead,
+  ListBlobsOptions,
+  ListTagsOptions,
+  MemberRecord,
+  NameStore,
+  Page,
+  ReadBlobRecord,
+  TagEntry,
+  TagRecord,
+} from './name-store.ts';
 import { NamesCorruptError, NamesVersionError } from './names-error.ts';
 import { MIGRATIONS, STATEMENTS } from './names-schema.ts';
 import { SQLITE, sqliteCode } from './sqlite-error.ts';
@@ -76,18 +87,34 @@ class SqliteNameStore implements NameStore {
     });
   }
 
+  async listTags({ repository, after, limit }: ListTagsOptions): Promise<readonly TagEntry[]> {
+    const { registry, repository: name } = after?.repository ?? { registry: '', repository: '' };
+    return this.#run(() => {
+      const rows =
+        repository === undefined
+          ? this.#statements.listTags.all(registry, name, after?.tag ?? '', limit)
+          : this.#statements.listTagsOf.all(repository.registry, repository.repository, after?.tag ?? '', limit);
+      return rows.map((row) => ({
+        repository: repositoryOf(row),
+        tag: row['tag'] as string,
+        record: this.#tagRecord(row),
+      }));
+    });
+  }
+
   async getMember(repository: Repository, digest: Digest): Promise<MemberRecord | undefined> {
     return this.#run(() => {
       const row = this.#statements.getMember.get(repository.registry, repository.repository, digest);
-      return row === undefined ? undefined : memberRecord(row, digest);
+      return row === undefined ? undefined : this.#memberRecord(row);
     });
   }
 
   async putMembers(repository: Repository, members: readonly MemberRecord[]): Promise<void> {
     const { registry, repository: name } = repository;
     this.#transact(() => {
-      for (const { digest, kind, mediaType, size, visibility } of members) {
-        this.#statements.putMember.run(registry, name, digest, kind, mediaType, size ?? null, visibility);
+      for (const { digest, kind, mediaType, size, visibility, transient } of members) {
+        const row = [digest, kind, mediaType, size ?? null, visibility, transient === true ? 1 : 0];
+        this.#statements.putMember.run(registry, name, ...row);
       }
     });
   }
@@ -96,6 +123,39 @@ class SqliteNameStore implements NameStore {
     return this.#run(() => {
       return this.#statements.deleteMember.run(repository.registry, repository.repository, digest).changes > 0;
     });
+  }
+
+  async deleteMembers(repository: Repository, digests: readonly Digest[]): Promise<void> {
+    this.#transact(() => {
+      for (const digest of digests) {
+        this.#statements.deleteMember.run(repository.registry, repository.repository, digest);
+      }
+    });
+  }
+
+  async listMembers(repository: Repository, { after, limit }: Page<Digest>): Promise<readonly MemberRecord[]> {
+    const { registry, repository: name } = repository;
+    return this.#run(() =>
+      this.#statements.listMembers.all(registry, name, after ?? '', limit).map((row) => this.#memberRecord(row)),
+    );
+  }
+
+  async listRepositories({ after, limit }: Page<Repository>): Promise<readonly Repository[]> {
+    return this.#run(() => {
+      const found: Repository[] = [];
+      let last = after ?? { registry: '', repository: '' };
+      while (found.length < limit) {
+        const row = this.#statements.nextRepository.get(last.registry, last.repository);
+        if (row === undefined) break;
+        last = repositoryOf(row);
+        found.push(last);
+      }
+      return found;
+    });
+  }
+
+  async repositoriesOf(digest: Digest, limit: number): Promise<readonly Repository[]> {
+    return this.#run(() => this.#statements.repositoriesOf.all(digest, limit).map(repositoryOf));
   }
 
   async putBlob(record: BlobRecord): Promise<void> {
@@ -129,8 +189,13 @@ class SqliteNameStore implements NameStore {
     });
   }
 
-  async leastRecentlyUsed(limit: number): Promise<readonly BlobRecord[]> {
-    return this.#run(() => this.#statements.leastRecentlyUsed.all(limit).map((row) => this.#blobRecord(row)));
+  async leastRecentlyUsed(limit: number, after?: LastRead): Promise<readonly ReadBlobRecord[]> {
+    const from = [after?.readAt ?? Number.MIN_SAFE_INTEGER, after?.digest ?? ''];
+    return this.#run(() =>
+      this.#statements.leastRecentlyUsed
+        .all(...from, limit)
+        .map((row) => ({ ...this.#blobRecord(row), readAt: row['read_at'] as number })),
+    );
   }
 
   async totals(): Promise<{ readonly blobs: number; readonly bytes: number }> {
@@ -169,6 +234,17 @@ class SqliteNameStore implements NameStore {
     };
   }
 
+  #memberRecord(row: Row): MemberRecord {
+    return {
+      digest: this.#digest(row),
+      kind: row['kind'] as MemberRecord['kind'],
+      mediaType: row['media_type'] as string,
+      size: (row['size'] as number | null) ?? undefined,
+      visibility: row['visibility'] as Visibility,
+      ...(row['transient'] === 1 ? { transient: true } : {}),
+    };
+  }
+
   #blobRecord(row: Row): BlobRecord {
     return {
       digest: this.#digest(row),
@@ -187,14 +263,8 @@ class SqliteNameStore implements NameStore {
   }
 }
 
-function memberRecord(row: Row, digest: Digest): MemberRecord {
-  return {
-    digest,
-    kind: row['kind'] as MemberRecord['kind'],
-    mediaType: row['media_type'] as string,
-    size: (row['size'] as number | null) ?? undefined,
-    visibility: row['visibility'] as Visibility,
-  };
+function repositoryOf(row: Row): Repository {
+  return { registry: row['registry'] as string, repository: row['repository'] as string };
 }
 
 function migrate(database: DatabaseSync, file: string): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { type Digest, digestOf, type Repository } from '../../src/oci/index.ts';
-import type { BlobRecord, MemberRecord, NameStore, TagRecord } from '../../src/store/index.ts';
+import type { BlobRecord, MemberRecord, NameStore, TagEntry, TagRecord } from '../../src/store/index.ts';
 
 /** Makes an empty store, and cleans up after the test. */
 export type MakeNameStore = (context: TestContext) => Promise<NameStore>;
@@ -156,7 +156,7 @@ export function nameStoreSuite(name: string, make: MakeNameStore): void {
         { digest: numbered(2), at: 1600 },
       ]);
       assert.deepEqual(await order(names), [3, 4, 1, 2]);
-      assert.deepEqual((await names.leastRecentlyUsed(4))[3], blobRecord(2, { storedAt: 300 }));
+      assert.deepEqual((await names.leastRecentlyUsed(4))[3], { ...blobRecord(2, { storedAt: 300 }), readAt: 1600 });
       // Stored anew, it counts from then.
       await names.putBlob(blobRecord(3, { storedAt: 5000 }));
       assert.deepEqual(await order(names), [4, 1, 2, 3]);
@@ -176,6 +176,88 @@ export function nameStoreSuite(name: string, make: MakeNameStore): void {
       await names.deleteBlob(numbered(1));
       await names.putBlob(blobRecord(1, { kind: 'mirrored', storedAt: 5 }));
       assert.deepEqual(await order(names), [1]);
+    });
+
+    test('goes on behind the blob it named last, also among those read at the same time', async (t) => {
+      const names = await make(t);
+      for (let number = 0; number < 6; number += 1) await names.putBlob(blobRecord(number, { storedAt: number % 2 }));
+      const all = await names.leastRecentlyUsed(100);
+      assert.deepEqual(
+        all.map(({ readAt }) => readAt),
+        [0, 0, 0, 1, 1, 1],
+      );
+      for (let count = 0; count < all.length; count += 1) {
+        assert.deepEqual(await names.leastRecentlyUsed(100, all[count]), all.slice(count + 1));
+      }
+    });
+
+    test('lists tags once, page by page, of all or of one repository', async (t) => {
+      const names = await make(t);
+      for (const repository of [NGINX, ...OTHERS]) {
+        for (const tag of ['1', '2', 'latest']) await names.putTag(repository, tag, tagRecord(tag.length));
+      }
+      const seen: string[] = [];
+      for (let after: TagEntry | undefined; ; ) {
+        const page = await names.listTags({ after, limit: 4 });
+        seen.push(...page.map(({ repository, tag }) => JSON.stringify([repository, tag])));
+        after = page.at(-1);
+        if (page.length < 4) break;
+      }
+      assert.equal(seen.length, 15);
+      assert.equal(new Set(seen).size, 15);
+      const first = await names.listTags({ repository: NGINX, limit: 2 });
+      assert.deepEqual(first, [
+        { repository: NGINX, tag: '1', record: tagRecord(1) },
+        { repository: NGINX, tag: '2', record: tagRecord(1) },
+      ]);
+      const rest = await names.listTags({ repository: NGINX, after: first[1], limit: 2 });
+      assert.deepEqual(
+        rest.map(({ tag }) => tag),
+        ['latest'],
+      );
+    });
+
+    test('lists the members of a repository, and forgets those it is told to', async (t) => {
+      const names = await make(t);
+      const members = [1, 2, 3, 4, 5].map((number) => memberRecord(number));
+      await names.putMembers(NGINX, members);
+      for (const other of OTHERS) await names.putMembers(other, [memberRecord(9)]);
+      const sorted = members.toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
+      const first = await names.listMembers(NGINX, { limit: 2 });
+      assert.deepEqual(first, sorted.slice(0, 2));
+      assert.deepEqual(await names.listMembers(NGINX, { after: first[1]?.digest, limit: 9 }), sorted.slice(2));
+      await names.deleteMembers(NGINX, [...sorted.slice(1).map(({ digest }) => digest), numbered(9)]);
+      assert.deepEqual(await names.listMembers(NGINX, { limit: 9 }), sorted.slice(0, 1));
+      for (const other of OTHERS) assert.equal((await names.listMembers(other, { limit: 9 })).length, 1);
+    });
+
+    test('names the repositories there are, and those that a digest belongs to', async (t) => {
+      const names = await make(t);
+      const all = [NGINX, ...OTHERS];
+      for (const repository of all) await names.putMembers(repository, [memberRecord(1), memberRecord(2)]);
+      await names.putMembers(NGINX, [memberRecord(3)]);
+      const seen: Repository[] = [];
+      for (let after: Repository | undefined; ; ) {
+        const page = await names.listRepositories({ after, limit: 2 });
+        seen.push(...page);
+        after = page.at(-1);
+        if (page.length < 2) break;
+      }
+      const inOrder = (list: readonly Repository[]) => list.map((each) => JSON.stringify(each)).toSorted();
+      assert.deepEqual(inOrder(seen), inOrder(all));
+      assert.deepEqual(inOrder(await names.repositoriesOf(numbered(1), 9)), inOrder(all));
+      assert.equal((await names.repositoriesOf(numbered(1), 2)).length, 2);
+      assert.deepEqual(await names.repositoriesOf(numbered(3), 9), [NGINX]);
+      assert.deepEqual(await names.repositoriesOf(numbered(4), 9), []);
+    });
+
+    test('keeps what one manifest asks to keep, though another does not', async (t) => {
+      const names = await make(t);
+      await names.putMembers(NGINX, [memberRecord(1, { transient: true }), memberRecord(2)]);
+      assert.equal((await names.getMember(NGINX, numbered(1)))?.transient, true);
+      await names.putMembers(NGINX, [memberRecord(1), memberRecord(2, { transient: true })]);
+      for (const number of [1, 2])
+        assert.deepEqual(await names.getMember(NGINX, numbered(number)), memberRecord(number));
     });
 
     test('gives a blob back as it was put, and says when it was found right', async (t) => {
