@@ -222,10 +222,20 @@ export class Exchange implements ConnectionUser, ByteSource {
   readonly #watch = (): void => {
     this.#timer = undefined;
     if (this.#reader === undefined || this.#state !== 'body') return;
-    const { authority, bodyIdleTimeout: limit } = this.#options;
-    const left = this.#waitingSince + limit - performance.now();
+    const left = this.#waitingSince + this.#options.bodyIdleTimeout - performance.now();
     if (left > 1) this.#timer = setTimeout(this.#watch, left);
-    else this.#fail(new HttpError('idle', `${authority} stopped sending: no byte of the body within ${limit} ms`));
+    // Timers go off before sockets are read: after a pause of this process, the bytes may be here already.
+    else setImmediate(this.#expire, this.#reader);
+  };
+
+  readonly #expire = (reader: PromiseWithResolvers<Buffer | undefined>): void => {
+    if (this.#state !== 'body' || this.#delivery) return;
+    const { authority, bodyIdleTimeout: limit } = this.#options;
+    if (this.#reader === reader) {
+      this.#fail(new HttpError('idle', `${authority} stopped sending: no byte of the body within ${limit} ms`));
+    } else if (this.#reader !== undefined) {
+      this.#timer ??= setTimeout(this.#watch, limit);
+    }
   };
 
   readonly #abort = (): void => {
