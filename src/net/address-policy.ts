@@ -73,6 +73,20 @@ export function isAllowed(policy: AddressPolicy, host: string, ip: string): bool
   return policy.allow.some((entry) => entryMatches(entry, name, address));
 }
 
+/** Names that never are public: RFC 6761, RFC 6762, RFC 8375, and `internal`, which ICANN has set aside. */
+const LOCAL_DOMAIN = /^(?:[^.]+|(?:.+\.)?(?:localhost|local|internal|home\.arpa))$/;
+
+/**
+ * True where the policy lets `host` be asked for through an outbound proxy, which resolves it where nobody can look: an
+ * address is judged as one, a name by itself.
+ */
+export function isAllowedByName(policy: AddressPolicy, host: string): boolean {
+  const plain = plainHost(host);
+  if (policy.kind === 'any') return true;
+  if (isIP(plain) !== 0) return isAllowed(policy, plain, plain);
+  return !LOCAL_DOMAIN.test(plain) || policy.allow.some((entry) => !entry.includes('/') && plainHost(entry) === plain);
+}
+
 /** One text per policy, equal for policies that allow the same: connections are shared only within it. */
 export function policyKey(policy: AddressPolicy): string {
   return policy.kind === 'any' ? 'any' : JSON.stringify(['public', ...policy.allow.toSorted()]);
@@ -86,12 +100,13 @@ export function plainHost(host: string): string {
 }
 
 function entryMatches(entry: string, host: string, ip: string): boolean {
-  if (entry.includes('/')) return inBlock(entry, ip);
+  if (entry.includes('/')) return isInBlock(entry, ip);
   const plain = plainHost(entry);
-  return isIP(plain) === 0 ? plain === host : inBlock(`${plain}/${isIP(plain) === 4 ? 32 : 128}`, ip);
+  return isIP(plain) === 0 ? plain === host : isInBlock(`${plain}/${isIP(plain) === 4 ? 32 : 128}`, ip);
 }
 
-function inBlock(cidr: string, ip: string): boolean {
+/** Whether an address (an IPv4 one inside IPv6 as well) is in a CIDR block; false for what is no block. */
+export function isInBlock(cidr: string, ip: string): boolean {
   const block = blockListOf([cidr]);
   const carried = isIP(ip) === 6 ? carriedV4(ip) : undefined;
   return contains(block, ip) || (carried !== undefined && contains(block, carried));

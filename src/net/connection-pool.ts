@@ -9,6 +9,8 @@ export interface PoolOptions {
   /** Milliseconds. */
   readonly idleConnTimeout: number;
   readonly maxIdleConnsPerHost: number;
+  /** Over all hosts; 0 is no limit. */
+  readonly maxIdleConns: number;
   /** 0 is no limit. */
   readonly maxConnsPerHost: number;
 }
@@ -50,6 +52,8 @@ export class ConnectionPool {
   readonly #options: PoolOptions;
   readonly #hosts = new Map<string, Host>();
   readonly #hostOf = new WeakMap<Connection, Host>();
+  /** Every connection kept unused, the one used longest ago first. */
+  readonly #idle = new Set<Connection>();
   #closed = false;
 
   constructor(dial: Dial, options: PoolOptions) {
@@ -69,7 +73,10 @@ export class ConnectionPool {
     for (;;) {
       this.#check(target);
       const kept = fresh ? undefined : this.#hosts.get(key)?.idle.pop();
-      kept?.unpark();
+      if (kept !== undefined) {
+        this.#idle.delete(kept);
+        kept.unpark();
+      }
       const connection = kept ?? (await this.#place(key, { target, fresh }));
       if (connection === undefined) return await this.#open(key, target);
       // What came since its last answer, its end or bytes nobody asked for, may not have been read yet: look once more.
@@ -91,7 +98,16 @@ export class ConnectionPool {
     else {
       host.idle.push(connection);
       connection.park(this.#options.idleConnTimeout);
+      this.#keep(connection);
     }
+  }
+
+  /** Where too many are kept, the one that was used longest ago goes, whatever its host. */
+  #keep(connection: Connection): void {
+    this.#idle.add(connection);
+    const { maxIdleConns } = this.#options;
+    const [oldest] = this.#idle;
+    if (maxIdleConns > 0 && this.#idle.size > maxIdleConns) oldest?.destroy();
   }
 
   /** Closes every connection, those in use as well; whoever waits for one is refused. */
@@ -153,6 +169,7 @@ export class ConnectionPool {
       host.open.delete(connection);
       const idle = host.idle.indexOf(connection);
       if (idle !== -1) host.idle.splice(idle, 1);
+      this.#idle.delete(connection);
       this.#vacate(host, key);
     });
     if (this.#closed) connection.destroy();

@@ -1,5 +1,5 @@
 import type { OnReadOpts, Socket } from 'node:net';
-import type { Dial, DialTarget } from './dial.ts';
+import type { Dial, Dialled, DialTarget } from './dial.ts';
 
 /** Whoever has a connection for the length of one exchange. None of these may throw. */
 export interface ConnectionUser {
@@ -28,6 +28,9 @@ const landing = Buffer.allocUnsafeSlow(64 * 1024);
  */
 export class Connection {
   #socket: Socket | undefined;
+  /** The TCP connection below: the one that keeps a process alive. */
+  #connection: Socket | undefined;
+  #remoteAddress: string | undefined;
   #user: ConnectionUser | undefined;
   #paused = false;
   #spoiled = false;
@@ -54,7 +57,7 @@ export class Connection {
   }
 
   get remoteAddress(): string | undefined {
-    return this.#socket?.remoteAddress;
+    return this.#remoteAddress;
   }
 
   /** Hears, once, that the connection can serve nobody any more. */
@@ -90,11 +93,13 @@ export class Connection {
 
   /** Unused for `idle` milliseconds, it closes; meanwhile it keeps no process alive. */
   park(idle: number): void {
-    this.#socket?.setTimeout(idle).unref();
+    this.#socket?.setTimeout(idle);
+    this.#connection?.unref();
   }
 
   unpark(): void {
-    this.#socket?.setTimeout(0).ref();
+    this.#socket?.setTimeout(0);
+    this.#connection?.ref();
   }
 
   /** Closes it at once; `reason` is what its user hears, the end of the connection where there is none. */
@@ -105,8 +110,10 @@ export class Connection {
     for (const listener of this.#onDead.splice(0)) listener();
   }
 
-  #attach(socket: Socket): void {
+  #attach({ socket, connection, remoteAddress }: Dialled): void {
     this.#socket = socket;
+    this.#connection = connection;
+    this.#remoteAddress = remoteAddress;
     socket.on('timeout', () => this.destroy());
     socket.on('error', (error) => this.#over(error));
     socket.on('end', () => this.#over(undefined));

@@ -5,7 +5,7 @@ import { describe, type TestContext, test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { failsWith } from '../../test/support/fails-with.ts';
 import { startRawServer, testPem } from '../../test/support/raw-server.ts';
-import { createDial } from './dial.ts';
+import { createDial, type Dialled } from './dial.ts';
 import { type AddressPolicy, type HttpClientOptions } from './http.ts';
 
 const ANY: AddressPolicy = { kind: 'any' };
@@ -29,8 +29,8 @@ async function listen(t: TestContext, options: { tls?: boolean; requestCert?: bo
   return server;
 }
 
-async function dialled(t: TestContext, dialling: Promise<Socket>): Promise<Socket> {
-  const socket = await dialling;
+async function dialled(t: TestContext, dialling: Promise<Dialled>): Promise<Socket> {
+  const { socket } = await dialling;
   t.after(() => socket.destroy());
   return socket;
 }

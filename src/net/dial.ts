@@ -1,18 +1,24 @@
 import { lookup as systemLookup } from 'node:dns';
 import { isIP, type LookupFunction, connect as netConnect, type OnReadOpts, type Socket } from 'node:net';
-import {
-  createSecureContext,
-  getCACertificates,
-  type SecureContext,
-  type TLSSocket,
-  connect as tlsConnect,
-} from 'node:tls';
-import { isAllowed, plainHost } from './address-policy.ts';
+import { connect as tlsConnect } from 'node:tls';
+import { isAllowed, isAllowedByName, plainHost } from './address-policy.ts';
+import { connected } from './connected.ts';
+import { FragmentLadder } from './fragment-ladder.ts';
+import { FragmentingSocket } from './fragmenting-socket.ts';
 import { type AddressPolicy, type HttpClientOptions, HttpError } from './http.ts';
-import { abortedError, httpErrorOf, type Phase } from './http-error.ts';
+import { abortedError } from './http-error.ts';
+import { outboundProxyPort, shownOutboundProxy } from './outbound-proxy.ts';
+import { readInto } from './read-into.ts';
+import { TlsSettings } from './tls-settings.ts';
+import { openTunnel, TunnelReads } from './tunnel.ts';
 
 /**
  * The single place where sockets to other servers are made.
+ *
+ * ```
+ *  road      TCP to the host itself, or to the outbound proxy and through it
+ *  TLS       over the road: natively, or through a FragmentingSocket where the ClientHello is cut or the road is a tunnel
+ * ```
  *
  * Happy Eyeballs is Node's own (`autoSelectFamily`, RFC 8305). The address policy is applied inside the `lookup` that the
  * connecting socket itself calls, so there is no moment between the check and the use in which a name could change.
@@ -27,13 +33,26 @@ export interface DialTarget {
   /** Reads land in these buffers instead of in events; the socket then emits no `data`. */
   readonly onread?: OnReadOpts;
   readonly signal?: AbortSignal | undefined;
+  /** What the certificate must be for. @default the host */
+  readonly certificateName?: string;
+  /** Application protocols to offer (RFC 7301); none of them where it is empty. @default ['http/1.1'] */
+  readonly alpn?: readonly string[];
+}
+
+export interface Dialled {
+  /** TLS where that was asked for. It has an error listener already; the receiver adds its own. */
+  readonly socket: Socket;
+  /** The TCP connection: what `ref` and `unref` concern. May be the same. */
+  readonly connection: Socket;
+  /** The address that was connected to; undefined where an outbound proxy did it. */
+  readonly remoteAddress: string | undefined;
 }
 
 /**
  * Gives a connected socket, TLS where the protocol is `https:`, or rejects with HttpError: `refused`, `dns`, `timeout`,
- * `reset`, `tls`, `forbidden`, `aborted`. The socket has an error listener already; the receiver adds its own.
+ * `reset`, `tls`, `protocol`, `forbidden`, `aborted`.
  */
-export type Dial = (target: DialTarget) => Promise<Socket>;
+export type Dial = (target: DialTarget) => Promise<Dialled>;
 
 const TEN_SECONDS = 10_000;
 /** How long one address is tried alone before the next joins (RFC 8305 §8 recommends 250 ms; Node's default is 500). */
@@ -41,125 +60,169 @@ const ATTEMPT_DELAY = 250;
 /** A connection that was cut without a word is noticed within minutes, not hours. */
 const KEEPALIVE_DELAY = 30_000;
 
+/** Alerts of a server that cannot put a message together again; those about certificates are never among them. */
+const NO_FRAGMENTS = /ALERT_(DECODE_ERROR|UNEXPECTED_MESSAGE|ILLEGAL_PARAMETER)$/;
+
 /** A dial with the client's TLS settings and deadlines. The secure context is made once, at the first `https:`. */
 export function createDial(options: HttpClientOptions): Dial {
-  const settings = options.tls ?? {};
-  let context: SecureContext | undefined;
-  function secureContext(authority: string): SecureContext {
-    try {
-      context ??= createSecureContext({
-        // `ca` alone would replace the roots; who names a CA of their own expects the public ones to hold as well.
-        ...(settings.ca === undefined ? {} : { ca: [...getCACertificates('default'), settings.ca] }),
-        ...(settings.cert === undefined ? {} : { cert: settings.cert }),
-        ...(settings.key === undefined ? {} : { key: settings.key }),
-      });
-      return context;
-    } catch (cause) {
-      const message = `${authority} cannot be dialled: the tls settings (ca, cert, key) are not usable PEM`;
-      throw new HttpError('tls', message, { cause });
+  const { dialTimeout = TEN_SECONDS, tlsHandshakeTimeout = TEN_SECONDS, keepalive = KEEPALIVE_DELAY } = options;
+  const { firstFragmentLen = 0, allowPlainFallback = true, telemetry } = options;
+  const tls = new TlsSettings(options.tls ?? {});
+  const lookup = options.resolver?.lookup ?? options.lookup ?? systemLookup;
+  const ladder = new FragmentLadder({ firstFragmentLen, allowPlainFallback });
+
+  async function dial(target: DialTarget): Promise<Dialled> {
+    const authority = authorityOf(target);
+    if (target.signal?.aborted) throw abortedError(authority, target.signal.reason);
+    const host = plainHost(target.host);
+    const proxy = outboundProxyOf(target);
+    // Node asks no resolver for a literal, so it is judged here; behind an outbound proxy a name can only be judged as one.
+    const allowed =
+      proxy === undefined
+        ? isIP(host) === 0 || isAllowed(target.addresses, host, host)
+        : isAllowedByName(target.addresses, host);
+    if (!allowed) throw forbidden(authority, host);
+    if (target.protocol !== 'https:') return await openRoad(target, { proxy, within: dialTimeout });
+    if (firstFragmentLen === 0)
+      return await secured(target, { proxy, length: 0, within: { dialTimeout, tlsHandshakeTimeout } });
+    return await climbDown(target, proxy);
+  }
+
+  /** Tries one length of the first fragment after the other, until a handshake is not cut. */
+  async function climbDown(target: DialTarget, proxy: URL | undefined): Promise<Dialled> {
+    const authority = authorityOf(target);
+    let steps = ladder.stepsFor(authority);
+    // One time for all handshakes, and for the connections between them.
+    let deadline: number | undefined;
+    for (;;) {
+      const [length = 0, ...rest] = steps;
+      const left = (limit: number): number =>
+        deadline === undefined ? limit : Math.max(1, Math.min(limit, deadline - performance.now()));
+      const within = { dialTimeout: left(dialTimeout), tlsHandshakeTimeout: left(tlsHandshakeTimeout) };
+      const shaking = (): void => void (deadline ??= performance.now() + tlsHandshakeTimeout);
+      try {
+        const dialled = await secured(target, { proxy, length, within, shaking });
+        ladder.worked(authority, length);
+        return dialled;
+      } catch (error) {
+        const reason = deadline === undefined ? undefined : fallbackReason(error);
+        // A server that refuses fragments refuses shorter ones as well.
+        steps = reason === 'alert' ? rest.filter((step) => step === 0) : rest;
+        const [next] = steps;
+        if (reason === undefined || next === undefined || performance.now() >= (deadline ?? 0)) {
+          if (reason !== undefined) ladder.failed(authority);
+          throw error;
+        }
+        telemetry?.publish('transport.fallback', { host: plainHost(target.host), from: length, to: next, reason });
+      }
     }
   }
 
-  return async function dial(target) {
-    const host = plainHost(target.host);
-    const authority = `${target.host}:${target.port}`;
-    if (target.signal?.aborted) throw abortedError(authority, target.signal.reason);
-    // Node asks no resolver for a literal, so it is judged here.
-    if (isIP(host) !== 0 && !isAllowed(target.addresses, host, host)) throw forbidden(authority, host);
-    const common = {
-      host,
-      port: target.port,
+  interface Securing {
+    readonly proxy: URL | undefined;
+    /** Of the first fragment; 0 is an ordinary handshake. */
+    readonly length: number;
+    /** Milliseconds. */
+    readonly within: { readonly dialTimeout: number; readonly tlsHandshakeTimeout: number };
+    /** Called when the handshake begins. */
+    readonly shaking?: () => void;
+  }
+
+  async function secured(target: DialTarget, { proxy, length, within, shaking }: Securing): Promise<Dialled> {
+    const waiting = { authority: authorityOf(target), secure: true, signal: target.signal, ...within };
+    const settings = tls.towards(target);
+    if (proxy === undefined && length === 0) {
+      const socket = tlsConnect({ ...tcpOptions(target), ...settings });
+      if (shaking !== undefined) socket.once('connect', shaking);
+      return dialledBy(await connected(socket, waiting));
+    }
+    const wire = new FragmentingSocket(length);
+    const road = await openRoad({ ...target, onread: wire.onread }, { proxy, within: within.dialTimeout });
+    wire.attach(road.socket);
+    shaking?.();
+    const socket = tlsConnect({ ...settings, socket: wire });
+    if (target.onread !== undefined) readInto(socket, target.onread);
+    await connected(socket, { ...waiting, phase: 'handshake' });
+    return { ...road, socket };
+  }
+
+  interface Road {
+    readonly proxy: URL | undefined;
+    /** Milliseconds to a connection, and again to the outbound proxy's answer. */
+    readonly within: number;
+  }
+
+  async function openRoad(target: DialTarget, { proxy, within }: Road): Promise<Dialled> {
+    const { signal } = target;
+    const waiting = { authority: authorityOf(target), secure: false, signal, dialTimeout: within, tlsHandshakeTimeout };
+    if (proxy === undefined) return dialledBy(await connected(netConnect(tcpOptions(target)), waiting));
+    const reads = new TunnelReads();
+    const towards: DialTarget = {
+      protocol: proxy.protocol,
+      host: proxy.hostname,
+      port: outboundProxyPort(proxy),
+      // The configuration names it.
+      addresses: { kind: 'any' },
+      onread: reads.onread,
+      signal,
+    };
+    const secure = proxy.protocol === 'https:';
+    const authority = `The outbound proxy ${shownOutboundProxy(proxy)}`;
+    const socket = secure
+      ? tlsConnect({ ...tcpOptions(towards), ...tls.towardsOutboundProxy(towards) })
+      : netConnect(tcpOptions(towards));
+    const connection = await connected(socket, { ...waiting, authority, secure });
+    await openTunnel({ socket, reads }, { proxy, host: target.host, port: target.port, timeout: within, signal });
+    reads.handTo(target.onread ?? pushInto(socket));
+    return { socket, connection, remoteAddress: undefined };
+  }
+
+  function outboundProxyOf({ protocol, host, port }: DialTarget): URL | undefined {
+    const { outboundProxy } = options;
+    if (typeof outboundProxy !== 'function') return outboundProxy;
+    return outboundProxy(new URL(`${protocol}//${host}:${port}/`));
+  }
+
+  function tcpOptions({ host, port, addresses, onread }: DialTarget) {
+    return {
+      host: plainHost(host),
+      port,
       noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: KEEPALIVE_DELAY,
+      ...(keepalive > 0 ? { keepAlive: true, keepAliveInitialDelay: keepalive } : {}),
       autoSelectFamily: true,
       autoSelectFamilyAttemptTimeout: ATTEMPT_DELAY,
-      lookup: guardedLookup(target.addresses, { authority, lookup: options.lookup ?? systemLookup }),
-      ...(target.onread === undefined ? {} : { onread: target.onread }),
+      lookup: guardedLookup(addresses, { authority: authorityOf({ host, port }), lookup }),
+      ...(onread === undefined ? {} : { onread }),
     };
-    const secure = target.protocol === 'https:';
-    const socket = secure
-      ? tlsConnect({
-          ...common,
-          secureContext: secureContext(authority),
-          // RFC 6066 §3: a server name is never an address. Certificates are then checked against `host`.
-          ...(isIP(host) === 0 ? { servername: host } : {}),
-          ALPNProtocols: ['http/1.1'],
-          ...(settings.insecureSkipVerify === true
-            ? { rejectUnauthorized: false, checkServerIdentity: () => undefined }
-            : { rejectUnauthorized: true }),
-        })
-      : netConnect(common);
-    return await connected(socket, {
-      authority,
-      secure,
-      signal: target.signal,
-      dialTimeout: options.dialTimeout ?? TEN_SECONDS,
-      tlsHandshakeTimeout: options.tlsHandshakeTimeout ?? TEN_SECONDS,
-    });
+  }
+
+  return dial;
+}
+
+function dialledBy(socket: Socket): Dialled {
+  return { socket, connection: socket, remoteAddress: socket.remoteAddress };
+}
+
+function authorityOf({ host, port }: Pick<DialTarget, 'host' | 'port'>): string {
+  return `${host}:${port}`;
+}
+
+/** Why a handshake was worth another length; undefined where no length would help, certificates above all. */
+function fallbackReason(error: unknown): 'reset' | 'end' | 'alert' | undefined {
+  if (!(error instanceof HttpError)) return undefined;
+  const { code = '', syscall } = (error.cause ?? {}) as NodeJS.ErrnoException;
+  if (error.code === 'tls' && NO_FRAGMENTS.test(code)) return 'alert';
+  // Node calls the end of a connection within the handshake a reset, but one that no system call reported.
+  if (error.code === 'reset') return syscall === undefined ? 'end' : 'reset';
+  return undefined;
+}
+
+/** A socket that was read through `onread` becomes one that emits `data`. */
+function pushInto(socket: Socket): OnReadOpts {
+  return {
+    buffer: () => Buffer.allocUnsafeSlow(64 * 1024),
+    callback: (count, bytes) => socket.push(bytes.subarray(0, count)),
   };
-}
-
-interface Waiting {
-  readonly authority: string;
-  readonly secure: boolean;
-  readonly signal: AbortSignal | undefined;
-  readonly dialTimeout: number;
-  readonly tlsHandshakeTimeout: number;
-}
-
-function connected(socket: Socket, waiting: Waiting): Promise<Socket> {
-  const { authority, secure, signal } = waiting;
-  return new Promise((resolve, reject) => {
-    let phase: Phase = 'dial';
-    let timer = setTimeout(expire, waiting.dialTimeout);
-
-    function settle(): void {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
-      socket.off('connect', onConnect).off('secureConnect', onSecure).off('close', onClose);
-    }
-    function fail(error: HttpError): void {
-      settle();
-      socket.destroy();
-      reject(error);
-    }
-    function expire(): void {
-      const [what, limit] =
-        phase === 'dial'
-          ? ['no connection', waiting.dialTimeout]
-          : ['no end of the TLS handshake', waiting.tlsHandshakeTimeout];
-      fail(new HttpError('timeout', `${authority} did not answer in time: ${what} within ${limit} ms`));
-    }
-    function abort(): void {
-      fail(abortedError(authority, signal?.reason));
-    }
-    function onConnect(): void {
-      if (!secure) return done();
-      phase = 'handshake';
-      clearTimeout(timer);
-      timer = setTimeout(expire, waiting.tlsHandshakeTimeout);
-    }
-    function onSecure(): void {
-      const chosen = (socket as TLSSocket).alpnProtocol;
-      if (typeof chosen === 'string' && chosen !== 'http/1.1') {
-        return fail(new HttpError('protocol', `${authority} chose ${chosen} where only http/1.1 was offered`));
-      }
-      done();
-    }
-    function onClose(): void {
-      fail(httpErrorOf(new Error('the connection closed'), { authority, phase }));
-    }
-    function done(): void {
-      settle();
-      resolve(socket);
-    }
-
-    // Never removed: a late error on a socket that nobody holds any more must not end the process.
-    socket.on('error', (error) => fail(httpErrorOf(error, { authority, phase })));
-    socket.once('connect', onConnect).once('secureConnect', onSecure).once('close', onClose);
-    signal?.addEventListener('abort', abort, { once: true });
-  });
 }
 
 /** Resolves, then leaves only the addresses the policy allows. */

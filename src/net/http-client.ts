@@ -27,6 +27,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
   const idle = options.bodyIdleTimeout ?? THIRTY_SECONDS;
   const pool = new ConnectionPool(createDial(options), {
     idleConnTimeout: options.idleConnTimeout ?? 15_000,
+    maxIdleConns: options.maxIdleConns ?? 0,
     maxIdleConnsPerHost: options.maxIdleConnsPerHost ?? 16,
     maxConnsPerHost: options.maxConnsPerHost ?? 64,
   });

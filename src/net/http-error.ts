@@ -25,6 +25,9 @@ const BY_CODE: ReadonlyMap<string, HttpErrorCode> = new Map(
 const TLS_CODE =
   /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|EPROTO$|HOSTNAME_MISMATCH$|INVALID_)/;
 
+/** The connection was cut, as seen by a read or by a write. */
+const CUT = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED']);
+
 /** What the code of a system or TLS error means in a phase. */
 export function codeOf(error: unknown, phase: Phase): HttpErrorCode {
   const code = errorCode(error) ?? '';
@@ -33,7 +36,7 @@ export function codeOf(error: unknown, phase: Phase): HttpErrorCode {
   if (known !== undefined) return phase === 'body' && known !== 'aborted' ? 'truncated' : known;
   if (TLS_CODE.test(code)) return 'tls';
   // An alert or a failed check while shaking hands; a connection that broke then has a code of its own.
-  if (phase === 'handshake' && code !== 'ECONNRESET' && code !== 'EPIPE') return 'tls';
+  if (phase === 'handshake' && !CUT.has(code)) return 'tls';
   return phase === 'body' ? 'truncated' : 'reset';
 }
 

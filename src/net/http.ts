@@ -1,5 +1,6 @@
 import type { LookupFunction } from 'node:net';
 import type { ByteSource } from '../lib/index.ts';
+import type { Telemetry } from '../telemetry/index.ts';
 
 /** One HTTP exchange with another server, without redirects, retries, caches or decoding: policy belongs to the caller. */
 export interface HttpClient {
@@ -102,6 +103,23 @@ export interface HttpClientOptions {
   readonly maxIdleConnsPerHost?: number;
   /** Connections at once, per host, for `fetch` and for `open` each; 0 is no limit. Requests over it wait. @default 64 */
   readonly maxConnsPerHost?: number;
+  /** Connections kept unused, all hosts together; 0 is no limit. @default 0 */
+  readonly maxIdleConns?: number;
+  /** Milliseconds of silence before TCP asks whether the other side is still there; 0 never asks. @default 30_000 */
+  readonly keepalive?: number;
+  /**
+   * Bytes of the ClientHello in its first TLS record and TCP segment, 1 to 255; 0 leaves it whole. Where a handshake is cut,
+   * 1 and then 0 are tried, within one `tlsHandshakeTimeout`. @default 0
+   */
+  readonly firstFragmentLen?: number;
+  /** Whether a whole ClientHello, which shows the server's name, may be the last thing tried. @default true */
+  readonly allowPlainFallback?: boolean;
+  /** Through whom to connect, or a function that says so for the origin of each request. @default nobody */
+  readonly outboundProxy?: URL | ((origin: URL) => URL | undefined);
   /** How names become addresses; the address policy is applied to whatever it says. @default the system's resolver */
   readonly lookup?: LookupFunction;
+  /** The same; goes before `lookup`. It is not closed with the client. */
+  readonly resolver?: { readonly lookup: LookupFunction };
+  /** Hears `transport.fallback`. */
+  readonly telemetry?: Telemetry;
 }

@@ -25,6 +25,7 @@ export const MAX_HEADERS = 200;
 /** The reason phrase may be missing, with its space: servers of note leave it out. */
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
 const FIELD_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*([\t\x20-\x7e\x80-\xff]*)$/;
+const BEGIN_OF_HEAD = 'HTTP/1.';
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 
 /**
@@ -46,6 +47,9 @@ export class HeadReader {
    */
   push(bytes: Buffer): { readonly used: number; readonly head: string | undefined } {
     if (this.#kept === undefined) {
+      // Told at the first bytes: who speaks something else may say no more, and would be waited for.
+      const begin = bytes.toString('latin1', 0, BEGIN_OF_HEAD.length);
+      if (!BEGIN_OF_HEAD.startsWith(begin)) throw refused('the first line is no HTTP/1.1 status line');
       // A head nearly always comes in one piece, and then nothing is copied.
       const end = bytes.indexOf(END_OF_HEAD);
       if (end !== -1 && end + 4 <= MAX_HEAD_BYTES) return { used: end + 4, head: bytes.toString('latin1', 0, end) };

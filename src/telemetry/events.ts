@@ -29,6 +29,25 @@ export interface Events {
   'cache.decision': { registry: string; repository: string; reference: string; outcome: CacheOutcome; reason: string };
   /** Blobs were evicted because the cache was larger than it may be. Bytes. */
   'cache.swept': { readonly freed: number; readonly left: number };
+  /** A TLS handshake was cut, and is tried again with another length of its first fragment (0: in one piece). */
+  'transport.fallback': {
+    readonly host: string;
+    readonly from: number;
+    readonly to: number;
+    /** `reset`: the connection was reset; `end`: it was closed; `alert`: the server refused the fragments. */
+    readonly reason: 'reset' | 'end' | 'alert';
+  };
+  /**
+   * A stored blob is not what was stored; it is in quarantine, or gone, and will be fetched afresh. `content`: another
+   * digest. `size`: another length. `missing`: no file. `unreadable`: the disk cannot give it back.
+   */
+  'blob.rotten': {
+    readonly digest: Digest;
+    readonly reason: 'content' | 'size' | 'missing' | 'unreadable';
+    readonly detail: string;
+  };
+  /** A file that nothing was known of turned out to be the blob its name says, and is kept. Bytes. */
+  'blob.adopted': { readonly digest: Digest; readonly size: number };
   /** Something an operator should know that ended no request. */
   warning: { readonly message: string; readonly error?: unknown };
 }

@@ -90,6 +90,7 @@ describe('logEvents', () => {
         purpose: 'api',
       });
       telemetry.publish('upstream.failover', { registry, from: 'hot', to: 'cold', reason: 'not found' });
+      telemetry.publish('transport.fallback', { host: 'h', from: 3, to: 1, reason: 'reset' });
       telemetry.publish('ingest.started', ingest);
       telemetry.publish('ingest.joined', { ...ingest, followers: 2 });
       telemetry.publish('ingest.resumed', { ...ingest, offset: 10, reason: 'reset' });
@@ -108,6 +109,7 @@ describe('logEvents', () => {
       [
         'upstream.request',
         'upstream.failover',
+        'transport.fallback',
         'ingest.started',
         'ingest.joined',
         'ingest.resumed',

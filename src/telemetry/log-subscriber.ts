@@ -43,6 +43,7 @@ function debugSubscriptions(telemetry: Telemetry, log: Log): (() => void)[] {
       log.debug('ingest.resumed', { ...ingestFields(event), offset: event.offset, reason: event.reason }),
     ),
     telemetry.on('range.passed', (event) => log.debug('range.passed', { ...event })),
+    telemetry.on('transport.fallback', (event) => log.debug('transport.fallback', { ...event })),
     telemetry.on('cache.decision', (event) => log.debug('cache.decision', { ...event })),
   ];
 }

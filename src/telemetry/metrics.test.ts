@@ -70,6 +70,7 @@ describe('createMetrics', () => {
     telemetry.publish('range.passed', { ...ingest });
     telemetry.publish('upstream.request', upstreamRequest);
     telemetry.publish('upstream.failover', { registry: 'apps', from: 'hot', to: 'cold', reason: 'x' });
+    telemetry.publish('transport.fallback', { host: 'h', from: 3, to: 1, reason: 'reset' });
     telemetry.publish('warning', { message: 'x' });
     const text = await lines();
     for (const line of [
@@ -81,6 +82,7 @@ describe('createMetrics', () => {
       'entrepot_upstream_requests_total{registry="docker.io",upstream="hub",purpose="api",status="200"} 1',
       'entrepot_upstream_request_duration_seconds_count{registry="docker.io",upstream="hub",purpose="api"} 1',
       'entrepot_upstream_failovers_total{registry="apps",from="hot",to="cold"} 1',
+      'entrepot_tls_fallback_total{from="3",to="1",reason="reset"} 1',
       'entrepot_warnings_total 1',
     ])
       assert.ok(text.includes(line), `missing: ${line}`);

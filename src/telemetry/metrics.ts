@@ -141,6 +141,21 @@ function createTallies({ inFlight, connections, transfers, cache, version = 'unk
       help: 'Times the next upstream was asked.',
       labels: ['registry', 'from', 'to'],
     }),
+    rotten: new Counter({
+      name: 'entrepot_cache_rotten_total',
+      help: 'Stored blobs that turned out wrong and are fetched afresh, by what was wrong with them.',
+      labels: ['reason'],
+    }),
+    adopted: new Counter({
+      name: 'entrepot_cache_adopted_total',
+      help: 'Files of blobs that nothing was known of any more, found right and kept.',
+      labels: [],
+    }),
+    fallbacks: new Counter({
+      name: 'entrepot_tls_fallback_total',
+      help: 'Handshakes that were cut and tried again, by the lengths of the first fragment (0: in one piece).',
+      labels: ['from', 'to', 'reason'],
+    }),
     warnings: new Counter({ name: 'entrepot_warnings_total', help: 'Warnings in the log.', labels: [] }),
     build: new Gauge({
       name: 'entrepot_build_info',
@@ -205,6 +220,11 @@ function subscribe(
       tallies.ingestBytes.add(event.bytes, named(event.registry), upstreamOf(event));
     }),
     telemetry.on('range.passed', (event) => tallies.ranges.add(1, named(event.registry), upstreamOf(event))),
+    telemetry.on('blob.rotten', ({ reason }) => tallies.rotten.add(1, reason)),
+    telemetry.on('blob.adopted', () => tallies.adopted.add(1)),
+    telemetry.on('transport.fallback', ({ from, to, reason }) =>
+      tallies.fallbacks.add(1, String(from), String(to), reason),
+    ),
     telemetry.on('warning', () => tallies.warnings.add(1)),
   ];
 }

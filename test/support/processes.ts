@@ -263,6 +263,8 @@ const PACKAGES = {
   openssl: 'openssl',
   podman: 'podman',
   skopeo: 'skopeo',
+  ss: 'iproute2',
+  unbound: 'unbound',
   unshare: 'util-linux',
 } as const satisfies Record<string, string>;
 
