@@ -19,6 +19,9 @@ export const CONFIG_FILE_VARIABLE = 'ENTREPOT_CONFIG_FILE';
 const KUBERNETES =
   /^ENTREPOT(?:_[A-Z0-9_]+)?_(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)$/;
 
+/** Variables with our prefix that are no options: the two above, and what only tests set (src/lib/crash-point.ts). */
+const NO_OPTIONS: readonly string[] = [CONFIG_VARIABLE, CONFIG_FILE_VARIABLE, 'ENTREPOT_CRASH_AT'];
+
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface ReadEnvironment {
@@ -56,7 +59,7 @@ export async function readEnvironment(
 function variablesOf(env: Environment): readonly (readonly [string, string])[] {
   return Object.entries(env)
     .flatMap(([name, text]): [string, string][] => {
-      const ours = name.startsWith(PREFIX) && name !== CONFIG_VARIABLE && name !== CONFIG_FILE_VARIABLE;
+      const ours = name.startsWith(PREFIX) && !NO_OPTIONS.includes(name);
       return ours && text !== undefined && text.trim() !== '' && !KUBERNETES.test(name) ? [[name, text]] : [];
     })
     .sort(([a], [b]) => a.split('__').length - b.split('__').length || (a < b ? -1 : 1));
