@@ -78,7 +78,7 @@ function run(args: readonly string[], cwd: string): Promise<number> {
 /** The environment without what would configure a server under test behind the test's back. */
 function quietEnvironment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !/^(?:ENTREPOT_|DEBUG$|PORT$|NODE_TEST_CONTEXT$)/.test(name) && !/_proxy$/i.test(name),
+    ([name]) => !/^(?:ENTREPOT_(?!TEST_)|DEBUG$|PORT$|NODE_TEST_CONTEXT$)/.test(name) && !/_proxy$/i.test(name),
   );
   return Object.fromEntries(kept);
 }
