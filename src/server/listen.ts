@@ -206,6 +206,10 @@ function listenToRequests(server: Server | HttpsServer, options: FrontDoorOption
       answer(response, refusal('UNSUPPORTED', 431, `the request has more than ${MAX_HEADERS} headers`));
       return;
     }
+    if (hasTwoHosts(request)) {
+      answer(response, refusal('UNSUPPORTED', 400, 'the request has more than one Host header'));
+      return;
+    }
     void run(request, response);
   }
 
@@ -253,6 +257,16 @@ function listenToRefusals(server: Server | HttpsServer, options: FrontDoorOption
       `connections are refused: ${server.maxConnections} are open, as many as limits.max_connections`,
     );
   });
+}
+
+/** Of two Hosts Node takes the first, where whoever stands in front may take the last (RFC 9112 §3.2: to be refused). */
+function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i];
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  }
+  return hosts > 1;
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {
