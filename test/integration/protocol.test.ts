@@ -240,6 +240,12 @@ describe('what is not a read', () => {
   }
 });
 
+test('two Hosts are refused, as nobody can know which is meant (RFC 9112 §3.2)', async () => {
+  const hosts = 'Host: ghcr.mirror.example.com\r\nhost: plain.mirror.example.com';
+  const bytes = await sendBytes(mirror.host, `GET /v2/ HTTP/1.1\r\n${hosts}\r\n\r\n`);
+  assert.match(bytes.toString(), /^HTTP\/1\.1 400 /);
+});
+
 describe('paths that no name needs', () => {
   const paths = [
     '/v2/team/../app/manifests/latest',
