@@ -15,7 +15,7 @@ import {
   type ListenerAddress,
   type ServerStatus,
 } from './server/index.ts';
-import { cacheOptionsOf, catalogueOf, frontDoorOptionsOf, httpClientOf } from './settings.ts';
+import { answerTimeoutOf, cacheOptionsOf, catalogueOf, frontDoorOptionsOf, httpClientOf } from './settings.ts';
 import {
   type BlobStore,
   lockDirectory,
@@ -81,7 +81,10 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
       telemetry,
       allowPrivate: config.transport.allow_private,
       find: (registry) => catalogue.byName(registry),
+      answerTimeout: answerTimeoutOf(config),
     });
+    const upstreams = () =>
+      catalogue.list().flatMap(({ name }) => origin.healthOf(name).map((each) => ({ registry: name, ...each })));
 
     const cache = new PullThrough({ origin, ...storage, telemetry, ...cacheOptionsOf(config) });
     cleanups.push(() => cache.close());
@@ -95,6 +98,7 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
       connections: () => frontDoor.connections,
       transfers: () => [...cache.transfers].length,
       cache: () => cache.totals(),
+      upstreams,
     });
     const frontDoor = createFrontDoor({
       ...frontDoorOptionsOf(config),
@@ -131,6 +135,7 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
                 ...(config.cache.max_size === undefined ? {} : { maxSize: config.cache.max_size }),
               },
         transfers: [...cache.transfers].map(describeTransfer),
+        upstreams: upstreams(),
       };
     }
     if (config.cache !== 'off') {

@@ -143,6 +143,16 @@ export async function httpClientOf(config: Config, tls: TlsSpec | undefined): Pr
   return createHttpClient(options);
 }
 
+/**
+ * Milliseconds an upstream has for a small question as a whole. Whoever allows it longer to connect or to answer allows
+ * that too; several exchanges share the time of one.
+ */
+export function answerTimeoutOf({ transport }: Config): number {
+  const whole = transport.dial_timeout + transport.tls_handshake_timeout + transport.response_header_timeout;
+  // The longest a timer can be set to.
+  return Math.min(whole, 2 ** 31 - 1);
+}
+
 async function readPem(path: string | undefined): Promise<string | undefined> {
   if (path === undefined) return undefined;
   try {

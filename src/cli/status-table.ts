@@ -1,11 +1,11 @@
-import type { ServerStatus, TransferStatus } from '../server/index.ts';
+import type { ServerStatus, TransferStatus, UpstreamStatus } from '../server/index.ts';
 import { formatBytes } from '../telemetry/index.ts';
 
 const BAR_WIDTH = 20;
 
-/** What `entrepot status` prints: what runs, what is stored, what is under way. @param now milliseconds since 1970 */
+/** What `entrepot status` prints: what runs, what is stored, how upstreams fare, what is under way. @param now milliseconds since 1970 */
 export function formatStatus(status: ServerStatus, now: number): string {
-  const { version, pid, uptimeSeconds, listeners, configSource, transfers } = status;
+  const { version, pid, uptimeSeconds, listeners, configSource, transfers, upstreams = [] } = status;
   const facts: readonly (readonly [string, string])[] = [
     ['listening', listeners.join(', ')],
     ['configuration', configSource],
@@ -16,6 +16,10 @@ export function formatStatus(status: ServerStatus, now: number): string {
     ...facts.map(([name, value]) => `  ${name.padEnd(13)}  ${value}`),
     '',
   ];
+  if (upstreams.length > 0) {
+    const head = ['REGISTRY', 'UPSTREAM', 'STATE', 'PULLS LEFT', 'TROUBLE'];
+    lines.push(...formatTable([head, ...upstreams.map((upstream) => upstreamRow(upstream, now))]), '');
+  }
   if (transfers.length === 0) return `${lines.join('\n')}\nNo transfers under way.\n`;
   lines.push(transfers.length === 1 ? '1 transfer under way' : `${transfers.length} transfers under way`);
   const head = ['ID', 'IMAGE', 'DIGEST', 'PROGRESS', 'RATE', 'FOLLOWERS', 'UPSTREAM'];
@@ -27,6 +31,38 @@ function describeCache(cache: ServerStatus['cache']): string {
   const limit = cache.maxSize === undefined ? '' : ` of ${formatBytes(cache.maxSize)}`;
   const blobs = cache.blobs === 1 ? '1 blob' : `${cache.blobs} blobs`;
   return `${cache.dir}: ${blobs}, ${formatBytes(cache.bytes)}${limit}`;
+}
+
+function upstreamRow(upstream: UpstreamStatus, now: number): readonly string[] {
+  const { registry, upstream: name, reason, since, quota = [] } = upstream;
+  const pulls = quota.map(({ credential, limit, remaining }) => {
+    const of = limit === undefined ? '' : ` of ${limit}`;
+    return `${remaining}${of} (${credential})`;
+  });
+  const lasting = since === undefined ? '' : ` for ${formatDuration((now - since) / 1000)}`;
+  return [
+    registry,
+    name,
+    describeState(upstream, now),
+    pulls.join(', '),
+    reason === undefined ? '' : `${reason}${lasting}`,
+  ];
+}
+
+const SUBJECTS: Readonly<Record<string, string>> = {
+  all: 'everything',
+  pull: 'manifests',
+  check: 'where tags point',
+  list: 'lists',
+  blob: 'blobs',
+};
+
+/** `up`, `not asked for blobs, 40 s left`, `about to be tried for blobs` */
+function describeState({ state, scope, openUntil }: UpstreamStatus, now: number): string {
+  if (state === 'closed') return 'up';
+  const subject = SUBJECTS[scope] ?? scope;
+  if (state === 'half-open') return `about to be tried for ${subject}`;
+  return `not asked for ${subject}, ${formatDuration(Math.ceil(((openUntil ?? now) - now) / 1000))} left`;
 }
 
 function transferRow(transfer: TransferStatus, now: number): readonly string[] {

@@ -44,6 +44,35 @@ const full: ServerStatus = {
     },
   ],
 };
+const withUpstreams: ServerStatus = {
+  ...full,
+  transfers: [],
+  upstreams: [
+    {
+      registry: 'docker.io',
+      upstream: 'registry-1.docker.io',
+      state: 'open',
+      scope: 'pull',
+      openUntil: now + 40_000,
+      since: now - 125_000,
+      reason: 'it answered 429',
+      quota: [
+        { credential: 'ann', limit: 200, remaining: 0, windowSeconds: 21_600 },
+        { credential: 'anonymous', remaining: 7 },
+      ],
+    },
+    { registry: 'ghcr.io', upstream: 'ghcr.io', state: 'closed', scope: 'all' },
+    {
+      registry: 'quay.io',
+      upstream: 'quay.io',
+      state: 'half-open',
+      scope: 'all',
+      openUntil: now,
+      since: now - 9000,
+      reason: 'refused',
+    },
+  ],
+};
 const idle: ServerStatus = { ...full, cache: { dir: '/c', blobs: 1, bytes: 0 }, transfers: [] };
 
 function collect() {
@@ -52,6 +81,27 @@ function collect() {
 }
 
 describe('formatStatus', () => {
+  test('shows how the upstreams fare that were asked, and what is left of their limits', () => {
+    const table = formatStatus(withUpstreams, now).split('\n\n')[1] ?? '';
+    assert.deepEqual(
+      table.split('\n').map((line) => line.split(/ {2,}/)),
+      [
+        ['REGISTRY', 'UPSTREAM', 'STATE', 'PULLS LEFT', 'TROUBLE'],
+        [
+          'docker.io',
+          'registry-1.docker.io',
+          'not asked for manifests, 40 s left',
+          '0 of 200 (ann), 7 (anonymous)',
+          'it answered 429 for 2 min 5 s',
+        ],
+        ['ghcr.io', 'ghcr.io', 'up'],
+        ['quay.io', 'quay.io', 'about to be tried for everything', 'refused for 9 s'],
+      ],
+    );
+    const { upstreams: _, ...older } = withUpstreams;
+    assert.equal(formatStatus(older, now), formatStatus({ ...withUpstreams, upstreams: [] }, now));
+  });
+
   test('shows what runs, what is stored, and each transfer in a row', () => {
     const [head, ...table] = formatStatus(full, now).split('\n\n2 transfers under way\n');
     assert.equal(

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { CredentialSource } from '../oci/index.ts';
+import type { UpstreamSpec } from '../oci/index.ts';
 import { type LoadOptions, loadConfig } from './load.ts';
 import { ConfigError, formatProblem } from './problems.ts';
 import { type CacheConfig, configSchema, type UpstreamConfig } from './schema.ts';
@@ -224,7 +224,7 @@ log: {level: info, format: json}
     });
     // What the configuration has is what `upstream/` takes, without a conversion.
     const upstream = config.registries['apps']?.upstreams?.[0] as UpstreamConfig;
-    upstream.credentials satisfies CredentialSource | undefined;
+    upstream.credentials satisfies UpstreamSpec['credentials'];
   });
 
   test('a listener in every way it can be written', async () => {
@@ -501,7 +501,16 @@ limits: {max_connections: 0}
     ],
     [
       'registries: {a.b: {upstreams: [{url: https://x, credentials: hush}]}}',
-      'registries["a.b"].upstreams[0].credentials: found "hush", expected {username, password} or {helper}',
+      'registries["a.b"].upstreams[0].credentials: found "hush", expected {username, password} or {helper}, or a list of such',
+    ],
+    [
+      'registries: {a.b: {upstreams: [{url: https://x, credentials: [{username: u, password: p}, {helpr: x}]}]}}',
+      'registries["a.b"].upstreams[0].credentials[1].helper: missing',
+      'registries["a.b"].upstreams[0].credentials[1].helpr: unknown option; did you mean "helper"?',
+    ],
+    [
+      'registries: {a.b: {upstreams: [{url: https://x, credentials: []}]}}',
+      'registries["a.b"].upstreams[0].credentials: found an empty list, expected {username, password} or {helper}',
     ],
     [
       'registries: {a.b: {upstreams: [{url: https://x, credentials: {username: u, password: {envv: X}}}]}}',

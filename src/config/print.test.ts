@@ -16,7 +16,7 @@ registries:
       - url: https://a.example
         credentials: {username: hush-user, password: hush}
         headers: {Authorization: Bearer hush, X-Api-Key: hush, User-Agent: entrepot}
-      - {url: https://b.example, credentials: {username: {env: U}, password: {file: ./p}}}
+      - {url: https://b.example, credentials: [{username: {env: U}, password: {file: ./p}}, {username: hush, password: hush}]}
 cache: {max_size: 50GB}
 `;
 
@@ -47,7 +47,7 @@ describe('printConfig()', () => {
       'level: debug # DEBUG',
       'idle_timeout: 65s',
       'dir: /srv/data',
-      'env: U # ENTREPOT_CONFIG:12:59',
+      'env: U # ENTREPOT_CONFIG:12:60',
     ]) {
       assert.ok(lines.includes(line), `${line}\n  is missing in\n${text}`);
     }

@@ -76,7 +76,7 @@ const headers = z
   .record(headerName(), headerValue())
   .register(marks, { type: 'map', expected: 'header names with their values, such as {User-Agent: entrepot}' });
 
-const credentials = z
+const credential = z
   .union([
     z.strictObject({
       username: secret().describe('User name, `{env: NAME}` or `{file: PATH}`.'),
@@ -95,6 +95,10 @@ const credentials = z
   ])
   .register(marks, { type: 'map', expected: '{username, password} or {helper}' });
 
+const credentials = z
+  .union([credential, z.array(credential).min(1).max(16)])
+  .register(marks, { type: 'map or list', expected: '{username, password} or {helper}, or a list of such' });
+
 const upstreamTls = z.strictObject({
   ca_file: filePath('a PEM file of certificate authorities')
     .optional()
@@ -111,7 +115,9 @@ const upstreamObject = z.strictObject({
   name: label().optional().describe('Shown in logs and metrics. The host of the URL unless given.'),
   credentials: credentials
     .optional()
-    .describe('`{username, password}`, or `{helper}` for a `docker-credential-<helper>` program.'),
+    .describe(
+      '`{username, password}`, or `{helper}` for a `docker-credential-<helper>` program; or a list, used in turn as the pulls of each run low.',
+    ),
   headers: headers.prefault({}).describe('Sent with each request to this upstream, never to where it redirects.'),
   capabilities: z
     .array(choice('pull', 'resolve'))

@@ -29,7 +29,8 @@ export interface UpstreamSpec {
   readonly name: string;
   /** `http(s)://host[:port][/prefix]`, without a trailing slash; the API is at `<url>/v2/`. */
   readonly url: string;
-  readonly credentials: CredentialSource | undefined;
+  /** Several are used in turn, as their budgets run low. */
+  readonly credentials: CredentialSource | readonly CredentialSource[] | undefined;
   /** Sent with each request to the upstream itself, never to a redirect target or token service. */
   readonly headers: Readonly<Record<string, string>>;
   readonly capabilities: readonly Capability[];

@@ -8,7 +8,8 @@ export interface UpstreamOptions {
   readonly url: string;
   /** @default the host, with its port */
   readonly name?: string;
-  readonly credentials?: CredentialSource;
+  /** Several are used in turn, as their budgets run low. */
+  readonly credentials?: CredentialSource | readonly CredentialSource[];
   readonly headers?: Readonly<Record<string, string>>;
   /** @default ['pull', 'resolve'] */
   readonly capabilities?: readonly Capability[];

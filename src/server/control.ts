@@ -28,6 +28,29 @@ export interface ServerStatus {
     | { readonly dir: string; readonly blobs: number; readonly bytes: number; readonly maxSize?: number }
     | 'off';
   readonly transfers: readonly TransferStatus[];
+  /** The configured upstreams that were asked since the server started; absent from servers before there was this. */
+  readonly upstreams?: readonly UpstreamStatus[];
+}
+
+/** How one upstream fares. Times are milliseconds since 1970. */
+export interface UpstreamStatus {
+  readonly registry: string;
+  readonly upstream: string;
+  /** `closed`: asked as usual. `open`: left alone until `openUntil`. `half-open`: the next question tries it. */
+  readonly state: 'closed' | 'open' | 'half-open';
+  /** Which questions that is about: `all`, `pull` (GETs of manifests), `check` (HEADs), `list` or `blob`. */
+  readonly scope: string;
+  readonly openUntil?: number;
+  /** When the trouble began, and what failed last. */
+  readonly since?: number;
+  readonly reason?: string;
+  /** Pulls left, for each credential of which the registry said so. */
+  readonly quota?: readonly {
+    readonly credential: string;
+    readonly limit?: number | undefined;
+    readonly remaining: number;
+    readonly windowSeconds?: number | undefined;
+  }[];
 }
 
 /** One transfer under way. */

@@ -17,6 +17,7 @@ export {
   type Operation,
   type ServerStatus,
   type TransferStatus,
+  type UpstreamStatus,
 } from './control.ts';
 export { createDispatch, type DispatchOptions, type Page } from './dispatch.ts';
 export { describeHelp, type HelpOptions, type HelpRequest } from './help.ts';

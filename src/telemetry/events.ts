@@ -11,6 +11,10 @@ export interface Events {
   'upstream.request': UpstreamRequest;
   /** An upstream failed and the next in the list is asked. */
   'upstream.failover': { registry: string; from: string; to: string; reason: string };
+  /** An upstream is left alone for a while, tried again or back: all questions to it, or those of one kind. */
+  'upstream.health': UpstreamHealthChange;
+  /** What a registry says is left of a credential's pulls, on each answer about a manifest that says so. */
+  'upstream.quota': UpstreamQuota;
   'ingest.started': IngestEvent;
   /** A reader attached to a transfer that was already under way. */
   'ingest.joined': IngestEvent & { readonly followers: number };
@@ -89,6 +93,30 @@ export interface UpstreamRequest {
   readonly durationMs: number;
   readonly purpose: 'api' | 'blob' | 'token' | 'redirect';
   readonly error?: string;
+}
+
+export interface UpstreamHealthChange {
+  readonly registry: string;
+  readonly upstream: string;
+  /** `pull` GETs of manifests, `check` HEADs of them, `list` tags, catalogue and referrers. */
+  readonly scope: 'all' | 'pull' | 'check' | 'list' | 'blob';
+  /** `open` nothing is asked for `retryAfterMs`; `half-open` one question tries; `closed` as usual. */
+  readonly state: 'closed' | 'open' | 'half-open';
+  /** What failed last; names no repository. */
+  readonly reason: string;
+  /** 0 unless open. */
+  readonly retryAfterMs: number;
+}
+
+export interface UpstreamQuota {
+  readonly registry: string;
+  readonly upstream: string;
+  /** A user name, or `anonymous`. */
+  readonly credential: string;
+  /** Pulls in a whole window; undefined where the registry does not say. */
+  readonly limit: number | undefined;
+  readonly remaining: number;
+  readonly windowSeconds: number | undefined;
 }
 
 export interface IngestEvent {

@@ -91,6 +91,22 @@ describe('logEvents', () => {
       });
       telemetry.publish('upstream.failover', { registry, from: 'hot', to: 'cold', reason: 'not found' });
       telemetry.publish('transport.fallback', { host: 'h', from: 3, to: 1, reason: 'reset' });
+      telemetry.publish('upstream.quota', {
+        registry,
+        upstream: 'hub',
+        credential: 'anonymous',
+        limit: 100,
+        remaining: 76,
+        windowSeconds: 21_600,
+      });
+      telemetry.publish('upstream.health', {
+        registry,
+        upstream: 'hub',
+        scope: 'all',
+        state: 'half-open',
+        reason: 'it answered 503',
+        retryAfterMs: 0,
+      });
       telemetry.publish('ingest.started', ingest);
       telemetry.publish('ingest.joined', { ...ingest, followers: 2 });
       telemetry.publish('ingest.resumed', { ...ingest, offset: 10, reason: 'reset' });
@@ -110,6 +126,8 @@ describe('logEvents', () => {
         'upstream.request',
         'upstream.failover',
         'transport.fallback',
+        'upstream.quota',
+        'upstream.health',
         'ingest.started',
         'ingest.joined',
         'ingest.resumed',

@@ -1,4 +1,4 @@
-import type { IngestEvent, RequestFinished, Telemetry, UpstreamRequest } from './events.ts';
+import type { IngestEvent, RequestFinished, Telemetry, UpstreamHealthChange, UpstreamRequest } from './events.ts';
 import type { Log } from './log.ts';
 
 export interface LogEventsOptions {
@@ -17,6 +17,7 @@ export interface LogEventsOptions {
 export function logEvents(telemetry: Telemetry, log: Log, { access = true }: LogEventsOptions = {}): () => void {
   const subscriptions = [
     telemetry.on('warning', ({ message, error }) => log.warn(message, { error })),
+    telemetry.on('upstream.health', (event) => logHealth(log, event)),
     telemetry.on('ingest.finished', (event) => {
       const { outcome, reason, bytes, durationMs } = event;
       const fields = { ...ingestFields(event), outcome, bytes, duration: milliseconds(durationMs), reason };
@@ -35,6 +36,7 @@ function debugSubscriptions(telemetry: Telemetry, log: Log): (() => void)[] {
   return [
     telemetry.on('upstream.request', (event) => log.debug('upstream.request', upstreamFields(event))),
     telemetry.on('upstream.failover', (event) => log.debug('upstream.failover', { ...event })),
+    telemetry.on('upstream.quota', (event) => log.debug('upstream.quota', { ...event })),
     telemetry.on('ingest.started', (event) => log.debug('ingest.started', ingestFields(event))),
     telemetry.on('ingest.joined', (event) =>
       log.debug('ingest.joined', { ...ingestFields(event), followers: event.followers }),
@@ -46,6 +48,13 @@ function debugSubscriptions(telemetry: Telemetry, log: Log): (() => void)[] {
     telemetry.on('transport.fallback', (event) => log.debug('transport.fallback', { ...event })),
     telemetry.on('cache.decision', (event) => log.debug('cache.decision', { ...event })),
   ];
+}
+
+/** That an upstream went away is for everybody to see, and that it is back; that it was tried is not. */
+function logHealth(log: Log, { registry, upstream, scope, state, reason, retryAfterMs }: UpstreamHealthChange): void {
+  const level = state === 'open' ? 'warn' : state === 'closed' ? 'info' : 'debug';
+  const retryAfter = state === 'open' ? { retryAfter: milliseconds(retryAfterMs) } : {};
+  log[level]('upstream.health', { registry, upstream, scope, state, reason, ...retryAfter });
 }
 
 /** What went wrong on our side or upstream is a warning; that a client left, or asked for what is not there, is not. */

@@ -1,6 +1,6 @@
 import type { Metric, Registry } from 'prom-client';
 import type { CacheOutcome, RequestFinished, Telemetry, UpstreamRequest } from './events.ts';
-import { Counter, Gauge, Histogram } from './tally.ts';
+import { Counter, Gauge, GaugeSet, Histogram } from './tally.ts';
 
 export interface MetricsOptions {
   /** Responses under way. */
@@ -11,6 +11,8 @@ export interface MetricsOptions {
   readonly transfers?: () => number;
   /** What is stored. */
   readonly cache?: () => Promise<{ readonly blobs: number; readonly bytes: number }>;
+  /** How the configured upstreams fare, those that were asked. */
+  readonly upstreams?: () => readonly UpstreamReading[];
   /** Of this program, for `entrepot_build_info`. */
   readonly version?: string;
   /**
@@ -18,6 +20,16 @@ export interface MetricsOptions {
    * counted together as `other`. @default every name
    */
   readonly isConfigured?: (registry: string) => boolean;
+}
+
+/** One upstream as it is now. */
+export interface UpstreamReading {
+  readonly registry: string;
+  readonly upstream: string;
+  readonly state: 'closed' | 'open' | 'half-open';
+  /** `all`, or the kind of question it is left alone with. */
+  readonly scope: string;
+  readonly quota?: readonly { readonly credential: string; readonly remaining: number }[];
 }
 
 /** The counts of a running server, in the text form Prometheus reads. */
@@ -63,7 +75,7 @@ export function createMetrics(telemetry: Telemetry, options: MetricsOptions = {}
 
 type Tallies = ReturnType<typeof createTallies>;
 
-function createTallies({ inFlight, connections, transfers, cache, version = 'unknown' }: MetricsOptions) {
+function createTallies({ inFlight, connections, transfers, cache, upstreams, version = 'unknown' }: MetricsOptions) {
   return {
     requests: new Counter({
       name: 'entrepot_http_requests_total',
@@ -156,6 +168,11 @@ function createTallies({ inFlight, connections, transfers, cache, version = 'unk
       help: 'Handshakes that were cut and tried again, by the lengths of the first fragment (0: in one piece).',
       labels: ['from', 'to', 'reason'],
     }),
+    openings: new Counter({
+      name: 'entrepot_upstream_openings_total',
+      help: 'Times an upstream was left alone for a while because it failed or throttled, for all questions or one kind.',
+      labels: ['registry', 'upstream', 'scope'],
+    }),
     warnings: new Counter({ name: 'entrepot_warnings_total', help: 'Warnings in the log.', labels: [] }),
     build: new Gauge({
       name: 'entrepot_build_info',
@@ -175,6 +192,27 @@ function createTallies({ inFlight, connections, transfers, cache, version = 'unk
     }),
     ...(transfers && {
       transfers: new Gauge({ name: 'entrepot_ingests_active', help: 'Transfers under way.', read: transfers }),
+    }),
+    ...(upstreams && {
+      up: new GaugeSet({
+        name: 'entrepot_upstream_up',
+        help: '0 while an upstream is left alone because it failed, or is being tried again; else 1.',
+        labels: ['registry', 'upstream'],
+        read: () =>
+          upstreams().map(({ registry, upstream, state, scope }) => ({
+            values: [registry, upstream],
+            value: state === 'closed' || scope !== 'all' ? 1 : 0,
+          })),
+      }),
+      pullsLeft: new GaugeSet({
+        name: 'entrepot_upstream_pulls_left',
+        help: 'Pulls a registry says are left of its limit, by credential; absent where it names none.',
+        labels: ['registry', 'upstream', 'credential'],
+        read: () =>
+          upstreams().flatMap(({ registry, upstream, quota = [] }) =>
+            quota.map(({ credential, remaining }) => ({ values: [registry, upstream, credential], value: remaining })),
+          ),
+      }),
     }),
     ...(cache && {
       blobs: new Gauge({
@@ -212,6 +250,9 @@ function subscribe(
     telemetry.on('upstream.failover', (event) => {
       const known = isConfigured(event.registry);
       tallies.failovers.add(1, named(event.registry), known ? event.from : 'other', known ? event.to : 'other');
+    }),
+    telemetry.on('upstream.health', (event) => {
+      if (event.state === 'open') tallies.openings.add(1, named(event.registry), upstreamOf(event), event.scope);
     }),
     telemetry.on('ingest.joined', (event) => tallies.joined.add(1, named(event.registry))),
     telemetry.on('ingest.resumed', (event) => tallies.resumed.add(1, named(event.registry), upstreamOf(event))),

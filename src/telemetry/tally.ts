@@ -121,6 +121,36 @@ export class Gauge {
   }
 }
 
+/** Numbers that are looked up when they are asked for, each under its labels. */
+export class GaugeSet<L extends string> {
+  readonly name: string;
+  readonly #options: GaugeSetOptions<L>;
+
+  constructor(options: GaugeSetOptions<L>) {
+    this.name = options.name;
+    this.#options = options;
+  }
+
+  async get(): Promise<MetricReading> {
+    const { help, labels, read } = this.#options;
+    // Here too, what cannot be had must not take the others with it.
+    const rows = await Promise.resolve()
+      .then(read)
+      .catch(() => []);
+    // The series are made anew each time, so one that is gone is not told for ever; of two with the same labels, which
+    // nobody could read, the later counts.
+    const series = new Series<L, { value: number }>(labels, () => ({ value: 0 }));
+    for (const { values, value } of rows) series.cell(values).value = value;
+    const samples = Array.from(series.entries(), (each) => ({ labels: each.labels, value: each.cell.value }));
+    return { name: this.name, help, type: 'gauge', values: samples, aggregator: 'sum' };
+  }
+}
+
+export interface GaugeSetOptions<L extends string> extends TallyOptions<L> {
+  /** `values`: one for each label, in their order. */
+  readonly read: () => readonly { readonly values: readonly string[]; readonly value: number }[];
+}
+
 export interface GaugeOptions {
   readonly name: string;
   readonly help: string;

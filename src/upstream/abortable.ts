@@ -20,10 +20,15 @@ export function abortable<T>(operation: Promise<T>, signal: AbortSignal | undefi
  */
 export async function withDeadline<T>(
   operation: (signal: AbortSignal) => Promise<T>,
-  options: { readonly milliseconds: number; readonly signal?: AbortSignal | undefined },
+  options: {
+    readonly milliseconds: number;
+    readonly signal?: AbortSignal | undefined;
+    /** What the signal is aborted with then. */
+    readonly late: () => Error;
+  },
 ): Promise<T> {
   const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(), options.milliseconds);
+  const timer = setTimeout(() => deadline.abort(options.late()), options.milliseconds);
   try {
     const { signal } = options;
     return await operation(signal === undefined ? deadline.signal : AbortSignal.any([signal, deadline.signal]));

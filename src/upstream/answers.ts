@@ -1,5 +1,7 @@
 import type { ByteSource } from '../lib/index.ts';
 import type { Digest, Reference, Repository, Visibility } from '../oci/index.ts';
+import type { HealthView } from './health.ts';
+import type { Quota } from './rate-limit.ts';
 
 /**
  * What is had from other registries, by repository: `repository.registry` is the key to a registry and its upstreams.
@@ -19,6 +21,16 @@ export interface Upstreams {
   locateBlob(repository: Repository, digest: Digest, options?: AskOptions): Promise<BlobLocation | undefined>;
   /** One page of a list, as the upstream has it; of referrers also where the upstream has no such list. */
   list(repository: Repository, query: ListQuery, options?: AskOptions): Promise<ListAnswer>;
+  /** How the upstreams of a registry fare that were asked since the configuration stands; asks nobody. */
+  healthOf(registry: string): readonly UpstreamHealth[];
+}
+
+/** How one upstream fares. */
+export interface UpstreamHealth extends HealthView {
+  /** Its name. */
+  readonly upstream: string;
+  /** What is left of its limits, for each credential of which that is known. */
+  readonly quota?: readonly Quota[];
 }
 
 /** What every question takes. */

@@ -1,6 +1,6 @@
 import { Lru } from '../lib/index.ts';
 import type { AddressPolicy } from '../net/index.ts';
-import type { UpstreamSpec } from '../oci/index.ts';
+import type { CredentialSource, UpstreamSpec } from '../oci/index.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
 import { basicAuthorization, CredentialError } from './credential.ts';
 import { CredentialReader, type ReadCredential } from './credential-reader.ts';
@@ -27,6 +27,8 @@ export type SendTokenRequest = (request: TokenHttpRequest, addresses: AddressPol
 /** Options of {@link Authorizer}. */
 export interface AuthorizerOptions {
   readonly spec: UpstreamSpec;
+  /** The one of the upstream's credentials it answers with. */
+  readonly credential: CredentialSource | undefined;
   readonly now: () => number;
   readonly send: SendTokenRequest;
   /** Hears what only the operator can mend. */
@@ -56,7 +58,7 @@ const MAX_LESSONS = 4096;
 const ANY_DIALLED: AddressPolicy = { kind: 'any' };
 
 /**
- * Answers the challenges of one upstream, and of the hosts it redirects to.
+ * Answers the challenges of one upstream, and of the hosts it redirects to, with one credential or none.
  *
  * The upstream itself may be given the configured credential; a redirect target only ever an anonymous token. A challenge
  * is remembered for its repository (or for the whole upstream, where it does not name one), so that only the first request
@@ -72,10 +74,15 @@ export class Authorizer {
     this.#options = options;
     this.#tokens = new TokenCache(options.now);
     this.#credentials = new CredentialReader({
-      source: options.spec.credentials,
+      source: options.credential,
       upstream: new URL(options.spec.url),
       now: options.now,
     });
+  }
+
+  /** Who its credential was when it was last read; undefined where it has none, or none was read yet. */
+  get username(): string | undefined {
+    return this.#credentials.username;
   }
 
   /** What earlier challenges taught to send at once; undefined where none was seen. */

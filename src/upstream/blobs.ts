@@ -3,8 +3,8 @@ import { type Digest, parseContentRange } from '../oci/index.ts';
 import type { BlobAnswer, BlobHead } from './answers.ts';
 import { isIdentity } from './manifest-answer.ts';
 import { partOf } from './part-source.ts';
-import { pullScope, refusesHead } from './question.ts';
-import type { Answer, Question, Upstream } from './upstream.ts';
+import { type Answer, pullScope, type Question, refusesHead } from './question.ts';
+import type { Upstream } from './upstream.ts';
 
 /** Which blob. */
 export interface BlobAsked {
@@ -65,7 +65,7 @@ export function blobQuestion(
     path: `/v2/${asked.repository}/blobs/${asked.digest}`,
     scope: pullScope(asked.repository),
     headers: { accept: '*/*', ...headers },
-    purpose: 'blob',
+    kind: 'blob',
     signal: asked.signal,
   };
 }

@@ -18,6 +18,7 @@ export class CredentialReader {
   readonly #server: string;
   readonly #now: () => number;
   readonly #asking = new SingleFlight<ReadCredential | undefined>();
+  #username: string | undefined;
   #helped: { readonly credential: ReadCredential | undefined; readonly until: number } | undefined;
 
   constructor(options: { source: CredentialSource | undefined; upstream: URL; now: () => number }) {
@@ -31,6 +32,11 @@ export class CredentialReader {
     return this.#source !== undefined;
   }
 
+  /** Of the credential that was read last. */
+  get username(): string | undefined {
+    return this.#username;
+  }
+
   /**
    * The credential as it is now: environment and files are read each time, a helper's answer is kept for 5 minutes.
    *
@@ -38,6 +44,12 @@ export class CredentialReader {
    * @throws {CredentialError}
    */
   async read(): Promise<ReadCredential | undefined> {
+    const credential = await this.#read();
+    this.#username = credential?.username;
+    return credential;
+  }
+
+  async #read(): Promise<ReadCredential | undefined> {
     const source = this.#source;
     if (source === undefined) return undefined;
     if (!('helper' in source)) {

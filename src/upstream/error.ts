@@ -17,6 +17,8 @@ export interface UpstreamErrorOptions {
   readonly status?: number | undefined;
   /** Seconds it asked us to wait. */
   readonly retryAfter?: number | undefined;
+  /** It failed where the upstream had sent us, not at the upstream itself. @default false */
+  readonly redirected?: boolean;
   readonly cause?: unknown;
 }
 
@@ -32,6 +34,7 @@ export class UpstreamError extends Error {
   readonly upstream: string;
   readonly status: number | undefined;
   readonly retryAfter: number | undefined;
+  readonly redirected: boolean;
 
   constructor(message: string, options: UpstreamErrorOptions) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -39,6 +42,7 @@ export class UpstreamError extends Error {
     this.upstream = options.upstream;
     this.status = options.status;
     this.retryAfter = options.retryAfter;
+    this.redirected = options.redirected ?? false;
   }
 
   /** True where the same question may be answered later: nothing was said about the content itself. */
@@ -72,6 +76,7 @@ export function answerFailure(answer: FailedAnswer): UpstreamError {
     upstream: answer.upstream,
     status: answer.status,
     retryAfter: parseRetryAfter(answer.headers['retry-after'], answer.now),
+    redirected: answer.redirected,
   });
 }
 
@@ -106,12 +111,16 @@ export function tokenFailure(
 }
 
 /** The failure that a broken exchange means. An error that is no {@link HttpError} is a mistake of ours and is thrown on. */
-export function exchangeFailure(error: unknown, context: { upstream: string; exchange: string }): UpstreamError {
+export function exchangeFailure(
+  error: unknown,
+  context: { upstream: string; exchange: string; redirected?: boolean },
+): UpstreamError {
   if (!(error instanceof HttpError)) throw error;
   const invalid = error.code === 'too-large' || error.code === 'protocol' || error.code === 'forbidden';
   return new UpstreamError(`${context.upstream} did not answer ${context.exchange}: ${error.message}`, {
     kind: invalid ? 'invalid' : 'unavailable',
     upstream: context.upstream,
+    redirected: context.redirected ?? false,
     cause: error,
   });
 }

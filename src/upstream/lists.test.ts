@@ -168,12 +168,16 @@ describe('referrers', () => {
   test('are not said to be none where nobody could say', async () => {
     await using registry = await startScriptedUpstream({ personality: 'ghcr' });
     registry.add(image, app.repository);
-    registry.fault({ kind: 'manifest' }, { status: 503, headers: { 'retry-after': '1' } });
-    await using upstreams = connectUpstreams({ url: registry.url });
-    await assert.rejects(upstreams.list(app, query), failsAs('unavailable'));
-    registry.heal();
-    registry.fault({ kind: 'referrers' }, { status: 429 });
-    await assert.rejects(upstreams.list(app, query), failsAs('throttled'));
+    const troubles = [
+      ['manifest', 503, 'unavailable'],
+      ['referrers', 429, 'throttled'],
+    ] as const;
+    for (const [kind, status, failure] of troubles) {
+      registry.heal();
+      registry.fault({ kind }, { status, headers: { 'retry-after': '1' } });
+      await using upstreams = connectUpstreams({ url: registry.url });
+      await assert.rejects(upstreams.list(app, query), failsAs(failure));
+    }
   });
 
   test('of a repository that is closed to us are denied', async () => {

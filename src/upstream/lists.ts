@@ -2,8 +2,8 @@ import type { HttpReply } from '../net/index.ts';
 import type { ListAnswer, ListQuery } from './answers.ts';
 import { listQueryString, nextPage } from './list-page.ts';
 import { bareMediaType, isIdentity } from './manifest-answer.ts';
-import { CATALOG_SCOPE, pullScope } from './question.ts';
-import type { Answer, Question, Upstream } from './upstream.ts';
+import { type Answer, CATALOG_SCOPE, pullScope, type Question } from './question.ts';
+import type { Upstream } from './upstream.ts';
 
 /** Which list, of which repository (the catalogue has none). */
 export interface ListAsked<Q extends ListQuery = ListQuery> {
@@ -47,7 +47,7 @@ export function listQuestion(asked: ListAsked): Question {
     path: `${listPath(repository, query)}${listQueryString(query)}`,
     scope: query.kind === 'catalog' ? CATALOG_SCOPE : pullScope(repository),
     headers: { accept: 'application/json, application/vnd.oci.image.index.v1+json, */*;q=0.1' },
-    purpose: 'api',
+    kind: 'list',
     signal: asked.signal,
   };
 }

@@ -1,8 +1,9 @@
 import type { BlobLocation } from './answers.ts';
 import { type BlobAsked, blobQuestion } from './blobs.ts';
 import { shownUrl } from './error.ts';
+import type { Question } from './question.ts';
 import { decideRedirect, isRedirect, needsNoCredential } from './redirect.ts';
-import type { Question, Upstream } from './upstream.ts';
+import type { Upstream } from './upstream.ts';
 
 /**
  * Finds out where a client can fetch a blob by itself (decisions: redirect delivery).

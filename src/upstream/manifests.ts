@@ -9,8 +9,8 @@ import {
 } from '../oci/index.ts';
 import type { ManifestAnswer, ManifestHead } from './answers.ts';
 import { bareMediaType, isGenericType, isIdentity, manifestDigest, manifestMediaType } from './manifest-answer.ts';
-import { pullScope, refusesHead } from './question.ts';
-import type { Answer, Question, Upstream } from './upstream.ts';
+import { type Answer, pullScope, type Question, refusesHead } from './question.ts';
+import type { Upstream } from './upstream.ts';
 
 /** Which manifest. */
 export interface ManifestAsked {
@@ -86,7 +86,7 @@ function questionFor(method: 'GET' | 'HEAD', asked: ManifestAsked): Question {
     path: `/v2/${asked.repository}/manifests/${formatReference(asked.reference)}`,
     scope: pullScope(asked.repository),
     headers: { accept: MANIFEST_ACCEPT },
-    purpose: 'api',
+    kind: method === 'GET' ? 'pull' : 'check',
     signal: asked.signal,
   };
 }

@@ -1,5 +1,39 @@
 import type { HttpHead } from '../net/index.ts';
-import type { Answer } from './upstream.ts';
+import type { Visibility } from '../oci/index.ts';
+
+/**
+ * What a question is for. Registries count and limit them apart: `pull` is a GET of a manifest, the only one that most of
+ * them count; `check` a HEAD of one; `list` tags, catalogue or referrers; `blob` anything about a blob.
+ */
+export type QuestionKind = 'pull' | 'check' | 'list' | 'blob';
+
+/** One question to an upstream. */
+export interface Question {
+  readonly method: 'GET' | 'HEAD';
+  /** Behind the upstream's URL: `/v2/library/nginx/manifests/latest`, with a query where there is one. */
+  readonly path: string;
+  /** The token scope it needs, where a challenge names none. */
+  readonly scope: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly kind: QuestionKind;
+  /** Which redirects are followed; others are answers. @default every redirect */
+  readonly follow?: (status: number) => boolean;
+  /** Asks as a client without any right of ours would: no credential, no token, no header of the operator's. */
+  readonly bare?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What came of a question: the last answer of the chain. */
+export interface Answer<T extends HttpHead> {
+  readonly reply: T;
+  /** Who gave it. */
+  readonly url: URL;
+  /** It came from where the upstream sent us. */
+  readonly redirected: boolean;
+  readonly visibility: Visibility;
+  /** What answered is not on the public internet. */
+  readonly inside: boolean;
+}
 
 /** The token scope by which a repository is pulled from (distribution, "Token scope"). */
 export function pullScope(repository: string): string {

@@ -30,7 +30,8 @@ export function retryDelay(error: UpstreamError, context: RetryContext): number 
   return Math.round(BASE_DELAY_MS * (1 + context.random));
 }
 
-function isPassing(error: UpstreamError): boolean {
+/** True for a failure that a second connection may well cure. */
+export function isPassing(error: UpstreamError): boolean {
   if (error.cause instanceof HttpError) return error.cause.code === 'reset' || error.cause.code === 'truncated';
   return error.status === 500 || error.status === 502 || error.status === 503 || error.status === 504;
 }

@@ -5,7 +5,8 @@ import { type HttpClient, HttpError, type HttpReply, type HttpRequest } from '..
 import type { TlsSpec, UpstreamSpec } from '../oci/index.ts';
 import { type Events, Telemetry } from '../telemetry/index.ts';
 import { type FailureKind, UpstreamError } from './error.ts';
-import { type Question, Upstream } from './upstream.ts';
+import type { Question } from './question.ts';
+import { Upstream } from './upstream.ts';
 
 const PUBLIC = '93.184.216.34';
 const PRIVATE = '10.1.2.3';
@@ -72,7 +73,7 @@ const question: Question = {
   path: '/v2/app/manifests/latest',
   scope: 'repository:app:pull',
   headers: { accept: 'a/b', range: 'bytes=0-1' },
-  purpose: 'api',
+  kind: 'pull',
 };
 
 const BEARER = 'Bearer realm="https://auth.example.com/token",service="s",scope="repository:app:pull"';

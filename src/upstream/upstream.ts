@@ -7,25 +7,34 @@ import {
   type HttpRequest,
   type HttpStream,
 } from '../net/index.ts';
-import type { TlsSpec, UpstreamSpec, Visibility } from '../oci/index.ts';
+import type { CredentialSource, TlsSpec, UpstreamSpec } from '../oci/index.ts';
 import type { Telemetry, UpstreamRequest } from '../telemetry/index.ts';
 import { withDeadline } from './abortable.ts';
 import { isInside } from './address.ts';
 import { Authorizer, type Grant } from './authorizer.ts';
+import { CredentialPool } from './credential-pool.ts';
+import { DestinationClients } from './destination-clients.ts';
 import { drain } from './drain.ts';
 import {
   answerFailure,
   describeExchange,
   exchangeFailure,
+  kindOfStatus,
   parseErrorCode,
+  parseRetryAfter,
   shownUrl,
   tokenFailure,
   UpstreamError,
 } from './error.ts';
+import { Health, type HealthView, type Pass } from './health.ts';
 import { hostOf } from './host.ts';
 import { identifiesUs, ownHeaders } from './own-headers.ts';
+import type { Answer, Question } from './question.ts';
+import { parseRateLimit, type Quota } from './rate-limit.ts';
 import { decideRedirect, isRedirect } from './redirect.ts';
 import { type GrantedToken, parseTokenReply, type TokenHttpRequest } from './token-request.ts';
+import { judgeAnswer, judgeBody, judgeError, type Verdict } from './verdict.ts';
+import { watchBody } from './watch-body.ts';
 
 /** What every upstream is given by whoever puts the server together. */
 export interface UpstreamContext {
@@ -40,34 +49,13 @@ export interface UpstreamContext {
   readonly allowPrivate: readonly string[];
   /** Milliseconds since the epoch. */
   readonly now: () => number;
-}
-
-/** One question to an upstream. */
-export interface Question {
-  readonly method: 'GET' | 'HEAD';
-  /** Behind the upstream's URL: `/v2/library/nginx/manifests/latest`, with a query where there is one. */
-  readonly path: string;
-  /** The token scope it needs, where a challenge names none. */
-  readonly scope: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly purpose: 'api' | 'blob';
-  /** Which redirects are followed; others are answers. @default every redirect */
-  readonly follow?: (status: number) => boolean;
-  /** Asks as a client without any right of ours would: no credential, no token, no header of the operator's. */
-  readonly bare?: boolean;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** What came of a question: the last answer of the chain. */
-export interface Answer<T extends HttpHead> {
-  readonly reply: T;
-  /** Who gave it. */
-  readonly url: URL;
-  /** It came from where the upstream sent us. */
-  readonly redirected: boolean;
-  readonly visibility: Visibility;
-  /** What answered is not on the public internet. */
-  readonly inside: boolean;
+  /** From 0 to below 1: spreads back-off. @default Math.random */
+  readonly random?: (() => number) | undefined;
+  /**
+   * Milliseconds for an upstream to answer a small question (a manifest, a list, whether a blob is there) with all that
+   * goes with it: token, redirects, body. @default 50_000: to connect, to shake hands and to answer once, each in its time
+   */
+  readonly answerTimeout?: number | undefined;
 }
 
 /** The two ways to carry out an exchange: a small body read whole, or one that is pulled. */
@@ -91,8 +79,8 @@ interface Hop {
 const MAX_ANSWERED_CHALLENGES = 2;
 /** A token this old may have been withdrawn where a 403 says so; a younger one is believed to be refused for good. */
 const RENEW_ON_DENIED_MS = 60_000;
-/** A small exchange with all its body; without it, a byte now and then would hold a request for ever. */
-const EXCHANGE_TIMEOUT_MS = 60_000;
+/** Without it, a byte now and then would hold a question for ever, and each exchange of many could take its own time. */
+const ANSWER_TIMEOUT_MS = 50_000;
 const MAX_TOKEN_REPLY = 256 * 1024;
 /** Messages told once each; an upstream that makes up new ones is not heard for ever. */
 const MAX_WARNINGS = 32;
@@ -100,6 +88,9 @@ const ANY: AddressPolicy = { kind: 'any' };
 
 /**
  * One place a registry's content can be had from: answers its challenges, follows its redirects, tells of each exchange.
+ *
+ * An upstream that is down or throttles is left alone for a while, and questions then fail at once. Where there are several
+ * credentials, one is used until its budget runs low.
  *
  * Credentials, tokens and the operator's headers go to the upstream's own origin and, once a redirect has left it, not
  * even there again.
@@ -110,13 +101,15 @@ export class Upstream {
   readonly url: URL;
   readonly #registry: string;
   readonly #context: UpstreamContext;
-  readonly #authorizer: Authorizer;
+  readonly #health: Health;
+  /** One for each credential; one with none where there is no credential. */
+  readonly #pool: CredentialPool<Authorizer>;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #identified: boolean;
   /** What may be dialled at the upstream's own host, and where it leads. */
   readonly #named: AddressPolicy;
   readonly #derived: AddressPolicy;
-  readonly #clients = new Map<Destination, Promise<HttpClient>>();
+  readonly #clients: DestinationClients;
   readonly #warned = new Set<string>();
 
   constructor(registry: string, spec: UpstreamSpec, context: UpstreamContext) {
@@ -126,37 +119,70 @@ export class Upstream {
     this.#registry = registry;
     this.#context = context;
     this.#derived = { kind: 'public', allow: context.allowPrivate };
+    this.#clients = new DestinationClients({ registry, spec, httpClientFor: context.httpClientFor });
     this.#named = spec.addresses === 'public' ? this.#derived : ANY;
     this.#headers = ownHeaders(spec);
     this.#identified = identifiesUs(spec);
-    this.#authorizer = new Authorizer({
-      spec,
-      now: context.now,
-      derived: this.#derived,
-      send: (request, addresses) => this.#fetchToken(request, addresses),
-      warn: (message) => this.#warn(message),
-    });
+    const { now, random = Math.random, telemetry } = context;
+    this.#health = new Health({ registry, upstream: spec.name, telemetry, now, random });
+    const authorizerFor = (credential: CredentialSource | undefined): Authorizer =>
+      new Authorizer({
+        spec,
+        credential,
+        now,
+        derived: this.#derived,
+        send: (request, addresses) => this.#fetchToken(request, addresses),
+        warn: (message) => this.#warn(message),
+      });
+    const [first, ...rest] = credentialsOf(spec);
+    this.#pool = new CredentialPool([authorizerFor(first), ...rest.map(authorizerFor)], now);
   }
 
   /** Asks, and reads the answer's body whole: at most `maxBytes`, else the upstream's answer is `invalid`. */
-  fetch(question: Question, maxBytes: number): Promise<Answer<HttpReply>> {
-    const milliseconds = EXCHANGE_TIMEOUT_MS;
-    return this.#walk(question, {
-      send: (client, request) =>
-        withDeadline((signal) => client.fetch({ ...request, maxBytes, signal }), {
-          milliseconds,
-          signal: request.signal,
-        }),
+  async fetch(question: Question, maxBytes: number): Promise<Answer<HttpReply>> {
+    const pass = this.#health.admit(question.kind);
+    const exchange: Exchange<HttpReply> = {
+      send: (client, request) => client.fetch({ ...request, maxBytes }),
       discard: (reply) => Promise.resolve(reply.body),
-    });
+    };
+    const answer = await this.#judged(pass, () =>
+      this.#inTime(describeExchange(question.method, this.#urlOf(question)), {
+        signal: question.signal,
+        ask: (signal) => this.#ask({ ...question, signal }, exchange),
+      }),
+    );
+    pass.settle(this.#verdict(answer));
+    return answer;
   }
 
   /** Asks with GET, and leaves the body to be pulled or cancelled. */
-  open(question: Question): Promise<Answer<HttpStream>> {
-    return this.#walk(question, {
+  async open(question: Question): Promise<Answer<HttpStream>> {
+    const pass = this.#health.admit(question.kind);
+    const exchange: Exchange<HttpStream> = {
       send: (client, request) => client.open(request),
       discard: (reply) => drain(reply.body),
+    };
+    const answer = await this.#judged(pass, () => this.#ask(question, exchange));
+    const verdict = this.#verdict(answer);
+    const { reply } = answer;
+    if (verdict.kind !== 'answered' || (reply.status !== 200 && reply.status !== 206)) {
+      pass.settle(verdict);
+      return answer;
+    }
+    // A head alone is not the answer to such a question: storages have been seen to send nothing after it.
+    pass.reached();
+    const body = watchBody(reply.body, {
+      begun: () => pass.settle(verdict),
+      broken: (error) => pass.settle(judgeBody(error)),
+      left: () => pass.settle({ kind: 'nothing' }),
     });
+    return { ...answer, reply: { ...reply, body } };
+  }
+
+  /** How it fares, and what is left of its limits. Asks nobody. */
+  health(): HealthView & { readonly quota?: readonly Quota[] } {
+    const quota = this.#pool.quotas();
+    return { ...this.#health.view(), ...(quota.length === 0 ? {} : { quota }) };
   }
 
   /** The failure that an answer means which is not the one hoped for; ends its body. */
@@ -176,8 +202,8 @@ export class Upstream {
 
   /** The failure that the upstream's answer cannot be right. */
   invalid(question: Question, why: string, cause?: unknown): UpstreamError {
-    const url = new URL(this.spec.url + question.path);
-    return new UpstreamError(`${this.name} answered ${describeExchange(question.method, url)} wrongly: ${why}`, {
+    const exchange = describeExchange(question.method, this.#urlOf(question));
+    return new UpstreamError(`${this.name} answered ${exchange} wrongly: ${why}`, {
       kind: 'invalid',
       upstream: this.name,
       cause,
@@ -189,23 +215,119 @@ export class Upstream {
     return inside ? ANY : this.#derived;
   }
 
-  async #walk<T extends HttpHead>(question: Question, exchange: Exchange<T>): Promise<Answer<T>> {
+  /** True where challenges are answered: not for somebody without our rights, and not over the operator's own header. */
+  #authorizes(question: Question): boolean {
+    return question.bare !== true && !('authorization' in this.#headers);
+  }
+
+  #urlOf(question: Question): URL {
+    return new URL(this.spec.url + question.path);
+  }
+
+  /** Tells the upstream's health of an error on the way to an answer. */
+  async #judged<T>(pass: Pass, ask: () => Promise<T>): Promise<T> {
+    try {
+      return await ask();
+    } catch (error) {
+      pass.settle(judgeError(error));
+      throw error;
+    }
+  }
+
+  #verdict({ reply, redirected }: Answer<HttpHead>): Verdict {
+    const retryAfter = parseRetryAfter(reply.headers['retry-after'], this.#context.now());
+    return judgeAnswer({ status: reply.status, retryAfter, redirected });
+  }
+
+  /** Lets something take no longer than an answer may. @param what as {@link describeExchange} gives it */
+  #inTime<T>(
+    what: string,
+    { ask, signal }: { ask: (signal: AbortSignal) => Promise<T>; signal?: AbortSignal | undefined },
+  ): Promise<T> {
+    const milliseconds = this.#context.answerTimeout ?? ANSWER_TIMEOUT_MS;
+    const late = (): UpstreamError => {
+      const cause = new HttpError('timeout', `there was no whole answer within ${milliseconds / 1000} s`);
+      return exchangeFailure(cause, { upstream: this.name, exchange: what });
+    };
+    return withDeadline(ask, { milliseconds, signal, late });
+  }
+
+  /**
+   * Asks with one credential after the other, until one is neither throttled nor refused. Mostly the first one does.
+   *
+   * @throws {UpstreamError} `throttled` where one of them may be used later
+   */
+  async #ask<T extends HttpHead>(question: Question, exchange: Exchange<T>): Promise<Answer<T>> {
+    const pool = this.#pool;
+    const { kind } = question;
+    if (!this.#authorizes(question) || pool.size === 1)
+      return this.#walk(question, { exchange, authorizer: pool.first });
+    const tried = new Set<Authorizer>();
+    for (let authorizer = pool.choose(kind, tried); authorizer !== undefined; ) {
+      tried.add(authorizer);
+      const outcome = await this.#walk(question, { exchange, authorizer }).catch(orRefusal);
+      const refusal = this.#refusalOf(outcome);
+      if (refusal === undefined && !(outcome instanceof UpstreamError)) return outcome;
+      if (refusal?.kind === 'throttled') pool.park(authorizer, kind, refusal.retryAfter);
+      // Refused by the token service it is no good for anything; by the registry, perhaps for this repository alone.
+      else if (outcome instanceof UpstreamError) pool.refuse(authorizer);
+      authorizer = pool.choose(kind, tried);
+      if (authorizer === undefined && pool.wait(kind) === undefined) {
+        if (outcome instanceof UpstreamError) throw outcome;
+        return outcome;
+      }
+      if (!(outcome instanceof UpstreamError)) await exchange.discard(outcome.reply);
+    }
+    throw new UpstreamError(`${this.name} throttles each of its ${pool.size} credentials`, {
+      kind: 'throttled',
+      upstream: this.name,
+      status: 429,
+      retryAfter: Math.ceil((pool.wait(kind) ?? 0) / 1000),
+    });
+  }
+
+  /** What another credential may change: a 429, or a refusal, of the upstream's own or of its token service. */
+  #refusalOf(outcome: Answer<HttpHead> | UpstreamError): Pick<UpstreamError, 'kind' | 'retryAfter'> | undefined {
+    if (outcome instanceof UpstreamError) return outcome;
+    const { reply, redirected } = outcome;
+    const kind = kindOfStatus(reply.status, redirected);
+    if (redirected || (kind !== 'throttled' && kind !== 'denied')) return undefined;
+    return { kind, retryAfter: parseRetryAfter(reply.headers['retry-after'], this.#context.now()) };
+  }
+
+  /** Reads what an answer about a manifest says of the limit that it counts against. */
+  #readLimit(reply: HttpHead, { authorizer, grant }: { authorizer: Authorizer; grant: Grant | undefined }): void {
+    const limit = reply.status === 401 ? undefined : parseRateLimit(reply.headers);
+    if (limit === undefined) return;
+    const credential = (grant?.private === true ? authorizer.username : undefined) ?? 'anonymous';
+    const quota: Quota = { credential, ...limit };
+    this.#pool.observe(authorizer, quota);
+    this.#context.telemetry.publish('upstream.quota', { registry: this.#registry, upstream: this.name, ...quota });
+  }
+
+  async #walk<T extends HttpHead>(
+    question: Question,
+    { exchange, authorizer }: { exchange: Exchange<T>; authorizer: Authorizer },
+  ): Promise<Answer<T>> {
     const startedAt = this.#context.now();
-    const authorizes = question.bare !== true && !('authorization' in this.#headers);
-    const url = new URL(this.spec.url + question.path);
-    let hop: Hop = { url, count: 0, home: true, inside: true, addresses: this.#named };
-    let grant = authorizes ? await this.#authorizer.foresee(question.scope, question.signal) : undefined;
+    const authorizes = this.#authorizes(question);
+    const countsPulls = question.kind === 'pull' || question.kind === 'check';
+    let hop: Hop = { url: this.#urlOf(question), count: 0, home: true, inside: true, addresses: this.#named };
+    let grant = authorizes ? await authorizer.foresee(question.scope, question.signal) : undefined;
     let answered = 0;
     let isPrivate = false;
     for (;;) {
       question.signal?.throwIfAborted();
       const reply = await this.#exchange({ question, hop, grant, exchange });
+      if (countsPulls && hop.home) this.#readLimit(reply, { authorizer, grant });
       const inside = hop.inside && isInside(hostOf(hop.url), reply.remoteAddress);
       if (answered < MAX_ANSWERED_CHALLENGES && (authorizes || !hop.home)) {
-        const next = await this.#renewed(reply, { question, hop, grant, inside, startedAt }).catch(async (error) => {
-          await exchange.discard(reply);
-          throw error;
-        });
+        const next = await this.#renewed(reply, { question, authorizer, hop, grant, inside, startedAt }).catch(
+          async (error) => {
+            await exchange.discard(reply);
+            throw error;
+          },
+        );
         if (next !== undefined) {
           await exchange.discard(reply);
           grant = next;
@@ -228,22 +350,29 @@ export class Upstream {
   /** What to ask again with, where the answer is a challenge that has not been answered as well as it can be. */
   async #renewed(
     reply: HttpHead,
-    at: { question: Question; hop: Hop; grant: Grant | undefined; inside: boolean; startedAt: number },
+    at: {
+      question: Question;
+      authorizer: Authorizer;
+      hop: Hop;
+      grant: Grant | undefined;
+      inside: boolean;
+      startedAt: number;
+    },
   ): Promise<Grant | undefined> {
-    const { question, hop, grant, inside } = at;
+    const { question, authorizer, hop, grant, inside } = at;
     const { scope, signal } = question;
     if (reply.status === 403) {
       if (!hop.home || grant === undefined || this.#context.now() - grant.grantedAt < RENEW_ON_DENIED_MS)
         return undefined;
       grant.refuse();
-      return this.#authorizer.foresee(scope, signal);
+      return authorizer.foresee(scope, signal);
     }
     if (reply.status !== 401) return undefined;
     grant?.refuse();
     // Refused although it was fetched for this very question: asking again would change nothing.
     if (grant !== undefined && grant.grantedAt >= at.startedAt) return undefined;
     const refusal = { header: reply.headers['www-authenticate'], scope, challenger: hop.url, inside, signal };
-    const next = hop.home ? await this.#authorizer.answer(refusal) : await this.#authorizer.answerAnonymously(refusal);
+    const next = hop.home ? await authorizer.answer(refusal) : await authorizer.answerAnonymously(refusal);
     return next?.header === grant?.header ? undefined : next;
   }
 
@@ -289,10 +418,9 @@ export class Upstream {
       addresses: hop.addresses,
       ...(question.signal === undefined ? {} : { signal: question.signal }),
     };
-    const client = await this.#client(own ? 'upstream' : 'redirect');
-    return this.#told(request, hop.count === 0 ? question.purpose : 'redirect', () =>
-      at.exchange.send(client, request),
-    );
+    const client = await this.#clients.to(own ? 'upstream' : 'redirect');
+    const purpose = question.kind === 'blob' ? 'blob' : 'api';
+    return this.#told(request, hop.count === 0 ? purpose : 'redirect', () => at.exchange.send(client, request));
   }
 
   /** Carries out one exchange and publishes it, whatever becomes of it. */
@@ -323,42 +451,24 @@ export class Upstream {
       throw exchangeFailure(error, {
         upstream: this.name,
         exchange: describeExchange(request.method, request.url),
+        redirected: purpose === 'redirect',
       });
     }
   }
 
   async #fetchToken(token: TokenHttpRequest, addresses: AddressPolicy): Promise<GrantedToken> {
     const request: HttpRequest = { ...token, addresses };
-    const client = await this.#client(hostOf(token.url) === hostOf(this.url) ? 'upstream' : 'token');
-    const fetch = (signal: AbortSignal): Promise<HttpReply> =>
-      client.fetch({ ...request, signal, maxBytes: MAX_TOKEN_REPLY });
-    const reply = await this.#told(request, 'token', () => withDeadline(fetch, { milliseconds: EXCHANGE_TIMEOUT_MS }));
+    const client = await this.#clients.to(hostOf(token.url) === hostOf(this.url) ? 'upstream' : 'token');
+    const exchange = describeExchange(request.method, request.url);
+    const reply = await this.#inTime(exchange, {
+      ask: (signal) =>
+        this.#told({ ...request, signal }, 'token', () =>
+          client.fetch({ ...request, signal, maxBytes: MAX_TOKEN_REPLY }),
+        ),
+    });
     const granted = reply.status === 200 ? parseTokenReply(reply.body) : undefined;
     if (granted !== undefined) return granted;
     throw tokenFailure(reply, { upstream: this.name, url: token.url, now: this.#context.now() });
-  }
-
-  /**
-   * The client for the upstream itself, or for where it leads. There it has no client certificate; and nobody's
-   * certificate goes unchecked where a credential is sent on an upstream's word.
-   */
-  async #client(to: Destination): Promise<HttpClient> {
-    const known = this.#clients.get(to);
-    if (known !== undefined) return known;
-    const { tls, credentials } = this.spec;
-    // Who has nothing that tells them apart may share connections; whoever has a credential shares with nobody.
-    const key = tls === undefined && credentials === undefined ? '' : `${this.#registry} ${this.name} ${to}`;
-    const made = Promise.resolve(this.#context.httpClientFor(tlsTowards(to, tls), key));
-    this.#clients.set(to, made);
-    try {
-      return await made;
-    } catch (error) {
-      // A certificate file that is not there yet may be there next time.
-      this.#clients.delete(to);
-      const reason = error instanceof Error ? error.message : String(error);
-      const message = `${this.name} cannot be asked, as its client cannot be made: ${reason}`;
-      throw new UpstreamError(message, { kind: 'unavailable', upstream: this.name, cause: error });
-    }
   }
 
   /** Tells the operator, once, of what only a change of the configuration can mend. */
@@ -369,14 +479,14 @@ export class Upstream {
   }
 }
 
-/** What a connection is for. */
-type Destination = 'upstream' | 'redirect' | 'token';
+/** A refusal that is thrown, of the token service, as a value; any other error is thrown on. */
+function orRefusal(error: unknown): UpstreamError {
+  if (error instanceof UpstreamError && (error.kind === 'denied' || error.kind === 'throttled')) return error;
+  throw error;
+}
 
-function tlsTowards(to: Destination, tls: TlsSpec | undefined): TlsSpec | undefined {
-  if (to === 'upstream' || tls === undefined) return tls;
-  const { caFile, insecureSkipVerify } = tls;
-  return {
-    ...(caFile === undefined ? {} : { caFile }),
-    ...(to === 'token' || insecureSkipVerify === undefined ? {} : { insecureSkipVerify }),
-  };
+/** The credentials of an upstream, in order; one that is none where nothing is configured. */
+function credentialsOf({ credentials }: UpstreamSpec): readonly [CredentialSource | undefined, ...CredentialSource[]] {
+  const [first, ...rest] = [credentials ?? []].flat();
+  return [first, ...rest];
 }

@@ -1,5 +1,5 @@
 import { isRepositoryName, type RegistrySpec, type Repository, type UpstreamSpec } from '../oci/index.ts';
-import type { ListAnswer, Upstreams } from './answers.ts';
+import type { ListAnswer, UpstreamHealth, Upstreams } from './answers.ts';
 import { headBlob, openBlob } from './blobs.ts';
 import { UpstreamError } from './error.ts';
 import { failOver } from './failover.ts';
@@ -36,7 +36,7 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
     return made;
   }
 
-  /** Whom to ask, in order. (Who is known to be down would be left out here.) */
+  /** Whom to ask, in order. Who is known to be down is among them, and says so at once. */
   function candidates(repository: Repository, need: Need): readonly Upstream[] {
     const registry = options.find(repository.registry);
     if (registry === undefined) throw unknown(`no registry is called ${repository.registry}`, repository);
@@ -100,6 +100,13 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
       }
       const asked = { repository: repository.repository, query, signal };
       return ask({ repository, need: 'resolve', signal }, (upstream) => listNames(upstream, asked));
+    },
+    healthOf(name) {
+      const upstreams = options.find(name)?.upstreams ?? [];
+      return upstreams.flatMap((spec): UpstreamHealth[] => {
+        const upstream = known.get(spec);
+        return upstream === undefined ? [] : [{ upstream: upstream.name, ...upstream.health() }];
+      });
     },
   };
 }

@@ -1,0 +1,57 @@
+import type { HttpClient } from '../net/index.ts';
+import type { TlsSpec, UpstreamSpec } from '../oci/index.ts';
+import { UpstreamError } from './error.ts';
+
+/** What a connection is for: the upstream itself, where it redirects, its token service. */
+export type Destination = 'upstream' | 'redirect' | 'token';
+
+/** Options of {@link DestinationClients}. */
+export interface DestinationClientsOptions {
+  readonly registry: string;
+  readonly spec: UpstreamSpec;
+  /** See `UpstreamContext`. */
+  readonly httpClientFor: (tls: TlsSpec | undefined, key: string) => HttpClient | Promise<HttpClient>;
+}
+
+/**
+ * The clients for one upstream, and for where it leads. There it has no client certificate; and nobody's certificate goes
+ * unchecked where a credential is sent on an upstream's word.
+ */
+export class DestinationClients {
+  readonly #options: DestinationClientsOptions;
+  readonly #clients = new Map<Destination, Promise<HttpClient>>();
+
+  constructor(options: DestinationClientsOptions) {
+    this.#options = options;
+  }
+
+  /** @throws {UpstreamError} `unavailable` where the client cannot be made; it is tried again the next time */
+  async to(destination: Destination): Promise<HttpClient> {
+    const known = this.#clients.get(destination);
+    if (known !== undefined) return known;
+    const { registry, spec, httpClientFor } = this.#options;
+    const { tls, credentials, name } = spec;
+    // Who has nothing that tells them apart may share connections; whoever has a credential shares with nobody.
+    const key = tls === undefined && credentials === undefined ? '' : `${registry} ${name} ${destination}`;
+    const made = Promise.try(httpClientFor, tlsTowards(destination, tls), key);
+    this.#clients.set(destination, made);
+    try {
+      return await made;
+    } catch (error) {
+      // A certificate file that is not there yet may be there next time.
+      this.#clients.delete(destination);
+      const reason = error instanceof Error ? error.message : String(error);
+      const message = `${name} cannot be asked, as its client cannot be made: ${reason}`;
+      throw new UpstreamError(message, { kind: 'unavailable', upstream: name, cause: error });
+    }
+  }
+}
+
+function tlsTowards(to: Destination, tls: TlsSpec | undefined): TlsSpec | undefined {
+  if (to === 'upstream' || tls === undefined) return tls;
+  const { caFile, insecureSkipVerify } = tls;
+  return {
+    ...(caFile === undefined ? {} : { caFile }),
+    ...(to === 'token' || insecureSkipVerify === undefined ? {} : { insecureSkipVerify }),
+  };
+}

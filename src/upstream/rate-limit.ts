@@ -1,0 +1,48 @@
+/** What a registry says is left of its limit. */
+export interface RateLimit {
+  /** Pulls in a whole window; undefined where it does not say. */
+  readonly limit: number | undefined;
+  /** Pulls left. */
+  readonly remaining: number;
+  /** Undefined where it does not say. */
+  readonly windowSeconds: number | undefined;
+}
+
+/** What is left of a limit, by whom it counts. */
+export interface Quota extends RateLimit {
+  /** A user name, or `anonymous`. */
+  readonly credential: string;
+}
+
+const MAX_HEADER = 256;
+
+/**
+ * Reads `ratelimit-limit: 100;w=21600` and `ratelimit-remaining: 76;w=21600`, as Docker Hub sends them on answers about
+ * manifests; the window may be on either, or on none (draft-ietf-httpapi-ratelimit-headers, up to -07).
+ *
+ * @param headers by lower-case names
+ * @returns undefined where nothing is said, which on Docker Hub means no limit
+ */
+export function parseRateLimit(headers: Readonly<Record<string, string>>): RateLimit | undefined {
+  const remaining = parseItem(headers['ratelimit-remaining']);
+  if (remaining === undefined) return undefined;
+  const limit = parseItem(headers['ratelimit-limit']);
+  return {
+    limit: limit?.count,
+    remaining: remaining.count,
+    windowSeconds: remaining.windowSeconds ?? limit?.windowSeconds,
+  };
+}
+
+// The first number is the limit that is nearest; policies that may follow it, with windows of their own, are another
+// matter, so a window counts only in the number's own item.
+const ITEM = /^\s*(\d{1,9})\s*((?:;[^,;]{0,64}){0,4})(?:,|$)/;
+const WINDOW = /;\s*w\s*=\s*(\d{1,9})\s*(?:;|$)/i;
+
+function parseItem(header: string | undefined): { count: number; windowSeconds: number | undefined } | undefined {
+  if (header === undefined || header.length > MAX_HEADER) return undefined;
+  const item = ITEM.exec(header);
+  if (item === null) return undefined;
+  const seconds = Number(WINDOW.exec(item[2] ?? '')?.[1] ?? 0);
+  return { count: Number(item[1]), windowSeconds: seconds === 0 ? undefined : seconds };
+}
