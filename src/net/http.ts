@@ -18,8 +18,8 @@ export interface HttpRequest {
   readonly url: URL;
   /** Lower-case names. `accept-encoding: identity` is added; hop-by-hop headers are refused. */
   readonly headers: Readonly<Record<string, string>>;
-  /** For POST only, sent as UTF-8 with its length; at most 64 KiB. */
-  readonly body?: string;
+  /** For POST only, sent with its length, a text as UTF-8; at most 64 KiB. */
+  readonly body?: string | Buffer;
   readonly signal?: AbortSignal;
   /** What may be dialled: see {@link AddressPolicy}. */
   readonly addresses: AddressPolicy;

@@ -5,5 +5,7 @@
  * a request which met a kept connection in the moment it was closed is sent once more.
  */
 export { isAllowed, isPublicAddress } from './address-policy.ts';
+export { createResolver, type Resolver, type ResolverOptions } from './dns/resolver.ts';
 export * from './http.ts';
 export { createHttpClient } from './http-client.ts';
+export { outboundProxyFor } from './outbound-proxy.ts';

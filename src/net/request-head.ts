@@ -72,7 +72,7 @@ export function requestBytes({
   headers,
   body,
 }: Pick<HttpRequest, 'method' | 'url' | 'headers' | 'body'>): Buffer {
-  const content = Buffer.from(body ?? '', 'utf8');
+  const content = typeof body === 'object' ? body : Buffer.from(body ?? '', 'utf8');
   if (body !== undefined && method !== 'POST')
     throw new TypeError(`A ${method} to ${url.host} has no body to send; a POST has`);
   if (content.length > MAX_REQUEST_BODY_BYTES) {

@@ -21,6 +21,7 @@ const ABOVE: Readonly<Record<string, readonly string[] | '*'>> = { app: '*', set
 
 /** Where each outside package may be used: whoever wants to exchange one has one room to change. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  'dns-packet': ['net'],
   pino: ['telemetry'],
   'prom-client': ['telemetry'],
   zod: ['config'],

@@ -1,0 +1,250 @@
+import { type LookupAddress, type LookupOptions, lookup as systemLookup } from 'node:dns';
+import { isIP, type LookupFunction } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Lru, SingleFlight } from '../../lib/index.ts';
+import { isPublicAddress, plainHost } from '../address-policy.ts';
+import { createDial } from '../dial.ts';
+import type { HttpClientOptions } from '../http.ts';
+import { createHttpClient } from '../http-client.ts';
+import { lookupError } from './dns-error.ts';
+import { type DnsServer, IDLE_TIMEOUT, QUERY_TIMEOUT } from './dns-server.ts';
+import { createHttpsServer } from './https-server.ts';
+import { type DnsAnswer, type DnsQuestion, isDnsName } from './message.ts';
+import { parseDnsServer } from './server-address.ts';
+import { ServerList } from './server-list.ts';
+import { createTlsServer } from './tls-server.ts';
+
+export interface ResolverOptions
+  extends Pick<
+    HttpClientOptions,
+    'tls' | 'dialTimeout' | 'tlsHandshakeTimeout' | 'firstFragmentLen' | 'allowPlainFallback' | 'telemetry'
+  > {
+  /** In the order they are asked: `https://dns.google/dns-query`, `tls://1.1.1.1:853#cloudflare-dns.com`. */
+  readonly servers: readonly string[];
+  /** Addresses of those servers that are named by a name. @default the system is asked for those names */
+  readonly bootstrap?: readonly string[];
+  /** Who is asked where no server knows a name or none can be asked. @default 'system' */
+  readonly fallback?: 'system' | 'none';
+  /** Names with addresses of their own, asked of nobody. */
+  readonly hosts?: Readonly<Record<string, readonly string[]>>;
+  /** Milliseconds for one question to one server. @default 4_000 */
+  readonly queryTimeout?: number;
+  /** What answers where `fallback` is `system`. @default `dns.lookup` */
+  readonly system?: LookupFunction;
+  /** Milliseconds since any fixed moment. @default the clock */
+  readonly now?: () => number;
+}
+
+export interface Resolver {
+  /** As `dns.lookup`: understands `all`, `family`, `order`, IP literals and `localhost`. */
+  readonly lookup: LookupFunction;
+  /** Closes the connections to name servers. */
+  close(): void;
+}
+
+/** Names and types remembered. */
+const MAX_ENTRIES = 4096;
+/** Milliseconds: below, every pull would ask anew; above, a move would be noticed too late. */
+const [LEAST_TTL, MOST_TTL] = [5_000, 3_600_000];
+const MOST_NEGATIVE_TTL = 10_000;
+/** Milliseconds an answer may still be used after its time, where no new one is to be had (RFC 8767). */
+const MOST_STALE = 24 * 3_600_000;
+/** Milliseconds a new answer is waited for before the old one is given (RFC 8767 §5 says 1.8 s; ours wait for a pull). */
+const STALE_PATIENCE = 500;
+/** Milliseconds one family waits for the other (RFC 8305 §3). */
+const RESOLUTION_DELAY = 50;
+
+interface Entry {
+  readonly addresses: readonly string[];
+  readonly freshUntil: number;
+}
+
+/**
+ * Names by encrypted DNS, over HTTPS and over TLS, with a memory that keeps to the zone's own times.
+ *
+ * The policy of addresses is not here: whoever dials judges what this says. Throws TypeError for a server that is neither.
+ */
+export function createResolver(options: ResolverOptions): Resolver {
+  const { fallback = 'system', system = systemLookup, now = Date.now } = options;
+  const hosts = new Map(Object.entries(options.hosts ?? {}).map(([name, addresses]) => [plainHost(name), addresses]));
+  const servers = new ServerList(
+    options.servers.map((text) => openServer(text, { options, hosts, system })),
+    { now },
+  );
+  const entries = new Lru<Entry>({ maxWeight: MAX_ENTRIES });
+  const flights = new SingleFlight<readonly string[]>();
+
+  async function ask(question: DnsQuestion): Promise<readonly string[]> {
+    const key = `${question.type} ${question.name}`;
+    const known = entries.get(key);
+    const time = now();
+    if (known !== undefined && time < known.freshUntil) return known.addresses;
+    const asked = flights.run(key, () => refresh(key, question));
+    if (known === undefined || known.addresses.length === 0 || time >= known.freshUntil + MOST_STALE)
+      return await asked;
+    // An old answer is better than none, and than a long wait; the new one is remembered when it comes.
+    const patience = new AbortController();
+    try {
+      const renewed = asked.catch(() => known.addresses);
+      const patient = delay(STALE_PATIENCE, known.addresses, { signal: patience.signal }).catch(() => known.addresses);
+      return await Promise.race([renewed, patient]);
+    } finally {
+      patience.abort();
+    }
+  }
+
+  async function refresh(key: string, question: DnsQuestion): Promise<readonly string[]> {
+    const answer = await servers.ask(question, { lastHope: fallback === 'none' });
+    const keep = lifetimeOf(answer);
+    if (keep > 0) entries.set(key, { addresses: answer.addresses, freshUntil: now() + keep });
+    else entries.delete(key);
+    return answer.addresses;
+  }
+
+  async function resolve(name: string, families: readonly (4 | 6)[]): Promise<readonly string[]> {
+    const fixed = hosts.get(name);
+    if (fixed !== undefined) return fixed.filter((address) => families.some((family) => isIP(address) === family));
+    if (isIP(name) !== 0) return [name];
+    // RFC 6761 §6.3: never asked of anybody.
+    if (name === 'localhost' || name.endsWith('.localhost')) {
+      return families.map((family) => (family === 4 ? '127.0.0.1' : '::1'));
+    }
+    if (!isDnsName(name)) throw lookupError('ENOTFOUND', name);
+    return await both(families.map((family) => ask({ name, type: family === 4 ? 'A' : 'AAAA' })));
+  }
+
+  async function lookupAll(host: string, lookupOptions: LookupOptions): Promise<LookupAddress[]> {
+    const name = plainHost(host);
+    const family = familyOf(lookupOptions);
+    let failure: unknown;
+    try {
+      const found = await resolve(name, family === 0 ? [4, 6] : [family]);
+      if (found.length > 0) return sorted(found, lookupOptions.order);
+    } catch (error) {
+      failure = error;
+    }
+    if (fallback === 'system' && !hosts.has(name)) return await lookupBy(system, { host: name, family });
+    throw lookupError(failure === undefined ? 'ENOTFOUND' : 'EAI_AGAIN', name, failure);
+  }
+
+  async function answer(
+    host: string,
+    lookupOptions: LookupOptions,
+    callback: Parameters<LookupFunction>[2],
+  ): Promise<void> {
+    let found: LookupAddress[];
+    try {
+      found = await lookupAll(host, lookupOptions);
+    } catch (error) {
+      return callback(error as NodeJS.ErrnoException, []);
+    }
+    const [first] = found;
+    if (lookupOptions.all === true) callback(null, found);
+    else callback(null, first?.address ?? '', first?.family);
+  }
+
+  return {
+    lookup: (host, lookupOptions, callback) => void answer(host, lookupOptions, callback),
+    close: () => servers.close(),
+  };
+}
+
+function openServer(
+  text: string,
+  {
+    options,
+    hosts,
+    system,
+  }: {
+    readonly options: ResolverOptions;
+    readonly hosts: ReadonlyMap<string, readonly string[]>;
+    readonly system: LookupFunction;
+  },
+): DnsServer {
+  const address = parseDnsServer(text);
+  if (address === undefined) {
+    throw new TypeError(`A name server is https://… or tls://host[:port][#name], found ${JSON.stringify(text)}`);
+  }
+  const { bootstrap = [], queryTimeout = QUERY_TIMEOUT } = options;
+  // The name of a name server is never asked of a name server.
+  const lookup: LookupFunction = (host, lookupOptions, callback) => {
+    const fixed = hosts.get(plainHost(host)) ?? bootstrap;
+    if (fixed.length === 0) return system(host, lookupOptions, callback);
+    const found = fixed.map((each) => ({ address: each, family: isIP(each) }));
+    if (lookupOptions.all === true) callback(null, found);
+    else callback(null, found[0]?.address ?? '', found[0]?.family);
+  };
+  const { tls, dialTimeout, tlsHandshakeTimeout, firstFragmentLen, allowPlainFallback, telemetry } = options;
+  const transport: HttpClientOptions = {
+    lookup,
+    ...(tls === undefined ? {} : { tls }),
+    ...(dialTimeout === undefined ? {} : { dialTimeout }),
+    ...(tlsHandshakeTimeout === undefined ? {} : { tlsHandshakeTimeout }),
+    ...(firstFragmentLen === undefined ? {} : { firstFragmentLen }),
+    ...(allowPlainFallback === undefined ? {} : { allowPlainFallback }),
+    ...(telemetry === undefined ? {} : { telemetry }),
+  };
+  if (address.kind === 'tls') return createTlsServer(address, { dial: createDial(transport), queryTimeout });
+  const http = createHttpClient({ ...transport, idleConnTimeout: IDLE_TIMEOUT });
+  return createHttpsServer(address.url, { http, queryTimeout });
+}
+
+/** Milliseconds an answer is remembered. */
+function lifetimeOf({ outcome, ttl }: DnsAnswer): number {
+  const milliseconds = ttl * 1000;
+  if (outcome === 'found') return Math.min(Math.max(milliseconds, LEAST_TTL), MOST_TTL);
+  return Math.min(milliseconds, MOST_NEGATIVE_TTL);
+}
+
+/**
+ * The addresses of both families. The first that has any waits only a moment for the other, whose answer is then remembered
+ * for the next time. Rejects where a family could not be asked for and the other has none.
+ */
+async function both(asked: readonly Promise<readonly string[]>[]): Promise<readonly string[]> {
+  const found: string[] = [];
+  const settled = Promise.allSettled(asked.map(async (each) => found.push(...(await each))));
+  const some = Promise.any(asked.map(async (each) => (await each).length > 0 || Promise.reject(new Error('none'))));
+  const patience = new AbortController();
+  try {
+    const waited = some.then(() => delay(RESOLUTION_DELAY, undefined, { signal: patience.signal }));
+    await Promise.race([settled, waited.catch(() => settled)]);
+  } finally {
+    patience.abort();
+  }
+  if (found.length > 0) return [...found];
+  await Promise.all(asked);
+  return [];
+}
+
+/** Names a family, as `dns.lookup` understands them; 0 is both. */
+function familyOf({ family }: LookupOptions): 0 | 4 | 6 {
+  if (family === 4 || family === 'IPv4') return 4;
+  return family === 6 || family === 'IPv6' ? 6 : 0;
+}
+
+/** IPv6 first where this machine has it (RFC 8305 §4); whoever connects takes the families in turn. */
+function sorted(addresses: readonly string[], order: LookupOptions['order']): LookupAddress[] {
+  const first = order === 'ipv6first' || (order !== 'ipv4first' && hasGlobalV6()) ? 6 : 4;
+  return addresses
+    .map((address) => ({ address, family: isIP(address) }))
+    .toSorted((a, b) => Number(b.family === first) - Number(a.family === first));
+}
+
+function hasGlobalV6(): boolean {
+  return Object.values(networkInterfaces()).some((addresses) =>
+    addresses?.some(({ address, family, internal }) => family === 'IPv6' && !internal && isPublicAddress(address)),
+  );
+}
+
+function lookupBy(
+  lookup: LookupFunction,
+  { host, family }: { readonly host: string; readonly family: 0 | 4 | 6 },
+): Promise<LookupAddress[]> {
+  return new Promise((resolve, reject) => {
+    lookup(host, { all: true, family }, (error, found) => {
+      if (error !== null) reject(error);
+      else resolve(Array.isArray(found) ? found : [{ address: found, family: isIP(found) }]);
+    });
+  });
+}
