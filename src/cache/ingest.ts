@@ -41,6 +41,8 @@ export interface IngestEnvironment {
 export interface IngestObserver {
   opened(ingest: Ingest): void;
   resumed(ingest: Ingest, reason: string): void;
+  /** The disk refused to take what was to be written or published; the transfer itself goes on. */
+  refused?(ingest: Ingest, error: unknown): void;
   settled(ingest: Ingest, outcome: IngestOutcome, error: Error | undefined): void;
 }
 
@@ -76,7 +78,7 @@ export class Ingest {
   visibility: Visibility = 'public';
 
   readonly #environment: IngestEnvironment;
-  readonly #keep: boolean;
+  #keep: boolean;
   readonly #unattended: boolean;
   readonly #abort = new AbortController();
   readonly #opened = Promise.withResolvers<void>();
@@ -98,6 +100,11 @@ export class Ingest {
     // Whoever started the transfer may be gone when it fails; that is no unhandled rejection.
     this.opened.catch(() => {});
     this.settled = this.#run();
+  }
+
+  /** True where the blob is to be kept when it is whole. */
+  get keep(): boolean {
+    return this.#keep;
   }
 
   get followers(): number {
@@ -167,6 +174,14 @@ export class Ingest {
       hashed += count;
     }
     return new OriginReader(await this.#environment.open(options), { expect: this.digest, digester, size });
+  }
+
+  /** Lets the blob be delivered and not kept; where nobody follows, there is nothing left to go on for. */
+  forgo(): void {
+    this.#keep = false;
+    if (this.#followers.size === 0 && !this.#isSettled && !this.#verified) {
+      this.#abort.abort(new Error('The blob is not to be kept, and nobody waits for it'));
+    }
   }
 
   /** Stops the transfer, whoever follows it (shutdown). */
@@ -272,7 +287,7 @@ export class Ingest {
     try {
       this.#file = await this.#environment.begin();
     } catch (error) {
-      this.#detached = true;
+      this.#detach(error);
       throw error;
     }
     this.#environment.observer.opened(this);
@@ -289,7 +304,7 @@ export class Ingest {
     try {
       await writing;
     } catch (error) {
-      this.#detached = true;
+      this.#detach(error);
       throw error;
     }
     this.written += chunk.length;
@@ -309,9 +324,15 @@ export class Ingest {
     } catch (error) {
       // Everyone has, or will have, the right bytes: only the next pull is dearer.
       this.#error = error instanceof Error ? error : new Error(String(error));
+      this.#environment.observer.refused?.(this, error);
       await file.abort().catch(() => {});
       return 'streamed';
     }
+  }
+
+  #detach(error: unknown): void {
+    this.#detached = true;
+    this.#environment.observer.refused?.(this, error);
   }
 
   #notify(): void {

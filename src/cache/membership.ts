@@ -40,12 +40,20 @@ export class Membership {
 
   async add(repository: Repository, members: readonly MemberRecord[]): Promise<void> {
     for (const member of members) {
-      this.#known.set(keyOf(repository.registry, repository.repository, member.digest), member);
+      const key = keyOf(repository.registry, repository.repository, member.digest);
+      // Whether another manifest asks to keep it is for the database to know; what is here already is to be kept.
+      if (member.transient !== true) this.#known.set(key, member);
+      else if (this.#known.get(key)?.transient === true) this.#known.delete(key);
     }
     try {
       await this.#names.putMembers(repository, members);
     } catch (error) {
       this.#telemetry.publish('warning', { message: 'Cannot note which repository a blob belongs to', error });
     }
+  }
+
+  /** Forgets what is remembered of the database, after something was taken out of it. */
+  forget(): void {
+    this.#known.clear();
   }
 }

@@ -39,4 +39,9 @@ export class Pointers {
       this.#telemetry.publish('warning', { message: 'Cannot note where a tag points to', error });
     }
   }
+
+  /** Forgets what is remembered of the database, after something was taken out of it. */
+  forget(): void {
+    this.#known.clear();
+  }
 }
