@@ -1,6 +1,6 @@
 import { abortable } from '../lib/index.ts';
 import { type Digest, OciError, parseRange, type Repository } from '../oci/index.ts';
-import type { BlobStore, MemberRecord, NameStore, StoredBlob } from '../store/index.ts';
+import type { BlobStore, MemberRecord, NameStore } from '../store/index.ts';
 import type { CacheOutcome, Telemetry } from '../telemetry/index.ts';
 import { type BlobReader, type ByteSpan, WHOLE } from './blob-reader.ts';
 import { Ingest, type IngestObserver } from './ingest.ts';
@@ -10,12 +10,14 @@ import { OriginReader } from './origin-reader.ts';
 import type { ReadTimes } from './read-times.ts';
 import { StoredReader } from './stored-reader.ts';
 import { planRange } from './transfer-policy.ts';
+import type { CheckedBlob, Verification } from './verification.ts';
 
 export interface BlobsOptions {
   readonly origin: Origin;
   readonly store: BlobStore;
   readonly names: NameStore;
   readonly membership: Membership;
+  readonly verification: Verification;
   readonly readTimes: ReadTimes;
   readonly telemetry: Telemetry;
   /** False: what passes is delivered and not kept. */
@@ -74,7 +76,7 @@ export class Blobs {
   }
 
   async head(repository: Repository, digest: Digest, { signal }: BlobRequest = {}): Promise<BlobHead> {
-    const { membership, origin } = this.#options;
+    const { membership, origin, verification } = this.#options;
     const member = await membership.get(repository, digest);
     const running = this.#running.get(digest);
     if (running?.ending === false && (member !== undefined || isSame(running.repository, repository))) {
@@ -87,7 +89,7 @@ export class Blobs {
         return { size: running.size, outcome: 'JOIN', upstream: running.upstream };
       }
     }
-    const size = await this.#fromDisk((store) => store.stat(digest));
+    const size = await verification.size(digest, member?.size);
     if (size !== undefined && member !== undefined) return { size, outcome: 'HIT', upstream: undefined };
     const head = await origin.headBlob(repository, digest, signal === undefined ? {} : { signal });
     if (member === undefined) {
@@ -101,7 +103,7 @@ export class Blobs {
   }
 
   async open(repository: Repository, digest: Digest, request: BlobRequest = {}): Promise<BlobAnswer> {
-    const { membership } = this.#options;
+    const { membership, verification } = this.#options;
     let member = await membership.get(repository, digest);
     for (let look = 0; ; look += 1) {
       const ended = this.#ended;
@@ -121,13 +123,14 @@ export class Blobs {
           continue;
         }
       }
-      const stored = running === undefined ? await this.#fromDisk((store) => store.open(digest)) : undefined;
+      const check = { expectedSize: member?.size, signal: request.signal };
+      const stored = running === undefined ? await verification.open(digest, check) : undefined;
       if (member === undefined && (running !== undefined || stored !== undefined)) {
         // The bytes are here through another repository: only this one's upstream can say that it has them too.
         try {
           member = await this.#confirm(repository, digest, request.signal);
         } catch (error) {
-          stored?.close().catch(() => {});
+          stored?.blob.close().catch(() => {});
           throw error;
         }
       }
@@ -149,16 +152,6 @@ export class Blobs {
     );
   }
 
-  /** What the store says; a disk that cannot be read costs the stored copy, not the pull. */
-  async #fromDisk<T>(ask: (store: BlobStore) => Promise<T | undefined>): Promise<T | undefined> {
-    try {
-      return await ask(this.#options.store);
-    } catch (error) {
-      this.#options.telemetry.publish('warning', { message: 'Cannot read a stored blob', error });
-      return undefined;
-    }
-  }
-
   async #confirm(repository: Repository, digest: Digest, signal: AbortSignal | undefined): Promise<MemberRecord> {
     const { origin, membership } = this.#options;
     const head = await origin.headBlob(repository, digest, signal === undefined ? {} : { signal });
@@ -167,21 +160,25 @@ export class Blobs {
     return member;
   }
 
-  #fromStore(stored: StoredBlob, digest: Digest, request: BlobRequest): BlobAnswer {
-    this.#options.readTimes.note(digest);
+  #fromStore({ blob, examination }: CheckedBlob, digest: Digest, request: BlobRequest): BlobAnswer {
+    const { readTimes, verification } = this.#options;
+    readTimes.note(digest);
     let part: BlobAnswer['part'];
     try {
-      part = partOf(request.range, stored.size);
+      part = partOf(request.range, blob.size);
     } catch (error) {
-      stored.close().catch(() => {});
+      blob.close().catch(() => {});
       throw error;
     }
     return {
-      size: stored.size,
+      size: blob.size,
       outcome: 'HIT',
       upstream: undefined,
       part,
-      reader: new StoredReader(stored, part ?? WHOLE),
+      reader: new StoredReader(blob, part ?? WHOLE, {
+        examination,
+        onRot: (rot) => void verification.condemn(digest, rot, blob.mark),
+      }),
     };
   }
 
@@ -285,7 +282,7 @@ export class Blobs {
     digest: Digest,
     how: { readonly member: MemberRecord | undefined; readonly keep: boolean; readonly unattended: boolean },
   ): Ingest {
-    const { origin, store, names, membership } = this.#options;
+    const { origin, store, names, membership, verification } = this.#options;
     if (this.#isStopping) throw new OciError('UNAVAILABLE', 'The server is stopping');
     let member = how.member;
     const ingest = new Ingest(
@@ -302,7 +299,9 @@ export class Blobs {
         begin: () => store.begin(),
         publish: async (file, size) => {
           await file.commit(digest);
-          await names.putBlob({ digest, size, kind: 'mirrored', storedAt: Date.now() });
+          const storedAt = Date.now();
+          await names.putBlob({ digest, size, kind: 'mirrored', storedAt, verifiedAt: storedAt });
+          verification.stored(digest, { size, mark: file.mark });
         },
         observer: this.#observer(how.unattended),
       },

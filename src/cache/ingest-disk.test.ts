@@ -200,7 +200,25 @@ describe('a disk that cannot be read', () => {
     };
     assert.equal((await world.cache.headBlob(LIBRARY, LAYER.digest, {})).size, LAYER.size);
     assert.ok((await drain((await world.cache.blob(LIBRARY, LAYER.digest, {})).reader)).equals(LAYER.bytes));
-    assert.equal(world.seen('warning').length, 2);
+    assert.equal(world.seen('warning').length, 1, 'the HEAD says so');
+    assert.deepEqual(
+      world.seen('blob.rotten').map(({ digest, reason }) => [digest, reason]),
+      [[LAYER.digest, 'unreadable']],
+    );
+  });
+
+  test('does not cost the cached copy where the process has no descriptor left', async (t) => {
+    const world = await cacheWorld(t);
+    world.origin.addBlobs(LIBRARY, LAYER);
+    await drain((await world.cache.blob(LIBRARY, LAYER.digest, {})).reader);
+    await settle();
+    world.store.before = (step) => {
+      if (step === 'open') throw Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' });
+    };
+    assert.ok((await drain((await world.cache.blob(LIBRARY, LAYER.digest, {})).reader)).equals(LAYER.bytes));
+    world.store.before = () => {};
+    assert.equal((await world.cache.headBlob(LIBRARY, LAYER.digest, {})).outcome, 'HIT');
+    assert.deepEqual(world.seen('blob.rotten'), []);
   });
 
   test('cuts a body that was begun', async (t) => {

@@ -8,19 +8,22 @@ import {
   parseManifest,
   type Repository,
 } from '../oci/index.ts';
-import type { BlobStore, MemberRecord, NameStore, TagRecord } from '../store/index.ts';
+import type { BlobStore, MemberRecord, NameStore, StoredBlob, TagRecord } from '../store/index.ts';
 import type { CacheOutcome, Telemetry } from '../telemetry/index.ts';
+import { unreadable } from './examination.ts';
 import { type Freshness, isFresh } from './freshness.ts';
 import type { Membership } from './membership.ts';
 import { isOriginFailure, type Origin, type OriginManifest, type OriginManifestHead } from './origin.ts';
 import type { Pointers } from './pointers.ts';
 import type { ReadTimes } from './read-times.ts';
+import type { Verification } from './verification.ts';
 
 export interface ManifestsOptions {
   readonly origin: Origin;
   readonly store: BlobStore;
   readonly names: NameStore;
   readonly membership: Membership;
+  readonly verification: Verification;
   readonly pointers: Pointers;
   readonly readTimes: ReadTimes;
   readonly telemetry: Telemetry;
@@ -121,34 +124,31 @@ export class Manifests {
 
   /** The bytes if they are here, found right; wrong ones are taken out of sight. */
   async #local(digest: Digest): Promise<Buffer | undefined> {
-    const { store, names, readTimes, telemetry } = this.#options;
+    const { verification, readTimes } = this.#options;
     const remembered = this.#memory.get(digest);
     if (remembered !== undefined) {
       // What is read often is in memory: without this its file would be the first to be evicted.
       readTimes.note(digest);
       return remembered;
     }
+    const stored = await verification.open(digest);
+    if (stored === undefined) return undefined;
+    const { blob } = stored;
     try {
-      const stored = await store.open(digest);
-      if (stored === undefined) return undefined;
+      // It may be a blob that somebody calls a manifest; as a blob there is nothing wrong with it.
+      if (blob.size > MAX_MANIFEST_BYTES) return undefined;
       readTimes.note(digest);
-      let bytes: Buffer | undefined;
-      try {
-        bytes = await readWhole(stored);
-      } finally {
-        await stored.close();
-      }
+      const bytes = await readWhole(blob);
+      // Each time, and not only when nobody has for long: what is read here is remembered and served for ever.
       if (bytes !== undefined && digestOf(bytes, digestAlgorithm(digest)) === digest) {
         this.#memory.set(digest, bytes);
         return bytes;
       }
-      telemetry.publish('warning', {
-        message: `The stored manifest ${digest} is not what was stored: fetching it again`,
-      });
-      await store.quarantine(digest);
-      await names.deleteBlob(digest);
+      await verification.condemn(digest, { reason: 'content', detail: 'its bytes have another digest' }, blob.mark);
     } catch (error) {
-      telemetry.publish('warning', { message: `Cannot read the stored manifest ${digest}`, error });
+      await verification.condemn(digest, unreadable(error), blob.mark);
+    } finally {
+      blob.close().catch(() => {});
     }
     return undefined;
   }
@@ -242,18 +242,20 @@ export class Manifests {
 
   /** Notes what the manifest names, and keeps its bytes. A disk that refuses them costs the next pull, not this one. */
   async #keep(repository: Repository, manifest: OriginManifest): Promise<void> {
-    const { membership, store, names, keep, telemetry } = this.#options;
+    const { membership, verification, store, names, keep, telemetry } = this.#options;
     const { digest, bytes } = manifest;
     await membership.add(repository, membersOf(manifest));
     if (!keep) return;
     this.#memory.set(digest, bytes);
     try {
-      if ((await store.stat(digest)) === bytes.length) return;
+      if ((await verification.size(digest, undefined)) === bytes.length) return;
       const file = await store.begin();
       try {
         await file.write(bytes, 0);
         await file.commit(digest);
-        await names.putBlob({ digest, size: bytes.length, kind: 'mirrored', storedAt: this.#now() });
+        const storedAt = this.#now();
+        await names.putBlob({ digest, size: bytes.length, kind: 'mirrored', storedAt, verifiedAt: storedAt });
+        verification.stored(digest, { size: bytes.length, mark: file.mark });
       } catch (error) {
         await file.abort();
         throw error;
@@ -273,9 +275,8 @@ export class Manifests {
   }
 }
 
-/** The bytes of a stored manifest; undefined where it is larger than any manifest may be. */
-async function readWhole(stored: { readonly size: number; read(target: Buffer, position: number): Promise<number> }) {
-  if (stored.size > MAX_MANIFEST_BYTES) return undefined;
+/** The bytes of a stored manifest; undefined where its file ends early. */
+async function readWhole(stored: StoredBlob): Promise<Buffer | undefined> {
   const bytes = Buffer.allocUnsafeSlow(stored.size);
   for (let filled = 0; filled < bytes.length; ) {
     const count = await stored.read(bytes.subarray(filled), filled);

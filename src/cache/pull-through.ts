@@ -19,6 +19,7 @@ import type { BlobLocation, ListQuery, Origin, OriginList } from './origin.ts';
 import { Pointers } from './pointers.ts';
 import { ReadTimes } from './read-times.ts';
 import { sweep } from './sweep.ts';
+import { Verification } from './verification.ts';
 
 export interface PullThroughOptions {
   readonly origin: Origin;
@@ -33,6 +34,8 @@ export interface PullThroughOptions {
   readonly onRange?: 'ingest' | 'pass';
   /** Bytes of blobs and manifests on disk; undefined: no limit. */
   readonly maxSize?: number | undefined;
+  /** Milliseconds after which a stored blob is hashed again; 0: only at its first read since the start. @default 7 days */
+  readonly verifyAfter?: number;
   /** Bytes of manifests held in memory. */
   readonly manifestMemory?: number;
   readonly now?: () => number;
@@ -49,6 +52,7 @@ export class PullThrough {
   readonly #blobs: Blobs;
   readonly #manifests: Manifests;
   readonly #readTimes: ReadTimes;
+  readonly #verification: Verification;
   readonly #stopListening: () => void;
   #sweeping: Promise<unknown> = Promise.resolve();
 
@@ -56,9 +60,18 @@ export class PullThrough {
     const { origin, store, names, telemetry, keep, tags = {}, onRange = 'ingest' } = options;
     const membership = new Membership(names, telemetry);
     const readTimes = new ReadTimes(names, telemetry);
-    const shared = { origin, store, names, membership, readTimes, telemetry };
+    const { verifyAfter, now } = options;
+    const verification = new Verification({
+      store,
+      names,
+      telemetry,
+      ...(verifyAfter === undefined ? {} : { verifyAfter }),
+      ...(now === undefined ? {} : { now }),
+    });
+    const shared = { origin, store, names, membership, verification, readTimes, telemetry };
     this.#options = options;
     this.#readTimes = readTimes;
+    this.#verification = verification;
     this.#blobs = new Blobs({ ...shared, keep, onRange });
     this.#manifests = new Manifests({
       ...shared,
@@ -126,6 +139,7 @@ export class PullThrough {
   async close(): Promise<void> {
     this.#stopListening();
     await this.#blobs.close();
+    await this.#verification.close();
     await this.#sweeping;
     await this.#readTimes.close();
   }

@@ -1,48 +1,96 @@
 import type { StoredBlob } from '../store/index.ts';
 import { type BlobReader, type ByteSpan, ReaderClosedError } from './blob-reader.ts';
+import { type Examination, shortened, unreadable } from './examination.ts';
+import type { Rot } from './rot.ts';
 
-/** Reads a span of a blob that rests in the store. */
+export interface StoredReaderOptions {
+  /** Where the content is not known to be right yet. */
+  readonly examination?: Examination | undefined;
+  /** Told once, where the file cannot be read to its end. Must not throw. */
+  readonly onRot?: (rot: Rot) => void;
+}
+
+/**
+ * Reads a span of a blob that rests in the store.
+ *
+ * While its content is being looked at, a span that begins with the blob gets everything but the last byte, and that one
+ * when the content was found right; any other span is read on, and cut where it was found wrong (decisions.md 4): who
+ * reads the footer of a layer first must not wait until the rest was hashed.
+ */
 export class StoredReader implements BlobReader {
   readonly #blob: StoredBlob;
-  readonly #last: number;
+  /** First byte not wanted. */
+  readonly #end: number;
+  readonly #onRot: ((rot: Rot) => void) | undefined;
+  readonly #holdsBack: boolean;
+  /** Until the content was found right. */
+  #examination: Examination | undefined;
   #position: number;
-  #closed = false;
+  #closed: PromiseWithResolvers<void> | undefined;
+  #isClosed = false;
   #reading = false;
 
-  constructor(blob: StoredBlob, span: ByteSpan) {
+  constructor(blob: StoredBlob, span: ByteSpan, { examination, onRot }: StoredReaderOptions = {}) {
     this.#blob = blob;
     this.#position = span.start;
-    this.#last = span.end === undefined ? blob.size - 1 : Math.min(span.end, blob.size - 1);
+    this.#end = span.end === undefined ? blob.size : Math.min(span.end + 1, blob.size);
+    this.#examination = examination;
+    this.#onRot = onRot;
+    this.#holdsBack = span.start === 0 && this.#end === blob.size;
   }
 
   async read(target: Buffer): Promise<number> {
     // Not 0, which would say that the body is complete.
-    if (this.#closed) throw new ReaderClosedError();
-    const wanted = Math.min(target.length, this.#last + 1 - this.#position);
-    if (wanted <= 0) return 0;
+    if (this.#isClosed) throw new ReaderClosedError();
     this.#reading = true;
     try {
-      const count = await this.#blob.read(
-        wanted === target.length ? target : target.subarray(0, wanted),
-        this.#position,
-      );
-      if (this.#closed) throw new ReaderClosedError();
-      // The size was taken when the file was opened: somebody has cut it since.
-      if (count === 0)
-        throw new Error(`Cannot read a stored blob as it ends at ${this.#position} of ${this.#blob.size} bytes`);
+      const limit = this.#examination === undefined ? this.#end : await this.#limit(this.#examination);
+      const wanted = Math.min(target.length, limit - this.#position);
+      if (wanted <= 0) return 0;
+      const count = await this.#readFile(wanted === target.length ? target : target.subarray(0, wanted));
       this.#position += count;
       return count;
     } finally {
       this.#reading = false;
-      if (this.#closed) this.#release();
+      if (this.#isClosed) this.#release();
     }
   }
 
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#closed?.resolve();
     // A read under way still uses the descriptor; it releases it.
     if (!this.#reading) this.#release();
+  }
+
+  /** How far may be read now; where that is no further, waits for the verdict. */
+  async #limit(examination: Examination): Promise<number> {
+    if (this.#holdsBack && this.#position >= this.#end - 1 && examination.verdict === undefined) {
+      this.#closed = Promise.withResolvers();
+      await Promise.race([examination.done, this.#closed.promise]);
+      if (this.#isClosed) throw new ReaderClosedError();
+    }
+    examination.assertNotRotten();
+    if (examination.verdict !== 'right') return this.#holdsBack ? this.#end - 1 : this.#end;
+    this.#examination = undefined;
+    return this.#end;
+  }
+
+  async #readFile(target: Buffer): Promise<number> {
+    let count: number;
+    try {
+      count = await this.#blob.read(target, this.#position);
+    } catch (error) {
+      if (!this.#isClosed) this.#onRot?.(unreadable(error));
+      throw error;
+    }
+    if (this.#isClosed) throw new ReaderClosedError();
+    if (count > 0) return count;
+    // The size was taken when the file was opened: somebody has cut it since.
+    const rot = shortened(this.#position, this.#blob.size);
+    this.#onRot?.(rot);
+    throw new Error(`Cannot read a stored blob to its end: ${rot.detail}`);
   }
 
   #release(): void {

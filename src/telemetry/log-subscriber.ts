@@ -17,6 +17,7 @@ export interface LogEventsOptions {
 export function logEvents(telemetry: Telemetry, log: Log, { access = true }: LogEventsOptions = {}): () => void {
   const subscriptions = [
     telemetry.on('warning', ({ message, error }) => log.warn(message, { error })),
+    telemetry.on('blob.rotten', (event) => log.warn('blob.rotten', { ...event })),
     telemetry.on('upstream.health', (event) => logHealth(log, event)),
     telemetry.on('ingest.finished', (event) => {
       const { outcome, reason, bytes, durationMs } = event;
@@ -46,6 +47,7 @@ function debugSubscriptions(telemetry: Telemetry, log: Log): (() => void)[] {
     ),
     telemetry.on('range.passed', (event) => log.debug('range.passed', { ...event })),
     telemetry.on('transport.fallback', (event) => log.debug('transport.fallback', { ...event })),
+    telemetry.on('blob.adopted', (event) => log.debug('blob.adopted', { ...event })),
     telemetry.on('cache.decision', (event) => log.debug('cache.decision', { ...event })),
   ];
 }

@@ -43,6 +43,8 @@ const KINDS = [
   'range.passed',
   'cache.decision',
   'cache.swept',
+  'blob.rotten',
+  'blob.adopted',
   'warning',
 ] as const satisfies readonly (keyof Events)[];
 
