@@ -28,14 +28,13 @@ export interface DispatchOptions {
 }
 
 /** What the gate is asked for each kind of request: permissions are data on the route, enforced in one place. */
-const ACTIONS: Readonly<Record<RegistryPath['kind'], Action>> = {
+const ACTIONS: Readonly<Record<Exclude<RegistryPath['kind'], 'uploads'>, Action>> = {
   base: 'pull',
   manifest: 'pull',
   blob: 'pull',
   tags: 'list',
   referrers: 'list',
   catalog: 'catalog',
-  uploads: 'push',
 };
 
 const WANTED: Readonly<Record<RegistryPath['kind'], Wanted>> = {
@@ -77,6 +76,8 @@ async function dispatch(
   exchange.ns = ns;
   const path = parseRegistryPath(name.path);
   onKind(path.kind);
+  // Nothing is uploaded to a mirror, so nothing can be asked about an upload either.
+  if (path.kind === 'uploads') throw writeRefused();
   const repository: Repository = {
     registry: name.registry.name,
     repository: 'repository' in path ? qualifyRepository(name.registry, path.repository) : '',
@@ -89,13 +90,17 @@ async function dispatch(
   await answerRegistry({ exchange, name, path, repository }, cache);
 }
 
+function writeRefused(): OciError {
+  // The connection may hold a body that nobody reads.
+  return new OciError('UNSUPPORTED', 'this is a mirror: nothing can be pushed to it or deleted from it', {
+    headers: { allow: 'GET, HEAD', connection: 'close' },
+  });
+}
+
 /** A mirror is read: everything else is refused here, before any handler could forget to (CVE-2026-41888). */
 function requireReading({ method, path, request }: Exchange): void {
   if (method !== 'GET' && method !== 'HEAD') {
-    const what = path.startsWith('/v2')
-      ? 'this is a mirror: nothing can be pushed to it or deleted from it'
-      : 'only GET and HEAD';
-    throw new OciError('UNSUPPORTED', what, { headers: { allow: 'GET, HEAD', connection: 'close' } });
+    throw writeRefused();
   }
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
   if ((length !== undefined && length !== '0') || encoding !== undefined) {

@@ -16,7 +16,7 @@ import { type Headers, replyBytes, replyEmpty, replyStream } from './reply.ts';
 export interface RegistryRequest {
   readonly exchange: Exchange;
   readonly name: ResolvedName;
-  readonly path: RegistryPath;
+  readonly path: Exclude<RegistryPath, { kind: 'uploads' }>;
   /** The repository as its registry knows it; its name is empty for `/v2/` and the catalogue. */
   readonly repository: Repository;
 }
@@ -36,10 +36,6 @@ export async function answerRegistry(request: RegistryRequest, cache: PullThroug
     case 'catalog':
     case 'referrers':
       return answerList(request, path, cache);
-    case 'uploads':
-      throw new OciError('UNSUPPORTED', 'this is a mirror: nothing can be pushed to it', {
-        headers: { allow: 'GET, HEAD' },
-      });
   }
 }
 

@@ -208,9 +208,9 @@ describe('what is not a read', () => {
     });
   }
 
-  test('a GET of an upload is refused by the gate, which opens it to nobody', async () => {
+  test('a GET of an upload is refused, as nothing is uploaded here', async () => {
     const answer = await mirror.get(`/v2/${REPOSITORY}/blobs/uploads/some-id`);
-    assertError(answer, { status: 403, code: 'DENIED' });
+    assertError(answer, { status: 405, code: 'UNSUPPORTED' });
   });
 
   test('CONNECT opens no tunnel', async () => {
