@@ -22,6 +22,10 @@ export interface BlobsOptions {
   readonly telemetry: Telemetry;
   /** False: what passes is delivered and not kept. */
   readonly keep: boolean;
+  /** Whether the disk has room for a blob of so many bytes. @default always */
+  readonly mayKeep?: (size: number | undefined) => boolean;
+  /** Told where the disk refuses to take a blob. */
+  readonly onRefusal?: (error: unknown) => void;
   /** `ingest`: a far Range on a cold blob starts the whole blob's transfer beside it; `pass`: it does not. */
   readonly onRange: 'ingest' | 'pass';
 }
@@ -188,7 +192,7 @@ export class Blobs {
     member: MemberRecord | undefined,
     request: BlobRequest,
   ): Promise<BlobAnswer> {
-    const keep = this.#options.keep && request.keep !== false;
+    const keep = request.keep !== false && this.#isToBeKept(member);
     const range = parseRange(request.range, member?.size);
     if (range.kind === 'unsatisfiable') throw unsatisfiable(member?.size);
     if (range.kind === 'part' && planRange(range.start, { written: 0, size: member?.size }) === 'pass') {
@@ -199,6 +203,11 @@ export class Blobs {
     }
     const ingest = this.#start(repository, digest, { member, keep, unattended: false });
     return this.#fromIngest(ingest, { repository, outcome: 'MISS' }, request);
+  }
+
+  #isToBeKept(member: MemberRecord | undefined): boolean {
+    const { keep, mayKeep } = this.#options;
+    return keep && member?.transient !== true && mayKeep?.(member?.size) !== false;
   }
 
   async #fromIngest(
@@ -312,11 +321,12 @@ export class Blobs {
   }
 
   #observer(unattended: boolean): IngestObserver {
-    const { telemetry } = this.#options;
+    const { telemetry, onRefusal } = this.#options;
     return {
       opened: (ingest) => telemetry.publish('ingest.started', describe(ingest)),
       resumed: (ingest, reason) =>
         telemetry.publish('ingest.resumed', { ...describe(ingest), offset: ingest.written, reason }),
+      refused: (_, error) => onRefusal?.(error),
       settled: (ingest, outcome, error) => {
         if (this.#running.get(ingest.digest) === ingest) this.#running.delete(ingest.digest);
         this.#ended += 1;

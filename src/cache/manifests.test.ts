@@ -199,6 +199,10 @@ describe('a tag whose upstream does not answer', () => {
       }
       assert.equal(world.origin.count(), 2);
       world.origin.before = () => {};
+      // It is left in peace for a while, and asked again then.
+      assert.equal((await pull(world)).outcome, 'STALE');
+      assert.equal(world.origin.count(), 2);
+      world.clock.now += 5000;
       const after = await pull(world);
       assert.deepEqual([after.outcome, after.warning], ['REVALIDATED', undefined]);
     });
@@ -240,6 +244,7 @@ describe('a tag whose upstream does not answer', () => {
       assert.ok(answer.bytes?.equals(OLD.index.bytes));
     }
     world.origin.before = () => {};
+    world.clock.now += 5000;
     assert.equal((await pull(world)).digest, NEW.index.digest);
   });
 });
@@ -297,6 +302,7 @@ describe('a manifest by digest', () => {
       await assert.rejects(world.cache.manifest(ELSEWHERE, reference, { head: isHead }), { kind: 'not-found' });
     }
     world.origin.addManifest(ELSEWHERE, OLD.index);
+    world.clock.now += 10_000;
     assert.equal((await world.cache.manifest(ELSEWHERE, reference, {})).outcome, 'MISS');
     assert.equal((await world.cache.manifest(ELSEWHERE, reference, {})).outcome, 'HIT');
   });

@@ -10,18 +10,35 @@ import {
 } from '../oci/index.ts';
 import type { BlobStore, NameStore } from '../store/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
+import { BackOff } from './back-off.ts';
 import { type BlobAnswer, type BlobHead, type BlobRequest, Blobs } from './blobs.ts';
 import { createFreshness, type FreshnessOptions } from './freshness.ts';
+import { InUse, releasing } from './in-use.ts';
 import type { Ingest } from './ingest.ts';
 import { type ManifestAnswer, type ManifestRequest, Manifests } from './manifests.ts';
 import { Membership } from './membership.ts';
+import { NotFound } from './not-found.ts';
 import type { BlobLocation, ListQuery, Origin, OriginList } from './origin.ts';
+import { platformFilter } from './platforms.ts';
 import { Pointers } from './pointers.ts';
+import { type Purged, type PurgeOptions, purge } from './purge.ts';
 import { ReadTimes } from './read-times.ts';
-import { sweep } from './sweep.ts';
+import { type Refreshed, refresh } from './refresh.ts';
+import { type Collected, type CollectOptions, type Pause, Room, type RoomLimits } from './room.ts';
+import type { Selection } from './selection.ts';
+import { sparedDigests, sparingRule } from './spared.ts';
+import { Tags } from './tags.ts';
 import { Verification } from './verification.ts';
 
-export interface PullThroughOptions {
+/** How tags are believed. */
+export interface TagRules extends FreshnessOptions {
+  /** Milliseconds after which what is here is served while its upstream thinks. @default 2000 */
+  readonly staleAfter?: number;
+  /** True: what is here is served although its upstream has it no more. @default false */
+  readonly staleOnNotFound?: boolean;
+}
+
+export interface PullThroughOptions extends RoomLimits {
   readonly origin: Origin;
   readonly store: BlobStore;
   readonly names: NameStore;
@@ -29,11 +46,15 @@ export interface PullThroughOptions {
   /** False: everything is delivered and nothing is kept (`cache: off`). */
   readonly keep: boolean;
   /** `never`: manifests are never kept, as crproxy does. @default {} */
-  readonly tags?: FreshnessOptions | 'never';
+  readonly tags?: TagRules | 'never';
   /** @default 'ingest' */
   readonly onRange?: 'ingest' | 'pass';
-  /** Bytes of blobs and manifests on disk; undefined: no limit. */
-  readonly maxSize?: number | undefined;
+  /** Patterns of `registry/repository:tag`: what they lead to is never evicted. @default [] */
+  readonly pin?: readonly string[];
+  /** The platforms that are kept, as `linux/amd64`; the others are served and not kept. @default all */
+  readonly platforms?: readonly string[] | undefined;
+  /** Milliseconds that a "not found" of an upstream is believed. @default 10_000 */
+  readonly notFoundFor?: number;
   /** Milliseconds after which a stored blob is hashed again; 0: only at its first read since the start. @default 7 days */
   readonly verifyAfter?: number;
   /** Bytes of manifests held in memory. */
@@ -53,14 +74,26 @@ export class PullThrough {
   readonly #manifests: Manifests;
   readonly #readTimes: ReadTimes;
   readonly #verification: Verification;
-  readonly #stopListening: () => void;
-  #sweeping: Promise<unknown> = Promise.resolve();
+  readonly #membership: Membership;
+  readonly #pointers: Pointers;
+  readonly #tags: Tags;
+  readonly #notFound: NotFound;
+  readonly #backOff: BackOff;
+  readonly #inUse = new InUse();
+  readonly #room: Room;
+  readonly #subscriptions: readonly (() => void)[];
 
   constructor(options: PullThroughOptions) {
     const { origin, store, names, telemetry, keep, tags = {}, onRange = 'ingest' } = options;
     const membership = new Membership(names, telemetry);
     const readTimes = new ReadTimes(names, telemetry);
     const { verifyAfter, now } = options;
+    const rules = tags === 'never' ? {} : tags;
+    const keepsManifests = keep && tags !== 'never';
+    const freshness = createFreshness(rules);
+    const notFound = new NotFound({ notFoundFor: keepsManifests ? options.notFoundFor : 0, now });
+    const pointers = new Pointers(names, telemetry);
+    const backOff = new BackOff(now);
     const verification = new Verification({
       store,
       names,
@@ -72,20 +105,58 @@ export class PullThrough {
     this.#options = options;
     this.#readTimes = readTimes;
     this.#verification = verification;
-    this.#blobs = new Blobs({ ...shared, keep, onRange });
+    this.#membership = membership;
+    this.#pointers = pointers;
+    this.#notFound = notFound;
+    this.#backOff = backOff;
+    this.#blobs = new Blobs({
+      ...shared,
+      keep,
+      onRange,
+      mayKeep: (size) => this.#room.mayKeep(size),
+      onRefusal: (error) => this.#room.refused(error),
+    });
     this.#manifests = new Manifests({
       ...shared,
-      pointers: new Pointers(names, telemetry),
-      freshness: createFreshness(tags === 'never' ? {} : tags),
-      keep: keep && tags !== 'never',
+      notFound,
+      keep: keepsManifests,
+      keepsPlatform: platformFilter(options.platforms),
+      mayKeep: (size) => this.#room.mayKeep(size),
+      onRefusal: (error) => this.#room.refused(error),
+      onStored: () => this.#room.look(),
       ...(options.manifestMemory === undefined ? {} : { memory: options.manifestMemory }),
-      ...(options.now === undefined ? {} : { now: options.now }),
+      ...(now === undefined ? {} : { now }),
     });
-    this.#stopListening = telemetry.on('ingest.finished', ({ outcome }) => {
-      if (outcome === 'committed') this.#scheduleSweep();
+    this.#tags = new Tags({
+      ...shared,
+      ...rules,
+      manifests: this.#manifests,
+      pointers,
+      notFound,
+      backOff,
+      freshness,
+      keep: keepsManifests,
+      now,
     });
-    // The limit may have been lowered since the last start.
-    this.#scheduleSweep();
+    const { maxSize, minFree, disk, pin = [] } = options;
+    const isSpared = sparingRule({ freshness, pin, now: now ?? Date.now });
+    this.#room = new Room({
+      store,
+      names,
+      telemetry,
+      maxSize,
+      minFree,
+      disk,
+      transfers: () => this.#blobs.transfers,
+      spared: () => sparedDigests({ names, store, isSpared }),
+      isInUse: (digest) => this.#inUse.has(digest),
+      prepare: () => readTimes.flush(),
+      ...(now === undefined ? {} : { now }),
+    });
+    const look = (): void => this.#room.look();
+    this.#subscriptions = [telemetry.on('ingest.started', look), telemetry.on('ingest.finished', look)];
+    // The limits may have been lowered since the last start.
+    look();
   }
 
   /** The transfers that run now. */
@@ -113,8 +184,16 @@ export class PullThrough {
   }
 
   /** As {@link manifest}; the reader of the answer is to be closed. */
-  blob(repository: Repository, digest: Digest, request: BlobRequest): Promise<BlobAnswer> {
-    return this.#blobs.open(repository, digest, request);
+  async blob(repository: Repository, digest: Digest, request: BlobRequest): Promise<BlobAnswer> {
+    // From here on, so that it is not evicted between being found and being opened.
+    const release = this.#inUse.hold(digest);
+    try {
+      const answer = await this.#blobs.open(repository, digest, request);
+      return { ...answer, reader: releasing(answer.reader, release) };
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 
   headBlob(repository: Repository, digest: Digest, request: BlobRequest): Promise<BlobHead> {
@@ -135,29 +214,56 @@ export class PullThrough {
     return this.#options.names.totals();
   }
 
+  /** Why nothing is kept now; undefined while it is. */
+  get pause(): Pause | undefined {
+    return this.#room.pause;
+  }
+
+  /** Evicts what is too much, or says what would go. */
+  collect(options: CollectOptions): Promise<Collected> {
+    return this.#room.collect(options);
+  }
+
+  /** Forgets images, tags or digests, and removes what nobody else has. Transfers and readers go on. */
+  async purge(selections: readonly Selection[], options: PurgeOptions = {}): Promise<Purged> {
+    const { store, names } = this.#options;
+    const purged = await purge(selections, { store, names, ...options, onForget: (digests) => this.#forget(digests) });
+    this.#room.look();
+    return purged;
+  }
+
+  /** Asks where tags point to now, and fetches the manifests that moved. */
+  refresh(selections: readonly Selection[], signal?: AbortSignal): Promise<readonly Refreshed[]> {
+    const { names } = this.#options;
+    return refresh(selections, {
+      names,
+      refreshTag: (repository, tag) => this.#tags.refresh(repository, tag),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
   /** Ends every transfer and writes down what is still to be noted. */
   async close(): Promise<void> {
-    this.#stopListening();
+    for (const stop of this.#subscriptions) stop();
     await this.#blobs.close();
     await this.#verification.close();
-    await this.#sweeping;
+    await this.#room.close();
     await this.#readTimes.close();
+  }
+
+  /** What is remembered in memory must not outlive what was taken out of the database. */
+  #forget(digests: Iterable<Digest>): void {
+    this.#manifests.forget(digests);
+    this.#membership.forget();
+    this.#pointers.forget();
+    this.#notFound.clear();
+    this.#backOff.clear();
   }
 
   #manifest(repository: Repository, reference: Reference, request: ManifestRequest): Promise<ManifestAnswer> {
     return reference.kind === 'tag'
-      ? this.#manifests.byTag(repository, reference.tag, request)
+      ? this.#tags.get(repository, reference.tag, request)
       : this.#manifests.byDigest(repository, reference.digest, request);
-  }
-
-  /** One sweep after the other, each with the read times of everything before it. */
-  #scheduleSweep(): void {
-    const { store, names, telemetry, maxSize } = this.#options;
-    if (maxSize === undefined) return;
-    this.#sweeping = this.#sweeping
-      .then(() => this.#readTimes.flush())
-      .then(() => sweep({ store, names, telemetry, maxSize }))
-      .catch((error: unknown) => telemetry.publish('warning', { message: 'Cannot make room in the cache', error }));
   }
 }
 

@@ -1,6 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { compileGlob } from '../lib/index.ts';
 import type { Digest } from '../oci/index.ts';
 import type { BlobStore, NameStore, TagEntry } from '../store/index.ts';
+import { type Freshness, isFresh } from './freshness.ts';
 import { addTree } from './manifest-tree.ts';
 
 export interface SparedOptions {
@@ -8,6 +10,23 @@ export interface SparedOptions {
   readonly store: BlobStore;
   /** Says of a tag whether its image is to stay: it is fresh, or pinned. */
   readonly isSpared: (tag: TagEntry) => boolean;
+}
+
+export interface SparingOptions {
+  readonly freshness: Freshness;
+  /** Patterns of `registry/repository:tag`. */
+  readonly pin: readonly string[];
+  readonly now: () => number;
+}
+
+/** The images that stay: of tags that are fresh, or pinned. */
+export function sparingRule({ freshness, pin, now }: SparingOptions): (tag: TagEntry) => boolean {
+  const pins = pin.map(compileGlob);
+  return ({ repository, tag, record }) => {
+    if (isFresh(record.checkedAt, freshness(repository, tag), now())) return true;
+    const name = `${repository.registry}/${repository.repository}:${tag}`;
+    return pins.some((matches) => matches(name));
+  };
 }
 
 /** Tags looked at between two turns of the event loop. */

@@ -39,23 +39,19 @@ async function pull(world: CacheWorld, blob: Content): Promise<void> {
 }
 
 describe('sweep()', () => {
-  test('takes nothing while all fits', async () => {
-    const blobs = blobsOf(3);
-    const world = await stocked(blobs);
-    assert.equal(await sweep({ ...world, maxSize: 3 * SIZE }), 0);
+  test('takes nothing where nothing is wanted', async () => {
+    const world = await stocked(blobsOf(3));
+    assert.deepEqual(await sweep({ ...world, wanted: 0 }), { freed: 0, blobs: 0 });
     assert.equal((await listed(world.store)).length, 3);
   });
 
-  test('takes what was read longest ago until the rest fits with room to spare, and no more', async () => {
+  test('takes what was read longest ago until as much is free as is wanted, and no more', async () => {
     const blobs = blobsOf(200);
     const world = await stocked(blobs);
-    const swept: unknown[] = [];
-    world.telemetry.on('cache.swept', (event) => swept.push(event));
-    // 95 of 100 are left: more than one batch goes.
-    assert.equal(await sweep({ ...world, maxSize: 100 * SIZE }), 105 * SIZE);
+    // More than one batch goes.
+    assert.deepEqual(await sweep({ ...world, wanted: 105 * SIZE - 1 }), { freed: 105 * SIZE, blobs: 105 });
     assert.deepEqual(await kept(world.store), new Set(blobs.slice(105).map(({ digest }) => digest)));
     assert.deepEqual(await world.names.totals(), { blobs: 95, bytes: 95 * SIZE });
-    assert.deepEqual(swept, [{ freed: 105 * SIZE, left: 95 * SIZE }]);
   });
 
   test('goes by when a blob was read, not by when it came', async () => {
@@ -66,10 +62,30 @@ describe('sweep()', () => {
       { digest: first.digest, at: 100 },
       { digest: last.digest, at: 1 },
     ]);
-    await sweep({ ...world, maxSize: 3 * SIZE });
+    const evicted: string[] = [];
+    await sweep({ ...world, wanted: 2 * SIZE, onEvict: ({ digest }) => evicted.push(digest) });
+    assert.deepEqual(new Set(evicted), new Set([second.digest, last.digest]));
     assert.deepEqual(await kept(world.store), new Set([first.digest, third.digest]));
-    assert.equal(await world.names.totals().then(({ blobs }) => blobs), 2);
-    assert.equal(await world.store.stat(second.digest), undefined);
+  });
+
+  test('walks on behind what is spared, however much that is', async () => {
+    const blobs = blobsOf(200);
+    const world = await stocked(blobs);
+    const spared = new Set(blobs.slice(0, 190).map(({ digest }) => digest));
+    const swept = await sweep({ ...world, wanted: 1000 * SIZE, isSpared: (digest) => spared.has(digest) });
+    assert.deepEqual(swept, { freed: 10 * SIZE, blobs: 10 });
+    assert.deepEqual(await kept(world.store), spared);
+  });
+
+  test('only tells what would go where that is all that is asked for', async () => {
+    const blobs = blobsOf(3);
+    const world = await stocked(blobs);
+    const told: string[] = [];
+    const swept = await sweep({ ...world, wanted: 1, dryRun: true, onEvict: ({ digest }) => told.push(digest) });
+    assert.deepEqual(swept, { freed: SIZE, blobs: 1 });
+    assert.deepEqual(told, [blobs[0]?.digest]);
+    assert.equal((await kept(world.store)).size, 3);
+    assert.equal((await world.names.totals()).blobs, 3);
   });
 
   test('leaves what is hosted, even where that alone is too much', async () => {
@@ -77,7 +93,7 @@ describe('sweep()', () => {
     const world = await stocked(blobs);
     const [first] = blobs as [Content];
     await world.names.putBlob({ digest: first.digest, size: SIZE, kind: 'hosted', storedAt: 0 });
-    await sweep({ ...world, maxSize: 10 });
+    await sweep({ ...world, wanted: 3 * SIZE });
     assert.deepEqual(await kept(world.store), new Set([first.digest]));
   });
 
@@ -85,31 +101,41 @@ describe('sweep()', () => {
     const blobs = blobsOf(2);
     const world = await stocked(blobs);
     for (const { digest } of blobs) await world.store.delete(digest);
-    await sweep({ ...world, maxSize: SIZE });
+    await sweep({ ...world, wanted: 2 * SIZE });
     assert.equal((await world.names.totals()).bytes, 0);
+  });
+
+  test('tries the others where one file cannot be removed, and says so', async () => {
+    const blobs = blobsOf(3);
+    const world = await stocked(blobs);
+    const remove = world.store.delete.bind(world.store);
+    world.store.delete = (digest) =>
+      digest === blobs[0]?.digest ? Promise.reject(new Error('EPERM: not permitted')) : remove(digest);
+    await assert.rejects(sweep({ ...world, wanted: 2 * SIZE }), /EPERM/);
+    assert.deepEqual(await kept(world.store), new Set([blobs[0]?.digest]));
   });
 });
 
 describe('a cache that may hold so much', () => {
-  test('makes room after each transfer, and sends on what is still being read', async (t) => {
+  test('makes room for each transfer, and leaves what is being read', async (t) => {
     const blobs = blobsOf(4);
     const [first, second, third, fourth] = blobs as [Content, Content, Content, Content];
     const world = await cacheWorld(t, { on: 'filesystem', maxSize: 3.2 * SIZE });
     world.origin.addBlobs(LIBRARY, ...blobs);
     for (const blob of [first, second, third]) await pull(world, blob);
-    const reading = await world.cache.blob(LIBRARY, second.digest, {});
+    const reading = await world.cache.blob(LIBRARY, first.digest, {});
     await readSome(reading.reader, 10);
-    // Read again, so that `second` is next to go but for the reader that has just opened it.
-    await pull(world, first);
+    // Read longest ago, but for the reader that has just opened it.
+    await pull(world, second);
     await pull(world, third);
-    await world.names.touchBlobs([{ digest: second.digest, at: 0 }]);
+    await world.names.touchBlobs([{ digest: first.digest, at: 0 }]);
     const touch = world.names.touchBlobs.bind(world.names);
-    world.names.touchBlobs = (reads) => touch(reads.filter(({ digest }) => digest !== second.digest));
+    world.names.touchBlobs = (reads) => touch(reads.filter(({ digest }) => digest !== first.digest));
     const swept = world.next('cache.swept');
     await pull(world, fourth);
-    assert.deepEqual(await swept, { freed: SIZE, left: 3 * SIZE });
+    assert.deepEqual(await swept, { freed: SIZE, left: 2 * SIZE, blobs: 1 });
     assert.deepEqual(await kept(world.store), new Set([first.digest, third.digest, fourth.digest]));
-    assert.ok((await drain(reading.reader)).equals(second.bytes.subarray(10)));
+    assert.ok((await drain(reading.reader)).equals(first.bytes.subarray(10)));
     assert.deepEqual(await world.cache.totals(), { blobs: 3, bytes: 3 * SIZE });
     const again = await world.cache.blob(LIBRARY, second.digest, {});
     assert.equal(again.outcome, 'MISS');

@@ -1,42 +1,67 @@
-import type { BlobStore, NameStore } from '../store/index.ts';
-import type { Telemetry } from '../telemetry/index.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Digest } from '../oci/index.ts';
+import type { BlobStore, NameStore, ReadBlobRecord } from '../store/index.ts';
 
 export interface SweepOptions {
   readonly store: BlobStore;
   readonly names: NameStore;
-  readonly telemetry: Telemetry;
-  /** Bytes the cache may hold. */
-  readonly maxSize: number;
+  /** Bytes that have to go. */
+  readonly wanted: number;
+  /** Asked right before a blob goes. @default nothing is */
+  readonly isSpared?: (digest: Digest) => boolean;
+  /** True: nothing goes, but what would is told. @default false */
+  readonly dryRun?: boolean;
+  /** Told of each blob that goes, or would. */
+  readonly onEvict?: (blob: ReadBlobRecord) => void;
 }
 
-/** Share of the limit that is left free by a sweep, so that the next blob does not start another. */
-const HEADROOM = 0.05;
+export interface Swept {
+  /** Bytes. */
+  readonly freed: number;
+  readonly blobs: number;
+}
 
 /** Blobs looked up at a time. */
 const BATCH = 64;
 
+/** Files in one sweep that may refuse to go before it is given up. */
+const MAX_REFUSALS = 16;
+
 /**
- * Takes the blobs that were not read for the longest time until the rest fits, and returns the bytes it freed.
+ * Takes the blobs that were not read for the longest time until as much is free as is wanted, or nothing is left to take.
  *
- * Whoever reads a blob while it goes keeps reading: the file leaves its name at once and the disk with its last reader.
- * The index goes first, so that a crash in between leaves a file nobody counts, never a row without a file.
+ * The index goes first, so that a crash in between leaves a file nobody counts, never a row without a file. Rejects where
+ * files cannot be removed, after having tried others.
  */
-export async function sweep({ store, names, telemetry, maxSize }: SweepOptions): Promise<number> {
-  let { bytes } = await names.totals();
-  if (bytes <= maxSize) return 0;
-  const target = Math.floor(maxSize * (1 - HEADROOM));
+export async function sweep(options: SweepOptions): Promise<Swept> {
+  const { store, names, wanted, isSpared = () => false, dryRun = false, onEvict = () => {} } = options;
   let freed = 0;
-  while (bytes > target) {
-    const oldest = await names.leastRecentlyUsed(BATCH);
-    if (oldest.length === 0) break;
-    for (const { digest, size } of oldest) {
-      if (bytes <= target) break;
-      await names.deleteBlob(digest);
-      await store.delete(digest);
-      bytes -= size;
-      freed += size;
+  let blobs = 0;
+  const refusals: unknown[] = [];
+  for (let after: ReadBlobRecord | undefined; freed < wanted; ) {
+    const page = await names.leastRecentlyUsed(BATCH, after);
+    for (const blob of page) {
+      if (freed >= wanted) break;
+      if (isSpared(blob.digest)) continue;
+      try {
+        if (!dryRun) await evict(blob.digest, { store, names });
+        freed += blob.size;
+        blobs += 1;
+        onEvict(blob);
+      } catch (error) {
+        refusals.push(error);
+        if (refusals.length === MAX_REFUSALS) break;
+      }
     }
+    after = page.at(-1);
+    if (page.length < BATCH || refusals.length === MAX_REFUSALS) break;
+    await nextTurn();
   }
-  if (freed > 0) telemetry.publish('cache.swept', { freed, left: bytes });
-  return freed;
+  if (refusals.length > 0) throw refusals[0];
+  return { freed, blobs };
+}
+
+async function evict(digest: Digest, { store, names }: Pick<SweepOptions, 'store' | 'names'>): Promise<void> {
+  await names.deleteBlob(digest);
+  await store.delete(digest);
 }

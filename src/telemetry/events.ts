@@ -32,7 +32,11 @@ export interface Events {
   /** Why the cache answered as it did. */
   'cache.decision': { registry: string; repository: string; reference: string; outcome: CacheOutcome; reason: string };
   /** Blobs were evicted because the cache was larger than it may be. Bytes. */
-  'cache.swept': { readonly freed: number; readonly left: number };
+  'cache.swept': { readonly freed: number; readonly left: number; readonly blobs: number };
+  /** Nothing is kept for now; what is pulled is delivered all the same. `until`: when that is tried again. */
+  'cache.paused': { readonly reason: string; readonly until?: number };
+  /** What is pulled is kept again. */
+  'cache.resumed': Readonly<Record<never, never>>;
   /** A TLS handshake was cut, and is tried again with another length of its first fragment (0: in one piece). */
   'transport.fallback': {
     readonly host: string;

@@ -18,6 +18,8 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
   const subscriptions = [
     telemetry.on('warning', ({ message, error }) => log.warn(message, { error })),
     telemetry.on('blob.rotten', (event) => log.warn('blob.rotten', { ...event })),
+    telemetry.on('cache.paused', ({ reason }) => log.warn('nothing is kept for now', { reason })),
+    telemetry.on('cache.resumed', () => log.info('what is pulled is kept again')),
     telemetry.on('upstream.health', (event) => logHealth(log, event)),
     telemetry.on('ingest.finished', (event) => {
       const { outcome, reason, bytes, durationMs } = event;
@@ -45,8 +47,9 @@ function debugSubscriptions(telemetry: Telemetry, log: Log): (() => void)[] {
     telemetry.on('ingest.resumed', (event) =>
       log.debug('ingest.resumed', { ...ingestFields(event), offset: event.offset, reason: event.reason }),
     ),
-    telemetry.on('range.passed', (event) => log.debug('range.passed', { ...event })),
     telemetry.on('transport.fallback', (event) => log.debug('transport.fallback', { ...event })),
+    telemetry.on('range.passed', (event) => log.debug('range.passed', { ...event })),
+    telemetry.on('cache.swept', (event) => log.debug('cache.swept', { ...event })),
     telemetry.on('blob.adopted', (event) => log.debug('blob.adopted', { ...event })),
     telemetry.on('cache.decision', (event) => log.debug('cache.decision', { ...event })),
   ];

@@ -11,6 +11,8 @@ export interface MetricsOptions {
   readonly transfers?: () => number;
   /** What is stored. */
   readonly cache?: () => Promise<{ readonly blobs: number; readonly bytes: number }>;
+  /** Whether what is pulled is not kept for now. */
+  readonly paused?: () => boolean;
   /** How the configured upstreams fare, those that were asked. */
   readonly upstreams?: () => readonly UpstreamReading[];
   /** Of this program, for `entrepot_build_info`. */
@@ -75,7 +77,7 @@ export function createMetrics(telemetry: Telemetry, options: MetricsOptions = {}
 
 type Tallies = ReturnType<typeof createTallies>;
 
-function createTallies({ inFlight, connections, transfers, cache, upstreams, version = 'unknown' }: MetricsOptions) {
+function createTallies({ inFlight, connections, transfers, cache, paused, upstreams, version = 'unknown' }: MetricsOptions) {
   return {
     requests: new Counter({
       name: 'entrepot_http_requests_total',
@@ -104,6 +106,21 @@ function createTallies({ inFlight, connections, transfers, cache, upstreams, ver
       name: 'entrepot_cache_requests_total',
       help: 'Answers by what the cache did for them, as the X-Cache header says.',
       labels: ['registry', 'outcome'],
+    }),
+    stale: new Counter({
+      name: 'entrepot_cache_stale_total',
+      help: 'Answers that were older than they should be, since the upstream did not answer in time.',
+      labels: ['registry'],
+    }),
+    evicted: new Counter({
+      name: 'entrepot_cache_evicted_bytes_total',
+      help: 'Bytes of blobs that were evicted to make room.',
+      labels: [],
+    }),
+    pauses: new Counter({
+      name: 'entrepot_cache_pauses_total',
+      help: 'Times the cache stopped keeping what was pulled, as the disk or the cache was full.',
+      labels: [],
     }),
     served: new Counter({
       name: 'entrepot_served_bytes_total',
@@ -214,6 +231,13 @@ function createTallies({ inFlight, connections, transfers, cache, upstreams, ver
           ),
       }),
     }),
+    ...(paused && {
+      paused: new Gauge({
+        name: 'entrepot_cache_paused',
+        help: '1 while what is pulled is not kept, as the disk or the cache is full; else 0.',
+        read: () => (paused() ? 1 : 0),
+      }),
+    }),
     ...(cache && {
       blobs: new Gauge({
         name: 'entrepot_cache_blobs',
@@ -261,6 +285,8 @@ function subscribe(
       tallies.ingestBytes.add(event.bytes, named(event.registry), upstreamOf(event));
     }),
     telemetry.on('range.passed', (event) => tallies.ranges.add(1, named(event.registry), upstreamOf(event))),
+    telemetry.on('cache.swept', ({ freed }) => tallies.evicted.add(freed)),
+    telemetry.on('cache.paused', () => tallies.pauses.add(1)),
     telemetry.on('blob.rotten', ({ reason }) => tallies.rotten.add(1, reason)),
     telemetry.on('blob.adopted', () => tallies.adopted.add(1)),
     telemetry.on('transport.fallback', ({ from, to, reason }) =>
@@ -279,6 +305,7 @@ function countRequest(tallies: Tallies, event: RequestFinished, registry: string
   if (event.error !== undefined) tallies.cut.add(1, route, registry);
   if (cache === '') return;
   tallies.cache.add(1, registry, cache);
+  if (cache === 'STALE') tallies.stale.add(1, registry);
   tallies.served.add(bytes, registry, SAVED.has(cache) ? 'cache' : 'upstream');
 }
 

@@ -1,0 +1,166 @@
+import { keyOf } from '../lib/index.ts';
+import type { Digest, Repository } from '../oci/index.ts';
+import type { BlobStore, NameStore, TagEntry } from '../store/index.ts';
+import { addTree } from './manifest-tree.ts';
+import { PAGE, pages, type Selection, selectRepositories, selectTags } from './selection.ts';
+
+export interface PurgeOptions {
+  /** True: nothing is forgotten. @default false */
+  readonly dryRun?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface PurgeTools extends PurgeOptions {
+  readonly store: BlobStore;
+  readonly names: NameStore;
+  /** Told of what is no longer to be remembered of a repository, after its names are gone and before its bytes go. */
+  readonly onForget?: (digests: Iterable<Digest>) => void;
+}
+
+/** What a purge took, or would take. */
+export interface Purged {
+  readonly dryRun: boolean;
+  /** The tags, at most {@link MAX_LISTED} of them. */
+  readonly tags: readonly { readonly repository: Repository; readonly tag: string; readonly digest: Digest }[];
+  readonly tagCount: number;
+  /** Digests that no longer belong to a repository they belonged to. */
+  readonly members: number;
+  /** Blobs and manifests that nobody else has, and that are gone from the disk. */
+  readonly blobs: number;
+  /** Their bytes. */
+  readonly freed: number;
+}
+
+const MAX_LISTED = 10_000;
+
+/** Repositories looked at to find out whether somebody else has a blob, where none was really forgotten. */
+const MAX_OWNERS = 10_000;
+
+/** The most digests of what is purged, or kept beside it, that are held at a time. */
+const MAX_TREE = 1_000_000;
+
+/** A purge as it goes. */
+interface Tally {
+  readonly tags: TagEntry[];
+  /** Where nothing is really forgotten: what would be, so that what only such repositories have counts as free. */
+  readonly asIfForgotten: Set<string>;
+  tagCount: number;
+  members: number;
+  blobs: number;
+  freed: number;
+}
+
+/**
+ * Forgets images, tags or digests, and removes the bytes that belong to no other repository.
+ *
+ * Names go before bytes: whoever asks meanwhile finds either everything or nothing, and is sent to the upstream. Readers
+ * that have a file open read on, and transfers under way are left alone.
+ */
+export async function purge(selections: readonly Selection[], tools: PurgeTools): Promise<Purged> {
+  const tally: Tally = { tags: [], asIfForgotten: new Set(), tagCount: 0, members: 0, blobs: 0, freed: 0 };
+  for (const selection of selections) {
+    for (const repository of await selectRepositories(selection, tools.names)) {
+      tools.signal?.throwIfAborted();
+      await purgeFrom(repository, selection, { ...tools, tally });
+    }
+    // One that belongs to nobody is reached by its digest alone.
+    const { digest } = selection;
+    if (digest !== undefined && (await tools.names.repositoriesOf(digest, 1)).length === 0) {
+      await removeUnclaimed([digest], { ...tools, tally });
+    }
+  }
+  return {
+    dryRun: tools.dryRun ?? false,
+    tags: tally.tags.map(({ repository, tag, record }) => ({ repository, tag, digest: record.digest })),
+    tagCount: tally.tagCount,
+    members: tally.members,
+    blobs: tally.blobs,
+    freed: tally.freed,
+  };
+}
+
+interface Work extends PurgeTools {
+  readonly tally: Tally;
+}
+
+async function purgeFrom(repository: Repository, selection: Selection, work: Work): Promise<void> {
+  const { names, dryRun = false, tally } = work;
+  const tags = await selectTags(repository, selection, names);
+  const isWhole = selection.tag === undefined && selection.digest === undefined;
+  const doomed = isWhole ? undefined : await orphans(repository, { ...selection, tags }, work);
+  for (const entry of tags) {
+    if (!dryRun) await names.deleteTag(repository, entry.tag);
+    if (tally.tags.length < MAX_LISTED) tally.tags.push(entry);
+  }
+  tally.tagCount += tags.length;
+  if (doomed !== undefined) {
+    await forgetMembers(repository, [...doomed], work);
+    return;
+  }
+  const list = (after: { readonly digest: Digest } | undefined) =>
+    names.listMembers(repository, { after: after?.digest, limit: PAGE });
+  for await (const page of pages(list)) {
+    const digests = page.map(({ digest }) => digest);
+    await forgetMembers(repository, digests, work);
+  }
+}
+
+/** What the selected tags and digests lead to, and no other tag of the repository does. */
+async function orphans(
+  repository: Repository,
+  { digest, tags }: Selection & { readonly tags: readonly TagEntry[] },
+  { store, names }: Work,
+): Promise<ReadonlySet<Digest>> {
+  const doomed = new Set<Digest>();
+  for (const { record } of tags) await addTree(record, { store, into: doomed, limit: MAX_TREE });
+  const member = digest === undefined ? undefined : await names.getMember(repository, digest);
+  if (member !== undefined) await addTree(member, { store, into: doomed, limit: MAX_TREE });
+  const spared = new Set<Digest>();
+  const selected = new Set(tags.map(({ tag }) => tag));
+  const list = (after: TagEntry | undefined) => names.listTags({ repository, after, limit: PAGE });
+  for await (const page of pages(list)) {
+    for (const { tag, record } of page) {
+      if (!selected.has(tag)) await addTree(record, { store, into: spared, limit: MAX_TREE });
+    }
+  }
+  // What was named by its digest goes, whatever else leads to it.
+  if (digest !== undefined) spared.delete(digest);
+  return doomed.difference(spared);
+}
+
+async function forgetMembers(repository: Repository, digests: readonly Digest[], work: Work): Promise<void> {
+  const { names, dryRun = false, onForget, tally } = work;
+  const known: Digest[] = [];
+  for (const digest of digests) {
+    if ((await names.getMember(repository, digest)) !== undefined) known.push(digest);
+  }
+  tally.members += known.length;
+  if (dryRun) {
+    for (const digest of known) tally.asIfForgotten.add(keyIn(repository, digest));
+  } else {
+    await names.deleteMembers(repository, known);
+    onForget?.(known);
+  }
+  await removeUnclaimed(known, work);
+}
+
+/** Removes the bytes of what belongs to no repository. */
+async function removeUnclaimed(digests: readonly Digest[], work: Work): Promise<void> {
+  const { names, store, dryRun = false, tally } = work;
+  for (const digest of digests) {
+    const owners = await names.repositoriesOf(digest, dryRun ? MAX_OWNERS : 1);
+    if (!owners.every((owner) => tally.asIfForgotten.has(keyIn(owner, digest)))) continue;
+    const blob = await names.getBlob(digest);
+    if (blob === undefined || blob.kind === 'hosted') continue;
+    if (!dryRun) {
+      await names.deleteBlob(digest);
+      await store.delete(digest);
+    }
+    tally.blobs += 1;
+    tally.freed += blob.size;
+  }
+}
+
+function keyIn({ registry, repository }: Repository, digest: Digest): string {
+  return keyOf(registry, repository, digest);
+}
