@@ -7,6 +7,7 @@ export * from './blob-store.ts';
 export * from './directory-error.ts';
 export * from './directory-lock.ts';
 export { openFilesystemBlobStore } from './filesystem.ts';
+export { freeSpace } from './free-space.ts';
 export * from './memory.ts';
 export * from './memory-names.ts';
 export * from './name-store.ts';
