@@ -1,5 +1,5 @@
 import type { HttpClient } from '../net/index.ts';
-import type { TlsSpec, UpstreamSpec } from '../oci/index.ts';
+import type { TlsSpec, TransportSpec, UpstreamSpec } from '../oci/index.ts';
 import { UpstreamError } from './error.ts';
 
 /** What a connection is for: the upstream itself, where it redirects, its token service. */
@@ -10,7 +10,11 @@ export interface DestinationClientsOptions {
   readonly registry: string;
   readonly spec: UpstreamSpec;
   /** See `UpstreamContext`. */
-  readonly httpClientFor: (tls: TlsSpec | undefined, key: string) => HttpClient | Promise<HttpClient>;
+  readonly httpClientFor: (
+    tls: TlsSpec | undefined,
+    key: string,
+    transport?: TransportSpec,
+  ) => HttpClient | Promise<HttpClient>;
 }
 
 /**
@@ -30,10 +34,11 @@ export class DestinationClients {
     const known = this.#clients.get(destination);
     if (known !== undefined) return known;
     const { registry, spec, httpClientFor } = this.#options;
-    const { tls, credentials, name } = spec;
+    const { tls, transport, credentials, name } = spec;
     // Who has nothing that tells them apart may share connections; whoever has a credential shares with nobody.
-    const key = tls === undefined && credentials === undefined ? '' : `${registry} ${name} ${destination}`;
-    const made = Promise.try(httpClientFor, tlsTowards(destination, tls), key);
+    const alike = tls === undefined && transport === undefined && credentials === undefined;
+    const key = alike ? '' : `${registry} ${name} ${destination}`;
+    const made = Promise.try(httpClientFor, tlsTowards(destination, tls), key, transport);
     this.#clients.set(destination, made);
     try {
       return await made;

@@ -7,7 +7,7 @@ import {
   type HttpRequest,
   type HttpStream,
 } from '../net/index.ts';
-import type { CredentialSource, TlsSpec, UpstreamSpec } from '../oci/index.ts';
+import type { CredentialSource, TlsSpec, TransportSpec, UpstreamSpec } from '../oci/index.ts';
 import type { Telemetry, UpstreamRequest } from '../telemetry/index.ts';
 import { withDeadline } from './abortable.ts';
 import { isInside } from './address.ts';
@@ -40,10 +40,14 @@ import { watchBody } from './watch-body.ts';
 export interface UpstreamContext {
   /**
    * The client for a TLS setting. `key` tells apart what may not share connections, so one client per key is enough; it
-   * is the same for all that have neither a TLS setting nor a credential. A client is asked for once per upstream, and
+   * is the same for all that have neither TLS nor transport settings nor a credential. A client is asked for once per upstream, and
    * closed by whoever made it.
    */
-  readonly httpClientFor: (tls: TlsSpec | undefined, key: string) => HttpClient | Promise<HttpClient>;
+  readonly httpClientFor: (
+    tls: TlsSpec | undefined,
+    key: string,
+    transport?: TransportSpec,
+  ) => HttpClient | Promise<HttpClient>;
   readonly telemetry: Telemetry;
   /** Hosts, addresses and CIDR blocks that what is derived (redirects, realms) may lead to, besides public ones. */
   readonly allowPrivate: readonly string[];

@@ -3,19 +3,35 @@ import type { AddressInfo } from 'node:net';
 import type { ByteSource } from '../../src/lib/index.ts';
 import { createHttpClient, type HttpClient } from '../../src/net/index.ts';
 import type { RegistrySpec, UpstreamSpec } from '../../src/oci/index.ts';
-import { Telemetry, type UpstreamRequest } from '../../src/telemetry/index.ts';
-import { createUpstreams, type Upstreams } from '../../src/upstream/index.ts';
+import {
+  Telemetry,
+  type UpstreamHealthChange,
+  type UpstreamQuota,
+  type UpstreamRequest,
+} from '../../src/telemetry/index.ts';
+import { createUpstreams, type Upstreams, type UpstreamsOptions } from '../../src/upstream/index.ts';
 
 /** Upstreams of one registry, and what they said of themselves. */
 export interface ConnectedUpstreams extends Upstreams, AsyncDisposable {
   readonly events: UpstreamRequest[];
   /** `hot → cold`. */
   readonly failovers: string[];
+  readonly health: UpstreamHealthChange[];
+  readonly quotas: UpstreamQuota[];
+  readonly telemetry: Telemetry;
 }
 
+type UpstreamGiven = Partial<UpstreamSpec> & { readonly url: string };
+
 /** Connects to the upstreams of the registry `docker.io`, over real connections that end with the scope. */
-export function connectUpstreams(
-  ...upstreams: (Partial<UpstreamSpec> & { readonly url: string })[]
+export function connectUpstreams(...upstreams: UpstreamGiven[]): ConnectedUpstreams {
+  return connectUpstreamsWith({}, ...upstreams);
+}
+
+/** As {@link connectUpstreams}, with a clock, chance or limits of the test's own. */
+export function connectUpstreamsWith(
+  options: Pick<UpstreamsOptions, 'now' | 'random' | 'answerTimeout'>,
+  ...upstreams: UpstreamGiven[]
 ): ConnectedUpstreams {
   const registry: RegistrySpec = {
     name: 'docker.io',
@@ -38,6 +54,10 @@ export function connectUpstreams(
   const telemetry = new Telemetry();
   const events: UpstreamRequest[] = [];
   const failovers: string[] = [];
+  const health: UpstreamHealthChange[] = [];
+  const quotas: UpstreamQuota[] = [];
+  telemetry.on('upstream.health', (event) => health.push(event));
+  telemetry.on('upstream.quota', (event) => quotas.push(event));
   telemetry.on('upstream.request', (event) => events.push(event));
   telemetry.on('upstream.failover', (event) => failovers.push(`${event.from} → ${event.to}`));
   const clients = new Map<string, HttpClient>();
@@ -50,11 +70,15 @@ export function connectUpstreams(
     },
     telemetry,
     allowPrivate: [],
+    ...options,
   });
   return {
     ...made,
     events,
     failovers,
+    health,
+    quotas,
+    telemetry,
     async [Symbol.asyncDispose]() {
       await Promise.all([...clients.values()].map((each) => each.close()));
     },
