@@ -23,8 +23,17 @@ export function fillCache(dir: string, count: number): void {
       const digest = parseDigest(text);
       if (digest === undefined) throw new TypeError(`${text} is no digest`);
       const size = 1024 * (1 + (i % 1024));
-      putBlob.run(digest, size, 'mirrored', Date.now() - i);
-      putMember.run('origin', `library/filler-${i % 1000}`, digest, 'blob', 'application/octet-stream', size, 'public');
+      putBlob.run(digest, size, 'mirrored', Date.now() - i, null);
+      putMember.run(
+        'origin',
+        `library/filler-${i % 1000}`,
+        digest,
+        'blob',
+        'application/octet-stream',
+        size,
+        'public',
+        0,
+      );
       const path = layout.blob(digest);
       const folder = dirname(path);
       if (!folders.has(folder)) {
