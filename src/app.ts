@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { type Ingest, PullThrough } from './cache/index.ts';
 import type { LoadedConfig } from './config/index.ts';
 import type { HttpClient } from './net/index.ts';
-import type { TlsSpec } from './oci/index.ts';
+import type { TlsSpec, TransportSpec } from './oci/index.ts';
+import { cacheOperations } from './operations.ts';
 import type { Catalogue } from './routing/index.ts';
 import {
   controlSocketPath,
@@ -15,7 +16,15 @@ import {
   type ListenerAddress,
   type ServerStatus,
 } from './server/index.ts';
-import { answerTimeoutOf, cacheOptionsOf, catalogueOf, frontDoorOptionsOf, httpClientOf } from './settings.ts';
+import {
+  answerTimeoutOf,
+  cacheOptionsOf,
+  catalogueOf,
+  frontDoorOptionsOf,
+  httpClientOf,
+  resolverOf,
+  type SharedTransport,
+} from './settings.ts';
 import {
   type BlobStore,
   lockDirectory,
@@ -74,10 +83,12 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
     const catalogue = await catalogueOf(config);
     const storage = await openStorage(config, cleanups);
 
-    const clients = new Clients(config);
+    const resolver = await resolverOf(config, telemetry);
+    cleanups.push(() => resolver?.close());
+    const clients = new Clients(config, { telemetry, ...(resolver === undefined ? {} : { resolver }) });
     cleanups.push(() => clients.close());
     const origin = createUpstreams({
-      httpClientFor: (tls, key) => clients.get(key, tls),
+      httpClientFor: (tls, key, transport) => clients.get(key, { tls, own: transport }),
       telemetry,
       allowPrivate: config.transport.allow_private,
       find: (registry) => catalogue.byName(registry),
@@ -98,6 +109,7 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
       connections: () => frontDoor.connections,
       transfers: () => [...cache.transfers].length,
       cache: () => cache.totals(),
+      paused: () => cache.pause !== undefined,
       upstreams,
     });
     const frontDoor = createFrontDoor({
@@ -133,6 +145,7 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
                 dir: config.cache.dir,
                 ...(await cache.totals()),
                 ...(config.cache.max_size === undefined ? {} : { maxSize: config.cache.max_size }),
+                ...(cache.pause === undefined ? {} : { paused: cache.pause }),
               },
         transfers: [...cache.transfers].map(describeTransfer),
         upstreams: upstreams(),
@@ -141,7 +154,10 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
     if (config.cache !== 'off') {
       const control = createControl({
         path: controlSocketPath(config.cache.dir),
-        operations: [{ name: 'status', method: 'GET', handle: status }],
+        operations: [
+          { name: 'status', method: 'GET', handle: status },
+          ...cacheOperations(cache, { catalogue, names: storage.names }),
+        ],
       });
       cleanups.push(() => control.close());
       await control.start();
@@ -174,15 +190,20 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
 /** The clients towards upstreams, made when they are first asked for and closed together. */
 class Clients {
   readonly #config: LoadedConfig['config'];
+  readonly #shared: SharedTransport;
   readonly #clients = new Map<string, Promise<HttpClient>>();
 
-  constructor(config: LoadedConfig['config']) {
+  constructor(config: LoadedConfig['config'], shared: SharedTransport) {
     this.#config = config;
+    this.#shared = shared;
   }
 
   /** @param key what may share connections has the same */
-  async get(key: string, tls: TlsSpec | undefined): Promise<HttpClient> {
-    const client = this.#clients.get(key) ?? httpClientOf(this.#config, tls);
+  async get(
+    key: string,
+    settings: { readonly tls: TlsSpec | undefined; readonly own: TransportSpec | undefined },
+  ): Promise<HttpClient> {
+    const client = this.#clients.get(key) ?? httpClientOf(this.#config, { ...settings, shared: this.#shared });
     this.#clients.set(key, client);
     try {
       return await client;

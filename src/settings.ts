@@ -1,8 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import type { PullThroughOptions } from './cache/index.ts';
 import type { Config, RegistryConfig, UpstreamConfig } from './config/index.ts';
-import { createHttpClient, type HttpClient, type HttpClientOptions } from './net/index.ts';
-import type { TlsSpec } from './oci/index.ts';
+import {
+  createHttpClient,
+  createResolver,
+  type HttpClient,
+  type HttpClientOptions,
+  outboundProxyFor,
+  type Resolver,
+} from './net/index.ts';
+import type { TlsSpec, TransportSpec } from './oci/index.ts';
 import {
   type Catalogue,
   composeCatalogue,
@@ -13,6 +20,8 @@ import {
   type UpstreamOptions,
 } from './routing/index.ts';
 import type { FrontDoorOptions } from './server/index.ts';
+import { freeSpace } from './store/index.ts';
+import type { Telemetry } from './telemetry/index.ts';
 
 // The configuration in the words of each room: no room knows what the file looks like.
 
@@ -58,7 +67,7 @@ function registryOf({ aliases, upstreams, delivery, library }: RegistryConfig): 
 }
 
 function upstreamOf(upstream: UpstreamConfig): UpstreamOptions {
-  const { url, name, credentials, headers, capabilities, tls, redirect_hosts, token_realms } = upstream;
+  const { url, name, credentials, headers, capabilities, tls, transport, redirect_hosts, token_realms } = upstream;
   return {
     url,
     headers,
@@ -67,6 +76,7 @@ function upstreamOf(upstream: UpstreamConfig): UpstreamOptions {
     ...(name === undefined ? {} : { name }),
     ...(credentials === undefined ? {} : { credentials }),
     ...(tls === undefined ? {} : { tls: tlsOf(tls) }),
+    ...(transport === undefined ? {} : { transport: transportOf(transport) }),
     ...(redirect_hosts === undefined ? {} : { redirectHosts: redirect_hosts }),
   };
 }
@@ -77,6 +87,20 @@ function tlsOf(tls: NonNullable<UpstreamConfig['tls']>): TlsSpec {
     ...(tls.cert_file === undefined ? {} : { certFile: tls.cert_file }),
     ...(tls.key_file === undefined ? {} : { keyFile: tls.key_file }),
     ...(tls.insecure_skip_verify === undefined ? {} : { insecureSkipVerify: tls.insecure_skip_verify }),
+  };
+}
+
+function transportOf(own: NonNullable<UpstreamConfig['transport']>): TransportSpec {
+  const { first_fragment_len, allow_plain_fallback, outbound_proxy } = own;
+  const { dial_timeout, tls_handshake_timeout, response_header_timeout, body_idle_timeout } = own;
+  return {
+    ...(first_fragment_len === undefined ? {} : { firstFragmentLen: first_fragment_len }),
+    ...(allow_plain_fallback === undefined ? {} : { allowPlainFallback: allow_plain_fallback }),
+    ...(outbound_proxy === undefined ? {} : { outboundProxy: outbound_proxy }),
+    ...(dial_timeout === undefined ? {} : { dialTimeout: dial_timeout }),
+    ...(tls_handshake_timeout === undefined ? {} : { tlsHandshakeTimeout: tls_handshake_timeout }),
+    ...(response_header_timeout === undefined ? {} : { responseHeaderTimeout: response_header_timeout }),
+    ...(body_idle_timeout === undefined ? {} : { bodyIdleTimeout: body_idle_timeout }),
   };
 }
 
@@ -96,7 +120,8 @@ async function readMapFile(path: string): Promise<string> {
 }
 
 async function downloadMap(source: string, config: Config): Promise<string> {
-  const client = await httpClientOf(config, undefined);
+  const resolver = await resolverOf(config);
+  const client = await httpClientOf(config, { shared: resolver === undefined ? {} : { resolver } });
   const url = new URL(source);
   try {
     const { status, body } = await client.fetch({
@@ -112,12 +137,49 @@ async function downloadMap(source: string, config: Config): Promise<string> {
     throw new SettingsError([`registry_map: cannot get ${url.origin}${url.pathname}: ${(error as Error).message}`]);
   } finally {
     await client.close();
+    resolver?.close();
   }
 }
 
+/** What all clients have in common besides the configuration. */
+export type SharedTransport = Pick<HttpClientOptions, 'resolver' | 'telemetry'>;
+
+/**
+ * Where names of upstreams are looked up, for all clients together; undefined where that is the system's own affair.
+ *
+ * @throws {SettingsError} for a bad PEM file
+ */
+export async function resolverOf({ transport }: Config, telemetry?: Telemetry): Promise<Resolver | undefined> {
+  const { servers, bootstrap, fallback, hosts } = transport.dns;
+  if (servers.length === 0 && Object.keys(hosts).length === 0) return undefined;
+  const ca = await readPem(transport.ca_file);
+  return createResolver({
+    servers,
+    bootstrap,
+    fallback,
+    hosts,
+    ...(ca === undefined ? {} : { tls: { ca } }),
+    ...(telemetry === undefined ? {} : { telemetry }),
+    dialTimeout: transport.dial_timeout,
+    tlsHandshakeTimeout: transport.tls_handshake_timeout,
+    firstFragmentLen: transport.first_fragment_len,
+    allowPlainFallback: transport.allow_plain_fallback,
+  });
+}
+
 /** A client for one upstream, with its own trust and its own connections. @throws {SettingsError} for a bad PEM file */
-export async function httpClientOf(config: Config, tls: TlsSpec | undefined): Promise<HttpClient> {
-  const { transport } = config;
+export async function httpClientOf(
+  { transport }: Config,
+  {
+    tls,
+    own = {},
+    shared = {},
+  }: {
+    readonly tls?: TlsSpec | undefined;
+    readonly own?: TransportSpec | undefined;
+    readonly shared?: SharedTransport;
+  },
+): Promise<HttpClient> {
   const [common, ca, cert, key] = await Promise.all([
     readPem(transport.ca_file),
     readPem(tls?.caFile),
@@ -132,10 +194,16 @@ export async function httpClientOf(config: Config, tls: TlsSpec | undefined): Pr
       ...(key === undefined ? {} : { key }),
       insecureSkipVerify: tls?.insecureSkipVerify ?? transport.insecure_skip_verify,
     },
-    dialTimeout: transport.dial_timeout,
-    tlsHandshakeTimeout: transport.tls_handshake_timeout,
-    responseHeaderTimeout: transport.response_header_timeout,
-    bodyIdleTimeout: transport.body_idle_timeout,
+    ...shared,
+    dialTimeout: own.dialTimeout ?? transport.dial_timeout,
+    tlsHandshakeTimeout: own.tlsHandshakeTimeout ?? transport.tls_handshake_timeout,
+    responseHeaderTimeout: own.responseHeaderTimeout ?? transport.response_header_timeout,
+    bodyIdleTimeout: own.bodyIdleTimeout ?? transport.body_idle_timeout,
+    firstFragmentLen: own.firstFragmentLen ?? transport.first_fragment_len,
+    allowPlainFallback: own.allowPlainFallback ?? transport.allow_plain_fallback,
+    ...outboundProxyOf(own.outboundProxy ?? transport.outbound_proxy),
+    keepalive: transport.keepalive,
+    maxIdleConns: transport.max_idle_conns,
     idleConnTimeout: transport.idle_conn_timeout,
     maxIdleConnsPerHost: transport.max_idle_conns_per_host,
     maxConnsPerHost: transport.max_conns_per_host,
@@ -143,12 +211,21 @@ export async function httpClientOf(config: Config, tls: TlsSpec | undefined): Pr
   return createHttpClient(options);
 }
 
+function outboundProxyOf(setting: string): Pick<HttpClientOptions, 'outboundProxy'> {
+  if (setting === 'none') return {};
+  if (setting !== 'environment') return { outboundProxy: new URL(setting) };
+  return { outboundProxy: (origin) => outboundProxyFor(origin, process.env) };
+}
+
 /**
  * Milliseconds an upstream has for a small question as a whole. Whoever allows it longer to connect or to answer allows
  * that too; several exchanges share the time of one.
  */
-export function answerTimeoutOf({ transport }: Config): number {
-  const whole = transport.dial_timeout + transport.tls_handshake_timeout + transport.response_header_timeout;
+export function answerTimeoutOf({ transport, registries }: Config): number {
+  const own = Object.values(registries).flatMap(({ upstreams = [] }) => upstreams.map((each) => each.transport ?? {}));
+  const most = (option: 'dial_timeout' | 'tls_handshake_timeout' | 'response_header_timeout'): number =>
+    Math.max(transport[option], ...own.map((each) => each[option] ?? 0));
+  const whole = most('dial_timeout') + most('tls_handshake_timeout') + most('response_header_timeout');
   // The longest a timer can be set to.
   return Math.min(whole, 2 ** 31 - 1);
 }
@@ -165,9 +242,9 @@ async function readPem(path: string | undefined): Promise<string | undefined> {
 /** What the cache is told besides where to find things. */
 export function cacheOptionsOf(
   config: Config,
-): Pick<PullThroughOptions, 'keep' | 'tags' | 'onRange' | 'maxSize' | 'manifestMemory'> {
+): Omit<PullThroughOptions, 'origin' | 'store' | 'names' | 'telemetry' | 'now'> {
   if (config.cache === 'off') return { keep: false };
-  const { tags, on_range, max_size, manifests_in_memory } = config.cache;
+  const { dir, tags, on_range, max_size, min_free, pin, platforms, not_found_for, manifests_in_memory } = config.cache;
   return {
     keep: true,
     tags:
@@ -176,9 +253,16 @@ export function cacheOptionsOf(
         : {
             freshFor: tags.fresh_for,
             rules: tags.rules.map(({ match, fresh_for }) => ({ match, freshFor: fresh_for })),
+            staleAfter: tags.stale_after,
+            staleOnNotFound: tags.stale_on_not_found,
           },
     onRange: on_range,
     maxSize: max_size,
+    minFree: min_free,
+    disk: () => freeSpace(dir),
+    pin,
+    platforms,
+    notFoundFor: not_found_for,
     manifestMemory: manifests_in_memory,
   };
 }

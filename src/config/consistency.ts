@@ -12,6 +12,13 @@ export function checkConsistency(config: Config, settings: Tree | undefined): re
   };
   checkListeners(config, report);
   checkRegistries(config, report);
+  const { servers, fallback } = config.transport.dns;
+  if (servers.length === 0 && fallback === 'none') {
+    report(
+      ['transport', 'dns', 'fallback'],
+      'found none without any servers, expected at least one: nobody could be asked',
+    );
+  }
   return problems;
 }
 

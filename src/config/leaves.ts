@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { compileGlob } from '../lib/index.ts';
 import { parseDuration } from './duration.ts';
@@ -231,6 +232,46 @@ export function label() {
 
 /** A secret itself, or where to read it. */
 export function secret() {
+/** An IP address. */
+export function ipAddress() {
+  const parse = (text: string) => (isIP(text) === 0 ? undefined : text);
+  return read(z.string(), parse, {
+    type: 'address',
+    expected: 'an IP address such as 8.8.8.8 or 2001:4860:4860::8888',
+  });
+}
+
+/** A name server over HTTPS or TLS. */
+export function dnsServer() {
+  const parse = (text: string) => {
+    const url = /^(?:https|tls):\/\/[^/]/i.test(text) && !/[\s\\]/.test(text) ? URL.parse(text) : null;
+    if (url === null || url.hostname === '' || url.username !== '' || url.password !== '') return undefined;
+    // Behind # stands the name in the certificate, which HTTPS has in its address.
+    const bare = url.protocol === 'tls:' ? /^\/?$/.test(url.pathname) && url.search === '' : url.hash === '';
+    return bare ? text : undefined;
+  };
+  return read(z.string(), parse, {
+    type: 'URL',
+    expected:
+      'https://host/path for DNS over HTTPS, or tls://host[:port][#name] for DNS over TLS, such as tls://1.1.1.1:853#cloudflare-dns.com',
+  });
+}
+
+/** `environment`, `none`, or an address with its scheme, which may hold a user and password. */
+export function outboundProxy() {
+  const parse = (text: string) => {
+    if (text === 'environment' || text === 'none') return text;
+    const url = /^(?:https?|socks5h?):\/\/[^/]/i.test(text) && !/[\s\\]/.test(text) ? URL.parse(text) : null;
+    if (url === null || url.hostname === '' || !/^\/?$/.test(url.pathname) || url.search + url.hash !== '')
+      return undefined;
+    return text;
+  };
+  return read(z.string(), parse, {
+    type: 'URL or word',
+    expected: 'environment, none, or an http://, https:// or socks5:// address such as http://proxy.example.com:3128',
+  });
+}
+
   const literal = z
     .string()
     .min(1)

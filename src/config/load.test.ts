@@ -80,6 +80,7 @@ describe('loadConfig() without anything', () => {
         body_idle_timeout: 30_000,
         idle_conn_timeout: 15_000,
         max_idle_conns_per_host: 16,
+        max_idle_conns: 256,
         max_conns_per_host: 64,
         insecure_skip_verify: false,
         allow_private: [],
@@ -301,6 +302,32 @@ log: {level: info, format: json}
     assert.deepEqual(notes, [
       'transport.expect_continue_timeout is accepted without effect: requests to upstreams have no body to wait with',
       'transport.force_http2 is accepted without effect: upstreams are asked by HTTP/1.1',
+  test('the way to upstreams, for all and for one', async () => {
+    const { config } = await loadText(`
+transport:
+  first_fragment_len: 3
+  keepalive: 0
+  outbound_proxy: socks5://u:p@proxy.test
+  dns:
+    servers: [https://dns.google/dns-query, 'tls://1.1.1.1:853#cloudflare-dns.com']
+    bootstrap: [8.8.8.8, '2001:4860:4860::8888']
+    fallback: none
+    hosts: {Registry.Example.com: 192.0.2.1, both.test: [192.0.2.2, '2001:db8::2']}
+registries:
+  a.b:
+    upstreams: [{url: https://x, transport: {first_fragment_len: 0, outbound_proxy: none, dial_timeout: 3s}}]`);
+    const { first_fragment_len, keepalive, outbound_proxy, dns } = config.transport;
+    assert.deepEqual([first_fragment_len, keepalive, outbound_proxy], [3, 0, 'socks5://u:p@proxy.test']);
+    assert.deepEqual(dns, {
+      servers: ['https://dns.google/dns-query', 'tls://1.1.1.1:853#cloudflare-dns.com'],
+      bootstrap: ['8.8.8.8', '2001:4860:4860::8888'],
+      fallback: 'none',
+      hosts: { 'registry.example.com': ['192.0.2.1'], 'both.test': ['192.0.2.2', '2001:db8::2'] },
+    });
+    const [upstream] = config.registries['a.b']?.upstreams ?? [];
+    assert.deepEqual(upstream?.transport, { first_fragment_len: 0, outbound_proxy: 'none', dial_timeout: 3_000 });
+  });
+
     ]);
   });
 
@@ -561,6 +588,48 @@ limits: {max_connections: 0}
   ];
 
   for (const [text, ...expected] of rows) {
+    [
+      'transport: {first_fragment_len: 256}',
+      'transport.first_fragment_len: found 256, expected a whole number from 0 to 255',
+    ],
+    ['transport: {max_idle_conns: many}', 'transport.max_idle_conns: found "many", expected a whole number'],
+    [
+      'transport: {outbound_proxy: proxy.test:3128}',
+      'transport.outbound_proxy: found "proxy.test:3128", expected environment, none, or',
+    ],
+    [
+      'transport: {outbound_proxy: "ftp://u:hush@p.test"}',
+      'transport.outbound_proxy: found "ftp://***@p.test", expected environment',
+    ],
+    [
+      'transport: {outbound_proxy: "u:hush@p.test:3128"}',
+      'transport.outbound_proxy: found "***@p.test:3128", expected environment',
+    ],
+    [
+      'transport: {outbound_proxy: "http://u:hu/hush@p.test"}',
+      'transport.outbound_proxy: found "http://***@p.test", expected environment',
+    ],
+    [
+      'transport: {dns: {servers: [8.8.8.8]}}',
+      'transport.dns.servers[0]: found "8.8.8.8", expected https://host/path for DNS over HTTPS',
+    ],
+    [
+      'transport: {dns: {servers: ["tls://1.1.1.1/x"]}}',
+      'transport.dns.servers[0]: found "tls://1.1.1.1/x", expected https://host/path',
+    ],
+    [
+      'transport: {dns: {bootstrap: [dns.google]}}',
+      'transport.dns.bootstrap[0]: found "dns.google", expected an IP address',
+    ],
+    ['transport: {dns: {fallback: none}}', 'transport.dns.fallback: found none without any servers'],
+    [
+      'transport: {dns: {hosts: {a.test: b.test}}}',
+      'transport.dns.hosts.a.test: found "b.test", expected an IP address',
+    ],
+    [
+      'registries: {a.b: {upstreams: [{url: "https://x", transport: {first_fragment_len: -1}}]}}',
+      'registries.a.b.upstreams[0].transport.first_fragment_len: found -1, expected a whole number from 0 to 255',
+    ],
     test(text, async () => {
       const found = await problemsOf(loadText(text, { checkReferences: false }));
       assert.equal(found.length, expected.length, found.join('\n'));

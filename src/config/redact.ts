@@ -27,6 +27,8 @@ function isHarmlessHeader(path: Path): boolean {
 }
 
 function redactUrl(text: string): string {
-  if (!text.includes('://')) return text;
-  return text.replace(/(:\/\/)[^/?#]*@/, `$1${REDACTED}@`).replace(/\?[^#]*/, `?${REDACTED}`);
+  // An address of which somebody forgot the scheme has a password all the same.
+  if (!text.includes('://')) return text.replace(/^[^\s/@:]+:[^\s@]*@/, `${REDACTED}@`);
+  // Up to the last @: a password may hold what should have been encoded, and then it is no URL.
+  return text.replace(/(:\/\/)\S*@/, `$1${REDACTED}@`).replace(/\?[^#]*/, `?${REDACTED}`);
 }

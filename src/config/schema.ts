@@ -5,6 +5,7 @@ import {
   choice,
   count,
   deadline,
+  dnsServer,
   domainName,
   duration,
   fileOrUrl,
@@ -15,9 +16,11 @@ import {
   headerValue,
   hostPattern,
   label,
+  ipAddress,
   listenAddress,
   originUrl,
   pattern,
+  outboundProxy,
   registryKey,
   registryNameOrUrl,
   registryUrl,
@@ -112,6 +115,23 @@ const upstreamTls = z.strictObject({
 
 const upstreamObject = z.strictObject({
   url: registryUrl().describe('`http(s)://host[:port][/prefix]`; the API is at `<url>/v2/`.'),
+const FIRST_FRAGMENT_LEN =
+  'Bytes of the first part of a ClientHello cut in two, 1 to 255 (3 is a good one); 0 leaves it whole. Where a handshake is cut, 1 and then 0 are tried.';
+const ALLOW_PLAIN_FALLBACK =
+  'Whether a ClientHello in one piece, which shows the name of the server, may be the last thing tried.';
+const OUTBOUND_PROXY =
+  'Through whom upstreams are reached: `http://`, `https://` or `socks5://`, with user and password where it wants them; `environment`: as `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say; or `none`.';
+
+const upstreamTransport = z.strictObject({
+  first_fragment_len: count({ least: 0, most: 255 }).optional().describe(FIRST_FRAGMENT_LEN),
+  allow_plain_fallback: flag().optional().describe(ALLOW_PLAIN_FALLBACK),
+  outbound_proxy: outboundProxy().optional().describe(OUTBOUND_PROXY),
+  dial_timeout: deadline().optional().describe('For a connection.'),
+  tls_handshake_timeout: deadline().optional().describe('For its TLS handshake.'),
+  response_header_timeout: deadline().optional().describe('For the head of its answer.'),
+  body_idle_timeout: deadline().optional().describe('For a body that stands still.'),
+});
+
   name: label().optional().describe('Shown in logs and metrics. The host of the URL unless given.'),
   credentials: credentials
     .optional()
@@ -131,6 +151,7 @@ const upstreamObject = z.strictObject({
     .describe('When given, the only hosts redirects may lead to besides the upstream itself.'),
   token_realms: z
     .array(hostPattern())
+  transport: upstreamTransport.optional().describe('How this upstream is reached, where it differs from `transport`.'),
     .prefault([])
     .describe('Hosts a token service may have besides those of the upstream’s own domain.'),
 });
@@ -296,11 +317,47 @@ const transport = z.strictObject({
       'Private hosts, addresses and blocks that redirects and token services may lead to. Upstreams named here are always allowed.',
     ),
   expect_continue_timeout: withoutEffect('requests to upstreams have no body to wait with')
+const dns = z.strictObject({
+  servers: z
+    .array(dnsServer())
+    .max(16)
+    .prefault([])
+    .meta({
+      description:
+        'Name servers, asked in order over HTTPS (`https://…`) or TLS (`tls://host:port#name`). None: the system is asked.',
+      examples: [['https://dns.google/dns-query', 'tls://1.1.1.1:853#cloudflare-dns.com']],
+    }),
+  bootstrap: z
+    .array(ipAddress())
+    .max(16)
+    .prefault([])
+    .meta({
+      description:
+        'Addresses of those servers that are given by name. Without any, the system is asked for that one name.',
+      examples: [['8.8.8.8']],
+    }),
+  fallback: choice('system', 'none')
+    .prefault('system')
+    .describe(
+      'Who is asked for what no server knows, or when none can be asked. `none` where the system is not to be trusted.',
+    ),
+  hosts: z
+    .record(
+      domainName(),
+      z
+        .union([ipAddress().transform((address) => [address]), z.array(ipAddress()).min(1).max(16)])
+        .register(marks, { type: 'address or list', expected: 'an IP address, or a list of such' }),
+    )
+    .register(marks, { type: 'map', expected: 'names with their addresses, such as {registry.example.com: 192.0.2.1}' })
+    .prefault({})
+    .meta({
+      description: 'Names with addresses of their own, which nobody is asked for.',
+      examples: [{ 'registry.example.com': '192.0.2.1' }],
+    }),
+});
+
     .optional()
     .describe('Accepted without effect: requests to upstreams have no body to wait with.'),
-  max_idle_conns: withoutEffect('`max_idle_conns_per_host` and `idle_conn_timeout` bound what is kept')
-    .optional()
-    .describe('Accepted without effect: `max_idle_conns_per_host` and `idle_conn_timeout` bound what is kept.'),
   force_http2: withoutEffect('upstreams are asked by HTTP/1.1')
     .optional()
     .describe('Accepted without effect: upstreams are asked by HTTP/1.1.'),
@@ -309,9 +366,19 @@ const transport = z.strictObject({
     .describe('Accepted without effect: bytes are always asked for, and passed on, as they are.'),
 });
 
+  max_idle_conns: count({ least: 0, most: 100_000 })
+    .prefault(256)
+    .describe('Unused connections kept by each client, over all hosts; 0 is no limit.'),
 /** The whole configuration, as people write it (input) and as the program uses it (output). */
 export const configSchema = z.strictObject({
   listen: listen
+  keepalive: hardLimit()
+    .prefault('30s')
+    .describe('Silence after which TCP asks whether the other side is still there; 0 never asks.'),
+  first_fragment_len: count({ least: 0, most: 255 }).prefault(0).describe(FIRST_FRAGMENT_LEN),
+  allow_plain_fallback: flag().prefault(true).describe(ALLOW_PLAIN_FALLBACK),
+  outbound_proxy: outboundProxy().prefault('environment').describe(OUTBOUND_PROXY),
+  dns: dns.prefault({}).describe('How names of upstreams become addresses. Behind an outbound proxy, it decides.'),
     .prefault('127.0.0.1:5000')
     .describe(
       'Where to listen: an address, or a list of addresses and of `{address, tls, redirect_to_https}`. `PORT` sets the port where nothing else does.',

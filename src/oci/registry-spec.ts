@@ -35,6 +35,8 @@ export interface UpstreamSpec {
   readonly headers: Readonly<Record<string, string>>;
   readonly capabilities: readonly Capability[];
   readonly tls: TlsSpec | undefined;
+  /** How it, its token service and what it redirects to are reached, where that differs from everybody else. */
+  readonly transport?: TransportSpec;
   /** Hosts (or `*.suffix`) a token realm may have besides the upstream's own registrable domain. */
   readonly tokenRealms: readonly string[];
   /** When given, the only hosts (or `*.suffix`) a redirect may lead to besides the upstream itself. */
@@ -51,6 +53,19 @@ export type Secret = string | { readonly env: string } | { readonly file: string
 
 /** A username and password, or a `docker-credential-<helper>` program that is asked for them. */
 export type CredentialSource = { readonly username: Secret; readonly password: Secret } | { readonly helper: string };
+
+/** The way to one upstream. Times in milliseconds. */
+export interface TransportSpec {
+  /** 0 to 255; 0 leaves the ClientHello whole. */
+  readonly firstFragmentLen?: number;
+  readonly allowPlainFallback?: boolean;
+  /** `none`, `environment`, or an address, which may hold a user and password: not to be shown. */
+  readonly outboundProxy?: string;
+  readonly dialTimeout?: number;
+  readonly tlsHandshakeTimeout?: number;
+  readonly responseHeaderTimeout?: number;
+  readonly bodyIdleTimeout?: number;
+}
 
 /** TLS towards one upstream. Paths are of PEM files. */
 export interface TlsSpec {

@@ -1,4 +1,4 @@
-import type { Capability, CredentialSource, RegistrySpec, TlsSpec, UpstreamSpec } from '../oci/index.ts';
+import type { Capability, CredentialSource, RegistrySpec, TlsSpec, TransportSpec, UpstreamSpec } from '../oci/index.ts';
 import { canonicalHost } from './host.ts';
 import { type KnownRegistry, knownRegistryByHost } from './known-registries.ts';
 
@@ -14,6 +14,7 @@ export interface UpstreamOptions {
   /** @default ['pull', 'resolve'] */
   readonly capabilities?: readonly Capability[];
   readonly tls?: TlsSpec;
+  readonly transport?: TransportSpec;
   /** Added to what is known of the upstream's host. */
   readonly tokenRealms?: readonly string[];
   readonly redirectHosts?: readonly string[];
@@ -55,6 +56,7 @@ export function upstreamOf({ url, host }: UpstreamUrl, options: Omit<UpstreamOpt
     headers: options.headers ?? {},
     capabilities: options.capabilities ?? ['pull', 'resolve'],
     tls: options.tls,
+    ...(options.transport === undefined ? {} : { transport: options.transport }),
     tokenRealms: [...new Set(realms)],
     redirectHosts: options.redirectHosts,
   };

@@ -53,6 +53,7 @@ export async function startOutboundProxy(script: OutboundProxyScript): Promise<S
     credentials,
     close: async () => {
       for (const socket of sockets) socket.destroy();
+      if (!server.listening) return;
       server.close();
       await once(server, 'close');
     },
