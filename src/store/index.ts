@@ -12,5 +12,6 @@ export * from './memory.ts';
 export * from './memory-names.ts';
 export * from './name-store.ts';
 export * from './names-error.ts';
+export { openResilientNameStore, type ResilientNamesOptions } from './resilient-names.ts';
 export { openSpoolBlobStore } from './spool.ts';
 export { openSqliteNameStore } from './sqlite.ts';

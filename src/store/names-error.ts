@@ -5,6 +5,8 @@
 export class NamesCorruptError extends Error {
   override readonly name = 'NamesCorruptError';
   readonly file: string;
+  /** What is wrong with it: `it is damaged`. */
+  readonly found: string;
 
   constructor(file: string, options: { readonly found: string; readonly cause?: unknown }) {
     super(
@@ -14,6 +16,7 @@ export class NamesCorruptError extends Error {
       { cause: options.cause },
     );
     this.file = file;
+    this.found = options.found;
   }
 }
 

@@ -56,6 +56,15 @@ export interface Events {
   };
   /** A file that nothing was known of turned out to be the blob its name says, and is kept. Bytes. */
   'blob.adopted': { readonly digest: Digest; readonly size: number };
+  /**
+   * The names database was damaged or gone, and another has taken its place: its backup of `backupAt` (milliseconds since
+   * the epoch), or an empty one. What was noted since is asked for again; no blob is lost.
+   */
+  'names.recovered': {
+    readonly found: string;
+    readonly source: 'backup' | 'nothing';
+    readonly backupAt?: number | undefined;
+  };
   /** Something an operator should know that ended no request. */
   warning: { readonly message: string; readonly error?: unknown };
 }

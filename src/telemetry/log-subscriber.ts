@@ -18,6 +18,10 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
   const subscriptions = [
     telemetry.on('warning', ({ message, error }) => log.warn(message, { error })),
     telemetry.on('blob.rotten', (event) => log.warn('blob.rotten', { ...event })),
+    telemetry.on('names.recovered', ({ found, source, backupAt }) => {
+      const backup = backupAt === undefined ? undefined : new Date(backupAt).toISOString();
+      log.warn('names.recovered', { found, source, backup });
+    }),
     telemetry.on('cache.paused', ({ reason }) => log.warn('nothing is kept for now', { reason })),
     telemetry.on('cache.resumed', () => log.info('what is pulled is kept again')),
     telemetry.on('upstream.health', (event) => logHealth(log, event)),
