@@ -212,26 +212,6 @@ export function addressRange() {
   });
 }
 
-/** A pattern of names: see compileGlob. */
-export function pattern(example: string) {
-  const parse = (text: string) => {
-    if (text === '' || text.length > 300) return undefined;
-    compileGlob(text);
-    return text;
-  };
-  return read(z.string(), parse, { type: 'pattern', expected: `a pattern such as ${example}` });
-}
-
-/** A word of the configuration's own, shown in logs and metrics. */
-export function label() {
-  return z
-    .string()
-    .regex(/^[A-Za-z0-9._:/-]{1,100}$/)
-    .register(marks, { type: 'name', expected: 'a short name of letters, digits, dots and dashes' });
-}
-
-/** A secret itself, or where to read it. */
-export function secret() {
 /** An IP address. */
 export function ipAddress() {
   const parse = (text: string) => (isIP(text) === 0 ? undefined : text);
@@ -272,6 +252,26 @@ export function outboundProxy() {
   });
 }
 
+/** A pattern of names: see compileGlob. */
+export function pattern(example: string) {
+  const parse = (text: string) => {
+    if (text === '' || text.length > 300) return undefined;
+    compileGlob(text);
+    return text;
+  };
+  return read(z.string(), parse, { type: 'pattern', expected: `a pattern such as ${example}` });
+}
+
+/** A word of the configuration's own, shown in logs and metrics. */
+export function label() {
+  return z
+    .string()
+    .regex(/^[A-Za-z0-9._:/-]{1,100}$/)
+    .register(marks, { type: 'name', expected: 'a short name of letters, digits, dots and dashes' });
+}
+
+/** A secret itself, or where to read it. */
+export function secret() {
   const literal = z
     .string()
     .min(1)

@@ -297,11 +297,6 @@ log: {level: info, format: json}
     assert.equal(({} as Record<string, unknown>)['cache'], undefined);
   });
 
-  test('options of other mirrors that change nothing, and says so', async () => {
-    const { notes } = await loadText('transport: {expect_continue_timeout: 1s, force_http2: false, dial_timeout: 5s}');
-    assert.deepEqual(notes, [
-      'transport.expect_continue_timeout is accepted without effect: requests to upstreams have no body to wait with',
-      'transport.force_http2 is accepted without effect: upstreams are asked by HTTP/1.1',
   test('the way to upstreams, for all and for one', async () => {
     const { config } = await loadText(`
 transport:
@@ -328,6 +323,11 @@ registries:
     assert.deepEqual(upstream?.transport, { first_fragment_len: 0, outbound_proxy: 'none', dial_timeout: 3_000 });
   });
 
+  test('options of other mirrors that change nothing, and says so', async () => {
+    const { notes } = await loadText('transport: {expect_continue_timeout: 1s, force_http2: false, dial_timeout: 5s}');
+    assert.deepEqual(notes, [
+      'transport.expect_continue_timeout is accepted without effect: requests to upstreams have no body to wait with',
+      'transport.force_http2 is accepted without effect: upstreams are asked by HTTP/1.1',
     ]);
   });
 
@@ -583,11 +583,6 @@ limits: {max_connections: 0}
       'transport: {allow_private: 10.0.0.0/8}',
       'transport.allow_private: found "10.0.0.0/8", expected a list, each item a host name, an address',
     ],
-    ['- listen', 'found a list, expected a map of options'],
-    ['listen', 'found a single value, expected a map of options'],
-  ];
-
-  for (const [text, ...expected] of rows) {
     [
       'transport: {first_fragment_len: 256}',
       'transport.first_fragment_len: found 256, expected a whole number from 0 to 255',
@@ -630,6 +625,11 @@ limits: {max_connections: 0}
       'registries: {a.b: {upstreams: [{url: "https://x", transport: {first_fragment_len: -1}}]}}',
       'registries.a.b.upstreams[0].transport.first_fragment_len: found -1, expected a whole number from 0 to 255',
     ],
+    ['- listen', 'found a list, expected a map of options'],
+    ['listen', 'found a single value, expected a map of options'],
+  ];
+
+  for (const [text, ...expected] of rows) {
     test(text, async () => {
       const found = await problemsOf(loadText(text, { checkReferences: false }));
       assert.equal(found.length, expected.length, found.join('\n'));

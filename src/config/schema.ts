@@ -15,12 +15,12 @@ import {
   headerName,
   headerValue,
   hostPattern,
-  label,
   ipAddress,
+  label,
   listenAddress,
   originUrl,
-  pattern,
   outboundProxy,
+  pattern,
   registryKey,
   registryNameOrUrl,
   registryUrl,
@@ -113,8 +113,6 @@ const upstreamTls = z.strictObject({
   insecure_skip_verify: flag().optional().describe('Accept any certificate. For tests.'),
 });
 
-const upstreamObject = z.strictObject({
-  url: registryUrl().describe('`http(s)://host[:port][/prefix]`; the API is at `<url>/v2/`.'),
 const FIRST_FRAGMENT_LEN =
   'Bytes of the first part of a ClientHello cut in two, 1 to 255 (3 is a good one); 0 leaves it whole. Where a handshake is cut, 1 and then 0 are tried.';
 const ALLOW_PLAIN_FALLBACK =
@@ -132,6 +130,8 @@ const upstreamTransport = z.strictObject({
   body_idle_timeout: deadline().optional().describe('For a body that stands still.'),
 });
 
+const upstreamObject = z.strictObject({
+  url: registryUrl().describe('`http(s)://host[:port][/prefix]`; the API is at `<url>/v2/`.'),
   name: label().optional().describe('Shown in logs and metrics. The host of the URL unless given.'),
   credentials: credentials
     .optional()
@@ -149,9 +149,9 @@ const upstreamTransport = z.strictObject({
     .array(hostPattern())
     .optional()
     .describe('When given, the only hosts redirects may lead to besides the upstream itself.'),
+  transport: upstreamTransport.optional().describe('How this upstream is reached, where it differs from `transport`.'),
   token_realms: z
     .array(hostPattern())
-  transport: upstreamTransport.optional().describe('How this upstream is reached, where it differs from `transport`.'),
     .prefault([])
     .describe('Hosts a token service may have besides those of the upstream’s own domain.'),
 });
@@ -287,36 +287,6 @@ function withoutEffect(reason: string) {
   });
 }
 
-const transport = z.strictObject({
-  dial_timeout: deadline().prefault('10s').describe('For a connection to an upstream.'),
-  tls_handshake_timeout: deadline().prefault('10s').describe('For its TLS handshake.'),
-  response_header_timeout: deadline().prefault('30s').describe('For the head of its answer.'),
-  body_idle_timeout: deadline()
-    .prefault('30s')
-    .describe(
-      'A body that stands still for this long is resumed elsewhere or given up. Bodies have no limit in total.',
-    ),
-  idle_conn_timeout: deadline().prefault('15s').describe('For an unused connection to be kept.'),
-  max_idle_conns_per_host: count({ least: 0, most: 10_000 })
-    .prefault(16)
-    .describe('Unused connections kept, per host.'),
-  max_conns_per_host: count({ least: 0, most: 100_000 })
-    .prefault(64)
-    .describe('Connections at once, per host; 0 is no limit. More requests wait.'),
-  insecure_skip_verify: flag().prefault(false).describe('Accept any certificate of any upstream. For tests.'),
-  ca_file: filePath('a PEM file of certificate authorities')
-    .optional()
-    .meta({
-      description: 'Authorities to trust besides the usual ones, PEM; for networks that inspect TLS.',
-      examples: ['/etc/ssl/certs/company.pem'],
-    }),
-  allow_private: z
-    .array(addressRange())
-    .prefault([])
-    .describe(
-      'Private hosts, addresses and blocks that redirects and token services may lead to. Upstreams named here are always allowed.',
-    ),
-  expect_continue_timeout: withoutEffect('requests to upstreams have no body to wait with')
 const dns = z.strictObject({
   servers: z
     .array(dnsServer())
@@ -356,6 +326,46 @@ const dns = z.strictObject({
     }),
 });
 
+const transport = z.strictObject({
+  dial_timeout: deadline().prefault('10s').describe('For a connection to an upstream.'),
+  tls_handshake_timeout: deadline().prefault('10s').describe('For its TLS handshake.'),
+  response_header_timeout: deadline().prefault('30s').describe('For the head of its answer.'),
+  body_idle_timeout: deadline()
+    .prefault('30s')
+    .describe(
+      'A body that stands still for this long is resumed elsewhere or given up. Bodies have no limit in total.',
+    ),
+  idle_conn_timeout: deadline().prefault('15s').describe('For an unused connection to be kept.'),
+  max_idle_conns_per_host: count({ least: 0, most: 10_000 })
+    .prefault(16)
+    .describe('Unused connections kept, per host.'),
+  max_idle_conns: count({ least: 0, most: 100_000 })
+    .prefault(256)
+    .describe('Unused connections kept by each client, over all hosts; 0 is no limit.'),
+  max_conns_per_host: count({ least: 0, most: 100_000 })
+    .prefault(64)
+    .describe('Connections at once, per host; 0 is no limit. More requests wait.'),
+  keepalive: hardLimit()
+    .prefault('30s')
+    .describe('Silence after which TCP asks whether the other side is still there; 0 never asks.'),
+  first_fragment_len: count({ least: 0, most: 255 }).prefault(0).describe(FIRST_FRAGMENT_LEN),
+  allow_plain_fallback: flag().prefault(true).describe(ALLOW_PLAIN_FALLBACK),
+  outbound_proxy: outboundProxy().prefault('environment').describe(OUTBOUND_PROXY),
+  dns: dns.prefault({}).describe('How names of upstreams become addresses. Behind an outbound proxy, it decides.'),
+  insecure_skip_verify: flag().prefault(false).describe('Accept any certificate of any upstream. For tests.'),
+  ca_file: filePath('a PEM file of certificate authorities')
+    .optional()
+    .meta({
+      description: 'Authorities to trust besides the usual ones, PEM; for networks that inspect TLS.',
+      examples: ['/etc/ssl/certs/company.pem'],
+    }),
+  allow_private: z
+    .array(addressRange())
+    .prefault([])
+    .describe(
+      'Private hosts, addresses and blocks that redirects and token services may lead to. Upstreams named here are always allowed.',
+    ),
+  expect_continue_timeout: withoutEffect('requests to upstreams have no body to wait with')
     .optional()
     .describe('Accepted without effect: requests to upstreams have no body to wait with.'),
   force_http2: withoutEffect('upstreams are asked by HTTP/1.1')
@@ -366,19 +376,9 @@ const dns = z.strictObject({
     .describe('Accepted without effect: bytes are always asked for, and passed on, as they are.'),
 });
 
-  max_idle_conns: count({ least: 0, most: 100_000 })
-    .prefault(256)
-    .describe('Unused connections kept by each client, over all hosts; 0 is no limit.'),
 /** The whole configuration, as people write it (input) and as the program uses it (output). */
 export const configSchema = z.strictObject({
   listen: listen
-  keepalive: hardLimit()
-    .prefault('30s')
-    .describe('Silence after which TCP asks whether the other side is still there; 0 never asks.'),
-  first_fragment_len: count({ least: 0, most: 255 }).prefault(0).describe(FIRST_FRAGMENT_LEN),
-  allow_plain_fallback: flag().prefault(true).describe(ALLOW_PLAIN_FALLBACK),
-  outbound_proxy: outboundProxy().prefault('environment').describe(OUTBOUND_PROXY),
-  dns: dns.prefault({}).describe('How names of upstreams become addresses. Behind an outbound proxy, it decides.'),
     .prefault('127.0.0.1:5000')
     .describe(
       'Where to listen: an address, or a list of addresses and of `{address, tls, redirect_to_https}`. `PORT` sets the port where nothing else does.',
