@@ -619,11 +619,11 @@ limits: {max_connections: 0}
     ['transport: {dns: {fallback: none}}', 'transport.dns.fallback: found none without any servers'],
     [
       'transport: {dns: {hosts: {a.test: b.test}}}',
-      'transport.dns.hosts.a.test: found "b.test", expected an IP address',
+      'transport.dns.hosts["a.test"]: found "b.test", expected an IP address',
     ],
     [
       'registries: {a.b: {upstreams: [{url: "https://x", transport: {first_fragment_len: -1}}]}}',
-      'registries.a.b.upstreams[0].transport.first_fragment_len: found -1, expected a whole number from 0 to 255',
+      'registries["a.b"].upstreams[0].transport.first_fragment_len: found -1, expected a whole number from 0 to 255',
     ],
     ['- listen', 'found a list, expected a map of options'],
     ['listen', 'found a single value, expected a map of options'],
