@@ -165,6 +165,18 @@ describe('Circuit', () => {
     assert.equal(circuit.succeed(probe.ticket), true);
   });
 
+  test('a clock that is set back ends its time', () => {
+    const { circuit, fail, clock } = stage();
+    fail(throttled);
+    clock.now -= 1;
+    assert.equal(circuit.refusal(), undefined);
+    assert.equal(circuit.view()?.state, 'half-open');
+    const lost = circuit.enter();
+    assert.equal(lost.changed, true);
+    clock.now -= 1;
+    assert.equal(circuit.refusal(), undefined);
+  });
+
   test('releasing what was asked while it was closed changes nothing', () => {
     const { circuit } = stage();
     circuit.release(circuit.enter().ticket);

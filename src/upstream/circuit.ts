@@ -78,7 +78,8 @@ export class Circuit {
   #generation = 0;
   #failures = 0;
   #openings = 0;
-  /** While open: the end. While half-open: when the probe is given up. */
+  /** While open: from when to when. While half-open: since when, and when the probe is given up. */
+  #from = 0;
   #until = 0;
   #since = 0;
   #last: CircuitFailure | undefined;
@@ -89,10 +90,9 @@ export class Circuit {
 
   /** What keeps a question from being asked now; undefined where it may be. */
   refusal(): CircuitRefusal | undefined {
-    const left = this.#until - this.#options.now();
-    if (this.#state === 'closed' || this.#last === undefined || left <= 0) return undefined;
+    if (this.#state === 'closed' || this.#last === undefined || this.#isOver()) return undefined;
     const { kind, reason } = this.#last;
-    const wait = this.#state === 'open' ? left : PROBE_WAIT_MS;
+    const wait = this.#state === 'open' ? this.#until - this.#options.now() : PROBE_WAIT_MS;
     return { kind, reason, since: this.#since, wait, state: this.#state };
   }
 
@@ -142,12 +142,19 @@ export class Circuit {
   /** As it is now, for people. An open circuit whose time is over is half-open: the next question will be the probe. */
   view(): { state: CircuitState; until: number; since: number; reason: string } | undefined {
     if (this.#state === 'closed' || this.#last === undefined) return undefined;
-    const state = this.#until <= this.#options.now() ? 'half-open' : this.#state;
+    const state = this.#isOver() ? 'half-open' : this.#state;
     return { state, until: this.#until, since: this.#since, reason: this.#last.reason };
+  }
+
+  /** A clock that was set back ends it too: nobody waits for an hour to come round again. */
+  #isOver(): boolean {
+    const now = this.#options.now();
+    return now >= this.#until || now < this.#from;
   }
 
   #become(state: CircuitState, until: number): void {
     this.#state = state;
+    this.#from = this.#options.now();
     this.#until = until;
     this.#generation += 1;
   }

@@ -119,6 +119,18 @@ describe('CredentialPool', () => {
     assert.equal(choose(), 'ann');
   });
 
+  test('a clock that was set back ends what was to last', () => {
+    const { clock, pool, choose } = stage();
+    pool.observe(ann, { ...limit, credential: 'ann' });
+    pool.refuse(ann);
+    pool.park(bob, 'pull', 3600);
+    clock.now -= 1;
+    assert.deepEqual(
+      [choose(), choose(new Set([ann])), pool.wait('pull'), pool.quotas()],
+      ['ann', 'bob', undefined, []],
+    );
+  });
+
   test('says what is left, in the order of the configuration', () => {
     const { pool } = stage();
     pool.observe(bob, { ...limit, credential: 'bob' });

@@ -46,14 +46,18 @@ export function chooseCredential(standings: readonly Standing[], current: number
   return best;
 }
 
+/** How long something holds. A clock that was set back ends it. Milliseconds. */
+interface Span {
+  readonly from: number;
+  readonly until: number;
+}
+
 interface Entry<C> {
   readonly credential: C;
-  quota: Quota | undefined;
-  /** From then on nothing is known of its quota any more. */
-  quotaUntil: number;
-  /** Until when it is throttled, by what it was asked for. */
-  readonly parked: Map<QuestionKind, number>;
-  refusedUntil: number;
+  quota: (Span & { readonly quota: Quota }) | undefined;
+  /** How long it is throttled, by what it was asked for. */
+  readonly parked: Map<QuestionKind, Span>;
+  refused: Span | undefined;
 }
 
 /** The credentials of one upstream, used in turn as their budgets run low. There is always at least one. */
@@ -91,30 +95,30 @@ export class CredentialPool<C extends object> {
 
   /** Notes what an answer said of a credential's budget. */
   observe(credential: C, quota: Quota): void {
-    const entry = this.#entryOf(credential);
-    entry.quota = quota;
-    entry.quotaUntil = this.#now() + (quota.windowSeconds === undefined ? BELIEVED_MS : quota.windowSeconds * 1000);
+    const believed = quota.windowSeconds === undefined ? BELIEVED_MS : quota.windowSeconds * 1000;
+    this.#entryOf(credential).quota = { quota, ...this.#span(believed) };
   }
 
   /** Puts a throttled credential aside for such questions. @param seconds as the registry said; undefined: it did not */
   park(credential: C, kind: QuestionKind, seconds: number | undefined): void {
     const entry = this.#entryOf(credential);
-    const milliseconds =
-      seconds === undefined
-        ? Math.min(PARKED_MS, (entry.quota?.windowSeconds ?? Number.POSITIVE_INFINITY) * 1000)
-        : seconds * 1000;
-    entry.parked.set(kind, this.#now() + milliseconds);
+    const window = entry.quota?.quota.windowSeconds ?? Number.POSITIVE_INFINITY;
+    const milliseconds = seconds === undefined ? Math.min(PARKED_MS, window * 1000) : seconds * 1000;
+    entry.parked.set(kind, this.#span(milliseconds));
   }
 
   /** Puts a credential that was refused aside for a minute, so that not every question begins with a refusal. */
   refuse(credential: C): void {
-    this.#entryOf(credential).refusedUntil = this.#now() + REFUSED_MS;
+    this.#entryOf(credential).refused = this.#span(REFUSED_MS);
   }
 
   /** Milliseconds until the first throttled credential may be used for such questions; undefined where none is. */
   wait(kind: QuestionKind): number | undefined {
     const now = this.#now();
-    const waits = this.#entries.map(({ parked }) => (parked.get(kind) ?? 0) - now).filter((each) => each > 0);
+    const waits = this.#entries.flatMap(({ parked }) => {
+      const span = parked.get(kind);
+      return holds(span, now) ? [span.until - now] : [];
+    });
     return waits.length === 0 ? undefined : Math.min(...waits);
   }
 
@@ -128,12 +132,17 @@ export class CredentialPool<C extends object> {
     return this.#entries.map((entry) => ({
       budget: this.#quotaOf(entry),
       aside:
-        tried.has(entry.credential) || (entry.parked.get(kind) ?? 0) > now || (!refused && entry.refusedUntil > now),
+        tried.has(entry.credential) || holds(entry.parked.get(kind), now) || (!refused && holds(entry.refused, now)),
     }));
   }
 
-  #quotaOf({ quota, quotaUntil }: Entry<C>): Quota | undefined {
-    return quotaUntil <= this.#now() ? undefined : quota;
+  #quotaOf({ quota }: Entry<C>): Quota | undefined {
+    return holds(quota, this.#now()) ? quota.quota : undefined;
+  }
+
+  #span(milliseconds: number): Span {
+    const from = this.#now();
+    return { from, until: from + milliseconds };
   }
 
   #entryOf(credential: C): Entry<C> {
@@ -144,5 +153,9 @@ export class CredentialPool<C extends object> {
 }
 
 function entryOf<C>(credential: C): Entry<C> {
-  return { credential, quota: undefined, quotaUntil: 0, parked: new Map(), refusedUntil: 0 };
+  return { credential, quota: undefined, parked: new Map(), refused: undefined };
+}
+
+function holds<S extends Span>(span: S | undefined, now: number): span is S {
+  return span !== undefined && now >= span.from && now < span.until;
 }
