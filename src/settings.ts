@@ -20,6 +20,7 @@ import {
   type UpstreamOptions,
 } from './routing/index.ts';
 import type { FrontDoorOptions } from './server/index.ts';
+import type { Telemetry } from './telemetry/index.ts';
 
 // The configuration in the words of each room: no room knows what the file looks like.
 
