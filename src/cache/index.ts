@@ -14,5 +14,7 @@ export { PullThrough, type PullThroughOptions } from './pull-through.ts';
 export { type Purged, type PurgeOptions, type PurgeTools, purge } from './purge.ts';
 export type { Refreshed } from './refresh.ts';
 export type { Collected, CollectOptions, Pause } from './room.ts';
+export { Scrub, type ScrubOptions, type ScrubProblem, type ScrubProgress } from './scrub.ts';
 export type { Selection } from './selection.ts';
 export type { DiskSpace, MinFree } from './sweep-policy.ts';
+export { Verification, type VerificationOptions } from './verification.ts';

@@ -25,8 +25,10 @@ import { type Purged, type PurgeOptions, purge } from './purge.ts';
 import { ReadTimes } from './read-times.ts';
 import { type Refreshed, refresh } from './refresh.ts';
 import { type Collected, type CollectOptions, type Pause, Room, type RoomLimits } from './room.ts';
+import { Scrub } from './scrub.ts';
 import type { Selection } from './selection.ts';
 import { sparedDigests, sparingRule } from './spared.ts';
+import { takeStock } from './stock.ts';
 import { Tags } from './tags.ts';
 import { Verification } from './verification.ts';
 
@@ -81,7 +83,10 @@ export class PullThrough {
   readonly #backOff: BackOff;
   readonly #inUse = new InUse();
   readonly #room: Room;
+  readonly #scrub: Scrub;
   readonly #subscriptions: readonly (() => void)[];
+  readonly #stop = new AbortController();
+  #stock: Promise<void> = Promise.resolve();
 
   constructor(options: PullThroughOptions) {
     const { origin, store, names, telemetry, keep, tags = {}, onRange = 'ingest' } = options;
@@ -154,7 +159,12 @@ export class PullThrough {
       ...(now === undefined ? {} : { now }),
     });
     const look = (): void => this.#room.look();
-    this.#subscriptions = [telemetry.on('ingest.started', look), telemetry.on('ingest.finished', look)];
+    this.#scrub = new Scrub({ store, names, telemetry, verification });
+    this.#subscriptions = [
+      telemetry.on('ingest.started', look),
+      telemetry.on('ingest.finished', look),
+      telemetry.on('names.recovered', () => this.takeStock()),
+    ];
     // The limits may have been lowered since the last start.
     look();
   }
@@ -242,10 +252,29 @@ export class PullThrough {
     });
   }
 
+  /** Looks through everything that is stored. */
+  get scrub(): Scrub {
+    return this.#scrub;
+  }
+
+  /** Makes what is known of stored blobs agree with their files, beside everything else; what fails is published. */
+  takeStock(): void {
+    const { store, names, telemetry } = this.#options;
+    const { signal } = this.#stop;
+    this.#stock = this.#stock
+      .then(() => takeStock({ store, names, telemetry, signal }))
+      .then(() => this.#room.look())
+      .catch((error: unknown) => {
+        if (!signal.aborted) telemetry.publish('warning', { message: 'Cannot count what is stored', error });
+      });
+  }
+
   /** Ends every transfer and writes down what is still to be noted. */
   async close(): Promise<void> {
     for (const stop of this.#subscriptions) stop();
+    this.#stop.abort(new Error('The server is stopping'));
     await this.#blobs.close();
+    await Promise.all([this.#scrub.stop(), this.#stock]);
     await this.#verification.close();
     await this.#room.close();
     await this.#readTimes.close();

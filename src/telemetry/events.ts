@@ -65,6 +65,8 @@ export interface Events {
     readonly source: 'backup' | 'nothing';
     readonly backupAt?: number | undefined;
   };
+  /** Rows and files of the cache did not agree: files were given rows, and rows without a file were taken. */
+  'cache.counted': { readonly adopted: number; readonly missing: number };
   /** Something an operator should know that ended no request. */
   warning: { readonly message: string; readonly error?: unknown };
 }

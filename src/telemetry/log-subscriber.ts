@@ -18,6 +18,7 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
   const subscriptions = [
     telemetry.on('warning', ({ message, error }) => log.warn(message, { error })),
     telemetry.on('blob.rotten', (event) => log.warn('blob.rotten', { ...event })),
+    telemetry.on('cache.counted', (event) => log.info('cache.counted', { ...event })),
     telemetry.on('names.recovered', ({ found, source, backupAt }) => {
       const backup = backupAt === undefined ? undefined : new Date(backupAt).toISOString();
       log.warn('names.recovered', { found, source, backup });
