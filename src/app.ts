@@ -5,6 +5,7 @@ import { type Ingest, PullThrough } from './cache/index.ts';
 import type { LoadedConfig } from './config/index.ts';
 import type { HttpClient } from './net/index.ts';
 import type { TlsSpec, TransportSpec } from './oci/index.ts';
+import { cacheOperations } from './operations.ts';
 import type { Catalogue } from './routing/index.ts';
 import {
   controlSocketPath,
@@ -108,6 +109,7 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
       connections: () => frontDoor.connections,
       transfers: () => [...cache.transfers].length,
       cache: () => cache.totals(),
+      paused: () => cache.pause !== undefined,
       upstreams,
     });
     const frontDoor = createFrontDoor({
@@ -143,6 +145,7 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
                 dir: config.cache.dir,
                 ...(await cache.totals()),
                 ...(config.cache.max_size === undefined ? {} : { maxSize: config.cache.max_size }),
+                ...(cache.pause === undefined ? {} : { paused: cache.pause }),
               },
         transfers: [...cache.transfers].map(describeTransfer),
         upstreams: upstreams(),
@@ -151,7 +154,10 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
     if (config.cache !== 'off') {
       const control = createControl({
         path: controlSocketPath(config.cache.dir),
-        operations: [{ name: 'status', method: 'GET', handle: status }],
+        operations: [
+          { name: 'status', method: 'GET', handle: status },
+          ...cacheOperations(cache, { catalogue, names: storage.names }),
+        ],
       });
       cleanups.push(() => control.close());
       await control.start();

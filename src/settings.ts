@@ -20,6 +20,7 @@ import {
   type UpstreamOptions,
 } from './routing/index.ts';
 import type { FrontDoorOptions } from './server/index.ts';
+import { freeSpace } from './store/index.ts';
 import type { Telemetry } from './telemetry/index.ts';
 
 // The configuration in the words of each room: no room knows what the file looks like.
@@ -241,9 +242,9 @@ async function readPem(path: string | undefined): Promise<string | undefined> {
 /** What the cache is told besides where to find things. */
 export function cacheOptionsOf(
   config: Config,
-): Pick<PullThroughOptions, 'keep' | 'tags' | 'onRange' | 'maxSize' | 'manifestMemory'> {
+): Omit<PullThroughOptions, 'origin' | 'store' | 'names' | 'telemetry' | 'now'> {
   if (config.cache === 'off') return { keep: false };
-  const { tags, on_range, max_size, manifests_in_memory } = config.cache;
+  const { dir, tags, on_range, max_size, min_free, pin, platforms, not_found_for, manifests_in_memory } = config.cache;
   return {
     keep: true,
     tags:
@@ -252,9 +253,16 @@ export function cacheOptionsOf(
         : {
             freshFor: tags.fresh_for,
             rules: tags.rules.map(({ match, fresh_for }) => ({ match, freshFor: fresh_for })),
+            staleAfter: tags.stale_after,
+            staleOnNotFound: tags.stale_on_not_found,
           },
     onRange: on_range,
     maxSize: max_size,
+    minFree: min_free,
+    disk: () => freeSpace(dir),
+    pin,
+    platforms,
+    notFoundFor: not_found_for,
     manifestMemory: manifests_in_memory,
   };
 }

@@ -36,6 +36,9 @@ export interface TagsOptions {
 
 const DEFAULT_STALE_AFTER = 2000;
 
+/** Node fires a longer one at once. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
 /** What became of a tag that had to be asked for. */
 interface Resolution {
   readonly record: TagRecord;
@@ -118,7 +121,7 @@ export class Tags {
     if (running !== undefined) return running;
     const { staleAfter = DEFAULT_STALE_AFTER } = this.#options;
     const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, staleAfter);
+    const timer = setTimeout(late.resolve, Math.min(staleAfter, LONGEST_TIMER));
     const resolution = resolve().finally(() => {
       this.#flights.delete(key);
       clearTimeout(timer);

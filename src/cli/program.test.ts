@@ -30,6 +30,9 @@ async function command(...argv: readonly string[]): Promise<Result> {
     commands: {
       serve: (options) => Promise.resolve(result.served.push(options) - 1),
       status: (options) => Promise.resolve(result.asked.push(options) + 6),
+      gc: (options) => Promise.resolve(result.asked.push(options) + 6),
+      purge: (options) => Promise.resolve(result.asked.push(options) + 6),
+      refresh: (options) => Promise.resolve(result.asked.push(options) + 6),
     },
   });
   return { code, ...result };

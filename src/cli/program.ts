@@ -16,10 +16,30 @@ export interface StatusOptions {
   readonly json: boolean;
 }
 
+/** What `entrepot gc` was asked for. */
+export interface GcOptions extends StatusOptions {
+  readonly dryRun: boolean;
+  /** What to come down to, as it was written. */
+  readonly maxSize?: string;
+}
+
+/** What `entrepot refresh` was asked for. */
+export interface RefreshOptions extends StatusOptions {
+  readonly patterns: readonly string[];
+}
+
+/** What `entrepot purge` was asked for. */
+export interface PurgeCommandOptions extends RefreshOptions {
+  readonly dryRun: boolean;
+}
+
 /** The commands that run or reach a server. Each is imported when it is asked for: help and checks stay quick. */
 export interface Commands {
   readonly serve: (options: ServeOptions) => Promise<number>;
   readonly status: (options: StatusOptions) => Promise<number>;
+  readonly gc: (options: GcOptions) => Promise<number>;
+  readonly purge: (options: PurgeCommandOptions) => Promise<number>;
+  readonly refresh: (options: RefreshOptions) => Promise<number>;
 }
 
 export interface RunOptions {
@@ -32,6 +52,9 @@ export interface RunOptions {
 const lazyCommands: Commands = {
   serve: async (options) => (await import('./serve.ts')).serve(options),
   status: async (options) => (await import('./status.ts')).status(options),
+  gc: async (options) => (await import('./gc.ts')).gc(options),
+  purge: async (options) => (await import('./purge.ts')).purge(options),
+  refresh: async (options) => (await import('./refresh.ts')).refresh(options),
 };
 
 /**
@@ -127,6 +150,32 @@ async function createProgram({ output, commands, finish }: ProgramOptions): Prom
     .action(async (options: { json?: boolean }, command: Command) => {
       finish(await commands.status({ flags: flagsOf(command), json: options.json === true }));
     });
+  cacheFlags(program.command('gc'))
+    .description('Evict what the cache may not hold, what was read longest ago first, or show what would go.')
+    .option('--dry-run', 'show what would go, and leave it')
+    .option('--max-size <size>', 'come down to this much (20GB) instead of the configured limits')
+    .addHelpText('after', GC_EXAMPLES)
+    .action(async (options: { json?: boolean; dryRun?: boolean; maxSize?: string }, command: Command) => {
+      const { json = false, dryRun = false, maxSize } = options;
+      const asked = { flags: flagsOf(command), json, dryRun };
+      finish(await commands.gc({ ...asked, ...(maxSize === undefined ? {} : { maxSize }) }));
+    });
+  cacheFlags(program.command('purge'))
+    .argument('<pattern...>', 'image, image:tag, image@digest or digest; * within one component, ** across')
+    .description('Forget images, tags or digests, and remove what no other image has.')
+    .option('--dry-run', 'show what would be forgotten, and leave it')
+    .addHelpText('after', PURGE_EXAMPLES)
+    .action(async (patterns: string[], options: { json?: boolean; dryRun?: boolean }, command: Command) => {
+      const { json = false, dryRun = false } = options;
+      finish(await commands.purge({ flags: flagsOf(command), json, dryRun, patterns }));
+    });
+  cacheFlags(program.command('refresh'))
+    .argument('<pattern...>', 'image or image:tag; * within one component, ** across')
+    .description('Ask now where tags point, and fetch the manifests of those that moved.')
+    .addHelpText('after', REFRESH_EXAMPLES)
+    .action(async (patterns: string[], options: { json?: boolean }, command: Command) => {
+      finish(await commands.refresh({ flags: flagsOf(command), json: options.json === true, patterns }));
+    });
   return program;
 }
 
@@ -142,6 +191,14 @@ function configFlags(command: Command): Command {
     .option('--registry-map <file|url>', 'JSON of short names and registry URLs')
     .option('--log-level <level>', 'debug, info, warn or error')
     .option('--log-format <format>', 'auto, json or console');
+}
+
+/** The flags that lead to a cache directory. */
+function cacheFlags(command: Command): Command {
+  return command
+    .option('-c, --config <file>', 'configuration file that names the cache directory')
+    .option('--cache-dir <dir>', 'the cache directory', notEmpty)
+    .option('--json', 'for programs');
 }
 
 function collect(value: string, before: readonly string[] | undefined): readonly string[] {
@@ -161,7 +218,7 @@ function flagsOf(command: Command): ConfigFlags {
 }
 
 /** Flags of the commands themselves, which say nothing about the configuration. */
-const OWN_FLAGS: ReadonlySet<string> = new Set(['json', 'references']);
+const OWN_FLAGS: ReadonlySet<string> = new Set(['json', 'dryRun', 'maxSize', 'references']);
 
 const ROOT_EXAMPLES = `
 Examples:
@@ -182,6 +239,29 @@ Examples:
 
 Flags override variables (ENTREPOT_LOG__LEVEL=debug), and those the file. Flags written with one dash, as Go
 programs have them (-listen=:5000), are understood too.`;
+
+const GC_EXAMPLES = `
+Examples:
+  entrepot gc --dry-run                            what would go, and whose it is
+  entrepot gc --max-size 20GB                      come down to 20 GB, whatever the configuration says
+
+What is in use, pinned (cache.pin) or of a fresh tag is left. The running server does it; where none runs, the command.`;
+
+const PURGE_EXAMPLES = `
+Examples:
+  entrepot purge nginx                             docker.io/library/nginx, every tag of it
+  entrepot purge ghcr.io/owner/app:1.2 'ghcr.io/owner/*:test-*'
+  entrepot purge sha256:9f86d081884c7d65…          one digest, wherever it is
+  entrepot purge ghcr.io --dry-run                 everything of a registry
+
+Pulls under way are not disturbed. Exit code 1: nothing fitted.`;
+
+const REFRESH_EXAMPLES = `
+Examples:
+  entrepot refresh nginx:latest
+  entrepot refresh 'ghcr.io/owner/**'              every tag that is known
+
+It takes a running server. Exit code 1: a tag could not be refreshed, or none fitted.`;
 
 const CONFIG_EXAMPLES = `
 Examples:

@@ -1,5 +1,6 @@
 import type { ServerStatus, TransferStatus, UpstreamStatus } from '../server/index.ts';
 import { formatBytes } from '../telemetry/index.ts';
+import { formatTable, shortDigest } from './table.ts';
 
 const BAR_WIDTH = 20;
 
@@ -10,6 +11,7 @@ export function formatStatus(status: ServerStatus, now: number): string {
     ['listening', listeners.join(', ')],
     ['configuration', configSource],
     ['cache', describeCache(status.cache)],
+    ...describePause(status.cache),
   ];
   const lines = [
     `entrepot ${version}, pid ${pid}, up ${formatDuration(uptimeSeconds)}`,
@@ -31,6 +33,11 @@ function describeCache(cache: ServerStatus['cache']): string {
   const limit = cache.maxSize === undefined ? '' : ` of ${formatBytes(cache.maxSize)}`;
   const blobs = cache.blobs === 1 ? '1 blob' : `${cache.blobs} blobs`;
   return `${cache.dir}: ${blobs}, ${formatBytes(cache.bytes)}${limit}`;
+}
+
+function describePause(cache: ServerStatus['cache']): readonly (readonly [string, string])[] {
+  if (cache === 'off' || cache.paused === undefined) return [];
+  return [['not keeping', cache.paused.reason]];
 }
 
 function upstreamRow(upstream: UpstreamStatus, now: number): readonly string[] {
@@ -88,12 +95,6 @@ export function formatProgress({ bytes, size }: Pick<TransferStatus, 'bytes' | '
   return `[${'#'.repeat(filled)}${'-'.repeat(BAR_WIDTH - filled)}] ${percent} of ${formatBytes(size)}`;
 }
 
-/** Enough to tell it from the others: the algorithm and twelve characters, as docker shows them. */
-function shortDigest(digest: string): string {
-  const colon = digest.indexOf(':');
-  return digest.slice(0, colon + 13);
-}
-
 /** `12 s`, `3 min 4 s`, `5 h 6 min`, `7 d 8 h`: the two largest units. */
 export function formatDuration(seconds: number): string {
   const units: readonly (readonly [string, number])[] = [
@@ -113,15 +114,4 @@ export function formatDuration(seconds: number): string {
     if (count > 0) parts.push(`${count} ${name}`);
   }
   return parts.join(' ');
-}
-
-/** Columns as wide as their widest cell, two spaces apart. */
-function formatTable(rows: readonly (readonly string[])[]): string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
 }

@@ -17,3 +17,4 @@ export type { ConfigProblem, Source } from './problems.ts';
 export { ConfigError, formatProblem } from './problems.ts';
 export { referenceTable } from './reference.ts';
 export type { CacheConfig, Config, Listener, RegistryConfig, UpstreamConfig } from './schema.ts';
+export { parseSize } from './size.ts';

@@ -72,6 +72,26 @@ export function size({ least = 0, most = Number.MAX_SAFE_INTEGER } = {}) {
   });
 }
 
+/** Bytes, or a share of the whole from 0 to 1. */
+export function freeSpace() {
+  const parse = (value: string | number): number | { readonly share: number } | undefined => {
+    const percent = typeof value === 'string' ? /^(\d{1,2}(?:\.\d{1,3})?) ?%$/.exec(value.trim()) : null;
+    return percent === null ? parseSize(value) : { share: Number(percent[1]) / 100 };
+  };
+  return read(textOrNumber, parse, {
+    type: 'size or share',
+    expected: 'an amount of bytes such as 5GB, or a share of the disk below 100% such as 5%',
+  });
+}
+
+/** `os/architecture` or `os/architecture/variant`. */
+export function platform() {
+  return z
+    .string()
+    .regex(/^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9.]+)?$/)
+    .register(marks, { type: 'platform', expected: 'a platform such as linux/amd64 or linux/arm/v7' });
+}
+
 export function count({ least, most }: { readonly least: number; readonly most: number }) {
   return z
     .int()

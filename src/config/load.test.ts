@@ -58,9 +58,11 @@ describe('loadConfig() without anything', () => {
       registries: {},
       cache: {
         dir: join(cwd, 'data'),
-        tags: { fresh_for: 600_000, rules: [] },
+        tags: { fresh_for: 600_000, rules: [], stale_after: 2000, stale_on_not_found: false },
         on_range: 'ingest',
         manifests_in_memory: 33_554_432,
+        pin: [],
+        not_found_for: 10_000,
       },
       log: { level: 'info', format: 'auto', access: true },
       timeouts: {
@@ -224,9 +226,16 @@ log: {level: info, format: json}
     assert.deepEqual(config.cache, {
       dir: join(cwd, 'data'),
       max_size: 50e9,
-      tags: { fresh_for: 600_000, rules: [{ match: 'docker.io/library/*:latest', fresh_for: 30_000 }] },
+      tags: {
+        fresh_for: 600_000,
+        rules: [{ match: 'docker.io/library/*:latest', fresh_for: 30_000 }],
+        stale_after: 2000,
+        stale_on_not_found: false,
+      },
       on_range: 'ingest',
       manifests_in_memory: 33_554_432,
+      pin: [],
+      not_found_for: 10_000,
     });
     // What the configuration has is what `upstream/` takes, without a conversion.
     const upstream = config.registries['apps']?.upstreams?.[0] as UpstreamConfig;
@@ -362,9 +371,11 @@ describe('loadConfig() joins', () => {
     assert.deepEqual(config.cache, {
       dir: '/from/file',
       max_size: 2e9,
-      tags: { fresh_for: 600_000, rules: [] },
+      tags: { fresh_for: 600_000, rules: [], stale_after: 2000, stale_on_not_found: false },
       on_range: 'pass',
       manifests_in_memory: 33_554_432,
+      pin: [],
+      not_found_for: 10_000,
     });
     assert.equal(config.log.level, 'debug');
     assert.deepEqual(
@@ -703,7 +714,7 @@ describe('loadConfig() reads variables', () => {
     assert.deepEqual(config.listen[0]?.address, { host: '::1', port: 5000 });
     const cache = config.cache as CacheConfig;
     assert.equal(cache.max_size, 2e9, 'the inner variable refines the outer one');
-    assert.deepEqual(cache.tags, { fresh_for: 3_600_000, rules: [] });
+    assert.deepEqual(cache.tags, { fresh_for: 3_600_000, rules: [], stale_after: 2000, stale_on_not_found: false });
     assert.equal(config.known_registries, false);
     assert.equal(config.limits.max_connections, 5);
     assert.deepEqual(config.transport.allow_private, ['10.0.0.0/8']);

@@ -83,9 +83,11 @@ describe('printConfigJson()', () => {
     assert.equal(source, 'ENTREPOT_CONFIG');
     assert.deepEqual(config.cache, {
       dir: '/srv/data',
-      tags: { fresh_for: '10m', rules: [] },
+      tags: { fresh_for: '10m', rules: [], stale_after: '2s', stale_on_not_found: false },
       on_range: 'ingest',
       manifests_in_memory: '32MiB',
+      pin: [],
+      not_found_for: '10s',
       max_size: '50GB',
     });
     assert.equal(sources['cache.max_size'], 'ENTREPOT_CONFIG:13:9');

@@ -11,6 +11,7 @@ import {
   fileOrUrl,
   filePath,
   flag,
+  freeSpace,
   hardLimit,
   headerName,
   headerValue,
@@ -21,6 +22,7 @@ import {
   originUrl,
   outboundProxy,
   pattern,
+  platform,
   registryKey,
   registryNameOrUrl,
   registryUrl,
@@ -207,6 +209,12 @@ const freshness = z.strictObject({
     )
     .prefault([])
     .describe('The first that matches a tag decides for it.'),
+  stale_after: duration()
+    .prefault('2s')
+    .describe('An upstream that has not answered by then is no longer waited for where an older answer is here.'),
+  stale_on_not_found: flag()
+    .prefault(false)
+    .describe('Serve what is here although the upstream says that it has it no more.'),
 });
 
 const cacheOn = z.strictObject({
@@ -219,6 +227,28 @@ const cacheOn = z.strictObject({
       description: 'Bytes the cache may hold; what was read longest ago goes first. No limit unless given.',
       examples: ['50GB'],
     }),
+  min_free: freeSpace()
+    .optional()
+    .meta({
+      description:
+        'What is to stay free of the disk, in bytes or as a share; more is evicted where there is less. Unless given, 1 GiB or 2 %, whichever is less.',
+      examples: ['5%'],
+    }),
+  pin: z
+    .array(pattern('docker.io/library/*:latest'))
+    .prefault([])
+    .describe('Tags whose images are never evicted: `registry/repository:tag`; `*` within one component, `**` across.'),
+  platforms: z
+    .array(platform())
+    .min(1)
+    .optional()
+    .meta({
+      description: 'The platforms that are kept; images of others are served and not kept. All unless given.',
+      examples: [['linux/amd64', 'linux/arm64']],
+    }),
+  not_found_for: duration()
+    .prefault('10s')
+    .describe('How long it is believed that an upstream does not have a tag or manifest; 0s asks each time.'),
   tags: z
     .union([z.literal('never'), freshness])
     .register(marks, { type: '`never` or map', expected: 'never, or a map such as {fresh_for: 10m}' })

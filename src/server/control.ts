@@ -25,7 +25,14 @@ export interface ServerStatus {
   /** Where the configuration came from: a file, an environment variable, or `defaults`. */
   readonly configSource: string;
   readonly cache:
-    | { readonly dir: string; readonly blobs: number; readonly bytes: number; readonly maxSize?: number }
+    | {
+        readonly dir: string;
+        readonly blobs: number;
+        readonly bytes: number;
+        readonly maxSize?: number;
+        /** Set while what is pulled is not kept. */
+        readonly paused?: { readonly reason: string; readonly since: number; readonly until?: number | undefined };
+      }
     | 'off';
   readonly transfers: readonly TransferStatus[];
   /** The configured upstreams that were asked since the server started; absent from servers before there was this. */

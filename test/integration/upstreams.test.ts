@@ -181,7 +181,10 @@ describe('hot, then cold', () => {
   test('nobody has it: 404; one could not be asked: not 404', async () => {
     await using hot = await startScriptedUpstream();
     await using cold = await startScriptedUpstream();
-    await using mirror = await startMirror({ registries: { up: { upstreams: named({ hot, cold }) } } });
+    await using mirror = await startMirror({
+      cache: { not_found_for: '0s' },
+      registries: { up: { upstreams: named({ hot, cold }) } },
+    });
     const path = `/up/v2/${REPOSITORY}/manifests/latest`;
     assert.equal((await mirror.get(path)).status, 404);
     hot.fault({}, { status: 429, headers: { 'retry-after': '9' } });
