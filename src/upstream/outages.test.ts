@@ -137,7 +137,10 @@ describe('an upstream that is down', () => {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     try {
-      await using upstreams = connectUpstreams({ url: `https://127.0.0.1:${(server.address() as AddressInfo).port}` });
+      await using upstreams = connectUpstreamsWith(
+        { now: clockAt().now },
+        { url: `https://127.0.0.1:${(server.address() as AddressInfo).port}` },
+      );
       await failureOf(upstreams.getManifest(app, latest), 'unavailable');
       assert.equal(dialled, 1);
       await failureOf(upstreams.headManifest(app, latest), 'unavailable');
@@ -200,7 +203,7 @@ describe('an upstream that is down', () => {
   test('three bad answers in a row open it, two do not', async () => {
     await using registry = await startScriptedUpstream();
     registry.add(image, app.repository, ['latest']);
-    await using upstreams = connectUpstreams({ url: registry.url });
+    await using upstreams = connectUpstreamsWith({ now: clockAt().now }, { url: registry.url });
     registry.fault({ kind: 'manifest' }, { status: 502, times: 2 });
     await failureOf(upstreams.getManifest(app, latest), 'unavailable');
     assert.equal((await upstreams.getManifest(app, latest)).digest, image.index.digest);
@@ -343,7 +346,7 @@ describe('a storage that is down', () => {
       response.writeHead(200, { 'content-length': layer.size }).flushHeaders();
       setImmediate(() => response.destroy());
     });
-    await using upstreams = connectUpstreams({ url: server.url });
+    await using upstreams = connectUpstreamsWith({ now: clockAt().now }, { url: server.url });
     for (let i = 0; i < 3; i += 1) {
       assert.deepEqual(upstreams.health, []);
       const { body } = await upstreams.openBlob(app, layer.digest);
