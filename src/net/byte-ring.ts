@@ -20,11 +20,15 @@ const LEAST_ROOM = 16 * 1024;
 
 /** Buffers nobody uses now. Bounded: what is above the bound is left to the garbage collector. */
 export class BufferPool {
+  /** The size of each. */
+  readonly bytes: number;
   readonly #free: Buffer[] = [];
   readonly #bound: number;
 
-  constructor(bound: number) {
+  /** @param bytes of each buffer; several times a TLS record */
+  constructor(bound: number, bytes = BUFFER_BYTES) {
     this.#bound = bound;
+    this.bytes = bytes;
   }
 
   get size(): number {
@@ -33,7 +37,7 @@ export class BufferPool {
 
   take(): Buffer {
     // The one given back last is the one most likely still in the processor's cache.
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(BUFFER_BYTES);
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.bytes);
   }
 
   give(buffer: Buffer): void {
@@ -57,8 +61,8 @@ export class ByteRing {
 
   /** Where the next bytes may be put. Undefined only where `full` was not obeyed for the length of a whole buffer. */
   room(): Buffer | undefined {
-    const end = this.#ends.at(-1) ?? BUFFER_BYTES;
-    const left = BUFFER_BYTES - end;
+    const end = this.#ends.at(-1) ?? this.#pool.bytes;
+    const left = this.#pool.bytes - end;
     const spare = this.#buffers.length === RING;
     if (left >= LEAST_ROOM || (spare && left > 0)) return this.#buffers.at(-1)?.subarray(end);
     if (spare) return undefined;
@@ -127,6 +131,6 @@ export class ByteRing {
   }
 
   #lastIsFull(): boolean {
-    return BUFFER_BYTES - (this.#ends.at(-1) ?? 0) < LEAST_ROOM;
+    return this.#pool.bytes - (this.#ends.at(-1) ?? 0) < LEAST_ROOM;
   }
 }

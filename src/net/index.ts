@@ -5,7 +5,19 @@
  * a request which met a kept connection in the moment it was closed is sent once more.
  */
 export { isAllowed, isPublicAddress } from './address-policy.ts';
+export {
+  type AuthorityFiles,
+  authorityFilesIn,
+  findOrWriteAuthority,
+  readAuthority,
+  readAuthorityCertificate,
+  writeAuthority,
+} from './authority-files.ts';
+export { type Authority, AuthorityError, type PemPair } from './certificates.ts';
+export { createDial, type Dial, type Dialled, type DialTarget } from './dial.ts';
 export { createResolver, type Resolver, type ResolverOptions } from './dns/resolver.ts';
 export * from './http.ts';
 export { createHttpClient } from './http-client.ts';
+export { LeafCertificates } from './leaf-certificates.ts';
 export { outboundProxyFor } from './outbound-proxy.ts';
+export { Relay, type RelayEnd, type RelayOptions } from './relay.ts';

@@ -1,16 +1,15 @@
-import type { OnReadOpts } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import type { OnReadOpts, Socket } from 'node:net';
 
 /**
- * Lets a TLS socket made by `tls.connect({ socket })` read into given buffers, as `onread` does elsewhere: there Node
- * ignores the option (nodejs/node#63956).
+ * Lets a socket read into given buffers that was not made with `onread`: a TLS socket of `tls.connect({ socket })`, where
+ * Node ignores the option (nodejs/node#63956), or one that a server accepted.
  *
  * It does what Node's own constructor does with `onread`, through private symbols, so it first looks whether everything is
  * as expected. Where it is not, bytes are copied out of `data` events: twice the processor time, the same bytes.
  *
- * To be called right after `tls.connect`, before anything arrived. Returns which way was taken.
+ * To be called before anything arrived, or when all that did was read. Returns which way was taken.
  */
-export function readInto(socket: TLSSocket, onread: OnReadOpts): 'buffers' | 'events' {
+export function readInto(socket: Socket, onread: OnReadOpts): 'buffers' | 'events' {
   const internals = internalsOf(socket);
   if (internals === undefined || typeof onread.buffer !== 'function') {
     copyEvents(socket, onread);
@@ -32,7 +31,7 @@ interface Internals {
   readonly handle: { useUserBuffer(buffer: Uint8Array): void };
 }
 
-function internalsOf(socket: TLSSocket): Internals | undefined {
+function internalsOf(socket: Socket): Internals | undefined {
   const fields = socket as unknown as Record<symbol, unknown>;
   const { _handle: handle } = socket as unknown as { readonly _handle?: Partial<Internals['handle']> | null };
   function unset(description: string): symbol | undefined {
@@ -46,7 +45,7 @@ function internalsOf(socket: TLSSocket): Internals | undefined {
 }
 
 /** The public way. Exported for its test. */
-export function copyEvents(socket: TLSSocket, onread: OnReadOpts): void {
+export function copyEvents(socket: Socket, onread: OnReadOpts): void {
   const next = (): Uint8Array => (typeof onread.buffer === 'function' ? onread.buffer() : onread.buffer);
   let room = next();
   socket.on('data', (chunk: Buffer) => {

@@ -1,0 +1,175 @@
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Relay, type RelayEnd } from './relay.ts';
+
+/**
+ * A client and a server with a relay between them, all on real sockets.
+ *
+ * client ─▶ (accepted ─ Relay ─ dialled) ─▶ server
+ */
+interface Stage {
+  readonly client: Socket;
+  readonly server: Socket;
+  readonly relay: Relay;
+  readonly over: Promise<RelayEnd>;
+}
+
+describe('Relay', () => {
+  let front: Server;
+  let back: Server;
+  before(async () => {
+    front = createServer({ allowHalfOpen: true });
+    back = createServer({ allowHalfOpen: true });
+    for (const each of [front, back]) await once(each.listen(0, '127.0.0.1'), 'listening');
+  });
+  after(() => {
+    front.close();
+    back.close();
+  });
+
+  async function setStage({ first = Buffer.alloc(0), idleTimeout = 30_000, speakFirst = '' } = {}): Promise<Stage> {
+    const accepted = once(front, 'connection') as Promise<[Socket]>;
+    const client = connect({ port: portOf(front), host: '127.0.0.1', allowHalfOpen: true });
+    const [inner] = await accepted;
+    const reached = once(back, 'connection') as Promise<[Socket]>;
+    const relay = new Relay({ idleTimeout });
+    const dialled = connect({ port: portOf(back), host: '127.0.0.1', onread: relay.onread });
+    const [server] = await reached;
+    if (dialled.connecting) await once(dialled, 'connect');
+    if (speakFirst !== '') {
+      server.write(speakFirst);
+      while (relay.received < speakFirst.length) await sleep(2);
+    }
+    const over = relay.run({ client: inner, target: dialled, first });
+    for (const each of [client, server, inner, dialled]) each.on('error', () => undefined);
+    return { client, server, relay, over };
+  }
+
+  test('carries bytes both ways, unharmed, whatever their number', async () => {
+    const { client, server, relay, over } = await setStage({ first: Buffer.from('begin ') });
+    const [down, up] = [randomBytes(48 << 20), randomBytes(16 << 20)];
+    const heard = Promise.all([hashOf(client), hashOf(server)]);
+    client.end(up);
+    server.end(down);
+    const [atClient, atServer] = await heard;
+    assert.equal(atClient, sha256(down));
+    assert.equal(atServer, sha256(Buffer.concat([Buffer.from('begin '), up])));
+    assert.equal(await over, 'ended');
+    assert.equal(relay.received, down.length);
+    assert.equal(relay.sent, up.length + 6);
+  });
+
+  test('a reader that pauses stops the sender, and loses nothing', async () => {
+    const { client, server, over } = await setStage();
+    const content = randomBytes(24 << 20);
+    server.end(content);
+    await sleep(200);
+    // Four buffers of ours, and what the kernel holds for three sockets: far from all of it.
+    assert.ok(server.writableLength > 4 << 20, `${server.writableLength} bytes wait at the sender`);
+    const hash = createHash('sha256');
+    client.end();
+    for await (const chunk of client as AsyncIterable<Buffer>) {
+      hash.update(chunk);
+      if (Math.random() < 0.02) await sleep(1);
+    }
+    assert.equal(hash.digest('hex'), sha256(content));
+    assert.equal(await over, 'ended');
+  });
+
+  test('delivers what the server said before the relay began', async () => {
+    const { client, server, over } = await setStage({ speakFirst: '220 hello\r\n' });
+    const [chunk] = (await once(client, 'data')) as [Buffer];
+    assert.equal(chunk.toString(), '220 hello\r\n');
+    client.end();
+    server.resume();
+    server.end();
+    assert.equal(await over, 'ended');
+  });
+
+  test('a client may end its sending and go on listening', async () => {
+    const { client, server, over } = await setStage();
+    client.end('question');
+    const [chunk] = (await once(server, 'data')) as [Buffer];
+    assert.equal(chunk.toString(), 'question');
+    await once(server, 'end');
+    server.end('answer');
+    const [answer] = (await once(client, 'data')) as [Buffer];
+    assert.equal(answer.toString(), 'answer');
+    assert.equal(await over, 'ended');
+  });
+
+  test('a side that breaks off is seen to break off by the other', async () => {
+    const { client, server, over } = await setStage();
+    server.write('half');
+    await once(client, 'data');
+    const closed = brokenOff(client);
+    server.resetAndDestroy();
+    assert.equal(await closed, 'ECONNRESET');
+    assert.equal(await over, 'broken');
+  });
+
+  test('the other way round as well', async () => {
+    const { client, server, over } = await setStage();
+    client.write('half');
+    await once(server, 'data');
+    const closed = brokenOff(server);
+    client.resetAndDestroy();
+    assert.equal(await closed, 'ECONNRESET');
+    assert.equal(await over, 'broken');
+  });
+
+  test('is ended when nothing moves, and not while something does', async () => {
+    const { client, server, over } = await setStage({ idleTimeout: 200 });
+    client.resume();
+    const started = performance.now();
+    for (let i = 0; i < 6; i++) {
+      await sleep(60);
+      server.write('.');
+    }
+    assert.equal(await over, 'idle');
+    assert.ok(performance.now() - started > 500, 'it lived as long as something moved');
+    server.end();
+    await once(server.resume(), 'close');
+  });
+
+  test('a hundred at once, each with its own bytes', async () => {
+    const stages: Stage[] = [];
+    for (let i = 0; i < 100; i++) stages.push(await setStage());
+    await Promise.all(
+      stages.map(async ({ client, server, over }) => {
+        const content = randomBytes(200_000);
+        const heard = hashOf(client);
+        server.resume();
+        server.end(content);
+        client.end();
+        assert.equal(await heard, sha256(content));
+        assert.equal(await over, 'ended');
+      }),
+    );
+  });
+});
+
+/** Resolves with the code of the error that a socket ends with. */
+function brokenOff(socket: Socket): Promise<string | undefined> {
+  return new Promise((resolve) => socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code)));
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Of all that comes. (Iterating over a socket would destroy it at the end, with what it has yet to send.) */
+async function hashOf(socket: Socket): Promise<string> {
+  const hash = createHash('sha256');
+  socket.on('data', (chunk: Buffer) => hash.update(chunk));
+  await once(socket, 'end');
+  return hash.digest('hex');
+}
