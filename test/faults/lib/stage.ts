@@ -89,7 +89,7 @@ export function manifestUrl(server: { readonly url: string }, reference: string)
 /** The environment without what would configure the server behind the suite's back. */
 function quietEnvironment(): NodeJS.ProcessEnv {
   const kept = Object.entries(process.env).filter(
-    ([name]) => !/^(?:ENTREPOT_|DEBUG$|PORT$|NODE_OPTIONS$)/.test(name) && !/_proxy$/i.test(name),
+    ([name]) => !/^(?:ENTREPOT_|DEBUG$|PORT$|NODE_OPTIONS$|FAULTS_)/.test(name) && !/_proxy$/i.test(name),
   );
   return Object.fromEntries(kept);
 }

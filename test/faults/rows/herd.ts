@@ -11,7 +11,7 @@ export const herd: Row = {
   what: `${CLIENTS} cold clients + a cut at half`,
   reach: '≤ 2 upstream GETs, 0 failed',
   async run(stage) {
-    const rounds = stage.amount({ short: 3, long: 20 });
+    const rounds = stage.amount({ short: 2, long: 20 });
     const upstream = await stage.upstream();
     const server = await stage.server(upstream);
     const misses = new Misses();

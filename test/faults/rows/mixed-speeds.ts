@@ -19,7 +19,7 @@ export const mixedSpeeds: Row = {
   what: `one fast client with ${SLOW_CLIENTS} slow ones on the same cold blob`,
   reach: `≤ ${SLOWER_AT_MOST} × alone, memory flat`,
   async run(stage) {
-    const rounds = stage.amount({ short: 2, long: 10 });
+    const rounds = stage.amount({ short: 1, long: 10 });
     const upstream = await stage.upstream();
     const server = await stage.server(upstream);
     const misses = new Misses();
