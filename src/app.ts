@@ -5,7 +5,7 @@ import { type Ingest, PullThrough } from './cache/index.ts';
 import type { LoadedConfig } from './config/index.ts';
 import type { HttpClient } from './net/index.ts';
 import type { TlsSpec, TransportSpec } from './oci/index.ts';
-import { cacheOperations } from './operations.ts';
+import { cacheOperations, scrubOperations } from './operations.ts';
 import type { Catalogue } from './routing/index.ts';
 import {
   controlSocketPath,
@@ -31,8 +31,8 @@ import {
   MemoryNameStore,
   type NameStore,
   openFilesystemBlobStore,
+  openResilientNameStore,
   openSpoolBlobStore,
-  openSqliteNameStore,
 } from './store/index.ts';
 import { createMetrics, type Log, logEvents, Telemetry } from './telemetry/index.ts';
 import { createUpstreams } from './upstream/index.ts';
@@ -81,7 +81,7 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
     const telemetry = new Telemetry();
     cleanups.push(logEvents(telemetry, log, { access: config.log.access }));
     const catalogue = await catalogueOf(config);
-    const storage = await openStorage(config, cleanups);
+    const storage = await openStorage(config, telemetry, cleanups);
 
     const resolver = await resolverOf(config, telemetry);
     cleanups.push(() => resolver?.close());
@@ -157,10 +157,13 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
         operations: [
           { name: 'status', method: 'GET', handle: status },
           ...cacheOperations(cache, { catalogue, names: storage.names }),
+          ...scrubOperations(cache.scrub),
         ],
       });
       cleanups.push(() => control.close());
       await control.start();
+      // Beside the first requests: a crash may have left files that nobody counts, or the names were lost.
+      cache.takeStock();
     }
 
     let stopping: Promise<{ cut: number }> | undefined;
@@ -222,6 +225,7 @@ class Clients {
 /** Opens the cache directory as its only owner, or a place for what only passes through. */
 async function openStorage(
   config: LoadedConfig['config'],
+  telemetry: Telemetry,
   cleanups: (() => unknown)[],
 ): Promise<{ readonly store: BlobStore; readonly names: NameStore }> {
   if (config.cache === 'off') {
@@ -233,7 +237,7 @@ async function openStorage(
   const lock = await lockDirectory(dir);
   cleanups.push(() => lock.release());
   const store = await openFilesystemBlobStore(dir);
-  const names = await openSqliteNameStore(join(dir, 'names.db'));
+  const names = await openResilientNameStore({ file: join(dir, 'names.db'), telemetry });
   cleanups.push(() => names.close());
   return { store, names };
 }

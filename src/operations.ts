@@ -1,4 +1,13 @@
-import type { Collected, CollectOptions, Purged, PurgeOptions, Refreshed, Selection } from './cache/index.ts';
+import type {
+  Collected,
+  CollectOptions,
+  Purged,
+  PurgeOptions,
+  Refreshed,
+  Scrub,
+  ScrubProgress,
+  Selection,
+} from './cache/index.ts';
 import { type Catalogue, parseImagePattern } from './routing/index.ts';
 import type { Operation } from './server/index.ts';
 import type { NameStore } from './store/index.ts';
@@ -86,6 +95,21 @@ export function cacheOperations(cache: CacheControls, context: OperationsContext
     { name: 'purge', method: 'POST', handle: (input) => purgePatterns(cache, readPatternsInput(input), context) },
     { name: 'refresh', method: 'POST', handle: (input) => refreshPatterns(cache, readPatternsInput(input), context) },
   ];
+}
+
+/** The operations `scrub` of the control socket: `POST` starts one, joins it or ends it, `GET` tells how it fares. */
+export function scrubOperations(scrub: Scrub): readonly Operation[] {
+  return [
+    { name: 'scrub', method: 'GET', handle: () => scrub.progress ?? null },
+    { name: 'scrub', method: 'POST', handle: (input) => startOrStop(scrub, fieldsOf(input)['stop'] === true) },
+  ];
+}
+
+async function startOrStop(scrub: Scrub, isToStop: boolean): Promise<ScrubProgress | null> {
+  if (isToStop) await scrub.stop();
+  // It goes on whether or not anybody watches.
+  else void scrub.run();
+  return scrub.progress ?? null;
 }
 
 export async function collectGarbage(

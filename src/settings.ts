@@ -244,7 +244,8 @@ export function cacheOptionsOf(
   config: Config,
 ): Omit<PullThroughOptions, 'origin' | 'store' | 'names' | 'telemetry' | 'now'> {
   if (config.cache === 'off') return { keep: false };
-  const { dir, tags, on_range, max_size, min_free, pin, platforms, not_found_for, manifests_in_memory } = config.cache;
+  const { dir, tags, on_range, max_size, min_free, pin, platforms, not_found_for, verify_after, manifests_in_memory } =
+    config.cache;
   return {
     keep: true,
     tags:
@@ -263,6 +264,7 @@ export function cacheOptionsOf(
     pin,
     platforms,
     notFoundFor: not_found_for,
+    verifyAfter: verify_after,
     manifestMemory: manifests_in_memory,
   };
 }

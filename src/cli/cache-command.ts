@@ -9,8 +9,9 @@ import {
   lockDirectory,
   type NameStore,
   openFilesystemBlobStore,
-  openSqliteNameStore,
+  openResilientNameStore,
 } from '../store/index.ts';
+import { Telemetry } from '../telemetry/index.ts';
 import { EXIT } from './exit-code.ts';
 import type { Output } from './output.ts';
 
@@ -30,8 +31,8 @@ export interface CacheCommand<Answer> {
   readonly isAnswer: (value: unknown) => value is Answer;
   /** Does it where no server runs; undefined: it takes a server. */
   readonly alone?: (cache: OwnedCache) => Promise<Answer>;
-  /** Shows the answer and gives the exit code. */
-  readonly show: (answer: Answer) => number;
+  /** Shows the answer and gives the exit code. @param dir the cache directory */
+  readonly show: (answer: Answer, dir: string) => number | Promise<number>;
 }
 
 /** Purging a large cache takes its time; the server goes on where nobody waits any more. */
@@ -59,7 +60,7 @@ export async function runCacheCommand<Answer>(command: CacheCommand<Answer>, out
     return EXIT.failure;
   }
   try {
-    return command.show(await ask(command, loaded, cache.dir));
+    return await command.show(await ask(command, loaded, cache.dir), cache.dir);
   } catch (error) {
     if (!isExplained(error)) throw error;
     output.err(`${error.message}\n`);
@@ -94,7 +95,7 @@ async function asOwner<T>(loaded: LoadedConfig, dir: string, work: (cache: Owned
   const lock = await lockDirectory(dir);
   try {
     const store = await openFilesystemBlobStore(dir);
-    const names = await openSqliteNameStore(join(dir, 'names.db'));
+    const names = await openResilientNameStore({ file: join(dir, 'names.db'), telemetry: new Telemetry() });
     try {
       return await work({ loaded, store, names });
     } finally {

@@ -31,6 +31,7 @@ async function command(...argv: readonly string[]): Promise<Result> {
       serve: (options) => Promise.resolve(result.served.push(options) - 1),
       status: (options) => Promise.resolve(result.asked.push(options) + 6),
       gc: (options) => Promise.resolve(result.asked.push(options) + 6),
+      scrub: (options) => Promise.resolve(result.asked.push(options) + 6),
       purge: (options) => Promise.resolve(result.asked.push(options) + 6),
       refresh: (options) => Promise.resolve(result.asked.push(options) + 6),
     },

@@ -23,6 +23,12 @@ export interface GcOptions extends StatusOptions {
   readonly maxSize?: string;
 }
 
+/** What `entrepot scrub` was asked for. */
+export interface ScrubCommandOptions extends StatusOptions {
+  /** End the one that runs. */
+  readonly stop: boolean;
+}
+
 /** What `entrepot refresh` was asked for. */
 export interface RefreshOptions extends StatusOptions {
   readonly patterns: readonly string[];
@@ -38,6 +44,7 @@ export interface Commands {
   readonly serve: (options: ServeOptions) => Promise<number>;
   readonly status: (options: StatusOptions) => Promise<number>;
   readonly gc: (options: GcOptions) => Promise<number>;
+  readonly scrub: (options: ScrubCommandOptions) => Promise<number>;
   readonly purge: (options: PurgeCommandOptions) => Promise<number>;
   readonly refresh: (options: RefreshOptions) => Promise<number>;
 }
@@ -53,6 +60,7 @@ const lazyCommands: Commands = {
   serve: async (options) => (await import('./serve.ts')).serve(options),
   status: async (options) => (await import('./status.ts')).status(options),
   gc: async (options) => (await import('./gc.ts')).gc(options),
+  scrub: async (options) => (await import('./scrub.ts')).scrub(options),
   purge: async (options) => (await import('./purge.ts')).purge(options),
   refresh: async (options) => (await import('./refresh.ts')).refresh(options),
 };
@@ -160,6 +168,14 @@ async function createProgram({ output, commands, finish }: ProgramOptions): Prom
       const asked = { flags: flagsOf(command), json, dryRun };
       finish(await commands.gc({ ...asked, ...(maxSize === undefined ? {} : { maxSize }) }));
     });
+  cacheFlags(program.command('scrub'))
+    .description('Check everything that is stored, and put what is wrong into quarantine.')
+    .option('--stop', 'end the one that runs')
+    .addHelpText('after', SCRUB_EXAMPLES)
+    .action(async (options: { json?: boolean; stop?: boolean }, command: Command) => {
+      const { json = false, stop = false } = options;
+      finish(await commands.scrub({ flags: flagsOf(command), json, stop }));
+    });
   cacheFlags(program.command('purge'))
     .argument('<pattern...>', 'image, image:tag, image@digest or digest; * within one component, ** across')
     .description('Forget images, tags or digests, and remove what no other image has.')
@@ -218,7 +234,7 @@ function flagsOf(command: Command): ConfigFlags {
 }
 
 /** Flags of the commands themselves, which say nothing about the configuration. */
-const OWN_FLAGS: ReadonlySet<string> = new Set(['json', 'dryRun', 'maxSize', 'references']);
+const OWN_FLAGS: ReadonlySet<string> = new Set(['json', 'dryRun', 'maxSize', 'stop', 'references']);
 
 const ROOT_EXAMPLES = `
 Examples:
@@ -246,6 +262,15 @@ Examples:
   entrepot gc --max-size 20GB                      come down to 20 GB, whatever the configuration says
 
 What is in use, pinned (cache.pin) or of a fresh tag is left. The running server does it; where none runs, the command.`;
+
+const SCRUB_EXAMPLES = `
+Examples:
+  entrepot scrub                                   with progress; Ctrl-C leaves the server to it
+  entrepot scrub --stop
+  entrepot scrub --json                            what was wrong, for programs
+
+The running server does it, beside everything else; where none runs, the command. What is wrong is fetched again when
+it is asked for. Exit code 1: something was wrong, or not everything could be checked.`;
 
 const PURGE_EXAMPLES = `
 Examples:

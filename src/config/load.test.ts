@@ -63,6 +63,7 @@ describe('loadConfig() without anything', () => {
         manifests_in_memory: 33_554_432,
         pin: [],
         not_found_for: 10_000,
+        verify_after: 604_800_000,
       },
       log: { level: 'info', format: 'auto', access: true },
       timeouts: {
@@ -236,6 +237,7 @@ log: {level: info, format: json}
       manifests_in_memory: 33_554_432,
       pin: [],
       not_found_for: 10_000,
+      verify_after: 604_800_000,
     });
     // What the configuration has is what `upstream/` takes, without a conversion.
     const upstream = config.registries['apps']?.upstreams?.[0] as UpstreamConfig;
@@ -376,6 +378,7 @@ describe('loadConfig() joins', () => {
       manifests_in_memory: 33_554_432,
       pin: [],
       not_found_for: 10_000,
+      verify_after: 604_800_000,
     });
     assert.equal(config.log.level, 'debug');
     assert.deepEqual(

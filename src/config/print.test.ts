@@ -88,6 +88,7 @@ describe('printConfigJson()', () => {
       manifests_in_memory: '32MiB',
       pin: [],
       not_found_for: '10s',
+      verify_after: '7d',
       max_size: '50GB',
     });
     assert.equal(sources['cache.max_size'], 'ENTREPOT_CONFIG:13:9');

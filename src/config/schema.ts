@@ -259,6 +259,11 @@ const cacheOn = z.strictObject({
     .describe(
       'A range far into a blob that is not cached: fetch the whole blob too (`ingest`), or only pass the range on.',
     ),
+  verify_after: duration()
+    .prefault('7d')
+    .describe(
+      'A stored blob that was found right this long ago is hashed again at its next read; 0 leaves it at its first read after each start.',
+    ),
   manifests_in_memory: size({ most: 2 ** 32 })
     .prefault('32MiB')
     .describe('Bytes of manifests kept in memory.'),

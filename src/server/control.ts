@@ -135,7 +135,7 @@ export function controlSocketPath(directory: string): string {
 
 /** Opens the control socket: HTTP, so that `curl --unix-socket` is a client too. The socket's mode is its only lock. */
 export function createControl({ path, operations }: ControlOptions): Control {
-  const table = new Map(operations.map((operation) => [`/${operation.name}`, operation]));
+  const table = Map.groupBy(operations, ({ name }) => `/${name}`);
   const server = createServer(
     { headersTimeout: 5000, requestTimeout: 10_000, keepAliveTimeout: 1000, insecureHTTPParser: false },
     (request, response) => {
@@ -165,10 +165,16 @@ interface Answer {
   readonly value: unknown;
 }
 
-async function answerOperation(table: ReadonlyMap<string, Operation>, request: IncomingMessage): Promise<Answer> {
-  const operation = table.get(request.url ?? '');
-  if (operation === undefined) return { status: 404, value: { error: 'this server knows no such operation' } };
-  if (operation.method !== request.method) return { status: 405, value: { error: `use ${operation.method}` } };
+async function answerOperation(
+  table: ReadonlyMap<string, readonly Operation[]>,
+  request: IncomingMessage,
+): Promise<Answer> {
+  const named = table.get(request.url ?? '');
+  if (named === undefined) return { status: 404, value: { error: 'this server knows no such operation' } };
+  const operation = named.find(({ method }) => method === request.method);
+  if (operation === undefined) {
+    return { status: 405, value: { error: `use ${named.map(({ method }) => method).join(' or ')}` } };
+  }
   const body = await readBounded(request, MAX_INPUT_BYTES);
   if (body === undefined) return { status: 413, value: { error: `more than ${MAX_INPUT_BYTES} bytes were sent` } };
   let input: unknown;
