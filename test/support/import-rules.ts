@@ -17,7 +17,13 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** The files above the rooms; `*` is everything. */
-const ABOVE: Readonly<Record<string, readonly string[] | '*'>> = { app: '*', operations: '*', settings: '*', cli: '*', main: ['cli'] };
+const ABOVE: Readonly<Record<string, readonly string[] | '*'>> = {
+  app: '*',
+  operations: '*',
+  settings: '*',
+  cli: '*',
+  main: ['cli'],
+};
 
 /** Where each outside package may be used: whoever wants to exchange one has one room to change. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
