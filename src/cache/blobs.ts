@@ -24,6 +24,8 @@ export interface BlobsOptions {
   readonly keep: boolean;
   /** Whether the disk has room for a blob of so many bytes. @default always */
   readonly mayKeep?: (size: number | undefined) => boolean;
+  /** Resolves when it is decided which of the transfers under way are kept. */
+  readonly decided?: () => Promise<void>;
   /** Told where the disk refuses to take a blob. */
   readonly onRefusal?: (error: unknown) => void;
   /** `ingest`: a far Range on a cold blob starts the whole blob's transfer beside it; `pass`: it does not. */
@@ -291,7 +293,7 @@ export class Blobs {
     digest: Digest,
     how: { readonly member: MemberRecord | undefined; readonly keep: boolean; readonly unattended: boolean },
   ): Ingest {
-    const { origin, store, names, membership, verification } = this.#options;
+    const { origin, store, names, membership, verification, decided } = this.#options;
     if (this.#isStopping) throw new OciError('UNAVAILABLE', 'The server is stopping');
     let member = how.member;
     const ingest = new Ingest(
@@ -306,6 +308,7 @@ export class Blobs {
           return blob;
         },
         begin: () => store.begin(),
+        ...(decided === undefined ? {} : { decided }),
         publish: async (file, size) => {
           await file.commit(digest);
           const storedAt = Date.now();

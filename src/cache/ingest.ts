@@ -34,6 +34,8 @@ export interface IngestEnvironment {
   readonly begin: () => Promise<Ingestion>;
   /** Publishes the verified file; a rejection costs the caching, never the transfer. */
   readonly publish: (file: Ingestion, size: number) => Promise<void>;
+  /** Waited for before it is published: what is decided until then about keeping it counts. Must not reject. */
+  readonly decided?: () => Promise<void>;
   readonly observer: IngestObserver;
 }
 
@@ -314,6 +316,7 @@ export class Ingest {
   async #publish(): Promise<IngestOutcome> {
     const file = this.#file;
     if (file === undefined || this.size === undefined) throw new TypeError('Cannot publish what has no file');
+    if (this.#keep) await this.#environment.decided?.();
     if (!this.#keep) {
       await file.abort().catch(() => {});
       return 'streamed';

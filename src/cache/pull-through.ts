@@ -119,6 +119,7 @@ export class PullThrough {
       keep,
       onRange,
       mayKeep: (size) => this.#room.mayKeep(size),
+      decided: () => this.#room.decided(),
       onRefusal: (error) => this.#room.refused(error),
     });
     this.#manifests = new Manifests({

@@ -114,6 +114,11 @@ export class Room {
     return this.pause === undefined && (size === undefined || maxSize === undefined || size <= maxSize);
   }
 
+  /** Resolves when the transfers that run have been weighed. */
+  async decided(): Promise<void> {
+    await this.#work;
+  }
+
   /** Tells that the disk refused to take something: nothing is kept for a while, and room is made. */
   refused(error: unknown): void {
     const reason = `the disk refused to take more: ${error instanceof Error ? error.message : String(error)}`;

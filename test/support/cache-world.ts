@@ -43,6 +43,8 @@ const KINDS = [
   'range.passed',
   'cache.decision',
   'cache.swept',
+  'cache.paused',
+  'cache.resumed',
   'blob.rotten',
   'blob.adopted',
   'warning',
