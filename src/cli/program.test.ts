@@ -112,6 +112,9 @@ describe('help', () => {
     ['help', 'config'],
     ['config', 'print', '--help'],
     ['status', '--help'],
+    ['gc', '--help'],
+    ['purge', '--help'],
+    ['refresh', '--help'],
   ]) {
     test(`entrepot ${argv.join(' ')} goes to standard output and ends with 0`, async () => {
       const { code, out, err } = await command(...argv);
@@ -132,6 +135,36 @@ describe('help', () => {
     assert.equal(code, 0);
     assert.match(out, /^entrepot \d+\.\d+\.\d+ \(.*Node \d+\.\d+\.\d+\)\n$/);
   });
+});
+
+describe('what is done with a cache', () => {
+  const rows: readonly [line: string, asked: object][] = [
+    ['gc', { flags: {}, json: false, dryRun: false }],
+    [
+      'gc --dry-run --max-size=20GB -c x.yaml --json',
+      { flags: { config: 'x.yaml' }, json: true, dryRun: true, maxSize: '20GB' },
+    ],
+    [
+      'purge --cache-dir /x nginx ghcr.io/**',
+      { flags: { cacheDir: '/x' }, json: false, dryRun: false, patterns: ['nginx', 'ghcr.io/**'] },
+    ],
+    ['purge nginx:1 --dry-run', { flags: {}, json: false, dryRun: true, patterns: ['nginx:1'] }],
+    ['refresh nginx --json', { flags: {}, json: true, patterns: ['nginx'] }],
+  ];
+  for (const [line, expected] of rows) {
+    test(`entrepot ${line}`, async () => {
+      const { code, asked } = await command(...line.split(' '));
+      assert.deepEqual([code, asked], [7, [expected]]);
+    });
+  }
+
+  for (const name of ['purge', 'refresh']) {
+    test(`entrepot ${name} takes at least one image`, async () => {
+      const { code, err, asked } = await command(name);
+      assert.deepEqual([code, asked], [2, []]);
+      assert.match(err, /missing required argument 'pattern'/);
+    });
+  }
 });
 
 describe('entrepot config', () => {

@@ -81,6 +81,13 @@ function collect() {
 }
 
 describe('formatStatus', () => {
+  test('says why nothing is kept, while that is so', () => {
+    const paused = { reason: 'the disk refused to take more: ENOSPC', since: now, until: now + 30_000 };
+    const text = formatStatus({ ...idle, cache: { dir: '/c', blobs: 1, bytes: 0, paused } }, now);
+    assert.match(text, /\n {2}not keeping {4}the disk refused to take more: ENOSPC\n/);
+    assert.doesNotMatch(formatStatus(idle, now), /not keeping/);
+  });
+
   test('shows how the upstreams fare that were asked, and what is left of their limits', () => {
     const table = formatStatus(withUpstreams, now).split('\n\n')[1] ?? '';
     assert.deepEqual(

@@ -452,6 +452,21 @@ describe('loadConfig() joins', () => {
   });
 });
 
+describe('cache.min_free', () => {
+  const rows = [
+    ['5GB', 5e9],
+    ['0', 0],
+    ['5%', { share: 0.05 }],
+    ['2.5 %', { share: 0.025 }],
+  ] as const;
+  for (const [text, expected] of rows) {
+    test(`takes ${text}`, async () => {
+      const { config } = await loadText(`cache: {min_free: ${text}}`);
+      assert.deepEqual((config.cache as CacheConfig).min_free, expected);
+    });
+  }
+});
+
 describe('loadConfig() reports', () => {
   test('everything at once, each with file, line, column, key, what was found and what would do', async () => {
     await write(
@@ -589,6 +604,9 @@ limits: {max_connections: 0}
     ],
     ['cache: {max_size: 50G}', 'cache.max_size: found "50G", expected an amount of bytes'],
     ['cache: {max_size: 0}', 'cache.max_size: found 0, expected an amount of bytes from 1'],
+    ['cache: {min_free: 100%}', 'cache.min_free: found "100%", expected an amount of bytes such as 5GB, or a share'],
+    ['cache: {platforms: [amd64]}', 'cache.platforms[0]: found "amd64", expected a platform such as linux/amd64'],
+    ['cache: {platforms: []}', 'cache.platforms: found an empty list'],
     ['cache: {dir: ""}', 'cache.dir: found "", expected the path'],
     ['cache: {tags: sometimes}', 'cache.tags: found "sometimes", expected never, or a map'],
     ['cache: {tags: {rules: [{match: x}]}}', 'cache.tags.rules[0].fresh_for: missing'],

@@ -158,6 +158,19 @@ describe('logEvents', () => {
     );
   });
 
+  test('that nothing is kept is a warning with its reason, and so is that it is over, more quietly', () => {
+    const { telemetry, lines } = setUp('info');
+    telemetry.publish('cache.paused', { reason: 'the disk is full', until: 5 });
+    telemetry.publish('cache.resumed', {});
+    assert.deepEqual(
+      lines.map(({ level, msg, reason }) => [level, msg, reason]),
+      [
+        ['warn', 'nothing is kept for now', 'the disk is full'],
+        ['info', 'what is pulled is kept again', undefined],
+      ],
+    );
+  });
+
   test('says nothing more when stopped', () => {
     const { telemetry, lines, stop } = setUp('debug');
     stop();

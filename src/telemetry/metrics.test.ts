@@ -88,6 +88,21 @@ describe('createMetrics', () => {
       assert.ok(text.includes(line), `missing: ${line}`);
   });
 
+  test('counts what was evicted, served stale and not kept', async () => {
+    const { telemetry, lines } = setUp({ paused: () => true });
+    telemetry.publish('cache.swept', { freed: 700, left: 1, blobs: 2 });
+    telemetry.publish('cache.paused', { reason: 'the disk is full' });
+    telemetry.publish('request.finished', { ...request, cache: 'STALE' });
+    const text = await lines();
+    for (const line of [
+      'entrepot_cache_evicted_bytes_total 700',
+      'entrepot_cache_pauses_total 1',
+      'entrepot_cache_paused 1',
+      'entrepot_cache_stale_total{registry="docker.io"} 1',
+    ])
+      assert.ok(text.includes(line), `missing: ${line}`);
+  });
+
   test('says what runs, how much is under way, and how the process fares', async () => {
     let inFlight = 3;
     const { lines } = setUp({
