@@ -27,6 +27,8 @@ class Registry {
   readonly accounts: Record<string, Account>;
   readonly asked: string[] = [];
   retryAfter: string | undefined;
+  /** Where blobs are, if not here. */
+  storage: string | undefined;
   readonly #basic: boolean;
 
   constructor(accounts: Record<string, Account>, { basic = false } = {}) {
@@ -53,10 +55,12 @@ class Registry {
         ? 'Basic realm="x"'
         : `Bearer realm="http://${headers.host}/token",service="s",scope="repository:library/app:pull"`;
       if (scheme !== '') this.asked.push(`refused ${name}`);
-      return answer(401, { 'www-authenticate': challenge });
+      // What is left for those who did not say who they are is nobody's here.
+      return answer(401, { 'www-authenticate': challenge, 'ratelimit-remaining': '0;w=60' });
     }
     this.asked.push(`${method} ${url.split('/').at(-2)} ${name}`);
     if (account.barred === true) return answer(403);
+    if (url.includes('/blobs/') && this.storage !== undefined) return answer(307, { location: this.storage });
     if (url.includes('/blobs/')) return answer(200, { 'content-length': layer.size }, layer.bytes);
     if (account.pulls === 0 && method === 'GET') {
       return answer(429, this.retryAfter === undefined ? {} : { 'retry-after': this.retryAfter }, 'Too Many Requests');
@@ -141,6 +145,7 @@ describe('several credentials', () => {
       'entrepot_upstream_pulls_left{registry="docker.io",upstream="hub",credential="bob"} 96',
     ]);
     metrics.close();
+    assert.ok(upstreams.quotas.every(({ credential }) => credential === 'ann' || credential === 'bob'));
     assert.doesNotMatch(JSON.stringify([upstreams.events, upstreams.quotas, upstreams.health]), /canary/);
   });
 
@@ -198,6 +203,26 @@ describe('several credentials', () => {
     });
   }
 
+  test('one whose password is wrong is not tried for each question, even where the other runs low', async () => {
+    await using at = await stage({ ann: { password: 'changed' }, bob: { password: 'canary-b', pulls: 8 } });
+    for (let i = 0; i < 4; i += 1) await at.pull();
+    assert.equal(at.registry.asked.filter((each) => each === 'token ann').length, 1);
+    at.clock.time += 60_000;
+    await at.pull();
+    assert.equal(at.registry.asked.filter((each) => each === 'token ann').length, 2);
+  });
+
+  test('what a storage says is not about the credential', async () => {
+    await using storage = await serve((_request, response) => response.writeHead(429).end());
+    await using at = await stage({ ann: { password: 'canary-a' }, bob: { password: 'canary-b' } });
+    at.registry.storage = storage.url;
+    await failureOf(at.upstreams.openBlob(app, layer.digest), 'throttled');
+    assert.deepEqual(
+      at.registry.asked.filter((each) => each.startsWith('GET')),
+      ['GET blobs ann'],
+    );
+  });
+
   test('all of them refused: denied, each asked once', async () => {
     await using at = await stage({ ann: { password: 'changed' }, bob: { password: 'changed' } });
     await failureOf(at.pull(), 'denied');
@@ -213,13 +238,20 @@ describe('several credentials', () => {
     assert.ok(at.registry.asked.includes('GET blobs bob'));
   });
 
-  test('closed to one and throttled for the other: it may be had later', async () => {
-    await using at = await stage({
-      ann: { password: 'canary-a', barred: true },
-      bob: { password: 'canary-b', pulls: 0 },
-    });
-    at.registry.retryAfter = '7';
-    assert.equal((await failureOf(at.pull(), 'throttled')).retryAfter, 7);
+  test('closed to one and throttled for the other, in either order: it may be had later', async () => {
+    const barred = { barred: true };
+    const empty = { pulls: 0 };
+    for (const [ann, bob] of [
+      [barred, empty],
+      [empty, barred],
+    ] as const) {
+      await using at = await stage({
+        ann: { password: 'canary-a', ...ann },
+        bob: { password: 'canary-b', ...bob },
+      });
+      at.registry.retryAfter = '7';
+      assert.equal((await failureOf(at.pull(), 'throttled')).retryAfter, 7);
+    }
   });
 
   test('three of them: the one with the most left is next', async () => {

@@ -329,6 +329,38 @@ describe('a storage that is down', () => {
     assert.equal(upstreams.healthOf('docker.io')[0]?.state, 'closed');
   });
 
+  test('that cannot be reached at all is no outage of the registry either', async () => {
+    await using gone = new Comeback(serveIndex);
+    await gone.up();
+    const location = `${gone.url}/blob`;
+    await gone.down();
+    await using server = await serve((request, response) => {
+      if (request.url?.includes('/manifests/') === true) return serveIndex(request, response);
+      response.writeHead(307, { location }).end();
+    });
+    await using upstreams = connectUpstreamsWith({ now: clockAt().now }, { url: server.url });
+    await failureOf(upstreams.openBlob(app, layer.digest), 'unavailable');
+    assert.deepEqual(
+      upstreams.health.map(({ scope, state }) => `${scope} ${state}`),
+      ['blob open'],
+    );
+    assert.equal((await upstreams.getManifest(app, latest)).digest, image.index.digest);
+  });
+
+  test('a good head shows that the registry is there, whatever becomes of the body', async () => {
+    const clock = clockAt();
+    await using registry = await startScriptedUpstream();
+    registry.add(image, app.repository, ['latest']);
+    await using upstreams = connectUpstreamsWith({ now: clock.now }, { url: registry.url });
+    const mend = registry.fault({}, { status: 503, headers: { 'retry-after': '1' } });
+    await failureOf(upstreams.openBlob(app, layer.digest), 'unavailable');
+    mend();
+    clock.time += 1000;
+    const { body } = await upstreams.openBlob(app, layer.digest);
+    assert.equal((await upstreams.getManifest(app, latest)).digest, image.index.digest);
+    body.cancel();
+  });
+
   test('bodies that break off before a byte count, those that break off later do not', async () => {
     await using registry = await startScriptedUpstream();
     registry.add(image, app.repository, ['latest']);
