@@ -1,6 +1,6 @@
 import type { StoredBlob } from '../store/index.ts';
 import { type BlobReader, type ByteSpan, ReaderClosedError } from './blob-reader.ts';
-import { type Examination, shortened, unreadable } from './examination.ts';
+import { type Examination, RottenBlobError, shortened, unreadable } from './examination.ts';
 import type { Rot } from './rot.ts';
 
 export interface StoredReaderOptions {
@@ -47,9 +47,17 @@ export class StoredReader implements BlobReader {
       const limit = this.#examination === undefined ? this.#end : await this.#limit(this.#examination);
       const wanted = Math.min(target.length, limit - this.#position);
       if (wanted <= 0) return 0;
-      const count = await this.#readFile(wanted === target.length ? target : target.subarray(0, wanted));
+      const count = await this.#blob.read(
+        wanted === target.length ? target : target.subarray(0, wanted),
+        this.#position,
+      );
+      if (this.#isClosed) throw new ReaderClosedError();
+      if (count === 0) throw new ShortenedError(this.#position, this.#blob.size);
       this.#position += count;
       return count;
+    } catch (error) {
+      if (!this.#isClosed && !(error instanceof RottenBlobError)) this.#onRot?.(rotOf(error));
+      throw error;
     } finally {
       this.#reading = false;
       if (this.#isClosed) this.#release();
@@ -77,23 +85,23 @@ export class StoredReader implements BlobReader {
     return this.#end;
   }
 
-  async #readFile(target: Buffer): Promise<number> {
-    let count: number;
-    try {
-      count = await this.#blob.read(target, this.#position);
-    } catch (error) {
-      if (!this.#isClosed) this.#onRot?.(unreadable(error));
-      throw error;
-    }
-    if (this.#isClosed) throw new ReaderClosedError();
-    if (count > 0) return count;
-    // The size was taken when the file was opened: somebody has cut it since.
-    const rot = shortened(this.#position, this.#blob.size);
-    this.#onRot?.(rot);
-    throw new Error(`Cannot read a stored blob to its end: ${rot.detail}`);
-  }
-
   #release(): void {
     this.#blob.close().catch(() => {});
   }
+}
+
+/** The size was taken when the file was opened: somebody has cut it since. */
+class ShortenedError extends Error {
+  override readonly name = 'ShortenedError';
+  readonly rot: Rot;
+
+  constructor(position: number, size: number) {
+    const rot = shortened(position, size);
+    super(`Cannot read a stored blob to its end: ${rot.detail}`);
+    this.rot = rot;
+  }
+}
+
+function rotOf(error: unknown): Rot {
+  return error instanceof ShortenedError ? error.rot : unreadable(error);
 }

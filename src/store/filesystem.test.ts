@@ -1,6 +1,18 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -158,6 +170,30 @@ describe('the filesystem store', () => {
         assert.match(path, /^\/cache\/(blobs|quarantine|ingest)\/[a-z0-9/.-]+$/);
         assert.ok(!path.includes('..'));
       }
+    }
+  });
+
+  test('keeps no more than two gigabytes in quarantine, the latest first', async (t) => {
+    const directory = await temporaryDirectory(t);
+    const store = await openFilesystemBlobStore(directory);
+    for (const name of ['first', 'second', 'third']) {
+      const digest = digestOf(Buffer.from(name));
+      await putBlob(store, Buffer.from(name));
+      const path = layoutOf(directory).blob(digest);
+      await chmod(path, 0o600);
+      // Without a byte on the disk.
+      await truncate(path, name === 'third' ? 3 * 1024 ** 3 : 1024 ** 3 + 1);
+      await store.quarantine(digest);
+      const kept = await readdir(join(directory, 'quarantine'));
+      // One that is too large by itself does not cost the others.
+      const expected = name === 'third' ? 'second' : name;
+      assert.deepEqual(
+        kept.map((each) => each.slice(7, 71)),
+        [digestOf(Buffer.from(expected)).slice(7)],
+        name,
+      );
+      // A kernel's clock for files ticks every few milliseconds.
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
   });
 

@@ -18,8 +18,12 @@ const fstat = promisify(fstatCallback) as (descriptor: number) => Promise<Stats>
 
 const ALGORITHMS: readonly DigestAlgorithm[] = ['sha256', 'sha512'];
 
-/** How many wrong blobs are kept for inspection; the oldest makes room. A rotting disk must not fill itself. */
+/**
+ * How many wrong blobs are kept for inspection, and how many bytes of them; the oldest makes room. A rotting disk must not
+ * fill itself, and what lies there counts towards no limit of the cache.
+ */
 const QUARANTINE_LIMIT = 16;
+const QUARANTINE_BYTES = 2 * 1024 ** 3;
 
 /**
  * How many flushes run at once. A flush of a large layer holds a thread of libuv's pool for seconds, and the pool has
@@ -157,14 +161,22 @@ class FilesystemBlobStore implements BlobStore {
   async #pruneQuarantine(): Promise<void> {
     const directory = this.#layout.quarantine;
     const names = await readdir(directory);
-    if (names.length <= QUARANTINE_LIMIT) return;
     // ctime is when it was moved here; mtime is when it was downloaded.
-    const ages = names.map(async (name) => {
+    const found = names.map(async (name) => {
       const stats = await lstat(join(directory, name)).catch(() => undefined);
-      return { name, since: stats?.ctimeMs ?? 0 };
+      return { name, since: stats?.ctimeMs ?? 0, size: stats?.size ?? 0 };
     });
-    const oldest = (await Promise.all(ages)).sort((a, b) => a.since - b.since).slice(0, -QUARANTINE_LIMIT);
-    for (const { name } of oldest) await rm(join(directory, name), { recursive: true, force: true });
+    const latest = (await Promise.all(found)).sort((a, b) => b.since - a.since);
+    let kept = 0;
+    let bytes = 0;
+    for (const { name, size } of latest) {
+      if (kept < QUARANTINE_LIMIT && bytes + size <= QUARANTINE_BYTES) {
+        kept += 1;
+        bytes += size;
+      } else {
+        await rm(join(directory, name), { recursive: true, force: true });
+      }
+    }
   }
 }
 
