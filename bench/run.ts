@@ -9,7 +9,9 @@ import { warmBlob } from './b1-warm-blob.ts';
 import { warmManifest } from './b2-warm-manifest.ts';
 import { coldBlob } from './b3-cold-blob.ts';
 import { herd } from './b4-herd.ts';
+import { manyClients } from './b5-many-clients.ts';
 import { start } from './b6-start.ts';
+import { growth } from './b7-growth.ts';
 import type { Figure } from './lib/figures.ts';
 import { describeMachine, separateCores } from './lib/machine.ts';
 import { type BenchOptions, readOptions, USAGE } from './lib/options.ts';
@@ -18,7 +20,7 @@ import { type Bench, perform } from './lib/stage.ts';
 import { missingPrograms } from './lib/subjects.ts';
 import { drawTable } from './lib/table.ts';
 
-const BENCHES: readonly Bench[] = [warmBlob, warmManifest, coldBlob, herd, start];
+const BENCHES: readonly Bench[] = [warmBlob, warmManifest, coldBlob, herd, manyClients, start, growth];
 
 process.exitCode = await main(process.argv.slice(2));
 

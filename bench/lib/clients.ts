@@ -19,11 +19,14 @@ export interface Pulls {
   readonly rounds?: number;
   /** @default false */
   readonly lateJoiner?: boolean;
+  /** Pulls that fail are counted and not thrown. @default false */
+  readonly tolerant?: boolean;
 }
 
 /** Pulls in a process of its own, every byte compared; rejects where anything is not as it should be. */
-export async function pullAll({ clients = 1, rounds = 1, lateJoiner = false, ...what }: Pulls): Promise<PullReport> {
-  const job: PullJob = { ...what, clients, rounds, lateJoiner };
+export async function pullAll(pulls: Pulls): Promise<PullReport> {
+  const { clients = 1, rounds = 1, lateJoiner = false, tolerant = false, ...what } = pulls;
+  const job: PullJob = { ...what, clients, rounds, lateJoiner, tolerant };
   return JSON.parse(await check([...NODE, PULL_WORKER, JSON.stringify(job)], { timeout: 180_000 })) as PullReport;
 }
 

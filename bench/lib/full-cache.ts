@@ -9,8 +9,11 @@ import { STATEMENTS } from '../../src/store/names-schema.ts';
 /**
  * Adds blobs to the cache of a server that does not run: for each a row that counts it, a row that says whose it is, and a
  * file, which is sparse and therefore takes no room. The bytes are not those of the digests, and nobody asks for them.
+ *
+ * @param count how many there are then
+ * @param options.from how many there are already @default 0
  */
-export function fillCache(dir: string, count: number): void {
+export function fillCache(dir: string, count: number, { from = 0 }: { readonly from?: number } = {}): void {
   const layout = layoutOf(dir);
   const database = new DatabaseSync(join(dir, 'names.db'));
   try {
@@ -18,7 +21,7 @@ export function fillCache(dir: string, count: number): void {
     const putMember = database.prepare(STATEMENTS.putMember);
     const folders = new Set<string>();
     database.exec('BEGIN IMMEDIATE');
-    for (let i = 0; i < count; i++) {
+    for (let i = from; i < count; i++) {
       const text = `sha256:${createHash('sha256').update(`filler ${i}`).digest('hex')}`;
       const digest = parseDigest(text);
       if (digest === undefined) throw new TypeError(`${text} is no digest`);

@@ -12,6 +12,8 @@ export interface PullJob {
   readonly rounds: number;
   /** One more client, which begins when the first client has half of the blob. */
   readonly lateJoiner: boolean;
+  /** Pulls that fail are counted, and the others go on; otherwise the first failure is the end. */
+  readonly tolerant: boolean;
 }
 
 /** What it says at the end, as JSON on standard output. Milliseconds. */
@@ -19,6 +21,10 @@ export interface PullReport {
   /** From the first connection to the last byte of the last client, the late joiner left out. */
   readonly wall: number;
   readonly bytes: number;
+  /** Pulls that failed; 0 unless that is tolerated. */
+  readonly errors: number;
+  /** What the first of them said. */
+  readonly firstError?: string;
   readonly clients: readonly PullTimes[];
   readonly lateJoiner?: PullTimes;
 }
@@ -26,12 +32,20 @@ export interface PullReport {
 const job = JSON.parse(process.argv[2] ?? '{}') as PullJob;
 process.stdout.write(JSON.stringify(await work(job)));
 
-async function work({ clients, rounds, lateJoiner, ...what }: PullJob): Promise<PullReport> {
+async function work({ clients, rounds, lateJoiner, tolerant, ...what }: PullJob): Promise<PullReport> {
   const url = new URL(what.url);
   const expected = readFileSync(what.expected);
   const buffer = Buffer.alloc(1024 * 1024);
   const times: PullTimes[] = [];
   let late: Promise<PullTimes> | undefined;
+  let errors = 0;
+  let firstError: string | undefined;
+  const forgive = (error: unknown): undefined => {
+    if (!tolerant) throw error;
+    errors += 1;
+    firstError ??= error instanceof Error ? error.message : String(error);
+    return undefined;
+  };
   const joinLate = (): void => {
     late = pull(url, { expected, buffer });
     // Awaited at the end; until then a failure is nobody's.
@@ -40,14 +54,18 @@ async function work({ clients, rounds, lateJoiner, ...what }: PullJob): Promise<
   const began = performance.now();
   for (let round = 0; round < rounds; round++) {
     const group = Array.from({ length: clients }, (_, i) =>
-      pull(url, { expected, buffer, ...(lateJoiner && round === 0 && i === 0 ? { onHalf: joinLate } : {}) }),
+      pull(url, { expected, buffer, ...(lateJoiner && round === 0 && i === 0 ? { onHalf: joinLate } : {}) }).catch(
+        forgive,
+      ),
     );
-    times.push(...(await Promise.all(group)));
+    times.push(...(await Promise.all(group)).filter((each) => each !== undefined));
   }
   const wall = performance.now() - began;
   return {
     wall,
-    bytes: expected.length * clients * rounds,
+    bytes: expected.length * times.length,
+    errors,
+    ...(firstError === undefined ? {} : { firstError }),
     clients: times,
     ...(late === undefined ? {} : { lateJoiner: await late }),
   };

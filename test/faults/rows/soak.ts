@@ -120,7 +120,9 @@ export const soak: Row = {
     if (isLong) misses.expect(slope < SLOPE_AT_MOST, `memory grows by ${(slope / MiB).toFixed(1)} MiB an hour`);
     else misses.expect(grown < GROWTH_AT_MOST, `memory grew by ${Math.round(grown / MiB)} MiB`);
     misses.expect((await server.stop()) === 0, 'it did not stop cleanly');
-    const rise = isLong ? `${(slope / MiB).toFixed(2)} MiB/h` : `${(grown / MiB).toFixed(1)} MiB at its lowest`;
+    const rise = isLong
+      ? `${(slope / MiB).toFixed(2)} MiB/h`
+      : `${(grown / MiB).toFixed(1)} MiB at its lowest (slope not judged)`;
     return {
       figure: `${Math.round(seconds)} s, ${counts.pulls} pulls, ${misses.count} misses; memory ${rise}, descriptors ${more < 0 ? '' : '+'}${more}`,
       misses: misses.list(),

@@ -1,0 +1,107 @@
+import { memoryOf } from '../test/faults/lib/process-figures.ts';
+import type { Figure } from './lib/figures.ts';
+import { fillCache } from './lib/full-cache.ts';
+import { untilIdle } from './lib/process-cpu.ts';
+import type { Bench, Stage } from './lib/stage.ts';
+import { median } from './lib/statistics.ts';
+import { type Subject, startEntrepot } from './lib/subjects.ts';
+
+/** Blobs that are asked for: more than one page of anything. */
+const ASKED = 200;
+const SIZE = 4096;
+const SIZES = [1000, 10_000, 100_000, 1_000_000];
+const MiB = 1024 * 1024;
+
+/**
+ * What a hit costs, and what the process holds, as the cache fills: a thousand blobs, ten thousand, and so on up to
+ * `--blobs`. Nothing that is done for one request may depend on how much is stored.
+ */
+export const growth: Bench = {
+  id: 'B7',
+  title: 'growth',
+  async measure(stage) {
+    const { settings, origin, workspace, progress } = stage;
+    const dir = workspace.path('growing');
+    const blobs = await Promise.all(Array.from({ length: ASKED }, () => origin.addBlob(SIZE)));
+    const paths = blobs.map(({ path }) => path);
+    const sizes = SIZES.filter((size) => size <= Math.max(settings.blobs, 1000));
+    const figures: Figure[] = [];
+    const hits = new Map<number, number>();
+    const memory = new Map<number, number>();
+    // The first start makes the directory and stores what is asked for.
+    await hitsOf(stage, { dir, paths, rounds: 1 });
+    for (const [i, size] of sizes.entries()) {
+      progress(`storing ${size.toLocaleString('en')} blobs`);
+      fillCache(dir, size, { from: sizes[i - 1] ?? 0 });
+      progress(`${size.toLocaleString('en')} blobs`);
+      const found = await hitsOf(stage, { dir, paths, rounds: settings.runs });
+      hits.set(size, median(found.milliseconds));
+      memory.set(size, found.memory);
+      const common = { bench: 'B7', subject: 'entrepot' } as const;
+      figures.push(
+        { ...common, work: `a hit among ${size.toLocaleString('en')}`, unit: 'ms', samples: found.milliseconds },
+        { ...common, work: `memory with ${size.toLocaleString('en')}`, unit: 'MiB', samples: [found.memory / MiB] },
+      );
+    }
+    const [first = 0, last = first] = [sizes[0], sizes.at(-1)];
+    return [
+      ...figures,
+      {
+        bench: 'B7',
+        subject: 'entrepot',
+        work: `a hit among ${last.toLocaleString('en')}, against ${first.toLocaleString('en')}`,
+        unit: '×',
+        samples: [(hits.get(last) ?? Number.NaN) / (hits.get(first) ?? Number.NaN)],
+        goals: [{ bound: 'at most', value: 1.2 }],
+        note: 'one client, one request at a time, a connection that is kept',
+      },
+      {
+        bench: 'B7',
+        subject: 'entrepot',
+        work: `memory with ${last.toLocaleString('en')}, against ${first.toLocaleString('en')}`,
+        unit: 'MiB more',
+        samples: [((memory.get(last) ?? Number.NaN) - (memory.get(first) ?? Number.NaN)) / MiB],
+        goals: [{ bound: 'at most', value: 16 }],
+      },
+    ] satisfies readonly Figure[];
+  },
+};
+
+interface HitsOptions {
+  readonly dir: string;
+  readonly paths: readonly string[];
+  /** How often everything is asked for, once it is warm. */
+  readonly rounds: number;
+}
+
+/** Starts on a directory and asks for everything, over and over: milliseconds per request in each round, and bytes resident. */
+async function hitsOf(
+  stage: Stage,
+  { dir, paths, rounds }: HitsOptions,
+): Promise<{ readonly milliseconds: readonly number[]; readonly memory: number }> {
+  const subject = await startEntrepot(stage, { upstream: stage.origin.url, dir });
+  try {
+    // The first reading after a start looks whether the content is right; the second fills what is kept in memory.
+    for (let turn = 0; turn < 2; turn += 1) await askForAll(subject, paths);
+    // A start looks through what is stored after it has begun to answer; that is no part of a hit.
+    await untilIdle(subject.process.pid);
+    const milliseconds: number[] = [];
+    for (let round = 0; round < rounds; round += 1) {
+      const began = performance.now();
+      for (let turn = 0; turn < 5; turn += 1) await askForAll(subject, paths);
+      milliseconds.push((performance.now() - began) / (5 * paths.length));
+    }
+    return { milliseconds, memory: memoryOf(subject.process.pid)?.now ?? Number.NaN };
+  } finally {
+    await subject.process.stop();
+  }
+}
+
+async function askForAll({ url }: Subject, paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    const response = await fetch(`${url}${path}`);
+    const { byteLength } = await response.arrayBuffer();
+    if (response.status === 200 && byteLength === SIZE) continue;
+    throw new Error(`${path} was answered ${response.status} with ${byteLength} bytes`);
+  }
+}
