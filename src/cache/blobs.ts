@@ -183,7 +183,7 @@ export class Blobs {
       part,
       reader: new StoredReader(blob, part ?? WHOLE, {
         examination,
-        onRot: (rot) => void verification.condemn(digest, rot, blob.mark),
+        onRot: (rot) => verification.condemn(digest, rot, blob.mark),
       }),
     };
   }

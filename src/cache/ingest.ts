@@ -247,7 +247,8 @@ export class Ingest {
           if (!shouldResume({ failuresWithoutProgress: failures, kind })) {
             throw isOriginFailure(error) ? error : new BrokenBodyError(this.upstream, error);
           }
-          await delay(resumeDelay(failures), undefined, { signal });
+          const retryAfter = isOriginFailure(error) ? error.retryAfter : undefined;
+          await delay(resumeDelay(failures, retryAfter), undefined, { signal });
           this.#environment.observer.resumed(this, (error as Error).message);
         }
       }

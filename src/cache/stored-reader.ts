@@ -6,8 +6,8 @@ import type { Rot } from './rot.ts';
 export interface StoredReaderOptions {
   /** Where the content is not known to be right yet. */
   readonly examination?: Examination | undefined;
-  /** Told once, where the file cannot be read to its end. Must not throw. */
-  readonly onRot?: (rot: Rot) => void;
+  /** Told where the file cannot be read to its end, and waited for: who asks again is not to find it. Must not reject. */
+  readonly onRot?: (rot: Rot) => Promise<void>;
 }
 
 /**
@@ -21,7 +21,7 @@ export class StoredReader implements BlobReader {
   readonly #blob: StoredBlob;
   /** First byte not wanted. */
   readonly #end: number;
-  readonly #onRot: ((rot: Rot) => void) | undefined;
+  readonly #onRot: ((rot: Rot) => Promise<void>) | undefined;
   readonly #holdsBack: boolean;
   /** Until the content was found right. */
   #examination: Examination | undefined;
@@ -56,7 +56,7 @@ export class StoredReader implements BlobReader {
       this.#position += count;
       return count;
     } catch (error) {
-      if (!this.#isClosed && !(error instanceof RottenBlobError)) this.#onRot?.(rotOf(error));
+      if (!this.#isClosed && !(error instanceof RottenBlobError)) await this.#onRot?.(rotOf(error));
       throw error;
     } finally {
       this.#reading = false;

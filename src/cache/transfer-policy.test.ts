@@ -49,7 +49,16 @@ describe('shouldResume()', () => {
 });
 
 describe('resumeDelay()', () => {
+  test('is what the upstream asks for, up to two seconds', () => {
+    assert.equal(resumeDelay(1, 1), 1000);
+    assert.equal(resumeDelay(3, 0.1), 500);
+    assert.equal(resumeDelay(2, 3600), 2000);
+  });
+
   test('is nothing the first time, then doubles', () => {
-    assert.deepEqual([1, 2, 3].map(resumeDelay), [0, 250, 500]);
+    assert.deepEqual(
+      [1, 2, 3].map((failures) => resumeDelay(failures)),
+      [0, 250, 500],
+    );
   });
 });

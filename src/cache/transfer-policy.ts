@@ -50,7 +50,18 @@ export function shouldResume({ failuresWithoutProgress, kind }: BrokenBody): boo
   return failuresWithoutProgress < MAX_FAILURES_WITHOUT_PROGRESS;
 }
 
-/** Milliseconds before the next attempt: at once, then 250, then 500. */
-export function resumeDelay(failuresWithoutProgress: number): number {
-  return failuresWithoutProgress <= 1 ? 0 : 250 * 2 ** (failuresWithoutProgress - 2);
+/** The longest wait that an upstream's own word is worth while clients wait for bytes. Milliseconds. */
+const MAX_RESUME_DELAY = 2000;
+
+/**
+ * Milliseconds before the next attempt: at once, then 250, then 500; longer where the upstream named a time.
+ *
+ * One that has just failed is left alone for about a second, and says so by `retryAfter` without being asked: attempts
+ * within that time would be used up on nothing.
+ *
+ * @param retryAfter seconds
+ */
+export function resumeDelay(failuresWithoutProgress: number, retryAfter = 0): number {
+  const own = failuresWithoutProgress <= 1 ? 0 : 250 * 2 ** (failuresWithoutProgress - 2);
+  return Math.max(own, Math.min(retryAfter * 1000, MAX_RESUME_DELAY));
 }

@@ -115,13 +115,21 @@ async function answerBlob(exchange: Exchange, target: BlobTarget, cache: PullThr
     }
   }
   const keep = registry.delivery !== 'redirect';
-  const answer = await cache.blob(repository, digest, { range: rangeOf(exchange, digest), keep, signal });
-  exchange.cache = answer.outcome;
-  exchange.upstream = answer.upstream;
-  await sendBlob(exchange, headers, answer);
+  const request = { range: rangeOf(exchange, digest), keep, signal };
+  const answer = await cache.blob(repository, digest, request);
+  try {
+    await sendBlob(exchange, headers, answer);
+  } catch (error) {
+    if (answer.outcome !== 'HIT' || exchange.response.headersSent || signal.aborted) throw error;
+    // The disk gave it up before its first byte, and so it is not there any more: asked again, it comes from the upstream.
+    await sendBlob(exchange, headers, await cache.blob(repository, digest, request));
+  }
 }
 
-function sendBlob(exchange: Exchange, headers: Headers, { part, size, reader }: BlobAnswer): Promise<void> {
+function sendBlob(exchange: Exchange, headers: Headers, answer: BlobAnswer): Promise<void> {
+  const { part, size, reader } = answer;
+  exchange.cache = answer.outcome;
+  exchange.upstream = answer.upstream;
   if (part === undefined) return replyStream(exchange, 200, headers, { reader, length: size });
   const partHeaders = { ...headers, 'content-range': formatContentRange(part, size) };
   return replyStream(exchange, 206, partHeaders, { reader, length: part.end - part.start + 1 });
