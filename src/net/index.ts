@@ -13,7 +13,7 @@ export {
   readAuthorityCertificate,
   writeAuthority,
 } from './authority-files.ts';
-export { type Authority, AuthorityError, type PemPair } from './certificates.ts';
+export { type Authority, AuthorityError, createAuthority, openAuthority, type PemPair } from './certificates.ts';
 export { createDial, type Dial, type Dialled, type DialTarget } from './dial.ts';
 export { createResolver, type Resolver, type ResolverOptions } from './dns/resolver.ts';
 export * from './http.ts';

@@ -13,9 +13,9 @@ const RENEW_AT = 0.8;
  * All share one key, made with this object and never written anywhere: a key for each would cost more than the leaf and
  * protect nothing, since they would lie in the same memory.
  */
-export class LeafCertificates<T> {
+export class LeafCertificates {
   readonly #authority: Authority;
-  readonly #kept = new Lru<{ readonly value: T; readonly renewAt: number }>({ maxWeight: MAX_LEAVES });
+  readonly #kept = new Lru<{ readonly pair: PemPair; readonly renewAt: number }>({ maxWeight: MAX_LEAVES });
   readonly #now: () => number;
   #keys: { readonly publicKey: KeyObject; readonly pem: string } | undefined;
 
@@ -29,20 +29,16 @@ export class LeafCertificates<T> {
     return this.#kept.weight;
   }
 
-  /**
-   * @param name a lower-case ASCII host name, or an IP address. It is for the caller to say that it may have one
-   * @param make makes of a leaf and its key what is kept in their place, a secure context for instance
-   * @param key what it is kept under: different ones for the same name have leaves of their own
-   */
-  for(name: string, make: (pair: PemPair) => T, key = name): T {
+  /** @param name a lower-case ASCII host name, or an IP address. It is for the caller to say that it may have one. */
+  for(name: string): PemPair {
     const now = this.#now();
-    const kept = this.#kept.get(key);
-    if (kept !== undefined && now < kept.renewAt) return kept.value;
+    const kept = this.#kept.get(name);
+    if (kept !== undefined && now < kept.renewAt) return kept.pair;
     const { publicKey, pem } = (this.#keys ??= makeKeys());
     const { cert, notAfter } = signLeaf(this.#authority, { name, publicKey, now: new Date(now) });
-    const value = make({ cert, key: pem });
-    this.#kept.set(key, { value, renewAt: now + (notAfter.getTime() - now) * RENEW_AT });
-    return value;
+    const pair = { cert, key: pem };
+    this.#kept.set(name, { pair, renewAt: now + (notAfter.getTime() - now) * RENEW_AT });
+    return pair;
   }
 }
 

@@ -10,8 +10,11 @@ const MAX_PIPELINED = 32;
 /** What is left when nothing runs any more: clients that do not hang up, handshakes that do not end. */
 const FAREWELL_MS = 1000;
 
+/** Longer than a pull in a tunnel pauses between an answer and its next request. */
+const QUIET_MS = 1000;
+
 /**
- * The connections of a front door and the responses under way on each: what must be known to drain.
+ * The connections of a front door and the responses (or tunnels) under way on each: what must be known to drain.
  *
  * To drain is to let what runs finish and to end all else: idle connections go at once, a response whose head is not
  * sent yet says `Connection: close`, a connection ends with its last response.
@@ -21,13 +24,20 @@ export class Connections {
   readonly #sockets = new Set<Socket>();
   /** Those that speak HTTP, with their unfinished responses. */
   readonly #responses = new Map<Socket, Set<ServerResponse>>();
+  /** Those that are tunnels, with how long nothing has moved in them. */
+  readonly #tunnels = new Map<Socket, () => number>();
   #inFlight = 0;
   #draining = false;
   #onIdle: (() => void) | undefined;
 
-  /** Responses under way. */
+  /** Responses and tunnels under way. */
   get inFlight(): number {
     return this.#inFlight;
+  }
+
+  /** No new work is taken. */
+  get draining(): boolean {
+    return this.#draining;
   }
 
   get open(): number {
@@ -64,6 +74,28 @@ export class Connections {
   /** Whether an error on this socket may be answered: nothing else is being said on it. */
   isQuiet(socket: Socket): boolean {
     return this.#responses.get(socket)?.size === 0;
+  }
+
+  /**
+   * A socket speaks no HTTP with us any more: whoever has it now watches over it. False where an answer is still to be sent
+   * on it, and the connection is ended.
+   */
+  surrender(socket: Socket): boolean {
+    const quiet = this.isQuiet(socket);
+    if (!quiet) socket.destroy();
+    else this.#responses.delete(socket);
+    socket.setTimeout(0);
+    return quiet;
+  }
+
+  /** A surrendered socket is a tunnel: something under way until it closes. @param quiet milliseconds without a byte */
+  hold(socket: Socket, quiet: () => number): void {
+    this.#tunnels.set(socket, quiet);
+    this.#inFlight++;
+    socket.once('close', () => {
+      this.#tunnels.delete(socket);
+      this.#ended(1);
+    });
   }
 
   /** A request begins. False: it must not be handled, its connection is ended. */
@@ -105,9 +137,18 @@ export class Connections {
       for (const response of responses) if (!response.headersSent) response.shouldKeepAlive = false;
     }
     if (this.#inFlight === 0) return Promise.resolve();
+    const sweep = setInterval(() => this.#endQuietTunnels(), QUIET_MS / 4);
     return new Promise((resolve) => {
-      this.#onIdle = resolve;
+      this.#onIdle = () => {
+        clearInterval(sweep);
+        resolve();
+      };
     });
+  }
+
+  /** What a client does in a tunnel cannot be seen, but one in which nothing moves is a connection it merely keeps. */
+  #endQuietTunnels(): void {
+    for (const [socket, quiet] of this.#tunnels) if (quiet() >= QUIET_MS) socket.destroy();
   }
 
   /** Gives what is left a moment to hang up, then cuts it. */

@@ -7,9 +7,19 @@ const PROCESS = Math.floor(Math.random() * 36 ** 4)
 let requests = 0;
 
 /** Unique enough to find a request in the log: four characters of the process, then a count. */
-function nextRequestId(): string {
+export function nextRequestId(): string {
   requests += 1;
   return `${PROCESS}-${requests.toString(36)}`;
+}
+
+/** By which door a request came that was not sent to this server itself: asked of us as a forward proxy, or out of a tunnel. */
+export type Entrance = 'forward' | 'mitm';
+
+const entrances = new WeakMap<IncomingMessage, Entrance>();
+
+/** Remembers by which door a request came in, for its line in the log. */
+export function cameBy(request: IncomingMessage, entrance: Entrance): void {
+  entrances.set(request, entrance);
 }
 
 /** One request and its answer, with what there is to say of it when it is over. */
@@ -32,6 +42,8 @@ export class Exchange {
   error: string | undefined;
   /** Body bytes handed to the socket. */
   bytes = 0;
+  /** Body bytes that came from the client. */
+  received = 0;
 
   /** Made when somebody asks for it: most requests are answered at once. */
   #left: AbortController | undefined;
@@ -54,6 +66,8 @@ export class Exchange {
         path: this.path,
         status: response.headersSent ? response.statusCode : 0,
         bytes: this.bytes,
+        received: this.received,
+        entrance: entrances.get(request),
         durationMs: performance.now() - started,
         client: request.socket.remoteAddress ?? '',
         userAgent: request.headers['user-agent'],

@@ -5,6 +5,7 @@
  * Only reply.ts writes an answer of the registry.
  */
 
+export { compileAllowedHosts, isHostPattern } from './allowed-hosts.ts';
 export {
   type CallOptions,
   type Control,
@@ -20,7 +21,11 @@ export {
   type UpstreamStatus,
 } from './control.ts';
 export { createDispatch, type DispatchOptions, type Page } from './dispatch.ts';
+export { createForward, type Forward, type ForwardOptions, type Interceptor } from './forward.ts';
+export type { ForwardCredential } from './forward-credential.ts';
+export type { ForwardTarget } from './forward-target.ts';
 export { describeHelp, type HelpOptions, type HelpRequest } from './help.ts';
+export { DEFAULT_PRESETS, HOST_PRESETS, type HostPreset, hostsOfPresets } from './host-presets.ts';
 export {
   createFrontDoor,
   type FrontDoor,
@@ -29,3 +34,4 @@ export {
   type FrontDoorTimeouts,
 } from './listen.ts';
 export { ListenError, type ListenerAddress, type ListenerSpec } from './listener.ts';
+export { createInterceptor } from './mitm.ts';

@@ -4,13 +4,15 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { OciError } from '../oci/index.ts';
 import { Connections } from './connections.ts';
+import type { Forward, TunnelDoor } from './forward.ts';
+import { isAbsoluteForm } from './forward-target.ts';
 import { redirectToHttps } from './https-redirect.ts';
 import { type ListenerAddress, type ListenerSpec, openListener } from './listener.ts';
 import { refusal, refusalOf, refuseOnSocket } from './refuse.ts';
+import type { RequestHandler } from './request-handler.ts';
 import { readTlsFiles } from './tls-files.ts';
 
-/** Takes every request of every listener. What it throws is reported, and the response is ended with 500 or cut. */
-export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
+export type { RequestHandler } from './request-handler.ts';
 
 /** All in milliseconds; 0 switches a limit off unless said otherwise. */
 export interface FrontDoorTimeouts {
@@ -35,7 +37,10 @@ export interface FrontDoorLimits {
 
 export interface FrontDoorOptions {
   readonly listeners: readonly ListenerSpec[];
+  /** Takes every request to this server. What it throws is reported, and the response is ended with 500 or cut. */
   readonly handler: RequestHandler;
+  /** Takes what is for other servers, on the listeners that say `forward`. @default all of it is refused */
+  readonly forward?: Forward | undefined;
   /** Where `redirectToHttps` leads, if it is an https URL. */
   readonly publicUrl?: string | undefined;
   readonly timeouts?: FrontDoorTimeouts;
@@ -60,7 +65,7 @@ export interface FrontDoor {
   stop(options?: StopOptions): Promise<{ readonly cut: number }>;
   /** Reads the TLS files again, for connections yet to come; on an error the certificates in use stay. */
   renewCertificates(): Promise<void>;
-  /** Responses under way. */
+  /** Responses and tunnels under way. */
   readonly inFlight: number;
   /** Connections open, idle ones included. */
   readonly connections: number;
@@ -139,8 +144,7 @@ async function createListenerServer(
   options: FrontDoorOptions,
   connections: Connections,
 ): Promise<Server | HttpsServer> {
-  const settings = serverSettings(options);
-  const handler = spec.redirectToHttps === true ? redirectToHttps(options.publicUrl) : options.handler;
+  const settings = serverSettings(spec, options);
   let server: Server | HttpsServer;
   if (spec.tls === undefined) {
     server = createServer(settings);
@@ -164,14 +168,67 @@ async function createListenerServer(
   server.timeout = timeouts.clientStall ?? 60_000;
   server.on('connection', (socket: Socket) => connections.accept(socket));
   server.on('timeout', (socket: Socket) => connections.timedOut(socket));
-  listenToRequests(server, { ...options, handler }, connections);
+  const decrypted: Decrypted = new WeakMap();
+  listenToRequests(server, { ...options, handler: handlerFor(spec, options, decrypted) }, connections);
   listenToRefusals(server, options, connections);
+  server.on('connect', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+    const socket = stream as Socket;
+    const forward = spec.forward === true && !decrypted.has(socket) ? options.forward : undefined;
+    if (forward === undefined) {
+      const headers = { allow: 'GET, HEAD' };
+      return refuseOnSocket(socket, new OciError('UNSUPPORTED', 'this server opens no tunnels', { headers }));
+    }
+    const refused = refusalOfTunnel(request, connections);
+    if (!connections.surrender(socket)) return;
+    if (refused === undefined) forward.connect(request, socket, head, door);
+    else refuseOnSocket(socket, refused);
+  });
+  const door: TunnelDoor = {
+    hold: (socket, quiet) => connections.hold(socket, quiet),
+    serve: (socket, handler) => {
+      decrypted.set(socket, handler);
+      // As if it had been accepted here: the limits, timeouts and refusals of the listener hold within tunnels too.
+      server.emit(spec.tls === undefined ? 'connection' : 'secureConnection', socket);
+    },
+  };
   return server;
 }
 
-function serverSettings({ timeouts = {}, limits = {} }: FrontDoorOptions): ServerOptions {
-  const requestTimeout = timeouts.read === undefined || timeouts.read === 0 ? 30_000 : timeouts.read;
-  const headersTimeout = Math.min(timeouts.readHeader ?? 10_000, requestTimeout);
+/** Connections that came out of tunnels, and who answers on each. */
+type Decrypted = WeakMap<Socket, RequestHandler>;
+
+function handlerFor(spec: ListenerSpec, options: FrontDoorOptions, decrypted: Decrypted): RequestHandler {
+  if (spec.redirectToHttps === true) return redirectToHttps(options.publicUrl);
+  const { handler, forward } = options;
+  if (spec.forward !== true || forward === undefined) return handler;
+  return (request, response) => {
+    const within = decrypted.get(request.socket);
+    if (within !== undefined) return within(request, response);
+    return (isAbsoluteForm(request.url ?? '') ? forward.handle : handler)(request, response);
+  };
+}
+
+/** What is wrong with a CONNECT before anybody looks where it leads. */
+function refusalOfTunnel(request: IncomingMessage, connections: Connections): OciError | undefined {
+  if (connections.draining) return new OciError('UNAVAILABLE', 'this server is about to stop');
+  if (request.rawHeaders.length / 2 > MAX_HEADERS) return refusedHeaders();
+  return hasTwoHosts(request) ? refusedHosts() : undefined;
+}
+
+function refusedHeaders(): OciError {
+  return refusal('UNSUPPORTED', 431, `the request has more than ${MAX_HEADERS} headers`);
+}
+
+function refusedHosts(): OciError {
+  return refusal('UNSUPPORTED', 400, 'the request has more than one Host header');
+}
+
+function serverSettings(spec: ListenerSpec, { timeouts = {}, limits = {} }: FrontDoorOptions): ServerOptions {
+  const read = timeouts.read ?? 0;
+  // What is forwarded may have a body, which its sender is given time for as long as it moves.
+  const requestTimeout = read > 0 ? read : spec.forward === true ? 0 : 30_000;
+  const readHeader = timeouts.readHeader ?? 10_000;
+  const headersTimeout = requestTimeout === 0 ? readHeader : Math.min(readHeader, requestTimeout);
   return {
     headersTimeout,
     requestTimeout,
@@ -203,11 +260,11 @@ function listenToRequests(server: Server | HttpsServer, options: FrontDoorOption
       response.once('close', () => clearTimeout(timer));
     }
     if (request.rawHeaders.length / 2 > MAX_HEADERS) {
-      answer(response, refusal('UNSUPPORTED', 431, `the request has more than ${MAX_HEADERS} headers`));
+      answer(response, refusedHeaders());
       return;
     }
     if (hasTwoHosts(request)) {
-      answer(response, refusal('UNSUPPORTED', 400, 'the request has more than one Host header'));
+      answer(response, refusedHosts());
       return;
     }
     void run(request, response);
@@ -239,12 +296,6 @@ function listenToRefusals(server: Server | HttpsServer, options: FrontDoorOption
     // Unknown here means in a TLS handshake; anything under way means our answer would land inside another.
     if (error.code === 'ECONNRESET' || !connections.isQuiet(socket)) socket.destroy();
     else refuseOnSocket(socket, refusalOf(error.code));
-  });
-  server.on('connect', (_request: IncomingMessage, socket: Duplex) => {
-    refuseOnSocket(
-      socket,
-      new OciError('UNSUPPORTED', 'this server opens no tunnels', { headers: { allow: 'GET, HEAD' } }),
-    );
   });
   server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => {
     refuseOnSocket(socket, refusal('UNSUPPORTED', 400, 'this server speaks HTTP/1.1 only'));

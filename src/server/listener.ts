@@ -9,6 +9,8 @@ export interface ListenerSpec {
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
   /** Answers every request with 308 to the same path over HTTPS. @default false */
   readonly redirectToHttps?: boolean;
+  /** Takes requests that are for other servers, where there is a forward proxy. @default false */
+  readonly forward?: boolean;
 }
 
 /** Where a listener really listens, its port known. */

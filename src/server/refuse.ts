@@ -10,6 +10,11 @@ const LINGER_MS = 500;
  * protocol's own form, and closes. Nothing of what was sent is repeated in the answer.
  */
 export function refuseOnSocket(socket: Duplex, error: OciError): void {
+  endSocketWith(socket, formatRefusal(error));
+}
+
+/** Says one last thing on a socket and closes it, but not before the other side could read it. */
+export function endSocketWith(socket: Duplex, answer: string): void {
   // Bytes that follow the first wrong one are wrong too, and would be refused again.
   if (socket.writableEnded || socket.destroyed) return;
   socket.on('error', () => {});
@@ -17,7 +22,7 @@ export function refuseOnSocket(socket: Duplex, error: OciError): void {
     socket.destroy();
     return;
   }
-  socket.end(formatRefusal(error));
+  socket.end(answer);
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   timer.unref();
   socket.once('close', () => clearTimeout(timer));

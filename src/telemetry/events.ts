@@ -65,6 +65,18 @@ export interface Events {
     readonly source: 'backup' | 'nothing';
     readonly backupAt?: number | undefined;
   };
+  /** A client whose tunnel is looked into did not finish its handshake with us. */
+  'mitm.handshake': MitmHandshakeFailed;
+  /** What was said within a tunnel that is looked into. Headers that could be secret are masked already. */
+  'mitm.exchange': {
+    readonly method: string;
+    /** Without the query. */
+    readonly url: string;
+    /** 0 where the connection was lost before an answer. */
+    readonly status: number;
+    readonly requestHeaders: Readonly<Record<string, string>>;
+    readonly responseHeaders: Readonly<Record<string, string>>;
+  };
   /** Rows and files of the cache did not agree: files were given rows, and rows without a file were taken. */
   'cache.counted': { readonly adopted: number; readonly missing: number };
   /** Something an operator should know that ended no request. */
@@ -83,10 +95,14 @@ export interface RequestFinished {
   readonly status: number;
   /** Body bytes handed to the socket. */
   readonly bytes: number;
+  /** Body bytes from the client, and what it sent through a tunnel. @default 0 */
+  readonly received?: number;
+  /** Set where it was not sent to this server itself: asked of a forward proxy, or out of a tunnel. */
+  readonly entrance?: 'forward' | 'mitm' | undefined;
   readonly durationMs: number;
   readonly client: string;
   readonly userAgent: string | undefined;
-  /** Which entrance: `registry`, `health`, `metrics`, `help`, `token`. */
+  /** Which entrance: `registry`, `health`, `metrics`, `help`, `token`, `ca`, `forward`, `tunnel`, `mitm`. */
   readonly route: string;
   readonly registry: string | undefined;
   readonly repository: string | undefined;
@@ -95,6 +111,15 @@ export interface RequestFinished {
   readonly cache: CacheOutcome | undefined;
   /** Set where the body was cut short on purpose, or the handler failed. */
   readonly error: string | undefined;
+}
+
+export interface MitmHandshakeFailed {
+  readonly host: string;
+  readonly client: string;
+  /** `untrusted`: the client does not know our authority. `aborted`: it hung up. `protocol`: it spoke no TLS that we do. */
+  readonly reason: 'untrusted' | 'aborted' | 'timeout' | 'protocol';
+  /** The code of the error. */
+  readonly detail: string;
 }
 
 export interface UpstreamRequest {

@@ -1,4 +1,11 @@
-import type { IngestEvent, RequestFinished, Telemetry, UpstreamHealthChange, UpstreamRequest } from './events.ts';
+import type {
+  IngestEvent,
+  MitmHandshakeFailed,
+  RequestFinished,
+  Telemetry,
+  UpstreamHealthChange,
+  UpstreamRequest,
+} from './events.ts';
 import type { Log } from './log.ts';
 
 export interface LogEventsOptions {
@@ -26,6 +33,7 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
     telemetry.on('cache.paused', ({ reason }) => log.warn('nothing is kept for now', { reason })),
     telemetry.on('cache.resumed', () => log.info('what is pulled is kept again')),
     telemetry.on('upstream.health', (event) => logHealth(log, event)),
+    telemetry.on('mitm.handshake', (event) => logHandshake(log, event)),
     telemetry.on('ingest.finished', (event) => {
       const { outcome, reason, bytes, durationMs } = event;
       const fields = { ...ingestFields(event), outcome, bytes, duration: milliseconds(durationMs), reason };
@@ -56,6 +64,7 @@ function debugSubscriptions(telemetry: Telemetry, log: Log): (() => void)[] {
     telemetry.on('range.passed', (event) => log.debug('range.passed', { ...event })),
     telemetry.on('cache.swept', (event) => log.debug('cache.swept', { ...event })),
     telemetry.on('blob.adopted', (event) => log.debug('blob.adopted', { ...event })),
+    telemetry.on('mitm.exchange', (event) => log.debug('exchange', { ...event })),
     telemetry.on('cache.decision', (event) => log.debug('cache.decision', { ...event })),
   ];
 }
@@ -67,6 +76,12 @@ function logHealth(log: Log, { registry, upstream, scope, state, reason, retryAf
   log[level]('upstream.health', { registry, upstream, scope, state, reason, ...retryAfter });
 }
 
+/** A client that does not trust us is for its operator to put right; others come and go. */
+function logHandshake(log: Log, event: MitmHandshakeFailed): void {
+  if (event.reason !== 'untrusted') log.debug('tls handshake failed', { ...event });
+  else log.info('the client does not trust the authority of forward_proxy.mitm; /help says how it can', { ...event });
+}
+
 /** What went wrong on our side or upstream is a warning; that a client left, or asked for what is not there, is not. */
 function logRequest(log: Log, event: RequestFinished): void {
   const level = event.status >= 500 ? 'warn' : 'info';
@@ -76,9 +91,12 @@ function logRequest(log: Log, event: RequestFinished): void {
     path: event.path,
     status: event.status,
     bytes: event.bytes,
+    // Of interest in a tunnel; a pull sends nothing.
+    received: event.received === 0 ? undefined : event.received,
     duration: milliseconds(event.durationMs),
     client: event.client,
     route: event.route,
+    entrance: event.entrance,
     registry: event.registry,
     repository: event.repository,
     upstream: event.upstream,

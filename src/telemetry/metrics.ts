@@ -9,6 +9,8 @@ export interface MetricsOptions {
   readonly connections?: () => number;
   /** Transfers under way. */
   readonly transfers?: () => number;
+  /** Tunnels of the forward proxy that are open. */
+  readonly tunnels?: () => number;
   /** What is stored. */
   readonly cache?: () => Promise<{ readonly blobs: number; readonly bytes: number }>;
   /** Whether what is pulled is not kept for now. */
@@ -77,7 +79,16 @@ export function createMetrics(telemetry: Telemetry, options: MetricsOptions = {}
 
 type Tallies = ReturnType<typeof createTallies>;
 
-function createTallies({ inFlight, connections, transfers, cache, paused, upstreams, version = 'unknown' }: MetricsOptions) {
+function createTallies({
+  inFlight,
+  connections,
+  transfers,
+  tunnels,
+  cache,
+  paused,
+  upstreams,
+  version = 'unknown',
+}: MetricsOptions) {
   return {
     requests: new Counter({
       name: 'entrepot_http_requests_total',
@@ -96,6 +107,16 @@ function createTallies({ inFlight, connections, transfers, cache, paused, upstre
       name: 'entrepot_http_response_bytes_total',
       help: 'Body bytes sent to clients.',
       labels: ['route', 'registry'],
+    }),
+    received: new Counter({
+      name: 'entrepot_http_request_bytes_total',
+      help: 'Body bytes from clients, and what they sent through tunnels.',
+      labels: ['route'],
+    }),
+    handshakes: new Counter({
+      name: 'entrepot_mitm_handshakes_failed_total',
+      help: 'TLS handshakes in tunnels that are looked into which came to nothing; untrusted: the client does not know our authority.',
+      labels: ['reason'],
     }),
     cut: new Counter({
       name: 'entrepot_http_requests_failed_total',
@@ -207,6 +228,9 @@ function createTallies({ inFlight, connections, transfers, cache, paused, upstre
         read: connections,
       }),
     }),
+    ...(tunnels && {
+      tunnels: new Gauge({ name: 'entrepot_forward_tunnels', help: 'Tunnels open.', read: tunnels }),
+    }),
     ...(transfers && {
       transfers: new Gauge({ name: 'entrepot_ingests_active', help: 'Transfers under way.', read: transfers }),
     }),
@@ -292,6 +316,7 @@ function subscribe(
     telemetry.on('transport.fallback', ({ from, to, reason }) =>
       tallies.fallbacks.add(1, String(from), String(to), reason),
     ),
+    telemetry.on('mitm.handshake', ({ reason }) => tallies.handshakes.add(1, reason)),
     telemetry.on('warning', () => tallies.warnings.add(1)),
   ];
 }
@@ -302,6 +327,7 @@ function countRequest(tallies: Tallies, event: RequestFinished, registry: string
   tallies.requests.add(1, route, registry, method, String(event.status), cache);
   tallies.duration.observe(event.durationMs / 1000, route, registry, cache);
   tallies.bytes.add(bytes, route, registry);
+  if (event.received !== undefined && event.received > 0) tallies.received.add(event.received, route);
   if (event.error !== undefined) tallies.cut.add(1, route, registry);
   if (cache === '') return;
   tallies.cache.add(1, registry, cache);

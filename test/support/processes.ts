@@ -256,6 +256,7 @@ export async function readIfThere(path: string): Promise<string> {
 const PACKAGES = {
   containerd: 'containerd',
   ctr: 'containerd',
+  curl: 'curl',
   docker: 'docker.io',
   'docker-registry': 'docker-registry',
   dockerd: 'docker.io',
