@@ -112,7 +112,7 @@ describe('entrepot scrub, where no server runs', () => {
 
   test('stops where it is interrupted, and says how far it came', async (t) => {
     const { code, out } = await run(await filled(t, 300), { interrupt: AbortSignal.timeout(1) });
-    assert.deepEqual([code, /^Stopped after/.test(out) || out], [1, true]);
+    assert.deepEqual([code, out.startsWith('Stopped after') || out], [1, true]);
   });
 
   test('is refused where somebody else has the directory', async (t) => {
@@ -140,7 +140,8 @@ describe('entrepot scrub, where a server runs', () => {
     const { code, out } = await run(dir, { isTerminal: true });
     assert.equal(code, 0);
     assert.deepEqual(asked, [{ stop: false }]);
-    assert.match(out, /^\r\u001b\[K\[#+-+\] +50%/);
+    assert.ok(out.startsWith('\r\u001b[K'), out);
+    assert.match(out.slice(4), /^\[#+-+\] +50%/);
     assert.match(out, /Every one is right/);
   });
 

@@ -36,7 +36,7 @@ export interface Events {
   /** Nothing is kept for now; what is pulled is delivered all the same. `until`: when that is tried again. */
   'cache.paused': { readonly reason: string; readonly until?: number };
   /** What is pulled is kept again. */
-  'cache.resumed': Readonly<Record<never, never>>;
+  'cache.resumed': Readonly<Record<string, never>>;
   /** A TLS handshake was cut, and is tried again with another length of its first fragment (0: in one piece). */
   'transport.fallback': {
     readonly host: string;
