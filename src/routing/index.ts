@@ -6,8 +6,8 @@
  */
 export type { AllowAny, Catalogue } from './catalogue.ts';
 export * from './compose-catalogue.ts';
-export { KNOWN_HOST_PATTERNS, KNOWN_REGISTRIES, type KnownRegistry } from './known-registries.ts';
 export * from './image-pattern.ts';
+export { KNOWN_HOST_PATTERNS, KNOWN_REGISTRIES, type KnownRegistry } from './known-registries.ts';
 export * from './list-link.ts';
 export * from './name.ts';
 export { MAX_REGISTRY_MAP_LENGTH, parseRegistryMap, type RegistryMap, type RegistryMapEntry } from './registry-map.ts';
