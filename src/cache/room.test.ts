@@ -9,7 +9,7 @@ import {
   settle,
   type WorldOptions,
 } from '../../test/support/cache-world.ts';
-import { CuedBody } from '../../test/support/fake-origin.ts';
+import { CuedBody, Gate } from '../../test/support/fake-origin.ts';
 import type { Content } from '../../test/support/image.ts';
 import { type SmallImage, smallImage, smallLayer } from '../../test/support/small-image.ts';
 import { diskFull } from '../../test/support/strict-store.ts';
@@ -157,6 +157,22 @@ describe('a cache with a limit', () => {
     assert.deepEqual(await swept, { freed: SIZE, left: 0, blobs: 1 });
     body.send(coming.bytes).end();
     await drain(reader);
+  });
+
+  test('evicts nothing for a question the upstream has not answered yet', async (t) => {
+    const world = await roomWorld(t, { maxSize: 3 * SIZE });
+    const [old, coming] = [smallLayer('old'), smallLayer('coming')];
+    world.origin.addBlobs(LIBRARY, old, coming);
+    await pullBlob(world, old);
+    const gate = new Gate();
+    world.origin.before = () => gate.pass();
+    const asked = world.cache.blob(LIBRARY, coming.digest, {});
+    await gate.reached;
+    // Something makes it look: a manifest that is stored, another transfer that ends.
+    await world.cache.collect({});
+    gate.open();
+    await drain((await asked).reader);
+    assert.ok(await isStored(world, [old]));
   });
 
   test('leaves what is being read until the reader has gone', async (t) => {

@@ -54,7 +54,8 @@ export function bytesToFree({ stored, arrivals, maxSize, disk, eager = false }: 
   let coming = 0;
   let stillToWrite = 0;
   for (const { written, size, keep } of arrivals) {
-    const soon = Math.min(size ?? Number.POSITIVE_INFINITY, written + LOOK_AHEAD);
+    // Where nobody knows the size, or the upstream has not answered yet: as much again as has come.
+    const soon = Math.min(size ?? 2 * written, written + LOOK_AHEAD);
     if (keep) coming += soon;
     stillToWrite += soon - written;
   }

@@ -128,9 +128,10 @@ describe('a cache that may hold so much', () => {
     // Read longest ago, but for the reader that has just opened it.
     await pull(world, second);
     await pull(world, third);
-    await world.names.touchBlobs([{ digest: first.digest, at: 0 }]);
+    const order = [first, second].map(({ digest }, at) => ({ digest, at }));
+    await world.names.touchBlobs(order);
     const touch = world.names.touchBlobs.bind(world.names);
-    world.names.touchBlobs = (reads) => touch(reads.filter(({ digest }) => digest !== first.digest));
+    world.names.touchBlobs = (reads) => touch([...reads, ...order]);
     const swept = world.next('cache.swept');
     await pull(world, fourth);
     assert.deepEqual(await swept, { freed: SIZE, left: 2 * SIZE, blobs: 1 });

@@ -419,6 +419,7 @@ describe('membership', () => {
     upstream.add(buildImage({ seed: 'other', layers: [10] }), 'team/other', ['latest']);
     await mirror.get(manifestPath(amd64.manifest.digest));
     assertWhole(await mirror.get(blobPath(layer.digest)), layer);
+    await mirror.logged(isIngestEnd(layer.digest, 'committed'));
     upstream.forget();
     for (const answer of [
       await mirror.get(blobPath(layer.digest, 'team/other')),
