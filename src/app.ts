@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Ingest, PullThrough } from './cache/index.ts';
 import type { LoadedConfig } from './config/index.ts';
+import { authorityOf, forwardHelpOf, forwardOf } from './forward-settings.ts';
 import type { HttpClient } from './net/index.ts';
 import type { TlsSpec, TransportSpec } from './oci/index.ts';
 import { cacheOperations, scrubOperations } from './operations.ts';
@@ -85,7 +86,8 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
 
     const resolver = await resolverOf(config, telemetry);
     cleanups.push(() => resolver?.close());
-    const clients = new Clients(config, { telemetry, ...(resolver === undefined ? {} : { resolver }) });
+    const shared: SharedTransport = { telemetry, ...(resolver === undefined ? {} : { resolver }) };
+    const clients = new Clients(config, shared);
     cleanups.push(() => clients.close());
     const origin = createUpstreams({
       httpClientFor: (tls, key, transport) => clients.get(key, { tls, own: transport }),
@@ -111,21 +113,31 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
       cache: () => cache.totals(),
       paused: () => cache.pause !== undefined,
       upstreams,
+      ...(config.forward_proxy.enabled && { tunnels: () => forward?.tunnels ?? 0 }),
     });
+    const authority = await authorityOf(config, log);
+    const help = { catalogue, publicUrl: config.public_url, version, forward: forwardHelpOf(config) };
+    const dispatch = createDispatch({
+      catalogue,
+      cache,
+      telemetry,
+      ready: () => isReady,
+      metrics: () => metrics.text(),
+      help: (request) => describeHelp(help, request),
+      authority: authority?.cert,
+    });
+    const ownPorts = new Set<number>();
+    const forwardParts = { catalogue, telemetry, shared, authority, dispatch, ownPorts: () => ownPorts };
+    const forward = await forwardOf(config, forwardParts);
     const frontDoor = createFrontDoor({
       ...frontDoorOptionsOf(config),
-      handler: createDispatch({
-        catalogue,
-        cache,
-        telemetry,
-        ready: () => isReady,
-        metrics: () => metrics.text(),
-        help: (request) => describeHelp({ catalogue, publicUrl: config.public_url, version }, request),
-      }),
+      handler: dispatch,
+      forward,
       onWarning: (message, error) => telemetry.publish('warning', { message, error }),
     });
     cleanups.push(() => frontDoor.stop({ timeoutMs: 0 }));
     const listeners = await frontDoor.start();
+    for (const { port } of listeners) if (port !== undefined) ownPorts.add(port);
     isReady = true;
 
     async function status(): Promise<ServerStatus> {

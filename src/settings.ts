@@ -167,19 +167,22 @@ export async function resolverOf({ transport }: Config, telemetry?: Telemetry): 
   });
 }
 
+interface ClientSettings {
+  readonly tls?: TlsSpec | undefined;
+  readonly own?: TransportSpec | undefined;
+  readonly shared?: SharedTransport;
+}
+
 /** A client for one upstream, with its own trust and its own connections. @throws {SettingsError} for a bad PEM file */
-export async function httpClientOf(
+export async function httpClientOf(config: Config, settings: ClientSettings): Promise<HttpClient> {
+  return createHttpClient(await clientOptionsOf(config, settings));
+}
+
+/** How other servers are reached, for a client or for a dial alone. @throws {SettingsError} for a bad PEM file */
+export async function clientOptionsOf(
   { transport }: Config,
-  {
-    tls,
-    own = {},
-    shared = {},
-  }: {
-    readonly tls?: TlsSpec | undefined;
-    readonly own?: TransportSpec | undefined;
-    readonly shared?: SharedTransport;
-  },
-): Promise<HttpClient> {
+  { tls, own = {}, shared = {} }: ClientSettings,
+): Promise<HttpClientOptions> {
   const [common, ca, cert, key] = await Promise.all([
     readPem(transport.ca_file),
     readPem(tls?.caFile),
@@ -187,7 +190,7 @@ export async function httpClientOf(
     readPem(tls?.keyFile),
   ]);
   const authorities = [common, ca].filter((pem) => pem !== undefined).join('\n');
-  const options: HttpClientOptions = {
+  return {
     tls: {
       ...(authorities === '' ? {} : { ca: authorities }),
       ...(cert === undefined ? {} : { cert }),
@@ -208,7 +211,6 @@ export async function httpClientOf(
     maxIdleConnsPerHost: transport.max_idle_conns_per_host,
     maxConnsPerHost: transport.max_conns_per_host,
   };
-  return createHttpClient(options);
 }
 
 function outboundProxyOf(setting: string): Pick<HttpClientOptions, 'outboundProxy'> {
@@ -272,12 +274,17 @@ export function cacheOptionsOf(
 /** Listeners, time limits and bounds of the front door. */
 export function frontDoorOptionsOf(config: Config): Omit<FrontDoorOptions, 'handler' | 'onWarning'> {
   const { timeouts, limits } = config;
+  const { enabled, listen: own } = config.forward_proxy;
   return {
-    listeners: config.listen.map(({ address, tls, redirect_to_https }) => ({
-      address,
-      ...(tls === undefined ? {} : { tls: { certFile: tls.cert_file, keyFile: tls.key_file } }),
-      redirectToHttps: redirect_to_https,
-    })),
+    listeners: [
+      ...config.listen.map(({ address, tls, redirect_to_https }) => ({
+        address,
+        ...(tls === undefined ? {} : { tls: { certFile: tls.cert_file, keyFile: tls.key_file } }),
+        redirectToHttps: redirect_to_https,
+        forward: enabled && own === undefined && !redirect_to_https,
+      })),
+      ...(enabled && own !== undefined ? [{ address: own, forward: true }] : []),
+    ],
     publicUrl: config.public_url,
     timeouts: {
       readHeader: timeouts.read_header_timeout,

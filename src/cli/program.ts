@@ -149,6 +149,23 @@ async function createProgram({ output, commands, finish }: ProgramOptions): Prom
     .description('Print the JSON Schema of the configuration, for editors.')
     .action(async () => finish((await import('./config.ts')).showSchema(output)));
 
+  const ca = program
+    .command('ca')
+    .description('The certificate authority with which the forward proxy looks into tunnels (forward_proxy.mitm).')
+    .addHelpText('after', CA_EXAMPLES);
+  caFlags(ca.command('init'))
+    .description('Make one: P-256, ten years, its key readable by you alone. Never overwrites one.')
+    .action(async (_, command: Command) => {
+      const { initCa } = await import('./ca.ts');
+      finish(await initCa(caOptionsOf(command), output));
+    });
+  caFlags(ca.command('print'))
+    .description('Print its certificate, for clients to trust.')
+    .action(async (_, command: Command) => {
+      const { printCa } = await import('./ca.ts');
+      finish(await printCa(caOptionsOf(command), output));
+    });
+
   program
     .command('status')
     .description('Show the running server of a cache directory: version, configuration, transfers.')
@@ -217,6 +234,17 @@ function cacheFlags(command: Command): Command {
     .option('--json', 'for programs');
 }
 
+function caFlags(command: Command): Command {
+  return command
+    .option('--dir <dir>', 'where it is (otherwise `ca` in the cache directory)', notEmpty)
+    .option('-c, --config <file>', 'configuration file that names the cache directory')
+    .option('--cache-dir <dir>', 'cache directory of the server', notEmpty);
+}
+
+function caOptionsOf(command: Command): { readonly flags: ConfigFlags; readonly dir: string | undefined } {
+  return { flags: flagsOf(command), dir: command.opts<{ readonly dir?: string }>().dir };
+}
+
 function collect(value: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), value];
 }
@@ -234,7 +262,7 @@ function flagsOf(command: Command): ConfigFlags {
 }
 
 /** Flags of the commands themselves, which say nothing about the configuration. */
-const OWN_FLAGS: ReadonlySet<string> = new Set(['json', 'dryRun', 'maxSize', 'stop', 'references']);
+const OWN_FLAGS: ReadonlySet<string> = new Set(['json', 'dir', 'dryRun', 'maxSize', 'stop', 'references']);
 
 const ROOT_EXAMPLES = `
 Examples:
@@ -297,3 +325,10 @@ Examples:
 
 The configuration is found as entrepot.yaml, .yml or .json in the working directory, then in
 ~/.config/entrepot, then in /etc/entrepot; or it is named by --config or ENTREPOT_CONFIG_FILE.`;
+
+const CA_EXAMPLES = `
+Examples:
+  entrepot ca init --cache-dir /var/lib/entrepot
+  entrepot ca init --dir /etc/entrepot/ca
+  entrepot ca print > /usr/local/share/ca-certificates/entrepot.crt && update-ca-certificates
+  curl http://mirror.example.com:5000/ca.crt`;

@@ -12,6 +12,7 @@ export function checkConsistency(config: Config, settings: Tree | undefined): re
   };
   checkListeners(config, report);
   checkRegistries(config, report);
+  checkForwardProxy(config, report);
   const { servers, fallback } = config.transport.dns;
   if (servers.length === 0 && fallback === 'none') {
     report(
@@ -35,6 +36,13 @@ export function findNotes(config: Config): readonly string[] {
   if (config.transport.insecure_skip_verify) {
     notes.push('transport.insecure_skip_verify: no certificate of any upstream is checked');
   }
+  const { enabled, anonymous, user, allowed_hosts, presets, mitm } = config.forward_proxy;
+  if (!enabled && (mitm.enabled || user !== undefined || allowed_hosts !== undefined || presets !== undefined)) {
+    notes.push('forward_proxy: it is off, whatever else is set there, until forward_proxy.enabled is true');
+  }
+  if (enabled && anonymous && user === undefined) {
+    notes.push('forward_proxy.anonymous: whoever reaches this server may go through it to the allowed hosts');
+  }
   return notes;
 }
 
@@ -55,6 +63,27 @@ function checkListeners({ listen, public_url }: Config, report: Report): void {
     } else if (redirect_to_https && !hasTls) {
       report(path, 'found no HTTPS to redirect to, expected a listener with tls or a public_url with https://');
     }
+  }
+}
+
+function checkForwardProxy({ forward_proxy, listen, cache }: Config, report: Report): void {
+  const { user, password, mitm, listen: own } = forward_proxy;
+  const path = ['forward_proxy'];
+  if ((user === undefined) !== (password === undefined))
+    report(path, 'found one of user and password, expected both or none');
+  if ((mitm.ca_cert_file === undefined) !== (mitm.ca_key_file === undefined)) {
+    report([...path, 'mitm'], 'found one of ca_cert_file and ca_key_file, expected both or none');
+  }
+  if (forward_proxy.enabled && mitm.enabled && mitm.ca_cert_file === undefined && cache === 'off') {
+    report([...path, 'mitm'], 'found no ca_cert_file, expected one where there is no cache directory to make it in');
+  }
+  if (own === undefined || ('port' in own && own.port === 0)) return;
+  const text = formatListenAddress(own);
+  if (listen.some(({ address }) => formatListenAddress(address) === text)) {
+    report(
+      [...path, 'listen'],
+      `found ${text}, which is under listen already, expected another; without it, those are used`,
+    );
   }
 }
 

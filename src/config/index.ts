@@ -16,5 +16,5 @@ export { printConfig, printConfigJson } from './print.ts';
 export type { ConfigProblem, Source } from './problems.ts';
 export { ConfigError, formatProblem } from './problems.ts';
 export { referenceTable } from './reference.ts';
-export type { CacheConfig, Config, Listener, RegistryConfig, UpstreamConfig } from './schema.ts';
+export type { CacheConfig, Config, ForwardProxyConfig, Listener, RegistryConfig, UpstreamConfig } from './schema.ts';
 export { parseSize } from './size.ts';

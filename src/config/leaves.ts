@@ -223,6 +223,39 @@ export function hostPattern() {
   });
 }
 
+/** What makes an entry of a list of hosts a regular expression. */
+const PATTERN_CHARACTERS = /[\\^$*+?()[\]{}|]/;
+
+/** A host (a port and a final dot are of no account), or a regular expression that is to be found in one. */
+export function hostOrExpression() {
+  const parse = (text: string) => {
+    if (text.length > 1000) return undefined;
+    if (PATTERN_CHARACTERS.test(text)) return compiles(text) ? text : undefined;
+    const name = text.replace(/\.?(?::\d{1,5})?$/, '');
+    return isIP(text) !== 0 || isHostName(name) ? text.toLowerCase() : undefined;
+  };
+  return read(z.string(), parse, {
+    type: 'host or expression',
+    expected: 'a host name such as ghcr.io, or a regular expression such as ^cdn[0-9]+\\.quay\\.io$',
+  });
+}
+
+function compiles(expression: string): boolean {
+  try {
+    return new RegExp(expression, 'i') instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
+/** The name of a user, which goes before a colon (RFC 7617). */
+export function userName() {
+  return z
+    .string()
+    .regex(/^[ -9;-~\u00a0-\u{10ffff}]{1,256}$/u)
+    .register(marks, { type: 'name', expected: 'a user name without a colon in it' });
+}
+
 /** A host, an address or a CIDR block. */
 export function addressRange() {
   const parse = (text: string) => (/^[A-Za-z0-9.:*-]+(?:\/\d{1,3})?$/.test(text) ? text.toLowerCase() : undefined);

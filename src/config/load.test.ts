@@ -93,6 +93,15 @@ describe('loadConfig() without anything', () => {
         insecure_skip_verify: false,
         allow_private: [],
       },
+      forward_proxy: {
+        enabled: false,
+        ports: [443, 80],
+        allow_private: [],
+        anonymous: false,
+        max_tunnels: 512,
+        idle_timeout: 300_000,
+        mitm: { enabled: false },
+      },
     });
   });
 

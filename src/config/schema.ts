@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { forwardProxy } from './forward-proxy-schema.ts';
 import {
   addressRange,
   aliasName,
@@ -462,6 +463,7 @@ export const configSchema = z.strictObject({
   timeouts: timeouts.prefault({}).describe('Towards clients.'),
   limits: limits.prefault({}).describe('What is the most at once.'),
   transport: transport.prefault({}).describe('Towards upstreams.'),
+  forward_proxy: forwardProxy.prefault({}).describe('For clients that ask for others through this server.'),
 });
 
 type DeepReadonly<T> = T extends (infer Item)[]
@@ -476,6 +478,9 @@ export type RegistryConfig = Config['registries'][string];
 
 /** One upstream of a registry. `name` is undefined where the host of the URL will do. */
 export type UpstreamConfig = NonNullable<RegistryConfig['upstreams']>[number];
+
+/** What the forward proxy does, and for whom. */
+export type ForwardProxyConfig = Config['forward_proxy'];
 
 /** The cache where it is on. */
 export type CacheConfig = Exclude<Config['cache'], 'off'>;

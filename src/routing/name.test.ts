@@ -49,6 +49,14 @@ describe('resolveName()', () => {
     ['10.0.0.7', '/v2/_catalog', undefined, 'docker.io /v2/_catalog /v2/ default'],
     ['some.other.host', '/v2/a/manifests/x', undefined, 'docker.io /v2/a/manifests/x /v2/ default'],
     ['not a host', '/v2/a/manifests/x', undefined, 'docker.io /v2/a/manifests/x /v2/ default'],
+    [
+      'registry.corp.example:5000',
+      '/v2/a/manifests/x',
+      undefined,
+      'registry.corp.example:5000 /v2/a/manifests/x /v2/ host',
+    ],
+    ['registry.corp.example', '/v2/a/manifests/x', undefined, 'docker.io /v2/a/manifests/x /v2/ default'],
+    ['ghcr.io:8443', '/v2/a/b/manifests/x', undefined, 'ghcr.io /v2/a/b/manifests/x /v2/ host'],
     // N2: the registry in the path.
     [
       undefined,

@@ -85,7 +85,15 @@ function registryOfHost(catalogue: Catalogue, header: string | undefined): Regis
     const alias = name.slice(0, -suffix.length - 1);
     return orUnknown(catalogue.byAlias(alias), alias);
   }
-  return isLocalHost(name) ? undefined : catalogue.byHost(name);
+  return registryByOwnHost(catalogue, host);
+}
+
+/**
+ * The registry that a host is, where a client asked for it by that: by DNS or a forward proxy that lead its own name here.
+ * With its port where that is configured, else without. Never this machine, and never by `allow_any`.
+ */
+export function registryByOwnHost(catalogue: Catalogue, host: string): RegistrySpec | undefined {
+  return isLocalHost(host) ? undefined : (catalogue.byHost(host) ?? catalogue.byHost(withoutPort(host)));
 }
 
 /**

@@ -25,6 +25,8 @@ export interface DispatchOptions {
   readonly ready: () => boolean;
   readonly metrics: () => Promise<Page>;
   readonly help: (request: HelpRequest) => Page;
+  /** PEM of the authority that clients are to trust where tunnels are looked into; served at /ca.crt. */
+  readonly authority?: string | undefined;
 }
 
 /** What the gate is asked for each kind of request: permissions are data on the route, enforced in one place. */
@@ -134,6 +136,11 @@ async function answerOwnPage(exchange: Exchange, options: DispatchOptions): Prom
     case '/help':
       exchange.route = 'help';
       sendPage(exchange, options.help({ host, accept, secure: 'encrypted' in request.socket }));
+      return true;
+    case '/ca.crt':
+      if (options.authority === undefined) return false;
+      exchange.route = 'ca';
+      sendPage(exchange, { contentType: 'application/x-x509-ca-cert', body: options.authority });
       return true;
     case '/token':
     case '/auth/token':

@@ -3,6 +3,7 @@ import type { Catalogue } from '../routing/index.ts';
 import { redactUrl } from '../telemetry/index.ts';
 import type { Page } from './dispatch.ts';
 import { type ClientSetup, clientSetups } from './help-clients.ts';
+import { forwardSetups } from './help-forward.ts';
 import { renderHelpPage } from './help-page.ts';
 
 export interface HelpOptions {
@@ -10,6 +11,18 @@ export interface HelpOptions {
   /** Says whether clients come by HTTPS where its host is the one they came to. */
   readonly publicUrl: string | undefined;
   readonly version: string;
+  /** How it is used as a forward proxy, where it is one. */
+  readonly forward?: ForwardHelp | undefined;
+}
+
+/** What there is to know of the forward proxy. */
+export interface ForwardHelp {
+  /** Where it is not that of everything else. */
+  readonly port?: number;
+  /** It wants a user and a password. */
+  readonly credential: boolean;
+  /** It looks into tunnels, so clients must trust its authority. */
+  readonly mitm: boolean;
 }
 
 export interface HelpRequest {
@@ -73,7 +86,7 @@ export function describeHelp(options: HelpOptions, request: HelpRequest): Page {
 
 /** All that is shown, as data. */
 export function createHelpDescription(
-  { catalogue, publicUrl, version }: HelpOptions,
+  { catalogue, publicUrl, version, forward }: HelpOptions,
   { host: asked, secure = false }: HelpRequest,
 ): HelpDescription {
   const { domainSuffix } = catalogue;
@@ -95,7 +108,10 @@ export function createHelpDescription(
     domainSuffix,
     // The default first: it is the one that most names mean.
     registries: registries.sort((a, b) => Number(b.isDefault) - Number(a.isDefault)),
-    clients: clientSetups({ host, url, domainSuffix, defaultRegistry }),
+    clients: [
+      ...clientSetups({ host, url, domainSuffix, defaultRegistry }),
+      ...(forward === undefined ? [] : forwardSetups({ host, url }, forward)),
+    ],
   };
 }
 

@@ -24,7 +24,7 @@ export { createDispatch, type DispatchOptions, type Page } from './dispatch.ts';
 export { createForward, type Forward, type ForwardOptions, type Interceptor } from './forward.ts';
 export type { ForwardCredential } from './forward-credential.ts';
 export type { ForwardTarget } from './forward-target.ts';
-export { describeHelp, type HelpOptions, type HelpRequest } from './help.ts';
+export { describeHelp, type ForwardHelp, type HelpOptions, type HelpRequest } from './help.ts';
 export { DEFAULT_PRESETS, HOST_PRESETS, type HostPreset, hostsOfPresets } from './host-presets.ts';
 export {
   createFrontDoor,

@@ -73,7 +73,8 @@ export class CredentialReader {
   }
 }
 
-async function readSecret(secret: Secret): Promise<string> {
+/** A secret as it is now. @throws {CredentialError} */
+export async function readSecret(secret: Secret): Promise<string> {
   if (typeof secret === 'string') return secret;
   if ('file' in secret) return readSecretFile(secret.file);
   const value = process.env[secret.env];

@@ -7,6 +7,7 @@
  * anyone but its own upstream and that upstream's own token service.
  */
 export * from './answers.ts';
+export { readSecret } from './credential-reader.ts';
 export { type FailureKind, UpstreamError } from './error.ts';
 export type { HealthScope, HealthView } from './health.ts';
 export type { Quota } from './rate-limit.ts';

@@ -20,6 +20,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
 const ABOVE: Readonly<Record<string, readonly string[] | '*'>> = {
   app: '*',
   operations: '*',
+  'forward-settings': '*',
   settings: '*',
   cli: '*',
   main: ['cli'],

@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
+import { readFileSync, statSync } from 'node:fs';
+import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { after, before, describe, test } from 'node:test';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { openTunnelTo } from '../support/forward-stage.ts';
+import { buildImage } from '../support/image.ts';
+import { type Mirror, startMirror } from '../support/mirror.ts';
+import { rawRequest } from '../support/raw-request.ts';
+import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
+
+const pem = (name: string): string => readFileSync(new URL(`../support/tls/${name}.pem`, import.meta.url), 'utf8');
+const CA_FILE = new URL('../support/tls/ca.pem', import.meta.url).pathname;
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+/** A request through a tunnel, by a client that trusts `ca`. */
+async function through(
+  mirror: Mirror,
+  host: string,
+  {
+    ca,
+    path,
+    headers = {},
+  }: { readonly ca: string; readonly path: string; readonly headers?: Readonly<Record<string, string>> },
+): Promise<Answer & { readonly certificate: X509Certificate }> {
+  const socket = await openTunnelTo(
+    { port: Number(new URL(mirror.url).port) },
+    host.includes(':') ? host : `${host}:443`,
+  );
+  const client: TLSSocket = connectTls({ socket, servername: host.replace(/:\d+$/, ''), ca });
+  await once(client, 'secureConnect');
+  const certificate = client.getPeerX509Certificate();
+  assert.ok(certificate !== undefined);
+  const answer = await new Promise<Answer>((resolve, reject) => {
+    const request = httpRequest({
+      createConnection: () => client,
+      path,
+      headers: { host, connection: 'close', ...headers },
+    });
+    request.on('error', reject).on('response', (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }),
+      );
+    });
+    request.end();
+  });
+  return { ...answer, certificate };
+}
+
+describe('the whole server as a forward proxy', () => {
+  const image = buildImage({ seed: 'forward' });
+  const blob = image.blobs[0];
+  assert.ok(blob !== undefined);
+  let upstream: ScriptedUpstream;
+  before(async () => {
+    upstream = await startScriptedUpstream({
+      personality: 'ghcr',
+      tls: { cert: pem('server'), key: pem('server-key') },
+      host: 'registry.test',
+    });
+    upstream.add(image, 'owner/app', ['latest']);
+  });
+  after(() => upstream.stop());
+
+  /** A server that knows the upstream as `registry.test`, and finds it on this machine. */
+  function start(forward_proxy: Readonly<Record<string, unknown>>): Promise<Mirror> {
+    return startMirror({
+      registries: { 'registry.test': { upstreams: [upstream.url] } },
+      transport: {
+        ca_file: CA_FILE,
+        dns: { hosts: { 'registry.test': '127.0.0.1' } },
+        allow_private: ['registry.test'],
+      },
+      forward_proxy: { enabled: true, allowed_hosts: ['registry.test'], ...forward_proxy },
+    });
+  }
+
+  /** The blob is in the cache: until then a second reader joins the first. */
+  async function committed(mirror: Mirror): Promise<void> {
+    await mirror.logged((line) => line.msg === 'ingest.finished' && line['outcome'] === 'committed');
+  }
+
+  test('looked into, pulls come through the same routing, gate, cache and log', async () => {
+    await using mirror = await start({ mitm: { enabled: true } });
+    const made = mirror.log.find(({ msg }) => msg.startsWith('a certificate authority was made'));
+    assert.ok(made !== undefined, 'its making is in the log');
+    const ca = (await mirror.get('/ca.crt')).body.toString();
+    assert.equal(new X509Certificate(ca).fingerprint256, made['fingerprint']);
+
+    const path = `/v2/owner/app/blobs/${blob.digest}`;
+    upstream.forget();
+    const cold = await through(mirror, 'registry.test', { ca, path });
+    assert.deepEqual([cold.status, cold.headers['x-cache']], [200, 'MISS']);
+    assert.ok(cold.body.equals(blob.bytes));
+    await committed(mirror);
+    const warm = await through(mirror, 'registry.test', { ca, path });
+    assert.deepEqual([warm.status, warm.headers['x-cache']], [200, 'HIT']);
+    assert.equal(upstream.blobBodies(blob.digest).length, 1, upstream.journal());
+    assert.ok(cold.certificate.checkIssued(new X509Certificate(ca)));
+
+    const push = await through(mirror, 'registry.test', { ca, path: '/v2/', headers: {} });
+    assert.equal(push.status, 200, 'no token is wanted here');
+    await mirror.logged((line) => line.msg === 'request' && line['cache'] === 'HIT');
+    const lines = mirror.accessLog().filter((line) => line.path === path);
+    assert.deepEqual(
+      lines.map((line) => [line.registry, line['entrance'], line.cache]),
+      [
+        ['registry.test', 'mitm', 'MISS'],
+        ['registry.test', 'mitm', 'HIT'],
+      ],
+    );
+    const exchange = await mirror.logged((line) => line.msg === 'exchange');
+    assert.equal(exchange['url'], `https://registry.test${path}`);
+    const { body } = await mirror.get('/metrics');
+    assert.match(body.toString(), /entrepot_forward_tunnels \d/);
+  });
+
+  test('looked into, what is no registry is asked of its real host', async () => {
+    const { host } = new URL(upstream.realm);
+    await using mirror = await start({
+      mitm: { enabled: true },
+      ports: [443, Number(new URL(upstream.realm).port)],
+      allow_private: ['registry.test'],
+    });
+    const ca = (await mirror.get('/ca.crt')).body.toString();
+    const { pathname } = new URL(upstream.realm);
+    const path = `${pathname}?service=registry.test&scope=repository:owner/app:pull`;
+    const answer = await through(mirror, host, { ca, path });
+    assert.equal(answer.status, 200, answer.body.toString());
+    assert.match(answer.body.toString(), /"token"/);
+    const line = await mirror.logged(({ msg, route }) => msg === 'request' && route === 'mitm');
+    assert.equal(line['upstream'], host);
+  });
+
+  test('plain, a tunnel leads to the registry itself, and nothing is known of what is in it', async () => {
+    const { host, port } = new URL(upstream.url);
+    await using mirror = await start({ ports: [Number(port)], allow_private: ['registry.test'] });
+    const answer = await through(mirror, host, { ca: pem('ca'), path: '/v2/' });
+    assert.equal(answer.status, 401, "the registry's own answer");
+    const line = await mirror.logged(({ msg, route }) => msg === 'request' && route === 'tunnel');
+    assert.deepEqual([line['path'], line['status']], [host, 200]);
+    assert.ok(Number(line['received']) > 100 && Number(line['bytes']) > 100);
+    assert.equal((await mirror.get('/ca.crt')).status, 404);
+  });
+
+  test('a request in absolute form for a registry is a pull like any other', async () => {
+    await using mirror = await start({});
+    const path = `http://registry.test/v2/owner/app/blobs/${blob.digest}`;
+    const first = await rawRequest(mirror.host, { path });
+    assert.ok(first.body.equals(blob.bytes));
+    await committed(mirror);
+    assert.equal((await rawRequest(mirror.host, { path })).headers['x-cache'], 'HIT');
+  });
+
+  test('a listener of its own is the only one that forwards', async () => {
+    await using mirror = await start({ listen: '127.0.0.1:0' });
+    const [usual, own] = mirror.app.listeners.map(({ address }) => address);
+    assert.ok(usual !== undefined && own !== undefined);
+    const path = 'http://registry.test/v2/';
+    assert.equal((await rawRequest(usual, { path })).status, 400);
+    assert.equal((await rawRequest(own, { path })).status, 200);
+    assert.equal((await rawRequest(usual, { method: 'CONNECT', path: 'registry.test:443' })).status, 405);
+    assert.equal((await rawRequest(own, { method: 'CONNECT', path: 'other.test:443' })).status, 403);
+  });
+
+  test('the password is read when it is needed', async () => {
+    process.env['FORWARD_TEST_PASSWORD'] = 'first';
+    await using mirror = await start({ user: 'ship', password: { env: 'FORWARD_TEST_PASSWORD' } });
+    const ask = (password: string): Promise<number> => {
+      const basic = `Basic ${Buffer.from(`ship:${password}`).toString('base64')}`;
+      const headers = { 'proxy-authorization': basic };
+      return rawRequest(mirror.host, { path: 'http://registry.test/v2/', headers }).then(({ status }) => status);
+    };
+    assert.deepEqual([await ask('first'), await ask('second')], [200, 407]);
+    process.env['FORWARD_TEST_PASSWORD'] = 'second';
+    assert.deepEqual([await ask('first'), await ask('second')], [407, 200]);
+    delete process.env['FORWARD_TEST_PASSWORD'];
+    assert.ok(!JSON.stringify(mirror.log).includes('c2hpcD'));
+  });
+
+  test('an authority that is not fit stops the start, and is named', async () => {
+    const mitm = {
+      enabled: true,
+      ca_cert_file: new URL('../support/tls/server.pem', import.meta.url).pathname,
+      ca_key_file: new URL('../support/tls/server-key.pem', import.meta.url).pathname,
+    };
+    await assert.rejects(start({ mitm }), /forward_proxy\.mitm: .*server\.pem is no certificate authority/);
+  });
+
+  test('/help tells how to use and to trust it', async () => {
+    await using mirror = await start({ mitm: { enabled: true }, user: 'ship', password: 's3cret' });
+    const page = (await mirror.get('/help', { accept: 'text/html' })).body.toString();
+    assert.ok(page.includes(`HTTPS_PROXY=http://USER:PASSWORD@${mirror.host}`), page);
+    assert.ok(page.includes(`${mirror.url}/ca.crt`));
+    assert.ok(!page.includes('s3cret'));
+    await using plain = await startMirror({});
+    assert.ok(!(await plain.get('/help', { accept: 'text/html' })).body.toString().includes('HTTPS_PROXY'));
+  });
+
+  test('the authority that was made lies in the cache directory, for its owner alone', async () => {
+    await using mirror = await start({ mitm: { enabled: true } });
+    assert.equal(statSync(`${mirror.dir}/ca/ca.key`).mode & 0o777, 0o600);
+  });
+});
