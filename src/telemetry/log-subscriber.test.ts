@@ -171,6 +171,36 @@ describe('logEvents', () => {
     );
   });
 
+  test('a client that does not trust us is told of; one that hung up only when debugging', () => {
+    const { telemetry, lines } = setUp('info');
+    const handshake = { host: 'ghcr.io', client: '10.0.0.7', detail: 'ERR_SSL' };
+    telemetry.publish('mitm.handshake', { ...handshake, reason: 'aborted' });
+    telemetry.publish('mitm.handshake', { ...handshake, reason: 'untrusted' });
+    assert.deepEqual(
+      lines.map(({ level, host, client, reason }) => [level, host, client, reason]),
+      [['info', 'ghcr.io', '10.0.0.7', 'untrusted']],
+    );
+  });
+
+  test('what was said in a tunnel is for debugging, and what could be secret is masked once more', () => {
+    const exchange = {
+      method: 'GET',
+      url: 'https://ghcr.io/v2/',
+      status: 200,
+      requestHeaders: { authorization: 'Bearer s3cret', accept: 'a/b' },
+      responseHeaders: { 'set-cookie': 's3cret' },
+    };
+    for (const [level, count] of [
+      ['info', 0],
+      ['debug', 1],
+    ] as const) {
+      const { telemetry, lines } = setUp(level);
+      telemetry.publish('mitm.exchange', exchange);
+      assert.equal(lines.length, count);
+      assert.ok(!JSON.stringify(lines).includes('s3cret'));
+    }
+  });
+
   test('says nothing more when stopped', () => {
     const { telemetry, lines, stop } = setUp('debug');
     stop();

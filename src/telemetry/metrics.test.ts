@@ -103,6 +103,24 @@ describe('createMetrics', () => {
       assert.ok(text.includes(line), `missing: ${line}`);
   });
 
+  test('counts tunnels, what clients sent, and handshakes that came to nothing', async () => {
+    const { telemetry, lines } = setUp({ tunnels: () => 3 });
+    const tunnel = { ...request, method: 'CONNECT', route: 'tunnel', registry: undefined, cache: undefined };
+    telemetry.publish('request.finished', { ...tunnel, bytes: 700, received: 40 });
+    telemetry.publish('request.finished', { ...tunnel, status: 403, bytes: 0, error: 'not allowed' });
+    const failed = { host: 'ghcr.io', client: '10.0.0.7', reason: 'untrusted', detail: 'ERR_SSL' } as const;
+    telemetry.publish('mitm.handshake', failed);
+    const text = await lines();
+    for (const line of [
+      'entrepot_forward_tunnels 3',
+      'entrepot_http_requests_total{route="tunnel",method="CONNECT",status="403"} 1',
+      'entrepot_http_response_bytes_total{route="tunnel"} 700',
+      'entrepot_http_request_bytes_total{route="tunnel"} 40',
+      'entrepot_mitm_handshakes_failed_total{reason="untrusted"} 1',
+    ])
+      assert.ok(text.includes(line), line);
+  });
+
   test('says what runs, how much is under way, and how the process fares', async () => {
     let inFlight = 3;
     const { lines } = setUp({

@@ -95,10 +95,18 @@ export interface DockerEngine {
 
 export async function startDockerd(
   workspace: Workspace,
-  { mirrors = [], insecure = [] }: { mirrors?: readonly string[]; insecure?: readonly string[] } = {},
+  {
+    mirrors = [],
+    insecure = [],
+    env: more = {},
+  }: { mirrors?: readonly string[]; insecure?: readonly string[]; env?: NodeJS.ProcessEnv } = {},
 ): Promise<DockerEngine> {
   const socket = `unix://${workspace.path('docker.sock')}`;
-  const env = withSbin({ DOCKER_HOST: socket, DOCKER_CONFIG: workspace.path('docker-config') });
+  const env = withSbin({
+    ...more,
+    DOCKER_HOST: socket,
+    DOCKER_CONFIG: workspace.path('docker-config'),
+  });
   // An empty file: the machine's own /etc/docker/daemon.json is not ours to follow.
   const config = await workspace.file('daemon.json', '{}');
   const process = await workspace.start(
@@ -130,7 +138,10 @@ export interface Containerd {
   content(): Promise<string[]>;
 }
 
-export async function startContainerd(workspace: Workspace): Promise<Containerd> {
+export async function startContainerd(
+  workspace: Workspace,
+  { env: more = {} }: { env?: NodeJS.ProcessEnv } = {},
+): Promise<Containerd> {
   const socket = workspace.path('containerd.sock');
   const config = await workspace.file(
     'containerd.toml',
@@ -143,7 +154,8 @@ export async function startContainerd(workspace: Workspace): Promise<Containerd>
      [ttrpc]
        address = "${socket}.ttrpc"`,
   );
-  const env = withSbin();
+  // ctr itself asks the registry, so what it is to go through stands in its environment.
+  const env = withSbin(more);
   const ctr = (...args: string[]): Promise<string> => check(['ctr', '--address', socket, ...args], { env });
   const process = await workspace.start(['containerd', '--config', config], {
     env,
@@ -164,9 +176,14 @@ export interface Podman {
   attempt(...args: string[]): Promise<RunResult>;
 }
 
-export async function preparePodman(workspace: Workspace, registriesConf: string): Promise<Podman> {
+export async function preparePodman(
+  workspace: Workspace,
+  registriesConf: string,
+  { env: more = {} }: { env?: NodeJS.ProcessEnv } = {},
+): Promise<Podman> {
   const env = {
     ...process.env,
+    ...more,
     CONTAINERS_REGISTRIES_CONF: await workspace.file('registries.conf', registriesConf),
     REGISTRY_AUTH_FILE: await workspace.file('podman-auth.json', '{}'),
   };
