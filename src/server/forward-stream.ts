@@ -111,7 +111,7 @@ class Passage {
   }
 
   #answer(incoming: IncomingMessage): void {
-    const { exchange } = { exchange: this.#exchange };
+    const exchange = this.#exchange;
     const { response } = exchange;
     const status = incoming.statusCode ?? 502;
     // Asked by a server for a proxy's credential, a client would send it ours.
