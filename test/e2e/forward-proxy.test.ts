@@ -151,7 +151,7 @@ for (const [kind, client] of Object.entries(CLIENTS)) {
                 (line) =>
                   line['entrance'] === 'mitm' && line['cache'] === 'HIT' && String(line['path']).includes('/blobs/'),
               );
-            assert.deepEqual(hits.map((line) => String(line['path']).split('/').at(-1)).sort(), blobs);
+            assert.deepEqual(hits.map((line) => String(line['path']).split('/').at(-1) ?? '').sort(), blobs);
           });
         });
 
