@@ -1,5 +1,4 @@
-import { Lru, SingleFlight } from '../lib/index.ts';
-import { abortable } from './abortable.ts';
+import { abortable, Lru, SingleFlight } from '../lib/index.ts';
 import type { GrantedToken } from './token-request.ts';
 
 /** A token and when it was granted, in milliseconds of the cache's clock. */

@@ -9,10 +9,10 @@ import {
 } from '../net/index.ts';
 import type { CredentialSource, TlsSpec, TransportSpec, UpstreamSpec } from '../oci/index.ts';
 import type { Telemetry, UpstreamRequest } from '../telemetry/index.ts';
-import { withDeadline } from './abortable.ts';
 import { isInside } from './address.ts';
 import { Authorizer, type Grant } from './authorizer.ts';
 import { CredentialPool } from './credential-pool.ts';
+import { withDeadline } from './deadline.ts';
 import { DestinationClients } from './destination-clients.ts';
 import { drain } from './drain.ts';
 import {
