@@ -92,16 +92,15 @@ export const soak: Row = {
     const memory: (readonly [number, SweptMemory])[] = [];
     const over = new AbortController();
     // While memory is looked at nobody pulls: what is on its way is held too, and says nothing of what stays.
-    let pause: Promise<void> | undefined;
-    let busy = 0;
+    const traffic: { pause?: Promise<void> | undefined; busy: number } = { busy: 0 };
     async function watch(): Promise<void> {
       const every = seconds > 600 ? 10_000 : 2000;
       while (!over.signal.aborted) {
         const { promise, resolve } = Promise.withResolvers<void>();
-        pause = promise;
-        while (busy > 0) await sleep(20);
+        traffic.pause = promise;
+        while (traffic.busy > 0) await sleep(20);
         const swept = await sweptMemoryOf(pid, memoryFile);
-        pause = undefined;
+        traffic.pause = undefined;
         resolve();
         if (swept === undefined) misses.add('it did not say what its memory holds');
         else memory.push([elapsed(), swept]);
@@ -117,10 +116,10 @@ export const soak: Row = {
         while (elapsed() < seconds && !stage.signal.aborted) {
           // Some images are wanted far more often than others.
           const i = Math.floor(IMAGES * Math.random() ** 2);
-          await pause;
-          busy += 1;
+          await traffic.pause;
+          traffic.busy += 1;
           await pullImage(images[i] as TestImage, `v${i}`);
-          busy -= 1;
+          traffic.busy -= 1;
           await sleep(25);
         }
       });
