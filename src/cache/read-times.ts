@@ -11,6 +11,7 @@ export class ReadTimes {
   readonly #telemetry: Telemetry;
   readonly #timer: NodeJS.Timeout;
   #reads = new Map<Digest, number>();
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(names: NameStore, telemetry: Telemetry) {
     this.#names = names;
@@ -23,8 +24,13 @@ export class ReadTimes {
     this.#reads.set(digest, Date.now());
   }
 
-  /** Never rejects: losing read times costs nothing but the order of eviction. */
-  async flush(): Promise<void> {
+  /** Resolves when everything noted so far is written. Never rejects: losing read times costs nothing but the order of eviction. */
+  flush(): Promise<void> {
+    this.#writing = this.#writing.then(() => this.#write());
+    return this.#writing;
+  }
+
+  async #write(): Promise<void> {
     if (this.#reads.size === 0) return;
     const reads = [...this.#reads].map(([digest, at]) => ({ digest, at }));
     this.#reads = new Map();

@@ -11,6 +11,9 @@ export type Headers = Readonly<Record<string, string | number>>;
 
 const buffers = new BodyBuffers();
 
+/** Bytes up to which a body is held until it is whole: a wrong one is then an error the client can read, and no cut connection. */
+const HELD_WHOLE = 64 * 1024;
+
 /** Headers that every answer of the registry has. */
 function common(exchange: Exchange): Record<string, string | number> {
   const headers: Record<string, string | number> = {
@@ -79,7 +82,7 @@ export async function replyStream(
     let sent = 0;
     for (let turn = 0; ; turn = 1 - turn) {
       const target = pair[turn] ?? pair[0];
-      const count = await reader.read(target);
+      const count = sent === 0 ? await readFirst(reader, target, length) : await reader.read(target);
       // With the first bytes and not before: what fails until then can still be answered with what it is.
       if (!response.headersSent) {
         response.writeHead(status, {
@@ -110,6 +113,18 @@ export async function replyStream(
       () => buffers.giveBack(pair),
     );
   }
+}
+
+/** The first piece of a body; of a small one, all of it. */
+async function readFirst(reader: BlobReader, target: Buffer, length: number | undefined): Promise<number> {
+  let filled = await reader.read(target);
+  if (length === undefined || length > Math.min(target.length, HELD_WHOLE)) return filled;
+  while (filled < length) {
+    const count = await reader.read(target.subarray(filled));
+    if (count === 0) throw new Error(`The body ended after ${filled} of ${length} bytes`);
+    filled += count;
+  }
+  return filled;
 }
 
 /** Writes one piece at a time, and tells when the socket has taken it. */

@@ -226,6 +226,21 @@ describe('an upstream that breaks', () => {
     assertWhole(await getAsTold(mirror, blobPath(layer.digest)), layer);
   });
 
+  test('a small one that is wrong is an error the client can read, and no cut connection', async () => {
+    await using pair = await startPair();
+    const { upstream, mirror } = pair;
+    const blob = addBlob(upstream, 'small and wrong', 60_000);
+    for (const chunked of [false, true]) {
+      const heal = upstream.fault(blob.digest, { flipAt: 30_000, chunked });
+      const answer = await mirror.get(blobPath(blob.digest));
+      // Without a length nobody knows that it is small.
+      if (chunked) assertNotWhole(answer, 'complete, with a byte wrong');
+      else assert.equal(answer.status, 502);
+      heal();
+    }
+    assertWhole(await mirror.get(blobPath(blob.digest)), blob);
+  });
+
   test('one wrong bit anywhere: never a complete body, nothing is kept, and the next pull is right', async () => {
     await using pair = await startPair();
     const { upstream, mirror } = pair;
