@@ -338,6 +338,47 @@ describe('a manifest by digest', () => {
     assert.deepEqual(world.origin.methods(asked), ['getManifest']);
   });
 
+  test('makes what it names members also where its bytes were here and only an index names it', async (t) => {
+    const world = await tagWorld(t);
+    const { manifest, layers, config } = platformOf(OLD, 'amd64');
+    await world.cache.manifest(LIBRARY, byDigest(manifest.digest), {});
+    for (const blob of [...layers, config]) {
+      const finished = world.next('ingest.finished');
+      await drain((await world.cache.blob(LIBRARY, blob.digest, {})).reader);
+      await finished;
+    }
+    world.origin.addManifest(ELSEWHERE, OLD.index, 'latest');
+    await world.cache.manifest(ELSEWHERE, LATEST, {});
+    const asked = world.origin.count();
+    assert.equal((await world.cache.manifest(ELSEWHERE, byDigest(manifest.digest), {})).outcome, 'HIT');
+    for (const blob of [...layers, config]) {
+      const { reader, outcome } = await world.cache.blob(ELSEWHERE, blob.digest, {});
+      assert.equal(outcome, 'HIT');
+      reader.close();
+    }
+    assert.deepEqual(world.origin.methods(asked), []);
+  });
+
+  test('that an index takes for something else than it is, is refused though its bytes are here', async (t) => {
+    const world = await tagWorld(t);
+    const { manifest, layers } = platformOf(OLD, 'amd64');
+    const layer = layers[0] as (typeof layers)[0];
+    await world.cache.manifest(LIBRARY, byDigest(manifest.digest), {});
+    const finished = world.next('ingest.finished');
+    await drain((await world.cache.blob(LIBRARY, layer.digest, {})).reader);
+    await finished;
+    const children = [
+      { mediaType: MEDIA_TYPES.ociIndex, digest: manifest.digest, size: manifest.size },
+      { mediaType: MEDIA_TYPES.ociManifest, digest: layer.digest, size: layer.size },
+    ];
+    const index = { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: children };
+    world.origin.addManifest(ELSEWHERE, content(MEDIA_TYPES.ociIndex, Buffer.from(JSON.stringify(index))), 'latest');
+    await world.cache.manifest(ELSEWHERE, LATEST, {});
+    for (const { digest } of children) {
+      await assert.rejects(world.cache.manifest(ELSEWHERE, byDigest(digest), {}), { name: 'OciError', status: 502 });
+    }
+  });
+
   test('makes what it names members also where its bytes were here and a tag moves to it', async (t) => {
     const world = await tagWorld(t);
     const { manifest, layers } = platformOf(OLD, 'amd64');

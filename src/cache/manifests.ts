@@ -65,6 +65,9 @@ export interface ManifestAnswer {
 
 const DEFAULT_MEMORY = 32 * 1024 * 1024;
 
+/** Manifests that are looked into once. */
+const NOTED = 10_000;
+
 /** What one entry costs besides its bytes. */
 const ENTRY_OVERHEAD = 256;
 
@@ -73,6 +76,8 @@ export class Manifests {
   readonly #options: ManifestsOptions;
   readonly #now: () => number;
   readonly #memory: Lru<Buffer>;
+  /** Manifests of which it is known that what they name belongs to their repository. */
+  readonly #noted = new Lru<true>({ maxWeight: NOTED });
   readonly #fetching = new SingleFlight<OriginManifest>();
   readonly #heading = new SingleFlight<OriginManifestHead>();
 
@@ -89,7 +94,10 @@ export class Manifests {
     const member = await this.#options.membership.get(repository, digest);
     if (member !== undefined && member.kind === 'manifest' && member.mediaType !== '') {
       const bytes = await this.local(digest);
-      if (bytes !== undefined) return held(member, bytes);
+      if (bytes !== undefined) {
+        await this.#noteNamed(repository, member, bytes);
+        return held(member, bytes);
+      }
     }
     const { origin, notFound } = this.#options;
     const reference = { kind: 'digest', digest } as const;
@@ -153,8 +161,26 @@ export class Manifests {
     await membership.add(repository, membersOf(manifest, { keepsPlatform }));
   }
 
+  /**
+   * What is here through another repository was never looked into for this one: its index names the manifest, and only the
+   * manifest names the layers. Also refuses what is no manifest of the type its index says (CVE-2021-41190).
+   */
+  async #noteNamed(repository: Repository, member: MemberRecord, bytes: Buffer): Promise<void> {
+    const key = keyOf(repository.registry, repository.repository, member.digest);
+    if (this.#noted.get(key) === true) return;
+    const { membership, keepsPlatform } = this.#options;
+    const { mediaType, digest, visibility, transient: isTransient = false } = member;
+    const manifest = { digest, mediaType, bytes, size: bytes.length, visibility, upstream: repository.registry };
+    const named = membersOf(manifest, { keepsPlatform, isTransient }).slice(1);
+    const known = await Promise.all(named.map((each) => membership.get(repository, each.digest)));
+    const missing = named.filter((_, i) => known[i] === undefined);
+    if (missing.length > 0) await membership.add(repository, missing);
+    this.#noted.set(key, true);
+  }
+
   /** Forgets what is held in memory of some manifests. */
   forget(digests: Iterable<Digest>): void {
+    this.#noted.clear();
     for (const digest of digests) this.#memory.delete(digest);
   }
 
