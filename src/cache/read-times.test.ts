@@ -21,9 +21,11 @@ test('close() waits for a write under way, and writes what was noted since', asy
   await Promise.resolve();
   times.note(digest);
   let isClosed = false;
-  const closed = times.close().then(() => {
+  async function close(): Promise<void> {
+    await times.close();
     isClosed = true;
-  });
+  }
+  const closed = close();
   await new Promise(setImmediate);
   assert.equal(isClosed, false);
   gates[0]?.resolve();
