@@ -127,6 +127,22 @@ describe('a Range on a blob that is not here yet', () => {
     });
   }
 
+  for (const onRange of ['ingest', 'pass'] as const) {
+    test(`counted from the end is found to be far by the answer; the whole ${onRange === 'ingest' ? 'goes on' : 'stops'}`, async (t) => {
+      const world = await cacheWorld(t, { onRange });
+      const big = content('layer', noise('far from its end', 5 * SOON_REACHED));
+      world.origin.addBlobs(LIBRARY, big);
+      const body = new CuedBody();
+      world.origin.deliver = ({ offset }) => (offset === 0 ? { body } : undefined);
+      const finished = world.next('ingest.finished');
+      const answer = await world.cache.blob(LIBRARY, big.digest, { range: 'bytes=-10' });
+      assert.deepEqual([answer.outcome, answer.part?.start], ['PASS', big.size - 10]);
+      assert.ok((await drain(answer.reader)).equals(big.bytes.subarray(-10)));
+      body.send(big.bytes);
+      assert.equal((await finished).outcome, onRange === 'ingest' ? 'committed' : 'aborted');
+    });
+  }
+
   test('is refused where the upstream refuses; that the whole is refused too disturbs nobody', async (t) => {
     const world = await cacheWorld(t);
     world.origin.before = () => {

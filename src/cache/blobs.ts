@@ -198,12 +198,10 @@ export class Blobs {
     const range = parseRange(request.range, member?.size);
     if (range.kind === 'unsatisfiable') throw unsatisfiable(member?.size);
     if (range.kind === 'part' && planRange(range.start, { written: 0, size: member?.size }) === 'pass') {
-      if (keep && this.#options.onRange === 'ingest' && this.#unattended < MAX_UNATTENDED) {
-        this.#start(repository, digest, { member, keep, unattended: true });
-      }
+      if (keep && this.#mayGoOnAlone) this.#goOnAlone(this.#start(repository, digest, { member, keep }));
       return this.#pass(repository, digest, range, request);
     }
-    const ingest = this.#start(repository, digest, { member, keep, unattended: false });
+    const ingest = this.#start(repository, digest, { member, keep });
     return this.#fromIngest(ingest, { repository, outcome: 'MISS' }, request);
   }
 
@@ -233,6 +231,8 @@ export class Blobs {
       }
       const part = { start: range.start, end: range.end ?? size - 1 };
       if (planRange(part.start, ingest) === 'pass') {
+        // Of a part counted from the end nobody knew until now that it is far.
+        if (outcome === 'MISS' && ingest.keep && this.#mayGoOnAlone) this.#goOnAlone(ingest);
         const answer = await this.#pass(repository, ingest.digest, part, request);
         whole.close();
         return answer;
@@ -291,13 +291,13 @@ export class Blobs {
   #start(
     repository: Repository,
     digest: Digest,
-    how: { readonly member: MemberRecord | undefined; readonly keep: boolean; readonly unattended: boolean },
+    how: { readonly member: MemberRecord | undefined; readonly keep: boolean },
   ): Ingest {
     const { origin, store, names, membership, verification, decided } = this.#options;
     if (this.#isStopping) throw new OciError('UNAVAILABLE', 'The server is stopping');
     let member = how.member;
     const ingest = new Ingest(
-      { repository, digest, expectedSize: member?.size, keep: how.keep, unattended: how.unattended },
+      { repository, digest, expectedSize: member?.size, keep: how.keep },
       {
         open: async (options) => {
           const blob = await origin.openBlob(repository, digest, options);
@@ -315,15 +315,27 @@ export class Blobs {
           await names.putBlob({ digest, size, kind: 'mirrored', storedAt, verifiedAt: storedAt });
           verification.stored(digest, { size, mark: file.mark });
         },
-        observer: this.#observer(how.unattended),
+        observer: this.#observer(),
       },
     );
     this.#running.set(digest, ingest);
-    if (how.unattended) this.#unattended += 1;
     return ingest;
   }
 
-  #observer(unattended: boolean): IngestObserver {
+  get #mayGoOnAlone(): boolean {
+    return this.#options.onRange === 'ingest' && this.#unattended < MAX_UNATTENDED;
+  }
+
+  /** Lets a transfer come in beside a part that is fetched for itself. */
+  #goOnAlone(ingest: Ingest): void {
+    ingest.goOnAlone();
+    this.#unattended += 1;
+    void ingest.settled.finally(() => {
+      this.#unattended -= 1;
+    });
+  }
+
+  #observer(): IngestObserver {
     const { telemetry, onRefusal } = this.#options;
     return {
       opened: (ingest) => telemetry.publish('ingest.started', describe(ingest)),
@@ -333,7 +345,6 @@ export class Blobs {
       settled: (ingest, outcome, error) => {
         if (this.#running.get(ingest.digest) === ingest) this.#running.delete(ingest.digest);
         this.#ended += 1;
-        if (unattended) this.#unattended -= 1;
         telemetry.publish('ingest.finished', {
           ...describe(ingest),
           bytes: ingest.written,

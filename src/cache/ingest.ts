@@ -57,8 +57,6 @@ export interface IngestOptions {
   readonly expectedSize: number | undefined;
   /** False: the bytes are delivered to whoever follows, and not kept. */
   readonly keep: boolean;
-  /** True: goes on to the end although nobody follows. */
-  readonly unattended: boolean;
 }
 
 export class Ingest {
@@ -81,7 +79,7 @@ export class Ingest {
 
   readonly #environment: IngestEnvironment;
   #keep: boolean;
-  readonly #unattended: boolean;
+  #unattended = false;
   readonly #abort = new AbortController();
   readonly #opened = Promise.withResolvers<void>();
   readonly #followers = new Set<Follower>();
@@ -96,7 +94,6 @@ export class Ingest {
     this.digest = options.digest;
     this.size = options.expectedSize;
     this.#keep = options.keep;
-    this.#unattended = options.unattended;
     this.#environment = environment;
     this.opened = this.#opened.promise;
     // Whoever started the transfer may be gone when it fails; that is no unhandled rejection.
@@ -176,6 +173,11 @@ export class Ingest {
       hashed += count;
     }
     return new OriginReader(await this.#environment.open(options), { expect: this.digest, digester, size });
+  }
+
+  /** Goes on to the end although nobody follows. */
+  goOnAlone(): void {
+    this.#unattended = true;
   }
 
   /** Lets the blob be delivered and not kept; where nobody follows, there is nothing left to go on for. */
