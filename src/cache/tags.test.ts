@@ -56,6 +56,31 @@ describe('an upstream that takes its time', () => {
     assert.equal((await pull(world)).digest, NEW.manifest.digest);
   });
 
+  test('and fails in the end is asked again behind what is here, and believed as soon as it answers', async (t) => {
+    const world = await pulledWorld(t);
+    const silence = new Gate();
+    world.origin.before = async () => {
+      await silence.pass();
+      throw new FakeFailure('unavailable');
+    };
+    assert.match(String((await pull(world)).warning), /has not answered within/);
+    silence.open();
+    await settle();
+    world.clock.now += 5000;
+    const again = new Gate();
+    world.origin.before = () => again.pass();
+    for (let i = 0; i < 3; i += 1) {
+      const stale = await pull(world);
+      assert.equal(stale.outcome, 'STALE');
+      assert.doesNotMatch(String(stale.warning), /has not answered within/, 'it was waited for once');
+    }
+    assert.equal(world.origin.count(), 2);
+    world.move();
+    again.open();
+    await settle();
+    assert.equal((await pull(world)).digest, NEW.manifest.digest);
+  });
+
   test('is waited for where nothing older is here', async (t) => {
     const world = await cacheWorld(t, { tags: { staleAfter: 1 } });
     world.origin.addManifest(LIBRARY, OLD.manifest, 'latest');

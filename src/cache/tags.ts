@@ -86,13 +86,18 @@ export class Tags {
     const key = keyOf(repository.registry, repository.repository, tag);
     notFound.assertNotMissing(key);
     const trouble = backOff.get(key);
-    if (record !== undefined && trouble !== undefined && backOff.isResting(trouble)) {
-      const resting = await this.#stale(repository, tag, { record, reason: trouble.error.message });
-      if (resting !== undefined) return this.#answer(repository, resting, request);
+    const resolve = () => this.#resolve(repository, tag, { record, headOnly: request.head === true });
+    if (record !== undefined && trouble !== undefined && backOff.isDoubtful(trouble)) {
+      const doubtful = await this.#stale(repository, tag, { record, reason: trouble.error.message });
+      if (doubtful !== undefined) {
+        // An outage makes clients wait once, and not each time that its end is looked for.
+        if (!backOff.isResting(trouble)) this.#fly(key, resolve);
+        return this.#answer(repository, doubtful, request);
+      }
     }
     // Who only wants the head shares the question of who wants the bytes, and the other way round: one at a time.
     const joined = this.#flights.has(key);
-    const flight = this.#fly(key, () => this.#resolve(repository, tag, { record, headOnly: request.head === true }));
+    const flight = this.#fly(key, resolve);
     const resolution = await abortable(this.#await(repository, tag, { flight, record, trouble }), request.signal);
     // That it is stale matters more than that others asked too.
     const outcome = joined && resolution.outcome !== 'STALE' ? 'JOIN' : resolution.outcome;
@@ -173,6 +178,7 @@ export class Tags {
     const { origin, pointers, manifests, membership, notFound, backOff } = this.#options;
     const key = keyOf(repository.registry, repository.repository, tag);
     const reference = { kind: 'tag', tag } as const;
+    const began = performance.now();
     let hasMoved = false;
     try {
       let head: OriginManifestHead;
@@ -202,7 +208,7 @@ export class Tags {
       this.#decide(repository, tag, outcome, reason);
       return { record, outcome, upstream, warning: undefined };
     } catch (error) {
-      return this.#failed(repository, tag, { known, hasMoved, error });
+      return this.#failed(repository, tag, { known, hasMoved, error, took: performance.now() - began });
     }
   }
 
@@ -217,15 +223,21 @@ export class Tags {
   async #failed(
     repository: Repository,
     tag: string,
-    failure: { readonly known: TagRecord | undefined; readonly hasMoved: boolean; readonly error: unknown },
+    failure: {
+      readonly known: TagRecord | undefined;
+      readonly hasMoved: boolean;
+      readonly error: unknown;
+      /** Milliseconds. */
+      readonly took: number;
+    },
   ): Promise<Resolution> {
-    const { notFound, backOff, staleOnNotFound = false } = this.#options;
+    const { notFound, backOff, staleOnNotFound = false, staleAfter = DEFAULT_STALE_AFTER } = this.#options;
     const { known, hasMoved } = failure;
     const error = failure.error instanceof Error ? failure.error : new Error(String(failure.error));
     const kind = isOriginFailure(error) ? error.kind : undefined;
     const key = keyOf(repository.registry, repository.repository, tag);
     const isRefusal = !mayBeStale(kind, { hasMoved, staleOnNotFound });
-    if (known !== undefined) backOff.failed(key, error, { isRefusal });
+    if (known !== undefined) backOff.failed(key, error, { isRefusal, isSlow: failure.took >= staleAfter });
     if (kind === 'not-found' && isRefusal) notFound.note(key, error);
     if (known === undefined || isRefusal) throw error;
     const stale = await this.#stale(repository, tag, { record: known, reason: error.message });
