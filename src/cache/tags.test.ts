@@ -39,15 +39,15 @@ function fail(world: CacheWorld, ...failure: ConstructorParameters<typeof FakeFa
 
 describe('an upstream that takes its time', () => {
   test('is waited for so long and no longer; whoever comes then is not made to wait at all', async (t) => {
-    const world = await pulledWorld(t);
+    const world = await pulledWorld(t, { tags: { freshFor: 0, staleAfter: 500 } });
     const gate = new Gate();
     world.origin.before = () => gate.pass();
     const late = await pull(world);
     assert.deepEqual([late.outcome, late.digest, late.checkedAt], ['STALE', OLD.manifest.digest, START]);
-    assert.match(String(late.warning), /has not answered within 0\.03 s; serving what/);
+    assert.match(String(late.warning), /has not answered within 0\.5 s; serving what/);
     const startedAt = performance.now();
     for (let i = 0; i < 5; i += 1) assert.equal((await (i % 2 === 0 ? head : pull)(world)).outcome, 'STALE');
-    assert.ok(performance.now() - startedAt < 25, 'the wait began with the question');
+    assert.ok(performance.now() - startedAt < 400, 'the wait began with the question');
     assert.equal(world.origin.count(), 1);
     // The question goes on, and its answer counts.
     world.move();

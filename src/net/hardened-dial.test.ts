@@ -128,15 +128,15 @@ describe('a client with firstFragmentLen', () => {
     const server = await startRawServer(() => undefined, {
       connected: (socket) => {
         // The first is reset late, the second hangs for ever.
-        if (seen++ === 0) socket.once('data', () => setTimeout(() => socket.resetAndDestroy(), 150));
+        if (seen++ === 0) socket.once('data', () => setTimeout(() => socket.resetAndDestroy(), 600));
       },
     });
     t.after(() => server.close());
-    const { http } = await scene(t, { firstFragmentLen: 3, tlsHandshakeTimeout: 300 });
+    const { http } = await scene(t, { firstFragmentLen: 3, tlsHandshakeTimeout: 1000 });
     const started = performance.now();
     await assert.rejects(text(http, new URL(`https://127.0.0.1:${server.port}/`)), failsWith('timeout'));
     const took = performance.now() - started;
-    assert.ok(took < 440, `${took} ms`);
+    assert.ok(took < 1500, `${took} ms`);
     assert.equal(seen, 2);
   });
 
