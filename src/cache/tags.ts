@@ -86,7 +86,8 @@ export class Tags {
     const key = keyOf(repository.registry, repository.repository, tag);
     notFound.assertNotMissing(key);
     const trouble = backOff.get(key);
-    const resolve = () => this.#resolve(repository, tag, { record, headOnly: request.head === true });
+    const headOnly = request.head === true;
+    const resolve = (isLate: () => boolean) => this.#resolve(repository, tag, { record, headOnly, isLate });
     if (record !== undefined && trouble !== undefined && backOff.isDoubtful(trouble)) {
       const doubtful = await this.#stale(repository, tag, { record, reason: trouble.error.message });
       if (doubtful !== undefined) {
@@ -114,20 +115,26 @@ export class Tags {
     const key = keyOf(repository.registry, repository.repository, tag);
     const record = await pointers.get(repository, tag);
     notFound.forget(key);
-    const flight = this.#fly(key, () => this.#resolve(repository, tag, { record, headOnly: false }));
+    const flight = this.#fly(key, (isLate) => this.#resolve(repository, tag, { record, headOnly: false, isLate }));
     const { record: found, outcome } = await flight.resolution;
     if (outcome === 'STALE') throw backOff.get(key)?.error ?? new Error('the upstream did not answer');
     if ((await manifests.local(found.digest)) === undefined) await manifests.fetch(repository, found.digest);
     return { before: record?.digest, after: found.digest };
   }
 
-  #fly(key: string, resolve: () => Promise<Resolution>): Flight {
+  /** @param resolve is told whether it has been under way for as long as anybody is made to wait */
+  #fly(key: string, resolve: (isLate: () => boolean) => Promise<Resolution>): Flight {
     const running = this.#flights.get(key);
     if (running !== undefined) return running;
     const { staleAfter = DEFAULT_STALE_AFTER } = this.#options;
     const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, Math.min(staleAfter, LONGEST_TIMER));
-    const resolution = resolve().finally(() => {
+    let isLate = false;
+    const tell = (): void => {
+      isLate = true;
+      late.resolve();
+    };
+    const timer = setTimeout(tell, Math.min(staleAfter, LONGEST_TIMER));
+    const resolution = resolve(() => isLate).finally(() => {
       this.#flights.delete(key);
       clearTimeout(timer);
     });
@@ -173,12 +180,16 @@ export class Tags {
   async #resolve(
     repository: Repository,
     tag: string,
-    { record: known, headOnly }: { readonly record: TagRecord | undefined; readonly headOnly: boolean },
+    question: {
+      readonly record: TagRecord | undefined;
+      readonly headOnly: boolean;
+      readonly isLate: () => boolean;
+    },
   ): Promise<Resolution> {
     const { origin, pointers, manifests, membership, notFound, backOff } = this.#options;
     const key = keyOf(repository.registry, repository.repository, tag);
     const reference = { kind: 'tag', tag } as const;
-    const began = performance.now();
+    const { record: known, headOnly, isLate } = question;
     let hasMoved = false;
     try {
       let head: OriginManifestHead;
@@ -208,7 +219,7 @@ export class Tags {
       this.#decide(repository, tag, outcome, reason);
       return { record, outcome, upstream, warning: undefined };
     } catch (error) {
-      return this.#failed(repository, tag, { known, hasMoved, error, took: performance.now() - began });
+      return this.#failed(repository, tag, { known, hasMoved, error, isSlow: isLate() });
     }
   }
 
@@ -227,17 +238,16 @@ export class Tags {
       readonly known: TagRecord | undefined;
       readonly hasMoved: boolean;
       readonly error: unknown;
-      /** Milliseconds. */
-      readonly took: number;
+      readonly isSlow: boolean;
     },
   ): Promise<Resolution> {
-    const { notFound, backOff, staleOnNotFound = false, staleAfter = DEFAULT_STALE_AFTER } = this.#options;
-    const { known, hasMoved } = failure;
+    const { notFound, backOff, staleOnNotFound = false } = this.#options;
+    const { known, hasMoved, isSlow } = failure;
     const error = failure.error instanceof Error ? failure.error : new Error(String(failure.error));
     const kind = isOriginFailure(error) ? error.kind : undefined;
     const key = keyOf(repository.registry, repository.repository, tag);
     const isRefusal = !mayBeStale(kind, { hasMoved, staleOnNotFound });
-    if (known !== undefined) backOff.failed(key, error, { isRefusal, isSlow: failure.took >= staleAfter });
+    if (known !== undefined) backOff.failed(key, error, { isRefusal, isSlow });
     if (kind === 'not-found' && isRefusal) notFound.note(key, error);
     if (known === undefined || isRefusal) throw error;
     const stale = await this.#stale(repository, tag, { record: known, reason: error.message });
