@@ -31,9 +31,11 @@ import {
   lockDirectory,
   MemoryNameStore,
   type NameStore,
+  noteCleanStop,
   openFilesystemBlobStore,
   openResilientNameStore,
   openSpoolBlobStore,
+  takeCleanStop,
 } from './store/index.ts';
 import { createMetrics, type Log, logEvents, Telemetry } from './telemetry/index.ts';
 import { createUpstreams } from './upstream/index.ts';
@@ -82,7 +84,7 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
     const telemetry = new Telemetry();
     cleanups.push(logEvents(telemetry, log, { access: config.log.access }));
     const catalogue = await catalogueOf(config);
-    const storage = await openStorage(config, telemetry, cleanups);
+    const { ledger, ...storage } = await openStorage(config, telemetry, cleanups);
 
     const resolver = await resolverOf(config, telemetry);
     cleanups.push(() => resolver?.close());
@@ -99,8 +101,17 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
     const upstreams = () =>
       catalogue.list().flatMap(({ name }) => origin.healthOf(name).map((each) => ({ registry: name, ...each })));
 
-    const cache = new PullThrough({ origin, ...storage, telemetry, ...cacheOptionsOf(config) });
-    cleanups.push(() => cache.close());
+    const cache = new PullThrough({
+      origin,
+      ...storage,
+      telemetry,
+      ...cacheOptionsOf(config),
+      countedAt: ledger.countedAt,
+    });
+    cleanups.push(async () => {
+      await cache.close();
+      ledger.countedAt = cache.countedAt;
+    });
 
     let isReady = false;
     const configured = new Set(catalogue.list().map(({ name }) => name));
@@ -175,7 +186,7 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
       cleanups.push(() => control.close());
       await control.start();
       // Beside the first requests: a crash may have left files that nobody counts, or the names were lost.
-      cache.takeStock();
+      if (cache.isStockDue) cache.takeStock();
     }
 
     let stopping: Promise<{ cut: number }> | undefined;
@@ -234,24 +245,43 @@ class Clients {
   }
 }
 
+/** What is handed from one server of a cache directory to the next. */
+interface Ledger {
+  /** When rows and files were last found to agree; undefined where nobody knows that they do. */
+  countedAt: number | undefined;
+}
+
+interface Storage {
+  readonly store: BlobStore;
+  readonly names: NameStore;
+  readonly ledger: Ledger;
+}
+
 /** Opens the cache directory as its only owner, or a place for what only passes through. */
 async function openStorage(
   config: LoadedConfig['config'],
   telemetry: Telemetry,
   cleanups: (() => unknown)[],
-): Promise<{ readonly store: BlobStore; readonly names: NameStore }> {
+): Promise<Storage> {
+  const ledger: Ledger = { countedAt: undefined };
   if (config.cache === 'off') {
     const spool = await mkdtemp(join(tmpdir(), 'entrepot-'));
     cleanups.push(() => rm(spool, { recursive: true, force: true }));
-    return { store: await openSpoolBlobStore(spool), names: new MemoryNameStore() };
+    return { store: await openSpoolBlobStore(spool), names: new MemoryNameStore(), ledger };
   }
   const { dir } = config.cache;
   const lock = await lockDirectory(dir);
   cleanups.push(() => lock.release());
+  const left = await takeCleanStop(dir);
+  ledger.countedAt = left?.countedAt;
+  cleanups.push(() => ledger.countedAt !== undefined && noteCleanStop(dir, { countedAt: ledger.countedAt }));
   const store = await openFilesystemBlobStore(dir);
-  const names = await openResilientNameStore({ file: join(dir, 'names.db'), telemetry });
+  const stopListening = telemetry.on('names.recovered', () => {
+    ledger.countedAt = undefined;
+  });
+  const names = await openResilientNameStore({ file: join(dir, 'names.db'), telemetry }).finally(stopListening);
   cleanups.push(() => names.close());
-  return { store, names };
+  return { store, names, ledger };
 }
 
 function describeTransfer(ingest: Ingest): ServerStatus['transfers'][number] {

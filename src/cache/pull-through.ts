@@ -28,7 +28,7 @@ import { type Collected, type CollectOptions, type Pause, Room, type RoomLimits 
 import { Scrub } from './scrub.ts';
 import type { Selection } from './selection.ts';
 import { sparedDigests, sparingRule } from './spared.ts';
-import { takeStock } from './stock.ts';
+import { isStockDue, takeStock } from './stock.ts';
 import { Tags } from './tags.ts';
 import { Verification } from './verification.ts';
 
@@ -61,6 +61,8 @@ export interface PullThroughOptions extends RoomLimits {
   readonly verifyAfter?: number;
   /** Bytes of manifests held in memory. */
   readonly manifestMemory?: number;
+  /** When rows and files were last found to agree, milliseconds since the epoch; undefined where nobody knows that they do. */
+  readonly countedAt?: number | undefined;
   readonly now?: () => number;
 }
 
@@ -85,8 +87,11 @@ export class PullThrough {
   readonly #room: Room;
   readonly #scrub: Scrub;
   readonly #subscriptions: readonly (() => void)[];
+  readonly #doubts: readonly (() => void)[];
   readonly #stop = new AbortController();
   #stock: Promise<void> = Promise.resolve();
+  #countedAt: number | undefined;
+  #isDoubtful = false;
 
   constructor(options: PullThroughOptions) {
     const { origin, store, names, telemetry, keep, tags = {}, onRange = 'ingest' } = options;
@@ -108,6 +113,10 @@ export class PullThrough {
     });
     const shared = { origin, store, names, membership, verification, readTimes, telemetry };
     this.#options = options;
+    this.#countedAt = options.countedAt;
+    const doubt = (): void => {
+      this.#isDoubtful = true;
+    };
     this.#readTimes = readTimes;
     this.#verification = verification;
     this.#membership = membership;
@@ -166,6 +175,8 @@ export class PullThrough {
       telemetry.on('ingest.finished', look),
       telemetry.on('names.recovered', () => this.takeStock()),
     ];
+    // What could not be written or removed may have left a file that nobody counts; that may be the last thing that happens.
+    this.#doubts = [telemetry.on('warning', doubt), telemetry.on('cache.paused', doubt)];
     // The limits may have been lowered since the last start.
     look();
   }
@@ -258,16 +269,36 @@ export class PullThrough {
     return this.#scrub;
   }
 
+  /**
+   * When rows and files were last found to agree, where nothing has happened since that could have parted them: to be noted
+   * when the server stops, so that the next one need not look. Undefined where one had better look.
+   */
+  get countedAt(): number | undefined {
+    return this.#isDoubtful ? undefined : this.#countedAt;
+  }
+
+  /** Whether a look is due: nobody knows that rows and files agree, or it was long ago and somebody may have put files there. */
+  get isStockDue(): boolean {
+    return isStockDue(this.#countedAt, (this.#options.now ?? Date.now)());
+  }
+
   /** Makes what is known of stored blobs agree with their files, beside everything else; what fails is published. */
   takeStock(): void {
-    const { store, names, telemetry } = this.#options;
+    this.#countedAt = undefined;
+    this.#isDoubtful = false;
+    this.#stock = this.#stock.then(() => this.#count());
+  }
+
+  async #count(): Promise<void> {
+    const { store, names, telemetry, now = Date.now } = this.#options;
     const { signal } = this.#stop;
-    this.#stock = this.#stock
-      .then(() => takeStock({ store, names, telemetry, signal }))
-      .then(() => this.#room.look())
-      .catch((error: unknown) => {
-        if (!signal.aborted) telemetry.publish('warning', { message: 'Cannot count what is stored', error });
-      });
+    try {
+      await takeStock({ store, names, telemetry, signal });
+      this.#countedAt = now();
+      this.#room.look();
+    } catch (error) {
+      if (!signal.aborted) telemetry.publish('warning', { message: 'Cannot count what is stored', error });
+    }
   }
 
   /** Ends every transfer and writes down what is still to be noted. */
@@ -279,6 +310,7 @@ export class PullThrough {
     await this.#verification.close();
     await this.#room.close();
     await this.#readTimes.close();
+    for (const stop of this.#doubts) stop();
   }
 
   /** What is remembered in memory must not outlive what was taken out of the database. */

@@ -4,10 +4,11 @@ import { cacheWorld } from '../../test/support/cache-world.ts';
 import { Gate } from '../../test/support/fake-origin.ts';
 import { type Content, content, noise } from '../../test/support/image.ts';
 import { StrictStore } from '../../test/support/strict-store.ts';
+import { digestOf } from '../oci/index.ts';
 import { MemoryBlobStore, MemoryNameStore, type NameStore } from '../store/index.ts';
 import { Telemetry } from '../telemetry/index.ts';
 import { Scrub } from './scrub.ts';
-import { takeStock } from './stock.ts';
+import { isStockDue, takeStock } from './stock.ts';
 import { Verification } from './verification.ts';
 
 const BLOBS = Array.from({ length: 12 }, (_, number) => content('layer', noise(`scrub ${number}`, 1000 + number)));
@@ -172,6 +173,55 @@ describe('takeStock()', () => {
   test('stops when it is told to', async () => {
     const { store, names, telemetry } = await stocked();
     await assert.rejects(takeStock({ store, names, telemetry, signal: AbortSignal.abort(new Error('stop')) }), /stop/);
+  });
+
+  test('lays rows and files side by side, however many pages of either there are, and wherever they part', async () => {
+    const { disk, store, names, telemetry } = await stocked();
+    const digests = Array.from({ length: 1200 }, (_, i) => digestOf(Buffer.from(`laid ${i}`)));
+    for (const [i, digest] of digests.entries()) {
+      if (i % 3 !== 0) disk.plant(digest, Buffer.alloc(5));
+      if (i % 3 !== 1) await names.putBlob({ digest, size: 5, kind: 'mirrored', storedAt: 1 });
+    }
+    assert.deepEqual(await run({ store, names, telemetry }), { adopted: 400, missing: 400 });
+    assert.deepEqual(await run({ store, names, telemetry }), { adopted: 0, missing: 0 });
+    assert.equal((await names.totals()).blobs, BLOBS.length + 800);
+  });
+
+  test('looks at no file that has a row', async () => {
+    const world = await stocked();
+    const steps: string[] = [];
+    world.store.before = async (step) => void steps.push(step);
+    await run(world);
+    assert.deepEqual(steps, []);
+  });
+
+  test('gives a row no leave while its file is stored anew', async () => {
+    const world = await stocked();
+    const { names, disk, store } = world;
+    const { digest, bytes, size } = blob(3);
+    await disk.delete(digest);
+    store.before = async () => {
+      disk.plant(digest, bytes);
+      await names.putBlob({ digest, size, kind: 'mirrored', storedAt: 2 });
+    };
+    assert.deepEqual(await run(world), { adopted: 0, missing: 0 });
+    assert.equal((await names.getBlob(digest))?.storedAt, 2);
+  });
+
+  test('is due where nobody knows, after a week, and where the clock was set back', () => {
+    const day = 24 * 3600 * 1000;
+    assert.deepEqual(
+      [undefined, 99 * day, 94 * day, 92 * day, 101 * day].map((at) => isStockDue(at, 100 * day)),
+      [true, false, false, true, true],
+    );
+  });
+
+  test('is known to the cache to be right, until something could not be written', async (t: TestContext) => {
+    const telemetry = new Telemetry();
+    const world = await cacheWorld(t, { telemetry, countedAt: Date.now() });
+    assert.deepEqual([world.cache.isStockDue, world.cache.countedAt === undefined], [false, false]);
+    telemetry.publish('warning', { message: 'Cannot store the manifest' });
+    assert.equal(world.cache.countedAt, undefined);
   });
 
   test('is taken by the cache again where its names were replaced while it served', async (t: TestContext) => {

@@ -18,6 +18,9 @@ const fstat = promisify(fstatCallback) as (descriptor: number) => Promise<Stats>
 
 const ALGORITHMS: readonly DigestAlgorithm[] = ['sha256', 'sha512'];
 
+/** The first two characters of a digest. */
+const SHARD = /^[0-9a-f]{2}$/;
+
 /**
  * How many wrong blobs are kept for inspection, and how many bytes of them; the oldest makes room. A rotting disk must not
  * fill itself, and what lies there counts towards no limit of the cache.
@@ -110,6 +113,16 @@ class FilesystemBlobStore implements BlobStore {
     }
   }
 
+  async *listDigests(): AsyncIterable<readonly Digest[]> {
+    for (const algorithm of ALGORITHMS) {
+      const root = this.#layout.algorithm(algorithm);
+      for (const shard of (await readdir(root)).sort()) {
+        const digests = await digestsIn(join(root, shard), algorithm, shard);
+        if (digests.length > 0) yield digests;
+      }
+    }
+  }
+
   /*
    * The order is what makes it safe against a power cut at any line: the data is on the disk before a name leads to it,
    * and the name is on the disk before anyone is told.
@@ -198,6 +211,22 @@ class BlobFile implements StoredBlob {
   close(): Promise<void> {
     return this.#file.close();
   }
+}
+
+/** What lies in one shard directory under a digest, in order; nothing where it is no such directory. */
+async function digestsIn(directory: string, algorithm: DigestAlgorithm, shard: string): Promise<readonly Digest[]> {
+  if (!SHARD.test(shard)) return [];
+  const digests: Digest[] = [];
+  try {
+    for (const entry of await readdir(directory, { withFileTypes: true })) {
+      if (!entry.isFile() || !entry.name.startsWith(shard)) continue;
+      const digest = parseDigest(`${algorithm}:${entry.name}`);
+      if (digest !== undefined) digests.push(digest);
+    }
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT', 'ENOTDIR')) throw error;
+  }
+  return digests.sort();
 }
 
 /** Opens whatever was put there, without following a link; undefined where nothing can be opened. */

@@ -4,6 +4,7 @@
  * It never hashes, never asks an upstream and never decides what is kept.
  */
 export * from './blob-store.ts';
+export { type CleanStop, noteCleanStop, takeCleanStop } from './clean-stop.ts';
 export * from './directory-error.ts';
 export * from './directory-lock.ts';
 export { openFilesystemBlobStore } from './filesystem.ts';

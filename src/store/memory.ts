@@ -72,6 +72,10 @@ export class MemoryBlobStore implements BlobStore {
     for (const [digest, { bytes }] of this.#blobs) yield { digest, size: bytes.length };
   }
 
+  async *listDigests(): AsyncIterable<readonly Digest[]> {
+    if (this.#blobs.size > 0) yield [...this.#blobs.keys()].sort();
+  }
+
   /** Puts any bytes under a digest, right or wrong, as a rotting disk would. */
   plant(digest: Digest, bytes: Uint8Array): void {
     this.#put(digest, Buffer.from(bytes));

@@ -35,5 +35,6 @@ export async function openSpoolBlobStore(directory: string): Promise<BlobStore> 
     delete: () => Promise.resolve(false),
     quarantine: () => Promise.resolve(),
     async *list() {},
+    async *listDigests() {},
   };
 }

@@ -51,7 +51,7 @@ export async function openSqliteNameStore(file: string): Promise<SqliteNameStore
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = NORMAL;          -- fsync at a checkpoint only; see the docstring for what that means
       PRAGMA journal_size_limit = 67108864; -- bytes; a log that one large transaction blew up shrinks again
-      PRAGMA cache_size = -16384;           -- KiB
+      PRAGMA cache_size = -8192;            -- KiB; the kernel holds the rest
     `);
     return new SqliteNameStore(database, file, prepare(database, file));
   } catch (error) {

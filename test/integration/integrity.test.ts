@@ -221,6 +221,36 @@ describe('the names database', () => {
   });
 });
 
+describe('a stop in order', () => {
+  test('leaves a note, so that the next start need not count; a crash, doubt or another database leaves none', async (t) => {
+    const { dir, start } = await stage(t);
+    const note = join(dir, 'clean-stop.json');
+    const isCounted = async (mirror: Mirror): Promise<boolean> => {
+      await mirror.stop();
+      return existsSync(note);
+    };
+    // The first one counts, which an empty cache is done with soon; a stop in the middle of it leaves nothing.
+    for (let turn = 0; !existsSync(note); turn += 1) {
+      assert.ok(turn < 20);
+      const mirror = await start();
+      assert.equal(existsSync(note), false);
+      await mirror.get('/readyz');
+      await mirror.stop();
+    }
+    // Nothing was counted here: what was noted then still holds.
+    const before = await readFile(note, 'utf8');
+    assert.equal(await isCounted(await start()), true);
+    assert.equal(JSON.parse(await readFile(note, 'utf8')).countedAt, JSON.parse(before).countedAt);
+
+    await rm(join(dir, 'names.db'));
+    const store = await openFilesystemBlobStore(dir);
+    await putBlob(store, Buffer.from('planted'));
+    const mirror = await start();
+    const counted = await mirror.logged(({ msg }) => msg === 'cache.counted');
+    assert.equal(counted['adopted'], 1);
+  });
+});
+
 describe('a kill', () => {
   test('between the rename and the row leaves a file that is adopted, not fetched again', async (t) => {
     const { upstream, workspace, dir, start } = await stage(t);

@@ -314,11 +314,18 @@ async function markIn(store: BlobStore, digest: ReturnType<typeof digestOf>): Pr
   return reader.mark;
 }
 
-/** Every digest and size, sorted by digest. */
+/** Every digest and size, sorted by digest. Also sees to it that both ways of listing agree. */
 export async function listed(store: BlobStore): Promise<[string, number][]> {
   const entries: [string, number][] = [];
   for await (const { digest, size } of store.list()) entries.push([digest, size]);
-  return entries.sort(byDigest);
+  entries.sort(byDigest);
+  const digests: string[] = [];
+  for await (const some of store.listDigests()) digests.push(...some);
+  assert.deepEqual(
+    digests,
+    entries.map(([digest]) => digest),
+  );
+  return entries;
 }
 
 function byDigest(a: [string, number], b: [string, number]): number {

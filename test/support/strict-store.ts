@@ -100,6 +100,10 @@ export class StrictStore implements BlobStore {
     return this.#store.list();
   }
 
+  listDigests(): AsyncIterable<readonly Digest[]> {
+    return this.#store.listDigests();
+  }
+
   #guard(what: string): { use(step: string): void; close(): void } {
     this.opened += 1;
     let closed = false;
