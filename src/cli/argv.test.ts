@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { normalizeArguments } from './argv.ts';
+import { normalizeArguments, withCommand } from './argv.ts';
 
 const rows: readonly (readonly [string, string])[] = [
   ['serve -config x.yaml', 'serve --config x.yaml'],
@@ -19,5 +19,31 @@ const rows: readonly (readonly [string, string])[] = [
 describe('normalizeArguments', () => {
   for (const [given, expected] of rows) {
     test(`${given} → ${expected}`, () => assert.deepEqual(normalizeArguments(given.split(' ')), expected.split(' ')));
+  }
+});
+
+const lines: readonly (readonly [string, string])[] = [
+  ['--config x', 'serve --config x'],
+  ['-c x --check-upstreams', 'serve -c x --check-upstreams'],
+  ['--listen=:1', 'serve --listen=:1'],
+  ['--validate', 'config validate'],
+  ['--validate --config x', 'config validate --config x'],
+  ['-c x --check-upstreams=refuse --validate', 'config validate -c x'],
+  ['--print-default-config', 'config default'],
+  ['--config x --print-default-config', 'config default'],
+  ['--version', '--version'],
+  ['--help', '--help'],
+  ['serve --config x', 'serve --config x'],
+  ['config validate', 'config validate'],
+  ['serve --validate', 'serve --validate'],
+  ['--lisen x', '--lisen x'],
+];
+
+describe('withCommand', () => {
+  for (const [given, expected] of lines) {
+    test(`${given} → ${expected}`, () => {
+      const found = withCommand(given.split(' '), ['-c', '--config', '--listen', '--check-upstreams']);
+      assert.deepEqual(found, expected.split(' '));
+    });
   }
 });

@@ -34,6 +34,7 @@ async function command(...argv: readonly string[]): Promise<Result> {
       scrub: (options) => Promise.resolve(result.asked.push(options) + 6),
       purge: (options) => Promise.resolve(result.asked.push(options) + 6),
       refresh: (options) => Promise.resolve(result.asked.push(options) + 6),
+      check: (options) => Promise.resolve(result.asked.push(options) + 6),
     },
   });
   return { code, ...result };
@@ -68,6 +69,23 @@ describe('entrepot serve', () => {
     assert.deepEqual((await command('serve', '--no-cache')).served, [{ flags: { cache: false } }]);
   });
 
+  test('is what a command line without a command means', async () => {
+    const rows: readonly (readonly [line: string, served: object])[] = [
+      ['-listen=:5000', { flags: { listen: [':5000'] } }],
+      ['-config x', { flags: { config: 'x' } }],
+      ['-c x', { flags: { config: 'x' } }],
+      ['-config x -check-upstreams', { flags: { config: 'x' }, checkUpstreams: 'warn' }],
+      ['-check-upstreams=refuse -config x', { flags: { config: 'x' }, checkUpstreams: 'refuse' }],
+    ];
+    for (const [line, served] of rows) assert.deepEqual((await command(...line.split(' '))).served, [served], line);
+  });
+
+  test('checks upstreams where it is told to', async () => {
+    const served = async (...argv: string[]) => (await command('serve', ...argv)).served;
+    assert.deepEqual(await served('--check-upstreams'), [{ flags: {}, checkUpstreams: 'warn' }]);
+    assert.deepEqual(await served('-check-upstreams=refuse'), [{ flags: {}, checkUpstreams: 'refuse' }]);
+  });
+
   test('gives back the code of what it ran', async () => {
     assert.deepEqual((await command('status', '--json', '--cache-dir', '/x')).asked, [
       { flags: { cacheDir: '/x' }, json: true },
@@ -87,8 +105,8 @@ describe('a wrong command line', () => {
     [['serve', '--no-cache', '--cache-dir', 'x'], /cannot be used with/],
     [['config', 'defualt'], /Did you mean default\?/],
     [['config'], /Usage: entrepot config/],
-    [['-listen=:5000'], /--listen=:5000 belongs to a command: entrepot serve --listen=:5000/],
-    [['-c', 'x'], /entrepot serve -c x/],
+    [['-c', 'x', 'status'], /too many arguments for 'serve'/],
+    [['serve', '--check-upstreams=maybe'], /Allowed choices are warn, refuse/],
   ];
   for (const [argv, expected] of rows) {
     test(`${argv.join(' ')} ends with 2 and says what would do`, async () => {
@@ -115,6 +133,7 @@ describe('help', () => {
     ['gc', '--help'],
     ['purge', '--help'],
     ['refresh', '--help'],
+    ['check', '--help'],
   ]) {
     test(`entrepot ${argv.join(' ')} goes to standard output and ends with 0`, async () => {
       const { code, out, err } = await command(...argv);
@@ -134,6 +153,16 @@ describe('help', () => {
     const { code, out } = await command('-version');
     assert.equal(code, 0);
     assert.match(out, /^entrepot \d+\.\d+\.\d+ \(.*Node \d+\.\d+\.\d+\)\n$/);
+  });
+});
+
+describe('entrepot check', () => {
+  test('takes names, a time and more', async () => {
+    assert.deepEqual((await command('check')).asked, [{ flags: {}, json: false, names: [], all: false }]);
+    const line = 'check -config x docker.io --all --timeout=5s ghcr.io --json';
+    assert.deepEqual((await command(...line.split(' '))).asked, [
+      { flags: { config: 'x' }, json: true, names: ['docker.io', 'ghcr.io'], all: true, timeout: '5s' },
+    ]);
   });
 });
 

@@ -1,12 +1,15 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { ConfigFlags } from '../config/index.ts';
-import { normalizeArguments } from './argv.ts';
+import { normalizeArguments, withCommand } from './argv.ts';
+import type { CheckAtStart } from './check-at-start.ts';
 import { EXIT } from './exit-code.ts';
 import { type Output, processOutput } from './output.ts';
 
 /** What `entrepot serve` was asked for. It loads the configuration itself, since it does so again on a reload. */
 export interface ServeOptions {
   readonly flags: ConfigFlags;
+  /** Whether upstreams are checked at the start, and what is done about one that cannot be reached. */
+  readonly checkUpstreams?: CheckAtStart;
 }
 
 /** What `entrepot status` was asked for. */
@@ -39,6 +42,18 @@ export interface PurgeCommandOptions extends RefreshOptions {
   readonly dryRun: boolean;
 }
 
+/** What `entrepot check` was asked for. */
+export interface CheckCommandOptions {
+  readonly flags: ConfigFlags;
+  readonly json: boolean;
+  /** Of registries, upstreams or routes; empty: all that are configured. */
+  readonly names: readonly string[];
+  /** Those that are known without configuration too. */
+  readonly all: boolean;
+  /** For one upstream, as it was written. */
+  readonly timeout?: string;
+}
+
 /** The commands that run or reach a server. Each is imported when it is asked for: help and checks stay quick. */
 export interface Commands {
   readonly serve: (options: ServeOptions) => Promise<number>;
@@ -47,6 +62,7 @@ export interface Commands {
   readonly scrub: (options: ScrubCommandOptions) => Promise<number>;
   readonly purge: (options: PurgeCommandOptions) => Promise<number>;
   readonly refresh: (options: RefreshOptions) => Promise<number>;
+  readonly check: (options: CheckCommandOptions) => Promise<number>;
 }
 
 export interface RunOptions {
@@ -63,6 +79,7 @@ const lazyCommands: Commands = {
   scrub: async (options) => (await import('./scrub.ts')).scrub(options),
   purge: async (options) => (await import('./purge.ts')).purge(options),
   refresh: async (options) => (await import('./refresh.ts')).refresh(options),
+  check: async (options) => (await import('./check.ts')).check(options),
 };
 
 /**
@@ -74,17 +91,16 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   const { output = processOutput, commands = lazyCommands } = options;
   const result = { code: EXIT.ok as number };
   const program = await createProgram({ output, commands, finish: (code) => (result.code = code) });
-  const normal = normalizeArguments(argv);
-  if (normal.length === 0) {
+  const given = normalizeArguments(argv);
+  if (given.length === 0) {
     program.outputHelp();
     return EXIT.ok;
   }
-  const first = normal[0] ?? '';
-  const serveCommand = program.commands.find((command) => command.name() === 'serve');
-  if (serveCommand?.options.some(({ long, short }) => first === short || first.split('=')[0] === long) === true) {
-    output.err(`error: ${first} belongs to a command: entrepot serve ${normal.join(' ')}\n`);
-    return EXIT.usage;
-  }
+  const serveFlags = program.commands.find((command) => command.name() === 'serve')?.options ?? [];
+  const normal = withCommand(
+    given,
+    serveFlags.flatMap(({ short, long }) => [short, long]).filter((flag) => typeof flag === 'string'),
+  );
   try {
     await program.parseAsync(normal, { from: 'user' });
     return result.code;
@@ -115,11 +131,19 @@ async function createProgram({ output, commands, finish }: ProgramOptions): Prom
     .addHelpText('after', ROOT_EXAMPLES);
 
   configFlags(program.command('serve'))
+    .addOption(
+      new Option('--check-upstreams [how]', 'check every configured upstream: warn (beside serving) or refuse to start')
+        .choices(['warn', 'refuse'])
+        .preset('warn'),
+    )
     .description(
       'Run the server. Without any configuration it listens on 127.0.0.1:5000, knows every large registry and caches in ./data.',
     )
     .addHelpText('after', SERVE_EXAMPLES)
-    .action(async (_, command: Command) => finish(await commands.serve({ flags: flagsOf(command) })));
+    .action(async ({ checkUpstreams }: { checkUpstreams?: CheckAtStart }, command: Command) => {
+      const checks = checkUpstreams === undefined ? {} : { checkUpstreams };
+      finish(await commands.serve({ flags: flagsOf(command), ...checks }));
+    });
 
   const config = program
     .command('config')
@@ -174,6 +198,21 @@ async function createProgram({ output, commands, finish }: ProgramOptions): Prom
     .option('--json', 'for programs')
     .action(async (options: { json?: boolean }, command: Command) => {
       finish(await commands.status({ flags: flagsOf(command), json: options.json === true }));
+    });
+  program
+    .command('check')
+    .argument('[name...]', 'registries, upstreams or mirror routes; otherwise all that are configured')
+    .description('Say whether each upstream can be reached from here, step by step, and what to do where it cannot.')
+    .option('-c, --config <file>', 'configuration file; otherwise entrepot.yaml, .yml or .json is looked for')
+    .option('--registry-map <file|url>', 'JSON of short names and registry URLs')
+    .option('--all', 'the registries that are known without configuration too')
+    .option('--timeout <time>', 'for one upstream, with all that is asked of it (otherwise 10s)')
+    .option('--json', 'for programs')
+    .addHelpText('after', CHECK_EXAMPLES)
+    .action(async (names: string[], options: { json?: boolean; all?: boolean; timeout?: string }, command: Command) => {
+      const { json = false, all = false, timeout } = options;
+      const asked = { flags: flagsOf(command), json, names, all };
+      finish(await commands.check({ ...asked, ...(timeout === undefined ? {} : { timeout }) }));
     });
   cacheFlags(program.command('gc'))
     .description('Evict what the cache may not hold, what was read longest ago first, or show what would go.')
@@ -262,7 +301,17 @@ function flagsOf(command: Command): ConfigFlags {
 }
 
 /** Flags of the commands themselves, which say nothing about the configuration. */
-const OWN_FLAGS: ReadonlySet<string> = new Set(['json', 'dir', 'dryRun', 'maxSize', 'stop', 'references']);
+const OWN_FLAGS: ReadonlySet<string> = new Set([
+  'json',
+  'dir',
+  'dryRun',
+  'maxSize',
+  'stop',
+  'references',
+  'all',
+  'timeout',
+  'checkUpstreams',
+]);
 
 const ROOT_EXAMPLES = `
 Examples:
@@ -283,6 +332,16 @@ Examples:
 
 Flags override variables (ENTREPOT_LOG__LEVEL=debug), and those the file. Flags written with one dash, as Go
 programs have them (-listen=:5000), are understood too.`;
+
+const CHECK_EXAMPLES = `
+Examples:
+  entrepot check                                   every upstream of the configuration
+  entrepot check docker.io ghcr.io
+  entrepot check --json --timeout 5s
+
+Each is asked by HEAD, or by GET for one byte, over the transport a pull takes; any status below 500 means that it can
+be reached. Nothing is pulled or stored, and a running server is not disturbed. Exit codes: 0 all can be reached, 1 some
+cannot, 2 wrong command line, 78 wrong configuration.`;
 
 const GC_EXAMPLES = `
 Examples:

@@ -1,7 +1,9 @@
 import { type App, startApp } from '../app.ts';
 import { ConfigError, type LoadedConfig, loadConfig, locateProblems } from '../config/index.ts';
-import { SettingsError } from '../settings.ts';
+import { catalogueOf, SettingsError } from '../settings.ts';
 import { createLog, type Log, type LogFormat } from '../telemetry/index.ts';
+import { checkAtStart } from './check-at-start.ts';
+import { formatReport } from './check-table.ts';
 import { describeClients } from './client-hints.ts';
 import { EXIT } from './exit-code.ts';
 import { processOutput } from './output.ts';
@@ -16,7 +18,7 @@ import { readVersion } from './version.ts';
  *
  * @returns the exit code
  */
-export async function serve({ flags }: ServeOptions): Promise<number> {
+export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<number> {
   let loaded: LoadedConfig;
   try {
     loaded = await loadConfig({ flags });
@@ -38,17 +40,35 @@ export async function serve({ flags }: ServeOptions): Promise<number> {
   process.on('SIGTERM', () => stop.resolve('SIGTERM'));
   process.on('SIGINT', () => stop.resolve('SIGINT'));
 
+  const ending = new AbortController();
+  void stop.promise.then(() => ending.abort());
+  const { signal } = ending;
   let app: App;
   try {
+    if (checkUpstreams === 'refuse') {
+      const lost = await checkAtStart(config, { catalogue: await catalogueOf(config), log, signal });
+      if (lost.length > 0) {
+        await log.flush();
+        processOutput.err(`${lost.map(formatReport).join('\n')}\nNot started, as --check-upstreams=refuse says.\n`);
+        return EXIT.failure;
+      }
+    }
     app = await startApp(loaded, { log, version: readVersion().version });
   } catch (error) {
     log.debug('could not start', { error });
     await log.flush();
+    // Told to stop before there was anything to stop.
+    if (signal.aborted) return EXIT.ok;
     if (error instanceof SettingsError) return refuse(locateProblems(loaded, error.problems));
     processOutput.err(`${(error as Error).message}\n`);
     return EXIT.failure;
   }
   announce(app, loaded, { log, format });
+  if (checkUpstreams === 'warn') {
+    void checkAtStart(config, { catalogue: app.catalogue, log, signal }).catch((error) => {
+      if (!signal.aborted) log.warn('the upstreams could not be checked', { error });
+    });
+  }
 
   try {
     const signal = await Promise.race([stop.promise, failure.promise]);

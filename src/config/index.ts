@@ -6,6 +6,7 @@
  */
 
 export { defaultFile } from './default-file.ts';
+export { parseDuration } from './duration.ts';
 export { jsonSchema } from './json-schema.ts';
 export type { ListenAddress } from './listen-address.ts';
 export { formatListenAddress } from './listen-address.ts';

@@ -3,6 +3,7 @@ import { isIP, type LookupFunction, connect as netConnect, type OnReadOpts, type
 import { connect as tlsConnect } from 'node:tls';
 import { isAllowed, isAllowedByName, plainHost } from './address-policy.ts';
 import { connected } from './connected.ts';
+import { type DialTrace, traceConnecting, tracedLookup } from './dial-trace.ts';
 import { FragmentLadder } from './fragment-ladder.ts';
 import { FragmentingSocket } from './fragmenting-socket.ts';
 import { type AddressPolicy, type HttpClientOptions, HttpError } from './http.ts';
@@ -37,6 +38,8 @@ export interface DialTarget {
   readonly certificateName?: string;
   /** Application protocols to offer (RFC 7301); none of them where it is empty. @default ['http/1.1'] */
   readonly alpn?: readonly string[];
+  /** Hears how far it has come. @default nobody */
+  readonly trace?: DialTrace;
 }
 
 export interface Dialled {
@@ -133,12 +136,17 @@ export function createDial(options: HttpClientOptions): Dial {
     const settings = tls.towards(target);
     if (proxy === undefined && length === 0) {
       const socket = tlsConnect({ ...tcpOptions(target), ...settings });
-      if (shaking !== undefined) socket.once('connect', shaking);
+      traceConnecting(socket, target.trace);
+      socket.once('connect', () => {
+        target.trace?.({ kind: 'handshake', firstFragmentLen: 0 });
+        shaking?.();
+      });
       return dialledBy(await connected(socket, waiting));
     }
     const wire = new FragmentingSocket(length);
     const road = await openRoad({ ...target, onread: wire.onread }, { proxy, within: within.dialTimeout });
     wire.attach(road.socket);
+    target.trace?.({ kind: 'handshake', firstFragmentLen: length });
     shaking?.();
     const socket = tlsConnect({ ...settings, socket: wire });
     if (target.onread !== undefined) readInto(socket, target.onread);
@@ -153,9 +161,11 @@ export function createDial(options: HttpClientOptions): Dial {
   }
 
   async function openRoad(target: DialTarget, { proxy, within }: Road): Promise<Dialled> {
-    const { signal } = target;
+    const { signal, trace } = target;
     const waiting = { authority: authorityOf(target), secure: false, signal, dialTimeout: within, tlsHandshakeTimeout };
-    if (proxy === undefined) return dialledBy(await connected(netConnect(tcpOptions(target)), waiting));
+    if (proxy === undefined)
+      return dialledBy(await connected(traceConnecting(netConnect(tcpOptions(target)), trace), waiting));
+    trace?.({ kind: 'through', outboundProxy: shownOutboundProxy(proxy) });
     const reads = new TunnelReads();
     const towards: DialTarget = {
       protocol: proxy.protocol,
@@ -165,14 +175,16 @@ export function createDial(options: HttpClientOptions): Dial {
       addresses: { kind: 'any' },
       onread: reads.onread,
       signal,
+      ...(trace === undefined ? {} : { trace }),
     };
     const secure = proxy.protocol === 'https:';
     const authority = `The outbound proxy ${shownOutboundProxy(proxy)}`;
     const socket = secure
       ? tlsConnect({ ...tcpOptions(towards), ...tls.towardsOutboundProxy(towards) })
       : netConnect(tcpOptions(towards));
-    const connection = await connected(socket, { ...waiting, authority, secure });
+    const connection = await connected(traceConnecting(socket, trace), { ...waiting, authority, secure });
     await openTunnel({ socket, reads }, { proxy, host: target.host, port: target.port, timeout: within, signal });
+    trace?.({ kind: 'tunnelled' });
     reads.handTo(target.onread ?? pushInto(socket));
     return { socket, connection, remoteAddress: undefined };
   }
@@ -183,7 +195,7 @@ export function createDial(options: HttpClientOptions): Dial {
     return outboundProxy(new URL(`${protocol}//${host}:${port}/`));
   }
 
-  function tcpOptions({ host, port, addresses, onread }: DialTarget) {
+  function tcpOptions({ host, port, addresses, onread, trace }: DialTarget) {
     return {
       host: plainHost(host),
       port,
@@ -191,7 +203,7 @@ export function createDial(options: HttpClientOptions): Dial {
       ...(keepalive > 0 ? { keepAlive: true, keepAliveInitialDelay: keepalive } : {}),
       autoSelectFamily: true,
       autoSelectFamilyAttemptTimeout: ATTEMPT_DELAY,
-      lookup: guardedLookup(addresses, { authority: authorityOf({ host, port }), lookup }),
+      lookup: tracedLookup(guardedLookup(addresses, { authority: authorityOf({ host, port }), lookup }), trace),
       ...(onread === undefined ? {} : { onread }),
     };
   }

@@ -15,6 +15,7 @@ export {
 } from './authority-files.ts';
 export { type Authority, AuthorityError, createAuthority, openAuthority, type PemPair } from './certificates.ts';
 export { createDial, type Dial, type Dialled, type DialTarget } from './dial.ts';
+export type { DialMoment, DialTrace } from './dial-trace.ts';
 export { createResolver, type Resolver, type ResolverOptions } from './dns/resolver.ts';
 export * from './http.ts';
 export { createHttpClient } from './http-client.ts';

@@ -46,6 +46,11 @@ export interface Events {
     readonly reason: 'reset' | 'end' | 'alert';
   };
   /**
+   * A name was looked up where `transport.dns` is set. `by`: a name server's address, `hosts`, or `system`. `trouble`: what
+   * kept others from answering before. Repeated from memory it is not told again.
+   */
+  'dns.answered': { readonly host: string; readonly by: string; readonly trouble?: string | undefined };
+  /**
    * A stored blob is not what was stored; it is in quarantine, or gone, and will be fetched afresh. `content`: another
    * digest. `size`: another length. `missing`: no file. `unreadable`: the disk cannot give it back.
    */

@@ -61,6 +61,7 @@ function debugSubscriptions(telemetry: Telemetry, log: Log): (() => void)[] {
       log.debug('ingest.resumed', { ...ingestFields(event), offset: event.offset, reason: event.reason }),
     ),
     telemetry.on('transport.fallback', (event) => log.debug('transport.fallback', { ...event })),
+    telemetry.on('dns.answered', (event) => log.debug('dns.answered', { ...event })),
     telemetry.on('range.passed', (event) => log.debug('range.passed', { ...event })),
     telemetry.on('cache.swept', (event) => log.debug('cache.swept', { ...event })),
     telemetry.on('blob.adopted', (event) => log.debug('blob.adopted', { ...event })),

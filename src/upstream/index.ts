@@ -7,8 +7,12 @@
  * anyone but its own upstream and that upstream's own token service.
  */
 export * from './answers.ts';
+export { type Challenge, parseChallenges } from './challenge.ts';
 export { readSecret } from './credential-reader.ts';
 export { type FailureKind, UpstreamError } from './error.ts';
 export type { HealthScope, HealthView } from './health.ts';
+export { ownHeaders } from './own-headers.ts';
+export { type ProbeAnswer, type ProbedUpstream, type ProbeQuestion, probeUpstream } from './probe.ts';
 export type { Quota } from './rate-limit.ts';
+export type { UpstreamContext } from './upstream.ts';
 export { createUpstreams, type UpstreamsOptions } from './upstreams.ts';

@@ -14,12 +14,14 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   routing: ['lib', 'oci', 'telemetry'],
   access: ['lib', 'oci', 'telemetry', 'store'],
   server: ['lib', 'oci', 'telemetry', 'net', 'routing', 'access', 'cache'],
+  check: ['lib', 'oci', 'telemetry', 'net', 'upstream'],
 };
 
 /** The files above the rooms; `*` is everything. */
 const ABOVE: Readonly<Record<string, readonly string[] | '*'>> = {
   app: '*',
   operations: '*',
+  'check-settings': '*',
   'forward-settings': '*',
   settings: '*',
   cli: '*',

@@ -66,7 +66,7 @@ interface Entry {
  * The policy of addresses is not here: whoever dials judges what this says. Throws TypeError for a server that is neither.
  */
 export function createResolver(options: ResolverOptions): Resolver {
-  const { fallback = 'system', system = systemLookup, now = Date.now } = options;
+  const { fallback = 'system', system = systemLookup, now = Date.now, telemetry } = options;
   const hosts = new Map(Object.entries(options.hosts ?? {}).map(([name, addresses]) => [plainHost(name), addresses]));
   const servers = new ServerList(
     options.servers.map((text) => openServer(text, { options, hosts, system })),
@@ -96,6 +96,7 @@ export function createResolver(options: ResolverOptions): Resolver {
 
   async function refresh(key: string, question: DnsQuestion): Promise<readonly string[]> {
     const answer = await servers.ask(question, { lastHope: fallback === 'none' });
+    telemetry?.publish('dns.answered', { host: question.name, by: answer.by, trouble: answer.trouble });
     const keep = lifetimeOf(answer);
     if (keep > 0) entries.set(key, { addresses: answer.addresses, freshUntil: now() + keep });
     else entries.delete(key);
@@ -104,7 +105,10 @@ export function createResolver(options: ResolverOptions): Resolver {
 
   async function resolve(name: string, families: readonly (4 | 6)[]): Promise<readonly string[]> {
     const fixed = hosts.get(name);
-    if (fixed !== undefined) return fixed.filter((address) => families.some((family) => isIP(address) === family));
+    if (fixed !== undefined) {
+      telemetry?.publish('dns.answered', { host: name, by: 'hosts' });
+      return fixed.filter((address) => families.some((family) => isIP(address) === family));
+    }
     if (isIP(name) !== 0) return [name];
     // RFC 6761 §6.3: never asked of anybody.
     if (name === 'localhost' || name.endsWith('.localhost')) {
@@ -124,7 +128,11 @@ export function createResolver(options: ResolverOptions): Resolver {
     } catch (error) {
       failure = error;
     }
-    if (fallback === 'system' && !hosts.has(name)) return await lookupBy(system, { host: name, family });
+    if (fallback === 'system' && !hosts.has(name)) {
+      const trouble = failure instanceof Error ? failure.message : undefined;
+      telemetry?.publish('dns.answered', { host: name, by: 'system', trouble });
+      return await lookupBy(system, { host: name, family });
+    }
     throw lookupError(failure === undefined ? 'ENOTFOUND' : 'EAI_AGAIN', name, failure);
   }
 

@@ -1,0 +1,138 @@
+import { ConcurrencyLimit } from '../lib/index.ts';
+import { createHttpClient, type HttpClient, type HttpClientOptions } from '../net/index.ts';
+import type { TlsSpec, TransportSpec } from '../oci/index.ts';
+import { Telemetry } from '../telemetry/index.ts';
+import { checkAnswer } from './answer.ts';
+import { type ConnectionAsked, checkConnection } from './connection.ts';
+import { type CheckTarget, type Outcome, type StepReport, tenths, type UpstreamReport } from './report.ts';
+import { checkTokens } from './token.ts';
+
+export interface CheckOptions {
+  /** The way a pull would take to one upstream. Its names and handshakes are told to the telemetry given. */
+  readonly openTransport: (telemetry: Telemetry) => Promise<CheckTransport>;
+  /** See `transport.allow_private`. */
+  readonly allowPrivate: readonly string[];
+  /** Milliseconds for one upstream, with all that is asked of it. */
+  readonly timeout: number;
+  /** Upstreams at a time. @default 8 */
+  readonly concurrency?: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Hears of each when it is done. */
+  readonly onReport?: (report: UpstreamReport) => void;
+  /** Milliseconds since 1970. @default Date.now */
+  readonly now?: () => number;
+}
+
+export interface CheckTransport {
+  /** Options of a client with these settings of an upstream's own. */
+  readonly optionsFor: (
+    tls: TlsSpec | undefined,
+    transport: TransportSpec | undefined,
+  ) => HttpClientOptions | Promise<HttpClientOptions>;
+  /** Puts away what all of them share. */
+  readonly close: () => void;
+}
+
+const AT_A_TIME = 8;
+
+/**
+ * Checks every target, some at a time.
+ *
+ * @returns a report for each, in the order given; whatever is wrong with an upstream is in its report
+ * @throws what `openTransport` throws, and the signal's reason
+ */
+export async function checkUpstreams(
+  targets: readonly CheckTarget[],
+  options: CheckOptions,
+): Promise<readonly UpstreamReport[]> {
+  const { concurrency = AT_A_TIME, signal, onReport } = options;
+  const limit = new ConcurrencyLimit(concurrency);
+  const checks = targets.map((target) =>
+    limit.run(async () => {
+      signal?.throwIfAborted();
+      const report = await checkUpstream(target, options);
+      onReport?.(report);
+      return report;
+    }),
+  );
+  // Nobody is left behind at work when one throws.
+  await Promise.allSettled(checks);
+  return await Promise.all(checks);
+}
+
+async function checkUpstream(target: CheckTarget, options: CheckOptions): Promise<UpstreamReport> {
+  const startedAt = performance.now();
+  const deadline = new AbortController();
+  const late = (): void => deadline.abort(new DOMException('The time of the check is over', 'TimeoutError'));
+  const timer = setTimeout(late, options.timeout);
+  const signal = options.signal === undefined ? deadline.signal : AbortSignal.any([options.signal, deadline.signal]);
+  const telemetry = new Telemetry();
+  const transport = await options.openTransport(telemetry);
+  try {
+    const steps = await stepsOf(target, { options, transport, telemetry, signal });
+    const { kind, name, spec } = target;
+    const http = steps.find(({ step }) => step === 'http');
+    return {
+      kind,
+      name,
+      upstream: spec.name,
+      url: spec.url,
+      reachable: http !== undefined && http.outcome !== 'failed',
+      outcome: worstOf(steps),
+      durationMs: tenths(performance.now() - startedAt),
+      steps,
+    };
+  } finally {
+    clearTimeout(timer);
+    transport.close();
+  }
+}
+
+interface Way {
+  readonly options: CheckOptions;
+  readonly transport: CheckTransport;
+  readonly telemetry: Telemetry;
+  readonly signal: AbortSignal;
+}
+
+async function stepsOf(
+  target: CheckTarget,
+  { options, transport, telemetry, signal }: Way,
+): Promise<readonly StepReport[]> {
+  const { spec, kind, path } = target;
+  const { allowPrivate, now = Date.now } = options;
+  const asked: ConnectionAsked = {
+    url: new URL(spec.url + path),
+    addresses: spec.addresses === 'public' ? { kind: 'public', allow: allowPrivate } : { kind: 'any' },
+    options: await transport.optionsFor(spec.tls, spec.transport),
+    telemetry,
+    signal,
+    now,
+  };
+  const connection = await checkConnection(asked);
+  if (connection.some(({ outcome }) => outcome === 'failed')) return connection;
+  const answer = await checkAnswer(target, asked);
+  if (kind !== 'registry' || answer.status !== 401) return [...connection, answer];
+  const clients: HttpClient[] = [];
+  try {
+    const context = {
+      httpClientFor: async (tls: TlsSpec | undefined, _key: string, own?: TransportSpec) => {
+        const client = createHttpClient(await transport.optionsFor(tls, own));
+        clients.push(client);
+        return client;
+      },
+      telemetry,
+      allowPrivate,
+      now,
+    };
+    return [...connection, answer, ...(await checkTokens(target, { ...asked, context }))];
+  } finally {
+    await Promise.all(clients.map((client) => client.close()));
+  }
+}
+
+function worstOf(steps: readonly StepReport[]): Outcome {
+  const outcomes = steps.map(({ outcome }) => outcome);
+  if (outcomes.includes('failed')) return 'failed';
+  return outcomes.includes('warning') ? 'warning' : 'ok';
+}
