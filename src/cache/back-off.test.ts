@@ -22,7 +22,7 @@ describe('BackOff', () => {
   test('leaves a tag alone, longer with each failure, until an answer comes', () => {
     let now = 1_000_000;
     const backOff = new BackOff(() => now);
-    const fail = (): void => backOff.failed('tag', new FakeFailure('unavailable'), { isRefusal: false, isSlow: false });
+    const fail = (): void => backOff.failed('tag', new FakeFailure('unavailable'), { isRefusal: false });
     const isResting = (): boolean => backOff.isResting(backOff.get('tag') as Trouble);
     fail();
     assert.ok(isResting());
@@ -40,26 +40,7 @@ describe('BackOff', () => {
 
   test('never rests on a refusal: that is for the upstream to repeat', () => {
     const backOff = new BackOff(() => 0);
-    backOff.failed('tag', new FakeFailure('denied'), { isRefusal: true, isSlow: true });
-    const trouble = backOff.get('tag') as Trouble;
-    assert.deepEqual([backOff.isResting(trouble), backOff.isDoubtful(trouble)], [false, false]);
-  });
-
-  test('doubts one that was silent for a minute longer than it leaves it alone', () => {
-    let now = 1_000_000;
-    const backOff = new BackOff(() => now);
-    const doubtful = (): boolean => backOff.isDoubtful(backOff.get('tag') as Trouble);
-    backOff.failed('tag', new FakeFailure('unavailable'), { isRefusal: false, isSlow: false });
-    now += 5000;
-    assert.ok(!doubtful(), 'it said at once that it cannot');
-    backOff.failed('tag', new FakeFailure('unavailable'), { isRefusal: false, isSlow: true });
-    // That its circuit is open by now is found out at once, and says nothing of how long it would take.
-    backOff.failed('tag', new FakeFailure('unavailable'), { isRefusal: false, isSlow: false });
-    now += 20_000 + 59_999;
-    assert.ok(doubtful());
-    now += 1;
-    assert.ok(!doubtful());
-    now -= 100_000;
-    assert.ok(!doubtful(), 'before it failed: the clock was set back');
+    backOff.failed('tag', new FakeFailure('denied'), { isRefusal: true });
+    assert.ok(!backOff.isResting(backOff.get('tag') as Trouble));
   });
 });

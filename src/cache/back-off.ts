@@ -3,10 +3,7 @@ import { isOriginFailure } from './origin.ts';
 
 /** How long a tag is left alone after its upstream failed, the first time and at the most; milliseconds. */
 const FIRST_DELAY = 5000;
-const LONGEST_DELAY = 300_000;
-
-/** Milliseconds after a tag's rest in which it counts as likely to be in trouble still. */
-const DOUBTFUL_FOR = 60_000;
+export const LONGEST_DELAY = 300_000;
 
 /** Tags remembered. One that is forgotten is asked for again. */
 const REMEMBERED = 10_000;
@@ -28,8 +25,6 @@ export interface Trouble {
   readonly error: Error;
   /** The upstream said no, be it to us or to everyone. Then nothing older may be served before it has spoken again. */
   readonly isRefusal: boolean;
-  /** It kept somebody waiting for as long as anybody is made to wait, now or before. */
-  readonly isSlow: boolean;
   readonly failures: number;
   readonly since: number;
   /** Until then it is not asked again. */
@@ -56,25 +51,12 @@ export class BackOff {
     return !isRefusal && now >= since && now < until;
   }
 
-  /**
-   * True where nobody is made to wait for a tag in trouble: it is left alone, or was silent so lately that it is likely to be
-   * silent still. Where nobody asked for long, the upstream had the time to get well.
-   */
-  isDoubtful(trouble: Trouble): boolean {
-    const now = this.#now();
-    if (this.isResting(trouble)) return true;
-    return trouble.isSlow && !trouble.isRefusal && now >= trouble.since && now < trouble.until + DOUBTFUL_FOR;
-  }
-
-  /** @param isRefusal and isSlow: see {@link Trouble} */
-  failed(key: string, error: Error, how: { readonly isRefusal: boolean; readonly isSlow: boolean }): void {
-    const { isRefusal } = how;
-    const before = this.#troubles.get(key);
-    const isSlow = how.isSlow || before?.isSlow === true;
-    const failures = (before?.failures ?? 0) + 1;
+  /** @param isRefusal see {@link Trouble} */
+  failed(key: string, error: Error, { isRefusal }: { readonly isRefusal: boolean }): void {
+    const failures = (this.#troubles.get(key)?.failures ?? 0) + 1;
     const since = this.#now();
     const delay = backOffDelay(failures, isOriginFailure(error) ? error.retryAfter : undefined);
-    this.#troubles.set(key, { error, isRefusal, isSlow, failures, since, until: since + delay });
+    this.#troubles.set(key, { error, isRefusal, failures, since, until: since + delay });
   }
 
   answered(key: string): void {

@@ -27,6 +27,7 @@ import { type Refreshed, refresh } from './refresh.ts';
 import { type Collected, type CollectOptions, type Pause, Room, type RoomLimits } from './room.ts';
 import { Scrub } from './scrub.ts';
 import type { Selection } from './selection.ts';
+import { Silence } from './silence.ts';
 import { sparedDigests, sparingRule } from './spared.ts';
 import { isStockDue, takeStock } from './stock.ts';
 import { Tags } from './tags.ts';
@@ -83,6 +84,7 @@ export class PullThrough {
   readonly #tags: Tags;
   readonly #notFound: NotFound;
   readonly #backOff: BackOff;
+  readonly #silence: Silence;
   readonly #inUse = new InUse();
   readonly #room: Room;
   readonly #scrub: Scrub;
@@ -104,6 +106,7 @@ export class PullThrough {
     const notFound = new NotFound({ notFoundFor: keepsManifests ? options.notFoundFor : 0, now });
     const pointers = new Pointers(names, telemetry);
     const backOff = new BackOff(now);
+    const silence = new Silence(now);
     const verification = new Verification({
       store,
       names,
@@ -123,6 +126,7 @@ export class PullThrough {
     this.#pointers = pointers;
     this.#notFound = notFound;
     this.#backOff = backOff;
+    this.#silence = silence;
     this.#blobs = new Blobs({
       ...shared,
       keep,
@@ -149,6 +153,7 @@ export class PullThrough {
       pointers,
       notFound,
       backOff,
+      silence,
       freshness,
       keep: keepsManifests,
       now,
@@ -320,6 +325,7 @@ export class PullThrough {
     this.#pointers.forget();
     this.#notFound.clear();
     this.#backOff.clear();
+    this.#silence.clear();
   }
 
   #manifest(repository: Repository, reference: Reference, request: ManifestRequest): Promise<ManifestAnswer> {

@@ -81,6 +81,21 @@ describe('an upstream that takes its time', () => {
     assert.equal((await pull(world)).digest, NEW.manifest.digest);
   });
 
+  test('makes nobody wait for its other tags', async (t) => {
+    const world = await pulledWorld(t);
+    const other: Reference = { kind: 'tag', tag: 'other' };
+    world.origin.addManifest(LIBRARY, NEW.manifest, 'other');
+    await pull(world, other);
+    const silence = new Gate();
+    world.origin.before = () => silence.pass();
+    assert.match(String((await pull(world)).warning), /has not answered within/);
+    assert.match(String((await pull(world, other)).warning), /has not answered lately/);
+    silence.open();
+    await settle();
+    world.origin.before = () => undefined;
+    assert.equal((await pull(world, other)).outcome, 'REVALIDATED', 'it has spoken again');
+  });
+
   test('is waited for where nothing older is here', async (t) => {
     const world = await cacheWorld(t, { tags: { staleAfter: 1 } });
     world.origin.addManifest(LIBRARY, OLD.manifest, 'latest');

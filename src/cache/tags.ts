@@ -15,6 +15,7 @@ import {
   type OriginManifestHead,
 } from './origin.ts';
 import type { Pointers } from './pointers.ts';
+import type { Silence } from './silence.ts';
 
 export interface TagsOptions {
   readonly origin: Origin;
@@ -23,6 +24,7 @@ export interface TagsOptions {
   readonly pointers: Pointers;
   readonly notFound: NotFound;
   readonly backOff: BackOff;
+  readonly silence: Silence;
   readonly telemetry: Telemetry;
   readonly freshness: Freshness;
   /** False: every tag is asked for each time, and nothing is kept. */
@@ -45,6 +47,14 @@ interface Resolution {
   readonly outcome: CacheOutcome;
   readonly upstream: string | undefined;
   readonly warning: string | undefined;
+}
+
+/** What an upstream is asked about a tag. */
+interface Question {
+  /** What is believed now. */
+  readonly record: TagRecord | undefined;
+  /** True where nobody wants the bytes. */
+  readonly headOnly: boolean;
 }
 
 /** A question under way. */
@@ -77,7 +87,7 @@ export class Tags {
   }
 
   async get(repository: Repository, tag: string, request: ManifestRequest = {}): Promise<ManifestAnswer> {
-    const { pointers, freshness, notFound, backOff, keep } = this.#options;
+    const { pointers, freshness, notFound, backOff, silence, keep } = this.#options;
     if (!keep) return this.#through(repository, tag, request);
     const record = await pointers.get(repository, tag);
     if (record !== undefined && isFresh(record.checkedAt, freshness(repository, tag), this.#now())) {
@@ -87,18 +97,18 @@ export class Tags {
     notFound.assertNotMissing(key);
     const trouble = backOff.get(key);
     const headOnly = request.head === true;
-    const resolve = (isLate: () => boolean) => this.#resolve(repository, tag, { record, headOnly, isLate });
-    if (record !== undefined && trouble !== undefined && backOff.isDoubtful(trouble)) {
-      const doubtful = await this.#stale(repository, tag, { record, reason: trouble.error.message });
-      if (doubtful !== undefined) {
-        // An outage makes clients wait once, and not each time that its end is looked for.
-        if (!backOff.isResting(trouble)) this.#fly(key, resolve);
-        return this.#answer(repository, doubtful, request);
+    const isResting = trouble !== undefined && backOff.isResting(trouble);
+    if (record !== undefined && (isResting || (silence.has(repository.registry) && trouble?.isRefusal !== true))) {
+      const reason = trouble?.error.message ?? `${record.upstream} has not answered lately`;
+      const stale = await this.#stale(repository, tag, { record, reason });
+      if (stale !== undefined) {
+        if (!isResting) this.#fly(repository, tag, { record, headOnly });
+        return this.#answer(repository, stale, request);
       }
     }
     // Who only wants the head shares the question of who wants the bytes, and the other way round: one at a time.
     const joined = this.#flights.has(key);
-    const flight = this.#fly(key, resolve);
+    const flight = this.#fly(repository, tag, { record, headOnly });
     const resolution = await abortable(this.#await(repository, tag, { flight, record, trouble }), request.signal);
     // That it is stale matters more than that others asked too.
     const outcome = joined && resolution.outcome !== 'STALE' ? 'JOIN' : resolution.outcome;
@@ -115,26 +125,26 @@ export class Tags {
     const key = keyOf(repository.registry, repository.repository, tag);
     const record = await pointers.get(repository, tag);
     notFound.forget(key);
-    const flight = this.#fly(key, (isLate) => this.#resolve(repository, tag, { record, headOnly: false, isLate }));
+    const flight = this.#fly(repository, tag, { record, headOnly: false });
     const { record: found, outcome } = await flight.resolution;
     if (outcome === 'STALE') throw backOff.get(key)?.error ?? new Error('the upstream did not answer');
     if ((await manifests.local(found.digest)) === undefined) await manifests.fetch(repository, found.digest);
     return { before: record?.digest, after: found.digest };
   }
 
-  /** @param resolve is told whether it has been under way for as long as anybody is made to wait */
-  #fly(key: string, resolve: (isLate: () => boolean) => Promise<Resolution>): Flight {
+  /** The question about a tag that is under way, or a new one. */
+  #fly(repository: Repository, tag: string, question: Question): Flight {
+    const key = keyOf(repository.registry, repository.repository, tag);
     const running = this.#flights.get(key);
     if (running !== undefined) return running;
-    const { staleAfter = DEFAULT_STALE_AFTER } = this.#options;
+    const { silence, staleAfter = DEFAULT_STALE_AFTER } = this.#options;
     const late = Promise.withResolvers<void>();
-    let isLate = false;
     const tell = (): void => {
-      isLate = true;
+      silence.begun(repository.registry);
       late.resolve();
     };
     const timer = setTimeout(tell, Math.min(staleAfter, LONGEST_TIMER));
-    const resolution = resolve(() => isLate).finally(() => {
+    const resolution = this.#resolve(repository, tag, question).finally(() => {
       this.#flights.delete(key);
       clearTimeout(timer);
     });
@@ -177,19 +187,10 @@ export class Tags {
   }
 
   /** Asks the upstreams where a tag points to now. */
-  async #resolve(
-    repository: Repository,
-    tag: string,
-    question: {
-      readonly record: TagRecord | undefined;
-      readonly headOnly: boolean;
-      readonly isLate: () => boolean;
-    },
-  ): Promise<Resolution> {
-    const { origin, pointers, manifests, membership, notFound, backOff } = this.#options;
+  async #resolve(repository: Repository, tag: string, { record: known, headOnly }: Question): Promise<Resolution> {
+    const { origin, pointers, manifests, membership, notFound, backOff, silence } = this.#options;
     const key = keyOf(repository.registry, repository.repository, tag);
     const reference = { kind: 'tag', tag } as const;
-    const { record: known, headOnly, isLate } = question;
     let hasMoved = false;
     try {
       let head: OriginManifestHead;
@@ -213,13 +214,14 @@ export class Tags {
       const record = { digest, mediaType, size, upstream, visibility, checkedAt: this.#now() };
       await pointers.put(repository, tag, record);
       backOff.answered(key);
+      silence.broken(repository.registry);
       notFound.forget(key);
       const outcome = known !== undefined && !hasMoved ? 'REVALIDATED' : 'MISS';
       const reason = outcome === 'MISS' ? 'the tag is new or has moved' : 'the tag has not moved';
       this.#decide(repository, tag, outcome, reason);
       return { record, outcome, upstream, warning: undefined };
     } catch (error) {
-      return this.#failed(repository, tag, { known, hasMoved, error, isSlow: isLate() });
+      return this.#failed(repository, tag, { known, hasMoved, error });
     }
   }
 
@@ -238,16 +240,16 @@ export class Tags {
       readonly known: TagRecord | undefined;
       readonly hasMoved: boolean;
       readonly error: unknown;
-      readonly isSlow: boolean;
     },
   ): Promise<Resolution> {
-    const { notFound, backOff, staleOnNotFound = false } = this.#options;
-    const { known, hasMoved, isSlow } = failure;
+    const { notFound, backOff, silence, staleOnNotFound = false } = this.#options;
+    const { known, hasMoved } = failure;
     const error = failure.error instanceof Error ? failure.error : new Error(String(failure.error));
     const kind = isOriginFailure(error) ? error.kind : undefined;
     const key = keyOf(repository.registry, repository.repository, tag);
+    if (kind !== undefined && kind !== 'unavailable') silence.broken(repository.registry);
     const isRefusal = !mayBeStale(kind, { hasMoved, staleOnNotFound });
-    if (known !== undefined) backOff.failed(key, error, { isRefusal, isSlow });
+    if (known !== undefined) backOff.failed(key, error, { isRefusal });
     if (kind === 'not-found' && isRefusal) notFound.note(key, error);
     if (known === undefined || isRefusal) throw error;
     const stale = await this.#stale(repository, tag, { record: known, reason: error.message });
