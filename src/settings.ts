@@ -19,7 +19,7 @@ import {
   type RegistryOptions,
   type UpstreamOptions,
 } from './routing/index.ts';
-import type { FrontDoorOptions } from './server/index.ts';
+import { compileTrustedProxies, type FrontDoorOptions } from './server/index.ts';
 import { freeSpace } from './store/index.ts';
 import type { Telemetry } from './telemetry/index.ts';
 
@@ -286,6 +286,7 @@ export function frontDoorOptionsOf(config: Config): Omit<FrontDoorOptions, 'hand
       ...(enabled && own !== undefined ? [{ address: own, forward: true }] : []),
     ],
     publicUrl: config.public_url,
+    ...(config.trusted_proxies.length === 0 ? {} : { trustedProxies: compileTrustedProxies(config.trusted_proxies) }),
     timeouts: {
       readHeader: timeouts.read_header_timeout,
       read: timeouts.read_timeout,

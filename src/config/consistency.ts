@@ -48,9 +48,10 @@ export function findNotes(config: Config): readonly string[] {
 
 type Report = (path: Path, message: string) => void;
 
-function checkListeners({ listen, public_url }: Config, report: Report): void {
+function checkListeners({ listen, public_url, trusted_proxies }: Config, report: Report): void {
   const seen = new Set<string>();
-  const hasTls = listen.some(({ tls }) => tls !== undefined) || public_url?.startsWith('https:') === true;
+  const isInFront = public_url?.startsWith('https:') === true || trusted_proxies.length > 0;
+  const hasTls = isInFront || listen.some(({ tls }) => tls !== undefined);
   for (const [index, { address, tls, redirect_to_https }] of listen.entries()) {
     const text = formatListenAddress(address);
     const isChosenBySystem = 'port' in address && address.port === 0;
@@ -61,7 +62,7 @@ function checkListeners({ listen, public_url }: Config, report: Report): void {
     if (redirect_to_https && tls !== undefined) {
       report(path, 'found it beside tls, expected it on a listener without: there is nothing to redirect to');
     } else if (redirect_to_https && !hasTls) {
-      report(path, 'found no HTTPS to redirect to, expected a listener with tls or a public_url with https://');
+      report(path, 'found no HTTPS to redirect to, expected a listener with tls, a public_url with https:// or trusted_proxies');
     }
   }
 }

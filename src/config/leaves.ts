@@ -265,6 +265,22 @@ export function addressRange() {
   });
 }
 
+/** An address or a CIDR block of a server in front of this one, or `unix` for those that come by a Unix socket. */
+export function proxyAddress() {
+  const parse = (text: string) => {
+    if (text === 'unix') return text;
+    const [address = '', bits, more] = text.split('/');
+    const family = address.includes('%') ? 0 : isIP(address);
+    if (family === 0 || more !== undefined) return undefined;
+    const fits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+    return fits ? text.toLowerCase() : undefined;
+  };
+  return read(z.string(), parse, {
+    type: 'address or block',
+    expected: 'an IP address, a block of them such as 10.0.0.0/8, or unix',
+  });
+}
+
 /** An IP address. */
 export function ipAddress() {
   const parse = (text: string) => (isIP(text) === 0 ? undefined : text);

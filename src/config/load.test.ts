@@ -53,6 +53,7 @@ describe('loadConfig() without anything', () => {
     assert.deepEqual(notes, []);
     assert.deepEqual(config, {
       listen: [{ address: { host: '127.0.0.1', port: 5000 }, redirect_to_https: false }],
+      trusted_proxies: [],
       known_registries: true,
       allow_any: false,
       registries: {},

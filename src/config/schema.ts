@@ -24,6 +24,7 @@ import {
   outboundProxy,
   pattern,
   platform,
+  proxyAddress,
   registryKey,
   registryNameOrUrl,
   registryUrl,
@@ -424,6 +425,15 @@ export const configSchema = z.strictObject({
     .meta({
       description: 'How clients reach this server, where it cannot know it by itself: behind a load balancer, say.',
       examples: ['https://mirror.example.com'],
+    }),
+  trusted_proxies: z
+    .array(proxyAddress())
+    .max(1000)
+    .prefault([])
+    .meta({
+      description:
+        'Servers in front of this one (addresses, blocks, `unix`) whose `X-Forwarded-For`, `-Proto` and `-Host`, or `Forwarded`, are believed. From everyone else they are ignored.',
+      examples: [['127.0.0.1', '10.0.0.0/8']],
     }),
   domain_suffix: domainName()
     .optional()

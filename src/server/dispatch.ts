@@ -73,7 +73,7 @@ async function dispatch(
 
   exchange.route = 'registry';
   const ns = exchange.query === '' ? undefined : (new URLSearchParams(exchange.query).get('ns') ?? undefined);
-  const name = resolveName(catalogue, { host: exchange.request.headers.host, path: exchange.path, ns });
+  const name = resolveName(catalogue, { host: exchange.host, path: exchange.path, ns });
   exchange.registry = name.registry.name;
   exchange.ns = ns;
   const path = parseRegistryPath(name.path);
@@ -120,7 +120,7 @@ function requireReading({ method, path, request }: Exchange): void {
 async function answerOwnPage(exchange: Exchange, options: DispatchOptions): Promise<boolean> {
   const { path, request } = exchange;
   if (path.startsWith('/v2/')) return false;
-  const { accept, host = 'localhost' } = request.headers;
+  const { accept } = request.headers;
   const health = answerHealth(path, accept, options);
   if (health !== undefined) {
     exchange.route = 'health';
@@ -135,7 +135,10 @@ async function answerOwnPage(exchange: Exchange, options: DispatchOptions): Prom
     case '/':
     case '/help':
       exchange.route = 'help';
-      sendPage(exchange, options.help({ host, accept, secure: 'encrypted' in request.socket }));
+      sendPage(
+        exchange,
+        options.help({ host: exchange.host ?? 'localhost', accept, secure: exchange.scheme === 'https' }),
+      );
       return true;
     case '/ca.crt':
       if (options.authority === undefined) return false;

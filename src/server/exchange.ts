@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CacheOutcome, Telemetry } from '../telemetry/index.ts';
+import { type Caller, callerOf } from './client-address.ts';
 
 const PROCESS = Math.floor(Math.random() * 36 ** 4)
   .toString(36)
@@ -32,6 +33,12 @@ export class Exchange {
   readonly path: string;
   /** Raw query, without `?`. */
   readonly query: string;
+  /** Who asks, as the log and the limits know it: an IP address, empty for a client of a Unix socket. */
+  readonly client: string;
+  /** How the client came, as it sees it. */
+  readonly scheme: Caller['scheme'];
+  /** Host, and port unless it is the scheme's own, that the client takes this server for. */
+  readonly host: string | undefined;
   route = 'none';
   registry: string | undefined;
   repository: string | undefined;
@@ -57,6 +64,12 @@ export class Exchange {
     this.path = mark === -1 ? target : target.slice(0, mark);
     this.query = mark === -1 ? '' : target.slice(mark + 1);
 
+    // Taken now: a socket that is closed has forgotten it.
+    const caller = callerOf(request);
+    this.client = caller.address;
+    this.scheme = caller.scheme;
+    this.host = caller.host;
+
     const started = performance.now();
     response.once('close', () => {
       if (!response.writableFinished) this.#left?.abort(new ClientLeftError());
@@ -69,7 +82,7 @@ export class Exchange {
         received: this.received,
         entrance: entrances.get(request),
         durationMs: performance.now() - started,
-        client: request.socket.remoteAddress ?? '',
+        client: this.client,
         userAgent: request.headers['user-agent'],
         route: this.route,
         registry: this.registry,

@@ -4,6 +4,7 @@ import { isIP, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { type Dial, type Dialled, type DialTarget, Relay, type RelayEnd } from '../net/index.ts';
 import { redactUrl, type Telemetry } from '../telemetry/index.ts';
+import { callerOf, introduce } from './client-address.ts';
 import { cameBy, Exchange, nextRequestId } from './exchange.ts';
 import { type ForwardCredential, holdsCredential } from './forward-credential.ts';
 import { ForwardRefusal, refuseForward, refuseTunnel, toForwardRefusal } from './forward-refusal.ts';
@@ -54,6 +55,8 @@ export interface Interceptor {
 
 export interface InterceptOptions {
   readonly target: ForwardTarget;
+  /** Its address, for the log. */
+  readonly client: string;
   readonly serve: (socket: TLSSocket) => void;
 }
 
@@ -73,6 +76,16 @@ export interface Forward {
   connect(request: IncomingMessage, socket: Socket, head: Buffer, door: TunnelDoor): void;
   /** Tunnels open. */
   readonly tunnels: number;
+}
+
+/** A request that is for somebody, by whom it was asked. */
+interface Routed {
+  readonly target: ForwardTarget;
+  readonly path: string;
+  /** Address of the client. */
+  readonly client: string;
+  /** It came out of a tunnel. */
+  readonly secure: boolean;
 }
 
 const ESTABLISHED = 'HTTP/1.1 200 Connection established\r\n\r\n';
@@ -144,15 +157,17 @@ export function createForward(options: ForwardOptions): Forward {
   async function route(
     request: IncomingMessage,
     response: ServerResponse,
-    { target, path, secure }: { readonly target: ForwardTarget; readonly path: string; readonly secure: boolean },
+    { target, path, client, secure }: Routed,
   ): Promise<void> {
     const entrance = secure ? 'mitm' : 'forward';
     cameBy(request, entrance);
+    // The target named in the request line beats the header (RFC 9112 §3.2.2).
+    const host = formatAuthority(target, secure ? 443 : 80);
+    introduce(request, { address: client, scheme: secure ? 'https' : 'http', host });
     request.url = path;
     if (secure && telemetry.hears('mitm.exchange')) showExchange(request, response, target);
     if (/^\/v2(?:[/?]|$)/.test(path) && options.isRegistry(target)) {
-      // The target named in the request line beats the header (RFC 9112 §3.2.2).
-      request.headers.host = formatAuthority(target, secure ? 443 : 80);
+      request.headers.host = host;
       await options.dispatch(request, response);
       return;
     }
@@ -194,7 +209,12 @@ export function createForward(options: ForwardOptions): Forward {
       const target = parseAbsoluteTarget(asked);
       judge(target);
       if (target.scheme === 'https') throw new ForwardRefusal(400, 'for https:// there is CONNECT');
-      await route(request, response, { target, path: target.path, secure: false });
+      await route(request, response, {
+        target,
+        path: target.path,
+        client: callerOf(request).address,
+        secure: false,
+      });
     } catch (error) {
       const refusal = toForwardRefusal(error);
       if (refusal === undefined) throw error;
@@ -209,11 +229,12 @@ export function createForward(options: ForwardOptions): Forward {
   async function handleDecrypted(
     request: IncomingMessage,
     response: ServerResponse,
-    target: ForwardTarget,
+    { target, client }: Pick<Routed, 'target' | 'client'>,
   ): Promise<void> {
+    introduce(request, { ...callerOf(request), address: client });
     const named = namedBy(request);
     if (named !== undefined && named.host === target.host && named.port === target.port) {
-      return await route(request, response, { target, path: named.path, secure: true });
+      return await route(request, response, { target, path: named.path, client, secure: true });
     }
     // Another name than the one that was judged and certified would be a way around both.
     const exchange = new Exchange(request, response, telemetry);
@@ -222,7 +243,7 @@ export function createForward(options: ForwardOptions): Forward {
   }
 
   function connect(request: IncomingMessage, socket: Socket, head: Buffer, door: TunnelDoor): void {
-    const report = new TunnelReport(request, socket, telemetry);
+    const report = new TunnelReport(request, telemetry);
     open(request, socket, { head, door, report }).catch((error: unknown) => {
       const refusal = toForwardRefusal(error) ?? new ForwardRefusal(500, 'the tunnel failed for a reason of our own');
       if (toForwardRefusal(error) === undefined)
@@ -260,9 +281,10 @@ export function createForward(options: ForwardOptions): Forward {
     }
     socket.write(ESTABLISHED);
     if (head.length > 0) socket.unshift(head);
+    const client = callerOf(request).address;
     const serve = (decrypted: TLSSocket): void =>
-      door.serve(decrypted, (inner, response) => handleDecrypted(inner, response, target));
-    interceptor.intercept(socket, { target, serve });
+      door.serve(decrypted, (inner, response) => handleDecrypted(inner, response, { target, client }));
+    interceptor.intercept(socket, { target, client, serve });
   }
 
   async function tunnel(
@@ -322,10 +344,10 @@ class TunnelReport {
   readonly #telemetry: Telemetry;
   target: ForwardTarget | undefined;
 
-  constructor(request: IncomingMessage, socket: Socket, telemetry: Telemetry) {
+  constructor(request: IncomingMessage, telemetry: Telemetry) {
     this.#request = request;
     // Taken now: a socket that is closed has forgotten it.
-    this.#client = socket.remoteAddress ?? '';
+    this.#client = callerOf(request).address;
     this.#telemetry = telemetry;
   }
 
@@ -363,8 +385,9 @@ function namedBy({ url = '/', headers }: IncomingMessage): (ForwardTarget & { re
 }
 
 /** A client of this machine; one that comes by a Unix socket has no address, and is. */
-function isLocalClient({ socket }: IncomingMessage): boolean {
-  return socket.remoteAddress === undefined ? !socket.destroyed : isLoopback(socket.remoteAddress);
+function isLocalClient(request: IncomingMessage): boolean {
+  const { address } = callerOf(request);
+  return address === '' ? !request.socket.destroyed : isLoopback(address);
 }
 
 function isLoopback(address: string): boolean {

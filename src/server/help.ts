@@ -5,6 +5,7 @@ import type { Page } from './dispatch.ts';
 import { type ClientSetup, clientSetups } from './help-clients.ts';
 import { forwardSetups } from './help-forward.ts';
 import { renderHelpPage } from './help-page.ts';
+import { isHostHeader } from './host-header.ts';
 
 export interface HelpOptions {
   readonly catalogue: Pick<Catalogue, 'default' | 'domainSuffix' | 'list'>;
@@ -26,10 +27,10 @@ export interface ForwardHelp {
 }
 
 export interface HelpRequest {
-  /** The Host header: the page explains the server by the name it was asked under. */
+  /** What the client takes this server for: the page explains it by the name it was asked under. */
   readonly host: string;
   readonly accept: string | undefined;
-  /** Whether the request came by HTTPS to us. @default false */
+  /** Whether the client came by HTTPS. @default false */
   readonly secure?: boolean;
 }
 
@@ -71,9 +72,6 @@ export interface NamingExamples {
   readonly ns: string;
 }
 
-/** What may be repeated in a page and pasted into a shell: a host name or address, with or without a port. */
-const HOST = /^(?:[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?$/i;
-
 /**
  * Explains how to use this server: a page to a browser, JSON to everyone else (`curl`, and programs that read crproxy's
  * `/help`).
@@ -92,7 +90,7 @@ export function createHelpDescription(
   const { domainSuffix } = catalogue;
   const publicAddress = publicUrl === undefined ? undefined : new URL(publicUrl);
   const host = withoutSubHost(
-    HOST.test(asked) ? asked.toLowerCase() : (publicAddress?.host ?? 'localhost'),
+    isHostHeader(asked) ? asked.toLowerCase() : (publicAddress?.host ?? 'localhost'),
     domainSuffix,
   );
   const url = publicAddress?.host === host ? publicAddress.origin : `${secure ? 'https' : 'http'}://${host}`;

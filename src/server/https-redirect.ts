@@ -1,5 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { callerOf } from './client-address.ts';
 import { refusal } from './refuse.ts';
+import type { RequestHandler } from './request-handler.ts';
 
 // A host name, an IPv4 address or a bracketed IPv6 one, with or without a port: what may be repeated in a header.
 const HOST = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/i;
@@ -21,10 +23,15 @@ export function httpsLocation(
   return name === undefined ? undefined : `https://${name}${suffix}`;
 }
 
-/** Answers every request with 308: the method is kept, and a client may remember it. */
-export function redirectToHttps(publicUrl: string | undefined) {
-  return (request: IncomingMessage, response: ServerResponse): void => {
-    const location = httpsLocation(request.url ?? '/', request.headers.host, publicUrl);
+/**
+ * Answers every request with 308: the method is kept, and a client may remember it. One that came by HTTPS to a trusted
+ * server in front is where it should be, and goes on to `handler`.
+ */
+export function redirectToHttps(publicUrl: string | undefined, handler: RequestHandler): RequestHandler {
+  return (request: IncomingMessage, response: ServerResponse) => {
+    const { scheme, host } = callerOf(request);
+    if (scheme === 'https') return handler(request, response);
+    const location = httpsLocation(request.url ?? '/', host, publicUrl);
     if (location === undefined) {
       const error = refusal('UNSUPPORTED', 400, 'the Host header names no host');
       response.writeHead(400, { 'content-type': 'application/json' }).end(error.toBody());

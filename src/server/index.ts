@@ -6,6 +6,7 @@
  */
 
 export { compileAllowedHosts, isHostPattern } from './allowed-hosts.ts';
+export { compileTrustedProxies, type TrustedProxies } from './client-address.ts';
 export {
   type CallOptions,
   type Control,

@@ -3,6 +3,7 @@ import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { OciError } from '../oci/index.ts';
+import { identifyCaller, introduce, introductionOf, type TrustedProxies } from './client-address.ts';
 import { Connections } from './connections.ts';
 import type { Forward, TunnelDoor } from './forward.ts';
 import { isAbsoluteForm } from './forward-target.ts';
@@ -43,6 +44,8 @@ export interface FrontDoorOptions {
   readonly forward?: Forward | undefined;
   /** Where `redirectToHttps` leads, if it is an https URL. */
   readonly publicUrl?: string | undefined;
+  /** Whose word on who asks is believed. @default nobody's */
+  readonly trustedProxies?: TrustedProxies | undefined;
   readonly timeouts?: FrontDoorTimeouts;
   readonly limits?: FrontDoorLimits;
   /** Hears what ended no request and what the handler threw. */
@@ -169,7 +172,7 @@ async function createListenerServer(
   server.on('connection', (socket: Socket) => connections.accept(socket));
   server.on('timeout', (socket: Socket) => connections.timedOut(socket));
   const decrypted: Decrypted = new WeakMap();
-  listenToRequests(server, { ...options, handler: handlerFor(spec, options, decrypted) }, connections);
+  listenToRequests(server, { ...options, handler: handlerFor(spec, options, decrypted) }, { connections, decrypted });
   listenToRefusals(server, options, connections);
   server.on('connect', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     const socket = stream as Socket;
@@ -180,6 +183,7 @@ async function createListenerServer(
     }
     const refused = refusalOfTunnel(request, connections);
     if (!connections.surrender(socket)) return;
+    introduceBy(options.trustedProxies, request);
     if (refused === undefined) forward.connect(request, socket, head, door);
     else refuseOnSocket(socket, refused);
   });
@@ -198,7 +202,7 @@ async function createListenerServer(
 type Decrypted = WeakMap<Socket, RequestHandler>;
 
 function handlerFor(spec: ListenerSpec, options: FrontDoorOptions, decrypted: Decrypted): RequestHandler {
-  if (spec.redirectToHttps === true) return redirectToHttps(options.publicUrl);
+  if (spec.redirectToHttps === true) return redirectToHttps(options.publicUrl, options.handler);
   const { handler, forward } = options;
   if (spec.forward !== true || forward === undefined) return handler;
   return (request, response) => {
@@ -247,7 +251,16 @@ function serverSettings(spec: ListenerSpec, { timeouts = {}, limits = {} }: Fron
   };
 }
 
-function listenToRequests(server: Server | HttpsServer, options: FrontDoorOptions, connections: Connections): void {
+/** Where somebody is trusted, who asks is settled before anybody looks. */
+function introduceBy(trusted: TrustedProxies | undefined, request: IncomingMessage): void {
+  if (trusted !== undefined) introduce(request, identifyCaller(introductionOf(request), trusted));
+}
+
+function listenToRequests(
+  server: Server | HttpsServer,
+  options: FrontDoorOptions,
+  { connections, decrypted }: { readonly connections: Connections; readonly decrypted: Decrypted },
+): void {
   const writeTimeout = options.timeouts?.write ?? 0;
 
   function take(request: IncomingMessage, response: ServerResponse): void {
@@ -267,6 +280,8 @@ function listenToRequests(server: Server | HttpsServer, options: FrontDoorOption
       answer(response, refusedHosts());
       return;
     }
+    // Within a tunnel speaks the client itself, of whom nothing is believed.
+    if (!decrypted.has(socket)) introduceBy(options.trustedProxies, request);
     void run(request, response);
   }
 

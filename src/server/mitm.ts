@@ -22,7 +22,7 @@ export function createInterceptor({
 }): Interceptor {
   const leaves = new LeafCertificates(authority);
   return {
-    intercept(socket, { target, serve }): void {
+    intercept(socket, { target, client, serve }): void {
       // A server for one connection, which it is given and never listens for: what it tells is then of this one alone.
       const server = createServer({
         ...leaves.for(target.host),
@@ -30,8 +30,6 @@ export function createInterceptor({
         ALPNProtocols: ['http/1.1'],
         handshakeTimeout: HANDSHAKE_TIMEOUT,
       });
-      // Taken now: a socket that is closed has forgotten it.
-      const client = socket.remoteAddress ?? '';
       server.on('secureConnection', serve);
       server.on('tlsClientError', (error: NodeJS.ErrnoException, failed) => {
         const detail = error.code ?? error.message;
