@@ -62,7 +62,10 @@ function checkListeners({ listen, public_url, trusted_proxies }: Config, report:
     if (redirect_to_https && tls !== undefined) {
       report(path, 'found it beside tls, expected it on a listener without: there is nothing to redirect to');
     } else if (redirect_to_https && !hasTls) {
-      report(path, 'found no HTTPS to redirect to, expected a listener with tls, a public_url with https:// or trusted_proxies');
+      report(
+        path,
+        'found no HTTPS to redirect to, expected a listener with tls, a public_url with https:// or trusted_proxies',
+      );
     }
   }
 }
