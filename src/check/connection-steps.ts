@@ -110,7 +110,7 @@ function tcpStep(heard: HeardDial, error: HttpError | undefined): TcpStep {
   const failedAttempts = heard.moments.flatMap(({ moment }) =>
     moment.kind === 'attempt-failed' ? [{ address: moment.address, reason: moment.reason }] : [],
   );
-  const began = timeOf(heard, 'resolved') ?? heard.startedAt;
+  const began = timeOf(heard, 'resolved') ?? timeOf(heard, 'connecting') ?? heard.startedAt;
   const proxy = proxyOf(heard);
   const port = proxy === undefined ? heard.port : Number(/:(\d+)$/.exec(proxy)?.[1] ?? 0);
   const common = {

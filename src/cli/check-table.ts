@@ -33,7 +33,10 @@ export function summarizeReports(reports: readonly UpstreamReport[]): string {
   const all = reports.length === 1 ? '1 upstream' : `${reports.length} upstreams`;
   const lost = reports.filter(({ reachable }) => !reachable);
   const troubled = reports.filter(({ reachable, outcome }) => reachable && outcome !== 'ok').length;
-  const look = troubled === 0 ? '' : ` ${troubled} of them ${troubled === 1 ? 'wants' : 'want'} to be looked at.`;
+  const look =
+    troubled === 0
+      ? ''
+      : ` ${troubled} ${lost.length > 0 ? 'of the others ' : ''}${troubled === 1 ? 'wants' : 'want'} to be looked at.`;
   if (lost.length === 0) return `${all} checked, ${reports.length === 1 ? 'it can' : 'all can'} be reached.${look}`;
   const names = lost.map(({ name, upstream }) => (name === upstream ? name : `${name} (${upstream})`));
   return `${all} checked, ${lost.length} cannot be reached: ${names.join(', ')}.${look}`;

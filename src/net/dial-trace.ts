@@ -4,16 +4,16 @@ import type { LookupFunction, Socket } from 'node:net';
  * How far a dial has come, told in the moment it comes there; whoever hears it keeps the time. That it is done is told by
  * the dial itself.
  *
- * `through` the outbound proxy that is asked, without its credentials; `asked` and `resolved` a name, which is the outbound
- * proxy's own where there is one; `attempt` one address is tried, and `attempt-failed` given up; `connected` TCP;
- * `tunnelled` the outbound proxy has connected; `handshake` a ClientHello goes out, its first fragment so many bytes long
- * (0: in one piece). After a handshake that was cut it begins again with `asked` or `attempt`.
+ * `through` the outbound proxy that is asked, without its credentials; `connecting` it begins; `asked` and `resolved` a name,
+ * which is the outbound proxy's own where there is one; `attempt-failed` one of several addresses is given up; `connected`
+ * TCP; `tunnelled` the outbound proxy has connected; `handshake` a ClientHello goes out, its first fragment so many bytes
+ * long (0: in one piece). After a handshake that was cut it begins again with `connecting`.
  */
 export type DialMoment =
   | { readonly kind: 'through'; readonly outboundProxy: string }
   | { readonly kind: 'asked'; readonly host: string }
   | { readonly kind: 'resolved'; readonly host: string; readonly addresses: readonly string[] }
-  | { readonly kind: 'attempt'; readonly address: string }
+  | { readonly kind: 'connecting' }
   | { readonly kind: 'attempt-failed'; readonly address: string; readonly reason: string }
   | { readonly kind: 'connected'; readonly address: string | undefined }
   | { readonly kind: 'tunnelled' }
@@ -37,11 +37,12 @@ export function tracedLookup(lookup: LookupFunction, trace: DialTrace | undefine
   };
 }
 
-/** Tells how a socket comes to its connection. */
-export function traceConnecting(socket: Socket, trace: DialTrace | undefined): Socket {
-  if (trace === undefined) return socket;
+/** Makes a socket, and tells how it comes to its connection. */
+export function traceConnecting(connect: () => Socket, trace: DialTrace | undefined): Socket {
+  if (trace === undefined) return connect();
+  trace({ kind: 'connecting' });
+  const socket = connect();
   return socket
-    .on('connectionAttempt', (address) => trace({ kind: 'attempt', address }))
     .on('connectionAttemptFailed', (address, _port, _family, error: NodeJS.ErrnoException) =>
       trace({ kind: 'attempt-failed', address, reason: error.code ?? error.message }),
     )

@@ -135,8 +135,7 @@ export function createDial(options: HttpClientOptions): Dial {
     const waiting = { authority: authorityOf(target), secure: true, signal: target.signal, ...within };
     const settings = tls.towards(target);
     if (proxy === undefined && length === 0) {
-      const socket = tlsConnect({ ...tcpOptions(target), ...settings });
-      traceConnecting(socket, target.trace);
+      const socket = traceConnecting(() => tlsConnect({ ...tcpOptions(target), ...settings }), target.trace);
       socket.once('connect', () => {
         target.trace?.({ kind: 'handshake', firstFragmentLen: 0 });
         shaking?.();
@@ -164,7 +163,12 @@ export function createDial(options: HttpClientOptions): Dial {
     const { signal, trace } = target;
     const waiting = { authority: authorityOf(target), secure: false, signal, dialTimeout: within, tlsHandshakeTimeout };
     if (proxy === undefined)
-      return dialledBy(await connected(traceConnecting(netConnect(tcpOptions(target)), trace), waiting));
+      return dialledBy(
+        await connected(
+          traceConnecting(() => netConnect(tcpOptions(target)), trace),
+          waiting,
+        ),
+      );
     trace?.({ kind: 'through', outboundProxy: shownOutboundProxy(proxy) });
     const reads = new TunnelReads();
     const towards: DialTarget = {
@@ -179,10 +183,11 @@ export function createDial(options: HttpClientOptions): Dial {
     };
     const secure = proxy.protocol === 'https:';
     const authority = `The outbound proxy ${shownOutboundProxy(proxy)}`;
-    const socket = secure
-      ? tlsConnect({ ...tcpOptions(towards), ...tls.towardsOutboundProxy(towards) })
-      : netConnect(tcpOptions(towards));
-    const connection = await connected(traceConnecting(socket, trace), { ...waiting, authority, secure });
+    const settings = secure ? tls.towardsOutboundProxy(towards) : undefined;
+    const connect = (): Socket =>
+      settings === undefined ? netConnect(tcpOptions(towards)) : tlsConnect({ ...tcpOptions(towards), ...settings });
+    const socket = traceConnecting(connect, trace);
+    const connection = await connected(socket, { ...waiting, authority, secure });
     await openTunnel({ socket, reads }, { proxy, host: target.host, port: target.port, timeout: within, signal });
     trace?.({ kind: 'tunnelled' });
     reads.handTo(target.onread ?? pushInto(socket));

@@ -14,6 +14,7 @@ import { failsWith } from '../../../test/support/fails-with.ts';
 import { startMiddlebox } from '../../../test/support/middlebox.ts';
 import { check, freePort, needs, Workspace } from '../../../test/support/processes.ts';
 import { startRawServer, testPem } from '../../../test/support/raw-server.ts';
+import { Telemetry } from '../../telemetry/index.ts';
 import { createHttpClient } from '../http-client.ts';
 import { createResolver, type Resolver, type ResolverOptions } from './resolver.ts';
 
@@ -446,5 +447,28 @@ describe('createResolver()', () => {
       assert.deepEqual(await addresses(resolver, 'registry.test'), ['192.0.2.1', '2001:db8::1']);
       await assert.rejects(addresses(resolver, 'absent.test'), withCode('ENOTFOUND'));
     }
+  });
+});
+
+describe('createResolver() tells who answered', () => {
+  test('and what kept others from it', async (t) => {
+    const dumb = await start(t, 'dot', () => ({ rcode: 2 }));
+    const clever = await start(t, 'doh', zone(NAMES));
+    const telemetry = new Telemetry();
+    const heard: object[] = [];
+    telemetry.on('dns.answered', (event) => heard.push(event));
+    const hosts = { 'fixed.test': ['192.0.2.1'] };
+    const resolver = open(t, { servers: [dumb.address, clever.address], hosts, fallback: 'system', telemetry });
+    await addresses(resolver, 'four.test', 4);
+    await addresses(resolver, 'four.test', 4);
+    await addresses(resolver, 'fixed.test');
+    await addresses(resolver, 'unknown.test', 4);
+    const by = new URL(clever.address);
+    assert.deepEqual(heard, [
+      { host: 'four.test', by: by.href, trouble: `tls://127.0.0.1:${dumb.port} answered SERVFAIL` },
+      { host: 'fixed.test', by: 'hosts' },
+      { host: 'unknown.test', by: by.href, trouble: `tls://127.0.0.1:${dumb.port} answered SERVFAIL` },
+      { host: 'unknown.test', by: 'system', trouble: undefined },
+    ]);
   });
 });

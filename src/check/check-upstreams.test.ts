@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { buildImage } from '../../test/support/image.ts';
+import { Gate, startScriptedUpstream } from '../../test/support/scripted-upstream.ts';
+import type { UpstreamSpec } from '../oci/index.ts';
+import { type CheckOptions, checkUpstreams } from './check-upstreams.ts';
+import type { CheckTarget, UpstreamReport } from './report.ts';
+
+const REPOSITORY = 'ratelimitpreview/test';
+
+function targetOf(url: string, more: Partial<UpstreamSpec & CheckTarget> = {}): CheckTarget {
+  const { kind = 'registry', path = '/v2/', name = 'apps', quotaRepository, ...own } = more;
+  const spec: UpstreamSpec = {
+    name: new URL(url).host,
+    url,
+    credentials: undefined,
+    headers: {},
+    capabilities: ['pull', 'resolve'],
+    tls: undefined,
+    tokenRealms: [],
+    redirectHosts: undefined,
+    ...own,
+  };
+  return { kind, name, spec, path, ...(quotaRepository === undefined ? {} : { quotaRepository }) };
+}
+
+function options(more: Partial<CheckOptions> = {}): CheckOptions {
+  return {
+    openTransport: (telemetry) => Promise.resolve({ optionsFor: () => ({ telemetry }), close: () => undefined }),
+    allowPrivate: [],
+    timeout: 20_000,
+    ...more,
+  };
+}
+
+async function checkOne(target: CheckTarget, more?: Partial<CheckOptions>): Promise<UpstreamReport> {
+  const [report] = await checkUpstreams([target], options(more));
+  assert.ok(report !== undefined);
+  return report;
+}
+
+describe('what is left of the pulls', () => {
+  test('is asked of the repository that says so, by a HEAD that costs none', async (t) => {
+    const upstream = await startScriptedUpstream({ personality: 'dockerHub' });
+    t.after(() => upstream.stop());
+    upstream.add(buildImage({ seed: 'quota', layers: [100] }), REPOSITORY, ['latest']);
+    const quota = async () => {
+      const report = await checkOne(targetOf(upstream.url, { quotaRepository: REPOSITORY }));
+      return report.steps.find(({ step }) => step === 'quota');
+    };
+    const found = await quota();
+    assert.deepEqual(
+      { ...found, durationMs: 0, summary: '' },
+      {
+        step: 'quota',
+        outcome: 'ok',
+        durationMs: 0,
+        summary: '',
+        credential: 'anonymous',
+        limit: 100,
+        remaining: 100,
+        windowSeconds: 21_600,
+      },
+    );
+    assert.equal(found?.summary, '100 of 100 pulls left, in 6 h (anonymous)');
+    upstream.limitPulls(7);
+    const few = await quota();
+    assert.equal(few?.outcome, 'warning');
+    assert.match(few?.remedy ?? '', /credentials/);
+    assert.equal(upstream.count({ kind: 'manifest', method: 'GET' }), 0);
+  });
+
+  test('is nothing to ask for where the login failed', async (t) => {
+    const upstream = await startScriptedUpstream({
+      personality: 'dockerHub',
+      credentials: { username: 'ada', password: 'x' },
+    });
+    t.after(() => upstream.stop());
+    const credentials = { username: 'ada', password: 'y' };
+    const report = await checkOne(targetOf(upstream.url, { quotaRepository: REPOSITORY, credentials }));
+    assert.deepEqual(
+      report.steps.map(({ step, outcome }) => [step, outcome]),
+      [
+        ['tcp', 'ok'],
+        ['http', 'ok'],
+        ['token', 'failed'],
+      ],
+    );
+    assert.deepEqual([report.reachable, report.outcome], [true, 'failed']);
+    assert.equal(upstream.count({ kind: 'manifest' }), 0);
+  });
+});
+
+describe('a mirror route', () => {
+  test('is asked for its own first page and for no login', async (t) => {
+    const upstream = await startScriptedUpstream({ personality: 'dockerHub' });
+    t.after(() => upstream.stop());
+    const report = await checkOne(targetOf(upstream.url, { kind: 'mirror', name: 'hub', path: '/v2/' }));
+    assert.deepEqual([report.kind, report.name, report.reachable, report.outcome], ['mirror', 'hub', true, 'ok']);
+    assert.deepEqual(
+      report.steps.map(({ step }) => step),
+      ['tcp', 'http'],
+    );
+    assert.equal(upstream.count({ kind: 'token' }), 0);
+  });
+
+  test('that knows nothing at its root can be reached all the same', async (t) => {
+    const upstream = await startScriptedUpstream();
+    t.after(() => upstream.stop());
+    const report = await checkOne(targetOf(upstream.url, { kind: 'mirror', path: '' }));
+    assert.deepEqual([report.reachable, report.outcome], [true, 'ok'], JSON.stringify(report.steps));
+  });
+});
+
+describe('an upstream that a client named', () => {
+  test('is not dialled where its address is not a public one', async (t) => {
+    const upstream = await startScriptedUpstream();
+    t.after(() => upstream.stop());
+    const report = await checkOne(targetOf(upstream.url, { addresses: 'public' }));
+    assert.equal(report.reachable, false);
+    assert.match(report.steps[0]?.remedy ?? '', /allow_private/);
+    assert.deepEqual(upstream.requests, []);
+    const allowed = await checkOne(targetOf(upstream.url, { addresses: 'public' }), { allowPrivate: ['127.0.0.1'] });
+    assert.equal(allowed.reachable, true);
+  });
+});
+
+describe('together', () => {
+  test('no more at a time than allowed, and everything is put away', async (t) => {
+    const upstream = await startScriptedUpstream();
+    t.after(() => upstream.stop());
+    const gate = new Gate();
+    upstream.fault({ kind: 'ping' }, { gate });
+    let opened = 0;
+    let closed = 0;
+    const openTransport: CheckOptions['openTransport'] = (telemetry) => {
+      opened += 1;
+      return Promise.resolve({ optionsFor: () => ({ telemetry }), close: () => void (closed += 1) });
+    };
+    const heard: string[] = [];
+    const targets = Array.from({ length: 7 }, (_, index) => targetOf(upstream.url, { name: `r${index}` }));
+    const checking = checkUpstreams(targets, {
+      ...options({ openTransport }),
+      concurrency: 3,
+      onReport: ({ name }) => heard.push(name),
+    });
+    await gate.arrived(3);
+    assert.deepEqual([opened, closed, heard.length], [3, 0, 0]);
+    gate.open();
+    assert.deepEqual(
+      (await checking).map(({ name, reachable }) => [name, reachable]),
+      targets.map(({ name }) => [name, true]),
+    );
+    assert.deepEqual([opened, closed, heard.length], [7, 7, 7]);
+  });
+
+  test('a caller who has had enough is heard at once', async (t) => {
+    const upstream = await startScriptedUpstream();
+    t.after(() => upstream.stop());
+    const gate = new Gate();
+    upstream.fault({ kind: 'ping' }, { gate });
+    const enough = new AbortController();
+    const checking = checkUpstreams([targetOf(upstream.url)], options({ signal: enough.signal }));
+    await gate.arrived(1);
+    enough.abort(new Error('enough'));
+    await assert.rejects(checking, /enough/);
+  });
+});
