@@ -77,6 +77,28 @@ export class Connection {
     this.#socket?.write(request, 'latin1');
   }
 
+  /**
+   * Sends more of what its user asks, as a chunk of its own where that is wanted (RFC 9112 §7.1).
+   *
+   * @param written called when the memory may be used again; not called where the connection is lost meanwhile
+   */
+  write(bytes: Buffer, { chunked, written }: { readonly chunked: boolean; readonly written: () => void }): void {
+    const socket = this.#socket;
+    if (socket === undefined || !this.alive) return;
+    const taken = (error?: Error | null): void => {
+      if (error === undefined || error === null) written();
+    };
+    if (!chunked) {
+      socket.write(bytes, taken);
+      return;
+    }
+    socket.cork();
+    socket.write(`${bytes.length.toString(16)}\r\n`, 'latin1');
+    socket.write(bytes);
+    socket.write('\r\n', 'latin1', taken);
+    socket.uncork();
+  }
+
   /** Takes the connection from its user, who has all it wanted. */
   leave(): void {
     this.#user = undefined;

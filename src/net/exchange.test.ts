@@ -601,10 +601,4 @@ describe('open() is used as it is meant', () => {
     body.cancel();
     await assert.rejects(first);
   });
-
-  test('without a body to send', async (t) => {
-    const { http, server } = await pair(t, hello);
-    const request = { method: 'POST', url: server.url(), headers: {}, addresses: ANY } as const;
-    await assert.rejects(http.open(request), TypeError);
-  });
 });

@@ -2,7 +2,7 @@ import type { ByteSource } from '../lib/index.ts';
 import { type BodyFraming, framingFor } from './body-framing.ts';
 import { BufferPool, ByteRing } from './byte-ring.ts';
 import type { Connection, ConnectionUser } from './connection.ts';
-import { HttpError } from './http.ts';
+import { HttpError, type RequestBody } from './http.ts';
 import { abortedError, httpErrorOf } from './http-error.ts';
 import { HeadReader, parseResponseHead, type ResponseHead } from './response-head.ts';
 
@@ -21,6 +21,8 @@ export interface ExchangeOptions {
 
 /** 100, 102, 103 before an answer; more than a few are a way to keep us waiting. */
 const MAX_INTERIM = 5;
+
+const LAST_CHUNK = Buffer.from('0\r\n\r\n');
 
 /** 8 MiB kept for the process: a hundred bodies in turn allocate what one did. */
 const buffers = new BufferPool(32);
@@ -55,6 +57,9 @@ export class Exchange implements ConnectionUser, ByteSource {
   /** The reader gave up: what was received is of no use. */
   #abandoned = false;
   #timer: NodeJS.Timeout | undefined;
+  /** The body of the request, while it is on its way. */
+  #outgoing: RequestBody | undefined;
+  #writing: PromiseWithResolvers<void> | undefined;
 
   constructor(connection: Connection, options: ExchangeOptions) {
     this.#connection = connection;
@@ -66,10 +71,15 @@ export class Exchange implements ConnectionUser, ByteSource {
     return this.#untouched;
   }
 
-  /** Sends the request and gives the head of the answer; its body is then to be read or cancelled. */
-  send(request: Buffer): Promise<ResponseHead> {
+  /**
+   * Sends the request and gives the head of the answer; its body is then to be read or cancelled.
+   *
+   * @param body what follows the request as it comes. The time for an answer counts from its last piece that was taken.
+   */
+  send(request: Buffer, body?: RequestBody): Promise<ResponseHead> {
     const { authority, responseHeaderTimeout: limit, signal } = this.#options;
     if (signal?.aborted) {
+      body?.source.cancel();
       this.#abort();
     } else {
       this.#timer = setTimeout(() => {
@@ -78,8 +88,52 @@ export class Exchange implements ConnectionUser, ByteSource {
       }, limit);
       signal?.addEventListener('abort', this.#abort, { once: true });
       this.#connection.begin(this, request);
+      if (body !== undefined) void this.#sendBody(body);
     }
     return this.#answer.promise;
+  }
+
+  /** Never rejects: a body that cannot be sent is the exchange's failure. */
+  async #sendBody(body: RequestBody): Promise<void> {
+    const { source, length } = body;
+    this.#outgoing = body;
+    let sent = 0;
+    try {
+      for (;;) {
+        const chunk = await source.read();
+        if (!this.#takesBody) return source.cancel();
+        if (chunk === undefined) break;
+        sent += chunk.length;
+        if (length !== undefined && sent > length) throw new Error(`it has more than the ${length} bytes it announced`);
+        if (chunk.length > 0) await this.#write(chunk, length === undefined);
+      }
+      if (length !== undefined && sent < length) throw new Error(`it ended after ${sent} of ${length} bytes`);
+      if (length === undefined) await this.#write(LAST_CHUNK, false);
+      this.#outgoing = undefined;
+    } catch (error) {
+      source.cancel();
+      const { authority } = this.#options;
+      const reason = error instanceof Error ? error.message : String(error);
+      const message = `The body for ${authority} broke off: ${reason}`;
+      // An answer that came before it goes on for as long as the connection does.
+      if (this.#takesBody) this.#fail(new HttpError('aborted', message, { cause: error }));
+    }
+  }
+
+  /** False where the other side needs no more of the request: it has refused it, or the exchange is over. */
+  get #takesBody(): boolean {
+    return this.#state === 'head' || (this.#state === 'body' && (this.#head?.status ?? 0) < 300);
+  }
+
+  #write(bytes: Buffer, chunked: boolean): Promise<void> {
+    const writing = Promise.withResolvers<void>();
+    this.#writing = writing;
+    const written = (): void => {
+      if (this.#state === 'head') this.#timer?.refresh();
+      writing.resolve();
+    };
+    this.#connection.write(bytes, { chunked, written });
+    return writing.promise;
   }
 
   /** See ByteSource. What was received before the body broke off is given before the error is. */
@@ -185,7 +239,11 @@ export class Exchange implements ConnectionUser, ByteSource {
   }
 
   #complete(): void {
-    const reusable = this.#head?.keepAlive === true && this.#framing?.done === true && !this.#framing.surplus;
+    const reusable =
+      this.#outgoing === undefined &&
+      this.#head?.keepAlive === true &&
+      this.#framing?.done === true &&
+      !this.#framing.surplus;
     this.#state = 'complete';
     this.#landed = true;
     this.#ring.seal();
@@ -254,7 +312,8 @@ export class Exchange implements ConnectionUser, ByteSource {
     this.#state = 'failed';
     this.#error = error;
     this.#finish();
-    // Without effect once the head was given.
+    // Without effect once the head was given, or the piece was taken.
+    this.#writing?.reject(error);
     this.#answer.reject(error);
     this.#connection.destroy();
     this.#deliver();
@@ -276,6 +335,8 @@ export class Exchange implements ConnectionUser, ByteSource {
   #finish(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    // Nobody takes the rest of it.
+    this.#outgoing?.source.cancel();
     this.#options.signal?.removeEventListener('abort', this.#abort);
   }
 }

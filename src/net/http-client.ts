@@ -9,10 +9,12 @@ import {
   type HttpRequest,
   type HttpStream,
 } from './http.ts';
-import { authorityOf, portOf, requestBytes } from './request-head.ts';
+import { authorityOf, isStreamed, portOf, requestBytes } from './request-head.ts';
 import { readWhole } from './whole-body.ts';
 
 const THIRTY_SECONDS = 30_000;
+/** Asked twice, these do no harm. */
+const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS']);
 /** A body that is read whole must come within so many idle timeouts, or a drop a minute would hold it open for ever. */
 const BODY_DEADLINE_FACTOR = 10;
 
@@ -35,6 +37,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
   async function ask(request: HttpRequest, lane: Lane): Promise<HttpStream> {
     const { url, method, signal, addresses } = request;
     const bytes = requestBytes(request);
+    const body = isStreamed(request.body) ? request.body : undefined;
     const target = { protocol: url.protocol, host: url.hostname, port: portOf(url), addresses, signal };
     const settings: ExchangeOptions = {
       method,
@@ -44,43 +47,43 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
       signal,
       release: (connection) => pool.release(connection),
     };
-    for (let fresh = false; ; fresh = true) {
-      const connection = await pool.acquire(target, { lane, fresh });
+    // A body that can be sent once goes out on a connection that nobody can have closed meanwhile.
+    for (let fresh = body !== undefined; ; fresh = true) {
+      const connection = await pool.acquire(target, { lane, fresh }).catch((error: unknown) => {
+        body?.source.cancel();
+        throw error;
+      });
       const { remoteAddress } = connection;
       const exchange = new Exchange(connection, settings);
       try {
-        const answer = await exchange.send(bytes);
+        const answer = await exchange.send(bytes, body);
+        const { status, headers, setCookies } = answer;
         const length = answer.body.kind === 'length' ? answer.body.length : undefined;
-        return { status: answer.status, headers: answer.headers, remoteAddress, length, body: exchange };
+        return { status, headers, setCookies, remoteAddress, length, body: exchange };
       } catch (error) {
         // The other side may close a kept connection while the request is on its way to it (RFC 9110 §9.2.2): that says
         // nothing about the request, so it is sent once more, on a connection that was never used. A POST is not: it may
         // have been heard.
-        const stale = method !== 'POST' && !fresh && connection.reused && exchange.untouched;
+        const stale = REPEATABLE.has(method) && !fresh && connection.reused && exchange.untouched;
         if (!stale || !(error instanceof HttpError) || error.code !== 'reset') throw error;
       }
     }
   }
 
-  async function open(request: HttpRequest): Promise<HttpStream> {
-    if (request.method === 'POST') throw new TypeError('open() sends no body; fetch() does');
-    return await ask(request, 'stream');
-  }
-
   async function fetch(request: HttpRequest & { readonly maxBytes: number }): Promise<HttpReply> {
-    const { status, headers, remoteAddress, length, body } = await ask(request, 'whole');
+    const { status, headers, setCookies, remoteAddress, length, body } = await ask(request, 'whole');
     const whole = await readWhole(body, {
       authority: authorityOf(request.url),
       length,
       maxBytes: request.maxBytes,
       within: idle * BODY_DEADLINE_FACTOR,
     });
-    return { status, headers, remoteAddress, body: whole };
+    return { status, headers, setCookies, remoteAddress, body: whole };
   }
 
   return {
     fetch,
-    open,
+    open: (request) => ask(request, 'stream'),
     close: () => {
       pool.close();
       return Promise.resolve();

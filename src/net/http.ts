@@ -6,23 +6,34 @@ import type { Telemetry } from '../telemetry/index.ts';
 export interface HttpClient {
   /** A small exchange: the body is read whole, up to `maxBytes`. */
   fetch(request: HttpRequest & { readonly maxBytes: number }): Promise<HttpReply>;
-  /** A GET whose body is pulled by the caller, which must read it to the end or cancel it. */
+  /** An exchange whose answer is pulled by the caller, which must read it to the end or cancel it. */
   open(request: HttpRequest): Promise<HttpStream>;
   /** Closes every connection. */
   close(): Promise<void>;
 }
 
 export interface HttpRequest {
-  readonly method: 'GET' | 'HEAD' | 'POST';
+  /** In capitals; neither CONNECT nor TRACE. */
+  readonly method: string;
   /** `http:` or `https:`; never with userinfo. */
   readonly url: URL;
   /** Lower-case names. `accept-encoding: identity` is added; hop-by-hop headers are refused. */
   readonly headers: Readonly<Record<string, string>>;
-  /** For POST only, sent with its length, a text as UTF-8; at most 64 KiB. */
-  readonly body?: string | Buffer;
+  /** A text, as UTF-8, or bytes: at most 64 KiB, sent with their length. Or a stream. Never with GET or HEAD. */
+  readonly body?: string | Buffer | RequestBody;
+  /** What the `Host` header says. @default host and port of the URL */
+  readonly host?: string;
   readonly signal?: AbortSignal;
   /** What may be dialled: see {@link AddressPolicy}. */
   readonly addresses: AddressPolicy;
+}
+
+/** A body that is sent as it comes. It can be sent once, so the request is never repeated on another connection. */
+export interface RequestBody {
+  /** Bytes in all; undefined: sent in chunks. */
+  readonly length: number | undefined;
+  /** Read to its end, or cancelled where the other side wants no more of it. */
+  readonly source: ByteSource;
 }
 
 /**
@@ -35,6 +46,8 @@ export interface HttpHead {
   readonly status: number;
   /** Lower-case names; repeated headers joined by `, `. A null-prototype object. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Each `Set-Cookie`, which cannot be joined (RFC 9110 §5.3). */
+  readonly setCookies: readonly string[];
   /** The address that answered this very request, without port; undefined where an outbound proxy asked for us. */
   readonly remoteAddress: string | undefined;
 }

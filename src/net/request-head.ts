@@ -1,4 +1,4 @@
-import type { HttpRequest } from './http.ts';
+import type { HttpRequest, RequestBody } from './http.ts';
 
 /** A field name is a token (RFC 9110 §5.1). */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
@@ -8,6 +8,14 @@ const NOT_IN_VALUE = /[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]/;
 /** A token request is a few hundred bytes. */
 export const MAX_REQUEST_BODY_BYTES = 64 * 1024;
 const REQUEST_TARGET = /^\/[\x21-\x7e]*$/;
+
+const METHOD = /^[A-Z]{1,20}$/;
+/** For a forward proxy (RFC 9110 §9.3.6), and what gives back a request with its credentials (§9.3.8). */
+const NOT_FOR_ORIGINS = new Set(['CONNECT', 'TRACE']);
+const BODILESS = new Set(['GET', 'HEAD']);
+const WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
+const HOST = /^(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/;
+const EMPTY = Buffer.alloc(0);
 
 /** What belongs to one connection, or is derived from the URL and the body, is never a caller's to set. */
 const NOT_A_CALLERS = new Set([
@@ -63,26 +71,42 @@ export function requestTarget(url: URL): string {
 }
 
 /**
- * The whole request as it goes on the wire: the head in latin1, then the body in UTF-8. Throws TypeError as the two
- * functions above, and for a body where none belongs or that is larger than {@link MAX_REQUEST_BODY_BYTES}.
+ * The request as it goes on the wire: the head in latin1, then the body in UTF-8, unless that is streamed behind it. Throws
+ * TypeError as the two functions above, and for a body where none belongs or that is larger than
+ * {@link MAX_REQUEST_BODY_BYTES}.
  */
 export function requestBytes({
   method,
   url,
   headers,
   body,
-}: Pick<HttpRequest, 'method' | 'url' | 'headers' | 'body'>): Buffer {
-  const content = typeof body === 'object' ? body : Buffer.from(body ?? '', 'utf8');
-  if (body !== undefined && method !== 'POST')
+  host,
+}: Pick<HttpRequest, 'method' | 'url' | 'headers' | 'body' | 'host'>): Buffer {
+  if (!METHOD.test(method) || NOT_FOR_ORIGINS.has(method)) {
+    throw new TypeError(`Cannot ask ${url.host} with the method ${JSON.stringify(method)}`);
+  }
+  const streamed = isStreamed(body);
+  const content = streamed || body === undefined ? EMPTY : Buffer.from(body as string, 'utf8');
+  if (body !== undefined && BODILESS.has(method)) {
     throw new TypeError(`A ${method} to ${url.host} has no body to send; a POST has`);
+  }
   if (content.length > MAX_REQUEST_BODY_BYTES) {
     throw new TypeError(`A body of ${content.length} bytes is larger than the ${MAX_REQUEST_BODY_BYTES} that are sent`);
   }
-  let head = `${method} ${requestTarget(url)} HTTP/1.1\r\nhost: ${url.host}\r\n`;
+  if (host !== undefined && !HOST.test(host))
+    throw new TypeError('A Host header must be a host, with a port or without');
+  let head = `${method} ${requestTarget(url)} HTTP/1.1\r\nhost: ${host ?? url.host}\r\n`;
   for (const [name, value] of Object.entries(requestHeaders(headers))) head += `${name}: ${value}\r\n`;
+  const length = streamed ? body.length : content.length;
+  if (length === undefined) head += 'transfer-encoding: chunked\r\n';
   // RFC 9110 §8.6: a method that may have a body says so where it has none.
-  if (method === 'POST') head += `content-length: ${content.length}\r\n`;
+  else if (body !== undefined || WITH_BODY.has(method)) head += `content-length: ${length}\r\n`;
   return Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), content]);
+}
+
+/** True for a body that follows its request as it comes. */
+export function isStreamed(body: HttpRequest['body']): body is RequestBody {
+  return typeof body === 'object' && 'source' in body;
 }
 
 /** Host and port, as messages name the other side. */

@@ -8,6 +8,8 @@ export interface ResponseHead {
   readonly status: number;
   /** Lower-case names; repeated headers joined by `, `. A null-prototype object. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Each `Set-Cookie` by itself. */
+  readonly setCookies: readonly string[];
   /** False for HTTP/1.0 and for `Connection: close`. */
   readonly keepAlive: boolean;
   readonly body: BodyShape;
@@ -82,11 +84,13 @@ export function parseResponseHead(text: string, method: string): ResponseHead {
   if (status === null) throw refused('the first line is no HTTP/1.1 status line');
   if (lines.length > MAX_HEADERS + 1) throw refused(`the head has more than ${MAX_HEADERS} headers`);
   const headers: Record<string, string> = Object.create(null) as Record<string, string>;
+  const setCookies: string[] = [];
   for (let i = 1; i < lines.length; i++) {
     const field = FIELD_LINE.exec(lines[i] ?? '');
     if (field === null) throw refused(`header line ${i} is malformed (${faultOf(lines[i] ?? '')})`);
     const name = (field[1] ?? '').toLowerCase();
     const value = (field[2] ?? '').trimEnd();
+    if (name === 'set-cookie') setCookies.push(value);
     const earlier = headers[name];
     headers[name] = earlier === undefined ? value : `${earlier}, ${value}`;
   }
@@ -96,6 +100,7 @@ export function parseResponseHead(text: string, method: string): ResponseHead {
   return {
     status: code,
     headers,
+    setCookies,
     keepAlive: minor === 1 && !options.includes('close'),
     body: bodyShape(headers, { status: code, minor, method }),
   };

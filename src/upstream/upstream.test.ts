@@ -36,7 +36,7 @@ function stage(scene: Scene) {
     const reply = scene.play(request, requests.length);
     if (reply instanceof Error) throw reply;
     const headers = Object.assign(Object.create(null) as Record<string, string>, reply.headers);
-    return { status: 200, remoteAddress: PUBLIC, body: Buffer.from('{}'), ...reply, headers };
+    return { status: 200, setCookies: [], remoteAddress: PUBLIC, body: Buffer.from('{}'), ...reply, headers };
   };
   const client: HttpClient = {
     fetch: scene.fetch ?? ((request) => Promise.try(answer, request)),
