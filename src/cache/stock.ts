@@ -147,7 +147,7 @@ class Pace {
 }
 
 async function rest(milliseconds: number, signal: AbortSignal): Promise<void> {
-  await pause(milliseconds, undefined, { signal, ref: false }).catch(() => {});
+  await pause(milliseconds, undefined, { signal }).catch(() => {});
   signal.throwIfAborted();
 }
 
