@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Ingest, PullThrough } from './cache/index.ts';
 import type { LoadedConfig } from './config/index.ts';
+import { deferUpstreams } from './deferred-upstreams.ts';
 import { authorityOf, forwardHelpOf, forwardOf } from './forward-settings.ts';
 import type { HttpClient } from './net/index.ts';
 import type { TlsSpec, TransportSpec } from './oci/index.ts';
@@ -38,7 +39,6 @@ import {
   takeCleanStop,
 } from './store/index.ts';
 import { createMetrics, type Log, logEvents, Telemetry } from './telemetry/index.ts';
-import { createUpstreams } from './upstream/index.ts';
 
 /** A server that runs. */
 export interface App {
@@ -91,13 +91,17 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
     const shared: SharedTransport = { telemetry, ...(resolver === undefined ? {} : { resolver }) };
     const clients = new Clients(config, shared);
     cleanups.push(() => clients.close());
-    const origin = createUpstreams({
-      httpClientFor: (tls, key, transport) => clients.get(key, { tls, own: transport }),
-      telemetry,
-      allowPrivate: config.transport.allow_private,
-      find: (registry) => catalogue.byName(registry),
-      answerTimeout: answerTimeoutOf(config),
+    const origin = deferUpstreams(async () => {
+      const { createUpstreams } = await import('./upstream/index.ts');
+      return createUpstreams({
+        httpClientFor: (tls, key, transport) => clients.get(key, { tls, own: transport }),
+        telemetry,
+        allowPrivate: config.transport.allow_private,
+        find: (registry) => catalogue.byName(registry),
+        answerTimeout: answerTimeoutOf(config),
+      });
     });
+    cleanups.push(() => origin.close());
     const upstreams = () =>
       catalogue.list().flatMap(({ name }) => origin.healthOf(name).map((each) => ({ registry: name, ...each })));
 

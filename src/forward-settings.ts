@@ -1,28 +1,19 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from './config/index.ts';
-import {
-  type Authority,
-  AuthorityError,
-  type AuthorityFiles,
-  createDial,
-  findOrWriteAuthority,
-  readAuthority,
-} from './net/index.ts';
+import type { Authority, AuthorityFiles } from './net/index.ts';
 import { type Catalogue, registryByOwnHost } from './routing/index.ts';
 import {
   compileAllowedHosts,
-  createForward,
-  createInterceptor,
   DEFAULT_PRESETS,
   type Forward,
   type ForwardOptions,
   type HelpOptions,
   hostsOfPresets,
+  loadForward,
 } from './server/index.ts';
 import { clientOptionsOf, SettingsError, type SharedTransport } from './settings.ts';
 import type { Log, Telemetry } from './telemetry/index.ts';
-import { readSecret } from './upstream/index.ts';
 
 /** What the forward proxy needs of the rest of the server. */
 export interface ForwardParts extends Pick<ForwardOptions, 'dispatch' | 'ownPorts'> {
@@ -37,6 +28,10 @@ export async function forwardOf(config: Config, parts: ForwardParts): Promise<Fo
   const { forward_proxy: settings, transport } = config;
   if (!settings.enabled) return undefined;
   const { catalogue, telemetry, shared, authority, dispatch, ownPorts } = parts;
+  const [{ createForward, createInterceptor }, { createDial }] = await Promise.all([
+    loadForward(),
+    import('./net/index.ts'),
+  ]);
   return createForward({
     isAllowed: compileAllowedHosts(allowedHostsOf(config)),
     ports: settings.ports,
@@ -65,7 +60,10 @@ export function allowedHostsOf({ forward_proxy: { allowed_hosts, presets } }: Co
 function credentialOf({ forward_proxy: { user, password } }: Config): ForwardOptions['credential'] {
   if (user === undefined || password === undefined) return undefined;
   // Read each time, so that a changed one takes effect at once.
-  return async () => ({ user, password: await readSecret(password) });
+  return async () => {
+    const { readSecret } = await import('./upstream/index.ts');
+    return { user, password: await readSecret(password) };
+  };
 }
 
 /** What /help has to say of it; undefined where it is off. */
@@ -95,6 +93,7 @@ export async function authorityOf(config: Config, log: Log): Promise<Authority |
   const { enabled, mitm } = config.forward_proxy;
   if (!enabled || !mitm.enabled) return undefined;
   const place = authorityPlaceOf(config);
+  const { AuthorityError, findOrWriteAuthority, readAuthority } = await import('./net/index.ts');
   try {
     if (!('dir' in place)) return await readAuthority(place);
     const { authority, made, certFile } = await findOrWriteAuthority(place.dir, { host: hostname() });

@@ -1,14 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { PullThroughOptions } from './cache/index.ts';
 import type { Config, RegistryConfig, UpstreamConfig } from './config/index.ts';
-import {
-  createHttpClient,
-  createResolver,
-  type HttpClient,
-  type HttpClientOptions,
-  outboundProxyFor,
-  type Resolver,
-} from './net/index.ts';
+import type { HttpClient, HttpClientOptions, Resolver } from './net/index.ts';
 import type { TlsSpec, TransportSpec } from './oci/index.ts';
 import {
   type Catalogue,
@@ -23,7 +16,8 @@ import { compileTrustedProxies, type FrontDoorOptions } from './server/index.ts'
 import { freeSpace } from './store/index.ts';
 import type { Telemetry } from './telemetry/index.ts';
 
-// The configuration in the words of each room: no room knows what the file looks like.
+// The configuration in the words of each room: no room knows what the file looks like. What only a question to another server
+// needs is imported when there is one: a start costs less, and what is cached is served meanwhile.
 
 /** Something in the configuration that only shows when it is put to use, each problem a line. */
 export class SettingsError extends Error {
@@ -153,6 +147,7 @@ export async function resolverOf({ transport }: Config, telemetry?: Telemetry): 
   const { servers, bootstrap, fallback, hosts } = transport.dns;
   if (servers.length === 0 && Object.keys(hosts).length === 0) return undefined;
   const ca = await readPem(transport.ca_file);
+  const { createResolver } = await import('./net/index.ts');
   return createResolver({
     servers,
     bootstrap,
@@ -175,6 +170,7 @@ interface ClientSettings {
 
 /** A client for one upstream, with its own trust and its own connections. @throws {SettingsError} for a bad PEM file */
 export async function httpClientOf(config: Config, settings: ClientSettings): Promise<HttpClient> {
+  const { createHttpClient } = await import('./net/index.ts');
   return createHttpClient(await clientOptionsOf(config, settings));
 }
 
@@ -204,7 +200,7 @@ export async function clientOptionsOf(
     bodyIdleTimeout: own.bodyIdleTimeout ?? transport.body_idle_timeout,
     firstFragmentLen: own.firstFragmentLen ?? transport.first_fragment_len,
     allowPlainFallback: own.allowPlainFallback ?? transport.allow_plain_fallback,
-    ...outboundProxyOf(own.outboundProxy ?? transport.outbound_proxy),
+    ...(await outboundProxyOf(own.outboundProxy ?? transport.outbound_proxy)),
     keepalive: transport.keepalive,
     maxIdleConns: transport.max_idle_conns,
     idleConnTimeout: transport.idle_conn_timeout,
@@ -213,9 +209,10 @@ export async function clientOptionsOf(
   };
 }
 
-function outboundProxyOf(setting: string): Pick<HttpClientOptions, 'outboundProxy'> {
+async function outboundProxyOf(setting: string): Promise<Pick<HttpClientOptions, 'outboundProxy'>> {
   if (setting === 'none') return {};
   if (setting !== 'environment') return { outboundProxy: new URL(setting) };
+  const { outboundProxyFor } = await import('./net/index.ts');
   return { outboundProxy: (origin) => outboundProxyFor(origin, process.env) };
 }
 

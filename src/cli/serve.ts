@@ -2,8 +2,6 @@ import { type App, startApp } from '../app.ts';
 import { ConfigError, type LoadedConfig, loadConfig, locateProblems } from '../config/index.ts';
 import { catalogueOf, SettingsError } from '../settings.ts';
 import { createLog, type Log, type LogFormat } from '../telemetry/index.ts';
-import { checkAtStart } from './check-at-start.ts';
-import { formatReport } from './check-table.ts';
 import { describeClients } from './client-hints.ts';
 import { EXIT } from './exit-code.ts';
 import { processOutput } from './output.ts';
@@ -46,8 +44,10 @@ export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<nu
   let app: App;
   try {
     if (checkUpstreams === 'refuse') {
+      const { checkAtStart } = await import('./check-at-start.ts');
       const lost = await checkAtStart(config, { catalogue: await catalogueOf(config), log, signal });
       if (lost.length > 0) {
+        const { formatReport } = await import('./check-table.ts');
         await log.flush();
         processOutput.err(`${lost.map(formatReport).join('\n')}\nNot started, as --check-upstreams=refuse says.\n`);
         return EXIT.failure;
@@ -65,9 +65,11 @@ export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<nu
   }
   announce(app, loaded, { log, format });
   if (checkUpstreams === 'warn') {
-    void checkAtStart(config, { catalogue: app.catalogue, log, signal }).catch((error) => {
-      if (!signal.aborted) log.warn('the upstreams could not be checked', { error });
-    });
+    void import('./check-at-start.ts')
+      .then(({ checkAtStart }) => checkAtStart(config, { catalogue: app.catalogue, log, signal }))
+      .catch((error) => {
+        if (!signal.aborted) log.warn('the upstreams could not be checked', { error });
+      });
   }
 
   try {

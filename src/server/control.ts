@@ -1,17 +1,12 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { lstat } from 'node:fs/promises';
-import {
-  createServer,
-  request as httpRequest,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { redactText } from '../telemetry/index.ts';
+import { createServer, request as httpRequest } from './node-http.ts';
 import { listenOnSocketPath } from './unix-socket.ts';
 
 /** What a running server says about itself. Times are milliseconds since 1970. */

@@ -1,8 +1,8 @@
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { HttpError, type HttpErrorCode } from '../net/index.ts';
 import type { Exchange } from './exchange.ts';
 import { ForwardTargetError } from './forward-target.ts';
+import { STATUS_CODES } from './node-http.ts';
 import { endSocketWith } from './refuse.ts';
 import { replyBytes } from './reply.ts';
 

@@ -1,9 +1,10 @@
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Exchange } from './exchange.ts';
 import { ForwardRefusal, refuseForward, toForwardRefusal } from './forward-refusal.ts';
 import { type ForwardTarget, formatAuthority } from './forward-target.ts';
 import { endToEndHeaders } from './hop-by-hop.ts';
+import { request as httpRequest } from './node-http.ts';
 
 export interface StreamOptions {
   readonly target: ForwardTarget;

@@ -22,7 +22,7 @@ export {
   type UpstreamStatus,
 } from './control.ts';
 export { createDispatch, type DispatchOptions, type Page } from './dispatch.ts';
-export { createForward, type Forward, type ForwardOptions, type Interceptor } from './forward.ts';
+export type { Forward, ForwardOptions, Interceptor } from './forward.ts';
 export type { ForwardCredential } from './forward-credential.ts';
 export type { ForwardTarget } from './forward-target.ts';
 export { describeHelp, type ForwardHelp, type HelpOptions, type HelpRequest } from './help.ts';
@@ -35,4 +35,4 @@ export {
   type FrontDoorTimeouts,
 } from './listen.ts';
 export { ListenError, type ListenerAddress, type ListenerSpec } from './listener.ts';
-export { createInterceptor } from './mitm.ts';
+export { loadForward } from './load-forward.ts';

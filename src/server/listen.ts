@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -9,6 +9,7 @@ import type { Forward, TunnelDoor } from './forward.ts';
 import { isAbsoluteForm } from './forward-target.ts';
 import { redirectToHttps } from './https-redirect.ts';
 import { type ListenerAddress, type ListenerSpec, openListener } from './listener.ts';
+import { createServer } from './node-http.ts';
 import { refusal, refusalOf, refuseOnSocket } from './refuse.ts';
 import type { RequestHandler } from './request-handler.ts';
 import { readTlsFiles } from './tls-files.ts';

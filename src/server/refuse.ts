@@ -1,6 +1,6 @@
-import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ErrorCode, OciError } from '../oci/index.ts';
+import { STATUS_CODES } from './node-http.ts';
 
 /** How long a refused client may go on sending before it is cut: closing at once would reset the answer away. */
 const LINGER_MS = 500;

@@ -12,15 +12,15 @@ import {
   type Socket,
 } from 'node:net';
 import { type Authority, createDial, openAuthority } from '../../src/net/index.ts';
+import { createForward } from '../../src/server/forward.ts';
 import {
   compileAllowedHosts,
-  createForward,
   createFrontDoor,
-  createInterceptor,
   type Forward,
   type ForwardOptions,
   type FrontDoor,
 } from '../../src/server/index.ts';
+import { createInterceptor } from '../../src/server/mitm.ts';
 import { type RequestFinished, Telemetry } from '../../src/telemetry/index.ts';
 
 /** A front door with a forward proxy behind it, and nothing else. */

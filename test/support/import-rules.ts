@@ -22,6 +22,7 @@ const ABOVE: Readonly<Record<string, readonly string[] | '*'>> = {
   app: '*',
   operations: '*',
   'check-settings': '*',
+  'deferred-upstreams': '*',
   'forward-settings': '*',
   settings: '*',
   cli: '*',
