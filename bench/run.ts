@@ -1,5 +1,5 @@
 /**
- * Measures entrepot beside docker-registry and nginx, in one run on one machine: `npm run bench`.
+ * Measures entrepot beside docker-registry, nginx and squid, in one run on one machine: `npm run bench`.
  *
  * What the figures mean, and what to do about them, is in docs/performance.md. Nothing leaves the machine.
  */
@@ -12,6 +12,8 @@ import { herd } from './b4-herd.ts';
 import { manyClients } from './b5-many-clients.ts';
 import { start } from './b6-start.ts';
 import { growth } from './b7-growth.ts';
+import { tunnel } from './b8-tunnel.ts';
+import { fragmented } from './b10-fragmented.ts';
 import type { Figure } from './lib/figures.ts';
 import { describeMachine, separateCores } from './lib/machine.ts';
 import { type BenchOptions, readOptions, USAGE } from './lib/options.ts';
@@ -20,7 +22,17 @@ import { type Bench, perform } from './lib/stage.ts';
 import { missingPrograms } from './lib/subjects.ts';
 import { drawTable } from './lib/table.ts';
 
-const BENCHES: readonly Bench[] = [warmBlob, warmManifest, coldBlob, herd, manyClients, start, growth];
+const BENCHES: readonly Bench[] = [
+  warmBlob,
+  warmManifest,
+  coldBlob,
+  herd,
+  manyClients,
+  start,
+  growth,
+  tunnel,
+  fragmented,
+];
 
 process.exitCode = await main(process.argv.slice(2));
 

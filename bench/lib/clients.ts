@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { check, run } from '../../test/support/processes.ts';
 import { type Cores, isInstalled } from './machine.ts';
 import type { PullJob, PullReport } from './pull-worker.ts';
+import type { Via } from './road.ts';
 
 const NODE = [process.execPath, '--disable-warning=ExperimentalWarning'] as const;
 const PULL_WORKER = fileURLToPath(new URL('./pull-worker.ts', import.meta.url));
@@ -21,6 +22,8 @@ export interface Pulls {
   readonly lateJoiner?: boolean;
   /** Pulls that fail are counted and not thrown. @default false */
   readonly tolerant?: boolean;
+  /** Through whom. @default nobody */
+  readonly via?: Via;
 }
 
 /** Pulls in a process of its own, every byte compared; rejects where anything is not as it should be. */

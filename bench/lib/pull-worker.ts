@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { type PullTimes, pull } from './pull.ts';
+import type { Via } from './road.ts';
 
 /** What a pulling process is told, as JSON in its first argument. */
 export interface PullJob {
@@ -14,6 +15,8 @@ export interface PullJob {
   readonly lateJoiner: boolean;
   /** Pulls that fail are counted, and the others go on; otherwise the first failure is the end. */
   readonly tolerant: boolean;
+  /** Through whom all of them pull. */
+  readonly via?: Via | undefined;
 }
 
 /** What it says at the end, as JSON on standard output. Milliseconds. */
@@ -32,7 +35,7 @@ export interface PullReport {
 const job = JSON.parse(process.argv[2] ?? '{}') as PullJob;
 process.stdout.write(JSON.stringify(await work(job)));
 
-async function work({ clients, rounds, lateJoiner, tolerant, ...what }: PullJob): Promise<PullReport> {
+async function work({ clients, rounds, lateJoiner, tolerant, via, ...what }: PullJob): Promise<PullReport> {
   const url = new URL(what.url);
   const expected = readFileSync(what.expected);
   const buffer = Buffer.alloc(1024 * 1024);
@@ -47,14 +50,14 @@ async function work({ clients, rounds, lateJoiner, tolerant, ...what }: PullJob)
     return undefined;
   };
   const joinLate = (): void => {
-    late = pull(url, { expected, buffer });
+    late = pull(url, { expected, buffer, via });
     // Awaited at the end; until then a failure is nobody's.
     late.catch(() => undefined);
   };
   const began = performance.now();
   for (let round = 0; round < rounds; round++) {
     const group = Array.from({ length: clients }, (_, i) =>
-      pull(url, { expected, buffer, ...(lateJoiner && round === 0 && i === 0 ? { onHalf: joinLate } : {}) }).catch(
+      pull(url, { expected, buffer, via, ...(lateJoiner && round === 0 && i === 0 ? { onHalf: joinLate } : {}) }).catch(
         forgive,
       ),
     );

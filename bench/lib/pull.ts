@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net';
+import { openRoad, type Via } from './road.ts';
 
 /** A blob to pull, and what it must be. */
 export interface PullOptions {
@@ -10,6 +11,8 @@ export interface PullOptions {
   readonly onHalf?: () => void;
   /** Milliseconds for the whole pull. @default 120000 */
   readonly timeout?: number;
+  /** Through whom. @default nobody */
+  readonly via?: Via | undefined;
 }
 
 /** Milliseconds since the pull began. */
@@ -28,7 +31,7 @@ const MAX_HEAD = 16 * 1024;
  *
  * @throws {Error} for any answer but 200, another length, another byte, or a body that ends early
  */
-export function pull(url: URL, { expected, buffer, onHalf, timeout = 120_000 }: PullOptions): Promise<PullTimes> {
+export function pull(url: URL, { expected, buffer, onHalf, timeout = 120_000, via }: PullOptions): Promise<PullTimes> {
   return new Promise((resolve, reject) => {
     const began = performance.now();
     let head = '';
@@ -36,10 +39,11 @@ export function pull(url: URL, { expected, buffer, onHalf, timeout = 120_000 }: 
     let received = 0;
     let firstByte = 0;
     let halfSeen = false;
+    let socket: Socket | undefined;
 
     function fail(what: string): false {
       clearTimeout(timer);
-      socket.destroy();
+      socket?.destroy();
       reject(new Error(`Cannot pull ${url.pathname} from ${url.host}: ${what}`));
       return false;
     }
@@ -59,7 +63,7 @@ export function pull(url: URL, { expected, buffer, onHalf, timeout = 120_000 }: 
       }
       if (received < expected.length) return true;
       clearTimeout(timer);
-      socket.destroy();
+      socket?.destroy();
       resolve({ firstByte, lastByte: performance.now() - began });
       return false;
     }
@@ -77,15 +81,29 @@ export function pull(url: URL, { expected, buffer, onHalf, timeout = 120_000 }: 
       return takeBody(chunk.subarray(end + 4 - before));
     }
 
-    const socket: Socket = connect({
-      host: url.hostname,
-      port: Number(url.port),
-      onread: { buffer, callback: (length, bytes) => take((bytes as Buffer).subarray(0, length)) },
-    });
+    function ask(connected: Socket): void {
+      socket = connected;
+      socket.on('error', (error) => fail(error.message));
+      socket.on('end', () => fail(`it ended after ${received} of ${expected.length} bytes`));
+      const target = via?.kind === 'absolute' ? url.href : url.pathname;
+      socket.write(`GET ${target} HTTP/1.1\r\nHost: ${url.host}\r\nAccept: */*\r\nConnection: close\r\n\r\n`);
+    }
+
     const timer = setTimeout(() => fail(`only ${received} bytes came within ${timeout} ms`), timeout);
-    socket.on('error', (error) => fail(error.message));
-    socket.on('end', () => fail(`it ended after ${received} of ${expected.length} bytes`));
-    socket.write(`GET ${url.pathname} HTTP/1.1\r\nHost: ${url.host}\r\nAccept: */*\r\nConnection: close\r\n\r\n`);
+    if (via !== undefined) {
+      openRoad(url, via).then(
+        (road) => ask(road.on('data', take)),
+        (error: Error) => fail(error.message),
+      );
+      return;
+    }
+    ask(
+      connect({
+        host: url.hostname,
+        port: Number(url.port),
+        onread: { buffer, callback: (length, bytes) => take((bytes as Buffer).subarray(0, length)) },
+      }),
+    );
   });
 }
 

@@ -51,6 +51,7 @@ export async function writeReport(file: string, run: RunDescription, figures: re
       spread: spread(figure.samples),
       timesNginx: ratioTo('nginx', figure, figures),
       timesRegistry: ratioTo('docker-registry', figure, figures),
+      timesSquid: ratioTo('squid', figure, figures),
       nginx: figureOf('nginx', figure, figures)?.subject,
       verdicts: judge(figure, figures),
     })),

@@ -8,7 +8,7 @@ import type { Place } from './subjects.ts';
 export interface Settings {
   /** Times each thing is measured. */
   readonly runs: number;
-  /** Bytes of the blobs of B1 and B3. */
+  /** Bytes of the blobs of B1, B3 and B8 to B10. */
   readonly size: number;
   /** Blobs in the full cache of B6. */
   readonly blobs: number;

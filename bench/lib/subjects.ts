@@ -31,6 +31,8 @@ export interface EntrepotOptions {
   readonly dir?: string;
   /** @default one that is free */
   readonly port?: number;
+  /** Other parts of the configuration; they go before. */
+  readonly config?: Readonly<Record<string, unknown>>;
 }
 
 export const BIN = fileURLToPath(new URL('../../bin/entrepot', import.meta.url));
@@ -38,7 +40,13 @@ const PEERS = new URL('../peers/', import.meta.url);
 
 /** What of the peers is not installed, each with the command that gets it. */
 export function missingPrograms(): readonly string[] {
-  const packages = { 'docker-registry': 'docker-registry', nginx: 'nginx-light', wrk: 'wrk', taskset: 'util-linux' };
+  const packages = {
+    'docker-registry': 'docker-registry',
+    nginx: 'nginx-light',
+    squid: 'squid',
+    wrk: 'wrk',
+    taskset: 'util-linux',
+  };
   return Object.entries(packages)
     .filter(([program]) => !isInstalled(program))
     .map(([program, name]) => `${program} (apt-get install ${name})`);
@@ -56,7 +64,7 @@ export async function startEntrepot(place: Place, options: EntrepotOptions): Pro
 /** Writes a configuration for entrepot, and says how to start it. */
 export async function entrepotCommand(
   workspace: Workspace,
-  { upstream, accessLog = false, port: given, dir: cacheDir }: EntrepotOptions,
+  { upstream, accessLog = false, port: given, dir: cacheDir, config: more = {} }: EntrepotOptions,
 ): Promise<{ readonly command: readonly string[]; readonly url: string; readonly env: NodeJS.ProcessEnv }> {
   const port = given ?? (await freePort());
   const config = {
@@ -65,6 +73,7 @@ export async function entrepotCommand(
     cache: { dir: cacheDir ?? workspace.path(`cache-${port}`) },
     registries: { origin: { upstreams: [upstream] } },
     default_registry: 'origin',
+    ...more,
   };
   // JSON is YAML.
   const file = await workspace.file(`entrepot-${port}.yaml`, JSON.stringify(config));
@@ -88,6 +97,19 @@ export async function startRegistryMirror(place: Place, upstream: string): Promi
   const url = `http://${address}`;
   const process = await start(place, command, { url: `${url}/v2/` });
   return { name: 'docker-registry', peer: 'docker-registry', url, process };
+}
+
+/** Starts squid as a forward proxy that caches nothing; undefined where it is not installed. */
+export async function startSquid(place: Place): Promise<Subject | undefined> {
+  if (!isInstalled('squid')) return undefined;
+  const { workspace } = place;
+  const port = await freePort();
+  const config = await fillTemplate('squid.conf', { PORT: String(port) });
+  const file = await workspace.file(`squid-${port}.conf`, config);
+  const url = `http://127.0.0.1:${port}`;
+  // In the foreground, one process; by a name of its own, or it would share memory with another that runs here.
+  const running = await start(place, ['squid', '-N', '-n', `bench${port}`, '-f', file], { url: `${url}/` });
+  return { name: 'squid', peer: 'squid', url, process: running };
 }
 
 /** nginx in both its roles, one worker. */
