@@ -91,6 +91,30 @@ describe('what is left of the pulls', () => {
   });
 });
 
+describe('a header of the operator that logs in', () => {
+  test('is what is received, or refused', async (t) => {
+    const upstream = await startScriptedUpstream({
+      personality: 'ecr',
+      credentials: { username: 'AWS', password: 'x' },
+    });
+    t.after(() => upstream.stop());
+    const authorization = `Basic ${Buffer.from('AWS:x').toString('base64')}`;
+    const right = await checkOne(targetOf(upstream.url, { headers: { Authorization: authorization } }));
+    assert.deepEqual(
+      right.steps.map(({ step, outcome }) => [step, outcome]),
+      [
+        ['tcp', 'ok'],
+        ['http', 'ok'],
+      ],
+    );
+    const wrong = await checkOne(targetOf(upstream.url, { headers: { Authorization: 'Basic eA==' } }));
+    const token = wrong.steps.find(({ step }) => step === 'token');
+    assert.deepEqual([token?.outcome, token?.step === 'token' && token.credential], ['failed', 'header']);
+    assert.match(token?.summary ?? '', /^the authorization header: refused, 401/);
+    assert.doesNotMatch(JSON.stringify(wrong), /eA==/);
+  });
+});
+
 describe('a mirror route', () => {
   test('is asked for its own first page and for no login', async (t) => {
     const upstream = await startScriptedUpstream({ personality: 'dockerHub' });

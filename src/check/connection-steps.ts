@@ -1,4 +1,4 @@
-import type { DialMoment, HttpError } from '../net/index.ts';
+import { type DialMoment, type HttpError, isPublicAddress } from '../net/index.ts';
 import { type CertificateProblem, certificateProblem } from './certificate.ts';
 import { connectionRemedy } from './remedy.ts';
 import {
@@ -49,10 +49,20 @@ export function connectionSteps(heard: HeardDial): StepReport[] {
   const order = ['dns', 'tcp', 'outbound-proxy', 'tls'] as const;
   const upTo = failedIn === undefined ? order.length : order.indexOf(failedIn) + 1;
   const makers = { dns: dnsStep, tcp: tcpStep, 'outbound-proxy': outboundProxyStep, tls: tlsStep };
-  return order
+  const steps = order
     .slice(0, upTo)
     .map((step) => makers[step](heard, step === failedIn ? heard.error : undefined))
     .filter((step) => step !== undefined);
+  return failedIn === 'tcp' || failedIn === 'tls' ? doubtingNames(steps) : steps;
+}
+
+/** Networks that hide a name often answer with an address of nobody: where it led to nothing, that is worth a word. */
+function doubtingNames(steps: readonly StepReport[]): StepReport[] {
+  return steps.map((step) => {
+    if (step.step !== 'dns' || step.resolver !== 'system' || step.addresses.some(isPublicAddress)) return step;
+    const remedy = `${shown(step.addresses)} is no public address: if ${step.host} is a public name, the network lies about it, and transport.dns.servers helps.`;
+    return { ...step, outcome: 'warning', remedy };
+  });
 }
 
 /** Where it ended, by what was heard last. */

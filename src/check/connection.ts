@@ -1,5 +1,12 @@
 import type { TLSSocket } from 'node:tls';
-import { createDial, type DialMoment, type DialTarget, type HttpClientOptions, HttpError } from '../net/index.ts';
+import {
+  createDial,
+  type DialMoment,
+  type DialTarget,
+  type HttpClientOptions,
+  HttpError,
+  plainHost,
+} from '../net/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import { certificateProblem, summarizeCertificate } from './certificate.ts';
 import { codeOf, connectionSteps, type HeardDial, type TlsFacts } from './connection-steps.ts';
@@ -24,7 +31,10 @@ export async function checkConnection(asked: ConnectionAsked): Promise<StepRepor
   const fallbacks: TlsStep['fallbacks'][number][] = [];
   const ears = [
     telemetry.on('dns.answered', ({ by, trouble }) => answered.push({ by, trouble })),
-    telemetry.on('transport.fallback', ({ from, to, reason }) => fallbacks.push({ from, to, reason })),
+    telemetry.on('transport.fallback', ({ host, from, to, reason }) => {
+      // Name servers are dialled as well, and cut too.
+      if (host === plainHost(url.hostname)) fallbacks.push({ from, to, reason });
+    }),
   ];
   const target: DialTarget = {
     ...targetOf(asked),

@@ -90,7 +90,7 @@ export interface HttpStep extends Step<'http'> {
 
 /** How it receives a credential, or nobody in particular. */
 export interface TokenStep extends Step<'token'> {
-  /** `anonymous`, or `1` for the first of its credentials. */
+  /** `anonymous`, `header` (the operator's own `authorization`), or `1` for the first of its credentials. */
   readonly credential: string;
   /** Status of the token service; 0 where it did not answer, null where none was asked. */
   readonly tokenStatus: number | null;

@@ -1,5 +1,11 @@
 import type { UpstreamQuota, UpstreamRequest } from '../telemetry/index.ts';
-import { type ProbeQuestion, probeUpstream, type UpstreamContext, UpstreamError } from '../upstream/index.ts';
+import {
+  ownHeaders,
+  type ProbeQuestion,
+  probeUpstream,
+  type UpstreamContext,
+  UpstreamError,
+} from '../upstream/index.ts';
 import type { ConnectionAsked } from './connection.ts';
 import { isTimeout } from './connection.ts';
 import { type CheckTarget, type QuotaStep, type TokenStep, tenths } from './report.ts';
@@ -14,6 +20,8 @@ const FEW = 0.1;
 
 /** How each credential is received, or nobody in particular where there is none, and what is left of its limit. */
 export async function checkTokens(target: CheckTarget, asked: TokenAsked): Promise<(TokenStep | QuotaStep)[]> {
+  // The operator's own header goes before any credential, and no challenge is answered then.
+  if ('authorization' in ownHeaders(target.spec)) return await checkToken(target, { asked, name: 'header', of: 1 });
   const credentials = [target.spec.credentials ?? []].flat();
   const each = credentials.length === 0 ? [undefined] : credentials;
   const steps: (TokenStep | QuotaStep)[] = [];
@@ -100,7 +108,13 @@ function tokenStep(heard: HeardQuestion, { name, of }: { readonly name: string; 
     durationMs,
   };
   const anonymous = name === 'anonymous';
-  const who = anonymous ? 'anonymous' : of === 1 ? 'the credential' : `credential ${name} of ${of}`;
+  const who = anonymous
+    ? 'anonymous'
+    : name === 'header'
+      ? 'the authorization header'
+      : of === 1
+        ? 'the credential'
+        : `credential ${name} of ${of}`;
   const where = asked === undefined ? '' : ` (token of ${asked.url})`;
   if (error !== undefined) {
     const remedy = tokenRemedy(error, anonymous);

@@ -4,7 +4,7 @@
  * It holds no policy but the address policy it is given: no redirect is followed, nothing is retried or kept, except that
  * a request which met a kept connection in the moment it was closed is sent once more.
  */
-export { isAllowed, isPublicAddress } from './address-policy.ts';
+export { isAllowed, isPublicAddress, plainHost } from './address-policy.ts';
 export {
   type AuthorityFiles,
   authorityFilesIn,

@@ -266,6 +266,16 @@ describe('what is wrong is named, with what to do', () => {
     assert.equal(step(report, 'dns').resolver, 'system');
   });
 
+  test('a name that leads to nobody', async () => {
+    const report = await troubled(`https://localhost:${await freePort()}`, {
+      step: 'tcp',
+      remedy: /check host and port/,
+    });
+    const dns = step(report, 'dns');
+    assert.equal(dns.outcome, 'warning');
+    assert.match(dns.remedy ?? '', /is no public address.*transport\.dns\.servers/);
+  });
+
   test('a port where nobody listens', async () => {
     const port = await freePort();
     const report = await troubled(`https://127.0.0.1:${port}`, { step: 'tcp', remedy: /check host and port/ });
