@@ -17,4 +17,7 @@ export type { Collected, CollectOptions, Pause } from './room.ts';
 export { Scrub, type ScrubOptions, type ScrubProblem, type ScrubProgress } from './scrub.ts';
 export type { Selection } from './selection.ts';
 export type { DiskSpace, MinFree } from './sweep-policy.ts';
+export { UrlCache } from './url-cache.ts';
+export { evaluateConditions } from './url-conditions.ts';
+export type * from './url-request.ts';
 export { Verification, type VerificationOptions } from './verification.ts';

@@ -31,6 +31,7 @@ import { Silence } from './silence.ts';
 import { sparedDigests, sparingRule } from './spared.ts';
 import { isStockDue, takeStock } from './stock.ts';
 import { Tags } from './tags.ts';
+import { UrlCache } from './url-cache.ts';
 import { Verification } from './verification.ts';
 
 /** How tags are believed. */
@@ -74,6 +75,8 @@ export interface NegotiatedRequest extends ManifestRequest {
 
 /** The cache as the front door sees it: have it, join it or get it. */
 export class PullThrough {
+  /** Answers of mirrored sites, kept beside the images. */
+  readonly urls: UrlCache;
   readonly #options: PullThroughOptions;
   readonly #blobs: Blobs;
   readonly #manifests: Manifests;
@@ -135,6 +138,7 @@ export class PullThrough {
       decided: () => this.#room.decided(),
       onRefusal: (error) => this.#room.refused(error),
     });
+    this.urls = new UrlCache();
     this.#manifests = new Manifests({
       ...shared,
       notFound,
