@@ -1,50 +1,36 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { type Ingest, PullThrough } from './cache/index.ts';
+import { type Origin, PullThrough } from './cache/index.ts';
 import type { LoadedConfig } from './config/index.ts';
-import { deferUpstreams } from './deferred-upstreams.ts';
-import { authorityOf, forwardHelpOf, forwardOf } from './forward-settings.ts';
-import type { HttpClient } from './net/index.ts';
-import type { TlsSpec, TransportSpec } from './oci/index.ts';
+import { authorityOf } from './forward-settings.ts';
+import { createGeneration, type Generation, type Standing } from './generation.ts';
+import { Live } from './live.ts';
 import { cacheOperations, scrubOperations } from './operations.ts';
+import { Reaches } from './reach.ts';
+import { type ReloadAnswer, Reloader } from './reload.ts';
 import type { Catalogue } from './routing/index.ts';
 import {
   controlSocketPath,
   createControl,
-  createDispatch,
   createFrontDoor,
-  describeHelp,
+  type Forward,
   type ListenerAddress,
   type ServerStatus,
 } from './server/index.ts';
-import {
-  answerTimeoutOf,
-  cacheOptionsOf,
-  catalogueOf,
-  frontDoorOptionsOf,
-  httpClientOf,
-  resolverOf,
-  type SharedTransport,
-} from './settings.ts';
-import {
-  type BlobStore,
-  lockDirectory,
-  MemoryNameStore,
-  type NameStore,
-  noteCleanStop,
-  openFilesystemBlobStore,
-  openResilientNameStore,
-  openSpoolBlobStore,
-  takeCleanStop,
-} from './store/index.ts';
+import { cacheOptionsOf, frontDoorOptionsOf, logFormatOf } from './settings.ts';
+import { describeServer, describeUpstreams } from './status.ts';
+import { openStorage } from './storage.ts';
 import { createMetrics, type Log, logEvents, Telemetry } from './telemetry/index.ts';
 
 /** A server that runs. */
 export interface App {
   readonly listeners: readonly ListenerAddress[];
+  /** The registries that can be named now. */
   readonly catalogue: Catalogue;
   status(): Promise<ServerStatus>;
+  /**
+   * Reads the configuration again and takes up what needs no restart: whole, or not at all. What is wrong with it is in the
+   * answer; it never rejects.
+   */
+  reload(): Promise<ReloadAnswer>;
   /**
    * Takes no new connections, lets running pulls finish within `timeouts.shutdown_timeout`, cuts the rest and puts
    * everything away. Resolves with the number of pulls cut; called again, it cuts at once.
@@ -56,16 +42,21 @@ export interface AppOptions {
   readonly log: Log;
   /** Of this program; shown by /help, /metrics and `entrepot status`. */
   readonly version: string;
+  /** Reads the configuration again, for a reload. @default it is the one it was started with */
+  readonly load?: () => Promise<LoadedConfig>;
 }
 
 /**
- * Builds a server from its configuration and starts it, in the order a reader needs: where bytes rest, who is asked, what
- * is kept, what a name means, who is let in, which sockets.
+ * Builds a server from its configuration and starts it, in the order a reader needs: who is asked, where bytes rest, what
+ * is kept, what follows from the configuration, which sockets.
+ *
+ * What stands for the life of the process (storage, cache, metrics, sockets) is made here; what another configuration
+ * replaces is a {@link Generation}.
  *
  * @throws {SettingsError} {DirectoryError} {DirectoryInUseError} {ListenError} each with a remedy in its message; whatever
  * was opened by then is closed again
  */
-export async function startApp(loaded: LoadedConfig, { log, version }: AppOptions): Promise<App> {
+export async function startApp(loaded: LoadedConfig, { log, version, load }: AppOptions): Promise<App> {
   const { config, source } = loaded;
   const startedAt = Date.now();
   // What is to be put away again, in the order it was set up.
@@ -82,31 +73,16 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
 
   try {
     const telemetry = new Telemetry();
-    cleanups.push(logEvents(telemetry, log, { access: config.log.access }));
-    const catalogue = await catalogueOf(config);
+    let stopLogging = logEvents(telemetry, log, { access: config.log.access });
+    cleanups.push(() => stopLogging());
+    // What a request set off asks the registries there were when it came.
+    const reaches = new Reaches({ telemetry, find: (name) => live.here.reach.catalogue.byName(name) });
+    cleanups.push(() => reaches.close());
+    const reach = await reaches.open(config);
     const { ledger, ...storage } = await openStorage(config, telemetry, cleanups);
 
-    const resolver = await resolverOf(config, telemetry);
-    cleanups.push(() => resolver?.close());
-    const shared: SharedTransport = { telemetry, ...(resolver === undefined ? {} : { resolver }) };
-    const clients = new Clients(config, shared);
-    cleanups.push(() => clients.close());
-    const origin = deferUpstreams(async () => {
-      const { createUpstreams } = await import('./upstream/index.ts');
-      return createUpstreams({
-        httpClientFor: (tls, key, transport) => clients.get(key, { tls, own: transport }),
-        telemetry,
-        allowPrivate: config.transport.allow_private,
-        find: (registry) => catalogue.byName(registry),
-        answerTimeout: answerTimeoutOf(config),
-      });
-    });
-    cleanups.push(() => origin.close());
-    const upstreams = () =>
-      catalogue.list().flatMap(({ name }) => origin.healthOf(name).map((each) => ({ registry: name, ...each })));
-
     const cache = new PullThrough({
-      origin,
+      origin: originOf(() => live.here.reach.transport.origin),
       ...storage,
       telemetry,
       ...cacheOptionsOf(config),
@@ -118,36 +94,34 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
     });
 
     let isReady = false;
-    const configured = new Set(catalogue.list().map(({ name }) => name));
+    const openTunnels = { count: 0 };
     const metrics = createMetrics(telemetry, {
       version,
-      isConfigured: (registry) => configured.has(registry),
+      isConfigured: (registry) => live.current.registries.has(registry),
       inFlight: () => frontDoor.inFlight,
       connections: () => frontDoor.connections,
       transfers: () => [...cache.transfers].length,
       cache: () => cache.totals(),
       paused: () => cache.pause !== undefined,
-      upstreams,
-      ...(config.forward_proxy.enabled && { tunnels: () => forward?.tunnels ?? 0 }),
-    });
-    const authority = await authorityOf(config, log);
-    const help = { catalogue, publicUrl: config.public_url, version, forward: forwardHelpOf(config) };
-    const dispatch = createDispatch({
-      catalogue,
-      cache,
-      telemetry,
-      ready: () => isReady,
-      metrics: () => metrics.text(),
-      help: (request) => describeHelp(help, request),
-      authority: authority?.cert,
+      upstreams: () => describeUpstreams(live.current),
+      ...(config.forward_proxy.enabled && { tunnels: () => openTunnels.count }),
     });
     const ownPorts = new Set<number>();
-    const forwardParts = { catalogue, telemetry, shared, authority, dispatch, ownPorts: () => ownPorts };
-    const forward = await forwardOf(config, forwardParts);
+    const standing: Standing = {
+      telemetry,
+      cache,
+      authority: await authorityOf(config, log),
+      version,
+      ready: () => isReady,
+      metrics: () => metrics.text(),
+      ownPorts: () => ownPorts,
+      openTunnels,
+    };
+    const live: Live<Generation> = new Live(await createGeneration({ config, source, reach }, standing));
     const frontDoor = createFrontDoor({
       ...frontDoorOptionsOf(config),
-      handler: dispatch,
-      forward,
+      handler: (request, response) => live.within(({ handle }) => handle(request, response)),
+      forward: config.forward_proxy.enabled ? forwardBy(live) : undefined,
       onWarning: (message, error) => telemetry.publish('warning', { message, error }),
     });
     cleanups.push(() => frontDoor.stop({ timeoutMs: 0 }));
@@ -155,35 +129,50 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
     for (const { port } of listeners) if (port !== undefined) ownPorts.add(port);
     isReady = true;
 
-    async function status(): Promise<ServerStatus> {
-      return {
-        version,
-        pid: process.pid,
-        startedAt,
-        uptimeSeconds: Math.round((Date.now() - startedAt) / 1000),
-        listeners: listeners.map(({ protocol, address }) =>
-          address.startsWith('unix:') ? address : `${protocol}://${address}`,
-        ),
-        configSource: source,
-        cache:
-          config.cache === 'off'
-            ? 'off'
-            : {
-                dir: config.cache.dir,
-                ...(await cache.totals()),
-                ...(config.cache.max_size === undefined ? {} : { maxSize: config.cache.max_size }),
-                ...(cache.pause === undefined ? {} : { paused: cache.pause }),
-              },
-        transfers: [...cache.transfers].map(describeTransfer),
-        upstreams: upstreams(),
-      };
+    async function take(next: Pick<LoadedConfig, 'config' | 'source'>): Promise<Catalogue> {
+      const before = live.current;
+      const reached = await reaches.open(next.config, before.reach);
+      let generation: Generation;
+      try {
+        generation = await createGeneration({ ...next, reach: reached }, standing);
+        await frontDoor.renewCertificates();
+      } catch (error) {
+        reaches.leave(reached, before.reach);
+        throw error;
+      }
+      // From here on nothing fails, and nothing waits: whoever comes next finds all of it.
+      live.replace(generation);
+      cache.reconfigure(cacheOptionsOf(next.config));
+      frontDoor.adjust(frontDoorOptionsOf(next.config));
+      const { log: now } = next.config;
+      const { log: was } = before.config;
+      if (now.level !== was.level) log.setLevel(now.level);
+      if (now.format !== was.format) log.setFormat(logFormatOf(next.config));
+      stopLogging();
+      stopLogging = logEvents(telemetry, log, { access: now.access });
+      reaches.leave(before.reach, reached);
+      return reached.catalogue;
     }
+    const reloader = new Reloader({
+      load: load ?? (() => Promise.resolve(loaded)),
+      running: () => ({ ...live.current, catalogue: live.current.reach.catalogue }),
+      take,
+      log,
+    });
+
+    const status = (): Promise<ServerStatus> => describeServer(live.current, { cache, version, listeners, startedAt });
     if (config.cache !== 'off') {
       const control = createControl({
         path: controlSocketPath(config.cache.dir),
         operations: [
           { name: 'status', method: 'GET', handle: status },
-          ...cacheOperations(cache, { catalogue, names: storage.names }),
+          { name: 'reload', method: 'POST', handle: () => reloader.reload() },
+          ...cacheOperations(cache, {
+            names: storage.names,
+            get catalogue() {
+              return live.current.reach.catalogue;
+            },
+          }),
           ...scrubOperations(cache.scrub),
         ],
       });
@@ -195,14 +184,18 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
 
     let stopping: Promise<{ cut: number }> | undefined;
     async function drain(): Promise<{ cut: number }> {
-      const drained = await frontDoor.stop({ timeoutMs: config.timeouts.shutdown_timeout });
+      const { shutdown_timeout: timeoutMs } = live.current.config.timeouts;
+      const [drained] = await Promise.all([frontDoor.stop({ timeoutMs }), reloader.close()]);
       await putAway();
       return drained;
     }
     return {
       listeners,
-      catalogue,
+      get catalogue() {
+        return live.current.reach.catalogue;
+      },
       status,
+      reload: () => reloader.reload(),
       stop() {
         isReady = false;
         // A second call only shortens the time: the front door then cuts what still runs.
@@ -217,88 +210,25 @@ export async function startApp(loaded: LoadedConfig, { log, version }: AppOption
   }
 }
 
-/** The clients towards upstreams, made when they are first asked for and closed together. */
-class Clients {
-  readonly #config: LoadedConfig['config'];
-  readonly #shared: SharedTransport;
-  readonly #clients = new Map<string, Promise<HttpClient>>();
-
-  constructor(config: LoadedConfig['config'], shared: SharedTransport) {
-    this.#config = config;
-    this.#shared = shared;
-  }
-
-  /** @param key what may share connections has the same */
-  async get(
-    key: string,
-    settings: { readonly tls: TlsSpec | undefined; readonly own: TransportSpec | undefined },
-  ): Promise<HttpClient> {
-    const client = this.#clients.get(key) ?? httpClientOf(this.#config, { ...settings, shared: this.#shared });
-    this.#clients.set(key, client);
-    try {
-      return await client;
-    } catch (error) {
-      // A file that cannot be read now may be there next time.
-      this.#clients.delete(key);
-      throw error;
-    }
-  }
-
-  async close(): Promise<void> {
-    await Promise.allSettled([...this.#clients.values()].map(async (client) => (await client).close()));
-  }
-}
-
-/** What is handed from one server of a cache directory to the next. */
-interface Ledger {
-  /** When rows and files were last found to agree; undefined where nobody knows that they do. */
-  countedAt: number | undefined;
-}
-
-interface Storage {
-  readonly store: BlobStore;
-  readonly names: NameStore;
-  readonly ledger: Ledger;
-}
-
-/** Opens the cache directory as its only owner, or a place for what only passes through. */
-async function openStorage(
-  config: LoadedConfig['config'],
-  telemetry: Telemetry,
-  cleanups: (() => unknown)[],
-): Promise<Storage> {
-  const ledger: Ledger = { countedAt: undefined };
-  if (config.cache === 'off') {
-    const spool = await mkdtemp(join(tmpdir(), 'entrepot-'));
-    cleanups.push(() => rm(spool, { recursive: true, force: true }));
-    return { store: await openSpoolBlobStore(spool), names: new MemoryNameStore(), ledger };
-  }
-  const { dir } = config.cache;
-  const lock = await lockDirectory(dir);
-  cleanups.push(() => lock.release());
-  const left = await takeCleanStop(dir);
-  ledger.countedAt = left?.countedAt;
-  cleanups.push(() => ledger.countedAt !== undefined && noteCleanStop(dir, { countedAt: ledger.countedAt }));
-  const store = await openFilesystemBlobStore(dir);
-  const stopListening = telemetry.on('names.recovered', () => {
-    ledger.countedAt = undefined;
-  });
-  const names = await openResilientNameStore({ file: join(dir, 'names.db'), telemetry }).finally(stopListening);
-  cleanups.push(() => names.close());
-  return { store, names, ledger };
-}
-
-function describeTransfer(ingest: Ingest): ServerStatus['transfers'][number] {
-  const { id, repository, digest, upstream, written, size, followers, startedAt } = ingest;
+/** The registries of whoever asks. */
+function originOf(here: () => Origin): Origin {
   return {
-    id,
-    registry: repository.registry,
-    repository: repository.repository,
-    digest,
-    upstream,
-    bytes: written,
-    ...(size === undefined ? {} : { size }),
-    followers,
-    startedAt,
+    headManifest: (...asked) => here().headManifest(...asked),
+    getManifest: (...asked) => here().getManifest(...asked),
+    headBlob: (...asked) => here().headBlob(...asked),
+    openBlob: (...asked) => here().openBlob(...asked),
+    locateBlob: (...asked) => here().locateBlob(...asked),
+    list: (...asked) => here().list(...asked),
+  };
+}
+
+/** The forward proxy of the configuration that is current when it is asked. */
+function forwardBy(live: Live<Generation>): Forward {
+  return {
+    handle: (request, response) => live.within(({ forward }) => forward?.handle(request, response)),
+    connect: (...asked) => live.within(({ forward }) => forward?.connect(...asked)),
+    get tunnels() {
+      return live.current.forward?.tunnels ?? 0;
+    },
   };
 }

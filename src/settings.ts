@@ -6,6 +6,7 @@ import type { TlsSpec, TransportSpec } from './oci/index.ts';
 import {
   type Catalogue,
   composeCatalogue,
+  type InternUpstream,
   MAX_REGISTRY_MAP_LENGTH,
   parseRegistryMap,
   type RegistryMap,
@@ -14,7 +15,7 @@ import {
 } from './routing/index.ts';
 import { compileTrustedProxies, type FrontDoorOptions } from './server/index.ts';
 import { freeSpace } from './store/index.ts';
-import type { Telemetry } from './telemetry/index.ts';
+import type { LogFormat, Telemetry } from './telemetry/index.ts';
 
 // The configuration in the words of each room: no room knows what the file looks like. What only a question to another server
 // needs is imported when there is one: a start costs less, and what is cached is served meanwhile.
@@ -31,17 +32,34 @@ export class SettingsError extends Error {
 }
 
 /** The registries that can be named, with the operator's map of them where there is one. @throws {SettingsError} */
-export async function catalogueOf(config: Config): Promise<Catalogue> {
+export async function catalogueOf(
+  config: Config,
+  { intern }: { readonly intern?: InternUpstream } = {},
+): Promise<Catalogue> {
   const { registry_map: source } = config;
-  return composeRegistries(config, source === undefined ? undefined : await readRegistryMap(source, config));
+  return compose(config, {
+    registryMap: source === undefined ? undefined : await readRegistryMap(source, config),
+    intern,
+  });
 }
 
 /** As {@link catalogueOf}, from the configuration and what is known alone: asks nobody. @throws {SettingsError} */
 export function composeRegistries(config: Config, registryMap?: RegistryMap): Catalogue {
+  return compose(config, { registryMap });
+}
+
+function compose(
+  config: Config,
+  {
+    registryMap,
+    intern,
+  }: { readonly registryMap?: RegistryMap | undefined; readonly intern?: InternUpstream | undefined },
+): Catalogue {
   const registries = Object.entries(config.registries).map(([name, registry]) => [name, registryOf(registry)] as const);
   const { catalogue, problems } = composeCatalogue({
     registries: Object.fromEntries(registries),
     includeKnown: config.known_registries,
+    intern,
     ...(registryMap === undefined ? {} : { registryMap }),
     ...(config.default_registry === undefined ? {} : { defaultRegistry: config.default_registry }),
     ...(config.domain_suffix === undefined ? {} : { domainSuffix: config.domain_suffix }),
@@ -266,6 +284,12 @@ export function cacheOptionsOf(
     verifyAfter: verify_after,
     manifestMemory: manifests_in_memory,
   };
+}
+
+/** How lines are written: for people on a terminal, for programs elsewhere. */
+export function logFormatOf({ log: { format } }: Config): LogFormat {
+  if (format !== 'auto') return format;
+  return process.stdout.isTTY ? 'console' : 'json';
 }
 
 /** Listeners, time limits and bounds of the front door. */

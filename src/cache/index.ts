@@ -10,7 +10,7 @@ export { type CollectAloneOptions, collectAlone } from './collect-alone.ts';
 export type { Ingest } from './ingest.ts';
 export type { ManifestAnswer } from './manifests.ts';
 export * from './origin.ts';
-export { PullThrough, type PullThroughOptions } from './pull-through.ts';
+export { type CachePolicy, PullThrough, type PullThroughOptions } from './pull-through.ts';
 export { type Purged, type PurgeOptions, type PurgeTools, purge } from './purge.ts';
 export type { Refreshed } from './refresh.ts';
 export type { Collected, CollectOptions, Pause } from './room.ts';

@@ -5,7 +5,7 @@ const REMEMBERED = 10_000;
 
 export interface NotFoundOptions {
   /** Milliseconds that a "not found" is believed; 0: none is remembered. @default 10_000 */
-  readonly notFoundFor?: number | undefined;
+  readonly notFoundFor?: number | (() => number) | undefined;
   readonly now?: (() => number) | undefined;
 }
 
@@ -14,18 +14,19 @@ export class NotFound {
   readonly #answers = new Lru<{ readonly error: unknown; readonly until: number; readonly since: number }>({
     maxWeight: REMEMBERED,
   });
-  readonly #notFoundFor: number;
+  readonly #notFoundFor: () => number;
   readonly #now: () => number;
 
   constructor({ notFoundFor = 10_000, now = Date.now }: NotFoundOptions = {}) {
-    this.#notFoundFor = notFoundFor;
+    this.#notFoundFor = typeof notFoundFor === 'number' ? () => notFoundFor : notFoundFor;
     this.#now = now;
   }
 
   /** @param error what is thrown to whoever asks meanwhile */
   note(key: string, error: unknown): void {
     const since = this.#now();
-    if (this.#notFoundFor > 0) this.#answers.set(key, { error, since, until: since + this.#notFoundFor });
+    const notFoundFor = this.#notFoundFor();
+    if (notFoundFor > 0) this.#answers.set(key, { error, since, until: since + notFoundFor });
   }
 
   /** Throws what the upstream said, while that is believed. */

@@ -12,14 +12,14 @@ import type { BlobStore, NameStore } from '../store/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import { BackOff } from './back-off.ts';
 import { type BlobAnswer, type BlobHead, type BlobRequest, Blobs } from './blobs.ts';
-import { createFreshness, type FreshnessOptions } from './freshness.ts';
+import { createFreshness, type Freshness, type FreshnessOptions } from './freshness.ts';
 import { InUse, releasing } from './in-use.ts';
 import type { Ingest } from './ingest.ts';
 import { type ManifestAnswer, type ManifestRequest, Manifests } from './manifests.ts';
 import { Membership } from './membership.ts';
 import { NotFound } from './not-found.ts';
 import type { BlobLocation, ListQuery, Origin, OriginList } from './origin.ts';
-import { platformFilter } from './platforms.ts';
+import { type PlatformFilter, platformFilter } from './platforms.ts';
 import { Pointers } from './pointers.ts';
 import { type Purged, type PurgeOptions, purge } from './purge.ts';
 import { ReadTimes } from './read-times.ts';
@@ -34,6 +34,9 @@ import { Tags } from './tags.ts';
 import { UrlCache } from './url-cache.ts';
 import { Verification } from './verification.ts';
 
+const TEN_SECONDS = 10_000;
+const WEEK = 7 * 24 * 3_600_000;
+
 /** How tags are believed. */
 export interface TagRules extends FreshnessOptions {
   /** Milliseconds after which what is here is served while its upstream thinks. @default 2000 */
@@ -42,11 +45,8 @@ export interface TagRules extends FreshnessOptions {
   readonly staleOnNotFound?: boolean;
 }
 
-export interface PullThroughOptions extends RoomLimits {
-  readonly origin: Origin;
-  readonly store: BlobStore;
-  readonly names: NameStore;
-  readonly telemetry: Telemetry;
+/** What may change while the cache is in use. */
+export interface CachePolicy extends Omit<RoomLimits, 'disk'> {
   /** False: everything is delivered and nothing is kept (`cache: off`). */
   readonly keep: boolean;
   /** `never`: manifests are never kept, as crproxy does. @default {} */
@@ -61,6 +61,13 @@ export interface PullThroughOptions extends RoomLimits {
   readonly notFoundFor?: number;
   /** Milliseconds after which a stored blob is hashed again; 0: only at its first read since the start. @default 7 days */
   readonly verifyAfter?: number;
+}
+
+export interface PullThroughOptions extends CachePolicy, Pick<RoomLimits, 'disk'> {
+  readonly origin: Origin;
+  readonly store: BlobStore;
+  readonly names: NameStore;
+  readonly telemetry: Telemetry;
   /** Bytes of manifests held in memory. */
   readonly manifestMemory?: number;
   /** When rows and files were last found to agree, milliseconds since the epoch; undefined where nobody knows that they do. */
@@ -78,6 +85,7 @@ export class PullThrough {
   /** Answers of mirrored sites, kept beside the images. */
   readonly urls: UrlCache;
   readonly #options: PullThroughOptions;
+  #policy: Policy;
   readonly #blobs: Blobs;
   readonly #manifests: Manifests;
   readonly #readTimes: ReadTimes;
@@ -99,14 +107,13 @@ export class PullThrough {
   #isDoubtful = false;
 
   constructor(options: PullThroughOptions) {
-    const { origin, store, names, telemetry, keep, tags = {}, onRange = 'ingest' } = options;
+    const { origin, store, names, telemetry, now } = options;
+    this.#policy = compilePolicy(options);
+    // Asked each time, as it may be another after a while.
+    const policy = (): Policy => this.#policy;
     const membership = new Membership(names, telemetry);
     const readTimes = new ReadTimes(names, telemetry);
-    const { verifyAfter, now } = options;
-    const rules = tags === 'never' ? {} : tags;
-    const keepsManifests = keep && tags !== 'never';
-    const freshness = createFreshness(rules);
-    const notFound = new NotFound({ notFoundFor: keepsManifests ? options.notFoundFor : 0, now });
+    const notFound = new NotFound({ notFoundFor: () => policy().notFoundFor, now });
     const pointers = new Pointers(names, telemetry);
     const backOff = new BackOff(now);
     const silence = new Silence(now);
@@ -114,7 +121,7 @@ export class PullThrough {
       store,
       names,
       telemetry,
-      ...(verifyAfter === undefined ? {} : { verifyAfter }),
+      verifyAfter: () => policy().verifyAfter,
       ...(now === undefined ? {} : { now }),
     });
     const shared = { origin, store, names, membership, verification, readTimes, telemetry };
@@ -132,8 +139,12 @@ export class PullThrough {
     this.#silence = silence;
     this.#blobs = new Blobs({
       ...shared,
-      keep,
-      onRange,
+      get keep() {
+        return policy().keep;
+      },
+      get onRange() {
+        return policy().onRange;
+      },
       mayKeep: (size) => this.#room.mayKeep(size),
       decided: () => this.#room.decided(),
       onRefusal: (error) => this.#room.refused(error),
@@ -142,8 +153,10 @@ export class PullThrough {
     this.#manifests = new Manifests({
       ...shared,
       notFound,
-      keep: keepsManifests,
-      keepsPlatform: platformFilter(options.platforms),
+      get keep() {
+        return policy().keepsManifests;
+      },
+      keepsPlatform: (platform) => policy().keepsPlatform(platform),
       mayKeep: (size) => this.#room.mayKeep(size),
       onRefusal: (error) => this.#room.refused(error),
       onStored: () => this.#room.look(),
@@ -152,27 +165,39 @@ export class PullThrough {
     });
     this.#tags = new Tags({
       ...shared,
-      ...rules,
+      get staleAfter() {
+        return policy().tags.staleAfter;
+      },
+      get staleOnNotFound() {
+        return policy().tags.staleOnNotFound;
+      },
       manifests: this.#manifests,
       pointers,
       notFound,
       backOff,
       silence,
-      freshness,
-      keep: keepsManifests,
+      freshness: (repository, tag) => policy().freshness(repository, tag),
+      get keep() {
+        return policy().keepsManifests;
+      },
       now,
     });
-    const { maxSize, minFree, disk, pin = [] } = options;
-    const isSpared = sparingRule({ freshness, pin, now: now ?? Date.now });
     this.#room = new Room({
       store,
       names,
       telemetry,
-      maxSize,
-      minFree,
-      disk,
+      get maxSize() {
+        return policy().maxSize;
+      },
+      get minFree() {
+        return policy().minFree;
+      },
+      disk: options.disk,
       transfers: () => this.#blobs.transfers,
-      spared: () => sparedDigests({ names, store, isSpared }),
+      spared: () => {
+        const { freshness, pin } = policy();
+        return sparedDigests({ names, store, isSpared: sparingRule({ freshness, pin, now: now ?? Date.now }) });
+      },
       isInUse: (digest) => this.#inUse.has(digest),
       prepare: () => readTimes.flush(),
       ...(now === undefined ? {} : { now }),
@@ -188,6 +213,18 @@ export class PullThrough {
     this.#doubts = [telemetry.on('warning', doubt), telemetry.on('cache.paused', doubt)];
     // The limits may have been lowered since the last start.
     look();
+  }
+
+  /**
+   * Goes by another policy from now on; transfers that run go on as they were begun. What upstreams were said to lack, and
+   * which of them were silent, is forgotten: whoever is asked from now on may be another.
+   */
+  reconfigure(policy: CachePolicy): void {
+    this.#policy = compilePolicy(policy);
+    this.#notFound.clear();
+    this.#backOff.clear();
+    this.#silence.clear();
+    this.#room.look();
   }
 
   /** The transfers that run now. */
@@ -337,6 +374,39 @@ export class PullThrough {
       ? this.#tags.get(repository, reference.tag, request)
       : this.#manifests.byDigest(repository, reference.digest, request);
   }
+}
+
+/** A policy with its patterns compiled and its defaults filled in. */
+interface Policy extends RoomLimits {
+  readonly keep: boolean;
+  readonly keepsManifests: boolean;
+  readonly tags: TagRules;
+  readonly freshness: Freshness;
+  readonly keepsPlatform: PlatformFilter;
+  readonly onRange: 'ingest' | 'pass';
+  readonly pin: readonly string[];
+  readonly notFoundFor: number;
+  readonly verifyAfter: number;
+}
+
+function compilePolicy(options: CachePolicy): Policy {
+  const { keep, tags = {}, onRange = 'ingest', pin = [], platforms, maxSize, minFree } = options;
+  const { notFoundFor = TEN_SECONDS, verifyAfter = WEEK } = options;
+  const rules = tags === 'never' ? {} : tags;
+  const keepsManifests = keep && tags !== 'never';
+  return {
+    keep,
+    keepsManifests,
+    tags: rules,
+    freshness: createFreshness(rules),
+    keepsPlatform: platformFilter(platforms),
+    onRange,
+    pin,
+    maxSize,
+    minFree,
+    notFoundFor: keepsManifests ? notFoundFor : 0,
+    verifyAfter,
+  };
 }
 
 /** True for a client that lists image manifests but no index, when an index is all there is. */

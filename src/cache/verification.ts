@@ -25,7 +25,7 @@ export interface VerificationOptions {
    * Milliseconds after which content is hashed again, at the next read; 0: only at the first read since the start.
    * @default 604_800_000 (7 days)
    */
-  readonly verifyAfter?: number;
+  readonly verifyAfter?: number | (() => number);
   readonly now?: () => number;
 }
 
@@ -68,7 +68,7 @@ interface Believed {
 /** Decides whether what is stored may be served, and finds out where nobody knows. */
 export class Verification {
   readonly #options: VerificationOptions;
-  readonly #verifyAfter: number;
+  readonly #verifyAfter: () => number;
   readonly #now: () => number;
   readonly #startedAt: number;
   readonly #believed = new Lru<Believed>({ maxWeight: REMEMBERED });
@@ -79,7 +79,8 @@ export class Verification {
 
   constructor(options: VerificationOptions) {
     this.#options = options;
-    this.#verifyAfter = options.verifyAfter ?? WEEK;
+    const { verifyAfter = WEEK } = options;
+    this.#verifyAfter = typeof verifyAfter === 'number' ? () => verifyAfter : verifyAfter;
     this.#now = options.now ?? Date.now;
     this.#startedAt = this.#now();
   }
@@ -233,7 +234,8 @@ export class Verification {
   /** A time that lies ahead is that of a clock which has been set back since. */
   #isRecent(at: number): boolean {
     const age = this.#now() - at;
-    return this.#verifyAfter === 0 || (age >= 0 && age < this.#verifyAfter);
+    const verifyAfter = this.#verifyAfter();
+    return verifyAfter === 0 || (age >= 0 && age < verifyAfter);
   }
 
   #believe(digest: Digest, { mark, size }: Pick<StoredBlob, 'size' | 'mark'>, at: number): void {

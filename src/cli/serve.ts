@@ -1,6 +1,6 @@
 import { type App, startApp } from '../app.ts';
 import { ConfigError, type LoadedConfig, loadConfig, locateProblems } from '../config/index.ts';
-import { catalogueOf, SettingsError } from '../settings.ts';
+import { catalogueOf, logFormatOf, SettingsError } from '../settings.ts';
 import { createLog, type Log, type LogFormat } from '../telemetry/index.ts';
 import { describeClients } from './client-hints.ts';
 import { EXIT } from './exit-code.ts';
@@ -25,8 +25,7 @@ export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<nu
     return refuse(error);
   }
   const { config } = loaded;
-  const format: LogFormat =
-    config.log.format === 'auto' ? (process.stdout.isTTY ? 'console' : 'json') : config.log.format;
+  const format = logFormatOf(config);
   const log = createLog({ level: config.log.level, format });
   for (const note of loaded.notes) log.warn(note);
 
@@ -35,6 +34,13 @@ export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<nu
   failure.promise.catch(() => {});
   process.on('uncaughtException', failure.reject);
   process.on('unhandledRejection', failure.reject);
+  // A signal that comes before there is a server asks for one reload after its start.
+  let reload = (): void => {
+    reload = () => undefined;
+    void started.promise.then((made) => made.reload());
+  };
+  const started = Promise.withResolvers<App>();
+  process.on('SIGHUP', () => reload());
   process.on('SIGTERM', () => stop.resolve('SIGTERM'));
   process.on('SIGINT', () => stop.resolve('SIGINT'));
 
@@ -53,7 +59,7 @@ export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<nu
         return EXIT.failure;
       }
     }
-    app = await startApp(loaded, { log, version: readVersion().version });
+    app = await startApp(loaded, { log, version: readVersion().version, load: () => loadConfig({ flags }) });
   } catch (error) {
     log.debug('could not start', { error });
     await log.flush();
@@ -63,6 +69,8 @@ export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<nu
     processOutput.err(`${(error as Error).message}\n`);
     return EXIT.failure;
   }
+  started.resolve(app);
+  reload = () => void app.reload();
   announce(app, loaded, { log, format });
   if (checkUpstreams === 'warn') {
     void import('./check-at-start.ts')

@@ -15,7 +15,7 @@ export { loadConfig } from './load.ts';
 export { locateProblems } from './locate.ts';
 export { printConfig, printConfigJson } from './print.ts';
 export type { ConfigProblem, Source } from './problems.ts';
-export { ConfigError, formatProblem } from './problems.ts';
+export { ConfigError, formatKey, formatProblem } from './problems.ts';
 export { referenceTable } from './reference.ts';
 export type { CacheConfig, Config, ForwardProxyConfig, Listener, RegistryConfig, UpstreamConfig } from './schema.ts';
 export { parseSize } from './size.ts';

@@ -55,6 +55,8 @@ export class ConnectionPool {
   /** Every connection kept unused, the one used longest ago first. */
   readonly #idle = new Set<Connection>();
   #closed = false;
+  /** Resolves when the last connection is gone; set from when nothing is kept any more. */
+  #retired: PromiseWithResolvers<void> | undefined;
 
   constructor(dial: Dial, options: PoolOptions) {
     this.#dial = dial;
@@ -94,7 +96,8 @@ export class ConnectionPool {
     if (host === undefined || !connection.alive) return;
     const [next] = host.waiting;
     if (next !== undefined) next.serve(connection);
-    else if (this.#closed || host.idle.length >= this.#options.maxIdleConnsPerHost) connection.destroy();
+    else if (this.#closed || this.#retired !== undefined || host.idle.length >= this.#options.maxIdleConnsPerHost)
+      connection.destroy();
     else {
       host.idle.push(connection);
       connection.park(this.#options.idleConnTimeout);
@@ -117,6 +120,14 @@ export class ConnectionPool {
       for (const waiter of waiting) waiter.refuse();
       for (const connection of open) connection.destroy(closedError(authority));
     }
+  }
+
+  /** Keeps nothing from now on; who waits is served, and so is who comes. Resolves when no connection is left. */
+  retire(): Promise<void> {
+    this.#retired ??= Promise.withResolvers();
+    for (const connection of this.#idle) connection.destroy();
+    if (this.#hosts.size === 0) this.#retired.resolve();
+    return this.#retired.promise;
   }
 
   #check({ host, port, signal }: DialTarget): void {
@@ -211,5 +222,6 @@ export class ConnectionPool {
     if (next !== undefined) return next.serve(undefined);
     host.places--;
     if (host.places === 0) this.#hosts.delete(key);
+    if (this.#hosts.size === 0) this.#retired?.resolve();
   }
 }

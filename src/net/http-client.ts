@@ -84,7 +84,8 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
   return {
     fetch,
     open: (request) => ask(request, 'stream'),
-    close: () => {
+    close: ({ graceful = false } = {}) => {
+      if (graceful) return pool.retire();
       pool.close();
       return Promise.resolve();
     },

@@ -8,8 +8,16 @@ export interface HttpClient {
   fetch(request: HttpRequest & { readonly maxBytes: number }): Promise<HttpReply>;
   /** An exchange whose answer is pulled by the caller, which must read it to the end or cancel it. */
   open(request: HttpRequest): Promise<HttpStream>;
-  /** Closes every connection. */
-  close(): Promise<void>;
+  /**
+   * Closes every connection. With `graceful`, what is unused at once and the rest when its exchange has ended: the client
+   * can still be asked, and keeps nothing; resolves when no connection is left.
+   */
+  close(options?: CloseOptions): Promise<void>;
+}
+
+export interface CloseOptions {
+  /** @default false */
+  readonly graceful?: boolean;
 }
 
 export interface HttpRequest {

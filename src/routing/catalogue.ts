@@ -1,5 +1,5 @@
 import { compileGlob, Lru } from '../lib/index.ts';
-import type { RegistrySpec } from '../oci/index.ts';
+import type { RegistrySpec, UpstreamSpec } from '../oci/index.ts';
 import { canonicalHost, isPublicHost, looksLikeRegistry, withoutPort } from './host.ts';
 import { knownRegistryByHost, knownRegistryByPattern } from './known-registries.ts';
 import { specOfHost, specOfKnown } from './upstream-options.ts';
@@ -41,17 +41,27 @@ export interface CatalogueContent {
   /** Whether the hosts of known patterns (`*.pkg.dev`) are registries. */
   readonly includeKnown: boolean;
   readonly allowAny: AllowAny | undefined;
+  /** See {@link InternUpstream}. @default each catalogue has objects of its own */
+  readonly intern?: InternUpstream | undefined;
 }
+
+/**
+ * Gives an upstream that is the same as one of an earlier catalogue as the very object it was there: what is learnt of an
+ * upstream is kept with it.
+ */
+export type InternUpstream = (registry: string, upstream: UpstreamSpec) => UpstreamSpec;
 
 /** Registries made on demand that are remembered: clients choose the names, so their number must have an end. */
 const MAX_ON_DEMAND = 256;
 
 /** Builds the lookups. */
 export function createCatalogue(content: CatalogueContent): Catalogue {
+  const { intern = (_registry, upstream) => upstream } = content;
+  const registries = content.registries.map((registry) => interned(registry, intern));
   const hosts = new Map<string, RegistrySpec>();
   const words = new Map<string, RegistrySpec>();
   const pathNames = new Map<string, RegistrySpec>();
-  for (const registry of content.registries) {
+  for (const registry of registries) {
     for (const name of [registry.name, ...registry.hosts, ...registry.aliases]) {
       (looksLikeRegistry(name) ? hosts : words).set(name, registry);
     }
@@ -66,7 +76,7 @@ export function createCatalogue(content: CatalogueContent): Catalogue {
     const made = make();
     // A client chose (a part of) this host, so what it resolves to must not lead inside.
     const upstreams = made.upstreams.map((upstream) => ({ ...upstream, addresses: 'public' as const }));
-    const registry = { ...made, upstreams };
+    const registry = interned({ ...made, upstreams }, intern);
     onDemand.set(host, registry);
     return registry;
   }
@@ -91,12 +101,16 @@ export function createCatalogue(content: CatalogueContent): Catalogue {
   }
 
   return {
-    default: content.default,
+    default: registries[content.registries.indexOf(content.default)] ?? content.default,
     domainSuffix: content.domainSuffix,
     byName,
     byPathName: byName,
     byHost: configured,
     byAlias: (alias) => words.get(alias.toLowerCase()) ?? configured(alias),
-    list: () => content.registries,
+    list: () => registries,
   };
+}
+
+function interned(registry: RegistrySpec, intern: InternUpstream): RegistrySpec {
+  return { ...registry, upstreams: registry.upstreams.map((upstream) => intern(registry.name, upstream)) };
 }

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { RegistrySpec, UpstreamSpec } from '../oci/index.ts';
-import { type AllowAny, type Catalogue, createCatalogue } from './catalogue.ts';
+import { type AllowAny, type Catalogue, createCatalogue, type InternUpstream } from './catalogue.ts';
 import { canonicalHost, isRegistryName, looksLikeRegistry, withoutPort } from './host.ts';
 import {
   KNOWN_REGISTRIES,
@@ -32,6 +32,8 @@ export interface CatalogueOptions {
   readonly domainSuffix?: string;
   /** Absent: only what is configured can be named. */
   readonly allowAny?: AllowAny;
+  /** Keeps the upstreams of the catalogue before that are the same. */
+  readonly intern?: InternUpstream | undefined;
 }
 
 /** One registry as an operator writes it. `{}` is enough for a known registry or a host name. */
@@ -70,6 +72,7 @@ export function composeCatalogue(options: CatalogueOptions): Composition {
     registries,
     includeKnown,
     allowAny: options.allowAny,
+    intern: options.intern,
   });
   return { catalogue, problems: [] };
 }

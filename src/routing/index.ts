@@ -4,7 +4,7 @@
  * Names are keys into the catalogue of configured registries, never addresses to dial. It never asks another registry,
  * and never looks at who asks.
  */
-export type { AllowAny, Catalogue } from './catalogue.ts';
+export type { AllowAny, Catalogue, InternUpstream } from './catalogue.ts';
 export * from './compose-catalogue.ts';
 export * from './image-pattern.ts';
 export { KNOWN_HOST_PATTERNS, KNOWN_REGISTRIES, type KnownRegistry } from './known-registries.ts';

@@ -26,6 +26,8 @@ export interface ForwardOptions {
   readonly anonymous: boolean;
   /** Tunnels at once, those that are looked into included. */
   readonly maxTunnels: number;
+  /** The tunnels open, counted together by those that share it. @default a count of its own */
+  readonly openTunnels?: OpenTunnels | undefined;
   /** Milliseconds without a byte that end a tunnel. */
   readonly idleTimeout: number;
   /** Milliseconds. */
@@ -42,6 +44,11 @@ export interface ForwardOptions {
   readonly ownPorts: () => ReadonlySet<number>;
   /** Looks into tunnels, where that is wanted. */
   readonly interceptor?: Interceptor | undefined;
+}
+
+/** How many tunnels are open. */
+export interface OpenTunnels {
+  count: number;
 }
 
 /** Ends a client's TLS in place of the host it wants, so that its requests can be answered here. */
@@ -107,7 +114,7 @@ export function createForward(options: ForwardOptions): Forward {
   const { telemetry } = options;
   // Of its own for each process: two servers in a row are no loop.
   const pseudonym = `entrepot-${randomBytes(4).toString('hex')}`;
-  let tunnels = 0;
+  const { openTunnels = { count: 0 } } = options;
 
   async function admit(request: IncomingMessage): Promise<void> {
     // Node takes a request line that ends before its version for HTTP/0.9, which knows no headers and no proxies.
@@ -267,13 +274,13 @@ export function createForward(options: ForwardOptions): Forward {
     const target = parseConnectTarget(request.url ?? '');
     report.target = target;
     judge(target);
-    if (tunnels >= options.maxTunnels) {
+    if (openTunnels.count >= options.maxTunnels) {
       throw new ForwardRefusal(503, `all ${options.maxTunnels} tunnels are taken`, { 'retry-after': RETRY_AFTER });
     }
     if (socket.destroyed) return report.finish({ status: 0, error: 'the client left' });
-    tunnels += 1;
+    openTunnels.count += 1;
     socket.once('close', () => {
-      tunnels -= 1;
+      openTunnels.count -= 1;
     });
     const { interceptor } = options;
     if (interceptor === undefined || target.port === PLAIN_PORT) {
@@ -317,7 +324,7 @@ export function createForward(options: ForwardOptions): Forward {
     handle,
     connect,
     get tunnels() {
-      return tunnels;
+      return openTunnels.count;
     },
   };
 }

@@ -22,7 +22,7 @@ export {
   type UpstreamStatus,
 } from './control.ts';
 export { createDispatch, type DispatchOptions, type Page } from './dispatch.ts';
-export type { Forward, ForwardOptions, Interceptor } from './forward.ts';
+export type { Forward, ForwardOptions, Interceptor, OpenTunnels } from './forward.ts';
 export type { ForwardCredential } from './forward-credential.ts';
 export type { ForwardTarget } from './forward-target.ts';
 export { describeHelp, type ForwardHelp, type HelpOptions, type HelpRequest } from './help.ts';
@@ -32,7 +32,9 @@ export {
   type FrontDoor,
   type FrontDoorLimits,
   type FrontDoorOptions,
+  type FrontDoorSettings,
   type FrontDoorTimeouts,
 } from './listen.ts';
 export { ListenError, type ListenerAddress, type ListenerSpec } from './listener.ts';
 export { loadForward } from './load-forward.ts';
+export type { RequestHandler } from './request-handler.ts';

@@ -37,18 +37,23 @@ export interface FrontDoorLimits {
   readonly maxConnections?: number;
 }
 
-export interface FrontDoorOptions {
-  readonly listeners: readonly ListenerSpec[];
-  /** Takes every request to this server. What it throws is reported, and the response is ended with 500 or cut. */
-  readonly handler: RequestHandler;
-  /** Takes what is for other servers, on the listeners that say `forward`. @default all of it is refused */
-  readonly forward?: Forward | undefined;
+/** What may change while the front door is open. */
+export interface FrontDoorSettings {
   /** Where `redirectToHttps` leads, if it is an https URL. */
   readonly publicUrl?: string | undefined;
   /** Whose word on who asks is believed. @default nobody's */
   readonly trustedProxies?: TrustedProxies | undefined;
   readonly timeouts?: FrontDoorTimeouts;
+  /** `maxHeaderBytes` stays as it was when the listeners were opened. */
   readonly limits?: FrontDoorLimits;
+}
+
+export interface FrontDoorOptions extends FrontDoorSettings {
+  readonly listeners: readonly ListenerSpec[];
+  /** Takes every request to this server. What it throws is reported, and the response is ended with 500 or cut. */
+  readonly handler: RequestHandler;
+  /** Takes what is for other servers, on the listeners that say `forward`. @default all of it is refused */
+  readonly forward?: Forward | undefined;
   /** Hears what ended no request and what the handler threw. */
   readonly onWarning?: (message: string, error?: unknown) => void;
 }
@@ -69,6 +74,8 @@ export interface FrontDoor {
   stop(options?: StopOptions): Promise<{ readonly cut: number }>;
   /** Reads the TLS files again, for connections yet to come; on an error the certificates in use stay. */
   renewCertificates(): Promise<void>;
+  /** Goes by other limits and times: for connections yet to come, and requests yet to come on those that are open. */
+  adjust(settings: FrontDoorSettings): void;
   /** Responses and tunnels under way. */
   readonly inFlight: number;
   /** Connections open, idle ones included. */
@@ -84,7 +91,9 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** One line, not thousands, while connections are refused. */
 const DROP_WARNING_INTERVAL_MS = 10_000;
 
-export function createFrontDoor(options: FrontDoorOptions): FrontDoor {
+export function createFrontDoor(given: FrontDoorOptions): FrontDoor {
+  // One object for all listeners, in which `adjust` changes what is looked at anew for each request.
+  const options: FrontDoorOptions = { ...given };
   const connections = new Connections();
   const servers: { readonly spec: ListenerSpec; readonly server: Server | HttpsServer }[] = [];
   let stopping: Promise<{ cut: number }> | undefined;
@@ -130,10 +139,16 @@ export function createFrontDoor(options: FrontDoorOptions): FrontDoor {
     }
   }
 
+  function adjust({ publicUrl, trustedProxies, timeouts = {}, limits = {} }: FrontDoorSettings): void {
+    Object.assign(options, { publicUrl, trustedProxies, timeouts, limits });
+    for (const { spec, server } of servers) limitServer(server, spec, options);
+  }
+
   return {
     start,
     stop,
     renewCertificates,
+    adjust,
     get inFlight() {
       return connections.inFlight;
     },
@@ -166,14 +181,13 @@ async function createListenerServer(
     });
     server.on('secureConnection', (socket) => connections.establish(socket));
   }
-  const { timeouts = {}, limits = {} } = options;
   server.maxHeadersCount = MAX_HEADERS + 1;
-  server.maxConnections = limits.maxConnections ?? 16_384;
-  server.timeout = timeouts.clientStall ?? 60_000;
+  limitServer(server, spec, options);
   server.on('connection', (socket: Socket) => connections.accept(socket));
   server.on('timeout', (socket: Socket) => connections.timedOut(socket));
   const decrypted: Decrypted = new WeakMap();
-  listenToRequests(server, { ...options, handler: handlerFor(spec, options, decrypted) }, { connections, decrypted });
+  const handler = handlerFor(spec, options, decrypted);
+  listenToRequests(server, options, { connections, decrypted, handler });
   listenToRefusals(server, options, connections);
   server.on('connect', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
     const socket = stream as Socket;
@@ -203,7 +217,9 @@ async function createListenerServer(
 type Decrypted = WeakMap<Socket, RequestHandler>;
 
 function handlerFor(spec: ListenerSpec, options: FrontDoorOptions, decrypted: Decrypted): RequestHandler {
-  if (spec.redirectToHttps === true) return redirectToHttps(options.publicUrl, options.handler);
+  if (spec.redirectToHttps === true) {
+    return (request, response) => redirectToHttps(options.publicUrl, options.handler)(request, response);
+  }
   const { handler, forward } = options;
   if (spec.forward !== true || forward === undefined) return handler;
   return (request, response) => {
@@ -228,18 +244,36 @@ function refusedHosts(): OciError {
   return refusal('UNSUPPORTED', 400, 'the request has more than one Host header');
 }
 
-function serverSettings(spec: ListenerSpec, { timeouts = {}, limits = {} }: FrontDoorOptions): ServerOptions {
+/** Sets what a server goes by from now on. */
+function limitServer(server: Server | HttpsServer, spec: ListenerSpec, options: FrontDoorOptions): void {
+  const { timeouts = {}, limits = {} } = options;
+  server.maxConnections = limits.maxConnections ?? 16_384;
+  server.timeout = timeouts.clientStall ?? 60_000;
+  const { headersTimeout, requestTimeout, keepAliveTimeout } = requestTimes(spec, timeouts);
+  Object.assign(server, { headersTimeout, requestTimeout, keepAliveTimeout });
+}
+
+function requestTimes(
+  spec: ListenerSpec,
+  timeouts: FrontDoorTimeouts,
+): { readonly headersTimeout: number; readonly requestTimeout: number; readonly keepAliveTimeout: number } {
   const read = timeouts.read ?? 0;
   // What is forwarded may have a body, which its sender is given time for as long as it moves.
   const requestTimeout = read > 0 ? read : spec.forward === true ? 0 : 30_000;
   const readHeader = timeouts.readHeader ?? 10_000;
   const headersTimeout = requestTimeout === 0 ? readHeader : Math.min(readHeader, requestTimeout);
+  return { headersTimeout, requestTimeout, keepAliveTimeout: timeouts.idle ?? 65_000 };
+}
+
+function serverSettings(spec: ListenerSpec, { timeouts = {}, limits = {} }: FrontDoorOptions): ServerOptions {
+  const times = requestTimes(spec, timeouts);
   return {
-    headersTimeout,
-    requestTimeout,
+    ...times,
     // How often the two above are looked at: Node's 30 s would let a slow head live four times its time.
-    connectionsCheckingInterval: Math.min(1000, Math.max(10, Math.floor((headersTimeout || requestTimeout) / 4))),
-    keepAliveTimeout: timeouts.idle ?? 65_000,
+    connectionsCheckingInterval: Math.min(
+      1000,
+      Math.max(10, Math.floor((times.headersTimeout || times.requestTimeout) / 4)),
+    ),
     maxHeaderSize: limits.maxHeaderBytes ?? 16_384,
     // Said outright, so that no NODE_OPTIONS can open the way for request smuggling.
     insecureHTTPParser: false,
@@ -260,15 +294,18 @@ function introduceBy(trusted: TrustedProxies | undefined, request: IncomingMessa
 function listenToRequests(
   server: Server | HttpsServer,
   options: FrontDoorOptions,
-  { connections, decrypted }: { readonly connections: Connections; readonly decrypted: Decrypted },
+  {
+    connections,
+    decrypted,
+    handler,
+  }: { readonly connections: Connections; readonly decrypted: Decrypted; readonly handler: RequestHandler },
 ): void {
-  const writeTimeout = options.timeouts?.write ?? 0;
-
   function take(request: IncomingMessage, response: ServerResponse): void {
     const socket = request.socket;
     if (!connections.begin(socket, response)) return;
     // Nobody may send us a body on the pull path; if one comes, the next request would have to be found behind it.
     if (hasBody(request)) response.shouldKeepAlive = false;
+    const writeTimeout = options.timeouts?.write ?? 0;
     if (writeTimeout > 0) {
       const timer = setTimeout(() => socket.destroy(), writeTimeout);
       response.once('close', () => clearTimeout(timer));
@@ -288,7 +325,7 @@ function listenToRequests(
 
   async function run(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      await options.handler(request, response);
+      await handler(request, response);
     } catch (error) {
       options.onWarning?.('a request failed where it should not', error);
       // What was begun must not look complete; what was not begun can still be answered.

@@ -27,6 +27,8 @@ export interface Log {
   isEnabled(level: LogLevel): boolean;
   /** Takes effect with the next line. */
   setLevel(level: LogLevel): void;
+  /** Takes effect with the next line. */
+  setFormat(format: LogFormat): void;
   /** Resolves when what was logged so far is written, or cannot be. */
   flush(): Promise<void>;
 }
@@ -54,8 +56,8 @@ const MAX_PENDING_BYTES = 4 * 1024 * 1024;
 export function createLog(options: LogOptions = {}): Log {
   const fd = options.fd ?? 1;
   const output = options.stream === undefined ? openOutput(fd) : { stream: options.stream, flush: async () => {} };
-  const sink =
-    options.format === 'console' ? consoleSink(output.stream, options.colour ?? isColourful(fd)) : output.stream;
+  const forPeople = consoleSink(output.stream, options.colour ?? isColourful(fd));
+  let sink = options.format === 'console' ? forPeople : output.stream;
   const logger = pino(
     {
       level: options.level ?? 'info',
@@ -64,12 +66,15 @@ export function createLog(options: LogOptions = {}): Log {
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: (value: unknown) => value },
     },
-    sink,
+    { write: (line: string) => sink.write(line) },
   );
-  return logOver(logger, output.flush);
+  const setFormat = (format: LogFormat): void => {
+    sink = format === 'console' ? forPeople : output.stream;
+  };
+  return logOver(logger, { flush: output.flush, setFormat });
 }
 
-function logOver(logger: Logger, flush: () => Promise<void>): Log {
+function logOver(logger: Logger, { flush, setFormat }: Pick<Log, 'flush' | 'setFormat'>): Log {
   function write(level: LogLevel, message: string, fields: LogFields | undefined): void {
     if (!logger.isLevelEnabled(level)) return;
     const text = redactText(message);
@@ -88,6 +93,7 @@ function logOver(logger: Logger, flush: () => Promise<void>): Log {
     setLevel: (level) => {
       logger.level = level;
     },
+    setFormat,
     flush,
   };
 }

@@ -20,6 +20,14 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
 /** The files above the rooms; `*` is everything. */
 const ABOVE: Readonly<Record<string, readonly string[] | '*'>> = {
   app: '*',
+  'config-changes': '*',
+  generation: '*',
+  live: '*',
+  reach: '*',
+  reload: '*',
+  status: '*',
+  storage: '*',
+  transport: '*',
   operations: '*',
   'check-settings': '*',
   'deferred-upstreams': '*',

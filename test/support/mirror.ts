@@ -1,7 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { get } from 'node:http';
 import { type App, startApp } from '../../src/app.ts';
-import { type ConfigFlags, loadConfig } from '../../src/config/index.ts';
+import { type ConfigFlags, type LoadedConfig, loadConfig } from '../../src/config/index.ts';
+import type { ReloadAnswer } from '../../src/reload.ts';
 import { createLog } from '../../src/telemetry/index.ts';
 import type { AccessLine, LogLine } from './app.ts';
 import { Workspace } from './processes.ts';
@@ -16,6 +17,8 @@ export interface Mirror extends AsyncDisposable {
   /** The cache directory. */
   readonly dir: string;
   readonly app: App;
+  /** Reloads with another configuration, given as to {@link startMirror}; without one, with the same. */
+  reload(config?: Readonly<Record<string, unknown>>): Promise<ReloadAnswer>;
   /** Every line logged so far, level debug. */
   readonly log: readonly LogLine[];
   /** Lines about requests to the registry API, oldest first. */
@@ -58,21 +61,25 @@ async function startIn(
 ): Promise<Mirror> {
   const dir = options.dir ?? workspace.path('cache');
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  const cache = config['cache'] ?? {};
-  const whole = {
-    listen: '127.0.0.1:0',
-    ...config,
-    cache: typeof cache === 'object' ? { dir, ...cache } : cache,
-    log: { level: 'debug' },
-  };
-  const loaded = await loadConfig({
-    flags: options.flags ?? {},
-    // JSON is YAML. What a configuration takes from variables it takes from this process's own.
-    env: { ...process.env, ENTREPOT_CONFIG: JSON.stringify(whole) },
-    cwd: workspace.dir,
-  });
+  let current = config;
+  function load(): Promise<LoadedConfig> {
+    const cache = current['cache'] ?? {};
+    const whole = {
+      listen: '127.0.0.1:0',
+      ...current,
+      cache: typeof cache === 'object' ? { dir, ...cache } : cache,
+      log: current === config ? { level: 'debug' } : { level: 'debug', ...(current['log'] as object | undefined) },
+    };
+    return loadConfig({
+      flags: options.flags ?? {},
+      // JSON is YAML. What a configuration takes from variables it takes from this process's own.
+      env: { ...process.env, ENTREPOT_CONFIG: JSON.stringify(whole) },
+      cwd: workspace.dir,
+    });
+  }
   const journal = new LogJournal();
-  const app = await startApp(loaded, { log: createLog({ level: 'debug', stream: journal }), version: '0.0.0-test' });
+  const log = createLog({ level: 'debug', stream: journal });
+  const app = await startApp(await load(), { log, version: '0.0.0-test', load });
   const host = app.listeners[0]?.address ?? '';
 
   let stopped: Promise<void> | undefined;
@@ -85,6 +92,10 @@ async function startIn(
     url: `http://${host}`,
     dir,
     app,
+    reload(next = current) {
+      current = next;
+      return app.reload();
+    },
     log: journal.lines,
     accessLog: () =>
       journal.lines.filter((line): line is AccessLine => line.msg === 'request' && line['route'] === 'registry'),

@@ -1,3 +1,4 @@
+import type { CloseOptions } from '../http.ts';
 import type { DnsAnswer, DnsQuestion } from './message.ts';
 
 /** One name server that is asked over an encrypted connection. */
@@ -6,7 +7,7 @@ export interface DnsServer {
   readonly name: string;
   /** Rejects with an Error where it cannot be asked, or does not answer in time. */
   ask(question: DnsQuestion): Promise<DnsAnswer>;
-  close(): void;
+  close(options?: CloseOptions): void;
 }
 
 /** Milliseconds for one question to one server, its connection included. */

@@ -33,6 +33,6 @@ export function createHttpsServer(
       }
       return decodeAnswer(body, question);
     },
-    close: () => void http.close(),
+    close: (options) => void http.close(options),
   };
 }

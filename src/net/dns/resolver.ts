@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Lru, SingleFlight } from '../../lib/index.ts';
 import { isPublicAddress, plainHost } from '../address-policy.ts';
 import { createDial } from '../dial.ts';
-import type { HttpClientOptions } from '../http.ts';
+import type { CloseOptions, HttpClientOptions } from '../http.ts';
 import { createHttpClient } from '../http-client.ts';
 import { lookupError } from './dns-error.ts';
 import { type DnsServer, IDLE_TIMEOUT, QUERY_TIMEOUT } from './dns-server.ts';
@@ -39,8 +39,8 @@ export interface ResolverOptions
 export interface Resolver {
   /** As `dns.lookup`: understands `all`, `family`, `order`, IP literals and `localhost`. */
   readonly lookup: LookupFunction;
-  /** Closes the connections to name servers. */
-  close(): void;
+  /** Closes the connections to name servers; with `graceful`, as they are unused: it can still be asked. */
+  close(options?: CloseOptions): void;
 }
 
 /** Names and types remembered. */
@@ -154,7 +154,7 @@ export function createResolver(options: ResolverOptions): Resolver {
 
   return {
     lookup: (host, lookupOptions, callback) => void answer(host, lookupOptions, callback),
-    close: () => servers.close(),
+    close: (options) => servers.close(options),
   };
 }
 

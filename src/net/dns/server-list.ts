@@ -1,3 +1,4 @@
+import type { CloseOptions } from '../http.ts';
 import { DnsServerError } from './dns-error.ts';
 import type { DnsServer } from './dns-server.ts';
 import type { DnsAnswer, DnsQuestion } from './message.ts';
@@ -54,7 +55,7 @@ export class ServerList {
     throw new DnsServerError(reasons.length === 0 ? 'every name server failed a moment ago' : reasons.join('; '));
   }
 
-  close(): void {
-    for (const server of this.#servers) server.close();
+  close(options?: CloseOptions): void {
+    for (const server of this.#servers) server.close(options);
   }
 }

@@ -51,7 +51,10 @@ export function createTlsServer(
   return {
     name,
     ask: (question) => within(queryTimeout, { name, work: ask(question) }),
-    close: () => void current?.then((made) => made.close()).catch(() => undefined),
+    // Unused, its connection closes by itself after a while.
+    close: ({ graceful = false } = {}) => {
+      if (!graceful) void current?.then((made) => made.close()).catch(() => undefined);
+    },
   };
 }
 

@@ -1,0 +1,133 @@
+import { type Config, ConfigError, formatProblem, type LoadedConfig, locateProblems } from './config/index.ts';
+import { settleConfig } from './config-changes.ts';
+import type { RegistrySpec } from './oci/index.ts';
+import type { Catalogue } from './routing/index.ts';
+import { SettingsError } from './settings.ts';
+import type { Log } from './telemetry/index.ts';
+
+/** What became of a reload. */
+export interface ReloadAnswer {
+  /** `refused`: the configuration is wrong, and nothing has changed. */
+  readonly outcome: 'changed' | 'unchanged' | 'refused';
+  /** Where the configuration came from: a file, an environment variable, or `defaults`. */
+  readonly source: string;
+  /** The options that changed and are in effect. */
+  readonly changed: readonly string[];
+  /** The registries that can be named now and could not before, the other way round, and those that are not as they were. */
+  readonly registries: {
+    readonly added: readonly string[];
+    readonly removed: readonly string[];
+    readonly changed: readonly string[];
+  };
+  /** The options that are not as in the configuration before the server is started again. */
+  readonly restart: readonly string[];
+  /** Why it was refused, each with file, line and option where it has them. */
+  readonly problems: readonly string[];
+}
+
+/** What is done to take up a configuration. */
+export interface ReloadSteps {
+  /** @throws {ConfigError} */
+  readonly load: () => Promise<LoadedConfig>;
+  readonly running: () => { readonly config: Config; readonly catalogue: Catalogue; readonly source: string };
+  /** Everything that can fail, then everything that cannot. Gives the catalogue in effect. */
+  readonly take: (next: Pick<LoadedConfig, 'config' | 'source'>) => Promise<Catalogue>;
+  readonly log: Log;
+}
+
+/**
+ * Takes up the configuration anew, whenever it is told to: one time after the other. Whoever asks while one runs shares the
+ * next with all who ask meanwhile, since the one that runs may have read the file already.
+ */
+export class Reloader {
+  readonly #steps: ReloadSteps;
+  #running: Promise<ReloadAnswer> | undefined;
+  #next: Promise<ReloadAnswer> | undefined;
+  #isClosed = false;
+
+  constructor(steps: ReloadSteps) {
+    this.#steps = steps;
+  }
+
+  reload(): Promise<ReloadAnswer> {
+    if (this.#running === undefined) return this.#start();
+    this.#next ??= this.#running.then(() => {
+      this.#next = undefined;
+      return this.#start();
+    });
+    return this.#next;
+  }
+
+  /** Begins none any more; resolves when none runs. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    while (this.#running !== undefined) await (this.#next ?? this.#running);
+  }
+
+  #start(): Promise<ReloadAnswer> {
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #run(): Promise<ReloadAnswer> {
+    const { log } = this.#steps;
+    const answer = await this.#reload();
+    const { outcome, source, problems, restart, changed, registries } = answer;
+    if (outcome === 'refused')
+      log.error('the configuration was not reloaded, nothing has changed', { source, problems });
+    else log.info('the configuration was reloaded', { source, changed, registries });
+    if (restart.length > 0) log.warn('some of the configuration takes a restart', { options: restart });
+    return answer;
+  }
+
+  async #reload(): Promise<ReloadAnswer> {
+    const { load, running, take, log } = this.#steps;
+    const before = running();
+    let loaded: LoadedConfig | undefined;
+    try {
+      if (this.#isClosed) throw new Error('the server is stopping');
+      loaded = await load();
+      for (const note of loaded.notes) log.warn(note);
+      const { config, changed, restart } = settleConfig(before.config, loaded.config);
+      const { source } = loaded;
+      const registries = compareRegistries(before.catalogue, await take({ config, source }));
+      const isSame = changed.length + Object.values(registries).flat().length === 0;
+      return { outcome: isSame ? 'unchanged' : 'changed', source, changed, registries, restart, problems: [] };
+    } catch (error) {
+      const registries = { added: [], removed: [], changed: [] };
+      const source = loaded?.source ?? before.source;
+      const problems = problemsOf(error, loaded);
+      return { outcome: 'refused', source, changed: [], registries, restart: [], problems };
+    }
+  }
+}
+
+function problemsOf(error: unknown, loaded: LoadedConfig | undefined): readonly string[] {
+  const located =
+    error instanceof SettingsError && loaded !== undefined ? locateProblems(loaded, error.problems) : error;
+  if (located instanceof ConfigError) return located.problems.map(formatProblem);
+  return [error instanceof Error ? error.message : String(error)];
+}
+
+function compareRegistries(before: Catalogue, after: Catalogue): ReloadAnswer['registries'] {
+  const old = byName(before);
+  const now = byName(after);
+  return {
+    added: [...now.keys()].filter((name) => !old.has(name)),
+    removed: [...old.keys()].filter((name) => !now.has(name)),
+    changed: [...old].filter(([name, spec]) => !isSame(spec, now.get(name) ?? spec)).map(([name]) => name),
+  };
+}
+
+function byName(catalogue: Catalogue): ReadonlyMap<string, RegistrySpec> {
+  return new Map(catalogue.list().map((spec) => [spec.name, spec]));
+}
+
+/** Upstreams that are the same are the same objects, the files they name included. */
+function isSame(a: RegistrySpec, b: RegistrySpec): boolean {
+  if (a.upstreams.length !== b.upstreams.length || a.upstreams.some((each, at) => each !== b.upstreams[at]))
+    return false;
+  return JSON.stringify(a) === JSON.stringify(b);
+}
