@@ -58,7 +58,7 @@ export async function openTransport(config: Config, { telemetry, find }: Transpo
       resolver?.close({ graceful: true });
     },
     async close(): Promise<void> {
-      await origin.close();
+      origin.close();
       await clients.close();
       resolver?.close();
     },
