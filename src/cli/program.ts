@@ -329,9 +329,11 @@ Examples:
   entrepot serve --domain-suffix mirror.example.com
   entrepot serve --default-registry https://registry-1.docker.io
   entrepot serve --no-cache --log-level debug
+  entrepot serve --check-upstreams=refuse          start only where every configured upstream can be reached
 
 Flags override variables (ENTREPOT_LOG__LEVEL=debug), and those the file. Flags written with one dash, as Go
-programs have them (-listen=:5000), are understood too.`;
+programs have them (-listen=:5000), are understood too; a command line that begins with a flag means serve, and with
+-validate or -print-default-config what those do in Rewriting Mirror.`;
 
 const CHECK_EXAMPLES = `
 Examples:

@@ -422,6 +422,33 @@ describe('many at once', () => {
   });
 });
 
+describe('beside everything else', () => {
+  test('a server may run on the same configuration, and is not asked', async (t) => {
+    const well = await startScriptedUpstream();
+    t.after(() => well.stop());
+    const server = await startEntrepot(workspace, { registries: { apps: { upstreams: [well.url] } } });
+    const { code } = await run({ registries: { apps: { upstreams: [well.url] } }, cache: { dir: server.dir } });
+    assert.equal(code, 0);
+    assert.equal(server.logs().filter(({ msg }) => msg === 'request').length, 0);
+    assert.equal(await server.stop(), 0);
+  });
+
+  test('an operator who has had enough gets the prompt back', async (t) => {
+    const silent = await startRawServer(() => enough.abort(new Error('interrupted')));
+    t.after(() => silent.close());
+    const enough = new AbortController();
+    const file = await workspace.file(
+      'silent.yaml',
+      JSON.stringify({ registries: { apps: { upstreams: [silent.url().origin] } } }),
+    );
+    const said = { out: '' };
+    const output = { out: (text: string) => (said.out += text), err: () => undefined };
+    const options = { flags: { config: file }, json: false, names: [], all: false };
+    assert.equal(await check(options, { output, isTerminal: false, interrupt: enough.signal }), 130);
+    assert.equal(said.out, '');
+  });
+});
+
 describe('the command line', () => {
   test('a name that means nothing ends with 2', async () => {
     const { code, err } = await run({}, { names: ['nobody'] });
