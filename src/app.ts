@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Origin, PullThrough } from './cache/index.ts';
 import type { LoadedConfig } from './config/index.ts';
 import { authorityOf } from './forward-settings.ts';
@@ -8,6 +9,7 @@ import { Reaches } from './reach.ts';
 import { type ReloadAnswer, Reloader } from './reload.ts';
 import type { Catalogue } from './routing/index.ts';
 import {
+  Admission,
   controlSocketPath,
   createControl,
   createFrontDoor,
@@ -15,7 +17,7 @@ import {
   type ListenerAddress,
   type ServerStatus,
 } from './server/index.ts';
-import { cacheOptionsOf, frontDoorOptionsOf, logFormatOf } from './settings.ts';
+import { admissionLimitsOf, cacheOptionsOf, frontDoorOptionsOf, logFormatOf } from './settings.ts';
 import { describeServer, describeUpstreams } from './status.ts';
 import { openStorage } from './storage.ts';
 import { createMetrics, type Log, logEvents, Telemetry } from './telemetry/index.ts';
@@ -32,8 +34,9 @@ export interface App {
    */
   reload(): Promise<ReloadAnswer>;
   /**
-   * Takes no new connections, lets running pulls finish within `timeouts.shutdown_timeout`, cuts the rest and puts
-   * everything away. Resolves with the number of pulls cut; called again, it cuts at once.
+   * Is not ready any more, but serves as before for `timeouts.drain_delay`. Then takes no new connections, lets running
+   * pulls finish within `timeouts.shutdown_timeout`, cuts the rest and puts everything away. Resolves with the number of
+   * pulls cut; called again, it cuts at once.
    */
   stop(): Promise<{ readonly cut: number }>;
 }
@@ -93,6 +96,8 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
       ledger.countedAt = cache.countedAt;
     });
 
+    const admission = new Admission({ limits: admissionLimitsOf(config), telemetry });
+    cleanups.push(() => admission.close());
     let isReady = false;
     const openTunnels = { count: 0 };
     const metrics = createMetrics(telemetry, {
@@ -100,6 +105,7 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
       isConfigured: (registry) => live.current.registries.has(registry),
       inFlight: () => frontDoor.inFlight,
       connections: () => frontDoor.connections,
+      admission,
       transfers: () => [...cache.transfers].length,
       cache: () => cache.totals(),
       paused: () => cache.pause !== undefined,
@@ -113,6 +119,7 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
       authority: await authorityOf(config, log),
       version,
       ready: () => isReady,
+      admission,
       metrics: () => metrics.text(),
       ownPorts: () => ownPorts,
       openTunnels,
@@ -144,6 +151,7 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
       live.replace(generation);
       cache.reconfigure(cacheOptionsOf(next.config));
       frontDoor.adjust(frontDoorOptionsOf(next.config));
+      admission.reconfigure(admissionLimitsOf(next.config));
       const { log: now } = next.config;
       const { log: was } = before.config;
       if (now.level !== was.level) log.setLevel(now.level);
@@ -183,8 +191,11 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
     }
 
     let stopping: Promise<{ cut: number }> | undefined;
+    const hurry = new AbortController();
     async function drain(): Promise<{ cut: number }> {
-      const { shutdown_timeout: timeoutMs } = live.current.config.timeouts;
+      const { drain_delay: delay, shutdown_timeout: timeoutMs } = live.current.config.timeouts;
+      // Whoever sends us requests is to see first that we are not ready: refused now, they would have been lost.
+      if (delay > 0) await sleep(delay, undefined, { signal: hurry.signal }).catch(() => {});
       const [drained] = await Promise.all([frontDoor.stop({ timeoutMs }), reloader.close()]);
       await putAway();
       return drained;
@@ -199,6 +210,7 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
       stop() {
         isReady = false;
         // A second call only shortens the time: the front door then cuts what still runs.
+        if (stopping !== undefined) hurry.abort();
         if (stopping !== undefined) void frontDoor.stop({ timeoutMs: 0 });
         stopping ??= drain();
         return stopping;

@@ -16,7 +16,7 @@ import { clientOptionsOf, SettingsError, type SharedTransport } from './settings
 import type { Log, Telemetry } from './telemetry/index.ts';
 
 /** What the forward proxy needs of the rest of the server. */
-export interface ForwardParts extends Pick<ForwardOptions, 'dispatch' | 'ownPorts' | 'openTunnels'> {
+export interface ForwardParts extends Pick<ForwardOptions, 'dispatch' | 'ownPorts' | 'openTunnels' | 'admission'> {
   readonly catalogue: Catalogue;
   readonly telemetry: Telemetry;
   readonly shared: SharedTransport;
@@ -27,7 +27,7 @@ export interface ForwardParts extends Pick<ForwardOptions, 'dispatch' | 'ownPort
 export async function forwardOf(config: Config, parts: ForwardParts): Promise<Forward | undefined> {
   const { forward_proxy: settings, transport } = config;
   if (!settings.enabled) return undefined;
-  const { catalogue, telemetry, shared, authority, dispatch, ownPorts, openTunnels } = parts;
+  const { catalogue, telemetry, shared, authority, dispatch, admission, ownPorts, openTunnels } = parts;
   const [{ createForward, createInterceptor }, { createDial }] = await Promise.all([
     loadForward(),
     import('./net/index.ts'),
@@ -46,6 +46,7 @@ export async function forwardOf(config: Config, parts: ForwardParts): Promise<Fo
     telemetry,
     isRegistry: ({ host, port }) => registryByOwnHost(catalogue, `${host}:${port}`) !== undefined,
     dispatch,
+    admission,
     ownPorts,
     openTunnels,
     interceptor: authority === undefined ? undefined : createInterceptor({ authority, telemetry }),

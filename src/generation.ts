@@ -4,6 +4,7 @@ import { forwardHelpOf, forwardOf } from './forward-settings.ts';
 import type { Authority } from './net/index.ts';
 import type { Reach } from './reach.ts';
 import {
+  type Admission,
   createDispatch,
   describeHelp,
   type Forward,
@@ -34,6 +35,7 @@ export interface Standing {
   readonly authority: Authority | undefined;
   readonly version: string;
   readonly ready: () => boolean;
+  readonly admission: Admission;
   readonly metrics: () => Promise<Page>;
   readonly ownPorts: () => ReadonlySet<number>;
   readonly openTunnels: OpenTunnels;
@@ -44,7 +46,7 @@ export async function createGeneration(
   { config, source, reach }: Pick<Generation, 'config' | 'source' | 'reach'>,
   standing: Standing,
 ): Promise<Generation> {
-  const { telemetry, cache, authority, version, ready, metrics, ownPorts, openTunnels } = standing;
+  const { telemetry, cache, authority, version, ready, admission, metrics, ownPorts, openTunnels } = standing;
   const { catalogue, transport } = reach;
   const help = { catalogue, publicUrl: config.public_url, version, forward: forwardHelpOf(config) };
   const handle = createDispatch({
@@ -52,12 +54,13 @@ export async function createGeneration(
     cache,
     telemetry,
     ready,
+    admission,
     metrics,
     help: (request) => describeHelp(help, request),
     authority: authority?.cert,
   });
   const { shared } = transport;
-  const parts = { catalogue, telemetry, shared, authority, dispatch: handle, ownPorts, openTunnels };
+  const parts = { catalogue, telemetry, shared, authority, dispatch: handle, admission, ownPorts, openTunnels };
   const forward = await forwardOf(config, parts);
   const registries = new Set(catalogue.list().map(({ name }) => name));
   return { config, source, reach, handle, forward, registries };

@@ -13,7 +13,7 @@ import {
   type RegistryOptions,
   type UpstreamOptions,
 } from './routing/index.ts';
-import { compileTrustedProxies, type FrontDoorOptions } from './server/index.ts';
+import { type AdmissionLimits, compileTrustedProxies, type FrontDoorOptions } from './server/index.ts';
 import { freeSpace } from './store/index.ts';
 import type { LogFormat, Telemetry } from './telemetry/index.ts';
 
@@ -290,6 +290,23 @@ export function cacheOptionsOf(
 export function logFormatOf({ log: { format } }: Config): LogFormat {
   if (format !== 'auto') return format;
   return process.stdout.isTTY ? 'console' : 'json';
+}
+
+/** How many are served at once, and how often. */
+export function admissionLimitsOf({ limits }: Config): AdmissionLimits {
+  const { per_client } = limits;
+  return {
+    maxInflight: limits.max_inflight,
+    maxInflightWait: limits.max_inflight_wait,
+    maxWaiting: limits.max_waiting,
+    overloadStatus: limits.overload_status,
+    retryAfter: limits.retry_after,
+    perClient: {
+      maxInflight: per_client.max_inflight,
+      requestsPerSecond: per_client.requests_per_second,
+      ...(per_client.burst === undefined ? {} : { burst: per_client.burst }),
+    },
+  };
 }
 
 /** Listeners, time limits and bounds of the front door. */

@@ -72,11 +72,20 @@ describe('loadConfig() without anything', () => {
         read_timeout: 0,
         write_timeout: 0,
         idle_timeout: 65_000,
+        drain_delay: 0,
         shutdown_timeout: 30_000,
         client_stall_timeout: 60_000,
         max_header_bytes: 16_384,
       },
-      limits: { max_connections: 16_384 },
+      limits: {
+        max_connections: 16_384,
+        max_inflight: 0,
+        max_inflight_wait: 0,
+        max_waiting: 1024,
+        overload_status: 429,
+        retry_after: 5000,
+        per_client: { max_inflight: 0, requests_per_second: 0 },
+      },
       transport: {
         dial_timeout: 10_000,
         tls_handshake_timeout: 10_000,
@@ -514,7 +523,7 @@ limits: {max_connections: 0}
       'wrong.yaml:13:9  registries.apps.upstreams[1].url: missing, expected an http:// or https:// address without a query or a password in it, e.g. https://ghcr.io',
       'wrong.yaml:14:7  log.level: found "loud", expected debug or info or warn or error',
       'wrong.yaml:14:20  log.access: found "yes", expected true or false',
-      'wrong.yaml:15:1  timeouts: found 5, expected a map of read_header_timeout, read_timeout, write_timeout, idle_timeout, shutdown_timeout, client_stall_timeout, max_header_bytes',
+      'wrong.yaml:15:1  timeouts: found 5, expected a map of read_header_timeout, read_timeout, write_timeout, idle_timeout, drain_delay, shutdown_timeout, client_stall_timeout, max_header_bytes',
       'wrong.yaml:16:10  limits.max_connections: found 0, expected a whole number from 1 to 1000000',
     ]);
   });

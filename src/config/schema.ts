@@ -31,8 +31,10 @@ import {
   secret,
   size,
 } from './leaves.ts';
+import { limits } from './limits-schema.ts';
 import type { ListenAddress } from './listen-address.ts';
 import { marks } from './marks.ts';
+import { timeouts } from './timeouts-schema.ts';
 
 /*
  * The one definition. The types, the validation, the JSON Schema, the default configuration, the manual and the names of
@@ -294,26 +296,6 @@ const log = z.strictObject({
     .prefault('auto')
     .describe('`auto`: for people on a terminal, JSON elsewhere.'),
   access: flag().prefault(true).describe('A line for each request.'),
-});
-
-const timeouts = z.strictObject({
-  read_header_timeout: deadline().prefault('10s').describe('For the head of a request to arrive.'),
-  read_timeout: hardLimit().prefault(0).describe('For a whole request to arrive; 0 is no limit.'),
-  write_timeout: hardLimit().prefault(0).describe('For a whole answer to be sent, however large; 0 is no limit.'),
-  idle_timeout: deadline().prefault('65s').describe('For the next request on a kept connection.'),
-  shutdown_timeout: hardLimit()
-    .prefault('30s')
-    .describe('For running pulls to finish when the server is told to stop; 0 cuts them.'),
-  client_stall_timeout: deadline().prefault('60s').describe('A client that reads nothing for this long is cut.'),
-  max_header_bytes: size({ least: 1024, most: 2 ** 20 })
-    .prefault('16KiB')
-    .describe('Size of the head of a request.'),
-});
-
-const limits = z.strictObject({
-  max_connections: count({ least: 1, most: 1_000_000 })
-    .prefault(16_384)
-    .describe('Client connections at once; more are refused.'),
 });
 
 function withoutEffect(reason: string) {

@@ -4,6 +4,7 @@ import type { PullThrough } from '../cache/index.ts';
 import { OciError, parseRegistryPath, type RegistryPath, type Repository } from '../oci/index.ts';
 import { type Catalogue, qualifyRepository, resolveName } from '../routing/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
+import type { Admission } from './admission.ts';
 import { ClientLeftError, Exchange } from './exchange.ts';
 import { toOciError, type Wanted } from './failure.ts';
 import { answerHealth } from './health.ts';
@@ -23,6 +24,8 @@ export interface DispatchOptions {
   readonly telemetry: Telemetry;
   /** Whether new pulls are wanted; see /readyz. */
   readonly ready: () => boolean;
+  /** Who is served now; own pages are for everybody. @default everybody */
+  readonly admission?: Admission | undefined;
   readonly metrics: () => Promise<Page>;
   readonly help: (request: HelpRequest) => Page;
   /** PEM of the authority that clients are to trust where tunnels are looked into; served at /ca.crt. */
@@ -72,6 +75,7 @@ async function dispatch(
   if (await answerOwnPage(exchange, options)) return;
 
   exchange.route = 'registry';
+  await options.admission?.admit(exchange);
   const ns = exchange.query === '' ? undefined : (new URLSearchParams(exchange.query).get('ns') ?? undefined);
   const name = resolveName(catalogue, { host: exchange.host, path: exchange.path, ns });
   exchange.registry = name.registry.name;
@@ -121,7 +125,8 @@ async function answerOwnPage(exchange: Exchange, options: DispatchOptions): Prom
   const { path, request } = exchange;
   if (path.startsWith('/v2/')) return false;
   const { accept } = request.headers;
-  const health = answerHealth(path, accept, options);
+  const { ready, admission } = options;
+  const health = answerHealth(path, accept, { ready, overloaded: () => admission?.overloaded === true });
   if (health !== undefined) {
     exchange.route = 'health';
     replyBytes(exchange, health.status, health.headers, health.body);

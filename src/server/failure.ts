@@ -1,5 +1,6 @@
 import { isOriginFailure, type OriginFailure } from '../cache/index.ts';
 import { type ErrorCode, OciError } from '../oci/index.ts';
+import { OverloadError } from './overload.ts';
 
 /** What was asked for, and so what is missing when nobody has it. */
 export type Wanted = 'manifest' | 'blob' | 'list';
@@ -17,6 +18,10 @@ const UNKNOWN: Readonly<Record<Wanted, ErrorCode>> = {
  */
 export function toOciError(error: unknown, wanted: Wanted): OciError | undefined {
   if (error instanceof OciError) return error;
+  if (error instanceof OverloadError) {
+    const { message, status, retryAfter } = error;
+    return new OciError('TOOMANYREQUESTS', message, { status, retryAfter, cause: error });
+  }
   return isOriginFailure(error) ? fromFailure(error, wanted) : undefined;
 }
 

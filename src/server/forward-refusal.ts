@@ -3,6 +3,7 @@ import { HttpError, type HttpErrorCode } from '../net/index.ts';
 import type { Exchange } from './exchange.ts';
 import { ForwardTargetError } from './forward-target.ts';
 import { STATUS_CODES } from './node-http.ts';
+import { OverloadError } from './overload.ts';
 import { endSocketWith } from './refuse.ts';
 import { replyBytes } from './reply.ts';
 
@@ -25,6 +26,9 @@ const STATUS_OF: Readonly<Partial<Record<HttpErrorCode, number>>> = { forbidden:
 export function toForwardRefusal(error: unknown): ForwardRefusal | undefined {
   if (error instanceof ForwardRefusal) return error;
   if (error instanceof ForwardTargetError) return new ForwardRefusal(400, error.message);
+  if (error instanceof OverloadError) {
+    return new ForwardRefusal(error.status, error.message, { 'retry-after': String(error.retryAfter) });
+  }
   if (error instanceof HttpError) return new ForwardRefusal(STATUS_OF[error.code] ?? 502, error.message);
   return undefined;
 }

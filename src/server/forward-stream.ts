@@ -10,6 +10,8 @@ export interface StreamOptions {
   readonly target: ForwardTarget;
   /** Speak TLS to it. */
   readonly secure: boolean;
+  /** Finds a place for it. @throws {OverloadError} */
+  readonly admit: () => Promise<void>;
   /** Opens a connection for this one exchange. */
   readonly reach: (signal: AbortSignal) => Promise<Socket>;
   /** How this server calls itself in `Via`. */
@@ -37,6 +39,7 @@ export async function streamToHost(exchange: Exchange, options: StreamOptions): 
   try {
     // TRACE gives back the request, credentials and all.
     if (request.method === 'TRACE') throw new ForwardRefusal(405, 'TRACE is not forwarded');
+    await options.admit();
     const socket = await options.reach(exchange.signal);
     if (exchange.signal.aborted) return void socket.destroy();
     await new Passage(exchange, options).run(socket);

@@ -4,6 +4,7 @@ import { isIP, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { type Dial, type Dialled, type DialTarget, Relay, type RelayEnd } from '../net/index.ts';
 import { redactUrl, type Telemetry } from '../telemetry/index.ts';
+import type { Admission } from './admission.ts';
 import { callerOf, introduce } from './client-address.ts';
 import { cameBy, Exchange, nextRequestId } from './exchange.ts';
 import { type ForwardCredential, holdsCredential } from './forward-credential.ts';
@@ -40,6 +41,8 @@ export interface ForwardOptions {
   readonly isRegistry: (target: ForwardTarget) => boolean;
   /** Answers those. */
   readonly dispatch: RequestHandler;
+  /** Who is served now; tunnels have a limit of their own. @default everybody */
+  readonly admission?: Admission | undefined;
   /** Ports this server listens on. */
   readonly ownPorts: () => ReadonlySet<number>;
   /** Looks into tunnels, where that is wanted. */
@@ -189,6 +192,7 @@ export function createForward(options: ForwardOptions): Forward {
       pseudonym,
       responseHeaderTimeout: options.responseHeaderTimeout,
       bodyIdleTimeout: options.bodyIdleTimeout,
+      admit: async () => options.admission?.admit(exchange),
       reach: async (signal) => (await reach(target, { secure, signal })).socket,
     });
   }

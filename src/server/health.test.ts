@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { answerHealth } from './health.ts';
 
 const READY = { ready: () => true };
+const OVERLOADED = { ready: () => true, overloaded: () => true };
 const DRAINING = { ready: () => false };
 
 describe('answerHealth', () => {
@@ -18,6 +19,9 @@ describe('answerHealth', () => {
     ['/readyz', undefined, DRAINING, 503, 'not ready'],
     ['/readyz', 'application/json', DRAINING, 503, '{"status":"not ready"}'],
     ['/_rmirror/readyz', undefined, DRAINING, 503, 'not ready'],
+    ['/readyz', undefined, OVERLOADED, 503, 'overloaded'],
+    ['/readyz', 'application/json', OVERLOADED, 503, '{"status":"overloaded"}'],
+    ['/healthz', undefined, OVERLOADED, 200, 'ok'],
     ['/health', undefined, READY, 200, '{"status":"healthy"}'],
   ];
   for (const [path, accept, options, status, body] of rows) {

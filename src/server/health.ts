@@ -8,13 +8,15 @@ export interface HealthAnswer {
 export interface HealthOptions {
   /** Whether new pulls are wanted: false while starting and while draining. */
   readonly ready: () => boolean;
+  /** Whether requests are turned away because there are too many: see `OverloadEpisodes`. @default never */
+  readonly overloaded?: () => boolean;
 }
 
 /**
  * Answers the questions of load balancers and orchestrators; undefined where the path is none of them.
  *
  * `/healthz` says that the process answers: `ok` as text, `{"status":"ok"}` to a client that asks for JSON. `/readyz`
- * says whether it wants work: 200 or 503. `/health` is `{"status":"healthy"}`. The first two answer under `/_rmirror/`
+ * says whether it wants work: 200, or 503 with the reason: it starts or stops, or is overloaded. `/health` is `{"status":"healthy"}`. The first two answer under `/_rmirror/`
  * too, where Rewriting Mirror has them. None of it asks an upstream: a registry that is down is no reason to restart.
  *
  * @param path without the query
@@ -22,7 +24,7 @@ export interface HealthOptions {
 export function answerHealth(
   path: string,
   accept: string | undefined,
-  { ready }: HealthOptions,
+  { ready, overloaded = () => false }: HealthOptions,
 ): HealthAnswer | undefined {
   switch (path) {
     case '/healthz':
@@ -30,7 +32,8 @@ export function answerHealth(
       return answer(200, 'ok', accept);
     case '/readyz':
     case '/_rmirror/readyz':
-      return ready() ? answer(200, 'ok', accept) : answer(503, 'not ready', accept);
+      if (!ready()) return answer(503, 'not ready', accept);
+      return overloaded() ? answer(503, 'overloaded', accept) : answer(200, 'ok', accept);
     case '/health':
       return json(200, 'healthy');
     default:

@@ -5,6 +5,7 @@
  * Only reply.ts writes an answer of the registry.
  */
 
+export { Admission, type AdmissionLimits, type AdmissionOptions, type Visit } from './admission.ts';
 export { compileAllowedHosts, isHostPattern } from './allowed-hosts.ts';
 export { compileTrustedProxies, type TrustedProxies } from './client-address.ts';
 export {
@@ -37,4 +38,5 @@ export {
 } from './listen.ts';
 export { ListenError, type ListenerAddress, type ListenerSpec } from './listener.ts';
 export { loadForward } from './load-forward.ts';
+export { OverloadError } from './overload.ts';
 export type { RequestHandler } from './request-handler.ts';

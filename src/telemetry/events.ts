@@ -82,6 +82,12 @@ export interface Events {
     readonly requestHeaders: Readonly<Record<string, string>>;
     readonly responseHeaders: Readonly<Record<string, string>>;
   };
+  /** A request found no place. `full`, `timeout`: on the server; `client`, `rate`: its client has had its share. */
+  'overload.refused': { readonly reason: 'full' | 'timeout' | 'client' | 'rate' };
+  /** The server has as many requests as it takes, and turned the first away. */
+  'overload.began': { readonly inflight: number; readonly waiting: number };
+  /** Nobody was turned away for a while, and there is room again. */
+  'overload.ended': { readonly refused: number; readonly durationMs: number };
   /** Rows and files of the cache did not agree: files were given rows, and rows without a file were taken. */
   'cache.counted': { readonly adopted: number; readonly missing: number };
   /** Something an operator should know that ended no request. */

@@ -158,6 +158,20 @@ describe('logEvents', () => {
     );
   });
 
+  test('overload is a line when it begins and one when it is over, however many are turned away', () => {
+    const { telemetry, lines } = setUp('info');
+    telemetry.publish('overload.began', { inflight: 50, waiting: 3 });
+    telemetry.publish('overload.refused', { reason: 'full' });
+    telemetry.publish('overload.ended', { refused: 1, durationMs: 6000 });
+    assert.deepEqual(
+      lines.map(({ level, msg, inflight, refused }) => [level, msg, inflight, refused]),
+      [
+        ['warn', 'requests are turned away: limits.max_inflight', 50, undefined],
+        ['info', 'no request is turned away any more', undefined, 1],
+      ],
+    );
+  });
+
   test('that nothing is kept is a warning with its reason, and so is that it is over, more quietly', () => {
     const { telemetry, lines } = setUp('info');
     telemetry.publish('cache.paused', { reason: 'the disk is full', until: 5 });

@@ -32,6 +32,10 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
     }),
     telemetry.on('cache.paused', ({ reason }) => log.warn('nothing is kept for now', { reason })),
     telemetry.on('cache.resumed', () => log.info('what is pulled is kept again')),
+    telemetry.on('overload.began', (event) => log.warn('requests are turned away: limits.max_inflight', { ...event })),
+    telemetry.on('overload.ended', ({ refused, durationMs }) =>
+      log.info('no request is turned away any more', { refused, duration: milliseconds(durationMs) }),
+    ),
     telemetry.on('upstream.health', (event) => logHealth(log, event)),
     telemetry.on('mitm.handshake', (event) => logHandshake(log, event)),
     telemetry.on('ingest.finished', (event) => {

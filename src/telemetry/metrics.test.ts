@@ -103,6 +103,22 @@ describe('createMetrics', () => {
       assert.ok(text.includes(line), `missing: ${line}`);
   });
 
+  test('counts who is turned away, and shows who waits', async () => {
+    const { telemetry, lines } = setUp({ admission: { inflight: 7, waiting: 2, overloaded: true } });
+    telemetry.publish('overload.refused', { reason: 'full' });
+    telemetry.publish('overload.refused', { reason: 'rate' });
+    telemetry.publish('overload.refused', { reason: 'rate' });
+    const text = await lines();
+    for (const line of [
+      'entrepot_overload_rejections_total{reason="full"} 1',
+      'entrepot_overload_rejections_total{reason="rate"} 2',
+      'entrepot_admission_in_flight 7',
+      'entrepot_admission_waiting 2',
+      'entrepot_overloaded 1',
+    ])
+      assert.ok(text.includes(line), `missing: ${line}`);
+  });
+
   test('counts tunnels, what clients sent, and handshakes that came to nothing', async () => {
     const { telemetry, lines } = setUp({ tunnels: () => 3 });
     const tunnel = { ...request, method: 'CONNECT', route: 'tunnel', registry: undefined, cache: undefined };

@@ -7,6 +7,8 @@ export interface MetricsOptions {
   readonly inFlight?: () => number;
   /** Connections of clients, idle ones included. */
   readonly connections?: () => number;
+  /** Requests within limits.max_inflight, those that wait for a place, and whether some were just turned away. */
+  readonly admission?: { readonly inflight: number; readonly waiting: number; readonly overloaded: boolean };
   /** Transfers under way. */
   readonly transfers?: () => number;
   /** Tunnels of the forward proxy that are open. */
@@ -82,6 +84,7 @@ type Tallies = ReturnType<typeof createTallies>;
 function createTallies({
   inFlight,
   connections,
+  admission,
   transfers,
   tunnels,
   cache,
@@ -211,6 +214,11 @@ function createTallies({
       help: 'Times an upstream was left alone for a while because it failed or throttled, for all questions or one kind.',
       labels: ['registry', 'upstream', 'scope'],
     }),
+    refused: new Counter({
+      name: 'entrepot_overload_rejections_total',
+      help: 'Requests turned away for which there was no place on the server (full, timeout) or of their client (client, rate).',
+      labels: ['reason'],
+    }),
     warnings: new Counter({ name: 'entrepot_warnings_total', help: 'Warnings in the log.', labels: [] }),
     build: new Gauge({
       name: 'entrepot_build_info',
@@ -226,6 +234,23 @@ function createTallies({
         name: 'entrepot_http_connections',
         help: 'Connections of clients, idle ones included.',
         read: connections,
+      }),
+    }),
+    ...(admission && {
+      admitted: new Gauge({
+        name: 'entrepot_admission_in_flight',
+        help: 'Requests that count against limits.max_inflight.',
+        read: () => admission.inflight,
+      }),
+      waiting: new Gauge({
+        name: 'entrepot_admission_waiting',
+        help: 'Requests that wait for a place.',
+        read: () => admission.waiting,
+      }),
+      overloaded: new Gauge({
+        name: 'entrepot_overloaded',
+        help: '1 while requests are turned away because the server has as many as it takes; else 0.',
+        read: () => (admission.overloaded ? 1 : 0),
       }),
     }),
     ...(tunnels && {
@@ -317,6 +342,7 @@ function subscribe(
       tallies.fallbacks.add(1, String(from), String(to), reason),
     ),
     telemetry.on('mitm.handshake', ({ reason }) => tallies.handshakes.add(1, reason)),
+    telemetry.on('overload.refused', ({ reason }) => tallies.refused.add(1, reason)),
     telemetry.on('warning', () => tallies.warnings.add(1)),
   ];
 }
