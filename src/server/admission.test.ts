@@ -25,14 +25,15 @@ function openDoor(limits: AdmissionLimits) {
 /** How a request fared that had to wait. */
 function follow(visit: Visit): { outcome: string } {
   const followed = { outcome: visit.turn === undefined ? 'in' : 'waits' };
-  visit.turn?.then(
-    () => {
+  const inform = async (turn: Promise<void>): Promise<void> => {
+    try {
+      await turn;
       followed.outcome = 'in';
-    },
-    (error: unknown) => {
+    } catch (error) {
       followed.outcome = error instanceof OverloadError ? error.reason : (error as Error).name;
-    },
-  );
+    }
+  };
+  if (visit.turn !== undefined) void inform(visit.turn);
   return followed;
 }
 
@@ -151,10 +152,12 @@ describe('waiting', () => {
       ['b2', B],
     ] as const) {
       const visit = admission.enter(client);
-      visit.turn?.then(() => {
+      const serve = async (): Promise<void> => {
+        await visit.turn;
         order.push(name);
         leave = visit.leave;
-      });
+      };
+      void serve();
     }
     for (let served = 0; served < 5; served += 1) {
       leave();

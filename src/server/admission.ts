@@ -36,7 +36,7 @@ export interface Visit {
   /** Undefined where it has a place. Resolves when it gets one; rejects with {@link OverloadError} or {@link ClientLeftError}. */
   readonly turn: Promise<void> | undefined;
   /** It is over, or nobody waits for it any more. Calling it again does nothing. */
-  leave(): void;
+  readonly leave: () => void;
 }
 
 /** What is known of a client while it has requests here. */
