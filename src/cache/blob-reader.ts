@@ -10,6 +10,8 @@ export interface BlobReader {
    * not the blob.
    */
   read(target: Buffer): Promise<number>;
+  /** True where the next read waits for the disk and for nothing else: memory may be lent for it that others wait for. */
+  readonly isAtHand?: boolean;
   /** Releases what the reader holds; a pending read rejects. Idempotent. */
   close(): void;
 }

@@ -30,6 +30,9 @@ export class InUse {
 export function releasing(reader: BlobReader, release: () => void): BlobReader {
   return {
     read: (target) => reader.read(target),
+    get isAtHand() {
+      return reader.isAtHand === true;
+    },
     close() {
       release();
       reader.close();

@@ -39,6 +39,11 @@ export class StoredReader implements BlobReader {
     this.#holdsBack = span.start === 0 && this.#end === blob.size;
   }
 
+  /** False where the last byte waits for a verdict. */
+  get isAtHand(): boolean {
+    return this.#examination === undefined || !this.#holdsBack || this.#position < this.#end - 1;
+  }
+
   async read(target: Buffer): Promise<number> {
     // Not 0, which would say that the body is complete.
     if (this.#isClosed) throw new ReaderClosedError();

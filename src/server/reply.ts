@@ -1,6 +1,6 @@
 import type { BlobReader } from '../cache/index.ts';
-import { BodyBuffers } from '../lib/index.ts';
 import { OciError } from '../oci/index.ts';
+import { BodyMemory } from './body-memory.ts';
 import { ClientLeftError, type Exchange } from './exchange.ts';
 
 // Every answer of the registry is written here, and nowhere else: what all of them must have, and what must never happen (a
@@ -8,8 +8,6 @@ import { ClientLeftError, type Exchange } from './exchange.ts';
 
 /** Header names are lower case. */
 export type Headers = Readonly<Record<string, string | number>>;
-
-const buffers = new BodyBuffers();
 
 /** Bytes up to which a body is held until it is whole: a wrong one is then an error the client can read, and no cut connection. */
 const HELD_WHOLE = 64 * 1024;
@@ -74,14 +72,14 @@ export async function replyStream(
 ): Promise<void> {
   const { response } = exchange;
   const { reader, length } = body;
-  const pair = buffers.lend();
   const outlet = new Outlet(exchange);
+  const memory = new BodyMemory(reader, outlet);
   try {
     exchange.signal.throwIfAborted();
     exchange.signal.addEventListener('abort', () => reader.close(), { once: true });
     let sent = 0;
-    for (let turn = 0; ; turn = 1 - turn) {
-      const target = pair[turn] ?? pair[0];
+    for (;;) {
+      const target = await memory.next();
       const count = sent === 0 ? await readFirst(reader, target, length) : await reader.read(target);
       // With the first bytes and not before: what fails until then can still be answered with what it is.
       if (!response.headersSent) {
@@ -95,6 +93,7 @@ export async function replyStream(
       if (count === 0) break;
       sent += count;
       outlet.write(count === target.length ? target : target.subarray(0, count));
+      await memory.handedOver();
     }
     if (length !== undefined && sent !== length) {
       throw new Error(`The body ended after ${sent} of ${length} bytes`);
@@ -107,11 +106,7 @@ export async function replyStream(
     response.destroy();
   } finally {
     reader.close();
-    // The socket may still hold the last piece: only when it is done with it may another body use the memory.
-    outlet.drained().then(
-      () => buffers.giveBack(pair),
-      () => buffers.giveBack(pair),
-    );
+    memory.release();
   }
 }
 
@@ -131,6 +126,8 @@ async function readFirst(reader: BlobReader, target: Buffer, length: number | un
 class Outlet {
   readonly #exchange: Exchange;
   #pending: PromiseWithResolvers<void> | undefined;
+  /** Whether the socket has taken all that was written. */
+  isTaken = true;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
@@ -148,8 +145,10 @@ class Outlet {
     const pending = Promise.withResolvers<void>();
     pending.promise.catch(() => {});
     this.#pending = pending;
+    this.isTaken = false;
     exchange.response.write(piece, (error) => {
       if (error !== undefined && error !== null) return pending.reject(new ClientLeftError());
+      this.isTaken = true;
       exchange.bytes += piece.length;
       pending.resolve();
     });
