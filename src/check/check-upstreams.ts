@@ -62,12 +62,12 @@ export async function checkUpstreams(
 
 async function checkUpstream(target: CheckTarget, options: CheckOptions): Promise<UpstreamReport> {
   const startedAt = performance.now();
+  const telemetry = new Telemetry();
+  const transport = await options.openTransport(telemetry);
   const deadline = new AbortController();
   const late = (): void => deadline.abort(new DOMException('The time of the check is over', 'TimeoutError'));
   const timer = setTimeout(late, options.timeout);
   const signal = options.signal === undefined ? deadline.signal : AbortSignal.any([options.signal, deadline.signal]);
-  const telemetry = new Telemetry();
-  const transport = await options.openTransport(telemetry);
   try {
     const steps = await stepsOf(target, { options, transport, telemetry, signal });
     const { kind, name, spec } = target;

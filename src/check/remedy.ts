@@ -22,30 +22,45 @@ export function connectionRemedy(
   }
   switch (step) {
     case 'dns':
-      return resolver === 'system'
-        ? 'Is the name right, and does this machine have a name server? If it is the network that hides the name, set transport.dns.servers.'
-        : 'Is the name right? If the name servers of transport.dns cannot know it, write it under transport.dns.hosts, or let transport.dns.fallback be system.';
+      return resolver === 'system' ? NO_NAME_BY_SYSTEM : NO_NAME_BY_SERVERS;
     case 'tcp':
       if (outboundProxy !== undefined) {
         return `Is ${outboundProxy} right (transport.outbound_proxy, or https_proxy of the environment) and running?`;
       }
-      return error.code === 'timeout'
-        ? 'Nobody answers there, or a firewall drops it. If nothing leaves the house but through a proxy, name it under transport.outbound_proxy; if the address is wrong, see transport.dns.'
-        : 'Nobody listens there, or a firewall refuses it: check host and port of the url. If nothing leaves the house but through a proxy, name it under transport.outbound_proxy.';
+      return error.code === 'timeout' ? NO_ANSWER : NO_LISTENER;
     case 'outbound-proxy':
-      return outboundProxy === undefined
-        ? 'Correct transport.outbound_proxy, or the variables https_proxy and http_proxy.'
-        : `Does ${outboundProxy} allow CONNECT to this host and port, and are user and password in transport.outbound_proxy right? An upstream that is reached straight says outbound_proxy: none.`;
+      if (outboundProxy === undefined) {
+        return 'Correct transport.outbound_proxy, or the variables https_proxy and http_proxy.';
+      }
+      return `Does ${outboundProxy} allow CONNECT to this host and port? ${PROXY_REFUSES}`;
     case 'tls':
       return tlsRemedy(error, firstFragmentLen, fallbacks);
   }
 }
 
+const NO_NAME_BY_SYSTEM =
+  'Is the name right, and does this machine have a name server? ' +
+  'If it is the network that hides the name, set transport.dns.servers.';
+
+const NO_NAME_BY_SERVERS =
+  'Is the name right? If the name servers of transport.dns cannot know it, ' +
+  'write it under transport.dns.hosts, or let transport.dns.fallback be system.';
+
+const NO_ANSWER =
+  'Nobody answers there, or a firewall drops it. If nothing leaves the house but through a proxy, ' +
+  'name it under transport.outbound_proxy; if the address is wrong, see transport.dns.';
+
+const NO_LISTENER =
+  'Nobody listens there, or a firewall refuses it: check host and port of the url. ' +
+  'If nothing leaves the house but through a proxy, name it under transport.outbound_proxy.';
+
+const PROXY_REFUSES =
+  'Are user and password in transport.outbound_proxy right? ' +
+  'An upstream that is reached straight says outbound_proxy: none.';
+
 function tlsRemedy(error: HttpError, firstFragmentLen: number, fallbacks: TlsStep['fallbacks']): string {
   if (error.code === 'reset' || error.code === 'timeout') {
-    return firstFragmentLen === 0 && fallbacks.length === 0
-      ? 'Something cuts the handshake, often by the name in it: set transport.first_fragment_len: 3. If addresses look wrong as well, set transport.dns.servers; if the server speaks plain HTTP, the url begins with http://.'
-      : 'The handshake is cut at each length that was tried: try another transport.first_fragment_len, or another way (transport.dns.servers for other addresses, transport.outbound_proxy).';
+    return firstFragmentLen === 0 && fallbacks.length === 0 ? CUT_IN_ONE_PIECE : CUT_AT_EACH_LENGTH;
   }
   const { cause } = error;
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
@@ -53,24 +68,51 @@ function tlsRemedy(error: HttpError, firstFragmentLen: number, fallbacks: TlsSte
     return 'What answers does not speak TLS: if it is plain HTTP, the url begins with http://.';
   }
   if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|BAD_CERTIFICATE|UNKNOWN_CA/.test(code)) {
-    return 'The server refuses the handshake: it may want a certificate of ours, tls.cert_file and tls.key_file of this upstream.';
+    return (
+      'The server refuses the handshake: it may want a certificate of ours, ' +
+      'tls.cert_file and tls.key_file of this upstream.'
+    );
   }
-  return 'Look at the message: the tls settings of this upstream (ca_file, cert_file, key_file), or what stands between here and there.';
+  return (
+    'Look at the message: the tls settings of this upstream (ca_file, cert_file, key_file), ' +
+    'or what stands between here and there.'
+  );
 }
 
-/** What helps where the answer is not as it should be; undefined where there is nothing to do. */
+const CUT_IN_ONE_PIECE =
+  'Something cuts the handshake, often by the name in it: set transport.first_fragment_len: 3. ' +
+  'If addresses look wrong as well, set transport.dns.servers; if the server speaks plain HTTP, the url begins with http://.';
+
+const CUT_AT_EACH_LENGTH =
+  'The handshake is cut at each length that was tried: try another transport.first_fragment_len, ' +
+  'or another way (transport.dns.servers for other addresses, transport.outbound_proxy).';
+
+/** What helps where the answer is not as it should be; undefined where there is nothing to do. @param status 0: none came */
 export function answerRemedy(status: number, kind: 'registry' | 'mirror'): string | undefined {
-  if (status === 0)
+  if (status === 0) {
     return 'It accepts connections and does not answer: ask whoever runs it, or raise response_header_timeout.';
-  if (status === 429)
+  }
+  if (status === 429) {
     return 'It throttles: credentials raise the limit of most registries; a list of them is used in turn.';
-  if (status >= 500)
-    return 'It is in trouble, or what stands in front of it is: ask whoever runs it; another upstream behind it would be asked meanwhile.';
-  if (kind === 'mirror') return undefined;
-  if (status === 403)
-    return 'It refuses this address, or wants to know who asks: does it need a header (headers), a certificate (tls.cert_file) or another way (transport.outbound_proxy)?';
-  if (status === 404)
-    return 'There is no registry at this url: is there a path in front of /v2/ (url: https://host/path)?';
-  if (status === 401) return 'It says neither how nor where to log in: is there a registry at this url?';
-  return status >= 400 ? 'Is there a registry at this url?' : undefined;
+  }
+  if (status >= 500) {
+    return (
+      'It is in trouble, or what stands in front of it is: ask whoever runs it. ' +
+      'Another upstream behind it would be asked meanwhile.'
+    );
+  }
+  if (kind === 'mirror' || status < 400) return undefined;
+  switch (status) {
+    case 401:
+      return 'It says neither how nor where to log in: is there a registry at this url?';
+    case 403:
+      return (
+        'It refuses this address, or wants to know who asks: does it need a header (headers), ' +
+        'a certificate (tls.cert_file) or another way (transport.outbound_proxy)?'
+      );
+    case 404:
+      return 'There is no registry at this url: is there a path in front of /v2/ (url: https://host/path)?';
+    default:
+      return 'Is there a registry at this url?';
+  }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import { ENTREPOT } from '../support/app.ts';
@@ -246,6 +247,29 @@ describe('Rewriting Mirror', () => {
     assert.equal(typeof duration, 'number');
   });
 
+  test('SIGHUP reloads routes, transport, limits; what takes a restart is named in the log', async () => {
+    const config = (more: object) =>
+      JSON.stringify({ listen: '127.0.0.1:0', cache: 'off', log: { format: 'json' }, ...more });
+    const file = await workspace.file('hup.yaml', config({}));
+    const server = await workspace.start(['sh', ENTREPOT, 'serve', '-c', file], {
+      env: { ...process.env, HOME: workspace.dir },
+      ready: (running) => running.lines().some((line) => line.includes('"msg":"ready"')),
+    });
+    const said = (text: string) => server.lines().filter((line) => line.includes(text));
+    const { address } = JSON.parse(said('"msg":"listening"')[0] ?? '{}') as { address: string };
+    assert.equal((await rawRequest(address, { path: MANIFEST })).status, 404);
+    const next = { ...up(), listen: '127.0.0.1:1', transport: { dial_timeout: '3s' }, limits: { max_connections: 99 } };
+    await writeFile(file, config(next));
+    server.kill('SIGHUP');
+    await eventually(() => said('takes a restart').length === 1);
+    assert.equal((await rawRequest(address, { path: MANIFEST })).status, 200);
+    for (const option of ['registries', 'transport.dial_timeout', 'limits.max_connections']) {
+      assert.match(said('was reloaded')[0] ?? '', new RegExp(`"${option}`));
+    }
+    assert.match(said('takes a restart')[0] ?? '', /"options":\["listen"\]/);
+    assert.equal(await server.stop(), 0);
+  });
+
   test('reset in the handshake → smaller fragments: 1, then 0', async (t) => {
     const registry = await startScriptedUpstream({ tls: TLS });
     t.after(() => registry.stop());
@@ -462,3 +486,12 @@ describe('Container Registry Mirrors', () => {
     assert.doesNotMatch(JSON.stringify(stage.mirror.log), /hush/);
   });
 });
+
+/** Waits for what another process is bound to do. */
+async function eventually(holds: () => boolean): Promise<void> {
+  const deadline = Date.now() + 30_000;
+  while (!holds()) {
+    assert.ok(Date.now() < deadline, 'it did not happen');
+    await setTimeout(20);
+  }
+}
