@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { serve } from '../../test/support/connect-upstreams.ts';
 import { buildImage } from '../../test/support/image.ts';
 import { Gate, startScriptedUpstream } from '../../test/support/scripted-upstream.ts';
 import type { UpstreamSpec } from '../oci/index.ts';
@@ -112,6 +113,35 @@ describe('a header of the operator that logs in', () => {
     assert.deepEqual([token?.outcome, token?.step === 'token' && token.credential], ['failed', 'header']);
     assert.match(token?.summary ?? '', /^the authorization header: refused, 401/);
     assert.doesNotMatch(JSON.stringify(wrong), /eA==/);
+  });
+});
+
+describe('a challenge that names a repository which stands for any', () => {
+  test('is answered without it, and nobody in particular needs no token for no image', async () => {
+    const asked: string[] = [];
+    await using registry = await serve((request, response) => {
+      const url = new URL(request.url ?? '', `http://${request.headers.host}`);
+      const basic = request.headers.authorization?.startsWith('Basic ') === true;
+      if (url.pathname === '/token') {
+        asked.push(url.search);
+        response.writeHead(basic && !url.searchParams.has('scope') ? 200 : 403).end('{"token":"t"}');
+      } else if (request.headers.authorization === 'Bearer t') response.writeHead(200).end('{}');
+      else {
+        const scope = 'repository:user/image:pull';
+        const challenge = `Bearer realm="${url.origin}/token",service="here",scope="${scope}"`;
+        response.writeHead(401, { 'www-authenticate': challenge }).end();
+      }
+    });
+    const credentials = { username: 'ada', password: 'x' };
+    const known = await checkOne(targetOf(registry.url, { credentials }));
+    assert.deepEqual(
+      [known.outcome, known.steps.at(-1)?.summary],
+      ['ok', `the credential: accepted, 200 (token of ${registry.url}/token)`],
+    );
+    const unknown = await checkOne(targetOf(registry.url));
+    assert.equal(unknown.outcome, 'ok');
+    assert.match(unknown.steps.at(-1)?.summary ?? '', /gives no token without an image \(403 of /);
+    assert.deepEqual(asked, ['?service=here', '?service=here']);
   });
 });
 

@@ -52,7 +52,7 @@ async function checkToken(target: CheckTarget, { asked, name, of }: Whose): Prom
   const { signal } = asked;
   const heard = await listen(target, {
     asked,
-    question: { method: 'GET', path: target.path, scope: '', kind: 'check', headers: {}, signal },
+    question: { method: 'GET', path: target.path, scope: '', kind: 'check', headers: {}, loginOnly: true, signal },
   });
   const token = tokenStep(heard, { name, of });
   let quotas = heard.quotas;
@@ -117,10 +117,12 @@ function tokenStep(heard: HeardQuestion, { name, of }: { readonly name: string; 
         : `credential ${name} of ${of}`;
   const where = asked === undefined ? '' : ` (token of ${asked.url})`;
   if (error !== undefined) {
-    const remedy = tokenRemedy(error, anonymous);
-    // What a registry gives to nobody in particular for no image in particular says little about images.
-    const outcome = anonymous && error.kind === 'denied' ? 'warning' : 'failed';
-    return { ...common, outcome, summary: `${who}: ${error.message}`, remedy };
+    // What is given to nobody in particular, for no image in particular, says little about images.
+    if (anonymous && error.kind === 'denied' && asked !== undefined) {
+      const summary = `anonymous: the token service answers, and gives no token without an image (${asked.status} of ${asked.url})`;
+      return { ...common, outcome: 'ok', summary };
+    }
+    return { ...common, outcome: 'failed', summary: `${who}: ${error.message}`, remedy: tokenRemedy(error) };
   }
   if (status < 400) return { ...common, outcome: 'ok', summary: `${who}: accepted, ${status}${where}` };
   if (anonymous && asked?.status === 200) {
@@ -137,14 +139,12 @@ function tokenStep(heard: HeardQuestion, { name, of }: { readonly name: string; 
   };
 }
 
-function tokenRemedy(error: UpstreamError, anonymous: boolean): string {
+function tokenRemedy(error: UpstreamError): string {
   switch (error.kind) {
     case 'denied':
       if (error.message.includes('token_realms'))
         return 'If that host is right, list it under token_realms of this upstream.';
-      return anonymous
-        ? 'It gives a token to nobody who does not log in, or only for a repository that is named: if pulls are refused, give this upstream credentials.'
-        : 'The token service refuses the credential: is it right, and has it ended?';
+      return 'The token service refuses the credential: is it right, and has it ended?';
     case 'throttled':
       return 'It throttles logins: wait, and see that nothing asks with a wrong password over and over.';
     case 'invalid':

@@ -44,6 +44,8 @@ export interface Refusal {
   readonly scope: string;
   /** Who answered with it. */
   readonly challenger: URL;
+  /** A repository that the challenge names is left out: see {@link Question}. @default false */
+  readonly loginOnly?: boolean;
   /** The challenger is not on the public internet. */
   readonly inside: boolean;
   readonly signal?: AbortSignal | undefined;
@@ -113,7 +115,7 @@ export class Authorizer {
       challenge && decideRealm(challenge.params['realm'], { challenger: refusal.challenger, tokenRealms: [] });
     if (challenge === undefined || realm?.kind !== 'allowed') return undefined;
     const addresses = refusal.inside ? ANY_DIALLED : this.#options.derived;
-    const question = questionOf(challenge, realm.url, '');
+    const question = questionOf(challenge, realm.url, { asked: '', loginOnly: false });
     return this.#bearer(question, { addresses, anonymous: true, signal: refusal.signal });
   }
 
@@ -131,7 +133,9 @@ export class Authorizer {
       }
       const named = realm.listed || realm.url.hostname === refusal.challenger.hostname;
       const addresses = named || refusal.inside ? ANY_DIALLED : derived;
-      return { kind: 'bearer', question: questionOf(challenge, realm.url, refusal.scope), addresses };
+      const { scope, loginOnly = false } = refusal;
+      const question = questionOf(challenge, realm.url, { asked: scope, loginOnly });
+      return { kind: 'bearer', question, addresses };
     }
     if (this.#credentials.configured && challenges.some((each) => each.scheme === 'basic')) return { kind: 'basic' };
     if (reason === undefined) return undefined;
@@ -194,8 +198,13 @@ function isOfScope(lesson: Lesson, scope: string): boolean {
 
 const MAX_SCOPE = 2048;
 
-function questionOf(challenge: Challenge, realm: URL, asked: string): TokenQuestion {
-  const scope = challenge.params['scope'] ?? '';
+function questionOf(
+  challenge: Challenge,
+  realm: URL,
+  { asked, loginOnly }: { readonly asked: string; readonly loginOnly: boolean },
+): TokenQuestion {
+  const named = challenge.params['scope'] ?? '';
+  const scope = loginOnly && named.startsWith('repository:') ? '' : named;
   return {
     realm,
     service: challenge.params['service'],

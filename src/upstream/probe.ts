@@ -11,7 +11,7 @@ export interface ProbedUpstream {
 }
 
 /** What is asked of it, in the words of a question. */
-export type ProbeQuestion = Pick<Question, 'method' | 'path' | 'scope' | 'kind' | 'headers' | 'signal'>;
+export type ProbeQuestion = Pick<Question, 'method' | 'path' | 'scope' | 'kind' | 'headers' | 'loginOnly' | 'signal'>;
 
 export interface ProbeAnswer {
   readonly status: number;

@@ -20,6 +20,11 @@ export interface Question {
   readonly follow?: (status: number) => boolean;
   /** Asks as a client without any right of ours would: no credential, no token, no header of the operator's. */
   readonly bare?: boolean;
+  /**
+   * Only who we are is of interest: a challenge is answered without the repository it may name. Some name one that stands for
+   * any (`repository:user/image:pull`), for which nobody gets a token.
+   */
+  readonly loginOnly?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 

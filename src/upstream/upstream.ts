@@ -364,7 +364,7 @@ export class Upstream {
     },
   ): Promise<Grant | undefined> {
     const { question, authorizer, hop, grant, inside } = at;
-    const { scope, signal } = question;
+    const { scope, loginOnly = false, signal } = question;
     if (reply.status === 403) {
       if (!hop.home || grant === undefined || this.#context.now() - grant.grantedAt < RENEW_ON_DENIED_MS)
         return undefined;
@@ -375,7 +375,8 @@ export class Upstream {
     grant?.refuse();
     // Refused although it was fetched for this very question: asking again would change nothing.
     if (grant !== undefined && grant.grantedAt >= at.startedAt) return undefined;
-    const refusal = { header: reply.headers['www-authenticate'], scope, challenger: hop.url, inside, signal };
+    const header = reply.headers['www-authenticate'];
+    const refusal = { header, scope, loginOnly, challenger: hop.url, inside, signal };
     const next = hop.home ? await authorizer.answer(refusal) : await authorizer.answerAnonymously(refusal);
     return next?.header === grant?.header ? undefined : next;
   }
