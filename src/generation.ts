@@ -8,11 +8,13 @@ import {
   createDispatch,
   describeHelp,
   type Forward,
+  type Mirrors,
   type OpenTunnels,
   type Page,
   type RequestHandler,
 } from './server/index.ts';
 import type { Telemetry } from './telemetry/index.ts';
+import type { SiteOptions } from './upstream/index.ts';
 
 /** What follows from one configuration: replaced as a whole when another is taken up. */
 export interface Generation {
@@ -24,7 +26,7 @@ export interface Generation {
   readonly handle: RequestHandler;
   /** Answers what is for others, where there is a forward proxy. */
   readonly forward: Forward | undefined;
-  /** The names of the registries that are configured or known. */
+  /** The names of the registries that are configured or known, and of the mirror routes. */
   readonly registries: ReadonlySet<string>;
 }
 
@@ -48,10 +50,16 @@ export async function createGeneration(
 ): Promise<Generation> {
   const { telemetry, cache, authority, version, ready, admission, metrics, ownPorts, openTunnels } = standing;
   const { catalogue, transport } = reach;
+  const mirrors = await mirrorRoutesOf(config, {
+    httpClientFor: (tls, key, own) => transport.clients.get(key, { tls, own }),
+    telemetry,
+    allowPrivate: config.transport.allow_private,
+  });
   const help = { catalogue, publicUrl: config.public_url, version, forward: forwardHelpOf(config) };
   const handle = createDispatch({
     catalogue,
     cache,
+    mirrors,
     telemetry,
     ready,
     admission,
@@ -62,6 +70,13 @@ export async function createGeneration(
   const { shared } = transport;
   const parts = { catalogue, telemetry, shared, authority, dispatch: handle, admission, ownPorts, openTunnels };
   const forward = await forwardOf(config, parts);
-  const registries = new Set(catalogue.list().map(({ name }) => name));
+  const registries = new Set([...catalogue.list(), ...config.mirrors].map(({ name }) => name));
   return { config, source, reach, handle, forward, registries };
+}
+
+/** The mirror routes. Most have none, and nothing to load for them. */
+async function mirrorRoutesOf(config: Config, options: Omit<SiteOptions, 'spec'>): Promise<Mirrors | undefined> {
+  if (config.mirrors.length === 0) return undefined;
+  const { mirrorsOf } = await import('./mirror-settings.ts');
+  return mirrorsOf(config, options);
 }

@@ -93,7 +93,8 @@ function upstreamOf(upstream: UpstreamConfig): UpstreamOptions {
   };
 }
 
-function tlsOf(tls: NonNullable<UpstreamConfig['tls']>): TlsSpec {
+/** TLS towards somebody, in the words of who speaks it. */
+export function tlsOf(tls: NonNullable<UpstreamConfig['tls']>): TlsSpec {
   return {
     ...(tls.ca_file === undefined ? {} : { caFile: tls.ca_file }),
     ...(tls.cert_file === undefined ? {} : { certFile: tls.cert_file }),
@@ -102,7 +103,8 @@ function tlsOf(tls: NonNullable<UpstreamConfig['tls']>): TlsSpec {
   };
 }
 
-function transportOf(own: NonNullable<UpstreamConfig['transport']>): TransportSpec {
+/** The way to somebody, where it differs from everybody else's. */
+export function transportOf(own: NonNullable<UpstreamConfig['transport']>): TransportSpec {
   const { first_fragment_len, allow_plain_fallback, outbound_proxy } = own;
   const { dial_timeout, tls_handshake_timeout, response_header_timeout, body_idle_timeout } = own;
   return {

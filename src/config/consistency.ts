@@ -13,6 +13,7 @@ export function checkConsistency(config: Config, settings: Tree | undefined): re
   checkListeners(config, report);
   checkRegistries(config, report);
   checkForwardProxy(config, report);
+  checkMirrors(config, report);
   const { servers, fallback } = config.transport.dns;
   if (servers.length === 0 && fallback === 'none') {
     report(
@@ -35,6 +36,11 @@ export function findNotes(config: Config): readonly string[] {
   }
   if (config.transport.insecure_skip_verify) {
     notes.push('transport.insecure_skip_verify: no certificate of any upstream is checked');
+  }
+  for (const { name, upstream, credentials } of config.mirrors) {
+    if (credentials !== undefined && isClear(upstream)) {
+      notes.push(`mirrors: credentials for ${name} go to ${upstream} in the clear; https would keep them`);
+    }
   }
   const { enabled, anonymous, user, allowed_hosts, presets, mitm } = config.forward_proxy;
   if (!enabled && (mitm.enabled || user !== undefined || allowed_hosts !== undefined || presets !== undefined)) {
@@ -88,6 +94,63 @@ function checkForwardProxy({ forward_proxy, listen, cache }: Config, report: Rep
       [...path, 'listen'],
       `found ${text}, which is under listen already, expected another; without it, those are used`,
     );
+  }
+}
+
+/** What this server answers itself, as the first segment of a path. */
+const OWN_PATHS = new Set([
+  '_rmirror',
+  'auth',
+  'ca.crt',
+  'health',
+  'healthz',
+  'help',
+  'metrics',
+  'readyz',
+  'token',
+  'v2',
+]);
+/** What `route` in log and metrics says of requests that are no mirror's. */
+const OWN_ROUTES = new Set([
+  'ca',
+  'forward',
+  'health',
+  'help',
+  'metrics',
+  'mitm',
+  'none',
+  'registry',
+  'token',
+  'tunnel',
+]);
+
+function checkMirrors({ mirrors }: Config, report: Report): void {
+  const names = new Set<string>();
+  const prefixes = new Map<string, string>();
+  for (const [index, { name, prefix, upstream, tls, credentials }] of mirrors.entries()) {
+    const path = ['mirrors', index];
+    if (names.has(name)) report([...path, 'name'], `found "${name}" a second time, expected each name once`);
+    else if (OWN_ROUTES.has(name))
+      report([...path, 'name'], `found "${name}", which requests of other kinds are called`);
+    names.add(name);
+    const owner = prefixes.get(prefix);
+    const first = prefix.split('/', 2)[1] ?? '';
+    if (owner !== undefined) report([...path, 'prefix'], `found ${prefix}, which ${owner} has already`);
+    else if (OWN_PATHS.has(first)) {
+      report(
+        [...path, 'prefix'],
+        `found ${prefix}, expected another first segment: this server answers /${first} itself`,
+      );
+    }
+    prefixes.set(prefix, name);
+    if (Array.isArray(credentials)) {
+      report([...path, 'credentials'], 'found a list, expected one credential: a site has no pulls to share out');
+    }
+    if (tls === undefined) continue;
+    if (upstream.startsWith('http:')) report([...path, 'tls'], 'found it with an http:// address, expected https://');
+    if ((tls.cert_file === undefined) !== (tls.key_file === undefined)) {
+      report([...path, 'tls'], 'found one of cert_file and key_file, expected both or none');
+    }
   }
 }
 

@@ -28,12 +28,10 @@ describe('the definition', () => {
   test('says of every value what would do', () => {
     for (const { path, options } of everyOption(outline(configSchema))) {
       if (options.length > 0 || path.includes('<name>')) continue;
-      const [schema] = schemasAt(
-        configSchema,
-        path.map((key) => (key === '[]' ? 0 : key)),
-      );
+      const keys = path.map((key) => (key === '[]' ? 0 : key));
+      const [schema] = schemasAt(configSchema, keys);
       assert.ok(schema !== undefined, path.join('.'));
-      const item = schemasAt(configSchema, [...path, 0])[0];
+      const item = schemasAt(configSchema, [...keys, 0])[0];
       assert.ok(markOf(schema) ?? (item && markOf(item)), `${path.join('.')} has no mark`);
     }
   });

@@ -133,6 +133,39 @@ export function registryUrl() {
   });
 }
 
+/** As {@link registryUrl}; a host alone means https. */
+export function siteUrl() {
+  const parse = (text: string) => parseHttpUrl(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}`);
+  return read(z.string(), parse, {
+    type: 'URL or host',
+    expected: 'an http:// or https:// address, or a host, without a query or a password in it, e.g. https://github.com',
+  });
+}
+
+/** One or more whole segments of a path, kept without a trailing slash. */
+export function mirrorPrefix() {
+  const parse = (text: string): string | undefined => {
+    const prefix = text.replace(/\/$/, '');
+    const isPath = prefix.length <= 256 && /^(?:\/[A-Za-z0-9_~][A-Za-z0-9._~-]*)+$/.test(prefix);
+    return isPath ? prefix : undefined;
+  };
+  return read(z.string(), parse, {
+    type: 'path',
+    expected: 'a path of letters, digits and ._~- that begins with a slash, such as /github; not / itself',
+  });
+}
+
+/** A path behind a mirror's prefix; `*` within one segment, `**` across. */
+export function mirrorPattern() {
+  return z
+    .string()
+    .regex(/^\/[\x21-\x7e]*$/)
+    .register(marks, {
+      type: 'pattern',
+      expected: 'a pattern of paths that begins with a slash, such as /*/*/releases/download/**',
+    });
+}
+
 /** `http(s)://host[:port]`: clients can only find `/v2/` at the root of a host. */
 export function originUrl() {
   const parse = (text: string) => {

@@ -57,6 +57,7 @@ describe('loadConfig() without anything', () => {
       known_registries: true,
       allow_any: false,
       registries: {},
+      mirrors: [],
       cache: {
         dir: join(cwd, 'data'),
         tags: { fresh_for: 600_000, rules: [], stale_after: 2000, stale_on_not_found: false },

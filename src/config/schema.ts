@@ -14,8 +14,6 @@ import {
   flag,
   freeSpace,
   hardLimit,
-  headerName,
-  headerValue,
   hostPattern,
   ipAddress,
   label,
@@ -28,13 +26,22 @@ import {
   registryKey,
   registryNameOrUrl,
   registryUrl,
-  secret,
   size,
 } from './leaves.ts';
 import { limits } from './limits-schema.ts';
 import type { ListenAddress } from './listen-address.ts';
 import { marks } from './marks.ts';
+import { mirrors } from './mirrors-schema.ts';
 import { timeouts } from './timeouts-schema.ts';
+import {
+  ALLOW_PLAIN_FALLBACK,
+  credentials,
+  FIRST_FRAGMENT_LEN,
+  headers,
+  OUTBOUND_PROXY,
+  upstreamTls,
+  upstreamTransport,
+} from './upstream-schema.ts';
 
 /*
  * The one definition. The types, the validation, the JSON Schema, the default configuration, the manual and the names of
@@ -80,61 +87,6 @@ const listen = z
     expected:
       'an address such as 127.0.0.1:5000 or :5000, or a list of addresses and of {address, tls: {cert_file, key_file}, redirect_to_https}',
   });
-
-const headers = z
-  .record(headerName(), headerValue())
-  .register(marks, { type: 'map', expected: 'header names with their values, such as {User-Agent: entrepot}' });
-
-const credential = z
-  .union([
-    z.strictObject({
-      username: secret().describe('User name, `{env: NAME}` or `{file: PATH}`.'),
-      password: secret().describe('Password or token, `{env: NAME}` or `{file: PATH}`.'),
-    }),
-    z.strictObject({
-      helper: z
-        .string()
-        .regex(/^[A-Za-z0-9._-]+$/)
-        .register(marks, {
-          type: 'name',
-          expected: 'the last part of a docker-credential-… program, such as ecr-login',
-        })
-        .describe('Ask the program `docker-credential-<helper>`.'),
-    }),
-  ])
-  .register(marks, { type: 'map', expected: '{username, password} or {helper}' });
-
-const credentials = z
-  .union([credential, z.array(credential).min(1).max(16)])
-  .register(marks, { type: 'map or list', expected: '{username, password} or {helper}, or a list of such' });
-
-const upstreamTls = z.strictObject({
-  ca_file: filePath('a PEM file of certificate authorities')
-    .optional()
-    .describe('Authorities to trust here besides the usual ones, PEM.'),
-  cert_file: filePath('a PEM client certificate').optional().describe('Client certificate, PEM.'),
-  key_file: filePath('the PEM key of the client certificate')
-    .optional()
-    .describe('Key of the client certificate, PEM.'),
-  insecure_skip_verify: flag().optional().describe('Accept any certificate. For tests.'),
-});
-
-const FIRST_FRAGMENT_LEN =
-  'Bytes of the first part of a ClientHello cut in two, 1 to 255 (3 is a good one); 0 leaves it whole. Where a handshake is cut, 1 and then 0 are tried.';
-const ALLOW_PLAIN_FALLBACK =
-  'Whether a ClientHello in one piece, which shows the name of the server, may be the last thing tried.';
-const OUTBOUND_PROXY =
-  'Through whom upstreams are reached: `http://`, `https://` or `socks5://`, with user and password where it wants them; `environment`: as `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say; or `none`.';
-
-const upstreamTransport = z.strictObject({
-  first_fragment_len: count({ least: 0, most: 255 }).optional().describe(FIRST_FRAGMENT_LEN),
-  allow_plain_fallback: flag().optional().describe(ALLOW_PLAIN_FALLBACK),
-  outbound_proxy: outboundProxy().optional().describe(OUTBOUND_PROXY),
-  dial_timeout: deadline().optional().describe('For a connection.'),
-  tls_handshake_timeout: deadline().optional().describe('For its TLS handshake.'),
-  response_header_timeout: deadline().optional().describe('For the head of its answer.'),
-  body_idle_timeout: deadline().optional().describe('For a body that stands still.'),
-});
 
 const upstreamObject = z.strictObject({
   url: registryUrl().describe('`http(s)://host[:port][/prefix]`; the API is at `<url>/v2/`.'),
@@ -449,6 +401,10 @@ export const configSchema = z.strictObject({
   registries: registries.prefault({}).meta({
     description: 'Registries by name: a host, or any word of your own. A known one needs nothing (`ghcr.io:`).',
     examples: [{ 'ghcr.io': {}, apps: { upstreams: ['https://registry.example.com'] } }],
+  }),
+  mirrors: mirrors.prefault([]).meta({
+    description: 'Other sites, each under a path of this server: any URL of theirs, downloads and `git clone` too.',
+    examples: [[{ name: 'github', prefix: '/github', upstream: 'https://github.com' }]],
   }),
   cache: cache.prefault({}).describe('Where what was pulled is kept; `off` only streams.'),
   log: log.prefault({}).describe('What is logged, and how.'),

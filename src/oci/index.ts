@@ -7,6 +7,7 @@ export * from './digest.ts';
 export * from './error.ts';
 export * from './manifest.ts';
 export * from './media-types.ts';
+export * from './mirror-spec.ts';
 export * from './path.ts';
 export * from './range.ts';
 export * from './reference.ts';

@@ -9,6 +9,8 @@ export * from './compose-catalogue.ts';
 export * from './image-pattern.ts';
 export { KNOWN_HOST_PATTERNS, KNOWN_REGISTRIES, type KnownRegistry } from './known-registries.ts';
 export * from './list-link.ts';
+export * from './mirror-routes.ts';
 export * from './name.ts';
 export { MAX_REGISTRY_MAP_LENGTH, parseRegistryMap, type RegistryMap, type RegistryMapEntry } from './registry-map.ts';
+export * from './rewrite.ts';
 export type { UpstreamOptions } from './upstream-options.ts';

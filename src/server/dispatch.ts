@@ -9,6 +9,7 @@ import { ClientLeftError, Exchange } from './exchange.ts';
 import { toOciError, type Wanted } from './failure.ts';
 import { answerHealth } from './health.ts';
 import type { HelpRequest } from './help.ts';
+import { answerMirror, type Mirrors } from './mirror.ts';
 import { answerRegistry } from './registry.ts';
 import { replyBytes, replyError } from './reply.ts';
 
@@ -21,6 +22,8 @@ export interface Page {
 export interface DispatchOptions {
   readonly catalogue: Catalogue;
   readonly cache: PullThrough;
+  /** Other sites, each under a path of its own; looked at before everything else. */
+  readonly mirrors?: Mirrors | undefined;
   readonly telemetry: Telemetry;
   /** Whether new pulls are wanted; see /readyz. */
   readonly ready: () => boolean;
@@ -70,12 +73,14 @@ async function dispatch(
   options: DispatchOptions,
   onKind: (kind: RegistryPath['kind']) => void,
 ): Promise<void> {
-  const { catalogue, cache } = options;
+  const { catalogue, cache, mirrors, admission } = options;
+  const match = mirrors?.routes.match(exchange.path, exchange.query);
+  if (mirrors !== undefined && match !== undefined) return answerMirror(exchange, match, { ...mirrors, admission });
   requireReading(exchange);
   if (await answerOwnPage(exchange, options)) return;
 
   exchange.route = 'registry';
-  await options.admission?.admit(exchange);
+  await admission?.admit(exchange);
   const ns = exchange.query === '' ? undefined : (new URLSearchParams(exchange.query).get('ns') ?? undefined);
   const name = resolveName(catalogue, { host: exchange.host, path: exchange.path, ns });
   exchange.registry = name.registry.name;

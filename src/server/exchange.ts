@@ -40,6 +40,8 @@ export class Exchange {
   /** Host, and port unless it is the scheme's own, that the client takes this server for. */
   readonly host: string | undefined;
   route = 'none';
+  /** Name of the mirror route that answers, where one does. */
+  mirror: string | undefined;
   registry: string | undefined;
   repository: string | undefined;
   upstream: string | undefined;

@@ -38,5 +38,6 @@ export {
 } from './listen.ts';
 export { ListenError, type ListenerAddress, type ListenerSpec } from './listener.ts';
 export { loadForward } from './load-forward.ts';
+export type { MirrorSite, Mirrors } from './mirror.ts';
 export { OverloadError } from './overload.ts';
 export type { RequestHandler } from './request-handler.ts';

@@ -1,23 +1,22 @@
 import type { BlobReader } from '../cache/index.ts';
+import type { ByteSource } from '../lib/index.ts';
 import { OciError } from '../oci/index.ts';
 import { BodyMemory } from './body-memory.ts';
 import { ClientLeftError, type Exchange } from './exchange.ts';
 
-// Every answer of the registry is written here, and nowhere else: what all of them must have, and what must never happen (a
+// Every answer of the registry and of mirror routes is written here, and nowhere else: what all of them must have, and what must never happen (a
 // complete body that is wrong), is then in one place.
 
 /** Header names are lower case. */
-export type Headers = Readonly<Record<string, string | number>>;
+export type Headers = Readonly<Record<string, string | number | string[]>>;
 
 /** Bytes up to which a body is held until it is whole: a wrong one is then an error the client can read, and no cut connection. */
 const HELD_WHOLE = 64 * 1024;
 
-/** Headers that every answer of the registry has. */
+/** Headers that every answer has. */
 function common(exchange: Exchange): Record<string, string | number> {
-  const headers: Record<string, string | number> = {
-    'docker-distribution-api-version': 'registry/2.0',
-    'x-request-id': exchange.id,
-  };
+  const headers: Record<string, string | number> = { 'x-request-id': exchange.id };
+  if (exchange.mirror === undefined) headers['docker-distribution-api-version'] = 'registry/2.0';
   if (exchange.ns !== undefined) headers['oci-namespace'] = exchange.ns;
   if (exchange.cache !== undefined) headers['x-cache'] = exchange.cache;
   return headers;
@@ -107,6 +106,47 @@ export async function replyStream(
   } finally {
     reader.close();
     memory.release();
+  }
+}
+
+/**
+ * Answers with what another server says, as it comes and without copying it: a piece is read when the client has taken the
+ * one before. Where the source fails, the connection is cut. Never rejects once the head was sent.
+ */
+export async function replyThrough(
+  exchange: Exchange,
+  status: number,
+  headers: Headers,
+  body: { readonly source: ByteSource; readonly length: number | undefined },
+): Promise<void> {
+  const { response } = exchange;
+  const { source, length } = body;
+  const outlet = new Outlet(exchange);
+  try {
+    exchange.signal.throwIfAborted();
+    exchange.signal.addEventListener('abort', () => source.cancel(), { once: true });
+    response.writeHead(status, {
+      ...common(exchange),
+      ...headers,
+      ...(length === undefined ? {} : { 'content-length': length }),
+    });
+    // The other side may think long before it says more.
+    response.flushHeaders();
+    let sent = 0;
+    for (let piece = await source.read(); piece !== undefined; piece = await source.read()) {
+      if (piece.length === 0) continue;
+      sent += piece.length;
+      outlet.write(piece);
+      await outlet.drained();
+    }
+    if (length !== undefined && sent !== length) throw new Error(`The body ended after ${sent} of ${length} bytes`);
+    response.end();
+  } catch (error) {
+    source.cancel();
+    const left = error instanceof ClientLeftError || exchange.signal.aborted;
+    if (!left && !response.headersSent) throw error;
+    if (!left) exchange.error = (error as Error).message;
+    response.destroy();
   }
 }
 

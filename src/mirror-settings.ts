@@ -1,0 +1,41 @@
+import type { Config } from './config/index.ts';
+import type { MirrorSpec } from './oci/index.ts';
+import { MirrorRoutes } from './routing/index.ts';
+import type { Mirrors } from './server/index.ts';
+import { tlsOf, transportOf } from './settings.ts';
+import { Site, type SiteOptions } from './upstream/index.ts';
+
+/** The mirror routes with their sites; undefined where there are none. Nobody is asked before a client asks. */
+export function mirrorsOf(config: Config, options: Omit<SiteOptions, 'spec'>): Mirrors | undefined {
+  const specs = config.mirrors.map(mirrorSpecOf);
+  if (specs.length === 0) return undefined;
+  const sites = new Map(specs.map((spec) => [spec.name, new Site({ ...options, spec })]));
+  return {
+    routes: new MirrorRoutes(specs),
+    publicUrl: config.public_url,
+    siteOf({ name }) {
+      const site = sites.get(name);
+      if (site === undefined) throw new TypeError(`There is no mirror route called ${name}`);
+      return site;
+    },
+  };
+}
+
+/** One mirror route in the words of those who serve it. */
+export function mirrorSpecOf(mirror: Config['mirrors'][number]): MirrorSpec {
+  const { name, prefix, upstream, preserve_host, methods, cache, credentials, headers, tls, transport } = mirror;
+  return {
+    name,
+    prefix,
+    upstream,
+    preserveHost: preserve_host,
+    methods,
+    cache: cache === 'off' ? { enabled: false, immutable: [] } : { enabled: true, immutable: cache.immutable },
+    // A list is refused when the configuration is read.
+    credentials: Array.isArray(credentials) ? credentials[0] : credentials,
+    headers,
+    tls: tls === undefined ? undefined : tlsOf(tls),
+    ...(transport === undefined ? {} : { transport: transportOf(transport) }),
+    redirectHosts: mirror.redirect_hosts,
+  };
+}

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { MirrorSpec } from '../oci/index.ts';
+import { MirrorRoutes } from './mirror-routes.ts';
+
+function spec(prefix: string, upstream: string): MirrorSpec {
+  return {
+    name: prefix.slice(1),
+    prefix,
+    upstream,
+    preserveHost: false,
+    methods: ['GET'],
+    cache: { enabled: true, immutable: [] },
+    credentials: undefined,
+    headers: {},
+    tls: undefined,
+    redirectHosts: undefined,
+  };
+}
+
+const routes = new MirrorRoutes([
+  spec('/gh', 'https://github.com'),
+  spec('/gh/raw', 'https://raw.githubusercontent.com'),
+  spec('/deep', 'http://10.0.0.1:8080/base/path'),
+  spec('/hf', 'https://huggingface.co'),
+]);
+
+describe('a path', () => {
+  const rows = [
+    ['/gh/a/b', '', 'gh', 'https://github.com/a/b'],
+    ['/gh', '', 'gh', 'https://github.com/'],
+    ['/gh/', 'q=1', 'gh', 'https://github.com/?q=1'],
+    ['/gh/raw/x', '', 'gh/raw', 'https://raw.githubusercontent.com/x'],
+    ['/gh/rawer', '', 'gh', 'https://github.com/rawer'],
+    ['/gh//double//slash', '', 'gh', 'https://github.com//double//slash'],
+    ['/gh/http://elsewhere/x', '', 'gh', 'https://github.com/http://elsewhere/x'],
+    ['/gh/a%2Fb%2e', 'x=%2F&y=/../', 'gh', 'https://github.com/a%2Fb%2e?x=%2F&y=/../'],
+    ['/gh/a/..b/...', '', 'gh', 'https://github.com/a/..b/...'],
+    ['/gh/@v;p=1', '', 'gh', 'https://github.com/@v;p=1'],
+    ['/deep', '', 'deep', 'http://10.0.0.1:8080/base/path'],
+    ['/deep/x', '', 'deep', 'http://10.0.0.1:8080/base/path/x'],
+  ] as const;
+  for (const [path, query, name, url] of rows) {
+    test(`${path}?${query} is ${url}`, () => {
+      const match = routes.match(path, query);
+      assert.deepEqual([match?.route.name, match?.url?.href], [name, url]);
+    });
+  }
+
+  for (const path of ['/', '/ghx', '/GH/a', '/g', '/v2/', '/%67h/a']) {
+    test(`${path} belongs to no route`, () => assert.equal(routes.match(path, ''), undefined));
+  }
+
+  for (const path of [
+    '/gh/..',
+    '/gh/../deep',
+    '/gh/a/../b',
+    '/gh/./a',
+    '/gh/%2e%2e/a',
+    '/gh/.%2E/a',
+    '/gh/a\\..\\b',
+    '/gh/a\\b',
+    '/gh/a b',
+    '/gh/ä',
+    '/gh/a#b',
+    '/gh/a"b',
+  ]) {
+    test(`${path} is no path to ask for`, () => {
+      const match = routes.match(path, '');
+      assert.deepEqual([match?.route.name, match?.url], ['gh', undefined]);
+    });
+  }
+
+  test('nor is a query with what no query can have', () => {
+    assert.equal(routes.match('/gh/a', 'b c')?.url, undefined);
+    assert.equal(routes.match('/gh/a', 'b="c"')?.url?.search, '?b=%22c%22');
+  });
+});
+
+describe('a URL of a site', () => {
+  const rows = [
+    ['https://github.com/a/b?c#d', '/gh/a/b?c#d'],
+    ['https://github.com/', '/gh/'],
+    ['https://raw.githubusercontent.com/x', '/gh/raw/x'],
+    ['http://10.0.0.1:8080/base/path/x', '/deep/x'],
+    ['http://10.0.0.1:8080/base/path', '/deep'],
+    ['http://10.0.0.1:8080/base/pathology', undefined],
+    ['http://10.0.0.1:8080/', undefined],
+    ['http://github.com/a', undefined],
+    ['https://github.com:8443/a', undefined],
+    ['https://codeload.github.com/a', undefined],
+  ] as const;
+  for (const [url, path] of rows) {
+    test(`${url} is ${path ?? 'nowhere here'}`, () => assert.equal(routes.pathOf(new URL(url)), path));
+  }
+});

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type RewriteContext, rewriteAddress, rewriteChallenge, rewriteCookie, rewriteLink } from './rewrite.ts';
+
+/** One route: `/hub` for https://hub.example.com. */
+function context(base = 'http://mirror:5000'): RewriteContext {
+  return {
+    from: new URL('https://hub.example.com/v2/a/tags/list?n=1'),
+    pathOf: (url) => (url.host === 'hub.example.com' ? `/hub${url.pathname}${url.search}${url.hash}` : undefined),
+    base,
+  };
+}
+
+describe('rewriteAddress()', () => {
+  const rows = [
+    ['https://hub.example.com/x?y#z', 'http://mirror:5000/hub/x?y#z'],
+    ['//hub.example.com/x', 'http://mirror:5000/hub/x'],
+    ['/x', 'http://mirror:5000/hub/x'],
+    ['other', 'http://mirror:5000/hub/v2/a/tags/other'],
+    ['?n=2', 'http://mirror:5000/hub/v2/a/tags/list?n=2'],
+    ['../../b', 'http://mirror:5000/hub/v2/b'],
+    ['https://cdn.example.com/x', undefined],
+    ['//cdn.example.com/x', undefined],
+    ['https://user:secret@hub.example.com/x', undefined],
+    ['https://[', undefined],
+    ['mailto:a@hub.example.com', undefined],
+  ] as const;
+  for (const [address, expected] of rows) {
+    test(`${address} is ${expected ?? 'left alone'}`, () => assert.equal(rewriteAddress(address, context()), expected));
+  }
+
+  test('stays on this server where nobody knows how it is called', () => {
+    assert.equal(rewriteAddress('https://hub.example.com/x', context('')), '/hub/x');
+  });
+});
+
+describe('rewriteChallenge()', () => {
+  const rows = [
+    [
+      'Bearer realm="https://hub.example.com/token",service="hub.example.com",scope="repository:a:pull"',
+      'Bearer realm="http://mirror:5000/hub/token",service="hub.example.com",scope="repository:a:pull"',
+    ],
+    ['Bearer realm="https://auth.example.com/token"', 'Bearer realm="https://auth.example.com/token"'],
+    [
+      'Basic realm="https is not an address", Bearer Realm="https://hub.example.com/t"',
+      'Basic realm="https is not an address", Bearer Realm="http://mirror:5000/hub/t"',
+    ],
+    ['Basic realm="x"', 'Basic realm="x"'],
+  ] as const;
+  for (const [header, expected] of rows) {
+    test(header, () => assert.equal(rewriteChallenge(header, context()), expected));
+  }
+});
+
+describe('rewriteLink()', () => {
+  const rows = [
+    ['</v2/a/tags/list?last=b&n=1>; rel="next"', '<http://mirror:5000/hub/v2/a/tags/list?last=b&n=1>; rel="next"'],
+    [
+      '<https://hub.example.com/p?page=2>; rel="next", <https://cdn.example.com/>; rel="preconnect"',
+      '<http://mirror:5000/hub/p?page=2>; rel="next", <https://cdn.example.com/>; rel="preconnect"',
+    ],
+    ['rel="next"', 'rel="next"'],
+  ] as const;
+  for (const [header, expected] of rows) {
+    test(header, () => assert.equal(rewriteLink(header, context()), expected));
+  }
+});
+
+describe('rewriteCookie()', () => {
+  const rows = [
+    ['a=1', 'a=1; Path=/hub'],
+    ['a=1; Domain=hub.example.com; Path=/x; Secure; HttpOnly', 'a=1; Secure; HttpOnly; Path=/hub'],
+    ['a=1; pathology=2;domain', 'a=1; pathology=2; Path=/hub'],
+  ] as const;
+  for (const [cookie, expected] of rows) {
+    test(cookie, () => assert.equal(rewriteCookie(cookie, '/hub'), expected));
+  }
+});

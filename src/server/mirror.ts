@@ -1,0 +1,235 @@
+import type { IncomingMessage } from 'node:http';
+import { ANONYMOUS, authorize } from '../access/index.ts';
+import type { ByteSource } from '../lib/index.ts';
+import type { RequestBody } from '../net/index.ts';
+import type { MirrorSpec } from '../oci/index.ts';
+import {
+  type MirrorMatch,
+  type MirrorRoutes,
+  type RewriteContext,
+  rewriteAddress,
+  rewriteChallenge,
+  rewriteCookie,
+  rewriteLink,
+} from '../routing/index.ts';
+import type { Admission } from './admission.ts';
+import type { Exchange } from './exchange.ts';
+import { endToEndHeaders } from './hop-by-hop.ts';
+import { IncomingBody } from './incoming-body.ts';
+import { MirrorRefusal, toMirrorRefusal } from './mirror-refusal.ts';
+import { type Headers, replyBytes, replyEmpty, replyThrough } from './reply.ts';
+
+/** What a mirrored site is asked, and what it answers: see `Site` of the upstream room, which satisfies it. */
+export interface MirrorSite {
+  open(request: {
+    readonly method: string;
+    readonly url: URL;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body?: RequestBody | string;
+    readonly host?: string | undefined;
+    readonly isRouted: (url: URL) => boolean;
+    readonly signal: AbortSignal;
+  }): Promise<SiteReply>;
+}
+
+export interface SiteReply {
+  readonly status: number;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly setCookies: readonly string[];
+  readonly length: number | undefined;
+  readonly body: ByteSource;
+  /** The URL that answered, wherever redirects led. */
+  readonly url: URL;
+}
+
+export interface Mirrors {
+  readonly routes: MirrorRoutes;
+  readonly siteOf: (route: MirrorSpec) => MirrorSite;
+  /** How clients reach this server, where they cannot be asked. */
+  readonly publicUrl: string | undefined;
+  /** Gives each request a place, or turns it away. */
+  readonly admission?: Admission | undefined;
+}
+
+/** Of a request: this connection's own, and what says how it came here, which is nobody else's business. */
+const NOT_PASSED_ON = [
+  'accept-encoding',
+  'content-length',
+  'expect',
+  'forwarded',
+  'host',
+  'via',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-proto',
+  'x-real-ip',
+  'x-request-id',
+];
+
+/** Of an answer: the connection's, and what would bind the client to the site, or this server's name to its promises. */
+const NOT_HANDED_ON = new Set([
+  'alt-svc',
+  'connection',
+  'content-length',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-connection',
+  'set-cookie',
+  'strict-transport-security',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'x-cache',
+  'x-request-id',
+]);
+
+/** Answers one request that belongs to a mirror route. Never rejects for what the client can be told. */
+export async function answerMirror(exchange: Exchange, match: MirrorMatch, mirrors: Mirrors): Promise<void> {
+  const { route } = match;
+  exchange.route = route.name;
+  exchange.mirror = route.name;
+  try {
+    await pass(exchange, match, mirrors);
+  } catch (error) {
+    if (exchange.signal.aborted || exchange.response.destroyed) {
+      exchange.response.destroy();
+      return;
+    }
+    const refusal = toMirrorRefusal(error);
+    if (refusal === undefined) throw error;
+    refuseMirror(exchange, refusal);
+  }
+}
+
+async function pass(exchange: Exchange, { route, url }: MirrorMatch, mirrors: Mirrors): Promise<void> {
+  const { request, method, signal } = exchange;
+  if (url === undefined) {
+    throw new MirrorRefusal(400, 'the path has . or .. in it, or characters that no path can have');
+  }
+  if (!route.methods.includes(method)) {
+    const allowed = route.methods.join(', ');
+    throw new MirrorRefusal(405, `${method} does not pass the route ${route.name}; ${allowed} do`, { allow: allowed });
+  }
+  // The gate comes before anything is asked.
+  const subject = { registry: route.name, repository: '' };
+  const decision = authorize({ principal: ANONYMOUS, action: 'pull', repository: subject });
+  if (!decision.allowed) throw new MirrorRefusal(403, decision.reason);
+
+  await mirrors.admission?.admit(exchange);
+
+  const { pathOf } = mirrors.routes;
+  exchange.upstream = url.host;
+  exchange.cache = 'PASS';
+  const body = bodyOf(exchange);
+  const answer = await mirrors.siteOf(route).open({
+    method,
+    url,
+    headers: requestHeaders(request),
+    host: route.preserveHost ? exchange.host : undefined,
+    isRouted: (target) => pathOf(target) !== undefined,
+    signal,
+    ...(body === undefined ? {} : { body }),
+  });
+  exchange.upstream = answer.url.host;
+  const context: RewriteContext = { from: answer.url, pathOf, base: baseOf(exchange, mirrors.publicUrl) };
+  await sendAnswer(exchange, route, { answer, context });
+}
+
+/** Sends what the site answered. */
+async function sendAnswer(
+  exchange: Exchange,
+  route: MirrorSpec,
+  { answer, context }: { readonly answer: SiteReply; readonly context: RewriteContext },
+): Promise<void> {
+  const { status, setCookies, length, body } = answer;
+  const headers = answerHeaders(answer.headers, context);
+  if (setCookies.length > 0) headers['set-cookie'] = setCookies.map((cookie) => rewriteCookie(cookie, route.prefix));
+  if (exchange.isHead || status === 204 || status === 304) {
+    body.cancel();
+    const told = exchange.isHead ? answer.headers['content-length'] : undefined;
+    return replyEmpty(exchange, status, told === undefined ? headers : { ...headers, 'content-length': told });
+  }
+  await replyThrough(exchange, status, headers, { source: body, length });
+}
+
+/** What of a site's headers the client sees, with addresses that lead through this server where a route does. */
+export function answerHeaders(
+  given: Readonly<Record<string, string>>,
+  context: RewriteContext,
+): Record<string, string | string[]> {
+  const headers: Record<string, string | string[]> = {};
+  const listed = new Set((given['connection'] ?? '').split(',').map((name) => name.trim().toLowerCase()));
+  for (const [name, value] of Object.entries(given)) {
+    if (NOT_HANDED_ON.has(name) || listed.has(name)) continue;
+    headers[name] = rewritten(name, value, context);
+  }
+  return headers;
+}
+
+function rewritten(name: string, value: string, context: RewriteContext): string {
+  switch (name) {
+    case 'location':
+      // One that no route leads to is left to the client; relative to this server it would mean something else.
+      return rewriteAddress(value, context) ?? URL.parse(value, context.from.href)?.href ?? value;
+    case 'content-location':
+      return rewriteAddress(value, context) ?? value;
+    case 'www-authenticate':
+      return rewriteChallenge(value, context);
+    case 'link':
+      return rewriteLink(value, context);
+    default:
+      return value;
+  }
+}
+
+/** The client's headers as the site may see them, by lower-case names. */
+function requestHeaders(request: IncomingMessage): Record<string, string> {
+  const raw = endToEndHeaders(request.rawHeaders, NOT_PASSED_ON);
+  const headers: Record<string, string> = {};
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = (raw[i] ?? '').toLowerCase();
+    const value = raw[i + 1] ?? '';
+    const earlier = headers[name];
+    headers[name] = earlier === undefined ? value : `${earlier}${name === 'cookie' ? '; ' : ', '}${value}`;
+  }
+  return headers;
+}
+
+/** The body of a request, as it comes. */
+function bodyOf(exchange: Exchange): RequestBody | string | undefined {
+  const { request, method } = exchange;
+  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+  const hasBody = encoding !== undefined || (length !== undefined && length !== '0');
+  if (!hasBody) return undefined;
+  if (method === 'GET' || method === 'HEAD') {
+    throw new MirrorRefusal(400, `${method} takes no body`, { connection: 'close' });
+  }
+  // curl waits a second for this before it sends what is large, and git longer.
+  if (/^100-continue$/i.test(request.headers.expect ?? '')) exchange.response.writeContinue();
+  const source = new IncomingBody(request, (count) => {
+    exchange.received += count;
+  });
+  return { length: encoding === undefined ? Number(length) : undefined, source };
+}
+
+/** How the client reaches this server; empty where nobody knows, so that addresses stay relative. */
+function baseOf({ scheme, host }: Exchange, publicUrl: string | undefined): string {
+  if (publicUrl !== undefined) return publicUrl;
+  return host === undefined || host === '' ? '' : `${scheme}://${host}`;
+}
+
+/** Answers with a reason, as text; where an answer has begun, the connection is cut. */
+export function refuseMirror(exchange: Exchange, { status, message, headers }: MirrorRefusal): void {
+  exchange.error = message;
+  if (exchange.response.headersSent) {
+    exchange.response.destroy();
+    return;
+  }
+  // A body that nobody reads may still be on its way.
+  const isReading = exchange.method === 'GET' || exchange.method === 'HEAD';
+  const own: Headers = { 'content-type': 'text/plain; charset=utf-8', ...(isReading ? {} : { connection: 'close' }) };
+  replyBytes(exchange, status, { ...own, ...headers }, `${message}\n`);
+}

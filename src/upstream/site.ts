@@ -1,0 +1,206 @@
+import type { AddressPolicy, HttpClient, HttpRequest, HttpStream } from '../net/index.ts';
+import type { MirrorSpec, TlsSpec, TransportSpec, UpstreamSpec } from '../oci/index.ts';
+import type { Telemetry } from '../telemetry/index.ts';
+import { isInside } from './address.ts';
+import { basicAuthorization } from './credential.ts';
+import { CredentialReader } from './credential-reader.ts';
+import { DestinationClients } from './destination-clients.ts';
+import { UpstreamError } from './error.ts';
+import { hostOf } from './host.ts';
+import { ownHeaders } from './own-headers.ts';
+import { decideRedirect, isRedirect } from './redirect.ts';
+
+export interface SiteOptions {
+  readonly spec: MirrorSpec;
+  readonly httpClientFor: (
+    tls: TlsSpec | undefined,
+    key: string,
+    transport?: TransportSpec,
+  ) => HttpClient | Promise<HttpClient>;
+  readonly telemetry: Telemetry;
+  /** Hosts, addresses and CIDR blocks that redirects may lead to, besides public ones. */
+  readonly allowPrivate: readonly string[];
+  /** Milliseconds. @default Date.now */
+  readonly now?: () => number;
+}
+
+/** What is asked of a mirrored site. */
+export interface SiteRequest extends Pick<HttpRequest, 'method' | 'body'> {
+  readonly url: URL;
+  /** Lower-case names, end to end; those that are for the site alone go nowhere else. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** What the client takes for the host, where the site is to be asked with it. */
+  readonly host?: string | undefined;
+  /** Whether the client can be sent to a URL, since a route of this server leads there: then a redirect is an answer. */
+  readonly isRouted: (url: URL) => boolean;
+  readonly signal: AbortSignal;
+}
+
+/** What came of it, wherever redirects led. */
+export interface SiteAnswer extends HttpStream {
+  /** The URL that answered. */
+  readonly url: URL;
+}
+
+/** What may be said to whoever a site redirects to: nothing that says who asks, or what only the site should know. */
+const FOR_ANYONE = new Set([
+  'accept',
+  'accept-language',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
+  'range',
+  'user-agent',
+]);
+
+/** What an answer on the way says of what it leads to, and clients look for: Hugging Face's of its large files. */
+const KEPT_FROM_REDIRECTS = ['x-linked-etag', 'x-linked-size', 'x-repo-commit', 'docker-content-digest'];
+
+const ANY: AddressPolicy = { kind: 'any' };
+
+/**
+ * A site behind a mirror route: asked what the client asked, redirects followed here where no route leads to their target.
+ *
+ * Credentials and cookies go to the site's own origin, and to nobody it names.
+ */
+export class Site {
+  readonly spec: MirrorSpec;
+  readonly #options: SiteOptions;
+  readonly #home: URL;
+  readonly #headers: Readonly<Record<string, string>>;
+  readonly #credentials: CredentialReader;
+  readonly #clients: DestinationClients;
+
+  constructor(options: SiteOptions) {
+    const { spec, httpClientFor } = options;
+    const upstream = asUpstream(spec);
+    this.spec = spec;
+    this.#options = options;
+    this.#home = new URL(spec.upstream);
+    this.#headers = ownHeaders(upstream);
+    const now = options.now ?? Date.now;
+    this.#credentials = new CredentialReader({ source: spec.credentials, upstream: this.#home, now });
+    // Not to be taken for a registry of the same name.
+    this.#clients = new DestinationClients({ registry: `mirror ${spec.name}`, spec: upstream, httpClientFor });
+  }
+
+  /**
+   * Asks the site. The body of the answer is to be read or cancelled.
+   *
+   * @throws {HttpError} where nobody answers
+   * @throws {UpstreamError} `invalid` for a redirect that is not followed, `unavailable` where nothing can be asked at all
+   */
+  async open(request: SiteRequest): Promise<SiteAnswer> {
+    const { method, isRouted } = request;
+    const carried: Record<string, string> = {};
+    let { url } = request;
+    let addresses = ANY;
+    let isHome = true;
+    let inside = true;
+    for (let hops = 0; ; hops += 1) {
+      const answer = await this.#exchange({ ...request, url, addresses, isHome });
+      inside &&= isInside(hostOf(url), answer.remoteAddress);
+      const location = isRedirect(answer.status) ? answer.headers['location'] : undefined;
+      const target = location === undefined ? null : URL.parse(location, url.href);
+      // A body that was sent cannot be sent again, and only reading is repeated without asking (RFC 9110 §15.4).
+      const isAnswer = target === null || isRouted(target) || (method !== 'GET' && method !== 'HEAD');
+      if (isAnswer) {
+        const headers = Object.assign(Object.create(null) as Record<string, string>, carried, answer.headers);
+        return { ...answer, headers, url };
+      }
+      for (const name of KEPT_FROM_REDIRECTS) {
+        const value = answer.headers[name];
+        if (value !== undefined) carried[name] = value;
+      }
+      answer.body.cancel();
+      addresses = inside ? ANY : { kind: 'public', allow: this.#options.allowPrivate };
+      url = this.#follow(location, { from: url, hops, addresses, status: answer.status });
+      isHome &&= url.origin === this.#home.origin;
+      if (hostOf(url) === hostOf(this.#home)) addresses = ANY;
+    }
+  }
+
+  #follow(
+    location: string | undefined,
+    hop: { readonly from: URL; readonly hops: number; readonly addresses: AddressPolicy; readonly status: number },
+  ): URL {
+    const { name, redirectHosts } = this.spec;
+    const { from, hops, addresses, status } = hop;
+    const decision = decideRedirect(location, { from, upstream: this.#home, hops, redirectHosts, addresses });
+    if (decision.kind === 'follow') return decision.url;
+    const message = `${this.#home.host} answered with a redirect that is not followed: ${decision.reason}`;
+    this.#options.telemetry.publish('warning', { message: `${name}: ${message}` });
+    throw new UpstreamError(message, { kind: 'invalid', upstream: name, status });
+  }
+
+  async #exchange(
+    request: SiteRequest & { readonly addresses: AddressPolicy; readonly isHome: boolean },
+  ): Promise<HttpStream> {
+    const { method, url, isHome, host, addresses, signal, body } = request;
+    const client = await this.#clients.to(isHome ? 'upstream' : 'redirect');
+    const headers = isHome ? await this.#homeHeaders(request.headers) : forAnyone(request.headers);
+    const asked = performance.now();
+    const tell = (status: number, error?: string): void =>
+      this.#options.telemetry.publish('upstream.request', {
+        registry: this.spec.name,
+        upstream: this.#home.host,
+        purpose: isHome ? 'api' : 'redirect',
+        method,
+        url: `${url.origin}${url.pathname}`,
+        status,
+        durationMs: performance.now() - asked,
+        ...(error === undefined ? {} : { error }),
+      });
+    try {
+      const answer = await client.open({
+        method,
+        url,
+        headers,
+        addresses,
+        signal,
+        ...(body === undefined ? {} : { body }),
+        ...(isHome && host !== undefined ? { host } : {}),
+      });
+      tell(answer.status);
+      return answer;
+    } catch (error) {
+      tell(0, (error as Error).message);
+      throw error;
+    }
+  }
+
+  /** The client's, with the operator's over them. */
+  async #homeHeaders(given: SiteRequest['headers']): Promise<Record<string, string>> {
+    const headers = { ...given, ...this.#headers };
+    if (!this.#credentials.configured) return headers;
+    try {
+      const credential = await this.#credentials.read();
+      return credential === undefined ? headers : { ...headers, authorization: basicAuthorization(credential) };
+    } catch (error) {
+      const message = `${this.spec.name} cannot be asked: ${(error as Error).message}`;
+      throw new UpstreamError(message, { kind: 'unavailable', upstream: this.spec.name, cause: error });
+    }
+  }
+}
+
+function forAnyone(headers: SiteRequest['headers']): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => FOR_ANYONE.has(name)));
+}
+
+/** A site in the words that are used of registries' upstreams. */
+function asUpstream(spec: MirrorSpec): UpstreamSpec {
+  const { name, upstream, credentials, headers, tls, transport, redirectHosts } = spec;
+  return {
+    name,
+    url: upstream,
+    credentials,
+    headers,
+    capabilities: ['pull'],
+    tls,
+    ...(transport === undefined ? {} : { transport }),
+    tokenRealms: [],
+    redirectHosts,
+  };
+}
