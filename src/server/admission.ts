@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Telemetry } from '../telemetry/index.ts';
 import { clientKey } from './client-address.ts';
 import { ClientLeftError, type Exchange } from './exchange.ts';
@@ -103,8 +104,9 @@ export class Admission {
 
   /** Other limits from now on; who has a place keeps it. */
   reconfigure(limits: AdmissionLimits): void {
+    // Another rate begins anew; the same goes on with what everybody has used.
+    if (!isDeepStrictEqual(limits.perClient, this.#limits.perClient)) this.#rate = rateLimitOf(limits);
     this.#limits = limits;
-    this.#rate = rateLimitOf(limits);
     this.#fill();
   }
 

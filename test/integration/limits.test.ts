@@ -194,6 +194,24 @@ describe('limits.max_inflight', { timeout: 120_000 }, () => {
   });
 });
 
+describe('limits that are reloaded', { timeout: 60_000 }, () => {
+  test('hold for all who come from then on, and let those in who wait', async () => {
+    const registries = { up: { upstreams: [upstream.url] } };
+    await using mirror = await startMirror({ registries, limits: { max_inflight: 1, max_inflight_wait: '30s' } });
+    const { blob, path, gate } = heldBlob();
+    const download = await begin(mirror, path);
+    const waiting = mirror.get('/v2/');
+    await until(mirror, WAITING, 1);
+    const answer = await mirror.reload({ registries, limits: { max_inflight: 2, overload_status: 503 } });
+    assert.deepEqual(answer.restart, []);
+    assert.equal((await waiting).status, 200);
+    const second = await begin(mirror, path);
+    assert.equal((await mirror.get('/v2/')).status, 503);
+    gate.open();
+    for (const { body } of [download, second]) assert.ok((await body).equals(blob.bytes));
+  });
+});
+
 describe('limits.per_client', { timeout: 60_000 }, () => {
   const from = (address: string) => ({ 'x-forwarded-for': address });
 
