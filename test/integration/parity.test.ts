@@ -192,6 +192,37 @@ describe('Rewriting Mirror', () => {
       for (const name of ['force_http2']) assert.match(stdout, new RegExp(`note: .*${name}`));
     });
 
+    test('limits.max_inflight, limits.max_inflight_wait → limits of the same names', async () => {
+      const busy = async (limits: object) => {
+        const gate = upstream.hold({ kind: 'manifest' });
+        const mirror = await startMirror(up({ limits: { max_inflight: 1, ...limits } }));
+        const first = mirror.get(MANIFEST);
+        await gate.arrived();
+        return { mirror, gate, first };
+      };
+      const full = await busy({});
+      const refused = await full.mirror.get(MANIFEST);
+      assert.equal(refused.status, 429);
+      assert.match(String(refused.headers['retry-after']), /^\d+$/);
+      // Ready while not overloaded, in both places.
+      for (const path of ['/_rmirror/readyz', '/readyz']) assert.equal((await full.mirror.get(path)).status, 503);
+      assert.equal((await full.mirror.get('/_rmirror/healthz')).status, 200);
+      full.gate.open();
+      assert.equal((await full.first).status, 200);
+      await full.mirror.stop();
+      upstream.heal();
+
+      const patient = await busy({ max_inflight_wait: '20s' });
+      const second = patient.mirror.get(MANIFEST);
+      while (!/^entrepot_admission_waiting 1$/m.test((await patient.mirror.get('/metrics')).body.toString())) {
+        // It is asked again until the second waits: nothing else tells.
+      }
+      patient.gate.open();
+      assert.deepEqual([(await patient.first).status, (await second).status], [200, 200]);
+      await patient.mirror.stop();
+      upstream.heal();
+    });
+
     test('config.schema.json → config schema', async () => {
       const { code, stdout } = await entrepot('config schema');
       assert.equal(code, 0);
