@@ -1,21 +1,26 @@
 import { keyOf, Lru } from '../lib/index.ts';
 import type { Digest, Repository } from '../oci/index.ts';
-import type {
-  BlobRecord,
-  LastRead,
-  ListBlobsOptions,
-  ListTagsOptions,
-  MemberRecord,
-  NameStore,
-  Page,
-  ReadBlobRecord,
-  TagEntry,
-  TagRecord,
+import {
+  type BlobRecord,
+  type LastRead,
+  type ListBlobsOptions,
+  type ListTagsOptions,
+  type ListUrlsOptions,
+  MAX_URLS_PER_BLOB,
+  type MemberRecord,
+  type NameStore,
+  type Page,
+  type ReadBlobRecord,
+  type TagEntry,
+  type TagRecord,
+  type UrlEntry,
+  type UrlName,
+  type UrlRecord,
 } from './name-store.ts';
 
 export interface MemoryNameStoreOptions {
   /**
-   * How many tags, and how many memberships, are remembered; the ones used longest ago are forgotten first, and
+   * How many tags, memberships and URLs, of each, are remembered; the ones used longest ago are forgotten first, and
    * their upstream is asked again. @default 100000
    */
   readonly limit?: number;
@@ -25,12 +30,14 @@ export interface MemoryNameStoreOptions {
 export class MemoryNameStore implements NameStore {
   readonly #tags: Lru<TagRecord>;
   readonly #members: Lru<MemberRecord>;
+  readonly #urls: Lru<UrlEntry>;
   readonly #blobs = new Map<Digest, { readonly record: BlobRecord; readonly readAt: number }>();
 
   constructor(options: MemoryNameStoreOptions = {}) {
     const limit = options.limit ?? 100_000;
     this.#tags = new Lru({ maxWeight: limit });
     this.#members = new Lru({ maxWeight: limit });
+    this.#urls = new Lru({ maxWeight: limit });
   }
 
   async getTag(repository: Repository, tag: string): Promise<TagRecord | undefined> {
@@ -107,6 +114,37 @@ export class MemoryNameStore implements NameStore {
       .map(([key]) => nameIn(key).repository);
   }
 
+  async getUrl({ route, url }: UrlName): Promise<UrlRecord | undefined> {
+    return this.#urls.get(keyOf(route, url))?.record;
+  }
+
+  async putUrl({ route, url }: UrlName, record: UrlRecord): Promise<void> {
+    this.#urls.set(keyOf(route, url), { route, url, record: { ...record } });
+    const same = [...this.#urls.entries()].filter(([, each]) => each.record.digest === record.digest);
+    if (same.length <= MAX_URLS_PER_BLOB) return;
+    const newestFirst = same.toSorted(([, a], [, b]) => b.record.checkedAt - a.record.checkedAt);
+    for (const [key] of newestFirst.slice(MAX_URLS_PER_BLOB)) this.#urls.delete(key);
+  }
+
+  async deleteUrl({ route, url }: UrlName): Promise<boolean> {
+    return this.#urls.delete(keyOf(route, url));
+  }
+
+  async listUrls({ route, after, limit }: ListUrlsOptions): Promise<readonly UrlEntry[]> {
+    return [...this.#urls.entries()]
+      .map(([, entry]) => entry)
+      .filter((entry) => (route === undefined || entry.route === route) && (!after || byName(entry, after) > 0))
+      .sort(byName)
+      .slice(0, limit);
+  }
+
+  async urlsOf(digest: Digest, limit: number): Promise<readonly UrlName[]> {
+    return [...this.#urls.entries()]
+      .filter(([, { record }]) => record.digest === digest)
+      .slice(0, limit)
+      .map(([, { route, url }]) => ({ route, url }));
+  }
+
   async putBlob(record: BlobRecord): Promise<void> {
     const kind = this.#blobs.get(record.digest)?.record.kind === 'hosted' ? 'hosted' : record.kind;
     this.#blobs.set(record.digest, { record: { verifiedAt: undefined, ...record, kind }, readAt: record.storedAt });
@@ -130,7 +168,8 @@ export class MemoryNameStore implements NameStore {
   }
 
   async deleteBlob(digest: Digest): Promise<void> {
-    this.#blobs.delete(digest);
+    if (!this.#blobs.delete(digest)) return;
+    for (const [key, { record }] of this.#urls.entries()) if (record.digest === digest) this.#urls.delete(key);
   }
 
   async touchBlobs(reads: readonly { readonly digest: Digest; readonly at: number }[]): Promise<void> {
@@ -170,6 +209,11 @@ function nameIn(key: string): { readonly repository: Repository; readonly name: 
 
 function isSame(a: Repository, b: Repository): boolean {
   return a.registry === b.registry && a.repository === b.repository;
+}
+
+function byName(a: UrlName, b: UrlName): number {
+  if (a.route !== b.route) return a.route < b.route ? -1 : 1;
+  return a.url === b.url ? 0 : a.url < b.url ? -1 : 1;
 }
 
 function byLastRead(a: LastRead, b: LastRead): number {

@@ -31,6 +31,19 @@ export interface NameStore {
   /** At most `limit` repositories that a digest belongs to. */
   repositoriesOf(digest: Digest, limit: number): Promise<readonly Repository[]>;
 
+  /** What was kept of an answer by URL; undefined: nothing. */
+  getUrl(key: UrlName): Promise<UrlRecord | undefined>;
+  /**
+   * Adds or replaces. Its blob goes first, by {@link putBlob}, and takes the record with it when it is deleted; of more than
+   * {@link MAX_URLS_PER_BLOB} for one blob, those checked longest ago are forgotten.
+   */
+  putUrl(key: UrlName, record: UrlRecord): Promise<void>;
+  deleteUrl(key: UrlName): Promise<boolean>;
+  /** At most `limit` records, in one order that lasts, from behind `after` on. */
+  listUrls(options: ListUrlsOptions): Promise<readonly UrlEntry[]>;
+  /** At most `limit` names whose answers have the bytes of a blob. */
+  urlsOf(digest: Digest, limit: number): Promise<readonly UrlName[]>;
+
   /**
    * Called after a blob was committed: the last step of publishing. Adds or replaces, except that a hosted blob stays
    * hosted where a mirrored copy of it arrives.
@@ -79,6 +92,40 @@ export interface TagName {
 export interface TagEntry extends TagName {
   readonly record: TagRecord;
 }
+
+/** What an answer of a mirrored site is kept under. */
+export interface UrlName {
+  /** Name of the route. */
+  readonly route: string;
+  /** The site's URL, with its query. */
+  readonly url: string;
+}
+
+export interface ListUrlsOptions extends Page<UrlName> {
+  /** Only those of one route. */
+  readonly route?: string | undefined;
+}
+
+/** A name with what was kept of its answer. */
+export interface UrlEntry extends UrlName {
+  readonly record: UrlRecord;
+}
+
+/** What was kept of an answer beside its bytes. Its size in the store is for the caller to bound. */
+export interface UrlRecord {
+  /** Of the bytes, by us. */
+  readonly digest: Digest;
+  readonly size: number;
+  /** Lower-case names. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** When the upstream last vouched for it; milliseconds since the epoch, as every time here. */
+  readonly checkedAt: number;
+  /** Until then it need not be asked; 0: it is asked each time. */
+  readonly freshUntil: number;
+}
+
+/** The most names one blob answers to: an empty file may have any number of them. */
+export const MAX_URLS_PER_BLOB = 1000;
 
 /** What a tag pointed to when its upstream was last asked. */
 export interface TagRecord {

@@ -70,6 +70,26 @@ export const MIGRATIONS: readonly string[] = [
   -- Whose a digest is: asked before a blob is purged.
   CREATE INDEX members_by_digest ON members (digest);
   `,
+  `
+  -- What was kept of answers by URL, beside their bytes.
+  CREATE TABLE urls (
+    route TEXT NOT NULL,
+    url TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    headers TEXT NOT NULL,  -- a JSON object
+    checked_at INTEGER NOT NULL,
+    fresh_until INTEGER NOT NULL,  -- 0: asked for each time
+    PRIMARY KEY (route, url)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE INDEX urls_by_digest ON urls (digest, checked_at);
+
+  -- Without its bytes such a record is good for nothing, and nobody would come by to remove it.
+  CREATE TRIGGER blobs_deleted_from_urls AFTER DELETE ON blobs BEGIN
+    DELETE FROM urls WHERE digest = old.digest;
+  END;
+  `,
 ];
 
 /**
@@ -101,6 +121,18 @@ export const STATEMENTS = {
   nextRepository: `SELECT registry, repository FROM members WHERE (registry, repository) > (?, ?)
     ORDER BY registry, repository LIMIT 1`,
   repositoriesOf: 'SELECT registry, repository FROM members WHERE digest = ? LIMIT ?',
+  getUrl: 'SELECT digest, size, headers, checked_at, fresh_until FROM urls WHERE route = ? AND url = ?',
+  putUrl: `INSERT INTO urls (route, url, digest, size, headers, checked_at, fresh_until) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET digest = excluded.digest, size = excluded.size, headers = excluded.headers,
+      checked_at = excluded.checked_at, fresh_until = excluded.fresh_until`,
+  trimUrls: `DELETE FROM urls WHERE (route, url) IN
+    (SELECT route, url FROM urls WHERE digest = ? ORDER BY checked_at DESC LIMIT -1 OFFSET ?)`,
+  deleteUrl: 'DELETE FROM urls WHERE route = ? AND url = ?',
+  listUrls: `SELECT route, url, digest, size, headers, checked_at, fresh_until FROM urls
+    WHERE (route, url) > (?, ?) ORDER BY route, url LIMIT ?`,
+  listUrlsOf: `SELECT route, url, digest, size, headers, checked_at, fresh_until FROM urls
+    WHERE route = ? AND url > ? ORDER BY url LIMIT ?`,
+  urlsOf: 'SELECT route, url FROM urls WHERE digest = ? LIMIT ?',
   getBlob: 'SELECT digest, size, kind, stored_at, verified_at FROM blobs WHERE digest = ?',
   listBlobs: `SELECT digest, size, kind, stored_at, verified_at FROM blobs WHERE digest > ?
     ORDER BY digest LIMIT ?`,

@@ -6,12 +6,16 @@ import type {
   LastRead,
   ListBlobsOptions,
   ListTagsOptions,
+  ListUrlsOptions,
   MemberRecord,
   NameStore,
   Page,
   ReadBlobRecord,
   TagEntry,
   TagRecord,
+  UrlEntry,
+  UrlName,
+  UrlRecord,
 } from './name-store.ts';
 import { backUpNames, restoreNames, setNamesAside } from './names-backup.ts';
 import { NamesCorruptError } from './names-error.ts';
@@ -101,6 +105,26 @@ class ResilientNameStore implements NameStore {
 
   repositoriesOf(digest: Digest, limit: number): Promise<readonly Repository[]> {
     return this.#use((names) => names.repositoriesOf(digest, limit));
+  }
+
+  getUrl(key: UrlName): Promise<UrlRecord | undefined> {
+    return this.#use((names) => names.getUrl(key));
+  }
+
+  putUrl(key: UrlName, record: UrlRecord): Promise<void> {
+    return this.#use((names) => names.putUrl(key, record));
+  }
+
+  deleteUrl(key: UrlName): Promise<boolean> {
+    return this.#use((names) => names.deleteUrl(key));
+  }
+
+  listUrls(options: ListUrlsOptions): Promise<readonly UrlEntry[]> {
+    return this.#use((names) => names.listUrls(options));
+  }
+
+  urlsOf(digest: Digest, limit: number): Promise<readonly UrlName[]> {
+    return this.#use((names) => names.urlsOf(digest, limit));
   }
 
   putBlob(record: BlobRecord): Promise<void> {

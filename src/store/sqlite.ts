@@ -2,17 +2,22 @@ import { open } from 'node:fs/promises';
 import { backup, DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { crashPoint } from '../lib/index.ts';
 import { type Digest, parseDigest, type Repository, type Visibility } from '../oci/index.ts';
-import type {
-  BlobRecord,
-  LastRead,
-  ListBlobsOptions,
-  ListTagsOptions,
-  MemberRecord,
-  NameStore,
-  Page,
-  ReadBlobRecord,
-  TagEntry,
-  TagRecord,
+import {
+  type BlobRecord,
+  type LastRead,
+  type ListBlobsOptions,
+  type ListTagsOptions,
+  type ListUrlsOptions,
+  MAX_URLS_PER_BLOB,
+  type MemberRecord,
+  type NameStore,
+  type Page,
+  type ReadBlobRecord,
+  type TagEntry,
+  type TagRecord,
+  type UrlEntry,
+  type UrlName,
+  type UrlRecord,
 } from './name-store.ts';
 import { NamesCorruptError, NamesVersionError } from './names-error.ts';
 import { MIGRATIONS, STATEMENTS } from './names-schema.ts';
@@ -162,6 +167,39 @@ export class SqliteNameStore implements NameStore {
     return this.#run(() => this.#statements.repositoriesOf.all(digest, limit).map(repositoryOf));
   }
 
+  async getUrl({ route, url }: UrlName): Promise<UrlRecord | undefined> {
+    return this.#run(() => {
+      const row = this.#statements.getUrl.get(route, url);
+      return row === undefined ? undefined : this.#urlRecord(row);
+    });
+  }
+
+  async putUrl({ route, url }: UrlName, record: UrlRecord): Promise<void> {
+    const { digest, size, headers, checkedAt, freshUntil } = record;
+    this.#transact(() => {
+      this.#statements.putUrl.run(route, url, digest, size, JSON.stringify(headers), checkedAt, freshUntil);
+      this.#statements.trimUrls.run(digest, MAX_URLS_PER_BLOB);
+    });
+  }
+
+  async deleteUrl({ route, url }: UrlName): Promise<boolean> {
+    return this.#run(() => this.#statements.deleteUrl.run(route, url).changes > 0);
+  }
+
+  async listUrls({ route, after, limit }: ListUrlsOptions): Promise<readonly UrlEntry[]> {
+    return this.#run(() => {
+      const rows =
+        route === undefined
+          ? this.#statements.listUrls.all(after?.route ?? '', after?.url ?? '', limit)
+          : this.#statements.listUrlsOf.all(route, after?.url ?? '', limit);
+      return rows.map((row) => ({ ...urlNameOf(row), record: this.#urlRecord(row) }));
+    });
+  }
+
+  async urlsOf(digest: Digest, limit: number): Promise<readonly UrlName[]> {
+    return this.#run(() => this.#statements.urlsOf.all(digest, limit).map(urlNameOf));
+  }
+
   async putBlob(record: BlobRecord): Promise<void> {
     const { digest, size, kind, storedAt, verifiedAt = null } = record;
     this.#run(() => this.#statements.putBlob.run(digest, size, kind, storedAt, verifiedAt));
@@ -266,6 +304,16 @@ export class SqliteNameStore implements NameStore {
     };
   }
 
+  #urlRecord(row: Row): UrlRecord {
+    return {
+      digest: this.#digest(row),
+      size: row['size'] as number,
+      headers: this.#headers(row),
+      checkedAt: row['checked_at'] as number,
+      freshUntil: row['fresh_until'] as number,
+    };
+  }
+
   #blobRecord(row: Row): BlobRecord {
     return {
       digest: this.#digest(row),
@@ -274,6 +322,14 @@ export class SqliteNameStore implements NameStore {
       storedAt: row['stored_at'] as number,
       verifiedAt: (row['verified_at'] as number | null) ?? undefined,
     };
+  }
+
+  #headers(row: Row): Readonly<Record<string, string>> {
+    try {
+      return JSON.parse(row['headers'] as string) as Record<string, string>;
+    } catch (cause) {
+      throw new NamesCorruptError(this.#file, { found: 'it holds malformed headers', cause });
+    }
   }
 
   /** Checked again, as paths are built from it and a file can be edited. */
@@ -286,6 +342,10 @@ export class SqliteNameStore implements NameStore {
 
 function repositoryOf(row: Row): Repository {
   return { registry: row['registry'] as string, repository: row['repository'] as string };
+}
+
+function urlNameOf(row: Row): UrlName {
+  return { route: row['route'] as string, url: row['url'] as string };
 }
 
 function migrate(database: DatabaseSync, file: string): void {

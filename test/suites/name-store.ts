@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { type Digest, digestOf, type Repository } from '../../src/oci/index.ts';
-import type { BlobRecord, MemberRecord, NameStore, TagEntry, TagRecord } from '../../src/store/index.ts';
+import {
+  type BlobRecord,
+  MAX_URLS_PER_BLOB,
+  type MemberRecord,
+  type NameStore,
+  type TagEntry,
+  type TagRecord,
+  type UrlEntry,
+  type UrlName,
+  type UrlRecord,
+} from '../../src/store/index.ts';
 
 /** Makes an empty store, and cleans up after the test. */
 export type MakeNameStore = (context: TestContext) => Promise<NameStore>;
@@ -14,6 +24,8 @@ const OTHERS: readonly Repository[] = [
   // The same text when the parts are simply joined.
   { registry: 'docker.io/library', repository: 'nginx' },
 ];
+
+const FILE: UrlName = { route: 'github', url: 'https://github.com/o/r/releases/download/v1/f.tar.gz' };
 
 /** What every {@link NameStore} must do. */
 export function nameStoreSuite(name: string, make: MakeNameStore): void {
@@ -29,6 +41,75 @@ export function nameStoreSuite(name: string, make: MakeNameStore): void {
       await names.deleteBlob(numbered(1));
       await names.touchBlobs([{ digest: numbered(1), at: 5 }]);
       await names.putMembers(NGINX, []);
+      assert.equal(await names.getUrl(FILE), undefined);
+      assert.equal(await names.deleteUrl(FILE), false);
+      assert.deepEqual(await names.listUrls({ limit: 9 }), []);
+      assert.deepEqual(await names.urlsOf(numbered(1), 9), []);
+    });
+
+    test('gives what was kept by URL back as it was put, and replaces it whole', async (t) => {
+      const names = await make(t);
+      const others: readonly UrlName[] = [
+        { ...FILE, route: 'github2' },
+        { ...FILE, url: `${FILE.url}?raw=1` },
+        { route: `${FILE.route}https`, url: FILE.url.slice(5) },
+      ];
+      for (const [index, name] of [FILE, ...others].entries()) await names.putUrl(name, urlRecord(index));
+      for (const [index, name] of [FILE, ...others].entries()) {
+        assert.deepEqual(await names.getUrl(name), urlRecord(index));
+      }
+      const other: UrlRecord = {
+        digest: numbered(8),
+        size: 0,
+        headers: { __proto__: null, 'content-disposition': `attachment; filename="it's"` } as never,
+        checkedAt: 1,
+        freshUntil: Number.MAX_SAFE_INTEGER,
+      };
+      await names.putUrl(FILE, other);
+      assert.deepEqual({ ...(await names.getUrl(FILE)), headers: undefined }, { ...other, headers: undefined });
+      assert.deepEqual({ ...(await names.getUrl(FILE))?.headers }, { ...other.headers });
+      assert.equal(await names.deleteUrl(FILE), true);
+      assert.equal(await names.getUrl(FILE), undefined);
+      assert.deepEqual(await names.getUrl(others[0] as UrlName), urlRecord(1));
+    });
+
+    test('lists URLs once, page by page, of all routes or of one', async (t) => {
+      const names = await make(t);
+      const entries: UrlEntry[] = ['a', 'b', 'b2'].flatMap((route) =>
+        [1, 2, 3].map((n) => ({ route, url: `https://site/${n}`, record: urlRecord(n) })),
+      );
+      for (const { route, url, record } of entries.toReversed()) await names.putUrl({ route, url }, record);
+      const first = await names.listUrls({ limit: 4 });
+      assert.deepEqual(first, entries.slice(0, 4));
+      assert.deepEqual(await names.listUrls({ after: first.at(-1), limit: 100 }), entries.slice(4));
+      assert.deepEqual(await names.listUrls({ route: 'b', limit: 2 }), entries.slice(3, 5));
+      assert.deepEqual(await names.listUrls({ route: 'b', after: entries[4], limit: 100 }), entries.slice(5, 6));
+      assert.equal((await names.urlsOf(numbered(1), 9)).length, 3);
+      assert.equal((await names.urlsOf(numbered(1), 2)).length, 2);
+    });
+
+    test('forgets with a blob the URLs that lead to it, and no others', async (t) => {
+      const names = await make(t);
+      await names.putBlob(blobRecord(1));
+      await names.putBlob(blobRecord(2));
+      await names.putUrl(FILE, urlRecord(1));
+      await names.putUrl({ ...FILE, route: 'other' }, urlRecord(1));
+      await names.putUrl({ ...FILE, url: 'https://site/2' }, urlRecord(2));
+      await names.deleteBlob(numbered(1));
+      const left = { ...FILE, url: 'https://site/2' };
+      assert.deepEqual(await names.listUrls({ limit: 9 }), [{ ...left, record: urlRecord(2) }]);
+    });
+
+    test('keeps so many URLs of one blob, and forgets those checked longest ago', async (t) => {
+      const names = await make(t);
+      await names.putUrl(FILE, urlRecord(2));
+      for (let n = 0; n <= MAX_URLS_PER_BLOB; n += 1) {
+        await names.putUrl({ route: 'many', url: String(n) }, { ...urlRecord(1), checkedAt: n === 0 ? 9e6 : n });
+      }
+      assert.equal((await names.urlsOf(numbered(1), 9999)).length, MAX_URLS_PER_BLOB);
+      assert.equal(await names.getUrl({ route: 'many', url: '1' }), undefined);
+      assert.notEqual(await names.getUrl({ route: 'many', url: '0' }), undefined);
+      assert.notEqual(await names.getUrl(FILE), undefined);
     });
 
     test('gives a tag back as it was put', async (t) => {
@@ -323,6 +404,16 @@ export function tagRecord(number: number): TagRecord {
     checkedAt: 1_800_000_000_000 + number,
     upstream: 'https://registry-1.docker.io',
     visibility: 'public',
+  };
+}
+
+export function urlRecord(number: number): UrlRecord {
+  return {
+    digest: numbered(number),
+    size: 10,
+    headers: { etag: `"${number}"`, 'content-type': 'application/gzip' },
+    checkedAt: 1_800_000_000_000 + number,
+    freshUntil: 0,
   };
 }
 
