@@ -75,7 +75,10 @@ export async function createGeneration(
 }
 
 /** The mirror routes. Most have none, and nothing to load for them. */
-async function mirrorRoutesOf(config: Config, options: Omit<SiteOptions, 'spec'>): Promise<Mirrors | undefined> {
+async function mirrorRoutesOf(
+  config: Config,
+  options: Omit<SiteOptions, 'spec'>,
+): Promise<Omit<Mirrors, 'urls'> | undefined> {
   if (config.mirrors.length === 0) return undefined;
   const { mirrorsOf } = await import('./mirror-settings.ts');
   return mirrorsOf(config, options);

@@ -6,7 +6,7 @@ import { tlsOf, transportOf } from './settings.ts';
 import { Site, type SiteOptions } from './upstream/index.ts';
 
 /** The mirror routes with their sites; undefined where there are none. Nobody is asked before a client asks. */
-export function mirrorsOf(config: Config, options: Omit<SiteOptions, 'spec'>): Mirrors | undefined {
+export function mirrorsOf(config: Config, options: Omit<SiteOptions, 'spec'>): Omit<Mirrors, 'urls'> | undefined {
   const specs = config.mirrors.map(mirrorSpecOf);
   if (specs.length === 0) return undefined;
   const sites = new Map(specs.map((spec) => [spec.name, new Site({ ...options, spec })]));

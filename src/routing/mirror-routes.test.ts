@@ -77,6 +77,18 @@ describe('a path', () => {
   });
 });
 
+test('a path is immutable where a pattern of its route says so, which begins behind the prefix', () => {
+  const github = {
+    ...spec('/gh', 'https://github.com'),
+    cache: { enabled: true, immutable: ['/*/*/releases/download/**', '/x'] },
+  };
+  const match = (path: string) => new MirrorRoutes([github]).match(path, '')?.immutable;
+  assert.equal(match('/gh/o/r/releases/download/v1/a/b'), true);
+  assert.equal(match('/gh/o/r/s/releases/download/v1/a'), false);
+  assert.equal(match('/gh/x'), true);
+  assert.equal(match('/gh/xy'), false);
+});
+
 describe('a URL of a site', () => {
   const rows = [
     ['https://github.com/a/b?c#d', '/gh/a/b?c#d'],

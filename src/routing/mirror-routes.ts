@@ -1,3 +1,4 @@
+import { compileGlob } from '../lib/index.ts';
 import type { MirrorSpec } from '../oci/index.ts';
 
 /** A path that belongs to a mirror route. */
@@ -5,8 +6,8 @@ export interface MirrorMatch {
   readonly route: MirrorSpec;
   /** What is to be asked of the site; undefined for a path that leads out of the prefix, or that no path can be. */
   readonly url: URL | undefined;
-  /** The path behind the prefix: empty, or with its slash. */
-  readonly rest: string;
+  /** True where the route says that what is there never changes. */
+  readonly immutable: boolean;
 }
 
 /** A URL of a mirrored site, as a client of this server would ask for it. */
@@ -22,6 +23,7 @@ interface Route {
   readonly site: URL;
   /** Path of the site, without a trailing slash. */
   readonly base: string;
+  readonly immutable: readonly ((rest: string) => boolean)[];
 }
 
 /** The mirror routes: which site a path belongs to, and which path a URL of a site is found under. Pure. */
@@ -34,7 +36,8 @@ export class MirrorRoutes {
   constructor(specs: readonly MirrorSpec[]) {
     const routes = specs.map((spec): Route => {
       const site = new URL(spec.upstream);
-      return { spec, site, base: site.pathname.replace(/\/$/, '') };
+      const immutable = spec.cache.immutable.map(compileGlob);
+      return { spec, site, base: site.pathname.replace(/\/$/, ''), immutable };
     });
     this.#byPrefix = routes.toSorted((a, b) => b.spec.prefix.length - a.spec.prefix.length);
     this.#bySite = routes.toSorted((a, b) => b.base.length - a.base.length);
@@ -56,14 +59,14 @@ export class MirrorRoutes {
     const { spec, site, base } = route;
     const rest = path.slice(spec.prefix.length);
     if (DOT_SEGMENT.test(rest) || !PATH.test(rest) || !PATH.test(query.replaceAll('"', ''))) {
-      return { route: spec, url: undefined, rest };
+      return { route: spec, url: undefined, immutable: false };
     }
     // Not by joining texts to be parsed: `//host/path` behind the prefix is a path too.
     const url = new URL(site);
     url.pathname = `${base}${rest === '' ? '/' : rest}`;
     if (rest === '' && base !== '') url.pathname = base;
     url.search = query === '' ? '' : `?${query}`;
-    return { route: spec, url, rest };
+    return { route: spec, url, immutable: route.immutable.some((matches) => matches(rest)) };
   }
 
   /** The path under which a URL can be asked for here; undefined where no route leads to it. */

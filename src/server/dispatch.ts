@@ -23,7 +23,7 @@ export interface DispatchOptions {
   readonly catalogue: Catalogue;
   readonly cache: PullThrough;
   /** Other sites, each under a path of its own; looked at before everything else. */
-  readonly mirrors?: Mirrors | undefined;
+  readonly mirrors?: Omit<Mirrors, 'urls' | 'admission'> | undefined;
   readonly telemetry: Telemetry;
   /** Whether new pulls are wanted; see /readyz. */
   readonly ready: () => boolean;
@@ -75,7 +75,8 @@ async function dispatch(
 ): Promise<void> {
   const { catalogue, cache, mirrors, admission } = options;
   const match = mirrors?.routes.match(exchange.path, exchange.query);
-  if (mirrors !== undefined && match !== undefined) return answerMirror(exchange, match, { ...mirrors, admission });
+  if (mirrors !== undefined && match !== undefined)
+    return answerMirror(exchange, match, { ...mirrors, urls: cache.urls, admission });
   requireReading(exchange);
   if (await answerOwnPage(exchange, options)) return;
 

@@ -25,8 +25,9 @@ export function toMirrorRefusal(error: unknown): MirrorRefusal | undefined {
   if (error instanceof OverloadError) {
     return new MirrorRefusal(error.status, error.message, { 'retry-after': String(error.retryAfter) });
   }
-  if (error instanceof HttpError) return new MirrorRefusal(STATUS_OF[error.code] ?? 502, error.message);
   if (error instanceof OciError) return new MirrorRefusal(error.status, error.message);
+  const below = error instanceof HttpError ? error : (error as Error | undefined)?.cause;
+  if (below instanceof HttpError) return new MirrorRefusal(STATUS_OF[below.code] ?? 502, (error as Error).message);
   if (!isOriginFailure(error)) return undefined;
   return new MirrorRefusal(error.kind === 'unavailable' ? 503 : 502, error.message);
 }

@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import { ANONYMOUS, authorize } from '../access/index.ts';
+import { evaluateConditions, type KeptUrl, type UrlCache, type UrlOpen, type UrlResponse } from '../cache/index.ts';
 import type { ByteSource } from '../lib/index.ts';
 import type { RequestBody } from '../net/index.ts';
-import type { MirrorSpec } from '../oci/index.ts';
+import { formatContentRange, type MirrorSpec } from '../oci/index.ts';
 import {
   type MirrorMatch,
   type MirrorRoutes,
@@ -17,7 +18,7 @@ import type { Exchange } from './exchange.ts';
 import { endToEndHeaders } from './hop-by-hop.ts';
 import { IncomingBody } from './incoming-body.ts';
 import { MirrorRefusal, toMirrorRefusal } from './mirror-refusal.ts';
-import { type Headers, replyBytes, replyEmpty, replyThrough } from './reply.ts';
+import { type Headers, replyBytes, replyEmpty, replyStream, replyThrough } from './reply.ts';
 
 /** What a mirrored site is asked, and what it answers: see `Site` of the upstream room, which satisfies it. */
 export interface MirrorSite {
@@ -48,6 +49,8 @@ export interface Mirrors {
   readonly siteOf: (route: MirrorSpec) => MirrorSite;
   /** How clients reach this server, where they cannot be asked. */
   readonly publicUrl: string | undefined;
+  /** Keeps what may be kept. */
+  readonly urls: UrlCache;
   /** Gives each request a place, or turns it away. */
   readonly admission?: Admission | undefined;
 }
@@ -67,6 +70,16 @@ const NOT_PASSED_ON = [
   'x-real-ip',
   'x-request-id',
 ];
+
+/** What the cache asks by in its own way. */
+const CONDITIONS = new Set([
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
+  'range',
+]);
 
 /** Of an answer: the connection's, and what would bind the client to the site, or this server's name to its promises. */
 const NOT_HANDED_ON = new Set([
@@ -104,7 +117,7 @@ export async function answerMirror(exchange: Exchange, match: MirrorMatch, mirro
   }
 }
 
-async function pass(exchange: Exchange, { route, url }: MirrorMatch, mirrors: Mirrors): Promise<void> {
+async function pass(exchange: Exchange, { route, url, immutable }: MirrorMatch, mirrors: Mirrors): Promise<void> {
   const { request, method, signal } = exchange;
   if (url === undefined) {
     throw new MirrorRefusal(400, 'the path has . or .. in it, or characters that no path can have');
@@ -123,19 +136,99 @@ async function pass(exchange: Exchange, { route, url }: MirrorMatch, mirrors: Mi
   const { pathOf } = mirrors.routes;
   exchange.upstream = url.host;
   exchange.cache = 'PASS';
-  const body = bodyOf(exchange);
-  const answer = await mirrors.siteOf(route).open({
-    method,
-    url,
-    headers: requestHeaders(request),
-    host: route.preserveHost ? exchange.host : undefined,
-    isRouted: (target) => pathOf(target) !== undefined,
-    signal,
-    ...(body === undefined ? {} : { body }),
-  });
-  exchange.upstream = answer.url.host;
-  const context: RewriteContext = { from: answer.url, pathOf, base: baseOf(exchange, mirrors.publicUrl) };
-  await sendAnswer(exchange, route, { answer, context });
+  const base = baseOf(exchange, mirrors.publicUrl);
+  const headers = requestHeaders(request);
+  const site = mirrors.siteOf(route);
+  const host = route.preserveHost ? exchange.host : undefined;
+  const isRouted = (target: URL): boolean => pathOf(target) !== undefined;
+  const ask = { url, host, isRouted };
+
+  // Where the answer may be another for each who asks, it is nobody else's.
+  const mayBeKept = route.cache.enabled && (method === 'GET' || method === 'HEAD') && headers['origin'] === undefined;
+  if (!mayBeKept) {
+    const body = bodyOf(exchange);
+    const answer = await site.open({ ...ask, method, headers, signal, ...(body === undefined ? {} : { body }) });
+    return sendAnswer(exchange, route, { answer, context: { from: answer.url, pathOf, base } });
+  }
+  requireNoBody(exchange);
+  // The answers of the site as they came, with what the cache has no use for.
+  const replies = new WeakMap<UrlResponse, SiteReply>();
+  const answer = await mirrors.urls.answer(
+    { route: route.name, url: url.href },
+    {
+      method,
+      open: async (question) => {
+        const reply = await site.open({
+          ...ask,
+          method: question.method,
+          headers: asked(headers, question),
+          signal: question.signal,
+        });
+        replies.set(reply, reply);
+        return reply;
+      },
+      personal: headers['authorization'] !== undefined || headers['cookie'] !== undefined,
+      range: headers['range'],
+      ifRange: headers['if-range'],
+      ifNoneMatch: headers['if-none-match'],
+      ifModifiedSince: headers['if-modified-since'],
+      signal,
+      rules: { enabled: true, immutable },
+    },
+  );
+  if (answer.kind === 'kept') return sendKept(exchange, answer, { from: url, pathOf, base });
+  const reply = replies.get(answer.response);
+  if (reply === undefined) throw new TypeError('An answer came from nobody');
+  await sendAnswer(exchange, route, { answer: reply, context: { from: reply.url, pathOf, base } });
+}
+
+/** What the site is asked on behalf of the cache: the client's headers, with the cache's own condition or range. */
+function asked(
+  given: Readonly<Record<string, string>>,
+  { headers, offset = 0, validator }: UrlOpen,
+): Record<string, string> {
+  const own: Record<string, string> = {};
+  for (const [name, value] of Object.entries(given)) if (!CONDITIONS.has(name)) own[name] = value;
+  Object.assign(own, headers);
+  if (offset > 0) own['range'] = `bytes=${offset}-`;
+  if (offset > 0 && validator !== undefined) own['if-range'] = validator;
+  return own;
+}
+
+/** Sends what is kept, or on its way in, as far as the client's conditions ask for it. */
+async function sendKept(exchange: Exchange, answer: KeptUrl, context: RewriteContext): Promise<void> {
+  const { reader, size, part, age, warning } = answer;
+  const { headers: given } = exchange.request;
+  exchange.cache = answer.outcome;
+  if (answer.outcome === 'HIT' || answer.outcome === 'STALE') exchange.upstream = undefined;
+  const headers: Record<string, string | number | string[]> = answerHeaders(answer.headers, context);
+  if (size !== undefined) headers['accept-ranges'] = 'bytes';
+  if (age !== undefined) headers['age'] = Math.floor(age);
+  if (warning !== undefined) headers['warning'] = warning;
+  const conditions = {
+    ifMatch: given['if-match'],
+    ifNoneMatch: given['if-none-match'],
+    ifModifiedSince: given['if-modified-since'],
+    ifUnmodifiedSince: given['if-unmodified-since'],
+  };
+  const status = evaluateConditions(conditions, answer.headers);
+  if (status !== 200) {
+    reader.close();
+    return replyEmpty(exchange, status, headers);
+  }
+  if (part === 'unsatisfiable') {
+    reader.close();
+    const range = size === undefined ? {} : { 'content-range': `bytes */${size}` };
+    return replyEmpty(exchange, 416, { ...headers, ...range, 'content-length': 0 });
+  }
+  const length = part === undefined ? size : part.end - part.start + 1;
+  if (part !== undefined) headers['content-range'] = formatContentRange(part, size);
+  const code = part === undefined ? 200 : 206;
+  if (exchange.isHead) {
+    reader.close();
+    return replyEmpty(exchange, code, length === undefined ? headers : { ...headers, 'content-length': length });
+  }
+  await replyStream(exchange, code, headers, { reader, length });
 }
 
 /** Sends what the site answered. */
@@ -204,15 +297,22 @@ function bodyOf(exchange: Exchange): RequestBody | string | undefined {
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
   const hasBody = encoding !== undefined || (length !== undefined && length !== '0');
   if (!hasBody) return undefined;
-  if (method === 'GET' || method === 'HEAD') {
-    throw new MirrorRefusal(400, `${method} takes no body`, { connection: 'close' });
-  }
+  if (method === 'GET' || method === 'HEAD') throw bodyRefused(method);
   // curl waits a second for this before it sends what is large, and git longer.
   if (/^100-continue$/i.test(request.headers.expect ?? '')) exchange.response.writeContinue();
   const source = new IncomingBody(request, (count) => {
     exchange.received += count;
   });
   return { length: encoding === undefined ? Number(length) : undefined, source };
+}
+
+function requireNoBody({ request, method }: Exchange): void {
+  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+  if (encoding !== undefined || (length !== undefined && length !== '0')) throw bodyRefused(method);
+}
+
+function bodyRefused(method: string): MirrorRefusal {
+  return new MirrorRefusal(400, `${method} takes no body`, { connection: 'close' });
 }
 
 /** How the client reaches this server; empty where nobody knows, so that addresses stay relative. */

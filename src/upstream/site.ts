@@ -1,4 +1,4 @@
-import type { AddressPolicy, HttpClient, HttpRequest, HttpStream } from '../net/index.ts';
+import { type AddressPolicy, type HttpClient, HttpError, type HttpRequest, type HttpStream } from '../net/index.ts';
 import type { MirrorSpec, TlsSpec, TransportSpec, UpstreamSpec } from '../oci/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import { isInside } from './address.ts';
@@ -89,8 +89,9 @@ export class Site {
   /**
    * Asks the site. The body of the answer is to be read or cancelled.
    *
-   * @throws {HttpError} where nobody answers
-   * @throws {UpstreamError} `invalid` for a redirect that is not followed, `unavailable` where nothing can be asked at all
+   * @throws {UpstreamError} `unavailable` where nobody answers, with its HttpError as cause, or nothing can be asked at all;
+   * `invalid` for a redirect that is not followed
+   * @throws {HttpError} `aborted`
    */
   async open(request: SiteRequest): Promise<SiteAnswer> {
     const { method, isRouted } = request;
@@ -167,7 +168,9 @@ export class Site {
       return answer;
     } catch (error) {
       tell(0, (error as Error).message);
-      throw error;
+      if (!(error instanceof HttpError) || error.code === 'aborted') throw error;
+      const { name } = this.spec;
+      throw new UpstreamError(error.message, { kind: 'unavailable', upstream: name, cause: error });
     }
   }
 
