@@ -166,6 +166,7 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
       running: () => ({ ...live.current, catalogue: live.current.reach.catalogue }),
       take,
       log,
+      telemetry,
     });
 
     const status = (): Promise<ServerStatus> => describeServer(live.current, { cache, version, listeners, startedAt });

@@ -3,27 +3,10 @@ import { settleConfig } from './config-changes.ts';
 import type { RegistrySpec } from './oci/index.ts';
 import type { Catalogue } from './routing/index.ts';
 import { SettingsError } from './settings.ts';
-import type { Log } from './telemetry/index.ts';
+import type { ConfigReloaded, Log, Telemetry } from './telemetry/index.ts';
 
-/** What became of a reload. */
-export interface ReloadAnswer {
-  /** `refused`: the configuration is wrong, and nothing has changed. */
-  readonly outcome: 'changed' | 'unchanged' | 'refused';
-  /** Where the configuration came from: a file, an environment variable, or `defaults`. */
-  readonly source: string;
-  /** The options that changed and are in effect. */
-  readonly changed: readonly string[];
-  /** The registries that can be named now and could not before, the other way round, and those that are not as they were. */
-  readonly registries: {
-    readonly added: readonly string[];
-    readonly removed: readonly string[];
-    readonly changed: readonly string[];
-  };
-  /** The options that are not as in the configuration before the server is started again. */
-  readonly restart: readonly string[];
-  /** Why it was refused, each with file, line and option where it has them. */
-  readonly problems: readonly string[];
-}
+/** What became of a reload; each problem of a refused one has file, line and option where it has them. */
+export type ReloadAnswer = ConfigReloaded;
 
 /** What is done to take up a configuration. */
 export interface ReloadSteps {
@@ -33,6 +16,7 @@ export interface ReloadSteps {
   /** Everything that can fail, then everything that cannot. Gives the catalogue in effect. */
   readonly take: (next: Pick<LoadedConfig, 'config' | 'source'>) => Promise<Catalogue>;
   readonly log: Log;
+  readonly telemetry: Telemetry;
 }
 
 /**
@@ -72,13 +56,8 @@ export class Reloader {
   }
 
   async #run(): Promise<ReloadAnswer> {
-    const { log } = this.#steps;
     const answer = await this.#reload();
-    const { outcome, source, problems, restart, changed, registries } = answer;
-    if (outcome === 'refused')
-      log.error('the configuration was not reloaded, nothing has changed', { source, problems });
-    else log.info('the configuration was reloaded', { source, changed, registries });
-    if (restart.length > 0) log.warn('some of the configuration takes a restart', { options: restart });
+    this.#steps.telemetry.publish('config.reloaded', answer);
     return answer;
   }
 

@@ -31,6 +31,8 @@ export interface CacheCommand<Answer> {
   readonly isAnswer: (value: unknown) => value is Answer;
   /** Does it where no server runs; undefined: it takes a server. */
   readonly alone?: (cache: OwnedCache) => Promise<Answer>;
+  /** What is said where the configuration has no cache. */
+  readonly whereOff?: string;
   /** Shows the answer and gives the exit code. @param dir the cache directory */
   readonly show: (answer: Answer, dir: string) => number | Promise<number>;
 }
@@ -56,7 +58,8 @@ export async function runCacheCommand<Answer>(command: CacheCommand<Answer>, out
   }
   const { cache } = loaded.config;
   if (cache === 'off') {
-    output.err('The cache is off; name the directory of the one that is meant with --cache-dir.\n');
+    const { whereOff = 'The cache is off; name the directory of the one that is meant with --cache-dir.' } = command;
+    output.err(`${whereOff}\n`);
     return EXIT.failure;
   }
   try {

@@ -30,6 +30,7 @@ async function command(...argv: readonly string[]): Promise<Result> {
     commands: {
       serve: (options) => Promise.resolve(result.served.push(options) - 1),
       status: (options) => Promise.resolve(result.asked.push(options) + 6),
+      reload: (options) => Promise.resolve(result.asked.push(options) + 6),
       gc: (options) => Promise.resolve(result.asked.push(options) + 6),
       scrub: (options) => Promise.resolve(result.asked.push(options) + 6),
       purge: (options) => Promise.resolve(result.asked.push(options) + 6),
@@ -91,6 +92,7 @@ describe('entrepot serve', () => {
       { flags: { cacheDir: '/x' }, json: true },
     ]);
     assert.equal((await command('status')).code, 7);
+    assert.deepEqual((await command('reload', '--json', '-c', 'x')).asked, [{ flags: { config: 'x' }, json: true }]);
   });
 });
 

@@ -58,6 +58,7 @@ export interface CheckCommandOptions {
 export interface Commands {
   readonly serve: (options: ServeOptions) => Promise<number>;
   readonly status: (options: StatusOptions) => Promise<number>;
+  readonly reload: (options: StatusOptions) => Promise<number>;
   readonly gc: (options: GcOptions) => Promise<number>;
   readonly scrub: (options: ScrubCommandOptions) => Promise<number>;
   readonly purge: (options: PurgeCommandOptions) => Promise<number>;
@@ -75,6 +76,7 @@ export interface RunOptions {
 const lazyCommands: Commands = {
   serve: async (options) => (await import('./serve.ts')).serve(options),
   status: async (options) => (await import('./status.ts')).status(options),
+  reload: async (options) => (await import('./reload.ts')).reload(options),
   gc: async (options) => (await import('./gc.ts')).gc(options),
   scrub: async (options) => (await import('./scrub.ts')).scrub(options),
   purge: async (options) => (await import('./purge.ts')).purge(options),
@@ -199,6 +201,12 @@ async function createProgram({ output, commands, finish }: ProgramOptions): Prom
     .action(async (options: { json?: boolean }, command: Command) => {
       finish(await commands.status({ flags: flagsOf(command), json: options.json === true }));
     });
+  cacheFlags(program.command('reload'))
+    .description('Tell the running server to read its configuration again, as SIGHUP does, and say what came of it.')
+    .addHelpText('after', RELOAD_HELP)
+    .action(async (options: { json?: boolean }, command: Command) => {
+      finish(await commands.reload({ flags: flagsOf(command), json: options.json === true }));
+    });
   program
     .command('check')
     .argument('[name...]', 'registries, upstreams or mirror routes; otherwise all that are configured')
@@ -322,6 +330,10 @@ Examples:
 
 Every option can also be set by environment: ENTREPOT_CACHE__MAX_SIZE=50GB (two underscores between levels).
 Exit codes: 0 done, 1 failed, 2 wrong command line, 78 wrong configuration.`;
+
+const RELOAD_HELP = `
+The server reads what it was started with: its own file, environment and flags. --config and --cache-dir only lead to it.
+All of it is taken up, or none: a configuration with a problem changes nothing. Exit codes: 0 taken up, 78 refused.`;
 
 const SERVE_EXAMPLES = `
 Examples:

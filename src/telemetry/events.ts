@@ -90,6 +90,10 @@ export interface Events {
   'overload.ended': { readonly refused: number; readonly durationMs: number };
   /** Rows and files of the cache did not agree: files were given rows, and rows without a file were taken. */
   'cache.counted': { readonly adopted: number; readonly missing: number };
+  /** The configuration was read again. `refused`: it is wrong, and nothing has changed. */
+  'config.reloaded': ConfigReloaded;
+  /** A certificate was exchanged for the one its file holds now. */
+  'certificate.renewed': { readonly listener: string; readonly subject: string; readonly expiresAt: number };
   /** Something an operator should know that ended no request. */
   warning: { readonly message: string; readonly error?: unknown };
 }
@@ -122,6 +126,23 @@ export interface RequestFinished {
   readonly cache: CacheOutcome | undefined;
   /** Set where the body was cut short on purpose, or the handler failed. */
   readonly error: string | undefined;
+}
+
+export interface ConfigReloaded {
+  readonly outcome: 'changed' | 'unchanged' | 'refused';
+  /** A file, an environment variable, or `defaults`. */
+  readonly source: string;
+  /** The options that changed. */
+  readonly changed: readonly string[];
+  readonly registries: {
+    readonly added: readonly string[];
+    readonly removed: readonly string[];
+    readonly changed: readonly string[];
+  };
+  /** The options that take a restart. */
+  readonly restart: readonly string[];
+  /** Why it was refused. */
+  readonly problems: readonly string[];
 }
 
 export interface MitmHandshakeFailed {

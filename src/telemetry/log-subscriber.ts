@@ -1,4 +1,5 @@
 import type {
+  ConfigReloaded,
   IngestEvent,
   MitmHandshakeFailed,
   RequestFinished,
@@ -36,6 +37,10 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
     telemetry.on('overload.ended', ({ refused, durationMs }) =>
       log.info('no request is turned away any more', { refused, duration: milliseconds(durationMs) }),
     ),
+    telemetry.on('config.reloaded', (event) => logReload(log, event)),
+    telemetry.on('certificate.renewed', ({ listener, subject, expiresAt }) =>
+      log.info('certificate.renewed', { listener, subject, expires: new Date(expiresAt).toISOString() }),
+    ),
     telemetry.on('upstream.health', (event) => logHealth(log, event)),
     telemetry.on('mitm.handshake', (event) => logHandshake(log, event)),
     telemetry.on('ingest.finished', (event) => {
@@ -72,6 +77,15 @@ function debugSubscriptions(telemetry: Telemetry, log: Log): (() => void)[] {
     telemetry.on('mitm.exchange', (event) => log.debug('exchange', { ...event })),
     telemetry.on('cache.decision', (event) => log.debug('cache.decision', { ...event })),
   ];
+}
+
+function logReload(log: Log, { outcome, source, changed, registries, restart, problems }: ConfigReloaded): void {
+  if (outcome === 'refused') {
+    log.error('config.reloaded', { outcome, source, problems });
+    return;
+  }
+  log.info('config.reloaded', { outcome, source, changed, registries });
+  if (restart.length > 0) log.warn('some of the configuration takes a restart', { options: restart });
 }
 
 /** That an upstream went away is for everybody to see, and that it is back; that it was tried is not. */

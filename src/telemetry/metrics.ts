@@ -17,6 +17,8 @@ export interface MetricsOptions {
   readonly cache?: () => Promise<{ readonly blobs: number; readonly bytes: number }>;
   /** Whether what is pulled is not kept for now. */
   readonly paused?: () => boolean;
+  /** The certificates in use. `expiresAt`: milliseconds since the epoch. */
+  readonly certificates?: () => readonly { readonly listener: string; readonly expiresAt: number }[];
   /** How the configured upstreams fare, those that were asked. */
   readonly upstreams?: () => readonly UpstreamReading[];
   /** Of this program, for `entrepot_build_info`. */
@@ -64,12 +66,23 @@ const UPSTREAM_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
  * garbage collection, event loop), which therefore begin then, and writes the text.
  */
 export function createMetrics(telemetry: Telemetry, options: MetricsOptions = {}): Metrics {
+  let isReloaded = true;
+  const reloads = new Gauge({
+    name: 'entrepot_config_last_reload_successful',
+    help: '0 where the configuration was wrong when it was last read again; else 1.',
+    read: () => (isReloaded ? 1 : 0),
+  });
   const tallies = createTallies(options);
-  const unsubscribe = subscribe(telemetry, tallies, options.isConfigured ?? (() => true));
+  const unsubscribe = [
+    ...subscribe(telemetry, tallies, options.isConfigured ?? (() => true)),
+    telemetry.on('config.reloaded', ({ outcome }) => {
+      isReloaded = outcome !== 'refused';
+    }),
+  ];
   let registry: Promise<Registry> | undefined;
   return {
     async text() {
-      registry ??= openRegistry(Object.values(tallies));
+      registry ??= openRegistry([...Object.values(tallies), reloads]);
       const opened = await registry;
       return { contentType: opened.contentType, body: await opened.metrics() };
     },
@@ -90,6 +103,7 @@ function createTallies({
   cache,
   paused,
   upstreams,
+  certificates,
   version = 'unknown',
 }: MetricsOptions) {
   return {
@@ -219,6 +233,19 @@ function createTallies({
       help: 'Requests turned away for which there was no place on the server (full, timeout) or of their client (client, rate).',
       labels: ['reason'],
     }),
+    reloads: new Counter({
+      name: 'entrepot_config_reload_total',
+      help: 'Times the configuration was read again: changed, unchanged, or refused because it was wrong.',
+      labels: ['result'],
+    }),
+    ...(certificates && {
+      certificates: new GaugeSet({
+        name: 'entrepot_tls_certificate_expiry_timestamp_seconds',
+        help: 'When the certificate of a listener expires.',
+        labels: ['listener'],
+        read: () => certificates().map(({ listener, expiresAt }) => ({ values: [listener], value: expiresAt / 1000 })),
+      }),
+    }),
     warnings: new Counter({ name: 'entrepot_warnings_total', help: 'Warnings in the log.', labels: [] }),
     build: new Gauge({
       name: 'entrepot_build_info',
@@ -343,6 +370,7 @@ function subscribe(
     ),
     telemetry.on('mitm.handshake', ({ reason }) => tallies.handshakes.add(1, reason)),
     telemetry.on('overload.refused', ({ reason }) => tallies.refused.add(1, reason)),
+    telemetry.on('config.reloaded', ({ outcome }) => tallies.reloads.add(1, outcome)),
     telemetry.on('warning', () => tallies.warnings.add(1)),
   ];
 }
