@@ -110,6 +110,7 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
       cache: () => cache.totals(),
       paused: () => cache.pause !== undefined,
       upstreams: () => describeUpstreams(live.current),
+      ...(config.listen.some(({ tls }) => tls !== undefined) && { certificates: () => frontDoor.certificates }),
       ...(config.forward_proxy.enabled && { tunnels: () => openTunnels.count }),
     });
     const ownPorts = new Set<number>();
@@ -129,6 +130,7 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
       ...frontDoorOptionsOf(config),
       handler: (request, response) => live.within(({ handle }) => handle(request, response)),
       forward: config.forward_proxy.enabled ? forwardBy(live) : undefined,
+      onRenewed: (certificate) => telemetry.publish('certificate.renewed', certificate),
       onWarning: (message, error) => telemetry.publish('warning', { message, error }),
     });
     cleanups.push(() => frontDoor.stop({ timeoutMs: 0 }));
@@ -140,15 +142,17 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
       const before = live.current;
       const reached = await reaches.open(next.config, before.reach);
       let generation: Generation;
+      let renewCertificates: () => void;
       try {
         generation = await createGeneration({ ...next, reach: reached }, standing);
-        await frontDoor.renewCertificates();
+        renewCertificates = await frontDoor.prepareCertificates();
       } catch (error) {
         reaches.leave(reached, before.reach);
         throw error;
       }
       // From here on nothing fails, and nothing waits: whoever comes next finds all of it.
       live.replace(generation);
+      renewCertificates();
       cache.reconfigure(cacheOptionsOf(next.config));
       frontDoor.adjust(frontDoorOptionsOf(next.config));
       admission.reconfigure(admissionLimitsOf(next.config));

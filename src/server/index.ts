@@ -41,3 +41,4 @@ export { loadForward } from './load-forward.ts';
 export type { MirrorSite, Mirrors } from './mirror.ts';
 export { OverloadError } from './overload.ts';
 export type { RequestHandler } from './request-handler.ts';
+export type { ListenerCertificate } from './tls-renewal.ts';

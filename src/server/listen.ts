@@ -8,11 +8,11 @@ import { Connections } from './connections.ts';
 import type { Forward, TunnelDoor } from './forward.ts';
 import { isAbsoluteForm } from './forward-target.ts';
 import { redirectToHttps } from './https-redirect.ts';
-import { type ListenerAddress, type ListenerSpec, openListener } from './listener.ts';
+import { formatAddress, type ListenerAddress, type ListenerSpec, openListener } from './listener.ts';
 import { createServer } from './node-http.ts';
 import { refusal, refusalOf, refuseOnSocket } from './refuse.ts';
 import type { RequestHandler } from './request-handler.ts';
-import { readTlsFiles } from './tls-files.ts';
+import { CertificateKeeper, type ListenerCertificate } from './tls-renewal.ts';
 
 export type { RequestHandler } from './request-handler.ts';
 
@@ -54,6 +54,10 @@ export interface FrontDoorOptions extends FrontDoorSettings {
   readonly handler: RequestHandler;
   /** Takes what is for other servers, on the listeners that say `forward`. @default all of it is refused */
   readonly forward?: Forward | undefined;
+  /** Hears of each certificate that was exchanged for the one its file holds now. */
+  readonly onRenewed?: (certificate: ListenerCertificate) => void;
+  /** Milliseconds between two looks at the TLS files. @default 30_000 */
+  readonly certificateInterval?: number | undefined;
   /** Hears what ended no request and what the handler threw. */
   readonly onWarning?: (message: string, error?: unknown) => void;
 }
@@ -74,6 +78,10 @@ export interface FrontDoor {
   stop(options?: StopOptions): Promise<{ readonly cut: number }>;
   /** Reads the TLS files again, for connections yet to come; on an error the certificates in use stay. */
   renewCertificates(): Promise<void>;
+  /** The same in two steps: reads and checks, and gives what puts them to use. */
+  prepareCertificates(): Promise<() => void>;
+  /** Those in use. */
+  readonly certificates: readonly ListenerCertificate[];
   /** Goes by other limits and times: for connections yet to come, and requests yet to come on those that are open. */
   adjust(settings: FrontDoorSettings): void;
   /** Responses and tunnels under way. */
@@ -95,6 +103,11 @@ export function createFrontDoor(given: FrontDoorOptions): FrontDoor {
   // One object for all listeners, in which `adjust` changes what is looked at anew for each request.
   const options: FrontDoorOptions = { ...given };
   const connections = new Connections();
+  const keeper = new CertificateKeeper({
+    onWarning: (message, error) => given.onWarning?.(message, error),
+    onRenewed: (certificate) => given.onRenewed?.(certificate),
+    ...(given.certificateInterval === undefined ? {} : { interval: given.certificateInterval }),
+  });
   const servers: { readonly spec: ListenerSpec; readonly server: Server | HttpsServer }[] = [];
   let stopping: Promise<{ cut: number }> | undefined;
   let cutResponses = 0;
@@ -103,7 +116,7 @@ export function createFrontDoor(given: FrontDoorOptions): FrontDoor {
     const addresses: ListenerAddress[] = [];
     try {
       for (const spec of options.listeners) {
-        const server = await createListenerServer(spec, options, connections);
+        const server = await createListenerServer(spec, options, { connections, keeper });
         servers.push({ spec, server });
         addresses.push(await openListener(server, spec));
         // Accepting can fail later too (no descriptors left): the listener goes on, and so does the server.
@@ -113,10 +126,12 @@ export function createFrontDoor(given: FrontDoorOptions): FrontDoor {
       await stop({ timeoutMs: 0 });
       throw error;
     }
+    keeper.start();
     return addresses;
   }
 
   async function drain(): Promise<{ cut: number }> {
+    keeper.stop();
     const closed = servers.map(({ server }) => new Promise<void>((resolve) => server.close(() => resolve())));
     await connections.drain();
     connections.farewell();
@@ -133,10 +148,8 @@ export function createFrontDoor(given: FrontDoorOptions): FrontDoor {
   }
 
   async function renewCertificates(): Promise<void> {
-    for (const { spec, server } of servers) {
-      if (spec.tls !== undefined && 'setSecureContext' in server)
-        server.setSecureContext({ ...(await readTlsFiles(spec.tls)), minVersion: 'TLSv1.2' });
-    }
+    const renew = await keeper.prepare();
+    renew();
   }
 
   function adjust({ publicUrl, trustedProxies, timeouts = {}, limits = {} }: FrontDoorSettings): void {
@@ -148,6 +161,10 @@ export function createFrontDoor(given: FrontDoorOptions): FrontDoor {
     start,
     stop,
     renewCertificates,
+    prepareCertificates: () => keeper.prepare(),
+    get certificates() {
+      return keeper.certificates;
+    },
     adjust,
     get inFlight() {
       return connections.inFlight;
@@ -161,7 +178,7 @@ export function createFrontDoor(given: FrontDoorOptions): FrontDoor {
 async function createListenerServer(
   spec: ListenerSpec,
   options: FrontDoorOptions,
-  connections: Connections,
+  { connections, keeper }: { readonly connections: Connections; readonly keeper: CertificateKeeper },
 ): Promise<Server | HttpsServer> {
   const settings = serverSettings(spec, options);
   let server: Server | HttpsServer;
@@ -171,15 +188,18 @@ async function createListenerServer(
   } else {
     // TLS costs 10 ms to load, and most mirrors stand behind somebody else's or on loopback.
     const https = await import('node:https');
-    const pair = await readTlsFiles(spec.tls);
-    server = https.createServer({
+    const { cert, key, serve } = await keeper.open(formatAddress(spec), spec.tls);
+    const secure = https.createServer({
       ...settings,
-      ...pair,
+      cert,
+      key,
       minVersion: 'TLSv1.2',
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       ALPNProtocols: ['http/1.1'],
     });
-    server.on('secureConnection', (socket) => connections.establish(socket));
+    secure.on('secureConnection', (socket) => connections.establish(socket));
+    serve(secure);
+    server = secure;
   }
   server.maxHeadersCount = MAX_HEADERS + 1;
   limitServer(server, spec, options);

@@ -1,0 +1,56 @@
+import { type KeyObject, X509Certificate } from 'node:crypto';
+
+/** What a server shows of itself, put in order. */
+export interface CertificateChain {
+  /** The server's own certificate, then each one's issuer as far as they are there, then what is left. */
+  readonly certificates: readonly [X509Certificate, ...X509Certificate[]];
+  /** False where they were in another order. */
+  readonly wasInOrder: boolean;
+}
+
+/** A file of certificates that holds more is no chain: public ones have two to four. */
+const MAX_CERTIFICATES = 64;
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
+
+/**
+ * The certificates of a PEM file, in its order; whatever else it holds is passed over.
+ *
+ * @throws {Error} where one cannot be read, or there are too many
+ */
+export function parseCertificates(pem: string): readonly X509Certificate[] {
+  const blocks = pem.match(CERTIFICATE) ?? [];
+  if (blocks.length > MAX_CERTIFICATES) {
+    throw new Error(
+      `found ${blocks.length} certificates, expected at most ${MAX_CERTIFICATES}: the server’s own and its chain`,
+    );
+  }
+  return blocks.map((block) => new X509Certificate(block));
+}
+
+/**
+ * Puts certificates in the order TLS wants (RFC 8446 §4.4.2): the one the key belongs to first, each followed by its
+ * issuer. Many clients take any order, and some none but this. None is left out: what belongs to no chain may be another way
+ * to an authority. Undefined where the key belongs to none.
+ */
+export function orderChain(certificates: readonly X509Certificate[], key: KeyObject): CertificateChain | undefined {
+  const own = certificates.find((each) => each.checkPrivateKey(key));
+  if (own === undefined) return undefined;
+  const rest = certificates.filter((each) => each.fingerprint256 !== own.fingerprint256);
+  const ordered: [X509Certificate, ...X509Certificate[]] = [own];
+  for (let last = own; ; ) {
+    const at = rest.findIndex((each) => isIssuer(each, last));
+    const [issuer] = at === -1 ? [] : rest.splice(at, 1);
+    if (issuer === undefined) break;
+    ordered.push(issuer);
+    last = issuer;
+  }
+  ordered.push(...rest);
+  const wasInOrder = ordered.every((each, at) => each === certificates[at]);
+  return { certificates: ordered, wasInOrder };
+}
+
+/** By name and key identifier, and by the signature itself: two authorities may have one name. */
+function isIssuer(issuer: X509Certificate, of: X509Certificate): boolean {
+  return of.checkIssued(issuer) && of.verify(issuer.publicKey);
+}
