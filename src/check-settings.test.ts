@@ -40,6 +40,39 @@ describe('what is checked', () => {
     assert.deepEqual([leftOut, onlyKnown], [known.length - 1, false]);
   });
 
+  test('mirror routes, which are something that is configured', async () => {
+    const mirrors = [
+      {
+        name: 'github',
+        prefix: '/github',
+        upstream: 'github.example',
+        credentials: { username: 'ada', password: 'x' },
+      },
+      {
+        name: 'files',
+        prefix: '/files',
+        upstream: 'https://files.example/base/',
+        transport: { first_fragment_len: 3 },
+      },
+    ];
+    const { targets, leftOut, onlyKnown } = await select({ mirrors });
+    assert.deepEqual(
+      targets.map(({ kind, name, path, spec }) => [kind, name, spec.url + path]),
+      [
+        ['mirror', 'github', 'https://github.example'],
+        ['mirror', 'files', 'https://files.example/base'],
+      ],
+    );
+    assert.deepEqual(targets[0]?.spec.credentials, { username: 'ada', password: 'x' });
+    assert.equal(targets[1]?.spec.transport?.firstFragmentLen, 3);
+    assert.deepEqual([leftOut, onlyKnown], [known.length, false]);
+    const named = await select({ ...APPS, mirrors }, { names: ['files', 'apps'] });
+    assert.deepEqual(
+      named.targets.map(({ kind, name }) => `${kind} ${name}`),
+      ['mirror files', 'registry apps', 'registry apps'],
+    );
+  });
+
   test('the default registry is configured where it is written', async () => {
     const { targets } = await select({ default_registry: 'quay.io' });
     assert.deepEqual(

@@ -1,8 +1,10 @@
 import type { CheckOptions, CheckTarget } from './check/index.ts';
 import type { Config } from './config/index.ts';
+import { mirrorSpecOf } from './mirror-settings.ts';
 import type { RegistrySpec } from './oci/index.ts';
 import { type Catalogue, KNOWN_REGISTRIES } from './routing/index.ts';
 import { clientOptionsOf, resolverOf } from './settings.ts';
+import { asUpstream } from './upstream/index.ts';
 
 // What is configured, as what is to be checked.
 
@@ -33,7 +35,8 @@ export function checkTargetsOf(
   { names = [], all = false }: { readonly names?: readonly string[]; readonly all?: boolean } = {},
 ): CheckSelection {
   const registries = catalogue.list();
-  const every = registries.flatMap(targetsOf);
+  const routes = config.mirrors.map(routeOf);
+  const every = [...registries.flatMap(targetsOf), ...routes];
   if (names.length > 0) {
     const found = names.map((name) => named(name, { every, catalogue }));
     return {
@@ -48,10 +51,10 @@ export function checkTargetsOf(
     };
   }
   const configured = configuredIn(config, catalogue);
-  if (all || configured.length === 0)
-    return { targets: every, leftOut: 0, onlyKnown: configured.length === 0, unknown: [] };
+  const onlyKnown = configured.length + routes.length === 0;
+  if (all || onlyKnown) return { targets: every, leftOut: 0, onlyKnown, unknown: [] };
   return {
-    targets: configured.flatMap(targetsOf),
+    targets: [...configured.flatMap(targetsOf), ...routes],
     leftOut: registries.length - configured.length,
     onlyKnown: false,
     unknown: [],
@@ -90,6 +93,10 @@ function targetsOf({ name, upstreams }: RegistrySpec): readonly CheckTarget[] {
     path: '/v2/',
     ...(spec.url === DOCKER_HUB ? { quotaRepository: DOCKER_HUB_QUOTA } : {}),
   }));
+}
+
+function routeOf(mirror: Config['mirrors'][number]): CheckTarget {
+  return { kind: 'mirror', name: mirror.name, spec: asUpstream(mirrorSpecOf(mirror)), path: '' };
 }
 
 /** The way a pull takes; opening it throws SettingsError for a bad PEM file. */

@@ -112,7 +112,9 @@ async function stepsOf(
   const connection = await checkConnection(asked);
   if (connection.some(({ outcome }) => outcome === 'failed')) return connection;
   const answer = await checkAnswer(target, asked);
-  if (kind !== 'registry' || answer.status !== 401) return [...connection, answer];
+  // A site that asks nobody in particular to log in asks its clients.
+  const asksUs = answer.status === 401 && (kind === 'registry' || spec.credentials !== undefined);
+  if (!asksUs) return [...connection, answer];
   const clients: HttpClient[] = [];
   try {
     const context = {

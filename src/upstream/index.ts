@@ -14,6 +14,6 @@ export type { HealthScope, HealthView } from './health.ts';
 export { ownHeaders } from './own-headers.ts';
 export { type ProbeAnswer, type ProbedUpstream, type ProbeQuestion, probeUpstream } from './probe.ts';
 export type { Quota } from './rate-limit.ts';
-export { Site, type SiteAnswer, type SiteOptions, type SiteRequest } from './site.ts';
+export { asUpstream, Site, type SiteAnswer, type SiteOptions, type SiteRequest } from './site.ts';
 export type { UpstreamContext } from './upstream.ts';
 export { createUpstreams, type UpstreamsOptions } from './upstreams.ts';

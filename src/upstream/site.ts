@@ -193,7 +193,7 @@ function forAnyone(headers: SiteRequest['headers']): Record<string, string> {
 }
 
 /** A site in the words that are used of registries' upstreams. */
-function asUpstream(spec: MirrorSpec): UpstreamSpec {
+export function asUpstream(spec: MirrorSpec): UpstreamSpec {
   const { name, upstream, credentials, headers, tls, transport, redirectHosts } = spec;
   return {
     name,

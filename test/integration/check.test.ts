@@ -11,12 +11,14 @@ import { startOutboundProxy } from '../support/outbound-proxies.ts';
 import { freePort, run as runProgram, Workspace } from '../support/processes.ts';
 import { startRawServer, testPem } from '../support/raw-server.ts';
 import { startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { startSite } from '../support/site.ts';
 
 // `entrepot check` before registries, networks and outbound proxies that are well, and that are not.
 
 const CA = fileURLToPath(new URL('../support/tls/ca.pem', import.meta.url));
 const TLS = { key: testPem('server-key'), cert: testPem('server') };
 const SECRET = 'correct horse';
+const CHALLENGE = { 'www-authenticate': 'Basic realm="here"' };
 
 let workspace: Workspace;
 before(async () => {
@@ -356,6 +358,46 @@ describe('what is wrong is named, with what to do', () => {
   test('a server in trouble', async () => {
     await using server = await serve((_, response) => void response.writeHead(503).end());
     await troubled(server.url, { step: 'http', remedy: /in trouble/ });
+  });
+});
+
+describe('mirror routes', () => {
+  test('are asked for their own first page, by HEAD and by GET for one byte', async () => {
+    await using site = await startSite({
+      '/well': (_, response) => void response.end('hello'),
+      '/get-only': ({ method }, response) => void response.writeHead(method === 'HEAD' ? 405 : 206).end(),
+      '/login': ({ headers }, response) =>
+        void response.writeHead(headers.authorization === undefined ? 401 : 200, CHALLENGE).end(),
+      '/down': (_, response) => void response.writeHead(500).end(),
+    });
+    const credentials = { username: 'ada', password: SECRET };
+    const mirrors = [
+      ...['well', 'get-only', 'nothing-there', 'down'].map((name) => ({ name, upstream: `${site.url}/${name}` })),
+      { name: 'login', upstream: `${site.url}/login`, credentials },
+      { name: 'open', upstream: `${site.url}/login` },
+    ].map((mirror) => ({ ...mirror, prefix: `/${mirror.name}` }));
+    const { code, out } = await run({ mirrors }, { json: true });
+    assert.equal(code, 1);
+    const { upstreams } = JSON.parse(out) as { upstreams: UpstreamReport[] };
+    const found = Object.fromEntries(upstreams.map((report) => [report.name, report]));
+    const shown = (name: string) => {
+      const report = found[name];
+      assert.ok(report?.kind === 'mirror', name);
+      return [report.reachable, report.outcome, names(report)];
+    };
+    assert.deepEqual(shown('well'), [true, 'ok', 'tcp:ok http:ok']);
+    assert.deepEqual(shown('get-only'), [true, 'ok', 'tcp:ok http:ok']);
+    assert.deepEqual(shown('nothing-there'), [true, 'ok', 'tcp:ok http:ok']);
+    assert.deepEqual(shown('login'), [true, 'ok', 'tcp:ok http:ok token:ok']);
+    assert.deepEqual(shown('open'), [true, 'ok', 'tcp:ok http:ok']);
+    assert.deepEqual(shown('down'), [false, 'failed', 'tcp:ok http:failed']);
+    const asked = site.visits
+      .filter(({ url }) => url === '/get-only')
+      .map(({ method, headers }) => [method, headers.range]);
+    assert.deepEqual(asked, [
+      ['HEAD', undefined],
+      ['GET', 'bytes=0-0'],
+    ]);
   });
 });
 

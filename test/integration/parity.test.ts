@@ -15,6 +15,7 @@ import { run, Workspace } from '../support/processes.ts';
 import { rawRequest } from '../support/raw-request.ts';
 import { testPem } from '../support/raw-server.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { startSite } from '../support/site.ts';
 
 // What users of Rewriting Mirror and of Container Registry Mirrors know, row by row, under the names they know it by: the
 // left side is theirs, the right side ours.
@@ -221,6 +222,39 @@ describe('Rewriting Mirror', () => {
       assert.deepEqual([(await patient.first).status, (await second).status], [200, 200]);
       await patient.mirror.stop();
       upstream.heal();
+    });
+
+    test('routes[].name, public_prefix, upstream (a bare host too), preserve_host → mirrors[]', async () => {
+      await using site = await startSite({ '/base/file': (_, response) => void response.end('hello') });
+      const mirrors = [
+        { name: 'own', prefix: '/own', upstream: `${site.url}/base` },
+        { name: 'kept', prefix: '/kept', upstream: `${site.url}/base`, preserve_host: true },
+        { name: 'bare', prefix: '/bare', upstream: 'github.example' },
+      ];
+      await using mirror = await startMirror({ mirrors });
+      assert.equal((await mirror.get('/own/file')).body.toString(), 'hello');
+      assert.equal((await mirror.get('/kept/file')).body.toString(), 'hello');
+      assert.deepEqual(
+        site.visits.map(({ url, headers }) => [url, headers.host]),
+        [
+          ['/base/file', new URL(site.url).host],
+          ['/base/file', mirror.host],
+        ],
+      );
+      const line = await mirror.logged(({ msg, path }) => msg === 'request' && path === '/own/file');
+      assert.equal(line['route'], 'own');
+      const metrics = (await mirror.get('/metrics')).body.toString();
+      assert.match(metrics, /^entrepot_http_requests_total\{[^}]*route="own"/m);
+    });
+
+    test('public_base_url → what addresses are rewritten with', async () => {
+      await using site = await startSite({
+        '/from': (_, response) => void response.writeHead(302, { location: '/to?a=b' }).end(),
+      });
+      const mirrors = [{ name: 'own', prefix: '/own', upstream: site.url }];
+      await using mirror = await startMirror({ mirrors, public_url: 'https://mirror.example.com' });
+      const { status, headers } = await mirror.get('/own/from');
+      assert.deepEqual([status, headers['location']], [302, 'https://mirror.example.com/own/to?a=b']);
     });
 
     test('config.schema.json → config schema', async () => {

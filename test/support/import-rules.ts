@@ -32,6 +32,7 @@ const ABOVE: Readonly<Record<string, readonly string[] | '*'>> = {
   'check-settings': '*',
   'deferred-upstreams': '*',
   'forward-settings': '*',
+  'mirror-settings': '*',
   settings: '*',
   cli: '*',
   main: ['cli'],
