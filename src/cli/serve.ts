@@ -11,7 +11,7 @@ import { readVersion } from './version.ts';
 /**
  * Runs the server until it is told to stop.
  *
- * SIGTERM and SIGINT drain it: new connections are refused, running pulls finish within `timeouts.shutdown_timeout`. A second
+ * SIGTERM and SIGINT drain it: after `timeouts.drain_delay` new connections are refused, running pulls finish within `timeouts.shutdown_timeout`. A second
  * signal cuts them.
  *
  * @returns the exit code

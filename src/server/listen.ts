@@ -20,7 +20,7 @@ export type { RequestHandler } from './request-handler.ts';
 export interface FrontDoorTimeouts {
   /** From a connection's first byte (or from its opening) to the end of the request head. @default 10_000 */
   readonly readHeader?: number;
-  /** For the whole request; 0 means the default, since our requests have no bodies worth waiting for. @default 30_000 */
+  /** For the whole request, its body included: a hard limit. Bodies that are read end when they stand still. @default 0 */
   readonly read?: number;
   /** For the whole response: a hard limit, which cuts slow clients and large layers alike. @default 0 */
   readonly write?: number;
@@ -269,24 +269,23 @@ function limitServer(server: Server | HttpsServer, spec: ListenerSpec, options: 
   const { timeouts = {}, limits = {} } = options;
   server.maxConnections = limits.maxConnections ?? 16_384;
   server.timeout = timeouts.clientStall ?? 60_000;
-  const { headersTimeout, requestTimeout, keepAliveTimeout } = requestTimes(spec, timeouts);
+  const { headersTimeout, requestTimeout, keepAliveTimeout } = requestTimes(timeouts);
   Object.assign(server, { headersTimeout, requestTimeout, keepAliveTimeout });
 }
 
-function requestTimes(
-  spec: ListenerSpec,
-  timeouts: FrontDoorTimeouts,
-): { readonly headersTimeout: number; readonly requestTimeout: number; readonly keepAliveTimeout: number } {
-  const read = timeouts.read ?? 0;
-  // What is forwarded may have a body, which its sender is given time for as long as it moves.
-  const requestTimeout = read > 0 ? read : spec.forward === true ? 0 : 30_000;
+function requestTimes(timeouts: FrontDoorTimeouts): {
+  readonly headersTimeout: number;
+  readonly requestTimeout: number;
+  readonly keepAliveTimeout: number;
+} {
+  const requestTimeout = timeouts.read ?? 0;
   const readHeader = timeouts.readHeader ?? 10_000;
   const headersTimeout = requestTimeout === 0 ? readHeader : Math.min(readHeader, requestTimeout);
   return { headersTimeout, requestTimeout, keepAliveTimeout: timeouts.idle ?? 65_000 };
 }
 
 function serverSettings(spec: ListenerSpec, { timeouts = {}, limits = {} }: FrontDoorOptions): ServerOptions {
-  const times = requestTimes(spec, timeouts);
+  const times = requestTimes(timeouts);
   return {
     ...times,
     // How often the two above are looked at: Node's 30 s would let a slow head live four times its time.

@@ -23,8 +23,8 @@ describe('a server that ends while a client pulls', needs('skopeo'), () => {
   });
   after(() => workspace.close());
 
-  function start(dir?: string): Promise<RunningEntrepot> {
-    const config = { registries: { 'docker.io': { upstreams: [upstream.url] } } };
+  function start(dir?: string, more: object = {}): Promise<RunningEntrepot> {
+    const config = { registries: { 'docker.io': { upstreams: [upstream.url] } }, ...more };
     return startEntrepot(workspace, config, dir === undefined ? {} : { dir });
   }
 
@@ -40,6 +40,23 @@ describe('a server that ends while a client pulls', needs('skopeo'), () => {
     gate.open();
     assert.equal(digestOf(Buffer.from(await response.arrayBuffer())), layer.digest);
     assert.equal(await stopped, 0);
+  });
+
+  test('SIGTERM with a drain delay: a pull that has begun finds all its blobs', async () => {
+    const entrepot = await start(undefined, { timeouts: { drain_delay: '5m' } });
+    const gate = new Gate();
+    upstream.fault(layer.digest, { stallAt: 1_000_000, stallGate: gate, times: 1 });
+    const pull = skopeoPull(workspace, { name: `${entrepot.host}/library/app:latest`, into: 'drained' });
+    await gate.arrived();
+    entrepot.process.kill('SIGTERM');
+    await eventually(() => assert.ok(entrepot.logs().some((line) => line.msg.startsWith('stopping'))));
+    assert.equal((await rawRequest(entrepot.host, { path: '/readyz' })).status, 503);
+    const before = entrepot.accessLog().length;
+    gate.open();
+    await pull;
+    // The layer, and the image's configuration, which skopeo asks for when it has the layers.
+    await eventually(() => assert.ok(entrepot.accessLog().length >= before + 2));
+    assert.equal(await entrepot.stop(), 0, 'a second signal ends the delay');
   });
 
   test('kill -9: nothing half is served or left behind by the next one', async () => {

@@ -72,8 +72,9 @@ describe('the whole server as a forward proxy', () => {
   after(() => upstream.stop());
 
   /** A server that knows the upstream as `registry.test`, and finds it on this machine. */
-  function start(forward_proxy: Readonly<Record<string, unknown>>): Promise<Mirror> {
+  function start(forward_proxy: Readonly<Record<string, unknown>>, more: object = {}): Promise<Mirror> {
     return startMirror({
+      ...more,
       registries: { 'registry.test': { upstreams: [upstream.url] } },
       transport: {
         ca_file: CA_FILE,
@@ -122,6 +123,18 @@ describe('the whole server as a forward proxy', () => {
     assert.equal(exchange['url'], `https://registry.test${path}`);
     const { body } = await mirror.get('/metrics');
     assert.match(body.toString(), /entrepot_forward_tunnels \d/);
+  });
+
+  test('within a tunnel nobody says who he is, whoever brought the tunnel', async () => {
+    await using mirror = await start({ mitm: { enabled: true } }, { trusted_proxies: ['127.0.0.1'] });
+    const ca = (await mirror.get('/ca.crt')).body.toString();
+    const headers = { 'x-forwarded-for': '192.0.2.1', 'x-forwarded-host': 'elsewhere.test' };
+    const { status } = await through(mirror, 'registry.test', { ca, path: '/v2/', headers });
+    assert.equal(status, 200);
+    const line = await mirror.logged(
+      ({ msg, path, entrance }) => msg === 'request' && path === '/v2/' && entrance === 'mitm',
+    );
+    assert.deepEqual([line['client'], line['registry']], ['127.0.0.1', 'registry.test']);
   });
 
   test('looked into, what is no registry is asked of its real host', async () => {

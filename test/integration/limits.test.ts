@@ -157,6 +157,35 @@ describe('limits.max_inflight', { timeout: 120_000 }, () => {
     assert.equal(await metric(mirror, WAITING), 0);
   });
 
+  test('whatever clients do, no place is lost', async () => {
+    await using mirror = await start({ max_inflight: 5, max_inflight_wait: '1s', max_waiting: 10 });
+    const { path, gate } = heldBlob();
+    let refused = 0;
+    // Half of them leave: before their answer, while they wait, in the middle of it.
+    const clients = Array.from({ length: 120 }, async (_, index) => {
+      const request = get(mirror.url + path, { agent: false });
+      request.on('error', () => undefined);
+      if (index % 2 === 0) setTimeout(() => request.destroy(), index * 10);
+      await new Promise<void>((resolve) => {
+        request.once('close', resolve);
+        request.once('response', (response) => {
+          if (response.statusCode === 429) refused += 1;
+          response.on('error', () => undefined).resume();
+        });
+      });
+    });
+    setTimeout(() => gate.open(), 600);
+    await Promise.all(clients);
+    await until(mirror, IN_FLIGHT, 0);
+    assert.equal(await metric(mirror, WAITING), 0);
+    assert.ok(refused > 0);
+    const served = await Promise.all(Array.from({ length: 5 }, () => mirror.get('/v2/')));
+    assert.deepEqual(
+      served.map(({ status }) => status),
+      [200, 200, 200, 200, 200],
+    );
+  });
+
   test('who waited in vain is turned away', async () => {
     await using mirror = await start({ max_inflight: 1, max_inflight_wait: '50ms' });
     const { path, gate } = heldBlob();
