@@ -260,6 +260,7 @@ const PACKAGES = {
   docker: 'docker.io',
   'docker-registry': 'docker-registry',
   dockerd: 'docker.io',
+  git: 'git',
   nginx: 'nginx-light',
   openssl: 'openssl',
   podman: 'podman',
