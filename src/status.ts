@@ -48,7 +48,7 @@ function describeTransfer(ingest: Ingest): ServerStatus['transfers'][number] {
     id,
     registry: repository.registry,
     repository: repository.repository,
-    digest,
+    ...(digest === undefined ? {} : { digest }),
     upstream,
     bytes: written,
     ...(size === undefined ? {} : { size }),

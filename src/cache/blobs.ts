@@ -3,7 +3,8 @@ import { type Digest, OciError, parseRange, type Repository } from '../oci/index
 import type { BlobStore, MemberRecord, NameStore } from '../store/index.ts';
 import type { CacheOutcome, Telemetry } from '../telemetry/index.ts';
 import { type BlobReader, type ByteSpan, WHOLE } from './blob-reader.ts';
-import { Ingest, type IngestObserver } from './ingest.ts';
+import { Ingest } from './ingest.ts';
+import { describeIngest, publishIngest } from './ingest-events.ts';
 import type { Membership } from './membership.ts';
 import { isOriginFailure, type Origin, type OriginBlob } from './origin.ts';
 import { OriginReader } from './origin-reader.ts';
@@ -120,7 +121,7 @@ export class Blobs {
       }
       if (running !== undefined && (member !== undefined || isSame(running.repository, repository))) {
         try {
-          return await this.#fromIngest(running, { repository, outcome: 'JOIN' }, request);
+          return await this.#fromIngest(running, { repository, digest, outcome: 'JOIN' }, request);
         } catch (error) {
           // That another repository's upstream refused or failed says nothing about this one's.
           const isOurs = error !== running.error || isSame(running.repository, repository);
@@ -202,7 +203,7 @@ export class Blobs {
       return this.#pass(repository, digest, range, request);
     }
     const ingest = this.#start(repository, digest, { member, keep });
-    return this.#fromIngest(ingest, { repository, outcome: 'MISS' }, request);
+    return this.#fromIngest(ingest, { repository, digest, outcome: 'MISS' }, request);
   }
 
   #isToBeKept(member: MemberRecord | undefined): boolean {
@@ -212,14 +213,18 @@ export class Blobs {
 
   async #fromIngest(
     ingest: Ingest,
-    { repository, outcome }: { readonly repository: Repository; readonly outcome: CacheOutcome },
+    {
+      repository,
+      digest,
+      outcome,
+    }: { readonly repository: Repository; readonly digest: Digest; readonly outcome: CacheOutcome },
     request: BlobRequest,
   ): Promise<BlobAnswer> {
     // Attached before anything is awaited: a transfer nobody follows may be given up at any time.
     const whole = ingest.follow(WHOLE);
     try {
       if (outcome === 'JOIN') {
-        this.#options.telemetry.publish('ingest.joined', { ...describe(ingest), followers: ingest.followers });
+        this.#options.telemetry.publish('ingest.joined', { ...describeIngest(ingest), followers: ingest.followers });
       }
       await abortable(ingest.opened, request.signal);
       const { size, upstream } = ingest;
@@ -233,7 +238,7 @@ export class Blobs {
       if (planRange(part.start, ingest) === 'pass') {
         // Of a part counted from the end nobody knew until now that it is far.
         if (outcome === 'MISS' && ingest.keep && this.#mayGoOnAlone) this.#goOnAlone(ingest);
-        const answer = await this.#pass(repository, ingest.digest, part, request);
+        const answer = await this.#pass(repository, digest, part, request);
         whole.close();
         return answer;
       }
@@ -293,7 +298,7 @@ export class Blobs {
     digest: Digest,
     how: { readonly member: MemberRecord | undefined; readonly keep: boolean },
   ): Ingest {
-    const { origin, store, names, membership, verification, decided } = this.#options;
+    const { origin, store, names, membership, verification, telemetry, decided, onRefusal } = this.#options;
     if (this.#isStopping) throw new OciError('UNAVAILABLE', 'The server is stopping');
     let member = how.member;
     const ingest = new Ingest(
@@ -309,13 +314,19 @@ export class Blobs {
         },
         begin: () => store.begin(),
         ...(decided === undefined ? {} : { decided }),
-        publish: async (file, size) => {
+        publish: async (file, { size }) => {
           await file.commit(digest);
           const storedAt = Date.now();
           await names.putBlob({ digest, size, kind: 'mirrored', storedAt, verifiedAt: storedAt });
           verification.stored(digest, { size, mark: file.mark });
         },
-        observer: this.#observer(),
+        observer: publishIngest(telemetry, {
+          onRefusal,
+          onSettled: (settled) => {
+            if (this.#running.get(digest) === settled) this.#running.delete(digest);
+            this.#ended += 1;
+          },
+        }),
       },
     );
     this.#running.set(digest, ingest);
@@ -334,31 +345,6 @@ export class Blobs {
       this.#unattended -= 1;
     });
   }
-
-  #observer(): IngestObserver {
-    const { telemetry, onRefusal } = this.#options;
-    return {
-      opened: (ingest) => telemetry.publish('ingest.started', describe(ingest)),
-      resumed: (ingest, reason) =>
-        telemetry.publish('ingest.resumed', { ...describe(ingest), offset: ingest.written, reason }),
-      refused: (_, error) => onRefusal?.(error),
-      settled: (ingest, outcome, error) => {
-        if (this.#running.get(ingest.digest) === ingest) this.#running.delete(ingest.digest);
-        this.#ended += 1;
-        telemetry.publish('ingest.finished', {
-          ...describe(ingest),
-          bytes: ingest.written,
-          durationMs: Date.now() - ingest.startedAt,
-          outcome,
-          ...(error === undefined ? {} : { reason: error.message }),
-        });
-      },
-    };
-  }
-}
-
-function describe({ id, repository, digest, upstream }: Ingest) {
-  return { id, registry: repository.registry, repository: repository.repository, digest, upstream };
 }
 
 function isSame(a: Repository, b: Repository): boolean {

@@ -33,10 +33,16 @@ export interface IngestEnvironment {
   /** Starts the file that grows. */
   readonly begin: () => Promise<Ingestion>;
   /** Publishes the verified file; a rejection costs the caching, never the transfer. */
-  readonly publish: (file: Ingestion, size: number) => Promise<void>;
+  readonly publish: (file: Ingestion, content: IngestContent) => Promise<void>;
   /** Waited for before it is published: what is decided until then about keeping it counts. Must not reject. */
   readonly decided?: () => Promise<void>;
   readonly observer: IngestObserver;
+}
+
+/** What a whole file turned out to hold. */
+export interface IngestContent {
+  readonly digest: Digest;
+  readonly size: number;
 }
 
 /** Hears how the transfer goes. Must not throw. */
@@ -52,7 +58,11 @@ export type IngestOutcome = 'committed' | 'streamed' | 'aborted' | 'failed';
 
 export interface IngestOptions {
   readonly repository: Repository;
-  readonly digest: Digest;
+  /**
+   * Undefined where nobody knows it before the last byte: then what is whole is right, and `open` answers for it that a
+   * body which is continued is still the same.
+   */
+  readonly digest: Digest | undefined;
   /** Size in bytes by the manifest that names the blob; used where the upstream gives none. */
   readonly expectedSize: number | undefined;
   /** False: the bytes are delivered to whoever follows, and not kept. */
@@ -63,12 +73,13 @@ export class Ingest {
   readonly id = randomUUID().slice(0, 8);
   readonly startedAt = Date.now();
   readonly repository: Repository;
-  readonly digest: Digest;
   /** Resolves when the upstream has answered and its head is known; rejects with its failure. */
   readonly opened: Promise<void>;
   /** Resolves when nothing more will happen; never rejects. */
   readonly settled: Promise<IngestOutcome>;
 
+  /** Undefined until known. */
+  digest: Digest | undefined;
   /** Bytes in all; undefined until known. */
   size: number | undefined;
   /** Bytes that are in the file. */
@@ -155,15 +166,17 @@ export class Ingest {
   /**
    * The rest of a span, for a follower of a detached transfer that has had everything before `position`.
    *
-   * The whole blob is still verified before its last byte: what the file holds is hashed again first.
+   * The whole blob is still verified before its last byte, where its digest is known: what the file holds is hashed again
+   * first.
    */
   async openRest(span: ByteSpan, position: number, signal: AbortSignal): Promise<BlobReader> {
     const options = { offset: position, signal, ...(span.end === undefined ? {} : { end: span.end }) };
     const { size } = this;
-    if (span.start > 0 || span.end !== undefined) {
+    const expect = this.digest;
+    if (span.start > 0 || span.end !== undefined || expect === undefined) {
       return new OriginReader(await this.#environment.open(options), { end: span.end, size });
     }
-    const digester = new Digester(digestAlgorithm(this.digest));
+    const digester = new Digester(digestAlgorithm(expect));
     const buffer = Buffer.allocUnsafe(256 * 1024);
     for (let hashed = 0; hashed < position; ) {
       const count = await this.readFile(buffer.subarray(0, Math.min(buffer.length, position - hashed)), hashed);
@@ -172,7 +185,7 @@ export class Ingest {
       digester.update(buffer.subarray(0, count));
       hashed += count;
     }
-    return new OriginReader(await this.#environment.open(options), { expect: this.digest, digester, size });
+    return new OriginReader(await this.#environment.open(options), { expect, digester, size });
   }
 
   /** Goes on to the end although nobody follows. */
@@ -215,7 +228,7 @@ export class Ingest {
 
   async #transfer(): Promise<void> {
     const { signal } = this.#abort;
-    const digester = new Digester(digestAlgorithm(this.digest));
+    const digester = new Digester(this.digest === undefined ? 'sha256' : digestAlgorithm(this.digest));
     let blob: OriginBlob | undefined;
     let failures = 0;
     try {
@@ -258,12 +271,13 @@ export class Ingest {
       blob?.body.cancel();
     }
     const found = digester.digest();
-    if (found !== this.digest) {
+    if (this.digest !== undefined && found !== this.digest) {
       throw new WrongBytesError(
         `Bytes from ${this.upstream} have the digest ${found} instead of ${this.digest}`,
         this.upstream,
       );
     }
+    this.digest = found;
     this.size = this.written;
     this.#verified = true;
     this.#notify();
@@ -286,6 +300,7 @@ export class Ingest {
           blob.upstream,
         );
       }
+      this.size ??= blob.size;
       return;
     }
     if (blob.size !== undefined) this.size = blob.size;
@@ -318,14 +333,17 @@ export class Ingest {
 
   async #publish(): Promise<IngestOutcome> {
     const file = this.#file;
-    if (file === undefined || this.size === undefined) throw new TypeError('Cannot publish what has no file');
+    const { digest, size } = this;
+    if (file === undefined || digest === undefined || size === undefined) {
+      throw new TypeError('Cannot publish what has no file');
+    }
     if (this.#keep) await this.#environment.decided?.();
     if (!this.#keep) {
       await file.abort().catch(() => {});
       return 'streamed';
     }
     try {
-      await this.#environment.publish(file, this.size);
+      await this.#environment.publish(file, { digest, size });
       return 'committed';
     } catch (error) {
       // Everyone has, or will have, the right bytes: only the next pull is dearer.

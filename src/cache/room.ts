@@ -6,7 +6,6 @@ import { type Arrival, bytesToFree, type DiskSpace, floorOf, type MinFree, type 
 
 /** A transfer, as far as it takes room. */
 export interface Arriving extends Arrival {
-  readonly digest: Digest;
   /** Lets it be delivered and not kept. */
   forgo(): void;
 }

@@ -78,7 +78,7 @@ function transferRow(transfer: TransferStatus, now: number): readonly string[] {
   return [
     id,
     `${registry}/${repository}`,
-    shortDigest(digest),
+    digest === undefined ? '-' : shortDigest(digest),
     formatProgress(transfer),
     `${formatBytes(Math.round(bytes / seconds))}/s`,
     String(followers),

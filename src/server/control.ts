@@ -60,7 +60,8 @@ export interface TransferStatus {
   readonly id: string;
   readonly registry: string;
   readonly repository: string;
-  readonly digest: string;
+  /** Absent for what is fetched by URL: nobody knows it yet. */
+  readonly digest?: string;
   readonly upstream: string;
   /** Bytes received. */
   readonly bytes: number;

@@ -193,9 +193,12 @@ export interface UpstreamQuota {
 
 export interface IngestEvent {
   readonly id: string;
+  /** `mirror:<route>` for what is fetched by URL. */
   readonly registry: string;
+  /** The URL without its query, for what is fetched by one. */
   readonly repository: string;
-  readonly digest: Digest;
+  /** Undefined until the last byte for what is fetched by URL. */
+  readonly digest: Digest | undefined;
   readonly upstream: string;
 }
 
