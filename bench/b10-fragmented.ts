@@ -2,9 +2,9 @@ import { hashOnServerCore, pullAll } from './lib/clients.ts';
 import type { Figure } from './lib/figures.ts';
 import { GiB } from './lib/machine.ts';
 import { cpuOf } from './lib/process-cpu.ts';
+import { startTlsOrigin } from './lib/sites.ts';
 import { type Bench, Samples } from './lib/stage.ts';
 import { startEntrepot } from './lib/subjects.ts';
-import { startTlsOrigin } from './lib/tls-origin.ts';
 
 /**
  * What a ClientHello in two parts costs after the handshake: CPU seconds to stream a GiB from an upstream, plainly, over TLS,

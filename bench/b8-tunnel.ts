@@ -3,9 +3,9 @@ import type { Figure, Goal } from './lib/figures.ts';
 import { GiB } from './lib/machine.ts';
 import { cpuOf } from './lib/process-cpu.ts';
 import type { Via } from './lib/road.ts';
+import { startTlsOrigin } from './lib/sites.ts';
 import { type Bench, Samples } from './lib/stage.ts';
 import { type Subject, startEntrepot, startSquid } from './lib/subjects.ts';
-import { startTlsOrigin } from './lib/tls-origin.ts';
 
 interface Work {
   readonly work: string;

@@ -13,6 +13,7 @@ import { manyClients } from './b5-many-clients.ts';
 import { start } from './b6-start.ts';
 import { growth } from './b7-growth.ts';
 import { tunnel } from './b8-tunnel.ts';
+import { mirrorRoute } from './b9-mirror-route.ts';
 import { fragmented } from './b10-fragmented.ts';
 import type { Figure } from './lib/figures.ts';
 import { describeMachine, separateCores } from './lib/machine.ts';
@@ -31,6 +32,7 @@ const BENCHES: readonly Bench[] = [
   start,
   growth,
   tunnel,
+  mirrorRoute,
   fragmented,
 ];
 

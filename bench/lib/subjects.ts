@@ -112,12 +112,14 @@ export async function startSquid(place: Place): Promise<Subject | undefined> {
   return { name: 'squid', peer: 'squid', url, process: running };
 }
 
-/** nginx in both its roles, one worker. */
+/** nginx in its roles, one worker. */
 export interface Nginx {
   /** Sends files with sendfile. */
   readonly files: Subject;
-  /** Stands before a registry with proxy_cache. */
+  /** Stands before another server with proxy_cache. */
   readonly cache: Subject;
+  /** The same, without a cache. */
+  readonly pass: Subject;
 }
 
 /** Starts nginx; undefined where it is not installed. */
@@ -127,7 +129,7 @@ export async function startNginx(
 ): Promise<Nginx | undefined> {
   if (!isInstalled('nginx')) return undefined;
   const { workspace } = place;
-  const [filesPort, cachePort] = [await freePort(), await freePort()];
+  const [filesPort, cachePort, passPort] = [await freePort(), await freePort(), await freePort()];
   const dir = workspace.path(`nginx-${filesPort}`);
   await mkdir(dir);
   const config = await fillTemplate('nginx.conf', {
@@ -137,6 +139,7 @@ export async function startNginx(
     UPSTREAM: new URL(upstream).host,
     STATIC_PORT: String(filesPort),
     CACHE_PORT: String(cachePort),
+    PASS_PORT: String(passPort),
     ROOT: files,
   });
   const file = await workspace.file(`nginx-${filesPort}.conf`, config);
@@ -145,6 +148,7 @@ export async function startNginx(
   return {
     files: { name: 'nginx sendfile', peer: 'nginx', url, process: running },
     cache: { name: 'nginx proxy_cache', peer: 'nginx', url: `http://127.0.0.1:${cachePort}`, process: running },
+    pass: { name: 'nginx proxy_pass', peer: 'nginx', url: `http://127.0.0.1:${passPort}`, process: running },
   };
 }
 
