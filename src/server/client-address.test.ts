@@ -42,9 +42,12 @@ describe('who asks', () => {
     ['two servers in front', '192.0.2.1, 10.0.0.7', '192.0.2.1'],
     ['a client of the own network', '10.0.0.8, 10.0.0.7', '10.0.0.8'],
     ['a port is not part of it', '192.0.2.1:4711', '192.0.2.1'],
-    ['nothing that can be read', 'unknown', '127.0.0.1'],
-    ['nothing that can be read, behind one that can', '192.0.2.1, unknown', '127.0.0.1'],
-    ['nothing that can be read, before a trusted one', 'unknown, 10.0.0.7', '10.0.0.7'],
+    ['nothing that can be read', 'x', 'unknown'],
+    ['nothing that can be read, behind one that can', '192.0.2.1, x', 'unknown'],
+    ['nothing that can be read, before a trusted one', 'x, 10.0.0.7', 'unknown'],
+    ['an endless list', `${'127.0.0.1, '.repeat(1000)}192.0.2.1`, '192.0.2.1'],
+    ['a client of this machine', '127.0.0.1', '127.0.0.1'],
+    ['one that says so from a network that is trusted as a whole', '127.0.0.1, 10.1.2.3', 'unknown'],
     ['a script', '<script>, 192.0.2.1', '192.0.2.1'],
   ];
   for (const [name, forwarded, address] of table) {

@@ -1,10 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
-import { type ForwardedHeaders, forwardedHops, plainAddress } from './forwarded.ts';
+import { type ForwardedHeaders, forwardedHops, isLoopback, plainAddress, UNKNOWN } from './forwarded.ts';
 
 /** Who asks, and how it sees this server. */
 export interface Caller {
-  /** IP address; IPv4 within IPv6 is IPv4. Empty where a request came by a Unix socket, or its connection is gone. */
+  /**
+   * IP address; IPv4 within IPv6 is IPv4. Empty where a request came by a Unix socket, or its connection is gone; `unknown`
+   * where a trusted server told one that cannot be read.
+   */
   readonly address: string;
   readonly scheme: 'http' | 'https';
   /** What it takes this server for: host, with a port that is not the scheme's own. */
@@ -63,7 +66,9 @@ export function identifyCaller({ peer, encrypted, headers }: Introduction, isTru
       scheme = hop.scheme ?? scheme;
       host = hop.host ?? host;
       if (hop.address === undefined) break;
-      address = hop.address;
+      // A client of its own machine is no client of ours, whatever else may have written that.
+      const isPlausible = !isLoopback(hop.address) || address === undefined || isLoopback(address);
+      address = isPlausible ? hop.address : UNKNOWN;
       if (!isTrusted(address)) break;
     }
   }

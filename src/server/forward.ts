@@ -11,6 +11,7 @@ import { type ForwardCredential, holdsCredential } from './forward-credential.ts
 import { ForwardRefusal, refuseForward, refuseTunnel, toForwardRefusal } from './forward-refusal.ts';
 import { streamToHost } from './forward-stream.ts';
 import { type ForwardTarget, formatAuthority, parseAbsoluteTarget, parseConnectTarget } from './forward-target.ts';
+import { isLoopback } from './forwarded.ts';
 import type { RequestHandler } from './request-handler.ts';
 import { rememberHeaders, shownHeaders } from './shown-headers.ts';
 
@@ -399,8 +400,4 @@ function namedBy({ url = '/', headers }: IncomingMessage): (ForwardTarget & { re
 function isLocalClient(request: IncomingMessage): boolean {
   const { address } = callerOf(request);
   return address === '' ? !request.socket.destroyed : isLoopback(address);
-}
-
-function isLoopback(address: string): boolean {
-  return /^(?:::ffff:)?127\.|^::1$/.test(address);
 }

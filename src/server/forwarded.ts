@@ -3,13 +3,16 @@ import { isHostHeader } from './host-header.ts';
 
 /** What one server in front of us says of the one it was asked by: a hop, in the words of RFC 7239. */
 export interface Hop {
-  /** The address it was asked from; undefined where it says none that can be read. */
+  /** The address it was asked from; undefined where it says none, {@link UNKNOWN} where it says what is none. */
   readonly address: string | undefined;
   readonly scheme: 'http' | 'https' | undefined;
   readonly host: string | undefined;
 }
 
-/** Nobody stands behind more servers than this; what is longer was made up. */
+/** Somebody whose address was told and cannot be read: never taken for whoever told it. */
+export const UNKNOWN = 'unknown';
+
+/** Nobody stands behind more servers than this. */
 const MAX_HOPS = 32;
 
 /** Longer than what that many hops have to say. */
@@ -19,8 +22,8 @@ const MAX_LENGTH = 4096;
 export type ForwardedHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /**
- * What the servers in front of us say, the nearest last. Empty where they say nothing, or nothing that can be read: half of
- * a list would put every hop into the wrong place.
+ * What the servers in front of us say, the nearest last; of many hops, the last 32. What a client wrote into the same
+ * headers stands before that, so however it looks, it hides nothing of what follows.
  *
  * `X-Forwarded-For`, `-Proto` and `-Host` are what nearly all of them send; `Forwarded` (RFC 7239) is read only where none of
  * those is there: a server that sets the first passes on whatever a client says in the second.
@@ -32,26 +35,27 @@ export function forwardedHops(headers: ForwardedHeaders): readonly Hop[] {
   const count = Math.max(addresses.length, schemes.length, hosts.length);
   if (count > 0) {
     // Who sets a header anew leaves one entry where who adds to another has left several: they agree on the last.
-    return Array.from({ length: Math.min(count, MAX_HOPS + 1) }, (_, index) => {
+    return Array.from({ length: count }, (_, index) => {
       const fromEnd = count - index;
       return {
-        address: parseNode(addresses.at(-fromEnd) ?? ''),
+        address: addressOf(addresses.at(-fromEnd)),
         scheme: schemeOf(schemes.at(-fromEnd)),
         host: hostOf(hosts.at(-fromEnd)),
       };
     });
   }
   const forwarded = headers['forwarded'];
-  return typeof forwarded === 'string' ? (parseForwarded(forwarded) ?? []) : [];
+  if (typeof forwarded !== 'string') return [];
+  return parseForwarded(forwarded) ?? [{ address: UNKNOWN, scheme: undefined, host: undefined }];
 }
 
 function listOf(header: string | readonly string[] | undefined): readonly string[] {
-  if (typeof header !== 'string' || header.length > MAX_LENGTH) return [];
-  const entries = header
+  if (typeof header !== 'string') return [];
+  return header
     .split(',')
     .map((entry) => entry.trim())
-    .filter((entry) => entry !== '');
-  return entries.length > MAX_HOPS ? [] : entries;
+    .filter((entry) => entry !== '')
+    .slice(-MAX_HOPS);
 }
 
 /**
@@ -80,10 +84,14 @@ export function parseForwarded(header: string): readonly Hop[] | undefined {
 
 function hopOf(parameters: ReadonlyMap<string, string>): Hop {
   return {
-    address: parseNode(parameters.get('for') ?? ''),
+    address: addressOf(parameters.get('for')),
     scheme: schemeOf(parameters.get('proto')),
     host: hostOf(parameters.get('host')),
   };
+}
+
+function addressOf(node: string | undefined): string | undefined {
+  return node === undefined ? undefined : (parseNode(node) ?? UNKNOWN);
 }
 
 /**
@@ -101,6 +109,11 @@ export function parseNode(text: string): string | undefined {
 export function plainAddress(address: string): string {
   const plain = address.toLowerCase().replace(/%.*$/, '');
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(plain)?.[1] ?? plain;
+}
+
+/** An address of this machine. */
+export function isLoopback(address: string): boolean {
+  return /^127\.|^::1$/.test(plainAddress(address));
 }
 
 function schemeOf(text: string | undefined): Hop['scheme'] {
