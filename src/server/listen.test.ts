@@ -339,6 +339,9 @@ describe('createFrontDoor: what is refused', () => {
     ['garbage bytes', Buffer.from([0, 1, 2, 0xff, 0xfe, 10, 13, 10]), 400],
     ['a TLS handshake on a plain port', Buffer.from('16030100c8010000c40303', 'hex'), 400],
     ['no Host header', 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
+    ['half a bracketed Host', 'GET / HTTP/1.1\r\nHost: [::\r\nConnection: close\r\n\r\n', 400],
+    ['an empty Host', 'GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n', 400],
+    ['two Hosts', 'GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\nConnection: close\r\n\r\n', 400],
     ['a header without a colon', `GET / HTTP/1.1\r\n${head}nonsense\r\n\r\n`, 400],
     [
       'Content-Length beside chunked',

@@ -7,6 +7,7 @@ import { identifyCaller, introduce, introductionOf, type TrustedProxies } from '
 import { Connections } from './connections.ts';
 import type { Forward, TunnelDoor } from './forward.ts';
 import { isAbsoluteForm } from './forward-target.ts';
+import { faultOfHost } from './host-header.ts';
 import { redirectToHttps } from './https-redirect.ts';
 import { formatAddress, type ListenerAddress, type ListenerSpec, openListener } from './listener.ts';
 import { createServer } from './node-http.ts';
@@ -253,15 +254,16 @@ function handlerFor(spec: ListenerSpec, options: FrontDoorOptions, decrypted: De
 function refusalOfTunnel(request: IncomingMessage, connections: Connections): OciError | undefined {
   if (connections.draining) return new OciError('UNAVAILABLE', 'this server is about to stop');
   if (request.rawHeaders.length / 2 > MAX_HEADERS) return refusedHeaders();
-  return hasTwoHosts(request) ? refusedHosts() : undefined;
+  return refusalOfHost(request);
 }
 
 function refusedHeaders(): OciError {
   return refusal('UNSUPPORTED', 431, `the request has more than ${MAX_HEADERS} headers`);
 }
 
-function refusedHosts(): OciError {
-  return refusal('UNSUPPORTED', 400, 'the request has more than one Host header');
+function refusalOfHost(request: IncomingMessage): OciError | undefined {
+  const fault = faultOfHost(request);
+  return fault === undefined ? undefined : refusal('UNSUPPORTED', 400, fault);
 }
 
 /** Sets what a server goes by from now on. */
@@ -333,8 +335,9 @@ function listenToRequests(
       answer(response, refusedHeaders());
       return;
     }
-    if (hasTwoHosts(request)) {
-      answer(response, refusedHosts());
+    const refused = refusalOfHost(request);
+    if (refused !== undefined) {
+      answer(response, refused);
       return;
     }
     // Within a tunnel speaks the client itself, of whom nothing is believed.
@@ -380,16 +383,6 @@ function listenToRefusals(server: Server | HttpsServer, options: FrontDoorOption
       `connections are refused: ${server.maxConnections} are open, as many as limits.max_connections`,
     );
   });
-}
-
-/** Of two Hosts Node takes the first, where whoever stands in front may take the last (RFC 9112 §3.2: to be refused). */
-function hasTwoHosts({ rawHeaders }: IncomingMessage): boolean {
-  let hosts = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i];
-    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1;
-  }
-  return hosts > 1;
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {
