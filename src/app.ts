@@ -173,7 +173,8 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
       telemetry,
     });
 
-    const status = (): Promise<ServerStatus> => describeServer(live.current, { cache, version, listeners, startedAt });
+    const status = (): Promise<ServerStatus> =>
+      describeServer(live.current, { admission, cache, version, listeners, startedAt });
     if (config.cache !== 'off') {
       const control = createControl({
         path: controlSocketPath(config.cache.dir),

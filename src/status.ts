@@ -2,7 +2,7 @@ import type { Ingest } from './cache/index.ts';
 import type { Generation, Standing } from './generation.ts';
 import type { ListenerAddress, ServerStatus, UpstreamStatus } from './server/index.ts';
 
-export interface StatusParts extends Pick<Standing, 'cache' | 'version'> {
+export interface StatusParts extends Pick<Standing, 'admission' | 'cache' | 'version'> {
   readonly listeners: readonly ListenerAddress[];
   /** Milliseconds since 1970. */
   readonly startedAt: number;
@@ -10,7 +10,8 @@ export interface StatusParts extends Pick<Standing, 'cache' | 'version'> {
 
 /** What `entrepot status` is told. */
 export async function describeServer(generation: Generation, parts: StatusParts): Promise<ServerStatus> {
-  const { version, cache, listeners, startedAt } = parts;
+  const { version, admission, cache, listeners, startedAt } = parts;
+  const { max_inflight: maxInflight } = generation.config.limits;
   const { config, source } = generation;
   return {
     version,
@@ -30,6 +31,12 @@ export async function describeServer(generation: Generation, parts: StatusParts)
             ...(config.cache.max_size === undefined ? {} : { maxSize: config.cache.max_size }),
             ...(cache.pause === undefined ? {} : { paused: cache.pause }),
           },
+    requests: {
+      inflight: admission.inflight,
+      waiting: admission.waiting,
+      ...(maxInflight === 0 ? {} : { maxInflight }),
+      overloaded: admission.overloaded,
+    },
     transfers: [...cache.transfers].map(describeTransfer),
     upstreams: describeUpstreams(generation),
   };

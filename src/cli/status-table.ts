@@ -12,6 +12,7 @@ export function formatStatus(status: ServerStatus, now: number): string {
     ['configuration', configSource],
     ['cache', describeCache(status.cache)],
     ...describePause(status.cache),
+    ...describeRequests(status.requests),
   ];
   const lines = [
     `entrepot ${version}, pid ${pid}, up ${formatDuration(uptimeSeconds)}`,
@@ -38,6 +39,15 @@ function describeCache(cache: ServerStatus['cache']): string {
 function describePause(cache: ServerStatus['cache']): readonly (readonly [string, string])[] {
   if (cache === 'off' || cache.paused === undefined) return [];
   return [['not keeping', cache.paused.reason]];
+}
+
+/** Where somebody waits or is turned away; a server with room for all has nothing to say of it. */
+function describeRequests(requests: ServerStatus['requests']): readonly (readonly [string, string])[] {
+  if (requests === undefined || (requests.waiting === 0 && !requests.overloaded)) return [];
+  const { inflight, waiting, maxInflight, overloaded } = requests;
+  const most = maxInflight === undefined ? '' : ` of ${maxInflight}`;
+  const refused = overloaded ? '; some are turned away' : '';
+  return [['requests', `${inflight}${most} under way, ${waiting} waiting${refused}`]];
 }
 
 function upstreamRow(upstream: UpstreamStatus, now: number): readonly string[] {

@@ -88,6 +88,17 @@ describe('formatStatus', () => {
     assert.doesNotMatch(formatStatus(idle, now), /not keeping/);
   });
 
+  test('says that requests wait or are turned away, and is silent where there is room', () => {
+    const text = (more: object) =>
+      formatStatus(
+        { ...idle, requests: { inflight: 50, waiting: 0, maxInflight: 50, overloaded: false, ...more } },
+        now,
+      );
+    assert.doesNotMatch(text({}), /requests/);
+    assert.match(text({ waiting: 3 }), /\n {2}requests {7}50 of 50 under way, 3 waiting\n/);
+    assert.match(text({ overloaded: true }), /50 of 50 under way, 0 waiting; some are turned away\n/);
+  });
+
   test('shows how the upstreams fare that were asked, and what is left of their limits', () => {
     const table = formatStatus(withUpstreams, now).split('\n\n')[1] ?? '';
     assert.deepEqual(

@@ -362,7 +362,7 @@ registries:
   test('options of other mirrors that change nothing, and says so', async () => {
     const { notes } = await loadText('transport: {expect_continue_timeout: 1s, force_http2: false, dial_timeout: 5s}');
     assert.deepEqual(notes, [
-      'transport.expect_continue_timeout is accepted without effect: requests to upstreams have no body to wait with',
+      'transport.expect_continue_timeout is accepted without effect: what a client sends is passed on without asking first',
       'transport.force_http2 is accepted without effect: upstreams are asked by HTTP/1.1',
     ]);
   });

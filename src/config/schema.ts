@@ -336,9 +336,9 @@ const transport = z.strictObject({
     .describe(
       'Private hosts, addresses and blocks that redirects and token services may lead to. Upstreams named here are always allowed.',
     ),
-  expect_continue_timeout: withoutEffect('requests to upstreams have no body to wait with')
+  expect_continue_timeout: withoutEffect('what a client sends is passed on without asking first')
     .optional()
-    .describe('Accepted without effect: requests to upstreams have no body to wait with.'),
+    .describe('Accepted without effect: what a client sends is passed on without asking first.'),
   force_http2: withoutEffect('upstreams are asked by HTTP/1.1')
     .optional()
     .describe('Accepted without effect: upstreams are asked by HTTP/1.1.'),

@@ -29,6 +29,15 @@ export interface ServerStatus {
         readonly paused?: { readonly reason: string; readonly since: number; readonly until?: number | undefined };
       }
     | 'off';
+  /** Requests of clients; absent from servers before there was this. */
+  readonly requests?: {
+    readonly inflight: number;
+    readonly waiting: number;
+    /** `limits.max_inflight`, where there is a limit. */
+    readonly maxInflight?: number;
+    /** Some were turned away a moment ago. */
+    readonly overloaded: boolean;
+  };
   readonly transfers: readonly TransferStatus[];
   /** The configured upstreams that were asked since the server started; absent from servers before there was this. */
   readonly upstreams?: readonly UpstreamStatus[];
