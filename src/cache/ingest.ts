@@ -5,6 +5,7 @@ import type { Ingestion } from '../store/index.ts';
 import { type BlobReader, type ByteSpan, ReaderClosedError } from './blob-reader.ts';
 import { isOriginFailure, type OpenBlobOptions, type OriginBlob, type OriginFailure } from './origin.ts';
 import { OriginReader, WrongBytesError } from './origin-reader.ts';
+import { RecentBytes } from './recent-bytes.ts';
 import { resumeDelay, shouldFinishAlone, shouldResume } from './transfer-policy.ts';
 
 // One blob on its way in: a file that grows, and everyone who reads it while it does.
@@ -94,6 +95,7 @@ export class Ingest {
   readonly #abort = new AbortController();
   readonly #opened = Promise.withResolvers<void>();
   readonly #followers = new Set<Follower>();
+  readonly #recent = new RecentBytes();
   #file: Ingestion | undefined;
   #verified = false;
   #error: Error | undefined;
@@ -157,10 +159,10 @@ export class Ingest {
     return follower;
   }
 
-  /** Reads from the growing file; used by followers only. */
-  readFile(target: Buffer, position: number): Promise<number> {
-    if (this.#file === undefined) throw new TypeError('Cannot read a transfer that has not begun');
-    return this.#file.read(target, position);
+  /** Reads what is visible, from memory where it has just come and from the growing file otherwise; used by followers only. */
+  read(target: Buffer, position: number): Promise<number> {
+    const count = this.#recent.read(target, position);
+    return count > 0 ? Promise.resolve(count) : this.#readFile(target, position);
   }
 
   /**
@@ -179,7 +181,7 @@ export class Ingest {
     const digester = new Digester(digestAlgorithm(expect));
     const buffer = Buffer.allocUnsafe(256 * 1024);
     for (let hashed = 0; hashed < position; ) {
-      const count = await this.readFile(buffer.subarray(0, Math.min(buffer.length, position - hashed)), hashed);
+      const count = await this.#readFile(buffer.subarray(0, Math.min(buffer.length, position - hashed)), hashed);
       if (count === 0) throw new Error('Cannot read the growing file as it is shorter than what was written to it');
       signal.throwIfAborted();
       digester.update(buffer.subarray(0, count));
@@ -328,6 +330,7 @@ export class Ingest {
       throw error;
     }
     this.written += chunk.length;
+    this.#recent.append(chunk);
     this.#notify();
   }
 
@@ -359,6 +362,11 @@ export class Ingest {
     this.#environment.observer.refused?.(this, error);
   }
 
+  #readFile(target: Buffer, position: number): Promise<number> {
+    if (this.#file === undefined) throw new TypeError('Cannot read a transfer that has not begun');
+    return this.#file.read(target, position);
+  }
+
   #notify(): void {
     for (const follower of this.#followers) follower.wake();
   }
@@ -376,6 +384,7 @@ export class Ingest {
     if (this.#followers.size > 0) return;
     const file = this.#file;
     this.#file = undefined;
+    this.#recent.release();
     file?.close().catch(() => {});
   }
 }
@@ -437,7 +446,7 @@ class Follower implements BlobReader {
         const limit = this.#end === undefined ? ingest.visible : Math.min(ingest.visible, this.#end + 1);
         const wanted = Math.min(target.length, limit - this.#position);
         if (wanted > 0) {
-          const count = await ingest.readFile(
+          const count = await ingest.read(
             wanted === target.length ? target : target.subarray(0, wanted),
             this.#position,
           );
