@@ -109,7 +109,7 @@ async function startIn(
 }
 
 /** How long something may take that is bound to happen. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 90_000;
 
 /** What was logged, and who waits for more. */
 class LogJournal {
