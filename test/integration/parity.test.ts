@@ -329,7 +329,7 @@ describe('Rewriting Mirror', () => {
     await eventually(() => said('takes a restart').length === 1);
     assert.equal((await rawRequest(address, { path: MANIFEST })).status, 200);
     for (const option of ['registries', 'transport.dial_timeout', 'limits.max_connections']) {
-      assert.match(said('was reloaded')[0] ?? '', new RegExp(`"${option}`));
+      assert.match(said('config.reloaded')[0] ?? '', new RegExp(`"${option}`));
     }
     assert.match(said('takes a restart')[0] ?? '', /"options":\["listen"\]/);
     assert.equal(await server.stop(), 0);
