@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Config } from './config/index.ts';
 import { Lru } from './lib/index.ts';
-import type { UpstreamSpec } from './oci/index.ts';
+import type { TlsSpec, UpstreamSpec } from './oci/index.ts';
 import type { Catalogue } from './routing/index.ts';
 import { catalogueOf, SettingsError } from './settings.ts';
 import { openTransport, type Transport, type TransportParts, transportKeyOf } from './transport.ts';
@@ -54,7 +54,12 @@ export class Reaches {
       .flatMap(({ name, upstreams }) =>
         upstreams.filter((each) => !kept.has(each)).map((each) => `${name} ${each.name} `),
       );
-    void transport.clients.retire((key) => gone.some((prefix) => key.startsWith(prefix)));
+    // Of what a mirror route's files held nothing is remembered: its client reads them anew.
+    const mayDiffer = (key: string, { caFile, certFile, keyFile }: TlsSpec): boolean =>
+      key.startsWith('mirror ') && [caFile, certFile, keyFile].some((file) => file !== undefined);
+    void transport.clients.retire(
+      ({ key, tls = {} }) => gone.some((prefix) => key.startsWith(prefix)) || mayDiffer(key, tls),
+    );
   }
 
   /** Closes every connection. */

@@ -54,7 +54,7 @@ export async function openTransport(config: Config, { telemetry, find }: Transpo
     shared,
     clients,
     async retire(): Promise<void> {
-      await clients.retire(() => true);
+      await clients.retireAll();
       resolver?.close({ graceful: true });
     },
     async close(): Promise<void> {
@@ -70,13 +70,20 @@ interface ClientSettings {
   readonly own: TransportSpec | undefined;
 }
 
+interface MadeClient {
+  readonly key: string;
+  readonly tls: TlsSpec | undefined;
+  readonly client: Promise<HttpClient>;
+}
+
 /** The clients towards upstreams, made when they are first asked for. */
 export class Clients {
   readonly #config: Config;
   readonly #shared: SharedTransport;
-  readonly #clients = new Map<string, Promise<HttpClient>>();
+  readonly #clients = new Map<string, MadeClient>();
   /** Those that keep nothing any more, until their last connection is gone. */
   readonly #retired = new Set<HttpClient>();
+  #isOver = false;
 
   constructor(config: Config, shared: SharedTransport) {
     this.#config = config;
@@ -87,10 +94,14 @@ export class Clients {
   async get(key: string, { tls, own }: ClientSettings): Promise<HttpClient> {
     // Whoever still goes by older settings has another client than those who go by new ones.
     const name = `${key}\n${JSON.stringify([tls, own])}`;
-    const client = this.#clients.get(name) ?? httpClientOf(this.#config, { tls, own, shared: this.#shared });
-    this.#clients.set(name, client);
+    const known = this.#clients.get(name)?.client;
+    const client = known ?? httpClientOf(this.#config, { tls, own, shared: this.#shared });
+    this.#clients.set(name, { key, tls, client });
     try {
-      return await client;
+      const made = await client;
+      // For whoever began before it was over: what is made for them keeps nothing either.
+      if (this.#isOver && known === undefined) void this.#retire(made);
+      return made;
     } catch (error) {
       // A file that cannot be read now may be there next time.
       this.#clients.delete(name);
@@ -98,13 +109,19 @@ export class Clients {
     }
   }
 
-  /** Closes the clients of these keys as they are no longer used; who has one can still ask it. Resolves when none is. */
-  async retire(isGone: (key: string) => boolean): Promise<void> {
+  /** Closes all clients as they are no longer used, and those that are yet to be made. Resolves when none is used. */
+  retireAll(): Promise<void> {
+    this.#isOver = true;
+    return this.retire(() => true);
+  }
+
+  /** Closes such clients as they are no longer used; who has one can still ask it. Resolves when none is. */
+  async retire(isGone: (made: Pick<MadeClient, 'key' | 'tls'>) => boolean): Promise<void> {
     const retiring: Promise<void>[] = [];
-    for (const [name, client] of this.#clients) {
-      if (!isGone(name.slice(0, name.indexOf('\n')))) continue;
+    for (const [name, made] of this.#clients) {
+      if (!isGone(made)) continue;
       this.#clients.delete(name);
-      retiring.push(client.then((made) => this.#retire(made)).catch(() => undefined));
+      retiring.push(made.client.then((client) => this.#retire(client)).catch(() => undefined));
     }
     await Promise.all(retiring);
   }
@@ -117,7 +134,7 @@ export class Clients {
 
   async close(): Promise<void> {
     await Promise.allSettled([
-      ...[...this.#clients.values()].map(async (client) => (await client).close()),
+      ...[...this.#clients.values()].map(async ({ client }) => (await client).close()),
       ...[...this.#retired].map((client) => client.close()),
     ]);
   }

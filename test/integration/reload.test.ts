@@ -1,13 +1,23 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { copyFile } from 'node:fs/promises';
+import { Agent, get, type IncomingMessage } from 'node:http';
+import { buffer } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
-import { buildImage } from '../support/image.ts';
-import { startMirror } from '../support/mirror.ts';
-import { startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { connect, type TLSSocket } from 'node:tls';
+import { makeCertificate } from '../support/certificates.ts';
+import { startCountingRelay } from '../support/counting-relay.ts';
+import { buildImage, type Content, content, noise, platformOf } from '../support/image.ts';
+import { type Mirror, startMirror } from '../support/mirror.ts';
+import { Workspace } from '../support/processes.ts';
+import { eventually } from '../support/pull-stage.ts';
+import { Gate, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // Another configuration while the server runs: taken up whole or not at all, and felt by nobody whom it does not concern.
 
 const REPOSITORY = 'team/app';
 const image = buildImage({ seed: 'reload' });
+const layer = platformOf(image, 'amd64').layers[0] as Content;
 const LATEST = `${REPOSITORY}/manifests/latest`;
 
 describe('a reload', () => {
@@ -56,3 +66,254 @@ describe('a reload', () => {
     assert.deepEqual((await mirror.reload(next)).changed, []);
   });
 });
+
+describe('requests beside reloads', () => {
+  const RELOADS = 100;
+
+  test(`none fails in ${RELOADS} reloads, be what they want cold or warm`, async () => {
+    await using upstream = await startScriptedUpstream({});
+    upstream.add(image, REPOSITORY, ['latest']);
+    await using one = await startCountingRelay(upstream.url);
+    await using two = await startCountingRelay(upstream.url);
+    // Each time: where the registry is, how it is reached, who else there is, what is kept and what is logged.
+    const configurations = [
+      {
+        registries: { up: { upstreams: [one.url] }, odd: { upstreams: [one.url] } },
+        transport: { dial_timeout: '5s' },
+        cache: { tags: { fresh_for: '0s' }, max_size: '1GB' },
+        log: { access: true },
+      },
+      {
+        registries: { up: { upstreams: [two.url], aliases: ['u'] }, even: { upstreams: [upstream.url] } },
+        transport: { dial_timeout: '6s' },
+        cache: { tags: { fresh_for: '0s' }, max_size: '2GB' },
+        log: { access: false },
+      },
+    ] as const;
+    await using mirror = await startMirror(configurations[0]);
+    const { client, failures, count } = startClients(mirror, (at) => {
+      const cold = content('application/octet-stream', noise(`cold ${at}`, 60_000));
+      upstream.addBlob(REPOSITORY, cold);
+      return [
+        [`/up/v2/${LATEST}`, image.index.bytes],
+        [`/up/v2/${REPOSITORY}/blobs/${layer.digest}`, layer.bytes],
+        [`/up/v2/${REPOSITORY}/blobs/${cold.digest}`, cold.bytes],
+      ];
+    });
+    const clients = [client(), client(), client(), client()];
+    for (let at = 1; at <= RELOADS; at++) {
+      const { outcome, problems } = await mirror.reload(configurations[at % 2]);
+      assert.equal(outcome, 'changed', problems.join());
+      // Something happens under each of them.
+      await count(at * 4);
+    }
+    await Promise.all(clients.map((stop) => stop()));
+    assert.deepEqual(failures, []);
+    // The last one was the first: of the other nothing stays open.
+    await eventually(() => assert.equal(two.open, 0));
+    assert.ok(one.opened > 0 && two.opened > 0);
+  });
+
+  test('keep the connections, circuits and tokens of what did not change', async () => {
+    const credentials = { username: 'robot', password: 'secret' };
+    await using upstream = await startScriptedUpstream({ personality: 'dockerHub', credentials });
+    upstream.add(image, REPOSITORY, ['latest']);
+    await using relay = await startCountingRelay(upstream.url);
+    const up = { upstreams: [{ url: relay.url, credentials }] };
+    const cache = { tags: { fresh_for: '0s' } };
+    await using mirror = await startMirror({ registries: { up }, cache });
+    const asked = async (): Promise<void> => assert.equal((await mirror.get(`/up/v2/${LATEST}`)).status, 200);
+    await asked();
+    await asked();
+    const { opened } = relay;
+    const tokens = upstream.count({ at: 'token' });
+    for (const [at, more] of [
+      { registries: { up, more: { upstreams: ['http://127.0.0.1:1'] } } },
+      { registries: { up: { ...up, aliases: ['u'] } }, known_registries: false, default_registry: 'up' },
+      { registries: { up }, cache: { ...cache, max_size: '3GB' }, log: { access: false } },
+      { registries: { up }, default_registry: 'ghcr.io', timeouts: { idle_timeout: '9s' } },
+    ].entries()) {
+      const { outcome, problems } = await mirror.reload({ cache, ...more });
+      assert.equal(outcome, 'changed', problems.join());
+      await asked();
+      assert.equal(relay.opened, opened, `a connection more after reload ${at}`);
+      assert.equal(upstream.count({ at: 'token' }), tokens);
+    }
+    const other = { username: 'robot', password: 'another' };
+    await mirror.reload({ registries: { up: { upstreams: [{ url: relay.url, credentials: other }] } }, cache });
+    await eventually(() => assert.equal(relay.open, 0));
+  });
+
+  test('end under what they began with, and are joined by those who come later', async () => {
+    await using upstream = await startScriptedUpstream({});
+    await using other = await startScriptedUpstream({});
+    const blob = content('application/octet-stream', noise('begun before', 2_000_000));
+    for (const each of [upstream, other]) {
+      each.add(image, REPOSITORY, ['latest']);
+      each.addBlob(REPOSITORY, blob);
+    }
+    await using relay = await startCountingRelay(upstream.url);
+    // Who shares connections with others keeps them for as long as this, gone or not.
+    const transport = { idle_conn_timeout: '100ms' };
+    await using mirror = await startMirror({
+      registries: { up: { upstreams: [relay.url] }, gone: { upstreams: [relay.url] } },
+      transport,
+    });
+    const gate = new Gate();
+    upstream.fault(blob.digest, { stallAt: 1_000_000, stallGate: gate });
+    const path = `/up/v2/${REPOSITORY}/blobs/${blob.digest}`;
+    const first = await ask(mirror, path);
+    // A manifest that was asked for and not yet answered, at a registry that is about to go.
+    const held = upstream.hold({ kind: 'manifest' });
+    const waiting = mirror.get(`/gone/v2/${LATEST}`);
+    await held.arrived();
+
+    await mirror.reload({ registries: { up: { upstreams: [other.url] } }, transport });
+    assert.equal((await mirror.get(`/gone/v2/${LATEST}`)).status, 404);
+    const second = await ask(mirror, path);
+    assert.equal(second.headers['x-cache'], 'JOIN');
+    held.open();
+    gate.open();
+    assert.equal((await waiting).status, 200);
+    for (const answer of [first, second]) assert.ok((await buffer(answer)).equals(blob.bytes));
+    assert.equal(other.blobBodies().length, 0);
+    await eventually(() => assert.equal(relay.open, 0));
+  });
+});
+
+describe('what a reload takes up', () => {
+  test('the level of the log, and whether requests are logged', async () => {
+    await using mirror = await startMirror({});
+    await mirror.reload({ log: { level: 'error', access: false } });
+    const lines = mirror.log.length;
+    await mirror.get('/v2/');
+    await mirror.reload({ log: { level: 'debug' } });
+    await mirror.get('/v2/');
+    await mirror.logged(({ msg }) => msg === 'request');
+    assert.equal(mirror.log.slice(lines).filter(({ msg }) => msg === 'request').length, 1);
+  });
+
+  test('how long tags are fresh', async () => {
+    await using upstream = await startScriptedUpstream({});
+    upstream.add(image, REPOSITORY, ['latest']);
+    const registries = { up: { upstreams: [upstream.url] } };
+    await using mirror = await startMirror({ registries });
+    const outcome = async (): Promise<unknown> => (await mirror.get(`/up/v2/${LATEST}`)).headers['x-cache'];
+    assert.deepEqual([await outcome(), await outcome()], ['MISS', 'HIT']);
+    await mirror.reload({ registries, cache: { tags: { fresh_for: '0s' } } });
+    assert.equal(await outcome(), 'REVALIDATED');
+    await mirror.reload({ registries, cache: { tags: 'never' } });
+    assert.equal(await outcome(), 'PASS');
+    await mirror.reload({ registries });
+    assert.equal(await outcome(), 'HIT');
+  });
+
+  test('certificates, for connections to come', async () => {
+    await using workspace = await Workspace.open();
+    const [old, next] = [await makeCertificate(workspace, 'old'), await makeCertificate(workspace, 'next')];
+    const files = { cert_file: workspace.path('tls.crt'), key_file: workspace.path('tls.key') };
+    await copyFile(old.certFile, files.cert_file);
+    await copyFile(old.keyFile, files.key_file);
+    const config = { listen: [{ address: '127.0.0.1:0', tls: files }] };
+    await using mirror = await startMirror(config);
+    const before = await shake(mirror);
+    assert.equal(before.getPeerCertificate().subject.CN, 'old');
+    await copyFile(next.certFile, files.cert_file);
+    const refused = await mirror.reload();
+    assert.match(refused.problems.join(), /The key in .*tls\.key does not belong to the certificate/);
+    await copyFile(next.keyFile, files.key_file);
+    assert.equal((await mirror.reload()).outcome, 'unchanged');
+    const after = await shake(mirror);
+    assert.equal(after.getPeerCertificate().subject.CN, 'next');
+    // A connection that was there goes on.
+    before.write('GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+    assert.match((await buffer(before)).toString(), /^HTTP\/1\.1 200 /);
+    after.destroy();
+    await mirror.logged(({ msg, subject }) => msg === 'certificate.renewed' && String(subject).includes('localhost'));
+  });
+
+  test('metrics tell of it', async () => {
+    await using mirror = await startMirror({});
+    const metric = async (name: string): Promise<string | undefined> =>
+      new RegExp(`^${name} (.*)$`, 'm').exec((await mirror.get('/metrics')).body.toString())?.[1];
+    assert.equal(await metric('entrepot_config_last_reload_successful'), '1');
+    await mirror.reload({ log: { level: 'silly' } });
+    assert.equal(await metric('entrepot_config_last_reload_successful'), '0');
+    await mirror.reload({ log: { access: false } });
+    assert.equal(await metric('entrepot_config_last_reload_successful'), '1');
+    assert.equal(await metric('entrepot_config_reload_total\\{result="refused"\\}'), '1');
+    assert.equal(await metric('entrepot_config_reload_total\\{result="changed"\\}'), '1');
+  });
+
+  test('many at once are two: the one that runs, and one for all who asked meanwhile', async () => {
+    await using mirror = await startMirror({});
+    const answers = await Promise.all(Array.from({ length: 50 }, () => mirror.reload()));
+    assert.equal(new Set(answers).size, 2);
+    assert.equal(mirror.log.filter(({ msg }) => msg === 'config.reloaded').length, 2);
+  });
+});
+
+async function ask({ url }: Mirror, path: string): Promise<IncomingMessage> {
+  const [response] = (await once(get(url + path, { agent: false }), 'response')) as [IncomingMessage];
+  return response;
+}
+
+async function shake({ host }: Mirror): Promise<TLSSocket> {
+  const [name, port] = host.split(':');
+  const socket = connect({ host: name, port: Number(port), rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  return socket;
+}
+
+type Wanted = readonly (readonly [path: string, expected: Buffer])[];
+
+/** Clients with kept connections that ask for one thing after the other. @param wanted gives what a round asks for */
+function startClients({ url }: Mirror, wanted: (round: number) => Wanted) {
+  const failures: string[] = [];
+  const watchers = new Set<() => void>();
+  let rounds = 0;
+  let answered = 0;
+
+  async function fetchOne(agent: Agent, [path, expected]: Wanted[number]): Promise<void> {
+    try {
+      const [response] = (await once(get(url + path, { agent }), 'response')) as [IncomingMessage];
+      const body = await buffer(response);
+      if (response.statusCode !== 200 || !body.equals(expected)) {
+        failures.push(`${path}: ${response.statusCode}, ${body.length} bytes: ${body.toString().slice(0, 200)}`);
+      }
+    } catch (error) {
+      failures.push(`${path}: ${error}`);
+    }
+    answered += 1;
+    for (const look of watchers) look();
+  }
+
+  /** Begins; the function given ends it. */
+  function client(): () => Promise<void> {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    let isOver = false;
+    const run = async (): Promise<void> => {
+      while (!isOver) for (const each of wanted(rounds++)) await fetchOne(agent, each);
+    };
+    const running = run();
+    return async () => {
+      isOver = true;
+      await running;
+      agent.destroy();
+    };
+  }
+
+  /** Resolves when so many were answered. */
+  function count(number: number): Promise<void> {
+    return new Promise((resolve) => {
+      const look = (): void => {
+        if (answered < number) return;
+        watchers.delete(look);
+        resolve();
+      };
+      watchers.add(look);
+      look();
+    });
+  }
+  return { client, failures, count };
+}

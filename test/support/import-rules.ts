@@ -23,6 +23,7 @@ const ABOVE: Readonly<Record<string, readonly string[] | '*'>> = {
   'config-changes': '*',
   generation: '*',
   live: '*',
+  'mirror-settings': '*',
   reach: '*',
   reload: '*',
   status: '*',
