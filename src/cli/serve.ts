@@ -12,11 +12,18 @@ import { readVersion } from './version.ts';
  * Runs the server until it is told to stop.
  *
  * SIGTERM and SIGINT drain it: after `timeouts.drain_delay` new connections are refused, running pulls finish within `timeouts.shutdown_timeout`. A second
- * signal cuts them.
+ * signal cuts them. SIGHUP reloads the configuration.
  *
  * @returns the exit code
  */
 export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<number> {
+  // A signal that comes before there is a server asks for one reload after its start.
+  let reload = (): void => {
+    reload = () => undefined;
+    void started.promise.then((made) => made.reload());
+  };
+  const started = Promise.withResolvers<App>();
+  process.on('SIGHUP', () => reload());
   let loaded: LoadedConfig;
   try {
     loaded = await loadConfig({ flags });
@@ -34,13 +41,6 @@ export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<nu
   failure.promise.catch(() => {});
   process.on('uncaughtException', failure.reject);
   process.on('unhandledRejection', failure.reject);
-  // A signal that comes before there is a server asks for one reload after its start.
-  let reload = (): void => {
-    reload = () => undefined;
-    void started.promise.then((made) => made.reload());
-  };
-  const started = Promise.withResolvers<App>();
-  process.on('SIGHUP', () => reload());
   process.on('SIGTERM', () => stop.resolve('SIGTERM'));
   process.on('SIGINT', () => stop.resolve('SIGINT'));
 

@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { copyFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { Agent, get, type IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { connect, type TLSSocket } from 'node:tls';
+import { ENTREPOT, startEntrepot } from '../support/app.ts';
 import { makeCertificate } from '../support/certificates.ts';
 import { startCountingRelay } from '../support/counting-relay.ts';
 import { buildImage, type Content, content, noise, platformOf } from '../support/image.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
-import { Workspace } from '../support/processes.ts';
+import { run, Workspace } from '../support/processes.ts';
 import { eventually } from '../support/pull-stage.ts';
+import { rawRequest } from '../support/raw-request.ts';
 import { Gate, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // Another configuration while the server runs: taken up whole or not at all, and felt by nobody whom it does not concern.
@@ -253,6 +255,59 @@ describe('what a reload takes up', () => {
   });
 });
 
+describe('the program', () => {
+  test('reloads on SIGHUP and on `entrepot reload`, and says what came of it', async () => {
+    await using workspace = await Workspace.open();
+    await using upstream = await startScriptedUpstream({});
+    upstream.add(image, REPOSITORY, ['latest']);
+    const config = { known_registries: false, registries: { one: { upstreams: [upstream.url] } } };
+    const running = await startEntrepot(workspace, { ...config, default_registry: 'one' });
+    const file = String(running.logs().find(({ msg }) => msg === 'ready')?.['config']);
+    const written = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
+    const registries = { ...config.registries, two: { upstreams: [upstream.url] } };
+    const known = async (name: string): Promise<number> =>
+      (await rawRequest(running.host, { path: `/${name}/v2/${LATEST}` })).status;
+    assert.equal(await known('two'), 404);
+
+    await writeFile(file, JSON.stringify({ ...written, registries }));
+    running.process.kill('SIGHUP');
+    await eventually(() => assert.ok(running.logs().some(({ msg }) => msg === 'config.reloaded')));
+    assert.equal(await known('two'), 200);
+
+    await writeFile(file, JSON.stringify({ ...written, listen: ':1', limits: { max_connections: 99 } }));
+    const command = ['sh', ENTREPOT, 'reload', '--config', file];
+    const env = { ...process.env, HOME: workspace.dir, NODE_NO_WARNINGS: '1' };
+    const done = await run(command, { timeout: 20_000, env });
+    assert.equal(done.code, 0, done.stderr);
+    assert.match(
+      done.stdout,
+      /changed: limits\.max_connections, registries\.two\n {2}registries removed: two\n {2}waiting for a restart: listen\n/,
+    );
+    assert.equal(await known('two'), 404);
+
+    await writeFile(file, `${JSON.stringify({ ...written, registries })}\n# and then\nlisten: [`);
+    running.process.kill('SIGHUP');
+    await eventually(() => assert.ok(running.logs().some(({ outcome }) => outcome === 'refused')));
+    const problems = running.logs().find(({ outcome }) => outcome === 'refused')?.['problems'] as readonly string[];
+    assert.match(problems.join(), /\.yaml:\d+:\d+/);
+    const refused = await run(command, { timeout: 20_000, env });
+    assert.equal(refused.code, 78, refused.stdout);
+    assert.deepEqual([await known('one'), await known('two')], [200, 404]);
+    assert.equal(await running.stop(), 0);
+  });
+
+  test('takes SIGHUP at its start and at its stop for nothing worse than a reload', async () => {
+    await using workspace = await Workspace.open();
+    const running = await startEntrepot(workspace, {});
+    for (let at = 0; at < 20; at++) running.process.kill('SIGHUP');
+    await eventually(() => assert.ok(running.logs().some(({ msg }) => msg === 'config.reloaded')));
+    const stopped = running.stop();
+    for (let at = 0; at < 20; at++) running.process.kill('SIGHUP');
+    assert.equal(await stopped, 0);
+    assert.ok(running.logs().filter(({ msg }) => msg === 'config.reloaded').length <= 20);
+  });
+});
+
 async function ask({ url }: Mirror, path: string): Promise<IncomingMessage> {
   const [response] = (await once(get(url + path, { agent: false }), 'response')) as [IncomingMessage];
   return response;
@@ -282,7 +337,7 @@ function startClients({ url }: Mirror, wanted: (round: number) => Wanted) {
         failures.push(`${path}: ${response.statusCode}, ${body.length} bytes: ${body.toString().slice(0, 200)}`);
       }
     } catch (error) {
-      failures.push(`${path}: ${error}`);
+      failures.push(`${path}: ${String(error)}`);
     }
     answered += 1;
     for (const look of watchers) look();
@@ -291,13 +346,13 @@ function startClients({ url }: Mirror, wanted: (round: number) => Wanted) {
   /** Begins; the function given ends it. */
   function client(): () => Promise<void> {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-    let isOver = false;
+    const ending = new AbortController();
     const run = async (): Promise<void> => {
-      while (!isOver) for (const each of wanted(rounds++)) await fetchOne(agent, each);
+      while (!ending.signal.aborted) for (const each of wanted(rounds++)) await fetchOne(agent, each);
     };
     const running = run();
     return async () => {
-      isOver = true;
+      ending.abort();
       await running;
       agent.destroy();
     };

@@ -23,7 +23,6 @@ const ABOVE: Readonly<Record<string, readonly string[] | '*'>> = {
   'config-changes': '*',
   generation: '*',
   live: '*',
-  'mirror-settings': '*',
   reach: '*',
   reload: '*',
   status: '*',
