@@ -1,5 +1,5 @@
 import type { OnReadOpts, Socket } from 'node:net';
-import type { Dial, Dialled, DialTarget } from './dial.ts';
+import type { Dialled } from './dial.ts';
 
 /** Whoever has a connection for the length of one exchange. None of these may throw. */
 export interface ConnectionUser {
@@ -41,7 +41,11 @@ export class Connection {
     callback: (count, piece) => this.#bytes(piece as Buffer, count),
   };
 
-  static async open(dial: Dial, target: Omit<DialTarget, 'onread'>): Promise<Connection> {
+  /** Connects by `dial`, which is told where reads are to land and rejects with what it will. */
+  static async open<Target extends object>(
+    dial: (target: Target & { readonly onread: OnReadOpts }) => Promise<Dialled>,
+    target: NoInfer<Target>,
+  ): Promise<Connection> {
     const connection = new Connection();
     connection.#attach(await dial({ ...target, onread: connection.#onread }));
     return connection;

@@ -130,6 +130,8 @@ export class Exchange implements ConnectionUser, ByteSource {
     this.#writing = writing;
     const written = (): void => {
       if (this.#state === 'head') this.#timer?.refresh();
+      // Whoever answers while it is still being told waits for the rest: as long as that moves, nothing stands still.
+      else this.#waitingSince = performance.now();
       writing.resolve();
     };
     this.#connection.write(bytes, { chunked, written });

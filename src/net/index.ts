@@ -5,6 +5,7 @@
  * a request which met a kept connection in the moment it was closed is sent once more.
  */
 export { isAllowed, isPublicAddress, plainHost } from './address-policy.ts';
+export { type AskOnceOptions, askOnce, type ExactAnswer, type ExactRequest, type Reads } from './ask-once.ts';
 export {
   type AuthorityFiles,
   authorityFilesIn,

@@ -1,3 +1,4 @@
+import type { ExactRequest } from './ask-once.ts';
 import type { HttpRequest, RequestBody } from './http.ts';
 
 /** A field name is a token (RFC 9110 §5.1). */
@@ -7,6 +8,9 @@ const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 const NOT_IN_VALUE = /[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]/;
 /** A token request is a few hundred bytes. */
 export const MAX_REQUEST_BODY_BYTES = 64 * 1024;
+const TOKEN_AS_SPELLED = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** What Node's parser takes for a target, without the white space it lets through. */
+const EXACT_TARGET = /^[\x21-\x7e\x80-\xff]+$/;
 const REQUEST_TARGET = /^\/[\x21-\x7e]*$/;
 
 const METHOD = /^[A-Z]{1,20}$/;
@@ -102,6 +106,37 @@ export function requestBytes({
   // RFC 9110 §8.6: a method that may have a body says so where it has none.
   else if (body !== undefined || WITH_BODY.has(method)) head += `content-length: ${length}\r\n`;
   return Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), content]);
+}
+
+/**
+ * The head of a request that is sent as somebody else wrote it, in latin1.
+ *
+ * Throws TypeError where it could not be sent as it is, and where the headers announce another body than there is: two
+ * servers that disagree on where a request ends take its body for another request. Of what is wrong only names are told.
+ */
+export function exactRequestBytes({ method, target, rawHeaders, body }: ExactRequest): Buffer {
+  if (!TOKEN_AS_SPELLED.test(method)) throw new TypeError('A method must be a token');
+  if (!EXACT_TARGET.test(target)) throw new TypeError('The path holds characters no request can hold');
+  let head = `${method} ${target} HTTP/1.1\r\n`;
+  const lengths: string[] = [];
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? '';
+    const value = rawHeaders[i + 1] ?? '';
+    if (!TOKEN_AS_SPELLED.test(name))
+      throw new TypeError(`A header name must be a token, found ${JSON.stringify(name)}`);
+    if (NOT_IN_VALUE.test(value))
+      throw new TypeError(`The value of the header ${name} holds characters no header can hold`);
+    const lower = name.toLowerCase();
+    if (lower === 'transfer-encoding') throw new TypeError('Transfer-Encoding is set by the connection');
+    if (lower === 'content-length') lengths.push(value);
+    head += `${name}: ${value}\r\n`;
+  }
+  const length = body === undefined ? 0 : body.length;
+  const [announced, another] = lengths;
+  const fits = announced === undefined ? length === undefined || body === undefined : Number(announced) === length;
+  if (!fits || another !== undefined) throw new TypeError('Content-Length says another length than the body has');
+  if (length === undefined) head += 'Transfer-Encoding: chunked\r\n';
+  return Buffer.from(`${head}\r\n`, 'latin1');
 }
 
 /** True for a body that follows its request as it comes. */

@@ -6,8 +6,11 @@ import { HttpError } from './http.ts';
  */
 export interface ResponseHead {
   readonly status: number;
+  readonly httpVersion: '1.0' | '1.1';
   /** Lower-case names; repeated headers joined by `, `. A null-prototype object. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Name and value alternate, in the order and spelling in which they came. */
+  readonly rawHeaders: readonly string[];
   /** Each `Set-Cookie` by itself. */
   readonly setCookies: readonly string[];
   /** False for HTTP/1.0 and for `Connection: close`. */
@@ -84,12 +87,15 @@ export function parseResponseHead(text: string, method: string): ResponseHead {
   if (status === null) throw refused('the first line is no HTTP/1.1 status line');
   if (lines.length > MAX_HEADERS + 1) throw refused(`the head has more than ${MAX_HEADERS} headers`);
   const headers: Record<string, string> = Object.create(null) as Record<string, string>;
+  const rawHeaders: string[] = [];
   const setCookies: string[] = [];
   for (let i = 1; i < lines.length; i++) {
     const field = FIELD_LINE.exec(lines[i] ?? '');
     if (field === null) throw refused(`header line ${i} is malformed (${faultOf(lines[i] ?? '')})`);
-    const name = (field[1] ?? '').toLowerCase();
+    const spelling = field[1] ?? '';
+    const name = spelling.toLowerCase();
     const value = (field[2] ?? '').trimEnd();
+    rawHeaders.push(spelling, value);
     if (name === 'set-cookie') setCookies.push(value);
     const earlier = headers[name];
     headers[name] = earlier === undefined ? value : `${earlier}, ${value}`;
@@ -99,7 +105,9 @@ export function parseResponseHead(text: string, method: string): ResponseHead {
   const options = tokensOf(headers['connection']);
   return {
     status: code,
+    httpVersion: minor === 1 ? '1.1' : '1.0',
     headers,
+    rawHeaders,
     setCookies,
     keepAlive: minor === 1 && !options.includes('close'),
     body: bodyShape(headers, { status: code, minor, method }),

@@ -385,6 +385,85 @@ describe('a request in absolute form', () => {
     assert.ok(answer.whole && answer.body.equals(down));
   });
 
+  test('headers keep their order and spelling, both ways', async () => {
+    const heard = Promise.withResolvers<string>();
+    const lines = ['X-ODD: 1', 'etag: W/"a"', 'Content-LENGTH: 2', 'x-odd: 2'];
+    await using target = await startTcpTarget((socket) => {
+      socket.once('data', (bytes) => {
+        heard.resolve(String(bytes));
+        socket.end(`HTTP/1.1 200 Fine\r\n${lines.join('\r\n')}\r\n\r\nok`);
+      });
+    });
+    await using stage = await startForward({ forward: { ports: [target.port] } });
+    const asked = ['zeta: 1', 'ACCEPT: a', 'accept: b', 'Alpha: 2'];
+    const head = `GET http://registry.test:${target.port}/ HTTP/1.1\r\nHost: a\r\n${asked.join('\r\n')}\r\nConnection: close\r\n\r\n`;
+    const answer = (await sendBytes(stage.host, head)).toString();
+    assert.ok((await heard.promise).includes(`\r\n${asked.join('\r\n')}\r\n`), await heard.promise);
+    assert.ok(answer.includes(`\r\n${lines.join('\r\n')}\r\n`), answer);
+  });
+
+  for (const [what, method, reply, expected] of [
+    ['lengths that agree are one', 'GET', '200 OK\r\nContent-Length: 2\r\ncontent-length: 2, 2\r\n\r\nok', '2'],
+    ['204 has no length', 'DELETE', '204 No Content\r\nContent-Length: 2\r\n\r\n', undefined],
+    ['HEAD tells a length and has no body', 'HEAD', '200 OK\r\nContent-Length: 2\r\n\r\n', '2'],
+    ['304 tells a length and has no body', 'GET', '304 Not Modified\r\nContent-Length: 2\r\n\r\n', '2'],
+  ] as const) {
+    test(what, async () => {
+      await using target = await startTcpTarget(
+        (socket) => void socket.once('data', () => socket.end(`HTTP/1.1 ${reply}`)),
+      );
+      await using stage = await startForward({ forward: { ports: [target.port] } });
+      const head = `${method} http://registry.test:${target.port}/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
+      const answer = (await sendBytes(stage.host, head)).toString();
+      const lengths = [...answer.matchAll(/^content-length: (.*)$/gim)].map(([, value]) => value?.trim());
+      assert.deepEqual(lengths, expected === undefined ? [] : [expected]);
+      assert.equal(answer.split('\r\n\r\n')[1], reply.endsWith('ok') ? 'ok' : '');
+      assert.equal((await stage.request(({ route }) => route === 'forward')).error, undefined);
+    });
+  }
+
+  test('a client that asks before it sends hears "go on" when there is somebody to take it, and not before', async () => {
+    const gone = await startTcpTarget(() => undefined);
+    await gone[Symbol.asyncDispose]();
+    await using stage = await startForward({ forward: { ports: [gone.port] } });
+    const answer = await say(
+      stage,
+      `PUT http://registry.test:${gone.port}/ HTTP/1.1`,
+      'Host: a',
+      'Expect: 100-continue',
+      'Content-Length: 5',
+    );
+    assert.equal(answer.status, 502);
+  });
+
+  test('an upload that is refused at once is told so, and is not sent on', async () => {
+    let received = 0;
+    await using target = await startTcpTarget((socket) => {
+      socket.on('data', (bytes) => (received += bytes.length));
+      socket.once('data', () => socket.write('HTTP/1.1 413 Too much\r\nContent-Length: 4\r\n\r\nless'));
+    });
+    await using stage = await startForward({ forward: { ports: [target.port] } });
+    const socket = connect({ port: stage.port, host: '127.0.0.1' });
+    socket.on('error', () => undefined);
+    socket.write(`PUT http://registry.test:${target.port}/ HTTP/1.1\r\nHost: a\r\nContent-Length: ${1 << 30}\r\n\r\n1`);
+    let answer = '';
+    socket.on('data', (bytes) => (answer += String(bytes)));
+    await once(socket, 'close');
+    assert.match(answer, /^HTTP\/1\.1 413 [\s\S]*\r\n\r\nless$/);
+    assert.ok(received < 1000);
+  });
+
+  test('a path no request can hold is 400', async () => {
+    let reached = false;
+    await using target = await startTcpTarget(() => {
+      reached = true;
+    });
+    await using stage = await startForward({ forward: { ports: [target.port] } });
+    const bytes = `GET http://registry.test:${target.port}/a\tb HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
+    assert.equal(parseResponse(await sendBytes(stage.host, bytes)).status, 400);
+    assert.equal(reached, false);
+  });
+
   for (const [what, reply] of [
     ['a body cut short', 'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf'],
     ['chunks without an end', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n'],

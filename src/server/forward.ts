@@ -194,7 +194,7 @@ export function createForward(options: ForwardOptions): Forward {
       responseHeaderTimeout: options.responseHeaderTimeout,
       bodyIdleTimeout: options.bodyIdleTimeout,
       admit: async () => options.admission?.admit(exchange),
-      reach: async (signal) => (await reach(target, { secure, signal })).socket,
+      reach: (reads) => reach(target, { secure, ...reads }),
     });
   }
 

@@ -82,11 +82,7 @@ export async function replyStream(
       const count = sent === 0 ? await readFirst(reader, target, length) : await reader.read(target);
       // With the first bytes and not before: what fails until then can still be answered with what it is.
       if (!response.headersSent) {
-        response.writeHead(status, {
-          ...common(exchange),
-          ...headers,
-          ...(length === undefined ? {} : { 'content-length': length }),
-        });
+        response.writeHead(status, { ...common(exchange), ...headers, ...lengthOf(length) });
       }
       await outlet.drained();
       if (count === 0) break;
@@ -112,11 +108,13 @@ export async function replyStream(
 /**
  * Answers with what another server says, as it comes and without copying it: a piece is read when the client has taken the
  * one before. Where the source fails, the connection is cut. Never rejects once the head was sent.
+ *
+ * @param headers a list (name and value alternate) is sent as it is, in its order and spelling, and nothing is added to it
  */
 export async function replyThrough(
   exchange: Exchange,
   status: number,
-  headers: Headers,
+  headers: Headers | readonly string[],
   body: { readonly source: ByteSource; readonly length: number | undefined },
 ): Promise<void> {
   const { response } = exchange;
@@ -125,11 +123,10 @@ export async function replyThrough(
   try {
     exchange.signal.throwIfAborted();
     exchange.signal.addEventListener('abort', () => source.cancel(), { once: true });
-    response.writeHead(status, {
-      ...common(exchange),
-      ...headers,
-      ...(length === undefined ? {} : { 'content-length': length }),
-    });
+    response.writeHead(
+      status,
+      isExact(headers) ? [...headers] : { ...common(exchange), ...headers, ...lengthOf(length) },
+    );
     // The other side may think long before it says more.
     response.flushHeaders();
     let sent = 0;
@@ -148,6 +145,14 @@ export async function replyThrough(
     if (!left) exchange.error = (error as Error).message;
     response.destroy();
   }
+}
+
+function isExact(headers: Headers | readonly string[]): headers is readonly string[] {
+  return Array.isArray(headers);
+}
+
+function lengthOf(length: number | undefined): Headers {
+  return length === undefined ? {} : { 'content-length': length };
 }
 
 /** The first piece of a body; of a small one, all of it. */
