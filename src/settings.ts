@@ -307,6 +307,7 @@ export function admissionLimitsOf({ limits }: Config): AdmissionLimits {
       maxInflight: per_client.max_inflight,
       requestsPerSecond: per_client.requests_per_second,
       ...(per_client.burst === undefined ? {} : { burst: per_client.burst }),
+      ...(per_client.max_bandwidth === undefined ? {} : { maxBandwidth: per_client.max_bandwidth }),
     },
   };
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, deadline, hardLimit } from './leaves.ts';
+import { count, deadline, hardLimit, size } from './leaves.ts';
 import { marks } from './marks.ts';
 
 const MOST = 1_000_000;
@@ -20,6 +20,13 @@ const perClient = z.strictObject({
     .meta({
       description: 'Requests of one client at once after a pause. Unless given, ten seconds\u2019 worth.',
       examples: [100],
+    }),
+  max_bandwidth: size({ least: 64 * 1024 })
+    .optional()
+    .meta({
+      description:
+        'Bytes of images and mirror routes that one client is sent in a second, over all its requests. No limit unless given; forwarded and tunnelled bytes are not counted.',
+      examples: ['20MB'],
     }),
 });
 

@@ -243,6 +243,33 @@ describe('the rate of a client', () => {
   });
 });
 
+describe('the bandwidth of a client', () => {
+  test('a second’s worth at once, then as fast as it may, over all its requests', async () => {
+    let now = 0;
+    const clock = mock.method(performance, 'now', () => now);
+    try {
+      const { admission } = openDoor({ perClient: { maxBandwidth: 1000 } });
+      const open = async (client: string) => {
+        const response = Object.assign(new EventEmitter(), { destroyed: false });
+        const exchange = { client, response, pace: undefined } as unknown as Exchange;
+        await admission.admit(exchange);
+        return (bytes: number) => exchange.pace?.(bytes);
+      };
+      const first = await open(A);
+      const second = await open(A);
+      const other = await open(B);
+      assert.deepEqual([first(600), second(400), first(500), second(500)], [0, 0, 500, 1000]);
+      assert.equal(other(1000), 0);
+      now = 1500;
+      assert.equal(first(500), 0);
+      admission.reconfigure({});
+      assert.equal((await open(A))(1e9), undefined);
+    } finally {
+      clock.mock.restore();
+    }
+  });
+});
+
 describe('overload', () => {
   test('begins once, and ends when nobody was turned away for a while and there is room', () => {
     let now = 0;

@@ -24,6 +24,8 @@ export interface AdmissionLimits {
     readonly requestsPerSecond?: number;
     /** Requests at once after a pause. @default ten seconds' worth */
     readonly burst?: number;
+    /** Body bytes in a second, over all its requests. @default 0 */
+    readonly maxBandwidth?: number;
   };
 }
 
@@ -73,6 +75,7 @@ export class Admission {
   readonly #queue = new Map<string, Client>();
   #limits: AdmissionLimits;
   #rate: RateLimit | undefined;
+  #bandwidth: RateLimit | undefined;
   #inflight = 0;
   #waiting = 0;
 
@@ -80,6 +83,7 @@ export class Admission {
     this.#telemetry = telemetry;
     this.#limits = limits;
     this.#rate = rateLimitOf(limits);
+    this.#bandwidth = bandwidthOf(limits);
     this.#episodes = new OverloadEpisodes({
       isCrowded: () => this.#isCrowded(),
       onBegin: () => telemetry.publish('overload.began', { inflight: this.#inflight, waiting: this.#waiting }),
@@ -105,17 +109,26 @@ export class Admission {
   /** Other limits from now on; who has a place keeps it. */
   reconfigure(limits: AdmissionLimits): void {
     // Another rate begins anew; the same goes on with what everybody has used.
-    if (!isDeepStrictEqual(limits.perClient, this.#limits.perClient)) this.#rate = rateLimitOf(limits);
+    if (!isDeepStrictEqual(limits.perClient, this.#limits.perClient)) {
+      this.#rate = rateLimitOf(limits);
+      this.#bandwidth = bandwidthOf(limits);
+    }
     this.#limits = limits;
     this.#fill();
   }
 
   /** Finds a place for a request until its answer is over. @throws {OverloadError} {ClientLeftError} */
-  async admit({ client, response }: Pick<Exchange, 'client' | 'response'>): Promise<void> {
+  async admit(exchange: Pick<Exchange, 'client' | 'response' | 'pace'>): Promise<void> {
+    const { client, response } = exchange;
     // Its close was told already.
     if (response.destroyed) throw new ClientLeftError();
     const visit = this.enter(client);
     response.once('close', () => visit.leave());
+    const bandwidth = this.#bandwidth;
+    if (bandwidth !== undefined) {
+      const key = clientKey(client);
+      exchange.pace = (bytes) => bandwidth.spend(key, bytes);
+    }
     await visit.turn;
   }
 
@@ -260,6 +273,10 @@ export class Admission {
 function rateLimitOf({ perClient: { requestsPerSecond = 0, burst } = {} }: AdmissionLimits): RateLimit | undefined {
   if (requestsPerSecond === 0) return undefined;
   return new RateLimit({ perSecond: requestsPerSecond, burst: burst ?? Math.max(1, requestsPerSecond * 10) });
+}
+
+function bandwidthOf({ perClient: { maxBandwidth = 0 } = {} }: AdmissionLimits): RateLimit | undefined {
+  return maxBandwidth === 0 ? undefined : new RateLimit({ perSecond: maxBandwidth, burst: maxBandwidth });
 }
 
 function once(action: () => void): () => void {

@@ -51,6 +51,8 @@ export class Exchange {
   error: string | undefined;
   /** Body bytes handed to the socket. */
   bytes = 0;
+  /** Told how many bytes the client has taken, says how many milliseconds it is to wait for more. */
+  pace: ((bytes: number) => number) | undefined;
   /** Body bytes that came from the client. */
   received = 0;
 

@@ -171,13 +171,17 @@ async function readFirst(reader: BlobReader, target: Buffer, length: number | un
 class Outlet {
   readonly #exchange: Exchange;
   #pending: PromiseWithResolvers<void> | undefined;
+  #pause: NodeJS.Timeout | undefined;
   /** Whether the socket has taken all that was written. */
   isTaken = true;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
     // A socket that is destroyed forgets the callbacks of its writes.
-    exchange.response.once('close', () => this.#pending?.reject(new ClientLeftError()));
+    exchange.response.once('close', () => {
+      clearTimeout(this.#pause);
+      this.#pending?.reject(new ClientLeftError());
+    });
   }
 
   /** Resolves when the piece before was taken; rejects when the client has left. */
@@ -193,10 +197,17 @@ class Outlet {
     this.isTaken = false;
     exchange.response.write(piece, (error) => {
       if (error !== undefined && error !== null) return pending.reject(new ClientLeftError());
-      this.isTaken = true;
       exchange.bytes += piece.length;
-      pending.resolve();
+      const pause = exchange.pace?.(piece.length) ?? 0;
+      // A client that is to wait is treated as one that reads slowly.
+      if (pause > 0) this.#pause = setTimeout(() => this.#taken(pending), pause);
+      else this.#taken(pending);
     });
     if (exchange.response.destroyed) pending.reject(new ClientLeftError());
+  }
+
+  #taken(pending: PromiseWithResolvers<void>): void {
+    this.isTaken = true;
+    pending.resolve();
   }
 }

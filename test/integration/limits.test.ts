@@ -266,6 +266,21 @@ describe('limits.per_client', { timeout: 60_000 }, () => {
     await download.body;
   });
 
+  test('bytes per second: what is beyond the first second takes its time, and comes whole', async () => {
+    await using mirror = await start({ per_client: { max_bandwidth: '1MiB' } });
+    const blob = content('application/octet-stream', noise('bandwidth', 2.5 * MiB));
+    upstream.addBlob(REPOSITORY, blob);
+    const path = `/up/v2/${REPOSITORY}/blobs/${blob.digest}`;
+    const began = performance.now();
+    const bodies = await Promise.all([mirror.get(path), mirror.get(path)]);
+    for (const { body } of bodies) assert.ok(body.equals(blob.bytes));
+    // 5 MiB at 1 MiB a second, the first at once; the last piece of each is paid for by whoever comes next.
+    assert.ok(performance.now() - began > 2000, `${performance.now() - began} ms`);
+    const left = await begin(mirror, path);
+    left.leave();
+    await until(mirror, IN_FLIGHT, 0);
+  });
+
   test('requests per second, after a burst', async () => {
     await using mirror = await start({ per_client: { requests_per_second: 0.001, burst: 3 } });
     const statuses: number[] = [];
