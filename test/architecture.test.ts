@@ -4,7 +4,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseSync, Visitor } from 'oxc-parser';
-import { brokenImportRules, lineAt, ROOMS, readImports } from './support/import-rules.ts';
+import { brokenImportRules, lineAt, loadedWith, ROOMS, readImports } from './support/import-rules.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const sources = globSync('{src,test}/**/*.ts', { cwd: root }).sort();
@@ -43,6 +43,22 @@ describe('the source', () => {
           ? [`${path}:${LINES}: goes on to line ${lines}; it has two subjects, give each a file`]
           : [];
       }),
+    );
+  });
+
+  test('a start loads nothing that only a question to another server needs', () => {
+    const cameBy = new Map<string, string>([['src/cli/serve.ts', '']]);
+    for (const [path] of cameBy) {
+      if (!path.startsWith('src/')) continue;
+      for (const each of loadedWith(path, read(path))) if (!cameBy.has(each)) cameBy.set(each, path);
+    }
+    assert.ok(cameBy.size > 100, `${cameBy.size} files`);
+    // What is below costs 100 ms; node:http is taken in server/node-http.ts, which says why.
+    const late = ['src/net/index.ts', 'src/upstream/index.ts', 'dns-packet', 'tldts', 'prom-client', 'node:http'];
+    nothing(
+      late
+        .filter((each) => cameBy.has(each))
+        .map((each) => `${cameBy.get(each)}:1: loads ${each} at every start; import it where it is used`),
     );
   });
 

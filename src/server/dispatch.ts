@@ -9,7 +9,7 @@ import { ClientLeftError, Exchange } from './exchange.ts';
 import { toOciError, type Wanted } from './failure.ts';
 import { answerHealth } from './health.ts';
 import type { HelpRequest } from './help.ts';
-import { answerMirror, type Mirrors } from './mirror.ts';
+import type { Mirrors } from './mirror.ts';
 import { answerRegistry } from './registry.ts';
 import { replyBytes, replyError } from './reply.ts';
 
@@ -75,8 +75,11 @@ async function dispatch(
 ): Promise<void> {
   const { catalogue, cache, mirrors, admission } = options;
   const match = mirrors?.routes.match(exchange.path, exchange.query);
-  if (mirrors !== undefined && match !== undefined)
+  if (mirrors !== undefined && match !== undefined) {
+    // Most servers have no mirror routes, and it brings along what talks to other servers.
+    const { answerMirror } = await import('./mirror.ts');
     return answerMirror(exchange, match, { ...mirrors, urls: cache.urls, admission });
+  }
   requireReading(exchange);
   if (await answerOwnPage(exchange, options)) return;
 

@@ -75,6 +75,21 @@ export function readImports(path: string, source: string): ImportedModule[] {
   return [...found.values()];
 }
 
+/** What is loaded whenever a file is: its imports and exports-from that are not of types alone, and are not put off. */
+export function loadedWith(path: string, source: string): string[] {
+  const { module } = parseSync(path, source);
+  const imports = module.staticImports
+    .filter(({ entries }) => entries.length === 0 || entries.some(({ isType }) => !isType))
+    .map(({ moduleRequest }) => moduleRequest.value);
+  const exports = module.staticExports
+    .flatMap(({ entries }) => entries)
+    .filter(({ isType, moduleRequest }) => !isType && moduleRequest !== null)
+    .map(({ moduleRequest }) => moduleRequest?.value ?? '');
+  return [...new Set([...imports, ...exports])].map((specifier) =>
+    specifier.startsWith('.') ? posix.join(posix.dirname(path), specifier) : specifier,
+  );
+}
+
 /** What the imports of a file break, as `file:line: what; remedy`. Paths are relative to the repository. */
 export function brokenImportRules(path: string, source: string): string[] {
   return readImports(path, source).flatMap(({ line, specifier }) => {
