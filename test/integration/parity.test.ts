@@ -257,6 +257,19 @@ describe('Rewriting Mirror', () => {
       assert.deepEqual([status, headers['location']], [302, 'https://mirror.example.com/own/to?a=b']);
     });
 
+    for (const [theirs, ours] of [
+      ['docker.json', 'docker-hub-route.yaml'],
+      ['github.json', 'github.yaml'],
+      ['huggingface.json', 'huggingface.yaml'],
+    ]) {
+      test(`examples/${theirs} → examples/${ours}`, async () => {
+        const file = fileURLToPath(new URL(`../../examples/${ours}`, import.meta.url));
+        const { code, stdout, stderr } = await entrepot(`config validate --no-references -c ${file}`);
+        assert.equal(code, 0, stderr);
+        assert.match(stdout, / is valid$/m);
+      });
+    }
+
     test('config.schema.json → config schema', async () => {
       const { code, stdout } = await entrepot('config schema');
       assert.equal(code, 0);
