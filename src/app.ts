@@ -147,15 +147,19 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
         generation = await createGeneration({ ...next, reach: reached }, standing);
         renewCertificates = await frontDoor.prepareCertificates();
       } catch (error) {
-        reaches.leave(reached, before.reach);
+        reaches.abandon(reached, before.reach);
         throw error;
       }
+      const policy = cacheOptionsOf(next.config);
+      const door = frontDoorOptionsOf(next.config);
+      const limits = admissionLimitsOf(next.config);
       // From here on nothing fails, and nothing waits: whoever comes next finds all of it.
       live.replace(generation);
       renewCertificates();
-      cache.reconfigure(cacheOptionsOf(next.config));
-      frontDoor.adjust(frontDoorOptionsOf(next.config));
-      admission.reconfigure(admissionLimitsOf(next.config));
+      cache.reconfigure(policy);
+      if (!reaches.isSame(before.reach, reached)) cache.forgetTroubles();
+      frontDoor.adjust(door);
+      admission.reconfigure(limits);
       const { log: now } = next.config;
       const { log: was } = before.config;
       if (now.level !== was.level) log.setLevel(now.level);

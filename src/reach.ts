@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Config } from './config/index.ts';
 import { Lru } from './lib/index.ts';
@@ -41,25 +41,41 @@ export class Reaches {
     return { catalogue, transport };
   }
 
+  /** Whether the same upstreams are asked in the same way, whatever else they are called. */
+  isSame(one: Reach, other: Reach): boolean {
+    return one.transport === other.transport && upstreamsOf(one).symmetricDifference(upstreamsOf(other)).size === 0;
+  }
+
+  /** Lets go of what was opened and is not put to use. */
+  abandon(opened: Reach, current: Reach): void {
+    if (opened.transport !== current.transport) this.#retire(opened.transport);
+  }
+
   /** Closes what the one had and the other has not, as it is no longer used. */
   leave(before: Reach, after: Reach): void {
-    const { transport } = before;
+    const { transport, catalogue } = before;
+    const gone = upstreamsOf(before).difference(upstreamsOf(after));
+    // Should one come back, it begins anew: its clients keep nothing any more.
+    for (const [key, spec] of this.#specs.entries()) if (gone.has(spec)) this.#specs.delete(key);
     if (transport !== after.transport) {
-      void transport.retire().then(() => this.#transports.delete(transport));
+      this.#retire(transport);
       return;
     }
-    const kept = new Set(after.catalogue.list().flatMap(({ upstreams }) => upstreams));
-    const gone = before.catalogue
+    const prefixes = catalogue
       .list()
       .flatMap(({ name, upstreams }) =>
-        upstreams.filter((each) => !kept.has(each)).map((each) => `${name} ${each.name} `),
+        upstreams.filter((each) => gone.has(each)).map((each) => `${name} ${each.name} `),
       );
     // Of what a mirror route's files held nothing is remembered: its client reads them anew.
     const mayDiffer = (key: string, { caFile, certFile, keyFile }: TlsSpec): boolean =>
       key.startsWith('mirror ') && [caFile, certFile, keyFile].some((file) => file !== undefined);
     void transport.clients.retire(
-      ({ key, tls = {} }) => gone.some((prefix) => key.startsWith(prefix)) || mayDiffer(key, tls),
+      ({ key, tls = {} }) => prefixes.some((prefix) => key.startsWith(prefix)) || mayDiffer(key, tls),
     );
+  }
+
+  #retire(transport: Transport): void {
+    void transport.retire().then(() => this.#transports.delete(transport));
   }
 
   /** Closes every connection. */
@@ -79,39 +95,62 @@ export class Reaches {
   }
 }
 
-/** What the files hold that TLS towards upstreams needs; one that cannot be read is left out. */
+function upstreamsOf({ catalogue }: Reach): ReadonlySet<UpstreamSpec> {
+  return new Set(catalogue.list().flatMap(({ upstreams }) => upstreams));
+}
+
+/** The files that TLS towards upstreams needs, and where the configuration names them. */
+function tlsFilesOf(config: Config): readonly { readonly option: string; readonly files: UpstreamFiles }[] {
+  const ofUpstreams = Object.entries(config.registries).flatMap(([name, { upstreams = [] }]) =>
+    upstreams.map(({ tls }, at) => ({ option: `registries.${name}.upstreams[${at}].tls`, files: tls ?? {} })),
+  );
+  const ofMirrors = config.mirrors.map(({ tls }, at) => ({ option: `mirrors[${at}].tls`, files: tls ?? {} }));
+  const { ca_file } = config.transport;
+  return [...ofUpstreams, ...ofMirrors, { option: 'transport.ca_file', files: { ca_file } }];
+}
+
+interface UpstreamFiles {
+  readonly ca_file?: string | undefined;
+  readonly cert_file?: string | undefined;
+  readonly key_file?: string | undefined;
+}
+
+/** What those files hold; one that cannot be read is left out. */
 async function readUpstreamFiles(config: Config): Promise<ReadonlyMap<string, string>> {
-  const files = new Map<string, string>();
-  for (const { upstreams = [] } of Object.values(config.registries)) {
-    for (const { tls = {} } of upstreams) {
-      for (const file of [tls.ca_file, tls.cert_file, tls.key_file]) {
-        if (file === undefined || files.has(file)) continue;
-        const text = await readFile(file, 'utf8').catch(() => undefined);
-        if (text !== undefined) files.set(file, text);
-      }
+  const contents = new Map<string, string>();
+  for (const { files } of tlsFilesOf(config)) {
+    for (const file of [files.ca_file, files.cert_file, files.key_file]) {
+      if (file === undefined || contents.has(file)) continue;
+      const text = await readFile(file, 'utf8').catch(() => undefined);
+      if (text !== undefined) contents.set(file, text);
     }
   }
-  return files;
+  return contents;
 }
 
 /** Whether these files can be put to use, which otherwise shows when the upstream is first asked. @throws {SettingsError} */
-async function checkUpstreamFiles(config: Config, files: ReadonlyMap<string, string>): Promise<void> {
-  if (files.size === 0) return;
+async function checkUpstreamFiles(config: Config, contents: ReadonlyMap<string, string>): Promise<void> {
+  if (contents.size === 0) return;
   const { createSecureContext } = await import('node:tls');
   const problems: string[] = [];
-  for (const [name, { upstreams = [] }] of Object.entries(config.registries)) {
-    for (const [at, { tls }] of upstreams.entries()) {
-      if (tls === undefined) continue;
-      const { ca_file, cert_file, key_file } = tls;
-      const [ca, cert, key] = [ca_file, cert_file, key_file].map((file) => file && files.get(file));
-      try {
-        createSecureContext({ ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) });
-      } catch (error) {
-        problems.push(
-          `registries.${name}.upstreams[${at}].tls: found files that cannot be used: ${(error as Error).message}`,
-        );
+  for (const { option, files } of tlsFilesOf(config)) {
+    const { ca_file, cert_file, key_file } = files;
+    const [ca, cert, key] = [ca_file, cert_file, key_file].map((file) => file && contents.get(file));
+    try {
+      // What is no certificate is passed over by OpenSSL, and then nobody is trusted.
+      if (ca !== undefined && parseAuthorities(ca).length === 0) {
+        throw new Error('no certificate of an authority is in it');
       }
+      createSecureContext({ ...(cert && { cert }), ...(key && { key }) });
+    } catch (error) {
+      problems.push(`${option}: found files that cannot be used: ${(error as Error).message}`);
     }
   }
   if (problems.length > 0) throw new SettingsError(problems);
+}
+
+/** @throws {Error} where one cannot be read */
+function parseAuthorities(pem: string): readonly X509Certificate[] {
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
+  return blocks.map((block) => new X509Certificate(block));
 }

@@ -34,7 +34,7 @@ export class Reloader {
   }
 
   reload(): Promise<ReloadAnswer> {
-    if (this.#running === undefined) return this.#start();
+    if (this.#running === undefined) return this.#next ?? this.#start();
     this.#next ??= this.#running.then(() => {
       this.#next = undefined;
       return this.#start();
@@ -57,7 +57,8 @@ export class Reloader {
 
   async #run(): Promise<ReloadAnswer> {
     const answer = await this.#reload();
-    this.#steps.telemetry.publish('config.reloaded', answer);
+    // That a server about to stop takes up nothing more is no failure.
+    if (!this.#isClosed) this.#steps.telemetry.publish('config.reloaded', answer);
     return answer;
   }
 

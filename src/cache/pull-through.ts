@@ -215,16 +215,17 @@ export class PullThrough {
     look();
   }
 
-  /**
-   * Goes by another policy from now on; transfers that run go on as they were begun. What upstreams were said to lack, and
-   * which of them were silent, is forgotten: whoever is asked from now on may be another.
-   */
+  /** Goes by another policy from now on; transfers that run go on as they were begun. */
   reconfigure(policy: CachePolicy): void {
     this.#policy = compilePolicy(policy);
+    this.#room.look();
+  }
+
+  /** Forgets what upstreams lack, and which of them fail or are silent: whoever is asked from now on may be another. */
+  forgetTroubles(): void {
     this.#notFound.clear();
     this.#backOff.clear();
     this.#silence.clear();
-    this.#room.look();
   }
 
   /** The transfers that run now. */
@@ -364,9 +365,7 @@ export class PullThrough {
     this.#manifests.forget(digests);
     this.#membership.forget();
     this.#pointers.forget();
-    this.#notFound.clear();
-    this.#backOff.clear();
-    this.#silence.clear();
+    this.forgetTroubles();
   }
 
   #manifest(repository: Repository, reference: Reference, request: ManifestRequest): Promise<ManifestAnswer> {

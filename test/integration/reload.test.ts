@@ -57,6 +57,42 @@ describe('a reload', () => {
     await mirror.logged(({ level, msg }) => level === 'error' && msg === 'config.reloaded');
   });
 
+  test('is refused for a file that is missing or cannot be used, which is named', async () => {
+    await using upstream = await startScriptedUpstream({});
+    await using workspace = await Workspace.open();
+    await using mirror = await startMirror({ registries: { up: { upstreams: [upstream.url] } } });
+    const [bad, gone] = [await workspace.file('bad.pem', 'no certificate'), workspace.path('gone')];
+    const url = 'https://127.0.0.1:1';
+    for (const [config, expected] of [
+      [
+        { registries: { up: { upstreams: [{ url, tls: { ca_file: gone } }] } } },
+        /registries\.up\.upstreams\[0\]\.tls\.ca_file: .*gone is not there/,
+      ],
+      [
+        { registries: { up: { upstreams: [{ url, tls: { ca_file: bad } }] } } },
+        /^ENTREPOT_CONFIG:1:\d+ {2}registries\.up\.upstreams\[0\]\.tls: .*no certificate of an authority/,
+      ],
+      [
+        { registries: { up: { upstreams: [{ url, tls: { cert_file: bad, key_file: bad } }] } } },
+        /registries\.up\.upstreams\[0\]\.tls: found files that cannot be used/,
+      ],
+      [
+        { registries: { up: { upstreams: [{ url, credentials: { username: 'x', password: { file: gone } } }] } } },
+        /password\.file: .*gone is not there/,
+      ],
+      [{ transport: { ca_file: bad } }, /transport\.ca_file: found files that cannot be used/],
+      [{ registry_map: bad }, /registry_map/],
+    ] as const) {
+      const { outcome, problems } = await mirror.reload(config);
+      assert.equal(outcome, 'refused');
+      assert.match(problems.join(), expected);
+    }
+    assert.deepEqual(
+      mirror.app.catalogue.byName('up')?.upstreams.map((each) => each.url),
+      [upstream.url],
+    );
+  });
+
   test('names what takes a restart, and takes up the rest', async () => {
     await using mirror = await startMirror({});
     const next = { listen: '127.0.0.1:1', cache: { max_size: '5GB', dir: '/nowhere' }, log: { access: false } };
@@ -144,6 +180,13 @@ describe('requests beside reloads', () => {
     const other = { username: 'robot', password: 'another' };
     await mirror.reload({ registries: { up: { upstreams: [{ url: relay.url, credentials: other }] } }, cache });
     await eventually(() => assert.equal(relay.open, 0));
+    // Back where it was, it keeps a connection again.
+    await mirror.reload({ registries: { up }, cache });
+    await asked();
+    const again = relay.opened;
+    await asked();
+    await asked();
+    assert.equal(relay.opened, again);
   });
 
   test('end under what they began with, and are joined by those who come later', async () => {
@@ -262,6 +305,7 @@ describe('the program', () => {
     upstream.add(image, REPOSITORY, ['latest']);
     const config = { known_registries: false, registries: { one: { upstreams: [upstream.url] } } };
     const running = await startEntrepot(workspace, { ...config, default_registry: 'one' });
+    await eventually(() => assert.ok(running.logs().some(({ msg }) => msg === 'ready')));
     const file = String(running.logs().find(({ msg }) => msg === 'ready')?.['config']);
     const written = JSON.parse(await readFile(file, 'utf8')) as Record<string, unknown>;
     const registries = { ...config.registries, two: { upstreams: [upstream.url] } };
