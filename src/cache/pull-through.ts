@@ -149,7 +149,24 @@ export class PullThrough {
       decided: () => this.#room.decided(),
       onRefusal: (error) => this.#room.refused(error),
     });
-    this.urls = new UrlCache();
+    this.urls = new UrlCache({
+      store,
+      names,
+      verification,
+      readTimes,
+      inUse: this.#inUse,
+      telemetry,
+      get keep() {
+        return policy().keep;
+      },
+      get staleAfter() {
+        return policy().tags.staleAfter;
+      },
+      mayKeep: (size) => this.#room.mayKeep(size),
+      decided: () => this.#room.decided(),
+      onRefusal: (error) => this.#room.refused(error),
+      now,
+    });
     this.#manifests = new Manifests({
       ...shared,
       notFound,
@@ -193,7 +210,7 @@ export class PullThrough {
         return policy().minFree;
       },
       disk: options.disk,
-      transfers: () => this.#blobs.transfers,
+      transfers: () => this.transfers,
       spared: () => {
         const { freshness, pin } = policy();
         return sparedDigests({ names, store, isSpared: sparingRule({ freshness, pin, now: now ?? Date.now }) });
@@ -226,11 +243,12 @@ export class PullThrough {
     this.#notFound.clear();
     this.#backOff.clear();
     this.#silence.clear();
+    this.urls.forget();
   }
 
   /** The transfers that run now. */
   get transfers(): Iterable<Ingest> {
-    return this.#blobs.transfers;
+    return [...this.#blobs.transfers, ...this.urls.transfers];
   }
 
   /**
@@ -352,7 +370,7 @@ export class PullThrough {
   async close(): Promise<void> {
     for (const stop of this.#subscriptions) stop();
     this.#stop.abort(new Error('The server is stopping'));
-    await this.#blobs.close();
+    await Promise.all([this.#blobs.close(), this.urls.close()]);
     await Promise.all([this.#scrub.stop(), this.#stock]);
     await this.#verification.close();
     await this.#room.close();

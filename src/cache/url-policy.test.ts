@@ -19,7 +19,11 @@ const ETAG = '"v1"';
 
 describe('what is kept of an answer', () => {
   const url = 'https://site.test/file';
-  const kept: [string, Parameters<typeof whyNotKept>[0]['headers'], { personal?: boolean; immutable?: boolean }?][] = [
+  const kept: [
+    string,
+    Parameters<typeof whyNotKept>[0]['headers'],
+    { personal?: boolean; immutable?: boolean; length?: undefined }?,
+  ][] = [
     ['a strong tag', { etag: ETAG }],
     ['a strong date', { date: DATE, 'last-modified': HOUR_AGO }],
     ['an immutable answer', { 'cache-control': 'max-age=31536000, immutable' }],
@@ -28,15 +32,17 @@ describe('what is kept of an answer', () => {
     ['no-cache, to be confirmed each time', { etag: ETAG, 'cache-control': 'no-cache' }],
     ['what varies by encoding', { etag: ETAG, vary: 'Accept-Encoding' }],
     ['what varies as raw files of GitHub do', { etag: ETAG, vary: 'Authorization,Accept-Encoding' }],
+    ['what comes in chunks', { etag: ETAG, 'transfer-encoding': 'chunked' }, { length: undefined }],
     ['identity', { etag: ETAG, 'content-encoding': 'identity' }],
     ['public, with credentials', { etag: ETAG, 'cache-control': 'Public' }, { personal: true }],
     ['s-maxage, with credentials', { etag: ETAG, 'cache-control': 's-maxage=60' }, { personal: true }],
     ['a marked name, with credentials', { etag: ETAG }, { personal: true, immutable: true }],
     ['a value that only looks like a directive', { etag: ETAG, 'cache-control': 'x="no-store, private"' }],
   ];
-  for (const [what, headers, { personal = false, immutable = false } = {}] of kept) {
+  for (const [what, headers, rest = {}] of kept) {
     test(`${what}: kept`, () => {
-      assert.equal(whyNotKept({ url, status: 200, headers, personal, immutable }), undefined);
+      const answer = { url, status: 200, headers, length: 1, personal: false, immutable: false, ...rest };
+      assert.equal(whyNotKept(answer), undefined);
     });
   }
   const refused: [RegExp, Parameters<typeof whyNotKept>[0]['headers'], Partial<Parameters<typeof whyNotKept>[0]>?][] = [
@@ -57,6 +63,7 @@ describe('what is kept of an answer', () => {
     [/varies by \*/, { etag: ETAG, vary: '*' }],
     [/status is 206/, { etag: ETAG }, { status: 206 }],
     [/status is 404/, { etag: ETAG }, { status: 404 }],
+    [/where it ends/, { etag: ETAG }, { length: undefined }],
     [/URL is too long/, { etag: ETAG }, { url: `https://site.test/${'x'.repeat(5000)}` }],
     [
       /headers are too long/,
@@ -72,7 +79,10 @@ describe('what is kept of an answer', () => {
   ];
   for (const [why, headers, rest = {}] of refused) {
     test(`not kept as ${why.source}: ${JSON.stringify({ ...headers, ...rest }).slice(0, 90)}`, () => {
-      assert.match(whyNotKept({ url, status: 200, headers, personal: false, immutable: false, ...rest }) ?? '', why);
+      assert.match(
+        whyNotKept({ url, status: 200, headers, length: 1, personal: false, immutable: false, ...rest }) ?? '',
+        why,
+      );
     });
   }
 });

@@ -48,6 +48,8 @@ export interface UrlJudgement {
   readonly url: string;
   readonly status: number;
   readonly headers: Headers;
+  /** See UrlResponse. */
+  readonly length: number | undefined;
   /** See UrlRequest.personal. */
   readonly personal: boolean;
   /** See UrlRules.immutable. */
@@ -55,9 +57,10 @@ export interface UrlJudgement {
 }
 
 /** Why the answer to a GET is not kept; undefined: it may be. */
-export function whyNotKept({ url, status, headers, personal, immutable }: UrlJudgement): string | undefined {
+export function whyNotKept({ url, status, headers, length, personal, immutable }: UrlJudgement): string | undefined {
   if (status !== 200) return `its status is ${status}`;
   if (url.length > MAX_URL) return 'its URL is too long';
+  if (length === undefined && headers['transfer-encoding'] === undefined) return 'nothing says where it ends';
   const directives = cacheControl(headers);
   if (directives.has('no-store')) return 'it says no-store';
   if (directives.has('private')) return 'it says private';

@@ -62,9 +62,9 @@ export interface UrlOpen {
 /** What the upstream answered. */
 export interface UrlResponse {
   readonly status: number;
-  /** Lower-case names. */
+  /** Lower-case names; `set-cookie` and `transfer-encoding` among them, as what may be kept depends on them. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Bytes of the body by its `Content-Length`; undefined where that is not known. */
+  /** Bytes of the body by its `Content-Length`; undefined where that is not known. Without meaning for HEAD and 304. */
   readonly length: number | undefined;
   /** To be read to the end or cancelled; empty for HEAD and 304. */
   readonly body: ByteSource;
