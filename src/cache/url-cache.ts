@@ -1,30 +1,21 @@
 import { abortable, keyOf } from '../lib/index.ts';
 import { parseRange } from '../oci/index.ts';
-import type { BlobStore, NameStore, UrlRecord } from '../store/index.ts';
-import type { CacheOutcome, Telemetry } from '../telemetry/index.ts';
+import type { BlobStore, UrlRecord } from '../store/index.ts';
+import type { CacheOutcome } from '../telemetry/index.ts';
 import { BackOff, type Trouble } from './back-off.ts';
-import { type InUse, releasing } from './in-use.ts';
 import type { Ingest } from './ingest.ts';
-import type { FailureKind, OriginFailure } from './origin.ts';
-import type { ReadTimes } from './read-times.ts';
 import { Silence } from './silence.ts';
-import { StoredReader } from './stored-reader.ts';
 import { planRange } from './transfer-policy.ts';
 import { UrlFlight, type UrlResolution } from './url-flight.ts';
-import { ageOf, freshUntil, isFreshUrl, mayBeServedStale, renewedHeaders, whyNotKept } from './url-policy.ts';
-import { UrlRecords } from './url-records.ts';
+import { mayBeServedStale, whyNotKept } from './url-policy.ts';
 import type { KeptUrl, UrlAnswer, UrlKey, UrlRequest, UrlResponse } from './url-request.ts';
-import { isSameVersion, nothingOf, shownHeaders, UrlTransfers, wantedPart } from './url-transfers.ts';
+import { StoredUrls, type StoredUrlsOptions } from './url-stored.ts';
+import { isSameVersion, nothingOf, UrlTransfers } from './url-transfers.ts';
+import { isTrouble, statusReason, UrlTroubleError } from './url-trouble.ts';
 import { hasValidator, strongValidator } from './url-validator.ts';
-import type { CheckedBlob, Verification } from './verification.ts';
 
-export interface UrlCacheOptions {
+export interface UrlCacheOptions extends Omit<StoredUrlsOptions, 'now'> {
   readonly store: BlobStore;
-  readonly names: NameStore;
-  readonly verification: Verification;
-  readonly readTimes: ReadTimes;
-  readonly inUse: InUse;
-  readonly telemetry: Telemetry;
   /** False: everything is passed on. */
   readonly keep: boolean;
   /** Whether the disk has room for a body of so many bytes. @default always */
@@ -38,6 +29,9 @@ export interface UrlCacheOptions {
   readonly now?: (() => number) | undefined;
 }
 
+/** Why an upstream is not waited for. */
+const SILENT = 'the upstream has not answered lately';
+
 const DEFAULT_STALE_AFTER = 2000;
 
 /** Node fires a longer one at once. */
@@ -45,15 +39,6 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** Times a request looks again because another's transfer began or ended meanwhile, or a file is gone. */
 const MAX_LOOKS = 8;
-
-/** A record that was confirmed so lately is not written anew where it says nothing new. Milliseconds. */
-const NOTED_LATELY = 60_000;
-
-/** What a record is served as. */
-interface Serving {
-  readonly outcome: 'HIT' | 'STALE' | 'REVALIDATED';
-  readonly warning?: string;
-}
 
 /**
  * Answers by URL: from the store, from a transfer that runs, or from the upstream.
@@ -64,7 +49,7 @@ interface Serving {
 export class UrlCache {
   readonly #options: UrlCacheOptions;
   readonly #now: () => number;
-  readonly #records: UrlRecords;
+  readonly #stored: StoredUrls;
   readonly #transfers: UrlTransfers;
   readonly #flights = new Map<string, UrlFlight>();
   readonly #backOff: BackOff;
@@ -72,11 +57,12 @@ export class UrlCache {
   readonly #stop = new AbortController();
 
   constructor(options: UrlCacheOptions) {
-    const { store, names, verification, telemetry, mayKeep, decided, onRefusal, now = Date.now } = options;
+    const { store, names, verification, readTimes, inUse, telemetry, mayKeep, decided, onRefusal } = options;
+    const { now = Date.now } = options;
     this.#options = options;
     this.#now = now;
-    this.#records = new UrlRecords(names, telemetry);
-    const records = this.#records;
+    this.#stored = new StoredUrls({ names, verification, readTimes, inUse, telemetry, now });
+    const { records } = this.#stored;
     this.#transfers = new UrlTransfers({
       store,
       names,
@@ -121,11 +107,11 @@ export class UrlCache {
     for (let look = 0; look < MAX_LOOKS; look += 1) {
       const joined = await this.#join(key, request);
       if (joined !== undefined) return joined;
-      const record = await this.#record(key, request);
+      const record = await this.#stored.find(key, request);
       // One may have begun while the database was asked.
       if (this.#transfers.get(key) !== undefined) continue;
-      if (record !== undefined && this.#holds(record, request)) {
-        const hit = await this.#serve(record, { outcome: 'HIT' }, request);
+      if (record !== undefined && this.#stored.holds(record, request)) {
+        const hit = await this.#stored.serve(record, { outcome: 'HIT' }, request);
         if (hit !== undefined) return hit;
         if (this.#transfers.get(key) !== undefined) continue;
       }
@@ -154,18 +140,6 @@ export class UrlCache {
     return undefined;
   }
 
-  /** What is kept, if its bytes are still here. */
-  async #record(key: UrlKey, { signal }: UrlRequest): Promise<UrlRecord | undefined> {
-    const record = await abortable(this.#records.get(key), signal);
-    if (record === undefined) return undefined;
-    const size = await this.#options.verification.size(record.digest, record.size);
-    return size === undefined ? undefined : record;
-  }
-
-  #holds(record: UrlRecord, { rules }: UrlRequest): boolean {
-    return rules.immutable || isFreshUrl(record, this.#now());
-  }
-
   /** What is here, where its upstream is left alone or asked behind it, since it is in trouble. */
   async #rest(
     key: UrlKey,
@@ -174,7 +148,7 @@ export class UrlCache {
   ): Promise<KeptUrl | undefined> {
     const isResting = trouble !== undefined && this.#backOff.isResting(trouble);
     if (!isResting && !this.#silence.has(key.route)) return undefined;
-    const reason = trouble?.error.message ?? 'the upstream has not answered lately';
+    const reason = trouble?.error.message ?? SILENT;
     const stale = await this.#stale(key, { record, reason }, request);
     if (stale !== undefined && !isResting) this.#fly(key, record, request);
     return stale;
@@ -190,7 +164,7 @@ export class UrlCache {
       const resolved = waited === undefined ? flight.resolution : Promise.race([flight.resolution, waited]);
       const resolution = await abortable(resolved, request.signal);
       if (resolution === undefined && record !== undefined) {
-        const reason = `the upstream has not answered within ${this.#staleAfter / 1000} s`;
+        const reason = this.#lateReason;
         const stale = await this.#stale(key, { record, reason }, request);
         if (stale !== undefined) return stale;
       }
@@ -212,7 +186,8 @@ export class UrlCache {
     request: UrlRequest,
   ): Promise<UrlAnswer | undefined> {
     const { flight, resolution, record } = how;
-    if (resolution.kind === 'renewed') return this.#serve(resolution.record, { outcome: 'REVALIDATED' }, request);
+    if (resolution.kind === 'renewed')
+      return this.#stored.serve(resolution.record, { outcome: 'REVALIDATED' }, request);
     if (resolution.kind === 'transfer') {
       const outcome = how.isFirst ? 'MISS' : 'JOIN';
       return (await this.#transfers.follow(resolution.transfer, outcome, request)) ?? this.#pass(request);
@@ -259,7 +234,7 @@ export class UrlCache {
       }
       this.#silence.broken(key.route);
       if (isTrouble(response)) {
-        this.#backOff.failed(id, new UpstreamTroubleError(response, key.route), { isRefusal: false });
+        this.#backOff.failed(id, new UrlTroubleError(response, key.route), { isRefusal: false });
         return { kind: 'answer', response, failed: true };
       }
       this.#backOff.answered(id);
@@ -269,7 +244,7 @@ export class UrlCache {
         (response.status === 304 || (response.status === 200 && isStillSo(response, record)))
       ) {
         response.body.cancel();
-        return { kind: 'renewed', record: await this.#renew(key, record, response) };
+        return { kind: 'renewed', record: await this.#stored.renew(key, record, response) };
       }
       return await this.#arrived(key, { response, record, isWaitedFor }, request);
     } catch (error) {
@@ -298,7 +273,7 @@ export class UrlCache {
       }
     }
     const isGone = response.status === 200 ? reason !== undefined : response.status === 404 || response.status === 410;
-    if (record !== undefined && isGone) await this.#records.delete(key);
+    if (record !== undefined && isGone) await this.#stored.records.delete(key);
     if (reason !== undefined) this.#decide(key, 'PASS', reason);
     return { kind: 'answer', response, failed: false };
   }
@@ -335,7 +310,7 @@ export class UrlCache {
         : undefined;
       return kept ?? this.#pass(request);
     }
-    const record = await this.#record(key, request);
+    const record = await this.#stored.find(key, request);
     const kept = record === undefined ? undefined : await this.#confirmed(record, request);
     if (kept !== undefined) return kept;
     // Of an answer to less than the whole nothing could be kept.
@@ -349,7 +324,7 @@ export class UrlCache {
     const isConfirmed = await this.#mayHave(request, (head) =>
       validator === undefined ? request.rules.immutable && hasSize(head, record) : isStillSo(head, record),
     );
-    return isConfirmed ? this.#serve(record, { outcome: 'REVALIDATED' }, request) : undefined;
+    return isConfirmed ? this.#stored.serve(record, { outcome: 'REVALIDATED' }, request) : undefined;
   }
 
   /** Asks for the head alone, with the client's own credentials. */
@@ -372,83 +347,48 @@ export class UrlCache {
     }
   }
 
-  async #head(key: UrlKey, asked: UrlRequest): Promise<UrlAnswer> {
-    // It says nothing of a part (RFC 9110, section 14.2).
-    const request = { ...asked, range: undefined };
+  async #head(key: UrlKey, request: UrlRequest): Promise<UrlAnswer> {
     const running = this.#transfers.get(key);
     if (running !== undefined && !running.ingest.ending) {
-      const kept = await this.#transfers.follow(running, 'JOIN', request);
+      const kept = await this.#transfers.follow(running, 'JOIN', { ...request, range: undefined });
       if (kept !== undefined) return { ...kept, reader: nothingOf(kept.reader) };
     }
-    const record = await this.#record(key, request);
+    const record = await this.#stored.find(key, request);
     if (record === undefined) return this.#pass(request);
-    if (this.#holds(record, request)) return this.#headOf(record, { outcome: 'HIT' }, request);
+    if (this.#stored.holds(record, request)) return this.#stored.head(record, { outcome: 'HIT' });
     const trouble = this.#backOff.get(idOf(key));
     if ((trouble !== undefined && this.#backOff.isResting(trouble)) || this.#silence.has(key.route)) {
-      const reason = trouble?.error.message ?? 'the upstream has not answered lately';
-      if (mayBeServedStale(record.headers)) return this.#headOf(record, staleFor(reason), request);
+      const reason = trouble?.error.message ?? SILENT;
+      const stale = await this.#stale(key, { record, reason }, request);
+      if (stale !== undefined) return stale;
     }
     return this.#headAgain(key, record, request);
   }
 
   /** Asks whether what is here holds, for who wants the head alone. */
   async #headAgain(key: UrlKey, record: UrlRecord, request: UrlRequest): Promise<UrlAnswer> {
-    const mayBeStale = mayBeServedStale(record.headers);
-    const late = AbortSignal.timeout(Math.min(this.#staleAfter, LONGEST_TIMER));
-    const signal = mayBeStale ? AbortSignal.any([request.signal, late]) : request.signal;
+    const late = AbortSignal.timeout(this.#staleAfter);
+    const signal = mayBeServedStale(record.headers) ? AbortSignal.any([request.signal, late]) : request.signal;
     let response: UrlResponse;
     try {
       response = await request.open({ method: 'HEAD', headers: {}, signal });
     } catch (error) {
-      if (request.signal.aborted || !mayBeStale) throw error;
+      if (request.signal.aborted) throw error;
       if (late.aborted) this.#silence.begun(key.route);
-      const reason = late.aborted
-        ? `the upstream has not answered within ${this.#staleAfter / 1000} s`
-        : (error as Error).message;
-      return this.#headOf(record, staleFor(reason), request);
+      const reason = late.aborted ? this.#lateReason : (error as Error).message;
+      const stale = await this.#stale(key, { record, reason }, request);
+      if (stale !== undefined) return stale;
+      throw error;
     }
-    if (isTrouble(response) && mayBeStale) {
-      response.body.cancel();
-      return this.#headOf(record, staleFor(statusReason(response)), request);
+    if (isTrouble(response)) {
+      const stale = await this.#stale(key, { record, reason: statusReason(response) }, request);
+      if (stale !== undefined) response.body.cancel();
+      return stale ?? { kind: 'through', response };
     }
-    if (response.status === 404 || response.status === 410) await this.#records.delete(key);
+    if (response.status === 404 || response.status === 410) await this.#stored.records.delete(key);
     if (response.status !== 200 || !isStillSo(response, record)) return { kind: 'through', response };
     response.body.cancel();
-    return this.#headOf(await this.#renew(key, record, response), { outcome: 'REVALIDATED' }, request);
-  }
-
-  #headOf(record: UrlRecord, serving: Serving, request: UrlRequest): KeptUrl {
-    return { ...this.#kept(record, serving), part: wantedPart(request, record), reader: nothingOf() };
-  }
-
-  /** Serves what is here; undefined where its bytes are gone. */
-  async #serve(record: UrlRecord, serving: Serving, request: UrlRequest): Promise<KeptUrl | undefined> {
-    const { verification, readTimes, inUse } = this.#options;
-    const { digest, size } = record;
-    // From here on, so that it is not evicted between being found and being opened.
-    const release = inUse.hold(digest);
-    let found: CheckedBlob | undefined;
-    try {
-      found = await verification.open(digest, { expectedSize: size, signal: request.signal });
-    } finally {
-      if (found === undefined) release();
-    }
-    if (found === undefined) return undefined;
-    readTimes.note(digest);
-    const { blob, examination } = found;
-    const part = wantedPart(request, record);
-    const span = part === undefined || part === 'unsatisfiable' ? { start: 0, end: undefined } : part;
-    const stored = new StoredReader(blob, span, {
-      examination,
-      onRot: (rot) => verification.condemn(digest, rot, blob.mark),
-    });
-    const reader = releasing(stored, release);
-    return { ...this.#kept(record, serving), part, reader: part === 'unsatisfiable' ? nothingOf(reader) : reader };
-  }
-
-  #kept(record: UrlRecord, { outcome, warning }: Serving): Omit<KeptUrl, 'part' | 'reader'> {
-    const age = outcome === 'REVALIDATED' ? undefined : ageOf(record, this.#now());
-    return { kind: 'kept', headers: shownHeaders(record.headers), size: record.size, outcome, age, warning };
+    return this.#stored.head(await this.#stored.renew(key, record, response), { outcome: 'REVALIDATED' });
   }
 
   /** What is here, as a stale answer; undefined where it must not be served, or is gone. */
@@ -457,22 +397,9 @@ export class UrlCache {
     { record, reason }: { readonly record: UrlRecord; readonly reason: string },
     request: UrlRequest,
   ): Promise<KeptUrl | undefined> {
-    if (!mayBeServedStale(record.headers)) return undefined;
-    const stale = await this.#serve(record, staleFor(reason), request);
+    const stale = await this.#stored.stale(record, reason, request);
     if (stale !== undefined) this.#decide(key, 'STALE', reason);
     return stale;
-  }
-
-  /** Takes note that the upstream stands by what is here. */
-  async #renew(key: UrlKey, record: UrlRecord, { headers: said }: UrlResponse): Promise<UrlRecord> {
-    const checkedAt = this.#now();
-    const headers = renewedHeaders(record.headers, said);
-    const renewed = { ...record, headers, checkedAt, freshUntil: freshUntil(headers, checkedAt) };
-    const sinceNoted = checkedAt - record.checkedAt;
-    const isNoted = record.freshUntil === 0 && sinceNoted >= 0 && sinceNoted < NOTED_LATELY;
-    // What is asked for each time would otherwise be written each time.
-    if (renewed.freshUntil > 0 || !isNoted) await this.#records.put(key, renewed);
-    return renewed;
   }
 
   #whyNotKept({ url }: UrlKey, { status, headers, length }: UrlResponse, request: UrlRequest): string | undefined {
@@ -490,6 +417,10 @@ export class UrlCache {
     return { kind: 'through', response: await open({ method, headers, signal }) };
   }
 
+  get #lateReason(): string {
+    return `the upstream has not answered within ${this.#staleAfter / 1000} s`;
+  }
+
   get #staleAfter(): number {
     return Math.min(this.#options.staleAfter ?? DEFAULT_STALE_AFTER, LONGEST_TIMER);
   }
@@ -502,37 +433,8 @@ export class UrlCache {
   }
 }
 
-/** An upstream that answers, and is in trouble. Satisfies OriginFailure. */
-class UpstreamTroubleError extends Error implements OriginFailure {
-  override readonly name = 'UpstreamTroubleError';
-  readonly kind: FailureKind;
-  readonly upstream: string;
-  readonly retryAfter: number | undefined;
-
-  constructor(response: UrlResponse, upstream: string) {
-    super(statusReason(response));
-    const seconds = response.headers['retry-after'] ?? '';
-    this.kind = response.status === 429 ? 'throttled' : 'unavailable';
-    this.upstream = upstream;
-    this.retryAfter = /^\d{1,6}$/.test(seconds) ? Number(seconds) : undefined;
-  }
-}
-
 function idOf({ route, url }: UrlKey): string {
   return keyOf(route, url);
-}
-
-function staleFor(reason: string): Serving {
-  return { outcome: 'STALE', warning: `${reason}; serving what it said before` };
-}
-
-function statusReason({ status }: UrlResponse): string {
-  return `the upstream answered with the status ${status}`;
-}
-
-/** What may be over soon: then something older is better than none. */
-function isTrouble({ status }: UrlResponse): boolean {
-  return status >= 500 || status === 408 || status === 429;
 }
 
 /** The headers that ask whether a record still holds. */

@@ -2,6 +2,7 @@ import type { ByteSource } from '../lib/index.ts';
 import { parseContentRange } from '../oci/index.ts';
 import type { FailureKind, OpenBlobOptions, OriginBlob, OriginFailure } from './origin.ts';
 import type { UrlRequest, UrlResponse } from './url-request.ts';
+import { retryAfterOf } from './url-trouble.ts';
 import { hasValidator, strongValidator } from './url-validator.ts';
 
 export interface UrlVersionOptions {
@@ -131,13 +132,12 @@ function skip(
 }
 
 function failureOf(
-  { status, headers }: UrlResponse,
+  response: UrlResponse,
   { found, upstream }: { readonly found: string; readonly upstream: string },
 ): UrlVersionError {
   const message = `${upstream} does not continue the body that broke off: it answers with ${found}`;
-  const seconds = headers['retry-after'] ?? '';
-  const retryAfter = /^\d{1,6}$/.test(seconds) ? Number(seconds) : undefined;
-  return new UrlVersionError(kindOf(status), message, { upstream, retryAfter });
+  const retryAfter = retryAfterOf(response);
+  return new UrlVersionError(kindOf(response.status), message, { upstream, retryAfter });
 }
 
 function kindOf(status: number): FailureKind {
