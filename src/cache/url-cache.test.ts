@@ -4,7 +4,7 @@ import { drain, LIBRARY } from '../../test/support/cache-world.ts';
 import { FakeFailure, Gate } from '../../test/support/fake-origin.ts';
 import { FILE_KEY, plainResponse, urlRequest } from '../../test/support/fake-site.ts';
 import { content } from '../../test/support/image.ts';
-import { cue, FILE, FIRST, SECOND, through, urlStage } from '../../test/support/url-stage.ts';
+import { cue, FILE, FIRST, SECOND, through, type UrlStage, urlStage } from '../../test/support/url-stage.ts';
 import { digestOf } from '../oci/index.ts';
 import type { KeptUrl, UrlRequest } from './url-request.ts';
 
@@ -139,7 +139,7 @@ describe('an answer by URL that is kept', () => {
 });
 
 describe('an upstream in trouble', () => {
-  const troubles: Record<string, (site: FakeSite) => void> = {
+  const troubles: Record<string, (site: UrlStage['site']) => void> = {
     'that is dead': (site) => {
       site.before = () => {
         throw new FakeFailure('unavailable');

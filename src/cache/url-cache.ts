@@ -48,7 +48,6 @@ const MAX_LOOKS = 8;
  */
 export class UrlCache {
   readonly #options: UrlCacheOptions;
-  readonly #now: () => number;
   readonly #stored: StoredUrls;
   readonly #transfers: UrlTransfers;
   readonly #flights = new Map<string, UrlFlight>();
@@ -60,7 +59,6 @@ export class UrlCache {
     const { store, names, verification, readTimes, inUse, telemetry, mayKeep, decided, onRefusal } = options;
     const { now = Date.now } = options;
     this.#options = options;
-    this.#now = now;
     this.#stored = new StoredUrls({ names, verification, readTimes, inUse, telemetry, now });
     const { records } = this.#stored;
     this.#transfers = new UrlTransfers({
