@@ -7,6 +7,7 @@ import type {
   Scrub,
   ScrubProgress,
   Selection,
+  UrlSelection,
 } from './cache/index.ts';
 import { type Catalogue, parseImagePattern } from './routing/index.ts';
 import type { Operation } from './server/index.ts';
@@ -18,7 +19,7 @@ import type { NameStore } from './store/index.ts';
 /** What can be done with a cache, by a running server or by hand. */
 export interface CacheControls {
   collect(options: CollectOptions): Promise<Collected>;
-  purge(selections: readonly Selection[], options: PurgeOptions): Promise<Purged>;
+  purge(selections: readonly (Selection | UrlSelection)[], options: PurgeOptions): Promise<Purged>;
   refresh(selections: readonly Selection[]): Promise<readonly Refreshed[]>;
 }
 
@@ -50,7 +51,7 @@ export interface GcAnswer {
 
 /** What `entrepot purge` and `entrepot refresh` ask for. */
 export interface PatternsInput {
-  /** Images, tags, digests, or patterns of them. */
+  /** Images, tags, digests, or patterns of them; to purge, `mirror:<route>` and `mirror:<route>/<path>` as well. */
   readonly patterns: readonly string[];
   readonly dryRun?: boolean;
 }
@@ -62,6 +63,8 @@ export interface PurgeAnswer {
   readonly tags: readonly { readonly image: string; readonly digest: string }[];
   readonly tagCount: number;
   readonly members: number;
+  /** Answers of mirrored sites; absent from servers before there was this. */
+  readonly urls?: number;
   readonly blobs: number;
   readonly freed: number;
 }
@@ -134,7 +137,7 @@ export async function purgePatterns(
   { patterns, dryRun = false }: PatternsInput,
   { catalogue }: Pick<OperationsContext, 'catalogue'>,
 ): Promise<PurgeAnswer> {
-  const understood = patterns.map((pattern) => parseImagePattern(catalogue, pattern));
+  const understood = patterns.map((pattern) => parseUrlPattern(pattern) ?? parseImagePattern(catalogue, pattern));
   const { tags, ...sums } = await cache.purge(understood, { dryRun });
   return {
     ...sums,
@@ -144,6 +147,14 @@ export async function purgePatterns(
       digest,
     })),
   };
+}
+
+const URL_PATTERN = /^mirror:([^/]+)(\/.*)?$/s;
+
+/** `mirror:github` and `mirror:github/owner/**`; undefined: it is about images. */
+function parseUrlPattern(text: string): (UrlSelection & { readonly text: string }) | undefined {
+  const [, route, path] = URL_PATTERN.exec(text) ?? [];
+  return route === undefined ? undefined : { route, path, text };
 }
 
 /** @throws {OciError} where a pattern names no image */

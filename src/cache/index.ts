@@ -15,7 +15,7 @@ export { type Purged, type PurgeOptions, type PurgeTools, purge } from './purge.
 export type { Refreshed } from './refresh.ts';
 export type { Collected, CollectOptions, Pause } from './room.ts';
 export { Scrub, type ScrubOptions, type ScrubProblem, type ScrubProgress } from './scrub.ts';
-export type { Selection } from './selection.ts';
+export type { Selection, UrlSelection } from './selection.ts';
 export type { DiskSpace, MinFree } from './sweep-policy.ts';
 export { UrlCache } from './url-cache.ts';
 export { evaluateConditions } from './url-conditions.ts';

@@ -26,7 +26,7 @@ import { ReadTimes } from './read-times.ts';
 import { type Refreshed, refresh } from './refresh.ts';
 import { type Collected, type CollectOptions, type Pause, Room, type RoomLimits } from './room.ts';
 import { Scrub } from './scrub.ts';
-import type { Selection } from './selection.ts';
+import type { Selection, UrlSelection } from './selection.ts';
 import { Silence } from './silence.ts';
 import { sparedDigests, sparingRule } from './spared.ts';
 import { isStockDue, takeStock } from './stock.ts';
@@ -312,7 +312,7 @@ export class PullThrough {
   }
 
   /** Forgets images, tags or digests, and removes what nobody else has. Transfers and readers go on. */
-  async purge(selections: readonly Selection[], options: PurgeOptions = {}): Promise<Purged> {
+  async purge(selections: readonly (Selection | UrlSelection)[], options: PurgeOptions = {}): Promise<Purged> {
     const { store, names } = this.#options;
     const purged = await purge(selections, { store, names, ...options, onForget: (digests) => this.#forget(digests) });
     this.#room.look();

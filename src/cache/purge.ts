@@ -1,8 +1,16 @@
 import { keyOf } from '../lib/index.ts';
 import type { Digest, Repository } from '../oci/index.ts';
-import type { BlobStore, NameStore, TagEntry } from '../store/index.ts';
+import { type BlobStore, MAX_URLS_PER_BLOB, type NameStore, type TagEntry, type UrlName } from '../store/index.ts';
 import { addTree } from './manifest-tree.ts';
-import { PAGE, pages, type Selection, selectRepositories, selectTags } from './selection.ts';
+import {
+  PAGE,
+  pages,
+  type Selection,
+  selectRepositories,
+  selectTags,
+  selectUrls,
+  type UrlSelection,
+} from './selection.ts';
 
 export interface PurgeOptions {
   /** True: nothing is forgotten. @default false */
@@ -25,6 +33,8 @@ export interface Purged {
   readonly tagCount: number;
   /** Digests that no longer belong to a repository they belonged to. */
   readonly members: number;
+  /** Answers of mirrored sites that are no longer known. */
+  readonly urls: number;
   /** Blobs and manifests that nobody else has, and that are gone from the disk. */
   readonly blobs: number;
   /** Their bytes. */
@@ -42,29 +52,41 @@ const MAX_TREE = 1_000_000;
 /** A purge as it goes. */
 interface Tally {
   readonly tags: TagEntry[];
-  /** Where nothing is really forgotten: what would be, so that what only such repositories have counts as free. */
+  /** Where nothing is really forgotten: what would be, so that what only they have counts as free. */
   readonly asIfForgotten: Set<string>;
   tagCount: number;
   members: number;
+  urls: number;
   blobs: number;
   freed: number;
 }
 
 /**
- * Forgets images, tags or digests, and removes the bytes that belong to no other repository.
+ * Forgets images, tags, digests or answers by URL, and removes the bytes that belong to nobody else.
  *
  * Names go before bytes: whoever asks meanwhile finds either everything or nothing, and is sent to the upstream. Readers
  * that have a file open read on, and transfers under way are left alone.
  */
-export async function purge(selections: readonly Selection[], tools: PurgeTools): Promise<Purged> {
-  const tally: Tally = { tags: [], asIfForgotten: new Set(), tagCount: 0, members: 0, blobs: 0, freed: 0 };
+export async function purge(selections: readonly (Selection | UrlSelection)[], tools: PurgeTools): Promise<Purged> {
+  const tally: Tally = { tags: [], asIfForgotten: new Set(), tagCount: 0, members: 0, urls: 0, blobs: 0, freed: 0 };
   for (const selection of selections) {
+    if ('route' in selection) {
+      for await (const page of selectUrls(selection, tools.names)) {
+        tools.signal?.throwIfAborted();
+        await forgetUrls(page, { ...tools, tally });
+        await removeUnclaimed([...new Set(page.map(({ record }) => record.digest))], { ...tools, tally });
+      }
+      continue;
+    }
     for (const repository of await selectRepositories(selection, tools.names)) {
       tools.signal?.throwIfAborted();
       await purgeFrom(repository, selection, { ...tools, tally });
     }
     // One that belongs to nobody is reached by its digest alone.
-    const { digest } = selection;
+    const { digest, repository } = selection;
+    if (digest !== undefined && repository === undefined) {
+      await forgetUrls(await tools.names.urlsOf(digest, MAX_URLS_PER_BLOB), { ...tools, tally });
+    }
     if (digest !== undefined && (await tools.names.repositoriesOf(digest, 1)).length === 0) {
       await removeUnclaimed([digest], { ...tools, tally });
     }
@@ -74,6 +96,7 @@ export async function purge(selections: readonly Selection[], tools: PurgeTools)
     tags: tally.tags.map(({ repository, tag, record }) => ({ repository, tag, digest: record.digest })),
     tagCount: tally.tagCount,
     members: tally.members,
+    urls: tally.urls,
     blobs: tally.blobs,
     freed: tally.freed,
   };
@@ -144,12 +167,22 @@ async function forgetMembers(repository: Repository, digests: readonly Digest[],
   await removeUnclaimed(known, work);
 }
 
-/** Removes the bytes of what belongs to no repository. */
+async function forgetUrls(urls: readonly UrlName[], { names, dryRun = false, tally }: Work): Promise<void> {
+  for (const { route, url } of urls) {
+    if (dryRun) tally.asIfForgotten.add(keyOf(route, url));
+    else await names.deleteUrl({ route, url });
+  }
+  tally.urls += urls.length;
+}
+
+/** Removes the bytes of what belongs to no repository and answers to no URL. */
 async function removeUnclaimed(digests: readonly Digest[], work: Work): Promise<void> {
   const { names, store, dryRun = false, tally } = work;
   for (const digest of digests) {
     const owners = await names.repositoriesOf(digest, dryRun ? MAX_OWNERS : 1);
     if (!owners.every((owner) => tally.asIfForgotten.has(keyIn(owner, digest)))) continue;
+    const urls = await names.urlsOf(digest, dryRun ? MAX_URLS_PER_BLOB : 1);
+    if (!urls.every(({ route, url }) => tally.asIfForgotten.has(keyOf(route, url)))) continue;
     const blob = await names.getBlob(digest);
     if (blob === undefined || blob.kind === 'hosted') continue;
     if (!dryRun) {

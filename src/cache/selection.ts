@@ -1,6 +1,6 @@
 import { compileGlob } from '../lib/index.ts';
 import type { Digest, Repository } from '../oci/index.ts';
-import type { NameStore, TagEntry } from '../store/index.ts';
+import type { NameStore, TagEntry, UrlEntry } from '../store/index.ts';
 
 /** What a command is about: an image, tags of it, one digest of it, or one digest wherever it is. */
 export interface Selection {
@@ -9,6 +9,14 @@ export interface Selection {
   /** Pattern of tags; undefined: all of the image. */
   readonly tag?: string | undefined;
   readonly digest?: Digest | undefined;
+}
+
+/** What a command is about: answers of mirrored sites. */
+export interface UrlSelection {
+  /** Pattern of routes. */
+  readonly route: string;
+  /** Pattern of paths at the site, beginning with `/`, with or without the query; undefined: all of the route. */
+  readonly path: string | undefined;
 }
 
 /** What is listed at a time. */
@@ -49,6 +57,26 @@ export async function selectTags(
     );
   }
   return selected.slice(0, MAX_SELECTED);
+}
+
+/** What is kept by URL that a selection is about, page by page. */
+export async function* selectUrls(
+  { route, path }: UrlSelection,
+  names: NameStore,
+): AsyncGenerator<readonly UrlEntry[], void> {
+  const isRoute = compileGlob(route);
+  const isPath = compileGlob(path ?? '**');
+  const only = isPattern(route) ? undefined : route;
+  const list = (after: UrlEntry | undefined) => names.listUrls({ route: only, after, limit: PAGE });
+  for await (const page of pages(list)) {
+    yield page.filter((entry) => isRoute(entry.route) && pathsOf(entry.url).some(isPath));
+  }
+}
+
+/** The path of a URL with its query, and without. */
+function pathsOf(url: string): readonly string[] {
+  const parsed = URL.parse(url);
+  return parsed === null ? [url] : [`${parsed.pathname}${parsed.search}`, parsed.pathname];
 }
 
 /** Every page of a list; in between, the event loop turns. */

@@ -241,8 +241,11 @@ async function createProgram({ output, commands, finish }: ProgramOptions): Prom
       finish(await commands.scrub({ flags: flagsOf(command), json, stop }));
     });
   cacheFlags(program.command('purge'))
-    .argument('<pattern...>', 'image, image:tag, image@digest or digest; * within one component, ** across')
-    .description('Forget images, tags or digests, and remove what no other image has.')
+    .argument(
+      '<pattern...>',
+      'image, image:tag, image@digest, digest or mirror:route/path; * within one component, ** across',
+    )
+    .description('Forget images, tags, digests or answers of mirrored sites, and remove what nobody else has.')
     .option('--dry-run', 'show what would be forgotten, and leave it')
     .addHelpText('after', PURGE_EXAMPLES)
     .action(async (patterns: string[], options: { json?: boolean; dryRun?: boolean }, command: Command) => {
@@ -379,6 +382,7 @@ Examples:
   entrepot purge ghcr.io/owner/app:1.2 'ghcr.io/owner/*:test-*'
   entrepot purge sha256:9f86d081884c7d65…          one digest, wherever it is
   entrepot purge ghcr.io --dry-run                 everything of a registry
+  entrepot purge mirror:github 'mirror:hf/org/**'  answers of mirrored sites: of a route, of paths at the site
 
 Pulls under way are not disturbed. Exit code 1: nothing fitted.`;
 

@@ -31,7 +31,7 @@ export function purge(options: PurgeCommandOptions, output: Output = processOutp
         }),
       show(answer) {
         output.out(json ? `${JSON.stringify(answer, null, 2)}\n` : formatPurged(answer));
-        return answer.tagCount + answer.members + answer.blobs > 0 ? EXIT.ok : EXIT.failure;
+        return answer.tagCount + answer.members + (answer.urls ?? 0) + answer.blobs > 0 ? EXIT.ok : EXIT.failure;
       },
     },
     output,
@@ -39,15 +39,20 @@ export function purge(options: PurgeCommandOptions, output: Output = processOutp
 }
 
 /** What `entrepot purge` prints. */
-export function formatPurged({ dryRun, patterns, tags, tagCount, members, blobs, freed }: PurgeAnswer): string {
+export function formatPurged(answer: PurgeAnswer): string {
+  const { dryRun, patterns, tags, tagCount, members, urls = 0, blobs, freed } = answer;
   const names = patterns.join(', ');
-  if (tagCount + members + blobs === 0) return `Nothing is cached of ${names}.\n`;
+  if (tagCount + members + urls + blobs === 0) return `Nothing is cached of ${names}.\n`;
   const rows = tags.slice(0, MAX_SHOWN).map(({ image, digest }) => [image, shortDigest(digest)]);
   const lines = rows.length === 0 ? [] : formatTable([['TAG', 'DIGEST'], ...rows]);
   if (tagCount > rows.length) lines.push(`and ${tagCount - rows.length} more`);
+  const images = `${count(tagCount, 'tag')} and ${count(members, 'digest')}`;
+  const forgotten =
+    urls === 0 ? images : tagCount + members === 0 ? count(urls, 'URL') : `${images}, ${count(urls, 'URL')}`;
+  const others = urls === 0 ? 'no other image has' : 'nobody else has';
   lines.push(
-    `${names}: ${count(tagCount, 'tag')} and ${count(members, 'digest')} ${dryRun ? 'would be' : 'were'} forgotten, ` +
-      `${count(blobs, 'blob')} (${formatBytes(freed)}) that no other image has ${dryRun ? 'would be' : 'were'} removed.`,
+    `${names}: ${forgotten} ${dryRun ? 'would be' : 'were'} forgotten, ` +
+      `${count(blobs, 'blob')} (${formatBytes(freed)}) that ${others} ${dryRun ? 'would be' : 'were'} removed.`,
   );
   return `${lines.join('\n')}\n`;
 }
