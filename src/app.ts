@@ -110,7 +110,9 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
       cache: () => cache.totals(),
       paused: () => cache.pause !== undefined,
       upstreams: () => describeUpstreams(live.current),
-      ...(config.listen.some(({ tls }) => tls !== undefined) && { certificates: () => frontDoor.certificates }),
+      ...(frontDoorOptionsOf(config).listeners.some(({ tls }) => tls !== undefined) && {
+        certificates: () => frontDoor.certificates,
+      }),
       ...(config.forward_proxy.enabled && { tunnels: () => openTunnels.count }),
     });
     const ownPorts = new Set<number>();

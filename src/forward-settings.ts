@@ -72,8 +72,11 @@ function credentialOf({ forward_proxy: { user, password } }: Config): ForwardOpt
 export function forwardHelpOf({ forward_proxy }: Config): HelpOptions['forward'] {
   const { enabled, listen, user, mitm } = forward_proxy;
   if (!enabled) return undefined;
-  const port = listen !== undefined && 'port' in listen ? { port: listen.port } : {};
-  return { ...port, credential: user !== undefined, mitm: mitm.enabled };
+  // The page names one place: the first that has a port.
+  const [own] = (listen ?? []).flatMap(({ address, tls }) =>
+    'port' in address ? [{ port: address.port, secure: tls !== undefined }] : [],
+  );
+  return { ...own, credential: user !== undefined, mitm: mitm.enabled };
 }
 
 /** Where the authority of a configuration lies, or would be made. @throws {SettingsError} where there is no such place */

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { PullThroughOptions } from './cache/index.ts';
-import type { Config, RegistryConfig, UpstreamConfig } from './config/index.ts';
+import type { Config, Listener, RegistryConfig, UpstreamConfig } from './config/index.ts';
 import type { HttpClient, HttpClientOptions, Resolver } from './net/index.ts';
 import type { TlsSpec, TransportSpec } from './oci/index.ts';
 import {
@@ -13,7 +13,12 @@ import {
   type RegistryOptions,
   type UpstreamOptions,
 } from './routing/index.ts';
-import { type AdmissionLimits, compileTrustedProxies, type FrontDoorOptions } from './server/index.ts';
+import {
+  type AdmissionLimits,
+  compileTrustedProxies,
+  type FrontDoorOptions,
+  type ListenerSpec,
+} from './server/index.ts';
 import { freeSpace } from './store/index.ts';
 import type { LogFormat, Telemetry } from './telemetry/index.ts';
 
@@ -312,19 +317,22 @@ export function admissionLimitsOf({ limits }: Config): AdmissionLimits {
   };
 }
 
+function listenerOf({ address, tls }: Pick<Listener, 'address' | 'tls'>): Pick<ListenerSpec, 'address' | 'tls'> {
+  return { address, ...(tls === undefined ? {} : { tls: { certFile: tls.cert_file, keyFile: tls.key_file } }) };
+}
+
 /** Listeners, time limits and bounds of the front door. */
 export function frontDoorOptionsOf(config: Config): Omit<FrontDoorOptions, 'handler' | 'onWarning'> {
   const { timeouts, limits } = config;
-  const { enabled, listen: own } = config.forward_proxy;
+  const { enabled, listen: own = [] } = config.forward_proxy;
   return {
     listeners: [
-      ...config.listen.map(({ address, tls, redirect_to_https }) => ({
-        address,
-        ...(tls === undefined ? {} : { tls: { certFile: tls.cert_file, keyFile: tls.key_file } }),
-        redirectToHttps: redirect_to_https,
-        forward: enabled && own === undefined && !redirect_to_https,
+      ...config.listen.map((listener) => ({
+        ...listenerOf(listener),
+        redirectToHttps: listener.redirect_to_https,
+        forward: enabled && own.length === 0 && !listener.redirect_to_https,
       })),
-      ...(enabled && own !== undefined ? [{ address: own, forward: true }] : []),
+      ...(enabled ? own : []).map((listener) => ({ ...listenerOf(listener), forward: true })),
     ],
     publicUrl: config.public_url,
     ...(config.trusted_proxies.length === 0 ? {} : { trustedProxies: compileTrustedProxies(config.trusted_proxies) }),

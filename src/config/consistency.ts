@@ -77,7 +77,7 @@ function checkListeners({ listen, public_url, trusted_proxies }: Config, report:
 }
 
 function checkForwardProxy({ forward_proxy, listen, cache }: Config, report: Report): void {
-  const { user, password, mitm, listen: own } = forward_proxy;
+  const { user, password, mitm, listen: own = [] } = forward_proxy;
   const path = ['forward_proxy'];
   if ((user === undefined) !== (password === undefined))
     report(path, 'found one of user and password, expected both or none');
@@ -87,13 +87,16 @@ function checkForwardProxy({ forward_proxy, listen, cache }: Config, report: Rep
   if (forward_proxy.enabled && mitm.enabled && mitm.ca_cert_file === undefined && cache === 'off') {
     report([...path, 'mitm'], 'found no ca_cert_file, expected one where there is no cache directory to make it in');
   }
-  if (own === undefined || ('port' in own && own.port === 0)) return;
-  const text = formatListenAddress(own);
-  if (listen.some(({ address }) => formatListenAddress(address) === text)) {
-    report(
-      [...path, 'listen'],
-      `found ${text}, which is under listen already, expected another; without it, those are used`,
-    );
+  const seen = new Set<string>();
+  for (const [index, { address }] of own.entries()) {
+    if ('port' in address && address.port === 0) continue;
+    const text = formatListenAddress(address);
+    const at = [...path, 'listen', index];
+    if (seen.has(text)) report(at, `found ${text} a second time, expected each address once`);
+    seen.add(text);
+    if (listen.some((usual) => formatListenAddress(usual.address) === text)) {
+      report(at, `found ${text}, which is under listen already, expected another; without it, those are used`);
+    }
   }
 }
 

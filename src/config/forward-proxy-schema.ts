@@ -1,28 +1,17 @@
 import { z } from 'zod';
-import {
-  addressRange,
-  choice,
-  count,
-  deadline,
-  filePath,
-  flag,
-  hostOrExpression,
-  listenAddress,
-  secret,
-  userName,
-} from './leaves.ts';
+import { addressRange, choice, count, deadline, filePath, flag, hostOrExpression, secret, userName } from './leaves.ts';
+import { forwardListen } from './listen-schema.ts';
 
 /** What is said of the forward proxy: a part of the one definition, see schema.ts. */
 export const forwardProxy = z.strictObject({
   enabled: flag()
     .prefault(false)
     .describe('Be a forward proxy too, for clients with `HTTPS_PROXY` and `HTTP_PROXY` set to this server.'),
-  listen: listenAddress()
-    .optional()
-    .meta({
-      description: 'A listener of its own for it. Unless given, every listener under `listen` takes such requests.',
-      examples: ['127.0.0.1:3128'],
-    }),
+  listen: forwardListen.optional().meta({
+    description:
+      'Listeners of its own for it: an address, or a list of addresses and of `{address, tls}`. Unless given, every listener under `listen` takes such requests.',
+    examples: ['127.0.0.1:3128'],
+  }),
   allowed_hosts: z
     .array(hostOrExpression())
     .optional()

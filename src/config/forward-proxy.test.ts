@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -39,6 +39,18 @@ describe('forward_proxy', () => {
     assert.deepEqual(config.forward_proxy.allowed_hosts, ['docker.io', ...allowed_hosts.slice(1)]);
   });
 
+  test('listens where it is told to, with TLS or without, at files that lie beside the configuration', async () => {
+    await Promise.all(['a.pem', 'b.pem'].map((name) => writeFile(join(cwd, name), 'pem')));
+    const { config } = await load({
+      listen: [3128, { address: ':3129', tls: { cert_file: 'a.pem', key_file: 'b.pem' } }],
+    });
+    assert.deepEqual(config.forward_proxy.listen, [
+      { address: { port: 3128 } },
+      { address: { port: 3129 }, tls: { cert_file: join(cwd, 'a.pem'), key_file: join(cwd, 'b.pem') } },
+    ]);
+    assert.deepEqual((await load({ listen: ':3128' })).config.forward_proxy.listen, [{ address: { port: 3128 } }]);
+  });
+
   test('the password is never printed', async () => {
     const loaded = await load({ enabled: true, user: 'ship', password: 's3cret' });
     assert.ok(!printConfigJson(loaded).includes('s3cret'));
@@ -68,6 +80,18 @@ describe('forward_proxy', () => {
       { cache: 'off' },
     ],
     ['an address that is taken', { listen: '127.0.0.1:5000' }, /under listen already/],
+    [
+      'an address twice',
+      {
+        listen: [
+          ':3128',
+          { address: ':3128', tls: { cert_file: import.meta.filename, key_file: import.meta.filename } },
+        ],
+      },
+      /found :3128 a second time/,
+    ],
+    ['no address', { listen: [] }, /listen.*list of addresses/],
+    ['a redirect on a listener of its own', { listen: [{ address: ':3128', redirect_to_https: true }] }, /listen/],
     ['an option that there is none of', { allowed_host: [] }, /allowed_hosts/],
   ];
   for (const [what, value, message, more] of table) {

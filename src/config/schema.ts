@@ -17,7 +17,6 @@ import {
   hostPattern,
   ipAddress,
   label,
-  listenAddress,
   originUrl,
   outboundProxy,
   pattern,
@@ -29,7 +28,7 @@ import {
   size,
 } from './leaves.ts';
 import { limits } from './limits-schema.ts';
-import type { ListenAddress } from './listen-address.ts';
+import { listen } from './listen-schema.ts';
 import { marks } from './marks.ts';
 import { mirrors } from './mirrors-schema.ts';
 import { timeouts } from './timeouts-schema.ts';
@@ -49,44 +48,6 @@ import {
  *
  * Input is what people write (`10m`, `50GB`, `off`), output what the program uses (milliseconds, bytes, `'off'`).
  */
-
-const listener = z.strictObject({
-  address: listenAddress().describe(
-    'Where to listen: `127.0.0.1:5000`, `[::1]:5000`, `:5000`, `unix:/run/entrepot.sock`.',
-  ),
-  tls: z
-    .strictObject({
-      cert_file: filePath('a PEM certificate, with its chain').describe('Certificate and chain, PEM.'),
-      key_file: filePath('the PEM private key of the certificate').describe('Private key (EC, RSA or PKCS#8), PEM.'),
-    })
-    .optional()
-    .describe('Serve HTTPS here.'),
-  redirect_to_https: flag()
-    .prefault(false)
-    .describe('Answer every request here with a redirect to HTTPS; for a listener without `tls`.'),
-});
-
-/** One place to listen on. */
-export type Listener = Readonly<{
-  address: ListenAddress;
-  tls?: Readonly<{ cert_file: string; key_file: string }> | undefined;
-  redirect_to_https: boolean;
-}>;
-
-function plainListener(address: ListenAddress): Listener {
-  return { address, redirect_to_https: false };
-}
-
-const listen = z
-  .union([
-    listenAddress().transform((address) => [plainListener(address)]),
-    z.array(z.union([listenAddress().transform(plainListener), listener])).min(1),
-  ])
-  .register(marks, {
-    type: 'address or list',
-    expected:
-      'an address such as 127.0.0.1:5000 or :5000, or a list of addresses and of {address, tls: {cert_file, key_file}, redirect_to_https}',
-  });
 
 const upstreamObject = z.strictObject({
   url: registryUrl().describe('`http(s)://host[:port][/prefix]`; the API is at `<url>/v2/`.'),
@@ -428,6 +389,7 @@ export type RegistryConfig = Config['registries'][string];
 export type UpstreamConfig = NonNullable<RegistryConfig['upstreams']>[number];
 
 /** What the forward proxy does, and for whom. */
+export type { Listener } from './listen-schema.ts';
 export type ForwardProxyConfig = Config['forward_proxy'];
 
 /** The cache where it is on. */

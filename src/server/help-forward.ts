@@ -4,12 +4,12 @@ import type { ClientSetup } from './help-clients.ts';
 /** How clients go through this server to others, and how they come to trust it where it looks into tunnels. */
 export function forwardSetups(
   { host, url }: Pick<HelpAddress, 'host' | 'url'>,
-  { port, credential, mitm }: ForwardHelp,
+  { port, secure = false, credential, mitm }: ForwardHelp,
 ): readonly ClientSetup[] {
   const { protocol } = new URL(url);
   const bare = host.replace(/:\d+$/, '');
   const own = port === undefined ? host : `${bare}:${port}`;
-  const scheme = port === undefined ? protocol : 'http:';
+  const scheme = port === undefined ? protocol : secure ? 'https:' : 'http:';
   const address = `${scheme}//${credential ? 'USER:PASSWORD@' : ''}${own}`;
   const setups: ClientSetup[] = [
     {

@@ -20,6 +20,8 @@ export interface HelpOptions {
 export interface ForwardHelp {
   /** Where it is not that of everything else. */
   readonly port?: number;
+  /** Whether TLS is spoken at that port. @default false */
+  readonly secure?: boolean;
   /** It wants a user and a password. */
   readonly credential: boolean;
   /** It looks into tunnels, so clients must trust its authority. */

@@ -3,11 +3,14 @@ import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { fileURLToPath } from 'node:url';
 import { openTunnelTo } from '../support/forward-stage.ts';
 import { buildImage } from '../support/image.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
+import { needs, run } from '../support/processes.ts';
 import { rawRequest } from '../support/raw-request.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
@@ -183,6 +186,67 @@ describe('the whole server as a forward proxy', () => {
     assert.equal((await rawRequest(own, { path })).status, 200);
     assert.equal((await rawRequest(usual, { method: 'CONNECT', path: 'registry.test:443' })).status, 405);
     assert.equal((await rawRequest(own, { method: 'CONNECT', path: 'other.test:443' })).status, 403);
+  });
+
+  describe('over HTTPS', needs('curl'), () => {
+    const file = (name: string): string => fileURLToPath(new URL(`../support/tls/${name}.pem`, import.meta.url));
+    const tls = { cert_file: file('server'), key_file: file('server-key') };
+    const secure = { address: '127.0.0.1:0', tls };
+
+    for (const [what, forward, more] of [
+      ['a listener of its own', { listen: [secure] }, {}],
+      ['the listener of everything else', {}, { listen: [secure] }],
+    ] as const) {
+      for (const mitm of [false, true]) {
+        test(`${what} opens tunnels${mitm ? ' that are looked into' : ''}`, async () => {
+          const { host } = new URL(upstream.url);
+          await using mirror = await start(
+            {
+              ...forward,
+              ports: [Number(new URL(upstream.url).port)],
+              allow_private: ['registry.test'],
+              mitm: { enabled: mitm },
+            },
+            { ...more, registries: { [host]: { upstreams: [upstream.url] } } },
+          );
+          const listener = mirror.app.listeners.at(-1);
+          assert.equal(listener?.protocol, 'https');
+          const proxy = ['--proxy', `https://${listener.address}`, '--proxy-cacert', CA_FILE];
+          const ca = mitm ? join(mirror.dir, 'ca', 'ca.crt') : CA_FILE;
+          const status = ['-o', '/dev/null', '-w', '%{http_code} %{size_download}'];
+          const path = `v2/owner/app/blobs/${blob.digest}`;
+          const { stdout, stderr } = await run([
+            'curl',
+            '-sS',
+            ...proxy,
+            '--cacert',
+            ca,
+            ...status,
+            `https://${host}/${path}`,
+          ]);
+          // Who is not looked into is asked for a token by the registry itself.
+          assert.equal(stdout.split(' ')[0], mitm ? '200' : '401', stderr);
+          if (mitm) assert.equal(stdout, `200 ${blob.bytes.length}`);
+          const refused = await run(['curl', '-sS', ...proxy, 'https://other.test/']);
+          assert.match(refused.stderr, /403/);
+          const plain = await run(['curl', '-sS', ...proxy, ...status, `http://registry.test/v2/`]);
+          assert.match(plain.stdout, /^403 /, plain.stderr);
+        });
+      }
+    }
+
+    test('one of several is told in /help, and the certificate of each is known', async () => {
+      await using mirror = await start({ listen: [{ ...secure, address: '127.0.0.1:0' }, '127.0.0.1:0'] });
+      assert.deepEqual(
+        mirror.app.listeners.map(({ protocol }) => protocol),
+        ['http', 'https', 'http'],
+      );
+      assert.match((await mirror.get('/help')).body.toString(), /HTTPS_PROXY=https:\/\//);
+      for (const { address, protocol } of mirror.app.listeners.slice(1)) {
+        const asked = ['curl', '-sS', '--proxy', `${protocol}://${address}`, '--proxy-cacert', CA_FILE];
+        assert.match((await run([...asked, 'https://other.test/'])).stderr, /403/);
+      }
+    });
   });
 
   test('the password is read when it is needed', async () => {
