@@ -54,7 +54,7 @@ export class UrlFlight {
       if (!isWaiting) return;
       isWaiting = false;
       this.#waiting -= 1;
-      if (this.#waiting === 0 && this.#isOver) this.#release?.();
+      if (this.#waiting === 0 && this.#isOver) this.#letGo();
     };
   }
 
@@ -63,6 +63,13 @@ export class UrlFlight {
     if (this.#release === undefined) return undefined;
     this.#release = undefined;
     return response;
+  }
+
+  /** Of what nobody took in time, nobody gets anything later. */
+  #letGo(): void {
+    const release = this.#release;
+    this.#release = undefined;
+    release?.();
   }
 
   async #run(ask: (isWaitedFor: () => boolean) => Promise<UrlResolution>): Promise<UrlResolution> {
@@ -75,7 +82,7 @@ export class UrlFlight {
     clearTimeout(this.#timer);
     this.#isOver = true;
     this.#release = holding(resolution);
-    if (this.#waiting === 0) this.#release?.();
+    if (this.#waiting === 0) this.#letGo();
     return resolution;
   }
 }

@@ -92,7 +92,7 @@ export interface KeptUrl {
   readonly outcome: Exclude<CacheOutcome, 'PASS'>;
   /** Seconds since an upstream vouched for it; undefined where it did so just now. */
   readonly age: number | undefined;
-  /** For a `Warning` header, with its code, where it is stale: what keeps the upstream from confirming it. */
+  /** Where it is stale, for a `Warning` header: what keeps the upstream from confirming it. */
   readonly warning: string | undefined;
 }
 

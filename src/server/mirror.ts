@@ -19,6 +19,7 @@ import { endToEndHeaders } from './hop-by-hop.ts';
 import { IncomingBody } from './incoming-body.ts';
 import { MirrorRefusal, toMirrorRefusal } from './mirror-refusal.ts';
 import { type Headers, replyBytes, replyEmpty, replyStream, replyThrough } from './reply.ts';
+import { formatWarning } from './warning.ts';
 
 /** What a mirrored site is asked, and what it answers: see `Site` of the upstream room, which satisfies it. */
 export interface MirrorSite {
@@ -204,7 +205,7 @@ async function sendKept(exchange: Exchange, answer: KeptUrl, context: RewriteCon
   const headers: Record<string, string | number | string[]> = answerHeaders(answer.headers, context);
   if (size !== undefined) headers['accept-ranges'] = 'bytes';
   if (age !== undefined) headers['age'] = Math.floor(age);
-  if (warning !== undefined) headers['warning'] = warning;
+  if (warning !== undefined) headers['warning'] = formatWarning(110, warning);
   const conditions = {
     ifMatch: given['if-match'],
     ifNoneMatch: given['if-none-match'],

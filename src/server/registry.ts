@@ -11,6 +11,7 @@ import {
 import { nextLink, type ResolvedName } from '../routing/index.ts';
 import type { Exchange } from './exchange.ts';
 import { type Headers, replyBytes, replyEmpty, replyStream } from './reply.ts';
+import { formatWarning } from './warning.ts';
 
 /** A request whose registry, repository and meaning are known and which has passed the gate. */
 export interface RegistryRequest {
@@ -63,13 +64,8 @@ async function answerManifest(
 function manifestHeaders({ digest, checkedAt, warning }: ManifestAnswer): Record<string, string | number> {
   const headers: Record<string, string | number> = { 'docker-content-digest': digest, etag: `"${digest}"` };
   if (checkedAt !== undefined) headers['age'] = Math.max(0, Math.floor((Date.now() - checkedAt) / 1000));
-  if (warning !== undefined) headers['warning'] = `299 - "${quotable(warning)}"`;
+  if (warning !== undefined) headers['warning'] = formatWarning(299, warning);
   return headers;
-}
-
-/** Text for a quoted string of a header: printable ASCII, without what would end it, of a length clients show. */
-function quotable(text: string): string {
-  return text.replace(/[^\x20-\x7e]|["\\]/g, "'").slice(0, 512);
 }
 
 interface BlobTarget {
