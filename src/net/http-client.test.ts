@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { failsWith } from '../../test/support/fails-with.ts';
 import { type RawRequest, startRawServer, testPem } from '../../test/support/raw-server.ts';
@@ -236,6 +237,25 @@ describe('fetch()', () => {
     while (server.requests.length < 2) await new Promise((resolve) => setImmediate(resolve));
     late.abort();
     await assert.rejects(pending, failsWith('aborted'));
+  });
+
+  test('goes on after a graceful close(), which keeps no connection', async (t) => {
+    const held: RawRequest[] = [];
+    const answer = (request: RawRequest): void => {
+      if (request.text.includes('/held')) held.push(request);
+      else says(HELLO)(request);
+    };
+    const { fetch, http, server } = await pair(t, answer);
+    await fetch();
+    const pending = fetch({ url: new URL('/held', server.url()) });
+    while (held.length === 0) await nextTurn();
+    const closed = http.close({ graceful: true });
+    assert.equal((await fetch()).body.toString(), 'hello');
+    (held[0] as RawRequest).socket.write(HELLO);
+    assert.equal((await pending).body.toString(), 'hello');
+    await closed;
+    await Promise.all(server.sockets.map((socket) => socket.destroyed || once(socket, 'close')));
+    assert.equal(server.sockets.length, 2);
   });
 
   test('is refused after close(), which ends what is under way', async (t) => {

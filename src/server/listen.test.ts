@@ -309,6 +309,31 @@ describe('createFrontDoor: TLS', () => {
   });
 });
 
+describe('createFrontDoor: other limits while it is open', () => {
+  test('hold for the next request, on connections that are open as well', async () => {
+    const { door, port } = await open(ok, { timeouts: { idle: 60_000 } });
+    const socket = connect({ port, host: '127.0.0.1' });
+    const received = readAll(socket);
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(socket, 'data');
+    door.adjust({ timeouts: { idle: 1 } });
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    assert.equal((await received).match(/HTTP\/1\.1 200 /g)?.length, 2);
+  });
+
+  test('hold for the number of connections, and for where HTTPS is', async () => {
+    const listeners = [{ address: { host: '127.0.0.1', port: 0 }, redirectToHttps: true }];
+    const { door, port } = await open(ok, { listeners });
+    door.adjust({ publicUrl: 'https://mirror.example.com', limits: { maxConnections: 1 } });
+    const answer = await get(`http://127.0.0.1:${port}/v2/`);
+    assert.equal(answer.headers.location, 'https://mirror.example.com/v2/');
+    const first = connect({ port, host: '127.0.0.1' });
+    await once(first, 'connect');
+    assert.equal(await exchange(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'), '');
+    first.destroy();
+  });
+});
+
 describe('createFrontDoor: redirect to HTTPS', () => {
   const listeners = [{ address: { host: '127.0.0.1', port: 0 }, redirectToHttps: true }];
 
