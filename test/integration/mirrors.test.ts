@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { noise } from '../support/image.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
+import { Workspace } from '../support/processes.ts';
 import { rawRequest } from '../support/raw-request.ts';
 import { file, redirect, type ScriptedSite, startSite } from '../support/site.ts';
 
@@ -328,5 +329,200 @@ describe('a mirror route', () => {
     assert.equal((await mirror.get('/new/x')).body.toString(), 'here');
     await mirror.reload({ cache: 'off' });
     assert.equal((await mirror.get('/new/x')).status, 404);
+  });
+});
+
+describe('what a mirror route keeps', () => {
+  /** What comes in is in the cache a moment after its last byte was sent. */
+  function stored(mirror: Mirror): Promise<unknown> {
+    return mirror.logged((line) => line.msg === 'ingest.finished' && line['outcome'] === 'committed');
+  }
+
+  /** A route with a cache of its own to a site of one page. */
+  async function kept(pages: Parameters<typeof startSite>[0], cache: object = {}) {
+    const site = await startSite(pages);
+    const mirror = await startMirror({ mirrors: [{ name: 's', prefix: '/s', upstream: site.url, cache }] });
+    return {
+      site,
+      mirror,
+      gets: () => site.visits.filter(({ method }) => method === 'GET').length,
+      async [Symbol.asyncDispose]() {
+        await mirror.stop();
+        await site.stop();
+      },
+    };
+  }
+
+  test('a file with an entity tag comes once, is confirmed after that, and its parts and head are had from here', async () => {
+    await using pair = await kept({ '/f': file(ASSET) });
+    const { mirror, site } = pair;
+    const first = await mirror.get('/s/f');
+    assert.deepEqual([first.headers['x-cache'], first.body.equals(ASSET)], ['MISS', true]);
+    await stored(mirror);
+    const again = await mirror.get('/s/f');
+    assert.deepEqual([again.headers['x-cache'], again.body.equals(ASSET)], ['REVALIDATED', true]);
+    const part = await mirror.get('/s/f', { range: 'bytes=-100' });
+    assert.deepEqual([part.status, part.body.equals(ASSET.subarray(-100))], [206, true]);
+    const head = await mirror.head('/s/f');
+    assert.deepEqual(
+      [head.status, head.headers['content-length'], head.headers['etag']],
+      [200, String(ASSET.length), first.headers['etag']],
+    );
+    const same = await mirror.get('/s/f', { 'if-none-match': String(first.headers['etag']) });
+    assert.deepEqual([same.status, same.body.length], [304, 0]);
+    const whole = site.visits.filter(
+      ({ method, headers }) => method === 'GET' && headers['if-none-match'] === undefined,
+    );
+    assert.equal(whole.length, 1, JSON.stringify(site.visits));
+  });
+
+  test('a name that never changes is not asked about again, and survives a start', async (t) => {
+    await using site = await startSite({ '/o/r/releases/download/v1/a': file(ASSET) });
+    const mirrors = [
+      { name: 's', prefix: '/s', upstream: site.url, cache: { immutable: ['/*/*/releases/download/**'] } },
+    ];
+    const workspace = await Workspace.open();
+    t.after(() => workspace.close());
+    const dir = workspace.path('cache');
+    await using first = await startMirror({ mirrors }, { dir });
+    const path = '/s/o/r/releases/download/v1/a';
+    assert.ok((await first.get(path)).body.equals(ASSET));
+    await stored(first);
+    const hit = await first.get(path);
+    assert.deepEqual([hit.headers['x-cache'], hit.body.equals(ASSET)], ['HIT', true]);
+    await first.stop();
+    await using second = await startMirror({ mirrors }, { dir });
+    const later = await second.get(path);
+    assert.deepEqual([later.headers['x-cache'], later.body.equals(ASSET)], ['HIT', true]);
+    assert.equal(site.visits.length, 1);
+  });
+
+  test('fifty at once, some for a part of it, cost one download', async () => {
+    const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+    await using pair = await kept({
+      '/f': async (request, response) => {
+        if (request.headers['if-none-match'] === '"1"') {
+          response.writeHead(304, { etag: '"1"' }).end();
+          return;
+        }
+        response.writeHead(200, { etag: '"1"', 'content-length': ASSET.length });
+        response.write(ASSET.subarray(0, 1_000_000));
+        await gate;
+        response.end(ASSET.subarray(1_000_000));
+      },
+    });
+    const { mirror } = pair;
+    const clients = Array.from({ length: 50 }, (_, i) =>
+      i % 5 === 0 ? mirror.get('/s/f', { range: 'bytes=900000-999999' }) : mirror.get('/s/f'),
+    );
+    // Parts that are here already are had while the rest is still to come.
+    const part = await (clients[0] as (typeof clients)[0]);
+    assert.ok(part.body.equals(part.status === 206 ? ASSET.subarray(900_000, 1_000_000) : ASSET));
+    open();
+    for (const [i, answer] of (await Promise.all(clients)).entries()) {
+      assert.ok(answer.body.equals(i % 5 === 0 ? ASSET.subarray(900_000, 1_000_000) : ASSET), `client ${i}`);
+    }
+    // Who came when it was here already had it confirmed, which costs no bytes.
+    const downloads = pair.site.visits.filter(({ headers }) => headers['if-none-match'] === undefined);
+    assert.equal(downloads.length, 1, JSON.stringify(pair.site.visits));
+  });
+
+  test('a body that breaks off is continued under the same entity tag, and cut where it is another by then', async () => {
+    let version = 1;
+    let breaks = 0;
+    const page: Parameters<typeof startSite>[0][string] = (request, response) => {
+      const etag = `"${version}"`;
+      const isRest = request.headers['if-range'] === etag;
+      const start = isRest ? Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0) : 0;
+      response.writeHead(isRest ? 206 : 200, {
+        etag,
+        'content-length': ASSET.length - start,
+        ...(isRest ? { 'content-range': `bytes ${start}-${ASSET.length - 1}/${ASSET.length}` } : {}),
+      });
+      if (breaks > 0) {
+        breaks -= 1;
+        response.write(ASSET.subarray(start, start + 1_000_000), () => setTimeout(() => response.destroy(), 50));
+      } else {
+        response.end(ASSET.subarray(start));
+      }
+    };
+    await using pair = await kept({
+      '/healed': page,
+      '/changed': (request, response) => {
+        if (request.headers['if-range'] !== undefined) version = 2;
+        return page(request, response);
+      },
+    });
+    breaks = 2;
+    const healed = await pair.mirror.get('/s/healed');
+    assert.deepEqual([healed.whole, healed.body.equals(ASSET)], [true, true]);
+    assert.equal(pair.gets(), 3);
+    breaks = 1;
+    const changed = await pair.mirror.get('/s/changed');
+    assert.equal(changed.whole, false, 'two versions are never joined');
+    const next = await pair.mirror.get('/s/changed');
+    assert.deepEqual([next.whole, next.headers['etag']], [true, '"2"']);
+  });
+
+  test('is served stale while the site is down, and says so', async () => {
+    await using pair = await kept({ '/f': file(SMALL) });
+    await pair.mirror.get('/s/f');
+    await stored(pair.mirror);
+    await pair.site.stop();
+    const stale = await pair.mirror.get('/s/f');
+    assert.deepEqual([stale.status, stale.headers['x-cache'], stale.body.equals(SMALL)], [200, 'STALE', true]);
+    assert.match(String(stale.headers['warning']), /^1\d\d |^299 /);
+    assert.equal((await pair.mirror.get('/s/other')).status, 502);
+  });
+
+  for (const [what, headers] of [
+    ['the site forbids it', { 'cache-control': 'no-store' }],
+    ['it is private', { 'cache-control': 'private' }],
+    ['it sets a cookie', { 'set-cookie': 'a=1' }],
+    ['it varies', { vary: 'Accept-Language' }],
+    ['nothing tells its versions apart', { etag: 'W/"weak"' }],
+  ] as const) {
+    test(`is nothing where ${what}`, async () => {
+      await using pair = await kept({ '/f': file(SMALL, headers) });
+      for (let turn = 0; turn < 2; turn += 1) {
+        const answer = await pair.mirror.get('/s/f');
+        assert.ok(answer.body.equals(SMALL));
+        assert.notEqual(answer.headers['x-cache'], 'HIT');
+      }
+      assert.equal(pair.gets(), 2);
+      const { cache } = await pair.mirror.app.status();
+      assert.equal(cache === 'off' ? 0 : cache.blobs, 0);
+    });
+  }
+
+  test('is shown to somebody with a credential only where the site confirms it to that credential', async () => {
+    await using pair = await kept({
+      '/f': (request, response) => {
+        if (request.headers.authorization === 'Bearer stranger') {
+          response.writeHead(403).end('not you');
+          return;
+        }
+        return file(SMALL)(request, response);
+      },
+    });
+    const { mirror } = pair;
+    assert.equal((await mirror.get('/s/f')).headers['x-cache'], 'MISS');
+    await stored(mirror);
+    const refused = await mirror.get('/s/f', { authorization: 'Bearer stranger' });
+    assert.deepEqual([refused.status, refused.body.toString()], [403, 'not you']);
+    const friend = await mirror.get('/s/f', { authorization: 'Bearer friend' });
+    assert.deepEqual([friend.status, friend.body.equals(SMALL)], [200, true]);
+    assert.equal((await mirror.get('/s/f')).status, 200, 'nobody else is refused for it');
+  });
+
+  test('is nobody’s private answer', async () => {
+    await using pair = await kept({
+      '/f': (request, response) => file(Buffer.from(`for ${request.headers.authorization}`))(request, response),
+    });
+    const { mirror } = pair;
+    for (const who of ['a', 'b', 'a']) {
+      assert.equal((await mirror.get('/s/f', { authorization: who })).body.toString(), `for ${who}`);
+    }
+    assert.equal((await mirror.get('/s/f')).body.toString(), 'for undefined');
   });
 });
