@@ -254,7 +254,7 @@ describe('fetch()', () => {
     (held[0] as RawRequest).socket.write(HELLO);
     assert.equal((await pending).body.toString(), 'hello');
     await closed;
-    await Promise.all(server.sockets.map((socket) => socket.destroyed || once(socket, 'close')));
+    await Promise.all(server.sockets.filter((socket) => !socket.destroyed).map((socket) => once(socket, 'close')));
     assert.equal(server.sockets.length, 2);
   });
 
