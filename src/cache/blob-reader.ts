@@ -12,8 +12,23 @@ export interface BlobReader {
   read(target: Buffer): Promise<number>;
   /** True where the next read waits for the disk and for nothing else: memory may be lent for it that others wait for. */
   readonly isAtHand?: boolean;
+  /** Set where the next bytes are known to be right and lie in a file: they may then be sent from there without being read. */
+  readonly direct?: DirectReader | undefined;
   /** Releases what the reader holds; a pending read rejects. Idempotent. */
   close(): void;
+}
+
+/** Takes the next bytes of a blob at once, or not at all: neither call waits. Both go on from where the last one ended. */
+export interface DirectReader {
+  /**
+   * Has the kernel bring the next bytes to a socket.
+   *
+   * @param socket descriptor of a socket in which nothing waits to be sent
+   * @returns bytes the socket took; 0 where it has no room, at the end, or where they must be read
+   */
+  sendTo(socket: number): number;
+  /** Puts the next bytes at the start of `target`; 0 at the end, or where they must be waited for. */
+  readNow(target: Buffer): number;
 }
 
 /** The bytes from `start` to `end` (inclusive; undefined: to the end of the blob). */

@@ -102,6 +102,7 @@ export function twins(blob: StoredBlob): readonly [StoredBlob, StoredBlob] {
     return {
       size: blob.size,
       mark: blob.mark,
+      direct: blob.direct,
       read: (target, position) => blob.read(target, position),
       async close() {
         if (closed) return;

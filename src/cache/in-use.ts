@@ -33,6 +33,9 @@ export function releasing(reader: BlobReader, release: () => void): BlobReader {
     get isAtHand() {
       return reader.isAtHand === true;
     },
+    get direct() {
+      return reader.direct;
+    },
     close() {
       release();
       reader.close();

@@ -1,5 +1,5 @@
-import type { StoredBlob } from '../store/index.ts';
-import { type BlobReader, type ByteSpan, ReaderClosedError } from './blob-reader.ts';
+import type { DirectFile, StoredBlob } from '../store/index.ts';
+import { type BlobReader, type ByteSpan, type DirectReader, ReaderClosedError } from './blob-reader.ts';
 import { type Examination, RottenBlobError, shortened, unreadable } from './examination.ts';
 import type { Rot } from './rot.ts';
 
@@ -17,7 +17,7 @@ export interface StoredReaderOptions {
  * when the content was found right; any other span is read on, and cut where it was found wrong (decisions.md 4): who
  * reads the footer of a layer first must not wait until the rest was hashed.
  */
-export class StoredReader implements BlobReader {
+export class StoredReader implements BlobReader, DirectReader {
   readonly #blob: StoredBlob;
   /** First byte not wanted. */
   readonly #end: number;
@@ -42,6 +42,20 @@ export class StoredReader implements BlobReader {
   /** False where the last byte waits for a verdict. */
   get isAtHand(): boolean {
     return this.#examination === undefined || !this.#holdsBack || this.#position < this.#end - 1;
+  }
+
+  get direct(): DirectReader | undefined {
+    return this.#blob.direct === undefined || this.#examination !== undefined ? undefined : this;
+  }
+
+  sendTo(socket: number): number {
+    return this.#advance((file, left) => file.sendTo(socket, this.#position, left));
+  }
+
+  readNow(target: Buffer): number {
+    return this.#advance((file, left) =>
+      file.readNow(left < target.length ? target.subarray(0, left) : target, this.#position),
+    );
   }
 
   async read(target: Buffer): Promise<number> {
@@ -75,6 +89,16 @@ export class StoredReader implements BlobReader {
     this.#closed?.resolve();
     // A read under way still uses the descriptor; it releases it.
     if (!this.#reading) this.#release();
+  }
+
+  /** Takes bytes at once, where there are some that need no verdict. */
+  #advance(take: (file: DirectFile, left: number) => number): number {
+    const file = this.#blob.direct;
+    const left = this.#end - this.#position;
+    if (file === undefined || this.#isClosed || this.#reading || this.#examination !== undefined || left <= 0) return 0;
+    const count = take(file, left);
+    this.#position += count;
+    return count;
   }
 
   /** How far may be read now; where that is no further, waits for the verdict. */

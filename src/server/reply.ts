@@ -2,6 +2,7 @@ import type { BlobReader } from '../cache/index.ts';
 import type { ByteSource } from '../lib/index.ts';
 import { OciError } from '../oci/index.ts';
 import { BodyMemory } from './body-memory.ts';
+import { DirectBody } from './direct-body.ts';
 import { ClientLeftError, type Exchange } from './exchange.ts';
 
 // Every answer of the registry and of mirror routes is written here, and nowhere else: what all of them must have, and what must never happen (a
@@ -72,18 +73,33 @@ export async function replyStream(
   const { response } = exchange;
   const { reader, length } = body;
   const outlet = new Outlet(exchange);
-  const memory = new BodyMemory(reader, outlet);
+  const direct = DirectBody.of(exchange, reader, length);
+  let memory: BodyMemory | undefined;
+  /** With the first bytes and not before: what fails until then can still be answered with what it is. */
+  const begin = (): void => {
+    if (response.headersSent) return;
+    response.writeHead(status, { ...common(exchange), ...headers, ...lengthOf(length) });
+  };
   try {
     exchange.signal.throwIfAborted();
     exchange.signal.addEventListener('abort', () => reader.close(), { once: true });
     let sent = 0;
     for (;;) {
+      const piece = direct?.piece();
+      if (direct !== undefined && piece !== undefined) {
+        begin();
+        await outlet.drained();
+        outlet.write(piece);
+        await outlet.drained();
+        await direct.letOthers();
+        sent += piece.length + direct.send();
+        if (sent === length) break;
+        continue;
+      }
+      memory ??= new BodyMemory(reader, outlet);
       const target = await memory.next();
       const count = sent === 0 ? await readFirst(reader, target, length) : await reader.read(target);
-      // With the first bytes and not before: what fails until then can still be answered with what it is.
-      if (!response.headersSent) {
-        response.writeHead(status, { ...common(exchange), ...headers, ...lengthOf(length) });
-      }
+      begin();
       await outlet.drained();
       if (count === 0) break;
       sent += count;
@@ -101,7 +117,7 @@ export async function replyStream(
     response.destroy();
   } finally {
     reader.close();
-    memory.release();
+    memory?.release();
   }
 }
 

@@ -56,6 +56,22 @@ export interface StoredBlob {
    * cannot tell. It says nothing of a disk that rots by itself.
    */
   readonly mark?: string | undefined;
+  /** Set where its bytes can be sent without being read. Nothing of it may be used after `close`. */
+  readonly direct?: DirectFile | undefined;
   read(target: Buffer, position: number): Promise<number>;
   close(): Promise<void>;
+}
+
+/** What can be done with a file at once, or not at all: neither call waits, for the disk or for room. */
+export interface DirectFile {
+  /**
+   * Has the kernel bring bytes to a socket.
+   *
+   * @param socket descriptor of a socket in which nothing waits to be sent
+   * @param count more than 0
+   * @returns bytes the socket took, perhaps fewer; 0 where it can not be done now
+   */
+  sendTo(socket: number, position: number, count: number): number;
+  /** Reads what is in memory; 0 where nothing is, or can be had. */
+  readNow(target: Buffer, position: number): number;
 }

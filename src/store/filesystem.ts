@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ConcurrencyLimit, crashPoint, SingleFlight } from '../lib/index.ts';
 import { type Digest, type DigestAlgorithm, parseDigest } from '../oci/index.ts';
-import type { BlobStore, Ingestion, StoredBlob } from './blob-store.ts';
+import type { BlobStore, DirectFile, Ingestion, StoredBlob } from './blob-store.ts';
 import { createDirectory, createDurableDirectory, flushDirectory } from './directories.ts';
 import { DirectoryError } from './directory-error.ts';
 import { createIngestFile, markOf, removeFile, removeLeftOvers } from './ingest-file.ts';
@@ -196,10 +196,12 @@ class FilesystemBlobStore implements BlobStore {
 class BlobFile implements StoredBlob {
   readonly size: number;
   readonly mark: string;
+  readonly direct: DirectFile;
   readonly #file: OpenFile;
 
   constructor(file: OpenFile, stats: Stats) {
     this.#file = file;
+    this.direct = file;
     this.size = stats.size;
     this.mark = markOf(stats);
   }

@@ -1,5 +1,7 @@
 import { close, fdatasync, fstat, read, type Stats, write } from 'node:fs';
 import { crashPoint } from '../lib/index.ts';
+import type { DirectFile } from './blob-store.ts';
+import { kernelCalls } from './kernel.ts';
 
 /**
  * One open descriptor, read and written at explicit positions.
@@ -10,7 +12,7 @@ import { crashPoint } from '../lib/index.ts';
  * `close` waits for the operations under way. A descriptor's number is given away again at once, so a read that
  * outlived its file would deliver bytes of another.
  */
-export class OpenFile {
+export class OpenFile implements DirectFile {
   readonly #descriptor: number;
   #pending = 0;
   #closed = false;
@@ -32,6 +34,14 @@ export class OpenFile {
       // Only now: the call above throws where an argument is wrong, and then no callback would count down again.
       this.#pending += 1;
     });
+  }
+
+  sendTo(socket: number, position: number, count: number): number {
+    return this.#closed ? 0 : (kernelCalls()?.send(socket, this.#descriptor, position, count) ?? 0);
+  }
+
+  readNow(target: Buffer, position: number): number {
+    return this.#closed ? 0 : (kernelCalls()?.read(this.#descriptor, target, position) ?? 0);
   }
 
   /** Writes the whole chunk: write(2) may take a part of it, near a full disk or a limit. */

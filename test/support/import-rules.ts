@@ -47,6 +47,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   yaml: ['config'],
   commander: ['cli'],
   tldts: ['upstream'],
+  'node:ffi': ['store'],
   'node:sqlite': ['store'],
 };
 
