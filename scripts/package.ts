@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { bundle } from './bundle.ts';
 
 // `npm run package`: makes dist/, the folder that is published (`npm publish ./dist`).
 //
-// It differs from the checkout in two ways. It holds JavaScript, because Node strips no types below node_modules. And it
-// brings no Node with it: the pinned one comes as a package whose `node` would take the place of its user's own in their
+// It differs from the checkout in two ways. It holds the program in a few files, with what it needs of other packages, and
+// so depends on none. And it brings no Node with it: the pinned one comes as a package whose `node` would take the place of its user's own in their
 // npm scripts. The installed package runs on the `node` of the machine, and says so where that is too old.
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -13,9 +14,11 @@ const dist = `${root}dist`;
 
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(`${dist}/bin`, { recursive: true });
-execFileSync(process.execPath, [`${root}node_modules/typescript/bin/tsc`, '-p', `${root}tsconfig.build.json`], {
-  stdio: 'inherit',
-});
+const packages = await bundle(`${dist}/lib`);
+writeFileSync(
+  `${dist}/THIRD-PARTY-LICENSES`,
+  [...packages].map(([name, licence]) => `${name}\n\n${licence}\n`).join(`\n${'-'.repeat(80)}\n\n`),
+);
 for (const file of ['LICENSE', 'README.md', 'README.zh-CN.md']) cpSync(`${root}${file}`, `${dist}/${file}`);
 for (const folder of ['docs', 'examples', 'schema'])
   cpSync(`${root}${folder}`, `${dist}/${folder}`, { recursive: true });
@@ -24,7 +27,7 @@ for (const program of ['entrepot', 'pinned-node']) {
   chmodSync(`${dist}/bin/${program}`, 0o755);
 }
 
-const { name, version, description, license, type, bin, dependencies } = JSON.parse(
+const { name, version, description, license, type, bin } = JSON.parse(
   readFileSync(`${root}package.json`, 'utf8'),
 ) as Record<string, unknown>;
 const manifest = {
@@ -35,8 +38,7 @@ const manifest = {
   type,
   bin,
   engines: { node: '>=24' },
-  files: ['bin', 'lib', 'docs', 'examples', 'schema', 'build.json', 'README.zh-CN.md'],
-  dependencies,
+  files: ['bin', 'lib', 'docs', 'examples', 'schema', 'build.json', 'README.zh-CN.md', 'THIRD-PARTY-LICENSES'],
 };
 writeFileSync(`${dist}/package.json`, `${JSON.stringify(manifest, null, 2)}\n`);
 writeFileSync(`${dist}/build.json`, `${JSON.stringify({ commit: commit(), built_at: new Date().toISOString() })}\n`);

@@ -13,7 +13,7 @@ export interface Version {
 /**
  * Reads package.json, and beside it build.json where a build left one (`{"commit": "…", "built_at": "…"}`).
  *
- * Both lie two levels above this file in a checkout (src/cli) and in the published package (lib/cli).
+ * Both lie in the directory above lib/, where this was bundled, or two above src/cli.
  */
 export function readVersion(): Version {
   const build = readJson('build.json');
@@ -36,7 +36,8 @@ export function formatVersion({ version, commit, builtAt }: Version): string {
 
 function readJson(name: string): Readonly<Record<string, unknown>> {
   try {
-    const value: unknown = JSON.parse(readFileSync(new URL(`../../${name}`, import.meta.url), 'utf8'));
+    const above = import.meta.filename.endsWith('.ts') ? '../..' : '..';
+    const value: unknown = JSON.parse(readFileSync(new URL(`${above}/${name}`, import.meta.url), 'utf8'));
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
   } catch {
     // Neither file is worth a failed start: a version is only told.

@@ -10,7 +10,7 @@ import { type Path, type Tree, toPlain, treeAt } from './tree.ts';
  * comes from (`# entrepot.yaml:3:1`). Secrets are left out.
  */
 export async function printConfig(loaded: LoadedConfig): Promise<string> {
-  const yaml = await import('yaml');
+  const { default: yaml } = await import('yaml');
   const document = new yaml.Document(redactAll(configSchema, effective(loaded)));
   yaml.visit(document, {
     Scalar(key, node, ancestors) {

@@ -18,7 +18,7 @@ export interface ReadYaml {
  * `yaml` is imported here, on first use: a server that runs on its defaults never pays for it.
  */
 export async function readYaml(text: string, sourceAt: (line: number, column: number) => Source): Promise<ReadYaml> {
-  const yaml = await import('yaml');
+  const { default: yaml } = await import('yaml');
   const lines = new yaml.LineCounter();
   const document = yaml.parseDocument(text, {
     lineCounter: lines,

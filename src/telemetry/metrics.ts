@@ -395,7 +395,8 @@ function countUpstream(tallies: Tallies, event: UpstreamRequest, labels: readonl
 }
 
 async function openRegistry(tallies: readonly object[]): Promise<Registry> {
-  const { collectDefaultMetrics, Registry } = await import('prom-client');
+  const { default: client } = await import('prom-client');
+  const { collectDefaultMetrics, Registry } = client;
   const registry = new Registry();
   // A registry asks a metric for nothing but its name and get(), which prom-client's type does not say.
   for (const tally of tallies) registry.registerMetric(tally as unknown as Metric);
