@@ -20,7 +20,7 @@ writeFileSync(
   [...packages].map(([name, licence]) => `${name}\n\n${licence}\n`).join(`\n${'-'.repeat(80)}\n\n`),
 );
 for (const file of ['LICENSE', 'README.md', 'README.zh-CN.md']) cpSync(`${root}${file}`, `${dist}/${file}`);
-for (const folder of ['docs', 'examples', 'schema'])
+for (const folder of ['deploy', 'docs', 'examples', 'schema'])
   cpSync(`${root}${folder}`, `${dist}/${folder}`, { recursive: true });
 for (const program of ['entrepot', 'pinned-node']) {
   cpSync(`${root}bin/${program}`, `${dist}/bin/${program}`);
@@ -38,7 +38,17 @@ const manifest = {
   type,
   bin,
   engines: { node: '>=24' },
-  files: ['bin', 'lib', 'docs', 'examples', 'schema', 'build.json', 'README.zh-CN.md', 'THIRD-PARTY-LICENSES'],
+  files: [
+    'bin',
+    'lib',
+    'deploy',
+    'docs',
+    'examples',
+    'schema',
+    'build.json',
+    'README.zh-CN.md',
+    'THIRD-PARTY-LICENSES',
+  ],
 };
 writeFileSync(`${dist}/package.json`, `${JSON.stringify(manifest, null, 2)}\n`);
 writeFileSync(`${dist}/build.json`, `${JSON.stringify({ commit: commit(), built_at: new Date().toISOString() })}\n`);

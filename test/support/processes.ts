@@ -266,6 +266,7 @@ const PACKAGES = {
   podman: 'podman',
   skopeo: 'skopeo',
   ss: 'iproute2',
+  'systemd-analyze': 'systemd',
   unbound: 'unbound',
   unshare: 'util-linux',
 } as const satisfies Record<string, string>;
