@@ -14,6 +14,12 @@ export type Headers = Readonly<Record<string, string | number | string[]>>;
 /** Bytes up to which a body is held until it is whole: a wrong one is then an error the client can read, and no cut connection. */
 const HELD_WHOLE = 64 * 1024;
 
+/**
+ * Bytes up to which a body goes out in one write with its head, as Node does it where both are text. A buffer is a write of
+ * its own behind the head, and costs a third of all requests a core can answer.
+ */
+const IN_ONE_WRITE = 16 * 1024;
+
 /** Headers that every answer has. */
 function common(exchange: Exchange): Record<string, string | number> {
   const headers: Record<string, string | number> = { 'x-request-id': exchange.id };
@@ -32,7 +38,9 @@ export function replyBytes(exchange: Exchange, status: number, headers: Headers,
     response.end();
   } else {
     exchange.bytes = length;
-    response.end(body);
+    if (typeof body === 'string' || length > IN_ONE_WRITE) response.end(body);
+    // Latin-1 has a character for each byte and a byte for each of those, so that nothing changes on the way.
+    else response.end(body.toString('latin1'), 'latin1');
   }
 }
 
