@@ -34,7 +34,7 @@ describe('forward_proxy', () => {
   });
 
   test('takes names and expressions', async () => {
-    const allowed_hosts = ['Docker.IO', 'ghcr.io:443', '10.0.0.1', '2001:db8::1', '^cdn[0-9]+\\.quay\\.io$', '.*'];
+    const allowed_hosts = ['Docker.IO', 'ghcr.io:443', '10.0.0.1', '2001:db8::1', '[2001:db8::2]', '^cdn[0-9]+\\.quay\\.io$', '.*'];
     const { config } = await load({ enabled: true, allowed_hosts, presets: ['quay.io'] });
     assert.deepEqual(config.forward_proxy.allowed_hosts, ['docker.io', ...allowed_hosts.slice(1)]);
   });
@@ -63,10 +63,11 @@ describe('forward_proxy', () => {
       /allowed_hosts.*host name such as ghcr\.io, or a regular/,
     ],
     ['a name that is none', { allowed_hosts: ['docker io'] }, /allowed_hosts/],
+    ['an address in brackets that is none', { allowed_hosts: ['[2001:db8::x]'] }, /allowed_hosts/],
     ['a preset that is none', { presets: ['docker'] }, /presets.*docker\.io or ghcr\.io/],
     ['a port that is none', { ports: [0] }, /ports/],
     ['no port', { ports: [] }, /ports/],
-    ['a user with a colon', { user: 'a:b', password: 'x' }, /user/],
+    ['a user with a colon', { user: 'a:b', password: 'x' }, /user.*found "a:\*\*\*"/],
     ['a user without a password', { user: 'ship' }, /found one of user and password/],
     [
       'a certificate without a key',

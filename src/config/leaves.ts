@@ -263,6 +263,9 @@ const PATTERN_CHARACTERS = /[\\^$*+?()[\]{}|]/;
 export function hostOrExpression() {
   const parse = (text: string) => {
     if (text.length > 1000) return undefined;
+    // As an expression it would be one letter out of a few, found in any name.
+    const bracketed = /^\[([^\]]*:[^\]]*)\](?::\d{1,5})?$/.exec(text)?.[1];
+    if (bracketed !== undefined) return isIP(bracketed) === 6 ? text.toLowerCase() : undefined;
     if (PATTERN_CHARACTERS.test(text)) return compiles(text) ? text : undefined;
     const name = text.replace(/\.?(?::\d{1,5})?$/, '');
     return isIP(text) !== 0 || isHostName(name) ? text.toLowerCase() : undefined;
@@ -286,7 +289,7 @@ export function userName() {
   return z
     .string()
     .regex(/^[ -9;-~\u00a0-\u{10ffff}]{1,256}$/u)
-    .register(marks, { type: 'name', expected: 'a user name without a colon in it' });
+    .register(marks, { type: 'name', expected: 'a user name without a colon in it', user: true });
 }
 
 /** A host, an address or a CIDR block. */

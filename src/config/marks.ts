@@ -10,6 +10,8 @@ export interface Mark {
   readonly path?: true;
   /** Never printed, nor quoted in a message. */
   readonly secret?: true;
+  /** A user, behind which somebody may have written the password as well: what follows a colon is never quoted. */
+  readonly user?: true;
   /** Accepted so that configurations written for other mirrors still load; the text says why it changes nothing. */
   readonly withoutEffect?: string;
 }

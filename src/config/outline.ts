@@ -131,7 +131,7 @@ export function schemasAt(root: z.ZodType, path: Path): readonly z.ZodType[] {
 }
 
 /** Whether any mark of a possible schema at a path has a property. */
-export function isMarked(root: z.ZodType, path: Path, property: 'secret' | 'path'): boolean {
+export function isMarked(root: z.ZodType, path: Path, property: 'secret' | 'user' | 'path'): boolean {
   return schemasAt(root, path).some((schema) => marksWithin(schema).some((mark) => mark[property] === true));
 }
 

@@ -12,7 +12,8 @@ const HARMLESS_HEADERS = new Set(['user-agent', 'accept', 'accept-language', 'vi
 export function redactValue(root: z.ZodType, path: Path, value: unknown): unknown {
   if (value === null || typeof value === 'boolean') return value;
   if (isMarked(root, path, 'secret') && !isHarmlessHeader(path)) return REDACTED;
-  return typeof value === 'string' ? redactUrl(value) : value;
+  if (typeof value !== 'string') return value;
+  return isMarked(root, path, 'user') ? value.replace(/:.*/s, `:${REDACTED}`) : redactUrl(value);
 }
 
 /** A configuration as it may be shown. */

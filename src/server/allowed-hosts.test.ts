@@ -24,6 +24,12 @@ describe('compileAllowedHosts()', () => {
     ['.*', '', false],
     ['.*', 'x'.repeat(254), false],
     ['2001:db8::1', '[2001:db8::1]:443', true],
+    ['2001:0DB8:0::1', '2001:db8::1', true],
+    // Brackets are those of an address here, not the letters 2, 0, 1, d, b and 8.
+    ['[2001:db8::1]', '2001:db8::1', true],
+    ['[2001:db8::1]:443', '2001:db8::1', true],
+    ['[2001:db8::1]', 'docker.io', false],
+    ['[ab]\\.io$', 'docker.b.io', true],
     ['10.0.0.1', '10.0.0.1', true],
   ];
   for (const [entry, host, allowed] of table) {
@@ -40,7 +46,7 @@ describe('compileAllowedHosts()', () => {
 
   test('each sign makes a pattern', () => {
     for (const sign of '\\^$*+?()[]{}|') assert.ok(isHostPattern(`a${sign}b`), sign);
-    assert.ok(!isHostPattern('a.b-c_d:1'));
+    for (const none of ['a.b-c_d:1', '[::1]', '[::1]:443']) assert.ok(!isHostPattern(none), none);
   });
 
   test('bareHost() takes port, brackets and final dot off', () => {

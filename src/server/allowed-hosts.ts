@@ -1,25 +1,29 @@
+import { isIP } from 'node:net';
+
 /** What makes an entry a regular expression. A dot does not: host names are full of them. */
 const PATTERN_CHARACTERS = /[\\^$*+?()[\]{}|]/;
 
 /** DNS knows no longer name. */
 const MAX_HOST_LENGTH = 253;
 
-/** Whether an entry is a regular expression rather than a name. */
+/** An IPv6 address as it stands in a URL: taken for an expression, it would be one letter out of a few, found in any name. */
+const BRACKETED = /^\[([^\]]*)\](?::\d+)?$/;
+
+/** Whether an entry is a regular expression rather than a name or an address. */
 export function isHostPattern(entry: string): boolean {
-  return PATTERN_CHARACTERS.test(entry);
+  return PATTERN_CHARACTERS.test(entry) && isIP(BRACKETED.exec(entry)?.[1] ?? '') !== 6;
 }
 
 /**
  * The host that an entry or a request means: lower case, without its port and the dot that ends a complete name.
- * `Registry-1.Docker.IO.:443` is `registry-1.docker.io`; an IPv6 address may be in brackets, and needs them beside a port.
+ * `Registry-1.Docker.IO.:443` is `registry-1.docker.io`; an IPv6 address may be in brackets, needs them beside a port, and
+ * is `2001:db8::1` however it was spelled.
  */
 export function bareHost(text: string): string {
   const lower = text.trim().toLowerCase();
-  const bracketed = /^\[([^\]]*)\](?::\d+)?$/.exec(lower);
-  if (bracketed?.[1] !== undefined) return bracketed[1];
-  // Two colons and no brackets: an IPv6 address, whose last group is no port.
-  const withoutPort = lower.indexOf(':') === lower.lastIndexOf(':') ? lower.replace(/:\d+$/, '') : lower;
-  return withoutPort.replace(/\.$/, '');
+  const address = BRACKETED.exec(lower)?.[1] ?? lower;
+  if (isIP(address) === 6) return new URL(`http://[${address.replace(/%.*$/, '')}]/`).hostname.slice(1, -1);
+  return lower.replace(/\.?(?::\d+)?$/, '');
 }
 
 /**
