@@ -34,7 +34,15 @@ describe('forward_proxy', () => {
   });
 
   test('takes names and expressions', async () => {
-    const allowed_hosts = ['Docker.IO', 'ghcr.io:443', '10.0.0.1', '2001:db8::1', '[2001:db8::2]', '^cdn[0-9]+\\.quay\\.io$', '.*'];
+    const allowed_hosts = [
+      'Docker.IO',
+      'ghcr.io:443',
+      '10.0.0.1',
+      '2001:db8::1',
+      '[2001:db8::2]',
+      '^cdn[0-9]+\\.quay\\.io$',
+      '.*',
+    ];
     const { config } = await load({ enabled: true, allowed_hosts, presets: ['quay.io'] });
     assert.deepEqual(config.forward_proxy.allowed_hosts, ['docker.io', ...allowed_hosts.slice(1)]);
   });
