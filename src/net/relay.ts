@@ -72,6 +72,8 @@ export class Relay {
     readonly first: Buffer;
   }): Promise<RelayEnd> {
     this.#sockets = [client, target];
+    // Neither a socket that was dialled nor one that ends TLS is made so: it would hang up as soon as it has heard all.
+    for (const socket of this.#sockets) socket.allowHalfOpen = true;
     this.#watch(client, { out: this.#up, into: this.#down });
     this.#watch(target, { out: this.#down, into: this.#up });
     // What the client sent meanwhile lies in its stream; from here on its socket fills our buffers itself.

@@ -230,6 +230,21 @@ describe('a tunnel', () => {
     socket.end();
   });
 
+  test('a target that has said all still hears the rest', async () => {
+    const heard: string[] = [];
+    await using target = await startTcpTarget((socket) => {
+      socket.end('bye');
+      socket.on('data', (chunk) => heard.push(String(chunk)));
+    });
+    await using stage = await startForward({ forward: { ports: [target.port] } });
+    const socket = await openTunnelTo(stage, `registry.test:${target.port}`);
+    socket.allowHalfOpen = true;
+    await once(socket.resume(), 'end');
+    socket.end('and thanks');
+    await stage.request(({ route }) => route === 'tunnel');
+    assert.deepEqual(heard, ['and thanks']);
+  });
+
   test('no more than so many at once', async () => {
     await using target = await startTcpTarget((socket) => void socket.resume().once('end', () => socket.end()));
     await using stage = await startForward({ forward: { ports: [target.port], maxTunnels: 2 } });

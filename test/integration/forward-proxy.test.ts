@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { openTunnelTo } from '../support/forward-stage.ts';
+import { openTunnelTo, startTcpTarget } from '../support/forward-stage.ts';
 import { buildImage } from '../support/image.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 import { needs, run } from '../support/processes.ts';
@@ -234,6 +234,27 @@ describe('the whole server as a forward proxy', () => {
         });
       }
     }
+
+    test('a client that has said all still hears the answer', async () => {
+      await using target = await startTcpTarget((socket) => {
+        socket.resume().once('end', () => socket.end('the answer'));
+      });
+      await using mirror = await start({ listen: [secure], ports: [target.port], allow_private: ['registry.test'] });
+      const client = connectTls({
+        port: mirror.app.listeners.at(-1)?.port ?? 0,
+        ca: pem('ca'),
+        servername: 'registry.test',
+      });
+      const authority = `registry.test:${target.port}`;
+      client.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n\r\n`);
+      const [established] = (await once(client, 'data')) as [Buffer];
+      assert.match(String(established), /^HTTP\/1\.1 200 /);
+      client.end('the question');
+      const heard: string[] = [];
+      client.on('data', (chunk) => heard.push(String(chunk)));
+      await once(client, 'close');
+      assert.equal(heard.join(''), 'the answer');
+    });
 
     test('one of several is told in /help, and the certificate of each is known', async () => {
       await using mirror = await start({ listen: [{ ...secure, address: '127.0.0.1:0' }, '127.0.0.1:0'] });
