@@ -250,6 +250,7 @@ function originOf(here: () => Origin): Origin {
 function forwardBy(live: Live<Generation>): Forward {
   return {
     handle: (request, response) => live.within(({ forward }) => forward?.handle(request, response)),
+    handleDecrypted: (...asked) => live.within(({ forward }) => forward?.handleDecrypted(...asked)),
     connect: (...asked) => live.within(({ forward }) => forward?.connect(...asked)),
     get tunnels() {
       return live.current.forward?.tunnels ?? 0;

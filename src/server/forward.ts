@@ -75,14 +75,27 @@ export interface InterceptOptions {
 export interface TunnelDoor {
   /** The connection is a tunnel until it closes. @param quiet milliseconds in which nothing moved */
   hold(socket: Socket, quiet: () => number): void;
-  /** What came out of a tunnel speaks HTTP, within the limits of every other connection. */
-  serve(socket: TLSSocket, handler: RequestHandler): void;
+  /**
+   * What came out of a tunnel speaks HTTP, within the limits of every other connection; its requests go to
+   * {@link Forward.handleDecrypted}.
+   */
+  serve(socket: TLSSocket, tunnel: OpenedTunnel): void;
+}
+
+/** A tunnel that is looked into. */
+export interface OpenedTunnel {
+  /** Where it leads, in whose name the handshake was made. */
+  readonly target: ForwardTarget;
+  /** Address of the client. */
+  readonly client: string;
 }
 
 /** The forward proxy: what a front door hands requests that are for others. */
 export interface Forward {
   /** A request in absolute form: `GET http://host/path`. */
   readonly handle: RequestHandler;
+  /** A request that came out of a tunnel: judged by what is allowed now, however long the tunnel has been open. */
+  handleDecrypted(request: IncomingMessage, response: ServerResponse, tunnel: OpenedTunnel): Promise<void> | undefined;
   /** CONNECT. @param head what the client said without waiting for the answer */
   connect(request: IncomingMessage, socket: Socket, head: Buffer, door: TunnelDoor): void;
   /** Tunnels open. */
@@ -237,21 +250,28 @@ export function createForward(options: ForwardOptions): Forward {
     }
   }
 
-  /** A request that came out of a tunnel to `target`. */
   async function handleDecrypted(
     request: IncomingMessage,
     response: ServerResponse,
-    { target, client }: Pick<Routed, 'target' | 'client'>,
+    { target, client }: OpenedTunnel,
   ): Promise<void> {
     introduce(request, { ...callerOf(request), address: client });
     const named = namedBy(request);
-    if (named !== undefined && named.host === target.host && named.port === target.port) {
-      return await route(request, response, { target, path: named.path, client, secure: true });
+    try {
+      // Another name than the one that was judged and certified would be a way around both.
+      if (named === undefined || named.host !== target.host || named.port !== target.port) {
+        throw new ForwardRefusal(421, 'the Host header names another host than the tunnel leads to');
+      }
+      // A client may keep its tunnel for days, and what is allowed may change by then.
+      judge(target);
+    } catch (error) {
+      const refusal = toForwardRefusal(error);
+      if (refusal === undefined) throw error;
+      const exchange = new Exchange(request, response, telemetry);
+      exchange.route = 'mitm';
+      return refuseForward(exchange, refusal);
     }
-    // Another name than the one that was judged and certified would be a way around both.
-    const exchange = new Exchange(request, response, telemetry);
-    exchange.route = 'mitm';
-    refuseForward(exchange, new ForwardRefusal(421, 'the Host header names another host than the tunnel leads to'));
+    await route(request, response, { target, path: named.path, client, secure: true });
   }
 
   function connect(request: IncomingMessage, socket: Socket, head: Buffer, door: TunnelDoor): void {
@@ -294,8 +314,7 @@ export function createForward(options: ForwardOptions): Forward {
     socket.write(ESTABLISHED);
     if (head.length > 0) socket.unshift(head);
     const client = callerOf(request).address;
-    const serve = (decrypted: TLSSocket): void =>
-      door.serve(decrypted, (inner, response) => handleDecrypted(inner, response, { target, client }));
+    const serve = (decrypted: TLSSocket): void => door.serve(decrypted, { target, client });
     interceptor.intercept(socket, { target, client, serve });
   }
 
@@ -327,6 +346,7 @@ export function createForward(options: ForwardOptions): Forward {
 
   return {
     handle,
+    handleDecrypted,
     connect,
     get tunnels() {
       return openTunnels.count;

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream';
 import { OciError } from '../oci/index.ts';
 import { identifyCaller, introduce, introductionOf, type TrustedProxies } from './client-address.ts';
 import { Connections } from './connections.ts';
-import type { Forward, TunnelDoor } from './forward.ts';
+import type { Forward, OpenedTunnel, TunnelDoor } from './forward.ts';
 import { isAbsoluteForm } from './forward-target.ts';
 import { faultOfHost } from './host-header.ts';
 import { redirectToHttps } from './https-redirect.ts';
@@ -225,8 +225,8 @@ async function createListenerServer(
   });
   const door: TunnelDoor = {
     hold: (socket, quiet) => connections.hold(socket, quiet),
-    serve: (socket, handler) => {
-      decrypted.set(socket, handler);
+    serve: (socket, tunnel) => {
+      decrypted.set(socket, tunnel);
       // As if it had been accepted here: the limits, timeouts and refusals of the listener hold within tunnels too.
       server.emit(spec.tls === undefined ? 'connection' : 'secureConnection', socket);
     },
@@ -234,8 +234,8 @@ async function createListenerServer(
   return server;
 }
 
-/** Connections that came out of tunnels, and who answers on each. */
-type Decrypted = WeakMap<Socket, RequestHandler>;
+/** Connections that came out of tunnels, each with its tunnel. */
+type Decrypted = WeakMap<Socket, OpenedTunnel>;
 
 function handlerFor(spec: ListenerSpec, options: FrontDoorOptions, decrypted: Decrypted): RequestHandler {
   if (spec.redirectToHttps === true) {
@@ -244,8 +244,8 @@ function handlerFor(spec: ListenerSpec, options: FrontDoorOptions, decrypted: De
   const { handler, forward } = options;
   if (spec.forward !== true || forward === undefined) return handler;
   return (request, response) => {
-    const within = decrypted.get(request.socket);
-    if (within !== undefined) return within(request, response);
+    const tunnel = decrypted.get(request.socket);
+    if (tunnel !== undefined) return forward.handleDecrypted(request, response, tunnel);
     return (isAbsoluteForm(request.url ?? '') ? forward.handle : handler)(request, response);
   };
 }

@@ -140,6 +140,40 @@ describe('the whole server as a forward proxy', () => {
     assert.deepEqual([line['client'], line['registry']], ['127.0.0.1', 'registry.test']);
   });
 
+  test('looked into, a tunnel that was open before a reload is answered by what counts now', async () => {
+    const transport = {
+      ca_file: CA_FILE,
+      dns: { hosts: { 'registry.test': '127.0.0.1' } },
+      allow_private: ['registry.test'],
+    };
+    const registries = { 'registry.test': { upstreams: [upstream.url] } };
+    const config = (forward_proxy: object, more: object = {}) => ({
+      registries,
+      transport,
+      ...more,
+      forward_proxy: { enabled: true, mitm: { enabled: true }, ...forward_proxy },
+    });
+    await using mirror = await startMirror(config({ allowed_hosts: ['registry.test'] }));
+    const ca = (await mirror.get('/ca.crt')).body.toString();
+    const { port } = new URL(mirror.url);
+    const socket = await openTunnelTo({ port: Number(port) }, 'registry.test:443');
+    const client = connectTls({ socket, servername: 'registry.test', ca });
+    await once(client, 'secureConnect');
+    async function ask(): Promise<string> {
+      client.write('GET /v2/owner/app/tags/list HTTP/1.1\r\nHost: registry.test\r\n\r\n');
+      let heard = '';
+      while (!/"latest"|UNKNOWN|allowed_hosts/.test(heard))
+        heard += String(((await once(client, 'data')) as [Buffer])[0]);
+      return heard;
+    }
+    assert.match(await ask(), /^HTTP\/1\.1 200 [^]*"latest"/);
+    const elsewhere = { 'registry.test': { upstreams: [`${upstream.url}/nowhere`] } };
+    await mirror.reload(config({ allowed_hosts: ['registry.test'] }, { registries: elsewhere }));
+    assert.match(await ask(), /^HTTP\/1\.1 404 /);
+    await mirror.reload(config({ allowed_hosts: ['other.test'] }));
+    assert.match(await ask(), /^HTTP\/1\.1 403 [^]*registry\.test is not among forward_proxy\.allowed_hosts/);
+  });
+
   test('looked into, what is no registry is asked of its real host', async () => {
     const { host } = new URL(upstream.realm);
     await using mirror = await start({
