@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Answer, decode, encode } from 'dns-packet';
+import { type Answer, decode, encode, TRUNCATED_RESPONSE } from 'dns-packet';
 import fc from 'fast-check';
 import { soa } from '../../../test/support/dns-servers.ts';
 import { DnsServerError } from './dns-error.ts';
@@ -21,6 +21,12 @@ function address(name: string, data = '192.0.2.1', ttl = 60): Answer {
 
 function alias(name: string, data: string, ttl = 60): Answer {
   return { name, type: 'CNAME', ttl, data };
+}
+
+/** The length of the last record, whose data are the last bytes. */
+function withLength(message: Buffer, length: number): Buffer {
+  message.writeUInt16BE(length, message.length - length - 2);
+  return message;
 }
 
 describe('encodeQuery()', () => {
@@ -66,6 +72,7 @@ describe('decodeAnswer()', () => {
     ['no address', answer([alias('x.test', 'y.test')], { authorities: [soa(9)] }), 'no-such-address', 9],
     ['only others’ addresses', answer([address('evil.test')]), 'no-such-address', 0],
     ['SERVFAIL', answer([], { flags: 2 }), 'failed', 0],
+    ['what was cut short', answer([alias('x.test', 'y.test')], { flags: TRUNCATED_RESPONSE }), 'failed', 0],
     ['a code nobody knows', answer([address('x.test')], { flags: 11 }), 'failed', 0],
   ];
   for (const [what, message, outcome, ttl] of none) {
@@ -80,6 +87,8 @@ describe('decodeAnswer()', () => {
     ['the answer for another name', answer([address('y.test')], { question: { name: 'y.test', type: 'A' } })],
     ['the answer for another type', answer([], { question: { name: 'x.test', type: 'AAAA' } })],
     ['nothing', Buffer.alloc(0)],
+    // Its length says 3, and so much is there.
+    ['an address of three bytes', withLength(answer([address('x.test')]).subarray(0, -1), 3)],
     // The name of the question is a pointer to itself.
     ['a name that leads to itself', Buffer.from('00078000000100000000 0000c00c00010001'.replace(' ', ''), 'hex')],
   ];

@@ -1,4 +1,5 @@
-import { type Answer, decode, encode, RECURSION_DESIRED } from 'dns-packet';
+import { isIP } from 'node:net';
+import { type Answer, decode, encode, RECURSION_DESIRED, TRUNCATED_RESPONSE } from 'dns-packet';
 import { DnsServerError } from './dns-error.ts';
 
 /** What is asked: the addresses of one family. */
@@ -75,6 +76,10 @@ export function decodeAnswer(message: Buffer, question: DnsQuestion): DnsAnswer 
   const code = (packet.flags ?? 0) & 0xf;
   const rcode = RCODES[code] ?? `RCODE${code}`;
   const nothing = { addresses: [], rcode };
+  // Over a stream nothing has to be left out: who does so all the same may have left out the addresses.
+  if (((packet.flags ?? 0) & TRUNCATED_RESPONSE) !== 0) {
+    return { ...nothing, outcome: 'failed', ttl: 0, rcode: `${rcode}, cut short` };
+  }
   if (code === 3) return { ...nothing, outcome: 'no-such-name', ttl: negativeTtl(packet.authorities ?? []) };
   if (code !== 0) return { ...nothing, outcome: 'failed', ttl: 0 };
   const { addresses, ttl } = followed(packet.answers ?? [], question);
@@ -107,6 +112,8 @@ function followed(answers: readonly Answer[], { name, type }: DnsQuestion): { ad
   const addresses: string[] = [];
   for (const answer of answers) {
     if (answer.type !== type || !names.has(plain(answer.name)) || typeof answer.data !== 'string') continue;
+    // A record that is too short is read on behind its end.
+    if (isIP(answer.data) !== (type === 'A' ? 4 : 6)) throw new DnsServerError('what came is no DNS message');
     addresses.push(answer.data);
     ttl = Math.min(ttl, answer.ttl ?? 0);
   }
