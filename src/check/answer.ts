@@ -2,7 +2,7 @@ import { createHttpClient, type HttpClient, HttpError, type HttpHead } from '../
 import { ownHeaders, parseChallenges } from '../upstream/index.ts';
 import { plain } from './certificate.ts';
 import { type ConnectionAsked, timely } from './connection.ts';
-import { answerRemedy } from './remedy.ts';
+import { answerRemedy, PAGE_REMEDY, silenceRemedy } from './remedy.ts';
 import { type CheckTarget, type HttpStep, tenths } from './report.ts';
 
 /**
@@ -70,7 +70,7 @@ function stepOf({ method, answer }: Heard, { kind, path, spec }: CheckTarget, du
       status: 0,
       challenges: [],
       summary: `${what}: ${answer.message}`,
-      remedy: answerRemedy(0, kind),
+      remedy: silenceRemedy(answer, new URL(spec.url).protocol),
     };
   }
   const { status, headers } = answer;
@@ -82,10 +82,29 @@ function stepOf({ method, answer }: Heard, { kind, path, spec }: CheckTarget, du
   const to = status >= 300 && status < 400 ? shownRealm(headers['location']) : null;
   const wants = challenges.map(({ scheme, realm }) => (realm === null ? scheme : `${scheme} of ${realm}`)).join(', ');
   const summary = `${what} is answered ${status}${to === null ? '' : `, which leads to ${to}`}${wants === '' ? '' : `, wants ${wants}`}`;
+  if (kind === 'registry' && isPage(answer)) {
+    const told = `${summary} with a page for people`;
+    return {
+      step: 'http',
+      outcome: 'warning',
+      durationMs,
+      method,
+      status,
+      challenges,
+      summary: told,
+      remedy: PAGE_REMEDY,
+    };
+  }
   if (isFine) return { step: 'http', outcome: 'ok', durationMs, method, status, challenges, summary };
   const remedy = answerRemedy(status, kind);
   const outcome = status >= 500 ? 'failed' : kind === 'mirror' && remedy === undefined ? 'ok' : 'warning';
   return { step: 'http', outcome, durationMs, method, status, challenges, summary, remedy };
+}
+
+/** What a web site, or a network that wants somebody to log in, answers with in place of a registry. */
+function isPage({ status, headers }: HttpHead): boolean {
+  const isHtml = /^\s*text\/html\b/i.test(headers['content-type'] ?? '');
+  return status < 300 && isHtml && headers['docker-distribution-api-version'] === undefined;
 }
 
 /** Origin and path: a query may be a signature. A realm of Basic is any text. */

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { serve } from '../../test/support/connect-upstreams.ts';
+import { startTcpTarget } from '../../test/support/forward-stage.ts';
 import { buildImage } from '../../test/support/image.ts';
 import { Gate, startScriptedUpstream } from '../../test/support/scripted-upstream.ts';
 import type { UpstreamSpec } from '../oci/index.ts';
@@ -143,6 +146,32 @@ describe('a challenge that names a repository which stands for any', () => {
     assert.match(unknown.steps.at(-1)?.summary ?? '', /gives no token without an image \(403 of /);
     assert.deepEqual(asked, ['?service=here', '?service=here']);
   });
+});
+
+describe('what answers and is no registry', () => {
+  const page = (request: IncomingMessage, response: ServerResponse): void =>
+    void response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<html>Log in here');
+
+  test('can be reached, and wants to be looked at', async () => {
+    await using site = await serve(page);
+    const { reachable, outcome, steps } = await checkOne(targetOf(site.url));
+    assert.deepEqual([reachable, outcome], [true, 'warning']);
+    assert.match(steps.at(-1)?.remedy ?? '', /no registry/);
+    const route = await checkOne(targetOf(site.url, { kind: 'mirror', path: '' }));
+    assert.equal(route.outcome, 'ok');
+  });
+
+  for (const [what, serves, remedy] of [
+    ['speaks something else', (socket: Socket) => socket.end('SSH-2.0-OpenSSH_10.0\r\n'), /no server of HTTP.*https:/],
+    ['hangs up', (socket: Socket) => socket.once('data', () => socket.end()), /hangs up.*https:/],
+  ] as const) {
+    test(`${what}, and is not said to be slow`, async () => {
+      await using server = await startTcpTarget(serves);
+      const { reachable, steps } = await checkOne(targetOf(`http://127.0.0.1:${server.port}`));
+      assert.equal(reachable, false);
+      assert.match(steps.at(-1)?.remedy ?? '', remedy);
+    });
+  }
 });
 
 describe('a mirror route', () => {

@@ -87,11 +87,23 @@ const CUT_AT_EACH_LENGTH =
   'The handshake is cut at each length that was tried: try another transport.first_fragment_len, ' +
   'or another way (transport.dns.servers for other addresses, transport.outbound_proxy).';
 
-/** What helps where the answer is not as it should be; undefined where there is nothing to do. @param status 0: none came */
-export function answerRemedy(status: number, kind: 'registry' | 'mirror'): string | undefined {
-  if (status === 0) {
+/** What helps where no answer came, or none that can be understood. @param protocol of the url */
+export function silenceRemedy(error: HttpError, protocol: string): string {
+  if (error.code === 'timeout') {
     return 'It accepts connections and does not answer: ask whoever runs it, or raise response_header_timeout.';
   }
+  const otherwise = protocol === 'http:' ? ' If it speaks TLS, the url begins with https://.' : '';
+  return error.code === 'protocol'
+    ? `What answers is no server of HTTP/1.1, or a broken one: are host and port of the url right?${otherwise}`
+    : `It hangs up instead of answering: are host and port of the url right, and does it want a certificate (tls.cert_file)?${otherwise}`;
+}
+
+/** Where a page for people comes in place of a registry's answer. */
+export const PAGE_REMEDY =
+  'A web site answers, no registry: is the url right, and does the network want somebody to log in in a browser first?';
+
+/** What helps where the answer is not as it should be; undefined where there is nothing to do. */
+export function answerRemedy(status: number, kind: 'registry' | 'mirror'): string | undefined {
   if (status === 429) {
     return 'It throttles: credentials raise the limit of most registries; a list of them is used in turn.';
   }

@@ -61,6 +61,10 @@ describe('readYaml()', () => {
     }
   });
 
+  test('says once what is wrong in one place', async () => {
+    assert.equal((await problems('{"a": 5, "b')).length, 1);
+  });
+
   test('refuses a bomb of aliases, an alias of itself and endless depth, once', async () => {
     const bomb = Array.from(
       { length: 12 },

@@ -34,7 +34,9 @@ export async function readYaml(text: string, sourceAt: (line: number, column: nu
   const refuse = (source: Source, message: string) => {
     problems.push({ source, key: '', message });
   };
-  for (const error of document.errors) refuse(at(error.pos[0]), describeError(error.code));
+  // The parser may have several complaints of one place, for which there is one word of ours.
+  const errors = new Map(document.errors.map(({ pos: [offset], code }) => [`${offset} ${code}`, { offset, code }]));
+  for (const { offset, code } of errors.values()) refuse(at(offset), describeError(code));
   if (problems.length > 0 || document.contents === null) return { tree: undefined, problems };
 
   let left = MAX_VALUES;

@@ -54,6 +54,18 @@ describe('httpErrorOf()', () => {
     assert.equal(error.cause, cause);
   });
 
+  test('says of OpenSSL’s own words what they mean', () => {
+    const message =
+      '40F7:error:0A00010B:SSL routines:tls_validate_record_header:wrong version number:../tlsany_meth.c:78:\n';
+    const cause = Object.assign(new Error(message), {
+      code: 'ERR_SSL_WRONG_VERSION_NUMBER',
+      reason: 'wrong version number',
+    });
+    const error = httpErrorOf(cause, { authority: 'h:443', phase: 'handshake' });
+    assert.match(error.message, /^h:443 [^(]+ \(ERR_SSL_WRONG_VERSION_NUMBER: wrong version number\)$/);
+    assert.equal(error.cause, cause);
+  });
+
   test('passes an HttpError as it is', () => {
     const error = new HttpError('forbidden', 'no');
     assert.equal(httpErrorOf(error, { authority: 'h:443', phase: 'dial' }), error);

@@ -73,8 +73,14 @@ export function closedError(authority: string): HttpError {
 
 function reasonOf(error: unknown): string {
   const code = errorCode(error);
-  const message = error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? (opensslReason(error) ?? error.message) : String(error);
   return code === undefined || message.includes(code) ? message : `${code}: ${message}`;
+}
+
+/** `wrong version number`: the message around it holds addresses in memory, a line of OpenSSL's source and a line break. */
+function opensslReason(error: Error): string | undefined {
+  if (!/^[0-9A-F]+:error:/.test(error.message)) return undefined;
+  return 'reason' in error && typeof error.reason === 'string' ? error.reason : undefined;
 }
 
 function errorCode(error: unknown): string | undefined {
