@@ -72,6 +72,10 @@ export class Reloader {
       for (const note of loaded.notes) log.warn(note);
       const { config, changed, restart } = settleConfig(before.config, loaded.config);
       const { source } = loaded;
+      // Whoever writes a file empties it first, and would lose every registry if it was read at that moment.
+      if (loaded.isBlank && changed.length > 0) {
+        throw new Error(`${source}: found nothing in it, expected a configuration, or {} where the defaults are meant`);
+      }
       const registries = compareRegistries(before.catalogue, await take({ config, source }));
       const isSame = changed.length + Object.values(registries).flat().length === 0;
       return { outcome: isSame ? 'unchanged' : 'changed', source, changed, registries, restart, problems: [] };

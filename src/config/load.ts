@@ -50,6 +50,8 @@ export interface LoadedConfig {
   readonly source: string;
   /** What was written, and where: all but the defaults. Undefined where nothing was. */
   readonly settings: Tree | undefined;
+  /** There is a file, and nothing in it. */
+  readonly isBlank: boolean;
   /** What is accepted but changes nothing, or an operator should know of: one sentence each. */
   readonly notes: readonly string[];
 }
@@ -81,7 +83,8 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   if (options.checkReferences !== false) all.push(...(await checkReferences(settings, { schema: configSchema, env })));
   if (all.length > 0) throw new ConfigError(inOrder(all));
   const notes = [...findWithoutEffect(settings), ...findNotes(config)];
-  return { config: withDirectory(config, cwd), source: file.source, settings, notes };
+  const isBlank = file.source !== 'defaults' && (file.tree === undefined || isNull(file.tree));
+  return { config: withDirectory(config, cwd), source: file.source, settings, isBlank, notes };
 }
 
 interface FileLayer {

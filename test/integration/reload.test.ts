@@ -337,6 +337,14 @@ describe('the program', () => {
     const refused = await run(command, { timeout: 20_000, env });
     assert.equal(refused.code, 78, refused.stdout);
     assert.deepEqual([await known('one'), await known('two')], [200, 404]);
+
+    // As an editor leaves it for a moment.
+    await writeFile(file, '');
+    running.process.kill('SIGHUP');
+    await eventually(() =>
+      assert.ok(running.logs().some((line) => /found nothing in it/.test(String(line['problems'])))),
+    );
+    assert.equal(await known('one'), 200);
     assert.equal(await running.stop(), 0);
   });
 
