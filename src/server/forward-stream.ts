@@ -65,6 +65,9 @@ export async function streamToHost(exchange: Exchange, options: StreamOptions): 
 function refuseUnfit({ request }: Exchange): void {
   // TRACE gives back the request, credentials and all.
   if (request.method === 'TRACE') throw new ForwardRefusal(405, 'TRACE is not forwarded');
+  // The parser takes off the last coding, which is chunked; without a word of those below it the body would be another.
+  const { 'transfer-encoding': coding = 'chunked' } = request.headers;
+  if (!/^\s*chunked\s*$/i.test(coding)) throw new ForwardRefusal(501, 'of transfer codings only chunked is understood');
   if (!TARGET.test(request.url ?? '')) throw new ForwardRefusal(400, 'the path holds characters no request can hold');
 }
 

@@ -468,6 +468,15 @@ describe('a request in absolute form', () => {
     assert.ok(received < 1000);
   });
 
+  test('a body in a coding that would be lost is 501, and goes nowhere', async () => {
+    await using target = await startTarget((_request, response) => void response.end());
+    await using stage = await startForward({ forward: { ports: [target.port] } });
+    const head = `PUT http://registry.test:${target.port}/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n`;
+    const answer = parseResponse(await sendBytes(stage.host, `${head}3\r\nabc\r\n0\r\n\r\n`));
+    assert.equal(answer.status, 501);
+    assert.equal(target.connections(), 0);
+  });
+
   test('a path no request can hold is 400', async () => {
     let reached = false;
     await using target = await startTcpTarget(() => {
