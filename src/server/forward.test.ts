@@ -138,6 +138,8 @@ describe('what a forward proxy refuses', () => {
     const line = await stage.request(({ path }) => path.includes('registry.test/x'));
     assert.equal(line.route, 'forward');
     assert.equal(line.status, 400);
+    await say(stage, 'CONNECT ship:s3cret@registry.test:443 HTTP/1.1', 'Host: a');
+    await stage.request(({ path, status }) => path === 'registry.test:443' && status === 400);
     const connect = await stage.request(({ path }) => path === 'registry.test:25');
     assert.equal(connect.route, 'tunnel');
     assert.match(connect.error ?? '', /port 25/);

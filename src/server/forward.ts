@@ -388,7 +388,7 @@ class TunnelReport {
     this.#telemetry.publish('request.finished', {
       id: this.#id,
       method: 'CONNECT',
-      path: authority ?? redactUrl((this.#request.url ?? '').slice(0, 300)),
+      path: authority ?? shownTarget(this.#request.url ?? ''),
       status,
       bytes,
       received,
@@ -403,6 +403,11 @@ class TunnelReport {
       error,
     });
   }
+}
+
+/** What was asked for in place of a host and port: without the user and password that somebody may have put before it. */
+function shownTarget(text: string): string {
+  return redactUrl(text.slice(text.lastIndexOf('@') + 1).slice(0, 300));
 }
 
 /** Whom a decrypted request is for by its own words, and its path; undefined where it names nobody. */
