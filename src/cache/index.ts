@@ -19,5 +19,6 @@ export type { Selection, UrlSelection } from './selection.ts';
 export type { DiskSpace, MinFree } from './sweep-policy.ts';
 export { UrlCache } from './url-cache.ts';
 export { evaluateConditions } from './url-conditions.ts';
+export { headersBehind } from './url-policy.ts';
 export type * from './url-request.ts';
 export { Verification, type VerificationOptions } from './verification.ts';

@@ -350,7 +350,7 @@ describe('who comes with credentials', () => {
     const rules = { enabled: true, immutable: true };
     const { site, ask, kept, next } = await urlStage(t, { bytes: FILE, headers: {} });
     const finished = next('ingest.finished');
-    await drain((await kept({ rules, personal })).reader);
+    await drain((await kept({ rules })).reader);
     await finished;
     const again = await kept({ rules, personal });
     assert.equal(again.outcome, 'REVALIDATED');

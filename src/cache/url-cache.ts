@@ -88,6 +88,12 @@ export class UrlCache {
     return request.method === 'HEAD' ? this.#head(key, request) : this.#get(key, request);
   }
 
+  /** Forgets what is kept of a URL, after something was done to it there (RFC 9111, section 4.4). */
+  async invalidate(key: UrlKey): Promise<void> {
+    this.#transfers.disown(key);
+    await this.#stored.records.delete(key);
+  }
+
   /** Forgets which upstreams are in trouble, after something was taken out of the database. */
   forget(): void {
     this.#backOff.clear();
@@ -197,7 +203,7 @@ export class UrlCache {
       if (stale !== undefined) return stale;
     }
     if (resolution.kind === 'error') throw resolution.error;
-    const response = flight.take(resolution);
+    const response = isForThis(resolution.response, request) ? flight.take(resolution) : undefined;
     // It was for one of those who waited; each of the others asks for itself.
     return response === undefined ? this.#pass(request) : { kind: 'through', response };
   }
@@ -457,12 +463,29 @@ function hasSize({ headers }: Pick<UrlResponse, 'headers'>, { size }: UrlRecord)
   return headers['content-length'] === undefined || headers['content-length'] === String(size);
 }
 
-function isConditional({ ifNoneMatch, ifModifiedSince }: UrlRequest): boolean {
-  return ifNoneMatch !== undefined || ifModifiedSince !== undefined;
+function isConditional(request: UrlRequest): boolean {
+  const { ifNoneMatch, ifModifiedSince } = request;
+  return ifNoneMatch !== undefined || ifModifiedSince !== undefined || hasPrecondition(request);
 }
 
-function conditionsOf({ ifNoneMatch, ifModifiedSince }: UrlRequest): Readonly<Record<string, string>> {
+/** Whether it asks for one version, and for nothing where there is another. */
+function hasPrecondition({ ifMatch, ifUnmodifiedSince }: UrlRequest): boolean {
+  return ifMatch !== undefined || ifUnmodifiedSince !== undefined;
+}
+
+/**
+ * Whether what the upstream said without hearing the client's conditions and range can be the answer: a 200 is none to
+ * whom another version would hurt, and who cannot use the whole where it wants a part.
+ */
+function isForThis({ status }: UrlResponse, request: UrlRequest): boolean {
+  return status !== 200 || !(hasPrecondition(request) || request.range !== undefined);
+}
+
+function conditionsOf(request: UrlRequest): Readonly<Record<string, string>> {
+  const { ifNoneMatch, ifModifiedSince, ifMatch, ifUnmodifiedSince } = request;
   return {
+    ...(ifMatch === undefined ? {} : { 'if-match': ifMatch }),
+    ...(ifUnmodifiedSince === undefined ? {} : { 'if-unmodified-since': ifUnmodifiedSince }),
     ...(ifNoneMatch === undefined ? {} : { 'if-none-match': ifNoneMatch }),
     ...(ifModifiedSince === undefined ? {} : { 'if-modified-since': ifModifiedSince }),
   };

@@ -5,6 +5,7 @@ import {
   ageOf,
   FOR_EVER,
   freshUntil,
+  headersBehind,
   isFreshUrl,
   keptHeaders,
   mayBeServedStale,
@@ -16,6 +17,35 @@ const NOW = Date.parse('Sat, 21 Nov 2026 12:00:00 GMT');
 const DATE = 'Sat, 21 Nov 2026 12:00:00 GMT';
 const HOUR_AGO = 'Sat, 21 Nov 2026 11:00:00 GMT';
 const ETAG = '"v1"';
+
+describe('what holds of an answer that redirects led to', () => {
+  type Said = Readonly<Record<string, string>>;
+  const rows: [string, readonly Said[], Said, string | undefined][] = [
+    ['without redirects, what it says', [], { 'cache-control': 'max-age=60' }, 'max-age=60'],
+    ['where nobody says anything, nothing', [{}], {}, undefined],
+    [
+      'fresh no longer than the redirect',
+      [{ 'cache-control': 'max-age=5' }],
+      { 'cache-control': 'max-age=60' },
+      'max-age=5',
+    ],
+    ['and no longer than itself', [{ 'cache-control': 'max-age=60' }], { 'cache-control': 'max-age=5' }, 'max-age=5'],
+    ['a redirect that says nothing holds for once', [{}], { 'cache-control': 'max-age=60, immutable' }, 'max-age=0'],
+    ['its age counts', [{ 'cache-control': 'max-age=60', age: '50' }], { 'cache-control': 'max-age=60' }, 'max-age=10'],
+    ['public only where all are', [{}], { 'cache-control': 'public, max-age=60' }, 'max-age=0'],
+    ['public where all are', [{ 'cache-control': 'public' }], { 'cache-control': 'public' }, 'public, max-age=0'],
+    ['immutable where all are', [{ 'cache-control': 'immutable' }], { 'cache-control': 'immutable' }, 'immutable'],
+    ['what one forbids is forbidden', [{ 'cache-control': 'no-cache' }, {}], { etag: ETAG }, 'no-cache, max-age=0'],
+    ['Expires is no way around it', [{}], { date: HOUR_AGO, expires: DATE }, 'max-age=0'],
+  ];
+  for (const [what, redirects, headers, expected] of rows) {
+    test(what, () => {
+      const found = headersBehind(redirects, headers);
+      assert.equal(found['cache-control'], expected);
+      if (redirects.length > 0) assert.equal(found['expires'], undefined);
+    });
+  }
+});
 
 describe('what is kept of an answer', () => {
   const url = 'https://site.test/file';
@@ -36,7 +66,6 @@ describe('what is kept of an answer', () => {
     ['identity', { etag: ETAG, 'content-encoding': 'identity' }],
     ['public, with credentials', { etag: ETAG, 'cache-control': 'Public' }, { personal: true }],
     ['s-maxage, with credentials', { etag: ETAG, 'cache-control': 's-maxage=60' }, { personal: true }],
-    ['a marked name, with credentials', { etag: ETAG }, { personal: true, immutable: true }],
     ['a value that only looks like a directive', { etag: ETAG, 'cache-control': 'x="no-store, private"' }],
   ];
   for (const [what, headers, rest = {}] of kept) {
@@ -76,6 +105,7 @@ describe('what is kept of an answer', () => {
     ],
     [/credentials/, { etag: ETAG, 'cache-control': 'max-age=60' }, { personal: true }],
     [/credentials/, { etag: ETAG, 'cache-control': 'must-revalidate' }, { personal: true }],
+    [/credentials/, { etag: ETAG }, { personal: true, immutable: true }],
   ];
   for (const [why, headers, rest = {}] of refused) {
     test(`not kept as ${why.source}: ${JSON.stringify({ ...headers, ...rest }).slice(0, 90)}`, () => {

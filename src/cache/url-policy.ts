@@ -69,8 +69,8 @@ export function whyNotKept({ url, status, headers, length, personal, immutable }
   if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') return `it is encoded with ${encoding}`;
   const vary = variations(headers).find((name) => !HARMLESS_VARIATIONS.has(name));
   if (vary !== undefined) return `it varies by ${vary}`;
-  // RFC 9111, section 3.5; a must-revalidate, which it allows as well, says nothing of who may see it.
-  if (personal && !directives.has('public') && !directives.has('s-maxage') && !immutable) {
+  // RFC 9111, section 3.5; a must-revalidate, which it allows as well, says nothing of who may see it, nor does a name that never changes.
+  if (personal && !isPublic(directives)) {
     return 'it was asked for with credentials, and is not declared public';
   }
   if (weigh(keptHeaders(headers)) > MAX_HEADERS) return 'its headers are too long';
@@ -115,10 +115,53 @@ export function ageOf({ checkedAt, headers }: UrlRecord, now: number): number {
   return Math.max(0, Math.floor((now - checkedAt + initialAge(headers)) / 1000));
 }
 
+/** Seconds that an answer was old already when it came just now; undefined where it was given just now. */
+export function ageOnArrival(headers: Headers): number | undefined {
+  const age = initialAge(headers);
+  return age === 0 ? undefined : age / 1000;
+}
+
 /** Whether it may be served although its upstream cannot confirm it (RFC 9111, section 4.2.4). */
 export function mayBeServedStale(headers: Headers): boolean {
   const directives = cacheControl(headers);
   return !['must-revalidate', 'proxy-revalidate', 's-maxage', 'no-cache'].some((each) => directives.has(each));
+}
+
+/** What forbids something, so that it holds for the whole way where it is said anywhere on it. */
+const RESTRICTIONS = ['no-store', 'private', 'no-cache', 'must-revalidate', 'proxy-revalidate'];
+
+/**
+ * The headers of an answer that redirects led to, as those of the URL that was asked for: no longer fresh, and no more public,
+ * than every redirect on the way. A file may never change where it lies and be `public` to whoever was led there, while the
+ * name that leads to it leads elsewhere tomorrow, and not everyone.
+ *
+ * @param redirects their headers, in order
+ */
+export function headersBehind(redirects: readonly Headers[], headers: Headers): Headers {
+  if (redirects.length === 0) return headers;
+  const all = [...redirects, headers].map((each) => ({ headers: each, directives: cacheControl(each) }));
+  const isSaid = all.some(({ headers: each, directives }) => directives.size > 0 || each['expires'] !== undefined);
+  if (!isSaid) return headers;
+  const lifetimes = all.map(({ headers: each, directives }, i) => {
+    const lifetime = lifetimeOf(each, directives) ?? (directives.has('immutable') ? FOR_EVER : 0);
+    // The answer's own age goes on being said by its `Age`.
+    return i < redirects.length ? Math.max(0, lifetime - initialAge(each)) : lifetime;
+  });
+  const lifetime = Math.min(...lifetimes);
+  const said = RESTRICTIONS.filter((name) => all.some(({ directives }) => directives.has(name)));
+  // An s-maxage forbids serving it stale (RFC 9111, section 5.2.2.10).
+  const isShared = all.some(({ directives }) => directives.has('s-maxage'));
+  if (isShared && !said.includes('proxy-revalidate')) said.push('proxy-revalidate');
+  if (all.every(({ directives }) => isPublic(directives))) said.push('public');
+  if (all.every(({ directives }) => directives.has('immutable'))) said.push('immutable');
+  if (lifetime < FOR_EVER) said.push(`max-age=${Math.floor(lifetime / 1000)}`);
+  const { expires: _, ...rest } = headers;
+  return { ...rest, 'cache-control': said.join(', ') };
+}
+
+/** Whether it is said to be for everyone, whoever asked. */
+function isPublic(directives: ReadonlyMap<string, string>): boolean {
+  return directives.has('public') || directives.has('s-maxage');
 }
 
 /** `Cache-Control`, its names in lower case; quotes are taken off, and of what is said twice the first holds. */

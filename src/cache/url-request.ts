@@ -43,6 +43,8 @@ export interface UrlRequest {
   readonly ifRange?: string | undefined;
   readonly ifNoneMatch?: string | undefined;
   readonly ifModifiedSince?: string | undefined;
+  readonly ifMatch?: string | undefined;
+  readonly ifUnmodifiedSince?: string | undefined;
   readonly signal: AbortSignal;
   readonly rules: UrlRules;
 }
@@ -90,7 +92,7 @@ export interface KeptUrl {
   /** Gives the part, or the whole; nothing for HEAD and 416. To be closed by whoever gets it. */
   readonly reader: BlobReader;
   readonly outcome: Exclude<CacheOutcome, 'PASS'>;
-  /** Seconds since an upstream vouched for it; undefined where it did so just now. */
+  /** Seconds since an upstream vouched for it, whatever it came through; undefined where it did so just now. */
   readonly age: number | undefined;
   /** Where it is stale, for a `Warning` header: what keeps the upstream from confirming it. */
   readonly warning: string | undefined;

@@ -4,7 +4,7 @@ import type { Telemetry } from '../telemetry/index.ts';
 import { type InUse, releasing } from './in-use.ts';
 import type { ReadTimes } from './read-times.ts';
 import { StoredReader } from './stored-reader.ts';
-import { ageOf, freshUntil, isFreshUrl, mayBeServedStale, renewedHeaders } from './url-policy.ts';
+import { ageOf, ageOnArrival, freshUntil, isFreshUrl, mayBeServedStale, renewedHeaders } from './url-policy.ts';
 import { UrlRecords } from './url-records.ts';
 import type { KeptUrl, UrlKey, UrlRequest, UrlResponse } from './url-request.ts';
 import { nothingOf, shownHeaders, wantedPart } from './url-transfers.ts';
@@ -101,7 +101,7 @@ export class StoredUrls {
   }
 
   #kept(record: UrlRecord, { outcome, warning }: UrlServing): Omit<KeptUrl, 'part' | 'reader'> {
-    const age = outcome === 'REVALIDATED' ? undefined : ageOf(record, this.#options.now());
+    const age = outcome === 'REVALIDATED' ? ageOnArrival(record.headers) : ageOf(record, this.#options.now());
     return { kind: 'kept', headers: shownHeaders(record.headers), size: record.size, outcome, age, warning };
   }
 }

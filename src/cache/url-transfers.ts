@@ -7,7 +7,7 @@ import { Ingest } from './ingest.ts';
 import { describeIngest, publishIngest } from './ingest-events.ts';
 import { planRange } from './transfer-policy.ts';
 import { holdsIfRange } from './url-conditions.ts';
-import { freshUntil, keptHeaders } from './url-policy.ts';
+import { ageOnArrival, freshUntil, keptHeaders } from './url-policy.ts';
 import type { UrlRecords } from './url-records.ts';
 import type { KeptUrl, UrlKey, UrlRequest, UrlResponse } from './url-request.ts';
 import { hasValidator, strongValidator } from './url-validator.ts';
@@ -48,6 +48,8 @@ export interface StartedUrlTransfer {
 export class UrlTransfers {
   readonly #options: UrlTransfersOptions;
   readonly #running = new Map<string, UrlTransfer>();
+  /** Those that bring what has been replaced since. */
+  readonly #disowned = new WeakSet<Ingest>();
   #unattended = 0;
   #isStopping = false;
 
@@ -62,6 +64,12 @@ export class UrlTransfers {
 
   get ingests(): Iterable<Ingest> {
     return [...this.#running.values()].map(({ ingest }) => ingest);
+  }
+
+  /** Lets the one that runs for a URL serve those who follow it, and be nothing to anybody later. */
+  disown(key: UrlKey): void {
+    const running = this.get(key);
+    if (running !== undefined) this.#disowned.add(running.ingest);
   }
 
   /** Whether one may be started that nobody follows; see {@link goOnAlone}. */
@@ -96,6 +104,7 @@ export class UrlTransfers {
           const storedAt = Date.now();
           await names.putBlob({ digest, size, kind: 'mirrored', storedAt, verifiedAt: storedAt });
           verification.stored(digest, { size, mark: file.mark });
+          if (this.#disowned.has(ingest)) return;
           await records.put(key, { digest, size, headers, checkedAt, freshUntil: freshUntil(headers, checkedAt) });
         },
         observer: publishIngest(telemetry, { onRefusal, onSettled: () => this.#running.delete(id) }),
@@ -140,7 +149,7 @@ export class UrlTransfers {
         headers: shownHeaders(headers),
         size,
         outcome,
-        age: undefined,
+        age: ageOnArrival(headers),
         warning: undefined,
       } as const;
       // Without a size there is no Content-Range to answer with: the whole is a right answer to any Range.

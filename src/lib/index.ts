@@ -6,5 +6,6 @@ export * from './byte-source.ts';
 export * from './concurrency-limit.ts';
 export * from './crash-point.ts';
 export * from './glob.ts';
+export * from './header-text.ts';
 export * from './lru.ts';
 export * from './single-flight.ts';

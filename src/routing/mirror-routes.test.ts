@@ -60,6 +60,11 @@ describe('a path', () => {
     '/gh/.%2E/a',
     '/gh/a\\..\\b',
     '/gh/a\\b',
+    '/gh/..%2fa',
+    '/gh/a%2F..%2Fb',
+    '/gh/a%5c%2e%2e%5Cb',
+    '/gh/..;/a',
+    '/gh/a/..%3bx/b',
     '/gh/a b',
     '/gh/ä',
     '/gh/a#b',
@@ -87,6 +92,32 @@ test('a path is immutable where a pattern of its route says so, which begins beh
   assert.equal(match('/gh/o/r/s/releases/download/v1/a'), false);
   assert.equal(match('/gh/x'), true);
   assert.equal(match('/gh/xy'), false);
+});
+
+describe('a URL that several routes could have', () => {
+  const several = new MirrorRoutes([
+    spec('/one', 'https://site.test'),
+    spec('/two', 'https://site.test'),
+    spec('/two/deep', 'https://other.test'),
+  ]);
+  const pathOf = (url: string, asked?: string) =>
+    several.pathOf(
+      new URL(url),
+      several.specs.find(({ prefix }) => prefix === asked),
+    );
+  test('stays with the one whose site named it', () => {
+    assert.equal(pathOf('https://site.test/a'), '/one/a');
+    assert.equal(pathOf('https://site.test/a', '/one'), '/one/a');
+    assert.equal(pathOf('https://site.test/a', '/two'), '/two/a');
+  });
+  test('is not found where another route begins', () => {
+    assert.equal(pathOf('https://site.test/deep/a', '/two'), '/one/deep/a');
+    assert.equal(pathOf('https://other.test/a', '/two'), '/two/deep/a');
+    const alone = new MirrorRoutes([spec('/two', 'https://site.test'), spec('/two/deep', 'https://other.test')]);
+    assert.equal(alone.pathOf(new URL('https://site.test/deep/a')), undefined);
+    assert.equal(alone.pathOf(new URL('https://site.test/deeper')), '/two/deeper');
+  });
+  test('is nobody’s with a user name in it', () => assert.equal(pathOf('https://me:secret@site.test/a'), undefined));
 });
 
 describe('a URL of a site', () => {

@@ -13,8 +13,11 @@ export interface MirrorMatch {
 /** A URL of a mirrored site, as a client of this server would ask for it. */
 export type PathOf = (url: URL) => string | undefined;
 
-/** Dots that a URL parser would resolve, plain or encoded (WHATWG URL, "double-dot path segment"). */
-const DOT_SEGMENT = /(?:^|[/\\])(?:\.|%2e){1,2}(?=$|[/\\])/i;
+/**
+ * Dots that a URL parser would resolve, plain or encoded (WHATWG URL, "double-dot path segment"), and those that a server
+ * resolves which decodes slashes first, or takes what is behind a semicolon for a parameter.
+ */
+const DOT_SEGMENT = /(?:^|[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?=$|[/\\;]|%2f|%5c|%3b)/i;
 /** Nothing else may stand in a request line; a backslash is a slash to some, and no slash to others. */
 const PATH = /^[\x21\x24-\x5b\x5d-\x7e]*$/;
 
@@ -69,14 +72,25 @@ export class MirrorRoutes {
     return { route: spec, url, immutable: route.immutable.some((matches) => matches(rest)) };
   }
 
-  /** The path under which a URL can be asked for here; undefined where no route leads to it. */
-  readonly pathOf: PathOf = (url) => {
-    for (const { spec, site, base } of this.#bySite) {
+  /**
+   * The path under which a URL can be asked for here; undefined where no route leads to it, or it holds a user name.
+   *
+   * @param asked the route whose answer names the URL: of several routes to one place it is kept to
+   */
+  pathOf(url: URL, asked?: MirrorSpec): string | undefined {
+    if (url.username !== '' || url.password !== '') return undefined;
+    let found: { readonly path: string; readonly base: string } | undefined;
+    for (const route of this.#bySite) {
+      const { spec, site, base } = route;
+      if (found !== undefined && (base.length < found.base.length || spec.name !== asked?.name)) continue;
       if (url.origin !== site.origin || !isUnder(url.pathname, base)) continue;
-      return `${spec.prefix}${url.pathname.slice(base.length)}${url.search}${url.hash}`;
+      const path = `${spec.prefix}${url.pathname.slice(base.length)}`;
+      // A route with a longer prefix may have the path, and lead elsewhere.
+      if (this.#byPrefix.find((each) => isUnder(path, each.spec.prefix)) !== route) continue;
+      found = { path, base };
     }
-    return undefined;
-  };
+    return found === undefined ? undefined : `${found.path}${url.search}${url.hash}`;
+  }
 }
 
 /** True where a path is the prefix itself or lies below it, by whole segments. */

@@ -19,6 +19,9 @@ describe('rewriteAddress()', () => {
     ['other', 'http://mirror:5000/hub/v2/a/tags/other'],
     ['?n=2', 'http://mirror:5000/hub/v2/a/tags/list?n=2'],
     ['../../b', 'http://mirror:5000/hub/v2/b'],
+    // Bare UTF-8, as it comes out of a header: é, and é in latin1.
+    ['/caf\xc3\xa9', 'http://mirror:5000/hub/caf%C3%A9'],
+    ['/caf\xe9', 'http://mirror:5000/hub/caf%C3%A9'],
     ['https://cdn.example.com/x', undefined],
     ['//cdn.example.com/x', undefined],
     ['https://user:secret@hub.example.com/x', undefined],
@@ -46,6 +49,7 @@ describe('rewriteChallenge()', () => {
       'Basic realm="https is not an address", Bearer Realm="http://mirror:5000/hub/t"',
     ],
     ['Basic realm="x"', 'Basic realm="x"'],
+    ['Bearer realm = "https://hub.example.com/t"', 'Bearer realm = "http://mirror:5000/hub/t"'],
   ] as const;
   for (const [header, expected] of rows) {
     test(header, () => assert.equal(rewriteChallenge(header, context()), expected));

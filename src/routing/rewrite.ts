@@ -1,3 +1,4 @@
+import { decodeHeaderText } from '../lib/index.ts';
 import type { PathOf } from './mirror-routes.ts';
 
 /** What the addresses in an answer are read and written by. */
@@ -14,13 +15,21 @@ export interface RewriteContext {
  * none does. Absolute, relative and protocol-relative ones are understood (RFC 9110 §10.2.2).
  */
 export function rewriteAddress(address: string, { from, pathOf, base }: RewriteContext): string | undefined {
-  const url = URL.parse(address, from.href);
+  const url = URL.parse(decodeHeaderText(address), from.href);
   if (url === null || url.username !== '' || url.password !== '') return undefined;
   const path = pathOf(url);
   return path === undefined ? undefined : `${base}${path}`;
 }
 
-const REALM = /\b(realm=)"(https?:\/\/[^"\\]*)"/gi;
+const REALM = /\b(realm\s*=\s*)"(https?:\/\/[^"\\]*)"/gi;
+
+/**
+ * A `Location`, which means the site wherever no route leads: relative to this server it would be another address.
+ */
+export function rewriteLocation(address: string, context: RewriteContext): string {
+  const here = rewriteAddress(address, context);
+  return here ?? URL.parse(decodeHeaderText(address), context.from.href)?.href ?? address;
+}
 
 /** A challenge whose realm leads through this server, where it is the address of a token service that a route leads to. */
 export function rewriteChallenge(header: string, context: RewriteContext): string {

@@ -1,17 +1,26 @@
 import type { IncomingMessage } from 'node:http';
 import { ANONYMOUS, authorize } from '../access/index.ts';
-import { evaluateConditions, type KeptUrl, type UrlCache, type UrlOpen, type UrlResponse } from '../cache/index.ts';
+import {
+  evaluateConditions,
+  headersBehind,
+  type KeptUrl,
+  type UrlCache,
+  type UrlOpen,
+  type UrlResponse,
+} from '../cache/index.ts';
 import type { ByteSource } from '../lib/index.ts';
 import type { RequestBody } from '../net/index.ts';
 import { formatContentRange, type MirrorSpec } from '../oci/index.ts';
 import {
   type MirrorMatch,
   type MirrorRoutes,
+  type PathOf,
   type RewriteContext,
   rewriteAddress,
   rewriteChallenge,
   rewriteCookie,
   rewriteLink,
+  rewriteLocation,
 } from '../routing/index.ts';
 import type { Admission } from './admission.ts';
 import type { Exchange } from './exchange.ts';
@@ -43,6 +52,8 @@ export interface SiteReply {
   readonly body: ByteSource;
   /** The URL that answered, wherever redirects led. */
   readonly url: URL;
+  /** Headers of the redirects that were followed to it, in order. */
+  readonly redirects: readonly Readonly<Record<string, string>>[];
 }
 
 export interface Mirrors {
@@ -56,21 +67,39 @@ export interface Mirrors {
   readonly admission?: Admission | undefined;
 }
 
-/** Of a request: this connection's own, and what says how it came here, which is nobody else's business. */
+/**
+ * Of a request: this connection's own; what says how it came here, as all of `X-Forwarded-*` does, which is nobody else's
+ * business; and what makes some sites take it for a request of another method or path, which was not asked here.
+ */
 const NOT_PASSED_ON = [
   'accept-encoding',
+  'cf-connecting-ip',
   'content-length',
   'expect',
   'forwarded',
   'host',
+  'true-client-ip',
   'via',
-  'x-forwarded-for',
-  'x-forwarded-host',
-  'x-forwarded-port',
-  'x-forwarded-proto',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'x-host',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'x-original-host',
+  'x-original-url',
   'x-real-ip',
   'x-request-id',
+  'x-rewrite-url',
 ];
+
+/** Headers by whose name somebody is let in: the standard ones, and those that sites invent. */
+const CREDENTIAL =
+  /^(?:authorization|cookie|x-jfrog-art-api)$|(?:^|-)(?:api-?key|auth|key|password|secret|session|signature|token)(?:-|$)/;
+
+function isCredential(name: string): boolean {
+  return CREDENTIAL.test(name);
+}
 
 /** What the cache asks by in its own way. */
 const CONDITIONS = new Set([
@@ -85,10 +114,12 @@ const CONDITIONS = new Set([
 /** Of an answer: the connection's, and what would bind the client to the site, or this server's name to its promises. */
 const NOT_HANDED_ON = new Set([
   'alt-svc',
+  'clear-site-data',
   'connection',
   'content-length',
   'keep-alive',
   'proxy-authenticate',
+  'proxy-authentication-info',
   'proxy-connection',
   'set-cookie',
   'strict-transport-security',
@@ -118,9 +149,13 @@ export async function answerMirror(exchange: Exchange, match: MirrorMatch, mirro
   }
 }
 
-async function pass(exchange: Exchange, { route, url, immutable }: MirrorMatch, mirrors: Mirrors): Promise<void> {
+async function pass(
+  exchange: Exchange,
+  { route, url: asked, immutable }: MirrorMatch,
+  mirrors: Mirrors,
+): Promise<void> {
   const { request, method, signal } = exchange;
-  if (url === undefined) {
+  if (asked === undefined) {
     throw new MirrorRefusal(400, 'the path has . or .. in it, or characters that no path can have');
   }
   if (!route.methods.includes(method)) {
@@ -134,57 +169,83 @@ async function pass(exchange: Exchange, { route, url, immutable }: MirrorMatch, 
 
   await mirrors.admission?.admit(exchange);
 
-  const { pathOf } = mirrors.routes;
-  exchange.upstream = url.host;
+  exchange.upstream = asked.host;
   exchange.cache = 'PASS';
   const base = baseOf(exchange, mirrors.publicUrl);
   const headers = requestHeaders(request);
   const site = mirrors.siteOf(route);
   const host = route.preserveHost ? exchange.host : undefined;
+  const pathOf = pathsOf(mirrors.routes, { route, host });
   const isRouted = (target: URL): boolean => pathOf(target) !== undefined;
-  const ask = { url, host, isRouted };
+  const open = async (question: SiteQuestion): Promise<SiteReply> => {
+    const reply = await site.open({ ...question, url: asked, host, isRouted });
+    return { ...reply, headers: headersBehind(reply.redirects, reply.headers) };
+  };
 
+  const key = { route: route.name, url: keptUnder(asked, host) };
+  const isReading = method === 'GET' || method === 'HEAD';
   // Where the answer may be another for each who asks, it is nobody else's.
-  const mayBeKept = route.cache.enabled && (method === 'GET' || method === 'HEAD') && headers['origin'] === undefined;
+  const mayBeKept = route.cache.enabled && isReading && headers['origin'] === undefined;
   if (!mayBeKept) {
     const body = bodyOf(exchange);
-    const answer = await site.open({ ...ask, method, headers, signal, ...(body === undefined ? {} : { body }) });
+    const answer = await open({ method, headers, signal, ...(body === undefined ? {} : { body }) });
+    const isChange = !isReading && method !== 'OPTIONS' && answer.status < 400;
+    if (isChange && route.cache.enabled) await mirrors.urls.invalidate(key);
     return sendAnswer(exchange, route, { answer, context: { from: answer.url, pathOf, base } });
   }
   requireNoBody(exchange);
   // The answers of the site as they came, with what the cache has no use for.
   const replies = new WeakMap<UrlResponse, SiteReply>();
-  const answer = await mirrors.urls.answer(
-    { route: route.name, url: url.href },
-    {
-      method,
-      open: async (question) => {
-        const reply = await site.open({
-          ...ask,
-          method: question.method,
-          headers: asked(headers, question),
-          signal: question.signal,
-        });
-        replies.set(reply, reply);
-        return reply;
-      },
-      personal: headers['authorization'] !== undefined || headers['cookie'] !== undefined,
-      range: headers['range'],
-      ifRange: headers['if-range'],
-      ifNoneMatch: headers['if-none-match'],
-      ifModifiedSince: headers['if-modified-since'],
-      signal,
-      rules: { enabled: true, immutable },
+  const answer = await mirrors.urls.answer(key, {
+    method,
+    open: async (question) => {
+      const { method: how, signal: until } = question;
+      const reply = await open({ method: how, headers: headersFor(headers, question), signal: until });
+      replies.set(reply, reply);
+      return reply;
     },
-  );
-  if (answer.kind === 'kept') return sendKept(exchange, answer, { from: url, pathOf, base });
+    personal: Object.keys(headers).some(isCredential),
+    range: headers['range'],
+    ifRange: headers['if-range'],
+    ifNoneMatch: headers['if-none-match'],
+    ifModifiedSince: headers['if-modified-since'],
+    ifMatch: headers['if-match'],
+    ifUnmodifiedSince: headers['if-unmodified-since'],
+    signal,
+    rules: { enabled: true, immutable },
+  });
+  if (answer.kind === 'kept') return sendKept(exchange, answer, { from: asked, pathOf, base });
   const reply = replies.get(answer.response);
   if (reply === undefined) throw new TypeError('An answer came from nobody');
   await sendAnswer(exchange, route, { answer: reply, context: { from: reply.url, pathOf, base } });
 }
 
+type SiteQuestion = Pick<Parameters<MirrorSite['open']>[0], 'method' | 'headers' | 'body' | 'signal'>;
+
+/** The site's URL; with the client's `Host` where the site is asked with it, since its answer may depend on it. */
+function keptUnder({ href, protocol, pathname, search }: URL, host: string | undefined): string {
+  return host === undefined ? href : `${protocol}//${host}${pathname}${search}`;
+}
+
+/** Where here a URL is found that a route's site names. A site that is asked with the client's `Host` calls itself by it. */
+function pathsOf(
+  routes: MirrorRoutes,
+  { route, host }: { readonly route: MirrorSpec; readonly host: string | undefined },
+): PathOf {
+  return (url) => {
+    if (host === undefined || url.host.toLowerCase() !== host.toLowerCase()) return routes.pathOf(url, route);
+    // One that knows under which prefix it is shown has said so already.
+    if (routes.match(url.pathname, '')?.route === route) return `${url.pathname}${url.search}${url.hash}`;
+    const own = new URL(route.upstream);
+    own.pathname = url.pathname;
+    own.search = url.search;
+    own.hash = url.hash;
+    return routes.pathOf(own, route);
+  };
+}
+
 /** What the site is asked on behalf of the cache: the client's headers, with the cache's own condition or range. */
-function asked(
+function headersFor(
   given: Readonly<Record<string, string>>,
   { headers, offset = 0, validator }: UrlOpen,
 ): Record<string, string> {
@@ -266,8 +327,7 @@ export function answerHeaders(
 function rewritten(name: string, value: string, context: RewriteContext): string {
   switch (name) {
     case 'location':
-      // One that no route leads to is left to the client; relative to this server it would mean something else.
-      return rewriteAddress(value, context) ?? URL.parse(value, context.from.href)?.href ?? value;
+      return rewriteLocation(value, context);
     case 'content-location':
       return rewriteAddress(value, context) ?? value;
     case 'www-authenticate':
@@ -285,6 +345,7 @@ function requestHeaders(request: IncomingMessage): Record<string, string> {
   const headers: Record<string, string> = {};
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = (raw[i] ?? '').toLowerCase();
+    if (name.startsWith('x-forwarded-')) continue;
     const value = raw[i + 1] ?? '';
     const earlier = headers[name];
     headers[name] = earlier === undefined ? value : `${earlier}${name === 'cookie' ? '; ' : ', '}${value}`;

@@ -8,6 +8,8 @@ import { ClientLeftError, type Exchange } from './exchange.ts';
 // Every answer of the registry and of mirror routes is written here, and nowhere else: what all of them must have, and what must never happen (a
 // complete body that is wrong), is then in one place.
 
+const NOTHING = Buffer.alloc(0);
+
 /** Header names are lower case. */
 export type Headers = Readonly<Record<string, string | number | string[]>>;
 
@@ -151,8 +153,8 @@ export async function replyThrough(
       status,
       isExact(headers) ? [...headers] : { ...common(exchange), ...headers, ...lengthOf(length) },
     );
-    // The other side may think long before it says more.
-    response.flushHeaders();
+    // The other side may think long before it says more. Not by flushHeaders, which writes in UTF-8 what is latin1.
+    response.write(NOTHING);
     let sent = 0;
     for (let piece = await source.read(); piece !== undefined; piece = await source.read()) {
       if (piece.length === 0) continue;

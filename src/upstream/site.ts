@@ -1,3 +1,4 @@
+import { decodeHeaderText } from '../lib/index.ts';
 import { type AddressPolicy, type HttpClient, HttpError, type HttpRequest, type HttpStream } from '../net/index.ts';
 import type { MirrorSpec, TlsSpec, TransportSpec, UpstreamSpec } from '../oci/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
@@ -40,6 +41,8 @@ export interface SiteRequest extends Pick<HttpRequest, 'method' | 'body'> {
 export interface SiteAnswer extends HttpStream {
   /** The URL that answered. */
   readonly url: URL;
+  /** Headers of the redirects that were followed to it, in order. */
+  readonly redirects: readonly HttpStream['headers'][];
 }
 
 /** What may be said to whoever a site redirects to: nothing that says who asks, or what only the site should know. */
@@ -96,6 +99,7 @@ export class Site {
   async open(request: SiteRequest): Promise<SiteAnswer> {
     const { method, isRouted } = request;
     const carried: Record<string, string> = {};
+    const redirects: HttpStream['headers'][] = [];
     let { url } = request;
     let addresses = ANY;
     let isHome = true;
@@ -103,19 +107,20 @@ export class Site {
     for (let hops = 0; ; hops += 1) {
       const answer = await this.#exchange({ ...request, url, addresses, isHome });
       inside &&= isInside(hostOf(url), answer.remoteAddress);
-      const location = isRedirect(answer.status) ? answer.headers['location'] : undefined;
+      const location = isRedirect(answer.status) ? readLocation(answer) : undefined;
       const target = location === undefined ? null : URL.parse(location, url.href);
       // A body that was sent cannot be sent again, and only reading is repeated without asking (RFC 9110 §15.4).
       const isAnswer = target === null || isRouted(target) || (method !== 'GET' && method !== 'HEAD');
       if (isAnswer) {
         const headers = Object.assign(Object.create(null) as Record<string, string>, carried, answer.headers);
-        return { ...answer, headers, url };
+        return { ...answer, headers, url, redirects };
       }
       for (const name of KEPT_FROM_REDIRECTS) {
         const value = answer.headers[name];
         if (value !== undefined) carried[name] = value;
       }
       answer.body.cancel();
+      redirects.push(answer.headers);
       addresses = inside ? ANY : { kind: 'public', allow: this.#options.allowPrivate };
       url = this.#follow(location, { from: url, hops, addresses, status: answer.status });
       isHome &&= url.origin === this.#home.origin;
@@ -186,6 +191,11 @@ export class Site {
       throw new UpstreamError(message, { kind: 'unavailable', upstream: this.spec.name, cause: error });
     }
   }
+}
+
+function readLocation({ headers }: HttpStream): string | undefined {
+  const location = headers['location'];
+  return location === undefined ? undefined : decodeHeaderText(location);
 }
 
 function forAnyone(headers: SiteRequest['headers']): Record<string, string> {
