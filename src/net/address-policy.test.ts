@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { isAllowed, isPublicAddress, plainHost, policyKey } from './address-policy.ts';
+import { isAllowed, isAllowedByName, isPublicAddress, plainHost, policyKey } from './address-policy.ts';
 
 const NOT_PUBLIC = [
   ['unspecified', '0.0.0.0'],
@@ -116,6 +116,55 @@ describe('isAllowed()', () => {
 
   test('lets anything go anywhere where the configuration named the host', () => {
     assert.equal(isAllowed({ kind: 'any' }, 'x', '169.254.169.254'), true);
+  });
+});
+
+describe('isAllowedByName()', () => {
+  const policy = { kind: 'public', allow: ['db', 'vault.internal', '10.1.0.0/16'] } as const;
+  const allowed = [
+    'example.com',
+    'Example.COM.',
+    'local.example',
+    '8.8.8.8',
+    '[2606:4700::1]',
+    'db',
+    'vault.internal',
+    '10.1.2.3',
+  ];
+  const refused = [
+    'localhost',
+    'LOCALHOST.',
+    'a.localhost',
+    'localhost.localdomain',
+    'localhost6.localdomain6',
+    'db2',
+    'printer.local.',
+    'metadata.google.internal',
+    'a.home.arpa',
+    '127.0.0.1',
+    '[::1]',
+    '[::ffff:10.0.0.1]',
+    '10.2.0.1',
+    // Addresses too, for whoever resolves them.
+    '127.1',
+    '0x7f.1',
+    '0x7f.0.0.0x1',
+    '2130706433',
+    '127.0.0.1.2',
+  ];
+  for (const [hosts, expected] of [
+    [allowed, true],
+    [refused, false],
+  ] as const) {
+    for (const host of hosts) {
+      test(`${expected ? 'lets' : 'does not let'} somebody else resolve ${host}`, () => {
+        assert.equal(isAllowedByName(policy, host), expected);
+      });
+    }
+  }
+
+  test('lets anything be resolved that the configuration named', () => {
+    assert.equal(isAllowedByName({ kind: 'any' }, 'localhost'), true);
   });
 });
 

@@ -73,8 +73,13 @@ export function isAllowed(policy: AddressPolicy, host: string, ip: string): bool
   return policy.allow.some((entry) => entryMatches(entry, name, address));
 }
 
-/** Names that never are public: RFC 6761, RFC 6762, RFC 8375, and `internal`, which ICANN has set aside. */
-const LOCAL_DOMAIN = /^(?:[^.]+|(?:.+\.)?(?:localhost|local|internal|home\.arpa))$/;
+/**
+ * Names that never are public: RFC 6761, RFC 6762, RFC 8375, `internal`, which ICANN has set aside, and what many a
+ * system calls itself in its `hosts` (`localhost.localdomain`).
+ */
+const LOCAL_DOMAIN = /^(?:[^.]+|(?:.+\.)?(?:localhost|localdomain[46]?|local|internal|home\.arpa))$/;
+/** An address in one of its older spellings (`127.1`, `0x7f.0.0.1`), which some resolvers take: no domain ends in a number. */
+const ENDS_IN_NUMBER = /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/;
 
 /**
  * True where the policy lets `host` be asked for through an outbound proxy, which resolves it where nobody can look: an
@@ -84,6 +89,7 @@ export function isAllowedByName(policy: AddressPolicy, host: string): boolean {
   const plain = plainHost(host);
   if (policy.kind === 'any') return true;
   if (isIP(plain) !== 0) return isAllowed(policy, plain, plain);
+  if (ENDS_IN_NUMBER.test(plain)) return false;
   return !LOCAL_DOMAIN.test(plain) || policy.allow.some((entry) => !entry.includes('/') && plainHost(entry) === plain);
 }
 
