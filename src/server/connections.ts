@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { PIECE } from './direct-body.ts';
 
 /**
  * Requests one connection may have open at a time. Node starts each pipelined request at once, whether or not the one
@@ -26,6 +27,8 @@ export class Connections {
   readonly #responses = new Map<Socket, Set<ServerResponse>>();
   /** Those that are tunnels, with how long nothing has moved in them. */
   readonly #tunnels = new Map<Socket, () => number>();
+  /** What had been written to those that were found without movement, behind which little waited. */
+  readonly #found = new WeakMap<Socket, number>();
   #inFlight = 0;
   #draining = false;
   #onIdle: (() => void) | undefined;
@@ -121,12 +124,22 @@ export class Connections {
    * client does not take what was written. One that waits for us (a slow upstream) is not to blame and waits on.
    *
    * Movement is what Node sees of it: the kernel takes new bytes about a third of its buffer at a time (1.4 MB on
-   * loopback), so the limit must be long enough for the slowest welcome client to take that much.
+   * loopback), so twice the limit must be long enough for the slowest welcome client to take that much. Twice, as Node waits
+   * once more where a part of what was written went; what is small goes as a whole or not at all, so that it is we who do.
    */
   timedOut(socket: Socket): void {
     const serving = (this.#responses.get(socket)?.size ?? 0) > 0;
-    if (serving && socket.writableLength === 0) socket.setTimeout(socket.timeout ?? 0);
+    if (serving && (socket.writableLength === 0 || this.#mayYetMove(socket))) socket.setTimeout(socket.timeout ?? 0);
     else socket.destroy();
+  }
+
+  /** Whether what waits is too small to go in parts, and did not wait already when the socket was last found so. */
+  #mayYetMove(socket: Socket): boolean {
+    if (socket.writableLength > PIECE) return false;
+    const { bytesWritten } = socket;
+    if (this.#found.get(socket) === bytesWritten) return false;
+    this.#found.set(socket, bytesWritten);
+    return true;
   }
 
   /** Resolves when nothing runs any more; from now on every connection ends with what runs on it. */

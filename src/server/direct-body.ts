@@ -6,13 +6,19 @@ import type { Exchange } from './exchange.ts';
  * Bytes that go the ordinary way after each stretch that the kernel sent: Node says when the socket has taken them, and by
  * then it has room for the next stretch. Few, as every slow client has so many of them in memory.
  */
-const PIECE = 4096;
+export const PIECE = 4096;
 
 /** Bytes after which the others have a turn even where the socket still has room. */
 const TURN = 4 * 1024 * 1024;
 
 /** Bodies up to so many bytes are read: they are gone in one piece. */
 const WORTH_IT = 64 * 1024;
+
+/**
+ * Pieces behind which nothing could be sent before the next bytes are read like any other body's: one may find no room, and
+ * the disk ends some, but where sendfile(2) is refused altogether the whole body must not go a piece at a time.
+ */
+const REFUSALS = 3;
 
 /**
  * A body whose bytes the kernel sends from their file, so that they are not copied through this process: that is most of what
@@ -25,6 +31,8 @@ export class DirectBody {
   #piece: Buffer | undefined;
   /** Bytes sent since the others last had their turn. */
   #atOnce = 0;
+  /** Pieces in a row behind which nothing was sent. */
+  #refusals = 0;
 
   private constructor(exchange: Exchange, reader: BlobReader) {
     this.#exchange = exchange;
@@ -41,6 +49,10 @@ export class DirectBody {
   piece(): Buffer | undefined {
     const { direct } = this.#reader;
     if (direct === undefined) return undefined;
+    if (this.#refusals >= REFUSALS) {
+      this.#refusals = 0;
+      return undefined;
+    }
     // No view of a larger one: what the socket does not take at once stays in memory, with all that belongs to it.
     this.#piece ??= Buffer.allocUnsafeSlow(PIECE);
     const count = direct.readNow(this.#piece);
@@ -56,6 +68,7 @@ export class DirectBody {
     const count = this.#reader.direct?.sendTo(socket) ?? 0;
     this.#exchange.bytes += count;
     this.#atOnce += count;
+    this.#refusals = count === 0 ? this.#refusals + 1 : 0;
     return count;
   }
 
