@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from './config/index.ts';
+import { loadNet, loadUpstream } from './late-parts.ts';
 import type { Authority, AuthorityFiles } from './net/index.ts';
 import { type Catalogue, registryByOwnHost } from './routing/index.ts';
 import {
@@ -28,10 +29,7 @@ export async function forwardOf(config: Config, parts: ForwardParts): Promise<Fo
   const { forward_proxy: settings, transport } = config;
   if (!settings.enabled) return undefined;
   const { catalogue, telemetry, shared, authority, dispatch, admission, ownPorts, openTunnels } = parts;
-  const [{ createForward, createInterceptor }, { createDial }] = await Promise.all([
-    loadForward(),
-    import('./net/index.ts'),
-  ]);
+  const [{ createForward, createInterceptor }, { createDial }] = await Promise.all([loadForward(), loadNet()]);
   return createForward({
     isAllowed: compileAllowedHosts(allowedHostsOf(config)),
     ports: settings.ports,
@@ -63,7 +61,7 @@ function credentialOf({ forward_proxy: { user, password } }: Config): ForwardOpt
   if (user === undefined || password === undefined) return undefined;
   // Read each time, so that a changed one takes effect at once.
   return async () => {
-    const { readSecret } = await import('./upstream/index.ts');
+    const { readSecret } = await loadUpstream();
     return { user, password: await readSecret(password) };
   };
 }
@@ -98,7 +96,7 @@ export async function authorityOf(config: Config, log: Log): Promise<Authority |
   const { enabled, mitm } = config.forward_proxy;
   if (!enabled || !mitm.enabled) return undefined;
   const place = authorityPlaceOf(config);
-  const { AuthorityError, findOrWriteAuthority, readAuthority } = await import('./net/index.ts');
+  const { AuthorityError, findOrWriteAuthority, readAuthority } = await loadNet();
   try {
     if (!('dir' in place)) return await readAuthority(place);
     const { authority, made, certFile } = await findOrWriteAuthority(place.dir, { host: hostname() });

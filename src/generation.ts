@@ -1,6 +1,7 @@
 import type { PullThrough } from './cache/index.ts';
 import type { Config } from './config/index.ts';
 import { forwardHelpOf, forwardOf } from './forward-settings.ts';
+import { loadMirrorSettings } from './late-parts.ts';
 import type { Authority } from './net/index.ts';
 import type { Reach } from './reach.ts';
 import {
@@ -80,6 +81,6 @@ async function mirrorRoutesOf(
   options: Omit<SiteOptions, 'spec'>,
 ): Promise<Omit<Mirrors, 'urls'> | undefined> {
   if (config.mirrors.length === 0) return undefined;
-  const { mirrorsOf } = await import('./mirror-settings.ts');
+  const { mirrorsOf } = await loadMirrorSettings();
   return mirrorsOf(config, options);
 }

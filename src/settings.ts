@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { PullThroughOptions } from './cache/index.ts';
 import type { Config, Listener, RegistryConfig, UpstreamConfig } from './config/index.ts';
+import { loadNet } from './late-parts.ts';
 import type { HttpClient, HttpClientOptions, Resolver } from './net/index.ts';
 import type { TlsSpec, TransportSpec } from './oci/index.ts';
 import {
@@ -172,7 +173,7 @@ export async function resolverOf({ transport }: Config, telemetry?: Telemetry): 
   const { servers, bootstrap, fallback, hosts } = transport.dns;
   if (servers.length === 0 && Object.keys(hosts).length === 0) return undefined;
   const ca = await readPem(transport.ca_file);
-  const { createResolver } = await import('./net/index.ts');
+  const { createResolver } = await loadNet();
   return createResolver({
     servers,
     bootstrap,
@@ -195,7 +196,7 @@ interface ClientSettings {
 
 /** A client for one upstream, with its own trust and its own connections. @throws {SettingsError} for a bad PEM file */
 export async function httpClientOf(config: Config, settings: ClientSettings): Promise<HttpClient> {
-  const { createHttpClient } = await import('./net/index.ts');
+  const { createHttpClient } = await loadNet();
   return createHttpClient(await clientOptionsOf(config, settings));
 }
 
@@ -237,7 +238,7 @@ export async function clientOptionsOf(
 async function outboundProxyOf(setting: string): Promise<Pick<HttpClientOptions, 'outboundProxy'>> {
   if (setting === 'none') return {};
   if (setting !== 'environment') return { outboundProxy: new URL(setting) };
-  const { outboundProxyFor } = await import('./net/index.ts');
+  const { outboundProxyFor } = await loadNet();
   return { outboundProxy: (origin) => outboundProxyFor(origin, process.env) };
 }
 

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Config } from './config/index.ts';
 import { type DeferredUpstreams, deferUpstreams } from './deferred-upstreams.ts';
+import { loadUpstream } from './late-parts.ts';
 import type { HttpClient } from './net/index.ts';
 import type { RegistrySpec, TlsSpec, TransportSpec } from './oci/index.ts';
 import { answerTimeoutOf, httpClientOf, resolverOf, type SharedTransport } from './settings.ts';
@@ -39,7 +40,7 @@ export async function openTransport(config: Config, { telemetry, find }: Transpo
   const shared: SharedTransport = { telemetry, ...(resolver === undefined ? {} : { resolver }) };
   const clients = new Clients(config, shared);
   const origin = deferUpstreams(async () => {
-    const { createUpstreams } = await import('./upstream/index.ts');
+    const { createUpstreams } = await loadUpstream();
     return createUpstreams({
       httpClientFor: (tls, client, transport) => clients.get(client, { tls, own: transport }),
       telemetry,

@@ -1,5 +1,6 @@
 import { type App, startApp } from '../app.ts';
 import { ConfigError, type LoadedConfig, loadConfig, locateProblems } from '../config/index.ts';
+import { loadLateParts } from '../late-parts.ts';
 import { catalogueOf, logFormatOf, SettingsError } from '../settings.ts';
 import { createLog, type Log, type LogFormat } from '../telemetry/index.ts';
 import { describeClients } from './client-hints.ts';
@@ -7,6 +8,9 @@ import { EXIT } from './exit-code.ts';
 import { processOutput } from './output.ts';
 import type { ServeOptions } from './program.ts';
 import { readVersion } from './version.ts';
+
+/** Long enough for whoever restarts a server to have had the first answer from it. */
+const LOAD_AFTER_MS = 2000;
 
 /**
  * Runs the server until it is told to stop.
@@ -72,6 +76,7 @@ export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<nu
   started.resolve(app);
   reload = () => void app.reload();
   announce(app, loaded, { log, format });
+  loadLater(log);
   if (checkUpstreams === 'warn') {
     void import('./check-at-start.ts')
       .then(({ checkAtStart }) => checkAtStart(config, { catalogue: app.catalogue, log, signal }))
@@ -93,6 +98,19 @@ export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<nu
   } finally {
     await log.flush();
   }
+}
+
+/** Loads the rest when whoever waited for the start has had an answer. */
+function loadLater(log: Log): void {
+  const load = async (): Promise<void> => {
+    try {
+      await loadLateParts();
+      log.debug('everything is loaded');
+    } catch (error) {
+      log.warn('a part of the program cannot be loaded: was it replaced? Start it again', { error });
+    }
+  };
+  setTimeout(() => void load(), LOAD_AFTER_MS).unref();
 }
 
 async function refuse(error: ConfigError): Promise<number> {

@@ -12,6 +12,7 @@ export type { ListenAddress } from './listen-address.ts';
 export { formatListenAddress } from './listen-address.ts';
 export type { ConfigFlags, LoadedConfig, LoadOptions } from './load.ts';
 export { loadConfig } from './load.ts';
+export { loadYaml } from './load-yaml.ts';
 export { locateProblems } from './locate.ts';
 export { printConfig, printConfigJson } from './print.ts';
 export type { ConfigProblem, Source } from './problems.ts';

@@ -1,4 +1,5 @@
 import type { LoadedConfig } from './load.ts';
+import { loadYaml } from './load-yaml.ts';
 import { fallbacks, isSection, type Option, outline } from './outline.ts';
 import { formatKey, formatSource } from './problems.ts';
 import { redactAll } from './redact.ts';
@@ -10,7 +11,7 @@ import { type Path, type Tree, toPlain, treeAt } from './tree.ts';
  * comes from (`# entrepot.yaml:3:1`). Secrets are left out.
  */
 export async function printConfig(loaded: LoadedConfig): Promise<string> {
-  const { default: yaml } = await import('yaml');
+  const yaml = await loadYaml();
   const document = new yaml.Document(redactAll(configSchema, effective(loaded)));
   yaml.visit(document, {
     Scalar(key, node, ancestors) {

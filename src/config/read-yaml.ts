@@ -1,4 +1,5 @@
 import type { ErrorCode, Node, Pair } from 'yaml';
+import { loadYaml } from './load-yaml.ts';
 import type { ConfigProblem, Source } from './problems.ts';
 import type { Scalar, Tree } from './tree.ts';
 
@@ -14,11 +15,9 @@ export interface ReadYaml {
 
 /**
  * Reads YAML 1.2 (and so JSON) into a tree that knows where each value stands. Anchors, aliases and `<<` are understood.
- *
- * `yaml` is imported here, on first use: a server that runs on its defaults never pays for it.
  */
 export async function readYaml(text: string, sourceAt: (line: number, column: number) => Source): Promise<ReadYaml> {
-  const { default: yaml } = await import('yaml');
+  const yaml = await loadYaml();
   const lines = new yaml.LineCounter();
   const document = yaml.parseDocument(text, {
     lineCounter: lines,

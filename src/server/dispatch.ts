@@ -9,6 +9,7 @@ import { ClientLeftError, Exchange } from './exchange.ts';
 import { toOciError, type Wanted } from './failure.ts';
 import { answerHealth } from './health.ts';
 import type { HelpRequest } from './help.ts';
+import { loadMirror } from './late-parts.ts';
 import type { Mirrors } from './mirror.ts';
 import { answerRegistry } from './registry.ts';
 import { replyBytes, replyError } from './reply.ts';
@@ -76,8 +77,7 @@ async function dispatch(
   const { catalogue, cache, mirrors, admission } = options;
   const match = mirrors?.routes.match(exchange.path, exchange.query);
   if (mirrors !== undefined && match !== undefined) {
-    // Most servers have no mirror routes, and it brings along what talks to other servers.
-    const { answerMirror } = await import('./mirror.ts');
+    const { answerMirror } = await loadMirror();
     return answerMirror(exchange, match, { ...mirrors, urls: cache.urls, admission });
   }
   requireReading(exchange);

@@ -28,6 +28,7 @@ export type { ForwardCredential } from './forward-credential.ts';
 export type { ForwardTarget } from './forward-target.ts';
 export { describeHelp, type ForwardHelp, type HelpOptions, type HelpRequest } from './help.ts';
 export { DEFAULT_PRESETS, HOST_PRESETS, type HostPreset, hostsOfPresets } from './host-presets.ts';
+export { loadForward, loadMirror } from './late-parts.ts';
 export {
   createFrontDoor,
   type FrontDoor,
@@ -37,7 +38,6 @@ export {
   type FrontDoorTimeouts,
 } from './listen.ts';
 export { ListenError, type ListenerAddress, type ListenerSpec } from './listener.ts';
-export { loadForward } from './load-forward.ts';
 export type { MirrorSite, Mirrors } from './mirror.ts';
 export { OverloadError } from './overload.ts';
 export type { RequestHandler } from './request-handler.ts';

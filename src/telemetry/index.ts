@@ -5,6 +5,7 @@
  */
 export { formatBytes } from './console-format.ts';
 export * from './events.ts';
+export { loadPromClient } from './load-prom-client.ts';
 export * from './log.ts';
 export * from './log-subscriber.ts';
 export * from './metrics.ts';

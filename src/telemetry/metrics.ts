@@ -1,5 +1,6 @@
 import type { Metric, Registry } from 'prom-client';
 import type { CacheOutcome, RequestFinished, Telemetry, UpstreamRequest } from './events.ts';
+import { loadPromClient } from './load-prom-client.ts';
 import { Counter, Gauge, GaugeSet, Histogram } from './tally.ts';
 
 export interface MetricsOptions {
@@ -395,8 +396,7 @@ function countUpstream(tallies: Tallies, event: UpstreamRequest, labels: readonl
 }
 
 async function openRegistry(tallies: readonly object[]): Promise<Registry> {
-  const { default: client } = await import('prom-client');
-  const { collectDefaultMetrics, Registry } = client;
+  const { collectDefaultMetrics, Registry } = await loadPromClient();
   const registry = new Registry();
   // A registry asks a metric for nothing but its name and get(), which prom-client's type does not say.
   for (const tally of tallies) registry.registerMetric(tally as unknown as Metric);

@@ -22,6 +22,7 @@ const ABOVE: Readonly<Record<string, readonly string[] | '*'>> = {
   app: '*',
   'config-changes': '*',
   generation: '*',
+  'late-parts': '*',
   live: '*',
   reach: '*',
   reload: '*',
