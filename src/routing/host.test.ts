@@ -36,6 +36,7 @@ describe('canonicalHost()', () => {
     ['a b', undefined],
     ['a\n', undefined],
     ['é.example', undefined],
+    ['\u212a8s.gcr.io', undefined],
     ['a%2eb', undefined],
     ['a'.repeat(260), undefined],
   ];

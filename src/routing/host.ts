@@ -4,6 +4,7 @@ import { isRepositoryName } from '../oci/index.ts';
 /** The longest host name of DNS, and `:65535`. */
 const MAX_HOST_LENGTH = 253 + 6;
 
+const PRINTABLE = /^[!-~]+$/;
 const HOST = /^[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?(?::[1-9]\d{0,4})?$/;
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 // A last label of digits, or of 0x and hexadecimal, makes the URL parser read an IPv4 address (WHATWG URL, "ends in a
@@ -23,7 +24,8 @@ const PRIVATE_TOP_LEVELS: ReadonlySet<string> = new Set(
  * without `:443`. Undefined where it is none, or an IPv6 address, which no image name can hold.
  */
 export function canonicalHost(text: string): string | undefined {
-  if (text.length > MAX_HOST_LENGTH) return undefined;
+  // Before its case is changed: the Kelvin sign, which no header can hold, has k for its lower case.
+  if (text.length > MAX_HOST_LENGTH || !PRINTABLE.test(text)) return undefined;
   const host = text
     .toLowerCase()
     .replace(/\.(?=$|:\d+$)/, '')

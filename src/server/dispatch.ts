@@ -58,14 +58,23 @@ const WANTED: Readonly<Record<RegistryPath['kind'], Wanted>> = {
 
 /**
  * Takes a request to whoever answers it. The way is drawn in docs/request-flow.md; what changes here is to be changed there.
+ *
+ * It rejects only where not even an error could be answered, and whoever called it has to see to that: one request must
+ * never be the end of the process.
  */
-export function createDispatch(options: DispatchOptions): (request: IncomingMessage, response: ServerResponse) => void {
-  return (request, response) => {
+export function createDispatch(
+  options: DispatchOptions,
+): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+  return async (request, response) => {
     const exchange = new Exchange(request, response, options.telemetry);
     let wanted: Wanted = 'list';
-    dispatch(exchange, options, (kind) => {
-      wanted = WANTED[kind];
-    }).catch((error: unknown) => fail(exchange, error, wanted, options.telemetry));
+    try {
+      await dispatch(exchange, options, (kind) => {
+        wanted = WANTED[kind];
+      });
+    } catch (error) {
+      fail(exchange, error, wanted, options.telemetry);
+    }
   };
 }
 

@@ -174,6 +174,8 @@ describe('a name that is unknown is refused, and nobody is asked', () => {
     { path: 'nginx', ns: '127.0.0.1:5000' },
     { path: 'nginx', ns: 'ghcr.io%2f..' },
     { path: 'nginx', ns: 'http://ghcr.io' },
+    // A Kelvin sign, of which k is the lower case.
+    { path: 'nginx', ns: '%e2%84%aa8s.gcr.io' },
     { path: 'registry.example.com/a/b' },
     { path: 'localhost:1/a' },
     { path: '10.0.0.1/a' },
