@@ -126,6 +126,7 @@ describe('parseManifest()', () => {
     ['an image with manifests', { manifests: [child('linux', 'amd64')], config, layers: [] }, ociManifest],
     ['manifests beside fsLayers', { manifests: [], fsLayers: [] }, dockerManifestV1],
     ['manifests beside layers in any case', { Manifests: [], config, layers: [] }, ociManifest],
+    ['manifests beside layers with a long s', { manifeſts: [], config, layers: [] }, ociManifest],
     ['manifests beside LAYERS in an index', { manifests: [], LAYERS: [] }, ociIndex],
     ['both, in an unknown type', { manifests: [], layers: [] }, 'application/vnd.example'],
     ['an index with a config', { manifests: [], config }, ociIndex],

@@ -121,7 +121,8 @@ function refuseConfusion(json: JsonObject): void {
   let image = false;
   for (const [key, value] of Object.entries(json)) {
     if (value === null) continue;
-    const name = key.toLowerCase();
+    // By way of upper case, since that decoder takes ſ for s.
+    const name = key.toUpperCase().toLowerCase();
     index ||= name === 'manifests';
     image ||= name === 'layers' || name === 'fslayers';
   }
