@@ -379,6 +379,25 @@ describe('a manifest by digest', () => {
     }
   });
 
+  for (const [what, said] of [
+    ['nothing of', {}],
+    ['what cannot stand in a header of', { mediaType: 'application/x\r\nset-cookie: a=b' }],
+  ] as const) {
+    test(`has the type it came with where an index says ${what} its type`, async (t) => {
+      const world = await tagWorld(t);
+      const { manifest } = platformOf(OLD, 'amd64');
+      await world.cache.manifest(LIBRARY, byDigest(manifest.digest), {});
+      const children = [{ ...said, digest: manifest.digest, size: manifest.size }];
+      const index = { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: children };
+      world.origin.addManifest(ELSEWHERE, content(MEDIA_TYPES.ociIndex, Buffer.from(JSON.stringify(index))), 'latest');
+      world.origin.addManifest(ELSEWHERE, manifest);
+      await world.cache.manifest(ELSEWHERE, LATEST, {});
+      const answer = await world.cache.manifest(ELSEWHERE, byDigest(manifest.digest), {});
+      assert.equal(answer.mediaType, manifest.mediaType);
+      assert.deepEqual(answer.bytes, manifest.bytes);
+    });
+  }
+
   test('makes what it names members also where its bytes were here and a tag moves to it', async (t) => {
     const world = await tagWorld(t);
     const { manifest, layers } = platformOf(OLD, 'amd64');

@@ -3,6 +3,7 @@ import {
   type Digest,
   digestAlgorithm,
   digestOf,
+  isMediaType,
   MAX_MANIFEST_BYTES,
   OciError,
   parseManifest,
@@ -266,7 +267,8 @@ export function membersOf(manifest: OriginManifest, options: MembersOptions): Me
       }),
       ...manifests.map(({ digest, mediaType, size, platform }): MemberRecord => {
         const isLeft = isTransient || !keepsPlatform(platform);
-        return { digest, kind: 'manifest', mediaType, size, visibility, ...marked(isLeft) };
+        const type = isTypeOfManifest(mediaType) ? mediaType : '';
+        return { digest, kind: 'manifest', mediaType: type, size, visibility, ...marked(isLeft) };
       }),
     ];
   } catch (error) {
@@ -281,6 +283,11 @@ export function membersOf(manifest: OriginManifest, options: MembersOptions): Me
       },
     );
   }
+}
+
+/** Whether an index says what its child is; else its own upstream is to say, when it is asked for. */
+function isTypeOfManifest(mediaType: string): boolean {
+  return isMediaType(mediaType) && mediaType !== 'application/octet-stream';
 }
 
 export function memberOf({ digest, mediaType, size, visibility }: OriginManifestHead): MemberRecord {

@@ -28,6 +28,13 @@ export function isIndexType(mediaType: string): boolean {
   return mediaType === MEDIA_TYPES.ociIndex || mediaType === MEDIA_TYPES.dockerList;
 }
 
+const MEDIA_TYPE = /^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$/i;
+
+/** True for a media type without parameters (RFC 6838 §4.2): what a manifest says of itself may be anything at all. */
+export function isMediaType(text: string): boolean {
+  return MEDIA_TYPE.test(text);
+}
+
 /** Entries of an `Accept` header that are looked at; docker sends ten. */
 const MAX_ACCEPT_ENTRIES = 100;
 

@@ -1,4 +1,4 @@
-import { type Digest, digestAlgorithm, digestOf, MEDIA_TYPES, type Reference } from '../oci/index.ts';
+import { type Digest, digestAlgorithm, digestOf, isMediaType, MEDIA_TYPES, type Reference } from '../oci/index.ts';
 
 // What a storage or a careless registry sends for anything.
 const GENERIC: readonly string[] = [
@@ -9,9 +9,10 @@ const GENERIC: readonly string[] = [
   'application/json',
 ];
 
-/** A Content-Type without its parameters, in lower case; empty where there is none. */
+/** A Content-Type without its parameters, in lower case; empty where there is none, or what no header of ours could say. */
 export function bareMediaType(contentType: string | undefined): string {
-  return (contentType ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? '';
+  const type = (contentType ?? '').split(';', 1)[0]?.trim() ?? '';
+  return isMediaType(type) ? type.toLowerCase() : '';
 }
 
 /** True for a type that says nothing about what kind of manifest it is. */
