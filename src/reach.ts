@@ -1,10 +1,10 @@
-import { createHash, X509Certificate } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
 import type { Config } from './config/index.ts';
 import { Lru } from './lib/index.ts';
 import type { TlsSpec, UpstreamSpec } from './oci/index.ts';
 import type { Catalogue } from './routing/index.ts';
-import { catalogueOf, SettingsError } from './settings.ts';
+import { catalogueOf } from './settings.ts';
+import { readUpstreamFiles } from './tls-files.ts';
 import { openTransport, type Transport, type TransportParts, transportKeyOf } from './transport.ts';
 
 /** Which registries there are, and the way to them. */
@@ -32,7 +32,6 @@ export class Reaches {
   /** The registries of a configuration, by the way there is where that will do. @throws {SettingsError} */
   async open(config: Config, before?: Reach): Promise<Reach> {
     const files = await readUpstreamFiles(config);
-    if (before !== undefined) await checkUpstreamFiles(config, files);
     const catalogue = await catalogueOf(config, { intern: (registry, spec) => this.#intern(registry, spec, files) });
     const isSameWay = before !== undefined && before.transport.key === (await transportKeyOf(config));
     if (isSameWay) return { catalogue, transport: before.transport };
@@ -97,60 +96,4 @@ export class Reaches {
 
 function upstreamsOf({ catalogue }: Reach): ReadonlySet<UpstreamSpec> {
   return new Set(catalogue.list().flatMap(({ upstreams }) => upstreams));
-}
-
-/** The files that TLS towards upstreams needs, and where the configuration names them. */
-function tlsFilesOf(config: Config): readonly { readonly option: string; readonly files: UpstreamFiles }[] {
-  const ofUpstreams = Object.entries(config.registries).flatMap(([name, { upstreams = [] }]) =>
-    upstreams.map(({ tls }, at) => ({ option: `registries.${name}.upstreams[${at}].tls`, files: tls ?? {} })),
-  );
-  const ofMirrors = config.mirrors.map(({ tls }, at) => ({ option: `mirrors[${at}].tls`, files: tls ?? {} }));
-  const { ca_file } = config.transport;
-  return [...ofUpstreams, ...ofMirrors, { option: 'transport.ca_file', files: { ca_file } }];
-}
-
-interface UpstreamFiles {
-  readonly ca_file?: string | undefined;
-  readonly cert_file?: string | undefined;
-  readonly key_file?: string | undefined;
-}
-
-/** What those files hold; one that cannot be read is left out. */
-async function readUpstreamFiles(config: Config): Promise<ReadonlyMap<string, string>> {
-  const contents = new Map<string, string>();
-  for (const { files } of tlsFilesOf(config)) {
-    for (const file of [files.ca_file, files.cert_file, files.key_file]) {
-      if (file === undefined || contents.has(file)) continue;
-      const text = await readFile(file, 'utf8').catch(() => undefined);
-      if (text !== undefined) contents.set(file, text);
-    }
-  }
-  return contents;
-}
-
-/** Whether these files can be put to use, which otherwise shows when the upstream is first asked. @throws {SettingsError} */
-async function checkUpstreamFiles(config: Config, contents: ReadonlyMap<string, string>): Promise<void> {
-  if (contents.size === 0) return;
-  const { createSecureContext } = await import('node:tls');
-  const problems: string[] = [];
-  for (const { option, files } of tlsFilesOf(config)) {
-    const { ca_file, cert_file, key_file } = files;
-    const [ca, cert, key] = [ca_file, cert_file, key_file].map((file) => file && contents.get(file));
-    try {
-      // What is no certificate is passed over by OpenSSL, and then nobody is trusted.
-      if (ca !== undefined && parseAuthorities(ca).length === 0) {
-        throw new Error('no certificate of an authority is in it');
-      }
-      createSecureContext({ ...(cert && { cert }), ...(key && { key }) });
-    } catch (error) {
-      problems.push(`${option}: found files that cannot be used: ${(error as Error).message}`);
-    }
-  }
-  if (problems.length > 0) throw new SettingsError(problems);
-}
-
-/** @throws {Error} where one cannot be read */
-function parseAuthorities(pem: string): readonly X509Certificate[] {
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
-  return blocks.map((block) => new X509Certificate(block));
 }

@@ -10,6 +10,7 @@ import {
   printConfigJson,
 } from '../config/index.ts';
 import { composeRegistries, SettingsError } from '../settings.ts';
+import { checkTlsFiles } from '../tls-files.ts';
 import { EXIT } from './exit-code.ts';
 import type { Output } from './output.ts';
 
@@ -21,11 +22,12 @@ export interface ValidateOptions {
 
 /** `entrepot config validate`: every problem, or that there is none and what changes nothing. */
 export async function validateConfig({ flags, references = true }: ValidateOptions, output: Output): Promise<number> {
-  return withConfig({ flags, references, output }, (loaded) => {
+  return withConfig({ flags, references, output }, async (loaded) => {
     const { source, notes, config } = loaded;
     try {
       // A default that only the registry map knows cannot be judged without the map, which may be a URL.
       if (config.registry_map === undefined) composeRegistries(config);
+      if (references) await checkTlsFiles(config);
     } catch (error) {
       throw error instanceof SettingsError ? locateProblems(loaded, error.problems) : error;
     }

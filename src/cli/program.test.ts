@@ -210,6 +210,29 @@ describe('entrepot config', () => {
     );
   });
 
+  test('validate names every certificate and key that cannot be used, where it is written', async () => {
+    const [pem, file] = [join(directory, 'no.pem'), join(directory, 'tls.yaml')];
+    await writeFile(pem, 'no certificate');
+    await writeFile(
+      file,
+      [
+        `listen: [{address: ':0', tls: {cert_file: ${pem}, key_file: ${pem}}}]`,
+        `transport: {ca_file: ${pem}}`,
+        'registries:',
+        `  apps: {upstreams: [{url: 'https://localhost', tls: {cert_file: ${pem}, key_file: ${pem}}}]}`,
+        `forward_proxy: {enabled: true, mitm: {enabled: true, ca_cert_file: ${pem}, ca_key_file: ${pem}}}`,
+      ].join('\n'),
+    );
+    const { code, err } = await command('config', 'validate', '-c', file);
+    assert.equal(code, 78);
+    assert.match(err, /tls\.yaml:1:\d+ {2}listen\[0\]\.tls: No certificate in .*no\.pem: expected PEM/);
+    assert.match(err, /tls\.yaml:2:\d+ {2}transport\.ca_file: .*no certificate of an authority is in it/);
+    assert.match(err, /tls\.yaml:4:\d+ {2}registries\.apps\.upstreams\[0\]\.tls: found files that cannot be used/);
+    assert.match(err, /tls\.yaml:5:\d+ {2}forward_proxy\.mitm: /);
+    assert.match(err, /The configuration has 4 problems/);
+    assert.equal((await command('config', 'validate', '--no-references', '-c', file)).code, 0);
+  });
+
   test('validate writes every problem to standard error and ends with 78', async () => {
     const { code, out, err } = await command(
       'config',

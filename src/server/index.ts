@@ -41,4 +41,5 @@ export { ListenError, type ListenerAddress, type ListenerSpec } from './listener
 export type { MirrorSite, Mirrors } from './mirror.ts';
 export { OverloadError } from './overload.ts';
 export type { RequestHandler } from './request-handler.ts';
+export { readTlsFiles } from './tls-files.ts';
 export type { ListenerCertificate } from './tls-renewal.ts';

@@ -164,6 +164,17 @@ describe('what keeps it from starting', () => {
     assert.match(stderr, /\bx\b/);
   });
 
+  test('and so is an authority for an upstream that is none, before anybody asks for it', async () => {
+    const pem = await workspace.file('none.pem', 'no certificate');
+    const file = await workspace.file(
+      'trust.yaml',
+      `registries:\n  a:\n    upstreams: [{url: 'https://a.example.com', tls: {ca_file: ${pem}}}]\n`,
+    );
+    const { code, stderr } = await entrepot(['serve', '--config', file, '--cache-dir', workspace.path('trust')]);
+    assert.equal(code, 78, stderr);
+    assert.match(stderr, /trust\.yaml:3:\d+ {2}registries\.a\.upstreams\[0\]\.tls: .*no certificate of an authority/);
+  });
+
   test('a command that does not exist is 2', async () => {
     assert.equal((await entrepot(['sreve'])).code, 2);
   });

@@ -35,6 +35,7 @@ const ABOVE: Readonly<Record<string, readonly string[] | '*'>> = {
   'forward-settings': '*',
   'mirror-settings': '*',
   settings: '*',
+  'tls-files': '*',
   cli: '*',
   main: ['cli'],
 };
