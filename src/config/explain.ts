@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { alternatives, core, markOf, type Option, outline, schemasAt } from './outline.ts';
+import { alternatives, core, formatOption, markOf, type Option, outline, schemasAt } from './outline.ts';
 import { type ConfigProblem, formatKey } from './problems.ts';
 import { redactValue } from './redact.ts';
 import { nearest } from './suggestion.ts';
@@ -59,13 +59,26 @@ function unknownOption(path: Path, issue: Issue, context: Context): ConfigProble
   const word = String(path.at(-1));
   const owner = descend(context.schema, issue.path);
   const known = owner === undefined ? [] : keysOf(owner);
+  const source = sourceAt(context.settings, path);
+  const key = formatKey(path);
+  // It is known here, but of another branch than the rest of the map: `{env: …, file: …}`.
+  if (schemasAt(context.root, path).length > 0) {
+    const beside = writtenBeside(path, context).filter((each) => known.includes(each));
+    return { source, key, message: `cannot stand beside ${beside.join(', ')}; expected one or the other` };
+  }
   const meant = nearest(word, known);
   const elsewhere = meant === undefined ? findElsewhere(word, outline(context.root)) : undefined;
   let hint = known.length > 0 && path.length > 1 ? `; expected one of ${known.join(', ')}` : '';
   if (meant !== undefined) hint = `; did you mean "${meant}"?`;
   else if (elsewhere !== undefined)
-    hint = `; "${word}" belongs under ${formatKey(elsewhere.slice(0, -1)) || 'the top level'}`;
-  return { source: sourceAt(context.settings, path), key: formatKey(path), message: `unknown option${hint}` };
+    hint = `; "${word}" belongs under ${formatOption(elsewhere.slice(0, -1)) || 'the top level'}`;
+  return { source, key, message: `unknown option${hint}` };
+}
+
+/** The keys of the map that a path leads into. */
+function writtenBeside(path: Path, { settings }: Context): readonly string[] {
+  const map = treeAt(settings, path.slice(0, -1));
+  return map?.kind === 'map' ? [...map.entries.keys()] : [];
 }
 
 function invalidKey(path: Path, issue: Issue, context: Context): ConfigProblem {

@@ -22,6 +22,11 @@ export interface Option {
   readonly options: readonly Option[];
 }
 
+/** The path of an option as the manual has it: `registries.<name>.upstreams[].url`. */
+export function formatOption(path: readonly string[]): string {
+  return path.join('.').replaceAll('.[]', '[]');
+}
+
 /** Every option below a schema, in the order of the definition. */
 export function outline(schema: z.ZodType, path: readonly string[] = []): readonly Option[] {
   return alternatives(schema).flatMap((branch): readonly Option[] => {
@@ -133,6 +138,17 @@ export function schemasAt(root: z.ZodType, path: Path): readonly z.ZodType[] {
 /** Whether any mark of a possible schema at a path has a property. */
 export function isMarked(root: z.ZodType, path: Path, property: 'secret' | 'user' | 'path'): boolean {
   return schemasAt(root, path).some((schema) => marksWithin(schema).some((mark) => mark[property] === true));
+}
+
+/** Whether a secret may stand directly in the map that a path leads to. */
+export function holdsSecret(root: z.ZodType, path: Path): boolean {
+  const inner = schemasAt(root, path)
+    .flatMap(alternatives)
+    .flatMap((each): readonly z.ZodType[] => {
+      if (each instanceof z.ZodObject) return Object.values(each.shape) as z.ZodType[];
+      return each instanceof z.ZodRecord ? [each.valueType as z.ZodType] : [];
+    });
+  return inner.some((each) => marksWithin(each).some(({ secret }) => secret === true));
 }
 
 /** The marks of a schema and of its alternatives, which a union may mark one by one. */

@@ -61,6 +61,25 @@ describe('readYaml()', () => {
     }
   });
 
+  test('refuses what would be dropped or taken for something else: a second document, and tags', async () => {
+    for (const text of ['a: 1\n---\nb: 2\n', 'a: 1\n---\n']) {
+      assert.deepEqual(await problems(text), [
+        'f:2:1 cannot be read as YAML: found a second document (---), expected one',
+      ]);
+    }
+    for (const text of ['a: !hush x', 'a: !!binary aHVzaA==', 'a: !!timestamp 2001-01-01', 'a: !hush {b: 1}']) {
+      const found = await problems(text);
+      assert.equal(found.length, 1, text);
+      assert.match(found[0] ?? '', /^f:1:1 found a tag/);
+      assert.doesNotMatch(found[0] ?? '', /hush/);
+    }
+    assert.deepEqual(await plain('---\na: !!str 5\nb: ! 5\nc: !!map {d: !!int "6"}\n...\n'), {
+      a: '5',
+      b: '5',
+      c: { d: 6 },
+    });
+  });
+
   test('says once what is wrong in one place', async () => {
     assert.equal((await problems('{"a": 5, "b')).length, 1);
   });

@@ -7,6 +7,12 @@ import type { Scalar, Tree } from './tree.ts';
 const MAX_VALUES = 50_000;
 const MAX_DEPTH = 32;
 
+/** What JSON has, by the names YAML has for it; `!` says that a value is what it looks like. */
+const TAGS: ReadonlySet<string> = new Set([
+  '!',
+  ...['str', 'int', 'float', 'bool', 'null', 'map', 'seq'].map((name) => `tag:yaml.org,2002:${name}`),
+]);
+
 export interface ReadYaml {
   /** Undefined where the text is empty or cannot be read. */
   readonly tree: Tree | undefined;
@@ -23,7 +29,8 @@ export async function readYaml(text: string, sourceAt: (line: number, column: nu
     lineCounter: lines,
     prettyErrors: false,
     merge: true,
-    logLevel: 'silent',
+    // Not 'silent', with which a second document is dropped without a word.
+    logLevel: 'error',
   });
   const problems: ConfigProblem[] = [];
   const at = (offset: number | undefined): Source => {
@@ -55,6 +62,12 @@ export async function readYaml(text: string, sourceAt: (line: number, column: nu
       return convert(target ?? null, source, depth + 1);
     }
     if (node?.anchor !== undefined) anchors.set(node.anchor, node);
+    if (node?.tag !== undefined && !TAGS.has(node.tag)) {
+      refuse(
+        source,
+        'found a tag (!name) that means nothing here, expected the value itself; a secret is {env: NAME} or {file: PATH}',
+      );
+    }
     if (yaml.isSeq<Node | null>(node)) {
       return { kind: 'list', source, items: node.items.map((item) => convert(item, at(item?.range?.[0]), depth + 1)) };
     }

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { isMarked } from './outline.ts';
+import { holdsSecret, isMarked } from './outline.ts';
 import type { Path } from './tree.ts';
 
 /** What stands where a secret would. */
@@ -13,6 +13,8 @@ export function redactValue(root: z.ZodType, path: Path, value: unknown): unknow
   if (value === null || typeof value === 'boolean') return value;
   if (isMarked(root, path, 'secret') && !isHarmlessHeader(path)) return REDACTED;
   if (typeof value !== 'string') return value;
+  // Where a map with a secret belongs, what was written in one piece has it somewhere: `credentials: user:password`.
+  if (holdsSecret(root, path)) return REDACTED;
   return isMarked(root, path, 'user') ? value.replace(/:.*/s, `:${REDACTED}`) : redactUrl(value);
 }
 

@@ -1,4 +1,4 @@
-import { type Option, outline } from './outline.ts';
+import { formatOption, type Option, outline } from './outline.ts';
 import { configSchema } from './schema.ts';
 
 /** The table of all options, in Markdown, for docs/configuration.md. */
@@ -8,7 +8,7 @@ export function referenceTable(): string {
 }
 
 function rowsOf(option: Option): readonly string[] {
-  const name = option.path.join('.').replaceAll('.[]', '[]');
+  const name = formatOption(option.path);
   let fallback = '';
   if (option.required) fallback = 'required';
   else if (option.fallback !== undefined && JSON.stringify(option.fallback) !== '{}') fallback = code(option.fallback);
