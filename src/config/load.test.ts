@@ -658,6 +658,11 @@ limits: {max_connections: 0}
       'transport.outbound_proxy: found "***@p.test:3128", expected environment',
     ],
     [
+      'transport: {outbound_proxy: "http://u:hush and hush@p.test"}',
+      'transport.outbound_proxy: found "http://***@p.test", expected',
+    ],
+    ['transport: {outbound_proxy: "u:hush@hush @p.test"}', 'transport.outbound_proxy: found "***@p.test", expected'],
+    [
       'transport: {outbound_proxy: "http://u:hu/hush@p.test"}',
       'transport.outbound_proxy: found "http://***@p.test", expected environment',
     ],

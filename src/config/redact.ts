@@ -31,7 +31,7 @@ function isHarmlessHeader(path: Path): boolean {
 
 function redactUrl(text: string): string {
   // An address of which somebody forgot the scheme has a password all the same.
-  if (!text.includes('://')) return text.replace(/^[^\s/@:]+:[^\s@]*@/, `${REDACTED}@`);
+  if (!text.includes('://')) return text.replace(/^[^\s/@:]+:.*@/s, `${REDACTED}@`);
   // Up to the last @: a password may hold what should have been encoded, and then it is no URL.
-  return text.replace(/(:\/\/)\S*@/, `$1${REDACTED}@`).replace(/\?[^#]*/, `?${REDACTED}`);
+  return text.replace(/(:\/\/).*@/s, `$1${REDACTED}@`).replace(/\?[^#]*/, `?${REDACTED}`);
 }
