@@ -65,6 +65,37 @@ describe('purge()', () => {
     }
   });
 
+  const OVERLAPPING = {
+    'the same image twice': [{ repository: APP }, { repository: APP }],
+    'a pattern, and a tag it fits': [{ repository: '**' }, { repository: APP, tag: '1' }],
+    'two tags that share a layer': [
+      { repository: APP, tag: '1' },
+      { repository: APP, tag: '2' },
+    ],
+    'a digest, and the images that have it': [{ digest: shared.digest }, { repository: '**' }],
+    'a digest in one repository, twice': [
+      { repository: APP, digest: shared.digest },
+      { repository: APP, digest: shared.digest },
+    ],
+    'a digest that answers to a URL as well': [{ digest: shared.digest }],
+  };
+  for (const [what, selections] of Object.entries(OVERLAPPING)) {
+    test(`tells what it would take, each thing once, of ${what}`, async (t) => {
+      const world = await cacheWorld(t);
+      await pull(world, LIBRARY, ONE, '1');
+      await pull(world, LIBRARY, TWO, '2');
+      await pull(world, ELSEWHERE, TWO, '2');
+      const { digest, size } = shared;
+      const record = { digest, size, headers: {}, checkedAt: 1, freshUntil: 0 };
+      await world.names.putUrl({ route: 'site', url: 'https://site.example/base' }, record);
+      const planned = await world.cache.purge(selections, { dryRun: true });
+      assert.ok(planned.members > 0);
+      assert.deepEqual({ ...(await world.cache.purge(selections)), dryRun: true }, planned);
+      const { tagCount, members, urls, blobs } = await world.cache.purge(selections);
+      assert.deepEqual({ tagCount, members, urls, blobs }, { tagCount: 0, members: 0, urls: 0, blobs: 0 }, 'again');
+    });
+  }
+
   test('of one tag leaves what other tags lead to', async (t) => {
     const world = await cacheWorld(t);
     await pull(world, LIBRARY, ONE, '1');

@@ -52,7 +52,10 @@ const MAX_TREE = 1_000_000;
 /** A purge as it goes. */
 interface Tally {
   readonly tags: TagEntry[];
-  /** Where nothing is really forgotten: what would be, so that what only they have counts as free. */
+  /**
+   * Where nothing is really forgotten: what would be, by its {@link keyOf}. What comes later must not find it again, nor
+   * count what only it has as somebody's.
+   */
   readonly asIfForgotten: Set<string>;
   tagCount: number;
   members: number;
@@ -84,12 +87,11 @@ export async function purge(selections: readonly (Selection | UrlSelection)[], t
     }
     // One that belongs to nobody is reached by its digest alone.
     const { digest, repository } = selection;
-    if (digest !== undefined && repository === undefined) {
+    if (digest === undefined) continue;
+    if (repository === undefined) {
       await forgetUrls(await tools.names.urlsOf(digest, MAX_URLS_PER_BLOB), { ...tools, tally });
     }
-    if (digest !== undefined && (await tools.names.repositoriesOf(digest, 1)).length === 0) {
-      await removeUnclaimed([digest], { ...tools, tally });
-    }
+    await removeUnclaimed([digest], { ...tools, tally });
   }
   return {
     dryRun: tools.dryRun ?? false,
@@ -108,11 +110,14 @@ interface Work extends PurgeTools {
 
 async function purgeFrom(repository: Repository, selection: Selection, work: Work): Promise<void> {
   const { names, dryRun = false, tally } = work;
-  const tags = await selectTags(repository, selection, names);
+  const tags = (await selectTags(repository, selection, names)).filter(
+    ({ tag }) => !tally.asIfForgotten.has(tagKey(repository, tag)),
+  );
   const isWhole = selection.tag === undefined && selection.digest === undefined;
   const doomed = isWhole ? undefined : await orphans(repository, { ...selection, tags }, work);
   for (const entry of tags) {
-    if (!dryRun) await names.deleteTag(repository, entry.tag);
+    if (dryRun) tally.asIfForgotten.add(tagKey(repository, entry.tag));
+    else await names.deleteTag(repository, entry.tag);
     if (tally.tags.length < MAX_LISTED) tally.tags.push(entry);
   }
   tally.tagCount += tags.length;
@@ -132,7 +137,7 @@ async function purgeFrom(repository: Repository, selection: Selection, work: Wor
 async function orphans(
   repository: Repository,
   { digest, tags }: Selection & { readonly tags: readonly TagEntry[] },
-  { store, names }: Work,
+  { store, names, tally }: Work,
 ): Promise<ReadonlySet<Digest>> {
   const doomed = new Set<Digest>();
   for (const { record } of tags) await addTree(record, { store, into: doomed, limit: MAX_TREE });
@@ -143,7 +148,8 @@ async function orphans(
   const list = (after: TagEntry | undefined) => names.listTags({ repository, after, limit: PAGE });
   for await (const page of pages(list)) {
     for (const { tag, record } of page) {
-      if (!selected.has(tag)) await addTree(record, { store, into: spared, limit: MAX_TREE });
+      if (selected.has(tag) || tally.asIfForgotten.has(tagKey(repository, tag))) continue;
+      await addTree(record, { store, into: spared, limit: MAX_TREE });
     }
   }
   // What was named by its digest goes, whatever else leads to it.
@@ -155,11 +161,12 @@ async function forgetMembers(repository: Repository, digests: readonly Digest[],
   const { names, dryRun = false, onForget, tally } = work;
   const known: Digest[] = [];
   for (const digest of digests) {
+    if (tally.asIfForgotten.has(memberKey(repository, digest))) continue;
     if ((await names.getMember(repository, digest)) !== undefined) known.push(digest);
   }
   tally.members += known.length;
   if (dryRun) {
-    for (const digest of known) tally.asIfForgotten.add(keyIn(repository, digest));
+    for (const digest of known) tally.asIfForgotten.add(memberKey(repository, digest));
   } else {
     await names.deleteMembers(repository, known);
     onForget?.(known);
@@ -169,23 +176,26 @@ async function forgetMembers(repository: Repository, digests: readonly Digest[],
 
 async function forgetUrls(urls: readonly UrlName[], { names, dryRun = false, tally }: Work): Promise<void> {
   for (const { route, url } of urls) {
-    if (dryRun) tally.asIfForgotten.add(keyOf(route, url));
+    if (tally.asIfForgotten.has(urlKey({ route, url }))) continue;
+    if (dryRun) tally.asIfForgotten.add(urlKey({ route, url }));
     else await names.deleteUrl({ route, url });
+    tally.urls += 1;
   }
-  tally.urls += urls.length;
 }
 
 /** Removes the bytes of what belongs to no repository and answers to no URL. */
 async function removeUnclaimed(digests: readonly Digest[], work: Work): Promise<void> {
   const { names, store, dryRun = false, tally } = work;
   for (const digest of digests) {
+    if (tally.asIfForgotten.has(blobKey(digest))) continue;
     const owners = await names.repositoriesOf(digest, dryRun ? MAX_OWNERS : 1);
-    if (!owners.every((owner) => tally.asIfForgotten.has(keyIn(owner, digest)))) continue;
+    if (!owners.every((owner) => tally.asIfForgotten.has(memberKey(owner, digest)))) continue;
     const urls = await names.urlsOf(digest, dryRun ? MAX_URLS_PER_BLOB : 1);
-    if (!urls.every(({ route, url }) => tally.asIfForgotten.has(keyOf(route, url)))) continue;
+    if (!urls.every((name) => tally.asIfForgotten.has(urlKey(name)))) continue;
     const blob = await names.getBlob(digest);
     if (blob === undefined || blob.kind === 'hosted') continue;
-    if (!dryRun) {
+    if (dryRun) tally.asIfForgotten.add(blobKey(digest));
+    else {
       await names.deleteBlob(digest);
       await store.delete(digest);
     }
@@ -194,6 +204,18 @@ async function removeUnclaimed(digests: readonly Digest[], work: Work): Promise<
   }
 }
 
-function keyIn({ registry, repository }: Repository, digest: Digest): string {
-  return keyOf(registry, repository, digest);
+function tagKey({ registry, repository }: Repository, tag: string): string {
+  return keyOf('tag', registry, repository, tag);
+}
+
+function memberKey({ registry, repository }: Repository, digest: Digest): string {
+  return keyOf('member', registry, repository, digest);
+}
+
+function urlKey({ route, url }: UrlName): string {
+  return keyOf('url', route, url);
+}
+
+function blobKey(digest: Digest): string {
+  return keyOf('blob', digest);
 }
