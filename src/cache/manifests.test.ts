@@ -480,6 +480,54 @@ describe('a stored manifest', () => {
     });
   }
 
+  describe('served from memory is put back where the disk', () => {
+    async function assertPutBack(world: ClockedWorld): Promise<void> {
+      assert.equal(await world.store.stat(OLD.index.digest), undefined);
+      assert.ok((await pull(world)).bytes?.equals(OLD.index.bytes));
+      assert.equal(world.origin.count('getManifest'), 1, 'its bytes are here');
+      assert.equal(await world.store.stat(OLD.index.digest), OLD.index.size);
+      assert.deepEqual(await world.cache.totals(), { blobs: 1, bytes: OLD.index.size });
+      const begun = world.store.begun;
+      await pull(world);
+      assert.equal(world.store.begun, begun, 'once');
+    }
+
+    test('has evicted it, so that its fresh tag spares it and what it leads to', async (t) => {
+      const world = await tagWorld(t);
+      await pull(world);
+      world.age();
+      assert.equal((await world.cache.collect({ maxSize: 0 })).blobs, 1);
+      await assertPutBack(world);
+      assert.equal((await world.cache.collect({ maxSize: 0 })).blobs, 0);
+    });
+
+    test('would only have evicted it: nothing is written', async (t) => {
+      const world = await tagWorld(t);
+      await pull(world);
+      world.age();
+      assert.equal((await world.cache.collect({ maxSize: 0, dryRun: true })).blobs, 1);
+      const begun = world.store.begun;
+      await pull(world);
+      assert.equal(world.store.begun, begun);
+    });
+
+    test('had no room for it', async (t) => {
+      const world = await tagWorld(t, { maxSize: 10 });
+      await pull(world);
+      world.cache.reconfigure({ keep: true, tags: { freshFor: FRESH_FOR } });
+      await assertPutBack(world);
+    });
+
+    test('has let it rot', async (t) => {
+      const disk = new MemoryBlobStore();
+      const world = await tagWorld(t, { store: disk });
+      await pull(world);
+      disk.plant(OLD.index.digest, Buffer.alloc(OLD.index.size));
+      assert.equal((await world.cache.scrub.run()).rotten, 1);
+      await assertPutBack(world);
+    });
+  });
+
   test('and its tag are served though the name store fails at every call', async (t) => {
     const broken = new Proxy(new MemoryNameStore(), {
       get: (target, key) =>

@@ -72,11 +72,18 @@ const NOTED = 10_000;
 /** What one entry costs besides its bytes. */
 const ENTRY_OVERHEAD = 256;
 
+/** What is held in memory of a manifest. */
+interface Remembered {
+  readonly bytes: Buffer;
+  /** False: the disk had no room for it, refused it, or has lost it since. */
+  isStored: boolean;
+}
+
 /** Manifests by digest, which hold for ever. */
 export class Manifests {
   readonly #options: ManifestsOptions;
   readonly #now: () => number;
-  readonly #memory: Lru<Buffer>;
+  readonly #memory: Lru<Remembered>;
   /** Manifests of which it is known that what they name belongs to their repository. */
   readonly #noted = new Lru<true>({ maxWeight: NOTED });
   readonly #fetching = new SingleFlight<OriginManifest>();
@@ -87,7 +94,7 @@ export class Manifests {
     this.#now = options.now ?? Date.now;
     this.#memory = new Lru({
       maxWeight: options.memory ?? DEFAULT_MEMORY,
-      weigh: (bytes) => bytes.length + ENTRY_OVERHEAD,
+      weigh: ({ bytes }) => bytes.length + ENTRY_OVERHEAD,
     });
   }
 
@@ -121,7 +128,9 @@ export class Manifests {
     if (remembered !== undefined) {
       // What is read often is in memory: without this its file would be the first to be evicted.
       readTimes.note(digest);
-      return remembered;
+      // What is served from memory alone would be gone with the server, and its layers be nobody's.
+      await this.#storeRemembered(digest, remembered);
+      return remembered.bytes;
     }
     const stored = await verification.open(digest);
     if (stored === undefined) return undefined;
@@ -133,7 +142,7 @@ export class Manifests {
       const bytes = await readWhole(blob);
       // Each time, and not only when nobody has for long: what is read here is remembered and served for ever.
       if (bytes !== undefined && digestOf(bytes, digestAlgorithm(digest)) === digest) {
-        this.#memory.set(digest, bytes);
+        this.#memory.set(digest, { bytes, isStored: true });
         return bytes;
       }
       await verification.condemn(digest, { reason: 'content', detail: 'its bytes have another digest' }, blob.mark);
@@ -179,6 +188,12 @@ export class Manifests {
     this.#noted.set(key, true);
   }
 
+  /** Tells that the file of a manifest is gone: where its bytes are in memory, the next read puts them back. */
+  lost(digest: Digest): void {
+    const remembered = this.#memory.get(digest);
+    if (remembered !== undefined) remembered.isStored = false;
+  }
+
   /** Forgets what is held in memory of some manifests. */
   forget(digests: Iterable<Digest>): void {
     this.#noted.clear();
@@ -191,17 +206,28 @@ export class Manifests {
    * @param isTagged a tag points to it: it is kept, whatever it runs on
    */
   async keep(repository: Repository, manifest: OriginManifest, isTagged = false): Promise<void> {
-    const { membership, keepsPlatform, keep, mayKeep, telemetry, onRefusal, onStored } = this.#options;
+    const { membership, keepsPlatform, keep } = this.#options;
     const { digest, bytes } = manifest;
     const isTransient = !isTagged && (await membership.get(repository, digest))?.transient === true;
     await membership.add(repository, membersOf(manifest, { keepsPlatform, isTransient }));
     if (!keep || isTransient) return;
-    this.#memory.set(digest, bytes);
-    if (!mayKeep(bytes.length)) return;
+    const remembered = { bytes, isStored: false };
+    this.#memory.set(digest, remembered);
+    await this.#storeRemembered(digest, remembered);
+  }
+
+  /** Never rejects. */
+  async #storeRemembered(digest: Digest, remembered: Remembered): Promise<void> {
+    const { keep, mayKeep, telemetry, onRefusal, onStored } = this.#options;
+    const { bytes, isStored } = remembered;
+    if (isStored || !keep || !mayKeep(bytes.length)) return;
+    // Whoever comes meanwhile need not write it as well.
+    remembered.isStored = true;
     try {
       await this.#store(digest, bytes);
       onStored();
     } catch (error) {
+      remembered.isStored = false;
       telemetry.publish('warning', { message: `Cannot store the manifest ${digest}`, error });
       onRefusal(error);
     }

@@ -216,6 +216,7 @@ export class PullThrough {
         return sparedDigests({ names, store, isSpared: sparingRule({ freshness, pin, now: now ?? Date.now }) });
       },
       isInUse: (digest) => this.#inUse.has(digest),
+      onEvict: (digest) => this.#manifests.lost(digest),
       prepare: () => readTimes.flush(),
       ...(now === undefined ? {} : { now }),
     });
@@ -225,6 +226,7 @@ export class PullThrough {
       telemetry.on('ingest.started', look),
       telemetry.on('ingest.finished', look),
       telemetry.on('names.recovered', () => this.takeStock()),
+      telemetry.on('blob.rotten', ({ digest }) => this.#manifests.lost(digest)),
     ];
     // What could not be written or removed may have left a file that nobody counts; that may be the last thing that happens.
     this.#doubts = [telemetry.on('warning', doubt), telemetry.on('cache.paused', doubt)];

@@ -28,6 +28,8 @@ export interface RoomOptions extends RoomLimits {
   /** What fresh and pinned tags lead to. */
   readonly spared: () => Promise<ReadonlySet<Digest>>;
   readonly isInUse: (digest: Digest) => boolean;
+  /** Told of each blob that is gone. */
+  readonly onEvict?: (digest: Digest) => void;
   /** Called before anything is chosen: brings the index up to what was read last. */
   readonly prepare: () => Promise<void>;
   readonly now?: () => number;
@@ -229,12 +231,22 @@ export class Room {
     wanted: number,
     how: { dryRun?: boolean; onEvict?: (blob: ReadBlobRecord) => void } = {},
   ): Promise<Swept> {
-    const { store, names, isInUse, prepare } = this.#options;
+    const { store, names, isInUse, prepare, onEvict } = this.#options;
     if (wanted === 0) return { freed: 0, blobs: 0 };
     await prepare();
     const spared = await this.#options.spared();
     const isSpared = (digest: Digest): boolean => spared.has(digest) || isInUse(digest);
-    return sweep({ store, names, wanted, isSpared, ...how });
+    return sweep({
+      store,
+      names,
+      wanted,
+      isSpared,
+      ...how,
+      onEvict(blob) {
+        how.onEvict?.(blob);
+        if (how.dryRun !== true) onEvict?.(blob.digest);
+      },
+    });
   }
 
   #tell({ freed, blobs }: Swept, stored: number): void {
