@@ -237,7 +237,7 @@ export class PullThrough {
   /** Goes by another policy from now on; transfers that run go on as they were begun. */
   reconfigure(policy: CachePolicy): void {
     this.#policy = compilePolicy(policy);
-    this.#room.look();
+    this.#room.look(true);
   }
 
   /** Forgets what upstreams lack, and which of them fail or are silent: whoever is asked from now on may be another. */
@@ -317,7 +317,7 @@ export class PullThrough {
   async purge(selections: readonly (Selection | UrlSelection)[], options: PurgeOptions = {}): Promise<Purged> {
     const { store, names } = this.#options;
     const purged = await purge(selections, { store, names, ...options, onForget: (digests) => this.#forget(digests) });
-    this.#room.look();
+    this.#room.look(purged.blobs > 0 && !purged.dryRun);
     return purged;
   }
 

@@ -120,6 +120,34 @@ describe('a cache with a limit', () => {
     assert.equal(await pullBlob(world, smallest(world)), 'committed');
   });
 
+  const WAYS_OUT: Record<string, (world: RoomWorld) => unknown> = {
+    'its clock is set back by a year': async (world) => {
+      world.clock.now -= 365 * 24 * 3_600_000;
+      const blob = smallLayer('after');
+      world.origin.addBlobs(LIBRARY, blob);
+      await pullBlob(world, blob);
+    },
+    'its limit is raised': ({ cache }) => cache.reconfigure({ keep: true, maxSize: 5 * SIZE }),
+    'its limit is lifted': ({ cache }) => cache.reconfigure({ keep: true }),
+    'an image is purged': ({ cache }) => cache.purge([{ repository: '**' }]),
+  };
+  for (const [what, happens] of Object.entries(WAYS_OUT)) {
+    test(`is full no longer when ${what}`, async (t) => {
+      const fresh = smallImage('fresh', [smallLayer('f1'), smallLayer('f2')]);
+      const world = await roomWorld(t, { maxSize: 2.5 * SIZE });
+      offer(world, fresh, 'fresh');
+      await pullImage(world, fresh, 'fresh');
+      const blob = smallLayer('loose');
+      world.origin.addBlobs(LIBRARY, blob);
+      assert.equal(await pullBlob(world, blob), 'streamed');
+      assert.notEqual(world.cache.pause, undefined);
+      const resumed = world.next('cache.resumed');
+      await happens(world);
+      await resumed;
+      assert.equal(world.cache.pause, undefined);
+    });
+  }
+
   test('never holds more than it may but for one blob', async (t) => {
     const world = await roomWorld(t, { maxSize: 5 * SIZE });
     for (let i = 0; i < 30; i += 1) {

@@ -88,7 +88,7 @@ export class Room {
   #isLookPlanned = false;
   /** Everything here is needed. */
   #full: Pause | undefined;
-  #nextTry = 0;
+  #triedAt = 0;
   /** The disk refuses to take more. */
   #refused: (Pause & { readonly timer: NodeJS.Timeout }) | undefined;
   #mustForce = false;
@@ -139,16 +139,26 @@ export class Room {
     this.look(true);
   }
 
-  /** Makes room where that is needed, soon and once, however often it is called. */
+  /**
+   * Makes room where that is needed, soon and once, however often it is called.
+   *
+   * @param force also where it was tried a moment ago: something has changed since
+   */
   look(force = false): void {
     const { maxSize, disk } = this.#options;
     if (this.#isLookPlanned || (maxSize === undefined && disk === undefined && !force)) return;
-    if (this.#full !== undefined && !force && this.#now() < this.#nextTry) return;
+    if (this.#full !== undefined && !force && this.#hasJustTried) return;
     this.#isLookPlanned = true;
     this.#enqueue(() => {
       this.#isLookPlanned = false;
       return this.#makeRoom();
     }).catch((error: unknown) => this.#warn(error));
+  }
+
+  /** A clock that was set back ends it. */
+  get #hasJustTried(): boolean {
+    const age = this.#now() - this.#triedAt;
+    return age >= 0 && age < RETRY_MS;
   }
 
   /** Takes what is too much now, on somebody's word. */
@@ -189,7 +199,7 @@ export class Room {
     const swept = await this.#sweep(wanted);
     this.#tell(swept, weighing.stored);
     if (swept.freed >= wanted) return this.#endFull();
-    this.#nextTry = this.#now() + RETRY_MS;
+    this.#triedAt = this.#now();
     const { stored, disk } = weighing;
     const left: Weighing = {
       ...weighing,
