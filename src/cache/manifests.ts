@@ -3,6 +3,7 @@ import {
   type Digest,
   digestAlgorithm,
   digestOf,
+  isIndexType,
   isMediaType,
   MAX_MANIFEST_BYTES,
   OciError,
@@ -172,10 +173,23 @@ export class Manifests {
   }
 
   /**
+   * Notes of an index that was here already which of its images are to be kept: when it came, other platforms may have been
+   * wanted. What it names is still served where it is not what it was said to be: that was its upstream's word.
+   */
+  async noteKept(repository: Repository, index: ManifestSeen, bytes: Buffer): Promise<void> {
+    if (!isIndexType(index.mediaType)) return;
+    try {
+      await this.#noteNamed(repository, index, bytes);
+    } catch (error) {
+      if (!(error instanceof OciError)) throw error;
+    }
+  }
+
+  /**
    * What is here through another repository was never looked into for this one: its index names the manifest, and only the
    * manifest names the layers. Also refuses what is no manifest of the type its index says (CVE-2021-41190).
    */
-  async #noteNamed(repository: Repository, member: MemberRecord, bytes: Buffer): Promise<void> {
+  async #noteNamed(repository: Repository, member: ManifestSeen, bytes: Buffer): Promise<void> {
     const key = keyOf(repository.registry, repository.repository, member.digest);
     if (this.#noted.get(key) === true) return;
     const { membership, keepsPlatform } = this.#options;
@@ -183,8 +197,11 @@ export class Manifests {
     const manifest = { digest, mediaType, bytes, size: bytes.length, visibility, upstream: repository.registry };
     const named = membersOf(manifest, { keepsPlatform, isTransient }).slice(1);
     const known = await Promise.all(named.map((each) => membership.get(repository, each.digest)));
-    const missing = named.filter((_, i) => known[i] === undefined);
-    if (missing.length > 0) await membership.add(repository, missing);
+    const changed = named.filter((each, i) => {
+      const before = known[i];
+      return before === undefined || (before.transient === true && each.transient !== true);
+    });
+    if (changed.length > 0) await membership.add(repository, changed);
     this.#noted.set(key, true);
   }
 
@@ -272,6 +289,9 @@ async function readWhole(stored: StoredBlob): Promise<Buffer | undefined> {
   }
   return bytes;
 }
+
+/** A manifest as it is known before its bytes are looked into. */
+type ManifestSeen = Pick<MemberRecord, 'digest' | 'mediaType' | 'visibility' | 'transient'>;
 
 interface MembersOptions {
   readonly keepsPlatform: PlatformFilter;

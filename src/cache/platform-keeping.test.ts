@@ -4,6 +4,7 @@ import { type CacheWorld, cacheWorld, drain, LIBRARY } from '../../test/support/
 import type { Content } from '../../test/support/image.ts';
 import { type SmallImage, smallImage, smallIndex, smallLayer } from '../../test/support/small-image.ts';
 import type { Reference } from '../oci/index.ts';
+import { MemoryBlobStore, MemoryNameStore } from '../store/index.ts';
 
 const common = smallLayer('common');
 const AMD = smallImage('amd64', [common, smallLayer('amd64')]);
@@ -65,6 +66,26 @@ describe('a cache that keeps some platforms', () => {
     world.origin.addManifest(LIBRARY, ARM.manifest, 'arm');
     await world.cache.manifest(LIBRARY, { kind: 'tag', tag: 'arm' }, {});
     assert.deepEqual(await pullPlatform(world, ARM), ['committed', 'committed', 'committed']);
+  });
+
+  test('keeps the others from when they are wanted too, of an index that was here before', async (t) => {
+    const world = await cacheWorld(t, { platforms: ['linux/amd64'] });
+    offer(world);
+    await pullPlatform(world, ARM);
+    world.cache.reconfigure({ keep: true, platforms: ['linux/amd64', 'linux/arm64'] });
+    assert.deepEqual(await pullPlatform(world, ARM), ['committed', 'committed', 'committed']);
+    assert.deepEqual(await pullPlatform(world, ARM), ['HIT', 'HIT', 'HIT']);
+  });
+
+  test('keeps the others after a start with another list', async (t) => {
+    const [store, names] = [new MemoryBlobStore(), new MemoryNameStore()];
+    const before = await cacheWorld(t, { store, names, platforms: ['linux/amd64'] });
+    offer(before);
+    await pullPlatform(before, ARM);
+    const world = await cacheWorld(t, { store, names });
+    offer(world);
+    assert.deepEqual(await pullPlatform(world, ARM), ['committed', 'committed', 'committed']);
+    assert.equal(world.origin.calls.filter(({ what }) => what === 'latest').length, 0, 'the index was here');
   });
 
   test('keeps everything where none is named', async (t) => {

@@ -237,6 +237,8 @@ export class PullThrough {
   /** Goes by another policy from now on; transfers that run go on as they were begun. */
   reconfigure(policy: CachePolicy): void {
     this.#policy = compilePolicy(policy);
+    // Other platforms may be wanted.
+    this.#manifests.forget([]);
     this.#room.look(true);
   }
 

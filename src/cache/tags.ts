@@ -266,7 +266,10 @@ export class Tags {
       return { digest, mediaType, size, bytes: undefined, outcome, upstream, checkedAt, warning };
     }
     const bytes = await manifests.local(digest);
-    if (bytes !== undefined) return { digest, mediaType, size, bytes, outcome, upstream, checkedAt, warning };
+    if (bytes !== undefined) {
+      await manifests.noteKept(repository, record, bytes);
+      return { digest, mediaType, size, bytes, outcome, upstream, checkedAt, warning };
+    }
     const manifest = await abortable(manifests.fetch(repository, digest), request.signal);
     return { ...fromOrigin(manifest, manifest.bytes), checkedAt, warning };
   }
