@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access, mkdir, open } from 'node:fs/promises';
+import { access, mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DirectoryError } from './directory-error.ts';
 import { hasCode } from './system-error.ts';
@@ -11,10 +11,42 @@ import { hasCode } from './system-error.ts';
  */
 export async function createDirectory(directory: string): Promise<void> {
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeWithParents(directory);
     await access(directory, constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new DirectoryError(directory, error);
+  }
+}
+
+/**
+ * As `mkdir -p`. Not by Node's `recursive`, which asks for ever, in a thread nobody can stop, where a file system says of a
+ * directory that is there that it is not: /proc does, and automounters.
+ */
+async function makeWithParents(directory: string): Promise<void> {
+  try {
+    await makeOrFind(directory);
+  } catch (error) {
+    const parent = dirname(directory);
+    if (!hasCode(error, 'ENOENT') || parent === directory || (await isDirectory(parent))) throw error;
+    await makeWithParents(parent);
+    await makeOrFind(directory);
+  }
+}
+
+async function makeOrFind(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { mode: 0o700 });
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST') || !(await isDirectory(directory))) throw error;
+  }
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false;
+    throw error;
   }
 }
 

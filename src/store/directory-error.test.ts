@@ -7,7 +7,8 @@ describe('DirectoryError', () => {
     ['EACCES', /may not write there\. Change its owner/],
     ['EROFS', /read-only\. Mount it writable/],
     ['ENOTDIR', /is a file\. Move the file away/],
-    ['EEXIST', /is a file\. Move it away/],
+    ['EEXIST', /is a file, or a link that leads nowhere\. Move it away/],
+    ['ENOENT', /no directory can be made there\. Choose another/],
     ['ENOSPC', /disk is full\. Free some space/],
     ['EMFILE', /ulimit -n/],
   ] as const;
