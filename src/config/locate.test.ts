@@ -12,6 +12,9 @@ describe('locateProblems()', () => {
       'registries.apps.upstreams[0].name: "x" is taken',
       'ENTREPOT_CONFIG  registries.apps.upstreams[0].name: "x" is taken',
     ],
+    // A name that is none may be the very problem.
+    ['registries.apps!.b c: expected a name', 'ENTREPOT_CONFIG  registries.apps!.b c: expected a name'],
+    ['registries.apps.b c: expected an address', 'ENTREPOT_CONFIG  registries.apps.b c: expected an address'],
     ['default_registry: nobody knows "x"', 'default_registry: nobody knows "x"'],
     ['nothing in particular', 'nothing in particular'],
   ];

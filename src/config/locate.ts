@@ -14,7 +14,7 @@ export function locateProblems({ settings }: LoadedConfig, problems: readonly st
 }
 
 function locate(problem: string, settings: Tree | undefined, keys: ReadonlyMap<string, Path>): ConfigProblem {
-  const [, option = '', message = problem] = /^([\w-]+(?:\.[\w-]+|\[[^\]]*\])*): (.*)$/s.exec(problem) ?? [];
+  const [, option = '', message = problem] = /^([\w-]+(?:\.[^.:[\]]+|\[[^\]]*\])*): (.*)$/s.exec(problem) ?? [];
   return { source: sourceOf(option, settings, keys), key: option, message };
 }
 
