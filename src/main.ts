@@ -2,4 +2,6 @@
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
 const { run } = await import('./cli/program.ts');
-process.exitCode = await run(process.argv.slice(2));
+const code = await run(process.argv.slice(2));
+// Unless it is set already, because what was written did not arrive.
+process.exitCode ||= code;

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, open, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { run, type ServeOptions, type StatusOptions } from './program.ts';
@@ -281,5 +285,28 @@ describe('main.ts', () => {
     assert.deepEqual([good.code, good.err], [0, '']);
     assert.equal((await exec('config', 'validate', '-c', join(directory, 'bad.yaml'))).code, 78);
     assert.equal((await exec('nonsense')).code, 2);
+  });
+
+  test('fails where what was asked for cannot be written', { skip: !existsSync('/dev/full') }, async () => {
+    const full = await open('/dev/full', 'w');
+    try {
+      for (const argv of [['config', 'default'], ['--help']]) {
+        const child = spawn(process.execPath, [main, ...argv], { stdio: ['ignore', full.fd, 'pipe'] });
+        const said = text(child.stderr as Readable);
+        const [code] = (await once(child, 'close')) as [number];
+        assert.equal(code, 1, argv.join(' '));
+        assert.match(await said, /^Cannot write what was asked for: ENOSPC/m);
+      }
+    } finally {
+      await full.close();
+    }
+  });
+
+  test('is content with a reader that has seen enough', async () => {
+    const child = spawn(process.execPath, [main, 'config', 'default'], { stdio: ['ignore', 'pipe', 'pipe'] });
+    (child.stdout as Readable).destroy();
+    const said = text(child.stderr as Readable);
+    const [code] = (await once(child, 'close')) as [number];
+    assert.deepEqual([code, await said], [0, '']);
   });
 });
