@@ -304,8 +304,8 @@ describe('main.ts', () => {
 
   test('is content with a reader that has seen enough', async () => {
     const child = spawn(process.execPath, [main, 'config', 'default'], { stdio: ['ignore', 'pipe', 'pipe'] });
-    (child.stdout as Readable).destroy();
-    const said = text(child.stderr as Readable);
+    child.stdout.destroy();
+    const said = text(child.stderr);
     const [code] = (await once(child, 'close')) as [number];
     assert.deepEqual([code, await said], [0, '']);
   });
