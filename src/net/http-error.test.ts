@@ -54,6 +54,20 @@ describe('httpErrorOf()', () => {
     assert.equal(error.cause, cause);
   });
 
+  test('leaves out advice on flags of Node, which nobody can give the server', () => {
+    const cause = Object.assign(
+      new Error(
+        'self-signed certificate; if the root CA is installed locally, try running Node.js with --use-system-ca',
+      ),
+      { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' },
+    );
+    const { message } = httpErrorOf(cause, { authority: 'h:443', phase: 'handshake' });
+    assert.equal(
+      message,
+      'h:443 offers no TLS connection that can be trusted (DEPTH_ZERO_SELF_SIGNED_CERT: self-signed certificate)',
+    );
+  });
+
   test('says of OpenSSL’s own words what they mean', () => {
     const message =
       '40F7:error:0A00010B:SSL routines:tls_validate_record_header:wrong version number:../tlsany_meth.c:78:\n';

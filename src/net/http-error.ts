@@ -71,9 +71,13 @@ export function closedError(authority: string): HttpError {
   return abortedError(authority, new Error('the client is closed'));
 }
 
+/** What Node tells its own users to try: here it is `transport.ca_file`, and nobody can give the server that flag. */
+const NODE_ADVICE = /; if the root CA is installed locally, .*$/s;
+
 function reasonOf(error: unknown): string {
   const code = errorCode(error);
-  const message = error instanceof Error ? (opensslReason(error) ?? error.message) : String(error);
+  const message =
+    error instanceof Error ? (opensslReason(error) ?? error.message.replace(NODE_ADVICE, '')) : String(error);
   return code === undefined || message.includes(code) ? message : `${code}: ${message}`;
 }
 
