@@ -47,12 +47,12 @@ const NO_NAME_BY_SERVERS =
   'write it under transport.dns.hosts, or let transport.dns.fallback be system.';
 
 const NO_ANSWER =
-  'Nobody answers there, or a firewall drops it. If nothing leaves the house but through a proxy, ' +
+  'Nobody answers there, or a firewall drops it. If nothing leaves the house but through an outbound proxy, ' +
   'name it under transport.outbound_proxy; if the address is wrong, see transport.dns.';
 
 const NO_LISTENER =
   'Nobody listens there, or a firewall refuses it: check host and port of the url. ' +
-  'If nothing leaves the house but through a proxy, name it under transport.outbound_proxy.';
+  'If nothing leaves the house but through an outbound proxy, name it under transport.outbound_proxy.';
 
 const PROXY_REFUSES =
   'Are user and password in transport.outbound_proxy right? ' +
