@@ -8,5 +8,5 @@ export * from './events.ts';
 export { loadPromClient } from './load-prom-client.ts';
 export * from './log.ts';
 export * from './log-subscriber.ts';
-export * from './metrics.ts';
+export { createMetrics, type Metrics, type MetricsOptions, type UpstreamReading } from './metrics.ts';
 export { redactText, redactUrl } from './redact.ts';

@@ -68,12 +68,7 @@ const UPSTREAM_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
  */
 export function createMetrics(telemetry: Telemetry, options: MetricsOptions = {}): Metrics {
   let isReloaded = true;
-  const reloads = new Gauge({
-    name: 'entrepot_config_last_reload_successful',
-    help: '0 where the configuration was wrong when it was last read again; else 1.',
-    read: () => (isReloaded ? 1 : 0),
-  });
-  const tallies = createTallies(options);
+  const tallies = createTallies({ ...options, isReloaded: () => isReloaded });
   const unsubscribe = [
     ...subscribe(telemetry, tallies, options.isConfigured ?? (() => true)),
     telemetry.on('config.reloaded', ({ outcome }) => {
@@ -83,7 +78,7 @@ export function createMetrics(telemetry: Telemetry, options: MetricsOptions = {}
   let registry: Promise<Registry> | undefined;
   return {
     async text() {
-      registry ??= openRegistry([...Object.values(tallies), reloads]);
+      registry ??= openRegistry(Object.values(tallies));
       const opened = await registry;
       return { contentType: opened.contentType, body: await opened.metrics() };
     },
@@ -95,7 +90,8 @@ export function createMetrics(telemetry: Telemetry, options: MetricsOptions = {}
 
 type Tallies = ReturnType<typeof createTallies>;
 
-function createTallies({
+/** Every metric there is, as far as the options give what it reads. */
+export function createTallies({
   inFlight,
   connections,
   admission,
@@ -105,8 +101,9 @@ function createTallies({
   paused,
   upstreams,
   certificates,
+  isReloaded = () => true,
   version = 'unknown',
-}: MetricsOptions) {
+}: MetricsOptions & { readonly isReloaded?: () => boolean }) {
   return {
     requests: new Counter({
       name: 'entrepot_http_requests_total',
@@ -239,6 +236,11 @@ function createTallies({
       help: 'Times the configuration was read again: changed, unchanged, or refused because it was wrong.',
       labels: ['result'],
     }),
+    isReloaded: new Gauge({
+      name: 'entrepot_config_last_reload_successful',
+      help: '0 where the configuration was wrong when it was last read again; else 1.',
+      read: () => (isReloaded() ? 1 : 0),
+    }),
     ...(certificates && {
       certificates: new GaugeSet({
         name: 'entrepot_tls_certificate_expiry_timestamp_seconds',
@@ -247,7 +249,11 @@ function createTallies({
         read: () => certificates().map(({ listener, expiresAt }) => ({ values: [listener], value: expiresAt / 1000 })),
       }),
     }),
-    warnings: new Counter({ name: 'entrepot_warnings_total', help: 'Warnings in the log.', labels: [] }),
+    warnings: new Counter({
+      name: 'entrepot_warnings_total',
+      help: 'Troubles an operator should know of that ended no request, each a warning in the log.',
+      labels: [],
+    }),
     build: new Gauge({
       name: 'entrepot_build_info',
       help: 'Always 1; the labels say what runs.',

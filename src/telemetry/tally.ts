@@ -81,11 +81,13 @@ class Series<L extends string, V> {
 /** A number that only grows. */
 export class Counter<L extends string = never> {
   readonly name: string;
+  readonly labels: readonly string[];
   readonly #options: TallyOptions<L>;
   readonly #series: Series<L, { value: number }>;
 
   constructor(options: TallyOptions<L>) {
     this.name = options.name;
+    this.labels = options.labels;
     this.#options = options;
     this.#series = new Series(options.labels, () => ({ value: 0 }));
   }
@@ -103,10 +105,12 @@ export class Counter<L extends string = never> {
 /** A number that is looked up when it is asked for. */
 export class Gauge {
   readonly name: string;
+  readonly labels: readonly string[];
   readonly #options: GaugeOptions;
 
   constructor(options: GaugeOptions) {
     this.name = options.name;
+    this.labels = Object.keys(options.labels ?? {});
     this.#options = options;
   }
 
@@ -124,10 +128,12 @@ export class Gauge {
 /** Numbers that are looked up when they are asked for, each under its labels. */
 export class GaugeSet<L extends string> {
   readonly name: string;
+  readonly labels: readonly string[];
   readonly #options: GaugeSetOptions<L>;
 
   constructor(options: GaugeSetOptions<L>) {
     this.name = options.name;
+    this.labels = options.labels;
     this.#options = options;
   }
 
@@ -168,6 +174,7 @@ interface Distribution {
 /** How values are spread over fixed bounds. */
 export class Histogram<L extends string = never> {
   readonly name: string;
+  readonly labels: readonly string[];
   readonly #options: TallyOptions<L>;
   readonly #bounds: readonly number[];
   readonly #series: Series<L, Distribution>;
@@ -175,6 +182,7 @@ export class Histogram<L extends string = never> {
   /** @param bounds upper bounds, ascending; `+Inf` is added */
   constructor(options: TallyOptions<L>, bounds: readonly number[]) {
     this.name = options.name;
+    this.labels = options.labels;
     this.#options = options;
     this.#bounds = bounds;
     this.#series = new Series(options.labels, () => ({ counts: bounds.map(() => 0), sum: 0, count: 0 }));

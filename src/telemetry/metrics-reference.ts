@@ -1,0 +1,25 @@
+import { createTallies } from './metrics.ts';
+
+/** The table of all metrics, in Markdown, for docs/observing.md. */
+export async function metricsTable(): Promise<string> {
+  const tallies = createTallies({
+    inFlight: () => 0,
+    connections: () => 0,
+    admission: { inflight: 0, waiting: 0, overloaded: false },
+    transfers: () => 0,
+    tunnels: () => 0,
+    cache: () => Promise.resolve({ blobs: 0, bytes: 0 }),
+    paused: () => false,
+    certificates: () => [],
+    upstreams: () => [],
+  });
+  const metrics = Object.values(tallies).filter((each) => each !== undefined);
+  const rows = await Promise.all(
+    metrics.map(async (each) => {
+      const { type, help } = await each.get();
+      const labels = each.labels.length === 0 ? '' : `{${each.labels.join(',')}}`;
+      return `| \`${each.name}${labels}\` | ${type} | ${help.replaceAll('|', '\\|')} |`;
+    }),
+  );
+  return ['| metric | type | meaning |', '|---|---|---|', ...rows.sort()].join('\n');
+}
