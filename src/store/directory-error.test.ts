@@ -8,7 +8,7 @@ describe('DirectoryError', () => {
     ['EROFS', /read-only\. Mount it writable/],
     ['ENOTDIR', /is a file\. Move the file away/],
     ['EEXIST', /is a file, or a link that leads nowhere\. Move it away/],
-    ['ENOENT', /no directory can be made there\. Choose another/],
+    ['ENOENT', /no such directory, or none can be made there\. Choose another/],
     ['ENOSPC', /disk is full\. Free some space/],
     ['EMFILE', /ulimit -n/],
   ] as const;

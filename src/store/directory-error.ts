@@ -48,7 +48,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EPERM: 'this user may not write there. Change its owner, or choose another with --cache-dir.',
   EROFS: 'it lies on a file system mounted read-only. Mount it writable, or choose another with --cache-dir.',
   ENOTDIR: 'a part of that path is a file. Move the file away, or choose another with --cache-dir.',
-  ENOENT: 'no directory can be made there. Choose another with --cache-dir.',
+  ENOENT: 'there is no such directory, or none can be made there. Choose another with --cache-dir.',
   EEXIST: 'that is a file, or a link that leads nowhere. Move it away, or choose another with --cache-dir.',
   ENOSPC: 'its disk is full. Free some space, or choose another with --cache-dir.',
   EDQUOT: 'the quota of this user is used up. Free some space, or choose another with --cache-dir.',
