@@ -45,6 +45,19 @@ describe('a catalogue with allow_any', () => {
     });
   }
 
+  test('denies a known registry by every host of its, and a host as it may be written', () => {
+    const own = compose({
+      includeKnown: false,
+      defaultRegistry: 'https://registry.example.com',
+      allowAny: { deny: ['docker.io', 'a.example.com:443', 'B.example.com.', 'c.example.com.:5000'] },
+    });
+    for (const name of ['docker.io', 'index.docker.io', 'registry-1.docker.io', 'a.example.com', 'b.example.com']) {
+      assert.equal(own.byName(name), undefined, name);
+    }
+    assert.equal(own.byName('c.example.com:5000'), undefined);
+    assert.ok(own.byName('c.example.com'));
+  });
+
   test('must lead to public addresses, and gets no credential', () => {
     const upstream = catalogue.byName('registry.example.com')?.upstreams[0];
     assert.equal(upstream?.addresses, 'public');

@@ -29,7 +29,7 @@ export interface Catalogue {
 
 /** Permission to name any public host. */
 export interface AllowAny {
-  /** Hosts that stay refused; `*` stands for anything. Compared with the host, and with host and port. */
+  /** Hosts that stay refused; `*` stands for anything. Compared with the host, with host and port, and with the registry's name. */
   readonly deny: readonly string[];
 }
 
@@ -68,7 +68,7 @@ export function createCatalogue(content: CatalogueContent): Catalogue {
     for (const name of registry.pathNames) pathNames.set(name, registry);
   }
   const onDemand = new Lru<RegistrySpec>({ maxWeight: MAX_ON_DEMAND });
-  const denied = (content.allowAny?.deny ?? []).map((pattern) => compileGlob(pattern.toLowerCase()));
+  const denied = (content.allowAny?.deny ?? []).map((pattern) => compileGlob(canonicalPattern(pattern)));
 
   function remembered(host: string, make: () => RegistrySpec): RegistrySpec {
     const found = onDemand.get(host);
@@ -91,8 +91,10 @@ export function createCatalogue(content: CatalogueContent): Catalogue {
   function allowed(text: string): RegistrySpec | undefined {
     const host = canonicalHost(text);
     if (content.allowAny === undefined || host === undefined || !isPublicHost(host)) return undefined;
-    if (denied.some((matches) => matches(host) || matches(withoutPort(host)))) return undefined;
     const known = knownRegistryByHost(host) ?? knownRegistryByPattern(host);
+    // By its own name too: index.docker.io is docker.io.
+    const names = [host, withoutPort(host), known?.name ?? host];
+    if (denied.some((matches) => names.some(matches))) return undefined;
     return remembered(host, () => (known === undefined ? specOfHost(host) : specOfKnown(known)));
   }
 
@@ -109,6 +111,14 @@ export function createCatalogue(content: CatalogueContent): Catalogue {
     byAlias: (alias) => words.get(alias.toLowerCase()) ?? configured(alias),
     list: () => registries,
   };
+}
+
+/** A pattern as {@link canonicalHost} writes what it is compared with; else it would deny nothing. */
+function canonicalPattern(pattern: string): string {
+  return pattern
+    .toLowerCase()
+    .replace(/\.(?=$|:\d+$)/, '')
+    .replace(/:443$/, '');
 }
 
 function interned(registry: RegistrySpec, intern: InternUpstream): RegistrySpec {
