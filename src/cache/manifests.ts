@@ -155,13 +155,17 @@ export class Manifests {
     return undefined;
   }
 
-  /** By digest from the upstream, shared by whoever asks at the same time, and kept. */
-  fetch(repository: Repository, digest: Digest): Promise<OriginManifest> {
+  /**
+   * By digest from the upstream, shared by whoever asks at the same time, and kept.
+   *
+   * @param isTagged as of {@link keep}
+   */
+  fetch(repository: Repository, digest: Digest, isTagged = false): Promise<OriginManifest> {
     const key = keyOf(repository.registry, repository.repository, digest);
     return this.#fetching.run(key, async () => {
       const reference = { kind: 'digest', digest } as const;
       const manifest = await this.#ask(key, () => this.#options.origin.getManifest(repository, reference));
-      await this.keep(repository, manifest);
+      await this.keep(repository, manifest, isTagged);
       return manifest;
     });
   }

@@ -68,6 +68,19 @@ describe('a cache that keeps some platforms', () => {
     assert.deepEqual(await pullPlatform(world, ARM), ['committed', 'committed', 'committed']);
   });
 
+  test('keeps what a tag has moved to, whatever it runs on', async (t) => {
+    const world = await cacheWorld(t, { platforms: ['linux/amd64'], tags: { freshFor: 0 } });
+    offer(world);
+    await world.cache.manifest(LIBRARY, LATEST, {});
+    const single: Reference = { kind: 'tag', tag: 'single' };
+    world.origin.addManifest(LIBRARY, AMD.manifest, 'single');
+    await world.cache.manifest(LIBRARY, single, {});
+    world.origin.addManifest(LIBRARY, ARM.manifest, 'single');
+    assert.equal((await world.cache.manifest(LIBRARY, single, {})).digest, ARM.manifest.digest);
+    assert.notEqual(await world.store.stat(ARM.manifest.digest), undefined);
+    assert.deepEqual(await pullPlatform(world, ARM), ['committed', 'committed', 'committed']);
+  });
+
   test('keeps the others from when they are wanted too, of an index that was here before', async (t) => {
     const world = await cacheWorld(t, { platforms: ['linux/amd64'] });
     offer(world);

@@ -183,6 +183,19 @@ describe('a tag that has moved to what cannot be had', () => {
     });
   }
 
+  test('is where its GET says, where there is nothing by the digest its HEAD names', async (t) => {
+    const world = await pulledWorld(t);
+    const ask = world.origin.headManifest.bind(world.origin);
+    const { digest } = smallImage('nowhere', []).manifest;
+    world.origin.headManifest = async (...asked) => ({ ...(await ask(...asked)), digest });
+    const same = await pull(world);
+    assert.deepEqual([same.outcome, same.digest], ['REVALIDATED', OLD.manifest.digest]);
+    world.move();
+    const moved = await pull(world);
+    assert.deepEqual([moved.outcome, moved.digest], ['MISS', NEW.manifest.digest]);
+    assert.ok(moved.bytes?.equals(NEW.manifest.bytes));
+  });
+
   test('is refused where that is refused', async (t) => {
     const world = await pulledWorld(t);
     world.move();

@@ -128,7 +128,7 @@ export class Tags {
     const flight = this.#fly(repository, tag, { record, headOnly: false });
     const { record: found, outcome } = await flight.resolution;
     if (outcome === 'STALE') throw backOff.get(key)?.error ?? new Error('the upstream did not answer');
-    if ((await manifests.local(found.digest)) === undefined) await manifests.fetch(repository, found.digest);
+    if ((await manifests.local(found.digest)) === undefined) await manifests.fetch(repository, found.digest, true);
     return { before: record?.digest, after: found.digest };
   }
 
@@ -205,7 +205,8 @@ export class Tags {
         if (hasMoved) {
           // The new bytes come before the new pointer, also for who only wants the head: while they cannot be had, the
           // old image still can, and HEAD and GET agree on it.
-          await this.#bring(repository, head);
+          head = await this.#bring(repository, tag, head);
+          hasMoved = head.digest !== known?.digest;
         } else {
           await membership.add(repository, [memberOf(head)]);
         }
@@ -225,11 +226,26 @@ export class Tags {
     }
   }
 
-  async #bring(repository: Repository, head: OriginManifestHead): Promise<void> {
-    const { manifests } = this.#options;
+  /**
+   * Sees to it that what a tag points to is here. Where there is nothing by the digest that its HEAD named, its GET decides:
+   * some registries name another one, and the tag may have moved on meanwhile and left nothing behind.
+   */
+  async #bring(repository: Repository, tag: string, head: OriginManifestHead): Promise<OriginManifestHead> {
+    const { manifests, origin } = this.#options;
     const bytes = await manifests.local(head.digest);
-    if (bytes === undefined) await manifests.fetch(repository, head.digest);
-    else await manifests.note(repository, { ...head, bytes });
+    if (bytes !== undefined) {
+      await manifests.note(repository, { ...head, bytes });
+      return head;
+    }
+    try {
+      await manifests.fetch(repository, head.digest, true);
+      return head;
+    } catch (error) {
+      if (!isOriginFailure(error) || (error.kind !== 'not-found' && error.kind !== 'invalid')) throw error;
+      const manifest = await origin.getManifest(repository, { kind: 'tag', tag });
+      await manifests.keep(repository, manifest, true);
+      return manifest;
+    }
   }
 
   /** What is here instead of an answer; throws where there is nothing, or it must not be served. */
@@ -270,7 +286,7 @@ export class Tags {
       await manifests.noteKept(repository, record, bytes);
       return { digest, mediaType, size, bytes, outcome, upstream, checkedAt, warning };
     }
-    const manifest = await abortable(manifests.fetch(repository, digest), request.signal);
+    const manifest = await abortable(manifests.fetch(repository, digest, true), request.signal);
     return { ...fromOrigin(manifest, manifest.bytes), checkedAt, warning };
   }
 
