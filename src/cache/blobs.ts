@@ -319,6 +319,8 @@ export class Blobs {
           const storedAt = Date.now();
           await names.putBlob({ digest, size, kind: 'mirrored', storedAt, verifiedAt: storedAt });
           verification.stored(digest, { size, mark: file.mark });
+          // Purged while it came: what is stored and belongs to nobody would be reached by no other purge.
+          if (member !== undefined) await membership.restore(repository, [member]);
         },
         observer: publishIngest(telemetry, {
           onRefusal,

@@ -230,11 +230,14 @@ export class Manifests {
     const { membership, keepsPlatform, keep } = this.#options;
     const { digest, bytes } = manifest;
     const isTransient = !isTagged && (await membership.get(repository, digest))?.transient === true;
-    await membership.add(repository, membersOf(manifest, { keepsPlatform, isTransient }));
+    const members = membersOf(manifest, { keepsPlatform, isTransient });
+    await membership.add(repository, members);
     if (!keep || isTransient) return;
     const remembered = { bytes, isStored: false };
     this.#memory.set(digest, remembered);
     await this.#storeRemembered(digest, remembered);
+    // Purged meanwhile: what is stored and belongs to nobody would be reached by no other purge.
+    await membership.restore(repository, members);
   }
 
   /** Never rejects. */

@@ -52,6 +52,13 @@ export class Membership {
     }
   }
 
+  /** Adds those that have been taken out since they were added. The first one stands for all. */
+  async restore(repository: Repository, members: readonly MemberRecord[]): Promise<void> {
+    const [first] = members;
+    if (first === undefined || (await this.get(repository, first.digest)) !== undefined) return;
+    await this.add(repository, members);
+  }
+
   /** Forgets what is remembered of the database, after something was taken out of it. */
   forget(): void {
     this.#known.clear();

@@ -9,7 +9,7 @@ import {
   readSome,
   settle,
 } from '../../test/support/cache-world.ts';
-import { CuedBody } from '../../test/support/fake-origin.ts';
+import { CuedBody, Gate } from '../../test/support/fake-origin.ts';
 import type { Content } from '../../test/support/image.ts';
 import { type SmallImage, smallImage, smallLayer } from '../../test/support/small-image.ts';
 import type { Repository } from '../oci/index.ts';
@@ -174,5 +174,26 @@ describe('purge()', () => {
     const finished = world.next('ingest.finished');
     assert.ok((await drain(arriving.reader)).equals(coming.bytes.subarray(20_000)));
     assert.equal((await finished).outcome, 'committed');
+    // What was pulled before may be on its way to the disk as well.
+    await Promise.all([...world.cache.transfers].map(({ settled }) => settled));
+    const again = await world.cache.purge([{ repository: '**' }]);
+    assert.ok(again.members > 0 && again.freed >= coming.size, 'the next one reaches it');
+    assert.deepEqual(await world.cache.totals(), { blobs: 0, bytes: 0 });
+  });
+
+  test('lets a tag whose manifest is just being stored be purged by the next one', async (t) => {
+    const world = await cacheWorld(t);
+    world.origin.addManifest(LIBRARY, ONE.manifest, '1');
+    const gate = new Gate();
+    world.store.before = (step) => (step === 'commit' ? gate.pass() : undefined);
+    const pulling = world.cache.manifest(LIBRARY, { kind: 'tag', tag: '1' }, {});
+    await gate.reached;
+    await world.cache.purge([{ repository: '**' }]);
+    gate.open();
+    await pulling;
+    const again = await world.cache.purge([{ repository: '**' }]);
+    assert.deepEqual([again.tagCount, again.members, again.blobs], [1, 4, 1]);
+    assert.deepEqual(await world.cache.totals(), { blobs: 0, bytes: 0 });
+    assert.deepEqual(await world.names.listTags({ limit: 1 }), []);
   });
 });
