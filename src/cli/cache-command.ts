@@ -90,10 +90,12 @@ async function ask<Answer>(command: CacheCommand<Answer>, loaded: LoadedConfig, 
   throw new ControlError('failed', 'The server answered in a form this version does not know; restart it.');
 }
 
+const ABSENT = "there is none. Name the server's configuration with --config, or the directory with --cache-dir.";
+
 async function asOwner<T>(loaded: LoadedConfig, dir: string, work: (cache: OwnedCache) => Promise<T>): Promise<T> {
   // A server would make one where there is none; whoever tidies up has mistyped its name.
   await access(dir).catch((error: unknown) => {
-    throw new DirectoryError(dir, error);
+    throw new DirectoryError(dir, (error as NodeJS.ErrnoException).code === 'ENOENT' ? new Error(ABSENT) : error);
   });
   const lock = await lockDirectory(dir);
   try {

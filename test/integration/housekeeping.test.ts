@@ -124,7 +124,7 @@ describe('entrepot gc', () => {
       assert.match(asked.err, /No server runs on .*entrepot serve/);
       const absent = await say(gc, { flags: { cacheDir: join(dir, 'no') }, json: false, dryRun: true });
       assert.equal(absent.code, 1);
-      assert.match(absent.err, /Cannot use .*no such file/);
+      assert.match(absent.err, /Cannot use .*\/no as the cache directory: there is none\. Name/);
     } finally {
       await rm(dir, { recursive: true, force: true });
     }
