@@ -132,7 +132,8 @@ export class Authorizer {
         continue;
       }
       const named = realm.listed || realm.url.hostname === refusal.challenger.hostname;
-      const addresses = named || refusal.inside ? ANY_DIALLED : derived;
+      // A host that a client named (allow_any) may lead elsewhere by the time it is dialled again, and to any port.
+      const addresses = (named && spec.addresses !== 'public') || refusal.inside ? ANY_DIALLED : derived;
       const { scope, loginOnly = false } = refusal;
       const question = questionOf(challenge, realm.url, { asked: scope, loginOnly });
       return { kind: 'bearer', question, addresses };

@@ -430,6 +430,32 @@ describe('redirects', () => {
     );
   });
 
+  test('so is its token service, also where that is the same host', async () => {
+    for (const [addresses, dialled] of [
+      ['public', 'public'],
+      ['any', 'any'],
+    ] as const) {
+      const play: Scene['play'] = ({ url, headers }) => {
+        if (url.pathname === '/token') return { body: Buffer.from('{"token":"t"}') };
+        if (headers['authorization'] === 'Bearer t') return {};
+        return {
+          status: 401,
+          headers: { 'www-authenticate': 'Bearer realm="https://reg.example.com:8443/token",scope="a"' },
+        };
+      };
+      const { upstream, requests } = stage({ play, spec: { addresses } });
+      await upstream.fetch(question, 100);
+      assert.deepEqual(
+        requests.map((each) => [each.url.pathname, each.addresses.kind]),
+        [
+          [requests[0]?.url.pathname, dialled],
+          ['/token', dialled],
+          [requests[0]?.url.pathname, dialled],
+        ],
+      );
+    }
+  });
+
   test('what the caller does not follow is an answer', async () => {
     const { upstream } = stage({ play: chain(['https://cdn.example.net/x']) });
     const answer = await upstream.fetch({ ...question, follow: () => false }, 100);
