@@ -161,6 +161,19 @@ describe('a tag', () => {
     );
   });
 
+  test('whose head was asked for is asked for again where what it pointed to is gone by then', async (t) => {
+    const world = await tagWorld(t);
+    await head(world);
+    world.origin.before = ({ what }) => {
+      if (what === OLD.index.digest) throw new FakeFailure('not-found');
+    };
+    await assert.rejects(pull(world), { name: 'FakeFailure', kind: 'not-found' });
+    world.move();
+    assert.deepEqual((await pull(world)).bytes, NEW.index.bytes);
+    assert.equal((await head(world)).digest, NEW.index.digest);
+    assert.equal(world.origin.count('getManifest'), 4);
+  });
+
   test('is resolved for the others when the one who asked first leaves', async (t) => {
     const world = await tagWorld(t);
     const gate = new Gate();

@@ -91,7 +91,13 @@ export class Tags {
     if (!keep) return this.#through(repository, tag, request);
     const record = await pointers.get(repository, tag);
     if (record !== undefined && isFresh(record.checkedAt, freshness(repository, tag), this.#now())) {
-      return this.#answer(repository, { record, outcome: 'HIT', upstream: undefined, warning: undefined }, request);
+      try {
+        const hit = { record, outcome: 'HIT', upstream: undefined, warning: undefined } as const;
+        return await this.#answer(repository, hit, request);
+      } catch (error) {
+        // Its bytes are neither here nor there any more: the tag has moved since, and is asked for before its time.
+        if (!isOriginFailure(error) || error.kind !== 'not-found') throw error;
+      }
     }
     const key = keyOf(repository.registry, repository.repository, tag);
     notFound.assertNotMissing(key);
