@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { defaultFile } from './default-file.ts';
 import { variableNames } from './environment.ts';
@@ -65,6 +67,19 @@ describe('the definition', () => {
 describe('defaultFile()', () => {
   test('says exactly what holds without a file', async () => {
     assert.deepEqual((await load(defaultFile())).config, (await load('')).config);
+  });
+
+  test('says the same wherever the file lies', async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), 'entrepot-default-'));
+    t.after(() => rm(directory, { recursive: true }));
+    const config = join(directory, 'entrepot.yaml');
+    await writeFile(config, defaultFile());
+    const cwd = join(directory, 'elsewhere');
+    const options = { env: {}, cwd };
+    assert.deepEqual(
+      (await loadConfig({ ...options, flags: { config } })).config,
+      (await loadConfig({ ...options, env: { ENTREPOT_CONFIG: '{}' } })).config,
+    );
   });
 
   test('is still valid with every example uncommented', async () => {

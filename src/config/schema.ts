@@ -137,7 +137,11 @@ const freshness = z.strictObject({
 const cacheOn = z.strictObject({
   dir: filePath('the directory of the cache')
     .prefault('./data')
-    .describe('Directory of the cache. One server per directory.'),
+    // Written into a file it would be relative to the file, and so another place than without one: shown as an example.
+    .meta({
+      description: 'Directory of the cache. One server per directory. Unless given, `data` in the working directory.',
+      examples: ['/var/lib/entrepot'],
+    }),
   max_size: size({ least: 1 })
     .optional()
     .meta({
