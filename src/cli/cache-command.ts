@@ -53,8 +53,7 @@ export async function runCacheCommand<Answer>(command: CacheCommand<Answer>, out
     loaded = await loadConfig({ flags: command.flags, checkReferences: false });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    for (const problem of error.problems) output.err(`${formatProblem(problem)}\n`);
-    return EXIT.config;
+    return await askAllTheSame(command, error, output);
   }
   const { cache } = loaded.config;
   if (cache === 'off') {
@@ -63,7 +62,7 @@ export async function runCacheCommand<Answer>(command: CacheCommand<Answer>, out
     return EXIT.failure;
   }
   try {
-    return await command.show(await ask(command, loaded, cache.dir), cache.dir);
+    return await command.show(await ask(command, cache.dir, loaded), cache.dir);
   } catch (error) {
     if (!isExplained(error)) throw error;
     output.err(`${error.message}\n`);
@@ -71,7 +70,28 @@ export async function runCacheCommand<Answer>(command: CacheCommand<Answer>, out
   }
 }
 
-async function ask<Answer>(command: CacheCommand<Answer>, loaded: LoadedConfig, dir: string): Promise<Answer> {
+/**
+ * Where the configuration has problems: a running server goes on under the one it has, and is asked if only it can do what
+ * is wanted. To reload, it must hear of the problems itself, or neither its log nor its metrics would tell of them.
+ */
+async function askAllTheSame<Answer>(
+  command: CacheCommand<Answer>,
+  { problems, cacheDir }: ConfigError,
+  output: Output,
+): Promise<number> {
+  if (command.alone === undefined && cacheDir !== undefined) {
+    try {
+      return await command.show(await ask(command, cacheDir), cacheDir);
+    } catch (error) {
+      if (!(error instanceof ControlError)) throw error;
+    }
+  }
+  for (const problem of problems) output.err(`${formatProblem(problem)}\n`);
+  return EXIT.config;
+}
+
+/** @param loaded needed where the command can do without a server */
+async function ask<Answer>(command: CacheCommand<Answer>, dir: string, loaded?: LoadedConfig): Promise<Answer> {
   const { operation, input, alone } = command;
   let answer: unknown;
   try {
@@ -79,7 +99,7 @@ async function ask<Answer>(command: CacheCommand<Answer>, loaded: LoadedConfig, 
     answer = await callControl(controlSocketPath(dir), operation, options);
   } catch (error) {
     if (!(error instanceof ControlError) || error.code !== 'not-running') throw error;
-    if (alone !== undefined) return await asOwner(loaded, dir, alone);
+    if (alone !== undefined && loaded !== undefined) return await asOwner(loaded, dir, alone);
     throw new ControlError(
       'not-running',
       `No server runs on the cache directory ${dir}; start one with \`entrepot serve\`, or name another directory with --cache-dir.`,

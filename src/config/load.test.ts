@@ -873,3 +873,25 @@ describe('loadConfig() of anything', () => {
     );
   });
 });
+
+describe('the directory of the cache of a wrong configuration', () => {
+  for (const [what, text, flags, expected] of [
+    ['is found beside what is wrong elsewhere', 'x: 1\ncache: {dir: /srv/cache}', {}, '/srv/cache'],
+    ['and beside what is wrong with the cache', 'cache: {dir: /srv/cache, max_size: 5G}', {}, '/srv/cache'],
+    ['is the default where none is given', 'x: 1', {}, '/cwd/data'],
+    ['may be given by flag', 'x: 1', { cacheDir: 'mine' }, '/cwd/mine'],
+    ['may be given by flag beside what is no YAML', 'listen: [', { cacheDir: 'mine' }, '/cwd/mine'],
+    ['is unknown where the file is no YAML', 'listen: [', {}, undefined],
+    ['is unknown where it is what is wrong', 'cache: {dir: [1]}', {}, undefined],
+    ['is none where the cache is off', 'x: 1\ncache: off', {}, undefined],
+  ] as const) {
+    test(what, async () => {
+      const options = { cwd: '/cwd', env: { HOME: '/nowhere', ENTREPOT_CONFIG: text }, flags };
+      await assert.rejects(loadConfig({ ...options, checkReferences: false }), (error) => {
+        assert.ok(error instanceof ConfigError);
+        assert.equal(error.cacheDir, expected);
+        return true;
+      });
+    });
+  }
+});

@@ -81,7 +81,11 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   const all = [...file.problems, ...environment.problems, ...(port?.problems ?? []), ...problems];
   all.push(...checkConsistency(config, settings));
   if (options.checkReferences !== false) all.push(...(await checkReferences(settings, { schema: configSchema, env })));
-  if (all.length > 0) throw new ConfigError(inOrder(all));
+  if (all.length > 0) {
+    // A file that is not even YAML may have named another directory.
+    const isKnown = file.problems.length === 0 || flags.cacheDir !== undefined;
+    throw new ConfigError(inOrder(all), { cacheDir: isKnown ? cacheDirOf(settings, cwd) : undefined });
+  }
   const notes = [...findWithoutEffect(settings), ...findNotes(config)];
   const isBlank = file.source !== 'defaults' && (file.tree === undefined || isNull(file.tree));
   return { config: withDirectory(config, cwd), source: file.source, settings, isBlank, notes };
@@ -171,6 +175,14 @@ function parse(settings: Tree | undefined): { readonly config: Config; readonly 
   const wrong = new Set(result.error.issues.map((issue) => issue.path[0]));
   const sound = Object.entries(plain).filter(([key]) => !wrong.has(key) && Object.hasOwn(configSchema.shape, key));
   return { config: configSchema.parse(Object.fromEntries(sound)), problems };
+}
+
+/** The directory of the cache, whatever is wrong with everything else; undefined where there is none to be had. */
+function cacheDirOf(settings: Tree | undefined, cwd: string): string | undefined {
+  const { cache } = toPlain(settings) as { readonly cache?: unknown };
+  const isMap = typeof cache === 'object' && cache !== null && !Array.isArray(cache);
+  const read = configSchema.shape.cache.safeParse(isMap ? { dir: (cache as { readonly dir?: unknown }).dir } : cache);
+  return read.success && read.data !== 'off' ? resolve(cwd, read.data.dir) : undefined;
 }
 
 function withDirectory(config: Config, cwd: string): Config {

@@ -18,10 +18,13 @@ export interface ConfigProblem {
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly ConfigProblem[];
+  /** The directory of the cache, absolute, where it can be known all the same: what leads to the running server. */
+  readonly cacheDir: string | undefined;
 
-  constructor(problems: readonly ConfigProblem[], options?: ErrorOptions) {
+  constructor(problems: readonly ConfigProblem[], options?: ErrorOptions & { readonly cacheDir?: string | undefined }) {
     super(problems.map(formatProblem).join('\n'), options);
     this.problems = problems;
+    this.cacheDir = options?.cacheDir;
   }
 }
 

@@ -338,6 +338,15 @@ describe('the program', () => {
     assert.equal(refused.code, 78, refused.stdout);
     assert.deepEqual([await known('one'), await known('two')], [200, 404]);
 
+    // The server hears of it from the command too: its log and its metrics tell.
+    await writeFile(file, JSON.stringify({ ...written, registries, lisen: ':1' }));
+    const told = await run(command, { timeout: 20_000, env });
+    assert.equal(told.code, 78, told.stdout);
+    assert.match(told.stderr, /The server refused .* and goes on as before:\n.*lisen: unknown option/);
+    assert.ok(running.logs().some((line) => /lisen/.test(String(line['problems']))));
+    const metrics = String((await rawRequest(running.host, { path: '/metrics' })).body);
+    assert.match(metrics, /^entrepot_config_last_reload_successful 0$/m);
+
     // As an editor leaves it for a moment.
     await writeFile(file, '');
     running.process.kill('SIGHUP');
