@@ -65,7 +65,8 @@ export function size({ least = 0, most = Number.MAX_SAFE_INTEGER } = {}) {
     const bytes = parseSize(value);
     return bytes !== undefined && bytes >= least && bytes <= most ? bytes : undefined;
   };
-  const bounds = least > 0 || most < Number.MAX_SAFE_INTEGER ? ` from ${least} to ${most} bytes` : '';
+  const atLeast = least > 0 ? ` from ${least}` : '';
+  const bounds = most < Number.MAX_SAFE_INTEGER ? ` from ${least} to ${most}` : atLeast;
   return read(textOrNumber, parse, {
     type: 'size',
     expected: `an amount of bytes${bounds}: a number, or one with its unit, such as 50GB or 512MiB`,

@@ -622,7 +622,7 @@ limits: {max_connections: 0}
       'registries: {a.b: {upstreams: [{url: "http://x", tls: {insecure_skip_verify: true}}]}}',
       'registries["a.b"].upstreams[0].tls: found it with an http:// address',
     ],
-    ['cache: {max_size: 50G}', 'cache.max_size: found "50G", expected an amount of bytes'],
+    ['cache: {max_size: 50G}', 'cache.max_size: found "50G", expected an amount of bytes from 1: a number'],
     ['cache: {max_size: 0}', 'cache.max_size: found 0, expected an amount of bytes from 1'],
     ['cache: {min_free: 100%}', 'cache.min_free: found "100%", expected an amount of bytes such as 5GB, or a share'],
     ['cache: {platforms: [amd64]}', 'cache.platforms[0]: found "amd64", expected a platform such as linux/amd64'],
