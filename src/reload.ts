@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
 import { type Config, ConfigError, formatProblem, type LoadedConfig, locateProblems } from './config/index.ts';
 import { settleConfig } from './config-changes.ts';
 import type { RegistrySpec } from './oci/index.ts';
@@ -76,6 +78,9 @@ export class Reloader {
       if (loaded.isBlank && changed.length > 0) {
         throw new Error(`${source}: found nothing in it, expected a configuration, or {} where the defaults are meant`);
       }
+      if (source !== before.source && isGone(before.source)) {
+        throw new Error(`${before.source}: it is not there any more; put it back, or start the server anew without it`);
+      }
       const registries = compareRegistries(before.catalogue, await take({ config, source }));
       const isSame = changed.length + Object.values(registries).flat().length === 0;
       return { outcome: isSame ? 'unchanged' : 'changed', source, changed, registries, restart, problems: [] };
@@ -86,6 +91,11 @@ export class Reloader {
       return { outcome: 'refused', source, changed: [], registries, restart: [], problems };
     }
   }
+}
+
+/** Whether a source is a file that has gone; what is found in its stead was never meant to take its place. */
+function isGone(source: string): boolean {
+  return isAbsolute(source) && !existsSync(source);
 }
 
 function problemsOf(error: unknown, loaded: LoadedConfig | undefined): readonly string[] {
