@@ -158,6 +158,44 @@ describe('entrepot scrub, where a server runs', () => {
     assert.deepEqual(asked, [{ stop: false }]);
   });
 
+  for (const [what, next, says] of [
+    [
+      'has started anew',
+      () => null,
+      /^The server has stopped or started anew, .* `entrepot scrub` begins another\.\n$/,
+    ],
+    ['answers what nobody can read', () => 'soon', /^The server answered in a form/],
+  ] as const) {
+    test(`says so where the server meanwhile ${what}`, async (t) => {
+      let looks = 0;
+      const { dir } = await withServer(t, () => (++looks < 2 ? half : next()));
+      const { code, out, err } = await run(dir, { isTerminal: true });
+      assert.equal(code, 1);
+      assert.match(err, says);
+      assert.ok(out.endsWith('\r\u001b[K'), 'the line is cleared');
+    });
+  }
+
+  test('says so where the server meanwhile has stopped', async (t) => {
+    const { dir, control } = await withServer(t, () => {
+      setImmediate(() => void control.close());
+      return half;
+    });
+    const { code, err } = await run(dir);
+    assert.equal(code, 1);
+    assert.match(err, /^The server has stopped or started anew/);
+  });
+
+  test('has nothing to show where none has run', async (t) => {
+    const { dir } = await withServer(t, () => null);
+    assert.deepEqual(await run(dir, { stop: true }), {
+      code: 0,
+      out: 'No scrub has run since the server started.\n',
+      err: '',
+    });
+    assert.deepEqual(await run(dir, { stop: true, json: true }), { code: 0, out: 'null\n', err: '' });
+  });
+
   test('ends it where it is told to', async (t) => {
     const { dir, asked } = await withServer(t, () => ({ ...half, state: 'stopped', finishedAt: now }));
     assert.equal((await run(dir, { stop: true })).code, 0);
@@ -181,7 +219,7 @@ async function run(dir: string, { json = false, stop = false, isTerminal = false
 }
 
 /** A server whose scrub fares as the test says, from the first look on. */
-async function withServer(t: TestContext, progress: () => ScrubProgress) {
+async function withServer(t: TestContext, progress: () => unknown) {
   const dir = await temporaryDirectory(t);
   const asked: unknown[] = [];
   const control = createControl({
@@ -200,7 +238,7 @@ async function withServer(t: TestContext, progress: () => ScrubProgress) {
   });
   await control.start();
   t.after(() => control.close());
-  return { dir, asked };
+  return { dir, asked, control };
 }
 
 async function filled(t: TestContext, count: number): Promise<string> {

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Scrub, type ScrubProgress, Verification } from '../cache/index.ts';
-import { callControl, controlSocketPath } from '../server/index.ts';
+import { ControlError, callControl, controlSocketPath } from '../server/index.ts';
 import { Telemetry } from '../telemetry/index.ts';
 import { type OwnedCache, runCacheCommand } from './cache-command.ts';
 import { EXIT } from './exit-code.ts';
@@ -43,7 +43,7 @@ export async function scrub(options: ScrubCommandOptions, surroundings: ScrubSur
 
   async function finish(dir: string, begun: ScrubProgress | null): Promise<number> {
     if (begun === null) {
-      output.out('No scrub has run since the server started.\n');
+      output.out(json ? 'null\n' : 'No scrub has run since the server started.\n');
       return EXIT.ok;
     }
     let progress: ScrubProgress = begun;
@@ -51,13 +51,11 @@ export async function scrub(options: ScrubCommandOptions, surroundings: ScrubSur
       while (progress.state === 'running') {
         display.show(progress);
         await delay(LOOK_EVERY, undefined, { signal });
-        const answer = await callControl(controlSocketPath(dir), 'scrub', { signal });
-        if (!isProgress(answer)) throw new TypeError('Cannot read what the server answers; it is of another version');
-        progress = answer;
+        progress = await look(dir, signal);
       }
     } catch (error) {
-      if (!signal.aborted) throw error;
       display.end();
+      if (!signal.aborted) throw error;
       output.err(
         'The scrub goes on in the server: `entrepot scrub` shows it again, `entrepot scrub --stop` ends it.\n',
       );
@@ -85,6 +83,21 @@ export async function scrub(options: ScrubCommandOptions, surroundings: ScrubSur
   } finally {
     process.off('SIGINT', onSignal);
   }
+}
+
+/** How far the server's scrub has come. @throws {ControlError} also where there is none any more */
+async function look(dir: string, signal: AbortSignal): Promise<ScrubProgress> {
+  const answer = await callControl(controlSocketPath(dir), 'scrub', { signal }).catch((error: unknown) => {
+    if (error instanceof ControlError && error.code === 'not-running') return null;
+    throw error;
+  });
+  if (isProgress(answer)) return answer;
+  throw new ControlError(
+    'failed',
+    answer === null
+      ? 'The server has stopped or started anew, and its scrub ended with it; `entrepot scrub` begins another.'
+      : 'The server answered in a form this version does not know; restart it.',
+  );
 }
 
 /** Does what a server would, in a directory that no server runs on. */
