@@ -95,6 +95,29 @@ describe('createControl and callControl', () => {
     });
   });
 
+  test('a server that ends before it has answered is told of', async () => {
+    const handle = () => {
+      setImmediate(() => void control.close());
+      return new Promise(() => {});
+    };
+    const { path, control } = await open([{ name: 'purge', method: 'POST', handle }]);
+    await assert.rejects(callControl(path, 'purge', { method: 'POST' }), {
+      name: 'ControlError',
+      code: 'failed',
+      message: /^The server ended before/,
+    });
+
+    const half = join(directory, 'half.sock');
+    const server = createServer((_request, response) => {
+      response.writeHead(200, { 'content-length': 100 });
+      response.write('{');
+      setImmediate(() => response.destroy());
+    });
+    await once(server.listen(half), 'listening');
+    after(() => server.close());
+    await assert.rejects(callControl(half, 'status'), { name: 'ControlError', message: /^The server ended before/ });
+  });
+
   test('a second server is refused, and the first goes on', async () => {
     const { path } = await open([{ name: 'status', method: 'GET', handle: () => 'first' }]);
     const second = createControl({ path, operations: [] });

@@ -299,6 +299,13 @@ function explainCallError(
     case 'ENOTDIR':
     case 'ECONNREFUSED':
       return new ControlError('not-running', `No server listens on ${path}.`, { cause: error });
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return new ControlError(
+        'failed',
+        'The server ended before it had answered; what was asked for may be done, in part or not at all.',
+        { cause: error },
+      );
     case 'EACCES':
     case 'EPERM':
       return new ControlError(
