@@ -2,6 +2,7 @@ import { keyOf } from '../lib/index.ts';
 import type { Digest, Repository } from '../oci/index.ts';
 import { type BlobStore, MAX_URLS_PER_BLOB, type NameStore, type TagEntry, type UrlName } from '../store/index.ts';
 import { addTree } from './manifest-tree.ts';
+import { removeBlob } from './removal.ts';
 import {
   PAGE,
   pages,
@@ -195,10 +196,7 @@ async function removeUnclaimed(digests: readonly Digest[], work: Work): Promise<
     const blob = await names.getBlob(digest);
     if (blob === undefined || blob.kind === 'hosted') continue;
     if (dryRun) tally.asIfForgotten.add(blobKey(digest));
-    else {
-      await names.deleteBlob(digest);
-      await store.delete(digest);
-    }
+    else await removeBlob(digest, { store, names });
     tally.blobs += 1;
     tally.freed += blob.size;
   }

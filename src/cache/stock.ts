@@ -2,6 +2,7 @@ import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
 import type { Digest } from '../oci/index.ts';
 import type { BlobRecord, BlobStore, NameStore } from '../store/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
+import { adoptBlob } from './removal.ts';
 
 export interface StockOptions {
   readonly store: BlobStore;
@@ -79,10 +80,7 @@ export async function takeStock(options: StockOptions): Promise<Stock> {
 async function adopt(digest: Digest, { store, names }: StockOptions): Promise<boolean> {
   const size = await store.stat(digest);
   if (size === undefined || (await names.getBlob(digest)) !== undefined) return false;
-  // Asked again: whoever evicts takes the row first, and the file next.
-  if ((await store.stat(digest)) !== size) return false;
-  await names.putBlob({ digest, size, kind: 'mirrored', storedAt: Date.now() });
-  return true;
+  return adoptBlob(digest, { size, at: Date.now() }, { store, names });
 }
 
 /** Forgets a row that had no file; false where it has one by now. */

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Digest } from '../oci/index.ts';
 import type { BlobStore, NameStore, ReadBlobRecord } from '../store/index.ts';
+import { removeBlob } from './removal.ts';
 
 export interface SweepOptions {
   readonly store: BlobStore;
@@ -30,8 +31,7 @@ const MAX_REFUSALS = 16;
 /**
  * Takes the blobs that were not read for the longest time until as much is free as is wanted, or nothing is left to take.
  *
- * The index goes first, so that a crash in between leaves a file nobody counts, never a row without a file. Rejects where
- * files cannot be removed, after having tried others.
+ * Rejects where files cannot be removed, after having tried others.
  */
 export async function sweep(options: SweepOptions): Promise<Swept> {
   const { store, names, wanted, isSpared = () => false, dryRun = false, onEvict = () => {} } = options;
@@ -44,7 +44,7 @@ export async function sweep(options: SweepOptions): Promise<Swept> {
       if (freed >= wanted) break;
       if (isSpared(blob.digest)) continue;
       try {
-        if (!dryRun) await evict(blob.digest, { store, names });
+        if (!dryRun) await removeBlob(blob.digest, { store, names });
         freed += blob.size;
         blobs += 1;
         onEvict(blob);
@@ -59,9 +59,4 @@ export async function sweep(options: SweepOptions): Promise<Swept> {
   }
   if (refusals.length > 0) throw refusals[0];
   return { freed, blobs };
-}
-
-async function evict(digest: Digest, { store, names }: Pick<SweepOptions, 'store' | 'names'>): Promise<void> {
-  await names.deleteBlob(digest);
-  await store.delete(digest);
 }

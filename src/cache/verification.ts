@@ -3,6 +3,7 @@ import type { Digest } from '../oci/index.ts';
 import type { BlobRecord, BlobStore, NameStore, StoredBlob } from '../store/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import { Examination, inspect, twins, unreadable } from './examination.ts';
+import { adoptBlob } from './removal.ts';
 import { condemn, isDiskError, type Rot } from './rot.ts';
 
 // What rests on a disk may rot. A stored blob is believed when
@@ -310,10 +311,8 @@ export class Verification {
   /** A file that nothing is known of, as its row was lost, is stored from now on. */
   async #adopt(digest: Digest, size: number, at: number): Promise<void> {
     const { store, names, telemetry } = this.#options;
-    // Whoever evicts takes the row first: what he is about to remove must not get it back.
-    if ((await store.stat(digest)) !== size) return;
-    await names.putBlob({ digest, size, kind: 'mirrored', storedAt: at, verifiedAt: at });
-    telemetry.publish('blob.adopted', { digest, size });
+    if (await adoptBlob(digest, { size, at, verifiedAt: at }, { store, names }))
+      telemetry.publish('blob.adopted', { digest, size });
   }
 
   /** True where there was a row, and it is gone now. */
