@@ -96,6 +96,14 @@ describe('parseResponseHead()', () => {
     test(`refuses ${what}`, () => assert.throws(() => parseResponseHead(text, 'GET'), isProtocolError));
   }
 
+  test('refuses a long run of white space before a wrong character in no time', () => {
+    const text = head(`X-Padded:${' '.repeat(MAX_HEAD_BYTES)}\0`);
+    const before = process.cpuUsage();
+    assert.throws(() => parseResponseHead(text, 'GET'), isProtocolError);
+    const { user } = process.cpuUsage(before);
+    assert.ok(user < 500_000, `it took ${user / 1000} ms, in which nobody else is served`);
+  });
+
   test('never shows the value of a header in the message', () => {
     assert.throws(
       () => parseResponseHead(head('Set-Cookie: secret\0'), 'GET'),

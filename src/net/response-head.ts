@@ -29,7 +29,9 @@ export const MAX_HEADERS = 200;
 
 /** The reason phrase may be missing, with its space: servers of note leave it out. */
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
-const FIELD_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t ]*([\t\x20-\x7e\x80-\xff]*)$/;
+// White space before the value is taken off afterwards: taken in here it would be counted both ways, and a long run of it
+// before a character that is refused would cost its square.
+const FIELD_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)$/;
 const BEGIN_OF_HEAD = 'HTTP/1.';
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 
@@ -94,7 +96,7 @@ export function parseResponseHead(text: string, method: string): ResponseHead {
     if (field === null) throw refused(`header line ${i} is malformed (${faultOf(lines[i] ?? '')})`);
     const spelling = field[1] ?? '';
     const name = spelling.toLowerCase();
-    const value = (field[2] ?? '').trimEnd();
+    const value = (field[2] ?? '').replace(/^[\t ]+/, '').trimEnd();
     rawHeaders.push(spelling, value);
     if (name === 'set-cookie') setCookies.push(value);
     const earlier = headers[name];
