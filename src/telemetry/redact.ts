@@ -62,10 +62,14 @@ export function redactText(text: string): string {
   return result.replace(CREDENTIAL_IN_TEXT, `$1 ${MASK}`).replace(ASSIGNMENT_IN_TEXT, `$1=${MASK}`);
 }
 
+const CLOSING = '"\'`)]>,;:';
+
 /** Keeps the quote, bracket or comma that closes the URL in its sentence. */
 function redactUrlInText(found: string): string {
-  const closing = /["'`)\]>,;:]*$/.exec(found)?.[0] ?? '';
-  return redactUrl(found.slice(0, found.length - closing.length)) + closing;
+  // From the end: an expression would try every place where such characters begin.
+  let end = found.length;
+  while (end > 0 && CLOSING.includes(found.charAt(end - 1))) end--;
+  return redactUrl(found.slice(0, end)) + found.slice(end);
 }
 
 /** Any value as it may be logged: plain data of bounded depth and size, without secrets. */
