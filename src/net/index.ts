@@ -23,3 +23,4 @@ export { createHttpClient } from './http-client.ts';
 export { LeafCertificates } from './leaf-certificates.ts';
 export { outboundProxyFor } from './outbound-proxy.ts';
 export { Relay, type RelayEnd, type RelayOptions } from './relay.ts';
+export { isSendableHost } from './request-head.ts';

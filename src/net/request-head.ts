@@ -21,6 +21,11 @@ const WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
 const HOST = /^(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/;
 const EMPTY = Buffer.alloc(0);
 
+/** Whether a request can be sent with this `Host`: fewer than a client may send (RFC 3986 §3.2.2 allows `a,b` and `a%20b`). */
+export function isSendableHost(host: string): boolean {
+  return HOST.test(host);
+}
+
 /** What belongs to one connection, or is derived from the URL and the body, is never a caller's to set. */
 const NOT_A_CALLERS = new Set([
   'connection',
@@ -97,7 +102,7 @@ export function requestBytes({
   if (content.length > MAX_REQUEST_BODY_BYTES) {
     throw new TypeError(`A body of ${content.length} bytes is larger than the ${MAX_REQUEST_BODY_BYTES} that are sent`);
   }
-  if (host !== undefined && !HOST.test(host))
+  if (host !== undefined && !isSendableHost(host))
     throw new TypeError('A Host header must be a host, with a port or without');
   let head = `${method} ${requestTarget(url)} HTTP/1.1\r\nhost: ${host ?? url.host}\r\n`;
   for (const [name, value] of Object.entries(requestHeaders(headers))) head += `${name}: ${value}\r\n`;

@@ -9,7 +9,7 @@ import {
   type UrlResponse,
 } from '../cache/index.ts';
 import type { ByteSource } from '../lib/index.ts';
-import type { RequestBody } from '../net/index.ts';
+import { isSendableHost, type RequestBody } from '../net/index.ts';
 import { formatContentRange, type MirrorSpec } from '../oci/index.ts';
 import {
   type MirrorMatch,
@@ -175,6 +175,9 @@ async function pass(
   const headers = requestHeaders(request);
   const site = mirrors.siteOf(route);
   const host = route.preserveHost ? exchange.host : undefined;
+  if (host !== undefined && !isSendableHost(host)) {
+    throw new MirrorRefusal(400, `the site of the route ${route.name} cannot be asked with this Host`);
+  }
   const pathOf = pathsOf(mirrors.routes, { route, host });
   const isRouted = (target: URL): boolean => pathOf(target) !== undefined;
   const open = async (question: SiteQuestion): Promise<SiteReply> => {

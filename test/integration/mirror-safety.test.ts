@@ -124,6 +124,18 @@ describe('with the client’s own Host', () => {
     assert.equal(await location('/s/moved', pair.mirror.host), `${pair.mirror.url}/s/f`);
     assert.equal(await location('/s/moved-well', 'a.example'), 'http://a.example/s/f');
   });
+
+  test('one that a request may have and no site can be asked with is the client’s fault', async () => {
+    await using pair = await routed(pages, { preserve_host: true });
+    for (const host of ['a,b', 'a%20b', 'a:']) {
+      const answer = await pair.mirror.get('/s/f', { host });
+      assert.deepEqual(
+        [answer.status, text(answer)],
+        [400, 'the site of the route s cannot be asked with this Host\n'],
+      );
+    }
+    assert.equal(text(await pair.mirror.get('/s/f', { host: 'a.example' })), 'for a.example');
+  });
 });
 
 describe('what a client says', () => {
