@@ -126,6 +126,9 @@ describe('describeHelp: the host it was asked under', () => {
     ['a;rm -rf /', undefined, 'https://mirror.example.com', false, 'https://mirror.example.com'],
     ['x$(id)', undefined, undefined, false, 'http://localhost'],
     ['', undefined, undefined, false, 'http://localhost'],
+    ['a:99999', undefined, undefined, false, 'http://localhost'],
+    ['1.2.3.999', undefined, undefined, false, 'http://localhost'],
+    ['[1::2::3]:80', 'mirror.example.com', 'https://m.example.com', false, 'https://m.example.com'],
   ];
   for (const [host, suffix, publicUrl, secure, url] of rows) {
     test(`${host} (public URL ${publicUrl ?? 'none'}): ${url}`, () => {

@@ -92,7 +92,7 @@ export function createHelpDescription(
   const { domainSuffix } = catalogue;
   const publicAddress = publicUrl === undefined ? undefined : new URL(publicUrl);
   const host = withoutSubHost(
-    isHostHeader(asked) ? asked.toLowerCase() : (publicAddress?.host ?? 'localhost'),
+    isNamed(asked) ? asked.toLowerCase() : (publicAddress?.host ?? 'localhost'),
     domainSuffix,
   );
   const url = publicAddress?.host === host ? publicAddress.origin : `${secure ? 'https' : 'http'}://${host}`;
@@ -158,6 +158,11 @@ function namingExamples(
 /** What Docker's own grammar takes for a registry: see `src/routing`. */
 function isDotted(name: string): boolean {
   return name.includes('.') || name.includes(':') || name === 'localhost';
+}
+
+/** Whether a page can be about this host: one that a request may name, and a client could be told to ask (`a:99999` is no such). */
+function isNamed(host: string): boolean {
+  return isHostHeader(host) && URL.canParse(`http://${host}`);
 }
 
 /** Under `ghcr.SUFFIX` a bare name would mean GHCR; the examples are about the server, so they use its own name. */
