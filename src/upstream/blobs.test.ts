@@ -143,6 +143,16 @@ describe('openBlob', () => {
     });
   }
 
+  for (const [why, options, reply] of wrong) {
+    const { status } = reply;
+    if (options.offset !== 5 || (status !== 206 && status !== 416)) continue;
+    test(`is found in the whole where a Range gets ${why}`, async () => {
+      const { answer, asked } = await open(({ headers: { range } }) => (range === undefined ? {} : reply), options);
+      assert.deepEqual(answer.bytes, bytes.subarray(5, (options.end ?? LAST) + 1));
+      assert.deepEqual(asked, [`GET ${path} bytes=5-${options.end ?? ''}`, `GET ${path}`]);
+    });
+  }
+
   test('a signature that is refused is not the last word on the blob', async () => {
     const { answer, asked } = await open(({ url }) =>
       url === path ? { status: 307, headers: { location: '/signed' } } : { status: 403 },

@@ -37,19 +37,37 @@ export async function headBlob(upstream: Upstream, asked: BlobAsked): Promise<Bl
 
 /**
  * Opens the blob's body, or a part of it. The chain of redirects is walked each time: what a registry signs is good for
- * minutes, and for whoever asked.
+ * minutes, and for whoever asked. Where the part that comes is not the part asked for, it is looked for in the whole.
  *
- * @throws {UpstreamError} `invalid` where the part that comes is not the part asked for
+ * @throws {UpstreamError} `invalid` where it is not found there either
  */
 export async function openBlob(upstream: Upstream, asked: BlobPartAsked): Promise<BlobAnswer> {
-  const question = blobQuestion('GET', asked, rangeHeader(asked));
+  const range = rangeHeader(asked);
+  const opened = await tryOpen(upstream, asked, range);
+  if (!('error' in opened)) return opened;
+  if (range['range'] === undefined || !opened.mayHaveWhole) throw opened.error;
+  const whole = await tryOpen(upstream, asked, {});
+  if ('error' in whole) throw whole.error;
+  return whole;
+}
+
+type Opened = BlobAnswer | { readonly error: Error; readonly mayHaveWhole: boolean };
+
+async function tryOpen(
+  upstream: Upstream,
+  asked: BlobPartAsked,
+  headers: Readonly<Record<string, string>>,
+): Promise<Opened> {
+  const question = blobQuestion('GET', asked, headers);
   const answer = await upstream.open(question);
   const { reply } = answer;
-  if (reply.status !== 200 && reply.status !== 206) throw await upstream.failure(question, answer);
+  if (reply.status !== 200 && reply.status !== 206) {
+    return { error: await upstream.failure(question, answer), mayHaveWhole: reply.status === 416 };
+  }
   const part = reply.status === 206 ? readPart(answer, asked) : readWhole(answer, asked);
   if ('wrong' in part) {
     reply.body.cancel();
-    throw upstream.invalid(question, part.wrong);
+    return { error: upstream.invalid(question, part.wrong), mayHaveWhole: reply.status === 206 };
   }
   return { ...part, offset: asked.offset, upstream: upstream.name, visibility: answer.visibility };
 }
