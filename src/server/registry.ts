@@ -201,7 +201,8 @@ const MAX_PAGE_SIZE = 10_000;
 
 function pageSize(text: string | null): number | undefined {
   if (text === null) return undefined;
-  if (!/^\d{1,9}$/.test(text)) {
+  // As many digits as the largest number that clients written in Go use for "all".
+  if (!/^\d{1,19}$/.test(text)) {
     throw new OciError(
       'PAGINATION_NUMBER_INVALID',
       `n is "${text.slice(0, 20)}"; expected a number of results, 0 or more`,

@@ -522,6 +522,8 @@ describe('tags and catalogue', () => {
     const rest = await mirror.get(`/v2/${REPOSITORY}/tags/list?last=1`);
     assert.deepEqual(JSON.parse(rest.body.toString()), { name: REPOSITORY, tags: ['2', 'latest'] });
     assert.equal(rest.headers['link'], undefined);
+    // What a client in Go asks for that wants them all.
+    assert.equal((await mirror.get(`/v2/${REPOSITORY}/tags/list?n=9223372036854775807`)).status, 200);
     const none = await mirror.get(`/v2/${REPOSITORY}/tags/list?n=0`);
     assert.deepEqual(JSON.parse(none.body.toString()), { name: REPOSITORY, tags: [] });
     assert.equal(none.headers['link'], undefined);
