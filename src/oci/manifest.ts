@@ -119,8 +119,9 @@ function parseObject(bytes: Buffer): JsonObject {
 function refuseConfusion(json: JsonObject): void {
   let index = false;
   let image = false;
-  for (const [key, value] of Object.entries(json)) {
-    if (value === null) continue;
+  // By keys: pairs of half a million of them, which fit in a manifest, take three times as long.
+  for (const key of Object.keys(json)) {
+    if (json[key] === null) continue;
     // By way of upper case, since that decoder takes ſ for s.
     const name = key.toUpperCase().toLowerCase();
     index ||= name === 'manifests';
