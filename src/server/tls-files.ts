@@ -31,10 +31,9 @@ const PRIVATE_KEY = /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----[\s\S]*?-----END (?:
  * it, since a certificate that is only found wanting at the first handshake is found by the clients.
  */
 export async function readTlsFiles({ certFile, keyFile }: TlsFiles): Promise<TlsPair> {
-  const [certificates, key] = await Promise.all([
-    readPem(certFile, 'certificate').then((pem) => certificatesOf(pem, certFile)),
-    readPem(keyFile, 'private key').then((pem) => keyOf(pem, keyFile)),
-  ]);
+  // One after the other: where both are wrong, it is always the same one that is told.
+  const certificates = certificatesOf(await readPem(certFile, 'certificate'), certFile);
+  const key = keyOf(await readPem(keyFile, 'private key'), keyFile);
   const chain = orderChain(certificates, key.key);
   if (chain === undefined) {
     const names = certificates.map(subjectOf).join('; ');

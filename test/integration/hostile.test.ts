@@ -7,8 +7,8 @@ import { type RawServer, startRawServer } from '../support/raw-server.ts';
 const REQUESTS = 1500;
 const AT_ONCE = 30;
 
-/** `HOSTILE_SEED=…` repeats a run. */
-const seed = Number(process.env['HOSTILE_SEED'] ?? Date.now() % 1e9);
+/** The same each time, so that a change fails for what it changed; `HOSTILE_SEED=…` tries others. */
+const seed = Number(process.env['HOSTILE_SEED'] ?? 1);
 
 test(`whatever clients and upstreams say, each connection ends and the server goes on (HOSTILE_SEED=${seed})`, async () => {
   const chances = new Chances(seed);
