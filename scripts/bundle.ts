@@ -22,7 +22,7 @@ export async function bundle(directory: string): Promise<ReadonlyMap<string, str
   try {
     const { metafile } = await build({
       absWorkingDir: root,
-      entryPoints: { main: 'src/main.ts', 'names-check-worker': 'src/store/names-check-worker.ts' },
+      entryPoints: { main: 'src/main.ts', 'check-worker': 'src/store/metadata/check-worker.ts' },
       outdir: fresh,
       bundle: true,
       // What is put off until it is needed stays in files of its own.

@@ -1,7 +1,7 @@
 // `entrepot config default | head -1`: a reader that has seen enough is no failure of ours.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
-const { run } = await import('./cli/program.ts');
+const { run } = await import('./cli/index.ts');
 const code = await run(process.argv.slice(2));
 // Unless it is set already, because what was written did not arrive.
 process.exitCode ||= code;

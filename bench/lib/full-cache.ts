@@ -3,8 +3,8 @@ import { closeSync, ftruncateSync, linkSync, mkdirSync, openSync } from 'node:fs
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { parseDigest } from '../../src/oci/index.ts';
-import { layoutOf } from '../../src/store/layout.ts';
-import { STATEMENTS } from '../../src/store/names-schema.ts';
+import { layoutOf } from '../../src/store/blobs/layout.ts';
+import { STATEMENTS } from '../../src/store/metadata/schema.ts';
 
 /**
  * Adds blobs to the cache of a server that does not run: for each a row that counts it, a row that says whose it is, and a

@@ -6,7 +6,7 @@ import type { Principal } from './principal.ts';
  * a repository; `catalog` the repositories of a registry; `push` and `delete` change a repository; `status` reads how
  * the server itself fares.
  */
-export const ACTIONS = ['pull', 'list', 'catalog', 'push', 'delete', 'status'] as const;
+export const ACTIONS = ['pull', 'catalog', 'push', 'delete', 'status'] as const;
 export type Action = (typeof ACTIONS)[number];
 
 export interface AccessRequest {
@@ -26,7 +26,7 @@ const ALLOWED: Decision = { allowed: true };
  * Anybody may read at a mirror; how the server itself fares is the operator's business.
  */
 const MAY: Readonly<Record<Principal['kind'], ReadonlySet<Action>>> = {
-  anonymous: new Set<Action>(['pull', 'list', 'catalog']),
+  anonymous: new Set<Action>(['pull', 'catalog', 'status']),
 };
 
 /**

@@ -4,21 +4,43 @@
  * It decides freshness and membership and owns every transfer. It never speaks HTTP, and never knows which upstream
  * there is: it asks an {@link Origin}.
  */
-export type { BlobReader } from './blob-reader.ts';
-export type { BlobAnswer, BlobHead } from './blobs.ts';
-export { type CollectAloneOptions, collectAlone } from './collect-alone.ts';
-export type { Ingest } from './ingest.ts';
-export type { ManifestAnswer } from './manifests.ts';
-export * from './origin.ts';
-export { type CachePolicy, PullThrough, type PullThroughOptions } from './pull-through.ts';
-export { type Purged, type PurgeOptions, type PurgeTools, purge } from './purge.ts';
-export type { Refreshed } from './refresh.ts';
-export type { Collected, CollectOptions, Pause } from './room.ts';
-export { Scrub, type ScrubOptions, type ScrubProblem, type ScrubProgress } from './scrub.ts';
-export type { Selection, UrlSelection } from './selection.ts';
-export type { DiskSpace, MinFree } from './sweep-policy.ts';
-export { UrlCache } from './url-cache.ts';
-export { evaluateConditions } from './url-conditions.ts';
-export { headersBehind } from './url-policy.ts';
-export type * from './url-request.ts';
-export { Verification, type VerificationOptions } from './verification.ts';
+
+export {
+  type Collected,
+  type CollectOptions,
+  collectAlone,
+  type Purged,
+  type PurgeOptions,
+  purge,
+} from './eviction/index.ts';
+export { Scrub, type ScrubProgress, Verification } from './integrity/index.ts';
+export type { Selection, UrlSelection } from './metadata/index.ts';
+export {
+  type BlobLocation,
+  type FailureKind,
+  isOriginFailure,
+  type ListQuery,
+  type OpenBlobOptions,
+  type Origin,
+  type OriginBlob,
+  type OriginBlobHead,
+  type OriginFailure,
+  type OriginList,
+  type OriginManifest,
+  type OriginManifestHead,
+  type OriginOptions,
+} from './origin.ts';
+export { PullThrough, type PullThroughOptions } from './pull-through.ts';
+export type { BlobAnswer, ManifestAnswer, Refreshed } from './registry/index.ts';
+export type { Ingest } from './transfer/index.ts';
+export {
+  evaluateConditions,
+  headersBehind,
+  type KeptUrl,
+  type UrlAnswer,
+  type UrlCache,
+  type UrlKey,
+  type UrlOpen,
+  type UrlRequest,
+  type UrlResponse,
+} from './url/index.ts';

@@ -10,29 +10,47 @@ import {
 } from '../oci/index.ts';
 import type { BlobStore, NameStore } from '../store/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
-import { BackOff } from './back-off.ts';
-import { type BlobAnswer, type BlobHead, type BlobRequest, Blobs } from './blobs.ts';
-import { createFreshness, type Freshness, type FreshnessOptions } from './freshness.ts';
-import { InUse, releasing } from './in-use.ts';
-import type { Ingest } from './ingest.ts';
-import { type ManifestAnswer, type ManifestRequest, Manifests } from './manifests.ts';
-import { Membership } from './membership.ts';
-import { NotFound } from './not-found.ts';
+import {
+  type Collected,
+  type CollectOptions,
+  type Pause,
+  type Purged,
+  type PurgeOptions,
+  purge,
+  Room,
+  type RoomLimits,
+  sparedDigests,
+  sparingRule,
+} from './eviction/index.ts';
+import { isStockDue, Scrub, takeStock, Verification } from './integrity/index.ts';
+import type { Selection, UrlSelection } from './metadata/index.ts';
+import {
+  createFreshness,
+  type Freshness,
+  type FreshnessOptions,
+  Membership,
+  Pointers,
+  ReadTimes,
+} from './metadata/index.ts';
 import type { BlobLocation, ListQuery, Origin, OriginList } from './origin.ts';
-import { type PlatformFilter, platformFilter } from './platforms.ts';
-import { Pointers } from './pointers.ts';
-import { type Purged, type PurgeOptions, purge } from './purge.ts';
-import { ReadTimes } from './read-times.ts';
-import { type Refreshed, refresh } from './refresh.ts';
-import { type Collected, type CollectOptions, type Pause, Room, type RoomLimits } from './room.ts';
-import { Scrub } from './scrub.ts';
-import type { Selection, UrlSelection } from './selection.ts';
-import { Silence } from './silence.ts';
-import { sparedDigests, sparingRule } from './spared.ts';
-import { isStockDue, takeStock } from './stock.ts';
-import { Tags } from './tags.ts';
-import { UrlCache } from './url-cache.ts';
-import { Verification } from './verification.ts';
+import {
+  type BlobAnswer,
+  type BlobHead,
+  type BlobRequest,
+  Blobs,
+  type ManifestAnswer,
+  type ManifestRequest,
+  Manifests,
+  type PlatformFilter,
+  platformFilter,
+  type Refreshed,
+  refresh,
+  Tags,
+} from './registry/index.ts';
+import { BackOff, NotFound, Silence } from './revalidation/index.ts';
+import type { Ingest } from './transfer/index.ts';
+import { InUse, releasing } from './transfer/index.ts';
+import { UrlCache } from './url/index.ts';
 
 const TEN_SECONDS = 10_000;
 const WEEK = 7 * 24 * 3_600_000;

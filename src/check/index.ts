@@ -5,5 +5,5 @@
  * token, what is left of its limit. It is asked nothing that counts as a pull, nothing is stored, no credential goes where
  * it would not go otherwise, and none is in what is reported.
  */
-export { type CheckOptions, type CheckTransport, checkUpstreams } from './check-upstreams.ts';
-export type * from './report.ts';
+export { type CheckOptions, checkUpstreams } from './check-upstreams.ts';
+export type { CheckTarget, Outcome, StepName, StepReport, UpstreamReport } from './report.ts';

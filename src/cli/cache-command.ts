@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+import { ControlError, callControl, controlSocketPath } from '../admin/index.ts';
 import { ConfigError, type ConfigFlags, formatProblem, type LoadedConfig, loadConfig } from '../config/index.ts';
-import { ControlError, callControl, controlSocketPath } from '../server/index.ts';
 import {
   type BlobStore,
   DirectoryError,

@@ -9,7 +9,9 @@ import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { run, type ServeOptions, type StatusOptions } from './program.ts';
+import type { StatusOptions } from './command.ts';
+import type { ServeOptions } from './commands/server/serve.ts';
+import { run } from './program.ts';
 
 let directory = '';
 before(async () => {
@@ -31,7 +33,7 @@ async function command(...argv: readonly string[]): Promise<Result> {
   const result = { out: '', err: '', served: [] as ServeOptions[], asked: [] as StatusOptions[] };
   const code = await run(argv, {
     output: { out: (text) => (result.out += text), err: (text) => (result.err += text) },
-    commands: {
+    actions: {
       serve: (options) => Promise.resolve(result.served.push(options) - 1),
       status: (options) => Promise.resolve(result.asked.push(options) + 6),
       reload: (options) => Promise.resolve(result.asked.push(options) + 6),

@@ -1,11 +1,17 @@
-/** Small tools without a domain word in them: anything here would make sense in another server. It knows no registry. */
-export * from './abortable.ts';
-export * from './body-buffers.ts';
-export * from './body-turns.ts';
-export * from './byte-source.ts';
-export * from './concurrency-limit.ts';
-export * from './crash-point.ts';
-export * from './glob.ts';
-export * from './header-text.ts';
-export * from './lru.ts';
-export * from './single-flight.ts';
+/**
+ * Small tools that would make sense in any server: LRU, globs, coalescing, buffers, byte sources.
+ *
+ * It never knows a word of the registry domain.
+ */
+
+export { abortable } from './abortable.ts';
+export { BodyBuffers, type BufferPair } from './body-buffers.ts';
+export { BodyTurns } from './body-turns.ts';
+export { type BlobReader, type ByteSpan, type DirectReader, ReaderClosedError, WHOLE } from './byte-reader.ts';
+export { type ByteSource, byteSourceOf } from './byte-source.ts';
+export { ConcurrencyLimit } from './concurrency-limit.ts';
+export { crashPoint } from './crash-point.ts';
+export { compileGlob } from './glob.ts';
+export { decodeHeaderText } from './header-text.ts';
+export { Lru } from './lru.ts';
+export { keyOf, SingleFlight } from './single-flight.ts';

@@ -3,12 +3,27 @@
  *
  * Everything here is a value or a pure function. It never does I/O, and it never knows who asks.
  */
-export * from './digest.ts';
-export * from './error.ts';
-export * from './manifest.ts';
-export * from './media-types.ts';
-export * from './mirror-spec.ts';
-export * from './path.ts';
-export * from './range.ts';
-export * from './reference.ts';
-export * from './registry-spec.ts';
+export {
+  type Digest,
+  type DigestAlgorithm,
+  Digester,
+  digestAlgorithm,
+  digestHex,
+  digestOf,
+  parseDigest,
+} from './digest.ts';
+export { type ErrorCode, OciError } from './error.ts';
+export { MAX_MANIFEST_BYTES, type Manifest, type Platform, parseManifest, pickPlatform } from './manifest.ts';
+export { acceptsMediaType, isIndexType, isMediaType, MANIFEST_ACCEPT, MEDIA_TYPES } from './media-types.ts';
+export { notAnApiPath, parseRegistryPath, type RegistryPath, splitRegistryPath } from './path.ts';
+export { formatContentRange, parseContentRange, parseRange } from './range.ts';
+export { formatReference, isRepositoryName, type Reference, type Repository, type Visibility } from './reference.ts';
+export type {
+  Capability,
+  CredentialSource,
+  RegistrySpec,
+  Secret,
+  TlsSpec,
+  TransportSpec,
+  UpstreamSpec,
+} from './registry-spec.ts';

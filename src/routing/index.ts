@@ -4,13 +4,11 @@
  * Names are keys into the catalogue of configured registries, never addresses to dial. It never asks another registry,
  * and never looks at who asks.
  */
-export type { AllowAny, Catalogue, InternUpstream } from './catalogue.ts';
-export * from './compose-catalogue.ts';
-export * from './image-pattern.ts';
-export { KNOWN_HOST_PATTERNS, KNOWN_REGISTRIES, type KnownRegistry } from './known-registries.ts';
-export * from './list-link.ts';
-export * from './mirror-routes.ts';
-export * from './name.ts';
-export { MAX_REGISTRY_MAP_LENGTH, parseRegistryMap, type RegistryMap, type RegistryMapEntry } from './registry-map.ts';
-export * from './rewrite.ts';
+export type { Catalogue, InternUpstream } from './catalogue.ts';
+export { composeCatalogue, type RegistryOptions } from './compose-catalogue.ts';
+export { parseImagePattern } from './image-pattern.ts';
+export { KNOWN_REGISTRIES } from './known-registries.ts';
+export { nextLink } from './list-link.ts';
+export { qualifyRepository, type ResolvedName, registryByOwnHost, resolveName } from './name.ts';
+export { MAX_REGISTRY_MAP_LENGTH, parseRegistryMap, type RegistryMap } from './registry-map.ts';
 export type { UpstreamOptions } from './upstream-options.ts';

@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { PullThrough } from '../cache/index.ts';
 import type { RegistrySpec } from '../oci/index.ts';
+import { createRegistryDoor } from '../registry/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import { Telemetry } from '../telemetry/index.ts';
 import { createDispatch } from './dispatch.ts';
-import { createFrontDoor } from './listen.ts';
+import { createFrontDoor } from './listener/front-door.ts';
 
 const REGISTRY: RegistrySpec = {
   name: 'apps',
@@ -31,13 +32,9 @@ const CREDULOUS: Catalogue = {
 describe('a request that not even an error can be answered to', () => {
   test('is 500, and the end of nothing else', async () => {
     const dispatch = createDispatch({
-      catalogue: CREDULOUS,
-      // Nothing is asked for but /v2/, which needs none.
-      cache: {} as PullThrough,
+      // Only /v2/ is requested, which needs no cache.
+      doors: [createRegistryDoor({ catalogue: CREDULOUS, cache: {} as PullThrough })],
       telemetry: new Telemetry(),
-      ready: () => true,
-      metrics: () => Promise.resolve({ contentType: 'text/plain', body: '' }),
-      help: () => ({ contentType: 'text/plain', body: '' }),
     });
     const warnings: string[] = [];
     const door = createFrontDoor({

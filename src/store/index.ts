@@ -3,16 +3,29 @@
  *
  * It never hashes, never asks an upstream and never decides what is kept.
  */
-export * from './blob-store.ts';
-export { type CleanStop, noteCleanStop, takeCleanStop } from './clean-stop.ts';
-export * from './directory-error.ts';
-export * from './directory-lock.ts';
-export { openFilesystemBlobStore } from './filesystem.ts';
-export { freeSpace } from './free-space.ts';
-export * from './memory.ts';
-export * from './memory-names.ts';
-export * from './name-store.ts';
-export * from './names-error.ts';
-export { openResilientNameStore, type ResilientNamesOptions } from './resilient-names.ts';
-export { openSpoolBlobStore } from './spool.ts';
-export { openSqliteNameStore } from './sqlite.ts';
+
+export {
+  type BlobStore,
+  type DirectFile,
+  freeSpace,
+  type Ingestion,
+  openFilesystemBlobStore,
+  openSpoolBlobStore,
+  type StoredBlob,
+} from './blobs/index.ts';
+export { DirectoryError, DirectoryInUseError, lockDirectory, noteCleanStop, takeCleanStop } from './directory/index.ts';
+export {
+  type BlobRecord,
+  MAX_URLS_PER_BLOB,
+  type MemberRecord,
+  MemoryNameStore,
+  type NameStore,
+  openResilientNameStore,
+  openSqliteNameStore,
+  type ReadBlobRecord,
+  type TagEntry,
+  type TagRecord,
+  type UrlEntry,
+  type UrlName,
+  type UrlRecord,
+} from './metadata/index.ts';

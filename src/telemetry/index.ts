@@ -3,10 +3,21 @@
  *
  * It formats every log line; it never decides anything, and nothing it does can fail a request.
  */
+
 export { formatBytes } from './console-format.ts';
-export * from './events.ts';
+export {
+  type CacheOutcome,
+  type ConfigReloaded,
+  type Events,
+  type MitmHandshakeFailed,
+  type RequestFinished,
+  Telemetry,
+  type UpstreamHealthChange,
+  type UpstreamQuota,
+  type UpstreamRequest,
+} from './events.ts';
 export { loadPromClient } from './load-prom-client.ts';
-export * from './log.ts';
-export * from './log-subscriber.ts';
-export { createMetrics, type Metrics, type MetricsOptions, type UpstreamReading } from './metrics.ts';
+export { createLog, type Log, type LogFormat } from './log.ts';
+export { logEvents } from './log-subscriber.ts';
+export { createMetrics } from './metrics.ts';
 export { redactText, redactUrl } from './redact.ts';

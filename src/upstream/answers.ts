@@ -1,6 +1,6 @@
 import type { ByteSource } from '../lib/index.ts';
 import type { Digest, Reference, Repository, Visibility } from '../oci/index.ts';
-import type { HealthView } from './health.ts';
+import type { HealthView } from './health/index.ts';
 import type { Quota } from './rate-limit.ts';
 
 /**

@@ -6,14 +6,13 @@
  * behind it, at the start neither. It never stores anything but tokens (in memory), never verifies a blob, and never gives a credential to
  * anyone but its own upstream and that upstream's own token service.
  */
-export * from './answers.ts';
-export { type Challenge, parseChallenges } from './challenge.ts';
-export { readSecret } from './credential-reader.ts';
-export { type FailureKind, UpstreamError } from './error.ts';
-export type { HealthScope, HealthView } from './health.ts';
+
+export type { Upstreams } from './answers.ts';
+export { parseChallenges, readSecret } from './auth/index.ts';
+export type { UpstreamContext } from './context.ts';
+export { UpstreamError } from './error.ts';
 export { ownHeaders } from './own-headers.ts';
-export { type ProbeAnswer, type ProbedUpstream, type ProbeQuestion, probeUpstream } from './probe.ts';
-export type { Quota } from './rate-limit.ts';
-export { asUpstream, Site, type SiteAnswer, type SiteOptions, type SiteRequest } from './site.ts';
-export type { UpstreamContext } from './upstream.ts';
+export { type ProbeQuestion, probeUpstream } from './probe.ts';
+export { asUpstream, Site, type SiteOptions } from './site.ts';
+export type { MirrorSpec } from './site-spec.ts';
 export { createUpstreams, type UpstreamsOptions } from './upstreams.ts';

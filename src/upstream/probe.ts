@@ -1,7 +1,8 @@
 import type { UpstreamSpec } from '../oci/index.ts';
+import type { UpstreamContext } from './context.ts';
 import { drain } from './drain.ts';
 import type { Question } from './question.ts';
-import { Upstream, type UpstreamContext } from './upstream.ts';
+import { Upstream } from './upstream.ts';
 
 /** One upstream to be asked by itself. */
 export interface ProbedUpstream {

@@ -1,15 +1,15 @@
 import { decodeHeaderText } from '../lib/index.ts';
 import { type AddressPolicy, type HttpClient, HttpError, type HttpRequest, type HttpStream } from '../net/index.ts';
-import type { MirrorSpec, TlsSpec, TransportSpec, UpstreamSpec } from '../oci/index.ts';
+import type { TlsSpec, TransportSpec, UpstreamSpec } from '../oci/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import { isInside } from './address.ts';
-import { basicAuthorization } from './credential.ts';
-import { CredentialReader } from './credential-reader.ts';
+import { basicAuthorization, CredentialReader } from './auth/index.ts';
 import { DestinationClients } from './destination-clients.ts';
 import { UpstreamError } from './error.ts';
 import { hostOf } from './host.ts';
 import { ownHeaders } from './own-headers.ts';
 import { decideRedirect, isRedirect } from './redirect.ts';
+import type { MirrorSpec } from './site-spec.ts';
 
 export interface SiteOptions {
   readonly spec: MirrorSpec;

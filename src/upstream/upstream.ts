@@ -7,11 +7,18 @@ import {
   type HttpRequest,
   type HttpStream,
 } from '../net/index.ts';
-import type { CredentialSource, TlsSpec, TransportSpec, UpstreamSpec } from '../oci/index.ts';
-import type { Telemetry, UpstreamRequest } from '../telemetry/index.ts';
+import type { CredentialSource, UpstreamSpec } from '../oci/index.ts';
+import type { UpstreamRequest } from '../telemetry/index.ts';
 import { isInside } from './address.ts';
-import { Authorizer, type Grant } from './authorizer.ts';
-import { CredentialPool } from './credential-pool.ts';
+import {
+  Authorizer,
+  CredentialPool,
+  type Grant,
+  type GrantedToken,
+  parseTokenReply,
+  type TokenHttpRequest,
+} from './auth/index.ts';
+import type { UpstreamContext } from './context.ts';
 import { withDeadline } from './deadline.ts';
 import { DestinationClients } from './destination-clients.ts';
 import { drain } from './drain.ts';
@@ -26,41 +33,21 @@ import {
   tokenFailure,
   UpstreamError,
 } from './error.ts';
-import { Health, type HealthView, type Pass } from './health.ts';
+import {
+  Health,
+  type HealthView,
+  judgeAnswer,
+  judgeBody,
+  judgeError,
+  type Pass,
+  type Verdict,
+} from './health/index.ts';
 import { hostOf } from './host.ts';
 import { identifiesUs, ownHeaders } from './own-headers.ts';
 import type { Answer, Question } from './question.ts';
 import { parseRateLimit, type Quota } from './rate-limit.ts';
 import { decideRedirect, isRedirect } from './redirect.ts';
-import { type GrantedToken, parseTokenReply, type TokenHttpRequest } from './token-request.ts';
-import { judgeAnswer, judgeBody, judgeError, type Verdict } from './verdict.ts';
 import { watchBody } from './watch-body.ts';
-
-/** What every upstream is given by whoever puts the server together. */
-export interface UpstreamContext {
-  /**
-   * The client for a TLS setting. `key` tells apart what may not share connections, so one client per key is enough; it
-   * is the same for all that have neither TLS nor transport settings nor a credential. A client is asked for once per upstream, and
-   * closed by whoever made it.
-   */
-  readonly httpClientFor: (
-    tls: TlsSpec | undefined,
-    key: string,
-    transport?: TransportSpec,
-  ) => HttpClient | Promise<HttpClient>;
-  readonly telemetry: Telemetry;
-  /** Hosts, addresses and CIDR blocks that what is derived (redirects, realms) may lead to, besides public ones. */
-  readonly allowPrivate: readonly string[];
-  /** Milliseconds since the epoch. */
-  readonly now: () => number;
-  /** From 0 to below 1: spreads back-off. @default Math.random */
-  readonly random?: (() => number) | undefined;
-  /**
-   * Milliseconds for an upstream to answer a small question (a manifest, a list, whether a blob is there) with all that
-   * goes with it: token, redirects, body. @default 50_000: to connect, to shake hands and to answer once, each in its time
-   */
-  readonly answerTimeout?: number | undefined;
-}
 
 /** The two ways to carry out an exchange: a small body read whole, or one that is pulled. */
 interface Exchange<T extends HttpHead> {

@@ -2,14 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { connectUpstreams, readAll, serve } from '../../test/support/connect-upstreams.ts';
 import { buildImage, type Content } from '../../test/support/image.ts';
-import {
-  type PersonalityName,
-  PERSONALITIES as SCRIPTED,
-  startScriptedUpstream,
-} from '../../test/support/scripted-upstream.ts';
+import { type PersonalityName, PERSONALITIES as SCRIPTED } from '../../test/support/scripted/personality.ts';
+import { startScriptedUpstream } from '../../test/support/scripted-upstream.ts';
 import type { Origin } from '../cache/index.ts';
 import { digestOf, type Repository } from '../oci/index.ts';
-import { type FailureKind, UpstreamError, type Upstreams } from './index.ts';
+import type { Upstreams } from './answers.ts';
+import { type FailureKind, UpstreamError } from './error.ts';
 
 /** What the composition root relies on: what is had here fits what the cache needs. */
 const fits = (upstreams: Upstreams): Origin => upstreams;

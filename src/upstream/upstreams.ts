@@ -1,13 +1,20 @@
 import { isRepositoryName, type RegistrySpec, type Repository, type UpstreamSpec } from '../oci/index.ts';
 import type { ListAnswer, UpstreamHealth, Upstreams } from './answers.ts';
-import { headBlob, openBlob } from './blobs.ts';
+import {
+  getManifest,
+  headBlob,
+  headManifest,
+  listNames,
+  listReferrers,
+  locateBlob,
+  noReferrers,
+  openBlob,
+  type ReferrersAsked,
+} from './api/index.ts';
+import type { UpstreamContext } from './context.ts';
 import { UpstreamError } from './error.ts';
-import { failOver } from './failover.ts';
-import { listNames } from './lists.ts';
-import { locateBlob } from './locate-blob.ts';
-import { getManifest, headManifest } from './manifests.ts';
-import { listReferrers, noReferrers, type ReferrersAsked } from './referrers.ts';
-import { Upstream, type UpstreamContext } from './upstream.ts';
+import { failOver } from './health/index.ts';
+import { Upstream } from './upstream.ts';
 
 /** Options of {@link createUpstreams}. */
 export interface UpstreamsOptions extends Omit<UpstreamContext, 'now'> {

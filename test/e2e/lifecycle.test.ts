@@ -8,7 +8,8 @@ import { buildImage, type Content, platformOf } from '../support/image.ts';
 import { needs, run, Workspace } from '../support/processes.ts';
 import { eventually } from '../support/pull-stage.ts';
 import { rawRequest } from '../support/raw-request.ts';
-import { Gate, type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { Gate } from '../support/scripted/faults.ts';
+import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 describe('a server that ends while a client pulls', needs('skopeo'), () => {
   const image = buildImage({ seed: 'lifecycle', layers: [300_000, 2_000_000], architectures: ['amd64'] });

@@ -6,7 +6,8 @@ import { buildImage, type TestImage } from '../support/image.ts';
 import { check, needs, Workspace } from '../support/processes.ts';
 import { ORIGINS, type Published, type PullStage, pullTwice, setStage } from '../support/pull-stage.ts';
 import { rawRequest } from '../support/raw-request.ts';
-import { PERSONALITIES, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { PERSONALITIES } from '../support/scripted/personality.ts';
+import { startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 describe('skopeo', needs('skopeo', 'docker-registry'), () => {
   test('takes a scripted Docker Hub for a registry, with nothing in between', async () => {

@@ -9,7 +9,8 @@ import { buildImage, type Content, content, noise, platformOf } from '../support
 import { download, isIngestEnd, type Mirror, startMirror } from '../support/mirror.ts';
 import { Workspace } from '../support/processes.ts';
 import type { RawResponse } from '../support/raw-request.ts';
-import { Gate, type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { Gate } from '../support/scripted/faults.ts';
+import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // Have it, join it or get it: what the cache does, seen from outside, with an upstream that breaks on cue.
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { StepReport, UpstreamReport } from '../../src/check/index.ts';
-import { check } from '../../src/cli/check.ts';
+import { check } from '../../src/cli/commands/server/check.ts';
 import { ENTREPOT, type LogLine, startEntrepot } from '../support/app.ts';
 import { serve } from '../support/connect-upstreams.ts';
 import { startDotServer, zone } from '../support/dns-servers.ts';

@@ -11,7 +11,8 @@ import { buildImage, type Content, content, noise, platformOf } from '../support
 import { Workspace } from '../support/processes.ts';
 import { eventually } from '../support/pull-stage.ts';
 import { rawRequest } from '../support/raw-request.ts';
-import { Gate, type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { Gate } from '../support/scripted/faults.ts';
+import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // The process is killed (SIGKILL: no handler, no flush) while blobs come in; the next one must find nothing wrong, leave
 // nothing behind, and complete the pull. How soon it is ready is judged where machines are quiet: `npm run test:faults`.
@@ -145,7 +146,7 @@ test(`kill -9 at any moment of an ingest, ${ROUNDS} times over on one directory`
 
 describe('kill -9 at each named point', () => {
   test('they are all the points there are', () => {
-    const sources = globSync('../../src/store/*.ts', { cwd: import.meta.dirname });
+    const sources = globSync('../../src/store/**/*.ts', { cwd: import.meta.dirname });
     const named = sources
       .map((file) => readFileSync(join(import.meta.dirname, file), 'utf8'))
       .flatMap((text) => [...text.matchAll(/crashPoint\('([a-z.]+)'\)/g)].map(([, point]) => point));

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { scrub } from '../../src/cli/scrub.ts';
+import { scrub } from '../../src/cli/commands/cache/scrub.ts';
 import { digestOf } from '../../src/oci/index.ts';
 import { openFilesystemBlobStore } from '../../src/store/index.ts';
 import { putBlob } from '../suites/blob-store.ts';

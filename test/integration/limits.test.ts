@@ -3,7 +3,8 @@ import { get, type IncomingMessage } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { type Content, content, noise } from '../support/image.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
-import { Gate, type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { Gate } from '../support/scripted/faults.ts';
+import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // Who is served, who waits and who is turned away, over real sockets, with an upstream that holds everybody.
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { SettingsError } from '../../src/settings.ts';
+import { SettingsError } from '../../src/app/settings/error.ts';
 import { serve } from '../support/connect-upstreams.ts';
 import { buildImage, type TestImage } from '../support/image.ts';
 import { type Mirror, type MirrorOptions, startMirror } from '../support/mirror.ts';

@@ -7,7 +7,8 @@ import { buildImage, type Content, content, noise, platformOf } from '../support
 import { freePort, type RunResult, run, Workspace } from '../support/processes.ts';
 import { eventually } from '../support/pull-stage.ts';
 import { rawRequest, sendBytes } from '../support/raw-request.ts';
-import { Gate, type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { Gate } from '../support/scripted/faults.ts';
+import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // The program as a supervisor and a user have it: signals, exit codes, what it says and what it never says.
 

@@ -13,7 +13,8 @@ import { type Mirror, startMirror } from '../support/mirror.ts';
 import { run, Workspace } from '../support/processes.ts';
 import { eventually } from '../support/pull-stage.ts';
 import { rawRequest } from '../support/raw-request.ts';
-import { Gate, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { Gate } from '../support/scripted/faults.ts';
+import { startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // Another configuration while the server runs: taken up whole or not at all, and felt by nobody whom it does not concern.
 

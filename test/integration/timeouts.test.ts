@@ -3,7 +3,8 @@ import { connect, type Socket } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { content, noise } from '../support/image.ts';
 import { startMirror } from '../support/mirror.ts';
-import { Gate, type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { Gate } from '../support/scripted/faults.ts';
+import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // Time limits and bounds towards clients as they are configured, in Go's durations, over real sockets: each is far from its
 // default, so that what ends a connection is the one under test.

@@ -7,12 +7,8 @@ import { buildImage, buildReferrer, type Content, content, platformOf } from '..
 import { type Mirror, startMirror } from '../support/mirror.ts';
 import { freePort, Workspace } from '../support/processes.ts';
 import { type RawResponse, rawRequest } from '../support/raw-request.ts';
-import {
-  PERSONALITIES,
-  type PersonalityName,
-  type ScriptedUpstream,
-  startScriptedUpstream,
-} from '../support/scripted-upstream.ts';
+import { PERSONALITIES, type PersonalityName } from '../support/scripted/personality.ts';
+import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // The registries of the world, each with its habits and its bad days, behind the whole server.
 

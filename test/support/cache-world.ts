@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type BlobReader, type Ingest, PullThrough, type PullThroughOptions } from '../../src/cache/index.ts';
+import { type Ingest, PullThrough, type PullThroughOptions } from '../../src/cache/index.ts';
+import type { BlobReader } from '../../src/lib/index.ts';
 import type { Repository } from '../../src/oci/index.ts';
-import { MemoryBlobStore, MemoryNameStore, type NameStore, openFilesystemBlobStore } from '../../src/store/index.ts';
+import { MemoryNameStore, type NameStore, openFilesystemBlobStore } from '../../src/store/index.ts';
 import { type Events, Telemetry } from '../../src/telemetry/index.ts';
 import { FakeOrigin } from './fake-origin.ts';
+import { MemoryBlobStore } from './memory-blob-store.ts';
 import { StrictStore } from './strict-store.ts';
 
 export const LIBRARY: Repository = { registry: 'docker.io', repository: 'library/app' };

@@ -11,16 +11,11 @@ import {
   type Server,
   type Socket,
 } from 'node:net';
-import { type Authority, createDial, openAuthority } from '../../src/net/index.ts';
-import { createForward } from '../../src/server/forward.ts';
-import {
-  compileAllowedHosts,
-  createFrontDoor,
-  type Forward,
-  type ForwardOptions,
-  type FrontDoor,
-} from '../../src/server/index.ts';
-import { createInterceptor } from '../../src/server/mitm.ts';
+import { type Authority, compileAllowedHosts, type ForwardOptions, openAuthority } from '../../src/forward/index.ts';
+import { createInterceptor } from '../../src/forward/mitm.ts';
+import { createForward } from '../../src/forward/proxy.ts';
+import { createDial } from '../../src/net/index.ts';
+import { createFrontDoor, type Forward, type FrontDoor } from '../../src/server/index.ts';
 import { type RequestFinished, Telemetry } from '../../src/telemetry/index.ts';
 
 /** A front door with a forward proxy behind it, and nothing else. */

@@ -9,36 +9,82 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   config: ['lib', 'oci'],
   net: ['lib', 'telemetry'],
   store: ['lib', 'oci', 'telemetry'],
+  access: ['lib', 'oci', 'telemetry', 'store'],
+  routing: ['lib', 'oci', 'telemetry'],
   upstream: ['lib', 'oci', 'telemetry', 'net'],
   cache: ['lib', 'oci', 'telemetry', 'store'],
-  routing: ['lib', 'oci', 'telemetry'],
-  access: ['lib', 'oci', 'telemetry', 'store'],
-  server: ['lib', 'oci', 'telemetry', 'net', 'routing', 'access', 'cache'],
+  server: ['lib', 'oci', 'telemetry', 'access'],
+  clients: ['lib', 'oci', 'telemetry', 'server'],
+  web: ['lib', 'oci', 'telemetry', 'routing', 'server', 'clients'],
+  registry: ['lib', 'oci', 'telemetry', 'routing', 'access', 'cache', 'server'],
+  sites: ['lib', 'oci', 'telemetry', 'net', 'access', 'upstream', 'cache', 'server'],
+  forward: ['lib', 'oci', 'telemetry', 'net', 'access', 'server'],
   check: ['lib', 'oci', 'telemetry', 'net', 'upstream'],
+  admin: ['lib', 'oci', 'telemetry', 'config', 'store', 'routing', 'access', 'cache', 'server'],
+  app: [
+    'lib',
+    'oci',
+    'telemetry',
+    'config',
+    'net',
+    'store',
+    'access',
+    'routing',
+    'upstream',
+    'cache',
+    'server',
+    'clients',
+    'web',
+    'registry',
+    'sites',
+    'forward',
+    'check',
+    'admin',
+  ],
+  cli: [
+    'lib',
+    'oci',
+    'telemetry',
+    'config',
+    'store',
+    'routing',
+    'cache',
+    'server',
+    'clients',
+    'forward',
+    'check',
+    'admin',
+    'app',
+  ],
 };
 
-/** The files above the rooms; `*` is everything. */
-const ABOVE: Readonly<Record<string, readonly string[] | '*'>> = {
-  app: '*',
-  'config-changes': '*',
-  generation: '*',
-  'late-parts': '*',
-  live: '*',
-  reach: '*',
-  reload: '*',
-  status: '*',
-  storage: '*',
-  transport: '*',
-  operations: '*',
-  'check-settings': '*',
-  'deferred-upstreams': '*',
-  'forward-settings': '*',
-  'mirror-settings': '*',
-  settings: '*',
-  'tls-files': '*',
-  cli: '*',
-  main: ['cli'],
+/**
+ * Rooms within rooms: which of its siblings each may import. Loose files of a room may import all of its own rooms; a room
+ * may import the loose files beside it, which is how siblings share what belongs to neither.
+ */
+export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
+  app: { settings: [] },
+  cache: {
+    metadata: [],
+    revalidation: ['metadata'],
+    integrity: ['metadata'],
+    transfer: ['integrity'],
+    registry: ['metadata', 'revalidation', 'integrity', 'transfer'],
+    url: ['metadata', 'revalidation', 'integrity', 'transfer'],
+    eviction: ['metadata', 'integrity'],
+  },
+  cli: { commands: [] },
+  'cli/commands': { server: [], config: [], cache: [] },
+  config: { schema: [], read: ['schema'], show: ['schema', 'read'] },
+  forward: { authority: [] },
+  net: { head: [], dial: ['head'], http: ['head', 'dial'], dns: ['dial', 'http'] },
+  server: { exchange: [], limits: ['exchange'], tls: [], listener: ['exchange', 'tls'] },
+  store: { directory: [], blobs: ['directory'], metadata: ['directory'] },
+  upstream: { auth: [], health: [], api: [] },
 };
+
+/** The files above the rooms. */
+const ABOVE: Readonly<Record<string, readonly string[]>> = { main: ['cli'] };
 
 /** Where each outside package may be used: whoever wants to exchange one has one room to change. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
@@ -120,19 +166,80 @@ function judge(path: string, specifier: string): string | undefined {
 }
 
 function judgeRoom(path: string, target: string): string | undefined {
-  const from = roomOf(path);
-  const to = roomOf(target);
-  if (from === to) return undefined;
-  const allowed = ROOMS[from] ?? ABOVE[from];
-  if (allowed === undefined) return `is in ${from}, which has no place in the order; give it one in ${HERE}`;
-  if (allowed !== '*' && !allowed.includes(to)) {
-    const may = allowed.length === 0 ? 'nothing' : allowed.join(', ');
-    return `${from} imports ${to}, but may import ${may}; declare what is needed in ${from} and let app.ts introduce the two`;
+  const from = roomsOf(path);
+  const to = roomsOf(target);
+  const shared = sharedLength(from, to);
+  const [room = ''] = from;
+  const known = ROOMS[room] ?? ABOVE[room];
+  if (known === undefined) return `is in ${room}, which has no place in the order; give it one in ${HERE}`;
+  const outer = from.slice(0, shared).join('/');
+  const mine = from[shared];
+  const theirs = to[shared];
+  // A loose file beside the importer, or of a room around it.
+  if (theirs === undefined) return undefined;
+  if (shared === 0 && !known.includes(theirs)) return refused(room, { target: theirs, allowed: known });
+  const siblings = INNER_ROOMS[outer];
+  if (shared > 0 && siblings?.[theirs] === undefined) {
+    return `imports ${outer}/${theirs}, which has no place in the order; give it one in ${HERE}`;
   }
-  if (to in ROOMS && target !== `src/${to}/index.ts`) {
-    return `imports ${target}; import it through src/${to}/index.ts, and export it there`;
+  if (shared > 0 && mine !== undefined) {
+    const allowed = siblings?.[mine];
+    if (allowed === undefined) return `is in ${outer}/${mine}, which has no place in the order; give it one in ${HERE}`;
+    if (!allowed.includes(theirs)) return refused(`${outer}/${mine}`, { target: theirs, allowed });
   }
-  return undefined;
+  const door = `src/${to.slice(0, shared + 1).join('/')}/index.ts`;
+  return target === door ? undefined : `imports ${target}; import it through ${door}, and export it there`;
+}
+
+function refused(
+  room: string,
+  { target, allowed }: { readonly target: string; readonly allowed: readonly string[] },
+): string {
+  const may = allowed.length === 0 ? 'nothing' : allowed.join(', ');
+  return `${room} imports ${target}, but may import ${may}; declare what is needed in ${room} and let app/ introduce the two`;
+}
+
+/** The rooms a file is in, outermost first: `cache`, `registry` of `src/cache/registry/tags.ts`. */
+function roomsOf(path: string): readonly string[] {
+  const parts = path.split('/').slice(1);
+  return parts.length === 1 ? parts.map((name) => name.replace(/\.ts$/, '')) : parts.slice(0, -1);
+}
+
+function sharedLength(one: readonly string[], other: readonly string[]): number {
+  const end = one.findIndex((name, at) => name !== other[at]);
+  return end === -1 ? one.length : end;
+}
+
+/**
+ * Files that import each other in a circle, each circle once, in an order in which every file imports the next.
+ *
+ * @param imports the files that each file imports, types included
+ */
+export function findCircles(imports: ReadonlyMap<string, readonly string[]>): readonly (readonly string[])[] {
+  const circles: (readonly string[])[] = [];
+  const done = new Set<string>();
+  const way: string[] = [];
+  const visit = (file: string): void => {
+    const start = way.indexOf(file);
+    if (start !== -1) {
+      circles.push(way.slice(start));
+      return;
+    }
+    if (done.has(file)) return;
+    way.push(file);
+    for (const next of imports.get(file) ?? []) visit(next);
+    way.pop();
+    done.add(file);
+  };
+  for (const file of imports.keys()) visit(file);
+  return circles;
+}
+
+/** The files of this repository that a file imports, types and `import()` included. */
+export function importedFiles(path: string, source: string): readonly string[] {
+  return readImports(path, source).flatMap(({ specifier }) =>
+    specifier?.startsWith('.') === true ? [posix.join(posix.dirname(path), specifier)] : [],
+  );
 }
 
 function judgePackage(path: string, specifier: string): string | undefined {

@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { get } from 'node:http';
-import { type App, startApp } from '../../src/app.ts';
+import { type App, startApp } from '../../src/app/app.ts';
+import type { ReloadAnswer } from '../../src/app/reload.ts';
 import { type ConfigFlags, type LoadedConfig, loadConfig } from '../../src/config/index.ts';
-import type { ReloadAnswer } from '../../src/reload.ts';
 import { createLog } from '../../src/telemetry/index.ts';
 import type { AccessLine, LogLine } from './app.ts';
 import { Workspace } from './processes.ts';

@@ -4,7 +4,8 @@ import { type AccessLine, type RunningEntrepot, startEntrepot } from './app.ts';
 import { startDockerRegistry } from './engines.ts';
 import { buildImage, type PlatformImage, platformOf, type TestImage } from './image.ts';
 import type { Workspace } from './processes.ts';
-import { type PersonalityName, startScriptedUpstream } from './scripted-upstream.ts';
+import type { PersonalityName } from './scripted/personality.ts';
+import { startScriptedUpstream } from './scripted-upstream.ts';
 
 /** What stands behind the server: every pull test runs once with each. */
 export const ORIGINS = ['docker-registry', 'scripted registries'] as const;

@@ -3,13 +3,9 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf } from '../../src/oci/index.ts';
 import { buildImage, buildReferrer, type Content, content, noise, platformOf } from './image.ts';
-import {
-  Gate,
-  PERSONALITIES,
-  type PersonalityName,
-  type ScriptedUpstream,
-  startScriptedUpstream,
-} from './scripted-upstream.ts';
+import { Gate } from './scripted/faults.ts';
+import { PERSONALITIES, type PersonalityName } from './scripted/personality.ts';
+import { type ScriptedUpstream, startScriptedUpstream } from './scripted-upstream.ts';
 
 const image = buildImage();
 const [layer] = platformOf(image, 'amd64').layers as readonly [Content];

@@ -1,4 +1,4 @@
-import type { CloseOptions } from '../http.ts';
+import type { CloseOptions } from '../http-types.ts';
 import type { DnsAnswer, DnsQuestion } from './message.ts';
 
 /** One name server that is asked over an encrypted connection. */

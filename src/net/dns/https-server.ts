@@ -1,4 +1,4 @@
-import type { HttpClient } from '../http.ts';
+import type { HttpClient } from '../http-types.ts';
 import { DnsServerError } from './dns-error.ts';
 import type { DnsServer } from './dns-server.ts';
 import { decodeAnswer, encodeQuery } from './message.ts';

@@ -15,7 +15,7 @@ import { startMiddlebox } from '../../../test/support/middlebox.ts';
 import { check, freePort, needs, Workspace } from '../../../test/support/processes.ts';
 import { startRawServer, testPem } from '../../../test/support/raw-server.ts';
 import { Telemetry } from '../../telemetry/index.ts';
-import { createHttpClient } from '../http-client.ts';
+import { createHttpClient } from '../http/client.ts';
 import { createResolver, type Resolver, type ResolverOptions } from './resolver.ts';
 
 const START = { doh: startDohServer, dot: startDotServer } as const;

@@ -1,4 +1,4 @@
-import { plainHost } from '../address-policy.ts';
+import { plainHost } from '../dial/index.ts';
 
 /** Where a name server is, and how it is asked. */
 export type DnsServerAddress =

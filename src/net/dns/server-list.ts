@@ -1,4 +1,4 @@
-import type { CloseOptions } from '../http.ts';
+import type { CloseOptions } from '../http-types.ts';
 import { DnsServerError } from './dns-error.ts';
 import type { DnsServer } from './dns-server.ts';
 import type { DnsAnswer, DnsQuestion } from './message.ts';

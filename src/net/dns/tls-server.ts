@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { Dial, Dialled } from '../dial.ts';
+import type { Dial, Dialled } from '../dial/index.ts';
 import { DnsServerError } from './dns-error.ts';
 import { type DnsServer, IDLE_TIMEOUT } from './dns-server.ts';
 import { type DnsAnswer, type DnsQuestion, decodeAnswer, encodeQuery, idOf } from './message.ts';

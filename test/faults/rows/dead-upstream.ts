@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildImage, platformOf } from '../../support/image.ts';
-import { Gate } from '../../support/scripted-upstream.ts';
+import { Gate } from '../../support/scripted/faults.ts';
 import { quantile } from '../lib/process-figures.ts';
 import { pull } from '../lib/pull.ts';
 import { Misses, type Row } from '../lib/row.ts';

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildImage, type Content, content, noise, platformOf } from '../../support/image.ts';
 import { type RawRequest, startRawServer } from '../../support/raw-server.ts';
-import { Gate, type ScriptedUpstream } from '../../support/scripted-upstream.ts';
+import { Gate } from '../../support/scripted/faults.ts';
+import type { ScriptedUpstream } from '../../support/scripted-upstream.ts';
 import { MiB, memoryOf } from '../lib/process-figures.ts';
 import { type Pulled, type PullOptions, pull } from '../lib/pull.ts';
 import { Misses, type Row } from '../lib/row.ts';

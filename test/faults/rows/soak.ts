@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { buildImage, platformOf, type TestImage } from '../../support/image.ts';
-import type { Fault, ScriptedUpstream } from '../../support/scripted-upstream.ts';
+import type { Fault } from '../../support/scripted/faults.ts';
+import type { ScriptedUpstream } from '../../support/scripted-upstream.ts';
 import { leftOver } from '../lib/disk.ts';
 import { descriptorsOf, MiB, type SweptMemory, slopeOf, sweptMemoryOf } from '../lib/process-figures.ts';
 import { type Pulled, pull } from '../lib/pull.ts';

@@ -1,0 +1,196 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { ControlError, callControl } from './client.ts';
+import { type Control, createControl, type Operation } from './socket.ts';
+import { controlSocketPath } from './socket-path.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'entrepot-control-'));
+const controls: Control[] = [];
+after(async () => {
+  await Promise.all(controls.map((control) => control.close()));
+  rmSync(directory, { recursive: true, force: true });
+});
+
+let count = 0;
+async function open(operations: readonly Operation[]): Promise<{ path: string; control: Control }> {
+  const path = join(directory, `${++count}.sock`);
+  const control = createControl({ path, operations });
+  controls.push(control);
+  await control.start();
+  return { path, control };
+}
+
+describe('controlSocketPath', () => {
+  test('is control.sock in the cache directory', () => {
+    assert.equal(controlSocketPath('/var/cache/entrepot'), '/var/cache/entrepot/control.sock');
+    assert.equal(controlSocketPath('data'), join(process.cwd(), 'data/control.sock'));
+  });
+
+  test('is a short path of its own where that is too long for a socket, and always the same one', () => {
+    const long = `/srv/${'deep/'.repeat(30)}cache`;
+    const path = controlSocketPath(long);
+    assert.equal(path, controlSocketPath(`${long}/`));
+    assert.notEqual(path, controlSocketPath(`${long}2`));
+    assert.match(path, /entrepot-[0-9a-f]{32}\.sock$/);
+    assert.equal(path.startsWith(tmpdir()), true);
+    assert.ok(Buffer.byteLength(path) <= 100);
+  });
+
+  test('counts bytes, not characters', () => {
+    assert.match(controlSocketPath(`/srv/${'é'.repeat(45)}`), /entrepot-[0-9a-f]{32}\.sock$/);
+  });
+});
+
+describe('createControl and callControl', () => {
+  test('an operation is answered with what its handler returns', async () => {
+    const { path } = await open([
+      { name: 'status', method: 'GET', handle: async () => ({ version: '1', transfers: [] }) },
+      { name: 'purge', method: 'POST', handle: (input) => ({ purged: input }) },
+      { name: 'nothing', method: 'POST', handle: () => undefined },
+    ]);
+    assert.deepEqual(await callControl(path, 'status'), { version: '1', transfers: [] });
+    assert.deepEqual(await callControl(path, 'purge', { method: 'POST', input: { repository: 'a' } }), {
+      purged: { repository: 'a' },
+    });
+    assert.equal(await callControl(path, 'nothing', { method: 'POST' }), null);
+  });
+
+  test('only the owner may connect', async () => {
+    const { path } = await open([]);
+    assert.equal(statSync(path).mode & 0o777, 0o600);
+  });
+
+  test('the socket goes away with the server, waiting clients included', async () => {
+    const { promise: asked, resolve } = Promise.withResolvers<void>();
+    const handle = () => {
+      resolve();
+      return new Promise(() => {});
+    };
+    const { path, control } = await open([{ name: 'long', method: 'GET', handle }]);
+    const call = callControl(path, 'long');
+    call.catch(() => {});
+    await asked;
+    await control.close();
+    await assert.rejects(call);
+    assert.ok(!existsSync(path));
+  });
+
+  test('no server: said so, whether or not a socket is left over', async () => {
+    const absent = join(directory, 'absent.sock');
+    await assert.rejects(callControl(absent, 'status'), (error: ControlError) => {
+      assert.equal(error.code, 'not-running');
+      assert.equal(error.message, `No server listens on ${absent}.`);
+      return error instanceof ControlError;
+    });
+  });
+
+  test('a server that ends before it has answered is told of', async () => {
+    const handle = () => {
+      setImmediate(() => void control.close());
+      return new Promise(() => {});
+    };
+    const { path, control } = await open([{ name: 'purge', method: 'POST', handle }]);
+    await assert.rejects(callControl(path, 'purge', { method: 'POST' }), {
+      name: 'ControlError',
+      code: 'failed',
+      message: /^The server ended before/,
+    });
+
+    const half = join(directory, 'half.sock');
+    const server = createServer((_request, response) => {
+      response.writeHead(200, { 'content-length': 100 });
+      response.write('{');
+      setImmediate(() => response.destroy());
+    });
+    await once(server.listen(half), 'listening');
+    after(() => server.close());
+    await assert.rejects(callControl(half, 'status'), { name: 'ControlError', message: /^The server ended before/ });
+  });
+
+  test('a second server is refused, and the first goes on', async () => {
+    const { path } = await open([{ name: 'status', method: 'GET', handle: () => 'first' }]);
+    const second = createControl({ path, operations: [] });
+    await assert.rejects(second.start(), { code: 'EADDRINUSE' });
+    assert.equal(await callControl(path, 'status'), 'first');
+  });
+
+  test('an operation of another version is explained', async () => {
+    const { path } = await open([{ name: 'purge', method: 'POST', handle: () => 1 }]);
+    for (const name of ['gc', 'purge', '../status'])
+      await assert.rejects(callControl(path, name), {
+        code: 'unknown-operation',
+        message: /another version.*Restart it/,
+      });
+  });
+
+  test('a failure comes back with its message, without secrets', async () => {
+    const { path } = await open([
+      {
+        name: 'gc',
+        method: 'POST',
+        handle: () => {
+          throw new Error('Cannot reach https://u:c4nary@cache/?sig=c4nary');
+        },
+      },
+    ]);
+    await assert.rejects(callControl(path, 'gc', { method: 'POST' }), {
+      code: 'failed',
+      message: 'The server could not do `gc`: Cannot reach https://cache/',
+    });
+  });
+
+  test('what is sent is bounded and must be JSON', async () => {
+    const { path } = await open([{ name: 'purge', method: 'POST', handle: () => 1 }]);
+    await assert.rejects(
+      callControl(path, 'purge', { method: 'POST', input: 'x'.repeat(100_000) }),
+      /more than 65536 bytes/,
+    );
+    const socket = connect({ path });
+    socket.write('POST /purge HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nConnection: close\r\n\r\n{');
+    const [data] = (await once(socket, 'data')) as [Buffer];
+    assert.match(data.toString(), /^HTTP\/1\.1 400 [\s\S]*no JSON/);
+    socket.destroy();
+  });
+
+  test('garbage disturbs nobody', async () => {
+    const { path } = await open([{ name: 'status', method: 'GET', handle: () => 'well' }]);
+    const socket = connect({ path });
+    socket.on('error', () => {});
+    socket.write(Buffer.alloc(1000, 0xfe));
+    await once(socket, 'close');
+    assert.equal(await callControl(path, 'status'), 'well');
+  });
+
+  test('a server that does not answer is given up, in time or when told', async () => {
+    const { path } = await open([{ name: 'long', method: 'GET', handle: () => new Promise(() => {}) }]);
+    await assert.rejects(callControl(path, 'long', { timeoutMs: 50 }), { code: 'timeout', message: /within 0\.05 s/ });
+    const abort = new AbortController();
+    const call = callControl(path, 'long', { signal: abort.signal });
+    abort.abort();
+    await assert.rejects(call, { name: 'AbortError' });
+  });
+
+  test('another program behind the socket is not believed', async () => {
+    const path = join(directory, 'other.sock');
+    const other = createServer((_request, response) => response.end('<html>')).listen(path);
+    await once(other, 'listening');
+    await assert.rejects(callControl(path, 'status'), { code: 'failed', message: /no JSON; is it another program/ });
+    other.close();
+  });
+
+  test('a directory that may not be entered is explained', {
+    skip: process.getuid?.() === 0 && 'root may enter',
+  }, async () => {
+    const closed = join(directory, 'closed');
+    mkdirSync(closed);
+    chmodSync(closed, 0o000);
+    await assert.rejects(callControl(join(closed, 'control.sock'), 'status'), { code: 'denied' });
+    chmodSync(closed, 0o700);
+  });
+});

@@ -1,0 +1,120 @@
+import type { UpstreamStatus } from '../admin/index.ts';
+import type { PullThrough } from '../cache/index.ts';
+import type { Config } from '../config/index.ts';
+import type { Authority, OpenTunnels } from '../forward/index.ts';
+import { createRegistryDoor } from '../registry/index.ts';
+import type { Catalogue } from '../routing/index.ts';
+import {
+  type Admission,
+  anonymousToken,
+  createDispatch,
+  createHealthDoor,
+  createPageDoor,
+  type Door,
+  type Forward,
+  type Page,
+  type PageRow,
+  type RequestHandler,
+} from '../server/index.ts';
+import type { Telemetry } from '../telemetry/index.ts';
+import { describeHelp } from '../web/index.ts';
+import type { Transport } from './client-pool.ts';
+import { forwardHelpOf, forwardOf, loadSites, sitesOf } from './settings/index.ts';
+import type { Reach } from './upstream-set.ts';
+
+/** What follows from one configuration: replaced as a whole when another is taken up. */
+export interface Generation {
+  readonly config: Config;
+  /** Where the configuration came from. */
+  readonly source: string;
+  readonly reach: Reach;
+  /** Answers every request to this server. */
+  readonly handle: RequestHandler;
+  /** Answers what is for others, where there is a forward proxy. */
+  readonly forward: Forward | undefined;
+  /** The names of the registries that are configured or known, and of the mirror routes. */
+  readonly registries: ReadonlySet<string>;
+}
+
+/** What stands for the life of the process, whatever the configuration. */
+export interface Standing {
+  readonly telemetry: Telemetry;
+  readonly cache: PullThrough;
+  readonly authority: Authority | undefined;
+  readonly version: string;
+  readonly ready: () => boolean;
+  readonly admission: Admission;
+  readonly metrics: () => Promise<Page>;
+  readonly ownPorts: () => ReadonlySet<number>;
+  readonly openTunnels: OpenTunnels;
+}
+
+/** @throws {SettingsError} */
+export async function createGeneration(
+  { config, source, reach }: Pick<Generation, 'config' | 'source' | 'reach'>,
+  standing: Standing,
+): Promise<Generation> {
+  const { telemetry, cache, authority, version, ready, admission, metrics, ownPorts, openTunnels } = standing;
+  const { catalogue, transport } = reach;
+  const doors = [
+    ...(await siteDoorsOf(config, transport, standing)),
+    createHealthDoor({ ready, overloaded: () => admission.overloaded }),
+    createPageDoor([
+      { route: 'metrics', paths: ['/metrics'], action: 'status', page: metrics },
+      helpPage(config, catalogue, version),
+      ...(authority === undefined ? [] : [authorityPage(authority)]),
+      { route: 'token', paths: ['/token', '/auth/token'], page: anonymousToken },
+    ]),
+    createRegistryDoor({ catalogue, cache }),
+  ];
+  const handle = createDispatch({ doors, telemetry, admission });
+  const { shared } = transport;
+  const parts = { catalogue, telemetry, shared, authority, dispatch: handle, admission, ownPorts, openTunnels };
+  const forward = await forwardOf(config, parts);
+  const registries = new Set([...catalogue.list(), ...config.mirrors].map(({ name }) => name));
+  return { config, source, reach, handle, forward, registries };
+}
+
+/** The door of the mirror routes. It comes first, and most servers have none. */
+async function siteDoorsOf(
+  config: Config,
+  transport: Transport,
+  { cache, telemetry }: Standing,
+): Promise<readonly Door[]> {
+  const sites = await sitesOf(config, {
+    httpClientFor: (tls, key, own) => transport.clients.get(key, { tls, own }),
+    telemetry,
+    allowPrivate: config.transport.allow_private,
+  });
+  if (sites === undefined) return [];
+  const { createSitesDoor } = await loadSites();
+  return [createSitesDoor({ ...sites, urls: cache.urls })];
+}
+
+function helpPage(config: Config, catalogue: Catalogue, version: string): PageRow {
+  const help = { catalogue, publicUrl: config.public_url, version, forward: forwardHelpOf(config) };
+  return {
+    route: 'help',
+    paths: ['/', '/help'],
+    page: ({ host = 'localhost', scheme, request }) =>
+      describeHelp(help, { host, accept: request.headers.accept, secure: scheme === 'https' }),
+  };
+}
+
+/** The certificate that clients trust where tunnels are decrypted. */
+function authorityPage({ cert }: Authority): PageRow {
+  return {
+    route: 'ca',
+    paths: ['/ca.crt'],
+    page: () => ({ contentType: 'application/x-x509-ca-cert', body: cert }),
+  };
+}
+
+/** How the upstreams fare that are configured or known, and were asked. */
+export function describeUpstreams({
+  reach: { catalogue, transport },
+}: Pick<Generation, 'reach'>): readonly UpstreamStatus[] {
+  return catalogue
+    .list()
+    .flatMap(({ name }) => transport.origin.healthOf(name).map((each) => ({ registry: name, ...each })));
+}

@@ -1,0 +1,21 @@
+/**
+ * A server that runs: built from a configuration, replaced part by part on a reload, put away at the end.
+ *
+ * It introduces the rooms to each other and holds no policy of its own. It never handles a request itself.
+ */
+
+export { type App, startApp } from './app.ts';
+export type { Generation, Standing } from './generation.ts';
+export type { ReloadAnswer } from './reload.ts';
+export {
+  authorityPlaceOf,
+  cacheOptionsOf,
+  catalogueOf,
+  checkTargetsOf,
+  checkTlsFiles,
+  checkTransportOf,
+  composeRegistries,
+  loadLateParts,
+  logFormatOf,
+  SettingsError,
+} from './settings/index.ts';

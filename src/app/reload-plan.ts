@@ -1,0 +1,49 @@
+import { isDeepStrictEqual } from 'node:util';
+import { type Config, formatKey } from '../config/index.ts';
+
+/** What a running server makes of another configuration. */
+export interface Settled {
+  /** The new one, with what cannot be changed as it is now. */
+  readonly config: Config;
+  /** The options that change, as `cache.max_size` or `registries["ghcr.io"]`. */
+  readonly changed: readonly string[];
+  /** The options that would change had the server been started with it. */
+  readonly restart: readonly string[];
+}
+
+/** Which of a new configuration a running server can take up, and which only another start brings. Pure. */
+export function settleConfig(running: Config, wanted: Config): Settled {
+  const config: Config = {
+    ...wanted,
+    listen: running.listen,
+    cache:
+      running.cache === 'off' || wanted.cache === 'off'
+        ? running.cache
+        : {
+            ...wanted.cache,
+            dir: running.cache.dir,
+            manifests_in_memory: running.cache.manifests_in_memory,
+          },
+    timeouts: { ...wanted.timeouts, max_header_bytes: running.timeouts.max_header_bytes },
+    forward_proxy: {
+      ...wanted.forward_proxy,
+      enabled: running.forward_proxy.enabled,
+      listen: running.forward_proxy.listen,
+      mitm: running.forward_proxy.mitm,
+    },
+  };
+  return { config, changed: changedKeys(running, config), restart: changedKeys(config, wanted) };
+}
+
+/** The options in which two configurations differ, in order. A registry is one option, and so is a list. */
+export function changedKeys(before: unknown, after: unknown, path: readonly string[] = []): readonly string[] {
+  if (isDeepStrictEqual(before, after)) return [];
+  const isWhole = path[0] === 'registries' && path.length > 1;
+  if (isWhole || !isMap(before) || !isMap(after)) return [formatKey(path)];
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
+  return [...keys].sort().flatMap((key) => changedKeys(before[key], after[key], [...path, key]));
+}
+
+function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

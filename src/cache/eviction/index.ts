@@ -1,0 +1,11 @@
+/**
+ * How much the cache may hold, and what is evicted when it holds more: capacity, order, retention, purge.
+ *
+ * The order is pure policy (`policy.ts`). It never evicts content that a reader or a transfer uses, and never deletes a file
+ * that the store did not write.
+ */
+
+export { type Collected, type CollectOptions, type Pause, Room, type RoomLimits } from './capacity.ts';
+export { collectAlone } from './offline.ts';
+export { type Purged, type PurgeOptions, purge } from './purge.ts';
+export { sparedDigests, sparingRule } from './retention.ts';

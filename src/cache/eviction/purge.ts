@@ -1,0 +1,219 @@
+import { keyOf } from '../../lib/index.ts';
+import type { Digest, Repository } from '../../oci/index.ts';
+import { type BlobStore, MAX_URLS_PER_BLOB, type NameStore, type TagEntry, type UrlName } from '../../store/index.ts';
+import { removeBlob } from '../integrity/index.ts';
+import {
+  addTree,
+  PAGE,
+  pages,
+  type Selection,
+  selectRepositories,
+  selectTags,
+  selectUrls,
+  type UrlSelection,
+} from '../metadata/index.ts';
+
+export interface PurgeOptions {
+  /** True: nothing is forgotten. @default false */
+  readonly dryRun?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface PurgeTools extends PurgeOptions {
+  readonly store: BlobStore;
+  readonly names: NameStore;
+  /** Told of what is no longer to be remembered of a repository, after its names are gone and before its bytes go. */
+  readonly onForget?: (digests: Iterable<Digest>) => void;
+}
+
+/** What a purge took, or would take. */
+export interface Purged {
+  readonly dryRun: boolean;
+  /** The tags, at most {@link MAX_LISTED} of them. */
+  readonly tags: readonly { readonly repository: Repository; readonly tag: string; readonly digest: Digest }[];
+  readonly tagCount: number;
+  /** Digests that no longer belong to a repository they belonged to. */
+  readonly members: number;
+  /** Answers of mirrored sites that are no longer known. */
+  readonly urls: number;
+  /** Blobs and manifests that nobody else has, and that are gone from the disk. */
+  readonly blobs: number;
+  /** Their bytes. */
+  readonly freed: number;
+}
+
+const MAX_LISTED = 10_000;
+
+/** Repositories looked at to find out whether somebody else has a blob, where none was really forgotten. */
+const MAX_OWNERS = 10_000;
+
+/** The most digests of what is purged, or kept beside it, that are held at a time. */
+const MAX_TREE = 1_000_000;
+
+/** A purge as it goes. */
+interface Tally {
+  readonly tags: TagEntry[];
+  /**
+   * Where nothing is really forgotten: what would be, by its {@link keyOf}. What comes later must not find it again, nor
+   * count what only it has as somebody's.
+   */
+  readonly asIfForgotten: Set<string>;
+  tagCount: number;
+  members: number;
+  urls: number;
+  blobs: number;
+  freed: number;
+}
+
+/**
+ * Forgets images, tags, digests or answers by URL, and removes the bytes that belong to nobody else.
+ *
+ * Names go before bytes: whoever asks meanwhile finds either everything or nothing, and is sent to the upstream. Readers
+ * that have a file open read on, and transfers under way are left alone.
+ */
+export async function purge(selections: readonly (Selection | UrlSelection)[], tools: PurgeTools): Promise<Purged> {
+  const tally: Tally = { tags: [], asIfForgotten: new Set(), tagCount: 0, members: 0, urls: 0, blobs: 0, freed: 0 };
+  for (const selection of selections) {
+    if ('route' in selection) {
+      for await (const page of selectUrls(selection, tools.names)) {
+        tools.signal?.throwIfAborted();
+        await forgetUrls(page, { ...tools, tally });
+        await removeUnclaimed([...new Set(page.map(({ record }) => record.digest))], { ...tools, tally });
+      }
+      continue;
+    }
+    for (const repository of await selectRepositories(selection, tools.names)) {
+      tools.signal?.throwIfAborted();
+      await purgeFrom(repository, selection, { ...tools, tally });
+    }
+    // One that belongs to nobody is reached by its digest alone.
+    const { digest, repository } = selection;
+    if (digest === undefined) continue;
+    if (repository === undefined) {
+      await forgetUrls(await tools.names.urlsOf(digest, MAX_URLS_PER_BLOB), { ...tools, tally });
+    }
+    await removeUnclaimed([digest], { ...tools, tally });
+  }
+  return {
+    dryRun: tools.dryRun ?? false,
+    tags: tally.tags.map(({ repository, tag, record }) => ({ repository, tag, digest: record.digest })),
+    tagCount: tally.tagCount,
+    members: tally.members,
+    urls: tally.urls,
+    blobs: tally.blobs,
+    freed: tally.freed,
+  };
+}
+
+interface Work extends PurgeTools {
+  readonly tally: Tally;
+}
+
+async function purgeFrom(repository: Repository, selection: Selection, work: Work): Promise<void> {
+  const { names, dryRun = false, tally } = work;
+  const tags = (await selectTags(repository, selection, names)).filter(
+    ({ tag }) => !tally.asIfForgotten.has(tagKey(repository, tag)),
+  );
+  const isWhole = selection.tag === undefined && selection.digest === undefined;
+  const doomed = isWhole ? undefined : await orphans(repository, { ...selection, tags }, work);
+  for (const entry of tags) {
+    if (dryRun) tally.asIfForgotten.add(tagKey(repository, entry.tag));
+    else await names.deleteTag(repository, entry.tag);
+    if (tally.tags.length < MAX_LISTED) tally.tags.push(entry);
+  }
+  tally.tagCount += tags.length;
+  if (doomed !== undefined) {
+    await forgetMembers(repository, [...doomed], work);
+    return;
+  }
+  const list = (after: { readonly digest: Digest } | undefined) =>
+    names.listMembers(repository, { after: after?.digest, limit: PAGE });
+  for await (const page of pages(list)) {
+    const digests = page.map(({ digest }) => digest);
+    await forgetMembers(repository, digests, work);
+  }
+}
+
+/** What the selected tags and digests lead to, and no other tag of the repository does. */
+async function orphans(
+  repository: Repository,
+  { digest, tags }: Selection & { readonly tags: readonly TagEntry[] },
+  { store, names, tally }: Work,
+): Promise<ReadonlySet<Digest>> {
+  const doomed = new Set<Digest>();
+  for (const { record } of tags) await addTree(record, { store, into: doomed, limit: MAX_TREE });
+  const member = digest === undefined ? undefined : await names.getMember(repository, digest);
+  if (member !== undefined) await addTree(member, { store, into: doomed, limit: MAX_TREE });
+  const spared = new Set<Digest>();
+  const selected = new Set(tags.map(({ tag }) => tag));
+  const list = (after: TagEntry | undefined) => names.listTags({ repository, after, limit: PAGE });
+  for await (const page of pages(list)) {
+    for (const { tag, record } of page) {
+      if (selected.has(tag) || tally.asIfForgotten.has(tagKey(repository, tag))) continue;
+      await addTree(record, { store, into: spared, limit: MAX_TREE });
+    }
+  }
+  // What was named by its digest goes, whatever else leads to it.
+  if (digest !== undefined) spared.delete(digest);
+  return doomed.difference(spared);
+}
+
+async function forgetMembers(repository: Repository, digests: readonly Digest[], work: Work): Promise<void> {
+  const { names, dryRun = false, onForget, tally } = work;
+  const known: Digest[] = [];
+  for (const digest of digests) {
+    if (tally.asIfForgotten.has(memberKey(repository, digest))) continue;
+    if ((await names.getMember(repository, digest)) !== undefined) known.push(digest);
+  }
+  tally.members += known.length;
+  if (dryRun) {
+    for (const digest of known) tally.asIfForgotten.add(memberKey(repository, digest));
+  } else {
+    await names.deleteMembers(repository, known);
+    onForget?.(known);
+  }
+  await removeUnclaimed(known, work);
+}
+
+async function forgetUrls(urls: readonly UrlName[], { names, dryRun = false, tally }: Work): Promise<void> {
+  for (const { route, url } of urls) {
+    if (tally.asIfForgotten.has(urlKey({ route, url }))) continue;
+    if (dryRun) tally.asIfForgotten.add(urlKey({ route, url }));
+    else await names.deleteUrl({ route, url });
+    tally.urls += 1;
+  }
+}
+
+/** Removes the bytes of what belongs to no repository and answers to no URL. */
+async function removeUnclaimed(digests: readonly Digest[], work: Work): Promise<void> {
+  const { names, store, dryRun = false, tally } = work;
+  for (const digest of digests) {
+    if (tally.asIfForgotten.has(blobKey(digest))) continue;
+    const owners = await names.repositoriesOf(digest, dryRun ? MAX_OWNERS : 1);
+    if (!owners.every((owner) => tally.asIfForgotten.has(memberKey(owner, digest)))) continue;
+    const urls = await names.urlsOf(digest, dryRun ? MAX_URLS_PER_BLOB : 1);
+    if (!urls.every((name) => tally.asIfForgotten.has(urlKey(name)))) continue;
+    const blob = await names.getBlob(digest);
+    if (blob === undefined || blob.kind === 'hosted') continue;
+    if (dryRun) tally.asIfForgotten.add(blobKey(digest));
+    else await removeBlob(digest, { store, names });
+    tally.blobs += 1;
+    tally.freed += blob.size;
+  }
+}
+
+function tagKey({ registry, repository }: Repository, tag: string): string {
+  return keyOf('tag', registry, repository, tag);
+}
+
+function memberKey({ registry, repository }: Repository, digest: Digest): string {
+  return keyOf('member', registry, repository, digest);
+}
+
+function urlKey({ route, url }: UrlName): string {
+  return keyOf('url', route, url);
+}
+
+function blobKey(digest: Digest): string {
+  return keyOf('blob', digest);
+}

@@ -1,0 +1,116 @@
+import { type Digest, Digester, digestAlgorithm } from '../../oci/index.ts';
+import type { StoredBlob } from '../../store/index.ts';
+import type { Rot } from './corruption.ts';
+
+/** Bytes hashed at a time: a fraction of a millisecond, after which the event loop has its turn. */
+const STEP = 256 * 1024;
+
+/** What came of looking at a stored blob's content. `abandoned`: nobody looked to the end, as the server stops. */
+export type Verdict = 'right' | 'rotten' | 'abandoned';
+
+/** What a reader's connection is cut with: what it has had is not the blob. */
+export class RottenBlobError extends Error {
+  override readonly name = 'RottenBlobError';
+
+  constructor(digest: Digest, detail: string) {
+    super(`Cannot go on with the stored blob ${digest}: ${detail}. It is fetched afresh by the next request`);
+  }
+}
+
+/** One look at the whole content of a stored blob, shared by everyone who reads it meanwhile. */
+export class Examination {
+  readonly digest: Digest;
+  /** Resolves when there is a verdict; never rejects. */
+  readonly done: Promise<Verdict>;
+  #verdict: Verdict | undefined;
+  #rot: Rot | undefined;
+  #reason = '';
+
+  /** @param look never rejects with anything but what ends the server */
+  constructor(digest: Digest, look: () => Promise<Rot | undefined>) {
+    this.digest = digest;
+    this.done = this.#run(look);
+  }
+
+  /** Undefined while it runs. */
+  get verdict(): Verdict | undefined {
+    return this.#verdict;
+  }
+
+  /** What is wrong, where something is. */
+  get rot(): Rot | undefined {
+    return this.#rot;
+  }
+
+  /** @throws {RottenBlobError} where the content is wrong, or will not be looked at any more */
+  assertNotRotten(): void {
+    if (this.#verdict === undefined || this.#verdict === 'right') return;
+    throw new RottenBlobError(this.digest, this.#rot?.detail ?? this.#reason);
+  }
+
+  async #run(look: () => Promise<Rot | undefined>): Promise<Verdict> {
+    try {
+      this.#rot = await look();
+      this.#verdict = this.#rot === undefined ? 'right' : 'rotten';
+    } catch (error) {
+      this.#reason = `its content was not looked at to the end (${(error as Error).message})`;
+      this.#verdict = 'abandoned';
+    }
+    return this.#verdict;
+  }
+}
+
+/**
+ * Hashes a stored blob, and says what is wrong with it; undefined where it is right.
+ *
+ * Rejects only with the signal's reason: a file that cannot be read is a finding.
+ */
+export async function inspect(digest: Digest, blob: StoredBlob, signal: AbortSignal): Promise<Rot | undefined> {
+  const { size } = blob;
+  const digester = new Digester(digestAlgorithm(digest));
+  const buffer = Buffer.allocUnsafeSlow(Math.min(size, STEP));
+  for (let position = 0; position < size; ) {
+    signal.throwIfAborted();
+    let count: number;
+    try {
+      const wanted = Math.min(buffer.length, size - position);
+      count = await blob.read(wanted === buffer.length ? buffer : buffer.subarray(0, wanted), position);
+    } catch (error) {
+      return unreadable(error);
+    }
+    if (count === 0) return shortened(position, size);
+    digester.update(buffer.subarray(0, count));
+    position += count;
+  }
+  const found = digester.digest();
+  return found === digest ? undefined : { reason: 'content', detail: `its ${size} bytes have the digest ${found}` };
+}
+
+export function unreadable(error: unknown): Rot {
+  return { reason: 'unreadable', detail: `the disk cannot read it (${(error as Error).message})` };
+}
+
+export function shortened(position: number, size: number): Rot {
+  return { reason: 'size', detail: `its file ends at ${position} of ${size} bytes` };
+}
+
+/** Two handles for one open blob, which is closed when both are. */
+export function twins(blob: StoredBlob): readonly [StoredBlob, StoredBlob] {
+  let left = 2;
+  function handle(): StoredBlob {
+    let closed = false;
+    return {
+      size: blob.size,
+      mark: blob.mark,
+      direct: blob.direct,
+      read: (target, position) => blob.read(target, position),
+      async close() {
+        if (closed) return;
+        closed = true;
+        left -= 1;
+        if (left === 0) await blob.close();
+      },
+    };
+  }
+  return [handle(), handle()];
+}

@@ -1,0 +1,144 @@
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
+import type { Digest } from '../../oci/index.ts';
+import type { BlobStore, NameStore } from '../../store/index.ts';
+import type { Telemetry } from '../../telemetry/index.ts';
+import type { RotReason } from './corruption.ts';
+import { rowsOf } from './reconcile.ts';
+import type { Verification } from './verification.ts';
+
+export interface ScrubOptions {
+  readonly store: BlobStore;
+  readonly names: NameStore;
+  readonly verification: Verification;
+  readonly telemetry: Telemetry;
+}
+
+/** How far a scrub has come. Times are milliseconds since the epoch. */
+export interface ScrubProgress {
+  /** `failed`: disk or database would not let it go on; see `error`. */
+  readonly state: 'running' | 'done' | 'stopped' | 'failed';
+  readonly startedAt: number;
+  readonly finishedAt?: number;
+  /** Blobs and bytes looked at so far. */
+  readonly blobs: number;
+  readonly bytes: number;
+  /** Blobs and bytes in all, as far as was known at the start. */
+  readonly totalBlobs: number;
+  readonly totalBytes: number;
+  /** Found wrong, and put into quarantine. */
+  readonly rotten: number;
+  /** Named, and not there. */
+  readonly missing: number;
+  /** There and right, and not known of. */
+  readonly adopted: number;
+  /** The first hundred that were wrong or missing. */
+  readonly problems: readonly ScrubProblem[];
+  readonly error?: string;
+}
+
+export interface ScrubProblem {
+  readonly digest: Digest;
+  readonly reason: RotReason;
+  readonly detail: string;
+}
+
+const MAX_PROBLEMS = 100;
+
+/** A blob that took so many milliseconds is followed by a rest of a tenth of that: readers of the same disk come first. */
+const REST = 0.1;
+
+/** Looks through everything that is stored, one blob at a time, and deals with what is wrong. */
+export class Scrub {
+  readonly #options: ScrubOptions;
+  #progress: ScrubProgress | undefined;
+  #running: Promise<ScrubProgress> | undefined;
+  #stop = new AbortController();
+
+  constructor(options: ScrubOptions) {
+    this.#options = options;
+  }
+
+  /** The one that runs, or the last that ran; undefined where none has since the start. */
+  get progress(): ScrubProgress | undefined {
+    return this.#progress;
+  }
+
+  /** Starts one, or joins the one that runs. Resolves with how it ended; never rejects. */
+  run(): Promise<ScrubProgress> {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  /** Ends the one that runs after the piece it is at; resolves when it has ended. */
+  async stop(): Promise<void> {
+    this.#stop.abort(new Error('the scrub was stopped'));
+    await this.#running;
+  }
+
+  async #run(): Promise<ScrubProgress> {
+    const { signal } = (this.#stop = new AbortController());
+    const none = { blobs: 0, bytes: 0, totalBlobs: 0, totalBytes: 0, rotten: 0, missing: 0, adopted: 0, problems: [] };
+    this.#progress = { state: 'running', startedAt: Date.now(), ...none };
+    try {
+      const { blobs: totalBlobs, bytes: totalBytes } = await this.#options.names.totals();
+      this.#note({ totalBlobs, totalBytes });
+      await this.#checkFiles(signal);
+      await this.#checkRows(signal);
+      return this.#note({ state: 'done', finishedAt: Date.now() });
+    } catch (error) {
+      if (signal.aborted) return this.#note({ state: 'stopped', finishedAt: Date.now() });
+      this.#options.telemetry.publish('warning', { message: 'Cannot go on checking what is stored', error });
+      return this.#note({ state: 'failed', finishedAt: Date.now(), error: (error as Error).message });
+    }
+  }
+
+  async #checkFiles(signal: AbortSignal): Promise<void> {
+    const { store, names, verification } = this.#options;
+    for await (const { digest, size } of store.list()) {
+      signal.throwIfAborted();
+      const begun = performance.now();
+      const isKnown = (await names.getBlob(digest)) !== undefined;
+      const finding = await verification.inspect(digest, { signal });
+      if (finding === 'gone') continue;
+      const { blobs, bytes, adopted } = this.#current;
+      this.#note({ blobs: blobs + 1, bytes: bytes + size });
+      if (finding !== 'right') this.#report({ digest, ...finding });
+      else if (!isKnown) this.#note({ adopted: adopted + 1 });
+      const rest = (performance.now() - begun) * REST;
+      // A timer of less than a millisecond would wait for a whole one.
+      if (rest < 1) await turn();
+      else await delay(rest, undefined, { signal });
+    }
+  }
+
+  /** What has a file has been looked at by now. */
+  async #checkRows(signal: AbortSignal): Promise<void> {
+    const { store, names, verification } = this.#options;
+    for await (const { digest } of rowsOf(names)) {
+      signal.throwIfAborted();
+      if ((await store.stat(digest)) !== undefined) continue;
+      const finding = await verification.inspect(digest, { signal });
+      if (typeof finding === 'object') this.#report({ digest, ...finding });
+    }
+  }
+
+  #report(problem: ScrubProblem): void {
+    const { rotten, missing, problems } = this.#current;
+    this.#note({
+      ...(problem.reason === 'missing' ? { missing: missing + 1 } : { rotten: rotten + 1 }),
+      ...(problems.length < MAX_PROBLEMS ? { problems: [...problems, problem] } : {}),
+    });
+  }
+
+  get #current(): ScrubProgress {
+    if (this.#progress === undefined) throw new TypeError('Cannot report of a scrub that has not begun');
+    return this.#progress;
+  }
+
+  #note(changes: Partial<ScrubProgress>): ScrubProgress {
+    this.#progress = { ...this.#current, ...changes };
+    return this.#progress;
+  }
+}

@@ -1,0 +1,48 @@
+import type { Digest } from '../../oci/index.ts';
+import type { NameStore } from '../../store/index.ts';
+import type { Telemetry } from '../../telemetry/index.ts';
+
+/** Milliseconds between two writes of read times. A crash loses as much: then a blob counts as read a little earlier. */
+const FLUSH_INTERVAL = 15_000;
+
+/** Collects when blobs were read, so that a read costs no write: one transaction notes them all now and then. */
+export class ReadTimes {
+  readonly #names: NameStore;
+  readonly #telemetry: Telemetry;
+  readonly #timer: NodeJS.Timeout;
+  #reads = new Map<Digest, number>();
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(names: NameStore, telemetry: Telemetry) {
+    this.#names = names;
+    this.#telemetry = telemetry;
+    this.#timer = setInterval(() => void this.flush(), FLUSH_INTERVAL);
+    this.#timer.unref();
+  }
+
+  note(digest: Digest): void {
+    this.#reads.set(digest, Date.now());
+  }
+
+  /** Resolves when everything noted so far is written. Never rejects: losing read times costs nothing but the order of eviction. */
+  flush(): Promise<void> {
+    this.#writing = this.#writing.then(() => this.#write());
+    return this.#writing;
+  }
+
+  async #write(): Promise<void> {
+    if (this.#reads.size === 0) return;
+    const reads = [...this.#reads].map(([digest, at]) => ({ digest, at }));
+    this.#reads = new Map();
+    try {
+      await this.#names.touchBlobs(reads);
+    } catch (error) {
+      this.#telemetry.publish('warning', { message: 'Cannot note when blobs were read', error });
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.flush();
+  }
+}

@@ -1,0 +1,10 @@
+/**
+ * Manifests, tags and blobs of registries, served from the store, from a running transfer or from the origin.
+ *
+ * It decides which of the three serves a request. It never speaks HTTP.
+ */
+export { type BlobAnswer, type BlobHead, type BlobRequest, Blobs } from './blobs.ts';
+export { type ManifestAnswer, type ManifestRequest, Manifests } from './manifests.ts';
+export { type PlatformFilter, platformFilter } from './platforms.ts';
+export { type Refreshed, refresh } from './refresh.ts';
+export { Tags } from './tags.ts';

@@ -1,0 +1,9 @@
+/**
+ * When a stored answer is checked again, and what is served meanwhile: freshness, back-off, coalescing, negative cache.
+ *
+ * Tags and URLs share these rules. This room knows neither: it never fetches, stores or serves anything itself.
+ */
+
+export { BackOff, type Trouble } from './back-off.ts';
+export { NotFound } from './negative-cache.ts';
+export { Silence } from './unresponsive.ts';

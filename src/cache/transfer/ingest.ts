@@ -1,0 +1,493 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type BlobReader, type ByteSpan, ReaderClosedError } from '../../lib/index.ts';
+import { type Digest, Digester, digestAlgorithm, type Repository, type Visibility } from '../../oci/index.ts';
+import type { Ingestion } from '../../store/index.ts';
+import { isOriginFailure, type OpenBlobOptions, type OriginBlob, type OriginFailure } from '../origin.ts';
+import { OriginReader, WrongBytesError } from './origin-reader.ts';
+import { resumeDelay, shouldFinishAlone, shouldResume } from './policy.ts';
+import { RecentBytes } from './tail-buffer.ts';
+
+// One blob on its way in: a file that grows, and everyone who reads it while it does.
+//
+//        open()             bytes                       digest holds              commit()
+//   opening ────▶ growing ─────────▶ growing … whole ───────────────▶ verified ─────────────▶ settled
+//      │             │ ▲ body broke: opened again                        │ the disk refused      ▲
+//      │             │ └─ at `written`                                   └───────────────────────┤
+//      └─────────────┴──────── failed, abandoned or detached ────────────────────────────────────┘
+//
+// Detached: the disk refused the bytes. The file stays as it is, and each follower goes on straight from the origin.
+//
+// Invariants
+//  1. The file holds the blob's first `written` bytes in order, and the digester has seen exactly those.
+//  2. A follower sees at most `visible` bytes. Until the digest holds that is one byte less than the whole, so a body that
+//     turns out wrong can always be cut before it is complete.
+//  3. Only what was verified is committed.
+//  4. The writer waits for no follower, and no follower for another.
+//  5. A follower that leaves disturbs nobody; when the last has left, shouldFinishAlone() decides.
+//  6. The file's descriptor is closed once, after the transfer has settled and the last follower has left.
+
+/** What an {@link Ingest} needs of the world. */
+export interface IngestEnvironment {
+  /** Opens the blob's body at an offset; rejects with an OriginFailure. */
+  readonly open: (options: OpenBlobOptions) => Promise<OriginBlob>;
+  /** Starts the file that grows. */
+  readonly begin: () => Promise<Ingestion>;
+  /** Publishes the verified file; a rejection costs the caching, never the transfer. */
+  readonly publish: (file: Ingestion, content: IngestContent) => Promise<void>;
+  /** Waited for before it is published: what is decided until then about keeping it counts. Must not reject. */
+  readonly decided?: () => Promise<void>;
+  readonly observer: IngestObserver;
+}
+
+/** What a whole file turned out to hold. */
+export interface IngestContent {
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/** Hears how the transfer goes. Must not throw. */
+export interface IngestObserver {
+  opened(ingest: Ingest): void;
+  resumed(ingest: Ingest, reason: string): void;
+  /** The disk refused to take what was to be written or published; the transfer itself goes on. */
+  refused?(ingest: Ingest, error: unknown): void;
+  settled(ingest: Ingest, outcome: IngestOutcome, error: Error | undefined): void;
+}
+
+export type IngestOutcome = 'committed' | 'streamed' | 'aborted' | 'failed';
+
+export interface IngestOptions {
+  readonly repository: Repository;
+  /**
+   * Undefined where nobody knows it before the last byte: then what is whole is right, and `open` answers for it that a
+   * body which is continued is still the same.
+   */
+  readonly digest: Digest | undefined;
+  /** Size in bytes by the manifest that names the blob; used where the upstream gives none. */
+  readonly expectedSize: number | undefined;
+  /** False: the bytes are delivered to whoever follows, and not kept. */
+  readonly keep: boolean;
+}
+
+export class Ingest {
+  readonly id = randomUUID().slice(0, 8);
+  readonly startedAt = Date.now();
+  readonly repository: Repository;
+  /** Resolves when the upstream has answered and its head is known; rejects with its failure. */
+  readonly opened: Promise<void>;
+  /** Resolves when nothing more will happen; never rejects. */
+  readonly settled: Promise<IngestOutcome>;
+
+  /** Undefined until known. */
+  digest: Digest | undefined;
+  /** Bytes in all; undefined until known. */
+  size: number | undefined;
+  /** Bytes that are in the file. */
+  written = 0;
+  /** Name of the upstream the bytes come from; empty until it has answered. */
+  upstream = '';
+  visibility: Visibility = 'public';
+
+  readonly #environment: IngestEnvironment;
+  #keep: boolean;
+  #unattended = false;
+  readonly #abort = new AbortController();
+  readonly #opened = Promise.withResolvers<void>();
+  readonly #followers = new Set<Follower>();
+  readonly #recent = new RecentBytes();
+  #file: Ingestion | undefined;
+  #verified = false;
+  #error: Error | undefined;
+  #detached = false;
+  #isSettled = false;
+
+  constructor(options: IngestOptions, environment: IngestEnvironment) {
+    this.repository = options.repository;
+    this.digest = options.digest;
+    this.size = options.expectedSize;
+    this.#keep = options.keep;
+    this.#environment = environment;
+    this.opened = this.#opened.promise;
+    // Whoever started the transfer may be gone when it fails; that is no unhandled rejection.
+    this.opened.catch(() => {});
+    this.settled = this.#run();
+  }
+
+  /** True where the blob is to be kept when it is whole. */
+  get keep(): boolean {
+    return this.#keep;
+  }
+
+  get followers(): number {
+    return this.#followers.size;
+  }
+
+  /** How many bytes a follower may see (invariant 2). */
+  get visible(): number {
+    if (this.#verified || this.size === undefined) return this.written;
+    return Math.min(this.written, this.size - 1);
+  }
+
+  /** True when every byte is here and has been found right. */
+  get verified(): boolean {
+    return this.#verified;
+  }
+
+  /** Why there will be no more bytes; undefined while there may be. */
+  get error(): Error | undefined {
+    return this.#error;
+  }
+
+  /** True when the disk gave up: what is not in the file must be had from {@link openRest}. */
+  get detached(): boolean {
+    return this.#detached;
+  }
+
+  /** True when it has been given up and is only tidying up: whoever comes now waits until it has settled and starts afresh. */
+  get ending(): boolean {
+    return !this.#verified && (this.#abort.signal.aborted || this.#error !== undefined);
+  }
+
+  /**
+   * Attaches a reader. Attach in the same turn the ingest was found or started in: a transfer that nobody follows may be
+   * given up at any time.
+   */
+  follow(span: ByteSpan): BlobReader {
+    const follower = new Follower(this, span, () => this.#leave(follower));
+    this.#followers.add(follower);
+    return follower;
+  }
+
+  /** Reads what is visible, from memory where it has just come and from the growing file otherwise; used by followers only. */
+  read(target: Buffer, position: number): Promise<number> {
+    const count = this.#recent.read(target, position);
+    return count > 0 ? Promise.resolve(count) : this.#readFile(target, position);
+  }
+
+  /**
+   * The rest of a span, for a follower of a detached transfer that has had everything before `position`.
+   *
+   * The whole blob is still verified before its last byte, where its digest is known: what the file holds is hashed again
+   * first.
+   */
+  async openRest(span: ByteSpan, position: number, signal: AbortSignal): Promise<BlobReader> {
+    const options = { offset: position, signal, ...(span.end === undefined ? {} : { end: span.end }) };
+    const { size } = this;
+    const expect = this.digest;
+    if (span.start > 0 || span.end !== undefined || expect === undefined) {
+      return new OriginReader(await this.#environment.open(options), { end: span.end, size });
+    }
+    const digester = new Digester(digestAlgorithm(expect));
+    const buffer = Buffer.allocUnsafe(256 * 1024);
+    for (let hashed = 0; hashed < position; ) {
+      const count = await this.#readFile(buffer.subarray(0, Math.min(buffer.length, position - hashed)), hashed);
+      if (count === 0) throw new Error('Cannot read the growing file as it is shorter than what was written to it');
+      signal.throwIfAborted();
+      digester.update(buffer.subarray(0, count));
+      hashed += count;
+    }
+    return new OriginReader(await this.#environment.open(options), { expect, digester, size });
+  }
+
+  /** Goes on to the end although nobody follows. */
+  goOnAlone(): void {
+    this.#unattended = true;
+  }
+
+  /** Lets the blob be delivered and not kept; where nobody follows, there is nothing left to go on for. */
+  forgo(): void {
+    this.#keep = false;
+    if (this.#followers.size === 0 && !this.#isSettled && !this.#verified) {
+      this.#abort.abort(new Error('The blob is not to be kept, and nobody waits for it'));
+    }
+  }
+
+  /** Stops the transfer, whoever follows it (shutdown). */
+  stop(reason: Error): void {
+    this.#abort.abort(reason);
+  }
+
+  async #run(): Promise<IngestOutcome> {
+    const { observer } = this.#environment;
+    let outcome: IngestOutcome;
+    try {
+      await this.#transfer();
+      outcome = await this.#publish();
+    } catch (error) {
+      this.#error = error instanceof Error ? error : new Error(String(error));
+      outcome = this.#abort.signal.aborted ? 'aborted' : 'failed';
+      if (this.#detached) this.#opened.resolve();
+      else this.#opened.reject(this.#error);
+      await this.#file?.abort().catch(() => {});
+    }
+    this.#isSettled = true;
+    this.#notify();
+    this.#closeWhenUnused();
+    observer.settled(this, outcome, this.#error);
+    return outcome;
+  }
+
+  async #transfer(): Promise<void> {
+    const { signal } = this.#abort;
+    const digester = new Digester(this.digest === undefined ? 'sha256' : digestAlgorithm(this.digest));
+    let blob: OriginBlob | undefined;
+    let failures = 0;
+    try {
+      for (;;) {
+        try {
+          if (blob === undefined) {
+            blob = await this.#environment.open({ offset: this.written, signal });
+            await this.#accept(blob);
+          }
+          // The digest decides whether it is the blob, not how the body goes on: an upstream may break off, or stand still,
+          // behind the last byte, and has nothing to continue with.
+          if (this.written === this.size) break;
+          const chunk = await blob.body.read();
+          if (chunk === undefined) {
+            if (this.size === undefined) break;
+            throw new TruncatedError(this.upstream, this.written, this.size);
+          }
+          if (chunk.length === 0) continue;
+          await this.#append(chunk, digester);
+          failures = 0;
+        } catch (error) {
+          blob?.body.cancel();
+          blob = undefined;
+          failures += 1;
+          signal.throwIfAborted();
+          // Before the upstream has answered, the failover behind open() has already tried everyone. A body's own error need
+          // not say what it is: it broke off.
+          const kind = isOriginFailure(error) ? error.kind : 'unavailable';
+          const hasBegun = this.#file !== undefined && !this.#detached;
+          if (!hasBegun) throw error;
+          if (!shouldResume({ failuresWithoutProgress: failures, kind })) {
+            throw isOriginFailure(error) ? error : new BrokenBodyError(this.upstream, error);
+          }
+          const retryAfter = isOriginFailure(error) ? error.retryAfter : undefined;
+          await delay(resumeDelay(failures, retryAfter), undefined, { signal });
+          this.#environment.observer.resumed(this, (error as Error).message);
+        }
+      }
+    } finally {
+      blob?.body.cancel();
+    }
+    const found = digester.digest();
+    if (this.digest !== undefined && found !== this.digest) {
+      throw new WrongBytesError(
+        `Bytes from ${this.upstream} have the digest ${found} instead of ${this.digest}`,
+        this.upstream,
+      );
+    }
+    this.digest = found;
+    this.size = this.written;
+    this.#verified = true;
+    this.#notify();
+  }
+
+  /** Takes note of what the upstream says of itself, the first time and each time after a break. */
+  async #accept(blob: OriginBlob): Promise<void> {
+    this.upstream = blob.upstream;
+    this.visibility = blob.visibility;
+    if (blob.offset !== this.written) {
+      throw new WrongBytesError(
+        `Asked ${blob.upstream} for offset ${this.written} and got ${blob.offset}`,
+        blob.upstream,
+      );
+    }
+    if (this.#file !== undefined) {
+      if (blob.size !== undefined && this.size !== undefined && blob.size !== this.size) {
+        throw new WrongBytesError(
+          `${blob.upstream} gives ${blob.size} bytes for a blob that had ${this.size} before`,
+          blob.upstream,
+        );
+      }
+      this.size ??= blob.size;
+      return;
+    }
+    if (blob.size !== undefined) this.size = blob.size;
+    try {
+      this.#file = await this.#environment.begin();
+    } catch (error) {
+      this.#detach(error);
+      throw error;
+    }
+    this.#environment.observer.opened(this);
+    this.#opened.resolve();
+  }
+
+  async #append(chunk: Buffer, digester: Digester): Promise<void> {
+    if (this.size !== undefined && this.written + chunk.length > this.size) {
+      throw new WrongBytesError(`${this.upstream} sends more than the ${this.size} bytes it promised`, this.upstream);
+    }
+    // The disk works while the processor hashes.
+    const writing = this.#file?.write(chunk, this.written);
+    digester.update(chunk);
+    try {
+      await writing;
+    } catch (error) {
+      this.#detach(error);
+      throw error;
+    }
+    this.written += chunk.length;
+    this.#recent.append(chunk);
+    this.#notify();
+  }
+
+  async #publish(): Promise<IngestOutcome> {
+    const file = this.#file;
+    const { digest, size } = this;
+    if (file === undefined || digest === undefined || size === undefined) {
+      throw new TypeError('Cannot publish what has no file');
+    }
+    if (this.#keep) await this.#environment.decided?.();
+    if (!this.#keep) {
+      await file.abort().catch(() => {});
+      return 'streamed';
+    }
+    try {
+      await this.#environment.publish(file, { digest, size });
+      return 'committed';
+    } catch (error) {
+      // Everyone has, or will have, the right bytes: only the next pull is dearer.
+      this.#error = error instanceof Error ? error : new Error(String(error));
+      this.#environment.observer.refused?.(this, error);
+      await file.abort().catch(() => {});
+      return 'streamed';
+    }
+  }
+
+  #detach(error: unknown): void {
+    this.#detached = true;
+    this.#environment.observer.refused?.(this, error);
+  }
+
+  #readFile(target: Buffer, position: number): Promise<number> {
+    if (this.#file === undefined) throw new TypeError('Cannot read a transfer that has not begun');
+    return this.#file.read(target, position);
+  }
+
+  #notify(): void {
+    for (const follower of this.#followers) follower.wake();
+  }
+
+  #leave(follower: Follower): void {
+    this.#followers.delete(follower);
+    if (this.#followers.size > 0) return;
+    if (this.#isSettled) this.#closeWhenUnused();
+    else if (!this.#verified && !this.#unattended && !(this.#keep && shouldFinishAlone(this))) {
+      this.#abort.abort(new Error('Everyone who waited for the blob has left'));
+    }
+  }
+
+  #closeWhenUnused(): void {
+    if (this.#followers.size > 0) return;
+    const file = this.#file;
+    this.#file = undefined;
+    this.#recent.release();
+    file?.close().catch(() => {});
+  }
+}
+
+/** The upstream ended its body early. Satisfies OriginFailure, and is worth another attempt. */
+class TruncatedError extends Error implements OriginFailure {
+  override readonly name = 'TruncatedError';
+  readonly kind = 'unavailable';
+  readonly retryAfter = undefined;
+  readonly upstream: string;
+
+  constructor(upstream: string, written: number, size: number) {
+    super(`${upstream} ended after ${written} of ${size} bytes`);
+    this.upstream = upstream;
+  }
+}
+
+/** A body that broke off, by whatever error, once too often. Satisfies OriginFailure. */
+class BrokenBodyError extends Error implements OriginFailure {
+  override readonly name = 'BrokenBodyError';
+  readonly kind = 'unavailable';
+  readonly retryAfter = undefined;
+  readonly upstream: string;
+
+  constructor(upstream: string, cause: unknown) {
+    super(`${upstream} broke off: ${(cause as Error).message}`, { cause });
+    this.upstream = upstream;
+  }
+}
+
+/** Reads a span of a growing file, waiting where it has caught up. */
+class Follower implements BlobReader {
+  readonly #ingest: Ingest;
+  readonly #leave: () => void;
+  readonly #end: number | undefined;
+  #position: number;
+  #closed = false;
+  #reading = false;
+  readonly #span: ByteSpan;
+  readonly #left = new AbortController();
+  #waiting: PromiseWithResolvers<void> | undefined;
+  /** Where the bytes come from once the transfer is detached. */
+  #rest: BlobReader | undefined;
+
+  constructor(ingest: Ingest, span: ByteSpan, leave: () => void) {
+    this.#ingest = ingest;
+    this.#span = span;
+    this.#position = span.start;
+    this.#end = span.end;
+    this.#leave = leave;
+  }
+
+  async read(target: Buffer): Promise<number> {
+    const ingest = this.#ingest;
+    this.#reading = true;
+    try {
+      for (;;) {
+        if (this.#closed) throw new ReaderClosedError();
+        const limit = this.#end === undefined ? ingest.visible : Math.min(ingest.visible, this.#end + 1);
+        const wanted = Math.min(target.length, limit - this.#position);
+        if (wanted > 0) {
+          const count = await ingest.read(
+            wanted === target.length ? target : target.subarray(0, wanted),
+            this.#position,
+          );
+          if (this.#closed) throw new ReaderClosedError();
+          if (count === 0) throw new Error('Cannot read the growing file as it is shorter than what was written to it');
+          this.#position += count;
+          return count;
+        }
+        if (this.#end !== undefined && this.#position > this.#end) return 0;
+        if (ingest.verified) return 0;
+        if (ingest.detached) {
+          if (this.#rest === undefined) {
+            this.#rest = await ingest.openRest(this.#span, this.#position, this.#left.signal);
+            if (this.#closed) this.#rest.close();
+          }
+          const count = await this.#rest.read(target);
+          if (this.#closed) throw new ReaderClosedError();
+          return count;
+        }
+        if (ingest.error !== undefined) throw ingest.error;
+        this.#waiting = Promise.withResolvers();
+        await this.#waiting.promise;
+      }
+    } finally {
+      this.#reading = false;
+      // A read that was under way when the reader was closed still used the descriptor.
+      if (this.#closed) this.#leave();
+    }
+  }
+
+  wake(): void {
+    this.#waiting?.resolve();
+    this.#waiting = undefined;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#left.abort(new ReaderClosedError());
+    this.#rest?.close();
+    if (this.#reading) this.wake();
+    else this.#leave();
+  }
+}

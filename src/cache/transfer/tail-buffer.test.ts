@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { noise } from '../../../test/support/image.ts';
+import { RecentBytes } from './tail-buffer.ts';
+
+const CAPACITY = 256 * 1024;
+
+describe('RecentBytes', () => {
+  test('has nothing before anything came, and after it was released', () => {
+    const recent = new RecentBytes();
+    const target = Buffer.alloc(10);
+    assert.equal(recent.read(target, 0), 0);
+    recent.append(Buffer.from('abc'));
+    assert.equal(recent.read(target, 3), 0);
+    assert.equal(recent.read(target, 1), 2);
+    assert.equal(target.toString('latin1', 0, 2), 'bc');
+    recent.release();
+    assert.equal(recent.read(target, 1), 0);
+  });
+
+  test('gives the bytes that came, or none, whatever the sizes of chunks and reads', () => {
+    const all = noise('recent', 5 * CAPACITY);
+    const size = fc.oneof(fc.integer({ min: 1, max: 5000 }), fc.integer({ min: 1, max: CAPACITY + 5000 }));
+    fc.assert(
+      fc.property(fc.array(fc.tuple(size, size, fc.nat(CAPACITY + 10)), { maxLength: 40 }), (steps) => {
+        const recent = new RecentBytes();
+        let end = 0;
+        for (const [chunk, length, back] of steps) {
+          if (end + chunk > all.length) break;
+          recent.append(all.subarray(end, end + chunk));
+          end += chunk;
+          const position = Math.max(0, end - back);
+          const target = Buffer.alloc(length);
+          const count = recent.read(target, position);
+          const isHere = position < end && position >= end - CAPACITY;
+          assert.equal(count, isHere ? Math.min(length, end - position) : 0);
+          assert.ok(target.subarray(0, count).equals(all.subarray(position, position + count)));
+        }
+        recent.release();
+      }),
+    );
+  });
+});

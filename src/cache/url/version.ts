@@ -1,0 +1,167 @@
+import type { ByteSource } from '../../lib/index.ts';
+import { parseContentRange } from '../../oci/index.ts';
+import type { FailureKind, OpenBlobOptions, OriginBlob, OriginFailure } from '../origin.ts';
+import type { UrlRequest, UrlResponse } from './request.ts';
+import { retryAfterOf } from './trouble.ts';
+import { hasValidator, strongValidator } from './validator.ts';
+
+export interface UrlVersionOptions {
+  /** Asks for it again where its body broke. */
+  readonly open: UrlRequest['open'];
+  /** Who answers, for errors and events. */
+  readonly upstream: string;
+}
+
+/**
+ * The body of one version of a URL, as a transfer asks for it: the first time that of `first`, and from where it broke off
+ * as often as it has to be. What is opened later has the strong validator of the first, or is refused: no client ever gets
+ * the beginning of one version and the end of another.
+ */
+export function openVersion(
+  first: UrlResponse,
+  { open, upstream }: UrlVersionOptions,
+): (options: OpenBlobOptions) => Promise<OriginBlob> {
+  const validator = strongValidator(first.headers);
+  const size = first.length;
+  let isFirst = true;
+
+  async function next(offset: number, signal: AbortSignal): Promise<UrlResponse> {
+    if (validator === undefined) {
+      const message = `Cannot continue the body of ${upstream} that broke off, as nothing tells its versions apart`;
+      throw new UrlVersionError('invalid', message, { upstream });
+    }
+    return open({ method: 'GET', headers: {}, signal, ...(offset === 0 ? {} : { offset, validator }) });
+  }
+
+  return async ({ offset = 0, signal = new AbortController().signal }) => {
+    if (isFirst) {
+      isFirst = false;
+      return blobOf(bound(first.body, signal), { offset: 0, size, upstream });
+    }
+    const response = await next(offset, signal);
+    const found = validator === undefined ? 'another version' : judge(response, { offset, size, validator });
+    if (typeof found === 'string') {
+      response.body.cancel();
+      throw failureOf(response, { found, upstream });
+    }
+    const body = response.status === 206 ? response.body : skip(response.body, { offset, upstream });
+    return blobOf(body, { offset, size: found.size, upstream });
+  };
+}
+
+interface Expectation {
+  readonly offset: number;
+  /** Bytes of the whole, where they are known. */
+  readonly size: number | undefined;
+  readonly validator: string;
+}
+
+/** The size of the whole, or what is wrong with an answer that should continue a body. */
+function judge(
+  { status, headers, length }: UrlResponse,
+  { offset, size, validator }: Expectation,
+): { readonly size: number | undefined } | string {
+  const encoding = headers['content-encoding'] ?? 'identity';
+  if (encoding !== 'identity') return `a body encoded with ${encoding}`;
+  if (status === 206 && offset > 0) {
+    const range = parseContentRange(headers['content-range']);
+    if (range === undefined || range.start !== offset)
+      return `the range ${headers['content-range'] ?? 'of nobody knows'}`;
+    if (!continues(headers, validator)) return 'another version';
+    if (size !== undefined && range.total !== undefined && range.total !== size) return `${range.total} bytes in all`;
+    return { size: size ?? range.total };
+  }
+  if (status !== 200) return `the status ${status}`;
+  if (!hasValidator(headers, validator)) return 'another version';
+  if (size !== undefined && length !== undefined && length !== size) return `${length} bytes in all`;
+  return { size: size ?? length };
+}
+
+/** A 206 under If-Range has to repeat the entity tag, but not the date (RFC 9110, section 15.3.7). */
+function continues(headers: Readonly<Record<string, string>>, validator: string): boolean {
+  const isDate = !validator.startsWith('"');
+  if (isDate && headers['last-modified'] === undefined && headers['etag'] === undefined) return true;
+  return hasValidator(headers, validator);
+}
+
+function blobOf(
+  body: ByteSource,
+  { offset, size, upstream }: { readonly offset: number; readonly size: number | undefined; readonly upstream: string },
+): OriginBlob {
+  return { body, offset, size, upstream, visibility: 'public' };
+}
+
+/** A body that ends with a signal it was not opened with. */
+function bound(body: ByteSource, signal: AbortSignal): ByteSource {
+  const cancel = (): void => body.cancel(signal.reason as Error);
+  if (signal.aborted) cancel();
+  else signal.addEventListener('abort', cancel, { once: true });
+  return {
+    read: () => body.read(),
+    cancel(reason) {
+      signal.removeEventListener('abort', cancel);
+      body.cancel(reason);
+    },
+  };
+}
+
+/** A body without its first bytes. */
+function skip(
+  body: ByteSource,
+  { offset, upstream }: { readonly offset: number; readonly upstream: string },
+): ByteSource {
+  let left = offset;
+  return {
+    async read() {
+      for (;;) {
+        const chunk = await body.read();
+        if (left === 0) return chunk;
+        // Its end here would be taken for that of the whole.
+        if (chunk === undefined)
+          throw new UrlVersionError('invalid', `${upstream} ends before what it gave already`, { upstream });
+        if (chunk.length > left) {
+          const rest = chunk.subarray(left);
+          left = 0;
+          return rest;
+        }
+        left -= chunk.length;
+      }
+    },
+    cancel: (reason) => body.cancel(reason),
+  };
+}
+
+function failureOf(
+  response: UrlResponse,
+  { found, upstream }: { readonly found: string; readonly upstream: string },
+): UrlVersionError {
+  const message = `${upstream} does not continue the body that broke off: it answers with ${found}`;
+  const retryAfter = retryAfterOf(response);
+  return new UrlVersionError(kindOf(response.status), message, { upstream, retryAfter });
+}
+
+function kindOf(status: number): FailureKind {
+  if (status === 429) return 'throttled';
+  if (status === 408 || status >= 500) return 'unavailable';
+  if (status === 401 || status === 403) return 'denied';
+  return status === 404 || status === 410 ? 'not-found' : 'invalid';
+}
+
+/** A body that cannot be continued as what it was. Satisfies OriginFailure. */
+class UrlVersionError extends Error implements OriginFailure {
+  override readonly name = 'UrlVersionError';
+  readonly kind: FailureKind;
+  readonly upstream: string;
+  readonly retryAfter: number | undefined;
+
+  constructor(
+    kind: FailureKind,
+    message: string,
+    { upstream, retryAfter }: { readonly upstream: string; readonly retryAfter?: number | undefined },
+  ) {
+    super(message);
+    this.kind = kind;
+    this.upstream = upstream;
+    this.retryAfter = retryAfter;
+  }
+}

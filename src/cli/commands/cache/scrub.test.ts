@@ -1,0 +1,261 @@
+import assert from 'node:assert/strict';
+import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { putBlob } from '../../../../test/suites/blob-store.ts';
+import { controlSocketPath, createControl } from '../../../admin/index.ts';
+import type { ScrubProgress } from '../../../cache/index.ts';
+import { type Digest, digestOf } from '../../../oci/index.ts';
+import { lockDirectory, openFilesystemBlobStore, openSqliteNameStore } from '../../../store/index.ts';
+import { scrub } from './scrub.ts';
+import { formatScrubLine, formatScrubResult } from './scrub-progress.ts';
+
+const MIB = 1024 ** 2;
+const now = Date.UTC(2026, 0, 1);
+const half: ScrubProgress = {
+  state: 'running',
+  startedAt: now - 10_000,
+  blobs: 3,
+  bytes: 500 * MIB,
+  totalBlobs: 6,
+  totalBytes: 1000 * MIB,
+  rotten: 0,
+  missing: 0,
+  adopted: 0,
+  problems: [],
+};
+
+describe('formatScrubLine()', () => {
+  const rows: readonly [what: string, progress: ScrubProgress, line: string][] = [
+    ['half', half, '[##########----------]  50% of 1000.0 MiB  3 blobs  50.0 MiB/s  10 s left'],
+    ['with faults', { ...half, rotten: 2, missing: 1 }, '50.0 MiB/s  10 s left  3 wrong'],
+    [
+      'that has just begun',
+      { ...half, blobs: 0, bytes: 0 },
+      '[--------------------]   0% of 1000.0 MiB  0 blobs  0 B/s',
+    ],
+    [
+      'that found more than was known of',
+      { ...half, blobs: 1, totalBytes: 0 },
+      '[####################] 100% of 500.0 MiB  1 blob  50.0 MiB/s  0 s left',
+    ],
+  ];
+  for (const [what, progress, line] of rows) {
+    test(`shows one ${what}`, () =>
+      assert.ok(formatScrubLine(progress, now).endsWith(line), formatScrubLine(progress, now)));
+  }
+});
+
+describe('formatScrubResult()', () => {
+  const done: ScrubProgress = { ...half, state: 'done', finishedAt: now, blobs: 6, bytes: 1000 * MIB };
+  test('says that all is well', () => {
+    assert.equal(formatScrubResult(done), 'Checked 6 blobs, 1000.0 MiB, in 10 s.\nEvery one is right.\n');
+  });
+  test('lists what was wrong, and what became of it', () => {
+    const digest = `sha256:${'0123456789abcdef'.repeat(4)}` as Digest;
+    const problems = [{ digest, reason: 'content', detail: 'its 5 bytes have the digest sha256:…' } as const];
+    assert.deepEqual(
+      formatScrubResult({ ...done, rotten: 1, missing: 2, adopted: 4, problems })
+        .trimEnd()
+        .split('\n'),
+      [
+        'DIGEST               WRONG    FOUND',
+        'sha256:0123456789ab  content  its 5 bytes have the digest sha256:…',
+        'and 2 more',
+        'Checked 6 blobs, 1000.0 MiB, in 10 s.',
+        '1 wrong: in quarantine now, and fetched again when they are asked for.',
+        '2 missing: forgotten now, and fetched again when they are asked for.',
+        '4 were not known of, and are right: adopted.',
+      ],
+    );
+  });
+  test('claims nothing of what it did not reach', () => {
+    assert.match(formatScrubResult({ ...done, state: 'stopped' }), /^Stopped after 6 blobs/);
+    assert.match(formatScrubResult({ ...done, state: 'failed', error: 'EIO' }), /^Gave up after .*: EIO\.$/m);
+    assert.doesNotMatch(formatScrubResult({ ...done, state: 'stopped' }), /right/);
+  });
+});
+
+describe('entrepot scrub, where no server runs', () => {
+  test('checks the directory itself: exit code 0 where all is right, 1 where something was wrong', async (t) => {
+    const dir = await filled(t, 5);
+    const first = await run(dir);
+    assert.deepEqual([first.code, first.err], [0, '']);
+    assert.match(first.out, /Checked 5 blobs/);
+    assert.match(first.out, /Every one is right/);
+
+    const digest = digestOf(Buffer.from('blob 2'));
+    const path = join(dir, 'blobs', 'sha256', digest.slice(7, 9), digest.slice(7));
+    await chmod(path, 0o600);
+    await writeFile(path, 'blub 2');
+    const second = await run(dir);
+    assert.equal(second.code, 1);
+    assert.match(second.out, /1 wrong: in quarantine/);
+    assert.equal((await readdir(join(dir, 'quarantine'))).length, 1);
+    assert.equal((await run(dir)).code, 0);
+  });
+
+  test('gives programs JSON and nothing else', async (t) => {
+    const { out, code } = await run(await filled(t, 2), { json: true, isTerminal: true });
+    const { state, blobs, problems } = JSON.parse(out) as ScrubProgress;
+    assert.deepEqual([code, state, blobs, problems], [0, 'done', 2, []]);
+  });
+
+  test('adopts everything where the names are gone, damaged or not', async (t) => {
+    const dir = await filled(t, 5);
+    await writeFile(join(dir, 'names.db'), 'garbage');
+    const { code, out } = await run(dir);
+    assert.equal(code, 0);
+    assert.match(out, /5 were not known of/);
+  });
+
+  test('stops where it is interrupted, and says how far it came', async (t) => {
+    const { code, out } = await run(await filled(t, 300), { interrupt: AbortSignal.timeout(1) });
+    assert.deepEqual([code, out.startsWith('Stopped after') || out], [1, true]);
+  });
+
+  test('is refused where somebody else has the directory', async (t) => {
+    const dir = await filled(t, 1);
+    const lock = await lockDirectory(dir);
+    t.after(() => lock.release());
+    const { code, err } = await run(dir);
+    assert.equal(code, 1);
+    assert.match(err, /is using it/);
+  });
+
+  test('has nothing to stop', async (t) => {
+    const { code, err } = await run(await filled(t, 1), { stop: true });
+    assert.equal(code, 1);
+    assert.match(err, /No server runs/);
+  });
+});
+
+describe('entrepot scrub, where a server runs', () => {
+  test('follows it to its end', async (t) => {
+    let looks = 0;
+    const { dir, asked } = await withServer(t, () =>
+      ++looks < 2 ? half : { ...half, state: 'done', finishedAt: now },
+    );
+    const { code, out } = await run(dir, { isTerminal: true });
+    assert.equal(code, 0);
+    assert.deepEqual(asked, [{ stop: false }]);
+    assert.ok(out.startsWith('\r\u001b[K'), out);
+    assert.match(out.slice(4), /^\[#+-+\] +50%/);
+    assert.match(out, /Every one is right/);
+  });
+
+  test('fails where it found something', async (t) => {
+    const { dir } = await withServer(t, () => ({ ...half, state: 'done', finishedAt: now, missing: 1 }));
+    assert.equal((await run(dir)).code, 1);
+  });
+
+  test('leaves it to it where the command is interrupted', async (t) => {
+    const { dir, asked } = await withServer(t, () => half);
+    const { code, err } = await run(dir, { interrupt: AbortSignal.timeout(400) });
+    assert.equal(code, 130);
+    assert.match(err, /goes on in the server/);
+    assert.deepEqual(asked, [{ stop: false }]);
+  });
+
+  for (const [what, next, says] of [
+    [
+      'has started anew',
+      () => null,
+      /^The server has stopped or started anew, .* `entrepot scrub` begins another\.\n$/,
+    ],
+    ['answers what nobody can read', () => 'soon', /^The server answered in a form/],
+  ] as const) {
+    test(`says so where the server meanwhile ${what}`, async (t) => {
+      let looks = 0;
+      const { dir } = await withServer(t, () => (++looks < 2 ? half : next()));
+      const { code, out, err } = await run(dir, { isTerminal: true });
+      assert.equal(code, 1);
+      assert.match(err, says);
+      assert.ok(out.endsWith('\r\u001b[K'), 'the line is cleared');
+    });
+  }
+
+  test('says so where the server meanwhile has stopped', async (t) => {
+    const { dir, control } = await withServer(t, () => {
+      setImmediate(() => void control.close());
+      return half;
+    });
+    const { code, err } = await run(dir);
+    assert.equal(code, 1);
+    assert.match(err, /^The server has stopped or started anew/);
+  });
+
+  test('has nothing to show where none has run', async (t) => {
+    const { dir } = await withServer(t, () => null);
+    assert.deepEqual(await run(dir, { stop: true }), {
+      code: 0,
+      out: 'No scrub has run since the server started.\n',
+      err: '',
+    });
+    assert.deepEqual(await run(dir, { stop: true, json: true }), { code: 0, out: 'null\n', err: '' });
+  });
+
+  test('ends it where it is told to', async (t) => {
+    const { dir, asked } = await withServer(t, () => ({ ...half, state: 'stopped', finishedAt: now }));
+    assert.equal((await run(dir, { stop: true })).code, 0);
+    assert.deepEqual(asked, [{ stop: true }]);
+  });
+});
+
+interface Run {
+  readonly json?: boolean;
+  readonly stop?: boolean;
+  readonly isTerminal?: boolean;
+  readonly interrupt?: AbortSignal;
+}
+
+async function run(dir: string, { json = false, stop = false, isTerminal = false, interrupt }: Run = {}) {
+  const texts = { out: '', err: '' };
+  const output = { out: (text: string) => (texts.out += text), err: (text: string) => (texts.err += text) };
+  const surroundings = { output, isTerminal, ...(interrupt === undefined ? {} : { interrupt }) };
+  const code = await scrub({ flags: { cacheDir: dir }, json, stop }, surroundings);
+  return { code, ...texts };
+}
+
+/** A server whose scrub fares as the test says, from the first look on. */
+async function withServer(t: TestContext, progress: () => unknown) {
+  const dir = await temporaryDirectory(t);
+  const asked: unknown[] = [];
+  const control = createControl({
+    path: controlSocketPath(dir),
+    operations: [
+      { name: 'scrub', method: 'GET', handle: progress },
+      {
+        name: 'scrub',
+        method: 'POST',
+        handle: (input) => {
+          asked.push(input);
+          return progress();
+        },
+      },
+    ],
+  });
+  await control.start();
+  t.after(() => control.close());
+  return { dir, asked, control };
+}
+
+async function filled(t: TestContext, count: number): Promise<string> {
+  const dir = await temporaryDirectory(t);
+  const store = await openFilesystemBlobStore(dir);
+  const names = await openSqliteNameStore(join(dir, 'names.db'));
+  for (let number = 0; number < count; number += 1) {
+    const bytes = Buffer.from(`blob ${number}`);
+    await putBlob(store, bytes);
+    await names.putBlob({ digest: digestOf(bytes), size: bytes.length, kind: 'mirrored', storedAt: 1 });
+  }
+  await names.close();
+  return dir;
+}
+
+async function temporaryDirectory(t: TestContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-scrub-'));
+  t.after(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}

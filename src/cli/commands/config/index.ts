@@ -1,0 +1,6 @@
+/**
+ * The commands on files: the configuration, and the certificate authority of the forward proxy.
+ *
+ * They never contact a server.
+ */
+export { addConfigCommands } from './commands.ts';

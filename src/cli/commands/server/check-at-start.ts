@@ -1,0 +1,50 @@
+import { checkTargetsOf, checkTransportOf } from '../../../app/index.ts';
+import { checkUpstreams, type UpstreamReport } from '../../../check/index.ts';
+import type { Config } from '../../../config/index.ts';
+import type { Catalogue } from '../../../routing/index.ts';
+import type { Log } from '../../../telemetry/index.ts';
+import { CHECK_TIMEOUT } from './check.ts';
+
+/**
+ * What `serve --check-upstreams` does about an upstream that cannot be reached: `warn` says so in the log, beside serving;
+ * `refuse` does not start. A mirror is of most use while an upstream is away, so to warn is the default.
+ */
+export type CheckAtStart = 'warn' | 'refuse';
+
+interface Start {
+  readonly catalogue: Catalogue;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Checks what is configured, and logs what wants to be looked at.
+ *
+ * @returns the reports of those that cannot be reached
+ * @throws {SettingsError} for a bad PEM file, and the signal's reason
+ */
+export async function checkAtStart(
+  config: Config,
+  { catalogue, log, signal }: Start,
+): Promise<readonly UpstreamReport[]> {
+  const { targets } = await checkTargetsOf(config, catalogue);
+  const reports = await checkUpstreams(targets, {
+    ...checkTransportOf(config),
+    timeout: CHECK_TIMEOUT,
+    signal,
+    onReport: (report) => logReport(log, report),
+  });
+  const lost = reports.filter(({ reachable }) => !reachable);
+  log.info('upstreams checked', { reachable: reports.length - lost.length, unreachable: lost.length });
+  return lost;
+}
+
+function logReport(log: Log, { kind, name, upstream, reachable, outcome, durationMs, steps }: UpstreamReport): void {
+  const of = kind === 'registry' ? { registry: name } : { route: name };
+  const trouble = steps.filter((step) => step.outcome !== 'ok').at(-1);
+  const fields = { ...of, upstream, duration: durationMs, step: trouble?.step, reason: trouble?.summary };
+  if (!reachable) log.warn('upstream cannot be reached', { ...fields, remedy: trouble?.remedy });
+  else if (outcome !== 'ok')
+    log.warn('upstream can be reached, with a reservation', { ...fields, remedy: trouble?.remedy });
+  else log.debug('upstream can be reached', fields);
+}

@@ -1,0 +1,96 @@
+import type { ServerStatus, TransferStatus, UpstreamStatus } from '../../../admin/index.ts';
+import { formatBytes } from '../../../telemetry/index.ts';
+import { formatDuration, formatProgress } from '../../progress.ts';
+import { formatTable, shortDigest } from '../../table.ts';
+
+/** What `entrepot status` prints: what runs, what is stored, how upstreams fare, what is under way. @param now milliseconds since 1970 */
+export function formatStatus(status: ServerStatus, now: number): string {
+  const { version, pid, uptimeSeconds, listeners, configSource, transfers, upstreams = [] } = status;
+  const facts: readonly (readonly [string, string])[] = [
+    ['listening', listeners.join(', ')],
+    ['configuration', configSource],
+    ['cache', describeCache(status.cache)],
+    ...describePause(status.cache),
+    ...describeRequests(status.requests),
+  ];
+  const lines = [
+    `entrepot ${version}, pid ${pid}, up ${formatDuration(uptimeSeconds)}`,
+    ...facts.map(([name, value]) => `  ${name.padEnd(13)}  ${value}`),
+    '',
+  ];
+  if (upstreams.length > 0) {
+    const head = ['REGISTRY', 'UPSTREAM', 'STATE', 'PULLS LEFT', 'TROUBLE'];
+    lines.push(...formatTable([head, ...upstreams.map((upstream) => upstreamRow(upstream, now))]), '');
+  }
+  if (transfers.length === 0) return `${lines.join('\n')}\nNo transfers under way.\n`;
+  lines.push(transfers.length === 1 ? '1 transfer under way' : `${transfers.length} transfers under way`);
+  const head = ['ID', 'IMAGE', 'DIGEST', 'PROGRESS', 'RATE', 'FOLLOWERS', 'UPSTREAM'];
+  return `${[...lines, ...formatTable([head, ...transfers.map((transfer) => transferRow(transfer, now))])].join('\n')}\n`;
+}
+
+function describeCache(cache: ServerStatus['cache']): string {
+  if (cache === 'off') return 'off';
+  const limit = cache.maxSize === undefined ? '' : ` of ${formatBytes(cache.maxSize)}`;
+  const blobs = cache.blobs === 1 ? '1 blob' : `${cache.blobs} blobs`;
+  return `${cache.dir}: ${blobs}, ${formatBytes(cache.bytes)}${limit}`;
+}
+
+function describePause(cache: ServerStatus['cache']): readonly (readonly [string, string])[] {
+  if (cache === 'off' || cache.paused === undefined) return [];
+  return [['not keeping', cache.paused.reason]];
+}
+
+/** Where somebody waits or is turned away; a server with room for all has nothing to say of it. */
+function describeRequests(requests: ServerStatus['requests']): readonly (readonly [string, string])[] {
+  if (requests === undefined || (requests.waiting === 0 && !requests.overloaded)) return [];
+  const { inflight, waiting, maxInflight, overloaded } = requests;
+  const most = maxInflight === undefined ? '' : ` of ${maxInflight}`;
+  const refused = overloaded ? '; some are turned away' : '';
+  return [['requests', `${inflight}${most} under way, ${waiting} waiting${refused}`]];
+}
+
+function upstreamRow(upstream: UpstreamStatus, now: number): readonly string[] {
+  const { registry, upstream: name, reason, since, quota = [] } = upstream;
+  const pulls = quota.map(({ credential, limit, remaining }) => {
+    const of = limit === undefined ? '' : ` of ${limit}`;
+    return `${remaining}${of} (${credential})`;
+  });
+  const lasting = since === undefined ? '' : ` for ${formatDuration((now - since) / 1000)}`;
+  return [
+    registry,
+    name,
+    describeState(upstream, now),
+    pulls.join(', '),
+    reason === undefined ? '' : `${reason}${lasting}`,
+  ];
+}
+
+const SUBJECTS: Readonly<Record<string, string>> = {
+  all: 'everything',
+  pull: 'manifests',
+  check: 'where tags point',
+  list: 'lists',
+  blob: 'blobs',
+};
+
+/** `up`, `not asked for blobs, 40 s left`, `about to be tried for blobs` */
+function describeState({ state, scope, openUntil }: UpstreamStatus, now: number): string {
+  if (state === 'closed') return 'up';
+  const subject = SUBJECTS[scope] ?? scope;
+  if (state === 'half-open') return `about to be tried for ${subject}`;
+  return `not asked for ${subject}, ${formatDuration(Math.ceil(((openUntil ?? now) - now) / 1000))} left`;
+}
+
+function transferRow(transfer: TransferStatus, now: number): readonly string[] {
+  const { id, registry, repository, digest, bytes, followers, upstream, startedAt } = transfer;
+  const seconds = Math.max(0.001, (now - startedAt) / 1000);
+  return [
+    id,
+    `${registry}/${repository}`,
+    digest === undefined ? '-' : shortDigest(digest),
+    formatProgress(transfer),
+    `${formatBytes(Math.round(bytes / seconds))}/s`,
+    String(followers),
+    upstream,
+  ];
+}

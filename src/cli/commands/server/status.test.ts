@@ -1,0 +1,240 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { controlSocketPath, createControl, type ServerStatus } from '../../../admin/index.ts';
+import { formatDuration, formatProgress } from '../../progress.ts';
+import { status } from './status.ts';
+import { formatStatus } from './status-table.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'entrepot-status-'));
+after(() => rmSync(directory, { recursive: true, force: true }));
+
+const now = Date.UTC(2026, 0, 1);
+const MIB = 1024 ** 2;
+const full: ServerStatus = {
+  version: '1.2.3',
+  pid: 42,
+  startedAt: now - 7_380_000,
+  uptimeSeconds: 7380,
+  listeners: ['http://127.0.0.1:5000', 'unix:/run/entrepot.sock'],
+  configSource: '/etc/entrepot/entrepot.yaml',
+  cache: { dir: '/var/cache/entrepot', blobs: 12, bytes: 5 * 1024 ** 3, maxSize: 50 * 1024 ** 3 },
+  transfers: [
+    {
+      id: 't-1',
+      registry: 'docker.io',
+      repository: 'library/nginx',
+      digest: `sha256:${'0123456789abcdef'.repeat(4)}`,
+      upstream: 'registry-1.docker.io',
+      bytes: 26 * MIB,
+      size: 50 * MIB,
+      followers: 3,
+      startedAt: now - 2000,
+    },
+    {
+      id: 't-12',
+      registry: 'ghcr.io',
+      repository: 'a/b',
+      digest: `sha256:${'f'.repeat(64)}`,
+      upstream: 'ghcr.io',
+      bytes: 1024,
+      followers: 1,
+      startedAt: now,
+    },
+  ],
+};
+const withUpstreams: ServerStatus = {
+  ...full,
+  transfers: [],
+  upstreams: [
+    {
+      registry: 'docker.io',
+      upstream: 'registry-1.docker.io',
+      state: 'open',
+      scope: 'pull',
+      openUntil: now + 40_000,
+      since: now - 125_000,
+      reason: 'it answered 429',
+      quota: [
+        { credential: 'ann', limit: 200, remaining: 0, windowSeconds: 21_600 },
+        { credential: 'anonymous', remaining: 7 },
+      ],
+    },
+    { registry: 'ghcr.io', upstream: 'ghcr.io', state: 'closed', scope: 'all' },
+    {
+      registry: 'quay.io',
+      upstream: 'quay.io',
+      state: 'half-open',
+      scope: 'all',
+      openUntil: now,
+      since: now - 9000,
+      reason: 'refused',
+    },
+  ],
+};
+const idle: ServerStatus = { ...full, cache: { dir: '/c', blobs: 1, bytes: 0 }, transfers: [] };
+
+function collect() {
+  const texts = { out: '', err: '' };
+  return { texts, output: { out: (text: string) => (texts.out += text), err: (text: string) => (texts.err += text) } };
+}
+
+describe('formatStatus', () => {
+  test('says why nothing is kept, while that is so', () => {
+    const paused = { reason: 'the disk refused to take more: ENOSPC', since: now, until: now + 30_000 };
+    const text = formatStatus({ ...idle, cache: { dir: '/c', blobs: 1, bytes: 0, paused } }, now);
+    assert.match(text, /\n {2}not keeping {4}the disk refused to take more: ENOSPC\n/);
+    assert.doesNotMatch(formatStatus(idle, now), /not keeping/);
+  });
+
+  test('says that requests wait or are turned away, and is silent where there is room', () => {
+    const text = (more: object) =>
+      formatStatus(
+        { ...idle, requests: { inflight: 50, waiting: 0, maxInflight: 50, overloaded: false, ...more } },
+        now,
+      );
+    assert.doesNotMatch(text({}), /requests/);
+    assert.match(text({ waiting: 3 }), /\n {2}requests {7}50 of 50 under way, 3 waiting\n/);
+    assert.match(text({ overloaded: true }), /50 of 50 under way, 0 waiting; some are turned away\n/);
+  });
+
+  test('shows how the upstreams fare that were asked, and what is left of their limits', () => {
+    const table = formatStatus(withUpstreams, now).split('\n\n')[1] ?? '';
+    assert.deepEqual(
+      table.split('\n').map((line) => line.split(/ {2,}/)),
+      [
+        ['REGISTRY', 'UPSTREAM', 'STATE', 'PULLS LEFT', 'TROUBLE'],
+        [
+          'docker.io',
+          'registry-1.docker.io',
+          'not asked for manifests, 40 s left',
+          '0 of 200 (ann), 7 (anonymous)',
+          'it answered 429 for 2 min 5 s',
+        ],
+        ['ghcr.io', 'ghcr.io', 'up'],
+        ['quay.io', 'quay.io', 'about to be tried for everything', 'refused for 9 s'],
+      ],
+    );
+    const { upstreams: _, ...older } = withUpstreams;
+    assert.equal(formatStatus(older, now), formatStatus({ ...withUpstreams, upstreams: [] }, now));
+  });
+
+  test('shows what runs, what is stored, and each transfer in a row', () => {
+    const [head, ...table] = formatStatus(full, now).split('\n\n2 transfers under way\n');
+    assert.equal(
+      head,
+      [
+        'entrepot 1.2.3, pid 42, up 2 h 3 min',
+        '  listening      http://127.0.0.1:5000, unix:/run/entrepot.sock',
+        '  configuration  /etc/entrepot/entrepot.yaml',
+        '  cache          /var/cache/entrepot: 12 blobs, 5.0 GiB of 50.0 GiB',
+      ].join('\n'),
+    );
+    const lines = (table[0] ?? '').trimEnd().split('\n');
+    assert.deepEqual(
+      lines.map((line) => line.split(/ {2,}(?![0-9]+%)/)),
+      [
+        ['ID', 'IMAGE', 'DIGEST', 'PROGRESS', 'RATE', 'FOLLOWERS', 'UPSTREAM'],
+        [
+          't-1',
+          'docker.io/library/nginx',
+          'sha256:0123456789ab',
+          '[##########----------]  52% of 50.0 MiB',
+          '13.0 MiB/s',
+          '3',
+          'registry-1.docker.io',
+        ],
+        ['t-12', 'ghcr.io/a/b', 'sha256:ffffffffffff', '1.0 KiB', '1000.0 KiB/s', '1', 'ghcr.io'],
+      ],
+    );
+    for (const column of ['IMAGE', 'DIGEST', 'UPSTREAM']) {
+      const start = lines[0]?.indexOf(column) ?? -1;
+      for (const line of lines) assert.match(line.slice(start - 2), /^ {2}\S/);
+    }
+  });
+
+  test('says so where nothing is under way', () => {
+    assert.match(formatStatus(idle, now), /cache {10}\/c: 1 blob, 0 B\n\nNo transfers under way\.\n$/);
+    assert.match(formatStatus({ ...idle, cache: 'off' }, now), /cache {10}off\n/);
+  });
+});
+
+describe('formatProgress', () => {
+  const rows: readonly (readonly [number, number | undefined, string])[] = [
+    [0, 100, '[--------------------]   0% of 100 B'],
+    [99, 100, '[###################-]  99% of 100 B'],
+    [100, 100, '[####################] 100% of 100 B'],
+    [200, 100, '[####################] 100% of 100 B'],
+    [0, 0, '[####################] 100% of 0 B'],
+    [2048, undefined, '2.0 KiB'],
+  ];
+  for (const [bytes, size, expected] of rows)
+    test(expected, () => assert.equal(formatProgress(size === undefined ? { bytes } : { bytes, size }), expected));
+});
+
+describe('formatDuration', () => {
+  const rows: readonly (readonly [number, string])[] = [
+    [0, '0 s'],
+    [59.9, '59 s'],
+    [60, '1 min'],
+    [61, '1 min 1 s'],
+    [3600, '1 h'],
+    [90_061, '1 d 1 h'],
+  ];
+  for (const [seconds, expected] of rows) test(expected, () => assert.equal(formatDuration(seconds), expected));
+});
+
+describe('status', () => {
+  test('asks the server of the cache directory, for people and for programs', async () => {
+    const control = createControl({
+      path: controlSocketPath(directory),
+      operations: [{ name: 'status', method: 'GET', handle: () => full }],
+    });
+    await control.start();
+    after(() => control.close());
+    const people = collect();
+    assert.equal(await status({ flags: { cacheDir: directory }, json: false }, people.output), 0);
+    assert.match(people.texts.out, /^entrepot 1\.2\.3, pid 42/);
+    const programs = collect();
+    assert.equal(await status({ flags: { cacheDir: directory }, json: true }, programs.output), 0);
+    assert.deepEqual(JSON.parse(programs.texts.out), full);
+  });
+
+  test('no server: one sentence with the remedy, and a failure', async () => {
+    const { texts, output } = collect();
+    const absent = join(directory, 'absent');
+    assert.equal(await status({ flags: { cacheDir: absent }, json: false }, output), 1);
+    assert.match(texts.err, /^No server runs on the cache directory .*absent; start one with `entrepot serve`/);
+    assert.equal(texts.out, '');
+  });
+
+  test('without a cache there is nothing to ask', async () => {
+    const { texts, output } = collect();
+    assert.equal(await status({ flags: { cache: false }, json: false }, output), 1);
+    assert.match(texts.err, /has no control socket/);
+  });
+
+  test('a configuration with problems is told', async () => {
+    const file = join(directory, 'bad.yaml');
+    writeFileSync(file, 'listne: 5000\n');
+    const { texts, output } = collect();
+    assert.equal(await status({ flags: { config: file }, json: false }, output), 78);
+    assert.match(texts.err, /listne/);
+  });
+
+  test('an answer of another form is not printed', async () => {
+    const other = mkdtempSync(join(tmpdir(), 'entrepot-status-'));
+    after(() => rmSync(other, { recursive: true, force: true }));
+    const control = createControl({
+      path: controlSocketPath(other),
+      operations: [{ name: 'status', method: 'GET', handle: () => ({ hello: 1 }) }],
+    });
+    await control.start();
+    after(() => control.close());
+    const { texts, output } = collect();
+    assert.equal(await status({ flags: { cacheDir: other }, json: false }, output), 1);
+    assert.match(texts.err, /a form this version does not know/);
+  });
+});

@@ -1,0 +1,167 @@
+import { z } from 'zod';
+import { type ConfigProblem, formatKey } from '../problems.ts';
+import {
+  alternatives,
+  core,
+  formatOption,
+  markOf,
+  type Option,
+  outline,
+  redactValue,
+  schemasAt,
+} from '../schema/index.ts';
+import { isNull, type Path, sourceAt, type Tree, treeAt } from '../tree.ts';
+import { nearest } from './suggestion.ts';
+
+type Issue = z.core.$ZodIssue;
+
+/** Longest piece of a value quoted in a message. */
+const MAX_QUOTE = 60;
+
+/**
+ * Says in our words what zod found: what is there, and what would do.
+ *
+ * zod answers a value that fits no branch of a union with one issue and a list for each branch. People write one of them,
+ * so the branch they meant is picked by the type of what they wrote, and only its issues are told.
+ */
+export function explainIssues(
+  issues: readonly Issue[],
+  { schema, settings }: { readonly schema: z.ZodType; readonly settings: Tree | undefined },
+): readonly ConfigProblem[] {
+  return issues.flatMap((issue) => explain(issue, { root: schema, schema, base: [], settings }));
+}
+
+interface Context {
+  readonly root: z.ZodType;
+  /** The schema that paths of issues start from, and its own path. */
+  readonly schema: z.ZodType;
+  readonly base: Path;
+  readonly settings: Tree | undefined;
+}
+
+function explain(issue: Issue, context: Context): readonly ConfigProblem[] {
+  const path = [...context.base, ...issue.path];
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownOption([...path, key], issue, context));
+  if (issue.code === 'invalid_key') return [invalidKey(path, issue, context)];
+  const schema = descend(context.schema, issue.path);
+  if (issue.code === 'invalid_union' && schema !== undefined && markOf(schema)?.secret !== true) {
+    const inner = core(schema);
+    const picked = inner instanceof z.ZodUnion ? pickBranch(issue.errors) : undefined;
+    const branch = picked === undefined ? undefined : (inner as z.ZodUnion).options[picked];
+    if (picked !== undefined && branch !== undefined) {
+      const deeper = { ...context, schema: branch as z.ZodType, base: path };
+      return (issue.errors[picked] ?? []).flatMap((each) => explain(each, deeper));
+    }
+  }
+  return [wrongValue(path, schema, context)];
+}
+
+function wrongValue(path: Path, schema: z.ZodType | undefined, context: Context): ConfigProblem {
+  const expected = schema === undefined ? 'another value' : describeExpected(schema);
+  const found = describeFound(path, context);
+  const message = found === undefined ? `missing, expected ${expected}` : `found ${found}, expected ${expected}`;
+  return { source: sourceAt(context.settings, path), key: formatKey(path), message };
+}
+
+function unknownOption(path: Path, issue: Issue, context: Context): ConfigProblem {
+  const word = String(path.at(-1));
+  const owner = descend(context.schema, issue.path);
+  const known = owner === undefined ? [] : keysOf(owner);
+  const source = sourceAt(context.settings, path);
+  const key = formatKey(path);
+  // It is known here, but of another branch than the rest of the map: `{env: …, file: …}`.
+  if (schemasAt(context.root, path).length > 0) {
+    const beside = writtenBeside(path, context).filter((each) => known.includes(each));
+    return { source, key, message: `cannot stand beside ${beside.join(', ')}; expected one or the other` };
+  }
+  const meant = nearest(word, known);
+  const elsewhere = meant === undefined ? findElsewhere(word, outline(context.root)) : undefined;
+  let hint = known.length > 0 && path.length > 1 ? `; expected one of ${known.join(', ')}` : '';
+  if (meant !== undefined) hint = `; did you mean "${meant}"?`;
+  else if (elsewhere !== undefined)
+    hint = `; "${word}" belongs under ${formatOption(elsewhere.slice(0, -1)) || 'the top level'}`;
+  return { source, key, message: `unknown option${hint}` };
+}
+
+/** The keys of the map that a path leads into. */
+function writtenBeside(path: Path, { settings }: Context): readonly string[] {
+  const map = treeAt(settings, path.slice(0, -1));
+  return map?.kind === 'map' ? [...map.entries.keys()] : [];
+}
+
+function invalidKey(path: Path, issue: Issue, context: Context): ConfigProblem {
+  const owner = descend(context.schema, issue.path.slice(0, -1));
+  const inner = owner === undefined ? undefined : core(owner);
+  const expected = inner instanceof z.ZodRecord ? describeExpected(inner.keyType as z.ZodType) : 'another name';
+  const message = `found the name ${quote(String(path.at(-1)))}, expected ${expected}`;
+  return { source: sourceAt(context.settings, path), key: formatKey(path.slice(0, -1)), message };
+}
+
+/** The branch the value was meant for; undefined where its very type fits none. */
+function pickBranch(branches: readonly (readonly Issue[])[]): number | undefined {
+  let picked: number | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const [index, issues] of branches.entries()) {
+    if (issues.some(isOtherType)) continue;
+    const weight = issues.reduce((sum, issue) => sum + ('keys' in issue ? issue.keys.length : 1), 0);
+    if (weight < least) {
+      picked = index;
+      least = weight;
+    }
+  }
+  return picked;
+}
+
+/** Whether an issue says that the value as a whole is of another type than the branch wants. */
+function isOtherType(issue: Issue): boolean {
+  if (issue.path.length > 0) return false;
+  if (issue.code === 'invalid_union') return issue.errors.every((issues) => issues.some(isOtherType));
+  return issue.code === 'invalid_type' || issue.code === 'invalid_value';
+}
+
+/**
+ * The schema that an issue speaks of. Its path may lead through a union: where only one branch fits the type of what was
+ * written, zod tells that branch's issues as if there were no union.
+ */
+function descend(schema: z.ZodType, path: Path): z.ZodType | undefined {
+  return schemasAt(schema, path)[0];
+}
+
+function keysOf(schema: z.ZodType): readonly string[] {
+  return alternatives(schema).flatMap((branch) => (branch instanceof z.ZodObject ? Object.keys(branch.shape) : []));
+}
+
+/** An option of the same name in another place: people remember the word more often than where it goes. */
+function findElsewhere(word: string, options: readonly Option[]): readonly string[] | undefined {
+  for (const { path, options: inner } of options) {
+    if (path.at(-1) === word) return path;
+    const found = findElsewhere(word, inner);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function describeExpected(schema: z.ZodType): string {
+  const mark = markOf(schema);
+  if (mark !== undefined) return mark.expected;
+  const inner = core(schema);
+  if (inner instanceof z.ZodObject) return `a map of ${Object.keys(inner.shape).join(', ')}`;
+  if (inner instanceof z.ZodUnion) return inner.options.map((each) => describeExpected(each as z.ZodType)).join(' or ');
+  if (!(inner instanceof z.ZodArray)) return 'another value';
+  return `a list, each item ${describeExpected(inner.element as z.ZodType)}`;
+}
+
+/** What stands at a path, in quotes where it is short and no secret; undefined where nothing does. */
+function describeFound(path: Path, { root, settings }: Context): string | undefined {
+  const found = treeAt(settings, path);
+  if (found === undefined) return undefined;
+  if (found.kind === 'map') return found.entries.size === 0 ? 'an empty map' : 'a map';
+  if (found.kind === 'list') return found.items.length === 0 ? 'an empty list' : 'a list';
+  if (isNull(found)) return path.length > 0 && typeof path.at(-1) !== 'number' ? undefined : 'nothing';
+  const shown = redactValue(root, path, found.value);
+  return typeof shown === 'string' ? quote(shown) : String(shown);
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.length > MAX_QUOTE ? `${text.slice(0, MAX_QUOTE)}…` : text);
+}

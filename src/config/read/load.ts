@@ -1,0 +1,206 @@
+import { dirname, resolve } from 'node:path';
+import type { z } from 'zod';
+import { ConfigError, type ConfigProblem, formatKey, type Source } from '../problems.ts';
+import { type Config, configSchema, markOf, type Option, outline, schemasAt } from '../schema/index.ts';
+import { isNull, mergeTrees, type Scalar, type Tree, toPlain, treeAt, treeOf } from '../tree.ts';
+import { checkConsistency, findNotes } from './consistency.ts';
+import {
+  CONFIG_FILE_VARIABLE,
+  CONFIG_VARIABLE,
+  type Environment,
+  readDebug,
+  readEnvironment,
+  readPort,
+} from './environment.ts';
+import { explainIssues } from './explain.ts';
+import { findFile } from './find-file.ts';
+import { readYaml } from './read-yaml.ts';
+import { checkReferences, resolvePaths } from './references.ts';
+
+/** What flags of the command line say; every one overrides file and environment. */
+export interface ConfigFlags {
+  /** Path of the configuration file. */
+  readonly config?: string;
+  readonly listen?: readonly string[];
+  /** Turns the cache on where the file has it off. */
+  readonly cacheDir?: string;
+  readonly domainSuffix?: string;
+  readonly defaultRegistry?: string;
+  readonly registryMap?: string;
+  readonly logLevel?: string;
+  readonly logFormat?: string;
+  /** `false`: `--no-cache`. */
+  readonly cache?: boolean;
+}
+
+export interface LoadOptions {
+  readonly flags?: ConfigFlags;
+  /** @default process.env */
+  readonly env?: Environment;
+  /** Where relative paths begin and the file is looked for. @default process.cwd() */
+  readonly cwd?: string;
+  /** Whether the files and variables that the configuration names must be there. @default true */
+  readonly checkReferences?: boolean;
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** For people: the path of the file, `ENTREPOT_CONFIG`, or `defaults`. */
+  readonly source: string;
+  /** What was written, and where: all but the defaults. Undefined where nothing was. */
+  readonly settings: Tree | undefined;
+  /** There is a file, and nothing in it. */
+  readonly isBlank: boolean;
+  /** What is accepted but changes nothing, or an operator should know of: one sentence each. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Finds, reads, joins and checks the configuration: defaults < file < environment < flags.
+ *
+ * Relative paths in a file are relative to the file; in variables and flags, and the default `./data`, to the working
+ * directory. Nothing is kept: to reload, load again.
+ *
+ * @throws ConfigError with every problem there is
+ */
+export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfig> {
+  const { flags = {}, env = process.env, cwd = process.cwd() } = options;
+  const file = await readFileLayer({ flags, env, cwd });
+  const environment = await readEnvironment(env, { schema: configSchema, under: file.tree });
+  const written = [
+    resolvePaths(file.tree, { schema: configSchema, base: file.base }),
+    resolvePaths(environment.tree, { schema: configSchema, base: cwd }),
+    resolvePaths(readFlags(flags), { schema: configSchema, base: cwd }),
+  ].reduce(mergeTrees, undefined);
+  const port = isWritten(written, ['listen']) ? undefined : readPort(env);
+  const debug = isWritten(written, ['log', 'level']) ? undefined : readDebug(env);
+  const settings = [port?.tree, debug].reduce(mergeTrees, written);
+
+  const { config, problems } = parse(settings);
+  const all = [...file.problems, ...environment.problems, ...(port?.problems ?? []), ...problems];
+  all.push(...checkConsistency(config, settings));
+  if (options.checkReferences !== false) all.push(...(await checkReferences(settings, { schema: configSchema, env })));
+  if (all.length > 0) {
+    // A file that is not even YAML may have named another directory.
+    const isKnown = file.problems.length === 0 || flags.cacheDir !== undefined;
+    throw new ConfigError(inOrder(all), { cacheDir: isKnown ? cacheDirOf(settings, cwd) : undefined });
+  }
+  const notes = [...findWithoutEffect(settings), ...findNotes(config)];
+  const isBlank = file.source !== 'defaults' && (file.tree === undefined || isNull(file.tree));
+  return { config: withDirectory(config, cwd), source: file.source, settings, isBlank, notes };
+}
+
+interface FileLayer {
+  readonly tree: Tree | undefined;
+  readonly problems: readonly ConfigProblem[];
+  readonly source: string;
+  /** The directory relative paths begin in. */
+  readonly base: string;
+}
+
+interface Surroundings {
+  readonly flags: ConfigFlags;
+  readonly env: Environment;
+  readonly cwd: string;
+}
+
+async function readFileLayer({ flags, env, cwd }: Surroundings): Promise<FileLayer> {
+  const text = env[CONFIG_VARIABLE];
+  const named = flags.config ?? (env[CONFIG_FILE_VARIABLE] || undefined);
+  if (flags.config === undefined && text !== undefined && text.trim() !== '') {
+    const source: Source = { kind: 'environment', name: CONFIG_VARIABLE };
+    if (named !== undefined) {
+      const message = `found ${CONFIG_FILE_VARIABLE} as well, expected one of the two`;
+      throw new ConfigError([{ source, key: '', message }]);
+    }
+    return {
+      ...(await readText(text, (line, column) => ({ kind: 'file', file: CONFIG_VARIABLE, line, column }))),
+      source: CONFIG_VARIABLE,
+      base: cwd,
+    };
+  }
+  const found = await findFile(named, { cwd, env });
+  if (found === undefined) return { tree: undefined, problems: [], source: 'defaults', base: cwd };
+  const read = await readText(found.text, (line, column) => ({ kind: 'file', file: found.label, line, column }));
+  return { ...read, source: found.path, base: dirname(found.path) };
+}
+
+async function readText(text: string, sourceAt: (line: number, column: number) => Source) {
+  const read = await readYaml(text, sourceAt);
+  if (read.tree === undefined || read.tree.kind === 'map' || isNull(read.tree)) return read;
+  const message = `found ${read.tree.kind === 'list' ? 'a list' : 'a single value'}, expected a map of options such as listen and cache`;
+  return { tree: undefined, problems: [{ source: read.tree.source, key: '', message }] };
+}
+
+function readFlags(flags: ConfigFlags): Tree | undefined {
+  const trees: (Tree | undefined)[] = [
+    flags.cache === false ? flagTree(['cache'], '--no-cache', 'off') : undefined,
+    flagTree(['cache', 'dir'], '--cache-dir', flags.cacheDir),
+    flagTree(['domain_suffix'], '--domain-suffix', flags.domainSuffix),
+    flagTree(['default_registry'], '--default-registry', flags.defaultRegistry),
+    flagTree(['registry_map'], '--registry-map', flags.registryMap),
+    flagTree(['log', 'level'], '--log-level', flags.logLevel),
+    flagTree(['log', 'format'], '--log-format', flags.logFormat),
+  ];
+  const { listen } = flags;
+  if (listen !== undefined && listen.length > 0) {
+    const source: Source = { kind: 'flag', flag: '--listen' };
+    const items = listen.map((value): Tree => ({ kind: 'scalar', source, value }));
+    trees.push(
+      treeOf(['listen'], items.length === 1 && items[0] !== undefined ? items[0] : { kind: 'list', source, items }),
+    );
+  }
+  return trees.reduce(mergeTrees, undefined);
+}
+
+function flagTree(path: readonly string[], flag: string, value: Scalar | undefined): Tree | undefined {
+  return value === undefined ? undefined : treeOf(path, { kind: 'scalar', source: { kind: 'flag', flag }, value });
+}
+
+function isWritten(tree: Tree | undefined, path: readonly string[]): boolean {
+  const found = treeAt(tree, path);
+  return found !== undefined && !isNull(found);
+}
+
+/**
+ * The configuration, and what is wrong with it. Where something is, the sections that are right are still read, so that
+ * what only shows between options is reported in the same breath.
+ */
+function parse(settings: Tree | undefined): { readonly config: Config; readonly problems: readonly ConfigProblem[] } {
+  const plain = toPlain(settings) as Record<string, unknown>;
+  const result = configSchema.safeParse(plain);
+  if (result.success) return { config: result.data, problems: [] };
+  const problems = explainIssues(result.error.issues, { schema: configSchema, settings });
+  const wrong = new Set(result.error.issues.map((issue) => issue.path[0]));
+  const sound = Object.entries(plain).filter(([key]) => !wrong.has(key) && Object.hasOwn(configSchema.shape, key));
+  return { config: configSchema.parse(Object.fromEntries(sound)), problems };
+}
+
+/** The directory of the cache, whatever is wrong with everything else; undefined where there is none to be had. */
+function cacheDirOf(settings: Tree | undefined, cwd: string): string | undefined {
+  const { cache } = toPlain(settings) as { readonly cache?: unknown };
+  const isMap = typeof cache === 'object' && cache !== null && !Array.isArray(cache);
+  const read = configSchema.shape.cache.safeParse(isMap ? { dir: (cache as { readonly dir?: unknown }).dir } : cache);
+  return read.success && read.data !== 'off' ? resolve(cwd, read.data.dir) : undefined;
+}
+
+function withDirectory(config: Config, cwd: string): Config {
+  if (config.cache === 'off') return config;
+  return { ...config, cache: { ...config.cache, dir: resolve(cwd, config.cache.dir) } };
+}
+
+function findWithoutEffect(settings: Tree | undefined): readonly string[] {
+  const find = (options: readonly Option[]): readonly string[] =>
+    options.flatMap(({ path, options: inner }) => {
+      const reason = schemasAt(configSchema, path).map((schema: z.ZodType) => markOf(schema)?.withoutEffect)[0];
+      if (reason === undefined) return find(inner);
+      return isWritten(settings, path) ? [`${formatKey(path)} is accepted without effect: ${reason}`] : [];
+    });
+  return settings === undefined ? [] : find(outline(configSchema));
+}
+
+/** By place, as a reader goes through the file; what has no line comes last. */
+function inOrder(problems: readonly ConfigProblem[]): readonly ConfigProblem[] {
+  const lineOf = ({ source }: ConfigProblem) => (source?.kind === 'file' ? source.line : Number.POSITIVE_INFINITY);
+  return problems.toSorted((a, b) => (lineOf(a) === lineOf(b) ? 0 : lineOf(a) - lineOf(b)));
+}

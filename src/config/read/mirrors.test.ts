@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { ConfigError } from '../problems.ts';
+import { loadConfig } from './load.ts';
+
+const load = (text: string) =>
+  loadConfig({ cwd: '/srv', env: { HOME: '/nowhere', ENTREPOT_CONFIG: text }, checkReferences: false });
+
+async function problemsOf(text: string): Promise<readonly string[]> {
+  try {
+    await load(text);
+    return [];
+  } catch (error) {
+    assert.ok(error instanceof ConfigError, String(error));
+    return error.problems.map(({ key, message }) => `${key}: ${message}`);
+  }
+}
+
+describe('mirrors', () => {
+  test('need a name, a path and a site; the rest has its defaults', async () => {
+    const { config } = await load('mirrors: [{name: gh, prefix: /github/, upstream: github.com}]');
+    const [mirror] = config.mirrors;
+    assert.deepEqual(mirror, {
+      name: 'gh',
+      prefix: '/github',
+      upstream: 'https://github.com',
+      preserve_host: false,
+      methods: ['GET', 'HEAD', 'OPTIONS', 'POST'],
+      cache: { immutable: [] },
+      headers: {},
+    });
+  });
+
+  test('may keep nothing', async () => {
+    const { config } = await load(
+      'mirrors: [{name: gh, prefix: /gh, upstream: "http://10.0.0.1:8080/x/", cache: off}]',
+    );
+    assert.deepEqual([config.mirrors[0]?.cache, config.mirrors[0]?.upstream], ['off', 'http://10.0.0.1:8080/x']);
+  });
+
+  test('with everything wrong say everything at once, each at its place', async () => {
+    const problems = await problemsOf(`
+mirrors:
+  - {name: one, prefix: /one, upstream: one.example.com}
+  - {name: one, prefix: /one, upstream: two.example.com}
+  - {name: registry, prefix: /v2/x, upstream: three.example.com}
+  - {name: four, prefix: /metrics, upstream: http://four.example.com, tls: {insecure_skip_verify: true}}
+  - {name: five, prefix: /five, upstream: five.example.com, credentials: [{username: a, password: b}], tls: {cert_file: c}}
+`);
+    assert.deepEqual(problems, [
+      'mirrors[1].name: found "one" a second time, expected each name once',
+      'mirrors[1].prefix: found /one, which one has already',
+      'mirrors[2].name: found "registry", which requests of other kinds are called',
+      'mirrors[2].prefix: found /v2/x, expected another first segment: this server answers /v2 itself',
+      'mirrors[3].prefix: found /metrics, expected another first segment: this server answers /metrics itself',
+      'mirrors[3].tls: found it with an http:// address, expected https://',
+      'mirrors[4].credentials: found a list, expected one credential: a site has no pulls to share out',
+      'mirrors[4].tls: found one of cert_file and key_file, expected both or none',
+    ]);
+  });
+
+  for (const [what, text] of [
+    ['prefix', '{name: a, prefix: /, upstream: a.example.com}'],
+    ['prefix', '{name: a, prefix: a, upstream: a.example.com}'],
+    ['prefix', '{name: a, prefix: /a/../b, upstream: a.example.com}'],
+    ['prefix', '{name: a, prefix: /a%2fb, upstream: a.example.com}'],
+    ['upstream', '{name: a, prefix: /a, upstream: "ftp://a.example.com"}'],
+    ['upstream', '{name: a, prefix: /a, upstream: "https://u:p@a.example.com"}'],
+    ['upstream', '{name: a, prefix: /a, upstream: "https://a.example.com/?q"}'],
+    ['methods[0]', '{name: a, prefix: /a, upstream: a.example.com, methods: [TRACE]}'],
+    ['cache.immutable[0]', '{name: a, prefix: /a, upstream: a.example.com, cache: {immutable: [releases]}}'],
+    ['name', '{prefix: /a, upstream: a.example.com}'],
+  ] as const) {
+    test(`${what} is wrong in ${text}`, async () => {
+      const problems = await problemsOf(`mirrors: [${text}]`);
+      assert.equal(problems.length, 1, problems.join('\n'));
+      assert.match(problems[0] ?? '', new RegExp(`^mirrors\\[0\\]\\.${what.replace(/[[\]]/g, '\\$&')}: `));
+      assert.doesNotMatch(problems[0] ?? '', /u:p/);
+    });
+  }
+
+  test('that send a credential in the clear say so', async () => {
+    const { notes } = await load(
+      'mirrors: [{name: a, prefix: /a, upstream: "http://a.example.com", credentials: {username: u, password: p}}]',
+    );
+    assert.match(notes.join('\n'), /credentials for a go to http:\/\/a\.example\.com in the clear/);
+  });
+});

@@ -1,0 +1,127 @@
+import type { ErrorCode, Node, Pair } from 'yaml';
+import type { ConfigProblem, Source } from '../problems.ts';
+import type { Scalar, Tree } from '../tree.ts';
+import { loadYaml } from './load-yaml.ts';
+
+/** Values one configuration may hold once aliases are followed: far above any real one, far below a memory bomb. */
+const MAX_VALUES = 50_000;
+const MAX_DEPTH = 32;
+
+/** What JSON has, by the names YAML has for it; `!` says that a value is what it looks like. */
+const TAGS: ReadonlySet<string> = new Set([
+  '!',
+  ...['str', 'int', 'float', 'bool', 'null', 'map', 'seq'].map((name) => `tag:yaml.org,2002:${name}`),
+]);
+
+export interface ReadYaml {
+  /** Undefined where the text is empty or cannot be read. */
+  readonly tree: Tree | undefined;
+  readonly problems: readonly ConfigProblem[];
+}
+
+/**
+ * Reads YAML 1.2 (and so JSON) into a tree that knows where each value stands. Anchors, aliases and `<<` are understood.
+ */
+export async function readYaml(text: string, sourceAt: (line: number, column: number) => Source): Promise<ReadYaml> {
+  const yaml = await loadYaml();
+  const lines = new yaml.LineCounter();
+  const document = yaml.parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    merge: true,
+    // Not 'silent', with which a second document is dropped without a word.
+    logLevel: 'error',
+  });
+  const problems: ConfigProblem[] = [];
+  const at = (offset: number | undefined): Source => {
+    const { line, col } = lines.linePos(offset ?? 0);
+    return sourceAt(Math.max(line, 1), Math.max(col, 1));
+  };
+  const refuse = (source: Source, message: string) => {
+    problems.push({ source, key: '', message });
+  };
+  // The parser may have several complaints of one place, for which there is one word of ours.
+  const errors = new Map(document.errors.map(({ pos: [offset], code }) => [`${offset} ${code}`, { offset, code }]));
+  for (const { offset, code } of errors.values()) refuse(at(offset), describeError(code));
+  if (problems.length > 0 || document.contents === null) return { tree: undefined, problems };
+
+  let left = MAX_VALUES;
+  // In the order of the text, so that an alias means the last anchor of its name before it (YAML 1.2 §7.1).
+  const anchors = new Map<string, Node>();
+  function convert(node: Node | null, source: Source, depth: number): Tree {
+    left -= 1;
+    if (left < 0 || depth > MAX_DEPTH) {
+      // Once is enough: an alias bomb would say it as often as it is large.
+      if (problems.length === 0)
+        refuse(source, `found more than ${MAX_VALUES} values or ${MAX_DEPTH} levels, expected a plainer file`);
+      return { kind: 'scalar', source, value: null };
+    }
+    if (yaml.isAlias(node)) {
+      const target = anchors.get(node.source);
+      if (target === undefined) refuse(at(node.range?.[0]), describeError('BAD_ALIAS'));
+      return convert(target ?? null, source, depth + 1);
+    }
+    if (node?.anchor !== undefined) anchors.set(node.anchor, node);
+    if (node?.tag !== undefined && !TAGS.has(node.tag)) {
+      refuse(
+        source,
+        'found a tag (!name) that means nothing here, expected the value itself; a secret is {env: NAME} or {file: PATH}',
+      );
+    }
+    if (yaml.isSeq<Node | null>(node)) {
+      return { kind: 'list', source, items: node.items.map((item) => convert(item, at(item?.range?.[0]), depth + 1)) };
+    }
+    if (yaml.isMap<Node, Node | null>(node)) return { kind: 'map', source, entries: entriesOf(node.items, depth) };
+    return { kind: 'scalar', source, value: scalarOf(yaml.isScalar(node) ? node.value : null) };
+  }
+
+  function entriesOf(pairs: readonly Pair<Node, Node | null>[], depth: number): ReadonlyMap<string, Tree> {
+    const own = new Map<string, Tree>();
+    const merged = new Map<string, Tree>();
+    for (const { key, value } of pairs) {
+      const source = at(key.range?.[0]);
+      const name = String(scalarOf(yaml.isScalar(key) ? key.value : null));
+      const tree = convert(value, source, depth + 1);
+      // Objects are made of these names further on, and this one is never only a name.
+      if (name === '__proto__') refuse(source, 'found the key "__proto__", expected the name of an option');
+      if (yaml.isScalar(key) && (key.value === '<<' || typeof key.value === 'symbol')) {
+        for (const from of tree.kind === 'list' ? tree.items : [tree]) {
+          if (from.kind !== 'map')
+            refuse(source, 'found "<<" with something else than a map, expected an alias of a map');
+          else for (const [each, inner] of from.entries) if (!merged.has(each)) merged.set(each, inner);
+        }
+      } else own.set(name, tree);
+    }
+    return new Map([...merged, ...own]);
+  }
+
+  const first = document.contents as Node;
+  const tree = convert(first, at(first.range?.[0]), 0);
+  return problems.length > 0 ? { tree: undefined, problems } : { tree, problems };
+}
+
+function scalarOf(value: unknown): Scalar {
+  if (value === null || value === undefined) return null;
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value;
+  return typeof value === 'bigint' ? value.toString() : null;
+}
+
+/** Our own words: those of the parser quote the text, in which a password may stand. */
+const ERRORS: Partial<Readonly<Record<ErrorCode, string>>> = {
+  ALIAS_PROPS: 'an alias can have no anchor or tag of its own',
+  BAD_ALIAS:
+    'found an alias (*name) whose anchor (&name) does not come before it; a text that begins with * needs quotes',
+  BAD_INDENT: 'the indentation is wrong (the keys of one map begin in one column), or a bracket is not closed',
+  BLOCK_AS_IMPLICIT_KEY: 'found a second ": " in one line; a text that holds ": " needs quotes',
+  DUPLICATE_KEY: 'this key stands in the same map twice',
+  MISSING_CHAR: 'a character is missing here: a closing quote or bracket, a comma, or a space after ":"',
+  MULTIPLE_ANCHORS: 'a value can have one anchor only',
+  MULTIPLE_DOCS: 'found a second document (---), expected one',
+  MULTILINE_IMPLICIT_KEY: 'a key must stand on one line; is the ":" after it missing?',
+  TAB_AS_INDENT: 'found a tab, expected spaces: YAML is not indented with tabs',
+  UNEXPECTED_TOKEN: 'found something that cannot stand here; a text with special characters needs quotes',
+};
+
+function describeError(code: ErrorCode): string {
+  return `cannot be read as YAML: ${ERRORS[code] ?? 'the syntax is wrong here'}`;
+}

@@ -1,0 +1,432 @@
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { compileGlob } from '../../lib/index.ts';
+import { parseDuration } from './duration.ts';
+import { isHostName, type ListenAddress, parseListenAddress } from './listen-address.ts';
+import { type Mark, marks } from './meta.ts';
+import { parseSize } from './size.ts';
+
+/** The longest delay a timer of Node takes: 2³¹−1 ms, a little under 25 days. Longer ones would fire at once. */
+const MAX_TIMER_MILLISECONDS = 2 ** 31 - 1;
+
+/**
+ * A value written as text (or number) and read by a function that returns undefined for what it cannot read.
+ *
+ * Messages are made of the mark's `expected`, so the issue itself carries no words.
+ */
+function read<I extends z.ZodType, O>(input: I, parse: (value: z.output<I>) => O | undefined, mark: Mark) {
+  const schema = input.transform((value, context): O => {
+    const result = parse(value);
+    if (result !== undefined) return result;
+    context.issues.push({ code: 'custom', input: value, message: '' });
+    return z.NEVER;
+  });
+  marks.add(schema, mark);
+  return schema;
+}
+
+const textOrNumber = z.union([z.string(), z.number()]);
+
+/** Milliseconds; 0 means at once. */
+export function duration() {
+  return read(textOrNumber, parseDuration, {
+    type: 'duration',
+    expected: 'a length of time with its unit, such as 500ms, 30s, 10m or 1h30m',
+  });
+}
+
+/** Milliseconds after which something is given up; never 0, since every wait has an end. */
+export function deadline() {
+  const parse = (value: string | number) => timer(value, 1);
+  return read(textOrNumber, parse, {
+    type: 'duration',
+    expected: 'a length of time above 0 and below 24d with its unit, such as 500ms, 30s or 10m',
+  });
+}
+
+/** Milliseconds after which something is cut; 0 is no limit. */
+export function hardLimit() {
+  const parse = (value: string | number) => timer(value, 0);
+  return read(textOrNumber, parse, {
+    type: 'duration',
+    expected: 'a length of time below 24d with its unit, such as 30s or 10m, or 0',
+  });
+}
+
+function timer(value: string | number, least: number): number | undefined {
+  const milliseconds = parseDuration(value);
+  if (milliseconds === undefined || milliseconds < least || milliseconds > MAX_TIMER_MILLISECONDS) return undefined;
+  return milliseconds;
+}
+
+/** Bytes. */
+export function size({ least = 0, most = Number.MAX_SAFE_INTEGER } = {}) {
+  const parse = (value: string | number) => {
+    const bytes = parseSize(value);
+    return bytes !== undefined && bytes >= least && bytes <= most ? bytes : undefined;
+  };
+  const atLeast = least > 0 ? ` from ${least}` : '';
+  const bounds = most < Number.MAX_SAFE_INTEGER ? ` from ${least} to ${most}` : atLeast;
+  return read(textOrNumber, parse, {
+    type: 'size',
+    expected: `an amount of bytes${bounds}: a number, or one with its unit, such as 50GB or 512MiB`,
+  });
+}
+
+/** Bytes, or a share of the whole from 0 to 1. */
+export function freeSpace() {
+  const parse = (value: string | number): number | { readonly share: number } | undefined => {
+    const percent = typeof value === 'string' ? /^(\d{1,2}(?:\.\d{1,3})?) ?%$/.exec(value.trim()) : null;
+    return percent === null ? parseSize(value) : { share: Number(percent[1]) / 100 };
+  };
+  return read(textOrNumber, parse, {
+    type: 'size or share',
+    expected: 'an amount of bytes such as 5GB, or a share of the disk below 100% such as 5%',
+  });
+}
+
+/** `os/architecture` or `os/architecture/variant`. */
+export function platform() {
+  return z
+    .string()
+    .regex(/^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9.]+)?$/)
+    .register(marks, { type: 'platform', expected: 'a platform such as linux/amd64 or linux/arm/v7' });
+}
+
+export function count({ least, most }: { readonly least: number; readonly most: number }) {
+  return z
+    .int()
+    .min(least)
+    .max(most)
+    .register(marks, { type: 'number', expected: `a whole number from ${least} to ${most}` });
+}
+
+export function flag() {
+  return z.boolean().register(marks, { type: 'boolean', expected: 'true or false' });
+}
+
+export function choice<const T extends readonly [string, ...string[]]>(...values: T) {
+  const words = values.map((value) => `\`${value}\``).join(' or ');
+  return z.enum(values).register(marks, { type: words, expected: values.join(' or ') });
+}
+
+export function listenAddress() {
+  return read(textOrNumber, (value): ListenAddress | undefined => parseListenAddress(value), {
+    type: 'address',
+    expected: 'an address such as 127.0.0.1:5000, [::1]:5000, :5000 (every address) or unix:/run/entrepot.sock',
+  });
+}
+
+/** A path; absolute once the configuration is loaded. */
+export function filePath(what: string) {
+  return z
+    .string()
+    .min(1)
+    .refine((path) => !path.includes('\0'))
+    .register(marks, { type: 'path', expected: `the path of ${what}`, path: true });
+}
+
+/** `http(s)://host[:port][/prefix]`, kept without a trailing slash. */
+export function registryUrl() {
+  return read(z.string(), (text) => parseHttpUrl(text), {
+    type: 'URL',
+    expected: 'an http:// or https:// address without a query or a password in it, e.g. https://ghcr.io',
+  });
+}
+
+/** As {@link registryUrl}; a host alone means https. */
+export function siteUrl() {
+  const parse = (text: string) => parseHttpUrl(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}`);
+  return read(z.string(), parse, {
+    type: 'URL or host',
+    expected: 'an http:// or https:// address, or a host, without a query or a password in it, e.g. https://github.com',
+  });
+}
+
+/** One or more whole segments of a path, kept without a trailing slash. */
+export function mirrorPrefix() {
+  const parse = (text: string): string | undefined => {
+    const prefix = text.replace(/\/$/, '');
+    const isPath = prefix.length <= 256 && /^(?:\/[A-Za-z0-9_~][A-Za-z0-9._~-]*)+$/.test(prefix);
+    return isPath ? prefix : undefined;
+  };
+  return read(z.string(), parse, {
+    type: 'path',
+    expected: 'a path of letters, digits and ._~- that begins with a slash, such as /github; not / itself',
+  });
+}
+
+/** A path behind a mirror's prefix; `*` within one segment, `**` across. */
+export function mirrorPattern() {
+  return z
+    .string()
+    .regex(/^\/[\x21-\x7e]*$/)
+    .register(marks, {
+      type: 'pattern',
+      expected: 'a pattern of paths that begins with a slash, such as /*/*/releases/download/**',
+    });
+}
+
+/** `http(s)://host[:port]`: clients can only find `/v2/` at the root of a host. */
+export function originUrl() {
+  const parse = (text: string) => {
+    const url = parseHttpUrl(text);
+    return url !== undefined && new URL(url).pathname === '/' ? url : undefined;
+  };
+  return read(z.string(), parse, {
+    type: 'URL',
+    expected: 'an http:// or https:// address without a path, e.g. https://mirror.example.com',
+  });
+}
+
+function parseHttpUrl(text: string): string | undefined {
+  if (!/^https?:\/\/[^/]/i.test(text) || /[\s\\]/.test(text)) return undefined;
+  const url = URL.parse(text);
+  if (url === null || url.username !== '' || url.password !== '' || text.includes('?') || text.includes('#')) {
+    return undefined;
+  }
+  return url.href.replace(/\/+$/, '');
+}
+
+/** A name (`docker.io`, `apps`) or the URL of a registry. */
+export function registryNameOrUrl() {
+  const parse = (text: string) => (text.includes('://') ? parseHttpUrl(text) : registryName(text));
+  return read(z.string(), parse, {
+    type: 'name or URL',
+    expected: 'the name of a registry such as docker.io or apps, or its URL such as https://registry-1.docker.io',
+  });
+}
+
+/** A file or a URL; a path is absolute once the configuration is loaded. */
+export function fileOrUrl(what: string) {
+  const parse = (text: string) => {
+    if (text.includes('://')) return parseMapUrl(text);
+    return text === '' || text.includes('\0') ? undefined : text;
+  };
+  return read(z.string(), parse, {
+    type: 'path or URL',
+    expected: `the path or the http(s):// address of ${what}`,
+    path: true,
+  });
+}
+
+/** Unlike a registry's URL, that of a file may well have a query. */
+function parseMapUrl(text: string): string | undefined {
+  const url = /^https?:\/\//i.test(text) ? URL.parse(text) : null;
+  return url !== null && url.username === '' && url.password === '' ? url.href : undefined;
+}
+
+export function domainName() {
+  const parse = (text: string) => {
+    const name = text.replace(/^\./, '').replace(/\.$/, '').toLowerCase();
+    return isHostName(name) ? name : undefined;
+  };
+  return read(z.string(), parse, {
+    type: 'host name',
+    expected: 'a domain name without scheme or port, such as mirror.example.com',
+  });
+}
+
+/** The key of a registry, lower-cased: a host with an optional port, or one word. */
+export function registryName(text: string): string | undefined {
+  const name = text.toLowerCase();
+  const match = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::(\d{1,5}))?$/.exec(name);
+  if (match === null || Number(match[2] ?? 0) > 65_535) return undefined;
+  const host = match[1] ?? '';
+  return host.startsWith('[') || isHostName(host) ? name : undefined;
+}
+
+/** A short name, as may stand in a host name and as a path component. */
+export function aliasName() {
+  const parse = (text: string) => (isHostName(text) ? text.toLowerCase() : undefined);
+  return read(z.string(), parse, {
+    type: 'name',
+    expected: 'a short name of letters, digits and dashes, such as apps',
+  });
+}
+
+/** A host, or `*.suffix`. */
+export function hostPattern() {
+  const parse = (text: string) => {
+    const host = text.toLowerCase();
+    return registryName(host.replace(/^\*\./, '')) === undefined ? undefined : host;
+  };
+  return read(z.string(), parse, {
+    type: 'host',
+    expected: 'a host name such as cdn.example.com, or *.example.com for all below it',
+  });
+}
+
+/** What makes an entry of a list of hosts a regular expression. */
+const PATTERN_CHARACTERS = /[\\^$*+?()[\]{}|]/;
+
+/** A host (a port and a final dot are of no account), or a regular expression that is to be found in one. */
+export function hostOrExpression() {
+  const parse = (text: string) => {
+    if (text.length > 1000) return undefined;
+    // As an expression it would be one letter out of a few, found in any name.
+    const bracketed = /^\[([^\]]*:[^\]]*)\](?::\d{1,5})?$/.exec(text)?.[1];
+    if (bracketed !== undefined) return isIP(bracketed) === 6 ? text.toLowerCase() : undefined;
+    if (PATTERN_CHARACTERS.test(text)) return compiles(text) ? text : undefined;
+    const name = text.replace(/\.?(?::\d{1,5})?$/, '');
+    return isIP(text) !== 0 || isHostName(name) ? text.toLowerCase() : undefined;
+  };
+  return read(z.string(), parse, {
+    type: 'host or expression',
+    expected: 'a host name such as ghcr.io, or a regular expression such as ^cdn[0-9]+\\.quay\\.io$',
+  });
+}
+
+function compiles(expression: string): boolean {
+  try {
+    return new RegExp(expression, 'i') instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
+/** The name of a user, which goes before a colon (RFC 7617). */
+export function userName() {
+  return z
+    .string()
+    .regex(/^[ -9;-~\u00a0-\u{10ffff}]{1,256}$/u)
+    .register(marks, { type: 'name', expected: 'a user name without a colon in it', user: true });
+}
+
+/** A host, an address or a CIDR block. */
+export function addressRange() {
+  const parse = (text: string) => (/^[A-Za-z0-9.:*-]+(?:\/\d{1,3})?$/.test(text) ? text.toLowerCase() : undefined);
+  return read(z.string(), parse, {
+    type: 'host or range',
+    expected: 'a host name, an address or a block of addresses, such as 10.0.0.0/8',
+  });
+}
+
+/** An address or a CIDR block of a server in front of this one, or `unix` for those that come by a Unix socket. */
+export function proxyAddress() {
+  const parse = (text: string) => {
+    if (text === 'unix') return text;
+    const [address = '', bits, more] = text.split('/');
+    const family = address.includes('%') ? 0 : isIP(address);
+    if (family === 0 || more !== undefined) return undefined;
+    const fits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+    return fits ? text.toLowerCase() : undefined;
+  };
+  return read(z.string(), parse, {
+    type: 'address or block',
+    expected: 'an IP address, a block of them such as 10.0.0.0/8, or unix',
+  });
+}
+
+/** An IP address. */
+export function ipAddress() {
+  const parse = (text: string) => (isIP(text) === 0 ? undefined : text);
+  return read(z.string(), parse, {
+    type: 'address',
+    expected: 'an IP address such as 8.8.8.8 or 2001:4860:4860::8888',
+  });
+}
+
+/** A name server over HTTPS or TLS. */
+export function dnsServer() {
+  const parse = (text: string) => {
+    const url = /^(?:https|tls):\/\/[^/]/i.test(text) && !/[\s\\]/.test(text) ? URL.parse(text) : null;
+    if (url === null || url.hostname === '' || url.username !== '' || url.password !== '') return undefined;
+    // Behind # stands the name in the certificate, which HTTPS has in its address.
+    const bare = url.protocol === 'tls:' ? /^\/?$/.test(url.pathname) && url.search === '' : url.hash === '';
+    return bare ? text : undefined;
+  };
+  return read(z.string(), parse, {
+    type: 'URL',
+    expected:
+      'https://host/path for DNS over HTTPS, or tls://host[:port][#name] for DNS over TLS, such as tls://1.1.1.1:853#cloudflare-dns.com',
+  });
+}
+
+/** `environment`, `none`, or an address with its scheme, which may hold a user and password. */
+export function outboundProxy() {
+  const parse = (text: string) => {
+    if (text === 'environment' || text === 'none') return text;
+    const url = /^(?:https?|socks5h?):\/\/[^/]/i.test(text) && !/[\s\\]/.test(text) ? URL.parse(text) : null;
+    if (url === null || url.hostname === '' || !/^\/?$/.test(url.pathname) || url.search + url.hash !== '')
+      return undefined;
+    return text;
+  };
+  return read(z.string(), parse, {
+    type: 'URL or word',
+    expected: 'environment, none, or an http://, https:// or socks5:// address such as http://proxy.example.com:3128',
+  });
+}
+
+/** A pattern of names: see compileGlob. */
+export function pattern(example: string) {
+  const parse = (text: string) => {
+    if (text === '' || text.length > 300) return undefined;
+    compileGlob(text);
+    return text;
+  };
+  return read(z.string(), parse, { type: 'pattern', expected: `a pattern such as ${example}` });
+}
+
+/** A word of the configuration's own, shown in logs and metrics. */
+export function label() {
+  return z
+    .string()
+    .regex(/^[A-Za-z0-9._:/-]{1,100}$/)
+    .register(marks, { type: 'name', expected: 'a short name of letters, digits, dots and dashes' });
+}
+
+/** A secret itself, or where to read it. */
+export function secret() {
+  const literal = z
+    .string()
+    .min(1)
+    .register(marks, { type: 'secret', expected: 'a text, {env: NAME} or {file: PATH}', secret: true });
+  const env = z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+    .register(marks, { type: 'name', expected: 'the name of an environment variable, such as HOT_PASSWORD' })
+    .describe('Name of the environment variable that holds it.');
+  return z
+    .union([
+      literal,
+      z.strictObject({ env }),
+      z.strictObject({ file: filePath('a file that holds the secret').describe('Path of the file that holds it.') }),
+    ])
+    .register(marks, {
+      type: 'secret',
+      expected: 'a text (in quotes where it looks like a number), {env: NAME} or {file: PATH}',
+    });
+}
+
+/** The value of a request header (RFC 9110 §5.5), which may well be a credential. */
+export function headerValue() {
+  return z
+    .string()
+    .regex(/^[\t\x20-\x7e\x80-\xff]*$/)
+    .max(8192)
+    .register(marks, {
+      type: 'text',
+      expected: 'a text on one line (in quotes where it looks like a number)',
+      secret: true,
+    });
+}
+
+/** The name of a request header (RFC 9110 §5.1). */
+export function headerName() {
+  return z
+    .string()
+    .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/)
+    .register(marks, { type: 'name', expected: 'the name of a header such as User-Agent' });
+}
+
+/** The name of a registry as a key: see {@link registryName}. */
+export function registryKey() {
+  return z
+    .string()
+    .refine((name) => registryName(name) === name)
+    .register(marks, {
+      type: 'name',
+      expected: 'a registry name in lower case: a host such as ghcr.io or localhost:5001, or a word such as apps',
+    });
+}

@@ -1,0 +1,160 @@
+import { z } from 'zod';
+import type { Path } from '../tree.ts';
+import { type Mark, marks } from './meta.ts';
+
+/*
+ * Walks the definition. Everything that is said about options (messages, suggestions, the names of variables, the manual,
+ * the default file, what is secret) is looked up here, so the definition stays the only place that knows.
+ */
+
+/** One option as the manual shows it. */
+export interface Option {
+  /** Keys from the root; `<name>` stands for any key of a map, `[]` for the items of a list. */
+  readonly path: readonly string[];
+  /** One or two words: `duration`, `URL`. */
+  readonly type: string;
+  /** As people would write it; undefined where leaving the option out is a value of its own. */
+  readonly fallback: unknown;
+  readonly required: boolean;
+  readonly description: string;
+  readonly examples: readonly unknown[];
+  /** The options inside, where a map (or a list of maps) is a possible value. */
+  readonly options: readonly Option[];
+}
+
+/** The path of an option as the manual has it: `registries.<name>.upstreams[].url`. */
+export function formatOption(path: readonly string[]): string {
+  return path.join('.').replaceAll('.[]', '[]');
+}
+
+/** Every option below a schema, in the order of the definition. */
+export function outline(schema: z.ZodType, path: readonly string[] = []): readonly Option[] {
+  return alternatives(schema).flatMap((branch): readonly Option[] => {
+    if (branch instanceof z.ZodObject) {
+      return Object.entries(branch.shape).map(([key, value]) => option(value as z.ZodType, [...path, key]));
+    }
+    if (branch instanceof z.ZodRecord) return outline(branch.valueType as z.ZodType, [...path, '<name>']);
+    if (branch instanceof z.ZodArray) return outline(branch.element as z.ZodType, [...path, '[]']);
+    return [];
+  });
+}
+
+function option(schema: z.ZodType, path: readonly string[]): Option {
+  const meta = schema.meta();
+  const fallback = fallbackOf(schema);
+  return {
+    path,
+    type: typeOf(schema),
+    fallback,
+    required: fallback === undefined && !schema.safeParse(undefined).success,
+    description: meta?.description ?? '',
+    examples: (meta?.['examples'] as readonly unknown[] | undefined) ?? [],
+    options: outline(schema, path),
+  };
+}
+
+/** The value a schema takes where none is written, as people would write it. */
+function fallbackOf(schema: z.ZodType): unknown {
+  return schema instanceof z.ZodPrefault ? schema.def.defaultValue : undefined;
+}
+
+/** The defaults of everything below a schema, as people would write them. */
+export function fallbacks(options: readonly Option[]): Record<string, unknown> {
+  const values: Record<string, unknown> = {};
+  for (const { path, fallback, options: inner } of options) {
+    const key = path.at(-1) ?? '';
+    if (fallback === undefined) continue;
+    values[key] = isEmptyMap(fallback) && isSection(inner) ? fallbacks(inner) : fallback;
+  }
+  return values;
+}
+
+/** Whether options stand directly in a map, not below any name of the user's. */
+export function isSection(options: readonly Option[]): boolean {
+  return options.length > 0 && options.every(({ path }) => path.at(-2) !== '<name>' && path.at(-2) !== '[]');
+}
+
+function isEmptyMap(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0;
+}
+
+function typeOf(schema: z.ZodType): string {
+  const mark = markOf(schema);
+  if (mark !== undefined) return mark.type;
+  const inner = core(schema);
+  if (inner instanceof z.ZodArray) return `list of ${typeOf(inner.element as z.ZodType)}`;
+  return 'map';
+}
+
+/** The mark of a schema: the first met on the way inwards. */
+export function markOf(schema: z.ZodType): Mark | undefined {
+  let at: z.ZodType | undefined = schema;
+  while (at !== undefined) {
+    const mark = marks.get(at);
+    if (mark !== undefined) return mark;
+    at = inside(at);
+  }
+  return undefined;
+}
+
+/** What a schema is below defaults, optionality and transforms. */
+export function core(schema: z.ZodType): z.ZodType {
+  let at = schema;
+  for (let inner = inside(at); inner !== undefined; inner = inside(at)) at = inner;
+  return at;
+}
+
+function inside(schema: z.ZodType): z.ZodType | undefined {
+  if (schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional) return schema.def.innerType as z.ZodType;
+  return schema instanceof z.ZodPipe ? (schema.def.in as z.ZodType) : undefined;
+}
+
+/** The schemas a value may be of, with unions (and unions in unions) taken apart. */
+export function alternatives(schema: z.ZodType): readonly z.ZodType[] {
+  const inner = core(schema);
+  return inner instanceof z.ZodUnion ? inner.options.flatMap((each) => alternatives(each as z.ZodType)) : [inner];
+}
+
+/** The schema of a key or list position. Does not look into unions. */
+export function childOf(schema: z.ZodType, key: PropertyKey): z.ZodType | undefined {
+  const inner = core(schema);
+  if (inner instanceof z.ZodObject) {
+    const shape = inner.shape as Readonly<Record<string, z.ZodType>>;
+    return Object.hasOwn(shape, key) ? shape[String(key)] : undefined;
+  }
+  if (inner instanceof z.ZodRecord) return inner.valueType as z.ZodType;
+  return inner instanceof z.ZodArray && typeof key === 'number' ? (inner.element as z.ZodType) : undefined;
+}
+
+/** Every schema a value at a path may be of. Numbers are list positions. */
+export function schemasAt(root: z.ZodType, path: Path): readonly z.ZodType[] {
+  let at: readonly z.ZodType[] = [root];
+  for (const key of path) {
+    at = at.flatMap((schema) => alternatives(schema).flatMap((branch) => childOf(branch, key) ?? []));
+  }
+  return at;
+}
+
+/** Whether any mark of a possible schema at a path has a property. */
+export function isMarked(root: z.ZodType, path: Path, property: 'secret' | 'user' | 'path'): boolean {
+  return schemasAt(root, path).some((schema) => marksWithin(schema).some((mark) => mark[property] === true));
+}
+
+/** Whether a secret may stand directly in the map that a path leads to. */
+export function holdsSecret(root: z.ZodType, path: Path): boolean {
+  const inner = schemasAt(root, path)
+    .flatMap(alternatives)
+    .flatMap((each): readonly z.ZodType[] => {
+      if (each instanceof z.ZodObject) return Object.values(each.shape) as z.ZodType[];
+      return each instanceof z.ZodRecord ? [each.valueType as z.ZodType] : [];
+    });
+  return inner.some((each) => marksWithin(each).some(({ secret }) => secret === true));
+}
+
+/** The marks of a schema and of its alternatives, which a union may mark one by one. */
+function marksWithin(schema: z.ZodType): readonly Mark[] {
+  const own = markOf(schema);
+  const inner = core(schema);
+  const rest = inner instanceof z.ZodUnion ? inner.options.flatMap((each) => marksWithin(each as z.ZodType)) : [];
+  return own === undefined ? rest : [own, ...rest];
+}

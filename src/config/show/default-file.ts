@@ -1,0 +1,58 @@
+import { configSchema, isSection, type Option, outline } from '../schema/index.ts';
+
+const WIDTH = 110;
+
+/**
+ * A configuration file that says what holds without one, each option explained. What has no default is shown by an
+ * example behind a `#`, ready to be uncommented.
+ *
+ * Written by hand rather than by `yaml`: a comment before every key is most of the text.
+ */
+export function defaultFile(): string {
+  const head = [
+    '# The configuration of entrepot, as it is without a file. Keep what you change: everything has its default.',
+    '# Lengths of time are written 500ms, 30s, 10m, 1h30m; sizes 50GB (10^9) or 50GiB (2^30).',
+    '',
+  ];
+  return `${[...head, ...outline(configSchema).flatMap((option) => [...section(option, ''), ''])].join('\n').trimEnd()}\n`;
+}
+
+function section(option: Option, indent: string): readonly string[] {
+  const key = option.path.at(-1) ?? '';
+  if (option.description.startsWith('Accepted without effect')) return [];
+  const comment = wrap(option.description, WIDTH - indent.length - 2).map((line) => `${indent}# ${line}`);
+  if (option.fallback !== undefined && isSection(option.options) && isEmptyMap(option.fallback)) {
+    return [...comment, `${indent}${key}:`, ...option.options.flatMap((inner) => section(inner, `${indent}  `))];
+  }
+  if (option.fallback !== undefined && option.examples.length === 0) {
+    return [...comment, `${indent}${key}: ${flow(option.fallback)}`];
+  }
+  return [...comment, `${indent}# ${key}: ${flow(option.examples[0])}`];
+}
+
+function isEmptyMap(value: unknown): boolean {
+  return JSON.stringify(value) === '{}';
+}
+
+/** A value on one line, in YAML with no more quotes than it needs. */
+function flow(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(flow).join(', ')}]`;
+  if (typeof value === 'object' && value !== null) {
+    const pairs = Object.entries(value).map(([key, inner]) => `${key}: ${flow(inner)}`);
+    return `{${pairs.join(', ')}}`;
+  }
+  const text = String(value);
+  return typeof value !== 'string' || /^[A-Za-z0-9./][A-Za-z0-9./:@_-]*$/.test(text) ? text : JSON.stringify(text);
+}
+
+function wrap(text: string, width: number): readonly string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}

@@ -1,0 +1,48 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { Lru } from '../../lib/index.ts';
+import { type Authority, type PemPair, signLeaf } from './certificates.ts';
+
+/** Enough for every registry there is; whoever asks for more names than that makes us forget, and sign again. */
+const MAX_LEAVES = 512;
+/** Of a leaf's life, after which a new one is signed. */
+const RENEW_AT = 0.8;
+
+/**
+ * The leaves of one authority, each signed when it is first wanted, kept, and signed anew before it ends.
+ *
+ * All share one key, made with this object and never written anywhere: a key for each would cost more than the leaf and
+ * protect nothing, since they would lie in the same memory.
+ */
+export class LeafCertificates {
+  readonly #authority: Authority;
+  readonly #kept = new Lru<{ readonly pair: PemPair; readonly renewAt: number }>({ maxWeight: MAX_LEAVES });
+  readonly #now: () => number;
+  #keys: { readonly publicKey: KeyObject; readonly pem: string } | undefined;
+
+  constructor(authority: Authority, now: () => number = Date.now) {
+    this.#authority = authority;
+    this.#now = now;
+  }
+
+  /** How many are kept. */
+  get size(): number {
+    return this.#kept.weight;
+  }
+
+  /** @param name a lower-case ASCII host name, or an IP address. It is for the caller to say that it may have one. */
+  for(name: string): PemPair {
+    const now = this.#now();
+    const kept = this.#kept.get(name);
+    if (kept !== undefined && now < kept.renewAt) return kept.pair;
+    const { publicKey, pem } = (this.#keys ??= makeKeys());
+    const { cert, notAfter } = signLeaf(this.#authority, { name, publicKey, now: new Date(now) });
+    const pair = { cert, key: pem };
+    this.#kept.set(name, { pair, renewAt: now + (notAfter.getTime() - now) * RENEW_AT });
+    return pair;
+  }
+}
+
+function makeKeys(): { readonly publicKey: KeyObject; readonly pem: string } {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return { publicKey, pem: privateKey.export({ type: 'pkcs8', format: 'pem' }) };
+}

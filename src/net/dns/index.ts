@@ -1,0 +1,6 @@
+/**
+ * Names looked up over HTTPS, over TLS or by the system, with a cache that respects TTLs.
+ *
+ * It never dials the address it finds.
+ */
+export { createResolver, type Resolver } from './resolver.ts';

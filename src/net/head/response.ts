@@ -1,0 +1,163 @@
+import { HttpError } from '../http-types.ts';
+
+/**
+ * The head of an answer, parsed strictly: whatever two readers could understand differently is refused, since a reused
+ * connection on which two sides disagree delivers one request's answer to another.
+ */
+export interface ResponseHead {
+  readonly status: number;
+  readonly httpVersion: '1.0' | '1.1';
+  /** Lower-case names; repeated headers joined by `, `. A null-prototype object. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Name and value alternate, in the order and spelling in which they came. */
+  readonly rawHeaders: readonly string[];
+  /** Each `Set-Cookie` by itself. */
+  readonly setCookies: readonly string[];
+  /** False for HTTP/1.0 and for `Connection: close`. */
+  readonly keepAlive: boolean;
+  readonly body: BodyShape;
+}
+
+/** How the end of the body is known (RFC 9112 §6.3). */
+export type BodyShape =
+  | { readonly kind: 'length'; readonly length: number }
+  | { readonly kind: 'chunked' }
+  | { readonly kind: 'until-close' };
+
+export const MAX_HEAD_BYTES = 32 * 1024;
+export const MAX_HEADERS = 200;
+
+/** The reason phrase may be missing, with its space: servers of note leave it out. */
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
+// White space before the value is taken off afterwards: taken in here it would be counted both ways, and a long run of it
+// before a character that is refused would cost its square.
+const FIELD_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)$/;
+const BEGIN_OF_HEAD = 'HTTP/1.';
+const END_OF_HEAD = Buffer.from('\r\n\r\n');
+
+/**
+ * Collects bytes until a head is complete. One reader serves one head after the other: the 1xx ones, then the answer.
+ */
+export class HeadReader {
+  #kept: Buffer | undefined;
+  #length = 0;
+
+  /** True where a head has begun and is not complete. */
+  get begun(): boolean {
+    return this.#length > 0;
+  }
+
+  /**
+   * Takes bytes, and says how many of them belong to the head, with the head's text once it is complete.
+   *
+   * Throws HttpError `protocol` where it grows beyond {@link MAX_HEAD_BYTES}. The bytes are copied where they are kept.
+   */
+  push(bytes: Buffer): { readonly used: number; readonly head: string | undefined } {
+    if (this.#kept === undefined) {
+      // Told at the first bytes: who speaks something else may say no more, and would be waited for.
+      const begin = bytes.toString('latin1', 0, BEGIN_OF_HEAD.length);
+      if (!BEGIN_OF_HEAD.startsWith(begin)) throw refused('the first line is no HTTP/1.1 status line');
+      // A head nearly always comes in one piece, and then nothing is copied.
+      const end = bytes.indexOf(END_OF_HEAD);
+      if (end !== -1 && end + 4 <= MAX_HEAD_BYTES) return { used: end + 4, head: bytes.toString('latin1', 0, end) };
+      if (bytes.length >= MAX_HEAD_BYTES) throw tooLarge();
+      this.#kept = Buffer.allocUnsafe(MAX_HEAD_BYTES);
+    }
+    const before = this.#length;
+    const copied = bytes.copy(this.#kept, before);
+    this.#length += copied;
+    const end = this.#kept.subarray(0, this.#length).indexOf(END_OF_HEAD, Math.max(0, before - 3));
+    if (end === -1) {
+      if (this.#length >= MAX_HEAD_BYTES) throw tooLarge();
+      return { used: copied, head: undefined };
+    }
+    const head = this.#kept.toString('latin1', 0, end);
+    this.#kept = undefined;
+    this.#length = 0;
+    return { used: end + 4 - before, head };
+  }
+}
+
+/**
+ * Parses the text of a head, without the empty line that ends it. Throws HttpError `protocol`.
+ *
+ * `method` decides whether a body follows: none does after HEAD (RFC 9110 §9.3.2).
+ */
+export function parseResponseHead(text: string, method: string): ResponseHead {
+  const lines = text.split('\r\n', MAX_HEADERS + 2);
+  const status = STATUS_LINE.exec(lines[0] ?? '');
+  if (status === null) throw refused('the first line is no HTTP/1.1 status line');
+  if (lines.length > MAX_HEADERS + 1) throw refused(`the head has more than ${MAX_HEADERS} headers`);
+  const headers: Record<string, string> = Object.create(null) as Record<string, string>;
+  const rawHeaders: string[] = [];
+  const setCookies: string[] = [];
+  for (let i = 1; i < lines.length; i++) {
+    const field = FIELD_LINE.exec(lines[i] ?? '');
+    if (field === null) throw refused(`header line ${i} is malformed (${faultOf(lines[i] ?? '')})`);
+    const spelling = field[1] ?? '';
+    const name = spelling.toLowerCase();
+    const value = (field[2] ?? '').replace(/^[\t ]+/, '').trimEnd();
+    rawHeaders.push(spelling, value);
+    if (name === 'set-cookie') setCookies.push(value);
+    const earlier = headers[name];
+    headers[name] = earlier === undefined ? value : `${earlier}, ${value}`;
+  }
+  const code = Number(status[2]);
+  const minor = status[1] === '0' ? 0 : 1;
+  const options = tokensOf(headers['connection']);
+  return {
+    status: code,
+    httpVersion: minor === 1 ? '1.1' : '1.0',
+    headers,
+    rawHeaders,
+    setCookies,
+    keepAlive: minor === 1 && !options.includes('close'),
+    body: bodyShape(headers, { status: code, minor, method }),
+  };
+}
+
+function bodyShape(
+  headers: Readonly<Record<string, string>>,
+  { status, minor, method }: { readonly status: number; readonly minor: number; readonly method: string },
+): BodyShape {
+  const encoding = headers['transfer-encoding'];
+  const length = headers['content-length'] === undefined ? undefined : parseLength(headers['content-length']);
+  if (encoding !== undefined) {
+    // Both at once is the mark of request smuggling, and transfer codings do not exist in HTTP/1.0 (RFC 9112 §6.1).
+    if (length !== undefined) throw refused('the head has both Content-Length and Transfer-Encoding');
+    if (minor === 0) throw refused('Transfer-Encoding in an HTTP/1.0 answer');
+    if (encoding.toLowerCase() !== 'chunked') throw refused('a Transfer-Encoding other than chunked was not asked for');
+  }
+  if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return { kind: 'length', length: 0 };
+  if (encoding !== undefined) return { kind: 'chunked' };
+  return length === undefined ? { kind: 'until-close' } : { kind: 'length', length };
+}
+
+/** Equal repetitions are one value (RFC 9110 §8.6); anything but digits is refused: `+5`, `5 5`, `0x5`, the empty value. */
+function parseLength(value: string): number {
+  const [first, ...others] = value.split(',').map((each) => each.trim());
+  if (first === undefined || !/^\d{1,16}$/.test(first)) throw refused('Content-Length is not a number of bytes');
+  if (others.some((each) => each !== first)) throw refused('the head has more than one Content-Length');
+  const length = Number(first);
+  if (!Number.isSafeInteger(length)) throw refused('Content-Length is not a number of bytes');
+  return length;
+}
+
+function tokensOf(value: string | undefined): readonly string[] {
+  return value === undefined ? [] : value.split(',').map((each) => each.trim().toLowerCase());
+}
+
+function faultOf(line: string): string {
+  if (line.startsWith(' ') || line.startsWith('\t')) return 'it continues the line before, which HTTP no longer allows';
+  if (line.includes('\n') || line.includes('\r') || line.includes('\0')) return 'a bare CR, LF or NUL';
+  if (/^[^:]*[\t ]:/.test(line)) return 'white space before the colon';
+  return line.includes(':') ? 'a character that no header can hold' : 'no colon';
+}
+
+function tooLarge(): HttpError {
+  return refused(`the head is larger than ${MAX_HEAD_BYTES} bytes`);
+}
+
+function refused(what: string): HttpError {
+  return new HttpError('protocol', what);
+}

@@ -1,0 +1,191 @@
+import type { BodyShape } from '../head/index.ts';
+import { HttpError } from '../http-types.ts';
+
+/**
+ * Takes the framing of HTTP/1.1 out of the bytes of a body, in place and whatever way they were cut: payload is moved to
+ * the front of the piece it came in, so no byte is copied where there is no framing and nothing is ever allocated.
+ */
+export interface BodyFraming {
+  /**
+   * Takes the first `count` bytes of `piece` and returns how many bytes of payload now stand at its front.
+   *
+   * Throws HttpError `protocol` for malformed framing. To be called no more once `done`.
+   */
+  accept(piece: Buffer, count: number): number;
+  /** The last byte of the body was seen. */
+  readonly done: boolean;
+  /** Bytes came behind the end: nothing on this connection can be trusted to belong to what is asked next. */
+  readonly surplus: boolean;
+}
+
+/** The framing for a body; `until-close` is never done: only the end of the connection ends it. */
+export function framingFor(shape: BodyShape): BodyFraming {
+  if (shape.kind === 'chunked') return new ChunkedFraming();
+  return new LengthFraming(shape.kind === 'length' ? shape.length : Number.POSITIVE_INFINITY);
+}
+
+class LengthFraming implements BodyFraming {
+  #left: number;
+  surplus = false;
+
+  constructor(length: number) {
+    this.#left = length;
+  }
+
+  get done(): boolean {
+    return this.#left === 0;
+  }
+
+  accept(_piece: Buffer, count: number): number {
+    const payload = Math.min(count, this.#left);
+    this.#left -= payload;
+    this.surplus = payload < count;
+    return payload;
+  }
+}
+
+/** Longest line of a chunk size with its extensions; those are dropped (CVE-2024-22019 was the lack of a limit). */
+export const MAX_CHUNK_LINE = 4 * 1024;
+/** All trailer lines together; they are dropped as well. */
+export const MAX_TRAILERS = 8 * 1024;
+/** 13 hexadecimal digits are 2^52: below the last exact integer. */
+const MAX_SIZE_DIGITS = 13;
+
+const CR = 0x0d;
+const LF = 0x0a;
+const TAB = 0x09;
+const SPACE = 0x20;
+const SEMICOLON = 0x3b;
+const DEL = 0x7f;
+
+/**
+ * ```
+ * size ──digits──▶ size ──;──▶ extension ──CR──▶ size-lf ──LF, size>0──▶ data ──▶ data-cr ──▶ data-lf ──▶ size
+ *                                                   └─LF, size=0─▶ trailer ⇄ trailer-line ─▶ end-lf ─▶ done
+ * ```
+ */
+type ChunkState =
+  | 'size'
+  | 'extension'
+  | 'size-lf'
+  | 'data'
+  | 'data-cr'
+  | 'data-lf'
+  | 'trailer'
+  | 'trailer-line'
+  | 'trailer-lf'
+  | 'end-lf'
+  | 'done';
+
+/** RFC 9112 §7.1. */
+class ChunkedFraming implements BodyFraming {
+  #state: ChunkState = 'size';
+  #left = 0;
+  #digits = 0;
+  #line = 0;
+  #trailers = 0;
+  surplus = false;
+
+  get done(): boolean {
+    return this.#state === 'done';
+  }
+
+  accept(piece: Buffer, count: number): number {
+    let from = 0;
+    let to = 0;
+    while (from < count) {
+      if (this.#state === 'data') {
+        const length = Math.min(this.#left, count - from);
+        if (from !== to) piece.copyWithin(to, from, from + length);
+        from += length;
+        to += length;
+        this.#left -= length;
+        if (this.#left === 0) this.#state = 'data-cr';
+      } else if (this.#state === 'done') {
+        this.surplus = true;
+        return to;
+      } else {
+        this.#step(piece[from++] ?? 0);
+      }
+    }
+    return to;
+  }
+
+  /** One byte of framing. */
+  #step(byte: number): void {
+    switch (this.#state) {
+      case 'size':
+        return this.#size(byte);
+      case 'extension':
+        if (byte === CR) this.#state = 'size-lf';
+        else if (isControl(byte)) throw refused('a control character in a chunk extension');
+        else if (++this.#line > MAX_CHUNK_LINE) throw refused(`a chunk extension longer than ${MAX_CHUNK_LINE} bytes`);
+        return;
+      case 'size-lf':
+        this.#expect(byte, LF, this.#left === 0 ? 'trailer' : 'data');
+        return;
+      case 'data-cr':
+        this.#expect(byte, CR, 'data-lf');
+        return;
+      case 'data-lf':
+        this.#expect(byte, LF, 'size');
+        this.#digits = 0;
+        this.#line = 0;
+        return;
+      case 'trailer':
+        this.#state = byte === CR ? 'end-lf' : 'trailer-line';
+        if (byte !== CR) this.#trailer(byte);
+        return;
+      case 'trailer-line':
+        if (byte === CR) this.#state = 'trailer-lf';
+        else this.#trailer(byte);
+        return;
+      case 'trailer-lf':
+        this.#expect(byte, LF, 'trailer');
+        return;
+      case 'end-lf':
+        this.#expect(byte, LF, 'done');
+        return;
+      case 'data':
+      case 'done':
+        return;
+    }
+  }
+
+  #size(byte: number): void {
+    const digit = hexDigit(byte);
+    if (digit !== -1) {
+      if (++this.#digits > MAX_SIZE_DIGITS) throw refused('a chunk size that is too large');
+      this.#left = this.#left * 16 + digit;
+      return;
+    }
+    if (this.#digits === 0) throw refused('a chunk without a size');
+    if (byte === CR) this.#state = 'size-lf';
+    else if (byte === SEMICOLON || byte === SPACE || byte === TAB) this.#state = 'extension';
+    else throw refused('a chunk size that is not hexadecimal');
+  }
+
+  #trailer(byte: number): void {
+    if (isControl(byte)) throw refused('a control character in a trailer');
+    if (++this.#trailers > MAX_TRAILERS) throw refused(`trailers larger than ${MAX_TRAILERS} bytes`);
+  }
+
+  #expect(byte: number, wanted: number, next: ChunkState): void {
+    if (byte !== wanted) throw refused('a chunk or line that does not end in CR LF');
+    this.#state = next;
+  }
+}
+
+function isControl(byte: number): boolean {
+  return (byte < SPACE && byte !== TAB) || byte === DEL;
+}
+
+function hexDigit(byte: number): number {
+  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
+  const letter = byte | 0x20;
+  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
+}
+
+function refused(what: string): HttpError {
+  return new HttpError('protocol', what);
+}

@@ -1,0 +1,43 @@
+import { isOriginFailure, type OriginFailure } from '../cache/index.ts';
+import { type ErrorCode, OciError } from '../oci/index.ts';
+import { OverloadError } from '../server/index.ts';
+
+/** What was asked for, and so what is missing when nobody has it. */
+export type Wanted = 'manifest' | 'blob' | 'list';
+
+const UNKNOWN: Readonly<Record<Wanted, ErrorCode>> = {
+  manifest: 'MANIFEST_UNKNOWN',
+  blob: 'BLOB_UNKNOWN',
+  list: 'NAME_UNKNOWN',
+};
+
+/**
+ * What a client is told of a failure; undefined where it is our own and the client is told nothing of it.
+ *
+ * A client falls back to the next mirror or the registry itself on any of these, so each is an honest refusal: never 200.
+ */
+export function toOciError(error: unknown, wanted: Wanted): OciError | undefined {
+  if (error instanceof OciError) return error;
+  if (error instanceof OverloadError) {
+    const { message, status, retryAfter } = error;
+    return new OciError('TOOMANYREQUESTS', message, { status, retryAfter, cause: error });
+  }
+  return isOriginFailure(error) ? fromFailure(error, wanted) : undefined;
+}
+
+function fromFailure(failure: OriginFailure, wanted: Wanted): OciError {
+  const { kind, message, retryAfter } = failure;
+  const options = { cause: failure, ...(retryAfter === undefined ? {} : { retryAfter }) };
+  switch (kind) {
+    case 'not-found':
+    // Absent and forbidden look alike from outside: who may not see a repository need not learn that it exists.
+    case 'denied':
+      return new OciError(UNKNOWN[wanted], message, options);
+    case 'throttled':
+      return new OciError('TOOMANYREQUESTS', message, options);
+    case 'unavailable':
+      return new OciError('UNAVAILABLE', message, options);
+    case 'invalid':
+      return new OciError('UNAVAILABLE', message, { ...options, status: 502 });
+  }
+}

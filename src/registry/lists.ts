@@ -1,0 +1,74 @@
+import type { ListQuery, PullThrough } from '../cache/index.ts';
+import { OciError } from '../oci/index.ts';
+import { nextLink, type ResolvedName } from '../routing/index.ts';
+import { replyBytes } from '../server/index.ts';
+import type { PathOf, RegistryRequest } from './request.ts';
+
+type ListPath = PathOf<'tags' | 'catalog' | 'referrers'>;
+
+/** `GET` of a list: tags, the catalogue, referrers. */
+export async function answerList(
+  { exchange, repository, name, path }: RegistryRequest<ListPath>,
+  cache: PullThrough,
+): Promise<void> {
+  const query = listQuery(path, new URLSearchParams(exchange.query));
+  if (query.kind !== 'referrers' && query.limit === 0) {
+    // By the specification: an empty list, and no link to a next page.
+    const empty = query.kind === 'tags' ? { name: repository.repository, tags: [] } : { repositories: [] };
+    return replyBytes(exchange, 200, { 'content-type': 'application/json' }, JSON.stringify(empty));
+  }
+  const list = await cache.list(repository, query, exchange.signal);
+  exchange.cache = 'PASS';
+  exchange.upstream = list.upstream;
+  const headers: Record<string, string | number> = { 'content-type': list.mediaType };
+  if (list.filtersApplied !== undefined) headers['oci-filters-applied'] = list.filtersApplied;
+  const link =
+    list.next === undefined ? undefined : nextLink(name.addressing, { tail: tailOf(name), query: list.next });
+  if (link !== undefined) headers['link'] = link;
+  replyBytes(exchange, 200, headers, list.bytes);
+}
+
+/** What follows the addressing in the client's own URL: its path without what named the registry. */
+function tailOf({ path }: ResolvedName): string {
+  return path.slice('/v2/'.length);
+}
+
+function listQuery(path: ListPath, parameters: URLSearchParams): ListQuery {
+  if (path.kind === 'referrers') {
+    const artifactType = parameters.get('artifactType');
+    for (const ours of ['artifactType', 'ns', 'digest']) parameters.delete(ours);
+    const page = parameters.toString();
+    return {
+      kind: 'referrers',
+      digest: path.digest,
+      ...(artifactType === null ? {} : { artifactType }),
+      ...(page === '' ? {} : { page }),
+    };
+  }
+  const last = parameters.get('last');
+  const limit = pageSize(parameters.get('n'));
+  parameters.delete('ns');
+  // Some registries (Quay) lead to their next page by words of their own, which only they understand.
+  const isOwn = [...parameters.keys()].some((name) => name !== 'n' && name !== 'last');
+  return {
+    kind: path.kind,
+    ...(limit === undefined ? {} : { limit }),
+    ...(last === null ? {} : { last }),
+    ...(isOwn ? { page: parameters.toString() } : {}),
+  };
+}
+
+/** More than this is never asked of an upstream: the number comes from anybody (CVE-2023-2253). */
+const MAX_PAGE_SIZE = 10_000;
+
+function pageSize(text: string | null): number | undefined {
+  if (text === null) return undefined;
+  // As many digits as the largest number that clients written in Go use for "all".
+  if (!/^\d{1,19}$/.test(text)) {
+    throw new OciError(
+      'PAGINATION_NUMBER_INVALID',
+      `n is "${text.slice(0, 20)}"; expected a number of results, 0 or more`,
+    );
+  }
+  return Math.min(Number(text), MAX_PAGE_SIZE);
+}

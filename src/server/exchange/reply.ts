@@ -1,0 +1,238 @@
+import type { BlobReader, ByteSource } from '../../lib/index.ts';
+import { OciError } from '../../oci/index.ts';
+import { BodyMemory } from './body-memory.ts';
+import { ClientLeftError, type Exchange } from './context.ts';
+import { DirectBody } from './direct-body.ts';
+
+// Every answer of the registry and of mirror routes is written here, and nowhere else: what all of them must have, and what must never happen (a
+// complete body that is wrong), is then in one place.
+
+const NOTHING = Buffer.alloc(0);
+
+/** Header names are lower case. */
+export type Headers = Readonly<Record<string, string | number | string[]>>;
+
+/** Bytes up to which a body is held until it is whole: a wrong one is then an error the client can read, and no cut connection. */
+const HELD_WHOLE = 64 * 1024;
+
+/**
+ * Bytes up to which a body goes out in one write with its head, as Node does it where both are text. A buffer is a write of
+ * its own behind the head, and costs a third of all requests a core can answer.
+ */
+const IN_ONE_WRITE = 16 * 1024;
+
+/** Headers that every answer has. */
+function common(exchange: Exchange): Record<string, string | number> {
+  const headers: Record<string, string | number> = { 'x-request-id': exchange.id };
+  if (exchange.mirror === undefined) headers['docker-distribution-api-version'] = 'registry/2.0';
+  if (exchange.ns !== undefined) headers['oci-namespace'] = exchange.ns;
+  if (exchange.cache !== undefined) headers['x-cache'] = exchange.cache;
+  return headers;
+}
+
+/** Answers with a body that is in memory; a HEAD gets the same headers without it. */
+export function replyBytes(exchange: Exchange, status: number, headers: Headers, body: Buffer | string): void {
+  const { response } = exchange;
+  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+  response.writeHead(status, { ...common(exchange), ...headers, 'content-length': length });
+  if (exchange.isHead) {
+    response.end();
+  } else {
+    exchange.bytes = length;
+    if (typeof body === 'string' || length > IN_ONE_WRITE) response.end(body);
+    // Latin-1 has a character for each byte and a byte for each of those, so that nothing changes on the way.
+    else response.end(body.toString('latin1'), 'latin1');
+  }
+}
+
+/** Answers with headers alone: a HEAD, a redirect, 304. */
+export function replyEmpty(exchange: Exchange, status: number, headers: Headers): void {
+  exchange.response.writeHead(status, { ...common(exchange), ...headers });
+  exchange.response.end();
+}
+
+/** Answers in the protocol's own form; where the answer has begun already, the connection is cut. */
+export function replyError(exchange: Exchange, error: OciError): void {
+  const { response } = exchange;
+  exchange.error = error.message;
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const headers: Record<string, string | number> = { 'content-type': 'application/json', ...error.headers };
+  if (error.retryAfter !== undefined) headers['retry-after'] = Math.max(1, Math.ceil(error.retryAfter));
+  replyBytes(exchange, error.status, headers, error.toBody());
+}
+
+/**
+ * Answers with what a reader gives, as fast as the client takes it, and closes the reader.
+ *
+ * Where the reader fails, the connection is **cut**: with a `Content-Length` the client sees too few bytes, without one no
+ * last chunk, and either way it knows that what it has is not the blob. Rejects where it fails before the first byte: then
+ * nothing was sent, and the failure is to be answered.
+ *
+ * @param length bytes that will come; undefined: sent in chunks
+ */
+export async function replyStream(
+  exchange: Exchange,
+  status: number,
+  headers: Headers,
+  body: { readonly reader: BlobReader; readonly length: number | undefined },
+): Promise<void> {
+  const { response } = exchange;
+  const { reader, length } = body;
+  const outlet = new Outlet(exchange);
+  const direct = DirectBody.of(exchange, reader, length);
+  let memory: BodyMemory | undefined;
+  /** With the first bytes and not before: what fails until then can still be answered with what it is. */
+  const begin = (): void => {
+    if (response.headersSent) return;
+    response.writeHead(status, { ...common(exchange), ...headers, ...lengthOf(length) });
+  };
+  try {
+    exchange.signal.throwIfAborted();
+    exchange.signal.addEventListener('abort', () => reader.close(), { once: true });
+    let sent = 0;
+    for (;;) {
+      const piece = direct?.piece();
+      if (direct !== undefined && piece !== undefined) {
+        begin();
+        await outlet.drained();
+        outlet.write(piece);
+        await outlet.drained();
+        await direct.letOthers();
+        sent += piece.length + direct.send();
+        if (sent === length) break;
+        continue;
+      }
+      memory ??= new BodyMemory(reader, outlet);
+      const target = await memory.next();
+      const count = sent === 0 ? await readFirst(reader, target, length) : await reader.read(target);
+      begin();
+      await outlet.drained();
+      if (count === 0) break;
+      sent += count;
+      outlet.write(count === target.length ? target : target.subarray(0, count));
+      await memory.handedOver();
+    }
+    if (length !== undefined && sent !== length) {
+      throw new Error(`The body ended after ${sent} of ${length} bytes`);
+    }
+    response.end();
+  } catch (error) {
+    const left = error instanceof ClientLeftError || exchange.signal.aborted;
+    if (!left && !response.headersSent) throw error;
+    if (!left) exchange.error = (error as Error).message;
+    response.destroy();
+  } finally {
+    reader.close();
+    memory?.release();
+  }
+}
+
+/**
+ * Answers with what another server says, as it comes and without copying it: a piece is read when the client has taken the
+ * one before. Where the source fails, the connection is cut. Never rejects once the head was sent.
+ *
+ * @param headers a list (name and value alternate) is sent as it is, in its order and spelling, and nothing is added to it
+ */
+export async function replyThrough(
+  exchange: Exchange,
+  status: number,
+  headers: Headers | readonly string[],
+  body: { readonly source: ByteSource; readonly length: number | undefined },
+): Promise<void> {
+  const { response } = exchange;
+  const { source, length } = body;
+  const outlet = new Outlet(exchange);
+  try {
+    exchange.signal.throwIfAborted();
+    exchange.signal.addEventListener('abort', () => source.cancel(), { once: true });
+    response.writeHead(
+      status,
+      isExact(headers) ? [...headers] : { ...common(exchange), ...headers, ...lengthOf(length) },
+    );
+    // The other side may think long before it says more. Not by flushHeaders, which writes in UTF-8 what is latin1.
+    response.write(NOTHING);
+    let sent = 0;
+    for (let piece = await source.read(); piece !== undefined; piece = await source.read()) {
+      if (piece.length === 0) continue;
+      sent += piece.length;
+      outlet.write(piece);
+      await outlet.drained();
+    }
+    if (length !== undefined && sent !== length) throw new Error(`The body ended after ${sent} of ${length} bytes`);
+    response.end();
+  } catch (error) {
+    source.cancel();
+    const left = error instanceof ClientLeftError || exchange.signal.aborted;
+    if (!left && !response.headersSent) throw error;
+    if (!left) exchange.error = (error as Error).message;
+    response.destroy();
+  }
+}
+
+function isExact(headers: Headers | readonly string[]): headers is readonly string[] {
+  return Array.isArray(headers);
+}
+
+function lengthOf(length: number | undefined): Headers {
+  return length === undefined ? {} : { 'content-length': length };
+}
+
+/** The first piece of a body; of a small one, all of it. */
+async function readFirst(reader: BlobReader, target: Buffer, length: number | undefined): Promise<number> {
+  let filled = await reader.read(target);
+  if (length === undefined || length > Math.min(target.length, HELD_WHOLE)) return filled;
+  while (filled < length) {
+    const count = await reader.read(target.subarray(filled));
+    if (count === 0) throw new Error(`The body ended after ${filled} of ${length} bytes`);
+    filled += count;
+  }
+  return filled;
+}
+
+/** Writes one piece at a time, and tells when the socket has taken it. */
+class Outlet {
+  readonly #exchange: Exchange;
+  #pending: PromiseWithResolvers<void> | undefined;
+  #pause: NodeJS.Timeout | undefined;
+  /** Whether the socket has taken all that was written. */
+  isTaken = true;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+    // A socket that is destroyed forgets the callbacks of its writes.
+    exchange.response.once('close', () => {
+      clearTimeout(this.#pause);
+      this.#pending?.reject(new ClientLeftError());
+    });
+  }
+
+  /** Resolves when the piece before was taken; rejects when the client has left. */
+  drained(): Promise<void> {
+    return this.#pending?.promise ?? Promise.resolve();
+  }
+
+  write(piece: Buffer): void {
+    const exchange = this.#exchange;
+    const pending = Promise.withResolvers<void>();
+    pending.promise.catch(() => {});
+    this.#pending = pending;
+    this.isTaken = false;
+    exchange.response.write(piece, (error) => {
+      if (error !== undefined && error !== null) return pending.reject(new ClientLeftError());
+      exchange.bytes += piece.length;
+      const pause = exchange.pace?.(piece.length) ?? 0;
+      // A client that is to wait is treated as one that reads slowly.
+      if (pause > 0) this.#pause = setTimeout(() => this.#taken(pending), pause);
+      else this.#taken(pending);
+    });
+    if (exchange.response.destroyed) pending.reject(new ClientLeftError());
+  }
+
+  #taken(pending: PromiseWithResolvers<void>): void {
+    this.isTaken = true;
+    pending.resolve();
+  }
+}

@@ -1,0 +1,7 @@
+/**
+ * How much is served at once: admission, the queue, rates per client.
+ *
+ * It never looks at what a request asks for.
+ */
+export { Admission, type AdmissionLimits } from './admission.ts';
+export { OverloadError } from './overload.ts';

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import { listed } from '../../../test/suites/blob-store.ts';
+import { digestOf } from '../../oci/index.ts';
+import { openFilesystemBlobStore } from './filesystem.ts';
+
+const BYTES = Buffer.from('on the disk');
+
+if (process.argv[2] === 'store') await storeOne(process.argv[3] ?? '');
+else runTests();
+
+/** Stores one blob; says on standard output by which error it failed, and whether a reader could go on. */
+async function storeOne(directory: string): Promise<void> {
+  const store = await openFilesystemBlobStore(directory);
+  const ingestion = await store.begin();
+  await ingestion.write(BYTES, 0);
+  const failure = await ingestion.commit(digestOf(BYTES)).then(
+    () => 'none',
+    (error: NodeJS.ErrnoException) => error.code,
+  );
+  const target = Buffer.alloc(BYTES.length);
+  await ingestion.read(target, 0);
+  await ingestion.close();
+  process.stdout.write(JSON.stringify({ failure, read: target.toString() }));
+}
+
+// What a power cut leaves can only be shown by the order of the system calls, and an error of the disk only by making one.
+function runTests(): void {
+  const works = spawnSync('strace', ['-f', '--seccomp-bpf', '-o', '/dev/null', 'true']).status === 0;
+  const options = works ? {} : { skip: 'strace is not here, or may not trace' };
+
+  describe('a commit', options, () => {
+    test('flushes the data before the name, and the name before it says so', async (t) => {
+      const directory = await temporaryDirectory(t);
+      const traceFile = join(directory, 'trace');
+      const cache = join(directory, 'cache');
+      const result = storeUnder(['-y', '-e', 'trace=fdatasync,fsync,/^rename'], { cache, traceFile });
+      assert.deepEqual(result, { failure: 'none', read: BYTES.toString() });
+      const shard = join(cache, 'blobs', 'sha256', digestOf(BYTES).slice(7, 9));
+      const calls = (await readFile(traceFile, 'utf8')).split('\n');
+      const steps = [
+        calls.findIndex((call) => call.includes('fdatasync(') && call.includes(`${cache}/ingest/`)),
+        // Done when the store is opened, too; what counts is the time after the shard directory was created.
+        calls.findLastIndex((call) => call.includes('fsync(') && call.includes(`<${cache}/blobs/sha256>`)),
+        calls.findIndex((call) => call.includes('rename') && call.includes(`"${shard}/`)),
+        calls.findIndex((call) => call.includes('fsync(') && call.includes(`<${shard}>`)),
+      ];
+      assert.ok(!steps.includes(-1), calls.join('\n'));
+      assert.deepEqual(
+        steps.toSorted((a, b) => a - b),
+        steps,
+        calls.join('\n'),
+      );
+    });
+
+    test('shows nothing where the data could not be flushed', async (t) => {
+      const directory = await temporaryDirectory(t);
+      const traceFile = join(directory, 'trace');
+      const cache = join(directory, 'cache');
+      const result = storeUnder(['-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO'], { cache, traceFile });
+      assert.deepEqual(result, { failure: 'EIO', read: BYTES.toString() });
+      assert.deepEqual(await readdir(join(cache, 'ingest')), []);
+      assert.deepEqual(await listed(await openFilesystemBlobStore(cache)), []);
+    });
+
+    test('fails where the directory has no room for the name', async (t) => {
+      const directory = await temporaryDirectory(t);
+      const traceFile = join(directory, 'trace');
+      const cache = join(directory, 'cache');
+      const result = storeUnder(['-e', 'trace=/^rename', '-e', 'inject=/^rename:error=ENOSPC'], { cache, traceFile });
+      assert.deepEqual(result, { failure: 'ENOSPC', read: BYTES.toString() });
+      assert.deepEqual(await readdir(join(cache, 'ingest')), []);
+      assert.deepEqual(await listed(await openFilesystemBlobStore(cache)), []);
+    });
+  });
+}
+
+function storeUnder(options: readonly string[], paths: { cache: string; traceFile: string }): unknown {
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', import.meta.filename, 'store', paths.cache];
+  const result = spawnSync('strace', ['-f', '--seccomp-bpf', '-o', paths.traceFile, ...options, ...node], {
+    encoding: 'utf8',
+  });
+  assert.equal(result.status, 0, result.stderr);
+  return JSON.parse(result.stdout);
+}
+
+async function temporaryDirectory(t: TestContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-durability-'));
+  t.after(() => rm(directory, { recursive: true, force: true }));
+  return directory;
+}

@@ -1,0 +1,9 @@
+/**
+ * Blob files: growing, committed, opened, moved into quarantine.
+ *
+ * It never hashes and never decides which blob is kept.
+ */
+export type { BlobStore, DirectFile, Ingestion, StoredBlob } from './blob-store.ts';
+export { openFilesystemBlobStore } from './filesystem.ts';
+export { freeSpace } from './free-space.ts';
+export { openSpoolBlobStore } from './spool.ts';

@@ -1,0 +1,102 @@
+import { constants, open as openCallback, type Stats } from 'node:fs';
+import { opendir, rm, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { crashPoint } from '../../lib/index.ts';
+import type { Digest } from '../../oci/index.ts';
+import { hasCode } from '../directory/index.ts';
+import type { Ingestion } from './blob-store.ts';
+import { OpenFile } from './open-file.ts';
+
+const open = promisify(openCallback);
+
+/** Makes a finished file visible under its digest, or gets rid of it: afterwards `path` names nothing. */
+export type Publish = (file: OpenFile, path: string, digest: Digest) => Promise<void>;
+
+/** Creates an empty file that nobody else has open, and that no one but this user may read. */
+export async function createIngestFile(path: string, publish: Publish): Promise<IngestFile> {
+  const { O_CREAT, O_EXCL, O_RDWR, O_NOFOLLOW } = constants;
+  const descriptor = await open(path, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, 0o600);
+  crashPoint('ingest.created');
+  return new IngestFile(new OpenFile(descriptor), path, publish);
+}
+
+/** Removes what a killed process left behind. Only this directory is looked at, so it costs what was under way then. */
+export async function removeLeftOvers(directory: string): Promise<void> {
+  for await (const entry of await opendir(directory)) {
+    await rm(join(directory, entry.name), { recursive: true, force: true });
+  }
+}
+
+/** An {@link Ingestion} in a file. Its life: growing → committed | aborted → closed. */
+export class IngestFile implements Ingestion {
+  readonly #file: OpenFile;
+  readonly #path: string;
+  readonly #publish: Publish;
+  #commit: Promise<void> | undefined;
+  #mark: string | undefined;
+  /** The random name is no longer on the disk. */
+  #gone = false;
+
+  constructor(file: OpenFile, path: string, publish: Publish) {
+    this.#file = file;
+    this.#path = path;
+    this.#publish = publish;
+  }
+
+  write(chunk: Buffer, position: number): Promise<void> {
+    return this.#file.write(chunk, position);
+  }
+
+  read(target: Buffer, position: number): Promise<number> {
+    return this.#file.read(target, position);
+  }
+
+  async commit(digest: Digest): Promise<void> {
+    // Also where the first attempt failed: after a failed flush the kernel may take the lost pages for written, and a
+    // second flush would succeed without them.
+    if (this.#commit !== undefined) throw new Error(`Cannot commit ${digest} as its file was committed before`);
+    if (this.#gone) throw new Error(`Cannot commit ${digest} as its file was aborted`);
+    this.#commit = this.#publish(this.#file, this.#path, digest);
+    await this.#commit;
+    this.#gone = true;
+    // The rename has changed it. Where it cannot be read, the file is looked at when it is opened.
+    this.#mark = await this.#file.stat().then(markOf, () => undefined);
+  }
+
+  get mark(): string | undefined {
+    return this.#mark;
+  }
+
+  async abort(): Promise<void> {
+    // A commit under way has the last word; where it succeeds, there is nothing left to remove.
+    await this.#commit?.catch(() => undefined);
+    if (this.#gone) return;
+    await removeFile(this.#path);
+    this.#gone = true;
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.abort();
+    } finally {
+      await this.#file.close();
+    }
+  }
+}
+
+/** What a file's stats say of whether it is still the same, byte for byte; see StoredBlob.mark. */
+export function markOf({ ino, mtimeMs, ctimeMs }: Stats): string {
+  return `${ino} ${mtimeMs} ${ctimeMs}`;
+}
+
+/** Removes a file; true where there was one. */
+export async function removeFile(path: string): Promise<boolean> {
+  try {
+    await unlink(path);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,119 @@
+import { close, fdatasync, fstat, read, type Stats, write } from 'node:fs';
+import { crashPoint } from '../../lib/index.ts';
+import type { DirectFile } from './blob-store.ts';
+import { kernelCalls } from './kernel.ts';
+
+/**
+ * One open descriptor, read and written at explicit positions.
+ *
+ * Built on the callback API and not on `FileHandle`, whose `read` and `write` allocate a result object and several
+ * promises per call: the body of every layer passes here.
+ *
+ * `close` waits for the operations under way. A descriptor's number is given away again at once, so a read that
+ * outlived its file would deliver bytes of another.
+ */
+export class OpenFile implements DirectFile {
+  readonly #descriptor: number;
+  #pending = 0;
+  #closed = false;
+  #whenIdle: (() => void) | undefined;
+
+  constructor(descriptor: number) {
+    this.#descriptor = descriptor;
+  }
+
+  /** Reads at most `target.length` bytes; 0 at the end of the file. */
+  read(target: Buffer, position: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(closedError('read'));
+      read(this.#descriptor, target, 0, target.length, position, (error, bytes) => {
+        this.#leave();
+        if (error === null) resolve(bytes);
+        else reject(error);
+      });
+      // Only now: the call above throws where an argument is wrong, and then no callback would count down again.
+      this.#pending += 1;
+    });
+  }
+
+  sendTo(socket: number, position: number, count: number): number {
+    return this.#closed ? 0 : (kernelCalls()?.send(socket, this.#descriptor, position, count) ?? 0);
+  }
+
+  readNow(target: Buffer, position: number): number {
+    return this.#closed ? 0 : (kernelCalls()?.read(this.#descriptor, target, position) ?? 0);
+  }
+
+  /** Writes the whole chunk: write(2) may take a part of it, near a full disk or a limit. */
+  write(chunk: Buffer, position: number): Promise<void> {
+    const descriptor = this.#descriptor;
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(closedError('write'));
+      let done = 0;
+      const onWritten = (error: NodeJS.ErrnoException | null, bytes: number): void => {
+        done += bytes;
+        const stuck = error === null && bytes === 0 && done < chunk.length;
+        if (error === null && !stuck && done < chunk.length) {
+          write(descriptor, chunk, done, chunk.length - done, position + done, onWritten);
+          return;
+        }
+        this.#leave();
+        if (error !== null) return reject(error);
+        if (stuck) return reject(new Error(`Cannot write at byte ${position + done} as the disk took nothing`));
+        crashPoint('ingest.written');
+        resolve();
+      };
+      write(descriptor, chunk, 0, chunk.length, position, onWritten);
+      this.#pending += 1;
+    });
+  }
+
+  /** Asks the kernel to bring the data, and the length, to the disk. */
+  flush(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(closedError('flush'));
+      fdatasync(this.#descriptor, (error) => {
+        this.#leave();
+        if (error === null) resolve();
+        else reject(error);
+      });
+      this.#pending += 1;
+    });
+  }
+
+  stat(): Promise<Stats> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(closedError('look at'));
+      fstat(this.#descriptor, (error, stats) => {
+        this.#leave();
+        if (error === null) resolve(stats);
+        else reject(error);
+      });
+      this.#pending += 1;
+    });
+  }
+
+  /** Idempotent. Operations asked for afterwards are refused. */
+  close(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    this.#closed = true;
+    return new Promise((resolve, reject) => {
+      const finish = () =>
+        close(this.#descriptor, (error) => {
+          if (error === null || error === undefined) resolve();
+          else reject(error);
+        });
+      if (this.#pending === 0) finish();
+      else this.#whenIdle = finish;
+    });
+  }
+
+  #leave(): void {
+    this.#pending -= 1;
+    if (this.#pending === 0) this.#whenIdle?.();
+  }
+}
+
+function closedError(operation: string): Error {
+  return new Error(`Cannot ${operation} a file that has been closed`);
+}

@@ -1,0 +1,10 @@
+/**
+ * The cache directory: its layout on disk, its lock, its marks of a clean stop.
+ *
+ * It never deletes a file that this server did not create.
+ */
+export { noteCleanStop, takeCleanStop } from './clean-stop.ts';
+export { createDirectory, createDurableDirectory, flushDirectory } from './directories.ts';
+export { DirectoryError, DirectoryInUseError } from './error.ts';
+export { lockDirectory } from './lock.ts';
+export { hasCode } from './system-error.ts';

@@ -1,0 +1,221 @@
+import { keyOf, Lru } from '../../lib/index.ts';
+import type { Digest, Repository } from '../../oci/index.ts';
+import {
+  type BlobRecord,
+  type LastRead,
+  type ListBlobsOptions,
+  type ListTagsOptions,
+  type ListUrlsOptions,
+  MAX_URLS_PER_BLOB,
+  type MemberRecord,
+  type NameStore,
+  type Page,
+  type ReadBlobRecord,
+  type TagEntry,
+  type TagRecord,
+  type UrlEntry,
+  type UrlName,
+  type UrlRecord,
+} from './metadata-store.ts';
+
+export interface MemoryNameStoreOptions {
+  /**
+   * How many tags, memberships and URLs, of each, are remembered; the ones used longest ago are forgotten first, and
+   * their upstream is asked again. @default 100000
+   */
+  readonly limit?: number;
+}
+
+/** A {@link NameStore} that ends with the process: for tests, and for `cache: off`. */
+export class MemoryNameStore implements NameStore {
+  readonly #tags: Lru<TagRecord>;
+  readonly #members: Lru<MemberRecord>;
+  readonly #urls: Lru<UrlEntry>;
+  readonly #blobs = new Map<Digest, { readonly record: BlobRecord; readonly readAt: number }>();
+
+  constructor(options: MemoryNameStoreOptions = {}) {
+    const limit = options.limit ?? 100_000;
+    this.#tags = new Lru({ maxWeight: limit });
+    this.#members = new Lru({ maxWeight: limit });
+    this.#urls = new Lru({ maxWeight: limit });
+  }
+
+  async getTag(repository: Repository, tag: string): Promise<TagRecord | undefined> {
+    return this.#tags.get(keyIn(repository, tag));
+  }
+
+  async putTag(repository: Repository, tag: string, record: TagRecord): Promise<void> {
+    this.#tags.set(keyIn(repository, tag), { ...record });
+  }
+
+  async deleteTag(repository: Repository, tag: string): Promise<boolean> {
+    return this.#tags.delete(keyIn(repository, tag));
+  }
+
+  async listTags({ repository, after, limit }: ListTagsOptions): Promise<readonly TagEntry[]> {
+    const start = after === undefined ? '' : keyIn(after.repository, after.tag);
+    return [...this.#tags.entries()]
+      .map(([key, record]) => ({ ...nameIn(key), key, record }))
+      .filter((each) => each.key > start && (repository === undefined || isSame(each.repository, repository)))
+      .sort((a, b) => (a.key < b.key ? -1 : 1))
+      .slice(0, limit)
+      .map(({ repository: of, name, record }) => ({ repository: of, tag: name, record }));
+  }
+
+  async getMember(repository: Repository, digest: Digest): Promise<MemberRecord | undefined> {
+    return this.#members.get(keyIn(repository, digest));
+  }
+
+  async putMembers(repository: Repository, members: readonly MemberRecord[]): Promise<void> {
+    for (const member of members) {
+      const key = keyIn(repository, member.digest);
+      const { transient, ...kept } = member;
+      const known = this.#members.get(key);
+      const isTransient = transient === true && (known === undefined || known.transient === true);
+      this.#members.set(key, isTransient ? { ...kept, transient } : kept);
+    }
+  }
+
+  async deleteMember(repository: Repository, digest: Digest): Promise<boolean> {
+    return this.#members.delete(keyIn(repository, digest));
+  }
+
+  async deleteMembers(repository: Repository, digests: readonly Digest[]): Promise<void> {
+    for (const digest of digests) this.#members.delete(keyIn(repository, digest));
+  }
+
+  async listMembers(repository: Repository, { after, limit }: Page<Digest>): Promise<readonly MemberRecord[]> {
+    return [...this.#members.entries()]
+      .filter(([key]) => isSame(nameIn(key).repository, repository))
+      .map(([, record]) => record)
+      .filter(({ digest }) => after === undefined || digest > after)
+      .sort((a, b) => (a.digest < b.digest ? -1 : 1))
+      .slice(0, limit);
+  }
+
+  async listRepositories({ after, limit }: Page<Repository>): Promise<readonly Repository[]> {
+    const keys = new Map<string, Repository>();
+    for (const [key] of this.#members.entries()) {
+      const { repository } = nameIn(key);
+      keys.set(keyIn(repository, ''), repository);
+    }
+    const start = after === undefined ? '' : keyIn(after, '');
+    return [...keys]
+      .filter(([key]) => key > start)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .slice(0, limit)
+      .map(([, repository]) => repository);
+  }
+
+  async repositoriesOf(digest: Digest, limit: number): Promise<readonly Repository[]> {
+    return [...this.#members.entries()]
+      .filter(([, member]) => member.digest === digest)
+      .slice(0, limit)
+      .map(([key]) => nameIn(key).repository);
+  }
+
+  async getUrl({ route, url }: UrlName): Promise<UrlRecord | undefined> {
+    return this.#urls.get(keyOf(route, url))?.record;
+  }
+
+  async putUrl({ route, url }: UrlName, record: UrlRecord): Promise<void> {
+    this.#urls.set(keyOf(route, url), { route, url, record: { ...record } });
+    const same = [...this.#urls.entries()].filter(([, each]) => each.record.digest === record.digest);
+    if (same.length <= MAX_URLS_PER_BLOB) return;
+    const newestFirst = same.toSorted(([, a], [, b]) => b.record.checkedAt - a.record.checkedAt);
+    for (const [key] of newestFirst.slice(MAX_URLS_PER_BLOB)) this.#urls.delete(key);
+  }
+
+  async deleteUrl({ route, url }: UrlName): Promise<boolean> {
+    return this.#urls.delete(keyOf(route, url));
+  }
+
+  async listUrls({ route, after, limit }: ListUrlsOptions): Promise<readonly UrlEntry[]> {
+    return [...this.#urls.entries()]
+      .map(([, entry]) => entry)
+      .filter((entry) => (route === undefined || entry.route === route) && (!after || byName(entry, after) > 0))
+      .sort(byName)
+      .slice(0, limit);
+  }
+
+  async urlsOf(digest: Digest, limit: number): Promise<readonly UrlName[]> {
+    return [...this.#urls.entries()]
+      .filter(([, { record }]) => record.digest === digest)
+      .slice(0, limit)
+      .map(([, { route, url }]) => ({ route, url }));
+  }
+
+  async putBlob(record: BlobRecord): Promise<void> {
+    const kind = this.#blobs.get(record.digest)?.record.kind === 'hosted' ? 'hosted' : record.kind;
+    this.#blobs.set(record.digest, { record: { verifiedAt: undefined, ...record, kind }, readAt: record.storedAt });
+  }
+
+  async getBlob(digest: Digest): Promise<BlobRecord | undefined> {
+    return this.#blobs.get(digest)?.record;
+  }
+
+  async listBlobs({ after, limit }: ListBlobsOptions): Promise<readonly BlobRecord[]> {
+    return [...this.#blobs.values()]
+      .map((blob) => blob.record)
+      .filter((record) => after === undefined || record.digest > after)
+      .sort((a, b) => (a.digest < b.digest ? -1 : 1))
+      .slice(0, limit);
+  }
+
+  async noteVerified(digest: Digest, at: number): Promise<void> {
+    const blob = this.#blobs.get(digest);
+    if (blob !== undefined) this.#blobs.set(digest, { ...blob, record: { ...blob.record, verifiedAt: at } });
+  }
+
+  async deleteBlob(digest: Digest): Promise<void> {
+    if (!this.#blobs.delete(digest)) return;
+    for (const [key, { record }] of this.#urls.entries()) if (record.digest === digest) this.#urls.delete(key);
+  }
+
+  async touchBlobs(reads: readonly { readonly digest: Digest; readonly at: number }[]): Promise<void> {
+    for (const { digest, at } of reads) {
+      const blob = this.#blobs.get(digest);
+      if (blob !== undefined) this.#blobs.set(digest, { ...blob, readAt: at });
+    }
+  }
+
+  async leastRecentlyUsed(limit: number, after?: LastRead): Promise<readonly ReadBlobRecord[]> {
+    return [...this.#blobs.values()]
+      .filter((blob) => blob.record.kind === 'mirrored')
+      .map(({ record, readAt }) => ({ ...record, readAt }))
+      .filter((record) => after === undefined || byLastRead(record, after) > 0)
+      .sort(byLastRead)
+      .slice(0, limit);
+  }
+
+  async totals(): Promise<{ readonly blobs: number; readonly bytes: number }> {
+    let bytes = 0;
+    for (const blob of this.#blobs.values()) bytes += blob.record.size;
+    return { blobs: this.#blobs.size, bytes };
+  }
+
+  async close(): Promise<void> {}
+}
+
+function keyIn(repository: Repository, name: string): string {
+  return keyOf(repository.registry, repository.repository, name);
+}
+
+/** What {@link keyIn} was given. */
+function nameIn(key: string): { readonly repository: Repository; readonly name: string } {
+  const [registry = '', repository = '', name = ''] = JSON.parse(key) as string[];
+  return { repository: { registry, repository }, name };
+}
+
+function isSame(a: Repository, b: Repository): boolean {
+  return a.registry === b.registry && a.repository === b.repository;
+}
+
+function byName(a: UrlName, b: UrlName): number {
+  if (a.route !== b.route) return a.route < b.route ? -1 : 1;
+  return a.url === b.url ? 0 : a.url < b.url ? -1 : 1;
+}
+
+function byLastRead(a: LastRead, b: LastRead): number {
+  return a.readAt - b.readAt || (a.digest < b.digest ? -1 : a.digest > b.digest ? 1 : 0);
+}

@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict';
+import { copyFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, type TestContext, test } from 'node:test';
+import { blobRecord, memberRecord, nameStoreSuite, numbered, tagRecord } from '../../../test/suites/name-store.ts';
+import { MIGRATIONS, STATEMENTS } from './schema.ts';
+import { openSqliteNameStore } from './sqlite.ts';
+
+const NGINX = { registry: 'docker.io', repository: 'library/nginx' };
+
+nameStoreSuite('sqlite', async (t) => {
+  const names = await openSqliteNameStore(await temporaryFile(t));
+  t.after(() => names.close());
+  return names;
+});
+
+describe('openSqliteNameStore', () => {
+  test('finds again what was put before, sums and order included', async (t) => {
+    const file = await temporaryFile(t);
+    await fill(file, 5);
+    const names = await openSqliteNameStore(file);
+    t.after(() => names.close());
+    assert.deepEqual(await names.getTag(NGINX, 'tag3'), tagRecord(3));
+    assert.deepEqual(await names.getMember(NGINX, numbered(4)), memberRecord(4));
+    assert.deepEqual(await names.totals(), { blobs: 5, bytes: 50 });
+    assert.deepEqual(await names.leastRecentlyUsed(1), [{ ...blobRecord(1, { storedAt: 1 }), readAt: 1 }]);
+  });
+
+  test('creates a file that only this user can read', async (t) => {
+    const file = await temporaryFile(t);
+    const names = await openSqliteNameStore(file);
+    t.after(() => names.close());
+    await names.putTag(NGINX, 'latest', tagRecord(1));
+    for (const each of [file, `${file}-wal`]) assert.equal((await stat(each)).mode & 0o777, 0o600, each);
+  });
+
+  test('writes ahead, so that a reader of the file does not stop it', async (t) => {
+    const file = await temporaryFile(t);
+    const names = await openSqliteNameStore(file);
+    t.after(() => names.close());
+    await names.putBlob(blobRecord(1));
+    const reader = new DatabaseSync(file, { readOnly: true });
+    t.after(() => reader.close());
+    assert.equal(reader.prepare('PRAGMA journal_mode').get()?.['journal_mode'], 'wal');
+    reader.exec('BEGIN');
+    assert.equal(reader.prepare('SELECT count(*) AS n FROM blobs').get()?.['n'], 1);
+    await names.putBlob(blobRecord(2));
+    assert.equal((await names.totals()).blobs, 2);
+  });
+
+  test('says so where another process holds the lock for long', async (t) => {
+    const file = await temporaryFile(t);
+    const names = await openSqliteNameStore(file);
+    t.after(() => names.close());
+    const other = new DatabaseSync(file);
+    t.after(() => other.close());
+    other.exec('BEGIN IMMEDIATE');
+    await assert.rejects(names.putMembers(NGINX, [memberRecord(1)]), /another process holds its lock/);
+    other.exec('ROLLBACK');
+    await names.putMembers(NGINX, [memberRecord(1)]);
+    assert.deepEqual(await names.getMember(NGINX, numbered(1)), memberRecord(1));
+  });
+
+  test('puts all members or none', async (t) => {
+    const names = await openSqliteNameStore(await temporaryFile(t));
+    t.after(() => names.close());
+    const wrong = memberRecord(2, { kind: 'neither' as 'blob' });
+    await assert.rejects(names.putMembers(NGINX, [memberRecord(1), wrong]), /CHECK constraint/);
+    assert.equal(await names.getMember(NGINX, numbered(1)), undefined);
+    await names.putMembers(NGINX, [memberRecord(1)]);
+    assert.deepEqual(await names.getMember(NGINX, numbered(1)), memberRecord(1));
+  });
+
+  test('brings the database of an older release up to date and loses nothing', async (t) => {
+    const file = await temporaryFile(t);
+    for (const [version, migration] of MIGRATIONS.entries()) {
+      execute(file, `${migration}; PRAGMA user_version = ${version + 1}`);
+      if (version === 0) {
+        execute(file, `INSERT INTO blobs VALUES ('${numbered(1)}', 10, 'mirrored', 1800000000000, 1800000000005)`);
+      }
+      const copy = `${file}-${version}`;
+      await copyFile(file, copy);
+      const names = await openSqliteNameStore(copy);
+      t.after(() => names.close());
+      assert.deepEqual(await names.getBlob(numbered(1)), blobRecord(1), `from version ${version + 1}`);
+      assert.deepEqual(await names.totals(), { blobs: 1, bytes: 10 });
+    }
+  });
+
+  test('closes more than once, and rejects what comes after', async (t) => {
+    const names = await openSqliteNameStore(await temporaryFile(t));
+    await names.close();
+    await names.close();
+    await assert.rejects(names.getTag(NGINX, 'latest'));
+  });
+
+  test('reads and writes by an index, never by a scan', async (t) => {
+    const file = await temporaryFile(t);
+    await fill(file, 3);
+    const database = new DatabaseSync(file);
+    t.after(() => database.close());
+    for (const [name, sql] of Object.entries(STATEMENTS)) {
+      const plan = database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all();
+      for (const step of plan) {
+        const detail = String(step['detail']);
+        assert.doesNotMatch(detail, /TEMP B-TREE/, name);
+        if (detail.startsWith('SCAN')) assert.equal(detail, 'SCAN blobs USING INDEX blobs_by_last_read', name);
+      }
+    }
+  });
+});
+
+describe('a names database that is not right', () => {
+  const damages: Record<string, (file: string) => Promise<void>> = {
+    'garbage from its first byte': (file) =>
+      writeFile(file, 'this is no database, whatever its name may say'.repeat(100)),
+    'cut to a few bytes': (file) => truncate(file, 50),
+    'cut within its first page': (file) => truncate(file, 3000),
+    'cut to its first page': (file) => truncate(file, 4096),
+    'cut to half its length': async (file) => truncate(file, Math.floor((await stat(file)).size / 8192) * 4096),
+    'overwritten where its tables are listed': async (file) => {
+      const bytes = await readFile(file);
+      await writeFile(file, bytes.fill(0xff, 100, 4096));
+    },
+    'of another program': async (file) => {
+      await rm(file);
+      execute(file, 'CREATE TABLE songs (title TEXT)');
+    },
+    'without one of its tables': async (file) => execute(file, 'DROP TABLE members'),
+    'without a column': async (file) => execute(file, 'ALTER TABLE tags DROP COLUMN upstream'),
+  };
+  for (const [what, damage] of Object.entries(damages)) {
+    test(`is refused: ${what}`, async (t) => {
+      const file = await temporaryFile(t);
+      await fill(file, 200);
+      await damage(file);
+      const before = await readFile(file);
+      await assert.rejects(openSqliteNameStore(file), { name: 'NamesCorruptError', file });
+      assert.deepEqual(await readFile(file), before, 'the file was changed, and may have been of use');
+    });
+  }
+
+  test('is found out later where the damage lies deeper', async (t) => {
+    const file = await temporaryFile(t);
+    await fill(file, 2000);
+    const bytes = await readFile(file);
+    await writeFile(file, bytes.fill(0xff, 16 * 4096));
+    const names = await openSqliteNameStore(file);
+    t.after(() => names.close());
+    await assert.rejects(
+      async () => {
+        for (let number = 0; number < 2000; number += 1) await names.getMember(NGINX, numbered(number));
+      },
+      { name: 'NamesCorruptError', message: /it is damaged.*Move it away/ },
+    );
+  });
+
+  test('gives no malformed digest away', async (t) => {
+    const file = await temporaryFile(t);
+    await fill(file, 1);
+    execute(file, "UPDATE blobs SET digest = 'sha256:../../etc/passwd'; UPDATE tags SET digest = ''");
+    const names = await openSqliteNameStore(file);
+    t.after(() => names.close());
+    await assert.rejects(names.leastRecentlyUsed(1), { name: 'NamesCorruptError' });
+    await assert.rejects(names.getTag(NGINX, 'tag1'), { name: 'NamesCorruptError' });
+  });
+
+  test('is refused where a newer release wrote it', async (t) => {
+    const file = await temporaryFile(t);
+    await fill(file, 1);
+    execute(file, `PRAGMA user_version = ${MIGRATIONS.length + 1}`);
+    await assert.rejects(openSqliteNameStore(file), {
+      name: 'NamesVersionError',
+      message: new RegExp(`version ${MIGRATIONS.length + 1} .* knows ${MIGRATIONS.length}`),
+    });
+  });
+});
+
+/** A closed database with tags, members and blobs numbered from 1. */
+async function fill(file: string, count: number): Promise<void> {
+  const names = await openSqliteNameStore(file);
+  const numbers = Array.from({ length: count }, (_, index) => index + 1);
+  await names.putMembers(
+    NGINX,
+    numbers.map((number) => memberRecord(number)),
+  );
+  for (const number of numbers.slice(0, 200)) {
+    await names.putTag(NGINX, `tag${number}`, tagRecord(number));
+    await names.putBlob(blobRecord(number, { storedAt: number }));
+  }
+  await names.close();
+}
+
+function execute(file: string, sql: string): void {
+  const database = new DatabaseSync(file);
+  database.exec(sql);
+  database.close();
+}
+
+async function temporaryFile(t: TestContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-names-'));
+  t.after(() => rm(directory, { recursive: true, force: true }));
+  return join(directory, 'names.sqlite');
+}

@@ -1,0 +1,223 @@
+import assert from 'node:assert/strict';
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import { describe, test } from 'node:test';
+import { connectUpstreams, readAll, serve } from '../../../test/support/connect-upstreams.ts';
+import { noise } from '../../../test/support/image.ts';
+import { startScriptedUpstream } from '../../../test/support/scripted-upstream.ts';
+import { digestOf, type Repository } from '../../oci/index.ts';
+import type { OpenBlobOptions, Upstreams } from '../answers.ts';
+import { type FailureKind, UpstreamError } from '../error.ts';
+
+const app: Repository = { registry: 'docker.io', repository: 'library/app' };
+const bytes = noise('blob', 100_000);
+const digest = digestOf(bytes);
+const path = `/v2/library/app/blobs/${digest}`;
+
+interface Reply {
+  readonly status?: number;
+  readonly headers?: OutgoingHttpHeaders;
+  readonly body?: Buffer;
+}
+
+async function ask<T>(play: (request: IncomingMessage) => Reply, question: (upstreams: Upstreams) => Promise<T>) {
+  const asked: string[] = [];
+  await using server = await serve((request, response) => {
+    asked.push(
+      `${request.method} ${request.url}${request.headers.range === undefined ? '' : ` ${request.headers.range}`}`,
+    );
+    const { status = 200, headers = {}, body = bytes } = play(request);
+    response.writeHead(status, { 'content-length': body.length, ...headers });
+    response.end(request.method === 'HEAD' ? undefined : body);
+  });
+  await using upstreams = connectUpstreams({ url: server.url, name: 'reg' });
+  const answer = await question(upstreams).catch((error: unknown) => error);
+  return { answer: answer as T, asked };
+}
+
+/** Opens a part and reads it. */
+async function open(play: (request: IncomingMessage) => Reply, options?: OpenBlobOptions) {
+  return ask(play, async (upstreams) => {
+    const { body, ...rest } = await upstreams.openBlob(app, digest, options);
+    return { ...rest, bytes: await readAll(body) };
+  });
+}
+
+function assertFailure(answer: unknown, kind: FailureKind, message: RegExp): void {
+  assert.ok(answer instanceof UpstreamError, String(answer));
+  assert.equal(answer.kind, kind, answer.message);
+  assert.match(answer.message, message);
+}
+
+function part(start: number, end: number, total: number | '*' = bytes.length): Reply {
+  return {
+    status: 206,
+    headers: { 'content-range': `bytes ${start}-${end}/${total}` },
+    body: bytes.subarray(start, end + 1),
+  };
+}
+
+const LAST = bytes.length - 1;
+
+describe('openBlob', () => {
+  test('without a range asks for none', async () => {
+    const { answer, asked } = await open(() => ({}));
+    assert.deepEqual([answer.size, answer.offset, answer.bytes.equals(bytes)], [bytes.length, 0, true]);
+    assert.deepEqual(asked, [`GET ${path}`]);
+  });
+
+  test('does not know the size of a body that does not say', async () => {
+    await using server = await serve((_request, response) => {
+      response.write(bytes.subarray(0, 10));
+      response.end(bytes.subarray(10));
+    });
+    await using upstreams = connectUpstreams({ url: server.url });
+    const { size, body } = await upstreams.openBlob(app, digest);
+    assert.deepEqual([size, (await readAll(body)).equals(bytes)], [undefined, true]);
+  });
+
+  const parts: readonly (readonly [string, OpenBlobOptions, string, Reply, number | undefined])[] = [
+    ['from an offset', { offset: 5000 }, 'bytes=5000-', part(5000, LAST), bytes.length],
+    ['to an end', { end: 9 }, 'bytes=0-9', part(0, 9), bytes.length],
+    ['one byte', { offset: 7, end: 7 }, 'bytes=7-7', part(7, 7), bytes.length],
+    ['beyond the last byte', { offset: 5, end: 999_999 }, 'bytes=5-999999', part(5, LAST), bytes.length],
+    ['of unknown size', { offset: 5, end: 9 }, 'bytes=5-9', part(5, 9, '*'), undefined],
+  ];
+  for (const [why, options, range, reply, size] of parts) {
+    test(`a part ${why}`, async () => {
+      const { answer, asked } = await open(() => reply, options);
+      assert.deepEqual(asked, [`GET ${path} ${range}`]);
+      const { offset = 0, end = LAST } = options;
+      assert.deepEqual([answer.offset, answer.size], [offset, size]);
+      assert.deepEqual(answer.bytes, bytes.subarray(offset, end + 1));
+    });
+  }
+
+  const skipped: readonly OpenBlobOptions[] = [
+    { offset: 5000 },
+    { offset: 5000, end: 5999 },
+    { end: 9 },
+    { offset: LAST },
+  ];
+  for (const options of skipped) {
+    test(`finds ${JSON.stringify(options)} in the whole where Range is ignored`, async () => {
+      const { answer } = await open(() => ({}), options);
+      const { offset = 0, end = LAST } = options;
+      assert.deepEqual([answer.offset, answer.size], [offset, bytes.length]);
+      assert.deepEqual(answer.bytes, bytes.subarray(offset, end + 1));
+    });
+  }
+
+  const wrong: readonly (readonly [string, OpenBlobOptions, Reply, RegExp])[] = [
+    ['a part nobody asked for', {}, part(0, 9), /a part where all was asked for/],
+    ['a part from elsewhere', { offset: 5 }, part(6, LAST), /begins at 6, not at 5/],
+    ['a part that is too short', { offset: 5, end: 9 }, part(5, 8), /ends at 8, not at 9/],
+    ['a part that is too long', { offset: 5, end: 9 }, part(5, 10), /ends at 10, not at 9/],
+    ['a part that stops before the end', { offset: 5 }, part(5, 10), /ends at 10/],
+    ['a part without a Content-Range', { offset: 5 }, { status: 206, body: bytes.subarray(5) }, /no Content-Range/],
+    [
+      'a part in several ranges',
+      { offset: 5 },
+      { status: 206, headers: { 'content-type': 'multipart/byteranges; boundary=x' } },
+      /no Content-Range/,
+    ],
+    [
+      'a part of another length than it says',
+      { offset: 5, end: 9 },
+      { ...part(5, 9), body: bytes.subarray(5, 8) },
+      /not as long as it says/,
+    ],
+    ['an encoded whole', {}, { headers: { 'content-encoding': 'gzip' } }, /encoded, as gzip/],
+    [
+      'an encoded part',
+      { offset: 5 },
+      { ...part(5, LAST), headers: { ...part(5, LAST).headers, 'content-encoding': 'br' } },
+      /encoded, as br/,
+    ],
+    ['a range that cannot be', { offset: 5 }, { status: 416 }, /416/],
+    ['a whole that ends before', { offset: bytes.length }, {}, /has 100000 bytes, none at 100000/],
+    ['a redirect to itself', {}, { status: 302, headers: { location: path } }, /one more than the 5/],
+  ];
+  for (const [why, options, reply, message] of wrong) {
+    test(`is invalid where it gets ${why}`, async () => {
+      const { answer } = await open(() => reply, options);
+      assertFailure(answer, 'invalid', message);
+    });
+  }
+
+  for (const [why, options, reply] of wrong) {
+    const { status } = reply;
+    if (options.offset !== 5 || (status !== 206 && status !== 416)) continue;
+    test(`is found in the whole where a Range gets ${why}`, async () => {
+      const { answer, asked } = await open(({ headers: { range } }) => (range === undefined ? {} : reply), options);
+      assert.deepEqual(answer.bytes, bytes.subarray(5, (options.end ?? LAST) + 1));
+      assert.deepEqual(asked, [`GET ${path} bytes=5-${options.end ?? ''}`, `GET ${path}`]);
+    });
+  }
+
+  test('a signature that is refused is not the last word on the blob', async () => {
+    const { answer, asked } = await open(({ url }) =>
+      url === path ? { status: 307, headers: { location: '/signed' } } : { status: 403 },
+    );
+    assertFailure(answer, 'unavailable', /403 .*redirected/);
+    assert.deepEqual(asked, [`GET ${path}`, 'GET /signed']);
+  });
+
+  test('a body that breaks off rejects, and the rest can be had from there', async () => {
+    await using registry = await startScriptedUpstream({ personality: 'dockerHub' });
+    registry.addBlob(app.repository, { mediaType: 'x', digest, size: bytes.length, bytes });
+    registry.fault({ at: 'cdn' }, { cutAt: 60_000, times: 1 });
+    await using upstreams = connectUpstreams({ url: registry.url });
+    const { body } = await upstreams.openBlob(app, digest);
+    await assert.rejects(readAll(body));
+    const rest = await upstreams.openBlob(app, digest, { offset: 50_000 });
+    assert.deepEqual(await readAll(rest.body), bytes.subarray(50_000));
+  });
+});
+
+describe('headBlob', () => {
+  test('is one HEAD', async () => {
+    const { answer, asked } = await ask(
+      () => ({}),
+      (upstreams) => upstreams.headBlob(app, digest),
+    );
+    assert.deepEqual(answer, { size: bytes.length, upstream: 'reg', visibility: 'public' });
+    assert.deepEqual(asked, [`HEAD ${path}`]);
+  });
+
+  test('is a GET of one byte where there is no HEAD', async () => {
+    const { answer, asked } = await ask(
+      ({ method }) => (method === 'HEAD' ? { status: 405 } : part(0, 0)),
+      (upstreams) => upstreams.headBlob(app, digest),
+    );
+    assert.equal(answer.size, bytes.length);
+    assert.deepEqual(asked, [`HEAD ${path}`, `GET ${path} bytes=0-0`]);
+  });
+
+  test('takes the size of the whole where Range is ignored too', async () => {
+    const { answer } = await ask(
+      ({ method }) => (method === 'HEAD' ? { status: 501 } : {}),
+      (upstreams) => upstreams.headBlob(app, digest),
+    );
+    assert.equal(answer.size, bytes.length);
+  });
+
+  test('goes through the registry again where the URL was signed for GET alone (S3)', async () => {
+    await using registry = await startScriptedUpstream({ personality: 'ecr', anonymous: true });
+    registry.addBlob(app.repository, { mediaType: 'x', digest, size: bytes.length, bytes });
+    await using upstreams = connectUpstreams({ url: registry.url });
+    assert.equal((await upstreams.headBlob(app, digest)).size, bytes.length);
+    assert.deepEqual(
+      registry.requests.map(({ at, method, status }) => `${at} ${method} ${status}`),
+      ['registry HEAD 307', 'cdn HEAD 403', 'registry GET 307', 'cdn GET 206'],
+    );
+  });
+
+  test('a 404 is believed', async () => {
+    const { answer, asked } = await ask(
+      () => ({ status: 404 }),
+      (upstreams) => upstreams.headBlob(app, digest),
+    );
+    assertFailure(answer, 'not-found', /404/);
+    assert.equal(asked.length, 1);
+  });
+});

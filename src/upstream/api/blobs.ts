@@ -1,0 +1,126 @@
+import type { HttpStream } from '../../net/index.ts';
+import { type Digest, parseContentRange } from '../../oci/index.ts';
+import type { BlobAnswer, BlobHead } from '../answers.ts';
+import { type Answer, pullScope, type Question, refusesHead } from '../question.ts';
+import type { Upstream } from '../upstream.ts';
+import { isIdentity } from './manifest-answer.ts';
+import { partOf } from './part-source.ts';
+
+/** Which blob. */
+export interface BlobAsked {
+  readonly repository: string;
+  readonly digest: Digest;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Which part of it: both ends inclusive. */
+export interface BlobPartAsked extends BlobAsked {
+  readonly offset: number;
+  readonly end: number | undefined;
+}
+
+/** Asks whether the blob is there, with HEAD or, where that is refused, with a GET of its first byte. */
+export async function headBlob(upstream: Upstream, asked: BlobAsked): Promise<BlobHead> {
+  const question = blobQuestion('HEAD', asked);
+  const answer = await upstream.fetch(question, 0);
+  if (refusesHead(answer)) {
+    // Through the registry again: what it signs, it signs for one method.
+    const { body, ...head } = await openBlob(upstream, { ...asked, offset: 0, end: 0 });
+    body.cancel();
+    return { size: head.size, upstream: head.upstream, visibility: head.visibility };
+  }
+  if (answer.reply.status !== 200) throw await upstream.failure(question, answer);
+  const length = answer.reply.headers['content-length'];
+  const size = length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
+  return { size, upstream: upstream.name, visibility: answer.visibility };
+}
+
+/**
+ * Opens the blob's body, or a part of it. The chain of redirects is walked each time: what a registry signs is good for
+ * minutes, and for whoever asked. Where the part that comes is not the part asked for, it is looked for in the whole.
+ *
+ * @throws {UpstreamError} `invalid` where it is not found there either
+ */
+export async function openBlob(upstream: Upstream, asked: BlobPartAsked): Promise<BlobAnswer> {
+  const range = rangeHeader(asked);
+  const opened = await tryOpen(upstream, asked, range);
+  if (!('error' in opened)) return opened;
+  if (range['range'] === undefined || !opened.mayHaveWhole) throw opened.error;
+  const whole = await tryOpen(upstream, asked, {});
+  if ('error' in whole) throw whole.error;
+  return whole;
+}
+
+type Opened = BlobAnswer | { readonly error: Error; readonly mayHaveWhole: boolean };
+
+async function tryOpen(
+  upstream: Upstream,
+  asked: BlobPartAsked,
+  headers: Readonly<Record<string, string>>,
+): Promise<Opened> {
+  const question = blobQuestion('GET', asked, headers);
+  const answer = await upstream.open(question);
+  const { reply } = answer;
+  if (reply.status !== 200 && reply.status !== 206) {
+    return { error: await upstream.failure(question, answer), mayHaveWhole: reply.status === 416 };
+  }
+  const part = reply.status === 206 ? readPart(answer, asked) : readWhole(answer, asked);
+  if ('wrong' in part) {
+    reply.body.cancel();
+    return { error: upstream.invalid(question, part.wrong), mayHaveWhole: reply.status === 206 };
+  }
+  return { ...part, offset: asked.offset, upstream: upstream.name, visibility: answer.visibility };
+}
+
+/** A blob question; also what {@link locateBlob} asks. */
+export function blobQuestion(
+  method: 'GET' | 'HEAD',
+  asked: BlobAsked,
+  headers: Readonly<Record<string, string>> = {},
+): Question {
+  return {
+    method,
+    path: `/v2/${asked.repository}/blobs/${asked.digest}`,
+    scope: pullScope(asked.repository),
+    headers: { accept: '*/*', ...headers },
+    kind: 'blob',
+    signal: asked.signal,
+  };
+}
+
+function rangeHeader(asked: BlobPartAsked): Readonly<Record<string, string>> {
+  if (asked.offset === 0 && asked.end === undefined) return {};
+  return { range: `bytes=${asked.offset}-${asked.end ?? ''}` };
+}
+
+type Part = Pick<BlobAnswer, 'body' | 'size'> | { readonly wrong: string };
+
+/** A 206: it must begin where it was asked to, reach as far, and be as long as it says. */
+function readPart(answer: Answer<HttpStream>, asked: BlobPartAsked): Part {
+  const { headers, length, body } = answer.reply;
+  const encoding = headers['content-encoding'];
+  if (!isIdentity(encoding)) return { wrong: `it came encoded, as ${encoding}` };
+  if (asked.offset === 0 && asked.end === undefined) return { wrong: 'it sent a part where all was asked for' };
+  const range = parseContentRange(headers['content-range']);
+  if (range === undefined) return { wrong: 'its 206 has no Content-Range that can be read' };
+  const { start, end, total } = range;
+  if (start !== asked.offset) return { wrong: `its part begins at ${start}, not at ${asked.offset}` };
+  const last = Math.min(asked.end ?? Number.POSITIVE_INFINITY, (total ?? Number.POSITIVE_INFINITY) - 1);
+  if (end > last || (Number.isFinite(last) && end < last)) return { wrong: `its part ends at ${end}, not at ${last}` };
+  if (length !== undefined && length !== end - start + 1) return { wrong: 'its part is not as long as it says' };
+  return { body, size: total };
+}
+
+/** A 200: all of it, even where a part was asked for (RFC 9110: a server may ignore Range). */
+function readWhole(answer: Answer<HttpStream>, asked: BlobPartAsked): Part {
+  const { headers, length, body } = answer.reply;
+  const encoding = headers['content-encoding'];
+  if (!isIdentity(encoding)) return { wrong: `it came encoded, as ${encoding}` };
+  const { offset, end } = asked;
+  if (offset === 0 && end === undefined) return { body, size: length };
+  if (length !== undefined && offset >= length) return { wrong: `it has ${length} bytes, none at ${offset}` };
+  return {
+    body: partOf(body, { skip: offset, limit: end === undefined ? undefined : end - offset + 1 }),
+    size: length,
+  };
+}

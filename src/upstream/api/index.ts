@@ -1,0 +1,10 @@
+/**
+ * The requests of the registry API, as a client: manifests, blobs, lists, referrers.
+ *
+ * Each checks what a registry answers before it counts as an answer. It never chooses the upstream.
+ */
+export { headBlob, openBlob } from './blobs.ts';
+export { listNames } from './lists.ts';
+export { locateBlob } from './locate-blob.ts';
+export { getManifest, headManifest } from './manifests.ts';
+export { listReferrers, noReferrers, type ReferrersAsked } from './referrers.ts';

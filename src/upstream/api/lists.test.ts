@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { connectUpstreams, serve } from '../../../test/support/connect-upstreams.ts';
+import { buildImage, buildReferrer, content, descriptor } from '../../../test/support/image.ts';
+import { type ScriptedUpstream, startScriptedUpstream } from '../../../test/support/scripted-upstream.ts';
+import { MEDIA_TYPES, type Repository } from '../../oci/index.ts';
+import type { ListAnswer } from '../answers.ts';
+import { type FailureKind, UpstreamError } from '../error.ts';
+import { fallbackTag } from './referrers.ts';
+
+const app: Repository = { registry: 'docker.io', repository: 'library/app' };
+const image = buildImage({ architectures: ['amd64'], layers: [1000] });
+const subject = image.index;
+
+function failsAs(kind: FailureKind): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof UpstreamError, String(error));
+    assert.equal(error.kind, kind, error.message);
+    return true;
+  };
+}
+
+function json(list: ListAnswer): Record<string, unknown> {
+  return JSON.parse(list.bytes.toString()) as Record<string, unknown>;
+}
+
+describe('lists of tags and repositories', () => {
+  test('are passed on page by page, to the end', async () => {
+    await using registry = await startScriptedUpstream();
+    registry.add(image, app.repository, ['a', 'b', 'c', 'd', 'e']);
+    registry.add(image, 'other', ['x']);
+    await using upstreams = connectUpstreams({ url: registry.url });
+    const pages: unknown[] = [];
+    let page: string | undefined;
+    do {
+      const query = page === undefined ? ({ kind: 'tags', limit: 2 } as const) : ({ kind: 'tags', page } as const);
+      const list = await upstreams.list(app, query);
+      pages.push(json(list)['tags']);
+      page = list.next;
+    } while (page !== undefined && pages.length < 9);
+    assert.deepEqual(pages, [['a', 'b'], ['c', 'd'], ['e']]);
+    const last = await upstreams.list(app, { kind: 'tags', last: 'd' });
+    assert.deepEqual([json(last)['tags'], last.mediaType], [['e'], 'application/json']);
+    const catalog = await upstreams.list({ ...app, repository: '' }, { kind: 'catalog' });
+    assert.deepEqual(json(catalog), { repositories: ['library/app', 'other'] });
+  });
+
+  test('ask for a token where that is needed', async () => {
+    await using registry = await startScriptedUpstream({ personality: 'dockerHub' });
+    registry.add(image, app.repository, ['a']);
+    await using upstreams = connectUpstreams({ url: registry.url });
+    assert.deepEqual(json(await upstreams.list(app, { kind: 'tags' }))['tags'], ['a']);
+    await assert.rejects(upstreams.list({ ...app, repository: '' }, { kind: 'catalog' }), failsAs('not-found'));
+  });
+
+  test('that are no lists are invalid', async () => {
+    for (const body of ['<html>log in</html>', '', '[]']) {
+      await using server = await serve((_request, response) => response.end(body));
+      await using upstreams = connectUpstreams({ url: server.url });
+      await assert.rejects(upstreams.list(app, { kind: 'tags' }), failsAs('invalid'));
+    }
+  });
+
+  test('that do not end are invalid', async () => {
+    await using server = await serve((_request, response) => {
+      const chunk = Buffer.alloc(64 * 1024, ' ');
+      const more = (): void => {
+        while (!response.destroyed && response.write(chunk));
+      };
+      response.on('drain', more);
+      more();
+    });
+    await using upstreams = connectUpstreams({ url: server.url });
+    await assert.rejects(upstreams.list(app, { kind: 'tags' }), failsAs('invalid'));
+  });
+});
+
+describe('referrers', () => {
+  const note = buildReferrer(subject, { artifactType: 'application/vnd.example.note' });
+  const sbom = buildReferrer(subject, { artifactType: 'application/vnd.example.sbom' });
+  const signature = content(MEDIA_TYPES.ociManifest, Buffer.from('{"schemaVersion":2,"layers":[]}'));
+  const hex = subject.digest.slice(7);
+  const COSIGN = 'application/vnd.dev.cosign.artifact.sig.v1+json';
+
+  /** Leaves what clients leave where there is no list: the index under the fallback tag. */
+  function addFallback(registry: ScriptedUpstream): void {
+    const manifests = [note, sbom].map(({ manifest }) => ({
+      ...descriptor(manifest),
+      artifactType: (JSON.parse(manifest.bytes.toString()) as { artifactType: string }).artifactType,
+    }));
+    const index = content(
+      MEDIA_TYPES.ociIndex,
+      Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests })),
+    );
+    registry.library.addManifest(app.repository, index);
+    registry.library.tag(app.repository, { tag: fallbackTag(subject.digest), digest: index.digest });
+  }
+
+  function addCosign(registry: ScriptedUpstream): void {
+    registry.library.addManifest(app.repository, signature);
+    registry.library.tag(app.repository, { tag: `sha256-${hex}.sig`, digest: signature.digest });
+  }
+
+  function found(list: ListAnswer): unknown[] {
+    return (json(list)['manifests'] as { digest: string; artifactType: string }[]).map((each) => [
+      each.digest,
+      each.artifactType,
+    ]);
+  }
+
+  const query = { kind: 'referrers', digest: subject.digest } as const;
+
+  test('are passed on where the upstream lists them', async () => {
+    await using registry = await startScriptedUpstream();
+    registry.add(image, app.repository);
+    registry.library.addManifest(app.repository, note.manifest);
+    registry.library.addManifest(app.repository, sbom.manifest);
+    await using upstreams = connectUpstreams({ url: registry.url });
+    const all = await upstreams.list(app, query);
+    assert.equal(found(all).length, 2);
+    assert.deepEqual([all.mediaType, all.filtersApplied], [MEDIA_TYPES.ociIndex, undefined]);
+    const some = await upstreams.list(app, { ...query, artifactType: 'application/vnd.example.sbom' });
+    assert.deepEqual(found(some), [[sbom.manifest.digest, 'application/vnd.example.sbom']]);
+    assert.equal(some.filtersApplied, 'artifactType');
+    assert.equal(registry.count({ kind: 'manifest' }), 0);
+  });
+
+  for (const personality of ['ghcr', 'ecrPublic'] as const) {
+    test(`are put together from fallback tag and cosign tags where there is no list (${personality})`, async () => {
+      await using registry = await startScriptedUpstream({ personality });
+      registry.add(image, app.repository);
+      addFallback(registry);
+      addCosign(registry);
+      await using upstreams = connectUpstreams({ url: registry.url, name: 'reg' });
+      const all = await upstreams.list(app, query);
+      assert.deepEqual(found(all), [
+        [note.manifest.digest, 'application/vnd.example.note'],
+        [sbom.manifest.digest, 'application/vnd.example.sbom'],
+        [signature.digest, COSIGN],
+      ]);
+      assert.deepEqual(
+        [all.upstream, all.mediaType, all.next, all.filtersApplied],
+        ['reg', MEDIA_TYPES.ociIndex, undefined, undefined],
+      );
+      const some = await upstreams.list(app, { ...query, artifactType: COSIGN });
+      assert.deepEqual([found(some), some.filtersApplied], [[[signature.digest, COSIGN]], 'artifactType']);
+      assert.equal(registry.count({ at: 'cdn' }), 0, "GHCR's page is not asked for");
+    });
+  }
+
+  test('are an empty index where nobody has any', async () => {
+    await using registry = await startScriptedUpstream({ personality: 'ghcr' });
+    registry.add(image, app.repository);
+    await using upstreams = connectUpstreams({ url: registry.url });
+    const list = await upstreams.list(app, query);
+    assert.deepEqual(json(list), { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: [] });
+  });
+
+  test('are looked for at the next upstream where the first has none', async () => {
+    await using hot = await startScriptedUpstream({ personality: 'ghcr' });
+    await using cold = await startScriptedUpstream({ personality: 'ghcr' });
+    for (const each of [hot, cold]) each.add(image, app.repository);
+    addCosign(cold);
+    await using upstreams = connectUpstreams({ url: hot.url }, { url: cold.url, name: 'cold' });
+    const list = await upstreams.list(app, query);
+    assert.deepEqual([list.upstream, found(list).length], ['cold', 1]);
+  });
+
+  test('are not said to be none where nobody could say', async () => {
+    await using registry = await startScriptedUpstream({ personality: 'ghcr' });
+    registry.add(image, app.repository);
+    const troubles = [
+      ['manifest', 503, 'unavailable'],
+      ['referrers', 429, 'throttled'],
+    ] as const;
+    for (const [kind, status, failure] of troubles) {
+      registry.heal();
+      registry.fault({ kind }, { status, headers: { 'retry-after': '1' } });
+      await using upstreams = connectUpstreams({ url: registry.url });
+      await assert.rejects(upstreams.list(app, query), failsAs(failure));
+    }
+  });
+
+  test('of a repository that is closed to us are denied', async () => {
+    await using registry = await startScriptedUpstream({
+      personality: 'ecr',
+      credentials: { username: 'a', password: 'b' },
+    });
+    registry.add(image, app.repository);
+    await using upstreams = connectUpstreams({ url: registry.url });
+    await assert.rejects(upstreams.list(app, query), failsAs('denied'));
+  });
+});

@@ -1,0 +1,59 @@
+import type { HttpReply } from '../../net/index.ts';
+import type { ListAnswer, ListQuery } from '../answers.ts';
+import { type Answer, CATALOG_SCOPE, pullScope, type Question } from '../question.ts';
+import type { Upstream } from '../upstream.ts';
+import { listQueryString, nextPage } from './list-page.ts';
+import { bareMediaType, isIdentity } from './manifest-answer.ts';
+
+/** Which list, of which repository (the catalogue has none). */
+export interface ListAsked<Q extends ListQuery = ListQuery> {
+  readonly repository: string;
+  readonly query: Q;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Bytes of one page. Ten thousand tags of the longest kind have 1.3 MB. */
+export const MAX_LIST_BYTES = 8 * 1024 * 1024;
+
+/** One page of the tags of a repository, or of the catalogue. */
+export async function listNames(upstream: Upstream, asked: ListAsked): Promise<ListAnswer> {
+  const question = listQuestion(asked);
+  const answer = await upstream.fetch(question, MAX_LIST_BYTES);
+  if (answer.reply.status !== 200) throw await upstream.failure(question, answer);
+  return readList(upstream, question, answer);
+}
+
+/** The list as it came. */
+export function readList(upstream: Upstream, question: Question, answer: Answer<HttpReply>): ListAnswer {
+  const { headers, body: bytes } = answer.reply;
+  if (!isIdentity(headers['content-encoding'])) throw upstream.invalid(question, 'the list came encoded');
+  // A login page or a captive portal answers 200 as well.
+  if (!/^\s*\{/.test(bytes.toString('latin1', 0, 64))) throw upstream.invalid(question, 'what came is no JSON object');
+  return {
+    bytes,
+    mediaType: bareMediaType(headers['content-type']) || 'application/json',
+    next: nextPage(headers['link']),
+    filtersApplied: headers['oci-filters-applied'],
+    upstream: upstream.name,
+    visibility: answer.visibility,
+  };
+}
+
+/** The question for a page. */
+export function listQuestion(asked: ListAsked): Question {
+  const { query, repository } = asked;
+  return {
+    method: 'GET',
+    path: `${listPath(repository, query)}${listQueryString(query)}`,
+    scope: query.kind === 'catalog' ? CATALOG_SCOPE : pullScope(repository),
+    headers: { accept: 'application/json, application/vnd.oci.image.index.v1+json, */*;q=0.1' },
+    kind: 'list',
+    signal: asked.signal,
+  };
+}
+
+function listPath(repository: string, query: ListQuery): string {
+  if (query.kind === 'catalog') return '/v2/_catalog';
+  if (query.kind === 'tags') return `/v2/${repository}/tags/list`;
+  return `/v2/${repository}/referrers/${query.digest}`;
+}

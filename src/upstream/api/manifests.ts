@@ -1,0 +1,92 @@
+import type { HttpReply } from '../../net/index.ts';
+import {
+  digestAlgorithm,
+  formatReference,
+  MANIFEST_ACCEPT,
+  MAX_MANIFEST_BYTES,
+  parseDigest,
+  type Reference,
+} from '../../oci/index.ts';
+import type { ManifestAnswer, ManifestHead } from '../answers.ts';
+import { type Answer, pullScope, type Question, refusesHead } from '../question.ts';
+import type { Upstream } from '../upstream.ts';
+import { bareMediaType, isGenericType, isIdentity, manifestDigest, manifestMediaType } from './manifest-answer.ts';
+
+/** Which manifest. */
+export interface ManifestAsked {
+  readonly repository: string;
+  readonly reference: Reference;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * What a reference points to. A HEAD is asked, which no registry counts as a pull; where it is refused, or does not say
+ * all there is to know, the manifest itself is fetched.
+ */
+export async function headManifest(upstream: Upstream, asked: ManifestAsked): Promise<ManifestHead> {
+  const question = questionFor('HEAD', asked);
+  const answer = await upstream.fetch(question, 0);
+  if (refusesHead(answer)) return getManifest(upstream, asked);
+  if (answer.reply.status !== 200) throw await upstream.failure(question, answer);
+  return readHead(upstream, question, { asked, answer }) ?? (await getManifest(upstream, asked));
+}
+
+/**
+ * The manifest's bytes.
+ *
+ * @throws {UpstreamError} `invalid` where they are too many, are encoded, are no manifest, or lack the digest asked by
+ */
+export async function getManifest(upstream: Upstream, asked: ManifestAsked): Promise<ManifestAnswer> {
+  const question = questionFor('GET', asked);
+  const answer = await upstream.fetch(question, MAX_MANIFEST_BYTES);
+  const { status, headers, body: bytes } = answer.reply;
+  if (status !== 200) throw await upstream.failure(question, answer);
+  const encoding = headers['content-encoding'];
+  if (!isIdentity(encoding)) throw upstream.invalid(question, `it came encoded, as ${encoding}`);
+  const mediaType = manifestMediaType(headers['content-type'], bytes);
+  if (mediaType === undefined) throw upstream.invalid(question, 'what came is no manifest');
+  const digest = manifestDigest(bytes, asked.reference);
+  if (digest === undefined) throw upstream.invalid(question, 'the bytes that came have another digest');
+  return { bytes, digest, mediaType, size: bytes.length, upstream: upstream.name, visibility: answer.visibility };
+}
+
+/** Reads the head; undefined where it leaves something open. */
+function readHead(
+  upstream: Upstream,
+  question: Question,
+  found: { asked: ManifestAsked; answer: Answer<HttpReply> },
+): ManifestHead | undefined {
+  const { asked, answer } = found;
+  const { headers } = answer.reply;
+  const said = parseDigest(headers['docker-content-digest'] ?? '');
+  const mediaType = bareMediaType(headers['content-type']);
+  const size = parseLength(headers['content-length']);
+  const { reference } = asked;
+  const wanted = reference.kind === 'digest' ? reference.digest : said;
+  if (wanted === undefined || size === undefined || isGenericType(mediaType) || mediaType === 'text/html') {
+    return undefined;
+  }
+  if (!isIdentity(headers['content-encoding'])) return undefined;
+  if (size > MAX_MANIFEST_BYTES) throw upstream.invalid(question, `the manifest would have ${size} bytes`);
+  if (said !== undefined && digestAlgorithm(wanted) === digestAlgorithm(said) && wanted !== said) {
+    throw upstream.invalid(question, 'its Docker-Content-Digest is another');
+  }
+  return { digest: wanted, mediaType, size, upstream: upstream.name, visibility: answer.visibility };
+}
+
+/** A `Content-Length` of a body that can be there; no manifest is empty, so a HEAD that says 0 does not know. */
+function parseLength(header: string | undefined): number | undefined {
+  const length = header !== undefined && /^\d{1,15}$/.test(header) ? Number(header) : 0;
+  return length === 0 ? undefined : length;
+}
+
+function questionFor(method: 'GET' | 'HEAD', asked: ManifestAsked): Question {
+  return {
+    method,
+    path: `/v2/${asked.repository}/manifests/${formatReference(asked.reference)}`,
+    scope: pullScope(asked.repository),
+    headers: { accept: MANIFEST_ACCEPT },
+    kind: method === 'GET' ? 'pull' : 'check',
+    signal: asked.signal,
+  };
+}

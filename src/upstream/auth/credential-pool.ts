@@ -1,0 +1,161 @@
+import type { QuestionKind } from '../question.ts';
+import type { Quota, RateLimit } from '../rate-limit.ts';
+
+/** One credential as the choice sees it. */
+export interface Standing {
+  readonly budget: RateLimit | undefined;
+  /** It was throttled, or refused, and is not used now. */
+  readonly aside: boolean;
+}
+
+/** Under so many pulls, or this share of its limit, a credential makes way for another. */
+const LOW_PULLS = 5;
+const LOW_SHARE = 0.1;
+/** How long a limit without a window is believed. */
+const BELIEVED_MS = 15 * 60_000;
+/**
+ * A 429 without a time. Its window may have begun long ago, so it is not waited for as a whole: one question every quarter
+ * of an hour is cheap, and half a window of pulls that are not used is not.
+ */
+const PARKED_MS = 15 * 60_000;
+const REFUSED_MS = 60_000;
+
+/** True where so little is left that another credential should be used, before a pull fails for it. */
+export function isLow(budget: RateLimit | undefined): boolean {
+  if (budget === undefined) return false;
+  return budget.remaining < LOW_PULLS || budget.remaining < (budget.limit ?? 0) * LOW_SHARE;
+}
+
+/**
+ * Which credential is used next: the same one as before until its budget runs low, then the one with the most left. One
+ * of which nothing is known counts as full. To change no more often than that keeps tokens and connections in use.
+ *
+ * @returns undefined where all are aside
+ */
+export function chooseCredential(standings: readonly Standing[], current: number): number | undefined {
+  const now = standings[current];
+  if (now !== undefined && !now.aside && !isLow(now.budget)) return current;
+  let best: number | undefined;
+  let most = -1;
+  for (const [index, { budget, aside }] of standings.entries()) {
+    const left = budget?.remaining ?? Number.POSITIVE_INFINITY;
+    if (aside || left <= most) continue;
+    best = index;
+    most = left;
+  }
+  return best;
+}
+
+/** How long something holds. A clock that was set back ends it. Milliseconds. */
+interface Span {
+  readonly from: number;
+  readonly until: number;
+}
+
+interface Entry<C> {
+  readonly credential: C;
+  quota: (Span & { readonly quota: Quota }) | undefined;
+  /** How long it is throttled, by what it was asked for. */
+  readonly parked: Map<QuestionKind, Span>;
+  refused: Span | undefined;
+}
+
+/** The credentials of one upstream, used in turn as their budgets run low. There is always at least one. */
+export class CredentialPool<C extends object> {
+  readonly #entries: readonly [Entry<C>, ...Entry<C>[]];
+  readonly #now: () => number;
+  #current = 0;
+
+  /** @param now milliseconds since the epoch */
+  constructor(credentials: readonly [C, ...C[]], now: () => number) {
+    this.#now = now;
+    const [first, ...rest] = credentials;
+    this.#entries = [entryOf(first), ...rest.map(entryOf)];
+  }
+
+  get size(): number {
+    return this.#entries.length;
+  }
+
+  get first(): C {
+    return this.#entries[0].credential;
+  }
+
+  /** The credential for a question; undefined where each was tried, or is throttled for such questions. */
+  choose(kind: QuestionKind, tried: ReadonlySet<C>): C | undefined {
+    const standings = this.#standings(kind, tried, { refused: false });
+    // Where only refused ones are left they are tried after all: somebody may have mended one.
+    const chosen =
+      chooseCredential(standings, this.#current) ??
+      chooseCredential(this.#standings(kind, tried, { refused: true }), this.#current);
+    if (chosen === undefined) return undefined;
+    this.#current = chosen;
+    return this.#entries[chosen]?.credential;
+  }
+
+  /** Notes what an answer said of a credential's budget. */
+  observe(credential: C, quota: Quota): void {
+    const believed = quota.windowSeconds === undefined ? BELIEVED_MS : quota.windowSeconds * 1000;
+    this.#entryOf(credential).quota = { quota, ...this.#span(believed) };
+  }
+
+  /** Puts a throttled credential aside for such questions. @param seconds as the registry said; undefined: it did not */
+  park(credential: C, kind: QuestionKind, seconds: number | undefined): void {
+    const entry = this.#entryOf(credential);
+    const window = entry.quota?.quota.windowSeconds ?? Number.POSITIVE_INFINITY;
+    const milliseconds = seconds === undefined ? Math.min(PARKED_MS, window * 1000) : seconds * 1000;
+    entry.parked.set(kind, this.#span(milliseconds));
+  }
+
+  /** Puts a credential that was refused aside for a minute, so that not every question begins with a refusal. */
+  refuse(credential: C): void {
+    this.#entryOf(credential).refused = this.#span(REFUSED_MS);
+  }
+
+  /** Milliseconds until the first throttled credential may be used for such questions; undefined where none is. */
+  wait(kind: QuestionKind): number | undefined {
+    const now = this.#now();
+    const waits = this.#entries.flatMap(({ parked }) => {
+      const span = parked.get(kind);
+      return holds(span, now) ? [span.until - now] : [];
+    });
+    return waits.length === 0 ? undefined : Math.min(...waits);
+  }
+
+  /** What is known now of what is left, in the order of the configuration. */
+  quotas(): readonly Quota[] {
+    return this.#entries.flatMap((entry) => this.#quotaOf(entry) ?? []);
+  }
+
+  #standings(kind: QuestionKind, tried: ReadonlySet<C>, { refused }: { refused: boolean }): readonly Standing[] {
+    const now = this.#now();
+    return this.#entries.map((entry) => ({
+      budget: this.#quotaOf(entry),
+      aside:
+        tried.has(entry.credential) || holds(entry.parked.get(kind), now) || (!refused && holds(entry.refused, now)),
+    }));
+  }
+
+  #quotaOf({ quota }: Entry<C>): Quota | undefined {
+    return holds(quota, this.#now()) ? quota.quota : undefined;
+  }
+
+  #span(milliseconds: number): Span {
+    const from = this.#now();
+    return { from, until: from + milliseconds };
+  }
+
+  #entryOf(credential: C): Entry<C> {
+    const found = this.#entries.find((each) => each.credential === credential);
+    if (found === undefined) throw new RangeError('Cannot note anything of a credential that is not in this pool');
+    return found;
+  }
+}
+
+function entryOf<C>(credential: C): Entry<C> {
+  return { credential, quota: undefined, parked: new Map(), refused: undefined };
+}
+
+function holds<S extends Span>(span: S | undefined, now: number): span is S {
+  return span !== undefined && now >= span.from && now < span.until;
+}

@@ -1,0 +1,90 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Telemetry } from '../../telemetry/index.ts';
+import { UpstreamError } from '../error.ts';
+import { retryDelay } from './retry.ts';
+
+/** What {@link failOver} needs to know besides whom to ask. */
+export interface FailoverContext {
+  readonly registry: string;
+  readonly telemetry: Telemetry;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Asks one upstream after the other, in order, until one answers.
+ *
+ * Every {@link UpstreamError} leads to the next, "not found" as well as a failure: the first upstream of a list is often
+ * a copy that has only some of what the second has. Anything else (an abort, a mistake of ours) ends the search.
+ *
+ * @throws {UpstreamError} as {@link finalFailure} chooses
+ */
+export async function failOver<U extends { readonly name: string }, T>(
+  upstreams: readonly U[],
+  ask: (upstream: U) => Promise<T>,
+  context: FailoverContext,
+): Promise<T> {
+  const failures: UpstreamError[] = [];
+  for (const [index, upstream] of upstreams.entries()) {
+    const next = upstreams[index + 1];
+    const outcome = await attempt(() => ask(upstream), next === undefined, context.signal);
+    if (!(outcome instanceof UpstreamError)) return outcome;
+    failures.push(outcome);
+    if (next !== undefined) {
+      context.telemetry.publish('upstream.failover', {
+        registry: context.registry,
+        from: upstream.name,
+        to: next.name,
+        reason: outcome.message,
+      });
+    }
+  }
+  throw finalFailure(failures, context.registry);
+}
+
+async function attempt<T>(
+  ask: () => Promise<T>,
+  last: boolean,
+  signal: AbortSignal | undefined,
+): Promise<T | UpstreamError> {
+  for (let attempts = 1; ; attempts += 1) {
+    signal?.throwIfAborted();
+    try {
+      return await ask();
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!(error instanceof UpstreamError)) throw error;
+      const wait = retryDelay(error, { attempts, last, random: Math.random() });
+      if (wait === undefined) return error;
+      // An abort is noticed at the head of the loop.
+      await delay(wait, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+    }
+  }
+}
+
+/**
+ * The one failure that stands for all of them.
+ *
+ * A passing failure anywhere wins: as long as one upstream could not be asked, nobody knows that the content is not
+ * there, and a client that hears 404 would give up for good. Then an answer that cannot be right. What is left is "not
+ * found"; `denied` remains only where nobody said anything else.
+ */
+export function finalFailure(failures: readonly UpstreamError[], registry: string): UpstreamError {
+  const temporary = failures.filter((each) => each.temporary);
+  const found =
+    soonest(temporary) ??
+    failures.find((each) => each.kind === 'invalid') ??
+    failures.find((each) => each.kind === 'not-found') ??
+    failures[0];
+  return (
+    found ??
+    new UpstreamError(`no upstream of ${registry} may be asked this`, { kind: 'not-found', upstream: registry })
+  );
+}
+
+/** The one that can be asked again first; one that named no time counts as soon. */
+function soonest(failures: readonly UpstreamError[]): UpstreamError | undefined {
+  return failures.reduce<UpstreamError | undefined>(
+    (best, each) => (best === undefined || (each.retryAfter ?? 0) < (best.retryAfter ?? 0) ? each : best),
+    undefined,
+  );
+}

@@ -1,0 +1,9 @@
+/**
+ * Which upstream is asked next: circuits, rate limits, retries, fail-over.
+ *
+ * It never sends a request of its own: health is what pulls have shown.
+ */
+
+export { failOver } from './failover.ts';
+export { Health, type HealthView, type Pass } from './health.ts';
+export { judgeAnswer, judgeBody, judgeError, type Verdict } from './verdict.ts';

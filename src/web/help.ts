@@ -1,0 +1,139 @@
+import { clientSetups, type ForwardHelp, forwardSetups, type HelpAddress } from '../clients/index.ts';
+import type { RegistrySpec } from '../oci/index.ts';
+import type { Catalogue } from '../routing/index.ts';
+import type { Page } from '../server/index.ts';
+import { isHostHeader } from '../server/index.ts';
+import { redactUrl } from '../telemetry/index.ts';
+import type { HelpDescription, NamingExamples, RegistryHelp } from './description.ts';
+import { renderHelpPage } from './help-page.ts';
+
+export interface HelpOptions {
+  readonly catalogue: Pick<Catalogue, 'default' | 'domainSuffix' | 'list'>;
+  /** Says whether clients come by HTTPS where its host is the one they came to. */
+  readonly publicUrl: string | undefined;
+  readonly version: string;
+  /** How it is used as a forward proxy, where it is one. */
+  readonly forward?: ForwardHelp | undefined;
+}
+
+export interface HelpRequest {
+  /** What the client takes this server for: the page explains it by the name it was asked under. */
+  readonly host: string;
+  readonly accept: string | undefined;
+  /** Whether the client came by HTTPS. @default false */
+  readonly secure?: boolean;
+}
+
+/**
+ * Explains how to use this server: a page to a browser, JSON to everyone else (`curl`, and programs that read crproxy's
+ * `/help`).
+ */
+export function describeHelp(options: HelpOptions, request: HelpRequest): Page {
+  const description = createHelpDescription(options, request);
+  if (wantsPage(request.accept)) return { contentType: 'text/html; charset=utf-8', body: renderHelpPage(description) };
+  return { contentType: 'application/json', body: `${JSON.stringify(toJson(description), null, 2)}\n` };
+}
+
+/** All that is shown, as data. */
+export function createHelpDescription(
+  { catalogue, publicUrl, version, forward }: HelpOptions,
+  { host: asked, secure = false }: HelpRequest,
+): HelpDescription {
+  const { domainSuffix } = catalogue;
+  const publicAddress = publicUrl === undefined ? undefined : new URL(publicUrl);
+  const host = withoutSubHost(
+    isNamed(asked) ? asked.toLowerCase() : (publicAddress?.host ?? 'localhost'),
+    domainSuffix,
+  );
+  const url = publicAddress?.host === host ? publicAddress.origin : `${secure ? 'https' : 'http'}://${host}`;
+  const defaultRegistry = catalogue.default.name;
+  const registries = catalogue
+    .list()
+    .map((registry) => describeRegistry(registry, { host, url, domainSuffix, defaultRegistry }));
+  return {
+    version,
+    host,
+    url,
+    defaultRegistry,
+    domainSuffix,
+    // The default first: it is the one that most names mean.
+    registries: registries.sort((a, b) => Number(b.isDefault) - Number(a.isDefault)),
+    clients: [
+      ...clientSetups({ host, url, domainSuffix, defaultRegistry }),
+      ...(forward === undefined ? [] : forwardSetups({ host, url }, forward)),
+    ],
+  };
+}
+
+function describeRegistry(registry: RegistrySpec, address: HelpAddress): RegistryHelp {
+  const { name, aliases, pathNames, delivery } = registry;
+  const isDefault = name === address.defaultRegistry;
+  return {
+    name,
+    isDefault,
+    aliases,
+    upstreams: registry.upstreams.map(({ url }) => redactUrl(url)),
+    delivery,
+    examples: namingExamples(
+      { name, alias: aliases[0], inPath: isDotted(name) || pathNames.includes(name), isDefault },
+      address,
+    ),
+  };
+}
+
+function namingExamples(
+  { name, alias, inPath, isDefault }: { name: string; alias: string | undefined; inPath: boolean; isDefault: boolean },
+  { host, url, domainSuffix }: HelpAddress,
+): NamingExamples {
+  const image = name === 'docker.io' ? 'alpine' : 'OWNER/IMAGE';
+  const qualified = name === 'docker.io' ? 'library/alpine' : image;
+  const port = /:[0-9]+$/.exec(host)?.[0] ?? '';
+  return {
+    ...(isDefault && { bare: `${host}/${image}` }),
+    ...(inPath && { path: `${host}/${name}/${image}` }),
+    ...(domainSuffix !== undefined && { hostName: `${alias ?? name}.${domainSuffix}${port}/${image}` }),
+    ...(alias !== undefined && { prefix: `${url}/${alias}/v2/` }),
+    ns: `${url}/v2/${qualified}/manifests/TAG?ns=${name}`,
+  };
+}
+
+/** What Docker's own grammar takes for a registry: see `src/routing`. */
+function isDotted(name: string): boolean {
+  return name.includes('.') || name.includes(':') || name === 'localhost';
+}
+
+/** Whether a page can be about this host: one that a request may name, and a client could be told to ask (`a:99999` is no such). */
+function isNamed(host: string): boolean {
+  return isHostHeader(host) && URL.canParse(`http://${host}`);
+}
+
+/** Under `ghcr.SUFFIX` a bare name would mean GHCR; the examples are about the server, so they use its own name. */
+function withoutSubHost(host: string, domainSuffix: string | undefined): string {
+  const [name = '', port] = host.startsWith('[') ? [host] : host.split(':');
+  if (domainSuffix === undefined || !name.endsWith(`.${domainSuffix}`)) return host;
+  return port === undefined ? domainSuffix : `${domainSuffix}:${port}`;
+}
+
+/** Browsers name HTML; everything else sends a wildcard, or nothing, or asks for JSON. */
+function wantsPage(accept: string | undefined): boolean {
+  return accept !== undefined && /\btext\/html\b/i.test(accept.slice(0, 1024));
+}
+
+/** For programs: snake_case as in the configuration, registries by name. */
+function toJson({ version, host, url, defaultRegistry, domainSuffix, registries, clients }: HelpDescription): unknown {
+  const byName: Record<string, unknown> = Object.create(null);
+  for (const { name, aliases, upstreams, delivery, examples } of registries) {
+    const { hostName, ...others } = examples;
+    byName[name] = { aliases, upstreams, delivery, examples: { ...others, ...(hostName && { host_name: hostName }) } };
+  }
+  return {
+    name: 'entrepot',
+    version,
+    url,
+    host,
+    default: defaultRegistry,
+    ...(domainSuffix !== undefined && { domain_suffix: domainSuffix }),
+    registries: byName,
+    clients: Object.fromEntries(clients.map(({ client, file, text }) => [client, { ...(file && { file }), text }])),
+  };
+}

@@ -1,0 +1,6 @@
+/**
+ * Pages for people: the help page, and the same as JSON for programs.
+ *
+ * It never changes anything.
+ */
+export { describeHelp, type HelpOptions, type HelpRequest } from './help.ts';
