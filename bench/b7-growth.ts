@@ -139,7 +139,7 @@ async function compare(stage: Stage, dir: string): Promise<void> {
     }
     await subject.process.stop();
     if ((await takeCleanStop(dir)) === undefined) continue;
-    await noteCleanStop(dir, { countedAt: Date.now() });
+    await noteCleanStop(dir, { reconciledAt: Date.now() });
     return;
   }
   throw new Error(`rows and files were not compared within ${(3 * COMPARING) / 1000} s`);

@@ -79,18 +79,18 @@ describe('the source', () => {
   });
 
   test('a start loads nothing that only a question to another server needs', () => {
-    const cameBy = new Map<string, string>([['src/cli/commands/server/serve.ts', '']]);
-    for (const [path] of cameBy) {
+    const setEntryPoint = new Map<string, string>([['src/cli/commands/server/serve.ts', '']]);
+    for (const [path] of setEntryPoint) {
       if (!path.startsWith('src/')) continue;
-      for (const each of loadedWith(path, read(path))) if (!cameBy.has(each)) cameBy.set(each, path);
+      for (const each of loadedWith(path, read(path))) if (!setEntryPoint.has(each)) setEntryPoint.set(each, path);
     }
-    assert.ok(cameBy.size > 100, `${cameBy.size} files`);
+    assert.ok(setEntryPoint.size > 100, `${setEntryPoint.size} files`);
     // What is below costs 100 ms; node:http is taken in server/exchange/node-http.ts, which says why.
     const late = ['src/net/index.ts', 'src/upstream/index.ts', 'dns-packet', 'tldts', 'prom-client', 'node:http'];
     nothing(
       late
-        .filter((each) => cameBy.has(each))
-        .map((each) => `${cameBy.get(each)}:1: loads ${each} at every start; import it where it is used`),
+        .filter((each) => setEntryPoint.has(each))
+        .map((each) => `${setEntryPoint.get(each)}:1: loads ${each} at every start; import it where it is used`),
     );
   });
 

@@ -10,7 +10,7 @@ import type {
   UrlSelection,
 } from '../cache/index.ts';
 import { type Catalogue, parseImagePattern } from '../routing/index.ts';
-import type { NameStore } from '../store/index.ts';
+import type { MetadataStore } from '../store/index.ts';
 import type { Operation } from './socket.ts';
 
 // What a server, or a command that owns the cache directory, can be told to do with the cache. What goes over the control
@@ -82,7 +82,7 @@ export interface RefreshAnswer {
 
 export interface OperationsContext {
   readonly catalogue: Catalogue;
-  readonly names: NameStore;
+  readonly metadata: MetadataStore;
 }
 
 /** Patterns in one command. */
@@ -118,13 +118,13 @@ async function startOrStop(scrub: Scrub, isToStop: boolean): Promise<ScrubProgre
 export async function collectGarbage(
   cache: Pick<CacheControls, 'collect'>,
   { dryRun = false, maxSize }: GcInput,
-  { names }: Pick<OperationsContext, 'names'>,
+  { metadata }: Pick<OperationsContext, 'metadata'>,
 ): Promise<GcAnswer> {
   // An evicted blob still belongs to its repositories: they fetch it again when it is asked for.
   const { evicted, ...sums } = await cache.collect({ dryRun, maxSize });
   const listed: GcAnswer['evicted'][number][] = [];
   for (const { digest, size, readAt } of evicted) {
-    const owners = await names.repositoriesOf(digest, MAX_OWNERS);
+    const owners = await metadata.repositoriesOf(digest, MAX_OWNERS);
     const repositories = owners.map(({ registry, repository }) => `${registry}/${repository}`);
     listed.push({ digest, size, readAt, repositories });
   }

@@ -12,12 +12,12 @@ import type { LoadedConfig } from '../config/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import { Admission, createFrontDoor, type Forward, type ListenerAddress } from '../server/index.ts';
 import { createMetrics, type Log, logEvents, Telemetry } from '../telemetry/index.ts';
-import { Live } from './current.ts';
-import { createGeneration, describeUpstreams, type Generation, type Standing } from './generation.ts';
+import { CurrentGeneration } from './current.ts';
+import { createGeneration, describeUpstreams, type Generation, type ProcessContext } from './generation.ts';
 import { type ReloadAnswer, Reloader } from './reload.ts';
 import { admissionLimitsOf, authorityOf, cacheOptionsOf, frontDoorOptionsOf, logFormatOf } from './settings/index.ts';
 import { openStorage } from './storage.ts';
-import { Reaches } from './upstream-set.ts';
+import { UpstreamSets } from './upstream-set.ts';
 
 /** A server that runs. */
 export interface App {
@@ -76,7 +76,7 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
     let stopLogging = logEvents(telemetry, log, { access: config.log.access });
     cleanups.push(() => stopLogging());
     // What a request set off asks the registries there were when it came.
-    const reaches = new Reaches({ telemetry, find: (name) => live.here.reach.catalogue.byName(name) });
+    const reaches = new UpstreamSets({ telemetry, find: (name) => live.here.reach.catalogue.byName(name) });
     cleanups.push(() => reaches.close());
     const reach = await reaches.open(config);
     const { ledger, ...storage } = await openStorage(config, telemetry, cleanups);
@@ -86,11 +86,11 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
       ...storage,
       telemetry,
       ...cacheOptionsOf(config),
-      countedAt: ledger.countedAt,
+      reconciledAt: ledger.reconciledAt,
     });
     cleanups.push(async () => {
       await cache.close();
-      ledger.countedAt = cache.countedAt;
+      ledger.reconciledAt = cache.reconciledAt;
     });
 
     const admission = new Admission({ limits: admissionLimitsOf(config), telemetry });
@@ -113,7 +113,7 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
       ...(config.forward_proxy.enabled && { tunnels: () => openTunnels.count }),
     });
     const ownPorts = new Set<number>();
-    const standing: Standing = {
+    const processContext: ProcessContext = {
       telemetry,
       cache,
       authority: await authorityOf(config, log),
@@ -124,7 +124,9 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
       ownPorts: () => ownPorts,
       openTunnels,
     };
-    const live: Live<Generation> = new Live(await createGeneration({ config, source, reach }, standing));
+    const live: CurrentGeneration<Generation> = new CurrentGeneration(
+      await createGeneration({ config, source, reach }, processContext),
+    );
     const frontDoor = createFrontDoor({
       ...frontDoorOptionsOf(config),
       handler: (request, response) => live.within(({ handle }) => handle(request, response)),
@@ -137,13 +139,13 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
     for (const { port } of listeners) if (port !== undefined) ownPorts.add(port);
     isReady = true;
 
-    async function take(next: Pick<LoadedConfig, 'config' | 'source'>): Promise<Catalogue> {
+    async function apply(next: Pick<LoadedConfig, 'config' | 'source'>): Promise<Catalogue> {
       const before = live.current;
       const reached = await reaches.open(next.config, before.reach);
       let generation: Generation;
       let renewCertificates: () => void;
       try {
-        generation = await createGeneration({ ...next, reach: reached }, standing);
+        generation = await createGeneration({ ...next, reach: reached }, processContext);
         renewCertificates = await frontDoor.prepareCertificates();
       } catch (error) {
         reaches.abandon(reached, before.reach);
@@ -156,7 +158,7 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
       live.replace(generation);
       renewCertificates();
       cache.reconfigure(policy);
-      if (!reaches.isSame(before.reach, reached)) cache.forgetTroubles();
+      if (!reaches.isSame(before.reach, reached)) cache.clearFailures();
       frontDoor.adjust(door);
       admission.reconfigure(limits);
       const { log: now } = next.config;
@@ -171,7 +173,7 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
     const reloader = new Reloader({
       load: load ?? (() => Promise.resolve(loaded)),
       running: () => ({ ...live.current, catalogue: live.current.reach.catalogue }),
-      take,
+      apply,
       log,
       telemetry,
     });
@@ -194,7 +196,7 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
           { name: 'status', method: 'GET', handle: status },
           { name: 'reload', method: 'POST', handle: () => reloader.reload() },
           ...cacheOperations(cache, {
-            names: storage.names,
+            metadata: storage.metadata,
             get catalogue() {
               return live.current.reach.catalogue;
             },
@@ -205,7 +207,7 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
       cleanups.push(() => control.close());
       await control.start();
       // Beside the first requests: a crash may have left files that nobody counts, or the names were lost.
-      if (cache.isStockDue) cache.takeStock();
+      if (cache.isReconciliationDue) cache.reconcile();
     }
 
     let stopping: Promise<{ cut: number }> | undefined;
@@ -253,7 +255,7 @@ function originOf(here: () => Origin): Origin {
 }
 
 /** The forward proxy of the configuration that is current when it is asked. */
-function forwardBy(live: Live<Generation>): Forward {
+function forwardBy(live: CurrentGeneration<Generation>): Forward {
   return {
     handle: (request, response) => live.within(({ forward }) => forward?.handle(request, response)),
     handleDecrypted: (...asked) => live.within(({ forward }) => forward?.handleDecrypted(...asked)),

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Live } from './current.ts';
+import { CurrentGeneration } from './current.ts';
 
 describe('Live', () => {
   test('what began under one goes on under it, with everything it sets off', async () => {
-    const live = new Live('one');
+    const live = new CurrentGeneration('one');
     const seen: string[] = [];
     const gate = Promise.withResolvers<void>();
     const running = live.within(async (current) => {

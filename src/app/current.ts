@@ -6,7 +6,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
  * Whoever began under one goes on under it: what runs {@link within} keeps what was current then, with everything that
  * comes of it, transfers included.
  */
-export class Live<T> {
+export class CurrentGeneration<T> {
   readonly #scope = new AsyncLocalStorage<T>();
   #current: T;
 

@@ -20,14 +20,14 @@ import type { Telemetry } from '../telemetry/index.ts';
 import { describeHelp } from '../web/index.ts';
 import type { Transport } from './client-pool.ts';
 import { forwardHelpOf, forwardOf, loadSites, sitesOf } from './settings/index.ts';
-import type { Reach } from './upstream-set.ts';
+import type { UpstreamSet } from './upstream-set.ts';
 
 /** What follows from one configuration: replaced as a whole when another is taken up. */
 export interface Generation {
   readonly config: Config;
   /** Where the configuration came from. */
   readonly source: string;
-  readonly reach: Reach;
+  readonly reach: UpstreamSet;
   /** Answers every request to this server. */
   readonly handle: RequestHandler;
   /** Answers what is for others, where there is a forward proxy. */
@@ -37,7 +37,7 @@ export interface Generation {
 }
 
 /** What stands for the life of the process, whatever the configuration. */
-export interface Standing {
+export interface ProcessContext {
   readonly telemetry: Telemetry;
   readonly cache: PullThrough;
   readonly authority: Authority | undefined;
@@ -52,12 +52,12 @@ export interface Standing {
 /** @throws {SettingsError} */
 export async function createGeneration(
   { config, source, reach }: Pick<Generation, 'config' | 'source' | 'reach'>,
-  standing: Standing,
+  processContext: ProcessContext,
 ): Promise<Generation> {
-  const { telemetry, cache, authority, version, ready, admission, metrics, ownPorts, openTunnels } = standing;
+  const { telemetry, cache, authority, version, ready, admission, metrics, ownPorts, openTunnels } = processContext;
   const { catalogue, transport } = reach;
   const doors = [
-    ...(await siteDoorsOf(config, transport, standing)),
+    ...(await siteDoorsOf(config, transport, processContext)),
     createHealthDoor({ ready, overloaded: () => admission.overloaded }),
     createPageDoor([
       { route: 'metrics', paths: ['/metrics'], action: 'status', page: metrics },
@@ -79,7 +79,7 @@ export async function createGeneration(
 async function siteDoorsOf(
   config: Config,
   transport: Transport,
-  { cache, telemetry }: Standing,
+  { cache, telemetry }: ProcessContext,
 ): Promise<readonly Door[]> {
   const sites = await sitesOf(config, {
     httpClientFor: (tls, key, own) => transport.clients.get(key, { tls, own }),

@@ -5,7 +5,7 @@
  */
 
 export { type App, startApp } from './app.ts';
-export type { Generation, Standing } from './generation.ts';
+export type { Generation, ProcessContext } from './generation.ts';
 export type { ReloadAnswer } from './reload.ts';
 export {
   authorityPlaceOf,

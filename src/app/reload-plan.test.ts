@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Config, loadConfig } from '../config/index.ts';
-import { changedKeys, settleConfig } from './reload-plan.ts';
+import { changedKeys, planReload } from './reload-plan.ts';
 
 async function configOf(text: object): Promise<Config> {
   const env = { ENTREPOT_CONFIG: JSON.stringify(text) };
@@ -73,10 +73,10 @@ describe('settleConfig', () => {
   ] as const) {
     test(name, async () => {
       const running = await configOf(before);
-      const settled = settleConfig(running, await configOf(after));
+      const settled = planReload(running, await configOf(after));
       assert.deepEqual({ changed: settled.changed, restart: settled.restart }, { changed, restart });
       // What is in effect is settled: the same again changes nothing more.
-      assert.deepEqual(settleConfig(settled.config, await configOf(after)).changed, []);
+      assert.deepEqual(planReload(settled.config, await configOf(after)).changed, []);
     });
   }
 });

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Config, formatKey } from '../config/index.ts';
 
 /** What a running server makes of another configuration. */
-export interface Settled {
+export interface ReloadPlan {
   /** The new one, with what cannot be changed as it is now. */
   readonly config: Config;
   /** The options that change, as `cache.max_size` or `registries["ghcr.io"]`. */
@@ -12,7 +12,7 @@ export interface Settled {
 }
 
 /** Which of a new configuration a running server can take up, and which only another start brings. Pure. */
-export function settleConfig(running: Config, wanted: Config): Settled {
+export function planReload(running: Config, wanted: Config): ReloadPlan {
   const config: Config = {
     ...wanted,
     listen: running.listen,

@@ -21,7 +21,7 @@ async function stage(cwd: string) {
   const reloader = new Reloader({
     load,
     running: () => ({ ...running, catalogue: composeRegistries(running.config) }),
-    take: (next) => {
+    apply: (next) => {
       running = { ...running, ...next };
       return Promise.resolve(composeRegistries(next.config));
     },

@@ -4,7 +4,7 @@ import { type Config, ConfigError, formatProblem, type LoadedConfig, locateProbl
 import type { RegistrySpec } from '../oci/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import type { ConfigReloaded, Log, Telemetry } from '../telemetry/index.ts';
-import { settleConfig } from './reload-plan.ts';
+import { planReload } from './reload-plan.ts';
 import { SettingsError } from './settings/index.ts';
 
 /** What became of a reload; each problem of a refused one has file, line and option where it has them. */
@@ -16,7 +16,7 @@ export interface ReloadSteps {
   readonly load: () => Promise<LoadedConfig>;
   readonly running: () => { readonly config: Config; readonly catalogue: Catalogue; readonly source: string };
   /** Everything that can fail, then everything that cannot. Gives the catalogue in effect. */
-  readonly take: (next: Pick<LoadedConfig, 'config' | 'source'>) => Promise<Catalogue>;
+  readonly apply: (next: Pick<LoadedConfig, 'config' | 'source'>) => Promise<Catalogue>;
   readonly log: Log;
   readonly telemetry: Telemetry;
 }
@@ -65,14 +65,14 @@ export class Reloader {
   }
 
   async #reload(): Promise<ReloadAnswer> {
-    const { load, running, take, log } = this.#steps;
+    const { load, running, apply, log } = this.#steps;
     const before = running();
     let loaded: LoadedConfig | undefined;
     try {
       if (this.#isClosed) throw new Error('the server is stopping');
       loaded = await load();
       for (const note of loaded.notes) log.warn(note);
-      const { config, changed, restart } = settleConfig(before.config, loaded.config);
+      const { config, changed, restart } = planReload(before.config, loaded.config);
       const { source } = loaded;
       // Whoever writes a file empties it first, and would lose every registry if it was read at that moment.
       if (loaded.isBlank && changed.length > 0) {
@@ -81,7 +81,7 @@ export class Reloader {
       if (source !== before.source && isGone(before.source)) {
         throw new Error(`${before.source}: it is not there any more; put it back, or start the server anew without it`);
       }
-      const registries = compareRegistries(before.catalogue, await take({ config, source }));
+      const registries = compareRegistries(before.catalogue, await apply({ config, source }));
       const isSame = changed.length + Object.values(registries).flat().length === 0;
       return { outcome: isSame ? 'unchanged' : 'changed', source, changed, registries, restart, problems: [] };
     } catch (error) {

@@ -5,11 +5,11 @@ import type { Config } from '../config/index.ts';
 import {
   type BlobStore,
   lockDirectory,
-  MemoryNameStore,
-  type NameStore,
+  MemoryMetadataStore,
+  type MetadataStore,
   noteCleanStop,
   openFilesystemBlobStore,
-  openResilientNameStore,
+  openRecoveringMetadataStore,
   openSpoolBlobStore,
   takeCleanStop,
 } from '../store/index.ts';
@@ -18,35 +18,35 @@ import type { Telemetry } from '../telemetry/index.ts';
 /** What is handed from one server of a cache directory to the next. */
 export interface Ledger {
   /** When rows and files were last found to agree; undefined where nobody knows that they do. */
-  countedAt: number | undefined;
+  reconciledAt: number | undefined;
 }
 
 /** Where bytes and names rest. */
 export interface Storage {
   readonly store: BlobStore;
-  readonly names: NameStore;
+  readonly metadata: MetadataStore;
   readonly ledger: Ledger;
 }
 
 /** Opens the cache directory as its only owner, or a place for what only passes through. */
 export async function openStorage(config: Config, telemetry: Telemetry, cleanups: (() => unknown)[]): Promise<Storage> {
-  const ledger: Ledger = { countedAt: undefined };
+  const ledger: Ledger = { reconciledAt: undefined };
   if (config.cache === 'off') {
     const spool = await mkdtemp(join(tmpdir(), 'entrepot-'));
     cleanups.push(() => rm(spool, { recursive: true, force: true }));
-    return { store: await openSpoolBlobStore(spool), names: new MemoryNameStore(), ledger };
+    return { store: await openSpoolBlobStore(spool), metadata: new MemoryMetadataStore(), ledger };
   }
   const { dir } = config.cache;
   const lock = await lockDirectory(dir);
   cleanups.push(() => lock.release());
   const left = await takeCleanStop(dir);
-  ledger.countedAt = left?.countedAt;
-  cleanups.push(() => ledger.countedAt !== undefined && noteCleanStop(dir, { countedAt: ledger.countedAt }));
+  ledger.reconciledAt = left?.reconciledAt;
+  cleanups.push(() => ledger.reconciledAt !== undefined && noteCleanStop(dir, { reconciledAt: ledger.reconciledAt }));
   const store = await openFilesystemBlobStore(dir);
   const stopListening = telemetry.on('names.recovered', () => {
-    ledger.countedAt = undefined;
+    ledger.reconciledAt = undefined;
   });
-  const names = await openResilientNameStore({ file: join(dir, 'names.db'), telemetry }).finally(stopListening);
-  cleanups.push(() => names.close());
-  return { store, names, ledger };
+  const metadata = await openRecoveringMetadataStore({ file: join(dir, 'names.db'), telemetry }).finally(stopListening);
+  cleanups.push(() => metadata.close());
+  return { store, metadata, ledger };
 }

@@ -7,7 +7,7 @@ import { openTransport, type Transport, type TransportParts, transportKeyOf } fr
 import { catalogueOf, readUpstreamFiles } from './settings/index.ts';
 
 /** Which registries there are, and the way to them. */
-export interface Reach {
+export interface UpstreamSet {
   readonly catalogue: Catalogue;
   readonly transport: Transport;
 }
@@ -19,7 +19,7 @@ const REMEMBERED = 8192;
  * Finds the registries of one configuration after the other, and keeps what is the same: an upstream whose settings did
  * not change keeps its connections, tokens and troubles.
  */
-export class Reaches {
+export class UpstreamSets {
   readonly #parts: TransportParts;
   readonly #specs = new Lru<UpstreamSpec>({ maxWeight: REMEMBERED });
   readonly #transports = new Set<Transport>();
@@ -29,7 +29,7 @@ export class Reaches {
   }
 
   /** The registries of a configuration, by the way there is where that will do. @throws {SettingsError} */
-  async open(config: Config, before?: Reach): Promise<Reach> {
+  async open(config: Config, before?: UpstreamSet): Promise<UpstreamSet> {
     const files = await readUpstreamFiles(config);
     const catalogue = await catalogueOf(config, { intern: (registry, spec) => this.#intern(registry, spec, files) });
     const isSameWay = before !== undefined && before.transport.key === (await transportKeyOf(config));
@@ -40,17 +40,17 @@ export class Reaches {
   }
 
   /** Whether the same upstreams are asked in the same way, whatever else they are called. */
-  isSame(one: Reach, other: Reach): boolean {
+  isSame(one: UpstreamSet, other: UpstreamSet): boolean {
     return one.transport === other.transport && upstreamsOf(one).symmetricDifference(upstreamsOf(other)).size === 0;
   }
 
   /** Lets go of what was opened and is not put to use. */
-  abandon(opened: Reach, current: Reach): void {
+  abandon(opened: UpstreamSet, current: UpstreamSet): void {
     if (opened.transport !== current.transport) this.#retire(opened.transport);
   }
 
   /** Closes what the one had and the other has not, as it is no longer used. */
-  leave(before: Reach, after: Reach): void {
+  leave(before: UpstreamSet, after: UpstreamSet): void {
     const { transport, catalogue } = before;
     const gone = upstreamsOf(before).difference(upstreamsOf(after));
     // Should one come back, it begins anew: its clients keep nothing any more.
@@ -93,6 +93,6 @@ export class Reaches {
   }
 }
 
-function upstreamsOf({ catalogue }: Reach): ReadonlySet<UpstreamSpec> {
+function upstreamsOf({ catalogue }: UpstreamSet): ReadonlySet<UpstreamSpec> {
   return new Set(catalogue.list().flatMap(({ upstreams }) => upstreams));
 }

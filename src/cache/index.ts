@@ -8,7 +8,7 @@
 export {
   type Collected,
   type CollectOptions,
-  collectAlone,
+  collectOffline,
   type Purged,
   type PurgeOptions,
   purge,

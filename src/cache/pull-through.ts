@@ -8,29 +8,29 @@ import {
   type Reference,
   type Repository,
 } from '../oci/index.ts';
-import type { BlobStore, NameStore } from '../store/index.ts';
+import type { BlobStore, MetadataStore } from '../store/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import {
+  CacheCapacity,
   type Collected,
   type CollectOptions,
   type Pause,
   type Purged,
   type PurgeOptions,
   purge,
-  Room,
   type RoomLimits,
+  retentionRule,
   sparedDigests,
-  sparingRule,
 } from './eviction/index.ts';
-import { isStockDue, Scrub, takeStock, Verification } from './integrity/index.ts';
+import { isReconciliationDue, reconcile, Scrub, Verification } from './integrity/index.ts';
 import type { Selection, UrlSelection } from './metadata/index.ts';
 import {
   createFreshness,
   type Freshness,
   type FreshnessOptions,
-  Membership,
-  Pointers,
   ReadTimes,
+  RepositoryBlobs,
+  TagRecords,
 } from './metadata/index.ts';
 import type { BlobLocation, ListQuery, Origin, OriginList } from './origin.ts';
 import {
@@ -47,7 +47,7 @@ import {
   refresh,
   Tags,
 } from './registry/index.ts';
-import { BackOff, NotFound, Silence } from './revalidation/index.ts';
+import { BackOff, NegativeCache, UnresponsiveRegistries } from './revalidation/index.ts';
 import type { Ingest } from './transfer/index.ts';
 import { InUse, releasing } from './transfer/index.ts';
 import { UrlCache } from './url/index.ts';
@@ -84,12 +84,12 @@ export interface CachePolicy extends Omit<RoomLimits, 'disk'> {
 export interface PullThroughOptions extends CachePolicy, Pick<RoomLimits, 'disk'> {
   readonly origin: Origin;
   readonly store: BlobStore;
-  readonly names: NameStore;
+  readonly metadata: MetadataStore;
   readonly telemetry: Telemetry;
   /** Bytes of manifests held in memory. */
   readonly manifestMemory?: number;
   /** When rows and files were last found to agree, milliseconds since the epoch; undefined where nobody knows that they do. */
-  readonly countedAt?: number | undefined;
+  readonly reconciledAt?: number | undefined;
   readonly now?: () => number;
 }
 
@@ -108,44 +108,44 @@ export class PullThrough {
   readonly #manifests: Manifests;
   readonly #readTimes: ReadTimes;
   readonly #verification: Verification;
-  readonly #membership: Membership;
-  readonly #pointers: Pointers;
+  readonly #membership: RepositoryBlobs;
+  readonly #pointers: TagRecords;
   readonly #tags: Tags;
-  readonly #notFound: NotFound;
+  readonly #notFound: NegativeCache;
   readonly #backOff: BackOff;
-  readonly #silence: Silence;
+  readonly #silence: UnresponsiveRegistries;
   readonly #inUse = new InUse();
-  readonly #room: Room;
+  readonly #room: CacheCapacity;
   readonly #scrub: Scrub;
   readonly #subscriptions: readonly (() => void)[];
   readonly #doubts: readonly (() => void)[];
   readonly #stop = new AbortController();
   #stock: Promise<void> = Promise.resolve();
-  #countedAt: number | undefined;
+  #reconciledAt: number | undefined;
   #isDoubtful = false;
 
   constructor(options: PullThroughOptions) {
-    const { origin, store, names, telemetry, now } = options;
+    const { origin, store, metadata, telemetry, now } = options;
     this.#policy = compilePolicy(options);
     // Asked each time, as it may be another after a while.
     const policy = (): Policy => this.#policy;
-    const membership = new Membership(names, telemetry);
-    const readTimes = new ReadTimes(names, telemetry);
-    const notFound = new NotFound({ notFoundFor: () => policy().notFoundFor, now });
-    const pointers = new Pointers(names, telemetry);
+    const membership = new RepositoryBlobs(metadata, telemetry);
+    const readTimes = new ReadTimes(metadata, telemetry);
+    const notFound = new NegativeCache({ notFoundFor: () => policy().notFoundFor, now });
+    const pointers = new TagRecords(metadata, telemetry);
     const backOff = new BackOff(now);
-    const silence = new Silence(now);
+    const silence = new UnresponsiveRegistries(now);
     const verification = new Verification({
       store,
-      names,
+      metadata,
       telemetry,
       verifyAfter: () => policy().verifyAfter,
       ...(now === undefined ? {} : { now }),
     });
-    const shared = { origin, store, names, membership, verification, readTimes, telemetry };
+    const shared = { origin, store, metadata, membership, verification, readTimes, telemetry };
     this.#options = options;
-    this.#countedAt = options.countedAt;
-    const doubt = (): void => {
+    this.#reconciledAt = options.reconciledAt;
+    const markDirty = (): void => {
       this.#isDoubtful = true;
     };
     this.#readTimes = readTimes;
@@ -169,7 +169,7 @@ export class PullThrough {
     });
     this.urls = new UrlCache({
       store,
-      names,
+      metadata,
       verification,
       readTimes,
       inUse: this.#inUse,
@@ -217,9 +217,9 @@ export class PullThrough {
       },
       now,
     });
-    this.#room = new Room({
+    this.#room = new CacheCapacity({
       store,
-      names,
+      metadata,
       telemetry,
       get maxSize() {
         return policy().maxSize;
@@ -229,9 +229,9 @@ export class PullThrough {
       },
       disk: options.disk,
       transfers: () => this.transfers,
-      spared: () => {
+      retained: () => {
         const { freshness, pin } = policy();
-        return sparedDigests({ names, store, isSpared: sparingRule({ freshness, pin, now: now ?? Date.now }) });
+        return sparedDigests({ metadata, store, isSpared: retentionRule({ freshness, pin, now: now ?? Date.now }) });
       },
       isInUse: (digest) => this.#inUse.has(digest),
       onEvict: (digest) => this.#manifests.lost(digest),
@@ -239,15 +239,15 @@ export class PullThrough {
       ...(now === undefined ? {} : { now }),
     });
     const look = (): void => this.#room.look();
-    this.#scrub = new Scrub({ store, names, telemetry, verification });
+    this.#scrub = new Scrub({ store, metadata, telemetry, verification });
     this.#subscriptions = [
       telemetry.on('ingest.started', look),
       telemetry.on('ingest.finished', look),
-      telemetry.on('names.recovered', () => this.takeStock()),
+      telemetry.on('names.recovered', () => this.reconcile()),
       telemetry.on('blob.rotten', ({ digest }) => this.#manifests.lost(digest)),
     ];
     // What could not be written or removed may have left a file that nobody counts; that may be the last thing that happens.
-    this.#doubts = [telemetry.on('warning', doubt), telemetry.on('cache.paused', doubt)];
+    this.#doubts = [telemetry.on('warning', markDirty), telemetry.on('cache.paused', markDirty)];
     // The limits may have been lowered since the last start.
     look();
   }
@@ -261,7 +261,7 @@ export class PullThrough {
   }
 
   /** Forgets what upstreams lack, and which of them fail or are silent: whoever is asked from now on may be another. */
-  forgetTroubles(): void {
+  clearFailures(): void {
     this.#notFound.clear();
     this.#backOff.clear();
     this.#silence.clear();
@@ -320,7 +320,7 @@ export class PullThrough {
 
   /** What is kept on disk. */
   totals(): Promise<{ readonly blobs: number; readonly bytes: number }> {
-    return this.#options.names.totals();
+    return this.#options.metadata.totals();
   }
 
   /** Why nothing is kept now; undefined while it is. */
@@ -335,17 +335,22 @@ export class PullThrough {
 
   /** Forgets images, tags or digests, and removes what nobody else has. Transfers and readers go on. */
   async purge(selections: readonly (Selection | UrlSelection)[], options: PurgeOptions = {}): Promise<Purged> {
-    const { store, names } = this.#options;
-    const purged = await purge(selections, { store, names, ...options, onForget: (digests) => this.#forget(digests) });
+    const { store, metadata } = this.#options;
+    const purged = await purge(selections, {
+      store,
+      metadata,
+      ...options,
+      onForget: (digests) => this.#forget(digests),
+    });
     this.#room.look(purged.blobs > 0 && !purged.dryRun);
     return purged;
   }
 
   /** Asks where tags point to now, and fetches the manifests that moved. */
   refresh(selections: readonly Selection[], signal?: AbortSignal): Promise<readonly Refreshed[]> {
-    const { names } = this.#options;
+    const { metadata } = this.#options;
     return refresh(selections, {
-      names,
+      metadata,
       refreshTag: (repository, tag) => this.#tags.refresh(repository, tag),
       ...(signal === undefined ? {} : { signal }),
     });
@@ -360,28 +365,28 @@ export class PullThrough {
    * When rows and files were last found to agree, where nothing has happened since that could have parted them: to be noted
    * when the server stops, so that the next one need not look. Undefined where one had better look.
    */
-  get countedAt(): number | undefined {
-    return this.#isDoubtful ? undefined : this.#countedAt;
+  get reconciledAt(): number | undefined {
+    return this.#isDoubtful ? undefined : this.#reconciledAt;
   }
 
   /** Whether a look is due: nobody knows that rows and files agree, or it was long ago and somebody may have put files there. */
-  get isStockDue(): boolean {
-    return isStockDue(this.#countedAt, (this.#options.now ?? Date.now)());
+  get isReconciliationDue(): boolean {
+    return isReconciliationDue(this.#reconciledAt, (this.#options.now ?? Date.now)());
   }
 
   /** Makes what is known of stored blobs agree with their files, beside everything else; what fails is published. */
-  takeStock(): void {
-    this.#countedAt = undefined;
+  reconcile(): void {
+    this.#reconciledAt = undefined;
     this.#isDoubtful = false;
     this.#stock = this.#stock.then(() => this.#count());
   }
 
   async #count(): Promise<void> {
-    const { store, names, telemetry, now = Date.now } = this.#options;
+    const { store, metadata, telemetry, now = Date.now } = this.#options;
     const { signal } = this.#stop;
     try {
-      await takeStock({ store, names, telemetry, signal });
-      this.#countedAt = now();
+      await reconcile({ store, metadata, telemetry, signal });
+      this.#reconciledAt = now();
       this.#room.look();
     } catch (error) {
       if (!signal.aborted) telemetry.publish('warning', { message: 'Cannot count what is stored', error });
@@ -405,7 +410,7 @@ export class PullThrough {
     this.#manifests.forget(digests);
     this.#membership.forget();
     this.#pointers.forget();
-    this.forgetTroubles();
+    this.clearFailures();
   }
 
   #manifest(repository: Repository, reference: Reference, request: ManifestRequest): Promise<ManifestAnswer> {

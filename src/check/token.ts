@@ -1,4 +1,4 @@
-import type { UpstreamQuota, UpstreamRequest } from '../telemetry/index.ts';
+import type { UpstreamQuota, UpstreamRequestEnded } from '../telemetry/index.ts';
 import {
   ownHeaders,
   type ProbeQuestion,
@@ -43,7 +43,7 @@ interface Whose {
 interface HeardQuestion {
   readonly status: number;
   readonly error: UpstreamError | undefined;
-  readonly requests: readonly UpstreamRequest[];
+  readonly requests: readonly UpstreamRequestEnded[];
   readonly quotas: readonly UpstreamQuota[];
   readonly durationMs: number;
 }
@@ -72,7 +72,7 @@ async function listen(
   { name, spec }: CheckTarget,
   { asked, question }: { readonly asked: TokenAsked; readonly question: ProbeQuestion },
 ): Promise<HeardQuestion> {
-  const requests: UpstreamRequest[] = [];
+  const requests: UpstreamRequestEnded[] = [];
   const quotas: UpstreamQuota[] = [];
   const ears = [
     asked.telemetry.on('upstream.request', (event) => requests.push(event)),

@@ -7,9 +7,9 @@ import {
   DirectoryError,
   DirectoryInUseError,
   lockDirectory,
-  type NameStore,
+  type MetadataStore,
   openFilesystemBlobStore,
-  openResilientNameStore,
+  openRecoveringMetadataStore,
 } from '../store/index.ts';
 import { Telemetry } from '../telemetry/index.ts';
 import { EXIT } from './exit-code.ts';
@@ -19,7 +19,7 @@ import type { Output } from './output.ts';
 export interface OwnedCache {
   readonly loaded: LoadedConfig;
   readonly store: BlobStore;
-  readonly names: NameStore;
+  readonly metadata: MetadataStore;
 }
 
 /** Something to be done with the cache, by the server that runs on it or by hand. */
@@ -120,11 +120,11 @@ async function asOwner<T>(loaded: LoadedConfig, dir: string, work: (cache: Owned
   const lock = await lockDirectory(dir);
   try {
     const store = await openFilesystemBlobStore(dir);
-    const names = await openResilientNameStore({ file: join(dir, 'names.db'), telemetry: new Telemetry() });
+    const metadata = await openRecoveringMetadataStore({ file: join(dir, 'names.db'), telemetry: new Telemetry() });
     try {
-      return await work({ loaded, store, names });
+      return await work({ loaded, store, metadata });
     } finally {
-      await names.close();
+      await metadata.close();
     }
   } finally {
     await lock.release();

@@ -248,10 +248,10 @@ describe('a tunnel that is looked into', () => {
     });
     await ask(await secure(stage), '/v2/x?token=s3cret', { authorization: 'Bearer s3cret', accept: 'a/b' });
     await told;
-    const [exchange] = exchanges;
-    assert.deepEqual([exchange?.method, exchange?.url, exchange?.status], ['GET', 'https://registry.test/v2/x', 307]);
-    assert.equal(exchange?.requestHeaders['accept'], 'a/b');
-    assert.equal(exchange?.responseHeaders['location'], 'https://cdn.test/b');
+    const [context] = exchanges;
+    assert.deepEqual([context?.method, context?.url, context?.status], ['GET', 'https://registry.test/v2/x', 307]);
+    assert.equal(context?.requestHeaders['accept'], 'a/b');
+    assert.equal(context?.responseHeaders['location'], 'https://cdn.test/b');
     assert.ok(!JSON.stringify(exchanges).includes('s3cret'), JSON.stringify(exchanges));
   });
 

@@ -4,7 +4,14 @@ import { isIP, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Dial, Dialled, DialTarget } from '../net/index.ts';
 import type { Admission, Forward, ForwardTarget, OpenedTunnel, RequestHandler, TunnelDoor } from '../server/index.ts';
-import { callerOf, cameBy, Exchange, introduce, isLoopback, nextRequestId } from '../server/index.ts';
+import {
+  clientInfoOf,
+  isLoopback,
+  nextRequestId,
+  RequestContext,
+  setClientInfo,
+  setEntryPoint,
+} from '../server/index.ts';
 import { redactUrl, type Telemetry } from '../telemetry/index.ts';
 import { type ForwardCredential, holdsCredential } from './credential.ts';
 import { ForwardRefusal, refuseForward, refuseTunnel, toForwardRefusal } from './refusal.ts';
@@ -151,10 +158,10 @@ export function createForward(options: ForwardOptions): Forward {
     { target, path, client, secure }: Routed,
   ): Promise<void> {
     const entrance = secure ? 'mitm' : 'forward';
-    cameBy(request, entrance);
+    setEntryPoint(request, entrance);
     // The target named in the request line beats the header (RFC 9112 §3.2.2).
     const host = formatAuthority(target, secure ? 443 : 80);
-    introduce(request, { address: client, scheme: secure ? 'https' : 'http', host });
+    setClientInfo(request, { address: client, scheme: secure ? 'https' : 'http', host });
     request.url = path;
     if (secure && telemetry.hears('mitm.exchange')) showExchange(request, response, target);
     if (/^\/v2(?:[/?]|$)/.test(path) && options.isRegistry(target)) {
@@ -162,18 +169,18 @@ export function createForward(options: ForwardOptions): Forward {
       await options.dispatch(request, response);
       return;
     }
-    const exchange = new Exchange(request, response, telemetry);
-    exchange.route = entrance;
+    const context = new RequestContext(request, response, telemetry);
+    context.route = entrance;
     if (request.headers.via?.includes(pseudonym) === true) {
-      return refuseForward(exchange, new ForwardRefusal(403, 'the request was here before: that would be a loop'));
+      return refuseForward(context, new ForwardRefusal(403, 'the request was here before: that would be a loop'));
     }
-    await streamToHost(exchange, {
+    await streamToHost(context, {
       target,
       secure,
       pseudonym,
       responseHeaderTimeout: options.responseHeaderTimeout,
       bodyIdleTimeout: options.bodyIdleTimeout,
-      admit: async () => options.admission?.admit(exchange),
+      admit: async () => options.admission?.admit(context),
       reach: (reads) => reach(target, { secure, ...reads }),
     });
   }
@@ -204,16 +211,16 @@ export function createForward(options: ForwardOptions): Forward {
       await route(request, response, {
         target,
         path: target.path,
-        client: callerOf(request).address,
+        client: clientInfoOf(request).address,
         secure: false,
       });
     } catch (error) {
       const refusal = toForwardRefusal(error);
       if (refusal === undefined) throw error;
       request.url = redactUrl(asked);
-      const exchange = new Exchange(request, response, telemetry);
-      exchange.route = 'forward';
-      refuseForward(exchange, refusal);
+      const context = new RequestContext(request, response, telemetry);
+      context.route = 'forward';
+      refuseForward(context, refusal);
     }
   }
 
@@ -222,7 +229,7 @@ export function createForward(options: ForwardOptions): Forward {
     response: ServerResponse,
     { target, client }: OpenedTunnel,
   ): Promise<void> {
-    introduce(request, { ...callerOf(request), address: client });
+    setClientInfo(request, { ...clientInfoOf(request), address: client });
     const named = namedBy(request);
     try {
       // Another name than the one that was judged and certified would be a way around both.
@@ -234,9 +241,9 @@ export function createForward(options: ForwardOptions): Forward {
     } catch (error) {
       const refusal = toForwardRefusal(error);
       if (refusal === undefined) throw error;
-      const exchange = new Exchange(request, response, telemetry);
-      exchange.route = 'mitm';
-      return refuseForward(exchange, refusal);
+      const context = new RequestContext(request, response, telemetry);
+      context.route = 'mitm';
+      return refuseForward(context, refusal);
     }
     await route(request, response, { target, path: named.path, client, secure: true });
   }
@@ -280,7 +287,7 @@ export function createForward(options: ForwardOptions): Forward {
     }
     socket.write(ESTABLISHED);
     if (head.length > 0) socket.unshift(head);
-    const client = callerOf(request).address;
+    const client = clientInfoOf(request).address;
     const serve = (decrypted: TLSSocket): void => door.serve(decrypted, { target, client });
     interceptor.intercept(socket, { target, client, serve });
   }
@@ -346,7 +353,7 @@ class TunnelReport {
   constructor(request: IncomingMessage, telemetry: Telemetry) {
     this.#request = request;
     // Taken now: a socket that is closed has forgotten it.
-    this.#client = callerOf(request).address;
+    this.#client = clientInfoOf(request).address;
     this.#telemetry = telemetry;
   }
 
@@ -390,6 +397,6 @@ function namedBy({ url = '/', headers }: IncomingMessage): (ForwardTarget & { re
 
 /** A client of this machine; one that comes by a Unix socket has no address, and is. */
 function isLocalClient(request: IncomingMessage): boolean {
-  const { address } = callerOf(request);
+  const { address } = clientInfoOf(request);
   return address === '' ? !request.socket.destroyed : isLoopback(address);
 }

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { HttpError, type HttpErrorCode } from '../net/index.ts';
-import type { Exchange } from '../server/index.ts';
+import type { RequestContext } from '../server/index.ts';
 import { endSocketWith, OverloadError, replyBytes, STATUS_CODES } from '../server/index.ts';
 import { ForwardTargetError } from './target.ts';
 
@@ -44,13 +44,13 @@ export function refuseTunnel(socket: Socket, { status, message, headers }: Forwa
 }
 
 /** The same for a request; one whose answer has begun is cut. */
-export function refuseForward(exchange: Exchange, { status, message, headers }: ForwardRefusal): void {
-  exchange.error = message;
-  const { response } = exchange;
+export function refuseForward(context: RequestContext, { status, message, headers }: ForwardRefusal): void {
+  context.error = message;
+  const { response } = context;
   if (response.headersSent) {
     response.destroy();
     return;
   }
   response.shouldKeepAlive = false;
-  replyBytes(exchange, status, { 'content-type': 'text/plain; charset=utf-8', ...headers }, `${message}\n`);
+  replyBytes(context, status, { 'content-type': 'text/plain; charset=utf-8', ...headers }, `${message}\n`);
 }

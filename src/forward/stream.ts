@@ -1,6 +1,6 @@
 import type { ByteSource } from '../lib/index.ts';
 import { askOnce, type Dialled, type ExactAnswer, type Reads, type RequestBody } from '../net/index.ts';
-import type { Exchange, ForwardTarget } from '../server/index.ts';
+import type { ForwardTarget, RequestContext } from '../server/index.ts';
 import { endToEndHeaders, IncomingBody, replyThrough } from '../server/index.ts';
 import { ForwardRefusal, refuseForward, toForwardRefusal } from './refusal.ts';
 import { formatAuthority } from './target.ts';
@@ -33,34 +33,34 @@ const TARGET = /^[\x21-\x7e\x80-\xff]+$/;
  *
  * Resolves when the answer is over, whatever became of it; answers of its own are plain text.
  */
-export async function streamToHost(exchange: Exchange, options: StreamOptions): Promise<void> {
-  const { response, signal } = exchange;
+export async function streamToHost(context: RequestContext, options: StreamOptions): Promise<void> {
+  const { response, signal } = context;
   const authority = formatAuthority(options.target);
-  exchange.upstream = authority;
+  context.upstream = authority;
   try {
-    refuseUnfit(exchange);
+    refuseUnfit(context);
     await options.admit();
     signal.throwIfAborted();
-    const answer = await ask(exchange, options);
+    const answer = await ask(context, options);
     // Asked by a server for a proxy's credential, a client would send it ours.
     if (answer.status === 407) {
       answer.body.cancel();
       throw new ForwardRefusal(502, `${authority} answered 407, which only a forward proxy may`);
     }
-    const via = ['Via', `${answer.httpVersion} ${options.pseudonym}`, 'X-Request-Id', exchange.id];
+    const via = ['Via', `${answer.httpVersion} ${options.pseudonym}`, 'X-Request-Id', context.id];
     const headers = [...answerHeaders(answer), ...via];
     // How a HEAD or a 304 would have been long is in the headers; of the body there is nothing.
-    const length = exchange.isHead ? 0 : answer.length;
-    await replyThrough(exchange, answer.status, headers, { source: answer.body, length });
+    const length = context.isHead ? 0 : answer.length;
+    await replyThrough(context, answer.status, headers, { source: answer.body, length });
   } catch (error) {
     if (signal.aborted || response.destroyed) return void response.destroy();
     const refusal = toForwardRefusal(error);
     if (refusal === undefined) throw error;
-    refuseForward(exchange, refusal);
+    refuseForward(context, refusal);
   }
 }
 
-function refuseUnfit({ request }: Exchange): void {
+function refuseUnfit({ request }: RequestContext): void {
   // TRACE gives back the request, credentials and all.
   if (request.method === 'TRACE') throw new ForwardRefusal(405, 'TRACE is not forwarded');
   // The parser takes off the last coding, which is chunked; without a word of those below it the body would be another.
@@ -69,17 +69,17 @@ function refuseUnfit({ request }: Exchange): void {
   if (!TARGET.test(request.url ?? '')) throw new ForwardRefusal(400, 'the path holds characters no request can hold');
 }
 
-function ask(exchange: Exchange, options: StreamOptions): Promise<ExactAnswer> {
-  const { request, signal } = exchange;
+function ask(context: RequestContext, options: StreamOptions): Promise<ExactAnswer> {
+  const { request, signal } = context;
   const { target, secure, pseudonym, responseHeaderTimeout, bodyIdleTimeout } = options;
   const host = formatAuthority(target, secure ? 443 : 80);
   const own = ['Host', host, 'Via', `${request.httpVersion} ${pseudonym}`, 'Connection', 'close'];
   return askOnce(
     {
-      method: exchange.method,
+      method: context.method,
       target: request.url ?? '/',
       rawHeaders: [...endToEndHeaders(request.rawHeaders, ['host', 'expect']), ...own],
-      body: bodyOf(exchange),
+      body: bodyOf(context),
       signal,
     },
     { authority: formatAuthority(target), responseHeaderTimeout, bodyIdleTimeout, open: options.reach },
@@ -87,19 +87,19 @@ function ask(exchange: Exchange, options: StreamOptions): Promise<ExactAnswer> {
 }
 
 /** What the client sends behind its head; undefined where that is nothing. */
-function bodyOf(exchange: Exchange): RequestBody | undefined {
-  const { request } = exchange;
+function bodyOf(context: RequestContext): RequestBody | undefined {
+  const { request } = context;
   const { 'content-length': length, 'transfer-encoding': encoding, expect = '' } = request.headers;
   if (encoding === undefined && Number(length ?? 0) === 0) return undefined;
   const body = new IncomingBody(request, (count) => {
-    exchange.received += count;
+    context.received += count;
   });
-  const source = /^100-continue$/i.test(expect) ? afterContinue(body, exchange) : body;
+  const source = /^100-continue$/i.test(expect) ? afterContinue(body, context) : body;
   return { length: encoding === undefined ? Number(length) : undefined, source };
 }
 
 /** Tells the client to go on when its body is first asked for: then there is somebody to take it. */
-function afterContinue(body: ByteSource, { response }: Exchange): ByteSource {
+function afterContinue(body: ByteSource, { response }: RequestContext): ByteSource {
   let told = false;
   return {
     read: () => {

@@ -14,7 +14,7 @@ const MAX_IDLE = 32 * 1024 * 1024;
 /**
  * Lends buffers to bodies on their way to a client. What one body used the next one uses again, and the more bodies there are
  * the smaller the buffers they get: two thousand at once take 128 MiB, a single one reads a megabyte ahead. Many whose next
- * bytes are at hand do better with {@link BodyTurns}.
+ * bytes are at hand do better with {@link SharedBuffers}.
  */
 export class BodyBuffers {
   readonly #idle = new Map<number, BufferPair[]>();

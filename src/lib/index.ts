@@ -6,7 +6,6 @@
 
 export { abortable } from './abortable.ts';
 export { BodyBuffers, type BufferPair } from './body-buffers.ts';
-export { BodyTurns } from './body-turns.ts';
 export { type BlobReader, type ByteSpan, type DirectReader, ReaderClosedError, WHOLE } from './byte-reader.ts';
 export { type ByteSource, byteSourceOf } from './byte-source.ts';
 export { ConcurrencyLimit } from './concurrency-limit.ts';
@@ -14,4 +13,5 @@ export { crashPoint } from './crash-point.ts';
 export { compileGlob } from './glob.ts';
 export { decodeHeaderText } from './header-text.ts';
 export { Lru } from './lru.ts';
+export { SharedBuffers } from './shared-buffers.ts';
 export { keyOf, SingleFlight } from './single-flight.ts';

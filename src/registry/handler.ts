@@ -5,7 +5,7 @@ import { type Catalogue, qualifyRepository, resolveName } from '../routing/index
 import {
   type Door,
   type DoorRequest,
-  type Exchange,
+  type RequestContext,
   replyError,
   requireReading,
   writeRefused,
@@ -39,30 +39,30 @@ const ROWS: { readonly [Kind in ReadKind]: Row<Kind> } = {
 
 /** The door of the registry API. It recognizes every request: what no other door takes is read as a name. */
 export function createRegistryDoor(options: RegistryDoorOptions): Door {
-  return { open: (exchange) => new OpenedRequest(exchange, options) };
+  return { open: (context) => new OpenedRequest(context, options) };
 }
 
 class OpenedRequest implements DoorRequest {
   readonly takesSlot = true;
-  readonly #exchange: Exchange;
+  readonly #context: RequestContext;
   readonly #options: RegistryDoorOptions;
   #request: RegistryRequest | undefined;
   #wanted: Wanted = 'list';
 
-  constructor(exchange: Exchange, options: RegistryDoorOptions) {
-    this.#exchange = exchange;
+  constructor(context: RequestContext, options: RegistryDoorOptions) {
+    this.#context = context;
     this.#options = options;
-    exchange.route = 'registry';
+    context.route = 'registry';
   }
 
   parse(): { readonly action: Action; readonly repository: Repository } {
-    const exchange = this.#exchange;
-    requireReading(exchange);
-    const ns = exchange.query === '' ? undefined : (new URLSearchParams(exchange.query).get('ns') ?? undefined);
-    const name = resolveName(this.#options.catalogue, { host: exchange.host, path: exchange.path, ns });
+    const context = this.#context;
+    requireReading(context);
+    const ns = context.query === '' ? undefined : (new URLSearchParams(context.query).get('ns') ?? undefined);
+    const name = resolveName(this.#options.catalogue, { host: context.host, path: context.path, ns });
     const { registry } = name;
-    exchange.registry = registry.name;
-    exchange.ns = ns;
+    context.registry = registry.name;
+    context.ns = ns;
     const path = parseRegistryPath(name.path);
     // Nothing is uploaded to a mirror, so there is no upload to ask about either.
     if (path.kind === 'uploads') throw writeRefused();
@@ -72,8 +72,8 @@ class OpenedRequest implements DoorRequest {
       registry: registry.name,
       repository: 'repository' in path ? qualifyRepository(registry, path.repository) : '',
     };
-    exchange.repository = repository.repository === '' ? undefined : repository.repository;
-    this.#request = { exchange, name, path, repository };
+    context.repository = repository.repository === '' ? undefined : repository.repository;
+    this.#request = { context, name, path, repository };
     return { action, repository };
   }
 
@@ -88,7 +88,7 @@ class OpenedRequest implements DoorRequest {
   fail(error: unknown): boolean {
     const answer = toOciError(error, this.#wanted);
     if (answer === undefined) return false;
-    replyError(this.#exchange, answer);
+    replyError(this.#context, answer);
     return true;
   }
 }

@@ -8,24 +8,24 @@ type ListPath = PathOf<'tags' | 'catalog' | 'referrers'>;
 
 /** `GET` of a list: tags, the catalogue, referrers. */
 export async function answerList(
-  { exchange, repository, name, path }: RegistryRequest<ListPath>,
+  { context, repository, name, path }: RegistryRequest<ListPath>,
   cache: PullThrough,
 ): Promise<void> {
-  const query = listQuery(path, new URLSearchParams(exchange.query));
+  const query = listQuery(path, new URLSearchParams(context.query));
   if (query.kind !== 'referrers' && query.limit === 0) {
     // By the specification: an empty list, and no link to a next page.
     const empty = query.kind === 'tags' ? { name: repository.repository, tags: [] } : { repositories: [] };
-    return replyBytes(exchange, 200, { 'content-type': 'application/json' }, JSON.stringify(empty));
+    return replyBytes(context, 200, { 'content-type': 'application/json' }, JSON.stringify(empty));
   }
-  const list = await cache.list(repository, query, exchange.signal);
-  exchange.cache = 'PASS';
-  exchange.upstream = list.upstream;
+  const list = await cache.list(repository, query, context.signal);
+  context.cache = 'PASS';
+  context.upstream = list.upstream;
   const headers: Record<string, string | number> = { 'content-type': list.mediaType };
   if (list.filtersApplied !== undefined) headers['oci-filters-applied'] = list.filtersApplied;
   const link =
     list.next === undefined ? undefined : nextLink(name.addressing, { tail: tailOf(name), query: list.next });
   if (link !== undefined) headers['link'] = link;
-  replyBytes(exchange, 200, headers, list.bytes);
+  replyBytes(context, 200, headers, list.bytes);
 }
 
 /** What follows the addressing in the client's own URL: its path without what named the registry. */

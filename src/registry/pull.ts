@@ -1,32 +1,32 @@
 import type { BlobAnswer, ManifestAnswer, PullThrough } from '../cache/index.ts';
 import { type Digest, formatContentRange } from '../oci/index.ts';
-import type { Exchange } from '../server/index.ts';
+import type { RequestContext } from '../server/index.ts';
 import { formatWarning, type Headers, replyBytes, replyEmpty, replyStream } from '../server/index.ts';
 import type { PathOf, RegistryRequest } from './request.ts';
 
 /** `GET /v2/`: a plain 200. A challenge would send clients for a token that is not needed (protocol.md, "the /v2/ trap"). */
-export function answerBase({ exchange }: RegistryRequest<PathOf<'base'>>): void {
-  replyBytes(exchange, 200, { 'content-type': 'application/json' }, '{}');
+export function answerBase({ context }: RegistryRequest<PathOf<'base'>>): void {
+  replyBytes(context, 200, { 'content-type': 'application/json' }, '{}');
 }
 
 /** `GET` and `HEAD` of a manifest, by tag or by digest. */
 export async function answerManifest(
-  { exchange, repository, path: { reference } }: RegistryRequest<PathOf<'manifest'>>,
+  { context, repository, path: { reference } }: RegistryRequest<PathOf<'manifest'>>,
   cache: PullThrough,
 ): Promise<void> {
-  const { accept } = exchange.request.headers;
+  const { accept } = context.request.headers;
   const answer = await cache.manifest(repository, reference, {
-    head: exchange.isHead,
+    head: context.isHead,
     accept,
-    signal: exchange.signal,
+    signal: context.signal,
   });
-  exchange.cache = answer.outcome;
-  exchange.upstream = answer.upstream;
+  context.cache = answer.outcome;
+  context.upstream = answer.upstream;
   const headers = manifestHeaders(answer);
-  if (isUnchanged(exchange, answer.digest)) return replyEmpty(exchange, 304, headers);
+  if (isUnchanged(context, answer.digest)) return replyEmpty(context, 304, headers);
   headers['content-type'] = answer.mediaType;
-  if (answer.bytes === undefined) return replyEmpty(exchange, 200, { ...headers, 'content-length': answer.size });
-  replyBytes(exchange, 200, headers, answer.bytes);
+  if (answer.bytes === undefined) return replyEmpty(context, 200, { ...headers, 'content-length': answer.size });
+  replyBytes(context, 200, headers, answer.bytes);
 }
 
 function manifestHeaders({ digest, checkedAt, warning }: ManifestAnswer): Record<string, string | number> {
@@ -38,10 +38,10 @@ function manifestHeaders({ digest, checkedAt, warning }: ManifestAnswer): Record
 
 /** `GET` and `HEAD` of a blob: whole, a Range of it, or a 307 to the upstream that has it. */
 export async function answerBlob(
-  { exchange, repository, path: { digest }, name: { registry } }: RegistryRequest<PathOf<'blob'>>,
+  { context, repository, path: { digest }, name: { registry } }: RegistryRequest<PathOf<'blob'>>,
   cache: PullThrough,
 ): Promise<void> {
-  const { signal } = exchange;
+  const { signal } = context;
   const headers = {
     'content-type': 'application/octet-stream',
     'docker-content-digest': digest,
@@ -50,14 +50,14 @@ export async function answerBlob(
     // What a digest names never changes.
     'cache-control': 'max-age=31536000, immutable',
   };
-  const unchanged = isUnchanged(exchange, digest);
-  if (exchange.isHead || unchanged) {
+  const unchanged = isUnchanged(context, digest);
+  if (context.isHead || unchanged) {
     const head = await cache.headBlob(repository, digest, { signal });
-    exchange.cache = head.outcome;
-    exchange.upstream = head.upstream;
+    context.cache = head.outcome;
+    context.upstream = head.upstream;
     // Only what would be answered 200 can be unchanged (RFC 9110 §13.2.1): not what this repository does not have.
-    if (unchanged) return replyEmpty(exchange, 304, headers);
-    return replyEmpty(exchange, 200, {
+    if (unchanged) return replyEmpty(context, 304, headers);
+    return replyEmpty(context, 200, {
       ...headers,
       ...(head.size === undefined ? {} : { 'content-length': head.size }),
     });
@@ -65,9 +65,9 @@ export async function answerBlob(
   if (registry.delivery === 'redirect') {
     const location = await cache.locate(repository, digest, signal);
     if (location !== undefined) {
-      exchange.cache = 'PASS';
-      exchange.upstream = location.upstream;
-      return replyEmpty(exchange, 307, {
+      context.cache = 'PASS';
+      context.upstream = location.upstream;
+      return replyEmpty(context, 307, {
         location: location.url,
         'docker-content-digest': digest,
         'cache-control': 'no-store',
@@ -76,36 +76,36 @@ export async function answerBlob(
     }
   }
   const keep = registry.delivery !== 'redirect';
-  const request = { range: rangeOf(exchange, digest), keep, signal };
+  const request = { range: rangeOf(context, digest), keep, signal };
   const answer = await cache.blob(repository, digest, request);
   try {
-    await sendBlob(exchange, headers, answer);
+    await sendBlob(context, headers, answer);
   } catch (error) {
-    if (answer.outcome !== 'HIT' || exchange.response.headersSent || signal.aborted) throw error;
+    if (answer.outcome !== 'HIT' || context.response.headersSent || signal.aborted) throw error;
     // The disk gave it up before its first byte, and so it is not there any more: asked again, it comes from the upstream.
-    await sendBlob(exchange, headers, await cache.blob(repository, digest, request));
+    await sendBlob(context, headers, await cache.blob(repository, digest, request));
   }
 }
 
-function sendBlob(exchange: Exchange, headers: Headers, answer: BlobAnswer): Promise<void> {
+function sendBlob(context: RequestContext, headers: Headers, answer: BlobAnswer): Promise<void> {
   const { part, size, reader } = answer;
-  exchange.cache = answer.outcome;
-  exchange.upstream = answer.upstream;
-  if (part === undefined) return replyStream(exchange, 200, headers, { reader, length: size });
+  context.cache = answer.outcome;
+  context.upstream = answer.upstream;
+  if (part === undefined) return replyStream(context, 200, headers, { reader, length: size });
   const partHeaders = { ...headers, 'content-range': formatContentRange(part, size) };
-  return replyStream(exchange, 206, partHeaders, { reader, length: part.end - part.start + 1 });
+  return replyStream(context, 206, partHeaders, { reader, length: part.end - part.start + 1 });
 }
 
 /** The `Range` header, unless `If-Range` names something else than this blob (RFC 9110 §13.1.5). */
-function rangeOf(exchange: Exchange, digest: Digest): string | undefined {
-  const { range } = exchange.request.headers;
-  const condition = exchange.request.headers['if-range'];
+function rangeOf(context: RequestContext, digest: Digest): string | undefined {
+  const { range } = context.request.headers;
+  const condition = context.request.headers['if-range'];
   return condition === undefined || condition === `"${digest}"` ? range : undefined;
 }
 
 /** True where the client has it already, and asked (containerd takes a 304 it did not ask for as an error). */
-function isUnchanged(exchange: Exchange, digest: Digest): boolean {
-  const condition = exchange.request.headers['if-none-match'];
+function isUnchanged(context: RequestContext, digest: Digest): boolean {
+  const condition = context.request.headers['if-none-match'];
   if (condition === undefined) return false;
   return condition.split(',', 64).some((etag) => etag.trim().replace(/^W\//, '') === `"${digest}"`);
 }

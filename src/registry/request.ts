@@ -1,6 +1,6 @@
 import type { RegistryPath, Repository } from '../oci/index.ts';
 import type { ResolvedName } from '../routing/index.ts';
-import type { Exchange } from '../server/index.ts';
+import type { RequestContext } from '../server/index.ts';
 
 /** The kinds of paths that are read. */
 export type ReadKind = Exclude<RegistryPath['kind'], 'uploads'>;
@@ -10,7 +10,7 @@ export type PathOf<Kind extends ReadKind> = Extract<RegistryPath, { kind: Kind }
 
 /** A request whose registry, repository and meaning are known, and which has passed the gate. */
 export interface RegistryRequest<Path = PathOf<ReadKind>> {
-  readonly exchange: Exchange;
+  readonly context: RequestContext;
   readonly name: ResolvedName;
   readonly path: Path;
   /** The repository as its registry knows it; its name is empty for `/v2/` and the catalogue. */

@@ -3,7 +3,7 @@ import { ANONYMOUS, authorize } from '../access/index.ts';
 import { OciError } from '../oci/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import type { Door, DoorRequest } from './door.ts';
-import { ClientLeftError, Exchange, replyError } from './exchange/index.ts';
+import { ClientLeftError, RequestContext, replyError } from './exchange/index.ts';
 import type { Admission } from './limits/index.ts';
 
 export interface DispatchOptions {
@@ -25,24 +25,24 @@ export function createDispatch(
 ): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
   const { doors, telemetry } = options;
   return async (request, response) => {
-    const exchange = new Exchange(request, response, telemetry);
+    const context = new RequestContext(request, response, telemetry);
     let opened: DoorRequest | undefined;
     try {
       for (const door of doors) {
-        opened = door.open(exchange);
+        opened = door.open(context);
         if (opened !== undefined) break;
       }
       if (opened === undefined) throw new OciError('UNSUPPORTED', 'nothing is served at this path', { status: 404 });
-      await pass(exchange, opened, options.admission);
+      await pass(context, opened, options.admission);
     } catch (error) {
-      fail(exchange, error, opened, telemetry);
+      fail(context, error, opened, telemetry);
     }
   };
 }
 
-async function pass(exchange: Exchange, opened: DoorRequest, admission: Admission | undefined): Promise<void> {
+async function pass(context: RequestContext, opened: DoorRequest, admission: Admission | undefined): Promise<void> {
   // Before the request is parsed: what is refused counts against a client's rate too.
-  if (opened.takesSlot) await admission?.admit(exchange);
+  if (opened.takesSlot) await admission?.admit(context);
   const access = opened.parse();
   // The gate comes before the cache: what is cached for one client is never shown to another who may not see it.
   if (access !== undefined) {
@@ -52,15 +52,15 @@ async function pass(exchange: Exchange, opened: DoorRequest, admission: Admissio
   await opened.answer();
 }
 
-function fail(exchange: Exchange, error: unknown, opened: DoorRequest | undefined, telemetry: Telemetry): void {
-  if (error instanceof ClientLeftError || exchange.response.destroyed) {
-    exchange.response.destroy();
+function fail(context: RequestContext, error: unknown, opened: DoorRequest | undefined, telemetry: Telemetry): void {
+  if (error instanceof ClientLeftError || context.response.destroyed) {
+    context.response.destroy();
     return;
   }
   if (opened?.fail(error) === true) return;
   if (!(error instanceof OciError)) {
-    telemetry.publish('warning', { message: `Cannot answer ${exchange.method} ${exchange.path}`, error });
+    telemetry.publish('warning', { message: `Cannot answer ${context.method} ${context.path}`, error });
   }
-  const unknown = (): OciError => new OciError('UNKNOWN', `internal error; the log has more under ${exchange.id}`);
-  replyError(exchange, error instanceof OciError ? error : unknown());
+  const unknown = (): OciError => new OciError('UNKNOWN', `internal error; the log has more under ${context.id}`);
+  replyError(context, error instanceof OciError ? error : unknown());
 }

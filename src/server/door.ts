@@ -1,10 +1,10 @@
 import type { AccessRequest } from '../access/index.ts';
-import type { Exchange } from './exchange/index.ts';
+import type { RequestContext } from './exchange/index.ts';
 
 /** One kind of request. Push, uploads, the API or a page are doors of their own, in the list that the app composes. */
 export interface Door {
   /** Recognizes a request by its method and path; undefined where it belongs to another door. Every request passes here. */
-  readonly open: (exchange: Exchange) => DoorRequest | undefined;
+  readonly open: (context: RequestContext) => DoorRequest | undefined;
 }
 
 /** One request at its door. Dispatch calls the steps in the order in which they stand here. */

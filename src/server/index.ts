@@ -8,19 +8,17 @@
 export { createDispatch } from './dispatch.ts';
 export type { Door, DoorRequest } from './door.ts';
 export {
-  callerOf,
-  cameBy,
+  clientInfoOf,
   compileTrustedProxies,
   createServer,
-  Exchange,
   endToEndHeaders,
   formatWarning,
   type Headers,
   IncomingBody,
-  introduce,
   isHostHeader,
   isLoopback,
   nextRequestId,
+  RequestContext,
   type RequestHandler,
   replyBytes,
   replyEmpty,
@@ -29,6 +27,8 @@ export {
   replyThrough,
   request,
   STATUS_CODES,
+  setClientInfo,
+  setEntryPoint,
 } from './exchange/index.ts';
 export { Admission, type AdmissionLimits, OverloadError } from './limits/index.ts';
 export {

@@ -1,6 +1,6 @@
 import type { Action } from '../access/index.ts';
 import type { Door } from './door.ts';
-import { type Exchange, replyBytes } from './exchange/index.ts';
+import { type RequestContext, replyBytes } from './exchange/index.ts';
 import { answerHealth, type HealthOptions } from './health.ts';
 import { requireReading } from './reading.ts';
 
@@ -17,26 +17,26 @@ export interface PageRow {
   readonly paths: readonly string[];
   /** What the gate is asked; undefined where every client may. */
   readonly action?: Action;
-  readonly page: (exchange: Exchange) => Page | Promise<Page>;
+  readonly page: (context: RequestContext) => Page | Promise<Page>;
 }
 
 /** The door of the server's own pages. Pages take no slot: they answer where pulls have to wait. */
 export function createPageDoor(rows: readonly PageRow[]): Door {
   const byPath = new Map(rows.flatMap((row) => row.paths.map((path) => [path, row] as const)));
   return {
-    open(exchange) {
-      const row = byPath.get(exchange.path);
+    open(context) {
+      const row = byPath.get(context.path);
       if (row === undefined) return undefined;
       return {
         takesSlot: false,
         parse() {
-          requireReading(exchange);
-          exchange.route = row.route;
+          requireReading(context);
+          context.route = row.route;
           return row.action === undefined ? undefined : { action: row.action, repository: undefined };
         },
         async answer() {
-          const { contentType, body } = await row.page(exchange);
-          replyBytes(exchange, 200, { 'content-type': contentType, 'cache-control': 'no-store', vary: 'accept' }, body);
+          const { contentType, body } = await row.page(context);
+          replyBytes(context, 200, { 'content-type': contentType, 'cache-control': 'no-store', vary: 'accept' }, body);
         },
         fail: () => false,
       };
@@ -47,17 +47,17 @@ export function createPageDoor(rows: readonly PageRow[]): Door {
 /** The door of load balancers and orchestrators; open to every client. */
 export function createHealthDoor(options: HealthOptions): Door {
   return {
-    open(exchange) {
-      const health = answerHealth(exchange.path, exchange.request.headers.accept, options);
+    open(context) {
+      const health = answerHealth(context.path, context.request.headers.accept, options);
       if (health === undefined) return undefined;
       return {
         takesSlot: false,
         parse() {
-          requireReading(exchange);
-          exchange.route = 'health';
+          requireReading(context);
+          context.route = 'health';
           return undefined;
         },
-        answer: () => replyBytes(exchange, health.status, health.headers, health.body),
+        answer: () => replyBytes(context, health.status, health.headers, health.body),
         fail: () => false,
       };
     },

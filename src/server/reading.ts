@@ -1,5 +1,5 @@
 import { OciError } from '../oci/index.ts';
-import type { Exchange } from './exchange/index.ts';
+import type { RequestContext } from './exchange/index.ts';
 
 /** The answer to what would change something at a door that only reads. */
 export function writeRefused(): OciError {
@@ -10,7 +10,7 @@ export function writeRefused(): OciError {
 }
 
 /** Lets through GET and HEAD without a body, by path; refuses the rest before a handler could forget to (CVE-2026-41888). */
-export function requireReading({ method, path, request }: Exchange): void {
+export function requireReading({ method, path, request }: RequestContext): void {
   if (method !== 'GET' && method !== 'HEAD') {
     throw writeRefused();
   }

@@ -10,7 +10,7 @@ import {
 import type { ByteSource } from '../lib/index.ts';
 import { isSendableHost, type RequestBody } from '../net/index.ts';
 import { formatContentRange } from '../oci/index.ts';
-import type { Door, Exchange } from '../server/index.ts';
+import type { Door, RequestContext } from '../server/index.ts';
 import {
   endToEndHeaders,
   formatWarning,
@@ -135,23 +135,23 @@ const NOT_HANDED_ON = new Set([
 /** The door of mirror routes. It recognizes the paths under a route's prefix, whatever the method. */
 export function createSitesDoor(mirrors: Mirrors): Door {
   return {
-    open(exchange) {
-      const match = mirrors.routes.match(exchange.path, exchange.query);
+    open(context) {
+      const match = mirrors.routes.match(context.path, context.query);
       if (match === undefined) return undefined;
       const { route } = match;
-      exchange.route = route.name;
-      exchange.mirror = route.name;
+      context.route = route.name;
+      context.mirror = route.name;
       return {
         takesSlot: true,
         parse() {
-          requirePassable(exchange, match);
+          requirePassable(context, match);
           return { action: 'pull', repository: { registry: route.name, repository: '' } };
         },
-        answer: () => pass(exchange, match, mirrors),
+        answer: () => pass(context, match, mirrors),
         fail(error) {
           const refusal = toMirrorRefusal(error);
           if (refusal === undefined) return false;
-          refuseMirror(exchange, refusal);
+          refuseMirror(context, refusal);
           return true;
         },
       };
@@ -159,7 +159,7 @@ export function createSitesDoor(mirrors: Mirrors): Door {
   };
 }
 
-function requirePassable({ method }: Exchange, { route, url }: MirrorMatch): void {
+function requirePassable({ method }: RequestContext, { route, url }: MirrorMatch): void {
   if (url === undefined) {
     throw new MirrorRefusal(400, 'the path has . or .. in it, or characters that no path can have');
   }
@@ -170,18 +170,18 @@ function requirePassable({ method }: Exchange, { route, url }: MirrorMatch): voi
 }
 
 async function pass(
-  exchange: Exchange,
+  context: RequestContext,
   { route, url: asked, immutable }: MirrorMatch,
   mirrors: Mirrors,
 ): Promise<void> {
-  const { request, method, signal } = exchange;
+  const { request, method, signal } = context;
   if (asked === undefined) throw new TypeError('A request is answered before it was parsed');
-  exchange.upstream = asked.host;
-  exchange.cache = 'PASS';
-  const base = baseOf(exchange, mirrors.publicUrl);
+  context.upstream = asked.host;
+  context.cache = 'PASS';
+  const base = baseOf(context, mirrors.publicUrl);
   const headers = requestHeaders(request);
   const site = mirrors.siteOf(route);
-  const host = route.preserveHost ? exchange.host : undefined;
+  const host = route.preserveHost ? context.host : undefined;
   if (host !== undefined && !isSendableHost(host)) {
     throw new MirrorRefusal(400, `the site of the route ${route.name} cannot be asked with this Host`);
   }
@@ -197,13 +197,13 @@ async function pass(
   // Where the answer may be another for each who asks, it is nobody else's.
   const mayBeKept = route.cache.enabled && isReading && headers['origin'] === undefined;
   if (!mayBeKept) {
-    const body = bodyOf(exchange);
+    const body = bodyOf(context);
     const answer = await open({ method, headers, signal, ...(body === undefined ? {} : { body }) });
     const isChange = !isReading && method !== 'OPTIONS' && answer.status < 400;
     if (isChange && route.cache.enabled) await mirrors.urls.invalidate(key);
-    return sendAnswer(exchange, route, { answer, context: { from: answer.url, pathOf, base } });
+    return sendAnswer(context, route, { answer, rewriting: { from: answer.url, pathOf, base } });
   }
-  requireNoBody(exchange);
+  requireNoBody(context);
   // The answers of the site as they came, with what the cache has no use for.
   const replies = new WeakMap<UrlResponse, SiteReply>();
   const answer = await mirrors.urls.answer(key, {
@@ -224,10 +224,10 @@ async function pass(
     signal,
     rules: { enabled: true, immutable },
   });
-  if (answer.kind === 'kept') return sendKept(exchange, answer, { from: asked, pathOf, base });
+  if (answer.kind === 'kept') return sendKept(context, answer, { from: asked, pathOf, base });
   const reply = replies.get(answer.response);
   if (reply === undefined) throw new TypeError('An answer came from nobody');
-  await sendAnswer(exchange, route, { answer: reply, context: { from: reply.url, pathOf, base } });
+  await sendAnswer(context, route, { answer: reply, rewriting: { from: reply.url, pathOf, base } });
 }
 
 type SiteQuestion = Pick<Parameters<MirrorSite['open']>[0], 'method' | 'headers' | 'body' | 'signal'>;
@@ -268,12 +268,12 @@ function headersFor(
 }
 
 /** Sends what is kept, or on its way in, as far as the client's conditions ask for it. */
-async function sendKept(exchange: Exchange, answer: KeptUrl, context: RewriteContext): Promise<void> {
+async function sendKept(context: RequestContext, answer: KeptUrl, rewriting: RewriteContext): Promise<void> {
   const { reader, size, part, age, warning } = answer;
-  const { headers: given } = exchange.request;
-  exchange.cache = answer.outcome;
-  if (answer.outcome === 'HIT' || answer.outcome === 'STALE') exchange.upstream = undefined;
-  const headers: Record<string, string | number | string[]> = answerHeaders(answer.headers, context);
+  const { headers: given } = context.request;
+  context.cache = answer.outcome;
+  if (answer.outcome === 'HIT' || answer.outcome === 'STALE') context.upstream = undefined;
+  const headers: Record<string, string | number | string[]> = answerHeaders(answer.headers, rewriting);
   if (size !== undefined) headers['accept-ranges'] = 'bytes';
   if (age !== undefined) headers['age'] = Math.floor(age);
   if (warning !== undefined) headers['warning'] = formatWarning(110, warning);
@@ -286,64 +286,64 @@ async function sendKept(exchange: Exchange, answer: KeptUrl, context: RewriteCon
   const status = evaluateConditions(conditions, answer.headers);
   if (status !== 200) {
     reader.close();
-    return replyEmpty(exchange, status, headers);
+    return replyEmpty(context, status, headers);
   }
   if (part === 'unsatisfiable') {
     reader.close();
     const range = size === undefined ? {} : { 'content-range': `bytes */${size}` };
-    return replyEmpty(exchange, 416, { ...headers, ...range, 'content-length': 0 });
+    return replyEmpty(context, 416, { ...headers, ...range, 'content-length': 0 });
   }
   const length = part === undefined ? size : part.end - part.start + 1;
   if (part !== undefined) headers['content-range'] = formatContentRange(part, size);
   const code = part === undefined ? 200 : 206;
-  if (exchange.isHead) {
+  if (context.isHead) {
     reader.close();
-    return replyEmpty(exchange, code, length === undefined ? headers : { ...headers, 'content-length': length });
+    return replyEmpty(context, code, length === undefined ? headers : { ...headers, 'content-length': length });
   }
-  await replyStream(exchange, code, headers, { reader, length });
+  await replyStream(context, code, headers, { reader, length });
 }
 
 /** Sends what the site answered. */
 async function sendAnswer(
-  exchange: Exchange,
+  context: RequestContext,
   route: MirrorSpec,
-  { answer, context }: { readonly answer: SiteReply; readonly context: RewriteContext },
+  { answer, rewriting }: { readonly answer: SiteReply; readonly rewriting: RewriteContext },
 ): Promise<void> {
   const { status, setCookies, length, body } = answer;
-  const headers = answerHeaders(answer.headers, context);
+  const headers = answerHeaders(answer.headers, rewriting);
   if (setCookies.length > 0) headers['set-cookie'] = setCookies.map((cookie) => rewriteCookie(cookie, route.prefix));
-  if (exchange.isHead || status === 204 || status === 304) {
+  if (context.isHead || status === 204 || status === 304) {
     body.cancel();
-    const told = exchange.isHead ? answer.headers['content-length'] : undefined;
-    return replyEmpty(exchange, status, told === undefined ? headers : { ...headers, 'content-length': told });
+    const told = context.isHead ? answer.headers['content-length'] : undefined;
+    return replyEmpty(context, status, told === undefined ? headers : { ...headers, 'content-length': told });
   }
-  await replyThrough(exchange, status, headers, { source: body, length });
+  await replyThrough(context, status, headers, { source: body, length });
 }
 
 /** What of a site's headers the client sees, with addresses that lead through this server where a route does. */
 export function answerHeaders(
   given: Readonly<Record<string, string>>,
-  context: RewriteContext,
+  rewriting: RewriteContext,
 ): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = {};
   const listed = new Set((given['connection'] ?? '').split(',').map((name) => name.trim().toLowerCase()));
   for (const [name, value] of Object.entries(given)) {
     if (NOT_HANDED_ON.has(name) || listed.has(name)) continue;
-    headers[name] = rewritten(name, value, context);
+    headers[name] = rewritten(name, value, rewriting);
   }
   return headers;
 }
 
-function rewritten(name: string, value: string, context: RewriteContext): string {
+function rewritten(name: string, value: string, rewriting: RewriteContext): string {
   switch (name) {
     case 'location':
-      return rewriteLocation(value, context);
+      return rewriteLocation(value, rewriting);
     case 'content-location':
-      return rewriteAddress(value, context) ?? value;
+      return rewriteAddress(value, rewriting) ?? value;
     case 'www-authenticate':
-      return rewriteChallenge(value, context);
+      return rewriteChallenge(value, rewriting);
     case 'link':
-      return rewriteLink(value, context);
+      return rewriteLink(value, rewriting);
     default:
       return value;
   }
@@ -364,21 +364,21 @@ function requestHeaders(request: IncomingMessage): Record<string, string> {
 }
 
 /** The body of a request, as it comes. */
-function bodyOf(exchange: Exchange): RequestBody | string | undefined {
-  const { request, method } = exchange;
+function bodyOf(context: RequestContext): RequestBody | string | undefined {
+  const { request, method } = context;
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
   const hasBody = encoding !== undefined || (length !== undefined && length !== '0');
   if (!hasBody) return undefined;
   if (method === 'GET' || method === 'HEAD') throw bodyRefused(method);
   // curl waits a second for this before it sends what is large, and git longer.
-  if (/^100-continue$/i.test(request.headers.expect ?? '')) exchange.response.writeContinue();
+  if (/^100-continue$/i.test(request.headers.expect ?? '')) context.response.writeContinue();
   const source = new IncomingBody(request, (count) => {
-    exchange.received += count;
+    context.received += count;
   });
   return { length: encoding === undefined ? Number(length) : undefined, source };
 }
 
-function requireNoBody({ request, method }: Exchange): void {
+function requireNoBody({ request, method }: RequestContext): void {
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
   if (encoding !== undefined || (length !== undefined && length !== '0')) throw bodyRefused(method);
 }
@@ -388,20 +388,20 @@ function bodyRefused(method: string): MirrorRefusal {
 }
 
 /** How the client reaches this server; empty where nobody knows, so that addresses stay relative. */
-function baseOf({ scheme, host }: Exchange, publicUrl: string | undefined): string {
+function baseOf({ scheme, host }: RequestContext, publicUrl: string | undefined): string {
   if (publicUrl !== undefined) return publicUrl;
   return host === undefined || host === '' ? '' : `${scheme}://${host}`;
 }
 
 /** Answers with a reason, as text; where an answer has begun, the connection is cut. */
-export function refuseMirror(exchange: Exchange, { status, message, headers }: MirrorRefusal): void {
-  exchange.error = message;
-  if (exchange.response.headersSent) {
-    exchange.response.destroy();
+export function refuseMirror(context: RequestContext, { status, message, headers }: MirrorRefusal): void {
+  context.error = message;
+  if (context.response.headersSent) {
+    context.response.destroy();
     return;
   }
   // A body that nobody reads may still be on its way.
-  const isReading = exchange.method === 'GET' || exchange.method === 'HEAD';
+  const isReading = context.method === 'GET' || context.method === 'HEAD';
   const own: Headers = { 'content-type': 'text/plain; charset=utf-8', ...(isReading ? {} : { connection: 'close' }) };
-  replyBytes(exchange, status, { ...own, ...headers }, `${message}\n`);
+  replyBytes(context, status, { ...own, ...headers }, `${message}\n`);
 }

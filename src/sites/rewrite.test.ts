@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { type RewriteContext, rewriteAddress, rewriteChallenge, rewriteCookie, rewriteLink } from './rewrite.ts';
 
 /** One route: `/hub` for https://hub.example.com. */
-function context(base = 'http://mirror:5000'): RewriteContext {
+function rewriting(base = 'http://mirror:5000'): RewriteContext {
   return {
     from: new URL('https://hub.example.com/v2/a/tags/list?n=1'),
     pathOf: (url) => (url.host === 'hub.example.com' ? `/hub${url.pathname}${url.search}${url.hash}` : undefined),
@@ -29,11 +29,12 @@ describe('rewriteAddress()', () => {
     ['mailto:a@hub.example.com', undefined],
   ] as const;
   for (const [address, expected] of rows) {
-    test(`${address} is ${expected ?? 'left alone'}`, () => assert.equal(rewriteAddress(address, context()), expected));
+    test(`${address} is ${expected ?? 'left alone'}`, () =>
+      assert.equal(rewriteAddress(address, rewriting()), expected));
   }
 
   test('stays on this server where nobody knows how it is called', () => {
-    assert.equal(rewriteAddress('https://hub.example.com/x', context('')), '/hub/x');
+    assert.equal(rewriteAddress('https://hub.example.com/x', rewriting('')), '/hub/x');
   });
 });
 
@@ -52,7 +53,7 @@ describe('rewriteChallenge()', () => {
     ['Bearer realm = "https://hub.example.com/t"', 'Bearer realm = "http://mirror:5000/hub/t"'],
   ] as const;
   for (const [header, expected] of rows) {
-    test(header, () => assert.equal(rewriteChallenge(header, context()), expected));
+    test(header, () => assert.equal(rewriteChallenge(header, rewriting()), expected));
   }
 });
 
@@ -66,7 +67,7 @@ describe('rewriteLink()', () => {
     ['rel="next"', 'rel="next"'],
   ] as const;
   for (const [header, expected] of rows) {
-    test(header, () => assert.equal(rewriteLink(header, context()), expected));
+    test(header, () => assert.equal(rewriteLink(header, rewriting()), expected));
   }
 });
 

@@ -26,15 +26,15 @@ const REALM = /\b(realm\s*=\s*)"(https?:\/\/[^"\\]*)"/gi;
 /**
  * A `Location`, which means the site wherever no route leads: relative to this server it would be another address.
  */
-export function rewriteLocation(address: string, context: RewriteContext): string {
-  const here = rewriteAddress(address, context);
-  return here ?? URL.parse(decodeHeaderText(address), context.from.href)?.href ?? address;
+export function rewriteLocation(address: string, rewriting: RewriteContext): string {
+  const here = rewriteAddress(address, rewriting);
+  return here ?? URL.parse(decodeHeaderText(address), rewriting.from.href)?.href ?? address;
 }
 
 /** A challenge whose realm leads through this server, where it is the address of a token service that a route leads to. */
-export function rewriteChallenge(header: string, context: RewriteContext): string {
+export function rewriteChallenge(header: string, rewriting: RewriteContext): string {
   return header.replace(REALM, (whole: string, name: string, realm: string) => {
-    const here = rewriteAddress(realm, context);
+    const here = rewriteAddress(realm, rewriting);
     return here === undefined ? whole : `${name}"${here}"`;
   });
 }
@@ -42,9 +42,9 @@ export function rewriteChallenge(header: string, context: RewriteContext): strin
 const LINK_TARGET = /<([^<>]*)>/g;
 
 /** `Link` with its targets leading through this server where a route does (RFC 8288 §3). */
-export function rewriteLink(header: string, context: RewriteContext): string {
+export function rewriteLink(header: string, rewriting: RewriteContext): string {
   return header.replace(LINK_TARGET, (whole: string, target: string) => {
-    const here = rewriteAddress(target, context);
+    const here = rewriteAddress(target, rewriting);
     return here === undefined ? whole : `<${here}>`;
   });
 }

@@ -8,7 +8,7 @@ export interface Events {
   /** A request was answered, or its connection was cut. */
   'request.finished': RequestFinished;
   /** One HTTP exchange with another registry, its token service or a redirect target. */
-  'upstream.request': UpstreamRequest;
+  'upstream.request': UpstreamRequestEnded;
   /** An upstream failed and the next in the list is asked. */
   'upstream.failover': { registry: string; from: string; to: string; reason: string };
   /** An upstream is left alone for a while, tried again or back: all questions to it, or those of one kind. */
@@ -154,7 +154,7 @@ export interface MitmHandshakeFailed {
   readonly detail: string;
 }
 
-export interface UpstreamRequest {
+export interface UpstreamRequestEnded {
   readonly registry: string;
   readonly upstream: string;
   readonly method: string;

@@ -14,7 +14,7 @@ export {
   Telemetry,
   type UpstreamHealthChange,
   type UpstreamQuota,
-  type UpstreamRequest,
+  type UpstreamRequestEnded,
 } from './events.ts';
 export { loadPromClient } from './load-prom-client.ts';
 export { createLog, type Log, type LogFormat } from './log.ts';

@@ -5,7 +5,7 @@ import type {
   RequestFinished,
   Telemetry,
   UpstreamHealthChange,
-  UpstreamRequest,
+  UpstreamRequestEnded,
 } from './events.ts';
 import type { Log } from './log.ts';
 
@@ -124,7 +124,7 @@ function logRequest(log: Log, event: RequestFinished): void {
   });
 }
 
-function upstreamFields({ registry, upstream, method, url, status, durationMs, purpose, error }: UpstreamRequest) {
+function upstreamFields({ registry, upstream, method, url, status, durationMs, purpose, error }: UpstreamRequestEnded) {
   return { registry, upstream, method, url, status, duration: milliseconds(durationMs), purpose, error };
 }
 

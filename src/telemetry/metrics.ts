@@ -1,5 +1,5 @@
 import type { Metric, Registry } from 'prom-client';
-import type { CacheOutcome, RequestFinished, Telemetry, UpstreamRequest } from './events.ts';
+import type { CacheOutcome, RequestFinished, Telemetry, UpstreamRequestEnded } from './events.ts';
 import { loadPromClient } from './load-prom-client.ts';
 import { Counter, Gauge, GaugeSet, Histogram } from './tally.ts';
 
@@ -396,7 +396,7 @@ function countRequest(tallies: Tallies, event: RequestFinished, registry: string
   tallies.served.add(bytes, registry, SAVED.has(cache) ? 'cache' : 'upstream');
 }
 
-function countUpstream(tallies: Tallies, event: UpstreamRequest, labels: readonly string[]): void {
+function countUpstream(tallies: Tallies, event: UpstreamRequestEnded, labels: readonly string[]): void {
   tallies.upstream.add(1, ...labels, String(event.status));
   tallies.upstreamDuration.observe(event.durationMs / 1000, ...labels);
 }

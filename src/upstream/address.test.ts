@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { isInside, isNameAllowed } from './address.ts';
+import { isNameAllowed, isPrivateNetwork } from './address.ts';
 
 describe('isNameAllowed', () => {
   const rows: readonly (readonly [string, readonly string[], boolean])[] = [
@@ -32,6 +32,6 @@ describe('isInside', () => {
     ['reg.example.com', '::ffff:192.168.0.1', true],
   ];
   for (const [host, address, expected] of rows) {
-    test(`${host} at ${address}: ${expected}`, () => assert.equal(isInside(host, address), expected));
+    test(`${host} at ${address}: ${expected}`, () => assert.equal(isPrivateNetwork(host, address), expected));
   }
 });

@@ -13,7 +13,7 @@ export function isNameAllowed(policy: AddressPolicy, host: string): boolean {
  *
  * @param remoteAddress the address that answered; where it is not known, the name itself decides
  */
-export function isInside(host: string, remoteAddress: string | undefined): boolean {
+export function isPrivateNetwork(host: string, remoteAddress: string | undefined): boolean {
   const address = remoteAddress ?? addressIn(host);
   return address !== undefined && !isPublicAddress(address);
 }

@@ -1,8 +1,8 @@
 import type { UpstreamSpec } from '../oci/index.ts';
 import type { UpstreamContext } from './context.ts';
 import { drain } from './drain.ts';
-import type { Question } from './question.ts';
 import { Upstream } from './upstream.ts';
+import type { UpstreamRequest } from './upstream-request.ts';
 
 /** One upstream to be asked by itself. */
 export interface ProbedUpstream {
@@ -12,7 +12,10 @@ export interface ProbedUpstream {
 }
 
 /** What is asked of it, in the words of a question. */
-export type ProbeQuestion = Pick<Question, 'method' | 'path' | 'scope' | 'kind' | 'headers' | 'loginOnly' | 'signal'>;
+export type ProbeQuestion = Pick<
+  UpstreamRequest,
+  'method' | 'path' | 'scope' | 'kind' | 'headers' | 'loginOnly' | 'signal'
+>;
 
 export interface ProbeAnswer {
   readonly status: number;
@@ -32,9 +35,9 @@ export interface ProbeAnswer {
  */
 export async function probeUpstream(
   { registry, spec, context }: ProbedUpstream,
-  question: ProbeQuestion,
+  request: ProbeQuestion,
 ): Promise<ProbeAnswer> {
-  const { reply, url } = await new Upstream(registry, spec, context).open(question);
+  const { reply, url } = await new Upstream(registry, spec, context).open(request);
   await drain(reply.body);
   return { status: reply.status, headers: reply.headers, url };
 }

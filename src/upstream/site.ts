@@ -2,7 +2,7 @@ import { decodeHeaderText } from '../lib/index.ts';
 import { type AddressPolicy, type HttpClient, HttpError, type HttpRequest, type HttpStream } from '../net/index.ts';
 import type { TlsSpec, TransportSpec, UpstreamSpec } from '../oci/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
-import { isInside } from './address.ts';
+import { isPrivateNetwork } from './address.ts';
 import { basicAuthorization, CredentialReader } from './auth/index.ts';
 import { DestinationClients } from './destination-clients.ts';
 import { UpstreamError } from './error.ts';
@@ -103,10 +103,10 @@ export class Site {
     let { url } = request;
     let addresses = ANY;
     let isHome = true;
-    let inside = true;
+    let privateNetwork = true;
     for (let hops = 0; ; hops += 1) {
       const answer = await this.#exchange({ ...request, url, addresses, isHome });
-      inside &&= isInside(hostOf(url), answer.remoteAddress);
+      privateNetwork &&= isPrivateNetwork(hostOf(url), answer.remoteAddress);
       const location = isRedirect(answer.status) ? readLocation(answer) : undefined;
       const target = location === undefined ? null : URL.parse(location, url.href);
       // A body that was sent cannot be sent again, and only reading is repeated without asking (RFC 9110 §15.4).
@@ -121,7 +121,7 @@ export class Site {
       }
       answer.body.cancel();
       redirects.push(answer.headers);
-      addresses = inside ? ANY : { kind: 'public', allow: this.#options.allowPrivate };
+      addresses = privateNetwork ? ANY : { kind: 'public', allow: this.#options.allowPrivate };
       url = this.#follow(location, { from: url, hops, addresses, status: answer.status });
       isHome &&= url.origin === this.#home.origin;
       if (hostOf(url) === hostOf(this.#home)) addresses = ANY;

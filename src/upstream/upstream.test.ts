@@ -5,8 +5,8 @@ import { type HttpClient, HttpError, type HttpReply, type HttpRequest } from '..
 import type { TlsSpec, UpstreamSpec } from '../oci/index.ts';
 import { type Events, Telemetry } from '../telemetry/index.ts';
 import { type FailureKind, UpstreamError } from './error.ts';
-import type { Question } from './question.ts';
 import { Upstream } from './upstream.ts';
+import type { UpstreamRequest } from './upstream-request.ts';
 
 const PUBLIC = '93.184.216.34';
 const PRIVATE = '10.1.2.3';
@@ -68,7 +68,7 @@ function stage(scene: Scene) {
   return { upstream, requests, clients, events, warnings, said };
 }
 
-const question: Question = {
+const question: UpstreamRequest = {
   method: 'GET',
   path: '/v2/app/manifests/latest',
   scope: 'repository:app:pull',

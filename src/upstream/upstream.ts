@@ -8,12 +8,12 @@ import {
   type HttpStream,
 } from '../net/index.ts';
 import type { CredentialSource, UpstreamSpec } from '../oci/index.ts';
-import type { UpstreamRequest } from '../telemetry/index.ts';
-import { isInside } from './address.ts';
+import type { UpstreamRequestEnded } from '../telemetry/index.ts';
+import { isPrivateNetwork } from './address.ts';
 import {
+  type Authorization,
   Authorizer,
   CredentialPool,
-  type Grant,
   type GrantedToken,
   parseTokenReply,
   type TokenHttpRequest,
@@ -35,23 +35,23 @@ import {
 } from './error.ts';
 import {
   Health,
+  type HealthSignal,
   type HealthView,
   judgeAnswer,
   judgeBody,
   judgeError,
-  type Pass,
-  type Verdict,
+  type Permit,
 } from './health/index.ts';
 import { hostOf } from './host.ts';
 import { identifiesUs, ownHeaders } from './own-headers.ts';
-import type { Answer, Question } from './question.ts';
 import { parseRateLimit, type Quota } from './rate-limit.ts';
 import { decideRedirect, isRedirect } from './redirect.ts';
+import type { UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
 import { watchBody } from './watch-body.ts';
 
 /** The two ways to carry out an exchange: a small body read whole, or one that is pulled. */
 interface Exchange<T extends HttpHead> {
-  readonly send: (client: HttpClient, request: HttpRequest) => Promise<T>;
+  readonly send: (client: HttpClient, httpRequest: HttpRequest) => Promise<T>;
   /** Ends an answer that is not the last; gives what helps to name an error. */
   readonly discard: (reply: T) => Promise<Buffer>;
 }
@@ -63,7 +63,7 @@ interface Hop {
   /** Still at the upstream's own origin, never having left it: here alone its credential and headers are sent. */
   readonly home: boolean;
   /** Everything that answered so far is off the public internet. */
-  readonly inside: boolean;
+  readonly privateNetwork: boolean;
   readonly addresses: AddressPolicy;
 }
 
@@ -122,7 +122,7 @@ export class Upstream {
         credential,
         now,
         derived: this.#derived,
-        send: (request, addresses) => this.#fetchToken(request, addresses),
+        send: (httpRequest, addresses) => this.#fetchToken(httpRequest, addresses),
         warn: (message) => this.#warn(message),
       });
     const [first, ...rest] = credentialsOf(spec);
@@ -130,16 +130,16 @@ export class Upstream {
   }
 
   /** Asks, and reads the answer's body whole: at most `maxBytes`, else the upstream's answer is `invalid`. */
-  async fetch(question: Question, maxBytes: number): Promise<Answer<HttpReply>> {
-    const pass = this.#health.admit(question.kind);
+  async fetch(request: UpstreamRequest, maxBytes: number): Promise<UpstreamResponse<HttpReply>> {
+    const pass = this.#health.admit(request.kind);
     const exchange: Exchange<HttpReply> = {
-      send: (client, request) => client.fetch({ ...request, maxBytes }),
+      send: (client, httpRequest) => client.fetch({ ...httpRequest, maxBytes }),
       discard: (reply) => Promise.resolve(reply.body),
     };
     const answer = await this.#judged(pass, () =>
-      this.#inTime(describeExchange(question.method, this.#urlOf(question)), {
-        signal: question.signal,
-        ask: (signal) => this.#ask({ ...question, signal }, exchange),
+      this.#inTime(describeExchange(request.method, this.#urlOf(request)), {
+        signal: request.signal,
+        ask: (signal) => this.#ask({ ...request, signal }, exchange),
       }),
     );
     pass.settle(this.#verdict(answer));
@@ -147,13 +147,13 @@ export class Upstream {
   }
 
   /** Asks with GET, and leaves the body to be pulled or cancelled. */
-  async open(question: Question): Promise<Answer<HttpStream>> {
-    const pass = this.#health.admit(question.kind);
+  async open(request: UpstreamRequest): Promise<UpstreamResponse<HttpStream>> {
+    const pass = this.#health.admit(request.kind);
     const exchange: Exchange<HttpStream> = {
-      send: (client, request) => client.open(request),
+      send: (client, httpRequest) => client.open(httpRequest),
       discard: (reply) => drain(reply.body),
     };
-    const answer = await this.#judged(pass, () => this.#ask(question, exchange));
+    const answer = await this.#judged(pass, () => this.#ask(request, exchange));
     const verdict = this.#verdict(answer);
     const { reply } = answer;
     if (verdict.kind !== 'answered' || (reply.status !== 200 && reply.status !== 206)) {
@@ -177,12 +177,12 @@ export class Upstream {
   }
 
   /** The failure that an answer means which is not the one hoped for; ends its body. */
-  async failure(question: Question, answer: Answer<HttpReply | HttpStream>): Promise<UpstreamError> {
+  async failure(request: UpstreamRequest, answer: UpstreamResponse<HttpReply | HttpStream>): Promise<UpstreamError> {
     const { reply, url, redirected } = answer;
     const body = Buffer.isBuffer(reply.body) ? reply.body : await drain(reply.body);
     return answerFailure({
       upstream: this.name,
-      exchange: describeExchange(question.method, url),
+      exchange: describeExchange(request.method, url),
       status: reply.status,
       headers: reply.headers,
       code: parseErrorCode(body),
@@ -192,8 +192,8 @@ export class Upstream {
   }
 
   /** The failure that the upstream's answer cannot be right. */
-  invalid(question: Question, why: string, cause?: unknown): UpstreamError {
-    const exchange = describeExchange(question.method, this.#urlOf(question));
+  invalid(request: UpstreamRequest, why: string, cause?: unknown): UpstreamError {
+    const exchange = describeExchange(request.method, this.#urlOf(request));
     return new UpstreamError(`${this.name} answered ${exchange} wrongly: ${why}`, {
       kind: 'invalid',
       upstream: this.name,
@@ -202,21 +202,21 @@ export class Upstream {
   }
 
   /** What a redirect of the upstream's may lead to. */
-  addressesAfter(inside: boolean): AddressPolicy {
-    return inside ? ANY : this.#derived;
+  addressesAfter(privateNetwork: boolean): AddressPolicy {
+    return privateNetwork ? ANY : this.#derived;
   }
 
   /** True where challenges are answered: not for somebody without our rights, and not over the operator's own header. */
-  #authorizes(question: Question): boolean {
-    return question.bare !== true && !('authorization' in this.#headers);
+  #authorizes(request: UpstreamRequest): boolean {
+    return request.anonymous !== true && !('authorization' in this.#headers);
   }
 
-  #urlOf(question: Question): URL {
-    return new URL(this.spec.url + question.path);
+  #urlOf(request: UpstreamRequest): URL {
+    return new URL(this.spec.url + request.path);
   }
 
   /** Tells the upstream's health of an error on the way to an answer. */
-  async #judged<T>(pass: Pass, ask: () => Promise<T>): Promise<T> {
+  async #judged<T>(pass: Permit, ask: () => Promise<T>): Promise<T> {
     try {
       return await ask();
     } catch (error) {
@@ -225,7 +225,7 @@ export class Upstream {
     }
   }
 
-  #verdict({ reply, redirected }: Answer<HttpHead>): Verdict {
+  #verdict({ reply, redirected }: UpstreamResponse<HttpHead>): HealthSignal {
     const retryAfter = parseRetryAfter(reply.headers['retry-after'], this.#context.now());
     return judgeAnswer({ status: reply.status, retryAfter, redirected });
   }
@@ -248,15 +248,14 @@ export class Upstream {
    *
    * @throws {UpstreamError} `throttled` where one of them may be used later
    */
-  async #ask<T extends HttpHead>(question: Question, exchange: Exchange<T>): Promise<Answer<T>> {
+  async #ask<T extends HttpHead>(request: UpstreamRequest, exchange: Exchange<T>): Promise<UpstreamResponse<T>> {
     const pool = this.#pool;
-    const { kind } = question;
-    if (!this.#authorizes(question) || pool.size === 1)
-      return this.#walk(question, { exchange, authorizer: pool.first });
+    const { kind } = request;
+    if (!this.#authorizes(request) || pool.size === 1) return this.#walk(request, { exchange, authorizer: pool.first });
     const tried = new Set<Authorizer>();
     for (let authorizer = pool.choose(kind, tried); authorizer !== undefined; ) {
       tried.add(authorizer);
-      const outcome = await this.#walk(question, { exchange, authorizer }).catch(orRefusal);
+      const outcome = await this.#walk(request, { exchange, authorizer }).catch(orRefusal);
       const refusal = this.#refusalOf(outcome);
       if (refusal === undefined && !(outcome instanceof UpstreamError)) return outcome;
       if (refusal?.kind === 'throttled') pool.park(authorizer, kind, refusal.retryAfter);
@@ -278,7 +277,9 @@ export class Upstream {
   }
 
   /** What another credential may change: a 429, or a refusal, of the upstream's own or of its token service. */
-  #refusalOf(outcome: Answer<HttpHead> | UpstreamError): Pick<UpstreamError, 'kind' | 'retryAfter'> | undefined {
+  #refusalOf(
+    outcome: UpstreamResponse<HttpHead> | UpstreamError,
+  ): Pick<UpstreamError, 'kind' | 'retryAfter'> | undefined {
     if (outcome instanceof UpstreamError) return outcome;
     const { reply, redirected } = outcome;
     const kind = kindOfStatus(reply.status, redirected);
@@ -287,7 +288,10 @@ export class Upstream {
   }
 
   /** Reads what an answer about a manifest says of the limit that it counts against. */
-  #readLimit(reply: HttpHead, { authorizer, grant }: { authorizer: Authorizer; grant: Grant | undefined }): void {
+  #readLimit(
+    reply: HttpHead,
+    { authorizer, grant }: { authorizer: Authorizer; grant: Authorization | undefined },
+  ): void {
     const limit = reply.status === 401 ? undefined : parseRateLimit(reply.headers);
     if (limit === undefined) return;
     const credential = (grant?.private === true ? authorizer.username : undefined) ?? 'anonymous';
@@ -297,23 +301,23 @@ export class Upstream {
   }
 
   async #walk<T extends HttpHead>(
-    question: Question,
+    request: UpstreamRequest,
     { exchange, authorizer }: { exchange: Exchange<T>; authorizer: Authorizer },
-  ): Promise<Answer<T>> {
+  ): Promise<UpstreamResponse<T>> {
     const startedAt = this.#context.now();
-    const authorizes = this.#authorizes(question);
-    const countsPulls = question.kind === 'pull' || question.kind === 'check';
-    let hop: Hop = { url: this.#urlOf(question), count: 0, home: true, inside: true, addresses: this.#named };
-    let grant = authorizes ? await authorizer.foresee(question.scope, question.signal) : undefined;
+    const authorizes = this.#authorizes(request);
+    const countsPulls = request.kind === 'pull' || request.kind === 'check';
+    let hop: Hop = { url: this.#urlOf(request), count: 0, home: true, privateNetwork: true, addresses: this.#named };
+    let grant = authorizes ? await authorizer.preemptive(request.scope, request.signal) : undefined;
     let answered = 0;
     let isPrivate = false;
     for (;;) {
-      question.signal?.throwIfAborted();
-      const reply = await this.#exchange({ question, hop, grant, exchange });
+      request.signal?.throwIfAborted();
+      const reply = await this.#exchange({ request, hop, grant, exchange });
       if (countsPulls && hop.home) this.#readLimit(reply, { authorizer, grant });
-      const inside = hop.inside && isInside(hostOf(hop.url), reply.remoteAddress);
+      const privateNetwork = hop.privateNetwork && isPrivateNetwork(hostOf(hop.url), reply.remoteAddress);
       if (answered < MAX_ANSWERED_CHALLENGES && (authorizes || !hop.home)) {
-        const next = await this.#renewed(reply, { question, authorizer, hop, grant, inside, startedAt }).catch(
+        const next = await this.#renewed(reply, { request, authorizer, hop, grant, privateNetwork, startedAt }).catch(
           async (error) => {
             await exchange.discard(reply);
             throw error;
@@ -326,13 +330,13 @@ export class Upstream {
           continue;
         }
       }
-      if (hop.home && question.bare !== true) isPrivate ||= this.#identified || grant?.private === true;
-      if (!isRedirect(reply.status) || question.follow?.(reply.status) === false) {
+      if (hop.home && request.anonymous !== true) isPrivate ||= this.#identified || grant?.private === true;
+      if (!isRedirect(reply.status) || request.follow?.(reply.status) === false) {
         const visibility = isPrivate ? 'private' : 'public';
-        return { reply, url: hop.url, redirected: hop.count > 0, visibility, inside };
+        return { reply, url: hop.url, redirected: hop.count > 0, visibility, privateNetwork };
       }
       await exchange.discard(reply);
-      hop = this.#next(question, reply, { ...hop, inside });
+      hop = this.#next(request, reply, { ...hop, privateNetwork });
       if (!hop.home) grant = undefined;
       answered = 0;
     }
@@ -342,34 +346,34 @@ export class Upstream {
   async #renewed(
     reply: HttpHead,
     at: {
-      question: Question;
+      request: UpstreamRequest;
       authorizer: Authorizer;
       hop: Hop;
-      grant: Grant | undefined;
-      inside: boolean;
+      grant: Authorization | undefined;
+      privateNetwork: boolean;
       startedAt: number;
     },
-  ): Promise<Grant | undefined> {
-    const { question, authorizer, hop, grant, inside } = at;
-    const { scope, loginOnly = false, signal } = question;
+  ): Promise<Authorization | undefined> {
+    const { request, authorizer, hop, grant, privateNetwork } = at;
+    const { scope, loginOnly = false, signal } = request;
     if (reply.status === 403) {
       if (!hop.home || grant === undefined || this.#context.now() - grant.grantedAt < RENEW_ON_DENIED_MS)
         return undefined;
       grant.refuse();
-      return authorizer.foresee(scope, signal);
+      return authorizer.preemptive(scope, signal);
     }
     if (reply.status !== 401) return undefined;
     grant?.refuse();
     // Refused although it was fetched for this very question: asking again would change nothing.
     if (grant !== undefined && grant.grantedAt >= at.startedAt) return undefined;
     const header = reply.headers['www-authenticate'];
-    const refusal = { header, scope, loginOnly, challenger: hop.url, inside, signal };
+    const refusal = { header, scope, loginOnly, challenger: hop.url, privateNetwork, signal };
     const next = hop.home ? await authorizer.answer(refusal) : await authorizer.answerAnonymously(refusal);
     return next?.header === grant?.header ? undefined : next;
   }
 
-  #next(question: Question, reply: HttpHead, hop: Hop): Hop {
-    const addresses = this.addressesAfter(hop.inside);
+  #next(request: UpstreamRequest, reply: HttpHead, hop: Hop): Hop {
+    const addresses = this.addressesAfter(hop.privateNetwork);
     const decision = decideRedirect(reply.headers['location'], {
       from: hop.url,
       upstream: this.url,
@@ -378,7 +382,7 @@ export class Upstream {
       addresses,
     });
     if (decision.kind === 'refused') {
-      const exchange = describeExchange(question.method, hop.url);
+      const exchange = describeExchange(request.method, hop.url);
       const message = `${this.name} answered ${exchange} with a redirect that is not followed: ${decision.reason}`;
       this.#warn(message);
       throw new UpstreamError(message, { kind: 'invalid', upstream: this.name, status: reply.status });
@@ -388,37 +392,37 @@ export class Upstream {
       url,
       count: hop.count + 1,
       home: hop.home && url.origin === this.url.origin,
-      inside: hop.inside,
+      privateNetwork: hop.privateNetwork,
       addresses: hostOf(url) === hostOf(this.url) ? this.#named : addresses,
     };
   }
 
   async #exchange<T extends HttpHead>(at: {
-    question: Question;
+    request: UpstreamRequest;
     hop: Hop;
-    grant: Grant | undefined;
+    grant: Authorization | undefined;
     exchange: Exchange<T>;
   }): Promise<T> {
-    const { question, hop, grant } = at;
-    const own = hop.home && question.bare !== true;
-    const headers = { ...(own ? this.#headers : {}), ...question.headers };
+    const { request, hop, grant } = at;
+    const own = hop.home && request.anonymous !== true;
+    const headers = { ...(own ? this.#headers : {}), ...request.headers };
     if (grant !== undefined) headers['authorization'] = grant.header;
-    const request: HttpRequest = {
-      method: question.method,
+    const httpRequest: HttpRequest = {
+      method: request.method,
       url: hop.url,
       headers,
       addresses: hop.addresses,
-      ...(question.signal === undefined ? {} : { signal: question.signal }),
+      ...(request.signal === undefined ? {} : { signal: request.signal }),
     };
     const client = await this.#clients.to(own ? 'upstream' : 'redirect');
-    const purpose = question.kind === 'blob' ? 'blob' : 'api';
-    return this.#told(request, hop.count === 0 ? purpose : 'redirect', () => at.exchange.send(client, request));
+    const purpose = request.kind === 'blob' ? 'blob' : 'api';
+    return this.#told(httpRequest, hop.count === 0 ? purpose : 'redirect', () => at.exchange.send(client, httpRequest));
   }
 
   /** Carries out one exchange and publishes it, whatever becomes of it. */
   async #told<T extends HttpHead>(
-    request: HttpRequest,
-    purpose: UpstreamRequest['purpose'],
+    httpRequest: HttpRequest,
+    purpose: UpstreamRequestEnded['purpose'],
     send: () => Promise<T>,
   ): Promise<T> {
     const startedAt = performance.now();
@@ -426,8 +430,8 @@ export class Upstream {
       this.#context.telemetry.publish('upstream.request', {
         registry: this.#registry,
         upstream: this.name,
-        method: request.method,
-        url: shownUrl(request.url),
+        method: httpRequest.method,
+        url: shownUrl(httpRequest.url),
         status,
         durationMs: performance.now() - startedAt,
         purpose,
@@ -439,23 +443,23 @@ export class Upstream {
       return reply;
     } catch (error) {
       tell(0, error instanceof HttpError ? error.code : 'failed');
-      request.signal?.throwIfAborted();
+      httpRequest.signal?.throwIfAborted();
       throw exchangeFailure(error, {
         upstream: this.name,
-        exchange: describeExchange(request.method, request.url),
+        exchange: describeExchange(httpRequest.method, httpRequest.url),
         redirected: purpose === 'redirect',
       });
     }
   }
 
   async #fetchToken(token: TokenHttpRequest, addresses: AddressPolicy): Promise<GrantedToken> {
-    const request: HttpRequest = { ...token, addresses };
+    const httpRequest: HttpRequest = { ...token, addresses };
     const client = await this.#clients.to(hostOf(token.url) === hostOf(this.url) ? 'upstream' : 'token');
-    const exchange = describeExchange(request.method, request.url);
+    const exchange = describeExchange(httpRequest.method, httpRequest.url);
     const reply = await this.#inTime(exchange, {
       ask: (signal) =>
-        this.#told({ ...request, signal }, 'token', () =>
-          client.fetch({ ...request, signal, maxBytes: MAX_TOKEN_REPLY }),
+        this.#told({ ...httpRequest, signal }, 'token', () =>
+          client.fetch({ ...httpRequest, signal, maxBytes: MAX_TOKEN_REPLY }),
         ),
     });
     const granted = reply.status === 200 ? parseTokenReply(reply.body) : undefined;

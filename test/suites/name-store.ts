@@ -5,7 +5,7 @@ import {
   type BlobRecord,
   MAX_URLS_PER_BLOB,
   type MemberRecord,
-  type NameStore,
+  type MetadataStore,
   type TagEntry,
   type TagRecord,
   type UrlEntry,
@@ -14,7 +14,7 @@ import {
 } from '../../src/store/index.ts';
 
 /** Makes an empty store, and cleans up after the test. */
-export type MakeNameStore = (context: TestContext) => Promise<NameStore>;
+export type MakeNameStore = (context: TestContext) => Promise<MetadataStore>;
 
 const NGINX: Repository = { registry: 'docker.io', repository: 'library/nginx' };
 const OTHERS: readonly Repository[] = [
@@ -27,7 +27,7 @@ const OTHERS: readonly Repository[] = [
 
 const FILE: UrlName = { route: 'github', url: 'https://github.com/o/r/releases/download/v1/f.tar.gz' };
 
-/** What every {@link NameStore} must do. */
+/** What every {@link MetadataStore} must do. */
 export function nameStoreSuite(name: string, make: MakeNameStore): void {
   describe(`${name} as a name store`, () => {
     test('knows nothing when it is new', async (t) => {
@@ -434,7 +434,7 @@ export function blobRecord(number: number, changes: Partial<BlobRecord> = {}): B
 }
 
 /** The numbers of the blobs, those to be evicted first in front. */
-async function order(names: NameStore, limit = 100): Promise<number[]> {
+async function order(names: MetadataStore, limit = 100): Promise<number[]> {
   const records = await names.leastRecentlyUsed(limit);
   const numbers = new Map(Array.from({ length: 10 }, (_, number) => [numbered(number), number]));
   return records.map((record) => numbers.get(record.digest) ?? -1);

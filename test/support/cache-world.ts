@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type Ingest, PullThrough, type PullThroughOptions } from '../../src/cache/index.ts';
 import type { BlobReader } from '../../src/lib/index.ts';
 import type { Repository } from '../../src/oci/index.ts';
-import { MemoryNameStore, type NameStore, openFilesystemBlobStore } from '../../src/store/index.ts';
+import { MemoryMetadataStore, type MetadataStore, openFilesystemBlobStore } from '../../src/store/index.ts';
 import { type Events, Telemetry } from '../../src/telemetry/index.ts';
 import { FakeOrigin } from './fake-origin.ts';
 import { MemoryBlobStore } from './memory-blob-store.ts';
@@ -19,7 +19,7 @@ export interface CacheWorld {
   readonly cache: PullThrough;
   readonly origin: FakeOrigin;
   readonly store: StrictStore;
-  readonly names: NameStore;
+  readonly metadata: MetadataStore;
   /** Every event so far, in order. */
   readonly events: readonly SeenEvent[];
   /** Those of one kind. */
@@ -67,12 +67,12 @@ export interface WorldOptions extends Partial<PullThroughOptions> {
  * transfer, and no rejection that nobody handled.
  */
 export async function cacheWorld(t: Scope, options: WorldOptions = {}): Promise<CacheWorld> {
-  const { on = 'memory', store: given, names: givenNames, ...rest } = options;
+  const { on = 'memory', store: given, metadata: givenMetadata, ...rest } = options;
   const directory = on === 'filesystem' ? await mkdtemp(join(tmpdir(), 'entrepot-cache-')) : undefined;
   const inner = given ?? (directory === undefined ? new MemoryBlobStore() : await openFilesystemBlobStore(directory));
   const store = new StrictStore(inner);
   const origin = new FakeOrigin();
-  const names = givenNames ?? new MemoryNameStore();
+  const metadata = givenMetadata ?? new MemoryMetadataStore();
   const telemetry = new Telemetry();
   const events: SeenEvent[] = [];
   for (const kind of KINDS) telemetry.on(kind, (event) => events.push({ kind, event }));
@@ -80,7 +80,7 @@ export async function cacheWorld(t: Scope, options: WorldOptions = {}): Promise<
   const reject = (reason: unknown): void => void rejections.push(reason);
   process.on('unhandledRejection', reject);
 
-  const cache = new PullThrough({ origin, store, names, telemetry, keep: true, ...rest });
+  const cache = new PullThrough({ origin, store, metadata, telemetry, keep: true, ...rest });
   const leftOvers = async (): Promise<readonly string[]> =>
     directory === undefined ? [] : readdir(join(directory, 'ingest'));
 
@@ -103,7 +103,7 @@ export async function cacheWorld(t: Scope, options: WorldOptions = {}): Promise<
     cache,
     origin,
     store,
-    names,
+    metadata,
     events,
     seen: <K extends keyof Events>(kind: K) =>
       events.filter((each) => each.kind === kind).map((each) => each.event as Events[K]),

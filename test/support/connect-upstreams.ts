@@ -7,13 +7,13 @@ import {
   Telemetry,
   type UpstreamHealthChange,
   type UpstreamQuota,
-  type UpstreamRequest,
+  type UpstreamRequestEnded,
 } from '../../src/telemetry/index.ts';
 import { createUpstreams, type Upstreams, type UpstreamsOptions } from '../../src/upstream/index.ts';
 
 /** Upstreams of one registry, and what they said of themselves. */
 export interface ConnectedUpstreams extends Upstreams, AsyncDisposable {
-  readonly events: UpstreamRequest[];
+  readonly events: UpstreamRequestEnded[];
   /** `hot → cold`. */
   readonly failovers: string[];
   readonly health: UpstreamHealthChange[];
@@ -52,7 +52,7 @@ export function connectUpstreamsWith(
     })),
   };
   const telemetry = new Telemetry();
-  const events: UpstreamRequest[] = [];
+  const events: UpstreamRequestEnded[] = [];
   const failovers: string[] = [];
   const health: UpstreamHealthChange[] = [];
   const quotas: UpstreamQuota[] = [];

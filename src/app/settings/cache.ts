@@ -5,7 +5,7 @@ import { freeSpace } from '../../store/index.ts';
 /** What the cache is told besides where to find things. */
 export function cacheOptionsOf(
   config: Config,
-): Omit<PullThroughOptions, 'origin' | 'store' | 'names' | 'telemetry' | 'now'> {
+): Omit<PullThroughOptions, 'origin' | 'store' | 'metadata' | 'telemetry' | 'now'> {
   if (config.cache === 'off') return { keep: false };
   const { dir, tags, on_range, max_size, min_free, pin, platforms, not_found_for, verify_after, manifests_in_memory } =
     config.cache;

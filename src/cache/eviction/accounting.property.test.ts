@@ -14,9 +14,9 @@ import {
 } from '../../../test/support/cache-world.ts';
 import { smallImage, smallIndex, smallLayer } from '../../../test/support/small-image.ts';
 import { type Digest, digestOf } from '../../oci/index.ts';
-import { openSqliteNameStore } from '../../store/index.ts';
+import { openSqliteMetadataStore } from '../../store/index.ts';
 import { Telemetry } from '../../telemetry/index.ts';
-import { takeStock } from '../integrity/reconcile.ts';
+import { reconcile } from '../integrity/reconcile.ts';
 
 const shared = smallLayer('shared');
 const empty = { ...shared, bytes: Buffer.alloc(0), size: 0, digest: digestOf(Buffer.alloc(0)) };
@@ -58,8 +58,8 @@ async function happen(world: CacheWorld, event: Happening, clock: { now: number 
   else if (event.does === 'limit') cache.reconfigure({ keep: true, maxSize: event.to, tags: { freshFor: 1000 } });
   else if (event.does === 'scrub') await cache.scrub.run();
   else if (event.does === 'stock') {
-    const { store, names } = world;
-    await takeStock({ store, names, telemetry: new Telemetry(), signal: new AbortController().signal });
+    const { store, metadata } = world;
+    await reconcile({ store, metadata, telemetry: new Telemetry(), signal: new AbortController().signal });
   } else clock.now += 2000;
 }
 
@@ -69,14 +69,14 @@ test('what the cache thinks it holds is what its directory holds, whatever happe
   await fc.assert(
     fc.asyncProperty(fc.array(fc.array(EVENT, { maxLength: 6 }), { maxLength: 12 }), async (rounds) => {
       const directory = await mkdtemp(join(tmpdir(), 'entrepot-accounting-'));
-      const names = await openSqliteNameStore(join(directory, 'names.db'));
+      const metadata = await openSqliteMetadataStore(join(directory, 'names.db'));
       const cleanUps: (() => Promise<void>)[] = [];
       const scope: Scope = { after: (cleanUp) => void cleanUps.push(cleanUp) };
       try {
         const clock = { now: 1_700_000_000_000 };
         const world = await cacheWorld(scope, {
           on: 'filesystem',
-          names,
+          metadata,
           now: () => clock.now,
           tags: { freshFor: 1000 },
         });
@@ -93,7 +93,7 @@ test('what the cache thinks it holds is what its directory holds, whatever happe
         }
       } finally {
         for (const cleanUp of cleanUps) await cleanUp();
-        await names.close();
+        await metadata.close();
         await rm(directory, { recursive: true, force: true });
       }
     }),
@@ -101,13 +101,13 @@ test('what the cache thinks it holds is what its directory holds, whatever happe
   );
 });
 
-async function assertAgrees({ store, names }: CacheWorld): Promise<void> {
+async function assertAgrees({ store, metadata }: CacheWorld): Promise<void> {
   let bytes = 0;
   let blobs = 0;
   for await (const { digest, size } of store.list()) {
-    assert.equal((await names.getBlob(digest))?.size, size, `the row of ${digest}`);
+    assert.equal((await metadata.getBlob(digest))?.size, size, `the row of ${digest}`);
     bytes += size;
     blobs += 1;
   }
-  assert.deepEqual(await names.totals(), { blobs, bytes });
+  assert.deepEqual(await metadata.totals(), { blobs, bytes });
 }

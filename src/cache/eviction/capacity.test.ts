@@ -74,7 +74,7 @@ describe('a cache with a limit', () => {
     const { bytes } = await world.cache.totals();
     assert.ok(bytes < 3.2 * SIZE, 'the shared layer counts once');
     // Read longest ago and not fresh: it would go but for the second image.
-    await world.names.touchBlobs([{ digest: shared.digest, at: 0 }]);
+    await world.metadata.touchBlobs([{ digest: shared.digest, at: 0 }]);
     await world.cache.collect({ maxSize: 2.3 * SIZE });
     assert.ok(await isStored(world, second.parts));
     assert.equal(await world.store.stat(first.layers[1]?.digest as Content['digest']), undefined);

@@ -1,13 +1,13 @@
 import type { Digest } from '../../oci/index.ts';
-import type { BlobStore, NameStore, ReadBlobRecord } from '../../store/index.ts';
+import type { BlobStore, MetadataStore, ReadBlobRecord } from '../../store/index.ts';
 import { formatBytes, type Telemetry } from '../../telemetry/index.ts';
-import { type Arrival, bytesToFree, type DiskSpace, floorOf, type MinFree, type Weighing } from './policy.ts';
+import { type Arrival, bytesToFree, type DiskSpace, floorOf, type MinFree, type Usage } from './policy.ts';
 import { type Swept, sweep } from './sweep.ts';
 
 /** A transfer, as far as it takes room. */
-export interface Arriving extends Arrival {
+export interface InFlightTransfer extends Arrival {
   /** Lets it be delivered and not kept. */
-  forgo(): void;
+  stopCaching(): void;
 }
 
 /** What the cache may take of the disk. */
@@ -22,11 +22,11 @@ export interface RoomLimits {
 
 export interface RoomOptions extends RoomLimits {
   readonly store: BlobStore;
-  readonly names: NameStore;
+  readonly metadata: MetadataStore;
   readonly telemetry: Telemetry;
-  readonly transfers: () => Iterable<Arriving>;
+  readonly transfers: () => Iterable<InFlightTransfer>;
   /** What fresh and pinned tags lead to. */
-  readonly spared: () => Promise<ReadonlySet<Digest>>;
+  readonly retained: () => Promise<ReadonlySet<Digest>>;
   readonly isInUse: (digest: Digest) => boolean;
   /** Told of each blob that is gone. */
   readonly onEvict?: (digest: Digest) => void;
@@ -80,7 +80,7 @@ const MAX_LISTED = 10_000;
  * Sees to it that the cache keeps within its limits: makes room as transfers grow, and says when nothing may be kept, as
  * everything here is needed or the disk takes no more. Whatever it finds, pulls go on; it only decides what stays.
  */
-export class Room {
+export class CacheCapacity {
   readonly #options: RoomOptions;
   readonly #now: () => number;
   readonly #watch: NodeJS.Timeout;
@@ -201,7 +201,7 @@ export class Room {
     if (swept.freed >= wanted) return this.#endFull();
     this.#triedAt = this.#now();
     const { stored, disk } = weighing;
-    const left: Weighing = {
+    const left: Usage = {
       ...weighing,
       stored: stored - swept.freed,
       disk: disk && { ...disk, free: disk.free + swept.freed },
@@ -212,13 +212,13 @@ export class Room {
     // What came last goes without: who came first may still be kept.
     for (const transfer of [...this.#options.transfers()].toReversed()) {
       if (bytesToFree({ ...left, arrivals: this.#arrivals() }) === 0) return;
-      transfer.forgo();
+      transfer.stopCaching();
     }
   }
 
-  async #weigh(): Promise<Weighing> {
-    const { names, maxSize, minFree, disk } = this.#options;
-    const { bytes } = await names.totals();
+  async #weigh(): Promise<Usage> {
+    const { metadata, maxSize, minFree, disk } = this.#options;
+    const { bytes } = await metadata.totals();
     const space = await disk?.();
     return {
       stored: bytes,
@@ -233,7 +233,7 @@ export class Room {
     const { maxSize = Number.POSITIVE_INFINITY } = this.#options;
     const arrivals = [...this.#options.transfers()];
     // Not for this one's sake: everything else would go, and then it would not fit.
-    for (const each of arrivals) if (each.keep && Math.max(each.size ?? 0, each.written) > maxSize) each.forgo();
+    for (const each of arrivals) if (each.keep && Math.max(each.size ?? 0, each.written) > maxSize) each.stopCaching();
     return arrivals.map(({ written, size, keep }) => ({ written, size, keep }));
   }
 
@@ -241,14 +241,14 @@ export class Room {
     wanted: number,
     how: { dryRun?: boolean; onEvict?: (blob: ReadBlobRecord) => void } = {},
   ): Promise<Swept> {
-    const { store, names, isInUse, prepare, onEvict } = this.#options;
+    const { store, metadata, isInUse, prepare, onEvict } = this.#options;
     if (wanted === 0) return { freed: 0, blobs: 0 };
     await prepare();
-    const spared = await this.#options.spared();
-    const isSpared = (digest: Digest): boolean => spared.has(digest) || isInUse(digest);
+    const retained = await this.#options.retained();
+    const isSpared = (digest: Digest): boolean => retained.has(digest) || isInUse(digest);
     return sweep({
       store,
-      names,
+      metadata,
       wanted,
       isSpared,
       ...how,
@@ -263,7 +263,7 @@ export class Room {
     if (blobs > 0) this.#options.telemetry.publish('cache.swept', { freed, left: stored - freed, blobs });
   }
 
-  #beginFull({ stored, maxSize, disk }: Weighing): void {
+  #beginFull({ stored, maxSize, disk }: Usage): void {
     if (this.#full !== undefined) return;
     const sizes =
       maxSize !== undefined && (disk === undefined || disk.free > disk.floor)

@@ -5,7 +5,7 @@
  * that the store did not write.
  */
 
-export { type Collected, type CollectOptions, type Pause, Room, type RoomLimits } from './capacity.ts';
-export { collectAlone } from './offline.ts';
+export { CacheCapacity, type Collected, type CollectOptions, type Pause, type RoomLimits } from './capacity.ts';
+export { collectOffline } from './offline.ts';
 export { type Purged, type PurgeOptions, purge } from './purge.ts';
-export { sparedDigests, sparingRule } from './retention.ts';
+export { retentionRule, sparedDigests } from './retention.ts';

@@ -1,12 +1,12 @@
-import type { BlobStore, NameStore } from '../../store/index.ts';
+import type { BlobStore, MetadataStore } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import { createFreshness, type FreshnessOptions } from '../metadata/index.ts';
-import { type Collected, type CollectOptions, Room, type RoomLimits } from './capacity.ts';
-import { sparedDigests, sparingRule } from './retention.ts';
+import { CacheCapacity, type Collected, type CollectOptions, type RoomLimits } from './capacity.ts';
+import { retentionRule, sparedDigests } from './retention.ts';
 
-export interface CollectAloneOptions extends RoomLimits {
+export interface CollectOfflineOptions extends RoomLimits {
   readonly store: BlobStore;
-  readonly names: NameStore;
+  readonly metadata: MetadataStore;
   readonly telemetry: Telemetry;
   readonly tags?: FreshnessOptions | 'never';
   /** Patterns of `registry/repository:tag`. @default [] */
@@ -14,19 +14,19 @@ export interface CollectAloneOptions extends RoomLimits {
 }
 
 /** Evicts what is too much of a cache that no server runs on: the caller holds its lock. */
-export async function collectAlone(options: CollectAloneOptions, how: CollectOptions): Promise<Collected> {
-  const { store, names, telemetry, maxSize, minFree, disk, tags = {}, pin = [] } = options;
+export async function collectOffline(options: CollectOfflineOptions, how: CollectOptions): Promise<Collected> {
+  const { store, metadata, telemetry, maxSize, minFree, disk, tags = {}, pin = [] } = options;
   const freshness = createFreshness(tags === 'never' ? {} : tags);
-  const isSpared = sparingRule({ freshness, pin, now: Date.now });
-  const room = new Room({
+  const isSpared = retentionRule({ freshness, pin, now: Date.now });
+  const room = new CacheCapacity({
     store,
-    names,
+    metadata,
     telemetry,
     maxSize,
     minFree,
     disk,
     transfers: () => [],
-    spared: () => sparedDigests({ names, store, isSpared }),
+    retained: () => sparedDigests({ metadata, store, isSpared }),
     isInUse: () => false,
     prepare: () => Promise.resolve(),
   });

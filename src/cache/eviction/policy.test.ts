@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { bytesToFree, floorOf, LOOK_AHEAD, type Weighing } from './policy.ts';
+import { bytesToFree, floorOf, LOOK_AHEAD, type Usage } from './policy.ts';
 
 const GIB = 2 ** 30;
 
@@ -18,8 +18,8 @@ describe('floorOf()', () => {
 });
 
 describe('bytesToFree()', () => {
-  const calm: Weighing = { stored: 100, arrivals: [], maxSize: 100, disk: { free: 1000, floor: 1000 } };
-  const rows: readonly [what: string, changes: Partial<Weighing>, expected: number][] = [
+  const calm: Usage = { stored: 100, arrivals: [], maxSize: 100, disk: { free: 1000, floor: 1000 } };
+  const rows: readonly [what: string, changes: Partial<Usage>, expected: number][] = [
     ['nothing at the limits', {}, 0],
     ['nothing where there are no limits', { stored: 1e15, maxSize: undefined, disk: undefined }, 0],
     ['down to 95 % of the limit', { stored: 101 }, 6],

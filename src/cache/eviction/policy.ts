@@ -35,7 +35,7 @@ export interface Arrival {
 }
 
 /** What is to be weighed before room is made; bytes. */
-export interface Weighing {
+export interface Usage {
   /** In the cache. */
   readonly stored: number;
   readonly arrivals: readonly Arrival[];
@@ -50,7 +50,7 @@ export interface Weighing {
 /**
  * Bytes that have to go so that everything that is here, and will be in a moment, keeps within the limits; 0 where it does.
  */
-export function bytesToFree({ stored, arrivals, maxSize, disk, eager = false }: Weighing): number {
+export function bytesToFree({ stored, arrivals, maxSize, disk, eager = false }: Usage): number {
   let coming = 0;
   let stillToWrite = 0;
   for (const { written, size, keep } of arrivals) {

@@ -33,13 +33,13 @@ async function filled(t: TestContext) {
 
 describe('purge() of answers by URL', () => {
   test('takes those of a route, and the bytes that nobody else has', async (t) => {
-    const { cache, names } = await filled(t);
+    const { cache, metadata } = await filled(t);
     for (const dryRun of [true, false]) {
       const purged = await cache.purge([{ route: 'site', path: undefined }], { dryRun });
       assert.deepEqual([purged.urls, purged.blobs, purged.freed], [2, 1, SECOND.bytes.length]);
     }
     assert.deepEqual(
-      (await names.listUrls({ limit: 9 })).map(({ route }) => route),
+      (await metadata.listUrls({ limit: 9 })).map(({ route }) => route),
       ['site2'],
     );
     assert.deepEqual(await cache.totals(), { blobs: 1, bytes: FILE.length });
@@ -62,7 +62,7 @@ describe('purge() of answers by URL', () => {
   });
 
   test('leaves the bytes that a repository has, and of an image those that a URL has', async (t) => {
-    const { cache, origin, names, kept, next } = await filled(t);
+    const { cache, origin, metadata, kept, next } = await filled(t);
     origin.addBlobs(LIBRARY, content('layer', FILE));
     await drain((await cache.blob(LIBRARY, digestOf(FILE), {})).reader);
     const ofUrls = await cache.purge([{ route: '**', path: undefined }]);
@@ -70,7 +70,7 @@ describe('purge() of answers by URL', () => {
     const finished = next('ingest.finished');
     await drain((await kept()).reader);
     await finished;
-    assert.notEqual(await names.getUrl(FILE_KEY), undefined);
+    assert.notEqual(await metadata.getUrl(FILE_KEY), undefined);
     const ofImages = await cache.purge([{ repository: '**' }]);
     assert.deepEqual([ofImages.members, ofImages.urls, ofImages.blobs], [1, 0, 0]);
     const { outcome, reader } = await kept();
@@ -79,10 +79,10 @@ describe('purge() of answers by URL', () => {
   });
 
   test('by digest takes everything that leads to it', async (t) => {
-    const { cache, names } = await filled(t);
+    const { cache, metadata } = await filled(t);
     const purged = await cache.purge([{ digest: digestOf(FILE) }]);
     assert.deepEqual([purged.urls, purged.blobs], [2, 1]);
-    assert.equal((await names.listUrls({ limit: 9 })).length, 1);
+    assert.equal((await metadata.listUrls({ limit: 9 })).length, 1);
   });
 
   test('is asked for by the word mirror', async (t) => {
@@ -93,7 +93,7 @@ describe('purge() of answers by URL', () => {
   });
 
   test('disturbs no transfer under way, which is kept', async (t) => {
-    const { cache, site, next, names } = await filled(t);
+    const { cache, site, next, metadata } = await filled(t);
     const key = { route: 'site', url: 'https://site.test/third' };
     site.version = { bytes: noise('third', 200_000), headers: { etag: '"v3"' } };
     const finished = next('ingest.finished');
@@ -101,6 +101,6 @@ describe('purge() of answers by URL', () => {
     await cache.purge([{ route: 'site', path: undefined }]);
     assert.ok(answer.kind === 'kept' && (await drain(answer.reader)).equals(site.version.bytes));
     await finished;
-    assert.notEqual(await names.getUrl(key), undefined);
+    assert.notEqual(await metadata.getUrl(key), undefined);
   });
 });

@@ -87,7 +87,7 @@ describe('purge()', () => {
       await pull(world, ELSEWHERE, TWO, '2');
       const { digest, size } = shared;
       const record = { digest, size, headers: {}, checkedAt: 1, freshUntil: 0 };
-      await world.names.putUrl({ route: 'site', url: 'https://site.example/base' }, record);
+      await world.metadata.putUrl({ route: 'site', url: 'https://site.example/base' }, record);
       const planned = await world.cache.purge(selections, { dryRun: true });
       assert.ok(planned.members > 0);
       assert.deepEqual({ ...(await world.cache.purge(selections)), dryRun: true }, planned);
@@ -194,6 +194,6 @@ describe('purge()', () => {
     const again = await world.cache.purge([{ repository: '**' }]);
     assert.deepEqual([again.tagCount, again.members, again.blobs], [1, 4, 1]);
     assert.deepEqual(await world.cache.totals(), { blobs: 0, bytes: 0 });
-    assert.deepEqual(await world.names.listTags({ limit: 1 }), []);
+    assert.deepEqual(await world.metadata.listTags({ limit: 1 }), []);
   });
 });

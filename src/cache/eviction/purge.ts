@@ -1,6 +1,12 @@
 import { keyOf } from '../../lib/index.ts';
 import type { Digest, Repository } from '../../oci/index.ts';
-import { type BlobStore, MAX_URLS_PER_BLOB, type NameStore, type TagEntry, type UrlName } from '../../store/index.ts';
+import {
+  type BlobStore,
+  MAX_URLS_PER_BLOB,
+  type MetadataStore,
+  type TagEntry,
+  type UrlName,
+} from '../../store/index.ts';
 import { removeBlob } from '../integrity/index.ts';
 import {
   addTree,
@@ -21,7 +27,7 @@ export interface PurgeOptions {
 
 export interface PurgeTools extends PurgeOptions {
   readonly store: BlobStore;
-  readonly names: NameStore;
+  readonly metadata: MetadataStore;
   /** Told of what is no longer to be remembered of a repository, after its names are gone and before its bytes go. */
   readonly onForget?: (digests: Iterable<Digest>) => void;
 }
@@ -75,14 +81,14 @@ export async function purge(selections: readonly (Selection | UrlSelection)[], t
   const tally: Tally = { tags: [], asIfForgotten: new Set(), tagCount: 0, members: 0, urls: 0, blobs: 0, freed: 0 };
   for (const selection of selections) {
     if ('route' in selection) {
-      for await (const page of selectUrls(selection, tools.names)) {
+      for await (const page of selectUrls(selection, tools.metadata)) {
         tools.signal?.throwIfAborted();
         await forgetUrls(page, { ...tools, tally });
         await removeUnclaimed([...new Set(page.map(({ record }) => record.digest))], { ...tools, tally });
       }
       continue;
     }
-    for (const repository of await selectRepositories(selection, tools.names)) {
+    for (const repository of await selectRepositories(selection, tools.metadata)) {
       tools.signal?.throwIfAborted();
       await purgeFrom(repository, selection, { ...tools, tally });
     }
@@ -90,7 +96,7 @@ export async function purge(selections: readonly (Selection | UrlSelection)[], t
     const { digest, repository } = selection;
     if (digest === undefined) continue;
     if (repository === undefined) {
-      await forgetUrls(await tools.names.urlsOf(digest, MAX_URLS_PER_BLOB), { ...tools, tally });
+      await forgetUrls(await tools.metadata.urlsOf(digest, MAX_URLS_PER_BLOB), { ...tools, tally });
     }
     await removeUnclaimed([digest], { ...tools, tally });
   }
@@ -110,15 +116,15 @@ interface Work extends PurgeTools {
 }
 
 async function purgeFrom(repository: Repository, selection: Selection, work: Work): Promise<void> {
-  const { names, dryRun = false, tally } = work;
-  const tags = (await selectTags(repository, selection, names)).filter(
+  const { metadata, dryRun = false, tally } = work;
+  const tags = (await selectTags(repository, selection, metadata)).filter(
     ({ tag }) => !tally.asIfForgotten.has(tagKey(repository, tag)),
   );
   const isWhole = selection.tag === undefined && selection.digest === undefined;
   const doomed = isWhole ? undefined : await orphans(repository, { ...selection, tags }, work);
   for (const entry of tags) {
     if (dryRun) tally.asIfForgotten.add(tagKey(repository, entry.tag));
-    else await names.deleteTag(repository, entry.tag);
+    else await metadata.deleteTag(repository, entry.tag);
     if (tally.tags.length < MAX_LISTED) tally.tags.push(entry);
   }
   tally.tagCount += tags.length;
@@ -127,7 +133,7 @@ async function purgeFrom(repository: Repository, selection: Selection, work: Wor
     return;
   }
   const list = (after: { readonly digest: Digest } | undefined) =>
-    names.listMembers(repository, { after: after?.digest, limit: PAGE });
+    metadata.listMembers(repository, { after: after?.digest, limit: PAGE });
   for await (const page of pages(list)) {
     const digests = page.map(({ digest }) => digest);
     await forgetMembers(repository, digests, work);
@@ -138,65 +144,65 @@ async function purgeFrom(repository: Repository, selection: Selection, work: Wor
 async function orphans(
   repository: Repository,
   { digest, tags }: Selection & { readonly tags: readonly TagEntry[] },
-  { store, names, tally }: Work,
+  { store, metadata, tally }: Work,
 ): Promise<ReadonlySet<Digest>> {
   const doomed = new Set<Digest>();
   for (const { record } of tags) await addTree(record, { store, into: doomed, limit: MAX_TREE });
-  const member = digest === undefined ? undefined : await names.getMember(repository, digest);
+  const member = digest === undefined ? undefined : await metadata.getMember(repository, digest);
   if (member !== undefined) await addTree(member, { store, into: doomed, limit: MAX_TREE });
-  const spared = new Set<Digest>();
+  const retained = new Set<Digest>();
   const selected = new Set(tags.map(({ tag }) => tag));
-  const list = (after: TagEntry | undefined) => names.listTags({ repository, after, limit: PAGE });
+  const list = (after: TagEntry | undefined) => metadata.listTags({ repository, after, limit: PAGE });
   for await (const page of pages(list)) {
     for (const { tag, record } of page) {
       if (selected.has(tag) || tally.asIfForgotten.has(tagKey(repository, tag))) continue;
-      await addTree(record, { store, into: spared, limit: MAX_TREE });
+      await addTree(record, { store, into: retained, limit: MAX_TREE });
     }
   }
   // What was named by its digest goes, whatever else leads to it.
-  if (digest !== undefined) spared.delete(digest);
-  return doomed.difference(spared);
+  if (digest !== undefined) retained.delete(digest);
+  return doomed.difference(retained);
 }
 
 async function forgetMembers(repository: Repository, digests: readonly Digest[], work: Work): Promise<void> {
-  const { names, dryRun = false, onForget, tally } = work;
+  const { metadata, dryRun = false, onForget, tally } = work;
   const known: Digest[] = [];
   for (const digest of digests) {
     if (tally.asIfForgotten.has(memberKey(repository, digest))) continue;
-    if ((await names.getMember(repository, digest)) !== undefined) known.push(digest);
+    if ((await metadata.getMember(repository, digest)) !== undefined) known.push(digest);
   }
   tally.members += known.length;
   if (dryRun) {
     for (const digest of known) tally.asIfForgotten.add(memberKey(repository, digest));
   } else {
-    await names.deleteMembers(repository, known);
+    await metadata.deleteMembers(repository, known);
     onForget?.(known);
   }
   await removeUnclaimed(known, work);
 }
 
-async function forgetUrls(urls: readonly UrlName[], { names, dryRun = false, tally }: Work): Promise<void> {
+async function forgetUrls(urls: readonly UrlName[], { metadata, dryRun = false, tally }: Work): Promise<void> {
   for (const { route, url } of urls) {
     if (tally.asIfForgotten.has(urlKey({ route, url }))) continue;
     if (dryRun) tally.asIfForgotten.add(urlKey({ route, url }));
-    else await names.deleteUrl({ route, url });
+    else await metadata.deleteUrl({ route, url });
     tally.urls += 1;
   }
 }
 
 /** Removes the bytes of what belongs to no repository and answers to no URL. */
 async function removeUnclaimed(digests: readonly Digest[], work: Work): Promise<void> {
-  const { names, store, dryRun = false, tally } = work;
+  const { metadata, store, dryRun = false, tally } = work;
   for (const digest of digests) {
     if (tally.asIfForgotten.has(blobKey(digest))) continue;
-    const owners = await names.repositoriesOf(digest, dryRun ? MAX_OWNERS : 1);
+    const owners = await metadata.repositoriesOf(digest, dryRun ? MAX_OWNERS : 1);
     if (!owners.every((owner) => tally.asIfForgotten.has(memberKey(owner, digest)))) continue;
-    const urls = await names.urlsOf(digest, dryRun ? MAX_URLS_PER_BLOB : 1);
+    const urls = await metadata.urlsOf(digest, dryRun ? MAX_URLS_PER_BLOB : 1);
     if (!urls.every((name) => tally.asIfForgotten.has(urlKey(name)))) continue;
-    const blob = await names.getBlob(digest);
+    const blob = await metadata.getBlob(digest);
     if (blob === undefined || blob.kind === 'hosted') continue;
     if (dryRun) tally.asIfForgotten.add(blobKey(digest));
-    else await removeBlob(digest, { store, names });
+    else await removeBlob(digest, { store, metadata });
     tally.blobs += 1;
     tally.freed += blob.size;
   }

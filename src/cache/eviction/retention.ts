@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { compileGlob } from '../../lib/index.ts';
 import type { Digest } from '../../oci/index.ts';
-import type { BlobStore, NameStore, TagEntry } from '../../store/index.ts';
+import type { BlobStore, MetadataStore, TagEntry } from '../../store/index.ts';
 import { addTree, type Freshness, isFresh } from '../metadata/index.ts';
 
 export interface SparedOptions {
-  readonly names: NameStore;
+  readonly metadata: MetadataStore;
   readonly store: BlobStore;
   /** Says of a tag whether its image is to stay: it is fresh, or pinned. */
   readonly isSpared: (tag: TagEntry) => boolean;
@@ -19,7 +19,7 @@ export interface SparingOptions {
 }
 
 /** The images that stay: of tags that are fresh, or pinned. */
-export function sparingRule({ freshness, pin, now }: SparingOptions): (tag: TagEntry) => boolean {
+export function retentionRule({ freshness, pin, now }: SparingOptions): (tag: TagEntry) => boolean {
   const pins = pin.map(compileGlob);
   return ({ repository, tag, record }) => {
     if (isFresh(record.checkedAt, freshness(repository, tag), now())) return true;
@@ -38,15 +38,15 @@ const MAX_SPARED = 200_000;
  * What the sweep must leave: everything that fresh or pinned tags lead to, down to the layers. Somebody who has just got
  * an index comes back for the rest.
  */
-export async function sparedDigests({ names, store, isSpared }: SparedOptions): Promise<ReadonlySet<Digest>> {
-  const spared = new Set<Digest>();
+export async function sparedDigests({ metadata, store, isSpared }: SparedOptions): Promise<ReadonlySet<Digest>> {
+  const retained = new Set<Digest>();
   for (let after: TagEntry | undefined; ; ) {
-    const page = await names.listTags({ after, limit: BATCH });
+    const page = await metadata.listTags({ after, limit: BATCH });
     for (const tag of page) {
-      if (isSpared(tag)) await addTree(tag.record, { store, into: spared, limit: MAX_SPARED });
+      if (isSpared(tag)) await addTree(tag.record, { store, into: retained, limit: MAX_SPARED });
     }
     after = page.at(-1);
-    if (page.length < BATCH) return spared;
+    if (page.length < BATCH) return retained;
     // Listing waits for nothing: without this, requests would wait for all of it.
     await nextTurn();
   }

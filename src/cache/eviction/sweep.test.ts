@@ -4,7 +4,7 @@ import { listed, putBlob } from '../../../test/suites/blob-store.ts';
 import { type CacheWorld, cacheWorld, drain, LIBRARY, readSome, settle } from '../../../test/support/cache-world.ts';
 import { type Content, content, noise } from '../../../test/support/image.ts';
 import { MemoryBlobStore } from '../../../test/support/memory-blob-store.ts';
-import { MemoryNameStore } from '../../store/index.ts';
+import { MemoryMetadataStore } from '../../store/index.ts';
 import { Telemetry } from '../../telemetry/index.ts';
 import { sweep } from './sweep.ts';
 
@@ -18,12 +18,12 @@ function blobsOf(count: number): Content[] {
 /** A store that holds blobs, the first read longest ago. */
 async function stocked(blobs: readonly Content[]) {
   const store = new MemoryBlobStore();
-  const names = new MemoryNameStore();
+  const metadata = new MemoryMetadataStore();
   for (const [i, { digest, bytes, size }] of blobs.entries()) {
     await putBlob(store, bytes);
-    await names.putBlob({ digest, size, kind: 'mirrored', storedAt: i });
+    await metadata.putBlob({ digest, size, kind: 'mirrored', storedAt: i });
   }
-  return { store, names, telemetry: new Telemetry() };
+  return { store, metadata, telemetry: new Telemetry() };
 }
 
 async function kept(store: { list(): AsyncIterable<{ digest: string }> }): Promise<Set<string>> {
@@ -52,14 +52,14 @@ describe('sweep()', () => {
     // More than one batch goes.
     assert.deepEqual(await sweep({ ...world, wanted: 105 * SIZE - 1 }), { freed: 105 * SIZE, blobs: 105 });
     assert.deepEqual(await kept(world.store), new Set(blobs.slice(105).map(({ digest }) => digest)));
-    assert.deepEqual(await world.names.totals(), { blobs: 95, bytes: 95 * SIZE });
+    assert.deepEqual(await world.metadata.totals(), { blobs: 95, bytes: 95 * SIZE });
   });
 
   test('goes by when a blob was read, not by when it came', async () => {
     const blobs = blobsOf(4);
     const [first, second, third, last] = blobs as [Content, Content, Content, Content];
     const world = await stocked(blobs);
-    await world.names.touchBlobs([
+    await world.metadata.touchBlobs([
       { digest: first.digest, at: 100 },
       { digest: last.digest, at: 1 },
     ]);
@@ -72,10 +72,10 @@ describe('sweep()', () => {
   test('walks on behind what is spared, however much that is', async () => {
     const blobs = blobsOf(200);
     const world = await stocked(blobs);
-    const spared = new Set(blobs.slice(0, 190).map(({ digest }) => digest));
-    const swept = await sweep({ ...world, wanted: 1000 * SIZE, isSpared: (digest) => spared.has(digest) });
+    const retained = new Set(blobs.slice(0, 190).map(({ digest }) => digest));
+    const swept = await sweep({ ...world, wanted: 1000 * SIZE, isSpared: (digest) => retained.has(digest) });
     assert.deepEqual(swept, { freed: 10 * SIZE, blobs: 10 });
-    assert.deepEqual(await kept(world.store), spared);
+    assert.deepEqual(await kept(world.store), retained);
   });
 
   test('only tells what would go where that is all that is asked for', async () => {
@@ -86,14 +86,14 @@ describe('sweep()', () => {
     assert.deepEqual(swept, { freed: SIZE, blobs: 1 });
     assert.deepEqual(told, [blobs[0]?.digest]);
     assert.equal((await kept(world.store)).size, 3);
-    assert.equal((await world.names.totals()).blobs, 3);
+    assert.equal((await world.metadata.totals()).blobs, 3);
   });
 
   test('leaves what is hosted, even where that alone is too much', async () => {
     const blobs = blobsOf(3);
     const world = await stocked(blobs);
     const [first] = blobs as [Content];
-    await world.names.putBlob({ digest: first.digest, size: SIZE, kind: 'hosted', storedAt: 0 });
+    await world.metadata.putBlob({ digest: first.digest, size: SIZE, kind: 'hosted', storedAt: 0 });
     await sweep({ ...world, wanted: 3 * SIZE });
     assert.deepEqual(await kept(world.store), new Set([first.digest]));
   });
@@ -103,7 +103,7 @@ describe('sweep()', () => {
     const world = await stocked(blobs);
     for (const { digest } of blobs) await world.store.delete(digest);
     await sweep({ ...world, wanted: 2 * SIZE });
-    assert.equal((await world.names.totals()).bytes, 0);
+    assert.equal((await world.metadata.totals()).bytes, 0);
   });
 
   test('tries the others where one file cannot be removed, and says so', async () => {
@@ -130,9 +130,9 @@ describe('a cache that may hold so much', () => {
     await pull(world, second);
     await pull(world, third);
     const order = [first, second].map(({ digest }, at) => ({ digest, at }));
-    await world.names.touchBlobs(order);
-    const touch = world.names.touchBlobs.bind(world.names);
-    world.names.touchBlobs = (reads) => touch([...reads, ...order]);
+    await world.metadata.touchBlobs(order);
+    const touch = world.metadata.touchBlobs.bind(world.metadata);
+    world.metadata.touchBlobs = (reads) => touch([...reads, ...order]);
     const swept = world.next('cache.swept');
     await pull(world, fourth);
     assert.deepEqual(await swept, { freed: SIZE, left: 2 * SIZE, blobs: 1 });
@@ -162,7 +162,7 @@ describe('a cache that may hold so much', () => {
   test('shrinks at a start with a lower limit', async (t) => {
     const blobs = blobsOf(10);
     const shared = await stocked(blobs);
-    const world = await cacheWorld(t, { store: shared.store, names: shared.names, maxSize: 5 * SIZE });
+    const world = await cacheWorld(t, { store: shared.store, metadata: shared.metadata, maxSize: 5 * SIZE });
     await world.next('cache.swept');
     assert.deepEqual(await kept(world.store), new Set(blobs.slice(6).map(({ digest }) => digest)));
   });

@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Digest } from '../../oci/index.ts';
-import type { BlobStore, NameStore, ReadBlobRecord } from '../../store/index.ts';
+import type { BlobStore, MetadataStore, ReadBlobRecord } from '../../store/index.ts';
 import { removeBlob } from '../integrity/index.ts';
 
 export interface SweepOptions {
   readonly store: BlobStore;
-  readonly names: NameStore;
+  readonly metadata: MetadataStore;
   /** Bytes that have to go. */
   readonly wanted: number;
   /** Asked right before a blob goes. @default nothing is */
@@ -34,17 +34,17 @@ const MAX_REFUSALS = 16;
  * Rejects where files cannot be removed, after having tried others.
  */
 export async function sweep(options: SweepOptions): Promise<Swept> {
-  const { store, names, wanted, isSpared = () => false, dryRun = false, onEvict = () => {} } = options;
+  const { store, metadata, wanted, isSpared = () => false, dryRun = false, onEvict = () => {} } = options;
   let freed = 0;
   let blobs = 0;
   const refusals: unknown[] = [];
   for (let after: ReadBlobRecord | undefined; freed < wanted; ) {
-    const page = await names.leastRecentlyUsed(BATCH, after);
+    const page = await metadata.leastRecentlyUsed(BATCH, after);
     for (const blob of page) {
       if (freed >= wanted) break;
       if (isSpared(blob.digest)) continue;
       try {
-        if (!dryRun) await removeBlob(blob.digest, { store, names });
+        if (!dryRun) await removeBlob(blob.digest, { store, metadata });
         freed += blob.size;
         blobs += 1;
         onEvict(blob);

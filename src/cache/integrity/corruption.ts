@@ -1,19 +1,19 @@
 import type { Digest } from '../../oci/index.ts';
-import type { BlobStore, NameStore } from '../../store/index.ts';
+import type { BlobStore, MetadataStore } from '../../store/index.ts';
 import type { Events, Telemetry } from '../../telemetry/index.ts';
 
 /** What is wrong with a stored blob; see the event `blob.rotten`. */
 export type RotReason = Events['blob.rotten']['reason'];
 
-export interface Rot {
+export interface Corruption {
   readonly reason: RotReason;
   /** For an operator: what was found, and what should have been. */
   readonly detail: string;
 }
 
-export interface CondemnOptions extends Rot {
+export interface CondemnOptions extends Corruption {
   readonly store: BlobStore;
-  readonly names: NameStore;
+  readonly metadata: MetadataStore;
   readonly telemetry: Telemetry;
 }
 
@@ -23,11 +23,11 @@ export interface CondemnOptions extends Rot {
  *
  * The row goes first, so that a crash in between leaves a file without a row, which is looked at before it is believed.
  */
-export async function condemn(digest: Digest, options: CondemnOptions): Promise<void> {
-  const { store, names, telemetry, reason, detail } = options;
+export async function quarantine(digest: Digest, options: CondemnOptions): Promise<void> {
+  const { store, metadata, telemetry, reason, detail } = options;
   telemetry.publish('blob.rotten', { digest, reason, detail });
   try {
-    await names.deleteBlob(digest);
+    await metadata.deleteBlob(digest);
   } catch (error) {
     telemetry.publish('warning', { message: `Cannot forget the rotten blob ${digest}`, error });
   }

@@ -4,9 +4,9 @@
  * It never serves a byte and never asks an upstream: corrupt content is quarantined, and the next request fetches it again.
  */
 
-export type { Rot } from './corruption.ts';
-export { type Examination, RottenBlobError, shortened, unreadable } from './inspection.ts';
-export { isStockDue, takeStock } from './reconcile.ts';
+export type { Corruption } from './corruption.ts';
+export { type Inspection, RottenBlobError, shortened, unreadable } from './inspection.ts';
+export { isReconciliationDue, reconcile } from './reconcile.ts';
 export { removeBlob } from './removal.ts';
 export { Scrub, type ScrubProgress } from './scrub.ts';
 export { type CheckedBlob, Verification } from './verification.ts';

@@ -1,6 +1,6 @@
 import { type Digest, Digester, digestAlgorithm } from '../../oci/index.ts';
 import type { StoredBlob } from '../../store/index.ts';
-import type { Rot } from './corruption.ts';
+import type { Corruption } from './corruption.ts';
 
 /** Bytes hashed at a time: a fraction of a millisecond, after which the event loop has its turn. */
 const STEP = 256 * 1024;
@@ -18,16 +18,16 @@ export class RottenBlobError extends Error {
 }
 
 /** One look at the whole content of a stored blob, shared by everyone who reads it meanwhile. */
-export class Examination {
+export class Inspection {
   readonly digest: Digest;
   /** Resolves when there is a verdict; never rejects. */
   readonly done: Promise<Verdict>;
   #verdict: Verdict | undefined;
-  #rot: Rot | undefined;
+  #rot: Corruption | undefined;
   #reason = '';
 
   /** @param look never rejects with anything but what ends the server */
-  constructor(digest: Digest, look: () => Promise<Rot | undefined>) {
+  constructor(digest: Digest, look: () => Promise<Corruption | undefined>) {
     this.digest = digest;
     this.done = this.#run(look);
   }
@@ -38,7 +38,7 @@ export class Examination {
   }
 
   /** What is wrong, where something is. */
-  get rot(): Rot | undefined {
+  get rot(): Corruption | undefined {
     return this.#rot;
   }
 
@@ -48,7 +48,7 @@ export class Examination {
     throw new RottenBlobError(this.digest, this.#rot?.detail ?? this.#reason);
   }
 
-  async #run(look: () => Promise<Rot | undefined>): Promise<Verdict> {
+  async #run(look: () => Promise<Corruption | undefined>): Promise<Verdict> {
     try {
       this.#rot = await look();
       this.#verdict = this.#rot === undefined ? 'right' : 'rotten';
@@ -65,7 +65,7 @@ export class Examination {
  *
  * Rejects only with the signal's reason: a file that cannot be read is a finding.
  */
-export async function inspect(digest: Digest, blob: StoredBlob, signal: AbortSignal): Promise<Rot | undefined> {
+export async function inspect(digest: Digest, blob: StoredBlob, signal: AbortSignal): Promise<Corruption | undefined> {
   const { size } = blob;
   const digester = new Digester(digestAlgorithm(digest));
   const buffer = Buffer.allocUnsafeSlow(Math.min(size, STEP));
@@ -86,16 +86,16 @@ export async function inspect(digest: Digest, blob: StoredBlob, signal: AbortSig
   return found === digest ? undefined : { reason: 'content', detail: `its ${size} bytes have the digest ${found}` };
 }
 
-export function unreadable(error: unknown): Rot {
+export function unreadable(error: unknown): Corruption {
   return { reason: 'unreadable', detail: `the disk cannot read it (${(error as Error).message})` };
 }
 
-export function shortened(position: number, size: number): Rot {
+export function shortened(position: number, size: number): Corruption {
   return { reason: 'size', detail: `its file ends at ${position} of ${size} bytes` };
 }
 
 /** Two handles for one open blob, which is closed when both are. */
-export function twins(blob: StoredBlob): readonly [StoredBlob, StoredBlob] {
+export function shareHandle(blob: StoredBlob): readonly [StoredBlob, StoredBlob] {
   let left = 2;
   function handle(): StoredBlob {
     let closed = false;

@@ -1,18 +1,18 @@
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
 import type { Digest } from '../../oci/index.ts';
-import type { BlobRecord, BlobStore, NameStore } from '../../store/index.ts';
+import type { BlobRecord, BlobStore, MetadataStore } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import { adoptBlob } from './removal.ts';
 
 export interface StockOptions {
   readonly store: BlobStore;
-  readonly names: NameStore;
+  readonly metadata: MetadataStore;
   readonly telemetry: Telemetry;
   readonly signal: AbortSignal;
 }
 
 /** What did not agree. */
-export interface Stock {
+export interface Reconciliation {
   /** Files that had no row and have one now. */
   readonly adopted: number;
   /** Rows that had no file and are gone. */
@@ -33,9 +33,9 @@ const LONGEST_REST = 100;
 const LOOK_AGAIN = 7 * 24 * 3600 * 1000;
 
 /** Whether rows and files are to be compared, which were last found to agree at a time; undefined: nobody knows. */
-export function isStockDue(countedAt: number | undefined, now: number): boolean {
+export function isReconciliationDue(reconciledAt: number | undefined, now: number): boolean {
   // A time that lies ahead is that of a clock which has been set back since.
-  return countedAt === undefined || countedAt > now || now - countedAt > LOOK_AGAIN;
+  return reconciledAt === undefined || reconciledAt > now || now - reconciledAt > LOOK_AGAIN;
 }
 
 /**
@@ -46,10 +46,10 @@ export function isStockDue(countedAt: number | undefined, now: number): boolean 
  * a million blobs take a few seconds of work, spread over half a minute. Nothing is believed for it: an adopted file is hashed
  * at its first read. Rejects with the signal's reason, and where disk or database fail.
  */
-export async function takeStock(options: StockOptions): Promise<Stock> {
+export async function reconcile(options: StockOptions): Promise<Reconciliation> {
   const { store, signal, telemetry } = options;
-  const rows = new RowCursor(options.names);
-  const pace = new Pace(signal);
+  const rows = new RowCursor(options.metadata);
+  const pace = new Throttle(signal);
   let adopted = 0;
   let missing = 0;
   for await (const digests of store.listDigests()) {
@@ -77,30 +77,30 @@ export async function takeStock(options: StockOptions): Promise<Stock> {
 }
 
 /** Gives a file that had no row its row; false where it has one by now, or is gone. */
-async function adopt(digest: Digest, { store, names }: StockOptions): Promise<boolean> {
+async function adopt(digest: Digest, { store, metadata }: StockOptions): Promise<boolean> {
   const size = await store.stat(digest);
-  if (size === undefined || (await names.getBlob(digest)) !== undefined) return false;
-  return adoptBlob(digest, { size, at: Date.now() }, { store, names });
+  if (size === undefined || (await metadata.getBlob(digest)) !== undefined) return false;
+  return adoptBlob(digest, { size, at: Date.now() }, { store, metadata });
 }
 
 /** Forgets a row that had no file; false where it has one by now. */
-async function forget(row: BlobRecord, { store, names }: StockOptions): Promise<boolean> {
+async function forget(row: BlobRecord, { store, metadata }: StockOptions): Promise<boolean> {
   if ((await store.stat(row.digest)) !== undefined) return false;
   // It may have been stored anew meanwhile.
-  if ((await names.getBlob(row.digest))?.storedAt !== row.storedAt) return false;
-  await names.deleteBlob(row.digest);
+  if ((await metadata.getBlob(row.digest))?.storedAt !== row.storedAt) return false;
+  await metadata.deleteBlob(row.digest);
   return true;
 }
 
 /** Every row in the order of the digests, a page in memory at a time. */
 class RowCursor {
-  readonly #names: NameStore;
+  readonly #metadata: MetadataStore;
   #page: readonly BlobRecord[] = [];
   #next = 0;
   #isLast = false;
 
-  constructor(names: NameStore) {
-    this.#names = names;
+  constructor(metadata: MetadataStore) {
+    this.#metadata = metadata;
   }
 
   /** Undefined where the page is used up. */
@@ -113,10 +113,10 @@ class RowCursor {
   }
 
   /** The first of the next page, or the current one where there is one; undefined at the end. */
-  async read(pace: Pace): Promise<BlobRecord | undefined> {
+  async read(pace: Throttle): Promise<BlobRecord | undefined> {
     if (this.current === undefined && !this.#isLast) {
       await pace.keep();
-      const page = await this.#names.listBlobs({ after: this.#page.at(-1)?.digest, limit: PAGE });
+      const page = await this.#metadata.listBlobs({ after: this.#page.at(-1)?.digest, limit: PAGE });
       this.#isLast = page.length < PAGE;
       this.#page = page;
       this.#next = 0;
@@ -126,7 +126,7 @@ class RowCursor {
 }
 
 /** Lets work that nobody waits for take a fifth of the time at most. */
-class Pace {
+class Throttle {
   readonly #signal: AbortSignal;
   #began = performance.now();
 
@@ -150,10 +150,10 @@ async function rest(milliseconds: number, signal: AbortSignal): Promise<void> {
 }
 
 /** Every row, page by page, with a turn for everyone else in between. */
-export async function* rowsOf(names: NameStore): AsyncGenerator<BlobRecord> {
+export async function* rowsOf(metadata: MetadataStore): AsyncGenerator<BlobRecord> {
   let after: Digest | undefined;
   for (;;) {
-    const page = await names.listBlobs({ after, limit: PAGE });
+    const page = await metadata.listBlobs({ after, limit: PAGE });
     yield* page;
     after = page.at(-1)?.digest;
     if (page.length < PAGE) return;

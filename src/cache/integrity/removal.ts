@@ -1,9 +1,9 @@
 import type { Digest } from '../../oci/index.ts';
-import type { BlobStore, NameStore } from '../../store/index.ts';
+import type { BlobStore, MetadataStore } from '../../store/index.ts';
 
 export interface Holdings {
   readonly store: BlobStore;
-  readonly names: NameStore;
+  readonly metadata: MetadataStore;
 }
 
 /**
@@ -12,7 +12,7 @@ export interface Holdings {
  * Whoever adopts files may find this one between the two and give it a row again, which then goes as well.
  */
 export async function removeBlob(digest: Digest, holdings: Holdings): Promise<void> {
-  await holdings.names.deleteBlob(digest);
+  await holdings.metadata.deleteBlob(digest);
   await holdings.store.delete(digest);
   await forgetWithoutFile(digest, holdings);
 }
@@ -23,10 +23,10 @@ export async function adoptBlob(
   { size, at, verifiedAt }: { readonly size: number; readonly at: number; readonly verifiedAt?: number },
   holdings: Holdings,
 ): Promise<boolean> {
-  const { store, names } = holdings;
+  const { store, metadata } = holdings;
   // Whoever evicts takes the row first: what is about to go must not get it back.
   if ((await store.stat(digest)) !== size) return false;
-  await names.putBlob({
+  await metadata.putBlob({
     digest,
     size,
     kind: 'mirrored',
@@ -37,11 +37,11 @@ export async function adoptBlob(
 }
 
 /** Forgets a row that has no file; true where there was one. */
-export async function forgetWithoutFile(digest: Digest, { store, names }: Holdings): Promise<boolean> {
-  const row = await names.getBlob(digest);
+export async function forgetWithoutFile(digest: Digest, { store, metadata }: Holdings): Promise<boolean> {
+  const row = await metadata.getBlob(digest);
   if (row === undefined || (await store.stat(digest)) !== undefined) return false;
   // It may have been stored anew meanwhile.
-  if ((await names.getBlob(digest))?.storedAt !== row.storedAt) return false;
-  await names.deleteBlob(digest);
+  if ((await metadata.getBlob(digest))?.storedAt !== row.storedAt) return false;
+  await metadata.deleteBlob(digest);
   return true;
 }

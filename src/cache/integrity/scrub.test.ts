@@ -6,9 +6,9 @@ import { type Content, content, noise } from '../../../test/support/image.ts';
 import { MemoryBlobStore } from '../../../test/support/memory-blob-store.ts';
 import { StrictStore } from '../../../test/support/strict-store.ts';
 import { digestOf } from '../../oci/index.ts';
-import { MemoryNameStore, type NameStore } from '../../store/index.ts';
+import { MemoryMetadataStore, type MetadataStore } from '../../store/index.ts';
 import { Telemetry } from '../../telemetry/index.ts';
-import { isStockDue, takeStock } from './reconcile.ts';
+import { isReconciliationDue, reconcile } from './reconcile.ts';
 import { Scrub } from './scrub.ts';
 import { Verification } from './verification.ts';
 
@@ -18,17 +18,17 @@ const TOTAL = BLOBS.reduce((sum, { size }) => sum + size, 0);
 async function stocked() {
   const disk = new MemoryBlobStore();
   const store = new StrictStore(disk);
-  const names = new MemoryNameStore();
+  const metadata = new MemoryMetadataStore();
   const telemetry = new Telemetry();
   const rotten: string[] = [];
   telemetry.on('blob.rotten', ({ digest }) => rotten.push(digest));
   for (const { digest, bytes, size } of BLOBS) {
     disk.plant(digest, bytes);
-    await names.putBlob({ digest, size, kind: 'mirrored', storedAt: 1 });
+    await metadata.putBlob({ digest, size, kind: 'mirrored', storedAt: 1 });
   }
-  const verification = new Verification({ store, names, telemetry });
-  const scrub = new Scrub({ store, names, telemetry, verification });
-  return { disk, store, names, telemetry, rotten, verification, scrub };
+  const verification = new Verification({ store, metadata, telemetry });
+  const scrub = new Scrub({ store, metadata, telemetry, verification });
+  return { disk, store, metadata, telemetry, rotten, verification, scrub };
 }
 
 function blob(index: number): Content {
@@ -43,23 +43,23 @@ function flipped(bytes: Buffer): Buffer {
 
 describe('Scrub', () => {
   test('finds a sound cache sound, and notes when it looked', async () => {
-    const { scrub, names, store } = await stocked();
+    const { scrub, metadata, store } = await stocked();
     assert.equal(scrub.progress, undefined);
     const { state, blobs, bytes, totalBlobs, totalBytes, problems } = await scrub.run();
     assert.deepEqual([state, blobs, bytes, totalBlobs, totalBytes], ['done', 12, TOTAL, 12, TOTAL]);
     assert.deepEqual(problems, []);
-    for (const { digest } of BLOBS) assert.notEqual((await names.getBlob(digest))?.verifiedAt, undefined);
+    for (const { digest } of BLOBS) assert.notEqual((await metadata.getBlob(digest))?.verifiedAt, undefined);
     assert.equal(store.opened, 0);
   });
 
   test('puts what is wrong into quarantine, forgets what is gone and adopts what nobody knows', async () => {
-    const { scrub, disk, names, rotten, store } = await stocked();
+    const { scrub, disk, metadata, rotten, store } = await stocked();
     disk.plant(blob(0).digest, flipped(blob(0).bytes));
     disk.plant(blob(1).digest, blob(1).bytes.subarray(1));
     disk.plant(blob(2).digest, Buffer.alloc(0));
     await disk.delete(blob(3).digest);
-    await names.deleteBlob(blob(4).digest);
-    await names.deleteBlob(blob(5).digest);
+    await metadata.deleteBlob(blob(4).digest);
+    await metadata.deleteBlob(blob(5).digest);
     disk.plant(blob(5).digest, flipped(blob(5).bytes));
     const done = await scrub.run();
     assert.deepEqual([done.state, done.rotten, done.missing, done.adopted, done.blobs], ['done', 4, 1, 1, 11]);
@@ -72,7 +72,7 @@ describe('Scrub', () => {
     for (const index of [0, 1, 2, 5]) assert.notEqual(disk.quarantined(blob(index).digest), undefined);
     const left = [blob(4), ...BLOBS.slice(6)];
     const bytes = left.reduce((sum, { size }) => sum + size, 0);
-    assert.deepEqual(await names.totals(), { blobs: left.length, bytes });
+    assert.deepEqual(await metadata.totals(), { blobs: left.length, bytes });
     assert.equal(store.opened, 0);
     const again = await scrub.run();
     assert.deepEqual([again.rotten, again.missing, again.adopted, again.blobs], [0, 0, 0, 7]);
@@ -105,8 +105,8 @@ describe('Scrub', () => {
   });
 
   test('says so where the database would not let it go on', async () => {
-    const { scrub, names } = await stocked();
-    names.totals = () => Promise.reject(new Error('the disk is gone'));
+    const { scrub, metadata } = await stocked();
+    metadata.totals = () => Promise.reject(new Error('the disk is gone'));
     const { state, error } = await scrub.run();
     assert.deepEqual([state, error], ['failed', 'the disk is gone']);
   });
@@ -126,10 +126,10 @@ describe('Scrub', () => {
   });
 
   test('keeps a bounded list of what is wrong', async () => {
-    const { scrub, names } = await stocked();
+    const { scrub, metadata } = await stocked();
     for (let number = 0; number < 150; number += 1) {
       const { digest } = content('layer', noise(`gone ${number}`, 10));
-      await names.putBlob({ digest, size: 10, kind: 'mirrored', storedAt: 1 });
+      await metadata.putBlob({ digest, size: 10, kind: 'mirrored', storedAt: 1 });
     }
     const done = await scrub.run();
     assert.deepEqual([done.missing, done.problems.length], [150, 100]);
@@ -137,8 +137,15 @@ describe('Scrub', () => {
 });
 
 describe('takeStock()', () => {
-  const run = async ({ store, names, telemetry }: { store: StrictStore; names: NameStore; telemetry: Telemetry }) =>
-    takeStock({ store, names, telemetry, signal: new AbortController().signal });
+  const run = async ({
+    store,
+    metadata,
+    telemetry,
+  }: {
+    store: StrictStore;
+    metadata: MetadataStore;
+    telemetry: Telemetry;
+  }) => reconcile({ store, metadata, telemetry, signal: new AbortController().signal });
 
   test('changes nothing where rows and files agree, and says nothing', async () => {
     const world = await stocked();
@@ -150,21 +157,21 @@ describe('takeStock()', () => {
 
   test('gives files their rows back, believing nothing of them, and takes rows without a file', async () => {
     const world = await stocked();
-    const { names, disk, telemetry } = world;
+    const { metadata, disk, telemetry } = world;
     const said: unknown[] = [];
     telemetry.on('cache.counted', (event) => said.push(event));
-    for (const { digest } of BLOBS.slice(0, 10)) await names.deleteBlob(digest);
+    for (const { digest } of BLOBS.slice(0, 10)) await metadata.deleteBlob(digest);
     await disk.delete(blob(11).digest);
     assert.deepEqual(await run(world), { adopted: 10, missing: 1 });
     assert.deepEqual(said, [{ adopted: 10, missing: 1 }]);
-    assert.equal((await names.totals()).blobs, 11);
-    assert.equal((await names.getBlob(blob(0).digest))?.verifiedAt, undefined);
+    assert.equal((await metadata.totals()).blobs, 11);
+    assert.equal((await metadata.getBlob(blob(0).digest))?.verifiedAt, undefined);
   });
 
   test('gives no row back to what is being evicted', async () => {
     const world = await stocked();
-    const { names, disk, store } = world;
-    await names.deleteBlob(blob(0).digest);
+    const { metadata, disk, store } = world;
+    await metadata.deleteBlob(blob(0).digest);
     store.before = async (step) => {
       if (step === 'stat') await disk.delete(blob(0).digest);
     };
@@ -172,20 +179,23 @@ describe('takeStock()', () => {
   });
 
   test('stops when it is told to', async () => {
-    const { store, names, telemetry } = await stocked();
-    await assert.rejects(takeStock({ store, names, telemetry, signal: AbortSignal.abort(new Error('stop')) }), /stop/);
+    const { store, metadata, telemetry } = await stocked();
+    await assert.rejects(
+      reconcile({ store, metadata, telemetry, signal: AbortSignal.abort(new Error('stop')) }),
+      /stop/,
+    );
   });
 
   test('lays rows and files side by side, however many pages of either there are, and wherever they part', async () => {
-    const { disk, store, names, telemetry } = await stocked();
+    const { disk, store, metadata, telemetry } = await stocked();
     const digests = Array.from({ length: 1200 }, (_, i) => digestOf(Buffer.from(`laid ${i}`)));
     for (const [i, digest] of digests.entries()) {
       if (i % 3 !== 0) disk.plant(digest, Buffer.alloc(5));
-      if (i % 3 !== 1) await names.putBlob({ digest, size: 5, kind: 'mirrored', storedAt: 1 });
+      if (i % 3 !== 1) await metadata.putBlob({ digest, size: 5, kind: 'mirrored', storedAt: 1 });
     }
-    assert.deepEqual(await run({ store, names, telemetry }), { adopted: 400, missing: 400 });
-    assert.deepEqual(await run({ store, names, telemetry }), { adopted: 0, missing: 0 });
-    assert.equal((await names.totals()).blobs, BLOBS.length + 800);
+    assert.deepEqual(await run({ store, metadata, telemetry }), { adopted: 400, missing: 400 });
+    assert.deepEqual(await run({ store, metadata, telemetry }), { adopted: 0, missing: 0 });
+    assert.equal((await metadata.totals()).blobs, BLOBS.length + 800);
   });
 
   test('looks at no file that has a row', async () => {
@@ -198,31 +208,31 @@ describe('takeStock()', () => {
 
   test('gives a row no leave while its file is stored anew', async () => {
     const world = await stocked();
-    const { names, disk, store } = world;
+    const { metadata, disk, store } = world;
     const { digest, bytes, size } = blob(3);
     await disk.delete(digest);
     store.before = async () => {
       disk.plant(digest, bytes);
-      await names.putBlob({ digest, size, kind: 'mirrored', storedAt: 2 });
+      await metadata.putBlob({ digest, size, kind: 'mirrored', storedAt: 2 });
     };
     assert.deepEqual(await run(world), { adopted: 0, missing: 0 });
-    assert.equal((await names.getBlob(digest))?.storedAt, 2);
+    assert.equal((await metadata.getBlob(digest))?.storedAt, 2);
   });
 
   test('is due where nobody knows, after a week, and where the clock was set back', () => {
     const day = 24 * 3600 * 1000;
     assert.deepEqual(
-      [undefined, 99 * day, 94 * day, 92 * day, 101 * day].map((at) => isStockDue(at, 100 * day)),
+      [undefined, 99 * day, 94 * day, 92 * day, 101 * day].map((at) => isReconciliationDue(at, 100 * day)),
       [true, false, false, true, true],
     );
   });
 
   test('is known to the cache to be right, until something could not be written', async (t: TestContext) => {
     const telemetry = new Telemetry();
-    const world = await cacheWorld(t, { telemetry, countedAt: Date.now() });
-    assert.deepEqual([world.cache.isStockDue, world.cache.countedAt === undefined], [false, false]);
+    const world = await cacheWorld(t, { telemetry, reconciledAt: Date.now() });
+    assert.deepEqual([world.cache.isReconciliationDue, world.cache.reconciledAt === undefined], [false, false]);
     telemetry.publish('warning', { message: 'Cannot store the manifest' });
-    assert.equal(world.cache.countedAt, undefined);
+    assert.equal(world.cache.reconciledAt, undefined);
   });
 
   test('is taken by the cache again where its names were replaced while it served', async (t: TestContext) => {

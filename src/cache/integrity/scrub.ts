@@ -1,6 +1,6 @@
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import type { Digest } from '../../oci/index.ts';
-import type { BlobStore, NameStore } from '../../store/index.ts';
+import type { BlobStore, MetadataStore } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import type { RotReason } from './corruption.ts';
 import { rowsOf } from './reconcile.ts';
@@ -8,7 +8,7 @@ import type { Verification } from './verification.ts';
 
 export interface ScrubOptions {
   readonly store: BlobStore;
-  readonly names: NameStore;
+  readonly metadata: MetadataStore;
   readonly verification: Verification;
   readonly telemetry: Telemetry;
 }
@@ -82,7 +82,7 @@ export class Scrub {
     const none = { blobs: 0, bytes: 0, totalBlobs: 0, totalBytes: 0, rotten: 0, missing: 0, adopted: 0, problems: [] };
     this.#progress = { state: 'running', startedAt: Date.now(), ...none };
     try {
-      const { blobs: totalBlobs, bytes: totalBytes } = await this.#options.names.totals();
+      const { blobs: totalBlobs, bytes: totalBytes } = await this.#options.metadata.totals();
       this.#note({ totalBlobs, totalBytes });
       await this.#checkFiles(signal);
       await this.#checkRows(signal);
@@ -95,11 +95,11 @@ export class Scrub {
   }
 
   async #checkFiles(signal: AbortSignal): Promise<void> {
-    const { store, names, verification } = this.#options;
+    const { store, metadata, verification } = this.#options;
     for await (const { digest, size } of store.list()) {
       signal.throwIfAborted();
       const begun = performance.now();
-      const isKnown = (await names.getBlob(digest)) !== undefined;
+      const isKnown = (await metadata.getBlob(digest)) !== undefined;
       const finding = await verification.inspect(digest, { signal });
       if (finding === 'gone') continue;
       const { blobs, bytes, adopted } = this.#current;
@@ -115,8 +115,8 @@ export class Scrub {
 
   /** What has a file has been looked at by now. */
   async #checkRows(signal: AbortSignal): Promise<void> {
-    const { store, names, verification } = this.#options;
-    for await (const { digest } of rowsOf(names)) {
+    const { store, metadata, verification } = this.#options;
+    for await (const { digest } of rowsOf(metadata)) {
       signal.throwIfAborted();
       if ((await store.stat(digest)) !== undefined) continue;
       const finding = await verification.inspect(digest, { signal });

@@ -14,7 +14,7 @@ import { FakeFailure, Gate } from '../../../test/support/fake-origin.ts';
 import { type Content, content, noise } from '../../../test/support/image.ts';
 import { MemoryBlobStore } from '../../../test/support/memory-blob-store.ts';
 import { StrictStore } from '../../../test/support/strict-store.ts';
-import { MemoryNameStore } from '../../store/index.ts';
+import { MemoryMetadataStore } from '../../store/index.ts';
 
 const SMALL = content('layer', noise('small', 100_000));
 const LARGE = content('layer', noise('large', 5_000_000));
@@ -23,13 +23,13 @@ const DAY = 24 * 3600 * 1000;
 /** A cache that has been started again on what another one stored: nothing was hashed since. */
 async function restarted(t: TestContext, blobs: readonly Content[], options: WorldOptions = {}) {
   const store = new MemoryBlobStore();
-  const names = new MemoryNameStore();
+  const metadata = new MemoryMetadataStore();
   for (const { digest, bytes } of blobs) {
     store.plant(digest, bytes);
-    await names.putBlob({ digest, size: bytes.length, kind: 'mirrored', storedAt: 1 });
+    await metadata.putBlob({ digest, size: bytes.length, kind: 'mirrored', storedAt: 1 });
   }
   for (const repository of [LIBRARY, ELSEWHERE]) {
-    await names.putMembers(
+    await metadata.putMembers(
       repository,
       blobs.map(({ digest, bytes }) => ({
         digest,
@@ -40,7 +40,7 @@ async function restarted(t: TestContext, blobs: readonly Content[], options: Wor
       })),
     );
   }
-  const world = await cacheWorld(t, { store, names, ...options });
+  const world = await cacheWorld(t, { store, metadata, ...options });
   world.origin.addBlobs(LIBRARY, ...blobs);
   const rotten = () => world.seen('blob.rotten').map(({ digest, reason }) => [digest, reason]);
   const pull = async ({ digest }: Content, range?: string) => world.cache.blob(LIBRARY, digest, { range });
@@ -104,13 +104,13 @@ describe('a stored blob that rotted while the server was down', () => {
   });
 
   test('is fetched afresh where its file is gone, and its row does not outlive it', async (t) => {
-    const { world, disk, names, pull, rotten } = await restarted(t, [SMALL]);
+    const { world, disk, metadata, pull, rotten } = await restarted(t, [SMALL]);
     await disk.delete(SMALL.digest);
     world.origin.before = () => {
       throw new FakeFailure('unavailable');
     };
     await assert.rejects(pull(SMALL));
-    assert.equal(await names.getBlob(SMALL.digest), undefined);
+    assert.equal(await metadata.getBlob(SMALL.digest), undefined);
     assert.deepEqual(rotten(), [[SMALL.digest, 'missing']]);
     await assert.rejects(pull(SMALL));
     assert.equal(rotten().length, 1, 'it is said once');
@@ -252,8 +252,8 @@ describe('a stored blob whose content nobody has looked at', () => {
   ] as const) {
     test(`is ${hashed ? '' : 'not '}hashed where its row says it was, ${title}`, async (t) => {
       let now = 1_800_000_000_000;
-      const { store, names, pull } = await restarted(t, [SMALL], { now: () => now });
-      await names.noteVerified(SMALL.digest, verifiedAt);
+      const { store, metadata, pull } = await restarted(t, [SMALL], { now: () => now });
+      await metadata.noteVerified(SMALL.digest, verifiedAt);
       now += 10;
       let reads = 0;
       store.before = (step) => {
@@ -262,7 +262,7 @@ describe('a stored blob whose content nobody has looked at', () => {
       const { reader } = await pull(SMALL);
       assert.equal(reads > 0, hashed);
       reader.close();
-      if (hashed) assert.equal((await names.getBlob(SMALL.digest))?.verifiedAt, now);
+      if (hashed) assert.equal((await metadata.getBlob(SMALL.digest))?.verifiedAt, now);
     });
   }
 });
@@ -309,14 +309,14 @@ describe('a stored blob that was found right', () => {
     assert.equal(outcome, 'HIT');
     assert.equal(reads, 0);
     reader.close();
-    assert.notEqual((await world.names.getBlob(LARGE.digest))?.verifiedAt, undefined);
+    assert.notEqual((await world.metadata.getBlob(LARGE.digest))?.verifiedAt, undefined);
   });
 });
 
 describe('a file that nothing is known of', () => {
   test('is adopted when it is asked for, and nothing is downloaded', async (t) => {
-    const { world, names, pull } = await restarted(t, [SMALL, LARGE]);
-    for (const { digest } of [SMALL, LARGE]) await names.deleteBlob(digest);
+    const { world, metadata, pull } = await restarted(t, [SMALL, LARGE]);
+    for (const { digest } of [SMALL, LARGE]) await metadata.deleteBlob(digest);
     for (const blob of [SMALL, LARGE]) {
       const answer = await pull(blob);
       assert.equal(answer.outcome, 'HIT');
@@ -331,18 +331,18 @@ describe('a file that nothing is known of', () => {
   });
 
   test('is hashed before its first byte, large or not, where no manifest says how long it is', async (t) => {
-    const { world, disk, names, pull } = await restarted(t, [LARGE]);
-    await names.deleteBlob(LARGE.digest);
-    for (const repository of [LIBRARY, ELSEWHERE]) await names.deleteMember(repository, LARGE.digest);
+    const { world, disk, metadata, pull } = await restarted(t, [LARGE]);
+    await metadata.deleteBlob(LARGE.digest);
+    for (const repository of [LIBRARY, ELSEWHERE]) await metadata.deleteMember(repository, LARGE.digest);
     disk.plant(LARGE.digest, LARGE.bytes.subarray(0, 4_500_000));
     assert.ok((await drain((await pull(LARGE)).reader)).equals(LARGE.bytes));
     assert.equal(world.seen('blob.rotten').length, 1);
   });
 
   test('is not taken for a blob where a manifest says another length, however right it is', async (t) => {
-    const { world, disk, names, pull } = await restarted(t, [LARGE]);
+    const { world, disk, metadata, pull } = await restarted(t, [LARGE]);
     const claimed = { digest: LARGE.digest, kind: 'blob', mediaType: '', size: 7, visibility: 'public' } as const;
-    await names.putMembers(LIBRARY, [claimed]);
+    await metadata.putMembers(LIBRARY, [claimed]);
     // Its content decides, and not whoever wrote the manifest.
     assert.ok((await drain((await pull(LARGE)).reader)).equals(LARGE.bytes));
     assert.deepEqual(world.seen('blob.rotten'), []);
@@ -350,11 +350,11 @@ describe('a file that nothing is known of', () => {
   });
 
   test('is served although the names cannot be read or written', async (t) => {
-    const { world, names, pull } = await restarted(t, [SMALL]);
+    const { world, metadata, pull } = await restarted(t, [SMALL]);
     const broken = () => Promise.reject(new Error('the names database is damaged'));
-    names.getBlob = broken;
-    names.putBlob = broken;
-    names.noteVerified = broken;
+    metadata.getBlob = broken;
+    metadata.putBlob = broken;
+    metadata.noteVerified = broken;
     assert.ok((await drain((await pull(SMALL)).reader)).equals(SMALL.bytes));
     assert.equal(world.origin.count(), 0);
     assert.ok(world.seen('warning').length > 0);

@@ -1,9 +1,9 @@
 import { abortable, ConcurrencyLimit, keyOf, Lru } from '../../lib/index.ts';
 import type { Digest } from '../../oci/index.ts';
-import type { BlobRecord, BlobStore, NameStore, StoredBlob } from '../../store/index.ts';
+import type { BlobRecord, BlobStore, MetadataStore, StoredBlob } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
-import { condemn, isDiskError, type Rot } from './corruption.ts';
-import { Examination, inspect, twins, unreadable } from './inspection.ts';
+import { type Corruption, isDiskError, quarantine } from './corruption.ts';
+import { Inspection, inspect, shareHandle, unreadable } from './inspection.ts';
 import { adoptBlob } from './removal.ts';
 
 // What rests on a disk may rot. A stored blob is believed when
@@ -20,7 +20,7 @@ import { adoptBlob } from './removal.ts';
 
 export interface VerificationOptions {
   readonly store: BlobStore;
-  readonly names: NameStore;
+  readonly metadata: MetadataStore;
   readonly telemetry: Telemetry;
   /**
    * Milliseconds after which content is hashed again, at the next read; 0: only at the first read since the start.
@@ -34,7 +34,7 @@ export interface VerificationOptions {
 export interface CheckedBlob {
   readonly blob: StoredBlob;
   /** Runs, or has just ended, where the content is not known to be right yet; undefined where it is. */
-  readonly examination: Examination | undefined;
+  readonly examination: Inspection | undefined;
 }
 
 export interface CheckOptions {
@@ -44,7 +44,7 @@ export interface CheckOptions {
 }
 
 /** How a stored blob fares when it is looked at for its own sake. */
-export type Finding = Rot | 'right' | 'gone';
+export type Finding = Corruption | 'right' | 'gone';
 
 const WEEK = 7 * 24 * 3600 * 1000;
 
@@ -59,7 +59,7 @@ const LARGE_AT_ONCE = 3;
 const REMEMBERED = 100_000;
 
 /** What was found right. */
-interface Believed {
+interface Verified {
   readonly mark: string | undefined;
   readonly size: number;
   /** Milliseconds since the epoch. */
@@ -72,8 +72,8 @@ export class Verification {
   readonly #verifyAfter: () => number;
   readonly #now: () => number;
   readonly #startedAt: number;
-  readonly #believed = new Lru<Believed>({ maxWeight: REMEMBERED });
-  readonly #running = new Map<string, Examination>();
+  readonly #believed = new Lru<Verified>({ maxWeight: REMEMBERED });
+  readonly #running = new Map<string, Inspection>();
   readonly #small = new ConcurrencyLimit(SMALL_AT_ONCE);
   readonly #large = new ConcurrencyLimit(LARGE_AT_ONCE);
   readonly #stop = new AbortController();
@@ -99,7 +99,7 @@ export class Verification {
     const row = await this.#row(digest);
     if (row !== undefined && row.size !== stored.size) {
       release(stored);
-      await this.condemn(digest, wrongSize(stored.size, row.size), stored.mark);
+      await this.quarantine(digest, wrongSize(stored.size, row.size), stored.mark);
       return undefined;
     }
     if (this.#isBelievedByRow(digest, row)) {
@@ -138,18 +138,18 @@ export class Verification {
     const known = this.#believed.get(digest)?.size ?? (await this.#row(digest))?.size;
     if (known === undefined) return size === expectedSize ? size : undefined;
     if (known === size) return size;
-    await this.condemn(digest, wrongSize(size, known));
+    await this.quarantine(digest, wrongSize(size, known));
     return undefined;
   }
 
   /** Notes that a blob was found right by somebody who hashed what he stored or read. */
   async confirm(digest: Digest, blob: Pick<StoredBlob, 'size' | 'mark'>): Promise<void> {
-    const { names, telemetry } = this.#options;
+    const { metadata, telemetry } = this.#options;
     const at = this.#now();
     this.#believe(digest, blob, at);
     try {
-      if ((await names.getBlob(digest)) === undefined) await this.#adopt(digest, blob.size, at);
-      else await names.noteVerified(digest, at);
+      if ((await metadata.getBlob(digest)) === undefined) await this.#adopt(digest, blob.size, at);
+      else await metadata.noteVerified(digest, at);
     } catch (error) {
       telemetry.publish('warning', { message: `Cannot note that the stored blob ${digest} is right`, error });
     }
@@ -165,11 +165,11 @@ export class Verification {
    *
    * @param mark of the file that is wrong; where another one has taken its place since, that one stays
    */
-  async condemn(digest: Digest, rot: Rot, mark?: string): Promise<void> {
-    const { store, names, telemetry } = this.#options;
+  async quarantine(digest: Digest, rot: Corruption, mark?: string): Promise<void> {
+    const { store, metadata, telemetry } = this.#options;
     if (mark !== undefined && (await this.#isReplaced(digest, mark))) return;
     this.#believed.delete(digest);
-    await condemn(digest, { store, names, telemetry, ...rot });
+    await quarantine(digest, { store, metadata, telemetry, ...rot });
   }
 
   /** Looks at the whole content now, believed or not, and deals with what it finds. Rejects with the signal's reason. */
@@ -181,7 +181,7 @@ export class Verification {
       stored = await store.open(digest);
     } catch (error) {
       const rot = unreadable(error);
-      if (isDiskError(error)) await this.condemn(digest, rot);
+      if (isDiskError(error)) await this.quarantine(digest, rot);
       return rot;
     }
     if (stored === undefined) {
@@ -191,7 +191,7 @@ export class Verification {
     if (row !== undefined && row.size !== stored.size) {
       release(stored);
       const rot = wrongSize(stored.size, row.size);
-      await this.condemn(digest, rot, stored.mark);
+      await this.quarantine(digest, rot, stored.mark);
       return rot;
     }
     const { blob, examination } = this.#examine(digest, stored);
@@ -213,7 +213,7 @@ export class Verification {
       if (stored === undefined) await this.#missing(digest);
       return stored;
     } catch (error) {
-      if (isDiskError(error)) await this.condemn(digest, unreadable(error));
+      if (isDiskError(error)) await this.quarantine(digest, unreadable(error));
       // A disk that cannot be read costs the stored copy, not the pull.
       else telemetry.publish('warning', { message: 'Cannot read a stored blob', error });
       return undefined;
@@ -244,9 +244,9 @@ export class Verification {
   }
 
   async #row(digest: Digest): Promise<BlobRecord | undefined> {
-    const { names, telemetry } = this.#options;
+    const { metadata, telemetry } = this.#options;
     try {
-      return await names.getBlob(digest);
+      return await metadata.getBlob(digest);
     } catch (error) {
       telemetry.publish('warning', { message: 'Cannot read what is known of a stored blob', error });
       return undefined;
@@ -254,17 +254,17 @@ export class Verification {
   }
 
   /** Hashes the file once for all who have it open. Gives back a handle to read it by, in place of the one it got. */
-  #examine(digest: Digest, stored: StoredBlob): { readonly blob: StoredBlob; readonly examination: Examination } {
+  #examine(digest: Digest, stored: StoredBlob): { readonly blob: StoredBlob; readonly examination: Inspection } {
     const key = keyOf(digest, stored.mark ?? '');
     const running = this.#running.get(key);
     if (running !== undefined) return { blob: stored, examination: running };
-    const [ours, theirs] = twins(stored);
+    const [ours, theirs] = shareHandle(stored);
     const limit = stored.size <= SMALL ? this.#small : this.#large;
-    const examination = new Examination(digest, async () => {
+    const examination = new Inspection(digest, async () => {
       try {
         const rot = await limit.run(() => inspect(digest, ours, this.#stop.signal));
         if (rot === undefined) await this.confirm(digest, ours);
-        else await this.condemn(digest, rot, stored.mark);
+        else await this.quarantine(digest, rot, stored.mark);
         return rot;
       } finally {
         this.#running.delete(key);
@@ -276,7 +276,7 @@ export class Verification {
   }
 
   async #isRight(
-    examination: Examination,
+    examination: Inspection,
     { blob, signal }: { readonly blob: StoredBlob; readonly signal: AbortSignal | undefined },
   ): Promise<boolean> {
     try {
@@ -293,7 +293,7 @@ export class Verification {
       await blob.read(Buffer.allocUnsafe(1), 0);
       return true;
     } catch (error) {
-      await this.condemn(digest, unreadable(error), blob.mark);
+      await this.quarantine(digest, unreadable(error), blob.mark);
       return false;
     }
   }
@@ -310,8 +310,8 @@ export class Verification {
 
   /** A file that nothing is known of, as its row was lost, is stored from now on. */
   async #adopt(digest: Digest, size: number, at: number): Promise<void> {
-    const { store, names, telemetry } = this.#options;
-    if (await adoptBlob(digest, { size, at, verifiedAt: at }, { store, names }))
+    const { store, metadata, telemetry } = this.#options;
+    if (await adoptBlob(digest, { size, at, verifiedAt: at }, { store, metadata }))
       telemetry.publish('blob.adopted', { digest, size });
   }
 
@@ -324,12 +324,12 @@ export class Verification {
     // Asked again, in this order: it may have been stored just now, or be on its way out.
     if ((await store.stat(digest).catch(() => undefined)) !== undefined) return false;
     if ((await this.#row(digest))?.storedAt !== row.storedAt) return false;
-    await this.condemn(digest, { reason: 'missing', detail: 'there is no file where it was stored' });
+    await this.quarantine(digest, { reason: 'missing', detail: 'there is no file where it was stored' });
     return true;
   }
 }
 
-function wrongSize(found: number, known: number): Rot {
+function wrongSize(found: number, known: number): Corruption {
   return { reason: 'size', detail: `its file has ${found} bytes and had ${known} when it was stored` };
 }
 

@@ -7,7 +7,7 @@
 export { createFreshness, type Freshness, type FreshnessOptions, isFresh } from './freshness.ts';
 export { addTree } from './manifest-tree.ts';
 export { ReadTimes } from './read-times.ts';
-export { Membership } from './repository-blobs.ts';
+export { RepositoryBlobs } from './repository-blobs.ts';
 export {
   isPattern,
   MAX_SELECTED,
@@ -19,4 +19,4 @@ export {
   selectUrls,
   type UrlSelection,
 } from './selection.ts';
-export { Pointers } from './tag-records.ts';
+export { TagRecords } from './tag-records.ts';

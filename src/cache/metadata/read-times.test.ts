@@ -1,21 +1,21 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { digestOf } from '../../oci/index.ts';
-import { MemoryNameStore } from '../../store/index.ts';
+import { MemoryMetadataStore } from '../../store/index.ts';
 import { Telemetry } from '../../telemetry/index.ts';
 import { ReadTimes } from './read-times.ts';
 
 const digest = digestOf(Buffer.from('read'));
 
 test('close() waits for a write under way, and writes what was noted since', async () => {
-  const names = new MemoryNameStore();
+  const metadata = new MemoryMetadataStore();
   const written: number[] = [];
   const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  names.touchBlobs = async (reads) => {
+  metadata.touchBlobs = async (reads) => {
     await gates[written.length]?.promise;
     written.push(reads.length);
   };
-  const times = new ReadTimes(names, new Telemetry());
+  const times = new ReadTimes(metadata, new Telemetry());
   times.note(digest);
   const first = times.flush();
   await Promise.resolve();
@@ -36,12 +36,12 @@ test('close() waits for a write under way, and writes what was noted since', asy
 });
 
 test('a database that fails is told of, and costs nothing else', async () => {
-  const names = new MemoryNameStore();
-  names.touchBlobs = () => Promise.reject(new Error('gone'));
+  const metadata = new MemoryMetadataStore();
+  metadata.touchBlobs = () => Promise.reject(new Error('gone'));
   const telemetry = new Telemetry();
   const heard: string[] = [];
   telemetry.on('warning', ({ message }) => heard.push(message));
-  const times = new ReadTimes(names, telemetry);
+  const times = new ReadTimes(metadata, telemetry);
   times.note(digest);
   await times.flush();
   await times.close();

@@ -1,5 +1,5 @@
 import type { Digest } from '../../oci/index.ts';
-import type { NameStore } from '../../store/index.ts';
+import type { MetadataStore } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 
 /** Milliseconds between two writes of read times. A crash loses as much: then a blob counts as read a little earlier. */
@@ -7,14 +7,14 @@ const FLUSH_INTERVAL = 15_000;
 
 /** Collects when blobs were read, so that a read costs no write: one transaction notes them all now and then. */
 export class ReadTimes {
-  readonly #names: NameStore;
+  readonly #metadata: MetadataStore;
   readonly #telemetry: Telemetry;
   readonly #timer: NodeJS.Timeout;
   #reads = new Map<Digest, number>();
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(names: NameStore, telemetry: Telemetry) {
-    this.#names = names;
+  constructor(metadata: MetadataStore, telemetry: Telemetry) {
+    this.#metadata = metadata;
     this.#telemetry = telemetry;
     this.#timer = setInterval(() => void this.flush(), FLUSH_INTERVAL);
     this.#timer.unref();
@@ -35,7 +35,7 @@ export class ReadTimes {
     const reads = [...this.#reads].map(([digest, at]) => ({ digest, at }));
     this.#reads = new Map();
     try {
-      await this.#names.touchBlobs(reads);
+      await this.#metadata.touchBlobs(reads);
     } catch (error) {
       this.#telemetry.publish('warning', { message: 'Cannot note when blobs were read', error });
     }

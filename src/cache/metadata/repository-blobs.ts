@@ -1,6 +1,6 @@
 import { keyOf, Lru } from '../../lib/index.ts';
 import type { Digest, Repository } from '../../oci/index.ts';
-import type { MemberRecord, NameStore } from '../../store/index.ts';
+import type { MemberRecord, MetadataStore } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 
 /** Members kept in memory: about 20 MB when full. */
@@ -13,14 +13,14 @@ const REMEMBERED = 50_000;
  * only a manifest fetched under the repository is, or the word of its upstream. A database that fails costs questions to
  * the upstream, never a pull.
  */
-export class Membership {
-  readonly #names: NameStore;
+export class RepositoryBlobs {
+  readonly #metadata: MetadataStore;
   readonly #telemetry: Telemetry;
   /** Only what is so is remembered; what is not may become so at any time. */
   readonly #known = new Lru<MemberRecord>({ maxWeight: REMEMBERED });
 
-  constructor(names: NameStore, telemetry: Telemetry) {
-    this.#names = names;
+  constructor(metadata: MetadataStore, telemetry: Telemetry) {
+    this.#metadata = metadata;
     this.#telemetry = telemetry;
   }
 
@@ -29,7 +29,7 @@ export class Membership {
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     try {
-      const stored = await this.#names.getMember(repository, digest);
+      const stored = await this.#metadata.getMember(repository, digest);
       if (stored !== undefined) this.#known.set(key, stored);
       return stored;
     } catch (error) {
@@ -46,7 +46,7 @@ export class Membership {
       else if (this.#known.get(key)?.transient === true) this.#known.delete(key);
     }
     try {
-      await this.#names.putMembers(repository, members);
+      await this.#metadata.putMembers(repository, members);
     } catch (error) {
       this.#telemetry.publish('warning', { message: 'Cannot note which repository a blob belongs to', error });
     }

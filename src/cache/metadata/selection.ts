@@ -1,6 +1,6 @@
 import { compileGlob } from '../../lib/index.ts';
 import type { Digest, Repository } from '../../oci/index.ts';
-import type { NameStore, TagEntry, UrlEntry } from '../../store/index.ts';
+import type { MetadataStore, TagEntry, UrlEntry } from '../../store/index.ts';
 
 /** What a command is about: an image, tags of it, one digest of it, or one digest wherever it is. */
 export interface Selection {
@@ -30,14 +30,16 @@ const WILD = /[*?]/;
 /** The repositories that a selection is about, as far as anything is known of them. */
 export async function selectRepositories(
   { repository, digest }: Selection,
-  names: NameStore,
+  metadata: MetadataStore,
 ): Promise<readonly Repository[]> {
   if (repository !== undefined && !WILD.test(repository)) return [splitName(repository)];
   const matches = compileGlob(repository ?? '**');
   const isSelected = (each: Repository): boolean => matches(`${each.registry}/${each.repository}`);
-  if (digest !== undefined) return (await names.repositoriesOf(digest, MAX_SELECTED)).filter(isSelected);
+  if (digest !== undefined) return (await metadata.repositoriesOf(digest, MAX_SELECTED)).filter(isSelected);
   const selected: Repository[] = [];
-  for await (const page of pages((after: Repository | undefined) => names.listRepositories({ after, limit: PAGE }))) {
+  for await (const page of pages((after: Repository | undefined) =>
+    metadata.listRepositories({ after, limit: PAGE }),
+  )) {
     selected.push(...page.filter(isSelected));
   }
   return selected.slice(0, MAX_SELECTED);
@@ -47,11 +49,13 @@ export async function selectRepositories(
 export async function selectTags(
   repository: Repository,
   { tag, digest }: Selection,
-  names: NameStore,
+  metadata: MetadataStore,
 ): Promise<readonly TagEntry[]> {
   const matches = compileGlob(tag ?? '**');
   const selected: TagEntry[] = [];
-  for await (const page of pages((after: TagEntry | undefined) => names.listTags({ repository, after, limit: PAGE }))) {
+  for await (const page of pages((after: TagEntry | undefined) =>
+    metadata.listTags({ repository, after, limit: PAGE }),
+  )) {
     selected.push(
       ...page.filter((each) => matches(each.tag) && (digest === undefined || each.record.digest === digest)),
     );
@@ -62,12 +66,12 @@ export async function selectTags(
 /** What is kept by URL that a selection is about, page by page. */
 export async function* selectUrls(
   { route, path }: UrlSelection,
-  names: NameStore,
+  metadata: MetadataStore,
 ): AsyncGenerator<readonly UrlEntry[], void> {
   const isRoute = compileGlob(route);
   const isPath = compileGlob(path ?? '**');
   const only = isPattern(route) ? undefined : route;
-  const list = (after: UrlEntry | undefined) => names.listUrls({ route: only, after, limit: PAGE });
+  const list = (after: UrlEntry | undefined) => metadata.listUrls({ route: only, after, limit: PAGE });
   for await (const page of pages(list)) {
     yield page.filter((entry) => isRoute(entry.route) && pathsOf(entry.url).some(isPath));
   }

@@ -1,19 +1,19 @@
 import { keyOf, Lru } from '../../lib/index.ts';
 import type { Repository } from '../../oci/index.ts';
-import type { NameStore, TagRecord } from '../../store/index.ts';
+import type { MetadataStore, TagRecord } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 
 /** Tags kept in memory, so that a pull of a popular one never waits for the database. */
 const REMEMBERED = 10_000;
 
 /** Where tags point to, by the upstream's last word. A database that fails costs questions to the upstream, never a pull. */
-export class Pointers {
-  readonly #names: NameStore;
+export class TagRecords {
+  readonly #metadata: MetadataStore;
   readonly #telemetry: Telemetry;
   readonly #known = new Lru<TagRecord>({ maxWeight: REMEMBERED });
 
-  constructor(names: NameStore, telemetry: Telemetry) {
-    this.#names = names;
+  constructor(metadata: MetadataStore, telemetry: Telemetry) {
+    this.#metadata = metadata;
     this.#telemetry = telemetry;
   }
 
@@ -22,7 +22,7 @@ export class Pointers {
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     try {
-      const stored = await this.#names.getTag(repository, tag);
+      const stored = await this.#metadata.getTag(repository, tag);
       if (stored !== undefined) this.#known.set(key, stored);
       return stored;
     } catch (error) {
@@ -34,7 +34,7 @@ export class Pointers {
   async put(repository: Repository, tag: string, record: TagRecord): Promise<void> {
     this.#known.set(keyOf(repository.registry, repository.repository, tag), record);
     try {
-      await this.#names.putTag(repository, tag, record);
+      await this.#metadata.putTag(repository, tag, record);
     } catch (error) {
       this.#telemetry.publish('warning', { message: 'Cannot note where a tag points to', error });
     }

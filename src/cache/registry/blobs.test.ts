@@ -399,7 +399,7 @@ describe('the right to a blob', () => {
     const broken = (): never => {
       throw new Error('database disk image is malformed');
     };
-    Object.assign(world.names, {
+    Object.assign(world.metadata, {
       getMember: broken,
       putMembers: broken,
       putBlob: broken,

@@ -1,17 +1,17 @@
 import { abortable, type BlobReader, type ByteSpan, WHOLE } from '../../lib/index.ts';
 import { type Digest, OciError, parseRange, type Repository } from '../../oci/index.ts';
-import type { BlobStore, MemberRecord, NameStore } from '../../store/index.ts';
+import type { BlobStore, MemberRecord, MetadataStore } from '../../store/index.ts';
 import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
 import type { CheckedBlob, Verification } from '../integrity/index.ts';
-import type { Membership, ReadTimes } from '../metadata/index.ts';
+import type { ReadTimes, RepositoryBlobs } from '../metadata/index.ts';
 import { isOriginFailure, type Origin, type OriginBlob } from '../origin.ts';
 import { describeIngest, Ingest, OriginReader, planRange, publishIngest, StoredReader } from '../transfer/index.ts';
 
 export interface BlobsOptions {
   readonly origin: Origin;
   readonly store: BlobStore;
-  readonly names: NameStore;
-  readonly membership: Membership;
+  readonly metadata: MetadataStore;
+  readonly membership: RepositoryBlobs;
   readonly verification: Verification;
   readonly readTimes: ReadTimes;
   readonly telemetry: Telemetry;
@@ -178,7 +178,7 @@ export class Blobs {
       part,
       reader: new StoredReader(blob, part ?? WHOLE, {
         examination,
-        onRot: (rot) => verification.condemn(digest, rot, blob.mark),
+        onRot: (rot) => verification.quarantine(digest, rot, blob.mark),
       }),
     };
   }
@@ -193,7 +193,7 @@ export class Blobs {
     const range = parseRange(request.range, member?.size);
     if (range.kind === 'unsatisfiable') throw unsatisfiable(member?.size);
     if (range.kind === 'part' && planRange(range.start, { written: 0, size: member?.size }) === 'pass') {
-      if (keep && this.#mayGoOnAlone) this.#goOnAlone(this.#start(repository, digest, { member, keep }));
+      if (keep && this.#mayGoOnAlone) this.#continueUnattended(this.#start(repository, digest, { member, keep }));
       return this.#pass(repository, digest, range, request);
     }
     const ingest = this.#start(repository, digest, { member, keep });
@@ -231,7 +231,7 @@ export class Blobs {
       const part = { start: range.start, end: range.end ?? size - 1 };
       if (planRange(part.start, ingest) === 'pass') {
         // Of a part counted from the end nobody knew until now that it is far.
-        if (outcome === 'MISS' && ingest.keep && this.#mayGoOnAlone) this.#goOnAlone(ingest);
+        if (outcome === 'MISS' && ingest.keep && this.#mayGoOnAlone) this.#continueUnattended(ingest);
         const answer = await this.#pass(repository, digest, part, request);
         whole.close();
         return answer;
@@ -292,7 +292,7 @@ export class Blobs {
     digest: Digest,
     how: { readonly member: MemberRecord | undefined; readonly keep: boolean },
   ): Ingest {
-    const { origin, store, names, membership, verification, telemetry, decided, onRefusal } = this.#options;
+    const { origin, store, metadata, membership, verification, telemetry, decided, onRefusal } = this.#options;
     if (this.#isStopping) throw new OciError('UNAVAILABLE', 'The server is stopping');
     let member = how.member;
     const ingest = new Ingest(
@@ -311,7 +311,7 @@ export class Blobs {
         publish: async (file, { size }) => {
           await file.commit(digest);
           const storedAt = Date.now();
-          await names.putBlob({ digest, size, kind: 'mirrored', storedAt, verifiedAt: storedAt });
+          await metadata.putBlob({ digest, size, kind: 'mirrored', storedAt, verifiedAt: storedAt });
           verification.stored(digest, { size, mark: file.mark });
           // Purged while it came: what is stored and belongs to nobody would be reached by no other purge.
           if (member !== undefined) await membership.restore(repository, [member]);
@@ -334,8 +334,8 @@ export class Blobs {
   }
 
   /** Lets a transfer come in beside a part that is fetched for itself. */
-  #goOnAlone(ingest: Ingest): void {
-    ingest.goOnAlone();
+  #continueUnattended(ingest: Ingest): void {
+    ingest.continueUnattended();
     this.#unattended += 1;
     void ingest.settled.finally(() => {
       this.#unattended -= 1;

@@ -14,7 +14,7 @@ import { buildImage, content, platformOf } from '../../../test/support/image.ts'
 import { MemoryBlobStore } from '../../../test/support/memory-blob-store.ts';
 import { diskFull } from '../../../test/support/strict-store.ts';
 import { type Digest, MEDIA_TYPES, type Reference } from '../../oci/index.ts';
-import { MemoryNameStore } from '../../store/index.ts';
+import { MemoryMetadataStore } from '../../store/index.ts';
 
 const OLD = buildImage({ seed: 'old', layers: [1000] });
 const NEW = buildImage({ seed: 'new', layers: [1000] });
@@ -456,7 +456,7 @@ describe('a stored manifest', () => {
   }
 
   test('is found again after a start', async (t) => {
-    const shared = { store: new MemoryBlobStore(), names: new MemoryNameStore() };
+    const shared = { store: new MemoryBlobStore(), metadata: new MemoryMetadataStore() };
     const before = await tagWorld(t, shared);
     await pull(before);
     const after = await tagWorld(t, shared);
@@ -470,8 +470,8 @@ describe('a stored manifest', () => {
     const world = await tagWorld(t);
     await pull(world);
     const read: Digest[] = [];
-    const touch = world.names.touchBlobs.bind(world.names);
-    world.names.touchBlobs = (reads) => {
+    const touch = world.metadata.touchBlobs.bind(world.metadata);
+    world.metadata.touchBlobs = (reads) => {
       read.push(...reads.map(({ digest }) => digest));
       return touch(reads);
     };
@@ -543,13 +543,13 @@ describe('a stored manifest', () => {
   });
 
   test('and its tag are served though the name store fails at every call', async (t) => {
-    const broken = new Proxy(new MemoryNameStore(), {
+    const broken = new Proxy(new MemoryMetadataStore(), {
       get: (target, key) =>
         key === 'close' || typeof Reflect.get(target, key) !== 'function'
           ? Reflect.get(target, key)
           : () => Promise.reject(new Error('database disk image is malformed')),
     });
-    const world = await tagWorld(t, { names: broken, maxSize: 10 });
+    const world = await tagWorld(t, { metadata: broken, maxSize: 10 });
     for (let i = 0; i < 2; i += 1) {
       assert.ok((await pull(world)).bytes?.equals(OLD.index.bytes));
       assert.equal((await head(world)).digest, OLD.index.digest);

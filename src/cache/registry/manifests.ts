@@ -10,22 +10,22 @@ import {
   parseManifest,
   type Repository,
 } from '../../oci/index.ts';
-import type { BlobStore, MemberRecord, NameStore, StoredBlob } from '../../store/index.ts';
+import type { BlobStore, MemberRecord, MetadataStore, StoredBlob } from '../../store/index.ts';
 import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
 import type { Verification } from '../integrity/index.ts';
 import { unreadable } from '../integrity/index.ts';
-import type { Membership, ReadTimes } from '../metadata/index.ts';
+import type { ReadTimes, RepositoryBlobs } from '../metadata/index.ts';
 import { isOriginFailure, type Origin, type OriginManifest, type OriginManifestHead } from '../origin.ts';
-import type { NotFound } from '../revalidation/index.ts';
+import type { NegativeCache } from '../revalidation/index.ts';
 import type { PlatformFilter } from './platforms.ts';
 
 export interface ManifestsOptions {
   readonly origin: Origin;
   readonly store: BlobStore;
-  readonly names: NameStore;
-  readonly membership: Membership;
+  readonly metadata: MetadataStore;
+  readonly membership: RepositoryBlobs;
   readonly verification: Verification;
-  readonly notFound: NotFound;
+  readonly notFound: NegativeCache;
   readonly readTimes: ReadTimes;
   readonly telemetry: Telemetry;
   /** Which children of an index are kept. */
@@ -145,9 +145,9 @@ export class Manifests {
         this.#memory.set(digest, { bytes, isStored: true });
         return bytes;
       }
-      await verification.condemn(digest, { reason: 'content', detail: 'its bytes have another digest' }, blob.mark);
+      await verification.quarantine(digest, { reason: 'content', detail: 'its bytes have another digest' }, blob.mark);
     } catch (error) {
-      await verification.condemn(digest, unreadable(error), blob.mark);
+      await verification.quarantine(digest, unreadable(error), blob.mark);
     } finally {
       blob.close().catch(() => {});
     }
@@ -257,14 +257,14 @@ export class Manifests {
   }
 
   async #store(digest: Digest, bytes: Buffer): Promise<void> {
-    const { verification, store, names } = this.#options;
+    const { verification, store, metadata } = this.#options;
     if ((await verification.size(digest, undefined)) === bytes.length) return;
     const file = await store.begin();
     try {
       await file.write(bytes, 0);
       await file.commit(digest);
       const storedAt = this.#now();
-      await names.putBlob({ digest, size: bytes.length, kind: 'mirrored', storedAt, verifiedAt: storedAt });
+      await metadata.putBlob({ digest, size: bytes.length, kind: 'mirrored', storedAt, verifiedAt: storedAt });
       verification.stored(digest, { size: bytes.length, mark: file.mark });
     } catch (error) {
       await file.abort();

@@ -5,7 +5,7 @@ import type { Content } from '../../../test/support/image.ts';
 import { MemoryBlobStore } from '../../../test/support/memory-blob-store.ts';
 import { type SmallImage, smallImage, smallIndex, smallLayer } from '../../../test/support/small-image.ts';
 import type { Reference } from '../../oci/index.ts';
-import { MemoryNameStore } from '../../store/index.ts';
+import { MemoryMetadataStore } from '../../store/index.ts';
 
 const common = smallLayer('common');
 const AMD = smallImage('amd64', [common, smallLayer('amd64')]);
@@ -92,11 +92,11 @@ describe('a cache that keeps some platforms', () => {
   });
 
   test('keeps the others after a start with another list', async (t) => {
-    const [store, names] = [new MemoryBlobStore(), new MemoryNameStore()];
-    const before = await cacheWorld(t, { store, names, platforms: ['linux/amd64'] });
+    const [store, metadata] = [new MemoryBlobStore(), new MemoryMetadataStore()];
+    const before = await cacheWorld(t, { store, metadata, platforms: ['linux/amd64'] });
     offer(before);
     await pullPlatform(before, ARM);
-    const world = await cacheWorld(t, { store, names });
+    const world = await cacheWorld(t, { store, metadata });
     offer(world);
     assert.deepEqual(await pullPlatform(world, ARM), ['committed', 'committed', 'committed']);
     assert.equal(world.origin.calls.filter(({ what }) => what === 'latest').length, 0, 'the index was here');

@@ -1,11 +1,11 @@
 import { ConcurrencyLimit } from '../../lib/index.ts';
 import type { Digest, Repository } from '../../oci/index.ts';
-import type { NameStore } from '../../store/index.ts';
+import type { MetadataStore } from '../../store/index.ts';
 import { isPattern, MAX_SELECTED, type Selection, selectRepositories, selectTags } from '../metadata/index.ts';
 import type { RefreshedTag } from './tags.ts';
 
 export interface RefreshTools {
-  readonly names: NameStore;
+  readonly metadata: MetadataStore;
   /** Asks the upstream; rejects where it does not tell. */
   readonly refreshTag: (repository: Repository, tag: string) => Promise<RefreshedTag>;
   /** Ends it between two tags. */
@@ -33,15 +33,15 @@ const AT_ONCE = 4;
  */
 export async function refresh(
   selections: readonly Selection[],
-  { names, refreshTag, signal }: RefreshTools,
+  { metadata, refreshTag, signal }: RefreshTools,
 ): Promise<readonly Refreshed[]> {
   const wanted = new Map<string, { readonly repository: Repository; readonly tag: string }>();
   for (const selection of selections) {
-    for (const repository of await selectRepositories(selection, names)) {
+    for (const repository of await selectRepositories(selection, metadata)) {
       const { tag } = selection;
       const tags =
         tag === undefined || isPattern(tag)
-          ? (await selectTags(repository, selection, names)).map((entry) => entry.tag)
+          ? (await selectTags(repository, selection, metadata)).map((entry) => entry.tag)
           : [tag];
       for (const each of tags) {
         if (wanted.size < MAX_SELECTED) {

@@ -2,7 +2,7 @@ import { abortable, keyOf, SingleFlight } from '../../lib/index.ts';
 import type { Digest, Repository } from '../../oci/index.ts';
 import type { TagRecord } from '../../store/index.ts';
 import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
-import type { Membership, Pointers } from '../metadata/index.ts';
+import type { RepositoryBlobs, TagRecords } from '../metadata/index.ts';
 import { type Freshness, isFresh } from '../metadata/index.ts';
 import {
   type FailureKind,
@@ -11,17 +11,17 @@ import {
   type OriginManifest,
   type OriginManifestHead,
 } from '../origin.ts';
-import type { BackOff, NotFound, Silence, Trouble } from '../revalidation/index.ts';
+import type { BackOff, Failure, NegativeCache, UnresponsiveRegistries } from '../revalidation/index.ts';
 import { fromOrigin, type ManifestAnswer, type ManifestRequest, type Manifests, memberOf } from './manifests.ts';
 
 export interface TagsOptions {
   readonly origin: Origin;
   readonly manifests: Manifests;
-  readonly membership: Membership;
-  readonly pointers: Pointers;
-  readonly notFound: NotFound;
+  readonly membership: RepositoryBlobs;
+  readonly pointers: TagRecords;
+  readonly notFound: NegativeCache;
   readonly backOff: BackOff;
-  readonly silence: Silence;
+  readonly silence: UnresponsiveRegistries;
   readonly telemetry: Telemetry;
   readonly freshness: Freshness;
   /** False: every tag is asked for each time, and nothing is kept. */
@@ -100,12 +100,12 @@ export class Tags {
     notFound.assertNotMissing(key);
     const trouble = backOff.get(key);
     const headOnly = request.head === true;
-    const isResting = trouble !== undefined && backOff.isResting(trouble);
-    if (record !== undefined && (isResting || (silence.has(repository.registry) && trouble?.isRefusal !== true))) {
+    const isBackingOff = trouble !== undefined && backOff.isBackingOff(trouble);
+    if (record !== undefined && (isBackingOff || (silence.has(repository.registry) && trouble?.isRefusal !== true))) {
       const reason = trouble?.error.message ?? `${record.upstream} has not answered lately`;
       const stale = await this.#stale(repository, tag, { record, reason });
       if (stale !== undefined) {
-        if (!isResting) this.#fly(repository, tag, { record, headOnly });
+        if (!isBackingOff) this.#fly(repository, tag, { record, headOnly });
         return this.#answer(repository, stale, request);
       }
     }
@@ -166,7 +166,7 @@ export class Tags {
       flight,
       record,
       trouble,
-    }: { readonly flight: Flight; readonly record: TagRecord | undefined; readonly trouble: Trouble | undefined },
+    }: { readonly flight: Flight; readonly record: TagRecord | undefined; readonly trouble: Failure | undefined },
   ): Promise<Resolution> {
     // What an upstream has refused is not served again on the chance that it has changed its mind.
     if (record === undefined || trouble?.isRefusal === true) return flight.resolution;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { FakeFailure } from '../../../test/support/fake-origin.ts';
-import { BackOff, backOffDelay, type Trouble } from './back-off.ts';
+import { BackOff, backOffDelay, type Failure } from './back-off.ts';
 
 describe('backOffDelay()', () => {
   const rows = [
@@ -23,17 +23,17 @@ describe('BackOff', () => {
     let now = 1_000_000;
     const backOff = new BackOff(() => now);
     const fail = (): void => backOff.failed('tag', new FakeFailure('unavailable'), { isRefusal: false });
-    const isResting = (): boolean => backOff.isResting(backOff.get('tag') as Trouble);
+    const isBackingOff = (): boolean => backOff.isBackingOff(backOff.get('tag') as Failure);
     fail();
-    assert.ok(isResting());
+    assert.ok(isBackingOff());
     now += 5000;
-    assert.ok(!isResting());
+    assert.ok(!isBackingOff());
     fail();
     now += 9999;
-    assert.ok(isResting());
+    assert.ok(isBackingOff());
     // A clock that was set back must not silence the question for as long.
     now -= 20_000;
-    assert.ok(!isResting());
+    assert.ok(!isBackingOff());
     backOff.answered('tag');
     assert.equal(backOff.get('tag'), undefined);
   });
@@ -41,6 +41,6 @@ describe('BackOff', () => {
   test('never rests on a refusal: that is for the upstream to repeat', () => {
     const backOff = new BackOff(() => 0);
     backOff.failed('tag', new FakeFailure('denied'), { isRefusal: true });
-    assert.ok(!backOff.isResting(backOff.get('tag') as Trouble));
+    assert.ok(!backOff.isBackingOff(backOff.get('tag') as Failure));
   });
 });

@@ -21,7 +21,7 @@ export function backOffDelay(failures: number, retryAfter: number | undefined): 
 }
 
 /** What became of the last question about a tag, where it was no answer. */
-export interface Trouble {
+export interface Failure {
   readonly error: Error;
   /** The upstream said no, be it to us or to everyone. Then nothing older may be served before it has spoken again. */
   readonly isRefusal: boolean;
@@ -33,7 +33,7 @@ export interface Trouble {
 
 /** Remembers which tags could not be confirmed, so that an upstream that is down or throttling is left in peace. */
 export class BackOff {
-  readonly #troubles = new Lru<Trouble>({ maxWeight: REMEMBERED });
+  readonly #troubles = new Lru<Failure>({ maxWeight: REMEMBERED });
   readonly #now: () => number;
 
   constructor(now: () => number = Date.now) {
@@ -41,17 +41,17 @@ export class BackOff {
   }
 
   /** Undefined where the last question was answered, or there was none. */
-  get(key: string): Trouble | undefined {
+  get(key: string): Failure | undefined {
     return this.#troubles.get(key);
   }
 
   /** True while a tag in trouble is to be left alone. A clock that was set back ends it. */
-  isResting({ isRefusal, since, until }: Trouble): boolean {
+  isBackingOff({ isRefusal, since, until }: Failure): boolean {
     const now = this.#now();
     return !isRefusal && now >= since && now < until;
   }
 
-  /** @param isRefusal see {@link Trouble} */
+  /** @param isRefusal see {@link Failure} */
   failed(key: string, error: Error, { isRefusal }: { readonly isRefusal: boolean }): void {
     const failures = (this.#troubles.get(key)?.failures ?? 0) + 1;
     const since = this.#now();

@@ -4,6 +4,6 @@
  * Tags and URLs share these rules. This room knows neither: it never fetches, stores or serves anything itself.
  */
 
-export { BackOff, type Trouble } from './back-off.ts';
-export { NotFound } from './negative-cache.ts';
-export { Silence } from './unresponsive.ts';
+export { BackOff, type Failure } from './back-off.ts';
+export { NegativeCache } from './negative-cache.ts';
+export { UnresponsiveRegistries } from './unresponsive.ts';

@@ -10,7 +10,7 @@ export interface NotFoundOptions {
 }
 
 /** Remembers briefly what upstreams said they do not have, so that a client that asks again and again does not ask them. */
-export class NotFound {
+export class NegativeCache {
   readonly #answers = new Lru<{ readonly error: unknown; readonly until: number; readonly since: number }>({
     maxWeight: REMEMBERED,
   });

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LONGEST_DELAY } from './back-off.ts';
-import { Silence } from './unresponsive.ts';
+import { UnresponsiveRegistries } from './unresponsive.ts';
 
 test('a registry is silent until it speaks, or nobody has looked for long', () => {
   let now = 1_000_000;
-  const silence = new Silence(() => now);
+  const silence = new UnresponsiveRegistries(() => now);
   assert.ok(!silence.has('hub'));
   silence.begun('hub');
   assert.deepEqual([silence.has('hub'), silence.has('quay')], [true, false]);
@@ -24,7 +24,7 @@ test('a registry is silent until it speaks, or nobody has looked for long', () =
 
 test('a clock that is set back ends a silence', () => {
   let now = 1_000_000;
-  const silence = new Silence(() => now);
+  const silence = new UnresponsiveRegistries(() => now);
   silence.begun('hub');
   now -= 1;
   assert.ok(!silence.has('hub'));

@@ -11,7 +11,7 @@ const REMEMBERED = 1000;
  * Remembers which registries kept a client waiting for nothing, so that an outage costs its wait once, and not once for each
  * tag and each look for its end: until the registry speaks again, it is asked behind what is here.
  */
-export class Silence {
+export class UnresponsiveRegistries {
   readonly #since = new Lru<number>({ maxWeight: REMEMBERED });
   readonly #now: () => number;
 

@@ -5,8 +5,8 @@ import { type Digest, Digester, digestAlgorithm, type Repository, type Visibilit
 import type { Ingestion } from '../../store/index.ts';
 import { isOriginFailure, type OpenBlobOptions, type OriginBlob, type OriginFailure } from '../origin.ts';
 import { OriginReader, WrongBytesError } from './origin-reader.ts';
-import { resumeDelay, shouldFinishAlone, shouldResume } from './policy.ts';
-import { RecentBytes } from './tail-buffer.ts';
+import { resumeDelay, shouldContinueUnattended, shouldResume } from './policy.ts';
+import { TailBuffer } from './tail-buffer.ts';
 
 // One blob on its way in: a file that grows, and everyone who reads it while it does.
 //
@@ -95,7 +95,7 @@ export class Ingest {
   readonly #abort = new AbortController();
   readonly #opened = Promise.withResolvers<void>();
   readonly #followers = new Set<Follower>();
-  readonly #recent = new RecentBytes();
+  readonly #recent = new TailBuffer();
   #file: Ingestion | undefined;
   #verified = false;
   #error: Error | undefined;
@@ -191,12 +191,12 @@ export class Ingest {
   }
 
   /** Goes on to the end although nobody follows. */
-  goOnAlone(): void {
+  continueUnattended(): void {
     this.#unattended = true;
   }
 
   /** Lets the blob be delivered and not kept; where nobody follows, there is nothing left to go on for. */
-  forgo(): void {
+  stopCaching(): void {
     this.#keep = false;
     if (this.#followers.size === 0 && !this.#isSettled && !this.#verified) {
       this.#abort.abort(new Error('The blob is not to be kept, and nobody waits for it'));
@@ -375,7 +375,7 @@ export class Ingest {
     this.#followers.delete(follower);
     if (this.#followers.size > 0) return;
     if (this.#isSettled) this.#closeWhenUnused();
-    else if (!this.#verified && !this.#unattended && !(this.#keep && shouldFinishAlone(this))) {
+    else if (!this.#verified && !this.#unattended && !(this.#keep && shouldContinueUnattended(this))) {
       this.#abort.abort(new Error('Everyone who waited for the blob has left'));
     }
   }

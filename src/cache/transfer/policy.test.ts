@@ -6,7 +6,7 @@ import {
   planRange,
   resumeDelay,
   SOON_REACHED,
-  shouldFinishAlone,
+  shouldContinueUnattended,
   shouldResume,
 } from './policy.ts';
 
@@ -22,7 +22,7 @@ describe('shouldFinishAlone()', () => {
     [GIB, undefined, false, 'a size nobody knows'],
   ];
   for (const [written, size, goesOn, why] of rows) {
-    test(why, () => assert.equal(shouldFinishAlone({ written, size }), goesOn));
+    test(why, () => assert.equal(shouldContinueUnattended({ written, size }), goesOn));
   }
 });
 

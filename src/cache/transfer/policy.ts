@@ -14,7 +14,7 @@ export const LITTLE_MISSING = 32 * 1024 * 1024;
  *
  * A transfer of unknown size stops: it could be endless.
  */
-export function shouldFinishAlone({ written, size }: TransferProgress): boolean {
+export function shouldContinueUnattended({ written, size }: TransferProgress): boolean {
   if (size === undefined) return false;
   return size - written <= LITTLE_MISSING || written >= size * 0.8;
 }

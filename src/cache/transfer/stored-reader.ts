@@ -1,13 +1,13 @@
 import { type BlobReader, type ByteSpan, type DirectReader, ReaderClosedError } from '../../lib/index.ts';
 import type { DirectFile, StoredBlob } from '../../store/index.ts';
-import type { Rot } from '../integrity/index.ts';
-import { type Examination, RottenBlobError, shortened, unreadable } from '../integrity/index.ts';
+import type { Corruption } from '../integrity/index.ts';
+import { type Inspection, RottenBlobError, shortened, unreadable } from '../integrity/index.ts';
 
 export interface StoredReaderOptions {
   /** Where the content is not known to be right yet. */
-  readonly examination?: Examination | undefined;
+  readonly examination?: Inspection | undefined;
   /** Told where the file cannot be read to its end, and waited for: who asks again is not to find it. Must not reject. */
-  readonly onRot?: (rot: Rot) => Promise<void>;
+  readonly onRot?: (rot: Corruption) => Promise<void>;
 }
 
 /**
@@ -21,10 +21,10 @@ export class StoredReader implements BlobReader, DirectReader {
   readonly #blob: StoredBlob;
   /** First byte not wanted. */
   readonly #end: number;
-  readonly #onRot: ((rot: Rot) => Promise<void>) | undefined;
+  readonly #onRot: ((rot: Corruption) => Promise<void>) | undefined;
   readonly #holdsBack: boolean;
   /** Until the content was found right. */
-  #examination: Examination | undefined;
+  #examination: Inspection | undefined;
   #position: number;
   #closed: PromiseWithResolvers<void> | undefined;
   #isClosed = false;
@@ -102,7 +102,7 @@ export class StoredReader implements BlobReader, DirectReader {
   }
 
   /** How far may be read now; where that is no further, waits for the verdict. */
-  async #limit(examination: Examination): Promise<number> {
+  async #limit(examination: Inspection): Promise<number> {
     if (this.#holdsBack && this.#position >= this.#end - 1 && examination.verdict === undefined) {
       this.#closed = Promise.withResolvers();
       await Promise.race([examination.done, this.#closed.promise]);
@@ -122,7 +122,7 @@ export class StoredReader implements BlobReader, DirectReader {
 /** The size was taken when the file was opened: somebody has cut it since. */
 class ShortenedError extends Error {
   override readonly name = 'ShortenedError';
-  readonly rot: Rot;
+  readonly rot: Corruption;
 
   constructor(position: number, size: number) {
     const rot = shortened(position, size);
@@ -131,6 +131,6 @@ class ShortenedError extends Error {
   }
 }
 
-function rotOf(error: unknown): Rot {
+function rotOf(error: unknown): Corruption {
   return error instanceof ShortenedError ? error.rot : unreadable(error);
 }

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { noise } from '../../../test/support/image.ts';
-import { RecentBytes } from './tail-buffer.ts';
+import { TailBuffer } from './tail-buffer.ts';
 
 const CAPACITY = 256 * 1024;
 
 describe('RecentBytes', () => {
   test('has nothing before anything came, and after it was released', () => {
-    const recent = new RecentBytes();
+    const recent = new TailBuffer();
     const target = Buffer.alloc(10);
     assert.equal(recent.read(target, 0), 0);
     recent.append(Buffer.from('abc'));
@@ -24,7 +24,7 @@ describe('RecentBytes', () => {
     const size = fc.oneof(fc.integer({ min: 1, max: 5000 }), fc.integer({ min: 1, max: CAPACITY + 5000 }));
     fc.assert(
       fc.property(fc.array(fc.tuple(size, size, fc.nat(CAPACITY + 10)), { maxLength: 40 }), (steps) => {
-        const recent = new RecentBytes();
+        const recent = new TailBuffer();
         let end = 0;
         for (const [chunk, length, back] of steps) {
           if (end + chunk > all.length) break;

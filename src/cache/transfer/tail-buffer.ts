@@ -10,7 +10,7 @@ const idle: Buffer[] = [];
  * The last bytes of a transfer. Whoever follows it closely, which is nearly everyone, has them from here: a hundred clients
  * of one growing file would ask the disk a hundred times for the piece that has just been written to it.
  */
-export class RecentBytes {
+export class TailBuffer {
   #ring: Buffer | undefined;
   /** Position of the first byte that is here, and of the first that is not any more. */
   #start = 0;

@@ -69,7 +69,7 @@ describe('an answer by URL that is kept', () => {
   });
 
   test('gives way to a new version, for all who ask at once', async (t) => {
-    const { site, kept, fill, names, next } = await urlStage(t);
+    const { site, kept, fill, metadata, next } = await urlStage(t);
     await fill();
     site.version = SECOND;
     const finished = next('ingest.finished');
@@ -81,7 +81,7 @@ describe('an answer by URL that is kept', () => {
     );
     assert.deepEqual(site.asked(), ['GET if-none-match']);
     await finished;
-    assert.equal((await names.getUrl(FILE_KEY))?.headers['etag'], '"v2"');
+    assert.equal((await metadata.getUrl(FILE_KEY))?.headers['etag'], '"v2"');
   });
 
   test('is not fetched again from who ignores conditions and has the same', async (t) => {
@@ -95,7 +95,7 @@ describe('an answer by URL that is kept', () => {
   });
 
   test('is one blob for two URLs, and goes when its blob goes', async (t) => {
-    const { site, cache, kept, fill, store, names, next } = await urlStage(t, {
+    const { site, cache, kept, fill, store, metadata, next } = await urlStage(t, {
       ...FIRST,
       headers: { etag: '"v1"', 'cache-control': 'max-age=60' },
     });
@@ -106,7 +106,7 @@ describe('an answer by URL that is kept', () => {
     assert.ok(answer.kind === 'kept' && (await drain(answer.reader)).equals(FILE));
     await finished;
     assert.deepEqual(await cache.totals(), { blobs: 1, bytes: FILE.length });
-    assert.equal((await names.urlsOf(digestOf(FILE), 9)).length, 2);
+    assert.equal((await metadata.urlsOf(digestOf(FILE), 9)).length, 2);
     await store.delete(digestOf(FILE));
     site.calls.length = 0;
     const again = await kept();
@@ -116,13 +116,13 @@ describe('an answer by URL that is kept', () => {
   });
 
   test('is evicted as any other, and fetched again', async (t) => {
-    const { cache, fill, kept, names } = await urlStage(t, {
+    const { cache, fill, kept, metadata } = await urlStage(t, {
       ...FIRST,
       headers: { etag: '"v1"', 'cache-control': 'max-age=60' },
     });
     await fill();
     assert.equal((await cache.collect({ maxSize: 0 })).blobs, 1);
-    assert.equal(await names.getUrl(FILE_KEY), undefined);
+    assert.equal(await metadata.getUrl(FILE_KEY), undefined);
     const again = await kept();
     assert.equal(again.outcome, 'MISS');
     again.reader.close();
@@ -231,11 +231,11 @@ describe('an answer by URL that is passed on', () => {
 
   test('that says it is gone takes what was here along', async (t) => {
     for (const status of [404, 410]) {
-      const { site, ask, fill, names } = await urlStage(t);
+      const { site, ask, fill, metadata } = await urlStage(t);
       await fill();
       site.before = () => plainResponse(status);
       assert.equal((await through(await ask())).status, status);
-      assert.equal(await names.getUrl(FILE_KEY), undefined);
+      assert.equal(await metadata.getUrl(FILE_KEY), undefined);
     }
   });
 

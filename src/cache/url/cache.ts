@@ -2,15 +2,15 @@ import { abortable, keyOf } from '../../lib/index.ts';
 import { parseRange } from '../../oci/index.ts';
 import type { BlobStore, UrlRecord } from '../../store/index.ts';
 import type { CacheOutcome } from '../../telemetry/index.ts';
-import { BackOff, Silence, type Trouble } from '../revalidation/index.ts';
+import { BackOff, type Failure, UnresponsiveRegistries } from '../revalidation/index.ts';
 import type { Ingest } from '../transfer/index.ts';
 import { planRange } from '../transfer/index.ts';
+import { isFailure, statusReason, UrlFailureError } from './failure.ts';
 import { UrlFlight, type UrlResolution } from './flight.ts';
 import { mayBeServedStale, whyNotKept } from './policy.ts';
 import type { KeptUrl, UrlAnswer, UrlKey, UrlRequest, UrlResponse } from './request.ts';
 import { StoredUrls, type StoredUrlsOptions } from './stored.ts';
 import { isSameVersion, nothingOf, UrlTransfers } from './transfers.ts';
-import { isTrouble, statusReason, UrlTroubleError } from './trouble.ts';
 import { hasValidator, strongValidator } from './validator.ts';
 
 export interface UrlCacheOptions extends Omit<StoredUrlsOptions, 'now'> {
@@ -51,18 +51,18 @@ export class UrlCache {
   readonly #transfers: UrlTransfers;
   readonly #flights = new Map<string, UrlFlight>();
   readonly #backOff: BackOff;
-  readonly #silence: Silence;
+  readonly #silence: UnresponsiveRegistries;
   readonly #stop = new AbortController();
 
   constructor(options: UrlCacheOptions) {
-    const { store, names, verification, readTimes, inUse, telemetry, mayKeep, decided, onRefusal } = options;
+    const { store, metadata, verification, readTimes, inUse, telemetry, mayKeep, decided, onRefusal } = options;
     const { now = Date.now } = options;
     this.#options = options;
-    this.#stored = new StoredUrls({ names, verification, readTimes, inUse, telemetry, now });
+    this.#stored = new StoredUrls({ metadata, verification, readTimes, inUse, telemetry, now });
     const { records } = this.#stored;
     this.#transfers = new UrlTransfers({
       store,
-      names,
+      metadata,
       records,
       verification,
       telemetry,
@@ -72,7 +72,7 @@ export class UrlCache {
       now,
     });
     this.#backOff = new BackOff(now);
-    this.#silence = new Silence(now);
+    this.#silence = new UnresponsiveRegistries(now);
   }
 
   /** The transfers that run now. */
@@ -146,14 +146,14 @@ export class UrlCache {
   /** What is here, where its upstream is left alone or asked behind it, since it is in trouble. */
   async #rest(
     key: UrlKey,
-    { record, trouble }: { readonly record: UrlRecord; readonly trouble: Trouble | undefined },
+    { record, trouble }: { readonly record: UrlRecord; readonly trouble: Failure | undefined },
     request: UrlRequest,
   ): Promise<KeptUrl | undefined> {
-    const isResting = trouble !== undefined && this.#backOff.isResting(trouble);
-    if (!isResting && !this.#silence.has(key.route)) return undefined;
+    const isBackingOff = trouble !== undefined && this.#backOff.isBackingOff(trouble);
+    if (!isBackingOff && !this.#silence.has(key.route)) return undefined;
     const reason = trouble?.error.message ?? SILENT;
     const stale = await this.#stale(key, { record, reason }, request);
-    if (stale !== undefined && !isResting) this.#fly(key, record, request);
+    if (stale !== undefined && !isBackingOff) this.#fly(key, record, request);
     return stale;
   }
 
@@ -195,8 +195,8 @@ export class UrlCache {
       const outcome = how.isFirst ? 'MISS' : 'JOIN';
       return (await this.#transfers.follow(resolution.transfer, outcome, request)) ?? this.#pass(request);
     }
-    const isTrouble = resolution.kind === 'error' || resolution.failed;
-    if (isTrouble && record !== undefined) {
+    const isFailure = resolution.kind === 'error' || resolution.failed;
+    if (isFailure && record !== undefined) {
       const reason = resolution.kind === 'error' ? resolution.error.message : statusReason(resolution.response);
       const stale = await this.#stale(key, { record, reason }, request);
       if (stale !== undefined) return stale;
@@ -236,8 +236,8 @@ export class UrlCache {
         response = await request.open({ method: 'GET', headers: {}, signal });
       }
       this.#silence.broken(key.route);
-      if (isTrouble(response)) {
-        this.#backOff.failed(id, new UrlTroubleError(response, key.route), { isRefusal: false });
+      if (isFailure(response)) {
+        this.#backOff.failed(id, new UrlFailureError(response, key.route), { isRefusal: false });
         return { kind: 'answer', response, failed: true };
       }
       this.#backOff.answered(id);
@@ -271,7 +271,7 @@ export class UrlCache {
     if (reason === undefined && (how.isWaitedFor() || this.#transfers.mayGoOnAlone)) {
       const started = this.#transfers.start(key, response, request.open);
       if (started !== undefined) {
-        if (!how.isWaitedFor()) this.#transfers.goOnAlone(started.transfer);
+        if (!how.isWaitedFor()) this.#transfers.continueUnattended(started.transfer);
         return { kind: 'transfer', ...started };
       }
     }
@@ -360,7 +360,7 @@ export class UrlCache {
     if (record === undefined) return this.#pass(request);
     if (this.#stored.holds(record, request)) return this.#stored.head(record, { outcome: 'HIT' });
     const trouble = this.#backOff.get(idOf(key));
-    if ((trouble !== undefined && this.#backOff.isResting(trouble)) || this.#silence.has(key.route)) {
+    if ((trouble !== undefined && this.#backOff.isBackingOff(trouble)) || this.#silence.has(key.route)) {
       const reason = trouble?.error.message ?? SILENT;
       const stale = await this.#stale(key, { record, reason }, request);
       if (stale !== undefined) return stale;
@@ -383,7 +383,7 @@ export class UrlCache {
       if (stale !== undefined) return stale;
       throw error;
     }
-    if (isTrouble(response)) {
+    if (isFailure(response)) {
       const stale = await this.#stale(key, { record, reason: statusReason(response) }, request);
       if (stale !== undefined) response.body.cancel();
       return stale ?? { kind: 'through', response };

@@ -1,5 +1,5 @@
 import { abortable } from '../../lib/index.ts';
-import type { NameStore, UrlRecord } from '../../store/index.ts';
+import type { MetadataStore, UrlRecord } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import type { CheckedBlob, Verification } from '../integrity/index.ts';
 import type { ReadTimes } from '../metadata/index.ts';
@@ -10,7 +10,7 @@ import type { KeptUrl, UrlKey, UrlRequest, UrlResponse } from './request.ts';
 import { nothingOf, shownHeaders, wantedPart } from './transfers.ts';
 
 export interface StoredUrlsOptions {
-  readonly names: NameStore;
+  readonly metadata: MetadataStore;
   readonly verification: Verification;
   readonly readTimes: ReadTimes;
   readonly inUse: InUse;
@@ -34,7 +34,7 @@ export class StoredUrls {
 
   constructor(options: StoredUrlsOptions) {
     this.#options = options;
-    this.records = new UrlRecords(options.names, options.telemetry);
+    this.records = new UrlRecords(options.metadata, options.telemetry);
   }
 
   /** What is kept, if its bytes are still here. */
@@ -70,7 +70,7 @@ export class StoredUrls {
     const span = part === undefined || part === 'unsatisfiable' ? { start: 0, end: undefined } : part;
     const stored = new StoredReader(blob, span, {
       examination,
-      onRot: (rot) => verification.condemn(digest, rot, blob.mark),
+      onRot: (rot) => verification.quarantine(digest, rot, blob.mark),
     });
     const reader = releasing(stored, release);
     return { ...this.#kept(record, serving), part, reader: part === 'unsatisfiable' ? nothingOf(reader) : reader };

@@ -10,7 +10,7 @@ import { digestOf } from '../../oci/index.ts';
 for (const on of ['memory', 'filesystem'] as const) {
   describe(`a body by URL on its way in, with its file in ${on}`, () => {
     test('is one question however many ask, and then asked for no more than to confirm it', async (t) => {
-      const { site, cache, kept, next, names } = await urlStage(t, FIRST, { on });
+      const { site, cache, kept, next, metadata } = await urlStage(t, FIRST, { on });
       site.pieceSize = 10_000;
       const finished = next('ingest.finished');
       const answers = await Promise.all(Array.from({ length: 50 }, () => kept()));
@@ -30,7 +30,7 @@ for (const on of ['memory', 'filesystem'] as const) {
         },
       );
       assert.deepEqual(await cache.totals(), { blobs: 1, bytes: FILE.length });
-      assert.equal((await names.getUrl(FILE_KEY))?.digest, digestOf(FILE));
+      assert.equal((await metadata.getUrl(FILE_KEY))?.digest, digestOf(FILE));
       const warm = await kept();
       assert.equal(warm.outcome, 'REVALIDATED');
       assert.equal(warm.headers['content-type'], 'application/gzip');
@@ -80,7 +80,7 @@ for (const on of ['memory', 'filesystem'] as const) {
       });
 
       test(`is cut where what would go on has another tag, ${doesRanges ? 'with' : 'without'} ranges`, async (t) => {
-        const { site, kept, cache, names, next } = await urlStage(t, FIRST, { on });
+        const { site, kept, cache, metadata, next } = await urlStage(t, FIRST, { on });
         site.doesRanges = doesRanges;
         const body = cue(site);
         const finished = next('ingest.finished');
@@ -95,7 +95,7 @@ for (const on of ['memory', 'filesystem'] as const) {
         assert.ok(bytes.equals(FILE.subarray(0, 100_000)));
         assert.equal((await finished).outcome, 'failed');
         assert.deepEqual(await cache.totals(), { blobs: 0, bytes: 0 });
-        assert.equal(await names.getUrl(FILE_KEY), undefined);
+        assert.equal(await metadata.getUrl(FILE_KEY), undefined);
         // Who asks again gets the new one.
         const again = await kept();
         (await body(2)).send(SECOND.bytes).end();
@@ -153,7 +153,7 @@ for (const on of ['memory', 'filesystem'] as const) {
     });
 
     test('reaches everyone where the disk takes no more', async (t) => {
-      const { site, kept, store, cache, names } = await urlStage(t, FIRST, { on });
+      const { site, kept, store, cache, metadata } = await urlStage(t, FIRST, { on });
       let writes = 0;
       store.before = (step) => {
         if (step === 'write' && (writes += 1) === 3) throw diskFull();
@@ -162,7 +162,7 @@ for (const on of ['memory', 'filesystem'] as const) {
       const [one, other, part] = await Promise.all(answers.map(({ reader }) => drain(reader)));
       assert.ok(one?.equals(FILE) && other?.equals(FILE) && part?.equals(FILE.subarray(1000)));
       assert.deepEqual(await cache.totals(), { blobs: 0, bytes: 0 });
-      assert.equal(await names.getUrl(FILE_KEY), undefined);
+      assert.equal(await metadata.getUrl(FILE_KEY), undefined);
       assert.ok(site.calls.slice(1).every(({ validator, offset }) => offset === 0 || validator === '"v1"'));
     });
 

@@ -1,6 +1,6 @@
 import { abortable, type BlobReader, keyOf, WHOLE } from '../../lib/index.ts';
 import { parseRange } from '../../oci/index.ts';
-import type { BlobStore, NameStore, UrlRecord } from '../../store/index.ts';
+import type { BlobStore, MetadataStore, UrlRecord } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import type { Verification } from '../integrity/index.ts';
 import { describeIngest, Ingest, planRange, publishIngest } from '../transfer/index.ts';
@@ -13,7 +13,7 @@ import { openVersion } from './version.ts';
 
 export interface UrlTransfersOptions {
   readonly store: BlobStore;
-  readonly names: NameStore;
+  readonly metadata: MetadataStore;
   readonly records: UrlRecords;
   readonly verification: Verification;
   readonly telemetry: Telemetry;
@@ -69,7 +69,7 @@ export class UrlTransfers {
     if (running !== undefined) this.#disowned.add(running.ingest);
   }
 
-  /** Whether one may be started that nobody follows; see {@link goOnAlone}. */
+  /** Whether one may be started that nobody follows; see {@link continueUnattended}. */
   get mayGoOnAlone(): boolean {
     return this.#unattended < MAX_UNATTENDED;
   }
@@ -79,7 +79,7 @@ export class UrlTransfers {
    * go on alone. Undefined where one runs already, or the server is stopping.
    */
   start(key: UrlKey, response: UrlResponse, open: UrlRequest['open']): StartedUrlTransfer | undefined {
-    const { store, names, records, verification, telemetry, mayKeep, decided, onRefusal, now } = this.#options;
+    const { store, metadata, records, verification, telemetry, mayKeep, decided, onRefusal, now } = this.#options;
     const id = keyOf(key.route, key.url);
     if (this.#isStopping || this.#running.has(id)) return undefined;
     const headers = keptHeaders(response.headers);
@@ -99,7 +99,7 @@ export class UrlTransfers {
         publish: async (file, { digest, size }) => {
           await file.commit(digest);
           const storedAt = Date.now();
-          await names.putBlob({ digest, size, kind: 'mirrored', storedAt, verifiedAt: storedAt });
+          await metadata.putBlob({ digest, size, kind: 'mirrored', storedAt, verifiedAt: storedAt });
           verification.stored(digest, { size, mark: file.mark });
           if (this.#disowned.has(ingest)) return;
           await records.put(key, { digest, size, headers, checkedAt, freshUntil: freshUntil(headers, checkedAt) });
@@ -114,8 +114,8 @@ export class UrlTransfers {
   }
 
   /** Lets one go on that nobody follows. */
-  goOnAlone({ ingest }: UrlTransfer): void {
-    ingest.goOnAlone();
+  continueUnattended({ ingest }: UrlTransfer): void {
+    ingest.continueUnattended();
     this.#unattended += 1;
     void ingest.settled.finally(() => {
       this.#unattended -= 1;

@@ -1,8 +1,8 @@
 import type { ByteSource } from '../../lib/index.ts';
 import { parseContentRange } from '../../oci/index.ts';
 import type { FailureKind, OpenBlobOptions, OriginBlob, OriginFailure } from '../origin.ts';
+import { retryAfterOf } from './failure.ts';
 import type { UrlRequest, UrlResponse } from './request.ts';
-import { retryAfterOf } from './trouble.ts';
 import { hasValidator, strongValidator } from './validator.ts';
 
 export interface UrlVersionOptions {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { addressRange, choice, count, deadline, filePath, flag, hostOrExpression, secret, userName } from './leaves.ts';
+import { addressRange, choice, count, deadline, filePath, flag, hostOrExpression, secret, userName } from './fields.ts';
 import { forwardListen } from './listen.ts';
 
 /** What is said of the forward proxy: a part of the one definition, see schema.ts. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { count, deadline, hardLimit, size } from './leaves.ts';
-import { marks } from './meta.ts';
+import { count, deadline, hardLimit, size } from './fields.ts';
+import { optionMeta } from './meta.ts';
 
 const MOST = 1_000_000;
 
@@ -12,7 +12,7 @@ const perClient = z.strictObject({
     .number()
     .min(0)
     .max(MOST)
-    .register(marks, { type: 'number', expected: `a number from 0 to ${MOST}, such as 0.5 or 20` })
+    .register(optionMeta, { type: 'number', expected: `a number from 0 to ${MOST}, such as 0.5 or 20` })
     .prefault(0)
     .describe('Requests of one client in a second, on average; 0 is no limit. More are turned away.'),
   burst: count({ least: 1, most: MOST })
@@ -46,7 +46,7 @@ export const limits = z.strictObject({
   max_waiting: count({ least: 1, most: MOST }).prefault(1024).describe('Requests that may wait at once.'),
   overload_status: z
     .literal([429, 503])
-    .register(marks, { type: '`429` or `503`', expected: '429 or 503' })
+    .register(optionMeta, { type: '`429` or `503`', expected: '429 or 503' })
     .prefault(429)
     .describe('The answer to those for whom there is no place. With 503 containerd goes to its next mirror at once.'),
   retry_after: deadline().prefault('5s').describe('What it says as `Retry-After`.'),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { filePath, flag, listenAddress } from './leaves.ts';
+import { filePath, flag, listenAddress } from './fields.ts';
 import type { ListenAddress } from './listen-address.ts';
-import { marks } from './meta.ts';
+import { optionMeta } from './meta.ts';
 
 /** Where the server listens, and where its forward proxy does: parts of the one definition, see schema.ts. */
 
@@ -43,7 +43,7 @@ export const listen = z
     listenAddress().transform((where) => [plainListener(where)]),
     z.array(z.union([listenAddress().transform(plainListener), listener])).min(1),
   ])
-  .register(marks, {
+  .register(optionMeta, {
     type: 'address or list',
     expected:
       'an address such as 127.0.0.1:5000 or :5000, or a list of addresses and of {address, tls: {cert_file, key_file}, redirect_to_https}',
@@ -60,7 +60,7 @@ export const forwardListen = z
     listenAddress().transform((where) => [plainForwardListener(where)]),
     z.array(z.union([listenAddress().transform(plainForwardListener), forwardListener])).min(1),
   ])
-  .register(marks, {
+  .register(optionMeta, {
     type: 'address or list',
     expected:
       'an address such as 127.0.0.1:3128 or :3128, or a list of addresses and of {address, tls: {cert_file, key_file}}',

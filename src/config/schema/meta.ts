@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** What the manual, the messages and the printing need to know of a value besides how to read it. */
-export interface Mark {
+export interface OptionMeta {
   /** One or two words for the reference table: `duration`, `size`, `URL`. */
   readonly type: string;
   /** What would do, as the end of "expected …". */
@@ -17,4 +17,4 @@ export interface Mark {
 }
 
 /** The marks of schemas; looked up on the innermost schema, below defaults and optionality. */
-export const marks = z.registry<Mark>();
+export const optionMeta = z.registry<OptionMeta>();

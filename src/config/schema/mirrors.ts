@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { choice, flag, hostPattern, label, mirrorPattern, mirrorPrefix, siteUrl } from './leaves.ts';
-import { marks } from './meta.ts';
+import { choice, flag, hostPattern, label, mirrorPattern, mirrorPrefix, siteUrl } from './fields.ts';
+import { optionMeta } from './meta.ts';
 import { credentials, headers, upstreamTls, upstreamTransport } from './upstream.ts';
 
 const cache = z
@@ -16,7 +16,7 @@ const cache = z
     }),
   ])
   .transform((value): 'off' | { immutable: string[] } => (value === 'off' || value === false ? 'off' : value))
-  .register(marks, {
+  .register(optionMeta, {
     type: '`off` or map',
     expected: 'off, or a map such as {immutable: ["/*/*/releases/download/**"]}',
   });
@@ -54,4 +54,4 @@ const mirror = z.strictObject({
 export const mirrors = z
   .array(mirror)
   .max(1000)
-  .register(marks, { type: 'list', expected: 'a list of {name, prefix, upstream}' });
+  .register(optionMeta, { type: 'list', expected: 'a list of {name, prefix, upstream}' });

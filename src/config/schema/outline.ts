@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Path } from '../tree.ts';
-import { type Mark, marks } from './meta.ts';
+import { type OptionMeta, optionMeta } from './meta.ts';
 
 /*
  * Walks the definition. Everything that is said about options (messages, suggestions, the names of variables, the manual,
@@ -87,10 +87,10 @@ function typeOf(schema: z.ZodType): string {
 }
 
 /** The mark of a schema: the first met on the way inwards. */
-export function markOf(schema: z.ZodType): Mark | undefined {
+export function markOf(schema: z.ZodType): OptionMeta | undefined {
   let at: z.ZodType | undefined = schema;
   while (at !== undefined) {
-    const mark = marks.get(at);
+    const mark = optionMeta.get(at);
     if (mark !== undefined) return mark;
     at = inside(at);
   }
@@ -152,7 +152,7 @@ export function holdsSecret(root: z.ZodType, path: Path): boolean {
 }
 
 /** The marks of a schema and of its alternatives, which a union may mark one by one. */
-function marksWithin(schema: z.ZodType): readonly Mark[] {
+function marksWithin(schema: z.ZodType): readonly OptionMeta[] {
   const own = markOf(schema);
   const inner = core(schema);
   const rest = inner instanceof z.ZodUnion ? inner.options.flatMap((each) => marksWithin(each as z.ZodType)) : [];

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { forwardProxy } from './forward-proxy.ts';
 import {
   addressRange,
   aliasName,
@@ -26,10 +25,11 @@ import {
   registryNameOrUrl,
   registryUrl,
   size,
-} from './leaves.ts';
+} from './fields.ts';
+import { forwardProxy } from './forward-proxy.ts';
 import { limits } from './limits.ts';
 import { listen } from './listen.ts';
-import { marks } from './meta.ts';
+import { optionMeta } from './meta.ts';
 import { mirrors } from './mirrors.ts';
 import { timeouts } from './timeouts.ts';
 import {
@@ -75,7 +75,7 @@ const upstreamObject = z.strictObject({
     .describe('Hosts a token service may have besides those of the upstream’s own domain.'),
 });
 
-const upstream = z.union([registryUrl().transform(upstreamOf), upstreamObject]).register(marks, {
+const upstream = z.union([registryUrl().transform(upstreamOf), upstreamObject]).register(optionMeta, {
   type: 'URL or map',
   expected: 'an http:// or https:// address such as https://ghcr.io, or a map with a `url`',
 });
@@ -106,7 +106,7 @@ const registry = z.strictObject({
     .describe('Put `library/` before one-word repositories, as Docker Hub does. Known registries know it themselves.'),
 });
 
-const registries = z.record(registryKey(), registry).register(marks, {
+const registries = z.record(registryKey(), registry).register(optionMeta, {
   type: 'map',
   expected: 'a map of registry names, each with nothing or {aliases, upstreams, delivery, library}',
 });
@@ -172,7 +172,7 @@ const cacheOn = z.strictObject({
     .describe('How long it is believed that an upstream does not have a tag or manifest; 0s asks each time.'),
   tags: z
     .union([z.literal('never'), freshness])
-    .register(marks, { type: '`never` or map', expected: 'never, or a map such as {fresh_for: 10m}' })
+    .register(optionMeta, { type: '`never` or map', expected: 'never, or a map such as {fresh_for: 10m}' })
     .prefault({})
     .describe('How long tags may be believed; `never` asks the upstream every time.'),
   on_range: choice('ingest', 'pass')
@@ -193,7 +193,7 @@ const cacheOn = z.strictObject({
 const cache = z
   .union([z.literal(['off', false]), cacheOn])
   .transform((value): 'off' | z.output<typeof cacheOn> => (value === false ? 'off' : value))
-  .register(marks, { type: '`off` or map', expected: 'off, or a map such as {dir: ./data, max_size: 50GB}' });
+  .register(optionMeta, { type: '`off` or map', expected: 'off, or a map such as {dir: ./data, max_size: 50GB}' });
 
 const allowAny = z
   .union([
@@ -203,7 +203,7 @@ const allowAny = z
     }),
   ])
   .transform((value): false | { deny: string[] } => (value === true ? { deny: [] } : value))
-  .register(marks, { type: 'boolean or map', expected: 'false, true, or {deny: [patterns of host names]}' });
+  .register(optionMeta, { type: 'boolean or map', expected: 'false, true, or {deny: [patterns of host names]}' });
 
 const log = z.strictObject({
   level: choice('debug', 'info', 'warn', 'error')
@@ -216,7 +216,7 @@ const log = z.strictObject({
 });
 
 function withoutEffect(reason: string) {
-  return z.union([z.boolean(), z.number(), z.string()]).register(marks, {
+  return z.union([z.boolean(), z.number(), z.string()]).register(optionMeta, {
     type: 'any',
     expected: 'a simple value',
     withoutEffect: reason,
@@ -252,9 +252,12 @@ const dns = z.strictObject({
       domainName(),
       z
         .union([ipAddress().transform((address) => [address]), z.array(ipAddress()).min(1).max(16)])
-        .register(marks, { type: 'address or list', expected: 'an IP address, or a list of such' }),
+        .register(optionMeta, { type: 'address or list', expected: 'an IP address, or a list of such' }),
     )
-    .register(marks, { type: 'map', expected: 'names with their addresses, such as {registry.example.com: 192.0.2.1}' })
+    .register(optionMeta, {
+      type: 'map',
+      expected: 'names with their addresses, such as {registry.example.com: 192.0.2.1}',
+    })
     .prefault({})
     .meta({
       description: 'Names with addresses of their own, which nobody is asked for.',

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { deadline, hardLimit, size } from './leaves.ts';
+import { deadline, hardLimit, size } from './fields.ts';
 
 /** Time limits towards clients: a part of the one definition, see schema.ts. */
 export const timeouts = z.strictObject({

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { count, deadline, filePath, flag, headerName, headerValue, outboundProxy, secret } from './leaves.ts';
-import { marks } from './meta.ts';
+import { count, deadline, filePath, flag, headerName, headerValue, outboundProxy, secret } from './fields.ts';
+import { optionMeta } from './meta.ts';
 
 /* What is said of whoever is asked, be it a registry's upstream or a mirrored site: a part of the one definition. */
 
 export const headers = z
   .record(headerName(), headerValue())
-  .register(marks, { type: 'map', expected: 'header names with their values, such as {User-Agent: entrepot}' });
+  .register(optionMeta, { type: 'map', expected: 'header names with their values, such as {User-Agent: entrepot}' });
 
 const credential = z
   .union([
@@ -18,18 +18,18 @@ const credential = z
       helper: z
         .string()
         .regex(/^[A-Za-z0-9._-]+$/)
-        .register(marks, {
+        .register(optionMeta, {
           type: 'name',
           expected: 'the last part of a docker-credential-… program, such as ecr-login',
         })
         .describe('Ask the program `docker-credential-<helper>`.'),
     }),
   ])
-  .register(marks, { type: 'map', expected: '{username, password} or {helper}' });
+  .register(optionMeta, { type: 'map', expected: '{username, password} or {helper}' });
 
 export const credentials = z
   .union([credential, z.array(credential).min(1).max(16)])
-  .register(marks, { type: 'map or list', expected: '{username, password} or {helper}, or a list of such' });
+  .register(optionMeta, { type: 'map or list', expected: '{username, password} or {helper}, or a list of such' });
 
 export const upstreamTls = z.strictObject({
   ca_file: filePath('a PEM file of certificate authorities')

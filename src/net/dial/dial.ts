@@ -11,7 +11,7 @@ import { outboundProxyPort, shownOutboundProxy } from './outbound-proxy.ts';
 import { readInto } from './read-into.ts';
 import type { Dial, Dialled, DialTarget } from './target.ts';
 import { TlsSettings } from './tls-settings.ts';
-import { type DialTrace, traceConnecting, tracedLookup } from './trace.ts';
+import { traceConnecting, tracedLookup } from './trace.ts';
 import { openTunnel, TunnelReads } from './tunnel.ts';
 
 /**

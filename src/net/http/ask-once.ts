@@ -4,7 +4,7 @@ import type { Dialled } from '../dial/index.ts';
 import { exactRequestBytes } from '../head/index.ts';
 import type { ExactRequest } from '../http-types.ts';
 import { Connection } from './connection.ts';
-import { Exchange } from './http1-exchange.ts';
+import { Http1Exchange } from './http1-exchange.ts';
 
 export interface AskOnceOptions {
   /** Host and port, for messages. */
@@ -46,13 +46,20 @@ export interface ExactAnswer {
 export async function askOnce(request: ExactRequest, options: AskOnceOptions): Promise<ExactAnswer> {
   const { method, body, signal } = request;
   const { authority, responseHeaderTimeout, bodyIdleTimeout, open } = options;
-  let exchange: Exchange;
+  let exchange: Http1Exchange;
   let bytes: Buffer;
   try {
     bytes = exactRequestBytes(request);
     const connection = await Connection.open<Pick<Reads, 'signal'>>(open, { signal });
     const release = (unused: Connection): void => unused.destroy();
-    exchange = new Exchange(connection, { method, authority, responseHeaderTimeout, bodyIdleTimeout, signal, release });
+    exchange = new Http1Exchange(connection, {
+      method,
+      authority,
+      responseHeaderTimeout,
+      bodyIdleTimeout,
+      signal,
+      release,
+    });
   } catch (error) {
     body?.source.cancel();
     throw error;

@@ -10,7 +10,7 @@ import {
 } from '../http-types.ts';
 import { portOf } from '../port.ts';
 import { ConnectionPool, type Lane } from './connection-pool.ts';
-import { Exchange, type ExchangeOptions } from './http1-exchange.ts';
+import { type ExchangeOptions, Http1Exchange } from './http1-exchange.ts';
 import { readWhole } from './whole-body.ts';
 
 const THIRTY_SECONDS = 30_000;
@@ -55,7 +55,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
         throw error;
       });
       const { remoteAddress } = connection;
-      const exchange = new Exchange(connection, settings);
+      const exchange = new Http1Exchange(connection, settings);
       try {
         const answer = await exchange.send(bytes, body);
         const { status, headers, setCookies } = answer;

@@ -37,7 +37,7 @@ const buffers = new BufferPool(32);
  *                                                          unless the reader itself gave up)
  * ```
  */
-export class Exchange implements ConnectionUser, ByteSource {
+export class Http1Exchange implements ConnectionUser, ByteSource {
   readonly #connection: Connection;
   readonly #options: ExchangeOptions;
   readonly #heads = new HeadReader();

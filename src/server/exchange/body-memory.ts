@@ -1,9 +1,9 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { BlobReader } from '../../lib/index.ts';
-import { BodyBuffers, BodyTurns, type BufferPair } from '../../lib/index.ts';
+import { BodyBuffers, type BufferPair, SharedBuffers } from '../../lib/index.ts';
 
 const buffers = new BodyBuffers();
-const turns = new BodyTurns();
+const turns = new SharedBuffers();
 
 /** Bodies that have buffers of their own; those beyond share some. */
 const WITH_THEIR_OWN = 64;
@@ -56,7 +56,7 @@ export class BodyMemory {
     await turn();
     this.#isSlow = !this.#outlet.isTaken;
     if (this.#isSlow) {
-      turns.letPass(shared);
+      turns.markStalled(shared);
       await this.#outlet.drained();
     }
     this.#shared = undefined;
@@ -67,7 +67,7 @@ export class BodyMemory {
   release(): void {
     const shared = this.#shared;
     const pair = this.#pair;
-    if (shared !== undefined && !this.#outlet.isTaken) turns.letPass(shared);
+    if (shared !== undefined && !this.#outlet.isTaken) turns.markStalled(shared);
     const giveBack = (): void => {
       if (shared !== undefined) turns.giveBack(shared);
       if (pair !== undefined) buffers.giveBack(pair);

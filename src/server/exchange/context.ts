@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
-import { type Caller, callerOf } from './client-address.ts';
+import { type ClientInfo, clientInfoOf } from './client-info.ts';
 
 const PROCESS = Math.floor(Math.random() * 36 ** 4)
   .toString(36)
@@ -14,17 +14,17 @@ export function nextRequestId(): string {
 }
 
 /** By which door a request came that was not sent to this server itself: asked of us as a forward proxy, or out of a tunnel. */
-export type Entrance = 'forward' | 'mitm';
+export type EntryPoint = 'forward' | 'mitm';
 
-const entrances = new WeakMap<IncomingMessage, Entrance>();
+const entrances = new WeakMap<IncomingMessage, EntryPoint>();
 
 /** Remembers by which door a request came in, for its line in the log. */
-export function cameBy(request: IncomingMessage, entrance: Entrance): void {
+export function setEntryPoint(request: IncomingMessage, entrance: EntryPoint): void {
   entrances.set(request, entrance);
 }
 
 /** One request and its answer, with what there is to say of it when it is over. */
-export class Exchange {
+export class RequestContext {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly id = nextRequestId();
@@ -36,7 +36,7 @@ export class Exchange {
   /** Who asks, as the log and the limits know it: an IP address, empty for a client of a Unix socket. */
   readonly client: string;
   /** How the client came, as it sees it. */
-  readonly scheme: Caller['scheme'];
+  readonly scheme: ClientInfo['scheme'];
   /** Host, and port unless it is the scheme's own, that the client takes this server for. */
   readonly host: string | undefined;
   route = 'none';
@@ -69,7 +69,7 @@ export class Exchange {
     this.query = mark === -1 ? '' : target.slice(mark + 1);
 
     // Taken now: a socket that is closed has forgotten it.
-    const caller = callerOf(request);
+    const caller = clientInfoOf(request);
     this.client = caller.address;
     this.scheme = caller.scheme;
     this.host = caller.host;

@@ -8,7 +8,7 @@ import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import type { BlobReader } from '../../lib/index.ts';
 import { Telemetry } from '../../telemetry/index.ts';
-import { Exchange } from './context.ts';
+import { RequestContext } from './context.ts';
 import { replyStream } from './reply.ts';
 
 // The kernel is played by a write to the socket's descriptor: what counts here is who sends which bytes, and in what order.
@@ -67,7 +67,7 @@ interface Stage {
   readonly willing?: () => number;
   readonly inMemory?: boolean;
   readonly length?: number | undefined;
-  readonly prepare?: (exchange: Exchange) => void;
+  readonly prepare?: (context: RequestContext) => void;
   readonly secure?: boolean;
 }
 
@@ -87,11 +87,11 @@ async function deliver(t: Pick<TestContext, 'after'>, stage: Stage = {}) {
   const server: Server = stage.secure === true ? createSecureServer(pair()) : createServer();
   const answering = async (): Promise<void> => {
     const [request, response] = (await once(server, 'request')) as [IncomingMessage, ServerResponse];
-    const exchange = new Exchange(request, response, telemetry);
-    stage.prepare?.(exchange);
+    const context = new RequestContext(request, response, telemetry);
+    stage.prepare?.(context);
     const over = once(response, 'close');
     const length = 'length' in stage ? stage.length : body.length;
-    await replyStream(exchange, 200, {}, { reader, length });
+    await replyStream(context, 200, {}, { reader, length });
     await over;
   };
   const finished = answering();
@@ -146,8 +146,8 @@ describe('a body that may be sent from its file', () => {
     [
       'goes at a limited rate',
       {
-        prepare: (exchange) => {
-          exchange.pace = () => 0;
+        prepare: (context) => {
+          context.pace = () => 0;
         },
       },
     ],

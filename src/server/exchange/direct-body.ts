@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { BlobReader } from '../../lib/index.ts';
-import type { Exchange } from './context.ts';
+import type { RequestContext } from './context.ts';
 
 /**
  * Bytes that go the ordinary way after each stretch that the kernel sent: Node says when the socket has taken them, and by
@@ -26,7 +26,7 @@ const REFUSALS = 3;
  * are right, is read and written like any other body.
  */
 export class DirectBody {
-  readonly #exchange: Exchange;
+  readonly #context: RequestContext;
   readonly #reader: BlobReader;
   #piece: Buffer | undefined;
   /** Bytes sent since the others last had their turn. */
@@ -34,15 +34,15 @@ export class DirectBody {
   /** Pieces in a row behind which nothing was sent. */
   #refusals = 0;
 
-  private constructor(exchange: Exchange, reader: BlobReader) {
-    this.#exchange = exchange;
+  private constructor(context: RequestContext, reader: BlobReader) {
+    this.#context = context;
     this.#reader = reader;
   }
 
   /** Undefined where a body must pass through this process: in chunks, through TLS, at a limited rate. */
-  static of(exchange: Exchange, reader: BlobReader, length: number | undefined): DirectBody | undefined {
-    if (length === undefined || length <= WORTH_IT || exchange.pace !== undefined) return undefined;
-    return descriptorOf(exchange) === undefined ? undefined : new DirectBody(exchange, reader);
+  static of(context: RequestContext, reader: BlobReader, length: number | undefined): DirectBody | undefined {
+    if (length === undefined || length <= WORTH_IT || context.pace !== undefined) return undefined;
+    return descriptorOf(context) === undefined ? undefined : new DirectBody(context, reader);
   }
 
   /** The next few bytes, valid until the next call; undefined where they must be waited for. */
@@ -63,10 +63,10 @@ export class DirectBody {
   /** Sends what the socket takes, which must have taken all that was written before. @returns bytes it took */
   send(): number {
     // Looked up each time: a descriptor that was closed may be another's by now.
-    const socket = descriptorOf(this.#exchange);
+    const socket = descriptorOf(this.#context);
     if (socket === undefined) return 0;
     const count = this.#reader.direct?.sendTo(socket) ?? 0;
-    this.#exchange.bytes += count;
+    this.#context.bytes += count;
     this.#atOnce += count;
     this.#refusals = count === 0 ? this.#refusals + 1 : 0;
     return count;
@@ -81,7 +81,7 @@ export class DirectBody {
 }
 
 /** The descriptor of a client's socket; undefined where bytes do not go to the wire as they are, or others wait before them. */
-function descriptorOf({ response }: Exchange): number | undefined {
+function descriptorOf({ response }: RequestContext): number | undefined {
   const { socket } = response;
   if (socket === null || socket.destroyed || socket.writableLength > 0 || 'encrypted' in socket) return undefined;
   // Node has no public name for it; where it has none at all any more, bodies go the ordinary way.

@@ -5,15 +5,15 @@
  */
 
 export {
-  callerOf,
+  clientInfoOf,
   clientKey,
   compileTrustedProxies,
-  identifyCaller,
-  introduce,
+  identifyClient,
   introductionOf,
+  setClientInfo,
   type TrustedProxies,
-} from './client-address.ts';
-export { ClientLeftError, cameBy, Exchange, nextRequestId } from './context.ts';
+} from './client-info.ts';
+export { ClientLeftError, nextRequestId, RequestContext, setEntryPoint } from './context.ts';
 export { PIECE } from './direct-body.ts';
 export { isLoopback } from './forwarded.ts';
 export { endToEndHeaders } from './hop-by-hop.ts';

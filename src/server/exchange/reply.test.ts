@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http';
 import { describe, test } from 'node:test';
 import { Telemetry } from '../../telemetry/index.ts';
-import { Exchange } from './context.ts';
+import { RequestContext } from './context.ts';
 import { replyBytes } from './reply.ts';
 
 const everyByte = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
@@ -21,7 +21,7 @@ describe('an answer that is in memory', () => {
     test(`arrives as it is: ${what}`, async () => {
       await using server = createServer();
       server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-        replyBytes(new Exchange(request, response, new Telemetry()), 200, { etag: '"a"' }, body);
+        replyBytes(new RequestContext(request, response, new Telemetry()), 200, { etag: '"a"' }, body);
       });
       server.listen(0, '127.0.0.1');
       await once(server, 'listening');

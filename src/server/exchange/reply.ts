@@ -1,7 +1,7 @@
 import type { BlobReader, ByteSource } from '../../lib/index.ts';
 import { OciError } from '../../oci/index.ts';
 import { BodyMemory } from './body-memory.ts';
-import { ClientLeftError, type Exchange } from './context.ts';
+import { ClientLeftError, type RequestContext } from './context.ts';
 import { DirectBody } from './direct-body.ts';
 
 // Every answer of the registry and of mirror routes is written here, and nowhere else: what all of them must have, and what must never happen (a
@@ -22,23 +22,23 @@ const HELD_WHOLE = 64 * 1024;
 const IN_ONE_WRITE = 16 * 1024;
 
 /** Headers that every answer has. */
-function common(exchange: Exchange): Record<string, string | number> {
-  const headers: Record<string, string | number> = { 'x-request-id': exchange.id };
-  if (exchange.mirror === undefined) headers['docker-distribution-api-version'] = 'registry/2.0';
-  if (exchange.ns !== undefined) headers['oci-namespace'] = exchange.ns;
-  if (exchange.cache !== undefined) headers['x-cache'] = exchange.cache;
+function common(context: RequestContext): Record<string, string | number> {
+  const headers: Record<string, string | number> = { 'x-request-id': context.id };
+  if (context.mirror === undefined) headers['docker-distribution-api-version'] = 'registry/2.0';
+  if (context.ns !== undefined) headers['oci-namespace'] = context.ns;
+  if (context.cache !== undefined) headers['x-cache'] = context.cache;
   return headers;
 }
 
 /** Answers with a body that is in memory; a HEAD gets the same headers without it. */
-export function replyBytes(exchange: Exchange, status: number, headers: Headers, body: Buffer | string): void {
-  const { response } = exchange;
+export function replyBytes(context: RequestContext, status: number, headers: Headers, body: Buffer | string): void {
+  const { response } = context;
   const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
-  response.writeHead(status, { ...common(exchange), ...headers, 'content-length': length });
-  if (exchange.isHead) {
+  response.writeHead(status, { ...common(context), ...headers, 'content-length': length });
+  if (context.isHead) {
     response.end();
   } else {
-    exchange.bytes = length;
+    context.bytes = length;
     if (typeof body === 'string' || length > IN_ONE_WRITE) response.end(body);
     // Latin-1 has a character for each byte and a byte for each of those, so that nothing changes on the way.
     else response.end(body.toString('latin1'), 'latin1');
@@ -46,22 +46,22 @@ export function replyBytes(exchange: Exchange, status: number, headers: Headers,
 }
 
 /** Answers with headers alone: a HEAD, a redirect, 304. */
-export function replyEmpty(exchange: Exchange, status: number, headers: Headers): void {
-  exchange.response.writeHead(status, { ...common(exchange), ...headers });
-  exchange.response.end();
+export function replyEmpty(context: RequestContext, status: number, headers: Headers): void {
+  context.response.writeHead(status, { ...common(context), ...headers });
+  context.response.end();
 }
 
 /** Answers in the protocol's own form; where the answer has begun already, the connection is cut. */
-export function replyError(exchange: Exchange, error: OciError): void {
-  const { response } = exchange;
-  exchange.error = error.message;
+export function replyError(context: RequestContext, error: OciError): void {
+  const { response } = context;
+  context.error = error.message;
   if (response.headersSent) {
     response.destroy();
     return;
   }
   const headers: Record<string, string | number> = { 'content-type': 'application/json', ...error.headers };
   if (error.retryAfter !== undefined) headers['retry-after'] = Math.max(1, Math.ceil(error.retryAfter));
-  replyBytes(exchange, error.status, headers, error.toBody());
+  replyBytes(context, error.status, headers, error.toBody());
 }
 
 /**
@@ -74,24 +74,24 @@ export function replyError(exchange: Exchange, error: OciError): void {
  * @param length bytes that will come; undefined: sent in chunks
  */
 export async function replyStream(
-  exchange: Exchange,
+  context: RequestContext,
   status: number,
   headers: Headers,
   body: { readonly reader: BlobReader; readonly length: number | undefined },
 ): Promise<void> {
-  const { response } = exchange;
+  const { response } = context;
   const { reader, length } = body;
-  const outlet = new Outlet(exchange);
-  const direct = DirectBody.of(exchange, reader, length);
+  const outlet = new Outlet(context);
+  const direct = DirectBody.of(context, reader, length);
   let memory: BodyMemory | undefined;
   /** With the first bytes and not before: what fails until then can still be answered with what it is. */
   const begin = (): void => {
     if (response.headersSent) return;
-    response.writeHead(status, { ...common(exchange), ...headers, ...lengthOf(length) });
+    response.writeHead(status, { ...common(context), ...headers, ...lengthOf(length) });
   };
   try {
-    exchange.signal.throwIfAborted();
-    exchange.signal.addEventListener('abort', () => reader.close(), { once: true });
+    context.signal.throwIfAborted();
+    context.signal.addEventListener('abort', () => reader.close(), { once: true });
     let sent = 0;
     for (;;) {
       const piece = direct?.piece();
@@ -120,9 +120,9 @@ export async function replyStream(
     }
     response.end();
   } catch (error) {
-    const left = error instanceof ClientLeftError || exchange.signal.aborted;
+    const left = error instanceof ClientLeftError || context.signal.aborted;
     if (!left && !response.headersSent) throw error;
-    if (!left) exchange.error = (error as Error).message;
+    if (!left) context.error = (error as Error).message;
     response.destroy();
   } finally {
     reader.close();
@@ -137,20 +137,20 @@ export async function replyStream(
  * @param headers a list (name and value alternate) is sent as it is, in its order and spelling, and nothing is added to it
  */
 export async function replyThrough(
-  exchange: Exchange,
+  context: RequestContext,
   status: number,
   headers: Headers | readonly string[],
   body: { readonly source: ByteSource; readonly length: number | undefined },
 ): Promise<void> {
-  const { response } = exchange;
+  const { response } = context;
   const { source, length } = body;
-  const outlet = new Outlet(exchange);
+  const outlet = new Outlet(context);
   try {
-    exchange.signal.throwIfAborted();
-    exchange.signal.addEventListener('abort', () => source.cancel(), { once: true });
+    context.signal.throwIfAborted();
+    context.signal.addEventListener('abort', () => source.cancel(), { once: true });
     response.writeHead(
       status,
-      isExact(headers) ? [...headers] : { ...common(exchange), ...headers, ...lengthOf(length) },
+      isExact(headers) ? [...headers] : { ...common(context), ...headers, ...lengthOf(length) },
     );
     // The other side may think long before it says more. Not by flushHeaders, which writes in UTF-8 what is latin1.
     response.write(NOTHING);
@@ -165,9 +165,9 @@ export async function replyThrough(
     response.end();
   } catch (error) {
     source.cancel();
-    const left = error instanceof ClientLeftError || exchange.signal.aborted;
+    const left = error instanceof ClientLeftError || context.signal.aborted;
     if (!left && !response.headersSent) throw error;
-    if (!left) exchange.error = (error as Error).message;
+    if (!left) context.error = (error as Error).message;
     response.destroy();
   }
 }
@@ -194,16 +194,16 @@ async function readFirst(reader: BlobReader, target: Buffer, length: number | un
 
 /** Writes one piece at a time, and tells when the socket has taken it. */
 class Outlet {
-  readonly #exchange: Exchange;
+  readonly #context: RequestContext;
   #pending: PromiseWithResolvers<void> | undefined;
   #pause: NodeJS.Timeout | undefined;
   /** Whether the socket has taken all that was written. */
   isTaken = true;
 
-  constructor(exchange: Exchange) {
-    this.#exchange = exchange;
+  constructor(context: RequestContext) {
+    this.#context = context;
     // A socket that is destroyed forgets the callbacks of its writes.
-    exchange.response.once('close', () => {
+    context.response.once('close', () => {
       clearTimeout(this.#pause);
       this.#pending?.reject(new ClientLeftError());
     });
@@ -215,20 +215,20 @@ class Outlet {
   }
 
   write(piece: Buffer): void {
-    const exchange = this.#exchange;
+    const context = this.#context;
     const pending = Promise.withResolvers<void>();
     pending.promise.catch(() => {});
     this.#pending = pending;
     this.isTaken = false;
-    exchange.response.write(piece, (error) => {
+    context.response.write(piece, (error) => {
       if (error !== undefined && error !== null) return pending.reject(new ClientLeftError());
-      exchange.bytes += piece.length;
-      const pause = exchange.pace?.(piece.length) ?? 0;
+      context.bytes += piece.length;
+      const pause = context.pace?.(piece.length) ?? 0;
       // A client that is to wait is treated as one that reads slowly.
       if (pause > 0) this.#pause = setTimeout(() => this.#taken(pending), pause);
       else this.#taken(pending);
     });
-    if (exchange.response.destroyed) pending.reject(new ClientLeftError());
+    if (context.response.destroyed) pending.reject(new ClientLeftError());
   }
 
   #taken(pending: PromiseWithResolvers<void>): void {

@@ -3,8 +3,8 @@ import { EventEmitter } from 'node:events';
 import { afterEach, beforeEach, describe, mock, test } from 'node:test';
 import fc from 'fast-check';
 import { Telemetry } from '../../telemetry/index.ts';
-import { ClientLeftError, type Exchange } from '../exchange/context.ts';
-import { Admission, type AdmissionLimits, type Visit } from './admission.ts';
+import { ClientLeftError, type RequestContext } from '../exchange/context.ts';
+import { Admission, type AdmissionLimits, type Permit } from './admission.ts';
 import { OverloadError } from './overload.ts';
 
 const A = '192.0.2.1';
@@ -23,22 +23,22 @@ function openDoor(limits: AdmissionLimits) {
 }
 
 /** How a request fared that had to wait. */
-function follow(visit: Visit): { outcome: string } {
-  const followed = { outcome: visit.turn === undefined ? 'in' : 'waits' };
-  const inform = async (turn: Promise<void>): Promise<void> => {
+function follow(visit: Permit): { outcome: string } {
+  const followed = { outcome: visit.granted === undefined ? 'in' : 'waits' };
+  const inform = async (granted: Promise<void>): Promise<void> => {
     try {
-      await turn;
+      await granted;
       followed.outcome = 'in';
     } catch (error) {
       followed.outcome = error instanceof OverloadError ? error.reason : (error as Error).name;
     }
   };
-  if (visit.turn !== undefined) void inform(visit.turn);
+  if (visit.granted !== undefined) void inform(visit.granted);
   return followed;
 }
 
 async function settle(): Promise<void> {
-  for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
+  for (let granted = 0; granted < 5; granted += 1) await Promise.resolve();
 }
 
 describe('places', () => {
@@ -65,7 +65,7 @@ describe('places', () => {
         error.message.includes('2 requests'),
     );
     first.leave();
-    assert.equal(admission.enter(C).turn, undefined);
+    assert.equal(admission.enter(C).granted, undefined);
     assert.deepEqual(refused, ['full']);
   });
 
@@ -73,9 +73,9 @@ describe('places', () => {
     const { admission, refused } = openDoor({ perClient: { maxInflight: 1 } });
     const visit = admission.enter('2001:db8::1');
     assert.throws(() => admission.enter('2001:db8::2'), OverloadError);
-    assert.equal(admission.enter('2001:db8:0:1::1').turn, undefined);
+    assert.equal(admission.enter('2001:db8:0:1::1').granted, undefined);
     visit.leave();
-    assert.equal(admission.enter('2001:db8::3').turn, undefined);
+    assert.equal(admission.enter('2001:db8::3').granted, undefined);
     assert.deepEqual(refused, ['client']);
     assert.equal(admission.overloaded, false, 'that one client has enough is no overload');
   });
@@ -93,7 +93,7 @@ describe('places', () => {
     first.leave();
     assert.throws(() => admission.enter(C), OverloadError, 'who has a place keeps it');
     visit.leave();
-    assert.equal(admission.enter(C).turn, undefined);
+    assert.equal(admission.enter(C).granted, undefined);
   });
 });
 
@@ -153,7 +153,7 @@ describe('waiting', () => {
     ] as const) {
       const visit = admission.enter(client);
       const serve = async (): Promise<void> => {
-        await visit.turn;
+        await visit.granted;
         order.push(name);
         leave = visit.leave;
       };
@@ -192,14 +192,14 @@ describe('waiting', () => {
 describe('an exchange', () => {
   function exchangeOf(client: string) {
     const response = Object.assign(new EventEmitter(), { destroyed: false });
-    return { exchange: { client, response } as unknown as Exchange, response };
+    return { context: { client, response } as unknown as RequestContext, response };
   }
 
   test('has its place until its answer is closed', async () => {
     const { admission } = openDoor({ maxInflight: 1 });
-    const { exchange, response } = exchangeOf(A);
-    await admission.admit(exchange);
-    await assert.rejects(admission.admit(exchangeOf(B).exchange), OverloadError);
+    const { context, response } = exchangeOf(A);
+    await admission.admit(context);
+    await assert.rejects(admission.admit(exchangeOf(B).context), OverloadError);
     response.emit('close');
     response.emit('close');
     assert.equal(admission.inflight, 0);
@@ -207,9 +207,9 @@ describe('an exchange', () => {
 
   test('that is over already takes no place', async () => {
     const { admission } = openDoor({ maxInflight: 1 });
-    const { exchange, response } = exchangeOf(A);
+    const { context, response } = exchangeOf(A);
     response.destroyed = true;
-    await assert.rejects(admission.admit(exchange), ClientLeftError);
+    await assert.rejects(admission.admit(context), ClientLeftError);
     assert.equal(admission.inflight, 0);
   });
 });
@@ -251,9 +251,9 @@ describe('the bandwidth of a client', () => {
       const { admission } = openDoor({ perClient: { maxBandwidth: 1000 } });
       const open = async (client: string) => {
         const response = Object.assign(new EventEmitter(), { destroyed: false });
-        const exchange = { client, response, pace: undefined } as unknown as Exchange;
-        await admission.admit(exchange);
-        return (bytes: number) => exchange.pace?.(bytes);
+        const context = { client, response, pace: undefined } as unknown as RequestContext;
+        await admission.admit(context);
+        return (bytes: number) => context.pace?.(bytes);
       };
       const first = await open(A);
       const second = await open(A);
@@ -334,7 +334,7 @@ describe('whatever happens', () => {
         const { admission } = openDoor(initial);
         let current: AdmissionLimits = initial;
         let lowered = false;
-        const here: { visit: Visit; client: number; fate: { outcome: string } }[] = [];
+        const here: { visit: Permit; client: number; fate: { outcome: string } }[] = [];
         const count = (outcome: string, client?: number) =>
           here.filter(({ fate, client: own }) => fate.outcome === outcome && (client === undefined || own === client))
             .length;

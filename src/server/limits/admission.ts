@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Telemetry } from '../../telemetry/index.ts';
-import { ClientLeftError, clientKey, type Exchange } from '../exchange/index.ts';
+import { ClientLeftError, clientKey, type RequestContext } from '../exchange/index.ts';
 import { OverloadEpisodes, OverloadError, type OverloadReason } from './overload.ts';
 import { RateLimit } from './token-bucket.ts';
 
@@ -34,9 +34,9 @@ export interface AdmissionOptions {
 }
 
 /** A request that has a place, or waits for one. */
-export interface Visit {
+export interface Permit {
   /** Undefined where it has a place. Resolves when it gets one; rejects with {@link OverloadError} or {@link ClientLeftError}. */
-  readonly turn: Promise<void> | undefined;
+  readonly granted: Promise<void> | undefined;
   /** It is over, or nobody waits for it any more. Calling it again does nothing. */
   readonly leave: () => void;
 }
@@ -117,8 +117,8 @@ export class Admission {
   }
 
   /** Finds a place for a request until its answer is over. @throws {OverloadError} {ClientLeftError} */
-  async admit(exchange: Pick<Exchange, 'client' | 'response' | 'pace'>): Promise<void> {
-    const { client, response } = exchange;
+  async admit(context: Pick<RequestContext, 'client' | 'response' | 'pace'>): Promise<void> {
+    const { client, response } = context;
     // Its close was told already.
     if (response.destroyed) throw new ClientLeftError();
     const visit = this.enter(client);
@@ -126,20 +126,20 @@ export class Admission {
     const bandwidth = this.#bandwidth;
     if (bandwidth !== undefined) {
       const key = clientKey(client);
-      exchange.pace = (bytes) => bandwidth.spend(key, bytes);
+      context.pace = (bytes) => bandwidth.spend(key, bytes);
     }
-    await visit.turn;
+    await visit.granted;
   }
 
   /** As {@link admit}, where whoever calls knows when it is over. @param address of the client @throws {OverloadError} */
-  enter(address: string): Visit {
+  enter(address: string): Permit {
     const key = clientKey(address);
     const pause = this.#rate?.take(key) ?? 0;
     if (pause > 0) throw this.#refusal('rate', pause);
     const client = this.#clients.get(key) ?? { key, inflight: 0, waiting: new Set() };
     if (client.waiting.size > 0 || !this.#hasRoom || !this.#hasRoomFor(client)) return this.#wait(client);
     this.#place(client);
-    return { turn: undefined, leave: once(() => this.#free(client)) };
+    return { granted: undefined, leave: once(() => this.#free(client)) };
   }
 
   /** Ends the watch over overload. */
@@ -175,7 +175,7 @@ export class Admission {
     this.#fill();
   }
 
-  #wait(client: Client): Visit {
+  #wait(client: Client): Permit {
     const { maxInflightWait = 0 } = this.#limits;
     if (maxInflightWait === 0 || !this.#makeRoomToWait(client)) throw this.#refusal(this.#hasRoom ? 'client' : 'full');
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -204,7 +204,7 @@ export class Admission {
     this.#waiting += 1;
     this.#clients.set(client.key, client);
     this.#queue.set(client.key, client);
-    return { turn: promise, leave: once(() => leave()) };
+    return { granted: promise, leave: once(() => leave()) };
   }
 
   /** False where all waiting room is taken, and fairly. */

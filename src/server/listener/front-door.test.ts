@@ -46,7 +46,7 @@ async function open(handler: RequestHandler, options: Partial<FrontDoorOptions> 
 }
 
 /** Sends bytes as they are and returns everything that comes back until the other side closes. */
-async function exchange(port: number, bytes: string | Buffer): Promise<string> {
+async function context(port: number, bytes: string | Buffer): Promise<string> {
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
   socket.write(bytes);
   return readAll(socket);
@@ -178,8 +178,8 @@ describe('createFrontDoor: listening', () => {
     await once(first, 'connect');
     first.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
     await once(first, 'data');
-    assert.equal(await exchange(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'), '');
-    assert.equal(await exchange(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'), '');
+    assert.equal(await context(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'), '');
+    assert.equal(await context(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'), '');
     assert.equal(warnings.length, 1);
     assert.match(warnings[0] ?? '', /1 are open.*limits\.max_connections/);
     first.destroy();
@@ -296,8 +296,8 @@ describe('createFrontDoor: TLS', () => {
   test('garbage, plain HTTP and an abandoned handshake disturb nobody', async () => {
     const tls = makePair('disturbed', EC);
     const { port, warnings } = await open(ok, { listeners: [{ address: { host: '127.0.0.1', port: 0 }, tls }] });
-    await exchange(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n');
-    await exchange(port, Buffer.alloc(4096, 0xfe));
+    await context(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await context(port, Buffer.alloc(4096, 0xfe));
     for (let round = 0; round < 20; round++) {
       const socket = connect({ port, host: '127.0.0.1' });
       await once(socket, 'connect');
@@ -330,7 +330,7 @@ describe('createFrontDoor: other limits while it is open', () => {
     assert.equal(answer.headers.location, 'https://mirror.example.com/v2/');
     const first = connect({ port, host: '127.0.0.1' });
     await once(first, 'connect');
-    assert.equal(await exchange(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'), '');
+    assert.equal(await context(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'), '');
     first.destroy();
   });
 });
@@ -353,7 +353,7 @@ describe('createFrontDoor: redirect to HTTPS', () => {
 
   test('repeats no host that is none', async () => {
     const { port } = await open(ok, { listeners });
-    const answer = await exchange(port, 'GET / HTTP/1.1\r\nHost: evil/"<x>@a\r\nConnection: close\r\n\r\n');
+    const answer = await context(port, 'GET / HTTP/1.1\r\nHost: evil/"<x>@a\r\nConnection: close\r\n\r\n');
     assert.match(answer, /^HTTP\/1\.1 400 /);
     assert.doesNotMatch(answer, /evil|location/i);
   });
@@ -386,7 +386,7 @@ describe('createFrontDoor: what is refused', () => {
   for (const [name, bytes, status] of rows) {
     test(`${name}: ${status}, and the connection is closed`, async () => {
       const { port, door } = await open(ok);
-      const answer = await exchange(port, bytes);
+      const answer = await context(port, bytes);
       assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `));
       assert.doesNotMatch(answer, /\r\n\r\nok$/);
       if (!name.startsWith('no Host')) assert.ok(JSON.parse(answer.split('\r\n\r\n')[1] ?? '').errors[0].code);
@@ -397,7 +397,7 @@ describe('createFrontDoor: what is refused', () => {
 
   test('CONNECT is told what is allowed', async () => {
     const { port } = await open(ok);
-    assert.match(await exchange(port, 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n'), /\r\nallow: GET, HEAD\r\n/i);
+    assert.match(await context(port, 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n'), /\r\nallow: GET, HEAD\r\n/i);
   });
 
   test('an offer of h2c is passed over: the request is served as it is', async () => {
@@ -414,7 +414,7 @@ describe('createFrontDoor: what is refused', () => {
     const { port } = await open((_request, response) => {
       response.writeHead(405).end();
     });
-    const answer = await exchange(
+    const answer = await context(
       port,
       'PUT /v2/x/manifests/a HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n',
     );
@@ -425,7 +425,7 @@ describe('createFrontDoor: what is refused', () => {
   test('a bad pipelined request does not write into the answer before it', async () => {
     const { handler, taken } = holder();
     const { port } = await open(handler);
-    const answer = exchange(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n\u0000garbage\r\n\r\n');
+    const answer = context(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n\u0000garbage\r\n\r\n');
     await taken;
     assert.equal(await answer, '');
   });
@@ -450,7 +450,7 @@ describe('createFrontDoor: what is refused', () => {
   test('endless pipelining is cut', async () => {
     const held = holder();
     const { port, door } = await open(held.handler);
-    assert.equal(await exchange(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(200)), '');
+    assert.equal(await context(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(200)), '');
     assert.ok(held.count() <= 32, `${held.count()} requests were begun`);
     await settled(() => door.inFlight === 0);
   });
@@ -475,18 +475,18 @@ describe('createFrontDoor: what is refused', () => {
 describe('createFrontDoor: deadlines', () => {
   test('a head that does not end is answered 408', async () => {
     const { port } = await open(ok, { timeouts: { readHeader: 100 } });
-    assert.match(await exchange(port, 'GET / HTTP/1.1\r\nHost: x\r\nX-Slow: '), /^HTTP\/1\.1 408 /);
+    assert.match(await context(port, 'GET / HTTP/1.1\r\nHost: x\r\nX-Slow: '), /^HTTP\/1\.1 408 /);
   });
 
   test('a connection that says nothing is ended', async () => {
     const { port, door } = await open(ok, { timeouts: { readHeader: 100 } });
-    await exchange(port, '');
+    await context(port, '');
     await settled(() => door.connections === 0);
   });
 
   test('an idle connection is kept for its time and then closed', async () => {
     const { port } = await open(ok, { timeouts: { idle: 50 } });
-    const answer = await exchange(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    const answer = await context(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n');
     assert.match(answer, /keep-alive[\s\S]*\r\n\r\nok$/i);
   });
 

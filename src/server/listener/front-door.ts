@@ -7,9 +7,9 @@ import type { RequestHandler } from '../exchange/index.ts';
 import {
   createServer,
   faultOfHost,
-  identifyCaller,
-  introduce,
+  identifyClient,
   introductionOf,
+  setClientInfo,
   type TrustedProxies,
 } from '../exchange/index.ts';
 import { CertificateKeeper, type ListenerCertificate } from '../tls/index.ts';
@@ -311,7 +311,7 @@ function serverSettings(spec: ListenerSpec, { timeouts = {}, limits = {} }: Fron
 
 /** Where somebody is trusted, who asks is settled before anybody looks. */
 function introduceBy(trusted: TrustedProxies | undefined, request: IncomingMessage): void {
-  if (trusted !== undefined) introduce(request, identifyCaller(introductionOf(request), trusted));
+  if (trusted !== undefined) setClientInfo(request, identifyClient(introductionOf(request), trusted));
 }
 
 function listenToRequests(

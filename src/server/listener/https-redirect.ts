@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestHandler } from '../exchange/index.ts';
-import { callerOf } from '../exchange/index.ts';
+import { clientInfoOf } from '../exchange/index.ts';
 import { refusal } from './refuse.ts';
 
 // A host name, an IPv4 address or a bracketed IPv6 one, with or without a port: what may be repeated in a header.
@@ -29,7 +29,7 @@ export function httpsLocation(
  */
 export function redirectToHttps(publicUrl: string | undefined, handler: RequestHandler): RequestHandler {
   return (request: IncomingMessage, response: ServerResponse) => {
-    const { scheme, host } = callerOf(request);
+    const { scheme, host } = clientInfoOf(request);
     if (scheme === 'https') return handler(request, response);
     const location = httpsLocation(request.url ?? '/', host, publicUrl);
     if (location === undefined) {

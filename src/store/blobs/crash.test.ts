@@ -9,7 +9,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { contentOf, listed, putBlob } from '../../../test/suites/blob-store.ts';
 import { digestAlgorithm, digestOf } from '../../oci/index.ts';
 import { lockDirectory } from '../directory/lock.ts';
-import { openSqliteNameStore } from '../metadata/sqlite.ts';
+import { openSqliteMetadataStore } from '../metadata/sqlite.ts';
 import { openFilesystemBlobStore } from './filesystem.ts';
 
 const BEFORE = Buffer.from('stored before');
@@ -23,7 +23,7 @@ else runTests();
 async function storeOne(directory: string): Promise<void> {
   await lockDirectory(directory);
   const store = await openFilesystemBlobStore(directory);
-  const names = await openSqliteNameStore(join(directory, 'names.sqlite'));
+  const names = await openSqliteMetadataStore(join(directory, 'names.sqlite'));
   const ingestion = await store.begin();
   for (let position = 0; position < BYTES.length; position += 100_000) {
     await ingestion.write(BYTES.subarray(position, position + 100_000), position);
@@ -36,7 +36,7 @@ async function storeOne(directory: string): Promise<void> {
 async function storeOn(directory: string): Promise<void> {
   await lockDirectory(directory);
   const store = await openFilesystemBlobStore(directory);
-  const names = await openSqliteNameStore(join(directory, 'names.sqlite'));
+  const names = await openSqliteMetadataStore(join(directory, 'names.sqlite'));
   process.send?.('begun');
   async function writer(): Promise<void> {
     for (let round = 0; round < 1000; round += 1) {
@@ -101,7 +101,7 @@ function runTests(): void {
 }
 
 type Store = Awaited<ReturnType<typeof openFilesystemBlobStore>>;
-type Names = Awaited<ReturnType<typeof openSqliteNameStore>>;
+type Names = Awaited<ReturnType<typeof openSqliteMetadataStore>>;
 
 /** Opens what a killed process left, and checks that each name leads to the right bytes and nothing else is there. */
 async function assertSound(
@@ -111,7 +111,7 @@ async function assertSound(
 ): Promise<void> {
   const lock = await lockDirectory(directory);
   const store = await openFilesystemBlobStore(directory);
-  const names = await openSqliteNameStore(join(directory, 'names.sqlite'));
+  const names = await openSqliteMetadataStore(join(directory, 'names.sqlite'));
   t.after(() => names.close());
   assert.deepEqual(await readdir(join(directory, 'ingest')), []);
   for (const [name] of await listed(store)) {

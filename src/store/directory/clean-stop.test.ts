@@ -19,8 +19,8 @@ describe('takeCleanStop()', () => {
 
   test('finds what was noted, once: whoever crashes next leaves none', async (t) => {
     const path = await directory(t);
-    await noteCleanStop(path, { countedAt: 17 });
-    assert.deepEqual(await takeCleanStop(path), { countedAt: 17 });
+    await noteCleanStop(path, { reconciledAt: 17 });
+    assert.deepEqual(await takeCleanStop(path), { reconciledAt: 17 });
     assert.equal(await takeCleanStop(path), undefined);
     assert.deepEqual(await readdir(path), ['names.db']);
   });
@@ -35,7 +35,7 @@ describe('takeCleanStop()', () => {
   for (const [what, change] of Object.entries(changes)) {
     test(`believes nothing where ${what}`, async (t) => {
       const path = await directory(t);
-      await noteCleanStop(path, { countedAt: 17 });
+      await noteCleanStop(path, { reconciledAt: 17 });
       await change(path);
       assert.equal(await takeCleanStop(path), undefined);
     });
@@ -45,6 +45,6 @@ describe('takeCleanStop()', () => {
 test('noteCleanStop() notes nothing of names that are gone', async (t) => {
   const path = await directory(t);
   await rm(join(path, 'names.db'));
-  await noteCleanStop(path, { countedAt: 17 });
+  await noteCleanStop(path, { reconciledAt: 17 });
   assert.deepEqual(await readdir(path), []);
 });

@@ -5,7 +5,7 @@ import { flushDirectory } from './directories.ts';
 /** What is known of a cache directory whose last server stopped in order. */
 export interface CleanStop {
   /** When rows and files were last compared; milliseconds since the epoch. */
-  readonly countedAt: number;
+  readonly reconciledAt: number;
 }
 
 /**
@@ -18,7 +18,7 @@ export interface CleanStop {
  */
 export async function takeCleanStop(directory: string): Promise<CleanStop | undefined> {
   const file = noteIn(directory);
-  let found: { readonly countedAt: number; readonly names: string } | undefined;
+  let found: { readonly reconciledAt: number; readonly names: string } | undefined;
   try {
     found = readNote(JSON.parse(await readFile(file, 'utf8')));
     await rm(file);
@@ -27,16 +27,16 @@ export async function takeCleanStop(directory: string): Promise<CleanStop | unde
     return undefined;
   }
   if (found === undefined || found.names !== (await namesMark(directory))) return undefined;
-  return { countedAt: found.countedAt };
+  return { reconciledAt: found.reconciledAt };
 }
 
 /** Leaves the note. To be called when the names are closed and nothing is stored any more. */
-export async function noteCleanStop(directory: string, { countedAt }: CleanStop): Promise<void> {
+export async function noteCleanStop(directory: string, { reconciledAt }: CleanStop): Promise<void> {
   const names = await namesMark(directory);
   if (names === undefined) return;
   const file = noteIn(directory);
   const draft = `${file}.new`;
-  await writeFile(draft, `${JSON.stringify({ countedAt, names })}\n`, { mode: 0o600 });
+  await writeFile(draft, `${JSON.stringify({ countedAt: reconciledAt, names })}\n`, { mode: 0o600 });
   await rename(draft, file);
 }
 
@@ -44,10 +44,11 @@ function noteIn(directory: string): string {
   return join(directory, 'clean-stop.json');
 }
 
-function readNote(note: unknown): { readonly countedAt: number; readonly names: string } | undefined {
+function readNote(note: unknown): { readonly reconciledAt: number; readonly names: string } | undefined {
   if (typeof note !== 'object' || note === null) return undefined;
-  const { countedAt, names } = note as Record<string, unknown>;
-  return typeof countedAt === 'number' && typeof names === 'string' ? { countedAt, names } : undefined;
+  // The key that earlier versions wrote.
+  const { countedAt: reconciledAt, names } = note as Record<string, unknown>;
+  return typeof reconciledAt === 'number' && typeof names === 'string' ? { reconciledAt, names } : undefined;
 }
 
 /** Tells the names database, as it is now, from any other; undefined where there is none, or its log was never merged. */

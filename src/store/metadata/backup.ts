@@ -2,8 +2,8 @@ import { constants } from 'node:fs';
 import { copyFile, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { flushDirectory, hasCode } from '../directory/index.ts';
-import { checkNames } from './check.ts';
-import type { SqliteNameStore } from './sqlite.ts';
+import { checkMetadata } from './check.ts';
+import type { SqliteMetadataStore } from './sqlite.ts';
 
 /*
  *   <directory>/
@@ -24,13 +24,13 @@ export function backupOf(file: string): string {
  * Copies the database into its backup while it is used, and resolves with what is wrong with it where it is not sound: then
  * the earlier backup stays, as a copy copies damage too.
  */
-export async function backUpNames(names: SqliteNameStore, file: string): Promise<string | undefined> {
+export async function backUpMetadata(names: SqliteMetadataStore, file: string): Promise<string | undefined> {
   const backup = backupOf(file);
   const draft = `${backup}.new`;
   try {
     await createPrivate(draft);
     await names.backUp(draft);
-    const found = await checkNames(draft);
+    const found = await checkMetadata(draft);
     if (found !== undefined) return found;
     await flushFile(draft);
     await rename(draft, backup);
@@ -41,7 +41,7 @@ export async function backUpNames(names: SqliteNameStore, file: string): Promise
   }
 }
 
-/** What {@link restoreNames} took. */
+/** What {@link restoreMetadata} took. */
 export interface Restored {
   /** When the backup was made; milliseconds since the epoch. Undefined where there was none of use. */
   readonly backupAt: number | undefined;
@@ -50,12 +50,12 @@ export interface Restored {
 }
 
 /** Puts the backup where the database was. Nothing is there afterwards if there is no sound one. */
-export async function restoreNames(file: string): Promise<Restored> {
+export async function restoreMetadata(file: string): Promise<Restored> {
   const backup = backupOf(file);
   const stats = await stat(backup).catch(() => undefined);
   // SQLite takes an empty file for a database without tables.
   if (stats === undefined || stats.size === 0) return { backupAt: undefined };
-  const found = await checkNames(backup);
+  const found = await checkMetadata(backup);
   if (found !== undefined) return { backupAt: undefined, unusable: found };
   const draft = `${file}.new`;
   try {
@@ -74,7 +74,7 @@ export async function restoreNames(file: string): Promise<Restored> {
  * Takes what is left of a database out of the way, keeping it for whoever looks into it. Its log goes along: played into
  * another database it would do harm.
  */
-export async function setNamesAside(file: string, now: number): Promise<void> {
+export async function setMetadataAside(file: string, now: number): Promise<void> {
   const aside = `${file}.corrupt-${new Date(now).toISOString().replaceAll(/[-:.]/g, '')}`;
   await rm(`${file}-shm`, { force: true });
   for (const part of ['-wal', '']) {

@@ -2,7 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 
-/** What {@link checkNames} runs in a thread of its own. Answers with what is wrong; an empty text: nothing. */
+/** What {@link checkMetadata} runs in a thread of its own. Answers with what is wrong; an empty text: nothing. */
 function check(file: string): string {
   let database: DatabaseSync | undefined;
   try {

@@ -9,7 +9,7 @@ const DEADLINE = 5 * 60 * 1000;
  * Reads every page of a database that nobody else has open, and resolves with what is wrong with it; undefined where it is
  * sound. In a thread of its own, since the event loop would stand still for as long as it takes.
  */
-export async function checkNames(file: string): Promise<string | undefined> {
+export async function checkMetadata(file: string): Promise<string | undefined> {
   // A published package holds JavaScript where the checkout has TypeScript.
   const script = new URL(`./check-worker${extname(import.meta.filename)}`, import.meta.url);
   const worker = new Worker(script, { workerData: file, stdout: false });

@@ -2,7 +2,7 @@
  * The names database is damaged, or is no names database. The blobs beside it are not: they can be adopted again by
  * their digests.
  */
-export class NamesCorruptError extends Error {
+export class MetadataCorruptError extends Error {
   override readonly name = 'NamesCorruptError';
   readonly file: string;
   /** What is wrong with it: `it is damaged`. */
@@ -21,7 +21,7 @@ export class NamesCorruptError extends Error {
 }
 
 /** A newer release wrote the names database, in a form that this one does not know. */
-export class NamesVersionError extends Error {
+export class MetadataVersionError extends Error {
   override readonly name = 'NamesVersionError';
   readonly file: string;
 

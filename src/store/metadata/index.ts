@@ -4,12 +4,12 @@
  * It offers whole operations and never a transaction. It never opens a blob file.
  */
 
-export { MemoryNameStore } from './memory.ts';
+export { MemoryMetadataStore } from './memory.ts';
 export {
   type BlobRecord,
   MAX_URLS_PER_BLOB,
   type MemberRecord,
-  type NameStore,
+  type MetadataStore,
   type ReadBlobRecord,
   type TagEntry,
   type TagRecord,
@@ -17,5 +17,5 @@ export {
   type UrlName,
   type UrlRecord,
 } from './metadata-store.ts';
-export { openResilientNameStore } from './resilient.ts';
-export { openSqliteNameStore } from './sqlite.ts';
+export { openRecoveringMetadataStore } from './recovering.ts';
+export { openSqliteMetadataStore } from './sqlite.ts';

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { memberRecord, nameStoreSuite, numbered, tagRecord } from '../../../test/suites/name-store.ts';
-import { MemoryNameStore } from './memory.ts';
+import { MemoryMetadataStore } from './memory.ts';
 
-nameStoreSuite('memory', () => Promise.resolve(new MemoryNameStore()));
+nameStoreSuite('memory', () => Promise.resolve(new MemoryMetadataStore()));
 
 describe('MemoryNameStore', () => {
   test('remembers no more than its limit, and forgets what was used longest ago', async () => {
-    const names = new MemoryNameStore({ limit: 3 });
+    const names = new MemoryMetadataStore({ limit: 3 });
     const repository = { registry: 'r', repository: 'a' };
     for (const tag of ['1', '2', '3']) await names.putTag(repository, tag, tagRecord(1));
     await names.getTag(repository, '1');

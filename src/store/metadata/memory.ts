@@ -8,7 +8,7 @@ import {
   type ListUrlsOptions,
   MAX_URLS_PER_BLOB,
   type MemberRecord,
-  type NameStore,
+  type MetadataStore,
   type Page,
   type ReadBlobRecord,
   type TagEntry,
@@ -18,7 +18,7 @@ import {
   type UrlRecord,
 } from './metadata-store.ts';
 
-export interface MemoryNameStoreOptions {
+export interface MemoryMetadataOptions {
   /**
    * How many tags, memberships and URLs, of each, are remembered; the ones used longest ago are forgotten first, and
    * their upstream is asked again. @default 100000
@@ -26,14 +26,14 @@ export interface MemoryNameStoreOptions {
   readonly limit?: number;
 }
 
-/** A {@link NameStore} that ends with the process: for tests, and for `cache: off`. */
-export class MemoryNameStore implements NameStore {
+/** A {@link MetadataStore} that ends with the process: for tests, and for `cache: off`. */
+export class MemoryMetadataStore implements MetadataStore {
   readonly #tags: Lru<TagRecord>;
   readonly #members: Lru<MemberRecord>;
   readonly #urls: Lru<UrlEntry>;
   readonly #blobs = new Map<Digest, { readonly record: BlobRecord; readonly readAt: number }>();
 
-  constructor(options: MemoryNameStoreOptions = {}) {
+  constructor(options: MemoryMetadataOptions = {}) {
     const limit = options.limit ?? 100_000;
     this.#tags = new Lru({ maxWeight: limit });
     this.#members = new Lru({ maxWeight: limit });

@@ -4,7 +4,7 @@ import type { Digest, Repository, Visibility } from '../../oci/index.ts';
  * Which digest a tag pointed to, and which digests belong to a repository. Asynchronous, so that it may live in another
  * process later.
  */
-export interface NameStore {
+export interface MetadataStore {
   getTag(repository: Repository, tag: string): Promise<TagRecord | undefined>;
   /** Adds or replaces. */
   putTag(repository: Repository, tag: string, record: TagRecord): Promise<void>;

@@ -6,12 +6,12 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
 import { blobRecord, memberRecord, nameStoreSuite, numbered, tagRecord } from '../../../test/suites/name-store.ts';
 import { MIGRATIONS, STATEMENTS } from './schema.ts';
-import { openSqliteNameStore } from './sqlite.ts';
+import { openSqliteMetadataStore } from './sqlite.ts';
 
 const NGINX = { registry: 'docker.io', repository: 'library/nginx' };
 
 nameStoreSuite('sqlite', async (t) => {
-  const names = await openSqliteNameStore(await temporaryFile(t));
+  const names = await openSqliteMetadataStore(await temporaryFile(t));
   t.after(() => names.close());
   return names;
 });
@@ -20,7 +20,7 @@ describe('openSqliteNameStore', () => {
   test('finds again what was put before, sums and order included', async (t) => {
     const file = await temporaryFile(t);
     await fill(file, 5);
-    const names = await openSqliteNameStore(file);
+    const names = await openSqliteMetadataStore(file);
     t.after(() => names.close());
     assert.deepEqual(await names.getTag(NGINX, 'tag3'), tagRecord(3));
     assert.deepEqual(await names.getMember(NGINX, numbered(4)), memberRecord(4));
@@ -30,7 +30,7 @@ describe('openSqliteNameStore', () => {
 
   test('creates a file that only this user can read', async (t) => {
     const file = await temporaryFile(t);
-    const names = await openSqliteNameStore(file);
+    const names = await openSqliteMetadataStore(file);
     t.after(() => names.close());
     await names.putTag(NGINX, 'latest', tagRecord(1));
     for (const each of [file, `${file}-wal`]) assert.equal((await stat(each)).mode & 0o777, 0o600, each);
@@ -38,7 +38,7 @@ describe('openSqliteNameStore', () => {
 
   test('writes ahead, so that a reader of the file does not stop it', async (t) => {
     const file = await temporaryFile(t);
-    const names = await openSqliteNameStore(file);
+    const names = await openSqliteMetadataStore(file);
     t.after(() => names.close());
     await names.putBlob(blobRecord(1));
     const reader = new DatabaseSync(file, { readOnly: true });
@@ -52,7 +52,7 @@ describe('openSqliteNameStore', () => {
 
   test('says so where another process holds the lock for long', async (t) => {
     const file = await temporaryFile(t);
-    const names = await openSqliteNameStore(file);
+    const names = await openSqliteMetadataStore(file);
     t.after(() => names.close());
     const other = new DatabaseSync(file);
     t.after(() => other.close());
@@ -64,7 +64,7 @@ describe('openSqliteNameStore', () => {
   });
 
   test('puts all members or none', async (t) => {
-    const names = await openSqliteNameStore(await temporaryFile(t));
+    const names = await openSqliteMetadataStore(await temporaryFile(t));
     t.after(() => names.close());
     const wrong = memberRecord(2, { kind: 'neither' as 'blob' });
     await assert.rejects(names.putMembers(NGINX, [memberRecord(1), wrong]), /CHECK constraint/);
@@ -82,7 +82,7 @@ describe('openSqliteNameStore', () => {
       }
       const copy = `${file}-${version}`;
       await copyFile(file, copy);
-      const names = await openSqliteNameStore(copy);
+      const names = await openSqliteMetadataStore(copy);
       t.after(() => names.close());
       assert.deepEqual(await names.getBlob(numbered(1)), blobRecord(1), `from version ${version + 1}`);
       assert.deepEqual(await names.totals(), { blobs: 1, bytes: 10 });
@@ -90,7 +90,7 @@ describe('openSqliteNameStore', () => {
   });
 
   test('closes more than once, and rejects what comes after', async (t) => {
-    const names = await openSqliteNameStore(await temporaryFile(t));
+    const names = await openSqliteMetadataStore(await temporaryFile(t));
     await names.close();
     await names.close();
     await assert.rejects(names.getTag(NGINX, 'latest'));
@@ -137,7 +137,7 @@ describe('a names database that is not right', () => {
       await fill(file, 200);
       await damage(file);
       const before = await readFile(file);
-      await assert.rejects(openSqliteNameStore(file), { name: 'NamesCorruptError', file });
+      await assert.rejects(openSqliteMetadataStore(file), { name: 'NamesCorruptError', file });
       assert.deepEqual(await readFile(file), before, 'the file was changed, and may have been of use');
     });
   }
@@ -147,7 +147,7 @@ describe('a names database that is not right', () => {
     await fill(file, 2000);
     const bytes = await readFile(file);
     await writeFile(file, bytes.fill(0xff, 16 * 4096));
-    const names = await openSqliteNameStore(file);
+    const names = await openSqliteMetadataStore(file);
     t.after(() => names.close());
     await assert.rejects(
       async () => {
@@ -161,7 +161,7 @@ describe('a names database that is not right', () => {
     const file = await temporaryFile(t);
     await fill(file, 1);
     execute(file, "UPDATE blobs SET digest = 'sha256:../../etc/passwd'; UPDATE tags SET digest = ''");
-    const names = await openSqliteNameStore(file);
+    const names = await openSqliteMetadataStore(file);
     t.after(() => names.close());
     await assert.rejects(names.leastRecentlyUsed(1), { name: 'NamesCorruptError' });
     await assert.rejects(names.getTag(NGINX, 'tag1'), { name: 'NamesCorruptError' });
@@ -171,7 +171,7 @@ describe('a names database that is not right', () => {
     const file = await temporaryFile(t);
     await fill(file, 1);
     execute(file, `PRAGMA user_version = ${MIGRATIONS.length + 1}`);
-    await assert.rejects(openSqliteNameStore(file), {
+    await assert.rejects(openSqliteMetadataStore(file), {
       name: 'NamesVersionError',
       message: new RegExp(`version ${MIGRATIONS.length + 1} .* knows ${MIGRATIONS.length}`),
     });
@@ -180,7 +180,7 @@ describe('a names database that is not right', () => {
 
 /** A closed database with tags, members and blobs numbered from 1. */
 async function fill(file: string, count: number): Promise<void> {
-  const names = await openSqliteNameStore(file);
+  const names = await openSqliteMetadataStore(file);
   const numbers = Array.from({ length: count }, (_, index) => index + 1);
   await names.putMembers(
     NGINX,

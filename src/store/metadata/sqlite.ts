@@ -3,7 +3,7 @@ import { backup, DatabaseSync, type SQLOutputValue, type StatementSync } from 'n
 import { crashPoint } from '../../lib/index.ts';
 import { type Digest, parseDigest, type Repository, type Visibility } from '../../oci/index.ts';
 import { SQLITE, sqliteCode } from '../sqlite-error.ts';
-import { NamesCorruptError, NamesVersionError } from './error.ts';
+import { MetadataCorruptError, MetadataVersionError } from './error.ts';
 import {
   type BlobRecord,
   type LastRead,
@@ -12,7 +12,7 @@ import {
   type ListUrlsOptions,
   MAX_URLS_PER_BLOB,
   type MemberRecord,
-  type NameStore,
+  type MetadataStore,
   type Page,
   type ReadBlobRecord,
   type TagEntry,
@@ -41,10 +41,10 @@ type Statements = { readonly [K in keyof typeof STATEMENTS]: StatementSync };
  *
  * After a power cut it may have lost the latest changes, but none of them by half: what it forgot is asked for again.
  *
- * Throws {@link NamesCorruptError} where the file is damaged, and {@link NamesVersionError} where a newer release wrote
+ * Throws {@link MetadataCorruptError} where the file is damaged, and {@link MetadataVersionError} where a newer release wrote
  * it; any operation may reject with NamesCorruptError later, since not every page is read here.
  */
-export async function openSqliteNameStore(file: string): Promise<SqliteNameStore> {
+export async function openSqliteMetadataStore(file: string): Promise<SqliteMetadataStore> {
   // SQLite would create it readable by all. Its other files (-wal, -shm) take over the mode of this one.
   const created = await open(file, 'a', 0o600);
   await created.close();
@@ -58,15 +58,15 @@ export async function openSqliteNameStore(file: string): Promise<SqliteNameStore
       PRAGMA journal_size_limit = 67108864; -- bytes; a log that one large transaction blew up shrinks again
       PRAGMA cache_size = -8192;            -- KiB; the kernel holds the rest
     `);
-    return new SqliteNameStore(database, file, prepare(database, file));
+    return new SqliteMetadataStore(database, file, prepare(database, file));
   } catch (error) {
     database.close();
     throw explain(error, file);
   }
 }
 
-/** A {@link NameStore} in a file. Made by {@link openSqliteNameStore}. */
-export class SqliteNameStore implements NameStore {
+/** A {@link MetadataStore} in a file. Made by {@link openSqliteMetadataStore}. */
+export class SqliteMetadataStore implements MetadataStore {
   readonly #database: DatabaseSync;
   readonly #file: string;
   readonly #statements: Statements;
@@ -243,7 +243,7 @@ export class SqliteNameStore implements NameStore {
   async totals(): Promise<{ readonly blobs: number; readonly bytes: number }> {
     return this.#run(() => {
       const row = this.#statements.totals.get();
-      if (row === undefined) throw new NamesCorruptError(this.#file, { found: 'its sums are missing' });
+      if (row === undefined) throw new MetadataCorruptError(this.#file, { found: 'its sums are missing' });
       return { blobs: row['blobs'] as number, bytes: row['bytes'] as number };
     });
   }
@@ -328,14 +328,14 @@ export class SqliteNameStore implements NameStore {
     try {
       return JSON.parse(row['headers'] as string) as Record<string, string>;
     } catch (cause) {
-      throw new NamesCorruptError(this.#file, { found: 'it holds malformed headers', cause });
+      throw new MetadataCorruptError(this.#file, { found: 'it holds malformed headers', cause });
     }
   }
 
   /** Checked again, as paths are built from it and a file can be edited. */
   #digest(row: Row): Digest {
     const digest = parseDigest(String(row['digest']));
-    if (digest === undefined) throw new NamesCorruptError(this.#file, { found: 'it holds a malformed digest' });
+    if (digest === undefined) throw new MetadataCorruptError(this.#file, { found: 'it holds a malformed digest' });
     return digest;
   }
 }
@@ -351,12 +351,12 @@ function urlNameOf(row: Row): UrlName {
 function migrate(database: DatabaseSync, file: string): void {
   const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version']);
   const known = MIGRATIONS.length;
-  if (version > known) throw new NamesVersionError(file, { found: version, known });
+  if (version > known) throw new MetadataVersionError(file, { found: version, known });
   if (version === known) return;
   const tables = Number(database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get()?.['tables']);
   // A migration and its version are written together, so such a file was never ours.
   if (version < 0 || (version === 0 && tables > 0)) {
-    throw new NamesCorruptError(file, { found: 'it is the database of another program' });
+    throw new MetadataCorruptError(file, { found: 'it is the database of another program' });
   }
   transact(database, () => {
     for (const migration of MIGRATIONS.slice(version)) database.exec(migration);
@@ -384,16 +384,16 @@ function prepare(database: DatabaseSync, file: string): Statements {
     return Object.fromEntries(entries) as Statements;
   } catch (error) {
     if (sqliteCode(error) !== SQLITE.ERROR) throw error;
-    throw new NamesCorruptError(file, { found: 'a table of it is missing', cause: error });
+    throw new MetadataCorruptError(file, { found: 'a table of it is missing', cause: error });
   }
 }
 
 function explain(error: unknown, file: string): unknown {
   switch (sqliteCode(error)) {
     case SQLITE.NOTADB:
-      return new NamesCorruptError(file, { found: 'it is not a database', cause: error });
+      return new MetadataCorruptError(file, { found: 'it is not a database', cause: error });
     case SQLITE.CORRUPT:
-      return new NamesCorruptError(file, { found: 'it is damaged', cause: error });
+      return new MetadataCorruptError(file, { found: 'it is damaged', cause: error });
     case SQLITE.BUSY:
       return new Error(`Cannot use the names database ${file} as another process holds its lock`, { cause: error });
     default:

@@ -19,7 +19,7 @@ interface Reply {
   readonly body?: Buffer;
 }
 
-async function ask<T>(play: (request: IncomingMessage) => Reply, question: (upstreams: Upstreams) => Promise<T>) {
+async function ask<T>(play: (request: IncomingMessage) => Reply, request: (upstreams: Upstreams) => Promise<T>) {
   const asked: string[] = [];
   await using server = await serve((request, response) => {
     asked.push(
@@ -30,7 +30,7 @@ async function ask<T>(play: (request: IncomingMessage) => Reply, question: (upst
     response.end(request.method === 'HEAD' ? undefined : body);
   });
   await using upstreams = connectUpstreams({ url: server.url, name: 'reg' });
-  const answer = await question(upstreams).catch((error: unknown) => error);
+  const answer = await request(upstreams).catch((error: unknown) => error);
   return { answer: answer as T, asked };
 }
 

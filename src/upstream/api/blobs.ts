@@ -1,8 +1,8 @@
 import type { HttpStream } from '../../net/index.ts';
 import { type Digest, parseContentRange } from '../../oci/index.ts';
 import type { BlobAnswer, BlobHead } from '../answers.ts';
-import { type Answer, pullScope, type Question, refusesHead } from '../question.ts';
 import type { Upstream } from '../upstream.ts';
+import { pullScope, refusesHead, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
 import { isIdentity } from './manifest-answer.ts';
 import { partOf } from './part-source.ts';
 
@@ -21,15 +21,15 @@ export interface BlobPartAsked extends BlobAsked {
 
 /** Asks whether the blob is there, with HEAD or, where that is refused, with a GET of its first byte. */
 export async function headBlob(upstream: Upstream, asked: BlobAsked): Promise<BlobHead> {
-  const question = blobQuestion('HEAD', asked);
-  const answer = await upstream.fetch(question, 0);
+  const request = blobRequest('HEAD', asked);
+  const answer = await upstream.fetch(request, 0);
   if (refusesHead(answer)) {
     // Through the registry again: what it signs, it signs for one method.
     const { body, ...head } = await openBlob(upstream, { ...asked, offset: 0, end: 0 });
     body.cancel();
     return { size: head.size, upstream: head.upstream, visibility: head.visibility };
   }
-  if (answer.reply.status !== 200) throw await upstream.failure(question, answer);
+  if (answer.reply.status !== 200) throw await upstream.failure(request, answer);
   const length = answer.reply.headers['content-length'];
   const size = length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
   return { size, upstream: upstream.name, visibility: answer.visibility };
@@ -58,26 +58,26 @@ async function tryOpen(
   asked: BlobPartAsked,
   headers: Readonly<Record<string, string>>,
 ): Promise<Opened> {
-  const question = blobQuestion('GET', asked, headers);
-  const answer = await upstream.open(question);
+  const request = blobRequest('GET', asked, headers);
+  const answer = await upstream.open(request);
   const { reply } = answer;
   if (reply.status !== 200 && reply.status !== 206) {
-    return { error: await upstream.failure(question, answer), mayHaveWhole: reply.status === 416 };
+    return { error: await upstream.failure(request, answer), mayHaveWhole: reply.status === 416 };
   }
   const part = reply.status === 206 ? readPart(answer, asked) : readWhole(answer, asked);
   if ('wrong' in part) {
     reply.body.cancel();
-    return { error: upstream.invalid(question, part.wrong), mayHaveWhole: reply.status === 206 };
+    return { error: upstream.invalid(request, part.wrong), mayHaveWhole: reply.status === 206 };
   }
   return { ...part, offset: asked.offset, upstream: upstream.name, visibility: answer.visibility };
 }
 
 /** A blob question; also what {@link locateBlob} asks. */
-export function blobQuestion(
+export function blobRequest(
   method: 'GET' | 'HEAD',
   asked: BlobAsked,
   headers: Readonly<Record<string, string>> = {},
-): Question {
+): UpstreamRequest {
   return {
     method,
     path: `/v2/${asked.repository}/blobs/${asked.digest}`,
@@ -96,7 +96,7 @@ function rangeHeader(asked: BlobPartAsked): Readonly<Record<string, string>> {
 type Part = Pick<BlobAnswer, 'body' | 'size'> | { readonly wrong: string };
 
 /** A 206: it must begin where it was asked to, reach as far, and be as long as it says. */
-function readPart(answer: Answer<HttpStream>, asked: BlobPartAsked): Part {
+function readPart(answer: UpstreamResponse<HttpStream>, asked: BlobPartAsked): Part {
   const { headers, length, body } = answer.reply;
   const encoding = headers['content-encoding'];
   if (!isIdentity(encoding)) return { wrong: `it came encoded, as ${encoding}` };
@@ -112,7 +112,7 @@ function readPart(answer: Answer<HttpStream>, asked: BlobPartAsked): Part {
 }
 
 /** A 200: all of it, even where a part was asked for (RFC 9110: a server may ignore Range). */
-function readWhole(answer: Answer<HttpStream>, asked: BlobPartAsked): Part {
+function readWhole(answer: UpstreamResponse<HttpStream>, asked: BlobPartAsked): Part {
   const { headers, length, body } = answer.reply;
   const encoding = headers['content-encoding'];
   if (!isIdentity(encoding)) return { wrong: `it came encoded, as ${encoding}` };

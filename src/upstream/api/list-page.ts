@@ -31,8 +31,8 @@ export function nextPage(header: string | undefined): string | undefined {
   if (header === undefined || header.length > 4 * MAX_QUERY) return undefined;
   for (const [, target = '', params = ''] of header.matchAll(NEXT_LINK)) {
     if (!/;[ \t]*rel[ \t]*=[ \t]*"?next"?[ \t]*(?:;|$)/i.test(params)) continue;
-    const question = target.indexOf('?');
-    return question < 0 ? undefined : pageQuery(target.slice(question + 1).split('#', 1)[0] ?? '');
+    const request = target.indexOf('?');
+    return request < 0 ? undefined : pageQuery(target.slice(request + 1).split('#', 1)[0] ?? '');
   }
   return undefined;
 }

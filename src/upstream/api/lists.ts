@@ -1,7 +1,7 @@
 import type { HttpReply } from '../../net/index.ts';
 import type { ListAnswer, ListQuery } from '../answers.ts';
-import { type Answer, CATALOG_SCOPE, pullScope, type Question } from '../question.ts';
 import type { Upstream } from '../upstream.ts';
+import { CATALOG_SCOPE, pullScope, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
 import { listQueryString, nextPage } from './list-page.ts';
 import { bareMediaType, isIdentity } from './manifest-answer.ts';
 
@@ -17,18 +17,22 @@ export const MAX_LIST_BYTES = 8 * 1024 * 1024;
 
 /** One page of the tags of a repository, or of the catalogue. */
 export async function listNames(upstream: Upstream, asked: ListAsked): Promise<ListAnswer> {
-  const question = listQuestion(asked);
-  const answer = await upstream.fetch(question, MAX_LIST_BYTES);
-  if (answer.reply.status !== 200) throw await upstream.failure(question, answer);
-  return readList(upstream, question, answer);
+  const request = listQuestion(asked);
+  const answer = await upstream.fetch(request, MAX_LIST_BYTES);
+  if (answer.reply.status !== 200) throw await upstream.failure(request, answer);
+  return readList(upstream, request, answer);
 }
 
 /** The list as it came. */
-export function readList(upstream: Upstream, question: Question, answer: Answer<HttpReply>): ListAnswer {
+export function readList(
+  upstream: Upstream,
+  request: UpstreamRequest,
+  answer: UpstreamResponse<HttpReply>,
+): ListAnswer {
   const { headers, body: bytes } = answer.reply;
-  if (!isIdentity(headers['content-encoding'])) throw upstream.invalid(question, 'the list came encoded');
+  if (!isIdentity(headers['content-encoding'])) throw upstream.invalid(request, 'the list came encoded');
   // A login page or a captive portal answers 200 as well.
-  if (!/^\s*\{/.test(bytes.toString('latin1', 0, 64))) throw upstream.invalid(question, 'what came is no JSON object');
+  if (!/^\s*\{/.test(bytes.toString('latin1', 0, 64))) throw upstream.invalid(request, 'what came is no JSON object');
   return {
     bytes,
     mediaType: bareMediaType(headers['content-type']) || 'application/json',
@@ -40,7 +44,7 @@ export function readList(upstream: Upstream, question: Question, answer: Answer<
 }
 
 /** The question for a page. */
-export function listQuestion(asked: ListAsked): Question {
+export function listQuestion(asked: ListAsked): UpstreamRequest {
   const { query, repository } = asked;
   return {
     method: 'GET',

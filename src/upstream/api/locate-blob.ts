@@ -1,9 +1,9 @@
 import type { BlobLocation } from '../answers.ts';
 import { shownUrl } from '../error.ts';
-import type { Question } from '../question.ts';
 import { decideRedirect, isRedirect, needsNoCredential } from '../redirect.ts';
 import type { Upstream } from '../upstream.ts';
-import { type BlobAsked, blobQuestion } from './blobs.ts';
+import type { UpstreamRequest } from '../upstream-request.ts';
+import { type BlobAsked, blobRequest } from './blobs.ts';
 
 /**
  * Finds out where a client can fetch a blob by itself (decisions: redirect delivery).
@@ -22,32 +22,32 @@ export async function locateBlob(upstream: Upstream, asked: BlobAsked): Promise<
 async function locateBare(upstream: Upstream, asked: BlobAsked): Promise<BlobLocation | undefined> {
   // Who lets in only those with a certificate would break the connection, and a client has none.
   if (upstream.spec.tls?.certFile !== undefined) return undefined;
-  const question: Question = { ...blobQuestion('HEAD', asked), bare: true, follow: () => false };
-  const { reply } = await upstream.fetch(question, 0);
+  const request: UpstreamRequest = { ...blobRequest('HEAD', asked), anonymous: true, follow: () => false };
+  const { reply } = await upstream.fetch(request, 0);
   if (reply.status !== 200 && !isRedirect(reply.status)) return undefined;
-  return { url: upstream.spec.url + question.path, upstream: upstream.name, visibility: 'public' };
+  return { url: upstream.spec.url + request.path, upstream: upstream.name, visibility: 'public' };
 }
 
 async function locateSigned(upstream: Upstream, asked: BlobAsked): Promise<BlobLocation | undefined> {
   // With GET, as a signature is for one method.
-  const question: Question = { ...blobQuestion('GET', asked), follow: () => false };
-  const answer = await upstream.open(question);
-  const { reply, url, visibility, inside } = answer;
+  const request: UpstreamRequest = { ...blobRequest('GET', asked), follow: () => false };
+  const answer = await upstream.open(request);
+  const { reply, url, visibility, privateNetwork } = answer;
   if (reply.status === 200) {
     reply.body.cancel();
     return undefined;
   }
-  if (!isRedirect(reply.status)) throw await upstream.failure(question, answer);
+  if (!isRedirect(reply.status)) throw await upstream.failure(request, answer);
   reply.body.cancel();
   const decision = decideRedirect(reply.headers['location'], {
     from: url,
     upstream: upstream.url,
     hops: 0,
     redirectHosts: upstream.spec.redirectHosts,
-    addresses: upstream.addressesAfter(inside),
+    addresses: upstream.addressesAfter(privateNetwork),
   });
   if (decision.kind === 'refused') {
-    throw upstream.invalid(question, `the redirect of ${shownUrl(url)} is not passed on: ${decision.reason}`);
+    throw upstream.invalid(request, `the redirect of ${shownUrl(url)} is not passed on: ${decision.reason}`);
   }
   if (!needsNoCredential(decision.url, upstream.url)) return undefined;
   return { url: decision.url.href, upstream: upstream.name, visibility };

@@ -35,7 +35,7 @@ const GOOD: OutgoingHttpHeaders = {
 };
 
 /** Asks one registry that answers as told, and says what it was asked. */
-async function ask<T>(play: (request: IncomingMessage) => Reply, question: (upstreams: Upstreams) => Promise<T>) {
+async function ask<T>(play: (request: IncomingMessage) => Reply, request: (upstreams: Upstreams) => Promise<T>) {
   const asked: string[] = [];
   await using server = await serve((request, response) => {
     asked.push(
@@ -46,7 +46,7 @@ async function ask<T>(play: (request: IncomingMessage) => Reply, question: (upst
     response.end(request.method === 'HEAD' ? undefined : body);
   });
   await using upstreams = connectUpstreams({ url: server.url, name: 'reg' });
-  const answer = await question(upstreams).catch((error: unknown) => error);
+  const answer = await request(upstreams).catch((error: unknown) => error);
   return { answer: answer as T, asked };
 }
 

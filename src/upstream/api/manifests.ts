@@ -8,8 +8,8 @@ import {
   type Reference,
 } from '../../oci/index.ts';
 import type { ManifestAnswer, ManifestHead } from '../answers.ts';
-import { type Answer, pullScope, type Question, refusesHead } from '../question.ts';
 import type { Upstream } from '../upstream.ts';
+import { pullScope, refusesHead, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
 import { bareMediaType, isGenericType, isIdentity, manifestDigest, manifestMediaType } from './manifest-answer.ts';
 
 /** Which manifest. */
@@ -24,11 +24,11 @@ export interface ManifestAsked {
  * all there is to know, the manifest itself is fetched.
  */
 export async function headManifest(upstream: Upstream, asked: ManifestAsked): Promise<ManifestHead> {
-  const question = questionFor('HEAD', asked);
-  const answer = await upstream.fetch(question, 0);
+  const request = questionFor('HEAD', asked);
+  const answer = await upstream.fetch(request, 0);
   if (refusesHead(answer)) return getManifest(upstream, asked);
-  if (answer.reply.status !== 200) throw await upstream.failure(question, answer);
-  return readHead(upstream, question, { asked, answer }) ?? (await getManifest(upstream, asked));
+  if (answer.reply.status !== 200) throw await upstream.failure(request, answer);
+  return readHead(upstream, request, { asked, answer }) ?? (await getManifest(upstream, asked));
 }
 
 /**
@@ -37,24 +37,24 @@ export async function headManifest(upstream: Upstream, asked: ManifestAsked): Pr
  * @throws {UpstreamError} `invalid` where they are too many, are encoded, are no manifest, or lack the digest asked by
  */
 export async function getManifest(upstream: Upstream, asked: ManifestAsked): Promise<ManifestAnswer> {
-  const question = questionFor('GET', asked);
-  const answer = await upstream.fetch(question, MAX_MANIFEST_BYTES);
+  const request = questionFor('GET', asked);
+  const answer = await upstream.fetch(request, MAX_MANIFEST_BYTES);
   const { status, headers, body: bytes } = answer.reply;
-  if (status !== 200) throw await upstream.failure(question, answer);
+  if (status !== 200) throw await upstream.failure(request, answer);
   const encoding = headers['content-encoding'];
-  if (!isIdentity(encoding)) throw upstream.invalid(question, `it came encoded, as ${encoding}`);
+  if (!isIdentity(encoding)) throw upstream.invalid(request, `it came encoded, as ${encoding}`);
   const mediaType = manifestMediaType(headers['content-type'], bytes);
-  if (mediaType === undefined) throw upstream.invalid(question, 'what came is no manifest');
+  if (mediaType === undefined) throw upstream.invalid(request, 'what came is no manifest');
   const digest = manifestDigest(bytes, asked.reference);
-  if (digest === undefined) throw upstream.invalid(question, 'the bytes that came have another digest');
+  if (digest === undefined) throw upstream.invalid(request, 'the bytes that came have another digest');
   return { bytes, digest, mediaType, size: bytes.length, upstream: upstream.name, visibility: answer.visibility };
 }
 
 /** Reads the head; undefined where it leaves something open. */
 function readHead(
   upstream: Upstream,
-  question: Question,
-  found: { asked: ManifestAsked; answer: Answer<HttpReply> },
+  request: UpstreamRequest,
+  found: { asked: ManifestAsked; answer: UpstreamResponse<HttpReply> },
 ): ManifestHead | undefined {
   const { asked, answer } = found;
   const { headers } = answer.reply;
@@ -67,9 +67,9 @@ function readHead(
     return undefined;
   }
   if (!isIdentity(headers['content-encoding'])) return undefined;
-  if (size > MAX_MANIFEST_BYTES) throw upstream.invalid(question, `the manifest would have ${size} bytes`);
+  if (size > MAX_MANIFEST_BYTES) throw upstream.invalid(request, `the manifest would have ${size} bytes`);
   if (said !== undefined && digestAlgorithm(wanted) === digestAlgorithm(said) && wanted !== said) {
-    throw upstream.invalid(question, 'its Docker-Content-Digest is another');
+    throw upstream.invalid(request, 'its Docker-Content-Digest is another');
   }
   return { digest: wanted, mediaType, size, upstream: upstream.name, visibility: answer.visibility };
 }
@@ -80,7 +80,7 @@ function parseLength(header: string | undefined): number | undefined {
   return length === 0 ? undefined : length;
 }
 
-function questionFor(method: 'GET' | 'HEAD', asked: ManifestAsked): Question {
+function questionFor(method: 'GET' | 'HEAD', asked: ManifestAsked): UpstreamRequest {
   return {
     method,
     path: `/v2/${asked.repository}/manifests/${formatReference(asked.reference)}`,

@@ -21,11 +21,11 @@ export type ReferrerDescriptor = Readonly<Record<string, unknown>> & { readonly 
  * @throws {UpstreamError} `not-found` where there is nothing at all: the next upstream may have some
  */
 export async function listReferrers(upstream: Upstream, asked: ReferrersAsked): Promise<ListAnswer> {
-  const question = { ...listQuestion(asked), follow: (status: number) => status !== 303 };
-  const answer = await upstream.fetch(question, MAX_LIST_BYTES);
+  const request = { ...listQuestion(asked), follow: (status: number) => status !== 303 };
+  const answer = await upstream.fetch(request, MAX_LIST_BYTES);
   const { status } = answer.reply;
-  if (status === 200 && descriptorsIn(answer.reply.body) !== undefined) return readList(upstream, question, answer);
-  const refusal = status === 200 ? undefined : await upstream.failure(question, answer);
+  if (status === 200 && descriptorsIn(answer.reply.body) !== undefined) return readList(upstream, request, answer);
+  const refusal = status === 200 ? undefined : await upstream.failure(request, answer);
   if (refusal?.temporary === true) throw refusal;
   return synthesise(upstream, asked, refusal);
 }

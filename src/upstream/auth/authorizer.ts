@@ -10,7 +10,7 @@ import { type CachedToken, type FetchToken, TokenCache } from './token-cache.ts'
 import { type GrantedToken, type TokenHttpRequest, type TokenQuestion, tokenRequest } from './token-request.ts';
 
 /** What to send with a request, and what it says about the answer. */
-export interface Grant {
+export interface Authorization {
   /** The value of the `Authorization` header. */
   readonly header: string;
   /** A credential of ours stands behind it. */
@@ -38,21 +38,21 @@ export interface AuthorizerOptions {
 }
 
 /** A 401 as it is to be answered. */
-export interface Refusal {
+export interface AuthChallenge {
   readonly header: string | undefined;
   /** What was asked for, as a token scope; used where the challenge names none. */
   readonly scope: string;
   /** Who answered with it. */
   readonly challenger: URL;
-  /** A repository that the challenge names is left out: see {@link Question}. @default false */
+  /** A repository that the challenge names is left out: see {@link UpstreamRequest}. @default false */
   readonly loginOnly?: boolean;
   /** The challenger is not on the public internet. */
-  readonly inside: boolean;
+  readonly privateNetwork: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** How an upstream wants to be asked, as an earlier challenge told. */
-type Lesson =
+type CachedChallenge =
   | { readonly kind: 'basic' }
   | { readonly kind: 'bearer'; readonly question: TokenQuestion; readonly addresses: AddressPolicy };
 
@@ -70,7 +70,7 @@ export class Authorizer {
   readonly #options: AuthorizerOptions;
   readonly #credentials: CredentialReader;
   readonly #tokens: TokenCache;
-  readonly #lessons = new Lru<Lesson>({ maxWeight: MAX_LESSONS });
+  readonly #lessons = new Lru<CachedChallenge>({ maxWeight: MAX_LESSONS });
 
   constructor(options: AuthorizerOptions) {
     this.#options = options;
@@ -88,7 +88,7 @@ export class Authorizer {
   }
 
   /** What earlier challenges taught to send at once; undefined where none was seen. */
-  async foresee(scope: string, signal: AbortSignal | undefined): Promise<Grant | undefined> {
+  async preemptive(scope: string, signal: AbortSignal | undefined): Promise<Authorization | undefined> {
     const lesson = this.#lessons.get(scope) ?? this.#lessons.get(EVERY_SCOPE);
     return lesson === undefined ? undefined : this.#grant(lesson, signal);
   }
@@ -99,7 +99,7 @@ export class Authorizer {
    * @returns undefined where there is nothing to answer with: the 401 stands
    * @throws {UpstreamError} `denied` where a challenge may not be answered, or as the token service failed
    */
-  async answer(refusal: Refusal): Promise<Grant | undefined> {
+  async answer(refusal: AuthChallenge): Promise<Authorization | undefined> {
     const lesson = this.#learn(refusal);
     if (lesson === undefined) return undefined;
     const grant = await this.#grant(lesson, refusal.signal);
@@ -109,18 +109,18 @@ export class Authorizer {
   }
 
   /** What to send after a redirect target's 401: an anonymous token of its own domain, or undefined. */
-  async answerAnonymously(refusal: Refusal): Promise<Grant | undefined> {
+  async answerAnonymously(refusal: AuthChallenge): Promise<Authorization | undefined> {
     const challenge = parseChallenges(refusal.header).find((each) => each.scheme === 'bearer');
     const realm =
       challenge && decideRealm(challenge.params['realm'], { challenger: refusal.challenger, tokenRealms: [] });
     if (challenge === undefined || realm?.kind !== 'allowed') return undefined;
-    const addresses = refusal.inside ? ANY_DIALLED : this.#options.derived;
+    const addresses = refusal.privateNetwork ? ANY_DIALLED : this.#options.derived;
     const question = questionOf(challenge, realm.url, { asked: '', loginOnly: false });
     return this.#bearer(question, { addresses, anonymous: true, signal: refusal.signal });
   }
 
   /** Chooses the challenge to answer: Bearer where its realm is allowed, else Basic where there is a credential. */
-  #learn(refusal: Refusal): Lesson | undefined {
+  #learn(refusal: AuthChallenge): CachedChallenge | undefined {
     const { spec, derived } = this.#options;
     const challenges = parseChallenges(refusal.header);
     const context = { challenger: refusal.challenger, tokenRealms: spec.tokenRealms };
@@ -133,7 +133,7 @@ export class Authorizer {
       }
       const named = realm.listed || realm.url.hostname === refusal.challenger.hostname;
       // A host that a client named (allow_any) may lead elsewhere by the time it is dialled again, and to any port.
-      const addresses = (named && spec.addresses !== 'public') || refusal.inside ? ANY_DIALLED : derived;
+      const addresses = (named && spec.addresses !== 'public') || refusal.privateNetwork ? ANY_DIALLED : derived;
       const { scope, loginOnly = false } = refusal;
       const question = questionOf(challenge, realm.url, { asked: scope, loginOnly });
       return { kind: 'bearer', question, addresses };
@@ -145,7 +145,7 @@ export class Authorizer {
     throw new UpstreamError(message, { kind: 'denied', upstream: spec.name, status: 401 });
   }
 
-  async #grant(lesson: Lesson, signal: AbortSignal | undefined): Promise<Grant | undefined> {
+  async #grant(lesson: CachedChallenge, signal: AbortSignal | undefined): Promise<Authorization | undefined> {
     if (lesson.kind === 'bearer') {
       return this.#bearer(lesson.question, { addresses: lesson.addresses, anonymous: false, signal });
     }
@@ -158,7 +158,7 @@ export class Authorizer {
   async #bearer(
     question: TokenQuestion,
     options: { addresses: AddressPolicy; anonymous: boolean; signal: AbortSignal | undefined },
-  ): Promise<Grant> {
+  ): Promise<Authorization> {
     const { anonymous, addresses, signal } = options;
     const key = JSON.stringify([anonymous, question.realm.href, question.service ?? null, question.scope]);
     const fetch: FetchToken = async () => {
@@ -193,7 +193,7 @@ export class Authorizer {
 const EVERY_SCOPE = '';
 
 /** A challenge for one repository's scope teaches nothing about others; ECR's `aws`, or Basic, holds for all. */
-function isOfScope(lesson: Lesson, scope: string): boolean {
+function isOfScope(lesson: CachedChallenge, scope: string): boolean {
   return lesson.kind === 'bearer' && (lesson.question.scope === scope || lesson.question.scope.includes(':'));
 }
 

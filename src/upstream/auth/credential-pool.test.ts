@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { RateLimit } from '../rate-limit.ts';
-import { CredentialPool, chooseCredential, isLow, type Standing } from './credential-pool.ts';
+import { type CredentialBudget, CredentialPool, chooseCredential, isLow } from './credential-pool.ts';
 
 /** `76/100`: 76 left of 100; `?`: nothing known; `!` in front: aside. */
-function standing(text: string): Standing {
+function standing(text: string): CredentialBudget {
   const [remaining, limit] = text.replace('!', '').split('/');
   const budget =
     remaining === '?'
@@ -46,9 +46,9 @@ describe('chooseCredential', () => {
     [['!?', '!?'], 0, undefined],
     [['?', '?'], 7, 0],
   ];
-  for (const [standings, current, expected] of rows) {
-    test(`${standings.join(' ')}, before it ${current}: ${expected}`, () => {
-      assert.equal(chooseCredential(standings.map(standing), current), expected);
+  for (const [budgets, current, expected] of rows) {
+    test(`${budgets.join(' ')}, before it ${current}: ${expected}`, () => {
+      assert.equal(chooseCredential(budgets.map(standing), current), expected);
     });
   }
 });

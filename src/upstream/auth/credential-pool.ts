@@ -1,8 +1,8 @@
-import type { QuestionKind } from '../question.ts';
 import type { Quota, RateLimit } from '../rate-limit.ts';
+import type { RequestKind } from '../upstream-request.ts';
 
 /** One credential as the choice sees it. */
-export interface Standing {
+export interface CredentialBudget {
   readonly budget: RateLimit | undefined;
   /** It was throttled, or refused, and is not used now. */
   readonly aside: boolean;
@@ -32,12 +32,12 @@ export function isLow(budget: RateLimit | undefined): boolean {
  *
  * @returns undefined where all are aside
  */
-export function chooseCredential(standings: readonly Standing[], current: number): number | undefined {
-  const now = standings[current];
+export function chooseCredential(budgets: readonly CredentialBudget[], current: number): number | undefined {
+  const now = budgets[current];
   if (now !== undefined && !now.aside && !isLow(now.budget)) return current;
   let best: number | undefined;
   let most = -1;
-  for (const [index, { budget, aside }] of standings.entries()) {
+  for (const [index, { budget, aside }] of budgets.entries()) {
     const left = budget?.remaining ?? Number.POSITIVE_INFINITY;
     if (aside || left <= most) continue;
     best = index;
@@ -56,7 +56,7 @@ interface Entry<C> {
   readonly credential: C;
   quota: (Span & { readonly quota: Quota }) | undefined;
   /** How long it is throttled, by what it was asked for. */
-  readonly parked: Map<QuestionKind, Span>;
+  readonly parked: Map<RequestKind, Span>;
   refused: Span | undefined;
 }
 
@@ -82,12 +82,12 @@ export class CredentialPool<C extends object> {
   }
 
   /** The credential for a question; undefined where each was tried, or is throttled for such questions. */
-  choose(kind: QuestionKind, tried: ReadonlySet<C>): C | undefined {
-    const standings = this.#standings(kind, tried, { refused: false });
+  choose(kind: RequestKind, tried: ReadonlySet<C>): C | undefined {
+    const budgets = this.#budgets(kind, tried, { refused: false });
     // Where only refused ones are left they are tried after all: somebody may have mended one.
     const chosen =
-      chooseCredential(standings, this.#current) ??
-      chooseCredential(this.#standings(kind, tried, { refused: true }), this.#current);
+      chooseCredential(budgets, this.#current) ??
+      chooseCredential(this.#budgets(kind, tried, { refused: true }), this.#current);
     if (chosen === undefined) return undefined;
     this.#current = chosen;
     return this.#entries[chosen]?.credential;
@@ -100,7 +100,7 @@ export class CredentialPool<C extends object> {
   }
 
   /** Puts a throttled credential aside for such questions. @param seconds as the registry said; undefined: it did not */
-  park(credential: C, kind: QuestionKind, seconds: number | undefined): void {
+  park(credential: C, kind: RequestKind, seconds: number | undefined): void {
     const entry = this.#entryOf(credential);
     const window = entry.quota?.quota.windowSeconds ?? Number.POSITIVE_INFINITY;
     const milliseconds = seconds === undefined ? Math.min(PARKED_MS, window * 1000) : seconds * 1000;
@@ -113,7 +113,7 @@ export class CredentialPool<C extends object> {
   }
 
   /** Milliseconds until the first throttled credential may be used for such questions; undefined where none is. */
-  wait(kind: QuestionKind): number | undefined {
+  wait(kind: RequestKind): number | undefined {
     const now = this.#now();
     const waits = this.#entries.flatMap(({ parked }) => {
       const span = parked.get(kind);
@@ -127,7 +127,7 @@ export class CredentialPool<C extends object> {
     return this.#entries.flatMap((entry) => this.#quotaOf(entry) ?? []);
   }
 
-  #standings(kind: QuestionKind, tried: ReadonlySet<C>, { refused }: { refused: boolean }): readonly Standing[] {
+  #budgets(kind: RequestKind, tried: ReadonlySet<C>, { refused }: { refused: boolean }): readonly CredentialBudget[] {
     const now = this.#now();
     return this.#entries.map((entry) => ({
       budget: this.#quotaOf(entry),

@@ -4,7 +4,7 @@
  * It never gives a credential to any host but its own upstream and that upstream's token service.
  */
 
-export { Authorizer, type Grant } from './authorizer.ts';
+export { type Authorization, Authorizer } from './authorizer.ts';
 export { parseChallenges } from './challenge.ts';
 export { basicAuthorization } from './credential.ts';
 export { CredentialPool } from './credential-pool.ts';

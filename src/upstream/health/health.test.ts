@@ -2,18 +2,18 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Telemetry } from '../../telemetry/index.ts';
 import { UpstreamError } from '../error.ts';
-import type { QuestionKind } from '../question.ts';
-import { Health, type Pass } from './health.ts';
-import type { Verdict } from './verdict.ts';
+import type { RequestKind } from '../upstream-request.ts';
+import { Health, type Permit } from './health.ts';
+import type { HealthSignal } from './signal.ts';
 
 const START = Date.UTC(2026, 0, 1, 12, 0, 0);
-const ANSWERED: Verdict = { kind: 'answered' };
-const NOTHING: Verdict = { kind: 'nothing' };
+const ANSWERED: HealthSignal = { kind: 'answered' };
+const NOTHING: HealthSignal = { kind: 'nothing' };
 
 function failed(
   everywhere: boolean,
   options: { kind?: 'unavailable' | 'throttled'; retryAfter?: number } = {},
-): Verdict {
+): HealthSignal {
   const { kind = 'unavailable', retryAfter } = options;
   return { kind: 'failed', failure: { kind, opens: 'at-once', reason: 'it is so', retryAfter }, everywhere };
 }
@@ -32,8 +32,8 @@ function stage() {
     now: () => clock.now,
     random: () => 0,
   });
-  const admit = (kind: QuestionKind): Pass => health.admit(kind);
-  const settle = (kind: QuestionKind, verdict: Verdict): void => admit(kind).settle(verdict);
+  const admit = (kind: RequestKind): Permit => health.admit(kind);
+  const settle = (kind: RequestKind, verdict: HealthSignal): void => admit(kind).settle(verdict);
   return { clock, health, events, admit, settle };
 }
 

@@ -1,11 +1,11 @@
 import type { Telemetry } from '../../telemetry/index.ts';
 import { UpstreamError } from '../error.ts';
-import type { QuestionKind } from '../question.ts';
+import type { RequestKind } from '../upstream-request.ts';
 import { Circuit, type CircuitOptions, type CircuitRefusal, type CircuitState } from './circuit.ts';
-import type { Verdict } from './verdict.ts';
+import type { HealthSignal } from './signal.ts';
 
 /** Which questions a circuit is about. */
-export type HealthScope = 'all' | QuestionKind;
+export type HealthScope = 'all' | RequestKind;
 
 /** How an upstream fares: its circuit for all questions or, where that is closed, the first that is not. */
 export interface HealthView {
@@ -20,10 +20,10 @@ export interface HealthView {
 }
 
 /** One question that was let through; what became of it is told once, later calls are ignored. */
-export interface Pass {
+export interface Permit {
   /** The upstream is there; whether this kind of question is answered shows later. */
   readonly reached: () => void;
-  readonly settle: (verdict: Verdict) => void;
+  readonly settle: (verdict: HealthSignal) => void;
 }
 
 /** Options of {@link Health}. */
@@ -52,7 +52,7 @@ export class Health {
   }
 
   /** Lets a question through. @throws {UpstreamError} of the kind of the failure that stands in its way */
-  admit(kind: QuestionKind): Pass {
+  admit(kind: RequestKind): Permit {
     const scopes = ['all', kind] as const;
     // Both are looked at before either is entered: a probe must not be spent on a question the other circuit refuses.
     for (const scope of scopes) {

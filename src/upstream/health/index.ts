@@ -5,5 +5,5 @@
  */
 
 export { failOver } from './failover.ts';
-export { Health, type HealthView, type Pass } from './health.ts';
-export { judgeAnswer, judgeBody, judgeError, type Verdict } from './verdict.ts';
+export { Health, type HealthView, type Permit } from './health.ts';
+export { type HealthSignal, judgeAnswer, judgeBody, judgeError } from './signal.ts';

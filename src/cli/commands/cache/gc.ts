@@ -1,6 +1,6 @@
 import { collectGarbage, type GcAnswer } from '../../../admin/index.ts';
 import { cacheOptionsOf } from '../../../app/index.ts';
-import { collectAlone } from '../../../cache/index.ts';
+import { collectOffline } from '../../../cache/index.ts';
 import { parseSize } from '../../../config/index.ts';
 import { formatBytes, Telemetry } from '../../../telemetry/index.ts';
 import { runCacheCommand } from '../../cache-command.ts';
@@ -38,9 +38,9 @@ export async function gc(options: GcOptions, output: Output = processOutput): Pr
       operation: 'gc',
       input,
       isAnswer,
-      alone: ({ loaded, store, names }) => {
-        const settings = { ...cacheOptionsOf(loaded.config), store, names, telemetry: new Telemetry() };
-        return collectGarbage({ collect: (how) => collectAlone(settings, how) }, input, { names });
+      alone: ({ loaded, store, metadata }) => {
+        const settings = { ...cacheOptionsOf(loaded.config), store, metadata, telemetry: new Telemetry() };
+        return collectGarbage({ collect: (how) => collectOffline(settings, how) }, input, { metadata });
       },
       show(answer) {
         output.out(json ? `${JSON.stringify(answer, null, 2)}\n` : formatCollected(answer, Date.now()));

@@ -30,8 +30,8 @@ export function purge(options: PurgeCommandOptions, output: Output = processOutp
       operation: 'purge',
       input,
       isAnswer,
-      alone: ({ loaded, store, names }) =>
-        purgePatterns({ purge: (selections, how) => purgeCache(selections, { store, names, ...how }) }, input, {
+      alone: ({ loaded, store, metadata }) =>
+        purgePatterns({ purge: (selections, how) => purgeCache(selections, { store, metadata, ...how }) }, input, {
           catalogue: composeRegistries(loaded.config),
         }),
       show(answer) {
@@ -46,8 +46,8 @@ export function purge(options: PurgeCommandOptions, output: Output = processOutp
 /** What `entrepot purge` prints. */
 export function formatPurged(answer: PurgeAnswer): string {
   const { dryRun, patterns, tags, tagCount, members, urls = 0, blobs, freed } = answer;
-  const names = patterns.join(', ');
-  if (tagCount + members + urls + blobs === 0) return `Nothing is cached of ${names}.\n`;
+  const metadata = patterns.join(', ');
+  if (tagCount + members + urls + blobs === 0) return `Nothing is cached of ${metadata}.\n`;
   const rows = tags.slice(0, MAX_SHOWN).map(({ image, digest }) => [image, shortDigest(digest)]);
   const lines = rows.length === 0 ? [] : formatTable([['TAG', 'DIGEST'], ...rows]);
   if (tagCount > rows.length) lines.push(`and ${tagCount - rows.length} more`);
@@ -56,7 +56,7 @@ export function formatPurged(answer: PurgeAnswer): string {
     urls === 0 ? images : tagCount + members === 0 ? count(urls, 'URL') : `${images}, ${count(urls, 'URL')}`;
   const others = urls === 0 ? 'no other image has' : 'nobody else has';
   lines.push(
-    `${names}: ${forgotten} ${dryRun ? 'would be' : 'were'} forgotten, ` +
+    `${metadata}: ${forgotten} ${dryRun ? 'would be' : 'were'} forgotten, ` +
       `${count(blobs, 'blob')} (${formatBytes(freed)}) that ${others} ${dryRun ? 'would be' : 'were'} removed.`,
   );
   return `${lines.join('\n')}\n`;

@@ -7,7 +7,7 @@ import { putBlob } from '../../../../test/suites/blob-store.ts';
 import { controlSocketPath, createControl } from '../../../admin/index.ts';
 import type { ScrubProgress } from '../../../cache/index.ts';
 import { type Digest, digestOf } from '../../../oci/index.ts';
-import { lockDirectory, openFilesystemBlobStore, openSqliteNameStore } from '../../../store/index.ts';
+import { lockDirectory, openFilesystemBlobStore, openSqliteMetadataStore } from '../../../store/index.ts';
 import { scrub } from './scrub.ts';
 import { formatScrubLine, formatScrubResult } from './scrub-progress.ts';
 
@@ -244,13 +244,13 @@ async function withServer(t: TestContext, progress: () => unknown) {
 async function filled(t: TestContext, count: number): Promise<string> {
   const dir = await temporaryDirectory(t);
   const store = await openFilesystemBlobStore(dir);
-  const names = await openSqliteNameStore(join(dir, 'names.db'));
+  const metadata = await openSqliteMetadataStore(join(dir, 'names.db'));
   for (let number = 0; number < count; number += 1) {
     const bytes = Buffer.from(`blob ${number}`);
     await putBlob(store, bytes);
-    await names.putBlob({ digest: digestOf(bytes), size: bytes.length, kind: 'mirrored', storedAt: 1 });
+    await metadata.putBlob({ digest: digestOf(bytes), size: bytes.length, kind: 'mirrored', storedAt: 1 });
   }
-  await names.close();
+  await metadata.close();
   return dir;
 }
 

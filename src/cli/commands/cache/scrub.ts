@@ -108,12 +108,12 @@ async function look(dir: string, signal: AbortSignal): Promise<ScrubProgress> {
 
 /** Does what a server would, in a directory that no server runs on. */
 async function scrubAlone(
-  { store, names }: OwnedCache,
+  { store, metadata }: OwnedCache,
   { display, signal }: { readonly display: Display; readonly signal: AbortSignal },
 ): Promise<ScrubProgress> {
   const telemetry = new Telemetry();
-  const verification = new Verification({ store, names, telemetry });
-  const scrubbing = new Scrub({ store, names, telemetry, verification });
+  const verification = new Verification({ store, metadata, telemetry });
+  const scrubbing = new Scrub({ store, metadata, telemetry, verification });
   const stop = (): void => void scrubbing.stop();
   signal.addEventListener('abort', stop, { once: true });
   const look = setInterval(() => {

@@ -3,7 +3,7 @@ import { BlockList, isIP } from 'node:net';
 import { type ForwardedHeaders, forwardedHops, isLoopback, plainAddress, UNKNOWN } from './forwarded.ts';
 
 /** Who asks, and how it sees this server. */
-export interface Caller {
+export interface ClientInfo {
   /**
    * IP address; IPv4 within IPv6 is IPv4. Empty where a request came by a Unix socket, or its connection is gone; `unknown`
    * where a trusted server told one that cannot be read.
@@ -57,9 +57,9 @@ export interface Introduction {
  * one that a trusted server vouches for counts, so what a client claims of itself is never reached. Scheme and host are those
  * of the same hop.
  */
-export function identifyCaller({ peer, encrypted, headers }: Introduction, isTrusted: TrustedProxies): Caller {
+export function identifyClient({ peer, encrypted, headers }: Introduction, isTrusted: TrustedProxies): ClientInfo {
   let address = peer === undefined ? undefined : plainAddress(peer);
-  let scheme: Caller['scheme'] = encrypted ? 'https' : 'http';
+  let scheme: ClientInfo['scheme'] = encrypted ? 'https' : 'http';
   let host = headers.host;
   if (isTrusted(address)) {
     for (const hop of forwardedHops(headers).toReversed()) {
@@ -93,16 +93,16 @@ export function clientKey(address: string): string {
   return `${network.join(':')}::/64`;
 }
 
-const callers = new WeakMap<IncomingMessage, Caller>();
+const callers = new WeakMap<IncomingMessage, ClientInfo>();
 
 /** Remembers who asks, for a request that is more than its connection shows. */
-export function introduce(request: IncomingMessage, caller: Caller): void {
+export function setClientInfo(request: IncomingMessage, caller: ClientInfo): void {
   callers.set(request, caller);
 }
 
 /** Who asks: as introduced, otherwise as the connection shows. */
-export function callerOf(request: IncomingMessage): Caller {
-  return callers.get(request) ?? identifyCaller(introductionOf(request), trustNobody);
+export function clientInfoOf(request: IncomingMessage): ClientInfo {
+  return callers.get(request) ?? identifyClient(introductionOf(request), trustNobody);
 }
 
 /** What a request and its connection show. */

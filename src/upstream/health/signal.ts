@@ -9,13 +9,13 @@ import { isPassing } from './retry.ts';
  * `answered` it is there, whatever it said; `failed` it is not, or has had enough: `everywhere` that holds for every
  * question, else for those of the same kind; `nothing` was learnt.
  */
-export type Verdict =
+export type HealthSignal =
   | { readonly kind: 'answered' }
   | { readonly kind: 'failed'; readonly failure: CircuitFailure; readonly everywhere: boolean }
   | { readonly kind: 'nothing' };
 
-const ANSWERED: Verdict = { kind: 'answered' };
-const NOTHING: Verdict = { kind: 'nothing' };
+const ANSWERED: HealthSignal = { kind: 'answered' };
+const NOTHING: HealthSignal = { kind: 'nothing' };
 
 /** What is known of an answer. */
 export interface JudgedAnswer {
@@ -33,7 +33,7 @@ export interface JudgedAnswer {
  * A 429 is for the kind of question it was given to: Docker Hub's for pulls leaves HEAD and blobs free. A storage that
  * fails says nothing about the registry that led there.
  */
-export function judgeAnswer({ status, retryAfter, redirected }: JudgedAnswer): Verdict {
+export function judgeAnswer({ status, retryAfter, redirected }: JudgedAnswer): HealthSignal {
   const reason = `it answered ${status}`;
   if (status === 429) {
     return { kind: 'failed', failure: { kind: 'throttled', opens: 'at-once', reason, retryAfter }, everywhere: false };
@@ -48,7 +48,7 @@ export function judgeAnswer({ status, retryAfter, redirected }: JudgedAnswer): V
  * What an error says: of the exchange itself, or of the token service's answer. An abort says nothing, and neither does
  * what went wrong before anything was sent, such as a credential that cannot be read.
  */
-export function judgeError(error: unknown): Verdict {
+export function judgeError(error: unknown): HealthSignal {
   if (!(error instanceof UpstreamError)) return NOTHING;
   const { status, retryAfter, redirected, cause, kind } = error;
   if (status !== undefined) return judgeAnswer({ status, retryAfter, redirected });
@@ -58,7 +58,7 @@ export function judgeError(error: unknown): Verdict {
 }
 
 /** What it says that a body broke off before its first byte. One that broke off later has shown that bytes come. */
-export function judgeBody(error: unknown): Verdict {
+export function judgeBody(error: unknown): HealthSignal {
   if (!(error instanceof HttpError) || error.code === 'aborted') return NOTHING;
   const opens = error.code === 'truncated' ? 'in-a-row' : 'at-once';
   const failure = { kind: 'unavailable', opens, reason: error.message, retryAfter: undefined } as const;

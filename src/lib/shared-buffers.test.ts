@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { BodyTurns } from './body-turns.ts';
+import { SharedBuffers } from './shared-buffers.ts';
 
 const KiB = 1024;
 
 /** Takes turns until one has to wait; gives the pieces. */
-async function takeAll(turns: BodyTurns): Promise<Buffer[]> {
+async function takeAll(turns: SharedBuffers): Promise<Buffer[]> {
   return Promise.all(Array.from({ length: 8 }, () => turns.take()));
 }
 
 describe('BodyTurns', () => {
   test('lends eight pieces of 256 KiB, and lets the others wait in order', async () => {
-    const turns = new BodyTurns();
+    const turns = new SharedBuffers();
     const pieces = await takeAll(turns);
     assert.equal(new Set(pieces).size, 8);
     assert.ok(pieces.every(({ length }) => length === 256 * KiB));
@@ -33,10 +33,10 @@ describe('BodyTurns', () => {
   });
 
   test('waits for nobody who does not take his piece', async () => {
-    const turns = new BodyTurns();
+    const turns = new SharedBuffers();
     const pieces = await takeAll(turns);
     const next = turns.take();
-    turns.letPass(pieces[0] as Buffer);
+    turns.markStalled(pieces[0] as Buffer);
     const piece = await next;
     assert.ok(!pieces.includes(piece));
     turns.giveBack(piece);
@@ -47,17 +47,17 @@ describe('BodyTurns', () => {
   });
 
   test('gives who is slow a small piece', async () => {
-    assert.equal((await new BodyTurns().take(true)).length, 32 * KiB);
+    assert.equal((await new SharedBuffers().take(true)).length, 32 * KiB);
   });
 
   test('costs at most 100 MiB where two thousand clients take nothing', async () => {
-    const turns = new BodyTurns();
+    const turns = new SharedBuffers();
     const pieces: Buffer[] = [];
     for (let client = 0; client < 2000; client += 1) {
       const piece = await turns.take();
-      turns.letPass(piece);
+      turns.markStalled(piece);
       // Saying it twice changes nothing.
-      turns.letPass(piece);
+      turns.markStalled(piece);
       pieces.push(piece);
     }
     const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
@@ -70,7 +70,7 @@ describe('BodyTurns', () => {
   });
 
   test('keeps hundreds waiting in order', async () => {
-    const turns = new BodyTurns();
+    const turns = new SharedBuffers();
     const pieces = await takeAll(turns);
     const order: number[] = [];
     const all = Array.from({ length: 500 }, async (_, number) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { clientKey, compileTrustedProxies, identifyCaller } from './client-address.ts';
+import { clientKey, compileTrustedProxies, identifyClient } from './client-info.ts';
 
 describe('trusted servers in front', () => {
   const trusts = compileTrustedProxies(['127.0.0.1', '10.0.0.0/8', '2001:db8::/32']);
@@ -29,7 +29,7 @@ describe('who asks', () => {
 
   test('the other side of the connection, where nobody is trusted', () => {
     const headers = { host: 'm:5000', 'x-forwarded-for': '192.0.2.1', 'x-forwarded-proto': 'https' };
-    assert.deepEqual(identifyCaller({ ...plain, peer: '::ffff:203.0.113.9', headers }, trusts), {
+    assert.deepEqual(identifyClient({ ...plain, peer: '::ffff:203.0.113.9', headers }, trusts), {
       address: '203.0.113.9',
       scheme: 'http',
       host: 'm:5000',
@@ -52,7 +52,7 @@ describe('who asks', () => {
   ];
   for (const [name, forwarded, address] of table) {
     test(name, () => {
-      const caller = identifyCaller({ ...plain, peer: '127.0.0.1', headers: { 'x-forwarded-for': forwarded } }, trusts);
+      const caller = identifyClient({ ...plain, peer: '127.0.0.1', headers: { 'x-forwarded-for': forwarded } }, trusts);
       assert.equal(caller.address, address);
     });
   }
@@ -64,7 +64,7 @@ describe('who asks', () => {
       'x-forwarded-proto': 'http, https, http',
       'x-forwarded-host': 'evil.example, m.example, inner.example',
     };
-    assert.deepEqual(identifyCaller({ ...plain, peer: '127.0.0.1', headers }, trusts), {
+    assert.deepEqual(identifyClient({ ...plain, peer: '127.0.0.1', headers }, trusts), {
       address: '192.0.2.1',
       scheme: 'https',
       host: 'm.example',
@@ -78,7 +78,7 @@ describe('who asks', () => {
       'x-forwarded-proto': 'javascript',
       'x-forwarded-host': 'a/b"><script>',
     };
-    assert.deepEqual(identifyCaller({ peer: '127.0.0.1', encrypted: true, headers }, trusts), {
+    assert.deepEqual(identifyClient({ peer: '127.0.0.1', encrypted: true, headers }, trusts), {
       address: '192.0.2.1',
       scheme: 'https',
       host: 'm:5000',
@@ -86,7 +86,7 @@ describe('who asks', () => {
   });
 
   test('a Unix socket has no address', () => {
-    assert.equal(identifyCaller({ ...plain, peer: undefined, headers: {} }, trusts).address, '');
+    assert.equal(identifyClient({ ...plain, peer: undefined, headers: {} }, trusts).address, '');
   });
 });
 

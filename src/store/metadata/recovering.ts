@@ -1,8 +1,8 @@
 import { rm, stat } from 'node:fs/promises';
 import type { Digest, Repository } from '../../oci/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
-import { backUpNames, restoreNames, setNamesAside } from './backup.ts';
-import { NamesCorruptError } from './error.ts';
+import { backUpMetadata, restoreMetadata, setMetadataAside } from './backup.ts';
+import { MetadataCorruptError } from './error.ts';
 import type {
   BlobRecord,
   LastRead,
@@ -10,7 +10,7 @@ import type {
   ListTagsOptions,
   ListUrlsOptions,
   MemberRecord,
-  NameStore,
+  MetadataStore,
   Page,
   ReadBlobRecord,
   TagEntry,
@@ -19,9 +19,9 @@ import type {
   UrlName,
   UrlRecord,
 } from './metadata-store.ts';
-import { openSqliteNameStore, type SqliteNameStore } from './sqlite.ts';
+import { openSqliteMetadataStore, type SqliteMetadataStore } from './sqlite.ts';
 
-export interface ResilientNamesOptions {
+export interface RecoveringMetadataOptions {
   readonly file: string;
   readonly telemetry: Telemetry;
   /** Milliseconds between two backups, where something has changed meanwhile. @default 600_000 */
@@ -38,17 +38,17 @@ const RECOVERY_PAUSE = 30_000;
  * there is none, an empty one. Damage that shows later is dealt with in the same way, while everyone goes on. Each loss is
  * published as `names.recovered`.
  *
- * Throws {@link NamesVersionError} where a newer release wrote it, and the system's own errors where the disk refuses.
+ * Throws {@link MetadataVersionError} where a newer release wrote it, and the system's own errors where the disk refuses.
  */
-export async function openResilientNameStore(options: ResilientNamesOptions): Promise<NameStore> {
+export async function openRecoveringMetadataStore(options: RecoveringMetadataOptions): Promise<MetadataStore> {
   const names = await openOrReplace(options);
-  return new ResilientNameStore(names, options);
+  return new RecoveringMetadataStore(names, options);
 }
 
-class ResilientNameStore implements NameStore {
-  readonly #options: ResilientNamesOptions;
+class RecoveringMetadataStore implements MetadataStore {
+  readonly #options: RecoveringMetadataOptions;
   readonly #timer: NodeJS.Timeout;
-  #names: SqliteNameStore;
+  #names: SqliteMetadataStore;
   #recovering: Promise<void> | undefined;
   #recoveredAt = Number.NEGATIVE_INFINITY;
   #backingUp: Promise<void> | undefined;
@@ -56,7 +56,7 @@ class ResilientNameStore implements NameStore {
   #backedUp = 0;
   #closing: Promise<void> | undefined;
 
-  constructor(names: SqliteNameStore, options: ResilientNamesOptions) {
+  constructor(names: SqliteMetadataStore, options: RecoveringMetadataOptions) {
     this.#names = names;
     this.#options = options;
     this.#timer = setInterval(() => void this.#backUp(), options.backupEvery ?? TEN_MINUTES);
@@ -174,21 +174,21 @@ class ResilientNameStore implements NameStore {
     await this.#names.close();
   }
 
-  async #use<T>(ask: (names: NameStore) => Promise<T>): Promise<T> {
+  async #use<T>(ask: (names: MetadataStore) => Promise<T>): Promise<T> {
     // Whatever fails then has failed for whoever found the damage; it is asked again here.
     await this.#recovering?.catch(() => {});
     const names = this.#names;
     try {
       return await ask(names);
     } catch (error) {
-      if (!(error instanceof NamesCorruptError)) throw error;
+      if (!(error instanceof MetadataCorruptError)) throw error;
       await this.#recover(names, error);
       return ask(this.#names);
     }
   }
 
   /** Replaces a database that turned out damaged, once for all who found out. */
-  async #recover(damaged: SqliteNameStore, error: NamesCorruptError): Promise<void> {
+  async #recover(damaged: SqliteMetadataStore, error: MetadataCorruptError): Promise<void> {
     if (this.#recovering === undefined && this.#names === damaged) {
       if (this.#closing !== undefined || performance.now() - this.#recoveredAt < RECOVERY_PAUSE) throw error;
       this.#recoveredAt = performance.now();
@@ -220,12 +220,12 @@ class ResilientNameStore implements NameStore {
     const { changes } = names;
     if (this.#recovering !== undefined || changes === this.#backedUp) return;
     try {
-      const found = await backUpNames(names, file);
+      const found = await backUpMetadata(names, file);
       if (found === undefined) {
         this.#backedUp = changes;
         return;
       }
-      const error = new NamesCorruptError(file, { found });
+      const error = new MetadataCorruptError(file, { found });
       telemetry.publish('warning', { message: 'The names database is damaged: its earlier backup is kept', error });
       // Not waited for: it waits for this.
       if (this.#closing === undefined) this.#recover(names, error).catch(() => {});
@@ -235,7 +235,7 @@ class ResilientNameStore implements NameStore {
   }
 }
 
-async function openOrReplace(options: ResilientNamesOptions): Promise<SqliteNameStore> {
+async function openOrReplace(options: RecoveringMetadataOptions): Promise<SqliteMetadataStore> {
   const { file } = options;
   const size = await stat(file).then(
     (stats) => stats.size,
@@ -244,31 +244,31 @@ async function openOrReplace(options: ResilientNamesOptions): Promise<SqliteName
   // An empty one would pass for a new one.
   if (size === undefined || size === 0) return replace(options, size === 0 ? 'it is empty' : 'it is gone');
   try {
-    return await openSqliteNameStore(file);
+    return await openSqliteMetadataStore(file);
   } catch (error) {
-    if (!(error instanceof NamesCorruptError)) throw error;
+    if (!(error instanceof MetadataCorruptError)) throw error;
     return replace(options, error.found);
   }
 }
 
 /** Sets aside what is there, and opens the backup or an empty database in its place. */
-async function replace({ file, telemetry }: ResilientNamesOptions, found: string): Promise<SqliteNameStore> {
+async function replace({ file, telemetry }: RecoveringMetadataOptions, found: string): Promise<SqliteMetadataStore> {
   const wasThere = (await stat(file).catch(() => undefined)) !== undefined;
-  await setNamesAside(file, Date.now());
-  const { backupAt, unusable } = await restoreNames(file);
+  await setMetadataAside(file, Date.now());
+  const { backupAt, unusable } = await restoreMetadata(file);
   if (unusable !== undefined) {
     telemetry.publish('warning', { message: `The backup of the names database is of no use: ${unusable}` });
   }
-  let names: SqliteNameStore;
+  let names: SqliteMetadataStore;
   let source: 'backup' | 'nothing' = backupAt === undefined ? 'nothing' : 'backup';
   try {
-    names = await openSqliteNameStore(file);
+    names = await openSqliteMetadataStore(file);
   } catch (error) {
-    if (!(error instanceof NamesCorruptError)) throw error;
+    if (!(error instanceof MetadataCorruptError)) throw error;
     // A sound database of somebody else's.
     telemetry.publish('warning', { message: `The backup of the names database is of no use: ${error.found}` });
     await rm(file, { force: true });
-    names = await openSqliteNameStore(file);
+    names = await openSqliteMetadataStore(file);
     source = 'nothing';
   }
   // A directory that is new has lost nothing.

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { compileGlob } from '../../lib/index.ts';
 import { parseDuration } from './duration.ts';
 import { isHostName, type ListenAddress, parseListenAddress } from './listen-address.ts';
-import { type Mark, marks } from './meta.ts';
+import { type OptionMeta, optionMeta } from './meta.ts';
 import { parseSize } from './size.ts';
 
 /** The longest delay a timer of Node takes: 2³¹−1 ms, a little under 25 days. Longer ones would fire at once. */
@@ -14,14 +14,14 @@ const MAX_TIMER_MILLISECONDS = 2 ** 31 - 1;
  *
  * Messages are made of the mark's `expected`, so the issue itself carries no words.
  */
-function read<I extends z.ZodType, O>(input: I, parse: (value: z.output<I>) => O | undefined, mark: Mark) {
+function read<I extends z.ZodType, O>(input: I, parse: (value: z.output<I>) => O | undefined, mark: OptionMeta) {
   const schema = input.transform((value, context): O => {
     const result = parse(value);
     if (result !== undefined) return result;
     context.issues.push({ code: 'custom', input: value, message: '' });
     return z.NEVER;
   });
-  marks.add(schema, mark);
+  optionMeta.add(schema, mark);
   return schema;
 }
 
@@ -90,7 +90,7 @@ export function platform() {
   return z
     .string()
     .regex(/^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9.]+)?$/)
-    .register(marks, { type: 'platform', expected: 'a platform such as linux/amd64 or linux/arm/v7' });
+    .register(optionMeta, { type: 'platform', expected: 'a platform such as linux/amd64 or linux/arm/v7' });
 }
 
 export function count({ least, most }: { readonly least: number; readonly most: number }) {
@@ -98,16 +98,16 @@ export function count({ least, most }: { readonly least: number; readonly most: 
     .int()
     .min(least)
     .max(most)
-    .register(marks, { type: 'number', expected: `a whole number from ${least} to ${most}` });
+    .register(optionMeta, { type: 'number', expected: `a whole number from ${least} to ${most}` });
 }
 
 export function flag() {
-  return z.boolean().register(marks, { type: 'boolean', expected: 'true or false' });
+  return z.boolean().register(optionMeta, { type: 'boolean', expected: 'true or false' });
 }
 
 export function choice<const T extends readonly [string, ...string[]]>(...values: T) {
   const words = values.map((value) => `\`${value}\``).join(' or ');
-  return z.enum(values).register(marks, { type: words, expected: values.join(' or ') });
+  return z.enum(values).register(optionMeta, { type: words, expected: values.join(' or ') });
 }
 
 export function listenAddress() {
@@ -123,7 +123,7 @@ export function filePath(what: string) {
     .string()
     .min(1)
     .refine((path) => !path.includes('\0'))
-    .register(marks, { type: 'path', expected: `the path of ${what}`, path: true });
+    .register(optionMeta, { type: 'path', expected: `the path of ${what}`, path: true });
 }
 
 /** `http(s)://host[:port][/prefix]`, kept without a trailing slash. */
@@ -161,7 +161,7 @@ export function mirrorPattern() {
   return z
     .string()
     .regex(/^\/[\x21-\x7e]*$/)
-    .register(marks, {
+    .register(optionMeta, {
       type: 'pattern',
       expected: 'a pattern of paths that begins with a slash, such as /*/*/releases/download/**',
     });
@@ -290,7 +290,7 @@ export function userName() {
   return z
     .string()
     .regex(/^[ -9;-~\u00a0-\u{10ffff}]{1,256}$/u)
-    .register(marks, { type: 'name', expected: 'a user name without a colon in it', user: true });
+    .register(optionMeta, { type: 'name', expected: 'a user name without a colon in it', user: true });
 }
 
 /** A host, an address or a CIDR block. */
@@ -373,7 +373,7 @@ export function label() {
   return z
     .string()
     .regex(/^[A-Za-z0-9._:/-]{1,100}$/)
-    .register(marks, { type: 'name', expected: 'a short name of letters, digits, dots and dashes' });
+    .register(optionMeta, { type: 'name', expected: 'a short name of letters, digits, dots and dashes' });
 }
 
 /** A secret itself, or where to read it. */
@@ -381,11 +381,11 @@ export function secret() {
   const literal = z
     .string()
     .min(1)
-    .register(marks, { type: 'secret', expected: 'a text, {env: NAME} or {file: PATH}', secret: true });
+    .register(optionMeta, { type: 'secret', expected: 'a text, {env: NAME} or {file: PATH}', secret: true });
   const env = z
     .string()
     .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
-    .register(marks, { type: 'name', expected: 'the name of an environment variable, such as HOT_PASSWORD' })
+    .register(optionMeta, { type: 'name', expected: 'the name of an environment variable, such as HOT_PASSWORD' })
     .describe('Name of the environment variable that holds it.');
   return z
     .union([
@@ -393,7 +393,7 @@ export function secret() {
       z.strictObject({ env }),
       z.strictObject({ file: filePath('a file that holds the secret').describe('Path of the file that holds it.') }),
     ])
-    .register(marks, {
+    .register(optionMeta, {
       type: 'secret',
       expected: 'a text (in quotes where it looks like a number), {env: NAME} or {file: PATH}',
     });
@@ -405,7 +405,7 @@ export function headerValue() {
     .string()
     .regex(/^[\t\x20-\x7e\x80-\xff]*$/)
     .max(8192)
-    .register(marks, {
+    .register(optionMeta, {
       type: 'text',
       expected: 'a text on one line (in quotes where it looks like a number)',
       secret: true,
@@ -417,7 +417,7 @@ export function headerName() {
   return z
     .string()
     .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/)
-    .register(marks, { type: 'name', expected: 'the name of a header such as User-Agent' });
+    .register(optionMeta, { type: 'name', expected: 'the name of a header such as User-Agent' });
 }
 
 /** The name of a registry as a key: see {@link registryName}. */
@@ -425,7 +425,7 @@ export function registryKey() {
   return z
     .string()
     .refine((name) => registryName(name) === name)
-    .register(marks, {
+    .register(optionMeta, {
       type: 'name',
       expected: 'a registry name in lower case: a host such as ghcr.io or localhost:5001, or a word such as apps',
     });

@@ -20,7 +20,7 @@ const MAX_IDLE_SMALL = 256;
  * Who does not take his piece at once keeps it and lets the next one have his turn; until he does he costs 256 KiB, or 32 KiB
  * once there are many like him. So nobody waits for a client that sleeps.
  */
-export class BodyTurns {
+export class SharedBuffers {
   readonly #idle: Buffer[] = [];
   readonly #idleSmall: Buffer[] = [];
   readonly #waiting = new Queue<() => void>();
@@ -47,7 +47,7 @@ export class BodyTurns {
   }
 
   /** The client does not take it for now: somebody else has his turn. Still to be given back. */
-  letPass(piece: Buffer): void {
+  markStalled(piece: Buffer): void {
     if (this.#stuck.has(piece)) return;
     this.#stuck.add(piece);
     this.#stuckBytes += piece.length;

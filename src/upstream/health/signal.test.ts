@@ -3,10 +3,10 @@ import { describe, test } from 'node:test';
 import { HttpError, type HttpErrorCode } from '../../net/index.ts';
 import { CredentialError } from '../auth/credential.ts';
 import { exchangeFailure, UpstreamError } from '../error.ts';
-import { judgeAnswer, judgeBody, judgeError, type Verdict } from './verdict.ts';
+import { type HealthSignal, judgeAnswer, judgeBody, judgeError } from './signal.ts';
 
 /** `answered`, `nothing`, or how it failed. */
-function summary(verdict: Verdict): string {
+function summary(verdict: HealthSignal): string {
   if (verdict.kind !== 'failed') return verdict.kind;
   const { failure, everywhere } = verdict;
   return `${failure.kind} ${failure.opens} ${everywhere ? 'everywhere' : 'here'}`;

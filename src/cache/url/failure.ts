@@ -2,7 +2,7 @@ import type { FailureKind, OriginFailure } from '../origin.ts';
 import type { UrlResponse } from './request.ts';
 
 /** Whether an answer says that its upstream is in trouble, which may be over soon: then something older is better. */
-export function isTrouble({ status }: UrlResponse): boolean {
+export function isFailure({ status }: UrlResponse): boolean {
   return status >= 500 || status === 408 || status === 429;
 }
 
@@ -12,7 +12,7 @@ export function statusReason({ status }: UrlResponse): string {
 }
 
 /** An upstream that answers, and is in trouble. Satisfies OriginFailure. */
-export class UrlTroubleError extends Error implements OriginFailure {
+export class UrlFailureError extends Error implements OriginFailure {
   override readonly name = 'UrlTroubleError';
   readonly kind: FailureKind;
   readonly upstream: string;

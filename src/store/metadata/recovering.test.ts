@@ -7,15 +7,15 @@ import { describe, type TestContext, test } from 'node:test';
 import { blobRecord, nameStoreSuite, numbered, tagRecord } from '../../../test/suites/name-store.ts';
 import { type Events, Telemetry } from '../../telemetry/index.ts';
 import { backupOf } from './backup.ts';
-import type { NameStore } from './metadata-store.ts';
-import { openResilientNameStore } from './resilient.ts';
+import type { MetadataStore } from './metadata-store.ts';
+import { openRecoveringMetadataStore } from './recovering.ts';
 import { MIGRATIONS } from './schema.ts';
-import { openSqliteNameStore } from './sqlite.ts';
+import { openSqliteMetadataStore } from './sqlite.ts';
 
 const NGINX = { registry: 'docker.io', repository: 'library/nginx' };
 
 nameStoreSuite('resilient', async (t) => {
-  const names = await openResilientNameStore({ file: await temporaryFile(t), telemetry: new Telemetry() });
+  const names = await openRecoveringMetadataStore({ file: await temporaryFile(t), telemetry: new Telemetry() });
   t.after(() => names.close());
   return names;
 });
@@ -119,7 +119,9 @@ describe('a names database that is lost', () => {
     await (await filled(t, file)).names.close();
     execute(file, `PRAGMA user_version = ${MIGRATIONS.length + 1}`);
     const before = await readFile(file);
-    await assert.rejects(openResilientNameStore({ file, telemetry: new Telemetry() }), { name: 'NamesVersionError' });
+    await assert.rejects(openRecoveringMetadataStore({ file, telemetry: new Telemetry() }), {
+      name: 'NamesVersionError',
+    });
     assert.deepEqual(await readFile(file), before);
   });
 
@@ -203,7 +205,7 @@ describe('the backup of a names database', () => {
       assert.equal(mode & 0o777, 0o600);
       const aside = `${file}-copy.db`;
       await copyFile(backupOf(file), aside);
-      const backup = await openSqliteNameStore(aside);
+      const backup = await openSqliteMetadataStore(aside);
       try {
         assert.equal((await backup.totals()).blobs, 50);
       } finally {
@@ -239,7 +241,7 @@ describe('the backup of a names database', () => {
 });
 
 interface Opened {
-  readonly names: NameStore;
+  readonly names: MetadataStore;
   readonly recovered: Events['names.recovered'][];
   readonly warnings: Events['warning'][];
 }
@@ -250,7 +252,7 @@ async function opened(t: TestContext, file: string, options: { backupEvery?: num
   const warnings: Events['warning'][] = [];
   telemetry.on('names.recovered', (event) => recovered.push(event));
   telemetry.on('warning', (event) => warnings.push(event));
-  const names = await openResilientNameStore({ file, telemetry, ...options });
+  const names = await openRecoveringMetadataStore({ file, telemetry, ...options });
   t.after(() => names.close());
   return { names, recovered, warnings };
 }
