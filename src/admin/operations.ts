@@ -4,6 +4,7 @@ import type {
   Purged,
   PurgeOptions,
   Refreshed,
+  RefreshOptions,
   Scrub,
   ScrubProgress,
   Selection,
@@ -20,7 +21,7 @@ import type { Operation } from './socket.ts';
 export interface CacheControls {
   collect(options: CollectOptions): Promise<Collected>;
   purge(selections: readonly (Selection | UrlSelection)[], options: PurgeOptions): Promise<Purged>;
-  refresh(selections: readonly Selection[]): Promise<readonly Refreshed[]>;
+  refresh(selections: readonly Selection[], options: RefreshOptions): Promise<readonly Refreshed[]>;
 }
 
 /** What `entrepot gc` asks for. */
@@ -80,7 +81,7 @@ export interface RefreshAnswer {
   }[];
 }
 
-export interface OperationsContext {
+export interface OperationsContext extends Pick<RefreshOptions, 'originFor'> {
   readonly catalogue: Catalogue;
   readonly metadata: MetadataStore;
 }
@@ -161,14 +162,14 @@ function parseUrlPattern(text: string): (UrlSelection & { readonly text: string 
 export async function refreshPatterns(
   cache: Pick<CacheControls, 'refresh'>,
   { patterns }: PatternsInput,
-  { catalogue }: Pick<OperationsContext, 'catalogue'>,
+  { catalogue, originFor }: Pick<OperationsContext, 'catalogue' | 'originFor'>,
 ): Promise<RefreshAnswer> {
   const understood = patterns.map((pattern) => parseImagePattern(catalogue, pattern));
   const byDigest = understood.find(({ digest }) => digest !== undefined);
   if (byDigest !== undefined) {
     throw new Error(`${byDigest.text} is a digest, which never points to anything else; name a tag or an image`);
   }
-  const tags = await cache.refresh(understood);
+  const tags = await cache.refresh(understood, { originFor });
   return {
     patterns: understood.map(({ text }) => text),
     tags: tags.map(({ repository, tag, before, after, error }) => ({

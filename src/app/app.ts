@@ -7,17 +7,16 @@ import {
   type ServerStatus,
   scrubOperations,
 } from '../admin/index.ts';
-import { type Origin, PullThrough } from '../cache/index.ts';
+import { PullThrough } from '../cache/index.ts';
 import type { LoadedConfig } from '../config/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import { Admission, createFrontDoor, type Forward, type ListenerAddress } from '../server/index.ts';
 import { createMetrics, type Log, logEvents, Telemetry } from '../telemetry/index.ts';
-import { CurrentGeneration } from './current.ts';
 import { createGeneration, describeUpstreams, type Generation, type ProcessContext } from './generation.ts';
 import { type ReloadAnswer, Reloader } from './reload.ts';
 import { admissionLimitsOf, authorityOf, cacheOptionsOf, frontDoorOptionsOf, logFormatOf } from './settings/index.ts';
 import { openStorage } from './storage.ts';
-import { UpstreamSets } from './upstream-set.ts';
+import { originOf, UpstreamSets } from './upstream-set.ts';
 
 /** A server that runs. */
 export interface App {
@@ -75,14 +74,12 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
     const telemetry = new Telemetry();
     let stopLogging = logEvents(telemetry, log, { access: config.log.access });
     cleanups.push(() => stopLogging());
-    // What a request set off asks the registries there were when it came.
-    const reaches = new UpstreamSets({ telemetry, find: (name) => live.here.reach.catalogue.byName(name) });
+    const reaches = new UpstreamSets(telemetry);
     cleanups.push(() => reaches.close());
     const reach = await reaches.open(config);
     const { ledger, ...storage } = await openStorage(config, telemetry, cleanups);
 
     const cache = new PullThrough({
-      origin: originOf(() => live.here.reach.transport.origin),
       ...storage,
       telemetry,
       ...cacheOptionsOf(config),
@@ -124,12 +121,11 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
       ownPorts: () => ownPorts,
       openTunnels,
     };
-    const live: CurrentGeneration<Generation> = new CurrentGeneration(
-      await createGeneration({ config, source, reach }, processContext),
-    );
+    // Swapped as a whole, so that no request sees a mixture. A request keeps the generation that it began with.
+    const live = { current: await createGeneration({ config, source, reach }, processContext) };
     const frontDoor = createFrontDoor({
       ...frontDoorOptionsOf(config),
-      handler: (request, response) => live.within(({ handle }) => handle(request, response)),
+      handler: (request, response) => live.current.handle(request, response),
       forward: config.forward_proxy.enabled ? forwardBy(live) : undefined,
       onRenewed: (certificate) => telemetry.publish('certificate.renewed', certificate),
       onWarning: (message, error) => telemetry.publish('warning', { message, error }),
@@ -155,7 +151,7 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
       const door = frontDoorOptionsOf(next.config);
       const limits = admissionLimitsOf(next.config);
       // From here on nothing fails, and nothing waits: whoever comes next finds all of it.
-      live.replace(generation);
+      live.current = generation;
       renewCertificates();
       cache.reconfigure(policy);
       if (!reaches.isSame(before.reach, reached)) cache.clearFailures();
@@ -197,6 +193,12 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
           { name: 'reload', method: 'POST', handle: () => reloader.reload() },
           ...cacheOperations(cache, {
             metadata: storage.metadata,
+            originFor: (name) => {
+              const { reach } = live.current;
+              const registry = reach.catalogue.byName(name);
+              if (registry === undefined) throw new Error(`no registry is called ${name}`);
+              return originOf(reach, registry);
+            },
             get catalogue() {
               return live.current.reach.catalogue;
             },
@@ -242,24 +244,12 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
   }
 }
 
-/** The registries of whoever asks. */
-function originOf(here: () => Origin): Origin {
-  return {
-    headManifest: (...asked) => here().headManifest(...asked),
-    getManifest: (...asked) => here().getManifest(...asked),
-    headBlob: (...asked) => here().headBlob(...asked),
-    openBlob: (...asked) => here().openBlob(...asked),
-    locateBlob: (...asked) => here().locateBlob(...asked),
-    list: (...asked) => here().list(...asked),
-  };
-}
-
 /** The forward proxy of the configuration that is current when it is asked. */
-function forwardBy(live: CurrentGeneration<Generation>): Forward {
+function forwardBy(live: { readonly current: Generation }): Forward {
   return {
-    handle: (request, response) => live.within(({ forward }) => forward?.handle(request, response)),
-    handleDecrypted: (...asked) => live.within(({ forward }) => forward?.handleDecrypted(...asked)),
-    connect: (...asked) => live.within(({ forward }) => forward?.connect(...asked)),
+    handle: (request, response) => live.current.forward?.handle(request, response),
+    handleDecrypted: (...asked) => live.current.forward?.handleDecrypted(...asked),
+    connect: (...asked) => live.current.forward?.connect(...asked),
     get tunnels() {
       return live.current.forward?.tunnels ?? 0;
     },

@@ -1,28 +1,23 @@
 import { readFile } from 'node:fs/promises';
 import type { Config } from '../config/index.ts';
 import type { HttpClient } from '../net/index.ts';
-import type { RegistrySpec, TlsSpec, TransportSpec } from '../oci/index.ts';
+import type { TlsSpec, TransportSpec } from '../oci/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
-import { type DeferredUpstreams, deferUpstreams } from './deferred-upstreams.ts';
+import type { Upstreams } from '../upstream/index.ts';
+import { OpenOnce } from './open-once.ts';
 import { answerTimeoutOf, httpClientOf, loadUpstream, resolverOf, type SharedTransport } from './settings/index.ts';
 
 /** The way to other registries: one for all that are reached under the same settings, however often these are read again. */
 export interface Transport {
   /** The same for the same settings, files they name included. */
   readonly key: string;
-  readonly origin: DeferredUpstreams;
+  readonly upstreams: OpenOnce<Upstreams>;
   readonly shared: SharedTransport;
   readonly clients: Clients;
   /** Closes what is unused now, and the rest when it is no longer used. */
   retire(): Promise<void>;
   /** Closes every connection. */
   close(): Promise<void>;
-}
-
-export interface TransportParts {
-  readonly telemetry: Telemetry;
-  /** The registry of a name, for whoever asks. */
-  readonly find: (registry: string) => RegistrySpec | undefined;
 }
 
 /** Tells settings apart, with the authorities that are trusted: the file may hold others than it did. */
@@ -33,24 +28,23 @@ export async function transportKeyOf(config: Config): Promise<string> {
 }
 
 /** @throws {SettingsError} for a bad PEM file */
-export async function openTransport(config: Config, { telemetry, find }: TransportParts): Promise<Transport> {
+export async function openTransport(config: Config, telemetry: Telemetry): Promise<Transport> {
   const key = await transportKeyOf(config);
   const resolver = await resolverOf(config, telemetry);
   const shared: SharedTransport = { telemetry, ...(resolver === undefined ? {} : { resolver }) };
   const clients = new Clients(config, shared);
-  const origin = deferUpstreams(async () => {
+  const upstreams = new OpenOnce(async () => {
     const { createUpstreams } = await loadUpstream();
     return createUpstreams({
       httpClientFor: (tls, client, transport) => clients.get(client, { tls, own: transport }),
       telemetry,
       allowPrivate: config.transport.allow_private,
-      find,
       answerTimeout: answerTimeoutOf(config),
     });
   });
   return {
     key,
-    origin,
+    upstreams,
     shared,
     clients,
     async retire(): Promise<void> {
@@ -58,7 +52,7 @@ export async function openTransport(config: Config, { telemetry, find }: Transpo
       resolver?.close({ graceful: true });
     },
     async close(): Promise<void> {
-      origin.close();
+      upstreams.close();
       await clients.close();
       resolver?.close();
     },

@@ -20,7 +20,7 @@ import type { Telemetry } from '../telemetry/index.ts';
 import { describeHelp } from '../web/index.ts';
 import type { Transport } from './client-pool.ts';
 import { forwardHelpOf, forwardOf, loadSites, sitesOf } from './settings/index.ts';
-import type { UpstreamSet } from './upstream-set.ts';
+import { originOf, type UpstreamSet } from './upstream-set.ts';
 
 /** What follows from one configuration: replaced as a whole when another is taken up. */
 export interface Generation {
@@ -65,7 +65,7 @@ export async function createGeneration(
       ...(authority === undefined ? [] : [authorityPage(authority)]),
       { route: 'token', paths: ['/token', '/auth/token'], page: anonymousToken },
     ]),
-    createRegistryDoor({ catalogue, cache }),
+    createRegistryDoor({ catalogue, cache, originFor: (registry) => originOf(reach, registry) }),
   ];
   const handle = createDispatch({ doors, telemetry, admission });
   const { shared } = transport;
@@ -116,5 +116,7 @@ export function describeUpstreams({
 }: Pick<Generation, 'reach'>): readonly UpstreamStatus[] {
   return catalogue
     .list()
-    .flatMap(({ name }) => transport.origin.healthOf(name).map((each) => ({ registry: name, ...each })));
+    .flatMap((registry) =>
+      (transport.upstreams.opened?.healthOf(registry) ?? []).map((each) => ({ registry: registry.name, ...each })),
+    );
 }

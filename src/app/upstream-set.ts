@@ -1,15 +1,21 @@
 import { createHash } from 'node:crypto';
 import type { Config } from '../config/index.ts';
 import { Lru } from '../lib/index.ts';
-import type { TlsSpec, UpstreamSpec } from '../oci/index.ts';
+import type { OriginSource, RegistrySpec, TlsSpec, UpstreamSpec } from '../oci/index.ts';
 import type { Catalogue } from '../routing/index.ts';
-import { openTransport, type Transport, type TransportParts, transportKeyOf } from './client-pool.ts';
+import type { Telemetry } from '../telemetry/index.ts';
+import { openTransport, type Transport, transportKeyOf } from './client-pool.ts';
 import { catalogueOf, readUpstreamFiles } from './settings/index.ts';
 
 /** Which registries there are, and the way to them. */
 export interface UpstreamSet {
   readonly catalogue: Catalogue;
   readonly transport: Transport;
+}
+
+/** The upstreams of a registry, reached by the transport of the set that the registry was found in. */
+export function originOf({ transport }: UpstreamSet, registry: RegistrySpec): OriginSource {
+  return async () => (await transport.upstreams.get()).originOf(registry);
 }
 
 /** Upstreams remembered as they were; of one that is forgotten, what was learnt is learnt anew. */
@@ -20,12 +26,12 @@ const REMEMBERED = 8192;
  * not change keeps its connections, tokens and troubles.
  */
 export class UpstreamSets {
-  readonly #parts: TransportParts;
+  readonly #telemetry: Telemetry;
   readonly #specs = new Lru<UpstreamSpec>({ maxWeight: REMEMBERED });
   readonly #transports = new Set<Transport>();
 
-  constructor(parts: TransportParts) {
-    this.#parts = parts;
+  constructor(telemetry: Telemetry) {
+    this.#telemetry = telemetry;
   }
 
   /** The registries of a configuration, by the way there is where that will do. @throws {SettingsError} */
@@ -34,7 +40,7 @@ export class UpstreamSets {
     const catalogue = await catalogueOf(config, { intern: (registry, spec) => this.#intern(registry, spec, files) });
     const isSameWay = before !== undefined && before.transport.key === (await transportKeyOf(config));
     if (isSameWay) return { catalogue, transport: before.transport };
-    const transport = await openTransport(config, this.#parts);
+    const transport = await openTransport(config, this.#telemetry);
     this.#transports.add(transport);
     return { catalogue, transport };
   }

@@ -2,7 +2,7 @@
  * The pull-through cache: have it, join it or get it.
  *
  * It decides freshness and membership and owns every transfer. It never speaks HTTP, and never knows which upstream
- * there is: it asks an {@link Origin}.
+ * there is: each request brings its origin.
  */
 
 export {
@@ -15,22 +15,7 @@ export {
 } from './eviction/index.ts';
 export { Scrub, type ScrubProgress, Verification } from './integrity/index.ts';
 export type { Selection, UrlSelection } from './metadata/index.ts';
-export {
-  type BlobLocation,
-  type FailureKind,
-  isOriginFailure,
-  type ListQuery,
-  type OpenBlobOptions,
-  type Origin,
-  type OriginBlob,
-  type OriginBlobHead,
-  type OriginFailure,
-  type OriginList,
-  type OriginManifest,
-  type OriginManifestHead,
-  type OriginOptions,
-} from './origin.ts';
-export { PullThrough, type PullThroughOptions } from './pull-through.ts';
+export { PullThrough, type PullThroughOptions, type RefreshOptions } from './pull-through.ts';
 export type { BlobAnswer, ManifestAnswer, Refreshed } from './registry/index.ts';
 export type { Ingest } from './transfer/index.ts';
 export {

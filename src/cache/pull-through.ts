@@ -3,6 +3,7 @@ import {
   type Digest,
   isIndexType,
   MEDIA_TYPES,
+  type OriginSource,
   parseManifest,
   pickPlatform,
   type Reference,
@@ -32,7 +33,6 @@ import {
   RepositoryBlobs,
   TagRecords,
 } from './metadata/index.ts';
-import type { BlobLocation, ListQuery, Origin, OriginList } from './origin.ts';
 import {
   type BlobAnswer,
   type BlobHead,
@@ -82,7 +82,6 @@ export interface CachePolicy extends Omit<RoomLimits, 'disk'> {
 }
 
 export interface PullThroughOptions extends CachePolicy, Pick<RoomLimits, 'disk'> {
-  readonly origin: Origin;
   readonly store: BlobStore;
   readonly metadata: MetadataStore;
   readonly telemetry: Telemetry;
@@ -91,6 +90,13 @@ export interface PullThroughOptions extends CachePolicy, Pick<RoomLimits, 'disk'
   /** When rows and files were last found to agree, milliseconds since the epoch; undefined where nobody knows that they do. */
   readonly reconciledAt?: number | undefined;
   readonly now?: () => number;
+}
+
+export interface RefreshOptions {
+  /** The upstreams of a registry, by its name; what it throws is the outcome of each of the registry's tags. */
+  readonly originFor: (registry: string) => OriginSource;
+  /** Aborts between two tags. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface NegotiatedRequest extends ManifestRequest {
@@ -125,7 +131,7 @@ export class PullThrough {
   #isDoubtful = false;
 
   constructor(options: PullThroughOptions) {
-    const { origin, store, metadata, telemetry, now } = options;
+    const { store, metadata, telemetry, now } = options;
     this.#policy = compilePolicy(options);
     // Asked each time, as it may be another after a while.
     const policy = (): Policy => this.#policy;
@@ -142,7 +148,7 @@ export class PullThrough {
       verifyAfter: () => policy().verifyAfter,
       ...(now === undefined ? {} : { now }),
     });
-    const shared = { origin, store, metadata, membership, verification, readTimes, telemetry };
+    const shared = { store, metadata, membership, verification, readTimes, telemetry };
     this.#options = options;
     this.#reconciledAt = options.reconciledAt;
     const markDirty = (): void => {
@@ -283,7 +289,7 @@ export class PullThrough {
     if (reference.kind === 'digest' || !wantsImageOfIndex(request.accept, answer.mediaType)) return answer;
     // An old client that knows no index: it gets the image most machines want, as from other registries.
     const bytes =
-      answer.bytes ?? (await this.#manifests.byDigest(repository, answer.digest, { signal: request.signal })).bytes;
+      answer.bytes ?? (await this.#manifests.byDigest(repository, answer.digest, { ...request, head: false })).bytes;
     if (bytes === undefined) return answer;
     const child = pickPlatform(parseManifest(bytes, answer.mediaType), { os: 'linux', architecture: 'amd64' });
     if (child === undefined) return answer;
@@ -307,15 +313,6 @@ export class PullThrough {
 
   headBlob(repository: Repository, digest: Digest, request: BlobRequest): Promise<BlobHead> {
     return this.#blobs.head(repository, digest, request);
-  }
-
-  /** Where the client itself can fetch the blob; see Origin.locateBlob. */
-  locate(repository: Repository, digest: Digest, signal: AbortSignal): Promise<BlobLocation | undefined> {
-    return this.#options.origin.locateBlob(repository, digest, { signal });
-  }
-
-  list(repository: Repository, query: ListQuery, signal: AbortSignal): Promise<OriginList> {
-    return this.#options.origin.list(repository, query, { signal });
   }
 
   /** What is kept on disk. */
@@ -347,12 +344,12 @@ export class PullThrough {
   }
 
   /** Asks where tags point to now, and fetches the manifests that moved. */
-  refresh(selections: readonly Selection[], signal?: AbortSignal): Promise<readonly Refreshed[]> {
+  refresh(selections: readonly Selection[], { originFor, signal }: RefreshOptions): Promise<readonly Refreshed[]> {
     const { metadata } = this.#options;
     return refresh(selections, {
       metadata,
-      refreshTag: (repository, tag) => this.#tags.refresh(repository, tag),
-      ...(signal === undefined ? {} : { signal }),
+      refreshTag: (repository, tag) => this.#tags.refresh(repository, tag, { origin: originFor(repository.registry) }),
+      signal,
     });
   }
 

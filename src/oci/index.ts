@@ -27,3 +27,19 @@ export type {
   TransportSpec,
   UpstreamSpec,
 } from './registry-spec.ts';
+export {
+  type BlobLocation,
+  type FailureKind,
+  isOriginFailure,
+  type ListQuery,
+  type OpenBlobOptions,
+  type Origin,
+  type OriginBlob,
+  type OriginBlobHead,
+  type OriginFailure,
+  type OriginList,
+  type OriginManifest,
+  type OriginManifestHead,
+  type OriginOptions,
+  type OriginSource,
+} from './remote.ts';

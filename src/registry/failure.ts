@@ -1,5 +1,4 @@
-import { isOriginFailure, type OriginFailure } from '../cache/index.ts';
-import { type ErrorCode, OciError } from '../oci/index.ts';
+import { type ErrorCode, isOriginFailure, OciError, type OriginFailure } from '../oci/index.ts';
 import { OverloadError } from '../server/index.ts';
 
 /** What was asked for, and so what is missing when nobody has it. */

@@ -1,6 +1,6 @@
 import type { Action } from '../access/index.ts';
 import type { PullThrough } from '../cache/index.ts';
-import { parseRegistryPath, type Repository } from '../oci/index.ts';
+import { type OriginSource, parseRegistryPath, type RegistrySpec, type Repository } from '../oci/index.ts';
 import { type Catalogue, qualifyRepository, resolveName } from '../routing/index.ts';
 import {
   type Door,
@@ -18,6 +18,8 @@ import type { PathOf, ReadKind, RegistryRequest } from './request.ts';
 export interface RegistryDoorOptions {
   readonly catalogue: Catalogue;
   readonly cache: PullThrough;
+  /** The upstreams of a registry of the catalogue. */
+  readonly originFor: (registry: RegistrySpec) => OriginSource;
 }
 
 /** One kind of request: what the gate is asked for it, what is missing when it is not found, and its answer. */
@@ -73,7 +75,7 @@ class OpenedRequest implements DoorRequest {
       repository: 'repository' in path ? qualifyRepository(registry, path.repository) : '',
     };
     context.repository = repository.repository === '' ? undefined : repository.repository;
-    this.#request = { context, name, path, repository };
+    this.#request = { context, name, path, repository, origin: this.#options.originFor(registry) };
     return { action, repository };
   }
 

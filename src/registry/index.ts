@@ -1,7 +1,7 @@
 /**
  * The registry API (OCI distribution specification): a request becomes an answer from the cache.
  *
- * Each kind of request is one row with its action and its handler. It never talks to an upstream and never decides who may
+ * Each kind of request is one row with its action and its handler. It never chooses an upstream and never decides who may
  * read.
  */
 export { createRegistryDoor, type RegistryDoorOptions } from './handler.ts';

@@ -1,23 +1,25 @@
-import type { ListQuery, PullThrough } from '../cache/index.ts';
-import { OciError } from '../oci/index.ts';
+import { type ListQuery, OciError } from '../oci/index.ts';
 import { nextLink, type ResolvedName } from '../routing/index.ts';
 import { replyBytes } from '../server/index.ts';
 import type { PathOf, RegistryRequest } from './request.ts';
 
 type ListPath = PathOf<'tags' | 'catalog' | 'referrers'>;
 
-/** `GET` of a list: tags, the catalogue, referrers. */
-export async function answerList(
-  { context, repository, name, path }: RegistryRequest<ListPath>,
-  cache: PullThrough,
-): Promise<void> {
+/** `GET` of a list: tags, the catalogue, referrers. Lists pass straight through: none is cached. */
+export async function answerList({
+  context,
+  repository,
+  name,
+  path,
+  origin,
+}: RegistryRequest<ListPath>): Promise<void> {
   const query = listQuery(path, new URLSearchParams(context.query));
   if (query.kind !== 'referrers' && query.limit === 0) {
     // By the specification: an empty list, and no link to a next page.
     const empty = query.kind === 'tags' ? { name: repository.repository, tags: [] } : { repositories: [] };
     return replyBytes(context, 200, { 'content-type': 'application/json' }, JSON.stringify(empty));
   }
-  const list = await cache.list(repository, query, context.signal);
+  const list = await (await origin()).list(repository, query, { signal: context.signal });
   context.cache = 'PASS';
   context.upstream = list.upstream;
   const headers: Record<string, string | number> = { 'content-type': list.mediaType };

@@ -11,11 +11,12 @@ export function answerBase({ context }: RegistryRequest<PathOf<'base'>>): void {
 
 /** `GET` and `HEAD` of a manifest, by tag or by digest. */
 export async function answerManifest(
-  { context, repository, path: { reference } }: RegistryRequest<PathOf<'manifest'>>,
+  { context, repository, path: { reference }, origin }: RegistryRequest<PathOf<'manifest'>>,
   cache: PullThrough,
 ): Promise<void> {
   const { accept } = context.request.headers;
   const answer = await cache.manifest(repository, reference, {
+    origin,
     head: context.isHead,
     accept,
     signal: context.signal,
@@ -38,7 +39,7 @@ function manifestHeaders({ digest, checkedAt, warning }: ManifestAnswer): Record
 
 /** `GET` and `HEAD` of a blob: whole, a Range of it, or a 307 to the upstream that has it. */
 export async function answerBlob(
-  { context, repository, path: { digest }, name: { registry } }: RegistryRequest<PathOf<'blob'>>,
+  { context, repository, path: { digest }, name: { registry }, origin }: RegistryRequest<PathOf<'blob'>>,
   cache: PullThrough,
 ): Promise<void> {
   const { signal } = context;
@@ -52,7 +53,7 @@ export async function answerBlob(
   };
   const unchanged = isUnchanged(context, digest);
   if (context.isHead || unchanged) {
-    const head = await cache.headBlob(repository, digest, { signal });
+    const head = await cache.headBlob(repository, digest, { origin, signal });
     context.cache = head.outcome;
     context.upstream = head.upstream;
     // Only what would be answered 200 can be unchanged (RFC 9110 §13.2.1): not what this repository does not have.
@@ -63,7 +64,7 @@ export async function answerBlob(
     });
   }
   if (registry.delivery === 'redirect') {
-    const location = await cache.locate(repository, digest, signal);
+    const location = await (await origin()).locateBlob(repository, digest, { signal });
     if (location !== undefined) {
       context.cache = 'PASS';
       context.upstream = location.upstream;
@@ -76,7 +77,7 @@ export async function answerBlob(
     }
   }
   const keep = registry.delivery !== 'redirect';
-  const request = { range: rangeOf(context, digest), keep, signal };
+  const request = { origin, range: rangeOf(context, digest), keep, signal };
   const answer = await cache.blob(repository, digest, request);
   try {
     await sendBlob(context, headers, answer);

@@ -1,4 +1,4 @@
-import type { RegistryPath, Repository } from '../oci/index.ts';
+import type { OriginSource, RegistryPath, Repository } from '../oci/index.ts';
 import type { ResolvedName } from '../routing/index.ts';
 import type { RequestContext } from '../server/index.ts';
 
@@ -15,4 +15,6 @@ export interface RegistryRequest<Path = PathOf<ReadKind>> {
   readonly path: Path;
   /** The repository as its registry knows it; its name is empty for `/v2/` and the catalogue. */
   readonly repository: Repository;
+  /** The upstreams of its registry, of the generation that the request began with. */
+  readonly origin: OriginSource;
 }

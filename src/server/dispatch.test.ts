@@ -32,8 +32,14 @@ const CREDULOUS: Catalogue = {
 describe('a request that not even an error can be answered to', () => {
   test('is 500, and the end of nothing else', async () => {
     const dispatch = createDispatch({
-      // Only /v2/ is requested, which needs no cache.
-      doors: [createRegistryDoor({ catalogue: CREDULOUS, cache: {} as PullThrough })],
+      // Only /v2/ is requested, which needs neither cache nor upstream.
+      doors: [
+        createRegistryDoor({
+          catalogue: CREDULOUS,
+          cache: {} as PullThrough,
+          originFor: () => () => Promise.reject(new Error('no upstream')),
+        }),
+      ],
       telemetry: new Telemetry(),
     });
     const warnings: string[] = [];

@@ -1,6 +1,5 @@
-import { isOriginFailure } from '../cache/index.ts';
 import { HttpError, type HttpErrorCode } from '../net/index.ts';
-import { OciError } from '../oci/index.ts';
+import { isOriginFailure, OciError } from '../oci/index.ts';
 import { OverloadError } from '../server/index.ts';
 
 /** Why a mirror route gives no answer of its site's, as the client is told: a status and a sentence. */

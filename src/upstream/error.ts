@@ -1,12 +1,5 @@
 import { HttpError } from '../net/index.ts';
-
-/**
- * Why an upstream did not answer.
- *
- * `not-found` it said so; `denied` 401 or 403, or its token service refused; `throttled` 429; `unavailable` 5xx, timeout,
- * refused, broken; `invalid` it answered what cannot be right.
- */
-export type FailureKind = 'not-found' | 'denied' | 'throttled' | 'unavailable' | 'invalid';
+import type { FailureKind, OriginFailure } from '../oci/index.ts';
 
 /** Options of {@link UpstreamError}. */
 export interface UpstreamErrorOptions {
@@ -28,7 +21,7 @@ export interface UpstreamErrorOptions {
  * The message is for operators: it names origin and path, never a query, a header or the text of an error body, since
  * servers have been seen to echo the `Authorization` they were sent (CVE-2025-62168).
  */
-export class UpstreamError extends Error {
+export class UpstreamError extends Error implements OriginFailure {
   override readonly name = 'UpstreamError';
   readonly kind: FailureKind;
   readonly upstream: string;

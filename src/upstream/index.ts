@@ -7,7 +7,6 @@
  * anyone but its own upstream and that upstream's own token service.
  */
 
-export type { Upstreams } from './answers.ts';
 export { parseChallenges, readSecret } from './auth/index.ts';
 export type { UpstreamContext } from './context.ts';
 export { UpstreamError } from './error.ts';
@@ -15,4 +14,4 @@ export { ownHeaders } from './own-headers.ts';
 export { type ProbeQuestion, probeUpstream } from './probe.ts';
 export { asUpstream, Site, type SiteOptions } from './site.ts';
 export type { MirrorSpec } from './site-spec.ts';
-export { createUpstreams, type UpstreamsOptions } from './upstreams.ts';
+export { createUpstreams, type Upstreams, type UpstreamsOptions } from './upstreams.ts';

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, mock, test } from 'node:test';
 import { byteSourceOf } from '../lib/index.ts';
 import { type HttpClient, HttpError, type HttpReply, type HttpRequest } from '../net/index.ts';
-import type { TlsSpec, UpstreamSpec } from '../oci/index.ts';
+import type { FailureKind, TlsSpec, UpstreamSpec } from '../oci/index.ts';
 import { type Events, Telemetry } from '../telemetry/index.ts';
-import { type FailureKind, UpstreamError } from './error.ts';
+import { UpstreamError } from './error.ts';
 import { Upstream } from './upstream.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 

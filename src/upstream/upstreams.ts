@@ -1,5 +1,17 @@
-import { isRepositoryName, type RegistrySpec, type Repository, type UpstreamSpec } from '../oci/index.ts';
-import type { ListAnswer, UpstreamHealth, Upstreams } from './answers.ts';
+import {
+  type Digest,
+  isRepositoryName,
+  type ListQuery,
+  type OpenBlobOptions,
+  type Origin,
+  type OriginList,
+  type OriginOptions,
+  type Reference,
+  type RegistrySpec,
+  type Repository,
+  type UpstreamSpec,
+} from '../oci/index.ts';
+import type { Telemetry } from '../telemetry/index.ts';
 import {
   getManifest,
   headBlob,
@@ -13,111 +25,139 @@ import {
 } from './api/index.ts';
 import type { UpstreamContext } from './context.ts';
 import { UpstreamError } from './error.ts';
-import { failOver } from './health/index.ts';
+import { failOver, type HealthView } from './health/index.ts';
+import type { Quota } from './rate-limit.ts';
 import { Upstream } from './upstream.ts';
 
 /** Options of {@link createUpstreams}. */
 export interface UpstreamsOptions extends Omit<UpstreamContext, 'now'> {
-  /**
-   * The registry of a name. While a registry stays as it is, its upstreams must stay the same objects: what is learnt of
-   * one (challenges, tokens) is kept with it, and forgotten with it when the configuration changes.
-   */
-  readonly find: (registry: string) => RegistrySpec | undefined;
   /** Milliseconds since the epoch. @default Date.now */
   readonly now?: () => number;
 }
 
-/** What is asked for: a digest may be had from any copy, where a tag points or what a list holds only from who may say. */
-type Need = 'pull' | 'resolve';
+/** Every upstream that is reached by the same transport. */
+export interface Upstreams {
+  /**
+   * The upstreams of a registry, in order. Challenges, tokens and health are kept per upstream spec, by identity: an
+   * unchanged upstream must stay the same object, and a changed one must be another.
+   */
+  originOf(registry: RegistrySpec): Origin;
+  /** The health of a registry's upstreams, of those that were asked; makes no request. */
+  healthOf(registry: RegistrySpec): readonly UpstreamHealth[];
+}
 
-/** Brings the registries' upstreams together: asks them in order, each by its own rules. */
+/** The health of one upstream. */
+export interface UpstreamHealth extends HealthView {
+  /** Its name. */
+  readonly upstream: string;
+  /** What is left of its rate limits, for each credential of which that is known. */
+  readonly quota?: readonly Quota[];
+}
+
 export function createUpstreams(options: UpstreamsOptions): Upstreams {
   const context: UpstreamContext = { ...options, now: options.now ?? Date.now };
   const known = new WeakMap<UpstreamSpec, Upstream>();
 
   function upstreamFor(registry: string, spec: UpstreamSpec): Upstream {
-    const found = known.get(spec);
-    if (found !== undefined) return found;
-    const made = new Upstream(registry, spec, context);
-    known.set(spec, made);
-    return made;
+    const upstream = known.get(spec) ?? new Upstream(registry, spec, context);
+    known.set(spec, upstream);
+    return upstream;
   }
 
-  /** Whom to ask, in order. Who is known to be down is among them, and says so at once. */
-  function candidates(repository: Repository, need: Need): readonly Upstream[] {
-    const registry = options.find(repository.registry);
-    if (registry === undefined) throw unknown(`no registry is called ${repository.registry}`, repository);
-    return registry.upstreams
-      .filter((each) => each.capabilities.includes(need))
-      .map((each) => upstreamFor(registry.name, each));
+  return {
+    originOf: (registry) =>
+      new RegistryOrigin(registry, {
+        upstreamFor: (spec) => upstreamFor(registry.name, spec),
+        telemetry: context.telemetry,
+      }),
+    healthOf: ({ upstreams }) =>
+      upstreams.flatMap((spec): UpstreamHealth[] => {
+        const upstream = known.get(spec);
+        return upstream === undefined ? [] : [{ upstream: upstream.name, ...upstream.health() }];
+      }),
+  };
+}
+
+/** A digest may come from any upstream; a tag or a list only from one that may resolve. */
+type Need = 'pull' | 'resolve';
+
+type Call = OriginOptions & { readonly need: Need };
+
+interface RegistryContext {
+  /** Makes an upstream at its first request, and gives the same one afterwards. */
+  readonly upstreamFor: (spec: UpstreamSpec) => Upstream;
+  readonly telemetry: Telemetry;
+}
+
+/** The upstreams of one registry: asked in order, each by its own rules, until one answers. */
+class RegistryOrigin implements Origin {
+  readonly #registry: RegistrySpec;
+  readonly #context: RegistryContext;
+
+  constructor(registry: RegistrySpec, context: RegistryContext) {
+    this.#registry = registry;
+    this.#context = context;
   }
 
-  async function ask<T>(
-    at: { repository: Repository; need: Need; signal: AbortSignal | undefined },
-    question: (upstream: Upstream) => Promise<T>,
-  ): Promise<T> {
-    const { repository, need, signal } = at;
-    signal?.throwIfAborted();
-    // URLs are built from checked names only; this is the last place where an unchecked one would be noticed.
-    if (repository.repository !== '' && !isRepositoryName(repository.repository)) {
-      throw unknown('that is no repository name', repository);
-    }
-    const { telemetry } = context;
-    return failOver(candidates(repository, need), question, { registry: repository.registry, telemetry, signal });
+  headManifest(repository: Repository, reference: Reference, { signal }: OriginOptions = {}) {
+    const asked = { repository: repository.repository, reference, signal };
+    return this.#ask(repository, { need: needOf(reference), signal }, (upstream) => headManifest(upstream, asked));
   }
 
-  async function referrers(repository: Repository, asked: ReferrersAsked): Promise<ListAnswer> {
+  getManifest(repository: Repository, reference: Reference, { signal }: OriginOptions = {}) {
+    const asked = { repository: repository.repository, reference, signal };
+    return this.#ask(repository, { need: needOf(reference), signal }, (upstream) => getManifest(upstream, asked));
+  }
+
+  headBlob(repository: Repository, digest: Digest, { signal }: OriginOptions = {}) {
+    const asked = { repository: repository.repository, digest, signal };
+    return this.#ask(repository, { need: 'pull', signal }, (upstream) => headBlob(upstream, asked));
+  }
+
+  openBlob(repository: Repository, digest: Digest, { signal, offset = 0, end }: OpenBlobOptions = {}) {
+    const asked = { repository: repository.repository, digest, offset, end, signal };
+    return this.#ask(repository, { need: 'pull', signal }, (upstream) => openBlob(upstream, asked));
+  }
+
+  locateBlob(repository: Repository, digest: Digest, { signal }: OriginOptions = {}) {
+    const asked = { repository: repository.repository, digest, signal };
+    return this.#ask(repository, { need: 'pull', signal }, (upstream) => locateBlob(upstream, asked));
+  }
+
+  list(repository: Repository, query: ListQuery, { signal }: OriginOptions = {}): Promise<OriginList> {
+    const asked = { repository: repository.repository, signal };
+    if (query.kind === 'referrers') return this.#referrers(repository, { ...asked, query });
+    return this.#ask(repository, { need: 'resolve', signal }, (upstream) => listNames(upstream, { ...asked, query }));
+  }
+
+  async #referrers(repository: Repository, asked: ReferrersAsked): Promise<OriginList> {
+    const { signal } = asked;
     try {
-      const { signal } = asked;
-      return await ask({ repository, need: 'resolve', signal }, (upstream) => listReferrers(upstream, asked));
+      return await this.#ask(repository, { need: 'resolve', signal }, (upstream) => listReferrers(upstream, asked));
     } catch (error) {
       if (!(error instanceof UpstreamError) || error.kind !== 'not-found') throw error;
       return { ...noReferrers(asked.query), upstream: error.upstream, visibility: 'public' };
     }
   }
 
-  return {
-    headManifest(repository, reference, options) {
-      const asked = { repository: repository.repository, reference, signal: options?.signal };
-      const need = reference.kind === 'tag' ? 'resolve' : 'pull';
-      return ask({ repository, need, signal: asked.signal }, (upstream) => headManifest(upstream, asked));
-    },
-    getManifest(repository, reference, options) {
-      const asked = { repository: repository.repository, reference, signal: options?.signal };
-      const need = reference.kind === 'tag' ? 'resolve' : 'pull';
-      return ask({ repository, need, signal: asked.signal }, (upstream) => getManifest(upstream, asked));
-    },
-    headBlob(repository, digest, options) {
-      const asked = { repository: repository.repository, digest, signal: options?.signal };
-      return ask({ repository, need: 'pull', signal: asked.signal }, (upstream) => headBlob(upstream, asked));
-    },
-    openBlob(repository, digest, options) {
-      const part = { offset: options?.offset ?? 0, end: options?.end };
-      const asked = { repository: repository.repository, digest, ...part, signal: options?.signal };
-      return ask({ repository, need: 'pull', signal: asked.signal }, (upstream) => openBlob(upstream, asked));
-    },
-    locateBlob(repository, digest, options) {
-      const asked = { repository: repository.repository, digest, signal: options?.signal };
-      return ask({ repository, need: 'pull', signal: asked.signal }, (upstream) => locateBlob(upstream, asked));
-    },
-    list(repository, query, options) {
-      const signal = options?.signal;
-      if (query.kind === 'referrers') {
-        return referrers(repository, { repository: repository.repository, query, signal });
-      }
-      const asked = { repository: repository.repository, query, signal };
-      return ask({ repository, need: 'resolve', signal }, (upstream) => listNames(upstream, asked));
-    },
-    healthOf(name) {
-      const upstreams = options.find(name)?.upstreams ?? [];
-      return upstreams.flatMap((spec): UpstreamHealth[] => {
-        const upstream = known.get(spec);
-        return upstream === undefined ? [] : [{ upstream: upstream.name, ...upstream.health() }];
-      });
-    },
-  };
+  async #ask<T>(
+    { repository }: Repository,
+    { need, signal }: Call,
+    question: (upstream: Upstream) => Promise<T>,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    const { name: registry, upstreams } = this.#registry;
+    const { upstreamFor, telemetry } = this.#context;
+    // URLs are built from checked names only; this is the last place where an unchecked one would be noticed.
+    if (repository !== '' && !isRepositoryName(repository)) {
+      throw new UpstreamError('that is no repository name', { kind: 'not-found', upstream: registry });
+    }
+    // An upstream that is known to be down is among them: it rejects at once.
+    const candidates = upstreams.filter((each) => each.capabilities.includes(need)).map(upstreamFor);
+    return failOver(candidates, question, { registry, telemetry, signal });
+  }
 }
 
-function unknown(message: string, repository: Repository): UpstreamError {
-  return new UpstreamError(message, { kind: 'not-found', upstream: repository.registry });
+function needOf({ kind }: Reference): Need {
+  return kind === 'tag' ? 'resolve' : 'pull';
 }

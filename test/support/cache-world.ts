@@ -2,9 +2,15 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Ingest, PullThrough, type PullThroughOptions } from '../../src/cache/index.ts';
+import {
+  type Ingest,
+  PullThrough,
+  type PullThroughOptions,
+  type RefreshOptions,
+  type Selection,
+} from '../../src/cache/index.ts';
 import type { BlobReader } from '../../src/lib/index.ts';
-import type { Repository } from '../../src/oci/index.ts';
+import type { Digest, OriginSource, Reference, Repository } from '../../src/oci/index.ts';
 import { MemoryMetadataStore, type MetadataStore, openFilesystemBlobStore } from '../../src/store/index.ts';
 import { type Events, Telemetry } from '../../src/telemetry/index.ts';
 import { FakeOrigin } from './fake-origin.ts';
@@ -16,7 +22,7 @@ export const ELSEWHERE: Repository = { registry: 'ghcr.io', repository: 'someone
 
 /** A pull-through with everything around it under the test's control. */
 export interface CacheWorld {
-  readonly cache: PullThrough;
+  readonly cache: CacheOfOrigin;
   readonly origin: FakeOrigin;
   readonly store: StrictStore;
   readonly metadata: MetadataStore;
@@ -80,7 +86,7 @@ export async function cacheWorld(t: Scope, options: WorldOptions = {}): Promise<
   const reject = (reason: unknown): void => void rejections.push(reason);
   process.on('unhandledRejection', reject);
 
-  const cache = new PullThrough({ origin, store, metadata, telemetry, keep: true, ...rest });
+  const cache = new CacheOfOrigin({ store, metadata, telemetry, keep: true, ...rest }, origin.source);
   const leftOvers = async (): Promise<readonly string[]> =>
     directory === undefined ? [] : readdir(join(directory, 'ingest'));
 
@@ -121,6 +127,34 @@ export async function cacheWorld(t: Scope, options: WorldOptions = {}): Promise<
     },
     leftOvers,
   };
+}
+
+type RequestOf<Method extends 'manifest' | 'blob'> = Omit<Parameters<PullThrough[Method]>[2], 'origin'>;
+
+/** A cache whose every request brings the same origin. */
+export class CacheOfOrigin extends PullThrough {
+  readonly #origin: OriginSource;
+
+  constructor(options: PullThroughOptions, origin: OriginSource) {
+    super(options);
+    this.#origin = origin;
+  }
+
+  override manifest(repository: Repository, reference: Reference, request: RequestOf<'manifest'>) {
+    return super.manifest(repository, reference, { origin: this.#origin, ...request });
+  }
+
+  override blob(repository: Repository, digest: Digest, request: RequestOf<'blob'>) {
+    return super.blob(repository, digest, { origin: this.#origin, ...request });
+  }
+
+  override headBlob(repository: Repository, digest: Digest, request: RequestOf<'blob'>) {
+    return super.headBlob(repository, digest, { origin: this.#origin, ...request });
+  }
+
+  override refresh(selections: readonly Selection[], options: Partial<RefreshOptions> = {}) {
+    return super.refresh(selections, { originFor: () => this.#origin, ...options });
+  }
 }
 
 /** Reads a body to its end and closes the reader. */

@@ -2,7 +2,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ByteSource } from '../../src/lib/index.ts';
 import { createHttpClient, type HttpClient } from '../../src/net/index.ts';
-import type { RegistrySpec, UpstreamSpec } from '../../src/oci/index.ts';
+import type { Origin, RegistrySpec, UpstreamSpec } from '../../src/oci/index.ts';
 import {
   Telemetry,
   type UpstreamHealthChange,
@@ -11,8 +11,9 @@ import {
 } from '../../src/telemetry/index.ts';
 import { createUpstreams, type Upstreams, type UpstreamsOptions } from '../../src/upstream/index.ts';
 
-/** Upstreams of one registry, and what they said of themselves. */
-export interface ConnectedUpstreams extends Upstreams, AsyncDisposable {
+/** Upstreams of one registry, and the events they published. */
+export interface ConnectedUpstreams extends Origin, AsyncDisposable {
+  healthOf(): ReturnType<Upstreams['healthOf']>;
   readonly events: UpstreamRequestEnded[];
   /** `hot → cold`. */
   readonly failovers: string[];
@@ -62,7 +63,6 @@ export function connectUpstreamsWith(
   telemetry.on('upstream.failover', (event) => failovers.push(`${event.from} → ${event.to}`));
   const clients = new Map<string, HttpClient>();
   const made = createUpstreams({
-    find: (name) => (name === registry.name ? registry : undefined),
     httpClientFor: (_tls, key) => {
       const client = clients.get(key) ?? createHttpClient({});
       clients.set(key, client);
@@ -72,8 +72,8 @@ export function connectUpstreamsWith(
     allowPrivate: [],
     ...options,
   });
-  return {
-    ...made,
+  return Object.assign(made.originOf(registry), {
+    healthOf: () => made.healthOf(registry),
     events,
     failovers,
     health,
@@ -82,7 +82,7 @@ export function connectUpstreamsWith(
     async [Symbol.asyncDispose]() {
       await Promise.all([...clients.values()].map((each) => each.close()));
     },
-  };
+  });
 }
 
 /** A server for answers no registry should give; it ends with the scope. */

@@ -1,19 +1,23 @@
-import type {
-  BlobLocation,
-  FailureKind,
-  ListQuery,
-  OpenBlobOptions,
-  Origin,
-  OriginBlob,
-  OriginBlobHead,
-  OriginFailure,
-  OriginList,
-  OriginManifest,
-  OriginManifestHead,
-  OriginOptions,
-} from '../../src/cache/index.ts';
 import type { ByteSource } from '../../src/lib/index.ts';
-import { type Digest, formatReference, type Reference, type Repository } from '../../src/oci/index.ts';
+import {
+  type BlobLocation,
+  type Digest,
+  type FailureKind,
+  formatReference,
+  type ListQuery,
+  type OpenBlobOptions,
+  type Origin,
+  type OriginBlob,
+  type OriginBlobHead,
+  type OriginFailure,
+  type OriginList,
+  type OriginManifest,
+  type OriginManifestHead,
+  type OriginOptions,
+  type OriginSource,
+  type Reference,
+  type Repository,
+} from '../../src/oci/index.ts';
 
 /** What an origin is asked for. */
 export type OriginMethod = 'headManifest' | 'getManifest' | 'headBlob' | 'openBlob' | 'locateBlob' | 'list';
@@ -67,6 +71,8 @@ export class FakeFailure extends Error implements OriginFailure {
  * What it holds, it holds per repository: what one has, another does not.
  */
 export class FakeOrigin implements Origin {
+  /** What a request to the cache carries. */
+  readonly source: OriginSource = () => Promise.resolve(this);
   readonly calls: OriginCall[] = [];
   /** Runs before each answer: what it waits for, the answer waits for; what it throws is the answer. */
   before: (call: OriginCall) => unknown = () => {};

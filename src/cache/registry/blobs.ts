@@ -1,14 +1,20 @@
 import { abortable, type BlobReader, type ByteSpan, WHOLE } from '../../lib/index.ts';
-import { type Digest, OciError, parseRange, type Repository } from '../../oci/index.ts';
+import {
+  type Digest,
+  isOriginFailure,
+  OciError,
+  type OriginBlob,
+  type OriginSource,
+  parseRange,
+  type Repository,
+} from '../../oci/index.ts';
 import type { BlobStore, MemberRecord, MetadataStore } from '../../store/index.ts';
 import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
 import type { CheckedBlob, Verification } from '../integrity/index.ts';
 import type { ReadTimes, RepositoryBlobs } from '../metadata/index.ts';
-import { isOriginFailure, type Origin, type OriginBlob } from '../origin.ts';
 import { describeIngest, Ingest, OriginReader, planRange, publishIngest, StoredReader } from '../transfer/index.ts';
 
 export interface BlobsOptions {
-  readonly origin: Origin;
   readonly store: BlobStore;
   readonly metadata: MetadataStore;
   readonly membership: RepositoryBlobs;
@@ -27,13 +33,14 @@ export interface BlobsOptions {
   readonly onRange: 'ingest' | 'pass';
 }
 
-/** How a blob is asked for. */
 export interface BlobRequest {
+  /** Which upstreams to ask, also for every transfer that the request starts. */
+  readonly origin: OriginSource;
   /** The `Range` header. */
   readonly range?: string | undefined;
   /** False: delivered, not kept. @default true */
   readonly keep?: boolean;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What is known of a blob before its first byte. */
@@ -76,8 +83,8 @@ export class Blobs {
     return this.#running.values();
   }
 
-  async head(repository: Repository, digest: Digest, { signal }: BlobRequest = {}): Promise<BlobHead> {
-    const { membership, origin, verification } = this.#options;
+  async head(repository: Repository, digest: Digest, { origin, signal }: BlobRequest): Promise<BlobHead> {
+    const { membership, verification } = this.#options;
     const member = await membership.get(repository, digest);
     const running = this.#running.get(digest);
     if (running?.ending === false && (member !== undefined || isSame(running.repository, repository))) {
@@ -92,7 +99,7 @@ export class Blobs {
     }
     const size = await verification.size(digest, member?.size);
     if (size !== undefined && member !== undefined) return { size, outcome: 'HIT', upstream: undefined };
-    const head = await origin.headBlob(repository, digest, signal === undefined ? {} : { signal });
+    const head = await (await origin()).headBlob(repository, digest, { signal });
     if (member === undefined) {
       await membership.add(repository, [confirmed(digest, head.size, head.visibility)]);
     }
@@ -103,7 +110,7 @@ export class Blobs {
     };
   }
 
-  async open(repository: Repository, digest: Digest, request: BlobRequest = {}): Promise<BlobAnswer> {
+  async open(repository: Repository, digest: Digest, request: BlobRequest): Promise<BlobAnswer> {
     const { membership, verification } = this.#options;
     let member = await membership.get(repository, digest);
     for (let look = 0; ; look += 1) {
@@ -129,7 +136,7 @@ export class Blobs {
       if (member === undefined && (running !== undefined || stored !== undefined)) {
         // The bytes are here through another repository: only this one's upstream can say that it has them too.
         try {
-          member = await this.#confirm(repository, digest, request.signal);
+          member = await this.#confirm(repository, digest, request);
         } catch (error) {
           stored?.blob.close().catch(() => {});
           throw error;
@@ -153,9 +160,9 @@ export class Blobs {
     );
   }
 
-  async #confirm(repository: Repository, digest: Digest, signal: AbortSignal | undefined): Promise<MemberRecord> {
-    const { origin, membership } = this.#options;
-    const head = await origin.headBlob(repository, digest, signal === undefined ? {} : { signal });
+  async #confirm(repository: Repository, digest: Digest, { origin, signal }: BlobRequest): Promise<MemberRecord> {
+    const { membership } = this.#options;
+    const head = await (await origin()).headBlob(repository, digest, { signal });
     const member = confirmed(digest, head.size, head.visibility);
     await membership.add(repository, [member]);
     return member;
@@ -189,14 +196,16 @@ export class Blobs {
     member: MemberRecord | undefined,
     request: BlobRequest,
   ): Promise<BlobAnswer> {
+    const { origin } = request;
     const keep = request.keep !== false && this.#isToBeKept(member);
     const range = parseRange(request.range, member?.size);
     if (range.kind === 'unsatisfiable') throw unsatisfiable(member?.size);
     if (range.kind === 'part' && planRange(range.start, { written: 0, size: member?.size }) === 'pass') {
-      if (keep && this.#mayGoOnAlone) this.#continueUnattended(this.#start(repository, digest, { member, keep }));
+      if (keep && this.#mayGoOnAlone)
+        this.#continueUnattended(this.#start(repository, digest, { origin, member, keep }));
       return this.#pass(repository, digest, range, request);
     }
-    const ingest = this.#start(repository, digest, { member, keep });
+    const ingest = this.#start(repository, digest, { origin, member, keep });
     return this.#fromIngest(ingest, { repository, digest, outcome: 'MISS' }, request);
   }
 
@@ -246,21 +255,21 @@ export class Blobs {
   }
 
   /** Fetches a part for itself. It is passed on unverified and never kept (decisions.md 4). */
-  async #pass(repository: Repository, digest: Digest, span: ByteSpan, { signal }: BlobRequest): Promise<BlobAnswer> {
-    const { origin, membership, telemetry } = this.#options;
+  async #pass(
+    repository: Repository,
+    digest: Digest,
+    span: ByteSpan,
+    { origin, signal }: BlobRequest,
+  ): Promise<BlobAnswer> {
+    const { membership, telemetry } = this.#options;
+    const upstreams = await origin();
     let blob: OriginBlob;
     try {
-      blob = await origin.openBlob(repository, digest, {
-        offset: span.start,
-        ...(span.end === undefined ? {} : { end: span.end }),
-        ...(signal === undefined ? {} : { signal }),
-      });
+      blob = await upstreams.openBlob(repository, digest, { offset: span.start, end: span.end, signal });
     } catch (error) {
       if (!isOriginFailure(error) || error.kind !== 'invalid') throw error;
       // Where no manifest has said how large the blob is, the part may lie behind its end.
-      const head = await origin
-        .headBlob(repository, digest, signal === undefined ? {} : { signal })
-        .catch(() => undefined);
+      const head = await upstreams.headBlob(repository, digest, { signal }).catch(() => undefined);
       throw head?.size !== undefined && span.start >= head.size ? unsatisfiable(head.size) : error;
     }
     const { size, upstream, visibility } = blob;
@@ -290,16 +299,16 @@ export class Blobs {
   #start(
     repository: Repository,
     digest: Digest,
-    how: { readonly member: MemberRecord | undefined; readonly keep: boolean },
+    how: Pick<BlobRequest, 'origin'> & { readonly member: MemberRecord | undefined; readonly keep: boolean },
   ): Ingest {
-    const { origin, store, metadata, membership, verification, telemetry, decided, onRefusal } = this.#options;
+    const { store, metadata, membership, verification, telemetry, decided, onRefusal } = this.#options;
     if (this.#isStopping) throw new OciError('UNAVAILABLE', 'The server is stopping');
     let member = how.member;
     const ingest = new Ingest(
       { repository, digest, expectedSize: member?.size, keep: how.keep },
       {
         open: async (options) => {
-          const blob = await origin.openBlob(repository, digest, options);
+          const blob = await (await how.origin()).openBlob(repository, digest, options);
           if (member === undefined) {
             member = confirmed(digest, blob.size, blob.visibility);
             await membership.add(repository, [member]);

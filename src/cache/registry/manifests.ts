@@ -5,8 +5,12 @@ import {
   digestOf,
   isIndexType,
   isMediaType,
+  isOriginFailure,
   MAX_MANIFEST_BYTES,
   OciError,
+  type OriginManifest,
+  type OriginManifestHead,
+  type OriginSource,
   parseManifest,
   type Repository,
 } from '../../oci/index.ts';
@@ -15,12 +19,10 @@ import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
 import type { Verification } from '../integrity/index.ts';
 import { unreadable } from '../integrity/index.ts';
 import type { ReadTimes, RepositoryBlobs } from '../metadata/index.ts';
-import { isOriginFailure, type Origin, type OriginManifest, type OriginManifestHead } from '../origin.ts';
 import type { NegativeCache } from '../revalidation/index.ts';
 import type { PlatformFilter } from './platforms.ts';
 
 export interface ManifestsOptions {
-  readonly origin: Origin;
   readonly store: BlobStore;
   readonly metadata: MetadataStore;
   readonly membership: RepositoryBlobs;
@@ -44,6 +46,8 @@ export interface ManifestsOptions {
 }
 
 export interface ManifestRequest {
+  /** Which upstreams to ask, also for every transfer and revalidation that the request starts. */
+  readonly origin: OriginSource;
   /** True where only the head is wanted: then `bytes` may be missing from the answer. */
   readonly head?: boolean;
   readonly signal?: AbortSignal | undefined;
@@ -98,7 +102,7 @@ export class Manifests {
     });
   }
 
-  async byDigest(repository: Repository, digest: Digest, request: ManifestRequest = {}): Promise<ManifestAnswer> {
+  async byDigest(repository: Repository, digest: Digest, request: ManifestRequest): Promise<ManifestAnswer> {
     const member = await this.#options.membership.get(repository, digest);
     if (member !== undefined && member.kind === 'manifest' && member.mediaType !== '') {
       const bytes = await this.local(digest);
@@ -107,17 +111,18 @@ export class Manifests {
         return held(member, bytes);
       }
     }
-    const { origin, notFound } = this.#options;
+    const { origin } = request;
+    const { notFound } = this.#options;
     const reference = { kind: 'digest', digest } as const;
     const key = keyOf(repository.registry, repository.repository, digest);
     notFound.assertNotMissing(key);
     if (request.head === true && !this.#fetching.has(key)) {
-      const ask = () => this.#ask(key, () => origin.headManifest(repository, reference));
+      const ask = () => this.#ask(key, async () => (await origin()).headManifest(repository, reference));
       const heading = this.#heading.run(key, ask);
       return fromOrigin(await abortable(heading, request.signal), undefined);
     }
     const joined = this.#fetching.has(key);
-    const manifest = await abortable(this.fetch(repository, digest), request.signal);
+    const manifest = await abortable(this.fetch(repository, digest, { origin }), request.signal);
     return { ...fromOrigin(manifest, manifest.bytes), ...(joined ? { outcome: 'JOIN' } : {}) };
   }
 
@@ -155,15 +160,19 @@ export class Manifests {
   }
 
   /**
-   * By digest from the upstream, shared by whoever asks at the same time, and kept.
+   * By digest from the upstream, one fetch for all concurrent requests, and kept.
    *
-   * @param isTagged as of {@link keep}
+   * @param isTagged see {@link keep}
    */
-  fetch(repository: Repository, digest: Digest, isTagged = false): Promise<OriginManifest> {
+  fetch(
+    repository: Repository,
+    digest: Digest,
+    { origin, isTagged = false }: Pick<ManifestRequest, 'origin'> & { readonly isTagged?: boolean },
+  ): Promise<OriginManifest> {
     const key = keyOf(repository.registry, repository.repository, digest);
     return this.#fetching.run(key, async () => {
       const reference = { kind: 'digest', digest } as const;
-      const manifest = await this.#ask(key, () => this.#options.origin.getManifest(repository, reference));
+      const manifest = await this.#ask(key, async () => (await origin()).getManifest(repository, reference));
       await this.keep(repository, manifest, isTagged);
       return manifest;
     });

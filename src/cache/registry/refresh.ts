@@ -8,8 +8,8 @@ export interface RefreshTools {
   readonly metadata: MetadataStore;
   /** Asks the upstream; rejects where it does not tell. */
   readonly refreshTag: (repository: Repository, tag: string) => Promise<RefreshedTag>;
-  /** Ends it between two tags. */
-  readonly signal?: AbortSignal;
+  /** Aborts between two tags. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** What became of one tag. */

@@ -1,21 +1,20 @@
 import { abortable, keyOf, SingleFlight } from '../../lib/index.ts';
-import type { Digest, Repository } from '../../oci/index.ts';
+import {
+  type Digest,
+  type FailureKind,
+  isOriginFailure,
+  type OriginManifest,
+  type OriginManifestHead,
+  type Repository,
+} from '../../oci/index.ts';
 import type { TagRecord } from '../../store/index.ts';
 import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
 import type { RepositoryBlobs, TagRecords } from '../metadata/index.ts';
 import { type Freshness, isFresh } from '../metadata/index.ts';
-import {
-  type FailureKind,
-  isOriginFailure,
-  type Origin,
-  type OriginManifest,
-  type OriginManifestHead,
-} from '../origin.ts';
 import type { BackOff, Failure, NegativeCache, UnresponsiveRegistries } from '../revalidation/index.ts';
 import { fromOrigin, type ManifestAnswer, type ManifestRequest, type Manifests, memberOf } from './manifests.ts';
 
 export interface TagsOptions {
-  readonly origin: Origin;
   readonly manifests: Manifests;
   readonly membership: RepositoryBlobs;
   readonly pointers: TagRecords;
@@ -47,7 +46,7 @@ interface Resolution {
 }
 
 /** What an upstream is asked about a tag. */
-interface Question {
+interface Question extends Pick<ManifestRequest, 'origin'> {
   /** What is believed now. */
   readonly record: TagRecord | undefined;
   /** True where nobody wants the bytes. */
@@ -83,7 +82,8 @@ export class Tags {
     this.#now = options.now ?? Date.now;
   }
 
-  async get(repository: Repository, tag: string, request: ManifestRequest = {}): Promise<ManifestAnswer> {
+  async get(repository: Repository, tag: string, request: ManifestRequest): Promise<ManifestAnswer> {
+    const { origin } = request;
     const { pointers, freshness, notFound, backOff, silence, keep } = this.#options;
     if (!keep) return this.#through(repository, tag, request);
     const record = await pointers.get(repository, tag);
@@ -105,13 +105,13 @@ export class Tags {
       const reason = trouble?.error.message ?? `${record.upstream} has not answered lately`;
       const stale = await this.#stale(repository, tag, { record, reason });
       if (stale !== undefined) {
-        if (!isBackingOff) this.#fly(repository, tag, { record, headOnly });
+        if (!isBackingOff) this.#fly(repository, tag, { origin, record, headOnly });
         return this.#answer(repository, stale, request);
       }
     }
     // Who only wants the head shares the question of who wants the bytes, and the other way round: one at a time.
     const joined = this.#flights.has(key);
-    const flight = this.#fly(repository, tag, { record, headOnly });
+    const flight = this.#fly(repository, tag, { origin, record, headOnly });
     const resolution = await abortable(this.#await(repository, tag, { flight, record, trouble }), request.signal);
     // That it is stale matters more than that others asked too.
     const outcome = joined && resolution.outcome !== 'STALE' ? 'JOIN' : resolution.outcome;
@@ -123,15 +123,20 @@ export class Tags {
    *
    * Rejects with what the upstream says where it does not tell.
    */
-  async refresh(repository: Repository, tag: string): Promise<RefreshedTag> {
+  async refresh(
+    repository: Repository,
+    tag: string,
+    { origin }: Pick<ManifestRequest, 'origin'>,
+  ): Promise<RefreshedTag> {
     const { pointers, manifests, notFound, backOff } = this.#options;
     const key = keyOf(repository.registry, repository.repository, tag);
     const record = await pointers.get(repository, tag);
     notFound.forget(key);
-    const flight = this.#fly(repository, tag, { record, headOnly: false });
+    const flight = this.#fly(repository, tag, { origin, record, headOnly: false });
     const { record: found, outcome } = await flight.resolution;
     if (outcome === 'STALE') throw backOff.get(key)?.error ?? new Error('the upstream did not answer');
-    if ((await manifests.local(found.digest)) === undefined) await manifests.fetch(repository, found.digest, true);
+    if ((await manifests.local(found.digest)) === undefined)
+      await manifests.fetch(repository, found.digest, { origin, isTagged: true });
     return { before: record?.digest, after: found.digest };
   }
 
@@ -190,25 +195,27 @@ export class Tags {
   }
 
   /** Asks the upstreams where a tag points to now. */
-  async #resolve(repository: Repository, tag: string, { record: known, headOnly }: Question): Promise<Resolution> {
-    const { origin, pointers, manifests, membership, notFound, backOff, silence } = this.#options;
+  async #resolve(repository: Repository, tag: string, question: Question): Promise<Resolution> {
+    const { record: known, headOnly } = question;
+    const { pointers, manifests, membership, notFound, backOff, silence } = this.#options;
     const key = keyOf(repository.registry, repository.repository, tag);
     const reference = { kind: 'tag', tag } as const;
     let hasMoved = false;
     try {
+      const upstreams = await question.origin();
       let head: OriginManifestHead;
       if (known === undefined && !headOnly) {
-        const manifest = await origin.getManifest(repository, reference);
+        const manifest = await upstreams.getManifest(repository, reference);
         await manifests.keep(repository, manifest, true);
         head = manifest;
       } else {
         // A HEAD is free where a GET counts as a pull.
-        head = await origin.headManifest(repository, reference);
+        head = await upstreams.headManifest(repository, reference);
         hasMoved = known !== undefined && head.digest !== known.digest;
         if (hasMoved) {
           // The new bytes come before the new pointer, also for who only wants the head: while they cannot be had, the
           // old image still can, and HEAD and GET agree on it.
-          head = await this.#bring(repository, tag, head);
+          head = await this.#bring(repository, tag, { head, origin: question.origin });
           hasMoved = head.digest !== known?.digest;
         } else {
           await membership.add(repository, [memberOf(head)]);
@@ -233,19 +240,23 @@ export class Tags {
    * Sees to it that what a tag points to is here. Where there is nothing by the digest that its HEAD named, its GET decides:
    * some registries name another one, and the tag may have moved on meanwhile and left nothing behind.
    */
-  async #bring(repository: Repository, tag: string, head: OriginManifestHead): Promise<OriginManifestHead> {
-    const { manifests, origin } = this.#options;
+  async #bring(
+    repository: Repository,
+    tag: string,
+    { head, origin }: Pick<ManifestRequest, 'origin'> & { readonly head: OriginManifestHead },
+  ): Promise<OriginManifestHead> {
+    const { manifests } = this.#options;
     const bytes = await manifests.local(head.digest);
     if (bytes !== undefined) {
       await manifests.note(repository, { ...head, bytes });
       return head;
     }
     try {
-      await manifests.fetch(repository, head.digest, true);
+      await manifests.fetch(repository, head.digest, { origin, isTagged: true });
       return head;
     } catch (error) {
       if (!isOriginFailure(error) || (error.kind !== 'not-found' && error.kind !== 'invalid')) throw error;
-      const manifest = await origin.getManifest(repository, { kind: 'tag', tag });
+      const manifest = await (await origin()).getManifest(repository, { kind: 'tag', tag });
       await manifests.keep(repository, manifest, true);
       return manifest;
     }
@@ -289,21 +300,23 @@ export class Tags {
       await manifests.noteKept(repository, record, bytes);
       return { digest, mediaType, size, bytes, outcome, upstream, checkedAt, warning };
     }
-    const manifest = await abortable(manifests.fetch(repository, digest, true), request.signal);
+    const fetching = manifests.fetch(repository, digest, { origin: request.origin, isTagged: true });
+    const manifest = await abortable(fetching, request.signal);
     return { ...fromOrigin(manifest, manifest.bytes), checkedAt, warning };
   }
 
   /** Straight from the upstream, shared by whoever asks at the same time. */
   async #through(repository: Repository, tag: string, request: ManifestRequest): Promise<ManifestAnswer> {
-    const { origin, manifests } = this.#options;
+    const { origin } = request;
+    const { manifests } = this.#options;
     const reference = { kind: 'tag', tag } as const;
     const key = keyOf(repository.registry, repository.repository, tag);
     if (request.head === true && !this.#getting.has(key)) {
-      const heading = this.#heading.run(key, () => origin.headManifest(repository, reference));
+      const heading = this.#heading.run(key, async () => (await origin()).headManifest(repository, reference));
       return { ...fromOrigin(await abortable(heading, request.signal), undefined, this.#now()), outcome: 'PASS' };
     }
     const getting = this.#getting.run(key, async () => {
-      const manifest = await origin.getManifest(repository, reference);
+      const manifest = await (await origin()).getManifest(repository, reference);
       await manifests.note(repository, manifest);
       return manifest;
     });

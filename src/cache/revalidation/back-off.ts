@@ -1,5 +1,5 @@
 import { Lru } from '../../lib/index.ts';
-import { isOriginFailure } from '../origin.ts';
+import { isOriginFailure } from '../../oci/index.ts';
 
 /** How long a tag is left alone after its upstream failed, the first time and at the most; milliseconds. */
 const FIRST_DELAY = 5000;

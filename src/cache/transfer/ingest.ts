@@ -1,9 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type BlobReader, type ByteSpan, ReaderClosedError } from '../../lib/index.ts';
-import { type Digest, Digester, digestAlgorithm, type Repository, type Visibility } from '../../oci/index.ts';
+import {
+  type Digest,
+  Digester,
+  digestAlgorithm,
+  isOriginFailure,
+  type OpenBlobOptions,
+  type OriginBlob,
+  type OriginFailure,
+  type Repository,
+  type Visibility,
+} from '../../oci/index.ts';
 import type { Ingestion } from '../../store/index.ts';
-import { isOriginFailure, type OpenBlobOptions, type OriginBlob, type OriginFailure } from '../origin.ts';
 import { OriginReader, WrongBytesError } from './origin-reader.ts';
 import { resumeDelay, shouldContinueUnattended, shouldResume } from './policy.ts';
 import { TailBuffer } from './tail-buffer.ts';
@@ -27,7 +36,6 @@ import { TailBuffer } from './tail-buffer.ts';
 //  5. A follower that leaves disturbs nobody; when the last has left, shouldFinishAlone() decides.
 //  6. The file's descriptor is closed once, after the transfer has settled and the last follower has left.
 
-/** What an {@link Ingest} needs of the world. */
 export interface IngestEnvironment {
   /** Opens the blob's body at an offset; rejects with an OriginFailure. */
   readonly open: (options: OpenBlobOptions) => Promise<OriginBlob>;
@@ -172,9 +180,8 @@ export class Ingest {
    * first.
    */
   async openRest(span: ByteSpan, position: number, signal: AbortSignal): Promise<BlobReader> {
-    const options = { offset: position, signal, ...(span.end === undefined ? {} : { end: span.end }) };
-    const { size } = this;
-    const expect = this.digest;
+    const options = { offset: position, signal, end: span.end };
+    const { size, digest: expect } = this;
     if (span.start > 0 || span.end !== undefined || expect === undefined) {
       return new OriginReader(await this.#environment.open(options), { end: span.end, size });
     }

@@ -1,6 +1,5 @@
 import { type BlobReader, ReaderClosedError } from '../../lib/index.ts';
-import type { Digest, Digester } from '../../oci/index.ts';
-import type { OriginBlob, OriginFailure } from '../origin.ts';
+import type { Digest, Digester, OriginBlob, OriginFailure } from '../../oci/index.ts';
 
 /** A wrong body: the upstream's bytes are not what their digest says. Satisfies OriginFailure. */
 export class WrongBytesError extends Error implements OriginFailure {

@@ -1,4 +1,4 @@
-import type { FailureKind, OriginFailure } from '../origin.ts';
+import type { FailureKind, OriginFailure } from '../../oci/index.ts';
 import type { UrlResponse } from './request.ts';
 
 /** Whether an answer says that its upstream is in trouble, which may be over soon: then something older is better. */

@@ -1,6 +1,11 @@
 import type { ByteSource } from '../../lib/index.ts';
-import { parseContentRange } from '../../oci/index.ts';
-import type { FailureKind, OpenBlobOptions, OriginBlob, OriginFailure } from '../origin.ts';
+import {
+  type FailureKind,
+  type OpenBlobOptions,
+  type OriginBlob,
+  type OriginFailure,
+  parseContentRange,
+} from '../../oci/index.ts';
 import { retryAfterOf } from './failure.ts';
 import type { UrlRequest, UrlResponse } from './request.ts';
 import { hasValidator, strongValidator } from './validator.ts';

@@ -4,9 +4,8 @@ import { describe, test } from 'node:test';
 import { connectUpstreams, readAll, serve } from '../../../test/support/connect-upstreams.ts';
 import { noise } from '../../../test/support/image.ts';
 import { startScriptedUpstream } from '../../../test/support/scripted-upstream.ts';
-import { digestOf, type Repository } from '../../oci/index.ts';
-import type { OpenBlobOptions, Upstreams } from '../answers.ts';
-import { type FailureKind, UpstreamError } from '../error.ts';
+import { digestOf, type FailureKind, type OpenBlobOptions, type Origin, type Repository } from '../../oci/index.ts';
+import { UpstreamError } from '../error.ts';
 
 const app: Repository = { registry: 'docker.io', repository: 'library/app' };
 const bytes = noise('blob', 100_000);
@@ -19,7 +18,7 @@ interface Reply {
   readonly body?: Buffer;
 }
 
-async function ask<T>(play: (request: IncomingMessage) => Reply, request: (upstreams: Upstreams) => Promise<T>) {
+async function ask<T>(play: (request: IncomingMessage) => Reply, request: (upstreams: Origin) => Promise<T>) {
   const asked: string[] = [];
   await using server = await serve((request, response) => {
     asked.push(

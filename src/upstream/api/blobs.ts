@@ -1,6 +1,5 @@
 import type { HttpStream } from '../../net/index.ts';
-import { type Digest, parseContentRange } from '../../oci/index.ts';
-import type { BlobAnswer, BlobHead } from '../answers.ts';
+import { type Digest, type OriginBlob, type OriginBlobHead, parseContentRange } from '../../oci/index.ts';
 import type { Upstream } from '../upstream.ts';
 import { pullScope, refusesHead, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
 import { isIdentity } from './manifest-answer.ts';
@@ -20,7 +19,7 @@ export interface BlobPartAsked extends BlobAsked {
 }
 
 /** Asks whether the blob is there, with HEAD or, where that is refused, with a GET of its first byte. */
-export async function headBlob(upstream: Upstream, asked: BlobAsked): Promise<BlobHead> {
+export async function headBlob(upstream: Upstream, asked: BlobAsked): Promise<OriginBlobHead> {
   const request = blobRequest('HEAD', asked);
   const answer = await upstream.fetch(request, 0);
   if (refusesHead(answer)) {
@@ -41,7 +40,7 @@ export async function headBlob(upstream: Upstream, asked: BlobAsked): Promise<Bl
  *
  * @throws {UpstreamError} `invalid` where it is not found there either
  */
-export async function openBlob(upstream: Upstream, asked: BlobPartAsked): Promise<BlobAnswer> {
+export async function openBlob(upstream: Upstream, asked: BlobPartAsked): Promise<OriginBlob> {
   const range = rangeHeader(asked);
   const opened = await tryOpen(upstream, asked, range);
   if (!('error' in opened)) return opened;
@@ -51,7 +50,7 @@ export async function openBlob(upstream: Upstream, asked: BlobPartAsked): Promis
   return whole;
 }
 
-type Opened = BlobAnswer | { readonly error: Error; readonly mayHaveWhole: boolean };
+type Opened = OriginBlob | { readonly error: Error; readonly mayHaveWhole: boolean };
 
 async function tryOpen(
   upstream: Upstream,
@@ -93,7 +92,7 @@ function rangeHeader(asked: BlobPartAsked): Readonly<Record<string, string>> {
   return { range: `bytes=${asked.offset}-${asked.end ?? ''}` };
 }
 
-type Part = Pick<BlobAnswer, 'body' | 'size'> | { readonly wrong: string };
+type Part = Pick<OriginBlob, 'body' | 'size'> | { readonly wrong: string };
 
 /** A 206: it must begin where it was asked to, reach as far, and be as long as it says. */
 function readPart(answer: UpstreamResponse<HttpStream>, asked: BlobPartAsked): Part {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { digestOf } from '../../oci/index.ts';
-import type { ListQuery } from '../answers.ts';
+import { digestOf, type ListQuery } from '../../oci/index.ts';
 import { listQueryString, nextPage } from './list-page.ts';
 
 describe('nextPage', () => {

@@ -1,4 +1,4 @@
-import type { ListQuery } from '../answers.ts';
+import type { ListQuery } from '../../oci/index.ts';
 
 /** The most entries asked for in one page; a client that asks for more gets a page and a link. */
 const MAX_LIMIT = 10_000;

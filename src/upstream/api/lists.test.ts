@@ -3,9 +3,8 @@ import { describe, test } from 'node:test';
 import { connectUpstreams, serve } from '../../../test/support/connect-upstreams.ts';
 import { buildImage, buildReferrer, content, descriptor } from '../../../test/support/image.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../../../test/support/scripted-upstream.ts';
-import { MEDIA_TYPES, type Repository } from '../../oci/index.ts';
-import type { ListAnswer } from '../answers.ts';
-import { type FailureKind, UpstreamError } from '../error.ts';
+import { type FailureKind, MEDIA_TYPES, type OriginList, type Repository } from '../../oci/index.ts';
+import { UpstreamError } from '../error.ts';
 import { fallbackTag } from './referrers.ts';
 
 const app: Repository = { registry: 'docker.io', repository: 'library/app' };
@@ -20,7 +19,7 @@ function failsAs(kind: FailureKind): (error: unknown) => boolean {
   };
 }
 
-function json(list: ListAnswer): Record<string, unknown> {
+function json(list: OriginList): Record<string, unknown> {
   return JSON.parse(list.bytes.toString()) as Record<string, unknown>;
 }
 
@@ -101,7 +100,7 @@ describe('referrers', () => {
     registry.library.tag(app.repository, { tag: `sha256-${hex}.sig`, digest: signature.digest });
   }
 
-  function found(list: ListAnswer): unknown[] {
+  function found(list: OriginList): unknown[] {
     return (json(list)['manifests'] as { digest: string; artifactType: string }[]).map((each) => [
       each.digest,
       each.artifactType,

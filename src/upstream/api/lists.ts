@@ -1,5 +1,5 @@
 import type { HttpReply } from '../../net/index.ts';
-import type { ListAnswer, ListQuery } from '../answers.ts';
+import type { ListQuery, OriginList } from '../../oci/index.ts';
 import type { Upstream } from '../upstream.ts';
 import { CATALOG_SCOPE, pullScope, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
 import { listQueryString, nextPage } from './list-page.ts';
@@ -16,7 +16,7 @@ export interface ListAsked<Q extends ListQuery = ListQuery> {
 export const MAX_LIST_BYTES = 8 * 1024 * 1024;
 
 /** One page of the tags of a repository, or of the catalogue. */
-export async function listNames(upstream: Upstream, asked: ListAsked): Promise<ListAnswer> {
+export async function listNames(upstream: Upstream, asked: ListAsked): Promise<OriginList> {
   const request = listQuestion(asked);
   const answer = await upstream.fetch(request, MAX_LIST_BYTES);
   if (answer.reply.status !== 200) throw await upstream.failure(request, answer);
@@ -28,7 +28,7 @@ export function readList(
   upstream: Upstream,
   request: UpstreamRequest,
   answer: UpstreamResponse<HttpReply>,
-): ListAnswer {
+): OriginList {
   const { headers, body: bytes } = answer.reply;
   if (!isIdentity(headers['content-encoding'])) throw upstream.invalid(request, 'the list came encoded');
   // A login page or a captive portal answers 200 as well.

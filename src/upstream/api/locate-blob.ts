@@ -1,4 +1,4 @@
-import type { BlobLocation } from '../answers.ts';
+import type { BlobLocation } from '../../oci/index.ts';
 import { shownUrl } from '../error.ts';
 import { decideRedirect, isRedirect, needsNoCredential } from '../redirect.ts';
 import type { Upstream } from '../upstream.ts';

@@ -5,14 +5,15 @@ import { gzipSync } from 'node:zlib';
 import { connectUpstreams, serve } from '../../../test/support/connect-upstreams.ts';
 import {
   digestOf,
+  type FailureKind,
   MANIFEST_ACCEPT,
   MAX_MANIFEST_BYTES,
   MEDIA_TYPES,
+  type Origin,
   type Reference,
   type Repository,
 } from '../../oci/index.ts';
-import type { Upstreams } from '../answers.ts';
-import { type FailureKind, UpstreamError } from '../error.ts';
+import { UpstreamError } from '../error.ts';
 
 const app: Repository = { registry: 'docker.io', repository: 'library/app' };
 const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPES.ociManifest, layers: [] }));
@@ -35,7 +36,7 @@ const GOOD: OutgoingHttpHeaders = {
 };
 
 /** Asks one registry that answers as told, and says what it was asked. */
-async function ask<T>(play: (request: IncomingMessage) => Reply, request: (upstreams: Upstreams) => Promise<T>) {
+async function ask<T>(play: (request: IncomingMessage) => Reply, request: (upstreams: Origin) => Promise<T>) {
   const asked: string[] = [];
   await using server = await serve((request, response) => {
     asked.push(

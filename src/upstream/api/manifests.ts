@@ -4,10 +4,11 @@ import {
   formatReference,
   MANIFEST_ACCEPT,
   MAX_MANIFEST_BYTES,
+  type OriginManifest,
+  type OriginManifestHead,
   parseDigest,
   type Reference,
 } from '../../oci/index.ts';
-import type { ManifestAnswer, ManifestHead } from '../answers.ts';
 import type { Upstream } from '../upstream.ts';
 import { pullScope, refusesHead, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
 import { bareMediaType, isGenericType, isIdentity, manifestDigest, manifestMediaType } from './manifest-answer.ts';
@@ -23,7 +24,7 @@ export interface ManifestAsked {
  * What a reference points to. A HEAD is asked, which no registry counts as a pull; where it is refused, or does not say
  * all there is to know, the manifest itself is fetched.
  */
-export async function headManifest(upstream: Upstream, asked: ManifestAsked): Promise<ManifestHead> {
+export async function headManifest(upstream: Upstream, asked: ManifestAsked): Promise<OriginManifestHead> {
   const request = questionFor('HEAD', asked);
   const answer = await upstream.fetch(request, 0);
   if (refusesHead(answer)) return getManifest(upstream, asked);
@@ -36,7 +37,7 @@ export async function headManifest(upstream: Upstream, asked: ManifestAsked): Pr
  *
  * @throws {UpstreamError} `invalid` where they are too many, are encoded, are no manifest, or lack the digest asked by
  */
-export async function getManifest(upstream: Upstream, asked: ManifestAsked): Promise<ManifestAnswer> {
+export async function getManifest(upstream: Upstream, asked: ManifestAsked): Promise<OriginManifest> {
   const request = questionFor('GET', asked);
   const answer = await upstream.fetch(request, MAX_MANIFEST_BYTES);
   const { status, headers, body: bytes } = answer.reply;
@@ -55,7 +56,7 @@ function readHead(
   upstream: Upstream,
   request: UpstreamRequest,
   found: { asked: ManifestAsked; answer: UpstreamResponse<HttpReply> },
-): ManifestHead | undefined {
+): OriginManifestHead | undefined {
   const { asked, answer } = found;
   const { headers } = answer.reply;
   const said = parseDigest(headers['docker-content-digest'] ?? '');

@@ -1,5 +1,12 @@
-import { type Digest, digestAlgorithm, digestHex, MEDIA_TYPES } from '../../oci/index.ts';
-import type { ListAnswer, ListQuery, ManifestHead } from '../answers.ts';
+import {
+  type Digest,
+  digestAlgorithm,
+  digestHex,
+  type ListQuery,
+  MEDIA_TYPES,
+  type OriginList,
+  type OriginManifestHead,
+} from '../../oci/index.ts';
 import { UpstreamError } from '../error.ts';
 import type { Upstream } from '../upstream.ts';
 import { type ListAsked, listQuestion, MAX_LIST_BYTES, readList } from './lists.ts';
@@ -20,7 +27,7 @@ export type ReferrerDescriptor = Readonly<Record<string, unknown>> & { readonly 
  *
  * @throws {UpstreamError} `not-found` where there is nothing at all: the next upstream may have some
  */
-export async function listReferrers(upstream: Upstream, asked: ReferrersAsked): Promise<ListAnswer> {
+export async function listReferrers(upstream: Upstream, asked: ReferrersAsked): Promise<OriginList> {
   const request = { ...listQuestion(asked), follow: (status: number) => status !== 303 };
   const answer = await upstream.fetch(request, MAX_LIST_BYTES);
   const { status } = answer.reply;
@@ -31,7 +38,7 @@ export async function listReferrers(upstream: Upstream, asked: ReferrersAsked): 
 }
 
 /** The list where nobody has any: an empty index is the specification's answer, not 404. */
-export function noReferrers(asked: ReferrersAsked['query']): Omit<ListAnswer, 'upstream' | 'visibility'> {
+export function noReferrers(asked: ReferrersAsked['query']): Omit<OriginList, 'upstream' | 'visibility'> {
   return referrersIndex([], asked.artifactType);
 }
 
@@ -39,7 +46,7 @@ async function synthesise(
   upstream: Upstream,
   asked: ReferrersAsked,
   refusal: UpstreamError | undefined,
-): Promise<ListAnswer> {
+): Promise<OriginList> {
   const { digest, artifactType } = asked.query;
   const parts = await Promise.all([
     tagged(upstream, asked),
@@ -63,7 +70,7 @@ async function synthesise(
 
 interface Found {
   readonly descriptors: readonly ReferrerDescriptor[];
-  readonly visibility: ListAnswer['visibility'];
+  readonly visibility: OriginList['visibility'];
 }
 
 /** What the fallback tag lists. */
@@ -118,7 +125,7 @@ export function cosignTags(digest: Digest): readonly CosignTag[] {
   }));
 }
 
-function cosignDescriptor(head: ManifestHead, tag: CosignTag): ReferrerDescriptor {
+function cosignDescriptor(head: OriginManifestHead, tag: CosignTag): ReferrerDescriptor {
   return { mediaType: head.mediaType, digest: head.digest, size: head.size, artifactType: tag.artifactType };
 }
 
@@ -126,7 +133,7 @@ function cosignDescriptor(head: ManifestHead, tag: CosignTag): ReferrerDescripto
 export function referrersIndex(
   descriptors: readonly ReferrerDescriptor[],
   artifactType: string | undefined,
-): Omit<ListAnswer, 'upstream' | 'visibility'> {
+): Omit<OriginList, 'upstream' | 'visibility'> {
   const manifests =
     artifactType === undefined ? descriptors : descriptors.filter((each) => each['artifactType'] === artifactType);
   const index = { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests };

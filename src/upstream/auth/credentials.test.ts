@@ -3,9 +3,9 @@ import type { RequestListener } from 'node:http';
 import { describe, test } from 'node:test';
 import { connectUpstreamsWith, readAll, serve } from '../../../test/support/connect-upstreams.ts';
 import { buildImage, type Content } from '../../../test/support/image.ts';
-import type { Repository } from '../../oci/index.ts';
+import type { FailureKind, Repository } from '../../oci/index.ts';
 import { createMetrics } from '../../telemetry/index.ts';
-import { type FailureKind, UpstreamError } from '../error.ts';
+import { UpstreamError } from '../error.ts';
 
 // Several credentials for one upstream, used in turn as their budgets run low: over real connections.
 
@@ -134,7 +134,7 @@ describe('several credentials', () => {
     });
     const { registry, upstreams, pull } = at;
     const metrics = createMetrics(upstreams.telemetry, {
-      upstreams: () => upstreams.healthOf('docker.io').map((each) => ({ registry: 'docker.io', ...each })),
+      upstreams: () => upstreams.healthOf().map((each) => ({ registry: 'docker.io', ...each })),
     });
     for (let i = 0; i < 8; i += 1) await pull();
     assert.equal(registry.asked.filter((each) => each.startsWith('token')).length, 2, 'one token for each');

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { FailureKind } from '../../oci/index.ts';
 import { Telemetry } from '../../telemetry/index.ts';
-import { type FailureKind, UpstreamError } from '../error.ts';
+import { UpstreamError } from '../error.ts';
 import { failOver, finalFailure } from './failover.ts';
 
 function failure(

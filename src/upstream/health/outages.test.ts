@@ -6,9 +6,9 @@ import { describe, test } from 'node:test';
 import { connectUpstreams, connectUpstreamsWith, readAll, serve } from '../../../test/support/connect-upstreams.ts';
 import { buildImage, type Content } from '../../../test/support/image.ts';
 import { startScriptedUpstream } from '../../../test/support/scripted-upstream.ts';
-import type { Repository } from '../../oci/index.ts';
+import type { FailureKind, Repository } from '../../oci/index.ts';
 import { createMetrics } from '../../telemetry/index.ts';
-import { type FailureKind, UpstreamError } from '../error.ts';
+import { UpstreamError } from '../error.ts';
 
 // What an upstream that is down, or has had enough, costs those who ask: over real connections, with a clock that is set.
 
@@ -123,7 +123,7 @@ describe('an upstream that is down', () => {
       upstreams.health.map(({ state, scope }) => `${scope} ${state}`),
       ['all open', 'all half-open', 'all open', 'all half-open', 'all closed'],
     );
-    assert.deepEqual(upstreams.healthOf('docker.io'), [{ upstream: 'hub', state: 'closed', scope: 'all' }]);
+    assert.deepEqual(upstreams.healthOf(), [{ upstream: 'hub', state: 'closed', scope: 'all' }]);
   });
 
   test('costs one connection, whoever comes: its circuit is for every kind of question', async () => {
@@ -322,11 +322,11 @@ describe('a storage that is down', () => {
     assert.match(error.message, /^hub is not asked for blobs for another 30 s/);
     assert.equal(registry.count({ at: 'cdn' }), 1);
     assert.equal((await upstreams.getManifest(app, latest)).digest, image.index.digest);
-    assert.equal(upstreams.healthOf('docker.io')[0]?.scope, 'blob');
+    assert.equal(upstreams.healthOf()[0]?.scope, 'blob');
     mend();
     clock.time += 30_000;
     assert.deepEqual(await readAll((await upstreams.openBlob(app, layer.digest)).body), layer.bytes);
-    assert.equal(upstreams.healthOf('docker.io')[0]?.state, 'closed');
+    assert.equal(upstreams.healthOf()[0]?.state, 'closed');
   });
 
   test('that cannot be reached at all is no outage of the registry either', async () => {
@@ -490,7 +490,7 @@ describe('limits', () => {
     registry.add(image, app.repository, ['latest']);
     registry.limitPulls(77);
     await using upstreams = connectUpstreams({ url: registry.url, name: 'hub' });
-    const all = () => upstreams.healthOf('docker.io').map((each) => ({ registry: 'docker.io', ...each }));
+    const all = () => upstreams.healthOf().map((each) => ({ registry: 'docker.io', ...each }));
     const metrics = createMetrics(upstreams.telemetry, { upstreams: all });
     assert.deepEqual(all(), [], 'who was not asked has nothing to say');
     await upstreams.headManifest(app, latest);

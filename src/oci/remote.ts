@@ -1,42 +1,50 @@
 import type { ByteSource } from '../lib/index.ts';
-import type { Digest, Reference, Repository, Visibility } from '../oci/index.ts';
+import type { Digest } from './digest.ts';
+import type { Reference, Repository, Visibility } from './reference.ts';
+
+// What a remote registry is asked and what it answers. The cache asks by this vocabulary; `upstream/` answers in it.
 
 /**
- * What the cache needs of the outside world. It is declared here, by whoever needs it, and `upstream/` happens to
- * satisfy it; a test does so in ten lines.
+ * The upstreams of one registry, as the cache sees them.
  *
- * Every method rejects with an {@link OriginFailure} where the outside could not or would not answer.
+ * Every method rejects with an {@link OriginFailure}, or with the signal's reason where the caller aborted.
  */
 export interface Origin {
-  /** What a tag points to, without a pull being counted; falls back to a GET where the upstream has no HEAD. */
+  /** What a reference points to, without a counted pull; falls back to GET where the upstream has no usable HEAD. */
   headManifest(repository: Repository, reference: Reference, options?: OriginOptions): Promise<OriginManifestHead>;
   /** The exact bytes, at most MAX_MANIFEST_BYTES. By digest, the bytes have that digest or the call fails. */
   getManifest(repository: Repository, reference: Reference, options?: OriginOptions): Promise<OriginManifest>;
-  /** Asks whether the repository has the blob. */
+  /** Whether the repository has the blob, and its size. */
   headBlob(repository: Repository, digest: Digest, options?: OriginOptions): Promise<OriginBlobHead>;
-  /** Opens the body at an offset. What is delivered is not verified: the caller hashes. */
+  /** Opens the body at an offset. The bytes are not verified: the caller hashes. */
   openBlob(repository: Repository, digest: Digest, options?: OpenBlobOptions): Promise<OriginBlob>;
-  /** Where the client itself can fetch the blob without a credential of ours; undefined: stream it instead. */
+  /** Where a client can fetch the blob without a credential of ours; undefined: only we can, so it must be streamed. */
   locateBlob(repository: Repository, digest: Digest, options?: OriginOptions): Promise<BlobLocation | undefined>;
-  /** One page of a list, as the upstream has it. */
+  /** One page of a list as the upstream wrote it. Referrers are synthesised where the upstream has no such API. */
   list(repository: Repository, query: ListQuery, options?: OriginOptions): Promise<OriginList>;
 }
 
+/**
+ * The origin that a request carries, opened at the first question. A request keeps it, and so does every transfer and
+ * revalidation that the request starts: a reload never moves them to other upstreams.
+ */
+export type OriginSource = () => Promise<Origin>;
+
 export interface OriginOptions {
-  /** Ends the question and, of a blob, the body too: its pending read rejects. */
-  readonly signal?: AbortSignal;
+  /** Aborts the request and, for a blob, the body too: its pending read rejects. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface OpenBlobOptions extends OriginOptions {
   /** First byte wanted. @default 0 */
   readonly offset?: number;
-  /** Last byte wanted, inclusive; absent: to the end. */
-  readonly end?: number;
+  /** Last byte wanted, inclusive. @default the last byte of the blob */
+  readonly end?: number | undefined;
 }
 
-/** Says where an answer came from, and whether a credential of ours was needed to get it. */
+/** Which upstream answered, and whether it took a credential of ours. */
 export interface Provenance {
-  /** Name of the upstream that answered. */
+  /** Name of the upstream. */
   readonly upstream: string;
   readonly visibility: Visibility;
 }
@@ -45,6 +53,7 @@ export interface OriginManifestHead extends Provenance {
   readonly digest: Digest;
   /** Without parameters. */
   readonly mediaType: string;
+  /** Bytes. */
   readonly size: number;
 }
 
@@ -53,21 +62,26 @@ export interface OriginManifest extends OriginManifestHead {
 }
 
 export interface OriginBlobHead extends Provenance {
-  /** Undefined where the upstream does not say. */
+  /** Bytes of the whole blob; undefined where the upstream does not say. */
   readonly size: number | undefined;
 }
 
+/** A blob whose body is to be read to the end or cancelled. */
 export interface OriginBlob extends OriginBlobHead {
-  /** Where the body begins. Always the offset asked for: where an upstream ignores Range, the prefix is skipped. */
+  /** Where the body begins. Always the requested offset: where an upstream ignores Range, the prefix is skipped. */
   readonly offset: number;
   readonly body: ByteSource;
 }
 
 export interface BlobLocation extends Provenance {
+  /** May hold a signature: for the client alone, never for a log. */
   readonly url: string;
 }
 
-/** Which list. `page` is the `next` of an earlier page, before `limit` and `last`: Quay pages by a word of its own. */
+/**
+ * Which list. `page` is the `next` of an earlier page and goes before `limit` and `last`: some registries (Quay) page by
+ * parameters of their own.
+ */
 export type ListQuery =
   | { readonly kind: 'tags'; readonly limit?: number; readonly last?: string; readonly page?: string }
   | { readonly kind: 'catalog'; readonly limit?: number; readonly last?: string; readonly page?: string }
@@ -78,23 +92,24 @@ export interface OriginList extends Provenance {
   readonly mediaType: string;
   /** The query of the next page (`n=100&last=x`, without `?`), from the `Link` header. */
   readonly next: string | undefined;
-  /** The upstream's `OCI-Filters-Applied`. */
+  /** The upstream's `OCI-Filters-Applied`: `artifactType` or nothing. */
   readonly filtersApplied: string | undefined;
 }
 
 /**
- * Why the outside did not answer.
+ * Why an upstream did not answer.
  *
- * `not-found` it said so; `denied` 401 or 403; `throttled` 429; `unavailable` 5xx, timeout, refused, broken;
- * `invalid` it answered what cannot be right (wrong digest, too large, no manifest).
+ * `not-found` it said so; `denied` 401 or 403, or its token service refused; `throttled` 429; `unavailable` 5xx, timeout,
+ * refused or broken connection; `invalid` its answer cannot be right (wrong digest, too large, no manifest).
  */
 export type FailureKind = 'not-found' | 'denied' | 'throttled' | 'unavailable' | 'invalid';
 
-/** The shape of what an {@link Origin} rejects with. */
+/** The shape of every error of an {@link Origin}. */
 export interface OriginFailure extends Error {
   readonly kind: FailureKind;
+  /** Name of the upstream. */
   readonly upstream: string;
-  /** Seconds the upstream asked us to wait. */
+  /** Seconds that the upstream asked to be left alone. */
   readonly retryAfter: number | undefined;
 }
 
