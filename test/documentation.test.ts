@@ -79,7 +79,7 @@ describe('the checks bite', () => {
     assert.deepEqual(complaint('docs/cache.md', 'check.md#nothing'), [
       'docs/cache.md: check.md#nothing has no such heading',
     ]);
-    assert.deepEqual(complaint('docs/cache.md', '#rot'), []);
+    assert.deepEqual(complaint('docs/cache.md', '#corruption'), []);
     assert.deepEqual(complaint('docs/cache.md', 'https://example.com/nothing'), []);
   });
 
