@@ -55,7 +55,7 @@ describe('each Chinese page and its English one', () => {
       });
 
       test('have the same headings, by number, level and order', () => {
-        assert.deepEqual(levelsOf(translation), levelsOf(source), `${headingsOf(translation).join('\n')}`);
+        assert.deepEqual(levelsOf(translation), levelsOf(source), headingsOf(translation).join('\n'));
       });
 
       test('have the same code, comments aside', () => {
