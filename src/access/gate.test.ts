@@ -12,6 +12,7 @@ describe('authorize', () => {
     push: false,
     delete: false,
     status: true,
+    admin: false,
   };
   for (const action of ACTIONS) {
     test(`anonymous ${anonymousMay[action] ? 'may' : 'may not'} ${action}`, () => {

@@ -4,15 +4,15 @@ import type { Principal } from './principal.ts';
 /**
  * What is asked for. `pull` reads manifests and blobs, by HEAD and by Range too; `list` reads the tags and referrers of
  * a repository; `catalog` the repositories of a registry; `push` and `delete` change a repository; `status` reads how
- * the server itself fares.
+ * the server itself fares; `admin` runs an operation of the operator.
  */
-export const ACTIONS = ['pull', 'catalog', 'push', 'delete', 'status'] as const;
+export const ACTIONS = ['pull', 'catalog', 'push', 'delete', 'status', 'admin'] as const;
 export type Action = (typeof ACTIONS)[number];
 
 export interface AccessRequest {
   readonly principal: Principal;
   readonly action: Action;
-  /** Undefined where the action concerns no single repository: `catalog`, `status`. */
+  /** Undefined where the action concerns no single repository: `catalog`, `status`, `admin`. */
   readonly repository: Repository | undefined;
 }
 

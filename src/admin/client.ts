@@ -2,13 +2,14 @@ import { once } from 'node:events';
 import { lstat } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { request as httpRequest } from '../server/index.ts';
+import { methodOf, type Operation } from './operation.ts';
 import { readBounded } from './read-bounded.ts';
 
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 
 export type ControlErrorCode = 'not-running' | 'denied' | 'unknown-operation' | 'failed' | 'timeout';
 
-/** Why a call brought no answer; the message says what would do. */
+/** Why a call failed; the message ends with the remedy. */
 export class ControlError extends Error {
   override readonly name = 'ControlError';
   readonly code: ControlErrorCode;
@@ -19,31 +20,49 @@ export class ControlError extends Error {
   }
 }
 
-export interface CallOptions {
-  /** @default 'GET' */
-  readonly method?: 'GET' | 'POST';
+export interface CallOptions<Input> {
   /** Sent as JSON. */
-  readonly input?: unknown;
-  /** Milliseconds for the whole call. @default 10_000 */
+  readonly input?: Input;
+  /** Milliseconds for the whole call. @default 10_000 for a look, 600_000 for what changes something */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
 
-/** Asks the server behind a control socket; resolves with the JSON it answers. Throws {@link ControlError}. */
-export async function callControl(path: string, operation: string, options: CallOptions = {}): Promise<unknown> {
-  const { timeoutMs = 10_000, signal } = options;
+/** Purging a large cache takes minutes; the server finishes it even where the command has given up. */
+const CHANGE_TIMEOUT_MS = 600_000;
+const LOOK_TIMEOUT_MS = 10_000;
+
+/**
+ * Calls an operation of the server behind a control socket. The answer may be of an older or newer server: unknown fields
+ * are kept, and absent optional ones stay absent.
+ *
+ * @throws {ControlError}
+ */
+export async function callControl<Input, Answer>(
+  path: string,
+  operation: Operation<Input, Answer, never>,
+  options: CallOptions<Input> = {},
+): Promise<Answer> {
+  const { timeoutMs = operation.changes ? CHANGE_TIMEOUT_MS : LOOK_TIMEOUT_MS, signal } = options;
   const deadline = AbortSignal.timeout(timeoutMs);
   const either = signal === undefined ? deadline : AbortSignal.any([deadline, signal]);
   try {
     await assertTrustworthy(path);
     const { status, body } = await exchange(path, operation, { ...options, signal: either });
-    return readAnswer({ status, body, operation });
+    const answer = readAnswer({ status, body, operation: operation.name });
+    if (isAnswer(operation, answer)) return answer;
+    throw new ControlError('failed', 'The server answered in a form this version does not know; restart it.');
   } catch (error) {
     throw explainCallError(path, error, { timedOut: deadline.aborted, timeoutMs });
   }
 }
 
-/** In a directory anybody may write to, a socket of somebody else's could pose as our server. */
+/** The schemas of answers transform nothing, so that what they accept may be used as it came. */
+function isAnswer<Answer>({ answer }: Operation<unknown, Answer, never>, value: unknown): value is Answer {
+  return answer.safeParse(value).success;
+}
+
+/** In a directory that others may write to, another user's socket could pose as our server. */
 async function assertTrustworthy(path: string): Promise<void> {
   const { uid } = await lstat(path);
   const self = process.getuid?.();
@@ -54,20 +73,21 @@ async function assertTrustworthy(path: string): Promise<void> {
   );
 }
 
-async function exchange(
+async function exchange<Input>(
   path: string,
-  operation: string,
-  { method = 'GET', input, signal }: CallOptions & { readonly signal: AbortSignal },
+  operation: Pick<Operation<Input, unknown, never>, 'name' | 'changes'>,
+  { input, signal }: CallOptions<Input> & { readonly signal: AbortSignal },
 ): Promise<{ status: number; body: Buffer }> {
   const payload = input === undefined ? undefined : JSON.stringify(input);
   const headers = payload === undefined ? {} : { 'content-length': Buffer.byteLength(payload) };
-  const request = httpRequest({ socketPath: path, path: `/${operation}`, method, signal, headers });
-  // once() hears the first error only; what follows it must not be fatal.
+  const target = { socketPath: path, path: `/${operation.name}`, method: methodOf(operation) };
+  const request = httpRequest({ ...target, signal, headers });
+  // once() hears the first error only; a second one must not be fatal.
   request.on('error', () => {});
   request.end(payload);
   const [response] = (await once(request, 'response')) as [IncomingMessage];
   const body = await readBounded(response, MAX_ANSWER_BYTES);
-  if (body === undefined) throw new ControlError('failed', 'The server answered with more than can be right.');
+  if (body === undefined) throw new ControlError('failed', 'The answer of the server is too large.');
   return { status: response.statusCode ?? 0, body };
 }
 
@@ -76,13 +96,14 @@ function readAnswer({ status, body, operation }: { status: number; body: Buffer;
   try {
     value = JSON.parse(body.toString('utf8'));
   } catch (cause) {
-    throw new ControlError('failed', 'The server answered with what is no JSON; is it another program?', { cause });
+    throw new ControlError('failed', 'The answer is not JSON; does another program listen there?', { cause });
   }
   if (status === 200) return value;
+  // Older servers answer 405 to a method they do not have.
   if (status === 404 || status === 405)
     throw new ControlError(
       'unknown-operation',
-      `The running server does not know \`${operation}\`; it is of another version than this command. Restart it.`,
+      `The running server has no operation \`${operation}\`: it is of another version than this command. Restart it.`,
     );
   const reason = typeof value === 'object' && value !== null && 'error' in value ? String(value.error) : `${status}`;
   throw new ControlError('failed', `The server could not do \`${operation}\`: ${reason}`);
@@ -106,7 +127,7 @@ function explainCallError(
     case 'EPIPE':
       return new ControlError(
         'failed',
-        'The server ended before it had answered; what was asked for may be done, in part or not at all.',
+        'The server ended before it answered; the operation may be done wholly, in part or not at all.',
         { cause: error },
       );
     case 'EACCES':

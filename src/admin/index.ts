@@ -1,18 +1,18 @@
 /**
- * What operators ask of a running server: the operations, the status, and the control socket that carries them.
+ * The administration of a running server: its operations, and the control socket that serves them to commands.
  *
- * Each operation checks its own input and answers plain JSON. This room never parses a command line and never serves a
- * client of the registry.
+ * Each operation is one definition of name, gate action, input, answer and handler. This room never parses a command line
+ * and never serves a client of the registry.
  */
 export { ControlError, callControl } from './client.ts';
+export type { Operation } from './operation.ts';
 export {
-  cacheOperations,
-  collectGarbage,
   type GcAnswer,
+  OPERATIONS,
   type PurgeAnswer,
-  purgePatterns,
   type RefreshAnswer,
-  scrubOperations,
+  type ReloadAnswer,
+  type ScrubProgress,
 } from './operations.ts';
 export { createControl } from './socket.ts';
 export { controlSocketPath } from './socket-path.ts';

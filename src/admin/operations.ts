@@ -1,205 +1,259 @@
-import type {
-  Collected,
-  CollectOptions,
-  Purged,
-  PurgeOptions,
-  Refreshed,
-  RefreshOptions,
-  Scrub,
-  ScrubProgress,
-  Selection,
-  UrlSelection,
-} from '../cache/index.ts';
+import { z } from 'zod';
+import type { PullThrough, RefreshOptions, Scrub, Selection, UrlSelection } from '../cache/index.ts';
+import type { Repository } from '../oci/index.ts';
 import { type Catalogue, parseImagePattern } from '../routing/index.ts';
 import type { MetadataStore } from '../store/index.ts';
-import type { Operation } from './socket.ts';
+import type { Operation } from './operation.ts';
+import { type ServerStatus, serverStatus } from './status.ts';
 
-// What a server, or a command that owns the cache directory, can be told to do with the cache. What goes over the control
-// socket is checked here, and what comes back is plain JSON.
-
-/** What can be done with a cache, by a running server or by hand. */
-export interface CacheControls {
-  collect(options: CollectOptions): Promise<Collected>;
-  purge(selections: readonly (Selection | UrlSelection)[], options: PurgeOptions): Promise<Purged>;
-  refresh(selections: readonly Selection[], options: RefreshOptions): Promise<readonly Refreshed[]>;
-}
-
-/** What `entrepot gc` asks for. */
-export interface GcInput {
-  readonly dryRun?: boolean;
-  /** Bytes to come down to. @default the limits as they are configured */
-  readonly maxSize?: number;
-}
-
-export interface GcAnswer {
-  readonly dryRun: boolean;
-  /** Bytes in the cache before. */
-  readonly stored: number;
-  /** Bytes that had to go, of which `freed` did, or would. */
-  readonly wanted: number;
-  readonly freed: number;
-  readonly blobs: number;
-  /** The first ten thousand, read longest ago first. */
-  readonly evicted: readonly {
-    readonly digest: string;
-    readonly size: number;
-    /** Milliseconds since 1970. */
-    readonly readAt: number;
-    /** Some of those it belongs to. */
-    readonly repositories: readonly string[];
-  }[];
-}
-
-/** What `entrepot purge` and `entrepot refresh` ask for. */
-export interface PatternsInput {
-  /** Images, tags, digests, or patterns of them; to purge, `mirror:<route>` and `mirror:<route>/<path>` as well. */
-  readonly patterns: readonly string[];
-  readonly dryRun?: boolean;
-}
-
-export interface PurgeAnswer {
-  readonly dryRun: boolean;
-  /** The patterns as they were understood. */
-  readonly patterns: readonly string[];
-  readonly tags: readonly { readonly image: string; readonly digest: string }[];
-  readonly tagCount: number;
-  readonly members: number;
-  /** Answers of mirrored sites; absent from servers before there was this. */
-  readonly urls?: number;
-  readonly blobs: number;
-  readonly freed: number;
-}
-
-export interface RefreshAnswer {
-  readonly patterns: readonly string[];
-  readonly tags: readonly {
-    readonly image: string;
-    readonly outcome: 'new' | 'moved' | 'unchanged' | 'failed';
-    readonly before?: string | undefined;
-    readonly after?: string | undefined;
-    readonly error?: string | undefined;
-  }[];
-}
-
-export interface OperationsContext extends Pick<RefreshOptions, 'originFor'> {
+/** What the operations of a running server act on. */
+export interface OperationContext extends Pick<RefreshOptions, 'originFor'> {
+  readonly cache: Pick<PullThrough, 'collect' | 'purge' | 'refresh' | 'scrub'>;
+  /** The registries of the current generation. */
   readonly catalogue: Catalogue;
   readonly metadata: MetadataStore;
+  readonly status: () => Promise<ServerStatus>;
+  readonly reload: () => Promise<ReloadAnswer>;
 }
+
+type CacheContext<Method extends keyof PullThrough> = { readonly cache: Pick<PullThrough, Method> };
+type CatalogueContext = Pick<OperationContext, 'catalogue'>;
+
+const none = z.object({});
+const texts = z.array(z.string()).readonly();
 
 /** Patterns in one command. */
 const MAX_PATTERNS = 100;
 
-/** Repositories named of each blob. */
+const patterns = z
+  .array(z.string({ error: 'expected texts only' }), { error: 'expected a list of images, tags or digests' })
+  .min(1, 'expected at least one image, tag or digest')
+  .max(MAX_PATTERNS, `expected at most ${MAX_PATTERNS} images, tags or digests`)
+  .readonly()
+  .describe(
+    'Images, tags, digests, or patterns of them; for a purge `mirror:<route>` and `mirror:<route>/<path>` too.',
+  );
+
+/** The action is not `status`: the answer names directories and images, and anonymous clients may read `status`. */
+const status: Operation<object, ServerStatus, Pick<OperationContext, 'status'>> = {
+  name: 'status',
+  action: 'admin',
+  changes: false,
+  input: none,
+  answer: serverStatus,
+  handle: (_, context) => context.status(),
+};
+
+const reloadAnswer = z.object({
+  outcome: z.enum(['changed', 'unchanged', 'refused']),
+  source: z.string().describe('A file, an environment variable, or `defaults`.'),
+  changed: texts.describe('The options that changed.'),
+  registries: z.object({ added: texts, removed: texts, changed: texts }),
+  restart: texts.describe('The options that take a restart.'),
+  problems: texts.describe('Why the configuration was refused.'),
+});
+export type ReloadAnswer = z.infer<typeof reloadAnswer>;
+
+const reload: Operation<object, ReloadAnswer, Pick<OperationContext, 'reload'>> = {
+  name: 'reload',
+  action: 'admin',
+  changes: true,
+  input: none,
+  answer: reloadAnswer,
+  handle: (_, context) => context.reload(),
+};
+
+const gcInput = z.object({
+  dryRun: z.boolean().default(false),
+  maxSize: z
+    .int({ error: 'expected a number of bytes' })
+    .min(0, 'expected a number of bytes')
+    .optional()
+    .describe('Bytes to come down to, instead of the configured limits.'),
+});
+
+const gcAnswer = z.object({
+  dryRun: z.boolean(),
+  stored: z.number().describe('Bytes in the cache before.'),
+  wanted: z.number().describe('Bytes over the limits. The cache evicts `freed` of them.'),
+  freed: z.number(),
+  blobs: z.number(),
+  evicted: z
+    .array(
+      z.object({
+        digest: z.string(),
+        size: z.number(),
+        readAt: z.number().describe('Milliseconds since 1970.'),
+        repositories: texts.describe('The first few of its repositories.'),
+      }),
+    )
+    .readonly()
+    .describe('The first ten thousand, least recently read first.'),
+});
+export type GcAnswer = z.infer<typeof gcAnswer>;
+
+/** Repositories listed of each evicted blob. */
 const MAX_OWNERS = 5;
 
-/** The operations `gc`, `purge` and `refresh` of the control socket. */
-export function cacheOperations(cache: CacheControls, context: OperationsContext): readonly Operation[] {
-  return [
-    { name: 'gc', method: 'POST', handle: (input) => collectGarbage(cache, readGcInput(input), context) },
-    { name: 'purge', method: 'POST', handle: (input) => purgePatterns(cache, readPatternsInput(input), context) },
-    { name: 'refresh', method: 'POST', handle: (input) => refreshPatterns(cache, readPatternsInput(input), context) },
-  ];
-}
+const gc: Operation<z.infer<typeof gcInput>, GcAnswer, CacheContext<'collect'> & Pick<OperationContext, 'metadata'>> = {
+  name: 'gc',
+  action: 'admin',
+  changes: true,
+  input: gcInput,
+  answer: gcAnswer,
+  async handle({ dryRun, maxSize }, { cache, metadata }) {
+    // An evicted blob keeps its repositories: they fetch it again when a client asks for it.
+    const { evicted, ...sums } = await cache.collect({ dryRun, maxSize });
+    const listed: GcAnswer['evicted'][number][] = [];
+    for (const { digest, size, readAt } of evicted) {
+      const owners = await metadata.repositoriesOf(digest, MAX_OWNERS);
+      const repositories = owners.map(({ registry, repository }) => `${registry}/${repository}`);
+      listed.push({ digest, size, readAt, repositories });
+    }
+    return { ...sums, evicted: listed };
+  },
+};
 
-/** The operations `scrub` of the control socket: `POST` starts one, joins it or ends it, `GET` tells how it fares. */
-export function scrubOperations(scrub: Scrub): readonly Operation[] {
-  return [
-    { name: 'scrub', method: 'GET', handle: () => scrub.progress ?? null },
-    { name: 'scrub', method: 'POST', handle: (input) => startOrStop(scrub, fieldsOf(input)['stop'] === true) },
-  ];
-}
+const purgeInput = z.object({ patterns, dryRun: z.boolean().default(false) });
 
-async function startOrStop(scrub: Scrub, isToStop: boolean): Promise<ScrubProgress | null> {
-  if (isToStop) await scrub.stop();
-  // It goes on whether or not anybody watches.
-  else void scrub.run();
-  return scrub.progress ?? null;
-}
+const purgeAnswer = z.object({
+  dryRun: z.boolean(),
+  patterns: texts.describe('The patterns, completed: `nginx` is `docker.io/library/nginx`.'),
+  tags: z.array(z.object({ image: z.string(), digest: z.string() })).readonly(),
+  tagCount: z.number(),
+  members: z.number().describe('Digests that no longer belong to a repository.'),
+  urls: z.number().optional().describe('Answers of mirrored sites. Older servers leave it out.'),
+  blobs: z.number(),
+  freed: z.number(),
+});
+export type PurgeAnswer = z.infer<typeof purgeAnswer>;
 
-export async function collectGarbage(
-  cache: Pick<CacheControls, 'collect'>,
-  { dryRun = false, maxSize }: GcInput,
-  { metadata }: Pick<OperationsContext, 'metadata'>,
-): Promise<GcAnswer> {
-  // An evicted blob still belongs to its repositories: they fetch it again when it is asked for.
-  const { evicted, ...sums } = await cache.collect({ dryRun, maxSize });
-  const listed: GcAnswer['evicted'][number][] = [];
-  for (const { digest, size, readAt } of evicted) {
-    const owners = await metadata.repositoriesOf(digest, MAX_OWNERS);
-    const repositories = owners.map(({ registry, repository }) => `${registry}/${repository}`);
-    listed.push({ digest, size, readAt, repositories });
-  }
-  return { ...sums, evicted: listed };
-}
+/** Rejects with an `OciError` where a pattern names no image. */
+const purge: Operation<z.infer<typeof purgeInput>, PurgeAnswer, CacheContext<'purge'> & CatalogueContext> = {
+  name: 'purge',
+  action: 'admin',
+  changes: true,
+  input: purgeInput,
+  answer: purgeAnswer,
+  async handle({ patterns, dryRun }, { cache, catalogue }) {
+    const selections = patterns.map((pattern) => parseUrlPattern(pattern) ?? parseImagePattern(catalogue, pattern));
+    const { tags, ...sums } = await cache.purge(selections, { dryRun });
+    return {
+      ...sums,
+      patterns: textsOf(selections),
+      tags: tags.map((each) => ({ image: imageOf(each), digest: each.digest })),
+    };
+  },
+};
 
-/** @throws {OciError} where a pattern names no image */
-export async function purgePatterns(
-  cache: Pick<CacheControls, 'purge'>,
-  { patterns, dryRun = false }: PatternsInput,
-  { catalogue }: Pick<OperationsContext, 'catalogue'>,
-): Promise<PurgeAnswer> {
-  const understood = patterns.map((pattern) => parseUrlPattern(pattern) ?? parseImagePattern(catalogue, pattern));
-  const { tags, ...sums } = await cache.purge(understood, { dryRun });
-  return {
-    ...sums,
-    patterns: understood.map(({ text }) => text),
-    tags: tags.map(({ repository, tag, digest }) => ({
-      image: `${repository.registry}/${repository.repository}:${tag}`,
-      digest,
-    })),
-  };
-}
+const refreshInput = z.object({ patterns });
+
+const refreshAnswer = z.object({
+  patterns: texts,
+  tags: z
+    .array(
+      z.object({
+        image: z.string(),
+        outcome: z.enum(['new', 'moved', 'unchanged', 'failed']),
+        before: z.string().optional().describe('The digest before; absent for a tag that was not cached.'),
+        after: z.string().optional(),
+        error: z.string().optional(),
+      }),
+    )
+    .readonly(),
+});
+export type RefreshAnswer = z.infer<typeof refreshAnswer>;
+
+type RefreshContext = CacheContext<'refresh'> & Pick<OperationContext, 'catalogue' | 'originFor'>;
+
+/** Rejects with an `OciError` where a pattern names no image, and with an `Error` where it names a digest. */
+const refresh: Operation<z.infer<typeof refreshInput>, RefreshAnswer, RefreshContext> = {
+  name: 'refresh',
+  action: 'admin',
+  changes: true,
+  input: refreshInput,
+  answer: refreshAnswer,
+  async handle({ patterns }, { cache, catalogue, originFor }) {
+    const selections = patterns.map((pattern) => parseImagePattern(catalogue, pattern));
+    const byDigest = selections.find(({ digest }) => digest !== undefined);
+    if (byDigest !== undefined) {
+      throw new Error(`${byDigest.text} is a digest, which never changes; name a tag or an image`);
+    }
+    const tags = await cache.refresh(selections, { originFor });
+    return {
+      patterns: textsOf(selections),
+      tags: tags.map((tag) => {
+        const { before, after, error } = tag;
+        const changed = before === after ? 'unchanged' : 'moved';
+        const outcome = after === undefined ? 'failed' : before === undefined ? 'new' : changed;
+        return { image: imageOf(tag), outcome, before, after, error };
+      }),
+    };
+  },
+};
+
+const scrubProgress = z.object({
+  state: z.enum(['running', 'done', 'stopped', 'failed']),
+  startedAt: z.number(),
+  finishedAt: z.number().optional(),
+  blobs: z.number().describe('Blobs checked so far, and their bytes.'),
+  bytes: z.number(),
+  totalBlobs: z.number().describe('Blobs in all, as counted at the start, and their bytes.'),
+  totalBytes: z.number(),
+  rotten: z.number().describe('Corrupt blobs, now in quarantine.'),
+  missing: z.number().describe('Blobs with a record and no file.'),
+  adopted: z.number().describe('Correct blobs without a record.'),
+  problems: z
+    .array(z.object({ digest: z.string(), reason: z.string(), detail: z.string() }))
+    .readonly()
+    .describe('The first hundred corrupt or missing blobs.'),
+  error: z.string().optional(),
+});
+export type ScrubProgress = z.infer<typeof scrubProgress>;
+
+const scrubInput = z.object({ stop: z.boolean().default(false) });
+const scrubAnswer = scrubProgress.nullable();
+type ScrubContext = { readonly cache: { readonly scrub: Pick<Scrub, 'progress' | 'run' | 'stop'> } };
+
+/** Starts a scrub, joins the running one, or stops it. Null where none has run since the start. */
+const scrub: Operation<z.infer<typeof scrubInput>, ScrubProgress | null, ScrubContext> = {
+  name: 'scrub',
+  action: 'admin',
+  changes: true,
+  input: scrubInput,
+  answer: scrubAnswer,
+  async handle({ stop }, { cache }) {
+    if (stop) await cache.scrub.stop();
+    // It runs to its end, whether or not a command watches.
+    else void cache.scrub.run();
+    return cache.scrub.progress ?? null;
+  },
+};
+
+const scrubLook: Operation<object, ScrubProgress | null, ScrubContext> = {
+  name: 'scrub',
+  action: 'admin',
+  changes: false,
+  input: none,
+  answer: scrubAnswer,
+  handle: (_, { cache }) => cache.scrub.progress ?? null,
+};
+
+/** Every operation of a running server. */
+export const OPERATIONS = { status, reload, gc, purge, refresh, scrub, scrubLook };
 
 const URL_PATTERN = /^mirror:([^/]+)(\/.*)?$/s;
 
-/** `mirror:github` and `mirror:github/owner/**`; undefined: it is about images. */
+/** `mirror:github` and `mirror:github/owner/**`; undefined for a pattern of images. */
 function parseUrlPattern(text: string): (UrlSelection & { readonly text: string }) | undefined {
   const [, route, path] = URL_PATTERN.exec(text) ?? [];
   return route === undefined ? undefined : { route, path, text };
 }
 
-/** @throws {OciError} where a pattern names no image */
-export async function refreshPatterns(
-  cache: Pick<CacheControls, 'refresh'>,
-  { patterns }: PatternsInput,
-  { catalogue, originFor }: Pick<OperationsContext, 'catalogue' | 'originFor'>,
-): Promise<RefreshAnswer> {
-  const understood = patterns.map((pattern) => parseImagePattern(catalogue, pattern));
-  const byDigest = understood.find(({ digest }) => digest !== undefined);
-  if (byDigest !== undefined) {
-    throw new Error(`${byDigest.text} is a digest, which never points to anything else; name a tag or an image`);
-  }
-  const tags = await cache.refresh(understood, { originFor });
-  return {
-    patterns: understood.map(({ text }) => text),
-    tags: tags.map(({ repository, tag, before, after, error }) => ({
-      image: `${repository.registry}/${repository.repository}:${tag}`,
-      outcome: after === undefined ? 'failed' : before === undefined ? 'new' : before === after ? 'unchanged' : 'moved',
-      before,
-      after,
-      error,
-    })),
-  };
+function textsOf(selections: readonly ((Selection | UrlSelection) & { readonly text: string })[]): readonly string[] {
+  return selections.map(({ text }) => text);
 }
 
-function readGcInput(input: unknown): GcInput {
-  const { dryRun, maxSize } = fieldsOf(input);
-  if (maxSize !== undefined && !(Number.isSafeInteger(maxSize) && (maxSize as number) >= 0)) {
-    throw new TypeError('maxSize is not a number of bytes');
-  }
-  return { dryRun: dryRun === true, ...(maxSize === undefined ? {} : { maxSize: maxSize as number }) };
-}
-
-function readPatternsInput(input: unknown): PatternsInput {
-  const { patterns, dryRun } = fieldsOf(input);
-  if (!Array.isArray(patterns) || patterns.length === 0 || patterns.length > MAX_PATTERNS) {
-    throw new TypeError(`patterns is not a list of 1 to ${MAX_PATTERNS} images, tags or digests`);
-  }
-  const texts = patterns.filter((pattern) => typeof pattern === 'string');
-  if (texts.length < patterns.length) throw new TypeError('patterns holds what is no text');
-  return { patterns: texts, dryRun: dryRun === true };
-}
-
-function fieldsOf(input: unknown): Readonly<Record<string, unknown>> {
-  return typeof input === 'object' && input !== null ? (input as Record<string, unknown>) : {};
+function imageOf({ repository, tag }: { readonly repository: Repository; readonly tag: string }): string {
+  return `${repository.registry}/${repository.repository}:${tag}`;
 }

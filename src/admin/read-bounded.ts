@@ -1,4 +1,4 @@
-/** Undefined where there is more than the bound. */
+/** Reads a stream to its end; undefined where it holds more than `maxBytes`. */
 export async function readBounded(stream: AsyncIterable<Buffer>, maxBytes: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;

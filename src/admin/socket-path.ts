@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-/** A Unix socket's path fits in 108 bytes on Linux and 104 on macOS, the ending zero included. */
+/** The path of a Unix socket has 108 bytes on Linux and 104 on macOS, the final zero byte included (unix(7)). */
 const MAX_PATH_BYTES = 100;
 
 /**
- * Where the server of a cache directory is controlled: `control.sock` in it, or, where that path is too long for a
- * socket, one in the directory for temporary files whose name follows from the directory's. Pure but for the system's
- * temporary directory: the server and its commands must see the same TMPDIR.
+ * The control socket of the server on a cache directory: `control.sock` in it, or, where that path is too long for a
+ * socket, a file in the temporary directory named by the hash of the path. The server and its commands must then have the
+ * same TMPDIR.
  */
 export function controlSocketPath(directory: string): string {
   const absolute = resolve(directory);

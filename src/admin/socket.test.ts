@@ -6,8 +6,10 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { z } from 'zod';
 import { ControlError, callControl } from './client.ts';
-import { type Control, createControl, type Operation } from './socket.ts';
+import type { Operation } from './operation.ts';
+import { type Control, createControl } from './socket.ts';
 import { controlSocketPath } from './socket-path.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'entrepot-control-'));
@@ -17,10 +19,20 @@ after(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
+type AnyOperation = Operation<unknown, unknown, unknown>;
+
+function looking(name: string, handle: AnyOperation['handle'] = () => null): AnyOperation {
+  return { name, action: 'admin', changes: false, input: z.unknown(), answer: z.unknown(), handle };
+}
+
+function changing(name: string, handle?: AnyOperation['handle']): AnyOperation {
+  return { ...looking(name, handle), changes: true };
+}
+
 let count = 0;
-async function open(operations: readonly Operation[]): Promise<{ path: string; control: Control }> {
+async function open(operations: readonly AnyOperation[]): Promise<{ path: string; control: Control }> {
   const path = join(directory, `${++count}.sock`);
-  const control = createControl({ path, operations });
+  const control = createControl({ path, operations, context: undefined });
   controls.push(control);
   await control.start();
   return { path, control };
@@ -50,15 +62,15 @@ describe('controlSocketPath', () => {
 describe('createControl and callControl', () => {
   test('an operation is answered with what its handler returns', async () => {
     const { path } = await open([
-      { name: 'status', method: 'GET', handle: async () => ({ version: '1', transfers: [] }) },
-      { name: 'purge', method: 'POST', handle: (input) => ({ purged: input }) },
-      { name: 'nothing', method: 'POST', handle: () => undefined },
+      looking('status', async () => ({ version: '1', transfers: [] })),
+      changing('purge', (input) => ({ purged: input })),
+      changing('nothing', () => undefined),
     ]);
-    assert.deepEqual(await callControl(path, 'status'), { version: '1', transfers: [] });
-    assert.deepEqual(await callControl(path, 'purge', { method: 'POST', input: { repository: 'a' } }), {
+    assert.deepEqual(await callControl(path, looking('status')), { version: '1', transfers: [] });
+    assert.deepEqual(await callControl(path, changing('purge'), { input: { repository: 'a' } }), {
       purged: { repository: 'a' },
     });
-    assert.equal(await callControl(path, 'nothing', { method: 'POST' }), null);
+    assert.equal(await callControl(path, changing('nothing')), null);
   });
 
   test('only the owner may connect', async () => {
@@ -72,8 +84,8 @@ describe('createControl and callControl', () => {
       resolve();
       return new Promise(() => {});
     };
-    const { path, control } = await open([{ name: 'long', method: 'GET', handle }]);
-    const call = callControl(path, 'long');
+    const { path, control } = await open([looking('long', handle)]);
+    const call = callControl(path, looking('long'));
     call.catch(() => {});
     await asked;
     await control.close();
@@ -83,7 +95,7 @@ describe('createControl and callControl', () => {
 
   test('no server: said so, whether or not a socket is left over', async () => {
     const absent = join(directory, 'absent.sock');
-    await assert.rejects(callControl(absent, 'status'), (error: ControlError) => {
+    await assert.rejects(callControl(absent, looking('status')), (error: ControlError) => {
       assert.equal(error.code, 'not-running');
       assert.equal(error.message, `No server listens on ${absent}.`);
       return error instanceof ControlError;
@@ -95,8 +107,8 @@ describe('createControl and callControl', () => {
       setImmediate(() => void control.close());
       return new Promise(() => {});
     };
-    const { path, control } = await open([{ name: 'purge', method: 'POST', handle }]);
-    await assert.rejects(callControl(path, 'purge', { method: 'POST' }), {
+    const { path, control } = await open([changing('purge', handle)]);
+    await assert.rejects(callControl(path, changing('purge')), {
       name: 'ControlError',
       code: 'failed',
       message: /^The server ended before/,
@@ -110,20 +122,23 @@ describe('createControl and callControl', () => {
     });
     await once(server.listen(half), 'listening');
     after(() => server.close());
-    await assert.rejects(callControl(half, 'status'), { name: 'ControlError', message: /^The server ended before/ });
+    await assert.rejects(callControl(half, looking('status')), {
+      name: 'ControlError',
+      message: /^The server ended before/,
+    });
   });
 
   test('a second server is refused, and the first goes on', async () => {
-    const { path } = await open([{ name: 'status', method: 'GET', handle: () => 'first' }]);
-    const second = createControl({ path, operations: [] });
+    const { path } = await open([looking('status', () => 'first')]);
+    const second = createControl({ path, operations: [], context: undefined });
     await assert.rejects(second.start(), { code: 'EADDRINUSE' });
-    assert.equal(await callControl(path, 'status'), 'first');
+    assert.equal(await callControl(path, looking('status')), 'first');
   });
 
   test('an operation of another version is explained', async () => {
-    const { path } = await open([{ name: 'purge', method: 'POST', handle: () => 1 }]);
+    const { path } = await open([changing('purge', () => 1)]);
     for (const name of ['gc', 'purge', '../status'])
-      await assert.rejects(callControl(path, name), {
+      await assert.rejects(callControl(path, looking(name)), {
         code: 'unknown-operation',
         message: /another version.*Restart it/,
       });
@@ -131,47 +146,63 @@ describe('createControl and callControl', () => {
 
   test('a failure comes back with its message, without secrets', async () => {
     const { path } = await open([
-      {
-        name: 'gc',
-        method: 'POST',
-        handle: () => {
-          throw new Error('Cannot reach https://u:c4nary@cache/?sig=c4nary');
-        },
-      },
+      changing('gc', () => {
+        throw new Error('Cannot reach https://u:c4nary@cache/?sig=c4nary');
+      }),
     ]);
-    await assert.rejects(callControl(path, 'gc', { method: 'POST' }), {
+    await assert.rejects(callControl(path, changing('gc')), {
       code: 'failed',
       message: 'The server could not do `gc`: Cannot reach https://cache/',
     });
   });
 
   test('what is sent is bounded and must be JSON', async () => {
-    const { path } = await open([{ name: 'purge', method: 'POST', handle: () => 1 }]);
-    await assert.rejects(
-      callControl(path, 'purge', { method: 'POST', input: 'x'.repeat(100_000) }),
-      /more than 65536 bytes/,
-    );
+    const { path } = await open([changing('purge', () => 1)]);
+    await assert.rejects(callControl(path, changing('purge'), { input: 'x'.repeat(100_000) }), /more than 65536 bytes/);
     const socket = connect({ path });
     socket.write('POST /purge HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nConnection: close\r\n\r\n{');
     const [data] = (await once(socket, 'data')) as [Buffer];
-    assert.match(data.toString(), /^HTTP\/1\.1 400 [\s\S]*no JSON/);
+    assert.match(data.toString(), /^HTTP\/1\.1 400 [\s\S]*not JSON/);
     socket.destroy();
   });
 
+  test('an input of the wrong shape is refused, and the message says where', async () => {
+    const { path } = await open([
+      { ...changing('gc', () => 1), input: z.object({ dryRun: z.boolean({ error: 'expected true or false' }) }) },
+    ]);
+    await assert.rejects(callControl(path, changing('gc'), { input: { dryRun: 'no' } }), {
+      message: 'The server could not do `gc`: dryRun: expected true or false',
+    });
+  });
+
+  test('an answer of another version is taken where it has the shape, with its unknown fields', async () => {
+    const status = { ...looking('status'), answer: z.object({ version: z.string(), pid: z.number().optional() }) };
+    const { path } = await open([looking('status', () => ({ version: '2', added: [1] }))]);
+    assert.deepEqual(await callControl(path, status), { version: '2', added: [1] });
+    const { path: other } = await open([looking('status', () => ({ version: 2 }))]);
+    await assert.rejects(callControl(other, status), {
+      code: 'failed',
+      message: 'The server answered in a form this version does not know; restart it.',
+    });
+  });
+
   test('garbage disturbs nobody', async () => {
-    const { path } = await open([{ name: 'status', method: 'GET', handle: () => 'well' }]);
+    const { path } = await open([looking('status', () => 'well')]);
     const socket = connect({ path });
     socket.on('error', () => {});
     socket.write(Buffer.alloc(1000, 0xfe));
     await once(socket, 'close');
-    assert.equal(await callControl(path, 'status'), 'well');
+    assert.equal(await callControl(path, looking('status')), 'well');
   });
 
   test('a server that does not answer is given up, in time or when told', async () => {
-    const { path } = await open([{ name: 'long', method: 'GET', handle: () => new Promise(() => {}) }]);
-    await assert.rejects(callControl(path, 'long', { timeoutMs: 50 }), { code: 'timeout', message: /within 0\.05 s/ });
+    const { path } = await open([looking('long', () => new Promise(() => {}))]);
+    await assert.rejects(callControl(path, looking('long'), { timeoutMs: 50 }), {
+      code: 'timeout',
+      message: /within 0\.05 s/,
+    });
     const abort = new AbortController();
-    const call = callControl(path, 'long', { signal: abort.signal });
+    const call = callControl(path, looking('long'), { signal: abort.signal });
     abort.abort();
     await assert.rejects(call, { name: 'AbortError' });
   });
@@ -180,7 +211,10 @@ describe('createControl and callControl', () => {
     const path = join(directory, 'other.sock');
     const other = createServer((_request, response) => response.end('<html>')).listen(path);
     await once(other, 'listening');
-    await assert.rejects(callControl(path, 'status'), { code: 'failed', message: /no JSON; is it another program/ });
+    await assert.rejects(callControl(path, looking('status')), {
+      code: 'failed',
+      message: /not JSON; does another program listen/,
+    });
     other.close();
   });
 
@@ -190,7 +224,7 @@ describe('createControl and callControl', () => {
     const closed = join(directory, 'closed');
     mkdirSync(closed);
     chmodSync(closed, 0o000);
-    await assert.rejects(callControl(join(closed, 'control.sock'), 'status'), { code: 'denied' });
+    await assert.rejects(callControl(join(closed, 'control.sock'), looking('status')), { code: 'denied' });
     chmodSync(closed, 0o700);
   });
 });

@@ -1,26 +1,20 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { ZodError } from 'zod';
 import { createServer, listenOnSocketPath } from '../server/index.ts';
 import { redactText } from '../telemetry/index.ts';
+import { methodOf, type Operation } from './operation.ts';
 import { readBounded } from './read-bounded.ts';
 
-/** What may be asked on the control socket: `<method> /<name>`, answered with the JSON of what the handler returns. */
-export interface Operation {
-  readonly name: string;
-  /** GET reads, POST changes. */
-  readonly method: 'GET' | 'POST';
-  /** @param input the JSON that was sent; undefined where none was. An error is answered with its message, redacted. */
-  readonly handle: (input: unknown) => unknown;
-}
-
-export interface ControlOptions {
+export interface ControlOptions<Context> {
   readonly path: string;
-  readonly operations: readonly Operation[];
+  readonly operations: readonly Operation<unknown, unknown, NoInfer<Context>>[];
+  readonly context: Context;
 }
 
-/** The way to a running server for the commands of its own machine. */
+/** The control socket of a running server, for commands on the same machine. */
 export interface Control {
-  /** Throws a system error: EADDRINUSE where another server answers on the path. */
+  /** Rejects with a system error, `EADDRINUSE` where another server listens on the path. */
   start(): Promise<void>;
   close(): Promise<void>;
 }
@@ -28,16 +22,19 @@ export interface Control {
 const MAX_INPUT_BYTES = 64 * 1024;
 const MAX_CONNECTIONS = 64;
 
-/** Whoever may connect may do everything: the owner, and nobody else. */
+/** Only the owner of the socket may connect, and every connection may run every operation. */
 const SOCKET_MODE = 0o600;
 
-/** Opens the control socket: HTTP, so that `curl --unix-socket` is a client too. The socket's mode is its only lock. */
-export function createControl({ path, operations }: ControlOptions): Control {
-  const table = Map.groupBy(operations, ({ name }) => `/${name}`);
+/**
+ * Opens the control socket: `<method> /<name>` with the input as JSON, answered with JSON. It speaks HTTP, so that
+ * `curl --unix-socket` is a client too.
+ */
+export function createControl<Context>({ path, operations, context }: ControlOptions<Context>): Control {
+  const table = new Map(operations.map((operation) => [`${methodOf(operation)} /${operation.name}`, operation]));
   const server = createServer(
     { headersTimeout: 5000, requestTimeout: 10_000, keepAliveTimeout: 1000, insecureHTTPParser: false },
     (request, response) => {
-      answerOperation(table, request)
+      answer(request)
         .catch((error: unknown): Answer => {
           const message = error instanceof Error ? error.message : String(error);
           return { status: 500, value: { error: redactText(message) } };
@@ -46,6 +43,22 @@ export function createControl({ path, operations }: ControlOptions): Control {
         .catch(() => response.destroy());
     },
   );
+  async function answer(request: IncomingMessage): Promise<Answer> {
+    const { method = '', url = '' } = request;
+    const operation = table.get(`${method} ${url}`);
+    if (operation === undefined) return failure(404, 'this server has no such operation');
+    const body = await readBounded(request, MAX_INPUT_BYTES);
+    if (body === undefined) return failure(413, `the input has more than ${MAX_INPUT_BYTES} bytes`);
+    let input: unknown;
+    try {
+      input = body.length === 0 ? {} : JSON.parse(body.toString('utf8'));
+    } catch {
+      return failure(400, 'the input is not JSON');
+    }
+    const checked = operation.input.safeParse(input);
+    if (!checked.success) return failure(400, describeIssues(checked.error));
+    return { status: 200, value: await operation.handle(checked.data, context) };
+  }
   server.maxConnections = MAX_CONNECTIONS;
   server.on('connection', (socket: Socket) => socket.on('error', () => {}));
   server.on('clientError', (_error, socket) => socket.destroy());
@@ -63,25 +76,13 @@ interface Answer {
   readonly value: unknown;
 }
 
-async function answerOperation(
-  table: ReadonlyMap<string, readonly Operation[]>,
-  request: IncomingMessage,
-): Promise<Answer> {
-  const named = table.get(request.url ?? '');
-  if (named === undefined) return { status: 404, value: { error: 'this server knows no such operation' } };
-  const operation = named.find(({ method }) => method === request.method);
-  if (operation === undefined) {
-    return { status: 405, value: { error: `use ${named.map(({ method }) => method).join(' or ')}` } };
-  }
-  const body = await readBounded(request, MAX_INPUT_BYTES);
-  if (body === undefined) return { status: 413, value: { error: `more than ${MAX_INPUT_BYTES} bytes were sent` } };
-  let input: unknown;
-  try {
-    input = body.length === 0 ? undefined : JSON.parse(body.toString('utf8'));
-  } catch {
-    return { status: 400, value: { error: 'what was sent is no JSON' } };
-  }
-  return { status: 200, value: await operation.handle(input) };
+function failure(status: number, error: string): Answer {
+  return { status, value: { error } };
+}
+
+/** `patterns: expected at least one image, tag or digest` */
+function describeIssues({ issues }: ZodError): string {
+  return issues.map(({ path, message }) => [...path, message].join(': ')).join('; ');
 }
 
 function send(response: ServerResponse, status: number, value: unknown): void {

@@ -1,80 +1,89 @@
+import { z } from 'zod';
 import type { Ingest, PullThrough } from '../cache/index.ts';
 import type { Config } from '../config/index.ts';
 import type { Admission, ListenerAddress } from '../server/index.ts';
 
-/** What a running server says about itself. Times are milliseconds since 1970. */
-export interface ServerStatus {
-  readonly version: string;
-  readonly pid: number;
-  readonly startedAt: number;
-  readonly uptimeSeconds: number;
-  /** `http://127.0.0.1:5000`, `unix:/run/entrepot.sock`. */
-  readonly listeners: readonly string[];
-  /** Where the configuration came from: a file, an environment variable, or `defaults`. */
-  readonly configSource: string;
-  readonly cache:
-    | {
-        readonly dir: string;
-        readonly blobs: number;
-        readonly bytes: number;
-        readonly maxSize?: number;
-        /** Set while what is pulled is not kept. */
-        readonly paused?: { readonly reason: string; readonly since: number; readonly until?: number | undefined };
-      }
-    | 'off';
-  /** Requests of clients; absent from servers before there was this. */
-  readonly requests?: {
-    readonly inflight: number;
-    readonly waiting: number;
-    /** `limits.max_inflight`, where there is a limit. */
-    readonly maxInflight?: number;
-    /** Some were turned away a moment ago. */
-    readonly overloaded: boolean;
-  };
-  readonly transfers: readonly TransferStatus[];
-  /** The configured upstreams that were asked since the server started; absent from servers before there was this. */
-  readonly upstreams?: readonly UpstreamStatus[];
-}
+const upstreamStatus = z.object({
+  registry: z.string(),
+  upstream: z.string(),
+  state: z
+    .enum(['closed', 'open', 'half-open'])
+    .describe('`closed`: used as usual. `open`: not used until `openUntil`. `half-open`: the next request tries it.'),
+  scope: z
+    .string()
+    .describe('The requests `state` is about: `all`, `pull` (GETs of manifests), `check` (HEADs), `list` or `blob`.'),
+  openUntil: z.number().exactOptional(),
+  since: z.number().exactOptional().describe('The first failure.'),
+  reason: z.string().exactOptional().describe('The last failure.'),
+  quota: z
+    .array(
+      z.object({
+        credential: z.string(),
+        limit: z.number().optional(),
+        remaining: z.number(),
+        windowSeconds: z.number().optional(),
+      }),
+    )
+    .readonly()
+    .exactOptional()
+    .describe('Pulls left, for each credential for which the registry reports them.'),
+});
+/** The health of one upstream. Times are milliseconds since 1970. */
+export type UpstreamStatus = z.infer<typeof upstreamStatus>;
 
-/** How one upstream fares. Times are milliseconds since 1970. */
-export interface UpstreamStatus {
-  readonly registry: string;
-  readonly upstream: string;
-  /** `closed`: asked as usual. `open`: left alone until `openUntil`. `half-open`: the next question tries it. */
-  readonly state: 'closed' | 'open' | 'half-open';
-  /** Which questions that is about: `all`, `pull` (GETs of manifests), `check` (HEADs), `list` or `blob`. */
-  readonly scope: string;
-  readonly openUntil?: number;
-  /** When the trouble began, and what failed last. */
-  readonly since?: number;
-  readonly reason?: string;
-  /** Pulls left, for each credential of which the registry said so. */
-  readonly quota?: readonly {
-    readonly credential: string;
-    readonly limit?: number | undefined;
-    readonly remaining: number;
-    readonly windowSeconds?: number | undefined;
-  }[];
-}
-
+const transferStatus = z.object({
+  id: z.string(),
+  registry: z.string(),
+  repository: z.string(),
+  digest: z.string().exactOptional().describe('Absent for a transfer by URL, until it ends.'),
+  upstream: z.string(),
+  bytes: z.number().describe('Bytes received.'),
+  size: z.number().exactOptional().describe('Bytes in all; absent where the upstream does not say.'),
+  followers: z.number().describe('Readers that follow it now.'),
+  startedAt: z.number(),
+});
 /** One transfer under way. */
-export interface TransferStatus {
-  readonly id: string;
-  readonly registry: string;
-  readonly repository: string;
-  /** Absent for what is fetched by URL: nobody knows it yet. */
-  readonly digest?: string;
-  readonly upstream: string;
-  /** Bytes received. */
-  readonly bytes: number;
-  /** Of the whole; absent where the upstream does not say. */
-  readonly size?: number;
-  /** Readers that follow it now. */
-  readonly followers: number;
-  readonly startedAt: number;
-}
+export type TransferStatus = z.infer<typeof transferStatus>;
 
-/** What the status is made of. */
+/** The answer of the operation `status`. Times are milliseconds since 1970. */
+export const serverStatus = z.object({
+  version: z.string(),
+  pid: z.number(),
+  startedAt: z.number(),
+  uptimeSeconds: z.number(),
+  listeners: z.array(z.string()).readonly().describe('`http://127.0.0.1:5000`, `unix:/run/entrepot.sock`.'),
+  configSource: z.string().describe('A file, an environment variable, or `defaults`.'),
+  cache: z.union([
+    z.literal('off'),
+    z.object({
+      dir: z.string(),
+      blobs: z.number(),
+      bytes: z.number(),
+      maxSize: z.number().exactOptional(),
+      paused: z
+        .object({ reason: z.string(), since: z.number(), until: z.number().optional() })
+        .exactOptional()
+        .describe('Present while pulled content is not kept.'),
+    }),
+  ]),
+  requests: z
+    .object({
+      inflight: z.number(),
+      waiting: z.number(),
+      maxInflight: z.number().exactOptional().describe('`limits.max_inflight`, where there is a limit.'),
+      overloaded: z.boolean().describe('The server refused a request a moment ago.'),
+    })
+    .exactOptional()
+    .describe('Requests of clients. Older servers leave it out.'),
+  transfers: z.array(transferStatus).readonly(),
+  upstreams: z
+    .array(upstreamStatus)
+    .readonly()
+    .exactOptional()
+    .describe('The configured upstreams that had a request since the start. Older servers leave it out.'),
+});
+export type ServerStatus = z.infer<typeof serverStatus>;
+
 export interface StatusParts {
   readonly version: string;
   readonly config: Config;
@@ -88,7 +97,7 @@ export interface StatusParts {
   readonly startedAt: number;
 }
 
-/** What `entrepot status` is told. */
+/** Collects the answer of the operation `status`. */
 export async function describeServer(parts: StatusParts): Promise<ServerStatus> {
   const { version, config, source, admission, cache, upstreams, listeners, startedAt } = parts;
   const { max_inflight: maxInflight } = config.limits;
@@ -121,7 +130,7 @@ export async function describeServer(parts: StatusParts): Promise<ServerStatus> 
   };
 }
 
-function describeTransfer(ingest: Ingest): ServerStatus['transfers'][number] {
+function describeTransfer(ingest: Ingest): TransferStatus {
   const { id, repository, digest, upstream, written, size, followers, startedAt } = ingest;
   return {
     id,

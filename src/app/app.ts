@@ -1,12 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  cacheOperations,
-  controlSocketPath,
-  createControl,
-  describeServer,
-  type ServerStatus,
-  scrubOperations,
-} from '../admin/index.ts';
+import { controlSocketPath, createControl, describeServer, OPERATIONS, type ServerStatus } from '../admin/index.ts';
 import { PullThrough } from '../cache/index.ts';
 import type { LoadedConfig } from '../config/index.ts';
 import type { Catalogue } from '../routing/index.ts';
@@ -188,23 +181,22 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
     if (config.cache !== 'off') {
       const control = createControl({
         path: controlSocketPath(config.cache.dir),
-        operations: [
-          { name: 'status', method: 'GET', handle: status },
-          { name: 'reload', method: 'POST', handle: () => reloader.reload() },
-          ...cacheOperations(cache, {
-            metadata: storage.metadata,
-            originFor: (name) => {
-              const { reach } = live.current;
-              const registry = reach.catalogue.byName(name);
-              if (registry === undefined) throw new Error(`no registry is called ${name}`);
-              return originOf(reach, registry);
-            },
-            get catalogue() {
-              return live.current.reach.catalogue;
-            },
-          }),
-          ...scrubOperations(cache.scrub),
-        ],
+        operations: Object.values(OPERATIONS),
+        context: {
+          cache,
+          metadata: storage.metadata,
+          originFor: (name) => {
+            const { reach } = live.current;
+            const registry = reach.catalogue.byName(name);
+            if (registry === undefined) throw new Error(`no registry is called ${name}`);
+            return originOf(reach, registry);
+          },
+          get catalogue() {
+            return live.current.reach.catalogue;
+          },
+          status,
+          reload: () => reloader.reload(),
+        },
       });
       cleanups.push(() => control.close());
       await control.start();

@@ -2,50 +2,69 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { ConfigFlags } from '../config/index.ts';
 import type { Output } from './output.ts';
 
-/** What every group of commands is given to define its own. */
+/** What a group of commands is given to define its own. */
 export interface CommandContext<Actions> {
   readonly output: Output;
-  /** What the commands do. */
+  /** The functions that the commands run. */
   readonly actions: Actions;
   /** Takes the exit code of the command that ran. */
   readonly finish: (code: number) => void;
 }
 
-/** What a command on a running server was asked for. */
-export interface StatusOptions {
-  /** They lead to the cache directory, and so to the server that runs on it. */
+/** The options of a command that asks a server. */
+export interface CommandOptions {
   readonly flags: ConfigFlags;
-  readonly json: boolean;
+  /** Prints JSON. @default false */
+  readonly json?: boolean;
 }
 
-/** The flags that change the configuration: `serve` runs with them, `config validate` and `config print` show their effect. */
+/** What a command that takes a while has around it; a test gives its own. */
+export interface Surroundings {
+  /** @default the process's own streams */
+  readonly output?: Output;
+  /** Whether progress is drawn in place. @default whether the stream it goes to is a terminal */
+  readonly isTerminal?: boolean;
+  /** Interrupts the command, as SIGINT does. */
+  readonly interrupt?: AbortSignal;
+}
+
+/** The flags that change the configuration, for `serve`, `config validate` and `config print`. */
 export function configFlags(command: Command): Command {
   return command
-    .option('-c, --config <file>', 'configuration file; otherwise entrepot.yaml, .yml or .json is looked for')
-    .option('--listen <address>', 'where to listen: HOST:PORT, :PORT or unix:/PATH; may be repeated', collect)
+    .option('-c, --config <file>', 'configuration file; without it, entrepot.yaml, .yml or .json is searched for')
+    .option('--listen <address>', 'address to listen on: HOST:PORT, :PORT or unix:/PATH; may be repeated', collect)
     .option('--cache-dir <dir>', 'directory of the cache', notEmpty)
-    .addOption(new Option('--no-cache', 'only stream, store nothing').conflicts('cacheDir'))
-    .option('--domain-suffix <name>', 'name under which ghcr.io.NAME means ghcr.io')
-    .option('--default-registry <name|url>', 'registry of names that say none')
+    .addOption(new Option('--no-cache', 'stream only, and store nothing').conflicts('cacheDir'))
+    .option('--domain-suffix <name>', 'domain NAME under which ghcr.io.NAME means ghcr.io')
+    .option('--default-registry <name|url>', 'registry of image names without one')
     .option('--registry-map <file|url>', 'JSON of short names and registry URLs')
     .option('--log-level <level>', 'debug, info, warn or error')
     .option('--log-format <format>', 'auto, json or console');
 }
 
 /** The flags that lead to a cache directory. */
-export function cacheFlags(command: Command): Command {
+export function directoryFlags(command: Command): Command {
   return command
     .option('-c, --config <file>', 'configuration file that names the cache directory')
-    .option('--cache-dir <dir>', 'the cache directory', notEmpty)
-    .option('--json', 'for programs');
+    .option('--cache-dir <dir>', 'cache directory of the server', notEmpty);
 }
 
-/** The flags of `command` that change the configuration or lead to it. */
-export function flagsOf(command: Command): ConfigFlags {
+/** The flags of a command that asks the server of a cache directory. */
+export function serverFlags(command: Command): Command {
+  return directoryFlags(command).option('--json', 'print JSON');
+}
+
+/**
+ * The options of `command`: `flags` for the configuration, all others under their own names. Those of its own are all
+ * optional, and commander has checked them.
+ */
+export function optionsOf(command: Command): CommandOptions {
   const { cache, ...given } = command.opts<ConfigFlags>();
-  const flags = Object.entries(given).filter(([key]) => CONFIG_FLAGS.has(key));
-  // commander says `true` where `--no-cache` is absent; the configuration should then decide.
-  return { ...Object.fromEntries(flags), ...(cache === false ? { cache } : {}) };
+  const { flags = [], own = [] } = Object.groupBy(Object.entries(given), ([key]) =>
+    CONFIG_FLAGS.has(key) ? 'flags' : 'own',
+  );
+  // commander says `true` where `--no-cache` is absent; the configuration decides then.
+  return { ...Object.fromEntries(own), flags: { ...Object.fromEntries(flags), ...(cache === false ? { cache } : {}) } };
 }
 
 const CONFIG_FLAGS: ReadonlySet<string> = new Set<keyof ConfigFlags>([

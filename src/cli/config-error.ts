@@ -1,8 +1,8 @@
 import type { ConfigError } from '../config/index.ts';
+import { count } from './format.ts';
 import type { Output } from './output.ts';
 
-/** Writes all problems of a configuration, one to a line, and how many there are. */
+/** Writes all problems of a configuration, one to a line, and their number. */
 export function reportConfigError({ problems, message }: ConfigError, output: Output): void {
-  const count = problems.length === 1 ? 'one problem' : `${problems.length} problems`;
-  output.err(`${message}\nThe configuration has ${count}.\n`);
+  output.err(`${message}\nThe configuration has ${count(problems.length, 'problem')}.\n`);
 }

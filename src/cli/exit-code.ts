@@ -1,9 +1,11 @@
-/** What the command says to whoever started it. */
+/** The exit codes of the program. */
 export const EXIT = {
   ok: 0,
   failure: 1,
   /** The command line itself is wrong. */
   usage: 2,
-  /** EX_CONFIG of sysexits.h: supervisors can tell it from a crash, and need not try again. */
+  /** EX_CONFIG of sysexits.h. A supervisor can tell it from a crash, and need not restart the program. */
   config: 78,
+  /** 128 + SIGINT, as shells report it. */
+  interrupted: 130,
 } as const;

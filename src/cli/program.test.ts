@@ -9,7 +9,7 @@ import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import type { StatusOptions } from './command.ts';
+import type { CommandOptions } from './command.ts';
 import type { ServeOptions } from './commands/server/serve.ts';
 import { run } from './program.ts';
 
@@ -26,11 +26,11 @@ interface Result {
   readonly out: string;
   readonly err: string;
   readonly served: readonly ServeOptions[];
-  readonly asked: readonly StatusOptions[];
+  readonly asked: readonly CommandOptions[];
 }
 
 async function command(...argv: readonly string[]): Promise<Result> {
-  const result = { out: '', err: '', served: [] as ServeOptions[], asked: [] as StatusOptions[] };
+  const result = { out: '', err: '', served: [] as ServeOptions[], asked: [] as CommandOptions[] };
   const code = await run(argv, {
     output: { out: (text) => (result.out += text), err: (text) => (result.err += text) },
     actions: {
@@ -166,7 +166,7 @@ describe('help', () => {
 
 describe('entrepot check', () => {
   test('takes names, a time and more', async () => {
-    assert.deepEqual((await command('check')).asked, [{ flags: {}, json: false, names: [], all: false }]);
+    assert.deepEqual((await command('check')).asked, [{ flags: {}, names: [] }]);
     const line = 'check -config x docker.io --all --timeout=5s ghcr.io --json';
     assert.deepEqual((await command(...line.split(' '))).asked, [
       { flags: { config: 'x' }, json: true, names: ['docker.io', 'ghcr.io'], all: true, timeout: '5s' },
@@ -176,16 +176,13 @@ describe('entrepot check', () => {
 
 describe('what is done with a cache', () => {
   const rows: readonly [line: string, asked: object][] = [
-    ['gc', { flags: {}, json: false, dryRun: false }],
+    ['gc', { flags: {} }],
     [
       'gc --dry-run --max-size=20GB -c x.yaml --json',
       { flags: { config: 'x.yaml' }, json: true, dryRun: true, maxSize: '20GB' },
     ],
-    [
-      'purge --cache-dir /x nginx ghcr.io/**',
-      { flags: { cacheDir: '/x' }, json: false, dryRun: false, patterns: ['nginx', 'ghcr.io/**'] },
-    ],
-    ['purge nginx:1 --dry-run', { flags: {}, json: false, dryRun: true, patterns: ['nginx:1'] }],
+    ['purge --cache-dir /x nginx ghcr.io/**', { flags: { cacheDir: '/x' }, patterns: ['nginx', 'ghcr.io/**'] }],
+    ['purge nginx:1 --dry-run', { flags: {}, dryRun: true, patterns: ['nginx:1'] }],
     ['refresh nginx --json', { flags: {}, json: true, patterns: ['nginx'] }],
   ];
   for (const [line, expected] of rows) {
@@ -297,7 +294,7 @@ describe('main.ts', () => {
         const said = text(child.stderr as Readable);
         const [code] = (await once(child, 'close')) as [number];
         assert.equal(code, 1, argv.join(' '));
-        assert.match(await said, /^Cannot write what was asked for: ENOSPC/m);
+        assert.match(await said, /^Cannot write the output: ENOSPC/m);
       }
     } finally {
       await full.close();

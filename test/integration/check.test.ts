@@ -460,7 +460,7 @@ describe('many at once', () => {
     const well = await startScriptedUpstream();
     t.after(() => well.stop());
     const { out } = await run({ registries: { apps: { upstreams: [well.url] } } });
-    assert.match(out, /\d+ registries that are known without configuration were left out; --all checks them too/);
+    assert.match(out, /\d+ built-in registries were left out; --all checks them too/);
   });
 });
 
@@ -501,7 +501,7 @@ describe('the command line', () => {
   test('a length of time that is none ends with 2', async () => {
     const { code, err } = await run({}, { timeout: 'soon' });
     assert.equal(code, 2);
-    assert.match(err, /--timeout soon is no length of time/);
+    assert.match(err, /--timeout soon is not a length of time/);
   });
 
   test('a wrong configuration ends with 78', async () => {
@@ -523,7 +523,7 @@ describe('the command line', () => {
       { env },
     );
     assert.equal(code, 1);
-    assert.match(stdout, /^No configuration file was found: checking those that are known\./);
+    assert.match(stdout, /^No configuration file was found: checking the built-in registries\./);
     assert.match(stdout, /^docker\.io {2}https:\/\/registry-1\.docker\.io {2}NOT REACHABLE/m);
     assert.match(stdout, /^ghcr\.io /m);
   });

@@ -343,7 +343,7 @@ describe('the program', () => {
     await writeFile(file, JSON.stringify({ ...written, registries, lisen: ':1' }));
     const told = await run(command, { timeout: 20_000, env });
     assert.equal(told.code, 78, told.stdout);
-    assert.match(told.stderr, /The server refused .* and goes on as before:\n.*lisen: unknown option/);
+    assert.match(told.stderr, /The server refused .* and keeps its configuration:\n.*lisen: unknown option/);
     assert.ok(running.logs().some((line) => /lisen/.test(String(line['problems']))));
     const metrics = String((await rawRequest(running.host, { path: '/metrics' })).body);
     assert.match(metrics, /^entrepot_config_last_reload_successful 0$/m);

@@ -91,7 +91,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'dns-packet': ['net'],
   pino: ['telemetry'],
   'prom-client': ['telemetry'],
-  zod: ['config'],
+  zod: ['config', 'admin'],
   yaml: ['config'],
   commander: ['cli'],
   tldts: ['upstream'],

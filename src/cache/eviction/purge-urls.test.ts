@@ -4,7 +4,7 @@ import { drain, LIBRARY } from '../../../test/support/cache-world.ts';
 import { FILE_KEY, urlRequest } from '../../../test/support/fake-site.ts';
 import { content, noise } from '../../../test/support/image.ts';
 import { FILE, FIRST, SECOND, urlStage } from '../../../test/support/url-stage.ts';
-import { purgePatterns } from '../../admin/operations.ts';
+import { OPERATIONS } from '../../admin/index.ts';
 import { digestOf } from '../../oci/index.ts';
 import type { UrlKey } from '../url/request.ts';
 
@@ -88,7 +88,10 @@ describe('purge() of answers by URL', () => {
   test('is asked for by the word mirror', async (t) => {
     const { cache } = await filled(t);
     const catalogue = undefined as never;
-    const answer = await purgePatterns(cache, { patterns: ['mirror:site/**', 'mirror:site2'] }, { catalogue });
+    const answer = await OPERATIONS.purge.handle(
+      { patterns: ['mirror:site/**', 'mirror:site2'], dryRun: false },
+      { cache, catalogue },
+    );
     assert.deepEqual([answer.urls, answer.blobs, answer.patterns], [3, 2, ['mirror:site/**', 'mirror:site2']]);
   });
 

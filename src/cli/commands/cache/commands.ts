@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import { type CommandContext, cacheFlags, flagsOf } from '../../command.ts';
+import { type CommandContext, optionsOf, serverFlags } from '../../command.ts';
 import type { GcOptions } from './gc.ts';
 import type { PurgeCommandOptions } from './purge.ts';
 import type { RefreshOptions } from './refresh.ts';
 import type { ScrubCommandOptions } from './scrub.ts';
 
-/** What the commands on the cache do. */
+/** The functions that the commands on the cache run. */
 export interface CacheActions {
   readonly gc: (options: GcOptions) => Promise<number>;
   readonly scrub: (options: ScrubCommandOptions) => Promise<number>;
@@ -13,7 +13,7 @@ export interface CacheActions {
   readonly refresh: (options: RefreshOptions) => Promise<number>;
 }
 
-/** Each is imported when it is asked for: help and checks stay quick. */
+/** Each is imported when it runs, so that `--help` stays quick. */
 export const cacheActions: CacheActions = {
   gc: async (options) => (await import('./gc.ts')).gc(options),
   scrub: async (options) => (await import('./scrub.ts')).scrub(options),
@@ -23,74 +23,66 @@ export const cacheActions: CacheActions = {
 
 /** Defines `gc`, `scrub`, `purge` and `refresh`. */
 export function addCacheCommands(program: Command, { actions, finish }: CommandContext<CacheActions>): void {
-  cacheFlags(program.command('gc'))
-    .description('Evict what the cache may not hold, what was read longest ago first, or show what would go.')
-    .option('--dry-run', 'show what would go, and leave it')
-    .option('--max-size <size>', 'come down to this much (20GB) instead of the configured limits')
+  serverFlags(program.command('gc'))
+    .description('Evict blobs down to the size limits, least recently read first, or show what would be evicted.')
+    .option('--dry-run', 'show what would be evicted, and evict nothing')
+    .option('--max-size <size>', 'evict down to this size (20GB) instead of the configured limits')
     .addHelpText('after', GC_EXAMPLES)
-    .action(async (options: { json?: boolean; dryRun?: boolean; maxSize?: string }, command: Command) => {
-      const { json = false, dryRun = false, maxSize } = options;
-      const asked = { flags: flagsOf(command), json, dryRun };
-      finish(await actions.gc({ ...asked, ...(maxSize === undefined ? {} : { maxSize }) }));
-    });
-  cacheFlags(program.command('scrub'))
-    .description('Check everything that is stored, and put what is wrong into quarantine.')
-    .option('--stop', 'end the one that runs')
+    .action(async (_, command: Command) => finish(await actions.gc(optionsOf(command))));
+  serverFlags(program.command('scrub'))
+    .description('Check every stored blob against its digest, and move corrupt ones to quarantine.')
+    .option('--stop', 'stop the running scrub')
     .addHelpText('after', SCRUB_EXAMPLES)
-    .action(async (options: { json?: boolean; stop?: boolean }, command: Command) => {
-      const { json = false, stop = false } = options;
-      finish(await actions.scrub({ flags: flagsOf(command), json, stop }));
-    });
-  cacheFlags(program.command('purge'))
+    .action(async (_, command: Command) => finish(await actions.scrub(optionsOf(command))));
+  serverFlags(program.command('purge'))
     .argument(
       '<pattern...>',
       'image, image:tag, image@digest, digest or mirror:route/path; * within one component, ** across',
     )
-    .description('Forget images, tags, digests or answers of mirrored sites, and remove what nobody else has.')
-    .option('--dry-run', 'show what would be forgotten, and leave it')
+    .description('Forget images, tags, digests or answers of mirrored sites, and remove blobs that only they have.')
+    .option('--dry-run', 'show what would be forgotten, and forget nothing')
     .addHelpText('after', PURGE_EXAMPLES)
-    .action(async (patterns: string[], options: { json?: boolean; dryRun?: boolean }, command: Command) => {
-      const { json = false, dryRun = false } = options;
-      finish(await actions.purge({ flags: flagsOf(command), json, dryRun, patterns }));
-    });
-  cacheFlags(program.command('refresh'))
+    .action(async (patterns: string[], _, command: Command) =>
+      finish(await actions.purge({ ...optionsOf(command), patterns })),
+    );
+  serverFlags(program.command('refresh'))
     .argument('<pattern...>', 'image or image:tag; * within one component, ** across')
-    .description('Ask now where tags point, and fetch the manifests of those that moved.')
+    .description('Ask the upstreams for the current digests of tags, and fetch the manifests that moved.')
     .addHelpText('after', REFRESH_EXAMPLES)
-    .action(async (patterns: string[], options: { json?: boolean }, command: Command) => {
-      finish(await actions.refresh({ flags: flagsOf(command), json: options.json === true, patterns }));
-    });
+    .action(async (patterns: string[], _, command: Command) =>
+      finish(await actions.refresh({ ...optionsOf(command), patterns })),
+    );
 }
 
 const GC_EXAMPLES = `
 Examples:
-  entrepot gc --dry-run                            what would go, and whose it is
-  entrepot gc --max-size 20GB                      come down to 20 GB, whatever the configuration says
+  entrepot gc --dry-run                            show what would be evicted, and from which repositories
+  entrepot gc --max-size 20GB                      evict down to 20 GB, whatever the configuration says
 
-What is in use, pinned (cache.pin) or of a fresh tag is left. The running server does it; where none runs, the command.`;
+Blobs in use, pinned blobs (cache.pin) and blobs of a fresh tag stay. The running server evicts; without one, the command.`;
 
 const SCRUB_EXAMPLES = `
 Examples:
-  entrepot scrub                                   with progress; Ctrl-C leaves the server to it
+  entrepot scrub                                   show the progress; Ctrl-C leaves the scrub to the server
   entrepot scrub --stop
-  entrepot scrub --json                            what was wrong, for programs
+  entrepot scrub --json                            print the corrupt and missing blobs as JSON
 
-The running server does it, beside everything else; where none runs, the command. What is wrong is fetched again when
-it is asked for. Exit code 1: something was wrong, or not everything could be checked.`;
+The running server scrubs while it serves; without one, the command does. Corrupt and missing blobs are fetched again on
+the next request for them. Exit code 1: a blob was corrupt or missing, or not every blob could be checked.`;
 
 const PURGE_EXAMPLES = `
 Examples:
   entrepot purge nginx                             docker.io/library/nginx, every tag of it
   entrepot purge ghcr.io/owner/app:1.2 'ghcr.io/owner/*:test-*'
-  entrepot purge sha256:9f86d081884c7d65…          one digest, wherever it is
+  entrepot purge sha256:9f86d081884c7d65…          one digest, in every repository
   entrepot purge ghcr.io --dry-run                 everything of a registry
   entrepot purge mirror:github 'mirror:hf/org/**'  answers of mirrored sites: of a route, of paths at the site
 
-Pulls under way are not disturbed. Exit code 1: nothing fitted.`;
+Running pulls finish undisturbed. Exit code 1: no pattern matched.`;
 
 const REFRESH_EXAMPLES = `
 Examples:
   entrepot refresh nginx:latest
-  entrepot refresh 'ghcr.io/owner/**'              every tag that is known
+  entrepot refresh 'ghcr.io/owner/**'              every cached tag
 
-It takes a running server. Exit code 1: a tag could not be refreshed, or none fitted.`;
+A server must be running. Exit code 1: a tag could not be refreshed, or no pattern matched.`;

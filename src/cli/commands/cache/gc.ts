@@ -1,49 +1,46 @@
-import { collectGarbage, type GcAnswer } from '../../../admin/index.ts';
+import { type GcAnswer, OPERATIONS } from '../../../admin/index.ts';
 import { cacheOptionsOf } from '../../../app/index.ts';
 import { collectOffline } from '../../../cache/index.ts';
 import { parseSize } from '../../../config/index.ts';
 import { formatBytes, Telemetry } from '../../../telemetry/index.ts';
-import { runCacheCommand } from '../../cache-command.ts';
-import type { StatusOptions } from '../../command.ts';
+import type { CommandOptions } from '../../command.ts';
 import { EXIT } from '../../exit-code.ts';
+import { count, formatJson, formatList, shortDigest } from '../../format.ts';
 import { type Output, processOutput } from '../../output.ts';
-import { formatTable, shortDigest } from '../../table.ts';
+import { runServerCommand } from '../../server-command.ts';
 
-/** What `entrepot gc` was asked for. */
-export interface GcOptions extends StatusOptions {
-  readonly dryRun: boolean;
-  /** What to come down to, as it was written. */
+/** The options of `entrepot gc`. */
+export interface GcOptions extends CommandOptions {
+  readonly dryRun?: boolean;
+  /** The size to come down to, as written: `20GB`. */
   readonly maxSize?: string;
 }
 
-/** Blobs shown; `--json` has more. */
-const MAX_SHOWN = 50;
-
 /**
- * `entrepot gc`: evicts what is too much, or shows what would go.
+ * `entrepot gc`: evicts down to the limits, or shows what would be evicted.
  *
- * @returns the exit code: failure where as much as is wanted could not go
+ * @returns the exit code: failure where less could be evicted than the limits ask for
  */
 export async function gc(options: GcOptions, output: Output = processOutput): Promise<number> {
-  const { flags, json, dryRun } = options;
+  const { flags, json, dryRun = false } = options;
   const maxSize = options.maxSize === undefined ? undefined : parseSize(options.maxSize);
   if (options.maxSize !== undefined && maxSize === undefined) {
-    output.err(`error: --max-size ${options.maxSize} is no amount of bytes; expected one such as 20GB or 512MiB\n`);
+    output.err(`error: --max-size ${options.maxSize} is not a size; expected one such as 20GB or 512MiB\n`);
     return EXIT.usage;
   }
-  const input = { dryRun, ...(maxSize === undefined ? {} : { maxSize }) };
-  return runCacheCommand<GcAnswer>(
+  const operation = OPERATIONS.gc;
+  const input = { dryRun, maxSize };
+  return runServerCommand(
     {
       flags,
-      operation: 'gc',
+      operation,
       input,
-      isAnswer,
       alone: ({ loaded, store, metadata }) => {
         const settings = { ...cacheOptionsOf(loaded.config), store, metadata, telemetry: new Telemetry() };
-        return collectGarbage({ collect: (how) => collectOffline(settings, how) }, input, { metadata });
+        return operation.handle(input, { cache: { collect: (how) => collectOffline(settings, how) }, metadata });
       },
       show(answer) {
-        output.out(json ? `${JSON.stringify(answer, null, 2)}\n` : formatCollected(answer, Date.now()));
+        output.out(json ? formatJson(answer) : formatCollected(answer, Date.now()));
         return answer.freed >= answer.wanted ? EXIT.ok : EXIT.failure;
       },
     },
@@ -51,26 +48,23 @@ export async function gc(options: GcOptions, output: Output = processOutput): Pr
   );
 }
 
-/** What `entrepot gc` prints. @param now milliseconds since 1970 */
-export function formatCollected(answer: GcAnswer, now: number): string {
+/** @param now milliseconds since 1970 */
+function formatCollected(answer: GcAnswer, now: number): string {
   const { dryRun, stored, wanted, freed, blobs, evicted } = answer;
   if (wanted === 0) return `Nothing to do: the cache holds ${formatBytes(stored)}, which is within its limits.\n`;
-  const rows = evicted
-    .slice(0, MAX_SHOWN)
-    .map(({ digest, size, readAt, repositories }) => [
-      shortDigest(digest),
-      formatBytes(size),
-      formatAge(now - readAt),
-      repositories.join(', ') || '-',
-    ]);
-  const lines = rows.length === 0 ? [] : formatTable([['DIGEST', 'SIZE', 'LAST READ', 'OF'], ...rows]);
-  if (blobs > rows.length) lines.push(`and ${blobs - rows.length} more`);
-  const verb = dryRun ? 'would go' : 'went';
-  lines.push(
-    `${blobs === 1 ? '1 blob' : `${blobs} blobs`} ${verb}, ${formatBytes(freed)} of ${formatBytes(stored)}; nothing that is in use, pinned or of a fresh tag.`,
-  );
+  const rows = evicted.map(({ digest, size, readAt, repositories }) => [
+    shortDigest(digest),
+    formatBytes(size),
+    formatAge(now - readAt),
+    repositories.join(', ') || '-',
+  ]);
+  const lines = formatList(['DIGEST', 'SIZE', 'LAST READ', 'OF'], rows, blobs);
+  const verb = dryRun ? 'would be evicted' : blobs === 1 ? 'was evicted' : 'were evicted';
+  lines.push(`${count(blobs, 'blob')} ${verb}, ${formatBytes(freed)} of ${formatBytes(stored)}.`);
   if (freed < wanted) {
-    lines.push(`That is less than the ${formatBytes(wanted)} wanted: what is left is in use, pinned or of fresh tags.`);
+    lines.push(
+      `That is less than the ${formatBytes(wanted)} over the limit: the rest is in use, pinned or has a fresh tag.`,
+    );
   }
   return `${lines.join('\n')}\n`;
 }
@@ -79,15 +73,4 @@ function formatAge(milliseconds: number): string {
   const minutes = Math.max(0, Math.floor(milliseconds / 60_000));
   if (minutes < 60) return `${minutes} min ago`;
   return minutes < 48 * 60 ? `${Math.floor(minutes / 60)} h ago` : `${Math.floor(minutes / 1440)} d ago`;
-}
-
-function isAnswer(value: unknown): value is GcAnswer {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'evicted' in value &&
-    Array.isArray(value.evicted) &&
-    'freed' in value &&
-    'wanted' in value
-  );
 }

@@ -1,79 +1,64 @@
-import { type PurgeAnswer, purgePatterns } from '../../../admin/index.ts';
+import { OPERATIONS, type PurgeAnswer } from '../../../admin/index.ts';
 import { composeRegistries } from '../../../app/index.ts';
 import { purge as purgeCache } from '../../../cache/index.ts';
 import { formatBytes } from '../../../telemetry/index.ts';
-import { runCacheCommand } from '../../cache-command.ts';
 import { EXIT } from '../../exit-code.ts';
+import { count, formatJson, formatList, shortDigest } from '../../format.ts';
 import { type Output, processOutput } from '../../output.ts';
-import { formatTable, shortDigest } from '../../table.ts';
+import { runServerCommand } from '../../server-command.ts';
 import type { RefreshOptions } from './refresh.ts';
 
-/** What `entrepot purge` was asked for. */
+/** The options of `entrepot purge`. */
 export interface PurgeCommandOptions extends RefreshOptions {
-  readonly dryRun: boolean;
+  readonly dryRun?: boolean;
 }
 
-/** Tags shown; `--json` has more. */
-const MAX_SHOWN = 50;
-
 /**
- * `entrepot purge`: forgets images, tags or digests, and removes what no other image has.
+ * `entrepot purge`: forgets images, tags, digests or answers of mirrored sites, and removes the blobs that only they have.
  *
- * @returns the exit code: failure where nothing fitted
+ * @returns the exit code: failure where no pattern matched
  */
 export function purge(options: PurgeCommandOptions, output: Output = processOutput): Promise<number> {
-  const { flags, json, dryRun, patterns } = options;
+  const { flags, json, dryRun = false, patterns } = options;
+  const operation = OPERATIONS.purge;
   const input = { patterns, dryRun };
-  return runCacheCommand<PurgeAnswer>(
+  return runServerCommand(
     {
       flags,
-      operation: 'purge',
+      operation,
       input,
-      isAnswer,
       alone: ({ loaded, store, metadata }) =>
-        purgePatterns({ purge: (selections, how) => purgeCache(selections, { store, metadata, ...how }) }, input, {
+        operation.handle(input, {
+          cache: { purge: (selections, how) => purgeCache(selections, { store, metadata, ...how }) },
           catalogue: composeRegistries(loaded.config),
         }),
       show(answer) {
-        output.out(json ? `${JSON.stringify(answer, null, 2)}\n` : formatPurged(answer));
-        return answer.tagCount + answer.members + (answer.urls ?? 0) + answer.blobs > 0 ? EXIT.ok : EXIT.failure;
+        output.out(json ? formatJson(answer) : formatPurged(answer));
+        return isEmpty(answer) ? EXIT.failure : EXIT.ok;
       },
     },
     output,
   );
 }
 
-/** What `entrepot purge` prints. */
-export function formatPurged(answer: PurgeAnswer): string {
+function isEmpty({ tagCount, members, urls = 0, blobs }: PurgeAnswer): boolean {
+  return tagCount + members + urls + blobs === 0;
+}
+
+function formatPurged(answer: PurgeAnswer): string {
   const { dryRun, patterns, tags, tagCount, members, urls = 0, blobs, freed } = answer;
-  const metadata = patterns.join(', ');
-  if (tagCount + members + urls + blobs === 0) return `Nothing is cached of ${metadata}.\n`;
-  const rows = tags.slice(0, MAX_SHOWN).map(({ image, digest }) => [image, shortDigest(digest)]);
-  const lines = rows.length === 0 ? [] : formatTable([['TAG', 'DIGEST'], ...rows]);
-  if (tagCount > rows.length) lines.push(`and ${tagCount - rows.length} more`);
-  const images = `${count(tagCount, 'tag')} and ${count(members, 'digest')}`;
-  const forgotten =
-    urls === 0 ? images : tagCount + members === 0 ? count(urls, 'URL') : `${images}, ${count(urls, 'URL')}`;
-  const others = urls === 0 ? 'no other image has' : 'nobody else has';
+  const purged = patterns.join(', ');
+  if (isEmpty(answer)) return `Nothing is cached of ${purged}.\n`;
+  const rows = tags.map(({ image, digest }) => [image, shortDigest(digest)]);
+  const lines = formatList(['TAG', 'DIGEST'], rows, tagCount);
+  const forgotten = [
+    ...(urls === 0 || tagCount + members > 0 ? [`${count(tagCount, 'tag')} and ${count(members, 'digest')}`] : []),
+    ...(urls === 0 ? [] : [count(urls, 'URL')]),
+  ];
+  const were = dryRun ? 'would be' : 'were';
   lines.push(
-    `${metadata}: ${forgotten} ${dryRun ? 'would be' : 'were'} forgotten, ` +
-      `${count(blobs, 'blob')} (${formatBytes(freed)}) that ${others} ${dryRun ? 'would be' : 'were'} removed.`,
+    `${purged}: ${forgotten.join(', ')} ${were} forgotten, ` +
+      `${count(blobs, 'blob')} (${formatBytes(freed)}) that nothing else has ${were} removed.`,
   );
   return `${lines.join('\n')}\n`;
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? '' : 's'}`;
-}
-
-function isAnswer(value: unknown): value is PurgeAnswer {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'tags' in value &&
-    Array.isArray(value.tags) &&
-    'patterns' in value &&
-    Array.isArray(value.patterns) &&
-    'freed' in value
-  );
 }

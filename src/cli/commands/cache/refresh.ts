@@ -1,29 +1,28 @@
-import type { RefreshAnswer } from '../../../admin/index.ts';
-import { runCacheCommand } from '../../cache-command.ts';
-import type { StatusOptions } from '../../command.ts';
+import { OPERATIONS, type RefreshAnswer } from '../../../admin/index.ts';
+import type { CommandOptions } from '../../command.ts';
 import { EXIT } from '../../exit-code.ts';
+import { formatJson, formatTable, shortDigest } from '../../format.ts';
 import { type Output, processOutput } from '../../output.ts';
-import { formatTable, shortDigest } from '../../table.ts';
+import { runServerCommand } from '../../server-command.ts';
 
-/** What `entrepot refresh` was asked for. */
-export interface RefreshOptions extends StatusOptions {
+/** The options of `entrepot refresh`. */
+export interface RefreshOptions extends CommandOptions {
   readonly patterns: readonly string[];
 }
 
 /**
- * `entrepot refresh`: asks the upstreams where tags point to now, and fetches the manifests that moved.
+ * `entrepot refresh`: asks the upstreams for the current digests of tags, and fetches the manifests that moved.
  *
- * @returns the exit code: failure where a tag could not be refreshed, or none fitted
+ * @returns the exit code: failure where a tag could not be refreshed, or no pattern matched
  */
 export function refresh({ flags, json, patterns }: RefreshOptions, output: Output = processOutput): Promise<number> {
-  return runCacheCommand<RefreshAnswer>(
+  return runServerCommand(
     {
       flags,
-      operation: 'refresh',
+      operation: OPERATIONS.refresh,
       input: { patterns },
-      isAnswer,
       show(answer) {
-        output.out(json ? `${JSON.stringify(answer, null, 2)}\n` : formatRefreshed(answer));
+        output.out(json ? formatJson(answer) : formatRefreshed(answer));
         const isDone = answer.tags.length > 0 && answer.tags.every(({ outcome }) => outcome !== 'failed');
         return isDone ? EXIT.ok : EXIT.failure;
       },
@@ -32,10 +31,9 @@ export function refresh({ flags, json, patterns }: RefreshOptions, output: Outpu
   );
 }
 
-/** What `entrepot refresh` prints. */
-export function formatRefreshed({ patterns, tags }: RefreshAnswer): string {
+function formatRefreshed({ patterns, tags }: RefreshAnswer): string {
   if (tags.length === 0) {
-    return `Nothing is known of the tags of ${patterns.join(', ')}; name one whole, such as …:latest, to fetch it.\n`;
+    return `No tag of ${patterns.join(', ')} is cached; to fetch one, name it whole, such as …:latest.\n`;
   }
   const rows = tags.map(({ image, outcome, before, after, error }) => {
     const digests = [before, after].filter((digest) => digest !== undefined).map(shortDigest);
@@ -43,15 +41,4 @@ export function formatRefreshed({ patterns, tags }: RefreshAnswer): string {
     return [image, outcome, outcome === 'failed' ? (error ?? '') : change.join(' → ')];
   });
   return `${formatTable([['TAG', 'OUTCOME', 'DIGEST'], ...rows]).join('\n')}\n`;
-}
-
-function isAnswer(value: unknown): value is RefreshAnswer {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'tags' in value &&
-    Array.isArray(value.tags) &&
-    'patterns' in value &&
-    Array.isArray(value.patterns)
-  );
 }

@@ -1,56 +1,33 @@
-import type { ScrubProgress } from '../../../cache/index.ts';
+import type { ScrubProgress } from '../../../admin/index.ts';
 import { formatBytes } from '../../../telemetry/index.ts';
-import { formatDuration, formatProgress } from '../../progress.ts';
-import { formatTable, shortDigest } from '../../table.ts';
+import { count, formatDuration, formatList, formatProgress, shortDigest } from '../../format.ts';
 
-/** Problems shown; `--json` has more. */
-const MAX_SHOWN = 50;
-
-/** One line on how far a scrub has come. @param now milliseconds since 1970 */
+/** The progress of a scrub on one line. @param now milliseconds since 1970 */
 export function formatScrubLine(progress: ScrubProgress, now: number): string {
   const { startedAt, blobs, bytes, totalBytes, rotten, missing } = progress;
   const seconds = Math.max(0.001, (now - startedAt) / 1000);
   const rate = bytes / seconds;
-  // What came in meanwhile is looked at as well.
+  // Blobs stored since the start are checked too.
   const whole = Math.max(totalBytes, bytes);
   const left = rate === 0 ? '' : `  ${formatDuration(Math.ceil((whole - bytes) / rate))} left`;
   const wrong = rotten + missing === 0 ? '' : `  ${rotten + missing} wrong`;
   const bar = formatProgress({ bytes, size: whole });
-  return `${bar}  ${count(blobs)}  ${formatBytes(Math.round(rate))}/s${left}${wrong}`;
+  return `${bar}  ${count(blobs, 'blob')}  ${formatBytes(Math.round(rate))}/s${left}${wrong}`;
 }
 
-/** What a scrub found. */
+/** The result of a scrub. */
 export function formatScrubResult(progress: ScrubProgress): string {
-  const {
-    state,
-    startedAt,
-    finishedAt = startedAt,
-    blobs,
-    bytes,
-    rotten,
-    missing,
-    adopted,
-    problems,
-    error,
-  } = progress;
-  const rows = problems.slice(0, MAX_SHOWN).map(({ digest, reason, detail }) => [shortDigest(digest), reason, detail]);
-  const lines = rows.length === 0 ? [] : formatTable([['DIGEST', 'WRONG', 'FOUND'], ...rows]);
-  const all = rotten + missing;
-  if (all > rows.length) lines.push(`and ${all - rows.length} more`);
+  const { state, startedAt, finishedAt = startedAt, blobs, bytes, rotten, missing, adopted, error } = progress;
+  const rows = progress.problems.map(({ digest, reason, detail }) => [shortDigest(digest), reason, detail]);
+  const lines = formatList(['DIGEST', 'WRONG', 'FOUND'], rows, rotten + missing);
   const took = formatDuration(Math.round((finishedAt - startedAt) / 1000));
-  const checked = `${count(blobs)}, ${formatBytes(bytes)}, in ${took}`;
+  const checked = `${count(blobs, 'blob')}, ${formatBytes(bytes)}, in ${took}`;
   if (state === 'stopped') lines.push(`Stopped after ${checked}.`);
-  else if (state === 'failed') lines.push(`Gave up after ${checked}: ${error ?? 'nobody knows why'}.`);
+  else if (state === 'failed') lines.push(`Gave up after ${checked}: ${error ?? 'unknown error'}.`);
   else lines.push(`Checked ${checked}.`);
-  if (rotten > 0) {
-    lines.push(`${rotten} wrong: in quarantine now, and fetched again when they are asked for.`);
-  }
-  if (missing > 0) lines.push(`${missing} missing: forgotten now, and fetched again when they are asked for.`);
-  if (adopted > 0) lines.push(`${adopted} were not known of, and are right: adopted.`);
-  if (all === 0 && state === 'done') lines.push('Every one is right.');
+  if (rotten > 0) lines.push(`${rotten} corrupt: moved to quarantine, and fetched again on the next request.`);
+  if (missing > 0) lines.push(`${missing} missing: forgotten, and fetched again on the next request.`);
+  if (adopted > 0) lines.push(`${adopted} without a record, and correct: adopted.`);
+  if (rotten + missing === 0 && state === 'done') lines.push('All are correct.');
   return `${lines.join('\n')}\n`;
-}
-
-function count(blobs: number): string {
-  return blobs === 1 ? '1 blob' : `${blobs} blobs`;
 }

@@ -3,9 +3,9 @@ import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { z } from 'zod';
 import { putBlob } from '../../../../test/suites/blob-store.ts';
-import { controlSocketPath, createControl } from '../../../admin/index.ts';
-import type { ScrubProgress } from '../../../cache/index.ts';
+import { controlSocketPath, createControl, OPERATIONS, type ScrubProgress } from '../../../admin/index.ts';
 import { type Digest, digestOf } from '../../../oci/index.ts';
 import { lockDirectory, openFilesystemBlobStore, openSqliteMetadataStore } from '../../../store/index.ts';
 import { scrub } from './scrub.ts';
@@ -50,7 +50,7 @@ describe('formatScrubLine()', () => {
 describe('formatScrubResult()', () => {
   const done: ScrubProgress = { ...half, state: 'done', finishedAt: now, blobs: 6, bytes: 1000 * MIB };
   test('says that all is well', () => {
-    assert.equal(formatScrubResult(done), 'Checked 6 blobs, 1000.0 MiB, in 10 s.\nEvery one is right.\n');
+    assert.equal(formatScrubResult(done), 'Checked 6 blobs, 1000.0 MiB, in 10 s.\nAll are correct.\n');
   });
   test('lists what was wrong, and what became of it', () => {
     const digest = `sha256:${'0123456789abcdef'.repeat(4)}` as Digest;
@@ -64,16 +64,16 @@ describe('formatScrubResult()', () => {
         'sha256:0123456789ab  content  its 5 bytes have the digest sha256:…',
         'and 2 more',
         'Checked 6 blobs, 1000.0 MiB, in 10 s.',
-        '1 wrong: in quarantine now, and fetched again when they are asked for.',
-        '2 missing: forgotten now, and fetched again when they are asked for.',
-        '4 were not known of, and are right: adopted.',
+        '1 corrupt: moved to quarantine, and fetched again on the next request.',
+        '2 missing: forgotten, and fetched again on the next request.',
+        '4 without a record, and correct: adopted.',
       ],
     );
   });
   test('claims nothing of what it did not reach', () => {
     assert.match(formatScrubResult({ ...done, state: 'stopped' }), /^Stopped after 6 blobs/);
     assert.match(formatScrubResult({ ...done, state: 'failed', error: 'EIO' }), /^Gave up after .*: EIO\.$/m);
-    assert.doesNotMatch(formatScrubResult({ ...done, state: 'stopped' }), /right/);
+    assert.doesNotMatch(formatScrubResult({ ...done, state: 'stopped' }), /All are correct/);
   });
 });
 
@@ -83,7 +83,7 @@ describe('entrepot scrub, where no server runs', () => {
     const first = await run(dir);
     assert.deepEqual([first.code, first.err], [0, '']);
     assert.match(first.out, /Checked 5 blobs/);
-    assert.match(first.out, /Every one is right/);
+    assert.match(first.out, /All are correct/);
 
     const digest = digestOf(Buffer.from('blob 2'));
     const path = join(dir, 'blobs', 'sha256', digest.slice(7, 9), digest.slice(7));
@@ -91,7 +91,7 @@ describe('entrepot scrub, where no server runs', () => {
     await writeFile(path, 'blub 2');
     const second = await run(dir);
     assert.equal(second.code, 1);
-    assert.match(second.out, /1 wrong: in quarantine/);
+    assert.match(second.out, /1 corrupt: moved to quarantine/);
     assert.equal((await readdir(join(dir, 'quarantine'))).length, 1);
     assert.equal((await run(dir)).code, 0);
   });
@@ -107,7 +107,7 @@ describe('entrepot scrub, where no server runs', () => {
     await writeFile(join(dir, 'names.db'), 'garbage');
     const { code, out } = await run(dir);
     assert.equal(code, 0);
-    assert.match(out, /5 were not known of/);
+    assert.match(out, /5 without a record/);
   });
 
   test('stops where it is interrupted, and says how far it came', async (t) => {
@@ -142,7 +142,7 @@ describe('entrepot scrub, where a server runs', () => {
     assert.deepEqual(asked, [{ stop: false }]);
     assert.ok(out.startsWith('\r\u001b[K'), out);
     assert.match(out.slice(4), /^\[#+-+\] +50%/);
-    assert.match(out, /Every one is right/);
+    assert.match(out, /All are correct/);
   });
 
   test('fails where it found something', async (t) => {
@@ -154,16 +154,12 @@ describe('entrepot scrub, where a server runs', () => {
     const { dir, asked } = await withServer(t, () => half);
     const { code, err } = await run(dir, { interrupt: AbortSignal.timeout(400) });
     assert.equal(code, 130);
-    assert.match(err, /goes on in the server/);
+    assert.match(err, /The server continues the scrub/);
     assert.deepEqual(asked, [{ stop: false }]);
   });
 
   for (const [what, next, says] of [
-    [
-      'has started anew',
-      () => null,
-      /^The server has stopped or started anew, .* `entrepot scrub` begins another\.\n$/,
-    ],
+    ['has started anew', () => null, /^The server has stopped or restarted, .* `entrepot scrub` starts another\.\n$/],
     ['answers what nobody can read', () => 'soon', /^The server answered in a form/],
   ] as const) {
     test(`says so where the server meanwhile ${what}`, async (t) => {
@@ -183,7 +179,7 @@ describe('entrepot scrub, where a server runs', () => {
     });
     const { code, err } = await run(dir);
     assert.equal(code, 1);
-    assert.match(err, /^The server has stopped or started anew/);
+    assert.match(err, /^The server has stopped or restarted/);
   });
 
   test('has nothing to show where none has run', async (t) => {
@@ -225,16 +221,17 @@ async function withServer(t: TestContext, progress: () => unknown) {
   const control = createControl({
     path: controlSocketPath(dir),
     operations: [
-      { name: 'scrub', method: 'GET', handle: progress },
+      { ...OPERATIONS.scrubLook, answer: z.unknown(), handle: progress },
       {
-        name: 'scrub',
-        method: 'POST',
-        handle: (input) => {
+        ...OPERATIONS.scrub,
+        answer: z.unknown(),
+        handle(input) {
           asked.push(input);
           return progress();
         },
       },
     ],
+    context: {},
   });
   await control.start();
   t.after(() => control.close());

@@ -15,32 +15,32 @@ import { EXIT } from '../../exit-code.ts';
 import type { Output } from '../../output.ts';
 
 export interface CaOptions {
-  /** They lead to the place the server looks in, where `dir` does not say another. */
+  /** They lead to the directory of the server's authority, unless `dir` names another. */
   readonly flags: ConfigFlags;
   readonly dir?: string | undefined;
 }
 
-/** `entrepot ca init`: makes the authority that signs for hosts whose tunnels are looked into. */
+/** `entrepot ca init`: creates the authority that signs for the hosts of decrypted tunnels. */
 export async function initCa(options: CaOptions, output: Output): Promise<number> {
   return withPlace(options, output, async (place) => {
     if (!('dir' in place)) {
       const named = `${place.certFile} and ${place.keyFile}`;
-      output.err(`The configuration names ${named}; say where to make others with --dir.\n`);
+      output.err(`The configuration names ${named}; to create others, name a directory with --dir.\n`);
       return EXIT.failure;
     }
     const files = await writeAuthority(place.dir, { host: hostname() });
     const { fingerprint, notAfter } = await readAuthority(files);
     output.out(
-      `Made a certificate authority, good until ${notAfter.toISOString().slice(0, 10)}:\n` +
-        `  ${files.certFile}   for clients to trust; the server shows it at /ca.crt\n` +
-        `  ${files.keyFile}   to be kept: whoever has it can be any host to those clients\n` +
+      `Created a certificate authority, valid until ${notAfter.toISOString().slice(0, 10)}:\n` +
+        `  ${files.certFile}   for clients to trust; the server serves it at /ca.crt\n` +
+        `  ${files.keyFile}   secret: its holder can pose as any host to those clients\n` +
         `SHA-256 fingerprint: ${fingerprint}\n`,
     );
     return EXIT.ok;
   });
 }
 
-/** `entrepot ca print`: its certificate, as clients take it. */
+/** `entrepot ca print`: prints the certificate, in the form clients take. */
 export async function printCa(options: CaOptions, output: Output): Promise<number> {
   return withPlace(options, output, async (place) => {
     const files = 'dir' in place ? authorityFilesIn(place.dir) : place;
@@ -57,8 +57,10 @@ async function withPlace(
   use: (place: Place) => Promise<number>,
 ): Promise<number> {
   try {
-    const place = dir === undefined ? authorityPlaceOf(await placeConfig(flags)) : { dir: resolve(dir) };
-    return await use(place);
+    if (dir !== undefined) return await use({ dir: resolve(dir) });
+    // `init` creates the files, so they need not exist yet.
+    const { config } = await loadConfig({ flags, checkReferences: false });
+    return await use(authorityPlaceOf(config));
   } catch (error) {
     if (error instanceof ConfigError) {
       reportConfigError(error, output);
@@ -68,9 +70,4 @@ async function withPlace(
     output.err(`${error.message}\n`);
     return error instanceof SettingsError ? EXIT.config : EXIT.failure;
   }
-}
-
-/** The files an authority is made of need not be there yet. */
-async function placeConfig(flags: ConfigFlags) {
-  return (await loadConfig({ flags, checkReferences: false })).config;
 }

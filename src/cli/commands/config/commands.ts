@@ -1,8 +1,7 @@
 import { type Command, Option } from 'commander';
-import type { ConfigFlags } from '../../../config/index.ts';
-import { type CommandContext, configFlags, flagsOf, notEmpty } from '../../command.ts';
+import { type CommandContext, configFlags, directoryFlags, notEmpty, optionsOf } from '../../command.ts';
 
-/** Defines `config` and `ca` with their own commands. */
+/** Defines `config` and `ca` with their own commands. Each action is imported when it runs. */
 export function addConfigCommands(program: Command, { output, finish }: CommandContext<unknown>): void {
   const config = program
     .command('config')
@@ -10,22 +9,22 @@ export function addConfigCommands(program: Command, { output, finish }: CommandC
     .addHelpText('after', CONFIG_EXAMPLES);
 
   configFlags(config.command('validate'))
-    .description('Say whether the configuration is valid: every problem at once, with file, line and what would do.')
-    .addOption(new Option('--no-references', 'do not look for the files and variables it names (for checks elsewhere)'))
-    .action(async (options: { references: boolean }, command: Command) => {
+    .description('Check the configuration, and show every problem at once, with file, line and remedy.')
+    .addOption(new Option('--no-references', 'skip the files and variables it names (to check it on another machine)'))
+    .action(async (_, command: Command) => {
       const { validateConfig } = await import('./config.ts');
-      finish(await validateConfig({ flags: flagsOf(command), references: options.references }, output));
+      finish(await validateConfig(optionsOf(command), output));
     });
   configFlags(config.command('print'))
-    .description('Print the configuration in effect, and where each value comes from. Secrets are left out.')
-    .option('--json', 'for programs')
-    .action(async (options: { json?: boolean }, command: Command) => {
+    .description('Print the effective configuration, and the source of each value. Secrets are left out.')
+    .option('--json', 'print JSON')
+    .action(async (_, command: Command) => {
       const { showConfig } = await import('./config.ts');
-      finish(await showConfig({ flags: flagsOf(command), json: options.json === true }, output));
+      finish(await showConfig(optionsOf(command), output));
     });
   config
     .command('default')
-    .description('Print the default configuration, every option explained.')
+    .description('Print the default configuration, with every option explained.')
     .action(async () => finish((await import('./config.ts')).showDefault(output)));
   config
     .command('schema')
@@ -34,32 +33,27 @@ export function addConfigCommands(program: Command, { output, finish }: CommandC
 
   const ca = program
     .command('ca')
-    .description('The certificate authority with which the forward proxy looks into tunnels (forward_proxy.mitm).')
+    .description('Manage the certificate authority with which the forward proxy decrypts tunnels (forward_proxy.mitm).')
     .addHelpText('after', CA_EXAMPLES);
-  caFlags(ca.command('init'))
-    .description('Make one: P-256, ten years, its key readable by you alone. Never overwrites one.')
+  directoryFlags(ca.command('init'))
+    .option('--dir <dir>', CA_DIR, notEmpty)
+    .description(
+      'Create an authority: P-256, valid for ten years, its key readable by you alone. Never overwrites one.',
+    )
     .action(async (_, command: Command) => {
       const { initCa } = await import('./ca.ts');
-      finish(await initCa(caOptionsOf(command), output));
+      finish(await initCa(optionsOf(command), output));
     });
-  caFlags(ca.command('print'))
-    .description('Print its certificate, for clients to trust.')
+  directoryFlags(ca.command('print'))
+    .option('--dir <dir>', CA_DIR, notEmpty)
+    .description('Print the certificate of the authority, for clients to trust.')
     .action(async (_, command: Command) => {
       const { printCa } = await import('./ca.ts');
-      finish(await printCa(caOptionsOf(command), output));
+      finish(await printCa(optionsOf(command), output));
     });
 }
 
-function caFlags(command: Command): Command {
-  return command
-    .option('--dir <dir>', 'where it is (otherwise `ca` in the cache directory)', notEmpty)
-    .option('-c, --config <file>', 'configuration file that names the cache directory')
-    .option('--cache-dir <dir>', 'cache directory of the server', notEmpty);
-}
-
-function caOptionsOf(command: Command): { readonly flags: ConfigFlags; readonly dir: string | undefined } {
-  return { flags: flagsOf(command), dir: command.opts<{ readonly dir?: string }>().dir };
-}
+const CA_DIR = 'directory of the authority (without it, `ca` in the cache directory)';
 
 const CONFIG_EXAMPLES = `
 Examples:
@@ -68,8 +62,8 @@ Examples:
   entrepot config print --log-level debug
   entrepot config schema > entrepot.schema.json
 
-The configuration is found as entrepot.yaml, .yml or .json in the working directory, then in
-~/.config/entrepot, then in /etc/entrepot; or it is named by --config or ENTREPOT_CONFIG_FILE.`;
+Without --config and ENTREPOT_CONFIG_FILE, the configuration is entrepot.yaml, .yml or .json in the working directory,
+else in ~/.config/entrepot, else in /etc/entrepot.`;
 
 const CA_EXAMPLES = `
 Examples:

@@ -12,20 +12,21 @@ import {
 } from '../../../config/index.ts';
 import { reportConfigError } from '../../config-error.ts';
 import { EXIT } from '../../exit-code.ts';
+import { formatJson } from '../../format.ts';
 import type { Output } from '../../output.ts';
 
 export interface ValidateOptions {
   readonly flags: ConfigFlags;
-  /** Whether the files and variables that the configuration names must be there. @default true */
+  /** Whether the files and variables that the configuration names must exist. @default true */
   readonly references?: boolean;
 }
 
-/** `entrepot config validate`: every problem, or that there is none and what changes nothing. */
+/** `entrepot config validate`: shows every problem, or that the configuration is valid and which options have no effect. */
 export async function validateConfig({ flags, references = true }: ValidateOptions, output: Output): Promise<number> {
   return withConfig({ flags, references, output }, async (loaded) => {
     const { source, notes, config } = loaded;
     try {
-      // A default that only the registry map knows cannot be judged without the map, which may be a URL.
+      // The registry map may define the default registry, and may be a URL; without it the registries cannot be checked.
       if (config.registry_map === undefined) composeRegistries(config);
       if (references) await checkTlsFiles(config);
     } catch (error) {
@@ -43,9 +44,9 @@ export interface PrintOptions {
   readonly json?: boolean;
 }
 
-/** `entrepot config print`: the configuration in effect, and where each value comes from. */
+/** `entrepot config print`: shows the effective configuration, and the source of each value. */
 export async function showConfig({ flags, json = false }: PrintOptions, output: Output): Promise<number> {
-  // What is printed is what was written; whether a certificate lies on this machine is for `validate` to say.
+  // Whether the certificates exist on this machine is the subject of `validate`.
   return withConfig({ flags, references: false, output }, async (loaded) => {
     output.out(json ? printConfigJson(loaded) : `# ${loaded.source}\n${await printConfig(loaded)}`);
   });
@@ -59,7 +60,7 @@ export function showDefault(output: Output): number {
 
 /** `entrepot config schema` */
 export function showSchema(output: Output): number {
-  output.out(`${JSON.stringify(jsonSchema(), null, 2)}\n`);
+  output.out(formatJson(jsonSchema()));
   return EXIT.ok;
 }
 

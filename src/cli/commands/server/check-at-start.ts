@@ -6,8 +6,8 @@ import type { Log } from '../../../telemetry/index.ts';
 import { CHECK_TIMEOUT } from './check.ts';
 
 /**
- * What `serve --check-upstreams` does about an upstream that cannot be reached: `warn` says so in the log, beside serving;
- * `refuse` does not start. A mirror is of most use while an upstream is away, so to warn is the default.
+ * The effect of `serve --check-upstreams` where an upstream cannot be reached: `warn` logs it while serving, `refuse` does
+ * not start. The default is `warn`, because a mirror is most useful while an upstream is down.
  */
 export type CheckAtStart = 'warn' | 'refuse';
 
@@ -18,9 +18,9 @@ interface Start {
 }
 
 /**
- * Checks what is configured, and logs what wants to be looked at.
+ * Checks the configured upstreams, and logs each with a problem.
  *
- * @returns the reports of those that cannot be reached
+ * @returns the reports of the upstreams that cannot be reached
  * @throws {SettingsError} for a bad PEM file, and the signal's reason
  */
 export async function checkAtStart(

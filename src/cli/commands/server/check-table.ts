@@ -1,5 +1,5 @@
 import type { Outcome, StepName, StepReport, UpstreamReport } from '../../../check/index.ts';
-import { formatTable } from '../../table.ts';
+import { count, formatTable } from '../../format.ts';
 
 const WORDS: Readonly<Record<Outcome, string>> = { ok: 'ok', warning: 'look', failed: 'FAILED' };
 
@@ -13,7 +13,7 @@ const NAMES: Readonly<Record<StepName, string>> = {
   quota: 'limit',
 };
 
-/** One upstream as a block: what it is, a line for each step, and what to do. */
+/** One upstream as a block: its name, a line for each step, and the remedies. */
 export function formatReport({ name, url, reachable, durationMs, steps }: UpstreamReport): string {
   const head = `${name}  ${url}  ${reachable ? 'reachable' : 'NOT REACHABLE'} (${formatMilliseconds(durationMs)})`;
   const rows = formatTable(steps.map((step) => rowOf(step)));
@@ -28,9 +28,9 @@ function rowOf({ step, outcome, durationMs, summary }: StepReport): readonly str
   return [NAMES[step], WORDS[outcome], formatMilliseconds(durationMs).padStart(8), summary];
 }
 
-/** How many there were, and how many of them can be reached. */
+/** The number of upstreams, and of those that can be reached. */
 export function summarizeReports(reports: readonly UpstreamReport[]): string {
-  const all = reports.length === 1 ? '1 upstream' : `${reports.length} upstreams`;
+  const all = count(reports.length, 'upstream');
   const lost = reports.filter(({ reachable }) => !reachable);
   const troubled = reports.filter(({ reachable, outcome }) => reachable && outcome !== 'ok').length;
   const look =

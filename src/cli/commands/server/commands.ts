@@ -1,18 +1,17 @@
 import { type Command, Option } from 'commander';
-import { type CommandContext, cacheFlags, configFlags, flagsOf, type StatusOptions } from '../../command.ts';
+import { type CommandContext, type CommandOptions, configFlags, optionsOf, serverFlags } from '../../command.ts';
 import type { CheckCommandOptions } from './check.ts';
-import type { CheckAtStart } from './check-at-start.ts';
 import type { ServeOptions } from './serve.ts';
 
-/** What the commands on a server do. */
+/** The functions that the commands on a server run. */
 export interface ServerActions {
   readonly serve: (options: ServeOptions) => Promise<number>;
-  readonly status: (options: StatusOptions) => Promise<number>;
-  readonly reload: (options: StatusOptions) => Promise<number>;
+  readonly status: (options: CommandOptions) => Promise<number>;
+  readonly reload: (options: CommandOptions) => Promise<number>;
   readonly check: (options: CheckCommandOptions) => Promise<number>;
 }
 
-/** Each is imported when it is asked for: help and checks stay quick. */
+/** Each is imported when it runs, so that `--help` stays quick. */
 export const serverActions: ServerActions = {
   serve: async (options) => (await import('./serve.ts')).serve(options),
   status: async (options) => (await import('./status.ts')).status(options),
@@ -24,48 +23,35 @@ export const serverActions: ServerActions = {
 export function addServerCommands(program: Command, { actions, finish }: CommandContext<ServerActions>): void {
   configFlags(program.command('serve'))
     .addOption(
-      new Option('--check-upstreams [how]', 'check every configured upstream: warn (beside serving) or refuse to start')
+      new Option('--check-upstreams [how]', 'check every configured upstream: warn (while serving) or refuse to start')
         .choices(['warn', 'refuse'])
         .preset('warn'),
     )
     .description(
-      'Run the server. Without any configuration it listens on 127.0.0.1:5000, knows every large registry and caches in ./data.',
+      'Run the server. Without a configuration it listens on 127.0.0.1:5000, knows every large registry and caches in ./data.',
     )
     .addHelpText('after', SERVE_EXAMPLES)
-    .action(async ({ checkUpstreams }: { checkUpstreams?: CheckAtStart }, command: Command) => {
-      const checks = checkUpstreams === undefined ? {} : { checkUpstreams };
-      finish(await actions.serve({ flags: flagsOf(command), ...checks }));
-    });
-  program
-    .command('status')
-    .description('Show the running server of a cache directory: version, configuration, transfers.')
-    .option('-c, --config <file>', 'configuration file that names the cache directory')
-    .option('--cache-dir <dir>', 'cache directory of the server')
-    .option('--json', 'for programs')
-    .action(async (options: { json?: boolean }, command: Command) => {
-      finish(await actions.status({ flags: flagsOf(command), json: options.json === true }));
-    });
-  cacheFlags(program.command('reload'))
-    .description('Tell the running server to read its configuration again, as SIGHUP does, and say what came of it.')
+    .action(async (_, command: Command) => finish(await actions.serve(optionsOf(command))));
+  serverFlags(program.command('status'))
+    .description('Show the running server of a cache directory: version, configuration, upstreams, transfers.')
+    .action(async (_, command: Command) => finish(await actions.status(optionsOf(command))));
+  serverFlags(program.command('reload'))
+    .description('Make the running server read its configuration again, as SIGHUP does, and show the result.')
     .addHelpText('after', RELOAD_HELP)
-    .action(async (options: { json?: boolean }, command: Command) => {
-      finish(await actions.reload({ flags: flagsOf(command), json: options.json === true }));
-    });
+    .action(async (_, command: Command) => finish(await actions.reload(optionsOf(command))));
   program
     .command('check')
-    .argument('[name...]', 'registries, upstreams or mirror routes; otherwise all that are configured')
-    .description('Say whether each upstream can be reached from here, step by step, and what to do where it cannot.')
-    .option('-c, --config <file>', 'configuration file; otherwise entrepot.yaml, .yml or .json is looked for')
+    .argument('[name...]', 'registries, upstreams or mirror routes; without names, all that are configured')
+    .description('Check step by step whether each upstream can be reached from here, and say how to fix it.')
+    .option('-c, --config <file>', 'configuration file; without it, entrepot.yaml, .yml or .json is searched for')
     .option('--registry-map <file|url>', 'JSON of short names and registry URLs')
-    .option('--all', 'the registries that are known without configuration too')
-    .option('--timeout <time>', 'for one upstream, with all that is asked of it (otherwise 10s)')
-    .option('--json', 'for programs')
+    .option('--all', 'check the built-in registries too')
+    .option('--timeout <time>', 'for all requests to one upstream (10s without it)')
+    .option('--json', 'print JSON')
     .addHelpText('after', CHECK_EXAMPLES)
-    .action(async (names: string[], options: { json?: boolean; all?: boolean; timeout?: string }, command: Command) => {
-      const { json = false, all = false, timeout } = options;
-      const asked = { flags: flagsOf(command), json, names, all };
-      finish(await actions.check({ ...asked, ...(timeout === undefined ? {} : { timeout }) }));
-    });
+    .action(async (names: string[], _, command: Command) =>
+      finish(await actions.check({ ...optionsOf(command), names })),
+    );
 }
 
 const SERVE_EXAMPLES = `
@@ -74,15 +60,15 @@ Examples:
   entrepot serve --domain-suffix mirror.example.com
   entrepot serve --default-registry https://registry-1.docker.io
   entrepot serve --no-cache --log-level debug
-  entrepot serve --check-upstreams=refuse          start only where every configured upstream can be reached
+  entrepot serve --check-upstreams=refuse          start only if every configured upstream can be reached
 
-Flags override variables (ENTREPOT_LOG__LEVEL=debug), and those the file. Flags written with one dash, as Go
-programs have them (-listen=:5000), are understood too; a command line that begins with a flag means serve, and with
--validate or -print-default-config what those do in Rewriting Mirror.`;
+Flags override environment variables (ENTREPOT_LOG__LEVEL=debug), and these override the file. Flags may have one dash,
+as in Go programs (-listen=:5000). A command line that begins with a flag means serve; with -validate or
+-print-default-config it does what Rewriting Mirror does with them.`;
 
 const RELOAD_HELP = `
-The server reads what it was started with: its own file, environment and flags. --config and --cache-dir only lead to it.
-All of it is taken up, or none: a configuration with a problem changes nothing. Exit codes: 0 taken up, 78 refused.`;
+The server reads its own file, environment and flags again. --config and --cache-dir here only lead to that server. It
+applies the configuration as a whole: one with a problem changes nothing. Exit codes: 0 applied, 78 refused.`;
 
 const CHECK_EXAMPLES = `
 Examples:
@@ -90,6 +76,6 @@ Examples:
   entrepot check docker.io ghcr.io
   entrepot check --json --timeout 5s
 
-Each is asked by HEAD, or by GET for one byte, over the transport a pull takes; any status below 500 means that it can
-be reached. Nothing is pulled or stored, and a running server is not disturbed. Exit codes: 0 all can be reached, 1 some
-cannot, 2 wrong command line, 78 wrong configuration.`;
+Each upstream gets a HEAD request, or a GET for one byte, over the same transport as a pull. Any status below 500 means
+that it can be reached. The check pulls and stores nothing, and does not disturb a running server. Exit codes: 0 all can
+be reached, 1 some cannot, 2 wrong command line, 78 wrong configuration.`;

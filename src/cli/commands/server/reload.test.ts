@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { ReloadAnswer } from '../../../app/reload.ts';
+import type { ReloadAnswer } from '../../../admin/index.ts';
 import { formatReload } from './reload.ts';
 
 const none: ReloadAnswer = {
@@ -14,11 +14,11 @@ const none: ReloadAnswer = {
 
 describe('formatReload', () => {
   for (const [name, answer, expected] of [
-    ['nothing', none, 'Read entrepot.yaml: what is in effect is as it was.\n'],
+    ['nothing', none, 'Read entrepot.yaml: nothing changed.\n'],
     [
       'what takes a restart alone',
       { ...none, restart: ['listen'] },
-      'Read entrepot.yaml: what is in effect is as it was.\n  waiting for a restart: listen\n',
+      'Read entrepot.yaml: nothing changed.\n  waiting for a restart: listen\n',
     ],
     [
       'changes',
@@ -29,12 +29,12 @@ describe('formatReload', () => {
         registries: { added: ['apps'], removed: ['old'], changed: [] },
         restart: ['cache.dir', 'listen'],
       },
-      'Took up entrepot.yaml.\n  changed: cache.max_size, registries.apps\n  registries added: apps\n  registries removed: old\n  waiting for a restart: cache.dir, listen\n',
+      'Applied entrepot.yaml.\n  changed: cache.max_size, registries.apps\n  registries added: apps\n  registries removed: old\n  waiting for a restart: cache.dir, listen\n',
     ],
     [
       'a refusal',
       { ...none, outcome: 'refused', problems: ['entrepot.yaml:3:5  log.level: found "loud"'] },
-      'The server refused entrepot.yaml and goes on as before:\n  entrepot.yaml:3:5  log.level: found "loud"\n',
+      'The server refused entrepot.yaml and keeps its configuration:\n  entrepot.yaml:3:5  log.level: found "loud"\n',
     ],
   ] as const satisfies readonly (readonly [string, ReloadAnswer, string])[]) {
     test(name, () => assert.equal(formatReload(answer), expected));

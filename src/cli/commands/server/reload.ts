@@ -1,25 +1,26 @@
-import type { ReloadAnswer } from '../../../app/index.ts';
-import { runCacheCommand } from '../../cache-command.ts';
-import type { StatusOptions } from '../../command.ts';
+import { OPERATIONS, type ReloadAnswer } from '../../../admin/index.ts';
+import type { CommandOptions } from '../../command.ts';
 import { EXIT } from '../../exit-code.ts';
+import { formatJson } from '../../format.ts';
 import { type Output, processOutput } from '../../output.ts';
+import { runServerCommand } from '../../server-command.ts';
 
 /**
- * `entrepot reload`: tells the running server to read its configuration again, and what came of it.
+ * `entrepot reload`: makes the running server read its configuration again, and shows the result.
  *
  * @returns the exit code: that of a wrong configuration where the server refused it
  */
-export function reload({ flags, json }: StatusOptions, output: Output = processOutput): Promise<number> {
-  return runCacheCommand<ReloadAnswer>(
+export function reload({ flags, json }: CommandOptions, output: Output = processOutput): Promise<number> {
+  return runServerCommand(
     {
       flags,
-      operation: 'reload',
+      operation: OPERATIONS.reload,
       input: {},
-      isAnswer,
-      whereOff: 'A server without a cache directory has no control socket; send it SIGHUP, and its log tells the rest.',
+      whereOff:
+        'A server without a cache directory has no control socket; send it SIGHUP, and read the result in its log.',
       show(answer) {
         const isRefused = answer.outcome === 'refused';
-        if (json) output.out(`${JSON.stringify(answer, null, 2)}\n`);
+        if (json) output.out(formatJson(answer));
         else if (isRefused) output.err(formatReload(answer));
         else output.out(formatReload(answer));
         return isRefused ? EXIT.config : EXIT.ok;
@@ -29,13 +30,13 @@ export function reload({ flags, json }: StatusOptions, output: Output = processO
   );
 }
 
-/** What `entrepot reload` prints. */
+/** The text of an answer. */
 export function formatReload({ outcome, source, changed, registries, restart, problems }: ReloadAnswer): string {
   if (outcome === 'refused') {
     const lines = problems.map((problem) => `  ${problem}`);
-    return [`The server refused ${source} and goes on as before:`, ...lines, ''].join('\n');
+    return [`The server refused ${source} and keeps its configuration:`, ...lines, ''].join('\n');
   }
-  const lines = [outcome === 'changed' ? `Took up ${source}.` : `Read ${source}: what is in effect is as it was.`];
+  const lines = [outcome === 'changed' ? `Applied ${source}.` : `Read ${source}: nothing changed.`];
   const lists = [
     ['changed', changed],
     ['registries added', registries.added],
@@ -45,9 +46,4 @@ export function formatReload({ outcome, source, changed, registries, restart, pr
   ] as const;
   for (const [label, names] of lists) if (names.length > 0) lines.push(`  ${label}: ${names.join(', ')}`);
   return [...lines, ''].join('\n');
-}
-
-function isAnswer(value: unknown): value is ReloadAnswer {
-  if (typeof value !== 'object' || value === null) return false;
-  return 'outcome' in value && 'changed' in value && 'registries' in value && 'restart' in value && 'problems' in value;
 }

@@ -1,9 +1,8 @@
 import type { ServerStatus, TransferStatus, UpstreamStatus } from '../../../admin/index.ts';
 import { formatBytes } from '../../../telemetry/index.ts';
-import { formatDuration, formatProgress } from '../../progress.ts';
-import { formatTable, shortDigest } from '../../table.ts';
+import { count, formatDuration, formatProgress, formatTable, shortDigest } from '../../format.ts';
 
-/** What `entrepot status` prints: what runs, what is stored, how upstreams fare, what is under way. @param now milliseconds since 1970 */
+/** The server, its cache, its upstreams and its transfers. @param now milliseconds since 1970 */
 export function formatStatus(status: ServerStatus, now: number): string {
   const { version, pid, uptimeSeconds, listeners, configSource, transfers, upstreams = [] } = status;
   const facts: readonly (readonly [string, string])[] = [
@@ -23,7 +22,7 @@ export function formatStatus(status: ServerStatus, now: number): string {
     lines.push(...formatTable([head, ...upstreams.map((upstream) => upstreamRow(upstream, now))]), '');
   }
   if (transfers.length === 0) return `${lines.join('\n')}\nNo transfers under way.\n`;
-  lines.push(transfers.length === 1 ? '1 transfer under way' : `${transfers.length} transfers under way`);
+  lines.push(`${count(transfers.length, 'transfer')} under way`);
   const head = ['ID', 'IMAGE', 'DIGEST', 'PROGRESS', 'RATE', 'FOLLOWERS', 'UPSTREAM'];
   return `${[...lines, ...formatTable([head, ...transfers.map((transfer) => transferRow(transfer, now))])].join('\n')}\n`;
 }
@@ -31,8 +30,7 @@ export function formatStatus(status: ServerStatus, now: number): string {
 function describeCache(cache: ServerStatus['cache']): string {
   if (cache === 'off') return 'off';
   const limit = cache.maxSize === undefined ? '' : ` of ${formatBytes(cache.maxSize)}`;
-  const blobs = cache.blobs === 1 ? '1 blob' : `${cache.blobs} blobs`;
-  return `${cache.dir}: ${blobs}, ${formatBytes(cache.bytes)}${limit}`;
+  return `${cache.dir}: ${count(cache.blobs, 'blob')}, ${formatBytes(cache.bytes)}${limit}`;
 }
 
 function describePause(cache: ServerStatus['cache']): readonly (readonly [string, string])[] {
@@ -40,12 +38,12 @@ function describePause(cache: ServerStatus['cache']): readonly (readonly [string
   return [['not keeping', cache.paused.reason]];
 }
 
-/** Where somebody waits or is turned away; a server with room for all has nothing to say of it. */
+/** Only where requests wait or are refused. */
 function describeRequests(requests: ServerStatus['requests']): readonly (readonly [string, string])[] {
   if (requests === undefined || (requests.waiting === 0 && !requests.overloaded)) return [];
   const { inflight, waiting, maxInflight, overloaded } = requests;
   const most = maxInflight === undefined ? '' : ` of ${maxInflight}`;
-  const refused = overloaded ? '; some are turned away' : '';
+  const refused = overloaded ? '; some are refused' : '';
   return [['requests', `${inflight}${most} under way, ${waiting} waiting${refused}`]];
 }
 
@@ -68,17 +66,17 @@ function upstreamRow(upstream: UpstreamStatus, now: number): readonly string[] {
 const SUBJECTS: Readonly<Record<string, string>> = {
   all: 'everything',
   pull: 'manifests',
-  check: 'where tags point',
+  check: 'tag checks',
   list: 'lists',
   blob: 'blobs',
 };
 
-/** `up`, `not asked for blobs, 40 s left`, `about to be tried for blobs` */
+/** `up`, `not used for blobs, 40 s left`, `about to be tried for blobs` */
 function describeState({ state, scope, openUntil }: UpstreamStatus, now: number): string {
   if (state === 'closed') return 'up';
   const subject = SUBJECTS[scope] ?? scope;
   if (state === 'half-open') return `about to be tried for ${subject}`;
-  return `not asked for ${subject}, ${formatDuration(Math.ceil(((openUntil ?? now) - now) / 1000))} left`;
+  return `not used for ${subject}, ${formatDuration(Math.ceil(((openUntil ?? now) - now) / 1000))} left`;
 }
 
 function transferRow(transfer: TransferStatus, now: number): readonly string[] {

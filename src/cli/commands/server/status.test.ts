@@ -3,8 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { controlSocketPath, createControl, type ServerStatus } from '../../../admin/index.ts';
-import { formatDuration, formatProgress } from '../../progress.ts';
+import { z } from 'zod';
+import { controlSocketPath, createControl, OPERATIONS, type ServerStatus } from '../../../admin/index.ts';
+import { formatDuration, formatProgress } from '../../format.ts';
 import { status } from './status.ts';
 import { formatStatus } from './status-table.ts';
 
@@ -97,7 +98,7 @@ describe('formatStatus', () => {
       );
     assert.doesNotMatch(text({}), /requests/);
     assert.match(text({ waiting: 3 }), /\n {2}requests {7}50 of 50 under way, 3 waiting\n/);
-    assert.match(text({ overloaded: true }), /50 of 50 under way, 0 waiting; some are turned away\n/);
+    assert.match(text({ overloaded: true }), /50 of 50 under way, 0 waiting; some are refused\n/);
   });
 
   test('shows how the upstreams fare that were asked, and what is left of their limits', () => {
@@ -109,7 +110,7 @@ describe('formatStatus', () => {
         [
           'docker.io',
           'registry-1.docker.io',
-          'not asked for manifests, 40 s left',
+          'not used for manifests, 40 s left',
           '0 of 200 (ann), 7 (anonymous)',
           'it answered 429 for 2 min 5 s',
         ],
@@ -190,7 +191,8 @@ describe('status', () => {
   test('asks the server of the cache directory, for people and for programs', async () => {
     const control = createControl({
       path: controlSocketPath(directory),
-      operations: [{ name: 'status', method: 'GET', handle: () => full }],
+      operations: [OPERATIONS.status],
+      context: { status: async () => full },
     });
     await control.start();
     after(() => control.close());
@@ -229,7 +231,8 @@ describe('status', () => {
     after(() => rmSync(other, { recursive: true, force: true }));
     const control = createControl({
       path: controlSocketPath(other),
-      operations: [{ name: 'status', method: 'GET', handle: () => ({ hello: 1 }) }],
+      operations: [{ ...OPERATIONS.status, answer: z.unknown(), handle: () => ({ hello: 1 }) }],
+      context: {},
     });
     await control.start();
     after(() => control.close());

@@ -1,0 +1,28 @@
+import type { z } from 'zod';
+import type { Action } from '../access/index.ts';
+
+/**
+ * One administrative operation, defined once: the control socket serves it, and its client checks the answer by the same
+ * schema. Field names go over the wire as they stand here, between versions too: a field that is added is optional, and a
+ * reader lets unknown fields through.
+ */
+export interface Operation<Input, Answer, Context> {
+  /** Its path on the control socket: `/<name>`. */
+  readonly name: string;
+  /** What the gate is asked before a client may run it. The control socket asks nothing: its file mode 0600 is its authority. */
+  readonly action: Action;
+  /** True: it may change something, and is called by POST. False: it only reads, by GET. */
+  readonly changes: boolean;
+  readonly input: z.ZodType<Input>;
+  readonly answer: z.ZodType<Answer>;
+  /**
+   * A method, so that operations of different inputs fit one list; callers check the input by `input` first. An error is
+   * answered with its message, redacted.
+   */
+  handle(input: Input, context: Context): Answer | Promise<Answer>;
+}
+
+/** The HTTP method of an operation. */
+export function methodOf({ changes }: Pick<Operation<unknown, unknown, never>, 'changes'>): 'GET' | 'POST' {
+  return changes ? 'POST' : 'GET';
+}

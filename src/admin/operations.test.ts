@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { ANONYMOUS, authorize } from '../access/index.ts';
+import { methodOf } from './operation.ts';
+import { OPERATIONS } from './operations.ts';
+
+const operations = Object.values(OPERATIONS);
+
+describe('the operations', () => {
+  test('are closed to anonymous clients', () => {
+    for (const { name, action } of operations) {
+      assert.equal(authorize({ principal: ANONYMOUS, action, repository: undefined }).allowed, false, name);
+    }
+  });
+
+  test('have a method and name of their own', () => {
+    const names = operations.map((operation) => `${methodOf(operation)} ${operation.name}`);
+    assert.deepEqual(names.toSorted(), [...new Set(names)].toSorted());
+  });
+
+  const inputs: readonly (readonly [keyof typeof OPERATIONS, unknown, unknown])[] = [
+    ['status', {}, {}],
+    ['gc', {}, { dryRun: false }],
+    ['gc', { dryRun: true, maxSize: 5, added: 1 }, { dryRun: true, maxSize: 5 }],
+    ['purge', { patterns: ['nginx'] }, { patterns: ['nginx'], dryRun: false }],
+    ['scrub', {}, { stop: false }],
+    ['gc', { dryRun: 'yes' }, undefined],
+    ['gc', { maxSize: -1 }, undefined],
+    ['gc', { maxSize: 0.5 }, undefined],
+    ['purge', { patterns: [] }, undefined],
+    ['purge', { patterns: 'nginx' }, undefined],
+    ['refresh', { patterns: [1] }, undefined],
+    ['refresh', { patterns: Array(101).fill('nginx') }, undefined],
+    ['scrub', 'stop', undefined],
+  ];
+  for (const [name, input, expected] of inputs) {
+    test(`${name} ${JSON.stringify(input).slice(0, 40)} is ${expected === undefined ? 'refused' : 'understood'}`, () => {
+      assert.deepEqual(OPERATIONS[name].input.safeParse(input).data, expected);
+    });
+  }
+});

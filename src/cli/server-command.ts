@@ -1,0 +1,139 @@
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ControlError, callControl, controlSocketPath, type Operation } from '../admin/index.ts';
+import { ConfigError, type ConfigFlags, type LoadedConfig, loadConfig } from '../config/index.ts';
+import {
+  type BlobStore,
+  DirectoryError,
+  DirectoryInUseError,
+  lockDirectory,
+  type MetadataStore,
+  openFilesystemBlobStore,
+  openRecoveringMetadataStore,
+} from '../store/index.ts';
+import { Telemetry } from '../telemetry/index.ts';
+import { reportConfigError } from './config-error.ts';
+import { EXIT } from './exit-code.ts';
+import type { Output } from './output.ts';
+
+/** A cache directory without a running server, locked by this command. */
+export interface OwnedCache {
+  readonly loaded: LoadedConfig;
+  readonly store: BlobStore;
+  readonly metadata: MetadataStore;
+}
+
+/** A command on the server of a cache directory. */
+export interface ServerCommand<Input, Answer> {
+  /** They lead to the cache directory, and so to its server. */
+  readonly flags: ConfigFlags;
+  readonly operation: Operation<Input, Answer, never>;
+  readonly input: Input;
+  /** Does the same without a server; undefined where only a running server can. */
+  readonly alone?: ((cache: OwnedCache) => Answer | Promise<Answer>) | undefined;
+  /** The message where the configuration has no cache. */
+  readonly whereOff?: string;
+  /** Shows the answer and gives the exit code. @param dir the cache directory */
+  readonly show: (answer: Answer, dir: string) => number | Promise<number>;
+}
+
+/**
+ * Calls an operation of the server that runs on the configured cache directory. Where none runs, takes the lock of the
+ * directory and does `alone`.
+ *
+ * @returns the exit code
+ */
+export async function runServerCommand<Input, Answer>(
+  command: ServerCommand<Input, Answer>,
+  output: Output,
+): Promise<number> {
+  let loaded: LoadedConfig;
+  try {
+    // Certificates and secrets of the server need not be readable to a command.
+    loaded = await loadConfig({ flags: command.flags, checkReferences: false });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return await callDespiteProblems(command, error, output);
+  }
+  const { cache } = loaded.config;
+  if (cache === 'off') {
+    const { whereOff = 'The configuration has no cache; name the cache directory with --cache-dir.' } = command;
+    output.err(`${whereOff}\n`);
+    return EXIT.failure;
+  }
+  try {
+    return await command.show(await call(command, cache.dir, loaded), cache.dir);
+  } catch (error) {
+    if (!isExplained(error)) throw error;
+    output.err(`${error.message}\n`);
+    return EXIT.failure;
+  }
+}
+
+/**
+ * A running server keeps its configuration while the file has problems, so a command that only the server can do still
+ * reaches it. For a reload, the server must read the problems itself: its log and metrics report them.
+ */
+async function callDespiteProblems<Input, Answer>(
+  command: ServerCommand<Input, Answer>,
+  error: ConfigError,
+  output: Output,
+): Promise<number> {
+  if (command.alone === undefined && error.cacheDir !== undefined) {
+    try {
+      return await command.show(await call(command, error.cacheDir), error.cacheDir);
+    } catch (failure) {
+      if (!(failure instanceof ControlError)) throw failure;
+    }
+  }
+  reportConfigError(error, output);
+  return EXIT.config;
+}
+
+/** @param loaded needed by `alone` only */
+async function call<Input, Answer>(
+  { operation, input, alone }: ServerCommand<Input, Answer>,
+  dir: string,
+  loaded?: LoadedConfig,
+): Promise<Answer> {
+  try {
+    return await callControl(controlSocketPath(dir), operation, { input });
+  } catch (error) {
+    if (!(error instanceof ControlError) || error.code !== 'not-running') throw error;
+    if (alone !== undefined && loaded !== undefined) return await asOwner(loaded, dir, alone);
+    throw new ControlError(
+      'not-running',
+      `No server runs on the cache directory ${dir}; start one with \`entrepot serve\`, or name another directory with --cache-dir.`,
+      { cause: error },
+    );
+  }
+}
+
+const ABSENT = "no such directory. Name the server's configuration with --config, or the directory with --cache-dir.";
+
+async function asOwner<T>(loaded: LoadedConfig, dir: string, work: (cache: OwnedCache) => T | Promise<T>): Promise<T> {
+  // A server creates an absent directory. For a command, an absent directory is a mistyped name.
+  await access(dir).catch((error: unknown) => {
+    throw new DirectoryError(dir, (error as NodeJS.ErrnoException).code === 'ENOENT' ? new Error(ABSENT) : error);
+  });
+  const lock = await lockDirectory(dir);
+  try {
+    const store = await openFilesystemBlobStore(dir);
+    const metadata = await openRecoveringMetadataStore({ file: join(dir, 'names.db'), telemetry: new Telemetry() });
+    try {
+      return await work({ loaded, store, metadata });
+    } finally {
+      await metadata.close();
+    }
+  } finally {
+    await lock.release();
+  }
+}
+
+/** True where the message says everything, and a stack trace would not help. */
+function isExplained(error: unknown): error is Error {
+  if (error instanceof ControlError || error instanceof DirectoryError || error instanceof DirectoryInUseError) {
+    return true;
+  }
+  return error instanceof Error && ['OciError', 'NamesCorruptError', 'NamesVersionError'].includes(error.name);
+}
