@@ -185,7 +185,7 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
         context: {
           cache,
           metadata: storage.metadata,
-          originFor: (name) => {
+          originFor: (name: string) => {
             const { reach } = live.current;
             const registry = reach.catalogue.byName(name);
             if (registry === undefined) throw new Error(`no registry is called ${name}`);

@@ -1,10 +1,10 @@
 import type { ClientSetup } from '../clients/index.ts';
 import type { RegistrySpec } from '../oci/index.ts';
 
-/** How this server is used: what the page shows, and what a program gets. */
+/** How to use this server, for the page and for programs. */
 export interface HelpDescription {
   readonly version: string;
-  /** Host and port to be used in image names. */
+  /** Host and port, as in image names. */
   readonly host: string;
   /** `http://host:port`, without a trailing slash. */
   readonly url: string;
@@ -14,20 +14,20 @@ export interface HelpDescription {
   readonly clients: readonly ClientSetup[];
 }
 
-/** How one registry is reached, in every way this server understands. */
+/** One registry, and every way to name an image of it. */
 export interface RegistryHelp {
   readonly name: string;
   readonly isDefault: boolean;
   readonly aliases: readonly string[];
-  /** Who is asked, in order; without credentials. */
+  /** The URLs of its upstreams, in order; without credentials. */
   readonly upstreams: readonly string[];
   readonly delivery: RegistrySpec['delivery'];
   readonly examples: NamingExamples;
 }
 
-/** One and the same image, by each way of naming it; a way that this registry or server has not is absent. */
+/** The same image by each way of naming it. Ways that this registry or server does not have are absent. */
 export interface NamingExamples {
-  /** `HOST/IMAGE`: the default registry alone. */
+  /** `HOST/IMAGE`, for the default registry only. */
   readonly bare?: string;
   /** `HOST/ghcr.io/IMAGE` */
   readonly path?: string;
@@ -35,6 +35,6 @@ export interface NamingExamples {
   readonly hostName?: string;
   /** The API behind a short name, for clients that take a path in a mirror's address. */
   readonly prefix?: string;
-  /** What containerd appends. */
+  /** The way of containerd. */
   readonly ns: string;
 }

@@ -1,6 +1,6 @@
 import type { HelpDescription, NamingExamples, RegistryHelp } from './description.ts';
 
-/** The page for people: one document, no script, nothing loaded from anywhere. Every value is escaped. */
+/** One document without scripts, which loads nothing. Every value is escaped. */
 export function renderHelpPage(help: HelpDescription): string {
   const { host, version, defaultRegistry } = help;
   return `<!doctype html>
@@ -17,14 +17,14 @@ export function renderHelpPage(help: HelpDescription): string {
 <h1>${escape(host)}</h1>
 <p>This is <strong>entrepot</strong>, a mirror of container registries. Put its name in front of an image’s:</p>
 <pre>docker pull ${escape(host)}/ghcr.io/OWNER/IMAGE:TAG</pre>
-<p>A name without a registry means <strong>${escape(defaultRegistry)}</strong>. What was pulled once is kept here, so the next pull is quick, and works while the registry does not.</p>
+<p>A name without a registry means <strong>${escape(defaultRegistry)}</strong>. Pulled images stay in the cache of this server, so the next pull is fast, and works while the registry is down.</p>
 <h2>Ways to name an image</h2>
 ${namingTable(help)}
 <h2>Clients</h2>
 ${help.clients.map(clientSection).join('\n')}
 <h2>Registries</h2>
 <div class="wide"><table>
-<thead><tr><th>Registry</th><th>Also</th><th>Asked</th></tr></thead>
+<thead><tr><th>Registry</th><th>Also</th><th>Upstreams</th></tr></thead>
 <tbody>
 ${help.registries.map(registryRow).join('\n')}
 </tbody>
@@ -44,7 +44,7 @@ function namingTable(help: HelpDescription): string {
     ['Bare name, the default registry', byDefault?.examples.bare],
     ['Registry in the path', shown.examples.path],
     ['Registry in the host name', shown.examples.hostName],
-    ['Registry in front of the API, as a mirror’s address', shown.examples.prefix],
+    ['Registry in front of the API, for a mirror’s address with a path', shown.examples.prefix],
     ['containerd’s namespace', shown.examples.ns],
   ];
   const cells = rows
@@ -59,10 +59,10 @@ function clientSection({ client, file, text, note }: HelpDescription['clients'][
 }
 
 function registryRow({ name, aliases, upstreams, isDefault, delivery, examples }: RegistryHelp): string {
-  const asked = upstreams.map((upstream) => `<code>${escape(upstream)}</code>`).join('<br>');
+  const urls = upstreams.map((upstream) => `<code>${escape(upstream)}</code>`).join('<br>');
   const marks = [isDefault ? 'default' : '', delivery === 'redirect' ? 'redirects' : ''].filter((mark) => mark !== '');
   const marked = marks.map((mark) => ` <small>${mark}</small>`).join('');
-  return `<tr><td><strong>${escape(name)}</strong>${marked}<br><code>${escape(shortest(examples))}</code></td><td>${escape(aliases.join(', '))}</td><td>${asked}</td></tr>`;
+  return `<tr><td><strong>${escape(name)}</strong>${marked}<br><code>${escape(shortest(examples))}</code></td><td>${escape(aliases.join(', '))}</td><td>${urls}</td></tr>`;
 }
 
 function shortest({ bare, path, hostName, prefix, ns }: NamingExamples): string {
@@ -77,8 +77,8 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Text as it may stand in an element or a quoted attribute. */
-export function escape(text: string): string {
+/** Escapes a text for an element or a quoted attribute. */
+function escape(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? character);
 }
 

@@ -1,4 +1,4 @@
-import { clientSetups, type ForwardHelp, forwardSetups, type HelpAddress } from '../clients/index.ts';
+import { clientSetups, type ForwardHelp, type ServerAddress } from '../clients/index.ts';
 import type { RegistrySpec } from '../oci/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import type { Page } from '../server/index.ts';
@@ -9,15 +9,15 @@ import { renderHelpPage } from './help-page.ts';
 
 export interface HelpOptions {
   readonly catalogue: Pick<Catalogue, 'default' | 'domainSuffix' | 'list'>;
-  /** Says whether clients come by HTTPS where its host is the one they came to. */
+  /** Tells the scheme, where its host is the one of the request. */
   readonly publicUrl: string | undefined;
   readonly version: string;
-  /** How it is used as a forward proxy, where it is one. */
+  /** The forward proxy, where the server is one. */
   readonly forward?: ForwardHelp | undefined;
 }
 
 export interface HelpRequest {
-  /** What the client takes this server for: the page explains it by the name it was asked under. */
+  /** The host of the request. The examples use it. */
   readonly host: string;
   readonly accept: string | undefined;
   /** Whether the client came by HTTPS. @default false */
@@ -25,8 +25,8 @@ export interface HelpRequest {
 }
 
 /**
- * Explains how to use this server: a page to a browser, JSON to everyone else (`curl`, and programs that read crproxy's
- * `/help`).
+ * Explains how to use this server: as a page for a browser, as JSON for everything else (`curl`, and programs that read
+ * crproxy's `/help`).
  */
 export function describeHelp(options: HelpOptions, request: HelpRequest): Page {
   const description = createHelpDescription(options, request);
@@ -34,7 +34,7 @@ export function describeHelp(options: HelpOptions, request: HelpRequest): Page {
   return { contentType: 'application/json', body: `${JSON.stringify(toJson(description), null, 2)}\n` };
 }
 
-/** All that is shown, as data. */
+/** The help as data. */
 export function createHelpDescription(
   { catalogue, publicUrl, version, forward }: HelpOptions,
   { host: asked, secure = false }: HelpRequest,
@@ -56,16 +56,18 @@ export function createHelpDescription(
     url,
     defaultRegistry,
     domainSuffix,
-    // The default first: it is the one that most names mean.
+    // The default registry first: most names mean it.
     registries: registries.sort((a, b) => Number(b.isDefault) - Number(a.isDefault)),
-    clients: [
-      ...clientSetups({ host, url, domainSuffix, defaultRegistry }),
-      ...(forward === undefined ? [] : forwardSetups({ host, url }, forward)),
-    ],
+    clients: clientSetups({ host, url, defaultRegistry, forward }),
   };
 }
 
-function describeRegistry(registry: RegistrySpec, address: HelpAddress): RegistryHelp {
+/** The server as its examples name it. */
+interface NamedServer extends ServerAddress {
+  readonly domainSuffix: string | undefined;
+}
+
+function describeRegistry(registry: RegistrySpec, address: NamedServer): RegistryHelp {
   const { name, aliases, pathNames, delivery } = registry;
   const isDefault = name === address.defaultRegistry;
   return {
@@ -83,7 +85,7 @@ function describeRegistry(registry: RegistrySpec, address: HelpAddress): Registr
 
 function namingExamples(
   { name, alias, inPath, isDefault }: { name: string; alias: string | undefined; inPath: boolean; isDefault: boolean },
-  { host, url, domainSuffix }: HelpAddress,
+  { host, url, domainSuffix }: NamedServer,
 ): NamingExamples {
   const image = name === 'docker.io' ? 'alpine' : 'OWNER/IMAGE';
   const qualified = name === 'docker.io' ? 'library/alpine' : image;
@@ -97,24 +99,24 @@ function namingExamples(
   };
 }
 
-/** What Docker's own grammar takes for a registry: see `src/routing`. */
+/** What Docker's grammar reads as a registry: see `src/routing`. */
 function isDotted(name: string): boolean {
   return name.includes('.') || name.includes(':') || name === 'localhost';
 }
 
-/** Whether a page can be about this host: one that a request may name, and a client could be told to ask (`a:99999` is no such). */
+/** Whether the examples can use this host: valid in a request and in a URL (`a:99999` is not). */
 function isNamed(host: string): boolean {
   return isHostHeader(host) && URL.canParse(`http://${host}`);
 }
 
-/** Under `ghcr.SUFFIX` a bare name would mean GHCR; the examples are about the server, so they use its own name. */
+/** Under `ghcr.SUFFIX` a bare name means GHCR, so the examples use the name of the server itself. */
 function withoutSubHost(host: string, domainSuffix: string | undefined): string {
   const [name = '', port] = host.startsWith('[') ? [host] : host.split(':');
   if (domainSuffix === undefined || !name.endsWith(`.${domainSuffix}`)) return host;
   return port === undefined ? domainSuffix : `${domainSuffix}:${port}`;
 }
 
-/** Browsers name HTML; everything else sends a wildcard, or nothing, or asks for JSON. */
+/** Browsers name HTML; other clients send a wildcard, nothing, or JSON. */
 function wantsPage(accept: string | undefined): boolean {
   return accept !== undefined && /\btext\/html\b/i.test(accept.slice(0, 1024));
 }

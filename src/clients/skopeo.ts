@@ -1,0 +1,14 @@
+import { type ClientDefinition, isSecure, type ServerAddress } from './client.ts';
+
+export const skopeo: ClientDefinition = {
+  name: 'skopeo',
+  hint: { label: 'skopeo', line: (server) => inspect(server, 'alpine') },
+  instructions: (server) => ({
+    commands: [inspect(server, 'ghcr.io/OWNER/IMAGE:TAG')],
+    notes: ['The same works for every program that takes an image name: put this host in front.'],
+  }),
+};
+
+function inspect(server: Pick<ServerAddress, 'host' | 'url'>, image: string): string {
+  return `skopeo inspect ${isSecure(server) ? '' : '--tls-verify=false '}docker://${server.host}/${image}`;
+}
