@@ -19,6 +19,7 @@ import {
 import type { Telemetry } from '../telemetry/index.ts';
 import { describeHelp } from '../web/index.ts';
 import type { Transport } from './client-pool.ts';
+import { reservedDoor } from './reserved-door.ts';
 import { forwardHelpOf, forwardOf, loadSites, sitesOf } from './settings/index.ts';
 import { originOf, type UpstreamSet } from './upstream-set.ts';
 
@@ -65,6 +66,7 @@ export async function createGeneration(
       ...(authority === undefined ? [] : [authorityPage(authority)]),
       { route: 'token', paths: ['/token', '/auth/token'], page: anonymousToken },
     ]),
+    reservedDoor,
     createRegistryDoor({ catalogue, cache, originFor: (registry) => originOf(reach, registry) }),
   ];
   const handle = createDispatch({ doors, telemetry, admission });

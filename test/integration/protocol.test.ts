@@ -47,6 +47,22 @@ describe('/v2/', () => {
   }
 });
 
+describe('/api and /ui', () => {
+  for (const path of ['/api', '/api/', '/ui', '/ui/status', '/api/v2/', '/ui/v2/team/app/manifests/latest?ns=plain']) {
+    test(`${path} is reserved, and no name of a registry`, async () => {
+      const answer = await mirror.get(path);
+      assertError(answer, { status: 404, code: 'UNSUPPORTED' });
+      assert.match(answer.body.toString(), /is reserved/);
+    });
+  }
+
+  for (const path of ['/apis', '/uiv/v2/', '/v2/api/manifests/latest', '/v2/ui/app/manifests/latest']) {
+    test(`${path} is read as ever`, async () => {
+      assert.doesNotMatch((await mirror.get(path)).body.toString(), /is reserved/);
+    });
+  }
+});
+
 describe('HEAD and GET', () => {
   const targets = [
     ['a manifest by tag', manifestPath('latest')],
