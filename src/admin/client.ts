@@ -67,10 +67,7 @@ async function assertTrustworthy(path: string): Promise<void> {
   const { uid } = await lstat(path);
   const self = process.getuid?.();
   if (self === undefined || self === 0 || uid === 0 || uid === self) return;
-  throw new ControlError(
-    'denied',
-    `The socket ${path} belongs to another user; run this as the user the server runs as.`,
-  );
+  throw new ControlError('denied', `${path} belongs to another user; run the command as the user of the server.`);
 }
 
 async function exchange<Input>(
@@ -115,28 +112,22 @@ function explainCallError(
   { timedOut, timeoutMs }: { timedOut: boolean; timeoutMs: number },
 ): unknown {
   if (error instanceof ControlError) return error;
-  const { code } = error as NodeJS.ErrnoException;
-  if (timedOut)
-    return new ControlError('timeout', `The server did not answer within ${timeoutMs / 1000} s.`, { cause: error });
-  switch (code) {
+  const explained = (code: ControlErrorCode, message: string) => new ControlError(code, message, { cause: error });
+  if (timedOut) return explained('timeout', `The server did not answer within ${timeoutMs / 1000} s.`);
+  switch ((error as NodeJS.ErrnoException).code) {
     case 'ENOENT':
     case 'ENOTDIR':
     case 'ECONNREFUSED':
-      return new ControlError('not-running', `No server listens on ${path}.`, { cause: error });
+      return explained('not-running', `No server listens on ${path}.`);
     case 'ECONNRESET':
     case 'EPIPE':
-      return new ControlError(
+      return explained(
         'failed',
         'The server ended before it answered; the operation may be done wholly, in part or not at all.',
-        { cause: error },
       );
     case 'EACCES':
     case 'EPERM':
-      return new ControlError(
-        'denied',
-        `The socket ${path} is not open to this user; run this as the user the server runs as.`,
-        { cause: error },
-      );
+      return explained('denied', `This user may not open ${path}; run the command as the user of the server.`);
     default:
       return error;
   }

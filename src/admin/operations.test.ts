@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { z } from 'zod';
 import { ANONYMOUS, authorize } from '../access/index.ts';
 import { methodOf } from './operation.ts';
 import { OPERATIONS } from './operations.ts';
@@ -16,6 +17,12 @@ describe('the operations', () => {
   test('have a method and name of their own', () => {
     const names = operations.map((operation) => `${methodOf(operation)} ${operation.name}`);
     assert.deepEqual(names.toSorted(), [...new Set(names)].toSorted());
+  });
+
+  test('have a JSON Schema for input and answer', () => {
+    for (const { input, answer } of operations) {
+      for (const schema of [input, answer]) assert.doesNotThrow(() => z.toJSONSchema(schema));
+    }
   });
 
   const inputs: readonly (readonly [keyof typeof OPERATIONS, unknown, unknown])[] = [

@@ -1,6 +1,6 @@
 /**
- * Go programs write long flags with one dash (`-config`, `-listen=:5000`), and so do the notes of people who come from
- * one: they are understood. So is `-c=FILE`. A flag of ours is never a bundle of one-letter flags, so nothing is lost.
+ * Accepts long flags with one dash (`-config`, `-listen=:5000`), as Go programs write them, and `-c=FILE`. This program
+ * bundles no one-letter flags, so no meaning is lost.
  */
 export function normalizeArguments(argv: readonly string[]): readonly string[] {
   const end = argv.indexOf('--');
@@ -15,9 +15,8 @@ export function normalizeArguments(argv: readonly string[]): readonly string[] {
 }
 
 /**
- * Programs that do one thing have no commands: Rewriting Mirror is started by `rmirror -config x` and asked by
- * `rmirror -config x -validate`, crproxy is started by `crproxy -listen=:5000`. A command line that begins with such a flag
- * gets the command that does it; any other stays as it is.
+ * Adds the command to a command line that begins with a flag. Rewriting Mirror and crproxy have no commands:
+ * `rmirror -config x` serves, `rmirror -config x -validate` validates, `crproxy -listen=:5000` serves.
  *
  * @param argv as {@link normalizeArguments} gives it
  * @param serveFlags the flags of `serve`, with their dashes

@@ -1,6 +1,6 @@
 /**
- * The command line: words become a command, its options and an exit code.
+ * The command line: arguments become a command, its options and an exit code.
  *
- * It writes to the terminal, and never holds a policy of its own: what a command does stands in the rooms below.
+ * It writes to the terminal, and never holds policy: the rooms below do.
  */
 export { run } from './program.ts';

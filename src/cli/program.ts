@@ -13,13 +13,13 @@ import {
 import { EXIT } from './exit-code.ts';
 import { type Output, processOutput } from './output.ts';
 
-/** What the commands that run or reach a server do. */
+/** The functions of the commands that run or reach a server. */
 export type Actions = ServerActions & CacheActions;
 
 export interface RunOptions {
   /** @default the process's own streams */
   readonly output?: Output;
-  /** @default the real ones */
+  /** A test gives its own. */
   readonly actions?: Actions;
 }
 
@@ -47,7 +47,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     return result.code;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    // Help that was asked for, and --version, end with 0; help in place of a missing command does not.
+    // --help and --version end with 0; the help shown for a missing command does not.
     return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   }
 }
@@ -63,7 +63,7 @@ async function createProgram(context: CommandContext<Actions>): Promise<Command>
     .version(formatVersion(readVersion()), '-V, --version', 'print the version, the build and the version of Node')
     .helpOption('-h, --help', 'show this help')
     .helpCommand('help [command]', 'show the help of a command')
-    .showHelpAfterError('(--help shows what there is)')
+    .showHelpAfterError('(see --help)')
     .addHelpText('after', ROOT_EXAMPLES);
 
   addServerCommands(program, context);
@@ -74,10 +74,10 @@ async function createProgram(context: CommandContext<Actions>): Promise<Command>
 
 const ROOT_EXAMPLES = `
 Examples:
-  entrepot serve                                   on the defaults
+  entrepot serve                                   with the defaults
   entrepot serve --config /etc/entrepot/entrepot.yaml
-  entrepot config default > entrepot.yaml          a configuration to begin with
-  entrepot config validate                         every problem at once
+  entrepot config default > entrepot.yaml          a configuration to start from
+  entrepot config validate                         show every problem at once
 
-Every option can also be set by environment: ENTREPOT_CACHE__MAX_SIZE=50GB (two underscores between levels).
-Exit codes: 0 done, 1 failed, 2 wrong command line, 78 wrong configuration.`;
+Every option can also be an environment variable: ENTREPOT_CACHE__MAX_SIZE=50GB (two underscores between levels).
+Exit codes: 0 success, 1 failure, 2 wrong command line, 78 wrong configuration.`;

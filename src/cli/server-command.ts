@@ -5,14 +5,13 @@ import { ConfigError, type ConfigFlags, type LoadedConfig, loadConfig } from '..
 import {
   type BlobStore,
   DirectoryError,
-  DirectoryInUseError,
   lockDirectory,
   type MetadataStore,
   openFilesystemBlobStore,
   openRecoveringMetadataStore,
 } from '../store/index.ts';
 import { Telemetry } from '../telemetry/index.ts';
-import { reportConfigError } from './config-error.ts';
+import { reportErrors } from './errors.ts';
 import { EXIT } from './exit-code.ts';
 import type { Output } from './output.ts';
 
@@ -43,51 +42,43 @@ export interface ServerCommand<Input, Answer> {
  *
  * @returns the exit code
  */
-export async function runServerCommand<Input, Answer>(
+export function runServerCommand<Input, Answer>(
   command: ServerCommand<Input, Answer>,
   output: Output,
 ): Promise<number> {
-  let loaded: LoadedConfig;
-  try {
-    // Certificates and secrets of the server need not be readable to a command.
-    loaded = await loadConfig({ flags: command.flags, checkReferences: false });
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    return await callDespiteProblems(command, error, output);
-  }
-  const { cache } = loaded.config;
-  if (cache === 'off') {
+  return reportErrors(output, async () => {
+    let loaded: LoadedConfig;
+    try {
+      // Certificates and secrets of the server need not be readable to a command.
+      loaded = await loadConfig({ flags: command.flags, checkReferences: false });
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      return await callDespiteProblems(command, error);
+    }
+    const { cache } = loaded.config;
+    if (cache !== 'off') return await command.show(await call(command, cache.dir, loaded), cache.dir);
     const { whereOff = 'The configuration has no cache; name the cache directory with --cache-dir.' } = command;
     output.err(`${whereOff}\n`);
     return EXIT.failure;
-  }
-  try {
-    return await command.show(await call(command, cache.dir, loaded), cache.dir);
-  } catch (error) {
-    if (!isExplained(error)) throw error;
-    output.err(`${error.message}\n`);
-    return EXIT.failure;
-  }
+  });
 }
 
 /**
  * A running server keeps its configuration while the file has problems, so a command that only the server can do still
  * reaches it. For a reload, the server must read the problems itself: its log and metrics report them.
+ *
+ * @throws {ConfigError} where no server answers, or the command does without one
  */
 async function callDespiteProblems<Input, Answer>(
   command: ServerCommand<Input, Answer>,
   error: ConfigError,
-  output: Output,
 ): Promise<number> {
-  if (command.alone === undefined && error.cacheDir !== undefined) {
-    try {
-      return await command.show(await call(command, error.cacheDir), error.cacheDir);
-    } catch (failure) {
-      if (!(failure instanceof ControlError)) throw failure;
-    }
+  if (command.alone !== undefined || error.cacheDir === undefined) throw error;
+  try {
+    return await command.show(await call(command, error.cacheDir), error.cacheDir);
+  } catch (failure) {
+    throw failure instanceof ControlError ? error : failure;
   }
-  reportConfigError(error, output);
-  return EXIT.config;
 }
 
 /** @param loaded needed by `alone` only */
@@ -128,12 +119,4 @@ async function asOwner<T>(loaded: LoadedConfig, dir: string, work: (cache: Owned
   } finally {
     await lock.release();
   }
-}
-
-/** True where the message says everything, and a stack trace would not help. */
-function isExplained(error: unknown): error is Error {
-  if (error instanceof ControlError || error instanceof DirectoryError || error instanceof DirectoryInUseError) {
-    return true;
-  }
-  return error instanceof Error && ['OciError', 'NamesCorruptError', 'NamesVersionError'].includes(error.name);
 }

@@ -1,19 +1,19 @@
 import { readFileSync } from 'node:fs';
 
-/** What this is, and what it was built from. */
+/** The version of this program, and its build. */
 export interface Version {
   /** Semantic version, from package.json. */
   readonly version: string;
-  /** The commit it was built from; undefined in a checkout. */
+  /** The commit of the build; undefined in a checkout. */
   readonly commit: string | undefined;
-  /** When it was built, ISO 8601; undefined in a checkout. */
+  /** Time of the build, ISO 8601; undefined in a checkout. */
   readonly builtAt: string | undefined;
 }
 
 /**
- * Reads package.json, and beside it build.json where a build left one (`{"commit": "…", "built_at": "…"}`).
+ * Reads package.json, and beside it the build.json of a build (`{"commit": "…", "built_at": "…"}`).
  *
- * Both lie in the directory above lib/, where this was bundled, or two above src/cli.
+ * Both are in the directory above lib/ for a bundle, else two above src/cli.
  */
 export function readVersion(): Version {
   const build = readJson('build.json');
@@ -40,7 +40,7 @@ function readJson(name: string): Readonly<Record<string, unknown>> {
     const value: unknown = JSON.parse(readFileSync(new URL(`${above}/${name}`, import.meta.url), 'utf8'));
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
   } catch {
-    // Neither file is worth a failed start: a version is only told.
+    // A missing version is no reason to fail.
     return {};
   }
 }

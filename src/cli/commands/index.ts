@@ -1,7 +1,7 @@
 /**
  * The commands, grouped by subject: on a server, on its cache, on its files.
  *
- * A group defines its flags and help texts, and imports what a command does when it runs. Nothing else starts here.
+ * A group defines the flags and help texts of its commands, and imports each command when it runs. It never runs one by itself.
  */
 export { addCacheCommands, type CacheActions, cacheActions } from './cache/index.ts';
 export { addConfigCommands } from './config/index.ts';

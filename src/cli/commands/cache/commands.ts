@@ -5,21 +5,14 @@ import type { PurgeCommandOptions } from './purge.ts';
 import type { RefreshOptions } from './refresh.ts';
 import type { ScrubCommandOptions } from './scrub.ts';
 
-/** The functions that the commands on the cache run. */
-export interface CacheActions {
-  readonly gc: (options: GcOptions) => Promise<number>;
-  readonly scrub: (options: ScrubCommandOptions) => Promise<number>;
-  readonly purge: (options: PurgeCommandOptions) => Promise<number>;
-  readonly refresh: (options: RefreshOptions) => Promise<number>;
-}
-
-/** Each is imported when it runs, so that `--help` stays quick. */
-export const cacheActions: CacheActions = {
-  gc: async (options) => (await import('./gc.ts')).gc(options),
-  scrub: async (options) => (await import('./scrub.ts')).scrub(options),
-  purge: async (options) => (await import('./purge.ts')).purge(options),
-  refresh: async (options) => (await import('./refresh.ts')).refresh(options),
+/** The functions that the commands on the cache run. Each is imported when it runs, so that `--help` stays quick. */
+export const cacheActions = {
+  gc: async (options: GcOptions) => (await import('./gc.ts')).gc(options),
+  scrub: async (options: ScrubCommandOptions) => (await import('./scrub.ts')).scrub(options),
+  purge: async (options: PurgeCommandOptions) => (await import('./purge.ts')).purge(options),
+  refresh: async (options: RefreshOptions) => (await import('./refresh.ts')).refresh(options),
 };
+export type CacheActions = typeof cacheActions;
 
 /** Defines `gc`, `scrub`, `purge` and `refresh`. */
 export function addCacheCommands(program: Command, { actions, finish }: CommandContext<CacheActions>): void {

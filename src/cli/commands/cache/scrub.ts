@@ -31,7 +31,7 @@ const LINE_EVERY = 10_000;
 export async function scrub(options: ScrubCommandOptions, surroundings: Surroundings = {}): Promise<number> {
   const { output = processOutput, isTerminal = process.stdout.isTTY, interrupt } = surroundings;
   const { flags, json = false, stop = false } = options;
-  const display = new Display(output, { isTerminal: isTerminal && !json, isQuiet: json });
+  const display = createDisplay(output, json ? 'quiet' : isTerminal ? 'in place' : 'by line');
 
   async function finish(dir: string, begun: ScrubProgress | null, signal: AbortSignal): Promise<number> {
     if (begun === null) {
@@ -112,33 +112,24 @@ async function scrubAlone(
   }
 }
 
+interface Display {
+  show(progress: ScrubProgress): void;
+  end(): void;
+}
+
 /** Shows the progress: on a terminal in place, elsewhere by a line now and then, with `--json` not at all. */
-class Display {
-  readonly #output: Output;
-  readonly #line: StatusLine;
-  readonly #isTerminal: boolean;
-  readonly #isQuiet: boolean;
-  #linedAt = Date.now();
-
-  constructor(output: Output, { isTerminal, isQuiet }: { readonly isTerminal: boolean; readonly isQuiet: boolean }) {
-    this.#output = output;
-    this.#line = new StatusLine((text) => output.out(text));
-    this.#isTerminal = isTerminal;
-    this.#isQuiet = isQuiet;
-  }
-
-  show(progress: ScrubProgress): void {
-    if (this.#isQuiet) return;
-    const now = Date.now();
-    if (this.#isTerminal) {
-      this.#line.draw(formatScrubLine(progress, now));
-    } else if (now - this.#linedAt >= LINE_EVERY) {
-      this.#linedAt = now;
-      this.#output.out(`${formatScrubLine(progress, now)}\n`);
-    }
-  }
-
-  end(): void {
-    this.#line.clear();
-  }
+function createDisplay(output: Output, how: 'in place' | 'by line' | 'quiet'): Display {
+  const line = new StatusLine((text) => output.out(text));
+  let linedAt = Date.now();
+  return {
+    show(progress) {
+      const now = Date.now();
+      const text = formatScrubLine(progress, now);
+      if (how === 'in place') line.draw(text);
+      if (how !== 'by line' || now - linedAt < LINE_EVERY) return;
+      linedAt = now;
+      output.out(`${text}\n`);
+    },
+    end: () => line.clear(),
+  };
 }

@@ -1,16 +1,15 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { authorityPlaceOf, SettingsError } from '../../../app/index.ts';
-import { ConfigError, type ConfigFlags, loadConfig } from '../../../config/index.ts';
+import { authorityPlaceOf } from '../../../app/index.ts';
+import { type ConfigFlags, loadConfig } from '../../../config/index.ts';
 import {
-  AuthorityError,
   type AuthorityFiles,
   authorityFilesIn,
   readAuthority,
   readAuthorityCertificate,
   writeAuthority,
 } from '../../../forward/index.ts';
-import { reportConfigError } from '../../config-error.ts';
+import { reportErrors } from '../../errors.ts';
 import { EXIT } from '../../exit-code.ts';
 import type { Output } from '../../output.ts';
 
@@ -51,23 +50,11 @@ export async function printCa(options: CaOptions, output: Output): Promise<numbe
 
 type Place = AuthorityFiles | { readonly dir: string };
 
-async function withPlace(
-  { flags, dir }: CaOptions,
-  output: Output,
-  use: (place: Place) => Promise<number>,
-): Promise<number> {
-  try {
+function withPlace({ flags, dir }: CaOptions, output: Output, use: (place: Place) => Promise<number>): Promise<number> {
+  return reportErrors(output, async () => {
     if (dir !== undefined) return await use({ dir: resolve(dir) });
     // `init` creates the files, so they need not exist yet.
     const { config } = await loadConfig({ flags, checkReferences: false });
     return await use(authorityPlaceOf(config));
-  } catch (error) {
-    if (error instanceof ConfigError) {
-      reportConfigError(error, output);
-      return EXIT.config;
-    }
-    if (!(error instanceof AuthorityError) && !(error instanceof SettingsError)) throw error;
-    output.err(`${error.message}\n`);
-    return error instanceof SettingsError ? EXIT.config : EXIT.failure;
-  }
+  });
 }

@@ -1,8 +1,8 @@
 import { catalogueOf, checkTargetsOf, checkTransportOf, SettingsError } from '../../../app/index.ts';
 import { checkUpstreams, type UpstreamReport } from '../../../check/index.ts';
-import { ConfigError, type LoadedConfig, loadConfig, locateProblems, parseDuration } from '../../../config/index.ts';
+import { loadConfig, locateProblems, parseDuration } from '../../../config/index.ts';
 import type { CommandOptions, Surroundings } from '../../command.ts';
-import { reportConfigError } from '../../config-error.ts';
+import { reportErrors } from '../../errors.ts';
 import { EXIT } from '../../exit-code.ts';
 import { formatJson } from '../../format.ts';
 import { withInterrupt } from '../../interrupt.ts';
@@ -39,11 +39,10 @@ export async function check(options: CheckCommandOptions, surroundings: Surround
   const line = new StatusLine((text) => output.err(text));
   const isDrawn = isTerminal && !json;
 
-  return await withInterrupt(interrupt, async (signal) => {
-    let loaded: LoadedConfig | undefined;
+  const run = async (signal: AbortSignal): Promise<number> => {
+    const loaded = await loadConfig({ flags });
+    const { config, source } = loaded;
     try {
-      loaded = await loadConfig({ flags });
-      const { config, source } = loaded;
       const { targets, leftOut, onlyKnown, unknown } = await checkTargetsOf(config, await catalogueOf(config), {
         names,
         all,
@@ -79,14 +78,11 @@ export async function check(options: CheckCommandOptions, surroundings: Surround
     } catch (error) {
       line.clear();
       if (signal.aborted) return EXIT.interrupted;
-      const located =
-        error instanceof SettingsError && loaded !== undefined ? locateProblems(loaded, error.problems) : error;
-      if (located instanceof ConfigError) reportConfigError(located, output);
-      else if (located instanceof SettingsError) output.err(`${located.message}\n`);
-      else throw error;
-      return EXIT.config;
+      throw error instanceof SettingsError ? locateProblems(loaded, error.problems) : error;
     }
-  });
+  };
+
+  return await reportErrors(output, () => withInterrupt(interrupt, run));
 }
 
 function textOf(reports: readonly UpstreamReport[], leftOut: number): string {

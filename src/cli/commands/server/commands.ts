@@ -3,21 +3,14 @@ import { type CommandContext, type CommandOptions, configFlags, optionsOf, serve
 import type { CheckCommandOptions } from './check.ts';
 import type { ServeOptions } from './serve.ts';
 
-/** The functions that the commands on a server run. */
-export interface ServerActions {
-  readonly serve: (options: ServeOptions) => Promise<number>;
-  readonly status: (options: CommandOptions) => Promise<number>;
-  readonly reload: (options: CommandOptions) => Promise<number>;
-  readonly check: (options: CheckCommandOptions) => Promise<number>;
-}
-
-/** Each is imported when it runs, so that `--help` stays quick. */
-export const serverActions: ServerActions = {
-  serve: async (options) => (await import('./serve.ts')).serve(options),
-  status: async (options) => (await import('./status.ts')).status(options),
-  reload: async (options) => (await import('./reload.ts')).reload(options),
-  check: async (options) => (await import('./check.ts')).check(options),
+/** The functions that the commands on a server run. Each is imported when it runs, so that `--help` stays quick. */
+export const serverActions = {
+  serve: async (options: ServeOptions) => (await import('./serve.ts')).serve(options),
+  status: async (options: CommandOptions) => (await import('./status.ts')).status(options),
+  reload: async (options: CommandOptions) => (await import('./reload.ts')).reload(options),
+  check: async (options: CheckCommandOptions) => (await import('./check.ts')).check(options),
 };
+export type ServerActions = typeof serverActions;
 
 /** Defines `serve`, `status`, `reload` and `check`. */
 export function addServerCommands(program: Command, { actions, finish }: CommandContext<ServerActions>): void {

@@ -2,31 +2,32 @@ import { type App, catalogueOf, loadLateParts, logFormatOf, SettingsError, start
 import { describeClients } from '../../../clients/index.ts';
 import { ConfigError, type ConfigFlags, type LoadedConfig, loadConfig, locateProblems } from '../../../config/index.ts';
 import { createLog, type Log, type LogFormat } from '../../../telemetry/index.ts';
+import { reportConfigError } from '../../errors.ts';
 import { EXIT } from '../../exit-code.ts';
 import { processOutput } from '../../output.ts';
 import { readVersion } from '../../version.ts';
 import type { CheckAtStart } from './check-at-start.ts';
 
-/** What `entrepot serve` was asked for. It loads the configuration itself, since it does so again on a reload. */
+/** The options of `entrepot serve`, which reads the configuration itself and does so again for each reload. */
 export interface ServeOptions {
   readonly flags: ConfigFlags;
-  /** Whether upstreams are checked at the start, and what is done about one that cannot be reached. */
+  /** Checks the upstreams at the start, and warns of one that cannot be reached, or refuses to start. */
   readonly checkUpstreams?: CheckAtStart;
 }
 
-/** Long enough for whoever restarts a server to have had the first answer from it. */
+/** Time for the first answers after a restart, before the rest of the program is loaded. */
 const LOAD_AFTER_MS = 2000;
 
 /**
- * Runs the server until it is told to stop.
+ * Runs the server until a signal stops it.
  *
- * SIGTERM and SIGINT drain it: after `timeouts.drain_delay` new connections are refused, running pulls finish within `timeouts.shutdown_timeout`. A second
- * signal cuts them. SIGHUP reloads the configuration.
+ * SIGTERM and SIGINT drain it: after `timeouts.drain_delay` it refuses new connections, and running pulls finish within
+ * `timeouts.shutdown_timeout`. A second signal cuts them. SIGHUP reloads the configuration.
  *
  * @returns the exit code
  */
 export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<number> {
-  // A signal that comes before there is a server asks for one reload after its start.
+  // A SIGHUP before the server has started causes one reload after the start.
   let reload = (): void => {
     reload = () => undefined;
     void started.promise.then((made) => made.reload());
@@ -38,7 +39,7 @@ export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<nu
     loaded = await loadConfig({ flags });
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    return refuse(error);
+    return reportConfigError(error, processOutput);
   }
   const { config } = loaded;
   const format = logFormatOf(config);
@@ -72,9 +73,9 @@ export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<nu
   } catch (error) {
     log.debug('could not start', { error });
     await log.flush();
-    // Told to stop before there was anything to stop.
+    // A signal stopped the start.
     if (signal.aborted) return EXIT.ok;
-    if (error instanceof SettingsError) return refuse(locateProblems(loaded, error.problems));
+    if (error instanceof SettingsError) return reportConfigError(locateProblems(loaded, error.problems), processOutput);
     processOutput.err(`${(error as Error).message}\n`);
     return EXIT.failure;
   }
@@ -96,7 +97,7 @@ export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<nu
     await stopOnce(app, log);
     return EXIT.ok;
   } catch (error) {
-    // The state is unknown: nothing new is begun, what runs may end, and a supervisor starts afresh.
+    // The state is unknown: drain, and let a supervisor start the program again.
     log.error('an error nobody expected: stopping', { error });
     await stopOnce(app, log);
     return EXIT.failure;
@@ -105,7 +106,7 @@ export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<nu
   }
 }
 
-/** Loads the rest when whoever waited for the start has had an answer. */
+/** Loads the parts that a start does not need. */
 function loadLater(log: Log): void {
   const load = async (): Promise<void> => {
     try {
@@ -118,13 +119,7 @@ function loadLater(log: Log): void {
   setTimeout(() => void load(), LOAD_AFTER_MS).unref();
 }
 
-async function refuse(error: ConfigError): Promise<number> {
-  const { reportConfigError } = await import('../../config-error.ts');
-  reportConfigError(error, processOutput);
-  return EXIT.config;
-}
-
-/** Drains; another signal meanwhile cuts what still runs. */
+/** Drains; another signal cuts the pulls that still run. */
 async function stopOnce(app: App, log: Log): Promise<void> {
   const hurry = () => void app.stop();
   process.on('SIGTERM', hurry);
@@ -134,7 +129,7 @@ async function stopOnce(app: App, log: Log): Promise<void> {
   log.info('stopped');
 }
 
-/** Says where the server is, what it serves, and how each client is pointed at it. */
+/** Logs the addresses and the registries, and shows how each client is pointed at the server. */
 function announce(app: App, { config, source }: LoadedConfig, { log, format }: { log: Log; format: LogFormat }): void {
   for (const { address, protocol, redirectToHttps } of app.listeners) {
     log.info('listening', { address, protocol, ...(redirectToHttps ? { redirectToHttps } : {}) });
