@@ -12,6 +12,8 @@ const SECURE: ServerAddress = { ...PLAIN, host: 'mirror.example.com', url: 'http
 const OPENING = `<!-- Generated from src/clients by \`npm run generate\`, not by hand. -->
 # Pointing clients at the server
 
+[中文](zh-CN/clients.md)
+
 The examples have two servers: \`${PLAIN.url}\` without TLS, and \`${SECURE.url}\` with it.
 \`/help\` of a running server shows the same for its own address. [naming.md](naming.md) says which registry a request
 means. The last sections are for a [forward proxy](forward-proxy.md).
