@@ -6,7 +6,6 @@
 
 export { type App, startApp } from './app.ts';
 export type { Generation, ProcessContext } from './generation.ts';
-export type { ReloadAnswer } from './reload.ts';
 export {
   authorityPlaceOf,
   cacheOptionsOf,

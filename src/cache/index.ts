@@ -13,7 +13,7 @@ export {
   type PurgeOptions,
   purge,
 } from './eviction/index.ts';
-export { Scrub, type ScrubProgress, Verification } from './integrity/index.ts';
+export { Scrub, Verification } from './integrity/index.ts';
 export type { Selection, UrlSelection } from './metadata/index.ts';
 export { PullThrough, type PullThroughOptions, type RefreshOptions } from './pull-through.ts';
 export type { BlobAnswer, ManifestAnswer, Refreshed } from './registry/index.ts';

@@ -52,7 +52,8 @@ Examples:
   entrepot gc --dry-run                            show what would be evicted, and from which repositories
   entrepot gc --max-size 20GB                      evict down to 20 GB, whatever the configuration says
 
-Blobs in use, pinned blobs (cache.pin) and blobs of a fresh tag stay. The running server evicts; without one, the command.`;
+Blobs that are in use, pinned (cache.pin) or have a fresh tag stay. The running server evicts. If none runs, the command
+does it itself.`;
 
 const SCRUB_EXAMPLES = `
 Examples:
@@ -60,8 +61,8 @@ Examples:
   entrepot scrub --stop
   entrepot scrub --json                            print the corrupt and missing blobs as JSON
 
-The running server scrubs while it serves; without one, the command does. Corrupt and missing blobs are fetched again on
-the next request for them. Exit code 1: a blob was corrupt or missing, or not every blob could be checked.`;
+The running server scrubs while it serves. If none runs, the command scrubs itself. Corrupt and missing blobs are fetched
+again on the next request for them. Exit code 1: a blob was corrupt or missing, or not every blob could be checked.`;
 
 const PURGE_EXAMPLES = `
 Examples:
