@@ -1,13 +1,13 @@
 /**
- * Waits for something that goes on whatever happens to the one who waits: resolves and rejects with the promise, or rejects
- * with the signal's reason when that comes first.
+ * Waits for shared work without stopping it: settles as the promise does, or rejects with the signal's reason when the signal
+ * aborts first.
  */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason as Error);
     if (signal.aborted) {
-      // The promise is left behind: its rejection must not become an unhandled one.
+      // The promise has no other handler now: its rejection must not become an unhandled one.
       promise.catch(() => {});
       abort();
       return;

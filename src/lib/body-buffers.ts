@@ -1,20 +1,20 @@
-/** Two buffers for one body: the next piece is read into one while the other is on its way out. */
+/** Two buffers for one body: the next chunk is read into one while the other is being sent. */
 export type BufferPair = readonly [Buffer, Buffer];
 
-/** A few large bodies deserve large buffers, many at once must not eat the memory. */
+/** The size of each buffer, by how many bodies hold buffers: few bodies get large ones, many must not exhaust the memory. */
 const SIZES = [
   { upTo: 8, bytes: 512 * 1024 },
   { upTo: 64, bytes: 128 * 1024 },
   { upTo: Number.POSITIVE_INFINITY, bytes: 32 * 1024 },
 ] as const;
 
-/** Bytes of unused buffers that are kept for the next body. */
+/** Bytes of unused buffers kept for later bodies. */
 const MAX_IDLE = 32 * 1024 * 1024;
 
 /**
- * Lends buffers to bodies on their way to a client. What one body used the next one uses again, and the more bodies there are
- * the smaller the buffers they get: two thousand at once take 128 MiB, a single one reads a megabyte ahead. Many whose next
- * bytes are at hand do better with {@link SharedBuffers}.
+ * Lends buffers to bodies on their way to a client, and reuses them. The more bodies there are, the smaller their buffers:
+ * two thousand bodies take 128 MiB, a single one reads a megabyte ahead. Where there are many bodies and their next bytes are
+ * on the disk, {@link SharedBuffers} needs less memory.
  */
 export class BodyBuffers {
   readonly #idle = new Map<number, BufferPair[]>();
@@ -26,7 +26,7 @@ export class BodyBuffers {
     return this.#lent;
   }
 
-  /** Give the pair back with {@link giveBack}, once, and only when nothing reads or writes it any more. */
+  /** The caller gives the pair back with {@link giveBack}, once, when nothing reads or writes it any more. */
   lend(): BufferPair {
     this.#lent += 1;
     const bytes = SIZES.find(({ upTo }) => this.#lent <= upTo)?.bytes ?? SIZES[2].bytes;

@@ -1,33 +1,33 @@
 /**
- * Reads a blob, or a part of one, from front to back. What the front door sends is read from one of these, whether the bytes
- * rest in the store, are just arriving, or only pass through.
+ * Reads a blob, or a part of one, from front to back. The server sends every body from one, whether the bytes are stored, are
+ * still arriving, or only pass through.
  */
 export interface BlobReader {
   /**
-   * Puts the next bytes at the start of `target` and returns how many there were; 0 at the end.
+   * Puts the next bytes at the start of `target` and returns their number; 0 at the end.
    *
-   * Rejects where the rest cannot be had or turned out wrong. The client's connection must then be **cut**: what it got is
-   * not the blob.
+   * Rejects where the remaining bytes are unavailable or do not match the digest. The client's connection must then be
+   * **cut**: the bytes already sent are not the blob.
    */
   read(target: Buffer): Promise<number>;
-  /** True where the next read waits for the disk and for nothing else: memory may be lent for it that others wait for. */
+  /** True where the next read waits only for the disk: it may then use a buffer that other bodies are waiting for. */
   readonly isAtHand?: boolean;
-  /** Set where the next bytes are known to be right and lie in a file: they may then be sent from there without being read. */
+  /** Set where the next bytes are verified and in a file: the kernel may then send them without a read. */
   readonly direct?: DirectReader | undefined;
   /** Releases what the reader holds; a pending read rejects. Idempotent. */
   close(): void;
 }
 
-/** Takes the next bytes of a blob at once, or not at all: neither call waits. Both go on from where the last one ended. */
+/** Takes the next bytes of a blob without waiting. Both calls continue where the last one ended. */
 export interface DirectReader {
   /**
-   * Has the kernel bring the next bytes to a socket.
+   * Has the kernel copy the next bytes to a socket.
    *
-   * @param socket descriptor of a socket in which nothing waits to be sent
-   * @returns bytes the socket took; 0 where it has no room, at the end, or where they must be read
+   * @param socket descriptor of a socket with nothing queued to send
+   * @returns bytes the socket took; 0 where its buffer is full, at the end, or where the bytes must be read instead
    */
   sendTo(socket: number): number;
-  /** Puts the next bytes at the start of `target`; 0 at the end, or where they must be waited for. */
+  /** Puts the next bytes at the start of `target`; 0 at the end, or where a read would have to wait. */
   readNow(target: Buffer): number;
 }
 
@@ -39,7 +39,7 @@ export interface ByteSpan {
 
 export const WHOLE: ByteSpan = { start: 0, end: undefined };
 
-/** What a pending read of a closed reader rejects with: nobody is there to be told. */
+/** The error of a read that was pending when its reader was closed. It is no failure to report: the reader's owner closed it. */
 export class ReaderClosedError extends Error {
   override readonly name = 'ReaderClosedError';
 

@@ -1,4 +1,4 @@
-/** Runs at most so many operations at a time; the others wait, first come, first served. */
+/** Runs at most `limit` operations at a time; the others wait in order of arrival. */
 export class ConcurrencyLimit {
   readonly #waiting: (() => void)[] = [];
   #free: number;
@@ -13,7 +13,7 @@ export class ConcurrencyLimit {
     try {
       return await operation();
     } finally {
-      // The place is handed over rather than freed, so that nobody who comes in between overtakes.
+      // The slot is handed over rather than freed, so that a later caller cannot overtake a waiting one.
       const next = this.#waiting.shift();
       if (next === undefined) this.#free += 1;
       else next();

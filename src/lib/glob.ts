@@ -1,6 +1,6 @@
 /**
- * Compiles a pattern of names: `*` stands for anything within one path component, `**` for anything, `?` for one character
- * of a component; all else is literal. The whole text must match; case matters.
+ * Compiles a glob: `*` matches anything within one path component, `**` anything, `?` one character of a component; every
+ * other character is literal. The whole text must match; case matters.
  *
  * @example
  * compileGlob('docker.io/library/*:latest')('docker.io/library/nginx:latest'); // true

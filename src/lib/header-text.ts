@@ -1,6 +1,6 @@
 /**
- * The text of a header's value whose bytes were taken for latin1, as HTTP has it. Many sites write names that are not ASCII as
- * bare UTF-8, `Location` above all; what is no UTF-8 stays what it was.
+ * Decodes a header value that was read as latin1, HTTP's encoding. Many sites send non-ASCII names as raw UTF-8, above all in
+ * `Location`; a value that is not valid UTF-8 is returned unchanged.
  */
 export function decodeHeaderText(value: string): string {
   if (!/[\x80-\xff]/.test(value)) return value;

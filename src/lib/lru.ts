@@ -1,16 +1,14 @@
-/** Options of {@link Lru}. */
-export interface LruOptions<V> {
-  /** The weights of all entries together never exceed this; one entry heavier than it is not kept. */
+interface LruOptions<V> {
+  /** The entries together never weigh more; a single heavier entry is not kept. */
   readonly maxWeight: number;
-  /** What one entry weighs. @default 1 */
+  /** The weight of one entry. @default 1 */
   readonly weigh?: (value: V) => number;
 }
 
 /**
- * A map that forgets what was used longest ago once it weighs too much.
+ * A map that drops its least recently used entries once they weigh too much.
  *
- * A Map keeps its keys in the order they were set, so taking an entry out and setting it again is all the bookkeeping
- * there is.
+ * A Map keeps its keys in insertion order, so deleting an entry and setting it again is all the bookkeeping.
  */
 export class Lru<V> {
   readonly #entries = new Map<string, V>();
@@ -23,7 +21,6 @@ export class Lru<V> {
     this.#weigh = options.weigh ?? (() => 1);
   }
 
-  /** The weight of everything kept. */
   get weight(): number {
     return this.#weight;
   }
@@ -48,12 +45,11 @@ export class Lru<V> {
     }
   }
 
-  /** Everything kept, what was used longest ago first. Looking is no use. */
+  /** All entries, least recently used first. Iterating does not count as use. */
   entries(): IterableIterator<[string, V]> {
     return this.#entries.entries();
   }
 
-  /** Forgets everything. */
   clear(): void {
     this.#entries.clear();
     this.#weight = 0;

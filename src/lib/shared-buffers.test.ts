@@ -32,7 +32,7 @@ describe('BodyTurns', () => {
     assert.deepEqual(order, [1, 2, 3]);
   });
 
-  test('waits for nobody who does not take his piece', async () => {
+  test('does not wait for a client that does not take its chunk', async () => {
     const turns = new SharedBuffers();
     const pieces = await takeAll(turns);
     const next = turns.take();

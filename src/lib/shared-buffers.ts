@@ -1,67 +1,68 @@
-/** What one body sends in one turn; bytes. A quarter of the work per byte that pieces of 32 KiB cost. */
+/** Bytes one body sends in one turn: a quarter of the processor time per byte that chunks of 32 KiB cost. */
 const PIECE = 256 * 1024;
 
-/** What it sends whose client is slow, or when many are. */
+/** Bytes per turn for a slow client, or for every client while many are slow. */
 const SMALL_PIECE = 32 * 1024;
 
-/** Turns at a time: enough to keep the threads that read busy, and few enough to stay in the processor's cache. */
+/** Concurrent turns: enough to keep the reading threads busy, few enough to stay in the processor's cache. */
 const AT_ONCE = 8;
 
-/** Bytes that may rest in large pieces which their clients do not take. Beyond it, everyone gets small ones. */
-const MAX_STUCK = 32 * 1024 * 1024;
+/** Bytes that stalled clients may hold in large buffers. Beyond it, every client gets small ones. */
+const MAX_STALLED = 32 * 1024 * 1024;
 
-/** Unused small pieces that are kept. */
+/** Unused small buffers kept. */
 const MAX_IDLE_SMALL = 256;
 
 /**
- * Lets very many bodies share a few large buffers, one turn each, first come first served. A body holds memory only while
- * a piece is read and handed to the socket: two thousand clients that take what they get need no more than eight do.
+ * Lets very many bodies share a few large buffers, one turn each, in order of arrival. A body holds memory only while a chunk
+ * is read and handed to the socket: two thousand clients that keep reading need no more than eight do.
  *
- * Who does not take his piece at once keeps it and lets the next one have his turn; until he does he costs 256 KiB, or 32 KiB
- * once there are many like him. So nobody waits for a client that sleeps.
+ * A client that does not take its chunk at once keeps the buffer, and the turn passes on. Until it reads, it costs 256 KiB,
+ * or 32 KiB once many clients are stalled. So no client waits for a stalled one.
  */
 export class SharedBuffers {
   readonly #idle: Buffer[] = [];
   readonly #idleSmall: Buffer[] = [];
   readonly #waiting = new Queue<() => void>();
-  readonly #stuck = new Set<Buffer>();
-  #stuckBytes = 0;
+  readonly #stalled = new Set<Buffer>();
+  #stalledBytes = 0;
   #running = 0;
 
-  /** Bytes that are lent now. */
+  /** Bytes lent now. */
   get lentBytes(): number {
-    return this.#stuckBytes + this.#running * PIECE;
+    return this.#stalledBytes + this.#running * PIECE;
   }
 
   /**
-   * Resolves with a buffer when it is one's turn. Each is to be given back, once.
+   * Resolves with a buffer at the caller's turn. The caller gives it back, once.
    *
-   * @param isSlow whoever took his last piece late gets a small one
+   * @param isSlow true where the client took its last chunk late: it gets a small buffer
    */
   async take(isSlow = false): Promise<Buffer> {
     if (this.#running < AT_ONCE) this.#running += 1;
-    // Whoever ends a turn passes it on.
+    // `#end` hands the turn over.
     else await new Promise<void>((resolve) => this.#waiting.add(resolve));
-    if (isSlow || this.#stuckBytes >= MAX_STUCK) return this.#idleSmall.pop() ?? Buffer.allocUnsafeSlow(SMALL_PIECE);
+    if (isSlow || this.#stalledBytes >= MAX_STALLED)
+      return this.#idleSmall.pop() ?? Buffer.allocUnsafeSlow(SMALL_PIECE);
     return this.#idle.pop() ?? Buffer.allocUnsafeSlow(PIECE);
   }
 
-  /** The client does not take it for now: somebody else has his turn. Still to be given back. */
+  /** The client does not take its chunk for now: the turn passes on. The buffer is still to be given back. */
   markStalled(piece: Buffer): void {
-    if (this.#stuck.has(piece)) return;
-    this.#stuck.add(piece);
-    this.#stuckBytes += piece.length;
+    if (this.#stalled.has(piece)) return;
+    this.#stalled.add(piece);
+    this.#stalledBytes += piece.length;
     this.#end();
   }
 
-  /** Only when nothing reads or writes it any more. */
+  /** To be called when nothing reads or writes the buffer any more. */
   giveBack(piece: Buffer): void {
     if (piece.length === PIECE) {
       if (this.#idle.length < AT_ONCE) this.#idle.push(piece);
     } else if (this.#idleSmall.length < MAX_IDLE_SMALL) {
       this.#idleSmall.push(piece);
     }
-    if (this.#stuck.delete(piece)) this.#stuckBytes -= piece.length;
+    if (this.#stalled.delete(piece)) this.#stalledBytes -= piece.length;
     else this.#end();
   }
 
@@ -72,7 +73,7 @@ export class SharedBuffers {
   }
 }
 
-/** First in, first out, however many there are: `shift` of a long array moves all of it. */
+/** First in, first out in constant time: `shift` of a long array moves every element. */
 class Queue<T> {
   #head: T[] = [];
   #tail: T[] = [];

@@ -1,15 +1,10 @@
 /**
- * Runs one operation per key at a time: whoever asks while it runs gets its result, error included.
+ * Runs one operation per key at a time: a call made while it runs shares its result, error included.
  *
- * The operation belongs to nobody who waits for it, so it must not take the signal of one caller.
+ * The operation belongs to all its waiters, so it must not take the signal of one of them.
  */
 export class SingleFlight<T> {
   readonly #running = new Map<string, Promise<T>>();
-
-  /** How many operations run now. */
-  get size(): number {
-    return this.#running.size;
-  }
 
   has(key: string): boolean {
     return this.#running.has(key);
@@ -24,7 +19,7 @@ export class SingleFlight<T> {
   }
 }
 
-/** Joins the parts of a key so that no two different lists give one key (`["a","bc"]` and `["ab","c"]` differ). */
+/** One key for a list of parts; different lists give different keys (`["a","bc"]` and `["ab","c"]`). */
 export function keyOf(...parts: readonly string[]): string {
   return JSON.stringify(parts);
 }

@@ -1,17 +1,17 @@
-/** How a log line looks to people. Pino writes JSON; this turns one such line into one aligned line of text. */
+/** The console format of the log: one of pino's JSON lines becomes one aligned line of text. */
 
-export interface ConsoleFormatOptions {
-  /** Marks levels and statuses with ANSI colours: for terminals only. */
+interface ConsoleFormatOptions {
+  /** Marks levels and statuses with ANSI colours, for terminals. */
   readonly colour: boolean;
 }
 
 const COLOURS: Record<string, number> = { debug: 90, info: 32, warn: 33, error: 31 };
 
-// Whatever could move a terminal's cursor or reverse its text: a path is chosen by whoever asks.
-// oxlint-disable-next-line no-control-regex -- control characters are what this looks for
+// Characters that could move a terminal's cursor or reverse its text: clients choose the paths in the log.
+// oxlint-disable-next-line no-control-regex -- it looks for control characters
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
-/** `12:34:56.789 INFO  listening address=127.0.0.1:5000`, with a newline; what is no JSON object passes as it is. */
+/** `12:34:56.789 INFO  listening address=127.0.0.1:5000`, with a newline; a line that is no JSON object passes unchanged. */
 export function formatConsoleLine(line: string, options: ConsoleFormatOptions): string {
   const fields = parseLine(line);
   if (fields === undefined) return line;
@@ -32,7 +32,7 @@ function parseLine(line: string): Record<string, unknown> | undefined {
   }
 }
 
-/** `GET  200  12.3 MiB    42 ms HIT  /v2/library/nginx/…`: what one scans for stands in columns, the rest follows. */
+/** `GET  200  12.3 MiB    42 ms HIT  /v2/library/nginx/…`: the fields an operator scans for in columns, then the others. */
 function requestLine(fields: Record<string, unknown>, options: ConsoleFormatOptions): string {
   const { method, status, bytes, duration, cache, path, repository: _inThePath, ...rest } = fields;
   const code = Number(status);
@@ -79,7 +79,7 @@ function isErrorLike(value: unknown): value is ErrorLike {
   return typeof value === 'object' && value !== null && 'type' in value && 'message' in value;
 }
 
-/** `HttpError: Cannot reach ghcr.io: connect ECONNREFUSED`: each cause after what it caused. */
+/** `HttpError: Cannot reach ghcr.io: connect ECONNREFUSED`: each error before its cause. */
 function errorChain(error: ErrorLike): string {
   const messages = [text(error.message)];
   for (let cause = error.cause; isErrorLike(cause) && messages.length < 6; cause = cause.cause)
@@ -95,7 +95,7 @@ function localTime(ts: unknown): string {
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${millis}`;
 }
 
-/** Bytes as people read them: `0 B`, `1.5 KiB`, `12.3 MiB`. */
+/** Bytes in binary units: `0 B`, `1.5 KiB`, `12.3 MiB`. */
 export function formatBytes(bytes: number): string {
   if (!Number.isFinite(bytes)) return '-';
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];

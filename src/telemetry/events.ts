@@ -1,43 +1,43 @@
 import type { Digest } from '../oci/index.ts';
 
 /**
- * The catalogue of everything that is said about a running server. Logs, metrics, the control socket and tests
- * subscribe; whoever publishes knows none of them. No payload holds a credential, and no URL a query.
+ * The events of a running server. The log, metrics, the control socket and tests subscribe; publishers do not know their
+ * subscribers. No payload holds a credential, and no URL holds a query.
  */
 export interface Events {
-  /** A request was answered, or its connection was cut. */
+  /** A response was sent, or its connection was cut. */
   'request.finished': RequestFinished;
   /** One HTTP exchange with another registry, its token service or a redirect target. */
   'upstream.request': UpstreamRequestEnded;
-  /** An upstream failed and the next in the list is asked. */
+  /** An upstream failed, and the request moves on to the next in the list. */
   'upstream.failover': { registry: string; from: string; to: string; reason: string };
-  /** An upstream is left alone for a while, tried again or back: all questions to it, or those of one kind. */
+  /** Requests to an upstream are suspended, retried or resumed: all of them, or those of one kind. */
   'upstream.health': UpstreamHealthChange;
-  /** What a registry says is left of a credential's pulls, on each answer about a manifest that says so. */
+  /** The pulls a credential has left, from each manifest response that reports them. */
   'upstream.quota': UpstreamQuota;
   'ingest.started': IngestEvent;
-  /** A reader attached to a transfer that was already under way. */
+  /** A reader joined a running transfer. */
   'ingest.joined': IngestEvent & { readonly followers: number };
-  /** The upstream broke off and the transfer goes on from `offset`. */
+  /** The upstream's connection broke, and the transfer continues from `offset`. */
   'ingest.resumed': IngestEvent & { readonly offset: number; readonly reason: string };
   'ingest.finished': IngestEvent & {
     readonly bytes: number;
     readonly durationMs: number;
-    /** `committed`: in the cache. `streamed`: delivered, not kept. `aborted`: everyone left. `failed`: see reason. */
+    /** `committed`: cached. `streamed`: delivered but not cached. `aborted`: every reader left. `failed`: see `reason`. */
     readonly outcome: 'committed' | 'streamed' | 'aborted' | 'failed';
     readonly reason?: string;
   };
-  /** A part of a cold blob that was fetched for itself, beside the ingest. */
+  /** A range of an uncached blob was fetched on its own, beside the ingest. */
   'range.passed': { registry: string; repository: string; digest: Digest; upstream: string };
-  /** Why the cache answered as it did. */
+  /** The cache chose its outcome for a request, and why. */
   'cache.decision': { registry: string; repository: string; reference: string; outcome: CacheOutcome; reason: string };
-  /** Blobs were evicted because the cache was larger than it may be. Bytes. */
+  /** Blobs were evicted because the cache exceeded its limit. `freed` and `left` in bytes. */
   'cache.swept': { readonly freed: number; readonly left: number; readonly blobs: number };
-  /** Nothing is kept for now; what is pulled is delivered all the same. `until`: when that is tried again. */
+  /** Caching is paused; pulls are still served. `until`: the next attempt to cache, in milliseconds since the epoch. */
   'cache.paused': { readonly reason: string; readonly until?: number };
-  /** What is pulled is kept again. */
+  /** Caching is resumed. */
   'cache.resumed': Readonly<Record<string, never>>;
-  /** A TLS handshake was cut, and is tried again with another length of its first fragment (0: in one piece). */
+  /** A TLS handshake was cut, and is retried with another length of its first fragment (0: unfragmented). */
   'transport.fallback': {
     readonly host: string;
     readonly from: number;
@@ -46,59 +46,59 @@ export interface Events {
     readonly reason: 'reset' | 'end' | 'alert';
   };
   /**
-   * A name was looked up where `transport.dns` is set. `by`: a name server's address, `hosts`, or `system`. `trouble`: what
-   * kept others from answering before. Repeated from memory it is not told again.
+   * A name was looked up where `transport.dns` is set. `by`: a name server's address, `hosts`, or `system`. `trouble`: why
+   * earlier servers gave no answer. Cached answers are not published.
    */
   'dns.answered': { readonly host: string; readonly by: string; readonly trouble?: string | undefined };
   /**
-   * A stored blob is not what was stored; it is in quarantine, or gone, and will be fetched afresh. `content`: another
-   * digest. `size`: another length. `missing`: no file. `unreadable`: the disk cannot give it back.
+   * A stored blob is corrupt or lost. It is quarantined or deleted, and will be fetched again. `content`: the digest differs.
+   * `size`: the length differs. `missing`: the file does not exist. `unreadable`: the disk cannot read it.
    */
   'blob.rotten': {
     readonly digest: Digest;
     readonly reason: 'content' | 'size' | 'missing' | 'unreadable';
     readonly detail: string;
   };
-  /** A file that nothing was known of turned out to be the blob its name says, and is kept. Bytes. */
+  /** A blob file without a row was verified, and is kept. `size` in bytes. */
   'blob.adopted': { readonly digest: Digest; readonly size: number };
   /**
-   * The names database was damaged or gone, and another has taken its place: its backup of `backupAt` (milliseconds since
-   * the epoch), or an empty one. What was noted since is asked for again; no blob is lost.
+   * The metadata database was damaged or missing, and was replaced: by its backup of `backupAt` (milliseconds since the
+   * epoch), or by an empty one. Upstreams are asked again for what was recorded since; no blob is lost.
    */
   'names.recovered': {
     readonly found: string;
     readonly source: 'backup' | 'nothing';
     readonly backupAt?: number | undefined;
   };
-  /** A client whose tunnel is looked into did not finish its handshake with us. */
+  /** A client in an intercepted tunnel did not complete its TLS handshake with us. */
   'mitm.handshake': MitmHandshakeFailed;
-  /** What was said within a tunnel that is looked into. Headers that could be secret are masked already. */
+  /** One exchange in an intercepted tunnel. Headers that could be secret are masked already. */
   'mitm.exchange': {
     readonly method: string;
     /** Without the query. */
     readonly url: string;
-    /** 0 where the connection was lost before an answer. */
+    /** 0 where the connection was lost before a response. */
     readonly status: number;
     readonly requestHeaders: Readonly<Record<string, string>>;
     readonly responseHeaders: Readonly<Record<string, string>>;
   };
-  /** A request found no place. `full`, `timeout`: on the server; `client`, `rate`: its client has had its share. */
+  /** A request was turned away. `full`, `timeout`: the server has no free slot; `client`, `rate`: the client's limit. */
   'overload.refused': { readonly reason: 'full' | 'timeout' | 'client' | 'rate' };
-  /** The server has as many requests as it takes, and turned the first away. */
+  /** The server reached its limit of requests and turned the first one away. */
   'overload.began': { readonly inflight: number; readonly waiting: number };
-  /** Nobody was turned away for a while, and there is room again. */
+  /** No request was turned away for a while, and slots are free again. */
   'overload.ended': { readonly refused: number; readonly durationMs: number };
-  /** Rows and files of the cache did not agree: files were given rows, and rows without a file were taken. */
+  /** A reconciliation of rows and files found differences: files were given rows, and rows without a file were deleted. */
   'cache.counted': { readonly adopted: number; readonly missing: number };
-  /** The configuration was read again. `refused`: it is wrong, and nothing has changed. */
+  /** The configuration was reloaded. `refused`: it is invalid, and nothing changed. */
   'config.reloaded': ConfigReloaded;
-  /** A certificate was exchanged for the one its file holds now. */
+  /** A listener's certificate was replaced by the one now in its file. */
   'certificate.renewed': { readonly listener: string; readonly subject: string; readonly expiresAt: number };
-  /** Something an operator should know that ended no request. */
+  /** A problem for the operator that failed no request. */
   warning: { readonly message: string; readonly error?: unknown };
 }
 
-/** What the `X-Cache` header says. */
+/** The value of the `X-Cache` header. */
 export type CacheOutcome = 'HIT' | 'MISS' | 'JOIN' | 'REVALIDATED' | 'STALE' | 'PASS';
 
 export interface RequestFinished {
@@ -106,25 +106,25 @@ export interface RequestFinished {
   readonly method: string;
   /** Path without the query. */
   readonly path: string;
-  /** 0 where the connection was lost before an answer. */
+  /** 0 where the connection was lost before a response. */
   readonly status: number;
   /** Body bytes handed to the socket. */
   readonly bytes: number;
-  /** Body bytes from the client, and what it sent through a tunnel. @default 0 */
+  /** Body bytes received from the client, and bytes it sent through a tunnel. @default 0 */
   readonly received?: number;
-  /** Set where it was not sent to this server itself: asked of a forward proxy, or out of a tunnel. */
+  /** Set where the request was not addressed to this server: sent to the forward proxy, or through an intercepted tunnel. */
   readonly entrance?: 'forward' | 'mitm' | undefined;
   readonly durationMs: number;
   readonly client: string;
   readonly userAgent: string | undefined;
-  /** Which entrance: `registry`, `health`, `metrics`, `help`, `token`, `ca`, `forward`, `tunnel`, `mitm`. */
+  /** The handler: `registry`, `health`, `metrics`, `help`, `token`, `ca`, `forward`, `tunnel`, `mitm`. */
   readonly route: string;
   readonly registry: string | undefined;
   readonly repository: string | undefined;
-  /** The name of the upstream that answered, where one was asked. */
+  /** The name of the upstream that responded, where the request needed one. */
   readonly upstream: string | undefined;
   readonly cache: CacheOutcome | undefined;
-  /** Set where the body was cut short on purpose, or the handler failed. */
+  /** Set where the body was cut on purpose, or the handler failed. */
   readonly error: string | undefined;
 }
 
@@ -139,7 +139,7 @@ export interface ConfigReloaded {
     readonly removed: readonly string[];
     readonly changed: readonly string[];
   };
-  /** The options that take a restart. */
+  /** The changed options that take effect only after a restart. */
   readonly restart: readonly string[];
   /** Why it was refused. */
   readonly problems: readonly string[];
@@ -148,9 +148,9 @@ export interface ConfigReloaded {
 export interface MitmHandshakeFailed {
   readonly host: string;
   readonly client: string;
-  /** `untrusted`: the client does not know our authority. `aborted`: it hung up. `protocol`: it spoke no TLS that we do. */
+  /** `untrusted`: the client does not trust our CA. `aborted`: it disconnected. `protocol`: no TLS version in common. */
   readonly reason: 'untrusted' | 'aborted' | 'timeout' | 'protocol';
-  /** The code of the error. */
+  /** The error's code. */
   readonly detail: string;
 }
 
@@ -158,9 +158,9 @@ export interface UpstreamRequestEnded {
   readonly registry: string;
   readonly upstream: string;
   readonly method: string;
-  /** Origin and path; never a query, which may be a signature. */
+  /** Origin and path, without the query: it may be a signature. */
   readonly url: string;
-  /** 0 where no answer came. */
+  /** 0 where no response came. */
   readonly status: number;
   readonly durationMs: number;
   readonly purpose: 'api' | 'blob' | 'token' | 'redirect';
@@ -170,13 +170,13 @@ export interface UpstreamRequestEnded {
 export interface UpstreamHealthChange {
   readonly registry: string;
   readonly upstream: string;
-  /** `pull` GETs of manifests, `check` HEADs of them, `list` tags, catalogue and referrers. */
+  /** `pull`: GET of manifests. `check`: HEAD of manifests. `list`: tags, catalogue and referrers. */
   readonly scope: 'all' | 'pull' | 'check' | 'list' | 'blob';
-  /** `open` nothing is asked for `retryAfterMs`; `half-open` one question tries; `closed` as usual. */
+  /** `open`: no request for `retryAfterMs`. `half-open`: one request is a trial. `closed`: healthy. */
   readonly state: 'closed' | 'open' | 'half-open';
-  /** What failed last; names no repository. */
+  /** The last failure; names no repository. */
   readonly reason: string;
-  /** 0 unless open. */
+  /** 0 unless `open`. */
   readonly retryAfterMs: number;
 }
 
@@ -185,7 +185,7 @@ export interface UpstreamQuota {
   readonly upstream: string;
   /** A user name, or `anonymous`. */
   readonly credential: string;
-  /** Pulls in a whole window; undefined where the registry does not say. */
+  /** Pulls per window; undefined where the registry does not report it. */
   readonly limit: number | undefined;
   readonly remaining: number;
   readonly windowSeconds: number | undefined;
@@ -193,22 +193,22 @@ export interface UpstreamQuota {
 
 export interface IngestEvent {
   readonly id: string;
-  /** `mirror:<route>` for what is fetched by URL. */
+  /** `mirror:<route>` for a transfer by URL. */
   readonly registry: string;
-  /** The URL without its query, for what is fetched by one. */
+  /** For a transfer by URL, the URL without its query. */
   readonly repository: string;
-  /** Undefined until the last byte for what is fetched by URL. */
+  /** For a transfer by URL, undefined until the last byte. */
   readonly digest: Digest | undefined;
   readonly upstream: string;
 }
 
 type Listener<T> = (event: T) => void;
 
-/** Where events are published and heard. Listeners run at once, in order, and must not throw. */
+/** Publishes events to their listeners, which run synchronously, in order, and must not throw. */
 export class Telemetry {
   readonly #listeners = new Map<keyof Events, Listener<never>[]>();
 
-  /** Hears one kind of event until the returned function is called. */
+  /** Subscribes to one kind of event until the returned function is called. */
   on<K extends keyof Events>(kind: K, listener: Listener<Events[K]>): () => void {
     const listeners = this.#listeners.get(kind) ?? [];
     this.#listeners.set(kind, [...listeners, listener]);
@@ -219,7 +219,7 @@ export class Telemetry {
     };
   }
 
-  /** True where somebody listens: lets a hot path skip building a payload nobody reads. */
+  /** True where the event has a listener: a hot path can skip building the payload otherwise. */
   hears(kind: keyof Events): boolean {
     return this.#listeners.has(kind);
   }

@@ -1,7 +1,7 @@
 /**
- * What is said about a running server: the catalogue of events, and the logs and metrics that are made of them.
+ * The catalogue of events of a running server, and the log and the metrics made of them.
  *
- * It formats every log line; it never decides anything, and nothing it does can fail a request.
+ * It formats every log line. It never makes a decision, and it never fails a request.
  */
 
 export { formatBytes } from './console-format.ts';

@@ -1,4 +1,4 @@
-/** `prom-client`, when somebody asks for metrics. Imported here alone: see src/late-parts.ts. */
+/** Loads `prom-client` when metrics are first read. Nothing else imports it, so a start does not pay for it. */
 export async function loadPromClient(): Promise<typeof import('prom-client')> {
   return (await import('prom-client')).default;
 }

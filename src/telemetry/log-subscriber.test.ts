@@ -172,15 +172,15 @@ describe('logEvents', () => {
     );
   });
 
-  test('that nothing is kept is a warning with its reason, and so is that it is over, more quietly', () => {
+  test('a pause of caching is a warning with its reason, and its end is information', () => {
     const { telemetry, lines } = setUp('info');
     telemetry.publish('cache.paused', { reason: 'the disk is full', until: 5 });
     telemetry.publish('cache.resumed', {});
     assert.deepEqual(
       lines.map(({ level, msg, reason }) => [level, msg, reason]),
       [
-        ['warn', 'nothing is kept for now', 'the disk is full'],
-        ['info', 'what is pulled is kept again', undefined],
+        ['warn', 'caching is paused', 'the disk is full'],
+        ['info', 'caching is resumed', undefined],
       ],
     );
   });

@@ -10,17 +10,17 @@ import type {
 import type { Log } from './log.ts';
 
 export interface LogEventsOptions {
-  /** Whether each request gets a line. @default true */
+  /** Whether each request is logged. @default true */
   readonly access?: boolean;
 }
 
 /**
- * Writes what happens to the log, until the returned function is called.
+ * Logs events until the returned function is called.
  *
- * Each request is a line `request` with the keys Rewriting Mirror has (method, path, status, bytes, duration in
- * milliseconds, route, upstream) and more beside them. Upstream requests, cache decisions and the life of transfers are
- * for debugging; they are not even listened to at other levels, so that publishers can skip building them
- * ({@link Telemetry.hears}). After a change of level, subscribe again.
+ * Each request is one line `request`, with the keys of Rewriting Mirror (method, path, status, bytes, duration in
+ * milliseconds, route, upstream) and more. Upstream requests, cache decisions and the life of transfers are logged at `debug`;
+ * at other levels they have no subscriber, so that publishers can skip building them ({@link Telemetry.hears}). After a change
+ * of level, subscribe again.
  */
 export function logEvents(telemetry: Telemetry, log: Log, { access = true }: LogEventsOptions = {}): () => void {
   const subscriptions = [
@@ -31,8 +31,8 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
       const backup = backupAt === undefined ? undefined : new Date(backupAt).toISOString();
       log.warn('names.recovered', { found, source, backup });
     }),
-    telemetry.on('cache.paused', ({ reason }) => log.warn('nothing is kept for now', { reason })),
-    telemetry.on('cache.resumed', () => log.info('what is pulled is kept again')),
+    telemetry.on('cache.paused', ({ reason }) => log.warn('caching is paused', { reason })),
+    telemetry.on('cache.resumed', () => log.info('caching is resumed')),
     telemetry.on('overload.began', (event) => log.warn('requests are turned away: limits.max_inflight', { ...event })),
     telemetry.on('overload.ended', ({ refused, durationMs }) =>
       log.info('no request is turned away any more', { refused, duration: milliseconds(durationMs) }),
@@ -57,11 +57,20 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
   };
 }
 
+const LOGGED_AS_PUBLISHED = [
+  'upstream.failover',
+  'upstream.quota',
+  'transport.fallback',
+  'dns.answered',
+  'range.passed',
+  'cache.swept',
+  'blob.adopted',
+  'cache.decision',
+] as const;
+
 function debugSubscriptions(telemetry: Telemetry, log: Log): (() => void)[] {
   return [
     telemetry.on('upstream.request', (event) => log.debug('upstream.request', upstreamFields(event))),
-    telemetry.on('upstream.failover', (event) => log.debug('upstream.failover', { ...event })),
-    telemetry.on('upstream.quota', (event) => log.debug('upstream.quota', { ...event })),
     telemetry.on('ingest.started', (event) => log.debug('ingest.started', ingestFields(event))),
     telemetry.on('ingest.joined', (event) =>
       log.debug('ingest.joined', { ...ingestFields(event), followers: event.followers }),
@@ -69,13 +78,8 @@ function debugSubscriptions(telemetry: Telemetry, log: Log): (() => void)[] {
     telemetry.on('ingest.resumed', (event) =>
       log.debug('ingest.resumed', { ...ingestFields(event), offset: event.offset, reason: event.reason }),
     ),
-    telemetry.on('transport.fallback', (event) => log.debug('transport.fallback', { ...event })),
-    telemetry.on('dns.answered', (event) => log.debug('dns.answered', { ...event })),
-    telemetry.on('range.passed', (event) => log.debug('range.passed', { ...event })),
-    telemetry.on('cache.swept', (event) => log.debug('cache.swept', { ...event })),
-    telemetry.on('blob.adopted', (event) => log.debug('blob.adopted', { ...event })),
     telemetry.on('mitm.exchange', (event) => log.debug('exchange', { ...event })),
-    telemetry.on('cache.decision', (event) => log.debug('cache.decision', { ...event })),
+    ...LOGGED_AS_PUBLISHED.map((kind) => telemetry.on(kind, (event) => log.debug(kind, { ...event }))),
   ];
 }
 
@@ -88,20 +92,20 @@ function logReload(log: Log, { outcome, source, changed, registries, restart, pr
   if (restart.length > 0) log.warn('some of the configuration takes a restart', { options: restart });
 }
 
-/** That an upstream went away is for everybody to see, and that it is back; that it was tried is not. */
+/** An upstream's failure is a warning and its recovery is information; a retry in between is for debugging. */
 function logHealth(log: Log, { registry, upstream, scope, state, reason, retryAfterMs }: UpstreamHealthChange): void {
   const level = state === 'open' ? 'warn' : state === 'closed' ? 'info' : 'debug';
   const retryAfter = state === 'open' ? { retryAfter: milliseconds(retryAfterMs) } : {};
   log[level]('upstream.health', { registry, upstream, scope, state, reason, ...retryAfter });
 }
 
-/** A client that does not trust us is for its operator to put right; others come and go. */
+/** An operator must install our CA on a client that does not trust it. Other failed handshakes are routine. */
 function logHandshake(log: Log, event: MitmHandshakeFailed): void {
   if (event.reason !== 'untrusted') log.debug('tls handshake failed', { ...event });
-  else log.info('the client does not trust the authority of forward_proxy.mitm; /help says how it can', { ...event });
+  else log.info('the client does not trust the authority of forward_proxy.mitm; see /help', { ...event });
 }
 
-/** What went wrong on our side or upstream is a warning; that a client left, or asked for what is not there, is not. */
+/** A failure of ours or of an upstream is a warning; a client that disconnects or asks for a missing image is not. */
 function logRequest(log: Log, event: RequestFinished): void {
   const level = event.status >= 500 ? 'warn' : 'info';
   log[level]('request', {
@@ -110,7 +114,7 @@ function logRequest(log: Log, event: RequestFinished): void {
     path: event.path,
     status: event.status,
     bytes: event.bytes,
-    // Of interest in a tunnel; a pull sends nothing.
+    // A pull sends no body; a tunnel does.
     received: event.received === 0 ? undefined : event.received,
     duration: milliseconds(event.durationMs),
     client: event.client,
@@ -132,7 +136,7 @@ function ingestFields({ id, registry, repository, digest, upstream }: IngestEven
   return { id, registry, repository, digest, upstream };
 }
 
-/** A tenth of a millisecond is as fine as anybody reads. */
+/** Rounds to a tenth of a millisecond. */
 function milliseconds(duration: number): number {
   return Math.round(duration * 10) / 10;
 }

@@ -3,33 +3,32 @@ import { type DestinationStream, destination, type Logger, pino } from 'pino';
 import { formatConsoleLine } from './console-format.ts';
 import { redactFields, redactText } from './redact.ts';
 
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 /** `json`: one object per line, for programs. `console`: one aligned line, for people. */
 export type LogFormat = 'json' | 'console';
 
-/** What a line says besides its message. `ts`, `level` and `msg` are the line's own keys. */
-export type LogFields = { readonly [key: string]: unknown } & {
+/** The fields of a line besides its message. `ts`, `level` and `msg` are set by the log. */
+type LogFields = { readonly [key: string]: unknown } & {
   readonly ts?: never;
   readonly level?: never;
   readonly msg?: never;
 };
 
-/** Where every line of this program is written. Nothing it is given can make it throw, and no secret leaves it. */
+/** The log of this program. It never throws, whatever it is given, and it masks secrets. */
 export interface Log {
   readonly level: LogLevel;
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
-  /** Whether a line of this level would be written: lets a caller skip gathering what nobody reads. */
+  /** Whether a line of this level would be written: a caller can skip building the fields otherwise. */
   isEnabled(level: LogLevel): boolean;
   /** Takes effect with the next line. */
   setLevel(level: LogLevel): void;
   /** Takes effect with the next line. */
   setFormat(format: LogFormat): void;
-  /** Resolves when what was logged so far is written, or cannot be. */
+  /** Resolves when the lines logged so far are written, or cannot be. */
   flush(): Promise<void>;
 }
 
@@ -38,7 +37,7 @@ export interface LogOptions {
   readonly level?: LogLevel;
   /** @default 'json' */
   readonly format?: LogFormat;
-  /** Where lines go instead of standard output: a test's collector, for instance. */
+  /** Where lines go instead of standard output, such as a test's collector. */
   readonly stream?: { write(line: string): void };
   /** Standard output (1) or standard error (2). @default 1 */
   readonly fd?: 1 | 2;
@@ -47,17 +46,17 @@ export interface LogOptions {
 }
 
 /**
- * What may wait in memory for a reader that does not read. Beyond it lines are dropped and counted, because a paused
- * terminal must stop neither the server nor its memory.
+ * Bytes that may wait in memory for a slow reader. Beyond it lines are dropped and counted: a paused terminal must neither
+ * stop the server nor exhaust its memory.
  */
 const MAX_PENDING_BYTES = 4 * 1024 * 1024;
 
-/** Opens the log. Lines are handed to the system without blocking; what is pending at exit is written then. */
+/** Opens the log. Lines are written without blocking; pending ones are flushed at exit. */
 export function createLog(options: LogOptions = {}): Log {
   const fd = options.fd ?? 1;
   const output = options.stream === undefined ? openOutput(fd) : { stream: options.stream, flush: async () => {} };
-  const forPeople = consoleSink(output.stream, options.colour ?? isColourful(fd));
-  let sink = options.format === 'console' ? forPeople : output.stream;
+  const colour = options.colour ?? isColourful(fd);
+  let format = options.format ?? 'json';
   const logger = pino(
     {
       level: options.level ?? 'info',
@@ -66,10 +65,10 @@ export function createLog(options: LogOptions = {}): Log {
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: (value: unknown) => value },
     },
-    { write: (line: string) => sink.write(line) },
+    { write: (line: string) => output.stream.write(format === 'json' ? line : formatConsoleLine(line, { colour })) },
   );
-  const setFormat = (format: LogFormat): void => {
-    sink = format === 'console' ? forPeople : output.stream;
+  const setFormat = (next: LogFormat): void => {
+    format = next;
   };
   return logOver(logger, { flush: output.flush, setFormat });
 }
@@ -98,9 +97,9 @@ function logOver(logger: Logger, { flush, setFormat }: Pick<Log, 'flush' | 'setF
   };
 }
 
-/** Standard output as pino writes it: asynchronously, with what is pending flushed when the process ends. */
+/** Standard output as pino writes it: asynchronously, with pending lines flushed when the process ends. */
 function openOutput(fd: 1 | 2): { stream: DestinationStream; flush: () => Promise<void> } {
-  // minLength 1 and not 0: with 0, sonic-boom's flush() answers before anything is written.
+  // minLength 1 and not 0: with 0, sonic-boom's flush() calls back before anything is written.
   const stream = destination({ fd, sync: false, minLength: 1, maxLength: MAX_PENDING_BYTES });
   let dropped = 0;
   stream.on('drop', () => dropped++);
@@ -116,16 +115,12 @@ function openOutput(fd: 1 | 2): { stream: DestinationStream; flush: () => Promis
     };
     stream.write(`${JSON.stringify(notice)}\n`);
   });
-  // A full disk or a reader that went away must not end the server; pino stops writing by itself on EPIPE.
+  // A full disk or a closed pipe must not end the server; pino stops writing by itself on EPIPE.
   stream.on('error', () => {});
   return {
     stream,
     flush: () => new Promise((resolve) => stream.flush(() => resolve())),
   };
-}
-
-function consoleSink(stream: { write(line: string): void }, colour: boolean): DestinationStream {
-  return { write: (line) => stream.write(formatConsoleLine(line, { colour })) };
 }
 
 function isColourful(fd: number): boolean {

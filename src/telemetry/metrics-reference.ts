@@ -1,8 +1,8 @@
-import { createTallies } from './metrics.ts';
+import { createCounters } from './metrics.ts';
 
 /** The table of all metrics, in Markdown, for docs/observing.md. */
 export async function metricsTable(): Promise<string> {
-  const tallies = createTallies({
+  const counters = createCounters({
     inFlight: () => 0,
     connections: () => 0,
     admission: { inflight: 0, waiting: 0, overloaded: false },
@@ -13,7 +13,7 @@ export async function metricsTable(): Promise<string> {
     certificates: () => [],
     upstreams: () => [],
   });
-  const metrics = Object.values(tallies).filter((each) => each !== undefined);
+  const metrics = Object.values(counters).filter((each) => each !== undefined);
   const rows = await Promise.all(
     metrics.map(async (each) => {
       const { type, help } = await each.get();

@@ -39,7 +39,7 @@ function setUp(options?: MetricsOptions) {
 }
 
 describe('createMetrics', () => {
-  test('counts what happened before anybody read them', async () => {
+  test('counts events from before metrics were first read', async () => {
     const { telemetry, lines } = setUp();
     telemetry.publish('request.finished', request);
     telemetry.publish('request.finished', request);

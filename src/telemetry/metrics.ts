@@ -1,48 +1,48 @@
 import type { Metric, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram } from './counters.ts';
 import type { CacheOutcome, RequestFinished, Telemetry, UpstreamRequestEnded } from './events.ts';
 import { loadPromClient } from './load-prom-client.ts';
-import { Counter, Gauge, GaugeSet, Histogram } from './tally.ts';
 
 export interface MetricsOptions {
-  /** Responses under way. */
+  /** Responses in progress. */
   readonly inFlight?: () => number;
-  /** Connections of clients, idle ones included. */
+  /** Client connections, idle ones included. */
   readonly connections?: () => number;
-  /** Requests within limits.max_inflight, those that wait for a place, and whether some were just turned away. */
+  /** Requests within limits.max_inflight, requests waiting for a slot, and whether requests were just turned away. */
   readonly admission?: { readonly inflight: number; readonly waiting: number; readonly overloaded: boolean };
-  /** Transfers under way. */
+  /** Transfers in progress. */
   readonly transfers?: () => number;
-  /** Tunnels of the forward proxy that are open. */
+  /** Open tunnels of the forward proxy. */
   readonly tunnels?: () => number;
-  /** What is stored. */
+  /** The stored blobs and their total size. */
   readonly cache?: () => Promise<{ readonly blobs: number; readonly bytes: number }>;
-  /** Whether what is pulled is not kept for now. */
+  /** Whether caching is paused. */
   readonly paused?: () => boolean;
   /** The certificates in use. `expiresAt`: milliseconds since the epoch. */
   readonly certificates?: () => readonly { readonly listener: string; readonly expiresAt: number }[];
-  /** How the configured upstreams fare, those that were asked. */
+  /** The health of the configured upstreams that have received a request. */
   readonly upstreams?: () => readonly UpstreamReading[];
-  /** Of this program, for `entrepot_build_info`. */
+  /** The version of this program, for `entrepot_build_info`. */
   readonly version?: string;
   /**
-   * Whether a registry's name may be a label. Names that clients made up on the way (an open mirror takes any) are
-   * counted together as `other`. @default every name
+   * Whether a registry's name may be a label. All other names, which clients may invent (an open mirror accepts any), are
+   * counted as `other`. @default every name
    */
   readonly isConfigured?: (registry: string) => boolean;
 }
 
-/** One upstream as it is now. */
+/** The current health of one upstream. */
 export interface UpstreamReading {
   readonly registry: string;
   readonly upstream: string;
   readonly state: 'closed' | 'open' | 'half-open';
-  /** `all`, or the kind of question it is left alone with. */
+  /** `all`, or the kind of request it is not sent. */
   readonly scope: string;
   readonly quota?: readonly { readonly credential: string; readonly remaining: number }[];
 }
 
-/** The counts of a running server, in the text form Prometheus reads. */
-export interface Metrics {
+/** The metrics of a running server, in Prometheus' text format. */
+interface Metrics {
   text(): Promise<{ readonly contentType: string; readonly body: string }>;
   /** Stops counting. */
   close(): void;
@@ -50,27 +50,27 @@ export interface Metrics {
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'CONNECT']);
 
-/** Answered from what was here, or from a transfer that was under way anyway: bytes no upstream had to send again. */
+/** Outcomes served from the cache or from a transfer already in progress: no upstream had to send the bytes again. */
 const SAVED: ReadonlySet<CacheOutcome> = new Set<CacheOutcome>(['HIT', 'JOIN', 'REVALIDATED', 'STALE']);
 
-/** Seconds. From a manifest out of memory to a large layer over a slow line. */
+/** Seconds: from a manifest in memory to a large layer over a slow connection. */
 const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
-/** Seconds to the answer's head, or to the end of a small exchange. */
+/** Seconds to the head of a response, or to the end of a small exchange. */
 const UPSTREAM_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
 /**
- * Counts what is published, from now on. Labels hold names of the configuration and words of closed sets, never a
- * repository, a path or anything else a client can choose.
+ * Counts events from now on. Labels hold names from the configuration and words of closed sets, never a repository, a path or
+ * anything else a client can choose.
  *
- * prom-client, which costs 40 ms, is loaded when metrics are first read: it adds the process's own metrics (memory, CPU,
- * garbage collection, event loop), which therefore begin then, and writes the text.
+ * prom-client costs 40 ms to load, so it is loaded when metrics are first read. It writes the text, and adds the process's own
+ * metrics (memory, CPU, garbage collection, event loop), which begin then.
  */
 export function createMetrics(telemetry: Telemetry, options: MetricsOptions = {}): Metrics {
   let isReloaded = true;
-  const tallies = createTallies({ ...options, isReloaded: () => isReloaded });
+  const counters = createCounters({ ...options, isReloaded: () => isReloaded });
   const unsubscribe = [
-    ...subscribe(telemetry, tallies, options.isConfigured ?? (() => true)),
+    ...subscribe(telemetry, counters, options.isConfigured ?? (() => true)),
     telemetry.on('config.reloaded', ({ outcome }) => {
       isReloaded = outcome !== 'refused';
     }),
@@ -78,7 +78,7 @@ export function createMetrics(telemetry: Telemetry, options: MetricsOptions = {}
   let registry: Promise<Registry> | undefined;
   return {
     async text() {
-      registry ??= openRegistry(Object.values(tallies));
+      registry ??= openRegistry(Object.values(counters));
       const opened = await registry;
       return { contentType: opened.contentType, body: await opened.metrics() };
     },
@@ -88,10 +88,10 @@ export function createMetrics(telemetry: Telemetry, options: MetricsOptions = {}
   };
 }
 
-type Tallies = ReturnType<typeof createTallies>;
+type Counters = ReturnType<typeof createCounters>;
 
-/** Every metric there is, as far as the options give what it reads. */
-export function createTallies({
+/** Every metric, except gauges whose reader is not among the options. */
+export function createCounters({
   inFlight,
   connections,
   admission,
@@ -107,13 +107,13 @@ export function createTallies({
   return {
     requests: new Counter({
       name: 'entrepot_http_requests_total',
-      help: 'Requests answered, or cut (status 0 where no answer had begun).',
+      help: 'Requests answered or cut (status 0 where no response had begun).',
       labels: ['route', 'registry', 'method', 'status', 'cache'],
     }),
     duration: new Histogram(
       {
         name: 'entrepot_http_request_duration_seconds',
-        help: 'From the request to the last byte of its answer.',
+        help: 'Time from the request to the last byte of its response.',
         labels: ['route', 'registry', 'cache'],
       },
       REQUEST_SECONDS,
@@ -125,124 +125,121 @@ export function createTallies({
     }),
     received: new Counter({
       name: 'entrepot_http_request_bytes_total',
-      help: 'Body bytes from clients, and what they sent through tunnels.',
+      help: 'Body bytes received from clients, and bytes they sent through tunnels.',
       labels: ['route'],
     }),
     handshakes: new Counter({
       name: 'entrepot_mitm_handshakes_failed_total',
-      help: 'TLS handshakes in tunnels that are looked into which came to nothing; untrusted: the client does not know our authority.',
+      help: 'TLS handshakes that failed in intercepted tunnels; untrusted: the client does not trust our authority.',
       labels: ['reason'],
     }),
     cut: new Counter({
       name: 'entrepot_http_requests_failed_total',
-      help: 'Requests that ended with an error of their own: a client that left, an answer cut on purpose.',
+      help: 'Requests that failed midway: the client disconnected, or the response was cut on purpose.',
       labels: ['route', 'registry'],
     }),
     cache: new Counter({
       name: 'entrepot_cache_requests_total',
-      help: 'Answers by what the cache did for them, as the X-Cache header says.',
+      help: 'Responses by cache outcome, as in the X-Cache header.',
       labels: ['registry', 'outcome'],
     }),
     stale: new Counter({
       name: 'entrepot_cache_stale_total',
-      help: 'Answers that were older than they should be, since the upstream did not answer in time.',
+      help: 'Stale responses, served because the upstream did not answer in time.',
       labels: ['registry'],
     }),
     evicted: new Counter({
       name: 'entrepot_cache_evicted_bytes_total',
-      help: 'Bytes of blobs that were evicted to make room.',
-      labels: [],
+      help: 'Bytes of evicted blobs.',
     }),
     pauses: new Counter({
       name: 'entrepot_cache_pauses_total',
-      help: 'Times the cache stopped keeping what was pulled, as the disk or the cache was full.',
-      labels: [],
+      help: 'Times caching was paused because the disk or the cache was full.',
     }),
     served: new Counter({
       name: 'entrepot_served_bytes_total',
-      help: 'Body bytes by where they came from: cache counts the bytes no upstream had to send.',
+      help: 'Body bytes by source; cache: no upstream had to send them.',
       labels: ['registry', 'source'],
     }),
     ingests: new Counter({
       name: 'entrepot_ingests_total',
-      help: 'Transfers that ended, by how.',
+      help: 'Finished transfers by outcome.',
       labels: ['registry', 'outcome'],
     }),
     ingestBytes: new Counter({
       name: 'entrepot_ingest_bytes_total',
-      help: 'Bytes that upstreams sent for transfers.',
+      help: 'Bytes received from upstreams by transfers.',
       labels: ['registry', 'upstream'],
     }),
     joined: new Counter({
       name: 'entrepot_ingests_joined_total',
-      help: 'Readers that followed a transfer instead of starting one.',
+      help: 'Readers that joined a running transfer instead of starting one.',
       labels: ['registry'],
     }),
     resumed: new Counter({
       name: 'entrepot_ingests_resumed_total',
-      help: 'Times a broken transfer went on where it had stopped.',
+      help: 'Times a broken transfer was resumed.',
       labels: ['registry', 'upstream'],
     }),
     ranges: new Counter({
       name: 'entrepot_ranges_passed_total',
-      help: 'Parts of cold blobs that were fetched for themselves.',
+      help: 'Ranges of uncached blobs fetched on their own, beside the transfer.',
       labels: ['registry', 'upstream'],
     }),
     upstream: new Counter({
       name: 'entrepot_upstream_requests_total',
-      help: 'Requests to other registries, their token services and redirect targets (status 0: no answer).',
+      help: 'Requests to upstreams, their token services and redirect targets (status 0: no response).',
       labels: ['registry', 'upstream', 'purpose', 'status'],
     }),
     upstreamDuration: new Histogram(
       {
         name: 'entrepot_upstream_request_duration_seconds',
-        help: 'From the request to the answer of the other side.',
+        help: 'Time from a request to the response of its upstream.',
         labels: ['registry', 'upstream', 'purpose'],
       },
       UPSTREAM_SECONDS,
     ),
     failovers: new Counter({
       name: 'entrepot_upstream_failovers_total',
-      help: 'Times the next upstream was asked.',
+      help: 'Times a request moved on to the next upstream.',
       labels: ['registry', 'from', 'to'],
     }),
     rotten: new Counter({
       name: 'entrepot_cache_rotten_total',
-      help: 'Stored blobs that turned out wrong and are fetched afresh, by what was wrong with them.',
+      help: 'Stored blobs found corrupt and to be fetched again, by fault.',
       labels: ['reason'],
     }),
     adopted: new Counter({
       name: 'entrepot_cache_adopted_total',
-      help: 'Files of blobs that nothing was known of any more, found right and kept.',
-      labels: [],
+      help: 'Blob files without a row in the metadata database that were verified and kept.',
     }),
     fallbacks: new Counter({
       name: 'entrepot_tls_fallback_total',
-      help: 'Handshakes that were cut and tried again, by the lengths of the first fragment (0: in one piece).',
+      help: 'TLS handshakes that were cut and retried, by the lengths of the first fragment (0: unfragmented).',
       labels: ['from', 'to', 'reason'],
     }),
     openings: new Counter({
       name: 'entrepot_upstream_openings_total',
-      help: 'Times an upstream was left alone for a while because it failed or throttled, for all questions or one kind.',
+      help: 'Times requests to an upstream were suspended because it failed or throttled, for all requests or one kind.',
       labels: ['registry', 'upstream', 'scope'],
     }),
     refused: new Counter({
       name: 'entrepot_overload_rejections_total',
-      help: 'Requests turned away for which there was no place on the server (full, timeout) or of their client (client, rate).',
+      help: 'Requests turned away: the server had no free slot (full, timeout), or the client had used its share (client, rate).',
       labels: ['reason'],
     }),
     reloads: new Counter({
       name: 'entrepot_config_reload_total',
-      help: 'Times the configuration was read again: changed, unchanged, or refused because it was wrong.',
+      help: 'Reloads of the configuration: changed, unchanged, or refused because it was invalid.',
       labels: ['result'],
     }),
     isReloaded: new Gauge({
       name: 'entrepot_config_last_reload_successful',
-      help: '0 where the configuration was wrong when it was last read again; else 1.',
+      help: '0 if the last reload found an invalid configuration; else 1.',
       read: () => (isReloaded() ? 1 : 0),
     }),
     ...(certificates && {
-      certificates: new GaugeSet({
+      certificates: new Gauge({
         name: 'entrepot_tls_certificate_expiry_timestamp_seconds',
         help: 'When the certificate of a listener expires.',
         labels: ['listener'],
@@ -251,22 +248,21 @@ export function createTallies({
     }),
     warnings: new Counter({
       name: 'entrepot_warnings_total',
-      help: 'Troubles an operator should know of that ended no request, each a warning in the log.',
-      labels: [],
+      help: 'Problems for an operator that failed no request; each is a warning in the log.',
     }),
     build: new Gauge({
       name: 'entrepot_build_info',
-      help: 'Always 1; the labels say what runs.',
-      labels: { version, node: process.versions.node },
-      read: () => 1,
+      help: 'Always 1; the labels hold the versions of entrepot and Node.',
+      labels: ['version', 'node'],
+      read: () => [{ values: [version, process.versions.node], value: 1 }],
     }),
     ...(inFlight && {
-      inFlight: new Gauge({ name: 'entrepot_http_requests_in_flight', help: 'Answers under way.', read: inFlight }),
+      inFlight: new Gauge({ name: 'entrepot_http_requests_in_flight', help: 'Responses in progress.', read: inFlight }),
     }),
     ...(connections && {
       connections: new Gauge({
         name: 'entrepot_http_connections',
-        help: 'Connections of clients, idle ones included.',
+        help: 'Client connections, idle ones included.',
         read: connections,
       }),
     }),
@@ -278,25 +274,29 @@ export function createTallies({
       }),
       waiting: new Gauge({
         name: 'entrepot_admission_waiting',
-        help: 'Requests that wait for a place.',
+        help: 'Requests waiting for a slot.',
         read: () => admission.waiting,
       }),
       overloaded: new Gauge({
         name: 'entrepot_overloaded',
-        help: '1 while requests are turned away because the server has as many as it takes; else 0.',
+        help: '1 while requests are turned away because limits.max_inflight is reached; else 0.',
         read: () => (admission.overloaded ? 1 : 0),
       }),
     }),
     ...(tunnels && {
-      tunnels: new Gauge({ name: 'entrepot_forward_tunnels', help: 'Tunnels open.', read: tunnels }),
+      tunnels: new Gauge({
+        name: 'entrepot_forward_tunnels',
+        help: 'Open tunnels of the forward proxy.',
+        read: tunnels,
+      }),
     }),
     ...(transfers && {
-      transfers: new Gauge({ name: 'entrepot_ingests_active', help: 'Transfers under way.', read: transfers }),
+      transfers: new Gauge({ name: 'entrepot_ingests_active', help: 'Transfers in progress.', read: transfers }),
     }),
     ...(upstreams && {
-      up: new GaugeSet({
+      up: new Gauge({
         name: 'entrepot_upstream_up',
-        help: '0 while an upstream is left alone because it failed, or is being tried again; else 1.',
+        help: '0 while requests to an upstream are suspended because it failed, or it is being retried; else 1.',
         labels: ['registry', 'upstream'],
         read: () =>
           upstreams().map(({ registry, upstream, state, scope }) => ({
@@ -304,9 +304,9 @@ export function createTallies({
             value: state === 'closed' || scope !== 'all' ? 1 : 0,
           })),
       }),
-      pullsLeft: new GaugeSet({
+      pullsLeft: new Gauge({
         name: 'entrepot_upstream_pulls_left',
-        help: 'Pulls a registry says are left of its limit, by credential; absent where it names none.',
+        help: 'Pulls left of the limit a registry reports, by credential; absent where it reports none.',
         labels: ['registry', 'upstream', 'credential'],
         read: () =>
           upstreams().flatMap(({ registry, upstream, quota = [] }) =>
@@ -317,7 +317,7 @@ export function createTallies({
     ...(paused && {
       paused: new Gauge({
         name: 'entrepot_cache_paused',
-        help: '1 while what is pulled is not kept, as the disk or the cache is full; else 0.',
+        help: '1 while caching is paused because the disk or the cache is full; else 0.',
         read: () => (paused() ? 1 : 0),
       }),
     }),
@@ -338,74 +338,74 @@ export function createTallies({
 
 function subscribe(
   telemetry: Telemetry,
-  tallies: Tallies,
+  counters: Counters,
   isConfigured: (registry: string) => boolean,
 ): (() => void)[] {
   function named(registry: string | undefined): string {
     if (registry === undefined) return '';
     return isConfigured(registry) ? registry : 'other';
   }
-  /** An upstream made up with its registry is no better a label than it. */
+  /** An upstream of a registry that is no label is none either. */
   function upstreamOf({ registry, upstream }: { registry: string; upstream: string }): string {
     return isConfigured(registry) ? upstream : 'other';
   }
   return [
-    telemetry.on('request.finished', (event) => countRequest(tallies, event, named(event.registry))),
+    telemetry.on('request.finished', (event) => countRequest(counters, event, named(event.registry))),
     telemetry.on('upstream.request', (event) =>
-      countUpstream(tallies, event, [named(event.registry), upstreamOf(event), event.purpose]),
+      countUpstream(counters, event, [named(event.registry), upstreamOf(event), event.purpose]),
     ),
     telemetry.on('upstream.failover', (event) => {
       const known = isConfigured(event.registry);
-      tallies.failovers.add(1, named(event.registry), known ? event.from : 'other', known ? event.to : 'other');
+      counters.failovers.add(1, named(event.registry), known ? event.from : 'other', known ? event.to : 'other');
     }),
     telemetry.on('upstream.health', (event) => {
-      if (event.state === 'open') tallies.openings.add(1, named(event.registry), upstreamOf(event), event.scope);
+      if (event.state === 'open') counters.openings.add(1, named(event.registry), upstreamOf(event), event.scope);
     }),
-    telemetry.on('ingest.joined', (event) => tallies.joined.add(1, named(event.registry))),
-    telemetry.on('ingest.resumed', (event) => tallies.resumed.add(1, named(event.registry), upstreamOf(event))),
+    telemetry.on('ingest.joined', (event) => counters.joined.add(1, named(event.registry))),
+    telemetry.on('ingest.resumed', (event) => counters.resumed.add(1, named(event.registry), upstreamOf(event))),
     telemetry.on('ingest.finished', (event) => {
-      tallies.ingests.add(1, named(event.registry), event.outcome);
-      tallies.ingestBytes.add(event.bytes, named(event.registry), upstreamOf(event));
+      counters.ingests.add(1, named(event.registry), event.outcome);
+      counters.ingestBytes.add(event.bytes, named(event.registry), upstreamOf(event));
     }),
-    telemetry.on('range.passed', (event) => tallies.ranges.add(1, named(event.registry), upstreamOf(event))),
-    telemetry.on('cache.swept', ({ freed }) => tallies.evicted.add(freed)),
-    telemetry.on('cache.paused', () => tallies.pauses.add(1)),
-    telemetry.on('blob.rotten', ({ reason }) => tallies.rotten.add(1, reason)),
-    telemetry.on('blob.adopted', () => tallies.adopted.add(1)),
+    telemetry.on('range.passed', (event) => counters.ranges.add(1, named(event.registry), upstreamOf(event))),
+    telemetry.on('cache.swept', ({ freed }) => counters.evicted.add(freed)),
+    telemetry.on('cache.paused', () => counters.pauses.add(1)),
+    telemetry.on('blob.rotten', ({ reason }) => counters.rotten.add(1, reason)),
+    telemetry.on('blob.adopted', () => counters.adopted.add(1)),
     telemetry.on('transport.fallback', ({ from, to, reason }) =>
-      tallies.fallbacks.add(1, String(from), String(to), reason),
+      counters.fallbacks.add(1, String(from), String(to), reason),
     ),
-    telemetry.on('mitm.handshake', ({ reason }) => tallies.handshakes.add(1, reason)),
-    telemetry.on('overload.refused', ({ reason }) => tallies.refused.add(1, reason)),
-    telemetry.on('config.reloaded', ({ outcome }) => tallies.reloads.add(1, outcome)),
-    telemetry.on('warning', () => tallies.warnings.add(1)),
+    telemetry.on('mitm.handshake', ({ reason }) => counters.handshakes.add(1, reason)),
+    telemetry.on('overload.refused', ({ reason }) => counters.refused.add(1, reason)),
+    telemetry.on('config.reloaded', ({ outcome }) => counters.reloads.add(1, outcome)),
+    telemetry.on('warning', () => counters.warnings.add(1)),
   ];
 }
 
-function countRequest(tallies: Tallies, event: RequestFinished, registry: string): void {
+function countRequest(counters: Counters, event: RequestFinished, registry: string): void {
   const { route, cache = '', bytes } = event;
   const method = METHODS.has(event.method) ? event.method : 'other';
-  tallies.requests.add(1, route, registry, method, String(event.status), cache);
-  tallies.duration.observe(event.durationMs / 1000, route, registry, cache);
-  tallies.bytes.add(bytes, route, registry);
-  if (event.received !== undefined && event.received > 0) tallies.received.add(event.received, route);
-  if (event.error !== undefined) tallies.cut.add(1, route, registry);
+  counters.requests.add(1, route, registry, method, String(event.status), cache);
+  counters.duration.observe(event.durationMs / 1000, route, registry, cache);
+  counters.bytes.add(bytes, route, registry);
+  if (event.received !== undefined && event.received > 0) counters.received.add(event.received, route);
+  if (event.error !== undefined) counters.cut.add(1, route, registry);
   if (cache === '') return;
-  tallies.cache.add(1, registry, cache);
-  if (cache === 'STALE') tallies.stale.add(1, registry);
-  tallies.served.add(bytes, registry, SAVED.has(cache) ? 'cache' : 'upstream');
+  counters.cache.add(1, registry, cache);
+  if (cache === 'STALE') counters.stale.add(1, registry);
+  counters.served.add(bytes, registry, SAVED.has(cache) ? 'cache' : 'upstream');
 }
 
-function countUpstream(tallies: Tallies, event: UpstreamRequestEnded, labels: readonly string[]): void {
-  tallies.upstream.add(1, ...labels, String(event.status));
-  tallies.upstreamDuration.observe(event.durationMs / 1000, ...labels);
+function countUpstream(counters: Counters, event: UpstreamRequestEnded, labels: readonly string[]): void {
+  counters.upstream.add(1, ...labels, String(event.status));
+  counters.upstreamDuration.observe(event.durationMs / 1000, ...labels);
 }
 
-async function openRegistry(tallies: readonly object[]): Promise<Registry> {
+async function openRegistry(counters: readonly object[]): Promise<Registry> {
   const { collectDefaultMetrics, Registry } = await loadPromClient();
   const registry = new Registry();
-  // A registry asks a metric for nothing but its name and get(), which prom-client's type does not say.
-  for (const tally of tallies) registry.registerMetric(tally as unknown as Metric);
+  // A registry uses only a metric's name and get(); prom-client's type asks for more.
+  for (const each of counters) registry.registerMetric(each as unknown as Metric);
   collectDefaultMetrics({ register: registry, prefix: 'entrepot_' });
   return registry;
 }

@@ -1,39 +1,39 @@
 /**
- * The one place that decides what a log line may show. Everything logged passes here: field values by their key,
- * texts by what they look like.
+ * Decides what a log line may show. Everything logged passes through here: fields are masked by their key, texts by
+ * patterns.
  */
 
 const MASK = '***';
 
-/** Query parameters of the registry protocol that are worth reading and can hold no secret; all others are dropped. */
+/** Query parameters of the registry protocol that are useful and can hold no secret; all others are dropped. */
 const SHOWN_PARAMETERS = new Set(['n', 'last', 'ns', 'artifactType', 'digest', 'service', 'scope']);
 
-// Whatever ends so is a secret: `authorization`, `proxy-authorization`, `set-cookie`, `identityToken`, `client_secret`.
+// A key with one of these endings holds a secret: `authorization`, `proxy-authorization`, `set-cookie`, `identityToken`, `client_secret`.
 const SECRET_KEY = /(?:authorization|cookie|password|passwd|token|secret)$/i;
 
-// The scheme's length is bounded so that a long text of dots and letters costs linear time.
+// The scheme's length is bounded, so that a long text of dots and letters takes linear time.
 const URL_IN_TEXT = /[a-zA-Z][a-zA-Z0-9+.-]{0,15}:\/\/\S+/g;
 
-// `Bearer realm="…"` is a challenge and "Basic authentication" prose: a credential begins with no parameter, and is never
-// all lower case.
+// `Bearer realm="…"` is a challenge and "Basic authentication" is prose: a credential does not begin with a parameter, and is
+// never all lower case.
 const CREDENTIAL_IN_TEXT =
   /\b([Bb]earer|[Bb]asic|BEARER|BASIC)\s+(?![a-z_]+=["A-Za-z0-9])(?=[a-z.]*[A-Z0-9+/=_~-])[A-Za-z0-9._~+/=-]{4,}/g;
 
 const ASSIGNMENT_IN_TEXT = /\b((?:[a-z]+_)?(?:password|passwd|token|secret))=[^\s&"',;]+/gi;
 
-// Most texts hold nothing of the kind, and one look tells: an access line has a dozen of them.
+// A quick test, since an access line has a dozen texts and most hold no URL and no credential.
 const SUSPECT = /:\/\/|=|[Bb](?:earer|EARER|asic|ASIC)/;
 
 const MAX_TEXT = 8192;
 const MAX_DEPTH = 6;
 const MAX_ENTRIES = 100;
 
-export interface RedactOptions {
-  /** Shows the stack of errors: wanted when debugging, noise otherwise. @default false */
+interface RedactOptions {
+  /** Shows the stacks of errors, for debugging. @default false */
   readonly stacks?: boolean;
 }
 
-/** A URL without userinfo, fragment and every query parameter that is not known to be harmless. Never throws. */
+/** A URL without userinfo, without fragment, and with only the query parameters known to be harmless. Never throws. */
 export function redactUrl(url: string): string {
   const scheme = url.indexOf('://');
   const start = scheme < 0 ? 0 : scheme + 3;
@@ -66,18 +66,18 @@ const CLOSING = '"\'`)]>,;:';
 
 /** Keeps the quote, bracket or comma that closes the URL in its sentence. */
 function redactUrlInText(found: string): string {
-  // From the end: an expression would try every place where such characters begin.
+  // A loop from the end: a regular expression would retry at every such character.
   let end = found.length;
   while (end > 0 && CLOSING.includes(found.charAt(end - 1))) end--;
   return redactUrl(found.slice(0, end)) + found.slice(end);
 }
 
-/** Any value as it may be logged: plain data of bounded depth and size, without secrets. */
+/** A value as it may be logged: plain data of bounded depth and size, without secrets. */
 export function redact(value: unknown, options: RedactOptions = {}): unknown {
   return redactAt(value, 0, options);
 }
 
-/** The fields of a log line, each as {@link redact} shows it; undefined ones are left out. */
+/** The fields of a log line, each redacted as by {@link redact}; undefined ones are left out. */
 export function redactFields(fields: object, options: RedactOptions = {}): Record<string, unknown> {
   return redactEntries(fields, 0, options);
 }
@@ -120,7 +120,7 @@ function redactEntries(value: object, depth: number, options: RedactOptions): Re
   return result;
 }
 
-/** The keys of log lines are few and come again and again, unlike those of data that is logged. */
+/** Keys already tested. Log lines have few keys; logged data may have any number, hence the limit. */
 const verdicts = new Map<string, boolean>();
 const MAX_VERDICTS = 500;
 
@@ -132,7 +132,7 @@ function isSecretKey(key: string): boolean {
   return verdict;
 }
 
-/** `{type, message, code?, stack?, cause?, errors?}`, the chain of causes included: the last one is often the reason. */
+/** `{type, message, code?, stack?, cause?, errors?}`, with the chain of causes: the last one is often the reason. */
 function redactError(error: Error, depth: number, options: RedactOptions): unknown {
   const shown: Record<string, unknown> = { type: error.name, message: redactText(error.message) };
   if ('code' in error && (typeof error.code === 'string' || typeof error.code === 'number')) shown['code'] = error.code;

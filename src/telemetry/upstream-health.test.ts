@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { Writable } from 'node:stream';
 import { describe, test } from 'node:test';
+import { Gauge } from './counters.ts';
 import { Telemetry, type UpstreamHealthChange } from './events.ts';
 import { createLog } from './log.ts';
 import { logEvents } from './log-subscriber.ts';
 import { createMetrics, type UpstreamReading } from './metrics.ts';
-import { GaugeSet } from './tally.ts';
 
 const change: UpstreamHealthChange = {
   registry: 'docker.io',
@@ -90,17 +90,17 @@ describe('a change of health', () => {
   });
 });
 
-describe('GaugeSet', () => {
-  const options = { name: 'x', help: 'X.', labels: ['a'] as const };
+describe('Gauge', () => {
+  const options = { name: 'x', help: 'X.', labels: ['a'] };
 
-  test('of two with the same labels the later counts', async () => {
+  test('keeps the later of two values with the same labels', async () => {
     const rows = [1, 2].map((value) => ({ values: ['same'], value }));
-    const { values } = await new GaugeSet({ ...options, read: () => rows }).get();
+    const { values } = await new Gauge({ ...options, read: () => rows }).get();
     assert.deepEqual(values, [{ labels: { a: 'same' }, value: 2 }]);
   });
 
   test('is empty where it cannot be read', async () => {
-    const broken = new GaugeSet({
+    const broken = new Gauge({
       ...options,
       read: () => {
         throw new Error('no');
