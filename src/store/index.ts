@@ -1,7 +1,7 @@
 /**
- * Where bytes and names rest: blobs under their digest, tags and memberships in a database, one owner per directory.
+ * The storage of the cache: blob files under their digest, the metadata database, and one owning process per directory.
  *
- * It never hashes, never asks an upstream and never decides what is kept.
+ * It never hashes, never sends a request to an upstream, and never decides what is kept.
  */
 
 export {

@@ -1,50 +1,50 @@
 import type { Digest } from '../../oci/index.ts';
 
 /**
- * Where verified bytes rest under their digest. The life of the data: begin → write → commit | abort. Nothing is visible
- * through `open` before `commit`, and the store never hashes: whoever commits has verified.
+ * Verified blobs under their digests. The life of a blob: begin → write → commit | abort. A blob is visible to `open` only
+ * after `commit`. The store never hashes: the caller verifies the bytes before it commits.
  */
 export interface BlobStore {
-  /** Starts a file that grows outside the store's visible part. */
+  /** Starts a growing file, which is not visible in the store yet. */
   begin(): Promise<Ingestion>;
   /**
-   * Opens a stored blob; undefined where there is none.
+   * Opens a stored blob; undefined where it is not stored.
    *
    * Never follows a symbolic link, and never opens anything but a regular file.
    */
   open(digest: Digest): Promise<StoredBlob | undefined>;
   /** Size in bytes; undefined where it is not stored. */
   stat(digest: Digest): Promise<number | undefined>;
-  /** Forgets a blob; true where there was one. Readers that have it open read on. */
+  /** Deletes a blob; true where it was stored. Readers that have it open can still read it. */
   delete(digest: Digest): Promise<boolean>;
-  /** Takes a blob that turned out wrong out of sight, keeping its bytes for whoever looks into it. */
+  /** Moves a corrupt blob out of the store, and keeps its bytes for inspection. */
   quarantine(digest: Digest): Promise<void>;
-  /** Every stored digest with its size, in no order. */
+  /** Every stored digest with its size in bytes, in no order. */
   list(): AsyncIterable<{ readonly digest: Digest; readonly size: number }>;
   /**
-   * Every stored digest in ascending order, some hundreds or thousands at a time. Much cheaper than `list`, as no file is
-   * looked at; what is stored or deleted meanwhile may be among them or not.
+   * Every stored digest in ascending order, some hundreds or thousands at a time. Much cheaper than `list`, since it reads
+   * only directories. A blob stored or deleted meanwhile may or may not be listed.
    */
   listDigests(): AsyncIterable<readonly Digest[]>;
 }
 
-/** A file that is being written. One writer, any number of readers of what has been written. */
+/** A file being written. It has one writer, and any number of readers of the bytes already written. */
 export interface Ingestion {
-  /** Writes the whole chunk at the position. The buffer may be used again when the promise resolves. */
+  /** Writes the whole chunk at the position. The caller may reuse the buffer when the promise resolves. */
   write(chunk: Buffer, position: number): Promise<void>;
-  /** Reads what was written before; returns the number of bytes, which may be fewer than asked for. */
+  /** Reads bytes already written; returns their number, which may be less than `target.length`. */
   read(target: Buffer, position: number): Promise<number>;
   /**
-   * Publishes the file under the digest: data flushed, renamed into place, directory flushed. The bytes must have been
-   * verified. What lay there under the digest is replaced, since nobody knows what has become of it; whoever has it open
-   * reads on. Reading goes on afterwards, until `close`.
+   * Publishes the file under the digest: data flushed, renamed into place, directory flushed. The bytes must be verified. A
+   * file already stored under the digest is replaced, since it may be damaged; its open readers can still read it. This file
+   * stays readable until `close`.
    */
   commit(digest: Digest): Promise<void>;
-  /** After the commit: that of the published file; see {@link StoredBlob.mark}. */
+  /** After the commit, the mark of the published file; see {@link StoredBlob.mark}. */
   readonly mark?: string | undefined;
-  /** Removes the file from the disk, if it was not committed. Reading goes on afterwards, until `close`. */
+  /** Removes the file from the disk unless it was committed. It stays readable until `close`. */
   abort(): Promise<void>;
-  /** Releases the descriptor. To be called once, after the last read. */
+  /** Closes the descriptor. To be called once, after the last read. */
   close(): Promise<void>;
 }
 
@@ -52,26 +52,26 @@ export interface Ingestion {
 export interface StoredBlob {
   readonly size: number;
   /**
-   * Tells this file, as it is now, from every other and from itself once it has been written to; undefined where the store
-   * cannot tell. It says nothing of a disk that rots by itself.
+   * Identifies this file in its current state: it differs for every other file, and after a write to this one. Undefined
+   * where the store has no such mark. It does not detect bit rot.
    */
   readonly mark?: string | undefined;
-  /** Set where its bytes can be sent without being read. Nothing of it may be used after `close`. */
+  /** Set where the kernel can send the bytes without a read. Not to be used after `close`. */
   readonly direct?: DirectFile | undefined;
   read(target: Buffer, position: number): Promise<number>;
   close(): Promise<void>;
 }
 
-/** What can be done with a file at once, or not at all: neither call waits, for the disk or for room. */
+/** Operations on a file that never wait, neither for the disk nor for a socket. */
 export interface DirectFile {
   /**
-   * Has the kernel bring bytes to a socket.
+   * Has the kernel copy bytes to a socket.
    *
-   * @param socket descriptor of a socket in which nothing waits to be sent
+   * @param socket descriptor of a socket with nothing queued to send
    * @param count more than 0
-   * @returns bytes the socket took, perhaps fewer; 0 where it can not be done now
+   * @returns bytes the socket took, perhaps fewer than `count`; 0 where it would have to wait
    */
   sendTo(socket: number, position: number, count: number): number;
-  /** Reads what is in memory; 0 where nothing is, or can be had. */
+  /** Reads bytes from the page cache; 0 where they are not in it. */
   readNow(target: Buffer, position: number): number;
 }

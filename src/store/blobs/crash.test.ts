@@ -19,7 +19,7 @@ if (process.argv[2] === 'store') await storeOne(process.argv[3] ?? '');
 else if (process.argv[2] === 'store on') await storeOn(process.argv[3] ?? '');
 else runTests();
 
-/** Takes one blob through its whole life, as the cache does; dies on the way where it is told to. */
+/** Takes one blob through its whole life, as the cache does; a crash point kills the process on the way. */
 async function storeOne(directory: string): Promise<void> {
   await lockDirectory(directory);
   const store = await openFilesystemBlobStore(directory);
@@ -32,7 +32,7 @@ async function storeOne(directory: string): Promise<void> {
   await names.putBlob({ digest: digestOf(BYTES), size: BYTES.length, kind: 'mirrored', storedAt: 1 });
 }
 
-/** Stores one blob after the other, three at a time, until it is killed. */
+/** Stores blobs, three at a time, until it is killed. */
 async function storeOn(directory: string): Promise<void> {
   await lockDirectory(directory);
   const store = await openFilesystemBlobStore(directory);
@@ -72,7 +72,7 @@ function runTests(): void {
           assert.deepEqual(await contentOf(store, digestOf(BEFORE)), BEFORE);
           assert.equal((await store.stat(digestOf(BYTES))) !== undefined, visible);
           assert.equal((await names.totals()).blobs, indexed ? 1 : 0);
-          // And the next attempt succeeds.
+          // The next attempt succeeds.
           await putBlob(store, BYTES);
           assert.deepEqual(await contentOf(store, digestOf(BYTES)), BYTES);
         });
@@ -85,7 +85,7 @@ function runTests(): void {
         const child = start(t, 'store on', { directory });
         await once(child, 'message');
         const exited = once(child, 'exit');
-        // Any moment is meant: there is no signal to wait for.
+        // The kill may come at any moment: there is no event to wait for.
         setTimeout(() => child.kill('SIGKILL'), Math.random() * 80);
         await exited;
         await assertSound(t, directory);
@@ -103,7 +103,7 @@ function runTests(): void {
 type Store = Awaited<ReturnType<typeof openFilesystemBlobStore>>;
 type Names = Awaited<ReturnType<typeof openSqliteMetadataStore>>;
 
-/** Opens what a killed process left, and checks that each name leads to the right bytes and nothing else is there. */
+/** Opens the directory of a killed process, and checks that each digest has the right bytes and no other file is left. */
 async function assertSound(
   t: TestContext,
   directory: string,

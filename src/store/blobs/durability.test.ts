@@ -13,7 +13,7 @@ const BYTES = Buffer.from('on the disk');
 if (process.argv[2] === 'store') await storeOne(process.argv[3] ?? '');
 else runTests();
 
-/** Stores one blob; says on standard output by which error it failed, and whether a reader could go on. */
+/** Stores one blob; prints the error it failed with, and whether a reader could continue. */
 async function storeOne(directory: string): Promise<void> {
   const store = await openFilesystemBlobStore(directory);
   const ingestion = await store.begin();
@@ -28,7 +28,7 @@ async function storeOne(directory: string): Promise<void> {
   process.stdout.write(JSON.stringify({ failure, read: target.toString() }));
 }
 
-// What a power cut leaves can only be shown by the order of the system calls, and an error of the disk only by making one.
+// The effect of a power cut shows only in the order of system calls, and a disk error must be injected.
 function runTests(): void {
   const works = spawnSync('strace', ['-f', '--seccomp-bpf', '-o', '/dev/null', 'true']).status === 0;
   const options = works ? {} : { skip: 'strace is not here, or may not trace' };
@@ -44,7 +44,7 @@ function runTests(): void {
       const calls = (await readFile(traceFile, 'utf8')).split('\n');
       const steps = [
         calls.findIndex((call) => call.includes('fdatasync(') && call.includes(`${cache}/ingest/`)),
-        // Done when the store is opened, too; what counts is the time after the shard directory was created.
+        // Opening the store flushes too; only the flush after the shard directory's creation counts.
         calls.findLastIndex((call) => call.includes('fsync(') && call.includes(`<${cache}/blobs/sha256>`)),
         calls.findIndex((call) => call.includes('rename') && call.includes(`"${shard}/`)),
         calls.findIndex((call) => call.includes('fsync(') && call.includes(`<${shard}>`)),

@@ -181,11 +181,11 @@ describe('the filesystem store', () => {
       await putBlob(store, Buffer.from(name));
       const path = layoutOf(directory).blob(digest);
       await chmod(path, 0o600);
-      // Without a byte on the disk.
+      // Sparse: without a byte on the disk.
       await truncate(path, name === 'third' ? 3 * 1024 ** 3 : 1024 ** 3 + 1);
       await store.quarantine(digest);
       const kept = await readdir(join(directory, 'quarantine'));
-      // One that is too large by itself does not cost the others.
+      // A blob too large by itself does not evict the others.
       const expected = name === 'third' ? 'second' : name;
       assert.deepEqual(
         kept.map((each) => each.slice(7, 71)),

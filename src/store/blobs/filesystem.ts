@@ -12,7 +12,7 @@ import {
   hasCode,
 } from '../directory/index.ts';
 import type { BlobStore, DirectFile, Ingestion, StoredBlob } from './blob-store.ts';
-import { createIngestFile, markOf, removeFile, removeLeftOvers } from './ingest-file.ts';
+import { createIngestFile, markOf, removeFile, removePartialFiles } from './ingest-file.ts';
 import { type Layout, layoutOf } from './layout.ts';
 import { OpenFile } from './open-file.ts';
 
@@ -26,24 +26,24 @@ const ALGORITHMS: readonly DigestAlgorithm[] = ['sha256', 'sha512'];
 const SHARD = /^[0-9a-f]{2}$/;
 
 /**
- * How many wrong blobs are kept for inspection, and how many bytes of them; the oldest makes room. A rotting disk must not
- * fill itself, and what lies there counts towards no limit of the cache.
+ * How many corrupt blobs are kept for inspection, and how many bytes of them; the oldest are deleted first. Quarantined blobs
+ * do not count towards the size of the cache, so a failing disk would fill itself.
  */
 const QUARANTINE_LIMIT = 16;
 const QUARANTINE_BYTES = 2 * 1024 ** 3;
 
 /**
- * How many flushes run at once. A flush of a large layer holds a thread of libuv's pool for seconds, and the pool has
- * four: the others stay free for readers.
+ * Concurrent flushes. A flush of a large layer holds one of the four threads of libuv's pool for seconds: the others stay
+ * free for readers.
  */
 const FLUSH_LIMIT = 2;
 
 /**
- * Opens the store of blobs in a directory, creating it where there is none, and removes what a killed process left
- * half-written. The caller holds the directory's lock (`lockDirectory`).
+ * Opens the blob store in a directory, creating it if missing, and removes the partial files of a killed process. The caller
+ * holds the directory's lock (`lockDirectory`).
  *
- * The cost does not grow with what is stored. Throws {@link DirectoryError} where the directory cannot be used; later
- * failures of the disk (ENOSPC, EIO) are passed on as the system's own errors.
+ * The cost does not grow with the number of blobs. Throws {@link DirectoryError} where the directory is unusable. Later disk
+ * failures (ENOSPC, EIO) reject with the system's own errors.
  */
 export async function openFilesystemBlobStore(directory: string): Promise<BlobStore> {
   const layout = layoutOf(directory);
@@ -51,7 +51,7 @@ export async function openFilesystemBlobStore(directory: string): Promise<BlobSt
   try {
     for (const each of [layout.blobs, layout.ingest, layout.quarantine]) await createDurableDirectory(each);
     for (const each of ALGORITHMS) await createDurableDirectory(layout.algorithm(each));
-    await removeLeftOvers(layout.ingest);
+    await removePartialFiles(layout.ingest);
   } catch (error) {
     throw new DirectoryError(directory, error);
   }
@@ -61,8 +61,8 @@ export async function openFilesystemBlobStore(directory: string): Promise<BlobSt
 class FilesystemBlobStore implements BlobStore {
   readonly #layout: Layout;
   readonly #flushes = new ConcurrencyLimit(FLUSH_LIMIT);
-  readonly #shardsUnderWay = new SingleFlight<void>();
-  /** Shard directories known to be on the disk; at most 512. */
+  readonly #creatingShards = new SingleFlight<void>();
+  /** Shard directories known to exist; at most 512. */
   readonly #shards = new Set<string>();
 
   constructor(layout: Layout) {
@@ -74,7 +74,7 @@ class FilesystemBlobStore implements BlobStore {
   }
 
   async open(digest: Digest): Promise<StoredBlob | undefined> {
-    const descriptor = await openPlanted(this.#layout.blob(digest));
+    const descriptor = await openWithoutFollowing(this.#layout.blob(digest));
     if (descriptor === undefined) return undefined;
     const stats = await fstat(descriptor).catch(async (error: unknown) => {
       await close(descriptor);
@@ -92,7 +92,7 @@ class FilesystemBlobStore implements BlobStore {
   async delete(digest: Digest): Promise<boolean> {
     const path = this.#layout.blob(digest);
     if ((await sizeOfFile(path)) === undefined) return false;
-    // Not flushed: where a power cut undoes it, a blob that is still right is back.
+    // Not flushed: a power cut may undo it, but then the blob is still correct.
     return removeFile(path);
   }
 
@@ -108,7 +108,7 @@ class FilesystemBlobStore implements BlobStore {
         if (!shard.isDirectory()) continue;
         for await (const entry of await opendir(join(root, shard.name))) {
           const digest = parseDigest(`${algorithm}:${entry.name}`);
-          // What lies in the wrong directory cannot be opened by its digest either.
+          // A file in the wrong shard could not be opened by its digest.
           if (digest === undefined || !entry.name.startsWith(shard.name)) continue;
           const size = await this.stat(digest);
           if (size !== undefined) yield { digest, size };
@@ -128,8 +128,8 @@ class FilesystemBlobStore implements BlobStore {
   }
 
   /*
-   * The order is what makes it safe against a power cut at any line: the data is on the disk before a name leads to it,
-   * and the name is on the disk before anyone is told.
+   * The order makes it safe against a power cut at any line: the data is on the disk before its name, and the name is on the
+   * disk before the caller learns of it.
    */
   async #publish(file: OpenFile, path: string, digest: Digest): Promise<void> {
     const shard = this.#layout.shard(digest);
@@ -149,7 +149,7 @@ class FilesystemBlobStore implements BlobStore {
       await rename(path, this.#layout.blob(digest));
     } catch (error) {
       if (hasCode(error, 'ENOENT')) {
-        // Somebody removed the shard directory while the server ran.
+        // An operator removed the shard directory while the server ran.
         this.#shards.delete(this.#layout.shard(digest));
         await this.#createShard(this.#layout.shard(digest));
       } else if (hasCode(error, 'EISDIR', 'ENOTEMPTY', 'EEXIST')) {
@@ -163,7 +163,7 @@ class FilesystemBlobStore implements BlobStore {
 
   async #createShard(shard: string): Promise<void> {
     if (this.#shards.has(shard)) return;
-    await this.#shardsUnderWay.run(shard, () => createDurableDirectory(shard));
+    await this.#creatingShards.run(shard, () => createDurableDirectory(shard));
     this.#shards.add(shard);
   }
 
@@ -178,7 +178,7 @@ class FilesystemBlobStore implements BlobStore {
   async #pruneQuarantine(): Promise<void> {
     const directory = this.#layout.quarantine;
     const names = await readdir(directory);
-    // ctime is when it was moved here; mtime is when it was downloaded.
+    // ctime is the time of the quarantine; mtime is the time of the download.
     const found = names.map(async (name) => {
       const stats = await lstat(join(directory, name)).catch(() => undefined);
       return { name, since: stats?.ctimeMs ?? 0, size: stats?.size ?? 0 };
@@ -219,7 +219,7 @@ class BlobFile implements StoredBlob {
   }
 }
 
-/** What lies in one shard directory under a digest, in order; nothing where it is no such directory. */
+/** The digests in one shard directory, in order; none where it is no shard directory. */
 async function digestsIn(directory: string, algorithm: DigestAlgorithm, shard: string): Promise<readonly Digest[]> {
   if (!SHARD.test(shard)) return [];
   const digests: Digest[] = [];
@@ -235,14 +235,14 @@ async function digestsIn(directory: string, algorithm: DigestAlgorithm, shard: s
   return digests.sort();
 }
 
-/** Opens whatever was put there, without following a link; undefined where nothing can be opened. */
-async function openPlanted(path: string): Promise<number | undefined> {
+/** Opens a path that may hold anything, without following a link; undefined where it cannot be opened. */
+async function openWithoutFollowing(path: string): Promise<number | undefined> {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
   try {
-    // O_NONBLOCK means nothing to a file; opening a named pipe without it would hold a thread until someone writes.
+    // O_NONBLOCK has no effect on a regular file; without it, opening a named pipe would hold a thread until a writer comes.
     return await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   } catch (error) {
-    // ELOOP (EMLINK on FreeBSD) is a link, ENXIO a socket, ENOTDIR a file where the shard directory should be.
+    // ELOOP (EMLINK on FreeBSD): a link. ENXIO: a socket. ENOTDIR: a file in place of the shard directory.
     if (hasCode(error, 'ENOENT', 'ELOOP', 'EMLINK', 'ENXIO', 'ENOTDIR')) return undefined;
     throw error;
   }

@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
 
-/** What the file system of a directory has, in bytes: what this user may still write, and all of it. */
+/** The free and total bytes of a directory's file system; `free` is the part this user may write. */
 export async function freeSpace(directory: string): Promise<{ readonly free: number; readonly total: number }> {
   const { bavail, blocks, bsize } = await statfs(directory);
   return { free: bavail * bsize, total: blocks * bsize };

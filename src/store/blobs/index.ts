@@ -1,7 +1,7 @@
 /**
- * Blob files: growing, committed, opened, moved into quarantine.
+ * Blob files: ingested, committed, opened, quarantined.
  *
- * It never hashes and never decides which blob is kept.
+ * It never hashes, and never decides which blob is kept.
  */
 export type { BlobStore, DirectFile, Ingestion, StoredBlob } from './blob-store.ts';
 export { openFilesystemBlobStore } from './filesystem.ts';

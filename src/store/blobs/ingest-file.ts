@@ -10,10 +10,10 @@ import { OpenFile } from './open-file.ts';
 
 const open = promisify(openCallback);
 
-/** Makes a finished file visible under its digest, or gets rid of it: afterwards `path` names nothing. */
-export type Publish = (file: OpenFile, path: string, digest: Digest) => Promise<void>;
+/** Moves a finished file to its digest, or deletes it: afterwards `path` does not exist. */
+type Publish = (file: OpenFile, path: string, digest: Digest) => Promise<void>;
 
-/** Creates an empty file that nobody else has open, and that no one but this user may read. */
+/** Creates an empty file that only this user may read. */
 export async function createIngestFile(path: string, publish: Publish): Promise<IngestFile> {
   const { O_CREAT, O_EXCL, O_RDWR, O_NOFOLLOW } = constants;
   const descriptor = await open(path, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW, 0o600);
@@ -21,22 +21,22 @@ export async function createIngestFile(path: string, publish: Publish): Promise<
   return new IngestFile(new OpenFile(descriptor), path, publish);
 }
 
-/** Removes what a killed process left behind. Only this directory is looked at, so it costs what was under way then. */
-export async function removeLeftOvers(directory: string): Promise<void> {
+/** Removes the partial files of a killed process. The cost grows with the ingests it ran, not with the store. */
+export async function removePartialFiles(directory: string): Promise<void> {
   for await (const entry of await opendir(directory)) {
     await rm(join(directory, entry.name), { recursive: true, force: true });
   }
 }
 
 /** An {@link Ingestion} in a file. Its life: growing → committed | aborted → closed. */
-export class IngestFile implements Ingestion {
+class IngestFile implements Ingestion {
   readonly #file: OpenFile;
   readonly #path: string;
   readonly #publish: Publish;
   #commit: Promise<void> | undefined;
   #mark: string | undefined;
-  /** The random name is no longer on the disk. */
-  #gone = false;
+  /** True once `path` does not exist any more. */
+  #isMoved = false;
 
   constructor(file: OpenFile, path: string, publish: Publish) {
     this.#file = file;
@@ -53,14 +53,14 @@ export class IngestFile implements Ingestion {
   }
 
   async commit(digest: Digest): Promise<void> {
-    // Also where the first attempt failed: after a failed flush the kernel may take the lost pages for written, and a
-    // second flush would succeed without them.
+    // Also where the first attempt failed: after a failed flush the kernel may consider the lost pages written, and a second
+    // flush would succeed without them.
     if (this.#commit !== undefined) throw new Error(`Cannot commit ${digest} as its file was committed before`);
-    if (this.#gone) throw new Error(`Cannot commit ${digest} as its file was aborted`);
+    if (this.#isMoved) throw new Error(`Cannot commit ${digest} as its file was aborted`);
     this.#commit = this.#publish(this.#file, this.#path, digest);
     await this.#commit;
-    this.#gone = true;
-    // The rename has changed it. Where it cannot be read, the file is looked at when it is opened.
+    this.#isMoved = true;
+    // Read after the rename, which changes ctime. Where stat fails, the mark is unknown until the blob is opened.
     this.#mark = await this.#file.stat().then(markOf, () => undefined);
   }
 
@@ -69,11 +69,11 @@ export class IngestFile implements Ingestion {
   }
 
   async abort(): Promise<void> {
-    // A commit under way has the last word; where it succeeds, there is nothing left to remove.
+    // Waits for a running commit: if it succeeds, there is nothing to remove.
     await this.#commit?.catch(() => undefined);
-    if (this.#gone) return;
+    if (this.#isMoved) return;
     await removeFile(this.#path);
-    this.#gone = true;
+    this.#isMoved = true;
   }
 
   async close(): Promise<void> {
@@ -85,12 +85,12 @@ export class IngestFile implements Ingestion {
   }
 }
 
-/** What a file's stats say of whether it is still the same, byte for byte; see StoredBlob.mark. */
+/** A text that changes when the file does; see StoredBlob.mark. */
 export function markOf({ ino, mtimeMs, ctimeMs }: Stats): string {
   return `${ino} ${mtimeMs} ${ctimeMs}`;
 }
 
-/** Removes a file; true where there was one. */
+/** Removes a file; true where it existed. */
 export async function removeFile(path: string): Promise<boolean> {
   try {
     await unlink(path);

@@ -11,7 +11,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { type Kernel, loadKernel, WINDOW } from './kernel.ts';
 
 const kernel = await loadKernel();
-// The pinned Node has them; without one, an older will do, and bodies are read.
+// The pinned Node has node:ffi. On an older Node these tests are skipped, and bodies are read.
 const skip = kernel === undefined ? 'needs 64-bit Linux and Node 26 (npm ci brings it)' : false;
 
 describe('the kernel’s calls', { skip }, () => {
@@ -58,7 +58,7 @@ describe('the kernel’s calls', { skip }, () => {
       const count = calls.send(descriptorOf(near), file, position, bytes.length - position);
       most = Math.max(most, count);
       position += count;
-      // Full: a byte by the ordinary way tells when there is room again.
+      // The socket is full: the callback of an ordinary write tells when it has room again.
       if (count === 0) {
         await new Promise((resolve) => near.write(bytes.subarray(position, position + 1), resolve));
         position += 1;
@@ -79,7 +79,7 @@ describe('the kernel’s calls', { skip }, () => {
     assert.equal(calls.read(-1, Buffer.alloc(1), 0), 0);
     far.destroy();
     await once(near, 'close');
-    assert.equal(calls.send(descriptorOf(near), file, 0, 3), 0, 'nobody is there');
+    assert.equal(calls.send(descriptorOf(near), file, 0, 3), 0, 'the other end is closed');
   });
 
   test('send no more than there is where the file was cut', async (t) => {
@@ -98,7 +98,7 @@ test('without node:ffi there are none, and nothing fails', () => {
     .then(async ({ loadKernel }) => console.log(await loadKernel()))`;
   const flags = ['--no-experimental-ffi', '--disable-warning=ExperimentalWarning', '-e', program];
   const { stdout, stderr } = spawnSync(process.execPath, flags, { encoding: 'utf8' });
-  // A Node that does not know the flag has no node:ffi either.
+  // A Node without the flag has no node:ffi either.
   if (!stderr.includes('bad option')) assert.deepEqual([stdout.trim(), stderr], ['undefined', '']);
 });
 

@@ -1,44 +1,44 @@
 /**
- * Two calls of the kernel that Node has no function for, made through node:ffi. Both never wait, which is why they may be
- * made on the thread that serves everybody: what is not in memory yet, or finds no room, is not done.
+ * Two system calls that Node does not offer, made through node:ffi. They never wait, so they are safe on the event loop's
+ * thread: bytes that are not in the page cache, or do not fit the socket, are left out.
  */
 export interface Kernel {
   /**
-   * Brings bytes of a file to a socket without a copy through this process (sendfile(2)).
+   * Copies bytes of a file to a socket inside the kernel (sendfile(2)).
    *
-   * @param count more than 0; no more than {@link WINDOW} of them are sent
-   * @returns bytes the socket took; 0 where it has no room, or they are not in memory, or it cannot be done
+   * @param count more than 0; at most {@link WINDOW} of them are sent
+   * @returns bytes the socket took; 0 where its buffer is full, the bytes are not in the page cache, or the call failed
    */
   send(socket: number, file: number, position: number, count: number): number;
   /**
-   * Reads what is in memory (preadv2(2) with RWF_NOWAIT).
+   * Reads bytes in the page cache (preadv2(2) with RWF_NOWAIT).
    *
-   * @returns bytes read; 0 at the end of the file, and where they are not in memory, or it cannot be done
+   * @returns bytes read; 0 at the end of the file, where they are not in the page cache, or where the call failed
    */
   read(file: number, target: Buffer, position: number): number;
 }
 
-/** Bytes that one call may send: a client that takes everything at once is not to hold up the others. */
+/** Bytes one call may send: a fast client must not hold up the others. */
 export const WINDOW = 2 * 1024 * 1024;
 
-/** Sent where the window reaches beyond what is in memory. */
+/** The window where the end of the large one is not in the page cache. */
 const SMALL_WINDOW = 64 * 1024;
 
-/** Of <fcntl.h>, the same on every Linux. */
+/** From <linux/fs.h>, the same on every Linux. */
 const RWF_NOWAIT = 8;
 
 let kernel: Kernel | undefined;
-let isAsked = false;
+let isLoading = false;
 
 /**
- * The kernel's calls, once they are loaded: the first question starts that, so that a start does not wait for it.
+ * The system calls; undefined until they are loaded. The first call starts loading them, so that a start does not wait.
  *
- * Undefined also where they cannot be had: another system than 64-bit Linux, a Node without node:ffi (before 26, or started
- * with `--no-experimental-ffi`, which is the way to do without). Everything works without them, at a higher price.
+ * They stay undefined on anything but 64-bit Linux, and on a Node without node:ffi (before 26, or started with
+ * `--no-experimental-ffi`, which turns them off). Everything works without them, for more processor time.
  */
 export function kernelCalls(): Kernel | undefined {
-  if (!isAsked) {
-    isAsked = true;
+  if (!isLoading) {
+    isLoading = true;
     void load();
   }
   return kernel;
@@ -48,12 +48,12 @@ async function load(): Promise<void> {
   kernel = await loadKernel();
 }
 
-/** Loads the kernel's calls; undefined where they cannot be had. Never rejects. */
+/** Loads the system calls; undefined where they are not available. Never rejects. */
 export async function loadKernel(): Promise<Kernel | undefined> {
   if (process.platform !== 'linux' || !['x64', 'arm64'].includes(process.arch)) return undefined;
   try {
     const { dlopen, getRawPointer } = await import('node:ffi');
-    // Of the process itself: its C library is in memory already, whichever it is.
+    // null: from the process itself, which has loaded its C library already, glibc or musl.
     const { functions } = dlopen(null, {
       sendfile: { arguments: ['i32', 'i32', 'buffer', 'u64'], return: 'i64' },
       preadv2: { arguments: ['i32', 'buffer', 'i32', 'i64', 'i32'], return: 'i64' },
@@ -72,11 +72,11 @@ interface Calls {
 class LoadedKernel implements Kernel {
   readonly #calls: Calls;
   readonly #addressOf: (buffer: Buffer) => bigint;
-  /** An off_t, which the kernel also writes to. */
+  /** An off_t, which the kernel updates. */
   readonly #position = pinned(8);
   /** A struct iovec: address and length. */
   readonly #vector = pinned(16);
-  /** Where the byte goes that is read to learn whether it is in memory; held here, as the vector has only its address. */
+  /** Receives the byte that tests the page cache. A field, since the vector holds only its address. */
   readonly #probe = pinned(1);
   readonly #probeVector = pinned(16);
 
@@ -94,7 +94,7 @@ class LoadedKernel implements Kernel {
       if (!this.#isInMemory(file, position + window - 1)) return 0;
     }
     this.#position.writeBigInt64LE(BigInt(position));
-    // What is wrong with the socket or the file is told by whatever is done with it next.
+    // An error of the socket or the file shows in the next operation on it.
     return atLeastNone(this.#calls.sendfile(socket, file, this.#position, BigInt(window)));
   }
 
@@ -114,7 +114,7 @@ class LoadedKernel implements Kernel {
   }
 }
 
-/** Memory that stays where it is: a small typed array may lie in the heap, and be moved with it. */
+/** Memory that does not move: a small typed array may be in V8's heap, which the garbage collector compacts. */
 function pinned(bytes: number): Buffer {
   return Buffer.from(new ArrayBuffer(bytes));
 }

@@ -11,7 +11,7 @@ import { OpenFile } from './open-file.ts';
 if (process.argv[2] === 'write') await writeBeyondLimit(process.argv[3] ?? '');
 else runTests();
 
-/** Writes 64 KiB in a process whose files may have 50 KiB. */
+/** Writes 64 KiB in a process limited to files of 50 KiB. */
 async function writeBeyondLimit(path: string): Promise<void> {
   const file = new OpenFile(openSync(path, 'w+'));
   await assert.rejects(file.write(Buffer.alloc(65_536, 'x'), 0), { code: 'EFBIG' });
@@ -27,7 +27,7 @@ function runTests(): void {
       const child = spawn('sh', argv, { stdio: ['ignore', 'ignore', 'inherit'] });
       t.after(() => child.kill('SIGKILL'));
       assert.deepEqual(await once(child, 'exit'), [0, null]);
-      // The unit of ulimit is 512 bytes or 1024, as the shell has it; either way the first write was a short one.
+      // The unit of ulimit is 512 or 1024 bytes, depending on the shell; either way the first write is short.
       assert.ok([51_200, 65_536].includes((await stat(path)).size));
     });
 

@@ -6,11 +6,11 @@ import { kernelCalls } from './kernel.ts';
 /**
  * One open descriptor, read and written at explicit positions.
  *
- * Built on the callback API and not on `FileHandle`, whose `read` and `write` allocate a result object and several
- * promises per call: the body of every layer passes here.
+ * Built on the callback API and not on `FileHandle`, whose `read` and `write` allocate a result object and several promises
+ * per call: the body of every layer passes through here.
  *
- * `close` waits for the operations under way. A descriptor's number is given away again at once, so a read that
- * outlived its file would deliver bytes of another.
+ * `close` waits for pending operations. The system reuses a descriptor's number at once, so a read that outlived its file
+ * would return bytes of another.
  */
 export class OpenFile implements DirectFile {
   readonly #descriptor: number;
@@ -27,11 +27,11 @@ export class OpenFile implements DirectFile {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(closedError('read'));
       read(this.#descriptor, target, 0, target.length, position, (error, bytes) => {
-        this.#leave();
+        this.#settled();
         if (error === null) resolve(bytes);
         else reject(error);
       });
-      // Only now: the call above throws where an argument is wrong, and then no callback would count down again.
+      // After the call: it throws for an invalid argument, and then no callback would decrement the count.
       this.#pending += 1;
     });
   }
@@ -44,7 +44,7 @@ export class OpenFile implements DirectFile {
     return this.#closed ? 0 : (kernelCalls()?.read(this.#descriptor, target, position) ?? 0);
   }
 
-  /** Writes the whole chunk: write(2) may take a part of it, near a full disk or a limit. */
+  /** Writes the whole chunk: write(2) may write only a part of it, near a full disk or a limit. */
   write(chunk: Buffer, position: number): Promise<void> {
     const descriptor = this.#descriptor;
     return new Promise((resolve, reject) => {
@@ -57,9 +57,9 @@ export class OpenFile implements DirectFile {
           write(descriptor, chunk, done, chunk.length - done, position + done, onWritten);
           return;
         }
-        this.#leave();
+        this.#settled();
         if (error !== null) return reject(error);
-        if (stuck) return reject(new Error(`Cannot write at byte ${position + done} as the disk took nothing`));
+        if (stuck) return reject(new Error(`Cannot write at byte ${position + done} as the disk accepted no bytes`));
         crashPoint('ingest.written');
         resolve();
       };
@@ -68,12 +68,12 @@ export class OpenFile implements DirectFile {
     });
   }
 
-  /** Asks the kernel to bring the data, and the length, to the disk. */
+  /** Flushes the data and the length to the disk. */
   flush(): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(closedError('flush'));
       fdatasync(this.#descriptor, (error) => {
-        this.#leave();
+        this.#settled();
         if (error === null) resolve();
         else reject(error);
       });
@@ -83,9 +83,9 @@ export class OpenFile implements DirectFile {
 
   stat(): Promise<Stats> {
     return new Promise((resolve, reject) => {
-      if (this.#closed) return reject(closedError('look at'));
+      if (this.#closed) return reject(closedError('stat'));
       fstat(this.#descriptor, (error, stats) => {
-        this.#leave();
+        this.#settled();
         if (error === null) resolve(stats);
         else reject(error);
       });
@@ -93,7 +93,7 @@ export class OpenFile implements DirectFile {
     });
   }
 
-  /** Idempotent. Operations asked for afterwards are refused. */
+  /** Idempotent. Later operations reject. */
   close(): Promise<void> {
     if (this.#closed) return Promise.resolve();
     this.#closed = true;
@@ -108,7 +108,7 @@ export class OpenFile implements DirectFile {
     });
   }
 
-  #leave(): void {
+  #settled(): void {
     this.#pending -= 1;
     if (this.#pending === 0) this.#whenIdle?.();
   }

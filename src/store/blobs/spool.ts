@@ -1,20 +1,20 @@
 import { createDirectory, createDurableDirectory, DirectoryError } from '../directory/index.ts';
 import type { BlobStore } from './blob-store.ts';
-import { createIngestFile, removeFile, removeLeftOvers } from './ingest-file.ts';
+import { createIngestFile, removeFile, removePartialFiles } from './ingest-file.ts';
 import { layoutOf } from './layout.ts';
 
 /**
- * A store that keeps nothing, for `cache: off`: what is in flight still grows in a file, so that everyone who asks
- * meanwhile can follow it, and the disk has it back when the last reader closes.
+ * A store that keeps nothing, for `cache: off`. A blob in transfer still grows in a file, so that later requests can follow
+ * it; its space is freed when the last reader closes.
  *
- * Throws {@link DirectoryError} where the directory cannot be used.
+ * Throws {@link DirectoryError} where the directory is unusable.
  */
 export async function openSpoolBlobStore(directory: string): Promise<BlobStore> {
   const layout = layoutOf(directory);
   await createDirectory(directory);
   try {
     await createDurableDirectory(layout.ingest);
-    await removeLeftOvers(layout.ingest);
+    await removePartialFiles(layout.ingest);
   } catch (error) {
     throw new DirectoryError(directory, error);
   }
@@ -24,8 +24,8 @@ export async function openSpoolBlobStore(directory: string): Promise<BlobStore> 
       const file = await createIngestFile(path, async () => {
         await removeFile(path);
       });
-      // The name goes at once and the descriptor holds the bytes: then not even a kill leaves anything behind. Where
-      // the platform refuses to unlink an open file, `close` does it.
+      // The name is removed at once and the descriptor keeps the bytes, so that even a kill leaves no file. Where the platform
+      // refuses to unlink an open file, `close` does it.
       await removeFile(path).catch(() => undefined);
       return file;
     },

@@ -13,11 +13,11 @@ async function directory(t: TestContext): Promise<string> {
 }
 
 describe('takeCleanStop()', () => {
-  test('finds nothing where nobody stopped', async (t) => {
+  test('finds nothing where no server has stopped', async (t) => {
     assert.equal(await takeCleanStop(await directory(t)), undefined);
   });
 
-  test('finds what was noted, once: whoever crashes next leaves none', async (t) => {
+  test('finds the note once: after a crash there is none', async (t) => {
     const path = await directory(t);
     await noteCleanStop(path, { reconciledAt: 17 });
     assert.deepEqual(await takeCleanStop(path), { reconciledAt: 17 });
@@ -26,11 +26,11 @@ describe('takeCleanStop()', () => {
   });
 
   const changes: Record<string, (path: string) => Promise<unknown>> = {
-    'the names were written to since': (path) => appendFile(join(path, 'names.db'), '!'),
-    'the names are gone': (path) => rm(join(path, 'names.db')),
-    'a log lies beside the names': (path) => writeFile(join(path, 'names.db-wal'), 'log'),
-    'the note is none': (path) => writeFile(join(path, 'clean-stop.json'), '[]'),
-    'the note is half of one': (path) => writeFile(join(path, 'clean-stop.json'), '{"coun'),
+    'the metadata database has changed': (path) => appendFile(join(path, 'names.db'), '!'),
+    'the metadata database is missing': (path) => rm(join(path, 'names.db')),
+    'its log was not merged': (path) => writeFile(join(path, 'names.db-wal'), 'log'),
+    'the note is malformed': (path) => writeFile(join(path, 'clean-stop.json'), '[]'),
+    'the note is cut short': (path) => writeFile(join(path, 'clean-stop.json'), '{"coun'),
   };
   for (const [what, change] of Object.entries(changes)) {
     test(`believes nothing where ${what}`, async (t) => {
@@ -42,7 +42,7 @@ describe('takeCleanStop()', () => {
   }
 });
 
-test('noteCleanStop() notes nothing of names that are gone', async (t) => {
+test('noteCleanStop() writes no note without a metadata database', async (t) => {
   const path = await directory(t);
   await rm(join(path, 'names.db'));
   await noteCleanStop(path, { reconciledAt: 17 });

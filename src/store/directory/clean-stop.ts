@@ -1,20 +1,19 @@
-import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { flushDirectory } from './directories.ts';
+import { flushDirectory, replaceJson } from './directories.ts';
 
-/** What is known of a cache directory whose last server stopped in order. */
-export interface CleanStop {
-  /** When rows and files were last compared; milliseconds since the epoch. */
+/** The state of a cache directory whose last server stopped cleanly. */
+interface CleanStop {
+  /** When rows and files were last reconciled; milliseconds since the epoch. */
   readonly reconciledAt: number;
 }
 
 /**
- * Takes the note that the last server left if it stopped in order and rows and files agreed: then nobody needs to compare
- * them again. Undefined where there is none, or where the names database is not the one it was then (a backup was put in its
- * place, or somebody worked on it).
+ * Takes the note of a clean stop, which means that rows and files agreed, so that no reconciliation is needed. Undefined where
+ * there is none, or where the metadata database has changed since (a backup restored, or an operator's edit).
  *
- * The note is gone from the disk afterwards, before anything can be stored: after a crash there is none. To be called by the
- * owner of the directory, before the names are opened.
+ * It deletes the note before anything can be stored, so that a crash leaves none. The owner of the directory calls it before
+ * it opens the metadata database.
  */
 export async function takeCleanStop(directory: string): Promise<CleanStop | undefined> {
   const file = noteIn(directory);
@@ -26,18 +25,16 @@ export async function takeCleanStop(directory: string): Promise<CleanStop | unde
   } catch {
     return undefined;
   }
-  if (found === undefined || found.names !== (await namesMark(directory))) return undefined;
+  if (found === undefined || found.names !== (await databaseMark(directory))) return undefined;
   return { reconciledAt: found.reconciledAt };
 }
 
-/** Leaves the note. To be called when the names are closed and nothing is stored any more. */
+/** Writes the note. To be called when the metadata database is closed and nothing is stored any more. */
 export async function noteCleanStop(directory: string, { reconciledAt }: CleanStop): Promise<void> {
-  const names = await namesMark(directory);
+  const names = await databaseMark(directory);
   if (names === undefined) return;
   const file = noteIn(directory);
-  const draft = `${file}.new`;
-  await writeFile(draft, `${JSON.stringify({ countedAt: reconciledAt, names })}\n`, { mode: 0o600 });
-  await rename(draft, file);
+  await replaceJson(file, { countedAt: reconciledAt, names });
 }
 
 function noteIn(directory: string): string {
@@ -46,13 +43,13 @@ function noteIn(directory: string): string {
 
 function readNote(note: unknown): { readonly reconciledAt: number; readonly names: string } | undefined {
   if (typeof note !== 'object' || note === null) return undefined;
-  // The key that earlier versions wrote.
+  // The file's keys are those of earlier versions.
   const { countedAt: reconciledAt, names } = note as Record<string, unknown>;
   return typeof reconciledAt === 'number' && typeof names === 'string' ? { reconciledAt, names } : undefined;
 }
 
-/** Tells the names database, as it is now, from any other; undefined where there is none, or its log was never merged. */
-async function namesMark(directory: string): Promise<string | undefined> {
+/** Identifies the metadata database in its current state; undefined where it is missing, or its log was not merged. */
+async function databaseMark(directory: string): Promise<string | undefined> {
   const file = join(directory, 'names.db');
   try {
     const { ino, size, mtimeNs } = await stat(file, { bigint: true });

@@ -1,13 +1,13 @@
 import { constants } from 'node:fs';
-import { access, mkdir, open, stat } from 'node:fs/promises';
+import { access, mkdir, open, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DirectoryError } from './error.ts';
 import { hasCode } from './system-error.ts';
 
 /**
- * Makes a directory, and those above it, readable by this user alone: what is cached may be private.
+ * Creates a directory and its parents, readable by this user alone: cached images may be private.
  *
- * One that is there already keeps its mode. Throws {@link DirectoryError} where it cannot be written to.
+ * An existing directory keeps its mode. Throws {@link DirectoryError} where the directory is not writable.
  */
 export async function createDirectory(directory: string): Promise<void> {
   try {
@@ -19,8 +19,8 @@ export async function createDirectory(directory: string): Promise<void> {
 }
 
 /**
- * As `mkdir -p`. Not by Node's `recursive`, which asks for ever, in a thread nobody can stop, where a file system says of a
- * directory that is there that it is not: /proc does, and automounters.
+ * As `mkdir -p`. Not by Node's `recursive`: it loops for ever, in a thread that cannot be stopped, where a file system denies
+ * that an existing directory exists, as /proc and automounters do.
  */
 async function makeWithParents(directory: string): Promise<void> {
   try {
@@ -50,7 +50,7 @@ async function isDirectory(path: string): Promise<boolean> {
   }
 }
 
-/** Makes one directory, or finds it there, and brings the entry that names it to the disk. */
+/** Creates one directory if missing, and flushes its entry in the parent directory. */
 export async function createDurableDirectory(directory: string): Promise<void> {
   try {
     await mkdir(directory, { mode: 0o700 });
@@ -60,15 +60,22 @@ export async function createDurableDirectory(directory: string): Promise<void> {
   await flushDirectory(dirname(directory));
 }
 
-/** Brings the entries of a directory to the disk: without it a rename may be undone by a power cut. */
+/** Flushes the entries of a directory: without it a power cut may undo a rename. */
 export async function flushDirectory(directory: string): Promise<void> {
   const handle = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     await handle.sync();
   } catch (error) {
-    // Some network and user-space file systems have no such operation. They are as durable as they are.
+    // Some network and user-space file systems do not support it; nothing more can be done there.
     if (!hasCode(error, 'EINVAL', 'ENOTSUP')) throw error;
   } finally {
     await handle.close();
   }
+}
+
+/** Writes a small JSON file, readable by this user alone, in one step: a reader sees the old one or the new one. */
+export async function replaceJson(file: string, value: object): Promise<void> {
+  const draft = `${file}.new`;
+  await writeFile(draft, `${JSON.stringify(value)}\n`, { mode: 0o600 });
+  await rename(draft, file);
 }

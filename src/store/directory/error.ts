@@ -1,7 +1,7 @@
 /**
- * A directory cannot be used to store anything in; the message says why and what would do.
+ * The cache directory is unusable; the message gives the reason and the remedy.
  *
- * `code` is the operating system's (`EACCES`) where there is one.
+ * `code` is the operating system's (`EACCES`), if there is one.
  */
 export class DirectoryError extends Error {
   override readonly name = 'DirectoryError';
@@ -20,7 +20,7 @@ export class DirectoryError extends Error {
 export class DirectoryInUseError extends Error {
   override readonly name = 'DirectoryInUseError';
   readonly directory: string;
-  /** As the owner wrote it down; undefined where it has not yet, or the note cannot be read. */
+  /** From the owner's note; undefined where it is not written yet, or not readable. */
   readonly owner: DirectoryOwner | undefined;
 
   constructor(directory: string, owner: DirectoryOwner | undefined) {
@@ -34,9 +34,9 @@ export class DirectoryInUseError extends Error {
   }
 }
 
-/** Who holds a directory. */
+/** The process that owns a directory. */
 export interface DirectoryOwner {
-  /** In the owner's own process namespace: inside a container that may be 1. */
+  /** In the owner's process namespace: in a container it may be 1. */
   readonly pid: number;
   readonly host: string;
   /** Milliseconds since the epoch. */

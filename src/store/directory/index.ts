@@ -1,5 +1,5 @@
 /**
- * The cache directory: its layout on disk, its lock, its marks of a clean stop.
+ * The cache directory: its creation, its lock, its note of a clean stop.
  *
  * It never deletes a file that this server did not create.
  */

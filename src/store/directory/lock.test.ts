@@ -12,7 +12,7 @@ import { lockDirectory } from './lock.ts';
 if (process.argv[2] === 'own') await own(process.argv[3] ?? '');
 else runTests();
 
-/** What the other process does in these tests: it locks a directory, forgets about it, and waits to be killed. */
+/** The other process in these tests: it locks a directory, drops the lock object, and waits to be killed. */
 async function own(directory: string): Promise<void> {
   await lockDirectory(directory);
   setFlagsFromString('--expose-gc');
@@ -37,7 +37,7 @@ function runTests(): void {
       const directory = await temporaryDirectory(t);
       const first = await lockDirectory(directory);
       await assert.rejects(lockDirectory(directory), { name: 'DirectoryInUseError', directory, owner: first.owner });
-      // Refused once more: the refusal itself must not have let the lock go.
+      // Refused again: the first refusal must not have released the lock.
       await assert.rejects(lockDirectory(directory), { name: 'DirectoryInUseError' });
       await first.release();
       await first.release();
@@ -94,7 +94,7 @@ function runTests(): void {
         name: 'DirectoryError',
         message: /that is a file/,
       });
-      await writeFile(join(directory, 'lock'), 'somebody else wrote this here, and it is no database'.repeat(50));
+      await writeFile(join(directory, 'lock'), 'another program wrote this file, and it is no database'.repeat(50));
       await assert.rejects(lockDirectory(directory), { name: 'DirectoryError', message: /Remove that file/ });
       await rm(join(directory, 'lock'));
       await mkdir(join(directory, 'lock'));

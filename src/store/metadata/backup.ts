@@ -8,71 +8,73 @@ import type { SqliteMetadataStore } from './sqlite.ts';
 /*
  *   <directory>/
  *   ├── names.db                          the database, with its -wal and -shm while a server runs
- *   ├── names.backup.db                   the latest copy of it that was found sound
- *   └── names.db.corrupt-20260131T095500123Z   set aside, as it was damaged; the latest two are kept
+ *   ├── names.backup.db                   its latest sound copy
+ *   └── names.db.corrupt-20260131T095500123Z   a damaged database, set aside; the latest two are kept
  */
 
-/** Damaged databases that are kept for whoever looks into them. */
+/** Damaged databases kept for inspection. */
 const SET_ASIDE_LIMIT = 2;
 
-/** Where the backup of a names database lies. */
+/** The path of a metadata database's backup. */
 export function backupOf(file: string): string {
   return `${file.replace(/\.db$/, '')}.backup.db`;
 }
 
 /**
- * Copies the database into its backup while it is used, and resolves with what is wrong with it where it is not sound: then
- * the earlier backup stays, as a copy copies damage too.
+ * Replaces the backup by a copy of the database, which may be in use. A damaged database would give a damaged copy: then the
+ * earlier backup is kept, and the promise resolves with the damage found.
  */
-export async function backUpMetadata(names: SqliteMetadataStore, file: string): Promise<string | undefined> {
+export async function backUpMetadata(store: SqliteMetadataStore, file: string): Promise<string | undefined> {
+  return await replaceDatabase(backupOf(file), async (draft) => {
+    await store.backUp(draft);
+    return await checkMetadata(draft);
+  });
+}
+
+/** What {@link restoreMetadata} restored. */
+interface Restored {
+  /** When the backup was made; milliseconds since the epoch. Undefined where there is no usable backup. */
+  readonly backupAt: number | undefined;
+  /** Why the backup is unusable. */
+  readonly unusable?: string;
+}
+
+/** Restores the database from its backup. Without a sound backup, the database's file is left missing. */
+export async function restoreMetadata(file: string): Promise<Restored> {
   const backup = backupOf(file);
-  const draft = `${backup}.new`;
+  const stats = await stat(backup).catch(() => undefined);
+  // SQLite would take an empty file for a database without tables.
+  if (stats === undefined || stats.size === 0) return { backupAt: undefined };
+  const found = await checkMetadata(backup);
+  if (found !== undefined) return { backupAt: undefined, unusable: found };
+  await replaceDatabase(file, async (draft) => {
+    await copyFile(backup, draft, constants.COPYFILE_FICLONE);
+    return undefined;
+  });
+  return { backupAt: stats.mtimeMs };
+}
+
+/** Fills a draft and renames it into place, durably. It is discarded where `fill` resolves with damage, or rejects. */
+async function replaceDatabase(
+  file: string,
+  fill: (draft: string) => Promise<string | undefined>,
+): Promise<string | undefined> {
+  const draft = `${file}.new`;
   try {
     await createPrivate(draft);
-    await names.backUp(draft);
-    const found = await checkMetadata(draft);
-    if (found !== undefined) return found;
+    const damage = await fill(draft);
+    if (damage !== undefined) return damage;
     await flushFile(draft);
-    await rename(draft, backup);
-    await flushDirectory(dirname(backup));
+    await rename(draft, file);
+    await flushDirectory(dirname(file));
     return undefined;
   } finally {
     await rm(draft, { force: true });
   }
 }
 
-/** What {@link restoreMetadata} took. */
-export interface Restored {
-  /** When the backup was made; milliseconds since the epoch. Undefined where there was none of use. */
-  readonly backupAt: number | undefined;
-  /** Why the backup that is there is of no use. */
-  readonly unusable?: string;
-}
-
-/** Puts the backup where the database was. Nothing is there afterwards if there is no sound one. */
-export async function restoreMetadata(file: string): Promise<Restored> {
-  const backup = backupOf(file);
-  const stats = await stat(backup).catch(() => undefined);
-  // SQLite takes an empty file for a database without tables.
-  if (stats === undefined || stats.size === 0) return { backupAt: undefined };
-  const found = await checkMetadata(backup);
-  if (found !== undefined) return { backupAt: undefined, unusable: found };
-  const draft = `${file}.new`;
-  try {
-    await createPrivate(draft);
-    await copyFile(backup, draft, constants.COPYFILE_FICLONE);
-    await flushFile(draft);
-    await rename(draft, file);
-    await flushDirectory(dirname(file));
-    return { backupAt: stats.mtimeMs };
-  } finally {
-    await rm(draft, { force: true });
-  }
-}
-
 /**
- * Takes what is left of a database out of the way, keeping it for whoever looks into it. Its log goes along: played into
- * another database it would do harm.
+ * Renames a damaged database, keeping it for inspection. Its log is renamed too: SQLite would apply it to the next database.
  */
 export async function setMetadataAside(file: string, now: number): Promise<void> {
   const aside = `${file}.corrupt-${new Date(now).toISOString().replaceAll(/[-:.]/g, '')}`;
@@ -90,14 +92,14 @@ export async function setMetadataAside(file: string, now: number): Promise<void>
 async function prune(file: string): Promise<void> {
   const prefix = `${basename(file)}.corrupt-`;
   const names = (await readdir(dirname(file))).filter((name) => name.startsWith(prefix));
-  // The time is written so that the order of the names is that of the times.
+  // The names sort by time.
   const databases = [...new Set(names.map((name) => name.replace(/-wal$/, '')))].sort();
   for (const name of databases.slice(0, -SET_ASIDE_LIMIT)) {
     for (const part of ['', '-wal']) await rm(join(dirname(file), `${name}${part}`), { force: true });
   }
 }
 
-/** SQLite, and a copy, would create it readable by all. */
+/** Creates an empty file that only this user may read: SQLite and copyFile would create one readable by all users. */
 async function createPrivate(file: string): Promise<void> {
   await rm(file, { force: true });
   const handle = await open(file, 'wx', 0o600);

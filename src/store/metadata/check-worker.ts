@@ -2,12 +2,12 @@ import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 
-/** What {@link checkMetadata} runs in a thread of its own. Answers with what is wrong; an empty text: nothing. */
+/** Runs in the thread of {@link checkMetadata}, and posts the damage found; an empty text: none. */
 function check(file: string): string {
   let database: DatabaseSync | undefined;
   try {
     const url = pathToFileURL(file);
-    // Nobody writes to it meanwhile, and so nothing is left beside it.
+    // The file is not in use: with `immutable`, SQLite needs no lock and creates no file beside it.
     url.searchParams.set('immutable', '1');
     database = new DatabaseSync(url, { readOnly: true });
     const found = String(database.prepare('PRAGMA quick_check(1)').get()?.['quick_check']);

@@ -1,7 +1,7 @@
 /**
  * The metadata database: tags, repository blobs, blob rows, URL records, and its backups.
  *
- * It offers whole operations and never a transaction. It never opens a blob file.
+ * Each operation is a whole; it never offers a transaction. It never opens a blob file.
  */
 
 export { MemoryMetadataStore } from './memory.ts';

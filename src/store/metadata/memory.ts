@@ -3,7 +3,6 @@ import type { Digest, Repository } from '../../oci/index.ts';
 import {
   type BlobRecord,
   type LastRead,
-  type ListBlobsOptions,
   type ListTagsOptions,
   type ListUrlsOptions,
   MAX_URLS_PER_BLOB,
@@ -18,23 +17,18 @@ import {
   type UrlRecord,
 } from './metadata-store.ts';
 
-export interface MemoryMetadataOptions {
-  /**
-   * How many tags, memberships and URLs, of each, are remembered; the ones used longest ago are forgotten first, and
-   * their upstream is asked again. @default 100000
-   */
-  readonly limit?: number;
-}
-
-/** A {@link MetadataStore} that ends with the process: for tests, and for `cache: off`. */
+/** A {@link MetadataStore} in memory: for tests, and for `cache: off`. */
 export class MemoryMetadataStore implements MetadataStore {
   readonly #tags: Lru<TagRecord>;
   readonly #members: Lru<MemberRecord>;
   readonly #urls: Lru<UrlEntry>;
   readonly #blobs = new Map<Digest, { readonly record: BlobRecord; readonly readAt: number }>();
 
-  constructor(options: MemoryMetadataOptions = {}) {
-    const limit = options.limit ?? 100_000;
+  /**
+   * @param limit of tags, of members and of URLs, each; the least recently used are dropped first, and requests go to their
+   * upstream again
+   */
+  constructor({ limit = 100_000 }: { readonly limit?: number } = {}) {
     this.#tags = new Lru({ maxWeight: limit });
     this.#members = new Lru({ maxWeight: limit });
     this.#urls = new Lru({ maxWeight: limit });
@@ -154,7 +148,7 @@ export class MemoryMetadataStore implements MetadataStore {
     return this.#blobs.get(digest)?.record;
   }
 
-  async listBlobs({ after, limit }: ListBlobsOptions): Promise<readonly BlobRecord[]> {
+  async listBlobs({ after, limit }: Page<Digest>): Promise<readonly BlobRecord[]> {
     return [...this.#blobs.values()]
       .map((blob) => blob.record)
       .filter((record) => after === undefined || record.digest > after)
@@ -201,7 +195,7 @@ function keyIn(repository: Repository, name: string): string {
   return keyOf(repository.registry, repository.repository, name);
 }
 
-/** What {@link keyIn} was given. */
+/** The arguments of the {@link keyIn} that gave this key. */
 function nameIn(key: string): { readonly repository: Repository; readonly name: string } {
   const [registry = '', repository = '', name = ''] = JSON.parse(key) as string[];
   return { repository: { registry, repository }, name };

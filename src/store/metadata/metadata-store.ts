@@ -1,99 +1,97 @@
 import type { Digest, Repository, Visibility } from '../../oci/index.ts';
 
 /**
- * Which digest a tag pointed to, and which digests belong to a repository. Asynchronous, so that it may live in another
- * process later.
+ * The metadata of the cache: the digest of each tag, the digests of each repository, the stored blobs and the URL records.
+ * Asynchronous, so that it may move to another process later.
  */
 export interface MetadataStore {
   getTag(repository: Repository, tag: string): Promise<TagRecord | undefined>;
   /** Adds or replaces. */
   putTag(repository: Repository, tag: string, record: TagRecord): Promise<void>;
   deleteTag(repository: Repository, tag: string): Promise<boolean>;
-  /** At most `limit` tags, in one order that lasts, from behind `after` on. */
+  /** At most `limit` tags after `after`, in a stable order. */
   listTags(options: ListTagsOptions): Promise<readonly TagEntry[]>;
 
   /**
-   * The record by which a digest belongs to a repository; undefined: it is not known to.
+   * The record that a digest belongs to a repository; undefined where there is none.
    *
-   * Knowing a digest is not a right to read it: membership is what a blob is served by.
+   * A client that knows a digest may not read it for that reason: a blob is served only through a repository it belongs to.
    */
   getMember(repository: Repository, digest: Digest): Promise<MemberRecord | undefined>;
-  /** Adds or replaces all of them, or none. A member that is to be kept stays so where a transient one of it is put. */
+  /** Adds or replaces all of them, or none. A transient record does not make a kept one transient. */
   putMembers(repository: Repository, members: readonly MemberRecord[]): Promise<void>;
   /** Removes a digest from one repository. */
   deleteMember(repository: Repository, digest: Digest): Promise<boolean>;
   /** Removes digests from one repository: all of them, or none. */
   deleteMembers(repository: Repository, digests: readonly Digest[]): Promise<void>;
-  /** At most `limit` members of a repository, in the order of their digests, from behind `after` on. */
+  /** At most `limit` members of a repository after `after`, in the order of their digests. */
   listMembers(repository: Repository, page: Page<Digest>): Promise<readonly MemberRecord[]>;
-  /** At most `limit` repositories that have members, in one order that lasts, from behind `after` on. */
+  /** At most `limit` repositories with members after `after`, in a stable order. */
   listRepositories(page: Page<Repository>): Promise<readonly Repository[]>;
   /** At most `limit` repositories that a digest belongs to. */
   repositoriesOf(digest: Digest, limit: number): Promise<readonly Repository[]>;
 
-  /** What was kept of an answer by URL; undefined: nothing. */
+  /** The record of a cached response by URL; undefined where there is none. */
   getUrl(key: UrlName): Promise<UrlRecord | undefined>;
   /**
-   * Adds or replaces. Its blob goes first, by {@link putBlob}, and takes the record with it when it is deleted; of more than
-   * {@link MAX_URLS_PER_BLOB} for one blob, those checked longest ago are forgotten.
+   * Adds or replaces. The caller puts its blob first, by {@link putBlob}; deleting the blob deletes the record. Beyond
+   * {@link MAX_URLS_PER_BLOB} records of one blob, those checked longest ago are deleted.
    */
   putUrl(key: UrlName, record: UrlRecord): Promise<void>;
   deleteUrl(key: UrlName): Promise<boolean>;
-  /** At most `limit` records, in one order that lasts, from behind `after` on. */
+  /** At most `limit` records after `after`, in a stable order. */
   listUrls(options: ListUrlsOptions): Promise<readonly UrlEntry[]>;
-  /** At most `limit` names whose answers have the bytes of a blob. */
+  /** At most `limit` URLs whose responses have a blob as their body. */
   urlsOf(digest: Digest, limit: number): Promise<readonly UrlName[]>;
 
   /**
-   * Called after a blob was committed: the last step of publishing. Adds or replaces, except that a hosted blob stays
-   * hosted where a mirrored copy of it arrives.
+   * The last step of publishing, after the blob was committed. Adds or replaces, except that a hosted blob stays hosted when a
+   * mirrored copy of it arrives.
    */
   putBlob(record: BlobRecord): Promise<void>;
-  /** What is known of a stored blob; undefined where it is not known to be stored. */
+  /** The record of a stored blob; undefined where there is none. */
   getBlob(digest: Digest): Promise<BlobRecord | undefined>;
-  /** At most `limit` blobs whose digests come after `after`, in the order of their digests. */
-  listBlobs(options: ListBlobsOptions): Promise<readonly BlobRecord[]>;
-  /** Notes when a blob's content was found right. Says nothing of a blob that is not known. */
+  /** At most `limit` blobs after `after`, in the order of their digests. */
+  listBlobs(page: Page<Digest>): Promise<readonly BlobRecord[]>;
+  /** Records when a blob's content was last verified. Does nothing for a blob without a record. */
   noteVerified(digest: Digest, at: number): Promise<void>;
-  /** Called where a blob's file turned out to be missing, wrong or evicted. */
+  /** Deletes a blob's record, when its file is missing, corrupt or evicted. */
   deleteBlob(digest: Digest): Promise<void>;
-  /** Notes when blobs were last read. The caller batches: a read must not cost a write. */
+  /** Records when blobs were last read. The caller batches: a read must not cost a write. */
   touchBlobs(reads: readonly { readonly digest: Digest; readonly at: number }[]): Promise<void>;
   /**
-   * At most `limit` mirrored blobs, those not read for the longest time first, from behind `after` on; a blob never read
-   * counts from `storedAt`.
+   * At most `limit` mirrored blobs after `after`, least recently read first; a blob never read counts as read at `storedAt`.
    */
   leastRecentlyUsed(limit: number, after?: LastRead): Promise<readonly ReadBlobRecord[]>;
-  /** What is stored, in all. */
+  /** Number and size of all blobs. */
   totals(): Promise<{ readonly blobs: number; readonly bytes: number }>;
 
   close(): Promise<void>;
 }
 
-/** A part of a long list. */
+/** One page of a long list. */
 export interface Page<T> {
-  /** The last of the page before. @default from the first */
+  /** The last entry of the page before. @default the first page */
   readonly after?: T | undefined;
   readonly limit: number;
 }
 
 export interface ListTagsOptions extends Page<TagName> {
-  /** Only those of one repository. */
+  /** Only the tags of one repository. */
   readonly repository?: Repository | undefined;
 }
 
-/** A tag by its whole name. */
-export interface TagName {
+interface TagName {
   readonly repository: Repository;
   readonly tag: string;
 }
 
-/** A tag with what it pointed to. */
+/** A tag with its record. */
 export interface TagEntry extends TagName {
   readonly record: TagRecord;
 }
 
-/** What an answer of a mirrored site is kept under. */
+/** The key of a cached response of a mirrored site. */
 export interface UrlName {
   /** Name of the route. */
   readonly route: string;
@@ -102,38 +100,38 @@ export interface UrlName {
 }
 
 export interface ListUrlsOptions extends Page<UrlName> {
-  /** Only those of one route. */
+  /** Only the records of one route. */
   readonly route?: string | undefined;
 }
 
-/** A name with what was kept of its answer. */
+/** A URL with its record. */
 export interface UrlEntry extends UrlName {
   readonly record: UrlRecord;
 }
 
-/** What was kept of an answer beside its bytes. Its size in the store is for the caller to bound. */
+/** A cached response without its body. The caller bounds its size. */
 export interface UrlRecord {
-  /** Of the bytes, by us. */
+  /** Of the body; computed here. */
   readonly digest: Digest;
   readonly size: number;
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string>>;
-  /** When the upstream last vouched for it; milliseconds since the epoch, as every time here. */
+  /** When the upstream last confirmed it; milliseconds since the epoch, as every time here. */
   readonly checkedAt: number;
-  /** Until then it need not be asked; 0: it is asked each time. */
+  /** Until then it is served without revalidation; 0: it is revalidated each time. */
   readonly freshUntil: number;
 }
 
-/** The most names one blob answers to: an empty file may have any number of them. */
+/** The most URLs of one blob: any number of URLs may lead to an empty file. */
 export const MAX_URLS_PER_BLOB = 1000;
 
-/** What a tag pointed to when its upstream was last asked. */
+/** The manifest a tag pointed to when an upstream last reported it. */
 export interface TagRecord {
   readonly digest: Digest;
   readonly mediaType: string;
   /** Of the manifest, in bytes. */
   readonly size: number;
-  /** When an upstream last said so; milliseconds since the epoch. */
+  /** When an upstream last reported it; milliseconds since the epoch. */
   readonly checkedAt: number;
   readonly upstream: string;
   readonly visibility: Visibility;
@@ -142,12 +140,12 @@ export interface TagRecord {
 export interface MemberRecord {
   readonly digest: Digest;
   readonly kind: 'manifest' | 'blob';
-  /** For a manifest what the upstream called it, for a blob what its manifest calls it; may be empty. */
+  /** A manifest's from its upstream, a blob's from its manifest; may be empty. */
   readonly mediaType: string;
-  /** As the manifest that names it says; undefined where only an upstream confirmed it. */
+  /** From the manifest that lists it; undefined where only an upstream confirmed the digest. */
   readonly size: number | undefined;
   readonly visibility: Visibility;
-  /** True where it is served and not kept: it is of a platform nobody asked to keep. @default false */
+  /** True where it is served but not kept, since its platform is not among those to keep. @default false */
   readonly transient?: boolean;
 }
 
@@ -158,7 +156,7 @@ export interface BlobRecord {
   readonly kind: 'mirrored' | 'hosted';
   /** Milliseconds since the epoch. */
   readonly storedAt: number;
-  /** When its content was last found right; undefined: not since it was stored. Milliseconds since the epoch. */
+  /** When its content was last verified; undefined: not since it was stored. Milliseconds since the epoch. */
   readonly verifiedAt?: number | undefined;
 }
 
@@ -169,5 +167,3 @@ export interface LastRead {
 }
 
 export interface ReadBlobRecord extends BlobRecord, LastRead {}
-
-export type ListBlobsOptions = Page<Digest>;

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
-import { blobRecord, nameStoreSuite, numbered, tagRecord } from '../../../test/suites/name-store.ts';
+import { blobRecord, metadataStoreSuite, numbered, tagRecord } from '../../../test/suites/metadata-store.ts';
 import { type Events, Telemetry } from '../../telemetry/index.ts';
 import { backupOf } from './backup.ts';
 import type { MetadataStore } from './metadata-store.ts';
@@ -14,14 +14,14 @@ import { openSqliteMetadataStore } from './sqlite.ts';
 
 const NGINX = { registry: 'docker.io', repository: 'library/nginx' };
 
-nameStoreSuite('resilient', async (t) => {
-  const names = await openRecoveringMetadataStore({ file: await temporaryFile(t), telemetry: new Telemetry() });
-  t.after(() => names.close());
-  return names;
+metadataStoreSuite('recovering', async (t) => {
+  const store = await openRecoveringMetadataStore({ file: await temporaryFile(t), telemetry: new Telemetry() });
+  t.after(() => store.close());
+  return store;
 });
 
 const LOSSES: Record<string, (file: string) => Promise<void>> = {
-  'it is gone': (file) => rm(file),
+  'it is missing': (file) => rm(file),
   'it is empty': (file) => truncate(file, 0),
   'its first page is cut': (file) => truncate(file, 3000),
   'it is garbage': (file) => writeFile(file, 'this is no database'.repeat(1000)),
@@ -34,21 +34,21 @@ const LOSSES: Record<string, (file: string) => Promise<void>> = {
     await writeFile(`${file}-wal`, 'nor is this a log'.repeat(1000));
     await writeFile(`${file}-shm`, '');
   },
-  'it is gone, and a log was left': async (file) => {
+  'it is missing, and its log is left': async (file) => {
     await copyFile(file, `${file}-wal`);
     await rm(file);
   },
 };
 
-describe('a names database that is lost', () => {
+describe('a metadata database that is lost', () => {
   for (const [what, lose] of Object.entries(LOSSES)) {
     test(`is replaced by its backup at the next start: ${what}`, async (t) => {
       const file = await temporaryFile(t);
-      await (await filled(t, file)).names.close();
+      await (await filled(t, file)).store.close();
       await lose(file);
-      const { names, recovered } = await opened(t, file);
-      assert.deepEqual(await names.getTag(NGINX, 'tag'), tagRecord(1));
-      assert.deepEqual(await names.totals(), { blobs: 1, bytes: 10 });
+      const { store, recovered } = await opened(t, file);
+      assert.deepEqual(await store.getTag(NGINX, 'tag'), tagRecord(1));
+      assert.deepEqual(await store.totals(), { blobs: 1, bytes: 10 });
       assert.equal(recovered.length, 1);
       assert.equal(recovered[0]?.source, 'backup');
       const at = recovered[0]?.backupAt ?? 0;
@@ -58,15 +58,15 @@ describe('a names database that is lost', () => {
 
     test(`is replaced by an empty one without a backup: ${what}`, async (t) => {
       const file = await temporaryFile(t);
-      await (await filled(t, file)).names.close();
+      await (await filled(t, file)).store.close();
       await rm(backupOf(file));
       await lose(file);
-      const { names, recovered } = await opened(t, file);
-      assert.equal(await names.getTag(NGINX, 'tag'), undefined);
-      await names.putTag(NGINX, 'tag', tagRecord(2));
-      assert.deepEqual(await names.getTag(NGINX, 'tag'), tagRecord(2));
-      // Nobody can tell a database that is gone from one that never was.
-      const isSaid = !what.startsWith('it is gone');
+      const { store, recovered } = await opened(t, file);
+      assert.equal(await store.getTag(NGINX, 'tag'), undefined);
+      await store.putTag(NGINX, 'tag', tagRecord(2));
+      assert.deepEqual(await store.getTag(NGINX, 'tag'), tagRecord(2));
+      // A missing database looks like one that never existed.
+      const isSaid = !what.startsWith('it is missing');
       assert.deepEqual(
         recovered.map(({ source }) => source),
         isSaid ? ['nothing'] : [],
@@ -89,25 +89,25 @@ describe('a names database that is lost', () => {
   for (const [what, spoil] of Object.entries(useless)) {
     test(`is replaced by an empty one where the backup is ${what}`, async (t) => {
       const file = await temporaryFile(t);
-      await (await filled(t, file)).names.close();
+      await (await filled(t, file)).store.close();
       await writeFile(file, 'garbage');
       await spoil(backupOf(file));
-      const { names, recovered, warnings } = await opened(t, file);
-      assert.equal(await names.getTag(NGINX, 'tag'), undefined);
-      await names.putBlob(blobRecord(3));
+      const { store, recovered, warnings } = await opened(t, file);
+      assert.equal(await store.getTag(NGINX, 'tag'), undefined);
+      await store.putBlob(blobRecord(3));
       assert.equal(recovered[0]?.source, 'nothing');
       assert.ok(warnings.length <= 1);
     });
   }
 
-  test('is set aside for whoever looks into it, the latest two times', async (t) => {
+  test('is set aside for inspection, the latest two times', async (t) => {
     const file = await temporaryFile(t);
     for (let time = 0; time < 4; time += 1) {
-      const { names } = await opened(t, file);
-      await names.close();
+      const { store } = await opened(t, file);
+      await store.close();
       await writeFile(file, `garbage ${time}`);
     }
-    await (await opened(t, file)).names.close();
+    await (await opened(t, file)).store.close();
     const directory = join(file, '..');
     const aside = (await readdir(directory)).filter((name) => name.includes('corrupt')).sort();
     const contents = await Promise.all(aside.map((name) => readFile(join(directory, name), 'utf8')));
@@ -116,11 +116,11 @@ describe('a names database that is lost', () => {
 
   test('is left alone where a newer release wrote it', async (t) => {
     const file = await temporaryFile(t);
-    await (await filled(t, file)).names.close();
+    await (await filled(t, file)).store.close();
     execute(file, `PRAGMA user_version = ${MIGRATIONS.length + 1}`);
     const before = await readFile(file);
     await assert.rejects(openRecoveringMetadataStore({ file, telemetry: new Telemetry() }), {
-      name: 'NamesVersionError',
+      name: 'MetadataVersionError',
     });
     assert.deepEqual(await readFile(file), before);
   });
@@ -131,59 +131,59 @@ describe('a names database that is lost', () => {
   });
 });
 
-describe('a names database that is damaged while it is used', () => {
-  /** Everything in the file and nothing in memory, so that damage is met. */
+describe('a metadata database that is damaged while it is used', () => {
+  /** Overwrites the file and removes its log, so that the next reads meet the damage. */
   async function damaged(file: string): Promise<void> {
     const bytes = await readFile(file);
     await writeFile(file, bytes.fill(0xa5));
     await rm(`${file}-wal`, { force: true });
   }
 
-  test('is replaced by its backup, and whoever asked gets an answer', async (t) => {
+  test('is replaced by its backup, and pending operations get their results', async (t) => {
     const file = await temporaryFile(t);
     const before = await filled(t, file, 3000);
-    await before.names.close();
-    const { names, recovered } = await opened(t, file);
+    await before.store.close();
+    const { store, recovered } = await opened(t, file);
     await damaged(file);
     const answers = await Promise.all(
-      Array.from({ length: 3000 }, (_, number) => names.getMember(NGINX, numbered(number))),
+      Array.from({ length: 3000 }, (_, number) => store.getMember(NGINX, numbered(number))),
     );
     assert.equal(answers.filter((member) => member !== undefined).length, 3000);
     assert.deepEqual(
       recovered.map(({ source }) => source),
       ['backup'],
     );
-    await names.putTag(NGINX, 'later', tagRecord(7));
-    await names.close();
+    await store.putTag(NGINX, 'later', tagRecord(7));
+    await store.close();
     const next = await opened(t, file);
-    assert.deepEqual(await next.names.getTag(NGINX, 'later'), tagRecord(7));
+    assert.deepEqual(await next.store.getTag(NGINX, 'later'), tagRecord(7));
     assert.deepEqual(next.recovered, []);
   });
 
   test('fails where the one that took its place is damaged as soon: then it is the disk', async (t) => {
     const file = await temporaryFile(t);
-    await (await filled(t, file, 3000)).names.close();
-    const { names, recovered } = await opened(t, file);
+    await (await filled(t, file, 3000)).store.close();
+    const { store, recovered } = await opened(t, file);
     const askAll = async () => {
-      for (let number = 0; number < 3000; number += 1) await names.getMember(NGINX, numbered(number));
+      for (let number = 0; number < 3000; number += 1) await store.getMember(NGINX, numbered(number));
     };
     await damaged(file);
-    // One that needs few pages, so that the others are not in memory yet.
-    await names.getMember(NGINX, numbered(1));
+    // It reads few pages, so that the others are not cached yet.
+    await store.getMember(NGINX, numbered(1));
     await damaged(file);
-    await assert.rejects(askAll(), { name: 'NamesCorruptError' });
+    await assert.rejects(askAll(), { name: 'MetadataCorruptError' });
     assert.equal(recovered.length, 1);
   });
 
   test('does not take its sound backup with it', async (t) => {
     const file = await temporaryFile(t);
-    await (await filled(t, file, 3000)).names.close();
+    await (await filled(t, file, 3000)).store.close();
     const sound = await readFile(backupOf(file));
-    const { names, warnings } = await opened(t, file);
+    const { store, warnings } = await opened(t, file);
     await damaged(file);
-    // A row that is changed without a look at what is damaged.
-    await names.putTag(NGINX, 'later', tagRecord(7)).catch(() => {});
-    await names.close();
+    // This change may not read a damaged page.
+    await store.putTag(NGINX, 'later', tagRecord(7)).catch(() => {});
+    await store.close();
     const after = await readFile(backupOf(file));
     const check = new DatabaseSync(backupOf(file), { readOnly: true });
     t.after(() => check.close());
@@ -192,12 +192,12 @@ describe('a names database that is damaged while it is used', () => {
   });
 });
 
-describe('the backup of a names database', () => {
-  test('is made now and then, while names are read and written, and is for this user alone', async (t) => {
+describe('the backup of a metadata database', () => {
+  test('is made while the store is in use, and is readable by this user alone', async (t) => {
     const file = await temporaryFile(t);
-    const { names } = await opened(t, file, { backupEvery: 5 });
+    const { store } = await opened(t, file, { backupEvery: 5 });
     for (let number = 0; number < 50; number += 1) {
-      await names.putBlob(blobRecord(number));
+      await store.putBlob(blobRecord(number));
       await new Promise(setImmediate);
     }
     const copy = await eventually(async () => {
@@ -214,34 +214,34 @@ describe('the backup of a names database', () => {
       return true;
     });
     assert.ok(copy);
-    await names.close();
+    await store.close();
     const left = (await readdir(join(file, '..'))).filter((name) => !name.includes('copy')).sort();
     assert.deepEqual(left, ['names.backup.db', 'names.db']);
   });
 
   test('is not made where nothing has changed', async (t) => {
     const file = await temporaryFile(t);
-    await (await filled(t, file)).names.close();
+    await (await filled(t, file)).store.close();
     const before = await stat(backupOf(file));
-    const { names } = await opened(t, file);
-    await names.getTag(NGINX, 'tag');
-    await names.close();
+    const { store } = await opened(t, file);
+    await store.getTag(NGINX, 'tag');
+    await store.close();
     assert.equal((await stat(backupOf(file))).ino, before.ino);
   });
 
   test('that cannot be made is said, and costs nothing else', async (t) => {
     const file = await temporaryFile(t);
-    const { names, warnings } = await filled(t, file);
-    // A directory in its place cannot be replaced by a rename.
+    const { store, warnings } = await filled(t, file);
+    // A rename cannot replace a directory.
     await mkdir(join(backupOf(file), 'in the way'), { recursive: true });
-    await names.close();
+    await store.close();
     assert.match(String(warnings[0]?.message), /Cannot back up/);
-    assert.deepEqual(await (await opened(t, file)).names.getTag(NGINX, 'tag'), tagRecord(1));
+    assert.deepEqual(await (await opened(t, file)).store.getTag(NGINX, 'tag'), tagRecord(1));
   });
 });
 
 interface Opened {
-  readonly names: MetadataStore;
+  readonly store: MetadataStore;
   readonly recovered: Events['names.recovered'][];
   readonly warnings: Events['warning'][];
 }
@@ -252,17 +252,17 @@ async function opened(t: TestContext, file: string, options: { backupEvery?: num
   const warnings: Events['warning'][] = [];
   telemetry.on('names.recovered', (event) => recovered.push(event));
   telemetry.on('warning', (event) => warnings.push(event));
-  const names = await openRecoveringMetadataStore({ file, telemetry, ...options });
-  t.after(() => names.close());
-  return { names, recovered, warnings };
+  const store = await openRecoveringMetadataStore({ file, telemetry, ...options });
+  t.after(() => store.close());
+  return { store, recovered, warnings };
 }
 
-/** An open one with a tag, a blob and as many members as wanted. */
+/** An open store with a tag, a blob and `members` members. */
 async function filled(t: TestContext, file: string, members = 1): Promise<Opened> {
   const made = await opened(t, file);
-  await made.names.putTag(NGINX, 'tag', tagRecord(1));
-  await made.names.putBlob(blobRecord(1));
-  await made.names.putMembers(
+  await made.store.putTag(NGINX, 'tag', tagRecord(1));
+  await made.store.putBlob(blobRecord(1));
+  await made.store.putMembers(
     NGINX,
     Array.from({ length: members }, (_, number) => ({
       digest: numbered(number),

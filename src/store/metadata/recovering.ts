@@ -1,165 +1,85 @@
 import { rm, stat } from 'node:fs/promises';
-import type { Digest, Repository } from '../../oci/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import { backUpMetadata, restoreMetadata, setMetadataAside } from './backup.ts';
 import { MetadataCorruptError } from './error.ts';
-import type {
-  BlobRecord,
-  LastRead,
-  ListBlobsOptions,
-  ListTagsOptions,
-  ListUrlsOptions,
-  MemberRecord,
-  MetadataStore,
-  Page,
-  ReadBlobRecord,
-  TagEntry,
-  TagRecord,
-  UrlEntry,
-  UrlName,
-  UrlRecord,
-} from './metadata-store.ts';
+import type { MetadataStore } from './metadata-store.ts';
 import { openSqliteMetadataStore, type SqliteMetadataStore } from './sqlite.ts';
 
-export interface RecoveringMetadataOptions {
+interface RecoveringMetadataOptions {
   readonly file: string;
   readonly telemetry: Telemetry;
-  /** Milliseconds between two backups, where something has changed meanwhile. @default 600_000 */
+  /** Milliseconds between backups; none is made while nothing has changed. @default 600_000 */
   readonly backupEvery?: number;
 }
 
 const TEN_MINUTES = 10 * 60 * 1000;
 
-/** Where the next database is damaged so soon after the last, it is the disk, and another would fare no better. */
+/** Milliseconds. A database damaged again within this time means a failing disk: another one would be damaged too. */
 const RECOVERY_PAUSE = 30_000;
 
 /**
- * Opens the database of names, or what can be had in its place: where it is damaged or gone, the latest backup, and where
- * there is none, an empty one. Damage that shows later is dealt with in the same way, while everyone goes on. Each loss is
- * published as `names.recovered`.
+ * Opens the metadata database. Where it is damaged or missing, its latest backup takes its place; without a backup, an empty
+ * database does. Damage found later is handled in the same way, while operations wait. Each loss is published as
+ * `names.recovered`.
  *
- * Throws {@link MetadataVersionError} where a newer release wrote it, and the system's own errors where the disk refuses.
+ * Throws {@link MetadataVersionError} where a newer release wrote it, and the system's own errors where the disk fails.
  */
 export async function openRecoveringMetadataStore(options: RecoveringMetadataOptions): Promise<MetadataStore> {
-  const names = await openOrReplace(options);
-  return new RecoveringMetadataStore(names, options);
+  const store = await openOrReplace(options);
+  return new RecoveringMetadataStore(store, options);
 }
 
+type OperationName = Exclude<keyof MetadataStore, 'close'>;
+type Result<Name extends OperationName> = Awaited<ReturnType<MetadataStore[Name]>>;
+
+/** An operation of the store, in the form that lets TypeScript relate its arguments and result to its name. */
+type Operation<Name extends OperationName> = (...args: Parameters<MetadataStore[Name]>) => Promise<Result<Name>>;
+type Operations = { readonly [Name in OperationName]: Operation<Name> };
+
 class RecoveringMetadataStore implements MetadataStore {
+  readonly getTag = this.#recovering('getTag');
+  readonly putTag = this.#recovering('putTag');
+  readonly deleteTag = this.#recovering('deleteTag');
+  readonly listTags = this.#recovering('listTags');
+  readonly getMember = this.#recovering('getMember');
+  readonly putMembers = this.#recovering('putMembers');
+  readonly deleteMember = this.#recovering('deleteMember');
+  readonly deleteMembers = this.#recovering('deleteMembers');
+  readonly listMembers = this.#recovering('listMembers');
+  readonly listRepositories = this.#recovering('listRepositories');
+  readonly repositoriesOf = this.#recovering('repositoriesOf');
+  readonly getUrl = this.#recovering('getUrl');
+  readonly putUrl = this.#recovering('putUrl');
+  readonly deleteUrl = this.#recovering('deleteUrl');
+  readonly listUrls = this.#recovering('listUrls');
+  readonly urlsOf = this.#recovering('urlsOf');
+  readonly putBlob = this.#recovering('putBlob');
+  readonly getBlob = this.#recovering('getBlob');
+  readonly listBlobs = this.#recovering('listBlobs');
+  readonly noteVerified = this.#recovering('noteVerified');
+  readonly deleteBlob = this.#recovering('deleteBlob');
+  readonly touchBlobs = this.#recovering('touchBlobs');
+  readonly leastRecentlyUsed = this.#recovering('leastRecentlyUsed');
+  readonly totals = this.#recovering('totals');
+
   readonly #options: RecoveringMetadataOptions;
   readonly #timer: NodeJS.Timeout;
-  #names: SqliteMetadataStore;
-  #recovering: Promise<void> | undefined;
+  #store: SqliteMetadataStore;
+  #recovery: Promise<void> | undefined;
   #recoveredAt = Number.NEGATIVE_INFINITY;
-  #backingUp: Promise<void> | undefined;
+  #backup: Promise<void> | undefined;
   /** Rows changed when the last backup was made. */
   #backedUp = 0;
   #closing: Promise<void> | undefined;
 
-  constructor(names: SqliteMetadataStore, options: RecoveringMetadataOptions) {
-    this.#names = names;
+  constructor(store: SqliteMetadataStore, options: RecoveringMetadataOptions) {
+    this.#store = store;
     this.#options = options;
     this.#timer = setInterval(() => void this.#backUp(), options.backupEvery ?? TEN_MINUTES);
     this.#timer.unref();
   }
 
-  getTag(repository: Repository, tag: string): Promise<TagRecord | undefined> {
-    return this.#use((names) => names.getTag(repository, tag));
-  }
-
-  putTag(repository: Repository, tag: string, record: TagRecord): Promise<void> {
-    return this.#use((names) => names.putTag(repository, tag, record));
-  }
-
-  deleteTag(repository: Repository, tag: string): Promise<boolean> {
-    return this.#use((names) => names.deleteTag(repository, tag));
-  }
-
-  listTags(options: ListTagsOptions): Promise<readonly TagEntry[]> {
-    return this.#use((names) => names.listTags(options));
-  }
-
-  getMember(repository: Repository, digest: Digest): Promise<MemberRecord | undefined> {
-    return this.#use((names) => names.getMember(repository, digest));
-  }
-
-  putMembers(repository: Repository, members: readonly MemberRecord[]): Promise<void> {
-    return this.#use((names) => names.putMembers(repository, members));
-  }
-
-  deleteMember(repository: Repository, digest: Digest): Promise<boolean> {
-    return this.#use((names) => names.deleteMember(repository, digest));
-  }
-
-  deleteMembers(repository: Repository, digests: readonly Digest[]): Promise<void> {
-    return this.#use((names) => names.deleteMembers(repository, digests));
-  }
-
-  listMembers(repository: Repository, page: Page<Digest>): Promise<readonly MemberRecord[]> {
-    return this.#use((names) => names.listMembers(repository, page));
-  }
-
-  listRepositories(page: Page<Repository>): Promise<readonly Repository[]> {
-    return this.#use((names) => names.listRepositories(page));
-  }
-
-  repositoriesOf(digest: Digest, limit: number): Promise<readonly Repository[]> {
-    return this.#use((names) => names.repositoriesOf(digest, limit));
-  }
-
-  getUrl(key: UrlName): Promise<UrlRecord | undefined> {
-    return this.#use((names) => names.getUrl(key));
-  }
-
-  putUrl(key: UrlName, record: UrlRecord): Promise<void> {
-    return this.#use((names) => names.putUrl(key, record));
-  }
-
-  deleteUrl(key: UrlName): Promise<boolean> {
-    return this.#use((names) => names.deleteUrl(key));
-  }
-
-  listUrls(options: ListUrlsOptions): Promise<readonly UrlEntry[]> {
-    return this.#use((names) => names.listUrls(options));
-  }
-
-  urlsOf(digest: Digest, limit: number): Promise<readonly UrlName[]> {
-    return this.#use((names) => names.urlsOf(digest, limit));
-  }
-
-  putBlob(record: BlobRecord): Promise<void> {
-    return this.#use((names) => names.putBlob(record));
-  }
-
-  getBlob(digest: Digest): Promise<BlobRecord | undefined> {
-    return this.#use((names) => names.getBlob(digest));
-  }
-
-  listBlobs(options: ListBlobsOptions): Promise<readonly BlobRecord[]> {
-    return this.#use((names) => names.listBlobs(options));
-  }
-
-  noteVerified(digest: Digest, at: number): Promise<void> {
-    return this.#use((names) => names.noteVerified(digest, at));
-  }
-
-  deleteBlob(digest: Digest): Promise<void> {
-    return this.#use((names) => names.deleteBlob(digest));
-  }
-
-  touchBlobs(reads: readonly { readonly digest: Digest; readonly at: number }[]): Promise<void> {
-    return this.#use((names) => names.touchBlobs(reads));
-  }
-
-  leastRecentlyUsed(limit: number, after?: LastRead): Promise<readonly ReadBlobRecord[]> {
-    return this.#use((names) => names.leastRecentlyUsed(limit, after));
-  }
-
-  totals(): Promise<{ readonly blobs: number; readonly bytes: number }> {
-    return this.#use((names) => names.totals());
-  }
-
-  /** Makes a last backup, where something has changed since the one before. */
+  /** Makes a last backup if anything changed since the previous one. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -167,70 +87,75 @@ class RecoveringMetadataStore implements MetadataStore {
 
   async #close(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#recovering?.catch(() => {});
-    // The one under way began before the latest changes.
-    await this.#backingUp;
+    await this.#recovery?.catch(() => {});
+    // A running backup began before the latest changes.
+    await this.#backup;
     await this.#backUp();
-    await this.#names.close();
+    await this.#store.close();
   }
 
-  async #use<T>(ask: (names: MetadataStore) => Promise<T>): Promise<T> {
-    // Whatever fails then has failed for whoever found the damage; it is asked again here.
-    await this.#recovering?.catch(() => {});
-    const names = this.#names;
+  #recovering<Name extends OperationName>(name: Name): Operation<Name> {
+    return (...args) => this.#use<Result<Name>>((store) => store[name](...args));
+  }
+
+  /** Waits for a running recovery, and repeats the operation once where it finds damage. */
+  async #use<T>(operation: (store: Operations) => Promise<T>): Promise<T> {
+    // A failed recovery rejects the operation that found the damage; this one tries for itself.
+    await this.#recovery?.catch(() => {});
+    const store = this.#store;
     try {
-      return await ask(names);
+      return await operation(store);
     } catch (error) {
       if (!(error instanceof MetadataCorruptError)) throw error;
-      await this.#recover(names, error);
-      return ask(this.#names);
+      await this.#recover(store, error);
+      return operation(this.#store);
     }
   }
 
-  /** Replaces a database that turned out damaged, once for all who found out. */
+  /** Replaces a damaged database, once for all operations that found the damage. */
   async #recover(damaged: SqliteMetadataStore, error: MetadataCorruptError): Promise<void> {
-    if (this.#recovering === undefined && this.#names === damaged) {
+    if (this.#recovery === undefined && this.#store === damaged) {
       if (this.#closing !== undefined || performance.now() - this.#recoveredAt < RECOVERY_PAUSE) throw error;
       this.#recoveredAt = performance.now();
-      this.#recovering = this.#replace(error.found).finally(() => {
-        this.#recovering = undefined;
+      this.#recovery = this.#replace(error.found).finally(() => {
+        this.#recovery = undefined;
       });
     }
-    await this.#recovering;
+    await this.#recovery;
   }
 
   async #replace(found: string): Promise<void> {
-    await this.#backingUp;
-    await this.#names.close();
-    this.#names = await replace(this.#options, found);
+    await this.#backup;
+    await this.#store.close();
+    this.#store = await replace(this.#options, found);
     this.#backedUp = 0;
   }
 
-  /** Never rejects: without it the next loss costs more, and nothing else. */
+  /** Never rejects: a failed backup only makes the next loss cost more. */
   #backUp(): Promise<void> {
-    this.#backingUp ??= this.#tryBackUp().finally(() => {
-      this.#backingUp = undefined;
+    this.#backup ??= this.#tryBackUp().finally(() => {
+      this.#backup = undefined;
     });
-    return this.#backingUp;
+    return this.#backup;
   }
 
   async #tryBackUp(): Promise<void> {
     const { file, telemetry } = this.#options;
-    const names = this.#names;
-    const { changes } = names;
-    if (this.#recovering !== undefined || changes === this.#backedUp) return;
+    const store = this.#store;
+    const { changes } = store;
+    if (this.#recovery !== undefined || changes === this.#backedUp) return;
     try {
-      const found = await backUpMetadata(names, file);
+      const found = await backUpMetadata(store, file);
       if (found === undefined) {
         this.#backedUp = changes;
         return;
       }
       const error = new MetadataCorruptError(file, { found });
-      telemetry.publish('warning', { message: 'The names database is damaged: its earlier backup is kept', error });
-      // Not waited for: it waits for this.
-      if (this.#closing === undefined) this.#recover(names, error).catch(() => {});
+      telemetry.publish('warning', { message: 'The metadata database is damaged: its earlier backup is kept', error });
+      // Not awaited: the recovery waits for this backup.
+      if (this.#closing === undefined) this.#recover(store, error).catch(() => {});
     } catch (error) {
-      telemetry.publish('warning', { message: 'Cannot back up the names database', error });
+      telemetry.publish('warning', { message: 'Cannot back up the metadata database', error });
     }
   }
 }
@@ -241,8 +166,8 @@ async function openOrReplace(options: RecoveringMetadataOptions): Promise<Sqlite
     (stats) => stats.size,
     () => undefined,
   );
-  // An empty one would pass for a new one.
-  if (size === undefined || size === 0) return replace(options, size === 0 ? 'it is empty' : 'it is gone');
+  // SQLite would take an empty file for a new database.
+  if (size === undefined || size === 0) return replace(options, size === 0 ? 'it is empty' : 'it is missing');
   try {
     return await openSqliteMetadataStore(file);
   } catch (error) {
@@ -251,29 +176,29 @@ async function openOrReplace(options: RecoveringMetadataOptions): Promise<Sqlite
   }
 }
 
-/** Sets aside what is there, and opens the backup or an empty database in its place. */
+/** Sets the database aside, and opens its backup or an empty database in its place. */
 async function replace({ file, telemetry }: RecoveringMetadataOptions, found: string): Promise<SqliteMetadataStore> {
-  const wasThere = (await stat(file).catch(() => undefined)) !== undefined;
+  const existed = (await stat(file).catch(() => undefined)) !== undefined;
   await setMetadataAside(file, Date.now());
   const { backupAt, unusable } = await restoreMetadata(file);
-  if (unusable !== undefined) {
-    telemetry.publish('warning', { message: `The backup of the names database is of no use: ${unusable}` });
-  }
-  let names: SqliteMetadataStore;
+  const warn = (reason: string): void =>
+    telemetry.publish('warning', { message: `The backup of the metadata database is unusable: ${reason}` });
+  if (unusable !== undefined) warn(unusable);
+  let store: SqliteMetadataStore;
   let source: 'backup' | 'nothing' = backupAt === undefined ? 'nothing' : 'backup';
   try {
-    names = await openSqliteMetadataStore(file);
+    store = await openSqliteMetadataStore(file);
   } catch (error) {
     if (!(error instanceof MetadataCorruptError)) throw error;
-    // A sound database of somebody else's.
-    telemetry.publish('warning', { message: `The backup of the names database is of no use: ${error.found}` });
+    // The backup is a sound database, but of another program.
+    warn(error.found);
     await rm(file, { force: true });
-    names = await openSqliteMetadataStore(file);
+    store = await openSqliteMetadataStore(file);
     source = 'nothing';
   }
-  // A directory that is new has lost nothing.
-  if (wasThere || source === 'backup') {
+  // A new directory has lost nothing.
+  if (existed || source === 'backup') {
     telemetry.publish('names.recovered', { found, source, ...(source === 'backup' ? { backupAt } : {}) });
   }
-  return names;
+  return store;
 }

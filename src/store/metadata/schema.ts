@@ -1,10 +1,10 @@
 /**
- * The names database, version by version: the n-th entry leads from `user_version` n to n + 1. An entry that has been
- * released is never changed; a new one is added.
+ * The schema of the metadata database: entry n migrates `user_version` n to n + 1. The statements of a released entry never
+ * change; a new entry is added.
  */
 export const MIGRATIONS: readonly string[] = [
   `
-  -- What a tag pointed to when its upstream was last asked.
+  -- The manifest a tag pointed to when an upstream last reported it.
   CREATE TABLE tags (
     registry TEXT NOT NULL,
     repository TEXT NOT NULL,
@@ -18,7 +18,7 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (registry, repository, tag)
   ) STRICT, WITHOUT ROWID;
 
-  -- Which digests belong to a repository. The bytes are stored once; the right to read them is per repository.
+  -- The digests of each repository. Bytes are stored once; permission to read them is per repository.
   CREATE TABLE members (
     registry TEXT NOT NULL,
     repository TEXT NOT NULL,
@@ -30,7 +30,7 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (registry, repository, digest)
   ) STRICT, WITHOUT ROWID;
 
-  -- What lies in the blob store, as far as eviction and the sums need to know.
+  -- The blobs in the store, for eviction and the totals.
   CREATE TABLE blobs (
     digest TEXT NOT NULL PRIMARY KEY,
     size INTEGER NOT NULL,
@@ -41,7 +41,7 @@ export const MIGRATIONS: readonly string[] = [
 
   CREATE INDEX blobs_by_last_read ON blobs (read_at) WHERE kind = 'mirrored';
 
-  -- The sums are kept as the rows change: counting a million rows takes a second, and the limit is checked often.
+  -- Totals are updated with each row: summing a million rows takes a second, and the limit is checked often.
   CREATE TABLE totals (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     blobs INTEGER NOT NULL,
@@ -60,18 +60,18 @@ export const MIGRATIONS: readonly string[] = [
   END;
   `,
   `
-  -- When the content was last found right; NULL: nobody has looked since the version that asks for it.
+  -- When the content was last verified; NULL: not since it was stored, or since this column exists.
   ALTER TABLE blobs ADD COLUMN verified_at INTEGER;
   `,
   `
-  -- 1: served and not kept, since nobody asked to keep its platform.
+  -- 1: served but not kept, since its platform is not among those to keep.
   ALTER TABLE members ADD COLUMN transient INTEGER NOT NULL DEFAULT 0 CHECK (transient IN (0, 1));
 
-  -- Whose a digest is: asked before a blob is purged.
+  -- The repositories of a digest: looked up before a blob is purged.
   CREATE INDEX members_by_digest ON members (digest);
   `,
   `
-  -- What was kept of answers by URL, beside their bytes.
+  -- Cached responses by URL, without their bodies.
   CREATE TABLE urls (
     route TEXT NOT NULL,
     url TEXT NOT NULL,
@@ -79,13 +79,13 @@ export const MIGRATIONS: readonly string[] = [
     size INTEGER NOT NULL,
     headers TEXT NOT NULL,  -- a JSON object
     checked_at INTEGER NOT NULL,
-    fresh_until INTEGER NOT NULL,  -- 0: asked for each time
+    fresh_until INTEGER NOT NULL,  -- 0: revalidated each time
     PRIMARY KEY (route, url)
   ) STRICT, WITHOUT ROWID;
 
   CREATE INDEX urls_by_digest ON urls (digest, checked_at);
 
-  -- Without its bytes such a record is good for nothing, and nobody would come by to remove it.
+  -- A record is useless without its body, and nothing else would delete it.
   CREATE TRIGGER blobs_deleted_from_urls AFTER DELETE ON blobs BEGIN
     DELETE FROM urls WHERE digest = old.digest;
   END;
@@ -93,8 +93,8 @@ export const MIGRATIONS: readonly string[] = [
 ];
 
 /**
- * Every statement of the store. Adding or replacing is always an upsert and never `REPLACE`, whose deletions run no
- * trigger.
+ * Every statement of the store. An addition or replacement is always an upsert and never `REPLACE`, whose deletions run no
+ * triggers.
  */
 export const STATEMENTS = {
   getTag: `SELECT digest, media_type, size, checked_at, upstream, visibility FROM tags
@@ -117,7 +117,7 @@ export const STATEMENTS = {
   deleteMember: 'DELETE FROM members WHERE registry = ? AND repository = ? AND digest = ?',
   listMembers: `SELECT digest, kind, media_type, size, visibility, transient FROM members
     WHERE registry = ? AND repository = ? AND digest > ? ORDER BY digest LIMIT ?`,
-  // One look-up in the index for each repository, however many members it has; DISTINCT would read them all.
+  // One index look-up per repository, however many members it has; DISTINCT would read every member.
   nextRepository: `SELECT registry, repository FROM members WHERE (registry, repository) > (?, ?)
     ORDER BY registry, repository LIMIT 1`,
   repositoriesOf: 'SELECT registry, repository FROM members WHERE digest = ? LIMIT ?',

@@ -4,73 +4,79 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
-import { blobRecord, memberRecord, nameStoreSuite, numbered, tagRecord } from '../../../test/suites/name-store.ts';
+import {
+  blobRecord,
+  memberRecord,
+  metadataStoreSuite,
+  numbered,
+  tagRecord,
+} from '../../../test/suites/metadata-store.ts';
 import { MIGRATIONS, STATEMENTS } from './schema.ts';
 import { openSqliteMetadataStore } from './sqlite.ts';
 
 const NGINX = { registry: 'docker.io', repository: 'library/nginx' };
 
-nameStoreSuite('sqlite', async (t) => {
-  const names = await openSqliteMetadataStore(await temporaryFile(t));
-  t.after(() => names.close());
-  return names;
+metadataStoreSuite('sqlite', async (t) => {
+  const store = await openSqliteMetadataStore(await temporaryFile(t));
+  t.after(() => store.close());
+  return store;
 });
 
 describe('openSqliteNameStore', () => {
   test('finds again what was put before, sums and order included', async (t) => {
     const file = await temporaryFile(t);
     await fill(file, 5);
-    const names = await openSqliteMetadataStore(file);
-    t.after(() => names.close());
-    assert.deepEqual(await names.getTag(NGINX, 'tag3'), tagRecord(3));
-    assert.deepEqual(await names.getMember(NGINX, numbered(4)), memberRecord(4));
-    assert.deepEqual(await names.totals(), { blobs: 5, bytes: 50 });
-    assert.deepEqual(await names.leastRecentlyUsed(1), [{ ...blobRecord(1, { storedAt: 1 }), readAt: 1 }]);
+    const store = await openSqliteMetadataStore(file);
+    t.after(() => store.close());
+    assert.deepEqual(await store.getTag(NGINX, 'tag3'), tagRecord(3));
+    assert.deepEqual(await store.getMember(NGINX, numbered(4)), memberRecord(4));
+    assert.deepEqual(await store.totals(), { blobs: 5, bytes: 50 });
+    assert.deepEqual(await store.leastRecentlyUsed(1), [{ ...blobRecord(1, { storedAt: 1 }), readAt: 1 }]);
   });
 
   test('creates a file that only this user can read', async (t) => {
     const file = await temporaryFile(t);
-    const names = await openSqliteMetadataStore(file);
-    t.after(() => names.close());
-    await names.putTag(NGINX, 'latest', tagRecord(1));
+    const store = await openSqliteMetadataStore(file);
+    t.after(() => store.close());
+    await store.putTag(NGINX, 'latest', tagRecord(1));
     for (const each of [file, `${file}-wal`]) assert.equal((await stat(each)).mode & 0o777, 0o600, each);
   });
 
   test('writes ahead, so that a reader of the file does not stop it', async (t) => {
     const file = await temporaryFile(t);
-    const names = await openSqliteMetadataStore(file);
-    t.after(() => names.close());
-    await names.putBlob(blobRecord(1));
+    const store = await openSqliteMetadataStore(file);
+    t.after(() => store.close());
+    await store.putBlob(blobRecord(1));
     const reader = new DatabaseSync(file, { readOnly: true });
     t.after(() => reader.close());
     assert.equal(reader.prepare('PRAGMA journal_mode').get()?.['journal_mode'], 'wal');
     reader.exec('BEGIN');
     assert.equal(reader.prepare('SELECT count(*) AS n FROM blobs').get()?.['n'], 1);
-    await names.putBlob(blobRecord(2));
-    assert.equal((await names.totals()).blobs, 2);
+    await store.putBlob(blobRecord(2));
+    assert.equal((await store.totals()).blobs, 2);
   });
 
   test('says so where another process holds the lock for long', async (t) => {
     const file = await temporaryFile(t);
-    const names = await openSqliteMetadataStore(file);
-    t.after(() => names.close());
+    const store = await openSqliteMetadataStore(file);
+    t.after(() => store.close());
     const other = new DatabaseSync(file);
     t.after(() => other.close());
     other.exec('BEGIN IMMEDIATE');
-    await assert.rejects(names.putMembers(NGINX, [memberRecord(1)]), /another process holds its lock/);
+    await assert.rejects(store.putMembers(NGINX, [memberRecord(1)]), /another process holds its lock/);
     other.exec('ROLLBACK');
-    await names.putMembers(NGINX, [memberRecord(1)]);
-    assert.deepEqual(await names.getMember(NGINX, numbered(1)), memberRecord(1));
+    await store.putMembers(NGINX, [memberRecord(1)]);
+    assert.deepEqual(await store.getMember(NGINX, numbered(1)), memberRecord(1));
   });
 
   test('puts all members or none', async (t) => {
-    const names = await openSqliteMetadataStore(await temporaryFile(t));
-    t.after(() => names.close());
+    const store = await openSqliteMetadataStore(await temporaryFile(t));
+    t.after(() => store.close());
     const wrong = memberRecord(2, { kind: 'neither' as 'blob' });
-    await assert.rejects(names.putMembers(NGINX, [memberRecord(1), wrong]), /CHECK constraint/);
-    assert.equal(await names.getMember(NGINX, numbered(1)), undefined);
-    await names.putMembers(NGINX, [memberRecord(1)]);
-    assert.deepEqual(await names.getMember(NGINX, numbered(1)), memberRecord(1));
+    await assert.rejects(store.putMembers(NGINX, [memberRecord(1), wrong]), /CHECK constraint/);
+    assert.equal(await store.getMember(NGINX, numbered(1)), undefined);
+    await store.putMembers(NGINX, [memberRecord(1)]);
+    assert.deepEqual(await store.getMember(NGINX, numbered(1)), memberRecord(1));
   });
 
   test('brings the database of an older release up to date and loses nothing', async (t) => {
@@ -82,18 +88,18 @@ describe('openSqliteNameStore', () => {
       }
       const copy = `${file}-${version}`;
       await copyFile(file, copy);
-      const names = await openSqliteMetadataStore(copy);
-      t.after(() => names.close());
-      assert.deepEqual(await names.getBlob(numbered(1)), blobRecord(1), `from version ${version + 1}`);
-      assert.deepEqual(await names.totals(), { blobs: 1, bytes: 10 });
+      const store = await openSqliteMetadataStore(copy);
+      t.after(() => store.close());
+      assert.deepEqual(await store.getBlob(numbered(1)), blobRecord(1), `from version ${version + 1}`);
+      assert.deepEqual(await store.totals(), { blobs: 1, bytes: 10 });
     }
   });
 
   test('closes more than once, and rejects what comes after', async (t) => {
-    const names = await openSqliteMetadataStore(await temporaryFile(t));
-    await names.close();
-    await names.close();
-    await assert.rejects(names.getTag(NGINX, 'latest'));
+    const store = await openSqliteMetadataStore(await temporaryFile(t));
+    await store.close();
+    await store.close();
+    await assert.rejects(store.getTag(NGINX, 'latest'));
   });
 
   test('reads and writes by an index, never by a scan', async (t) => {
@@ -112,7 +118,7 @@ describe('openSqliteNameStore', () => {
   });
 });
 
-describe('a names database that is not right', () => {
+describe('a metadata database that is not right', () => {
   const damages: Record<string, (file: string) => Promise<void>> = {
     'garbage from its first byte': (file) =>
       writeFile(file, 'this is no database, whatever its name may say'.repeat(100)),
@@ -137,7 +143,7 @@ describe('a names database that is not right', () => {
       await fill(file, 200);
       await damage(file);
       const before = await readFile(file);
-      await assert.rejects(openSqliteMetadataStore(file), { name: 'NamesCorruptError', file });
+      await assert.rejects(openSqliteMetadataStore(file), { name: 'MetadataCorruptError', file });
       assert.deepEqual(await readFile(file), before, 'the file was changed, and may have been of use');
     });
   }
@@ -147,13 +153,13 @@ describe('a names database that is not right', () => {
     await fill(file, 2000);
     const bytes = await readFile(file);
     await writeFile(file, bytes.fill(0xff, 16 * 4096));
-    const names = await openSqliteMetadataStore(file);
-    t.after(() => names.close());
+    const store = await openSqliteMetadataStore(file);
+    t.after(() => store.close());
     await assert.rejects(
       async () => {
-        for (let number = 0; number < 2000; number += 1) await names.getMember(NGINX, numbered(number));
+        for (let number = 0; number < 2000; number += 1) await store.getMember(NGINX, numbered(number));
       },
-      { name: 'NamesCorruptError', message: /it is damaged.*Move it away/ },
+      { name: 'MetadataCorruptError', message: /it is damaged.*Move it away/ },
     );
   });
 
@@ -161,10 +167,10 @@ describe('a names database that is not right', () => {
     const file = await temporaryFile(t);
     await fill(file, 1);
     execute(file, "UPDATE blobs SET digest = 'sha256:../../etc/passwd'; UPDATE tags SET digest = ''");
-    const names = await openSqliteMetadataStore(file);
-    t.after(() => names.close());
-    await assert.rejects(names.leastRecentlyUsed(1), { name: 'NamesCorruptError' });
-    await assert.rejects(names.getTag(NGINX, 'tag1'), { name: 'NamesCorruptError' });
+    const store = await openSqliteMetadataStore(file);
+    t.after(() => store.close());
+    await assert.rejects(store.leastRecentlyUsed(1), { name: 'MetadataCorruptError' });
+    await assert.rejects(store.getTag(NGINX, 'tag1'), { name: 'MetadataCorruptError' });
   });
 
   test('is refused where a newer release wrote it', async (t) => {
@@ -172,7 +178,7 @@ describe('a names database that is not right', () => {
     await fill(file, 1);
     execute(file, `PRAGMA user_version = ${MIGRATIONS.length + 1}`);
     await assert.rejects(openSqliteMetadataStore(file), {
-      name: 'NamesVersionError',
+      name: 'MetadataVersionError',
       message: new RegExp(`version ${MIGRATIONS.length + 1} .* knows ${MIGRATIONS.length}`),
     });
   });
@@ -180,17 +186,17 @@ describe('a names database that is not right', () => {
 
 /** A closed database with tags, members and blobs numbered from 1. */
 async function fill(file: string, count: number): Promise<void> {
-  const names = await openSqliteMetadataStore(file);
+  const store = await openSqliteMetadataStore(file);
   const numbers = Array.from({ length: count }, (_, index) => index + 1);
-  await names.putMembers(
+  await store.putMembers(
     NGINX,
     numbers.map((number) => memberRecord(number)),
   );
   for (const number of numbers.slice(0, 200)) {
-    await names.putTag(NGINX, `tag${number}`, tagRecord(number));
-    await names.putBlob(blobRecord(number, { storedAt: number }));
+    await store.putTag(NGINX, `tag${number}`, tagRecord(number));
+    await store.putBlob(blobRecord(number, { storedAt: number }));
   }
-  await names.close();
+  await store.close();
 }
 
 function execute(file: string, sql: string): void {

@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises';
-import { backup, DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
+import { backup, DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { crashPoint } from '../../lib/index.ts';
 import { type Digest, parseDigest, type Repository, type Visibility } from '../../oci/index.ts';
 import { SQLITE, sqliteCode } from '../sqlite-error.ts';
@@ -7,7 +7,6 @@ import { MetadataCorruptError, MetadataVersionError } from './error.ts';
 import {
   type BlobRecord,
   type LastRead,
-  type ListBlobsOptions,
   type ListTagsOptions,
   type ListUrlsOptions,
   MAX_URLS_PER_BLOB,
@@ -24,39 +23,42 @@ import {
 import { MIGRATIONS, STATEMENTS } from './schema.ts';
 
 /**
- * How long a statement waits for a lock that another process holds; milliseconds. The event loop stands still for as
- * long. One process owns the file, so only an operator's own `sqlite3` can be in the way.
+ * Milliseconds a statement waits for another process' lock, while the event loop is blocked. This process owns the file, so
+ * only an operator's own `sqlite3` can hold one.
  */
 const BUSY_TIMEOUT = 500;
 
-/** Pages of 4 KiB that a backup copies at a time: about a millisecond. */
+/** Pages of 4 KiB that a backup copies per step: about a millisecond. */
 const BACKUP_PAGES = 256;
 
 type Row = Record<string, SQLOutputValue>;
 type Statements = { readonly [K in keyof typeof STATEMENTS]: StatementSync };
 
+/** Comes before every repository in the order of the tables. */
+const NO_REPOSITORY: Repository = { registry: '', repository: '' };
+
 /**
- * Opens the database of names, creating it where there is none and bringing an older one up to date. The cost does not
- * grow with what it holds.
+ * Opens the metadata database, creating it it if missing and migrating an older version. The cost does not grow with the size of
+ * the database.
  *
- * After a power cut it may have lost the latest changes, but none of them by half: what it forgot is asked for again.
+ * A power cut may undo the latest transactions, but never a part of one; the cache asks the upstreams again.
  *
  * Throws {@link MetadataCorruptError} where the file is damaged, and {@link MetadataVersionError} where a newer release wrote
- * it; any operation may reject with NamesCorruptError later, since not every page is read here.
+ * it. Any operation may reject with MetadataCorruptError later, since opening does not read every page.
  */
 export async function openSqliteMetadataStore(file: string): Promise<SqliteMetadataStore> {
-  // SQLite would create it readable by all. Its other files (-wal, -shm) take over the mode of this one.
+  // SQLite would create it readable by all users. Its other files (-wal, -shm) get the mode of this one.
   const created = await open(file, 'a', 0o600);
   await created.close();
   const database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT });
   try {
-    // First, since it refuses files that are not ours, and the next line changes the file.
+    // First: it refuses the databases of other programs, and the next statement would change them.
     migrate(database, file);
     database.exec(`
       PRAGMA journal_mode = WAL;
-      PRAGMA synchronous = NORMAL;          -- fsync at a checkpoint only; see the docstring for what that means
-      PRAGMA journal_size_limit = 67108864; -- bytes; a log that one large transaction blew up shrinks again
-      PRAGMA cache_size = -8192;            -- KiB; the kernel holds the rest
+      PRAGMA synchronous = NORMAL;          -- fsync at a checkpoint only; see the docstring
+      PRAGMA journal_size_limit = 67108864; -- bytes; a log grown by one large transaction shrinks again
+      PRAGMA cache_size = -8192;            -- KiB; the kernel caches the rest
     `);
     return new SqliteMetadataStore(database, file, prepare(database, file));
   } catch (error) {
@@ -77,185 +79,148 @@ export class SqliteMetadataStore implements MetadataStore {
     this.#statements = statements;
   }
 
-  async getTag(repository: Repository, tag: string): Promise<TagRecord | undefined> {
-    return this.#run(() => {
-      const row = this.#statements.getTag.get(repository.registry, repository.repository, tag);
-      return row === undefined ? undefined : this.#tagRecord(row);
-    });
+  async getTag({ registry, repository }: Repository, tag: string): Promise<TagRecord | undefined> {
+    const row = this.#row('getTag', registry, repository, tag);
+    return row && this.#tagRecord(row);
   }
 
-  async putTag(repository: Repository, tag: string, record: TagRecord): Promise<void> {
+  async putTag({ registry, repository }: Repository, tag: string, record: TagRecord): Promise<void> {
     const { digest, mediaType, size, checkedAt, upstream, visibility } = record;
-    const key = [repository.registry, repository.repository, tag];
-    this.#run(() => this.#statements.putTag.run(...key, digest, mediaType, size, checkedAt, upstream, visibility));
+    this.#change('putTag', registry, repository, tag, digest, mediaType, size, checkedAt, upstream, visibility);
   }
 
-  async deleteTag(repository: Repository, tag: string): Promise<boolean> {
-    return this.#run(() => {
-      return this.#statements.deleteTag.run(repository.registry, repository.repository, tag).changes > 0;
-    });
+  async deleteTag({ registry, repository }: Repository, tag: string): Promise<boolean> {
+    return this.#change('deleteTag', registry, repository, tag);
   }
 
-  async listTags({ repository, after, limit }: ListTagsOptions): Promise<readonly TagEntry[]> {
-    const { registry, repository: name } = after?.repository ?? { registry: '', repository: '' };
-    return this.#run(() => {
-      const rows =
-        repository === undefined
-          ? this.#statements.listTags.all(registry, name, after?.tag ?? '', limit)
-          : this.#statements.listTagsOf.all(repository.registry, repository.repository, after?.tag ?? '', limit);
-      return rows.map((row) => ({
-        repository: repositoryOf(row),
-        tag: row['tag'] as string,
-        record: this.#tagRecord(row),
-      }));
-    });
+  async listTags({ repository: only, after, limit }: ListTagsOptions): Promise<readonly TagEntry[]> {
+    const { registry, repository } = only ?? after?.repository ?? NO_REPOSITORY;
+    const statement = only === undefined ? 'listTags' : 'listTagsOf';
+    return this.#rows(statement, registry, repository, after?.tag ?? '', limit).map((row) => ({
+      repository: repositoryOf(row),
+      tag: row['tag'] as string,
+      record: this.#tagRecord(row),
+    }));
   }
 
-  async getMember(repository: Repository, digest: Digest): Promise<MemberRecord | undefined> {
-    return this.#run(() => {
-      const row = this.#statements.getMember.get(repository.registry, repository.repository, digest);
-      return row === undefined ? undefined : this.#memberRecord(row);
-    });
+  async getMember({ registry, repository }: Repository, digest: Digest): Promise<MemberRecord | undefined> {
+    const row = this.#row('getMember', registry, repository, digest);
+    return row && this.#memberRecord(row);
   }
 
-  async putMembers(repository: Repository, members: readonly MemberRecord[]): Promise<void> {
-    const { registry, repository: name } = repository;
+  async putMembers({ registry, repository }: Repository, members: readonly MemberRecord[]): Promise<void> {
     this.#transact(() => {
       for (const { digest, kind, mediaType, size, visibility, transient } of members) {
         const row = [digest, kind, mediaType, size ?? null, visibility, transient === true ? 1 : 0];
-        this.#statements.putMember.run(registry, name, ...row);
+        this.#change('putMember', registry, repository, ...row);
       }
     });
   }
 
-  async deleteMember(repository: Repository, digest: Digest): Promise<boolean> {
-    return this.#run(() => {
-      return this.#statements.deleteMember.run(repository.registry, repository.repository, digest).changes > 0;
-    });
+  async deleteMember({ registry, repository }: Repository, digest: Digest): Promise<boolean> {
+    return this.#change('deleteMember', registry, repository, digest);
   }
 
-  async deleteMembers(repository: Repository, digests: readonly Digest[]): Promise<void> {
+  async deleteMembers({ registry, repository }: Repository, digests: readonly Digest[]): Promise<void> {
     this.#transact(() => {
-      for (const digest of digests) {
-        this.#statements.deleteMember.run(repository.registry, repository.repository, digest);
-      }
+      for (const digest of digests) this.#change('deleteMember', registry, repository, digest);
     });
   }
 
-  async listMembers(repository: Repository, { after, limit }: Page<Digest>): Promise<readonly MemberRecord[]> {
-    const { registry, repository: name } = repository;
-    return this.#run(() =>
-      this.#statements.listMembers.all(registry, name, after ?? '', limit).map((row) => this.#memberRecord(row)),
-    );
+  async listMembers(of: Repository, { after, limit }: Page<Digest>): Promise<readonly MemberRecord[]> {
+    const rows = this.#rows('listMembers', of.registry, of.repository, after ?? '', limit);
+    return rows.map((row) => this.#memberRecord(row));
   }
 
-  async listRepositories({ after, limit }: Page<Repository>): Promise<readonly Repository[]> {
-    return this.#run(() => {
-      const found: Repository[] = [];
-      let last = after ?? { registry: '', repository: '' };
-      while (found.length < limit) {
-        const row = this.#statements.nextRepository.get(last.registry, last.repository);
-        if (row === undefined) break;
-        last = repositoryOf(row);
-        found.push(last);
-      }
-      return found;
-    });
+  async listRepositories({ after = NO_REPOSITORY, limit }: Page<Repository>): Promise<readonly Repository[]> {
+    const found: Repository[] = [];
+    for (let last = after; found.length < limit; found.push(last)) {
+      const row = this.#row('nextRepository', last.registry, last.repository);
+      if (row === undefined) break;
+      last = repositoryOf(row);
+    }
+    return found;
   }
 
   async repositoriesOf(digest: Digest, limit: number): Promise<readonly Repository[]> {
-    return this.#run(() => this.#statements.repositoriesOf.all(digest, limit).map(repositoryOf));
+    return this.#rows('repositoriesOf', digest, limit).map(repositoryOf);
   }
 
   async getUrl({ route, url }: UrlName): Promise<UrlRecord | undefined> {
-    return this.#run(() => {
-      const row = this.#statements.getUrl.get(route, url);
-      return row === undefined ? undefined : this.#urlRecord(row);
-    });
+    const row = this.#row('getUrl', route, url);
+    return row && this.#urlRecord(row);
   }
 
   async putUrl({ route, url }: UrlName, record: UrlRecord): Promise<void> {
     const { digest, size, headers, checkedAt, freshUntil } = record;
     this.#transact(() => {
-      this.#statements.putUrl.run(route, url, digest, size, JSON.stringify(headers), checkedAt, freshUntil);
-      this.#statements.trimUrls.run(digest, MAX_URLS_PER_BLOB);
+      this.#change('putUrl', route, url, digest, size, JSON.stringify(headers), checkedAt, freshUntil);
+      this.#change('trimUrls', digest, MAX_URLS_PER_BLOB);
     });
   }
 
   async deleteUrl({ route, url }: UrlName): Promise<boolean> {
-    return this.#run(() => this.#statements.deleteUrl.run(route, url).changes > 0);
+    return this.#change('deleteUrl', route, url);
   }
 
   async listUrls({ route, after, limit }: ListUrlsOptions): Promise<readonly UrlEntry[]> {
-    return this.#run(() => {
-      const rows =
-        route === undefined
-          ? this.#statements.listUrls.all(after?.route ?? '', after?.url ?? '', limit)
-          : this.#statements.listUrlsOf.all(route, after?.url ?? '', limit);
-      return rows.map((row) => ({ ...urlNameOf(row), record: this.#urlRecord(row) }));
-    });
+    const statement = route === undefined ? 'listUrls' : 'listUrlsOf';
+    const rows = this.#rows(statement, route ?? after?.route ?? '', after?.url ?? '', limit);
+    return rows.map((row) => ({ ...urlNameOf(row), record: this.#urlRecord(row) }));
   }
 
   async urlsOf(digest: Digest, limit: number): Promise<readonly UrlName[]> {
-    return this.#run(() => this.#statements.urlsOf.all(digest, limit).map(urlNameOf));
+    return this.#rows('urlsOf', digest, limit).map(urlNameOf);
   }
 
-  async putBlob(record: BlobRecord): Promise<void> {
-    const { digest, size, kind, storedAt, verifiedAt = null } = record;
-    this.#run(() => this.#statements.putBlob.run(digest, size, kind, storedAt, verifiedAt));
+  async putBlob({ digest, size, kind, storedAt, verifiedAt }: BlobRecord): Promise<void> {
+    this.#change('putBlob', digest, size, kind, storedAt, verifiedAt ?? null);
     crashPoint('commit.indexed');
   }
 
   async getBlob(digest: Digest): Promise<BlobRecord | undefined> {
-    return this.#run(() => {
-      const row = this.#statements.getBlob.get(digest);
-      return row === undefined ? undefined : this.#blobRecord(row);
-    });
+    const row = this.#row('getBlob', digest);
+    return row && this.#blobRecord(row);
   }
 
-  async listBlobs({ after, limit }: ListBlobsOptions): Promise<readonly BlobRecord[]> {
-    return this.#run(() => this.#statements.listBlobs.all(after ?? '', limit).map((row) => this.#blobRecord(row)));
+  async listBlobs({ after, limit }: Page<Digest>): Promise<readonly BlobRecord[]> {
+    return this.#rows('listBlobs', after ?? '', limit).map((row) => this.#blobRecord(row));
   }
 
   async noteVerified(digest: Digest, at: number): Promise<void> {
-    this.#run(() => this.#statements.noteVerified.run(digest, at));
+    this.#change('noteVerified', digest, at);
   }
 
   async deleteBlob(digest: Digest): Promise<void> {
-    this.#run(() => this.#statements.deleteBlob.run(digest));
+    this.#change('deleteBlob', digest);
   }
 
   async touchBlobs(reads: readonly { readonly digest: Digest; readonly at: number }[]): Promise<void> {
     this.#transact(() => {
-      for (const { digest, at } of reads) this.#statements.touchBlob.run(digest, at);
+      for (const { digest, at } of reads) this.#change('touchBlob', digest, at);
     });
   }
 
   async leastRecentlyUsed(limit: number, after?: LastRead): Promise<readonly ReadBlobRecord[]> {
-    const from = [after?.readAt ?? Number.MIN_SAFE_INTEGER, after?.digest ?? ''];
-    return this.#run(() =>
-      this.#statements.leastRecentlyUsed
-        .all(...from, limit)
-        .map((row) => ({ ...this.#blobRecord(row), readAt: row['read_at'] as number })),
-    );
+    const { readAt, digest } = after ?? { readAt: Number.MIN_SAFE_INTEGER, digest: '' };
+    const rows = this.#rows('leastRecentlyUsed', readAt, digest, limit);
+    return rows.map((row) => ({ ...this.#blobRecord(row), readAt: row['read_at'] as number }));
   }
 
   async totals(): Promise<{ readonly blobs: number; readonly bytes: number }> {
-    return this.#run(() => {
-      const row = this.#statements.totals.get();
-      if (row === undefined) throw new MetadataCorruptError(this.#file, { found: 'its sums are missing' });
-      return { blobs: row['blobs'] as number, bytes: row['bytes'] as number };
-    });
+    const row = this.#row('totals');
+    if (row === undefined) throw new MetadataCorruptError(this.#file, { found: 'its totals are missing' });
+    return { blobs: row['blobs'] as number, bytes: row['bytes'] as number };
   }
 
-  /** Rows changed since it was opened. */
+  /** Rows changed since the database was opened. */
   get changes(): number {
     return Number(this.#database.prepare('SELECT total_changes() AS changes').get()?.['changes']);
   }
 
   /**
-   * Copies the whole database to another file, as it is when the copy ends. The work is done in a thread of the pool, in
-   * small pieces; calls meanwhile wait for the end of a piece. Damage is copied as well.
+   * Copies the whole database, in its state at the end of the copy, to another file. A thread of the pool copies it in small
+   * steps; operations wait for the end of a step. Damage is copied as well.
    */
   async backUp(target: string): Promise<void> {
     try {
@@ -269,7 +234,20 @@ export class SqliteMetadataStore implements MetadataStore {
     if (this.#database.isOpen) this.#database.close();
   }
 
-  /** All of it or nothing, in one write. */
+  #row(statement: keyof Statements, ...values: SQLInputValue[]): Row | undefined {
+    return this.#run(() => this.#statements[statement].get(...values));
+  }
+
+  #rows(statement: keyof Statements, ...values: SQLInputValue[]): readonly Row[] {
+    return this.#run(() => this.#statements[statement].all(...values));
+  }
+
+  /** True where a row was added, changed or deleted. */
+  #change(statement: keyof Statements, ...values: SQLInputValue[]): boolean {
+    return this.#run(() => this.#statements[statement].run(...values).changes > 0);
+  }
+
+  /** Runs the work in one transaction: all of its changes, or none. */
   #transact(work: () => void): void {
     this.#run(() => transact(this.#database, work));
   }
@@ -332,7 +310,7 @@ export class SqliteMetadataStore implements MetadataStore {
     }
   }
 
-  /** Checked again, as paths are built from it and a file can be edited. */
+  /** Parsed again: paths are built from it, and the file may have been edited. */
   #digest(row: Row): Digest {
     const digest = parseDigest(String(row['digest']));
     if (digest === undefined) throw new MetadataCorruptError(this.#file, { found: 'it holds a malformed digest' });
@@ -354,7 +332,7 @@ function migrate(database: DatabaseSync, file: string): void {
   if (version > known) throw new MetadataVersionError(file, { found: version, known });
   if (version === known) return;
   const tables = Number(database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get()?.['tables']);
-  // A migration and its version are written together, so such a file was never ours.
+  // A migration and its version are written in one transaction, so another program wrote this file.
   if (version < 0 || (version === 0 && tables > 0)) {
     throw new MetadataCorruptError(file, { found: 'it is the database of another program' });
   }
@@ -365,26 +343,26 @@ function migrate(database: DatabaseSync, file: string): void {
 }
 
 function transact(database: DatabaseSync, work: () => void): void {
-  // IMMEDIATE: a transaction that begins by reading cannot wait for a lock when it comes to write.
+  // IMMEDIATE: a transaction that begins with a read cannot wait for the lock of its first write.
   database.exec('BEGIN IMMEDIATE');
   try {
     work();
     database.exec('COMMIT');
   } catch (error) {
-    // Some errors (a full disk) have rolled back already.
+    // Some errors, such as a full disk, have rolled back already.
     if (database.isTransaction) database.exec('ROLLBACK');
     throw error;
   }
 }
 
-/** Prepared once: parsing the SQL costs more than running it. Also finds out whether every table and column is there. */
+/** Prepares each statement once: parsing costs more than running. It also finds missing tables and columns. */
 function prepare(database: DatabaseSync, file: string): Statements {
   try {
     const entries = Object.entries(STATEMENTS).map(([name, sql]) => [name, database.prepare(sql)]);
     return Object.fromEntries(entries) as Statements;
   } catch (error) {
     if (sqliteCode(error) !== SQLITE.ERROR) throw error;
-    throw new MetadataCorruptError(file, { found: 'a table of it is missing', cause: error });
+    throw new MetadataCorruptError(file, { found: 'one of its tables is missing', cause: error });
   }
 }
 
@@ -395,7 +373,7 @@ function explain(error: unknown, file: string): unknown {
     case SQLITE.CORRUPT:
       return new MetadataCorruptError(file, { found: 'it is damaged', cause: error });
     case SQLITE.BUSY:
-      return new Error(`Cannot use the names database ${file} as another process holds its lock`, { cause: error });
+      return new Error(`Cannot use the metadata database ${file} as another process holds its lock`, { cause: error });
     default:
       return error;
   }
