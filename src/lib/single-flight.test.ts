@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { keyOf, SingleFlight } from './single-flight.ts';
 
 describe('SingleFlight', () => {
-  test('runs one operation for everyone who asks while it runs', async () => {
+  test('runs one operation for all calls made while it runs', async () => {
     const flight = new SingleFlight<number>();
     const gate = Promise.withResolvers<number>();
     let runs = 0;
@@ -18,7 +18,7 @@ describe('SingleFlight', () => {
     assert.ok(!flight.has('k') && !flight.has('other'));
   });
 
-  test('gives the error to everyone and starts afresh afterwards', async () => {
+  test('shares the error, and runs again afterwards', async () => {
     const flight = new SingleFlight<number>();
     const failing = () => Promise.reject(new Error('down'));
     const answers = await Promise.allSettled([flight.run('k', failing), flight.run('k', failing)]);

@@ -54,7 +54,7 @@ describe('httpErrorOf()', () => {
     assert.equal(error.cause, cause);
   });
 
-  test('leaves out advice on flags of Node, which nobody can give the server', () => {
+  test('leaves out advice on flags of Node, which the server does not take', () => {
     const cause = Object.assign(
       new Error(
         'self-signed certificate; if the root CA is installed locally, try running Node.js with --use-system-ca',

@@ -1,6 +1,6 @@
 import { HttpError, type HttpErrorCode } from './http-types.ts';
 
-/** Where in the life of an exchange something went wrong: the same `ECONNRESET` means different things. */
+/** The phase of an exchange in which an error occurred: it gives `ECONNRESET` its meaning. */
 export type Phase = 'dial' | 'handshake' | 'head' | 'body';
 
 const BY_CODE: ReadonlyMap<string, HttpErrorCode> = new Map(
@@ -21,21 +21,21 @@ const BY_CODE: ReadonlyMap<string, HttpErrorCode> = new Map(
   } as const),
 );
 
-/** Codes of OpenSSL and of the checks on certificates, by how they begin. */
+/** How the codes of OpenSSL and of certificate checks begin. */
 const TLS_CODE =
   /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|EPROTO$|HOSTNAME_MISMATCH$|INVALID_)/;
 
-/** The connection was cut, as seen by a read or by a write. */
+/** Codes of a cut connection, from a read or from a write. */
 const CUT = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED']);
 
-/** What the code of a system or TLS error means in a phase. */
+/** The meaning of a system's or TLS' error code in a phase. */
 export function codeOf(error: unknown, phase: Phase): HttpErrorCode {
   const code = errorCode(error) ?? '';
   const known = BY_CODE.get(code);
-  // A network that went away within a body broke it off, whatever it says: what came before is good.
+  // Any network error during a body truncates it: the bytes received before are valid.
   if (known !== undefined) return phase === 'body' && known !== 'aborted' ? 'truncated' : known;
   if (TLS_CODE.test(code)) return 'tls';
-  // An alert or a failed check while shaking hands; a connection that broke then has a code of its own.
+  // During a handshake: an alert or a failed check, unless the connection was cut.
   if (phase === 'handshake' && !CUT.has(code)) return 'tls';
   return phase === 'body' ? 'truncated' : 'reset';
 }
@@ -58,20 +58,20 @@ const SENTENCES: Readonly<Record<HttpErrorCode, string>> = {
   protocol: 'sent what is not HTTP/1.1',
   'too-large': 'sent more than was asked for',
   forbidden: 'must not be dialled',
-  aborted: 'was asked, and the request was given up',
+  aborted: 'did not get to answer: the request was aborted',
 };
 
-/** The exchange that was given up, by the caller's signal or because the client closes. */
+/** The error of an exchange aborted by the caller's signal or by the client's close. */
 export function abortedError(authority: string, cause?: unknown): HttpError {
   return new HttpError('aborted', `The request to ${authority} was given up`, { cause });
 }
 
-/** What was asked of a client after, or while, it was closed. */
+/** The error of a request made after, or during, the client's close. */
 export function closedError(authority: string): HttpError {
   return abortedError(authority, new Error('the client is closed'));
 }
 
-/** What Node tells its own users to try: here it is `transport.ca_file`, and nobody can give the server that flag. */
+/** Node's advice to use one of its flags. The server's own option is `transport.ca_file`, and it takes no flags of Node. */
 const NODE_ADVICE = /; if the root CA is installed locally, .*$/s;
 
 function reasonOf(error: unknown): string {
@@ -81,7 +81,7 @@ function reasonOf(error: unknown): string {
   return code === undefined || message.includes(code) ? message : `${code}: ${message}`;
 }
 
-/** `wrong version number`: the message around it holds addresses in memory, a line of OpenSSL's source and a line break. */
+/** `wrong version number`: the rest of OpenSSL's message is a memory address, a source line and a line break. */
 function opensslReason(error: Error): string | undefined {
   if (!/^[0-9A-F]+:error:/.test(error.message)) return undefined;
   return 'reason' in error && typeof error.reason === 'string' ? error.reason : undefined;

@@ -2,15 +2,15 @@ import type { LookupFunction } from 'node:net';
 import type { ByteSource } from '../lib/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 
-/** One HTTP exchange with another server, without redirects, retries, caches or decoding: policy belongs to the caller. */
+/** Single HTTP exchanges with other servers, without redirects, retries, caches or decoding: policy is the caller's. */
 export interface HttpClient {
-  /** A small exchange: the body is read whole, up to `maxBytes`. */
+  /** An exchange whose response body is read whole, up to `maxBytes`. */
   fetch(request: HttpRequest & { readonly maxBytes: number }): Promise<HttpReply>;
-  /** An exchange whose answer is pulled by the caller, which must read it to the end or cancel it. */
+  /** An exchange whose response body the caller reads, to the end, or cancels. */
   open(request: HttpRequest): Promise<HttpStream>;
   /**
-   * Closes every connection. With `graceful`, what is unused at once and the rest when its exchange has ended: the client
-   * can still be asked, and keeps nothing; resolves when no connection is left.
+   * Closes every connection. With `graceful`, it closes idle connections at once and the others when their exchanges end; the
+   * client still takes requests, but pools no connection any more. Resolves when no connection is left.
    */
   close(options?: CloseOptions): Promise<void>;
 }
@@ -27,38 +27,38 @@ export interface HttpRequest {
   readonly url: URL;
   /** Lower-case names. `accept-encoding: identity` is added; hop-by-hop headers are refused. */
   readonly headers: Readonly<Record<string, string>>;
-  /** A text, as UTF-8, or bytes: at most 64 KiB, sent with their length. Or a stream. Never with GET or HEAD. */
+  /** A text (UTF-8) or bytes, at most 64 KiB, sent with their length; or a stream. Not allowed with GET or HEAD. */
   readonly body?: string | Buffer | RequestBody;
-  /** What the `Host` header says. @default host and port of the URL */
+  /** The `Host` header. @default host and port of the URL */
   readonly host?: string;
   readonly signal?: AbortSignal;
-  /** What may be dialled: see {@link AddressPolicy}. */
+  /** The addresses that may be dialled. */
   readonly addresses: AddressPolicy;
 }
 
-/** A body that is sent as it comes. It can be sent once, so the request is never repeated on another connection. */
+/** A streamed body. It can be sent only once, so its request is never repeated on another connection. */
 export interface RequestBody {
-  /** Bytes in all; undefined: sent in chunks. */
+  /** Total bytes; undefined: sent in chunks. */
   readonly length: number | undefined;
-  /** Read to its end, or cancelled where the other side wants no more of it. */
+  /** Read to its end, or cancelled where the server refuses the rest. */
   readonly source: ByteSource;
 }
 
-/** A request that goes out as its author wrote it. */
+/** A request forwarded unchanged. */
 export interface ExactRequest {
   readonly method: string;
-  /** The request target, byte for byte: no URL that would be tidied up. */
+  /** The request target, byte for byte: a URL would be normalized. */
   readonly target: string;
-  /** Name and value alternate, in the order and spelling in which they are sent; `Content-Length` is among them. */
+  /** Name and value alternate, in the order and spelling to send, including `Content-Length`. */
   readonly rawHeaders: readonly string[];
-  /** Without a length it goes in chunks, and `Transfer-Encoding` says so after the other headers. */
+  /** Without a length it is sent in chunks, and `Transfer-Encoding` is added after the other headers. */
   readonly body?: RequestBody | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * `any`: the configuration names this host. `public`: the address came from outside (a redirect, a realm), so the
- * resolved address must be a public one, unless `allow` holds it (hosts, addresses or CIDR blocks).
+ * `any`: the configuration names this host. `public`: another server chose it (a redirect, a token realm), so its resolved
+ * address must be public, unless `allow` lists it (host names, addresses or CIDR blocks).
  */
 export type AddressPolicy = { readonly kind: 'any' } | { readonly kind: 'public'; readonly allow: readonly string[] };
 
@@ -66,9 +66,9 @@ export interface HttpHead {
   readonly status: number;
   /** Lower-case names; repeated headers joined by `, `. A null-prototype object. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Each `Set-Cookie`, which cannot be joined (RFC 9110 §5.3). */
+  /** Each `Set-Cookie` by itself: they cannot be joined (RFC 9110 §5.3). */
   readonly setCookies: readonly string[];
-  /** The address that answered this very request, without port; undefined where an outbound proxy asked for us. */
+  /** The address that responded, without port; undefined through an outbound proxy. */
   readonly remoteAddress: string | undefined;
 }
 
@@ -77,19 +77,19 @@ export interface HttpReply extends HttpHead {
 }
 
 export interface HttpStream extends HttpHead {
-  /** From `Content-Length`; undefined where the body ends otherwise. */
+  /** From `Content-Length`; undefined where there is none. */
   readonly length: number | undefined;
-  /** Rejects with HttpError `truncated` where the connection ended before the body did, `idle` where nothing came. */
+  /** Rejects with HttpError `truncated` where the connection ends before the body does, `idle` where it stalls. */
   readonly body: ByteSource;
 }
 
 /**
- * What went wrong below HTTP, in a closed set.
+ * The failures below HTTP.
  *
- * `refused` nobody listens; `dns` the name does not resolve; `timeout` no connection, handshake or answer in time; `idle`
- * a body stood still; `reset` the connection broke before an answer; `truncated` it broke within the body; `tls` the
- * certificate or handshake was refused; `protocol` what came is not HTTP; `too-large` more than `maxBytes`; `forbidden`
- * the address policy forbids it; `aborted` the caller's signal.
+ * `refused`: no connection is possible. `dns`: the name does not resolve. `timeout`: no connection, handshake or response in
+ * time. `idle`: a body stalled. `reset`: the connection broke before a response. `truncated`: it broke within the body.
+ * `tls`: the certificate or handshake failed. `protocol`: the response is not HTTP/1.1. `too-large`: more than `maxBytes`.
+ * `forbidden`: the address policy forbids it. `aborted`: by the caller's signal.
  */
 export type HttpErrorCode =
   | 'refused'
@@ -126,33 +126,33 @@ export interface HttpClientOptions {
   readonly dialTimeout?: number;
   /** Milliseconds for the TLS handshake. @default 10_000 */
   readonly tlsHandshakeTimeout?: number;
-  /** Milliseconds from the request to the head of the answer. @default 30_000 */
+  /** Milliseconds from the request to the head of the response. @default 30_000 */
   readonly responseHeaderTimeout?: number;
-  /** Milliseconds without a byte that end a body. @default 30_000 */
+  /** Milliseconds without a byte after which a body fails. @default 30_000 */
   readonly bodyIdleTimeout?: number;
-  /** Milliseconds an unused connection is kept. @default 15_000 */
+  /** Milliseconds an idle connection is kept. @default 15_000 */
   readonly idleConnTimeout?: number;
-  /** Connections kept unused, per host. @default 16 */
+  /** Idle connections kept per host. @default 16 */
   readonly maxIdleConnsPerHost?: number;
-  /** Connections at once, per host, for `fetch` and for `open` each; 0 is no limit. Requests over it wait. @default 64 */
+  /** Connections per host, for `fetch` and for `open` each; further requests wait. 0: no limit. @default 64 */
   readonly maxConnsPerHost?: number;
-  /** Connections kept unused, all hosts together; 0 is no limit. @default 0 */
+  /** Idle connections kept in total; 0: no limit. @default 0 */
   readonly maxIdleConns?: number;
-  /** Milliseconds of silence before TCP asks whether the other side is still there; 0 never asks. @default 30_000 */
+  /** Milliseconds of silence before TCP keep-alive probes; 0: no probes. @default 30_000 */
   readonly keepalive?: number;
   /**
-   * Bytes of the ClientHello in its first TLS record and TCP segment, 1 to 255; 0 leaves it whole. Where a handshake is cut,
+   * Bytes of the ClientHello in its first TLS record and TCP segment, 1 to 255; 0 leaves it unfragmented. After a cut handshake,
    * 1 and then 0 are tried, within one `tlsHandshakeTimeout`. @default 0
    */
   readonly firstFragmentLen?: number;
-  /** Whether a whole ClientHello, which shows the server's name, may be the last thing tried. @default true */
+  /** Whether the last attempt may use an unfragmented ClientHello, which reveals the server's name. @default true */
   readonly allowPlainFallback?: boolean;
-  /** Through whom to connect, or a function that says so for the origin of each request. @default nobody */
+  /** The outbound proxy, or a function that chooses it for the origin of each request. @default none */
   readonly outboundProxy?: URL | ((origin: URL) => URL | undefined);
-  /** How names become addresses; the address policy is applied to whatever it says. @default the system's resolver */
+  /** Resolves names; the address policy applies to its results. @default the system's resolver */
   readonly lookup?: LookupFunction;
-  /** The same; goes before `lookup`. It is not closed with the client. */
+  /** Takes precedence over `lookup`. Closing the client does not close it. */
   readonly resolver?: { readonly lookup: LookupFunction };
-  /** Hears `transport.fallback`. */
+  /** Receives `transport.fallback`. */
   readonly telemetry?: Telemetry;
 }

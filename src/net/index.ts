@@ -1,8 +1,8 @@
 /**
- * Below HTTP: names, sockets, TLS, and one exchange at a time with another server.
+ * DNS, sockets, TLS, and single HTTP exchanges with other servers.
  *
- * It holds no policy but the address policy it is given: no redirect is followed, nothing is retried or kept, except that
- * a request which met a kept connection in the moment it was closed is sent once more.
+ * It holds no policy but the address policy it is given. It never follows a redirect, never caches, and never retries, except
+ * that a request sent on a pooled connection which the server was just closing is sent once more.
  */
 
 export {

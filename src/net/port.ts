@@ -1,4 +1,4 @@
-/** The port of a URL, its scheme's own where it names none. */
+/** The port of a URL, by default its scheme's. */
 export function portOf(url: URL): number {
   return url.port === '' ? defaultPort(url.protocol) : Number(url.port);
 }

@@ -145,7 +145,7 @@ describe('isAllowedByName()', () => {
     '[::1]',
     '[::ffff:10.0.0.1]',
     '10.2.0.1',
-    // Addresses too, for whoever resolves them.
+    // Addresses too.
     '127.1',
     '0x7f.1',
     '0x7f.0.0.0x1',
@@ -157,7 +157,7 @@ describe('isAllowedByName()', () => {
     [refused, false],
   ] as const) {
     for (const host of hosts) {
-      test(`${expected ? 'lets' : 'does not let'} somebody else resolve ${host}`, () => {
+      test(`${expected ? 'lets' : 'does not let'} an outbound proxy resolve ${host}`, () => {
         assert.equal(isAllowedByName(policy, host), expected);
       });
     }

@@ -2,13 +2,13 @@ import { BlockList, isIP } from 'node:net';
 import type { AddressPolicy } from '../http-types.ts';
 
 /**
- * Which addresses may be dialled on somebody else's word.
+ * Which addresses may be dialled when another server chose the host, by a redirect or a token realm.
  *
- * A redirect or a token realm names a host of the answering server's choosing, so the address it resolves to decides, not
- * the name: a name that was harmless a second ago may lead to 169.254.169.254 now (DNS rebinding). Everything here is pure.
+ * The resolved address decides, not the name: a name that was harmless a second ago may resolve to 169.254.169.254 now (DNS
+ * rebinding). Everything here is pure.
  */
 
-/** IPv4 that is not globally reachable: IANA's special-purpose registry (RFC 6890 and what updates it), and multicast. */
+/** IPv4 blocks that are not globally reachable: IANA's special-purpose registry (RFC 6890 and its updates), and multicast. */
 const SPECIAL_V4 = [
   '0.0.0.0/8', // this network; Linux takes 0.0.0.0 for loopback
   '10.0.0.0/8', // private
@@ -30,7 +30,7 @@ const SPECIAL_V4 = [
   '240.0.0.0/4', // reserved, and broadcast
 ];
 
-/** Inside 2000::/3, the only global unicast space: what is special there all the same. */
+/** Special-purpose blocks inside 2000::/3, the only global unicast space. */
 const SPECIAL_V6 = [
   '2001::/23', // IETF protocol assignments, Teredo and ORCHID among them
   '2001:db8::/32', // documentation
@@ -41,29 +41,28 @@ const SPECIAL_V6 = [
 
 const special = blockListOf([...SPECIAL_V4, ...SPECIAL_V6]);
 const globalUnicastV6 = blockListOf(['2000::/3']);
-/** The well-known NAT64 prefix: on a network without IPv4 every IPv4-only host answers under it (RFC 6052, RFC 6147). */
+/** The well-known NAT64 prefix: on a network without IPv4, IPv4-only hosts resolve to it (RFC 6052, RFC 6147). */
 const nat64 = blockListOf(['64:ff9b::/96']);
 const mappedV4 = blockListOf(['::ffff:0:0/96']);
 
 /**
- * True where an address is globally reachable unicast. An IPv4 address inside IPv6 (mapped, or behind the well-known
- * NAT64 prefix) is judged as what it carries. What is no IP address is not public.
+ * True where an address is globally reachable unicast. An IPv6 address that embeds an IPv4 address (mapped, or with the
+ * well-known NAT64 prefix) counts as that address. False for a text that is no IP address.
  */
 export function isPublicAddress(ip: string): boolean {
   const address = withoutZone(ip);
   const family = isIP(address);
   if (family === 0) return false;
   if (family === 4) return !special.check(address, 'ipv4');
-  const carried = carriedV4(address);
-  if (carried !== undefined) return !special.check(carried, 'ipv4');
+  const embedded = embeddedV4(address);
+  if (embedded !== undefined) return !special.check(embedded, 'ipv4');
   return globalUnicastV6.check(address, 'ipv6') && !special.check(address, 'ipv6');
 }
 
 /**
- * True where the policy lets a connection go to `ip`, which is what `host` resolved to (or is, as a literal).
+ * True where the policy allows a connection to `ip`, the address that `host` resolved to (or is).
  *
- * An entry of `allow` is a host name (exact, in any case), an address, or a CIDR block. Entries that are none of these
- * match nothing.
+ * An entry of `allow` is a host name (exact, in any case), an address, or a CIDR block. Any other entry matches nothing.
  */
 export function isAllowed(policy: AddressPolicy, host: string, ip: string): boolean {
   if (policy.kind === 'any') return true;
@@ -74,16 +73,16 @@ export function isAllowed(policy: AddressPolicy, host: string, ip: string): bool
 }
 
 /**
- * Names that never are public: RFC 6761, RFC 6762, RFC 8375, `internal`, which ICANN has set aside, and what many a
- * system calls itself in its `hosts` (`localhost.localdomain`).
+ * Names that are never public: RFC 6761, RFC 6762, RFC 8375, `internal`, which ICANN has reserved, and the names many systems
+ * give themselves in their `hosts` file (`localhost.localdomain`).
  */
 const LOCAL_DOMAIN = /^(?:[^.]+|(?:.+\.)?(?:localhost|localdomain[46]?|local|internal|home\.arpa))$/;
-/** An address in one of its older spellings (`127.1`, `0x7f.0.0.1`), which some resolvers take: no domain ends in a number. */
+/** An address in an old notation (`127.1`, `0x7f.0.0.1`), which some resolvers accept: no domain ends in a number. */
 const ENDS_IN_NUMBER = /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/;
 
 /**
- * True where the policy lets `host` be asked for through an outbound proxy, which resolves it where nobody can look: an
- * address is judged as one, a name by itself.
+ * True where the policy allows `host` through an outbound proxy. The proxy resolves it, out of our sight: so an address is
+ * judged as an address, and a name by the name alone.
  */
 export function isAllowedByName(policy: AddressPolicy, host: string): boolean {
   const plain = plainHost(host);
@@ -93,12 +92,12 @@ export function isAllowedByName(policy: AddressPolicy, host: string): boolean {
   return !LOCAL_DOMAIN.test(plain) || policy.allow.some((entry) => !entry.includes('/') && plainHost(entry) === plain);
 }
 
-/** One text per policy, equal for policies that allow the same: connections are shared only within it. */
+/** One key per policy, equal for equal policies: connections are shared only between requests of one policy. */
 export function policyKey(policy: AddressPolicy): string {
   return policy.kind === 'any' ? 'any' : JSON.stringify(['public', ...policy.allow.toSorted()]);
 }
 
-/** The host of a URL as the resolver wants it: lower case, no brackets around IPv6, no final dot. */
+/** The host of a URL in the resolver's form: lower case, no brackets around IPv6, no final dot. */
 export function plainHost(host: string): string {
   const bare = host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host;
   const lower = bare.toLowerCase();
@@ -106,16 +105,16 @@ export function plainHost(host: string): string {
 }
 
 function entryMatches(entry: string, host: string, ip: string): boolean {
-  if (entry.includes('/')) return isInBlock(entry, ip);
   const plain = plainHost(entry);
-  return isIP(plain) === 0 ? plain === host : isInBlock(`${plain}/${isIP(plain) === 4 ? 32 : 128}`, ip);
+  return entry.includes('/') || isIP(plain) !== 0 ? isInBlock(entry, ip) : plain === host;
 }
 
-/** Whether an address (an IPv4 one inside IPv6 as well) is in a CIDR block; false for what is no block. */
+/** Whether an address, or the IPv4 address it embeds, is in a CIDR block or equals an address; false for any other text. */
 export function isInBlock(cidr: string, ip: string): boolean {
-  const block = blockListOf([cidr]);
-  const carried = isIP(ip) === 6 ? carriedV4(ip) : undefined;
-  return contains(block, ip) || (carried !== undefined && contains(block, carried));
+  const address = plainHost(cidr);
+  const block = blockListOf([isIP(address) === 0 ? cidr : `${address}/${isIP(address) === 4 ? 32 : 128}`]);
+  const embedded = isIP(ip) === 6 ? embeddedV4(ip) : undefined;
+  return contains(block, ip) || (embedded !== undefined && contains(block, embedded));
 }
 
 function contains(block: BlockList, ip: string): boolean {
@@ -136,14 +135,22 @@ function blockListOf(cidrs: readonly string[]): BlockList {
 }
 
 /** The IPv4 address in the last 32 bits of a mapped or NAT64 address. */
-function carriedV4(address: string): string | undefined {
-  if (!nat64.check(address, 'ipv6') && !mappedV4.check(address, 'ipv6')) return undefined;
-  // The URL parser writes any spelling of an IPv6 address in one way: hexadecimal groups, zeros compressed.
+function embeddedV4(address: string): string | undefined {
+  const hasV4 = nat64.check(address, 'ipv6') || mappedV4.check(address, 'ipv6');
+  return hasV4 ? bytesOfV6(address).slice(-4).join('.') : undefined;
+}
+
+/** The 16 bytes of an IPv6 address. */
+export function bytesOfV6(address: string): number[] {
+  // The URL parser gives every address one form: hexadecimal groups, the longest run of zeros as `::`.
   const canonical = new URL(`http://[${address}]/`).hostname.slice(1, -1);
-  const groups = canonical.split(':').slice(-2);
-  const [high, low] = groups.map((group) => Number.parseInt(group === '' ? '0' : group, 16));
-  if (high === undefined || low === undefined) return undefined;
-  return [high >> 8, high & 0xff, low >> 8, low & 0xff].join('.');
+  const [front = '', back = ''] = canonical.split('::');
+  const groups = (text: string): string[] => (text === '' ? [] : text.split(':'));
+  const [before, after] = [groups(front), groups(back)];
+  const zeros = canonical.includes('::') ? Array.from({ length: 8 - before.length - after.length }, () => '0') : [];
+  return [...before, ...zeros, ...after]
+    .map((group) => Number.parseInt(group, 16))
+    .flatMap((group) => [group >> 8, group & 0xff]);
 }
 
 function withoutZone(ip: string): string {

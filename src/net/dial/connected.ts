@@ -3,12 +3,12 @@ import type { TLSSocket } from 'node:tls';
 import { abortedError, httpErrorOf, type Phase } from '../error.ts';
 import { HttpError } from '../http-types.ts';
 
-export interface ConnectedOptions {
-  /** Who is connected to, for messages. */
+interface ConnectedOptions {
+  /** Host and port, for messages. */
   readonly authority: string;
-  /** Wait for the TLS handshake as well. */
+  /** Also waits for the TLS handshake. */
   readonly secure: boolean;
-  /** `handshake`: what is below is connected already. @default 'dial' */
+  /** `handshake`: the TCP connection is already open. @default 'dial' */
   readonly phase?: 'dial' | 'handshake';
   readonly signal: AbortSignal | undefined;
   /** Milliseconds. */
@@ -18,8 +18,8 @@ export interface ConnectedOptions {
 }
 
 /**
- * Waits until a socket is ready to be spoken through; otherwise destroys it and rejects with HttpError. It leaves an error
- * listener on the socket: a late error on one that nobody holds any more must not end the process.
+ * Waits until a socket is connected; otherwise destroys it and rejects with HttpError. It leaves an error listener on the
+ * socket: a late error of a discarded socket must not end the process.
  */
 export function connected(socket: Socket, waiting: ConnectedOptions): Promise<Socket> {
   const { authority, secure, signal } = waiting;
@@ -55,7 +55,7 @@ export function connected(socket: Socket, waiting: ConnectedOptions): Promise<So
     }
     function onSecure(): void {
       const chosen = (socket as TLSSocket).alpnProtocol;
-      // Nothing else is ever offered, but OpenSSL lets a server choose it all the same.
+      // Only http/1.1 is offered, but OpenSSL lets a server choose another protocol.
       if (typeof chosen === 'string' && chosen !== 'http/1.1') {
         return fail(new HttpError('protocol', `${authority} chose ${chosen} where only http/1.1 was offered`));
       }

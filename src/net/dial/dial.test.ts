@@ -158,7 +158,7 @@ describe('dial() over TLS', () => {
     assert.equal(socket.alpnProtocol, 'http/1.1');
   });
 
-  test('refuses a certificate nobody it trusts has signed', async (t) => {
+  test('refuses a certificate signed by no trusted CA', async (t) => {
     await assert.rejects(secure(t, {}), failsWith('tls', /^registry\.test:\d+ offers no TLS connection/));
   });
 
@@ -213,7 +213,7 @@ describe('dial() over TLS', () => {
 });
 
 describe('dial() fails', () => {
-  test('where nobody listens', async () => {
+  test('where no server listens', async () => {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as AddressInfo;

@@ -15,27 +15,27 @@ import { traceConnecting, tracedLookup } from './trace.ts';
 import { openTunnel, TunnelReads } from './tunnel.ts';
 
 /**
- * The single place where sockets to other servers are made.
+ * The only place where sockets to other servers are made.
  *
  * ```
- *  road      TCP to the host itself, or to the outbound proxy and through it
- *  TLS       over the road: natively, or through a FragmentingSocket where the ClientHello is cut or the road is a tunnel
+ *  TCP       to the host itself, or through a tunnel of the outbound proxy
+ *  TLS       over it: natively, or through a FragmentingSocket where the ClientHello is split or the connection is a tunnel
  * ```
  *
  * Happy Eyeballs is Node's own (`autoSelectFamily`, RFC 8305). The address policy is applied inside the `lookup` that the
- * connecting socket itself calls, so there is no moment between the check and the use in which a name could change.
+ * connecting socket itself calls, so a name cannot change between the check and the connection.
  */
 
 const TEN_SECONDS = 10_000;
-/** How long one address is tried alone before the next joins (RFC 8305 §8 recommends 250 ms; Node's default is 500). */
+/** Milliseconds until the next address is tried as well (RFC 8305 §8 recommends 250; Node's default is 500). */
 const ATTEMPT_DELAY = 250;
-/** A connection that was cut without a word is noticed within minutes, not hours. */
+/** Milliseconds. A connection that died silently is noticed within minutes, not hours. */
 const KEEPALIVE_DELAY = 30_000;
 
-/** Alerts of a server that cannot put a message together again; those about certificates are never among them. */
+/** Alerts of a server that does not support a fragmented ClientHello; alerts about certificates are not among them. */
 const NO_FRAGMENTS = /ALERT_(DECODE_ERROR|UNEXPECTED_MESSAGE|ILLEGAL_PARAMETER)$/;
 
-/** A dial with the client's TLS settings and deadlines. The secure context is made once, at the first `https:`. */
+/** A dial with the client's TLS settings and deadlines. The secure context is created once, at the first `https:`. */
 export function createDial(options: HttpClientOptions): Dial {
   const { dialTimeout = TEN_SECONDS, tlsHandshakeTimeout = TEN_SECONDS, keepalive = KEEPALIVE_DELAY } = options;
   const { firstFragmentLen = 0, allowPlainFallback = true, telemetry } = options;
@@ -48,37 +48,37 @@ export function createDial(options: HttpClientOptions): Dial {
     if (target.signal?.aborted) throw abortedError(authority, target.signal.reason);
     const host = plainHost(target.host);
     const proxy = outboundProxyOf(target);
-    // Node asks no resolver for a literal, so it is judged here; behind an outbound proxy a name can only be judged as one.
+    // Node does not call `lookup` for an IP literal, so it is checked here; through an outbound proxy only the name is known.
     const allowed =
       proxy === undefined
         ? isIP(host) === 0 || isAllowed(target.addresses, host, host)
         : isAllowedByName(target.addresses, host);
     if (!allowed) throw forbidden(authority, host);
-    if (target.protocol !== 'https:') return await openRoad(target, { proxy, within: dialTimeout });
+    if (target.protocol !== 'https:') return await openTcp(target, { proxy, within: dialTimeout });
     if (firstFragmentLen === 0)
       return await secured(target, { proxy, length: 0, within: { dialTimeout, tlsHandshakeTimeout } });
-    return await climbDown(target, proxy);
+    return await securedByFallback(target, proxy);
   }
 
-  /** Tries one length of the first fragment after the other, until a handshake is not cut. */
-  async function climbDown(target: DialTarget, proxy: URL | undefined): Promise<Dialled> {
+  /** Tries the lengths of the first fragment in order, until a handshake succeeds. */
+  async function securedByFallback(target: DialTarget, proxy: URL | undefined): Promise<Dialled> {
     const authority = authorityOf(target);
     let steps = ladder.stepsFor(authority);
-    // One time for all handshakes, and for the connections between them.
+    // One deadline for all handshakes, and for the connections between them.
     let deadline: number | undefined;
     for (;;) {
       const [length = 0, ...rest] = steps;
       const left = (limit: number): number =>
         deadline === undefined ? limit : Math.max(1, Math.min(limit, deadline - performance.now()));
       const within = { dialTimeout: left(dialTimeout), tlsHandshakeTimeout: left(tlsHandshakeTimeout) };
-      const shaking = (): void => void (deadline ??= performance.now() + tlsHandshakeTimeout);
+      const onHandshake = (): void => void (deadline ??= performance.now() + tlsHandshakeTimeout);
       try {
-        const dialled = await secured(target, { proxy, length, within, shaking });
+        const dialled = await secured(target, { proxy, length, within, onHandshake });
         ladder.worked(authority, length);
         return dialled;
       } catch (error) {
         const reason = deadline === undefined ? undefined : fallbackReason(error);
-        // A server that refuses fragments refuses shorter ones as well.
+        // A server that refuses one fragment length refuses all of them.
         steps = reason === 'alert' ? rest.filter((step) => step === 0) : rest;
         const [next] = steps;
         if (reason === undefined || next === undefined || performance.now() >= (deadline ?? 0)) {
@@ -92,59 +92,54 @@ export function createDial(options: HttpClientOptions): Dial {
 
   interface Securing {
     readonly proxy: URL | undefined;
-    /** Of the first fragment; 0 is an ordinary handshake. */
+    /** The length of the first fragment; 0: an ordinary handshake. */
     readonly length: number;
     /** Milliseconds. */
     readonly within: { readonly dialTimeout: number; readonly tlsHandshakeTimeout: number };
     /** Called when the handshake begins. */
-    readonly shaking?: () => void;
+    readonly onHandshake?: () => void;
   }
 
-  async function secured(target: DialTarget, { proxy, length, within, shaking }: Securing): Promise<Dialled> {
+  async function secured(target: DialTarget, { proxy, length, within, onHandshake }: Securing): Promise<Dialled> {
     const waiting = { authority: authorityOf(target), secure: true, signal: target.signal, ...within };
     const settings = tls.towards(target);
     if (proxy === undefined && length === 0) {
       const socket = traceConnecting(() => tlsConnect({ ...tcpOptions(target), ...settings }), target.trace);
       socket.once('connect', () => {
         target.trace?.({ kind: 'handshake', firstFragmentLen: 0 });
-        shaking?.();
+        onHandshake?.();
       });
       return dialledBy(await connected(socket, waiting));
     }
     const wire = new FragmentingSocket(length);
-    const road = await openRoad({ ...target, onread: wire.onread }, { proxy, within: within.dialTimeout });
-    wire.attach(road.socket);
+    const below = await openTcp({ ...target, onread: wire.onread }, { proxy, within: within.dialTimeout });
+    wire.attach(below.socket);
     target.trace?.({ kind: 'handshake', firstFragmentLen: length });
-    shaking?.();
+    onHandshake?.();
     const socket = tlsConnect({ ...settings, socket: wire });
     if (target.onread !== undefined) readInto(socket, target.onread);
     await connected(socket, { ...waiting, phase: 'handshake' });
-    return { ...road, socket };
+    return { ...below, socket };
   }
 
-  interface Road {
-    readonly proxy: URL | undefined;
-    /** Milliseconds to a connection, and again to the outbound proxy's answer. */
-    readonly within: number;
-  }
-
-  async function openRoad(target: DialTarget, { proxy, within }: Road): Promise<Dialled> {
+  /** Connects TCP to the host, or to a tunnel's end. `within`: milliseconds for the connection, and again for the tunnel. */
+  async function openTcp(
+    target: DialTarget,
+    { proxy, within }: { readonly proxy: URL | undefined; readonly within: number },
+  ): Promise<Dialled> {
     const { signal, trace } = target;
     const waiting = { authority: authorityOf(target), secure: false, signal, dialTimeout: within, tlsHandshakeTimeout };
-    if (proxy === undefined)
-      return dialledBy(
-        await connected(
-          traceConnecting(() => netConnect(tcpOptions(target)), trace),
-          waiting,
-        ),
-      );
+    if (proxy === undefined) {
+      const socket = traceConnecting(() => netConnect(tcpOptions(target)), trace);
+      return dialledBy(await connected(socket, waiting));
+    }
     trace?.({ kind: 'through', outboundProxy: shownOutboundProxy(proxy) });
     const reads = new TunnelReads();
     const towards: DialTarget = {
       protocol: proxy.protocol,
       host: proxy.hostname,
       port: outboundProxyPort(proxy),
-      // The configuration names it.
+      // The configuration names the outbound proxy.
       addresses: { kind: 'any' },
       onread: reads.onread,
       signal,
@@ -193,17 +188,17 @@ function authorityOf({ host, port }: Pick<DialTarget, 'host' | 'port'>): string 
   return `${host}:${port}`;
 }
 
-/** Why a handshake was worth another length; undefined where no length would help, certificates above all. */
+/** Why a handshake is retried with another length; undefined where that would not help, as for a bad certificate. */
 function fallbackReason(error: unknown): 'reset' | 'end' | 'alert' | undefined {
   if (!(error instanceof HttpError)) return undefined;
   const { code = '', syscall } = (error.cause ?? {}) as NodeJS.ErrnoException;
   if (error.code === 'tls' && NO_FRAGMENTS.test(code)) return 'alert';
-  // Node calls the end of a connection within the handshake a reset, but one that no system call reported.
+  // Node reports the end of a connection during the handshake as a reset without a system call.
   if (error.code === 'reset') return syscall === undefined ? 'end' : 'reset';
   return undefined;
 }
 
-/** A socket that was read through `onread` becomes one that emits `data`. */
+/** Makes a socket created with `onread` emit `data`. */
 function pushInto(socket: Socket): OnReadOpts {
   return {
     buffer: () => Buffer.allocUnsafeSlow(64 * 1024),
@@ -211,7 +206,7 @@ function pushInto(socket: Socket): OnReadOpts {
   };
 }
 
-/** Resolves, then leaves only the addresses the policy allows. */
+/** A lookup that returns only the addresses the policy allows. */
 function guardedLookup(
   addresses: AddressPolicy,
   { authority, lookup }: { readonly authority: string; readonly lookup: LookupFunction },
@@ -231,6 +226,6 @@ function guardedLookup(
 }
 
 function forbidden(authority: string, found: string): HttpError {
-  const message = `${authority} must not be dialled: ${found || 'nothing'} is not a public address, and the name was not configured here; allow_private can list it`;
+  const message = `${authority} must not be dialled: ${found || 'nothing'} is not a public address, and the name is not configured; list it under allow_private to allow it`;
   return new HttpError('forbidden', message);
 }

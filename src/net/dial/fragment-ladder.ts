@@ -1,21 +1,21 @@
 import { Lru } from '../../lib/index.ts';
 
-export interface FragmentLadderOptions {
-  /** The length to begin with; 0 is no fragmentation, and no ladder. */
+interface FragmentLadderOptions {
+  /** The first length to try; 0: no fragmentation and no fallback. */
   readonly firstFragmentLen: number;
-  /** Whether the last step may be an ordinary handshake, which shows the server's name. */
+  /** Whether the last step may be an ordinary handshake, which reveals the server's name. */
   readonly allowPlainFallback: boolean;
   /** Milliseconds since any fixed moment. @default the clock */
   readonly now?: () => number;
 }
 
-/** Ten minutes: what stands in the way changes with the network, and starting high again costs one failed handshake. */
+/** Ten minutes: middleboxes change with the network, and starting from the first length costs one failed handshake. */
 const TTL = 10 * 60_000;
 const HOSTS = 1024;
 
 /**
- * Which lengths of the first fragment are tried for a host, one after the other where a handshake is cut: what is
- * configured, then 1, then none. A length that worked below the first is where the next connection begins.
+ * The lengths of the first fragment to try for a host, each after a cut handshake: the configured one, then 1, then 0. The
+ * next connection begins with the length that last worked.
  */
 export class FragmentLadder {
   readonly #steps: readonly number[];
@@ -36,12 +36,12 @@ export class FragmentLadder {
   }
 
   worked(host: string, length: number): void {
-    // Not extended by success: the time is to find out again whether more is possible.
+    // Success does not extend the time: after it, the longer fragment gets another chance.
     if (length === this.#steps[0] || this.stepsFor(host)[0] === length) return;
     this.#worked.set(host, { length, until: this.#now() + TTL });
   }
 
-  /** No step worked: what was known of the host is known no more. */
+  /** No length worked: the host starts from the first one again. */
   failed(host: string): void {
     this.#worked.delete(host);
   }

@@ -64,7 +64,7 @@ describe('FragmentingSocket', () => {
   }
 
   test('sends the two records in two segments', needs('ss'), async (t) => {
-    // Nobody reads there: the kernel counts what it was given.
+    // The other end does not read: the kernel counts the bytes it was given.
     const server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
     const held: Socket[] = [];
     server.on('connection', (socket: Socket) => held.push(socket));
@@ -86,7 +86,7 @@ describe('FragmentingSocket', () => {
     }
   });
 
-  test('pauses its connection when nobody reads, and loses nothing', async (t) => {
+  test('pauses its connection while it is not read, and loses nothing', async (t) => {
     const content = randomBytes(8 * 1024 * 1024);
     const server = await startRawServer(() => undefined, { tls: true, connected: (socket) => socket.end(content) });
     t.after(() => server.close());

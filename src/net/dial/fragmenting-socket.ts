@@ -3,21 +3,21 @@ import { Duplex } from 'node:stream';
 import { ClientHelloSplitter } from './client-hello.ts';
 
 /**
- * Where encrypted bytes land, of all sockets of the thread: TLS copies them before the callback of the read returns, and
- * libuv reads one socket at a time. It is never the buffer that decrypted bytes land in.
+ * The read buffer for ciphertext, shared by all sockets of the thread: libuv reads one socket at a time, and TLS copies the
+ * bytes before the read's callback returns. Decrypted bytes never land in it.
  */
 const ciphertext = Buffer.allocUnsafeSlow(64 * 1024);
 
 /**
- * What TLS speaks through where its first record is to be cut in two, or where it speaks through somebody else's
- * connection: give it to `tls.connect({ socket })`.
+ * The transport of TLS where its first record is to be split, or where it runs through a tunnel: for
+ * `tls.connect({ socket })`.
  *
- * Node's TLS reads and writes a real socket natively, out of reach; a Duplex it reads through `data` events. What makes a
- * Duplex slow is a fresh buffer for each read, so this one emits views of one shared buffer, past the machinery of streams:
- * it costs what the native path costs.
+ * Node's TLS reads and writes a real socket natively, where its bytes cannot be changed; it reads a Duplex through `data`
+ * events. A Duplex is slow for its new buffer per read, so this one emits views of one shared buffer and bypasses the stream's
+ * own buffering: it costs no more than the native path.
  */
 export class FragmentingSocket extends Duplex {
-  /** For the socket below: `connect({ onread })`. Nothing may arrive before {@link attach}. */
+  /** For the underlying socket: `connect({ onread })`. No byte may arrive before {@link attach}. */
   readonly onread: OnReadOpts = {
     buffer: ciphertext,
     callback: (count, bytes) => {
@@ -30,15 +30,15 @@ export class FragmentingSocket extends Duplex {
   #below: Socket | undefined;
   #flowing = true;
 
-  /** @param firstFragmentLen see {@link ClientHelloSplitter}; 0 cuts nothing */
+  /** @param firstFragmentLen see {@link ClientHelloSplitter}; 0 splits nothing */
   constructor(firstFragmentLen: number) {
     super();
     this.#splitter = new ClientHelloSplitter(firstFragmentLen);
-    // TLS listens once it is attached; a connection that breaks before must not end the process.
+    // TLS listens for errors once attached; an earlier error must not end the process.
     this.on('error', () => undefined);
   }
 
-  /** Speaks through a socket that is connected already: connecting, it would put both records into one segment. */
+  /** Takes a connected socket: one still connecting would put both records into one segment. */
   attach(below: Socket): void {
     this.#below = below;
     below.on('error', (error) => this.destroy(error));
@@ -62,7 +62,7 @@ export class FragmentingSocket extends Duplex {
   }
 
   override _read(): void {
-    // Bytes are emitted as they come.
+    // `onread` emits the bytes.
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, written: (error?: Error | null) => void): void {

@@ -171,7 +171,7 @@ describe('a client with firstFragmentLen', () => {
     });
   }
 
-  test('holds a server back whose body nobody reads', async (t) => {
+  test('holds back a server whose body is not read', async (t) => {
     const size = 64 * 1024 * 1024;
     let handed = 0;
     let stalled: (() => void) | undefined;
@@ -200,7 +200,7 @@ describe('a client with firstFragmentLen', () => {
     const { body } = await http.open({ method: 'GET', url, headers: {}, addresses: ANY });
     await body.read();
     await stall;
-    assert.ok(handed <= 32 * 1024 * 1024, `${handed} bytes were sent while nobody read`);
+    assert.ok(handed <= 32 * 1024 * 1024, `${handed} bytes were sent while no read was pending`);
     let read = 0;
     for (let bytes = await body.read(); bytes !== undefined; bytes = await body.read()) read += bytes.length;
     assert.ok(read > size - 2 * 1024 * 1024);

@@ -1,7 +1,7 @@
 /**
- * A connection to a host: outbound proxy, address policy, TLS, ClientHello fragmentation.
+ * Connections to hosts: outbound proxy, address policy, TLS, ClientHello fragmentation.
  *
- * It never sends a request and never follows a redirect.
+ * It never sends a request to the host, and never follows a redirect.
  */
 
 export { isAllowed, isPublicAddress, plainHost, policyKey } from './address-policy.ts';

@@ -1,13 +1,13 @@
 import type { OnReadOpts, Socket } from 'node:net';
 
 /**
- * Lets a socket read into given buffers that was not made with `onread`: a TLS socket of `tls.connect({ socket })`, where
- * Node ignores the option (nodejs/node#63956), or one that a server accepted.
+ * Makes a socket that was created without `onread` read into given buffers: a TLS socket of `tls.connect({ socket })`, where
+ * Node ignores the option (nodejs/node#63956), or one accepted by a server.
  *
- * It does what Node's own constructor does with `onread`, through private symbols, so it first looks whether everything is
- * as expected. Where it is not, bytes are copied out of `data` events: twice the processor time, the same bytes.
+ * It does through private symbols what Node's own constructor does with `onread`, after a check that they are as expected.
+ * Otherwise it copies the bytes of `data` events, for twice the processor time.
  *
- * To be called before anything arrived, or when all that did was read. Returns which way was taken.
+ * To be called before any byte arrives, or when all received bytes are read. Returns the method used.
  */
 export function readInto(socket: Socket, onread: OnReadOpts): 'buffers' | 'events' {
   const internals = internalsOf(socket);
@@ -44,13 +44,13 @@ function internalsOf(socket: Socket): Internals | undefined {
   return { fields, buffer, generate, callback, handle: handle as Internals['handle'] };
 }
 
-/** The public way. Exported for its test. */
+/** The method with Node's public API. Exported for its test. */
 export function copyEvents(socket: Socket, onread: OnReadOpts): void {
   const next = (): Uint8Array => (typeof onread.buffer === 'function' ? onread.buffer() : onread.buffer);
   let room = next();
   socket.on('data', (chunk: Buffer) => {
     let goOn = true;
-    // What came is handed over whole, also where the reader has had enough: TLS itself does no less.
+    // The whole chunk is handed over even where the reader asks to pause, as TLS itself does.
     for (let from = 0; from < chunk.length && !socket.destroyed; ) {
       const count = chunk.copy(room, 0, from);
       from += count;

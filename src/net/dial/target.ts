@@ -4,32 +4,32 @@ import type { DialTrace } from './trace.ts';
 
 export interface DialTarget {
   readonly protocol: string;
-  /** As in a URL: IPv6 may be in brackets. */
+  /** As in a URL; IPv6 may be in brackets. */
   readonly host: string;
   readonly port: number;
   readonly addresses: AddressPolicy;
-  /** Reads land in these buffers instead of in events; the socket then emits no `data`. */
+  /** Reads land in these buffers; the socket then emits no `data`. */
   readonly onread?: OnReadOpts;
   readonly signal?: AbortSignal | undefined;
-  /** What the certificate must be for. @default the host */
+  /** The name the certificate must be valid for. @default the host */
   readonly certificateName?: string;
-  /** Application protocols to offer (RFC 7301); none of them where it is empty. @default ['http/1.1'] */
+  /** Application protocols to offer (RFC 7301); empty: none. @default ['http/1.1'] */
   readonly alpn?: readonly string[];
-  /** Hears how far it has come. @default nobody */
+  /** Is told each step of the dial. @default none */
   readonly trace?: DialTrace;
 }
 
 export interface Dialled {
-  /** TLS where that was asked for. It has an error listener already; the receiver adds its own. */
+  /** The TLS socket for `https:`, else the TCP socket. It has an error listener; the receiver adds its own. */
   readonly socket: Socket;
-  /** The TCP connection: what `ref` and `unref` concern. May be the same. */
+  /** The TCP connection, for `ref` and `unref`. It may be `socket` itself. */
   readonly connection: Socket;
-  /** The address that was connected to; undefined where an outbound proxy did it. */
+  /** The connected address; undefined through an outbound proxy. */
   readonly remoteAddress: string | undefined;
 }
 
 /**
- * Gives a connected socket, TLS where the protocol is `https:`, or rejects with HttpError: `refused`, `dns`, `timeout`,
- * `reset`, `tls`, `protocol`, `forbidden`, `aborted`.
+ * Resolves with a connected socket, TLS for `https:`. Rejects with HttpError: `refused`, `dns`, `timeout`, `reset`, `tls`,
+ * `protocol`, `forbidden`, `aborted`.
  */
 export type Dial = (target: DialTarget) => Promise<Dialled>;

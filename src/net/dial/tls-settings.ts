@@ -12,7 +12,7 @@ import type { DialTarget } from './target.ts';
 
 type Target = Pick<DialTarget, 'host' | 'port' | 'certificateName' | 'alpn'>;
 
-/** What a client's TLS settings mean for one connection. A secure context is made once, when it is first needed. */
+/** Turns a client's TLS settings into connection options. A secure context is created once, when first needed. */
 export class TlsSettings {
   readonly #settings: NonNullable<HttpClientOptions['tls']>;
   #towards: SecureContext | undefined;
@@ -22,14 +22,14 @@ export class TlsSettings {
     this.#settings = settings;
   }
 
-  /** Options of `tls.connect`. Throws HttpError `tls` where `ca`, `cert` or `key` is no PEM. */
+  /** Options for `tls.connect`. Throws HttpError `tls` where `ca`, `cert` or `key` is no PEM. */
   towards(target: Target): ConnectionOptions {
     const { ca, cert, key, insecureSkipVerify } = this.#settings;
     this.#towards ??= secureContext(target, { ca, cert, key });
     return connectionOptions(target, { context: this.#towards, verify: insecureSkipVerify !== true });
   }
 
-  /** The same for an outbound proxy, which is shown no client certificate and must always have one that holds. */
+  /** The same for an outbound proxy: it gets no client certificate, and its own certificate is always verified. */
   towardsOutboundProxy(target: Target): ConnectionOptions {
     this.#towardsOutboundProxy ??= secureContext(target, { ca: this.#settings.ca });
     return connectionOptions(target, { context: this.#towardsOutboundProxy, verify: true });
@@ -45,7 +45,7 @@ interface Pem {
 function secureContext({ host, port }: Target, { ca, cert, key }: Pem): SecureContext {
   try {
     return createSecureContext({
-      // `ca` alone would replace the roots; who names a CA of their own expects the public ones to hold as well.
+      // `ca` alone would replace the default CAs; an operator who adds a CA expects the public ones to stay trusted.
       ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }),
       ...(cert === undefined ? {} : { cert }),
       ...(key === undefined ? {} : { key }),
@@ -63,7 +63,7 @@ function connectionOptions(
   const name = plainHost(certificateName ?? host);
   return {
     secureContext: context,
-    // RFC 6066 §3: a server name is never an address.
+    // RFC 6066 §3: the server name is never an IP address.
     ...(isIP(name) === 0 ? { servername: name } : {}),
     ...(alpn.length === 0 ? {} : { ALPNProtocols: [...alpn] }),
     rejectUnauthorized: verify,

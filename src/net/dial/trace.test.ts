@@ -38,7 +38,7 @@ describe('a dial tells how far it has come', () => {
     assert.deepEqual(await told(t, new URL(`http://registry.test:${server.port}`), {}), NAMED);
   });
 
-  test('to an address, which nobody is asked for', async (t) => {
+  test('to an address, which needs no lookup', async (t) => {
     const server = await startRawServer(() => undefined);
     t.after(() => server.close());
     assert.deepEqual(await told(t, server.url(), {}), [NAMED[0], NAMED.at(-1)]);

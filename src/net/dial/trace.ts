@@ -1,13 +1,12 @@
 import type { LookupFunction, Socket } from 'node:net';
 
 /**
- * How far a dial has come, told in the moment it comes there; whoever hears it keeps the time. That it is done is told by
- * the dial itself.
+ * A step of a dial, reported as it happens; the listener takes the time. The dial's own promise reports the end.
  *
- * `through` the outbound proxy that is asked, without its credentials; `connecting` it begins; `asked` and `resolved` a name,
- * which is the outbound proxy's own where there is one; `attempt-failed` one of several addresses is given up; `connected`
- * TCP; `tunnelled` the outbound proxy has connected; `handshake` a ClientHello goes out, its first fragment so many bytes
- * long (0: in one piece). After a handshake that was cut it begins again with `connecting`.
+ * `through`: the outbound proxy, without its credentials. `connecting`: TCP begins. `asked`, `resolved`: a name is looked up,
+ * the outbound proxy's if there is one. `attempt-failed`: one of several addresses failed. `connected`: TCP is connected.
+ * `tunnelled`: the outbound proxy opened the tunnel. `handshake`: a ClientHello is sent, with a first fragment of so many bytes
+ * (0: unfragmented). After a cut handshake the steps begin again with `connecting`.
  */
 export type DialMoment =
   | { readonly kind: 'through'; readonly outboundProxy: string }
@@ -19,10 +18,10 @@ export type DialMoment =
   | { readonly kind: 'tunnelled' }
   | { readonly kind: 'handshake'; readonly firstFragmentLen: number };
 
-/** Hears of one dial. Must not throw. */
+/** Listens to one dial. Must not throw. */
 export type DialTrace = (moment: DialMoment) => void;
 
-/** A lookup that tells what it is asked and what it found. */
+/** A lookup that reports its name and the addresses found. */
 export function tracedLookup(lookup: LookupFunction, trace: DialTrace | undefined): LookupFunction {
   if (trace === undefined) return lookup;
   return (host, options, callback) => {
@@ -37,7 +36,7 @@ export function tracedLookup(lookup: LookupFunction, trace: DialTrace | undefine
   };
 }
 
-/** Makes a socket, and tells how it comes to its connection. */
+/** Creates a socket, and reports the steps to its connection. */
 export function traceConnecting(connect: () => Socket, trace: DialTrace | undefined): Socket {
   if (trace === undefined) return connect();
   trace({ kind: 'connecting' });

@@ -108,11 +108,11 @@ for (const kind of KINDS) {
         'a refusal',
         { refuse: kind === 'socks5' ? 5 : 503 },
         'refused',
-        kind === 'socks5' ? /nobody listening/ : /answered 503/,
+        kind === 'socks5' ? /no listener/ : /answered 503/,
       ],
-      ['silence', { refuse: -1 }, 'timeout', /opened no way to it within 60 ms/],
+      ['silence', { refuse: -1 }, 'timeout', /opened no tunnel to it within 60 ms/],
       ['an end', { refuse: -2 }, 'reset', /The outbound proxy/],
-      ['bytes nobody asked for', { surplus: 'HTTP/1.1 200 OK\r\n\r\n' }, 'protocol', /spoke before it was asked/],
+      ['unsolicited bytes', { surplus: 'HTTP/1.1 200 OK\r\n\r\n' }, 'protocol', /spoke before it was asked/],
     ];
     for (const [what, script, code, message] of refusals) {
       test(`calls ${what} ${code}`, async (t) => {

@@ -2,27 +2,27 @@ import { isIP, type OnReadOpts, type Socket } from 'node:net';
 import { abortedError, httpErrorOf } from '../error.ts';
 import { HeadReader, parseResponseHead } from '../head/index.ts';
 import { HttpError } from '../http-types.ts';
-import { plainHost } from './address-policy.ts';
+import { bytesOfV6, plainHost } from './address-policy.ts';
 import { shownOutboundProxy } from './outbound-proxy.ts';
 
 /**
- * Through an outbound proxy: asks it for a connection to a host, by CONNECT (RFC 9110 §9.3.6) or SOCKS5 (RFC 1928, with
- * RFC 1929 for user and password). Names are sent as they are, so it is the outbound proxy that resolves them.
+ * Opens a tunnel to a host through an outbound proxy, by CONNECT (RFC 9110 §9.3.6) or SOCKS5 (RFC 1928, with RFC 1929 for user
+ * and password). Names are sent unresolved: the outbound proxy resolves them.
  */
 
-export interface TunnelOptions {
+interface TunnelOptions {
   readonly proxy: URL;
-  /** As in a URL: IPv6 may be in brackets. */
+  /** As in a URL; IPv6 may be in brackets. */
   readonly host: string;
   readonly port: number;
-  /** Milliseconds until the outbound proxy has answered. */
+  /** Milliseconds until the outbound proxy has responded. */
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
 }
 
 const landing = Buffer.allocUnsafeSlow(16 * 1024);
 
-/** The reads of one socket: first whoever asks for the tunnel has them, then whoever uses it. */
+/** The reads of one socket: collected here while the tunnel is opened, then handed to its user. */
 export class TunnelReads {
   #user: OnReadOpts | undefined;
   #kept = Buffer.alloc(0);
@@ -43,7 +43,7 @@ export class TunnelReads {
     },
   };
 
-  /** Waits until what came is `enough`, and gives all of it. */
+  /** Waits until the bytes received are `enough`, and takes all of them. */
   async until(enough: (bytes: Buffer) => boolean): Promise<Buffer> {
     if (this.#error !== undefined) throw this.#error;
     if (!enough(this.#kept)) {
@@ -61,7 +61,7 @@ export class TunnelReads {
     this.#waiting = undefined;
   }
 
-  /** From now on everything goes to `user`. */
+  /** All later bytes go to `user`. */
   handTo(user: OnReadOpts): void {
     this.#user = user;
   }
@@ -74,8 +74,8 @@ export class TunnelReads {
 }
 
 /**
- * Opens a tunnel over a socket that was connected with `reads.onread`. Rejects with HttpError, of which the message names
- * the outbound proxy without its credentials: `refused` where it says no, `timeout`, `protocol`, `reset`, `aborted`.
+ * Opens a tunnel over a socket connected with `reads.onread`. Rejects with HttpError `refused`, `timeout`, `protocol`, `reset`
+ * or `aborted`; the message names the outbound proxy without its credentials.
  */
 export async function openTunnel(
   { socket, reads }: { readonly socket: Socket; readonly reads: TunnelReads },
@@ -91,15 +91,15 @@ export async function openTunnel(
   const ended = (): void => broken();
   const abort = (): void => reads.fail(abortedError(authority, signal?.reason));
   const timer = setTimeout(() => {
-    const message = `${authority} did not answer in time: the outbound proxy ${shown} opened no way to it within ${timeout} ms`;
+    const message = `${authority} did not answer in time: the outbound proxy ${shown} opened no tunnel to it within ${timeout} ms`;
     reads.fail(new HttpError('timeout', message));
   }, timeout);
   socket.on('error', broken).on('end', ended).on('close', ended);
   signal?.addEventListener('abort', abort, { once: true });
   if (signal?.aborted) abort();
   try {
-    const ask = proxy.protocol.startsWith('socks5') ? askSocks : askConnect;
-    const refusal = await ask({ socket, reads }, options);
+    const request = proxy.protocol.startsWith('socks5') ? requestSocks : requestConnect;
+    const refusal = await request({ socket, reads }, options);
     if (refusal !== undefined) {
       const message = `${authority} cannot be reached: the outbound proxy ${shown} ${refusal}`;
       throw new HttpError('refused', message);
@@ -110,15 +110,18 @@ export async function openTunnel(
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener('abort', abort);
-    // An error listener stays: the socket was given one when it was dialled.
+    // The error listener from the dial stays.
     socket.off('error', broken).off('end', ended).off('close', ended);
   }
 }
 
-type Way = { readonly socket: Socket; readonly reads: TunnelReads };
+type Tunnel = { readonly socket: Socket; readonly reads: TunnelReads };
 
-/** What the outbound proxy says against it, or undefined. */
-async function askConnect({ socket, reads }: Way, { proxy, host, port }: TunnelOptions): Promise<string | undefined> {
+/** The outbound proxy's reason for a refusal; undefined where the tunnel is open. */
+async function requestConnect(
+  { socket, reads }: Tunnel,
+  { proxy, host, port }: TunnelOptions,
+): Promise<string | undefined> {
   const authority = `${host}:${port}`;
   const { username, password } = credentialsOf(proxy);
   const authorization =
@@ -126,7 +129,7 @@ async function askConnect({ socket, reads }: Way, { proxy, host, port }: TunnelO
       ? ''
       : `proxy-authorization: Basic ${Buffer.from(`${username}:${password}`, 'utf8').toString('base64')}\r\n`;
   socket.write(`CONNECT ${authority} HTTP/1.1\r\nhost: ${authority}\r\n${authorization}\r\n`, 'latin1');
-  const bytes = await reads.until((come) => come.includes('\r\n\r\n'));
+  const bytes = await reads.until((received) => received.includes('\r\n\r\n'));
   const { used, head } = new HeadReader().push(bytes);
   const { status } = parseResponseHead(head ?? '', 'HEAD');
   if (status === 407) return 'wants another user and password (407)';
@@ -141,23 +144,26 @@ const SOCKS_REPLIES: Readonly<Record<number, string>> = {
   2: 'does not allow it',
   3: 'cannot reach its network',
   4: 'cannot reach it, or does not resolve its name',
-  5: 'found nobody listening there',
+  5: 'found no listener there',
   6: 'gave up on it',
   7: 'knows no CONNECT',
   8: 'knows no such kind of address',
 };
 
-async function askSocks({ socket, reads }: Way, { proxy, host, port }: TunnelOptions): Promise<string | undefined> {
+async function requestSocks(
+  { socket, reads }: Tunnel,
+  { proxy, host, port }: TunnelOptions,
+): Promise<string | undefined> {
   const { username, password } = credentialsOf(proxy);
   const methods = username === '' ? [0] : [0, 2];
   socket.write(Buffer.from([5, methods.length, ...methods]));
-  const [version, method] = await reads.until((come) => come.length >= 2);
+  const [version, method] = await reads.until((received) => received.length >= 2);
   if (version !== 5) throw new HttpError('protocol', `${shownOutboundProxy(proxy)} does not speak SOCKS5`);
   if (method === 2 && username !== '') {
     const [user, secret] = [Buffer.from(username, 'utf8'), Buffer.from(password, 'utf8')];
     if (user.length > 255 || secret.length > 255) return 'takes no user name or password longer than 255 bytes';
     socket.write(Buffer.concat([Buffer.from([1, user.length]), user, Buffer.from([secret.length]), secret]));
-    const reply = await reads.until((come) => come.length >= 2);
+    const reply = await reads.until((received) => received.length >= 2);
     if (reply[1] !== 0) return 'wants another user and password';
   } else if (method !== 0) {
     return username === '' ? 'wants a user and password' : 'knows no user and password';
@@ -165,7 +171,7 @@ async function askSocks({ socket, reads }: Way, { proxy, host, port }: TunnelOpt
   const address = socksAddress(plainHost(host));
   if (address === undefined) return 'takes no name longer than 255 bytes';
   socket.write(Buffer.concat([Buffer.from([5, 1, 0]), address, Buffer.from([port >> 8, port & 0xff])]));
-  const reply = await reads.until((come) => come.length >= socksReplyLength(come));
+  const reply = await reads.until((received) => received.length >= socksReplyLength(received));
   if (reply[0] !== 5) throw new HttpError('protocol', `${shownOutboundProxy(proxy)} does not speak SOCKS5`);
   if (reply[1] !== 0) return SOCKS_REPLIES[reply[1] ?? 1] ?? `answered ${reply[1]}`;
   if (reply.length > socksReplyLength(reply))
@@ -181,19 +187,7 @@ function socksAddress(host: string): Buffer | undefined {
   return name.length > 255 ? undefined : Buffer.concat([Buffer.from([3, name.length]), name]);
 }
 
-function bytesOfV6(host: string): number[] {
-  // The URL parser writes any spelling in one way: hexadecimal groups, the longest run of zeros as `::`.
-  const canonical = new URL(`http://[${host}]/`).hostname.slice(1, -1);
-  const [front = '', back = ''] = canonical.split('::');
-  const groups = (text: string): string[] => (text === '' ? [] : text.split(':'));
-  const [before, after] = [groups(front), groups(back)];
-  const zeros = canonical.includes('::') ? Array.from({ length: 8 - before.length - after.length }, () => '0') : [];
-  return [...before, ...zeros, ...after]
-    .map((group) => Number.parseInt(group, 16))
-    .flatMap((group) => [group >> 8, group & 0xff]);
-}
-
-/** How long a reply is, as far as can be said; a refusal may be short, and only its first bytes are looked at. */
+/** The length of a reply, as far as its first bytes show; of a refusal only the first two bytes are read. */
 function socksReplyLength(reply: Buffer): number {
   if (reply.length < 2) return 2;
   if (reply[0] !== 5 || reply[1] !== 0) return 2;
@@ -206,7 +200,7 @@ function credentialsOf(proxy: URL): { readonly username: string; readonly passwo
   return { username: decoded(proxy.username), password: decoded(proxy.password) };
 }
 
-/** A password may hold a percent sign that encodes nothing. */
+/** Percent-decoded; unchanged where a percent sign encodes nothing, as in some passwords. */
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

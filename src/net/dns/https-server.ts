@@ -7,7 +7,7 @@ const MEDIA_TYPE = 'application/dns-message';
 /** A DNS message has at most 64 KiB. */
 const MAX_MESSAGE = 65_535;
 
-/** A name server over HTTPS (RFC 8484), by POST: what is asked then stands in no log of URLs. */
+/** A name server over HTTPS (RFC 8484), by POST: so that no log of URLs holds the query. */
 export function createHttpsServer(
   url: URL,
   { http, queryTimeout }: { readonly http: HttpClient; readonly queryTimeout: number },

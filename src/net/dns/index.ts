@@ -1,6 +1,6 @@
 /**
- * Names looked up over HTTPS, over TLS or by the system, with a cache that respects TTLs.
+ * DNS lookups over HTTPS, over TLS or by the system, with a cache that respects TTLs.
  *
- * It never dials the address it finds.
+ * It never dials an address it finds.
  */
 export { createResolver, type Resolver } from './resolver.ts';

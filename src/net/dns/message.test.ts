@@ -73,7 +73,7 @@ describe('decodeAnswer()', () => {
     ['only others’ addresses', answer([address('evil.test')]), 'no-such-address', 0],
     ['SERVFAIL', answer([], { flags: 2 }), 'failed', 0],
     ['what was cut short', answer([alias('x.test', 'y.test')], { flags: TRUNCATED_RESPONSE }), 'failed', 0],
-    ['a code nobody knows', answer([address('x.test')], { flags: 11 }), 'failed', 0],
+    ['an unknown code', answer([address('x.test')], { flags: 11 }), 'failed', 0],
   ];
   for (const [what, message, outcome, ttl] of none) {
     test(`calls ${what} ${outcome}`, () => {

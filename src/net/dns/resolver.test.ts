@@ -147,7 +147,7 @@ for (const kind of KINDS) {
         const resolver = open(t, { servers: [bad.address, good.address], queryTimeout: 500 });
         assert.deepEqual(await addresses(resolver, 'both.test'), ['127.0.0.1', '::1']);
         const alone = open(t, { servers: [bad.address], queryTimeout: 100 });
-        await assert.rejects(addresses(alone, 'both.test'), withCode('EAI_AGAIN', /no name server could be asked/));
+        await assert.rejects(addresses(alone, 'both.test'), withCode('EAI_AGAIN', /no name server could answer/));
       });
     }
 
@@ -314,7 +314,7 @@ describe('createResolver() remembers', () => {
 });
 
 describe('createResolver()', () => {
-  test('never asks the system with fallback none, so a poisoned one misleads nobody', async (t) => {
+  test('never asks the system with fallback none, so that a poisoned one cannot mislead it', async (t) => {
     const target = await startRawServer(({ socket }) =>
       socket.write('HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello'),
     );
@@ -350,7 +350,7 @@ describe('createResolver()', () => {
     assert.deepEqual(await addresses(resolver, 'other.test'), ['203.0.113.66']);
   });
 
-  test('asks nobody for names of its own, literals and localhost', async (t) => {
+  test('sends no query for names of its own, literals and localhost', async (t) => {
     const server = await start(t, 'dot', zone(NAMES));
     const hosts = { 'Own.Test': ['192.0.2.50', '2001:db8::50'] };
     const resolver = open(t, { servers: [server.address], hosts, fallback: 'system' });

@@ -19,39 +19,39 @@ export interface ResolverOptions
     HttpClientOptions,
     'tls' | 'dialTimeout' | 'tlsHandshakeTimeout' | 'firstFragmentLen' | 'allowPlainFallback' | 'telemetry'
   > {
-  /** In the order they are asked: `https://dns.google/dns-query`, `tls://1.1.1.1:853#cloudflare-dns.com`. */
+  /** In order of preference: `https://dns.google/dns-query`, `tls://1.1.1.1:853#cloudflare-dns.com`. */
   readonly servers: readonly string[];
-  /** Addresses of those servers that are named by a name. @default the system is asked for those names */
+  /** Addresses of the servers given by name. @default the system resolves their names */
   readonly bootstrap?: readonly string[];
-  /** Who is asked where no server knows a name or none can be asked. @default 'system' */
+  /** The resolver for names that no server knows, or can answer. @default 'system' */
   readonly fallback?: 'system' | 'none';
-  /** Names with addresses of their own, asked of nobody. */
+  /** Fixed addresses of names, which are never looked up. */
   readonly hosts?: Readonly<Record<string, readonly string[]>>;
-  /** Milliseconds for one question to one server. @default 4_000 */
+  /** Milliseconds for one query to one server. @default 4_000 */
   readonly queryTimeout?: number;
-  /** What answers where `fallback` is `system`. @default `dns.lookup` */
+  /** The system's resolver. @default `dns.lookup` */
   readonly system?: LookupFunction;
   /** Milliseconds since any fixed moment. @default the clock */
   readonly now?: () => number;
 }
 
 export interface Resolver {
-  /** As `dns.lookup`: understands `all`, `family`, `order`, IP literals and `localhost`. */
+  /** As `dns.lookup`: supports `all`, `family`, `order`, IP literals and `localhost`. */
   readonly lookup: LookupFunction;
-  /** Closes the connections to name servers; with `graceful`, as they are unused: it can still be asked. */
+  /** Closes the connections to name servers; with `graceful`, when they are idle, and lookups still work. */
   close(options?: CloseOptions): void;
 }
 
-/** Names and types remembered. */
+/** Cached answers, by name and type. */
 const MAX_ENTRIES = 4096;
-/** Milliseconds: below, every pull would ask anew; above, a move would be noticed too late. */
+/** Milliseconds: with a shorter TTL every pull would send a query; with a longer one a move would be noticed too late. */
 const [LEAST_TTL, MOST_TTL] = [5_000, 3_600_000];
 const MOST_NEGATIVE_TTL = 10_000;
-/** Milliseconds an answer may still be used after its time, where no new one is to be had (RFC 8767). */
+/** Milliseconds a stale answer may be used while no new one is available (RFC 8767). */
 const MOST_STALE = 24 * 3_600_000;
-/** Milliseconds a new answer is waited for before the old one is given (RFC 8767 §5 says 1.8 s; ours wait for a pull). */
+/** Milliseconds to wait for a new answer before a stale one is used (RFC 8767 §5 suggests 1.8 s; here a pull waits). */
 const STALE_PATIENCE = 500;
-/** Milliseconds one family waits for the other (RFC 8305 §3). */
+/** Milliseconds the answer of one family waits for the other's (RFC 8305 §3). */
 const RESOLUTION_DELAY = 50;
 
 interface Entry {
@@ -60,9 +60,9 @@ interface Entry {
 }
 
 /**
- * Names by encrypted DNS, over HTTPS and over TLS, with a memory that keeps to the zone's own times.
+ * A resolver by encrypted DNS, over HTTPS and over TLS, with a cache that respects the zone's TTLs.
  *
- * The policy of addresses is not here: whoever dials judges what this says. Throws TypeError for a server that is neither.
+ * It applies no address policy: the dial checks the addresses. Throws TypeError for a server address of another form.
  */
 export function createResolver(options: ResolverOptions): Resolver {
   const { fallback = 'system', system = systemLookup, now = Date.now, telemetry } = options;
@@ -82,7 +82,7 @@ export function createResolver(options: ResolverOptions): Resolver {
     const asked = flights.run(key, () => refresh(key, question));
     if (known === undefined || known.addresses.length === 0 || time >= known.freshUntil + MOST_STALE)
       return await asked;
-    // An old answer is better than none, and than a long wait; the new one is remembered when it comes.
+    // A stale answer is better than none, and than a long wait; the new one is cached when it arrives.
     const patience = new AbortController();
     try {
       const renewed = asked.catch(() => known.addresses);
@@ -94,7 +94,7 @@ export function createResolver(options: ResolverOptions): Resolver {
   }
 
   async function refresh(key: string, question: DnsQuestion): Promise<readonly string[]> {
-    const answer = await servers.ask(question, { lastHope: fallback === 'none' });
+    const answer = await servers.ask(question, { isLastResort: fallback === 'none' });
     telemetry?.publish('dns.answered', { host: question.name, by: answer.by, trouble: answer.trouble });
     const keep = lifetimeOf(answer);
     if (keep > 0) entries.set(key, { addresses: answer.addresses, freshUntil: now() + keep });
@@ -109,7 +109,7 @@ export function createResolver(options: ResolverOptions): Resolver {
       return fixed.filter((address) => families.some((family) => isIP(address) === family));
     }
     if (isIP(name) !== 0) return [name];
-    // RFC 6761 §6.3: never asked of anybody.
+    // RFC 6761 §6.3: never sent to a server.
     if (name === 'localhost' || name.endsWith('.localhost')) {
       return families.map((family) => (family === 4 ? '127.0.0.1' : '::1'));
     }
@@ -135,69 +135,53 @@ export function createResolver(options: ResolverOptions): Resolver {
     throw lookupError(failure === undefined ? 'ENOTFOUND' : 'EAI_AGAIN', name, failure);
   }
 
-  async function answer(
-    host: string,
-    lookupOptions: LookupOptions,
-    callback: Parameters<LookupFunction>[2],
-  ): Promise<void> {
-    let found: LookupAddress[];
-    try {
-      found = await lookupAll(host, lookupOptions);
-    } catch (error) {
-      return callback(error as NodeJS.ErrnoException, []);
-    }
-    const [first] = found;
-    if (lookupOptions.all === true) callback(null, found);
-    else callback(null, first?.address ?? '', first?.family);
-  }
-
   return {
-    lookup: (host, lookupOptions, callback) => void answer(host, lookupOptions, callback),
+    lookup: (host, lookupOptions, callback) =>
+      void lookupAll(host, lookupOptions).then(
+        (found) => answerWith(found, { lookupOptions, callback }),
+        (error: NodeJS.ErrnoException) => callback(error, []),
+      ),
     close: (options) => servers.close(options),
   };
 }
 
-function openServer(
-  text: string,
-  {
-    options,
-    hosts,
-    system,
-  }: {
-    readonly options: ResolverOptions;
-    readonly hosts: ReadonlyMap<string, readonly string[]>;
-    readonly system: LookupFunction;
-  },
-): DnsServer {
+interface Surroundings {
+  readonly options: ResolverOptions;
+  readonly hosts: ReadonlyMap<string, readonly string[]>;
+  readonly system: LookupFunction;
+}
+
+function openServer(text: string, { options, hosts, system }: Surroundings): DnsServer {
   const address = parseDnsServer(text);
   if (address === undefined) {
     throw new TypeError(`A name server is https://… or tls://host[:port][#name], found ${JSON.stringify(text)}`);
   }
   const { bootstrap = [], queryTimeout = QUERY_TIMEOUT } = options;
-  // The name of a name server is never asked of a name server.
+  // The name of a name server is never looked up at a name server.
   const lookup: LookupFunction = (host, lookupOptions, callback) => {
     const fixed = hosts.get(plainHost(host)) ?? bootstrap;
     if (fixed.length === 0) return system(host, lookupOptions, callback);
     const found = fixed.map((each) => ({ address: each, family: isIP(each) }));
-    if (lookupOptions.all === true) callback(null, found);
-    else callback(null, found[0]?.address ?? '', found[0]?.family);
+    answerWith(found, { lookupOptions, callback });
   };
-  const { tls, dialTimeout, tlsHandshakeTimeout, firstFragmentLen, allowPlainFallback, telemetry } = options;
-  const transport: HttpClientOptions = {
-    lookup,
-    ...(tls === undefined ? {} : { tls }),
-    ...(dialTimeout === undefined ? {} : { dialTimeout }),
-    ...(tlsHandshakeTimeout === undefined ? {} : { tlsHandshakeTimeout }),
-    ...(firstFragmentLen === undefined ? {} : { firstFragmentLen }),
-    ...(allowPlainFallback === undefined ? {} : { allowPlainFallback }),
-    ...(telemetry === undefined ? {} : { telemetry }),
-  };
+  const transport: HttpClientOptions = { ...options, lookup };
   if (address.kind === 'tls') return createTlsServer(address, { dial: createDial(transport), queryTimeout });
   const http = createHttpClient({ ...transport, idleConnTimeout: IDLE_TIMEOUT });
   return createHttpsServer(address.url, { http, queryTimeout });
 }
 
-/** Milliseconds an answer is remembered. */
+interface Call {
+  readonly lookupOptions: LookupOptions;
+  readonly callback: Parameters<LookupFunction>[2];
+}
+
+/** Calls back in the form of `dns.lookup`: all addresses, or the first. */
+function answerWith(found: LookupAddress[], { lookupOptions, callback }: Call): void {
+  if (lookupOptions.all === true) callback(null, found);
+  else callback(null, found[0]?.address ?? '', found[0]?.family);
+}
+
+/** Milliseconds an answer is cached. */
 function lifetimeOf({ outcome, ttl }: DnsAnswer): number {
   const milliseconds = ttl * 1000;
   if (outcome === 'found') return Math.min(Math.max(milliseconds, LEAST_TTL), MOST_TTL);
@@ -205,8 +189,8 @@ function lifetimeOf({ outcome, ttl }: DnsAnswer): number {
 }
 
 /**
- * The addresses of both families. The first that has any waits only a moment for the other, whose answer is then remembered
- * for the next time. Rejects where a family could not be asked for and the other has none.
+ * The addresses of both families. The first family with an address waits only a moment for the other; a late answer is cached
+ * for the next lookup. Rejects where the query of one family failed and the other has no address.
  */
 async function both(asked: readonly Promise<readonly string[]>[]): Promise<readonly string[]> {
   const found: string[] = [];
@@ -224,13 +208,13 @@ async function both(asked: readonly Promise<readonly string[]>[]): Promise<reado
   return [];
 }
 
-/** Names a family, as `dns.lookup` understands them; 0 is both. */
+/** The address family in the forms of `dns.lookup`; 0: both. */
 function familyOf({ family }: LookupOptions): 0 | 4 | 6 {
   if (family === 4 || family === 'IPv4') return 4;
   return family === 6 || family === 'IPv6' ? 6 : 0;
 }
 
-/** IPv6 first where this machine has it (RFC 8305 §4); whoever connects takes the families in turn. */
+/** IPv6 first where this machine has it (RFC 8305 §4); the connecting socket alternates between families. */
 function sorted(addresses: readonly string[], order: LookupOptions['order']): LookupAddress[] {
   const first = order === 'ipv6first' || (order !== 'ipv4first' && hasGlobalV6()) ? 6 : 4;
   return addresses

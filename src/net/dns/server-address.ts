@@ -1,15 +1,15 @@
 import { plainHost } from '../dial/index.ts';
 
-/** Where a name server is, and how it is asked. */
+/** The address of a name server, and its protocol. */
 export type DnsServerAddress =
   /** RFC 8484. */
   | { readonly kind: 'https'; readonly url: URL }
-  /** RFC 7858. `certificateName` is what its certificate must be for. */
+  /** RFC 7858. `certificateName`: the name its certificate must be valid for. */
   | { readonly kind: 'tls'; readonly host: string; readonly port: number; readonly certificateName: string };
 
 /**
- * Reads `https://dns.google/dns-query` or `tls://1.1.1.1:853#cloudflare-dns.com` (port 853 unless given; behind `#` the name
- * its certificate must have, the host itself unless given). Undefined for anything else.
+ * Parses `https://dns.google/dns-query` or `tls://1.1.1.1:853#cloudflare-dns.com`: the default port is 853, and after `#` is
+ * the name of its certificate, by default the host. Undefined for any other text.
  */
 export function parseDnsServer(text: string): DnsServerAddress | undefined {
   const url = URL.parse(text);
@@ -20,7 +20,7 @@ export function parseDnsServer(text: string): DnsServerAddress | undefined {
   return { kind: 'tls', host: url.hostname, port: url.port === '' ? 853 : Number(url.port), certificateName: name };
 }
 
-/** As messages name it. */
+/** A name server's address in messages. */
 export function shownDnsServer(address: DnsServerAddress): string {
   return address.kind === 'https'
     ? `${address.url.origin}${address.url.pathname}`

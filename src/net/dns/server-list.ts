@@ -3,20 +3,20 @@ import { DnsServerError } from './dns-error.ts';
 import type { DnsServer } from './dns-server.ts';
 import type { DnsAnswer, DnsQuestion } from './message.ts';
 
-/** Milliseconds a server that failed is left alone: long enough not to wait for it each time, short enough to come back. */
+/** Milliseconds a failed server is skipped: long enough not to delay every lookup, short enough to notice its recovery. */
 const PARKED = 30_000;
 
-/** An answer, and who gave it. */
-export interface ServedAnswer extends DnsAnswer {
+/** An answer with the server that gave it. */
+interface ServedAnswer extends DnsAnswer {
   /** The name server. */
   readonly by: string;
-  /** Why those before it gave none; undefined where there were none. */
+  /** Why earlier servers gave no answer; undefined where the first one answered. */
   readonly trouble: string | undefined;
 }
 
 /**
- * Name servers in the order they are to be asked: the first that can answer does. One that cannot be reached, or does not
- * answer in time, is left alone for a while.
+ * Name servers in order of preference: the first one that can answer does. A server that is unreachable, or does not answer in
+ * time, is skipped for a while.
  */
 export class ServerList {
   readonly #servers: readonly DnsServer[];
@@ -29,14 +29,14 @@ export class ServerList {
   }
 
   /**
-   * The answer of the first server that has one. Rejects with {@link DnsServerError} where none has; servers that are left
-   * alone are asked only where `lastHope` says that there is nobody else.
+   * The answer of the first server that has one. Rejects with {@link DnsServerError} where none has. Where every server is to be
+   * skipped, `isLastResort` says to query them all the same, since there is no other resolver.
    */
-  async ask(question: DnsQuestion, { lastHope }: { readonly lastHope: boolean }): Promise<ServedAnswer> {
+  async ask(question: DnsQuestion, { isLastResort }: { readonly isLastResort: boolean }): Promise<ServedAnswer> {
     const now = this.#now();
     const isParked = (server: DnsServer): boolean => (this.#parkedUntil.get(server) ?? 0) > now;
     const free = this.#servers.filter((server) => !isParked(server));
-    const parked = lastHope && free.length === 0 ? this.#servers : [];
+    const parked = isLastResort && free.length === 0 ? this.#servers : [];
     const reasons: string[] = [];
     for (const server of [...free, ...parked]) {
       try {
@@ -45,7 +45,7 @@ export class ServerList {
         if (answer.outcome !== 'failed') {
           return { ...answer, by: server.name, trouble: reasons.length === 0 ? undefined : reasons.join('; ') };
         }
-        // It works, only not for this name: another may know better, and this one is asked for the next.
+        // The server works, but not for this name: another may answer, and this one is used for the next name.
         reasons.push(`${server.name} answered ${answer.rcode}`);
       } catch (error) {
         this.#parkedUntil.set(server, this.#now() + PARKED);

@@ -5,10 +5,10 @@ import { type DnsServer, IDLE_TIMEOUT } from './dns-server.ts';
 import { type DnsAnswer, type DnsQuestion, decodeAnswer, encodeQuery, idOf } from './message.ts';
 import { type DnsServerAddress, shownDnsServer } from './server-address.ts';
 
-/** Questions under way on one connection; ids are 16 bits, and nobody needs that many at once. */
+/** Pending queries on one connection. Ids have 16 bits; far fewer queries are ever needed at once. */
 const MAX_QUESTIONS = 1024;
 
-/** A name server over TLS (RFC 7858): one connection, any number of questions on it, answered in any order. */
+/** A name server over TLS (RFC 7858): one connection with any number of queries, answered in any order. */
 export function createTlsServer(
   address: DnsServerAddress & { readonly kind: 'tls' },
   { dial, queryTimeout }: { readonly dial: Dial; readonly queryTimeout: number },
@@ -42,7 +42,7 @@ export function createTlsServer(
     try {
       return await (await channel()).ask(question, queryTimeout);
     } catch (error) {
-      // A kept connection may be closed while a question is on its way (RFC 7858 §3.4): that says nothing about either.
+      // The server may close a kept connection while a query is on its way (RFC 7858 §3.4): one retry on a new connection.
       if (!kept || !(error instanceof ChannelClosed)) throw error;
       return await (await channel()).ask(question, queryTimeout);
     }
@@ -51,7 +51,7 @@ export function createTlsServer(
   return {
     name,
     ask: (question) => within(queryTimeout, { name, work: ask(question) }),
-    // Unused, its connection closes by itself after a while.
+    // An idle connection closes by itself after a while.
     close: ({ graceful = false } = {}) => {
       if (!graceful) void current?.then((made) => made.close()).catch(() => undefined);
     },
@@ -66,7 +66,7 @@ interface Waiting {
   readonly timer: NodeJS.Timeout;
 }
 
-/** One connection: messages with their length in front (RFC 1035 §4.2.2). */
+/** One connection: each message follows its length (RFC 1035 §4.2.2). */
 class Channel {
   readonly #name: string;
   readonly #socket: Socket;
@@ -98,20 +98,20 @@ class Channel {
   ask(question: DnsQuestion, timeout: number): Promise<DnsAnswer> {
     if (this.#closed) return Promise.reject(new ChannelClosed(`${this.#name} closed the connection`));
     if (this.#waiting.size >= MAX_QUESTIONS) {
-      return Promise.reject(new DnsServerError(`${this.#name} has ${MAX_QUESTIONS} questions to answer already`));
+      return Promise.reject(new DnsServerError(`${this.#name} has ${MAX_QUESTIONS} pending queries already`));
     }
     while (this.#waiting.has(this.#nextId)) this.#nextId = (this.#nextId + 1) & 0xffff;
     const id = this.#nextId;
     this.#nextId = (id + 1) & 0xffff;
     const reply = Promise.withResolvers<DnsAnswer>();
-    // A connection that does not answer one question is not asked another: it may be dead.
+    // A connection that leaves one query unanswered is closed: it may be dead.
     const timer = setTimeout(() => this.close(new Error(`no answer within ${timeout} ms`)), timeout);
     this.#waiting.set(id, { question, reply, timer });
     this.#connection.ref();
     const message = encodeQuery(question, { id });
     const length = Buffer.alloc(2);
     length.writeUInt16BE(message.length);
-    // One write: split in two, the length would travel alone and be waited for (RFC 7766 §8).
+    // One write: otherwise the length would travel in a segment of its own (RFC 7766 §8).
     this.#socket.write(Buffer.concat([length, message]));
     return reply.promise;
   }
@@ -131,7 +131,7 @@ class Channel {
 
   #take(bytes: Buffer): void {
     this.#kept = this.#kept.length === 0 ? bytes : Buffer.concat([this.#kept, bytes]);
-    // A message has at most 64 KiB, so that much is kept at most.
+    // A message has at most 64 KiB, which bounds the buffer.
     while (this.#kept.length >= 2) {
       const end = 2 + this.#kept.readUInt16BE(0);
       if (this.#kept.length < end) return;
@@ -144,7 +144,7 @@ class Channel {
   #answer(message: Buffer): void {
     const id = idOf(message);
     const waiting = this.#waiting.get(id);
-    // An answer that nobody waits for is one that came too late, or was never asked for.
+    // An unknown id is a late answer, or an unsolicited one.
     if (waiting === undefined) return;
     this.#waiting.delete(id);
     clearTimeout(waiting.timer);
@@ -157,7 +157,7 @@ class Channel {
   }
 }
 
-/** The deadline of a question as a whole, connections included; what goes on behind it has deadlines of its own. */
+/** The deadline of a whole query, connections included. The work behind it continues, with deadlines of its own. */
 async function within<T>(
   timeout: number,
   { name, work }: { readonly name: string; readonly work: Promise<T> },

@@ -4,30 +4,30 @@ import { portOf } from '../port.ts';
 /** A field name is a token (RFC 9110 §5.1). */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 /** A field value has no control character but tab, and nothing beyond one byte per character (RFC 9110 §5.5). */
-// oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+// oxlint-disable-next-line no-control-regex -- it looks for control characters
 const NOT_IN_VALUE = /[\x00-\x08\x0a-\x1f\x7f]|[^\x00-\xff]/;
-/** A token request is a few hundred bytes. */
-export const MAX_REQUEST_BODY_BYTES = 64 * 1024;
+/** Bytes of a body sent from memory; a token request has a few hundred. */
+const MAX_REQUEST_BODY_BYTES = 64 * 1024;
 const TOKEN_AS_SPELLED = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-/** What Node's parser takes for a target, without the white space it lets through. */
+/** The targets Node's parser accepts, but without white space. */
 const EXACT_TARGET = /^[\x21-\x7e\x80-\xff]+$/;
 const REQUEST_TARGET = /^\/[\x21-\x7e]*$/;
 
 const METHOD = /^[A-Z]{1,20}$/;
-/** For a forward proxy (RFC 9110 §9.3.6), and what gives back a request with its credentials (§9.3.8). */
+/** CONNECT is for a forward proxy (RFC 9110 §9.3.6), and TRACE returns a request with its credentials (§9.3.8). */
 const NOT_FOR_ORIGINS = new Set(['CONNECT', 'TRACE']);
 const BODILESS = new Set(['GET', 'HEAD']);
 const WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
 const HOST = /^(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/;
 const EMPTY = Buffer.alloc(0);
 
-/** Whether a request can be sent with this `Host`: fewer than a client may send (RFC 3986 §3.2.2 allows `a,b` and `a%20b`). */
+/** Whether a request can be sent with this `Host`. Stricter than RFC 3986 §3.2.2, which allows `a,b` and `a%20b`. */
 export function isSendableHost(host: string): boolean {
   return HOST.test(host);
 }
 
-/** What belongs to one connection, or is derived from the URL and the body, is never a caller's to set. */
-const NOT_A_CALLERS = new Set([
+/** Headers a caller cannot set: they belong to one connection, or are derived from the URL and the body. */
+const RESERVED_HEADERS = new Set([
   'connection',
   'content-length',
   'expect',
@@ -44,10 +44,10 @@ const NOT_A_CALLERS = new Set([
 ]);
 
 /**
- * The headers to send: the caller's under lower-case names, with `accept-encoding: identity` and a `user-agent`.
+ * The headers to send: the caller's in lower case, with `accept-encoding: identity` and a `user-agent`.
  *
- * Throws TypeError where a name or value could not be sent as it is (CR and LF among others), and for hop-by-hop headers.
- * The message names the header, never its value.
+ * Throws TypeError for a name or value that HTTP does not allow (CR and LF among others), and for hop-by-hop headers. The
+ * message names the header, never its value.
  */
 export function requestHeaders(headers: HttpRequest['headers']): Record<string, string> {
   const result: Record<string, string> = Object.create(null) as Record<string, string>;
@@ -55,17 +55,18 @@ export function requestHeaders(headers: HttpRequest['headers']): Record<string, 
   for (const [given, value] of Object.entries(headers)) {
     const name = given.toLowerCase();
     if (!TOKEN.test(name)) throw new TypeError(`A header name must be a token, found ${JSON.stringify(given)}`);
-    if (NOT_A_CALLERS.has(name)) throw new TypeError(`The header ${name} is set by the connection and cannot be given`);
+    if (RESERVED_HEADERS.has(name))
+      throw new TypeError(`The header ${name} is set by the connection and cannot be given`);
     if (NOT_IN_VALUE.test(value))
       throw new TypeError(`The value of the header ${name} holds characters no header can hold`);
     result[name] = value;
   }
-  // A layer's digest is of the bytes as stored: a decoded or encoded one would not have it.
+  // A layer's digest is that of its stored bytes: an encoded transfer would not match it.
   result['accept-encoding'] = 'identity';
   return result;
 }
 
-/** The path and query to ask for. Throws TypeError for a URL that cannot be asked: other protocols, userinfo. */
+/** The path and query of a URL. Throws TypeError for other protocols than HTTP, and for userinfo. */
 export function requestTarget(url: URL): string {
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw new TypeError(`A URL must be http: or https:, found ${url.protocol}`);
@@ -80,9 +81,8 @@ export function requestTarget(url: URL): string {
 }
 
 /**
- * The request as it goes on the wire: the head in latin1, then the body in UTF-8, unless that is streamed behind it. Throws
- * TypeError as the two functions above, and for a body where none belongs or that is larger than
- * {@link MAX_REQUEST_BODY_BYTES}.
+ * The bytes of a request: the head in latin1, then the body in UTF-8, unless it is streamed. Throws TypeError as the two
+ * functions above do, for a body with GET or HEAD, and for one larger than {@link MAX_REQUEST_BODY_BYTES}.
  */
 export function requestBytes({
   method,
@@ -92,7 +92,7 @@ export function requestBytes({
   host,
 }: Pick<HttpRequest, 'method' | 'url' | 'headers' | 'body' | 'host'>): Buffer {
   if (!METHOD.test(method) || NOT_FOR_ORIGINS.has(method)) {
-    throw new TypeError(`Cannot ask ${url.host} with the method ${JSON.stringify(method)}`);
+    throw new TypeError(`Cannot send a request to ${url.host} with the method ${JSON.stringify(method)}`);
   }
   const streamed = isStreamed(body);
   const content = streamed || body === undefined ? EMPTY : Buffer.from(body as string, 'utf8');
@@ -108,16 +108,16 @@ export function requestBytes({
   for (const [name, value] of Object.entries(requestHeaders(headers))) head += `${name}: ${value}\r\n`;
   const length = streamed ? body.length : content.length;
   if (length === undefined) head += 'transfer-encoding: chunked\r\n';
-  // RFC 9110 §8.6: a method that may have a body says so where it has none.
+  // RFC 9110 §8.6: a method that may have a body sends Content-Length: 0 without one.
   else if (body !== undefined || WITH_BODY.has(method)) head += `content-length: ${length}\r\n`;
   return Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), content]);
 }
 
 /**
- * The head of a request that is sent as somebody else wrote it, in latin1.
+ * The head of a request forwarded unchanged, in latin1.
  *
- * Throws TypeError where it could not be sent as it is, and where the headers announce another body than there is: two
- * servers that disagree on where a request ends take its body for another request. Of what is wrong only names are told.
+ * Throws TypeError for characters HTTP does not allow, and where the headers announce another length than the body's: two
+ * servers that disagree on the end of a request would take its body for another request. The message holds names, no values.
  */
 export function exactRequestBytes({ method, target, rawHeaders, body }: ExactRequest): Buffer {
   if (!TOKEN_AS_SPELLED.test(method)) throw new TypeError('A method must be a token');
@@ -144,12 +144,12 @@ export function exactRequestBytes({ method, target, rawHeaders, body }: ExactReq
   return Buffer.from(`${head}\r\n`, 'latin1');
 }
 
-/** True for a body that follows its request as it comes. */
+/** True for a body that is streamed after its request. */
 export function isStreamed(body: HttpRequest['body']): body is RequestBody {
   return typeof body === 'object' && 'source' in body;
 }
 
-/** Host and port, as messages name the other side. */
+/** Host and port, for messages. */
 export function authorityOf(url: URL): string {
   return `${url.hostname}:${portOf(url)}`;
 }

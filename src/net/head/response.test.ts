@@ -101,7 +101,7 @@ describe('parseResponseHead()', () => {
     const before = process.cpuUsage();
     assert.throws(() => parseResponseHead(text, 'GET'), isProtocolError);
     const { user } = process.cpuUsage(before);
-    assert.ok(user < 500_000, `it took ${user / 1000} ms, in which nobody else is served`);
+    assert.ok(user < 500_000, `it took ${user / 1000} ms, which blocks every other request`);
   });
 
   test('never shows the value of a header in the message', () => {

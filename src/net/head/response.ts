@@ -1,15 +1,15 @@
 import { HttpError } from '../http-types.ts';
 
 /**
- * The head of an answer, parsed strictly: whatever two readers could understand differently is refused, since a reused
- * connection on which two sides disagree delivers one request's answer to another.
+ * The head of a response, parsed strictly: any ambiguity is refused, since two sides that disagree about a reused connection
+ * deliver one request's response to another.
  */
 export interface ResponseHead {
   readonly status: number;
   readonly httpVersion: '1.0' | '1.1';
   /** Lower-case names; repeated headers joined by `, `. A null-prototype object. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Name and value alternate, in the order and spelling in which they came. */
+  /** Name and value alternate, in the order and spelling received. */
   readonly rawHeaders: readonly string[];
   /** Each `Set-Cookie` by itself. */
   readonly setCookies: readonly string[];
@@ -18,7 +18,7 @@ export interface ResponseHead {
   readonly body: BodyShape;
 }
 
-/** How the end of the body is known (RFC 9112 §6.3). */
+/** How the body ends (RFC 9112 §6.3). */
 export type BodyShape =
   | { readonly kind: 'length'; readonly length: number }
   | { readonly kind: 'chunked' }
@@ -27,37 +27,32 @@ export type BodyShape =
 export const MAX_HEAD_BYTES = 32 * 1024;
 export const MAX_HEADERS = 200;
 
-/** The reason phrase may be missing, with its space: servers of note leave it out. */
+/** The reason phrase and its space may be missing: well-known servers leave them out. */
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
-// White space before the value is taken off afterwards: taken in here it would be counted both ways, and a long run of it
-// before a character that is refused would cost its square.
+// White space before the value is stripped later: matched here it would be ambiguous, and a long run of it before a refused
+// character would take quadratic time.
 const FIELD_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)$/;
 const BEGIN_OF_HEAD = 'HTTP/1.';
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 
 /**
- * Collects bytes until a head is complete. One reader serves one head after the other: the 1xx ones, then the answer.
+ * Collects bytes until a head is complete. One reader reads several heads in turn: the 1xx responses, then the final one.
  */
 export class HeadReader {
   #kept: Buffer | undefined;
   #length = 0;
 
-  /** True where a head has begun and is not complete. */
-  get begun(): boolean {
-    return this.#length > 0;
-  }
-
   /**
-   * Takes bytes, and says how many of them belong to the head, with the head's text once it is complete.
+   * Takes bytes, and returns how many of them belong to the head, and the head's text once it is complete.
    *
-   * Throws HttpError `protocol` where it grows beyond {@link MAX_HEAD_BYTES}. The bytes are copied where they are kept.
+   * Throws HttpError `protocol` where the head exceeds {@link MAX_HEAD_BYTES}. Kept bytes are copied.
    */
   push(bytes: Buffer): { readonly used: number; readonly head: string | undefined } {
     if (this.#kept === undefined) {
-      // Told at the first bytes: who speaks something else may say no more, and would be waited for.
+      // Checked at the first bytes: a server of another protocol may send no more, and we would wait for the rest.
       const begin = bytes.toString('latin1', 0, BEGIN_OF_HEAD.length);
       if (!BEGIN_OF_HEAD.startsWith(begin)) throw refused('the first line is no HTTP/1.1 status line');
-      // A head nearly always comes in one piece, and then nothing is copied.
+      // A head nearly always arrives in one piece, and then nothing is copied.
       const end = bytes.indexOf(END_OF_HEAD);
       if (end !== -1 && end + 4 <= MAX_HEAD_BYTES) return { used: end + 4, head: bytes.toString('latin1', 0, end) };
       if (bytes.length >= MAX_HEAD_BYTES) throw tooLarge();
@@ -81,7 +76,7 @@ export class HeadReader {
 /**
  * Parses the text of a head, without the empty line that ends it. Throws HttpError `protocol`.
  *
- * `method` decides whether a body follows: none does after HEAD (RFC 9110 §9.3.2).
+ * `method` is the request's: a response to HEAD has no body (RFC 9110 §9.3.2).
  */
 export function parseResponseHead(text: string, method: string): ResponseHead {
   const lines = text.split('\r\n', MAX_HEADERS + 2);
@@ -123,9 +118,9 @@ function bodyShape(
   const encoding = headers['transfer-encoding'];
   const length = headers['content-length'] === undefined ? undefined : parseLength(headers['content-length']);
   if (encoding !== undefined) {
-    // Both at once is the mark of request smuggling, and transfer codings do not exist in HTTP/1.0 (RFC 9112 §6.1).
+    // Both at once indicates request smuggling, and HTTP/1.0 has no transfer codings (RFC 9112 §6.1).
     if (length !== undefined) throw refused('the head has both Content-Length and Transfer-Encoding');
-    if (minor === 0) throw refused('Transfer-Encoding in an HTTP/1.0 answer');
+    if (minor === 0) throw refused('Transfer-Encoding in an HTTP/1.0 response');
     if (encoding.toLowerCase() !== 'chunked') throw refused('a Transfer-Encoding other than chunked was not asked for');
   }
   if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return { kind: 'length', length: 0 };
@@ -133,7 +128,7 @@ function bodyShape(
   return length === undefined ? { kind: 'until-close' } : { kind: 'length', length };
 }
 
-/** Equal repetitions are one value (RFC 9110 §8.6); anything but digits is refused: `+5`, `5 5`, `0x5`, the empty value. */
+/** Equal repetitions count as one value (RFC 9110 §8.6). Anything but digits is refused: `+5`, `5 5`, `0x5`, an empty value. */
 function parseLength(value: string): number {
   const [first, ...others] = value.split(',').map((each) => each.trim());
   if (first === undefined || !/^\d{1,16}$/.test(first)) throw refused('Content-Length is not a number of bytes');

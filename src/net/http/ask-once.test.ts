@@ -106,7 +106,7 @@ describe('askOnce()', () => {
     ['chunks that are announced by the caller', { rawHeaders: ['Transfer-Encoding', 'chunked'] }],
   ];
   for (const [what, request] of bad) {
-    test(`refuses ${what}, and dials nobody`, async (t) => {
+    test(`refuses ${what}, and does not dial`, async (t) => {
       const { server, ask } = await stage(t, () => undefined);
       await assert.rejects(ask(request), TypeError);
       assert.equal(server.sockets.length, 0);

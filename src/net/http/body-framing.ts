@@ -2,23 +2,23 @@ import type { BodyShape } from '../head/index.ts';
 import { HttpError } from '../http-types.ts';
 
 /**
- * Takes the framing of HTTP/1.1 out of the bytes of a body, in place and whatever way they were cut: payload is moved to
- * the front of the piece it came in, so no byte is copied where there is no framing and nothing is ever allocated.
+ * Removes the framing of HTTP/1.1 from the bytes of a body, in place, however they are divided. Payload is moved to the front of
+ * its chunk, so unframed bytes are not copied, and nothing is ever allocated.
  */
 export interface BodyFraming {
   /**
-   * Takes the first `count` bytes of `piece` and returns how many bytes of payload now stand at its front.
+   * Takes the first `count` bytes of `piece` and returns the number of payload bytes now at its front.
    *
-   * Throws HttpError `protocol` for malformed framing. To be called no more once `done`.
+   * Throws HttpError `protocol` for malformed framing. Not to be called once `done`.
    */
   accept(piece: Buffer, count: number): number;
-  /** The last byte of the body was seen. */
+  /** True after the last byte of the body. */
   readonly done: boolean;
-  /** Bytes came behind the end: nothing on this connection can be trusted to belong to what is asked next. */
+  /** True where bytes followed the end: the connection must not be reused, since they could pass for the next response. */
   readonly surplus: boolean;
 }
 
-/** The framing for a body; `until-close` is never done: only the end of the connection ends it. */
+/** The framing of a body; `until-close` is never done: it ends with the connection. */
 export function framingFor(shape: BodyShape): BodyFraming {
   if (shape.kind === 'chunked') return new ChunkedFraming();
   return new LengthFraming(shape.kind === 'length' ? shape.length : Number.POSITIVE_INFINITY);
@@ -44,11 +44,11 @@ class LengthFraming implements BodyFraming {
   }
 }
 
-/** Longest line of a chunk size with its extensions; those are dropped (CVE-2024-22019 was the lack of a limit). */
+/** Bytes of the extensions of one chunk, which are ignored (CVE-2024-22019 was the lack of a limit). */
 export const MAX_CHUNK_LINE = 4 * 1024;
-/** All trailer lines together; they are dropped as well. */
+/** Bytes of all trailers, which are ignored too. */
 export const MAX_TRAILERS = 8 * 1024;
-/** 13 hexadecimal digits are 2^52: below the last exact integer. */
+/** 13 hexadecimal digits: at most 2^52, an exact integer. */
 const MAX_SIZE_DIGITS = 13;
 
 const CR = 0x0d;

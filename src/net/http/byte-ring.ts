@@ -1,26 +1,26 @@
 /**
- * Where the bytes of a body land: a few large buffers used over and over, filled by the socket and read by one reader.
+ * The read buffers of a body: a few large buffers, reused, filled by the socket and read by one reader.
  *
- * Invariants, and each was a real bug once:
- *  1. The socket may write into the view `room()` gave it at any time until it is given another, paused or not: TLS still
- *     hands over what it had decrypted. So that view never overlaps unread bytes or what the reader holds.
- *  2. `room()` is never empty and never refuses after `full` was obeyed: the fourth buffer is the spare for those bytes.
- *  3. A buffer goes back to the pool only when it was read, and the reader has asked for the next bytes.
+ * Invariants, each broken by a real bug once:
+ *  1. The socket may write into the view from `room()` at any time until it gets another, even while paused: TLS still
+ *     delivers what it has decrypted. So that view never overlaps unread bytes or the reader's.
+ *  2. While `full` is obeyed, `room()` is never empty and never refuses: the fourth buffer is the spare for those bytes.
+ *  3. A buffer returns to the pool only when it has been read, and the reader has asked for the next bytes.
  *
  * ```
  *  buffers   [ held by the reader ][ unread ][ unread ][ being filled ▸ room ]      full: only the spare is left
  * ```
  */
 
-/** 256 KiB: below, more calls; above, the caches of the processor are missed (transport measurements: 128 to 256 KiB). */
+/** 256 KiB: smaller buffers cost more calls, larger ones miss the processor's cache (measured best: 128 to 256 KiB). */
 export const BUFFER_BYTES = 256 * 1024;
 const RING = 4;
-/** One TLS record. With less room than that, a record would be cut in two. */
+/** One TLS record: less room would split a record. */
 const LEAST_ROOM = 16 * 1024;
 
-/** Buffers nobody uses now. Bounded: what is above the bound is left to the garbage collector. */
+/** Unused buffers, at most `bound` of them: the garbage collector takes the others. */
 export class BufferPool {
-  /** The size of each. */
+  /** The size of each buffer. */
   readonly bytes: number;
   readonly #free: Buffer[] = [];
   readonly #bound: number;
@@ -36,7 +36,7 @@ export class BufferPool {
   }
 
   take(): Buffer {
-    // The one given back last is the one most likely still in the processor's cache.
+    // The buffer returned last is most likely still in the processor's cache.
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.bytes);
   }
 
@@ -47,11 +47,11 @@ export class BufferPool {
 
 export class ByteRing {
   readonly #pool: BufferPool;
-  /** Oldest first; the last one is being filled, until `seal`. */
+  /** Oldest first; the socket fills the last one, until `seal`. */
   readonly #buffers: Buffer[] = [];
-  /** How far each of them is filled. */
+  /** The filled bytes of each buffer. */
   readonly #ends: number[] = [];
-  /** How far the oldest is read. */
+  /** The bytes of the oldest buffer already read. */
   #readAt = 0;
   #sealed = false;
 
@@ -59,7 +59,7 @@ export class ByteRing {
     this.#pool = pool;
   }
 
-  /** Where the next bytes may be put. Undefined only where `full` was not obeyed for the length of a whole buffer. */
+  /** Room for the next bytes. Undefined only where `full` was ignored for a whole buffer. */
   room(): Buffer | undefined {
     const end = this.#ends.at(-1) ?? this.#pool.bytes;
     const left = this.#pool.bytes - end;
@@ -72,34 +72,34 @@ export class ByteRing {
     return buffer;
   }
 
-  /** Says that `count` bytes were put where `room()` said. */
+  /** Records that `count` bytes were written to the view from `room()`. */
   advance(count: number): void {
     const last = this.#ends.length - 1;
     const end = this.#ends[last];
     if (end !== undefined) this.#ends[last] = end + count;
   }
 
-  /** Nothing more will be put. */
+  /** No more bytes will be written. */
   seal(): void {
     this.#sealed = true;
   }
 
-  /** Only the spare is left: the socket is to be paused until the reader has moved on. */
+  /** True where only the spare is left: the socket must pause until the reader has moved on. */
   get full(): boolean {
     return this.#buffers.length === RING || (this.#buffers.length === RING - 1 && this.#lastIsFull());
   }
 
-  /** There is something to read. */
+  /** True where there are unread bytes. */
   get readable(): boolean {
     return this.#readAt < (this.#ends[0] ?? 0) || (this.#ends[1] ?? 0) > 0;
   }
 
-  /** What is to be read would not grow by waiting. */
+  /** True where the next `take` would not return more by waiting. */
   get ripe(): boolean {
     return this.readable && (this.#buffers.length > 1 || this.#sealed || this.#lastIsFull());
   }
 
-  /** Gives up what the reader held. */
+  /** Returns the buffers the reader has finished with. */
   release(): void {
     while (this.#buffers.length > (this.#sealed ? 0 : 1) && this.#readAt === this.#ends[0]) {
       const [buffer] = this.#buffers.splice(0, 1);
@@ -109,7 +109,7 @@ export class ByteRing {
     }
   }
 
-  /** The oldest unread bytes, which stay as they are until the next `take` or `release`. */
+  /** The oldest unread bytes, valid until the next `take` or `release`. */
   take(): Buffer | undefined {
     this.release();
     const [end] = this.#ends;
@@ -120,8 +120,8 @@ export class ByteRing {
   }
 
   /**
-   * Forgets everything. To be called only when the socket can write no more. The oldest buffer, which the reader may hold
-   * (a write to disk may still be under way from it), is not used again but left to the garbage collector.
+   * Drops all buffers. To be called only when the socket can write no more. The oldest buffer is not reused but left to the
+   * garbage collector: the reader may still hold it, for example in a pending write to disk.
    */
   clear(): void {
     this.#sealed = true;

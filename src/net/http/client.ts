@@ -14,17 +14,16 @@ import { type ExchangeOptions, Http1Exchange } from './http1-exchange.ts';
 import { readWhole } from './whole-body.ts';
 
 const THIRTY_SECONDS = 30_000;
-/** Asked twice, these do no harm. */
+/** Safe methods, which may be sent twice. */
 const REPEATABLE = new Set(['GET', 'HEAD', 'OPTIONS']);
-/** A body that is read whole must come within so many idle timeouts, or a drop a minute would hold it open for ever. */
+/** The deadline of a body read whole, in idle timeouts: a byte per minute must not keep it open for ever. */
 const BODY_DEADLINE_FACTOR = 10;
 
 /**
- * A client for other servers, with its own connections, TLS settings and deadlines. Nothing is dialled before the first
- * request.
+ * Creates an HTTP client with its own connections, TLS settings and deadlines. It dials at the first request.
  *
- * HTTP/1.1 over sockets that read into buffers used again, so that a gigabyte costs a third of the processor time of a
- * general client. It asks one thing at a time per connection, decodes nothing and follows nothing.
+ * HTTP/1.1 over sockets that read into reused buffers: a gigabyte costs a third of the processor time of a general client. It
+ * sends one request at a time per connection, decodes no body and follows no redirect.
  */
 export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
   const idle = options.bodyIdleTimeout ?? THIRTY_SECONDS;
@@ -35,7 +34,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
     maxConnsPerHost: options.maxConnsPerHost ?? 64,
   });
 
-  async function ask(request: HttpRequest, lane: Lane): Promise<HttpStream> {
+  async function send(request: HttpRequest, lane: Lane): Promise<HttpStream> {
     const { url, method, signal, addresses } = request;
     const bytes = requestBytes(request);
     const body = isStreamed(request.body) ? request.body : undefined;
@@ -48,7 +47,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
       signal,
       release: (connection) => pool.release(connection),
     };
-    // A body that can be sent once goes out on a connection that nobody can have closed meanwhile.
+    // A body that can be sent only once needs a new connection: the server may be closing a pooled one.
     for (let fresh = body !== undefined; ; fresh = true) {
       const connection = await pool.acquire(target, { lane, fresh }).catch((error: unknown) => {
         body?.source.cancel();
@@ -57,22 +56,21 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
       const { remoteAddress } = connection;
       const exchange = new Http1Exchange(connection, settings);
       try {
-        const answer = await exchange.send(bytes, body);
-        const { status, headers, setCookies } = answer;
-        const length = answer.body.kind === 'length' ? answer.body.length : undefined;
+        const head = await exchange.send(bytes, body);
+        const { status, headers, setCookies } = head;
+        const length = head.body.kind === 'length' ? head.body.length : undefined;
         return { status, headers, setCookies, remoteAddress, length, body: exchange };
       } catch (error) {
-        // The other side may close a kept connection while the request is on its way to it (RFC 9110 §9.2.2): that says
-        // nothing about the request, so it is sent once more, on a connection that was never used. A POST is not: it may
-        // have been heard.
-        const stale = REPEATABLE.has(method) && !fresh && connection.reused && exchange.untouched;
-        if (!stale || !(error instanceof HttpError) || error.code !== 'reset') throw error;
+        // The server may close a pooled connection while a request is on its way (RFC 9110 §9.2.2). The request is sent once
+        // more, on a new connection. A POST is not, since the server may have processed it.
+        const isStale = REPEATABLE.has(method) && !fresh && connection.reused && exchange.isUnanswered;
+        if (!isStale || !(error instanceof HttpError) || error.code !== 'reset') throw error;
       }
     }
   }
 
   async function fetch(request: HttpRequest & { readonly maxBytes: number }): Promise<HttpReply> {
-    const { status, headers, setCookies, remoteAddress, length, body } = await ask(request, 'whole');
+    const { status, headers, setCookies, remoteAddress, length, body } = await send(request, 'whole');
     const whole = await readWhole(body, {
       authority: authorityOf(request.url),
       length,
@@ -84,7 +82,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
 
   return {
     fetch,
-    open: (request) => ask(request, 'stream'),
+    open: (request) => send(request, 'stream'),
     close: ({ graceful = false } = {}) => {
       if (graceful) return pool.retire();
       pool.close();

@@ -5,57 +5,57 @@ import { abortedError, closedError } from '../error.ts';
 import { HttpError } from '../http-types.ts';
 import { Connection } from './connection.ts';
 
-export interface PoolOptions {
+interface PoolOptions {
   /** Milliseconds. */
   readonly idleConnTimeout: number;
   readonly maxIdleConnsPerHost: number;
-  /** Over all hosts; 0 is no limit. */
+  /** Over all hosts; 0: no limit. */
   readonly maxIdleConns: number;
-  /** 0 is no limit. */
+  /** 0: no limit. */
   readonly maxConnsPerHost: number;
 }
 
 /**
- * What a connection is for. Bodies read whole (manifests, tokens) and bodies that are streamed (layers) are counted apart:
- * a layer holds its connection for minutes, and what is small must not wait for it.
+ * The kind of bodies on a connection. Bodies read whole (manifests, tokens) and streamed bodies (layers) have separate limits: a
+ * layer holds its connection for minutes, and a manifest must not wait for it.
  */
 export type Lane = 'whole' | 'stream';
 
-/** How long a request waits for its turn. Long, since the layers before it are moving; not for ever. */
-const TURN_TIMEOUT = 5 * 60_000;
+/** Milliseconds a request waits for a connection: long, since it waits for layers in transfer. */
+const WAIT_TIMEOUT = 5 * 60_000;
 
 interface Host {
   /** Host and port, for messages. */
   readonly authority: string;
-  /** Places taken: connections, and dials under way. */
-  places: number;
-  /** Used longest ago first. */
+  /** Slots in use: connections, and dials in progress. */
+  slots: number;
+  /** Least recently used first. */
   readonly idle: Connection[];
   readonly open: Set<Connection>;
-  /** In the order they came. */
+  /** In order of arrival. */
   readonly waiting: Set<Waiter>;
 }
 
 interface Waiter {
-  /** A connection that just became free, or undefined: a place to dial into. */
+  /** Gets a connection that just became idle; undefined: a free slot, for a dial. */
   readonly serve: (connection: Connection | undefined) => void;
-  /** The client closes. */
+  /** Called when the client closes. */
   readonly refuse: () => void;
 }
 
 /**
- * The connections to other servers, counted and kept per lane, protocol, host, port and address policy: one that was
- * opened under a permissive policy must not serve a request under a strict one.
+ * The connections to other servers, limited and pooled per lane, protocol, host, port and address policy: a connection opened
+ * under a permissive policy must not serve a request under a strict one.
  */
 export class ConnectionPool {
   readonly #dial: Dial;
   readonly #options: PoolOptions;
   readonly #hosts = new Map<string, Host>();
   readonly #hostOf = new WeakMap<Connection, Host>();
-  /** Every connection kept unused, the one used longest ago first. */
+  /** All idle connections, least recently used first. */
   readonly #idle = new Set<Connection>();
   #closed = false;
-  /** Resolves when the last connection is gone; set from when nothing is kept any more. */
+  /** Resolves when the last connection is closed; set once connections are no longer pooled. */
   #retired: PromiseWithResolvers<void> | undefined;
 
   constructor(dial: Dial, options: PoolOptions) {
@@ -64,8 +64,8 @@ export class ConnectionPool {
   }
 
   /**
-   * A connection for one exchange, to be given back with `release` or destroyed. The one used last comes first; `fresh`
-   * asks for one that never served before. At `maxConnsPerHost`, whoever asked first is served first.
+   * A connection for one exchange, to be given back with `release` or destroyed: the most recently used one, or with `fresh` a
+   * new one. At `maxConnsPerHost`, requests are served in order of arrival.
    */
   async acquire(
     target: DialTarget,
@@ -79,9 +79,9 @@ export class ConnectionPool {
         this.#idle.delete(kept);
         kept.unpark();
       }
-      const connection = kept ?? (await this.#place(key, { target, fresh }));
+      const connection = kept ?? (await this.#takeSlot(key, { target, fresh }));
       if (connection === undefined) return await this.#open(key, target);
-      // What came since its last answer, its end or bytes nobody asked for, may not have been read yet: look once more.
+      // The end of the connection, or unsolicited bytes, may have arrived but not been read: check again after a turn.
       await nextTurn();
       if (!connection.alive) continue;
       if (target.signal?.aborted) this.release(connection);
@@ -90,7 +90,7 @@ export class ConnectionPool {
     }
   }
 
-  /** Takes back a connection that can serve again. */
+  /** Returns a reusable connection. */
   release(connection: Connection): void {
     const host = this.#hostOf.get(connection);
     if (host === undefined || !connection.alive) return;
@@ -105,7 +105,7 @@ export class ConnectionPool {
     }
   }
 
-  /** Where too many are kept, the one that was used longest ago goes, whatever its host. */
+  /** Pools a connection; beyond the limit, the least recently used one of all hosts is closed. */
   #keep(connection: Connection): void {
     this.#idle.add(connection);
     const { maxIdleConns } = this.#options;
@@ -113,7 +113,7 @@ export class ConnectionPool {
     if (maxIdleConns > 0 && this.#idle.size > maxIdleConns) oldest?.destroy();
   }
 
-  /** Closes every connection, those in use as well; whoever waits for one is refused. */
+  /** Closes every connection, including those in use, and refuses waiting requests. */
   close(): void {
     this.#closed = true;
     for (const { authority, waiting, open } of this.#hosts.values()) {
@@ -122,7 +122,7 @@ export class ConnectionPool {
     }
   }
 
-  /** Keeps nothing from now on; who waits is served, and so is who comes. Resolves when no connection is left. */
+  /** Stops pooling. Waiting and later requests are still served. Resolves when no connection is left. */
   retire(): Promise<void> {
     this.#retired ??= Promise.withResolvers();
     for (const connection of this.#idle) connection.destroy();
@@ -140,7 +140,7 @@ export class ConnectionPool {
     if (known !== undefined) return known;
     const host: Host = {
       authority: `${target.host}:${target.port}`,
-      places: 0,
+      slots: 0,
       idle: [],
       open: new Set(),
       waiting: new Set(),
@@ -149,29 +149,29 @@ export class ConnectionPool {
     return host;
   }
 
-  /** Takes a place to dial into (undefined), or waits until there is one or a connection becomes free. */
-  async #place(
+  /** Takes a slot for a dial (undefined), or waits for a slot or an idle connection. */
+  async #takeSlot(
     key: string,
     { target, fresh }: { readonly target: DialTarget; readonly fresh: boolean },
   ): Promise<Connection | undefined> {
     const limit = this.#options.maxConnsPerHost;
     const known = this.#hosts.get(key);
-    if (limit > 0 && fresh && known !== undefined && known.places >= limit) known.idle.shift()?.destroy();
-    // Asked for anew: with its last connection, a host is forgotten.
+    if (limit > 0 && fresh && known !== undefined && known.slots >= limit) known.idle.shift()?.destroy();
+    // Looked up again: closing its last connection deletes a host.
     const host = this.#host(key, target);
-    if (limit > 0 && host.places >= limit) return await this.#turn(host, target);
-    host.places++;
+    if (limit > 0 && host.slots >= limit) return await this.#wait(host, target);
+    host.slots++;
     return undefined;
   }
 
-  /** Dials into a place that was taken; it is given up when the dial fails or, later, the connection dies. */
+  /** Dials with a slot, which is freed when the dial fails or, later, when the connection closes. */
   async #open(key: string, target: DialTarget): Promise<Connection> {
     const host = this.#host(key, target);
     let connection: Connection;
     try {
       connection = await Connection.open(this.#dial, target);
     } catch (error) {
-      this.#vacate(host, key);
+      this.#freeSlot(host, key);
       throw error;
     }
     host.open.add(connection);
@@ -181,15 +181,15 @@ export class ConnectionPool {
       const idle = host.idle.indexOf(connection);
       if (idle !== -1) host.idle.splice(idle, 1);
       this.#idle.delete(connection);
-      this.#vacate(host, key);
+      this.#freeSlot(host, key);
     });
     if (this.#closed) connection.destroy();
     this.#check(target);
     return connection;
   }
 
-  /** Waits for a connection or a place. */
-  #turn(host: Host, { host: name, port, signal }: DialTarget): Promise<Connection | undefined> {
+  /** Waits for a connection or a slot. */
+  #wait(host: Host, { host: name, port, signal }: DialTarget): Promise<Connection | undefined> {
     const authority = `${name}:${port}`;
     return new Promise((resolve, reject) => {
       const settle = (): void => {
@@ -210,18 +210,18 @@ export class ConnectionPool {
       };
       const abort = (): void => fail(abortedError(authority, signal?.reason));
       const limit = this.#options.maxConnsPerHost;
-      const message = `${authority} could not be asked: all ${limit} connections were in use for ${TURN_TIMEOUT} ms; a higher limit of connections per host allows more`;
-      const timer = setTimeout(() => fail(new HttpError('timeout', message)), TURN_TIMEOUT);
+      const message = `${authority} did not get the request: all ${limit} connections were in use for ${WAIT_TIMEOUT} ms; raise the limit of connections per host`;
+      const timer = setTimeout(() => fail(new HttpError('timeout', message)), WAIT_TIMEOUT);
       signal?.addEventListener('abort', abort, { once: true });
       host.waiting.add(waiter);
     });
   }
 
-  #vacate(host: Host, key: string): void {
+  #freeSlot(host: Host, key: string): void {
     const [next] = host.waiting;
     if (next !== undefined) return next.serve(undefined);
-    host.places--;
-    if (host.places === 0) this.#hosts.delete(key);
+    host.slots--;
+    if (host.slots === 0) this.#hosts.delete(key);
     if (this.#hosts.size === 0) this.#retired?.resolve();
   }
 }

@@ -60,7 +60,7 @@ for (const secure of [false, true]) {
       const user = listener();
       connection.begin(user, 'GET / HTTP/1.1\r\n\r\n');
       await until(() => user.text === 'answer');
-      connection.leave();
+      connection.detach();
       assert.equal(connection.alive, true);
       server.sockets[0]?.write('poison');
       await new Promise<void>((resolve) => connection.whenDead(resolve));
@@ -74,7 +74,7 @@ for (const secure of [false, true]) {
         connection.begin(user, 'GET / HTTP/1.1\r\n\r\n');
         await until(() => user.text === 'answer');
         assert.equal(connection.reused, i > 0);
-        connection.leave();
+        connection.detach();
       }
       assert.equal(server.sockets.length, 1);
     });

@@ -1,34 +1,34 @@
 import type { OnReadOpts, Socket } from 'node:net';
 import type { Dialled } from '../dial/index.ts';
 
-/** Whoever has a connection for the length of one exchange. None of these may throw. */
+/** The user of a connection during one exchange. Its methods must not throw. */
 export interface ConnectionUser {
-  /** Where the next bytes are to land; undefined: in the thread's landing buffer, to be used before `bytes` returns. */
+  /** The buffer for the next bytes; undefined: the shared landing buffer, valid until `bytes` returns. */
   room(): Buffer | undefined;
-  /** The first `count` bytes of `piece` came; false pauses the socket. */
+  /** `piece` holds `count` new bytes; a result of false pauses the socket. */
   bytes(piece: Buffer, count: number): boolean;
-  /** No more bytes come: the other side's end, or the error that broke the connection. */
+  /** No more bytes follow: the server ended the connection, or an error broke it. */
   ended(error: Error | undefined): void;
-  /** The socket is gone and writes into no buffer any more. */
+  /** The socket is closed, and writes into no buffer any more. */
   closed(): void;
 }
 
 /**
- * Where bytes land that nobody has given a place: heads of answers, and what comes when nothing may. libuv reads and calls
- * back in one go, so one buffer serves every socket of the thread, as long as nobody keeps a view of it.
+ * The read buffer where the user offers none: for heads of responses and for unsolicited bytes. libuv reads and calls back in one
+ * step, so one buffer serves all sockets of the thread, as long as no view of it is kept.
  */
 const landing = Buffer.allocUnsafeSlow(64 * 1024);
 
 /**
- * One socket that serves one exchange after another, read through `onread`: bytes land in memory that is used again,
- * where Node would otherwise allocate 64 KiB for each read.
+ * One socket that serves one exchange after another, read through `onread` into reused memory: Node would otherwise allocate
+ * 64 KiB for each read.
  *
- * Trap: Node asks `onread.buffer` only right after each callback, so the *last* answer holds however long the socket is
- * idle or paused. That is why a connection without a user always has the landing buffer under it.
+ * Trap: Node calls `onread.buffer` only right after each callback, so its *last* result is used however long the socket is idle
+ * or paused. That is why a connection without a user always reads into the landing buffer.
  */
 export class Connection {
   #socket: Socket | undefined;
-  /** The TCP connection below: the one that keeps a process alive. */
+  /** The TCP connection, which keeps the process alive. */
   #connection: Socket | undefined;
   #remoteAddress: string | undefined;
   #user: ConnectionUser | undefined;
@@ -41,7 +41,7 @@ export class Connection {
     callback: (count, piece) => this.#bytes(piece as Buffer, count),
   };
 
-  /** Connects by `dial`, which is told where reads are to land and rejects with what it will. */
+  /** Connects by `dial`, which reads into the given `onread`; its errors are passed on. */
   static async open<Target extends object>(
     dial: (target: Target & { readonly onread: OnReadOpts }) => Promise<Dialled>,
     target: NoInfer<Target>,
@@ -51,7 +51,7 @@ export class Connection {
     return connection;
   }
 
-  /** It served an exchange before: the other side may have closed it while the request was on its way. */
+  /** True from the second exchange on: the server may close the connection while a request is on its way. */
   get reused(): boolean {
     return this.#uses > 1;
   }
@@ -64,13 +64,13 @@ export class Connection {
     return this.#remoteAddress;
   }
 
-  /** Hears, once, that the connection can serve nobody any more. */
+  /** Calls the listener once the connection is unusable. */
   whenDead(listener: () => void): void {
     if (this.alive) this.#onDead.push(listener);
     else listener();
   }
 
-  /** Hands the connection to a user and sends what it asks; a text goes out in latin1. */
+  /** Gives the connection to a user and sends its request; a text is sent in latin1. */
   begin(user: ConnectionUser, request: string | Buffer): void {
     this.#uses++;
     if (!this.alive) {
@@ -82,9 +82,9 @@ export class Connection {
   }
 
   /**
-   * Sends more of what its user asks, as a chunk of its own where that is wanted (RFC 9112 §7.1).
+   * Sends a part of the request's body, with `chunked` as a chunk (RFC 9112 §7.1).
    *
-   * @param written called when the memory may be used again; not called where the connection is lost meanwhile
+   * @param written called when the memory may be reused; not called where the connection is lost
    */
   write(bytes: Buffer, { chunked, written }: { readonly chunked: boolean; readonly written: () => void }): void {
     const socket = this.#socket;
@@ -103,21 +103,21 @@ export class Connection {
     socket.uncork();
   }
 
-  /** Takes the connection from its user, who has all it wanted. */
-  leave(): void {
+  /** Ends the user's exchange, which is complete. */
+  detach(): void {
     this.#user = undefined;
-    // Unread, the socket would neither show an unasked byte nor its end.
+    // A paused socket would report neither an unsolicited byte nor its end.
     this.resume();
   }
 
-  /** Reads on after `bytes` returned false. */
+  /** Resumes reading after `bytes` returned false. */
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
     this.#socket?.resume();
   }
 
-  /** Unused for `idle` milliseconds, it closes; meanwhile it keeps no process alive. */
+  /** Closes after `idle` milliseconds without use; until then it does not keep the process alive. */
   park(idle: number): void {
     this.#socket?.setTimeout(idle);
     this.#connection?.unref();
@@ -128,7 +128,7 @@ export class Connection {
     this.#connection?.ref();
   }
 
-  /** Closes it at once; `reason` is what its user hears, the end of the connection where there is none. */
+  /** Closes the connection at once. Its user gets `reason`, or else the end of the connection. */
   destroy(reason?: Error): void {
     this.#spoiled = true;
     if (reason !== undefined) this.#user?.ended(reason);
@@ -149,13 +149,13 @@ export class Connection {
       this.#user = undefined;
       user?.closed();
     });
-    // Bytes before any request: whoever speaks first speaks no HTTP.
+    // Bytes arrived before any request: the server does not speak HTTP.
     if (this.#spoiled) this.destroy();
   }
 
   #bytes(piece: Buffer, count: number): boolean {
     if (this.#user === undefined) {
-      // Nobody asked. Kept, these bytes would be taken for the next answer (CVE-2026-6733).
+      // Unsolicited bytes would be taken for the next response (CVE-2026-6733).
       this.destroy();
       return true;
     }

@@ -144,7 +144,7 @@ describe('open() refuses what is not HTTP/1.1', () => {
     ['a length and chunks', 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n'],
     ['an endless head', `HTTP/1.1 200 OK\r\nx: ${'y'.repeat(40_000)}`],
     ['another protocol switched to', 'HTTP/1.1 101 Switching\r\nupgrade: h2c\r\n\r\n'],
-    ['endless interim answers', 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(6)],
+    ['endless interim responses', 'HTTP/1.1 100 Continue\r\n\r\n'.repeat(6)],
   ];
   for (const [what, bytes] of refused) {
     test(what, async (t) => {
@@ -185,7 +185,7 @@ describe('open() keeps connections', () => {
     assert.equal(server.sockets.length, 3);
   });
 
-  test('but none on which an answer came that nobody asked for', async (t) => {
+  test('but none on which an unsolicited response came', async (t) => {
     const { open, server } = await pair(t, hello);
     assert.equal(await textOf(await open()), 'hello');
     const [socket] = server.sockets;
@@ -367,7 +367,7 @@ describe('open() gives bodies that break off', () => {
     await assert.rejects(textOf(await open()), failsWith('truncated'));
   });
 
-  test('by silence, in which somebody waits', async (t) => {
+  test('by silence while a read is pending', async (t) => {
     const { open } = await pair(t, says(part), { bodyIdleTimeout: 40 });
     const { body } = await open();
     assert.equal((await body.read())?.toString(), 'hello');
@@ -387,7 +387,7 @@ describe('open() gives bodies that break off', () => {
     assert.equal((await textOf(await open())).length, 40);
   });
 
-  test('but not by silence in which nobody reads', async (t) => {
+  test('but not by silence while no read is pending', async (t) => {
     let socket: Socket | undefined;
     const { open } = await pair(
       t,
@@ -422,7 +422,7 @@ describe('open() gives bodies that break off', () => {
 
 describe('open() holds back', () => {
   for (const secure of [false, true]) {
-    test(`a sender nobody reads from, and loses nothing of it${secure ? ', over TLS' : ''}`, async (t) => {
+    test(`a sender without a reader, and loses nothing of it${secure ? ', over TLS' : ''}`, async (t) => {
       const size = 64 * 1024 * 1024;
       const content = randomBytes(1024 * 1024);
       let stalled: (() => void) | undefined;
@@ -456,7 +456,7 @@ describe('open() holds back', () => {
       hash.update((await body.read()) ?? '');
       await stall;
       // Four buffers of ours, and what the kernel holds at both ends.
-      assert.ok(handed <= 24 * 1024 * 1024, `${handed} bytes were sent while nobody read`);
+      assert.ok(handed <= 24 * 1024 * 1024, `${handed} bytes were sent while no read was pending`);
       for (let bytes = await body.read(); bytes !== undefined; bytes = await body.read()) hash.update(bytes);
       const expected = createHash('sha256');
       for (let sent = 0; sent < size; sent += content.length) expected.update(content);
@@ -582,7 +582,7 @@ describe('open() gives up', () => {
 
   test('when no head comes in time', async (t) => {
     const { open } = await pair(t, says('HTTP/1.1 200 OK\r\n'), { responseHeaderTimeout: 30 });
-    await assert.rejects(open(), failsWith('timeout', /no head of an answer within 30 ms/));
+    await assert.rejects(open(), failsWith('timeout', /no response head within 30 ms/));
   });
 
   test('when the client closes', async (t) => {

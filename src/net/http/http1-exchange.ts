@@ -15,26 +15,26 @@ export interface ExchangeOptions {
   /** Milliseconds. */
   readonly bodyIdleTimeout: number;
   readonly signal: AbortSignal | undefined;
-  /** Gives the connection back, which can serve again. */
+  /** Returns the reusable connection to its pool. */
   readonly release: (connection: Connection) => void;
 }
 
-/** 100, 102, 103 before an answer; more than a few are a way to keep us waiting. */
+/** Responses 100, 102 and 103 before the final one; with more of them a server could delay us for ever. */
 const MAX_INTERIM = 5;
 
 const LAST_CHUNK = Buffer.from('0\r\n\r\n');
 
-/** 8 MiB kept for the process: a hundred bodies in turn allocate what one did. */
+/** 8 MiB kept for the process: a hundred bodies in turn allocate no more than one. */
 const buffers = new BufferPool(32);
 
 /**
- * One request and its answer on a connection, and the body of that answer as a pulled source.
+ * One request and its response on a connection, with the response's body as a pulled source.
  *
  * ```
- *  head ──final head──▶ body ──last byte──▶ complete      (the connection is free from here; the ring is read empty)
+ *  head ──final head──▶ body ──last byte──▶ complete      (the connection is free; the reader empties the ring)
  *    │                    │
  *    └──error, abort──────┴──▶ failed                     (the connection is destroyed; buffered bytes are still read,
- *                                                          unless the reader itself gave up)
+ *                                                          unless the reader cancelled)
  * ```
  */
 export class Http1Exchange implements ConnectionUser, ByteSource {
@@ -42,22 +42,22 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
   readonly #options: ExchangeOptions;
   readonly #heads = new HeadReader();
   #interim = 0;
-  #untouched = true;
+  #isUnanswered = true;
   #head: ResponseHead | undefined;
-  #answer = Promise.withResolvers<ResponseHead>();
+  #response = Promise.withResolvers<ResponseHead>();
   #framing: BodyFraming | undefined;
   readonly #ring = new ByteRing(buffers);
   #state: 'head' | 'body' | 'complete' | 'failed' = 'head';
   #error: Error | undefined;
   #reader: PromiseWithResolvers<Buffer | undefined> | undefined;
   #waitingSince = 0;
-  #delivery = false;
-  /** Nothing can land in the ring any more: the connection serves another, or its socket is closed. */
-  #landed = false;
-  /** The reader gave up: what was received is of no use. */
+  #isDeliveryScheduled = false;
+  /** No byte can land in the ring any more: the connection serves another exchange, or its socket is closed. */
+  #isRingFinal = false;
+  /** The reader cancelled: the received bytes are dropped. */
   #abandoned = false;
   #timer: NodeJS.Timeout | undefined;
-  /** The body of the request, while it is on its way. */
+  /** The request's body, while it is being sent. */
   #outgoing: RequestBody | undefined;
   #writing: PromiseWithResolvers<void> | undefined;
 
@@ -66,15 +66,15 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
     this.#options = options;
   }
 
-  /** No byte of an answer came. */
-  get untouched(): boolean {
-    return this.#untouched;
+  /** True while no byte of a response has arrived. */
+  get isUnanswered(): boolean {
+    return this.#isUnanswered;
   }
 
   /**
-   * Sends the request and gives the head of the answer; its body is then to be read or cancelled.
+   * Sends the request and resolves with the head of the response, whose body is then to be read or cancelled.
    *
-   * @param body what follows the request as it comes. The time for an answer counts from its last piece that was taken.
+   * @param body the streamed body of the request. The response's deadline counts from the last chunk sent.
    */
   send(request: Buffer, body?: RequestBody): Promise<ResponseHead> {
     const { authority, responseHeaderTimeout: limit, signal } = this.#options;
@@ -83,17 +83,17 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
       this.#abort();
     } else {
       this.#timer = setTimeout(() => {
-        const message = `${authority} did not answer in time: no head of an answer within ${limit} ms`;
+        const message = `${authority} did not answer in time: no response head within ${limit} ms`;
         this.#fail(new HttpError('timeout', message));
       }, limit);
       signal?.addEventListener('abort', this.#abort, { once: true });
       this.#connection.begin(this, request);
       if (body !== undefined) void this.#sendBody(body);
     }
-    return this.#answer.promise;
+    return this.#response.promise;
   }
 
-  /** Never rejects: a body that cannot be sent is the exchange's failure. */
+  /** Never rejects: a body that cannot be sent fails the exchange. */
   async #sendBody(body: RequestBody): Promise<void> {
     const { source, length } = body;
     this.#outgoing = body;
@@ -115,12 +115,12 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
       const { authority } = this.#options;
       const reason = error instanceof Error ? error.message : String(error);
       const message = `The body for ${authority} broke off: ${reason}`;
-      // An answer that came before it goes on for as long as the connection does.
+      // A response that has begun is still read, while the connection lasts.
       if (this.#takesBody) this.#fail(new HttpError('aborted', message, { cause: error }));
     }
   }
 
-  /** False where the other side needs no more of the request: it has refused it, or the exchange is over. */
+  /** False where the server needs no more of the body: it has refused the request, or the exchange is over. */
   get #takesBody(): boolean {
     return this.#state === 'head' || (this.#state === 'body' && (this.#head?.status ?? 0) < 300);
   }
@@ -130,7 +130,7 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
     this.#writing = writing;
     const written = (): void => {
       if (this.#state === 'head') this.#timer?.refresh();
-      // Whoever answers while it is still being told waits for the rest: as long as that moves, nothing stands still.
+      // A server that responds early may wait for the rest of the body: while that is sent, the response is not idle.
       else this.#waitingSince = performance.now();
       writing.resolve();
     };
@@ -138,7 +138,7 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
     return writing.promise;
   }
 
-  /** See ByteSource. What was received before the body broke off is given before the error is. */
+  /** See ByteSource. Bytes received before an error are returned before it rejects. */
   read(): Promise<Buffer | undefined> {
     if (this.#reader !== undefined)
       return Promise.reject(new TypeError('A body has one reader, and one read() at a time'));
@@ -151,13 +151,13 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
     if (this.#state === 'complete') return Promise.resolve(undefined);
     this.#reader = Promise.withResolvers();
     this.#waitingSince = performance.now();
-    if (ring.readable) this.#deliverSoon();
+    if (ring.readable) this.#scheduleDelivery();
     else this.#timer ??= setTimeout(this.#watch, this.#options.bodyIdleTimeout);
     return this.#reader.promise;
   }
 
   cancel(reason?: Error): void {
-    this.#giveUp(reason ?? abortedError(this.#options.authority));
+    this.#abandon(reason ?? abortedError(this.#options.authority));
   }
 
   room(): Buffer | undefined {
@@ -170,7 +170,7 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
   bytes(piece: Buffer, count: number): boolean {
     try {
       if (this.#state === 'head') {
-        this.#untouched = false;
+        this.#isUnanswered = false;
         this.#headBytes(piece.subarray(0, count));
       } else if (this.#state === 'body' && this.#framing !== undefined) {
         this.#ring.advance(this.#framing.accept(piece, count));
@@ -191,7 +191,7 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
   }
 
   closed(): void {
-    this.#landed = true;
+    this.#isRingFinal = true;
     if (this.#abandoned) this.#ring.clear();
     else this.#ring.seal();
   }
@@ -203,13 +203,13 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
       rest = rest.subarray(used);
       if (head === undefined) return;
       const parsed = parseResponseHead(head, this.#options.method);
-      if (parsed.status === 101) throw new HttpError('protocol', 'another protocol was switched to, unasked');
+      if (parsed.status === 101) throw new HttpError('protocol', 'it switched to another protocol, unrequested');
       if (parsed.status >= 200) return this.#begin(parsed, rest);
-      if (++this.#interim > MAX_INTERIM) throw new HttpError('protocol', `more than ${MAX_INTERIM} interim answers`);
+      if (++this.#interim > MAX_INTERIM) throw new HttpError('protocol', `more than ${MAX_INTERIM} interim responses`);
     }
   }
 
-  /** The answer begins; what came behind its head is the start of the body, in memory that is used again at once. */
+  /** The response begins. `rest` is the start of its body, in the landing buffer, so it is copied. */
   #begin(head: ResponseHead, rest: Buffer): void {
     this.#head = head;
     this.#state = 'body';
@@ -217,8 +217,8 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
     this.#timer = undefined;
     const framing = framingFor(head.body);
     this.#framing = framing;
-    // Before the first bytes of the body: whatever is wrong with those is the body's error, not the answer's.
-    this.#answer.resolve(head);
+    // Resolved before the first bytes of the body: an error in them is the body's, not the head's.
+    this.#response.resolve(head);
     if (rest.length > 0) {
       const payload = framing.accept(rest, rest.length);
       const room = this.#ring.room();
@@ -226,7 +226,7 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
     }
   }
 
-  /** After every piece: is the body complete, is a reader served, may the socket go on? */
+  /** After each read: completes the body, serves the reader, and returns whether the socket may continue. */
   #settle(): boolean {
     if (this.#state !== 'body' || this.#framing === undefined) return true;
     if (this.#framing.done) {
@@ -235,7 +235,7 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
     }
     if (this.#reader !== undefined && this.#ring.readable) {
       if (this.#ring.ripe) this.#deliver();
-      else this.#deliverSoon();
+      else this.#scheduleDelivery();
     }
     return !this.#ring.full;
   }
@@ -247,18 +247,18 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
       this.#framing?.done === true &&
       !this.#framing.surplus;
     this.#state = 'complete';
-    this.#landed = true;
+    this.#isRingFinal = true;
     this.#ring.seal();
     this.#finish();
-    this.#connection.leave();
+    this.#connection.detach();
     if (reusable) this.#options.release(this.#connection);
     else this.#connection.destroy();
     this.#deliver();
   }
 
-  /** Hands the reader what there is. */
+  /** Gives the reader the received bytes, or the error. */
   readonly #deliver = (): void => {
-    this.#delivery = false;
+    this.#isDeliveryScheduled = false;
     const reader = this.#reader;
     if (reader === undefined) return;
     const region = this.#ring.take();
@@ -269,27 +269,27 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
   };
 
   /**
-   * TLS comes in records of 16 KiB, several in one turn of the event loop: a reader that was served at the first would
-   * make sixteen times the calls. The end of the turn costs it microseconds.
+   * Waits for the end of the event loop's turn, which costs microseconds: TLS delivers several records of 16 KiB in one turn, and
+   * a reader served after each of them would make sixteen times the calls.
    */
-  #deliverSoon(): void {
-    if (this.#delivery) return;
-    this.#delivery = true;
+  #scheduleDelivery(): void {
+    if (this.#isDeliveryScheduled) return;
+    this.#isDeliveryScheduled = true;
     setImmediate(this.#deliver);
   }
 
-  /** One timer watches a whole body; it is armed anew when it goes off, not at every read. */
+  /** One timer watches a whole body; it is set again when it fires, not at every read. */
   readonly #watch = (): void => {
     this.#timer = undefined;
     if (this.#reader === undefined || this.#state !== 'body') return;
     const left = this.#waitingSince + this.#options.bodyIdleTimeout - performance.now();
     if (left > 1) this.#timer = setTimeout(this.#watch, left);
-    // Timers go off before sockets are read: after a pause of this process, the bytes may be here already.
+    // Timers run before sockets are read: after a pause of this process, the bytes may have arrived already.
     else setImmediate(this.#expire, this.#reader);
   };
 
   readonly #expire = (reader: PromiseWithResolvers<Buffer | undefined>): void => {
-    if (this.#state !== 'body' || this.#delivery) return;
+    if (this.#state !== 'body' || this.#isDeliveryScheduled) return;
     const { authority, bodyIdleTimeout: limit } = this.#options;
     if (this.#reader === reader) {
       this.#fail(new HttpError('idle', `${authority} stopped sending: no byte of the body within ${limit} ms`));
@@ -299,7 +299,7 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
   };
 
   readonly #abort = (): void => {
-    this.#giveUp(abortedError(this.#options.authority, this.#options.signal?.reason));
+    this.#abandon(abortedError(this.#options.authority, this.#options.signal?.reason));
   };
 
   #refuse(error: unknown): void {
@@ -308,21 +308,21 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
     this.#fail(new HttpError('protocol', `${authority} sent what is not HTTP/1.1: ${reason}`, { cause: error }));
   }
 
-  /** The exchange broke: the reader gets what was received, then the error. */
+  /** The exchange failed: the reader gets the received bytes, then the error. */
   #fail(error: Error): void {
     if (this.#state === 'complete' || this.#state === 'failed') return;
     this.#state = 'failed';
     this.#error = error;
     this.#finish();
-    // Without effect once the head was given, or the piece was taken.
+    // Without effect once the head has been returned, or the chunk written.
     this.#writing?.reject(error);
-    this.#answer.reject(error);
+    this.#response.reject(error);
     this.#connection.destroy();
     this.#deliver();
   }
 
-  /** The caller wants no more: whatever was received is dropped. */
-  #giveUp(error: Error): void {
+  /** The caller cancelled: received bytes are dropped. */
+  #abandon(error: Error): void {
     if (this.#abandoned) return;
     this.#abandoned = true;
     const reader = this.#reader;
@@ -330,14 +330,14 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
     this.#fail(error);
     this.#state = 'failed';
     this.#error = error;
-    if (this.#landed) this.#ring.clear();
+    if (this.#isRingFinal) this.#ring.clear();
     reader?.reject(error);
   }
 
   #finish(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    // Nobody takes the rest of it.
+    // The server takes no more of the request's body.
     this.#outgoing?.source.cancel();
     this.#options.signal?.removeEventListener('abort', this.#abort);
   }

@@ -113,7 +113,7 @@ describe('a body that is sent as it comes', () => {
       before = source.reads;
       await new Promise((resolve) => setTimeout(resolve, 150));
     }
-    assert.ok(source.reads < 100, `${source.reads} MiB were read for nobody`);
+    assert.ok(source.reads < 100, `${source.reads} MiB were read in vain`);
     letRead();
     assert.equal(await text(await asked), String(200 * MiB));
   });
@@ -187,7 +187,7 @@ describe('a body that is sent as it comes', () => {
     assert.equal(await text(await ask({ body: { length: undefined, source } })), '8000');
   });
 
-  test('is cancelled where nobody can be reached', async (t) => {
+  test('is cancelled where the server cannot be reached', async (t) => {
     const { ask } = await stage(t, (_request, response) => void response.end());
     const server = await startRawServer(() => undefined);
     const url = server.url();

@@ -1,33 +1,30 @@
 import type { ByteSource } from '../../lib/index.ts';
 import { HttpError } from '../http-types.ts';
 
-export interface WholeBodyOptions {
+interface WholeBodyOptions {
   /** Host and port, for messages. */
   readonly authority: string;
-  /** What was announced. */
+  /** The announced length; undefined where there is none. */
   readonly length: number | undefined;
   readonly maxBytes: number;
-  /** Milliseconds for all of it. */
+  /** Milliseconds for the whole body. */
   readonly within: number;
 }
 
-/** What is kept at first of a body that does not say how long it is; it doubles from there. */
+/** The first buffer for a body of unknown length; it doubles as needed. */
 const FIRST_BYTES = 16 * 1024;
 
 /**
  * Reads a body to its end into one buffer.
  *
- * Rejects with HttpError `too-large` at the first byte too many (before the first byte, where it is announced), `timeout`
- * where it is not complete `within` its time, and as the source does. The source is then cancelled, so its connection is
- * closed.
+ * Rejects with HttpError `too-large` at the first byte beyond `maxBytes` (or before the body, by its announced length), with
+ * `timeout` where the body is not complete in time, and with the source's errors. The source is then cancelled, which closes
+ * its connection.
  */
 export async function readWhole(source: ByteSource, options: WholeBodyOptions): Promise<Buffer> {
   const { authority, length, maxBytes, within } = options;
   function tooLarge(found: string): HttpError {
-    const error = new HttpError(
-      'too-large',
-      `${authority} sent ${found}, of which at most ${maxBytes} bytes are taken`,
-    );
+    const error = new HttpError('too-large', `${authority} sent ${found}, but at most ${maxBytes} bytes are accepted`);
     source.cancel(error);
     return error;
   }
@@ -46,7 +43,7 @@ export async function readWhole(source: ByteSource, options: WholeBodyOptions): 
         kept.copy(larger, 0, 0, size);
         kept = larger;
       }
-      // Copied: what was read is valid only until the next read.
+      // Copied: a chunk is valid only until the next read.
       size += bytes.copy(kept, size);
     }
     return kept.subarray(0, size);
