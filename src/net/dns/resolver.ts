@@ -135,12 +135,18 @@ export function createResolver(options: ResolverOptions): Resolver {
     throw lookupError(failure === undefined ? 'ENOTFOUND' : 'EAI_AGAIN', name, failure);
   }
 
+  async function answer(host: string, call: Call): Promise<void> {
+    let found: LookupAddress[];
+    try {
+      found = await lookupAll(host, call.lookupOptions);
+    } catch (error) {
+      return call.callback(error as NodeJS.ErrnoException, []);
+    }
+    answerWith(found, call);
+  }
+
   return {
-    lookup: (host, lookupOptions, callback) =>
-      void lookupAll(host, lookupOptions).then(
-        (found) => answerWith(found, { lookupOptions, callback }),
-        (error: NodeJS.ErrnoException) => callback(error, []),
-      ),
+    lookup: (host, lookupOptions, callback) => void answer(host, { lookupOptions, callback }),
     close: (options) => servers.close(options),
   };
 }

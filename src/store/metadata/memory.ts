@@ -19,8 +19,8 @@ import {
 
 /** A {@link MetadataStore} in memory: for tests, and for `cache: off`. */
 export class MemoryMetadataStore implements MetadataStore {
-  readonly #tags: Lru<TagRecord>;
-  readonly #members: Lru<MemberRecord>;
+  readonly #tags: Lru<TagEntry>;
+  readonly #members: Lru<{ readonly repository: Repository; readonly record: MemberRecord }>;
   readonly #urls: Lru<UrlEntry>;
   readonly #blobs = new Map<Digest, { readonly record: BlobRecord; readonly readAt: number }>();
 
@@ -35,11 +35,11 @@ export class MemoryMetadataStore implements MetadataStore {
   }
 
   async getTag(repository: Repository, tag: string): Promise<TagRecord | undefined> {
-    return this.#tags.get(keyIn(repository, tag));
+    return this.#tags.get(keyIn(repository, tag))?.record;
   }
 
   async putTag(repository: Repository, tag: string, record: TagRecord): Promise<void> {
-    this.#tags.set(keyIn(repository, tag), { ...record });
+    this.#tags.set(keyIn(repository, tag), { repository, tag, record: { ...record } });
   }
 
   async deleteTag(repository: Repository, tag: string): Promise<boolean> {
@@ -49,24 +49,23 @@ export class MemoryMetadataStore implements MetadataStore {
   async listTags({ repository, after, limit }: ListTagsOptions): Promise<readonly TagEntry[]> {
     const start = after === undefined ? '' : keyIn(after.repository, after.tag);
     return [...this.#tags.entries()]
-      .map(([key, record]) => ({ ...nameIn(key), key, record }))
-      .filter((each) => each.key > start && (repository === undefined || isSame(each.repository, repository)))
-      .sort((a, b) => (a.key < b.key ? -1 : 1))
+      .filter(([key, tag]) => key > start && (repository === undefined || isSame(tag.repository, repository)))
+      .sort(byKey)
       .slice(0, limit)
-      .map(({ repository: of, name, record }) => ({ repository: of, tag: name, record }));
+      .map(([, tag]) => tag);
   }
 
   async getMember(repository: Repository, digest: Digest): Promise<MemberRecord | undefined> {
-    return this.#members.get(keyIn(repository, digest));
+    return this.#members.get(keyIn(repository, digest))?.record;
   }
 
   async putMembers(repository: Repository, members: readonly MemberRecord[]): Promise<void> {
     for (const member of members) {
       const key = keyIn(repository, member.digest);
       const { transient, ...kept } = member;
-      const known = this.#members.get(key);
+      const known = this.#members.get(key)?.record;
       const isTransient = transient === true && (known === undefined || known.transient === true);
-      this.#members.set(key, isTransient ? { ...kept, transient } : kept);
+      this.#members.set(key, { repository, record: isTransient ? { ...kept, transient } : kept });
     }
   }
 
@@ -80,32 +79,29 @@ export class MemoryMetadataStore implements MetadataStore {
 
   async listMembers(repository: Repository, { after, limit }: Page<Digest>): Promise<readonly MemberRecord[]> {
     return [...this.#members.entries()]
-      .filter(([key]) => isSame(nameIn(key).repository, repository))
-      .map(([, record]) => record)
+      .filter(([, member]) => isSame(member.repository, repository))
+      .map(([, { record }]) => record)
       .filter(({ digest }) => after === undefined || digest > after)
-      .sort((a, b) => (a.digest < b.digest ? -1 : 1))
+      .sort(byDigest)
       .slice(0, limit);
   }
 
   async listRepositories({ after, limit }: Page<Repository>): Promise<readonly Repository[]> {
     const keys = new Map<string, Repository>();
-    for (const [key] of this.#members.entries()) {
-      const { repository } = nameIn(key);
-      keys.set(keyIn(repository, ''), repository);
-    }
+    for (const [, { repository }] of this.#members.entries()) keys.set(keyIn(repository, ''), repository);
     const start = after === undefined ? '' : keyIn(after, '');
     return [...keys]
       .filter(([key]) => key > start)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .sort(byKey)
       .slice(0, limit)
       .map(([, repository]) => repository);
   }
 
   async repositoriesOf(digest: Digest, limit: number): Promise<readonly Repository[]> {
     return [...this.#members.entries()]
-      .filter(([, member]) => member.digest === digest)
+      .filter(([, { record }]) => record.digest === digest)
       .slice(0, limit)
-      .map(([key]) => nameIn(key).repository);
+      .map(([, { repository }]) => repository);
   }
 
   async getUrl({ route, url }: UrlName): Promise<UrlRecord | undefined> {
@@ -152,7 +148,7 @@ export class MemoryMetadataStore implements MetadataStore {
     return [...this.#blobs.values()]
       .map((blob) => blob.record)
       .filter((record) => after === undefined || record.digest > after)
-      .sort((a, b) => (a.digest < b.digest ? -1 : 1))
+      .sort(byDigest)
       .slice(0, limit);
   }
 
@@ -195,14 +191,16 @@ function keyIn(repository: Repository, name: string): string {
   return keyOf(repository.registry, repository.repository, name);
 }
 
-/** The arguments of the {@link keyIn} that gave this key. */
-function nameIn(key: string): { readonly repository: Repository; readonly name: string } {
-  const [registry = '', repository = '', name = ''] = JSON.parse(key) as string[];
-  return { repository: { registry, repository }, name };
-}
-
 function isSame(a: Repository, b: Repository): boolean {
   return a.registry === b.registry && a.repository === b.repository;
+}
+
+function byKey([a]: readonly [string, unknown], [b]: readonly [string, unknown]): number {
+  return a < b ? -1 : 1;
+}
+
+function byDigest(a: { readonly digest: Digest }, b: { readonly digest: Digest }): number {
+  return a.digest < b.digest ? -1 : a.digest > b.digest ? 1 : 0;
 }
 
 function byName(a: UrlName, b: UrlName): number {
@@ -211,5 +209,5 @@ function byName(a: UrlName, b: UrlName): number {
 }
 
 function byLastRead(a: LastRead, b: LastRead): number {
-  return a.readAt - b.readAt || (a.digest < b.digest ? -1 : a.digest > b.digest ? 1 : 0);
+  return a.readAt - b.readAt || byDigest(a, b);
 }
