@@ -148,7 +148,7 @@ export interface ConfigReloaded {
 export interface MitmHandshakeFailed {
   readonly host: string;
   readonly client: string;
-  /** `untrusted`: the client does not trust our CA. `aborted`: it disconnected. `protocol`: no TLS version in common. */
+  /** `untrusted`: the client does not trust our authority. `aborted`: it disconnected. `protocol`: no TLS version in common. */
   readonly reason: 'untrusted' | 'aborted' | 'timeout' | 'protocol';
   /** The error's code. */
   readonly detail: string;

@@ -99,7 +99,7 @@ function logHealth(log: Log, { registry, upstream, scope, state, reason, retryAf
   log[level]('upstream.health', { registry, upstream, scope, state, reason, ...retryAfter });
 }
 
-/** An operator must install our CA on a client that does not trust it. Other failed handshakes are routine. */
+/** An operator must install our authority on a client that does not trust it. Other failed handshakes are routine. */
 function logHandshake(log: Log, event: MitmHandshakeFailed): void {
   if (event.reason !== 'untrusted') log.debug('tls handshake failed', { ...event });
   else log.info('the client does not trust the authority of forward_proxy.mitm; see /help', { ...event });
