@@ -61,6 +61,11 @@ const SENTENCES: Readonly<Record<HttpErrorCode, string>> = {
   aborted: 'did not get to answer: the request was aborted',
 };
 
+/** The error of a message that is not valid HTTP/1.1. */
+export function protocolError(what: string): HttpError {
+  return new HttpError('protocol', what);
+}
+
 /** The error of an exchange aborted by the caller's signal or by the client's close. */
 export function abortedError(authority: string, cause?: unknown): HttpError {
   return new HttpError('aborted', `The request to ${authority} was given up`, { cause });

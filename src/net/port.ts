@@ -1,9 +1,5 @@
-/** The port of a URL, by default its scheme's. */
+/** The port of a URL, by default its scheme's: 443 for `https:`, else 80. */
 export function portOf(url: URL): number {
-  return url.port === '' ? defaultPort(url.protocol) : Number(url.port);
-}
-
-/** 443 for `https:`, 80 otherwise. */
-export function defaultPort(protocol: string): number {
-  return protocol === 'https:' ? 443 : 80;
+  if (url.port !== '') return Number(url.port);
+  return url.protocol === 'https:' ? 443 : 80;
 }

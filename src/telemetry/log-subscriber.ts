@@ -5,7 +5,6 @@ import type {
   RequestFinished,
   Telemetry,
   UpstreamHealthChange,
-  UpstreamRequestEnded,
 } from './events.ts';
 import type { Log } from './log.ts';
 
@@ -70,7 +69,9 @@ const LOGGED_AS_PUBLISHED = [
 
 function debugSubscriptions(telemetry: Telemetry, log: Log): (() => void)[] {
   return [
-    telemetry.on('upstream.request', (event) => log.debug('upstream.request', upstreamFields(event))),
+    telemetry.on('upstream.request', ({ durationMs, purpose, error, ...event }) =>
+      log.debug('upstream.request', { ...event, duration: milliseconds(durationMs), purpose, error }),
+    ),
     telemetry.on('ingest.started', (event) => log.debug('ingest.started', ingestFields(event))),
     telemetry.on('ingest.joined', (event) =>
       log.debug('ingest.joined', { ...ingestFields(event), followers: event.followers }),
@@ -126,10 +127,6 @@ function logRequest(log: Log, event: RequestFinished): void {
     cache: event.cache,
     error: event.error,
   });
-}
-
-function upstreamFields({ registry, upstream, method, url, status, durationMs, purpose, error }: UpstreamRequestEnded) {
-  return { registry, upstream, method, url, status, duration: milliseconds(durationMs), purpose, error };
 }
 
 function ingestFields({ id, registry, repository, digest, upstream }: IngestEvent) {

@@ -17,7 +17,6 @@ type LogFields = { readonly [key: string]: unknown } & {
 
 /** The log of this program. It never throws, whatever it is given, and it masks secrets. */
 export interface Log {
-  readonly level: LogLevel;
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
@@ -81,9 +80,6 @@ function logOver(logger: Logger, { flush, setFormat }: Pick<Log, 'flush' | 'setF
     else logger[level](redactFields(fields, { stacks: logger.isLevelEnabled('debug') }), text);
   }
   return {
-    get level() {
-      return logger.level as LogLevel;
-    },
     debug: (message, fields) => write('debug', message, fields),
     info: (message, fields) => write('info', message, fields),
     warn: (message, fields) => write('warn', message, fields),

@@ -1,6 +1,6 @@
 import type { Metric, Registry } from 'prom-client';
 import { Counter, Gauge, Histogram } from './counters.ts';
-import type { CacheOutcome, RequestFinished, Telemetry, UpstreamRequestEnded } from './events.ts';
+import type { CacheOutcome, RequestFinished, Telemetry } from './events.ts';
 import { loadPromClient } from './load-prom-client.ts';
 
 export interface MetricsOptions {
@@ -351,9 +351,11 @@ function subscribe(
   }
   return [
     telemetry.on('request.finished', (event) => countRequest(counters, event, named(event.registry))),
-    telemetry.on('upstream.request', (event) =>
-      countUpstream(counters, event, [named(event.registry), upstreamOf(event), event.purpose]),
-    ),
+    telemetry.on('upstream.request', (event) => {
+      const labels = [named(event.registry), upstreamOf(event), event.purpose];
+      counters.upstream.add(1, ...labels, String(event.status));
+      counters.upstreamDuration.observe(event.durationMs / 1000, ...labels);
+    }),
     telemetry.on('upstream.failover', (event) => {
       const known = isConfigured(event.registry);
       counters.failovers.add(1, named(event.registry), known ? event.from : 'other', known ? event.to : 'other');
@@ -394,11 +396,6 @@ function countRequest(counters: Counters, event: RequestFinished, registry: stri
   counters.cache.add(1, registry, cache);
   if (cache === 'STALE') counters.stale.add(1, registry);
   counters.served.add(bytes, registry, SAVED.has(cache) ? 'cache' : 'upstream');
-}
-
-function countUpstream(counters: Counters, event: UpstreamRequestEnded, labels: readonly string[]): void {
-  counters.upstream.add(1, ...labels, String(event.status));
-  counters.upstreamDuration.observe(event.durationMs / 1000, ...labels);
 }
 
 async function openRegistry(counters: readonly object[]): Promise<Registry> {

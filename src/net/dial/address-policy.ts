@@ -113,12 +113,9 @@ function entryMatches(entry: string, host: string, ip: string): boolean {
 export function isInBlock(cidr: string, ip: string): boolean {
   const address = plainHost(cidr);
   const block = blockListOf([isIP(address) === 0 ? cidr : `${address}/${isIP(address) === 4 ? 32 : 128}`]);
-  const embedded = isIP(ip) === 6 ? embeddedV4(ip) : undefined;
-  return contains(block, ip) || (embedded !== undefined && contains(block, embedded));
-}
-
-function contains(block: BlockList, ip: string): boolean {
-  return block.check(ip, isIP(ip) === 6 ? 'ipv6' : 'ipv4');
+  if (isIP(ip) !== 6) return block.check(ip, 'ipv4');
+  const embedded = embeddedV4(ip);
+  return block.check(ip, 'ipv6') || (embedded !== undefined && block.check(embedded, 'ipv4'));
 }
 
 function blockListOf(cidrs: readonly string[]): BlockList {

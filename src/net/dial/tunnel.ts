@@ -4,17 +4,15 @@ import { HeadReader, parseResponseHead } from '../head/index.ts';
 import { HttpError } from '../http-types.ts';
 import { bytesOfV6, plainHost } from './address-policy.ts';
 import { shownOutboundProxy } from './outbound-proxy.ts';
+import type { DialTarget } from './target.ts';
 
 /**
  * Opens a tunnel to a host through an outbound proxy, by CONNECT (RFC 9110 §9.3.6) or SOCKS5 (RFC 1928, with RFC 1929 for user
  * and password). Names are sent unresolved: the outbound proxy resolves them.
  */
 
-interface TunnelOptions {
+interface TunnelOptions extends Pick<DialTarget, 'host' | 'port'> {
   readonly proxy: URL;
-  /** As in a URL; IPv6 may be in brackets. */
-  readonly host: string;
-  readonly port: number;
   /** Milliseconds until the outbound proxy has responded. */
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;

@@ -1,4 +1,4 @@
-import { HttpError } from '../http-types.ts';
+import { protocolError } from '../error.ts';
 
 /**
  * The head of a response, parsed strictly: any ambiguity is refused, since two sides that disagree about a reused connection
@@ -26,6 +26,7 @@ export type BodyShape =
 
 export const MAX_HEAD_BYTES = 32 * 1024;
 export const MAX_HEADERS = 200;
+const TOO_LARGE = `the head is larger than ${MAX_HEAD_BYTES} bytes`;
 
 /** The reason phrase and its space may be missing: well-known servers leave them out. */
 const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/;
@@ -51,11 +52,11 @@ export class HeadReader {
     if (this.#kept === undefined) {
       // Checked at the first bytes: a server of another protocol may send no more, and we would wait for the rest.
       const begin = bytes.toString('latin1', 0, BEGIN_OF_HEAD.length);
-      if (!BEGIN_OF_HEAD.startsWith(begin)) throw refused('the first line is no HTTP/1.1 status line');
+      if (!BEGIN_OF_HEAD.startsWith(begin)) throw protocolError('the first line is no HTTP/1.1 status line');
       // A head nearly always arrives in one piece, and then nothing is copied.
       const end = bytes.indexOf(END_OF_HEAD);
       if (end !== -1 && end + 4 <= MAX_HEAD_BYTES) return { used: end + 4, head: bytes.toString('latin1', 0, end) };
-      if (bytes.length >= MAX_HEAD_BYTES) throw tooLarge();
+      if (bytes.length >= MAX_HEAD_BYTES) throw protocolError(TOO_LARGE);
       this.#kept = Buffer.allocUnsafe(MAX_HEAD_BYTES);
     }
     const before = this.#length;
@@ -63,7 +64,7 @@ export class HeadReader {
     this.#length += copied;
     const end = this.#kept.subarray(0, this.#length).indexOf(END_OF_HEAD, Math.max(0, before - 3));
     if (end === -1) {
-      if (this.#length >= MAX_HEAD_BYTES) throw tooLarge();
+      if (this.#length >= MAX_HEAD_BYTES) throw protocolError(TOO_LARGE);
       return { used: copied, head: undefined };
     }
     const head = this.#kept.toString('latin1', 0, end);
@@ -81,14 +82,14 @@ export class HeadReader {
 export function parseResponseHead(text: string, method: string): ResponseHead {
   const lines = text.split('\r\n', MAX_HEADERS + 2);
   const status = STATUS_LINE.exec(lines[0] ?? '');
-  if (status === null) throw refused('the first line is no HTTP/1.1 status line');
-  if (lines.length > MAX_HEADERS + 1) throw refused(`the head has more than ${MAX_HEADERS} headers`);
+  if (status === null) throw protocolError('the first line is no HTTP/1.1 status line');
+  if (lines.length > MAX_HEADERS + 1) throw protocolError(`the head has more than ${MAX_HEADERS} headers`);
   const headers: Record<string, string> = Object.create(null) as Record<string, string>;
   const rawHeaders: string[] = [];
   const setCookies: string[] = [];
   for (let i = 1; i < lines.length; i++) {
     const field = FIELD_LINE.exec(lines[i] ?? '');
-    if (field === null) throw refused(`header line ${i} is malformed (${faultOf(lines[i] ?? '')})`);
+    if (field === null) throw protocolError(`header line ${i} is malformed (${faultOf(lines[i] ?? '')})`);
     const spelling = field[1] ?? '';
     const name = spelling.toLowerCase();
     const value = (field[2] ?? '').replace(/^[\t ]+/, '').trimEnd();
@@ -119,9 +120,10 @@ function bodyShape(
   const length = headers['content-length'] === undefined ? undefined : parseLength(headers['content-length']);
   if (encoding !== undefined) {
     // Both at once indicates request smuggling, and HTTP/1.0 has no transfer codings (RFC 9112 §6.1).
-    if (length !== undefined) throw refused('the head has both Content-Length and Transfer-Encoding');
-    if (minor === 0) throw refused('Transfer-Encoding in an HTTP/1.0 response');
-    if (encoding.toLowerCase() !== 'chunked') throw refused('a Transfer-Encoding other than chunked was not asked for');
+    if (length !== undefined) throw protocolError('the head has both Content-Length and Transfer-Encoding');
+    if (minor === 0) throw protocolError('Transfer-Encoding in an HTTP/1.0 response');
+    if (encoding.toLowerCase() !== 'chunked')
+      throw protocolError('a Transfer-Encoding other than chunked was not asked for');
   }
   if (method === 'HEAD' || status < 200 || status === 204 || status === 304) return { kind: 'length', length: 0 };
   if (encoding !== undefined) return { kind: 'chunked' };
@@ -131,10 +133,10 @@ function bodyShape(
 /** Equal repetitions count as one value (RFC 9110 §8.6). Anything but digits is refused: `+5`, `5 5`, `0x5`, an empty value. */
 function parseLength(value: string): number {
   const [first, ...others] = value.split(',').map((each) => each.trim());
-  if (first === undefined || !/^\d{1,16}$/.test(first)) throw refused('Content-Length is not a number of bytes');
-  if (others.some((each) => each !== first)) throw refused('the head has more than one Content-Length');
+  if (first === undefined || !/^\d{1,16}$/.test(first)) throw protocolError('Content-Length is not a number of bytes');
+  if (others.some((each) => each !== first)) throw protocolError('the head has more than one Content-Length');
   const length = Number(first);
-  if (!Number.isSafeInteger(length)) throw refused('Content-Length is not a number of bytes');
+  if (!Number.isSafeInteger(length)) throw protocolError('Content-Length is not a number of bytes');
   return length;
 }
 
@@ -147,12 +149,4 @@ function faultOf(line: string): string {
   if (line.includes('\n') || line.includes('\r') || line.includes('\0')) return 'a bare CR, LF or NUL';
   if (/^[^:]*[\t ]:/.test(line)) return 'white space before the colon';
   return line.includes(':') ? 'a character that no header can hold' : 'no colon';
-}
-
-function tooLarge(): HttpError {
-  return refused(`the head is larger than ${MAX_HEAD_BYTES} bytes`);
-}
-
-function refused(what: string): HttpError {
-  return new HttpError('protocol', what);
 }

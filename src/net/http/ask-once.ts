@@ -4,15 +4,9 @@ import type { Dialled } from '../dial/index.ts';
 import { exactRequestBytes, type ResponseHead } from '../head/index.ts';
 import type { ExactRequest } from '../http-types.ts';
 import { Connection } from './connection.ts';
-import { Http1Exchange } from './http1-exchange.ts';
+import { type ExchangeOptions, Http1Exchange } from './http1-exchange.ts';
 
-interface AskOnceOptions {
-  /** Host and port, for messages. */
-  readonly authority: string;
-  /** Milliseconds from the last byte of the request to the head of the response. */
-  readonly responseHeaderTimeout: number;
-  /** Milliseconds without a byte after which a body fails. */
-  readonly bodyIdleTimeout: number;
+interface AskOnceOptions extends Pick<ExchangeOptions, 'authority' | 'responseHeaderTimeout' | 'bodyIdleTimeout'> {
   /** Opens the connection, which reads into `onread`. Its errors are passed on. */
   readonly open: (reads: Reads) => Promise<Dialled>;
 }
@@ -39,15 +33,14 @@ export interface ExactAnswer extends Pick<ResponseHead, 'status' | 'httpVersion'
  */
 export async function askOnce(request: ExactRequest, options: AskOnceOptions): Promise<ExactAnswer> {
   const { method, body, signal } = request;
-  const { authority, responseHeaderTimeout, bodyIdleTimeout, open } = options;
+  const { open, ...timeouts } = options;
   let exchange: Http1Exchange;
   let bytes: Buffer;
   try {
     bytes = exactRequestBytes(request);
     const connection = await Connection.open<Pick<Reads, 'signal'>>(open, { signal });
     const release = (unused: Connection): void => unused.destroy();
-    const settings = { method, authority, responseHeaderTimeout, bodyIdleTimeout, signal, release };
-    exchange = new Http1Exchange(connection, settings);
+    exchange = new Http1Exchange(connection, { ...timeouts, method, signal, release });
   } catch (error) {
     body?.source.cancel();
     throw error;

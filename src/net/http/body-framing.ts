@@ -1,5 +1,5 @@
+import { protocolError } from '../error.ts';
 import type { BodyShape } from '../head/index.ts';
-import { HttpError } from '../http-types.ts';
 
 /**
  * Removes the framing of HTTP/1.1 from the bytes of a body, in place, however they are divided. Payload is moved to the front of
@@ -118,8 +118,9 @@ class ChunkedFraming implements BodyFraming {
         return this.#size(byte);
       case 'extension':
         if (byte === CR) this.#state = 'size-lf';
-        else if (isControl(byte)) throw refused('a control character in a chunk extension');
-        else if (++this.#line > MAX_CHUNK_LINE) throw refused(`a chunk extension longer than ${MAX_CHUNK_LINE} bytes`);
+        else if (isControl(byte)) throw protocolError('a control character in a chunk extension');
+        else if (++this.#line > MAX_CHUNK_LINE)
+          throw protocolError(`a chunk extension longer than ${MAX_CHUNK_LINE} bytes`);
         return;
       case 'size-lf':
         this.#expect(byte, LF, this.#left === 0 ? 'trailer' : 'data');
@@ -155,23 +156,23 @@ class ChunkedFraming implements BodyFraming {
   #size(byte: number): void {
     const digit = hexDigit(byte);
     if (digit !== -1) {
-      if (++this.#digits > MAX_SIZE_DIGITS) throw refused('a chunk size that is too large');
+      if (++this.#digits > MAX_SIZE_DIGITS) throw protocolError('a chunk size that is too large');
       this.#left = this.#left * 16 + digit;
       return;
     }
-    if (this.#digits === 0) throw refused('a chunk without a size');
+    if (this.#digits === 0) throw protocolError('a chunk without a size');
     if (byte === CR) this.#state = 'size-lf';
     else if (byte === SEMICOLON || byte === SPACE || byte === TAB) this.#state = 'extension';
-    else throw refused('a chunk size that is not hexadecimal');
+    else throw protocolError('a chunk size that is not hexadecimal');
   }
 
   #trailer(byte: number): void {
-    if (isControl(byte)) throw refused('a control character in a trailer');
-    if (++this.#trailers > MAX_TRAILERS) throw refused(`trailers larger than ${MAX_TRAILERS} bytes`);
+    if (isControl(byte)) throw protocolError('a control character in a trailer');
+    if (++this.#trailers > MAX_TRAILERS) throw protocolError(`trailers larger than ${MAX_TRAILERS} bytes`);
   }
 
   #expect(byte: number, wanted: number, next: ChunkState): void {
-    if (byte !== wanted) throw refused('a chunk or line that does not end in CR LF');
+    if (byte !== wanted) throw protocolError('a chunk or line that does not end in CR LF');
     this.#state = next;
   }
 }
@@ -184,8 +185,4 @@ function hexDigit(byte: number): number {
   if (byte >= 0x30 && byte <= 0x39) return byte - 0x30;
   const letter = byte | 0x20;
   return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
-}
-
-function refused(what: string): HttpError {
-  return new HttpError('protocol', what);
 }

@@ -10,9 +10,9 @@ export interface ExchangeOptions {
   readonly method: string;
   /** Host and port, for messages. */
   readonly authority: string;
-  /** Milliseconds. */
+  /** Milliseconds from the last byte of the request to the head of the response. */
   readonly responseHeaderTimeout: number;
-  /** Milliseconds. */
+  /** Milliseconds without a byte after which a body fails. */
   readonly bodyIdleTimeout: number;
   readonly signal: AbortSignal | undefined;
   /** Returns the reusable connection to its pool. */

@@ -31,22 +31,19 @@ export async function backUpMetadata(store: SqliteMetadataStore, file: string): 
   });
 }
 
-/** What {@link restoreMetadata} restored. */
-interface Restored {
-  /** When the backup was made; milliseconds since the epoch. Undefined where there is no usable backup. */
-  readonly backupAt: number | undefined;
-  /** Why the backup is unusable. */
-  readonly unusable?: string;
-}
-
-/** Restores the database from its backup. Without a sound backup, the database's file is left missing. */
-export async function restoreMetadata(file: string): Promise<Restored> {
+/**
+ * Restores the database from its backup. Without a sound backup, the database's file is left missing.
+ *
+ * Resolves with the time of the backup (milliseconds since the epoch), or else with the reason why it is unusable, if there is
+ * a backup at all.
+ */
+export async function restoreMetadata(file: string): Promise<{ backupAt?: number; unusable?: string }> {
   const backup = backupOf(file);
   const stats = await stat(backup).catch(() => undefined);
   // SQLite would take an empty file for a database without tables.
-  if (stats === undefined || stats.size === 0) return { backupAt: undefined };
+  if (stats === undefined || stats.size === 0) return {};
   const found = await checkMetadata(backup);
-  if (found !== undefined) return { backupAt: undefined, unusable: found };
+  if (found !== undefined) return { unusable: found };
   await replaceDatabase(file, async (draft) => {
     await copyFile(backup, draft, constants.COPYFILE_FICLONE);
     return undefined;
