@@ -10,8 +10,8 @@ const EXPLAINED: Readonly<Record<string, number>> = {
   ControlError: EXIT.failure,
   DirectoryError: EXIT.failure,
   DirectoryInUseError: EXIT.failure,
-  NamesCorruptError: EXIT.failure,
-  NamesVersionError: EXIT.failure,
+  MetadataCorruptError: EXIT.failure,
+  MetadataVersionError: EXIT.failure,
   OciError: EXIT.failure,
 };
 
