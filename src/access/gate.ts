@@ -2,9 +2,9 @@ import type { Repository } from '../oci/index.ts';
 import type { Principal } from './principal.ts';
 
 /**
- * What is asked for. `pull` reads manifests and blobs, by HEAD and by Range too; `list` reads the tags and referrers of
- * a repository; `catalog` the repositories of a registry; `push` and `delete` change a repository; `status` reads how
- * the server itself fares; `admin` runs an operation of the operator.
+ * What a request does. `pull` reads manifests and blobs, by HEAD and by Range too, and the tags and referrers of a
+ * repository. `catalog` reads the repositories of a registry. `push` and `delete` change a repository. `status` reads the
+ * state of the server itself. `admin` runs an operation of the operator.
  */
 export const ACTIONS = ['pull', 'catalog', 'push', 'delete', 'status', 'admin'] as const;
 export type Action = (typeof ACTIONS)[number];
@@ -16,22 +16,19 @@ export interface AccessRequest {
   readonly repository: Repository | undefined;
 }
 
-/** `reason` is for the log and the client alike: it says what is not allowed, never whether something exists. */
+/** `reason` is for the log and the client alike: it names what is not allowed, never whether something exists. */
 export type Decision = { readonly allowed: true } | { readonly allowed: false; readonly reason: string };
 
 const ALLOWED: Decision = { allowed: true };
 
-/**
- * Who may do what. A table and not a chain of tests, so that a new action is refused to everybody until it is listed.
- * Anybody may read at a mirror; how the server itself fares is the operator's business.
- */
+/** What each kind of principal may do. A table and not a chain of tests: a new action is refused until it is listed here. */
 const MAY: Readonly<Record<Principal['kind'], ReadonlySet<Action>>> = {
   anonymous: new Set<Action>(['pull', 'catalog', 'status']),
 };
 
 /**
- * The one gate. It is asked once per request, after the request is parsed and before the cache is looked at, so that
- * what is cached for one is never shown to another (ARCHITECTURE.md, invariant 5).
+ * The one gate. Each request passes it once, after it is parsed and before the cache is asked: content that was cached for
+ * one client is never shown to a client that may not see it (ARCHITECTURE.md, invariant 5).
  */
 export function authorize({ principal, action }: AccessRequest): Decision {
   if (MAY[principal.kind].has(action)) return ALLOWED;

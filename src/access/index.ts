@@ -1,5 +1,5 @@
 /**
- * May they: who asks, and whether the answer may be given.
+ * The gate: whether a principal may do what a request asks for.
  *
  * It decides from the principal, the action and the repository alone. It never looks at the cache, at a URL or at a
  * header, and it never answers the client itself.

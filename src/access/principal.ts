@@ -1,9 +1,8 @@
 /**
- * Who asks. The kind is a type and not a name, so that nobody becomes somebody by calling themselves so.
- *
- * Every request carries one from the first day; users and tokens add kinds here, and nothing else changes shape.
+ * The identity behind a request. The kind is a type and not a name, so that no client gains rights by the name it gives.
+ * Users and tokens are further kinds.
  */
 export type Principal = { readonly kind: 'anonymous' };
 
-/** Whoever shows no credential. */
+/** A client that shows no credential. */
 export const ANONYMOUS: Principal = { kind: 'anonymous' };
