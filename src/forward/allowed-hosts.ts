@@ -1,12 +1,12 @@
 import { isIP } from 'node:net';
 
-/** What makes an entry a regular expression. A dot does not: host names are full of them. */
+/** Characters that make an entry a regular expression. The dot is not among them: host names are full of dots. */
 const PATTERN_CHARACTERS = /[\\^$*+?()[\]{}|]/;
 
-/** DNS knows no longer name. */
+/** The longest name in DNS. */
 const MAX_HOST_LENGTH = 253;
 
-/** An IPv6 address as it stands in a URL: taken for an expression, it would be one letter out of a few, found in any name. */
+/** An IPv6 address as in a URL. Read as an expression, it would be a class of single letters, which matches nearly any name. */
 const BRACKETED = /^\[([^\]]*)\](?::\d+)?$/;
 
 /** Whether an entry is a regular expression rather than a name or an address. */
@@ -15,9 +15,8 @@ export function isHostPattern(entry: string): boolean {
 }
 
 /**
- * The host that an entry or a request means: lower case, without its port and the dot that ends a complete name.
- * `Registry-1.Docker.IO.:443` is `registry-1.docker.io`; an IPv6 address may be in brackets, needs them beside a port, and
- * is `2001:db8::1` however it was spelled.
+ * The host of an entry or a request: lower case, without its port and the final dot. `Registry-1.Docker.IO.:443` is
+ * `registry-1.docker.io`. An IPv6 address may be in brackets, needs them with a port, and becomes canonical: `2001:db8::1`.
  */
 export function bareHost(text: string): string {
   const lower = text.trim().toLowerCase();
@@ -27,11 +26,10 @@ export function bareHost(text: string): string {
 }
 
 /**
- * Reads a list of allowed hosts: names that must be equal, and regular expressions (whatever holds one of
- * `\ ^ $ * + ? ( ) [ ] { } |`) that must be found somewhere in the name, so that one that should match it whole has to say
- * so with `^` and `$`. Case never matters.
+ * Compiles a list of allowed hosts. A name must be equal. An entry with one of `\ ^ $ * + ? ( ) [ ] { } |` is a regular
+ * expression that must match somewhere in the name: `^` and `$` make it match the whole name. Case never matters.
  *
- * Throws SyntaxError for an expression that is none.
+ * @throws {SyntaxError} for an invalid expression
  */
 export function compileAllowedHosts(entries: readonly string[]): (host: string) => boolean {
   const names = new Set(entries.filter((entry) => !isHostPattern(entry)).map(bareHost));

@@ -1,14 +1,14 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 
-/** A user and a password, as they are now. */
+/** The current user and password. */
 export interface ForwardCredential {
   readonly user: string;
   readonly password: string;
 }
 
 /**
- * Whether a `Proxy-Authorization` header holds the credential (RFC 7617). Takes the same time whatever is wrong with it:
- * what is compared are digests, which have one length.
+ * Whether a `Proxy-Authorization` header holds the credential (RFC 7617). Takes the same time whatever is wrong with it, because
+ * it compares digests, which have one length.
  */
 export function holdsCredential(header: string | undefined, { user, password }: ForwardCredential): boolean {
   const [, encoded = ''] = /^basic +([a-z0-9+/_-]+={0,2}) *$/i.exec((header ?? '').slice(0, 8192)) ?? [];

@@ -1,13 +1,13 @@
-/**
- * Which hosts a pull from a registry needs: its API, its token service, and where its blobs are. Without the last two a
- * pull begins and does not end.
- *
- * Entries are as in `allowed_hosts`. Content hosts move without notice, so whoever finds one missing adds it there.
- */
 const GOOGLE_STORAGE = 'storage.googleapis.com';
 
+/**
+ * The hosts that a pull from a registry needs: its API, its token service and its blob storage. Without the last two a pull
+ * starts and fails halfway.
+ *
+ * Entries are as in `allowed_hosts`. Blob hosts move without notice: operators add a missing one there.
+ */
 export const HOST_PRESETS = {
-  // Docker's allow-list page names these; the storage account behind r2 has a number for its name.
+  // As on Docker's allow-list page; the storage account of r2 is named by a number.
   'docker.io': [
     'docker.io',
     'index.docker.io',
@@ -19,10 +19,10 @@ export const HOST_PRESETS = {
     '^docker-images-prod\\.[0-9a-f]{32}\\.r2\\.cloudflarestorage\\.com$',
   ],
   'ghcr.io': ['ghcr.io', 'pkg-containers.githubusercontent.com'],
-  // cdn01 to cdn03 and their like, and the bucket that was there before them.
+  // cdn01 to cdn03 and similar names, and the bucket that preceded them.
   'quay.io': ['quay.io', '^cdn[0-9]{0,2}\\.quay\\.io$', 'quayio-production-s3.s3.amazonaws.com'],
   'gcr.io': ['gcr.io', '^[a-z0-9-]+\\.gcr\\.io$', '^[a-z0-9-]+\\.pkg\\.dev$', GOOGLE_STORAGE],
-  // Redirects by the asker's address, to a regional Artifact Registry or a bucket near by.
+  // Redirects by the client's address, to a regional Artifact Registry or a bucket nearby.
   'registry.k8s.io': [
     'k8s.io',
     'registry.k8s.io',
@@ -39,10 +39,10 @@ export const HOST_PRESETS = {
 
 export type HostPreset = keyof typeof HOST_PRESETS;
 
-/** What is allowed where nothing is said: the registries Container Registry Mirrors allows, each with all its hosts. */
+/** Allowed by default: the registries that Container Registry Mirrors allows, each with all its hosts. */
 export const DEFAULT_PRESETS: readonly HostPreset[] = ['docker.io', 'gcr.io', 'registry.k8s.io', 'docker.elastic.co'];
 
-/** The entries of some presets together. */
+/** The entries of several presets. */
 export function hostsOfPresets(presets: readonly HostPreset[]): readonly string[] {
   return [...new Set<string>(presets.flatMap((preset) => HOST_PRESETS[preset]))];
 }

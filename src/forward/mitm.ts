@@ -7,11 +7,11 @@ import type { Interceptor } from './proxy.ts';
 const HANDSHAKE_TIMEOUT = 10_000;
 
 /**
- * Ends TLS in the name of the hosts that clients ask for by CONNECT, with leaves of an authority they trust.
+ * Decrypts tunnels: ends TLS for the host of the CONNECT, with a leaf certificate of an authority that clients trust.
  *
- * The certificate is for the host of the CONNECT, which was judged, whatever the handshake's server name says: an absent, odd
- * or different one changes nothing, nobody gets a certificate for a name of his choosing, and there is no callback of ours
- * within the handshake that could throw (CVE-2026-21637). HTTP/1.1 alone is offered: every registry client speaks it.
+ * The certificate names the host of the CONNECT, which is on the allow-list, whatever the server name in the handshake. So a
+ * client cannot get a certificate for a name of its choice, and no callback of ours can throw within the handshake
+ * (CVE-2026-21637). Only HTTP/1.1 is offered: every registry client speaks it.
  */
 export function createInterceptor({
   authority,
@@ -23,7 +23,7 @@ export function createInterceptor({
   const leaves = new LeafCertificates(authority);
   return {
     intercept(socket, { target, client, serve }): void {
-      // A server for one connection, which it is given and never listens for: what it tells is then of this one alone.
+      // A server for this one connection, which never listens: its events are about this connection only.
       const server = createServer({
         ...leaves.for(target.host),
         minVersion: 'TLSv1.2',
@@ -36,7 +36,7 @@ export function createInterceptor({
         telemetry.publish('mitm.handshake', { host: target.host, client, reason: reasonOf(error), detail });
         failed.destroy();
       });
-      // HTTP servers let clients end their sending early; in a handshake that is the end of it.
+      // HTTP servers allow a half-closed client; in a handshake, the end of its bytes ends the connection.
       socket.allowHalfOpen = false;
       server.emit('connection', socket);
     },

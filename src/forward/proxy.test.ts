@@ -72,9 +72,9 @@ describe('what a forward proxy refuses', () => {
       'a request with a user in it',
       ['GET http://ship:s3cret@registry.test/ HTTP/1.1', 'Host: a'],
       400,
-      /no user or password/,
+      /must not hold a user or password/,
     ],
-    ['a request by another scheme', ['GET ftp://registry.test/ HTTP/1.1', 'Host: a'], 400, /only http/],
+    ['a request by another scheme', ['GET ftp://registry.test/ HTTP/1.1', 'Host: a'], 400, /may only name an http/],
     ['a request for https', ['GET https://registry.test/ HTTP/1.1', 'Host: a'], 400, /CONNECT/],
     ['TRACE', ['TRACE http://registry.test:TARGET/ HTTP/1.1', 'Host: a'], 405, /TRACE/],
     [

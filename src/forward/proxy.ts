@@ -3,39 +3,45 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Dial, Dialled, DialTarget } from '../net/index.ts';
-import type { Admission, Forward, ForwardTarget, OpenedTunnel, RequestHandler, TunnelDoor } from '../server/index.ts';
 import {
+  type Admission,
   clientInfoOf,
+  type Forward,
+  type ForwardTarget,
+  hasBody,
   isLoopback,
   nextRequestId,
+  type OpenedTunnel,
   RequestContext,
+  type RequestHandler,
   setClientInfo,
-  setEntryPoint,
+  TextRefusal,
+  type TunnelDoor,
 } from '../server/index.ts';
 import { redactUrl, type Telemetry } from '../telemetry/index.ts';
 import { type ForwardCredential, holdsCredential } from './credential.ts';
-import { ForwardRefusal, refuseForward, refuseTunnel, toForwardRefusal } from './refusal.ts';
+import { refuseForward, refuseTunnel, toTextRefusal } from './refusal.ts';
 import { Relay, type RelayEnd } from './relay.ts';
 import { rememberHeaders, shownHeaders } from './shown-headers.ts';
 import { streamToHost } from './stream.ts';
 import { formatAuthority, parseAbsoluteTarget, parseConnectTarget } from './target.ts';
 
 export interface ForwardOptions {
-  /** Hosts that may be asked for: see `compileAllowedHosts`. */
+  /** Whether a host is on the allow-list: see `compileAllowedHosts`. */
   readonly isAllowed: (host: string) => boolean;
-  /** Ports that may be asked for. */
+  /** Ports that clients may reach. */
   readonly ports: readonly number[];
-  /** Hosts, addresses and blocks that may be asked for though they are private. */
+  /** Hosts, addresses and blocks that clients may reach though they are private. */
   readonly allowPrivate: readonly string[];
-  /** Asked for at each request, where there is one. */
+  /** The credential that clients need, read at each request. @default none */
   readonly credential: (() => Promise<ForwardCredential>) | undefined;
-  /** Whether clients on other machines may do without a credential where there is none. */
+  /** Whether clients on other machines are served where no credential is set. */
   readonly anonymous: boolean;
-  /** Tunnels at once, those that are looked into included. */
+  /** Tunnels at once, decrypted ones included. */
   readonly maxTunnels: number;
-  /** The tunnels open, counted together by those that share it. @default a count of its own */
+  /** Shared count of open tunnels. @default a count of its own */
   readonly openTunnels?: OpenTunnels | undefined;
-  /** Milliseconds without a byte that end a tunnel. */
+  /** Milliseconds without a byte after which a tunnel ends. */
   readonly idleTimeout: number;
   /** Milliseconds. */
   readonly responseHeaderTimeout: number;
@@ -43,57 +49,47 @@ export interface ForwardOptions {
   readonly bodyIdleTimeout: number;
   readonly dial: Dial;
   readonly telemetry: Telemetry;
-  /** Whether requests to this host for the registry API are answered by this server itself. */
+  /** Whether this server itself answers registry API requests for this host. */
   readonly isRegistry: (target: ForwardTarget) => boolean;
-  /** Answers those. */
+  /** Answers them. */
   readonly dispatch: RequestHandler;
-  /** Who is served now; tunnels have a limit of their own. @default everybody */
+  /** Gives out the slots of requests; tunnels have a limit of their own. @default no limit */
   readonly admission?: Admission | undefined;
   /** Ports this server listens on. */
   readonly ownPorts: () => ReadonlySet<number>;
-  /** Looks into tunnels, where that is wanted. */
+  /** Decrypts tunnels. @default they stay encrypted */
   readonly interceptor?: Interceptor | undefined;
 }
 
-/** How many tunnels are open. */
+/** The number of open tunnels. */
 export interface OpenTunnels {
   count: number;
 }
 
-/** Ends a client's TLS in place of the host it wants, so that its requests can be answered here. */
+/** Ends a client's TLS in place of the requested host, so that its requests can be answered here. */
 export interface Interceptor {
   /**
-   * @param socket on which the client is about to begin its handshake
+   * @param socket on which the client is about to start its handshake
    * @param options.serve takes the decrypted connection
    */
-  intercept(socket: Socket, options: InterceptOptions): void;
+  intercept(socket: Socket, options: OpenedTunnel & { readonly serve: (socket: TLSSocket) => void }): void;
 }
 
-export interface InterceptOptions {
-  readonly target: ForwardTarget;
-  /** Its address, for the log. */
-  readonly client: string;
-  readonly serve: (socket: TLSSocket) => void;
-}
-
-/** A request that is for somebody, by whom it was asked. */
-interface Routed {
-  readonly target: ForwardTarget;
+/** A request for a target on the allow-list. */
+interface Routed extends OpenedTunnel {
   readonly path: string;
-  /** Address of the client. */
-  readonly client: string;
-  /** It came out of a tunnel. */
+  /** Whether it came out of a decrypted tunnel. */
   readonly secure: boolean;
 }
 
 const ESTABLISHED = 'HTTP/1.1 200 Connection established\r\n\r\n';
-/** In clear text there is nothing to look into. */
+/** A tunnel to this port carries plain HTTP: there is nothing to decrypt. */
 const PLAIN_PORT = 80;
-/** Seconds after which a client may try again where every tunnel is taken. */
+/** Seconds after which a client may try again where all tunnels are taken. */
 const RETRY_AFTER = '5';
 
 /**
- * A forward proxy that goes where it is allowed to, and nowhere else.
+ * A forward proxy to the hosts on its allow-list, and to no other.
  *
  * ```
  *  client allowed? (407, 403) ─▶ target well-formed? (400) ─▶ host and port listed? (403) ─▶ address public, not ours? (403)
@@ -103,32 +99,32 @@ const RETRY_AFTER = '5';
  */
 export function createForward(options: ForwardOptions): Forward {
   const { telemetry } = options;
-  // Of its own for each process: two servers in a row are no loop.
+  // Of its own for each process: two entrepot servers in a row are no loop.
   const pseudonym = `entrepot-${randomBytes(4).toString('hex')}`;
   const { openTunnels = { count: 0 } } = options;
 
   async function admit(request: IncomingMessage): Promise<void> {
-    // Node takes a request line that ends before its version for HTTP/0.9, which knows no headers and no proxies.
-    if (request.httpVersionMajor !== 1) throw new ForwardRefusal(400, 'the request line names no version of HTTP/1');
+    // Node reads a request line without a version as HTTP/0.9, which has no headers and no proxies.
+    if (request.httpVersionMajor !== 1) throw new TextRefusal(400, 'the request line names no version of HTTP/1');
     if (options.credential === undefined) {
       if (options.anonymous || isLocalClient(request)) return;
-      throw new ForwardRefusal(
+      throw new TextRefusal(
         403,
         'this forward proxy takes requests from its own machine only; forward_proxy.user and password, or anonymous, open it',
       );
     }
     if (holdsCredential(request.headers['proxy-authorization'], await options.credential())) return;
-    throw new ForwardRefusal(407, 'this forward proxy wants a user and a password', {
+    throw new TextRefusal(407, 'this forward proxy requires a user and a password', {
       'proxy-authenticate': 'Basic realm="entrepot", charset="UTF-8"',
     });
   }
 
-  function judge({ host, port }: ForwardTarget): void {
-    if (!options.isAllowed(host)) throw new ForwardRefusal(403, `${host} is not among forward_proxy.allowed_hosts`);
-    if (!options.ports.includes(port)) throw new ForwardRefusal(403, `port ${port} is not among forward_proxy.ports`);
+  function requireListed({ host, port }: ForwardTarget): void {
+    if (!options.isAllowed(host)) throw new TextRefusal(403, `${host} is not among forward_proxy.allowed_hosts`);
+    if (!options.ports.includes(port)) throw new TextRefusal(403, `port ${port} is not among forward_proxy.ports`);
   }
 
-  /** Connects to a target that was judged. */
+  /** Connects to a target that is on the allow-list. */
   async function reach(
     { host, port }: ForwardTarget,
     { secure, ...more }: { readonly secure: boolean } & Pick<DialTarget, 'signal' | 'onread'>,
@@ -142,26 +138,25 @@ export function createForward(options: ForwardOptions): Forward {
     });
     if (!isOwn(dialled.connection)) return dialled;
     dialled.socket.destroy();
-    throw new ForwardRefusal(403, `${formatAuthority({ host, port })} is this server itself: that would be a loop`);
+    throw new TextRefusal(403, `${formatAuthority({ host, port })} is this server itself: that would be a loop`);
   }
 
-  /** Whether a connection leads back to one of our own listeners. */
+  /** Whether a connection leads back to a listener of this server. */
   function isOwn({ remoteAddress, remotePort, localAddress }: Socket): boolean {
     if (remoteAddress === undefined || remotePort === undefined || !options.ownPorts().has(remotePort)) return false;
     return remoteAddress === localAddress || isLoopback(remoteAddress);
   }
 
-  /** Where a request in clear text goes: to this server's own dispatch, or to its real host. */
+  /** Takes a request in clear text to this server's own dispatch, or to its real host. */
   async function route(
     request: IncomingMessage,
     response: ServerResponse,
     { target, path, client, secure }: Routed,
   ): Promise<void> {
-    const entrance = secure ? 'mitm' : 'forward';
-    setEntryPoint(request, entrance);
+    const entryPoint = secure ? 'mitm' : 'forward';
     // The target named in the request line beats the header (RFC 9112 §3.2.2).
     const host = formatAuthority(target, secure ? 443 : 80);
-    setClientInfo(request, { address: client, scheme: secure ? 'https' : 'http', host });
+    setClientInfo(request, { address: client, scheme: secure ? 'https' : 'http', host, entryPoint });
     request.url = path;
     if (secure && telemetry.hears('mitm.exchange')) showExchange(request, response, target);
     if (/^\/v2(?:[/?]|$)/.test(path) && options.isRegistry(target)) {
@@ -170,9 +165,12 @@ export function createForward(options: ForwardOptions): Forward {
       return;
     }
     const context = new RequestContext(request, response, telemetry);
-    context.route = entrance;
+    context.route = entryPoint;
     if (request.headers.via?.includes(pseudonym) === true) {
-      return refuseForward(context, new ForwardRefusal(403, 'the request was here before: that would be a loop'));
+      return refuseForward(
+        context,
+        new TextRefusal(403, 'the request has passed this server before: that would be a loop'),
+      );
     }
     await streamToHost(context, {
       target,
@@ -185,29 +183,29 @@ export function createForward(options: ForwardOptions): Forward {
     });
   }
 
-  /** What was said by both, once it is; nobody could see it on the wire. */
+  /** Publishes the headers of both sides once the answer has ended: on the wire they are encrypted. */
   function showExchange(request: IncomingMessage, response: ServerResponse, target: ForwardTarget): void {
     const { method = '', url = '/' } = request;
     const requestHeaders = shownHeaders(request.headers);
-    const answered = rememberHeaders(response);
+    const responseHeaders = rememberHeaders(response);
     response.once('close', () => {
       telemetry.publish('mitm.exchange', {
         method,
         url: `https://${formatAuthority(target, 443)}${url.replace(/\?.*$/s, '')}`,
         status: response.headersSent ? response.statusCode : 0,
         requestHeaders,
-        responseHeaders: shownHeaders(answered()),
+        responseHeaders: shownHeaders(responseHeaders()),
       });
     });
   }
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const asked = request.url ?? '';
+    const url = request.url ?? '';
     try {
       await admit(request);
-      const target = parseAbsoluteTarget(asked);
-      judge(target);
-      if (target.scheme === 'https') throw new ForwardRefusal(400, 'for https:// there is CONNECT');
+      const target = parseAbsoluteTarget(url);
+      requireListed(target);
+      if (target.scheme === 'https') throw new TextRefusal(400, 'for https:// there is CONNECT');
       await route(request, response, {
         target,
         path: target.path,
@@ -215,9 +213,9 @@ export function createForward(options: ForwardOptions): Forward {
         secure: false,
       });
     } catch (error) {
-      const refusal = toForwardRefusal(error);
+      const refusal = toTextRefusal(error);
       if (refusal === undefined) throw error;
-      request.url = redactUrl(asked);
+      request.url = redactUrl(url);
       const context = new RequestContext(request, response, telemetry);
       context.route = 'forward';
       refuseForward(context, refusal);
@@ -232,14 +230,14 @@ export function createForward(options: ForwardOptions): Forward {
     setClientInfo(request, { ...clientInfoOf(request), address: client });
     const named = namedBy(request);
     try {
-      // Another name than the one that was judged and certified would be a way around both.
+      // Another name than the one on the certificate would be a way around the allow-list.
       if (named === undefined || named.host !== target.host || named.port !== target.port) {
-        throw new ForwardRefusal(421, 'the Host header names another host than the tunnel leads to');
+        throw new TextRefusal(421, 'the Host header names another host than the tunnel leads to');
       }
-      // A client may keep its tunnel for days, and what is allowed may change by then.
-      judge(target);
+      // A client may keep its tunnel for days, and the allow-list may change by then.
+      requireListed(target);
     } catch (error) {
-      const refusal = toForwardRefusal(error);
+      const refusal = toTextRefusal(error);
       if (refusal === undefined) throw error;
       const context = new RequestContext(request, response, telemetry);
       context.route = 'mitm';
@@ -251,30 +249,23 @@ export function createForward(options: ForwardOptions): Forward {
   function connect(request: IncomingMessage, socket: Socket, head: Buffer, door: TunnelDoor): void {
     const report = new TunnelReport(request, telemetry);
     open(request, socket, { head, door, report }).catch((error: unknown) => {
-      const refusal = toForwardRefusal(error) ?? new ForwardRefusal(500, 'the tunnel failed for a reason of our own');
-      if (toForwardRefusal(error) === undefined)
-        telemetry.publish('warning', { message: 'Cannot open a tunnel', error });
+      const known = toTextRefusal(error);
+      if (known === undefined) telemetry.publish('warning', { message: 'Cannot open a tunnel', error });
+      const refusal = known ?? new TextRefusal(500, 'the tunnel failed by a defect of this server');
       report.finish({ status: socket.destroyed ? 0 : refusal.status, error: refusal.message });
       refuseTunnel(socket, refusal);
     });
   }
 
-  async function open(
-    request: IncomingMessage,
-    socket: Socket,
-    { head, door, report }: { readonly head: Buffer; readonly door: TunnelDoor; readonly report: TunnelReport },
-  ): Promise<void> {
+  async function open(request: IncomingMessage, socket: Socket, { head, door, report }: TunnelRequest): Promise<void> {
     await admit(request);
-    const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
-    // A length would say that the bytes behind the head are no tunnel yet (RFC 9110 §9.3.6).
-    if ((length !== undefined && length !== '0') || encoding !== undefined) {
-      throw new ForwardRefusal(400, 'CONNECT takes no body');
-    }
+    // A body would mean that the bytes behind the head are not the tunnel's yet (RFC 9110 §9.3.6).
+    if (hasBody(request)) throw new TextRefusal(400, 'CONNECT takes no body');
     const target = parseConnectTarget(request.url ?? '');
     report.target = target;
-    judge(target);
+    requireListed(target);
     if (openTunnels.count >= options.maxTunnels) {
-      throw new ForwardRefusal(503, `all ${options.maxTunnels} tunnels are taken`, { 'retry-after': RETRY_AFTER });
+      throw new TextRefusal(503, `all ${options.maxTunnels} tunnels are taken`, { 'retry-after': RETRY_AFTER });
     }
     if (socket.destroyed) return report.finish({ status: 0, error: 'the client left' });
     openTunnels.count += 1;
@@ -294,17 +285,7 @@ export function createForward(options: ForwardOptions): Forward {
 
   async function tunnel(
     client: Socket,
-    {
-      target,
-      head,
-      door,
-      report,
-    }: {
-      readonly target: ForwardTarget;
-      readonly head: Buffer;
-      readonly door: TunnelDoor;
-      readonly report: TunnelReport;
-    },
+    { target, head, door, report }: TunnelRequest & { readonly target: ForwardTarget },
   ): Promise<void> {
     const left = new AbortController();
     const leave = (): void => left.abort(new Error('the client left'));
@@ -334,6 +315,14 @@ const ENDS: Readonly<Record<RelayEnd, string | undefined>> = {
   idle: 'nothing moved for too long',
 };
 
+/** A CONNECT under way. */
+interface TunnelRequest {
+  /** Bytes that the client sent behind its head. */
+  readonly head: Buffer;
+  readonly door: TunnelDoor;
+  readonly report: TunnelReport;
+}
+
 interface TunnelOutcome {
   readonly status: number;
   readonly bytes?: number;
@@ -341,7 +330,7 @@ interface TunnelOutcome {
   readonly error?: string | undefined;
 }
 
-/** The line in the log that a CONNECT leaves, once. */
+/** Publishes the `request.finished` event of a CONNECT, once. */
 class TunnelReport {
   readonly #id = nextRequestId();
   readonly #started = performance.now();
@@ -352,7 +341,7 @@ class TunnelReport {
 
   constructor(request: IncomingMessage, telemetry: Telemetry) {
     this.#request = request;
-    // Taken now: a socket that is closed has forgotten it.
+    // Read now: a closed socket has no address any more.
     this.#client = clientInfoOf(request).address;
     this.#telemetry = telemetry;
   }
@@ -379,23 +368,22 @@ class TunnelReport {
   }
 }
 
-/** What was asked for in place of a host and port: without the user and password that somebody may have put before it. */
+/** A malformed target, for the log: without a user and password that may stand before it. */
 function shownTarget(text: string): string {
   return redactUrl(text.slice(text.lastIndexOf('@') + 1).slice(0, 300));
 }
 
-/** Whom a decrypted request is for by its own words, and its path; undefined where it names nobody. */
+/** The host and path that a decrypted request itself names; undefined where it names none. */
 function namedBy({ url = '/', headers }: IncomingMessage): (ForwardTarget & { readonly path: string }) | undefined {
   try {
-    const asked = url.startsWith('/') ? `https://${headers.host ?? ''}${url}` : url;
-    const named = parseAbsoluteTarget(asked);
+    const named = parseAbsoluteTarget(url.startsWith('/') ? `https://${headers.host ?? ''}${url}` : url);
     return named.scheme === 'https' ? named : undefined;
   } catch {
     return undefined;
   }
 }
 
-/** A client of this machine; one that comes by a Unix socket has no address, and is. */
+/** Whether a client is on this machine. A client of a Unix socket has no address, and is. */
 function isLocalClient(request: IncomingMessage): boolean {
   const { address } = clientInfoOf(request);
   return address === '' ? !request.socket.destroyed : isLoopback(address);

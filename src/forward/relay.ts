@@ -1,37 +1,37 @@
 import type { OnReadOpts, Socket } from 'node:net';
 import { BufferPool, ByteRing, readInto } from '../net/index.ts';
 
-/** Half of what a body has: a tunnel holds two at least, and many tunnels are idle. */
+/** Half the size of a body's buffer: a tunnel holds at least two, and many tunnels are idle. */
 const BUFFER_BYTES = 128 * 1024;
-/** 8 MiB kept for the process. */
+/** Keeps 8 MiB for the process. */
 const buffers = new BufferPool(64, BUFFER_BYTES);
-/** Milliseconds for the client to hang up when the other side is gone and has been heard to the end. */
+/** Milliseconds for one side to hang up after the other has closed. */
 const LINGER = 10_000;
 
 export interface RelayOptions {
-  /** Milliseconds without a byte in either direction that end it. */
+  /** Milliseconds without a byte in either direction after which it ends. */
   readonly idleTimeout: number;
 }
 
-/** How it ended: both sides hung up, one of them broke off, or nothing moved for too long. */
+/** How a relay ended: both sides hung up, one of them broke off, or no byte moved for too long. */
 export type RelayEnd = 'ended' | 'broken' | 'idle';
 
 /**
- * Copies bytes between a client and the server it wanted, both ways, until both have hung up.
+ * Copies bytes between a client and its server, both ways, until both have hung up.
  *
- * Reads land in a few buffers used again (see ByteRing), one write at a time is under way in each direction, and a reader
- * that stops reading stops the other side's sending: no more than four buffers ever wait for anybody. Either side may end
- * its sending and go on listening; what was received by then is always delivered.
+ * Reads land in a few reused buffers (see ByteRing), and one write at a time is under way in each direction. A side that stops
+ * reading stops the other side's sending: no more than four buffers wait in a direction. Either side may end its sending
+ * and go on receiving; bytes received by then are always delivered.
  */
 export class Relay {
-  /** For the dial: what the server says is kept from its first byte on. */
+  /** For the dial: keeps the server's bytes from the first on. */
   readonly onread: OnReadOpts;
-  readonly #up = new Way(() => this.#moved());
-  readonly #down = new Way(() => this.#moved());
+  readonly #up = new Direction(() => this.#moved());
+  readonly #down = new Direction(() => this.#moved());
   readonly #idleTimeout: number;
   readonly #over = Promise.withResolvers<RelayEnd>();
   #sockets: readonly Socket[] = [];
-  #open = 2;
+  #openSockets = 2;
   #end: RelayEnd = 'ended';
   #movedAt = performance.now();
   #timer: NodeJS.Timeout | undefined;
@@ -57,9 +57,9 @@ export class Relay {
   }
 
   /**
-   * Begins to copy, and resolves when both sockets are closed.
+   * Starts to copy, and resolves when both sockets are closed.
    *
-   * @param first what the client said already
+   * @param first bytes that the client has sent already
    */
   run({
     client,
@@ -71,11 +71,11 @@ export class Relay {
     readonly first: Buffer;
   }): Promise<RelayEnd> {
     this.#sockets = [client, target];
-    // Neither a socket that was dialled nor one that ends TLS is made so: it would hang up as soon as it has heard all.
+    // Dialled sockets and TLS sockets are not half-open by default: they would close at the end of what they receive.
     for (const socket of this.#sockets) socket.allowHalfOpen = true;
     this.#watch(client, { out: this.#up, into: this.#down });
     this.#watch(target, { out: this.#down, into: this.#up });
-    // What the client sent meanwhile lies in its stream; from here on its socket fills our buffers itself.
+    // Bytes that the client sent meanwhile are in its stream; from here on its socket fills the ring's buffers itself.
     this.#up.keep(first);
     for (let chunk = client.read() as Buffer | null; chunk !== null; chunk = client.read() as Buffer | null) {
       this.#up.keep(chunk);
@@ -85,30 +85,30 @@ export class Relay {
     this.#down.connect(target, client);
     client.resume();
     target.resume();
-    this.#timer = setTimeout(this.#look, this.#idleTimeout);
+    this.#timer = setTimeout(this.#check, this.#idleTimeout);
     return this.#over.promise;
   }
 
-  /** Cuts both. */
+  /** Cuts both sides. */
   #cut(end: RelayEnd): void {
     if (this.#end === 'ended') this.#end = end;
     for (const socket of this.#sockets) {
-      // An orderly end would say that all there was has come. Only TCP can say otherwise.
+      // An orderly end would claim that the transfer is complete. Only a TCP reset says otherwise.
       const isTcp = socket.remoteFamily !== undefined && !('encrypted' in socket);
       if (end === 'broken' && isTcp) socket.resetAndDestroy();
       else socket.destroy();
     }
   }
 
-  #watch(socket: Socket, { out, into }: { readonly out: Way; readonly into: Way }): void {
+  #watch(socket: Socket, { out, into }: { readonly out: Direction; readonly into: Direction }): void {
     socket.on('error', () => {});
     socket.once('end', () => out.finish());
     const closed = (): void => {
       into.abandon();
-      // A connection that broke is no end of what it sent: the other side must see it break too.
+      // A broken connection is no end of its data: the other side must see it break too.
       if (!out.finished) this.#cut('broken');
-      this.#open -= 1;
-      if (this.#open === 0) this.#finish();
+      this.#openSockets -= 1;
+      if (this.#openSockets === 0) this.#finish();
       else this.#rearm(LINGER);
     };
     if (socket.closed) closed();
@@ -117,7 +117,7 @@ export class Relay {
 
   #finish(): void {
     clearTimeout(this.#timer);
-    // Closed sockets fill no buffer any more.
+    // Closed sockets no longer fill a buffer.
     this.#up.clear();
     this.#down.clear();
     this.#over.resolve(this.#end);
@@ -129,12 +129,12 @@ export class Relay {
 
   #rearm(limit: number): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.#look, Math.min(limit, this.#idleTimeout));
+    this.#timer = setTimeout(this.#check, Math.min(limit, this.#idleTimeout));
   }
 
-  /** One timer watches the tunnel; it is armed anew when it goes off, not at every byte. */
-  readonly #look = (): void => {
-    const limit = this.#open === 2 ? this.#idleTimeout : Math.min(LINGER, this.#idleTimeout);
+  /** One timer watches the tunnel. It is set again when it fires, not at every byte. */
+  readonly #check = (): void => {
+    const limit = this.#openSockets === 2 ? this.#idleTimeout : Math.min(LINGER, this.#idleTimeout);
     const left = limit - this.quiet;
     if (left <= 1) this.#cut('idle');
     else this.#rearm(left);
@@ -142,9 +142,9 @@ export class Relay {
 }
 
 /** One direction. */
-class Way {
+class Direction {
   bytes = 0;
-  /** The source has said all it will say. */
+  /** The source has ended its sending. */
   finished = false;
   readonly #ring = new ByteRing(buffers);
   readonly #moved: () => void;
@@ -158,14 +158,14 @@ class Way {
     buffer: () => {
       const room = this.#ring.room();
       if (room !== undefined) return room;
-      // A source that goes on though it was paused for the length of a whole buffer is none we can keep.
+      // The source sends on though it is paused and a whole buffer has filled since: it is cut.
       this.#from?.destroy();
       return Buffer.allocUnsafe(1);
     },
     callback: (count) => {
       this.bytes += count;
       this.#moved();
-      // Nobody is there to be told: heard and dropped, since unread bytes would reset what is on its way back.
+      // The destination is closed. Bytes are read and dropped: unread ones would reset the bytes on their way back.
       if (this.#abandoned) return true;
       this.#ring.advance(count);
       this.#pump();
@@ -178,12 +178,12 @@ class Way {
     this.#moved = moved;
   }
 
-  /** Takes bytes that came before {@link connect}: a copy. */
+  /** Copies bytes that came before {@link connect}. */
   keep(bytes: Buffer): void {
     this.bytes += bytes.length;
     for (let rest = bytes; rest.length > 0; ) {
       const room = this.#ring.room();
-      // Four buffers hold more than the client's stream could.
+      // Not reached: four buffers hold more than the client's stream can.
       if (room === undefined) return;
       const count = rest.copy(room);
       this.#ring.advance(count);
@@ -223,7 +223,7 @@ class Way {
     this.#to.write(region, this.#written);
   }
 
-  /** A socket that is destroyed calls it with an error, and is closed soon: then the other side is told. */
+  /** A destroyed socket calls it with an error and closes soon; its `close` then ends the other side. */
   readonly #written = (error?: Error | null): void => {
     if (error !== undefined && error !== null) return;
     this.#writing = false;

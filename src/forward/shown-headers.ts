@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { redactUrl } from '../telemetry/index.ts';
 
-/** Headers whose values can be shown: they say what is asked and answered, and none of them lets anybody in. */
+/** Headers whose values can be logged: they describe the exchange, and none of them is a credential. */
 const SHOWN: ReadonlySet<string> = new Set(
   (
     'accept accept-encoding accept-language accept-ranges age cache-control connection content-disposition ' +
@@ -13,15 +13,15 @@ const SHOWN: ReadonlySet<string> = new Set(
   ).split(' '),
 );
 
-/** Headers that hold an address, of which a query (a signature, more often than not) is no one's business. */
+/** Headers that hold an address. Its query is left out, since it often is a signature. */
 const ADDRESSES: ReadonlySet<string> = new Set(['content-location', 'link', 'location', 'referer']);
 
 const MASK = '***';
 const MAX_SHOWN = 100;
 
 /**
- * Headers as a log may have them: names in lower case, and the value of every one that is not known to be harmless is
- * masked. A list of what is secret would always be one name short.
+ * Headers for the log: names in lower case, and the value of every header that is not known to be harmless is masked. A list
+ * of secret headers would always be one name short.
  */
 export function shownHeaders(headers: IncomingHttpHeaders | OutgoingHttpHeaders): Readonly<Record<string, string>> {
   const shown: Record<string, string> = Object.create(null) as Record<string, string>;
@@ -35,10 +35,7 @@ export function shownHeaders(headers: IncomingHttpHeaders | OutgoingHttpHeaders)
   return shown;
 }
 
-/**
- * Listens to what a response is given for its head, and tells it afterwards: Node sends what writeHead() is given without
- * keeping it.
- */
+/** Remembers the headers of a response's head: Node sends those given to writeHead() without keeping them. */
 export function rememberHeaders(response: ServerResponse): () => OutgoingHttpHeaders {
   const writeHead = response.writeHead.bind(response);
   let given: OutgoingHttpHeaders = {};

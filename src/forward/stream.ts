@@ -1,37 +1,42 @@
-import type { ByteSource } from '../lib/index.ts';
-import { askOnce, type Dialled, type ExactAnswer, type Reads, type RequestBody } from '../net/index.ts';
-import type { ForwardTarget, RequestContext } from '../server/index.ts';
-import { endToEndHeaders, IncomingBody, replyThrough } from '../server/index.ts';
-import { ForwardRefusal, refuseForward, toForwardRefusal } from './refusal.ts';
+import { askOnce, type Dialled, type ExactAnswer, type Reads } from '../net/index.ts';
+import {
+  bodyOf,
+  endToEndHeaders,
+  type ForwardTarget,
+  type RequestContext,
+  replyThrough,
+  TextRefusal,
+} from '../server/index.ts';
+import { refuseForward, toTextRefusal } from './refusal.ts';
 import { formatAuthority } from './target.ts';
 
 export interface StreamOptions {
   readonly target: ForwardTarget;
-  /** Speak TLS to it. */
+  /** Whether the target speaks TLS. */
   readonly secure: boolean;
-  /** Finds a place for it. @throws {OverloadError} */
+  /** Waits for a slot. @throws {OverloadError} */
   readonly admit: () => Promise<void>;
-  /** Opens a connection for this one exchange. */
+  /** Opens a connection for this exchange. */
   readonly reach: (reads: Reads) => Promise<Dialled>;
-  /** How this server calls itself in `Via`. */
+  /** The name of this server in `Via`. */
   readonly pseudonym: string;
   /** Milliseconds from the end of the request to the head of the answer. */
   readonly responseHeaderTimeout: number;
-  /** Milliseconds without a byte that end a body. */
+  /** Milliseconds without a byte after which a body ends. */
   readonly bodyIdleTimeout: number;
 }
 
-/** What a request line can hold; Node lets more through. */
+/** The characters of a target in a request line; Node lets more through. */
 const TARGET = /^[\x21-\x7e\x80-\xff]+$/;
 
 /**
- * Asks the real host what a client asked, and passes on what it says: any method but TRACE, bodies both ways as they come,
- * headers as they were but for those of the connection.
+ * Sends a client's request to its real host and passes on the answer: any method but TRACE, bodies streamed both ways, headers
+ * unchanged but for those of the connection.
  *
- * A connection serves one exchange and is closed: between two clients nothing is shared on which they could disagree about
- * where a message ends (CVE-2026-71324). The path stays byte for byte what it was.
+ * Each connection serves one exchange and is closed. So two clients never share a connection on which they could disagree
+ * about the end of a message (CVE-2026-71324). The path stays the same byte for byte.
  *
- * Resolves when the answer is over, whatever became of it; answers of its own are plain text.
+ * Resolves when the answer has ended, in success or failure. Its own answers are plain text.
  */
 export async function streamToHost(context: RequestContext, options: StreamOptions): Promise<void> {
   const { response, signal } = context;
@@ -42,31 +47,31 @@ export async function streamToHost(context: RequestContext, options: StreamOptio
     await options.admit();
     signal.throwIfAborted();
     const answer = await ask(context, options);
-    // Asked by a server for a proxy's credential, a client would send it ours.
+    // A client would answer 407 with the credential it has for this proxy.
     if (answer.status === 407) {
       answer.body.cancel();
-      throw new ForwardRefusal(502, `${authority} answered 407, which only a forward proxy may`);
+      throw new TextRefusal(502, `${authority} answered 407, which only a forward proxy may`);
     }
     const via = ['Via', `${answer.httpVersion} ${options.pseudonym}`, 'X-Request-Id', context.id];
     const headers = [...answerHeaders(answer), ...via];
-    // How a HEAD or a 304 would have been long is in the headers; of the body there is nothing.
+    // The headers of a HEAD give the length of a GET; here no body follows.
     const length = context.isHead ? 0 : answer.length;
     await replyThrough(context, answer.status, headers, { source: answer.body, length });
   } catch (error) {
     if (signal.aborted || response.destroyed) return void response.destroy();
-    const refusal = toForwardRefusal(error);
+    const refusal = toTextRefusal(error);
     if (refusal === undefined) throw error;
     refuseForward(context, refusal);
   }
 }
 
 function refuseUnfit({ request }: RequestContext): void {
-  // TRACE gives back the request, credentials and all.
-  if (request.method === 'TRACE') throw new ForwardRefusal(405, 'TRACE is not forwarded');
-  // The parser takes off the last coding, which is chunked; without a word of those below it the body would be another.
+  // TRACE would return the request, credentials included.
+  if (request.method === 'TRACE') throw new TextRefusal(405, 'TRACE is not forwarded');
+  // The parser removes the last coding, chunked; without the others named, the body would mean something else.
   const { 'transfer-encoding': coding = 'chunked' } = request.headers;
-  if (!/^\s*chunked\s*$/i.test(coding)) throw new ForwardRefusal(501, 'of transfer codings only chunked is understood');
-  if (!TARGET.test(request.url ?? '')) throw new ForwardRefusal(400, 'the path holds characters no request can hold');
+  if (!/^\s*chunked\s*$/i.test(coding)) throw new TextRefusal(501, 'the only transfer coding understood is chunked');
+  if (!TARGET.test(request.url ?? '')) throw new TextRefusal(400, 'the path has characters that no request can have');
 }
 
 function ask(context: RequestContext, options: StreamOptions): Promise<ExactAnswer> {
@@ -86,35 +91,10 @@ function ask(context: RequestContext, options: StreamOptions): Promise<ExactAnsw
   );
 }
 
-/** What the client sends behind its head; undefined where that is nothing. */
-function bodyOf(context: RequestContext): RequestBody | undefined {
-  const { request } = context;
-  const { 'content-length': length, 'transfer-encoding': encoding, expect = '' } = request.headers;
-  if (encoding === undefined && Number(length ?? 0) === 0) return undefined;
-  const body = new IncomingBody(request, (count) => {
-    context.received += count;
-  });
-  const source = /^100-continue$/i.test(expect) ? afterContinue(body, context) : body;
-  return { length: encoding === undefined ? Number(length) : undefined, source };
-}
-
-/** Tells the client to go on when its body is first asked for: then there is somebody to take it. */
-function afterContinue(body: ByteSource, { response }: RequestContext): ByteSource {
-  let told = false;
-  return {
-    read: () => {
-      if (!told) response.writeContinue();
-      told = true;
-      return body.read();
-    },
-    cancel: (reason) => body.cancel(reason),
-  };
-}
-
-/** The headers of an answer as they may be passed on, with one length at the most: two that agree are one (RFC 9110 §8.6). */
+/** The headers of an answer to pass on, with at most one length: two that agree are one (RFC 9110 §8.6). */
 function answerHeaders({ status, rawHeaders }: ExactAnswer): string[] {
   const kept: string[] = [];
-  // 204 has no body (RFC 9112 §6.3), whatever length it says; a client might wait for it.
+  // 204 has no body (RFC 9112 §6.3), whatever its length header; a client might wait for one.
   let lengths = status === 204 ? 1 : 0;
   const given = endToEndHeaders(rawHeaders);
   for (let i = 0; i + 1 < given.length; i += 2) {

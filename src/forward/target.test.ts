@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ForwardTargetError, formatAuthority, parseAbsoluteTarget, parseConnectTarget } from './target.ts';
+import { TextRefusal } from '../server/index.ts';
+import { formatAuthority, parseAbsoluteTarget, parseConnectTarget } from './target.ts';
 
 describe('parseConnectTarget()', () => {
   const table: readonly [text: string, host: string, port: number][] = [
@@ -54,7 +55,7 @@ describe('parseConnectTarget()', () => {
   ];
   for (const text of refused) {
     test(`${JSON.stringify(text.slice(0, 40))} is refused`, () => {
-      assert.throws(() => parseConnectTarget(text), ForwardTargetError);
+      assert.throws(() => parseConnectTarget(text), TextRefusal);
     });
   }
 });
@@ -94,7 +95,7 @@ describe('parseAbsoluteTarget()', () => {
     test(`${url} is refused, and not repeated`, () => {
       assert.throws(
         () => parseAbsoluteTarget(url),
-        (error) => error instanceof ForwardTargetError && !error.message.includes('secret'),
+        (error) => error instanceof TextRefusal && !error.message.includes('secret'),
       );
     });
   }

@@ -1,7 +1,7 @@
 import { type ErrorCode, isOriginFailure, OciError, type OriginFailure } from '../oci/index.ts';
 import { OverloadError } from '../server/index.ts';
 
-/** What was asked for, and so what is missing when nobody has it. */
+/** What a request reads, and so which error says that no upstream has it. */
 export type Wanted = 'manifest' | 'blob' | 'list';
 
 const UNKNOWN: Readonly<Record<Wanted, ErrorCode>> = {
@@ -11,9 +11,9 @@ const UNKNOWN: Readonly<Record<Wanted, ErrorCode>> = {
 };
 
 /**
- * What a client is told of a failure; undefined where it is our own and the client is told nothing of it.
+ * The error that answers a failure; undefined for a defect of this server, whose details stay in the log.
  *
- * A client falls back to the next mirror or the registry itself on any of these, so each is an honest refusal: never 200.
+ * On each of these a client falls back to the next mirror or the registry itself. A failure is therefore never a 200.
  */
 export function toOciError(error: unknown, wanted: Wanted): OciError | undefined {
   if (error instanceof OciError) return error;
@@ -29,7 +29,7 @@ function fromFailure(failure: OriginFailure, wanted: Wanted): OciError {
   const options = { cause: failure, ...(retryAfter === undefined ? {} : { retryAfter }) };
   switch (kind) {
     case 'not-found':
-    // Absent and forbidden look alike from outside: who may not see a repository need not learn that it exists.
+    // Absent and forbidden look alike from outside: a client that may not see a repository never learns that it exists.
     case 'denied':
       return new OciError(UNKNOWN[wanted], message, options);
     case 'throttled':

@@ -1,15 +1,8 @@
 import type { Action } from '../access/index.ts';
 import type { PullThrough } from '../cache/index.ts';
-import { type OriginSource, parseRegistryPath, type RegistrySpec, type Repository } from '../oci/index.ts';
+import { type OriginSource, parseRegistryPath, type RegistrySpec } from '../oci/index.ts';
 import { type Catalogue, qualifyRepository, resolveName } from '../routing/index.ts';
-import {
-  type Door,
-  type DoorRequest,
-  type RequestContext,
-  replyError,
-  requireReading,
-  writeRefused,
-} from '../server/index.ts';
+import { type Door, type RequestContext, replyError, requireReading, writeRefused } from '../server/index.ts';
 import { toOciError, type Wanted } from './failure.ts';
 import { answerList } from './lists.ts';
 import { answerBase, answerBlob, answerManifest } from './pull.ts';
@@ -22,7 +15,7 @@ export interface RegistryDoorOptions {
   readonly originFor: (registry: RegistrySpec) => OriginSource;
 }
 
-/** One kind of request: what the gate is asked for it, what is missing when it is not found, and its answer. */
+/** One kind of request: its action at the gate, what a failure reports as unknown, and its answer. */
 interface Row<Kind extends ReadKind> {
   readonly action: Action;
   readonly wanted: Wanted;
@@ -41,56 +34,43 @@ const ROWS: { readonly [Kind in ReadKind]: Row<Kind> } = {
 
 /** The door of the registry API. It recognizes every request: what no other door takes is read as a name. */
 export function createRegistryDoor(options: RegistryDoorOptions): Door {
-  return { open: (context) => new OpenedRequest(context, options) };
+  return {
+    open(context) {
+      context.route = 'registry';
+      let wanted: Wanted = 'list';
+      return {
+        takesSlot: true,
+        parse() {
+          const request = parseRequest(context, options);
+          // The row of a kind takes the request of that kind, which the compiler cannot see.
+          const row = ROWS[request.path.kind] as Row<ReadKind>;
+          wanted = row.wanted;
+          return {
+            access: { action: row.action, repository: request.repository },
+            answer: () => row.answer(request, options.cache),
+          };
+        },
+        fail(error) {
+          const answer = toOciError(error, wanted);
+          if (answer !== undefined) replyError(context, answer);
+          return answer !== undefined;
+        },
+      };
+    },
+  };
 }
 
-class OpenedRequest implements DoorRequest {
-  readonly takesSlot = true;
-  readonly #context: RequestContext;
-  readonly #options: RegistryDoorOptions;
-  #request: RegistryRequest | undefined;
-  #wanted: Wanted = 'list';
-
-  constructor(context: RequestContext, options: RegistryDoorOptions) {
-    this.#context = context;
-    this.#options = options;
-    context.route = 'registry';
-  }
-
-  parse(): { readonly action: Action; readonly repository: Repository } {
-    const context = this.#context;
-    requireReading(context);
-    const ns = context.query === '' ? undefined : (new URLSearchParams(context.query).get('ns') ?? undefined);
-    const name = resolveName(this.#options.catalogue, { host: context.host, path: context.path, ns });
-    const { registry } = name;
-    context.registry = registry.name;
-    context.ns = ns;
-    const path = parseRegistryPath(name.path);
-    // Nothing is uploaded to a mirror, so there is no upload to ask about either.
-    if (path.kind === 'uploads') throw writeRefused();
-    const { action, wanted } = ROWS[path.kind];
-    this.#wanted = wanted;
-    const repository = {
-      registry: registry.name,
-      repository: 'repository' in path ? qualifyRepository(registry, path.repository) : '',
-    };
-    context.repository = repository.repository === '' ? undefined : repository.repository;
-    this.#request = { context, name, path, repository, origin: this.#options.originFor(registry) };
-    return { action, repository };
-  }
-
-  answer(): Promise<void> | void {
-    const request = this.#request;
-    if (request === undefined) throw new TypeError('A request is answered before it was parsed');
-    // The row of a kind takes the request of that kind, which the compiler cannot see.
-    const row = ROWS[request.path.kind] as Row<ReadKind>;
-    return row.answer(request, this.#options.cache);
-  }
-
-  fail(error: unknown): boolean {
-    const answer = toOciError(error, this.#wanted);
-    if (answer === undefined) return false;
-    replyError(this.#context, answer);
-    return true;
-  }
+function parseRequest(context: RequestContext, { catalogue, originFor }: RegistryDoorOptions): RegistryRequest {
+  requireReading(context);
+  const ns = context.query === '' ? undefined : (new URLSearchParams(context.query).get('ns') ?? undefined);
+  const name = resolveName(catalogue, { host: context.host, path: context.path, ns });
+  const { registry } = name;
+  context.registry = registry.name;
+  context.ns = ns;
+  const path = parseRegistryPath(name.path);
+  // A mirror takes no uploads, so it has no state of an upload to tell either.
+  if (path.kind === 'uploads') throw writeRefused();
+  const repository = 'repository' in path ? qualifyRepository(registry, path.repository) : '';
+  context.repository = repository === '' ? undefined : repository;
+  return { context, name, path, repository: { registry: registry.name, repository }, origin: originFor(registry) };
 }

@@ -30,7 +30,7 @@ export async function answerList({
   replyBytes(context, 200, headers, list.bytes);
 }
 
-/** What follows the addressing in the client's own URL: its path without what named the registry. */
+/** The part of the client's path behind the addressing: its path without the part that names the registry. */
 function tailOf({ path }: ResolvedName): string {
   return path.slice('/v2/'.length);
 }
@@ -50,17 +50,17 @@ function listQuery(path: ListPath, parameters: URLSearchParams): ListQuery {
   const last = parameters.get('last');
   const limit = pageSize(parameters.get('n'));
   parameters.delete('ns');
-  // Some registries (Quay) lead to their next page by words of their own, which only they understand.
-  const isOwn = [...parameters.keys()].some((name) => name !== 'n' && name !== 'last');
+  // Some registries (Quay) page by parameters of their own: they are passed on as they came.
+  const hasOwn = [...parameters.keys()].some((name) => name !== 'n' && name !== 'last');
   return {
     kind: path.kind,
     ...(limit === undefined ? {} : { limit }),
     ...(last === null ? {} : { last }),
-    ...(isOwn ? { page: parameters.toString() } : {}),
+    ...(hasOwn ? { page: parameters.toString() } : {}),
   };
 }
 
-/** More than this is never asked of an upstream: the number comes from anybody (CVE-2023-2253). */
+/** The largest page that is requested from an upstream: any client may choose the number (CVE-2023-2253). */
 const MAX_PAGE_SIZE = 10_000;
 
 function pageSize(text: string | null): number | undefined {

@@ -1,7 +1,13 @@
 import type { BlobAnswer, ManifestAnswer, PullThrough } from '../cache/index.ts';
 import { type Digest, formatContentRange } from '../oci/index.ts';
-import type { RequestContext } from '../server/index.ts';
-import { formatWarning, type Headers, replyBytes, replyEmpty, replyStream } from '../server/index.ts';
+import {
+  formatWarning,
+  type Headers,
+  type RequestContext,
+  replyBytes,
+  replyEmpty,
+  replyStream,
+} from '../server/index.ts';
 import type { PathOf, RegistryRequest } from './request.ts';
 
 /** `GET /v2/`: a plain 200. A challenge would send clients for a token that is not needed (protocol.md, "the /v2/ trap"). */
@@ -56,7 +62,7 @@ export async function answerBlob(
     const head = await cache.headBlob(repository, digest, { origin, signal });
     context.cache = head.outcome;
     context.upstream = head.upstream;
-    // Only what would be answered 200 can be unchanged (RFC 9110 §13.2.1): not what this repository does not have.
+    // 304 stands only for a 200 (RFC 9110 §13.2.1): headBlob has thrown where the repository does not have the blob.
     if (unchanged) return replyEmpty(context, 304, headers);
     return replyEmpty(context, 200, {
       ...headers,
@@ -83,7 +89,7 @@ export async function answerBlob(
     await sendBlob(context, headers, answer);
   } catch (error) {
     if (answer.outcome !== 'HIT' || context.response.headersSent || signal.aborted) throw error;
-    // The disk gave it up before its first byte, and so it is not there any more: asked again, it comes from the upstream.
+    // The disk failed before the first byte, and the cache has dropped the blob: the second try fetches it from the upstream.
     await sendBlob(context, headers, await cache.blob(repository, digest, request));
   }
 }
@@ -97,14 +103,14 @@ function sendBlob(context: RequestContext, headers: Headers, answer: BlobAnswer)
   return replyStream(context, 206, partHeaders, { reader, length: part.end - part.start + 1 });
 }
 
-/** The `Range` header, unless `If-Range` names something else than this blob (RFC 9110 §13.1.5). */
+/** The `Range` header, unless `If-Range` names another entity than this blob (RFC 9110 §13.1.5). */
 function rangeOf(context: RequestContext, digest: Digest): string | undefined {
   const { range } = context.request.headers;
   const condition = context.request.headers['if-range'];
   return condition === undefined || condition === `"${digest}"` ? range : undefined;
 }
 
-/** True where the client has it already, and asked (containerd takes a 304 it did not ask for as an error). */
+/** True where the client has it already and sent a condition: containerd takes an unrequested 304 for an error. */
 function isUnchanged(context: RequestContext, digest: Digest): boolean {
   const condition = context.request.headers['if-none-match'];
   if (condition === undefined) return false;

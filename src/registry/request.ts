@@ -5,10 +5,10 @@ import type { RequestContext } from '../server/index.ts';
 /** The kinds of paths that are read. */
 export type ReadKind = Exclude<RegistryPath['kind'], 'uploads'>;
 
-/** What a path of one kind was parsed into. */
+/** A parsed path of one kind. */
 export type PathOf<Kind extends ReadKind> = Extract<RegistryPath, { kind: Kind }>;
 
-/** A request whose registry, repository and meaning are known, and which has passed the gate. */
+/** A request whose registry, repository and path are known, and which has passed the gate. */
 export interface RegistryRequest<Path = PathOf<ReadKind>> {
   readonly context: RequestContext;
   readonly name: ResolvedName;

@@ -1,11 +1,16 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { describe, type TestContext, test } from 'node:test';
 import type { PullThrough } from '../cache/index.ts';
-import type { RegistrySpec } from '../oci/index.ts';
+import { OciError, type RegistrySpec } from '../oci/index.ts';
 import { createRegistryDoor } from '../registry/index.ts';
 import type { Catalogue } from '../routing/index.ts';
-import { Telemetry } from '../telemetry/index.ts';
+import { type Events, Telemetry } from '../telemetry/index.ts';
 import { createDispatch } from './dispatch.ts';
+import type { Door, DoorRequest, ParsedRequest } from './door.ts';
+import { type RequestContext, replyBytes } from './exchange/index.ts';
+import { Admission } from './limits/index.ts';
 import { createFrontDoor } from './listener/front-door.ts';
 
 const REGISTRY: RegistrySpec = {
@@ -29,38 +34,216 @@ const CREDULOUS: Catalogue = {
   list: () => [REGISTRY],
 };
 
+/** A server of these doors, with everything it published. */
+async function open(t: TestContext, doors: readonly Door[], withAdmission = true) {
+  const telemetry = new Telemetry();
+  const admission = new Admission({ telemetry, limits: { maxInflight: 1 } });
+  const warnings: Events['warning'][] = [];
+  telemetry.on('warning', (warning) => warnings.push(warning));
+  const finished = new Promise<Events['request.finished']>((resolve) => telemetry.on('request.finished', resolve));
+  const faults: string[] = [];
+  const frontDoor = createFrontDoor({
+    listeners: [{ address: { host: '127.0.0.1', port: 0 } }],
+    handler: createDispatch({ doors, telemetry, ...(withAdmission ? { admission } : {}) }),
+    onWarning: (message) => faults.push(message),
+  });
+  const [listener] = await frontDoor.start();
+  t.after(async () => {
+    admission.close();
+    await frontDoor.stop({ timeoutMs: 0 });
+  });
+  const get = (path: string) =>
+    fetch(`http://${listener?.address}${path}`, {
+      signal: AbortSignal.timeout(10_000),
+      headers: { connection: 'close' },
+    });
+  return { get, admission, warnings, faults, finished, port: listener?.port ?? 0 };
+}
+
+/** A door of one path that notes each step it is taken through. */
+function fakeDoor(
+  path: string,
+  steps: string[],
+  behaviour: {
+    readonly access?: ParsedRequest['access'];
+    readonly takesSlot?: boolean;
+    readonly note?: (step: string) => string;
+    readonly parse?: () => void;
+    readonly answer?: (context: RequestContext) => Promise<void> | void;
+    readonly fail?: DoorRequest['fail'] | undefined;
+  } = {},
+): Door {
+  const { access, takesSlot = true, note = (step) => step } = behaviour;
+  const send = (context: RequestContext): void => replyBytes(context, 200, {}, `from ${path}`);
+  const { answer = send } = behaviour;
+  return {
+    open(context) {
+      if (context.path !== path) return undefined;
+      steps.push(note('open'));
+      return {
+        takesSlot,
+        parse() {
+          steps.push(note('parse'));
+          behaviour.parse?.();
+          return {
+            access,
+            async answer() {
+              steps.push(note('answer'));
+              await answer(context);
+            },
+          };
+        },
+        fail(error) {
+          steps.push(note('fail'));
+          return behaviour.fail?.(error) ?? false;
+        },
+      };
+    },
+  };
+}
+
+describe('dispatch', () => {
+  test('takes a slot, then parses, then asks the gate, then answers', async (t) => {
+    const steps: string[] = [];
+    let admission: Admission | undefined;
+    const note = (step: string): string => `${step} with ${admission?.inflight} slot`;
+    // The gate is a table: it is seen by what it lets through, here and in the next test.
+    const door = fakeDoor('/a', steps, { note, access: { action: 'pull', repository: undefined } });
+    const server = await open(t, [door]);
+    admission = server.admission;
+    const answer = await server.get('/a');
+    assert.deepEqual([answer.status, await answer.text()], [200, 'from /a']);
+    assert.deepEqual(steps, ['open with 0 slot', 'parse with 1 slot', 'answer with 1 slot']);
+  });
+
+  test('a request that the gate refuses is parsed and never answered', async (t) => {
+    const steps: string[] = [];
+    const door = fakeDoor('/a', steps, { access: { action: 'push', repository: undefined } });
+    const { get, warnings } = await open(t, [door]);
+    const answer = await get('/a');
+    assert.equal(answer.status, 403);
+    assert.match(await answer.text(), /"DENIED".*push is not open to anonymous clients/);
+    assert.deepEqual(steps, ['open', 'parse', 'fail']);
+    assert.deepEqual(warnings, []);
+  });
+
+  test('a door without slots is open while every slot is taken', async (t) => {
+    const steps: string[] = [];
+    const doors = [fakeDoor('/pull', steps), fakeDoor('/page', steps, { takesSlot: false })];
+    const { get, admission } = await open(t, doors);
+    const permit = admission.enter('192.0.2.1');
+    assert.equal((await get('/page')).status, 200);
+    steps.length = 0;
+    await get('/pull');
+    // A refused request is neither parsed nor answered.
+    assert.deepEqual(steps, ['open', 'fail']);
+    permit.release();
+    assert.equal((await get('/pull')).status, 200);
+  });
+
+  test('an error is answered by the door of its request', async (t) => {
+    const failed: string[] = [];
+    const failing = (path: string): Door =>
+      fakeDoor(path, [], {
+        answer: () => {
+          throw new OciError('BLOB_UNKNOWN');
+        },
+        fail: () => {
+          failed.push(path);
+          return false;
+        },
+      });
+    const { get } = await open(t, [failing('/a'), failing('/b'), failing('/c')]);
+    const answer = await get('/b');
+    assert.equal(answer.status, 404);
+    assert.match(await answer.text(), /"BLOB_UNKNOWN"/);
+    assert.deepEqual(failed, ['/b']);
+  });
+
+  test('an error that its door has answered is answered once, without a warning', async (t) => {
+    const door: Door = {
+      open: (context) => ({
+        takesSlot: false,
+        parse() {
+          throw new Error('known to the door');
+        },
+        fail(error) {
+          replyBytes(context, 418, {}, (error as Error).message);
+          return true;
+        },
+      }),
+    };
+    const { get, warnings, faults } = await open(t, [door]);
+    const answer = await get('/');
+    assert.deepEqual([answer.status, await answer.text()], [418, 'known to the door']);
+    assert.deepEqual([warnings, faults], [[], []]);
+  });
+
+  for (const step of ['parse', 'answer'] as const) {
+    test(`an unknown error in ${step} is 500 with the request's id, and one warning`, async (t) => {
+      const error = new Error('secret detail');
+      const broken = (): void => {
+        throw error;
+      };
+      const { get, warnings, faults, finished } = await open(t, [fakeDoor('/a', [], { [step]: broken })]);
+      const answer = await get('/a');
+      assert.equal(answer.status, 500);
+      const body = await answer.text();
+      const { id } = await finished;
+      assert.match(body, new RegExp(`"UNKNOWN".*internal error; the log has more under ${id}"`));
+      assert.doesNotMatch(body, /secret/);
+      assert.deepEqual(warnings, [{ message: 'Cannot answer GET /a', error }]);
+      assert.deepEqual(faults, []);
+    });
+  }
+
+  test('a path without a door is 404', async (t) => {
+    const steps: string[] = [];
+    const { get, warnings } = await open(t, [fakeDoor('/a', steps)]);
+    const answer = await get('/b');
+    assert.equal(answer.status, 404);
+    assert.match(await answer.text(), /nothing is served at this path/);
+    assert.deepEqual([steps, warnings], [[], []]);
+  });
+
+  test('nothing is written to a client that has left, and no error of it is reported', async (t) => {
+    const steps: string[] = [];
+    const reached = Promise.withResolvers<void>();
+    let context: RequestContext | undefined;
+    const door = fakeDoor('/a', steps, {
+      async answer(given) {
+        context = given;
+        reached.resolve();
+        await once(given.signal, 'abort');
+        throw new Error('the transfer was cancelled');
+      },
+    });
+    const { port, warnings, finished } = await open(t, [door]);
+    const socket = connect(port, '127.0.0.1');
+    socket.write('GET /a HTTP/1.1\r\nHost: m\r\n\r\n');
+    await reached.promise;
+    socket.destroy();
+    const { status, error } = await finished;
+    await new Promise(setImmediate);
+    assert.deepEqual([status, error], [0, 'the client left']);
+    assert.deepEqual(steps, ['open', 'parse', 'answer']);
+    assert.deepEqual([context?.response.headersSent, warnings], [false, []]);
+  });
+});
+
 describe('a request that not even an error can be answered to', () => {
-  test('is 500, and the end of nothing else', async () => {
-    const dispatch = createDispatch({
-      // Only /v2/ is requested, which needs neither cache nor upstream.
-      doors: [
-        createRegistryDoor({
-          catalogue: CREDULOUS,
-          cache: {} as PullThrough,
-          originFor: () => () => Promise.reject(new Error('no upstream')),
-        }),
-      ],
-      telemetry: new Telemetry(),
-    });
-    const warnings: string[] = [];
-    const door = createFrontDoor({
-      listeners: [{ address: { host: '127.0.0.1', port: 0 } }],
-      handler: dispatch,
-      onWarning: (message) => warnings.push(message),
-    });
-    const [listener] = await door.start();
-    try {
-      const url = `http://${listener?.address}/v2/?ns=`;
-      // No header can hold it, and every answer echoes what was understood as ns.
-      const broken = await fetch(`${url}%E2%82%AC`, { signal: AbortSignal.timeout(10_000) });
-      assert.equal(broken.status, 500);
-      assert.match(await broken.text(), /"UNKNOWN"/);
-      assert.deepEqual(warnings, ['a request failed where it should not']);
-      const next = await fetch(`${url}apps`, { signal: AbortSignal.timeout(10_000) });
-      assert.equal(next.status, 200);
-      await next.text();
-    } finally {
-      await door.stop({ timeoutMs: 0 });
-    }
+  test('is 500, and the end of nothing else', async (t) => {
+    // Only /v2/ is requested, which needs neither cache nor upstream.
+    const originFor = () => () => Promise.reject(new Error('no upstream'));
+    const doors = [createRegistryDoor({ catalogue: CREDULOUS, cache: {} as PullThrough, originFor })];
+    const { get, faults } = await open(t, doors, false);
+    // No header can hold it, and every answer echoes what was understood as ns.
+    const broken = await get('/v2/?ns=%E2%82%AC');
+    assert.equal(broken.status, 500);
+    assert.match(await broken.text(), /"UNKNOWN"/);
+    assert.deepEqual(faults, ['a request failed where it should not']);
+    const next = await get('/v2/?ns=apps');
+    assert.equal(next.status, 200);
+    await next.text();
   });
 });

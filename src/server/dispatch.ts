@@ -23,7 +23,7 @@ export interface DispatchOptions {
 export function createDispatch(
   options: DispatchOptions,
 ): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
-  const { doors, telemetry } = options;
+  const { doors, telemetry, admission } = options;
   return async (request, response) => {
     const context = new RequestContext(request, response, telemetry);
     let opened: DoorRequest | undefined;
@@ -33,7 +33,7 @@ export function createDispatch(
         if (opened !== undefined) break;
       }
       if (opened === undefined) throw new OciError('UNSUPPORTED', 'nothing is served at this path', { status: 404 });
-      await pass(context, opened, options.admission);
+      await pass(context, opened, admission);
     } catch (error) {
       fail(context, error, opened, telemetry);
     }
@@ -41,15 +41,15 @@ export function createDispatch(
 }
 
 async function pass(context: RequestContext, opened: DoorRequest, admission: Admission | undefined): Promise<void> {
-  // Before the request is parsed: what is refused counts against a client's rate too.
+  // Before the request is parsed: a refused request counts against its client's rate too.
   if (opened.takesSlot) await admission?.admit(context);
-  const access = opened.parse();
+  const { access, answer } = opened.parse();
   // The gate comes before the cache: what is cached for one client is never shown to another who may not see it.
   if (access !== undefined) {
     const decision = authorize({ principal: ANONYMOUS, ...access });
     if (!decision.allowed) throw new OciError('DENIED', decision.reason);
   }
-  await opened.answer();
+  await answer();
 }
 
 function fail(context: RequestContext, error: unknown, opened: DoorRequest | undefined, telemetry: Telemetry): void {
@@ -57,10 +57,8 @@ function fail(context: RequestContext, error: unknown, opened: DoorRequest | und
     context.response.destroy();
     return;
   }
-  if (opened?.fail(error) === true) return;
-  if (!(error instanceof OciError)) {
-    telemetry.publish('warning', { message: `Cannot answer ${context.method} ${context.path}`, error });
-  }
-  const unknown = (): OciError => new OciError('UNKNOWN', `internal error; the log has more under ${context.id}`);
-  replyError(context, error instanceof OciError ? error : unknown());
+  if (opened?.fail?.(error) === true) return;
+  if (error instanceof OciError) return replyError(context, error);
+  telemetry.publish('warning', { message: `Cannot answer ${context.method} ${context.path}`, error });
+  replyError(context, new OciError('UNKNOWN', `internal error; the log has more under ${context.id}`));
 }

@@ -7,19 +7,26 @@ export interface Door {
   readonly open: (context: RequestContext) => DoorRequest | undefined;
 }
 
-/** One request at its door. Dispatch calls the steps in the order in which they stand here. */
+/** One request at its door. Dispatch calls `parse`, then the gate, then `answer`. */
 export interface DoorRequest {
   /** Whether it takes a slot of `limits.max_inflight`, and counts against the rate of its client. */
   readonly takesSlot: boolean;
   /**
    * Checks and parses the request.
    *
-   * @returns what the gate is asked; undefined where every client may
    * @throws {OciError} or an error that `fail` understands
    */
-  readonly parse: () => Omit<AccessRequest, 'principal'> | undefined;
+  readonly parse: () => ParsedRequest;
+  /**
+   * Answers an error in the protocol of this door. Returns false where it does not know the error: dispatch then answers an
+   * `OciError` in the registry's form, and anything else as a defect of this server. @default knows none
+   */
+  readonly fail?: (error: unknown) => boolean;
+}
+
+export interface ParsedRequest {
+  /** What the gate decides on; undefined where every client may. */
+  readonly access: Omit<AccessRequest, 'principal'> | undefined;
   /** Sends the answer. Rejects with an error that `fail` understands. */
   readonly answer: () => Promise<void> | void;
-  /** Answers an error in the protocol of this door; false where it is no error of the request, but a defect of ours. */
-  readonly fail: (error: unknown) => boolean;
 }

@@ -1,20 +1,22 @@
 /**
- * The front door: sockets become requests, requests are taken to whoever answers them, replies become bytes.
+ * HTTP: sockets become requests, dispatch takes each request to its door, replies become bytes.
  *
- * It decides nothing about images: routing says which one is meant, access whether it may be had, the cache what it is.
- * Only reply.ts writes an answer of the registry.
+ * It never knows anything of images: the doors of other rooms do. Only `exchange/reply.ts` writes an answer of the registry
+ * or of a mirror route.
  */
 
 export { createDispatch } from './dispatch.ts';
-export type { Door, DoorRequest } from './door.ts';
+export type { Door, DoorRequest, ParsedRequest } from './door.ts';
 export {
+  bodyOf,
   clientInfoOf,
   compileTrustedProxies,
   createServer,
   endToEndHeaders,
   formatWarning,
   type Headers,
-  IncomingBody,
+  hasBody,
+  isHopByHop,
   isHostHeader,
   isLoopback,
   nextRequestId,
@@ -23,13 +25,15 @@ export {
   replyBytes,
   replyEmpty,
   replyError,
+  replyRefusal,
   replyStream,
   replyThrough,
   request,
   STATUS_CODES,
   setClientInfo,
-  setEntryPoint,
+  TextRefusal,
 } from './exchange/index.ts';
+export { createHealthDoor } from './health.ts';
 export { Admission, type AdmissionLimits, OverloadError } from './limits/index.ts';
 export {
   createFrontDoor,
@@ -45,6 +49,6 @@ export {
   type OpenedTunnel,
   type TunnelDoor,
 } from './listener/index.ts';
-export { anonymousToken, createHealthDoor, createPageDoor, type Page, type PageRow } from './page.ts';
+export { anonymousToken, createPageDoor, type Page, type PageRow } from './page.ts';
 export { requireReading, writeRefused } from './reading.ts';
 export { readTlsFiles } from './tls/index.ts';

@@ -1,21 +1,22 @@
 import type { Action } from '../access/index.ts';
 import type { Door } from './door.ts';
 import { type RequestContext, replyBytes } from './exchange/index.ts';
-import { answerHealth, type HealthOptions } from './health.ts';
 import { requireReading } from './reading.ts';
 
 /** A page or document that is not part of the registry API. */
 export interface Page {
+  /** @default 200 */
+  readonly status?: number;
   readonly contentType: string;
   readonly body: string;
 }
 
-/** One page: where it is, what the gate is asked for it, and what it shows. */
+/** One page: where it is, what the gate decides on for it, and what it shows. */
 export interface PageRow {
   /** In the log and the metrics. */
   readonly route: string;
   readonly paths: readonly string[];
-  /** What the gate is asked; undefined where every client may. */
+  /** Undefined where every client may see it. */
   readonly action?: Action;
   readonly page: (context: RequestContext) => Page | Promise<Page>;
 }
@@ -32,40 +33,22 @@ export function createPageDoor(rows: readonly PageRow[]): Door {
         parse() {
           requireReading(context);
           context.route = row.route;
-          return row.action === undefined ? undefined : { action: row.action, repository: undefined };
+          return {
+            access: row.action === undefined ? undefined : { action: row.action, repository: undefined },
+            answer: async () => send(context, await row.page(context)),
+          };
         },
-        async answer() {
-          const { contentType, body } = await row.page(context);
-          replyBytes(context, 200, { 'content-type': contentType, 'cache-control': 'no-store', vary: 'accept' }, body);
-        },
-        fail: () => false,
       };
     },
   };
 }
 
-/** The door of load balancers and orchestrators; open to every client. */
-export function createHealthDoor(options: HealthOptions): Door {
-  return {
-    open(context) {
-      const health = answerHealth(context.path, context.request.headers.accept, options);
-      if (health === undefined) return undefined;
-      return {
-        takesSlot: false,
-        parse() {
-          requireReading(context);
-          context.route = 'health';
-          return undefined;
-        },
-        answer: () => replyBytes(context, health.status, health.headers, health.body),
-        fail: () => false,
-      };
-    },
-  };
+function send(context: RequestContext, { status = 200, contentType, body }: Page): void {
+  replyBytes(context, status, { 'content-type': contentType, 'cache-control': 'no-store', vary: 'accept' }, body);
 }
 
 /**
- * A token for clients that insist on one; it opens nothing, because nothing is closed to anonymous clients.
+ * A token for clients that insist on one. It grants nothing: no part of this server is closed to anonymous clients.
  *
  * Never a relay: crproxy's `/token/<any URL>` handed its users' credentials to the host named in the URL.
  */

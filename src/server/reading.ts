@@ -1,7 +1,7 @@
 import { OciError } from '../oci/index.ts';
-import type { RequestContext } from './exchange/index.ts';
+import { hasBody, type RequestContext } from './exchange/index.ts';
 
-/** The answer to what would change something at a door that only reads. */
+/** The answer to a request that would change something, at a door that only reads. */
 export function writeRefused(): OciError {
   // The connection may hold a body that is not read.
   return new OciError('UNSUPPORTED', 'this is a mirror: nothing can be pushed to it or deleted from it', {
@@ -10,18 +10,12 @@ export function writeRefused(): OciError {
 }
 
 /** Lets through GET and HEAD without a body, by path; refuses the rest before a handler could forget to (CVE-2026-41888). */
-export function requireReading({ method, path, request }: RequestContext): void {
-  if (method !== 'GET' && method !== 'HEAD') {
-    throw writeRefused();
-  }
-  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
-  if ((length !== undefined && length !== '0') || encoding !== undefined) {
-    throw new OciError('UNSUPPORTED', `${method} takes no body`, { status: 400, headers: { connection: 'close' } });
-  }
+export function requireReading({ isReading, method, path, request }: RequestContext): void {
+  if (!isReading) throw writeRefused();
+  const refuse = (message: string): OciError =>
+    new OciError('UNSUPPORTED', message, { status: 400, headers: { connection: 'close' } });
+  if (hasBody(request)) throw refuse(`${method} takes no body`);
   if (!path.startsWith('/')) {
-    throw new OciError('UNSUPPORTED', 'this is a registry mirror, not a forward proxy: ask it by path, as in /v2/', {
-      status: 400,
-      headers: { connection: 'close' },
-    });
+    throw refuse('this is a registry mirror, not a forward proxy: ask it by path, as in /v2/');
   }
 }

@@ -4,21 +4,21 @@ import type { MirrorSpec } from '../upstream/index.ts';
 /** A path that belongs to a mirror route. */
 export interface MirrorMatch {
   readonly route: MirrorSpec;
-  /** What is to be asked of the site; undefined for a path that leads out of the prefix, or that no path can be. */
+  /** The site's URL; undefined for a path that would leave the prefix, or that is no valid path. */
   readonly url: URL | undefined;
-  /** True where the route says that what is there never changes. */
+  /** Whether the route declares the content of this path immutable. */
   readonly immutable: boolean;
 }
 
-/** A URL of a mirrored site, as a client of this server would ask for it. */
+/** The path on this server of a URL of a mirrored site; undefined where no route leads there. */
 export type PathOf = (url: URL) => string | undefined;
 
 /**
- * Dots that a URL parser would resolve, plain or encoded (WHATWG URL, "double-dot path segment"), and those that a server
- * resolves which decodes slashes first, or takes what is behind a semicolon for a parameter.
+ * Dot segments that a URL parser resolves, plain or encoded (WHATWG URL, "double-dot path segment"), and those that a server
+ * resolves if it decodes slashes first, or cuts parameters behind a semicolon.
  */
 const DOT_SEGMENT = /(?:^|[/\\]|%2f|%5c)(?:\.|%2e){1,2}(?=$|[/\\;]|%2f|%5c|%3b)/i;
-/** Nothing else may stand in a request line; a backslash is a slash to some, and no slash to others. */
+/** The characters of a path in a request line. No backslash: some servers take it for a slash, others do not. */
 const PATH = /^[\x21\x24-\x5b\x5d-\x7e]*$/;
 
 interface Route {
@@ -29,7 +29,7 @@ interface Route {
   readonly immutable: readonly ((rest: string) => boolean)[];
 }
 
-/** The mirror routes: which site a path belongs to, and which path a URL of a site is found under. Pure. */
+/** The mirror routes: from a path to a site, and from a site's URL to a path. Pure. */
 export class MirrorRoutes {
   /** Longest prefix first. */
   readonly #byPrefix: readonly Route[];
@@ -51,11 +51,12 @@ export class MirrorRoutes {
   }
 
   /**
-   * The route with the longest prefix that the path begins with, by whole segments. Path and query are taken as they are:
-   * nothing is decoded, so what the site sees is what the client wrote.
+   * The route with the longest prefix of the path, by whole segments. Path and query are not decoded: the site gets them as
+   * the client wrote them.
    *
    * @param path raw, without the query
-   * @param query raw, without `?`   */
+   * @param query raw, without `?`
+   */
   match(path: string, query: string): MirrorMatch | undefined {
     const route = this.#byPrefix.find(({ spec }) => isUnder(path, spec.prefix));
     if (route === undefined) return undefined;
@@ -64,7 +65,7 @@ export class MirrorRoutes {
     if (DOT_SEGMENT.test(rest) || !PATH.test(rest) || !PATH.test(query.replaceAll('"', ''))) {
       return { route: spec, url: undefined, immutable: false };
     }
-    // Not by joining texts to be parsed: `//host/path` behind the prefix is a path too.
+    // Not by parsing a joined string: `//host/path` behind the prefix is a path too.
     const url = new URL(site);
     url.pathname = `${base}${rest === '' ? '/' : rest}`;
     if (rest === '' && base !== '') url.pathname = base;
@@ -73,19 +74,19 @@ export class MirrorRoutes {
   }
 
   /**
-   * The path under which a URL can be asked for here; undefined where no route leads to it, or it holds a user name.
+   * The path on this server of a URL; undefined where no route leads to it, or it holds a user name.
    *
-   * @param asked the route whose answer names the URL: of several routes to one place it is kept to
+   * @param preferred the route whose answer names the URL: it wins where several routes lead to the URL
    */
-  pathOf(url: URL, asked?: MirrorSpec): string | undefined {
+  pathOf(url: URL, preferred?: MirrorSpec): string | undefined {
     if (url.username !== '' || url.password !== '') return undefined;
     let found: { readonly path: string; readonly base: string } | undefined;
     for (const route of this.#bySite) {
       const { spec, site, base } = route;
-      if (found !== undefined && (base.length < found.base.length || spec.name !== asked?.name)) continue;
+      if (found !== undefined && (base.length < found.base.length || spec.name !== preferred?.name)) continue;
       if (url.origin !== site.origin || !isUnder(url.pathname, base)) continue;
       const path = `${spec.prefix}${url.pathname.slice(base.length)}`;
-      // A route with a longer prefix may have the path, and lead elsewhere.
+      // A route with a longer prefix may take the path and lead elsewhere.
       if (this.#byPrefix.find((each) => isUnder(path, each.spec.prefix)) !== route) continue;
       found = { path, base };
     }

@@ -28,10 +28,10 @@ import {
 } from './der.ts';
 
 /**
- * A certificate authority of one's own, and the leaves it signs (RFC 5280). No file and no socket is touched here.
+ * A private certificate authority and the leaves it signs (RFC 5280). No file and no socket is touched here.
  *
- * Leaves are written in DER by hand and signed by node:crypto: 0.1 ms each, where libraries take 3 to 30. What is written
- * is little, always the same, and checked by OpenSSL in the tests.
+ * Leaves are written in DER by hand and signed by node:crypto: 0.1 ms each, where libraries take 3 to 30 ms. The structure is
+ * small and always the same, and OpenSSL checks it in the tests.
  */
 
 /** A certificate and its private key, as PEM. */
@@ -40,31 +40,31 @@ export interface PemPair {
   readonly key: string;
 }
 
-/** An authority that was found fit to sign leaves. */
+/** An authority that can sign leaves. */
 export interface Authority {
-  /** PEM, to be given to clients. */
+  /** PEM, for clients to trust. */
   readonly cert: string;
   readonly notAfter: Date;
   /** SHA-256 of the certificate, as browsers and `openssl x509 -fingerprint` show it. */
   readonly fingerprint: string;
-  /** DER of its subject, which is the issuer of what it signs: byte for byte, or chains would not be found. */
+  /** DER of its subject. Leaves repeat it as their issuer byte for byte: otherwise clients would not find the chain. */
   readonly subject: Buffer;
   readonly keyIdentifier: Buffer;
   readonly key: KeyObject;
-  /** It was signed by another, so clients may need it to find their way there. */
+  /** Whether another authority signed it: clients may need it to build the chain. */
   readonly intermediate: boolean;
 }
 
-/** An authority that cannot be used. The message says what was found, and what would do. */
+/** An authority that cannot be used. The message says what was found and what was expected. */
 export class AuthorityError extends Error {
   override readonly name = 'AuthorityError';
 }
 
 const DAY = 86_400_000;
 const AUTHORITY_DAYS = 3650;
-/** Below 47 days, the longest a public leaf may live from 2029: what clients enforce, they may one day enforce on ours. */
+/** Below 47 days, the limit for public leaves from 2029: clients may one day enforce it on private ones too. */
 const LEAF_DAYS = 45;
-/** Clocks differ, and a client whose clock is behind is not to be refused. */
+/** Clocks differ: a client whose clock is behind must still accept the certificate. */
 const BACKDATE = DAY;
 
 const OID = {
@@ -79,7 +79,7 @@ const OID = {
   serverAuth: '1.3.6.1.5.5.7.3.1',
 } as const;
 
-/** Names of the certificate's own fields hold at most 64 characters (RFC 5280, ub-common-name). */
+/** Characters of a common name (RFC 5280, ub-common-name). */
 const MAX_COMMON_NAME = 64;
 
 /** The bits of KeyUsage, from the left (RFC 5280 §4.2.1.3). */
@@ -88,9 +88,9 @@ const CERT_AND_CRL_SIGN = Buffer.from([0x06]);
 const DIGITAL_SIGNATURE = Buffer.from([0x80]);
 
 /**
- * Makes an authority: P-256, ten years, `CA:TRUE, pathlen:0`, for signing certificates and nothing else.
+ * Creates an authority: P-256, ten years, `CA:TRUE, pathlen:0`, only for signing certificates and revocation lists.
  *
- * @param options.host in its name, so that somebody with three of them in a trust store can tell them apart
+ * @param options.host part of its name, so that several of them in a trust store can be told apart
  */
 export function createAuthority({ host, now = new Date() }: { readonly host: string; readonly now?: Date }): PemPair {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -114,10 +114,11 @@ export function createAuthority({ host, now = new Date() }: { readonly host: str
 }
 
 /**
- * Takes an authority of the operator's own: RSA (2048 bits and more) or EC, its key in PKCS#8, PKCS#1 or SEC 1.
+ * Opens the operator's authority: RSA (2048 bits or more) or EC, its key in PKCS#8, PKCS#1 or SEC 1.
  *
- * Throws {@link AuthorityError} where it is none (no `CA:TRUE`, not for signing certificates), is out of its time, is not
- * of the key, or cannot be read. `names` is what the two are called in messages.
+ * @param options.names what messages call the certificate and the key
+ * @throws {AuthorityError} where it is no authority (no `CA:TRUE`, not for signing certificates), is outside its validity,
+ * does not belong to the key, or cannot be read
  */
 export function openAuthority(
   { cert, key }: PemPair,
@@ -131,7 +132,7 @@ export function openAuthority(
   const [isAuthority] = constraints === undefined ? [] : elementsIn(constraints);
   if (isAuthority?.tag !== TAG.boolean || isAuthority.content[0] === 0) {
     throw new AuthorityError(
-      `${certName} is no certificate authority: it says CA:FALSE, or nothing; expected basicConstraints CA:TRUE`,
+      `${certName} is no certificate authority: it has CA:FALSE or no constraint; expected basicConstraints CA:TRUE`,
     );
   }
   const usage = extensions.get(OID.keyUsage);
@@ -141,9 +142,10 @@ export function openAuthority(
     );
   }
   if (!x509.checkPrivateKey(privateKey)) {
-    throw new AuthorityError(`${keyName} is not the key of ${certName}; expected the two that were made together`);
+    throw new AuthorityError(`${keyName} is not the key of ${certName}; expected a pair`);
   }
-  if (now > x509.validToDate) throw new AuthorityError(`${certName} expired on ${x509.validTo}; a new one is needed`);
+  if (now > x509.validToDate)
+    throw new AuthorityError(`${certName} expired on ${x509.validTo}; create or get a new one`);
   if (now < x509.validFromDate) {
     throw new AuthorityError(`${certName} is valid only from ${x509.validFrom}; is this machine's clock right?`);
   }
@@ -159,24 +161,25 @@ export function openAuthority(
   };
 }
 
-/** A leaf and until when it is good. */
+/** A leaf certificate and the end of its validity. */
 export interface Leaf {
-  /** The leaf, followed by the authority where that is an intermediate one. */
+  /** PEM: the leaf, followed by the authority where that is an intermediate one. */
   readonly cert: string;
   readonly notAfter: Date;
 }
 
 /**
- * Signs a certificate for one host: an ASCII name as DNS has it, or an IP address. 45 days, or until the authority ends.
+ * Signs a certificate for one host: an ASCII name as in DNS, or an IP address. Valid for 45 days, or until the authority
+ * expires.
  *
- * @param publicKey of the key that will be used with it; leaves may share one
+ * @param publicKey of the leaf; leaves may share one
  */
 export function signLeaf(
   authority: Authority,
   { name, publicKey, now = new Date() }: { readonly name: string; readonly publicKey: KeyObject; readonly now?: Date },
 ): Leaf {
   const notAfter = new Date(Math.min(now.getTime() + LEAF_DAYS * DAY, authority.notAfter.getTime()));
-  // A subject may be empty where the alternative name, which is what clients look at, is critical.
+  // A subject may be empty where the alternative name, which clients check, is critical.
   const isNamed = name.length <= MAX_COMMON_NAME;
   const alternative = sequence(
     isIP(name) === 0 ? implicit(2, Buffer.from(name, 'latin1')) : implicit(7, ipBytes(name)),
@@ -216,7 +219,7 @@ interface CertificateContent {
 function certificate(content: CertificateContent, key: KeyObject): string {
   const { hash, identifier } = signatureAlgorithm(key, 'the key');
   const serial = randomBytes(16);
-  // Positive, and of the same length always: 127 bits of chance.
+  // Positive and always of the same length: 126 random bits.
   serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x40;
   const toBeSigned = sequence(
     explicit(0, unsigned(Buffer.from([2]))),
@@ -233,7 +236,7 @@ function certificate(content: CertificateContent, key: KeyObject): string {
   return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
 }
 
-/** How a key signs: RFC 5758 §3.2 for EC, RFC 4055 §5 for RSA, whose identifier ends in NULL. */
+/** The signature algorithm of a key: RFC 5758 §3.2 for EC, RFC 4055 §5 for RSA, whose identifier ends in NULL. */
 function signatureAlgorithm(key: KeyObject, name: string): { readonly hash: string; readonly identifier: Buffer } {
   const { modulusLength = 0, namedCurve } = key.asymmetricKeyDetails ?? {};
   if (key.asymmetricKeyType === 'ec') {
@@ -261,7 +264,7 @@ function critical(id: string, value: Buffer): Buffer {
   return sequence(oid(id), boolean(true), octets(value));
 }
 
-/** A Name of a common name, with an organization in front of it. */
+/** A Name: an optional organization, then the common name. */
 function nameOf(commonName: string, organization?: string): Buffer {
   const attribute = (id: string, value: string): Buffer => element(TAG.set, sequence(oid(id), utf8(value)));
   return sequence(
@@ -270,7 +273,7 @@ function nameOf(commonName: string, organization?: string): Buffer {
   );
 }
 
-/** SHA-1 of the bits of the key (RFC 5280 §4.2.1.2, method 1): an identifier, nothing is secured by it. */
+/** SHA-1 of the bits of the key (RFC 5280 §4.2.1.2, method 1): an identifier only, no security depends on it. */
 function keyIdentifierOf(publicKey: KeyObject): Buffer {
   const [, bitString] = elementsIn(readElement(publicKey.export({ type: 'spki', format: 'der' })));
   return createHash('sha1')
@@ -280,7 +283,7 @@ function keyIdentifierOf(publicKey: KeyObject): Buffer {
 
 function ipBytes(address: string): Buffer {
   if (isIP(address) === 4) return Buffer.from(address.split('.').map(Number));
-  // The URL parser writes any spelling in one way: hexadecimal groups, the longest run of zeros as `::`.
+  // The URL parser makes any spelling canonical: hexadecimal groups, the longest run of zeros as `::`.
   const canonical = new URL(`http://[${address}]/`).hostname.slice(1, -1);
   const [before = [], after = []] = canonical
     .split('::')
@@ -292,11 +295,11 @@ function ipBytes(address: string): Buffer {
 
 interface ReadCertificate {
   readonly subject: Buffer;
-  /** What is inside the octets of each, by its identifier. */
+  /** The value of each, by its identifier. */
   readonly extensions: ReadonlyMap<string, DerElement>;
 }
 
-/** What node:crypto does not tell of a certificate. */
+/** Reads the parts of a certificate that node:crypto does not show. */
 function readCertificate(der: Buffer, name: string): ReadCertificate {
   try {
     const [body] = elementsIn(readElement(der));
@@ -333,7 +336,7 @@ function parseKey(pem: string, name: string): KeyObject {
   try {
     return createPrivateKey(pem);
   } catch (cause) {
-    // The cause is kept off the message: it may quote what it could not read.
+    // The message leaves the cause out: it may quote what it could not read.
     throw new AuthorityError(
       `${name} holds no private key that can be read; expected PEM (PKCS#8, PKCS#1 or SEC 1) without a passphrase`,
       { cause },

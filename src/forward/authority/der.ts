@@ -1,13 +1,13 @@
 /**
- * DER (X.690), as much of it as certificates need: definite lengths, one byte of tag. Everything here is pure.
+ * The part of DER (X.690) that certificates need: definite lengths, tags of one byte. Everything here is pure.
  */
 
-/** One element: where it lies among the bytes it was read from. */
+/** One element: views of the bytes it was read from. */
 export interface DerElement {
   readonly tag: number;
   /** The element itself, header included. */
   readonly whole: Buffer;
-  /** What is inside it. */
+  /** The bytes behind the header. */
   readonly content: Buffer;
 }
 
@@ -24,7 +24,7 @@ export const TAG = {
   set: 0x31,
 } as const;
 
-/** An element of any tag around what it holds. */
+/** An element with any tag around its contents. */
 export function element(tag: number, ...contents: readonly Buffer[]): Buffer {
   const content = Buffer.concat(contents);
   return Buffer.concat([Buffer.from([tag, ...lengthBytes(content.length)]), content]);
@@ -44,7 +44,7 @@ export function implicit(number: number, content: Buffer): Buffer {
   return element(0x80 | number, content);
 }
 
-/** A whole number that is never negative, from its bytes in network order. */
+/** An INTEGER that is not negative, from its bytes in network order. */
 export function unsigned(bytes: Buffer): Buffer {
   let from = 0;
   while (from < bytes.length - 1 && bytes[from] === 0) from++;
@@ -71,12 +71,12 @@ export function octets(content: Buffer): Buffer {
   return element(TAG.octetString, content);
 }
 
-/** @param unusedBits of the last byte: those on its right that do not count */
+/** @param unusedBits number of low bits of the last byte that do not count */
 export function bits(content: Buffer, unusedBits = 0): Buffer {
   return element(TAG.bitString, Buffer.from([unusedBits]), content);
 }
 
-/** To the second. Years up to 2049 have two digits (RFC 5280 §4.1.2.5). */
+/** A time to the second. Years up to 2049 have two digits (RFC 5280 §4.1.2.5). */
 export function time(date: Date): Buffer {
   const digits = date
     .toISOString()
@@ -87,7 +87,7 @@ export function time(date: Date): Buffer {
     : element(TAG.generalizedTime, Buffer.from(digits, 'latin1'));
 }
 
-/** Reads one element. Throws RangeError where the bytes hold none whole, or one of a form that DER or this has not. */
+/** Reads one element. @throws {RangeError} where it is incomplete, not DER, or of a form that certificates do not use */
 export function readElement(bytes: Buffer): DerElement {
   const tag = bytes[0];
   const first = bytes[1];
@@ -103,7 +103,7 @@ export function readElement(bytes: Buffer): DerElement {
   return { tag, whole: bytes.subarray(0, start + length), content: bytes.subarray(start, start + length) };
 }
 
-/** The elements inside one, in order. Throws as {@link readElement}. */
+/** The elements inside one, in order. @throws {RangeError} as {@link readElement} */
 export function elementsIn({ content }: Pick<DerElement, 'content'>): readonly DerElement[] {
   const found: DerElement[] = [];
   for (let rest = content; rest.length > 0; ) {

@@ -30,12 +30,12 @@ describe('the files of an authority', () => {
     const dir = join(root, 'kept');
     const { certFile, keyFile } = await writeAuthority(dir, options);
     const key = await readFile(keyFile, 'utf8');
-    await assert.rejects(writeAuthority(dir, options), failsWith(/ca\.key is there already, and clients may trust it/));
+    await assert.rejects(writeAuthority(dir, options), failsWith(/ca\.key exists already, and clients may trust it/));
     assert.equal(await readFile(keyFile, 'utf8'), key);
     await rm(keyFile);
-    await assert.rejects(writeAuthority(dir, options), failsWith(/ca\.crt is there already/));
+    await assert.rejects(writeAuthority(dir, options), failsWith(/ca\.crt exists already/));
     assert.deepEqual(await readdir(dir), ['ca.crt']);
-    await assert.rejects(findOrWriteAuthority(dir, options), failsWith(/ca\.key is not there/));
+    await assert.rejects(findOrWriteAuthority(dir, options), failsWith(/ca\.key does not exist/));
     assert.match(certFile, /ca\.crt$/);
   });
 
@@ -56,7 +56,7 @@ describe('the files of an authority', () => {
     );
     await assert.rejects(
       readAuthority({ ...one, certFile: join(root, 'none') }),
-      failsWith(/none is not there; `entrepot ca init`/),
+      failsWith(/none does not exist; create an authority with `entrepot ca init`/),
     );
     await assert.rejects(readAuthority({ ...one, certFile: root }), failsWith(/cannot be read/));
     await writeFile(one.certFile, 'x'.repeat(300_000));

@@ -2,16 +2,16 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { Lru } from '../../lib/index.ts';
 import { type Authority, type PemPair, signLeaf } from './certificates.ts';
 
-/** Enough for every registry there is; whoever asks for more names than that makes us forget, and sign again. */
+/** More than all known registries need; beyond that, the least recently used leaf is dropped and signed again. */
 const MAX_LEAVES = 512;
-/** Of a leaf's life, after which a new one is signed. */
+/** Share of a leaf's lifetime after which a new one is signed. */
 const RENEW_AT = 0.8;
 
 /**
- * The leaves of one authority, each signed when it is first wanted, kept, and signed anew before it ends.
+ * The leaf certificates of one authority, each signed on first use, kept, and replaced before it expires.
  *
- * All share one key, made with this object and never written anywhere: a key for each would cost more than the leaf and
- * protect nothing, since they would lie in the same memory.
+ * All share one key, which is made on first use and never written to disk. A key for each would cost more than the leaf and
+ * protect nothing: all keys would lie in the same memory.
  */
 export class LeafCertificates {
   readonly #authority: Authority;
@@ -24,12 +24,12 @@ export class LeafCertificates {
     this.#now = now;
   }
 
-  /** How many are kept. */
+  /** Leaves in memory. */
   get size(): number {
     return this.#kept.weight;
   }
 
-  /** @param name a lower-case ASCII host name, or an IP address. It is for the caller to say that it may have one. */
+  /** @param name a lower-case ASCII host name, or an IP address. The caller decides which names may have a leaf. */
   for(name: string): PemPair {
     const now = this.#now();
     const kept = this.#kept.get(name);

@@ -1,14 +1,14 @@
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import type { BlobReader } from '../../lib/index.ts';
 import { BodyBuffers, type BufferPair, SharedBuffers } from '../../lib/index.ts';
 
 const buffers = new BodyBuffers();
-const turns = new SharedBuffers();
+const shared = new SharedBuffers();
 
-/** Bodies that have buffers of their own; those beyond share some. */
-const WITH_THEIR_OWN = 64;
+/** Bodies that get buffers of their own; further ones share. */
+const MAX_PRIVATE_PAIRS = 64;
 
-/** What tells when the socket has taken the piece before. */
+/** The socket's side: whether it has taken the previous piece. */
 interface Outlet {
   readonly isTaken: boolean;
   /** Rejects when the client has left. */
@@ -16,31 +16,31 @@ interface Outlet {
 }
 
 /**
- * The memory of one body on its way to a client.
+ * The buffers of one body on its way to a client.
  *
- * A few bodies have two buffers each: the next piece is read into one while the other is on its way out. Beyond that they
- * take turns with a few large ones, as long as what is next is at hand; whoever waits for an upstream holds none of those and
- * gets two small ones of its own.
+ * The first 64 bodies have two buffers each: the next piece is read into one while the socket takes the other. Further bodies
+ * take turns with a few large shared ones, as long as their next bytes are at hand. A body that waits for an upstream holds
+ * no shared buffer, but two small ones of its own.
  */
 export class BodyMemory {
   readonly #reader: BlobReader;
   readonly #outlet: Outlet;
   #pair: BufferPair | undefined;
   #next = 0;
-  /** The shared one, while it is ours. */
+  /** The shared buffer that this body holds. */
   #shared: Buffer | undefined;
   #isSlow = false;
 
   constructor(reader: BlobReader, outlet: Outlet) {
     this.#reader = reader;
     this.#outlet = outlet;
-    if (buffers.lent < WITH_THEIR_OWN) this.#pair = buffers.lend();
+    if (buffers.lent < MAX_PRIVATE_PAIRS) this.#pair = buffers.lend();
   }
 
-  /** Where the next piece is to be read to, when there is a place. */
+  /** The buffer for the next piece; waits for a shared one to be free. */
   async next(): Promise<Buffer> {
     if (this.#pair === undefined && this.#reader.isAtHand === true) {
-      this.#shared = await turns.take(this.#isSlow);
+      this.#shared = await shared.take(this.#isSlow);
       return this.#shared;
     }
     this.#pair ??= buffers.lend();
@@ -48,28 +48,28 @@ export class BodyMemory {
     return this.#pair[this.#next as 0 | 1];
   }
 
-  /** To be waited for when the piece was handed to the socket. */
+  /** Waits, after the piece was written, until its buffer may be used again. */
   async handedOver(): Promise<void> {
-    const shared = this.#shared;
-    if (shared === undefined) return;
-    // A socket that has room has taken it before the others have had their turn.
-    await turn();
+    const buffer = this.#shared;
+    if (buffer === undefined) return;
+    // A socket that has room has taken the piece by the time the other bodies had their turn.
+    await yieldToOthers();
     this.#isSlow = !this.#outlet.isTaken;
     if (this.#isSlow) {
-      turns.markStalled(shared);
+      shared.markStalled(buffer);
       await this.#outlet.drained();
     }
     this.#shared = undefined;
-    turns.giveBack(shared);
+    shared.giveBack(buffer);
   }
 
-  /** Gives everything back as soon as the socket, which may still hold the last piece, is done with it. */
+  /** Returns the buffers once the socket, which may still hold the last piece, has taken it. */
   release(): void {
-    const shared = this.#shared;
+    const buffer = this.#shared;
     const pair = this.#pair;
-    if (shared !== undefined && !this.#outlet.isTaken) turns.markStalled(shared);
+    if (buffer !== undefined && !this.#outlet.isTaken) shared.markStalled(buffer);
     const giveBack = (): void => {
-      if (shared !== undefined) turns.giveBack(shared);
+      if (buffer !== undefined) shared.giveBack(buffer);
       if (pair !== undefined) buffers.giveBack(pair);
     };
     this.#outlet.drained().then(giveBack, giveBack);

@@ -2,29 +2,30 @@ import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import { type ForwardedHeaders, forwardedHops, isLoopback, plainAddress, UNKNOWN } from './forwarded.ts';
 
-/** Who asks, and how it sees this server. */
+/** A client, and how it sees this server. */
 export interface ClientInfo {
   /**
-   * IP address; IPv4 within IPv6 is IPv4. Empty where a request came by a Unix socket, or its connection is gone; `unknown`
-   * where a trusted server told one that cannot be read.
+   * IP address; an IPv4-mapped IPv6 address is IPv4. Empty for a Unix socket or a closed connection; `unknown` where a
+   * trusted proxy sent an address that cannot be read.
    */
   readonly address: string;
   readonly scheme: 'http' | 'https';
-  /** What it takes this server for: host, with a port that is not the scheme's own. */
+  /** The host that the client addresses, with the port unless it is the scheme's default. */
   readonly host: string | undefined;
+  /** Set where the request did not address this server itself: it came to the forward proxy, or out of a decrypted tunnel. */
+  readonly entryPoint?: 'forward' | 'mitm';
 }
 
-/** True for an address whose word on others is believed; undefined stands for a Unix socket. */
+/** Whether the forwarded headers from an address are believed; undefined stands for a Unix socket. */
 export type TrustedProxies = (address: string | undefined) => boolean;
 
-/** Who comes by a Unix socket, in a list of trusted ones. */
+/** Stands for clients of a Unix socket in a list of trusted proxies. */
 const UNIX = 'unix';
 
 /**
- * Servers in front of this one that may say for whom they ask.
+ * Compiles the list of proxies that may name the client they ask for.
  *
- * @param entries addresses, CIDR blocks, and `unix` for whoever may open a Unix socket of ours. An entry that is none of
- * these matches nothing.
+ * @param entries addresses, CIDR blocks, and `unix` for every client of a Unix socket. Any other entry matches nothing.
  */
 export function compileTrustedProxies(entries: readonly string[]): TrustedProxies {
   const list = new BlockList();
@@ -44,20 +45,19 @@ export function compileTrustedProxies(entries: readonly string[]): TrustedProxie
   };
 }
 
-/** A connection, and what was said on it. */
-export interface Introduction {
-  /** Of the other side of the connection; undefined for a Unix socket. */
+/** A connection and the headers of a request on it. */
+interface ConnectionInfo {
+  /** The peer's address; undefined for a Unix socket. */
   readonly peer: string | undefined;
   readonly encrypted: boolean;
   readonly headers: ForwardedHeaders & { readonly host?: string | undefined };
 }
 
 /**
- * Who asks: the other side of the connection, or whom that says it asks for, where it is trusted. Of several hops the last
- * one that a trusted server vouches for counts, so what a client claims of itself is never reached. Scheme and host are those
- * of the same hop.
+ * Identifies the client: the peer, or the address that a trusted peer forwards for. Of several hops, the last one that a
+ * trusted proxy vouches for counts, so a client cannot forge its own address. Scheme and host are those of the same hop.
  */
-export function identifyClient({ peer, encrypted, headers }: Introduction, isTrusted: TrustedProxies): ClientInfo {
+export function identifyClient({ peer, encrypted, headers }: ConnectionInfo, isTrusted: TrustedProxies): ClientInfo {
   let address = peer === undefined ? undefined : plainAddress(peer);
   let scheme: ClientInfo['scheme'] = encrypted ? 'https' : 'http';
   let host = headers.host;
@@ -66,7 +66,7 @@ export function identifyClient({ peer, encrypted, headers }: Introduction, isTru
       scheme = hop.scheme ?? scheme;
       host = hop.host ?? host;
       if (hop.address === undefined) break;
-      // A client of its own machine is no client of ours, whatever else may have written that.
+      // A loopback address names the proxy's own machine, not ours.
       const isPlausible = !isLoopback(hop.address) || address === undefined || isLoopback(address);
       address = isPlausible ? hop.address : UNKNOWN;
       if (!isTrusted(address)) break;
@@ -75,41 +75,33 @@ export function identifyClient({ peer, encrypted, headers }: Introduction, isTru
   return { address: address ?? '', scheme, host };
 }
 
-/**
- * One client for everything that is counted by client. Of IPv6 a network of /64 is one: whoever has one address of it has
- * them all.
- */
+/** The key that limits count a client under. An IPv6 /64 network is one client: its owner has every address in it. */
 export function clientKey(address: string): string {
   if (isIP(address) !== 6) return address;
   const [head = '', tail] = address.split('::');
   const groups = head === '' ? [] : head.split(':');
   // Zeros stand where :: does, as many as are missing; only the first four groups matter.
   if (tail !== undefined) {
-    const behind = tail === '' ? 0 : tail.split(':').length + (tail.includes('.') ? 1 : 0);
-    while (groups.length + behind < 8) groups.push('0');
+    const after = tail === '' ? 0 : tail.split(':').length + (tail.includes('.') ? 1 : 0);
+    while (groups.length + after < 8) groups.push('0');
     groups.push(...tail.split(':'));
   }
   const network = groups.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16));
   return `${network.join(':')}::/64`;
 }
 
-const callers = new WeakMap<IncomingMessage, ClientInfo>();
+const clients = new WeakMap<IncomingMessage, ClientInfo>();
 
-/** Remembers who asks, for a request that is more than its connection shows. */
-export function setClientInfo(request: IncomingMessage, caller: ClientInfo): void {
-  callers.set(request, caller);
+/** Sets the client of a request whose connection does not show it: behind a trusted proxy, or out of a tunnel. */
+export function setClientInfo(request: IncomingMessage, client: ClientInfo): void {
+  clients.set(request, client);
 }
 
-/** Who asks: as introduced, otherwise as the connection shows. */
+/** The client as it was set, otherwise as the connection shows it. */
 export function clientInfoOf(request: IncomingMessage): ClientInfo {
-  return callers.get(request) ?? identifyClient(introductionOf(request), trustNobody);
+  return clients.get(request) ?? identifyClient(connectionInfoOf(request), () => false);
 }
 
-/** What a request and its connection show. */
-export function introductionOf({ socket, headers }: IncomingMessage): Introduction {
+export function connectionInfoOf({ socket, headers }: IncomingMessage): ConnectionInfo {
   return { peer: socket.remoteAddress, encrypted: 'encrypted' in socket, headers };
-}
-
-function trustNobody(): boolean {
-  return false;
 }

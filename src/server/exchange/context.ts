@@ -13,17 +13,7 @@ export function nextRequestId(): string {
   return `${PROCESS}-${requests.toString(36)}`;
 }
 
-/** By which door a request came that was not sent to this server itself: asked of us as a forward proxy, or out of a tunnel. */
-export type EntryPoint = 'forward' | 'mitm';
-
-const entrances = new WeakMap<IncomingMessage, EntryPoint>();
-
-/** Remembers by which door a request came in, for its line in the log. */
-export function setEntryPoint(request: IncomingMessage, entrance: EntryPoint): void {
-  entrances.set(request, entrance);
-}
-
-/** One request and its answer, with what there is to say of it when it is over. */
+/** One request and its response, and the fields of its log line and metrics, which are published when it has ended. */
 export class RequestContext {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -33,11 +23,11 @@ export class RequestContext {
   readonly path: string;
   /** Raw query, without `?`. */
   readonly query: string;
-  /** Who asks, as the log and the limits know it: an IP address, empty for a client of a Unix socket. */
+  /** The client's address as the log and the limits know it; empty for a Unix socket. */
   readonly client: string;
-  /** How the client came, as it sees it. */
+  /** As the client sees it: a proxy in front may have ended its TLS. */
   readonly scheme: ClientInfo['scheme'];
-  /** Host, and port unless it is the scheme's own, that the client takes this server for. */
+  /** The host that the client addresses, with the port unless it is the scheme's default. */
   readonly host: string | undefined;
   route = 'none';
   /** Name of the mirror route that answers, where one does. */
@@ -51,12 +41,12 @@ export class RequestContext {
   error: string | undefined;
   /** Body bytes handed to the socket. */
   bytes = 0;
-  /** Told how many bytes the client has taken, says how many milliseconds it is to wait for more. */
-  pace: ((bytes: number) => number) | undefined;
+  /** Takes the number of bytes that were sent; returns the milliseconds until more may be sent. Undefined: no limit. */
+  throttle: ((bytes: number) => number) | undefined;
   /** Body bytes that came from the client. */
   received = 0;
 
-  /** Made when somebody asks for it: most requests are answered at once. */
+  /** Created on first use: most requests are answered at once. */
   #left: AbortController | undefined;
 
   constructor(request: IncomingMessage, response: ServerResponse, telemetry: Telemetry) {
@@ -68,11 +58,11 @@ export class RequestContext {
     this.path = mark === -1 ? target : target.slice(0, mark);
     this.query = mark === -1 ? '' : target.slice(mark + 1);
 
-    // Taken now: a socket that is closed has forgotten it.
-    const caller = clientInfoOf(request);
-    this.client = caller.address;
-    this.scheme = caller.scheme;
-    this.host = caller.host;
+    // Read now: a closed socket has no address any more.
+    const client = clientInfoOf(request);
+    this.client = client.address;
+    this.scheme = client.scheme;
+    this.host = client.host;
 
     const started = performance.now();
     response.once('close', () => {
@@ -84,7 +74,7 @@ export class RequestContext {
         status: response.headersSent ? response.statusCode : 0,
         bytes: this.bytes,
         received: this.received,
-        entrance: entrances.get(request),
+        entrance: client.entryPoint,
         durationMs: performance.now() - started,
         client: this.client,
         userAgent: request.headers['user-agent'],
@@ -107,12 +97,17 @@ export class RequestContext {
     return this.#left.signal;
   }
 
+  /** GET and HEAD: a request that changes nothing, and takes no body here. */
+  get isReading(): boolean {
+    return this.method === 'GET' || this.method === 'HEAD';
+  }
+
   get isHead(): boolean {
     return this.method === 'HEAD';
   }
 }
 
-/** Nobody is there to be answered any more. */
+/** The connection was lost before the answer was complete. */
 export class ClientLeftError extends Error {
   override readonly name = 'ClientLeftError';
 

@@ -147,7 +147,7 @@ describe('a body that may be sent from its file', () => {
       'goes at a limited rate',
       {
         prepare: (context) => {
-          context.pace = () => 0;
+          context.throttle = () => 0;
         },
       },
     ],

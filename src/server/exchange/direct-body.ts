@@ -1,37 +1,37 @@
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as yieldToOthers } from 'node:timers/promises';
 import type { BlobReader } from '../../lib/index.ts';
 import type { RequestContext } from './context.ts';
 
 /**
- * Bytes that go the ordinary way after each stretch that the kernel sent: Node says when the socket has taken them, and by
- * then it has room for the next stretch. Few, as every slow client has so many of them in memory.
+ * Bytes that are written through Node between two stretches of sendfile: Node reports when the socket has taken them, and
+ * then it has room for the next stretch. Few, because each slow client keeps them in memory.
  */
 export const PIECE = 4096;
 
-/** Bytes after which the others have a turn even where the socket still has room. */
-const TURN = 4 * 1024 * 1024;
+/** Bytes after which other bodies get a turn, though the socket still has room. */
+const MAX_AT_ONCE = 4 * 1024 * 1024;
 
-/** Bodies up to so many bytes are read: they are gone in one piece. */
-const WORTH_IT = 64 * 1024;
+/** Bytes up to which a body is read: it goes out in one piece. */
+const MIN_LENGTH = 64 * 1024;
 
 /**
- * Pieces behind which nothing could be sent before the next bytes are read like any other body's: one may find no room, and
- * the disk ends some, but where sendfile(2) is refused altogether the whole body must not go a piece at a time.
+ * Pieces in a row without a byte sent by sendfile(2), after which a larger stretch is read like any other body's. One piece
+ * may meet a full socket or a slow disk; but where the call is refused altogether, the body must not go 4 KiB at a time.
  */
 const REFUSALS = 3;
 
 /**
- * A body whose bytes the kernel sends from their file, so that they are not copied through this process: that is most of what
- * a warm blob costs. What it can not send now, because the disk has to be waited for or nobody knows yet whether the bytes
- * are right, is read and written like any other body.
+ * A body that the kernel sends from its file (sendfile), so that its bytes are not copied through this process: the copy is
+ * most of the cost of a warm blob. Bytes that cannot be sent now, because the disk is slow or they are not verified yet, are
+ * read and written like any other body's.
  */
 export class DirectBody {
   readonly #context: RequestContext;
   readonly #reader: BlobReader;
   #piece: Buffer | undefined;
-  /** Bytes sent since the others last had their turn. */
+  /** Bytes sent since other bodies last had a turn. */
   #atOnce = 0;
-  /** Pieces in a row behind which nothing was sent. */
+  /** Pieces in a row without a byte sent by the kernel. */
   #refusals = 0;
 
   private constructor(context: RequestContext, reader: BlobReader) {
@@ -41,11 +41,11 @@ export class DirectBody {
 
   /** Undefined where a body must pass through this process: in chunks, through TLS, at a limited rate. */
   static of(context: RequestContext, reader: BlobReader, length: number | undefined): DirectBody | undefined {
-    if (length === undefined || length <= WORTH_IT || context.pace !== undefined) return undefined;
+    if (length === undefined || length <= MIN_LENGTH || context.throttle !== undefined) return undefined;
     return descriptorOf(context) === undefined ? undefined : new DirectBody(context, reader);
   }
 
-  /** The next few bytes, valid until the next call; undefined where they must be waited for. */
+  /** The next few bytes, valid until the next call; undefined where they are not at hand. */
   piece(): Buffer | undefined {
     const { direct } = this.#reader;
     if (direct === undefined) return undefined;
@@ -53,16 +53,16 @@ export class DirectBody {
       this.#refusals = 0;
       return undefined;
     }
-    // No view of a larger one: what the socket does not take at once stays in memory, with all that belongs to it.
+    // A buffer of its own, no view of the pool: bytes that the socket does not take at once keep the whole buffer alive.
     this.#piece ??= Buffer.allocUnsafeSlow(PIECE);
     const count = direct.readNow(this.#piece);
     if (count === 0) return undefined;
     return count === PIECE ? this.#piece : this.#piece.subarray(0, count);
   }
 
-  /** Sends what the socket takes, which must have taken all that was written before. @returns bytes it took */
+  /** Sends as much as the socket takes; it must have taken all earlier writes. @returns bytes it took */
   send(): number {
-    // Looked up each time: a descriptor that was closed may be another's by now.
+    // Looked up each time: a closed descriptor may belong to another file by now.
     const socket = descriptorOf(this.#context);
     if (socket === undefined) return 0;
     const count = this.#reader.direct?.sendTo(socket) ?? 0;
@@ -72,19 +72,19 @@ export class DirectBody {
     return count;
   }
 
-  /** To be waited for before more is sent: a client that is as fast as we are would otherwise be the only one. */
+  /** Waits where other bodies are due: a client as fast as this server would otherwise be the only one served. */
   async letOthers(): Promise<void> {
-    if (this.#atOnce < TURN) return;
+    if (this.#atOnce < MAX_AT_ONCE) return;
     this.#atOnce = 0;
-    await turn();
+    await yieldToOthers();
   }
 }
 
-/** The descriptor of a client's socket; undefined where bytes do not go to the wire as they are, or others wait before them. */
+/** The descriptor of a client's socket; undefined where bytes are encrypted on the way, or earlier ones still wait. */
 function descriptorOf({ response }: RequestContext): number | undefined {
   const { socket } = response;
   if (socket === null || socket.destroyed || socket.writableLength > 0 || 'encrypted' in socket) return undefined;
-  // Node has no public name for it; where it has none at all any more, bodies go the ordinary way.
+  // Node has no public API for it. Should the private one go, bodies are read and written.
   const descriptor = (socket as { readonly _handle?: { readonly fd?: unknown } | null })._handle?.fd;
   return typeof descriptor === 'number' && descriptor >= 0 ? descriptor : undefined;
 }

@@ -1,32 +1,32 @@
 import { isIP } from 'node:net';
 import { isHostHeader } from './host-header.ts';
 
-/** What one server in front of us says of the one it was asked by: a hop, in the words of RFC 7239. */
+/** One hop (RFC 7239): what a proxy says about its own client. */
 export interface Hop {
-  /** The address it was asked from; undefined where it says none, {@link UNKNOWN} where it says what is none. */
+  /** The client's address; undefined where the proxy sent none, {@link UNKNOWN} where it cannot be read. */
   readonly address: string | undefined;
   readonly scheme: 'http' | 'https' | undefined;
   readonly host: string | undefined;
 }
 
-/** Somebody whose address was told and cannot be read: never taken for whoever told it. */
+/** A client whose forwarded address cannot be read. It is never taken for the proxy itself. */
 export const UNKNOWN = 'unknown';
 
-/** Nobody stands behind more servers than this. */
+/** More than any real chain of proxies has. */
 const MAX_HOPS = 32;
 
-/** Longer than what that many hops have to say. */
+/** Characters; more than that many hops need. */
 const MAX_LENGTH = 4096;
 
 /** The headers a hop is read from, as Node joins them: names lower case, repeated ones with `, ` between. */
 export type ForwardedHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /**
- * What the servers in front of us say, the nearest last; of many hops, the last 32. What a client wrote into the same
- * headers stands before that, so however it looks, it hides nothing of what follows.
+ * The hops of a request, the nearest proxy last; of many hops, the last 32. Entries that a client wrote into the same headers
+ * come first, so they can hide none of the proxies' own.
  *
- * `X-Forwarded-For`, `-Proto` and `-Host` are what nearly all of them send; `Forwarded` (RFC 7239) is read only where none of
- * those is there: a server that sets the first passes on whatever a client says in the second.
+ * Nearly every proxy sends `X-Forwarded-For`, `-Proto` and `-Host`. `Forwarded` (RFC 7239) is read only where none of those is
+ * present: a proxy that sets the former passes the latter on as its client sent it.
  */
 export function forwardedHops(headers: ForwardedHeaders): readonly Hop[] {
   const addresses = listOf(headers['x-forwarded-for']);
@@ -34,7 +34,7 @@ export function forwardedHops(headers: ForwardedHeaders): readonly Hop[] {
   const hosts = listOf(headers['x-forwarded-host']);
   const count = Math.max(addresses.length, schemes.length, hosts.length);
   if (count > 0) {
-    // Who sets a header anew leaves one entry where who adds to another has left several: they agree on the last.
+    // A proxy that replaces a header leaves one entry, one that appends leaves several: the last entries belong together.
     return Array.from({ length: count }, (_, index) => {
       const fromEnd = count - index;
       return {
@@ -64,7 +64,7 @@ function listOf(header: string | readonly string[] | undefined): readonly string
  */
 export function parseForwarded(header: string): readonly Hop[] | undefined {
   if (header.length > MAX_LENGTH) return undefined;
-  // name=token or name="quoted", and what stands before the next one: ; within a hop, , after it.
+  // name=token or name="quoted", then the separator: ; within a hop, , after it.
   const pair = /[ \t]*([!#$%&'*+.^_`|~0-9a-z-]+)=([!#$%&'*+.^_`|~0-9a-z:[\]-]+|"(?:[^"\\]|\\.)*")[ \t]*([;,]|$)/iy;
   const hops: Hop[] = [];
   let parameters = new Map<string, string>();
@@ -95,8 +95,8 @@ function addressOf(node: string | undefined): string | undefined {
 }
 
 /**
- * The address in `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:4711`; undefined for what
- * is none: `unknown`, a name, an invented identifier (RFC 7239 §6), an address with a zone.
+ * The address in `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:4711`; undefined for anything
+ * else: `unknown`, a name, an obfuscated identifier (RFC 7239 §6), an address with a zone.
  */
 export function parseNode(text: string): string | undefined {
   const inner = /^\[([0-9a-f:.]{2,45})\](?::\d{1,5})?$/i.exec(text)?.[1];
@@ -105,7 +105,7 @@ export function parseNode(text: string): string | undefined {
   return isIP(address) === 0 || address.includes('%') ? undefined : plainAddress(address);
 }
 
-/** An address as it is known best: an IPv4 address within IPv6 is IPv4, letters are small, a zone is no part of it. */
+/** An address in its one form: lower case, without a zone, an IPv4-mapped IPv6 address as IPv4. */
 export function plainAddress(address: string): string {
   const plain = address.toLowerCase().replace(/%.*$/, '');
   return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(plain)?.[1] ?? plain;

@@ -1,4 +1,4 @@
-/** What concerns one connection and is never passed on (RFC 9110 §7.6.1), with what only old clients still send. */
+/** Headers of one connection, never passed on (RFC 9110 §7.6.1), and those that only old clients still send. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
   'http2-settings',
@@ -13,12 +13,17 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
-/** What a Connection header cannot take away: without these the message would be another one. */
+/** Whether a header (lower case) concerns one connection only. */
+export function isHopByHop(name: string): boolean {
+  return HOP_BY_HOP.has(name);
+}
+
+/** Headers that `Connection` cannot remove: without them the message would mean something else. */
 const ESSENTIAL: ReadonlySet<string> = new Set(['authorization', 'content-length', 'content-type', 'host', 'range']);
 
 /**
- * Headers as they may be passed on: name and value alternate, as Node gives them, in their order and spelling. Without those
- * of the connection, without what `Connection` lists, and without `also` (lower case).
+ * The headers to pass on: name and value alternate, as Node gives them, in their order and spelling. Left out are those of the
+ * connection, those that `Connection` lists, and `also` (lower case).
  */
 export function endToEndHeaders(rawHeaders: readonly string[], also: readonly string[] = []): string[] {
   const dropped = new Set(also);

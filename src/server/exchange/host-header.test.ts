@@ -53,7 +53,7 @@ describe('faultOfHost()', () => {
   ];
   for (const host of bad) {
     test(`refuses ${JSON.stringify(host.slice(0, 30))}`, () =>
-      assert.match(faultOfHost(asked([host])) ?? '', /no host/));
+      assert.match(faultOfHost(asked([host])) ?? '', /not a host/));
   }
 
   test('wants one, and one only, but of HTTP/1.0', () => {
@@ -61,6 +61,6 @@ describe('faultOfHost()', () => {
     assert.match(faultOfHost(asked(['a', 'a'])) ?? '', /more than one/);
     assert.equal(faultOfHost(asked([], 0)), undefined);
     assert.equal(faultOfHost(asked([''], 0)), undefined);
-    assert.match(faultOfHost(asked(['a b'], 0)) ?? '', /no host/);
+    assert.match(faultOfHost(asked(['a b'], 0)) ?? '', /not a host/);
   });
 });

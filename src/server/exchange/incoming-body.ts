@@ -1,18 +1,37 @@
 import type { IncomingMessage } from 'node:http';
 import type { ByteSource } from '../../lib/index.ts';
+import type { RequestContext } from './context.ts';
 
-/** The body of a client's request, pulled: what is not asked for stays in the socket. */
-export class IncomingBody implements ByteSource {
+/** Whether the head of a request announces a body (RFC 9112 §6.3). */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
+}
+
+/** The body of a client's request; undefined where it has none. `length` is undefined where it comes in chunks. */
+export function bodyOf(
+  context: RequestContext,
+): { readonly length: number | undefined; readonly source: ByteSource } | undefined {
+  const { request } = context;
+  if (!hasBody(request)) return undefined;
+  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+  return { length: encoding === undefined ? Number(length) : undefined, source: new IncomingBody(context) };
+}
+
+/** A body that is pulled: bytes that are not read stay in the socket. */
+class IncomingBody implements ByteSource {
+  readonly #context: RequestContext;
   readonly #request: IncomingMessage;
-  readonly #onBytes: (count: number) => void;
   #waiting: PromiseWithResolvers<Buffer | undefined> | undefined;
   #error: Error | undefined;
   #isOver = false;
+  /** The client waits for 100 before it sends: curl a second where the body is large, git longer. */
+  #expectsContinue: boolean;
 
-  /** @param onBytes hears how many there were, each time */
-  constructor(request: IncomingMessage, onBytes: (count: number) => void) {
+  constructor(context: RequestContext) {
+    this.#context = context;
+    const { request } = context;
     this.#request = request;
-    this.#onBytes = onBytes;
+    this.#expectsContinue = /^100-continue$/i.test(request.headers.expect ?? '');
     request.on('readable', () => this.#serve());
     request.on('end', () => {
       this.#isOver = true;
@@ -23,15 +42,18 @@ export class IncomingBody implements ByteSource {
   }
 
   read(): Promise<Buffer | undefined> {
+    // Not before the first read: only then is there a server that takes the body.
+    if (this.#expectsContinue) this.#context.response.writeContinue();
+    this.#expectsContinue = false;
     this.#waiting = Promise.withResolvers();
     const { promise } = this.#waiting;
     this.#serve();
     return promise;
   }
 
-  /** What still comes is dropped, so that the connection can serve its next request. */
+  /** Drops the rest, so that the connection can serve its next request. */
   cancel(): void {
-    this.#fail(new Error('nobody takes it'));
+    this.#fail(new Error('the body was cancelled'));
     this.#request.resume();
   }
 
@@ -42,7 +64,7 @@ export class IncomingBody implements ByteSource {
     if (chunk === null && !this.#isOver && this.#error === undefined) return;
     this.#waiting = undefined;
     if (chunk !== null) {
-      this.#onBytes(chunk.length);
+      this.#context.received += chunk.length;
       waiting.resolve(chunk);
     } else if (this.#error === undefined) {
       waiting.resolve(undefined);

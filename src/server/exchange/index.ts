@@ -1,5 +1,5 @@
 /**
- * One request and its response: who sent it, its headers, its body, the reply.
+ * One request and its response: the client behind it, its headers, its body, the reply.
  *
  * It never knows what a request is about.
  */
@@ -8,18 +8,19 @@ export {
   clientInfoOf,
   clientKey,
   compileTrustedProxies,
+  connectionInfoOf,
   identifyClient,
-  introductionOf,
   setClientInfo,
   type TrustedProxies,
 } from './client-info.ts';
-export { ClientLeftError, nextRequestId, RequestContext, setEntryPoint } from './context.ts';
+export { ClientLeftError, nextRequestId, RequestContext } from './context.ts';
 export { PIECE } from './direct-body.ts';
 export { isLoopback } from './forwarded.ts';
-export { endToEndHeaders } from './hop-by-hop.ts';
+export { endToEndHeaders, isHopByHop } from './hop-by-hop.ts';
 export { faultOfHost, isHostHeader } from './host-header.ts';
-export { IncomingBody } from './incoming-body.ts';
+export { bodyOf, hasBody } from './incoming-body.ts';
 export { createServer, request, STATUS_CODES } from './node-http.ts';
+export { replyRefusal, TextRefusal } from './refusal.ts';
 export { type Headers, replyBytes, replyEmpty, replyError, replyStream, replyThrough } from './reply.ts';
 export type { RequestHandler } from './request-handler.ts';
 export { formatWarning } from './warning.ts';

@@ -4,20 +4,20 @@ import { BodyMemory } from './body-memory.ts';
 import { ClientLeftError, type RequestContext } from './context.ts';
 import { DirectBody } from './direct-body.ts';
 
-// Every answer of the registry and of mirror routes is written here, and nowhere else: what all of them must have, and what must never happen (a
-// complete body that is wrong), is then in one place.
+// Every answer of the registry and of mirror routes is written here, and nowhere else. So their common headers, and the rule
+// that no complete body is ever wrong, are in one place.
 
 const NOTHING = Buffer.alloc(0);
 
 /** Header names are lower case. */
 export type Headers = Readonly<Record<string, string | number | string[]>>;
 
-/** Bytes up to which a body is held until it is whole: a wrong one is then an error the client can read, and no cut connection. */
+/** Bytes up to which a body is held until it is whole: a wrong one then becomes an error that the client can read. */
 const HELD_WHOLE = 64 * 1024;
 
 /**
- * Bytes up to which a body goes out in one write with its head, as Node does it where both are text. A buffer is a write of
- * its own behind the head, and costs a third of all requests a core can answer.
+ * Bytes up to which a body goes out in one write with its head, as Node does where both are text. A buffer would be a second
+ * write, and cost a third of the requests that a core can answer.
  */
 const IN_ONE_WRITE = 16 * 1024;
 
@@ -40,7 +40,7 @@ export function replyBytes(context: RequestContext, status: number, headers: Hea
   } else {
     context.bytes = length;
     if (typeof body === 'string' || length > IN_ONE_WRITE) response.end(body);
-    // Latin-1 has a character for each byte and a byte for each of those, so that nothing changes on the way.
+    // Latin-1 maps each byte to one character and back, so the bytes stay what they are.
     else response.end(body.toString('latin1'), 'latin1');
   }
 }
@@ -51,7 +51,7 @@ export function replyEmpty(context: RequestContext, status: number, headers: Hea
   context.response.end();
 }
 
-/** Answers in the protocol's own form; where the answer has begun already, the connection is cut. */
+/** Answers an error in the registry protocol's form; where the answer has begun already, the connection is cut. */
 export function replyError(context: RequestContext, error: OciError): void {
   const { response } = context;
   context.error = error.message;
@@ -65,11 +65,11 @@ export function replyError(context: RequestContext, error: OciError): void {
 }
 
 /**
- * Answers with what a reader gives, as fast as the client takes it, and closes the reader.
+ * Answers with the bytes of a reader, as fast as the client takes them, and closes the reader.
  *
  * Where the reader fails, the connection is **cut**: with a `Content-Length` the client sees too few bytes, without one no
- * last chunk, and either way it knows that what it has is not the blob. Rejects where it fails before the first byte: then
- * nothing was sent, and the failure is to be answered.
+ * last chunk. Either way it knows that it does not have the blob. Rejects where the reader fails before the first byte:
+ * nothing was sent then, and the caller can still answer the error.
  *
  * @param length bytes that will come; undefined: sent in chunks
  */
@@ -84,7 +84,7 @@ export async function replyStream(
   const outlet = new Outlet(context);
   const direct = DirectBody.of(context, reader, length);
   let memory: BodyMemory | undefined;
-  /** With the first bytes and not before: what fails until then can still be answered with what it is. */
+  /** Sends the head with the first bytes, not before: a failure until then can still be answered. */
   const begin = (): void => {
     if (response.headersSent) return;
     response.writeHead(status, { ...common(context), ...headers, ...lengthOf(length) });
@@ -131,10 +131,10 @@ export async function replyStream(
 }
 
 /**
- * Answers with what another server says, as it comes and without copying it: a piece is read when the client has taken the
- * one before. Where the source fails, the connection is cut. Never rejects once the head was sent.
+ * Passes on the answer of another server without copying it: a piece is read when the client has taken the one before. Where
+ * the source fails, the connection is cut. Never rejects once the head was sent.
  *
- * @param headers a list (name and value alternate) is sent as it is, in its order and spelling, and nothing is added to it
+ * @param headers a list (name and value alternate) is sent unchanged, in its order and spelling
  */
 export async function replyThrough(
   context: RequestContext,
@@ -152,7 +152,7 @@ export async function replyThrough(
       status,
       isExact(headers) ? [...headers] : { ...common(context), ...headers, ...lengthOf(length) },
     );
-    // The other side may think long before it says more. Not by flushHeaders, which writes in UTF-8 what is latin1.
+    // The body may be long in coming. Not by flushHeaders, which would write latin1 headers in UTF-8.
     response.write(NOTHING);
     let sent = 0;
     for (let piece = await source.read(); piece !== undefined; piece = await source.read()) {
@@ -180,7 +180,7 @@ function lengthOf(length: number | undefined): Headers {
   return length === undefined ? {} : { 'content-length': length };
 }
 
-/** The first piece of a body; of a small one, all of it. */
+/** Reads the first piece of a body; all of a small one. */
 async function readFirst(reader: BlobReader, target: Buffer, length: number | undefined): Promise<number> {
   let filled = await reader.read(target);
   if (length === undefined || length > Math.min(target.length, HELD_WHOLE)) return filled;
@@ -192,24 +192,24 @@ async function readFirst(reader: BlobReader, target: Buffer, length: number | un
   return filled;
 }
 
-/** Writes one piece at a time, and tells when the socket has taken it. */
+/** Writes one piece at a time and reports when the socket has taken it. */
 class Outlet {
   readonly #context: RequestContext;
   #pending: PromiseWithResolvers<void> | undefined;
   #pause: NodeJS.Timeout | undefined;
-  /** Whether the socket has taken all that was written. */
+  /** Whether the socket has taken every piece. */
   isTaken = true;
 
   constructor(context: RequestContext) {
     this.#context = context;
-    // A socket that is destroyed forgets the callbacks of its writes.
+    // A destroyed socket does not call the callbacks of its writes.
     context.response.once('close', () => {
       clearTimeout(this.#pause);
       this.#pending?.reject(new ClientLeftError());
     });
   }
 
-  /** Resolves when the piece before was taken; rejects when the client has left. */
+  /** Resolves when the socket has taken the previous piece; rejects when the client has left. */
   drained(): Promise<void> {
     return this.#pending?.promise ?? Promise.resolve();
   }
@@ -223,8 +223,8 @@ class Outlet {
     context.response.write(piece, (error) => {
       if (error !== undefined && error !== null) return pending.reject(new ClientLeftError());
       context.bytes += piece.length;
-      const pause = context.pace?.(piece.length) ?? 0;
-      // A client that is to wait is treated as one that reads slowly.
+      const pause = context.throttle?.(piece.length) ?? 0;
+      // A throttled client is treated like one that reads slowly.
       if (pause > 0) this.#pause = setTimeout(() => this.#taken(pending), pause);
       else this.#taken(pending);
     });

@@ -1,4 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
-/** Takes a request. What it throws is reported, and the response is ended with 500 or cut. */
+/** Handles a request. An error it throws is reported, and the response ends with 500 or is cut. */
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;

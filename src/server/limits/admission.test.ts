@@ -46,8 +46,8 @@ describe('places', () => {
     const { admission } = openDoor({});
     const visits = Array.from({ length: 500 }, () => admission.enter(A));
     assert.equal(admission.inflight, 500);
-    for (const visit of visits) visit.leave();
-    for (const visit of visits) visit.leave();
+    for (const visit of visits) visit.release();
+    for (const visit of visits) visit.release();
     assert.equal(admission.inflight, 0);
   });
 
@@ -64,7 +64,7 @@ describe('places', () => {
         error.reason === 'full' &&
         error.message.includes('2 requests'),
     );
-    first.leave();
+    first.release();
     assert.equal(admission.enter(C).granted, undefined);
     assert.deepEqual(refused, ['full']);
   });
@@ -74,7 +74,7 @@ describe('places', () => {
     const visit = admission.enter('2001:db8::1');
     assert.throws(() => admission.enter('2001:db8::2'), OverloadError);
     assert.equal(admission.enter('2001:db8:0:1::1').granted, undefined);
-    visit.leave();
+    visit.release();
     assert.equal(admission.enter('2001:db8::3').granted, undefined);
     assert.deepEqual(refused, ['client']);
     assert.equal(admission.overloaded, false, 'that one client has enough is no overload');
@@ -90,9 +90,9 @@ describe('places', () => {
     assert.equal(second.outcome, 'in');
     assert.throws(() => admission.enter(C), OverloadError);
     admission.reconfigure({ maxInflight: 1 });
-    first.leave();
+    first.release();
     assert.throws(() => admission.enter(C), OverloadError, 'who has a place keeps it');
-    visit.leave();
+    visit.release();
     assert.equal(admission.enter(C).granted, undefined);
   });
 });
@@ -108,7 +108,7 @@ describe('waiting', () => {
     const second = follow(admission.enter(B));
     const third = follow(admission.enter(C));
     assert.equal(admission.waiting, 2);
-    first.leave();
+    first.release();
     await settle();
     assert.deepEqual([second.outcome, third.outcome], ['in', 'waits']);
   });
@@ -123,7 +123,7 @@ describe('waiting', () => {
     mock.timers.tick(1);
     await settle();
     assert.equal(second.outcome, 'timeout');
-    first.leave();
+    first.release();
     assert.deepEqual([admission.inflight, admission.waiting, refused], [0, 0, ['timeout']]);
   });
 
@@ -133,9 +133,9 @@ describe('waiting', () => {
     const visit = admission.enter(B);
     const second = follow(visit);
     assert.throws(() => admission.enter(C), OverloadError);
-    visit.leave();
+    visit.release();
     const third = follow(admission.enter(C));
-    first.leave();
+    first.release();
     await settle();
     assert.deepEqual([second.outcome, third.outcome], ['ClientLeftError', 'in']);
   });
@@ -143,7 +143,7 @@ describe('waiting', () => {
   test('clients take turns, each with its requests in order', async () => {
     const { admission } = openDoor(limits);
     const order: string[] = [];
-    let leave = admission.enter(C).leave;
+    let release = admission.enter(C).release;
     for (const [name, client] of [
       ['a1', A],
       ['a2', A],
@@ -155,12 +155,12 @@ describe('waiting', () => {
       const serve = async (): Promise<void> => {
         await visit.granted;
         order.push(name);
-        leave = visit.leave;
+        release = visit.release;
       };
       void serve();
     }
     for (let served = 0; served < 5; served += 1) {
-      leave();
+      release();
       await settle();
     }
     assert.deepEqual(order, ['a1', 'b1', 'a2', 'b2', 'a3']);
@@ -251,9 +251,9 @@ describe('the bandwidth of a client', () => {
       const { admission } = openDoor({ perClient: { maxBandwidth: 1000 } });
       const open = async (client: string) => {
         const response = Object.assign(new EventEmitter(), { destroyed: false });
-        const context = { client, response, pace: undefined } as unknown as RequestContext;
+        const context = { client, response, throttle: undefined } as unknown as RequestContext;
         await admission.admit(context);
-        return (bytes: number) => context.pace?.(bytes);
+        return (bytes: number) => context.throttle?.(bytes);
       };
       const first = await open(A);
       const second = await open(A);
@@ -289,14 +289,14 @@ describe('overload', () => {
       assert.equal(admission.overloaded, true);
       pass(60);
       assert.equal(admission.overloaded, true, 'quiet, but no room');
-      for (const visit of visits) visit.leave();
+      for (const visit of visits) visit.release();
       pass(1);
       assert.equal(admission.overloaded, false);
       assert.deepEqual(episodes, ['began', 'ended after 3']);
 
       const again = Array.from({ length: 10 }, () => admission.enter(A));
       assert.throws(() => admission.enter(A), OverloadError);
-      for (const visit of again) visit.leave();
+      for (const visit of again) visit.release();
       pass(4);
       assert.equal(admission.overloaded, true, 'room, but somebody was turned away just now');
       pass(2);
@@ -348,8 +348,8 @@ describe('whatever happens', () => {
             }
           } else if (each.kind === 'leave' && here.length > 0) {
             const [gone] = here.splice(each.which % here.length, 1);
-            gone?.visit.leave();
-            if (each.which % 2 === 0) gone?.visit.leave();
+            gone?.visit.release();
+            if (each.which % 2 === 0) gone?.visit.release();
           } else if (each.kind === 'pass') {
             mock.timers.tick(each.ms);
           } else if (each.kind === 'limits') {
@@ -370,7 +370,7 @@ describe('whatever happens', () => {
             if (hasRoom && (most === 0 || own < most)) assert.equal(count('waits', client), 0);
           }
         }
-        for (const { visit } of here) visit.leave();
+        for (const { visit } of here) visit.release();
         assert.deepEqual([admission.inflight, admission.waiting], [0, 0]);
         admission.close();
       } finally {

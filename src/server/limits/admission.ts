@@ -2,17 +2,17 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Telemetry } from '../../telemetry/index.ts';
 import { ClientLeftError, clientKey, type RequestContext } from '../exchange/index.ts';
 import { OverloadEpisodes, OverloadError, type OverloadReason } from './overload.ts';
-import { RateLimit } from './token-bucket.ts';
+import { TokenBuckets } from './token-bucket.ts';
 
-/** Of counts, 0 is no limit. */
+/** A count of 0 is no limit. */
 export interface AdmissionLimits {
   /** Requests under way at once. @default 0 */
   readonly maxInflight?: number;
-  /** Milliseconds a request may wait for a place; 0 turns it away at once. @default 0 */
+  /** Milliseconds a request may wait for a slot; 0 refuses it at once. @default 0 */
   readonly maxInflightWait?: number;
   /** Requests that may wait at once. @default 1024 */
   readonly maxWaiting?: number;
-  /** How those are answered for whom there is no place. @default 429 */
+  /** Status of a refused request. @default 429 */
   readonly overloadStatus?: 429 | 503;
   /** Milliseconds, as `Retry-After`. @default 5000 */
   readonly retryAfter?: number;
@@ -23,7 +23,7 @@ export interface AdmissionLimits {
     readonly requestsPerSecond?: number;
     /** Requests at once after a pause. @default ten seconds' worth */
     readonly burst?: number;
-    /** Body bytes in a second, over all its requests. @default 0 */
+    /** Body bytes per second, over all its requests. @default 0 */
     readonly maxBandwidth?: number;
   };
 }
@@ -33,15 +33,15 @@ export interface AdmissionOptions {
   readonly telemetry: Telemetry;
 }
 
-/** A request that has a place, or waits for one. */
+/** A slot that a request holds or waits for. */
 export interface Permit {
-  /** Undefined where it has a place. Resolves when it gets one; rejects with {@link OverloadError} or {@link ClientLeftError}. */
+  /** Undefined where the slot was free. Resolves when one is; rejects with {@link OverloadError} or {@link ClientLeftError}. */
   readonly granted: Promise<void> | undefined;
-  /** It is over, or nobody waits for it any more. Calling it again does nothing. */
-  readonly leave: () => void;
+  /** Frees the slot, or stops waiting for it. A second call does nothing. */
+  readonly release: () => void;
 }
 
-/** What is known of a client while it has requests here. */
+/** A client with requests that hold a slot or wait for one. */
 interface Client {
   readonly key: string;
   inflight: number;
@@ -50,39 +50,39 @@ interface Client {
 }
 
 interface Waiter {
-  readonly enter: () => void;
+  readonly grant: () => void;
   readonly refuse: (error: Error) => void;
 }
 
-/** Below this part of the limit there is room again. */
-const ROOMY = 0.9;
+/** Below this share of `maxInflight`, the server is no longer crowded. */
+const UNCROWDED = 0.9;
 
 /**
- * Who is served now, who waits, and who is turned away.
+ * Decides which requests are served, wait or are refused.
  *
- * A place is held from here until the answer has ended. Whoever finds none waits, for a bounded time among a bounded number;
- * free places go from client to client in turn, each client's requests in their order, so that one who asks for everything
- * delays itself and not the others. Where all waiting room is taken, a client that has more of it than another loses its
- * latest to it.
+ * A request holds its slot until its answer has ended. A request that finds no free slot waits in a bounded queue for a bounded
+ * time. Free slots go round-robin from client to client, and in order among the requests of one: a greedy client delays
+ * itself and not the others. Where the queue is full, the client with the most waiting requests loses its latest to one that
+ * has fewer.
  */
 export class Admission {
   readonly #telemetry: Telemetry;
   readonly #episodes: OverloadEpisodes;
-  /** Those with requests under way or waiting. */
+  /** Clients with requests that hold a slot or wait. */
   readonly #clients = new Map<string, Client>();
-  /** Those with requests that wait: whose turn it is comes first. */
+  /** Clients with waiting requests; the one whose turn it is comes first. */
   readonly #queue = new Map<string, Client>();
   #limits: AdmissionLimits;
-  #rate: RateLimit | undefined;
-  #bandwidth: RateLimit | undefined;
+  #requests: TokenBuckets | undefined;
+  #bandwidth: TokenBuckets | undefined;
   #inflight = 0;
   #waiting = 0;
 
   constructor({ limits = {}, telemetry }: AdmissionOptions) {
     this.#telemetry = telemetry;
     this.#limits = limits;
-    this.#rate = rateLimitOf(limits);
-    this.#bandwidth = bandwidthOf(limits);
+    this.#requests = requestBucketsOf(limits);
+    this.#bandwidth = bandwidthBucketsOf(limits);
     this.#episodes = new OverloadEpisodes({
       isCrowded: () => this.#isCrowded(),
       onBegin: () => telemetry.publish('overload.began', { inflight: this.#inflight, waiting: this.#waiting }),
@@ -90,56 +90,56 @@ export class Admission {
     });
   }
 
-  /** Requests that have a place. */
+  /** Requests that hold a slot. */
   get inflight(): number {
     return this.#inflight;
   }
 
-  /** Requests that wait for one. */
+  /** Requests in the queue. */
   get waiting(): number {
     return this.#waiting;
   }
 
-  /** Requests are turned away because the server has no more places, or were a moment ago. */
+  /** Whether requests are refused for want of slots, or were in the last seconds. */
   get overloaded(): boolean {
     return this.#episodes.active;
   }
 
-  /** Other limits from now on; who has a place keeps it. */
+  /** Applies other limits; a request that holds a slot keeps it. */
   reconfigure(limits: AdmissionLimits): void {
-    // Another rate begins anew; the same goes on with what everybody has used.
+    // A changed rate starts with full buckets; an unchanged one keeps what each client has used.
     if (!isDeepStrictEqual(limits.perClient, this.#limits.perClient)) {
-      this.#rate = rateLimitOf(limits);
-      this.#bandwidth = bandwidthOf(limits);
+      this.#requests = requestBucketsOf(limits);
+      this.#bandwidth = bandwidthBucketsOf(limits);
     }
     this.#limits = limits;
     this.#fill();
   }
 
-  /** Finds a place for a request until its answer is over. @throws {OverloadError} {ClientLeftError} */
-  async admit(context: Pick<RequestContext, 'client' | 'response' | 'pace'>): Promise<void> {
+  /** Gives a request a slot until its answer has ended. @throws {OverloadError} {ClientLeftError} */
+  async admit(context: Pick<RequestContext, 'client' | 'response' | 'throttle'>): Promise<void> {
     const { client, response } = context;
-    // Its close was told already.
+    // Its `close` event has passed already.
     if (response.destroyed) throw new ClientLeftError();
-    const visit = this.enter(client);
-    response.once('close', () => visit.leave());
+    const permit = this.enter(client);
+    response.once('close', permit.release);
     const bandwidth = this.#bandwidth;
     if (bandwidth !== undefined) {
       const key = clientKey(client);
-      context.pace = (bytes) => bandwidth.spend(key, bytes);
+      context.throttle = (bytes) => bandwidth.spend(key, bytes);
     }
-    await visit.granted;
+    await permit.granted;
   }
 
-  /** As {@link admit}, where whoever calls knows when it is over. @param address of the client @throws {OverloadError} */
+  /** As {@link admit}; the caller releases the permit. @param address of the client @throws {OverloadError} */
   enter(address: string): Permit {
     const key = clientKey(address);
-    const pause = this.#rate?.take(key) ?? 0;
+    const pause = this.#requests?.take(key) ?? 0;
     if (pause > 0) throw this.#refusal('rate', pause);
     const client = this.#clients.get(key) ?? { key, inflight: 0, waiting: new Set() };
-    if (client.waiting.size > 0 || !this.#hasRoom || !this.#hasRoomFor(client)) return this.#wait(client);
-    this.#place(client);
-    return { granted: undefined, leave: once(() => this.#free(client)) };
+    if (client.waiting.size > 0 || !this.#hasSlot || !this.#hasSlotFor(client)) return this.#wait(client);
+    this.#take(client);
+    return { granted: undefined, release: once(() => this.#free(client)) };
   }
 
   /** Ends the watch over overload. */
@@ -147,22 +147,22 @@ export class Admission {
     this.#episodes.close();
   }
 
-  get #hasRoom(): boolean {
+  get #hasSlot(): boolean {
     const { maxInflight = 0 } = this.#limits;
     return maxInflight === 0 || this.#inflight < maxInflight;
   }
 
-  #hasRoomFor(client: Client): boolean {
+  #hasSlotFor(client: Client): boolean {
     const { maxInflight = 0 } = this.#limits.perClient ?? {};
     return maxInflight === 0 || client.inflight < maxInflight;
   }
 
   #isCrowded(): boolean {
     const { maxInflight = 0 } = this.#limits;
-    return maxInflight > 0 && (!this.#hasRoom || this.#inflight > maxInflight * ROOMY);
+    return maxInflight > 0 && (!this.#hasSlot || this.#inflight > maxInflight * UNCROWDED);
   }
 
-  #place(client: Client): void {
+  #take(client: Client): void {
     client.inflight += 1;
     this.#inflight += 1;
     this.#clients.set(client.key, client);
@@ -177,45 +177,45 @@ export class Admission {
 
   #wait(client: Client): Permit {
     const { maxInflightWait = 0 } = this.#limits;
-    if (maxInflightWait === 0 || !this.#makeRoomToWait(client)) throw this.#refusal(this.#hasRoom ? 'client' : 'full');
+    if (maxInflightWait === 0 || !this.#makeRoomInQueue(client)) throw this.#refusal(this.#hasSlot ? 'client' : 'full');
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    // Who leaves may do so before anybody looks.
+    // The client may leave before the promise is awaited.
     promise.catch(() => {});
-    let leave = (): void => waiter.refuse(new ClientLeftError());
+    let release = (): void => waiter.refuse(new ClientLeftError());
     const waiter: Waiter = {
-      enter: () => {
+      grant: () => {
         this.#stopWaiting(client, waiter);
         clearTimeout(timer);
-        this.#place(client);
-        leave = () => this.#free(client);
+        this.#take(client);
+        release = () => this.#free(client);
         resolve();
       },
       refuse: (error) => {
         this.#stopWaiting(client, waiter);
         clearTimeout(timer);
         this.#forget(client);
-        leave = () => {};
+        release = () => {};
         reject(error);
       },
     };
-    const giveUp = (): void => waiter.refuse(this.#refusal(this.#hasRoom ? 'client' : 'timeout'));
+    const giveUp = (): void => waiter.refuse(this.#refusal(this.#hasSlot ? 'client' : 'timeout'));
     const timer = setTimeout(giveUp, maxInflightWait);
     client.waiting.add(waiter);
     this.#waiting += 1;
     this.#clients.set(client.key, client);
     this.#queue.set(client.key, client);
-    return { granted: promise, leave: once(() => leave()) };
+    return { granted: promise, release: once(() => release()) };
   }
 
-  /** False where all waiting room is taken, and fairly. */
-  #makeRoomToWait(client: Client): boolean {
+  /** False where the queue is full and shared fairly. */
+  #makeRoomInQueue(client: Client): boolean {
     const { maxWaiting = 1024 } = this.#limits;
     if (this.#waiting < maxWaiting) return true;
     let greediest = client;
     for (const other of this.#queue.values()) if (other.waiting.size > greediest.waiting.size) greediest = other;
     if (greediest.waiting.size <= client.waiting.size + 1) return false;
     const latest = [...greediest.waiting].at(-1);
-    latest?.refuse(this.#refusal(this.#hasRoom ? 'client' : 'full'));
+    latest?.refuse(this.#refusal(this.#hasSlot ? 'client' : 'full'));
     return latest !== undefined;
   }
 
@@ -225,20 +225,20 @@ export class Admission {
     if (client.waiting.size === 0) this.#queue.delete(client.key);
   }
 
-  /** Gives free places to those who wait. */
+  /** Gives free slots to waiting requests. */
   #fill(): void {
-    while (this.#hasRoom) {
+    while (this.#hasSlot) {
       const next = this.#next();
       if (next === undefined) return;
       const [waiter] = next.waiting;
-      waiter?.enter();
-      // To the end of the queue, if more of it wait.
+      waiter?.grant();
+      // A client with more waiting requests goes to the end of the queue.
       if (this.#queue.delete(next.key)) this.#queue.set(next.key, next);
     }
   }
 
   #next(): Client | undefined {
-    for (const client of this.#queue.values()) if (this.#hasRoomFor(client)) return client;
+    for (const client of this.#queue.values()) if (this.#hasSlotFor(client)) return client;
     return undefined;
   }
 
@@ -246,7 +246,7 @@ export class Admission {
     if (client.inflight === 0 && client.waiting.size === 0) this.#clients.delete(client.key);
   }
 
-  /** @param pause milliseconds until it is worth trying again, where that is known */
+  /** @param pause milliseconds after which the client may try again, where that is known */
   #refusal(reason: OverloadReason, pause?: number): OverloadError {
     const { overloadStatus = 429, retryAfter = 5000 } = this.#limits;
     this.#telemetry.publish('overload.refused', { reason });
@@ -262,20 +262,22 @@ export class Admission {
       case 'timeout':
         return `this server has ${maxInflight} requests under way, as many as it takes at once`;
       case 'client':
-        return `${perClient.maxInflight ?? 0} requests of your address are under way, as many as are taken at once`;
+        return `your address has ${perClient.maxInflight ?? 0} requests under way, as many as one may have at once`;
       case 'rate':
-        return `your address asks more often than ${perClient.requestsPerSecond ?? 0} times a second`;
+        return `your address sends more than ${perClient.requestsPerSecond ?? 0} requests a second`;
     }
   }
 }
 
-function rateLimitOf({ perClient: { requestsPerSecond = 0, burst } = {} }: AdmissionLimits): RateLimit | undefined {
+function requestBucketsOf({
+  perClient: { requestsPerSecond = 0, burst } = {},
+}: AdmissionLimits): TokenBuckets | undefined {
   if (requestsPerSecond === 0) return undefined;
-  return new RateLimit({ perSecond: requestsPerSecond, burst: burst ?? Math.max(1, requestsPerSecond * 10) });
+  return new TokenBuckets({ perSecond: requestsPerSecond, burst: burst ?? Math.max(1, requestsPerSecond * 10) });
 }
 
-function bandwidthOf({ perClient: { maxBandwidth = 0 } = {} }: AdmissionLimits): RateLimit | undefined {
-  return maxBandwidth === 0 ? undefined : new RateLimit({ perSecond: maxBandwidth, burst: maxBandwidth });
+function bandwidthBucketsOf({ perClient: { maxBandwidth = 0 } = {} }: AdmissionLimits): TokenBuckets | undefined {
+  return maxBandwidth === 0 ? undefined : new TokenBuckets({ perSecond: maxBandwidth, burst: maxBandwidth });
 }
 
 function once(action: () => void): () => void {

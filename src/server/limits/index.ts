@@ -1,5 +1,5 @@
 /**
- * How much is served at once: admission, the queue, rates per client.
+ * How much is served at once: slots, the queue for them, rates per client.
  *
  * It never looks at what a request asks for.
  */

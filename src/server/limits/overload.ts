@@ -1,49 +1,48 @@
-/** Why a request was turned away. */
+import { TextRefusal } from '../exchange/index.ts';
+
+/** Why a request was refused. */
 export type OverloadReason =
-  /** The server has as many under way as it may, and nobody may wait, or nobody more. */
+  /** Every slot of the server is taken, and the queue is off or full. */
   | 'full'
-  /** It waited for a place, and none came free in time. */
+  /** It waited for a slot, and none became free in time. */
   | 'timeout'
-  /** Its client has as many under way, and waiting, as it may. */
+  /** Its client holds as many slots as it may. */
   | 'client'
-  /** Its client asks more often than it may. */
+  /** Its client sends requests faster than it may. */
   | 'rate';
 
-/** There is no place for a request now. The message may be shown to the client. */
-export class OverloadError extends Error {
+/** A request gets no slot now. The message may be shown to the client. */
+export class OverloadError extends TextRefusal {
   override readonly name = 'OverloadError';
   readonly reason: OverloadReason;
-  readonly status: 429 | 503;
-  /** Seconds after which there may be one. */
+  /** Seconds after which the client may try again. */
   readonly retryAfter: number;
 
   constructor(
     message: string,
     { reason, status, retryAfter }: Pick<OverloadError, 'reason' | 'status' | 'retryAfter'>,
   ) {
-    super(message);
+    super(status, message, { 'retry-after': String(retryAfter) });
     this.reason = reason;
-    this.status = status;
     this.retryAfter = retryAfter;
   }
 }
 
-/** Milliseconds without anybody turned away after which an episode may be over. */
+/** Milliseconds without a refused request after which an episode may end. */
 const CALM_MS = 5000;
 
-const LOOK_MS = 1000;
+const CHECK_MS = 1000;
 
-export interface EpisodeOptions {
-  /** Whether there is so little room that the next few would be turned away again. */
+interface EpisodeOptions {
+  /** Whether so few slots are free that the next few requests would be refused again. */
   readonly isCrowded: () => boolean;
   readonly onBegin: () => void;
   readonly onEnd: (episode: { readonly refused: number; readonly durationMs: number }) => void;
 }
 
 /**
- * The times in which a server has more to do than it may. One begins with the first request that is turned away, and is over
- * when nobody was for 5 s and there is room again: what looks at it (load balancers, whoever reads the log) sees it begin
- * and end once, not with each request.
+ * Episodes of overload. An episode begins with the first refused request. It ends when no request was refused for 5 s and
+ * slots are free again: load balancers and operators see it begin and end once, not with each request.
  */
 export class OverloadEpisodes {
   readonly #options: EpisodeOptions;
@@ -56,29 +55,29 @@ export class OverloadEpisodes {
     this.#options = options;
   }
 
-  /** True from the first request that is turned away until it is over. */
+  /** True during an episode. */
   get active(): boolean {
     return this.#timer !== undefined;
   }
 
-  /** A request was turned away. */
+  /** Records a refused request. */
   refused(): void {
     this.#refusedAt = performance.now();
     this.#refused += 1;
     if (this.#timer !== undefined) return;
     this.#beganAt = this.#refusedAt;
-    this.#timer = setInterval(() => this.#look(), LOOK_MS);
+    this.#timer = setInterval(() => this.#check(), CHECK_MS);
     this.#timer.unref();
     this.#options.onBegin();
   }
 
-  /** Looks no more. */
+  /** Ends the watch. */
   close(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
 
-  #look(): void {
+  #check(): void {
     const now = performance.now();
     if (now - this.#refusedAt < CALM_MS || this.#options.isCrowded()) return;
     this.close();

@@ -1,32 +1,32 @@
 import { Lru } from '../../lib/index.ts';
 
-/** A client that asks again after this many others did is taken for a new one. */
-const CLIENTS_REMEMBERED = 10_000;
+/** Clients with a bucket at a time; the least recently used one is dropped, and starts with a full bucket again. */
+const MAX_BUCKETS = 10_000;
 
-export interface RateLimitOptions {
-  /** Tokens that come in a second. */
+interface TokenBucketOptions {
+  /** Tokens added per second. */
   readonly perSecond: number;
-  /** Tokens that may be saved up. */
+  /** Tokens that a bucket holds. */
   readonly burst: number;
 }
 
 interface Bucket {
-  /** Below 0 where more was spent than there was. */
+  /** Negative where more was spent than the bucket held. */
   tokens: number;
   /** Milliseconds of the monotonic clock. */
   at: number;
 }
 
-/** A bucket of tokens for each client: they go with what it takes, and come back at a steady rate. */
-export class RateLimit {
-  readonly #options: RateLimitOptions;
-  readonly #buckets = new Lru<Bucket>({ maxWeight: CLIENTS_REMEMBERED });
+/** A token bucket for each client: requests or bytes take tokens out, and they return at a steady rate. */
+export class TokenBuckets {
+  readonly #options: TokenBucketOptions;
+  readonly #buckets = new Lru<Bucket>({ maxWeight: MAX_BUCKETS });
 
-  constructor(options: RateLimitOptions) {
+  constructor(options: TokenBucketOptions) {
     this.#options = options;
   }
 
-  /** Takes a token. @returns 0, or the milliseconds until there is one */
+  /** Takes a token. @returns 0, or the milliseconds until the bucket has one */
   take(client: string, now = performance.now()): number {
     const bucket = this.#bucketOf(client, now);
     if (bucket.tokens < 1) return ((1 - bucket.tokens) / this.#options.perSecond) * 1000;
@@ -34,7 +34,7 @@ export class RateLimit {
     return 0;
   }
 
-  /** Takes tokens whether they are there or not. @returns the milliseconds until they would have been */
+  /** Takes tokens even where the bucket has too few. @returns the milliseconds until it would have had them */
   spend(client: string, tokens: number, now = performance.now()): number {
     const bucket = this.#bucketOf(client, now);
     bucket.tokens -= tokens;

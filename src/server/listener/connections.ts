@@ -3,32 +3,32 @@ import type { Socket } from 'node:net';
 import { PIECE } from '../exchange/index.ts';
 
 /**
- * Requests one connection may have open at a time. Node starts each pipelined request at once, whether or not the one
- * before it was answered; no registry client pipelines, so more than this is somebody trying us.
+ * Requests that one connection may have open. Node starts each pipelined request at once, answered or not the one before it.
+ * No registry client pipelines, so a connection with more than this is an attack.
  */
 const MAX_PIPELINED = 32;
 
-/** What is left when nothing runs any more: clients that do not hang up, handshakes that do not end. */
+/** Milliseconds, once nothing runs, for clients that do not hang up and handshakes that do not end. */
 const FAREWELL_MS = 1000;
 
-/** Longer than a pull in a tunnel pauses between an answer and its next request. */
+/** Milliseconds; longer than a pull in a tunnel pauses between an answer and its next request. */
 const QUIET_MS = 1000;
 
 /**
- * The connections of a front door and the responses (or tunnels) under way on each: what must be known to drain.
+ * The connections of a front door, and the responses or tunnels under way on each.
  *
- * To drain is to let what runs finish and to end all else: idle connections go at once, a response whose head is not
- * sent yet says `Connection: close`, a connection ends with its last response.
+ * Draining ends idle connections at once and lets responses finish. A response whose head is not sent yet says
+ * `Connection: close`, and a connection ends with its last response.
  */
 export class Connections {
-  /** Every socket the kernel gave us, those in a TLS handshake included. */
+  /** Every accepted socket, those in a TLS handshake included. */
   readonly #sockets = new Set<Socket>();
-  /** Those that speak HTTP, with their unfinished responses. */
+  /** Sockets that speak HTTP, with their unfinished responses. */
   readonly #responses = new Map<Socket, Set<ServerResponse>>();
-  /** Those that are tunnels, with how long nothing has moved in them. */
+  /** Sockets that are tunnels, each with the milliseconds since a byte moved in it. */
   readonly #tunnels = new Map<Socket, () => number>();
-  /** What had been written to those that were found without movement, behind which little waited. */
-  readonly #found = new WeakMap<Socket, number>();
+  /** `bytesWritten` of stalled sockets with only little left to send, when their timeout last fired. */
+  readonly #stalledAt = new WeakMap<Socket, number>();
   #inFlight = 0;
   #draining = false;
   #onIdle: (() => void) | undefined;
@@ -38,7 +38,7 @@ export class Connections {
     return this.#inFlight;
   }
 
-  /** No new work is taken. */
+  /** Whether new requests are no longer taken. */
   get draining(): boolean {
     return this.#draining;
   }
@@ -47,21 +47,21 @@ export class Connections {
     return this.#sockets.size;
   }
 
-  /** A socket came in, before any handshake. */
+  /** Takes a new socket, before any handshake. */
   accept(socket: Socket): void {
     this.#sockets.add(socket);
     socket.on('error', ignore);
     socket.once('close', () => this.#sockets.delete(socket));
   }
 
-  /** A socket begins to speak HTTP: the accepted one itself, or the TLS socket above it. */
+  /** Takes a socket that begins to speak HTTP: the accepted one itself, or the TLS socket above it. */
   establish(socket: Socket): void {
     const responses = new Set<ServerResponse>();
     this.#responses.set(socket, responses);
     socket.on('error', ignore);
     socket.once('close', () => {
       this.#responses.delete(socket);
-      // Node tells only the response whose turn it is; those queued behind it would never hear that nobody listens.
+      // Node closes only the current response; pipelined ones behind it would never learn that the client has left.
       for (const response of responses) {
         if (response.socket !== null || response.writableFinished) continue;
         response.destroy();
@@ -74,14 +74,14 @@ export class Connections {
     if (this.#draining) socket.destroySoon();
   }
 
-  /** Whether an error on this socket may be answered: nothing else is being said on it. */
+  /** Whether an error may be answered on this socket: no response is under way on it. */
   isQuiet(socket: Socket): boolean {
     return this.#responses.get(socket)?.size === 0;
   }
 
   /**
-   * A socket speaks no HTTP with us any more: whoever has it now watches over it. False where an answer is still to be sent
-   * on it, and the connection is ended.
+   * Gives a socket away: it speaks no more HTTP with this server. Returns false where a response is still under way on it; the
+   * connection is ended then.
    */
   surrender(socket: Socket): boolean {
     const quiet = this.isQuiet(socket);
@@ -91,7 +91,7 @@ export class Connections {
     return quiet;
   }
 
-  /** A surrendered socket is a tunnel: something under way until it closes. @param quiet milliseconds without a byte */
+  /** Counts a surrendered socket as a tunnel until it closes. @param quiet returns the milliseconds without a byte */
   hold(socket: Socket, quiet: () => number): void {
     this.#tunnels.set(socket, quiet);
     this.#inFlight++;
@@ -101,7 +101,7 @@ export class Connections {
     });
   }
 
-  /** A request begins. False: it must not be handled, its connection is ended. */
+  /** Registers a request. Returns false where it must not be handled: its connection is ended. */
   begin(socket: Socket, response: ServerResponse): boolean {
     const responses = this.#responses.get(socket);
     if (responses === undefined || responses.size >= MAX_PIPELINED) {
@@ -120,12 +120,12 @@ export class Connections {
   }
 
   /**
-   * A socket was without any movement for as long as its timeout: it is cut where nobody is served on it, or where the
-   * client does not take what was written. One that waits for us (a slow upstream) is not to blame and waits on.
+   * Handles a socket whose timeout passed without a byte moved. It is cut where no request is open on it, or where the client
+   * does not take the bytes that were written. A client that waits for a slow upstream is kept.
    *
-   * Movement is what Node sees of it: the kernel takes new bytes about a third of its buffer at a time (1.4 MB on
-   * loopback), so twice the limit must be long enough for the slowest welcome client to take that much. Twice, as Node waits
-   * once more where a part of what was written went; what is small goes as a whole or not at all, so that it is we who do.
+   * Node sees a byte move only when the kernel takes new ones, about a third of its buffer at a time (1.4 MB on loopback). So
+   * twice the timeout must be long enough for the slowest welcome client to take that much. Twice, because Node waits once
+   * more where a part of a write went. A small write goes as a whole or not at all, so here the socket waits once more itself.
    */
   timedOut(socket: Socket): void {
     const serving = (this.#responses.get(socket)?.size ?? 0) > 0;
@@ -133,16 +133,16 @@ export class Connections {
     else socket.destroy();
   }
 
-  /** Whether what waits is too small to go in parts, and did not wait already when the socket was last found so. */
+  /** Whether the unsent bytes are too few to go in parts, and are not those of the last timeout. */
   #mayYetMove(socket: Socket): boolean {
     if (socket.writableLength > PIECE) return false;
     const { bytesWritten } = socket;
-    if (this.#found.get(socket) === bytesWritten) return false;
-    this.#found.set(socket, bytesWritten);
+    if (this.#stalledAt.get(socket) === bytesWritten) return false;
+    this.#stalledAt.set(socket, bytesWritten);
     return true;
   }
 
-  /** Resolves when nothing runs any more; from now on every connection ends with what runs on it. */
+  /** Resolves when nothing is under way any more; from now on each connection ends with its last response. */
   drain(): Promise<void> {
     this.#draining = true;
     for (const [socket, responses] of this.#responses) {
@@ -159,17 +159,17 @@ export class Connections {
     });
   }
 
-  /** What a client does in a tunnel cannot be seen, but one in which nothing moves is a connection it merely keeps. */
+  /** Requests in a tunnel cannot be seen; a tunnel in which no byte moves counts as an idle connection. */
   #endQuietTunnels(): void {
     for (const [socket, quiet] of this.#tunnels) if (quiet() >= QUIET_MS) socket.destroy();
   }
 
-  /** Gives what is left a moment to hang up, then cuts it. */
+  /** Gives the remaining clients a moment to hang up, then cuts them. */
   farewell(): void {
     setTimeout(() => this.cut(), FAREWELL_MS).unref();
   }
 
-  /** Ends every connection at once; returns how many responses were cut short. */
+  /** Ends every connection at once. @returns how many responses were cut short */
   cut(): number {
     const cut = this.#inFlight;
     for (const socket of this.#sockets) socket.destroy();
@@ -182,5 +182,5 @@ export class Connections {
   }
 }
 
-/** Errors of a socket are also told to whoever reads or writes it; here they only must not be fatal. */
+/** The reader and writer of a socket get its errors too; this handler only keeps them from being fatal. */
 function ignore(): void {}

@@ -217,7 +217,7 @@ describe('createFrontDoor: Unix sockets', () => {
     const path = join(directory, 'precious.txt');
     writeFileSync(path, 'precious');
     const door = createFrontDoor({ listeners: [{ address: { path } }], handler: ok });
-    await assert.rejects(door.start(), /there is a file of that name which is no socket; remove it/);
+    await assert.rejects(door.start(), /a file of that name exists and is not a socket; remove it/);
     assert.ok(existsSync(path));
   });
 
@@ -285,11 +285,12 @@ describe('createFrontDoor: TLS', () => {
     const { door, port } = await open(ok, { listeners: [{ address: { host: '127.0.0.1', port: 0 }, tls }] });
     const before = (await getTls(port)).fingerprint;
     makePair('renewed', EC);
-    await door.renewCertificates();
+    const renew = await door.prepareCertificates();
+    renew();
     const renewed = (await getTls(port)).fingerprint;
     assert.notEqual(renewed, before);
     writeFileSync(tls.keyFile, 'nothing');
-    await assert.rejects(door.renewCertificates(), /No usable private key/);
+    await assert.rejects(door.prepareCertificates(), /No usable private key/);
     assert.equal((await getTls(port)).fingerprint, renewed);
   });
 

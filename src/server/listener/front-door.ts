@@ -3,12 +3,13 @@ import type { Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { OciError } from '../../oci/index.ts';
-import type { RequestHandler } from '../exchange/index.ts';
 import {
+  connectionInfoOf,
   createServer,
   faultOfHost,
+  hasBody,
   identifyClient,
-  introductionOf,
+  type RequestHandler,
   setClientInfo,
   type TrustedProxies,
 } from '../exchange/index.ts';
@@ -16,76 +17,77 @@ import { CertificateKeeper, type ListenerCertificate } from '../tls/index.ts';
 import { Connections } from './connections.ts';
 import { redirectToHttps } from './https-redirect.ts';
 import { formatAddress, type ListenerAddress, type ListenerSpec, openListener } from './listener.ts';
-import { refusal, refusalOf, refuseOnSocket } from './refuse.ts';
+import { refusalOf, refuseOnSocket } from './refuse.ts';
 import { type Forward, isAbsoluteForm, type OpenedTunnel, type TunnelDoor } from './tunnel.ts';
 
 /** All in milliseconds; 0 switches a limit off unless said otherwise. */
 export interface FrontDoorTimeouts {
   /** From a connection's first byte (or from its opening) to the end of the request head. @default 10_000 */
   readonly readHeader?: number;
-  /** For the whole request, its body included: a hard limit. Bodies that are read end when they stand still. @default 0 */
+  /** For the whole request, its body included: a hard limit. A stalled body ends sooner, by `clientStall`. @default 0 */
   readonly read?: number;
   /** For the whole response: a hard limit, which cuts slow clients and large layers alike. @default 0 */
   readonly write?: number;
-  /** Between two requests of a connection; longer than what load balancers keep (60 s), so that they close first. @default 65_000 */
+  /** Between two requests of a connection; longer than load balancers keep theirs (60 s), so that they close first. @default 65_000 */
   readonly idle?: number;
-  /** Without the client taking a byte of what was written to it. @default 60_000 */
+  /** Without the client taking a byte of an answer. @default 60_000 */
   readonly clientStall?: number;
 }
 
 export interface FrontDoorLimits {
   /** Bytes of a request head. @default 16_384 */
   readonly maxHeaderBytes?: number;
-  /** Connections at once, per listener; more are closed as they come. @default 16_384 */
+  /** Connections at once, per listener; further ones are closed at once. @default 16_384 */
   readonly maxConnections?: number;
 }
 
-/** What may change while the front door is open. */
+/** Settings that may change while the front door is open. */
 export interface FrontDoorSettings {
-  /** Where `redirectToHttps` leads, if it is an https URL. */
+  /** Where `redirectToHttps` leads, if it is an HTTPS URL. */
   readonly publicUrl?: string | undefined;
-  /** Whose word on who asks is believed. @default nobody's */
+  /** Proxies whose forwarded headers are believed. @default none */
   readonly trustedProxies?: TrustedProxies | undefined;
   readonly timeouts?: FrontDoorTimeouts;
-  /** `maxHeaderBytes` stays as it was when the listeners were opened. */
+  /** `maxHeaderBytes` cannot change: it keeps the value the listeners were opened with. */
   readonly limits?: FrontDoorLimits;
 }
 
 export interface FrontDoorOptions extends FrontDoorSettings {
   readonly listeners: readonly ListenerSpec[];
-  /** Takes every request to this server. What it throws is reported, and the response is ended with 500 or cut. */
+  /** Handles every request to this server. */
   readonly handler: RequestHandler;
-  /** Takes what is for other servers, on the listeners that say `forward`. @default all of it is refused */
+  /** Handles requests for other servers, on listeners with `forward`. @default they are refused */
   readonly forward?: Forward | undefined;
-  /** Hears of each certificate that was exchanged for the one its file holds now. */
+  /** Called for each certificate that was renewed from its file. */
   readonly onRenewed?: (certificate: ListenerCertificate) => void;
-  /** Milliseconds between two looks at the TLS files. @default 30_000 */
+  /** Milliseconds between two checks of the TLS files. @default 30_000 */
   readonly certificateInterval?: number | undefined;
-  /** Hears what ended no request and what the handler threw. */
+  /** Called for failures outside of a request, and for errors that a handler throws. */
   readonly onWarning?: (message: string, error?: unknown) => void;
 }
 
 export interface StopOptions {
-  /** Milliseconds for what runs to finish; 0 cuts at once. @default 30_000 */
+  /** Milliseconds for responses to finish; 0 cuts at once. @default 30_000 */
   readonly timeoutMs?: number;
 }
 
-/** Sockets become requests. */
+/** The listeners of this server. */
 export interface FrontDoor {
-  /** Opens every listener, or none: throws a ListenError, or an Error that names a TLS file. */
+  /** Opens every listener, or none. @throws {ListenError} or an Error that names a TLS file */
   start(): Promise<readonly ListenerAddress[]>;
   /**
    * Refuses new connections, lets running responses finish up to the limit, cuts the rest. Resolves when every socket is
    * closed, with the number of responses cut. Called again, it may only shorten the time.
    */
   stop(options?: StopOptions): Promise<{ readonly cut: number }>;
-  /** Reads the TLS files again, for connections yet to come; on an error the certificates in use stay. */
-  renewCertificates(): Promise<void>;
-  /** The same in two steps: reads and checks, and gives what puts them to use. */
+  /**
+   * Reads and checks the TLS files again. The function it returns puts them to use, for new connections; on an error the
+   * certificates in use stay.
+   */
   prepareCertificates(): Promise<() => void>;
-  /** Those in use. */
+  /** The certificates in use. */
   readonly certificates: readonly ListenerCertificate[];
-  /** Goes by other limits and times: for connections yet to come, and requests yet to come on those that are open. */
+  /** Applies other limits and times, to new connections and to new requests on open ones. */
   adjust(settings: FrontDoorSettings): void;
   /** Responses and tunnels under way. */
   readonly inFlight: number;
@@ -93,17 +95,17 @@ export interface FrontDoor {
   readonly connections: number;
 }
 
-/** A registry client sends about ten headers; Node keeps silent about those it drops, so we count and refuse. */
+/** A registry client sends about ten headers. Node drops further ones silently, so they are counted and refused here. */
 const MAX_HEADERS = 100;
 
 /** A TLS handshake takes two round trips. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 
-/** One line, not thousands, while connections are refused. */
+/** Milliseconds between two warnings while connections are refused. */
 const DROP_WARNING_INTERVAL_MS = 10_000;
 
 export function createFrontDoor(given: FrontDoorOptions): FrontDoor {
-  // One object for all listeners, in which `adjust` changes what is looked at anew for each request.
+  // One object for all listeners: `adjust` changes it, and each request reads it again.
   const options: FrontDoorOptions = { ...given };
   const connections = new Connections();
   const keeper = new CertificateKeeper({
@@ -122,7 +124,7 @@ export function createFrontDoor(given: FrontDoorOptions): FrontDoor {
         const server = await createListenerServer(spec, options, { connections, keeper });
         servers.push({ spec, server });
         addresses.push(await openListener(server, spec));
-        // Accepting can fail later too (no descriptors left): the listener goes on, and so does the server.
+        // Accepting can fail later too (no descriptors left). Listener and server go on.
         server.on('error', (error) => options.onWarning?.('a listener had a failure', error));
       }
     } catch (error) {
@@ -150,11 +152,6 @@ export function createFrontDoor(given: FrontDoorOptions): FrontDoor {
     return stopping.finally(() => clearTimeout(deadline));
   }
 
-  async function renewCertificates(): Promise<void> {
-    const renew = await keeper.prepare();
-    renew();
-  }
-
   function adjust({ publicUrl, trustedProxies, timeouts = {}, limits = {} }: FrontDoorSettings): void {
     Object.assign(options, { publicUrl, trustedProxies, timeouts, limits });
     for (const { spec, server } of servers) limitServer(server, spec, options);
@@ -163,7 +160,6 @@ export function createFrontDoor(given: FrontDoorOptions): FrontDoor {
   return {
     start,
     stop,
-    renewCertificates,
     prepareCertificates: () => keeper.prepare(),
     get certificates() {
       return keeper.certificates;
@@ -189,7 +185,7 @@ async function createListenerServer(
     server = createServer(settings);
     server.on('connection', (socket: Socket) => connections.establish(socket));
   } else {
-    // TLS costs 10 ms to load, and most mirrors stand behind somebody else's or on loopback.
+    // TLS takes 10 ms to load, and most mirrors stand behind a TLS proxy or on loopback.
     const https = await import('node:https');
     const { cert, key, serve } = await keeper.open(formatAddress(spec), spec.tls);
     const secure = https.createServer({
@@ -221,7 +217,7 @@ async function createListenerServer(
     }
     const refused = refusalOfTunnel(request, connections);
     if (!connections.surrender(socket)) return;
-    introduceBy(options.trustedProxies, request);
+    identifyBy(options.trustedProxies, request);
     if (refused === undefined) forward.connect(request, socket, head, door);
     else refuseOnSocket(socket, refused);
   });
@@ -229,14 +225,14 @@ async function createListenerServer(
     hold: (socket, quiet) => connections.hold(socket, quiet),
     serve: (socket, tunnel) => {
       decrypted.set(socket, tunnel);
-      // As if it had been accepted here: the limits, timeouts and refusals of the listener hold within tunnels too.
+      // As if it had been accepted here: the limits, timeouts and refusals of the listener apply within tunnels too.
       server.emit(spec.tls === undefined ? 'connection' : 'secureConnection', socket);
     },
   };
   return server;
 }
 
-/** Connections that came out of tunnels, each with its tunnel. */
+/** Decrypted connections, each with its tunnel. */
 type Decrypted = WeakMap<Socket, OpenedTunnel>;
 
 function handlerFor(spec: ListenerSpec, options: FrontDoorOptions, decrypted: Decrypted): RequestHandler {
@@ -252,23 +248,21 @@ function handlerFor(spec: ListenerSpec, options: FrontDoorOptions, decrypted: De
   };
 }
 
-/** What is wrong with a CONNECT before anybody looks where it leads. */
+/** The refusal of a CONNECT, whatever its target; undefined where nothing is wrong. */
 function refusalOfTunnel(request: IncomingMessage, connections: Connections): OciError | undefined {
   if (connections.draining) return new OciError('UNAVAILABLE', 'this server is about to stop');
-  if (request.rawHeaders.length / 2 > MAX_HEADERS) return refusedHeaders();
-  return refusalOfHost(request);
+  return refusalOfHead(request);
 }
 
-function refusedHeaders(): OciError {
-  return refusal('UNSUPPORTED', 431, `the request has more than ${MAX_HEADERS} headers`);
-}
-
-function refusalOfHost(request: IncomingMessage): OciError | undefined {
+function refusalOfHead(request: IncomingMessage): OciError | undefined {
+  if (request.rawHeaders.length / 2 > MAX_HEADERS) {
+    return new OciError('UNSUPPORTED', `the request has more than ${MAX_HEADERS} headers`, { status: 431 });
+  }
   const fault = faultOfHost(request);
-  return fault === undefined ? undefined : refusal('UNSUPPORTED', 400, fault);
+  return fault === undefined ? undefined : new OciError('UNSUPPORTED', fault, { status: 400 });
 }
 
-/** Sets what a server goes by from now on. */
+/** Applies limits and times to a server, from now on. */
 function limitServer(server: Server | HttpsServer, spec: ListenerSpec, options: FrontDoorOptions): void {
   const { timeouts = {}, limits = {} } = options;
   server.maxConnections = limits.maxConnections ?? 16_384;
@@ -292,26 +286,26 @@ function serverSettings(spec: ListenerSpec, { timeouts = {}, limits = {} }: Fron
   const times = requestTimes(timeouts);
   return {
     ...times,
-    // How often the two above are looked at: Node's 30 s would let a slow head live four times its time.
+    // How often Node checks the first two: its 30 s would let a slow head live for four times its limit.
     connectionsCheckingInterval: Math.min(
       1000,
       Math.max(10, Math.floor((times.headersTimeout || times.requestTimeout) / 4)),
     ),
     maxHeaderSize: limits.maxHeaderBytes ?? 16_384,
-    // Said outright, so that no NODE_OPTIONS can open the way for request smuggling.
+    // Explicit, so that no NODE_OPTIONS can open the way for request smuggling.
     insecureHTTPParser: false,
     noDelay: true,
-    // Finds clients that vanished while their request waits for an upstream.
+    // Detects clients that vanish while their request waits for an upstream.
     keepAlive: true,
     keepAliveInitialDelay: 60_000,
-    // curl and Java's client offer `Upgrade: h2c` with any plain request and are content without it (RFC 9110, 7.8).
+    // curl and Java's client offer `Upgrade: h2c` with any plain request and accept an answer without it (RFC 9110 §7.8).
     shouldUpgradeCallback: (request) => !/^\s*h2c\s*$/i.test(request.headers.upgrade ?? ''),
   };
 }
 
-/** Where somebody is trusted, who asks is settled before anybody looks. */
-function introduceBy(trusted: TrustedProxies | undefined, request: IncomingMessage): void {
-  if (trusted !== undefined) setClientInfo(request, identifyClient(introductionOf(request), trusted));
+/** Identifies the client before any handler reads it, where proxies are trusted. */
+function identifyBy(trusted: TrustedProxies | undefined, request: IncomingMessage): void {
+  if (trusted !== undefined) setClientInfo(request, identifyClient(connectionInfoOf(request), trusted));
 }
 
 function listenToRequests(
@@ -326,24 +320,20 @@ function listenToRequests(
   function take(request: IncomingMessage, response: ServerResponse): void {
     const socket = request.socket;
     if (!connections.begin(socket, response)) return;
-    // Nobody may send us a body on the pull path; if one comes, the next request would have to be found behind it.
+    // A pull has no body. Where one is sent anyway, the next request would have to be found behind it.
     if (hasBody(request)) response.shouldKeepAlive = false;
     const writeTimeout = options.timeouts?.write ?? 0;
     if (writeTimeout > 0) {
       const timer = setTimeout(() => socket.destroy(), writeTimeout);
       response.once('close', () => clearTimeout(timer));
     }
-    if (request.rawHeaders.length / 2 > MAX_HEADERS) {
-      answer(response, refusedHeaders());
-      return;
-    }
-    const refused = refusalOfHost(request);
+    const refused = refusalOfHead(request);
     if (refused !== undefined) {
       answer(response, refused);
       return;
     }
-    // Within a tunnel speaks the client itself, of whom nothing is believed.
-    if (!decrypted.has(socket)) introduceBy(options.trustedProxies, request);
+    // In a tunnel, the client itself sends the headers: a forwarded address among them is never believed.
+    if (!decrypted.has(socket)) identifyBy(options.trustedProxies, request);
     void run(request, response);
   }
 
@@ -352,43 +342,39 @@ function listenToRequests(
       await handler(request, response);
     } catch (error) {
       options.onWarning?.('a request failed where it should not', error);
-      // What was begun must not look complete; what was not begun can still be answered.
+      // A started answer must not look complete; one that was not started can still be an error.
       if (response.headersSent) response.destroy();
       else answer(response, new OciError('UNKNOWN', 'the server failed to handle this request'));
     }
   }
 
   server.on('request', take);
-  // The final answer instead of 100: a client that asks before it sends is spared the sending (RFC 9110, 10.1.1).
+  // A final answer instead of 100 spares the client the sending of its body (RFC 9110 §10.1.1).
   server.on('checkContinue', take);
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     if (connections.begin(request.socket, response))
-      answer(response, refusal('UNSUPPORTED', 417, 'the only expectation understood is 100-continue'));
+      answer(response, new OciError('UNSUPPORTED', 'the only expectation understood is 100-continue', { status: 417 }));
   });
 }
 
 function listenToRefusals(server: Server | HttpsServer, options: FrontDoorOptions, connections: Connections): void {
   server.on('clientError', (error: NodeJS.ErrnoException, stream: Duplex) => {
     const socket = stream as Socket;
-    // Unknown here means in a TLS handshake; anything under way means our answer would land inside another.
+    // An unknown socket is in its TLS handshake. With a response under way, the refusal would land inside it.
     if (error.code === 'ECONNRESET' || !connections.isQuiet(socket)) socket.destroy();
     else refuseOnSocket(socket, refusalOf(error.code));
   });
   server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => {
-    refuseOnSocket(socket, refusal('UNSUPPORTED', 400, 'this server speaks HTTP/1.1 only'));
+    refuseOnSocket(socket, new OciError('UNSUPPORTED', 'this server speaks HTTP/1.1 only', { status: 400 }));
   });
   let warnedAt = Number.NEGATIVE_INFINITY;
   server.on('drop', () => {
     if (performance.now() - warnedAt < DROP_WARNING_INTERVAL_MS) return;
     warnedAt = performance.now();
     options.onWarning?.(
-      `connections are refused: ${server.maxConnections} are open, as many as limits.max_connections`,
+      `connections are refused: ${server.maxConnections} are open, as many as limits.max_connections allows`,
     );
   });
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
 }
 
 function answer(response: ServerResponse, error: OciError): void {

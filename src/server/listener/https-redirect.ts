@@ -1,21 +1,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { RequestHandler } from '../exchange/index.ts';
-import { clientInfoOf } from '../exchange/index.ts';
-import { refusal } from './refuse.ts';
+import { OciError } from '../../oci/index.ts';
+import { clientInfoOf, type RequestHandler } from '../exchange/index.ts';
 
-// A host name, an IPv4 address or a bracketed IPv6 one, with or without a port: what may be repeated in a header.
+/** A host name, an IPv4 address or a bracketed IPv6 one, with or without a port: safe to repeat in a header. */
 const HOST = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/i;
 
 /**
- * Where a plain request is sent on to: the same path over HTTPS, at the public URL where there is one, else at the same
- * host without its port. Undefined where the request names no host that could be meant.
+ * The HTTPS URL of a plain request: the same path at the public URL where that is HTTPS, else at the same host without its
+ * port. Undefined where the request names no usable host.
  */
 export function httpsLocation(
   target: string,
   host: string | undefined,
   publicUrl: string | undefined,
 ): string | undefined {
-  // An absolute-form target names its own host; only its path is of interest.
+  // An absolute-form target has a host of its own: only its path is used.
   const path = /^[a-z]+:\/\/[^/?#]*(.*)$/i.exec(target)?.[1] ?? target;
   const suffix = path.startsWith('/') ? path : `/${path}`;
   if (publicUrl?.startsWith('https://')) return publicUrl.replace(/\/+$/, '') + suffix;
@@ -24,8 +23,8 @@ export function httpsLocation(
 }
 
 /**
- * Answers every request with 308: the method is kept, and a client may remember it. One that came by HTTPS to a trusted
- * server in front is where it should be, and goes on to `handler`.
+ * Answers every request with 308: the method is kept, and a client may remember it. A request that reached a trusted proxy by
+ * HTTPS goes on to `handler`.
  */
 export function redirectToHttps(publicUrl: string | undefined, handler: RequestHandler): RequestHandler {
   return (request: IncomingMessage, response: ServerResponse) => {
@@ -33,7 +32,7 @@ export function redirectToHttps(publicUrl: string | undefined, handler: RequestH
     if (scheme === 'https') return handler(request, response);
     const location = httpsLocation(request.url ?? '/', host, publicUrl);
     if (location === undefined) {
-      const error = refusal('UNSUPPORTED', 400, 'the Host header names no host');
+      const error = new OciError('UNSUPPORTED', 'the Host header names no host', { status: 400 });
       response.writeHead(400, { 'content-type': 'application/json' }).end(error.toBody());
       return;
     }

@@ -1,5 +1,5 @@
 /**
- * Sockets that accept connections and make requests of them, with bounds on heads, connections and time.
+ * Listeners: sockets accept connections and turn their bytes into requests, with bounds on heads, connections and time.
  *
  * It never answers a well-formed request itself, except to redirect it to HTTPS.
  */

@@ -1,7 +1,7 @@
 import type { Server } from 'node:net';
 import { listenOnSocketPath } from './unix-socket.ts';
 
-/** One place to listen on. */
+/** One address to listen on. */
 export interface ListenerSpec {
   /** No host means all interfaces; port 0 any free one; a path is a Unix socket. */
   readonly address: { readonly host?: string; readonly port: number } | { readonly path: string };
@@ -9,11 +9,11 @@ export interface ListenerSpec {
   readonly tls?: { readonly certFile: string; readonly keyFile: string };
   /** Answers every request with 308 to the same path over HTTPS. @default false */
   readonly redirectToHttps?: boolean;
-  /** Takes requests that are for other servers, where there is a forward proxy. @default false */
+  /** Takes requests for other servers, where the forward proxy is on. @default false */
   readonly forward?: boolean;
 }
 
-/** Where a listener really listens, its port known. */
+/** The address of an open listener, with its actual port. */
 export interface ListenerAddress {
   /** `127.0.0.1:5000`, `[::]:5000` or `unix:/run/entrepot.sock`. */
   readonly address: string;
@@ -23,10 +23,10 @@ export interface ListenerAddress {
   readonly redirectToHttps: boolean;
 }
 
-/** A listener that could not be opened: the message names the address, the reason and what would do. */
+/** A listener that could not be opened. The message names the address, the reason and the remedy. */
 export class ListenError extends Error {
   override readonly name = 'ListenError';
-  /** The system's code (`EADDRINUSE`), where it had one. */
+  /** The system's code (`EADDRINUSE`), where it has one. */
   readonly code: string | undefined;
 
   constructor(message: string, cause: NodeJS.ErrnoException) {
@@ -36,12 +36,12 @@ export class ListenError extends Error {
 }
 
 /**
- * Connections the kernel accepts for us while we are busy. Node's default of 511 resets connections when 2,000 clients
+ * Connections that the kernel accepts while this process is busy. Node's default of 511 resets connections when 2,000 clients
  * come at once; the kernel itself caps this at net.core.somaxconn.
  */
 const BACKLOG = 4096;
 
-/** A group may use the socket (a web server in front), the world may not. */
+/** The group (a web server in front) may use the socket, others may not. */
 const SOCKET_MODE = 0o660;
 
 /** Binds a server to its address. Throws {@link ListenError}. */
@@ -100,7 +100,7 @@ function reasonOf(spec: ListenerSpec, cause: NodeJS.ErrnoException): string {
     case 'EACCES':
     case 'EPERM':
       return isPath
-        ? 'its directory may not be written by this user; choose another path, or change the owner of the directory'
+        ? 'this user may not write to its directory; choose another path, or change the owner of the directory'
         : 'this user may not open the port; choose one from 1024 up, or grant the capability CAP_NET_BIND_SERVICE';
     case 'EADDRNOTAVAIL':
       return 'this machine has no such address; use one of its own, or leave the host out to listen on all of them';
@@ -108,7 +108,7 @@ function reasonOf(spec: ListenerSpec, cause: NodeJS.ErrnoException): string {
     case 'EAI_AGAIN':
       return 'the host name does not resolve; write the address in numbers, or leave the host out';
     case 'EEXIST':
-      return 'there is a file of that name which is no socket; remove it, or choose another path with `listen`';
+      return 'a file of that name exists and is not a socket; remove it, or choose another path with `listen`';
     case 'ENOENT':
     case 'ENOTDIR':
       return 'the directory of the socket does not exist; create it, or choose another path with `listen`';

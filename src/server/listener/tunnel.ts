@@ -5,37 +5,37 @@ import type { RequestHandler } from '../exchange/index.ts';
 
 /** The host that a client asks the forward proxy to reach. */
 export interface ForwardTarget {
-  /** A name in lower case ASCII without a final dot, or an address (IPv6 without brackets), in the one way to write it. */
+  /** A name in lower-case ASCII without a final dot, or an address in its canonical form (IPv6 without brackets). */
   readonly host: string;
   readonly port: number;
 }
 
-/** What the front door offers those who speak something else on a connection than HTTP to this server. */
+/** What the front door offers the forward proxy for connections that leave HTTP. */
 export interface TunnelDoor {
-  /** The connection is a tunnel until it closes. @param quiet milliseconds in which nothing moved */
+  /** Counts the connection as a tunnel until it closes. @param quiet returns the milliseconds without a byte */
   hold(socket: Socket, quiet: () => number): void;
   /**
-   * What came out of a tunnel speaks HTTP, within the limits of every other connection; its requests go to
+   * Serves HTTP on a decrypted connection, within the limits of every other connection. Its requests go to
    * {@link Forward.handleDecrypted}.
    */
   serve(socket: TLSSocket, tunnel: OpenedTunnel): void;
 }
 
-/** A tunnel that is looked into. */
+/** A tunnel whose TLS is decrypted. */
 export interface OpenedTunnel {
-  /** Where it leads, in whose name the handshake was made. */
+  /** The host of the CONNECT, which the certificate of the handshake names. */
   readonly target: ForwardTarget;
   /** Address of the client. */
   readonly client: string;
 }
 
-/** The forward proxy: what a front door hands requests that are for others. */
+/** The forward proxy: takes the requests of a front door that are for other servers. */
 export interface Forward {
   /** A request in absolute form: `GET http://host/path`. */
   readonly handle: RequestHandler;
-  /** A request that came out of a tunnel: judged by what is allowed now, however long the tunnel has been open. */
+  /** A request out of a decrypted tunnel. The allow-list of now decides, however long the tunnel has been open. */
   handleDecrypted(request: IncomingMessage, response: ServerResponse, tunnel: OpenedTunnel): Promise<void> | undefined;
-  /** CONNECT. @param head what the client said without waiting for the answer */
+  /** CONNECT. @param head bytes that the client sent without waiting for the answer */
   connect(request: IncomingMessage, socket: Socket, head: Buffer, door: TunnelDoor): void;
   /** Tunnels open. */
   readonly tunnels: number;

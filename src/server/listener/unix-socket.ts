@@ -2,17 +2,17 @@ import { chmod, lstat, stat, unlink } from 'node:fs/promises';
 import { connect, type Server } from 'node:net';
 import { dirname } from 'node:path';
 
-/** A server that was killed cannot have answered within this, one that is only busy has (its kernel accepts for it). */
+/** A live server answers within this, however busy: its kernel accepts for it. */
 const PROBE_TIMEOUT_MS = 1000;
 
 /**
- * Makes a path free for a Unix socket: one that nobody listens on any more is removed, as `bind` would fail on it.
+ * Makes a path free for a Unix socket: a stale socket, on which no process listens, is removed, because `bind` would fail.
  *
- * Throws a system error with the code EADDRINUSE where a server answers there, EEXIST where the path is something else
- * than a socket (what is not ours is never removed), ENOENT where its directory is missing.
+ * Throws a system error with the code EADDRINUSE where a server answers there, EEXIST where the path is not a socket (a file
+ * of another kind is never removed), ENOENT where its directory is missing.
  */
 export async function claimSocketPath(path: string): Promise<void> {
-  // libuv says EACCES of a missing directory when it binds, which would send the reader after the wrong thing.
+  // For a missing directory, libuv reports EACCES when it binds, which would mislead the operator.
   await stat(dirname(path));
   const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
@@ -26,7 +26,7 @@ export async function claimSocketPath(path: string): Promise<void> {
   });
 }
 
-/** Binds a server to a path so that nobody outside `mode` could connect, not even for the moment after `bind`. */
+/** Binds a server to a path with the mode, so that no other user can connect even in the moment after `bind`. */
 export async function listenOnSocketPath(
   server: Server,
   path: string,
@@ -40,7 +40,7 @@ export async function listenOnSocketPath(
       resolve();
     });
   });
-  // bind() happens within listen(), so the narrower umask holds for this one file and no other.
+  // bind() runs synchronously within listen(), so the umask applies to this one file and no other.
   const umask = process.umask(0o777 & ~mode);
   try {
     server.listen({ path, backlog });

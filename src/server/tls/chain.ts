@@ -1,20 +1,20 @@
 import { type KeyObject, X509Certificate } from 'node:crypto';
 
-/** What a server shows of itself, put in order. */
+/** The certificates that a server sends, in order. */
 export interface CertificateChain {
-  /** The server's own certificate, then each one's issuer as far as they are there, then what is left. */
+  /** The server's own certificate, then each one's issuer as far as the file has them, then the others. */
   readonly certificates: readonly [X509Certificate, ...X509Certificate[]];
-  /** False where they were in another order. */
+  /** False where the file had another order. */
   readonly wasInOrder: boolean;
 }
 
-/** A file of certificates that holds more is no chain: public ones have two to four. */
+/** A file with more certificates is no chain: public chains have two to four. */
 const MAX_CERTIFICATES = 64;
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
 
 /**
- * The certificates of a PEM file, in its order; whatever else it holds is passed over.
+ * The certificates of a PEM file, in its order; its other content is skipped.
  *
  * @throws {Error} where one cannot be read, or there are too many
  */
@@ -29,9 +29,9 @@ export function parseCertificates(pem: string): readonly X509Certificate[] {
 }
 
 /**
- * Puts certificates in the order TLS wants (RFC 8446 §4.4.2): the one the key belongs to first, each followed by its
- * issuer. Many clients take any order, and some none but this. None is left out: what belongs to no chain may be another way
- * to an authority. Undefined where the key belongs to none.
+ * Puts certificates in the order of TLS (RFC 8446 §4.4.2): the certificate of the key first, each followed by its issuer. Many
+ * clients take any order, some only this one. No certificate is left out: one outside the chain may lead to another
+ * authority. Undefined where no certificate belongs to the key.
  */
 export function orderChain(certificates: readonly X509Certificate[], key: KeyObject): CertificateChain | undefined {
   const own = certificates.find((each) => each.checkPrivateKey(key));
@@ -50,7 +50,7 @@ export function orderChain(certificates: readonly X509Certificate[], key: KeyObj
   return { certificates: ordered, wasInOrder };
 }
 
-/** By name and key identifier, and by the signature itself: two authorities may have one name. */
+/** By name and key identifier, and by the signature itself: two authorities may have the same name. */
 function isIssuer(issuer: X509Certificate, of: X509Certificate): boolean {
   return of.checkIssued(issuer) && of.verify(issuer.publicKey);
 }

@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:cry
 import { readFile } from 'node:fs/promises';
 import { orderChain, parseCertificates } from './chain.ts';
 
-/** Where a certificate and its key are; both may be in one file. */
+/** The files of a certificate and its key; both may be in one file. */
 export interface TlsFiles {
   readonly certFile: string;
   readonly keyFile: string;
@@ -13,13 +13,13 @@ export interface TlsPair {
   /** The server's own first, each followed by its issuer. */
   readonly cert: string;
   readonly key: string;
-  /** For people: the names the certificate is for. */
+  /** The names of the certificate, for messages. */
   readonly subject: string;
   /** Milliseconds since the epoch. */
   readonly validFrom: number;
   /** Milliseconds since the epoch. */
   readonly expiresAt: number;
-  /** What an operator should know, though the pair can be used: one sentence each. */
+  /** Warnings for the operator about a usable pair: one sentence each. */
   readonly notes: readonly string[];
 }
 
@@ -27,11 +27,12 @@ const PRIVATE_KEY = /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----[\s\S]*?-----END (?:
 
 /**
  * Reads a certificate and its key from PEM files: EC, RSA and Ed25519 keys, in PKCS#8 or in the older forms that name
- * the algorithm (SEC 1, PKCS#1), and certificates in any order. Throws an Error that names the file and what is wrong with
- * it, since a certificate that is only found wanting at the first handshake is found by the clients.
+ * the algorithm (SEC 1, PKCS#1), and certificates in any order.
+ *
+ * @throws {Error} that names the file and its fault; checked here, because the first handshake would show it to clients only
  */
 export async function readTlsFiles({ certFile, keyFile }: TlsFiles): Promise<TlsPair> {
-  // One after the other: where both are wrong, it is always the same one that is told.
+  // One after the other: where both are wrong, the message is always about the same one.
   const certificates = certificatesOf(await readPem(certFile, 'certificate'), certFile);
   const key = keyOf(await readPem(keyFile, 'private key'), keyFile);
   const chain = orderChain(certificates, key.key);
@@ -60,10 +61,10 @@ function notesOn(
   const notes: string[] = [];
   if (!wasInOrder) {
     notes.push(
-      `The certificates in ${file} are not in order, and are sent in order: the server’s own first, each followed by its issuer`,
+      `The certificates in ${file} are not in order; they are sent in order: the server’s own first, each followed by its issuer`,
     );
   }
-  // Authorities that say where their own certificate can be had are seldom ones that clients know.
+  // An issuer that publishes its own certificate (CA Issuers) is seldom one that clients trust directly.
   if (certificates.length === 1 && own.infoAccess?.includes('CA Issuers') === true && !own.checkIssued(own)) {
     const issuer = own.issuer.replaceAll('\n', ', ');
     notes.push(
@@ -96,14 +97,13 @@ async function readPem(file: string, what: string): Promise<string> {
 function certificatesOf(pem: string, file: string): readonly X509Certificate[] {
   if (!pem.includes('-----BEGIN CERTIFICATE-----'))
     throw new Error(`No certificate in ${file}: expected PEM, beginning with -----BEGIN CERTIFICATE-----`);
-  let certificates: readonly X509Certificate[];
   try {
-    certificates = parseCertificates(pem);
+    const certificates = parseCertificates(pem);
+    if (certificates.length > 0) return certificates;
+    throw new Error('the PEM has a beginning and no end');
   } catch (cause) {
     throw new Error(`The certificate in ${file} cannot be read; is the PEM whole?`, { cause });
   }
-  if (certificates.length > 0) return certificates;
-  throw new Error(`The certificate in ${file} cannot be read; is the PEM whole?`);
 }
 
 /** The first private key of a file, which may hold certificates as well. */
@@ -117,7 +117,7 @@ function keyOf(pem: string, file: string): { readonly key: KeyObject; readonly p
   try {
     return { key: createPrivateKey(block), pem: `${block}\n` };
   } catch (cause) {
-    // OpenSSL's own form says so within, PKCS#8 in its first line.
+    // The older forms say in a header that the key is encrypted, PKCS#8 in its first line.
     const isEncrypted = /BEGIN ENCRYPTED PRIVATE KEY|Proc-Type: 4,ENCRYPTED/.test(block);
     const remedy = isEncrypted ? `; decrypt it with: openssl pkey -in ${file} -out FILE` : '';
     throw new Error(`The private key in ${file} cannot be read; it must be whole and without a passphrase${remedy}`, {

@@ -1,5 +1,5 @@
 /**
- * Certificates of listeners: read, checked, renewed while the server runs.
+ * Certificates of listeners: reads and checks them, and renews them while the server runs.
  *
  * It never creates a certificate.
  */

@@ -6,32 +6,32 @@ import { readTlsFiles, type TlsFiles, type TlsPair } from './files.ts';
 
 /** The certificate of one listener. */
 export interface ListenerCertificate {
-  /** Where it listens, as it is written: `*:5443`. */
+  /** The listener's address as it is written: `*:5443`. */
   readonly listener: string;
-  /** For people: the names it is for. */
+  /** The names of the certificate, for messages. */
   readonly subject: string;
   /** Milliseconds since the epoch. */
   readonly expiresAt: number;
 }
 
 export interface CertificateKeeperOptions {
-  /** Hears what an operator should know: each thing once, until it changes. */
+  /** Called with warnings for the operator: each once, until it changes. */
   readonly onWarning: (message: string, error?: unknown) => void;
   readonly onRenewed: (certificate: ListenerCertificate) => void;
-  /** Milliseconds between two looks at the files. @default 30_000 */
+  /** Milliseconds between two checks of the files. @default 30_000 */
   readonly interval?: number;
   /** Milliseconds since the epoch. @default Date.now */
   readonly now?: () => number;
 }
 
-/** A certificate with its key, and where to say whose it is: there it is exchanged. */
-export interface OpenedPair extends Pick<TlsPair, 'cert' | 'key'> {
+/** A certificate with its key. `serve` names the server whose certificate is replaced on a renewal. */
+interface OpenedPair extends Pick<TlsPair, 'cert' | 'key'> {
   readonly serve: (server: HttpsServer) => void;
 }
 
-/** How often the files are looked at whatever the system tells: a swapped symlink or a network's file system tells nothing. */
+/** The files are checked this often, whatever the watcher reports: swapped symlinks and network file systems report nothing. */
 const INTERVAL = 30_000;
-/** Certificate and key are seldom written at the same moment: what does not fit together yet may do so then. */
+/** Certificate and key are seldom written in the same moment: a pair that does not match yet may match after this. */
 const SETTLED = 1000;
 const DAY = 24 * 3_600_000;
 const EXPIRY_NOTICE = 14 * DAY;
@@ -40,18 +40,18 @@ interface Kept {
   readonly listener: string;
   readonly files: TlsFiles;
   pair: TlsPair;
-  /** What the files looked like when they were read last. */
-  mark: string;
+  /** Fingerprint of the files when they were last read. */
+  stamp: string;
   server: HttpsServer | undefined;
-  /** Said already, of what is wrong with the files now. */
+  /** The fault of the files at the last check. */
   complaint: string | undefined;
-  /** When its end was last spoken of; milliseconds since the epoch. */
+  /** When the operator was last warned that it expires; milliseconds since the epoch. */
   noticedAt: number;
 }
 
 /**
- * The certificates of the listeners, exchanged as their files change: for connections yet to come, never where the new ones
- * cannot be used.
+ * The certificates of the listeners. When their files change, new connections get the new certificates; a pair that cannot be
+ * used never replaces one in use.
  */
 export class CertificateKeeper {
   readonly #options: CertificateKeeperOptions;
@@ -60,7 +60,7 @@ export class CertificateKeeper {
   readonly #watchers: FSWatcher[] = [];
   #timer: NodeJS.Timeout | undefined;
   #soon: NodeJS.Timeout | undefined;
-  #look: Promise<void> = Promise.resolve();
+  #check: Promise<void> = Promise.resolve();
 
   constructor(options: CertificateKeeperOptions) {
     this.#options = options;
@@ -71,15 +71,15 @@ export class CertificateKeeper {
     return this.#kept.map(describe);
   }
 
-  /** Reads the files of a listener. @throws {Error} that names the file and what is wrong with it */
+  /** Reads the files of a listener. @throws {Error} that names the file and its fault */
   async open(listener: string, files: TlsFiles): Promise<OpenedPair> {
-    const mark = await markOf(files);
+    const stamp = await stampOf(files);
     const pair = await readTlsFiles(files);
     const kept: Kept = {
       listener,
       files,
       pair,
-      mark,
+      stamp,
       server: undefined,
       complaint: undefined,
       noticedAt: Number.NEGATIVE_INFINITY,
@@ -97,13 +97,13 @@ export class CertificateKeeper {
     };
   }
 
-  /** Begins to look after the files. */
+  /** Starts to watch the files. */
   start(): void {
     if (this.#kept.length === 0 || this.#timer !== undefined) return;
-    this.#timer = setInterval(() => this.#lookNow(), this.#options.interval ?? INTERVAL);
+    this.#timer = setInterval(() => this.#checkNow(), this.#options.interval ?? INTERVAL);
     this.#timer.unref();
     const files = this.#kept.flatMap(({ files: { certFile, keyFile } }) => [certFile, keyFile]);
-    // The directory and not the file: most are replaced, not written to.
+    // The directory and not the file: most certificates are replaced, not written to.
     for (const directory of new Set(files.map((file) => dirname(file)))) this.#watch(directory);
   }
 
@@ -115,56 +115,56 @@ export class CertificateKeeper {
   }
 
   /**
-   * Reads all files anew, and gives what puts them to use: for all listeners at once, in one go.
+   * Reads and checks all files again. The function it returns puts them to use, for all listeners at once.
    *
    * @throws {Error} where one of them cannot be used; nothing has changed then
    */
   async prepare(): Promise<() => void> {
     const read = await Promise.all(
-      this.#kept.map(async (kept) => ({ kept, mark: await markOf(kept.files), pair: await readUsable(kept.files) })),
+      this.#kept.map(async (kept) => ({ kept, stamp: await stampOf(kept.files), pair: await readUsable(kept.files) })),
     );
     return () => {
-      for (const { kept, mark, pair } of read) this.#use(kept, { mark, pair });
+      for (const { kept, stamp, pair } of read) this.#use(kept, { stamp, pair });
     };
   }
 
   #watch(directory: string): void {
     try {
-      const watcher = watch(directory, { persistent: false }, () => this.#lookSoon());
-      // A directory that goes away, or too many watched: the looks at intervals go on.
+      const watcher = watch(directory, { persistent: false }, () => this.#checkSoon());
+      // The directory was removed, or too many are watched: the checks at intervals go on.
       watcher.on('error', () => watcher.close());
       this.#watchers.push(watcher);
     } catch {
-      // The same.
+      // As above.
     }
   }
 
-  #lookSoon(): void {
+  #checkSoon(): void {
     clearTimeout(this.#soon);
-    this.#soon = setTimeout(() => this.#lookNow(), SETTLED);
+    this.#soon = setTimeout(() => this.#checkNow(), SETTLED);
     this.#soon.unref();
   }
 
-  #lookNow(): void {
-    // One after the other: what changed during a look may have been looked at already.
-    this.#look = this.#look.then(() => this.#lookAtAll());
+  #checkNow(): void {
+    // One check after the other: a file that changes during a check may have been read already.
+    this.#check = this.#check.then(() => this.#checkAll());
   }
 
-  async #lookAtAll(): Promise<void> {
+  async #checkAll(): Promise<void> {
     for (const kept of this.#kept) {
       this.#notice(kept);
-      const mark = await markOf(kept.files);
-      if (mark === kept.mark) continue;
+      const stamp = await stampOf(kept.files);
+      if (stamp === kept.stamp) continue;
       try {
-        this.#use(kept, { mark, pair: await readUsable(kept.files) });
+        this.#use(kept, { stamp, pair: await readUsable(kept.files) });
       } catch (error) {
-        this.#complain(kept, { mark, error: error as Error });
+        this.#complain(kept, { stamp, error: error as Error });
       }
     }
   }
 
-  #use(kept: Kept, { mark, pair }: { readonly mark: string; readonly pair: TlsPair }): void {
-    kept.mark = mark;
+  #use(kept: Kept, { stamp, pair }: { readonly stamp: string; readonly pair: TlsPair }): void {
+    kept.stamp = stamp;
     kept.complaint = undefined;
     if (pair.cert === kept.pair.cert && pair.key === kept.pair.key) return;
     kept.pair = pair;
@@ -175,25 +175,25 @@ export class CertificateKeeper {
     this.#notice(kept);
   }
 
-  /** The old certificate stays. What is wrong for two looks in a row is no file that was half written. */
-  #complain(kept: Kept, { mark, error }: { readonly mark: string; readonly error: Error }): void {
+  /** Keeps the old certificate. A fault that lasts for two checks is not a file half written. */
+  #complain(kept: Kept, { stamp, error }: { readonly stamp: string; readonly error: Error }): void {
     if (kept.complaint !== error.message) {
       kept.complaint = error.message;
-      this.#lookSoon();
+      this.#checkSoon();
       return;
     }
-    // Once: as they are now they are not read again.
-    kept.mark = mark;
+    // Warned once: files that do not change are not read again.
+    kept.stamp = stamp;
     kept.complaint = undefined;
     const message = `The certificate of ${kept.listener} stays as it was: its files changed and cannot be used`;
     this.#options.onWarning(message, error);
   }
 
-  /** Says, once a day, that a certificate is about to expire or has. */
+  /** Warns once a day of a certificate that is about to expire or has expired. */
   #notice(kept: Kept): void {
     const now = this.#now();
     const { expiresAt, validFrom, subject } = kept.pair;
-    // One that lives for days is renewed within days: a third of its life is left then.
+    // A certificate that lives for days is renewed within days, when a third of its life is left.
     const early = Math.min(EXPIRY_NOTICE, (expiresAt - validFrom) / 3);
     if (expiresAt - now > early || now - kept.noticedAt < DAY) return;
     kept.noticedAt = now;
@@ -207,7 +207,7 @@ function describe({ listener, pair: { subject, expiresAt } }: Kept): ListenerCer
   return { listener, subject, expiresAt };
 }
 
-/** @throws {Error} also for what OpenSSL refuses though it can be read: a key too small, a digest too weak */
+/** @throws {Error} also for a readable pair that OpenSSL refuses: a key too small, a digest too weak */
 async function readUsable(files: TlsFiles): Promise<TlsPair> {
   const pair = await readTlsFiles(files);
   const { createSecureContext } = await import('node:tls');
@@ -219,13 +219,13 @@ async function readUsable(files: TlsFiles): Promise<TlsPair> {
   return pair;
 }
 
-/** Tells whether files were replaced or written to, symlinks followed; the same for a file that is gone. */
-async function markOf({ certFile, keyFile }: TlsFiles): Promise<string> {
-  const marks = await Promise.all(
+/** Changes when a file is replaced or written to, symlinks followed; empty for a missing file. */
+async function stampOf({ certFile, keyFile }: TlsFiles): Promise<string> {
+  const stamps = await Promise.all(
     [certFile, keyFile].map(async (file) => {
       const found = await stat(file, { bigint: true }).catch(() => undefined);
       return found === undefined ? '' : `${found.dev}:${found.ino}:${found.size}:${found.mtimeNs}:${found.ctimeNs}`;
     }),
   );
-  return marks.join(' ');
+  return stamps.join(' ');
 }

@@ -29,7 +29,7 @@ describe('entrepot ca', () => {
     assert.deepEqual(await command('ca', 'print', '--dir', place), { code: 0, out: cert, err: '' });
     const again = await command('ca', 'init', '--dir', place);
     assert.equal(again.code, 1);
-    assert.match(again.err, /is there already, and clients may trust it/);
+    assert.match(again.err, /exists already, and clients may trust it/);
     assert.equal(await readFile(join(place, 'ca.crt'), 'utf8'), cert);
   });
 
@@ -54,7 +54,7 @@ describe('entrepot ca', () => {
   test('where there is none, print says how to make one', async () => {
     const { code, err } = await command('ca', 'print', '--dir', join(dir, 'none'));
     assert.equal(code, 1);
-    assert.match(err, /ca\.crt is not there; `entrepot ca init`/);
+    assert.match(err, /ca\.crt does not exist; create an authority with `entrepot ca init`/);
   });
 
   test('a configuration without a place for it is a problem of the configuration', async () => {

@@ -1,0 +1,54 @@
+import { isHopByHop } from '../server/index.ts';
+import {
+  type RewriteContext,
+  rewriteAddress,
+  rewriteChallenge,
+  rewriteCookie,
+  rewriteLink,
+  rewriteLocation,
+} from './rewrite.ts';
+
+/** Headers of an answer that would bind the client to the site, or this server's name to the site's promises. */
+const NOT_PASSED_ON = new Set([
+  'alt-svc',
+  'clear-site-data',
+  'content-length',
+  'set-cookie',
+  'strict-transport-security',
+  'x-cache',
+  'x-request-id',
+]);
+
+/** The headers of an answer as the client gets them; addresses lead through this server where a route does. */
+export function answerHeaders(
+  given: Readonly<Record<string, string>>,
+  rewriting: RewriteContext,
+): Record<string, string | string[]> {
+  const headers: Record<string, string | string[]> = {};
+  const listed = new Set((given['connection'] ?? '').split(',').map((name) => name.trim().toLowerCase()));
+  for (const [name, value] of Object.entries(given)) {
+    if (NOT_PASSED_ON.has(name) || isHopByHop(name) || listed.has(name)) continue;
+    headers[name] = rewritten(name, value, rewriting);
+  }
+  return headers;
+}
+
+/** Cookies of the site, bound to the route's prefix on this server. */
+export function answerCookies(cookies: readonly string[], prefix: string): { readonly 'set-cookie'?: string[] } {
+  return cookies.length === 0 ? {} : { 'set-cookie': cookies.map((cookie) => rewriteCookie(cookie, prefix)) };
+}
+
+function rewritten(name: string, value: string, rewriting: RewriteContext): string {
+  switch (name) {
+    case 'location':
+      return rewriteLocation(value, rewriting);
+    case 'content-location':
+      return rewriteAddress(value, rewriting) ?? value;
+    case 'www-authenticate':
+      return rewriteChallenge(value, rewriting);
+    case 'link':
+      return rewriteLink(value, rewriting);
+    default:
+      return value;
+  }
+}
