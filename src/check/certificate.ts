@@ -1,10 +1,11 @@
 import type { PeerCertificate } from 'node:tls';
+import type { HttpError } from '../net/index.ts';
 import type { CertificateSummary } from './report.ts';
 
 const DAY = 86_400_000;
 const MAX_NAMES = 20;
 
-/** What a certificate says of itself; null where there is none. @param now milliseconds since 1970 */
+/** Summarizes a certificate; null where there is none. @param now milliseconds since 1970 */
 export function summarizeCertificate(certificate: PeerCertificate, now: number): CertificateSummary | null {
   const notAfter = Date.parse(certificate.valid_to ?? '');
   const notBefore = Date.parse(certificate.valid_from ?? '');
@@ -20,21 +21,21 @@ export function summarizeCertificate(certificate: PeerCertificate, now: number):
   };
 }
 
-/** `example.com`, or `Example CA (Example Ltd)`: the common name, and the organisation where it says more. */
+/** `example.com`, or `Example CA (Example Ltd)`: the common name, and the organisation where it adds something. */
 function nameOf(name: PeerCertificate['subject'] | undefined): string {
   const common = first(name?.CN);
   const organisation = first(name?.O);
-  if (common === undefined) return organisation ?? 'nobody named';
+  if (common === undefined) return organisation ?? 'no name';
   return organisation === undefined || common.includes(organisation) ? common : `${common} (${organisation})`;
 }
 
-// Each part may be there more than once, and a server writes what it likes into it.
+/** Each part may occur more than once, and holds whatever the server writes into it. */
 function first(part: string | string[] | undefined): string | undefined {
   const text = [part].flat()[0];
   return text === undefined ? undefined : plain(text);
 }
 
-/** A server's own words, fit for a terminal. */
+/** Text of a server, made safe for a terminal. */
 export function plain(text: string): string {
   return text.replace(/\p{Cc}/gu, '?').slice(0, 120);
 }
@@ -48,41 +49,41 @@ function namesIn(alternatives: string | undefined): string[] {
     .map(plain);
 }
 
-/** What is wrong with a certificate, by the code of the error, and what would do. */
+/** The fault of a certificate, and the remedy. */
 export interface CertificateProblem {
   readonly words: string;
   readonly remedy: string;
 }
 
-/** Undefined where the code is not about a certificate. */
+/** The fault that an error code stands for; undefined where the code is not about a certificate. */
 export function certificateProblem(
   code: string,
   { host, certificate }: { readonly host: string; readonly certificate: CertificateSummary | null },
 ): CertificateProblem | undefined {
-  const issuer = certificate?.issuer ?? 'somebody';
-  const until = certificate?.notAfter.slice(0, 10) ?? 'some day past';
-  const from = certificate?.notBefore.slice(0, 10) ?? 'some day to come';
+  const signer = certificate === null ? 'an authority' : `${certificate.issuer}, an authority`;
+  const until = certificate?.notAfter.slice(0, 10) ?? 'an earlier day';
+  const from = certificate?.notBefore.slice(0, 10) ?? 'a later day';
   const names = certificate === null || certificate.names.length === 0 ? 'other names' : listed(certificate.names);
   switch (code) {
     case 'CERT_HAS_EXPIRED':
       return {
-        words: `its certificate ended on ${until}`,
-        remedy: 'Look at the clock of this machine; if it is right, the upstream has to renew its certificate.',
+        words: `its certificate expired on ${until}`,
+        remedy: 'Check the clock of this machine; if it is right, the upstream has to renew its certificate.',
       };
     case 'CERT_NOT_YET_VALID':
-      return { words: `its certificate begins on ${from}`, remedy: 'Set the clock of this machine.' };
+      return { words: `its certificate is not valid before ${from}`, remedy: 'Set the clock of this machine.' };
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
     case 'HOSTNAME_MISMATCH':
       return {
         words: `its certificate is for ${names}, not for ${host}`,
         remedy:
-          'Another server answers under this name: if the addresses above are not its own, the network lies about names, ' +
-          'and transport.dns.servers helps; if they are, correct the url.',
+          'Another server answers under this name. If the addresses above are not its own, the network gives false answers: ' +
+          'set transport.dns.servers. If they are, correct the url.',
       };
     case 'DEPTH_ZERO_SELF_SIGNED_CERT':
       return {
-        words: 'its certificate is signed by itself',
-        remedy: 'If it is yours, name it under tls.ca_file of this upstream.',
+        words: 'its certificate is self-signed',
+        remedy: 'If it is your own, set tls.ca_file of this upstream to its file.',
       };
     case 'SELF_SIGNED_CERT_IN_CHAIN':
     case 'UNABLE_TO_GET_ISSUER_CERT':
@@ -91,16 +92,21 @@ export function certificateProblem(
     case 'CERT_UNTRUSTED':
     case 'INVALID_CA':
       return {
-        words: `its certificate is signed by ${issuer}, whom this machine does not know`,
+        words: `its certificate is signed by ${signer} that this machine does not trust`,
         remedy:
-          'If that is your own house, or a network of yours that looks into TLS, name its authority under ' +
-          'transport.ca_file (or tls.ca_file of this upstream).',
+          'If the authority is your own, or belongs to a proxy of yours that decrypts TLS, set transport.ca_file ' +
+          '(or tls.ca_file of this upstream) to its certificate.',
       };
     case 'CERT_REVOKED':
-      return { words: 'its certificate was withdrawn', remedy: 'The upstream has to get another certificate.' };
+      return { words: 'its certificate was revoked', remedy: 'The upstream has to get another certificate.' };
     default:
       return undefined;
   }
+}
+
+/** The code of the system or of OpenSSL behind an error; empty where there is none. */
+export function codeOf({ cause }: HttpError): string {
+  return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : '';
 }
 
 function listed(names: readonly string[]): string {

@@ -121,7 +121,7 @@ describe('a header of the operator that logs in', () => {
 });
 
 describe('a challenge that names a repository which stands for any', () => {
-  test('is answered without it, and nobody in particular needs no token for no image', async () => {
+  test('answers without it, and an anonymous check needs no token without an image', async () => {
     const asked: string[] = [];
     await using registry = await serve((request, response) => {
       const url = new URL(request.url ?? '', `http://${request.headers.host}`);
@@ -163,7 +163,11 @@ describe('what answers and is no registry', () => {
   });
 
   for (const [what, serves, remedy] of [
-    ['speaks something else', (socket: Socket) => socket.end('SSH-2.0-OpenSSH_10.0\r\n'), /no server of HTTP.*https:/],
+    [
+      'speaks something else',
+      (socket: Socket) => socket.end('SSH-2.0-OpenSSH_10.0\r\n'),
+      /not an HTTP\/1\.1 server.*https:/,
+    ],
     ['hangs up', (socket: Socket) => socket.once('data', () => socket.end()), /hangs up.*https:/],
   ] as const) {
     test(`${what}, and is not said to be slow`, async () => {

@@ -3,42 +3,42 @@ import { createHttpClient, type HttpClient, type HttpClientOptions } from '../ne
 import type { TlsSpec, TransportSpec } from '../oci/index.ts';
 import { Telemetry } from '../telemetry/index.ts';
 import { checkAnswer } from './answer.ts';
-import { type ConnectionAsked, checkConnection } from './connection.ts';
+import { type ConnectionCheck, checkConnection } from './connection.ts';
 import { type CheckTarget, type Outcome, type StepReport, tenths, type UpstreamReport } from './report.ts';
 import { checkTokens } from './token.ts';
 
 export interface CheckOptions {
-  /** The way a pull would take to one upstream. Its names and handshakes are told to the telemetry given. */
+  /** Opens the transport of pulls for one upstream. The events of its names and handshakes go to `telemetry`. */
   readonly openTransport: (telemetry: Telemetry) => Promise<CheckTransport>;
   /** See `transport.allow_private`. */
   readonly allowPrivate: readonly string[];
-  /** Milliseconds for one upstream, with all that is asked of it. */
+  /** Milliseconds for all requests to one upstream. */
   readonly timeout: number;
   /** Upstreams at a time. @default 8 */
   readonly concurrency?: number;
   readonly signal?: AbortSignal | undefined;
-  /** Hears of each when it is done. */
+  /** Called with each report when it is done. */
   readonly onReport?: (report: UpstreamReport) => void;
   /** Milliseconds since 1970. @default Date.now */
   readonly now?: () => number;
 }
 
 export interface CheckTransport {
-  /** Options of a client with these settings of an upstream's own. */
+  /** The options of an HTTP client with an upstream's own settings. */
   readonly optionsFor: (
     tls: TlsSpec | undefined,
     transport: TransportSpec | undefined,
   ) => HttpClientOptions | Promise<HttpClientOptions>;
-  /** Puts away what all of them share. */
+  /** Closes what all clients share. */
   readonly close: () => void;
 }
 
 const AT_A_TIME = 8;
 
 /**
- * Checks every target, some at a time.
+ * Checks every target, several at a time.
  *
- * @returns a report for each, in the order given; whatever is wrong with an upstream is in its report
+ * @returns a report for each, in the order given; a fault of an upstream is in its report, never thrown
  * @throws what `openTransport` throws, and the signal's reason
  */
 export async function checkUpstreams(
@@ -55,7 +55,7 @@ export async function checkUpstreams(
       return report;
     }),
   );
-  // Nobody is left behind at work when one throws.
+  // Where one throws, the others are awaited first: no check is left running.
   await Promise.allSettled(checks);
   return await Promise.all(checks);
 }
@@ -65,8 +65,8 @@ async function checkUpstream(target: CheckTarget, options: CheckOptions): Promis
   const telemetry = new Telemetry();
   const transport = await options.openTransport(telemetry);
   const deadline = new AbortController();
-  const late = (): void => deadline.abort(new DOMException('The time of the check is over', 'TimeoutError'));
-  const timer = setTimeout(late, options.timeout);
+  const expire = (): void => deadline.abort(new DOMException('The time of the check is over', 'TimeoutError'));
+  const timer = setTimeout(expire, options.timeout);
   const signal = options.signal === undefined ? deadline.signal : AbortSignal.any([options.signal, deadline.signal]);
   try {
     const steps = await stepsOf(target, { options, transport, telemetry, signal });
@@ -88,20 +88,19 @@ async function checkUpstream(target: CheckTarget, options: CheckOptions): Promis
   }
 }
 
-interface Way {
-  readonly options: CheckOptions;
-  readonly transport: CheckTransport;
-  readonly telemetry: Telemetry;
-  readonly signal: AbortSignal;
-}
-
 async function stepsOf(
   target: CheckTarget,
-  { options, transport, telemetry, signal }: Way,
+  setup: {
+    readonly options: CheckOptions;
+    readonly transport: CheckTransport;
+    readonly telemetry: Telemetry;
+    readonly signal: AbortSignal;
+  },
 ): Promise<readonly StepReport[]> {
+  const { options, transport, telemetry, signal } = setup;
   const { spec, kind, path } = target;
   const { allowPrivate, now = Date.now } = options;
-  const asked: ConnectionAsked = {
+  const check: ConnectionCheck = {
     url: new URL(spec.url + path),
     addresses: spec.addresses === 'public' ? { kind: 'public', allow: allowPrivate } : { kind: 'any' },
     options: await transport.optionsFor(spec.tls, spec.transport),
@@ -109,12 +108,12 @@ async function stepsOf(
     signal,
     now,
   };
-  const connection = await checkConnection(asked);
+  const connection = await checkConnection(check);
   if (connection.some(({ outcome }) => outcome === 'failed')) return connection;
-  const answer = await checkAnswer(target, asked);
-  // A site that asks nobody in particular to log in asks its clients.
-  const asksUs = answer.status === 401 && (kind === 'registry' || spec.credentials !== undefined);
-  if (!asksUs) return [...connection, answer];
+  const answer = await checkAnswer(target, check);
+  // Without a credential of its own, a mirror route passes a 401 on: the login is up to its clients.
+  const needsLogin = answer.status === 401 && (kind === 'registry' || spec.credentials !== undefined);
+  if (!needsLogin) return [...connection, answer];
   const clients: HttpClient[] = [];
   try {
     const context = {
@@ -127,7 +126,7 @@ async function stepsOf(
       allowPrivate,
       now,
     };
-    return [...connection, answer, ...(await checkTokens(target, { ...asked, context }))];
+    return [...connection, answer, ...(await checkTokens(target, { ...check, context }))];
   } finally {
     await Promise.all(clients.map((client) => client.close()));
   }

@@ -8,36 +8,37 @@ import {
   plainHost,
 } from '../net/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
-import { certificateProblem, summarizeCertificate } from './certificate.ts';
-import { codeOf, connectionSteps, type HeardDial, type TlsFacts } from './connection-steps.ts';
+import { certificateProblem, codeOf, summarizeCertificate } from './certificate.ts';
+import { connectionSteps, type DialRecord, type TimedMoment, type TlsFacts } from './connection-steps.ts';
 import type { StepReport, TlsStep } from './report.ts';
 
-export interface ConnectionAsked {
+/** The connection of one check. */
+export interface ConnectionCheck {
   readonly url: URL;
   readonly addresses: DialTarget['addresses'];
   readonly options: HttpClientOptions;
-  /** Hears of this one upstream alone. */
+  /** Carries the events of this check alone. */
   readonly telemetry: Telemetry;
   readonly signal: AbortSignal;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
 
-/** Connects as for a request, and closes; the last step is the one that failed, where one did. */
-export async function checkConnection(asked: ConnectionAsked): Promise<StepReport[]> {
-  const { url, options, telemetry, signal } = asked;
-  const moments: { at: number; moment: DialMoment }[] = [];
-  const answered: { by: string; trouble?: string | undefined }[] = [];
+/** Connects as for a request, and closes. Where a step fails, it is the last one. */
+export async function checkConnection(check: ConnectionCheck): Promise<StepReport[]> {
+  const { url, options, telemetry, signal } = check;
+  const moments: TimedMoment[] = [];
+  const resolvers: { by: string; trouble?: string | undefined }[] = [];
   const fallbacks: TlsStep['fallbacks'][number][] = [];
-  const ears = [
-    telemetry.on('dns.answered', ({ by, trouble }) => answered.push({ by, trouble })),
+  const subscriptions = [
+    telemetry.on('dns.answered', ({ by, trouble }) => resolvers.push({ by, trouble })),
     telemetry.on('transport.fallback', ({ host, from, to, reason }) => {
-      // Name servers are dialled as well, and cut too.
+      // Name servers are dialled too, and may have fallbacks of their own.
       if (host === plainHost(url.hostname)) fallbacks.push({ from, to, reason });
     }),
   ];
   const target: DialTarget = {
-    ...targetOf(asked),
+    ...targetOf(check),
     trace: (moment) => moments.push({ at: performance.now(), moment }),
   };
   const startedAt = performance.now();
@@ -47,45 +48,44 @@ export async function checkConnection(asked: ConnectionAsked): Promise<StepRepor
   try {
     const { socket } = await createDial(options)(target);
     endedAt = performance.now();
-    if (target.protocol === 'https:') tls = factsOf(socket as TLSSocket, asked);
+    if (target.protocol === 'https:') tls = factsOf(socket as TLSSocket, check);
     socket.destroy();
   } catch (thrown) {
     endedAt = performance.now();
     if (!(thrown instanceof HttpError)) throw thrown;
-    error = timely(thrown, asked);
+    error = asTimeout(thrown, check);
     if (certificateProblem(codeOf(error), { host: target.host, certificate: null }) !== undefined) {
-      tls = await lookAgain(asked);
+      tls = await readUntrusted(check);
     }
   } finally {
-    for (const unsubscribe of ears) unsubscribe();
+    for (const unsubscribe of subscriptions) unsubscribe();
   }
   if (error?.code === 'aborted') signal.throwIfAborted();
-  const heard: HeardDial = {
+  return connectionSteps({
     host: target.host,
     port: target.port,
     secure: url.protocol === 'https:',
     startedAt,
     moments,
     endedAt,
-    answered,
+    resolvers,
     fallbacks,
     tls,
     error,
     verifies: options.tls?.insecureSkipVerify !== true,
-  };
-  return connectionSteps(heard);
+  } satisfies DialRecord);
 }
 
-function targetOf({ url, addresses, signal }: ConnectionAsked): DialTarget {
+function targetOf({ url, addresses, signal }: ConnectionCheck): DialTarget {
   const { protocol, hostname: host } = url;
   const port = url.port === '' ? (protocol === 'https:' ? 443 : 80) : Number(url.port);
   return { protocol, host, port, addresses, signal };
 }
 
-/** The end of the time for a whole check is a time-out; a caller who has had enough is not. */
-export function timely(error: HttpError, { url, signal }: Pick<ConnectionAsked, 'url' | 'signal'>): HttpError {
+/** Turns an abort by the deadline of the check into a timeout; an abort by the caller stays one. */
+export function asTimeout(error: HttpError, { url, signal }: Pick<ConnectionCheck, 'url' | 'signal'>): HttpError {
   if (error.code !== 'aborted' || !isTimeout(signal.reason)) return error;
-  return new HttpError('timeout', `${url.host} was not through with it when the time of the check was over`, {
+  return new HttpError('timeout', `${url.host} did not finish within the time of the check`, {
     cause: error,
   });
 }
@@ -95,15 +95,15 @@ export function isTimeout(reason: unknown): boolean {
 }
 
 /**
- * The certificate that was not trusted: it is not to be had from a handshake that failed, so another is made that trusts
- * anybody, says nothing and shows no certificate of ours.
+ * Reads a certificate that was not trusted. A failed handshake does not show it, so another one is made that trusts any
+ * server, sends no request and shows no client certificate.
  */
-async function lookAgain(asked: ConnectionAsked): Promise<TlsFacts | undefined> {
-  const { tls: { ca } = {}, telemetry: _, ...options } = asked.options;
+async function readUntrusted(check: ConnectionCheck): Promise<TlsFacts | undefined> {
+  const { tls: { ca } = {}, telemetry: _, ...options } = check.options;
   const tls = { insecureSkipVerify: true, ...(ca === undefined ? {} : { ca }) };
   try {
-    const { socket } = await createDial({ ...options, tls })(targetOf(asked));
-    const facts = factsOf(socket as TLSSocket, asked);
+    const { socket } = await createDial({ ...options, tls })(targetOf(check));
+    const facts = factsOf(socket as TLSSocket, check);
     socket.destroy();
     return facts;
   } catch {
@@ -111,10 +111,10 @@ async function lookAgain(asked: ConnectionAsked): Promise<TlsFacts | undefined> 
   }
 }
 
-function factsOf(socket: TLSSocket, { now }: ConnectionAsked): TlsFacts {
+function factsOf(socket: TLSSocket, { now }: ConnectionCheck): TlsFacts {
   const certificate = socket.getPeerCertificate();
   const { authorized } = socket;
-  // An error, though its type says otherwise: it is the code alone.
+  // Its type says Error; at run time it is the code alone.
   const untrusted: unknown = authorized ? undefined : socket.authorizationError;
   return {
     version: socket.getProtocol(),

@@ -1,9 +1,9 @@
 /**
- * Whether upstreams can be reached from here, and if not, where it ends and what would do.
+ * Checks whether upstreams can be reached from this machine; where one cannot, it names the failed step and the remedy.
  *
- * Each is asked over the same dial, client and rules as for a pull, and told step by step: name, connection, TLS, answer,
- * token, what is left of its limit. It is asked nothing that counts as a pull, nothing is stored, no credential goes where
- * it would not go otherwise, and none is in what is reported.
+ * Each check uses the same dial, client and rules as a pull, and reports step by step: name, connection, TLS, answer, token,
+ * remaining pulls. It never makes a request that counts as a pull, never stores anything, never sends a credential where a
+ * pull would not, and never reports one.
  */
 export { type CheckOptions, checkUpstreams } from './check-upstreams.ts';
 export type { CheckTarget, Outcome, StepName, StepReport, UpstreamReport } from './report.ts';

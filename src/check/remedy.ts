@@ -1,7 +1,8 @@
 import type { HttpError } from '../net/index.ts';
+import { codeOf } from './certificate.ts';
 import type { TlsStep } from './report.ts';
 
-// What would do, in the words of the configuration. Everything here is pure.
+// Remedies, in the terms of the configuration. Everything here is pure.
 
 interface Circumstances {
   readonly resolver?: string;
@@ -10,7 +11,7 @@ interface Circumstances {
   readonly fallbacks?: TlsStep['fallbacks'];
 }
 
-/** What helps where a connection did not come about. */
+/** The remedy for a failed connection. */
 export function connectionRemedy(
   step: 'dns' | 'tcp' | 'outbound-proxy' | 'tls',
   error: HttpError,
@@ -18,7 +19,7 @@ export function connectionRemedy(
 ): string {
   const { resolver = 'system', outboundProxy, firstFragmentLen = 0, fallbacks = [] } = circumstances;
   if (error.code === 'forbidden') {
-    return 'The address is not a public one: if it is right, list it under transport.allow_private.';
+    return 'The address is not public: if it is right, list it under transport.allow_private.';
   }
   switch (step) {
     case 'dns':
@@ -40,87 +41,86 @@ export function connectionRemedy(
 
 const NO_NAME_BY_SYSTEM =
   'Is the name right, and does this machine have a name server? ' +
-  'If it is the network that hides the name, set transport.dns.servers.';
+  'If the network hides the name, set transport.dns.servers.';
 
 const NO_NAME_BY_SERVERS =
   'Is the name right? If the name servers of transport.dns cannot know it, ' +
   'write it under transport.dns.hosts, or let transport.dns.fallback be system.';
 
 const NO_ANSWER =
-  'Nobody answers there, or a firewall drops it. If nothing leaves the house but through an outbound proxy, ' +
-  'name it under transport.outbound_proxy; if the address is wrong, see transport.dns.';
+  'No server answers there, or a firewall drops the packets. If your network needs an outbound proxy, ' +
+  'set transport.outbound_proxy; if the address is wrong, see transport.dns.';
 
 const NO_LISTENER =
-  'Nobody listens there, or a firewall refuses it: check host and port of the url. ' +
-  'If nothing leaves the house but through an outbound proxy, name it under transport.outbound_proxy.';
+  'No server listens there, or a firewall refuses the connection: check host and port of the url. ' +
+  'If your network needs an outbound proxy, set transport.outbound_proxy.';
 
 const PROXY_REFUSES =
   'Are user and password in transport.outbound_proxy right? ' +
-  'An upstream that is reached straight says outbound_proxy: none.';
+  'For an upstream that is reached directly, set outbound_proxy: none.';
 
 function tlsRemedy(error: HttpError, firstFragmentLen: number, fallbacks: TlsStep['fallbacks']): string {
   if (error.code === 'reset' || error.code === 'timeout') {
     return firstFragmentLen === 0 && fallbacks.length === 0 ? CUT_IN_ONE_PIECE : CUT_AT_EACH_LENGTH;
   }
-  const { cause } = error;
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  const code = codeOf(error);
   if (/WRONG_VERSION_NUMBER|HTTP_REQUEST|UNKNOWN_PROTOCOL|PACKET_LENGTH_TOO_LONG/.test(code)) {
-    return 'What answers does not speak TLS: if it is plain HTTP, the url begins with http://.';
+    return 'The server does not speak TLS: if it speaks plain HTTP, the url begins with http://.';
   }
   if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|BAD_CERTIFICATE|UNKNOWN_CA/.test(code)) {
     return (
-      'The server refuses the handshake: it may want a certificate of ours, ' +
+      'The server refuses the handshake: it may require a client certificate, ' +
       'tls.cert_file and tls.key_file of this upstream.'
     );
   }
   return (
-    'Look at the message: the tls settings of this upstream (ca_file, cert_file, key_file), ' +
-    'or what stands between here and there.'
+    'See the message: check the tls settings of this upstream (ca_file, cert_file, key_file), ' +
+    'and the proxies and firewalls on the way.'
   );
 }
 
 const CUT_IN_ONE_PIECE =
-  'Something cuts the handshake, often by the name in it: set transport.first_fragment_len: 3. ' +
-  'If addresses look wrong as well, set transport.dns.servers; if the server speaks plain HTTP, the url begins with http://.';
+  'The network cuts the handshake, often because of the name in it: set transport.first_fragment_len: 3. ' +
+  'If the addresses look wrong as well, set transport.dns.servers; if the server speaks plain HTTP, the url begins with http://.';
 
 const CUT_AT_EACH_LENGTH =
   'The handshake is cut at each length that was tried: try another transport.first_fragment_len, ' +
-  'or another way (transport.dns.servers for other addresses, transport.outbound_proxy).';
+  'other addresses (transport.dns.servers) or an outbound proxy (transport.outbound_proxy).';
 
-/** What helps where no answer came, or none that can be understood. @param protocol of the url */
+/** The remedy where no answer came, or a broken one. @param protocol of the url */
 export function silenceRemedy(error: HttpError, protocol: string): string {
   if (error.code === 'timeout') {
-    return 'It accepts connections and does not answer: ask whoever runs it, or raise response_header_timeout.';
+    return 'It accepts connections and does not answer: ask its operator, or raise response_header_timeout.';
   }
   const otherwise = protocol === 'http:' ? ' If it speaks TLS, the url begins with https://.' : '';
   return error.code === 'protocol'
-    ? `What answers is no server of HTTP/1.1, or a broken one: are host and port of the url right?${otherwise}`
-    : `It hangs up instead of answering: are host and port of the url right, and does it want a certificate (tls.cert_file)?${otherwise}`;
+    ? `It is not an HTTP/1.1 server, or a broken one: are host and port of the url right?${otherwise}`
+    : `It hangs up instead of answering: are host and port of the url right, and does it require a client certificate (tls.cert_file)?${otherwise}`;
 }
 
-/** Where a page for people comes in place of a registry's answer. */
+/** The remedy where a web page comes in place of a registry's answer. */
 export const PAGE_REMEDY =
-  'A web site answers, no registry: is the url right, and does the network want somebody to log in in a browser first?';
+  'A web site answers, no registry: is the url right, and does the network require a login in a browser first?';
 
-/** What helps where the answer is not as it should be; undefined where there is nothing to do. */
+/** The remedy for an answer that is not as it should be; undefined where there is nothing to do. */
 export function answerRemedy(status: number, kind: 'registry' | 'mirror'): string | undefined {
   if (status === 429) {
     return 'It throttles: credentials raise the limit of most registries; a list of them is used in turn.';
   }
   if (status >= 500) {
     return (
-      'It is in trouble, or what stands in front of it is: ask whoever runs it. ' +
-      'Another upstream behind it would be asked meanwhile.'
+      'It, or a proxy in front of it, is failing: ask its operator. ' +
+      'A second upstream of the registry would serve pulls meanwhile.'
     );
   }
   if (kind === 'mirror' || status < 400) return undefined;
   switch (status) {
     case 401:
-      return 'It says neither how nor where to log in: is there a registry at this url?';
+      return 'Its 401 names no way to log in: is there a registry at this url?';
     case 403:
       return (
-        'It refuses this address, or wants to know who asks: does it need a header (headers), ' +
-        'a certificate (tls.cert_file) or another way (transport.outbound_proxy)?'
+        'It refuses this address or an anonymous client: does it need a header (headers), ' +
+        'a client certificate (tls.cert_file) or an outbound proxy (transport.outbound_proxy)?'
       );
     case 404:
       return 'There is no registry at this url: is there a path in front of /v2/ (url: https://host/path)?';

@@ -38,7 +38,7 @@ describe('compileAllowedHosts()', () => {
     });
   }
 
-  test('an empty list allows nobody', () => assert.equal(compileAllowedHosts([])('docker.io'), false));
+  test('an empty list allows no host', () => assert.equal(compileAllowedHosts([])('docker.io'), false));
 
   test('what is no regular expression is refused', () => {
     assert.throws(() => compileAllowedHosts(['docker.(io']), SyntaxError);

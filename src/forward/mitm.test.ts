@@ -78,7 +78,7 @@ function shown(client: TLSSocket): X509Certificate {
   return certificate;
 }
 
-describe('a tunnel that is looked into', () => {
+describe('a decrypted tunnel', () => {
   test('a registry is answered by this server, as if it had been asked', async () => {
     const asked: (string | undefined)[][] = [];
     await using stage = await startMitm({
@@ -342,7 +342,7 @@ describe('openssl and curl', needs('openssl', 'curl'), () => {
     assert.match(stderr, /Verification: OK/);
   });
 
-  test('curl pulls through a plain tunnel and one that is looked into', async () => {
+  test('curl pulls through a plain tunnel and a decrypted one', async () => {
     await using target = await startTarget((_request, response) => void response.end('content'), { secure: true });
     const url = `https://registry.test:${target.port}/blob`;
     const testCa = fileURLToPath(new URL('../../test/support/tls/ca.pem', import.meta.url));

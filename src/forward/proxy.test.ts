@@ -31,7 +31,7 @@ describe('what a forward proxy refuses', () => {
     guarded = await startForward({ forward: { ports, credential: () => Promise.resolve(credential) } });
   });
   after(async () => {
-    // Not one byte of what was refused reached anybody.
+    // Not one byte of a refused request reached a host.
     assert.equal(target.connections(), 0);
     for (const each of [stage, guarded, target]) await each[Symbol.asyncDispose]();
   });
@@ -104,7 +104,7 @@ describe('what a forward proxy refuses', () => {
   });
 
   for (const [what, header] of [
-    ['nobody in particular', undefined],
+    ['no credential', undefined],
     ['a wrong password', basic('ship:secret')],
     ['a wrong user', basic('shop:s3cret')],
     ['another scheme', 'Bearer s3cret'],
@@ -156,7 +156,7 @@ describe('what a forward proxy refuses', () => {
     assert.match(answer.body.toString(), /missing\.test/);
   });
 
-  test('what nobody was ready to answer is 502', async () => {
+  test('a host that does not listen is 502', async () => {
     const gone = await startTcpTarget(() => undefined);
     await gone[Symbol.asyncDispose]();
     await using alone = await startForward({ forward: { ports: [gone.port] } });
@@ -439,7 +439,7 @@ describe('a request in absolute form', () => {
     });
   }
 
-  test('a client that asks before it sends hears "go on" when there is somebody to take it, and not before', async () => {
+  test('a client that asks before it sends gets 100 once its host takes the body, and not before', async () => {
     const gone = await startTcpTarget(() => undefined);
     await gone[Symbol.asyncDispose]();
     await using stage = await startForward({ forward: { ports: [gone.port] } });
@@ -507,7 +507,7 @@ describe('a request in absolute form', () => {
     ['no HTTP', 'SSH-2.0-OpenSSH\r\n\r\n', 502],
     ['nothing', '', 502],
     [
-      'a switch of protocols that nobody asked for',
+      'a switch of protocols without a request for it',
       'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n',
       502,
     ],

@@ -66,7 +66,7 @@ describe('parseAbsoluteTarget()', () => {
     ['http://host:8080', 'host', 8080, '/'],
     ['http://host?q', 'host', 80, '/?q'],
     ['HTTP://HOST/', 'host', 80, '/'],
-    // As it came: whoever tidied it up would ask for something else.
+    // As it came: a tidied path would ask for something else.
     ['http://host/a/../b%2f/./c', 'host', 80, '/a/../b%2f/./c'],
     ['http://host//b', 'host', 80, '//b'],
     ['https://host/x', 'host', 443, '/x'],

@@ -33,7 +33,7 @@ describe('rewriteAddress()', () => {
       assert.equal(rewriteAddress(address, rewriting()), expected));
   }
 
-  test('stays on this server where nobody knows how it is called', () => {
+  test('stays relative where the name of this server is not known', () => {
     assert.equal(rewriteAddress('https://hub.example.com/x', rewriting('')), '/hub/x');
   });
 });

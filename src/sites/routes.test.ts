@@ -117,7 +117,8 @@ describe('a URL that several routes could have', () => {
     assert.equal(alone.pathOf(new URL('https://site.test/deep/a')), undefined);
     assert.equal(alone.pathOf(new URL('https://site.test/deeper')), '/two/deeper');
   });
-  test('is nobody’s with a user name in it', () => assert.equal(pathOf('https://me:secret@site.test/a'), undefined));
+  test('belongs to no route with a user name in it', () =>
+    assert.equal(pathOf('https://me:secret@site.test/a'), undefined));
 });
 
 describe('a URL of a site', () => {

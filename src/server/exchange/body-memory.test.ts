@@ -39,7 +39,7 @@ function body(reader: BlobReader): { memory: BodyMemory; outlet: FakeOutlet } {
   return { memory: new BodyMemory(reader, outlet), outlet };
 }
 
-/** Bodies that leave nobody else a pair of his own. */
+/** Bodies that take every private pair. */
 function crowd(): Disposable {
   const first = Array.from({ length: 64 }, () => body(AT_HAND).memory);
   return {

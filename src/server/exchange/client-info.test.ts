@@ -23,11 +23,11 @@ describe('trusted servers in front', () => {
   });
 });
 
-describe('who asks', () => {
+describe('the client', () => {
   const trusts = compileTrustedProxies(['127.0.0.1', '10.0.0.0/8']);
   const plain = { encrypted: false } as const;
 
-  test('the other side of the connection, where nobody is trusted', () => {
+  test('the peer, where no proxy is trusted', () => {
     const headers = { host: 'm:5000', 'x-forwarded-for': '192.0.2.1', 'x-forwarded-proto': 'https' };
     assert.deepEqual(identifyClient({ ...plain, peer: '::ffff:203.0.113.9', headers }, trusts), {
       address: '203.0.113.9',

@@ -122,7 +122,7 @@ describe('hops', () => {
     );
   });
 
-  test('what cannot be read is somebody unknown, and not nobody', () => {
+  test('an unreadable address is an unknown client, not a missing one', () => {
     assert.deepEqual(forwardedHops({ forwarded: 'for="open, for=192.0.2.1' }), [{ ...NOTHING, address: UNKNOWN }]);
     assert.deepEqual(forwardedHops({ 'x-forwarded-proto': 'https' }), [{ ...NOTHING, scheme: 'https' }]);
   });

@@ -91,7 +91,7 @@ describe('places', () => {
     assert.throws(() => admission.enter(C), OverloadError);
     admission.reconfigure({ maxInflight: 1 });
     first.release();
-    assert.throws(() => admission.enter(C), OverloadError, 'who has a place keeps it');
+    assert.throws(() => admission.enter(C), OverloadError, 'a request that holds a slot keeps it');
     visit.release();
     assert.equal(admission.enter(C).granted, undefined);
   });
@@ -102,7 +102,7 @@ describe('waiting', () => {
   afterEach(() => mock.timers.reset());
   const limits = { maxInflight: 1, maxInflightWait: 1000 } as const;
 
-  test('the first in the queue gets the place that comes free', async () => {
+  test('the first in the queue gets the slot that comes free', async () => {
     const { admission } = openDoor(limits);
     const first = admission.enter(A);
     const second = follow(admission.enter(B));
@@ -127,7 +127,7 @@ describe('waiting', () => {
     assert.deepEqual([admission.inflight, admission.waiting, refused], [0, 0, ['timeout']]);
   });
 
-  test('who leaves while waiting frees its place in the queue', async () => {
+  test('a client that leaves while waiting frees its place in the queue', async () => {
     const { admission } = openDoor({ ...limits, maxWaiting: 1 });
     const first = admission.enter(A);
     const visit = admission.enter(B);
@@ -195,7 +195,7 @@ describe('an exchange', () => {
     return { context: { client, response } as unknown as RequestContext, response };
   }
 
-  test('has its place until its answer is closed', async () => {
+  test('holds its slot until its answer is closed', async () => {
     const { admission } = openDoor({ maxInflight: 1 });
     const { context, response } = exchangeOf(A);
     await admission.admit(context);
@@ -205,7 +205,7 @@ describe('an exchange', () => {
     assert.equal(admission.inflight, 0);
   });
 
-  test('that is over already takes no place', async () => {
+  test('that is over already takes no slot', async () => {
     const { admission } = openDoor({ maxInflight: 1 });
     const { context, response } = exchangeOf(A);
     response.destroyed = true;
@@ -271,7 +271,7 @@ describe('the bandwidth of a client', () => {
 });
 
 describe('overload', () => {
-  test('begins once, and ends when nobody was turned away for a while and there is room', () => {
+  test('begins once, and ends when no request was refused for a while and slots are free', () => {
     let now = 0;
     const clock = mock.method(performance, 'now', () => now);
     mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
@@ -298,7 +298,7 @@ describe('overload', () => {
       assert.throws(() => admission.enter(A), OverloadError);
       for (const visit of again) visit.release();
       pass(4);
-      assert.equal(admission.overloaded, true, 'room, but somebody was turned away just now');
+      assert.equal(admission.overloaded, true, 'slots are free, but a request was refused just now');
       pass(2);
       assert.deepEqual(episodes, ['began', 'ended after 3', 'began', 'ended after 1']);
     } finally {
@@ -327,7 +327,7 @@ describe('whatever happens', () => {
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('limits' as const), limits }) },
   );
 
-  test('no place is lost or given twice, nobody waits beside a free one, and in the end nothing is left', async () => {
+  test('no slot is lost or given twice, no request waits beside a free one, and in the end nothing is left', async () => {
     const property = fc.asyncProperty(limits, fc.array(step, { maxLength: 80 }), async (initial, steps) => {
       mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
       try {

@@ -11,7 +11,7 @@ class QuietSocket extends EventEmitter {
   bytesWritten = 0;
   writableLength = 0;
   destroyed = false;
-  /** How often the time was started anew. */
+  /** How often the timeout was restarted. */
   renewed = 0;
 
   setTimeout(ms: number): void {
@@ -40,7 +40,7 @@ function connected({ serving = true } = {}): { socket: QuietSocket; timeOut: () 
 }
 
 describe('a connection on which nothing moved for the time it has', () => {
-  test('is cut where nobody is served on it', () => {
+  test('is cut where no request is open on it', () => {
     const { timeOut } = connected({ serving: false });
     assert.equal(timeOut(), true);
   });

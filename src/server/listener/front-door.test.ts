@@ -294,7 +294,7 @@ describe('createFrontDoor: TLS', () => {
     assert.equal((await getTls(port)).fingerprint, renewed);
   });
 
-  test('garbage, plain HTTP and an abandoned handshake disturb nobody', async () => {
+  test('garbage, plain HTTP and an abandoned handshake disturb no other client', async () => {
     const tls = makePair('disturbed', EC);
     const { port, warnings } = await open(ok, { listeners: [{ address: { host: '127.0.0.1', port: 0 }, tls }] });
     await context(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n');
