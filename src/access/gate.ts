@@ -17,7 +17,7 @@ export interface AccessRequest {
 }
 
 /** `reason` is for the log and the client alike: it names what is not allowed, never whether something exists. */
-export type Decision = { readonly allowed: true } | { readonly allowed: false; readonly reason: string };
+type Decision = { readonly allowed: true } | { readonly allowed: false; readonly reason: string };
 
 const ALLOWED: Decision = { allowed: true };
 

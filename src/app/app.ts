@@ -3,7 +3,7 @@ import { controlSocketPath, createControl, describeServer, OPERATIONS, type Serv
 import { PullThrough } from '../cache/index.ts';
 import type { LoadedConfig } from '../config/index.ts';
 import type { Catalogue } from '../routing/index.ts';
-import { Admission, createFrontDoor, type Forward, type ListenerAddress } from '../server/index.ts';
+import { Admission, type Forward, FrontDoor, type ListenerAddress } from '../server/index.ts';
 import { createMetrics, type Log, logEvents, Telemetry } from '../telemetry/index.ts';
 import { createGeneration, describeUpstreams, type Generation, type ProcessContext } from './generation.ts';
 import { type ReloadAnswer, Reloader } from './reload.ts';
@@ -116,7 +116,7 @@ export async function startApp(loaded: LoadedConfig, { log, version, load }: App
     };
     // Swapped as a whole, so that no request sees a mixture. A request keeps the generation that it began with.
     const live = { current: await createGeneration({ config, source, reach }, processContext) };
-    const frontDoor = createFrontDoor({
+    const frontDoor = new FrontDoor({
       ...frontDoorOptionsOf(config),
       handler: (request, response) => live.current.handle(request, response),
       forward: config.forward_proxy.enabled ? forwardBy(live) : undefined,

@@ -23,7 +23,7 @@ export interface CheckOptions {
   readonly now?: () => number;
 }
 
-export interface CheckTransport {
+interface CheckTransport {
   /** The options of an HTTP client with an upstream's own settings. */
   readonly optionsFor: (
     tls: TlsSpec | undefined,

@@ -8,7 +8,7 @@ const buffers = new BufferPool(64, BUFFER_BYTES);
 /** Milliseconds for one side to hang up after the other has closed. */
 const LINGER = 10_000;
 
-export interface RelayOptions {
+interface RelayOptions {
   /** Milliseconds without a byte in either direction after which it ends. */
   readonly idleTimeout: number;
 }

@@ -10,7 +10,7 @@ import {
 import { refuseForward, toTextRefusal } from './refusal.ts';
 import { formatAuthority } from './target.ts';
 
-export interface StreamOptions {
+interface StreamOptions {
   readonly target: ForwardTarget;
   /** Whether the target speaks TLS. */
   readonly secure: boolean;

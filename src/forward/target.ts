@@ -12,7 +12,7 @@ export function parseConnectTarget(text: string): ForwardTarget {
 }
 
 /** The target of a request in absolute form. */
-export interface AbsoluteTarget extends ForwardTarget {
+interface AbsoluteTarget extends ForwardTarget {
   readonly scheme: 'http' | 'https';
   /** Path and query as they came, `/` at least. */
   readonly path: string;
@@ -40,7 +40,7 @@ export function parseAbsoluteTarget(text: string): AbsoluteTarget {
  *
  * @param defaultPort where it names no port; undefined: it must name one
  */
-export function parseAuthority(text: string, defaultPort: number | undefined): ForwardTarget | undefined {
+function parseAuthority(text: string, defaultPort: number | undefined): ForwardTarget | undefined {
   const [, name, digits] = AUTHORITY.exec(text) ?? [];
   const port = digits === undefined ? defaultPort : Number(digits);
   if (name === undefined || port === undefined || port < 1 || port > 65_535) return undefined;

@@ -8,7 +8,7 @@ import { answerList } from './lists.ts';
 import { answerBase, answerBlob, answerManifest } from './pull.ts';
 import type { PathOf, ReadKind, RegistryRequest } from './request.ts';
 
-export interface RegistryDoorOptions {
+interface RegistryDoorOptions {
   readonly catalogue: Catalogue;
   readonly cache: PullThrough;
   /** The upstreams of a registry of the catalogue. */

@@ -4,4 +4,4 @@
  * Each kind of request is one row with its action and its handler. It never chooses an upstream and never decides who may
  * read.
  */
-export { createRegistryDoor, type RegistryDoorOptions } from './handler.ts';
+export { createRegistryDoor } from './handler.ts';

@@ -15,7 +15,7 @@ export async function answerList({
 }: RegistryRequest<ListPath>): Promise<void> {
   const query = listQuery(path, new URLSearchParams(context.query));
   if (query.kind !== 'referrers' && query.limit === 0) {
-    // By the specification: an empty list, and no link to a next page.
+    // The specification wants an empty list without a link to a next page.
     const empty = query.kind === 'tags' ? { name: repository.repository, tags: [] } : { repositories: [] };
     return replyBytes(context, 200, { 'content-type': 'application/json' }, JSON.stringify(empty));
   }
@@ -65,7 +65,7 @@ const MAX_PAGE_SIZE = 10_000;
 
 function pageSize(text: string | null): number | undefined {
   if (text === null) return undefined;
-  // As many digits as the largest number that clients written in Go use for "all".
+  // 19 digits: clients written in Go ask for all by the largest int64.
   if (!/^\d{1,19}$/.test(text)) {
     throw new OciError(
       'PAGINATION_NUMBER_INVALID',

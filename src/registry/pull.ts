@@ -54,7 +54,7 @@ export async function answerBlob(
     'docker-content-digest': digest,
     etag: `"${digest}"`,
     'accept-ranges': 'bytes',
-    // What a digest names never changes.
+    // The content of a digest never changes.
     'cache-control': 'max-age=31536000, immutable',
   };
   const unchanged = isUnchanged(context, digest);

@@ -11,7 +11,7 @@ import { createDispatch } from './dispatch.ts';
 import type { Door, DoorRequest, ParsedRequest } from './door.ts';
 import { type RequestContext, replyBytes } from './exchange/index.ts';
 import { Admission } from './limits/index.ts';
-import { createFrontDoor } from './listener/front-door.ts';
+import { FrontDoor } from './listener/front-door.ts';
 
 const REGISTRY: RegistrySpec = {
   name: 'apps',
@@ -42,7 +42,7 @@ async function open(t: TestContext, doors: readonly Door[], withAdmission = true
   telemetry.on('warning', (warning) => warnings.push(warning));
   const finished = new Promise<Events['request.finished']>((resolve) => telemetry.on('request.finished', resolve));
   const faults: string[] = [];
-  const frontDoor = createFrontDoor({
+  const frontDoor = new FrontDoor({
     listeners: [{ address: { host: '127.0.0.1', port: 0 } }],
     handler: createDispatch({ doors, telemetry, ...(withAdmission ? { admission } : {}) }),
     onWarning: (message) => faults.push(message),
@@ -241,7 +241,7 @@ describe('a request that not even an error can be answered to', () => {
     const broken = await get('/v2/?ns=%E2%82%AC');
     assert.equal(broken.status, 500);
     assert.match(await broken.text(), /"UNKNOWN"/);
-    assert.deepEqual(faults, ['a request failed where it should not']);
+    assert.deepEqual(faults, ['a request handler failed']);
     const next = await get('/v2/?ns=apps');
     assert.equal(next.status, 200);
     await next.text();

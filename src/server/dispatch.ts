@@ -6,7 +6,7 @@ import type { Door, DoorRequest } from './door.ts';
 import { ClientLeftError, RequestContext, replyError } from './exchange/index.ts';
 import type { Admission } from './limits/index.ts';
 
-export interface DispatchOptions {
+interface DispatchOptions {
   /** The first door that recognizes a request handles it. The last one recognizes every request. */
   readonly doors: readonly Door[];
   readonly telemetry: Telemetry;

@@ -6,7 +6,7 @@
  */
 
 export { createDispatch } from './dispatch.ts';
-export type { Door, DoorRequest, ParsedRequest } from './door.ts';
+export type { Door } from './door.ts';
 export {
   bodyOf,
   clientInfoOf,
@@ -29,18 +29,16 @@ export {
   replyStream,
   replyThrough,
   request,
-  STATUS_CODES,
   setClientInfo,
   TextRefusal,
 } from './exchange/index.ts';
 export { createHealthDoor } from './health.ts';
 export { Admission, type AdmissionLimits, OverloadError } from './limits/index.ts';
 export {
-  createFrontDoor,
   endSocketWith,
   type Forward,
   type ForwardTarget,
-  type FrontDoor,
+  FrontDoor,
   type FrontDoorOptions,
   ListenError,
   type ListenerAddress,

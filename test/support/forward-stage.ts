@@ -15,7 +15,7 @@ import { type Authority, compileAllowedHosts, type ForwardOptions, openAuthority
 import { createInterceptor } from '../../src/forward/mitm.ts';
 import { createForward } from '../../src/forward/proxy.ts';
 import { createDial } from '../../src/net/index.ts';
-import { createFrontDoor, type Forward, type FrontDoor } from '../../src/server/index.ts';
+import { type Forward, FrontDoor } from '../../src/server/index.ts';
 import { type RequestFinished, Telemetry } from '../../src/telemetry/index.ts';
 
 /** A front door with a forward proxy behind it, and nothing else. */
@@ -75,7 +75,7 @@ export async function startForward(options: ForwardStageOptions = {}): Promise<F
     ...(authority === undefined ? {} : { interceptor: createInterceptor({ authority, telemetry }) }),
     ...options.forward,
   });
-  const door = createFrontDoor({
+  const door = new FrontDoor({
     listeners: [{ address: { host: '127.0.0.1', port: 0 }, forward: true }],
     handler,
     forward,

@@ -162,7 +162,7 @@ export function openAuthority(
 }
 
 /** A leaf certificate and the end of its validity. */
-export interface Leaf {
+interface Leaf {
   /** PEM: the leaf, followed by the authority where that is an intermediate one. */
   readonly cert: string;
   readonly notAfter: Date;

@@ -80,7 +80,7 @@ export function clientKey(address: string): string {
   if (isIP(address) !== 6) return address;
   const [head = '', tail] = address.split('::');
   const groups = head === '' ? [] : head.split(':');
-  // Zeros stand where :: does, as many as are missing; only the first four groups matter.
+  // `::` stands for as many zeros as are missing; only the first four groups matter.
   if (tail !== undefined) {
     const after = tail === '' ? 0 : tail.split(':').length + (tail.includes('.') ? 1 : 0);
     while (groups.length + after < 8) groups.push('0');

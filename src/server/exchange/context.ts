@@ -36,7 +36,7 @@ export class RequestContext {
   repository: string | undefined;
   upstream: string | undefined;
   cache: CacheOutcome | undefined;
-  /** The client's way of naming the registry, to be echoed in `OCI-Namespace`. */
+  /** The client's `?ns=`; the answer repeats it in `OCI-Namespace`. */
   ns: string | undefined;
   error: string | undefined;
   /** Body bytes handed to the socket. */

@@ -36,12 +36,8 @@ export function forwardedHops(headers: ForwardedHeaders): readonly Hop[] {
   if (count > 0) {
     // A proxy that replaces a header leaves one entry, one that appends leaves several: the last entries belong together.
     return Array.from({ length: count }, (_, index) => {
-      const fromEnd = count - index;
-      return {
-        address: addressOf(addresses.at(-fromEnd)),
-        scheme: schemeOf(schemes.at(-fromEnd)),
-        host: hostOf(hosts.at(-fromEnd)),
-      };
+      const at = index - count;
+      return hopOf(addresses.at(at), schemes.at(at), hosts.at(at));
     });
   }
   const forwarded = headers['forwarded'];
@@ -75,23 +71,20 @@ export function parseForwarded(header: string): readonly Hop[] | undefined {
     if (parameters.has(name.toLowerCase())) return undefined;
     parameters.set(name.toLowerCase(), value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value);
     if (end === ';' && pair.lastIndex < header.length) continue;
-    hops.push(hopOf(parameters));
+    hops.push(hopOf(parameters.get('for'), parameters.get('proto'), parameters.get('host')));
     parameters = new Map();
     if (hops.length > MAX_HOPS) return undefined;
   }
   return hops;
 }
 
-function hopOf(parameters: ReadonlyMap<string, string>): Hop {
+function hopOf(node: string | undefined, proto: string | undefined, host: string | undefined): Hop {
+  const scheme = proto?.toLowerCase();
   return {
-    address: addressOf(parameters.get('for')),
-    scheme: schemeOf(parameters.get('proto')),
-    host: hostOf(parameters.get('host')),
+    address: node === undefined ? undefined : (parseNode(node) ?? UNKNOWN),
+    scheme: scheme === 'http' || scheme === 'https' ? scheme : undefined,
+    host: host !== undefined && isHostHeader(host) ? host : undefined,
   };
-}
-
-function addressOf(node: string | undefined): string | undefined {
-  return node === undefined ? undefined : (parseNode(node) ?? UNKNOWN);
 }
 
 /**
@@ -114,13 +107,4 @@ export function plainAddress(address: string): string {
 /** An address of this machine. */
 export function isLoopback(address: string): boolean {
   return /^127\.|^::1$/.test(plainAddress(address));
-}
-
-function schemeOf(text: string | undefined): Hop['scheme'] {
-  const scheme = text?.toLowerCase();
-  return scheme === 'http' || scheme === 'https' ? scheme : undefined;
-}
-
-function hostOf(text: string | undefined): string | undefined {
-  return text !== undefined && isHostHeader(text) ? text : undefined;
 }

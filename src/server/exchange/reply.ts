@@ -115,15 +115,10 @@ export async function replyStream(
       outlet.write(count === target.length ? target : target.subarray(0, count));
       await memory.handedOver();
     }
-    if (length !== undefined && sent !== length) {
-      throw new Error(`The body ended after ${sent} of ${length} bytes`);
-    }
+    if (length !== undefined && sent !== length) throw endedEarly(sent, length);
     response.end();
   } catch (error) {
-    const left = error instanceof ClientLeftError || context.signal.aborted;
-    if (!left && !response.headersSent) throw error;
-    if (!left) context.error = (error as Error).message;
-    response.destroy();
+    cut(context, error);
   } finally {
     reader.close();
     memory?.release();
@@ -161,15 +156,24 @@ export async function replyThrough(
       outlet.write(piece);
       await outlet.drained();
     }
-    if (length !== undefined && sent !== length) throw new Error(`The body ended after ${sent} of ${length} bytes`);
+    if (length !== undefined && sent !== length) throw endedEarly(sent, length);
     response.end();
   } catch (error) {
     source.cancel();
-    const left = error instanceof ClientLeftError || context.signal.aborted;
-    if (!left && !response.headersSent) throw error;
-    if (!left) context.error = (error as Error).message;
-    response.destroy();
+    cut(context, error);
   }
+}
+
+/** Ends a failed answer: rethrows the error where the caller can still answer it, else cuts the connection. */
+function cut(context: RequestContext, error: unknown): void {
+  const left = error instanceof ClientLeftError || context.signal.aborted;
+  if (!left && !context.response.headersSent) throw error;
+  if (!left) context.error = (error as Error).message;
+  context.response.destroy();
+}
+
+function endedEarly(count: number, length: number): Error {
+  return new Error(`The body ended after ${count} of ${length} bytes`);
 }
 
 function isExact(headers: Headers | readonly string[]): headers is readonly string[] {
@@ -186,7 +190,7 @@ async function readFirst(reader: BlobReader, target: Buffer, length: number | un
   if (length === undefined || length > Math.min(target.length, HELD_WHOLE)) return filled;
   while (filled < length) {
     const count = await reader.read(target.subarray(filled));
-    if (count === 0) throw new Error(`The body ended after ${filled} of ${length} bytes`);
+    if (count === 0) throw endedEarly(filled, length);
     filled += count;
   }
   return filled;

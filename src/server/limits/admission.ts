@@ -28,7 +28,7 @@ export interface AdmissionLimits {
   };
 }
 
-export interface AdmissionOptions {
+interface AdmissionOptions {
   readonly limits?: AdmissionLimits;
   readonly telemetry: Telemetry;
 }

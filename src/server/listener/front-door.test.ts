@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { RequestHandler } from '../exchange/request-handler.ts';
-import { createFrontDoor, type FrontDoor, type FrontDoorOptions } from './front-door.ts';
+import { FrontDoor, type FrontDoorOptions } from './front-door.ts';
 import { ListenError, type ListenerAddress } from './listener.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'entrepot-listen-'));
@@ -33,7 +33,7 @@ interface Opened {
 
 async function open(handler: RequestHandler, options: Partial<FrontDoorOptions> = {}): Promise<Opened> {
   const warnings: string[] = [];
-  const door = createFrontDoor({
+  const door = new FrontDoor({
     listeners: [{ address: { host: '127.0.0.1', port: 0 } }],
     handler,
     onWarning: (message) => warnings.push(message),
@@ -122,7 +122,7 @@ function makePair(name: string, algorithm: readonly string[]): { certFile: strin
 
 const EC = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
 
-describe('createFrontDoor: listening', () => {
+describe('FrontDoor: listening', () => {
   test('hands requests to the handler and says where it listens', async () => {
     const { address, port } = await open(ok);
     assert.deepEqual(address, {
@@ -142,7 +142,7 @@ describe('createFrontDoor: listening', () => {
     const free = (other.address() as { port: number }).port;
     other.close();
     await once(other, 'close');
-    const door = createFrontDoor({
+    const door = new FrontDoor({
       listeners: [{ address: { host: '127.0.0.1', port: free } }, { address: { host: '127.0.0.1', port } }],
       handler: ok,
     });
@@ -155,7 +155,7 @@ describe('createFrontDoor: listening', () => {
   });
 
   test('an address of another machine is explained', async () => {
-    const door = createFrontDoor({ listeners: [{ address: { host: '192.0.2.1', port: 0 } }], handler: ok });
+    const door = new FrontDoor({ listeners: [{ address: { host: '192.0.2.1', port: 0 } }], handler: ok });
     await assert.rejects(door.start(), /Cannot listen on 192\.0\.2\.1:0: this machine has no such address/);
   });
 
@@ -186,7 +186,7 @@ describe('createFrontDoor: listening', () => {
   });
 });
 
-describe('createFrontDoor: Unix sockets', () => {
+describe('FrontDoor: Unix sockets', () => {
   test('serves on a path with mode 0660, and takes the path a killed server left', async () => {
     const path = join(directory, 'front.sock');
     spawnSync(process.execPath, [
@@ -208,7 +208,7 @@ describe('createFrontDoor: Unix sockets', () => {
   test('a path where a server answers is refused, and the server left alone', async () => {
     const path = join(directory, 'busy.sock');
     await open(ok, { listeners: [{ address: { path } }] });
-    const second = createFrontDoor({ listeners: [{ address: { path } }], handler: ok });
+    const second = new FrontDoor({ listeners: [{ address: { path } }], handler: ok });
     await assert.rejects(second.start(), /Cannot listen on unix:.*busy\.sock: another server answers on this socket/);
     assert.ok(existsSync(path));
   });
@@ -216,19 +216,19 @@ describe('createFrontDoor: Unix sockets', () => {
   test('a file that is no socket is never removed', async () => {
     const path = join(directory, 'precious.txt');
     writeFileSync(path, 'precious');
-    const door = createFrontDoor({ listeners: [{ address: { path } }], handler: ok });
+    const door = new FrontDoor({ listeners: [{ address: { path } }], handler: ok });
     await assert.rejects(door.start(), /a file of that name exists and is not a socket; remove it/);
     assert.ok(existsSync(path));
   });
 
   test('a missing directory is explained', async () => {
     const path = join(directory, 'absent', 'front.sock');
-    const door = createFrontDoor({ listeners: [{ address: { path } }], handler: ok });
+    const door = new FrontDoor({ listeners: [{ address: { path } }], handler: ok });
     await assert.rejects(door.start(), /the directory of the socket does not exist; create it/);
   });
 });
 
-describe('createFrontDoor: TLS', () => {
+describe('FrontDoor: TLS', () => {
   const pairs: readonly (readonly [string, readonly string[]])[] = [
     ['an EC key', EC],
     ['an RSA key', ['-newkey', 'rsa:2048']],
@@ -276,7 +276,7 @@ describe('createFrontDoor: TLS', () => {
     ];
     for (const [certFile, keyFile, expected] of rows) {
       const listeners = [{ address: { host: '127.0.0.1', port: 0 }, tls: { certFile, keyFile } }];
-      await assert.rejects(createFrontDoor({ listeners, handler: ok }).start(), expected);
+      await assert.rejects(new FrontDoor({ listeners, handler: ok }).start(), expected);
     }
   });
 
@@ -311,7 +311,7 @@ describe('createFrontDoor: TLS', () => {
   });
 });
 
-describe('createFrontDoor: other limits while it is open', () => {
+describe('FrontDoor: other limits while it is open', () => {
   test('hold for the next request, on connections that are open as well', async () => {
     const { door, port } = await open(ok, { timeouts: { idle: 60_000 } });
     const socket = connect({ port, host: '127.0.0.1' });
@@ -336,7 +336,7 @@ describe('createFrontDoor: other limits while it is open', () => {
   });
 });
 
-describe('createFrontDoor: redirect to HTTPS', () => {
+describe('FrontDoor: redirect to HTTPS', () => {
   const listeners = [{ address: { host: '127.0.0.1', port: 0 }, redirectToHttps: true }];
 
   test('answers 308 to the same host without its port, path and query kept', async () => {
@@ -360,7 +360,7 @@ describe('createFrontDoor: redirect to HTTPS', () => {
   });
 });
 
-describe('createFrontDoor: what is refused', () => {
+describe('FrontDoor: what is refused', () => {
   const head = 'Host: x\r\nConnection: close\r\n';
   const rows: readonly (readonly [string, string | Buffer, number])[] = [
     ['garbage bytes', Buffer.from([0, 1, 2, 0xff, 0xfe, 10, 13, 10]), 400],
@@ -473,7 +473,7 @@ describe('createFrontDoor: what is refused', () => {
   });
 });
 
-describe('createFrontDoor: deadlines', () => {
+describe('FrontDoor: deadlines', () => {
   test('a head that does not end is answered 408', async () => {
     const { port } = await open(ok, { timeouts: { readHeader: 100 } });
     assert.match(await context(port, 'GET / HTTP/1.1\r\nHost: x\r\nX-Slow: '), /^HTTP\/1\.1 408 /);
@@ -564,7 +564,7 @@ describe('createFrontDoor: deadlines', () => {
   });
 });
 
-describe('createFrontDoor: stop', () => {
+describe('FrontDoor: stop', () => {
   test('refuses new connections, ends idle ones, and lets what runs finish with Connection: close', async () => {
     const { handler, taken } = holder();
     const { port, door } = await open((request, response) =>
@@ -639,7 +639,7 @@ describe('createFrontDoor: stop', () => {
   });
 
   test('before start there is nothing to stop', async () => {
-    assert.deepEqual(await createFrontDoor({ listeners: [], handler: ok }).stop(), { cut: 0 });
+    assert.deepEqual(await new FrontDoor({ listeners: [], handler: ok }).stop(), { cut: 0 });
   });
 });
 

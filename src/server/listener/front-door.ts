@@ -21,7 +21,7 @@ import { refusalOf, refuseOnSocket } from './refuse.ts';
 import { type Forward, isAbsoluteForm, type OpenedTunnel, type TunnelDoor } from './tunnel.ts';
 
 /** All in milliseconds; 0 switches a limit off unless said otherwise. */
-export interface FrontDoorTimeouts {
+interface FrontDoorTimeouts {
   /** From a connection's first byte (or from its opening) to the end of the request head. @default 10_000 */
   readonly readHeader?: number;
   /** For the whole request, its body included: a hard limit. A stalled body ends sooner, by `clientStall`. @default 0 */
@@ -34,7 +34,7 @@ export interface FrontDoorTimeouts {
   readonly clientStall?: number;
 }
 
-export interface FrontDoorLimits {
+interface FrontDoorLimits {
   /** Bytes of a request head. @default 16_384 */
   readonly maxHeaderBytes?: number;
   /** Connections at once, per listener; further ones are closed at once. @default 16_384 */
@@ -42,7 +42,7 @@ export interface FrontDoorLimits {
 }
 
 /** Settings that may change while the front door is open. */
-export interface FrontDoorSettings {
+interface FrontDoorSettings {
   /** Where `redirectToHttps` leads, if it is an HTTPS URL. */
   readonly publicUrl?: string | undefined;
   /** Proxies whose forwarded headers are believed. @default none */
@@ -66,33 +66,9 @@ export interface FrontDoorOptions extends FrontDoorSettings {
   readonly onWarning?: (message: string, error?: unknown) => void;
 }
 
-export interface StopOptions {
+interface StopOptions {
   /** Milliseconds for responses to finish; 0 cuts at once. @default 30_000 */
   readonly timeoutMs?: number;
-}
-
-/** The listeners of this server. */
-export interface FrontDoor {
-  /** Opens every listener, or none. @throws {ListenError} or an Error that names a TLS file */
-  start(): Promise<readonly ListenerAddress[]>;
-  /**
-   * Refuses new connections, lets running responses finish up to the limit, cuts the rest. Resolves when every socket is
-   * closed, with the number of responses cut. Called again, it may only shorten the time.
-   */
-  stop(options?: StopOptions): Promise<{ readonly cut: number }>;
-  /**
-   * Reads and checks the TLS files again. The function it returns puts them to use, for new connections; on an error the
-   * certificates in use stay.
-   */
-  prepareCertificates(): Promise<() => void>;
-  /** The certificates in use. */
-  readonly certificates: readonly ListenerCertificate[];
-  /** Applies other limits and times, to new connections and to new requests on open ones. */
-  adjust(settings: FrontDoorSettings): void;
-  /** Responses and tunnels under way. */
-  readonly inFlight: number;
-  /** Connections open, idle ones included. */
-  readonly connections: number;
 }
 
 /** A registry client sends about ten headers. Node drops further ones silently, so they are counted and refused here. */
@@ -104,74 +80,91 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Milliseconds between two warnings while connections are refused. */
 const DROP_WARNING_INTERVAL_MS = 10_000;
 
-export function createFrontDoor(given: FrontDoorOptions): FrontDoor {
-  // One object for all listeners: `adjust` changes it, and each request reads it again.
-  const options: FrontDoorOptions = { ...given };
-  const connections = new Connections();
-  const keeper = new CertificateKeeper({
-    onWarning: (message, error) => given.onWarning?.(message, error),
-    onRenewed: (certificate) => given.onRenewed?.(certificate),
-    ...(given.certificateInterval === undefined ? {} : { interval: given.certificateInterval }),
-  });
-  const servers: { readonly spec: ListenerSpec; readonly server: Server | HttpsServer }[] = [];
-  let stopping: Promise<{ cut: number }> | undefined;
-  let cutResponses = 0;
+/** The listeners of this server. */
+export class FrontDoor {
+  /** One object for all listeners: `adjust` changes it, and each request reads it again. */
+  readonly #options: FrontDoorOptions;
+  readonly #connections = new Connections();
+  readonly #keeper: CertificateKeeper;
+  readonly #servers: { readonly spec: ListenerSpec; readonly server: Server | HttpsServer }[] = [];
+  #stopping: Promise<{ readonly cut: number }> | undefined;
+  #cut = 0;
 
-  async function start(): Promise<readonly ListenerAddress[]> {
+  constructor(options: FrontDoorOptions) {
+    this.#options = { ...options };
+    const { onWarning, onRenewed, certificateInterval: interval } = options;
+    this.#keeper = new CertificateKeeper({ onWarning, onRenewed, interval });
+  }
+
+  /** Responses and tunnels under way. */
+  get inFlight(): number {
+    return this.#connections.inFlight;
+  }
+
+  /** Connections open, idle ones included. */
+  get connections(): number {
+    return this.#connections.open;
+  }
+
+  /** The certificates in use. */
+  get certificates(): readonly ListenerCertificate[] {
+    return this.#keeper.certificates;
+  }
+
+  /** Opens every listener, or none. @throws {ListenError} or an Error that names a TLS file */
+  async start(): Promise<readonly ListenerAddress[]> {
     const addresses: ListenerAddress[] = [];
+    const parts = { connections: this.#connections, keeper: this.#keeper };
     try {
-      for (const spec of options.listeners) {
-        const server = await createListenerServer(spec, options, { connections, keeper });
-        servers.push({ spec, server });
+      for (const spec of this.#options.listeners) {
+        const server = await createListenerServer(spec, this.#options, parts);
+        this.#servers.push({ spec, server });
         addresses.push(await openListener(server, spec));
         // Accepting can fail later too (no descriptors left). Listener and server go on.
-        server.on('error', (error) => options.onWarning?.('a listener had a failure', error));
+        server.on('error', (error) => this.#options.onWarning?.('a listener failed to accept a connection', error));
       }
     } catch (error) {
-      await stop({ timeoutMs: 0 });
+      await this.stop({ timeoutMs: 0 });
       throw error;
     }
-    keeper.start();
+    this.#keeper.start();
     return addresses;
   }
 
-  async function drain(): Promise<{ cut: number }> {
-    keeper.stop();
-    const closed = servers.map(({ server }) => new Promise<void>((resolve) => server.close(() => resolve())));
-    await connections.drain();
-    connections.farewell();
-    await Promise.all(closed);
-    return { cut: cutResponses };
-  }
-
-  function stop({ timeoutMs = 30_000 }: StopOptions = {}): Promise<{ cut: number }> {
-    stopping ??= drain();
+  /**
+   * Refuses new connections, lets running responses finish up to the limit, cuts the rest. Resolves when every socket is
+   * closed, with the number of responses cut. Called again, it may only shorten the time.
+   */
+  stop({ timeoutMs = 30_000 }: StopOptions = {}): Promise<{ readonly cut: number }> {
+    this.#stopping ??= this.#drain();
     const deadline = setTimeout(() => {
-      cutResponses += connections.cut();
+      this.#cut += this.#connections.cut();
     }, timeoutMs);
-    return stopping.finally(() => clearTimeout(deadline));
+    return this.#stopping.finally(() => clearTimeout(deadline));
   }
 
-  function adjust({ publicUrl, trustedProxies, timeouts = {}, limits = {} }: FrontDoorSettings): void {
-    Object.assign(options, { publicUrl, trustedProxies, timeouts, limits });
-    for (const { spec, server } of servers) limitServer(server, spec, options);
+  async #drain(): Promise<{ readonly cut: number }> {
+    this.#keeper.stop();
+    const closed = this.#servers.map(({ server }) => new Promise<void>((resolve) => server.close(() => resolve())));
+    await this.#connections.drain();
+    this.#connections.farewell();
+    await Promise.all(closed);
+    return { cut: this.#cut };
   }
 
-  return {
-    start,
-    stop,
-    prepareCertificates: () => keeper.prepare(),
-    get certificates() {
-      return keeper.certificates;
-    },
-    adjust,
-    get inFlight() {
-      return connections.inFlight;
-    },
-    get connections() {
-      return connections.open;
-    },
-  };
+  /**
+   * Reads and checks the TLS files again. The function it returns puts them to use, for new connections; on an error the
+   * certificates in use stay.
+   */
+  prepareCertificates(): Promise<() => void> {
+    return this.#keeper.prepare();
+  }
+
+  /** Applies other limits and times, to new connections and to new requests on open ones. */
+  adjust({ publicUrl, trustedProxies, timeouts = {}, limits = {} }: FrontDoorSettings): void {
+    Object.assign(this.#options, { publicUrl, trustedProxies, timeouts, limits });
+    for (const { spec, server } of this.#servers) limitServer(server, this.#options);
+  }
 }
 
 async function createListenerServer(
@@ -179,7 +172,7 @@ async function createListenerServer(
   options: FrontDoorOptions,
   { connections, keeper }: { readonly connections: Connections; readonly keeper: CertificateKeeper },
 ): Promise<Server | HttpsServer> {
-  const settings = serverSettings(spec, options);
+  const settings = serverSettings(options);
   let server: Server | HttpsServer;
   if (spec.tls === undefined) {
     server = createServer(settings);
@@ -201,7 +194,7 @@ async function createListenerServer(
     server = secure;
   }
   server.maxHeadersCount = MAX_HEADERS + 1;
-  limitServer(server, spec, options);
+  limitServer(server, options);
   server.on('connection', (socket: Socket) => connections.accept(socket));
   server.on('timeout', (socket: Socket) => connections.timedOut(socket));
   const decrypted: Decrypted = new WeakMap();
@@ -263,26 +256,18 @@ function refusalOfHead(request: IncomingMessage): OciError | undefined {
 }
 
 /** Applies limits and times to a server, from now on. */
-function limitServer(server: Server | HttpsServer, spec: ListenerSpec, options: FrontDoorOptions): void {
-  const { timeouts = {}, limits = {} } = options;
+function limitServer(server: Server | HttpsServer, { timeouts = {}, limits = {} }: FrontDoorOptions): void {
   server.maxConnections = limits.maxConnections ?? 16_384;
   server.timeout = timeouts.clientStall ?? 60_000;
-  const { headersTimeout, requestTimeout, keepAliveTimeout } = requestTimes(timeouts);
-  Object.assign(server, { headersTimeout, requestTimeout, keepAliveTimeout });
+  Object.assign(server, requestTimes(timeouts));
 }
 
-function requestTimes(timeouts: FrontDoorTimeouts): {
-  readonly headersTimeout: number;
-  readonly requestTimeout: number;
-  readonly keepAliveTimeout: number;
-} {
-  const requestTimeout = timeouts.read ?? 0;
-  const readHeader = timeouts.readHeader ?? 10_000;
-  const headersTimeout = requestTimeout === 0 ? readHeader : Math.min(readHeader, requestTimeout);
-  return { headersTimeout, requestTimeout, keepAliveTimeout: timeouts.idle ?? 65_000 };
+function requestTimes({ read = 0, readHeader = 10_000, idle = 65_000 }: FrontDoorTimeouts) {
+  const headersTimeout = read === 0 ? readHeader : Math.min(readHeader, read);
+  return { headersTimeout, requestTimeout: read, keepAliveTimeout: idle };
 }
 
-function serverSettings(spec: ListenerSpec, { timeouts = {}, limits = {} }: FrontDoorOptions): ServerOptions {
+function serverSettings({ timeouts = {}, limits = {} }: FrontDoorOptions): ServerOptions {
   const times = requestTimes(timeouts);
   return {
     ...times,
@@ -341,7 +326,7 @@ function listenToRequests(
     try {
       await handler(request, response);
     } catch (error) {
-      options.onWarning?.('a request failed where it should not', error);
+      options.onWarning?.('a request handler failed', error);
       // A started answer must not look complete; one that was not started can still be an error.
       if (response.headersSent) response.destroy();
       else answer(response, new OciError('UNKNOWN', 'the server failed to handle this request'));

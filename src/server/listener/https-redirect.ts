@@ -9,11 +9,7 @@ const HOST = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/i;
  * The HTTPS URL of a plain request: the same path at the public URL where that is HTTPS, else at the same host without its
  * port. Undefined where the request names no usable host.
  */
-export function httpsLocation(
-  target: string,
-  host: string | undefined,
-  publicUrl: string | undefined,
-): string | undefined {
+function httpsLocation(target: string, host: string | undefined, publicUrl: string | undefined): string | undefined {
   // An absolute-form target has a host of its own: only its path is used.
   const path = /^[a-z]+:\/\/[^/?#]*(.*)$/i.exec(target)?.[1] ?? target;
   const suffix = path.startsWith('/') ? path : `/${path}`;

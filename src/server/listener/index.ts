@@ -3,8 +3,8 @@
  *
  * It never answers a well-formed request itself, except to redirect it to HTTPS.
  */
-export { createFrontDoor, type FrontDoor, type FrontDoorOptions } from './front-door.ts';
+export { FrontDoor, type FrontDoorOptions } from './front-door.ts';
 export { ListenError, type ListenerAddress, type ListenerSpec } from './listener.ts';
 export { endSocketWith } from './refuse.ts';
-export { type Forward, type ForwardTarget, isAbsoluteForm, type OpenedTunnel, type TunnelDoor } from './tunnel.ts';
+export { type Forward, type ForwardTarget, type OpenedTunnel, type TunnelDoor } from './tunnel.ts';
 export { listenOnSocketPath } from './unix-socket.ts';

@@ -44,7 +44,7 @@ const BACKLOG = 4096;
 /** The group (a web server in front) may use the socket, others may not. */
 const SOCKET_MODE = 0o660;
 
-/** Binds a server to its address. Throws {@link ListenError}. */
+/** Binds a server to its address. @throws {ListenError} */
 export async function openListener(server: Server, spec: ListenerSpec): Promise<ListenerAddress> {
   const address = spec.address;
   try {
@@ -53,13 +53,12 @@ export async function openListener(server: Server, spec: ListenerSpec): Promise<
   } catch (error) {
     throw explainListenError(spec, error as NodeJS.ErrnoException);
   }
-  const bound = server.address();
-  const port = bound !== null && typeof bound === 'object' ? bound.port : undefined;
+  const found = server.address();
+  const bound = typeof found === 'object' && found !== null ? found : undefined;
   return {
-    address:
-      bound !== null && typeof bound === 'object' ? formatHostPort(bound.address, bound.port) : formatAddress(spec),
+    address: bound === undefined ? formatAddress(spec) : formatHostPort(bound.address, bound.port),
     protocol: spec.tls === undefined ? 'http' : 'https',
-    port,
+    port: bound?.port,
     redirectToHttps: spec.redirectToHttps === true,
   };
 }

@@ -11,7 +11,7 @@ const PROBE_TIMEOUT_MS = 1000;
  * Throws a system error with the code EADDRINUSE where a server answers there, EEXIST where the path is not a socket (a file
  * of another kind is never removed), ENOENT where its directory is missing.
  */
-export async function claimSocketPath(path: string): Promise<void> {
+async function claimSocketPath(path: string): Promise<void> {
   // For a missing directory, libuv reports EACCES when it binds, which would mislead the operator.
   await stat(dirname(path));
   const found = await lstat(path).catch((error: NodeJS.ErrnoException) => {

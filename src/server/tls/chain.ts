@@ -1,7 +1,7 @@
 import { type KeyObject, X509Certificate } from 'node:crypto';
 
 /** The certificates that a server sends, in order. */
-export interface CertificateChain {
+interface CertificateChain {
   /** The server's own certificate, then each one's issuer as far as the file has them, then the others. */
   readonly certificates: readonly [X509Certificate, ...X509Certificate[]];
   /** False where the file had another order. */

@@ -16,10 +16,10 @@ export interface ListenerCertificate {
 
 export interface CertificateKeeperOptions {
   /** Called with warnings for the operator: each once, until it changes. */
-  readonly onWarning: (message: string, error?: unknown) => void;
-  readonly onRenewed: (certificate: ListenerCertificate) => void;
+  readonly onWarning?: ((message: string, error?: unknown) => void) | undefined;
+  readonly onRenewed?: ((certificate: ListenerCertificate) => void) | undefined;
   /** Milliseconds between two checks of the files. @default 30_000 */
-  readonly interval?: number;
+  readonly interval?: number | undefined;
   /** Milliseconds since the epoch. @default Date.now */
   readonly now?: () => number;
 }
@@ -85,7 +85,7 @@ export class CertificateKeeper {
       noticedAt: Number.NEGATIVE_INFINITY,
     };
     this.#kept.push(kept);
-    for (const note of pair.notes) this.#options.onWarning(note);
+    for (const note of pair.notes) this.#options.onWarning?.(note);
     this.#notice(kept);
     const { cert, key } = pair;
     return {
@@ -170,8 +170,8 @@ export class CertificateKeeper {
     kept.pair = pair;
     kept.noticedAt = Number.NEGATIVE_INFINITY;
     kept.server?.setSecureContext({ cert: pair.cert, key: pair.key, minVersion: 'TLSv1.2' });
-    for (const note of pair.notes) this.#options.onWarning(note);
-    this.#options.onRenewed(describe(kept));
+    for (const note of pair.notes) this.#options.onWarning?.(note);
+    this.#options.onRenewed?.(describe(kept));
     this.#notice(kept);
   }
 
@@ -186,7 +186,7 @@ export class CertificateKeeper {
     kept.stamp = stamp;
     kept.complaint = undefined;
     const message = `The certificate of ${kept.listener} stays as it was: its files changed and cannot be used`;
-    this.#options.onWarning(message, error);
+    this.#options.onWarning?.(message, error);
   }
 
   /** Warns once a day of a certificate that is about to expire or has expired. */
@@ -199,7 +199,7 @@ export class CertificateKeeper {
     kept.noticedAt = now;
     const what = `${expiresAt <= now ? 'expired' : 'expires'} at ${new Date(expiresAt).toISOString()}`;
     const remedy = `put a new one in ${kept.files.certFile}`;
-    this.#options.onWarning(`The certificate of ${kept.listener} (${subject}) ${what}; ${remedy}`);
+    this.#options.onWarning?.(`The certificate of ${kept.listener} (${subject}) ${what}; ${remedy}`);
   }
 }
 
