@@ -125,8 +125,14 @@ export function openAuthority(
   { now = new Date(), names = ['the certificate', 'the key'] }: { now?: Date; names?: readonly [string, string] } = {},
 ): Authority {
   const [certName, keyName] = names;
-  const x509 = parseCertificate(cert, certName);
-  const privateKey = parseKey(key, keyName);
+  const x509 = readable(
+    () => new X509Certificate(cert),
+    `${certName} holds no certificate that can be read; expected PEM, beginning with -----BEGIN CERTIFICATE-----`,
+  );
+  const privateKey = readable(
+    () => createPrivateKey(key),
+    `${keyName} holds no private key that can be read; expected PEM (PKCS#8, PKCS#1 or SEC 1) without a passphrase`,
+  );
   const { subject, extensions } = readCertificate(x509.raw, certName);
   const constraints = extensions.get(OID.basicConstraints);
   const [isAuthority] = constraints === undefined ? [] : elementsIn(constraints);
@@ -321,25 +327,11 @@ function readCertificate(der: Buffer, name: string): ReadCertificate {
   }
 }
 
-function parseCertificate(pem: string, name: string): X509Certificate {
+/** @throws {AuthorityError} with the message, which leaves the cause out: that may quote what it could not read */
+function readable<T>(read: () => T, message: string): T {
   try {
-    return new X509Certificate(pem);
+    return read();
   } catch (cause) {
-    throw new AuthorityError(
-      `${name} holds no certificate that can be read; expected PEM, beginning with -----BEGIN CERTIFICATE-----`,
-      { cause },
-    );
-  }
-}
-
-function parseKey(pem: string, name: string): KeyObject {
-  try {
-    return createPrivateKey(pem);
-  } catch (cause) {
-    // The message leaves the cause out: it may quote what it could not read.
-    throw new AuthorityError(
-      `${name} holds no private key that can be read; expected PEM (PKCS#8, PKCS#1 or SEC 1) without a passphrase`,
-      { cause },
-    );
+    throw new AuthorityError(message, { cause });
   }
 }

@@ -81,8 +81,7 @@ export class Admission {
   constructor({ limits = {}, telemetry }: AdmissionOptions) {
     this.#telemetry = telemetry;
     this.#limits = limits;
-    this.#requests = requestBucketsOf(limits);
-    this.#bandwidth = bandwidthBucketsOf(limits);
+    this.#setRates(limits);
     this.#episodes = new OverloadEpisodes({
       isCrowded: () => this.#isCrowded(),
       onBegin: () => telemetry.publish('overload.began', { inflight: this.#inflight, waiting: this.#waiting }),
@@ -108,12 +107,14 @@ export class Admission {
   /** Applies other limits; a request that holds a slot keeps it. */
   reconfigure(limits: AdmissionLimits): void {
     // A changed rate starts with full buckets; an unchanged one keeps what each client has used.
-    if (!isDeepStrictEqual(limits.perClient, this.#limits.perClient)) {
-      this.#requests = requestBucketsOf(limits);
-      this.#bandwidth = bandwidthBucketsOf(limits);
-    }
+    if (!isDeepStrictEqual(limits.perClient, this.#limits.perClient)) this.#setRates(limits);
     this.#limits = limits;
     this.#fill();
+  }
+
+  #setRates({ perClient: { requestsPerSecond = 0, burst, maxBandwidth } = {} }: AdmissionLimits): void {
+    this.#requests = bucketsOf(requestsPerSecond, burst ?? Math.max(1, requestsPerSecond * 10));
+    this.#bandwidth = bucketsOf(maxBandwidth);
   }
 
   /** Gives a request a slot until its answer has ended. @throws {OverloadError} {ClientLeftError} */
@@ -269,15 +270,8 @@ export class Admission {
   }
 }
 
-function requestBucketsOf({
-  perClient: { requestsPerSecond = 0, burst } = {},
-}: AdmissionLimits): TokenBuckets | undefined {
-  if (requestsPerSecond === 0) return undefined;
-  return new TokenBuckets({ perSecond: requestsPerSecond, burst: burst ?? Math.max(1, requestsPerSecond * 10) });
-}
-
-function bandwidthBucketsOf({ perClient: { maxBandwidth = 0 } = {} }: AdmissionLimits): TokenBuckets | undefined {
-  return maxBandwidth === 0 ? undefined : new TokenBuckets({ perSecond: maxBandwidth, burst: maxBandwidth });
+function bucketsOf(perSecond = 0, burst = perSecond): TokenBuckets | undefined {
+  return perSecond === 0 ? undefined : new TokenBuckets({ perSecond, burst });
 }
 
 function once(action: () => void): () => void {

@@ -208,7 +208,8 @@ async function createListenerServer(
       const headers = { allow: 'GET, HEAD' };
       return refuseOnSocket(socket, new OciError('UNSUPPORTED', 'this server opens no tunnels', { headers }));
     }
-    const refused = refusalOfTunnel(request, connections);
+    const stopping = new OciError('UNAVAILABLE', 'this server is about to stop');
+    const refused = connections.draining ? stopping : refusalOfHead(request);
     if (!connections.surrender(socket)) return;
     identifyBy(options.trustedProxies, request);
     if (refused === undefined) forward.connect(request, socket, head, door);
@@ -241,12 +242,7 @@ function handlerFor(spec: ListenerSpec, options: FrontDoorOptions, decrypted: De
   };
 }
 
-/** The refusal of a CONNECT, whatever its target; undefined where nothing is wrong. */
-function refusalOfTunnel(request: IncomingMessage, connections: Connections): OciError | undefined {
-  if (connections.draining) return new OciError('UNAVAILABLE', 'this server is about to stop');
-  return refusalOfHead(request);
-}
-
+/** The refusal of a request by its head alone; undefined where nothing is wrong with it. */
 function refusalOfHead(request: IncomingMessage): OciError | undefined {
   if (request.rawHeaders.length / 2 > MAX_HEADERS) {
     return new OciError('UNSUPPORTED', `the request has more than ${MAX_HEADERS} headers`, { status: 431 });
