@@ -1,12 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import {
-  createDial,
-  type DialMoment,
-  type DialTarget,
-  type HttpClientOptions,
-  HttpError,
-  plainHost,
-} from '../net/index.ts';
+import { createDial, type DialTarget, type HttpClientOptions, HttpError, plainHost } from '../net/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import { certificateProblem, codeOf, summarizeCertificate } from './certificate.ts';
 import { connectionSteps, type DialRecord, type TimedMoment, type TlsFacts } from './connection-steps.ts';

@@ -86,7 +86,7 @@ export class FrontDoor {
   readonly #options: FrontDoorOptions;
   readonly #connections = new Connections();
   readonly #keeper: CertificateKeeper;
-  readonly #servers: { readonly spec: ListenerSpec; readonly server: Server | HttpsServer }[] = [];
+  readonly #servers: (Server | HttpsServer)[] = [];
   #stopping: Promise<{ readonly cut: number }> | undefined;
   #cut = 0;
 
@@ -118,7 +118,7 @@ export class FrontDoor {
     try {
       for (const spec of this.#options.listeners) {
         const server = await createListenerServer(spec, this.#options, parts);
-        this.#servers.push({ spec, server });
+        this.#servers.push(server);
         addresses.push(await openListener(server, spec));
         // Accepting can fail later too (no descriptors left). Listener and server go on.
         server.on('error', (error) => this.#options.onWarning?.('a listener failed to accept a connection', error));
@@ -145,7 +145,7 @@ export class FrontDoor {
 
   async #drain(): Promise<{ readonly cut: number }> {
     this.#keeper.stop();
-    const closed = this.#servers.map(({ server }) => new Promise<void>((resolve) => server.close(() => resolve())));
+    const closed = this.#servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     await this.#connections.drain();
     this.#connections.farewell();
     await Promise.all(closed);
@@ -163,7 +163,7 @@ export class FrontDoor {
   /** Applies other limits and times, to new connections and to new requests on open ones. */
   adjust({ publicUrl, trustedProxies, timeouts = {}, limits = {} }: FrontDoorSettings): void {
     Object.assign(this.#options, { publicUrl, trustedProxies, timeouts, limits });
-    for (const { spec, server } of this.#servers) limitServer(server, this.#options);
+    for (const server of this.#servers) limitServer(server, this.#options);
   }
 }
 
