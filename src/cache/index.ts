@@ -1,8 +1,8 @@
 /**
  * The pull-through cache: have it, join it or get it.
  *
- * It decides freshness and membership and owns every transfer. It never speaks HTTP, and never knows which upstream
- * there is: each request brings its origin.
+ * It decides what is fresh and which blobs belong to a repository, and owns every transfer. It never speaks HTTP and never
+ * chooses an upstream: each request brings its origin.
  */
 
 export {
@@ -15,8 +15,8 @@ export {
 } from './eviction/index.ts';
 export { Scrub, Verification } from './integrity/index.ts';
 export type { Selection, UrlSelection } from './metadata/index.ts';
-export { PullThrough, type PullThroughOptions, type RefreshOptions } from './pull-through.ts';
-export type { BlobAnswer, ManifestAnswer, Refreshed } from './registry/index.ts';
+export { PullThrough, type PullThroughOptions } from './pull-through.ts';
+export type { BlobAnswer, ManifestAnswer, Refreshed, RefreshOptions } from './registry/index.ts';
 export type { Ingest } from './transfer/index.ts';
 export {
   evaluateConditions,

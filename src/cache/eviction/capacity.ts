@@ -1,38 +1,42 @@
 import type { Digest } from '../../oci/index.ts';
 import type { BlobStore, MetadataStore, ReadBlobRecord } from '../../store/index.ts';
 import { formatBytes, type Telemetry } from '../../telemetry/index.ts';
+import type { Capacity } from '../capacity.ts';
+import { isCurrent } from '../time-span.ts';
 import { type Arrival, bytesToFree, type DiskSpace, floorOf, type MinFree, type Usage } from './policy.ts';
 import { type Swept, sweep } from './sweep.ts';
 
-/** A transfer, as far as it takes room. */
+/** A transfer, as far as it fills the disk. */
 export interface InFlightTransfer extends Arrival {
-  /** Lets it be delivered and not kept. */
+  /** Delivers it without keeping it. */
   stopCaching(): void;
 }
 
-/** What the cache may take of the disk. */
-export interface RoomLimits {
+/** How much of the disk the cache may use. */
+export interface CapacityLimits {
   /** Bytes of blobs and manifests; undefined: no limit. */
   readonly maxSize?: number | undefined;
-  /** What is to stay free of the disk. @default 1 GiB or 2 %, whichever is less */
+  /** How much of the disk stays free. @default 1 GiB or 2 %, whichever is less */
   readonly minFree?: MinFree | undefined;
-  /** Looks at the disk; undefined: `minFree` has no effect. */
-  readonly disk?: (() => Promise<DiskSpace>) | undefined;
 }
 
-export interface RoomOptions extends RoomLimits {
+export interface CapacityOptions {
   readonly store: BlobStore;
   readonly metadata: MetadataStore;
   readonly telemetry: Telemetry;
+  /** Called at each use, as the limits may change. */
+  readonly limits: () => CapacityLimits;
+  /** Measures the disk; undefined: `minFree` has no effect. */
+  readonly disk?: (() => Promise<DiskSpace>) | undefined;
   readonly transfers: () => Iterable<InFlightTransfer>;
-  /** What fresh and pinned tags lead to. */
+  /** The digests that fresh and pinned tags lead to. */
   readonly retained: () => Promise<ReadonlySet<Digest>>;
   readonly isInUse: (digest: Digest) => boolean;
-  /** Told of each blob that is gone. */
+  /** Called for each blob that was evicted. */
   readonly onEvict?: (digest: Digest) => void;
-  /** Called before anything is chosen: brings the index up to what was read last. */
+  /** Called before blobs are chosen: writes the pending read times. */
   readonly prepare: () => Promise<void>;
-  readonly now?: () => number;
+  readonly now?: (() => number) | undefined;
 }
 
 /** Why nothing is kept for now. */
@@ -40,60 +44,60 @@ export interface Pause {
   readonly reason: string;
   /** Milliseconds since the epoch. */
   readonly since: number;
-  /** When it is tried again; undefined: as soon as there is room. */
+  /** When the next attempt is made; undefined: as soon as there is room. */
   readonly until: number | undefined;
 }
 
 export interface CollectOptions {
-  /** True: nothing goes. @default false */
+  /** True: nothing is evicted. @default false */
   readonly dryRun?: boolean;
-  /** Bytes to come down to. @default the limits as they are configured */
+  /** Bytes that may stay. @default the configured limits */
   readonly maxSize?: number | undefined;
 }
 
-/** What a collection took, or would take. */
+/** What a collection evicted, or would evict. */
 export interface Collected extends Swept {
   readonly dryRun: boolean;
   /** Bytes in the cache before. */
   readonly stored: number;
-  /** Bytes that had to go. More than `freed` where the rest is in use, pinned or of fresh tags. */
+  /** Bytes to free. More than `freed` where the rest is in use, pinned or of fresh tags. */
   readonly wanted: number;
-  /** What went, read longest ago first; the first {@link MAX_LISTED}. */
+  /** The evicted blobs, least recently used first, at most {@link MAX_LISTED}. */
   readonly evicted: readonly ReadBlobRecord[];
 }
 
-/** How long nothing is kept after the disk refused something. */
+/** Milliseconds in which nothing is kept after the disk refused a write. */
 const PAUSE_MS = 30_000;
 
-/** How often a full cache looks whether there is room again: each look reads what is pinned and fresh. */
+/** Milliseconds between two attempts of a full cache to make room: each reads every tag. */
 const RETRY_MS = 10_000;
 
-/** How often room is made for what has come of running transfers since. */
+/** Milliseconds between two checks while transfers run. */
 const WATCH_MS = 1000;
 
-/** Share of the cache that goes when the disk is full although it keeps within every limit. */
+/** Share of the cache that is evicted when the disk is full although the cache is within every limit. */
 const FORCED_SHARE = 0.05;
 
 const MAX_LISTED = 10_000;
 
 /**
- * Sees to it that the cache keeps within its limits: makes room as transfers grow, and says when nothing may be kept, as
- * everything here is needed or the disk takes no more. Whatever it finds, pulls go on; it only decides what stays.
+ * Keeps the cache within its limits: makes room as transfers grow, and says when nothing may be kept, because everything
+ * stored is retained or the disk refuses more. Pulls go on in any case: it decides only what stays on disk.
  */
-export class CacheCapacity {
-  readonly #options: RoomOptions;
+export class CacheCapacity implements Capacity {
+  readonly #options: CapacityOptions;
   readonly #now: () => number;
   readonly #watch: NodeJS.Timeout;
   #work: Promise<unknown> = Promise.resolve();
   #isLookPlanned = false;
-  /** Everything here is needed. */
+  /** Everything stored is retained. */
   #full: Pause | undefined;
   #triedAt = 0;
-  /** The disk refuses to take more. */
+  /** The disk refuses writes. */
   #refused: (Pause & { readonly timer: NodeJS.Timeout }) | undefined;
   #mustForce = false;
 
-  constructor(options: RoomOptions) {
+  constructor(options: CapacityOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#watch = setInterval(() => {
@@ -103,24 +107,22 @@ export class CacheCapacity {
     this.#watch.unref();
   }
 
-  /** Why nothing is kept now; undefined while it is. */
+  /** Why nothing is kept now; undefined while content is kept. */
   get pause(): Pause | undefined {
     const pause = this.#refused ?? this.#full;
     return pause === undefined ? undefined : { reason: pause.reason, since: pause.since, until: pause.until };
   }
 
-  /** Whether what is about to be fetched may be kept. @param size bytes, where they are known */
   mayKeep(size?: number): boolean {
-    const { maxSize } = this.#options;
+    const { maxSize } = this.#options.limits();
     return this.pause === undefined && (size === undefined || maxSize === undefined || size <= maxSize);
   }
 
-  /** Resolves when the transfers that run have been weighed. */
   async decided(): Promise<void> {
     await this.#work;
   }
 
-  /** Tells that the disk refused to take something: nothing is kept for a while, and room is made. */
+  /** Pauses the caching for a while, and makes room. */
   refused(error: unknown): void {
     const reason = `the disk refused to take more: ${error instanceof Error ? error.message : String(error)}`;
     const since = this.#refused?.since ?? this.#now();
@@ -142,37 +144,37 @@ export class CacheCapacity {
   /**
    * Makes room where that is needed, soon and once, however often it is called.
    *
-   * @param force also where it was tried a moment ago: something has changed since
+   * @param force try even where the last attempt was a moment ago: something has changed since
    */
   look(force = false): void {
-    const { maxSize, disk } = this.#options;
-    if (this.#isLookPlanned || (maxSize === undefined && disk === undefined && !force)) return;
+    const { limits, disk } = this.#options;
+    if (this.#isLookPlanned || (limits().maxSize === undefined && disk === undefined && !force)) return;
     if (this.#full !== undefined && !force && this.#hasJustTried) return;
     this.#isLookPlanned = true;
     this.#enqueue(() => {
       this.#isLookPlanned = false;
       return this.#makeRoom();
-    }).catch((error: unknown) => this.#warn(error));
+    }).catch((error: unknown) => {
+      this.#options.telemetry.publish('warning', { message: 'Cannot make room in the cache', error });
+    });
   }
 
-  /** A clock that was set back ends it. */
   get #hasJustTried(): boolean {
-    const age = this.#now() - this.#triedAt;
-    return age >= 0 && age < RETRY_MS;
+    return isCurrent({ since: this.#triedAt, until: this.#triedAt + RETRY_MS }, this.#now());
   }
 
-  /** Takes what is too much now, on somebody's word. */
+  /** Evicts what exceeds the limits now, because an operator says so. */
   collect({ dryRun = false, maxSize }: CollectOptions = {}): Promise<Collected> {
     return this.#enqueue(async () => {
-      const weighing = await this.#weigh();
-      const { stored } = weighing;
-      const wanted = maxSize === undefined ? bytesToFree({ ...weighing, eager: true }) : Math.max(0, stored - maxSize);
+      const usage = await this.#measure();
+      const { stored } = usage;
+      const wanted = maxSize === undefined ? bytesToFree({ ...usage, eager: true }) : Math.max(0, stored - maxSize);
       const evicted: ReadBlobRecord[] = [];
       const swept = await this.#sweep(wanted, {
         dryRun,
         onEvict: (blob) => void (evicted.length < MAX_LISTED && evicted.push(blob)),
       });
-      if (!dryRun) this.#tell(swept, stored);
+      if (!dryRun) this.#publishSwept(swept, stored);
       return { ...swept, dryRun, stored, wanted, evicted };
     });
   }
@@ -184,7 +186,7 @@ export class CacheCapacity {
     await this.#work.catch(() => {});
   }
 
-  /** One after the other, each with what the one before has left. */
+  /** Runs works one after the other, so that each sees what the one before has left. */
   #enqueue<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#work.then(work);
     this.#work = done.catch(() => {});
@@ -192,32 +194,33 @@ export class CacheCapacity {
   }
 
   async #makeRoom(): Promise<void> {
-    const weighing = await this.#weigh();
-    const wanted = Math.max(bytesToFree(weighing), this.#mustForce ? Math.ceil(weighing.stored * FORCED_SHARE) : 0);
+    const usage = await this.#measure();
+    const wanted = Math.max(bytesToFree(usage), this.#mustForce ? Math.ceil(usage.stored * FORCED_SHARE) : 0);
     this.#mustForce = false;
     if (wanted === 0) return this.#endFull();
     const swept = await this.#sweep(wanted);
-    this.#tell(swept, weighing.stored);
+    this.#publishSwept(swept, usage.stored);
     if (swept.freed >= wanted) return this.#endFull();
     this.#triedAt = this.#now();
-    const { stored, disk } = weighing;
+    const { stored, disk } = usage;
     const left: Usage = {
-      ...weighing,
+      ...usage,
       stored: stored - swept.freed,
       disk: disk && { ...disk, free: disk.free + swept.freed },
       eager: false,
     };
     if (bytesToFree(left) === 0) return;
     this.#beginFull(left);
-    // What came last goes without: who came first may still be kept.
+    // The latest transfers are not kept, so that the earliest still can be.
     for (const transfer of [...this.#options.transfers()].toReversed()) {
       if (bytesToFree({ ...left, arrivals: this.#arrivals() }) === 0) return;
       transfer.stopCaching();
     }
   }
 
-  async #weigh(): Promise<Usage> {
-    const { metadata, maxSize, minFree, disk } = this.#options;
+  async #measure(): Promise<Usage> {
+    const { metadata, limits, disk } = this.#options;
+    const { maxSize, minFree } = limits();
     const { bytes } = await metadata.totals();
     const space = await disk?.();
     return {
@@ -230,9 +233,9 @@ export class CacheCapacity {
   }
 
   #arrivals(): readonly Arrival[] {
-    const { maxSize = Number.POSITIVE_INFINITY } = this.#options;
+    const { maxSize = Number.POSITIVE_INFINITY } = this.#options.limits();
     const arrivals = [...this.#options.transfers()];
-    // Not for this one's sake: everything else would go, and then it would not fit.
+    // A blob larger than the limit is not kept: everything else would be evicted, and it would still not fit.
     for (const each of arrivals) if (each.keep && Math.max(each.size ?? 0, each.written) > maxSize) each.stopCaching();
     return arrivals.map(({ written, size, keep }) => ({ written, size, keep }));
   }
@@ -245,12 +248,11 @@ export class CacheCapacity {
     if (wanted === 0) return { freed: 0, blobs: 0 };
     await prepare();
     const retained = await this.#options.retained();
-    const isSpared = (digest: Digest): boolean => retained.has(digest) || isInUse(digest);
     return sweep({
       store,
       metadata,
       wanted,
-      isSpared,
+      isRetained: (digest) => retained.has(digest) || isInUse(digest),
       ...how,
       onEvict(blob) {
         how.onEvict?.(blob);
@@ -259,7 +261,7 @@ export class CacheCapacity {
     });
   }
 
-  #tell({ freed, blobs }: Swept, stored: number): void {
+  #publishSwept({ freed, blobs }: Swept, stored: number): void {
     if (blobs > 0) this.#options.telemetry.publish('cache.swept', { freed, left: stored - freed, blobs });
   }
 
@@ -279,13 +281,9 @@ export class CacheCapacity {
     this.#full = undefined;
     if (this.#refused === undefined) this.#options.telemetry.publish('cache.resumed', {});
   }
-
-  #warn(error: unknown): void {
-    this.#options.telemetry.publish('warning', { message: 'Cannot make room in the cache', error });
-  }
 }
 
-/** ENOSPC and EDQUOT of the system, SQLITE_FULL (13) of the names database. */
+/** ENOSPC and EDQUOT of the system, SQLITE_FULL (13) of the metadata database. */
 function isFull(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   if ('errcode' in error && typeof error.errcode === 'number') return (error.errcode & 0xff) === 13;

@@ -5,7 +5,8 @@
  * that the store did not write.
  */
 
-export { CacheCapacity, type Collected, type CollectOptions, type Pause, type RoomLimits } from './capacity.ts';
+export { CacheCapacity, type CapacityLimits, type Collected, type CollectOptions, type Pause } from './capacity.ts';
 export { collectOffline } from './offline.ts';
+export type { DiskSpace } from './policy.ts';
 export { type Purged, type PurgeOptions, purge } from './purge.ts';
-export { retentionRule, sparedDigests } from './retention.ts';
+export { retainedDigests, retentionRule } from './retention.ts';

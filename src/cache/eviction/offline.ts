@@ -1,38 +1,39 @@
 import type { BlobStore, MetadataStore } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
-import { createFreshness, type FreshnessOptions } from '../metadata/index.ts';
-import { CacheCapacity, type Collected, type CollectOptions, type RoomLimits } from './capacity.ts';
-import { retentionRule, sparedDigests } from './retention.ts';
+import { createFreshness, type FreshnessOptions } from '../revalidation/index.ts';
+import { CacheCapacity, type CapacityLimits, type Collected, type CollectOptions } from './capacity.ts';
+import type { DiskSpace } from './policy.ts';
+import { retainedDigests, retentionRule } from './retention.ts';
 
-export interface CollectOfflineOptions extends RoomLimits {
+export interface CollectOfflineOptions extends CapacityLimits {
   readonly store: BlobStore;
   readonly metadata: MetadataStore;
   readonly telemetry: Telemetry;
+  readonly disk?: (() => Promise<DiskSpace>) | undefined;
   readonly tags?: FreshnessOptions | 'never';
   /** Patterns of `registry/repository:tag`. @default [] */
   readonly pin?: readonly string[];
 }
 
-/** Evicts what is too much of a cache that no server runs on: the caller holds its lock. */
+/** Evicts what exceeds the limits of a cache without a running server: the caller holds its lock. */
 export async function collectOffline(options: CollectOfflineOptions, how: CollectOptions): Promise<Collected> {
-  const { store, metadata, telemetry, maxSize, minFree, disk, tags = {}, pin = [] } = options;
+  const { store, metadata, telemetry, disk, tags = {}, pin = [] } = options;
   const freshness = createFreshness(tags === 'never' ? {} : tags);
-  const isSpared = retentionRule({ freshness, pin, now: Date.now });
-  const room = new CacheCapacity({
+  const isRetained = retentionRule({ freshness, pin, now: Date.now });
+  const capacity = new CacheCapacity({
     store,
     metadata,
     telemetry,
-    maxSize,
-    minFree,
+    limits: () => options,
     disk,
     transfers: () => [],
-    retained: () => sparedDigests({ metadata, store, isSpared }),
+    retained: () => retainedDigests({ metadata, store, isRetained }),
     isInUse: () => false,
     prepare: () => Promise.resolve(),
   });
   try {
-    return await room.collect(how);
+    return await capacity.collect(how);
   } finally {
-    await room.close();
+    await capacity.close();
   }
 }

@@ -73,7 +73,7 @@ describe('sweep()', () => {
     const blobs = blobsOf(200);
     const world = await stocked(blobs);
     const retained = new Set(blobs.slice(0, 190).map(({ digest }) => digest));
-    const swept = await sweep({ ...world, wanted: 1000 * SIZE, isSpared: (digest) => retained.has(digest) });
+    const swept = await sweep({ ...world, wanted: 1000 * SIZE, isRetained: (digest) => retained.has(digest) });
     assert.deepEqual(swept, { freed: 10 * SIZE, blobs: 10 });
     assert.deepEqual(await kept(world.store), retained);
   });

@@ -6,13 +6,13 @@ import { removeBlob } from '../integrity/index.ts';
 export interface SweepOptions {
   readonly store: BlobStore;
   readonly metadata: MetadataStore;
-  /** Bytes that have to go. */
+  /** Bytes to free. */
   readonly wanted: number;
-  /** Asked right before a blob goes. @default nothing is */
-  readonly isSpared?: (digest: Digest) => boolean;
-  /** True: nothing goes, but what would is told. @default false */
+  /** Asked right before a blob is evicted. @default no blob is retained */
+  readonly isRetained?: (digest: Digest) => boolean;
+  /** True: nothing is evicted, and `onEvict` hears what would be. @default false */
   readonly dryRun?: boolean;
-  /** Told of each blob that goes, or would. */
+  /** Called for each blob that is evicted, or would be. */
   readonly onEvict?: (blob: ReadBlobRecord) => void;
 }
 
@@ -22,19 +22,19 @@ export interface Swept {
   readonly blobs: number;
 }
 
-/** Blobs looked up at a time. */
+/** Blobs listed at a time. */
 const BATCH = 64;
 
-/** Files in one sweep that may refuse to go before it is given up. */
+/** Files that cannot be removed before a sweep gives up. */
 const MAX_REFUSALS = 16;
 
 /**
- * Takes the blobs that were not read for the longest time until as much is free as is wanted, or nothing is left to take.
+ * Evicts the least recently used blobs until enough is free, or none is left to evict.
  *
- * Rejects where files cannot be removed, after having tried others.
+ * Rejects where files cannot be removed, after it has tried others.
  */
 export async function sweep(options: SweepOptions): Promise<Swept> {
-  const { store, metadata, wanted, isSpared = () => false, dryRun = false, onEvict = () => {} } = options;
+  const { store, metadata, wanted, isRetained = () => false, dryRun = false, onEvict = () => {} } = options;
   let freed = 0;
   let blobs = 0;
   const refusals: unknown[] = [];
@@ -42,7 +42,7 @@ export async function sweep(options: SweepOptions): Promise<Swept> {
     const page = await metadata.leastRecentlyUsed(BATCH, after);
     for (const blob of page) {
       if (freed >= wanted) break;
-      if (isSpared(blob.digest)) continue;
+      if (isRetained(blob.digest)) continue;
       try {
         if (!dryRun) await removeBlob(blob.digest, { store, metadata });
         freed += blob.size;

@@ -2,13 +2,13 @@ import { type Digest, Digester, digestAlgorithm } from '../../oci/index.ts';
 import type { StoredBlob } from '../../store/index.ts';
 import type { Corruption } from './corruption.ts';
 
-/** Bytes hashed at a time: a fraction of a millisecond, after which the event loop has its turn. */
+/** Bytes hashed at a time: a fraction of a millisecond, after which the event loop turns. */
 const STEP = 256 * 1024;
 
-/** What came of looking at a stored blob's content. `abandoned`: nobody looked to the end, as the server stops. */
-export type Verdict = 'right' | 'rotten' | 'abandoned';
+/** The result of an inspection. `abandoned`: it was not finished, as the server stops. */
+type Verdict = 'right' | 'rotten' | 'abandoned';
 
-/** What a reader's connection is cut with: what it has had is not the blob. */
+/** Why a reader is cut off: the bytes that it has had are not the blob. */
 export class RottenBlobError extends Error {
   override readonly name = 'RottenBlobError';
 
@@ -17,16 +17,16 @@ export class RottenBlobError extends Error {
   }
 }
 
-/** One look at the whole content of a stored blob, shared by everyone who reads it meanwhile. */
+/** One hashing of a stored blob, shared by all who read it meanwhile. */
 export class Inspection {
   readonly digest: Digest;
   /** Resolves when there is a verdict; never rejects. */
   readonly done: Promise<Verdict>;
   #verdict: Verdict | undefined;
-  #rot: Corruption | undefined;
+  #corruption: Corruption | undefined;
   #reason = '';
 
-  /** @param look never rejects with anything but what ends the server */
+  /** @param look rejects only where the server stops */
   constructor(digest: Digest, look: () => Promise<Corruption | undefined>) {
     this.digest = digest;
     this.done = this.#run(look);
@@ -37,21 +37,21 @@ export class Inspection {
     return this.#verdict;
   }
 
-  /** What is wrong, where something is. */
-  get rot(): Corruption | undefined {
-    return this.#rot;
+  /** What is wrong with the blob; undefined where nothing is, or it is not known yet. */
+  get corruption(): Corruption | undefined {
+    return this.#corruption;
   }
 
-  /** @throws {RottenBlobError} where the content is wrong, or will not be looked at any more */
+  /** @throws {RottenBlobError} where the content is corrupt, or the inspection was abandoned */
   assertNotRotten(): void {
     if (this.#verdict === undefined || this.#verdict === 'right') return;
-    throw new RottenBlobError(this.digest, this.#rot?.detail ?? this.#reason);
+    throw new RottenBlobError(this.digest, this.#corruption?.detail ?? this.#reason);
   }
 
   async #run(look: () => Promise<Corruption | undefined>): Promise<Verdict> {
     try {
-      this.#rot = await look();
-      this.#verdict = this.#rot === undefined ? 'right' : 'rotten';
+      this.#corruption = await look();
+      this.#verdict = this.#corruption === undefined ? 'right' : 'rotten';
     } catch (error) {
       this.#reason = `its content was not looked at to the end (${(error as Error).message})`;
       this.#verdict = 'abandoned';
@@ -63,7 +63,7 @@ export class Inspection {
 /**
  * Hashes a stored blob, and says what is wrong with it; undefined where it is right.
  *
- * Rejects only with the signal's reason: a file that cannot be read is a finding.
+ * Rejects only with the signal's reason: a file that cannot be read is corrupt.
  */
 export async function inspect(digest: Digest, blob: StoredBlob, signal: AbortSignal): Promise<Corruption | undefined> {
   const { size } = blob;

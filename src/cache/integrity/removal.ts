@@ -1,15 +1,15 @@
 import type { Digest } from '../../oci/index.ts';
 import type { BlobStore, MetadataStore } from '../../store/index.ts';
 
-export interface Holdings {
+interface Holdings {
   readonly store: BlobStore;
   readonly metadata: MetadataStore;
 }
 
 /**
- * Removes a blob: its row first, so that a crash in between leaves a file nobody counts, never a row without a file.
+ * Removes a blob: its row first, so that a crash in between leaves a file without a row, never a row without a file.
  *
- * Whoever adopts files may find this one between the two and give it a row again, which then goes as well.
+ * A concurrent reconciliation may re-create the row between the two deletes; the last line removes it again.
  */
 export async function removeBlob(digest: Digest, holdings: Holdings): Promise<void> {
   await holdings.metadata.deleteBlob(digest);
@@ -17,14 +17,14 @@ export async function removeBlob(digest: Digest, holdings: Holdings): Promise<vo
   await forgetWithoutFile(digest, holdings);
 }
 
-/** Gives a file that has no row one; false where somebody removed the file meanwhile. */
+/** Writes the row of a file that has none; false where the file was removed meanwhile. */
 export async function adoptBlob(
   digest: Digest,
   { size, at, verifiedAt }: { readonly size: number; readonly at: number; readonly verifiedAt?: number },
   holdings: Holdings,
 ): Promise<boolean> {
   const { store, metadata } = holdings;
-  // Whoever evicts takes the row first: what is about to go must not get it back.
+  // An eviction deletes the row first: a file that is about to be deleted must not get it back.
   if ((await store.stat(digest)) !== size) return false;
   await metadata.putBlob({
     digest,
@@ -36,11 +36,11 @@ export async function adoptBlob(
   return !(await forgetWithoutFile(digest, holdings));
 }
 
-/** Forgets a row that has no file; true where there was one. */
+/** Deletes the row of a blob that has no file; true where there was one. */
 export async function forgetWithoutFile(digest: Digest, { store, metadata }: Holdings): Promise<boolean> {
   const row = await metadata.getBlob(digest);
   if (row === undefined || (await store.stat(digest)) !== undefined) return false;
-  // It may have been stored anew meanwhile.
+  // It may have been stored again meanwhile.
   if ((await metadata.getBlob(digest))?.storedAt !== row.storedAt) return false;
   await metadata.deleteBlob(digest);
   return true;

@@ -1,9 +1,9 @@
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import type { Digest } from '../../oci/index.ts';
-import type { BlobStore, MetadataStore } from '../../store/index.ts';
+import type { BlobRecord, BlobStore, MetadataStore } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
-import type { RotReason } from './corruption.ts';
-import { rowsOf } from './reconcile.ts';
+import { PAGE, pages } from '../metadata/index.ts';
+import type { Corruption } from './corruption.ts';
 import type { Verification } from './verification.ts';
 
 export interface ScrubOptions {
@@ -15,39 +15,37 @@ export interface ScrubOptions {
 
 /** How far a scrub has come. Times are milliseconds since the epoch. */
 export interface ScrubProgress {
-  /** `failed`: disk or database would not let it go on; see `error`. */
+  /** `failed`: the disk or the database failed; see `error`. */
   readonly state: 'running' | 'done' | 'stopped' | 'failed';
   readonly startedAt: number;
   readonly finishedAt?: number;
-  /** Blobs and bytes looked at so far. */
+  /** Blobs and bytes checked so far. */
   readonly blobs: number;
   readonly bytes: number;
-  /** Blobs and bytes in all, as far as was known at the start. */
+  /** Blobs and bytes in all, as known at the start. */
   readonly totalBlobs: number;
   readonly totalBytes: number;
-  /** Found wrong, and put into quarantine. */
+  /** Corrupt blobs, which were put into quarantine. */
   readonly rotten: number;
-  /** Named, and not there. */
+  /** Rows without a file. */
   readonly missing: number;
-  /** There and right, and not known of. */
+  /** Right files that had no row and have one now. */
   readonly adopted: number;
-  /** The first hundred that were wrong or missing. */
+  /** The first hundred that were corrupt or missing. */
   readonly problems: readonly ScrubProblem[];
   readonly error?: string;
 }
 
-export interface ScrubProblem {
+interface ScrubProblem extends Corruption {
   readonly digest: Digest;
-  readonly reason: RotReason;
-  readonly detail: string;
 }
 
 const MAX_PROBLEMS = 100;
 
-/** A blob that took so many milliseconds is followed by a rest of a tenth of that: readers of the same disk come first. */
+/** After each blob the scrub rests for a tenth of the time that it took: readers of the same disk come first. */
 const REST = 0.1;
 
-/** Looks through everything that is stored, one blob at a time, and deals with what is wrong. */
+/** Hashes everything that is stored, one blob at a time, and quarantines what is corrupt. */
 export class Scrub {
   readonly #options: ScrubOptions;
   #progress: ScrubProgress | undefined;
@@ -58,12 +56,12 @@ export class Scrub {
     this.#options = options;
   }
 
-  /** The one that runs, or the last that ran; undefined where none has since the start. */
+  /** The running scrub, or the last one; undefined where none has run since the start. */
   get progress(): ScrubProgress | undefined {
     return this.#progress;
   }
 
-  /** Starts one, or joins the one that runs. Resolves with how it ended; never rejects. */
+  /** Starts a scrub, or joins the running one. Resolves with how it ended; never rejects. */
   run(): Promise<ScrubProgress> {
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
@@ -71,7 +69,7 @@ export class Scrub {
     return this.#running;
   }
 
-  /** Ends the one that runs after the piece it is at; resolves when it has ended. */
+  /** Stops the running scrub; resolves when it has ended. */
   async stop(): Promise<void> {
     this.#stop.abort(new Error('the scrub was stopped'));
     await this.#running;
@@ -107,20 +105,23 @@ export class Scrub {
       if (finding !== 'right') this.#report({ digest, ...finding });
       else if (!isKnown) this.#note({ adopted: adopted + 1 });
       const rest = (performance.now() - begun) * REST;
-      // A timer of less than a millisecond would wait for a whole one.
+      // A timer of less than a millisecond waits for a whole one.
       if (rest < 1) await turn();
       else await delay(rest, undefined, { signal });
     }
   }
 
-  /** What has a file has been looked at by now. */
+  /** Finds the rows without a file; those with one have been checked by now. */
   async #checkRows(signal: AbortSignal): Promise<void> {
     const { store, metadata, verification } = this.#options;
-    for await (const { digest } of rowsOf(metadata)) {
-      signal.throwIfAborted();
-      if ((await store.stat(digest)) !== undefined) continue;
-      const finding = await verification.inspect(digest, { signal });
-      if (typeof finding === 'object') this.#report({ digest, ...finding });
+    const list = (after: BlobRecord | undefined) => metadata.listBlobs({ after: after?.digest, limit: PAGE });
+    for await (const page of pages(list)) {
+      for (const { digest } of page) {
+        signal.throwIfAborted();
+        if ((await store.stat(digest)) !== undefined) continue;
+        const finding = await verification.inspect(digest, { signal });
+        if (typeof finding === 'object') this.#report({ digest, ...finding });
+      }
     }
   }
 

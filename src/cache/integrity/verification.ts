@@ -1,40 +1,42 @@
 import { abortable, ConcurrencyLimit, keyOf, Lru } from '../../lib/index.ts';
 import type { Digest } from '../../oci/index.ts';
-import type { BlobRecord, BlobStore, MetadataStore, StoredBlob } from '../../store/index.ts';
+import type { BlobRecord, BlobStore, Ingestion, MetadataStore, StoredBlob } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
+import { attempt } from '../attempt.ts';
+import { isCurrent } from '../time-span.ts';
 import { type Corruption, isDiskError, quarantine } from './corruption.ts';
 import { Inspection, inspect, shareHandle, unreadable } from './inspection.ts';
 import { adoptBlob } from './removal.ts';
 
-// What rests on a disk may rot. A stored blob is believed when
-//   1. its file has the size its row says, which is checked each time it is opened, and
+// Files on a disk can become corrupt. A stored blob is verified when
+//   1. its file has the size that its row says, which is checked each time it is opened, and
 //   2. its content was hashed since the server started, and within `verifyAfter`, in the very file that is there now.
 //
-//   opened ──size wrong──────────────────────────────────▶ condemned: quarantined, row gone, fetched afresh
+//   opened ──size wrong──────────────────────────────────▶ quarantined, row deleted, fetched again
 //     │                                                        ▲
-//     ├─ believed ──────────────────────────────▶ served       │ wrong
-//     ├─ at most 4 MiB, or nobody can say its size: hashed ────┤
-//     │                                             └─ right ──┼▶ served
+//     ├─ verified ──────────────────────────────▶ served       │ wrong
+//     ├─ at most 4 MiB, or of unknown size: hashed ────────────┤
+//     │                                        └─ right ───────┼▶ served
 //     └─ larger: served while it is hashed; a reader of the ───┘
-//        whole gets the last byte when it was found right
+//        whole gets the last byte once it is found right
 
 export interface VerificationOptions {
   readonly store: BlobStore;
   readonly metadata: MetadataStore;
   readonly telemetry: Telemetry;
   /**
-   * Milliseconds after which content is hashed again, at the next read; 0: only at the first read since the start.
-   * @default 604_800_000 (7 days)
+   * Milliseconds after which content is hashed again, at the next read; 0: only at the first read since the start. Called
+   * at each use, as it may change. @default 604_800_000 (7 days)
    */
-  readonly verifyAfter?: number | (() => number);
-  readonly now?: () => number;
+  readonly verifyAfter?: () => number;
+  readonly now?: (() => number) | undefined;
 }
 
 /** A stored blob that may be read. */
 export interface CheckedBlob {
   readonly blob: StoredBlob;
-  /** Runs, or has just ended, where the content is not known to be right yet; undefined where it is. */
-  readonly examination: Inspection | undefined;
+  /** Hashes the content that is not verified yet; undefined where it is. */
+  readonly inspection: Inspection | undefined;
 }
 
 export interface CheckOptions {
@@ -43,22 +45,22 @@ export interface CheckOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How a stored blob fares when it is looked at for its own sake. */
-export type Finding = Corruption | 'right' | 'gone';
+/** What an inspection of a stored blob finds. `gone`: it was removed meanwhile. */
+type Finding = Corruption | 'right' | 'gone';
 
 const WEEK = 7 * 24 * 3600 * 1000;
 
-/** What is hashed before its first byte is served: some milliseconds, and a rotten one is replaced unnoticed. */
+/** Bytes up to which a blob is hashed before its first byte is served: some milliseconds, and a corrupt one is replaced unnoticed. */
 const SMALL = 4 * 1024 * 1024;
 
 /** Blobs hashed at once. More would only make each take longer; small ones have a queue of their own and stay quick. */
 const SMALL_AT_ONCE = 8;
 const LARGE_AT_ONCE = 3;
 
-/** Digests remembered as right: about 20 MB when full. What is forgotten is still known by its row. */
+/** Digests remembered as verified: about 20 MB when full. A forgotten one is still known by its row. */
 const REMEMBERED = 100_000;
 
-/** What was found right. */
+/** A file that was found right. */
 interface Verified {
   readonly mark: string | undefined;
   readonly size: number;
@@ -66,13 +68,13 @@ interface Verified {
   readonly at: number;
 }
 
-/** Decides whether what is stored may be served, and finds out where nobody knows. */
+/** Decides whether a stored blob may be served, and hashes it where that is not known. */
 export class Verification {
   readonly #options: VerificationOptions;
   readonly #verifyAfter: () => number;
   readonly #now: () => number;
   readonly #startedAt: number;
-  readonly #believed = new Lru<Verified>({ maxWeight: REMEMBERED });
+  readonly #verified = new Lru<Verified>({ maxWeight: REMEMBERED });
   readonly #running = new Map<string, Inspection>();
   readonly #small = new ConcurrencyLimit(SMALL_AT_ONCE);
   readonly #large = new ConcurrencyLimit(LARGE_AT_ONCE);
@@ -80,99 +82,96 @@ export class Verification {
 
   constructor(options: VerificationOptions) {
     this.#options = options;
-    const { verifyAfter = WEEK } = options;
-    this.#verifyAfter = typeof verifyAfter === 'number' ? () => verifyAfter : verifyAfter;
+    this.#verifyAfter = options.verifyAfter ?? (() => WEEK);
     this.#now = options.now ?? Date.now;
     this.#startedAt = this.#now();
   }
 
   /**
-   * Opens a stored blob. Undefined where there is none that could be served, be it that it was never there or that it
-   * turned out wrong: to whoever asks that is the same.
+   * Opens a stored blob. Undefined where it is not stored or turns out to be corrupt: the caller fetches it in either case.
    *
-   * Rejects with the signal's reason only.
+   * Rejects only with the signal's reason.
    */
   async open(digest: Digest, { expectedSize, signal }: CheckOptions = {}): Promise<CheckedBlob | undefined> {
     const stored = await this.#openFile(digest);
     if (stored === undefined) return undefined;
-    if (this.#isBelieved(digest, stored)) return { blob: stored, examination: undefined };
+    if (this.#isVerified(digest, stored)) return { blob: stored, inspection: undefined };
     const row = await this.#row(digest);
     if (row !== undefined && row.size !== stored.size) {
       release(stored);
       await this.quarantine(digest, wrongSize(stored.size, row.size), stored.mark);
       return undefined;
     }
-    if (this.#isBelievedByRow(digest, row)) {
-      this.#believe(digest, stored, row?.verifiedAt ?? 0);
-      return { blob: stored, examination: undefined };
+    if (this.#isVerifiedByRow(digest, row)) {
+      this.#remember(digest, stored, row?.verifiedAt ?? 0);
+      return { blob: stored, inspection: undefined };
     }
-    // Nobody but its content can say whether such a file is the blob.
-    const isDoubtful = expectedSize === undefined ? row === undefined : expectedSize !== stored.size;
-    const isHashedFirst = isDoubtful || stored.size <= SMALL;
+    // Without a size to compare, only its content tells whether the file is the blob.
+    const isSizeUnknown = expectedSize === undefined ? row === undefined : expectedSize !== stored.size;
+    const isHashedFirst = isSizeUnknown || stored.size <= SMALL;
     if (!isHashedFirst && !(await this.#canBeRead(digest, stored))) {
       release(stored);
       return undefined;
     }
-    const { blob, examination } = this.#examine(digest, stored);
-    if (isHashedFirst && !(await this.#isRight(examination, { blob, signal }))) {
+    const { blob, inspection } = this.#inspect(digest, stored);
+    if (isHashedFirst && !(await this.#isRight(inspection, { blob, signal }))) {
       release(blob);
       return undefined;
     }
-    return { blob, examination: examination.verdict === 'right' ? undefined : examination };
+    return { blob, inspection: inspection.verdict === 'right' ? undefined : inspection };
   }
 
-  /** Bytes of a stored blob, if it has as many as it should; its content is not looked at. */
+  /** The size of a stored blob, if it is the expected one; its content is not checked. */
   async size(digest: Digest, expectedSize: number | undefined): Promise<number | undefined> {
     const { store, telemetry } = this.#options;
-    let size: number | undefined;
-    try {
-      size = await store.stat(digest);
-    } catch (error) {
-      telemetry.publish('warning', { message: `Cannot look at the stored blob ${digest}`, error });
-      return undefined;
-    }
+    const message = `Cannot look at the stored blob ${digest}`;
+    const found = await attempt(async () => ({ size: await store.stat(digest) }), { telemetry, message });
+    if (found === undefined) return undefined;
+    const { size } = found;
     if (size === undefined) {
       await this.#missing(digest);
       return undefined;
     }
-    const known = this.#believed.get(digest)?.size ?? (await this.#row(digest))?.size;
+    const known = this.#verified.get(digest)?.size ?? (await this.#row(digest))?.size;
     if (known === undefined) return size === expectedSize ? size : undefined;
     if (known === size) return size;
     await this.quarantine(digest, wrongSize(size, known));
     return undefined;
   }
 
-  /** Notes that a blob was found right by somebody who hashed what he stored or read. */
+  /** Notes that a stored blob has been hashed and found right. */
   async confirm(digest: Digest, blob: Pick<StoredBlob, 'size' | 'mark'>): Promise<void> {
     const { metadata, telemetry } = this.#options;
     const at = this.#now();
-    this.#believe(digest, blob, at);
-    try {
+    this.#remember(digest, blob, at);
+    const note = async (): Promise<void> => {
       if ((await metadata.getBlob(digest)) === undefined) await this.#adopt(digest, blob.size, at);
       else await metadata.noteVerified(digest, at);
-    } catch (error) {
-      telemetry.publish('warning', { message: `Cannot note that the stored blob ${digest} is right`, error });
-    }
+    };
+    await attempt(note, { telemetry, message: `Cannot note that the stored blob ${digest} is right` });
   }
 
-  /** As {@link confirm}, for what has just been stored: its row is written with it. */
-  stored(digest: Digest, blob: Pick<StoredBlob, 'size' | 'mark'>): void {
-    this.#believe(digest, blob, this.#now());
+  /** Commits a file whose content has been hashed: first the file, then its row. */
+  async commit(file: Ingestion, { digest, size }: { readonly digest: Digest; readonly size: number }): Promise<void> {
+    await file.commit(digest);
+    const storedAt = this.#now();
+    await this.#options.metadata.putBlob({ digest, size, kind: 'mirrored', storedAt, verifiedAt: storedAt });
+    this.#remember(digest, { size, mark: file.mark }, storedAt);
   }
 
   /**
-   * Takes a blob that turned out wrong out of sight. Never rejects.
+   * Quarantines a corrupt blob. Never rejects.
    *
-   * @param mark of the file that is wrong; where another one has taken its place since, that one stays
+   * @param mark of the corrupt file; where another file has taken its place since, that one stays
    */
-  async quarantine(digest: Digest, rot: Corruption, mark?: string): Promise<void> {
+  async quarantine(digest: Digest, corruption: Corruption, mark?: string): Promise<void> {
     const { store, metadata, telemetry } = this.#options;
     if (mark !== undefined && (await this.#isReplaced(digest, mark))) return;
-    this.#believed.delete(digest);
-    await quarantine(digest, { store, metadata, telemetry, ...rot });
+    this.#verified.delete(digest);
+    await quarantine(digest, { store, metadata, telemetry, ...corruption });
   }
 
-  /** Looks at the whole content now, believed or not, and deals with what it finds. Rejects with the signal's reason. */
+  /** Hashes the whole content now, verified or not, and quarantines what is corrupt. Rejects with the signal's reason. */
   async inspect(digest: Digest, { signal }: { readonly signal?: AbortSignal | undefined } = {}): Promise<Finding> {
     const row = await this.#row(digest);
     const { store } = this.#options;
@@ -180,27 +179,27 @@ export class Verification {
     try {
       stored = await store.open(digest);
     } catch (error) {
-      const rot = unreadable(error);
-      if (isDiskError(error)) await this.quarantine(digest, rot);
-      return rot;
+      const corruption = unreadable(error);
+      if (isDiskError(error)) await this.quarantine(digest, corruption);
+      return corruption;
     }
     if (stored === undefined) {
-      // What has no row and is no file is nobody's: it was removed while we came here.
+      // With neither a row nor a file, it was removed meanwhile.
       return (await this.#missing(digest)) ? { reason: 'missing', detail: 'its file is gone' } : 'gone';
     }
     if (row !== undefined && row.size !== stored.size) {
       release(stored);
-      const rot = wrongSize(stored.size, row.size);
-      await this.quarantine(digest, rot, stored.mark);
-      return rot;
+      const corruption = wrongSize(stored.size, row.size);
+      await this.quarantine(digest, corruption, stored.mark);
+      return corruption;
     }
-    const { blob, examination } = this.#examine(digest, stored);
+    const { blob, inspection } = this.#inspect(digest, stored);
     release(blob);
-    await abortable(examination.done, signal);
-    return examination.rot ?? 'right';
+    await abortable(inspection.done, signal);
+    return inspection.corruption ?? 'right';
   }
 
-  /** Stops looking; resolves when no file is open any more. */
+  /** Stops every inspection; resolves when all files are closed. */
   async close(): Promise<void> {
     this.#stop.abort(new Error('the server is stopping'));
     await Promise.all([...this.#running.values()].map(({ done }) => done));
@@ -220,74 +219,68 @@ export class Verification {
     }
   }
 
-  #isBelieved(digest: Digest, { mark, size }: StoredBlob): boolean {
-    const believed = this.#believed.get(digest);
-    if (believed === undefined || !this.#isRecent(believed.at)) return false;
-    return believed.size === size && believed.mark === mark;
+  #isVerified(digest: Digest, { mark, size }: StoredBlob): boolean {
+    const verified = this.#verified.get(digest);
+    if (verified === undefined || !this.#isRecent(verified.at)) return false;
+    return verified.size === size && verified.mark === mark;
   }
 
-  /** What has been forgotten here is still known by its row, but not which file it was: as long as nothing else is known. */
-  #isBelievedByRow(digest: Digest, row: BlobRecord | undefined): boolean {
-    if (row?.verifiedAt === undefined || this.#believed.get(digest) !== undefined) return false;
+  /** A digest that memory has dropped is still known by its row, which does not say which file was verified. */
+  #isVerifiedByRow(digest: Digest, row: BlobRecord | undefined): boolean {
+    if (row?.verifiedAt === undefined || this.#verified.get(digest) !== undefined) return false;
     return row.verifiedAt >= this.#startedAt && this.#isRecent(row.verifiedAt);
   }
 
-  /** A time that lies ahead is that of a clock which has been set back since. */
+  /** Also false where the clock was set back since. */
   #isRecent(at: number): boolean {
-    const age = this.#now() - at;
     const verifyAfter = this.#verifyAfter();
-    return verifyAfter === 0 || (age >= 0 && age < verifyAfter);
+    return verifyAfter === 0 || isCurrent({ since: at, until: at + verifyAfter }, this.#now());
   }
 
-  #believe(digest: Digest, { mark, size }: Pick<StoredBlob, 'size' | 'mark'>, at: number): void {
-    this.#believed.set(digest, { mark, size, at });
+  #remember(digest: Digest, { mark, size }: Pick<StoredBlob, 'size' | 'mark'>, at: number): void {
+    this.#verified.set(digest, { mark, size, at });
   }
 
-  async #row(digest: Digest): Promise<BlobRecord | undefined> {
+  #row(digest: Digest): Promise<BlobRecord | undefined> {
     const { metadata, telemetry } = this.#options;
-    try {
-      return await metadata.getBlob(digest);
-    } catch (error) {
-      telemetry.publish('warning', { message: 'Cannot read what is known of a stored blob', error });
-      return undefined;
-    }
+    return attempt(() => metadata.getBlob(digest), { telemetry, message: 'Cannot read the row of a stored blob' });
   }
 
-  /** Hashes the file once for all who have it open. Gives back a handle to read it by, in place of the one it got. */
-  #examine(digest: Digest, stored: StoredBlob): { readonly blob: StoredBlob; readonly examination: Inspection } {
+  /** Hashes the file once for all its readers. Returns a handle to read it by, in place of the given one. */
+  #inspect(digest: Digest, stored: StoredBlob): { readonly blob: StoredBlob; readonly inspection: Inspection } {
     const key = keyOf(digest, stored.mark ?? '');
     const running = this.#running.get(key);
-    if (running !== undefined) return { blob: stored, examination: running };
+    if (running !== undefined) return { blob: stored, inspection: running };
     const [ours, theirs] = shareHandle(stored);
     const limit = stored.size <= SMALL ? this.#small : this.#large;
-    const examination = new Inspection(digest, async () => {
+    const inspection = new Inspection(digest, async () => {
       try {
-        const rot = await limit.run(() => inspect(digest, ours, this.#stop.signal));
-        if (rot === undefined) await this.confirm(digest, ours);
-        else await this.quarantine(digest, rot, stored.mark);
-        return rot;
+        const corruption = await limit.run(() => inspect(digest, ours, this.#stop.signal));
+        if (corruption === undefined) await this.confirm(digest, ours);
+        else await this.quarantine(digest, corruption, stored.mark);
+        return corruption;
       } finally {
         this.#running.delete(key);
         release(ours);
       }
     });
-    this.#running.set(key, examination);
-    return { blob: theirs, examination };
+    this.#running.set(key, inspection);
+    return { blob: theirs, inspection };
   }
 
   async #isRight(
-    examination: Inspection,
+    inspection: Inspection,
     { blob, signal }: { readonly blob: StoredBlob; readonly signal: AbortSignal | undefined },
   ): Promise<boolean> {
     try {
-      return (await abortable(examination.done, signal)) === 'right';
+      return (await abortable(inspection.done, signal)) === 'right';
     } catch (error) {
       release(blob);
       throw error;
     }
   }
 
-  /** A large one is not hashed before its first byte, but a disk that cannot read it is found out while it can be helped. */
+  /** Reads one byte of a large blob, so that a broken disk is found before the first byte is served. */
   async #canBeRead(digest: Digest, blob: StoredBlob): Promise<boolean> {
     try {
       await blob.read(Buffer.allocUnsafe(1), 0);
@@ -308,20 +301,20 @@ export class Verification {
     }
   }
 
-  /** A file that nothing is known of, as its row was lost, is stored from now on. */
+  /** Gives a verified file without a row its row. */
   async #adopt(digest: Digest, size: number, at: number): Promise<void> {
     const { store, metadata, telemetry } = this.#options;
     if (await adoptBlob(digest, { size, at, verifiedAt: at }, { store, metadata }))
       telemetry.publish('blob.adopted', { digest, size });
   }
 
-  /** True where there was a row, and it is gone now. */
+  /** Quarantines a blob whose file is missing; true where it had a row. */
   async #missing(digest: Digest): Promise<boolean> {
     const { store } = this.#options;
-    this.#believed.delete(digest);
+    this.#verified.delete(digest);
     const row = await this.#row(digest);
     if (row === undefined) return false;
-    // Asked again, in this order: it may have been stored just now, or be on its way out.
+    // Checked again, in this order: it may have been stored just now, or be about to be removed.
     if ((await store.stat(digest).catch(() => undefined)) !== undefined) return false;
     if ((await this.#row(digest))?.storedAt !== row.storedAt) return false;
     await this.quarantine(digest, { reason: 'missing', detail: 'there is no file where it was stored' });
@@ -333,7 +326,7 @@ function wrongSize(found: number, known: number): Corruption {
   return { reason: 'size', detail: `its file has ${found} bytes and had ${known} when it was stored` };
 }
 
-/** Nobody waits for a file to be closed, and nobody could help it. */
+/** Closes a file without waiting: a failure could not be helped. */
 function release(blob: StoredBlob): void {
   blob.close().catch(() => {});
 }

@@ -1,11 +1,10 @@
 /**
- * What the cache records about content: tags, the blobs of each repository, read times, how fresh a record is.
+ * What the cache records about content: tags, the blobs of each repository, read times, what a manifest names.
  *
- * It reads and writes the metadata store. It never touches a blob and never asks an upstream.
+ * It reads and writes the metadata store. It never changes a blob and never asks an upstream.
  */
 
-export { createFreshness, type Freshness, type FreshnessOptions, isFresh } from './freshness.ts';
-export { addTree } from './manifest-tree.ts';
+export { addTree, readWhole } from './manifest-tree.ts';
 export { ReadTimes } from './read-times.ts';
 export { RepositoryBlobs } from './repository-blobs.ts';
 export {

@@ -1,11 +1,12 @@
 import type { Digest } from '../../oci/index.ts';
 import type { MetadataStore } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
+import { attempt } from '../attempt.ts';
 
-/** Milliseconds between two writes of read times. A crash loses as much: then a blob counts as read a little earlier. */
+/** Milliseconds between two writes of read times. A crash loses that much: a blob then counts as read a little earlier. */
 const FLUSH_INTERVAL = 15_000;
 
-/** Collects when blobs were read, so that a read costs no write: one transaction notes them all now and then. */
+/** Collects when blobs were read, so that a read costs no write: one transaction writes them all now and then. */
 export class ReadTimes {
   readonly #metadata: MetadataStore;
   readonly #telemetry: Telemetry;
@@ -24,7 +25,7 @@ export class ReadTimes {
     this.#reads.set(digest, Date.now());
   }
 
-  /** Resolves when everything noted so far is written. Never rejects: losing read times costs nothing but the order of eviction. */
+  /** Resolves when everything noted so far is written. Never rejects: lost read times cost only the order of eviction. */
   flush(): Promise<void> {
     this.#writing = this.#writing.then(() => this.#write());
     return this.#writing;
@@ -34,11 +35,10 @@ export class ReadTimes {
     if (this.#reads.size === 0) return;
     const reads = [...this.#reads].map(([digest, at]) => ({ digest, at }));
     this.#reads = new Map();
-    try {
-      await this.#metadata.touchBlobs(reads);
-    } catch (error) {
-      this.#telemetry.publish('warning', { message: 'Cannot note when blobs were read', error });
-    }
+    await attempt(() => this.#metadata.touchBlobs(reads), {
+      telemetry: this.#telemetry,
+      message: 'Cannot note when blobs were read',
+    });
   }
 
   async close(): Promise<void> {

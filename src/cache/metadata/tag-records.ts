@@ -2,11 +2,12 @@ import { keyOf, Lru } from '../../lib/index.ts';
 import type { Repository } from '../../oci/index.ts';
 import type { MetadataStore, TagRecord } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
+import { attempt } from '../attempt.ts';
 
 /** Tags kept in memory, so that a pull of a popular one never waits for the database. */
 const REMEMBERED = 10_000;
 
-/** Where tags point to, by the upstream's last word. A database that fails costs questions to the upstream, never a pull. */
+/** Where upstreams last said that tags point. A database that fails costs questions to the upstream, never a pull. */
 export class TagRecords {
   readonly #metadata: MetadataStore;
   readonly #telemetry: Telemetry;
@@ -21,26 +22,23 @@ export class TagRecords {
     const key = keyOf(repository.registry, repository.repository, tag);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    try {
-      const stored = await this.#metadata.getTag(repository, tag);
-      if (stored !== undefined) this.#known.set(key, stored);
-      return stored;
-    } catch (error) {
-      this.#telemetry.publish('warning', { message: 'Cannot read where a tag points to', error });
-      return undefined;
-    }
+    const stored = await attempt(() => this.#metadata.getTag(repository, tag), {
+      telemetry: this.#telemetry,
+      message: 'Cannot read where a tag points to',
+    });
+    if (stored !== undefined) this.#known.set(key, stored);
+    return stored;
   }
 
   async put(repository: Repository, tag: string, record: TagRecord): Promise<void> {
     this.#known.set(keyOf(repository.registry, repository.repository, tag), record);
-    try {
-      await this.#metadata.putTag(repository, tag, record);
-    } catch (error) {
-      this.#telemetry.publish('warning', { message: 'Cannot note where a tag points to', error });
-    }
+    await attempt(() => this.#metadata.putTag(repository, tag, record), {
+      telemetry: this.#telemetry,
+      message: 'Cannot note where a tag points to',
+    });
   }
 
-  /** Forgets what is remembered of the database, after something was taken out of it. */
+  /** Drops the memory, after something was deleted from the database. */
   forget(): void {
     this.#known.clear();
   }

@@ -3,6 +3,7 @@ import {
   type Digest,
   digestAlgorithm,
   digestOf,
+  formatReference,
   isIndexType,
   isMediaType,
   isOriginFailure,
@@ -12,43 +13,42 @@ import {
   type OriginManifestHead,
   type OriginSource,
   parseManifest,
+  type Reference,
   type Repository,
 } from '../../oci/index.ts';
-import type { BlobStore, MemberRecord, MetadataStore, StoredBlob } from '../../store/index.ts';
+import type { BlobStore, MemberRecord } from '../../store/index.ts';
 import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
-import type { Verification } from '../integrity/index.ts';
-import { unreadable } from '../integrity/index.ts';
-import type { ReadTimes, RepositoryBlobs } from '../metadata/index.ts';
+import type { Capacity } from '../capacity.ts';
+import { unreadable, type Verification } from '../integrity/index.ts';
+import { type ReadTimes, type RepositoryBlobs, readWhole } from '../metadata/index.ts';
 import type { NegativeCache } from '../revalidation/index.ts';
 import type { PlatformFilter } from './platforms.ts';
 
-export interface ManifestsOptions {
-  readonly store: BlobStore;
-  readonly metadata: MetadataStore;
-  readonly membership: RepositoryBlobs;
-  readonly verification: Verification;
-  readonly notFound: NegativeCache;
-  readonly readTimes: ReadTimes;
-  readonly telemetry: Telemetry;
+/** What may change while the server runs; asked for at each use. */
+export interface ManifestPolicy {
+  /** False: every manifest comes from its upstream, and none is kept. */
+  readonly keepsManifests: boolean;
   /** Which children of an index are kept. */
   readonly keepsPlatform: PlatformFilter;
-  /** Whether the disk has room for so many bytes. */
-  readonly mayKeep: (size: number) => boolean;
-  /** Told where the disk refuses to take a manifest. */
-  readonly onRefusal: (error: unknown) => void;
-  /** Told after one was stored. */
-  readonly onStored: () => void;
-  /** False: every manifest comes from its upstream, and none is kept. */
-  readonly keep: boolean;
+}
+
+export interface ManifestsOptions {
+  readonly store: BlobStore;
+  readonly repositoryBlobs: RepositoryBlobs;
+  readonly verification: Verification;
+  readonly negativeCache: NegativeCache;
+  readonly readTimes: ReadTimes;
+  readonly telemetry: Telemetry;
+  readonly capacity: Capacity;
+  readonly policy: () => ManifestPolicy;
   /** Bytes of manifests held in memory. @default 33_554_432 */
-  readonly memory?: number;
-  readonly now?: () => number;
+  readonly memory?: number | undefined;
 }
 
 export interface ManifestRequest {
-  /** Which upstreams to ask, also for every transfer and revalidation that the request starts. */
+  /** Which upstreams to ask. */
   readonly origin: OriginSource;
-  /** True where only the head is wanted: then `bytes` may be missing from the answer. */
+  /** True where the client wants the head alone: then `bytes` may be missing from the answer. */
   readonly head?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
@@ -57,45 +57,43 @@ export interface ManifestAnswer {
   readonly digest: Digest;
   readonly mediaType: string;
   readonly size: number;
-  /** Always there unless only the head was asked for. */
+  /** Always there unless the request was for the head alone. */
   readonly bytes: Buffer | undefined;
   readonly outcome: CacheOutcome;
   /** The upstream that answered, where one was asked. */
   readonly upstream: string | undefined;
-  /** When an upstream last confirmed what the tag points to; undefined for a digest. Milliseconds since the epoch. */
+  /** When an upstream last confirmed the tag; undefined for a digest. Milliseconds since the epoch. */
   readonly checkedAt: number | undefined;
-  /** Set where the answer is older than it should be: why. */
+  /** Why the answer is stale, where it is. */
   readonly warning: string | undefined;
 }
 
 const DEFAULT_MEMORY = 32 * 1024 * 1024;
 
-/** Manifests that are looked into once. */
+/** Manifests remembered whose contents are recorded for their repository. */
 const NOTED = 10_000;
 
-/** What one entry costs besides its bytes. */
+/** Bytes that one entry takes besides its manifest. */
 const ENTRY_OVERHEAD = 256;
 
-/** What is held in memory of a manifest. */
+/** A manifest in memory. */
 interface Remembered {
   readonly bytes: Buffer;
-  /** False: the disk had no room for it, refused it, or has lost it since. */
+  /** False: the disk had no room for it, refused it, or has lost its file since. */
   isStored: boolean;
 }
 
-/** Manifests by digest, which hold for ever. */
+/** Manifests by digest, which never change. */
 export class Manifests {
   readonly #options: ManifestsOptions;
-  readonly #now: () => number;
   readonly #memory: Lru<Remembered>;
-  /** Manifests of which it is known that what they name belongs to their repository. */
+  /** Manifests whose children and blobs are recorded for their repository. */
   readonly #noted = new Lru<true>({ maxWeight: NOTED });
   readonly #fetching = new SingleFlight<OriginManifest>();
   readonly #heading = new SingleFlight<OriginManifestHead>();
 
   constructor(options: ManifestsOptions) {
     this.#options = options;
-    this.#now = options.now ?? Date.now;
     this.#memory = new Lru({
       maxWeight: options.memory ?? DEFAULT_MEMORY,
       weigh: ({ bytes }) => bytes.length + ENTRY_OVERHEAD,
@@ -103,7 +101,7 @@ export class Manifests {
   }
 
   async byDigest(repository: Repository, digest: Digest, request: ManifestRequest): Promise<ManifestAnswer> {
-    const member = await this.#options.membership.get(repository, digest);
+    const member = await this.#options.repositoryBlobs.get(repository, digest);
     if (member !== undefined && member.kind === 'manifest' && member.mediaType !== '') {
       const bytes = await this.local(digest);
       if (bytes !== undefined) {
@@ -111,29 +109,38 @@ export class Manifests {
         return held(member, bytes);
       }
     }
-    const { origin } = request;
-    const { notFound } = this.#options;
-    const reference = { kind: 'digest', digest } as const;
-    const key = keyOf(repository.registry, repository.repository, digest);
-    notFound.assertNotMissing(key);
-    if (request.head === true && !this.#fetching.has(key)) {
-      const ask = () => this.#ask(key, async () => (await origin()).headManifest(repository, reference));
-      const heading = this.#heading.run(key, ask);
-      return fromOrigin(await abortable(heading, request.signal), undefined);
-    }
-    const joined = this.#fetching.has(key);
-    const manifest = await abortable(this.fetch(repository, digest, { origin }), request.signal);
-    return { ...fromOrigin(manifest, manifest.bytes), ...(joined ? { outcome: 'JOIN' } : {}) };
+    return this.ask(repository, { kind: 'digest', digest }, request);
   }
 
-  /** The bytes if they are here, found right; wrong ones are taken out of sight. */
+  /** Asks the upstream. Requests for the same reference that come meanwhile share the answer, or its "not found". */
+  async ask(repository: Repository, reference: Reference, request: ManifestRequest): Promise<ManifestAnswer> {
+    const { negativeCache } = this.#options;
+    const { origin, signal } = request;
+    const key = keyOf(repository.registry, repository.repository, formatReference(reference));
+    negativeCache.assertNotMissing(key);
+    try {
+      if (request.head === true && !this.#fetching.has(key)) {
+        const heading = this.#heading.run(key, async () => (await origin()).headManifest(repository, reference));
+        return fromOrigin(await abortable(heading, signal), undefined);
+      }
+      const joined = this.#fetching.has(key);
+      const isTagged = reference.kind === 'tag';
+      const manifest = await abortable(this.fetch(repository, reference, { origin, isTagged }), signal);
+      return { ...fromOrigin(manifest, manifest.bytes), ...(joined ? { outcome: 'JOIN' } : {}) };
+    } catch (error) {
+      if (isOriginFailure(error) && error.kind === 'not-found') negativeCache.note(key, error);
+      throw error;
+    }
+  }
+
+  /** The bytes of a stored manifest, verified; undefined where it is not stored. Corrupt ones are quarantined. */
   async local(digest: Digest): Promise<Buffer | undefined> {
     const { verification, readTimes } = this.#options;
     const remembered = this.#memory.get(digest);
     if (remembered !== undefined) {
-      // What is read often is in memory: without this its file would be the first to be evicted.
+      // A popular manifest is read from memory: without this its file would be the first to be evicted.
       readTimes.note(digest);
-      // What is served from memory alone would be gone with the server, and its layers be nobody's.
+      // Without its file the manifest would be lost at the next start, and its layers belong to no image.
       await this.#storeRemembered(digest, remembered);
       return remembered.bytes;
     }
@@ -141,11 +148,11 @@ export class Manifests {
     if (stored === undefined) return undefined;
     const { blob } = stored;
     try {
-      // It may be a blob that somebody calls a manifest; as a blob there is nothing wrong with it.
+      // A layer that a client asks for as a manifest; as a blob there is nothing wrong with it.
       if (blob.size > MAX_MANIFEST_BYTES) return undefined;
       readTimes.note(digest);
       const bytes = await readWhole(blob);
-      // Each time, and not only when nobody has for long: what is read here is remembered and served for ever.
+      // Hashed at each read from the disk, as the bytes stay in memory and are served from there.
       if (bytes !== undefined && digestOf(bytes, digestAlgorithm(digest)) === digest) {
         this.#memory.set(digest, { bytes, isStored: true });
         return bytes;
@@ -160,33 +167,32 @@ export class Manifests {
   }
 
   /**
-   * By digest from the upstream, one fetch for all concurrent requests, and kept.
+   * Fetches a manifest and keeps it. Requests for the same reference that come meanwhile share the answer.
    *
-   * @param isTagged see {@link keep}
+   * @param isTagged a tag points to it: it is kept, whatever its platform
    */
   fetch(
     repository: Repository,
-    digest: Digest,
-    { origin, isTagged = false }: Pick<ManifestRequest, 'origin'> & { readonly isTagged?: boolean },
+    reference: Reference,
+    { origin, isTagged }: Pick<ManifestRequest, 'origin'> & { readonly isTagged: boolean },
   ): Promise<OriginManifest> {
-    const key = keyOf(repository.registry, repository.repository, digest);
+    const key = keyOf(repository.registry, repository.repository, formatReference(reference));
     return this.#fetching.run(key, async () => {
-      const reference = { kind: 'digest', digest } as const;
-      const manifest = await this.#ask(key, async () => (await origin()).getManifest(repository, reference));
-      await this.keep(repository, manifest, isTagged);
+      const manifest = await (await origin()).getManifest(repository, reference);
+      await this.#keep(repository, manifest, isTagged);
       return manifest;
     });
   }
 
-  /** Notes for a repository what a manifest names whose bytes were here already. */
+  /** Records for a repository what a manifest names that was stored already. */
   async note(repository: Repository, manifest: OriginManifest): Promise<void> {
-    const { membership, keepsPlatform } = this.#options;
-    await membership.add(repository, membersOf(manifest, { keepsPlatform }));
+    const { repositoryBlobs, policy } = this.#options;
+    await repositoryBlobs.add(repository, membersOf(manifest, policy()));
   }
 
   /**
-   * Notes of an index that was here already which of its images are to be kept: when it came, other platforms may have been
-   * wanted. What it names is still served where it is not what it was said to be: that was its upstream's word.
+   * Records which images of a stored index are kept: when it was stored, the platforms may have been others. An index that
+   * cannot be parsed is still served: its upstream called it an index.
    */
   async noteKept(repository: Repository, index: ManifestSeen, bytes: Buffer): Promise<void> {
     if (!isIndexType(index.mediaType)) return;
@@ -198,83 +204,79 @@ export class Manifests {
   }
 
   /**
-   * What is here through another repository was never looked into for this one: its index names the manifest, and only the
-   * manifest names the layers. Also refuses what is no manifest of the type its index says (CVE-2021-41190).
+   * Records for a repository what a manifest names that was stored through another one: the index of this repository names
+   * the manifest, and only the manifest names the layers. Also refuses a manifest that is not of the type that its index
+   * says (CVE-2021-41190).
    */
   async #noteNamed(repository: Repository, member: ManifestSeen, bytes: Buffer): Promise<void> {
     const key = keyOf(repository.registry, repository.repository, member.digest);
     if (this.#noted.get(key) === true) return;
-    const { membership, keepsPlatform } = this.#options;
+    const { repositoryBlobs, policy } = this.#options;
+    const { keepsPlatform } = policy();
     const { mediaType, digest, visibility, transient: isTransient = false } = member;
     const manifest = { digest, mediaType, bytes, size: bytes.length, visibility, upstream: repository.registry };
     const named = membersOf(manifest, { keepsPlatform, isTransient }).slice(1);
-    const known = await Promise.all(named.map((each) => membership.get(repository, each.digest)));
+    const known = await Promise.all(named.map((each) => repositoryBlobs.get(repository, each.digest)));
     const changed = named.filter((each, i) => {
       const before = known[i];
       return before === undefined || (before.transient === true && each.transient !== true);
     });
-    if (changed.length > 0) await membership.add(repository, changed);
+    if (changed.length > 0) await repositoryBlobs.add(repository, changed);
     this.#noted.set(key, true);
   }
 
-  /** Tells that the file of a manifest is gone: where its bytes are in memory, the next read puts them back. */
+  /** Reports that the file of a manifest is lost: where its bytes are in memory, the next read stores them again. */
   lost(digest: Digest): void {
     const remembered = this.#memory.get(digest);
     if (remembered !== undefined) remembered.isStored = false;
   }
 
-  /** Forgets what is held in memory of some manifests. */
+  /** Drops manifests from memory. */
   forget(digests: Iterable<Digest>): void {
     this.#noted.clear();
     for (const digest of digests) this.#memory.delete(digest);
   }
 
-  /**
-   * Notes what the manifest names, and keeps its bytes. A disk that refuses them costs the next pull, not this one.
-   *
-   * @param isTagged a tag points to it: it is kept, whatever it runs on
-   */
-  async keep(repository: Repository, manifest: OriginManifest, isTagged = false): Promise<void> {
-    const { membership, keepsPlatform, keep } = this.#options;
+  /** Records what a manifest names, and stores it. A disk that refuses it costs the next pull, not this one. */
+  async #keep(repository: Repository, manifest: OriginManifest, isTagged: boolean): Promise<void> {
+    const { repositoryBlobs, policy } = this.#options;
+    const { keepsManifests, keepsPlatform } = policy();
     const { digest, bytes } = manifest;
-    const isTransient = !isTagged && (await membership.get(repository, digest))?.transient === true;
+    const isTransient = !isTagged && (await repositoryBlobs.get(repository, digest))?.transient === true;
     const members = membersOf(manifest, { keepsPlatform, isTransient });
-    await membership.add(repository, members);
-    if (!keep || isTransient) return;
+    await repositoryBlobs.add(repository, members);
+    if (!keepsManifests || isTransient) return;
     const remembered = { bytes, isStored: false };
     this.#memory.set(digest, remembered);
     await this.#storeRemembered(digest, remembered);
-    // Purged meanwhile: what is stored and belongs to nobody would be reached by no other purge.
-    await membership.restore(repository, members);
+    // Purged meanwhile: a stored manifest that belongs to no repository would be reached by no other purge.
+    await repositoryBlobs.restore(repository, members);
   }
 
   /** Never rejects. */
   async #storeRemembered(digest: Digest, remembered: Remembered): Promise<void> {
-    const { keep, mayKeep, telemetry, onRefusal, onStored } = this.#options;
+    const { policy, capacity, telemetry } = this.#options;
     const { bytes, isStored } = remembered;
-    if (isStored || !keep || !mayKeep(bytes.length)) return;
-    // Whoever comes meanwhile need not write it as well.
+    if (isStored || !policy().keepsManifests || !capacity.mayKeep(bytes.length)) return;
+    // A request that comes meanwhile need not write it as well.
     remembered.isStored = true;
     try {
       await this.#store(digest, bytes);
-      onStored();
+      capacity.look();
     } catch (error) {
       remembered.isStored = false;
       telemetry.publish('warning', { message: `Cannot store the manifest ${digest}`, error });
-      onRefusal(error);
+      capacity.refused(error);
     }
   }
 
   async #store(digest: Digest, bytes: Buffer): Promise<void> {
-    const { verification, store, metadata } = this.#options;
+    const { verification, store } = this.#options;
     if ((await verification.size(digest, undefined)) === bytes.length) return;
     const file = await store.begin();
     try {
       await file.write(bytes, 0);
-      await file.commit(digest);
-      const storedAt = this.#now();
-      await metadata.putBlob({ digest, size: bytes.length, kind: 'mirrored', storedAt, verifiedAt: storedAt });
-      verification.stored(digest, { size: bytes.length, mark: file.mark });
+      await verification.commit(file, { digest, size: bytes.length });
     } catch (error) {
       await file.abort();
       throw error;
@@ -282,30 +284,9 @@ export class Manifests {
       await file.close();
     }
   }
-
-  /** Asks the upstream, and remembers for a while that it has no such thing. */
-  async #ask<T>(key: string, question: () => Promise<T>): Promise<T> {
-    try {
-      return await question();
-    } catch (error) {
-      if (isOriginFailure(error) && error.kind === 'not-found') this.#options.notFound.note(key, error);
-      throw error;
-    }
-  }
 }
 
-/** The bytes of a stored manifest; undefined where its file ends early. */
-async function readWhole(stored: StoredBlob): Promise<Buffer | undefined> {
-  const bytes = Buffer.allocUnsafeSlow(stored.size);
-  for (let filled = 0; filled < bytes.length; ) {
-    const count = await stored.read(bytes.subarray(filled), filled);
-    if (count === 0) return undefined;
-    filled += count;
-  }
-  return bytes;
-}
-
-/** A manifest as it is known before its bytes are looked into. */
+/** A manifest as it is known before its bytes are parsed. */
 type ManifestSeen = Pick<MemberRecord, 'digest' | 'mediaType' | 'visibility' | 'transient'>;
 
 interface MembersOptions {
@@ -314,7 +295,7 @@ interface MembersOptions {
   readonly isTransient?: boolean;
 }
 
-/** The manifest itself and everything it names: what may be read through the repository from now on. */
+/** The manifest and everything that it names: what the repository serves from now on. */
 export function membersOf(manifest: OriginManifest, options: MembersOptions): MemberRecord[] {
   const { visibility } = manifest;
   const { keepsPlatform, isTransient = false } = options;
@@ -334,7 +315,7 @@ export function membersOf(manifest: OriginManifest, options: MembersOptions): Me
     ];
   } catch (error) {
     if (!(error instanceof OciError)) throw error;
-    // The client asked rightly: it is the upstream that gave something that cannot be served.
+    // A 502, as the fault is the upstream's and not the client's.
     throw new OciError(
       'MANIFEST_INVALID',
       `${manifest.upstream} sent a manifest that cannot be served: ${error.message}`,
@@ -346,7 +327,7 @@ export function membersOf(manifest: OriginManifest, options: MembersOptions): Me
   }
 }
 
-/** Whether an index says what its child is; else its own upstream is to say, when it is asked for. */
+/** Whether an index gives the media type of its child; otherwise the upstream gives it when the child is fetched. */
 function isTypeOfManifest(mediaType: string): boolean {
   return isMediaType(mediaType) && mediaType !== 'application/octet-stream';
 }
@@ -368,8 +349,7 @@ function held(member: MemberRecord, bytes: Buffer): ManifestAnswer {
   };
 }
 
-/** @param checkedAt for a tag alone: what a digest points to needs no confirmation */
-export function fromOrigin(head: OriginManifestHead, bytes: Buffer | undefined, checkedAt?: number): ManifestAnswer {
+export function fromOrigin(head: OriginManifestHead, bytes: Buffer | undefined): ManifestAnswer {
   const { digest, mediaType, size, upstream } = head;
-  return { digest, mediaType, size, bytes, outcome: 'MISS', upstream, checkedAt, warning: undefined };
+  return { digest, mediaType, size, bytes, outcome: 'MISS', upstream, checkedAt: undefined, warning: undefined };
 }

@@ -1,49 +1,53 @@
 import { ConcurrencyLimit } from '../../lib/index.ts';
-import type { Digest, Repository } from '../../oci/index.ts';
+import type { Digest, OriginSource, Repository } from '../../oci/index.ts';
 import type { MetadataStore } from '../../store/index.ts';
 import { isPattern, MAX_SELECTED, type Selection, selectRepositories, selectTags } from '../metadata/index.ts';
-import type { RefreshedTag } from './tags.ts';
+import type { Tags } from './tags.ts';
 
-export interface RefreshTools {
-  readonly metadata: MetadataStore;
-  /** Asks the upstream; rejects where it does not tell. */
-  readonly refreshTag: (repository: Repository, tag: string) => Promise<RefreshedTag>;
+export interface RefreshOptions {
+  /** The upstreams of a registry, by its name; what it throws is the outcome of each of the registry's tags. */
+  readonly originFor: (registry: string) => OriginSource;
   /** Aborts between two tags. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What became of one tag. */
+interface RefreshTools extends RefreshOptions {
+  readonly metadata: MetadataStore;
+  readonly tags: Pick<Tags, 'refresh'>;
+}
+
+/** The result for one tag. */
 export interface Refreshed {
   readonly repository: Repository;
   readonly tag: string;
-  /** What it pointed to; undefined: nothing was known of it. */
+  /** Where it pointed; undefined where it was not cached. */
   readonly before: Digest | undefined;
-  /** What it points to; undefined where the upstream did not say. */
+  /** Where it points; undefined where the upstream failed. */
   readonly after: Digest | undefined;
   /** Why it could not be refreshed. */
   readonly error: string | undefined;
 }
 
-/** Tags asked for at once. */
+/** Tags refreshed at once. */
 const AT_ONCE = 4;
 
 /**
- * Asks the upstreams where tags point to now: the known ones that a pattern fits, and one that is named whole even where
- * nothing is known of it. A tag that fails is told of and holds up no other.
+ * Asks the upstreams where tags point to now: the cached tags that match a pattern, and a tag without a pattern whether it
+ * is cached or not. A tag that fails is reported and delays no other.
  */
 export async function refresh(
   selections: readonly Selection[],
-  { metadata, refreshTag, signal }: RefreshTools,
+  { metadata, tags, originFor, signal }: RefreshTools,
 ): Promise<readonly Refreshed[]> {
   const wanted = new Map<string, { readonly repository: Repository; readonly tag: string }>();
   for (const selection of selections) {
     for (const repository of await selectRepositories(selection, metadata)) {
       const { tag } = selection;
-      const tags =
+      const selected =
         tag === undefined || isPattern(tag)
           ? (await selectTags(repository, selection, metadata)).map((entry) => entry.tag)
           : [tag];
-      for (const each of tags) {
+      for (const each of selected) {
         if (wanted.size < MAX_SELECTED) {
           wanted.set(`${repository.registry}/${repository.repository}:${each}`, { repository, tag: each });
         }
@@ -56,7 +60,12 @@ export async function refresh(
       limit.run(async () => {
         try {
           signal?.throwIfAborted();
-          return { repository, tag, ...(await refreshTag(repository, tag)), error: undefined };
+          return {
+            repository,
+            tag,
+            ...(await tags.refresh(repository, tag, originFor(repository.registry))),
+            error: undefined,
+          };
         } catch (error) {
           const message = error instanceof Error ? error.message : String(error);
           return { repository, tag, before: undefined, after: undefined, error: message };

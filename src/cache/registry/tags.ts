@@ -1,249 +1,200 @@
-import { abortable, keyOf, SingleFlight } from '../../lib/index.ts';
+import { abortable, keyOf } from '../../lib/index.ts';
 import {
   type Digest,
   type FailureKind,
   isOriginFailure,
-  type OriginManifest,
   type OriginManifestHead,
+  type OriginSource,
   type Repository,
 } from '../../oci/index.ts';
 import type { TagRecord } from '../../store/index.ts';
 import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
 import type { RepositoryBlobs, TagRecords } from '../metadata/index.ts';
-import { type Freshness, isFresh } from '../metadata/index.ts';
-import type { BackOff, Failure, NegativeCache, UnresponsiveRegistries } from '../revalidation/index.ts';
+import {
+  type Asked,
+  type Freshness,
+  isFresh,
+  type NegativeCache,
+  type Question,
+  Revalidation,
+  type RevalidationKey,
+} from '../revalidation/index.ts';
 import { fromOrigin, type ManifestAnswer, type ManifestRequest, type Manifests, memberOf } from './manifests.ts';
+
+/** What may change while the server runs; asked for at each use. */
+export interface TagPolicy {
+  readonly freshness: Freshness;
+  /** False: every request for a tag reaches its upstream, and nothing is kept. */
+  readonly keepsManifests: boolean;
+  readonly tags: {
+    /** Milliseconds after which a stale manifest is served while its upstream has not answered. @default 2000 */
+    readonly staleAfter?: number;
+    /** True: a stale manifest is served although its upstream no longer has the tag. @default false */
+    readonly staleOnNotFound?: boolean;
+  };
+}
 
 export interface TagsOptions {
   readonly manifests: Manifests;
-  readonly membership: RepositoryBlobs;
-  readonly pointers: TagRecords;
-  readonly notFound: NegativeCache;
-  readonly backOff: BackOff;
-  readonly silence: UnresponsiveRegistries;
+  readonly repositoryBlobs: RepositoryBlobs;
+  readonly tagRecords: TagRecords;
+  readonly negativeCache: NegativeCache;
   readonly telemetry: Telemetry;
-  readonly freshness: Freshness;
-  /** False: every tag is asked for each time, and nothing is kept. */
-  readonly keep: boolean;
-  /** Milliseconds after which what is here is served while its upstream thinks. @default 2000 */
-  readonly staleAfter?: number | undefined;
-  /** True: what is here is served although its upstream has it no more. @default false */
-  readonly staleOnNotFound?: boolean | undefined;
+  readonly policy: () => TagPolicy;
   readonly now?: (() => number) | undefined;
 }
 
-const DEFAULT_STALE_AFTER = 2000;
-
-/** Node fires a longer one at once. */
-const LONGEST_TIMER = 2 ** 31 - 1;
-
-/** What became of a tag that had to be asked for. */
+/** What a tag is answered from. */
 interface Resolution {
   readonly record: TagRecord;
   readonly outcome: CacheOutcome;
-  readonly upstream: string | undefined;
-  readonly warning: string | undefined;
+  readonly upstream?: string;
+  readonly warning?: string;
 }
 
-/** What an upstream is asked about a tag. */
-interface Question extends Pick<ManifestRequest, 'origin'> {
-  /** What is believed now. */
-  readonly record: TagRecord | undefined;
-  /** True where nobody wants the bytes. */
-  readonly headOnly: boolean;
-}
-
-/** A question under way. */
-interface Flight {
-  readonly resolution: Promise<Resolution>;
-  /** Resolves when it has been under way for as long as anybody is made to wait. */
-  readonly late: Promise<void>;
-}
-
-/** Where a tag pointed before it was asked for again, and where it points now. */
+/** Where a tag pointed before it was revalidated, and where it points now. */
 export interface RefreshedTag {
   readonly before: Digest | undefined;
   readonly after: Digest;
 }
 
 /**
- * Manifests by tag, which hold while they are fresh. After that the upstream is asked, once for all who wait; where it
- * fails, or takes its time, what is here is served and called stale.
+ * Manifests by tag. A tag record says which digest an upstream named, and when; it is served while it is fresh, and
+ * revalidated after that.
  */
 export class Tags {
   readonly #options: TagsOptions;
   readonly #now: () => number;
-  readonly #flights = new Map<string, Flight>();
-  readonly #getting = new SingleFlight<OriginManifest>();
-  readonly #heading = new SingleFlight<OriginManifestHead>();
+  readonly #revalidation: Revalidation<Resolution>;
 
   constructor(options: TagsOptions) {
+    const { negativeCache, policy, now } = options;
     this.#options = options;
-    this.#now = options.now ?? Date.now;
+    this.#now = now ?? Date.now;
+    this.#revalidation = new Revalidation({ negativeCache, staleAfter: () => policy().tags.staleAfter, now });
   }
 
   async get(repository: Repository, tag: string, request: ManifestRequest): Promise<ManifestAnswer> {
-    const { origin } = request;
-    const { pointers, freshness, notFound, backOff, silence, keep } = this.#options;
-    if (!keep) return this.#through(repository, tag, request);
-    const record = await pointers.get(repository, tag);
+    const { tagRecords, manifests, policy } = this.#options;
+    const { keepsManifests, freshness } = policy();
+    if (!keepsManifests) {
+      const passed = await manifests.ask(repository, { kind: 'tag', tag }, request);
+      return { ...passed, outcome: 'PASS', checkedAt: this.#now() };
+    }
+    const record = await tagRecords.get(repository, tag);
     if (record !== undefined && isFresh(record.checkedAt, freshness(repository, tag), this.#now())) {
       try {
-        const hit = { record, outcome: 'HIT', upstream: undefined, warning: undefined } as const;
-        return await this.#answer(repository, hit, request);
+        return await this.#answer(repository, { record, outcome: 'HIT' }, request);
       } catch (error) {
-        // Its bytes are neither here nor there any more: the tag has moved since, and is asked for before its time.
+        // The bytes are lost here and deleted upstream: the tag has moved, so it is revalidated before its time.
         if (!isOriginFailure(error) || error.kind !== 'not-found') throw error;
       }
     }
-    const key = keyOf(repository.registry, repository.repository, tag);
-    notFound.assertNotMissing(key);
-    const trouble = backOff.get(key);
-    const headOnly = request.head === true;
-    const isBackingOff = trouble !== undefined && backOff.isBackingOff(trouble);
-    if (record !== undefined && (isBackingOff || (silence.has(repository.registry) && trouble?.isRefusal !== true))) {
-      const reason = trouble?.error.message ?? `${record.upstream} has not answered lately`;
-      const stale = await this.#stale(repository, tag, { record, reason });
-      if (stale !== undefined) {
-        if (!isBackingOff) this.#fly(repository, tag, { origin, record, headOnly });
-        return this.#answer(repository, stale, request);
-      }
-    }
-    // Who only wants the head shares the question of who wants the bytes, and the other way round: one at a time.
-    const joined = this.#flights.has(key);
-    const flight = this.#fly(repository, tag, { origin, record, headOnly });
-    const resolution = await abortable(this.#await(repository, tag, { flight, record, trouble }), request.signal);
-    // That it is stale matters more than that others asked too.
-    const outcome = joined && resolution.outcome !== 'STALE' ? 'JOIN' : resolution.outcome;
-    return this.#answer(repository, { ...resolution, outcome }, request);
+    const key = revalidationKey(repository, tag, record);
+    return this.#revalidation.get(key, this.#question(repository, tag, { record, request }));
   }
 
   /**
-   * Asks where a tag points to now, whatever is believed, and fetches the manifest where it is not here.
+   * Asks where a tag points to now, fresh or not, and fetches the manifest where it is not stored.
    *
-   * Rejects with what the upstream says where it does not tell.
+   * Rejects with the failure of the upstream.
    */
-  async refresh(
-    repository: Repository,
-    tag: string,
-    { origin }: Pick<ManifestRequest, 'origin'>,
-  ): Promise<RefreshedTag> {
-    const { pointers, manifests, notFound, backOff } = this.#options;
-    const key = keyOf(repository.registry, repository.repository, tag);
-    const record = await pointers.get(repository, tag);
-    notFound.forget(key);
-    const flight = this.#fly(repository, tag, { origin, record, headOnly: false });
-    const { record: found, outcome } = await flight.resolution;
-    if (outcome === 'STALE') throw backOff.get(key)?.error ?? new Error('the upstream did not answer');
-    if ((await manifests.local(found.digest)) === undefined)
-      await manifests.fetch(repository, found.digest, { origin, isTagged: true });
-    return { before: record?.digest, after: found.digest };
+  async refresh(repository: Repository, tag: string, origin: OriginSource): Promise<RefreshedTag> {
+    const { tagRecords, manifests } = this.#options;
+    const record = await tagRecords.get(repository, tag);
+    const key = revalidationKey(repository, tag, record);
+    const found = await this.#revalidation.refresh(
+      key,
+      this.#question(repository, tag, { record, request: { origin } }),
+    );
+    const { digest } = found.record;
+    if ((await manifests.local(digest)) === undefined) {
+      await manifests.fetch(repository, { kind: 'digest', digest }, { origin, isTagged: true });
+    }
+    return { before: record?.digest, after: digest };
   }
 
-  /** The question about a tag that is under way, or a new one. */
-  #fly(repository: Repository, tag: string, question: Question): Flight {
-    const key = keyOf(repository.registry, repository.repository, tag);
-    const running = this.#flights.get(key);
-    if (running !== undefined) return running;
-    const { silence, staleAfter = DEFAULT_STALE_AFTER } = this.#options;
-    const late = Promise.withResolvers<void>();
-    const tell = (): void => {
-      silence.begun(repository.registry);
-      late.resolve();
+  /** Forgets which tags failed and which registries do not answer. */
+  clearFailures(): void {
+    this.#revalidation.clearFailures();
+  }
+
+  #question(
+    repository: Repository,
+    tag: string,
+    { record, request }: { readonly record: TagRecord | undefined; readonly request: ManifestRequest },
+  ): Question<Resolution, ManifestAnswer> {
+    return {
+      ask: () => this.#ask(repository, tag, { record, request }),
+      stale: record && ((reason) => this.#stale(repository, tag, { record, reason, request })),
+      answer: (found, { joined }) => this.#answer(repository, joined ? { ...found, outcome: 'JOIN' } : found, request),
+      signal: request.signal,
     };
-    const timer = setTimeout(tell, Math.min(staleAfter, LONGEST_TIMER));
-    const resolution = this.#resolve(repository, tag, question).finally(() => {
-      this.#flights.delete(key);
-      clearTimeout(timer);
-    });
-    // Whoever asked may have gone with something older when it fails.
-    resolution.catch(() => {});
-    const flight = { resolution, late: late.promise };
-    this.#flights.set(key, flight);
-    return flight;
   }
 
-  /** The answer of the upstream; what is here, where that takes too long. */
-  async #await(
-    repository: Repository,
-    tag: string,
-    {
-      flight,
-      record,
-      trouble,
-    }: { readonly flight: Flight; readonly record: TagRecord | undefined; readonly trouble: Failure | undefined },
-  ): Promise<Resolution> {
-    // What an upstream has refused is not served again on the chance that it has changed its mind.
-    if (record === undefined || trouble?.isRefusal === true) return flight.resolution;
-    const first = await Promise.race([flight.resolution, flight.late]);
-    if (first !== undefined) return first;
-    const { staleAfter = DEFAULT_STALE_AFTER } = this.#options;
-    const reason = `${record.upstream} has not answered within ${staleAfter / 1000} s`;
-    return (await this.#stale(repository, tag, { record, reason })) ?? flight.resolution;
-  }
-
-  /** What is here, as a stale answer; undefined where its bytes are not. */
+  /** Serves the record as stale; undefined where its manifest is not stored. */
   async #stale(
     repository: Repository,
     tag: string,
-    { record, reason }: { readonly record: TagRecord; readonly reason: string },
-  ): Promise<Resolution | undefined> {
+    how: { readonly record: TagRecord; readonly reason: string; readonly request: ManifestRequest },
+  ): Promise<ManifestAnswer | undefined> {
+    const { record, reason, request } = how;
     if ((await this.#options.manifests.local(record.digest)) === undefined) return undefined;
     const warning = `${reason}; serving what ${record.upstream} said before`;
     this.#decide(repository, tag, 'STALE', warning);
-    return { record, outcome: 'STALE', upstream: undefined, warning };
+    return this.#answer(repository, { record, outcome: 'STALE', warning }, request);
   }
 
   /** Asks the upstreams where a tag points to now. */
-  async #resolve(repository: Repository, tag: string, question: Question): Promise<Resolution> {
-    const { record: known, headOnly } = question;
-    const { pointers, manifests, membership, notFound, backOff, silence } = this.#options;
-    const key = keyOf(repository.registry, repository.repository, tag);
+  async #ask(
+    repository: Repository,
+    tag: string,
+    { record: known, request }: { readonly record: TagRecord | undefined; readonly request: ManifestRequest },
+  ): Promise<Asked<Resolution>> {
+    const { tagRecords, manifests, repositoryBlobs } = this.#options;
+    const { origin } = request;
     const reference = { kind: 'tag', tag } as const;
     let hasMoved = false;
     try {
-      const upstreams = await question.origin();
       let head: OriginManifestHead;
-      if (known === undefined && !headOnly) {
-        const manifest = await upstreams.getManifest(repository, reference);
-        await manifests.keep(repository, manifest, true);
-        head = manifest;
+      if (known === undefined && request.head !== true) {
+        head = await manifests.fetch(repository, reference, { origin, isTagged: true });
       } else {
         // A HEAD is free where a GET counts as a pull.
-        head = await upstreams.headManifest(repository, reference);
+        head = await (await origin()).headManifest(repository, reference);
         hasMoved = known !== undefined && head.digest !== known.digest;
         if (hasMoved) {
-          // The new bytes come before the new pointer, also for who only wants the head: while they cannot be had, the
-          // old image still can, and HEAD and GET agree on it.
-          head = await this.#bring(repository, tag, { head, origin: question.origin });
+          // The new manifest is stored before the record changes, for a HEAD too: while it cannot be fetched, the old image
+          // still can, and HEAD and GET agree.
+          head = await this.#bring(repository, tag, { head, origin });
           hasMoved = head.digest !== known?.digest;
         } else {
-          await membership.add(repository, [memberOf(head)]);
+          await repositoryBlobs.add(repository, [memberOf(head)]);
         }
       }
       const { digest, mediaType, size, upstream, visibility } = head;
       const record = { digest, mediaType, size, upstream, visibility, checkedAt: this.#now() };
-      await pointers.put(repository, tag, record);
-      backOff.answered(key);
-      silence.broken(repository.registry);
-      notFound.forget(key);
+      await tagRecords.put(repository, tag, record);
       const outcome = known !== undefined && !hasMoved ? 'REVALIDATED' : 'MISS';
       const reason = outcome === 'MISS' ? 'the tag is new or has moved' : 'the tag has not moved';
       this.#decide(repository, tag, outcome, reason);
-      return { record, outcome, upstream, warning: undefined };
-    } catch (error) {
-      return this.#failed(repository, tag, { known, hasMoved, error });
+      return { answer: { record, outcome, upstream } };
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      const kind = isOriginFailure(error) ? error.kind : undefined;
+      const { staleOnNotFound = false } = this.#options.policy().tags;
+      return { failure: { error, isRefusal: !mayBeStale(kind, { hasMoved, staleOnNotFound }) } };
     }
   }
 
   /**
-   * Sees to it that what a tag points to is here. Where there is nothing by the digest that its HEAD named, its GET decides:
-   * some registries name another one, and the tag may have moved on meanwhile and left nothing behind.
+   * Stores the manifest that a tag points to. Where the upstream has nothing under the digest that its HEAD named, its GET
+   * decides: some registries name another digest, and the tag may have moved on and its old manifest been deleted.
    */
   async #bring(
     repository: Repository,
     tag: string,
-    { head, origin }: Pick<ManifestRequest, 'origin'> & { readonly head: OriginManifestHead },
+    { head, origin }: { readonly head: OriginManifestHead; readonly origin: OriginSource },
   ): Promise<OriginManifestHead> {
     const { manifests } = this.#options;
     const bytes = await manifests.local(head.digest);
@@ -252,42 +203,14 @@ export class Tags {
       return head;
     }
     try {
-      await manifests.fetch(repository, head.digest, { origin, isTagged: true });
+      await manifests.fetch(repository, { kind: 'digest', digest: head.digest }, { origin, isTagged: true });
       return head;
     } catch (error) {
       if (!isOriginFailure(error) || (error.kind !== 'not-found' && error.kind !== 'invalid')) throw error;
-      const manifest = await (await origin()).getManifest(repository, { kind: 'tag', tag });
-      await manifests.keep(repository, manifest, true);
-      return manifest;
+      return manifests.fetch(repository, { kind: 'tag', tag }, { origin, isTagged: true });
     }
   }
 
-  /** What is here instead of an answer; throws where there is nothing, or it must not be served. */
-  async #failed(
-    repository: Repository,
-    tag: string,
-    failure: {
-      readonly known: TagRecord | undefined;
-      readonly hasMoved: boolean;
-      readonly error: unknown;
-    },
-  ): Promise<Resolution> {
-    const { notFound, backOff, silence, staleOnNotFound = false } = this.#options;
-    const { known, hasMoved } = failure;
-    const error = failure.error instanceof Error ? failure.error : new Error(String(failure.error));
-    const kind = isOriginFailure(error) ? error.kind : undefined;
-    const key = keyOf(repository.registry, repository.repository, tag);
-    if (kind !== undefined && kind !== 'unavailable') silence.broken(repository.registry);
-    const isRefusal = !mayBeStale(kind, { hasMoved, staleOnNotFound });
-    if (known !== undefined) backOff.failed(key, error, { isRefusal });
-    if (kind === 'not-found' && isRefusal) notFound.note(key, error);
-    if (known === undefined || isRefusal) throw error;
-    const stale = await this.#stale(repository, tag, { record: known, reason: error.message });
-    if (stale === undefined) throw error;
-    return stale;
-  }
-
-  /** What a resolved tag is answered with. */
   async #answer(repository: Repository, resolution: Resolution, request: ManifestRequest): Promise<ManifestAnswer> {
     const { manifests } = this.#options;
     const { record, outcome, upstream, warning } = resolution;
@@ -300,28 +223,10 @@ export class Tags {
       await manifests.noteKept(repository, record, bytes);
       return { digest, mediaType, size, bytes, outcome, upstream, checkedAt, warning };
     }
-    const fetching = manifests.fetch(repository, digest, { origin: request.origin, isTagged: true });
+    const reference = { kind: 'digest', digest } as const;
+    const fetching = manifests.fetch(repository, reference, { origin: request.origin, isTagged: true });
     const manifest = await abortable(fetching, request.signal);
     return { ...fromOrigin(manifest, manifest.bytes), checkedAt, warning };
-  }
-
-  /** Straight from the upstream, shared by whoever asks at the same time. */
-  async #through(repository: Repository, tag: string, request: ManifestRequest): Promise<ManifestAnswer> {
-    const { origin } = request;
-    const { manifests } = this.#options;
-    const reference = { kind: 'tag', tag } as const;
-    const key = keyOf(repository.registry, repository.repository, tag);
-    if (request.head === true && !this.#getting.has(key)) {
-      const heading = this.#heading.run(key, async () => (await origin()).headManifest(repository, reference));
-      return { ...fromOrigin(await abortable(heading, request.signal), undefined, this.#now()), outcome: 'PASS' };
-    }
-    const getting = this.#getting.run(key, async () => {
-      const manifest = await (await origin()).getManifest(repository, reference);
-      await manifests.note(repository, manifest);
-      return manifest;
-    });
-    const manifest = await abortable(getting, request.signal);
-    return { ...fromOrigin(manifest, manifest.bytes, this.#now()), outcome: 'PASS' };
   }
 
   #decide(repository: Repository, reference: string, outcome: CacheOutcome, reason: string): void {
@@ -333,8 +238,8 @@ export class Tags {
 }
 
 /**
- * True where an older answer is better than none: for what may be over soon, and for a new
- * manifest that cannot be had although the tag points to it. Whoever is refused has no claim to the old one either.
+ * Whether a stale manifest is better than this failure: it may be over soon, or the new manifest cannot be fetched although
+ * the tag points to it. A client that is denied access has no claim to the old manifest either.
  */
 function mayBeStale(
   kind: FailureKind | undefined,
@@ -343,4 +248,12 @@ function mayBeStale(
   if (kind === 'denied') return false;
   if (hasMoved || kind === 'unavailable' || kind === 'throttled') return true;
   return kind === 'not-found' && staleOnNotFound;
+}
+
+function revalidationKey(
+  { registry, repository }: Repository,
+  tag: string,
+  record: TagRecord | undefined,
+): RevalidationKey {
+  return { id: keyOf(registry, repository, tag), registry, upstream: record?.upstream ?? registry };
 }

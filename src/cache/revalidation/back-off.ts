@@ -1,16 +1,17 @@
 import { Lru } from '../../lib/index.ts';
 import { isOriginFailure } from '../../oci/index.ts';
+import { isCurrent, type TimeSpan } from '../time-span.ts';
 
-/** How long a tag is left alone after its upstream failed, the first time and at the most; milliseconds. */
+/** Milliseconds that a record is not asked for after a failure, the first time and at the most. */
 const FIRST_DELAY = 5000;
 export const LONGEST_DELAY = 300_000;
 
-/** Tags remembered. One that is forgotten is asked for again. */
+/** Records remembered. One that is forgotten is asked for again. */
 const REMEMBERED = 10_000;
 
 /**
- * Milliseconds until an upstream is asked for the same tag again: 5 s, doubling to 5 min; what it asked for itself, up to
- * as much, where it said so.
+ * Milliseconds until the origin is asked for the same record again: what its `Retry-After` says, otherwise 5 s, doubling
+ * with each failure; both at most 5 min.
  *
  * @param failures in a row, at least 1
  * @param retryAfter seconds
@@ -20,20 +21,17 @@ export function backOffDelay(failures: number, retryAfter: number | undefined): 
   return Math.min(FIRST_DELAY * 2 ** (failures - 1), LONGEST_DELAY);
 }
 
-/** What became of the last question about a tag, where it was no answer. */
-export interface Failure {
+/** The last question about a record, which failed. It is not repeated until `until`. */
+export interface Failure extends TimeSpan {
   readonly error: Error;
-  /** The upstream said no, be it to us or to everyone. Then nothing older may be served before it has spoken again. */
+  /** See OriginFailed. */
   readonly isRefusal: boolean;
   readonly failures: number;
-  readonly since: number;
-  /** Until then it is not asked again. */
-  readonly until: number;
 }
 
-/** Remembers which tags could not be confirmed, so that an upstream that is down or throttling is left in peace. */
+/** Remembers which records could not be revalidated, so that an origin that is down or throttles is not asked for each request. */
 export class BackOff {
-  readonly #troubles = new Lru<Failure>({ maxWeight: REMEMBERED });
+  readonly #failures = new Lru<Failure>({ maxWeight: REMEMBERED });
   readonly #now: () => number;
 
   constructor(now: () => number = Date.now) {
@@ -42,28 +40,27 @@ export class BackOff {
 
   /** Undefined where the last question was answered, or there was none. */
   get(key: string): Failure | undefined {
-    return this.#troubles.get(key);
+    return this.#failures.get(key);
   }
 
-  /** True while a tag in trouble is to be left alone. A clock that was set back ends it. */
-  isBackingOff({ isRefusal, since, until }: Failure): boolean {
-    const now = this.#now();
-    return !isRefusal && now >= since && now < until;
+  /** True while the origin is not asked. A refusal is asked for each time: only the origin can lift it. */
+  isBackingOff(failure: Failure): boolean {
+    return !failure.isRefusal && isCurrent(failure, this.#now());
   }
 
   /** @param isRefusal see {@link Failure} */
   failed(key: string, error: Error, { isRefusal }: { readonly isRefusal: boolean }): void {
-    const failures = (this.#troubles.get(key)?.failures ?? 0) + 1;
+    const failures = (this.#failures.get(key)?.failures ?? 0) + 1;
     const since = this.#now();
     const delay = backOffDelay(failures, isOriginFailure(error) ? error.retryAfter : undefined);
-    this.#troubles.set(key, { error, isRefusal, failures, since, until: since + delay });
+    this.#failures.set(key, { error, isRefusal, failures, since, until: since + delay });
   }
 
   answered(key: string): void {
-    this.#troubles.delete(key);
+    this.#failures.delete(key);
   }
 
   clear(): void {
-    this.#troubles.clear();
+    this.#failures.clear();
   }
 }

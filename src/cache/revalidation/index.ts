@@ -1,9 +1,11 @@
 /**
- * When a stored answer is checked again, and what is served meanwhile: freshness, back-off, coalescing, negative cache.
+ * When a stored answer is checked again, and what is served meanwhile: freshness, staleness, back-off, coalescing,
+ * negative cache. Tags and URLs share these rules.
  *
- * Tags and URLs share these rules. This room knows neither: it never fetches, stores or serves anything itself.
+ * It knows neither: it never fetches, stores or serves anything itself.
  */
 
-export { BackOff, type Failure } from './back-off.ts';
+export type { Asked, OriginFailed } from './flight.ts';
+export { createFreshness, type Freshness, type FreshnessOptions, isFresh } from './freshness.ts';
 export { NegativeCache } from './negative-cache.ts';
-export { UnresponsiveRegistries } from './unresponsive.ts';
+export { type Answering, type Question, Revalidation, type RevalidationKey } from './revalidation.ts';

@@ -1,41 +1,38 @@
 import { Lru } from '../../lib/index.ts';
+import { isCurrent, type TimeSpan } from '../time-span.ts';
 
-/** Names remembered. Anybody can ask for what is not there, so that their number must have an end. */
+/** Names remembered. Bounded, as any client can ask for names that do not exist. */
 const REMEMBERED = 10_000;
 
-export interface NotFoundOptions {
-  /** Milliseconds that a "not found" is believed; 0: none is remembered. @default 10_000 */
+export interface NegativeCacheOptions {
+  /** Milliseconds that a "not found" is remembered; 0: not at all. @default 10_000 */
   readonly notFoundFor?: number | (() => number) | undefined;
   readonly now?: (() => number) | undefined;
 }
 
-/** Remembers briefly what upstreams said they do not have, so that a client that asks again and again does not ask them. */
+/** Remembers briefly what upstreams do not have, so that a client that retries in a loop does not reach them. */
 export class NegativeCache {
-  readonly #answers = new Lru<{ readonly error: unknown; readonly until: number; readonly since: number }>({
-    maxWeight: REMEMBERED,
-  });
+  readonly #answers = new Lru<TimeSpan & { readonly error: unknown }>({ maxWeight: REMEMBERED });
   readonly #notFoundFor: () => number;
   readonly #now: () => number;
 
-  constructor({ notFoundFor = 10_000, now = Date.now }: NotFoundOptions = {}) {
+  constructor({ notFoundFor = 10_000, now = Date.now }: NegativeCacheOptions = {}) {
     this.#notFoundFor = typeof notFoundFor === 'number' ? () => notFoundFor : notFoundFor;
     this.#now = now;
   }
 
-  /** @param error what is thrown to whoever asks meanwhile */
+  /** @param error thrown to later requests for the same key */
   note(key: string, error: unknown): void {
     const since = this.#now();
     const notFoundFor = this.#notFoundFor();
     if (notFoundFor > 0) this.#answers.set(key, { error, since, until: since + notFoundFor });
   }
 
-  /** Throws what the upstream said, while that is believed. */
+  /** Throws the error of the upstream while it is remembered. */
   assertNotMissing(key: string): void {
     const answer = this.#answers.get(key);
     if (answer === undefined) return;
-    const now = this.#now();
-    // Also where the clock was set back since.
-    if (now >= answer.since && now < answer.until) throw answer.error;
+    if (isCurrent(answer, this.#now())) throw answer.error;
     this.#answers.delete(key);
   }
 

@@ -1,15 +1,16 @@
 import { Lru } from '../../lib/index.ts';
+import { isCurrent } from '../time-span.ts';
 import { LONGEST_DELAY } from './back-off.ts';
 
-/** Milliseconds in which a registry counts as silent: longer than any of its tags is left alone, so that each look renews it. */
-const SILENT_FOR = LONGEST_DELAY + 60_000;
+/** Milliseconds that a registry stays listed: longer than the longest back-off, so that the next question renews it. */
+const LISTED_FOR = LONGEST_DELAY + 60_000;
 
 /** Registries remembered. */
 const REMEMBERED = 1000;
 
 /**
- * Remembers which registries kept a client waiting for nothing, so that an outage costs its wait once, and not once for each
- * tag and each look for its end: until the registry speaks again, it is asked behind what is here.
+ * Lists the registries that did not answer in time. While a registry is listed, stale tags are served at once and
+ * revalidated in the background, so an outage delays one request, not every tag.
  */
 export class UnresponsiveRegistries {
   readonly #since = new Lru<number>({ maxWeight: REMEMBERED });
@@ -19,7 +20,7 @@ export class UnresponsiveRegistries {
     this.#now = now;
   }
 
-  /** The registry has not answered for as long as anybody is made to wait. */
+  /** The registry has not answered within the time that a request waits. */
   begun(registry: string): void {
     this.#since.set(registry, this.#now());
   }
@@ -29,12 +30,9 @@ export class UnresponsiveRegistries {
     this.#since.delete(registry);
   }
 
-  /** A clock that was set back ends it. */
   has(registry: string): boolean {
     const since = this.#since.get(registry);
-    if (since === undefined) return false;
-    const now = this.#now();
-    return now >= since && now < since + SILENT_FOR;
+    return since !== undefined && isCurrent({ since, until: since + LISTED_FOR }, this.#now());
   }
 
   clear(): void {

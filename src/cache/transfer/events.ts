@@ -1,21 +1,21 @@
 import type { Telemetry } from '../../telemetry/index.ts';
+import type { Capacity } from '../capacity.ts';
 import type { Ingest, IngestObserver } from './ingest.ts';
 
-/** Who else hears how a transfer goes. */
 export interface IngestListeners {
-  /** Told where the disk refuses to take it. */
-  readonly onRefusal?: ((error: unknown) => void) | undefined;
-  /** Told when nothing more will happen, before it is published. */
+  /** Told where the disk refuses the bytes. */
+  readonly capacity: Pick<Capacity, 'refused'>;
+  /** Called when the transfer has settled, before that is published. */
   readonly onSettled: (ingest: Ingest) => void;
 }
 
-/** Publishes what happens to a transfer. */
-export function publishIngest(telemetry: Telemetry, { onRefusal, onSettled }: IngestListeners): IngestObserver {
+/** Publishes the events of a transfer. */
+export function publishIngest(telemetry: Telemetry, { capacity, onSettled }: IngestListeners): IngestObserver {
   return {
     opened: (ingest) => telemetry.publish('ingest.started', describeIngest(ingest)),
     resumed: (ingest, reason) =>
       telemetry.publish('ingest.resumed', { ...describeIngest(ingest), offset: ingest.written, reason }),
-    refused: (_, error) => onRefusal?.(error),
+    refused: (_, error) => capacity.refused(error),
     settled: (ingest, outcome, error) => {
       onSettled(ingest);
       telemetry.publish('ingest.finished', {
@@ -29,7 +29,7 @@ export function publishIngest(telemetry: Telemetry, { onRefusal, onSettled }: In
   };
 }
 
-/** What every event says of its transfer. */
+/** The fields that every event of a transfer has. */
 export function describeIngest({ id, repository, digest, upstream }: Ingest) {
   return { id, registry: repository.registry, repository: repository.repository, digest, upstream };
 }

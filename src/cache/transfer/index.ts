@@ -9,4 +9,5 @@ export { InUse, releasing } from './in-use.ts';
 export { Ingest } from './ingest.ts';
 export { OriginReader } from './origin-reader.ts';
 export { planRange } from './policy.ts';
+export { RunningTransfers } from './running.ts';
 export { StoredReader } from './stored-reader.ts';

@@ -8,12 +8,12 @@ import {
   isOriginFailure,
   type OpenBlobOptions,
   type OriginBlob,
-  type OriginFailure,
   type Repository,
   type Visibility,
 } from '../../oci/index.ts';
 import type { Ingestion } from '../../store/index.ts';
-import { OriginReader, WrongBytesError } from './origin-reader.ts';
+import { OriginError } from '../origin-error.ts';
+import { OriginReader, wrongBytes } from './origin-reader.ts';
 import { resumeDelay, shouldContinueUnattended, shouldResume } from './policy.ts';
 import { TailBuffer } from './tail-buffer.ts';
 
@@ -103,7 +103,7 @@ export class Ingest {
   readonly #abort = new AbortController();
   readonly #opened = Promise.withResolvers<void>();
   readonly #followers = new Set<Follower>();
-  readonly #recent = new TailBuffer();
+  readonly #tail = new TailBuffer();
   #file: Ingestion | undefined;
   #verified = false;
   #error: Error | undefined;
@@ -169,7 +169,7 @@ export class Ingest {
 
   /** Reads what is visible, from memory where it has just come and from the growing file otherwise; used by followers only. */
   read(target: Buffer, position: number): Promise<number> {
-    const count = this.#recent.read(target, position);
+    const count = this.#tail.read(target, position);
     return count > 0 ? Promise.resolve(count) : this.#readFile(target, position);
   }
 
@@ -253,7 +253,8 @@ export class Ingest {
           const chunk = await blob.body.read();
           if (chunk === undefined) {
             if (this.size === undefined) break;
-            throw new TruncatedError(this.upstream, this.written, this.size);
+            const message = `${this.upstream} ended after ${this.written} of ${this.size} bytes`;
+            throw new OriginError(message, { kind: 'unavailable', upstream: this.upstream });
           }
           if (chunk.length === 0) continue;
           await this.#append(chunk, digester);
@@ -269,7 +270,9 @@ export class Ingest {
           const hasBegun = this.#file !== undefined && !this.#detached;
           if (!hasBegun) throw error;
           if (!shouldResume({ failuresWithoutProgress: failures, kind })) {
-            throw isOriginFailure(error) ? error : new BrokenBodyError(this.upstream, error);
+            if (isOriginFailure(error)) throw error;
+            const message = `${this.upstream} broke off: ${(error as Error).message}`;
+            throw new OriginError(message, { kind: 'unavailable', upstream: this.upstream, cause: error });
           }
           const retryAfter = isOriginFailure(error) ? error.retryAfter : undefined;
           await delay(resumeDelay(failures, retryAfter), undefined, { signal });
@@ -281,10 +284,7 @@ export class Ingest {
     }
     const found = digester.digest();
     if (this.digest !== undefined && found !== this.digest) {
-      throw new WrongBytesError(
-        `Bytes from ${this.upstream} have the digest ${found} instead of ${this.digest}`,
-        this.upstream,
-      );
+      throw wrongBytes(`Bytes from ${this.upstream} have the digest ${found} instead of ${this.digest}`, this.upstream);
     }
     this.digest = found;
     this.size = this.written;
@@ -297,14 +297,11 @@ export class Ingest {
     this.upstream = blob.upstream;
     this.visibility = blob.visibility;
     if (blob.offset !== this.written) {
-      throw new WrongBytesError(
-        `Asked ${blob.upstream} for offset ${this.written} and got ${blob.offset}`,
-        blob.upstream,
-      );
+      throw wrongBytes(`Asked ${blob.upstream} for offset ${this.written} and got ${blob.offset}`, blob.upstream);
     }
     if (this.#file !== undefined) {
       if (blob.size !== undefined && this.size !== undefined && blob.size !== this.size) {
-        throw new WrongBytesError(
+        throw wrongBytes(
           `${blob.upstream} gives ${blob.size} bytes for a blob that had ${this.size} before`,
           blob.upstream,
         );
@@ -325,7 +322,7 @@ export class Ingest {
 
   async #append(chunk: Buffer, digester: Digester): Promise<void> {
     if (this.size !== undefined && this.written + chunk.length > this.size) {
-      throw new WrongBytesError(`${this.upstream} sends more than the ${this.size} bytes it promised`, this.upstream);
+      throw wrongBytes(`${this.upstream} sends more than the ${this.size} bytes it promised`, this.upstream);
     }
     // The disk works while the processor hashes.
     const writing = this.#file?.write(chunk, this.written);
@@ -337,7 +334,7 @@ export class Ingest {
       throw error;
     }
     this.written += chunk.length;
-    this.#recent.append(chunk);
+    this.#tail.append(chunk);
     this.#notify();
   }
 
@@ -391,34 +388,8 @@ export class Ingest {
     if (this.#followers.size > 0) return;
     const file = this.#file;
     this.#file = undefined;
-    this.#recent.release();
+    this.#tail.release();
     file?.close().catch(() => {});
-  }
-}
-
-/** The upstream ended its body early. Satisfies OriginFailure, and is worth another attempt. */
-class TruncatedError extends Error implements OriginFailure {
-  override readonly name = 'TruncatedError';
-  readonly kind = 'unavailable';
-  readonly retryAfter = undefined;
-  readonly upstream: string;
-
-  constructor(upstream: string, written: number, size: number) {
-    super(`${upstream} ended after ${written} of ${size} bytes`);
-    this.upstream = upstream;
-  }
-}
-
-/** A body that broke off, by whatever error, once too often. Satisfies OriginFailure. */
-class BrokenBodyError extends Error implements OriginFailure {
-  override readonly name = 'BrokenBodyError';
-  readonly kind = 'unavailable';
-  readonly retryAfter = undefined;
-  readonly upstream: string;
-
-  constructor(upstream: string, cause: unknown) {
-    super(`${upstream} broke off: ${(cause as Error).message}`, { cause });
-    this.upstream = upstream;
   }
 }
 

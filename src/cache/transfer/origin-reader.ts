@@ -1,24 +1,17 @@
 import { type BlobReader, ReaderClosedError } from '../../lib/index.ts';
-import type { Digest, Digester, OriginBlob, OriginFailure } from '../../oci/index.ts';
+import type { Digest, Digester, OriginBlob } from '../../oci/index.ts';
+import { OriginError } from '../origin-error.ts';
 
-/** A wrong body: the upstream's bytes are not what their digest says. Satisfies OriginFailure. */
-export class WrongBytesError extends Error implements OriginFailure {
-  override readonly name = 'WrongBytesError';
-  readonly kind = 'invalid';
-  readonly retryAfter = undefined;
-  readonly upstream: string;
-
-  constructor(message: string, upstream: string) {
-    super(message);
-    this.upstream = upstream;
-  }
+/** The upstream's bytes are not what their digest or their size says. */
+export function wrongBytes(message: string, upstream: string): OriginError {
+  return new OriginError(message, { kind: 'invalid', upstream });
 }
 
 /** What an {@link OriginReader} checks on the way. */
 export interface OriginReaderOptions {
   /** Position of the last byte wanted; undefined: to the end. */
   readonly end?: number | undefined;
-  /** Bytes the whole blob was promised to have; a body of another size is refused. @default what the origin says */
+  /** Bytes that the whole blob should have; a body of another size is refused. @default the size that the origin gives */
   readonly size?: number | undefined;
   /** The digest of the whole blob, with a digester that has seen everything before the body. */
   readonly expect?: Digest;
@@ -26,10 +19,10 @@ export interface OriginReaderOptions {
 }
 
 /**
- * Hands an origin's body to one client, without a file between them: for a part of a blob that is not here, and where the
- * disk takes nothing more.
+ * Passes an origin's body to one client without a file in between: for a part of a blob that is not stored, and where the
+ * disk refuses more bytes.
  *
- * With a digest to expect, the last bytes are handed out only once it holds.
+ * With an expected digest, the last bytes are passed on only once it matches.
  */
 export class OriginReader implements BlobReader {
   readonly #blob: OriginBlob;
@@ -40,7 +33,7 @@ export class OriginReader implements BlobReader {
   #verified = false;
   #closed = false;
 
-  /** @throws {WrongBytesError} where the origin's blob is not of the size that was promised */
+  /** @throws {OriginError} where the origin's blob has not the expected size */
   constructor(blob: OriginBlob, options: OriginReaderOptions = {}) {
     const { size = blob.size } = options;
     this.#blob = blob;
@@ -50,7 +43,7 @@ export class OriginReader implements BlobReader {
     if (blob.size !== undefined && blob.size !== size) {
       blob.body.cancel();
       const { upstream } = blob;
-      throw new WrongBytesError(`${upstream} gives ${blob.size} bytes for a blob that had ${size} before`, upstream);
+      throw wrongBytes(`${upstream} gives ${blob.size} bytes for a blob that had ${size} before`, upstream);
     }
   }
 
@@ -80,16 +73,16 @@ export class OriginReader implements BlobReader {
     const { digester, end } = this.#options;
     const size = this.#size;
     let chunk = await body.read();
-    // Nothing arrived, which is not the end: a reader's 0 would say so.
+    // An empty chunk is not the end, but a reader's 0 would be.
     while (chunk?.length === 0) chunk = await body.read();
     if (chunk !== undefined) digester?.update(chunk);
     const reached = this.#position + (chunk?.length ?? 0);
     const last = end === undefined ? size : end + 1;
     if (chunk === undefined && last !== undefined && reached < last) {
-      throw new WrongBytesError(`${upstream} ended after ${reached} of ${last} bytes`, upstream);
+      throw wrongBytes(`${upstream} ended after ${reached} of ${last} bytes`, upstream);
     }
     if (size !== undefined && end === undefined && reached > size) {
-      throw new WrongBytesError(`${upstream} sends more than the ${size} bytes it promised`, upstream);
+      throw wrongBytes(`${upstream} sends more than the ${size} bytes it promised`, upstream);
     }
     if (chunk === undefined || reached === size) this.#verify();
     return chunk;
@@ -102,6 +95,6 @@ export class OriginReader implements BlobReader {
     const found = digester.digest();
     if (found === expect) return;
     const { upstream } = this.#blob;
-    throw new WrongBytesError(`Bytes from ${upstream} have the digest ${found} instead of ${expect}`, upstream);
+    throw wrongBytes(`Bytes from ${upstream} have the digest ${found} instead of ${expect}`, upstream);
   }
 }

@@ -1,51 +1,50 @@
 import { type BlobReader, type ByteSpan, type DirectReader, ReaderClosedError } from '../../lib/index.ts';
 import type { DirectFile, StoredBlob } from '../../store/index.ts';
-import type { Corruption } from '../integrity/index.ts';
-import { type Inspection, RottenBlobError, shortened, unreadable } from '../integrity/index.ts';
+import { type Corruption, type Inspection, RottenBlobError, shortened, unreadable } from '../integrity/index.ts';
 
 export interface StoredReaderOptions {
-  /** Where the content is not known to be right yet. */
-  readonly examination?: Inspection | undefined;
-  /** Told where the file cannot be read to its end, and waited for: who asks again is not to find it. Must not reject. */
-  readonly onRot?: (rot: Corruption) => Promise<void>;
+  /** Hashes the content; undefined where it is verified. */
+  readonly inspection?: Inspection | undefined;
+  /** Called where the file cannot be read to its end, and awaited, so that a retry does not find it. Must not reject. */
+  readonly onCorruption?: (corruption: Corruption) => Promise<void>;
 }
 
 /**
- * Reads a span of a blob that rests in the store.
+ * Reads a span of a stored blob.
  *
- * While its content is being looked at, a span that begins with the blob gets everything but the last byte, and that one
- * when the content was found right; any other span is read on, and cut where it was found wrong (decisions.md 4): who
- * reads the footer of a layer first must not wait until the rest was hashed.
+ * While the content is being hashed, a reader of the whole gets everything but the last byte, and that one once the content
+ * is found right. A reader of a part does not wait, and is cut off where the content is found corrupt (decisions.md 4): a
+ * client that reads the footer of a layer first must not wait until the rest is hashed.
  */
 export class StoredReader implements BlobReader, DirectReader {
   readonly #blob: StoredBlob;
   /** First byte not wanted. */
   readonly #end: number;
-  readonly #onRot: ((rot: Corruption) => Promise<void>) | undefined;
+  readonly #onCorruption: ((corruption: Corruption) => Promise<void>) | undefined;
   readonly #holdsBack: boolean;
-  /** Until the content was found right. */
-  #examination: Inspection | undefined;
+  /** Undefined once the content is found right. */
+  #inspection: Inspection | undefined;
   #position: number;
   #closed: PromiseWithResolvers<void> | undefined;
   #isClosed = false;
   #reading = false;
 
-  constructor(blob: StoredBlob, span: ByteSpan, { examination, onRot }: StoredReaderOptions = {}) {
+  constructor(blob: StoredBlob, span: ByteSpan, { inspection, onCorruption }: StoredReaderOptions = {}) {
     this.#blob = blob;
     this.#position = span.start;
     this.#end = span.end === undefined ? blob.size : Math.min(span.end + 1, blob.size);
-    this.#examination = examination;
-    this.#onRot = onRot;
+    this.#inspection = inspection;
+    this.#onCorruption = onCorruption;
     this.#holdsBack = span.start === 0 && this.#end === blob.size;
   }
 
-  /** False where the last byte waits for a verdict. */
+  /** False where the last byte waits for the verdict. */
   get isAtHand(): boolean {
-    return this.#examination === undefined || !this.#holdsBack || this.#position < this.#end - 1;
+    return this.#inspection === undefined || !this.#holdsBack || this.#position < this.#end - 1;
   }
 
   get direct(): DirectReader | undefined {
-    return this.#blob.direct === undefined || this.#examination !== undefined ? undefined : this;
+    return this.#blob.direct === undefined || this.#inspection !== undefined ? undefined : this;
   }
 
   sendTo(socket: number): number {
@@ -63,7 +62,7 @@ export class StoredReader implements BlobReader, DirectReader {
     if (this.#isClosed) throw new ReaderClosedError();
     this.#reading = true;
     try {
-      const limit = this.#examination === undefined ? this.#end : await this.#limit(this.#examination);
+      const limit = this.#inspection === undefined ? this.#end : await this.#limit(this.#inspection);
       const wanted = Math.min(target.length, limit - this.#position);
       if (wanted <= 0) return 0;
       const count = await this.#blob.read(
@@ -75,7 +74,9 @@ export class StoredReader implements BlobReader, DirectReader {
       this.#position += count;
       return count;
     } catch (error) {
-      if (!this.#isClosed && !(error instanceof RottenBlobError)) await this.#onRot?.(rotOf(error));
+      if (!this.#isClosed && !(error instanceof RottenBlobError)) {
+        await this.#onCorruption?.(error instanceof ShortenedError ? error.corruption : unreadable(error));
+      }
       throw error;
     } finally {
       this.#reading = false;
@@ -91,26 +92,26 @@ export class StoredReader implements BlobReader, DirectReader {
     if (!this.#reading) this.#release();
   }
 
-  /** Takes bytes at once, where there are some that need no verdict. */
+  /** Takes bytes at once, where they need no verdict. */
   #advance(take: (file: DirectFile, left: number) => number): number {
     const file = this.#blob.direct;
     const left = this.#end - this.#position;
-    if (file === undefined || this.#isClosed || this.#reading || this.#examination !== undefined || left <= 0) return 0;
+    if (file === undefined || this.#isClosed || this.#reading || this.#inspection !== undefined || left <= 0) return 0;
     const count = take(file, left);
     this.#position += count;
     return count;
   }
 
-  /** How far may be read now; where that is no further, waits for the verdict. */
-  async #limit(examination: Inspection): Promise<number> {
-    if (this.#holdsBack && this.#position >= this.#end - 1 && examination.verdict === undefined) {
+  /** The position up to which may be read; waits for the verdict where that is no further. */
+  async #limit(inspection: Inspection): Promise<number> {
+    if (this.#holdsBack && this.#position >= this.#end - 1 && inspection.verdict === undefined) {
       this.#closed = Promise.withResolvers();
-      await Promise.race([examination.done, this.#closed.promise]);
+      await Promise.race([inspection.done, this.#closed.promise]);
       if (this.#isClosed) throw new ReaderClosedError();
     }
-    examination.assertNotRotten();
-    if (examination.verdict !== 'right') return this.#holdsBack ? this.#end - 1 : this.#end;
-    this.#examination = undefined;
+    inspection.assertNotRotten();
+    if (inspection.verdict !== 'right') return this.#holdsBack ? this.#end - 1 : this.#end;
+    this.#inspection = undefined;
     return this.#end;
   }
 
@@ -119,18 +120,14 @@ export class StoredReader implements BlobReader, DirectReader {
   }
 }
 
-/** The size was taken when the file was opened: somebody has cut it since. */
+/** The file has become shorter since it was opened. */
 class ShortenedError extends Error {
   override readonly name = 'ShortenedError';
-  readonly rot: Corruption;
+  readonly corruption: Corruption;
 
   constructor(position: number, size: number) {
-    const rot = shortened(position, size);
-    super(`Cannot read a stored blob to its end: ${rot.detail}`);
-    this.rot = rot;
+    const corruption = shortened(position, size);
+    super(`Cannot read a stored blob to its end: ${corruption.detail}`);
+    this.corruption = corruption;
   }
-}
-
-function rotOf(error: unknown): Corruption {
-  return error instanceof ShortenedError ? error.rot : unreadable(error);
 }

@@ -1,78 +1,71 @@
 import { abortable, keyOf } from '../../lib/index.ts';
 import { parseRange } from '../../oci/index.ts';
-import type { BlobStore, UrlRecord } from '../../store/index.ts';
+import type { UrlRecord } from '../../store/index.ts';
 import type { CacheOutcome } from '../../telemetry/index.ts';
-import { BackOff, type Failure, UnresponsiveRegistries } from '../revalidation/index.ts';
+import {
+  type Answering,
+  type Asked,
+  type Question,
+  Revalidation,
+  type RevalidationKey,
+} from '../revalidation/index.ts';
 import type { Ingest } from '../transfer/index.ts';
 import { planRange } from '../transfer/index.ts';
-import { isFailure, statusReason, UrlFailureError } from './failure.ts';
-import { UrlFlight, type UrlResolution } from './flight.ts';
+import { failureOf } from './failure.ts';
 import { mayBeServedStale, whyNotKept } from './policy.ts';
 import type { KeptUrl, UrlAnswer, UrlKey, UrlRequest, UrlResponse } from './request.ts';
 import { StoredUrls, type StoredUrlsOptions } from './stored.ts';
-import { isSameVersion, nothingOf, UrlTransfers } from './transfers.ts';
+import { isSameVersion, type UrlTransfer, UrlTransfers, type UrlTransfersOptions, withoutQuery } from './transfers.ts';
 import { hasValidator, strongValidator } from './validator.ts';
 
-export interface UrlCacheOptions extends Omit<StoredUrlsOptions, 'now'> {
-  readonly store: BlobStore;
-  /** False: everything is passed on. */
+/** What may change while the server runs; asked for at each use. */
+export interface UrlPolicy {
+  /** False: every response is passed on and none is kept. */
   readonly keep: boolean;
-  /** Whether the disk has room for a body of so many bytes. @default always */
-  readonly mayKeep?: (size: number | undefined) => boolean;
-  /** Resolves when it is decided which of the transfers under way are kept. */
-  readonly decided?: () => Promise<void>;
-  /** Told where the disk refuses to take a body. */
-  readonly onRefusal?: (error: unknown) => void;
-  /** Milliseconds after which what is here is served while its upstream thinks. @default 2000 */
-  readonly staleAfter?: number | undefined;
+  readonly tags: {
+    /** Milliseconds after which a stale answer is served while its upstream has not answered. @default 2000 */
+    readonly staleAfter?: number;
+  };
+}
+
+export interface UrlCacheOptions
+  extends Omit<StoredUrlsOptions, 'now'>,
+    Pick<UrlTransfersOptions, 'store' | 'capacity'> {
+  readonly policy: () => UrlPolicy;
   readonly now?: (() => number) | undefined;
 }
 
-/** Why an upstream is not waited for. */
-const SILENT = 'the upstream has not answered lately';
+/**
+ * What came of asking the upstream for a URL. `renewed`: the stored record holds. `transfer`: there is another version, and
+ * it is coming in. `response`: it is for one client alone; `method` says what was asked.
+ */
+type Resolution =
+  | { readonly kind: 'renewed'; readonly record: UrlRecord }
+  | { readonly kind: 'transfer'; readonly transfer: UrlTransfer; readonly release: () => void }
+  | { readonly kind: 'response'; readonly method: UrlRequest['method']; readonly response: UrlResponse };
 
-const DEFAULT_STALE_AFTER = 2000;
-
-/** Node fires a longer one at once. */
-const LONGEST_TIMER = 2 ** 31 - 1;
-
-/** Times a request looks again because another's transfer began or ended meanwhile, or a file is gone. */
+/** Times a request looks again because another's transfer began or ended meanwhile, or a stored blob is lost. */
 const MAX_LOOKS = 8;
 
 /**
- * Answers by URL: from the store, from a transfer that runs, or from the upstream.
+ * Answers by URL: from the store, from a running transfer, or from the upstream.
  *
- * An answer is a record that leads to a blob, and blobs are what everything else here knows how to keep, check and evict.
- * What may be kept is decided in url-policy.ts; that versions are never mixed, in url-version.ts.
+ * A record leads from a URL to a blob, which is kept, verified and evicted like any other. `policy.ts` decides what may be
+ * kept, and `version.ts` that versions are never mixed.
  */
 export class UrlCache {
   readonly #options: UrlCacheOptions;
   readonly #stored: StoredUrls;
   readonly #transfers: UrlTransfers;
-  readonly #flights = new Map<string, UrlFlight>();
-  readonly #backOff: BackOff;
-  readonly #silence: UnresponsiveRegistries;
+  readonly #revalidation: Revalidation<Resolution>;
   readonly #stop = new AbortController();
 
   constructor(options: UrlCacheOptions) {
-    const { store, metadata, verification, readTimes, inUse, telemetry, mayKeep, decided, onRefusal } = options;
-    const { now = Date.now } = options;
+    const { policy, now = Date.now } = options;
     this.#options = options;
-    this.#stored = new StoredUrls({ metadata, verification, readTimes, inUse, telemetry, now });
-    const { records } = this.#stored;
-    this.#transfers = new UrlTransfers({
-      store,
-      metadata,
-      records,
-      verification,
-      telemetry,
-      mayKeep,
-      decided,
-      onRefusal,
-      now,
-    });
-    this.#backOff = new BackOff(now);
-    this.#silence = new UnresponsiveRegistries(now);
+    this.#stored = new StoredUrls({ ...options, now });
+    this.#transfers = new UrlTransfers({ ...options, records: this.#stored.records, now });
+    this.#revalidation = new Revalidation({ staleAfter: () => policy().tags.staleAfter, release, now });
   }
 
   /** The transfers that run now. */
@@ -80,29 +73,28 @@ export class UrlCache {
     return this.#transfers.ingests;
   }
 
-  /** Rejects with what `request.open` rejects with, where nothing older may be served, and with the signal's reason. */
+  /** Rejects with what `request.open` rejects with, where no stored record may be served, and with the signal's reason. */
   async answer(key: UrlKey, request: UrlRequest): Promise<UrlAnswer> {
-    if (!this.#options.keep || !request.rules.enabled) return this.#pass(request);
+    if (!this.#options.policy().keep || !request.rules.enabled) return this.#pass(request);
     if (request.personal) return request.method === 'HEAD' ? this.#pass(request) : this.#getPersonal(key, request);
     return request.method === 'HEAD' ? this.#head(key, request) : this.#get(key, request);
   }
 
-  /** Forgets what is kept of a URL, after something was done to it there (RFC 9111, section 4.4). */
+  /** Forgets the record of a URL, after an unsafe request to it (RFC 9111, section 4.4). */
   async invalidate(key: UrlKey): Promise<void> {
     this.#transfers.disown(key);
     await this.#stored.records.delete(key);
   }
 
-  /** Forgets which upstreams are in trouble, after something was taken out of the database. */
-  forget(): void {
-    this.#backOff.clear();
-    this.#silence.clear();
+  /** Forgets which URLs failed and which sites do not answer. */
+  clearFailures(): void {
+    this.#revalidation.clearFailures();
   }
 
   /** Ends every transfer and question; resolves when the transfers have settled. */
   async close(): Promise<void> {
     this.#stop.abort(new Error('The server is stopping'));
-    await Promise.all([...this.#flights.values()].map((flight) => flight.resolution));
+    await this.#revalidation.settled();
     await this.#transfers.close();
   }
 
@@ -111,28 +103,25 @@ export class UrlCache {
       const joined = await this.#join(key, request);
       if (joined !== undefined) return joined;
       const record = await this.#stored.find(key, request);
-      // One may have begun while the database was asked.
+      // A transfer may have begun while the database was asked.
       if (this.#transfers.get(key) !== undefined) continue;
       if (record !== undefined && this.#stored.holds(record, request)) {
         const hit = await this.#stored.serve(record, { outcome: 'HIT' }, request);
         if (hit !== undefined) return hit;
         if (this.#transfers.get(key) !== undefined) continue;
       }
-      const trouble = this.#backOff.get(idOf(key));
-      const resting = record === undefined ? undefined : await this.#rest(key, { record, trouble }, request);
-      if (resting !== undefined) return resting;
-      if (this.#transfers.get(key) !== undefined) continue;
-      if (record === undefined && !this.#flights.has(idOf(key)) && isFar(request)) return this.#pass(request);
-      if (record === undefined && !this.#flights.has(idOf(key)) && isConditional(request)) {
-        return this.#ask(key, request, await this.#open(request, conditionsOf(request)));
+      const asked = revalidationKey(key, 'GET');
+      if (record === undefined && !this.#revalidation.isAsking(asked)) {
+        if (isFar(request)) return this.#pass(request);
+        if (isConditional(request)) return this.#ask(key, request, await this.#open(request, conditionsOf(request)));
       }
-      const answer = await this.#await(key, record, request);
+      const answer = await this.#revalidation.get(asked, this.#question(key, record, request));
       if (answer !== undefined) return answer;
     }
     return this.#pass(request);
   }
 
-  /** What a transfer that runs gives; undefined where there is none. */
+  /** Follows the running transfer; undefined where there is none. */
   async #join(key: UrlKey, request: UrlRequest): Promise<UrlAnswer | undefined> {
     for (let look = 0; look < MAX_LOOKS; look += 1) {
       const transfer = this.#transfers.get(key);
@@ -143,145 +132,118 @@ export class UrlCache {
     return undefined;
   }
 
-  /** What is here, where its upstream is left alone or asked behind it, since it is in trouble. */
-  async #rest(
+  async #head(key: UrlKey, request: UrlRequest): Promise<UrlAnswer> {
+    const running = this.#transfers.get(key);
+    if (running !== undefined && !running.ingest.ending) {
+      const kept = await this.#transfers.follow(running, 'JOIN', request);
+      if (kept !== undefined) return kept;
+    }
+    const record = await this.#stored.find(key, request);
+    if (record === undefined) return this.#pass(request);
+    if (this.#stored.holds(record, request)) return this.#stored.head(record, { outcome: 'HIT' });
+    const question = this.#question(key, record, request);
+    // A failed GET counts for HEAD. A failed HEAD counts for HEAD alone, as some sites do not support it.
+    const full = revalidationKey(key, 'GET');
+    const unasked = await this.#revalidation.serveUnasked(full, question);
+    if (unasked !== undefined) return unasked;
+    const asked = this.#revalidation.isAsking(full) ? full : revalidationKey(key, 'HEAD');
+    return (await this.#revalidation.get(asked, question)) ?? this.#pass(request);
+  }
+
+  /** Its answer is undefined where the request has to look again. */
+  #question(
     key: UrlKey,
-    { record, trouble }: { readonly record: UrlRecord; readonly trouble: Failure | undefined },
+    record: UrlRecord | undefined,
+    request: UrlRequest,
+  ): Question<Resolution, UrlAnswer | undefined> {
+    const mayBeStale = record !== undefined && mayBeServedStale(record.headers);
+    return {
+      ask: (isAwaited) =>
+        record !== undefined && request.method === 'HEAD'
+          ? this.#askHead(key, record, request)
+          : this.#askWhole(key, { record, isAwaited }, request),
+      stale: mayBeStale ? (reason) => this.#stale(key, { record, reason }, request) : undefined,
+      answer: (resolution, how) => this.#resolved(resolution, how, request),
+      signal: request.signal,
+    };
+  }
+
+  /** Serves the record as stale; undefined where its blob is lost. */
+  async #stale(
+    key: UrlKey,
+    { record, reason }: { readonly record: UrlRecord; readonly reason: string },
     request: UrlRequest,
   ): Promise<KeptUrl | undefined> {
-    const isBackingOff = trouble !== undefined && this.#backOff.isBackingOff(trouble);
-    if (!isBackingOff && !this.#silence.has(key.route)) return undefined;
-    const reason = trouble?.error.message ?? SILENT;
-    const stale = await this.#stale(key, { record, reason }, request);
-    if (stale !== undefined && !isBackingOff) this.#fly(key, record, request);
+    const warning = `${reason}; serving what it said before`;
+    const stale = await this.#stored.serve(record, { outcome: 'STALE', warning }, request);
+    if (stale !== undefined) this.#decide(key, 'STALE', reason);
     return stale;
   }
 
-  /** Asks the upstream together with everyone who asks now; undefined: look again. */
-  async #await(key: UrlKey, record: UrlRecord | undefined, request: UrlRequest): Promise<UrlAnswer | undefined> {
-    const isFirst = !this.#flights.has(idOf(key));
-    const flight = this.#fly(key, record, request);
-    const leave = flight.join();
-    try {
-      const waited = record !== undefined && mayBeServedStale(record.headers) ? flight.late : undefined;
-      const resolved = waited === undefined ? flight.resolution : Promise.race([flight.resolution, waited]);
-      const resolution = await abortable(resolved, request.signal);
-      if (resolution === undefined && record !== undefined) {
-        const reason = this.#lateReason;
-        const stale = await this.#stale(key, { record, reason }, request);
-        if (stale !== undefined) return stale;
-      }
-      const final = resolution ?? (await abortable(flight.resolution, request.signal));
-      return await this.#resolved(key, { flight, resolution: final, record, isFirst }, request);
-    } finally {
-      leave();
-    }
-  }
-
   async #resolved(
-    key: UrlKey,
-    how: {
-      readonly flight: UrlFlight;
-      readonly resolution: UrlResolution;
-      readonly record: UrlRecord | undefined;
-      readonly isFirst: boolean;
-    },
+    resolution: Resolution,
+    { joined, claim }: Answering,
     request: UrlRequest,
   ): Promise<UrlAnswer | undefined> {
-    const { flight, resolution, record } = how;
-    if (resolution.kind === 'renewed')
+    if (resolution.kind === 'renewed') {
       return this.#stored.serve(resolution.record, { outcome: 'REVALIDATED' }, request);
+    }
     if (resolution.kind === 'transfer') {
-      const outcome = how.isFirst ? 'MISS' : 'JOIN';
+      const outcome = joined ? 'JOIN' : 'MISS';
       return (await this.#transfers.follow(resolution.transfer, outcome, request)) ?? this.#pass(request);
     }
-    const isFailure = resolution.kind === 'error' || resolution.failed;
-    if (isFailure && record !== undefined) {
-      const reason = resolution.kind === 'error' ? resolution.error.message : statusReason(resolution.response);
-      const stale = await this.#stale(key, { record, reason }, request);
-      if (stale !== undefined) return stale;
-    }
-    if (resolution.kind === 'error') throw resolution.error;
-    const response = isForThis(resolution.response, request) ? flight.take(resolution) : undefined;
-    // It was for one of those who waited; each of the others asks for itself.
-    return response === undefined ? this.#pass(request) : { kind: 'through', response };
+    // The first request that can use the response gets it; each of the others sends its own.
+    if (!isFor(resolution, request) || !claim()) return this.#pass(request);
+    return { kind: 'through', response: resolution.response };
   }
 
-  /** The question about a URL that is under way, or a new one. */
-  #fly(key: UrlKey, record: UrlRecord | undefined, request: UrlRequest): UrlFlight {
-    const id = idOf(key);
-    const running = this.#flights.get(id);
-    if (running !== undefined) return running;
-    const flight = new UrlFlight((isWaitedFor) => this.#resolve(key, { record, isWaitedFor }, request), {
-      lateAfter: this.#staleAfter,
-      onLate: () => this.#silence.begun(key.route),
-    });
-    this.#flights.set(id, flight);
-    void flight.resolution.then(() => this.#flights.delete(id));
-    return flight;
-  }
-
-  /** Asks whether what is here holds, or for what there is. */
-  async #resolve(
+  /** Asks the upstream to confirm the record, or for the content where there is none. */
+  async #askWhole(
     key: UrlKey,
-    { record, isWaitedFor }: { readonly record: UrlRecord | undefined; readonly isWaitedFor: () => boolean },
+    { record, isAwaited }: { readonly record: UrlRecord | undefined; readonly isAwaited: () => boolean },
     request: UrlRequest,
-  ): Promise<UrlResolution> {
-    const id = idOf(key);
-    try {
-      const signal = AbortSignal.any([this.#stop.signal]);
-      let response = await request.open({ method: 'GET', headers: confirmationOf(record), signal });
-      if (response.status === 304 && (record === undefined || !confirms(response, record))) {
-        response.body.cancel();
-        response = await request.open({ method: 'GET', headers: {}, signal });
-      }
-      this.#silence.broken(key.route);
-      if (isFailure(response)) {
-        this.#backOff.failed(id, new UrlFailureError(response, key.route), { isRefusal: false });
-        return { kind: 'answer', response, failed: true };
-      }
-      this.#backOff.answered(id);
-      // Some answer with all of it although nothing has changed.
-      if (
-        record !== undefined &&
-        (response.status === 304 || (response.status === 200 && isStillSo(response, record)))
-      ) {
-        response.body.cancel();
-        return { kind: 'renewed', record: await this.#stored.renew(key, record, response) };
-      }
-      return await this.#arrived(key, { response, record, isWaitedFor }, request);
-    } catch (error) {
-      if (error instanceof Error && !this.#stop.signal.aborted) this.#backOff.failed(id, error, { isRefusal: false });
-      throw error;
+  ): Promise<Asked<Resolution>> {
+    const signal = this.#stopSignal();
+    let response = await request.open({ method: 'GET', headers: confirmationOf(record), signal });
+    if (response.status === 304 && (record === undefined || !confirms(response, record))) {
+      response.body.cancel();
+      response = await request.open({ method: 'GET', headers: {}, signal });
     }
-  }
-
-  /** There is something else than what is here. */
-  async #arrived(
-    key: UrlKey,
-    how: {
-      readonly response: UrlResponse;
-      readonly record: UrlRecord | undefined;
-      readonly isWaitedFor: () => boolean;
-    },
-    request: UrlRequest,
-  ): Promise<UrlResolution> {
-    const { response, record } = how;
+    const failure = failureOf(response, key.route);
+    if (failure !== undefined) return { answer: { kind: 'response', method: 'GET', response }, failure };
+    // Some upstreams send the whole although nothing has changed.
+    const isUnchanged = response.status === 304 || (response.status === 200 && isStillSo(response, record));
+    if (record !== undefined && isUnchanged) {
+      response.body.cancel();
+      return { answer: { kind: 'renewed', record: await this.#stored.renew(key, record, response) } };
+    }
     const reason = this.#whyNotKept(key, response, request);
-    if (reason === undefined && (how.isWaitedFor() || this.#transfers.mayGoOnAlone)) {
+    if (reason === undefined && (isAwaited() || this.#transfers.mayContinueUnattended)) {
       const started = this.#transfers.start(key, response, request.open);
       if (started !== undefined) {
-        if (!how.isWaitedFor()) this.#transfers.continueUnattended(started.transfer);
-        return { kind: 'transfer', ...started };
+        if (!isAwaited()) this.#transfers.continueUnattended(started.transfer);
+        return { answer: { kind: 'transfer', ...started } };
       }
     }
-    const isGone = response.status === 200 ? reason !== undefined : response.status === 404 || response.status === 410;
-    if (record !== undefined && isGone) await this.#stored.records.delete(key);
+    const isReplaced = response.status === 200 && reason !== undefined;
+    if (record !== undefined && (isReplaced || isDeleted(response))) await this.#stored.records.delete(key);
     if (reason !== undefined) this.#decide(key, 'PASS', reason);
-    return { kind: 'answer', response, failed: false };
+    return { answer: { kind: 'response', method: 'GET', response } };
   }
 
-  /** What a request gets of an answer to a question of its own: it is kept where that is allowed, and it is the first. */
+  /** Asks the upstream with a HEAD whether the record still holds. */
+  async #askHead(key: UrlKey, record: UrlRecord, { open }: UrlRequest): Promise<Asked<Resolution>> {
+    const response = await open({ method: 'HEAD', headers: {}, signal: this.#stopSignal() });
+    const answer = { kind: 'response', method: 'HEAD', response } as const;
+    const failure = failureOf(response, key.route);
+    if (failure !== undefined) return { answer, failure };
+    if (isDeleted(response)) await this.#stored.records.delete(key);
+    if (response.status !== 200 || !isStillSo(response, record)) return { answer };
+    response.body.cancel();
+    return { answer: { kind: 'renewed', record: await this.#stored.renew(key, record, response) } };
+  }
+
+  /** Answers a request with the response to its own question: kept where that is allowed and no transfer runs. */
   async #ask(key: UrlKey, request: UrlRequest, response: UrlResponse): Promise<UrlAnswer> {
     const reason = this.#whyNotKept(key, response, request);
     if (reason !== undefined) {
@@ -304,7 +266,7 @@ export class UrlCache {
     }
   }
 
-  /** Nothing is served before the upstream has said that it is for these very credentials too. */
+  /** A record is served only after the upstream has shown its content to these very credentials. */
   async #getPersonal(key: UrlKey, request: UrlRequest): Promise<UrlAnswer> {
     const running = this.#transfers.get(key);
     if (running !== undefined && !running.ingest.ending) {
@@ -316,12 +278,12 @@ export class UrlCache {
     const record = await this.#stored.find(key, request);
     const kept = record === undefined ? undefined : await this.#confirmed(record, request);
     if (kept !== undefined) return kept;
-    // Of an answer to less than the whole nothing could be kept.
+    // A response to a range or a condition is less than the whole, and cannot be kept.
     if (request.range !== undefined || isConditional(request)) return this.#pass(request);
     return this.#ask(key, request, await this.#open(request, {}));
   }
 
-  /** What is here, where the upstream confirms it to those who ask. */
+  /** Serves the record, where the upstream confirms it with the client's own credentials. */
   async #confirmed(record: UrlRecord, request: UrlRequest): Promise<KeptUrl | undefined> {
     const validator = strongValidator(record.headers);
     const isConfirmed = await this.#mayHave(request, (head) =>
@@ -330,14 +292,14 @@ export class UrlCache {
     return isConfirmed ? this.#stored.serve(record, { outcome: 'REVALIDATED' }, request) : undefined;
   }
 
-  /** Asks for the head alone, with the client's own credentials. */
+  /** Whether a HEAD with the client's own credentials succeeds, and its headers are right. */
   async #mayHave({ open, signal }: UrlRequest, isIt: (head: UrlResponse) => boolean): Promise<boolean> {
     const head = await open({ method: 'HEAD', headers: {}, signal });
     head.body.cancel();
     return head.status === 200 && isIt(head);
   }
 
-  /** Asks for the whole; who asks may leave before the answer comes, and what comes then is nobody's alone. */
+  /** Asks for the whole. The client's leaving ends the question, but not the body: by then others may follow it. */
   async #open({ open, signal }: UrlRequest, headers: Readonly<Record<string, string>>): Promise<UrlResponse> {
     const left = new AbortController();
     const leave = (): void => left.abort(signal.reason);
@@ -350,66 +312,12 @@ export class UrlCache {
     }
   }
 
-  async #head(key: UrlKey, request: UrlRequest): Promise<UrlAnswer> {
-    const running = this.#transfers.get(key);
-    if (running !== undefined && !running.ingest.ending) {
-      const kept = await this.#transfers.follow(running, 'JOIN', { ...request, range: undefined });
-      if (kept !== undefined) return { ...kept, reader: nothingOf(kept.reader) };
-    }
-    const record = await this.#stored.find(key, request);
-    if (record === undefined) return this.#pass(request);
-    if (this.#stored.holds(record, request)) return this.#stored.head(record, { outcome: 'HIT' });
-    const trouble = this.#backOff.get(idOf(key));
-    if ((trouble !== undefined && this.#backOff.isBackingOff(trouble)) || this.#silence.has(key.route)) {
-      const reason = trouble?.error.message ?? SILENT;
-      const stale = await this.#stale(key, { record, reason }, request);
-      if (stale !== undefined) return stale;
-    }
-    return this.#headAgain(key, record, request);
-  }
-
-  /** Asks whether what is here holds, for who wants the head alone. */
-  async #headAgain(key: UrlKey, record: UrlRecord, request: UrlRequest): Promise<UrlAnswer> {
-    const late = AbortSignal.timeout(this.#staleAfter);
-    const signal = mayBeServedStale(record.headers) ? AbortSignal.any([request.signal, late]) : request.signal;
-    let response: UrlResponse;
-    try {
-      response = await request.open({ method: 'HEAD', headers: {}, signal });
-    } catch (error) {
-      if (request.signal.aborted) throw error;
-      if (late.aborted) this.#silence.begun(key.route);
-      const reason = late.aborted ? this.#lateReason : (error as Error).message;
-      const stale = await this.#stale(key, { record, reason }, request);
-      if (stale !== undefined) return stale;
-      throw error;
-    }
-    if (isFailure(response)) {
-      const stale = await this.#stale(key, { record, reason: statusReason(response) }, request);
-      if (stale !== undefined) response.body.cancel();
-      return stale ?? { kind: 'through', response };
-    }
-    if (response.status === 404 || response.status === 410) await this.#stored.records.delete(key);
-    if (response.status !== 200 || !isStillSo(response, record)) return { kind: 'through', response };
-    response.body.cancel();
-    return this.#stored.head(await this.#stored.renew(key, record, response), { outcome: 'REVALIDATED' });
-  }
-
-  /** What is here, as a stale answer; undefined where it must not be served, or is gone. */
-  async #stale(
-    key: UrlKey,
-    { record, reason }: { readonly record: UrlRecord; readonly reason: string },
-    request: UrlRequest,
-  ): Promise<KeptUrl | undefined> {
-    const stale = await this.#stored.stale(record, reason, request);
-    if (stale !== undefined) this.#decide(key, 'STALE', reason);
-    return stale;
-  }
-
   #whyNotKept({ url }: UrlKey, { status, headers, length }: UrlResponse, request: UrlRequest): string | undefined {
     const { personal, rules } = request;
     return whyNotKept({ url, status, headers, length, personal, immutable: rules.immutable });
   }
 
+  /** Passes the request on, and the response. */
   async #pass(request: UrlRequest): Promise<UrlAnswer> {
     const { method, open, signal, range, ifRange } = request;
     const headers = {
@@ -420,24 +328,31 @@ export class UrlCache {
     return { kind: 'through', response: await open({ method, headers, signal }) };
   }
 
-  get #lateReason(): string {
-    return `the upstream has not answered within ${this.#staleAfter / 1000} s`;
-  }
-
-  get #staleAfter(): number {
-    return Math.min(this.#options.staleAfter ?? DEFAULT_STALE_AFTER, LONGEST_TIMER);
+  /** A signal of its own for each question: listeners on the one signal of the server would pile up. */
+  #stopSignal(): AbortSignal {
+    return AbortSignal.any([this.#stop.signal]);
   }
 
   #decide({ route, url }: UrlKey, outcome: CacheOutcome, reason: string): void {
     const { telemetry } = this.#options;
     if (!telemetry.hears('cache.decision')) return;
-    const repository = url.replace(/[?#].*$/s, '');
+    const repository = withoutQuery(url);
     telemetry.publish('cache.decision', { registry: `mirror:${route}`, repository, reference: '', outcome, reason });
   }
 }
 
-function idOf({ route, url }: UrlKey): string {
-  return keyOf(route, url);
+function revalidationKey({ route, url }: UrlKey, method: UrlRequest['method']): RevalidationKey {
+  return { id: keyOf(method, route, url), registry: route, upstream: 'the upstream' };
+}
+
+/** Frees what a resolution holds. */
+function release(resolution: Resolution): void {
+  if (resolution.kind === 'response') resolution.response.body.cancel();
+  else if (resolution.kind === 'transfer') resolution.release();
+}
+
+function isDeleted({ status }: UrlResponse): boolean {
+  return status === 404 || status === 410;
 }
 
 /** The headers that ask whether a record still holds. */
@@ -447,15 +362,17 @@ function confirmationOf(record: UrlRecord | undefined): Readonly<Record<string, 
   return modified === undefined ? {} : { 'if-modified-since': modified };
 }
 
-/** Whether a 304 is about this record (RFC 9111, section 4.3.4): with a tag of its own, it has to be the same. */
+/** Whether a 304 is about this record (RFC 9111, section 4.3.4): its entity tag, if it has one, is the stored one. */
 function confirms({ headers }: UrlResponse, { headers: kept }: UrlRecord): boolean {
   return headers['etag'] === undefined || headers['etag'].replace(/^W\//, '') === kept['etag']?.replace(/^W\//, '');
 }
 
-/** Whether the answer to a HEAD has the very bytes of a record (RFC 9111, section 4.3.5). */
-function isStillSo({ headers }: UrlResponse, record: UrlRecord): boolean {
-  const validator = strongValidator(record.headers);
-  return validator !== undefined && hasValidator(headers, validator) && hasSize({ headers }, record);
+/** Whether a response has the very bytes of a record (RFC 9111, section 4.3.5). */
+function isStillSo({ headers }: UrlResponse, record: UrlRecord | undefined): boolean {
+  const validator = record && strongValidator(record.headers);
+  return (
+    record !== undefined && validator !== undefined && hasValidator(headers, validator) && hasSize({ headers }, record)
+  );
 }
 
 function hasSize({ headers }: Pick<UrlResponse, 'headers'>, { size }: UrlRecord): boolean {
@@ -467,17 +384,21 @@ function isConditional(request: UrlRequest): boolean {
   return ifNoneMatch !== undefined || ifModifiedSince !== undefined || hasPrecondition(request);
 }
 
-/** Whether it asks for one version, and for nothing where there is another. */
+/** Whether the client asks for one version, and for nothing where the upstream has another. */
 function hasPrecondition({ ifMatch, ifUnmodifiedSince }: UrlRequest): boolean {
   return ifMatch !== undefined || ifUnmodifiedSince !== undefined;
 }
 
 /**
- * Whether what the upstream said without hearing the client's conditions and range can be the answer: a 200 is none to
- * whom another version would hurt, and who cannot use the whole where it wants a part.
+ * Whether a response can be this request's, although its question had neither the client's conditions nor its range. A 200
+ * cannot where the client wants one version only, or a part and may not be able to use the whole.
  */
-function isForThis({ status }: UrlResponse, request: UrlRequest): boolean {
-  return status !== 200 || !(hasPrecondition(request) || request.range !== undefined);
+function isFor(
+  { method, response }: { readonly method: UrlRequest['method']; readonly response: UrlResponse },
+  request: UrlRequest,
+): boolean {
+  if (method !== request.method) return false;
+  return method === 'HEAD' || response.status !== 200 || !(hasPrecondition(request) || request.range !== undefined);
 }
 
 function conditionsOf(request: UrlRequest): Readonly<Record<string, string>> {
@@ -490,7 +411,7 @@ function conditionsOf(request: UrlRequest): Readonly<Record<string, string>> {
   };
 }
 
-/** Whether it asks for a part that a transfer would reach late. */
+/** Whether the client asks for a part that a transfer would reach late. */
 function isFar({ range }: UrlRequest): boolean {
   const wanted = parseRange(range, undefined);
   return wanted.kind === 'part' && planRange(wanted.start, { written: 0, size: undefined }) === 'pass';

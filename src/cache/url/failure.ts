@@ -1,33 +1,28 @@
-import type { FailureKind, OriginFailure } from '../../oci/index.ts';
+import type { FailureKind } from '../../oci/index.ts';
+import { OriginError } from '../origin-error.ts';
+import type { OriginFailed } from '../revalidation/index.ts';
 import type { UrlResponse } from './request.ts';
 
-/** Whether an answer says that its upstream is in trouble, which may be over soon: then something older is better. */
-export function isFailure({ status }: UrlResponse): boolean {
-  return status >= 500 || status === 408 || status === 429;
+/** What a response says against its upstream; undefined where it is an answer like any other. */
+export function failureOf(response: UrlResponse, upstream: string): OriginFailed | undefined {
+  const { status } = response;
+  const isRefusal = status === 401 || status === 403;
+  const isTemporary = status >= 500 || status === 408 || status === 429;
+  if (!isRefusal && !isTemporary) return undefined;
+  const message = `the upstream answered with the status ${status}`;
+  const options = { kind: failureKindOf(status), upstream, retryAfter: retryAfterOf(response) };
+  return { error: new OriginError(message, options), isRefusal };
 }
 
-/** For operators and clients. */
-export function statusReason({ status }: UrlResponse): string {
-  return `the upstream answered with the status ${status}`;
+/** The kind of failure that a status stands for, where the body was expected with 200 or 206. */
+export function failureKindOf(status: number): FailureKind {
+  if (status === 429) return 'throttled';
+  if (status === 408 || status >= 500) return 'unavailable';
+  if (status === 401 || status === 403) return 'denied';
+  return status === 404 || status === 410 ? 'not-found' : 'invalid';
 }
 
-/** An upstream that answers, and is in trouble. Satisfies OriginFailure. */
-export class UrlFailureError extends Error implements OriginFailure {
-  override readonly name = 'UrlTroubleError';
-  readonly kind: FailureKind;
-  readonly upstream: string;
-  readonly retryAfter: number | undefined;
-
-  /** @param upstream how it is called */
-  constructor(response: UrlResponse, upstream: string) {
-    super(statusReason(response));
-    this.kind = response.status === 429 ? 'throttled' : 'unavailable';
-    this.upstream = upstream;
-    this.retryAfter = retryAfterOf(response);
-  }
-}
-
-/** Seconds an upstream asks to be left alone; a date, which few send, is not read. */
+/** Seconds of `Retry-After` (RFC 9110, section 10.2.3); a date, which few upstreams send, is not read. */
 export function retryAfterOf({ headers }: UrlResponse): number | undefined {
   const seconds = headers['retry-after'] ?? '';
   return /^\d{1,6}$/.test(seconds) ? Number(seconds) : undefined;

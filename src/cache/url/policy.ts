@@ -1,4 +1,5 @@
 import type { UrlRecord } from '../../store/index.ts';
+import { isCurrent } from '../time-span.ts';
 import { httpDate, strongValidator } from './validator.ts';
 
 // What may be kept of an answer by URL, and how long it holds (RFC 9111). Stricter than it asks where it leaves a choice:
@@ -105,9 +106,9 @@ export function freshUntil(headers: Headers, now: number): number {
   return Math.min(Math.max(0, Math.floor(now + lifetime - initialAge(headers))), FOR_EVER);
 }
 
-/** True while a record need not be confirmed. A clock that was set back ends it, except where it holds for ever. */
+/** True while a record is fresh. A clock that is set back does not end a record that never expires. */
 export function isFreshUrl({ checkedAt, freshUntil: until }: UrlRecord, now: number): boolean {
-  return until === FOR_EVER || (checkedAt <= now && now < until);
+  return until === FOR_EVER || isCurrent({ since: checkedAt, until }, now);
 }
 
 /** Seconds since the answer was given, by whomever it came through; see the `Age` header. */

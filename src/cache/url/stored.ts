@@ -1,10 +1,10 @@
-import { abortable } from '../../lib/index.ts';
+import { abortable, WHOLE } from '../../lib/index.ts';
 import type { MetadataStore, UrlRecord } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import type { CheckedBlob, Verification } from '../integrity/index.ts';
 import type { ReadTimes } from '../metadata/index.ts';
 import { type InUse, releasing, StoredReader } from '../transfer/index.ts';
-import { ageOf, ageOnArrival, freshUntil, isFreshUrl, mayBeServedStale, renewedHeaders } from './policy.ts';
+import { ageOf, ageOnArrival, freshUntil, isFreshUrl, renewedHeaders } from './policy.ts';
 import { UrlRecords } from './records.ts';
 import type { KeptUrl, UrlKey, UrlRequest, UrlResponse } from './request.ts';
 import { nothingOf, shownHeaders, wantedPart } from './transfers.ts';
@@ -18,16 +18,16 @@ export interface StoredUrlsOptions {
   readonly now: () => number;
 }
 
-/** What a record is served as. */
+/** How a record is served. */
 export interface UrlServing {
   readonly outcome: 'HIT' | 'STALE' | 'REVALIDATED';
   readonly warning?: string;
 }
 
-/** A record that was confirmed so lately is not written anew where it says nothing new. Milliseconds. */
-const NOTED_LATELY = 60_000;
+/** Milliseconds in which a confirmation that changes nothing else is not written again. */
+const RECENTLY_WRITTEN = 60_000;
 
-/** What is kept by URL: whether it holds, and as what it is served. */
+/** The stored answers by URL: whether a record is fresh, and serving it. */
 export class StoredUrls {
   readonly records: UrlRecords;
   readonly #options: StoredUrlsOptions;
@@ -37,7 +37,7 @@ export class StoredUrls {
     this.records = new UrlRecords(options.metadata, options.telemetry);
   }
 
-  /** What is kept, if its bytes are still here. */
+  /** The record of a URL whose blob is stored. */
   async find(key: UrlKey, { signal }: UrlRequest): Promise<UrlRecord | undefined> {
     const record = await abortable(this.records.get(key), signal);
     if (record === undefined) return undefined;
@@ -45,12 +45,12 @@ export class StoredUrls {
     return size === undefined ? undefined : record;
   }
 
-  /** Whether it may be served without a question. */
+  /** Whether a record may be served without asking the upstream. */
   holds(record: UrlRecord, { rules }: UrlRequest): boolean {
     return rules.immutable || isFreshUrl(record, this.#options.now());
   }
 
-  /** Serves what is here; undefined where its bytes are gone. */
+  /** Serves a record; undefined where its blob is lost. */
   async serve(record: UrlRecord, serving: UrlServing, request: UrlRequest): Promise<KeptUrl | undefined> {
     if (request.method === 'HEAD') return this.head(record, serving);
     const { verification, readTimes, inUse } = this.#options;
@@ -65,37 +65,31 @@ export class StoredUrls {
     }
     if (found === undefined) return undefined;
     readTimes.note(digest);
-    const { blob, examination } = found;
+    const { blob, inspection } = found;
     const part = wantedPart(request, record);
-    const span = part === undefined || part === 'unsatisfiable' ? { start: 0, end: undefined } : part;
+    const span = part === undefined || part === 'unsatisfiable' ? WHOLE : part;
     const stored = new StoredReader(blob, span, {
-      examination,
-      onRot: (rot) => verification.quarantine(digest, rot, blob.mark),
+      inspection,
+      onCorruption: (corruption) => verification.quarantine(digest, corruption, blob.mark),
     });
     const reader = releasing(stored, release);
     return { ...this.#kept(record, serving), part, reader: part === 'unsatisfiable' ? nothingOf(reader) : reader };
   }
 
-  /** The head of what is here, which is the same for any part (RFC 9110, section 14.2). */
+  /** The head of a record, which is the same for any range (RFC 9110, section 14.2). */
   head(record: UrlRecord, serving: UrlServing): KeptUrl {
     return { ...this.#kept(record, serving), part: undefined, reader: nothingOf() };
   }
 
-  /** Serves it although the upstream does not confirm it; undefined where that must not be, or its bytes are gone. */
-  async stale(record: UrlRecord, reason: string, request: UrlRequest): Promise<KeptUrl | undefined> {
-    if (!mayBeServedStale(record.headers)) return undefined;
-    return this.serve(record, { outcome: 'STALE', warning: `${reason}; serving what it said before` }, request);
-  }
-
-  /** Takes note that the upstream stands by what is here. */
-  async renew(key: UrlKey, record: UrlRecord, { headers: said }: UrlResponse): Promise<UrlRecord> {
+  /** Notes that the upstream has confirmed a record. */
+  async renew(key: UrlKey, record: UrlRecord, { headers: received }: UrlResponse): Promise<UrlRecord> {
     const checkedAt = this.#options.now();
-    const headers = renewedHeaders(record.headers, said);
+    const headers = renewedHeaders(record.headers, received);
     const renewed = { ...record, headers, checkedAt, freshUntil: freshUntil(headers, checkedAt) };
-    const sinceNoted = checkedAt - record.checkedAt;
-    const isNoted = record.freshUntil === 0 && sinceNoted >= 0 && sinceNoted < NOTED_LATELY;
-    // What is asked for each time would otherwise be written each time.
-    if (renewed.freshUntil > 0 || !isNoted) await this.records.put(key, renewed);
+    const sinceWritten = checkedAt - record.checkedAt;
+    const isWritten = record.freshUntil === 0 && sinceWritten >= 0 && sinceWritten < RECENTLY_WRITTEN;
+    // A record that is revalidated at each request would otherwise be written at each request.
+    if (renewed.freshUntil > 0 || !isWritten) await this.records.put(key, renewed);
     return renewed;
   }
 

@@ -1,9 +1,10 @@
 import { abortable, type BlobReader, keyOf, WHOLE } from '../../lib/index.ts';
 import { parseRange } from '../../oci/index.ts';
-import type { BlobStore, MetadataStore, UrlRecord } from '../../store/index.ts';
+import type { BlobStore, UrlRecord } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
+import type { Capacity } from '../capacity.ts';
 import type { Verification } from '../integrity/index.ts';
-import { describeIngest, Ingest, planRange, publishIngest } from '../transfer/index.ts';
+import { describeIngest, Ingest, planRange, publishIngest, RunningTransfers } from '../transfer/index.ts';
 import { holdsIfRange } from './conditions.ts';
 import { ageOnArrival, freshUntil, keptHeaders } from './policy.ts';
 import type { UrlRecords } from './records.ts';
@@ -13,26 +14,17 @@ import { openVersion } from './version.ts';
 
 export interface UrlTransfersOptions {
   readonly store: BlobStore;
-  readonly metadata: MetadataStore;
   readonly records: UrlRecords;
   readonly verification: Verification;
   readonly telemetry: Telemetry;
-  /** Whether the disk has room for a body of so many bytes. @default always */
-  readonly mayKeep?: ((size: number | undefined) => boolean) | undefined;
-  /** Resolves when it is decided which of the transfers under way are kept. */
-  readonly decided?: (() => Promise<void>) | undefined;
-  /** Told where the disk refuses to take a body. */
-  readonly onRefusal?: ((error: unknown) => void) | undefined;
+  readonly capacity: Capacity;
   readonly now: () => number;
 }
-
-/** Transfers that go on although nobody waits for them, since those who asked were served something older. */
-const MAX_UNATTENDED = 4;
 
 /** One version of a URL on its way in. */
 export interface UrlTransfer {
   readonly ingest: Ingest;
-  /** The headers that are kept with it. */
+  /** The headers that are stored with it. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -41,47 +33,45 @@ export interface StartedUrlTransfer {
   readonly release: () => void;
 }
 
-/** The bodies by URL that are coming in: at most one for a URL, which everyone who asks for it follows. */
+/** The bodies by URL that are coming in: at most one for a URL, which every request for it follows. */
 export class UrlTransfers {
   readonly #options: UrlTransfersOptions;
-  readonly #running = new Map<string, UrlTransfer>();
-  /** Those that bring what has been replaced since. */
+  readonly #running = new RunningTransfers<UrlTransfer>();
+  /** Transfers whose version has been replaced since. */
   readonly #disowned = new WeakSet<Ingest>();
-  #unattended = 0;
-  #isStopping = false;
 
   constructor(options: UrlTransfersOptions) {
     this.#options = options;
   }
 
-  /** The one that runs for a URL. */
+  /** The running transfer of a URL. */
   get(key: UrlKey): UrlTransfer | undefined {
-    return this.#running.get(keyOf(key.route, key.url));
+    return this.#running.get(idOf(key));
   }
 
   get ingests(): Iterable<Ingest> {
-    return [...this.#running.values()].map(({ ingest }) => ingest);
+    return this.#running.ingests;
   }
 
-  /** Lets the one that runs for a URL serve those who follow it, and be nothing to anybody later. */
+  /** Lets the running transfer of a URL serve its followers, and writes no record for it. */
   disown(key: UrlKey): void {
     const running = this.get(key);
     if (running !== undefined) this.#disowned.add(running.ingest);
   }
 
-  /** Whether one may be started that nobody follows; see {@link continueUnattended}. */
-  get mayGoOnAlone(): boolean {
-    return this.#unattended < MAX_UNATTENDED;
+  /** Whether a transfer may be started that no request follows; see {@link continueUnattended}. */
+  get mayContinueUnattended(): boolean {
+    return this.#running.mayContinueUnattended;
   }
 
   /**
-   * Starts one with an answer that may be kept, and holds it until `release` is called: by then it is to be followed, or to
-   * go on alone. Undefined where one runs already, or the server is stopping.
+   * Starts a transfer with a response that may be kept, and holds it until `release` is called: by then it is followed, or
+   * continues unattended. Undefined where a transfer of the URL runs already, or the server is stopping.
    */
   start(key: UrlKey, response: UrlResponse, open: UrlRequest['open']): StartedUrlTransfer | undefined {
-    const { store, metadata, records, verification, telemetry, mayKeep, decided, onRefusal, now } = this.#options;
-    const id = keyOf(key.route, key.url);
-    if (this.#isStopping || this.#running.has(id)) return undefined;
+    const { store, records, verification, telemetry, capacity, now } = this.#options;
+    const id = idOf(key);
+    if (this.#running.isStopping || this.#running.get(id) !== undefined) return undefined;
     const headers = keptHeaders(response.headers);
     const checkedAt = now();
     const upstream = URL.parse(key.url)?.host ?? key.route;
@@ -90,49 +80,42 @@ export class UrlTransfers {
         repository: { registry: `mirror:${key.route}`, repository: withoutQuery(key.url) },
         digest: undefined,
         expectedSize: response.length,
-        keep: mayKeep?.(response.length) !== false,
+        keep: capacity.mayKeep(response.length),
       },
       {
         open: openVersion(response, { open, upstream }),
         begin: () => store.begin(),
-        ...(decided === undefined ? {} : { decided }),
+        decided: () => capacity.decided(),
         publish: async (file, { digest, size }) => {
-          await file.commit(digest);
-          const storedAt = Date.now();
-          await metadata.putBlob({ digest, size, kind: 'mirrored', storedAt, verifiedAt: storedAt });
-          verification.stored(digest, { size, mark: file.mark });
+          await verification.commit(file, { digest, size });
           if (this.#disowned.has(ingest)) return;
           await records.put(key, { digest, size, headers, checkedAt, freshUntil: freshUntil(headers, checkedAt) });
         },
-        observer: publishIngest(telemetry, { onRefusal, onSettled: () => this.#running.delete(id) }),
+        observer: publishIngest(telemetry, { capacity, onSettled: (settled) => this.#running.remove(id, settled) }),
       },
     );
     const transfer = { ingest, headers };
-    this.#running.set(id, transfer);
+    this.#running.add(id, transfer);
     const anchor = ingest.follow(WHOLE);
     return { transfer, release: () => anchor.close() };
   }
 
-  /** Lets one go on that nobody follows. */
+  /** Lets a transfer continue that no request follows. */
   continueUnattended({ ingest }: UrlTransfer): void {
-    ingest.continueUnattended();
-    this.#unattended += 1;
-    void ingest.settled.finally(() => {
-      this.#unattended -= 1;
-    });
+    this.#running.continueUnattended(ingest);
   }
 
   /**
-   * What a request gets of a transfer: the whole, or the part it asks for; undefined where that part is far ahead of what is
-   * here, or the transfer gives up.
+   * Serves a request from a transfer: the whole, or the part that it asks for. Undefined where that part is far ahead of
+   * the bytes that have arrived, or the transfer is giving up.
    */
   async follow(
     { ingest, headers }: UrlTransfer,
     outcome: 'MISS' | 'JOIN',
-    request: Pick<UrlRequest, 'range' | 'ifRange' | 'signal'>,
+    request: Pick<UrlRequest, 'range' | 'ifRange' | 'signal'> & { readonly method?: UrlRequest['method'] },
   ): Promise<KeptUrl | undefined> {
     if (ingest.ending) return undefined;
-    // Attached before anything is awaited: a transfer nobody follows may be given up at any time.
+    // Attached before anything is awaited: a transfer without followers may be given up at any time.
     const whole = ingest.follow(WHOLE);
     try {
       if (outcome === 'JOIN') {
@@ -149,6 +132,7 @@ export class UrlTransfers {
         age: ageOnArrival(headers),
         warning: undefined,
       } as const;
+      if (request.method === 'HEAD') return { ...kept, part: undefined, reader: nothingOf(whole) };
       // Without a size there is no Content-Range to answer with: the whole is a right answer to any Range.
       const range = size === undefined ? undefined : wantedPart(request, { headers, size });
       if (range === undefined) return { ...kept, part: undefined, reader: whole };
@@ -166,20 +150,13 @@ export class UrlTransfers {
     }
   }
 
-  /** Ends all of them; resolves when they have settled. */
-  async close(): Promise<void> {
-    this.#isStopping = true;
-    const reason = new Error('The server is stopping');
-    await Promise.all(
-      [...this.#running.values()].map(({ ingest }) => {
-        ingest.stop(reason);
-        return ingest.settled;
-      }),
-    );
+  /** Stops every transfer; resolves when they have settled. */
+  close(): Promise<void> {
+    return this.#running.close();
   }
 }
 
-/** The part a request asks for of what is here whole; undefined: all of it. */
+/** The part of a whole answer that a request asks for; undefined: all of it. */
 export function wantedPart(
   { range, ifRange }: Pick<UrlRequest, 'range' | 'ifRange'>,
   { headers, size }: Pick<UrlRecord, 'headers' | 'size'>,
@@ -190,23 +167,29 @@ export function wantedPart(
   return wanted.kind === 'unsatisfiable' ? wanted.kind : { start: wanted.start, end: wanted.end ?? size - 1 };
 }
 
-/** Whether an answer is of the version that a transfer brings in. */
+/** Whether a response is of the version that a transfer brings in. */
 export function isSameVersion({ headers }: UrlTransfer, other: UrlResponse): boolean {
   const validator = strongValidator(headers);
   return validator !== undefined && hasValidator(other.headers, validator);
 }
 
-/** Kept headers as they are shown: how old it is is said anew each time. */
+/** Stored headers as they are served: the age is computed for each answer. */
 export function shownHeaders(headers: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => name !== 'age'));
+  const { age: _, ...shown } = headers;
+  return shown;
 }
 
-/** A reader of nothing, which lets go of another at once. */
+/** A reader of nothing; closes the reader that it stands in for. */
 export function nothingOf(reader?: BlobReader): BlobReader {
   reader?.close();
   return { read: () => Promise.resolve(0), close: () => {} };
 }
 
-function withoutQuery(url: string): string {
+/** A URL as events name it: its query may hold a credential. */
+export function withoutQuery(url: string): string {
   return url.replace(/[?#].*$/s, '');
+}
+
+function idOf({ route, url }: UrlKey): string {
+  return keyOf(route, url);
 }

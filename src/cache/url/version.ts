@@ -1,26 +1,21 @@
 import type { ByteSource } from '../../lib/index.ts';
-import {
-  type FailureKind,
-  type OpenBlobOptions,
-  type OriginBlob,
-  type OriginFailure,
-  parseContentRange,
-} from '../../oci/index.ts';
-import { retryAfterOf } from './failure.ts';
+import { type OpenBlobOptions, type OriginBlob, parseContentRange } from '../../oci/index.ts';
+import { OriginError } from '../origin-error.ts';
+import { failureKindOf, retryAfterOf } from './failure.ts';
 import type { UrlRequest, UrlResponse } from './request.ts';
 import { hasValidator, strongValidator } from './validator.ts';
 
 export interface UrlVersionOptions {
-  /** Asks for it again where its body broke. */
+  /** Asks for the rest where the body breaks off. */
   readonly open: UrlRequest['open'];
-  /** Who answers, for errors and events. */
+  /** The name of the upstream, for errors and events. */
   readonly upstream: string;
 }
 
 /**
- * The body of one version of a URL, as a transfer asks for it: the first time that of `first`, and from where it broke off
- * as often as it has to be. What is opened later has the strong validator of the first, or is refused: no client ever gets
- * the beginning of one version and the end of another.
+ * The body of one version of a URL, as a transfer opens it: the first time that of `first`, and after each break the rest
+ * from where it broke off. A later response must have the strong validator of the first, or it is refused: no client ever
+ * gets the beginning of one version and the end of another.
  */
 export function openVersion(
   first: UrlResponse,
@@ -33,7 +28,7 @@ export function openVersion(
   async function next(offset: number, signal: AbortSignal): Promise<UrlResponse> {
     if (validator === undefined) {
       const message = `Cannot continue the body of ${upstream} that broke off, as nothing tells its versions apart`;
-      throw new UrlVersionError('invalid', message, { upstream });
+      throw new OriginError(message, { kind: 'invalid', upstream });
     }
     return open({ method: 'GET', headers: {}, signal, ...(offset === 0 ? {} : { offset, validator }) });
   }
@@ -56,12 +51,12 @@ export function openVersion(
 
 interface Expectation {
   readonly offset: number;
-  /** Bytes of the whole, where they are known. */
+  /** Bytes of the whole; undefined where they are not known. */
   readonly size: number | undefined;
   readonly validator: string;
 }
 
-/** The size of the whole, or what is wrong with an answer that should continue a body. */
+/** The size of the whole, or what is wrong with a response that should continue a body. */
 function judge(
   { status, headers, length }: UrlResponse,
   { offset, size, validator }: Expectation,
@@ -70,8 +65,7 @@ function judge(
   if (encoding !== 'identity') return `a body encoded with ${encoding}`;
   if (status === 206 && offset > 0) {
     const range = parseContentRange(headers['content-range']);
-    if (range === undefined || range.start !== offset)
-      return `the range ${headers['content-range'] ?? 'of nobody knows'}`;
+    if (range === undefined || range.start !== offset) return `the range ${headers['content-range'] ?? '(none)'}`;
     if (!continues(headers, validator)) return 'another version';
     if (size !== undefined && range.total !== undefined && range.total !== size) return `${range.total} bytes in all`;
     return { size: size ?? range.total };
@@ -96,7 +90,7 @@ function blobOf(
   return { body, offset, size, upstream, visibility: 'public' };
 }
 
-/** A body that ends with a signal it was not opened with. */
+/** Ends a body by a signal that it was not opened with. */
 function bound(body: ByteSource, signal: AbortSignal): ByteSource {
   const cancel = (): void => body.cancel(signal.reason as Error);
   if (signal.aborted) cancel();
@@ -121,9 +115,10 @@ function skip(
       for (;;) {
         const chunk = await body.read();
         if (left === 0) return chunk;
-        // Its end here would be taken for that of the whole.
-        if (chunk === undefined)
-          throw new UrlVersionError('invalid', `${upstream} ends before what it gave already`, { upstream });
+        // Returned, this end would be taken for the end of the whole.
+        if (chunk === undefined) {
+          throw new OriginError(`${upstream} ends before what it sent already`, { kind: 'invalid', upstream });
+        }
         if (chunk.length > left) {
           const rest = chunk.subarray(left);
           left = 0;
@@ -139,34 +134,11 @@ function skip(
 function failureOf(
   response: UrlResponse,
   { found, upstream }: { readonly found: string; readonly upstream: string },
-): UrlVersionError {
+): OriginError {
   const message = `${upstream} does not continue the body that broke off: it answers with ${found}`;
-  const retryAfter = retryAfterOf(response);
-  return new UrlVersionError(kindOf(response.status), message, { upstream, retryAfter });
-}
-
-function kindOf(status: number): FailureKind {
-  if (status === 429) return 'throttled';
-  if (status === 408 || status >= 500) return 'unavailable';
-  if (status === 401 || status === 403) return 'denied';
-  return status === 404 || status === 410 ? 'not-found' : 'invalid';
-}
-
-/** A body that cannot be continued as what it was. Satisfies OriginFailure. */
-class UrlVersionError extends Error implements OriginFailure {
-  override readonly name = 'UrlVersionError';
-  readonly kind: FailureKind;
-  readonly upstream: string;
-  readonly retryAfter: number | undefined;
-
-  constructor(
-    kind: FailureKind,
-    message: string,
-    { upstream, retryAfter }: { readonly upstream: string; readonly retryAfter?: number | undefined },
-  ) {
-    super(message);
-    this.kind = kind;
-    this.upstream = upstream;
-    this.retryAfter = retryAfter;
-  }
+  return new OriginError(message, {
+    kind: failureKindOf(response.status),
+    upstream,
+    retryAfter: retryAfterOf(response),
+  });
 }

@@ -1,0 +1,11 @@
+/** What those who store content ask and tell the capacity of the cache, which `eviction/` looks after. */
+export interface Capacity {
+  /** Whether content of so many bytes may be stored; undefined where the size is not known yet. */
+  mayKeep(size?: number): boolean;
+  /** Resolves when it is decided which of the running transfers are stored. Never rejects. */
+  decided(): Promise<void>;
+  /** Reports that the disk refused to store something. */
+  refused(error: unknown): void;
+  /** Makes room where that is needed, soon: something was stored. */
+  look(): void;
+}

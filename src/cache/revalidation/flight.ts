@@ -1,0 +1,95 @@
+/** What came of asking the origin. */
+export type Asked<A> =
+  | { readonly answer: A; readonly failure?: undefined }
+  | {
+      /** What the origin answered, to be passed on where no stored record may be served. */
+      readonly answer?: A;
+      readonly failure: OriginFailed;
+    };
+
+export interface OriginFailed {
+  readonly error: Error;
+  /**
+   * The origin refuses access or has deleted the content. Then no stored record is served before it has answered again.
+   * Otherwise the failure may be over soon, and a stale record is better than an error.
+   */
+  readonly isRefusal: boolean;
+}
+
+export interface FlightOptions<A> {
+  /** Milliseconds until {@link Flight.late} resolves. */
+  readonly lateAfter: number;
+  readonly onLate: () => void;
+  /** Frees an answer that no request claimed, after the last one has left. */
+  readonly release?: ((answer: A) => void) | undefined;
+}
+
+/**
+ * One question to the origin and the requests that wait for it.
+ *
+ * It counts its waiters: an unclaimed answer is released when the last one leaves. The question belongs to no request, so
+ * it goes on when all of them have left.
+ */
+export class Flight<A> {
+  /** Never rejects. */
+  readonly resolution: Promise<Asked<A>>;
+  /** Resolves when the question has taken longer than a request with a stored record has to wait. */
+  readonly late: Promise<void>;
+  readonly #late = Promise.withResolvers<void>();
+  readonly #release: ((answer: A) => void) | undefined;
+  #waiting = 0;
+  #isOver = false;
+  #unclaimed: { readonly answer: A } | undefined;
+
+  /** @param ask gets a function that tells whether a request still waits */
+  constructor(ask: (isAwaited: () => boolean) => Promise<Asked<A>>, { lateAfter, onLate, release }: FlightOptions<A>) {
+    this.late = this.#late.promise;
+    this.#release = release;
+    const timer = setTimeout(() => {
+      onLate();
+      this.#late.resolve();
+    }, lateAfter);
+    this.resolution = this.#run(ask, timer);
+  }
+
+  /** Adds a waiter, until the returned function is called for the first time. */
+  join(): () => void {
+    this.#waiting += 1;
+    let isWaiting = true;
+    return () => {
+      if (!isWaiting) return;
+      isWaiting = false;
+      this.#waiting -= 1;
+      this.#releaseUnclaimed();
+    };
+  }
+
+  /** True for the first caller alone: an answer that cannot be shared, such as a body, is then its own to use and release. */
+  claim(): boolean {
+    const isFirst = this.#unclaimed !== undefined;
+    this.#unclaimed = undefined;
+    return isFirst;
+  }
+
+  #releaseUnclaimed(): void {
+    if (this.#waiting > 0 || !this.#isOver || this.#unclaimed === undefined) return;
+    const { answer } = this.#unclaimed;
+    this.#unclaimed = undefined;
+    this.#release?.(answer);
+  }
+
+  async #run(ask: (isAwaited: () => boolean) => Promise<Asked<A>>, timer: NodeJS.Timeout): Promise<Asked<A>> {
+    let asked: Asked<A>;
+    try {
+      asked = await ask(() => this.#waiting > 0);
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      asked = { failure: { error, isRefusal: false } };
+    }
+    clearTimeout(timer);
+    this.#isOver = true;
+    if (asked.answer !== undefined) this.#unclaimed = { answer: asked.answer };
+    this.#releaseUnclaimed();
+    return asked;
+  }
+}
