@@ -1,18 +1,18 @@
-/** What the disk under a cache has, in bytes. */
+/** The space of the disk under a cache, in bytes. */
 export interface DiskSpace {
-  /** What this user may still write. */
+  /** Free for this user. */
   readonly free: number;
   readonly total: number;
 }
 
-/** The least that is to stay free: bytes, or a share of the whole from 0 to 1. */
+/** The least that stays free: bytes, or a share of the whole from 0 to 1. */
 export type MinFree = number | { readonly share: number };
 
 const GIBIBYTE = 2 ** 30;
 
 /**
- * The floor in bytes. Where none is given it is 1 GiB, but never more than a fiftieth of the disk, so that a small one, or
- * one that others have nearly filled, does not stop the cache from working.
+ * The floor in bytes. The default is 1 GiB, but at most a fiftieth of the disk, so that the cache works on a small disk, or
+ * on one that is nearly full of other data.
  */
 export function floorOf(minFree: MinFree | undefined, total: number): number {
   if (minFree === undefined) return Math.floor(Math.min(GIBIBYTE, total * 0.02));
@@ -22,39 +22,39 @@ export function floorOf(minFree: MinFree | undefined, total: number): number {
 /** Share of a limit that a sweep leaves free beyond it, so that the next blob does not start another. */
 const HEADROOM = 0.05;
 
-/** Bytes ahead of a transfer that room is made for. What it claims to become later is made room for as it comes true. */
+/** Bytes ahead of a transfer that room is made for. Room for the rest of its size is made as it grows. */
 export const LOOK_AHEAD = 256 * 1024 * 1024;
 
-/** What a transfer will add. */
+/** What a transfer adds to the cache. */
 export interface Arrival {
   readonly written: number;
-  /** Undefined where nobody knows. */
+  /** Undefined where it is not known. */
   readonly size: number | undefined;
   /** False: it only passes through. */
   readonly keep: boolean;
 }
 
-/** What is to be weighed before room is made; bytes. */
+/** The use of the cache and its disk; bytes. */
 export interface Usage {
   /** In the cache. */
   readonly stored: number;
   readonly arrivals: readonly Arrival[];
   /** What the cache may hold; undefined: no limit. */
   readonly maxSize: number | undefined;
-  /** Undefined where nothing is known of the disk. */
+  /** Undefined where the disk is not measured. */
   readonly disk: { readonly free: number; readonly floor: number } | undefined;
-  /** True where the headroom is wanted too, and not only the limit kept: after it was full. */
+  /** True where the headroom is wanted too, and not only the limit: after the cache was full. */
   readonly eager?: boolean;
 }
 
 /**
- * Bytes that have to go so that everything that is here, and will be in a moment, keeps within the limits; 0 where it does.
+ * Bytes to free so that the stored blobs and the running transfers keep within the limits; 0 where they do.
  */
 export function bytesToFree({ stored, arrivals, maxSize, disk, eager = false }: Usage): number {
   let coming = 0;
   let stillToWrite = 0;
   for (const { written, size, keep } of arrivals) {
-    // Where nobody knows the size, or the upstream has not answered yet: as much again as has come.
+    // Where the size is not known yet: as much again as has arrived.
     const soon = Math.min(size ?? 2 * written, written + LOOK_AHEAD);
     if (keep) coming += soon;
     stillToWrite += soon - written;

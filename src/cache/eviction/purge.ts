@@ -20,7 +20,7 @@ import {
 } from '../metadata/index.ts';
 
 export interface PurgeOptions {
-  /** True: nothing is forgotten. @default false */
+  /** True: nothing is deleted. @default false */
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
 }
@@ -28,11 +28,11 @@ export interface PurgeOptions {
 export interface PurgeTools extends PurgeOptions {
   readonly store: BlobStore;
   readonly metadata: MetadataStore;
-  /** Told of what is no longer to be remembered of a repository, after its names are gone and before its bytes go. */
+  /** Called with the digests to drop from memory, after their records are deleted and before their bytes are. */
   readonly onForget?: (digests: Iterable<Digest>) => void;
 }
 
-/** What a purge took, or would take. */
+/** What a purge removed, or would remove. */
 export interface Purged {
   readonly dryRun: boolean;
   /** The tags, at most {@link MAX_LISTED} of them. */
@@ -40,9 +40,9 @@ export interface Purged {
   readonly tagCount: number;
   /** Digests that no longer belong to a repository they belonged to. */
   readonly members: number;
-  /** Answers of mirrored sites that are no longer known. */
+  /** Records of mirrored sites that were deleted. */
   readonly urls: number;
-  /** Blobs and manifests that nobody else has, and that are gone from the disk. */
+  /** Blobs and manifests that belong to no other repository or URL, and were removed from the disk. */
   readonly blobs: number;
   /** Their bytes. */
   readonly freed: number;
@@ -50,18 +50,18 @@ export interface Purged {
 
 const MAX_LISTED = 10_000;
 
-/** Repositories looked at to find out whether somebody else has a blob, where none was really forgotten. */
+/** Owners of a blob that a dry run looks at. */
 const MAX_OWNERS = 10_000;
 
-/** The most digests of what is purged, or kept beside it, that are held at a time. */
+/** The most digests of purged and of retained trees that are held in memory. */
 const MAX_TREE = 1_000_000;
 
-/** A purge as it goes. */
+/** The running counts of a purge. */
 interface Tally {
   readonly tags: TagEntry[];
   /**
-   * Where nothing is really forgotten: what would be, by its {@link keyOf}. What comes later must not find it again, nor
-   * count what only it has as somebody's.
+   * In a dry run, the keys of what would be deleted: later selections must not count it again, nor count it as an owner of a
+   * blob.
    */
   readonly asIfForgotten: Set<string>;
   tagCount: number;
@@ -72,10 +72,10 @@ interface Tally {
 }
 
 /**
- * Forgets images, tags, digests or answers by URL, and removes the bytes that belong to nobody else.
+ * Deletes the records of images, tags, digests or URLs, and removes the blobs that then belong to no other.
  *
- * Names go before bytes: whoever asks meanwhile finds either everything or nothing, and is sent to the upstream. Readers
- * that have a file open read on, and transfers under way are left alone.
+ * Records are deleted before bytes: a request that comes meanwhile finds either all of it or nothing, and then asks the
+ * upstream. Readers with an open file and running transfers are not disturbed.
  */
 export async function purge(selections: readonly (Selection | UrlSelection)[], tools: PurgeTools): Promise<Purged> {
   const tally: Tally = { tags: [], asIfForgotten: new Set(), tagCount: 0, members: 0, urls: 0, blobs: 0, freed: 0 };
@@ -92,7 +92,7 @@ export async function purge(selections: readonly (Selection | UrlSelection)[], t
       tools.signal?.throwIfAborted();
       await purgeFrom(repository, selection, { ...tools, tally });
     }
-    // One that belongs to nobody is reached by its digest alone.
+    // A blob that belongs to no repository is reached by its digest alone.
     const { digest, repository } = selection;
     if (digest === undefined) continue;
     if (repository === undefined) {
@@ -121,15 +121,15 @@ async function purgeFrom(repository: Repository, selection: Selection, work: Wor
     ({ tag }) => !tally.asIfForgotten.has(tagKey(repository, tag)),
   );
   const isWhole = selection.tag === undefined && selection.digest === undefined;
-  const doomed = isWhole ? undefined : await orphans(repository, { ...selection, tags }, work);
+  const purged = isWhole ? undefined : await orphans(repository, { ...selection, tags }, work);
   for (const entry of tags) {
     if (dryRun) tally.asIfForgotten.add(tagKey(repository, entry.tag));
     else await metadata.deleteTag(repository, entry.tag);
     if (tally.tags.length < MAX_LISTED) tally.tags.push(entry);
   }
   tally.tagCount += tags.length;
-  if (doomed !== undefined) {
-    await forgetMembers(repository, [...doomed], work);
+  if (purged !== undefined) {
+    await forgetMembers(repository, [...purged], work);
     return;
   }
   const list = (after: { readonly digest: Digest } | undefined) =>
@@ -140,16 +140,16 @@ async function purgeFrom(repository: Repository, selection: Selection, work: Wor
   }
 }
 
-/** What the selected tags and digests lead to, and no other tag of the repository does. */
+/** The digests that the selected tags and digests lead to, and no other tag of the repository does. */
 async function orphans(
   repository: Repository,
   { digest, tags }: Selection & { readonly tags: readonly TagEntry[] },
   { store, metadata, tally }: Work,
 ): Promise<ReadonlySet<Digest>> {
-  const doomed = new Set<Digest>();
-  for (const { record } of tags) await addTree(record, { store, into: doomed, limit: MAX_TREE });
+  const purged = new Set<Digest>();
+  for (const { record } of tags) await addTree(record, { store, into: purged, limit: MAX_TREE });
   const member = digest === undefined ? undefined : await metadata.getMember(repository, digest);
-  if (member !== undefined) await addTree(member, { store, into: doomed, limit: MAX_TREE });
+  if (member !== undefined) await addTree(member, { store, into: purged, limit: MAX_TREE });
   const retained = new Set<Digest>();
   const selected = new Set(tags.map(({ tag }) => tag));
   const list = (after: TagEntry | undefined) => metadata.listTags({ repository, after, limit: PAGE });
@@ -159,9 +159,9 @@ async function orphans(
       await addTree(record, { store, into: retained, limit: MAX_TREE });
     }
   }
-  // What was named by its digest goes, whatever else leads to it.
+  // A digest that was selected itself is purged even if another tag leads to it.
   if (digest !== undefined) retained.delete(digest);
-  return doomed.difference(retained);
+  return purged.difference(retained);
 }
 
 async function forgetMembers(repository: Repository, digests: readonly Digest[], work: Work): Promise<void> {
@@ -190,7 +190,7 @@ async function forgetUrls(urls: readonly UrlName[], { metadata, dryRun = false, 
   }
 }
 
-/** Removes the bytes of what belongs to no repository and answers to no URL. */
+/** Removes the blobs that belong to no repository and no URL. */
 async function removeUnclaimed(digests: readonly Digest[], work: Work): Promise<void> {
   const { metadata, store, dryRun = false, tally } = work;
   for (const digest of digests) {

@@ -2,16 +2,16 @@ import { compileGlob } from '../../lib/index.ts';
 import type { Digest, Repository } from '../../oci/index.ts';
 import type { MetadataStore, TagEntry, UrlEntry } from '../../store/index.ts';
 
-/** What a command is about: an image, tags of it, one digest of it, or one digest wherever it is. */
+/** What a command selects: an image, tags of it, one digest of it, or one digest in every repository. */
 export interface Selection {
   /** Pattern of `registry/repository`; undefined: every repository. `*` within one component, `**` across. */
   readonly repository?: string | undefined;
-  /** Pattern of tags; undefined: all of the image. */
+  /** Pattern of tags; undefined: the whole image. */
   readonly tag?: string | undefined;
   readonly digest?: Digest | undefined;
 }
 
-/** What a command is about: answers of mirrored sites. */
+/** What a command selects: answers of mirrored sites. */
 export interface UrlSelection {
   /** Pattern of routes. */
   readonly route: string;
@@ -19,15 +19,15 @@ export interface UrlSelection {
   readonly path: string | undefined;
 }
 
-/** What is listed at a time. */
+/** Entries listed at a time. */
 export const PAGE = 500;
 
-/** The most repositories, or tags, one command reaches: more are left for the next. */
+/** The most repositories, or tags, that one command selects. */
 export const MAX_SELECTED = 100_000;
 
 const WILD = /[*?]/;
 
-/** The repositories that a selection is about, as far as anything is known of them. */
+/** The cached repositories that a selection matches. */
 export async function selectRepositories(
   { repository, digest }: Selection,
   metadata: MetadataStore,
@@ -45,7 +45,7 @@ export async function selectRepositories(
   return selected.slice(0, MAX_SELECTED);
 }
 
-/** The known tags of a repository that a selection is about. */
+/** The cached tags of a repository that a selection matches. */
 export async function selectTags(
   repository: Repository,
   { tag, digest }: Selection,
@@ -63,7 +63,7 @@ export async function selectTags(
   return selected.slice(0, MAX_SELECTED);
 }
 
-/** What is kept by URL that a selection is about, page by page. */
+/** The stored URLs that a selection matches, page by page. */
 export async function* selectUrls(
   { route, path }: UrlSelection,
   metadata: MetadataStore,

@@ -1,12 +1,13 @@
 import type { Platform } from '../../oci/index.ts';
 
-/** Says whether what runs on a platform is to be kept; undefined: the index does not say what it runs on. */
+/** Whether the image of a platform is kept; undefined: the index names no platform. */
 export type PlatformFilter = (platform: Platform | undefined) => boolean;
 
 /**
  * Compiles a list of platforms, each `os/architecture` (any variant) or `os/architecture/variant`.
  *
- * What names no platform, or calls it `unknown` as attestations do, is always kept: it is small and belongs to them all.
+ * An entry without a platform, or with `unknown` as attestations have it, is always kept: it is small and belongs to every
+ * image.
  */
 export function platformFilter(platforms: readonly string[] | undefined): PlatformFilter {
   if (platforms === undefined) return () => true;
@@ -25,7 +26,7 @@ export function platformFilter(platforms: readonly string[] | undefined): Platfo
   };
 }
 
-/** The variant that is meant where an index names none (containerd, platforms/database.go). */
+/** The variant that an index means where it names none (containerd, platforms/database.go). */
 function usualVariant(architecture: string): string | undefined {
   if (architecture === 'arm64') return 'v8';
   return architecture === 'arm' ? 'v7' : undefined;

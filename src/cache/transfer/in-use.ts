@@ -2,8 +2,8 @@ import type { BlobReader } from '../../lib/index.ts';
 import type { Digest } from '../../oci/index.ts';
 
 /**
- * Which blobs are being read. Removing a file that is open gives the disk nothing back, and takes from whoever comes next
- * what somebody wants right now: the sweep leaves them alone.
+ * Which blobs are being read. The sweep leaves them alone: removing an open file frees no space on the disk, and the next
+ * request for a blob in demand would have to fetch it again.
  */
 export class InUse {
   readonly #holders = new Map<Digest, number>();
@@ -12,7 +12,7 @@ export class InUse {
     return this.#holders.has(digest);
   }
 
-  /** Counts one more holder until the returned function is called, for the first time. */
+  /** Counts one more holder, until the returned function is called for the first time. */
   hold(digest: Digest): () => void {
     this.#holders.set(digest, (this.#holders.get(digest) ?? 0) + 1);
     let isHeld = true;

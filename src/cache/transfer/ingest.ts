@@ -17,7 +17,7 @@ import { OriginReader, wrongBytes } from './origin-reader.ts';
 import { resumeDelay, shouldContinueUnattended, shouldResume } from './policy.ts';
 import { TailBuffer } from './tail-buffer.ts';
 
-// One blob on its way in: a file that grows, and everyone who reads it while it does.
+// One blob on its way in: a file that grows, and the readers that follow it.
 //
 //        open()             bytes                       digest holds              commit()
 //   opening ────▶ growing ─────────▶ growing … whole ───────────────▶ verified ─────────────▶ settled
@@ -25,7 +25,7 @@ import { TailBuffer } from './tail-buffer.ts';
 //      │             │ └─ at `written`                                   └───────────────────────┤
 //      └─────────────┴──────── failed, abandoned or detached ────────────────────────────────────┘
 //
-// Detached: the disk refused the bytes. The file stays as it is, and each follower goes on straight from the origin.
+// Detached: the disk refused the bytes. The file stays as it is, and each follower reads the rest from the origin.
 //
 // Invariants
 //  1. The file holds the blob's first `written` bytes in order, and the digester has seen exactly those.
@@ -33,7 +33,7 @@ import { TailBuffer } from './tail-buffer.ts';
 //     turns out wrong can always be cut before it is complete.
 //  3. Only what was verified is committed.
 //  4. The writer waits for no follower, and no follower for another.
-//  5. A follower that leaves disturbs nobody; when the last has left, shouldFinishAlone() decides.
+//  5. A follower that leaves disturbs no other; when the last has left, shouldContinueUnattended() decides.
 //  6. The file's descriptor is closed once, after the transfer has settled and the last follower has left.
 
 export interface IngestEnvironment {
@@ -43,22 +43,22 @@ export interface IngestEnvironment {
   readonly begin: () => Promise<Ingestion>;
   /** Publishes the verified file; a rejection costs the caching, never the transfer. */
   readonly publish: (file: Ingestion, content: IngestContent) => Promise<void>;
-  /** Waited for before it is published: what is decided until then about keeping it counts. Must not reject. */
+  /** Awaited before the file is published: until then the capacity may decide not to keep it. Must not reject. */
   readonly decided?: () => Promise<void>;
   readonly observer: IngestObserver;
 }
 
-/** What a whole file turned out to hold. */
+/** The content of a whole file. */
 export interface IngestContent {
   readonly digest: Digest;
   readonly size: number;
 }
 
-/** Hears how the transfer goes. Must not throw. */
+/** Hears the events of a transfer. Must not throw. */
 export interface IngestObserver {
   opened(ingest: Ingest): void;
   resumed(ingest: Ingest, reason: string): void;
-  /** The disk refused to take what was to be written or published; the transfer itself goes on. */
+  /** The disk refused a write or the publishing; the transfer itself goes on. */
   refused?(ingest: Ingest, error: unknown): void;
   settled(ingest: Ingest, outcome: IngestOutcome, error: Error | undefined): void;
 }
@@ -68,13 +68,13 @@ export type IngestOutcome = 'committed' | 'streamed' | 'aborted' | 'failed';
 export interface IngestOptions {
   readonly repository: Repository;
   /**
-   * Undefined where nobody knows it before the last byte: then what is whole is right, and `open` answers for it that a
-   * body which is continued is still the same.
+   * Undefined where it is not known before the last byte: then a whole body is right, and `open` guarantees that a continued
+   * body is of the same version.
    */
   readonly digest: Digest | undefined;
   /** Size in bytes by the manifest that names the blob; used where the upstream gives none. */
   readonly expectedSize: number | undefined;
-  /** False: the bytes are delivered to whoever follows, and not kept. */
+  /** False: the bytes are delivered to the followers and not kept. */
   readonly keep: boolean;
 }
 
@@ -117,12 +117,12 @@ export class Ingest {
     this.#keep = options.keep;
     this.#environment = environment;
     this.opened = this.#opened.promise;
-    // Whoever started the transfer may be gone when it fails; that is no unhandled rejection.
+    // The request that started the transfer may be over when it fails; that is no unhandled rejection.
     this.opened.catch(() => {});
     this.settled = this.#run();
   }
 
-  /** True where the blob is to be kept when it is whole. */
+  /** True where the blob is kept when it is whole. */
   get keep(): boolean {
     return this.#keep;
   }
@@ -137,7 +137,7 @@ export class Ingest {
     return Math.min(this.written, this.size - 1);
   }
 
-  /** True when every byte is here and has been found right. */
+  /** True when the file is whole and its digest is right. */
   get verified(): boolean {
     return this.#verified;
   }
@@ -147,12 +147,12 @@ export class Ingest {
     return this.#error;
   }
 
-  /** True when the disk gave up: what is not in the file must be had from {@link openRest}. */
+  /** True when the disk refused the bytes: the rest comes from {@link openRest}. */
   get detached(): boolean {
     return this.#detached;
   }
 
-  /** True when it has been given up and is only tidying up: whoever comes now waits until it has settled and starts afresh. */
+  /** True when it has been given up and is cleaning up: a request that comes now waits until it has settled and starts again. */
   get ending(): boolean {
     return !this.#verified && (this.#abort.signal.aborted || this.#error !== undefined);
   }
@@ -197,20 +197,20 @@ export class Ingest {
     return new OriginReader(await this.#environment.open(options), { expect, digester, size });
   }
 
-  /** Goes on to the end although nobody follows. */
+  /** Continues to the end without followers. */
   continueUnattended(): void {
     this.#unattended = true;
   }
 
-  /** Lets the blob be delivered and not kept; where nobody follows, there is nothing left to go on for. */
+  /** Delivers the blob without keeping it; without followers, the transfer stops. */
   stopCaching(): void {
     this.#keep = false;
     if (this.#followers.size === 0 && !this.#isSettled && !this.#verified) {
-      this.#abort.abort(new Error('The blob is not to be kept, and nobody waits for it'));
+      this.#abort.abort(new Error('The blob is not kept, and no client waits for it'));
     }
   }
 
-  /** Stops the transfer, whoever follows it (shutdown). */
+  /** Stops the transfer and its followers (shutdown). */
   stop(reason: Error): void {
     this.#abort.abort(reason);
   }
@@ -247,8 +247,8 @@ export class Ingest {
             blob = await this.#environment.open({ offset: this.written, signal });
             await this.#accept(blob);
           }
-          // The digest decides whether it is the blob, not how the body goes on: an upstream may break off, or stand still,
-          // behind the last byte, and has nothing to continue with.
+          // The digest decides whether it is the blob, not the end of the body: an upstream may break off or stall behind
+          // the last byte, and then has nothing to continue.
           if (this.written === this.size) break;
           const chunk = await blob.body.read();
           if (chunk === undefined) {
@@ -264,8 +264,8 @@ export class Ingest {
           blob = undefined;
           failures += 1;
           signal.throwIfAborted();
-          // Before the upstream has answered, the failover behind open() has already tried everyone. A body's own error need
-          // not say what it is: it broke off.
+          // Before the first answer, the failover behind open() has tried every upstream. An error of the body without a
+          // kind means that it broke off.
           const kind = isOriginFailure(error) ? error.kind : 'unavailable';
           const hasBegun = this.#file !== undefined && !this.#detached;
           if (!hasBegun) throw error;
@@ -292,7 +292,7 @@ export class Ingest {
     this.#notify();
   }
 
-  /** Takes note of what the upstream says of itself, the first time and each time after a break. */
+  /** Checks what the upstream says of the body, the first time and after each break. */
   async #accept(blob: OriginBlob): Promise<void> {
     this.upstream = blob.upstream;
     this.visibility = blob.visibility;
@@ -353,7 +353,7 @@ export class Ingest {
       await this.#environment.publish(file, { digest, size });
       return 'committed';
     } catch (error) {
-      // Everyone has, or will have, the right bytes: only the next pull is dearer.
+      // Every follower gets the right bytes all the same: only the next pull costs more.
       this.#error = error instanceof Error ? error : new Error(String(error));
       this.#environment.observer.refused?.(this, error);
       await file.abort().catch(() => {});
@@ -380,7 +380,7 @@ export class Ingest {
     if (this.#followers.size > 0) return;
     if (this.#isSettled) this.#closeWhenUnused();
     else if (!this.#verified && !this.#unattended && !(this.#keep && shouldContinueUnattended(this))) {
-      this.#abort.abort(new Error('Everyone who waited for the blob has left'));
+      this.#abort.abort(new Error('Every client that waited for the blob has left'));
     }
   }
 

@@ -1,22 +1,22 @@
-/** Bytes that are kept: a few pieces of a socket. */
+/** Bytes kept: a few reads of a socket. */
 const CAPACITY = 256 * 1024;
 
-/** Unused memory that is kept for the next transfer: 4 MiB. */
+/** Unused buffers kept for later transfers: 4 MiB. */
 const MAX_IDLE = 16;
 
 const idle: Buffer[] = [];
 
 /**
- * The last bytes of a transfer. Whoever follows it closely, which is nearly everyone, has them from here: a hundred clients
- * of one growing file would ask the disk a hundred times for the piece that has just been written to it.
+ * The last bytes of a transfer. Followers that keep up, which nearly all do, read them from memory: a hundred clients of one
+ * growing file would otherwise read each new piece from the disk a hundred times.
  */
 export class TailBuffer {
   #ring: Buffer | undefined;
-  /** Position of the first byte that is here, and of the first that is not any more. */
+  /** Position of the first byte kept, and of the first behind the last. */
   #start = 0;
   #end = 0;
 
-  /** Takes what follows on what came before; the chunk is copied. */
+  /** Appends a copy of a chunk. */
   append(chunk: Buffer): void {
     const kept = Math.min(chunk.length, CAPACITY);
     this.#end += chunk.length;
@@ -30,7 +30,7 @@ export class TailBuffer {
     chunk.copy(this.#ring, 0, skipped + first);
   }
 
-  /** Puts what is here of the bytes from a position at the start of `target`; 0 where the first of them is not. */
+  /** Copies the kept bytes from a position on into `target`; returns their number, 0 where the first is not kept. */
   read(target: Buffer, position: number): number {
     if (this.#ring === undefined || position < this.#start || position >= this.#end) return 0;
     const count = Math.min(target.length, this.#end - position);
@@ -41,7 +41,7 @@ export class TailBuffer {
     return count;
   }
 
-  /** Gives the memory back; nothing is here any more. */
+  /** Frees the memory. */
   release(): void {
     const ring = this.#ring;
     this.#ring = undefined;

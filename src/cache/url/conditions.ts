@@ -9,8 +9,8 @@ export interface Conditions {
 }
 
 /**
- * What the conditions of a GET or HEAD make of an answer with these headers (RFC 9110, section 13.2.2): to be looked at
- * before any Range. What is malformed counts as not sent.
+ * The status of an answer with these headers under the conditions of a GET or HEAD (RFC 9110, section 13.2.2). Evaluate it
+ * before any Range. A malformed condition counts as not sent.
  */
 export function evaluateConditions(
   { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: Conditions,
@@ -30,8 +30,8 @@ export function evaluateConditions(
 }
 
 /**
- * Whether a Range may be honoured under an `If-Range` (RFC 9110, section 13.1.5): where there is none, or it names exactly
- * what is here. A date counts only where it is the very one we gave.
+ * Whether a Range may be honoured under an `If-Range` (RFC 9110, section 13.1.5): where there is none, or it names the stored
+ * version. A date counts only where it equals the `Last-Modified`.
  */
 export function holdsIfRange(ifRange: string | undefined, headers: Readonly<Record<string, string>>): boolean {
   if (ifRange === undefined) return true;

@@ -2,20 +2,20 @@ import type { UrlRecord } from '../../store/index.ts';
 import { isCurrent } from '../time-span.ts';
 import { httpDate, strongValidator } from './validator.ts';
 
-// What may be kept of an answer by URL, and how long it holds (RFC 9111). Stricter than it asks where it leaves a choice:
-// what cannot be told apart by a strong validator is not kept, since two versions of it could be mixed.
+// Which answers by URL may be kept, and how long they are fresh (RFC 9111). Stricter than the RFC where it leaves a choice:
+// an answer without a strong validator is not kept, since two versions of it could be mixed.
 
 type Headers = Readonly<Record<string, string>>;
 
-/** A record that never has to be confirmed. */
+/** The `freshUntil` of a record that is never revalidated. */
 export const FOR_EVER = Number.MAX_SAFE_INTEGER;
 
-/** Characters of a URL that something is kept under; of the headers kept with it, all together; and of one of them. */
+/** The most characters of a URL, of all headers stored with it, and of one of them. */
 const MAX_URL = 4096;
 const MAX_HEADERS = 8192;
 const MAX_HEADER = 2048;
 
-/** The headers that outlive their connection. What is not here is of the connection, of one client, or of no use later. */
+/** The headers that are stored. The others belong to the connection or to one client, or are of no use later. */
 const KEPT_HEADERS: ReadonlySet<string> = new Set([
   'accept-ranges',
   'age',
@@ -39,12 +39,12 @@ const KEPT_HEADERS: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The headers by which answers may differ and be kept all the same: only `identity` is asked for, requests with credentials
- * are confirmed each for itself, and those with an `Origin` do not come here.
+ * The headers in a `Vary` that do not forbid keeping: every request asks for `identity`, a request with credentials is
+ * confirmed on its own, and a request with an `Origin` bypasses this cache.
  */
 const HARMLESS_VARIATIONS: ReadonlySet<string> = new Set(['accept-encoding', 'authorization', 'cookie', 'origin']);
 
-/** What an answer is judged by. */
+/** What decides whether an answer is kept. */
 export interface UrlJudgement {
   readonly url: string;
   readonly status: number;
@@ -57,7 +57,7 @@ export interface UrlJudgement {
   readonly immutable: boolean;
 }
 
-/** Why the answer to a GET is not kept; undefined: it may be. */
+/** Why the answer to a GET is not kept; undefined: it may be kept. */
 export function whyNotKept({ url, status, headers, length, personal, immutable }: UrlJudgement): string | undefined {
   if (status !== 200) return `its status is ${status}`;
   if (url.length > MAX_URL) return 'its URL is too long';
@@ -70,7 +70,8 @@ export function whyNotKept({ url, status, headers, length, personal, immutable }
   if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') return `it is encoded with ${encoding}`;
   const vary = variations(headers).find((name) => !HARMLESS_VARIATIONS.has(name));
   if (vary !== undefined) return `it varies by ${vary}`;
-  // RFC 9111, section 3.5; a must-revalidate, which it allows as well, says nothing of who may see it, nor does a name that never changes.
+  // RFC 9111, section 3.5. It allows must-revalidate as well, which does not say that the answer is public; no more does an
+  // immutable name.
   if (personal && !isPublic(directives)) {
     return 'it was asked for with credentials, and is not declared public';
   }
@@ -79,24 +80,24 @@ export function whyNotKept({ url, status, headers, length, personal, immutable }
   return 'nothing tells its versions apart';
 }
 
-/** The headers that are kept with an answer, and given with it later. */
+/** The headers that are stored with an answer. */
 export function keptHeaders(headers: Headers): Headers {
   return Object.fromEntries(
     Object.entries(headers).filter(([name, value]) => KEPT_HEADERS.has(name) && value.length <= MAX_HEADER),
   );
 }
 
-/** The headers of what is kept, after a 304 with these (RFC 9111, section 3.2). */
+/** Stored headers, updated by those of a 304 (RFC 9111, section 3.2). */
 export function renewedHeaders(kept: Headers, renewed: Headers): Headers {
   const { age: _, ...rest } = kept;
   const merged = { ...rest, ...keptHeaders(renewed) };
-  // What grew too long meanwhile is no reason to forget the rest.
+  // Where they become too long, the stored ones stay.
   return weigh(merged) > MAX_HEADERS ? kept : merged;
 }
 
 /**
- * Until when an answer with these headers, that came at `now`, need not be confirmed (RFC 9111, section 4.2); 0: it has to be
- * each time. Nothing is guessed from how old it is: to ask is cheap.
+ * Until when an answer with these headers, received at `now`, is fresh (RFC 9111, section 4.2); 0: it is revalidated each
+ * time. There is no heuristic freshness: revalidation is cheap.
  */
 export function freshUntil(headers: Headers, now: number): number {
   const directives = cacheControl(headers);
@@ -111,30 +112,30 @@ export function isFreshUrl({ checkedAt, freshUntil: until }: UrlRecord, now: num
   return until === FOR_EVER || isCurrent({ since: checkedAt, until }, now);
 }
 
-/** Seconds since the answer was given, by whomever it came through; see the `Age` header. */
+/** Seconds since the origin generated the answer, across all caches on the way; see the `Age` header. */
 export function ageOf({ checkedAt, headers }: UrlRecord, now: number): number {
   return Math.max(0, Math.floor((now - checkedAt + initialAge(headers)) / 1000));
 }
 
-/** Seconds that an answer was old already when it came just now; undefined where it was given just now. */
+/** The `Age` of an answer that has just arrived; undefined for 0. */
 export function ageOnArrival(headers: Headers): number | undefined {
   const age = initialAge(headers);
   return age === 0 ? undefined : age / 1000;
 }
 
-/** Whether it may be served although its upstream cannot confirm it (RFC 9111, section 4.2.4). */
+/** Whether an answer may be served stale (RFC 9111, section 4.2.4). */
 export function mayBeServedStale(headers: Headers): boolean {
   const directives = cacheControl(headers);
   return !['must-revalidate', 'proxy-revalidate', 's-maxage', 'no-cache'].some((each) => directives.has(each));
 }
 
-/** What forbids something, so that it holds for the whole way where it is said anywhere on it. */
+/** Directives that restrict: one response on the way is enough to restrict the whole. */
 const RESTRICTIONS = ['no-store', 'private', 'no-cache', 'must-revalidate', 'proxy-revalidate'];
 
 /**
- * The headers of an answer that redirects led to, as those of the URL that was asked for: no longer fresh, and no more public,
- * than every redirect on the way. A file may never change where it lies and be `public` to whoever was led there, while the
- * name that leads to it leads elsewhere tomorrow, and not everyone.
+ * The headers of an answer behind redirects, as those of the requested URL: no longer fresh, and no more public, than every
+ * redirect on the way. A file may be immutable and `public` under its own URL, while the requested URL leads elsewhere
+ * tomorrow, or leads only some clients there.
  *
  * @param redirects their headers, in order
  */
@@ -145,7 +146,7 @@ export function headersBehind(redirects: readonly Headers[], headers: Headers): 
   if (!isSaid) return headers;
   const lifetimes = all.map(({ headers: each, directives }, i) => {
     const lifetime = lifetimeOf(each, directives) ?? (directives.has('immutable') ? FOR_EVER : 0);
-    // The answer's own age goes on being said by its `Age`.
+    // The answer itself keeps its `Age` header.
     return i < redirects.length ? Math.max(0, lifetime - initialAge(each)) : lifetime;
   });
   const lifetime = Math.min(...lifetimes);
@@ -160,12 +161,12 @@ export function headersBehind(redirects: readonly Headers[], headers: Headers): 
   return { ...rest, 'cache-control': said.join(', ') };
 }
 
-/** Whether it is said to be for everyone, whoever asked. */
+/** Whether the answer is declared public, also for requests with credentials. */
 function isPublic(directives: ReadonlyMap<string, string>): boolean {
   return directives.has('public') || directives.has('s-maxage');
 }
 
-/** `Cache-Control`, its names in lower case; quotes are taken off, and of what is said twice the first holds. */
+/** `Cache-Control` with names in lower case and without quotes; of a repeated directive the first counts. */
 function cacheControl(headers: Headers): ReadonlyMap<string, string> {
   const directives = new Map<string, string>();
   for (const [, name = '', quoted, plain] of (headers['cache-control'] ?? '').matchAll(DIRECTIVE)) {
@@ -176,7 +177,7 @@ function cacheControl(headers: Headers): ReadonlyMap<string, string> {
 
 const DIRECTIVE = /([!#$%&'*+\-.^_`|~\w]+)(?:\s*=\s*(?:"([^"]*)"|([^\s,;"]*)))?/g;
 
-/** Milliseconds; undefined where nothing is said. What is malformed is stale at once. */
+/** Milliseconds; undefined where no header says. A malformed value means 0. */
 function lifetimeOf(headers: Headers, directives: ReadonlyMap<string, string>): number | undefined {
   const seconds = directives.get('s-maxage') ?? directives.get('max-age');
   if (seconds !== undefined) return /^\d{1,15}$/.test(seconds) ? Number(seconds) * 1000 : 0;
@@ -186,7 +187,7 @@ function lifetimeOf(headers: Headers, directives: ReadonlyMap<string, string>): 
   return expires === undefined || date === undefined ? 0 : Math.max(0, expires - date);
 }
 
-/** Milliseconds that the answer was old when it came. */
+/** The `Age` of an answer, in milliseconds. */
 function initialAge(headers: Headers): number {
   const age = headers['age'] ?? '';
   return /^\d{1,10}$/.test(age) ? Number(age) * 1000 : 0;

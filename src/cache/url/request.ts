@@ -1,40 +1,40 @@
 import type { BlobReader, ByteSource } from '../../lib/index.ts';
 import type { CacheOutcome } from '../../telemetry/index.ts';
 
-/** What an answer is kept under. */
+/** The key of a stored answer. */
 export interface UrlKey {
-  /** Name of the route it was asked through; at most 255 characters. */
+  /** Name of the route; at most 255 characters. */
   readonly route: string;
   /** The upstream's URL, with its query and without a fragment. */
   readonly url: string;
 }
 
-/** What a route says of keeping the answer to one URL. */
+/** How a route caches one URL. */
 export interface UrlRules {
-  /** False: nothing is kept, and nothing that was kept is looked for. */
+  /** False: the cache neither stores nor serves it. */
   readonly enabled: boolean;
-  /** True where the route marks this very URL as one whose content never changes: it is never asked for again. */
+  /** True where the route marks this URL as one whose content never changes: it is never revalidated. */
   readonly immutable: boolean;
 }
 
 /**
- * What an entrance asks of the cache by URL.
+ * A request to the cache by URL.
  *
- * What has a body, or an `Origin` whose answer may differ, is not asked here but passed on by the entrance itself.
+ * Requests with a body, or with an `Origin` header whose answer may differ, bypass the cache.
  */
 export interface UrlRequest {
   readonly method: 'GET' | 'HEAD';
   /**
-   * Asks the upstream; redirects are followed, or given back, inside. Rejects with an OriginFailure where no answer came;
-   * an answer of any status is one.
+   * Asks the upstream; it follows or returns redirects itself. Rejects with an OriginFailure where no answer came; an answer
+   * of any status is one.
    *
-   * It may be called after the request is over, and several times: a transfer goes on for others, and is continued where it
-   * broke. It must obey the signal it is given, and no other, for the body too.
+   * It may be called several times and after the request is over: a transfer goes on for others, and is continued where it
+   * broke off. It must obey the given signal and no other, for the body too.
    */
   readonly open: (options: UrlOpen) => Promise<UrlResponse>;
   /**
-   * True where the client sent `Authorization` or `Cookie`: nothing stored is served unless the upstream confirmed it to
-   * these very credentials just now, and nothing is stored that is not declared public.
+   * True where the client sent `Authorization` or `Cookie`: a stored answer is served only after the upstream has confirmed
+   * it to these very credentials, and an answer is stored only where it is declared public.
    */
   readonly personal: boolean;
   /** The client's headers of these names. */
@@ -48,19 +48,19 @@ export interface UrlRequest {
   readonly rules: UrlRules;
 }
 
-/** How the upstream is asked. */
+/** A request to the upstream. */
 export interface UrlOpen {
   readonly method: 'GET' | 'HEAD';
   /** First byte wanted; more than 0 sends `Range: bytes=<offset>-` with `If-Range: <validator>`. @default 0 */
   readonly offset?: number;
-  /** A strong entity tag or a strong date, as it was received; always there with an offset. */
+  /** A strong entity tag or a strong date, as it was received; required with an offset. */
   readonly validator?: string;
-  /** To be sent in place of the client's headers of these names, which are dropped: a condition, or a range of its own. */
+  /** Conditions and ranges to send. The client's own headers of these names are not sent. */
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
 }
 
-/** What the upstream answered. */
+/** The response of the upstream. */
 export interface UrlResponse {
   readonly status: number;
   /** Lower-case names; `set-cookie` and `transfer-encoding` among them, as what may be kept depends on them. */
@@ -71,7 +71,7 @@ export interface UrlResponse {
   readonly body: ByteSource;
 }
 
-/** A part of what was asked for, both ends inclusive. */
+/** A part of the content, both ends inclusive. */
 export interface UrlPart {
   readonly start: number;
   readonly end: number;
@@ -79,25 +79,25 @@ export interface UrlPart {
 
 export type UrlAnswer = KeptUrl | PassedUrl;
 
-/** It is here, or on its way in. The caller looks at conditions first, then at the part. */
+/** Content from the store or from a running transfer. The caller evaluates the conditions first, then the part. */
 export interface KeptUrl {
   readonly kind: 'kept';
-  /** Of the 200; without `content-length`, `age` and whatever is not known to outlive its connection. */
+  /** The stored headers of the 200, without `content-length` and `age`. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Bytes of the whole; undefined: nobody knows yet. */
+  /** Bytes of the whole; undefined where they are not known yet. */
   readonly size: number | undefined;
   /** 206 with this span, or 416; undefined: 200 with the whole. */
   readonly part: UrlPart | 'unsatisfiable' | undefined;
-  /** Gives the part, or the whole; nothing for HEAD and 416. To be closed by whoever gets it. */
+  /** Gives the part, or the whole; nothing for HEAD and 416. The caller closes it. */
   readonly reader: BlobReader;
   readonly outcome: Exclude<CacheOutcome, 'PASS'>;
-  /** Seconds since an upstream vouched for it, whatever it came through; undefined where it did so just now. */
+  /** Seconds for the `Age` header; undefined where the upstream has just answered. */
   readonly age: number | undefined;
-  /** Where it is stale, for a `Warning` header: what keeps the upstream from confirming it. */
+  /** Why it is stale, where it is; for a `Warning` header. */
   readonly warning: string | undefined;
 }
 
-/** The upstream's own answer: it has nothing to do with what is kept. To be read to the end or cancelled. */
+/** The upstream's own response, passed on. The caller reads it to the end or cancels it. */
 export interface PassedUrl {
   readonly kind: 'through';
   readonly response: UrlResponse;

@@ -3,15 +3,15 @@ type Headers = Readonly<Record<string, string>>;
 
 const STRONG_ETAG = /^"[\x21\x23-\x7e\x80-\xff]*"$/;
 
-/** How much older than the answer a change must be, so that a second one cannot hide behind the same date; milliseconds. */
+/** Milliseconds that a change must be older than the answer, so that a second change cannot have the same date. */
 const SURELY_PAST = 60_000;
 
-/** Longer ones name nothing that a record could hold. */
+/** The longest entity tag that a record holds. */
 const MAX_ETAG = 512;
 
 /**
- * By what two answers of one URL can be told to have the same bytes: a strong entity tag, or a date that is strong since the
- * answer was given long enough after it (RFC 9110, section 8.8.2.2). Undefined where there is none.
+ * What tells that two answers of one URL have the same bytes: a strong entity tag, or a date that is strong because the
+ * answer is sufficiently younger (RFC 9110, section 8.8.2.2). Undefined where there is none.
  */
 export function strongValidator(headers: Headers): string | undefined {
   const etag = strongEtag(headers);
@@ -31,7 +31,7 @@ export function strongEtag(headers: Headers): string | undefined {
 /** Whether an answer has the bytes that belong to a validator of {@link strongValidator}. */
 export function hasValidator(headers: Headers, validator: string): boolean {
   if (validator.startsWith('"')) return headers['etag'] === validator;
-  // A tag beside the date might say that there is more to tell apart than the date can.
+  // An entity tag beside the date may tell versions apart that the date cannot.
   return headers['etag'] === undefined && headers['last-modified'] === validator;
 }
 
