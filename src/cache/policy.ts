@@ -6,7 +6,7 @@ const TEN_SECONDS = 10_000;
 const WEEK = 7 * 24 * 3_600_000;
 
 /** How long tags are fresh, and when a stale one is served. */
-export interface TagRules extends FreshnessOptions {
+interface TagRules extends FreshnessOptions {
   /** Milliseconds after which a stale manifest is served while its upstream has not answered. @default 2000 */
   readonly staleAfter?: number;
   /** True: a stale manifest is served although its upstream no longer has the tag. @default false */

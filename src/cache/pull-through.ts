@@ -57,7 +57,7 @@ export interface PullThroughOptions extends CachePolicy {
   readonly now?: () => number;
 }
 
-export interface NegotiatedRequest extends ManifestRequest {
+interface NegotiatedRequest extends ManifestRequest {
   /** The client's `Accept` headers, joined. */
   readonly accept?: string | undefined;
 }

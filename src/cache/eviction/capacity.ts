@@ -7,7 +7,7 @@ import { type Arrival, bytesToFree, type DiskSpace, floorOf, type MinFree, type 
 import { type Swept, sweep } from './sweep.ts';
 
 /** A transfer, as far as it fills the disk. */
-export interface InFlightTransfer extends Arrival {
+interface InFlightTransfer extends Arrival {
   /** Delivers it without keeping it. */
   stopCaching(): void;
 }
@@ -20,7 +20,7 @@ export interface CapacityLimits {
   readonly minFree?: MinFree | undefined;
 }
 
-export interface CapacityOptions {
+interface CapacityOptions {
   readonly store: BlobStore;
   readonly metadata: MetadataStore;
   readonly telemetry: Telemetry;

@@ -5,7 +5,7 @@ import { CacheCapacity, type CapacityLimits, type Collected, type CollectOptions
 import type { DiskSpace } from './policy.ts';
 import { retainedDigests, retentionRule } from './retention.ts';
 
-export interface CollectOfflineOptions extends CapacityLimits {
+interface CollectOfflineOptions extends CapacityLimits {
   readonly store: BlobStore;
   readonly metadata: MetadataStore;
   readonly telemetry: Telemetry;

@@ -25,7 +25,7 @@ export interface PurgeOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface PurgeTools extends PurgeOptions {
+interface PurgeTools extends PurgeOptions {
   readonly store: BlobStore;
   readonly metadata: MetadataStore;
   /** Called with the digests to drop from memory, after their records are deleted and before their bytes are. */

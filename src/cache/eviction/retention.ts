@@ -4,7 +4,7 @@ import type { BlobStore, MetadataStore, TagEntry } from '../../store/index.ts';
 import { addTree, PAGE, pages } from '../metadata/index.ts';
 import { type Freshness, isFresh } from '../revalidation/index.ts';
 
-export interface RetentionOptions {
+interface RetentionOptions {
   readonly freshness: Freshness;
   /** Patterns of `registry/repository:tag`. */
   readonly pin: readonly string[];
@@ -24,7 +24,7 @@ export function retentionRule({ freshness, pin, now }: RetentionOptions): (tag: 
 /** The most digests retained: some 40 MB. An image has about twenty. */
 const MAX_RETAINED = 200_000;
 
-export interface RetainedOptions {
+interface RetainedOptions {
   readonly metadata: MetadataStore;
   readonly store: BlobStore;
   /** See {@link retentionRule}. */

@@ -3,7 +3,7 @@ import type { Digest } from '../../oci/index.ts';
 import type { BlobStore, MetadataStore, ReadBlobRecord } from '../../store/index.ts';
 import { removeBlob } from '../integrity/index.ts';
 
-export interface SweepOptions {
+interface SweepOptions {
   readonly store: BlobStore;
   readonly metadata: MetadataStore;
   /** Bytes to free. */

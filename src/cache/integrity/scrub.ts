@@ -6,7 +6,7 @@ import { PAGE, pages } from '../metadata/index.ts';
 import type { Corruption } from './corruption.ts';
 import type { Verification } from './verification.ts';
 
-export interface ScrubOptions {
+interface ScrubOptions {
   readonly store: BlobStore;
   readonly metadata: MetadataStore;
   readonly verification: Verification;

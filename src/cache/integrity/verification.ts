@@ -20,7 +20,7 @@ import { adoptBlob } from './removal.ts';
 //     └─ larger: served while it is hashed; a reader of the ───┘
 //        whole gets the last byte once it is found right
 
-export interface VerificationOptions {
+interface VerificationOptions {
   readonly store: BlobStore;
   readonly metadata: MetadataStore;
   readonly telemetry: Telemetry;

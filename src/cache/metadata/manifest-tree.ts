@@ -2,12 +2,12 @@ import { type Digest, MAX_MANIFEST_BYTES, type Manifest, parseManifest } from '.
 import type { BlobStore, StoredBlob } from '../../store/index.ts';
 
 /** The manifest that a tree begins with: the one that a tag points to. */
-export interface TreeRoot {
+interface TreeRoot {
   readonly digest: Digest;
   readonly mediaType: string;
 }
 
-export interface TreeOptions {
+interface TreeOptions {
   readonly store: BlobStore;
   /** Receives every digest of the tree. The trees of digests that it holds already are not walked again. */
   readonly into: Set<Digest>;

@@ -25,14 +25,14 @@ import {
 } from '../transfer/index.ts';
 
 /** What may change while the server runs; asked for at each use. */
-export interface BlobPolicy {
+interface BlobPolicy {
   /** False: blobs are delivered and not kept. */
   readonly keep: boolean;
   /** `ingest`: a far Range on a blob that is not cached also starts the transfer of the whole blob; `pass`: it does not. */
   readonly onRange: 'ingest' | 'pass';
 }
 
-export interface BlobsOptions {
+interface BlobsOptions {
   readonly store: BlobStore;
   readonly repositoryBlobs: RepositoryBlobs;
   readonly verification: Verification;

@@ -25,14 +25,14 @@ import type { NegativeCache } from '../revalidation/index.ts';
 import type { PlatformFilter } from './platforms.ts';
 
 /** What may change while the server runs; asked for at each use. */
-export interface ManifestPolicy {
+interface ManifestPolicy {
   /** False: every manifest comes from its upstream, and none is kept. */
   readonly keepsManifests: boolean;
   /** Which children of an index are kept. */
   readonly keepsPlatform: PlatformFilter;
 }
 
-export interface ManifestsOptions {
+interface ManifestsOptions {
   readonly store: BlobStore;
   readonly repositoryBlobs: RepositoryBlobs;
   readonly verification: Verification;
@@ -296,7 +296,7 @@ interface MembersOptions {
 }
 
 /** The manifest and everything that it names: what the repository serves from now on. */
-export function membersOf(manifest: OriginManifest, options: MembersOptions): MemberRecord[] {
+function membersOf(manifest: OriginManifest, options: MembersOptions): MemberRecord[] {
   const { visibility } = manifest;
   const { keepsPlatform, isTransient = false } = options;
   const marked = (isMarked: boolean) => (isMarked ? { transient: true } : {});

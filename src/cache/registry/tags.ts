@@ -22,7 +22,7 @@ import {
 import { fromOrigin, type ManifestAnswer, type ManifestRequest, type Manifests, memberOf } from './manifests.ts';
 
 /** What may change while the server runs; asked for at each use. */
-export interface TagPolicy {
+interface TagPolicy {
   readonly freshness: Freshness;
   /** False: every request for a tag reaches its upstream, and nothing is kept. */
   readonly keepsManifests: boolean;
@@ -34,7 +34,7 @@ export interface TagPolicy {
   };
 }
 
-export interface TagsOptions {
+interface TagsOptions {
   readonly manifests: Manifests;
   readonly repositoryBlobs: RepositoryBlobs;
   readonly tagRecords: TagRecords;
@@ -53,7 +53,7 @@ interface Resolution {
 }
 
 /** Where a tag pointed before it was revalidated, and where it points now. */
-export interface RefreshedTag {
+interface RefreshedTag {
   readonly before: Digest | undefined;
   readonly after: Digest;
 }

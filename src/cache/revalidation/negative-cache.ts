@@ -4,7 +4,7 @@ import { isCurrent, type TimeSpan } from '../time-span.ts';
 /** Names remembered. Bounded, as any client can ask for names that do not exist. */
 const REMEMBERED = 10_000;
 
-export interface NegativeCacheOptions {
+interface NegativeCacheOptions {
   /** Milliseconds that a "not found" is remembered; 0: not at all. @default 10_000 */
   readonly notFoundFor?: number | (() => number) | undefined;
   readonly now?: (() => number) | undefined;

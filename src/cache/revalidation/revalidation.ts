@@ -11,7 +11,7 @@ const DEFAULT_STALE_AFTER = 2000;
 /** Node fires a longer timer at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-export interface RevalidationOptions<A> {
+interface RevalidationOptions<A> {
   /** Milliseconds after which a stale record is served while the origin has not answered. @default 2000 */
   readonly staleAfter?: (() => number | undefined) | undefined;
   /** Remembers what the origin does not have; undefined: the origin is asked each time. */

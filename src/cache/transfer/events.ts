@@ -2,7 +2,7 @@ import type { Telemetry } from '../../telemetry/index.ts';
 import type { Capacity } from '../capacity.ts';
 import type { Ingest, IngestObserver } from './ingest.ts';
 
-export interface IngestListeners {
+interface IngestListeners {
   /** Told where the disk refuses the bytes. */
   readonly capacity: Pick<Capacity, 'refused'>;
   /** Called when the transfer has settled, before that is published. */

@@ -36,7 +36,7 @@ import { TailBuffer } from './tail-buffer.ts';
 //  5. A follower that leaves disturbs no other; when the last has left, shouldContinueUnattended() decides.
 //  6. The file's descriptor is closed once, after the transfer has settled and the last follower has left.
 
-export interface IngestEnvironment {
+interface IngestEnvironment {
   /** Opens the blob's body at an offset; rejects with an OriginFailure. */
   readonly open: (options: OpenBlobOptions) => Promise<OriginBlob>;
   /** Starts the file that grows. */
@@ -49,7 +49,7 @@ export interface IngestEnvironment {
 }
 
 /** The content of a whole file. */
-export interface IngestContent {
+interface IngestContent {
   readonly digest: Digest;
   readonly size: number;
 }
@@ -63,9 +63,9 @@ export interface IngestObserver {
   settled(ingest: Ingest, outcome: IngestOutcome, error: Error | undefined): void;
 }
 
-export type IngestOutcome = 'committed' | 'streamed' | 'aborted' | 'failed';
+type IngestOutcome = 'committed' | 'streamed' | 'aborted' | 'failed';
 
-export interface IngestOptions {
+interface IngestOptions {
   readonly repository: Repository;
   /**
    * Undefined where it is not known before the last byte: then a whole body is right, and `open` guarantees that a continued

@@ -8,7 +8,7 @@ export function wrongBytes(message: string, upstream: string): OriginError {
 }
 
 /** What an {@link OriginReader} checks on the way. */
-export interface OriginReaderOptions {
+interface OriginReaderOptions {
   /** Position of the last byte wanted; undefined: to the end. */
   readonly end?: number | undefined;
   /** Bytes that the whole blob should have; a body of another size is refused. @default the size that the origin gives */

@@ -1,5 +1,5 @@
 /** The progress of a transfer. */
-export interface TransferProgress {
+interface TransferProgress {
   /** Bytes from the start that are in the file. */
   readonly written: number;
   /** Bytes in all; undefined where the upstream does not say. */
@@ -31,7 +31,7 @@ export function planRange(start: number, progress: TransferProgress): 'follow' |
 }
 
 /** A body that broke off. */
-export interface BrokenBody {
+interface BrokenBody {
   /** Failures in a row without a byte between them. */
   readonly failuresWithoutProgress: number;
   /** See FailureKind. */

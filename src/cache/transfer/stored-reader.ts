@@ -2,7 +2,7 @@ import { type BlobReader, type ByteSpan, type DirectReader, ReaderClosedError } 
 import type { DirectFile, StoredBlob } from '../../store/index.ts';
 import { type Corruption, type Inspection, RottenBlobError, shortened, unreadable } from '../integrity/index.ts';
 
-export interface StoredReaderOptions {
+interface StoredReaderOptions {
   /** Hashes the content; undefined where it is verified. */
   readonly inspection?: Inspection | undefined;
   /** Called where the file cannot be read to its end, and awaited, so that a retry does not find it. Must not reject. */

@@ -19,7 +19,7 @@ import { isSameVersion, type UrlTransfer, UrlTransfers, type UrlTransfersOptions
 import { hasValidator, strongValidator } from './validator.ts';
 
 /** What may change while the server runs; asked for at each use. */
-export interface UrlPolicy {
+interface UrlPolicy {
   /** False: every response is passed on and none is kept. */
   readonly keep: boolean;
   readonly tags: {
@@ -28,9 +28,7 @@ export interface UrlPolicy {
   };
 }
 
-export interface UrlCacheOptions
-  extends Omit<StoredUrlsOptions, 'now'>,
-    Pick<UrlTransfersOptions, 'store' | 'capacity'> {
+interface UrlCacheOptions extends Omit<StoredUrlsOptions, 'now'>, Pick<UrlTransfersOptions, 'store' | 'capacity'> {
   readonly policy: () => UrlPolicy;
   readonly now?: (() => number) | undefined;
 }

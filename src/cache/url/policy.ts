@@ -45,7 +45,7 @@ const KEPT_HEADERS: ReadonlySet<string> = new Set([
 const HARMLESS_VARIATIONS: ReadonlySet<string> = new Set(['accept-encoding', 'authorization', 'cookie', 'origin']);
 
 /** What decides whether an answer is kept. */
-export interface UrlJudgement {
+interface UrlJudgement {
   readonly url: string;
   readonly status: number;
   readonly headers: Headers;

@@ -72,7 +72,7 @@ export interface UrlResponse {
 }
 
 /** A part of the content, both ends inclusive. */
-export interface UrlPart {
+interface UrlPart {
   readonly start: number;
   readonly end: number;
 }
@@ -98,7 +98,7 @@ export interface KeptUrl {
 }
 
 /** The upstream's own response, passed on. The caller reads it to the end or cancels it. */
-export interface PassedUrl {
+interface PassedUrl {
   readonly kind: 'through';
   readonly response: UrlResponse;
 }

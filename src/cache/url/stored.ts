@@ -19,7 +19,7 @@ export interface StoredUrlsOptions {
 }
 
 /** How a record is served. */
-export interface UrlServing {
+interface UrlServing {
   readonly outcome: 'HIT' | 'STALE' | 'REVALIDATED';
   readonly warning?: string;
 }

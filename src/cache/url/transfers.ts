@@ -28,7 +28,7 @@ export interface UrlTransfer {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-export interface StartedUrlTransfer {
+interface StartedUrlTransfer {
   readonly transfer: UrlTransfer;
   readonly release: () => void;
 }

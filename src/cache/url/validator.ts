@@ -23,7 +23,7 @@ export function strongValidator(headers: Headers): string | undefined {
 }
 
 /** The entity tag, where it is a strong one. */
-export function strongEtag(headers: Headers): string | undefined {
+function strongEtag(headers: Headers): string | undefined {
   const etag = headers['etag'];
   return etag !== undefined && etag.length <= MAX_ETAG && STRONG_ETAG.test(etag) ? etag : undefined;
 }

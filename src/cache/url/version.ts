@@ -5,7 +5,7 @@ import { failureKindOf, retryAfterOf } from './failure.ts';
 import type { UrlRequest, UrlResponse } from './request.ts';
 import { hasValidator, strongValidator } from './validator.ts';
 
-export interface UrlVersionOptions {
+interface UrlVersionOptions {
   /** Asks for the rest where the body breaks off. */
   readonly open: UrlRequest['open'];
   /** The name of the upstream, for errors and events. */
