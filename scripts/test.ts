@@ -1,84 +1,137 @@
 /**
- * Runs test rings: `node scripts/test.ts unit integration [filter…]`.
+ * Runs test rings: `node scripts/test.ts unit integration [part of a path…] [--test-…]`.
  *
- * The globs are named here because `node --test` on its own would also run everything under test/. A filter is a part
- * of a file's path; options beginning with `--test-` go to the runner as they are (`--test-name-pattern=resume`).
+ * The globs are named here because `node --test` on its own would also run everything under test/. What is shown is in
+ * test-report.ts, what runs together in one process in test-processes.ts.
  */
-import { spawn } from 'node:child_process';
-import { globSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { globSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { availableParallelism, constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { run } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { planProcesses } from './test-processes.ts';
+import { TestReport } from './test-report.ts';
 
 interface Ring {
   readonly globs: readonly string[];
-  /** Files run at the same time. */
+  /** Processes at the same time. */
   readonly concurrency: number;
   /** One test may take this long, in milliseconds: a bound for what hangs, not an expectation. */
   readonly timeout: number;
+  /** Files may share a process: what they test starts no server of its own. */
+  readonly shared: boolean;
 }
 
 const RINGS: Readonly<Record<string, Ring>> = {
   unit: {
-    globs: ['src/**/*.test.ts', 'test/*.test.ts', 'test/{support,suites}/**/*.test.ts', 'bench/**/*.test.ts'],
+    globs: [
+      'src/**/*.test.ts',
+      'test/*.test.ts',
+      'test/{support,suites}/**/*.test.ts',
+      'bench/**/*.test.ts',
+      'scripts/*.test.ts',
+    ],
     concurrency: availableParallelism(),
     timeout: 60_000,
+    shared: true,
   },
-  integration: { globs: ['test/integration/**/*.test.ts'], concurrency: availableParallelism(), timeout: 120_000 },
+  integration: {
+    globs: ['test/integration/**/*.test.ts'],
+    concurrency: availableParallelism(),
+    timeout: 120_000,
+    shared: false,
+  },
   // Container engines share kernel state (mounts, cgroups): one file at a time.
-  e2e: { globs: ['test/e2e/**/*.test.ts'], concurrency: 1, timeout: 300_000 },
+  e2e: { globs: ['test/e2e/**/*.test.ts'], concurrency: 1, timeout: 300_000, shared: false },
 };
 
-const USAGE = `usage: node scripts/test.ts <${Object.keys(RINGS).join('|')}>… [part of a path…] [--test-…=…]`;
+/** Options of Node that hold in each test process; others would silently do nothing there. */
+const PASSED_ON = /^--test-(?:name-pattern|skip-pattern|timeout|only|update-snapshots)(?:=|$)/;
+
+/** A process may take this many times what one of its tests may. */
+const TESTS_OF_A_PROCESS = 4;
+
+const USAGE = `usage: node scripts/test.ts <${Object.keys(RINGS).join('|')}>… [part of a path…] [--test-name-pattern=…]`;
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(words: readonly string[]): Promise<number> {
   const rings = words.filter((word) => Object.hasOwn(RINGS, word)).map((word) => RINGS[word] as Ring);
-  const passed = words.filter((word) => word.startsWith('--test-'));
+  const passed = words.filter((word) => PASSED_ON.test(word));
   const filters = words.filter((word) => !Object.hasOwn(RINGS, word) && !word.startsWith('--'));
-  const unknown = words.filter((word) => word.startsWith('--') && !word.startsWith('--test-'));
-  if (rings.length === 0 || unknown.length > 0) {
-    console.error(unknown.length > 0 ? `unknown option ${unknown[0]}\n${USAGE}` : USAGE);
+  const unknown = words.find((word) => word.startsWith('--') && !PASSED_ON.test(word));
+  if (rings.length === 0 || unknown !== undefined) {
+    console.error(unknown === undefined ? USAGE : `unknown option ${unknown}\n${USAGE}`);
     return 2;
   }
 
-  const root = fileURLToPath(new URL('..', import.meta.url));
-  const all = rings.flatMap((ring) => ring.globs.flatMap((glob) => globSync(glob, { cwd: root })));
-  const files = [...new Set(all)]
-    .filter((file) => filters.length === 0 || filters.some((part) => file.includes(part)))
-    .sort();
-  if (files.length === 0) {
+  const chosen = rings.flatMap((ring) => {
+    const files = ring.globs.flatMap((glob) => globSync(glob, { cwd: ROOT }));
+    const wanted = files.filter((file) => filters.length === 0 || filters.some((part) => file.includes(part)));
+    return [...new Set(wanted)].map((file) => ({ file, shared: ring.shared }));
+  });
+  if (chosen.length === 0) {
     console.error(filters.length > 0 ? `no test file's path contains ${filters.join(' or ')}` : 'no test files here');
     return 1;
   }
 
-  return await run(
-    [
-      '--disable-warning=ExperimentalWarning',
-      '--test',
-      `--test-concurrency=${Math.min(...rings.map((ring) => ring.concurrency))}`,
-      `--test-timeout=${Math.max(...rings.map((ring) => ring.timeout))}`,
-      ...passed,
-      ...files,
-    ],
-    root,
-  );
-}
+  if (chosen.some(({ shared }) => !shared)) await bringProgramUpToDate();
+  const directory = mkdtempSync(join(tmpdir(), 'entrepot-tests-'));
+  const removeDirectory = (): void => rmSync(directory, { recursive: true, force: true });
+  process.on('exit', removeDirectory);
 
-/** Runs the pinned Node with these arguments; an interrupt goes to it first, so that tests can clean up. */
-function run(args: readonly string[], cwd: string): Promise<number> {
-  const child = spawn(process.execPath, args, { cwd, stdio: 'inherit', env: quietEnvironment() });
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
-  return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('exit', (code) => resolve(code ?? 1));
+  const processes = planProcesses(chosen, { root: ROOT, directory });
+  const report = new TestReport({ root: ROOT, processes, output: process.stdout });
+  const interrupt = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      // The test processes clean up on SIGTERM, which the abort sends them.
+      interrupt.abort();
+      report.interrupted();
+      setTimeout(() => process.exit(128 + constants.signals[signal]), 500);
+    });
+  }
+
+  Object.assign(process.env, environment());
+  const timeout = Math.max(...rings.map((ring) => ring.timeout));
+  const events = run({
+    files: processes.map(({ entry }) => entry),
+    concurrency: Math.min(...rings.map((ring) => ring.concurrency)),
+    execArgv: ['--disable-warning=ExperimentalWarning', `--test-timeout=${timeout}`, ...passed],
+    timeout: timeout * TESTS_OF_A_PROCESS,
+    signal: interrupt.signal,
+    cwd: ROOT,
   });
+  for await (const event of events) report.take(event);
+  return report.end();
 }
 
-/** The environment without what would configure a server under test behind the test's back. */
-function quietEnvironment(): NodeJS.ProcessEnv {
-  const kept = Object.entries(process.env).filter(
-    ([name]) => !/^(?:ENTREPOT_(?!TEST_)|DEBUG$|PORT$|NODE_TEST_CONTEXT$)/.test(name) && !/_proxy$/i.test(name),
-  );
-  return Object.fromEntries(kept);
+/**
+ * The environment of the tests: without what would configure a server under test behind the test's back, and with a
+ * compile cache that all their processes share, as most of a process start is reading and compiling TypeScript.
+ */
+function environment(): NodeJS.ProcessEnv {
+  for (const name of Object.keys(process.env)) {
+    const isHarmful = /^(?:ENTREPOT_(?!TEST_)|DEBUG$|PORT$|NODE_TEST_CONTEXT$)/.test(name) || /_proxy$/i.test(name);
+    if (isHarmful) delete process.env[name];
+  }
+  return { NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? join(ROOT, 'node_modules/.cache/entrepot-tests') };
+}
+
+/** Bundles lib/ where src/ is newer: the tests that start servers start hundreds, each three times as fast from lib/. */
+async function bringProgramUpToDate(): Promise<void> {
+  const built = statSync(join(ROOT, 'lib/main.js'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const sources = globSync('src/**/*', { cwd: ROOT, exclude: (path) => path.endsWith('.test.ts') });
+  if (sources.every((source) => statSync(join(ROOT, source)).mtimeMs <= built)) return;
+  try {
+    const { bundle } = await import('./bundle.ts');
+    await bundle(join(ROOT, 'lib'));
+  } catch (error) {
+    // bin/entrepot then starts from src/.
+    console.error(
+      `lib/ was not built, so servers start more slowly: ${error instanceof Error ? error.message : error}`,
+    );
+  }
 }
