@@ -14,13 +14,16 @@ export interface TestProcess {
 /** Files of one process at most: starting costs little by then, and the processes end at about the same time. */
 const FILES_OF_A_PROCESS = 16;
 
+/** Files that wait long for what they test, whatever their size. */
+const LONGEST = ['test/integration/recount.test.ts', 'test/integration/crash.test.ts'];
+
 /**
  * Deals test files out to processes.
  *
  * Node gives each file a process, which costs about a second of CPU: the start, the runner, and the modules under test
  * with everything they import. Files that may share one run one after another in it. A file runs alone nevertheless if
  * it has hooks outside a suite, which would run for the tests of every file beside it, or awaits at its top level.
- * Files that run alone come first, the largest first, as a long one at the end would run by itself.
+ * Files that run alone come first, those that last longest before the others, as one that is left at the end runs by itself.
  */
 export function planProcesses(
   chosen: readonly { readonly file: string; readonly shared: boolean }[],
@@ -40,7 +43,7 @@ export function planProcesses(
   ];
 
   function size(file: string): number {
-    return statSync(join(root, file)).size;
+    return LONGEST.includes(file) ? Number.MAX_SAFE_INTEGER : statSync(join(root, file)).size;
   }
 
   function entryOf(files: readonly string[], number: number): string {

@@ -4,7 +4,7 @@
  * The globs are named here because `node --test` on its own would also run everything under test/. What is shown is in
  * test-report.ts, what runs together in one process in test-processes.ts.
  */
-import { globSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { accessSync, constants as fileConstants, globSync, mkdtempSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { availableParallelism, constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from 'node:test';
@@ -22,6 +22,9 @@ interface Ring {
   readonly shared: boolean;
 }
 
+/** One more than there are processors, as a test often waits for a timer, a disk or another process. */
+const CONCURRENCY = availableParallelism() + 1;
+
 const RINGS: Readonly<Record<string, Ring>> = {
   unit: {
     globs: [
@@ -31,13 +34,13 @@ const RINGS: Readonly<Record<string, Ring>> = {
       'bench/**/*.test.ts',
       'scripts/*.test.ts',
     ],
-    concurrency: availableParallelism(),
+    concurrency: CONCURRENCY,
     timeout: 60_000,
     shared: true,
   },
   integration: {
     globs: ['test/integration/**/*.test.ts'],
-    concurrency: availableParallelism(),
+    concurrency: CONCURRENCY,
     timeout: 120_000,
     shared: false,
   },
@@ -87,10 +90,11 @@ async function main(words: readonly string[]): Promise<number> {
   const interrupt = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      // The test processes clean up on SIGTERM, which the abort sends them.
-      interrupt.abort();
+      const code = 128 + constants.signals[signal];
       report.interrupted();
-      setTimeout(() => process.exit(128 + constants.signals[signal]), 500);
+      // The abort sends SIGTERM to the test processes, on which they stop what they started.
+      interrupt.abort(code);
+      setTimeout(() => process.exit(code), 500);
     });
   }
 
@@ -105,7 +109,7 @@ async function main(words: readonly string[]): Promise<number> {
     cwd: ROOT,
   });
   for await (const event of events) report.take(event);
-  return report.end();
+  return interrupt.signal.aborted ? Number(interrupt.signal.reason) : report.end();
 }
 
 /**

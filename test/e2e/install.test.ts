@@ -21,7 +21,7 @@ test('a clone without the development tools runs from lib/, and weighs little', 
   const { code, stdout, stderr } = await run(install, { timeout: 240_000 });
   const said = `${stdout}${stderr}`;
   assert.equal(code, 0, said);
-  assert.doesNotMatch(said, /error|ERR!|was not built/i);
+  assert.doesNotMatch(said, /error|ERR!|^lib\/ was not built/im);
 
   const modules = join(clone, 'node_modules');
   const size = Number((await check(['du', '-sm', modules])).split('\t')[0]);

@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { run, Workspace } from '../test/support/processes.ts';
+import { planProcesses } from './test-processes.ts';
+
+const FILES: Readonly<Record<string, string>> = {
+  'passes.test.mjs': "test('passes', () => {});",
+  'skips.test.mjs': "test('is skipped', { skip: true }, () => {});",
+  'fails.test.mjs': "describe('a suite', () => test('fails (here)', () => assert.equal(1, 2)));",
+  'crashes.test.mjs': "test('crashes', () => { console.error('last words'); process.exit(7); });",
+  'leaves.test.mjs': "test('leaves', () => process.exit(0));",
+  'throws.test.mjs': "throw new Error('at the top');",
+  'hooks.test.mjs': "beforeEach(() => {});\ntest('has a hook', () => {});",
+  'hangs.test.mjs': "test('hangs', () => new Promise((resolve) => setTimeout(resolve, 2000)));",
+};
+
+const HEAD = "import assert from 'node:assert/strict'; import { beforeEach, describe, test } from 'node:test';\n";
+
+/** Runs what its arguments name: `run()` of node:test does nothing within a test. */
+const HARNESS = `
+import { run } from 'node:test';
+import { planProcesses } from ${JSON.stringify(new URL('test-processes.ts', import.meta.url))};
+import { TestReport } from ${JSON.stringify(new URL('test-report.ts', import.meta.url))};
+const [root, names, execArgv] = process.argv.slice(2).map((word) => JSON.parse(word));
+const processes = planProcesses(names.map((file) => ({ file, shared: false })), { root, directory: root });
+const report = new TestReport({ root, processes, output: process.stdout });
+const files = processes.map(({ entry }) => entry);
+for await (const event of run({ files, concurrency: 2, execArgv, cwd: root })) report.take(event);
+process.exitCode = report.end();
+`;
+
+/** What the report of a run of these files says, and the exit code. */
+async function report(names: readonly string[], execArgv: readonly string[] = []): Promise<Reported> {
+  await using workspace = await Workspace.open();
+  for (const name of names) await workspace.file(name, HEAD + FILES[name]);
+  const harness = await workspace.file('harness.mjs', HARNESS);
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== 'NODE_TEST_CONTEXT'));
+  const words = [workspace.dir, names, execArgv].map((word) => JSON.stringify(word));
+  const { code, stdout, stderr } = await run([process.execPath, '--no-warnings', harness, ...words], { env });
+  return { code, said: stdout + stderr };
+}
+
+interface Reported {
+  readonly code: number;
+  readonly said: string;
+}
+
+describe('a report of a test run', () => {
+  test('counts what passed and was skipped, and ends with 0', async () => {
+    const { code, said } = await report(['passes.test.mjs', 'skips.test.mjs']);
+    assert.equal(code, 0, said);
+    assert.match(said, /ℹ files 2, tests 2\nℹ pass 1\nℹ fail 0\nℹ skipped 1\n/);
+    assert.match(said, /Slowest 2 tests:\n +\d\.\d s /);
+  });
+
+  test('shows a failure with its place and the command for it alone, and ends with 1', async () => {
+    const { code, said } = await report(['passes.test.mjs', 'fails.test.mjs']);
+    assert.equal(code, 1);
+    assert.match(said, /✖ a suite › fails \(here\)\n  fails\.test\.mjs:2:\d+\n/);
+    assert.match(said, /1 !== 2/);
+    assert.match(said, /scripts\/test\.ts unit fails\.test\.mjs --test-name-pattern='fails \\\(here\\\)'\n/);
+    assert.match(said, /ℹ fail 1\n/);
+  });
+
+  test('shows a process that crashes with its last words', async () => {
+    const { code, said } = await report(['crashes.test.mjs', 'throws.test.mjs']);
+    assert.equal(code, 1);
+    assert.match(said, /✖ the process of crashes\.test\.mjs did not end in order\n[^✖]*exited with 7\n +last words\n/);
+    assert.match(said, /✖ the process of throws\.test\.mjs did not end in order\n[^✖]*Error: at the top\n/);
+  });
+
+  test('does not take an exit with 0 in the middle for success', async () => {
+    const { code, said } = await report(['passes.test.mjs', 'leaves.test.mjs']);
+    assert.equal(code, 1);
+    assert.match(said, /✖ the process of leaves\.test\.mjs did not end in order\n[^✖]*before its tests had ended/);
+  });
+
+  test('shows a test that hangs', async () => {
+    const { code, said } = await report(['hangs.test.mjs'], ['--test-timeout=300']);
+    assert.equal(code, 1);
+    assert.match(said, /✖ hangs\n  hangs\.test\.mjs:2:1\n +test timed out after 300ms/);
+  });
+
+  test('does not take a run without a test for success', async () => {
+    const { code, said } = await report(['passes.test.mjs'], ['--test-name-pattern=nothing']);
+    assert.equal(code, 1);
+    assert.match(said, /no test ran/);
+  });
+});
+
+describe('planProcesses()', () => {
+  test('lets files share a process, but not those with hooks outside a suite', (t) => {
+    const root = mkdtempSync(join(tmpdir(), 'entrepot-plan-'));
+    t.after(() => rmSync(root, { recursive: true, force: true }));
+    const names = ['hooks.test.mjs', ...Array.from({ length: 40 }, (_, i) => `shared-${i + 10}.test.mjs`)];
+    for (const name of names) writeFileSync(join(root, name), HEAD + (FILES[name] ?? ''));
+    const chosen = names.map((file) => ({ file, shared: true }));
+    const plan = planProcesses(chosen, { root, directory: root });
+    assert.deepEqual(plan[0]?.files, ['hooks.test.mjs']);
+    assert.deepEqual(plan.flatMap(({ files }) => files).sort(), names.sort());
+    assert.ok(plan.slice(1).every(({ files }) => files.length > 1 && files.length <= 16));
+  });
+
+  test('gives each file that may not share a process of its own', (t) => {
+    const root = mkdtempSync(join(tmpdir(), 'entrepot-plan-'));
+    t.after(() => rmSync(root, { recursive: true, force: true }));
+    const names = ['passes.test.mjs', 'skips.test.mjs'];
+    for (const name of names) writeFileSync(join(root, name), HEAD + FILES[name]);
+    const chosen = names.map((file) => ({ file, shared: false }));
+    const plan = planProcesses(chosen, { root, directory: root });
+    assert.deepEqual(
+      plan.map(({ entry }) => entry).sort(),
+      names.map((name) => join(root, name)),
+    );
+  });
+});
+
+describe('scripts/test.ts', () => {
+  const script = fileURLToPath(new URL('test.ts', import.meta.url));
+
+  for (const [words, code, message] of [
+    [[], 2, /usage: /],
+    [['unit', '--test-shard=1/2'], 2, /unknown option --test-shard/],
+    [['unit', 'there-is-no-such-file'], 1, /no test file's path contains there-is-no-such-file/],
+  ] as const) {
+    test(`ends with ${code} where its arguments are ${JSON.stringify(words)}`, async () => {
+      const result = await run([process.execPath, script, ...words]);
+      assert.equal(result.code, code);
+      assert.match(result.stderr, message);
+    });
+  }
+});
