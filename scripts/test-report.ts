@@ -274,13 +274,19 @@ function failureType(error: Error | undefined): unknown {
   return error !== undefined && 'failureType' in error ? error.failureType : undefined;
 }
 
+/** What the error of a process says besides. */
+interface ProcessError {
+  readonly cause?: unknown;
+  readonly exitCode?: number | null;
+  readonly signal?: string | null;
+}
+
 /** The error a test threw; of a process, how it ended. */
 function reasonOf(error: EventData.Error | undefined): string {
   if (error === undefined) return 'it exited with 0 before its tests had ended';
-  const { exitCode, signal } = { exitCode: null, signal: null, ...error };
-  if (signal !== null) return `it was ended by ${signal}`;
-  if (exitCode !== null) return `it exited with ${exitCode}`;
-  const { cause } = error;
+  const { cause, exitCode, signal }: ProcessError = error;
+  if (typeof signal === 'string') return `it was ended by ${signal}`;
+  if (typeof exitCode === 'number') return `it exited with ${exitCode}`;
   return cause instanceof Error ? inspect(cause, { depth: 8 }) : (inspectPlain(cause) ?? error.message);
 }
 

@@ -4,7 +4,7 @@
  * The globs are named here because `node --test` on its own would also run everything under test/. What is shown is in
  * test-report.ts, what runs together in one process in test-processes.ts.
  */
-import { accessSync, constants as fileConstants, globSync, mkdtempSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { globSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { availableParallelism, constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from 'node:test';
@@ -81,6 +81,7 @@ async function main(words: readonly string[]): Promise<number> {
   }
 
   if (chosen.some(({ shared }) => !shared)) await bringProgramUpToDate();
+  Object.assign(process.env, environment());
   const directory = mkdtempSync(join(tmpdir(), 'entrepot-tests-'));
   const removeDirectory = (): void => rmSync(directory, { recursive: true, force: true });
   process.on('exit', removeDirectory);
@@ -98,7 +99,6 @@ async function main(words: readonly string[]): Promise<number> {
     });
   }
 
-  Object.assign(process.env, environment());
   const timeout = Math.max(...rings.map((ring) => ring.timeout));
   const events = run({
     files: processes.map(({ entry }) => entry),
@@ -115,6 +115,9 @@ async function main(words: readonly string[]): Promise<number> {
 /**
  * The environment of the tests: without what would configure a server under test behind the test's back, and with a
  * compile cache that all their processes share, as most of a process start is reading and compiling TypeScript.
+ *
+ * Temporary files stay on the disk, though memory would be faster: tmpfs has no RWF_NOWAIT (preadv2(2)), by which the
+ * server reads warm blobs, so that other code would be tested.
  */
 function environment(): NodeJS.ProcessEnv {
   for (const name of Object.keys(process.env)) {
@@ -134,8 +137,6 @@ async function bringProgramUpToDate(): Promise<void> {
     await bundle(join(ROOT, 'lib'));
   } catch (error) {
     // bin/entrepot then starts from src/.
-    console.error(
-      `lib/ was not built, so servers start more slowly: ${error instanceof Error ? error.message : error}`,
-    );
+    console.error(`lib/ was not built, so servers start more slowly: ${String(error)}`);
   }
 }
