@@ -219,7 +219,7 @@ export class TestReport {
   #showProgress(): void {
     const { output } = this.#options;
     if (output.isTTY !== true) output.write(`${this.#progress()}\n`);
-    else output.write(`\r\x1b[2K${this.#progress().slice(0, (output.columns ?? 80) - 1)}`);
+    else output.write(`\r\x1b[2K${this.#progress().slice(0, (output.columns || 80) - 1)}`);
   }
 
   /** Prints above the line of progress. */
