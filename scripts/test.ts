@@ -91,11 +91,11 @@ async function main(words: readonly string[]): Promise<number> {
   const interrupt = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      const code = 128 + constants.signals[signal];
+      process.exitCode = 128 + constants.signals[signal];
       report.interrupted();
       // The abort sends SIGTERM to the test processes, on which they stop what they started.
-      interrupt.abort(code);
-      setTimeout(() => process.exit(code), 500);
+      interrupt.abort();
+      setTimeout(() => process.exit(), 500);
     });
   }
 
@@ -109,7 +109,7 @@ async function main(words: readonly string[]): Promise<number> {
     cwd: ROOT,
   });
   for await (const event of events) report.take(event);
-  return interrupt.signal.aborted ? Number(interrupt.signal.reason) : report.end();
+  return interrupt.signal.aborted ? Number(process.exitCode) : report.end();
 }
 
 /**
