@@ -28,7 +28,7 @@ export interface Generation {
   readonly config: Config;
   /** Where the configuration came from. */
   readonly source: string;
-  readonly reach: UpstreamSet;
+  readonly upstreams: UpstreamSet;
   /** Answers every request to this server. */
   readonly handle: RequestHandler;
   /** Answers what is for others, where there is a forward proxy. */
@@ -52,11 +52,11 @@ export interface ProcessContext {
 
 /** @throws {SettingsError} */
 export async function createGeneration(
-  { config, source, reach }: Pick<Generation, 'config' | 'source' | 'reach'>,
+  { config, source, upstreams }: Pick<Generation, 'config' | 'source' | 'upstreams'>,
   processContext: ProcessContext,
 ): Promise<Generation> {
   const { telemetry, cache, authority, version, ready, admission, metrics, ownPorts, openTunnels } = processContext;
-  const { catalogue, transport } = reach;
+  const { catalogue, transport } = upstreams;
   const doors = [
     ...(await siteDoorsOf(config, transport, processContext)),
     createHealthDoor({ ready, overloaded: () => admission.overloaded }),
@@ -67,14 +67,14 @@ export async function createGeneration(
       { route: 'token', paths: ['/token', '/auth/token'], page: anonymousToken },
     ]),
     reservedDoor,
-    createRegistryDoor({ catalogue, cache, originFor: (registry) => originOf(reach, registry) }),
+    createRegistryDoor({ catalogue, cache, originFor: (registry) => originOf(upstreams, registry) }),
   ];
   const handle = createDispatch({ doors, telemetry, admission });
   const { shared } = transport;
   const parts = { catalogue, telemetry, shared, authority, dispatch: handle, admission, ownPorts, openTunnels };
   const forward = await forwardOf(config, parts);
   const registries = new Set([...catalogue.list(), ...config.mirrors].map(({ name }) => name));
-  return { config, source, reach, handle, forward, registries };
+  return { config, source, upstreams, handle, forward, registries };
 }
 
 /** The door of the mirror routes. It comes first, and most servers have none. */
@@ -114,8 +114,8 @@ function authorityPage({ cert }: Authority): PageRow {
 
 /** How the upstreams fare that are configured or known, and were asked. */
 export function describeUpstreams({
-  reach: { catalogue, transport },
-}: Pick<Generation, 'reach'>): readonly UpstreamStatus[] {
+  upstreams: { catalogue, transport },
+}: Pick<Generation, 'upstreams'>): readonly UpstreamStatus[] {
   return catalogue
     .list()
     .flatMap((registry) =>

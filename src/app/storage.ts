@@ -15,21 +15,27 @@ import {
 } from '../store/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 
-/** What is handed from one server of a cache directory to the next. */
+/** What one server of a cache directory leaves to the next. */
 export interface Ledger {
-  /** When rows and files were last found to agree; undefined where nobody knows that they do. */
+  /** When the last reconciliation found that rows and files agree; undefined where they may not. */
   reconciledAt: number | undefined;
 }
 
-/** Where bytes and names rest. */
+/** Where blobs and metadata are kept. */
 export interface Storage {
   readonly store: BlobStore;
   readonly metadata: MetadataStore;
   readonly ledger: Ledger;
 }
 
-/** Opens the cache directory as its only owner, or a place for what only passes through. */
-export async function openStorage(config: Config, telemetry: Telemetry, cleanups: (() => unknown)[]): Promise<Storage> {
+interface StorageContext {
+  readonly telemetry: Telemetry;
+  /** Takes what closes the storage again. */
+  readonly cleanups: (() => unknown)[];
+}
+
+/** Opens the cache directory as its only owner; with `cache: off`, a temporary directory for bodies in transit. */
+export async function openStorage(config: Config, { telemetry, cleanups }: StorageContext): Promise<Storage> {
   const ledger: Ledger = { reconciledAt: undefined };
   if (config.cache === 'off') {
     const spool = await mkdtemp(join(tmpdir(), 'entrepot-'));

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Config } from '../config/index.ts';
 import { Lru } from '../lib/index.ts';
-import type { OriginSource, RegistrySpec, TlsSpec, UpstreamSpec } from '../oci/index.ts';
+import { OciError, type OriginSource, type RegistrySpec, type TlsSpec, type UpstreamSpec } from '../oci/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import { openTransport, type Transport, transportKeyOf } from './client-pool.ts';
@@ -16,6 +16,13 @@ export interface UpstreamSet {
 /** The upstreams of a registry, reached by the transport of the set that the registry was found in. */
 export function originOf({ transport }: UpstreamSet, registry: RegistrySpec): OriginSource {
   return async () => (await transport.upstreams.get()).originOf(registry);
+}
+
+/** As {@link originOf}, by the registry's name. @throws {OciError} where no registry has it */
+export function originOfName(upstreams: UpstreamSet, name: string): OriginSource {
+  const registry = upstreams.catalogue.byName(name);
+  if (registry === undefined) throw new OciError('NAME_UNKNOWN', `no registry is called ${name}`);
+  return originOf(upstreams, registry);
 }
 
 /** Upstreams remembered as they were; of one that is forgotten, what was learnt is learnt anew. */
@@ -52,17 +59,17 @@ export class UpstreamSets {
 
   /** Lets go of what was opened and is not put to use. */
   abandon(opened: UpstreamSet, current: UpstreamSet): void {
-    if (opened.transport !== current.transport) this.#retire(opened.transport);
+    if (opened.transport !== current.transport) this.#retireTransport(opened.transport);
   }
 
   /** Closes what the one had and the other has not, as it is no longer used. */
-  leave(before: UpstreamSet, after: UpstreamSet): void {
+  retire(before: UpstreamSet, after: UpstreamSet): void {
     const { transport, catalogue } = before;
     const gone = upstreamsOf(before).difference(upstreamsOf(after));
     // Should one come back, it begins anew: its clients keep nothing any more.
     for (const [key, spec] of this.#specs.entries()) if (gone.has(spec)) this.#specs.delete(key);
     if (transport !== after.transport) {
-      this.#retire(transport);
+      this.#retireTransport(transport);
       return;
     }
     const prefixes = catalogue
@@ -78,7 +85,7 @@ export class UpstreamSets {
     );
   }
 
-  #retire(transport: Transport): void {
+  #retireTransport(transport: Transport): void {
     void transport.retire().then(() => this.#transports.delete(transport));
   }
 

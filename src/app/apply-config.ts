@@ -1,0 +1,62 @@
+import type { LoadedConfig } from '../config/index.ts';
+import type { Catalogue } from '../routing/index.ts';
+import type { FrontDoor } from '../server/index.ts';
+import { createGeneration, type Generation, type ProcessContext } from './generation.ts';
+import type { ServerParts } from './parts.ts';
+import { admissionLimitsOf, cacheOptionsOf, frontDoorOptionsOf } from './settings/index.ts';
+import type { UpstreamSet } from './upstream-set.ts';
+
+/** The current generation, swapped as a whole, so that no request sees a mixture. A request keeps the one it began with. */
+export interface Live {
+  current: Generation;
+}
+
+/** A running server, as a reload changes it. */
+export interface ReloadTarget {
+  readonly live: Live;
+  readonly parts: ServerParts;
+  readonly frontDoor: FrontDoor;
+  readonly processContext: ProcessContext;
+}
+
+type NextConfig = Pick<LoadedConfig, 'config' | 'source'>;
+
+/**
+ * Takes up another configuration, whole or not at all: first everything that can fail, then everything that cannot.
+ *
+ * @returns the catalogue that is now in effect
+ * @throws {SettingsError} where the configuration cannot be taken up; then nothing has changed
+ */
+export async function applyConfig(next: NextConfig, target: ReloadTarget): Promise<Catalogue> {
+  const { live, parts, frontDoor } = target;
+  const { upstreamSets, cache, admission, eventLog } = parts;
+  const before = live.current.upstreams;
+  const upstreams = await upstreamSets.open(next.config, before);
+  const { generation, renewCertificates } = await prepare({ ...next, upstreams }, target);
+  const policy = cacheOptionsOf(next.config);
+  const door = frontDoorOptionsOf(next.config);
+  const limits = admissionLimitsOf(next.config);
+  // From here on nothing fails and nothing waits: the next request finds all of it.
+  live.current = generation;
+  renewCertificates();
+  cache.reconfigure(policy);
+  if (!upstreamSets.isSame(before, upstreams)) cache.clearFailures();
+  frontDoor.adjust(door);
+  admission.reconfigure(limits);
+  eventLog.reconfigure(next.config);
+  upstreamSets.retire(before, upstreams);
+  return upstreams.catalogue;
+}
+
+async function prepare(
+  next: NextConfig & { readonly upstreams: UpstreamSet },
+  { live, parts, frontDoor, processContext }: ReloadTarget,
+) {
+  try {
+    const generation = await createGeneration(next, processContext);
+    return { generation, renewCertificates: await frontDoor.prepareCertificates() };
+  } catch (error) {
+    parts.upstreamSets.abandon(next.upstreams, live.current.upstreams);
+    throw error;
+  }
+}

@@ -1,0 +1,76 @@
+import { PullThrough } from '../cache/index.ts';
+import type { Config } from '../config/index.ts';
+import { Admission } from '../server/index.ts';
+import type { Log, Telemetry } from '../telemetry/index.ts';
+import { EventLog } from './event-log.ts';
+import { admissionLimitsOf, cacheOptionsOf } from './settings/index.ts';
+import { openStorage, type Storage } from './storage.ts';
+import { type UpstreamSet, UpstreamSets } from './upstream-set.ts';
+
+/** What every part of a server is made with. */
+export interface PartsContext {
+  readonly telemetry: Telemetry;
+  readonly log: Log;
+  /** What closes the parts again, in the order they were opened; run in the opposite order. */
+  readonly cleanups: (() => unknown)[];
+}
+
+/** What stands for the life of the process, whatever the configuration; a reload only reconfigures it. */
+export interface ServerParts extends PartsContext {
+  readonly eventLog: EventLog;
+  readonly upstreamSets: UpstreamSets;
+  readonly storage: Storage;
+  readonly cache: PullThrough;
+  readonly admission: Admission;
+}
+
+/**
+ * Opens the parts, and the upstreams of the first generation.
+ *
+ * @throws {SettingsError} before anything on disk is touched
+ * @throws {DirectoryError} {DirectoryInUseError} where the cache directory cannot be used
+ */
+export async function openParts(
+  config: Config,
+  context: PartsContext,
+): Promise<{ readonly parts: ServerParts; readonly upstreams: UpstreamSet }> {
+  const eventLog = openEventLog(config, context);
+  const upstreamSets = openUpstreamSets(context);
+  const upstreams = await upstreamSets.open(config);
+  const storage = await openStorage(config, context);
+  const cache = openCache(config, { ...context, storage });
+  const admission = openAdmission(config, context);
+  return { parts: { ...context, eventLog, upstreamSets, storage, cache, admission }, upstreams };
+}
+
+function openEventLog(config: Config, context: PartsContext): EventLog {
+  const eventLog = new EventLog(config, context);
+  context.cleanups.push(() => eventLog.close());
+  return eventLog;
+}
+
+function openUpstreamSets({ telemetry, cleanups }: PartsContext): UpstreamSets {
+  const upstreamSets = new UpstreamSets(telemetry);
+  cleanups.push(() => upstreamSets.close());
+  return upstreamSets;
+}
+
+function openCache(
+  config: Config,
+  { telemetry, cleanups, storage }: PartsContext & { readonly storage: Storage },
+): PullThrough {
+  const { store, metadata, ledger } = storage;
+  const { reconciledAt } = ledger;
+  const cache = new PullThrough({ store, metadata, telemetry, ...cacheOptionsOf(config), reconciledAt });
+  cleanups.push(async () => {
+    await cache.close();
+    ledger.reconciledAt = cache.reconciledAt;
+  });
+  return cache;
+}
+
+function openAdmission(config: Config, { telemetry, cleanups }: PartsContext): Admission {
+  const admission = new Admission({ limits: admissionLimitsOf(config), telemetry });
+  cleanups.push(() => admission.close());
+  return admission;
+}
