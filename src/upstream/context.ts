@@ -2,18 +2,20 @@ import type { HttpClient } from '../net/index.ts';
 import type { TlsSpec, TransportSpec } from '../oci/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 
-/** What every upstream is given by whoever puts the server together. */
+/**
+ * The client for a TLS setting. What may share connections has the same `key`, so one client per key is enough; the key is
+ * empty for all that have neither TLS nor transport settings nor a credential. It is called once per upstream; its caller
+ * never closes the client.
+ */
+export type HttpClientFor = (
+  tls: TlsSpec | undefined,
+  key: string,
+  transport?: TransportSpec,
+) => HttpClient | Promise<HttpClient>;
+
+/** What all upstreams share. */
 export interface UpstreamContext {
-  /**
-   * The client for a TLS setting. `key` tells apart what may not share connections, so one client per key is enough; it
-   * is the same for all that have neither TLS nor transport settings nor a credential. A client is asked for once per upstream, and
-   * closed by whoever made it.
-   */
-  readonly httpClientFor: (
-    tls: TlsSpec | undefined,
-    key: string,
-    transport?: TransportSpec,
-  ) => HttpClient | Promise<HttpClient>;
+  readonly httpClientFor: HttpClientFor;
   readonly telemetry: Telemetry;
   /** Hosts, addresses and CIDR blocks that what is derived (redirects, realms) may lead to, besides public ones. */
   readonly allowPrivate: readonly string[];

@@ -1,5 +1,6 @@
 import type { HttpClient } from '../net/index.ts';
-import type { TlsSpec, TransportSpec, UpstreamSpec } from '../oci/index.ts';
+import type { TlsSpec, UpstreamSpec } from '../oci/index.ts';
+import type { HttpClientFor } from './context.ts';
 import { UpstreamError } from './error.ts';
 
 /** What a connection is for: the upstream itself, where it redirects, its token service. */
@@ -9,12 +10,7 @@ export type Destination = 'upstream' | 'redirect' | 'token';
 export interface DestinationClientsOptions {
   readonly registry: string;
   readonly spec: UpstreamSpec;
-  /** See `UpstreamContext`. */
-  readonly httpClientFor: (
-    tls: TlsSpec | undefined,
-    key: string,
-    transport?: TransportSpec,
-  ) => HttpClient | Promise<HttpClient>;
+  readonly httpClientFor: HttpClientFor;
 }
 
 /**

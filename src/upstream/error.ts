@@ -1,5 +1,6 @@
 import { HttpError } from '../net/index.ts';
 import type { FailureKind, OriginFailure } from '../oci/index.ts';
+import { parseJsonObject } from './json.ts';
 
 /** Options of {@link UpstreamError}. */
 export interface UpstreamErrorOptions {
@@ -143,14 +144,7 @@ export function parseRetryAfter(header: string | undefined, now: number): number
 
 /** The first error code of an error body (distribution-spec, "Error codes"); undefined where the body has no such form. */
 export function parseErrorCode(body: Buffer): string | undefined {
-  if (body.length === 0 || body[0] !== 0x7b) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(body.toString('utf8'));
-  } catch {
-    return undefined;
-  }
-  const errors = (value as { errors?: unknown }).errors;
+  const errors = parseJsonObject(body)?.['errors'];
   const first: unknown = Array.isArray(errors) ? errors[0] : undefined;
   const code: unknown = typeof first === 'object' && first !== null ? (first as { code?: unknown }).code : undefined;
   return typeof code === 'string' && /^[A-Za-z_]{1,40}$/.test(code) ? code : undefined;

@@ -1,9 +1,10 @@
 import { decodeHeaderText } from '../lib/index.ts';
-import { type AddressPolicy, type HttpClient, HttpError, type HttpRequest, type HttpStream } from '../net/index.ts';
-import type { TlsSpec, TransportSpec, UpstreamSpec } from '../oci/index.ts';
+import { type AddressPolicy, HttpError, type HttpRequest, type HttpStream } from '../net/index.ts';
+import type { UpstreamSpec } from '../oci/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import { isPrivateNetwork } from './address.ts';
 import { basicAuthorization, CredentialReader } from './auth/index.ts';
+import type { HttpClientFor } from './context.ts';
 import { DestinationClients } from './destination-clients.ts';
 import { UpstreamError } from './error.ts';
 import { hostOf } from './host.ts';
@@ -13,11 +14,7 @@ import type { MirrorSpec } from './site-spec.ts';
 
 export interface SiteOptions {
   readonly spec: MirrorSpec;
-  readonly httpClientFor: (
-    tls: TlsSpec | undefined,
-    key: string,
-    transport?: TransportSpec,
-  ) => HttpClient | Promise<HttpClient>;
+  readonly httpClientFor: HttpClientFor;
   readonly telemetry: Telemetry;
   /** Hosts, addresses and CIDR blocks that redirects may lead to, besides public ones. */
   readonly allowPrivate: readonly string[];

@@ -1,4 +1,5 @@
 import { type Digest, digestAlgorithm, digestOf, isMediaType, MEDIA_TYPES, type Reference } from '../../oci/index.ts';
+import { parseJsonObject } from '../json.ts';
 
 // What a storage or a careless registry sends for anything.
 const GENERIC: readonly string[] = [
@@ -34,14 +35,8 @@ export function isIdentity(contentEncoding: string | undefined): boolean {
 export function manifestMediaType(contentType: string | undefined, bytes: Buffer): string | undefined {
   const sent = bareMediaType(contentType);
   if (!isGenericType(sent)) return sent === 'text/html' ? undefined : sent;
-  let json: unknown;
-  try {
-    json = JSON.parse(bytes.toString('utf8'));
-  } catch {
-    return undefined;
-  }
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) return undefined;
-  const manifest = json as Readonly<Record<string, unknown>>;
+  const manifest = parseJsonObject(bytes);
+  if (manifest === undefined) return undefined;
   const own = typeof manifest['mediaType'] === 'string' ? bareMediaType(manifest['mediaType']) : '';
   if (own !== '') return own;
   if (manifest['schemaVersion'] === 1) {

@@ -8,6 +8,7 @@ import {
   type OriginManifestHead,
 } from '../../oci/index.ts';
 import { UpstreamError } from '../error.ts';
+import { parseJsonObject } from '../json.ts';
 import type { Upstream } from '../upstream.ts';
 import { type ListAsked, listQuestion, MAX_LIST_BYTES, readList } from './lists.ts';
 import { getManifest, headManifest } from './manifests.ts';
@@ -147,14 +148,7 @@ export function referrersIndex(
 
 /** The descriptors of an index's bytes; undefined where they are no index. */
 export function descriptorsIn(bytes: Buffer): readonly ReferrerDescriptor[] | undefined {
-  let json: unknown;
-  try {
-    json = JSON.parse(bytes.toString('utf8'));
-  } catch {
-    return undefined;
-  }
-  const manifests: unknown =
-    typeof json === 'object' && json !== null ? (json as { manifests?: unknown }).manifests : undefined;
+  const manifests = parseJsonObject(bytes)?.['manifests'];
   return Array.isArray(manifests) ? manifests.filter(isDescriptor) : undefined;
 }
 

@@ -1,3 +1,4 @@
+import { parseJsonObject } from '../json.ts';
 import { basicAuthorization, type Credential, IDENTITY_TOKEN_USER } from './credential.ts';
 
 /** What a Bearer challenge asks us to bring a token for. */
@@ -64,16 +65,10 @@ const MAX_TOKEN = 32 * 1024;
  * @returns undefined where there is no token in it that a header could carry
  */
 export function parseTokenReply(body: Buffer): GrantedToken | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(body.toString('utf8'));
-  } catch {
-    return undefined;
-  }
-  if (typeof value !== 'object' || value === null) return undefined;
-  const reply = value as { token?: unknown; access_token?: unknown; expires_in?: unknown };
-  const token = [reply.token, reply.access_token].find((each) => typeof each === 'string' && each !== '');
+  const reply = parseJsonObject(body);
+  const token = [reply?.['token'], reply?.['access_token']].find((each) => typeof each === 'string' && each !== '');
   if (typeof token !== 'string' || token.length > MAX_TOKEN || !/^[\x21-\x7e]+$/.test(token)) return undefined;
-  const seconds = typeof reply.expires_in === 'number' && reply.expires_in > 0 ? reply.expires_in : DEFAULT_LIFE_S;
+  const expiresIn = reply?.['expires_in'];
+  const seconds = typeof expiresIn === 'number' && expiresIn > 0 ? expiresIn : DEFAULT_LIFE_S;
   return { token, life: Math.min(seconds, MAX_LIFE_S) * 1000 };
 }

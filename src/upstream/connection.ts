@@ -1,0 +1,128 @@
+import { type AddressPolicy, type HttpClient, HttpError, type HttpHead, type HttpRequest } from '../net/index.ts';
+import type { UpstreamSpec } from '../oci/index.ts';
+import type { UpstreamRequestEnded } from '../telemetry/index.ts';
+import { type GrantedToken, parseTokenReply, type TokenHttpRequest } from './auth/index.ts';
+import type { UpstreamContext } from './context.ts';
+import { withDeadline } from './deadline.ts';
+import { type Destination, DestinationClients } from './destination-clients.ts';
+import { describeExchange, exchangeFailure, shownUrl, tokenFailure } from './error.ts';
+import { hostOf } from './host.ts';
+import { identifiesUs, ownHeaders } from './own-headers.ts';
+
+/** Without it, a body that trickles would hold a request for ever, and each of many exchanges could take its own timeout. */
+const ANSWER_TIMEOUT_MS = 50_000;
+const MAX_TOKEN_REPLY = 256 * 1024;
+/** Distinct warnings per upstream: one that keeps inventing messages is not logged for ever. */
+const MAX_WARNINGS = 32;
+
+/** Any address may be dialled. */
+export const ANY: AddressPolicy = { kind: 'any' };
+
+/** How an exchange is carried out. */
+export interface ExchangeOptions<T> {
+  readonly purpose: UpstreamRequestEnded['purpose'];
+  /** Whose TLS settings apply. */
+  readonly destination: Destination;
+  readonly send: (client: HttpClient, httpRequest: HttpRequest) => Promise<T>;
+}
+
+/** Single HTTP exchanges with one upstream and with the hosts it leads to. Each is published, whatever its outcome. */
+export class UpstreamConnection {
+  readonly registry: string;
+  readonly spec: UpstreamSpec;
+  readonly url: URL;
+  readonly context: UpstreamContext;
+  /** The operator's headers. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** The upstream may recognise us without a token, by a client certificate or a header. */
+  readonly isIdentified: boolean;
+  /** What may be dialled at the upstream's own host. */
+  readonly named: AddressPolicy;
+  /** What may be dialled where an answer from the public internet leads. */
+  readonly derived: AddressPolicy;
+  readonly #clients: DestinationClients;
+  readonly #warned = new Set<string>();
+
+  constructor(registry: string, spec: UpstreamSpec, context: UpstreamContext) {
+    this.registry = registry;
+    this.spec = spec;
+    this.url = new URL(spec.url);
+    this.context = context;
+    this.headers = ownHeaders(spec);
+    this.isIdentified = identifiesUs(spec);
+    this.derived = { kind: 'public', allow: context.allowPrivate };
+    this.named = spec.addresses === 'public' ? this.derived : ANY;
+    this.#clients = new DestinationClients({ registry, spec, httpClientFor: context.httpClientFor });
+  }
+
+  /** @throws {UpstreamError} where no answer came; an abort rejects with the signal's reason */
+  async exchange<T extends HttpHead>(
+    httpRequest: HttpRequest,
+    { purpose, destination, send }: ExchangeOptions<T>,
+  ): Promise<T> {
+    const client = await this.#clients.to(destination);
+    const { method, url, signal } = httpRequest;
+    const startedAt = performance.now();
+    const publish = (status: number, error?: string): void =>
+      this.context.telemetry.publish('upstream.request', {
+        registry: this.registry,
+        upstream: this.spec.name,
+        method,
+        url: shownUrl(url),
+        status,
+        durationMs: performance.now() - startedAt,
+        purpose,
+        ...(error === undefined ? {} : { error }),
+      });
+    try {
+      const reply = await send(client, httpRequest);
+      publish(reply.status);
+      return reply;
+    } catch (error) {
+      publish(0, error instanceof HttpError ? error.code : 'failed');
+      signal?.throwIfAborted();
+      throw exchangeFailure(error, {
+        upstream: this.spec.name,
+        exchange: describeExchange(method, url),
+        redirected: purpose === 'redirect',
+      });
+    }
+  }
+
+  async fetchToken(token: TokenHttpRequest, addresses: AddressPolicy): Promise<GrantedToken> {
+    const destination = hostOf(token.url) === hostOf(this.url) ? 'upstream' : 'token';
+    const reply = await this.inTime(token, (signal) =>
+      this.exchange(
+        { ...token, addresses, signal },
+        {
+          purpose: 'token',
+          destination,
+          send: (client, httpRequest) => client.fetch({ ...httpRequest, maxBytes: MAX_TOKEN_REPLY }),
+        },
+      ),
+    );
+    const granted = reply.status === 200 ? parseTokenReply(reply.body) : undefined;
+    if (granted !== undefined) return granted;
+    throw tokenFailure(reply, { upstream: this.spec.name, url: token.url, now: this.context.now() });
+  }
+
+  /** Bounds an operation by the time that an upstream has to answer. */
+  inTime<T>(
+    { method, url, signal }: { readonly method: string; readonly url: URL; readonly signal?: AbortSignal | undefined },
+    operation: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const milliseconds = this.context.answerTimeout ?? ANSWER_TIMEOUT_MS;
+    const late = (): Error => {
+      const cause = new HttpError('timeout', `there was no whole answer within ${milliseconds / 1000} s`);
+      return exchangeFailure(cause, { upstream: this.spec.name, exchange: describeExchange(method, url) });
+    };
+    return withDeadline(operation, { milliseconds, signal, late });
+  }
+
+  /** Warns the operator, once per message, of what only a change of the configuration can fix. */
+  warn(message: string): void {
+    if (this.#warned.has(message) || this.#warned.size >= MAX_WARNINGS) return;
+    this.#warned.add(message);
+    this.context.telemetry.publish('warning', { message });
+  }
+}
