@@ -3,9 +3,9 @@ import { OciError } from './error.ts';
 import { isIndexType, MEDIA_TYPES } from './media-types.ts';
 
 /**
- * The most bytes of a manifest that are read. The specification asks registries for at least 4 MiB; containerd, the
- * most used client, refuses more than 4·1048·1048 bytes (4.19 MiB). A little above both, so that whatever a client
- * could use passes, and nobody can make us hold and parse more.
+ * The most bytes of a manifest. The specification asks registries for at least 4 MiB; containerd, the most used client,
+ * refuses more than 4·1048·1048 bytes (4.19 MiB). This is a little above both: it passes whatever a client accepts, and
+ * bounds what is held and parsed.
  */
 export const MAX_MANIFEST_BYTES = 5 * 1024 * 1024;
 
@@ -17,7 +17,6 @@ export interface Platform {
   readonly os: string;
   readonly architecture: string;
   readonly variant?: string;
-  readonly osVersion?: string;
 }
 
 /** A pointer to content (image-spec, descriptor.md). */
@@ -27,37 +26,26 @@ export interface Descriptor {
   /** Bytes; undefined only in Docker's schema 1, which does not say. */
   readonly size: number | undefined;
   readonly platform?: Platform;
-  /** Where a foreign layer can be had besides the registry. Never dialled: they are anybody's addresses. */
-  readonly urls?: readonly string[];
-  readonly artifactType?: string;
 }
 
-/** What a manifest names. The bytes stay the truth: they are stored and sent as they came, never written from this. */
+/** What a manifest names. It is never written back: a manifest is stored and served byte for byte. */
 export interface Manifest {
-  /** What it is to be served as, without parameters: its Content-Type, or its own word where that says nothing. */
-  readonly mediaType: string;
-  /** It points to other manifests, not to blobs. */
-  readonly isIndex: boolean;
   /** Config and layers, foreign ones too, each digest once, in the manifest's order. */
   readonly blobs: readonly Descriptor[];
   /** The children of an index. */
   readonly manifests: readonly Descriptor[];
-  /** The manifest this one is a referrer of. */
-  readonly subject?: Descriptor;
-  readonly artifactType?: string;
-  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
-/** How a media type is read; `unknown` is some artifact of which nothing is known but that it is JSON. */
+/** How a media type is read; `unknown`: an artifact of another type, of which only the JSON syntax is known. */
 type Kind = 'index' | 'image' | 'schema1' | 'unknown';
 
 /**
  * Reads a manifest: Docker schema 2 and list, OCI manifest and index, Docker schema 1; of another type, only that it is
  * a JSON object.
  *
- * Bytes that can be read as image and index at once are refused, since two clients would pull two different things by
+ * Bytes that could be read both as an image and as an index are refused: two clients would pull two different images by
  * one digest (CVE-2021-41190).
  *
  * @param mediaType the Content-Type it came with; parameters are ignored
@@ -69,34 +57,21 @@ export function parseManifest(bytes: Buffer, mediaType: string): Manifest {
   }
   const json = parseObject(bytes);
   refuseConfusion(json);
-  const effective = effectiveType(json, mediaType);
-  const kind = kindOf(effective);
+  const kind = effectiveKind(json, mediaType);
   const manifests = kind === 'index' ? readDescriptors(json, 'manifests') : [];
-  const subject = kind === 'unknown' ? undefined : optionalDescriptor(json, 'subject');
-  const annotations = readAnnotations(json['annotations']);
-  return {
-    mediaType: effective,
-    isIndex: kind === 'index',
-    blobs: readBlobs(json, kind),
-    manifests,
-    ...(subject === undefined ? {} : { subject }),
-    ...(typeof json['artifactType'] === 'string' ? { artifactType: json['artifactType'] } : {}),
-    ...(annotations === undefined ? {} : { annotations }),
-  };
-}
-
-/** What to look for in an index. Without a variant the one that names none is preferred, else the first is taken. */
-export interface PlatformQuery {
-  readonly os: string;
-  readonly architecture: string;
-  readonly variant?: string;
+  const blobs = readBlobs(json, kind);
+  // Not used, but a client that reads it must not be served a broken one.
+  if (kind !== 'unknown') optionalDescriptor(json, 'subject');
+  return { blobs, manifests };
 }
 
 /**
- * The child of an index for a platform, as distribution picks linux/amd64 for clients that accept no index.
- * Undefined where there is none.
+ * The child of an index for a platform, as distribution picks linux/amd64 for clients that accept no index. Without a
+ * variant, a child without one is preferred, else the first is taken.
+ *
+ * @returns undefined where the index has none
  */
-export function pickPlatform(manifest: Manifest, wanted: PlatformQuery): Descriptor | undefined {
+export function pickPlatform(manifest: Manifest, wanted: Platform): Descriptor | undefined {
   const fitting = manifest.manifests.filter(
     ({ platform }) => platform?.os === wanted.os && platform.architecture === wanted.architecture,
   );
@@ -115,14 +90,14 @@ function parseObject(bytes: Buffer): JsonObject {
   return json;
 }
 
-/** Field names are compared without case, as Go's decoder, and so containerd and docker, would take them. */
+/** Field names are compared without case, as Go's JSON decoder does, and so containerd and docker. */
 function refuseConfusion(json: JsonObject): void {
   let index = false;
   let image = false;
-  // By keys: pairs of half a million of them, which fit in a manifest, take three times as long.
+  // Keys only: a manifest has room for half a million, and pairs of them take three times as long.
   for (const key of Object.keys(json)) {
     if (json[key] === null) continue;
-    // By way of upper case, since that decoder takes ſ for s.
+    // Through upper case, since that decoder reads ſ as s.
     const name = key.toUpperCase().toLowerCase();
     index ||= name === 'manifests';
     image ||= name === 'layers' || name === 'fslayers';
@@ -131,16 +106,17 @@ function refuseConfusion(json: JsonObject): void {
     throw invalid('it has both "manifests" and layers, so it could be read as an index and as an image');
 }
 
-function effectiveType(json: JsonObject, contentType: string): string {
+function effectiveKind(json: JsonObject, contentType: string): Kind {
   const given = stripParameters(contentType);
   const own = json['mediaType'];
   if (own !== undefined && typeof own !== 'string') throw invalid('"mediaType" is not text');
-  if (own === undefined || kindOf(own) === 'unknown') return given;
   const kind = kindOf(given);
-  // Old and simple servers say text/plain or application/json; then the manifest's own word is all there is.
-  if (kind === 'unknown') return isGenericType(given) ? own : given;
-  if (kind !== kindOf(own)) throw invalid(`it was sent as ${given} but calls itself ${own}`);
-  return given;
+  const ownKind = kindOf(own ?? '');
+  if (ownKind === 'unknown') return kind;
+  // Old and simple servers send text/plain or application/json; then the manifest's own mediaType decides.
+  if (kind === 'unknown') return isGenericType(given) ? ownKind : kind;
+  if (kind !== ownKind) throw invalid(`it was sent as ${given} but calls itself ${own}`);
+  return kind;
 }
 
 function readBlobs(json: JsonObject, kind: Kind): readonly Descriptor[] {
@@ -182,7 +158,7 @@ function optionalDescriptor(json: JsonObject, field: string): Descriptor | undef
 
 function readDescriptor(value: unknown, where: string): Descriptor {
   if (!isObject(value)) throw invalid(`${where} is not an object`);
-  const { mediaType = 'application/octet-stream', size, urls, artifactType } = value;
+  const { mediaType = 'application/octet-stream', size } = value;
   if (typeof mediaType !== 'string') throw invalid(`${where}.mediaType is not text`);
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
     throw invalid(`${where}.size is not a number of bytes`);
@@ -193,8 +169,6 @@ function readDescriptor(value: unknown, where: string): Descriptor {
     digest: readDigest(value['digest'], `${where}.digest`),
     size,
     ...(platform === undefined ? {} : { platform }),
-    ...(Array.isArray(urls) ? { urls: urls.filter((url) => typeof url === 'string') } : {}),
-    ...(typeof artifactType === 'string' ? { artifactType } : {}),
   };
 }
 
@@ -216,24 +190,12 @@ function readDigest(value: unknown, where: string): Digest {
 
 function readPlatform(value: unknown): Platform | undefined {
   if (!isObject(value)) return undefined;
-  const { os, architecture, variant, 'os.version': osVersion } = value;
+  const { os, architecture, variant } = value;
   if (typeof os !== 'string' || typeof architecture !== 'string') return undefined;
-  return {
-    os,
-    architecture,
-    ...(typeof variant === 'string' && variant !== '' ? { variant } : {}),
-    ...(typeof osVersion === 'string' && osVersion !== '' ? { osVersion } : {}),
-  };
+  return { os, architecture, ...(typeof variant === 'string' && variant !== '' ? { variant } : {}) };
 }
 
-function readAnnotations(value: unknown): Readonly<Record<string, string>> | undefined {
-  if (!isObject(value)) return undefined;
-  return Object.fromEntries(
-    Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
-  );
-}
-
-/** Schema 1 repeats its empty layer for every instruction of a Dockerfile; the first mention of a digest counts. */
+/** Each digest once, at its first place: schema 1 repeats its empty layer for every instruction of a Dockerfile. */
 function unique(descriptors: readonly Descriptor[]): readonly Descriptor[] {
   const seen = new Map<Digest, Descriptor>();
   for (const descriptor of descriptors) if (!seen.has(descriptor.digest)) seen.set(descriptor.digest, descriptor);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { formatContentRange, formatUnsatisfiedRange, parseContentRange, parseRange } from './range.ts';
+import { formatContentRange, parseContentRange, parseRange } from './range.ts';
 
 const WHOLE = { kind: 'whole' };
 const UNSATISFIABLE = { kind: 'unsatisfiable' };
@@ -111,8 +111,4 @@ describe('formatContentRange()', () => {
       assert.deepEqual(parseContentRange(text), { start: 3, end: 7, total });
     });
   }
-});
-
-describe('formatUnsatisfiedRange()', () => {
-  test('tells the size there is', () => assert.equal(formatUnsatisfiedRange(100), 'bytes */100'));
 });

@@ -49,11 +49,6 @@ export function formatContentRange(part: { readonly start: number; readonly end:
   return `bytes ${part.start}-${part.end}/${size ?? '*'}`;
 }
 
-/** The `Content-Range` of a 416, which tells the size there is: `bytes * /100` (without the space). */
-export function formatUnsatisfiedRange(size: number): string {
-  return `bytes */${size}`;
-}
-
 /** Reads the `Content-Range` of a 206; undefined where it is missing, malformed or contradicts itself. */
 export function parseContentRange(header: string | undefined): ContentRange | undefined {
   const match = header === undefined ? null : CONTENT_RANGE.exec(header);

@@ -1,17 +1,14 @@
 import { type AddressPolicy, type HttpClient, HttpError, type HttpHead, type HttpRequest } from '../net/index.ts';
 import type { UpstreamSpec } from '../oci/index.ts';
 import type { UpstreamRequestEnded } from '../telemetry/index.ts';
-import { type GrantedToken, parseTokenReply, type TokenHttpRequest } from './auth/index.ts';
 import type { UpstreamContext } from './context.ts';
 import { withDeadline } from './deadline.ts';
 import { type Destination, DestinationClients } from './destination-clients.ts';
-import { describeExchange, exchangeFailure, shownUrl, tokenFailure } from './error.ts';
-import { hostOf } from './host.ts';
+import { describeExchange, exchangeFailure, shownUrl } from './error.ts';
 import { identifiesUs, ownHeaders } from './own-headers.ts';
 
 /** Without it, a body that trickles would hold a request for ever, and each of many exchanges could take its own timeout. */
 const ANSWER_TIMEOUT_MS = 50_000;
-const MAX_TOKEN_REPLY = 256 * 1024;
 /** Distinct warnings per upstream: one that keeps inventing messages is not logged for ever. */
 const MAX_WARNINGS = 32;
 
@@ -87,23 +84,6 @@ export class UpstreamConnection {
         redirected: purpose === 'redirect',
       });
     }
-  }
-
-  async fetchToken(token: TokenHttpRequest, addresses: AddressPolicy): Promise<GrantedToken> {
-    const destination = hostOf(token.url) === hostOf(this.url) ? 'upstream' : 'token';
-    const reply = await this.inTime(token, (signal) =>
-      this.exchange(
-        { ...token, addresses, signal },
-        {
-          purpose: 'token',
-          destination,
-          send: (client, httpRequest) => client.fetch({ ...httpRequest, maxBytes: MAX_TOKEN_REPLY }),
-        },
-      ),
-    );
-    const granted = reply.status === 200 ? parseTokenReply(reply.body) : undefined;
-    if (granted !== undefined) return granted;
-    throw tokenFailure(reply, { upstream: this.spec.name, url: token.url, now: this.context.now() });
   }
 
   /** Bounds an operation by the time that an upstream has to answer. */

@@ -1,10 +1,10 @@
 import { decodeHeaderText } from '../lib/index.ts';
 import { type AddressPolicy, HttpError, type HttpRequest, type HttpStream } from '../net/index.ts';
 import type { UpstreamSpec } from '../oci/index.ts';
-import type { Telemetry } from '../telemetry/index.ts';
 import { isPrivateNetwork } from './address.ts';
 import { basicAuthorization, CredentialReader } from './auth/index.ts';
-import type { HttpClientFor } from './context.ts';
+import { ANY } from './connection.ts';
+import type { UpstreamContext } from './context.ts';
 import { DestinationClients } from './destination-clients.ts';
 import { UpstreamError } from './error.ts';
 import { hostOf } from './host.ts';
@@ -12,12 +12,8 @@ import { ownHeaders } from './own-headers.ts';
 import { decideRedirect, isRedirect } from './redirect.ts';
 import type { MirrorSpec } from './site-spec.ts';
 
-export interface SiteOptions {
+export interface SiteOptions extends Pick<UpstreamContext, 'httpClientFor' | 'telemetry' | 'allowPrivate'> {
   readonly spec: MirrorSpec;
-  readonly httpClientFor: HttpClientFor;
-  readonly telemetry: Telemetry;
-  /** Hosts, addresses and CIDR blocks that redirects may lead to, besides public ones. */
-  readonly allowPrivate: readonly string[];
   /** Milliseconds. @default Date.now */
   readonly now?: () => number;
 }
@@ -58,8 +54,6 @@ const FOR_ANYONE = new Set([
 /** What an answer on the way says of what it leads to, and clients look for: Hugging Face's of its large files. */
 const KEPT_FROM_REDIRECTS = ['x-linked-etag', 'x-linked-size', 'x-repo-commit', 'docker-content-digest'];
 
-const ANY: AddressPolicy = { kind: 'any' };
-
 /**
  * A site behind a mirror route: asked what the client asked, redirects followed here where no route leads to their target.
  *
@@ -98,7 +92,7 @@ export class Site {
     const carried: Record<string, string> = {};
     const redirects: HttpStream['headers'][] = [];
     let { url } = request;
-    let addresses = ANY;
+    let addresses: AddressPolicy = ANY;
     let isHome = true;
     let privateNetwork = true;
     for (let hops = 0; ; hops += 1) {

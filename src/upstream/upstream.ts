@@ -51,15 +51,7 @@ export class Upstream {
     this.url = connection.url;
     this.#connection = connection;
     this.#health = new Health({ registry, upstream: spec.name, telemetry, now, random });
-    const authorizerFor = (credential: CredentialSource | undefined): Authorizer =>
-      new Authorizer({
-        spec,
-        credential,
-        now,
-        derived: connection.derived,
-        send: (httpRequest, addresses) => connection.fetchToken(httpRequest, addresses),
-        warn: (message) => connection.warn(message),
-      });
+    const authorizerFor = (credential: CredentialSource | undefined) => new Authorizer(connection, credential);
     const [first, ...rest] = [spec.credentials ?? []].flat();
     this.#pool = new CredentialPool([authorizerFor(first), ...rest.map(authorizerFor)], now);
   }

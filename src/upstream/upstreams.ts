@@ -21,7 +21,6 @@ import {
   locateBlob,
   noReferrers,
   openBlob,
-  type ReferrersAsked,
 } from './api/index.ts';
 import type { UpstreamContext } from './context.ts';
 import { UpstreamError } from './error.ts';
@@ -79,9 +78,14 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
 }
 
 /** A digest may come from any upstream; a tag or a list only from one that may resolve. */
-type Need = 'pull' | 'resolve';
+type Need = UpstreamSpec['capabilities'][number];
 
-type Call = OriginOptions & { readonly need: Need };
+interface Asked {
+  readonly need: Need;
+  /** Without the registry. */
+  readonly repository: string;
+  readonly signal: AbortSignal | undefined;
+}
 
 interface RegistryContext {
   /** Makes an upstream at its first request, and gives the same one afterwards. */
@@ -99,62 +103,49 @@ class RegistryOrigin implements Origin {
     this.#context = context;
   }
 
-  headManifest(repository: Repository, reference: Reference, { signal }: OriginOptions = {}) {
-    const asked = { repository: repository.repository, reference, signal };
-    return this.#ask(repository, { need: needOf(reference), signal }, (upstream) => headManifest(upstream, asked));
+  headManifest({ repository }: Repository, reference: Reference, { signal }: OriginOptions = {}) {
+    return this.#ask({ need: needOf(reference), repository, reference, signal }, headManifest);
   }
 
-  getManifest(repository: Repository, reference: Reference, { signal }: OriginOptions = {}) {
-    const asked = { repository: repository.repository, reference, signal };
-    return this.#ask(repository, { need: needOf(reference), signal }, (upstream) => getManifest(upstream, asked));
+  getManifest({ repository }: Repository, reference: Reference, { signal }: OriginOptions = {}) {
+    return this.#ask({ need: needOf(reference), repository, reference, signal }, getManifest);
   }
 
-  headBlob(repository: Repository, digest: Digest, { signal }: OriginOptions = {}) {
-    const asked = { repository: repository.repository, digest, signal };
-    return this.#ask(repository, { need: 'pull', signal }, (upstream) => headBlob(upstream, asked));
+  headBlob({ repository }: Repository, digest: Digest, { signal }: OriginOptions = {}) {
+    return this.#ask({ need: 'pull', repository, digest, signal }, headBlob);
   }
 
-  openBlob(repository: Repository, digest: Digest, { signal, offset = 0, end }: OpenBlobOptions = {}) {
-    const asked = { repository: repository.repository, digest, offset, end, signal };
-    return this.#ask(repository, { need: 'pull', signal }, (upstream) => openBlob(upstream, asked));
+  openBlob({ repository }: Repository, digest: Digest, { signal, offset = 0, end }: OpenBlobOptions = {}) {
+    return this.#ask({ need: 'pull', repository, digest, offset, end, signal }, openBlob);
   }
 
-  locateBlob(repository: Repository, digest: Digest, { signal }: OriginOptions = {}) {
-    const asked = { repository: repository.repository, digest, signal };
-    return this.#ask(repository, { need: 'pull', signal }, (upstream) => locateBlob(upstream, asked));
+  locateBlob({ repository }: Repository, digest: Digest, { signal }: OriginOptions = {}) {
+    return this.#ask({ need: 'pull', repository, digest, signal }, locateBlob);
   }
 
-  list(repository: Repository, query: ListQuery, { signal }: OriginOptions = {}): Promise<OriginList> {
-    const asked = { repository: repository.repository, signal };
-    if (query.kind === 'referrers') return this.#referrers(repository, { ...asked, query });
-    return this.#ask(repository, { need: 'resolve', signal }, (upstream) => listNames(upstream, { ...asked, query }));
-  }
-
-  async #referrers(repository: Repository, asked: ReferrersAsked): Promise<OriginList> {
-    const { signal } = asked;
+  async list({ repository }: Repository, query: ListQuery, { signal }: OriginOptions = {}): Promise<OriginList> {
+    const asked = { need: 'resolve', repository, signal } as const;
+    if (query.kind !== 'referrers') return this.#ask({ ...asked, query }, listNames);
     try {
-      return await this.#ask(repository, { need: 'resolve', signal }, (upstream) => listReferrers(upstream, asked));
+      return await this.#ask({ ...asked, query }, listReferrers);
     } catch (error) {
       if (!(error instanceof UpstreamError) || error.kind !== 'not-found') throw error;
-      return { ...noReferrers(asked.query), upstream: error.upstream, visibility: 'public' };
+      return { ...noReferrers(query), upstream: error.upstream, visibility: 'public' };
     }
   }
 
-  async #ask<T>(
-    { repository }: Repository,
-    { need, signal }: Call,
-    question: (upstream: Upstream) => Promise<T>,
-  ): Promise<T> {
-    signal?.throwIfAborted();
+  async #ask<A extends Asked, T>(asked: A, ask: (upstream: Upstream, asked: A) => Promise<T>): Promise<T> {
+    const { need, repository, signal } = asked;
     const { name: registry, upstreams } = this.#registry;
     const { upstreamFor, telemetry } = this.#context;
+    signal?.throwIfAborted();
     // URLs are built from checked names only; this is the last place where an unchecked one would be noticed.
     if (repository !== '' && !isRepositoryName(repository)) {
       throw new UpstreamError('that is no repository name', { kind: 'not-found', upstream: registry });
     }
     // An upstream that is known to be down is among them: it rejects at once.
     const candidates = upstreams.filter((each) => each.capabilities.includes(need)).map(upstreamFor);
-    return failOver(candidates, question, { registry, telemetry, signal });
+    return failOver(candidates, (upstream) => ask(upstream, asked), { registry, telemetry, signal });
   }
 }
 

@@ -1,96 +1,91 @@
 import { Lru } from '../../lib/index.ts';
 import type { AddressPolicy } from '../../net/index.ts';
-import type { CredentialSource, UpstreamSpec } from '../../oci/index.ts';
-import { UpstreamError } from '../error.ts';
+import type { CredentialSource } from '../../oci/index.ts';
+import { ANY, type UpstreamConnection } from '../connection.ts';
+import { tokenFailure, UpstreamError } from '../error.ts';
+import { hostOf } from '../host.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
 import { basicAuthorization, CredentialError } from './credential.ts';
 import { CredentialReader, type ReadCredential } from './credential-reader.ts';
 import { decideRealm } from './realm.ts';
-import { type CachedToken, type FetchToken, TokenCache } from './token-cache.ts';
-import { type GrantedToken, type TokenHttpRequest, type TokenQuestion, tokenRequest } from './token-request.ts';
+import { type FetchToken, TokenCache } from './token-cache.ts';
+import {
+  type GrantedToken,
+  parseTokenReply,
+  type TokenHttpRequest,
+  type TokenQuestion,
+  tokenRequest,
+} from './token-request.ts';
 
 /** What to send with a request, and what it says about the answer. */
 export interface Authorization {
   /** The value of the `Authorization` header. */
   readonly header: string;
-  /** A credential of ours stands behind it. */
+  /** True for a credential of ours, or a token that one was exchanged for. */
   readonly private: boolean;
-  /** When it was fetched or read, in milliseconds of the clock given. */
+  /** When it was fetched or read, in milliseconds of the upstream's clock. */
   readonly grantedAt: number;
-  /** Takes it out of use: it was refused. */
+  /** Discards it after a refusal. */
   readonly refuse: () => void;
 }
 
-/** Carries a token request to its service. Rejects with {@link UpstreamError}. */
-export type SendTokenRequest = (request: TokenHttpRequest, addresses: AddressPolicy) => Promise<GrantedToken>;
-
-/** Options of {@link Authorizer}. */
-export interface AuthorizerOptions {
-  readonly spec: UpstreamSpec;
-  /** The one of the upstream's credentials it answers with. */
-  readonly credential: CredentialSource | undefined;
-  readonly now: () => number;
-  readonly send: SendTokenRequest;
-  /** Hears what only the operator can mend. */
-  readonly warn: (message: string) => void;
-  /** What may be dialled on the word of a server on the public internet. */
-  readonly derived: AddressPolicy;
-}
-
-/** A 401 as it is to be answered. */
+/** A 401 that is to be answered. */
 export interface AuthChallenge {
+  /** `WWW-Authenticate`. */
   readonly header: string | undefined;
-  /** What was asked for, as a token scope; used where the challenge names none. */
+  /** The token scope of the request; used where the challenge names none. */
   readonly scope: string;
-  /** Who answered with it. */
+  /** The URL that answered 401. */
   readonly challenger: URL;
   /** A repository that the challenge names is left out: see {@link UpstreamRequest}. @default false */
   readonly loginOnly?: boolean;
-  /** The challenger is not on the public internet. */
+  /** The challenger is outside the public internet. */
   readonly privateNetwork: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How an upstream wants to be asked, as an earlier challenge told. */
-type CachedChallenge =
+/** How to authorize a request, as an earlier challenge said. */
+type KnownChallenge =
   | { readonly kind: 'basic' }
   | { readonly kind: 'bearer'; readonly question: TokenQuestion; readonly addresses: AddressPolicy };
 
-const MAX_LESSONS = 4096;
-const ANY_DIALLED: AddressPolicy = { kind: 'any' };
+const MAX_KNOWN_CHALLENGES = 4096;
+const MAX_SCOPE = 2048;
+const MAX_TOKEN_REPLY = 256 * 1024;
+
+/** The key of a challenge that holds for the whole upstream. No scope is empty. */
+const EVERY_SCOPE = '';
 
 /**
  * Answers the challenges of one upstream, and of the hosts it redirects to, with one credential or none.
  *
- * The upstream itself may be given the configured credential; a redirect target only ever an anonymous token. A challenge
- * is remembered for its repository (or for the whole upstream, where it does not name one), so that only the first request
+ * The upstream itself may get the configured credential; a redirect target only ever an anonymous token. A challenge is
+ * remembered for its repository (or for the whole upstream, where it does not name one), so that only the first request
  * costs a 401.
  */
 export class Authorizer {
-  readonly #options: AuthorizerOptions;
+  readonly #connection: UpstreamConnection;
   readonly #credentials: CredentialReader;
   readonly #tokens: TokenCache;
-  readonly #lessons = new Lru<CachedChallenge>({ maxWeight: MAX_LESSONS });
+  readonly #challenges = new Lru<KnownChallenge>({ maxWeight: MAX_KNOWN_CHALLENGES });
 
-  constructor(options: AuthorizerOptions) {
-    this.#options = options;
-    this.#tokens = new TokenCache(options.now);
-    this.#credentials = new CredentialReader({
-      source: options.credential,
-      upstream: new URL(options.spec.url),
-      now: options.now,
-    });
+  /** @param credential one of the upstream's credentials; undefined: only anonymous tokens */
+  constructor(connection: UpstreamConnection, credential: CredentialSource | undefined) {
+    const { now } = connection.context;
+    this.#connection = connection;
+    this.#tokens = new TokenCache(now);
+    this.#credentials = new CredentialReader({ source: credential, upstream: connection.url, now });
   }
 
-  /** Who its credential was when it was last read; undefined where it has none, or none was read yet. */
+  /** The user name of the credential that was read last; undefined where there is none, or none was read yet. */
   get username(): string | undefined {
     return this.#credentials.username;
   }
 
-  /** What earlier challenges taught to send at once; undefined where none was seen. */
+  /** What to send before any challenge, as earlier ones said; undefined where there was none. */
   async preemptive(scope: string, signal: AbortSignal | undefined): Promise<Authorization | undefined> {
-    const lesson = this.#lessons.get(scope) ?? this.#lessons.get(EVERY_SCOPE);
-    return lesson === undefined ? undefined : this.#grant(lesson, signal);
+    const known = this.#challenges.get(scope) ?? this.#challenges.get(EVERY_SCOPE);
+    return known === undefined ? undefined : this.#authorize(known, signal);
   }
 
   /**
@@ -99,55 +94,52 @@ export class Authorizer {
    * @returns undefined where there is nothing to answer with: the 401 stands
    * @throws {UpstreamError} `denied` where a challenge may not be answered, or as the token service failed
    */
-  async answer(refusal: AuthChallenge): Promise<Authorization | undefined> {
-    const lesson = this.#learn(refusal);
-    if (lesson === undefined) return undefined;
-    const grant = await this.#grant(lesson, refusal.signal);
-    if (grant === undefined) return undefined;
-    this.#lessons.set(isOfScope(lesson, refusal.scope) ? refusal.scope : EVERY_SCOPE, lesson);
-    return grant;
+  async answer(challenge: AuthChallenge): Promise<Authorization | undefined> {
+    const chosen = this.#choose(challenge);
+    if (chosen === undefined) return undefined;
+    const authorization = await this.#authorize(chosen, challenge.signal);
+    if (authorization === undefined) return undefined;
+    this.#challenges.set(isOfScope(chosen, challenge.scope) ? challenge.scope : EVERY_SCOPE, chosen);
+    return authorization;
   }
 
   /** What to send after a redirect target's 401: an anonymous token of its own domain, or undefined. */
-  async answerAnonymously(refusal: AuthChallenge): Promise<Authorization | undefined> {
-    const challenge = parseChallenges(refusal.header).find((each) => each.scheme === 'bearer');
-    const realm =
-      challenge && decideRealm(challenge.params['realm'], { challenger: refusal.challenger, tokenRealms: [] });
-    if (challenge === undefined || realm?.kind !== 'allowed') return undefined;
-    const addresses = refusal.privateNetwork ? ANY_DIALLED : this.#options.derived;
-    const question = questionOf(challenge, realm.url, { asked: '', loginOnly: false });
-    return this.#bearer(question, { addresses, anonymous: true, signal: refusal.signal });
+  async answerAnonymously(challenge: AuthChallenge): Promise<Authorization | undefined> {
+    const { header, challenger, privateNetwork, signal } = challenge;
+    const bearer = parseChallenges(header).find(({ scheme }) => scheme === 'bearer');
+    const realm = bearer && decideRealm(bearer.params['realm'], { challenger, tokenRealms: [] });
+    if (bearer === undefined || realm?.kind !== 'allowed') return undefined;
+    const addresses = privateNetwork ? ANY : this.#connection.derived;
+    const question = questionOf(bearer, realm.url, { scope: '', loginOnly: false });
+    return this.#bearer(question, { addresses, anonymous: true, signal });
   }
 
   /** Chooses the challenge to answer: Bearer where its realm is allowed, else Basic where there is a credential. */
-  #learn(refusal: AuthChallenge): CachedChallenge | undefined {
-    const { spec, derived } = this.#options;
-    const challenges = parseChallenges(refusal.header);
-    const context = { challenger: refusal.challenger, tokenRealms: spec.tokenRealms };
+  #choose({ header, scope, challenger, loginOnly = false, privateNetwork }: AuthChallenge): KnownChallenge | undefined {
+    const { spec, derived } = this.#connection;
+    const challenges = parseChallenges(header);
     let reason: string | undefined;
-    for (const challenge of challenges.filter((each) => each.scheme === 'bearer')) {
-      const realm = decideRealm(challenge.params['realm'], context);
+    for (const bearer of challenges.filter(({ scheme }) => scheme === 'bearer')) {
+      const realm = decideRealm(bearer.params['realm'], { challenger, tokenRealms: spec.tokenRealms });
       if (realm.kind === 'refused') {
         reason = realm.reason;
         continue;
       }
-      const named = realm.listed || realm.url.hostname === refusal.challenger.hostname;
-      // A host that a client named (allow_any) may lead elsewhere by the time it is dialled again, and to any port.
-      const addresses = (named && spec.addresses !== 'public') || refusal.privateNetwork ? ANY_DIALLED : derived;
-      const { scope, loginOnly = false } = refusal;
-      const question = questionOf(challenge, realm.url, { asked: scope, loginOnly });
-      return { kind: 'bearer', question, addresses };
+      const isNamed = realm.listed || realm.url.hostname === challenger.hostname;
+      // A host that a client named (allow_any) may resolve to another address by now, on any port.
+      const addresses = (isNamed && spec.addresses !== 'public') || privateNetwork ? ANY : derived;
+      return { kind: 'bearer', question: questionOf(bearer, realm.url, { scope, loginOnly }), addresses };
     }
-    if (this.#credentials.configured && challenges.some((each) => each.scheme === 'basic')) return { kind: 'basic' };
+    if (this.#credentials.configured && challenges.some(({ scheme }) => scheme === 'basic')) return { kind: 'basic' };
     if (reason === undefined) return undefined;
     const message = `${spec.name} asks for a token from where none may be fetched: ${reason}`;
-    this.#options.warn(message);
+    this.#connection.warn(message);
     throw new UpstreamError(message, { kind: 'denied', upstream: spec.name, status: 401 });
   }
 
-  async #grant(lesson: CachedChallenge, signal: AbortSignal | undefined): Promise<Authorization | undefined> {
-    if (lesson.kind === 'bearer') {
-      return this.#bearer(lesson.question, { addresses: lesson.addresses, anonymous: false, signal });
+  async #authorize(known: KnownChallenge, signal: AbortSignal | undefined): Promise<Authorization | undefined> {
+    if (known.kind === 'bearer') {
+      return this.#bearer(known.question, { addresses: known.addresses, anonymous: false, signal });
     }
     const credential = await this.#readCredential();
     if (credential === undefined) return undefined;
@@ -164,16 +156,33 @@ export class Authorizer {
     const fetch: FetchToken = async () => {
       const credential = anonymous ? undefined : await this.#readCredential();
       try {
-        const granted = await this.#options.send(tokenRequest(question, credential), addresses);
+        const granted = await this.#fetchToken(tokenRequest(question, credential), addresses);
         return { ...granted, private: credential !== undefined };
       } catch (error) {
         if (error instanceof UpstreamError && error.kind === 'denied') this.#credentials.forget();
         throw error;
       }
     };
-    const token: CachedToken = await this.#tokens.get(key, fetch, signal);
-    const refuse = (): void => this.#tokens.refuse(key, token.token);
-    return { header: `Bearer ${token.token}`, private: token.private, grantedAt: token.grantedAt, refuse };
+    const { token, private: isPrivate, grantedAt } = await this.#tokens.get(key, fetch, signal);
+    return { header: `Bearer ${token}`, private: isPrivate, grantedAt, refuse: () => this.#tokens.refuse(key, token) };
+  }
+
+  async #fetchToken(request: TokenHttpRequest, addresses: AddressPolicy): Promise<GrantedToken> {
+    const { spec, url, context } = this.#connection;
+    const destination = hostOf(request.url) === hostOf(url) ? 'upstream' : 'token';
+    const reply = await this.#connection.inTime(request, (signal) =>
+      this.#connection.exchange(
+        { ...request, addresses, signal },
+        {
+          purpose: 'token',
+          destination,
+          send: (client, httpRequest) => client.fetch({ ...httpRequest, maxBytes: MAX_TOKEN_REPLY }),
+        },
+      ),
+    );
+    const granted = reply.status === 200 ? parseTokenReply(reply.body) : undefined;
+    if (granted !== undefined) return granted;
+    throw tokenFailure(reply, { upstream: spec.name, url: request.url, now: context.now() });
   }
 
   async #readCredential(): Promise<ReadCredential | undefined> {
@@ -181,34 +190,25 @@ export class Authorizer {
       return await this.#credentials.read();
     } catch (error) {
       if (!(error instanceof CredentialError)) throw error;
-      const { name } = this.#options.spec;
+      const { name } = this.#connection.spec;
       const message = `the credential for ${name} cannot be read: ${error.message}`;
-      this.#options.warn(message);
+      this.#connection.warn(message);
       throw new UpstreamError(message, { kind: 'unavailable', upstream: name, cause: error });
     }
   }
 }
 
-/** The key of a lesson that holds for the whole upstream. No scope is empty. */
-const EVERY_SCOPE = '';
-
-/** A challenge for one repository's scope teaches nothing about others; ECR's `aws`, or Basic, holds for all. */
-function isOfScope(lesson: CachedChallenge, scope: string): boolean {
-  return lesson.kind === 'bearer' && (lesson.question.scope === scope || lesson.question.scope.includes(':'));
+/** A challenge for one repository's scope says nothing of other repositories; ECR's `aws`, or Basic, holds for all. */
+function isOfScope(known: KnownChallenge, scope: string): boolean {
+  return known.kind === 'bearer' && (known.question.scope === scope || known.question.scope.includes(':'));
 }
-
-const MAX_SCOPE = 2048;
 
 function questionOf(
   challenge: Challenge,
   realm: URL,
-  { asked, loginOnly }: { readonly asked: string; readonly loginOnly: boolean },
+  { scope, loginOnly }: Required<Pick<AuthChallenge, 'scope' | 'loginOnly'>>,
 ): TokenQuestion {
   const named = challenge.params['scope'] ?? '';
-  const scope = loginOnly && named.startsWith('repository:') ? '' : named;
-  return {
-    realm,
-    service: challenge.params['service'],
-    scope: scope === '' || scope.length > MAX_SCOPE ? asked : scope,
-  };
+  const usable = named.length > MAX_SCOPE || (loginOnly && named.startsWith('repository:')) ? '' : named;
+  return { realm, service: challenge.params['service'], scope: usable === '' ? scope : usable };
 }

@@ -9,4 +9,3 @@ export { parseChallenges } from './challenge.ts';
 export { basicAuthorization } from './credential.ts';
 export { CredentialPool } from './credential-pool.ts';
 export { CredentialReader, readSecret } from './credential-reader.ts';
-export { type GrantedToken, parseTokenReply, type TokenHttpRequest } from './token-request.ts';
