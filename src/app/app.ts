@@ -54,7 +54,7 @@ export async function startApp(loaded: LoadedConfig, options: AppOptions): Promi
       try {
         await cleanup();
       } catch (error) {
-        log.warn('could not put everything away', { error });
+        log.warn('could not close everything', { error });
       }
     }
   }

@@ -7,20 +7,20 @@ import type { Upstreams } from '../upstream/index.ts';
 import { OpenOnce } from './open-once.ts';
 import { answerTimeoutOf, httpClientOf, loadUpstream, resolverOf, type SharedTransport } from './settings/index.ts';
 
-/** The way to other registries: one for all that are reached under the same settings, however often these are read again. */
+/** The HTTP clients and the resolver under one set of `transport` options; generations with equal options share it. */
 export interface Transport {
-  /** The same for the same settings, files they name included. */
+  /** Equal for equal options, contents of the files they name included. */
   readonly key: string;
   readonly upstreams: OpenOnce<Upstreams>;
   readonly shared: SharedTransport;
   readonly clients: Clients;
-  /** Closes what is unused now, and the rest when it is no longer used. */
+  /** Closes idle connections now, and busy ones after their last request. */
   retire(): Promise<void>;
   /** Closes every connection. */
   close(): Promise<void>;
 }
 
-/** Tells settings apart, with the authorities that are trusted: the file may hold others than it did. */
+/** The key of a {@link Transport}: options, and the trusted certificates as the file holds them now. */
 export async function transportKeyOf(config: Config): Promise<string> {
   const { ca_file: file } = config.transport;
   const authorities = file === undefined ? '' : await readFile(file, 'utf8').catch(() => '');
@@ -59,23 +59,18 @@ export async function openTransport(config: Config, telemetry: Telemetry): Promi
   };
 }
 
-interface ClientSettings {
-  readonly tls: TlsSpec | undefined;
-  readonly own: TransportSpec | undefined;
-}
-
 interface MadeClient {
   readonly key: string;
   readonly tls: TlsSpec | undefined;
   readonly client: Promise<HttpClient>;
 }
 
-/** The clients towards upstreams, made when they are first asked for. */
+/** The HTTP clients of a {@link Transport}, made at their first request. */
 export class Clients {
   readonly #config: Config;
   readonly #shared: SharedTransport;
   readonly #clients = new Map<string, MadeClient>();
-  /** Those that keep nothing any more, until their last connection is gone. */
+  /** Clients that keep no idle connection, until their last one is closed. */
   readonly #retired = new Set<HttpClient>();
   #isOver = false;
 
@@ -84,32 +79,35 @@ export class Clients {
     this.#shared = shared;
   }
 
-  /** @param key what may share connections has the same */
-  async get(key: string, { tls, own }: ClientSettings): Promise<HttpClient> {
-    // Whoever still goes by older settings has another client than those who go by new ones.
+  /** @param key equal for upstreams that may share connections */
+  async get(
+    key: string,
+    { tls, own }: { readonly tls: TlsSpec | undefined; readonly own: TransportSpec | undefined },
+  ): Promise<HttpClient> {
+    // Requests of an older generation use another client than those with new settings.
     const name = `${key}\n${JSON.stringify([tls, own])}`;
     const known = this.#clients.get(name)?.client;
     const client = known ?? httpClientOf(this.#config, { tls, own, shared: this.#shared });
     this.#clients.set(name, { key, tls, client });
     try {
       const made = await client;
-      // For whoever began before it was over: what is made for them keeps nothing either.
+      // A request of a retired generation: its client keeps no idle connection either.
       if (this.#isOver && known === undefined) void this.#retire(made);
       return made;
     } catch (error) {
-      // A file that cannot be read now may be there next time.
+      // A file that cannot be read now may be readable the next time.
       this.#clients.delete(name);
       throw error;
     }
   }
 
-  /** Closes all clients as they are no longer used, and those that are yet to be made. Resolves when none is used. */
+  /** Retires all clients, and those that are made later. Resolves when none is used. */
   retireAll(): Promise<void> {
     this.#isOver = true;
     return this.retire(() => true);
   }
 
-  /** Closes such clients as they are no longer used; who has one can still ask it. Resolves when none is. */
+  /** Retires some clients: running requests may still use them, later ones get new clients. Resolves when none is used. */
   async retire(isGone: (made: Pick<MadeClient, 'key' | 'tls'>) => boolean): Promise<void> {
     const retiring: Promise<void>[] = [];
     for (const [name, made] of this.#clients) {

@@ -23,21 +23,21 @@ import { reservedDoor } from './reserved-door.ts';
 import { forwardHelpOf, forwardOf, loadSites, sitesOf } from './settings/index.ts';
 import { originOf, type UpstreamSet } from './upstream-set.ts';
 
-/** What follows from one configuration: replaced as a whole when another is taken up. */
+/** What follows from one configuration; a reload replaces it as a whole. */
 export interface Generation {
   readonly config: Config;
   /** Where the configuration came from. */
   readonly source: string;
   readonly upstreams: UpstreamSet;
-  /** Answers every request to this server. */
+  /** Handles every request to this server. */
   readonly handle: RequestHandler;
-  /** Answers what is for others, where there is a forward proxy. */
+  /** Handles requests to other servers, where the forward proxy is enabled. */
   readonly forward: Forward | undefined;
-  /** The names of the registries that are configured or known, and of the mirror routes. */
+  /** The names of all configured and known registries and of the mirror routes. */
   readonly registries: ReadonlySet<string>;
 }
 
-/** What stands for the life of the process, whatever the configuration. */
+/** What a generation needs of the process. */
 export interface ProcessContext {
   readonly telemetry: Telemetry;
   readonly cache: PullThrough;
@@ -77,7 +77,7 @@ export async function createGeneration(
   return { config, source, upstreams, handle, forward, registries };
 }
 
-/** The door of the mirror routes. It comes first, and most servers have none. */
+/** The door of the mirror routes; most servers have none. It comes before all others. */
 async function siteDoorsOf(
   config: Config,
   transport: Transport,
@@ -103,7 +103,7 @@ function helpPage(config: Config, catalogue: Catalogue, version: string): PageRo
   };
 }
 
-/** The certificate that clients trust where tunnels are decrypted. */
+/** The certificate that clients must trust where tunnels are decrypted. */
 function authorityPage({ cert }: Authority): PageRow {
   return {
     route: 'ca',
@@ -112,7 +112,7 @@ function authorityPage({ cert }: Authority): PageRow {
   };
 }
 
-/** How the upstreams fare that are configured or known, and were asked. */
+/** The health of those upstreams of configured or known registries that were asked so far. */
 export function describeUpstreams({
   upstreams: { catalogue, transport },
 }: Pick<Generation, 'upstreams'>): readonly UpstreamStatus[] {

@@ -1,7 +1,7 @@
 /**
- * A server that runs: built from a configuration, replaced part by part on a reload, put away at the end.
+ * A running server: built from a configuration, replaced part by part on a reload, closed at the end.
  *
- * It introduces the rooms to each other and holds no policy of its own. It never handles a request itself.
+ * It connects the rooms to each other and holds no policy of its own. It never handles a request itself.
  */
 
 export { type App, startApp } from './app.ts';

@@ -1,17 +1,17 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Config, formatKey } from '../config/index.ts';
 
-/** What a running server makes of another configuration. */
+/** How a running server takes up another configuration. */
 export interface ReloadPlan {
-  /** The new one, with what cannot be changed as it is now. */
+  /** The new configuration, with the running values of the options that need a restart. */
   readonly config: Config;
-  /** The options that change, as `cache.max_size` or `registries["ghcr.io"]`. */
+  /** The options that change: `cache.max_size`, `registries["ghcr.io"]`. */
   readonly changed: readonly string[];
-  /** The options that would change had the server been started with it. */
+  /** The options that change only after a restart. */
   readonly restart: readonly string[];
 }
 
-/** Which of a new configuration a running server can take up, and which only another start brings. Pure. */
+/** Splits a new configuration into what a running server takes up and what needs a restart. Pure. */
 export function planReload(running: Config, wanted: Config): ReloadPlan {
   const config: Config = {
     ...wanted,
@@ -35,7 +35,7 @@ export function planReload(running: Config, wanted: Config): ReloadPlan {
   return { config, changed: changedKeys(running, config), restart: changedKeys(config, wanted) };
 }
 
-/** The options in which two configurations differ, in order. A registry is one option, and so is a list. */
+/** The options in which two configurations differ, sorted. A registry counts as one option, and so does a list. */
 export function changedKeys(before: unknown, after: unknown, path: readonly string[] = []): readonly string[] {
   if (isDeepStrictEqual(before, after)) return [];
   const isWhole = path[0] === 'registries' && path.length > 1;

@@ -41,7 +41,7 @@ describe('a reload of a configuration that was found', () => {
     const refused = await reloader.reload();
     assert.equal(refused.outcome, 'refused');
     assert.deepEqual(refused.problems, [
-      `${file}: it is not there any more; put it back, or start the server anew without it`,
+      `${file}: the file was removed; put it back, or restart the server without it`,
     ]);
     assert.ok('apps' in current().config.registries);
 

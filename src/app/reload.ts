@@ -7,23 +7,23 @@ import type { ConfigReloaded, Log, Telemetry } from '../telemetry/index.ts';
 import { planReload } from './reload-plan.ts';
 import { SettingsError } from './settings/index.ts';
 
-/** What became of a reload; each problem of a refused one has file, line and option where it has them. */
+/** The outcome of a reload. Problems name file, line and option where they are known. */
 export type ReloadAnswer = ConfigReloaded;
 
-/** What is done to take up a configuration. */
+/** What a {@link Reloader} needs of the server. */
 export interface ReloadSteps {
   /** @throws {ConfigError} */
   readonly load: () => Promise<LoadedConfig>;
   readonly running: () => { readonly config: Config; readonly catalogue: Catalogue; readonly source: string };
-  /** Everything that can fail, then everything that cannot. Gives the catalogue in effect. */
+  /** Takes up a configuration whole, or rejects. Gives the catalogue in effect. */
   readonly apply: (next: Pick<LoadedConfig, 'config' | 'source'>) => Promise<Catalogue>;
   readonly log: Log;
   readonly telemetry: Telemetry;
 }
 
 /**
- * Takes up the configuration anew, whenever it is told to: one time after the other. Whoever asks while one runs shares the
- * next with all who ask meanwhile, since the one that runs may have read the file already.
+ * Reloads the configuration on demand, one reload at a time. Requests for a reload while one runs share the next one, since
+ * the running one may have read the file already.
  */
 export class Reloader {
   readonly #steps: ReloadSteps;
@@ -44,7 +44,7 @@ export class Reloader {
     return this.#next;
   }
 
-  /** Begins none any more; resolves when none runs. */
+  /** Starts no more reloads; resolves when none runs. */
   async close(): Promise<void> {
     this.#isClosed = true;
     while (this.#running !== undefined) await (this.#next ?? this.#running);
@@ -59,7 +59,7 @@ export class Reloader {
 
   async #run(): Promise<ReloadAnswer> {
     const answer = await this.#reload();
-    // That a server about to stop takes up nothing more is no failure.
+    // While the server stops, a refusal is no failure to report.
     if (!this.#isClosed) this.#steps.telemetry.publish('config.reloaded', answer);
     return answer;
   }
@@ -74,12 +74,12 @@ export class Reloader {
       for (const note of loaded.notes) log.warn(note);
       const { config, changed, restart } = planReload(before.config, loaded.config);
       const { source } = loaded;
-      // Whoever writes a file empties it first, and would lose every registry if it was read at that moment.
+      // Editors truncate a file before they write it: read at that moment, it would remove every registry.
       if (loaded.isBlank && changed.length > 0) {
         throw new Error(`${source}: found nothing in it, expected a configuration, or {} where the defaults are meant`);
       }
       if (source !== before.source && isGone(before.source)) {
-        throw new Error(`${before.source}: it is not there any more; put it back, or start the server anew without it`);
+        throw new Error(`${before.source}: the file was removed; put it back, or restart the server without it`);
       }
       const registries = compareRegistries(before.catalogue, await apply({ config, source }));
       const isSame = changed.length + Object.values(registries).flat().length === 0;
@@ -93,7 +93,7 @@ export class Reloader {
   }
 }
 
-/** Whether a source is a file that has gone; what is found in its stead was never meant to take its place. */
+/** Whether a source is a file that was removed; the next source that is found was not meant to replace it. */
 function isGone(source: string): boolean {
   return isAbsolute(source) && !existsSync(source);
 }
@@ -119,7 +119,7 @@ function byName(catalogue: Catalogue): ReadonlyMap<string, RegistrySpec> {
   return new Map(catalogue.list().map((spec) => [spec.name, spec]));
 }
 
-/** Upstreams that are the same are the same objects, the files they name included. */
+/** Unchanged upstreams are the same objects; a change in a file that they name makes another object. */
 function isSame(a: RegistrySpec, b: RegistrySpec): boolean {
   if (a.upstreams.length !== b.upstreams.length || a.upstreams.some((each, at) => each !== b.upstreams[at]))
     return false;

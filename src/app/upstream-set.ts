@@ -7,13 +7,13 @@ import type { Telemetry } from '../telemetry/index.ts';
 import { openTransport, type Transport, transportKeyOf } from './client-pool.ts';
 import { catalogueOf, readUpstreamFiles } from './settings/index.ts';
 
-/** Which registries there are, and the way to them. */
+/** The registries of one configuration, and the transport to their upstreams. */
 export interface UpstreamSet {
   readonly catalogue: Catalogue;
   readonly transport: Transport;
 }
 
-/** The upstreams of a registry, reached by the transport of the set that the registry was found in. */
+/** The upstreams of a registry of the set's catalogue. */
 export function originOf({ transport }: UpstreamSet, registry: RegistrySpec): OriginSource {
   return async () => (await transport.upstreams.get()).originOf(registry);
 }
@@ -25,12 +25,12 @@ export function originOfName(upstreams: UpstreamSet, name: string): OriginSource
   return originOf(upstreams, registry);
 }
 
-/** Upstreams remembered as they were; of one that is forgotten, what was learnt is learnt anew. */
+/** Upstream specs remembered; a forgotten upstream loses its tokens and health. */
 const REMEMBERED = 8192;
 
 /**
- * Finds the registries of one configuration after the other, and keeps what is the same: an upstream whose settings did
- * not change keeps its connections, tokens and troubles.
+ * Opens the upstreams of one configuration after the other. An upstream whose settings did not change keeps its connections,
+ * tokens and health.
  */
 export class UpstreamSets {
   readonly #telemetry: Telemetry;
@@ -41,32 +41,32 @@ export class UpstreamSets {
     this.#telemetry = telemetry;
   }
 
-  /** The registries of a configuration, by the way there is where that will do. @throws {SettingsError} */
+  /** @param before its transport is used again where the options are equal @throws {SettingsError} */
   async open(config: Config, before?: UpstreamSet): Promise<UpstreamSet> {
     const files = await readUpstreamFiles(config);
     const catalogue = await catalogueOf(config, { intern: (registry, spec) => this.#intern(registry, spec, files) });
-    const isSameWay = before !== undefined && before.transport.key === (await transportKeyOf(config));
-    if (isSameWay) return { catalogue, transport: before.transport };
+    const isSameTransport = before !== undefined && before.transport.key === (await transportKeyOf(config));
+    if (isSameTransport) return { catalogue, transport: before.transport };
     const transport = await openTransport(config, this.#telemetry);
     this.#transports.add(transport);
     return { catalogue, transport };
   }
 
-  /** Whether the same upstreams are asked in the same way, whatever else they are called. */
+  /** Whether two sets have the same upstreams and the same transport; names of registries do not matter. */
   isSame(one: UpstreamSet, other: UpstreamSet): boolean {
     return one.transport === other.transport && upstreamsOf(one).symmetricDifference(upstreamsOf(other)).size === 0;
   }
 
-  /** Lets go of what was opened and is not put to use. */
+  /** Closes a set that was opened but does not become the current one. */
   abandon(opened: UpstreamSet, current: UpstreamSet): void {
     if (opened.transport !== current.transport) this.#retireTransport(opened.transport);
   }
 
-  /** Closes what the one had and the other has not, as it is no longer used. */
+  /** Retires what only the earlier set used; requests that run may finish. */
   retire(before: UpstreamSet, after: UpstreamSet): void {
     const { transport, catalogue } = before;
     const gone = upstreamsOf(before).difference(upstreamsOf(after));
-    // Should one come back, it begins anew: its clients keep nothing any more.
+    // An upstream that comes back in a later configuration starts fresh, as its clients are retired.
     for (const [key, spec] of this.#specs.entries()) if (gone.has(spec)) this.#specs.delete(key);
     if (transport !== after.transport) {
       this.#retireTransport(transport);
@@ -77,7 +77,7 @@ export class UpstreamSets {
       .flatMap(({ name, upstreams }) =>
         upstreams.filter((each) => gone.has(each)).map((each) => `${name} ${each.name} `),
       );
-    // Of what a mirror route's files held nothing is remembered: its client reads them anew.
+    // The contents of a mirror route's files are not known here, so its client reads them again.
     const mayDiffer = (key: string, { caFile, certFile, keyFile }: TlsSpec): boolean =>
       key.startsWith('mirror ') && [caFile, certFile, keyFile].some((file) => file !== undefined);
     void transport.clients.retire(

@@ -17,15 +17,15 @@ export type HttpClientFor = (
 export interface UpstreamContext {
   readonly httpClientFor: HttpClientFor;
   readonly telemetry: Telemetry;
-  /** Hosts, addresses and CIDR blocks that what is derived (redirects, realms) may lead to, besides public ones. */
+  /** Hosts, addresses and CIDR blocks that redirects and realms may lead to, besides public ones. */
   readonly allowPrivate: readonly string[];
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   /** From 0 to below 1: spreads back-off. @default Math.random */
   readonly random?: (() => number) | undefined;
   /**
-   * Milliseconds for an upstream to answer a small question (a manifest, a list, whether a blob is there) with all that
-   * goes with it: token, redirects, body. @default 50_000: to connect, to shake hands and to answer once, each in its time
+   * Milliseconds for a small request (a manifest, a list, a HEAD of a blob) as a whole, with token, redirects and body.
+   * @default 50_000: the default timeouts of connect, TLS handshake and response header together
    */
   readonly answerTimeout?: number | undefined;
 }

@@ -1,14 +1,14 @@
 /**
- * Runs an operation with a signal that is also aborted when it has taken too long.
+ * Runs an operation with a signal that also aborts after a time.
  *
- * `AbortSignal.timeout` would do the same, but keeps its timer for the whole time after an operation of a millisecond.
+ * `AbortSignal.timeout` would keep its timer for the whole time, even after an operation of a millisecond.
  */
 export async function withDeadline<T>(
   operation: (signal: AbortSignal) => Promise<T>,
   options: {
     readonly milliseconds: number;
     readonly signal?: AbortSignal | undefined;
-    /** What the signal is aborted with then. */
+    /** The reason of that abort. */
     readonly late: () => Error;
   },
 ): Promise<T> {

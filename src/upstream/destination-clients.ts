@@ -3,10 +3,9 @@ import type { TlsSpec, UpstreamSpec } from '../oci/index.ts';
 import type { HttpClientFor } from './context.ts';
 import { UpstreamError } from './error.ts';
 
-/** What a connection is for: the upstream itself, where it redirects, its token service. */
+/** What a connection is for: the upstream itself, a redirect target, its token service. */
 export type Destination = 'upstream' | 'redirect' | 'token';
 
-/** Options of {@link DestinationClients}. */
 export interface DestinationClientsOptions {
   readonly registry: string;
   readonly spec: UpstreamSpec;
@@ -14,8 +13,8 @@ export interface DestinationClientsOptions {
 }
 
 /**
- * The clients for one upstream, and for where it leads. There it has no client certificate; and nobody's certificate goes
- * unchecked where a credential is sent on an upstream's word.
+ * The HTTP clients for one upstream, its redirect targets and its token service. Only the upstream itself gets the client
+ * certificate. Its `insecure_skip_verify` does not apply to the token service, which gets the credential.
  */
 export class DestinationClients {
   readonly #options: DestinationClientsOptions;
@@ -25,13 +24,13 @@ export class DestinationClients {
     this.#options = options;
   }
 
-  /** @throws {UpstreamError} `unavailable` where the client cannot be made; it is tried again the next time */
+  /** @throws {UpstreamError} `unavailable` where the client cannot be made; the next call tries again */
   async to(destination: Destination): Promise<HttpClient> {
     const known = this.#clients.get(destination);
     if (known !== undefined) return known;
     const { registry, spec, httpClientFor } = this.#options;
     const { tls, transport, credentials, name } = spec;
-    // Who has nothing that tells them apart may share connections; whoever has a credential shares with nobody.
+    // Upstreams without settings of their own share connections; an upstream with a credential shares none.
     const alike = tls === undefined && transport === undefined && credentials === undefined;
     const key = alike ? '' : `${registry} ${name} ${destination}`;
     const made = Promise.try(httpClientFor, tlsTowards(destination, tls), key, transport);
@@ -39,7 +38,7 @@ export class DestinationClients {
     try {
       return await made;
     } catch (error) {
-      // A certificate file that is not there yet may be there next time.
+      // A certificate file that is missing now may exist the next time.
       this.#clients.delete(destination);
       const reason = error instanceof Error ? error.message : String(error);
       const message = `${name} cannot be asked, as its client cannot be made: ${reason}`;

@@ -4,9 +4,9 @@ const MAX_BYTES = 64 * 1024;
 const TIMEOUT_MS = 5_000;
 
 /**
- * Reads a body nobody wants, so that its connection can be used again, and gives it up where it is long or slow.
+ * Reads an unwanted body to its end, so that its connection can be reused; cancels it where it is long or slow.
  *
- * @returns at most 64 KiB of it: enough for an error code
+ * @returns at most 64 KiB: enough for an error code
  */
 export async function drain(body: ByteSource): Promise<Buffer> {
   const chunks: Buffer[] = [];
@@ -21,7 +21,7 @@ export async function drain(body: ByteSource): Promise<Buffer> {
       length += chunk.length;
     }
   } catch {
-    // It broke off, or was given up: what has come is all there is.
+    // It broke off or was cancelled: what has arrived is enough.
   } finally {
     clearTimeout(timer);
   }

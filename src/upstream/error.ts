@@ -2,25 +2,24 @@ import { HttpError } from '../net/index.ts';
 import type { FailureKind, OriginFailure } from '../oci/index.ts';
 import { parseJsonObject } from './json.ts';
 
-/** Options of {@link UpstreamError}. */
 export interface UpstreamErrorOptions {
   readonly kind: FailureKind;
-  /** Name of the upstream that was asked. */
+  /** Name of the upstream. */
   readonly upstream: string;
-  /** The status it answered with, where it did. */
+  /** The status of its answer, where there was one. */
   readonly status?: number | undefined;
-  /** Seconds it asked us to wait. */
+  /** Seconds, from `Retry-After`. */
   readonly retryAfter?: number | undefined;
-  /** It failed where the upstream had sent us, not at the upstream itself. @default false */
+  /** True where a redirect target failed, not the upstream itself. @default false */
   readonly redirected?: boolean;
   readonly cause?: unknown;
 }
 
 /**
- * What every question to an upstream rejects with, but for an abort, which rejects with the signal's own reason.
+ * Why a request to an upstream failed. An abort is none: it rejects with the signal's own reason.
  *
  * The message is for operators: it names origin and path, never a query, a header or the text of an error body, since
- * servers have been seen to echo the `Authorization` they were sent (CVE-2025-62168).
+ * servers have been seen to echo the `Authorization` they got (CVE-2025-62168).
  */
 export class UpstreamError extends Error implements OriginFailure {
   override readonly name = 'UpstreamError';
@@ -39,22 +38,21 @@ export class UpstreamError extends Error implements OriginFailure {
     this.redirected = options.redirected ?? false;
   }
 
-  /** True where the same question may be answered later: nothing was said about the content itself. */
+  /** True where a later request may succeed: the failure says nothing about the content. */
   get temporary(): boolean {
     return this.kind === 'throttled' || this.kind === 'unavailable';
   }
 }
 
-/** What is known of an answer that is not the one asked for. */
 export interface FailedAnswer {
   readonly upstream: string;
-  /** As {@link describeExchange} gives it. */
+  /** From {@link describeExchange}. */
   readonly exchange: string;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** The error code of the registry's own form, where it had one. */
+  /** The error code in the body, where there was one. */
   readonly code: string | undefined;
-  /** The answer came from where the registry sent us, not from itself. */
+  /** The answer came from a redirect target. */
   readonly redirected: boolean;
   /** Milliseconds since the epoch. */
   readonly now: number;
@@ -77,8 +75,8 @@ export function answerFailure(answer: FailedAnswer): UpstreamError {
 /**
  * What a status says about the content.
  *
- * A storage behind a registry that refuses what the registry has just signed says nothing about the content: a clock is
- * wrong, or a region is blocked. So its 4xx are failures for now, but for the plain "not found".
+ * A storage that refuses a URL which its registry has just signed says nothing about the content: a clock is wrong, or a
+ * region is blocked. So its 401 and 403 are temporary.
  */
 export function kindOfStatus(status: number, redirected = false): FailureKind {
   if (status === 404 || status === 410) return 'not-found';
@@ -88,7 +86,7 @@ export function kindOfStatus(status: number, redirected = false): FailureKind {
   return 'invalid';
 }
 
-/** The failure that a token service's answer means: it can refuse or fail, but knows nothing of the content. */
+/** The failure that a token service's answer means. It can refuse or fail, but its 404 says nothing about the content. */
 export function tokenFailure(
   reply: { readonly status: number; readonly headers: Readonly<Record<string, string>> },
   context: { readonly upstream: string; readonly url: URL; readonly now: number },
@@ -104,7 +102,7 @@ export function tokenFailure(
   });
 }
 
-/** The failure that a broken exchange means. An error that is no {@link HttpError} is a mistake of ours and is thrown on. */
+/** The failure that a broken exchange means. An error that is no {@link HttpError} is a bug and thrown on. */
 export function exchangeFailure(
   error: unknown,
   context: { upstream: string; exchange: string; redirected?: boolean },
@@ -119,7 +117,7 @@ export function exchangeFailure(
   });
 }
 
-/** Method and address as they may be shown: a query can be a signature, so it is left out. */
+/** Method and URL for display. Without the query, which may be a signature. */
 export function describeExchange(method: string, url: URL): string {
   return `${method} ${shownUrl(url)}`;
 }
@@ -142,7 +140,7 @@ export function parseRetryAfter(header: string | undefined, now: number): number
   return Math.min(Math.max(0, Math.ceil((at - now) / 1000)), MAX_RETRY_AFTER);
 }
 
-/** The first error code of an error body (distribution-spec, "Error codes"); undefined where the body has no such form. */
+/** The first error code of an error body (distribution-spec, "Error codes"); undefined without one. */
 export function parseErrorCode(body: Buffer): string | undefined {
   const errors = parseJsonObject(body)?.['errors'];
   const first: unknown = Array.isArray(errors) ? errors[0] : undefined;

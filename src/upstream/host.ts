@@ -1,20 +1,20 @@
 import { isIP } from 'node:net';
 import { getDomain } from 'tldts';
 
-/** A URL's host name as it is compared: lower case, without brackets or a trailing dot. */
+/** A URL's host name for comparison: lower case, without brackets or a trailing dot. */
 export function hostOf(url: URL): string {
   return url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
 }
 
-/** True for what no registrable domain stands behind: an IP address, `localhost`, a name without a dot. */
+/** True for a host without a registrable domain: an IP address, `localhost`, a name without a dot. */
 export function isLocalName(host: string): boolean {
   return isIP(host) !== 0 || host === 'localhost' || host.endsWith('.localhost') || !host.includes('.');
 }
 
 /**
- * The domain that somebody registered (`docker.io` of `auth.docker.io`); undefined where there is none.
+ * The registered domain of a host (`docker.io` of `auth.docker.io`); undefined where there is none.
  *
- * The private part of the public-suffix list counts: `a.github.io` and `b.github.io` belong to different people.
+ * Uses the private part of the public-suffix list too: `a.github.io` and `b.github.io` have different owners.
  */
 export function registrableDomain(host: string): string | undefined {
   return getDomain(host, { allowPrivateDomains: true }) ?? undefined;
@@ -30,7 +30,7 @@ export function isHostListed(patterns: readonly string[], url: URL): boolean {
   });
 }
 
-/** The port that is dialled, the scheme's own included. */
+/** The port of a URL, by its scheme where none is given. */
 export function portOf(url: URL): string {
   return url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port;
 }

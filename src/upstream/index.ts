@@ -1,10 +1,10 @@
 /**
- * Other registries: asked politely, in order, in the dialect each of them speaks.
+ * Other registries: their API, authentication and health, and fail-over from one upstream to the next.
  *
- * It answers challenges, follows redirects within policy, turns each failure into one of five kinds and goes on to the next
- * upstream. Who is down or throttles is left alone for a while; nobody is ever asked without a question of somebody's
- * behind it, at the start neither. It never stores anything but tokens (in memory), never verifies a blob, and never gives a credential to
- * anyone but its own upstream and that upstream's own token service.
+ * It answers challenges, follows redirects within policy, and turns each failure into one of five kinds. An upstream that is
+ * down or throttles is left alone for a while. It never makes a request on its own initiative: no health probes, not even at
+ * the start. It never stores anything but tokens (in memory), never verifies a blob, and never sends a credential to any
+ * host but its own upstream and that upstream's token service.
  */
 
 export { parseChallenges, readSecret } from './auth/index.ts';

@@ -4,14 +4,12 @@ import { drain } from './drain.ts';
 import { Upstream } from './upstream.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 
-/** One upstream to be asked by itself. */
 export interface ProbedUpstream {
   readonly registry: string;
   readonly spec: UpstreamSpec;
   readonly context: UpstreamContext;
 }
 
-/** What is asked of it, in the words of a question. */
 export type ProbeQuestion = Pick<
   UpstreamRequest,
   'method' | 'path' | 'scope' | 'kind' | 'headers' | 'loginOnly' | 'signal'
@@ -21,17 +19,15 @@ export interface ProbeAnswer {
   readonly status: number;
   /** Lower-case names. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Who answered in the end. */
+  /** The URL that answered, after redirects. */
   readonly url: URL;
 }
 
 /**
- * Asks one upstream as any question would be asked of it, with its credential, token and redirects, but past fail-over and
- * with nothing known of it: neither that it is to be left alone, nor a token.
+ * Sends one request to one upstream, with its credential, token and redirects as usual, but without fail-over and without
+ * memory: neither its health nor a cached token plays a part. Every exchange is published to the context's telemetry.
  *
- * What happens on the way is published to the context's telemetry.
- *
- * @throws {UpstreamError} where no answer came; a status is an answer, whatever it is
+ * @throws {UpstreamError} where no answer came; any status is an answer
  */
 export async function probeUpstream(
   { registry, spec, context }: ProbedUpstream,

@@ -1,14 +1,14 @@
-/** What a registry says is left of its limit. */
+/** A pull rate limit, as a registry states it. */
 export interface RateLimit {
-  /** Pulls in a whole window; undefined where it does not say. */
+  /** Pulls per window; undefined where the registry does not say. */
   readonly limit: number | undefined;
   /** Pulls left. */
   readonly remaining: number;
-  /** Undefined where it does not say. */
+  /** Undefined where the registry does not say. */
   readonly windowSeconds: number | undefined;
 }
 
-/** What is left of a limit, by whom it counts. */
+/** The rate limit of one credential. */
 export interface Quota extends RateLimit {
   /** A user name, or `anonymous`. */
   readonly credential: string;
@@ -21,7 +21,7 @@ const MAX_HEADER = 256;
  * manifests; the window may be on either, or on none (draft-ietf-httpapi-ratelimit-headers, up to -07).
  *
  * @param headers by lower-case names
- * @returns undefined where nothing is said, which on Docker Hub means no limit
+ * @returns undefined without such headers, which on Docker Hub means no limit
  */
 export function parseRateLimit(headers: Readonly<Record<string, string>>): RateLimit | undefined {
   const remaining = parseItem(headers['ratelimit-remaining']);
@@ -34,8 +34,8 @@ export function parseRateLimit(headers: Readonly<Record<string, string>>): RateL
   };
 }
 
-// The first number is the limit that is nearest; policies that may follow it, with windows of their own, are another
-// matter, so a window counts only in the number's own item.
+// The first number is the tightest limit; policies with windows of their own may follow it, so a window counts only in the
+// number's own item.
 const ITEM = /^\s*(\d{1,9})\s*((?:;[^,;]{0,64}){0,4})(?:,|$)/;
 const WINDOW = /;\s*w\s*=\s*(\d{1,9})\s*(?:;|$)/i;
 

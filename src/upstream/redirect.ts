@@ -13,17 +13,16 @@ export function isRedirect(status: number): boolean {
   return REDIRECTS.includes(status);
 }
 
-/** What a redirect is judged by. */
 export interface RedirectContext {
-  /** The URL that answered with it. */
+  /** The URL that redirects. */
   readonly from: URL;
-  /** The upstream the chain began at. */
+  /** The upstream at the beginning of the chain. */
   readonly upstream: URL;
-  /** How many redirects led here. */
+  /** The number of redirects before this one. */
   readonly hops: number;
-  /** Where given, the only hosts it may lead to besides the upstream's own. */
+  /** Where given, the only allowed hosts besides the upstream's own. */
   readonly redirectHosts: readonly string[] | undefined;
-  /** What may be dialled if the host is not the upstream's own. */
+  /** What may be dialled at other hosts than the upstream's own. */
   readonly addresses: AddressPolicy;
 }
 
@@ -32,8 +31,8 @@ export type RedirectDecision =
   | { readonly kind: 'refused'; readonly reason: string };
 
 /**
- * Decides whether a `Location` may be gone to. Credentials are not its subject: they belong to an origin, and whoever
- * builds the next request gives them to no other.
+ * Decides whether a redirect is followed. Credentials are not its subject: they are bound to an origin where the next request
+ * is built.
  */
 export function decideRedirect(location: string | undefined, context: RedirectContext): RedirectDecision {
   if (location === undefined) return refused('it names no Location');
@@ -56,10 +55,10 @@ export function decideRedirect(location: string | undefined, context: RedirectCo
   return { kind: 'follow', url };
 }
 
-// Query parameters by which a URL proves itself: S3 and R2, older S3 and GCS, CloudFront, Azure, GCS, Cloudflare.
+// Query parameters of signed URLs: S3 and R2, older S3 and GCS, CloudFront, Azure, GCS, Cloudflare.
 const SIGNATURES = /^(?:x-amz-signature|x-goog-signature|signature|sig|key-pair-id|verify)$/i;
 
-/** True where a client that holds no credential can use the URL: it left the upstream, or it carries a signature. */
+/** True where a client without a credential can use the URL: it leads away from the upstream, or it is signed. */
 export function needsNoCredential(location: URL, upstream: URL): boolean {
   return location.origin !== upstream.origin || [...location.searchParams.keys()].some((each) => SIGNATURES.test(each));
 }

@@ -18,27 +18,26 @@ export interface SiteOptions extends Pick<UpstreamContext, 'httpClientFor' | 'te
   readonly now?: () => number;
 }
 
-/** What is asked of a mirrored site. */
 export interface SiteRequest extends Pick<HttpRequest, 'method' | 'body'> {
   readonly url: URL;
-  /** Lower-case names, end to end; those that are for the site alone go nowhere else. */
+  /** The client's end-to-end headers, by lower-case names; a redirect target gets only {@link FOR_ANYONE}. */
   readonly headers: Readonly<Record<string, string>>;
-  /** What the client takes for the host, where the site is to be asked with it. */
+  /** The client's `Host`, where the site is to get it. */
   readonly host?: string | undefined;
-  /** Whether the client can be sent to a URL, since a route of this server leads there: then a redirect is an answer. */
+  /** Whether a route of this server leads to a URL: then the client gets the redirect to follow itself. */
   readonly isRouted: (url: URL) => boolean;
   readonly signal: AbortSignal;
 }
 
-/** What came of it, wherever redirects led. */
+/** The last answer, after redirects. */
 export interface SiteAnswer extends HttpStream {
   /** The URL that answered. */
   readonly url: URL;
-  /** Headers of the redirects that were followed to it, in order. */
+  /** Headers of the redirects that were followed, in order. */
   readonly redirects: readonly HttpStream['headers'][];
 }
 
-/** What may be said to whoever a site redirects to: nothing that says who asks, or what only the site should know. */
+/** Headers that a redirect target may get: none identifies the client or is meant for the site alone. */
 const FOR_ANYONE = new Set([
   'accept',
   'accept-language',
@@ -51,13 +50,14 @@ const FOR_ANYONE = new Set([
   'user-agent',
 ]);
 
-/** What an answer on the way says of what it leads to, and clients look for: Hugging Face's of its large files. */
+/** Headers of a redirect that clients need in the final answer: Hugging Face describes its large files by them. */
 const KEPT_FROM_REDIRECTS = ['x-linked-etag', 'x-linked-size', 'x-repo-commit', 'docker-content-digest'];
 
 /**
- * A site behind a mirror route: asked what the client asked, redirects followed here where no route leads to their target.
+ * A site behind a mirror route. It gets the client's request; redirects are followed here unless a route leads to their
+ * target.
  *
- * Credentials and cookies go to the site's own origin, and to nobody it names.
+ * Credentials and cookies go to the site's own origin only.
  */
 export class Site {
   readonly spec: MirrorSpec;
@@ -76,15 +76,15 @@ export class Site {
     this.#headers = ownHeaders(upstream);
     const now = options.now ?? Date.now;
     this.#credentials = new CredentialReader({ source: spec.credentials, upstream: this.#home, now });
-    // Not to be taken for a registry of the same name.
+    // A registry may have the same name.
     this.#clients = new DestinationClients({ registry: `mirror ${spec.name}`, spec: upstream, httpClientFor });
   }
 
   /**
-   * Asks the site. The body of the answer is to be read or cancelled.
+   * The body of the answer is to be read or cancelled.
    *
-   * @throws {UpstreamError} `unavailable` where nobody answers, with its HttpError as cause, or nothing can be asked at all;
-   * `invalid` for a redirect that is not followed
+   * @throws {UpstreamError} `unavailable` where the site does not answer, with an HttpError as cause, or a credential cannot
+   * be read; `invalid` for a redirect that is not followed
    * @throws {HttpError} `aborted`
    */
   async open(request: SiteRequest): Promise<SiteAnswer> {
@@ -100,7 +100,7 @@ export class Site {
       privateNetwork &&= isPrivateNetwork(hostOf(url), answer.remoteAddress);
       const location = isRedirect(answer.status) ? readLocation(answer) : undefined;
       const target = location === undefined ? null : URL.parse(location, url.href);
-      // A body that was sent cannot be sent again, and only reading is repeated without asking (RFC 9110 §15.4).
+      // A sent body cannot be sent again, and only GET and HEAD are redirected automatically (RFC 9110 §15.4).
       const isAnswer = target === null || isRouted(target) || (method !== 'GET' && method !== 'HEAD');
       if (isAnswer) {
         const headers = Object.assign(Object.create(null) as Record<string, string>, carried, answer.headers);
@@ -170,7 +170,7 @@ export class Site {
     }
   }
 
-  /** The client's, with the operator's over them. */
+  /** The client's headers, overridden by the operator's. */
   async #homeHeaders(given: SiteRequest['headers']): Promise<Record<string, string>> {
     const headers = { ...given, ...this.#headers };
     if (!this.#credentials.configured) return headers;
@@ -193,7 +193,7 @@ function forAnyone(headers: SiteRequest['headers']): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => FOR_ANYONE.has(name)));
 }
 
-/** A site in the words that are used of registries' upstreams. */
+/** A site's settings in the form of an upstream's. */
 export function asUpstream(spec: MirrorSpec): UpstreamSpec {
   const { name, upstream, credentials, headers, tls, transport, redirectHosts } = spec;
   return {

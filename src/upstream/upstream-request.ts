@@ -2,55 +2,54 @@ import type { HttpHead } from '../net/index.ts';
 import type { Visibility } from '../oci/index.ts';
 
 /**
- * What a question is for. Registries count and limit them apart: `pull` is a GET of a manifest, the only one that most of
- * them count; `check` a HEAD of one; `list` tags, catalogue or referrers; `blob` anything about a blob.
+ * What a request is for. Registries limit each kind separately: `pull` is a GET of a manifest, the only kind that most of
+ * them count; `check` a HEAD of a manifest; `list` tags, catalogue or referrers; `blob` a GET or HEAD of a blob.
  */
 export type RequestKind = 'pull' | 'check' | 'list' | 'blob';
 
-/** One question to an upstream. */
 export interface UpstreamRequest {
   readonly method: 'GET' | 'HEAD';
-  /** Behind the upstream's URL: `/v2/library/nginx/manifests/latest`, with a query where there is one. */
+  /** After the upstream's URL: `/v2/library/nginx/manifests/latest`, with its query. */
   readonly path: string;
   /** The token scope it needs, where a challenge names none. */
   readonly scope: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly kind: RequestKind;
-  /** Which redirects are followed; others are answers. @default every redirect */
+  /** Which redirects are followed; any other is the answer. @default every redirect */
   readonly follow?: (status: number) => boolean;
-  /** Asks as a client without any right of ours would: no credential, no token, no header of the operator's. */
+  /** Sent as a client would: without credential, token or the operator's headers. */
   readonly anonymous?: boolean;
   /**
-   * Only who we are is of interest: a challenge is answered without the repository it may name. Some name one that stands for
-   * any (`repository:user/image:pull`), for which nobody gets a token.
+   * Only the login is tested: a challenge is answered without the repository in its scope. Some registries name a placeholder
+   * (`repository:user/image:pull`), for which no token is granted.
    */
   readonly loginOnly?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What came of a question: the last answer of the chain. */
+/** The last answer of a request's chain of redirects. */
 export interface UpstreamResponse<T extends HttpHead> {
   readonly reply: T;
-  /** Who gave it. */
+  /** The URL that answered. */
   readonly url: URL;
-  /** It came from where the upstream sent us. */
+  /** A redirect led to it. */
   readonly redirected: boolean;
   readonly visibility: Visibility;
-  /** What answered is not on the public internet. */
+  /** The chain never left the private network. */
   readonly privateNetwork: boolean;
 }
 
-/** The token scope by which a repository is pulled from (distribution, "Token scope"). */
+/** The token scope for pulls of a repository (distribution, "Token scope"). */
 export function pullScope(repository: string): string {
   return `repository:${repository}:pull`;
 }
 
-/** The token scope by which the catalogue is read. */
+/** The token scope of the catalogue. */
 export const CATALOG_SCOPE = 'registry:catalog:*';
 
 /**
- * True where an answer to a HEAD is about the method, not about the content: a registry without HEAD, or a storage whose
- * URL was signed for GET alone (S3 answers 403 then).
+ * True where the answer to a HEAD is about the method, not the content: a registry without HEAD, or a storage whose URL was
+ * signed for GET only (S3 then answers 403).
  */
 export function refusesHead(answer: UpstreamResponse<HttpHead>): boolean {
   const { status } = answer.reply;

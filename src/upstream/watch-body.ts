@@ -1,16 +1,16 @@
 import type { ByteSource } from '../lib/index.ts';
 
-/** Who hears how a body begins; exactly one of them is called, once. */
+/** Learns how a body begins; exactly one of the three is called, once. */
 export interface BodyWatcher {
-  /** Its first bytes came, or its end. */
+  /** The first bytes arrived, or the end. */
   readonly begun: () => void;
-  /** It broke off before any came. */
+  /** It broke off before the first byte. */
   readonly broken: (error: unknown) => void;
-  /** It was given up before any came. */
+  /** It was cancelled before the first byte. */
   readonly left: () => void;
 }
 
-/** A body whose beginning is heard of. After that each read is the source's own: nothing is allocated for a chunk. */
+/** Watches the beginning of a body. Later reads are the source's own, without an allocation per chunk. */
 export function watchBody(source: ByteSource, watcher: BodyWatcher): ByteSource {
   let state: 'unread' | 'reading' | 'told' = 'unread';
   async function first(): Promise<Buffer | undefined> {

@@ -5,25 +5,24 @@ import { pullScope, refusesHead, type UpstreamRequest, type UpstreamResponse } f
 import { isIdentity } from './manifest-answer.ts';
 import { partOf } from './part-source.ts';
 
-/** Which blob. */
 export interface BlobAsked {
   readonly repository: string;
   readonly digest: Digest;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Which part of it: both ends inclusive. */
+/** Both ends are inclusive. */
 export interface BlobPartAsked extends BlobAsked {
   readonly offset: number;
   readonly end: number | undefined;
 }
 
-/** Asks whether the blob is there, with HEAD or, where that is refused, with a GET of its first byte. */
+/** The size of the blob, by HEAD or, where that is refused, by a GET of its first byte. */
 export async function headBlob(upstream: Upstream, asked: BlobAsked): Promise<OriginBlobHead> {
   const request = blobRequest('HEAD', asked);
   const answer = await upstream.fetch(request, 0);
   if (refusesHead(answer)) {
-    // Through the registry again: what it signs, it signs for one method.
+    // The registry is asked again: it signs a URL for one method.
     const { body, ...head } = await openBlob(upstream, { ...asked, offset: 0, end: 0 });
     body.cancel();
     return { size: head.size, upstream: head.upstream, visibility: head.visibility };
@@ -35,10 +34,10 @@ export async function headBlob(upstream: Upstream, asked: BlobAsked): Promise<Or
 }
 
 /**
- * Opens the blob's body, or a part of it. The chain of redirects is walked each time: what a registry signs is good for
- * minutes, and for whoever asked. Where the part that comes is not the part asked for, it is looked for in the whole.
+ * Opens the blob's body, or a part of it. Redirects are followed anew each time, since a signed URL is valid for minutes
+ * only. Where another part comes than the requested one, the whole blob is opened and the part cut out of it.
  *
- * @throws {UpstreamError} `invalid` where it is not found there either
+ * @throws {UpstreamError} `invalid` where the whole blob does not contain the part either
  */
 export async function openBlob(upstream: Upstream, asked: BlobPartAsked): Promise<OriginBlob> {
   const range = rangeHeader(asked);
@@ -71,7 +70,6 @@ async function tryOpen(
   return { ...part, offset: asked.offset, upstream: upstream.name, visibility: answer.visibility };
 }
 
-/** A blob question; also what {@link locateBlob} asks. */
 export function blobRequest(
   method: 'GET' | 'HEAD',
   asked: BlobAsked,
@@ -94,7 +92,7 @@ function rangeHeader(asked: BlobPartAsked): Readonly<Record<string, string>> {
 
 type Part = Pick<OriginBlob, 'body' | 'size'> | { readonly wrong: string };
 
-/** A 206: it must begin where it was asked to, reach as far, and be as long as it says. */
+/** A 206 must begin and end where it was asked to, and be as long as it says. */
 function readPart(answer: UpstreamResponse<HttpStream>, asked: BlobPartAsked): Part {
   const { headers, length, body } = answer.reply;
   const encoding = headers['content-encoding'];
@@ -110,7 +108,7 @@ function readPart(answer: UpstreamResponse<HttpStream>, asked: BlobPartAsked): P
   return { body, size: total };
 }
 
-/** A 200: all of it, even where a part was asked for (RFC 9110: a server may ignore Range). */
+/** A 200 holds the whole blob, even where a part was requested (RFC 9110: a server may ignore Range). */
 function readWhole(answer: UpstreamResponse<HttpStream>, asked: BlobPartAsked): Part {
   const { headers, length, body } = answer.reply;
   const encoding = headers['content-encoding'];

@@ -1,11 +1,11 @@
 import type { ListQuery } from '../../oci/index.ts';
 
-/** The most entries asked for in one page; a client that asks for more gets a page and a link. */
+/** The largest page requested; a client that wants more gets a page and a link. */
 const MAX_LIMIT = 10_000;
 const MAX_QUERY = 2048;
 const MAX_PARAMS = 16;
 
-/** The query a page is asked by: with `?`, or empty. */
+/** The query of a page: with `?`, or empty. */
 export function listQueryString(query: ListQuery): string {
   const params = query.page === undefined ? new URLSearchParams() : new URLSearchParams(pageQuery(query.page) ?? '');
   if (query.kind === 'referrers') {
@@ -24,8 +24,7 @@ const NEXT_LINK = /<([^<>]{1,4096})>((?:[ \t]*;[ \t]*[^,;<>]{1,256}){1,8})/g;
 /**
  * The query of the next page in a `Link` header (RFC 8288), or undefined.
  *
- * Only the query is believed: scheme, host and path are of the upstream's own world, and a link must not lead anywhere
- * but to the same list.
+ * Only the query is used: scheme, host and path are the upstream's own, and a link must not lead to another list.
  */
 export function nextPage(header: string | undefined): string | undefined {
   if (header === undefined || header.length > 4 * MAX_QUERY) return undefined;
@@ -37,7 +36,7 @@ export function nextPage(header: string | undefined): string | undefined {
   return undefined;
 }
 
-/** A page's query, encoded anew and within bounds; `ns`, which is our clients' and not the upstream's, is dropped. */
+/** A page's query, re-encoded and bounded, without `ns`, which only our own clients send. */
 function pageQuery(text: string): string | undefined {
   if (text.length > MAX_QUERY) return undefined;
   const params = new URLSearchParams(text);

@@ -5,7 +5,7 @@ import { CATALOG_SCOPE, pullScope, type UpstreamRequest, type UpstreamResponse }
 import { listQueryString, nextPage } from './list-page.ts';
 import { bareMediaType, isIdentity } from './manifest-answer.ts';
 
-/** Which list, of which repository (the catalogue has none). */
+/** The catalogue has no repository. */
 export interface ListAsked<Q extends ListQuery = ListQuery> {
   readonly repository: string;
   readonly query: Q;
@@ -15,7 +15,7 @@ export interface ListAsked<Q extends ListQuery = ListQuery> {
 /** Bytes of one page. Ten thousand tags of the longest kind have 1.3 MB. */
 export const MAX_LIST_BYTES = 8 * 1024 * 1024;
 
-/** One page of the tags of a repository, or of the catalogue. */
+/** One page of a repository's tags or of the catalogue. */
 export async function listNames(upstream: Upstream, asked: ListAsked): Promise<OriginList> {
   const request = listQuestion(asked);
   const answer = await upstream.fetch(request, MAX_LIST_BYTES);
@@ -23,7 +23,6 @@ export async function listNames(upstream: Upstream, asked: ListAsked): Promise<O
   return readList(upstream, request, answer);
 }
 
-/** The list as it came. */
 export function readList(
   upstream: Upstream,
   request: UpstreamRequest,
@@ -31,7 +30,7 @@ export function readList(
 ): OriginList {
   const { headers, body: bytes } = answer.reply;
   if (!isIdentity(headers['content-encoding'])) throw upstream.invalid(request, 'the list came encoded');
-  // A login page or a captive portal answers 200 as well.
+  // Login pages and captive portals answer 200 as well.
   if (!/^\s*\{/.test(bytes.toString('latin1', 0, 64))) throw upstream.invalid(request, 'what came is no JSON object');
   return {
     bytes,
@@ -43,7 +42,6 @@ export function readList(
   };
 }
 
-/** The question for a page. */
 export function listQuestion(asked: ListAsked): UpstreamRequest {
   const { query, repository } = asked;
   return {

@@ -6,21 +6,20 @@ import type { UpstreamRequest } from '../upstream-request.ts';
 import { type BlobAsked, blobRequest } from './blobs.ts';
 
 /**
- * Finds out where a client can fetch a blob by itself (decisions: redirect delivery).
+ * Finds a URL where a client can fetch a blob by itself (decisions: redirect delivery).
  *
- * First it is asked as the client would ask, bare of every right of ours. Where that is answered, by the blob or by a
- * redirect, the client is sent to the upstream's own blob URL, and follows from there by itself. Else it is asked with
- * our right, and the client is sent where the upstream sends us: to a URL that holds a signature, good for minutes and
- * never remembered.
+ * The first request is anonymous. Where the upstream answers it, with the blob or a redirect, the client is sent to the
+ * upstream's own blob URL and follows from there. Otherwise a request with our credential is made, and the client is sent
+ * to its redirect: a signed URL, valid for minutes and never stored.
  *
- * @returns undefined where only our own credential opens the blob
+ * @returns undefined where only our credential opens the blob
  */
 export async function locateBlob(upstream: Upstream, asked: BlobAsked): Promise<BlobLocation | undefined> {
   return (await locateBare(upstream, asked)) ?? (await locateSigned(upstream, asked));
 }
 
 async function locateBare(upstream: Upstream, asked: BlobAsked): Promise<BlobLocation | undefined> {
-  // Who lets in only those with a certificate would break the connection, and a client has none.
+  // An upstream that requires a client certificate would break the connection: clients have none.
   if (upstream.spec.tls?.certFile !== undefined) return undefined;
   const request: UpstreamRequest = { ...blobRequest('HEAD', asked), anonymous: true, follow: () => false };
   const { reply } = await upstream.fetch(request, 0);
@@ -29,7 +28,7 @@ async function locateBare(upstream: Upstream, asked: BlobAsked): Promise<BlobLoc
 }
 
 async function locateSigned(upstream: Upstream, asked: BlobAsked): Promise<BlobLocation | undefined> {
-  // With GET, as a signature is for one method.
+  // With GET, since a URL is signed for one method.
   const request: UpstreamRequest = { ...blobRequest('GET', asked), follow: () => false };
   const answer = await upstream.open(request);
   const { reply, url, visibility, privateNetwork } = answer;

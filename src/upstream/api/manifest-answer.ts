@@ -1,7 +1,7 @@
 import { type Digest, digestAlgorithm, digestOf, isMediaType, MEDIA_TYPES, type Reference } from '../../oci/index.ts';
 import { parseJsonObject } from '../json.ts';
 
-// What a storage or a careless registry sends for anything.
+// Types that storages and careless registries send for any content.
 const GENERIC: readonly string[] = [
   '',
   'text/plain',
@@ -10,25 +10,25 @@ const GENERIC: readonly string[] = [
   'application/json',
 ];
 
-/** A Content-Type without its parameters, in lower case; empty where there is none, or what no header of ours could say. */
+/** A Content-Type without parameters, in lower case; empty where it is missing or malformed. */
 export function bareMediaType(contentType: string | undefined): string {
   const type = (contentType ?? '').split(';', 1)[0]?.trim() ?? '';
   return isMediaType(type) ? type.toLowerCase() : '';
 }
 
-/** True for a type that says nothing about what kind of manifest it is. */
+/** True for a type that does not tell one kind of manifest from another. */
 export function isGenericType(mediaType: string): boolean {
   return GENERIC.includes(mediaType);
 }
 
-/** True where the body is the body, not an encoding of it. */
+/** True where the body is sent without a content coding. */
 export function isIdentity(contentEncoding: string | undefined): boolean {
   return contentEncoding === undefined || contentEncoding === '' || contentEncoding.toLowerCase() === 'identity';
 }
 
 /**
- * What a manifest is: the type it was sent as or, where that says nothing, what its own JSON says; in old ones, what its
- * shape says (image-spec makes `mediaType` optional, and schema 1 has none).
+ * The media type of a manifest: its Content-Type or, where that is generic, its own `mediaType`; without one, its shape
+ * decides (image-spec makes `mediaType` optional, and schema 1 has none).
  *
  * @returns undefined where it is no manifest
  */
@@ -47,10 +47,9 @@ export function manifestMediaType(contentType: string | undefined, bytes: Buffer
 }
 
 /**
- * The digest of a manifest's bytes, in the algorithm it was asked by. What the registry claims it to be plays no part: a
- * header cannot make bytes right, nor wrong ones of right ones.
+ * The digest of a manifest's bytes, in the algorithm of the reference. The registry's own header plays no part.
  *
- * @returns undefined where it was asked by digest and has another
+ * @returns undefined where the reference is another digest
  */
 export function manifestDigest(bytes: Buffer, reference: Reference): Digest | undefined {
   if (reference.kind === 'tag') return digestOf(bytes);

@@ -13,7 +13,6 @@ import type { Upstream } from '../upstream.ts';
 import { pullScope, refusesHead, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
 import { bareMediaType, isGenericType, isIdentity, manifestDigest, manifestMediaType } from './manifest-answer.ts';
 
-/** Which manifest. */
 export interface ManifestAsked {
   readonly repository: string;
   readonly reference: Reference;
@@ -21,8 +20,8 @@ export interface ManifestAsked {
 }
 
 /**
- * What a reference points to. A HEAD is asked, which no registry counts as a pull; where it is refused, or does not say
- * all there is to know, the manifest itself is fetched.
+ * What a reference points to, by HEAD, which no registry counts as a pull. Where HEAD is refused or incomplete, the
+ * manifest itself is fetched.
  */
 export async function headManifest(upstream: Upstream, asked: ManifestAsked): Promise<OriginManifestHead> {
   const request = questionFor('HEAD', asked);
@@ -35,7 +34,7 @@ export async function headManifest(upstream: Upstream, asked: ManifestAsked): Pr
 /**
  * The manifest's bytes.
  *
- * @throws {UpstreamError} `invalid` where they are too many, are encoded, are no manifest, or lack the digest asked by
+ * @throws {UpstreamError} `invalid` where they are too large, encoded, no manifest, or of another digest
  */
 export async function getManifest(upstream: Upstream, asked: ManifestAsked): Promise<OriginManifest> {
   const request = questionFor('GET', asked);
@@ -51,7 +50,7 @@ export async function getManifest(upstream: Upstream, asked: ManifestAsked): Pro
   return { bytes, digest, mediaType, size: bytes.length, upstream: upstream.name, visibility: answer.visibility };
 }
 
-/** Reads the head; undefined where it leaves something open. */
+/** Reads a HEAD; undefined where it is incomplete. */
 function readHead(
   upstream: Upstream,
   request: UpstreamRequest,
@@ -75,7 +74,7 @@ function readHead(
   return { digest: wanted, mediaType, size, upstream: upstream.name, visibility: answer.visibility };
 }
 
-/** A `Content-Length` of a body that can be there; no manifest is empty, so a HEAD that says 0 does not know. */
+/** No manifest is empty: a HEAD that says 0 does not know the length. */
 function parseLength(header: string | undefined): number | undefined {
   const length = header !== undefined && /^\d{1,15}$/.test(header) ? Number(header) : 0;
   return length === 0 ? undefined : length;

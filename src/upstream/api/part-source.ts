@@ -3,13 +3,13 @@ import { HttpError } from '../../net/index.ts';
 
 /** Which part of a body is wanted. */
 export interface PartOptions {
-  /** Bytes left out at the beginning; they are read, as nothing else leads past them. */
+  /** Bytes to skip at the beginning; they are read and dropped. */
   readonly skip: number;
-  /** Bytes then delivered, at most; what follows is cancelled. @default all */
+  /** The most bytes delivered after that; the rest of the body is cancelled. @default all */
   readonly limit?: number | undefined;
 }
 
-/** A part of a body whose sender does not do ranges. No copy is made, and none of the bytes is kept. */
+/** A part of a body whose sender ignores Range, without a copy. */
 export function partOf(source: ByteSource, options: PartOptions): ByteSource {
   let skip = options.skip;
   let left = options.limit ?? Number.POSITIVE_INFINITY;

@@ -13,20 +13,19 @@ import type { Upstream } from '../upstream.ts';
 import { type ListAsked, listQuestion, MAX_LIST_BYTES, readList } from './lists.ts';
 import { getManifest, headManifest } from './manifests.ts';
 
-/** A question for referrers. */
 export type ReferrersAsked = ListAsked<Extract<ListQuery, { kind: 'referrers' }>>;
 
-/** A descriptor as it stands in an index; what it holds besides is passed on untouched. */
+/** A descriptor of an index; its other fields are passed on untouched. */
 export type ReferrerDescriptor = Readonly<Record<string, unknown>> & { readonly digest: string };
 
 /**
  * The manifests that refer to a digest (distribution-spec, "Listing Referrers").
  *
- * Where the upstream has the list, it is passed on. Where it has not (404, GHCR's 303 to a page that does not exist, any
- * other 4xx), it is put together from what clients left instead: the index under the fallback tag `sha256-<hex>`, and
- * cosign's tags, which came before the specification had an answer.
+ * The upstream's own list is passed on. Where it has none (404, GHCR's 303 to a missing page, any other 4xx), the list is
+ * made from what clients pushed instead: the index under the fallback tag `sha256-<hex>`, and cosign's tags, which are
+ * older than the referrers API.
  *
- * @throws {UpstreamError} `not-found` where there is nothing at all: the next upstream may have some
+ * @throws {UpstreamError} `not-found` where there are none: the next upstream may have some
  */
 export async function listReferrers(upstream: Upstream, asked: ReferrersAsked): Promise<OriginList> {
   const request = { ...listQuestion(asked), follow: (status: number) => status !== 303 };
@@ -38,7 +37,7 @@ export async function listReferrers(upstream: Upstream, asked: ReferrersAsked): 
   return synthesise(upstream, asked, refusal);
 }
 
-/** The list where nobody has any: an empty index is the specification's answer, not 404. */
+/** The list where no upstream has referrers: by the specification an empty index, not 404. */
 export function noReferrers(asked: ReferrersAsked['query']): Omit<OriginList, 'upstream' | 'visibility'> {
   return referrersIndex([], asked.artifactType);
 }
@@ -74,7 +73,6 @@ interface Found {
   readonly visibility: OriginList['visibility'];
 }
 
-/** What the fallback tag lists. */
 async function tagged(upstream: Upstream, asked: ReferrersAsked): Promise<Found | undefined> {
   const { repository, query, signal } = asked;
   const reference = { kind: 'tag', tag: fallbackTag(query.digest) } as const;
@@ -85,7 +83,6 @@ async function tagged(upstream: Upstream, asked: ReferrersAsked): Promise<Found 
     : { descriptors, visibility: manifest.visibility };
 }
 
-/** What one of cosign's tags points to. */
 async function signed(upstream: Upstream, asked: ReferrersAsked, tag: CosignTag): Promise<Found | undefined> {
   const { repository, signal } = asked;
   const reference = { kind: 'tag', tag: tag.tag } as const;
@@ -93,7 +90,7 @@ async function signed(upstream: Upstream, asked: ReferrersAsked, tag: CosignTag)
   return head === undefined ? undefined : { descriptors: [cosignDescriptor(head, tag)], visibility: head.visibility };
 }
 
-/** "It is not there" in any of the ways registries say it; a passing failure is not one, and must not look like it. */
+/** Undefined for every permanent failure: registries report a missing tag in many ways. A temporary failure is thrown. */
 async function orNothing<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer;
@@ -108,7 +105,7 @@ export function fallbackTag(digest: Digest): string {
   return `${digestAlgorithm(digest)}-${digestHex(digest).slice(0, 64)}`;
 }
 
-/** A tag cosign attaches something by, and what it is then said to be. */
+/** A tag under which cosign stores a signature, attestation or SBOM, and its artifact type. */
 export interface CosignTag {
   readonly tag: string;
   readonly artifactType: string;
@@ -130,7 +127,7 @@ function cosignDescriptor(head: OriginManifestHead, tag: CosignTag): ReferrerDes
   return { mediaType: head.mediaType, digest: head.digest, size: head.size, artifactType: tag.artifactType };
 }
 
-/** An index of descriptors, filtered by artifact type where one is asked for. */
+/** An index of descriptors, filtered by artifact type where one is given. */
 export function referrersIndex(
   descriptors: readonly ReferrerDescriptor[],
   artifactType: string | undefined,

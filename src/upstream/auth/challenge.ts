@@ -13,8 +13,8 @@ const MAX_PARAMS = 16;
 /**
  * Reads a `WWW-Authenticate` header with any number of challenges (RFC 9110, section 11.6.1).
  *
- * Registries write it by hand, so an unquoted value may hold what a token may not (`realm=https://…`). What follows the
- * first thing that cannot be read is left out; a header over 8 KiB is no challenge at all.
+ * Lenient: an unquoted value may hold characters that a token may not (`realm=https://…`). Parsing stops at the first syntax
+ * error; a header over 8 KiB holds no challenge.
  */
 export function parseChallenges(header: string | undefined): readonly Challenge[] {
   if (header === undefined || header.length > MAX_HEADER) return [];
@@ -62,7 +62,7 @@ function readParams(text: Scanner): { values: Record<string, string>; complete: 
   }
 }
 
-/** A position in a text that sticky expressions move. */
+/** A position in a text, moved by sticky expressions. */
 class Scanner {
   readonly #text: string;
   position = 0;
@@ -71,7 +71,7 @@ class Scanner {
     this.#text = text;
   }
 
-  /** What the expression matches here; empty where it does not. */
+  /** The match at the position; empty where there is none. */
   take(expression: RegExp): string {
     expression.lastIndex = this.position;
     const found = expression.exec(this.#text)?.[0] ?? '';
@@ -79,7 +79,7 @@ class Scanner {
     return found;
   }
 
-  /** Moves past what the expression matches; says whether it moved. */
+  /** Moves past a match; true where it moved. */
   skip(expression: RegExp): boolean {
     return this.take(expression) !== '';
   }

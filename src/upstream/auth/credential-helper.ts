@@ -5,18 +5,18 @@ const TIMEOUT_MS = 10_000;
 const MAX_OUTPUT = 64 * 1024;
 const HELPER_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-// What every helper built on docker-credential-helpers says where it has nothing; docker then goes on without.
+// The output of every helper of docker-credential-helpers for an unknown server; docker then goes on without a credential.
 const NOT_FOUND = 'credentials not found in native keychain';
 
 /**
- * Asks a `docker-credential-<helper>` program for the credential of a server: the command `get`, the server on its
- * standard input, JSON on its standard output.
+ * Runs `docker-credential-<helper> get` for the credential of a server: the server on standard input, JSON on standard
+ * output.
  *
- * Its output is never shown, as it is a secret when it goes well and may hold one when it does not.
+ * Its output is never shown: it is a secret, and even an error may hold one.
  *
- * @param server as `docker login` would have stored it: a host, or Docker Hub's `https://index.docker.io/v1/`
+ * @param server the name that `docker login` stores: a host, or Docker Hub's `https://index.docker.io/v1/`
  * @returns undefined where the helper has none
- * @throws {CredentialError} where it cannot be run, fails, takes more than 10 s or says what cannot be read
+ * @throws {CredentialError} where it cannot be run, fails, takes more than 10 s or prints no usable JSON
  */
 export async function runCredentialHelper(helper: string, server: string): Promise<Credential | undefined> {
   if (!HELPER_NAME.test(helper))
@@ -56,7 +56,7 @@ function run(program: string, input: string): Promise<{ code: number; output: Bu
     let length = 0;
     const fail = (message: string, cause?: unknown): void => {
       child.kill('SIGKILL');
-      // A grandchild may hold the pipe open; nothing more is wanted of it.
+      // A grandchild may hold the pipe open.
       child.stdout.destroy();
       reject(new CredentialError(message, { cause }));
     };

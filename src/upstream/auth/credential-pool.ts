@@ -1,34 +1,34 @@
 import type { Quota, RateLimit } from '../rate-limit.ts';
 import type { RequestKind } from '../upstream-request.ts';
 
-/** One credential as the choice sees it. */
+/** What {@link chooseCredential} knows of one credential. */
 export interface CredentialBudget {
   readonly budget: RateLimit | undefined;
-  /** It was throttled, or refused, and is not used now. */
+  /** True where it was throttled or refused and is not used now. */
   readonly aside: boolean;
 }
 
-/** Under so many pulls, or this share of its limit, a credential makes way for another. */
+/** Below this number of pulls, or this share of its limit, another credential is preferred. */
 const LOW_PULLS = 5;
 const LOW_SHARE = 0.1;
-/** How long a limit without a window is believed. */
+/** How long a limit without a window counts. */
 const BELIEVED_MS = 15 * 60_000;
 /**
- * A 429 without a time. Its window may have begun long ago, so it is not waited for as a whole: one question every quarter
- * of an hour is cheap, and half a window of pulls that are not used is not.
+ * After a 429 without a time. Its window may have begun long ago, so the credential does not rest for the whole window: one
+ * attempt in a quarter of an hour is cheap, half a window of unused pulls is not.
  */
 const PARKED_MS = 15 * 60_000;
 const REFUSED_MS = 60_000;
 
-/** True where so little is left that another credential should be used, before a pull fails for it. */
+/** True where so little is left that another credential should be used, before a pull fails. */
 export function isLow(budget: RateLimit | undefined): boolean {
   if (budget === undefined) return false;
   return budget.remaining < LOW_PULLS || budget.remaining < (budget.limit ?? 0) * LOW_SHARE;
 }
 
 /**
- * Which credential is used next: the same one as before until its budget runs low, then the one with the most left. One
- * of which nothing is known counts as full. To change no more often than that keeps tokens and connections in use.
+ * Which credential is used next: the current one until its budget runs low, then the one with the most left. An unknown
+ * budget counts as full. Changing no more often than that keeps tokens and connections in use.
  *
  * @returns undefined where all are aside
  */
@@ -46,7 +46,7 @@ export function chooseCredential(budgets: readonly CredentialBudget[], current: 
   return best;
 }
 
-/** How long something holds. A clock that was set back ends it. Milliseconds. */
+/** A time span in milliseconds. It also ends where the clock was set back. */
 interface Span {
   readonly from: number;
   readonly until: number;
@@ -55,7 +55,7 @@ interface Span {
 interface Entry<C> {
   readonly credential: C;
   quota: (Span & { readonly quota: Quota }) | undefined;
-  /** How long it is throttled, by what it was asked for. */
+  /** How long it is throttled, by kind of request. */
   readonly parked: Map<RequestKind, Span>;
   refused: Span | undefined;
 }
@@ -81,10 +81,10 @@ export class CredentialPool<C extends object> {
     return this.#entries[0].credential;
   }
 
-  /** The credential for a question; undefined where each was tried, or is throttled for such questions. */
+  /** The credential for a request; undefined where each was tried or is throttled for this kind. */
   choose(kind: RequestKind, tried: ReadonlySet<C>): C | undefined {
     const budgets = this.#budgets(kind, tried, { refused: false });
-    // Where only refused ones are left they are tried after all: somebody may have mended one.
+    // Where only refused ones are left, they are tried again: the operator may have fixed one.
     const chosen =
       chooseCredential(budgets, this.#current) ??
       chooseCredential(this.#budgets(kind, tried, { refused: true }), this.#current);
@@ -93,13 +93,13 @@ export class CredentialPool<C extends object> {
     return this.#entries[chosen]?.credential;
   }
 
-  /** Notes what an answer said of a credential's budget. */
+  /** Notes the budget that an answer stated. */
   observe(credential: C, quota: Quota): void {
     const believed = quota.windowSeconds === undefined ? BELIEVED_MS : quota.windowSeconds * 1000;
     this.#entryOf(credential).quota = { quota, ...this.#span(believed) };
   }
 
-  /** Puts a throttled credential aside for such questions. @param seconds as the registry said; undefined: it did not */
+  /** Rests a throttled credential for this kind of request. @param seconds from `Retry-After`, where the registry sent it */
   park(credential: C, kind: RequestKind, seconds: number | undefined): void {
     const entry = this.#entryOf(credential);
     const window = entry.quota?.quota.windowSeconds ?? Number.POSITIVE_INFINITY;
@@ -107,12 +107,12 @@ export class CredentialPool<C extends object> {
     entry.parked.set(kind, this.#span(milliseconds));
   }
 
-  /** Puts a credential that was refused aside for a minute, so that not every question begins with a refusal. */
+  /** Rests a refused credential for a minute, so that not every request begins with a refusal. */
   refuse(credential: C): void {
     this.#entryOf(credential).refused = this.#span(REFUSED_MS);
   }
 
-  /** Milliseconds until the first throttled credential may be used for such questions; undefined where none is. */
+  /** Milliseconds until the first throttled credential may be used for this kind of request; undefined: none is throttled. */
   wait(kind: RequestKind): number | undefined {
     const now = this.#now();
     const waits = this.#entries.flatMap(({ parked }) => {
@@ -122,7 +122,7 @@ export class CredentialPool<C extends object> {
     return waits.length === 0 ? undefined : Math.min(...waits);
   }
 
-  /** What is known now of what is left, in the order of the configuration. */
+  /** The budgets that are known now, in the order of the configuration. */
   quotas(): readonly Quota[] {
     return this.#entries.flatMap((entry) => this.#quotaOf(entry) ?? []);
   }

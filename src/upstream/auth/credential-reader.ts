@@ -12,7 +12,7 @@ export interface ReadCredential extends Credential {
   readonly readAt: number;
 }
 
-/** Reads one upstream's credential, from where the configuration says it is, whenever it is needed. */
+/** Reads one upstream's credential from its configured source whenever it is needed. */
 export class CredentialReader {
   readonly #source: CredentialSource | undefined;
   readonly #server: string;
@@ -27,18 +27,17 @@ export class CredentialReader {
     this.#now = options.now;
   }
 
-  /** False where nothing is configured. */
   get configured(): boolean {
     return this.#source !== undefined;
   }
 
-  /** Of the credential that was read last. */
+  /** The user name of the credential that was read last. */
   get username(): string | undefined {
     return this.#username;
   }
 
   /**
-   * The credential as it is now: environment and files are read each time, a helper's answer is kept for 5 minutes.
+   * Environment and files are read each time; a helper's answer is kept for 5 minutes.
    *
    * @returns undefined where none is configured, or the helper has none
    * @throws {CredentialError}
@@ -67,13 +66,13 @@ export class CredentialReader {
     });
   }
 
-  /** The upstream refused the credential: a helper is asked anew the next time. */
+  /** Forgets a helper's answer after the upstream refused it. */
   forget(): void {
     this.#helped = undefined;
   }
 }
 
-/** A secret as it is now. @throws {CredentialError} */
+/** The current value of a secret. @throws {CredentialError} */
 export async function readSecret(secret: Secret): Promise<string> {
   if (typeof secret === 'string') return secret;
   if ('file' in secret) return readSecretFile(secret.file);
@@ -83,11 +82,11 @@ export async function readSecret(secret: Secret): Promise<string> {
   return value;
 }
 
-/** The whole file without the newline that editors put at its end. */
+/** The whole file without its last newline, which editors add. */
 async function readSecretFile(path: string): Promise<string> {
   try {
     await using file = await open(path);
-    // Bounded, since a path can be mistyped into a device or an image.
+    // Bounded: the path may be a device or an image by mistake.
     const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_SECRET_FILE + 1), 0);
     if (bytesRead > MAX_SECRET_FILE)
       throw new CredentialError(`the secret file ${path} has over ${MAX_SECRET_FILE} bytes`);
@@ -108,7 +107,7 @@ function checked(credential: ReadCredential): ReadCredential {
 
 const HUB_HOSTS = ['docker.io', 'index.docker.io', 'registry-1.docker.io', 'registry.hub.docker.com'];
 
-/** What `docker login` stores a registry's credential under; Docker Hub has a name of its own. */
+/** The server name by which `docker login` stores a credential; Docker Hub has a special one. */
 function helperServer(upstream: URL): string {
   return HUB_HOSTS.includes(upstream.host) ? 'https://index.docker.io/v1/' : upstream.host;
 }

@@ -1,15 +1,15 @@
-/** Who we are to one upstream. Never logged, never part of a message, a key or a URL. */
+/** A login at one upstream. Never logged, never part of a message, a key or a URL. */
 export interface Credential {
   readonly username: string;
   readonly password: string;
 }
 
-/** A credential that is configured could not be read. The message names the source, never its content. */
+/** A configured credential cannot be read. The message names its source, never its content. */
 export class CredentialError extends Error {
   override readonly name = 'CredentialError';
 }
 
-/** The username by which a credential helper says that the secret is an identity token (a refresh token). */
+/** The user name of a credential helper's identity token, which is a refresh token. */
 export const IDENTITY_TOKEN_USER = '<token>';
 
 /** The `Authorization` of Basic authentication (RFC 7617). */

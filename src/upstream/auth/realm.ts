@@ -1,14 +1,13 @@
 import { hostOf, isHostListed, isLocalName, registrableDomain } from '../host.ts';
 
-/** Whose challenge it is. */
 export interface RealmContext {
-  /** Who sent the challenge. */
+  /** The URL that sent the challenge. */
   readonly challenger: URL;
-  /** Hosts (`host`, `host:port`, `*.suffix`) named by the configuration or known of this registry. */
+  /** Hosts (`host`, `host:port`, `*.suffix`) that are configured, or known of this registry. */
   readonly tokenRealms: readonly string[];
 }
 
-/** Where a token may be asked for, or why not there. `listed`: the configuration itself names the host. */
+/** `listed`: the host is one of the `tokenRealms`. */
 export type RealmDecision =
   | { readonly kind: 'allowed'; readonly url: URL; readonly listed: boolean }
   | { readonly kind: 'refused'; readonly reason: string };
@@ -16,14 +15,14 @@ export type RealmDecision =
 const MAX_REALM = 2048;
 
 /**
- * Decides whether a challenge's realm may be asked for a token, with or without a credential.
+ * Decides whether a token may be requested from a challenge's realm, with or without a credential.
  *
- * A registry can write anything into its challenge, and what it names is sent our credential (CVE-2026-33540) or is at
- * least fetched from inside our network (CVE-2026-48978). So a realm is on the challenger's own host, or on the same
- * registrable domain, or listed; an IP address or a local name only if it is the challenger's own; and it is https
- * unless the challenger itself is not.
+ * A registry can write any realm into its challenge, and that server gets our credential (CVE-2026-33540) or at least a
+ * request from inside our network (CVE-2026-48978). So a realm must be on the challenger's own host, on the same registrable
+ * domain, or listed; an IP address or a local name only if it is the challenger's own; and it must be https unless the
+ * challenger is not.
  *
- * The port is free. Whoever holds a name or an address holds its ports, and token services beside a registry are usual.
+ * The port is free: the owner of a host owns its ports, and a token service often runs beside its registry.
  */
 export function decideRealm(realm: string | undefined, context: RealmContext): RealmDecision {
   if (realm === undefined) return refused('the challenge names no realm');

@@ -1,31 +1,31 @@
 import { abortable, Lru, SingleFlight } from '../../lib/index.ts';
 import type { GrantedToken } from './token-request.ts';
 
-/** A token and when it was granted, in milliseconds of the cache's clock. */
 export interface CachedToken {
   readonly token: string;
+  /** Milliseconds of the cache's clock. */
   readonly grantedAt: number;
   readonly private: boolean;
 }
 
 interface Entry extends CachedToken {
-  /** From here on a new one is fetched beside. */
+  /** From then on a new token is fetched in the background. */
   readonly refreshAt: number;
-  /** From here on it is not sent any more. */
+  /** From then on it is not sent. */
   readonly staleAt: number;
 }
 
-/** Fetches a token; says whether a credential was needed for it. */
+/** `private`: a credential was sent for the token. */
 export type FetchToken = () => Promise<GrantedToken & { readonly private: boolean }>;
 
 const MAX_TOKENS = 1000;
 
 /**
- * The tokens of one upstream, by what they are for.
+ * The tokens of one upstream, by purpose.
  *
- * Whoever needs a token that is not there waits for one fetch, however many they are. A token past four fifths of its
- * life is renewed beside the request that used it, so that nobody waits for a token that was expected to expire; in its
- * last tenth (10 s at most) it is not used, since it must still hold when the request arrives.
+ * Concurrent requests for a missing token share one fetch. After four fifths of its life a token is renewed in the
+ * background, so that no request waits for an expiry that was foreseeable; in its last tenth (10 s at most) it is not used,
+ * since it must still be valid when the request arrives.
  */
 export class TokenCache {
   readonly #now: () => number;
@@ -36,24 +36,24 @@ export class TokenCache {
     this.#now = now;
   }
 
-  /** The token for a key, fetched where there is none that is good. The fetch belongs to no caller and takes no signal. */
+  /** The token for a key, fetched where none is valid. A caller's abort does not end the fetch, which others may share. */
   async get(key: string, fetch: FetchToken, signal?: AbortSignal): Promise<CachedToken> {
     const now = this.#now();
     const entry = this.#entries.get(key);
     if (entry === undefined || now >= entry.staleAt) return abortable(this.#renew(key, fetch), signal);
-    // Failing is no harm while the old one is good; who needs the new one will hear of it.
+    // A failure does no harm while the old token is valid; the next fetch will report it.
     if (now >= entry.refreshAt) void this.#renew(key, fetch).catch(() => undefined);
     return entry;
   }
 
-  /** Drops a token that was refused, unless another has taken its place: of many who were refused, one fetch is made. */
+  /** Drops a refused token unless it was replaced already: many refused requests make one fetch. */
   refuse(key: string, token: string): void {
     if (this.#entries.get(key)?.token === token) this.#entries.delete(key);
   }
 
   #renew(key: string, fetch: FetchToken): Promise<Entry> {
     return this.#fetching.run(key, async () => {
-      // Before the request, so that the time it takes shortens the life instead of lengthening it.
+      // Before the request, so that its duration counts against the life.
       const grantedAt = this.#now();
       const { token, life, private: isPrivate } = await fetch();
       const refreshAt = grantedAt + life * 0.8;

@@ -1,7 +1,7 @@
 import { parseJsonObject } from '../json.ts';
 import { basicAuthorization, type Credential, IDENTITY_TOKEN_USER } from './credential.ts';
 
-/** What a Bearer challenge asks us to bring a token for. */
+/** What a Bearer challenge demands a token for. */
 export interface TokenQuestion {
   /** The token service, as {@link decideRealm} allowed it. */
   readonly realm: URL;
@@ -10,7 +10,6 @@ export interface TokenQuestion {
   readonly scope: string;
 }
 
-/** A token request as HTTP sees it. */
 export interface TokenHttpRequest {
   readonly method: 'GET' | 'POST';
   readonly url: URL;
@@ -18,10 +17,9 @@ export interface TokenHttpRequest {
   readonly body?: string;
 }
 
-/** A token as a service grants it. */
 export interface GrantedToken {
   readonly token: string;
-  /** Milliseconds it is good for. */
+  /** Milliseconds of validity. */
   readonly life: number;
 }
 
@@ -53,16 +51,16 @@ export function tokenRequest(question: TokenQuestion, credential: Credential | u
 }
 
 const DEFAULT_LIFE_S = 60;
-// A token that is good for half a day (ECR) is asked for again each hour, so that a withdrawn right is noticed.
+// A token valid for half a day (ECR) is renewed each hour, so that a revoked permission is noticed.
 const MAX_LIFE_S = 3600;
 const MAX_TOKEN = 32 * 1024;
 
 /**
  * Reads a token service's answer: `token` or `access_token`, and `expires_in` seconds (60 where absent, as Quay's is).
  *
- * `issued_at` is not used: it is another machine's clock.
+ * `issued_at` is ignored: it is another machine's clock.
  *
- * @returns undefined where there is no token in it that a header could carry
+ * @returns undefined without a token that fits into a header
  */
 export function parseTokenReply(body: Buffer): GrantedToken | undefined {
   const reply = parseJsonObject(body);

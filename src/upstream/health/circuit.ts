@@ -1,50 +1,49 @@
-/** `closed` all goes through; `open` nothing does; `half-open` the next question, or the one that is out, is the probe. */
+/** `closed`: requests pass; `open`: none does; `half-open`: one request, the next or a running one, is the probe. */
 export type CircuitState = 'closed' | 'open' | 'half-open';
 
-/** A failure as a circuit sees it. */
 export interface CircuitFailure {
   readonly kind: 'unavailable' | 'throttled';
   /**
-   * `at-once`: a second try would fail as well, and often only after a time-out, so one opens the circuit. `in-a-row`: it
-   * may well have been this one connection or question, so it takes {@link FAILURES_IN_A_ROW}.
+   * `at-once`: a second attempt would fail as well, often after a timeout, so one failure opens the circuit. `in-a-row`:
+   * only this connection or request may be affected, so it takes {@link FAILURES_IN_A_ROW}.
    */
   readonly opens: 'at-once' | 'in-a-row';
   /** For operators and clients alike: names no repository. */
   readonly reason: string;
-  /** Seconds it asked us to wait. */
+  /** Seconds, from `Retry-After`. */
   readonly retryAfter: number | undefined;
 }
 
-/** Why a question is not asked. */
+/** Why a request is not sent. */
 export interface CircuitRefusal {
   readonly kind: CircuitFailure['kind'];
   readonly reason: string;
-  /** When the trouble began, in milliseconds since the epoch. */
+  /** When the first failure happened, in milliseconds since the epoch. */
   readonly since: number;
-  /** Milliseconds until a question may be asked. */
+  /** Milliseconds until a request may be sent. */
   readonly wait: number;
   readonly state: 'open' | 'half-open';
 }
 
-/** Enough to tell an upstream that is down from one bad answer: one question is asked twice at most. */
+/** Enough to tell an upstream that is down from one bad answer: one request is sent twice at most. */
 export const FAILURES_IN_A_ROW = 3;
 
 const BASE_MS = 1_000;
 const MAX_BACK_OFF_MS = 60_000;
 const MAX_THROTTLED_MS = 15 * 60_000;
-/** What a probe is waited for when nobody answers whoever had asked: it never reported back. */
+/** After this time a probe that never reported back is given up. */
 const PROBE_LEASE_MS = 60_000;
-/** What somebody is told to wait who comes while the probe is out. */
+/** The wait that is reported while a probe runs. */
 const PROBE_WAIT_MS = 1_000;
 
 /**
  * Milliseconds a circuit stays open.
  *
- * What the upstream asked for, within bounds: 1 s to 15 min where it throttles, to 1 min where it is down. Else anything
- * from 1 s to a bound that doubles from 1 s to 60 s, so that replicas that failed together do not come back together. The
- * second at the bottom is why this is not jitter over the whole: it could be nothing, and a dead upstream be dialled twice.
+ * The upstream's `Retry-After`, within bounds: 1 s to 15 min for a 429, 1 s to 1 min otherwise. Without one, a random time
+ * from 1 s to a bound that doubles from 1 s to 60 s, so that replicas which failed together do not return together. The
+ * minimum of 1 s keeps a dead upstream from being dialled twice at once.
  *
- * @param openings how often it opened since it was last closed, this time included
+ * @param openings since it was last closed, this one included
  * @param random from 0 to below 1
  */
 export function openFor(failure: CircuitFailure, { openings, random }: { openings: number; random: number }): number {
@@ -65,16 +64,16 @@ export interface CircuitOptions {
 }
 
 /**
- * Remembers that something is out of order, so that not everybody has to find out.
+ * A circuit breaker: remembers a failure, so that later requests need not repeat it.
  *
- * Nothing is polled: when its time is over, the next question is the probe, and whoever comes meanwhile is refused. What
- * was asked before the circuit changed says nothing of how it is now, and is not counted: a hundred questions that were
- * under way when an upstream died are one failure, not a hundred doublings.
+ * Nothing is polled: when the circuit's time is over, the next request is the probe, and others are refused meanwhile. A
+ * request that began before the circuit last changed does not count: a hundred requests that were running when an upstream
+ * died are one failure, not a hundred doublings.
  */
 export class Circuit {
   readonly #options: CircuitOptions;
   #state: CircuitState = 'closed';
-  /** Counts the changes of state: a question belongs to the one it was asked in. */
+  /** Counts the changes of state: a request belongs to the state it began in. */
   #generation = 0;
   #failures = 0;
   #openings = 0;
@@ -88,7 +87,7 @@ export class Circuit {
     this.#options = options;
   }
 
-  /** What keeps a question from being asked now; undefined where it may be. */
+  /** Undefined where a request may be sent now. */
   refusal(): CircuitRefusal | undefined {
     if (this.#state === 'closed' || this.#last === undefined || this.#isOver()) return undefined;
     const { kind, reason } = this.#last;
@@ -97,9 +96,9 @@ export class Circuit {
   }
 
   /**
-   * Begins a question, which must not be refused now; where the circuit is not closed, it is the probe.
+   * Begins a request, which {@link refusal} must allow; where the circuit is not closed, it is the probe.
    *
-   * @returns what to settle it by, and whether the circuit has just become half-open
+   * @returns the ticket to settle it by, and whether the circuit has just become half-open
    */
   enter(): { readonly ticket: number; readonly changed: boolean } {
     if (this.#state === 'closed') return { ticket: this.#generation, changed: false };
@@ -108,7 +107,7 @@ export class Circuit {
     return { ticket: this.#generation, changed };
   }
 
-  /** The question was answered. @returns true where that closed the circuit */
+  /** The request was answered. @returns true where that closed the circuit */
   succeed(ticket: number): boolean {
     if (ticket !== this.#generation) return false;
     this.#failures = 0;
@@ -119,7 +118,7 @@ export class Circuit {
     return true;
   }
 
-  /** The question failed. @returns the milliseconds for which the circuit has opened, or undefined where it has not */
+  /** The request failed. @returns the milliseconds for which the circuit has opened, or undefined where it has not */
   fail(ticket: number, failure: CircuitFailure): number | undefined {
     if (ticket !== this.#generation) return undefined;
     const now = this.#options.now();
@@ -134,19 +133,19 @@ export class Circuit {
     return wait;
   }
 
-  /** The question ended without anything to learn from: whoever asked has left. The next one is the probe. */
+  /** The request ended without a result, as its client left. The next one is the probe. */
   release(ticket: number): void {
     if (ticket === this.#generation && this.#state === 'half-open') this.#become('open', this.#options.now());
   }
 
-  /** As it is now, for people. An open circuit whose time is over is half-open: the next question will be the probe. */
+  /** For display. An open circuit whose time is over is shown as half-open. */
   view(): { state: CircuitState; until: number; since: number; reason: string } | undefined {
     if (this.#state === 'closed' || this.#last === undefined) return undefined;
     const state = this.#isOver() ? 'half-open' : this.#state;
     return { state, until: this.#until, since: this.#since, reason: this.#last.reason };
   }
 
-  /** A clock that was set back ends it too: nobody waits for an hour to come round again. */
+  /** Also true where the clock was set back. */
   #isOver(): boolean {
     const now = this.#options.now();
     return now >= this.#until || now < this.#from;

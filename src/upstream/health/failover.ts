@@ -3,7 +3,6 @@ import type { Telemetry } from '../../telemetry/index.ts';
 import { UpstreamError } from '../error.ts';
 import { retryDelay } from './retry.ts';
 
-/** What {@link failOver} needs to know besides whom to ask. */
 export interface FailoverContext {
   readonly registry: string;
   readonly telemetry: Telemetry;
@@ -11,10 +10,10 @@ export interface FailoverContext {
 }
 
 /**
- * Asks one upstream after the other, in order, until one answers.
+ * Tries one upstream after the other, in order, until one answers.
  *
- * Every {@link UpstreamError} leads to the next, "not found" as well as a failure: the first upstream of a list is often
- * a copy that has only some of what the second has. Anything else (an abort, a mistake of ours) ends the search.
+ * Every {@link UpstreamError} leads to the next, "not found" included: the first upstream is often a copy that lacks some
+ * of the second's content. Any other error (an abort, a bug) is thrown.
  *
  * @throws {UpstreamError} as {@link finalFailure} chooses
  */
@@ -55,7 +54,7 @@ async function attempt<T>(
       if (!(error instanceof UpstreamError)) throw error;
       const wait = retryDelay(error, { attempts, last, random: Math.random() });
       if (wait === undefined) return error;
-      // An abort is noticed at the head of the loop.
+      // The head of the loop notices an abort.
       await delay(wait, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
     }
   }
@@ -64,9 +63,8 @@ async function attempt<T>(
 /**
  * The one failure that stands for all of them.
  *
- * A passing failure anywhere wins: as long as one upstream could not be asked, nobody knows that the content is not
- * there, and a client that hears 404 would give up for good. Then an answer that cannot be right. What is left is "not
- * found"; `denied` remains only where nobody said anything else.
+ * A temporary failure wins: while one upstream cannot be reached, the content may still exist, and a client that gets 404
+ * would give up for good. Then `invalid`, then `not-found`; `denied` only where every upstream denied.
  */
 export function finalFailure(failures: readonly UpstreamError[], registry: string): UpstreamError {
   const temporary = failures.filter((each) => each.temporary);
@@ -81,7 +79,7 @@ export function finalFailure(failures: readonly UpstreamError[], registry: strin
   );
 }
 
-/** The one that can be asked again first; one that named no time counts as soon. */
+/** The one that may be retried first; without a `Retry-After`, that is at once. */
 function soonest(failures: readonly UpstreamError[]): UpstreamError | undefined {
   return failures.reduce<UpstreamError | undefined>(
     (best, each) => (best === undefined || (each.retryAfter ?? 0) < (best.retryAfter ?? 0) ? each : best),

@@ -4,24 +4,24 @@ import type { RequestKind } from '../upstream-request.ts';
 import { Circuit, type CircuitOptions, type CircuitRefusal, type CircuitState } from './circuit.ts';
 import type { HealthSignal } from './signal.ts';
 
-/** Which questions a circuit is about. */
+/** The requests that a circuit is about. */
 export type HealthScope = 'all' | RequestKind;
 
-/** How an upstream fares: its circuit for all questions or, where that is closed, the first that is not. */
+/** The circuit for all requests or, where that is closed, the first that is not. */
 export interface HealthView {
   readonly state: CircuitState;
-  /** `all` where nothing is wrong. */
+  /** `all` where every circuit is closed. */
   readonly scope: HealthScope;
-  /** Milliseconds since the epoch; the three are absent where nothing is wrong. */
+  /** Milliseconds since the epoch; this and the next two are absent where every circuit is closed. */
   readonly openUntil?: number;
   readonly since?: number;
-  /** What failed last. */
+  /** The last failure. */
   readonly reason?: string;
 }
 
-/** One question that was let through; what became of it is told once, later calls are ignored. */
+/** An admitted request. It is settled once; later calls are ignored. */
 export interface Permit {
-  /** The upstream is there; whether this kind of question is answered shows later. */
+  /** The upstream responds; whether this kind of request succeeds shows later. */
   readonly reached: () => void;
   readonly settle: (verdict: HealthSignal) => void;
 }
@@ -36,11 +36,10 @@ export interface HealthOptions extends CircuitOptions {
 const SCOPES = ['all', 'pull', 'check', 'list', 'blob'] as const satisfies readonly HealthScope[];
 
 /**
- * The circuits of one upstream: one for all questions, and one for each kind.
+ * The circuits of one upstream: one for all requests, and one for each kind.
  *
- * What says that the upstream is not there holds for every question. What it says to one kind of question (429), or where
- * it leads one (a storage that is down), holds for that kind: a Docker Hub that gives no more pulls still says for free
- * whether a tag has moved, and still sends the layers of what was pulled.
+ * An upstream that does not respond fails every request. A 429, or a redirect to a storage that is down, affects one kind:
+ * a Docker Hub that allows no more pulls still answers HEAD requests for tags, and still sends layers.
  */
 export class Health {
   readonly #options: HealthOptions;
@@ -51,10 +50,10 @@ export class Health {
     this.#circuits = new Map(SCOPES.map((scope) => [scope, new Circuit(options)]));
   }
 
-  /** Lets a question through. @throws {UpstreamError} of the kind of the failure that stands in its way */
+  /** @throws {UpstreamError} of the failure's kind where a circuit is open */
   admit(kind: RequestKind): Permit {
     const scopes = ['all', kind] as const;
-    // Both are looked at before either is entered: a probe must not be spent on a question the other circuit refuses.
+    // Both are checked before either is entered: a request that one circuit refuses must not be the other's probe.
     for (const scope of scopes) {
       const refusal = this.#circuit(scope).refusal();
       if (refusal !== undefined) throw this.#refuse(scope, refusal);
@@ -80,7 +79,7 @@ export class Health {
             : { scope: kind, ticket: tickets.own };
           this.#fail(scope, ticket, verdict.failure);
         }
-        // Where they were not settled just now; else this changes nothing.
+        // Changes nothing for a circuit that was settled just now.
         this.#circuit('all').release(tickets.all);
         this.#circuit(kind).release(tickets.own);
       },

@@ -1,7 +1,7 @@
 /**
- * Which upstream is asked next: circuits, rate limits, retries, fail-over.
+ * Which upstream is tried next: circuits, rate limits, retries, fail-over.
  *
- * It never sends a request of its own: health is what pulls have shown.
+ * It never sends a request of its own: it learns health from the clients' requests alone.
  */
 
 export { failOver } from './failover.ts';

@@ -1,27 +1,25 @@
 import { HttpError } from '../../net/index.ts';
 import type { UpstreamError } from '../error.ts';
 
-/** How often one upstream is asked one question. */
+/** Attempts of one request at one upstream. */
 const MAX_ATTEMPTS = 2;
 const BASE_DELAY_MS = 200;
 
-/** What a retry is decided by. */
 export interface RetryContext {
   /** Attempts made, this failure's included. */
   readonly attempts: number;
-  /** No other upstream is left to ask. */
+  /** No other upstream is left. */
   readonly last: boolean;
-  /** From 0 to below 1: spreads the retries of those who failed together. */
+  /** From 0 to below 1: spreads retries of requests that failed together. */
   readonly random: number;
 }
 
 /**
- * Milliseconds after which the same upstream is asked again, or undefined where that would not do.
+ * Milliseconds until the same upstream is tried again; undefined: never.
  *
- * The next upstream is the better second attempt, so only the last one gets another, and only after what a second
- * connection may well cure: a broken connection, a server error. What took its time (a timeout) would take it again while
- * somebody waits, a refused connection or an unknown name means down, and an upstream that named a time is believed:
- * 429 is never retried, as that is how one limit becomes a longer one.
+ * The next upstream is the better second attempt, so only the last one is retried, and only after a failure that a second
+ * connection may fix: a broken connection or a server error. A timeout would cost the client the same time again, a refused
+ * connection or an unknown name means down, and a `Retry-After` is obeyed. A 429 is never retried: that prolongs the limit.
  */
 export function retryDelay(error: UpstreamError, context: RetryContext): number | undefined {
   if (!context.last || context.attempts >= MAX_ATTEMPTS) return undefined;
@@ -30,7 +28,7 @@ export function retryDelay(error: UpstreamError, context: RetryContext): number 
   return Math.round(BASE_DELAY_MS * (1 + context.random));
 }
 
-/** True for a failure that a second connection may well cure. */
+/** True for a failure that a second connection may fix. */
 export function isPassing(error: UpstreamError): boolean {
   if (error.cause instanceof HttpError) return error.cause.code === 'reset' || error.cause.code === 'truncated';
   return error.status === 500 || error.status === 502 || error.status === 503 || error.status === 504;
