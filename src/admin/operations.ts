@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { PullThrough, RefreshOptions, Scrub, Selection, UrlSelection } from '../cache/index.ts';
+import type { PullThrough, TagRefreshOptions, Scrub, Selection, UrlSelection } from '../cache/index.ts';
 import type { Repository } from '../oci/index.ts';
 import { type Catalogue, parseImagePattern } from '../routing/index.ts';
 import type { MetadataStore } from '../store/index.ts';
@@ -7,7 +7,7 @@ import type { Operation } from './operation.ts';
 import { type ServerStatus, serverStatus } from './status.ts';
 
 /** What the operations of a running server act on. */
-export interface OperationContext extends Pick<RefreshOptions, 'originFor'> {
+export interface OperationContext extends Pick<TagRefreshOptions, 'originFor'> {
   readonly cache: Pick<PullThrough, 'collect' | 'purge' | 'refresh' | 'scrub'>;
   /** The registries of the current generation. */
   readonly catalogue: Catalogue;

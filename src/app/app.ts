@@ -89,12 +89,10 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
   const openTunnels = { count: 0 };
   const metrics = openMetrics(config, { parts, version, openTunnels, server: () => server });
   const processContext: ProcessContext = {
-    telemetry: parts.telemetry,
-    cache: parts.cache,
+    ...parts,
     authority: await authorityOf(config, log),
     version,
     ready: () => readiness.isReady,
-    admission: parts.admission,
     metrics: () => metrics.text(),
     ownPorts: () => ownPorts,
     openTunnels,

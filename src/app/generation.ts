@@ -1,11 +1,9 @@
 import type { UpstreamStatus } from '../admin/index.ts';
-import type { PullThrough } from '../cache/index.ts';
 import type { Config } from '../config/index.ts';
 import type { Authority, OpenTunnels } from '../forward/index.ts';
 import { createRegistryDoor } from '../registry/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import {
-  type Admission,
   anonymousToken,
   createDispatch,
   createHealthDoor,
@@ -16,9 +14,9 @@ import {
   type PageRow,
   type RequestHandler,
 } from '../server/index.ts';
-import type { Telemetry } from '../telemetry/index.ts';
 import { describeHelp } from '../web/index.ts';
 import type { Transport } from './client-pool.ts';
+import type { ServerParts } from './parts.ts';
 import { reservedDoor } from './reserved-door.ts';
 import { forwardHelpOf, forwardOf, loadSites, sitesOf } from './settings/index.ts';
 import { originOf, type UpstreamSet } from './upstream-set.ts';
@@ -38,13 +36,10 @@ export interface Generation {
 }
 
 /** What a generation needs of the process. */
-export interface ProcessContext {
-  readonly telemetry: Telemetry;
-  readonly cache: PullThrough;
+export interface ProcessContext extends Pick<ServerParts, 'telemetry' | 'cache' | 'admission'> {
   readonly authority: Authority | undefined;
   readonly version: string;
   readonly ready: () => boolean;
-  readonly admission: Admission;
   readonly metrics: () => Promise<Page>;
   readonly ownPorts: () => ReadonlySet<number>;
   readonly openTunnels: OpenTunnels;

@@ -35,7 +35,7 @@ import {
   type ManifestRequest,
   Manifests,
   type Refreshed,
-  type RefreshOptions,
+  type TagRefreshOptions,
   refresh,
   Tags,
 } from './registry/index.ts';
@@ -232,7 +232,7 @@ export class PullThrough {
   }
 
   /** Asks where tags point to now, and fetches the manifests that moved. */
-  refresh(selections: readonly Selection[], options: RefreshOptions): Promise<readonly Refreshed[]> {
+  refresh(selections: readonly Selection[], options: TagRefreshOptions): Promise<readonly Refreshed[]> {
     return refresh(selections, { metadata: this.#options.metadata, tags: this.#tags, ...options });
   }
 

@@ -8,7 +8,7 @@ import { createHash, type Hash } from 'node:crypto';
  */
 export type Digest = string & { readonly __digest: true };
 
-/** The algorithms that can be verified here; the specification registers no others. */
+/** The algorithms that the specification registers. */
 export type DigestAlgorithm = 'sha256' | 'sha512';
 
 const DIGEST = /^(?:sha256:[a-f0-9]{64}|sha512:[a-f0-9]{128})$/;
@@ -33,7 +33,7 @@ export function digestOf(bytes: Uint8Array, algorithm: DigestAlgorithm = 'sha256
   return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}` as Digest;
 }
 
-/** Hashes a body while it passes. */
+/** Hashes a body chunk by chunk. */
 export class Digester {
   readonly #algorithm: DigestAlgorithm;
   readonly #hash: Hash;

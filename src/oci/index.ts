@@ -1,7 +1,8 @@
 /**
- * The vocabulary: digests, references, repository names, manifests, ranges, request paths, errors, what a registry is.
+ * The vocabulary: digests, references, repository names, manifests, ranges, request paths, errors, what a registry is and
+ * what a remote one answers.
  *
- * Everything here is a value or a pure function. It never does I/O, and it never knows who asks.
+ * Everything here is a type, a value or a pure function. It never does I/O, and it never knows the client.
  */
 export {
   type Digest,
@@ -14,7 +15,14 @@ export {
 } from './digest.ts';
 export { type ErrorCode, OciError } from './error.ts';
 export { MAX_MANIFEST_BYTES, type Manifest, type Platform, parseManifest, pickPlatform } from './manifest.ts';
-export { acceptsMediaType, isIndexType, isMediaType, MANIFEST_ACCEPT, MEDIA_TYPES } from './media-types.ts';
+export {
+  acceptsMediaType,
+  isGenericType,
+  isIndexType,
+  isMediaType,
+  MANIFEST_ACCEPT,
+  MEDIA_TYPES,
+} from './media-types.ts';
 export { notAnApiPath, parseRegistryPath, type RegistryPath, splitRegistryPath } from './path.ts';
 export { formatContentRange, parseContentRange, parseRange } from './range.ts';
 export { formatReference, isRepositoryName, type Reference, type Repository, type Visibility } from './reference.ts';

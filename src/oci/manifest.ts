@@ -1,6 +1,6 @@
 import { type Digest, parseDigest } from './digest.ts';
 import { OciError } from './error.ts';
-import { isIndexType, MEDIA_TYPES } from './media-types.ts';
+import { isGenericType, isIndexType, MEDIA_TYPES } from './media-types.ts';
 
 /**
  * The most bytes of a manifest. The specification asks registries for at least 4 MiB; containerd, the most used client,
@@ -207,10 +207,6 @@ function kindOf(mediaType: string): Kind {
   if (mediaType === MEDIA_TYPES.ociManifest || mediaType === MEDIA_TYPES.dockerManifest) return 'image';
   const isSchema1 = mediaType === MEDIA_TYPES.dockerManifestV1 || mediaType === MEDIA_TYPES.dockerManifestV1Signed;
   return isSchema1 ? 'schema1' : 'unknown';
-}
-
-function isGenericType(mediaType: string): boolean {
-  return ['', 'application/json', 'application/octet-stream', 'text/plain'].includes(mediaType);
 }
 
 function stripParameters(contentType: string): string {

@@ -10,8 +10,8 @@ export const MEDIA_TYPES = {
 } as const;
 
 /**
- * What is asked of an upstream for every manifest. Always the whole list: what is cached must not depend on which
- * client came first, and an old registry that gets no list answers with schema 1.
+ * The `Accept` of every manifest request. Always the whole list: the cached manifest must not depend on which client came
+ * first, and an old registry without an `Accept` answers with schema 1.
  */
 export const MANIFEST_ACCEPT = [
   MEDIA_TYPES.ociIndex,
@@ -23,6 +23,20 @@ export const MANIFEST_ACCEPT = [
   '*/*;q=0.1',
 ].join(', ');
 
+// Types that storages and careless registries send for any content.
+const GENERIC: readonly string[] = [
+  '',
+  'text/plain',
+  'application/octet-stream',
+  'binary/octet-stream',
+  'application/json',
+];
+
+/** True for a Content-Type that does not tell one kind of manifest from another: then its own `mediaType` decides. */
+export function isGenericType(mediaType: string): boolean {
+  return GENERIC.includes(mediaType);
+}
+
 /** True for the two types whose `manifests` point to other manifests. */
 export function isIndexType(mediaType: string): boolean {
   return mediaType === MEDIA_TYPES.ociIndex || mediaType === MEDIA_TYPES.dockerList;
@@ -30,17 +44,17 @@ export function isIndexType(mediaType: string): boolean {
 
 const MEDIA_TYPE = /^[a-z0-9][a-z0-9!#$&^_.+-]{0,126}\/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}$/i;
 
-/** True for a media type without parameters (RFC 6838 §4.2): what a manifest says of itself may be anything at all. */
+/** True for a media type without parameters (RFC 6838 §4.2). */
 export function isMediaType(text: string): boolean {
   return MEDIA_TYPE.test(text);
 }
 
-/** Entries of an `Accept` header that are looked at; docker sends ten. */
+/** Entries of an `Accept` header that are read; docker sends ten. */
 const MAX_ACCEPT_ENTRIES = 100;
 
 /**
- * Says whether a client takes a media type (RFC 9110, section 12.5.1): the most specific entry that fits decides, and
- * `q=0` refuses. Without a header, or with one that says nothing, everything is taken.
+ * Whether a client accepts a media type (RFC 9110, section 12.5.1): the most specific matching entry decides, and `q=0`
+ * refuses. Without a header, or with one that names no type, everything is accepted.
  *
  * @param acceptHeaders all `Accept` headers, joined with commas
  * @param mediaType without parameters

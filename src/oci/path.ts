@@ -2,9 +2,9 @@ import { type Digest, parseDigest } from './digest.ts';
 import { OciError } from './error.ts';
 import { isRepositoryName, parseReference, type Reference } from './reference.ts';
 
-/** What a request path asks for. Whoever holds one need not look at the URL again. */
+/** A parsed request path. */
 export type RegistryPath =
-  /** `/v2/`: is this a registry, and must I log in? */
+  /** `/v2/`: the API version check, by which clients also learn whether to log in. */
   | { readonly kind: 'base' }
   | { readonly kind: 'catalog' }
   | { readonly kind: 'tags'; readonly repository: string }
@@ -14,7 +14,7 @@ export type RegistryPath =
   /** Anything under `/blobs/uploads/`. */
   | { readonly kind: 'uploads'; readonly repository: string };
 
-/** A path cut where the name ends and the operation begins; nothing is validated but its characters. */
+/** A path split between name and operation; only its characters are validated. */
 export interface SplitPath {
   /** Everything between `/v2/` and the operation, perhaps with a registry in front; empty for `/v2/`. */
   readonly name: string;
@@ -22,21 +22,21 @@ export interface SplitPath {
   readonly operation: string;
 }
 
-/** The longest path looked at, in characters: a registry and name of 255 each and a sha512 digest fit three times over. */
+/** The longest path, in characters: a registry and name of 255 each and a sha512 digest fit three times over. */
 export const MAX_PATH_LENGTH = 2048;
 
-// No name, tag or digest has another character (`:` also stands in a registry's port), so `%2f`, `\`, controls and
-// unicode end here, before anything is compared or could be decoded twice.
+// The characters of names, tags and digests (`:` also of a registry's port). So `%2f`, `\`, control characters and Unicode
+// are refused before anything is compared or could be decoded twice.
 const PATH_CHARACTERS = /^[A-Za-z0-9/._:+-]*$/;
 
 /**
- * Cuts a raw path (beginning `/v2/`, or `/v2` itself; no query, not decoded) in name and operation.
+ * Splits a raw path (beginning `/v2/`, or `/v2` itself; no query, not decoded) into name and operation.
  *
- * It is read from its right end, because a name may hold the words of the API: in `/v2/a/manifests/b/manifests/latest`
+ * It is read from the right, since a name may contain the words of the API: in `/v2/a/manifests/b/manifests/latest`
  * the repository is `a/manifests/b`.
  *
- * @returns undefined where the path is none of the API's
- * @throws {OciError} NAME_INVALID for a path no name, tag or digest can be in
+ * @returns undefined for a path outside the API
+ * @throws {OciError} NAME_INVALID for a path that is too long or has other characters
  */
 export function splitRegistryPath(path: string): SplitPath | undefined {
   if (path === '/v2' || path === '/v2/') return { name: '', operation: '' };

@@ -1,15 +1,15 @@
 /**
- * Which bytes a request asks for.
+ * The requested bytes.
  *
- * `whole`: answer 200, with everything. `part`: both ends inclusive; `end` is undefined only where the size is not known
- * and the rest is asked for. `unsatisfiable`: answer 416.
+ * `whole`: answer 200. `part`: both ends inclusive; `end` is undefined only for "to the end" of an unknown size.
+ * `unsatisfiable`: answer 416.
  */
 export type RangeRequest =
   | { readonly kind: 'whole' }
   | { readonly kind: 'part'; readonly start: number; readonly end: number | undefined }
   | { readonly kind: 'unsatisfiable' };
 
-/** What a 206 says it holds; both ends inclusive. `total` is undefined where the sender does not know (`*`). */
+/** The range of a 206; both ends inclusive. `total` is undefined where the sender does not know it (`*`). */
 export interface ContentRange {
   readonly start: number;
   readonly end: number;
@@ -25,10 +25,10 @@ const CONTENT_RANGE = /^bytes (\d{1,16})-(\d{1,16})\/(\d{1,16}|\*)$/i;
 /**
  * Reads a `Range` header for a body of `size` bytes (RFC 9110, section 14.2).
  *
- * What is malformed, of another unit or of several ranges means the whole body: a server may always ignore Range, and
- * no registry client sends a list. A range of an empty body is ignored too, as no 206 can hold zero bytes.
+ * A header that is malformed, of another unit or of several ranges means the whole body: a server may always ignore Range,
+ * and no registry client sends several. A range of an empty body is ignored too, as no 206 can hold zero bytes.
  *
- * @param size undefined where it is not known yet; then only ranges counted from the start can be honoured
+ * @param size undefined: not known yet; then only ranges counted from the start are honoured
  */
 export function parseRange(header: string | undefined, size: number | undefined): RangeRequest {
   const match = header === undefined ? null : ONE_RANGE.exec(header);
@@ -66,7 +66,7 @@ function suffixOf(length: number, size: number | undefined): RangeRequest {
   return { kind: 'part', start: Math.max(0, size - length), end: size - 1 };
 }
 
-/** A number beyond what a file can have stays comparable instead of becoming imprecise. */
+/** Clamps a position, so that a huge one stays comparable. */
 function position(digits: string): number {
   return Math.min(Number(digits), Number.MAX_SAFE_INTEGER);
 }

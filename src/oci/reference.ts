@@ -1,19 +1,19 @@
 import { type Digest, parseDigest } from './digest.ts';
 
-/** What a manifest is asked by: a tag, which may move, or a digest, which never does. */
+/** A manifest's tag, which may move, or digest, which never does. */
 export type Reference =
   | { readonly kind: 'tag'; readonly tag: string }
   | { readonly kind: 'digest'; readonly digest: Digest };
 
-/** One repository of one registry, by the names this server knows them by (`docker.io`, `library/nginx`). */
+/** One repository of one registry, by their canonical names (`docker.io`, `library/nginx`). */
 export interface Repository {
   readonly registry: string;
   readonly repository: string;
 }
 
 /**
- * Who may see what was fetched: `public` came without any credential of ours, `private` came with one.
- * Recorded with every name, so that access control needs no new schema.
+ * `public`: fetched without a credential of ours; `private`: with one. Recorded with every name, so that access control needs
+ * no new schema.
  */
 export type Visibility = 'public' | 'private';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parseRateLimit, type RateLimit } from './rate-limit.ts';
+import { type PullRateLimit, parseRateLimit } from './rate-limit.ts';
 
 describe('parseRateLimit', () => {
-  const rows: readonly (readonly [string | undefined, string | undefined, RateLimit | undefined])[] = [
+  const rows: readonly (readonly [string | undefined, string | undefined, PullRateLimit | undefined])[] = [
     ['100;w=21600', '76;w=21600', { limit: 100, remaining: 76, windowSeconds: 21_600 }],
     ['100', '76', { limit: 100, remaining: 76, windowSeconds: undefined }],
     ['100;w=60', '76', { limit: 100, remaining: 76, windowSeconds: 60 }],

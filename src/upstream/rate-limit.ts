@@ -1,5 +1,5 @@
 /** A pull rate limit, as a registry states it. */
-export interface RateLimit {
+export interface PullRateLimit {
   /** Pulls per window; undefined where the registry does not say. */
   readonly limit: number | undefined;
   /** Pulls left. */
@@ -9,7 +9,7 @@ export interface RateLimit {
 }
 
 /** The rate limit of one credential. */
-export interface Quota extends RateLimit {
+export interface Quota extends PullRateLimit {
   /** A user name, or `anonymous`. */
   readonly credential: string;
 }
@@ -23,7 +23,7 @@ const MAX_HEADER = 256;
  * @param headers by lower-case names
  * @returns undefined without such headers, which on Docker Hub means no limit
  */
-export function parseRateLimit(headers: Readonly<Record<string, string>>): RateLimit | undefined {
+export function parseRateLimit(headers: Readonly<Record<string, string>>): PullRateLimit | undefined {
   const remaining = parseItem(headers['ratelimit-remaining']);
   if (remaining === undefined) return undefined;
   const limit = parseItem(headers['ratelimit-limit']);

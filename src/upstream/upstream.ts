@@ -13,12 +13,12 @@ import {
 } from './error.ts';
 import {
   Health,
+  type HealthPermit,
   type HealthSignal,
   type HealthView,
   judgeAnswer,
   judgeBody,
   judgeError,
-  type Permit,
 } from './health/index.ts';
 import { parseRateLimit, type Quota } from './rate-limit.ts';
 import { mayAuthorize, RequestChain, readRest, urlOf } from './request-chain.ts';
@@ -124,7 +124,7 @@ export class Upstream {
   }
 
   /** Reports an error on the way to an answer to the upstream's health. */
-  async #judged<T>(permit: Permit, ask: () => Promise<T>): Promise<T> {
+  async #judged<T>(permit: HealthPermit, ask: () => Promise<T>): Promise<T> {
     try {
       return await ask();
     } catch (error) {

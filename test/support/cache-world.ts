@@ -6,8 +6,8 @@ import {
   type Ingest,
   PullThrough,
   type PullThroughOptions,
-  type RefreshOptions,
   type Selection,
+  type TagRefreshOptions,
 } from '../../src/cache/index.ts';
 import type { BlobReader } from '../../src/lib/index.ts';
 import type { Digest, OriginSource, Reference, Repository } from '../../src/oci/index.ts';
@@ -152,7 +152,7 @@ export class CacheOfOrigin extends PullThrough {
     return super.headBlob(repository, digest, { origin: this.#origin, ...request });
   }
 
-  override refresh(selections: readonly Selection[], options: Partial<RefreshOptions> = {}) {
+  override refresh(selections: readonly Selection[], options: Partial<TagRefreshOptions> = {}) {
     return super.refresh(selections, { originFor: () => this.#origin, ...options });
   }
 }

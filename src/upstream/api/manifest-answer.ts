@@ -1,24 +1,18 @@
-import { type Digest, digestAlgorithm, digestOf, isMediaType, MEDIA_TYPES, type Reference } from '../../oci/index.ts';
+import {
+  type Digest,
+  digestAlgorithm,
+  digestOf,
+  isGenericType,
+  isMediaType,
+  MEDIA_TYPES,
+  type Reference,
+} from '../../oci/index.ts';
 import { parseJsonObject } from '../json.ts';
-
-// Types that storages and careless registries send for any content.
-const GENERIC: readonly string[] = [
-  '',
-  'text/plain',
-  'application/octet-stream',
-  'binary/octet-stream',
-  'application/json',
-];
 
 /** A Content-Type without parameters, in lower case; empty where it is missing or malformed. */
 export function bareMediaType(contentType: string | undefined): string {
   const type = (contentType ?? '').split(';', 1)[0]?.trim() ?? '';
   return isMediaType(type) ? type.toLowerCase() : '';
-}
-
-/** True for a type that does not tell one kind of manifest from another. */
-export function isGenericType(mediaType: string): boolean {
-  return GENERIC.includes(mediaType);
 }
 
 /** True where the body is sent without a content coding. */

@@ -2,6 +2,7 @@ import type { HttpReply } from '../../net/index.ts';
 import {
   digestAlgorithm,
   formatReference,
+  isGenericType,
   MANIFEST_ACCEPT,
   MAX_MANIFEST_BYTES,
   type OriginManifest,
@@ -11,7 +12,7 @@ import {
 } from '../../oci/index.ts';
 import type { Upstream } from '../upstream.ts';
 import { pullScope, refusesHead, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
-import { bareMediaType, isGenericType, isIdentity, manifestDigest, manifestMediaType } from './manifest-answer.ts';
+import { bareMediaType, isIdentity, manifestDigest, manifestMediaType } from './manifest-answer.ts';
 
 export interface ManifestAsked {
   readonly repository: string;

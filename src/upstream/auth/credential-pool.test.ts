@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { RateLimit } from '../rate-limit.ts';
+import type { PullRateLimit } from '../rate-limit.ts';
 import { type CredentialBudget, CredentialPool, chooseCredential, isLow } from './credential-pool.ts';
 
 /** `76/100`: 76 left of 100; `?`: nothing known; `!` in front: aside. */
@@ -56,7 +56,7 @@ describe('chooseCredential', () => {
 describe('CredentialPool', () => {
   const ann = { name: 'ann' };
   const bob = { name: 'bob' };
-  const limit: RateLimit = { limit: 100, remaining: 50, windowSeconds: 3600 };
+  const limit: PullRateLimit = { limit: 100, remaining: 50, windowSeconds: 3600 };
   const nobody: ReadonlySet<typeof ann> = new Set();
 
   function stage() {

@@ -1,9 +1,9 @@
-import type { Quota, RateLimit } from '../rate-limit.ts';
+import type { PullRateLimit, Quota } from '../rate-limit.ts';
 import type { RequestKind } from '../upstream-request.ts';
 
 /** What {@link chooseCredential} knows of one credential. */
 export interface CredentialBudget {
-  readonly budget: RateLimit | undefined;
+  readonly budget: PullRateLimit | undefined;
   /** True where it was throttled or refused and is not used now. */
   readonly aside: boolean;
 }
@@ -21,7 +21,7 @@ const PARKED_MS = 15 * 60_000;
 const REFUSED_MS = 60_000;
 
 /** True where so little is left that another credential should be used, before a pull fails. */
-export function isLow(budget: RateLimit | undefined): boolean {
+export function isLow(budget: PullRateLimit | undefined): boolean {
   if (budget === undefined) return false;
   return budget.remaining < LOW_PULLS || budget.remaining < (budget.limit ?? 0) * LOW_SHARE;
 }
@@ -52,7 +52,7 @@ interface Span {
   readonly until: number;
 }
 
-interface Entry<C> {
+interface PooledCredential<C> {
   readonly credential: C;
   quota: (Span & { readonly quota: Quota }) | undefined;
   /** How long it is throttled, by kind of request. */
@@ -62,7 +62,7 @@ interface Entry<C> {
 
 /** The credentials of one upstream, used in turn as their budgets run low. There is always at least one. */
 export class CredentialPool<C extends object> {
-  readonly #entries: readonly [Entry<C>, ...Entry<C>[]];
+  readonly #entries: readonly [PooledCredential<C>, ...PooledCredential<C>[]];
   readonly #now: () => number;
   #current = 0;
 
@@ -136,7 +136,7 @@ export class CredentialPool<C extends object> {
     }));
   }
 
-  #quotaOf({ quota }: Entry<C>): Quota | undefined {
+  #quotaOf({ quota }: PooledCredential<C>): Quota | undefined {
     return holds(quota, this.#now()) ? quota.quota : undefined;
   }
 
@@ -145,14 +145,14 @@ export class CredentialPool<C extends object> {
     return { from, until: from + milliseconds };
   }
 
-  #entryOf(credential: C): Entry<C> {
+  #entryOf(credential: C): PooledCredential<C> {
     const found = this.#entries.find((each) => each.credential === credential);
     if (found === undefined) throw new RangeError('Cannot note anything of a credential that is not in this pool');
     return found;
   }
 }
 
-function entryOf<C>(credential: C): Entry<C> {
+function entryOf<C>(credential: C): PooledCredential<C> {
   return { credential, quota: undefined, parked: new Map(), refused: undefined };
 }
 

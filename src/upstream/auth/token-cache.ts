@@ -8,7 +8,7 @@ export interface CachedToken {
   readonly private: boolean;
 }
 
-interface Entry extends CachedToken {
+interface ExpiringToken extends CachedToken {
   /** From then on a new token is fetched in the background. */
   readonly refreshAt: number;
   /** From then on it is not sent. */
@@ -29,8 +29,8 @@ const MAX_TOKENS = 1000;
  */
 export class TokenCache {
   readonly #now: () => number;
-  readonly #entries = new Lru<Entry>({ maxWeight: MAX_TOKENS });
-  readonly #fetching = new SingleFlight<Entry>();
+  readonly #entries = new Lru<ExpiringToken>({ maxWeight: MAX_TOKENS });
+  readonly #fetching = new SingleFlight<ExpiringToken>();
 
   constructor(now: () => number) {
     this.#now = now;
@@ -51,7 +51,7 @@ export class TokenCache {
     if (this.#entries.get(key)?.token === token) this.#entries.delete(key);
   }
 
-  #renew(key: string, fetch: FetchToken): Promise<Entry> {
+  #renew(key: string, fetch: FetchToken): Promise<ExpiringToken> {
     return this.#fetching.run(key, async () => {
       // Before the request, so that its duration counts against the life.
       const grantedAt = this.#now();

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { Telemetry } from '../../telemetry/index.ts';
 import { UpstreamError } from '../error.ts';
 import type { RequestKind } from '../upstream-request.ts';
-import { Health, type Permit } from './health.ts';
+import { Health, type HealthPermit } from './health.ts';
 import type { HealthSignal } from './signal.ts';
 
 const START = Date.UTC(2026, 0, 1, 12, 0, 0);
@@ -32,7 +32,7 @@ function stage() {
     now: () => clock.now,
     random: () => 0,
   });
-  const admit = (kind: RequestKind): Permit => health.admit(kind);
+  const admit = (kind: RequestKind): HealthPermit => health.admit(kind);
   const settle = (kind: RequestKind, verdict: HealthSignal): void => admit(kind).settle(verdict);
   return { clock, health, events, admit, settle };
 }

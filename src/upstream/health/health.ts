@@ -20,14 +20,14 @@ export interface HealthView {
 }
 
 /** An admitted request. It is settled once; later calls are ignored. */
-export interface Permit {
+export interface HealthPermit {
   /** The upstream responds; whether this kind of request succeeds shows later. */
   readonly reached: () => void;
   readonly settle: (verdict: HealthSignal) => void;
 }
 
 /** Options of {@link Health}. */
-export interface HealthOptions extends CircuitOptions {
+export interface UpstreamHealthOptions extends CircuitOptions {
   readonly registry: string;
   readonly upstream: string;
   readonly telemetry: Telemetry;
@@ -42,16 +42,16 @@ const SCOPES = ['all', 'pull', 'check', 'list', 'blob'] as const satisfies reado
  * a Docker Hub that allows no more pulls still answers HEAD requests for tags, and still sends layers.
  */
 export class Health {
-  readonly #options: HealthOptions;
+  readonly #options: UpstreamHealthOptions;
   readonly #circuits: ReadonlyMap<HealthScope, Circuit>;
 
-  constructor(options: HealthOptions) {
+  constructor(options: UpstreamHealthOptions) {
     this.#options = options;
     this.#circuits = new Map(SCOPES.map((scope) => [scope, new Circuit(options)]));
   }
 
   /** @throws {UpstreamError} of the failure's kind where a circuit is open */
-  admit(kind: RequestKind): Permit {
+  admit(kind: RequestKind): HealthPermit {
     const scopes = ['all', kind] as const;
     // Both are checked before either is entered: a request that one circuit refuses must not be the other's probe.
     for (const scope of scopes) {

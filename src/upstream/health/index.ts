@@ -5,5 +5,5 @@
  */
 
 export { failOver } from './failover.ts';
-export { Health, type HealthView, type Permit } from './health.ts';
+export { Health, type HealthPermit, type HealthView } from './health.ts';
 export { type HealthSignal, judgeAnswer, judgeBody, judgeError } from './signal.ts';
