@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type CacheWorld, cacheWorld, LIBRARY, type Scope } from '../../test/support/cache-world.ts';
-import { FakeFailure } from '../../test/support/fake-origin.ts';
+import { type CacheWorld, cacheWorld, drain, LIBRARY, type Scope } from '../../test/support/cache-world.ts';
+import { CuedBody, FakeFailure, FakeOrigin, Gate } from '../../test/support/fake-origin.ts';
 import { buildImage, platformOf } from '../../test/support/image.ts';
 import { MEDIA_TYPES, type Reference } from '../oci/index.ts';
 
@@ -75,4 +75,40 @@ test('what is without a cache is passed on, and kept by nobody', async (t) => {
   assert.equal((await world.cache.manifest(LIBRARY, LATEST, {})).outcome, 'PASS');
   assert.equal(world.origin.count(), 2);
   assert.equal(world.store.begun, 0);
+});
+
+describe('a request after a reload', () => {
+  test('joins a transfer that keeps the origin it was started with, also when it resumes', async (t) => {
+    const world = await cacheWorld(t);
+    const later = new FakeOrigin();
+    const layer = platformOf(OLD, 'amd64').layers[0] ?? assert.fail('the image has no layer');
+    world.origin.addBlobs(LIBRARY, layer);
+    const bodies = [new CuedBody(), new CuedBody()];
+    world.origin.deliver = () => ({
+      body: bodies[world.origin.count('openBlob') - 1] ?? new CuedBody(),
+      size: layer.size,
+    });
+    const first = await world.cache.blob(LIBRARY, layer.digest, {});
+    const second = await world.cache.blob(LIBRARY, layer.digest, { origin: later.source });
+    assert.equal(second.outcome, 'JOIN');
+    bodies[0]?.send(layer.bytes.subarray(0, 400)).cut();
+    bodies[1]?.send(layer.bytes.subarray(400)).end();
+    for (const { reader } of [first, second]) assert.ok((await drain(reader)).equals(layer.bytes));
+    assert.deepEqual([world.origin.count('openBlob'), later.count()], [2, 0]);
+  });
+
+  test('shares a revalidation that fetches from the origin it was started with', async (t) => {
+    const world = await imageWorld(t);
+    const later = new FakeOrigin();
+    const gate = new Gate();
+    world.origin.before = (call) => (call.what === 'latest' ? gate.pass() : undefined);
+    const first = world.cache.manifest(LIBRARY, LATEST, {});
+    await gate.reached;
+    const second = world.cache.manifest(LIBRARY, LATEST, { origin: later.source });
+    gate.open();
+    assert.deepEqual([(await first).digest, (await second).digest], [OLD.index.digest, OLD.index.digest]);
+    assert.equal(later.count(), 0);
+    await assert.rejects(world.cache.manifest(LIBRARY, LATEST, { origin: later.source }), { kind: 'not-found' });
+    assert.deepEqual(later.methods(), ['headManifest']);
+  });
 });

@@ -129,9 +129,11 @@ export async function cacheWorld(t: Scope, options: WorldOptions = {}): Promise<
   };
 }
 
-type RequestOf<Method extends 'manifest' | 'blob'> = Omit<Parameters<PullThrough[Method]>[2], 'origin'>;
+type Asked<Method extends 'manifest' | 'blob'> = Parameters<PullThrough[Method]>[2];
+/** A request without its origin, or with another one. */
+type RequestOf<Method extends 'manifest' | 'blob'> = Omit<Asked<Method>, 'origin'> & Partial<Asked<Method>>;
 
-/** A cache whose every request brings the same origin. */
+/** A cache whose requests bring the same origin unless they name another. */
 export class CacheOfOrigin extends PullThrough {
   readonly #origin: OriginSource;
 
