@@ -12,8 +12,8 @@ export interface Repository {
 }
 
 /**
- * `public`: fetched without a credential of ours; `private`: with one. Recorded with every name, so that access control needs
- * no new schema.
+ * `public`: fetched without a credential of ours; `private`: with one. Recorded with every name, so that access control
+ * needs no new schema.
  */
 export type Visibility = 'public' | 'private';
 

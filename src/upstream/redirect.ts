@@ -31,8 +31,8 @@ export type RedirectDecision =
   | { readonly kind: 'refused'; readonly reason: string };
 
 /**
- * Decides whether a redirect is followed. Credentials are not its subject: they are bound to an origin where the next request
- * is built.
+ * Decides whether a redirect is followed. Credentials are not its subject: they are bound to an origin where the next
+ * request is built.
  */
 export function decideRedirect(location: string | undefined, context: RedirectContext): RedirectDecision {
   if (location === undefined) return refused('it names no Location');

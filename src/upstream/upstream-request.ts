@@ -20,8 +20,8 @@ export interface UpstreamRequest {
   /** Sent as a client would: without credential, token or the operator's headers. */
   readonly anonymous?: boolean;
   /**
-   * Only the login is tested: a challenge is answered without the repository in its scope. Some registries name a placeholder
-   * (`repository:user/image:pull`), for which no token is granted.
+   * Only the login is tested: a challenge is answered without the repository in its scope. Some registries name a
+   * placeholder (`repository:user/image:pull`), for which no token is granted.
    */
   readonly loginOnly?: boolean;
   readonly signal?: AbortSignal | undefined;

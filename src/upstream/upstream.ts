@@ -154,7 +154,7 @@ export class Upstream {
       const refusal = this.#refusalOf(outcome);
       if (refusal === undefined && !(outcome instanceof UpstreamError)) return outcome;
       if (refusal?.kind === 'throttled') pool.park(authorizer, kind, refusal.retryAfter);
-      // A credential that the token service refuses is of no use; one that the registry refuses may be for other repositories.
+      // Refused by the token service, a credential is useless; refused by the registry, perhaps for this repository only.
       else if (outcome instanceof UpstreamError) pool.refuse(authorizer);
       authorizer = pool.choose(kind, tried);
       if (authorizer === undefined && pool.wait(kind) === undefined) {

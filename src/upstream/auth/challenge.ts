@@ -13,8 +13,8 @@ const MAX_PARAMS = 16;
 /**
  * Reads a `WWW-Authenticate` header with any number of challenges (RFC 9110, section 11.6.1).
  *
- * Lenient: an unquoted value may hold characters that a token may not (`realm=https://…`). Parsing stops at the first syntax
- * error; a header over 8 KiB holds no challenge.
+ * Lenient: an unquoted value may hold characters that a token may not (`realm=https://…`). Parsing stops at the first
+ * syntax error; a header over 8 KiB holds no challenge.
  */
 export function parseChallenges(header: string | undefined): readonly Challenge[] {
   if (header === undefined || header.length > MAX_HEADER) return [];

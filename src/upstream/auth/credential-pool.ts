@@ -112,7 +112,7 @@ export class CredentialPool<C extends object> {
     this.#entryOf(credential).refused = this.#span(REFUSED_MS);
   }
 
-  /** Milliseconds until the first throttled credential may be used for this kind of request; undefined: none is throttled. */
+  /** Milliseconds until the first throttled credential may be used for a kind of request; undefined: none is throttled. */
   wait(kind: RequestKind): number | undefined {
     const now = this.#now();
     const waits = this.#entries.flatMap(({ parked }) => {

@@ -44,8 +44,8 @@ export function judgeAnswer({ status, retryAfter, redirected }: JudgedAnswer): H
 }
 
 /**
- * What an error of the exchange, or the token service's answer, says. An abort says nothing, and neither does an error before
- * anything was sent, such as a credential that cannot be read.
+ * What an error of the exchange, or the token service's answer, says. An abort says nothing, and neither does an error
+ * before anything was sent, such as a credential that cannot be read.
  */
 export function judgeError(error: unknown): HealthSignal {
   if (!(error instanceof UpstreamError)) return NOTHING;
