@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { PullThrough, TagRefreshOptions, Scrub, Selection, UrlSelection } from '../cache/index.ts';
+import type { PullThrough, Scrub, Selection, TagRefreshOptions, UrlSelection } from '../cache/index.ts';
 import type { Repository } from '../oci/index.ts';
 import { type Catalogue, parseImagePattern } from '../routing/index.ts';
 import type { MetadataStore } from '../store/index.ts';
