@@ -146,7 +146,7 @@ describe('dispatch', () => {
     const failing = (path: string): Door =>
       fakeDoor(path, [], {
         answer: () => {
-          throw new OciError('BLOB_UNKNOWN');
+          throw new OciError('BLOB_UNKNOWN', 'a sentence');
         },
         fail: () => {
           failed.push(path);
