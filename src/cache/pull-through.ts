@@ -35,8 +35,8 @@ import {
   type ManifestRequest,
   Manifests,
   type Refreshed,
-  type TagRefreshOptions,
   refresh,
+  type TagRefreshOptions,
   Tags,
 } from './registry/index.ts';
 import { NegativeCache } from './revalidation/index.ts';

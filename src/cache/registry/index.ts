@@ -6,5 +6,5 @@
 export { type BlobAnswer, type BlobHead, type BlobRequest, Blobs } from './blobs.ts';
 export { type ManifestAnswer, type ManifestRequest, Manifests } from './manifests.ts';
 export { type PlatformFilter, platformFilter } from './platforms.ts';
-export { type Refreshed, type RefreshOptions, refresh } from './refresh.ts';
+export { type Refreshed, refresh, type TagRefreshOptions } from './refresh.ts';
 export { Tags } from './tags.ts';

@@ -4,14 +4,14 @@ import type { MetadataStore } from '../../store/index.ts';
 import { isPattern, MAX_SELECTED, type Selection, selectRepositories, selectTags } from '../metadata/index.ts';
 import type { Tags } from './tags.ts';
 
-export interface RefreshOptions {
+export interface TagRefreshOptions {
   /** The upstreams of a registry, by its name; what it throws is the outcome of each of the registry's tags. */
   readonly originFor: (registry: string) => OriginSource;
   /** Aborts between two tags. */
   readonly signal?: AbortSignal | undefined;
 }
 
-interface RefreshTools extends RefreshOptions {
+interface RefreshTools extends TagRefreshOptions {
   readonly metadata: MetadataStore;
   readonly tags: Pick<Tags, 'refresh'>;
 }
