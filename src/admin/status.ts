@@ -100,7 +100,7 @@ export interface StatusParts {
 /** Collects the answer of the operation `status`. */
 export async function describeServer(parts: StatusParts): Promise<ServerStatus> {
   const { version, config, source, admission, cache, upstreams, listeners, startedAt } = parts;
-  const { max_inflight: maxInflight } = config.limits;
+  const { maxInflight } = config.limits;
   return {
     version,
     pid: process.pid,
@@ -116,7 +116,7 @@ export async function describeServer(parts: StatusParts): Promise<ServerStatus> 
         : {
             dir: config.cache.dir,
             ...(await cache.totals()),
-            ...(config.cache.max_size === undefined ? {} : { maxSize: config.cache.max_size }),
+            ...(config.cache.maxSize === undefined ? {} : { maxSize: config.cache.maxSize }),
             ...(cache.pause === undefined ? {} : { paused: cache.pause }),
           },
     requests: {

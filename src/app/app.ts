@@ -141,7 +141,7 @@ function openMetrics(
     ...(frontDoorOptionsOf(config).listeners.some(({ tls }) => tls !== undefined) && {
       certificates: () => server().frontDoor.certificates,
     }),
-    ...(config.forward_proxy.enabled && { tunnels: () => openTunnels.count }),
+    ...(config.forwardProxy.enabled && { tunnels: () => openTunnels.count }),
   });
 }
 
@@ -150,7 +150,7 @@ function openFrontDoor(live: Live, { telemetry, cleanups }: ServerParts): FrontD
   const frontDoor = new FrontDoor({
     ...frontDoorOptionsOf(config),
     handler: (request, response) => live.current.handle(request, response),
-    forward: config.forward_proxy.enabled ? currentForward(live) : undefined,
+    forward: config.forwardProxy.enabled ? currentForward(live) : undefined,
     onRenewed: (certificate) => telemetry.publish('certificate.renewed', certificate),
     onWarning: (message, error) => telemetry.publish('warning', { message, error }),
   });
@@ -216,7 +216,7 @@ function stopperOf({ live, frontDoor, reloader, cleanUp, readiness }: RunningSer
   const hurry = new AbortController();
   let stopping: Promise<{ cut: number }> | undefined;
   async function drain(): Promise<{ cut: number }> {
-    const { drain_delay: delay, shutdown_timeout: timeoutMs } = live.current.config.timeouts;
+    const { drainDelay: delay, shutdownTimeout: timeoutMs } = live.current.config.timeouts;
     // A load balancer is to see first that the server is not ready: requests refused before that would be lost.
     if (delay > 0) await sleep(delay, undefined, { signal: hurry.signal }).catch(() => {});
     const [drained] = await Promise.all([frontDoor.stop({ timeoutMs }), reloader.close()]);

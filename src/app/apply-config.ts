@@ -3,7 +3,7 @@ import type { Catalogue } from '../routing/index.ts';
 import type { FrontDoor } from '../server/index.ts';
 import { createGeneration, type Generation, type ProcessContext } from './generation.ts';
 import type { ServerParts } from './parts.ts';
-import { admissionLimitsOf, cacheOptionsOf, frontDoorOptionsOf } from './settings/index.ts';
+import { cacheOptionsOf, frontDoorOptionsOf } from './settings/index.ts';
 import type { UpstreamSet } from './upstream-set.ts';
 
 /** The current generation, swapped as a whole, so that no request sees a mixture. A request keeps the one it began with. */
@@ -35,14 +35,13 @@ export async function applyConfig(next: NextConfig, target: ReloadTarget): Promi
   const { generation, renewCertificates } = await prepare({ ...next, upstreams }, target);
   const policy = cacheOptionsOf(next.config);
   const door = frontDoorOptionsOf(next.config);
-  const limits = admissionLimitsOf(next.config);
   // From here on nothing fails and nothing waits: the next request finds all of it.
   live.current = generation;
   renewCertificates();
   cache.reconfigure(policy);
   if (!upstreamSets.isSame(before, upstreams)) cache.clearFailures();
   frontDoor.adjust(door);
-  admission.reconfigure(limits);
+  admission.reconfigure(next.config.limits);
   eventLog.reconfigure(next.config);
   upstreamSets.retire(before, upstreams);
   return upstreams.catalogue;

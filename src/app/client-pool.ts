@@ -1,15 +1,14 @@
-import { readFile } from 'node:fs/promises';
 import type { Config } from '../config/index.ts';
 import type { HttpClient } from '../net/index.ts';
-import type { TlsSpec, TransportSpec } from '../oci/index.ts';
+import type { UpstreamSpec } from '../oci/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
-import type { Upstreams } from '../upstream/index.ts';
+import type { ClientQuery, Upstreams } from '../upstream/index.ts';
 import { OpenOnce } from './open-once.ts';
 import { answerTimeoutOf, httpClientOf, loadUpstream, resolverOf, type SharedTransport } from './settings/index.ts';
 
-/** The HTTP clients and the resolver under one set of `transport` options; generations with equal options share it. */
+/** The HTTP clients and the resolver under one `transport` section; generations with an equal section share it. */
 export interface Transport {
-  /** Equal for equal options, contents of the files they name included. */
+  /** See {@link transportKeyOf}. */
   readonly key: string;
   readonly upstreams: OpenOnce<Upstreams>;
   readonly shared: SharedTransport;
@@ -20,25 +19,25 @@ export interface Transport {
   close(): Promise<void>;
 }
 
-/** The key of a {@link Transport}: options, and the trusted certificates as the file holds them now. */
-export async function transportKeyOf(config: Config): Promise<string> {
-  const { ca_file: file } = config.transport;
-  const authorities = file === undefined ? '' : await readFile(file, 'utf8').catch(() => '');
-  return JSON.stringify([config.transport, answerTimeoutOf(config), authorities]);
+/** Equal for settings that reach upstreams alike, the contents of the trusted authorities included. */
+export function transportKeyOf(config: Config, files: ReadonlyMap<string, string>): string {
+  return JSON.stringify([config.transport, answerTimeoutOf(config), files.get(config.transport.caFile ?? '')]);
 }
 
-/** @throws {SettingsError} for a bad PEM file */
-export async function openTransport(config: Config, telemetry: Telemetry): Promise<Transport> {
-  const key = await transportKeyOf(config);
+/** @param key see {@link transportKeyOf} @throws {SettingsError} for a bad PEM file */
+export async function openTransport(
+  config: Config,
+  { key, telemetry }: { readonly key: string; readonly telemetry: Telemetry },
+): Promise<Transport> {
   const resolver = await resolverOf(config, telemetry);
   const shared: SharedTransport = { telemetry, ...(resolver === undefined ? {} : { resolver }) };
   const clients = new Clients(config, shared);
   const upstreams = new OpenOnce(async () => {
     const { createUpstreams } = await loadUpstream();
     return createUpstreams({
-      httpClientFor: (tls, client, transport) => clients.get(client, { tls, own: transport }),
+      httpClientFor: (query) => clients.get(query),
       telemetry,
-      allowPrivate: config.transport.allow_private,
+      allowPrivate: config.transport.allowPrivate,
       answerTimeout: answerTimeoutOf(config),
     });
   });
@@ -59,18 +58,13 @@ export async function openTransport(config: Config, telemetry: Telemetry): Promi
   };
 }
 
-interface MadeClient {
-  readonly key: string;
-  readonly tls: TlsSpec | undefined;
-  readonly client: Promise<HttpClient>;
-}
-
-/** The HTTP clients of a {@link Transport}, made at their first request. */
+/** The open clients of upstreams: opened on first use, each upstream with its own, for each of its destinations. */
 export class Clients {
   readonly #config: Config;
   readonly #shared: SharedTransport;
-  readonly #clients = new Map<string, MadeClient>();
-  /** Clients that keep no idle connection, until their last one is closed. */
+  /** The key is undefined for upstreams without settings or credentials of their own, which share one client. */
+  readonly #clients = new Map<UpstreamSpec | undefined, Map<string, Promise<HttpClient>>>();
+  /** Closing: each until its last connection has ended. */
   readonly #retired = new Set<HttpClient>();
   #isOver = false;
 
@@ -79,41 +73,43 @@ export class Clients {
     this.#shared = shared;
   }
 
-  /** @param key equal for upstreams that may share connections */
-  async get(
-    key: string,
-    { tls, own }: { readonly tls: TlsSpec | undefined; readonly own: TransportSpec | undefined },
-  ): Promise<HttpClient> {
-    // Requests of an older generation use another client than those with new settings.
-    const name = `${key}\n${JSON.stringify([tls, own])}`;
-    const known = this.#clients.get(name)?.client;
+  /** @throws {SettingsError} for a bad PEM file; the next call reads it again */
+  async get({ spec, destination, tls }: ClientQuery): Promise<HttpClient> {
+    const { transport: own, credentials } = spec;
+    const isPlain = spec.tls === undefined && own === undefined && credentials === undefined;
+    const owner = isPlain ? undefined : spec;
+    const name = isPlain ? '' : destination;
+    const clients = this.#clients.get(owner) ?? new Map<string, Promise<HttpClient>>();
+    this.#clients.set(owner, clients);
+    const known = clients.get(name);
     const client = known ?? httpClientOf(this.#config, { tls, own, shared: this.#shared });
-    this.#clients.set(name, { key, tls, client });
+    clients.set(name, client);
     try {
-      const made = await client;
-      // A request of a retired generation: its client keeps no idle connection either.
-      if (this.#isOver && known === undefined) void this.#retire(made);
-      return made;
+      const opened = await client;
+      // Requests of a retired generation may still open clients, which then keep no idle connections either.
+      if (this.#isOver && known === undefined) void this.#retire(opened);
+      return opened;
     } catch (error) {
-      // A file that cannot be read now may be readable the next time.
-      this.#clients.delete(name);
+      clients.delete(name);
       throw error;
     }
   }
 
-  /** Retires all clients, and those that are made later. Resolves when none is used. */
+  /** Closes all clients, those yet to be opened included, as their requests end. Resolves when all are closed. */
   retireAll(): Promise<void> {
     this.#isOver = true;
-    return this.retire(() => true);
+    return this.retire(this.#clients.keys());
   }
 
-  /** Retires some clients: running requests may still use them, later ones get new clients. Resolves when none is used. */
-  async retire(isGone: (made: Pick<MadeClient, 'key' | 'tls'>) => boolean): Promise<void> {
+  /** Closes the clients of these upstreams as their requests end. Resolves when all are closed. */
+  async retire(upstreams: Iterable<UpstreamSpec | undefined>): Promise<void> {
     const retiring: Promise<void>[] = [];
-    for (const [name, made] of this.#clients) {
-      if (!isGone(made)) continue;
-      this.#clients.delete(name);
-      retiring.push(made.client.then((client) => this.#retire(client)).catch(() => undefined));
+    for (const spec of upstreams) {
+      const clients = this.#clients.get(spec)?.values() ?? [];
+      this.#clients.delete(spec);
+      for (const client of clients) {
+        retiring.push(client.then((opened) => this.#retire(opened)).catch(() => undefined));
+      }
     }
     await Promise.all(retiring);
   }
@@ -125,8 +121,9 @@ export class Clients {
   }
 
   async close(): Promise<void> {
+    const open = [...this.#clients.values()].flatMap((clients) => [...clients.values()]);
     await Promise.allSettled([
-      ...[...this.#clients.values()].map(async ({ client }) => (await client).close()),
+      ...open.map(async (client) => (await client).close()),
       ...[...this.#retired].map((client) => client.close()),
     ]);
   }

@@ -15,7 +15,6 @@ import {
   type RequestHandler,
 } from '../server/index.ts';
 import { describeHelp } from '../web/index.ts';
-import type { Transport } from './client-pool.ts';
 import type { ServerParts } from './parts.ts';
 import { reservedDoor } from './reserved-door.ts';
 import { forwardHelpOf, forwardOf, loadSites, sitesOf } from './settings/index.ts';
@@ -53,7 +52,7 @@ export async function createGeneration(
   const { telemetry, cache, authority, version, ready, admission, metrics, ownPorts, openTunnels } = processContext;
   const { catalogue, transport } = upstreams;
   const doors = [
-    ...(await siteDoorsOf(config, transport, processContext)),
+    ...(await siteDoorsOf(config, upstreams, processContext)),
     createHealthDoor({ ready, overloaded: () => admission.overloaded }),
     createPageDoor([
       { route: 'metrics', paths: ['/metrics'], action: 'status', page: metrics },
@@ -75,13 +74,14 @@ export async function createGeneration(
 /** The door of the mirror routes; most servers have none. It comes before all others. */
 async function siteDoorsOf(
   config: Config,
-  transport: Transport,
+  { mirrors, transport }: UpstreamSet,
   { cache, telemetry }: ProcessContext,
 ): Promise<readonly Door[]> {
-  const sites = await sitesOf(config, {
-    httpClientFor: (tls, key, own) => transport.clients.get(key, { tls, own }),
+  const sites = await sitesOf(mirrors, {
+    httpClientFor: (query) => transport.clients.get(query),
     telemetry,
-    allowPrivate: config.transport.allow_private,
+    allowPrivate: config.transport.allowPrivate,
+    publicUrl: config.publicUrl,
   });
   if (sites === undefined) return [];
   const { createSitesDoor } = await loadSites();
@@ -89,7 +89,7 @@ async function siteDoorsOf(
 }
 
 function helpPage(config: Config, catalogue: Catalogue, version: string): PageRow {
-  const help = { catalogue, publicUrl: config.public_url, version, forward: forwardHelpOf(config) };
+  const help = { catalogue, publicUrl: config.publicUrl, version, forward: forwardHelpOf(config) };
   return {
     route: 'help',
     paths: ['/', '/help'],

@@ -3,7 +3,7 @@ import type { Config } from '../config/index.ts';
 import { Admission } from '../server/index.ts';
 import type { Log, Telemetry } from '../telemetry/index.ts';
 import { EventLog } from './event-log.ts';
-import { admissionLimitsOf, cacheOptionsOf } from './settings/index.ts';
+import { cacheOptionsOf } from './settings/index.ts';
 import { openStorage, type Storage } from './storage.ts';
 import { type UpstreamSet, UpstreamSets } from './upstream-set.ts';
 
@@ -70,7 +70,7 @@ function openCache(
 }
 
 function openAdmission(config: Config, { telemetry, cleanups }: PartsContext): Admission {
-  const admission = new Admission({ limits: admissionLimitsOf(config), telemetry });
+  const admission = new Admission({ limits: config.limits, telemetry });
   cleanups.push(() => admission.close());
   return admission;
 }

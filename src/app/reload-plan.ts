@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type Config, formatKey } from '../config/index.ts';
+import { type Config, formatKey, optionName } from '../config/index.ts';
 
 /** How a running server takes up another configuration. */
 export interface ReloadPlan {
@@ -13,6 +13,7 @@ export interface ReloadPlan {
 
 /** Splits a new configuration into what a running server takes up and what needs a restart. Pure. */
 export function planReload(running: Config, wanted: Config): ReloadPlan {
+  const { enabled, listen, mitm } = running.forwardProxy;
   const config: Config = {
     ...wanted,
     listen: running.listen,
@@ -22,14 +23,14 @@ export function planReload(running: Config, wanted: Config): ReloadPlan {
         : {
             ...wanted.cache,
             dir: running.cache.dir,
-            manifests_in_memory: running.cache.manifests_in_memory,
+            manifestsInMemory: running.cache.manifestsInMemory,
           },
-    timeouts: { ...wanted.timeouts, max_header_bytes: running.timeouts.max_header_bytes },
-    forward_proxy: {
-      ...wanted.forward_proxy,
-      enabled: running.forward_proxy.enabled,
-      listen: running.forward_proxy.listen,
-      mitm: running.forward_proxy.mitm,
+    timeouts: { ...wanted.timeouts, maxHeaderBytes: running.timeouts.maxHeaderBytes },
+    forwardProxy: {
+      ...wanted.forwardProxy,
+      enabled,
+      listen,
+      mitm,
     },
   };
   return { config, changed: changedKeys(running, config), restart: changedKeys(config, wanted) };
@@ -39,7 +40,7 @@ export function planReload(running: Config, wanted: Config): ReloadPlan {
 export function changedKeys(before: unknown, after: unknown, path: readonly string[] = []): readonly string[] {
   if (isDeepStrictEqual(before, after)) return [];
   const isWhole = path[0] === 'registries' && path.length > 1;
-  if (isWhole || !isMap(before) || !isMap(after)) return [formatKey(path)];
+  if (isWhole || !isMap(before) || !isMap(after)) return [formatKey(path.map(optionName))];
   const keys = new Set([...Object.keys(before), ...Object.keys(after)]);
   return [...keys].sort().flatMap((key) => changedKeys(before[key], after[key], [...path, key]));
 }

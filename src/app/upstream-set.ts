@@ -1,15 +1,17 @@
 import { createHash } from 'node:crypto';
 import type { Config } from '../config/index.ts';
 import { Lru } from '../lib/index.ts';
-import { OciError, type OriginSource, type RegistrySpec, type TlsSpec, type UpstreamSpec } from '../oci/index.ts';
-import type { Catalogue } from '../routing/index.ts';
+import { OciError, type OriginSource, type RegistrySpec, type UpstreamSpec } from '../oci/index.ts';
+import type { Catalogue, InternUpstream } from '../routing/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
+import type { MirrorSpec } from '../upstream/index.ts';
 import { openTransport, type Transport, transportKeyOf } from './client-pool.ts';
-import { catalogueOf, readUpstreamFiles } from './settings/index.ts';
+import { catalogueOf, mirrorSpecOf, readUpstreamFiles } from './settings/index.ts';
 
-/** The registries of one configuration, and the transport to their upstreams. */
+/** The registries and mirror routes of one configuration, and the transport to their upstreams. */
 export interface UpstreamSet {
   readonly catalogue: Catalogue;
+  readonly mirrors: readonly MirrorSpec[];
   readonly transport: Transport;
 }
 
@@ -25,36 +27,43 @@ export function originOfName(upstreams: UpstreamSet, name: string): OriginSource
   return originOf(upstreams, registry);
 }
 
-/** Upstream specs remembered; a forgotten upstream loses its tokens and health. */
-const REMEMBERED = 8192;
+/** Upstreams that are interned. One that is evicted loses its tokens, health and connections at the next reload. */
+const MAX_INTERNED = 8192;
 
 /**
- * Opens the upstreams of one configuration after the other. An upstream whose settings did not change keeps its connections,
- * tokens and health.
+ * Composes the upstreams of one configuration after another, and interns them: an upstream whose settings and files did
+ * not change stays the same object, and so keeps its connections, tokens and health.
  */
 export class UpstreamSets {
   readonly #telemetry: Telemetry;
-  readonly #specs = new Lru<UpstreamSpec>({ maxWeight: REMEMBERED });
+  readonly #specs = new Lru<UpstreamSpec>({ maxWeight: MAX_INTERNED });
   readonly #transports = new Set<Transport>();
 
   constructor(telemetry: Telemetry) {
     this.#telemetry = telemetry;
   }
 
-  /** @param before its transport is used again where the options are equal @throws {SettingsError} */
+  /** The upstreams of a configuration; the transport of the set before is kept where it fits. @throws {SettingsError} */
   async open(config: Config, before?: UpstreamSet): Promise<UpstreamSet> {
     const files = await readUpstreamFiles(config);
-    const catalogue = await catalogueOf(config, { intern: (registry, spec) => this.#intern(registry, spec, files) });
-    const isSameTransport = before !== undefined && before.transport.key === (await transportKeyOf(config));
-    if (isSameTransport) return { catalogue, transport: before.transport };
-    const transport = await openTransport(config, this.#telemetry);
+    const intern: InternUpstream = (registry, spec) => this.#intern(registry, spec, files);
+    const catalogue = await catalogueOf(config, { intern });
+    const mirrors = config.mirrors.map(mirrorSpecOf).map((route) => ({
+      ...route,
+      // No registry has a space in its name.
+      upstream: intern(`mirror ${route.name}`, route.upstream),
+    }));
+    const key = transportKeyOf(config, files);
+    if (before?.transport.key === key) return { catalogue, mirrors, transport: before.transport };
+    const transport = await openTransport(config, { key, telemetry: this.#telemetry });
     this.#transports.add(transport);
-    return { catalogue, transport };
+    return { catalogue, mirrors, transport };
   }
 
-  /** Whether two sets have the same upstreams and the same transport; names of registries do not matter. */
+  /** Whether two sets have the same upstreams of registries by the same transport, under whatever names. */
   isSame(one: UpstreamSet, other: UpstreamSet): boolean {
-    return one.transport === other.transport && upstreamsOf(one).symmetricDifference(upstreamsOf(other)).size === 0;
+    const difference = new Set(upstreamsOf(one.catalogue)).symmetricDifference(new Set(upstreamsOf(other.catalogue)));
+    return one.transport === other.transport && difference.size === 0;
   }
 
   /** Closes a set that was opened but does not become the current one. */
@@ -62,27 +71,13 @@ export class UpstreamSets {
     if (opened.transport !== current.transport) this.#retireTransport(opened.transport);
   }
 
-  /** Retires what only the earlier set used; requests that run may finish. */
+  /** Closes what only the set before needs, as its requests end. */
   retire(before: UpstreamSet, after: UpstreamSet): void {
-    const { transport, catalogue } = before;
-    const gone = upstreamsOf(before).difference(upstreamsOf(after));
-    // An upstream that comes back in a later configuration starts fresh, as its clients are retired.
-    for (const [key, spec] of this.#specs.entries()) if (gone.has(spec)) this.#specs.delete(key);
-    if (transport !== after.transport) {
-      this.#retireTransport(transport);
-      return;
-    }
-    const prefixes = catalogue
-      .list()
-      .flatMap(({ name, upstreams }) =>
-        upstreams.filter((each) => gone.has(each)).map((each) => `${name} ${each.name} `),
-      );
-    // The contents of a mirror route's files are not known here, so its client reads them again.
-    const mayDiffer = (key: string, { caFile, certFile, keyFile }: TlsSpec): boolean =>
-      key.startsWith('mirror ') && [caFile, certFile, keyFile].some((file) => file !== undefined);
-    void transport.clients.retire(
-      ({ key, tls = {} }) => prefixes.some((prefix) => key.startsWith(prefix)) || mayDiffer(key, tls),
-    );
+    const removed = new Set(allUpstreamsOf(before)).difference(new Set(allUpstreamsOf(after)));
+    // Should one come back, it is a new object with new clients: those of the old one close.
+    for (const [key, spec] of this.#specs.entries()) if (removed.has(spec)) this.#specs.delete(key);
+    if (before.transport !== after.transport) this.#retireTransport(before.transport);
+    else void before.transport.clients.retire(removed);
   }
 
   #retireTransport(transport: Transport): void {
@@ -106,6 +101,10 @@ export class UpstreamSets {
   }
 }
 
-function upstreamsOf({ catalogue }: UpstreamSet): ReadonlySet<UpstreamSpec> {
-  return new Set(catalogue.list().flatMap(({ upstreams }) => upstreams));
+function upstreamsOf(catalogue: Catalogue): readonly UpstreamSpec[] {
+  return catalogue.list().flatMap(({ upstreams }) => upstreams);
+}
+
+function allUpstreamsOf({ catalogue, mirrors }: UpstreamSet): readonly UpstreamSpec[] {
+  return [...upstreamsOf(catalogue), ...mirrors.map(({ upstream }) => upstream)];
 }

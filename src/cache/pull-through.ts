@@ -51,7 +51,7 @@ export interface PullThroughOptions extends CachePolicy {
   /** Measures the disk; undefined: `minFree` has no effect. */
   readonly disk?: (() => Promise<DiskSpace>) | undefined;
   /** Bytes of manifests held in memory. */
-  readonly manifestMemory?: number;
+  readonly manifestsInMemory?: number;
   /** When rows and files last agreed, milliseconds since the epoch; undefined where that is not known. */
   readonly reconciledAt?: number | undefined;
   readonly now?: () => number;
@@ -89,7 +89,7 @@ export class PullThrough {
   #isDirty = false;
 
   constructor(options: PullThroughOptions) {
-    const { store, metadata, telemetry, manifestMemory, now = Date.now } = options;
+    const { store, metadata, telemetry, manifestsInMemory, now = Date.now } = options;
     this.#options = options;
     this.#now = now;
     this.#reconciledAt = options.reconciledAt;
@@ -129,7 +129,7 @@ export class PullThrough {
     this.#capacity = capacity;
     this.#blobs = new Blobs(shared);
     this.urls = new UrlCache({ ...shared, inUse: this.#inUse, now });
-    this.#manifests = new Manifests({ ...shared, negativeCache, memory: manifestMemory });
+    this.#manifests = new Manifests({ ...shared, negativeCache, memory: manifestsInMemory });
     this.#tags = new Tags({ ...shared, manifests: this.#manifests, tagRecords, negativeCache, now });
     this.scrub = new Scrub({ store, metadata, telemetry, verification });
     const look = (): void => capacity.look();

@@ -2,6 +2,7 @@ import { ConcurrencyLimit } from '../lib/index.ts';
 import { createHttpClient, type HttpClient, type HttpClientOptions } from '../net/index.ts';
 import type { TlsSpec, TransportSpec } from '../oci/index.ts';
 import { Telemetry } from '../telemetry/index.ts';
+import type { ClientQuery } from '../upstream/index.ts';
 import { checkAnswer } from './answer.ts';
 import { type ConnectionCheck, checkConnection } from './connection.ts';
 import { type CheckTarget, type Outcome, type StepReport, tenths, type UpstreamReport } from './report.ts';
@@ -117,7 +118,7 @@ async function stepsOf(
   const clients: HttpClient[] = [];
   try {
     const context = {
-      httpClientFor: async (tls: TlsSpec | undefined, _key: string, own?: TransportSpec) => {
+      httpClientFor: async ({ spec: { transport: own }, tls }: ClientQuery) => {
         const client = createHttpClient(await transport.optionsFor(tls, own));
         clients.push(client);
         return client;

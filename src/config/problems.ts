@@ -1,24 +1,24 @@
-/** Where a value was written. Lines and columns count from 1. */
+/** The place of a value. Lines and columns count from 1. */
 export type Source =
   | { readonly kind: 'file'; readonly file: string; readonly line: number; readonly column: number }
   | { readonly kind: 'environment'; readonly name: string }
   | { readonly kind: 'flag'; readonly flag: string };
 
-/** One thing that is wrong with a configuration, with what would do instead. */
+/** One error in a configuration, with its remedy. */
 export interface ConfigProblem {
-  /** Undefined where the problem has no place, as when a file cannot be read. */
+  /** Undefined for a problem without a place, such as an unreadable file. */
   readonly source: Source | undefined;
-  /** `registries.apps.upstreams[0].url`; empty where the problem is of no single option. */
+  /** `registries.apps.upstreams[0].url`; empty for a problem that concerns no single option. */
   readonly key: string;
-  /** `found "x", expected …`. Never holds a secret. */
+  /** `found "x", expected …`. Never contains a secret. */
   readonly message: string;
 }
 
-/** Thrown with all problems of a configuration at once. The message has one line for each. */
+/** All problems of a configuration. The message has one line for each. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   readonly problems: readonly ConfigProblem[];
-  /** The directory of the cache, absolute, where it can be known all the same: what leads to the running server. */
+  /** The absolute cache directory if it is known in spite of the problems; the control socket of the running server is in it. */
   readonly cacheDir: string | undefined;
 
   constructor(problems: readonly ConfigProblem[], options?: ErrorOptions & { readonly cacheDir?: string | undefined }) {
@@ -40,7 +40,7 @@ export function formatSource(source: Source): string {
   return source.kind === 'environment' ? source.name : source.flag;
 }
 
-/** Writes a path of keys and list positions as one text: `registries["ghcr.io"].upstreams[0].url`. */
+/** Formats a path of keys and list positions: `registries["ghcr.io"].upstreams[0].url`. */
 export function formatKey(path: readonly PropertyKey[]): string {
   let text = '';
   for (const part of path) {

@@ -1,10 +1,9 @@
 import type { Source } from './problems.ts';
 
 /**
- * A configuration as it was written, each value with the place it was written at.
+ * A configuration as written, each value with its place.
  *
- * Layers (file, environment, flags) are merged in this form, so every value still knows its origin when it is found wrong
- * or is printed.
+ * Layers (file, environment, flags) are merged in this form, so problems and `config print` can name the place of a value.
  */
 export type Tree =
   | { readonly kind: 'map'; readonly source: Source; readonly entries: ReadonlyMap<string, Tree> }
@@ -14,7 +13,7 @@ export type Tree =
 export type Scalar = string | number | boolean | null;
 export type Path = readonly PropertyKey[];
 
-/** Lays one tree over another: maps are joined key by key, anything else is replaced. A null says nothing. */
+/** Lays one tree over another: maps are merged key by key, other values are replaced. A null overrides nothing. */
 export function mergeTrees(under: Tree | undefined, over: Tree | undefined): Tree | undefined {
   if (over === undefined || isNull(over)) return under ?? over;
   if (under?.kind !== 'map' || over.kind !== 'map') return over;
@@ -27,7 +26,7 @@ export function isNull(tree: Tree): boolean {
   return tree.kind === 'scalar' && tree.value === null;
 }
 
-/** The value at a path; undefined where there is none. */
+/** The value at a path, if there is one. */
 export function treeAt(tree: Tree | undefined, path: Path): Tree | undefined {
   let at = tree;
   for (const part of path) {
@@ -38,7 +37,7 @@ export function treeAt(tree: Tree | undefined, path: Path): Tree | undefined {
   return at;
 }
 
-/** Where the value at a path was written, or the nearest value around it. */
+/** The place of the value at a path, or of the nearest value around it. */
 export function sourceAt(tree: Tree | undefined, path: Path): Source | undefined {
   for (let length = path.length; length >= 0; length--) {
     const found = treeAt(tree, path.slice(0, length));
@@ -47,7 +46,17 @@ export function sourceAt(tree: Tree | undefined, path: Path): Source | undefined
   return undefined;
 }
 
-/** A map with one value deep inside: the tree of a single variable or flag. */
+/** Every scalar of a tree with its path and place, in order. */
+export function* scalarsOf(
+  tree: Tree | undefined,
+  path: Path = [],
+): Generator<Extract<Tree, { kind: 'scalar' }> & { readonly path: Path }> {
+  if (tree?.kind === 'map') for (const [key, value] of tree.entries) yield* scalarsOf(value, [...path, key]);
+  else if (tree?.kind === 'list') for (const [at, item] of tree.items.entries()) yield* scalarsOf(item, [...path, at]);
+  else if (tree !== undefined) yield { ...tree, path };
+}
+
+/** A tree with one value at a path: that of a single variable or flag. */
 export function treeOf(path: readonly string[], leaf: Tree): Tree {
   return path.reduceRight<Tree>(
     (inner, key) => ({ kind: 'map', source: leaf.source, entries: new Map([[key, inner]]) }),
@@ -56,10 +65,10 @@ export function treeOf(path: readonly string[], leaf: Tree): Tree {
 }
 
 /**
- * The plain value. A key without a value (`cache:`, everything below it commented out) means its default, so it is left
- * out; a registry without a value (`ghcr.io:`) is one of which there is nothing to say.
+ * The plain value. A key without a value (`cache:` with everything below it commented out) means its default, so it is
+ * left out; a registry without a value (`ghcr.io:`) is listed without settings.
  *
- * Objects have no prototype, so that a key such as `__proto__` is a key.
+ * Objects have no prototype, so that `__proto__` is a key like any other.
  */
 export function toPlain(tree: Tree | undefined): unknown {
   return tree === undefined || isNull(tree) ? {} : plain(tree, []);

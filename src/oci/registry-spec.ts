@@ -1,65 +1,65 @@
 /**
- * A registry as this server knows it: what it is called, and who is asked for its content.
+ * A registry: its names, and the upstreams that have its content.
  *
- * Routing finds it by name, `upstream/` asks its upstreams; neither imports the other, so the words they share are here.
+ * Routing finds it by name, `upstream/` sends requests to its upstreams; neither imports the other, so both share this type.
  */
 export interface RegistrySpec {
-  /** The canonical name: a host (`docker.io`, `ghcr.io`) or the operator's own word (`apps`). */
+  /** The canonical name: a host (`docker.io`, `ghcr.io`) or a name of the operator's own (`apps`). */
   readonly name: string;
-  /** Other host names that mean this registry wherever its name does (`index.docker.io`). */
+  /** Other hosts of this registry, equivalent to its name (`index.docker.io`). */
   readonly hosts: readonly string[];
-  /** Short names that may stand in the host name and in front of `/v2/` (`ghcr`). */
+  /** Short names for the host name and in front of `/v2/` (`ghcr`). */
   readonly aliases: readonly string[];
-  /** Dotless names that may stand as the first path component: only those the operator wrote (decisions: names 2). */
+  /** Names without a dot for the first path component: only those of the operator (decisions: names 2). */
   readonly pathNames: readonly string[];
-  /** A one-word repository gets `library/` in front, as on Docker Hub. */
+  /** One-word repositories get the prefix `library/`, as on Docker Hub. */
   readonly library: boolean;
-  /** `stream`: bytes pass through here. `redirect`: a blob GET is answered with 307 where the client can follow. */
+  /** `stream`: this server sends all bytes. `redirect`: it answers a blob GET with 307 if the client can follow. */
   readonly delivery: 'stream' | 'redirect';
-  /** In order: the first that has it answers. Never empty. */
+  /** In order of preference. Never empty. */
   readonly upstreams: readonly UpstreamSpec[];
 }
 
-/** What an upstream may be trusted with: `resolve` decides where a tag points, `pull` serves digests. */
+/** What an upstream is used for: `resolve` decides what a tag points to, `pull` serves content by digest. */
 export type Capability = 'pull' | 'resolve';
 
-/** One place a registry's content can be had from. */
+/** One source of a registry's content, or a mirrored site. */
 export interface UpstreamSpec {
   /** Unique within the registry; shown in logs and metrics. The host (and port) of the URL unless named. */
   readonly name: string;
   /** `http(s)://host[:port][/prefix]`, without a trailing slash; the API is at `<url>/v2/`. */
   readonly url: string;
-  /** Several are used in turn, as their budgets run low. */
+  /** Several are used in turn, as their pull limits run low. */
   readonly credentials: CredentialSource | readonly CredentialSource[] | undefined;
   /** Sent with each request to the upstream itself, never to a redirect target or token service. */
   readonly headers: Readonly<Record<string, string>>;
   readonly capabilities: readonly Capability[];
   readonly tls: TlsSpec | undefined;
-  /** How it, its token service and what it redirects to are reached, where that differs from everybody else. */
-  readonly transport?: TransportSpec;
-  /** Hosts (or `*.suffix`) a token realm may have besides the upstream's own registrable domain. */
+  /** Overrides the `transport` section, also for its token service and redirect targets. */
+  readonly transport?: TransportSpec | undefined;
+  /** Hosts (or `*.suffix`) of token services, besides the upstream's own registrable domain. */
   readonly tokenRealms: readonly string[];
-  /** When given, the only hosts (or `*.suffix`) a redirect may lead to besides the upstream itself. */
+  /** If set, the only hosts (or `*.suffix`) of redirect targets, besides the upstream itself. */
   readonly redirectHosts: readonly string[] | undefined;
   /**
-   * `public`: the URL was made from a client's own words (`allow_any`), so its address must be a public one.
-   * @default 'any': the configuration names it, so it may be private
+   * `public`: a client chose the host (`allow_any`), so its address must be public.
+   * @default 'any': the configuration names the host, so its address may be private
    */
   readonly addresses?: 'any' | 'public';
 }
 
-/** Where a secret comes from; read when used, so that a rotated one takes effect at once. */
+/** A secret, or its source; read at each use, so that a rotated secret takes effect at once. */
 export type Secret = string | { readonly env: string } | { readonly file: string };
 
-/** A username and password, or a `docker-credential-<helper>` program that is asked for them. */
+/** A username and password, or a `docker-credential-<helper>` program that returns them. */
 export type CredentialSource = { readonly username: Secret; readonly password: Secret } | { readonly helper: string };
 
-/** The way to one upstream. Times in milliseconds. */
+/** Connection settings of one upstream. Times in milliseconds. */
 export interface TransportSpec {
   /** 0 to 255; 0 leaves the ClientHello whole. */
   readonly firstFragmentLen?: number;
   readonly allowPlainFallback?: boolean;
-  /** `none`, `environment`, or an address, which may hold a user and password: not to be shown. */
+  /** `none`, `environment`, or an address, which may contain a user and password: never show it. */
   readonly outboundProxy?: string;
   readonly dialTimeout?: number;
   readonly tlsHandshakeTimeout?: number;
@@ -67,7 +67,7 @@ export interface TransportSpec {
   readonly bodyIdleTimeout?: number;
 }
 
-/** TLS towards one upstream. Paths are of PEM files. */
+/** TLS settings of one upstream. Paths are of PEM files. */
 export interface TlsSpec {
   readonly caFile?: string;
   readonly certFile?: string;

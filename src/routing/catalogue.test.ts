@@ -47,7 +47,7 @@ describe('a catalogue with allow_any', () => {
 
   test('denies a known registry by every host of its, and a host as it may be written', () => {
     const own = compose({
-      includeKnown: false,
+      knownRegistries: false,
       defaultRegistry: 'https://registry.example.com',
       allowAny: { deny: ['docker.io', 'a.example.com:443', 'B.example.com.', 'c.example.com.:5000'] },
     });

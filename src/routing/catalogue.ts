@@ -1,57 +1,57 @@
 import { compileGlob, Lru } from '../lib/index.ts';
 import type { RegistrySpec, UpstreamSpec } from '../oci/index.ts';
 import { canonicalHost, isPublicHost, looksLikeRegistry, withoutPort } from './host.ts';
-import { knownRegistryByHost, knownRegistryByPattern } from './known-registries.ts';
-import { specOfHost, specOfKnown } from './upstream-options.ts';
+import { knownRegistryByHost, knownRegistryByPattern, registryAt } from './known-registries.ts';
+import { specOfKnown } from './upstream-options.ts';
 
 /**
- * Every registry that can be named, each found in constant time. A closed world: whatever is asked, the answer is one
- * of the configured registries, a region of `*.pkg.dev`, or, only where `allow_any` is set, a public host.
+ * Every registry that can be named, each found in constant time. It is closed: a name resolves to a configured or known
+ * registry, a region of `*.pkg.dev`, or, only with `allow_any`, a public host.
  *
- * A registry made on demand may be forgotten and made again: remember it by its name, not by its object.
+ * A registry made on demand may be evicted and made again: refer to it by its name, not by its object.
  */
 export interface Catalogue {
-  /** Whose images names without a registry mean. */
+  /** The registry of names without one. */
   readonly default: RegistrySpec;
-  /** The domain whose sub-hosts name registries; lower case, without a leading dot. */
+  /** The domain whose subdomains name registries; lower case, without a leading dot. */
   readonly domainSuffix: string | undefined;
-  /** What `?ns=` may say: a registry's host, with its port, or a dotless name the operator wrote. */
+  /** For `?ns=`: a registry's host, with its port, or a name of the operator's own without a dot. */
   byName(name: string): RegistrySpec | undefined;
-  /** What the Host header may say where DNS sends a registry's own name here; never by `allow_any`. */
+  /** For the Host header, where DNS points a registry's own name to this server; ignores `allow_any`. */
   byHost(host: string): RegistrySpec | undefined;
-  /** What may stand in front of `/v2/` and of the domain suffix: a short name, or anything {@link byHost} knows. */
+  /** For the word before `/v2/` or before the domain suffix: a short name, or a host as in {@link byHost}. */
   byAlias(alias: string): RegistrySpec | undefined;
-  /** What may be the first component of a repository's name: the same as in `?ns=`. */
+  /** For the first component of a repository's name: the same names as in `?ns=`. */
   byPathName(component: string): RegistrySpec | undefined;
-  /** All that are configured or known; those made on demand are not among them. */
+  /** All configured and known registries, without those made on demand. */
   list(): readonly RegistrySpec[];
 }
 
 /** Permission to name any public host. */
 export interface AllowAny {
-  /** Hosts that stay refused; `*` stands for anything. Compared with the host, with host and port, and with the registry's name. */
+  /** Patterns of refused hosts, with `*`. Matched against the host, host and port, and the registry's name. */
   readonly deny: readonly string[];
 }
 
-/** What a catalogue holds, free of contradictions already. */
-export interface CatalogueContent {
+/** The content of a catalogue, without conflicts. */
+interface CatalogueContent {
   readonly default: RegistrySpec;
   readonly domainSuffix: string | undefined;
   readonly registries: readonly RegistrySpec[];
   /** Whether the hosts of known patterns (`*.pkg.dev`) are registries. */
-  readonly includeKnown: boolean;
+  readonly knownRegistries: boolean;
   readonly allowAny: AllowAny | undefined;
-  /** See {@link InternUpstream}. @default each catalogue has objects of its own */
+  /** @default each catalogue has objects of its own */
   readonly intern?: InternUpstream | undefined;
 }
 
 /**
- * Gives an upstream that is the same as one of an earlier catalogue as the very object it was there: what is learnt of an
- * upstream is kept with it.
+ * Returns the object of an earlier catalogue for an equal upstream. Tokens, health and connections are kept per object, so
+ * they survive a reload.
  */
 export type InternUpstream = (registry: string, upstream: UpstreamSpec) => UpstreamSpec;
 
-/** Registries made on demand that are remembered: clients choose the names, so their number must have an end. */
+/** Bound for registries made on demand, since clients choose their names. */
 const MAX_ON_DEMAND = 256;
 
 /** Builds the lookups. */
@@ -74,7 +74,7 @@ export function createCatalogue(content: CatalogueContent): Catalogue {
     const found = onDemand.get(host);
     if (found !== undefined) return found;
     const made = make();
-    // A client chose (a part of) this host, so what it resolves to must not lead inside.
+    // A client chose (part of) this host, so it must not resolve to a private address.
     const upstreams = made.upstreams.map((upstream) => ({ ...upstream, addresses: 'public' as const }));
     const registry = interned({ ...made, upstreams }, intern);
     onDemand.set(host, registry);
@@ -84,7 +84,7 @@ export function createCatalogue(content: CatalogueContent): Catalogue {
   function configured(text: string): RegistrySpec | undefined {
     const host = canonicalHost(text);
     if (host === undefined) return undefined;
-    const known = content.includeKnown ? knownRegistryByPattern(host) : undefined;
+    const known = content.knownRegistries ? knownRegistryByPattern(host) : undefined;
     return hosts.get(host) ?? (known === undefined ? undefined : remembered(host, () => specOfKnown(known)));
   }
 
@@ -92,10 +92,10 @@ export function createCatalogue(content: CatalogueContent): Catalogue {
     const host = canonicalHost(text);
     if (content.allowAny === undefined || host === undefined || !isPublicHost(host)) return undefined;
     const known = knownRegistryByHost(host) ?? knownRegistryByPattern(host);
-    // By its own name too: index.docker.io is docker.io.
+    // Also by the registry's name: index.docker.io is docker.io.
     const names = [host, withoutPort(host), known?.name ?? host];
     if (denied.some((matches) => names.some(matches))) return undefined;
-    return remembered(host, () => (known === undefined ? specOfHost(host) : specOfKnown(known)));
+    return remembered(host, () => specOfKnown(known ?? registryAt(host)));
   }
 
   function byName(name: string): RegistrySpec | undefined {
@@ -113,7 +113,7 @@ export function createCatalogue(content: CatalogueContent): Catalogue {
   };
 }
 
-/** A pattern as {@link canonicalHost} writes what it is compared with; else it would deny nothing. */
+/** Brings a pattern to the form of {@link canonicalHost}, which it is matched against. */
 function canonicalPattern(pattern: string): string {
   return pattern
     .toLowerCase()

@@ -214,7 +214,7 @@ describe("the operator's registries", () => {
   });
 
   test('without the known ones only what is listed is there', () => {
-    const catalogue = compose({ includeKnown: false, registries: { 'quay.io': {} }, defaultRegistry: 'quay.io' });
+    const catalogue = compose({ knownRegistries: false, registries: { 'quay.io': {} }, defaultRegistry: 'quay.io' });
     assert.deepEqual(
       catalogue.list().map(({ name }) => name),
       ['quay.io'],
@@ -242,7 +242,7 @@ describe('a registry map', () => {
 
   test('brings the registries it names where the known ones are left out', () => {
     const registryMap = mapOf({ default: 'https://ghcr.io', ghcr: 'https://ghcr.io' });
-    const catalogue = compose({ includeKnown: false, registryMap });
+    const catalogue = compose({ knownRegistries: false, registryMap });
     assert.deepEqual(
       catalogue.list().map(({ name }) => name),
       ['ghcr.io'],
@@ -406,7 +406,7 @@ describe('problems', () => {
     ['an unknown default', { defaultRegistry: 'nothing' }, /^default_registry: found "nothing"; expected/],
     ['an unknown host for default', { defaultRegistry: 'registry.example.com' }, /an address such as https:/],
     ['a bad default address', { defaultRegistry: 'ftp://x' }, /^default_registry: found "ftp:\/\/x"/],
-    ['no default left', { includeKnown: false }, /^default_registry: docker\.io is not among the registries/],
+    ['no default left', { knownRegistries: false }, /^default_registry: docker\.io is not among the registries/],
     [
       'a default that takes the name of another',
       { defaultRegistry: `${url}/team`, registries: { 'registry.example.com': {} } },

@@ -20,44 +20,43 @@ import {
   upstreamOf,
 } from './upstream-options.ts';
 
-/** Everything that says which registries there are. Later layers go over earlier ones: known, map, the operator's own. */
+/** The sources of a catalogue. Later ones override earlier ones: known registries, registry map, configured registries. */
 export interface CatalogueOptions {
-  /** The operator's registries by name: a host, or a word. */
+  /** Configured registries by name: a host, or a word. */
   readonly registries?: Readonly<Record<string, RegistryOptions>>;
-  readonly registryMap?: RegistryMap;
-  /** Whether the public registries are there without being listed. @default true */
-  readonly includeKnown?: boolean;
+  readonly registryMap?: RegistryMap | undefined;
+  /** Whether well-known public registries are included. @default true */
+  readonly knownRegistries?: boolean;
   /** A name, or the address of a registry. @default the map's `default`, else docker.io */
   readonly defaultRegistry?: string;
   readonly domainSuffix?: string;
-  /** Absent: only what is configured can be named. */
-  readonly allowAny?: AllowAny;
-  /** Keeps the upstreams of the catalogue before that are the same. */
+  /** @default false: only configured registries can be named */
+  readonly allowAny?: AllowAny | false;
   readonly intern?: InternUpstream | undefined;
 }
 
-/** One registry as an operator writes it. `{}` is enough for a known registry or a host name. */
+/** One configured registry. `{}` is enough for a known registry or a host name. */
 export interface RegistryOptions {
   /** Other names; those without `.` and `:` also become short names, for host names, `/v2/` and paths. */
   readonly aliases?: readonly string[];
-  /** In order of asking. @default the known upstream, or https to the host of that name */
+  /** In order of preference. @default the known upstream, or https to the host of that name */
   readonly upstreams?: readonly UpstreamOptions[];
   /** @default 'stream' */
   readonly delivery?: RegistrySpec['delivery'];
-  /** @default true where all upstreams are Docker Hub's own, or the registry is docker.io */
+  /** @default true if all upstreams are Docker Hub's own, or the registry is docker.io */
   readonly library?: boolean;
 }
 
-/** A catalogue, or everything that stands in its way; each problem begins with the option it is about. */
-export type Composition =
+/** A catalogue, or all problems; each begins with its option. */
+type Composition =
   | { readonly catalogue: Catalogue; readonly problems: readonly [] }
   | { readonly catalogue: undefined; readonly problems: readonly string[] };
 
-/** Builds the catalogue of all registries from what is known and what is configured, and reports all problems at once. */
+/** Builds the catalogue of known and configured registries, and reports all problems at once. */
 export function composeCatalogue(options: CatalogueOptions): Composition {
-  const includeKnown = options.includeKnown ?? true;
+  const knownRegistries = options.knownRegistries ?? true;
   const draft = new Draft();
-  if (includeKnown) for (const known of KNOWN_REGISTRIES) draft.addKnown(known);
+  if (knownRegistries) for (const known of KNOWN_REGISTRIES) draft.addKnown(known);
   for (const entry of options.registryMap?.entries ?? []) applyMapEntry(draft, entry);
   for (const [key, registry] of Object.entries(options.registries ?? {})) applyRegistry(draft, key, registry);
   const byDefault = defaultOf(draft, options);
@@ -70,8 +69,8 @@ export function composeCatalogue(options: CatalogueOptions): Composition {
     default: defaultRegistry,
     domainSuffix,
     registries,
-    includeKnown,
-    allowAny: options.allowAny,
+    knownRegistries,
+    allowAny: options.allowAny || undefined,
     intern: options.intern,
   });
   return { catalogue, problems: [] };
@@ -79,7 +78,7 @@ export function composeCatalogue(options: CatalogueOptions): Composition {
 
 type Core = Pick<RegistrySpec, 'name' | 'library' | 'delivery' | 'upstreams'>;
 
-/** The catalogue while it is being put together: registries by name, who claims which other name, what is wrong. */
+/** A catalogue under construction: registries by name, claims to other names, problems. */
 class Draft {
   readonly problems: string[] = [];
   readonly #registries = new Map<string, Core>();
@@ -97,7 +96,7 @@ class Draft {
     this.#registries.set(core.name, core);
   }
 
-  /** Adds a known registry, unless it is there. Its aliases give way to whoever else wants them. */
+  /** Adds a known registry, unless it is present. Any other claim to its aliases takes precedence. */
   addKnown(known: KnownRegistry): Core {
     const present = this.#registries.get(known.name);
     if (present !== undefined) return present;
@@ -113,12 +112,12 @@ class Draft {
     this.#claims.add(claim);
   }
 
-  /** The registry that has a word as an alias. */
+  /** The registry with this alias. */
   ownerOf(word: string): string | undefined {
     return this.#claims.ownerOf(word);
   }
 
-  /** Settles who is called what. */
+  /** Assigns the names. */
   finish(): readonly RegistrySpec[] {
     const { settled, problems } = this.#claims.settle(new Set(this.#registries.keys()));
     this.problems.push(...problems);
@@ -139,8 +138,8 @@ class Draft {
 }
 
 /**
- * A key of crproxy's map. An address of a known registry makes the key one more alias of it; a key that is known already
- * sends that registry elsewhere, quirks and all; anything else is a registry of its own.
+ * Applies an entry of crproxy's map. If the URL is a known registry, the key becomes one more alias of it; if the key names
+ * a known registry, that registry gets the URL as its upstream; otherwise the key is a new registry.
  */
 function applyMapEntry(draft: Draft, { key, url }: RegistryMapEntry): void {
   const where = `registry_map.${key}`;
@@ -149,7 +148,7 @@ function applyMapEntry(draft: Draft, { key, url }: RegistryMapEntry): void {
   if (meant !== undefined) {
     draft.addKnown(meant);
     if (called?.name === meant.name) return;
-    // `docker` and its like stay out of paths, where they are organisations of Docker Hub, even when the map moves them.
+    // In paths, `docker` and the like are organisations of Docker Hub, even if the map redirects the alias.
     draft.claim({ word: key, registry: meant.name, isBuiltIn: false, where, isPathName: isPathWord(key) && !called });
     return;
   }
@@ -161,7 +160,7 @@ function applyMapEntry(draft: Draft, { key, url }: RegistryMapEntry): void {
   if (isPathWord(key)) draft.claim({ word: key, registry: key, isBuiltIn: false, where, isPathName: true });
 }
 
-/** One entry of `registries`. */
+/** Applies an entry of `registries`. */
 function applyRegistry(draft: Draft, key: string, options: RegistryOptions): void {
   const where = `registries.${key}`;
   const name = registryNameOf(draft, key, where);
@@ -187,7 +186,7 @@ function applyRegistry(draft: Draft, key: string, options: RegistryOptions): voi
   }
 }
 
-/** The name a key stands for: a known registry may be written by any of its hosts. Adds what is known of it. */
+/** The name for a key: that of a known registry for any of its hosts, which is added to the draft. */
 function registryNameOf(draft: Draft, key: string, where: string): string | undefined {
   const name = canonicalHost(key) ?? key;
   if (!isRegistryName(name)) {
@@ -220,7 +219,7 @@ function readUpstreams(draft: Draft, upstreams: readonly UpstreamOptions[], wher
     if (options.name !== undefined) {
       draft.problems.push(`${where}.upstreams[${position}].name: "${options.name}" is another upstream's name already`);
     }
-    // Two prefixes of one host need no names of the operator's making, but logs and metrics must tell them apart.
+    // Two prefixes of one host need no configured names, but logs and metrics must tell them apart.
     return [{ ...upstream, name: `${upstream.name}#${count}` }];
   });
 }
@@ -238,7 +237,7 @@ function assumedUpstreams(draft: Draft, name: string, where: string): readonly U
   return [];
 }
 
-/** The name of the default registry; drafts one where an address is given that belongs to none. */
+/** The name of the default registry; adds one for a URL that belongs to none. */
 function defaultOf(draft: Draft, options: CatalogueOptions): string | undefined {
   const given = options.defaultRegistry ?? options.registryMap?.default;
   const where =
@@ -251,7 +250,7 @@ function defaultOf(draft: Draft, options: CatalogueOptions): string | undefined 
     return undefined;
   }
   const name = canonicalHost(text) ?? text;
-  const isOmitted = given === undefined && options.includeKnown === false && draft.get(name) === undefined;
+  const isOmitted = given === undefined && options.knownRegistries === false && draft.get(name) === undefined;
   const known = isOmitted ? undefined : (knownRegistryByHost(name) ?? knownRegistryByPattern(name));
   if (known !== undefined) return draft.addKnown(known).name;
   const found = draft.get(name)?.name ?? draft.ownerOf(name);
@@ -292,7 +291,7 @@ function suffixOf(draft: Draft, text: string | undefined): string | undefined {
   return undefined;
 }
 
-/** True for what can only be told from a repository's first component because the operator wrote it. */
+/** True for a name that only the configuration tells apart from the first component of a repository. */
 function isPathWord(name: string): boolean {
   return !looksLikeRegistry(name);
 }

@@ -12,19 +12,19 @@ const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const TOP_LEVEL = /^(?:[a-z]{2,63}|xn--[a-z0-9-]{1,59})$/;
 
 /**
- * Last labels that no public registry can have: reserved (RFC 2606, 6761, 6762, 7686, 8375, 9476, ICANN's `internal`)
- * or widely used inside private networks.
+ * Top-level labels without public registries: reserved (RFC 2606, 6761, 6762, 7686, 8375, 9476, ICANN's `internal`) or
+ * widely used in private networks.
  */
 const PRIVATE_TOP_LEVELS: ReadonlySet<string> = new Set(
   'localhost local internal invalid test onion alt arpa lan home corp intranet private localdomain'.split(' '),
 );
 
 /**
- * Brings a host, with or without port, to the one form names are compared in: lower case, without a trailing dot and
- * without `:443`. Undefined where it is none, or an IPv6 address, which no image name can hold.
+ * The form in which hosts are compared, with or without a port: lower case, without a trailing dot and without `:443`.
+ * Undefined if the text is not a host, or an IPv6 address, which no image name can contain.
  */
 export function canonicalHost(text: string): string | undefined {
-  // Before its case is changed: the Kelvin sign, which no header can hold, has k for its lower case.
+  // Checked before lower-casing: the Kelvin sign, which is invalid in a header, lower-cases to k.
   if (text.length > MAX_HOST_LENGTH || !PRINTABLE.test(text)) return undefined;
   const host = text
     .toLowerCase()
@@ -40,16 +40,16 @@ export function withoutPort(host: string): string {
 }
 
 /**
- * True where Docker's own grammar takes the first component of a name for a registry: it holds a `.` or a `:`, or is
- * `localhost` (distribution/reference, `splitDockerDomain`).
+ * True if Docker reads the first component of a name as a registry: it contains a `.` or a `:`, or is `localhost`
+ * (distribution/reference, `splitDockerDomain`).
  */
 export function looksLikeRegistry(component: string): boolean {
   return /[.:]/.test(component) || component === 'localhost';
 }
 
 /**
- * True for what a registry can be called: a host in canonical form, or a word that can be a component of a repository's
- * name. `v2` is taken: it is where the API begins.
+ * True for a valid name of a registry: a host in canonical form, or a word that is valid in the name of a repository. `v2`
+ * is reserved for the API.
  */
 export function isRegistryName(text: string): boolean {
   if (canonicalHost(text) !== text) return false;
@@ -57,8 +57,8 @@ export function isRegistryName(text: string): boolean {
 }
 
 /**
- * True for the name of a host the public internet could have, with or without a port: at least two labels, no address,
- * nothing reserved for private use. What it resolves to is checked again when a connection is made.
+ * True for a host that can exist on the public internet, with or without a port: at least two labels, not an address, not
+ * reserved for private use. The address it resolves to is checked when a connection is opened.
  */
 export function isPublicHost(host: string): boolean {
   const name = withoutPort(host);
@@ -73,7 +73,7 @@ export function isPublicHost(host: string): boolean {
   );
 }
 
-/** True for an IPv4 address or `localhost`: such a Host header tells where this server is, not what is wanted. */
+/** True for an IPv4 address or `localhost`: such a Host header names this server, not a registry. */
 export function isLocalHost(host: string): boolean {
   const name = withoutPort(host);
   return name === 'localhost' || name.endsWith('.localhost') || isIP(name) !== 0;

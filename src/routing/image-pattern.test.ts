@@ -5,7 +5,7 @@ import { parseImagePattern } from './image-pattern.ts';
 
 const { catalogue } = composeCatalogue({
   registries: { apps: { upstreams: [{ url: 'http://127.0.0.1:1' }] } },
-  includeKnown: true,
+  knownRegistries: true,
 });
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 

@@ -3,13 +3,13 @@ import type { Catalogue } from './catalogue.ts';
 import { looksLikeRegistry } from './host.ts';
 import { qualifyRepository } from './name.ts';
 
-/** What an operator means by the name of an image, a tag, a digest or a pattern of them. */
-export interface ImagePattern {
-  /** As it was understood, to be shown. */
+/** An image, tag or digest, or a pattern of them, as given by an operator. */
+interface ImagePattern {
+  /** The qualified form, for output. */
   readonly text: string;
-  /** Pattern of `registry/repository`; undefined: every repository. `*` within one component, `**` across. */
+  /** Pattern of `registry/repository`; undefined means every repository. `*` within one component, `**` across. */
   readonly repository: string | undefined;
-  /** Pattern of tags; undefined: none was named. */
+  /** Pattern of tags, if one was given. */
   readonly tag: string | undefined;
   readonly digest: Digest | undefined;
 }
@@ -18,10 +18,10 @@ const NAME = /^[a-zA-Z0-9._:/*?-]+$/;
 const TAG = /^[a-zA-Z0-9._*?-]{1,128}$/;
 
 /**
- * Reads `ghcr.io/owner/app`, `nginx:1.27`, `ghcr.io/owner/*:1.*`, `app@sha256:…` or `sha256:…`. A name is qualified as a
- * pull would (`nginx` is docker.io/library/nginx); a registry alone means all of it, and `**` everything.
+ * Reads `ghcr.io/owner/app`, `nginx:1.27`, `ghcr.io/owner/*:1.*`, `app@sha256:…` or `sha256:…`. Names are qualified as in
+ * a pull (`nginx` is docker.io/library/nginx); a registry alone means all its repositories, and `**` all registries.
  *
- * @throws {OciError} NAME_INVALID where it is none of these
+ * @throws {OciError} NAME_INVALID for any other text
  */
 export function parseImagePattern(catalogue: Catalogue, text: string): ImagePattern {
   const alone = parseDigest(text);
@@ -51,7 +51,7 @@ function qualify(catalogue: Catalogue, name: string): string {
   const first = slash === -1 ? name : name.slice(0, slash);
   if (first.startsWith('**')) return name;
   const known = catalogue.byPathName(first);
-  // What is cached of a registry stays when it is taken out of the configuration, so it need not be known.
+  // Cached content outlives the configuration of its registry, so the registry may be unknown.
   const isRegistry = known !== undefined || (looksLikeRegistry(first) && slash !== -1);
   if (!isRegistry) {
     const { default: registry } = catalogue;

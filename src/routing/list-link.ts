@@ -1,24 +1,24 @@
 import type { Addressing } from './name.ts';
 
-/** What follows the addressing in the URL of a list. */
-export interface ListPage {
-  /** The repository as the client wrote it and the operation: `owner/image/tags/list`, or `_catalog`. */
+/** The rest of the URL of a list, after the addressing. */
+interface ListPage {
+  /** The repository, as the client wrote it, and the operation: `owner/image/tags/list`, or `_catalog`. */
   readonly tail: string;
   /** The query of the next page, without `?`, as the upstream gave it. */
   readonly query: string;
 }
 
-/** Longer, and the header would not fit what clients accept. */
+/** Clients limit the length of headers. */
 const MAX_LINK_LENGTH = 4096;
 
 /**
- * The `Link` header to the next page of a list, in the client's own way of naming the registry (RFC 8288;
- * distribution-spec, "Listing tags"). Relative to the host, so it holds behind any reverse proxy.
+ * The `Link` header for the next page of a list, with the client's own addressing of the registry (RFC 8288;
+ * distribution-spec, "Listing tags"). It is relative to the host, so it works behind any reverse proxy.
  *
- * The query is another registry's word: it is taken apart and written anew, so that nothing in it can leave the URL, and
- * its `ns` gives way to the client's.
+ * The query comes from the upstream: it is parsed and formatted again, so that it cannot break out of the URL, and its
+ * `ns` is replaced by the client's.
  *
- * @returns undefined where the link would be too long to be sent
+ * @returns undefined if the link would be too long
  */
 export function nextLink(addressing: Addressing, page: ListPage): string | undefined {
   if (page.query.length > MAX_LINK_LENGTH) return undefined;

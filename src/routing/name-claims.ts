@@ -1,25 +1,25 @@
-/** The wish of a registry to be called something besides its name. */
+/** A claim of a registry to another name. */
 export interface Claim {
   readonly word: string;
   /** The registry's name. */
   readonly registry: string;
-  /** Built in: gives way in silence to what an operator wrote. */
+  /** Built in: yields to a configured claim without a problem. */
   readonly isBuiltIn: boolean;
   /** The option it comes from, for problems. */
   readonly where: string;
-  /** It may also stand as the first component of a repository's name. */
+  /** Whether it is also valid as the first component of a repository's name. */
   readonly isPathName: boolean;
 }
 
-/** Who is called what in the end, by the name of the registry, and which wishes contradict each other. */
-export interface SettledClaims {
+/** The granted claims by registry, and a problem for each conflict. */
+interface SettledClaims {
   readonly settled: ReadonlyMap<string, readonly Claim[]>;
   readonly problems: readonly string[];
 }
 
 /**
- * Collects claims, and gives each word to one registry: to the one whose name it is, else to the first that an operator
- * wrote, else to the built-in one. Two different wishes an operator wrote are a problem, never a matter of order.
+ * Collects claims and gives each word to one registry: to the registry with that name, else to the first configured claim,
+ * else to the built-in one. Two configured claims to one word are a problem, regardless of their order.
  */
 export class NameClaims {
   readonly #byWord = new Map<string, Claim[]>();
@@ -30,7 +30,7 @@ export class NameClaims {
     else claims.push(claim);
   }
 
-  /** The registry that has a word as things stand. */
+  /** The registry that has a word by the claims so far. */
   ownerOf(word: string): string | undefined {
     const claims = this.#byWord.get(word) ?? [];
     return (claims.find(({ isBuiltIn }) => !isBuiltIn) ?? claims[0])?.registry;

@@ -2,7 +2,7 @@ import { notAnApiPath, OciError, type RegistrySpec, splitRegistryPath } from '..
 import type { Catalogue } from './catalogue.ts';
 import { canonicalHost, isLocalHost, looksLikeRegistry, withoutPort } from './host.ts';
 
-/** The parts of a request that can name a registry, as they came. */
+/** The parts of a request that can name a registry, unchanged. */
 export interface NameRequest {
   /** The Host header. */
   readonly host: string | undefined;
@@ -12,30 +12,30 @@ export interface NameRequest {
   readonly ns: string | undefined;
 }
 
-/** How the client itself writes its requests, so that what is sent back to it can be written the same way. */
+/** How the client addressed the registry, so that links in responses use the same form. */
 export interface Addressing {
-  /** What stands in front of the repository: `/v2/`, `/v2/ghcr.io/`, `/ghcr/v2/`. */
+  /** The path before the repository: `/v2/`, `/v2/ghcr.io/`, `/ghcr/v2/`. */
   readonly prefix: string;
-  /** What it sent as `?ns=`; to be echoed in `OCI-Namespace`. */
+  /** Its `?ns=`, to be echoed in `OCI-Namespace`. */
   readonly ns: string | undefined;
 }
 
-/** Which registry a request is for, and what is left of its path. */
+/** The registry of a request, and the rest of its path. */
 export interface ResolvedName {
   readonly registry: RegistrySpec;
   /** `/v2/…` without a registry in it, for `parseRegistryPath`. */
   readonly path: string;
   readonly addressing: Addressing;
-  /** What decided it, in the order of precedence. */
+  /** The part of the request that named the registry, in order of precedence. */
   readonly namedBy: 'ns' | 'host' | 'prefix' | 'path' | 'default';
 }
 
 /**
- * Finds the registry a request names: `?ns=`, then the host name, then what stands in front of `/v2/`, then the first
- * component of the name, then the default. docs/naming.md has the table; what this does is to be documented there.
+ * Finds the registry that a request names: by `?ns=`, else by the host name, the word before `/v2/`, the first component of
+ * the repository, or the default. docs/naming.md documents the rules.
  *
- * @throws {OciError} NAME_UNKNOWN (404) where a registry is named that is not in the catalogue; UNSUPPORTED (404) where
- * the path is none of the API's; NAME_INVALID (400) where no name can be in it
+ * @throws {OciError} NAME_UNKNOWN (404) for a registry that is not in the catalogue; UNSUPPORTED (404) for a path outside
+ * the API; NAME_INVALID (400) for an invalid name
  */
 export function resolveName(catalogue: Catalogue, request: NameRequest): ResolvedName {
   const { alias, path } = cutAlias(request.path);
@@ -43,7 +43,7 @@ export function resolveName(catalogue: Catalogue, request: NameRequest): Resolve
   if (split === undefined) throw notAnApiPath();
   const front = alias === undefined ? '/v2/' : `/${alias}/v2/`;
 
-  // An unknown word in front of /v2/ is an error even where ns or the host decides: nothing is served there.
+  // An unknown word before /v2/ is an error even if ns or the host names the registry.
   const byAlias = alias === undefined ? undefined : orUnknown(catalogue.byAlias(alias), alias);
   const byNs = request.ns === undefined ? undefined : orUnknown(catalogue.byName(request.ns), request.ns);
   const byHost = registryOfHost(catalogue, request.host);
@@ -60,12 +60,12 @@ export function resolveName(catalogue: Catalogue, request: NameRequest): Resolve
   };
 }
 
-/** The repository's name as the registry itself knows it: `nginx` is `library/nginx` on Docker Hub. */
+/** The repository's name at the registry itself: `nginx` is `library/nginx` on Docker Hub. */
 export function qualifyRepository(registry: RegistrySpec, repository: string): string {
   return registry.library && !repository.includes('/') ? `library/${repository}` : repository;
 }
 
-/** Takes the word off that stands in front of `/v2/`. */
+/** Splits off the word before `/v2/`. */
 function cutAlias(path: string): { readonly alias: string | undefined; readonly path: string } {
   if (path === '/v2' || path.startsWith('/v2/')) return { alias: undefined, path };
   const end = path.indexOf('/', 1);
@@ -74,7 +74,7 @@ function cutAlias(path: string): { readonly alias: string | undefined; readonly 
   return { alias: path.slice(1, end), path: rest };
 }
 
-/** Undefined where the host says where this server is, and not what is wanted. */
+/** Undefined if the host names this server instead of a registry. */
 function registryOfHost(catalogue: Catalogue, header: string | undefined): RegistrySpec | undefined {
   const host = header === undefined ? undefined : canonicalHost(header);
   if (host === undefined) return undefined;
@@ -89,18 +89,18 @@ function registryOfHost(catalogue: Catalogue, header: string | undefined): Regis
 }
 
 /**
- * The registry that a host is, where a client asked for it by that: by DNS or a forward proxy that lead its own name here.
- * With its port where that is configured, else without. Never this machine, and never by `allow_any`.
+ * The registry with this host, for clients that DNS or a forward proxy brings here under the registry's own name. Matched
+ * with its port if that is configured, else without. Ignores `localhost`, addresses and `allow_any`.
  */
 export function registryByOwnHost(catalogue: Catalogue, host: string): RegistrySpec | undefined {
   return isLocalHost(host) ? undefined : (catalogue.byHost(host) ?? catalogue.byHost(withoutPort(host)));
 }
 
 /**
- * The registry that the first component of the name is, where it is one and a repository (or `_catalog`) follows it.
+ * The registry named by the first component, if a repository (or `_catalog`) follows it.
  *
- * Where the registry is named otherwise already, only its own host is taken off, which some clients' configurations
- * repeat in the path (`https://mirror/v2/ghcr.io` with `?ns=ghcr.io`); anything else there is part of the repository.
+ * If the registry is already named by other means, only its own host counts, which some client configurations repeat in the
+ * path (`https://mirror/v2/ghcr.io` with `?ns=ghcr.io`); any other component belongs to the repository.
  */
 function registryInPath(
   catalogue: Catalogue,
@@ -114,7 +114,7 @@ function registryInPath(
     return looksLikeRegistry(first) && catalogue.byPathName(first)?.name === named.name ? named : undefined;
   }
   const found = catalogue.byPathName(first);
-  // What could be no host at all is left for the grammar of names to refuse.
+  // A component that cannot be a host is rejected by the grammar of repository names.
   return looksLikeRegistry(first) && canonicalHost(first) !== undefined ? orUnknown(found, first) : found;
 }
 

@@ -1,7 +1,7 @@
 import { canonicalHost, isRegistryName } from './host.ts';
 import { parseUpstreamUrl, type UpstreamUrl } from './upstream-options.ts';
 
-/** A registry map in crproxy's format, read: what each key leads to. */
+/** A parsed registry map in crproxy's format. */
 export interface RegistryMap {
   /** The value of the key `default`. */
   readonly default: string | undefined;
@@ -14,14 +14,14 @@ export interface RegistryMapEntry {
   readonly url: UpstreamUrl;
 }
 
-/** The largest map that is read, in characters, and the most entries. */
+/** Bounds of a map: characters, and entries. */
 export const MAX_REGISTRY_MAP_LENGTH = 1024 * 1024;
 const MAX_ENTRIES = 1000;
 
 /**
  * Reads a `registrymap.json` of crproxy: a JSON object of names and addresses, `{"ghcr": "https://ghcr.io"}`.
  *
- * @returns the map, or all that is wrong with it
+ * @returns the map, or all its problems
  */
 export function parseRegistryMap(
   text: string,

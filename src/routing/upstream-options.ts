@@ -1,36 +1,21 @@
-import type { Capability, CredentialSource, RegistrySpec, TlsSpec, TransportSpec, UpstreamSpec } from '../oci/index.ts';
+import type { RegistrySpec, UpstreamSpec } from '../oci/index.ts';
 import { canonicalHost } from './host.ts';
 import { type KnownRegistry, knownRegistryByHost } from './known-registries.ts';
 
-/** One upstream as an operator writes it. */
-export interface UpstreamOptions {
-  /** `http(s)://host[:port][/prefix]`; a `/v2` at its end is dropped. */
-  readonly url: string;
-  /** @default the host, with its port */
-  readonly name?: string;
-  /** Several are used in turn, as their budgets run low. */
-  readonly credentials?: CredentialSource | readonly CredentialSource[];
-  readonly headers?: Readonly<Record<string, string>>;
-  /** @default ['pull', 'resolve'] */
-  readonly capabilities?: readonly Capability[];
-  readonly tls?: TlsSpec;
-  readonly transport?: TransportSpec;
-  /** Added to what is known of the upstream's host. */
-  readonly tokenRealms?: readonly string[];
-  readonly redirectHosts?: readonly string[];
-}
+/** One configured upstream. A final `/v2` of its URL is dropped; its token realms are added to the known ones of its host. */
+export type UpstreamOptions = Pick<UpstreamSpec, 'url'> & Partial<Omit<UpstreamSpec, 'addresses'>>;
 
-/** An address of an upstream that has been read. */
+/** The parsed URL of an upstream. */
 export interface UpstreamUrl {
   /** Without a trailing slash and without `/v2`. */
   readonly url: string;
-  /** With the port where the URL has one that is not its scheme's own. */
+  /** With its port, unless that is the default of the scheme. */
   readonly host: string;
-  /** The path in front of `/v2`, empty where there is none. */
+  /** The path before `/v2`; may be empty. */
   readonly prefix: string;
 }
 
-/** Reads the address of an upstream; a text says what is wrong with it, and never repeats a password. */
+/** Parses the URL of an upstream. Returns a message, without passwords, for an invalid URL. */
 export function parseUpstreamUrl(text: string): UpstreamUrl | string {
   if (!/^https?:\/\//i.test(text) || !URL.canParse(text)) {
     return `found "${withoutUserinfo(text)}", expected an http:// or https:// address, e.g. https://ghcr.io`;
@@ -46,23 +31,23 @@ export function parseUpstreamUrl(text: string): UpstreamUrl | string {
   return { url: `${url.protocol}//${url.host}${prefix}`, host: url.host, prefix };
 }
 
-/** An upstream with everything filled in; its address must have been read. */
+/** An upstream with its defaults filled in. */
 export function upstreamOf({ url, host }: UpstreamUrl, options: Omit<UpstreamOptions, 'url'> = {}): UpstreamSpec {
   const realms = [...(knownOfHost(host)?.tokenRealms ?? []), ...(options.tokenRealms ?? [])];
   return {
-    name: options.name ?? host,
+    name: host,
+    credentials: undefined,
+    headers: {},
+    capabilities: ['pull', 'resolve'],
+    tls: undefined,
+    redirectHosts: undefined,
+    ...options,
     url,
-    credentials: options.credentials,
-    headers: options.headers ?? {},
-    capabilities: options.capabilities ?? ['pull', 'resolve'],
-    tls: options.tls,
-    ...(options.transport === undefined ? {} : { transport: options.transport }),
     tokenRealms: [...new Set(realms)],
-    redirectHosts: options.redirectHosts,
   };
 }
 
-/** A known registry as it is without configuration. */
+/** A known registry without configuration. */
 export function specOfKnown(known: KnownRegistry): RegistrySpec {
   return {
     name: known.name,
@@ -75,20 +60,7 @@ export function specOfKnown(known: KnownRegistry): RegistrySpec {
   };
 }
 
-/** A registry of which nothing is known but its host, in canonical form: it is spoken to over https. */
-export function specOfHost(host: string): RegistrySpec {
-  return {
-    name: host,
-    hosts: [],
-    aliases: [],
-    pathNames: [],
-    library: false,
-    delivery: 'stream',
-    upstreams: [upstreamOf({ url: `https://${host}`, host, prefix: '' })],
-  };
-}
-
-/** The known registry that an upstream's host belongs to, whatever the operator calls it. */
+/** The known registry of an upstream's host, under whatever name it is configured. */
 export function knownOfHost(host: string): KnownRegistry | undefined {
   const canonical = canonicalHost(host);
   return canonical === undefined ? undefined : knownRegistryByHost(canonical);

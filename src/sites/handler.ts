@@ -149,7 +149,7 @@ function pathsOf(
     if (host === undefined || url.host.toLowerCase() !== host.toLowerCase()) return routes.pathOf(url, route);
     // A site that knows its prefix on this server has written it already.
     if (routes.match(url.pathname, '')?.route === route) return `${url.pathname}${url.search}${url.hash}`;
-    const own = new URL(route.upstream);
+    const own = new URL(route.upstream.url);
     own.pathname = url.pathname;
     own.search = url.search;
     own.hash = url.hash;

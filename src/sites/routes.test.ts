@@ -7,14 +7,19 @@ function spec(prefix: string, upstream: string): MirrorSpec {
   return {
     name: prefix.slice(1),
     prefix,
-    upstream,
+    upstream: {
+      name: prefix.slice(1),
+      url: upstream,
+      credentials: undefined,
+      headers: {},
+      capabilities: ['pull'],
+      tls: undefined,
+      tokenRealms: [],
+      redirectHosts: undefined,
+    },
     preserveHost: false,
     methods: ['GET'],
     cache: { enabled: true, immutable: [] },
-    credentials: undefined,
-    headers: {},
-    tls: undefined,
-    redirectHosts: undefined,
   };
 }
 

@@ -38,7 +38,7 @@ export class MirrorRoutes {
 
   constructor(specs: readonly MirrorSpec[]) {
     const routes = specs.map((spec): Route => {
-      const site = new URL(spec.upstream);
+      const site = new URL(spec.upstream.url);
       const immutable = spec.cache.immutable.map(compileGlob);
       return { spec, site, base: site.pathname.replace(/\/$/, ''), immutable };
     });

@@ -1,9 +1,9 @@
 import { type AddressPolicy, type HttpClient, HttpError, type HttpHead, type HttpRequest } from '../net/index.ts';
 import type { UpstreamSpec } from '../oci/index.ts';
 import type { UpstreamRequestEnded } from '../telemetry/index.ts';
-import type { UpstreamContext } from './context.ts';
+import type { Destination, UpstreamContext } from './context.ts';
 import { withDeadline } from './deadline.ts';
-import { type Destination, DestinationClients } from './destination-clients.ts';
+import { DestinationClients } from './destination-clients.ts';
 import { describeExchange, exchangeFailure, shownUrl } from './error.ts';
 import { identifiesUs, ownHeaders } from './own-headers.ts';
 
@@ -49,7 +49,7 @@ export class UpstreamConnection {
     this.isIdentified = identifiesUs(spec);
     this.derived = { kind: 'public', allow: context.allowPrivate };
     this.named = spec.addresses === 'public' ? this.derived : ANY;
-    this.#clients = new DestinationClients({ registry, spec, httpClientFor: context.httpClientFor });
+    this.#clients = new DestinationClients(spec, context);
   }
 
   /** @throws {UpstreamError} where no answer came; an abort rejects with the signal's reason */

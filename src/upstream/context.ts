@@ -1,21 +1,25 @@
 import type { HttpClient } from '../net/index.ts';
-import type { TlsSpec, TransportSpec } from '../oci/index.ts';
+import type { TlsSpec, UpstreamSpec } from '../oci/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 
-/**
- * The client for a TLS setting. What may share connections has the same `key`, so one client per key is enough; the key is
- * empty for all that have neither TLS nor transport settings nor a credential. It is called once per upstream; its caller
- * never closes the client.
- */
-export type HttpClientFor = (
-  tls: TlsSpec | undefined,
-  key: string,
-  transport?: TransportSpec,
-) => HttpClient | Promise<HttpClient>;
+/** What a connection is for: the upstream itself, a redirect target, the upstream's token service. */
+export type Destination = 'upstream' | 'redirect' | 'token';
+
+/** The client for one destination of an upstream. */
+export interface ClientQuery {
+  readonly spec: UpstreamSpec;
+  readonly destination: Destination;
+  /** The TLS settings for this destination: those of the upstream, or fewer. */
+  readonly tls: TlsSpec | undefined;
+}
 
 /** What all upstreams share. */
 export interface UpstreamContext {
-  readonly httpClientFor: HttpClientFor;
+  /**
+   * Opens a client, or gives one that is open: connections are never shared between upstreams that have settings or
+   * credentials of their own. Called once for each destination of an upstream; the pool closes its clients.
+   */
+  readonly httpClientFor: (query: ClientQuery) => HttpClient | Promise<HttpClient>;
   readonly telemetry: Telemetry;
   /** Hosts, addresses and CIDR blocks that redirects and realms may lead to, besides public ones. */
   readonly allowPrivate: readonly string[];

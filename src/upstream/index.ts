@@ -8,10 +8,10 @@
  */
 
 export { parseChallenges, readSecret } from './auth/index.ts';
-export type { UpstreamContext } from './context.ts';
+export type { ClientQuery, UpstreamContext } from './context.ts';
 export { UpstreamError } from './error.ts';
 export { ownHeaders } from './own-headers.ts';
 export { type ProbeQuestion, probeUpstream } from './probe.ts';
-export { asUpstream, Site, type SiteOptions } from './site.ts';
+export { Site, type SiteOptions } from './site.ts';
 export type { MirrorSpec } from './site-spec.ts';
 export { createUpstreams, type Upstreams, type UpstreamsOptions } from './upstreams.ts';

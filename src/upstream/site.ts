@@ -1,6 +1,5 @@
 import { decodeHeaderText } from '../lib/index.ts';
 import { type AddressPolicy, HttpError, type HttpRequest, type HttpStream } from '../net/index.ts';
-import type { UpstreamSpec } from '../oci/index.ts';
 import { isPrivateNetwork } from './address.ts';
 import { basicAuthorization, CredentialReader } from './auth/index.ts';
 import { ANY } from './connection.ts';
@@ -68,16 +67,16 @@ export class Site {
   readonly #clients: DestinationClients;
 
   constructor(options: SiteOptions) {
-    const { spec, httpClientFor } = options;
-    const upstream = asUpstream(spec);
+    const { spec } = options;
     this.spec = spec;
     this.#options = options;
-    this.#home = new URL(spec.upstream);
-    this.#headers = ownHeaders(upstream);
+    this.#home = new URL(spec.upstream.url);
+    this.#headers = ownHeaders(spec.upstream);
     const now = options.now ?? Date.now;
-    this.#credentials = new CredentialReader({ source: spec.credentials, upstream: this.#home, now });
-    // A registry may have the same name.
-    this.#clients = new DestinationClients({ registry: `mirror ${spec.name}`, spec: upstream, httpClientFor });
+    // A list is refused when the configuration is read.
+    const [source] = [spec.upstream.credentials].flat();
+    this.#credentials = new CredentialReader({ source, upstream: this.#home, now });
+    this.#clients = new DestinationClients(spec.upstream, options);
   }
 
   /**
@@ -123,9 +122,15 @@ export class Site {
     location: string | undefined,
     hop: { readonly from: URL; readonly hops: number; readonly addresses: AddressPolicy; readonly status: number },
   ): URL {
-    const { name, redirectHosts } = this.spec;
+    const { name, upstream } = this.spec;
     const { from, hops, addresses, status } = hop;
-    const decision = decideRedirect(location, { from, upstream: this.#home, hops, redirectHosts, addresses });
+    const decision = decideRedirect(location, {
+      from,
+      upstream: this.#home,
+      hops,
+      redirectHosts: upstream.redirectHosts,
+      addresses,
+    });
     if (decision.kind === 'follow') return decision.url;
     const message = `${this.#home.host} answered with a redirect that is not followed: ${decision.reason}`;
     this.#options.telemetry.publish('warning', { message: `${name}: ${message}` });
@@ -191,20 +196,4 @@ function readLocation({ headers }: HttpStream): string | undefined {
 
 function forAnyone(headers: SiteRequest['headers']): Record<string, string> {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => FOR_ANYONE.has(name)));
-}
-
-/** A site's settings in the form of an upstream's. */
-export function asUpstream(spec: MirrorSpec): UpstreamSpec {
-  const { name, upstream, credentials, headers, tls, transport, redirectHosts } = spec;
-  return {
-    name,
-    url: upstream,
-    credentials,
-    headers,
-    capabilities: ['pull'],
-    tls,
-    ...(transport === undefined ? {} : { transport }),
-    tokenRealms: [],
-    redirectHosts,
-  };
 }

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, mock, test } from 'node:test';
 import { byteSourceOf } from '../lib/index.ts';
 import { type HttpClient, HttpError, type HttpReply, type HttpRequest } from '../net/index.ts';
-import type { FailureKind, TlsSpec, UpstreamSpec } from '../oci/index.ts';
+import type { FailureKind, UpstreamSpec } from '../oci/index.ts';
 import { type Events, Telemetry } from '../telemetry/index.ts';
+import type { ClientQuery } from './context.ts';
 import { UpstreamError } from './error.ts';
 import { Upstream } from './upstream.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
@@ -25,7 +26,7 @@ interface Scene {
 /** An upstream over a fake client that writes down what it is asked. */
 function stage(scene: Scene) {
   const requests: HttpRequest[] = [];
-  const clients: { tls: TlsSpec | undefined; key: string }[] = [];
+  const clients: Omit<ClientQuery, 'spec'>[] = [];
   const telemetry = new Telemetry();
   const events: Events['upstream.request'][] = [];
   const warnings: string[] = [];
@@ -56,8 +57,8 @@ function stage(scene: Scene) {
     ...scene.spec,
   };
   const upstream = new Upstream('apps', spec, {
-    httpClientFor: (tls, key) => {
-      clients.push({ tls, key });
+    httpClientFor: ({ destination, tls }) => {
+      clients.push({ destination, tls });
       return client;
     },
     telemetry,
@@ -514,9 +515,9 @@ describe('connections', () => {
     assert.equal((await upstream.fetch(question, 100)).visibility, 'private');
     await upstream.fetch(question, 100);
     assert.deepEqual(clients, [
-      { tls, key: 'apps reg upstream' },
-      { tls: { caFile: 'ca.pem' }, key: 'apps reg token' },
-      { tls: { caFile: 'ca.pem', insecureSkipVerify: true }, key: 'apps reg redirect' },
+      { destination: 'upstream', tls },
+      { destination: 'token', tls: { caFile: 'ca.pem' } },
+      { destination: 'redirect', tls: { caFile: 'ca.pem', insecureSkipVerify: true } },
     ]);
   });
 

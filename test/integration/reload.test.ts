@@ -67,7 +67,7 @@ describe('a reload', () => {
     for (const [config, expected] of [
       [
         { registries: { up: { upstreams: [{ url, tls: { ca_file: gone } }] } } },
-        /registries\.up\.upstreams\[0\]\.tls\.ca_file: .*gone is not there/,
+        /registries\.up\.upstreams\[0\]\.tls\.ca_file: .*gone does not exist/,
       ],
       [
         { registries: { up: { upstreams: [{ url, tls: { ca_file: bad } }] } } },
@@ -79,7 +79,7 @@ describe('a reload', () => {
       ],
       [
         { registries: { up: { upstreams: [{ url, credentials: { username: 'x', password: { file: gone } } }] } } },
-        /password\.file: .*gone is not there/,
+        /password\.file: .*gone does not exist/,
       ],
       [{ transport: { ca_file: bad } }, /transport\.ca_file: found files that cannot be used/],
       [{ registry_map: bad }, /registry_map/],
@@ -188,6 +188,20 @@ describe('requests beside reloads', () => {
     await asked();
     await asked();
     assert.equal(relay.opened, again);
+  });
+
+  test('keep the connections of a mirror route that did not change, and close those of one that is gone', async () => {
+    await using upstream = await startScriptedUpstream({});
+    await using relay = await startCountingRelay(upstream.url);
+    const credentials = { username: 'robot', password: 'secret' };
+    const mirrors = [{ name: 'site', prefix: '/site', upstream: relay.url, credentials }];
+    await using mirror = await startMirror({ mirrors });
+    await mirror.get('/site/x');
+    assert.equal((await mirror.reload({ mirrors, log: { access: false } })).outcome, 'changed');
+    await mirror.get('/site/x');
+    assert.equal(relay.opened, 1);
+    await mirror.reload({});
+    await eventually(() => assert.equal(relay.open, 0));
   });
 
   test('end under what they began with, and are joined by those who come later', async () => {

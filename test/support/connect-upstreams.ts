@@ -63,7 +63,8 @@ export function connectUpstreamsWith(
   telemetry.on('upstream.failover', (event) => failovers.push(`${event.from} → ${event.to}`));
   const clients = new Map<string, HttpClient>();
   const made = createUpstreams({
-    httpClientFor: (_tls, key) => {
+    httpClientFor: ({ spec, destination }) => {
+      const key = spec.credentials === undefined ? '' : `${spec.name} ${destination}`;
       const client = clients.get(key) ?? createHttpClient({});
       clients.set(key, client);
       return client;

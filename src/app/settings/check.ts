@@ -2,40 +2,37 @@ import type { CheckOptions, CheckTarget } from '../../check/index.ts';
 import type { Config } from '../../config/index.ts';
 import type { RegistrySpec } from '../../oci/index.ts';
 import { type Catalogue, KNOWN_REGISTRIES } from '../../routing/index.ts';
-import { loadUpstream } from './lazy.ts';
 import { mirrorSpecOf } from './sites.ts';
 import { clientOptionsOf, resolverOf } from './transport.ts';
 
-// What is configured, as what is to be checked.
-
-/** Docker says what is left of its pulls on a HEAD of this one's manifest, and counts none for it. */
+/** A HEAD of this repository's manifest returns the remaining pulls of Docker Hub without counting as one. */
 const DOCKER_HUB_QUOTA = 'ratelimitpreview/test';
 const DOCKER_HUB = 'https://registry-1.docker.io';
 
-/** What is to be checked, and what is left out. */
-export interface CheckSelection {
+/** The upstreams to check. */
+interface CheckSelection {
   readonly targets: readonly CheckTarget[];
-  /** Registries known without any configuration that were left out, since others are configured. */
+  /** Known registries that are not checked, because others are configured. */
   readonly leftOut: number;
-  /** Nothing is configured: these are the registries that are known. */
+  /** No registry is configured: the targets are the known registries. */
   readonly onlyKnown: boolean;
-  /** Names that were asked for and mean nothing here. */
+  /** Given names that match nothing. */
   readonly unknown: readonly string[];
 }
 
 /**
- * The upstreams to check: those that were named; else those of everything the configuration speaks of; else, where it
- * speaks of none, those of the registries that are known.
+ * Selects the upstreams to check: those named; else those of all configured registries and mirror routes; else those of
+ * the known registries.
  *
- * @param names of registries (host, short name or the operator's word), upstreams or mirror routes
+ * @param names of registries (host, short name or the operator's own name), upstreams or mirror routes
  */
-export async function checkTargetsOf(
+export function checkTargetsOf(
   config: Config,
   catalogue: Catalogue,
   { names = [], all = false }: { readonly names?: readonly string[]; readonly all?: boolean } = {},
-): Promise<CheckSelection> {
+): CheckSelection {
   const registries = catalogue.list();
-  const routes = await routesOf(config);
+  const routes = routesOf(config);
   const every = [...registries.flatMap(targetsOf), ...routes];
   if (names.length > 0) {
     const found = names.map((name) => named(name, { every, catalogue }));
@@ -61,12 +58,12 @@ export async function checkTargetsOf(
   };
 }
 
-/** Registries that are in the configuration or the registry map, or differ from what is known. */
+/** Registries in the configuration or the registry map. */
 function configuredIn(config: Config, catalogue: Catalogue): readonly RegistrySpec[] {
   const written = new Set(
     Object.keys(config.registries).map((name) => catalogue.byName(name) ?? catalogue.byAlias(name)),
   );
-  if (config.default_registry !== undefined) written.add(catalogue.default);
+  if (config.defaultRegistry !== undefined) written.add(catalogue.default);
   return catalogue.list().filter((registry) => written.has(registry) || !isAsKnown(registry));
 }
 
@@ -95,23 +92,16 @@ function targetsOf({ name, upstreams }: RegistrySpec): readonly CheckTarget[] {
   }));
 }
 
-async function routesOf({ mirrors }: Config): Promise<readonly CheckTarget[]> {
-  if (mirrors.length === 0) return [];
-  const { asUpstream } = await loadUpstream();
-  return mirrors.map((mirror) => ({
-    kind: 'mirror',
-    name: mirror.name,
-    spec: asUpstream(mirrorSpecOf(mirror)),
-    path: '',
-  }));
+function routesOf({ mirrors }: Config): readonly CheckTarget[] {
+  return mirrors.map(mirrorSpecOf).map(({ name, upstream }) => ({ kind: 'mirror', name, spec: upstream, path: '' }));
 }
 
-/** The way a pull takes; opening it throws SettingsError for a bad PEM file. */
+/** The transport that a pull uses; opening it throws SettingsError for a bad PEM file. */
 export function checkTransportOf(config: Config): Pick<CheckOptions, 'openTransport' | 'allowPrivate'> {
   return {
-    allowPrivate: config.transport.allow_private,
+    allowPrivate: config.transport.allowPrivate,
     async openTransport(telemetry) {
-      // One for each upstream: none finds the answer that another was given, and each waits for its own.
+      // A resolver for each check, so that no check finds the cached addresses of another.
       const resolver = await resolverOf(config, telemetry);
       const shared = { telemetry, ...(resolver === undefined ? {} : { resolver }) };
       return {

@@ -1,4 +1,4 @@
-/** Something in the configuration that only shows when it is put to use, each problem a line. */
+/** Problems of a configuration that are found only when it is applied; one line each, beginning with the option. */
 export class SettingsError extends Error {
   override readonly name = 'SettingsError';
   readonly problems: readonly string[];

@@ -1,8 +1,8 @@
 import { loadYaml } from '../../config/index.ts';
 import { loadPromClient } from '../../telemetry/index.ts';
 
-// What a start does not need is imported when it is first used. Each such room is imported in one place only, because Node,
-// asked by another file for what it has long loaded, looks for it on the disk again, where it may be gone by then.
+// Rooms that a start does not need are imported on first use. Each has one import, here: Node resolves an import of another
+// file on the disk again, even of a loaded module, and an upgrade may have replaced the files by then.
 
 export const loadNet = (): Promise<typeof import('../../net/index.ts')> => import('../../net/index.ts');
 export const loadUpstream = (): Promise<typeof import('../../upstream/index.ts')> => import('../../upstream/index.ts');
@@ -10,10 +10,10 @@ export const loadSites = (): Promise<typeof import('../../sites/index.ts')> => i
 export const loadForward = (): Promise<typeof import('../../forward/index.ts')> => import('../../forward/index.ts');
 
 /**
- * Loads all that a running server may come to need: what asks upstreams, reads the configuration again, shows metrics.
+ * Loads all modules that a running server may need later: for upstreams, reloads, metrics.
  *
- * To be called when there is nothing else to do. A server whose files are replaced under it, as an upgrade does, then goes
- * on with those it was started with until it is started again.
+ * Call it when the server is idle. An upgrade may then replace the files: the server keeps running on the modules that it
+ * was started with.
  */
 export async function loadLateParts(): Promise<void> {
   const late = [loadNet, loadUpstream, loadSites, loadForward, loadYaml, loadPromClient];

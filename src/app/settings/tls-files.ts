@@ -1,91 +1,51 @@
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Config } from '../../config/index.ts';
+import type { TlsSpec } from '../../oci/index.ts';
 import { readTlsFiles } from '../../server/index.ts';
 import { SettingsError } from './error.ts';
 import { loadForward } from './lazy.ts';
 
-/** The files that TLS towards upstreams needs, and where the configuration names them. */
-function tlsFilesOf(config: Config): readonly { readonly option: string; readonly files: UpstreamFiles }[] {
+/** The TLS files for upstreams, with the options that name them. */
+function tlsFilesOf(config: Config): readonly { readonly option: string; readonly files: TlsSpec }[] {
   const ofUpstreams = Object.entries(config.registries).flatMap(([name, { upstreams = [] }]) =>
     upstreams.map(({ tls }, at) => ({ option: `registries.${name}.upstreams[${at}].tls`, files: tls ?? {} })),
   );
   const ofMirrors = config.mirrors.map(({ tls }, at) => ({ option: `mirrors[${at}].tls`, files: tls ?? {} }));
-  const { ca_file } = config.transport;
-  return [...ofUpstreams, ...ofMirrors, { option: 'transport.ca_file', files: { ca_file } }];
-}
-
-interface UpstreamFiles {
-  readonly ca_file?: string | undefined;
-  readonly cert_file?: string | undefined;
-  readonly key_file?: string | undefined;
+  return [...ofUpstreams, ...ofMirrors, { option: 'transport.ca_file', files: config.transport }];
 }
 
 /**
- * What the certificates, keys and authorities hold that TLS towards upstreams needs, by the path of their file; one that cannot
- * be read is left out. @throws {SettingsError} where one cannot be put to use, which would otherwise show when the upstream
- * is first asked
+ * Reads the TLS files for upstreams: contents by path, without unreadable files. @throws {SettingsError} for contents that
+ * cannot be used, which would otherwise fail the first request
  */
 export async function readUpstreamFiles(config: Config): Promise<ReadonlyMap<string, string>> {
-  const contents = new Map<string, string>();
-  for (const { files } of tlsFilesOf(config)) {
-    for (const file of [files.ca_file, files.cert_file, files.key_file]) {
-      if (file === undefined || contents.has(file)) continue;
-      const text = await readFile(file, 'utf8').catch(() => undefined);
-      if (text !== undefined) contents.set(file, text);
-    }
-  }
-  await checkUpstreamFiles(config, contents);
+  const { contents, problems } = await inspectUpstreamFiles(config);
+  if (problems.length > 0) throw new SettingsError(problems);
   return contents;
 }
 
-/** Looks whether every certificate, key and authority that is named can be put to use. @throws {SettingsError} */
+/** Checks that all TLS files in the configuration can be used. @throws {SettingsError} */
 export async function checkTlsFiles(config: Config): Promise<void> {
-  const found = await Promise.allSettled([readUpstreamFiles(config), checkOwnFiles(config)]);
-  const problems: string[] = [];
-  for (const each of found) {
-    if (each.status === 'fulfilled') continue;
-    if (!(each.reason instanceof SettingsError)) throw each.reason;
-    problems.push(...each.reason.problems);
-  }
+  const { problems } = await inspectUpstreamFiles(config);
+  problems.push(...(await inspectOwnFiles(config)));
   if (problems.length > 0) throw new SettingsError(problems);
 }
 
-/** Those that this server shows itself: of its listeners, and of the authority that is named for decrypted tunnels. */
-async function checkOwnFiles({ listen, forward_proxy: forward }: Config): Promise<void> {
+async function inspectUpstreamFiles(config: Config): Promise<{ contents: Map<string, string>; problems: string[] }> {
+  const contents = new Map<string, string>();
+  const named = tlsFilesOf(config);
+  for (const file of new Set(named.flatMap(({ files }) => [files.caFile, files.certFile, files.keyFile]))) {
+    const text = file === undefined ? undefined : await readFile(file, 'utf8').catch(() => undefined);
+    if (file !== undefined && text !== undefined) contents.set(file, text);
+  }
   const problems: string[] = [];
-  const attempt = async (option: string, read: () => Promise<unknown>): Promise<void> => {
-    try {
-      await read();
-    } catch (error) {
-      problems.push(`${option}: ${(error as Error).message}`);
-    }
-  };
-  const listeners = [
-    ...listen.map(({ tls }, at) => ({ option: `listen[${at}].tls`, tls })),
-    ...(forward.listen ?? []).map(({ tls }, at) => ({ option: `forward_proxy.listen[${at}].tls`, tls })),
-  ];
-  for (const { option, tls } of listeners) {
-    if (tls === undefined) continue;
-    await attempt(option, () => readTlsFiles({ certFile: tls.cert_file, keyFile: tls.key_file }));
-  }
-  const { enabled, ca_cert_file: certFile, ca_key_file: keyFile } = forward.mitm;
-  if (enabled && certFile !== undefined && keyFile !== undefined) {
-    const { readAuthority } = await loadForward();
-    await attempt('forward_proxy.mitm', () => readAuthority({ certFile, keyFile }));
-  }
-  if (problems.length > 0) throw new SettingsError(problems);
-}
-
-async function checkUpstreamFiles(config: Config, contents: ReadonlyMap<string, string>): Promise<void> {
-  if (contents.size === 0) return;
+  if (contents.size === 0) return { contents, problems };
   const { createSecureContext } = await import('node:tls');
-  const problems: string[] = [];
-  for (const { option, files } of tlsFilesOf(config)) {
-    const { ca_file, cert_file, key_file } = files;
-    const [ca, cert, key] = [ca_file, cert_file, key_file].map((file) => file && contents.get(file));
+  for (const { option, files } of named) {
+    const [ca, cert, key] = [files.caFile, files.certFile, files.keyFile].map((file) => file && contents.get(file));
     try {
-      // What is no certificate is passed over by OpenSSL, and then nobody is trusted.
+      // OpenSSL skips anything that is not a certificate, so a file without one would go unnoticed.
       if (ca !== undefined && parseAuthorities(ca).length === 0) {
         throw new Error('no certificate of an authority is in it');
       }
@@ -94,10 +54,33 @@ async function checkUpstreamFiles(config: Config, contents: ReadonlyMap<string, 
       problems.push(`${option}: found files that cannot be used: ${(error as Error).message}`);
     }
   }
-  if (problems.length > 0) throw new SettingsError(problems);
+  return { contents, problems };
 }
 
-/** @throws {Error} where one cannot be read */
+/** The problems of the listeners' certificates and of the forward proxy's certificate authority. */
+async function inspectOwnFiles({ listen, forwardProxy }: Config): Promise<readonly string[]> {
+  const problems: string[] = [];
+  const attempt = async (option: string, read: () => Promise<unknown>): Promise<void> => {
+    try {
+      await read();
+    } catch (error) {
+      problems.push(`${option}: ${(error as Error).message}`);
+    }
+  };
+  for (const [option, listeners] of Object.entries({ listen, 'forward_proxy.listen': forwardProxy.listen })) {
+    for (const [at, { tls }] of listeners.entries()) {
+      if (tls !== undefined) await attempt(`${option}[${at}].tls`, () => readTlsFiles(tls));
+    }
+  }
+  const { enabled, caCertFile: certFile, caKeyFile: keyFile } = forwardProxy.mitm;
+  if (enabled && certFile !== undefined && keyFile !== undefined) {
+    const { readAuthority } = await loadForward();
+    await attempt('forward_proxy.mitm', () => readAuthority({ certFile, keyFile }));
+  }
+  return problems;
+}
+
+/** @throws {Error} for an invalid certificate */
 function parseAuthorities(pem: string): readonly X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
   return blocks.map((block) => new X509Certificate(block));

@@ -1,60 +1,32 @@
 import { readFile } from 'node:fs/promises';
-import type { Config, UpstreamConfig } from '../../config/index.ts';
+import type { Config } from '../../config/index.ts';
 import type { HttpClient, HttpClientOptions, Resolver } from '../../net/index.ts';
 import type { TlsSpec, TransportSpec } from '../../oci/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import { SettingsError } from './error.ts';
 import { loadNet } from './lazy.ts';
 
-/** TLS towards somebody, in the words of who speaks it. */
-export function tlsOf(tls: NonNullable<UpstreamConfig['tls']>): TlsSpec {
-  return {
-    ...(tls.ca_file === undefined ? {} : { caFile: tls.ca_file }),
-    ...(tls.cert_file === undefined ? {} : { certFile: tls.cert_file }),
-    ...(tls.key_file === undefined ? {} : { keyFile: tls.key_file }),
-    ...(tls.insecure_skip_verify === undefined ? {} : { insecureSkipVerify: tls.insecure_skip_verify }),
-  };
-}
-
-/** The way to somebody, where it differs from everybody else's. */
-export function transportOf(own: NonNullable<UpstreamConfig['transport']>): TransportSpec {
-  const { first_fragment_len, allow_plain_fallback, outbound_proxy } = own;
-  const { dial_timeout, tls_handshake_timeout, response_header_timeout, body_idle_timeout } = own;
-  return {
-    ...(first_fragment_len === undefined ? {} : { firstFragmentLen: first_fragment_len }),
-    ...(allow_plain_fallback === undefined ? {} : { allowPlainFallback: allow_plain_fallback }),
-    ...(outbound_proxy === undefined ? {} : { outboundProxy: outbound_proxy }),
-    ...(dial_timeout === undefined ? {} : { dialTimeout: dial_timeout }),
-    ...(tls_handshake_timeout === undefined ? {} : { tlsHandshakeTimeout: tls_handshake_timeout }),
-    ...(response_header_timeout === undefined ? {} : { responseHeaderTimeout: response_header_timeout }),
-    ...(body_idle_timeout === undefined ? {} : { bodyIdleTimeout: body_idle_timeout }),
-  };
-}
-
-/** What all clients have in common besides the configuration. */
+/** What all HTTP clients share besides the configuration. */
 export type SharedTransport = Pick<HttpClientOptions, 'resolver' | 'telemetry'>;
 
 /**
- * Where names of upstreams are looked up, for all clients together; undefined where that is the system's own affair.
+ * The resolver of all clients; undefined where the system resolver is used.
  *
  * @throws {SettingsError} for a bad PEM file
  */
 export async function resolverOf({ transport }: Config, telemetry?: Telemetry): Promise<Resolver | undefined> {
-  const { servers, bootstrap, fallback, hosts } = transport.dns;
-  if (servers.length === 0 && Object.keys(hosts).length === 0) return undefined;
-  const ca = await readPem(transport.ca_file);
+  const { dns, dialTimeout, tlsHandshakeTimeout, firstFragmentLen, allowPlainFallback } = transport;
+  if (dns.servers.length === 0 && Object.keys(dns.hosts).length === 0) return undefined;
+  const ca = await readPem(transport.caFile);
   const { createResolver } = await loadNet();
   return createResolver({
-    servers,
-    bootstrap,
-    fallback,
-    hosts,
+    ...dns,
     ...(ca === undefined ? {} : { tls: { ca } }),
     ...(telemetry === undefined ? {} : { telemetry }),
-    dialTimeout: transport.dial_timeout,
-    tlsHandshakeTimeout: transport.tls_handshake_timeout,
-    firstFragmentLen: transport.first_fragment_len,
-    allowPlainFallback: transport.allow_plain_fallback,
+    dialTimeout,
+    tlsHandshakeTimeout,
+    firstFragmentLen,
+    allowPlainFallback,
   });
 }
 
@@ -64,44 +36,35 @@ interface ClientSettings {
   readonly shared?: SharedTransport;
 }
 
-/** A client for one upstream, with its own trust and its own connections. @throws {SettingsError} for a bad PEM file */
+/** An HTTP client with connections of its own. @throws {SettingsError} for a bad PEM file */
 export async function httpClientOf(config: Config, settings: ClientSettings): Promise<HttpClient> {
   const { createHttpClient } = await loadNet();
   return createHttpClient(await clientOptionsOf(config, settings));
 }
 
-/** How other servers are reached, for a client or for a dial alone. @throws {SettingsError} for a bad PEM file */
+/** The `transport` section, merged with the settings of one upstream. @throws {SettingsError} for a bad PEM file */
 export async function clientOptionsOf(
   { transport }: Config,
   { tls, own = {}, shared = {} }: ClientSettings,
 ): Promise<HttpClientOptions> {
   const [common, ca, cert, key] = await Promise.all([
-    readPem(transport.ca_file),
+    readPem(transport.caFile),
     readPem(tls?.caFile),
     readPem(tls?.certFile),
     readPem(tls?.keyFile),
   ]);
   const authorities = [common, ca].filter((pem) => pem !== undefined).join('\n');
+  const { outboundProxy, ...options } = { ...transport, ...own };
   return {
+    ...options,
+    ...shared,
     tls: {
       ...(authorities === '' ? {} : { ca: authorities }),
       ...(cert === undefined ? {} : { cert }),
       ...(key === undefined ? {} : { key }),
-      insecureSkipVerify: tls?.insecureSkipVerify ?? transport.insecure_skip_verify,
+      insecureSkipVerify: tls?.insecureSkipVerify ?? transport.insecureSkipVerify,
     },
-    ...shared,
-    dialTimeout: own.dialTimeout ?? transport.dial_timeout,
-    tlsHandshakeTimeout: own.tlsHandshakeTimeout ?? transport.tls_handshake_timeout,
-    responseHeaderTimeout: own.responseHeaderTimeout ?? transport.response_header_timeout,
-    bodyIdleTimeout: own.bodyIdleTimeout ?? transport.body_idle_timeout,
-    firstFragmentLen: own.firstFragmentLen ?? transport.first_fragment_len,
-    allowPlainFallback: own.allowPlainFallback ?? transport.allow_plain_fallback,
-    ...(await outboundProxyOf(own.outboundProxy ?? transport.outbound_proxy)),
-    keepalive: transport.keepalive,
-    maxIdleConns: transport.max_idle_conns,
-    idleConnTimeout: transport.idle_conn_timeout,
-    maxIdleConnsPerHost: transport.max_idle_conns_per_host,
-    maxConnsPerHost: transport.max_conns_per_host,
+    ...(await outboundProxyOf(outboundProxy)),
   };
 }
 
@@ -113,15 +76,15 @@ async function outboundProxyOf(setting: string): Promise<Pick<HttpClientOptions,
 }
 
 /**
- * Milliseconds an upstream has for a small question as a whole. Whoever allows it longer to connect or to answer allows
- * that too; several exchanges share the time of one.
+ * Milliseconds for a small request as a whole, its token and redirects included: the time to connect, to shake hands and to
+ * respond once, each with the longest limit that any registry has.
  */
 export function answerTimeoutOf({ transport, registries }: Config): number {
   const own = Object.values(registries).flatMap(({ upstreams = [] }) => upstreams.map((each) => each.transport ?? {}));
-  const most = (option: 'dial_timeout' | 'tls_handshake_timeout' | 'response_header_timeout'): number =>
+  const most = (option: 'dialTimeout' | 'tlsHandshakeTimeout' | 'responseHeaderTimeout'): number =>
     Math.max(transport[option], ...own.map((each) => each[option] ?? 0));
-  const whole = most('dial_timeout') + most('tls_handshake_timeout') + most('response_header_timeout');
-  // The longest a timer can be set to.
+  const whole = most('dialTimeout') + most('tlsHandshakeTimeout') + most('responseHeaderTimeout');
+  // The longest delay of a timer.
   return Math.min(whole, 2 ** 31 - 1);
 }
 

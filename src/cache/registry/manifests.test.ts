@@ -441,7 +441,7 @@ describe('a stored manifest', () => {
     test(`that was ${how} on the disk is taken aside and fetched again`, async (t) => {
       const store = new MemoryBlobStore();
       // Nothing is remembered, so that each pull reads the disk.
-      const world = await tagWorld(t, { store, manifestMemory: 0 });
+      const world = await tagWorld(t, { store, manifestsInMemory: 0 });
       await pull(world);
       store.plant(OLD.index.digest, rot(OLD.index.bytes));
       const healed = await pull(world);
@@ -482,7 +482,7 @@ describe('a stored manifest', () => {
 
   for (const step of ['begin', 'write', 'commit', 'stat'] as const) {
     test(`that the disk refuses at ${step} costs the next pull, not this one`, async (t) => {
-      const world = await tagWorld(t, { manifestMemory: 0 });
+      const world = await tagWorld(t, { manifestsInMemory: 0 });
       world.store.before = (taken) => {
         if (taken === step) throw diskFull();
       };

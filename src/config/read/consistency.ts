@@ -4,7 +4,7 @@ import type { Config, UpstreamConfig } from '../schema/index.ts';
 import { formatListenAddress } from '../schema/index.ts';
 import { type Path, sourceAt, type Tree } from '../tree.ts';
 
-/** What each option allows by itself, but no configuration can mean. Pure. */
+/** Problems between options that are valid by themselves. Pure. */
 export function checkConsistency(config: Config, settings: Tree | undefined): readonly ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   const report = (path: Path, message: string) => {
@@ -18,56 +18,56 @@ export function checkConsistency(config: Config, settings: Tree | undefined): re
   if (servers.length === 0 && fallback === 'none') {
     report(
       ['transport', 'dns', 'fallback'],
-      'found none without any servers, expected at least one: nobody could be asked',
+      'found none without any servers, expected at least one server: no name could be resolved',
     );
   }
   return problems;
 }
 
-/** What works, but an operator should know of. Pure. */
+/** Warnings about valid but risky settings. Pure. */
 export function findNotes(config: Config): readonly string[] {
   const notes: string[] = [];
+  const noteUnencrypted = (what: string, { url, credentials }: Pick<UpstreamConfig, 'url' | 'credentials'>) => {
+    if (credentials === undefined || !isClear(url)) return;
+    notes.push(`${what} go to ${url} in the clear; https would keep them`);
+  };
   for (const [name, { upstreams = [] }] of Object.entries(config.registries)) {
-    for (const { url, credentials } of upstreams) {
-      if (credentials !== undefined && isClear(url)) {
-        notes.push(`registries: credentials for ${name} go to ${url} in the clear; https would keep them`);
-      }
-    }
+    for (const upstream of upstreams) noteUnencrypted(`registries: credentials for ${name}`, upstream);
   }
-  if (config.transport.insecure_skip_verify) {
+  if (config.transport.insecureSkipVerify) {
     notes.push('transport.insecure_skip_verify: no certificate of any upstream is checked');
   }
-  for (const { name, upstream, credentials } of config.mirrors) {
-    if (credentials !== undefined && isClear(upstream)) {
-      notes.push(`mirrors: credentials for ${name} go to ${upstream} in the clear; https would keep them`);
-    }
+  for (const { name, upstream, ...route } of config.mirrors) {
+    noteUnencrypted(`mirrors: credentials for ${name}`, { ...route, url: upstream });
   }
-  const { enabled, anonymous, user, allowed_hosts, presets, mitm } = config.forward_proxy;
-  if (!enabled && (mitm.enabled || user !== undefined || allowed_hosts !== undefined || presets !== undefined)) {
-    notes.push('forward_proxy: it is off, whatever else is set there, until forward_proxy.enabled is true');
+  const { enabled, anonymous, user, allowedHosts, presets, mitm } = config.forwardProxy;
+  if (!enabled && (mitm.enabled || user !== undefined || allowedHosts !== undefined || presets !== undefined)) {
+    notes.push('forward_proxy: the proxy is off until forward_proxy.enabled is true; its other options have no effect');
   }
   if (enabled && anonymous && user === undefined) {
-    notes.push('forward_proxy.anonymous: whoever reaches this server may go through it to the allowed hosts');
+    notes.push(
+      'forward_proxy.anonymous: every client that reaches this server can connect through it to the allowed hosts',
+    );
   }
   return notes;
 }
 
 type Report = (path: Path, message: string) => void;
 
-function checkListeners({ listen, public_url, trusted_proxies }: Config, report: Report): void {
+function checkListeners({ listen, publicUrl, trustedProxies }: Config, report: Report): void {
   const seen = new Set<string>();
-  const isInFront = public_url?.startsWith('https:') === true || trusted_proxies.length > 0;
+  const isInFront = publicUrl?.startsWith('https:') === true || trustedProxies.length > 0;
   const hasTls = isInFront || listen.some(({ tls }) => tls !== undefined);
-  for (const [index, { address, tls, redirect_to_https }] of listen.entries()) {
+  for (const [index, { address, tls, redirectToHttps }] of listen.entries()) {
     const text = formatListenAddress(address);
     const isChosenBySystem = 'port' in address && address.port === 0;
     if (seen.has(text) && !isChosenBySystem)
       report(['listen', index], `found ${text} a second time, expected each address once`);
     seen.add(text);
     const path = ['listen', index, 'redirect_to_https'];
-    if (redirect_to_https && tls !== undefined) {
-      report(path, 'found it beside tls, expected it on a listener without: there is nothing to redirect to');
-    } else if (redirect_to_https && !hasTls) {
+    if (redirectToHttps && tls !== undefined) {
+      report(path, 'found it on a listener with tls, expected it on one without: HTTPS needs no redirect');
+    } else if (redirectToHttps && !hasTls) {
       report(
         path,
         'found no HTTPS to redirect to, expected a listener with tls, a public_url with https:// or trusted_proxies',
@@ -76,16 +76,19 @@ function checkListeners({ listen, public_url, trusted_proxies }: Config, report:
   }
 }
 
-function checkForwardProxy({ forward_proxy, listen, cache }: Config, report: Report): void {
-  const { user, password, mitm, listen: own = [] } = forward_proxy;
+function checkForwardProxy({ forwardProxy, listen, cache }: Config, report: Report): void {
+  const { user, password, mitm, listen: own } = forwardProxy;
   const path = ['forward_proxy'];
   if ((user === undefined) !== (password === undefined))
     report(path, 'found one of user and password, expected both or none');
-  if ((mitm.ca_cert_file === undefined) !== (mitm.ca_key_file === undefined)) {
+  if ((mitm.caCertFile === undefined) !== (mitm.caKeyFile === undefined)) {
     report([...path, 'mitm'], 'found one of ca_cert_file and ca_key_file, expected both or none');
   }
-  if (forward_proxy.enabled && mitm.enabled && mitm.ca_cert_file === undefined && cache === 'off') {
-    report([...path, 'mitm'], 'found no ca_cert_file, expected one where there is no cache directory to make it in');
+  if (forwardProxy.enabled && mitm.enabled && mitm.caCertFile === undefined && cache === 'off') {
+    report(
+      [...path, 'mitm'],
+      'found no ca_cert_file, expected one: with the cache off, there is no directory to create it in',
+    );
   }
   const seen = new Set<string>();
   for (const [index, { address }] of own.entries()) {
@@ -95,12 +98,15 @@ function checkForwardProxy({ forward_proxy, listen, cache }: Config, report: Rep
     if (seen.has(text)) report(at, `found ${text} a second time, expected each address once`);
     seen.add(text);
     if (listen.some((usual) => formatListenAddress(usual.address) === text)) {
-      report(at, `found ${text}, which is under listen already, expected another; without it, those are used`);
+      report(
+        at,
+        `found ${text}, which is under listen already, expected another address, or no forward_proxy.listen to share those`,
+      );
     }
   }
 }
 
-/** What this server answers itself, as the first segment of a path. */
+/** First path segments that this server serves itself. */
 const OWN_PATHS = new Set([
   '_rmirror',
   'auth',
@@ -113,7 +119,7 @@ const OWN_PATHS = new Set([
   'token',
   'v2',
 ]);
-/** What `route` in log and metrics says of requests that are no mirror's. */
+/** Values of `route` in log and metrics for other requests than those of mirror routes. */
 const OWN_ROUTES = new Set([
   'ca',
   'forward',
@@ -134,11 +140,11 @@ function checkMirrors({ mirrors }: Config, report: Report): void {
     const path = ['mirrors', index];
     if (names.has(name)) report([...path, 'name'], `found "${name}" a second time, expected each name once`);
     else if (OWN_ROUTES.has(name))
-      report([...path, 'name'], `found "${name}", which requests of other kinds are called`);
+      report([...path, 'name'], `found "${name}", expected another name: log and metrics use it for other requests`);
     names.add(name);
     const owner = prefixes.get(prefix);
     const first = prefix.split('/', 2)[1] ?? '';
-    if (owner !== undefined) report([...path, 'prefix'], `found ${prefix}, which ${owner} has already`);
+    if (owner !== undefined) report([...path, 'prefix'], `found ${prefix}, which the route ${owner} has already`);
     else if (OWN_PATHS.has(first)) {
       report(
         [...path, 'prefix'],
@@ -147,23 +153,19 @@ function checkMirrors({ mirrors }: Config, report: Report): void {
     }
     prefixes.set(prefix, name);
     if (Array.isArray(credentials)) {
-      report([...path, 'credentials'], 'found a list, expected one credential: a site has no pulls to share out');
+      report([...path, 'credentials'], 'found a list, expected one credential: only registries take several in turn');
     }
-    if (tls === undefined) continue;
-    if (upstream.startsWith('http:')) report([...path, 'tls'], 'found it with an http:// address, expected https://');
-    if ((tls.cert_file === undefined) !== (tls.key_file === undefined)) {
-      report([...path, 'tls'], 'found one of cert_file and key_file, expected both or none');
-    }
+    checkTls({ url: upstream, tls }, [...path, 'tls'], report);
   }
 }
 
-function checkRegistries({ registries, registry_map }: Config, report: Report): void {
+function checkRegistries({ registries, registryMap }: Config, report: Report): void {
   const owners = new Map<string, string>(Object.keys(registries).map((name) => [name, name]));
   for (const [name, registry] of Object.entries(registries)) {
     const path = ['registries', name];
     const isHost = name.includes('.') || name.includes(':') || name === 'localhost';
-    if (registry.upstreams === undefined && !isHost && registry_map === undefined) {
-      report(path, 'found no upstreams, expected at least one: only a host name says by itself where to ask');
+    if (registry.upstreams === undefined && !isHost && registryMap === undefined) {
+      report(path, 'found no upstreams, expected at least one: only a host name implies its upstream');
     }
     for (const [index, alias] of registry.aliases.entries()) {
       const owner = owners.get(alias);
@@ -176,28 +178,30 @@ function checkRegistries({ registries, registry_map }: Config, report: Report): 
       owners.set(alias, name);
     }
     const names = new Set<string>();
-    for (const [index, upstream] of (registry.upstreams ?? []).entries()) {
-      checkUpstream(upstream, { path: [...path, 'upstreams', index], names, report });
+    for (const [index, { name: own, url, tls }] of (registry.upstreams ?? []).entries()) {
+      const at = [...path, 'upstreams', index];
+      if (own !== undefined && names.has(own)) {
+        report([...at, 'name'], `found "${own}" a second time, expected each name once`);
+      }
+      if (own !== undefined) names.add(own);
+      checkTls({ url, tls }, [...at, 'tls'], report);
     }
   }
 }
 
-function checkUpstream(
-  { name, url, tls }: UpstreamConfig,
-  { path, names, report }: { readonly path: Path; readonly names: Set<string>; readonly report: Report },
+function checkTls(
+  { url, tls }: Pick<UpstreamConfig, 'url'> & { tls: UpstreamConfig['tls'] },
+  path: Path,
+  report: Report,
 ): void {
-  if (name !== undefined) {
-    if (names.has(name)) report([...path, 'name'], `found "${name}" a second time, expected each name once`);
-    names.add(name);
-  }
   if (tls === undefined) return;
-  if (url.startsWith('http:')) report([...path, 'tls'], 'found it with an http:// address, expected https://');
-  if ((tls.cert_file === undefined) !== (tls.key_file === undefined)) {
-    report([...path, 'tls'], 'found one of cert_file and key_file, expected both or none');
+  if (url.startsWith('http:')) report(path, 'found it with an http:// address, expected https://');
+  if ((tls.certFile === undefined) !== (tls.keyFile === undefined)) {
+    report(path, 'found one of cert_file and key_file, expected both or none');
   }
 }
 
-/** Whether what is sent to a URL can be read on its way. */
+/** Whether requests to a URL leave this machine unencrypted. */
 function isClear(url: string): boolean {
   const { protocol, hostname } = new URL(url);
   const isLoopback =

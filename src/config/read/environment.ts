@@ -7,32 +7,32 @@ import { nearest } from './suggestion.ts';
 
 const PREFIX = 'ENTREPOT_';
 
-/** The configuration as a whole, as text. */
+/** A whole configuration, as text. */
 export const CONFIG_VARIABLE = 'ENTREPOT_CONFIG';
-/** The path of its file. */
+/** The path of the configuration file. */
 export const CONFIG_FILE_VARIABLE = 'ENTREPOT_CONFIG_FILE';
 
 /**
- * Kubernetes gives every container variables for every service: beside one called `entrepot` they begin like ours
- * (`ENTREPOT_PORT=tcp://10.0.0.1:5000`), and refusing them would keep the server from starting.
+ * Kubernetes sets variables for every service in every container. Those of a service called `entrepot` have our prefix
+ * (`ENTREPOT_PORT=tcp://10.0.0.1:5000`) and are ignored, so that the server starts beside it.
  */
 const KUBERNETES =
   /^ENTREPOT(?:_[A-Z0-9_]+)?_(?:SERVICE_HOST|SERVICE_PORT(?:_.*)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR))?)?)$/;
 
-/** Variables with our prefix that are no options: the two above, and what only tests set (src/lib/crash-point.ts). */
+/** Variables with our prefix that are not options: the two above, and one for tests (src/lib/crash-point.ts). */
 const NO_OPTIONS: readonly string[] = [CONFIG_VARIABLE, CONFIG_FILE_VARIABLE, 'ENTREPOT_CRASH_AT'];
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-export interface ReadEnvironment {
+interface ReadEnvironment {
   readonly tree: Tree | undefined;
   readonly problems: readonly ConfigProblem[];
 }
 
 /**
- * Reads `ENTREPOT_CACHE__MAX_SIZE=50GB` and its like: two underscores between levels, any case, values as YAML.
+ * Reads variables such as `ENTREPOT_CACHE__MAX_SIZE=50GB`: two underscores between levels, any case, values as YAML.
  *
- * @param under what the file says: its registries are found by their names with `_` for other characters
+ * @param under the file: variables find its registries by their names, with `_` for all other characters
  */
 export async function readEnvironment(
   env: Environment,
@@ -55,7 +55,7 @@ export async function readEnvironment(
   return { tree, problems };
 }
 
-/** Outer options first, so that a variable for one key refines the variable for its section. An empty one says nothing. */
+/** Outer options first, so that the variable of a key overrides that of its section. Empty variables are ignored. */
 function variablesOf(env: Environment): readonly (readonly [string, string])[] {
   return Object.entries(env)
     .flatMap(([name, text]): [string, string][] => {
@@ -90,7 +90,7 @@ function step(schema: z.ZodType, key: string): readonly z.ZodType[] {
 
 async function readValue(text: string, source: Source, target: readonly z.ZodType[]): Promise<ReadEnvironment> {
   const read = await readYaml(text, () => source);
-  // `[::1]:5000` and `*:5000` are no YAML, but here they can only be meant as the text that they are.
+  // `[::1]:5000` and `*:5000` are not valid YAML, but clearly meant as plain text.
   const takesText = target.flatMap(alternatives).some((branch) => core(branch) instanceof z.ZodString);
   const isPlain = takesText && !/^\s*[{[]\s*["{'a-z]/i.test(text);
   if (read.problems.length === 0 || !isPlain) return read;
@@ -106,17 +106,14 @@ function describeUnknown(name: string, schema: z.ZodType): string {
   return `no option has this name; ${hint}`;
 }
 
-/** The names of variables for all options that have one: what is inside lists and below names of the user's has none. */
+/** `ENTREPOT_CACHE__MAX_SIZE` and all others. Options inside lists and below names of the operator's own have none. */
 export function variableNames(options: readonly Option[]): readonly string[] {
-  return options.flatMap(({ path, options: inner }) => [...(variableName(path) ?? []), ...variableNames(inner)]);
+  return options
+    .filter(({ path }) => !path.includes('[]') && !path.includes('<name>'))
+    .flatMap(({ path, options: inner }) => [PREFIX + path.join('__').toUpperCase(), ...variableNames(inner)]);
 }
 
-/** `['cache', 'max_size']` → `ENTREPOT_CACHE__MAX_SIZE`, in a list; undefined inside lists and maps of the user's names. */
-function variableName(path: readonly string[]): readonly string[] | undefined {
-  return path.some((key) => key === '[]' || key === '<name>') ? undefined : [PREFIX + path.join('__').toUpperCase()];
-}
-
-/** `PORT` as platforms set it (Render, Fly.io, Heroku): every address, since they connect from outside. */
+/** `PORT` as platforms (Render, Fly.io, Heroku) set it. It means every address, since they connect from outside. */
 export function readPort(env: Environment): ReadEnvironment {
   const text = env['PORT']?.trim() ?? '';
   if (text === '') return { tree: undefined, problems: [] };
@@ -128,7 +125,7 @@ export function readPort(env: Environment): ReadEnvironment {
   return { tree: treeOf(['listen'], { kind: 'scalar', source, value: `:${text}` }), problems: [] };
 }
 
-/** `DEBUG=1`, as crproxy has it. Other values (`DEBUG=express:*`) are other programs' affair. */
+/** `DEBUG=1`, as in crproxy. Other values (`DEBUG=express:*`) are for other programs. */
 export function readDebug(env: Environment): Tree | undefined {
   if (env['DEBUG'] !== '1' && env['DEBUG'] !== 'true') return undefined;
   return treeOf(['log', 'level'], { kind: 'scalar', source: { kind: 'environment', name: 'DEBUG' }, value: 'debug' });

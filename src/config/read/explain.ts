@@ -19,10 +19,10 @@ type Issue = z.core.$ZodIssue;
 const MAX_QUOTE = 60;
 
 /**
- * Says in our words what zod found: what is there, and what would do.
+ * Turns the issues of zod into our own messages: the value found, and the value expected.
  *
- * zod answers a value that fits no branch of a union with one issue and a list for each branch. People write one of them,
- * so the branch they meant is picked by the type of what they wrote, and only its issues are told.
+ * For a value that matches no branch of a union, zod lists the issues of each branch. Only those of the branch that the
+ * operator meant are reported, which the type of the value tells.
  */
 export function explainIssues(
   issues: readonly Issue[],
@@ -33,7 +33,7 @@ export function explainIssues(
 
 interface Context {
   readonly root: z.ZodType;
-  /** The schema that paths of issues start from, and its own path. */
+  /** The schema that the paths of issues start from, and its own path. */
   readonly schema: z.ZodType;
   readonly base: Path;
   readonly settings: Tree | undefined;
@@ -69,7 +69,7 @@ function unknownOption(path: Path, issue: Issue, context: Context): ConfigProble
   const known = owner === undefined ? [] : keysOf(owner);
   const source = sourceAt(context.settings, path);
   const key = formatKey(path);
-  // It is known here, but of another branch than the rest of the map: `{env: …, file: …}`.
+  // The option exists, but in another branch than the rest of the map: `{env: …, file: …}`.
   if (schemasAt(context.root, path).length > 0) {
     const beside = writtenBeside(path, context).filter((each) => known.includes(each));
     return { source, key, message: `cannot stand beside ${beside.join(', ')}; expected one or the other` };
@@ -97,7 +97,7 @@ function invalidKey(path: Path, issue: Issue, context: Context): ConfigProblem {
   return { source: sourceAt(context.settings, path), key: formatKey(path.slice(0, -1)), message };
 }
 
-/** The branch the value was meant for; undefined where its very type fits none. */
+/** The branch that the value was meant for; undefined if its type fits none. */
 function pickBranch(branches: readonly (readonly Issue[])[]): number | undefined {
   let picked: number | undefined;
   let least = Number.POSITIVE_INFINITY;
@@ -112,7 +112,7 @@ function pickBranch(branches: readonly (readonly Issue[])[]): number | undefined
   return picked;
 }
 
-/** Whether an issue says that the value as a whole is of another type than the branch wants. */
+/** Whether the value as a whole has another type than the branch. */
 function isOtherType(issue: Issue): boolean {
   if (issue.path.length > 0) return false;
   if (issue.code === 'invalid_union') return issue.errors.every((issues) => issues.some(isOtherType));
@@ -120,8 +120,8 @@ function isOtherType(issue: Issue): boolean {
 }
 
 /**
- * The schema that an issue speaks of. Its path may lead through a union: where only one branch fits the type of what was
- * written, zod tells that branch's issues as if there were no union.
+ * The schema of an issue. Its path may lead through a union: if only one branch fits the type of the value, zod reports
+ * the issues of that branch as if there were no union.
  */
 function descend(schema: z.ZodType, path: Path): z.ZodType | undefined {
   return schemasAt(schema, path)[0];
@@ -131,7 +131,7 @@ function keysOf(schema: z.ZodType): readonly string[] {
   return alternatives(schema).flatMap((branch) => (branch instanceof z.ZodObject ? Object.keys(branch.shape) : []));
 }
 
-/** An option of the same name in another place: people remember the word more often than where it goes. */
+/** An option of the same name in another section: people remember a name more often than its section. */
 function findElsewhere(word: string, options: readonly Option[]): readonly string[] | undefined {
   for (const { path, options: inner } of options) {
     if (path.at(-1) === word) return path;
@@ -151,7 +151,7 @@ function describeExpected(schema: z.ZodType): string {
   return `a list, each item ${describeExpected(inner.element as z.ZodType)}`;
 }
 
-/** What stands at a path, in quotes where it is short and no secret; undefined where nothing does. */
+/** The value at a path as messages show it, shortened and without secrets; undefined if there is none. */
 function describeFound(path: Path, { root, settings }: Context): string | undefined {
   const found = treeAt(settings, path);
   if (found === undefined) return undefined;

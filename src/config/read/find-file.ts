@@ -4,27 +4,27 @@ import { isAbsolute, join, relative, resolve } from 'node:path';
 import { ConfigError } from '../problems.ts';
 import type { Environment } from './environment.ts';
 
-/** A file that is larger is no configuration. */
+/** A larger file is not a configuration. */
 const MAX_FILE_BYTES = 1024 * 1024;
 
 const NAMES = ['entrepot.yaml', 'entrepot.yml', 'entrepot.json'] as const;
 
-export interface FoundFile {
+interface FoundFile {
   /** Absolute. */
   readonly path: string;
-  /** As messages name it: relative to the working directory where it lies below it. */
+  /** For messages: relative to the working directory if the file is below it. */
   readonly label: string;
   readonly text: string;
 }
 
 /**
- * Reads the file that is named, or the first that is found: in the working directory, the user's configuration directory
+ * Reads the named file, or the first that exists: in the working directory, the user's configuration directory
  * (`$XDG_CONFIG_HOME/entrepot`, else `~/.config/entrepot`), `/etc/entrepot`.
  *
- * A bare `config.yaml` is never looked for: it is too often another program's.
+ * `config.yaml` is not searched for: it too often belongs to another program.
  *
- * @returns undefined where none is named and none is found
- * @throws ConfigError where a file is named or found and cannot be read
+ * @returns undefined if no file is named and none exists
+ * @throws ConfigError for a named file that does not exist, and for a file that cannot be read
  */
 export async function findFile(
   named: string | undefined,
@@ -42,7 +42,7 @@ export async function findFile(
 
 function directoriesOf(cwd: string, env: Environment): readonly string[] {
   const xdg = env['XDG_CONFIG_HOME'];
-  // XDG Base Directory Specification: a relative path is invalid and is to be ignored.
+  // XDG Base Directory Specification: a relative path is invalid and must be ignored.
   const home = xdg !== undefined && isAbsolute(xdg) ? xdg : join(env['HOME'] ?? homedir(), '.config');
   return [cwd, join(home, 'entrepot'), '/etc/entrepot'];
 }
@@ -58,7 +58,7 @@ async function readIfThere(path: string, cwd: string): Promise<FoundFile | undef
   try {
     handle = await open(path);
     const chunks: Buffer[] = [];
-    // A stream with an end, not readFile: the bound holds for pipes and devices too (`--config /dev/stdin`).
+    // A bounded stream instead of readFile: the bound holds for pipes and devices too (`--config /dev/stdin`).
     for await (const chunk of handle.createReadStream({ end: MAX_FILE_BYTES })) chunks.push(chunk as Buffer);
     const bytes = Buffer.concat(chunks);
     if (bytes.length > MAX_FILE_BYTES) throw refusal(path, cwd, 'found more than 1 MiB, expected a configuration');

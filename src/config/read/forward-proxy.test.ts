@@ -19,16 +19,16 @@ describe('forward_proxy', () => {
 
   test('is off, and strict where it is on', async () => {
     const { config, notes } = await load({});
-    const { enabled, anonymous, ports, allow_private, max_tunnels, idle_timeout, mitm } = config.forward_proxy;
+    const { enabled, anonymous, ports, allowPrivate, maxTunnels, idleTimeout, mitm } = config.forwardProxy;
     assert.deepEqual(
-      { enabled, anonymous, ports, allow_private, max_tunnels, idle_timeout, mitm },
+      { enabled, anonymous, ports, allowPrivate, maxTunnels, idleTimeout, mitm },
       {
         enabled: false,
         anonymous: false,
         ports: [443, 80],
-        allow_private: [],
-        max_tunnels: 512,
-        idle_timeout: 300_000,
+        allowPrivate: [],
+        maxTunnels: 512,
+        idleTimeout: 300_000,
         mitm: { enabled: false },
       },
     );
@@ -46,7 +46,7 @@ describe('forward_proxy', () => {
       '.*',
     ];
     const { config } = await load({ enabled: true, allowed_hosts, presets: ['quay.io'] });
-    assert.deepEqual(config.forward_proxy.allowed_hosts, ['docker.io', ...allowed_hosts.slice(1)]);
+    assert.deepEqual(config.forwardProxy.allowedHosts, ['docker.io', ...allowed_hosts.slice(1)]);
   });
 
   test('listens where it is told to, with TLS or without, at files that lie beside the configuration', async () => {
@@ -54,11 +54,11 @@ describe('forward_proxy', () => {
     const { config } = await load({
       listen: [3128, { address: ':3129', tls: { cert_file: 'a.pem', key_file: 'b.pem' } }],
     });
-    assert.deepEqual(config.forward_proxy.listen, [
+    assert.deepEqual(config.forwardProxy.listen, [
       { address: { port: 3128 } },
-      { address: { port: 3129 }, tls: { cert_file: join(cwd, 'a.pem'), key_file: join(cwd, 'b.pem') } },
+      { address: { port: 3129 }, tls: { certFile: join(cwd, 'a.pem'), keyFile: join(cwd, 'b.pem') } },
     ]);
-    assert.deepEqual((await load({ listen: ':3128' })).config.forward_proxy.listen, [{ address: { port: 3128 } }]);
+    assert.deepEqual((await load({ listen: ':3128' })).config.forwardProxy.listen, [{ address: { port: 3128 } }]);
   });
 
   test('the password is never printed', async () => {
@@ -112,8 +112,11 @@ describe('forward_proxy', () => {
   }
 
   test('says what an operator should know of', async () => {
-    assert.match((await load({ allowed_hosts: ['a.test'] })).notes.join(), /it is off/);
-    assert.match((await load({ enabled: true, anonymous: true })).notes.join(), /whoever reaches this server/);
+    assert.match((await load({ allowed_hosts: ['a.test'] })).notes.join(), /the proxy is off/);
+    assert.match(
+      (await load({ enabled: true, anonymous: true })).notes.join(),
+      /every client that reaches this server/,
+    );
     assert.deepEqual((await load({ enabled: true, anonymous: true, user: 'a', password: 'b' })).notes, []);
   });
 });

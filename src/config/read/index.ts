@@ -1,7 +1,7 @@
 /**
- * Finds the configuration, joins file, environment and flags, and names every problem with its place and remedy.
+ * Finds the configuration, merges file, environment and flags, and reports every problem with its place and remedy.
  *
- * It never fills in a value that the schema does not define, and it opens nothing that the configuration names.
+ * It never fills in a default that the schema does not define, and keeps nothing that it reads.
  */
 export { type ConfigFlags, type LoadedConfig, loadConfig } from './load.ts';
 export { loadYaml } from './load-yaml.ts';

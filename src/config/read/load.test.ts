@@ -6,7 +6,11 @@ import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { UpstreamSpec } from '../../oci/index.ts';
 import { ConfigError, formatProblem } from '../problems.ts';
-import { type CacheConfig, configSchema, type UpstreamConfig } from '../schema/schema.ts';
+import { outline } from '../schema/outline.ts';
+import { type Config, configSchema, type UpstreamConfig } from '../schema/schema.ts';
+
+type CacheConfig = Exclude<Config['cache'], 'off'>;
+
 import { type LoadOptions, loadConfig } from './load.ts';
 
 /** A working directory and a home without any configuration. */
@@ -52,65 +56,66 @@ describe('loadConfig() without anything', () => {
     assert.equal(settings, undefined);
     assert.deepEqual(notes, []);
     assert.deepEqual(config, {
-      listen: [{ address: { host: '127.0.0.1', port: 5000 }, redirect_to_https: false }],
-      trusted_proxies: [],
-      known_registries: true,
-      allow_any: false,
+      listen: [{ address: { host: '127.0.0.1', port: 5000 }, redirectToHttps: false }],
+      trustedProxies: [],
+      knownRegistries: true,
+      allowAny: false,
       registries: {},
       mirrors: [],
       cache: {
         dir: join(cwd, 'data'),
-        tags: { fresh_for: 600_000, rules: [], stale_after: 2000, stale_on_not_found: false },
-        on_range: 'ingest',
-        manifests_in_memory: 33_554_432,
+        tags: { freshFor: 600_000, rules: [], staleAfter: 2000, staleOnNotFound: false },
+        onRange: 'ingest',
+        manifestsInMemory: 33_554_432,
         pin: [],
-        not_found_for: 10_000,
-        verify_after: 604_800_000,
+        notFoundFor: 10_000,
+        verifyAfter: 604_800_000,
       },
       log: { level: 'info', format: 'auto', access: true },
       timeouts: {
-        read_header_timeout: 10_000,
-        read_timeout: 0,
-        write_timeout: 0,
-        idle_timeout: 65_000,
-        drain_delay: 0,
-        shutdown_timeout: 30_000,
-        client_stall_timeout: 60_000,
-        max_header_bytes: 16_384,
+        readHeaderTimeout: 10_000,
+        readTimeout: 0,
+        writeTimeout: 0,
+        idleTimeout: 65_000,
+        drainDelay: 0,
+        shutdownTimeout: 30_000,
+        clientStallTimeout: 60_000,
+        maxHeaderBytes: 16_384,
       },
       limits: {
-        max_connections: 16_384,
-        max_inflight: 0,
-        max_inflight_wait: 0,
-        max_waiting: 1024,
-        overload_status: 429,
-        retry_after: 5000,
-        per_client: { max_inflight: 0, requests_per_second: 0 },
+        maxConnections: 16_384,
+        maxInflight: 0,
+        maxInflightWait: 0,
+        maxWaiting: 1024,
+        overloadStatus: 429,
+        retryAfter: 5000,
+        perClient: { maxInflight: 0, requestsPerSecond: 0 },
       },
       transport: {
-        dial_timeout: 10_000,
-        tls_handshake_timeout: 10_000,
-        response_header_timeout: 30_000,
-        body_idle_timeout: 30_000,
-        idle_conn_timeout: 15_000,
-        max_idle_conns_per_host: 16,
-        max_idle_conns: 256,
-        max_conns_per_host: 64,
+        dialTimeout: 10_000,
+        tlsHandshakeTimeout: 10_000,
+        responseHeaderTimeout: 30_000,
+        bodyIdleTimeout: 30_000,
+        idleConnTimeout: 15_000,
+        maxIdleConnsPerHost: 16,
+        maxIdleConns: 256,
+        maxConnsPerHost: 64,
         keepalive: 30_000,
-        first_fragment_len: 0,
-        allow_plain_fallback: true,
-        outbound_proxy: 'environment',
+        firstFragmentLen: 0,
+        allowPlainFallback: true,
+        outboundProxy: 'environment',
         dns: { servers: [], bootstrap: [], fallback: 'system', hosts: {} },
-        insecure_skip_verify: false,
-        allow_private: [],
+        insecureSkipVerify: false,
+        allowPrivate: [],
       },
-      forward_proxy: {
+      forwardProxy: {
         enabled: false,
+        listen: [],
         ports: [443, 80],
-        allow_private: [],
+        allowPrivate: [],
         anonymous: false,
-        max_tunnels: 512,
-        idle_timeout: 300_000,
+        maxTunnels: 512,
+        idleTimeout: 300_000,
         mitm: { enabled: false },
       },
     });
@@ -227,8 +232,8 @@ log: {level: info, format: json}
 `,
       { env: { HOT_PASSWORD: 'hush' } },
     );
-    assert.equal(config.public_url, 'https://mirror.example.com');
-    assert.equal(config.domain_suffix, 'mirror.example.com');
+    assert.equal(config.publicUrl, 'https://mirror.example.com');
+    assert.equal(config.domainSuffix, 'mirror.example.com');
     assert.deepEqual(config.registries['ghcr.io'], { aliases: [], delivery: 'stream' });
     assert.deepEqual(config.registries['apps'], {
       aliases: ['apps-alias'],
@@ -239,25 +244,25 @@ log: {level: info, format: json}
           credentials: { username: 'u', password: { env: 'HOT_PASSWORD' } },
           headers: { 'User-Agent': 'entrepot' },
           capabilities: ['pull', 'resolve'],
-          token_realms: [],
+          tokenRealms: [],
         },
-        { url: 'http://localhost:5001', headers: {}, capabilities: ['pull', 'resolve'], token_realms: [] },
+        { url: 'http://localhost:5001', headers: {}, capabilities: ['pull', 'resolve'], tokenRealms: [] },
       ],
     });
     assert.deepEqual(config.cache, {
       dir: join(cwd, 'data'),
-      max_size: 50e9,
+      maxSize: 50e9,
       tags: {
-        fresh_for: 600_000,
-        rules: [{ match: 'docker.io/library/*:latest', fresh_for: 30_000 }],
-        stale_after: 2000,
-        stale_on_not_found: false,
+        freshFor: 600_000,
+        rules: [{ match: 'docker.io/library/*:latest', freshFor: 30_000 }],
+        staleAfter: 2000,
+        staleOnNotFound: false,
       },
-      on_range: 'ingest',
-      manifests_in_memory: 33_554_432,
+      onRange: 'ingest',
+      manifestsInMemory: 33_554_432,
       pin: [],
-      not_found_for: 10_000,
-      verify_after: 604_800_000,
+      notFoundFor: 10_000,
+      verifyAfter: 604_800_000,
     });
     // What the configuration has is what `upstream/` takes, without a conversion.
     const upstream = config.registries['apps']?.upstreams?.[0] as UpstreamConfig;
@@ -268,7 +273,7 @@ log: {level: info, format: json}
     await write('cert.pem', 'x');
     await write('key.pem', 'x');
     const listenOf = async (text: string) => (await loadText(`listen: ${text}`)).config.listen;
-    const plain = (address: object) => ({ address, redirect_to_https: false });
+    const plain = (address: object) => ({ address, redirectToHttps: false });
     assert.deepEqual(await listenOf('5000'), [plain({ port: 5000 })]);
     assert.deepEqual(await listenOf('"[::1]:5000"'), [plain({ host: '::1', port: 5000 })]);
     assert.deepEqual(await listenOf('unix:/run/a.sock'), [plain({ path: '/run/a.sock' })]);
@@ -276,12 +281,12 @@ log: {level: info, format: json}
       plain({ port: 80 }),
       {
         address: { port: 443 },
-        tls: { cert_file: join(cwd, 'cert.pem'), key_file: join(cwd, 'key.pem') },
-        redirect_to_https: false,
+        tls: { certFile: join(cwd, 'cert.pem'), keyFile: join(cwd, 'key.pem') },
+        redirectToHttps: false,
       },
     ]);
     const [both] = await listenOf('[{address: ":80", redirect_to_https: true}]\npublic_url: https://m.example');
-    assert.equal(both?.redirect_to_https, true);
+    assert.equal(both?.redirectToHttps, true);
   });
 
   for (const off of ['off', '"off"', 'false', 'no such thing']) {
@@ -292,7 +297,7 @@ log: {level: info, format: json}
   }
 
   test('allow_any as true, false and with deny', async () => {
-    const of = async (text: string) => (await loadText(`allow_any: ${text}`)).config.allow_any;
+    const of = async (text: string) => (await loadText(`allow_any: ${text}`)).config.allowAny;
     assert.deepEqual(await of('true'), { deny: [] });
     assert.equal(await of('false'), false);
     assert.deepEqual(await of('{deny: ["*.internal"]}'), { deny: ['*.internal'] });
@@ -347,8 +352,8 @@ transport:
 registries:
   a.b:
     upstreams: [{url: https://x, transport: {first_fragment_len: 0, outbound_proxy: none, dial_timeout: 3s}}]`);
-    const { first_fragment_len, keepalive, outbound_proxy, dns } = config.transport;
-    assert.deepEqual([first_fragment_len, keepalive, outbound_proxy], [3, 0, 'socks5://u:p@proxy.test']);
+    const { firstFragmentLen, keepalive, outboundProxy, dns } = config.transport;
+    assert.deepEqual([firstFragmentLen, keepalive, outboundProxy], [3, 0, 'socks5://u:p@proxy.test']);
     assert.deepEqual(dns, {
       servers: ['https://dns.google/dns-query', 'tls://1.1.1.1:853#cloudflare-dns.com'],
       bootstrap: ['8.8.8.8', '2001:4860:4860::8888'],
@@ -356,14 +361,14 @@ registries:
       hosts: { 'registry.example.com': ['192.0.2.1'], 'both.test': ['192.0.2.2', '2001:db8::2'] },
     });
     const [upstream] = config.registries['a.b']?.upstreams ?? [];
-    assert.deepEqual(upstream?.transport, { first_fragment_len: 0, outbound_proxy: 'none', dial_timeout: 3_000 });
+    assert.deepEqual(upstream?.transport, { firstFragmentLen: 0, outboundProxy: 'none', dialTimeout: 3_000 });
   });
 
   test('options of other mirrors that change nothing, and says so', async () => {
     const { notes } = await loadText('transport: {expect_continue_timeout: 1s, force_http2: false, dial_timeout: 5s}');
     assert.deepEqual(notes, [
-      'transport.expect_continue_timeout is accepted without effect: what a client sends is passed on without asking first',
-      'transport.force_http2 is accepted without effect: upstreams are asked by HTTP/1.1',
+      'transport.expect_continue_timeout is accepted without effect: request bodies are sent without waiting for 100 Continue',
+      'transport.force_http2 is accepted without effect: upstreams are reached by HTTP/1.1',
     ]);
   });
 
@@ -373,7 +378,7 @@ registries:
   apps:
     upstreams:
       - {url: "http://127.0.0.1:5001", credentials: {helper: x}}
-      - {url: "http://apps.example", credentials: {username: u, password: hush}}
+      - {name: lan, url: "http://apps.example", credentials: {username: u, password: hush}}
 transport: {insecure_skip_verify: true}`);
     assert.deepEqual(notes, [
       'registries: credentials for apps go to http://apps.example in the clear; https would keep them',
@@ -392,13 +397,13 @@ describe('loadConfig() joins', () => {
     });
     assert.deepEqual(config.cache, {
       dir: '/from/file',
-      max_size: 2e9,
-      tags: { fresh_for: 600_000, rules: [], stale_after: 2000, stale_on_not_found: false },
-      on_range: 'pass',
-      manifests_in_memory: 33_554_432,
+      maxSize: 2e9,
+      tags: { freshFor: 600_000, rules: [], staleAfter: 2000, staleOnNotFound: false },
+      onRange: 'pass',
+      manifestsInMemory: 33_554_432,
       pin: [],
-      not_found_for: 10_000,
-      verify_after: 604_800_000,
+      notFoundFor: 10_000,
+      verifyAfter: 604_800_000,
     });
     assert.equal(config.log.level, 'debug');
     assert.deepEqual(
@@ -422,9 +427,9 @@ describe('loadConfig() joins', () => {
     });
     assert.deepEqual(config.listen[0]?.address, { host: '::1', port: 0 });
     assert.equal((config.cache as CacheConfig).dir, join(cwd, 'here'));
-    assert.equal(config.domain_suffix, 'm.example');
-    assert.equal(config.default_registry, 'https://r.example');
-    assert.equal(config.registry_map, join(cwd, 'map.json'));
+    assert.equal(config.domainSuffix, 'm.example');
+    assert.equal(config.defaultRegistry, 'https://r.example');
+    assert.equal(config.registryMap, join(cwd, 'map.json'));
     assert.equal(config.log.level, 'warn');
     assert.equal(config.log.format, 'console');
     assert.equal((await loadText(file, { flags: { cache: false } })).config.cache, 'off');
@@ -459,7 +464,7 @@ describe('loadConfig() joins', () => {
     );
     const { config } = await load({ flags: { config: path }, env: { ENTREPOT_REGISTRY_MAP: 'map.json' } });
     assert.equal((config.cache as CacheConfig).dir, join(cwd, 'etc/blobs'));
-    assert.equal(config.registry_map, join(cwd, 'map.json'));
+    assert.equal(config.registryMap, join(cwd, 'map.json'));
     assert.deepEqual(config.registries['a.example']?.upstreams?.[0]?.credentials, {
       username: 'u',
       password: { file: join(cwd, 'etc/token') },
@@ -468,7 +473,7 @@ describe('loadConfig() joins', () => {
 
   test('a registry_map that is a URL stays one', async () => {
     const { config } = await loadText('registry_map: https://maps.example/registrymap.json?v=1');
-    assert.equal(config.registry_map, 'https://maps.example/registrymap.json?v=1');
+    assert.equal(config.registryMap, 'https://maps.example/registrymap.json?v=1');
   });
 });
 
@@ -482,7 +487,7 @@ describe('cache.min_free', () => {
   for (const [text, expected] of rows) {
     test(`takes ${text}`, async () => {
       const { config } = await loadText(`cache: {min_free: ${text}}`);
-      assert.deepEqual((config.cache as CacheConfig).min_free, expected);
+      assert.deepEqual((config.cache as CacheConfig).minFree, expected);
     });
   }
 });
@@ -732,7 +737,7 @@ limits: {max_connections: 0}
   test('redirect_to_https beside tls', async () => {
     const text = 'listen: [{address: ":1", redirect_to_https: true, tls: {cert_file: c, key_file: k}}]';
     const [line] = await problemsOf(loadText(text, { checkReferences: false }));
-    assert.match(line ?? '', /redirect_to_https: found it beside tls/);
+    assert.match(line ?? '', /redirect_to_https: found it on a listener with tls/);
   });
 
   test('secrets and files that are not there', async () => {
@@ -745,12 +750,12 @@ limits: {max_connections: 0}
       await of('{env: ABSENT}'),
       '.env: the variable ABSENT is not set; set it, or give the secret by {file: PATH}',
     );
-    assert.equal(await of('{file: absent}'), `.file: ${join(cwd, 'absent')} is not there`);
+    assert.equal(await of('{file: absent}'), `.file: ${join(cwd, 'absent')} does not exist`);
     assert.equal(await of('{file: empty}'), `.file: ${join(cwd, 'empty')} is empty`);
     assert.equal(await of('{file: .}'), `.file: ${cwd} is a directory, expected a file`);
     assert.deepEqual(await problemsOf(loadText(text('{env: ABSENT}'), { checkReferences: false })), []);
     const [ca] = await problemsOf(loadText('transport: {ca_file: /absent/ca.pem}'));
-    assert.match(ca ?? '', /transport\.ca_file: \/absent\/ca\.pem is not there/);
+    assert.match(ca ?? '', /transport\.ca_file: \/absent\/ca\.pem does not exist/);
     assert.deepEqual(
       await problemsOf(loadText('cache: {dir: /absent/cache}')),
       [],
@@ -779,11 +784,11 @@ describe('loadConfig() reads variables', () => {
     });
     assert.deepEqual(config.listen[0]?.address, { host: '::1', port: 5000 });
     const cache = config.cache as CacheConfig;
-    assert.equal(cache.max_size, 2e9, 'the inner variable refines the outer one');
-    assert.deepEqual(cache.tags, { fresh_for: 3_600_000, rules: [], stale_after: 2000, stale_on_not_found: false });
-    assert.equal(config.known_registries, false);
-    assert.equal(config.limits.max_connections, 5);
-    assert.deepEqual(config.transport.allow_private, ['10.0.0.0/8']);
+    assert.equal(cache.maxSize, 2e9, 'the inner variable refines the outer one');
+    assert.deepEqual(cache.tags, { freshFor: 3_600_000, rules: [], staleAfter: 2000, staleOnNotFound: false });
+    assert.equal(config.knownRegistries, false);
+    assert.equal(config.limits.maxConnections, 5);
+    assert.deepEqual(config.transport.allowPrivate, ['10.0.0.0/8']);
     assert.deepEqual(Object.keys(config.registries), ['ghcr.io', 'apps']);
     assert.equal(config.registries['apps']?.delivery, 'redirect');
     assert.equal(config.log.level, 'info', 'an empty variable says nothing');
@@ -838,7 +843,7 @@ describe('loadConfig() reads variables', () => {
 
 describe('loadConfig() of anything', () => {
   test('loads, or says in whole sentences what is wrong; it never fails otherwise', async () => {
-    const key = fc.constantFrom(...Object.keys(configSchema.shape), 'other');
+    const key = fc.constantFrom(...outline(configSchema).flatMap(({ path }) => path), 'other');
     const inner = fc.constantFrom(
       'dir',
       'tags',

@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import { ConfigError, type ConfigProblem, formatKey, type Source } from '../problems.ts';
-import { type Config, configSchema, markOf, type Option, outline, schemasAt } from '../schema/index.ts';
+import { type Config, childOf, configSchema, markOf, type Option, outline, schemasAt } from '../schema/index.ts';
 import { isNull, mergeTrees, type Scalar, type Tree, toPlain, treeAt, treeOf } from '../tree.ts';
 import { checkConsistency, findNotes } from './consistency.ts';
 import {
@@ -17,7 +17,7 @@ import { findFile } from './find-file.ts';
 import { readYaml } from './read-yaml.ts';
 import { checkReferences, resolvePaths } from './references.ts';
 
-/** What flags of the command line say; every one overrides file and environment. */
+/** Flags of the command line; each overrides file and environment. */
 export interface ConfigFlags {
   /** Path of the configuration file. */
   readonly config?: string;
@@ -37,9 +37,9 @@ export interface LoadOptions {
   readonly flags?: ConfigFlags;
   /** @default process.env */
   readonly env?: Environment;
-  /** Where relative paths begin and the file is looked for. @default process.cwd() */
+  /** The base of relative paths, and where the file is searched for. @default process.cwd() */
   readonly cwd?: string;
-  /** Whether the files and variables that the configuration names must be there. @default true */
+  /** Whether the files and variables that the configuration names must exist. @default true */
   readonly checkReferences?: boolean;
 }
 
@@ -47,21 +47,21 @@ export interface LoadedConfig {
   readonly config: Config;
   /** For people: the path of the file, `ENTREPOT_CONFIG`, or `defaults`. */
   readonly source: string;
-  /** What was written, and where: all but the defaults. Undefined where nothing was. */
+  /** The values as written, with their places and without defaults; undefined if none were written. */
   readonly settings: Tree | undefined;
-  /** There is a file, and nothing in it. */
+  /** A file exists and is empty. */
   readonly isBlank: boolean;
-  /** What is accepted but changes nothing, or an operator should know of: one sentence each. */
+  /** Warnings for the operator, one sentence each. */
   readonly notes: readonly string[];
 }
 
 /**
- * Finds, reads, joins and checks the configuration: defaults < file < environment < flags.
+ * Finds, reads, merges and checks the configuration: defaults < file < environment < flags.
  *
  * Relative paths in a file are relative to the file; in variables and flags, and the default `./data`, to the working
  * directory. Nothing is kept: to reload, load again.
  *
- * @throws ConfigError with every problem there is
+ * @throws ConfigError with all problems
  */
 export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfig> {
   const { flags = {}, env = process.env, cwd = process.cwd() } = options;
@@ -81,7 +81,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   all.push(...checkConsistency(config, settings));
   if (options.checkReferences !== false) all.push(...(await checkReferences(settings, { schema: configSchema, env })));
   if (all.length > 0) {
-    // A file that is not even YAML may have named another directory.
+    // An unreadable file may name another directory.
     const isKnown = file.problems.length === 0 || flags.cacheDir !== undefined;
     throw new ConfigError(inOrder(all), { cacheDir: isKnown ? cacheDirOf(settings, cwd) : undefined });
   }
@@ -94,7 +94,7 @@ interface FileLayer {
   readonly tree: Tree | undefined;
   readonly problems: readonly ConfigProblem[];
   readonly source: string;
-  /** The directory relative paths begin in. */
+  /** The base of relative paths. */
   readonly base: string;
 }
 
@@ -163,8 +163,8 @@ function isWritten(tree: Tree | undefined, path: readonly string[]): boolean {
 }
 
 /**
- * The configuration, and what is wrong with it. Where something is, the sections that are right are still read, so that
- * what only shows between options is reported in the same breath.
+ * The configuration and its problems. Valid sections are read even beside invalid ones, so that the consistency checks
+ * report their problems at the same time.
  */
 function parse(settings: Tree | undefined): { readonly config: Config; readonly problems: readonly ConfigProblem[] } {
   const plain = toPlain(settings) as Record<string, unknown>;
@@ -172,16 +172,16 @@ function parse(settings: Tree | undefined): { readonly config: Config; readonly 
   if (result.success) return { config: result.data, problems: [] };
   const problems = explainIssues(result.error.issues, { schema: configSchema, settings });
   const wrong = new Set(result.error.issues.map((issue) => issue.path[0]));
-  const sound = Object.entries(plain).filter(([key]) => !wrong.has(key) && Object.hasOwn(configSchema.shape, key));
+  const sound = Object.entries(plain).filter(([key]) => !wrong.has(key) && childOf(configSchema, key) !== undefined);
   return { config: configSchema.parse(Object.fromEntries(sound)), problems };
 }
 
-/** The directory of the cache, whatever is wrong with everything else; undefined where there is none to be had. */
+/** The cache directory in spite of problems elsewhere; undefined if it cannot be told. */
 function cacheDirOf(settings: Tree | undefined, cwd: string): string | undefined {
   const { cache } = toPlain(settings) as { readonly cache?: unknown };
   const isMap = typeof cache === 'object' && cache !== null && !Array.isArray(cache);
-  const read = configSchema.shape.cache.safeParse(isMap ? { dir: (cache as { readonly dir?: unknown }).dir } : cache);
-  return read.success && read.data !== 'off' ? resolve(cwd, read.data.dir) : undefined;
+  const read = configSchema.safeParse({ cache: isMap ? { dir: (cache as { readonly dir?: unknown }).dir } : cache });
+  return read.success && read.data.cache !== 'off' ? resolve(cwd, read.data.cache.dir) : undefined;
 }
 
 function withDirectory(config: Config, cwd: string): Config {
@@ -199,7 +199,7 @@ function findWithoutEffect(settings: Tree | undefined): readonly string[] {
   return settings === undefined ? [] : find(outline(configSchema));
 }
 
-/** By place, as a reader goes through the file; what has no line comes last. */
+/** Sorted by line; problems without a line come last. */
 function inOrder(problems: readonly ConfigProblem[]): readonly ConfigProblem[] {
   const lineOf = ({ source }: ConfigProblem) => (source?.kind === 'file' ? source.line : Number.POSITIVE_INFINITY);
   return problems.toSorted((a, b) => (lineOf(a) === lineOf(b) ? 0 : lineOf(a) - lineOf(b)));

@@ -3,9 +3,9 @@ import { type Path, sourceAt, type Tree } from '../tree.ts';
 import type { LoadedConfig } from './load.ts';
 
 /**
- * Gives problems that only showed when the configuration was put to use the places their options were written at.
+ * Adds the places of the options to problems that were found while the configuration was applied.
  *
- * @param problems each beginning with the option it is about: `registries["ghcr.io"].aliases: "x" is …`
+ * @param problems each begins with its option: `registries["ghcr.io"].aliases: "x" is …`
  */
 export function locateProblems({ settings }: LoadedConfig, problems: readonly string[]): ConfigError {
   const keys = new Map<string, Path>();
@@ -18,7 +18,7 @@ function locate(problem: string, settings: Tree | undefined, keys: ReadonlyMap<s
   return { source: sourceOf(option, settings, keys), key: option, message };
 }
 
-/** Where the option was written, or the nearest one around it that was. */
+/** The place of the option, or of the nearest written one around it. */
 function sourceOf(option: string, settings: Tree | undefined, keys: ReadonlyMap<string, Path>): Source | undefined {
   let nearest: Path | undefined;
   let length = 0;
@@ -34,7 +34,7 @@ function sourceOf(option: string, settings: Tree | undefined, keys: ReadonlyMap<
 function collectKeys(tree: Tree, path: Path, keys: Map<string, Path>): void {
   if (path.length > 0) {
     keys.set(formatKey(path), path);
-    // Rooms that know no configuration write `registries.ghcr.io.aliases`.
+    // Rooms that do not know the configuration write `registries.ghcr.io.aliases`.
     keys.set(
       path
         .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))

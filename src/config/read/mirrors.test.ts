@@ -24,9 +24,9 @@ describe('mirrors', () => {
       name: 'gh',
       prefix: '/github',
       upstream: 'https://github.com',
-      preserve_host: false,
+      preserveHost: false,
       methods: ['GET', 'HEAD', 'OPTIONS', 'POST'],
-      cache: { immutable: [] },
+      cache: { enabled: true, immutable: [] },
       headers: {},
     });
   });
@@ -35,7 +35,10 @@ describe('mirrors', () => {
     const { config } = await load(
       'mirrors: [{name: gh, prefix: /gh, upstream: "http://10.0.0.1:8080/x/", cache: off}]',
     );
-    assert.deepEqual([config.mirrors[0]?.cache, config.mirrors[0]?.upstream], ['off', 'http://10.0.0.1:8080/x']);
+    assert.deepEqual(
+      [config.mirrors[0]?.cache.enabled, config.mirrors[0]?.upstream],
+      [false, 'http://10.0.0.1:8080/x'],
+    );
   });
 
   test('with everything wrong say everything at once, each at its place', async () => {
@@ -49,12 +52,12 @@ mirrors:
 `);
     assert.deepEqual(problems, [
       'mirrors[1].name: found "one" a second time, expected each name once',
-      'mirrors[1].prefix: found /one, which one has already',
-      'mirrors[2].name: found "registry", which requests of other kinds are called',
+      'mirrors[1].prefix: found /one, which the route one has already',
+      'mirrors[2].name: found "registry", expected another name: log and metrics use it for other requests',
       'mirrors[2].prefix: found /v2/x, expected another first segment: this server answers /v2 itself',
       'mirrors[3].prefix: found /metrics, expected another first segment: this server answers /metrics itself',
       'mirrors[3].tls: found it with an http:// address, expected https://',
-      'mirrors[4].credentials: found a list, expected one credential: a site has no pulls to share out',
+      'mirrors[4].credentials: found a list, expected one credential: only registries take several in turn',
       'mirrors[4].tls: found one of cert_file and key_file, expected both or none',
     ]);
   });

@@ -3,25 +3,23 @@ import type { ConfigProblem, Source } from '../problems.ts';
 import type { Scalar, Tree } from '../tree.ts';
 import { loadYaml } from './load-yaml.ts';
 
-/** Values one configuration may hold once aliases are followed: far above any real one, far below a memory bomb. */
+/** Values in one configuration, aliases expanded: far above any real one, and low enough to stop an alias bomb. */
 const MAX_VALUES = 50_000;
 const MAX_DEPTH = 32;
 
-/** What JSON has, by the names YAML has for it; `!` says that a value is what it looks like. */
+/** The types of JSON by their YAML names; `!` marks a plain value. */
 const TAGS: ReadonlySet<string> = new Set([
   '!',
   ...['str', 'int', 'float', 'bool', 'null', 'map', 'seq'].map((name) => `tag:yaml.org,2002:${name}`),
 ]);
 
-export interface ReadYaml {
-  /** Undefined where the text is empty or cannot be read. */
+interface ReadYaml {
+  /** Undefined if the text is empty or cannot be read. */
   readonly tree: Tree | undefined;
   readonly problems: readonly ConfigProblem[];
 }
 
-/**
- * Reads YAML 1.2 (and so JSON) into a tree that knows where each value stands. Anchors, aliases and `<<` are understood.
- */
+/** Reads YAML 1.2 (and so JSON) into a tree with the place of each value. Supports anchors, aliases and `<<`. */
 export async function readYaml(text: string, sourceAt: (line: number, column: number) => Source): Promise<ReadYaml> {
   const yaml = await loadYaml();
   const lines = new yaml.LineCounter();
@@ -29,7 +27,7 @@ export async function readYaml(text: string, sourceAt: (line: number, column: nu
     lineCounter: lines,
     prettyErrors: false,
     merge: true,
-    // Not 'silent', with which a second document is dropped without a word.
+    // With 'silent', a second document would be dropped without an error.
     logLevel: 'error',
   });
   const problems: ConfigProblem[] = [];
@@ -40,18 +38,18 @@ export async function readYaml(text: string, sourceAt: (line: number, column: nu
   const refuse = (source: Source, message: string) => {
     problems.push({ source, key: '', message });
   };
-  // The parser may have several complaints of one place, for which there is one word of ours.
+  // The parser may report several errors for one place, for which we have one message.
   const errors = new Map(document.errors.map(({ pos: [offset], code }) => [`${offset} ${code}`, { offset, code }]));
   for (const { offset, code } of errors.values()) refuse(at(offset), describeError(code));
   if (problems.length > 0 || document.contents === null) return { tree: undefined, problems };
 
   let left = MAX_VALUES;
-  // In the order of the text, so that an alias means the last anchor of its name before it (YAML 1.2 §7.1).
+  // Filled in document order: an alias refers to the last anchor of its name before it (YAML 1.2 §7.1).
   const anchors = new Map<string, Node>();
   function convert(node: Node | null, source: Source, depth: number): Tree {
     left -= 1;
     if (left < 0 || depth > MAX_DEPTH) {
-      // Once is enough: an alias bomb would say it as often as it is large.
+      // Reported once: an alias bomb would repeat it thousands of times.
       if (problems.length === 0)
         refuse(source, `found more than ${MAX_VALUES} values or ${MAX_DEPTH} levels, expected a plainer file`);
       return { kind: 'scalar', source, value: null };
@@ -82,7 +80,7 @@ export async function readYaml(text: string, sourceAt: (line: number, column: nu
       const source = at(key.range?.[0]);
       const name = String(scalarOf(yaml.isScalar(key) ? key.value : null));
       const tree = convert(value, source, depth + 1);
-      // Objects are made of these names further on, and this one is never only a name.
+      // These names become keys of objects, where __proto__ is special.
       if (name === '__proto__') refuse(source, 'found the key "__proto__", expected the name of an option');
       if (yaml.isScalar(key) && (key.value === '<<' || typeof key.value === 'symbol')) {
         for (const from of tree.kind === 'list' ? tree.items : [tree]) {
@@ -106,7 +104,7 @@ function scalarOf(value: unknown): Scalar {
   return typeof value === 'bigint' ? value.toString() : null;
 }
 
-/** Our own words: those of the parser quote the text, in which a password may stand. */
+/** Our own messages: those of the parser quote the text, which may contain a password. */
 const ERRORS: Partial<Readonly<Record<ErrorCode, string>>> = {
   ALIAS_PROPS: 'an alias can have no anchor or tag of its own',
   BAD_ALIAS:

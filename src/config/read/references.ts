@@ -3,10 +3,10 @@ import { isAbsolute, resolve } from 'node:path';
 import type { z } from 'zod';
 import { type ConfigProblem, formatKey } from '../problems.ts';
 import { isMarked } from '../schema/index.ts';
-import type { Path, Tree } from '../tree.ts';
+import { type Path, scalarsOf, type Tree } from '../tree.ts';
 import type { Environment } from './environment.ts';
 
-/** A tree whose relative paths are made absolute against the directory they were written in. */
+/** A tree with relative paths resolved against a base directory. */
 export function resolvePaths(
   tree: Tree | undefined,
   { schema, base }: { readonly schema: z.ZodType; readonly base: string },
@@ -26,38 +26,35 @@ export function resolvePaths(
 }
 
 /**
- * Looks whether what a configuration refers to is there: the variables and files of secrets, certificates, the registry
- * map. Directories are not looked for: the cache makes its own.
+ * Checks that the variables and files that a configuration names exist: secrets, certificates, the registry map.
+ * Directories are not checked: the cache creates its own.
  */
 export async function checkReferences(
   tree: Tree | undefined,
   { schema, env }: { readonly schema: z.ZodType; readonly env: Environment },
 ): Promise<readonly ConfigProblem[]> {
   const problems: ConfigProblem[] = [];
-  async function walk(at: Tree, path: Path): Promise<void> {
-    if (at.kind === 'map') {
-      for (const [key, value] of at.entries) await walk(value, [...path, key]);
-    } else if (at.kind === 'list') {
-      for (const [index, item] of at.items.entries()) await walk(item, [...path, index]);
-    } else if (typeof at.value === 'string') {
-      const message = await checkValue(at.value, path);
-      if (message !== undefined) problems.push({ source: at.source, key: formatKey(path), message });
-    }
+  for (const { path, source, value } of scalarsOf(tree)) {
+    if (typeof value !== 'string') continue;
+    const message = await checkValue(value, { path, schema, env });
+    if (message !== undefined) problems.push({ source, key: formatKey(path), message });
   }
-  async function checkValue(value: string, path: Path): Promise<string | undefined> {
-    const holder = path.slice(0, -1);
-    if (path.at(-1) === 'env' && isMarked(schema, holder, 'secret')) {
-      if ((env[value] ?? '') !== '') return undefined;
-      return `the variable ${value} is not set; set it, or give the secret by {file: PATH}`;
-    }
-    const isFile = path.at(-1) !== 'dir' && isMarked(schema, path, 'path') && isAbsolute(value);
-    return isFile ? checkFile(value) : undefined;
-  }
-  if (tree !== undefined) await walk(tree, []);
   return problems;
 }
 
-/** Reads the first byte, which finds all there is to find: missing, forbidden, a directory, empty. */
+async function checkValue(
+  value: string,
+  { path, schema, env }: { readonly path: Path; readonly schema: z.ZodType; readonly env: Environment },
+): Promise<string | undefined> {
+  if (path.at(-1) === 'env' && isMarked(schema, path.slice(0, -1), 'secret')) {
+    if ((env[value] ?? '') !== '') return undefined;
+    return `the variable ${value} is not set; set it, or give the secret by {file: PATH}`;
+  }
+  const isFile = path.at(-1) !== 'dir' && isMarked(schema, path, 'path') && isAbsolute(value);
+  return isFile ? checkFile(value) : undefined;
+}
+
+/** Reads the first byte, which detects a missing, unreadable or empty file and a directory. */
 async function checkFile(path: string): Promise<string | undefined> {
   try {
     for await (const _byte of createReadStream(path, { end: 0 })) return undefined;
@@ -69,8 +66,8 @@ async function checkFile(path: string): Promise<string | undefined> {
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'is not there',
-  ENOTDIR: 'is not there',
+  ENOENT: 'does not exist',
+  ENOTDIR: 'does not exist',
   EACCES: 'may not be read by this user',
   EISDIR: 'is a directory, expected a file',
 };

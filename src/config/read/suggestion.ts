@@ -1,9 +1,7 @@
-/** Longer words are not compared: nobody mistypes them, and the cost grows with the product of the lengths. */
+/** Longer words are not compared: the cost grows with the product of the lengths. */
 const MAX_LENGTH = 80;
 
-/**
- * The word most like another, where one is like enough to be a slip of the keyboard: a third of its letters at most.
- */
+/** The most similar word, if it is similar enough for a typing error: at most a third of its letters differ. */
 export function nearest(word: string, among: Iterable<string>): string | undefined {
   let best: string | undefined;
   let least = Number.POSITIVE_INFINITY;
@@ -20,7 +18,7 @@ export function nearest(word: string, among: Iterable<string>): string | undefin
   return best;
 }
 
-/** Levenshtein: how many letters must be put in, taken out or changed. */
+/** Levenshtein distance: insertions, deletions and substitutions. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i++) {

@@ -1,4 +1,4 @@
-/** Milliseconds in each unit a length of time may be written in. */
+/** Milliseconds per unit. */
 const UNITS: Readonly<Record<string, number>> = {
   ms: 1,
   s: 1000,
@@ -7,15 +7,15 @@ const UNITS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-/** setTimeout's own limit is 2³¹−1 ms, but a freshness may be years: the limit here only keeps numbers exact. */
+/** Keeps numbers exact. Timers have a lower limit (2³¹−1 ms), but a freshness may be years. */
 const MAX_MILLISECONDS = 100 * 365 * 86_400_000;
 
 /**
- * Reads a length of time as Go writes it (`500ms`, `10s`, `1h30m`, `1.5s`), with `d` for days besides.
+ * Reads a duration in Go's syntax (`500ms`, `10s`, `1h30m`, `1.5s`), with `d` for days.
  *
- * `0` needs no unit; any other bare number is refused, since nobody can know what it counts.
+ * `0` needs no unit; any other bare number is refused, since its unit is unknown.
  *
- * @returns whole milliseconds, or undefined where the text is no length of time (or a negative or absurd one)
+ * @returns whole milliseconds, or undefined if the text is not a duration (or longer than 100 years)
  */
 export function parseDuration(text: string | number): number | undefined {
   if (text === 0 || text === '0') return 0;

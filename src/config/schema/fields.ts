@@ -4,15 +4,16 @@ import { compileGlob } from '../../lib/index.ts';
 import { parseDuration } from './duration.ts';
 import { isHostName, type ListenAddress, parseListenAddress } from './listen-address.ts';
 import { type OptionMeta, optionMeta } from './meta.ts';
+import { options } from './options.ts';
 import { parseSize } from './size.ts';
 
-/** The longest delay a timer of Node takes: 2³¹−1 ms, a little under 25 days. Longer ones would fire at once. */
+/** The longest delay of a timer in Node: 2³¹−1 ms, almost 25 days. Longer ones fire at once. */
 const MAX_TIMER_MILLISECONDS = 2 ** 31 - 1;
 
 /**
- * A value written as text (or number) and read by a function that returns undefined for what it cannot read.
+ * A value written as text (or number), read by a function that returns undefined for an invalid value.
  *
- * Messages are made of the mark's `expected`, so the issue itself carries no words.
+ * Messages are made of `expected` in the metadata, so the issue itself has no message.
  */
 function read<I extends z.ZodType, O>(input: I, parse: (value: z.output<I>) => O | undefined, mark: OptionMeta) {
   const schema = input.transform((value, context): O => {
@@ -35,7 +36,7 @@ export function duration() {
   });
 }
 
-/** Milliseconds after which something is given up; never 0, since every wait has an end. */
+/** Milliseconds after which a wait is abandoned; never 0, since every wait has a deadline. */
 export function deadline() {
   const parse = (value: string | number) => timer(value, 1);
   return read(textOrNumber, parse, {
@@ -44,7 +45,7 @@ export function deadline() {
   });
 }
 
-/** Milliseconds after which something is cut; 0 is no limit. */
+/** Milliseconds after which an operation is cut; 0 is no limit. */
 export function hardLimit() {
   const parse = (value: string | number) => timer(value, 0);
   return read(textOrNumber, parse, {
@@ -210,7 +211,7 @@ export function fileOrUrl(what: string) {
   });
 }
 
-/** Unlike a registry's URL, that of a file may well have a query. */
+/** Unlike a registry's URL, that of a file may have a query. */
 function parseMapUrl(text: string): string | undefined {
   const url = /^https?:\/\//i.test(text) ? URL.parse(text) : null;
   return url !== null && url.username === '' && url.password === '' ? url.href : undefined;
@@ -227,7 +228,7 @@ export function domainName() {
   });
 }
 
-/** The key of a registry, lower-cased: a host with an optional port, or one word. */
+/** Lower-cases the name of a registry: a host with an optional port, or one word. */
 export function registryName(text: string): string | undefined {
   const name = text.toLowerCase();
   const match = /^(\[[0-9a-f:.]+\]|[^:[\]]+)(?::(\d{1,5}))?$/.exec(name);
@@ -236,7 +237,7 @@ export function registryName(text: string): string | undefined {
   return host.startsWith('[') || isHostName(host) ? name : undefined;
 }
 
-/** A short name, as may stand in a host name and as a path component. */
+/** A short name, valid in a host name and as a path component. */
 export function aliasName() {
   const parse = (text: string) => (isHostName(text) ? text.toLowerCase() : undefined);
   return read(z.string(), parse, {
@@ -257,14 +258,14 @@ export function hostPattern() {
   });
 }
 
-/** What makes an entry of a list of hosts a regular expression. */
+/** Characters that make an entry a regular expression. */
 const PATTERN_CHARACTERS = /[\\^$*+?()[\]{}|]/;
 
-/** A host (a port and a final dot are of no account), or a regular expression that is to be found in one. */
+/** A host (port and final dot are ignored), or a regular expression that matches anywhere in a host. */
 export function hostOrExpression() {
   const parse = (text: string) => {
     if (text.length > 1000) return undefined;
-    // As an expression it would be one letter out of a few, found in any name.
+    // As an expression, brackets would match a single letter in any name.
     const bracketed = /^\[([^\]]*:[^\]]*)\](?::\d{1,5})?$/.exec(text)?.[1];
     if (bracketed !== undefined) return isIP(bracketed) === 6 ? text.toLowerCase() : undefined;
     if (PATTERN_CHARACTERS.test(text)) return compiles(text) ? text : undefined;
@@ -285,7 +286,7 @@ function compiles(expression: string): boolean {
   }
 }
 
-/** The name of a user, which goes before a colon (RFC 7617). */
+/** A user name: the part before the colon in Basic credentials (RFC 7617). */
 export function userName() {
   return z
     .string()
@@ -302,7 +303,7 @@ export function addressRange() {
   });
 }
 
-/** An address or a CIDR block of a server in front of this one, or `unix` for those that come by a Unix socket. */
+/** An address or CIDR block of a reverse proxy, or `unix` for one on a Unix socket. */
 export function proxyAddress() {
   const parse = (text: string) => {
     if (text === 'unix') return text;
@@ -332,7 +333,7 @@ export function dnsServer() {
   const parse = (text: string) => {
     const url = /^(?:https|tls):\/\/[^/]/i.test(text) && !/[\s\\]/.test(text) ? URL.parse(text) : null;
     if (url === null || url.hostname === '' || url.username !== '' || url.password !== '') return undefined;
-    // Behind # stands the name in the certificate, which HTTPS has in its address.
+    // The name in the certificate follows `#`; for HTTPS it is the host.
     const bare = url.protocol === 'tls:' ? /^\/?$/.test(url.pathname) && url.search === '' : url.hash === '';
     return bare ? text : undefined;
   };
@@ -368,7 +369,7 @@ export function pattern(example: string) {
   return read(z.string(), parse, { type: 'pattern', expected: `a pattern such as ${example}` });
 }
 
-/** A word of the configuration's own, shown in logs and metrics. */
+/** A name of the operator's own, shown in logs and metrics. */
 export function label() {
   return z
     .string()
@@ -376,7 +377,7 @@ export function label() {
     .register(optionMeta, { type: 'name', expected: 'a short name of letters, digits, dots and dashes' });
 }
 
-/** A secret itself, or where to read it. */
+/** A secret, or its source. */
 export function secret() {
   const literal = z
     .string()
@@ -390,8 +391,8 @@ export function secret() {
   return z
     .union([
       literal,
-      z.strictObject({ env }),
-      z.strictObject({ file: filePath('a file that holds the secret').describe('Path of the file that holds it.') }),
+      options({ env }),
+      options({ file: filePath('a file that holds the secret').describe('Path of the file that holds it.') }),
     ])
     .register(optionMeta, {
       type: 'secret',
@@ -399,7 +400,7 @@ export function secret() {
     });
 }
 
-/** The value of a request header (RFC 9110 §5.5), which may well be a credential. */
+/** The value of a request header (RFC 9110 §5.5); it may be a credential. */
 export function headerValue() {
   return z
     .string()

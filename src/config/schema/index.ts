@@ -1,18 +1,19 @@
 /**
  * The definition of every option: type, default, description, check.
  *
- * It never reads a file: text in, values or problems out.
+ * It never reads a file: it turns values as written into values or problems.
  */
 
 export { parseDuration } from './duration.ts';
-export type { Listener } from './listen.ts';
 export { formatListenAddress } from './listen-address.ts';
+export { optionName } from './options.ts';
 export {
   alternatives,
   childOf,
   core,
   fallbacks,
   formatOption,
+  isEmptyMap,
   isMarked,
   isSection,
   markOf,
@@ -21,5 +22,5 @@ export {
   schemasAt,
 } from './outline.ts';
 export { redactAll, redactValue } from './redact.ts';
-export { type Config, configSchema, type RegistryConfig, type UpstreamConfig } from './schema.ts';
+export { type Config, configSchema, type UpstreamConfig } from './schema.ts';
 export { parseSize } from './size.ts';

@@ -1,13 +1,13 @@
 import { isIP } from 'node:net';
 
-/** Where a listener binds: a port on one address (every address where no host is given), or a Unix socket. */
+/** The address of a listener: a port on one address (without a host: on every address), or a Unix socket. */
 export type ListenAddress = { readonly host?: string; readonly port: number } | { readonly path: string };
 
 /**
  * Reads `127.0.0.1:5000`, `[::1]:5000`, `localhost:5000`, `:5000`, `5000`, `*:5000` (the last three: every address) and
  * `unix:/run/entrepot.sock`. Port 0 lets the system choose.
  *
- * @returns undefined where the text is none of these
+ * @returns undefined for any other text
  */
 export function parseListenAddress(text: string | number): ListenAddress | undefined {
   if (typeof text === 'number') return parseListenAddress(String(text));
@@ -26,7 +26,7 @@ export function parseListenAddress(text: string | number): ListenAddress | undef
   return isIP(host) === 6 ? { host, port } : undefined;
 }
 
-/** The address as it is written: the inverse of {@link parseListenAddress}. */
+/** Formats an address: the inverse of {@link parseListenAddress}. */
 export function formatListenAddress(address: ListenAddress): string {
   if ('path' in address) return `unix:${address.path}`;
   if (address.host === undefined) return `:${address.port}`;
@@ -34,7 +34,7 @@ export function formatListenAddress(address: ListenAddress): string {
 }
 
 function isHost(text: string): boolean {
-  // Four numbers with dots are meant as an IPv4 address, and then must be one: 300.1.1.1 is no host name.
+  // Digits and dots are meant as an IPv4 address: 300.1.1.1 is not a host name.
   if (/^[\d.]+$/.test(text)) return isIP(text) === 4;
   return isHostName(text);
 }

@@ -1,53 +1,54 @@
 import { z } from 'zod';
 import { choice, flag, hostPattern, label, mirrorPattern, mirrorPrefix, siteUrl } from './fields.ts';
 import { optionMeta } from './meta.ts';
+import { options } from './options.ts';
 import { credentials, headers, upstreamTls, upstreamTransport } from './upstream.ts';
 
 const cache = z
   .union([
     z.literal(['off', false]),
-    z.strictObject({
+    options({
       immutable: z
         .array(mirrorPattern())
         .prefault([])
         .describe(
-          'Paths behind the prefix whose content never changes, which are then never asked about again; `*` within one segment, `**` across.',
+          'Paths behind the prefix whose content never changes, so it is never revalidated; `*` within one segment, `**` across.',
         ),
     }),
   ])
-  .transform((value): 'off' | { immutable: string[] } => (value === 'off' || value === false ? 'off' : value))
+  .transform((value) =>
+    value === 'off' || value === false ? { enabled: false, immutable: [] } : { enabled: true, ...value },
+  )
   .register(optionMeta, {
     type: '`off` or map',
     expected: 'off, or a map such as {immutable: ["/*/*/releases/download/**"]}',
   });
 
-const mirror = z.strictObject({
+const mirror = options({
   name: label().describe('Shown as `route` in log and metrics.'),
   prefix: mirrorPrefix().describe(
-    'The path it is found under: `/github`. Of several that fit, the longest has the request.',
+    'The path it is served under: `/github`. The longest prefix that matches a request is used.',
   ),
   upstream: siteUrl().describe('`http(s)://host[:port][/path]`, or a host alone, which means https.'),
-  preserve_host: flag()
-    .prefault(false)
-    .describe('Ask the site with the `Host` that the client used, instead of its own.'),
+  preserve_host: flag().prefault(false).describe('Send the client’s `Host` to the site, instead of the site’s own.'),
   methods: z
     .array(choice('GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE'))
     .min(1)
     .prefault(['GET', 'HEAD', 'OPTIONS', 'POST'])
-    .describe('What may be asked. `git clone` and `git fetch` need POST.'),
-  cache: cache
-    .prefault({})
-    .describe('What is kept: answers that can be confirmed later, or never change. `off` only streams.'),
+    .describe('Methods that clients may use. `git clone` and `git fetch` need POST.'),
+  cache: cache.prefault({}).describe('Caches responses that can be revalidated, or never change. `off` only streams.'),
   credentials: credentials
     .optional()
-    .describe('`{username, password}` or `{helper}`: sent to the site as Basic authentication, for every client.'),
-  headers: headers.prefault({}).describe('Sent with each request to the site, never to where it redirects.'),
+    .describe(
+      '`{username, password}` or `{helper}`: sent to the site as Basic authentication, on behalf of every client.',
+    ),
+  headers: headers.prefault({}).describe('Sent with each request to the site, never to redirect targets.'),
   redirect_hosts: z
     .array(hostPattern())
     .optional()
-    .describe('When given, the only hosts that redirects may be followed to besides the site itself.'),
+    .describe('If set, redirects are followed only to these hosts and the site itself.'),
   tls: upstreamTls.optional().describe('TLS towards the site.'),
-  transport: upstreamTransport.optional().describe('How the site is reached, where it differs from `transport`.'),
+  transport: upstreamTransport.optional().describe('How to reach the site; overrides `transport`.'),
 });
 
 /** The mirror routes: a part of the one definition, see schema.ts. */

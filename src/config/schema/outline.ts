@@ -3,26 +3,26 @@ import type { Path } from '../tree.ts';
 import { type OptionMeta, optionMeta } from './meta.ts';
 
 /*
- * Walks the definition. Everything that is said about options (messages, suggestions, the names of variables, the manual,
- * the default file, what is secret) is looked up here, so the definition stays the only place that knows.
+ * Walks the definition. Messages, suggestions, names of variables, the manual, the default file and the masking of secrets
+ * all look options up here, so the definition is their only source.
  */
 
-/** One option as the manual shows it. */
+/** One option, as the manual shows it. */
 export interface Option {
-  /** Keys from the root; `<name>` stands for any key of a map, `[]` for the items of a list. */
+  /** Keys from the root; `<name>` is any key of a map, `[]` the items of a list. */
   readonly path: readonly string[];
   /** One or two words: `duration`, `URL`. */
   readonly type: string;
-  /** As people would write it; undefined where leaving the option out is a value of its own. */
+  /** The default as it would be written; undefined if the absence of the option has a meaning of its own. */
   readonly fallback: unknown;
   readonly required: boolean;
   readonly description: string;
   readonly examples: readonly unknown[];
-  /** The options inside, where a map (or a list of maps) is a possible value. */
+  /** The options inside, if a map (or a list of maps) is a valid value. */
   readonly options: readonly Option[];
 }
 
-/** The path of an option as the manual has it: `registries.<name>.upstreams[].url`. */
+/** The path of an option in the manual: `registries.<name>.upstreams[].url`. */
 export function formatOption(path: readonly string[]): string {
   return path.join('.').replaceAll('.[]', '[]');
 }
@@ -53,12 +53,12 @@ function option(schema: z.ZodType, path: readonly string[]): Option {
   };
 }
 
-/** The value a schema takes where none is written, as people would write it. */
+/** The default of a schema, as it would be written. */
 function fallbackOf(schema: z.ZodType): unknown {
   return schema instanceof z.ZodPrefault ? schema.def.defaultValue : undefined;
 }
 
-/** The defaults of everything below a schema, as people would write them. */
+/** The defaults of options, as they would be written. */
 export function fallbacks(options: readonly Option[]): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const { path, fallback, options: inner } of options) {
@@ -69,12 +69,12 @@ export function fallbacks(options: readonly Option[]): Record<string, unknown> {
   return values;
 }
 
-/** Whether options stand directly in a map, not below any name of the user's. */
+/** Whether options are keys of one map with fixed keys. */
 export function isSection(options: readonly Option[]): boolean {
   return options.length > 0 && options.every(({ path }) => path.at(-2) !== '<name>' && path.at(-2) !== '[]');
 }
 
-function isEmptyMap(value: unknown): boolean {
+export function isEmptyMap(value: unknown): boolean {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && Object.keys(value).length === 0;
 }
 
@@ -86,7 +86,7 @@ function typeOf(schema: z.ZodType): string {
   return 'map';
 }
 
-/** The mark of a schema: the first met on the way inwards. */
+/** The metadata of a schema: the outermost there is. */
 export function markOf(schema: z.ZodType): OptionMeta | undefined {
   let at: z.ZodType | undefined = schema;
   while (at !== undefined) {
@@ -97,7 +97,7 @@ export function markOf(schema: z.ZodType): OptionMeta | undefined {
   return undefined;
 }
 
-/** What a schema is below defaults, optionality and transforms. */
+/** The schema below defaults, optionality and transforms. */
 export function core(schema: z.ZodType): z.ZodType {
   let at = schema;
   for (let inner = inside(at); inner !== undefined; inner = inside(at)) at = inner;
@@ -109,13 +109,13 @@ function inside(schema: z.ZodType): z.ZodType | undefined {
   return schema instanceof z.ZodPipe ? (schema.def.in as z.ZodType) : undefined;
 }
 
-/** The schemas a value may be of, with unions (and unions in unions) taken apart. */
+/** The alternatives of a schema, nested unions flattened. */
 export function alternatives(schema: z.ZodType): readonly z.ZodType[] {
   const inner = core(schema);
   return inner instanceof z.ZodUnion ? inner.options.flatMap((each) => alternatives(each as z.ZodType)) : [inner];
 }
 
-/** The schema of a key or list position. Does not look into unions. */
+/** The schema of a key or list position. Not for unions, see {@link schemasAt}. */
 export function childOf(schema: z.ZodType, key: PropertyKey): z.ZodType | undefined {
   const inner = core(schema);
   if (inner instanceof z.ZodObject) {
@@ -126,7 +126,7 @@ export function childOf(schema: z.ZodType, key: PropertyKey): z.ZodType | undefi
   return inner instanceof z.ZodArray && typeof key === 'number' ? (inner.element as z.ZodType) : undefined;
 }
 
-/** Every schema a value at a path may be of. Numbers are list positions. */
+/** All schemas that a value at a path may have. Numbers are list positions. */
 export function schemasAt(root: z.ZodType, path: Path): readonly z.ZodType[] {
   let at: readonly z.ZodType[] = [root];
   for (const key of path) {
@@ -135,12 +135,12 @@ export function schemasAt(root: z.ZodType, path: Path): readonly z.ZodType[] {
   return at;
 }
 
-/** Whether any mark of a possible schema at a path has a property. */
+/** Whether the metadata of any schema at a path has a property. */
 export function isMarked(root: z.ZodType, path: Path, property: 'secret' | 'user' | 'path'): boolean {
   return schemasAt(root, path).some((schema) => marksWithin(schema).some((mark) => mark[property] === true));
 }
 
-/** Whether a secret may stand directly in the map that a path leads to. */
+/** Whether the map at a path may directly contain a secret. */
 export function holdsSecret(root: z.ZodType, path: Path): boolean {
   const inner = schemasAt(root, path)
     .flatMap(alternatives)
@@ -151,7 +151,7 @@ export function holdsSecret(root: z.ZodType, path: Path): boolean {
   return inner.some((each) => marksWithin(each).some(({ secret }) => secret === true));
 }
 
-/** The marks of a schema and of its alternatives, which a union may mark one by one. */
+/** The metadata of a schema and of its alternatives. */
 function marksWithin(schema: z.ZodType): readonly OptionMeta[] {
   const own = markOf(schema);
   const inner = core(schema);

@@ -31,6 +31,7 @@ import { limits } from './limits.ts';
 import { listen } from './listen.ts';
 import { optionMeta } from './meta.ts';
 import { mirrors } from './mirrors.ts';
+import { options } from './options.ts';
 import { timeouts } from './timeouts.ts';
 import {
   ALLOW_PLAIN_FALLBACK,
@@ -43,67 +44,65 @@ import {
 } from './upstream.ts';
 
 /*
- * The one definition. The types, the validation, the JSON Schema, the default configuration, the manual and the names of
- * environment variables all come from here, so a description here is what users read everywhere.
+ * The one definition: the types, validation, JSON Schema, default file, manual and names of environment variables are
+ * derived from it, so users read the descriptions below everywhere.
  *
- * Input is what people write (`10m`, `50GB`, `off`), output what the program uses (milliseconds, bytes, `'off'`).
+ * The input is what operators write (`max_size: 50GB`), the output what rooms take (`maxSize`, in bytes).
  */
 
-const upstreamObject = z.strictObject({
+const upstreamObject = options({
   url: registryUrl().describe('`http(s)://host[:port][/prefix]`; the API is at `<url>/v2/`.'),
   name: label().optional().describe('Shown in logs and metrics. The host of the URL unless given.'),
   credentials: credentials
     .optional()
     .describe(
-      '`{username, password}`, or `{helper}` for a `docker-credential-<helper>` program; or a list, used in turn as the pulls of each run low.',
+      '`{username, password}`, or `{helper}` for a `docker-credential-<helper>` program; or a list, each used until its pull limit runs low.',
     ),
-  headers: headers.prefault({}).describe('Sent with each request to this upstream, never to where it redirects.'),
+  headers: headers.prefault({}).describe('Sent with each request to this upstream, never to redirect targets.'),
   capabilities: z
     .array(choice('pull', 'resolve'))
     .min(1)
     .prefault(['pull', 'resolve'])
-    .describe('`resolve`: it may say where a tag points; `pull`: it serves what a digest names.'),
+    .describe('`resolve`: it decides what a tag points to; `pull`: it serves content by digest.'),
   tls: upstreamTls.optional().describe('TLS towards this upstream.'),
   redirect_hosts: z
     .array(hostPattern())
     .optional()
-    .describe('When given, the only hosts redirects may lead to besides the upstream itself.'),
-  transport: upstreamTransport.optional().describe('How this upstream is reached, where it differs from `transport`.'),
+    .describe('If set, redirects may lead only to these hosts and the upstream itself.'),
+  transport: upstreamTransport.optional().describe('How to reach this upstream; overrides `transport`.'),
   token_realms: z
     .array(hostPattern())
     .prefault([])
-    .describe('Hosts a token service may have besides those of the upstream’s own domain.'),
+    .describe('Hosts a token service may have, besides those in the upstream’s own domain.'),
 });
 
-const upstream = z.union([registryUrl().transform(upstreamOf), upstreamObject]).register(optionMeta, {
-  type: 'URL or map',
-  expected: 'an http:// or https:// address such as https://ghcr.io, or a map with a `url`',
-});
+const upstream = z
+  .union([registryUrl().transform((url) => upstreamObject.parse({ url })), upstreamObject])
+  .register(optionMeta, {
+    type: 'URL or map',
+    expected: 'an http:// or https:// address such as https://ghcr.io, or a map with a `url`',
+  });
 
-function upstreamOf(url: string): z.output<typeof upstreamObject> {
-  return { url, headers: {}, capabilities: ['pull', 'resolve'], token_realms: [] };
-}
-
-const registry = z.strictObject({
+const registry = options({
   aliases: z
     .array(aliasName())
     .prefault([])
-    .describe('Other names for it, in host names, paths and in front of `/v2/`.'),
+    .describe('Other names of this registry, for host names, for paths and in front of `/v2/`.'),
   upstreams: z
     .array(upstream)
     .min(1)
     .optional()
     .describe(
-      'Who is asked, in order: the first that has it answers. A known registry needs none; a host name alone means `https://<name>`.',
+      'Where to pull from, in order of preference. A known registry needs none; a host name alone means `https://<name>`.',
     ),
   delivery: choice('stream', 'redirect')
     .prefault('stream')
     .describe(
-      '`redirect`: answer a blob with a redirect to the upstream where clients can follow it; nothing is cached then.',
+      '`redirect`: answer a blob request with a redirect to the upstream, if the client can follow it; the blob is then not cached.',
     ),
   library: flag()
     .optional()
-    .describe('Put `library/` before one-word repositories, as Docker Hub does. Known registries know it themselves.'),
+    .describe('Put `library/` before one-word repositories, as Docker Hub does. Known registries need no setting.'),
 });
 
 const registries = z.record(registryKey(), registry).register(optionMeta, {
@@ -111,13 +110,13 @@ const registries = z.record(registryKey(), registry).register(optionMeta, {
   expected: 'a map of registry names, each with nothing or {aliases, upstreams, delivery, library}',
 });
 
-const freshness = z.strictObject({
+const freshness = options({
   fresh_for: duration()
     .prefault('10m')
-    .describe('How long a tag is served without asking its upstream whether it moved.'),
+    .describe('How long a tag is served before it is revalidated with its upstream.'),
   rules: z
     .array(
-      z.strictObject({
+      options({
         match: pattern('docker.io/library/*:latest').describe(
           '`registry/repository:tag`; `*` within one component, `**` across.',
         ),
@@ -125,19 +124,19 @@ const freshness = z.strictObject({
       }),
     )
     .prefault([])
-    .describe('The first that matches a tag decides for it.'),
+    .describe('The first rule that matches a tag applies.'),
   stale_after: duration()
     .prefault('2s')
-    .describe('An upstream that has not answered by then is no longer waited for where an older answer is here.'),
+    .describe('How long to wait for an upstream before a cached tag is served stale.'),
   stale_on_not_found: flag()
     .prefault(false)
-    .describe('Serve what is here although the upstream says that it has it no more.'),
+    .describe('Serve the cached tag even when the upstream says that it no longer exists.'),
 });
 
-const cacheOn = z.strictObject({
+const cacheOn = options({
   dir: filePath('the directory of the cache')
     .prefault('./data')
-    // Written into a file it would be relative to the file, and so another place than without one: shown as an example.
+    // Shown as an example: in a file, ./data would be relative to that file instead of the working directory.
     .meta({
       description: 'Directory of the cache. One server per directory. Unless given, `data` in the working directory.',
       examples: ['/var/lib/entrepot'],
@@ -145,14 +144,14 @@ const cacheOn = z.strictObject({
   max_size: size({ least: 1 })
     .optional()
     .meta({
-      description: 'Bytes the cache may hold; what was read longest ago goes first. No limit unless given.',
+      description: 'Bytes the cache may hold; the least recently read content is evicted first. No limit by default.',
       examples: ['50GB'],
     }),
   min_free: freeSpace()
     .optional()
     .meta({
       description:
-        'What is to stay free of the disk, in bytes or as a share; more is evicted where there is less. Unless given, 1 GiB or 2 %, whichever is less.',
+        'Disk space to keep free, in bytes or as a share; content is evicted until that much is free. By default 1 GiB or 2 %, whichever is less.',
       examples: ['5%'],
     }),
   pin: z
@@ -164,30 +163,32 @@ const cacheOn = z.strictObject({
     .min(1)
     .optional()
     .meta({
-      description: 'The platforms that are kept; images of others are served and not kept. All unless given.',
+      description: 'Platforms to cache; images of other platforms are served without being cached. All by default.',
       examples: [['linux/amd64', 'linux/arm64']],
     }),
   not_found_for: duration()
     .prefault('10s')
-    .describe('How long it is believed that an upstream does not have a tag or manifest; 0s asks each time.'),
+    .describe(
+      'Negative cache: how long a missing tag or manifest is remembered as missing; 0s asks the upstream each time.',
+    ),
   tags: z
     .union([z.literal('never'), freshness])
     .register(optionMeta, { type: '`never` or map', expected: 'never, or a map such as {fresh_for: 10m}' })
     .prefault({})
-    .describe('How long tags may be believed; `never` asks the upstream every time.'),
+    .describe('How long tags are served from the cache; `never` asks the upstream every time.'),
   on_range: choice('ingest', 'pass')
     .prefault('ingest')
     .describe(
-      'A range far into a blob that is not cached: fetch the whole blob too (`ingest`), or only pass the range on.',
+      'For a range request far into a blob that is not cached: `ingest` also fetches the whole blob, `pass` only streams the range.',
     ),
   verify_after: duration()
     .prefault('7d')
     .describe(
-      'A stored blob that was found right this long ago is hashed again at its next read; 0 leaves it at its first read after each start.',
+      'A cached blob is hashed again at its next read when its last verification is older than this; 0 verifies only at the first read after each start.',
     ),
   manifests_in_memory: size({ most: 2 ** 32 })
     .prefault('32MiB')
-    .describe('Bytes of manifests kept in memory.'),
+    .describe('Memory for manifests, in bytes.'),
 });
 
 const cache = z
@@ -198,21 +199,21 @@ const cache = z
 const allowAny = z
   .union([
     z.boolean(),
-    z.strictObject({
-      deny: z.array(pattern('*.internal.example.com')).prefault([]).describe('Host names that stay closed.'),
+    options({
+      deny: z.array(pattern('*.internal.example.com')).prefault([]).describe('Hosts that stay refused.'),
     }),
   ])
   .transform((value): false | { deny: string[] } => (value === true ? { deny: [] } : value))
   .register(optionMeta, { type: 'boolean or map', expected: 'false, true, or {deny: [patterns of host names]}' });
 
-const log = z.strictObject({
+const log = options({
   level: choice('debug', 'info', 'warn', 'error')
     .prefault('info')
-    .describe('The least that is logged. `DEBUG=1` means `debug`.'),
+    .describe('The lowest level that is logged. `DEBUG=1` means `debug`.'),
   format: choice('auto', 'json', 'console')
     .prefault('auto')
-    .describe('`auto`: for people on a terminal, JSON elsewhere.'),
-  access: flag().prefault(true).describe('A line for each request.'),
+    .describe('`auto`: readable on a terminal, JSON elsewhere.'),
+  access: flag().prefault(true).describe('Log a line for each request.'),
 });
 
 function withoutEffect(reason: string) {
@@ -223,14 +224,14 @@ function withoutEffect(reason: string) {
   });
 }
 
-const dns = z.strictObject({
+const dns = options({
   servers: z
     .array(dnsServer())
     .max(16)
     .prefault([])
     .meta({
       description:
-        'Name servers, asked in order over HTTPS (`https://…`) or TLS (`tls://host:port#name`). None: the system is asked.',
+        'Name servers, tried in order over HTTPS (`https://…`) or TLS (`tls://host:port#name`). If empty, the system resolver is used.',
       examples: [['https://dns.google/dns-query', 'tls://1.1.1.1:853#cloudflare-dns.com']],
     }),
   bootstrap: z
@@ -239,13 +240,13 @@ const dns = z.strictObject({
     .prefault([])
     .meta({
       description:
-        'Addresses of those servers that are given by name. Without any, the system is asked for that one name.',
+        'Addresses of name servers that are given by name. If empty, the system resolver looks their names up.',
       examples: [['8.8.8.8']],
     }),
   fallback: choice('system', 'none')
     .prefault('system')
     .describe(
-      'Who is asked for what no server knows, or when none can be asked. `none` where the system is not to be trusted.',
+      'Resolver for names that no server knows, or when no server answers. Use `none` if the system resolver is not to be trusted.',
     ),
   hosts: z
     .record(
@@ -260,63 +261,59 @@ const dns = z.strictObject({
     })
     .prefault({})
     .meta({
-      description: 'Names with addresses of their own, which nobody is asked for.',
+      description: 'Fixed addresses of names, as in a hosts file.',
       examples: [{ 'registry.example.com': '192.0.2.1' }],
     }),
 });
 
-const transport = z.strictObject({
-  dial_timeout: deadline().prefault('10s').describe('For a connection to an upstream.'),
+const transport = options({
+  dial_timeout: deadline().prefault('10s').describe('For a connection to an upstream to open.'),
   tls_handshake_timeout: deadline().prefault('10s').describe('For its TLS handshake.'),
-  response_header_timeout: deadline().prefault('30s').describe('For the head of its answer.'),
+  response_header_timeout: deadline().prefault('30s').describe('For the head of a response.'),
   body_idle_timeout: deadline()
     .prefault('30s')
-    .describe(
-      'A body that stands still for this long is resumed elsewhere or given up. Bodies have no limit in total.',
-    ),
-  idle_conn_timeout: deadline().prefault('15s').describe('For an unused connection to be kept.'),
-  max_idle_conns_per_host: count({ least: 0, most: 10_000 })
-    .prefault(16)
-    .describe('Unused connections kept, per host.'),
+    .describe('A body without a byte for this long is resumed or abandoned. There is no limit for a whole body.'),
+  idle_conn_timeout: deadline().prefault('15s').describe('An idle connection is closed after this long.'),
+  max_idle_conns_per_host: count({ least: 0, most: 10_000 }).prefault(16).describe('Idle connections kept, per host.'),
   max_idle_conns: count({ least: 0, most: 100_000 })
     .prefault(256)
-    .describe('Unused connections kept by each client, over all hosts; 0 is no limit.'),
+    .describe('Idle connections kept by each HTTP client, over all hosts; 0 is no limit.'),
   max_conns_per_host: count({ least: 0, most: 100_000 })
     .prefault(64)
     .describe('Connections at once, per host; 0 is no limit. More requests wait.'),
-  keepalive: hardLimit()
-    .prefault('30s')
-    .describe('Silence after which TCP asks whether the other side is still there; 0 never asks.'),
+  keepalive: hardLimit().prefault('30s').describe('Idle time before TCP keep-alive probes; 0 turns them off.'),
   first_fragment_len: count({ least: 0, most: 255 }).prefault(0).describe(FIRST_FRAGMENT_LEN),
   allow_plain_fallback: flag().prefault(true).describe(ALLOW_PLAIN_FALLBACK),
   outbound_proxy: outboundProxy().prefault('environment').describe(OUTBOUND_PROXY),
-  dns: dns.prefault({}).describe('How names of upstreams become addresses. Behind an outbound proxy, it decides.'),
+  dns: dns
+    .prefault({})
+    .describe('How names of upstreams are resolved. Behind an outbound proxy, the proxy resolves them.'),
   insecure_skip_verify: flag().prefault(false).describe('Accept any certificate of any upstream. For tests.'),
   ca_file: filePath('a PEM file of certificate authorities')
     .optional()
     .meta({
-      description: 'Authorities to trust besides the usual ones, PEM; for networks that inspect TLS.',
+      description: 'Certificate authorities to trust besides the usual ones, PEM; for networks that inspect TLS.',
       examples: ['/etc/ssl/certs/company.pem'],
     }),
   allow_private: z
     .array(addressRange())
     .prefault([])
     .describe(
-      'Private hosts, addresses and blocks that redirects and token services may lead to. Upstreams named here are always allowed.',
+      'Private hosts, addresses and blocks that redirects and token services may lead to. Upstreams in this file are always allowed.',
     ),
-  expect_continue_timeout: withoutEffect('what a client sends is passed on without asking first')
+  expect_continue_timeout: withoutEffect('request bodies are sent without waiting for 100 Continue')
     .optional()
-    .describe('Accepted without effect: what a client sends is passed on without asking first.'),
-  force_http2: withoutEffect('upstreams are asked by HTTP/1.1')
+    .describe('Accepted without effect: request bodies are sent without waiting for 100 Continue.'),
+  force_http2: withoutEffect('upstreams are reached by HTTP/1.1')
     .optional()
-    .describe('Accepted without effect: upstreams are asked by HTTP/1.1.'),
-  disable_compression: withoutEffect('bytes are always asked for, and passed on, as they are')
+    .describe('Accepted without effect: upstreams are reached by HTTP/1.1.'),
+  disable_compression: withoutEffect('content is always requested and served uncompressed, as it is')
     .optional()
-    .describe('Accepted without effect: bytes are always asked for, and passed on, as they are.'),
+    .describe('Accepted without effect: content is always requested and served uncompressed, as it is.'),
 });
 
-/** The whole configuration, as people write it (input) and as the program uses it (output). */
-export const configSchema = z.strictObject({
+/** The whole configuration: as operators write it (input), and as the program uses it (output). */
+export const configSchema = options({
   listen: listen
     .prefault('127.0.0.1:5000')
     .describe(
@@ -325,7 +322,7 @@ export const configSchema = z.strictObject({
   public_url: originUrl()
     .optional()
     .meta({
-      description: 'How clients reach this server, where it cannot know it by itself: behind a load balancer, say.',
+      description: 'The address that clients use, if this server cannot know it, as behind a load balancer.',
       examples: ['https://mirror.example.com'],
     }),
   trusted_proxies: z
@@ -334,7 +331,7 @@ export const configSchema = z.strictObject({
     .prefault([])
     .meta({
       description:
-        'Servers in front of this one (addresses, blocks, `unix`) whose `X-Forwarded-For`, `-Proto` and `-Host`, or `Forwarded`, are believed. From everyone else they are ignored.',
+        'Reverse proxies (addresses, blocks, `unix`) whose `X-Forwarded-For`, `-Proto` and `-Host`, or `Forwarded`, are trusted. From other clients these headers are ignored.',
       examples: [['127.0.0.1', '10.0.0.0/8']],
     }),
   domain_suffix: domainName()
@@ -348,7 +345,7 @@ export const configSchema = z.strictObject({
     .optional()
     .meta({
       description:
-        'The registry of names that say none: a name, or a URL. Unless given, the `default` of the registry map, or docker.io.',
+        'The registry for names without one: a name, or a URL. By default the `default` of the registry map, else docker.io.',
       examples: ['docker.io'],
     }),
   registry_map: fileOrUrl('a JSON file of names and registry URLs')
@@ -360,26 +357,28 @@ export const configSchema = z.strictObject({
     }),
   known_registries: flag()
     .prefault(true)
-    .describe('Know the public registries besides those listed under `registries`.'),
+    .describe('Serve the well-known public registries besides those listed under `registries`.'),
   allow_any: allowAny
     .prefault(false)
     .describe(
-      'Serve any public registry that a name says, not only known ones; `{deny: [patterns]}` leaves some out. Never a private address.',
+      'Serve any public registry that a client names, not only known ones; `{deny: [patterns]}` refuses some. Private addresses are always refused.',
     ),
   registries: registries.prefault({}).meta({
-    description: 'Registries by name: a host, or any word of your own. A known one needs nothing (`ghcr.io:`).',
+    description: 'Registries by name: a host, or a word of your own. A known one needs no settings (`ghcr.io:`).',
     examples: [{ 'ghcr.io': {}, apps: { upstreams: ['https://registry.example.com'] } }],
   }),
   mirrors: mirrors.prefault([]).meta({
-    description: 'Other sites, each under a path of this server: any URL of theirs, downloads and `git clone` too.',
+    description: 'Mirrors of other sites, each under a path of this server, for downloads and `git clone`.',
     examples: [[{ name: 'github', prefix: '/github', upstream: 'https://github.com' }]],
   }),
-  cache: cache.prefault({}).describe('Where what was pulled is kept; `off` only streams.'),
-  log: log.prefault({}).describe('What is logged, and how.'),
-  timeouts: timeouts.prefault({}).describe('Towards clients.'),
-  limits: limits.prefault({}).describe('What is the most at once.'),
-  transport: transport.prefault({}).describe('Towards upstreams.'),
-  forward_proxy: forwardProxy.prefault({}).describe('For clients that ask for others through this server.'),
+  cache: cache.prefault({}).describe('The cache of pulled content; `off` only streams.'),
+  log: log.prefault({}).describe('Logging.'),
+  timeouts: timeouts.prefault({}).describe('Time limits for client connections.'),
+  limits: limits.prefault({}).describe('Limits for concurrent requests and connections.'),
+  transport: transport.prefault({}).describe('Connections to upstreams.'),
+  forward_proxy: forwardProxy
+    .prefault({})
+    .describe('A forward proxy for clients that reach registries through this server.'),
 });
 
 type DeepReadonly<T> = T extends (infer Item)[]
@@ -389,15 +388,5 @@ type DeepReadonly<T> = T extends (infer Item)[]
 /** A complete configuration: every default filled in, durations in milliseconds, sizes in bytes, paths absolute. */
 export type Config = DeepReadonly<z.output<typeof configSchema>>;
 
-/** What is said of one registry; known registries need nothing of it. */
-export type RegistryConfig = Config['registries'][string];
-
-/** One upstream of a registry. `name` is undefined where the host of the URL will do. */
-export type UpstreamConfig = NonNullable<RegistryConfig['upstreams']>[number];
-
-/** What the forward proxy does, and for whom. */
-export type { Listener } from './listen.ts';
-export type ForwardProxyConfig = Config['forward_proxy'];
-
-/** The cache where it is on. */
-export type CacheConfig = Exclude<Config['cache'], 'off'>;
+/** One upstream of a registry. Without a `name`, it has that of its URL's host. */
+export type UpstreamConfig = NonNullable<Config['registries'][string]['upstreams']>[number];

@@ -12,11 +12,11 @@ const UNITS: Readonly<Record<string, number>> = {
 };
 
 /**
- * Reads an amount of bytes: a number, or a number with a unit (`50GB` is 50·10⁹, `512MiB` is 512·2²⁰).
+ * Reads a size: a number of bytes, or a number with a unit (`50GB` is 50·10⁹, `512MiB` is 512·2²⁰).
  *
- * `50G` is refused: half of all programs read it as 10⁹, the other half as 2³⁰.
+ * `50G` is refused: some programs read it as 10⁹, others as 2³⁰.
  *
- * @returns whole bytes, or undefined where the text is no amount
+ * @returns whole bytes, or undefined if the text is not a size
  */
 export function parseSize(text: string | number): number | undefined {
   const bytes = typeof text === 'number' ? text : readSize(text);

@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { count, deadline, filePath, flag, headerName, headerValue, outboundProxy, secret } from './fields.ts';
 import { optionMeta } from './meta.ts';
+import { options } from './options.ts';
 
-/* What is said of whoever is asked, be it a registry's upstream or a mirrored site: a part of the one definition. */
+/* The settings of an upstream, of a registry or of a mirror route: parts of the one definition, see schema.ts. */
 
 export const headers = z
   .record(headerName(), headerValue())
@@ -10,11 +11,11 @@ export const headers = z
 
 const credential = z
   .union([
-    z.strictObject({
+    options({
       username: secret().describe('User name, `{env: NAME}` or `{file: PATH}`.'),
       password: secret().describe('Password or token, `{env: NAME}` or `{file: PATH}`.'),
     }),
-    z.strictObject({
+    options({
       helper: z
         .string()
         .regex(/^[A-Za-z0-9._-]+$/)
@@ -22,7 +23,7 @@ const credential = z
           type: 'name',
           expected: 'the last part of a docker-credential-… program, such as ecr-login',
         })
-        .describe('Ask the program `docker-credential-<helper>`.'),
+        .describe('Run `docker-credential-<helper>` for the credential.'),
     }),
   ])
   .register(optionMeta, { type: 'map', expected: '{username, password} or {helper}' });
@@ -31,10 +32,10 @@ export const credentials = z
   .union([credential, z.array(credential).min(1).max(16)])
   .register(optionMeta, { type: 'map or list', expected: '{username, password} or {helper}, or a list of such' });
 
-export const upstreamTls = z.strictObject({
+export const upstreamTls = options({
   ca_file: filePath('a PEM file of certificate authorities')
     .optional()
-    .describe('Authorities to trust here besides the usual ones, PEM.'),
+    .describe('Certificate authorities to trust here besides the usual ones, PEM.'),
   cert_file: filePath('a PEM client certificate').optional().describe('Client certificate, PEM.'),
   key_file: filePath('the PEM key of the client certificate')
     .optional()
@@ -43,18 +44,18 @@ export const upstreamTls = z.strictObject({
 });
 
 export const FIRST_FRAGMENT_LEN =
-  'Bytes of the first part of a ClientHello cut in two, 1 to 255 (3 is a good one); 0 leaves it whole. Where a handshake is cut, 1 and then 0 are tried.';
+  'Size of the first part of a split TLS ClientHello, 1 to 255 bytes (3 works well); 0 sends it whole. If a handshake is cut, 1 and then 0 are tried.';
 export const ALLOW_PLAIN_FALLBACK =
-  'Whether a ClientHello in one piece, which shows the name of the server, may be the last thing tried.';
+  'Whether an unsplit ClientHello, which reveals the name of the server, may be the last attempt.';
 export const OUTBOUND_PROXY =
-  'Through whom upstreams are reached: `http://`, `https://` or `socks5://`, with user and password where it wants them; `environment`: as `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy` say; or `none`.';
+  'Proxy to upstreams: `http://`, `https://` or `socks5://`, with user and password if it needs them; `environment` for `http_proxy`, `https_proxy`, `all_proxy` and `no_proxy`; or `none`.';
 
-export const upstreamTransport = z.strictObject({
+export const upstreamTransport = options({
   first_fragment_len: count({ least: 0, most: 255 }).optional().describe(FIRST_FRAGMENT_LEN),
   allow_plain_fallback: flag().optional().describe(ALLOW_PLAIN_FALLBACK),
   outbound_proxy: outboundProxy().optional().describe(OUTBOUND_PROXY),
-  dial_timeout: deadline().optional().describe('For a connection.'),
+  dial_timeout: deadline().optional().describe('For a connection to open.'),
   tls_handshake_timeout: deadline().optional().describe('For its TLS handshake.'),
-  response_header_timeout: deadline().optional().describe('For the head of its answer.'),
-  body_idle_timeout: deadline().optional().describe('For a body that stands still.'),
+  response_header_timeout: deadline().optional().describe('For the head of a response.'),
+  body_idle_timeout: deadline().optional().describe('For the next byte of a body.'),
 });

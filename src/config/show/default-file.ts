@@ -1,12 +1,12 @@
-import { configSchema, isSection, type Option, outline } from '../schema/index.ts';
+import { configSchema, isEmptyMap, isSection, type Option, outline } from '../schema/index.ts';
 
 const WIDTH = 110;
 
 /**
- * A configuration file that says what holds without one, each option explained. What has no default is shown by an
- * example behind a `#`, ready to be uncommented.
+ * A configuration file with all defaults, each option explained. An option without a default is shown by a commented-out
+ * example.
  *
- * Written by hand rather than by `yaml`: a comment before every key is most of the text.
+ * Formatted by hand instead of by `yaml`: most of the text is comments.
  */
 export function defaultFile(): string {
   const head = [
@@ -28,10 +28,6 @@ function section(option: Option, indent: string): readonly string[] {
     return [...comment, `${indent}${key}: ${flow(option.fallback)}`];
   }
   return [...comment, `${indent}# ${key}: ${flow(option.examples[0])}`];
-}
-
-function isEmptyMap(value: unknown): boolean {
-  return JSON.stringify(value) === '{}';
 }
 
 /** A value on one line, in YAML with no more quotes than it needs. */

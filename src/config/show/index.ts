@@ -1,7 +1,7 @@
 /**
- * The configuration for people and programs: printed, as a commented default, as a table, as a JSON Schema.
+ * The configuration for people and programs: printed, as a commented default file, a table and a JSON Schema.
  *
- * Secrets are masked here. It never changes a configuration.
+ * It masks secrets, and never changes a configuration.
  */
 
 export { defaultFile } from './default-file.ts';

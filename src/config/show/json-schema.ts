@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { configSchema } from '../schema/index.ts';
 
 /**
- * The JSON Schema of a configuration file, for editors and other checkers (draft 7, which most of them know best).
+ * The JSON Schema of a configuration file, for editors and other checkers (draft 7, the most widely supported).
  *
- * It is a little more generous than the loader (it cannot say what a duration is), and never stricter.
+ * It accepts a little more than the loader (it cannot express a duration), and never less.
  */
 export function jsonSchema(): Record<string, unknown> {
   const schema = z.toJSONSchema(configSchema, {

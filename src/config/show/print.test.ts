@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parse } from 'yaml';
 import { loadConfig } from '../read/load.ts';
-import { configSchema } from '../schema/schema.ts';
+import { configSchema, outline } from '../schema/index.ts';
 import { printConfig, printConfigJson } from './print.ts';
 
 const TEXT = `
@@ -34,7 +34,9 @@ describe('printConfig()', () => {
     const keys = [...text.matchAll(/^([a-z_]+):/gm)].map(([, key]) => key);
     assert.deepEqual(
       keys,
-      Object.keys(configSchema.shape).filter((key) => key !== 'default_registry'),
+      outline(configSchema)
+        .map(({ path }) => path[0])
+        .filter((key) => key !== 'default_registry'),
     );
     const lines = text.split('\n').map((line) => line.trim());
     for (const line of [

@@ -2,11 +2,11 @@ import { formatKey, formatSource } from '../problems.ts';
 import type { LoadedConfig } from '../read/index.ts';
 import { loadYaml } from '../read/index.ts';
 import { configSchema, fallbacks, isSection, type Option, outline, redactAll } from '../schema/index.ts';
-import { type Path, type Tree, toPlain, treeAt } from '../tree.ts';
+import { type Path, scalarsOf, toPlain, treeAt } from '../tree.ts';
 
 /**
- * The configuration in effect as YAML: every option, as it would be written, and behind each that is no default where it
- * comes from (`# entrepot.yaml:3:1`). Secrets are left out.
+ * The effective configuration as YAML: every option as it would be written, with the place of each value that is not a
+ * default (`# entrepot.yaml:3:1`). Secrets are masked.
  */
 export async function printConfig(loaded: LoadedConfig): Promise<string> {
   const yaml = await loadYaml();
@@ -25,7 +25,7 @@ export async function printConfig(loaded: LoadedConfig): Promise<string> {
   });
   return document.toString({ lineWidth: 0 });
 
-  /** The keys and positions that lead to the last of a chain of nodes. */
+  /** The path of keys and positions to the last of nested nodes. */
   function pathTo(nodes: readonly unknown[]): Path {
     return nodes.flatMap((node, index): PropertyKey[] => {
       const child = nodes[index + 1];
@@ -36,18 +36,13 @@ export async function printConfig(loaded: LoadedConfig): Promise<string> {
   }
 }
 
-/** The same for programs: `config` as it would be written, and `sources` by key for what is no default. */
+/** The same as JSON: `config` as it would be written, and `sources` with the places of values by key. */
 export function printConfigJson(loaded: LoadedConfig): string {
   const sources: Record<string, string> = {};
-  collectSources(loaded.settings, [], sources);
+  for (const { path, source, value } of scalarsOf(loaded.settings)) {
+    if (value !== null) sources[formatKey(path)] = formatSource(source);
+  }
   return `${JSON.stringify({ source: loaded.source, config: redactAll(configSchema, effective(loaded)), sources }, null, 2)}\n`;
-}
-
-function collectSources(tree: Tree | undefined, path: Path, into: Record<string, string>): void {
-  if (tree === undefined) return;
-  if (tree.kind === 'map') for (const [key, value] of tree.entries) collectSources(value, [...path, key], into);
-  else if (tree.kind === 'list') tree.items.forEach((item, index) => collectSources(item, [...path, index], into));
-  else if (tree.value !== null) into[formatKey(path)] = formatSource(tree.source);
 }
 
 function effective({ config, settings }: LoadedConfig): unknown {
@@ -57,7 +52,7 @@ function effective({ config, settings }: LoadedConfig): unknown {
   return inOrder(overlay(defaults, toPlain(settings)), options);
 }
 
-/** The keys of sections in the order of the definition, as the manual has them. */
+/** Sorts the keys of sections in the order of the definition. */
 function inOrder(value: unknown, options: readonly Option[]): unknown {
   if (!isMap(value) || !isSection(options)) return value;
   const keys = options.map(({ path, options: inner }) => ({ key: path.at(-1) ?? '', inner }));

@@ -1,4 +1,4 @@
-import { configSchema, formatOption, type Option, outline } from '../schema/index.ts';
+import { configSchema, formatOption, isEmptyMap, type Option, outline } from '../schema/index.ts';
 
 /** The table of all options, in Markdown, for docs/configuration.md. */
 export function referenceTable(): string {
@@ -10,7 +10,7 @@ function rowsOf(option: Option): readonly string[] {
   const name = formatOption(option.path);
   let fallback = '';
   if (option.required) fallback = 'required';
-  else if (option.fallback !== undefined && JSON.stringify(option.fallback) !== '{}') fallback = code(option.fallback);
+  else if (option.fallback !== undefined && !isEmptyMap(option.fallback)) fallback = code(option.fallback);
   const cells = [`\`${name}\``, option.type, fallback, option.description];
   const row = `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
   // The two forms of a secret would stand in the table wherever one can: the text says it once.

@@ -313,12 +313,12 @@ describe('FrontDoor: TLS', () => {
 
 describe('FrontDoor: other limits while it is open', () => {
   test('hold for the next request, on connections that are open as well', async () => {
-    const { door, port } = await open(ok, { timeouts: { idle: 60_000 } });
+    const { door, port } = await open(ok, { timeouts: { idleTimeout: 60_000 } });
     const socket = connect({ port, host: '127.0.0.1' });
     const received = readAll(socket);
     socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
     await once(socket, 'data');
-    door.adjust({ timeouts: { idle: 1 } });
+    door.adjust({ timeouts: { idleTimeout: 1 } });
     socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
     assert.equal((await received).match(/HTTP\/1\.1 200 /g)?.length, 2);
   });
@@ -475,18 +475,18 @@ describe('FrontDoor: what is refused', () => {
 
 describe('FrontDoor: deadlines', () => {
   test('a head that does not end is answered 408', async () => {
-    const { port } = await open(ok, { timeouts: { readHeader: 100 } });
+    const { port } = await open(ok, { timeouts: { readHeaderTimeout: 100 } });
     assert.match(await context(port, 'GET / HTTP/1.1\r\nHost: x\r\nX-Slow: '), /^HTTP\/1\.1 408 /);
   });
 
   test('a connection that says nothing is ended', async () => {
-    const { port, door } = await open(ok, { timeouts: { readHeader: 100 } });
+    const { port, door } = await open(ok, { timeouts: { readHeaderTimeout: 100 } });
     await context(port, '');
     await settled(() => door.connections === 0);
   });
 
   test('an idle connection is kept for its time and then closed', async () => {
-    const { port } = await open(ok, { timeouts: { idle: 50 } });
+    const { port } = await open(ok, { timeouts: { idleTimeout: 50 } });
     const answer = await context(port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n');
     assert.match(answer, /keep-alive[\s\S]*\r\n\r\nok$/i);
   });
@@ -504,7 +504,7 @@ describe('FrontDoor: deadlines', () => {
           response.once('close', () => resolve(response.writableFinished));
           response.end(Buffer.alloc(64 * 1024 * 1024));
         },
-        { listeners: listenersFor(), timeouts: { clientStall: 300 } },
+        { listeners: listenersFor(), timeouts: { clientStallTimeout: 300 } },
       );
       const socket =
         scheme === 'http'
@@ -526,7 +526,7 @@ describe('FrontDoor: deadlines', () => {
       const size = 2500 * bytesPerMs;
       const { port } = await open((_request, response) => writeInChunks(response, size), {
         listeners: listenersFor(),
-        timeouts: { clientStall: 1000 },
+        timeouts: { clientStallTimeout: 1000 },
       });
       const request =
         scheme === 'http'
@@ -551,14 +551,14 @@ describe('FrontDoor: deadlines', () => {
         setTimeout(() => response.write('a'), 300);
         setTimeout(() => response.end('b'), 600);
       },
-      { timeouts: { clientStall: 50, idle: 50 } },
+      { timeouts: { clientStallTimeout: 50, idleTimeout: 50 } },
     );
     assert.equal((await get(`http://127.0.0.1:${port}/`)).body, 'ab');
   });
 
   test('the hard limit for an answer holds where it is set', async () => {
     const { handler } = holder();
-    const { port, door } = await open(handler, { timeouts: { write: 100 } });
+    const { port, door } = await open(handler, { timeouts: { writeTimeout: 100 } });
     await assert.rejects(get(`http://127.0.0.1:${port}/`), { code: 'ECONNRESET' });
     await settled(() => door.inFlight === 0);
   });

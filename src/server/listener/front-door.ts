@@ -23,15 +23,15 @@ import { type Forward, isAbsoluteForm, type OpenedTunnel, type TunnelDoor } from
 /** All in milliseconds; 0 switches a limit off unless said otherwise. */
 interface FrontDoorTimeouts {
   /** From a connection's first byte (or from its opening) to the end of the request head. @default 10_000 */
-  readonly readHeader?: number;
-  /** For the whole request, its body included: a hard limit. A stalled body ends sooner, by `clientStall`. @default 0 */
-  readonly read?: number;
+  readonly readHeaderTimeout?: number;
+  /** For the whole request, its body included: a hard limit. A stalled body ends sooner, by `clientStallTimeout`. @default 0 */
+  readonly readTimeout?: number;
   /** For the whole response: a hard limit, which cuts slow clients and large layers alike. @default 0 */
-  readonly write?: number;
+  readonly writeTimeout?: number;
   /** Between two requests of a connection; longer than load balancers keep theirs (60 s), so that they close first. @default 65_000 */
-  readonly idle?: number;
+  readonly idleTimeout?: number;
   /** Without the client taking a byte of an answer. @default 60_000 */
-  readonly clientStall?: number;
+  readonly clientStallTimeout?: number;
 }
 
 interface FrontDoorLimits {
@@ -254,13 +254,13 @@ function refusalOfHead(request: IncomingMessage): OciError | undefined {
 /** Applies limits and times to a server, from now on. */
 function limitServer(server: Server | HttpsServer, { timeouts = {}, limits = {} }: FrontDoorOptions): void {
   server.maxConnections = limits.maxConnections ?? 16_384;
-  server.timeout = timeouts.clientStall ?? 60_000;
+  server.timeout = timeouts.clientStallTimeout ?? 60_000;
   Object.assign(server, requestTimes(timeouts));
 }
 
-function requestTimes({ read = 0, readHeader = 10_000, idle = 65_000 }: FrontDoorTimeouts) {
-  const headersTimeout = read === 0 ? readHeader : Math.min(readHeader, read);
-  return { headersTimeout, requestTimeout: read, keepAliveTimeout: idle };
+function requestTimes({ readTimeout = 0, readHeaderTimeout = 10_000, idleTimeout = 65_000 }: FrontDoorTimeouts) {
+  const headersTimeout = readTimeout === 0 ? readHeaderTimeout : Math.min(readHeaderTimeout, readTimeout);
+  return { headersTimeout, requestTimeout: readTimeout, keepAliveTimeout: idleTimeout };
 }
 
 function serverSettings({ timeouts = {}, limits = {} }: FrontDoorOptions): ServerOptions {
@@ -303,7 +303,7 @@ function listenToRequests(
     if (!connections.begin(socket, response)) return;
     // A pull has no body. Where one is sent anyway, the next request would have to be found behind it.
     if (hasBody(request)) response.shouldKeepAlive = false;
-    const writeTimeout = options.timeouts?.write ?? 0;
+    const writeTimeout = options.timeouts?.writeTimeout ?? 0;
     if (writeTimeout > 0) {
       const timer = setTimeout(() => socket.destroy(), writeTimeout);
       response.once('close', () => clearTimeout(timer));

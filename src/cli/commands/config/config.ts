@@ -27,7 +27,7 @@ export function validateConfig({ flags, references = true }: ValidateOptions, ou
     const { source, notes, config } = loaded;
     try {
       // The registry map may define the default registry, and may be a URL; without it the registries cannot be checked.
-      if (config.registry_map === undefined) composeRegistries(config);
+      if (config.registryMap === undefined) composeRegistries(config);
       if (references) await checkTlsFiles(config);
     } catch (error) {
       throw error instanceof SettingsError ? locateProblems(loaded, error.problems) : error;

@@ -27,7 +27,7 @@ export async function checkAtStart(
   config: Config,
   { catalogue, log, signal }: Start,
 ): Promise<readonly UpstreamReport[]> {
-  const { targets } = await checkTargetsOf(config, catalogue);
+  const { targets } = checkTargetsOf(config, catalogue);
   const reports = await checkUpstreams(targets, {
     ...checkTransportOf(config),
     timeout: CHECK_TIMEOUT,

@@ -43,7 +43,7 @@ export async function check(options: CheckCommandOptions, surroundings: Surround
     const loaded = await loadConfig({ flags });
     const { config, source } = loaded;
     try {
-      const { targets, leftOut, onlyKnown, unknown } = await checkTargetsOf(config, await catalogueOf(config), {
+      const { targets, leftOut, onlyKnown, unknown } = checkTargetsOf(config, await catalogueOf(config), {
         names,
         all,
       });

@@ -93,7 +93,7 @@ export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<nu
 
   try {
     const signal = await Promise.race([stop.promise, failure.promise]);
-    log.info('stopping: running pulls may finish', { signal, limit: config.timeouts.shutdown_timeout });
+    log.info('stopping: running pulls may finish', { signal, limit: config.timeouts.shutdownTimeout });
     await stopOnce(app, log);
     return EXIT.ok;
   } catch (error) {
@@ -143,7 +143,7 @@ function announce(app: App, { config, source }: LoadedConfig, { log, format }: {
       .map(({ name }) => name)
       .join(' '),
   });
-  const clients = describeClients(app.listeners, config.public_url);
+  const clients = describeClients(app.listeners, config.publicUrl);
   if (clients === undefined) return;
   if (format === 'json') log.info('point clients at it', { clients: clients.examples, help: clients.help });
   else processOutput.out(clients.text);
