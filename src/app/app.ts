@@ -87,7 +87,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
   const readiness = { isReady: false };
   const ownPorts = new Set<number>();
   const openTunnels = { count: 0 };
-  const metrics = openMetrics(config, { parts, version, openTunnels, server: () => server });
+  const metrics = openMetrics(config, { parts, version, openTunnels, target: () => target });
   const processContext: ProcessContext = {
     ...parts,
     authority: await authorityOf(config, log),
@@ -99,7 +99,8 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
   };
   const live: Live = { current: await createGeneration({ config, source, upstreams }, processContext) };
   const frontDoor = openFrontDoor(live, parts);
-  const target = { live, parts, frontDoor, processContext };
+  // Complete before the first listener opens: a request for /metrics may come before the last one has opened.
+  const target: ReloadTarget = { live, parts, frontDoor, processContext };
   const reloader = openReloader(target, load ?? (() => Promise.resolve(loaded)));
   const listeners = await frontDoor.start();
   const server: RunningServer = { ...target, version, startedAt, listeners, reloader, cleanUp, readiness };
@@ -120,26 +121,26 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
 }
 
 interface MetricsParts extends Pick<RunningServer, 'parts' | 'version'>, Pick<ProcessContext, 'openTunnels'> {
-  /** Metrics are read once the server runs. */
-  readonly server: () => RunningServer;
+  /** Called when metrics are read, which no request can before the listeners open. */
+  readonly target: () => ReloadTarget;
 }
 
 function openMetrics(
   config: Config,
-  { parts: { telemetry, admission, cache }, version, openTunnels, server }: MetricsParts,
+  { parts: { telemetry, admission, cache }, version, openTunnels, target }: MetricsParts,
 ): ReturnType<typeof createMetrics> {
   return createMetrics(telemetry, {
     version,
-    isConfigured: (registry) => server().live.current.registries.has(registry),
-    inFlight: () => server().frontDoor.inFlight,
-    connections: () => server().frontDoor.connections,
+    isConfigured: (registry) => target().live.current.registries.has(registry),
+    inFlight: () => target().frontDoor.inFlight,
+    connections: () => target().frontDoor.connections,
     admission,
     transfers: () => [...cache.transfers].length,
     cache: () => cache.totals(),
     paused: () => cache.pause !== undefined,
-    upstreams: () => describeUpstreams(server().live.current),
+    upstreams: () => describeUpstreams(target().live.current),
     ...(frontDoorOptionsOf(config).listeners.some(({ tls }) => tls !== undefined) && {
-      certificates: () => server().frontDoor.certificates,
+      certificates: () => target().frontDoor.certificates,
     }),
     ...(config.forwardProxy.enabled && { tunnels: () => openTunnels.count }),
   });
