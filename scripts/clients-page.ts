@@ -1,4 +1,11 @@
-import { CLIENTS, type ServerAddress } from '../src/clients/index.ts';
+import {
+  type ClientInstructions,
+  type ClientSetup,
+  clientSetups,
+  type Language,
+  MERGE_NOTES,
+  type ServerAddress,
+} from '../src/clients/index.ts';
 
 const FORWARD = { credential: false, mitm: true };
 const PLAIN: ServerAddress = {
@@ -9,7 +16,23 @@ const PLAIN: ServerAddress = {
 };
 const SECURE: ServerAddress = { ...PLAIN, host: 'mirror.example.com', url: 'https://mirror.example.com' };
 
-const OPENING = `<!-- Generated from src/clients by \`npm run generate\`, not by hand. -->
+interface PageWords {
+  readonly opening: string;
+  readonly plain: string;
+  readonly secure: string;
+  readonly colon: string;
+  /** Between two sentences. */
+  readonly space: string;
+  readonly where: (text: string) => string;
+  readonly restart: (command: string) => string;
+  readonly verify: (command: string) => string;
+}
+
+const GENERATED = '<!-- Generated from src/clients by `npm run generate`, not by hand. -->';
+
+const WORDS: Readonly<Record<Language, PageWords>> = {
+  en: {
+    opening: `${GENERATED}
 # Pointing clients at the server
 
 [中文](zh-CN/clients.md)
@@ -21,43 +44,71 @@ means. The last sections are for a [forward proxy](forward-proxy.md).
 To verify, run the command under *Verify*, or pull an image that the client does not have yet. The server's log then has a
 line \`request\` with the client's address for each manifest and blob. Without these lines, the client has pulled from the
 registry itself.
-`;
+`,
+    plain: 'Without TLS:',
+    secure: 'With TLS:',
+    colon: ':',
+    space: ' ',
+    where: (text) => ` (${text})`,
+    restart: (command) => `Then run ${command}.`,
+    verify: (command) => `Verify: ${command}`,
+  },
+  zh: {
+    opening: `${GENERATED}
+# 让客户端指向本服务
 
-type Definition = (typeof CLIENTS)[number];
-type Instructions = NonNullable<ReturnType<Definition['instructions']>>;
+[English](../clients.md)
 
-const MERGES: Readonly<Record<NonNullable<Instructions['files']>[number]['merge'], string>> = {
-  json: 'In an existing file, set these keys and keep the others.',
-  'toml-tables': 'In an existing file, add these tables and keep the others.',
-  'drop-in': 'A file of its own: the client reads it beside the others.',
+例子中有两个服务：\`${PLAIN.url}\` 没有 TLS，\`${SECURE.url}\` 有 TLS。正在运行的服务，其 \`/help\` 按它自己的地址显示同样的内容。请求表示哪一个镜像仓库，见[镜像的写法](naming.md)。最后几节用于[正向代理](../forward-proxy.md)。
+
+要确认是否生效，运行*验证*后面的命令，或者拉取一个客户端还没有的镜像。此后服务的日志中，每个清单和 blob 都有一行 \`request\`，带有客户端的地址。如果没有这些行，说明客户端是直接从镜像仓库拉取的。
+`,
+    plain: '没有 TLS：',
+    secure: '有 TLS：',
+    colon: '：',
+    space: '',
+    where: (text) => `（${text}）`,
+    restart: (command) => `然后运行 ${command}。`,
+    verify: (command) => `*验证*：${command}`,
+  },
 };
 
-/** The page docs/clients.md. */
-export function clientsPage(): string {
-  return [OPENING, ...CLIENTS.map(sectionOf)].join('\n');
+/** The page docs/clients.md, or its Chinese twin. */
+export function clientsPage(language: Language): string {
+  const secure = clientSetups(SECURE);
+  const sections = clientSetups(PLAIN).map((setup, index) => {
+    const { instructions } = secure[index] as ClientSetup;
+    return sectionOf(setup, instructions, language);
+  });
+  return [WORDS[language].opening, ...sections].join('\n');
 }
 
-function sectionOf({ name, instructions }: Definition): string {
-  const plain = instructions(PLAIN);
-  const secure = instructions(SECURE);
-  if (plain === undefined || secure === undefined) throw new Error(`${name} has no instructions for the examples`);
-  const [open, encrypted] = [blocksOf(plain), blocksOf(secure)];
-  const blocks = open === encrypted ? open : `Without TLS:\n\n${open}\nWith TLS:\n\n${encrypted}`;
-  const { restart, verify, files = [] } = plain;
+function sectionOf(
+  { title, instructions: plain }: ClientSetup,
+  secure: ClientInstructions,
+  language: Language,
+): string {
+  const words = WORDS[language];
+  const [open, encrypted] = [blocksOf(plain, language), blocksOf(secure, language)];
+  const blocks = open === encrypted ? open : `${words.plain}\n\n${open}\n${words.secure}\n\n${encrypted}`;
+  const { restart, verify, files = [], notes } = plain;
   const facts = [
-    ...files.map(({ merge }) => MERGES[merge]),
-    ...(restart === undefined ? [] : [`Then run \`${restart}\`.`]),
-    ...(verify === undefined ? [] : [`Verify: \`${verify}\``]),
+    ...[...new Set(files.map(({ merge }) => MERGE_NOTES[merge]))].flatMap((note) => note?.[language] ?? []),
+    ...(restart === undefined ? [] : [words.restart(`\`${restart}\``)]),
+    ...(verify === undefined ? [] : [words.verify(`\`${verify}\``)]),
   ];
   const rest = facts.length === 0 ? '' : `\n${facts.map((fact) => `- ${fact}`).join('\n')}\n`;
-  return `## ${name}\n\n${plain.notes.join(' ')}\n\n${blocks}${rest}`;
+  return `## ${title[language]}\n\n${notes.map((note) => note[language]).join(words.space)}\n\n${blocks}${rest}`;
 }
 
-function blocksOf({ files = [], commands = [] }: Instructions): string {
+function blocksOf({ files = [], commands = [] }: ClientInstructions, language: Language): string {
+  const words = WORDS[language];
   const shell = commands.length === 0 ? [] : [fence('sh', commands.join('\n'))];
-  return [...files.map(({ path, format, content }) => `\`${path}\`:\n\n${fence(format, content)}`), ...shell].join(
-    '\n',
-  );
+  const written = files.map(({ path, where, format, content }) => {
+    const of = where === undefined ? '' : words.where(where[language]);
+    return `\`${path}\`${of}${words.colon}\n\n${fence(format, content)}`;
+  });
+  return [...written, ...shell].join('\n');
 }
 
 function fence(language: string, text: string): string {

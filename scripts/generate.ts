@@ -1,6 +1,6 @@
 /**
- * Writes what is derived from the code: schema/entrepot.schema.json, docs/clients.md, the table of options in
- * docs/configuration.md, and that of metrics in docs/observing.md.
+ * Writes what is derived from the code: schema/entrepot.schema.json, docs/clients.md and its Chinese twin, the
+ * table of options in docs/configuration.md, and that of metrics in docs/observing.md.
  *
  * With `--check` it writes nothing, says what is not current, and exits with 1.
  */
@@ -21,7 +21,8 @@ interface Generated {
 
 const FILES: readonly Generated[] = [
   { path: 'schema/entrepot.schema.json', render: () => formatJson(jsonSchema()) },
-  { path: 'docs/clients.md', render: clientsPage },
+  { path: 'docs/clients.md', render: () => clientsPage('en') },
+  { path: 'docs/zh-CN/clients.md', render: () => clientsPage('zh') },
   page('docs/configuration.md', { subject: 'options', table: referenceTable() }),
   page('docs/observing.md', { subject: 'metrics', table: await metricsTable() }),
 ];

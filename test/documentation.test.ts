@@ -41,7 +41,7 @@ describe('each Chinese page and its English one', () => {
   assert.ok(translations.length >= 4, `${translations.length} translations`);
   for (const { english, chinese } of translations) {
     describe(chinese, () => {
-      const [source, translation] = [withoutGenerated(read(english)), read(chinese)];
+      const [source, translation] = [withoutGenerated(read(english)), withoutGenerated(read(chinese))];
 
       test('link to each other in their first lines', () => {
         assert.deepEqual(
@@ -173,7 +173,7 @@ function withoutFences(page: string): string {
   return page.replace(/^```[\s\S]*?^```/gm, '');
 }
 
-/** Tables that the code writes stand in the English page alone, and so do remarks about how it is written. */
+/** Tables that the code writes stand in the English page alone; remarks about how a page is written may differ. */
 function withoutGenerated(page: string): string {
   return page.replace(/<!-- (\w+): generated [\s\S]*?<!-- end of \1 -->/g, '').replace(/<!--[\s\S]*?-->/g, '');
 }

@@ -14,10 +14,9 @@ import {
   type PageRow,
   type RequestHandler,
 } from '../server/index.ts';
-import { describeHelp } from '../web/index.ts';
 import type { ServerParts } from './parts.ts';
 import { reservedDoor } from './reserved-door.ts';
-import { forwardHelpOf, forwardOf, loadSites, sitesOf } from './settings/index.ts';
+import { forwardHelpOf, forwardOf, loadSites, loadWeb, sitesOf } from './settings/index.ts';
 import { originOf, type UpstreamSet } from './upstream-set.ts';
 
 /** What follows from one configuration; a reload replaces it as a whole. */
@@ -93,8 +92,11 @@ function helpPage(config: Config, catalogue: Catalogue, version: string): PageRo
   return {
     route: 'help',
     paths: ['/', '/help'],
-    page: ({ host = 'localhost', scheme, request }) =>
-      describeHelp(help, { host, accept: request.headers.accept, secure: scheme === 'https' }),
+    async page({ host = 'localhost', scheme, query, request }) {
+      const { accept, 'accept-language': acceptLanguage } = request.headers;
+      const { describeHelp } = await loadWeb();
+      return describeHelp(help, { host, accept, acceptLanguage, query, secure: scheme === 'https' });
+    },
   };
 }
 

@@ -7,7 +7,7 @@ export const dockerDaemon: ClientDefinition = {
       {
         path: '/etc/docker/daemon.json',
         format: 'json',
-        merge: 'json',
+        merge: 'keys',
         content: JSON.stringify(
           {
             'registry-mirrors': [server.url],
@@ -21,8 +21,14 @@ export const dockerDaemon: ClientDefinition = {
     restart: 'systemctl reload docker',
     verify: 'docker pull hello-world',
     notes: [
-      'For Docker Hub images under their own names.',
-      'Docker uses mirrors for Docker Hub only; for other registries, put this host in front of the image name.',
+      {
+        en: 'For Docker Hub images under their own names.',
+        zh: '用于以原名拉取的 Docker Hub 镜像。',
+      },
+      {
+        en: 'Docker uses mirrors for Docker Hub only; for other registries, put this host in front of the image name.',
+        zh: 'Docker 只对 Docker Hub 使用镜像加速地址；其他镜像仓库，把本服务的主机名写在镜像名前面。',
+      },
     ],
   }),
 };

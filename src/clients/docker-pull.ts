@@ -11,9 +11,17 @@ export const dockerPull: ClientDefinition = {
   instructions: (server) => ({
     commands: [`docker pull ${server.host}/ghcr.io/OWNER/IMAGE:TAG`, `docker pull ${server.host}/OWNER/IMAGE:TAG`],
     notes: [
-      `The first command names the registry; the second means ${server.defaultRegistry}.`,
+      {
+        en: `The first command names the registry; the second means ${server.defaultRegistry}.`,
+        zh: `第一条命令指明了镜像仓库，第二条表示 ${server.defaultRegistry}。`,
+      },
       ...(needsInsecureRegistry(server)
-        ? [`Without TLS, list ${server.host} in insecure-registries of daemon.json.`]
+        ? [
+            {
+              en: `Without TLS, list \`${server.host}\` in \`insecure-registries\` of \`daemon.json\`.`,
+              zh: `没有 TLS 时，把 \`${server.host}\` 写进 \`daemon.json\` 的 \`insecure-registries\`。`,
+            },
+          ]
         : []),
     ],
   }),

@@ -2,6 +2,7 @@ import type { ClientDefinition, ForwardHelp, ServerAddress } from './client.ts';
 
 export const forwardProxy: ClientDefinition = {
   name: 'forward proxy',
+  title: { en: 'forward proxy', zh: '正向代理' },
   instructions(server) {
     if (server.forward === undefined) return undefined;
     const address = addressOf(server, server.forward);
@@ -9,9 +10,12 @@ export const forwardProxy: ClientDefinition = {
       commands: [`export HTTPS_PROXY=${address} HTTP_PROXY=${address}`],
       verify: `curl -x ${address} https://ghcr.io/v2/`,
       notes: [
-        'Set them in the environment of the engine (dockerd, containerd) or of the client (podman, skopeo, curl).',
-        'Image names stay as they are.',
-        'Only the hosts that the configuration allows can be reached.',
+        {
+          en: 'Set them in the environment of the engine (dockerd, containerd) or of the client (podman, skopeo, curl).',
+          zh: '写在引擎（dockerd、containerd）或客户端（podman、skopeo、curl）的环境中。',
+        },
+        { en: 'Image names stay as they are.', zh: '镜像名保持不变。' },
+        { en: 'Only the hosts that the configuration allows can be reached.', zh: '只能访问配置所允许的主机。' },
       ],
     };
   },

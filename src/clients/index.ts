@@ -3,7 +3,14 @@
  *
  * It never writes a file and never runs a command; help pages and the command line show what it returns.
  */
-export type { ForwardHelp, ServerAddress } from './client.ts';
-export { CLIENTS } from './clients.ts';
+export {
+  type ClientInstructions,
+  type ForwardHelp,
+  LANGUAGES,
+  type Language,
+  type LocalText,
+  MERGE_NOTES,
+  type ServerAddress,
+} from './client.ts';
 export { describeClients } from './hints.ts';
 export { type ClientSetup, clientSetups } from './setups.ts';

@@ -5,7 +5,12 @@ export const skopeo: ClientDefinition = {
   hint: { label: 'skopeo', line: (server) => inspect(server, 'alpine') },
   instructions: (server) => ({
     commands: [inspect(server, 'ghcr.io/OWNER/IMAGE:TAG')],
-    notes: ['The same works for every program that takes an image name: put this host in front.'],
+    notes: [
+      {
+        en: 'The same works for every program that takes an image name: put this host in front.',
+        zh: '凡是接受镜像名的程序都可以这样用：把本服务的主机名写在镜像名前面。',
+      },
+    ],
   }),
 };
 

@@ -8,6 +8,8 @@ export interface Page {
   /** @default 200 */
   readonly status?: number;
   readonly contentType: string;
+  /** More headers, lower-case names. @default `vary: accept` */
+  readonly headers?: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
@@ -43,8 +45,9 @@ export function createPageDoor(rows: readonly PageRow[]): Door {
   };
 }
 
-function send(context: RequestContext, { status = 200, contentType, body }: Page): void {
-  replyBytes(context, status, { 'content-type': contentType, 'cache-control': 'no-store', vary: 'accept' }, body);
+function send(context: RequestContext, { status = 200, contentType, headers, body }: Page): void {
+  const own = { 'content-type': contentType, 'cache-control': 'no-store', vary: 'accept' };
+  replyBytes(context, status, { ...own, ...headers }, body);
 }
 
 /**

@@ -1,72 +1,135 @@
+import { createHash } from 'node:crypto';
+import { type ClientSetup, type Language, MERGE_NOTES } from '../clients/index.ts';
 import type { HelpDescription, NamingExamples, RegistryHelp } from './description.ts';
+import { SCRIPT, STYLE } from './page-assets.ts';
+import { HELP_WORDS } from './words.ts';
 
-/** One document without scripts, which loads nothing. Every value is escaped. */
-export function renderHelpPage(help: HelpDescription): string {
+/** What the page may do: show itself. Its one style and its one script are named by their hashes. */
+export function helpPagePolicy(): string {
+  policy ??= [
+    "default-src 'none'",
+    `style-src '${hashOf(STYLE)}'`,
+    `script-src '${hashOf(SCRIPT)}'`,
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
+  return policy;
+}
+
+let policy: string | undefined;
+
+function hashOf(text: string): string {
+  return `sha256-${createHash('sha256').update(text).digest('base64')}`;
+}
+
+/** One document, which loads nothing; without its script it only lacks the buttons that copy. Every value is escaped. */
+export function renderHelpPage(help: HelpDescription, language: Language): string {
+  const words = HELP_WORDS[language];
   const { host, version, defaultRegistry } = help;
+  const { other } = words;
   return `<!doctype html>
-<html lang="en">
+<html lang="${words.tag}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
-<title>${escape(host)}: a mirror of container registries</title>
+<title>${escape(words.title(host))}</title>
 <style>${STYLE}</style>
 </head>
-<body>
+<body data-copy="${escape(words.copy)}" data-copied="${escape(words.copied)}">
 <main>
+<p class="language"><a href="?lang=${other.language}" lang="${other.tag}" hreflang="${other.tag}">${other.name}</a></p>
 <h1>${escape(host)}</h1>
-<p>This is <strong>entrepot</strong>, a mirror of container registries. Put its name in front of an image’s:</p>
-<pre>docker pull ${escape(host)}/ghcr.io/OWNER/IMAGE:TAG</pre>
-<p>A name without a registry means <strong>${escape(defaultRegistry)}</strong>. Pulled images stay in the cache of this server, so the next pull is fast, and works while the registry is down.</p>
-<h2>Ways to name an image</h2>
-${namingTable(help)}
-<h2>Clients</h2>
-${help.clients.map(clientSection).join('\n')}
-<h2>Registries</h2>
-<div class="wide"><table>
-<thead><tr><th>Registry</th><th>Also</th><th>Upstreams</th></tr></thead>
+<p>${prose(words.intro)}</p>
+${snippet(`docker pull ${host}/ghcr.io/OWNER/IMAGE:TAG`)}
+<p>${prose(words.defaultRegistry(defaultRegistry))}</p>
+<h2>${words.naming}</h2>
+${namingList(help, language)}
+<h2>${words.clients}</h2>
+<nav>${help.clients.map((setup) => `<a href="#${anchorOf(setup)}">${escape(setup.title[language])}</a>`).join(' ')}</nav>
+${help.clients.map((setup) => clientSection(setup, language)).join('\n')}
+<h2>${words.registries}</h2>
+<table>
+<thead><tr><th>${words.registry}</th><th>${words.aliases}</th><th>${words.upstreams}</th></tr></thead>
 <tbody>
-${help.registries.map(registryRow).join('\n')}
+${help.registries.map((registry) => registryRow(registry, language)).join('\n')}
 </tbody>
-</table></div>
-<footer>entrepot ${escape(version)} · the same for programs: <code>curl ${escape(help.url)}/help</code> · <a href="/healthz">health</a> · <a href="/metrics">metrics</a></footer>
+</table>
+<footer>entrepot ${escape(version)} · ${words.programs} <code>curl ${escape(help.url)}/help</code> · <a href="/healthz">${words.health}</a> · <a href="/metrics">${words.metrics}</a></footer>
 </main>
+<script>${SCRIPT}</script>
 </body>
 </html>
 `;
 }
 
-function namingTable(help: HelpDescription): string {
+function namingList(help: HelpDescription, language: Language): string {
+  const { ways, noRegistry } = HELP_WORDS[language];
   const shown = help.registries.find(({ name }) => name === 'ghcr.io') ?? help.registries[0];
   const byDefault = help.registries.find(({ isDefault }) => isDefault);
-  if (shown === undefined) return '<p>No registry is configured.</p>';
+  if (shown === undefined) return `<p>${noRegistry}</p>`;
   const rows: [string, string | undefined][] = [
-    ['Bare name, the default registry', byDefault?.examples.bare],
-    ['Registry in the path', shown.examples.path],
-    ['Registry in the host name', shown.examples.hostName],
-    ['Registry in front of the API, for a mirror’s address with a path', shown.examples.prefix],
-    ['containerd’s namespace', shown.examples.ns],
+    [ways.bare, byDefault?.examples.bare],
+    [ways.path, shown.examples.path],
+    [ways.hostName, shown.examples.hostName],
+    [ways.prefix, shown.examples.prefix],
+    [ways.ns, shown.examples.ns],
   ];
-  const cells = rows
-    .filter((row): row is [string, string] => row[1] !== undefined)
-    .map(([way, example]) => `<tr><th scope="row">${escape(way)}</th><td><code>${escape(example)}</code></td></tr>`);
-  return `<div class="wide"><table><tbody>\n${cells.join('\n')}\n</tbody></table></div>`;
+  return rows.flatMap(([way, example]) => (example === undefined ? [] : [labelled(way, example)])).join('\n');
 }
 
-function clientSection({ client, file, text, note }: HelpDescription['clients'][number]): string {
-  const where = file === undefined ? '' : `<p class="file"><code>${escape(file)}</code></p>\n`;
-  return `<section>\n<h3>${escape(client)}</h3>\n${where}<pre>${escape(text)}</pre>\n<p>${escape(note)}</p>\n</section>`;
+function clientSection(setup: ClientSetup, language: Language): string {
+  const { files = [], commands = [], restart, verify, notes } = setup.instructions;
+  const words = HELP_WORDS[language];
+  const space = language === 'en' ? ' ' : '';
+  const remarks = [...new Set(files.map(({ merge }) => MERGE_NOTES[merge]))].flatMap((note) => note ?? []);
+  const parts = [
+    `<h3 id="${anchorOf(setup)}">${escape(setup.title[language])}</h3>`,
+    `<p>${prose(notes.map((note) => note[language]).join(space))}</p>`,
+    ...files.map(({ path, where, content }) => {
+      const of = where === undefined ? '' : ` (${where[language]})`;
+      return labelled(`\`${path}\`${of}`, content);
+    }),
+    ...(commands.length === 0 ? [] : [snippet(commands.join('\n'))]),
+    ...remarks.map((note) => `<p>${prose(note[language])}</p>`),
+    ...(restart === undefined ? [] : [labelled(words.restart, restart)]),
+    ...(verify === undefined ? [] : [labelled(words.verify, verify)]),
+  ];
+  return `<section>\n${parts.join('\n')}\n</section>`;
 }
 
-function registryRow({ name, aliases, upstreams, isDefault, delivery, examples }: RegistryHelp): string {
+/** Stable, whatever the language of the page. */
+function anchorOf({ client }: ClientSetup): string {
+  return client.toLowerCase().replace(/[^a-z0-9]+/g, '-');
+}
+
+function labelled(label: string, code: string): string {
+  return `<p class="label">${prose(label)}</p>\n${snippet(code)}`;
+}
+
+/** Code that scrolls by itself, also by the keyboard. The script puts a button beside it. */
+function snippet(code: string): string {
+  return `<div class="snippet"><pre tabindex="0">${escape(code)}</pre></div>`;
+}
+
+function registryRow(registry: RegistryHelp, language: Language): string {
+  const { name, aliases, upstreams, isDefault, delivery, examples } = registry;
+  const words = HELP_WORDS[language];
   const urls = upstreams.map((upstream) => `<code>${escape(upstream)}</code>`).join('<br>');
-  const marks = [isDefault ? 'default' : '', delivery === 'redirect' ? 'redirects' : ''].filter((mark) => mark !== '');
+  const marks = [...(isDefault ? [words.byDefault] : []), ...(delivery === 'redirect' ? [words.redirects] : [])];
   const marked = marks.map((mark) => ` <small>${mark}</small>`).join('');
-  return `<tr><td><strong>${escape(name)}</strong>${marked}<br><code>${escape(shortest(examples))}</code></td><td>${escape(aliases.join(', '))}</td><td>${urls}</td></tr>`;
+  const first = `<strong>${escape(name)}</strong>${marked}<br><code>${escape(shortest(examples))}</code>`;
+  const also = aliases.length === 0 ? '' : escape(aliases.join(', '));
+  return `<tr><td>${first}</td><td data-label="${words.aliases}">${also}</td><td data-label="${words.upstreams}">${urls}</td></tr>`;
 }
 
 function shortest({ bare, path, hostName, prefix, ns }: NamingExamples): string {
   return bare ?? path ?? hostName ?? prefix ?? ns;
+}
+
+/** A text whose code stands in backticks. */
+function prose(text: string): string {
+  return escape(text).replace(/`([^`]+)`/g, '<code>$1</code>');
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -81,24 +144,3 @@ const ESCAPES: Readonly<Record<string, string>> = {
 function escape(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ESCAPES[character] ?? character);
 }
-
-const STYLE = `
-:root { color-scheme: light dark; --line: #d0d7de; --soft: #f6f8fa; --dim: #59636e; --mark: #0969da; }
-@media (prefers-color-scheme: dark) { :root { --line: #3d444d; --soft: #161b22; --dim: #9198a1; --mark: #4493f8; } body { background: #0d1117; color: #e6edf3; } }
-body { margin: 0; font: 16px/1.55 system-ui, sans-serif; }
-main { max-width: 52rem; margin: 0 auto; padding: 2rem 1rem 3rem; }
-h1 { font-size: 1.6rem; margin: 0 0 .5rem; overflow-wrap: anywhere; }
-h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid var(--line); padding-bottom: .3rem; }
-h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; }
-pre, code { font: .875em/1.5 ui-monospace, monospace; }
-pre { background: var(--soft); border: 1px solid var(--line); border-radius: 6px; padding: .7rem .9rem; overflow-x: auto; margin: .4rem 0; }
-.file { margin: .2rem 0; color: var(--dim); }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; width: 100%; font-size: .94rem; }
-th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line); font-weight: normal; }
-thead th { color: var(--dim); font-size: .85rem; }
-small { color: var(--dim); border: 1px solid var(--line); border-radius: 1em; padding: 0 .5em; }
-section p { color: var(--dim); margin: .2rem 0; }
-a { color: var(--mark); }
-footer { margin-top: 3rem; color: var(--dim); font-size: .9rem; }
-`;

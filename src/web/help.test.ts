@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import type { RegistrySpec, UpstreamSpec } from '../oci/index.ts';
 import { createHelpDescription, describeHelp, type HelpOptions, type HelpRequest } from './help.ts';
@@ -97,7 +98,17 @@ describe('describeHelp: JSON', () => {
   });
 
   test('has a snippet for each client', () => {
-    assert.deepEqual(Object.keys(help.clients), ['docker pull', 'docker daemon', 'containerd', 'podman', 'skopeo']);
+    assert.deepEqual(Object.keys(help.clients), [
+      'docker pull',
+      'docker daemon',
+      'containerd',
+      'kubernetes nodes',
+      'k3s',
+      'CRI-O',
+      'podman',
+      'buildkit',
+      'skopeo',
+    ]);
     assert.deepEqual(JSON.parse(help.clients['docker daemon'].text), {
       'registry-mirrors': ['http://mirror.example.com:5000'],
       'insecure-registries': ['mirror.example.com:5000'],
@@ -147,23 +158,69 @@ describe('describeHelp: the host it was asked under', () => {
 });
 
 describe('describeHelp: the page', () => {
-  test('is one whole document that loads and runs nothing', () => {
-    const { body } = ask({ accept: BROWSER }, optionsFor('mirror.example.com'));
+  test('is one whole document that loads nothing, and runs its own script only', () => {
+    const { body, headers } = ask({ accept: BROWSER }, optionsFor('mirror.example.com'));
     assert.match(body, /^<!doctype html>\n<html lang="en">/);
-    assert.doesNotMatch(body, /<script|<link|<img|src=|@import|url\(/i);
-    assert.match(body, /Content-Security-Policy" content="default-src 'none'/);
+    assert.doesNotMatch(body, /<link|<img|src=|@import|url\(|style=|\son[a-z]+=/i);
+    const policy = headers?.['content-security-policy'] ?? '';
+    assert.match(policy, /^default-src 'none'; /);
+    for (const element of ['style', 'script']) {
+      const found = [...body.matchAll(new RegExp(`<${element}>([^]*?)</${element}>`, 'g'))];
+      assert.equal(found.length, 1);
+      const hash = createHash('sha256')
+        .update(found[0]?.[1] ?? '')
+        .digest('base64');
+      assert.ok(policy.includes(`; ${element}-src 'sha256-${hash}';`), policy);
+    }
     assert.match(body, /prefers-color-scheme: dark/);
     for (const shown of [
       'mirror.example.com:5000/ghcr.io/OWNER/IMAGE',
       'ghcr.mirror.example.com:5000/OWNER/IMAGE',
       'daemon.json',
       'hosts.toml',
+      'config_path',
+      '/etc/rancher/k3s/registries.yaml',
+      'buildkitd.toml',
+      'kind: DaemonSet',
+      'systemctl reload crio',
     ])
       assert.ok(body.includes(shown), `missing: ${shown}`);
     assert.equal(
-      body.match(/<(table|section|pre|tr|td|div)[ >]/g)?.length,
-      body.match(/<\/(table|section|pre|tr|td|div)>/g)?.length,
+      body.match(/<(table|section|pre|tr|td|div|p|nav)[ >]/g)?.length,
+      body.match(/<\/(table|section|pre|tr|td|div|p|nav)>/g)?.length,
     );
+  });
+
+  for (const [request, language] of [
+    [{}, 'en'],
+    [{ acceptLanguage: 'zh-CN,zh;q=0.9,en;q=0.8' }, 'zh-CN'],
+    [{ acceptLanguage: 'zh', query: 'lang=en' }, 'en'],
+    [{ query: 'lang=zh' }, 'zh-CN'],
+  ] as const) {
+    test(`speaks ${language} to ${JSON.stringify(request)}`, () => {
+      const { body, headers } = ask({ accept: BROWSER, ...request });
+      assert.ok(body.includes(`<html lang="${language}">`));
+      assert.equal(headers?.['content-language'], language);
+      assert.equal(headers?.['vary'], 'accept, accept-language');
+      assert.equal(/\p{Script=Han}/u.test(body.replace('中文', '')), language === 'zh-CN');
+    });
+  }
+
+  test('has the same snippets and anchors in both languages', () => {
+    const [english, chinese] = ['en', 'zh'].map((language) => {
+      const { body } = ask({ accept: BROWSER, query: `lang=${language}` }, optionsFor('mirror.example.com'));
+      return body.match(/<pre[^]*?<\/pre>| id="[^"]*"| href="#[^"]*"/g);
+    });
+    assert.ok((english?.length ?? 0) > 40, `${english?.length} parts`);
+    assert.deepEqual(chinese, english);
+  });
+
+  test('stays small', () => {
+    const forward = { credential: true, mitm: true };
+    for (const query of ['lang=en', 'lang=zh']) {
+      const { body } = ask({ accept: BROWSER, query }, { ...optionsFor('mirror.example.com'), forward });
+      assert.ok(Buffer.byteLength(body) < 60_000, `${Buffer.byteLength(body)} bytes`);
+    }
   });
 
   test('escapes whatever the configuration holds', () => {

@@ -1,11 +1,13 @@
-import { clientSetups, type ForwardHelp, type ServerAddress } from '../clients/index.ts';
+import { type ClientInstructions, clientSetups, type ForwardHelp, type ServerAddress } from '../clients/index.ts';
 import type { RegistrySpec } from '../oci/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import type { Page } from '../server/index.ts';
 import { isHostHeader } from '../server/index.ts';
 import { redactUrl } from '../telemetry/index.ts';
 import type { HelpDescription, NamingExamples, RegistryHelp } from './description.ts';
-import { renderHelpPage } from './help-page.ts';
+import { helpPagePolicy, renderHelpPage } from './help-page.ts';
+import { languageOf } from './language.ts';
+import { HELP_WORDS } from './words.ts';
 
 export interface HelpOptions {
   readonly catalogue: Pick<Catalogue, 'default' | 'domainSuffix' | 'list'>;
@@ -20,6 +22,9 @@ export interface HelpRequest {
   /** The host of the request. The examples use it. */
   readonly host: string;
   readonly accept: string | undefined;
+  readonly acceptLanguage?: string | undefined;
+  /** What stands behind the `?`: `lang=zh` and `lang=en` choose the language of the page. */
+  readonly query?: string | undefined;
   /** Whether the client came by HTTPS. @default false */
   readonly secure?: boolean;
 }
@@ -30,8 +35,20 @@ export interface HelpRequest {
  */
 export function describeHelp(options: HelpOptions, request: HelpRequest): Page {
   const description = createHelpDescription(options, request);
-  if (wantsPage(request.accept)) return { contentType: 'text/html; charset=utf-8', body: renderHelpPage(description) };
-  return { contentType: 'application/json', body: `${JSON.stringify(toJson(description), null, 2)}\n` };
+  const vary = 'accept, accept-language';
+  if (!wantsPage(request.accept)) {
+    const body = `${JSON.stringify(toJson(description), null, 2)}\n`;
+    return { contentType: 'application/json', headers: { vary }, body };
+  }
+  const language = languageOf(request);
+  const headers = {
+    vary,
+    'content-language': HELP_WORDS[language].tag,
+    'content-security-policy': helpPagePolicy(),
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+  };
+  return { contentType: 'text/html; charset=utf-8', headers, body: renderHelpPage(description, language) };
 }
 
 /** The help as data. */
@@ -136,6 +153,14 @@ function toJson({ version, host, url, defaultRegistry, domainSuffix, registries,
     default: defaultRegistry,
     ...(domainSuffix !== undefined && { domain_suffix: domainSuffix }),
     registries: byName,
-    clients: Object.fromEntries(clients.map(({ client, file, text }) => [client, { ...(file && { file }), text }])),
+    clients: Object.fromEntries(clients.map(({ client, instructions }) => [client, clientJson(instructions)])),
   };
+}
+
+/** `file` and `text` are the first file, or the commands; `files` are all, where there are several. */
+function clientJson({ files = [], commands = [] }: ClientInstructions): unknown {
+  const [first] = files;
+  if (first === undefined) return { text: commands.join('\n') };
+  const all = files.map(({ path, where, content }) => ({ path, ...(where && { where: where.en }), text: content }));
+  return { file: first.path, text: first.content, ...(all.length > 1 && { files: all }) };
 }

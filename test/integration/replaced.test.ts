@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const REPOSITORY = 'team/app';
 
 describe('a server whose files are replaced while it runs', () => {
-  test('goes on with what it has: it pulls, tells its metrics, reloads, and opens a mirror route', async (t) => {
+  test('goes on with what it has: it pulls, tells its metrics, shows its help, reloads, and opens a mirror route', async (t) => {
     const upstream = await startScriptedUpstream();
     t.after(() => upstream.stop());
     const blob = content('application/octet-stream', randomBytes(100_000));
@@ -41,6 +41,8 @@ describe('a server whose files are replaced while it runs', () => {
     assert.equal(pulled.status, 200);
     assert.ok(Buffer.from(await pulled.arrayBuffer()).equals(blob.bytes));
     assert.match(await (await fetch(`http://${address}/metrics`)).text(), /^entrepot_http_requests_total/m);
+    const help = await fetch(`http://${address}/help?lang=zh`, { headers: { accept: 'text/html' } });
+    assert.match(await help.text(), /<html lang="zh-CN">/);
     const mirrors = [{ name: 'site', prefix: '/site', upstream: upstream.url }];
     await workspace.file('entrepot.yaml', JSON.stringify({ ...config, mirrors }));
     await check(['sh', `${root}bin/entrepot`, 'reload', '-c', file]);

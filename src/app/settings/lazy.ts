@@ -8,14 +8,15 @@ export const loadNet = (): Promise<typeof import('../../net/index.ts')> => impor
 export const loadUpstream = (): Promise<typeof import('../../upstream/index.ts')> => import('../../upstream/index.ts');
 export const loadSites = (): Promise<typeof import('../../sites/index.ts')> => import('../../sites/index.ts');
 export const loadForward = (): Promise<typeof import('../../forward/index.ts')> => import('../../forward/index.ts');
+export const loadWeb = (): Promise<typeof import('../../web/index.ts')> => import('../../web/index.ts');
 
 /**
- * Loads all modules that a running server may need later: for upstreams, reloads, metrics.
+ * Loads all modules that a running server may need later: for upstreams, reloads, metrics, the help.
  *
  * Call it when the server is idle. An upgrade may then replace the files: the server keeps running on the modules that it
  * was started with.
  */
 export async function loadLateParts(): Promise<void> {
-  const late = [loadNet, loadUpstream, loadSites, loadForward, loadYaml, loadPromClient];
+  const late = [loadNet, loadUpstream, loadSites, loadForward, loadWeb, loadYaml, loadPromClient];
   await Promise.all(late.map((load) => load()));
 }

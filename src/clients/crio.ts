@@ -1,0 +1,18 @@
+import type { ClientDefinition } from './client.ts';
+import { registriesConf } from './podman.ts';
+
+/** Source: crio.conf.d(5) and containers-registries.conf(5). */
+export const crio: ClientDefinition = {
+  name: 'CRI-O',
+  instructions: (server) => ({
+    files: [registriesConf(server, ['docker.io', 'ghcr.io', 'registry.k8s.io'])],
+    restart: 'systemctl reload crio',
+    verify: 'crictl pull docker.io/library/hello-world:latest',
+    notes: [
+      {
+        en: 'For Kubernetes nodes with CRI-O, which reads the files of podman: one pair of tables for each registry.',
+        zh: '用于使用 CRI-O 的 Kubernetes 节点。它读取 podman 的文件：每个镜像仓库写一对表。',
+      },
+    ],
+  }),
+};
