@@ -121,7 +121,7 @@ function isDotted(name: string): boolean {
   return name.includes('.') || name.includes(':') || name === 'localhost';
 }
 
-/** Whether the examples can use this host: valid in a request and in a URL (`a:99999` is not). */
+/** Whether the examples can use this host: valid in a request and in a URL (`1.2.3.999` is not). */
 function isNamed(host: string): boolean {
   return isHostHeader(host) && URL.canParse(`http://${host}`);
 }

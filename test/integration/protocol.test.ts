@@ -204,7 +204,7 @@ describe('errors', () => {
 });
 
 describe('what is not a read', () => {
-  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND']) {
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE', 'PROPFIND', 'FETCH']) {
     test(`${method} is refused everywhere, and reaches no upstream`, async () => {
       const before = upstream.requests.length;
       for (const path of [
@@ -217,6 +217,8 @@ describe('what is not a read', () => {
         const answer = await rawRequest(mirror.host, { method, path });
         assertError(answer, { status: 405, code: 'UNSUPPORTED' });
         assert.equal(answer.headers['allow'], 'GET, HEAD');
+        const words = /^(?:POST|PUT|PATCH|DELETE)$/.test(method) ? /nothing can be pushed/ : /GET and HEAD are what/;
+        assert.match(answer.body.toString(), words);
       }
       assert.equal(upstream.requests.length, before);
     });

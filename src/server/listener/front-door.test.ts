@@ -362,10 +362,16 @@ describe('FrontDoor: redirect to HTTPS', () => {
 
 describe('FrontDoor: what is refused', () => {
   const head = 'Host: x\r\nConnection: close\r\n';
-  const rows: readonly (readonly [string, string | Buffer, number])[] = [
+  const rows: readonly (readonly [string, string | Buffer, number, RegExp?])[] = [
     ['garbage bytes', Buffer.from([0, 1, 2, 0xff, 0xfe, 10, 13, 10]), 400],
     ['a TLS handshake on a plain port', Buffer.from('16030100c8010000c40303', 'hex'), 400],
-    ['no Host header', 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
+    ['no Host header', 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n', 400, /no Host/],
+    ['a method that HTTP does not know', 'FETCH / HTTP/1.1\r\nHost: x\r\n\r\n', 405, /GET and HEAD are what a mirror/],
+    ['a method in small letters', 'get /v2/ HTTP/1.1\r\nHost: x\r\n\r\n', 405, /GET and HEAD are what a mirror/],
+    ['no request line', 'FETCH\r\n\r\n', 400, /not a valid HTTP request/],
+    ['HTTP/2 without negotiation', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 505, /HTTP\/1\.1 only/],
+    ['a version of its own', 'GET / HTTP/9.9\r\nHost: x\r\n\r\n', 505, /HTTP\/1\.1 only/],
+    ['an impossible port in Host', 'GET / HTTP/1.1\r\nHost: a:99999\r\nConnection: close\r\n\r\n', 400, /port/],
     ['half a bracketed Host', 'GET / HTTP/1.1\r\nHost: [::\r\nConnection: close\r\n\r\n', 400],
     ['an empty Host', 'GET / HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n', 400],
     ['two Hosts', 'GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\nConnection: close\r\n\r\n', 400],
@@ -384,22 +390,28 @@ describe('FrontDoor: what is refused', () => {
     ['CONNECT', 'CONNECT example.com:25 HTTP/1.1\r\nHost: example.com:25\r\n\r\n', 405],
     ['a WebSocket', 'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n', 400],
   ];
-  for (const [name, bytes, status] of rows) {
+  for (const [name, bytes, status, words] of rows) {
     test(`${name}: ${status}, and the connection is closed`, async () => {
       const { port, door } = await open(ok);
       const answer = await context(port, bytes);
       assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `));
       assert.doesNotMatch(answer, /\r\n\r\nok$/);
-      if (!name.startsWith('no Host')) assert.ok(JSON.parse(answer.split('\r\n\r\n')[1] ?? '').errors[0].code);
+      assert.match(answer, /\r\ncontent-type: application\/json\r\n/i);
+      assert.match(answer, /\r\nconnection: close\r\n/i);
+      const { code, message } = JSON.parse(answer.split('\r\n\r\n')[1] ?? '').errors[0];
+      assert.ok(code);
+      if (words !== undefined) assert.match(message, words);
       await settled(() => door.inFlight === 0);
       assert.equal((await get(`http://127.0.0.1:${port}/`)).body, 'ok');
     });
   }
 
-  test('CONNECT is told what is allowed', async () => {
-    const { port } = await open(ok);
-    assert.match(await context(port, 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n'), /\r\nallow: GET, HEAD\r\n/i);
-  });
+  for (const line of ['CONNECT a:443', 'FETCH /v2/', 'get /v2/']) {
+    test(`${line} is told what is allowed`, async () => {
+      const { port } = await open(ok);
+      assert.match(await context(port, `${line} HTTP/1.1\r\nHost: a:443\r\n\r\n`), /\r\nallow: GET, HEAD\r\n/i);
+    });
+  }
 
   test('an offer of h2c is passed over: the request is served as it is', async () => {
     const { port } = await open(ok);

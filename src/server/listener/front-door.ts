@@ -17,7 +17,7 @@ import { CertificateKeeper, type ListenerCertificate } from '../tls/index.ts';
 import { Connections } from './connections.ts';
 import { redirectToHttps } from './https-redirect.ts';
 import { formatAddress, type ListenerAddress, type ListenerSpec, openListener } from './listener.ts';
-import { refusalOf, refuseOnSocket } from './refuse.ts';
+import { type ParseError, refusalOf, refuseOnSocket } from './refuse.ts';
 import { type Forward, isAbsoluteForm, type OpenedTunnel, type TunnelDoor } from './tunnel.ts';
 
 /** All in milliseconds; 0 switches a limit off unless said otherwise. */
@@ -275,6 +275,8 @@ function serverSettings({ timeouts = {}, limits = {} }: FrontDoorOptions): Serve
     maxHeaderSize: limits.maxHeaderBytes ?? 16_384,
     // Explicit, so that no NODE_OPTIONS can open the way for request smuggling.
     insecureHTTPParser: false,
+    // Node would answer without a body. `refusalOfHead` refuses the same requests, in the protocol's form.
+    requireHostHeader: false,
     noDelay: true,
     // Detects clients that vanish while their request waits for an upstream.
     keepAlive: true,
@@ -339,11 +341,11 @@ function listenToRequests(
 }
 
 function listenToRefusals(server: Server | HttpsServer, options: FrontDoorOptions, connections: Connections): void {
-  server.on('clientError', (error: NodeJS.ErrnoException, stream: Duplex) => {
+  server.on('clientError', (error: ParseError, stream: Duplex) => {
     const socket = stream as Socket;
     // An unknown socket is in its TLS handshake. With a response under way, the refusal would land inside it.
     if (error.code === 'ECONNRESET' || !connections.isQuiet(socket)) socket.destroy();
-    else refuseOnSocket(socket, refusalOf(error.code));
+    else refuseOnSocket(socket, refusalOf(error));
   });
   server.on('upgrade', (_request: IncomingMessage, socket: Duplex) => {
     refuseOnSocket(socket, new OciError('UNSUPPORTED', 'this server speaks HTTP/1.1 only', { status: 400 }));
