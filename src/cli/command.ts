@@ -16,6 +16,8 @@ export interface CommandOptions {
   readonly flags: ConfigFlags;
   /** Prints JSON. @default false */
   readonly json?: boolean;
+  /** Gives up the question to the server. */
+  readonly signal?: AbortSignal;
 }
 
 /** What a command that takes a while has around it; a test gives its own. */

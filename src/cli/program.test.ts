@@ -97,6 +97,7 @@ describe('entrepot serve', () => {
     assert.deepEqual((await command('status', '--json', '--cache-dir', '/x')).asked, [
       { flags: { cacheDir: '/x' }, json: true },
     ]);
+    assert.deepEqual((await command('status', '--watch')).asked, [{ flags: {}, watch: true }]);
     assert.equal((await command('status')).code, 7);
     assert.deepEqual((await command('reload', '--json', '-c', 'x')).asked, [{ flags: { config: 'x' }, json: true }]);
   });

@@ -28,6 +28,8 @@ export interface ServerCommand<Input, Answer> {
   readonly flags: ConfigFlags;
   readonly operation: Operation<Input, Answer, never>;
   readonly input: Input;
+  /** Gives up the question. @default only its deadline does */
+  readonly signal?: AbortSignal | undefined;
   /** Does the same without a server; undefined where only a running server can. */
   readonly alone?: ((cache: OwnedCache) => Answer | Promise<Answer>) | undefined;
   /** The message where the configuration has no cache. */
@@ -83,12 +85,12 @@ async function callDespiteProblems<Input, Answer>(
 
 /** @param loaded needed by `alone` only */
 async function call<Input, Answer>(
-  { operation, input, alone }: ServerCommand<Input, Answer>,
+  { operation, input, signal, alone }: ServerCommand<Input, Answer>,
   dir: string,
   loaded?: LoadedConfig,
 ): Promise<Answer> {
   try {
-    return await callControl(controlSocketPath(dir), operation, { input });
+    return await callControl(controlSocketPath(dir), operation, { input, ...(signal && { signal }) });
   } catch (error) {
     if (!(error instanceof ControlError) || error.code !== 'not-running') throw error;
     if (alone !== undefined && loaded !== undefined) return await asOwner(loaded, dir, alone);

@@ -3,10 +3,19 @@ import { type CommandContext, type CommandOptions, configFlags, optionsOf, serve
 import type { CheckCommandOptions } from './check.ts';
 import type { ServeOptions } from './serve.ts';
 
+/** The options of `status`. */
+interface StatusOptions extends CommandOptions {
+  /** Looks again every two seconds. @default false */
+  readonly watch?: boolean;
+}
+
 /** The functions that the commands on a server run. Each is imported when it runs, so that `--help` stays quick. */
 export const serverActions = {
   serve: async (options: ServeOptions) => (await import('./serve.ts')).serve(options),
-  status: async (options: CommandOptions) => (await import('./status.ts')).status(options),
+  status: async ({ watch, ...options }: StatusOptions) =>
+    watch === true
+      ? (await import('./status-watch.ts')).watchStatus(options)
+      : (await import('./status.ts')).status(options),
   reload: async (options: CommandOptions) => (await import('./reload.ts')).reload(options),
   check: async (options: CheckCommandOptions) => (await import('./check.ts')).check(options),
 };
@@ -26,6 +35,7 @@ export function addServerCommands(program: Command, { actions, finish }: Command
     .addHelpText('after', SERVE_EXAMPLES)
     .action(async (_, command: Command) => finish(await actions.serve(optionsOf(command))));
   serverFlags(program.command('status'))
+    .option('-w, --watch', 'show it again every 2 s, until Ctrl-C; with --json, one line each time')
     .description('Show the running server of a cache directory: version, configuration, upstreams, transfers.')
     .action(async (_, command: Command) => finish(await actions.status(optionsOf(command))));
   serverFlags(program.command('reload'))

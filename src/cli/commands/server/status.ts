@@ -11,12 +11,13 @@ import { formatStatus } from './status-table.ts';
  *
  * @returns the exit code: failure where no server answers
  */
-export function status({ flags, json }: CommandOptions, output: Output = processOutput): Promise<number> {
+export function status({ flags, json, signal }: CommandOptions, output: Output = processOutput): Promise<number> {
   return runServerCommand(
     {
       flags,
       operation: OPERATIONS.status,
       input: {},
+      signal,
       whereOff:
         'A server without a cache directory has no control socket; see its /metrics and /readyz. ' +
         'For a server with a cache elsewhere, name the directory with --cache-dir.',
