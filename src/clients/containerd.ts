@@ -5,7 +5,8 @@ export const containerd: ClientDefinition = {
   name: 'containerd',
   hint: {
     label: 'containerd',
-    line: ({ url }) => `certs.d/_default/hosts.toml: [host."${url}"] with capabilities = ["pull", "resolve"]`,
+    line: ({ url }) =>
+      `certs.d/_default/hosts.toml: [host."${url}"] with capabilities = ["pull", "resolve"]; config.toml needs a config_path`,
   },
   instructions: ({ url }) => ({
     files: [

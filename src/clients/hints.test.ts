@@ -11,6 +11,12 @@ describe('describeClients()', () => {
     assert.equal(everywhere?.help, 'http://127.0.0.1:5000/help');
   });
 
+  test('leads to files that the clients read', () => {
+    const { examples } = describeClients([listener], undefined) ?? assert.fail();
+    assert.match(examples['containerd'] ?? '', /config_path/);
+    assert.equal(examples['k3s'], 'registries.yaml: mirrors: {"*": {endpoint: ["http://127.0.0.1:5000"]}}');
+  });
+
   test('prefers the public URL, and asks for no insecure flag where it is https', () => {
     const hints = describeClients([listener], 'https://mirror.example.com/');
     assert.match(hints?.text ?? '', /location = "mirror\.example\.com\/ghcr\.io"\n/);

@@ -3,6 +3,7 @@ import type { ClientDefinition } from './client.ts';
 /** k3s and RKE2 write the files of their containerd themselves. Source: docs.k3s.io, "Private Registry Configuration". */
 export const k3s: ClientDefinition = {
   name: 'k3s',
+  hint: { label: 'k3s', line: ({ url }) => `registries.yaml: mirrors: {"*": {endpoint: ["${url}"]}}` },
   instructions: ({ url }) => ({
     files: [
       {
