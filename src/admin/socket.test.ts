@@ -207,6 +207,20 @@ describe('createControl and callControl', () => {
     await assert.rejects(call, { name: 'AbortError' });
   });
 
+  test('a request needs no Host, and an unknown one is answered with a body', async () => {
+    const { path } = await open([looking('status')]);
+    for (const [target, expected] of [
+      ['/status', /^HTTP\/1\.1 200 [^]*\r\n\r\nnull$/],
+      ['/other', /^HTTP\/1\.1 404 [^]*\r\n\r\n\{"error":"this server has no such operation"\}$/],
+    ] as const) {
+      const socket = connect(path).setEncoding('utf8');
+      socket.write(`GET ${target} HTTP/1.1\r\nConnection: close\r\n\r\n`);
+      let received = '';
+      for await (const chunk of socket) received += chunk;
+      assert.match(received, expected);
+    }
+  });
+
   test('another program behind the socket is not believed', async () => {
     const path = join(directory, 'other.sock');
     const other = createServer((_request, response) => response.end('<html>')).listen(path);

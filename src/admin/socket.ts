@@ -32,7 +32,14 @@ const SOCKET_MODE = 0o600;
 export function createControl<Context>({ path, operations, context }: ControlOptions<Context>): Control {
   const table = new Map(operations.map((operation) => [`${methodOf(operation)} /${operation.name}`, operation]));
   const server = createServer(
-    { headersTimeout: 5000, requestTimeout: 10_000, keepAliveTimeout: 1000, insecureHTTPParser: false },
+    {
+      headersTimeout: 5000,
+      requestTimeout: 10_000,
+      keepAliveTimeout: 1000,
+      insecureHTTPParser: false,
+      // A socket of this machine has one host only, so a client need not name it.
+      requireHostHeader: false,
+    },
     (request, response) => {
       answer(request)
         .catch((error: unknown): Answer => {
