@@ -89,3 +89,9 @@ export const MERGE_NOTES: Readonly<Record<Merge, LocalText | undefined>> = {
 export function isSecure({ url }: Pick<ServerAddress, 'url'>): boolean {
   return url.startsWith('https:');
 }
+
+/** Whether the address is reached from the machine of the server only. */
+export function isLoopback({ url }: Pick<ServerAddress, 'url'>): boolean {
+  const { hostname } = new URL(url);
+  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
+}

@@ -1,4 +1,4 @@
-import type { ClientDefinition, ServerAddress } from './client.ts';
+import { type ClientDefinition, isLoopback, isSecure, type ServerAddress } from './client.ts';
 
 export const dockerDaemon: ClientDefinition = {
   name: 'docker daemon',
@@ -34,7 +34,6 @@ export const dockerDaemon: ClientDefinition = {
 };
 
 /** Docker accepts plain HTTP from loopback addresses by itself, and from others if `insecure-registries` lists them. */
-export function needsInsecureRegistry({ url }: Pick<ServerAddress, 'url'>): boolean {
-  const { protocol, hostname } = new URL(url);
-  return protocol === 'http:' && hostname !== 'localhost' && hostname !== '[::1]' && !hostname.startsWith('127.');
+export function needsInsecureRegistry(server: Pick<ServerAddress, 'url'>): boolean {
+  return !isSecure(server) && !isLoopback(server);
 }

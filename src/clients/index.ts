@@ -6,6 +6,7 @@
 export {
   type ClientInstructions,
   type ForwardHelp,
+  isLoopback,
   LANGUAGES,
   type Language,
   type LocalText,

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type ClientSetup, type Language, MERGE_NOTES } from '../clients/index.ts';
+import { type ClientSetup, isLoopback, type Language, MERGE_NOTES } from '../clients/index.ts';
 import type { HelpDescription, NamingExamples, RegistryHelp } from './description.ts';
 import { SCRIPT, STYLE } from './page-assets.ts';
 import { HELP_WORDS } from './words.ts';
@@ -42,7 +42,7 @@ export function renderHelpPage(help: HelpDescription, language: Language): strin
 <h1>${escape(host)}</h1>
 <p>${prose(words.intro)}</p>
 ${snippet(`docker pull ${host}/ghcr.io/OWNER/IMAGE:TAG`)}
-<p>${prose(words.defaultRegistry(defaultRegistry))}</p>
+<p>${prose(words.defaultRegistry(defaultRegistry))}</p>${isLoopback(help) ? `\n<p>${prose(words.loopback(host))}</p>` : ''}
 <h2>${words.naming}</h2>
 ${namingList(help, language)}
 <h2>${words.clients}</h2>

@@ -215,6 +215,13 @@ describe('describeHelp: the page', () => {
     assert.deepEqual(chinese, english);
   });
 
+  test('says that an address of this machine serves no other', () => {
+    const page = (host: string) => ask({ accept: BROWSER, host }).body;
+    for (const host of ['127.0.0.1:5000', 'localhost:5000', '[::1]:5000'])
+      assert.match(page(host), /of this machine alone/);
+    assert.doesNotMatch(page('mirror.example.com'), /of this machine alone/);
+  });
+
   test('stays small', () => {
     const forward = { credential: true, mitm: true };
     for (const query of ['lang=en', 'lang=zh']) {
