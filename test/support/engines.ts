@@ -77,7 +77,7 @@ export async function startNginx(
   );
   return workspace.start(['nginx', '-e', 'stderr', '-p', dir, '-c', file], {
     env: withSbin(),
-    ready: async () => (await fetch(`http://127.0.0.1:${port}/`)).status > 0,
+    ready: async () => (await fetch(`http://127.0.0.1:${port}/`, { redirect: 'manual' })).status > 0,
   });
 }
 

@@ -254,6 +254,7 @@ export async function readIfThere(path: string): Promise<string> {
 
 /** What installs each tool a test may need: a package of Debian, or a command of its own. */
 const PACKAGES = {
+  caddy: 'caddy',
   containerd: 'containerd',
   ctr: 'containerd',
   curl: 'curl',
