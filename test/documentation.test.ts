@@ -28,7 +28,7 @@ describe('the pages', () => {
   test('speak of no metric that is not there', async () => {
     const known = new Set(namesOf(await metricsTable()));
     assert.ok(known.size > 30, `${known.size} metrics`);
-    const unknown = pages.flatMap((page) =>
+    const unknown = [...pages, ...globSync('deploy/**/*.yml', { cwd: root })].flatMap((page) =>
       namesOf(read(page))
         .filter((name) => !known.has(name) && !/^entrepot_(process|nodejs)_/.test(name))
         .map((name) => `${page}: ${name}`),
