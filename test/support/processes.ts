@@ -298,7 +298,8 @@ export function needs(...tools: readonly Need[]): { skip?: string } {
   return { skip: reason };
 }
 
-function isInstalled(tool: string): boolean {
+/** Whether a program is on the PATH, or where the system keeps those for root. */
+export function isInstalled(tool: string): boolean {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
   return folders.some((folder) => {
     try {

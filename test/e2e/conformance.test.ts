@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, before, describe, test } from 'node:test';
+import { startEntrepot } from '../support/app.ts';
+import { type DockerRegistry, startDockerRegistry } from '../support/engines.ts';
+import { type GoToolName, goTool, needsGoTools } from '../support/go-tools.ts';
+import { needs, run, Workspace } from '../support/processes.ts';
+import { type SplitFront, startSplitFront } from '../support/split-methods.ts';
+
+interface Suite {
+  readonly tool: GoToolName;
+  /** What it is told about the registry under test, in its own variables. */
+  readonly env: (options: { host: string; repository: string; report: string }) => NodeJS.ProcessEnv;
+  /** Fewer cases than this mean that it did not run. */
+  readonly least: number;
+}
+
+const SUITES: Readonly<Record<string, Suite>> = {
+  'suite 1.1.1': {
+    tool: 'conformance-1.1.1',
+    env: ({ host, repository, report }) => ({
+      OCI_ROOT_URL: `http://${host}`,
+      OCI_NAMESPACE: repository,
+      OCI_CROSSMOUNT_NAMESPACE: `${repository}-mounted`,
+      OCI_TEST_PULL: '1',
+      OCI_TEST_PUSH: '1',
+      OCI_TEST_CONTENT_DISCOVERY: '1',
+      OCI_TEST_CONTENT_MANAGEMENT: '1',
+      OCI_REPORT_DIR: report,
+    }),
+    least: 70,
+  },
+  'the newest suite': {
+    tool: 'conformance',
+    env: ({ host, repository, report }) => ({
+      OCI_REGISTRY: host,
+      OCI_TLS: 'disabled',
+      OCI_VERSION: '1.1',
+      OCI_REPO1: repository,
+      OCI_REPO2: `${repository}-mounted`,
+      OCI_RESULTS_DIR: report,
+      // A digest is served from the cache although the registry deleted it (docs/cache.md): the suite's own setting for that.
+      OCI_API_BLOBS_ATOMIC: 'false',
+      OCI_API_MANIFESTS_ATOMIC: 'false',
+    }),
+    least: 250,
+  },
+};
+
+/** A reference that no tag can have is refused as malformed (400) before it is looked for; the suite expects 404. */
+const DIFFERENCES = new Set([
+  'OCI Distribution Conformance Tests Pull Pull manifests HEAD request to nonexistent manifest should return 404',
+  'OCI Distribution Conformance Tests Pull Pull manifests GET nonexistent manifest should return 404',
+  'OCI Distribution Conformance Tests Push Manifest Upload GET nonexistent manifest should return 404',
+]);
+
+/** distribution-spec's own suites, through a front that sends their pushes to the registry and their pulls to the mirror. */
+describe('conformance', needs('docker-registry'), () => {
+  let workspace: Workspace;
+  let registry: DockerRegistry;
+  let front: SplitFront;
+  before(async () => {
+    workspace = await Workspace.open();
+    registry = await startDockerRegistry(workspace);
+    const mirror = await startEntrepot(workspace, {
+      known_registries: false,
+      default_registry: 'apps',
+      registries: { apps: { upstreams: [registry.url] } },
+      // The suites push and pull the same tag within milliseconds.
+      cache: { tags: { fresh_for: '0s' }, not_found_for: '0s' },
+      log: { level: 'info', format: 'json' },
+    });
+    front = await startSplitFront({ reads: mirror.url, writes: registry.url });
+    workspace.defer(async () => front[Symbol.asyncDispose]());
+  });
+  after(() => workspace.close());
+
+  for (const [name, suite] of Object.entries(SUITES)) {
+    test(`${name}: nothing fails through the mirror that passes without it`, needsGoTools(suite.tool), async () => {
+      const straight = await verdicts(suite, { host: registry.host, id: `${suite.tool}-straight` });
+      const mirrored = await verdicts(suite, { host: front.host, id: `${suite.tool}-mirrored` });
+      const passed = (of: ReadonlyMap<string, Verdict>): number =>
+        [...of.values()].filter(({ status }) => status === 'passed').length;
+      assert.ok(straight.size >= suite.least, `${straight.size} cases`);
+      assert.ok(passed(straight) > suite.least * 0.7, `${passed(straight)} of ${straight.size} pass straight`);
+      const worse = [...straight].flatMap(([title, { status }]) => {
+        const there = mirrored.get(title);
+        return status === 'passed' && there?.status !== 'passed' && !DIFFERENCES.has(title)
+          ? [`${title}: ${there?.status ?? 'absent'}\n${there?.report ?? ''}`]
+          : [];
+      });
+      assert.deepEqual(worse, []);
+    });
+  }
+
+  /** Runs a suite on a repository of its own. */
+  async function verdicts(
+    suite: Suite,
+    { host, id }: { host: string; id: string },
+  ): Promise<ReadonlyMap<string, Verdict>> {
+    const report = workspace.path(id);
+    const env = { ...process.env, ...suite.env({ host, repository: `conformance/${id}`, report }) };
+    const { stdout, stderr } = await run([goTool(suite.tool)], { env, timeout: 280_000 });
+    const junit = await readFile(`${report}/junit.xml`, 'utf8').catch(() => '');
+    assert.notEqual(junit, '', `${suite.tool} wrote no report:\n${stdout}${stderr}`.slice(0, 4000));
+    return readJunit(junit);
+  }
+});
+
+interface Verdict {
+  /** `passed`, `failed` or `failure`, `skipped`. */
+  readonly status: string;
+  /** What the case said, cut short. */
+  readonly report: string;
+}
+
+/** The cases of a JUnit report by name. */
+function readJunit(xml: string): ReadonlyMap<string, Verdict> {
+  return new Map(
+    Array.from(xml.matchAll(/<testcase ([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g), ([, attributes = '', body = '']) => [
+      attributeOf(attributes, 'name'),
+      { status: attributeOf(attributes, 'status'), report: body.slice(0, 1500) },
+    ]),
+  );
+}
+
+function attributeOf(attributes: string, name: string): string {
+  return new RegExp(`(?:^|\\s)${name}="([^"]*)"`).exec(attributes)?.[1] ?? '';
+}
