@@ -2,7 +2,7 @@
  * Builds the programs written in Go that the end-to-end tests compare with: `bin/pinned-node scripts/go-tools.ts [name…]`.
  *
  * What is built already is left alone, so that a folder kept between runs makes this take no time. The folder is
- * `~/.cache/entrepot-tools`, or the one that `ENTREPOT_TEST_TOOLS` names. Exits with 1 where a program could not be built.
+ * `~/.cache/entrepot-tools`, or the one that `TEST_TOOLS` names. Exits with 1 where a program could not be built.
  */
 import { buildGoTool, GO_TOOLS, type GoToolName, goTool, isBuilt } from '../test/support/go-tools.ts';
 import { isInstalled } from '../test/support/processes.ts';

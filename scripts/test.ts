@@ -116,12 +116,14 @@ async function main(words: readonly string[]): Promise<number> {
  * The environment of the tests: without what would configure a server under test behind the test's back, and with a
  * compile cache that all their processes share, as most of a process start is reading and compiling TypeScript.
  *
+ * What is said to the tests themselves begins with `TEST_`: a server under test would refuse an `ENTREPOT_` that is no option.
+ *
  * Temporary files stay on the disk, though memory would be faster: tmpfs has no RWF_NOWAIT (preadv2(2)), by which the
  * server reads warm blobs, so that other code would be tested.
  */
 function environment(): NodeJS.ProcessEnv {
   for (const name of Object.keys(process.env)) {
-    const isHarmful = /^(?:ENTREPOT_(?!TEST_)|DEBUG$|PORT$|NODE_TEST_CONTEXT$)/.test(name) || /_proxy$/i.test(name);
+    const isHarmful = /^(?:ENTREPOT_|DEBUG$|PORT$|NODE_TEST_CONTEXT$)/.test(name) || /_proxy$/i.test(name);
     if (isHarmful) delete process.env[name];
   }
   return { NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'] ?? join(ROOT, 'node_modules/.cache/entrepot-tests') };

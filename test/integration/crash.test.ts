@@ -18,7 +18,7 @@ import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripte
 // nothing behind, and complete the pull. How soon it is ready is judged where machines are quiet: `npm run test:faults`.
 
 const REPOSITORY = 'team/app';
-const ROUNDS = Number(process.env['ENTREPOT_TEST_ROUNDS'] ?? 20);
+const ROUNDS = Number(process.env['TEST_ROUNDS'] ?? 20);
 
 /** Every place in src/store where a process can be told to die. */
 const CRASH_POINTS = [
@@ -42,7 +42,7 @@ after(() => workspace.close());
 
 /** Starts on a directory, and notes how long it took. */
 async function start(dir: string, crashAt?: string): Promise<{ entrepot: RunningEntrepot; readyAfter: number }> {
-  const { ENTREPOT_TEST_ROUNDS: _rounds, ENTREPOT_CRASH_AT: _point, ...env } = process.env;
+  const { ENTREPOT_CRASH_AT: _point, ...env } = process.env;
   const began = performance.now();
   const entrepot = await startEntrepot(
     workspace,

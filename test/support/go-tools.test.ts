@@ -17,7 +17,7 @@ describe('needsGoTools()', () => {
     withGo = dirname(go);
   });
   beforeEach(() => {
-    process.env = { PATH: workspace.path('nothing'), ENTREPOT_TEST_TOOLS: workspace.path('tools') };
+    process.env = { PATH: workspace.path('nothing'), TEST_TOOLS: workspace.path('tools') };
   });
   after(async () => {
     process.env = kept;
@@ -37,7 +37,7 @@ describe('needsGoTools()', () => {
   test('demands the tool in CI where Go is there, unless it could not be built', () => {
     Object.assign(process.env, { CI: 'true', PATH: withGo });
     assert.throws(() => needsGoTools('crane'), /In CI every test runs, but one needs crane/);
-    process.env['ENTREPOT_TEST_WITHOUT'] = 'hf,go';
+    process.env['TEST_WITHOUT'] = 'hf,go';
     assert.notEqual(needsGoTools('crane').skip, undefined);
   });
 

@@ -42,9 +42,9 @@ export const GO_TOOLS = {
 
 export type GoToolName = keyof typeof GO_TOOLS;
 
-/** Where the built programs lie: `ENTREPOT_TEST_TOOLS`, or a folder of the user's cache. */
+/** Where the built programs lie: `TEST_TOOLS`, or a folder of the user's cache. */
 function toolsFolder(): string {
-  return process.env['ENTREPOT_TEST_TOOLS'] ?? join(homedir(), '.cache', 'entrepot-tools');
+  return process.env['TEST_TOOLS'] ?? join(homedir(), '.cache', 'entrepot-tools');
 }
 
 /** The path of a tool, built or not. Another version is another file. */
@@ -63,7 +63,7 @@ export function isBuilt(name: GoToolName): boolean {
 
 /**
  * Options for a test that needs these tools: it is skipped where one was not built, and says how to build it. With `CI` in
- * the environment and `go` installed, this throws instead, unless `ENTREPOT_TEST_WITHOUT` names `go`, since they could not be built.
+ * the environment and `go` installed, this throws instead, unless `TEST_WITHOUT` names `go`, since they could not be built.
  */
 export function needsGoTools(...names: readonly GoToolName[]): { skip?: string } {
   const missing = names.filter((name) => !isBuilt(name));
@@ -71,7 +71,7 @@ export function needsGoTools(...names: readonly GoToolName[]): { skip?: string }
   const hasGo = isInstalled('go');
   const build = `bin/pinned-node scripts/go-tools.ts ${missing.join(' ')}`;
   const reason = `needs ${missing.join(', ')}: ${hasGo ? '' : 'install Go 1.26 or newer (https://go.dev/dl), then '}${build}`;
-  const without = (process.env['ENTREPOT_TEST_WITHOUT'] ?? '').split(',');
+  const without = (process.env['TEST_WITHOUT'] ?? '').split(',');
   if (process.env['CI'] && hasGo && !without.includes('go'))
     throw new Error(`In CI every test runs, but one ${reason}`);
   return { skip: reason };

@@ -278,7 +278,7 @@ export type Need = keyof typeof PACKAGES | 'root';
 
 /**
  * Options for a test that needs tools of the machine: it is skipped where one is missing, and says how to get it. With
- * `CI` in the environment nothing may be missing, and this throws; but for what `ENTREPOT_TEST_WITHOUT` names, with commas,
+ * `CI` in the environment nothing may be missing, and this throws; but for what `TEST_WITHOUT` names, with commas,
  * since it could not be had.
  */
 export function needs(...tools: readonly Need[]): { skip?: string } {
@@ -292,7 +292,7 @@ export function needs(...tools: readonly Need[]): { skip?: string } {
     ...(missing.includes('root') ? ['run as root'] : []),
   ];
   const reason = `needs ${missing.join(', ')}: ${remedies.join(', and ')}`;
-  const without = (process.env['ENTREPOT_TEST_WITHOUT'] ?? '').split(',');
+  const without = (process.env['TEST_WITHOUT'] ?? '').split(',');
   if (process.env['CI'] && missing.some((tool) => !without.includes(tool)))
     throw new Error(`In CI every test runs, but one ${reason}`);
   return { skip: reason };
