@@ -64,7 +64,7 @@ const INTERVAL = { terminal: 200, plain: 10_000 };
 
 /**
  * Shows a test run from the events of `run()` of `node:test` (Node's documentation, "Class: TestsStream"): a line of
- * progress while it runs, a line for each failure as it comes; at the end the slowest tests, each failure in full with
+ * progress while it runs, a line for each failure and each skip with its reason as it comes; at the end the slowest tests, each failure in full with
  * its place and the command that runs it alone, and the numbers.
  */
 export class TestReport {
@@ -124,7 +124,8 @@ export class TestReport {
     if (slowest.length > 0) this.#print(`\nSlowest ${slowest.length} tests:\n${slowest.map(timeLine).join('')}`);
     for (const failure of this.#failures) this.#print(`\n${textOf(failure)}`);
     const ran = this.#passed + this.#failures.length;
-    if (ran === 0) this.#print(styled('red', '✖ no test ran: none has that name\n'));
+    const why = this.#skipped > 0 ? 'all were skipped' : 'none has that name';
+    if (ran === 0) this.#print(styled('red', `✖ no test ran: ${why}\n`));
     this.#print(`\n${this.#numbers()}\n`);
     return ran > 0 && this.#failures.length === 0 ? 0 : 1;
   }
@@ -155,9 +156,11 @@ export class TestReport {
     if (data.details.type === 'suite') {
       // A suite fails by itself only if it or one of its hooks threw.
       if (!data.details.passed) this.#fail(process, data);
+      // Its tests are not even defined: one skip stands for them all.
+      if (data.skip !== undefined) this.#skip(process, data);
       return;
     }
-    if (data.skip !== undefined) this.#skipped += 1;
+    if (data.skip !== undefined) this.#skip(process, data);
     else if (data.details.passed) this.#passed += 1;
     else this.#fail(process, data);
     const place = this.#place(data);
@@ -174,6 +177,13 @@ export class TestReport {
       why: () => [reasonOf(error), running.errors.trim()].filter((part) => part !== '').join('\n'),
       command: commandFor(running.last),
     });
+  }
+
+  /** What was not tested is said aloud, with what would make it run. */
+  #skip(running: Running, data: EventData.TestComplete): void {
+    this.#skipped += 1;
+    const reason = typeof data.skip === 'string' ? `: ${data.skip}` : '';
+    this.#print(`${styled('dim', `﹣ ${nameOf(running, data)} is skipped`)}${reason}\n`);
   }
 
   #fail(running: Running, data: EventData.TestComplete): void {

@@ -10,6 +10,7 @@ import { planProcesses } from './test-processes.ts';
 const FILES: Readonly<Record<string, string>> = {
   'passes.test.mjs': "test('passes', () => {});",
   'skips.test.mjs': "test('is skipped', { skip: true }, () => {});",
+  'needs.test.mjs': "describe('a suite', { skip: 'needs x: apt-get install x' }, () => test('of it', () => {}));",
   'fails.test.mjs': "describe('a suite', () => test('fails (here)', () => assert.equal(1, 2)));",
   'crashes.test.mjs': "test('crashes', () => { console.error('last words'); process.exit(7); });",
   'leaves.test.mjs': "test('leaves', () => process.exit(0));",
@@ -55,6 +56,14 @@ describe('a report of a test run', () => {
     assert.equal(code, 0, said);
     assert.match(said, /ℹ files 2, tests 2\nℹ pass 1\nℹ fail 0\nℹ skipped 1\n/);
     assert.match(said, /Slowest 2 tests:\n +\d\.\d s /);
+  });
+
+  test('says what was skipped and why, whole suites too', async () => {
+    const { code, said } = await report(['passes.test.mjs', 'skips.test.mjs', 'needs.test.mjs']);
+    assert.equal(code, 0, said);
+    assert.match(said, /^﹣ is skipped is skipped$/m);
+    assert.match(said, /^﹣ a suite is skipped: needs x: apt-get install x$/m);
+    assert.match(said, /ℹ skipped 2\n/);
   });
 
   test('shows a failure with its place and the command for it alone, and ends with 1', async () => {
