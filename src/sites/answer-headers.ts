@@ -7,17 +7,7 @@ import {
   rewriteLink,
   rewriteLocation,
 } from './rewrite.ts';
-
-/** Headers of an answer that would bind the client to the site, or this server's name to the site's promises. */
-const NOT_PASSED_ON = new Set([
-  'alt-svc',
-  'clear-site-data',
-  'content-length',
-  'set-cookie',
-  'strict-transport-security',
-  'x-cache',
-  'x-request-id',
-]);
+import { isWithheld } from './withheld-headers.ts';
 
 /** The headers of an answer as the client gets them; addresses lead through this server where a route does. */
 export function answerHeaders(
@@ -27,7 +17,7 @@ export function answerHeaders(
   const headers: Record<string, string | string[]> = {};
   const listed = new Set((given['connection'] ?? '').split(',').map((name) => name.trim().toLowerCase()));
   for (const [name, value] of Object.entries(given)) {
-    if (NOT_PASSED_ON.has(name) || isHopByHop(name) || listed.has(name)) continue;
+    if (isWithheld(name) || isHopByHop(name) || listed.has(name)) continue;
     headers[name] = rewritten(name, value, rewriting);
   }
   return headers;

@@ -15,8 +15,9 @@ import {
 } from '../server/index.ts';
 import type { MirrorSpec, Site } from '../upstream/index.ts';
 import { answerCookies, answerHeaders } from './answer-headers.ts';
+import { cacheUrlOf } from './cache-url.ts';
 import { toTextRefusal } from './refusal.ts';
-import { cacheRequestHeaders, hasCredential, requestHeaders } from './request-headers.ts';
+import { cacheRequestHeaders, mayIdentify, requestHeaders } from './request-headers.ts';
 import type { RewriteContext } from './rewrite.ts';
 import type { MirrorMatch, MirrorRoutes, PathOf } from './routes.ts';
 
@@ -91,12 +92,12 @@ async function answerFromSite(
   const isRouted = (target: URL): boolean => pathOf(target) !== undefined;
   const open = async (asked: Pick<SiteRequest, 'method' | 'headers' | 'body' | 'signal'>): Promise<SiteAnswer> => {
     const answer = await site.open({ ...asked, url, host, isRouted });
-    return { ...answer, headers: headersBehind(answer.redirects, answer.headers) };
+    return { ...answer, headers: headersBehind(answer.redirects, answer.headers, { now: Date.now() }) };
   };
   const send = (answer: SiteAnswer): Promise<void> =>
     sendAnswer(context, route, { answer, rewriting: { from: answer.url, pathOf, base } });
 
-  const key = { route: route.name, url: cacheUrlOf(url, host) };
+  const key = { route: route.name, url: cacheUrlOf(url, { route, host }) };
   // The answer to a request with an Origin may be for that origin only.
   const mayBeKept = route.cache.enabled && isReading && headers['origin'] === undefined;
   if (isReading && hasBody(request)) {
@@ -119,7 +120,7 @@ async function answerFromSite(
       answers.set(given, given);
       return given;
     },
-    personal: hasCredential(headers),
+    personal: mayIdentify(headers),
     range: headers['range'],
     ifRange: headers['if-range'],
     ifNoneMatch: headers['if-none-match'],
@@ -133,11 +134,6 @@ async function answerFromSite(
   const passed = answers.get(answer.response);
   if (passed === undefined) throw new TypeError('The cache passed on an answer that no site gave');
   await send(passed);
-}
-
-/** The site's URL as the cache knows it: with the client's `Host` where the site gets it, since its answer may depend on it. */
-function cacheUrlOf({ href, protocol, pathname, search }: URL, host: string | undefined): string {
-  return host === undefined ? href : `${protocol}//${host}${pathname}${search}`;
 }
 
 /** Paths on this server for the URLs in a site's answers. A site that gets the client's `Host` uses it in its own URLs. */

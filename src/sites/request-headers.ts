@@ -28,9 +28,61 @@ const NOT_SENT = [
   'x-rewrite-url',
 ];
 
-/** Names of headers that hold a credential: the standard ones, and those that sites invent. */
-const CREDENTIAL =
-  /^(?:authorization|cookie|x-jfrog-art-api)$|(?:^|-)(?:api-?key|auth|key|password|secret|session|signature|token)(?:-|$)/;
+/**
+ * The headers of a request that cannot say who asks, of those that common clients send for public files. Any other header may
+ * hold a credential, whatever its name: sites invent new names, so a list of credentials is never complete. Not among them
+ * are `Referer`, whose URL may be signed and by which some sites decide who gets a file, and `Baggage`, which may name a user.
+ */
+const IMPERSONAL: ReadonlySet<string> = new Set([
+  // RFC 9110: what is wanted, in which form, in which version.
+  'accept',
+  'accept-charset',
+  'accept-language',
+  'content-type',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
+  'max-forwards',
+  'range',
+  'user-agent',
+  // RFC 9111 and 9218: how fresh, how soon.
+  'cache-control',
+  'pragma',
+  'priority',
+  // RFC 9530 and its predecessor: digests of the answer.
+  'want-content-digest',
+  'want-digest',
+  'want-repr-digest',
+  // Fetch metadata, client hints and preferences of browsers.
+  'dnt',
+  'save-data',
+  'sec-ch-ua',
+  'sec-ch-ua-mobile',
+  'sec-ch-ua-platform',
+  'sec-fetch-dest',
+  'sec-fetch-mode',
+  'sec-fetch-site',
+  'sec-fetch-user',
+  'sec-gpc',
+  'sec-purpose',
+  'upgrade-insecure-requests',
+  // Versions of protocols: Cargo, Docker, Git, GitHub.
+  'cargo-protocol',
+  'docker-distribution-api-version',
+  'git-protocol',
+  'x-github-api-version',
+  // Identifiers of one request: W3C Trace Context, B3; Hugging Face's clients send that of Amazon.
+  'b3',
+  'traceparent',
+  'tracestate',
+  'x-amzn-trace-id',
+  'x-b3-parentspanid',
+  'x-b3-sampled',
+  'x-b3-spanid',
+  'x-b3-traceid',
+]);
 
 /** Headers that the cache sets itself when it asks the site. */
 const CONDITIONS = new Set([
@@ -56,9 +108,9 @@ export function requestHeaders(request: IncomingMessage): Record<string, string>
   return headers;
 }
 
-/** Whether a request carries a credential, so that its answer may be for this client only. */
-export function hasCredential(headers: Readonly<Record<string, string>>): boolean {
-  return Object.keys(headers).some((name) => CREDENTIAL.test(name));
+/** Whether a request has a header that may say who asks, so that its answer may be for this client only. */
+export function mayIdentify(headers: Readonly<Record<string, string>>): boolean {
+  return Object.keys(headers).some((name) => !IMPERSONAL.has(name));
 }
 
 /** The headers of a request on behalf of the cache: the client's, with the cache's own condition or range. */

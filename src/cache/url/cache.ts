@@ -12,11 +12,11 @@ import {
 import type { Ingest } from '../transfer/index.ts';
 import { planRange } from '../transfer/index.ts';
 import { failureOf } from './failure.ts';
-import { mayBeServedStale, whyNotKept } from './policy.ts';
+import { mayBeServedStale, whyNotKept, whyNotShared } from './policy.ts';
 import type { KeptUrl, UrlAnswer, UrlKey, UrlRequest, UrlResponse } from './request.ts';
 import { StoredUrls, type StoredUrlsOptions } from './stored.ts';
 import { isSameVersion, type UrlTransfer, UrlTransfers, type UrlTransfersOptions, withoutQuery } from './transfers.ts';
-import { hasValidator, strongValidator } from './validator.ts';
+import { etagsMatch, hasValidator, strongValidator } from './validator.ts';
 
 /** What may change while the server runs; asked for at each use. */
 interface UrlPolicy {
@@ -203,15 +203,17 @@ export class UrlCache {
   ): Promise<Asked<Resolution>> {
     const signal = this.#stopSignal();
     let response = await request.open({ method: 'GET', headers: confirmationOf(record), signal });
-    if (response.status === 304 && (record === undefined || !confirms(response, record))) {
+    const isConfirmed = response.status === 304 && record !== undefined && confirms(response, record);
+    if (response.status === 304 && !isConfirmed) {
       response.body.cancel();
+      if (record !== undefined) await this.#forgetUnshared(key, response);
       response = await request.open({ method: 'GET', headers: {}, signal });
     }
     const failure = failureOf(response, key.route);
     if (failure !== undefined) return { answer: { kind: 'response', method: 'GET', response }, failure };
     // Some upstreams send the whole although nothing has changed.
-    const isUnchanged = response.status === 304 || (response.status === 200 && isStillSo(response, record));
-    if (record !== undefined && isUnchanged) {
+    const isUnchanged = response.status === 200 && isStillSo(response, record) && mayBeShared(response);
+    if (record !== undefined && (isConfirmed || isUnchanged)) {
       response.body.cancel();
       return { answer: { kind: 'renewed', record: await this.#stored.renew(key, record, response) } };
     }
@@ -236,9 +238,17 @@ export class UrlCache {
     const failure = failureOf(response, key.route);
     if (failure !== undefined) return { answer, failure };
     if (isDeleted(response)) await this.#stored.records.delete(key);
-    if (response.status !== 200 || !isStillSo(response, record)) return { answer };
+    if (response.status === 200) await this.#forgetUnshared(key, response);
+    if (response.status !== 200 || !isStillSo(response, record) || !mayBeShared(response)) return { answer };
     response.body.cancel();
     return { answer: { kind: 'renewed', record: await this.#stored.renew(key, record, response) } };
+  }
+
+  /** Forgets a record that may no longer be shown to others, as the upstream says with a 304 or a HEAD. */
+  async #forgetUnshared(key: UrlKey, response: UrlResponse): Promise<void> {
+    if (mayBeShared(response)) return;
+    this.#transfers.disown(key);
+    await this.#stored.records.delete(key);
   }
 
   /** Answers a request with the response to its own question: kept where that is allowed and no transfer runs. */
@@ -294,7 +304,8 @@ export class UrlCache {
   async #mayHave({ open, signal }: UrlRequest, isIt: (head: UrlResponse) => boolean): Promise<boolean> {
     const head = await open({ method: 'HEAD', headers: {}, signal });
     head.body.cancel();
-    return head.status === 200 && isIt(head);
+    // What it says to this client alone, such as a cookie, is not among the stored headers.
+    return head.status === 200 && mayBeShared(head) && isIt(head);
   }
 
   /** Asks for the whole. The client's leaving ends the question, but not the body: by then others may follow it. */
@@ -340,7 +351,9 @@ export class UrlCache {
 }
 
 function revalidationKey({ route, url }: UrlKey, method: UrlRequest['method']): RevalidationKey {
-  return { id: keyOf(method, route, url), registry: route, upstream: 'the upstream' };
+  // The site is a part of the name: after a reload, the same route may lead to another one.
+  const site = URL.parse(url)?.origin ?? '';
+  return { id: keyOf(method, route, url), registry: `${route} ${site}`, upstream: 'the upstream' };
 }
 
 /** Frees what a resolution holds. */
@@ -360,9 +373,21 @@ function confirmationOf(record: UrlRecord | undefined): Readonly<Record<string, 
   return modified === undefined ? {} : { 'if-modified-since': modified };
 }
 
-/** Whether a 304 is about this record (RFC 9111, section 4.3.4): its entity tag, if it has one, is the stored one. */
-function confirms({ headers }: UrlResponse, { headers: kept }: UrlRecord): boolean {
-  return headers['etag'] === undefined || headers['etag'].replace(/^W\//, '') === kept['etag']?.replace(/^W\//, '');
+/**
+ * Whether a 304 confirms this record for all requests (RFC 9111, section 4.3.4): it was asked for, its entity tag is the stored
+ * one, without a tag its date is, and it does not make the answer private.
+ */
+function confirms(response: UrlResponse, record: UrlRecord): boolean {
+  const { etag, 'last-modified': modified } = response.headers;
+  const { headers: kept } = record;
+  if (Object.keys(confirmationOf(record)).length === 0 || !mayBeShared(response)) return false;
+  if (etag !== undefined) return etagsMatch(etag, kept['etag'], { weakly: true });
+  return modified === undefined || kept['last-modified'] === undefined || modified === kept['last-modified'];
+}
+
+/** Whether the answer to an impersonal request may be shown to others. */
+function mayBeShared({ headers }: UrlResponse): boolean {
+  return whyNotShared(headers, { personal: false }) === undefined;
 }
 
 /** Whether a response has the very bytes of a record (RFC 9111, section 4.3.5). */

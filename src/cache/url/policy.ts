@@ -38,11 +38,17 @@ const KEPT_HEADERS: ReadonlySet<string> = new Set([
   'x-repo-commit',
 ]);
 
+/** The headers that decide what may be done with an answer: one that is too long to store forbids keeping the answer. */
+const RULING_HEADERS = ['age', 'cache-control', 'date', 'etag', 'expires', 'last-modified', 'vary'];
+
+/** The headers in a `Vary` that are alike in all requests: each asks for `identity`, and with an `Origin` none comes here. */
+const SAME_FOR_ALL: ReadonlySet<string> = new Set(['accept-encoding', 'origin']);
+
 /**
- * The headers in a `Vary` that do not forbid keeping: every request asks for `identity`, a request with credentials is
- * confirmed on its own, and a request with an `Origin` bypasses this cache.
+ * The headers in a `Vary` that an impersonal request does not have. Its answer is for all requests without them, and a
+ * request with them is confirmed on its own (RFC 9111, section 4.1).
  */
-const HARMLESS_VARIATIONS: ReadonlySet<string> = new Set(['accept-encoding', 'authorization', 'cookie', 'origin']);
+const ONLY_PERSONAL: ReadonlySet<string> = new Set(['authorization', 'cookie']);
 
 /** What decides whether an answer is kept. */
 interface UrlJudgement {
@@ -62,22 +68,31 @@ export function whyNotKept({ url, status, headers, length, personal, immutable }
   if (status !== 200) return `its status is ${status}`;
   if (url.length > MAX_URL) return 'its URL is too long';
   if (length === undefined && headers['transfer-encoding'] === undefined) return 'nothing says where it ends';
+  const forOne = whyNotShared(headers, { personal });
+  if (forOne !== undefined) return forOne;
+  const isTooLong = RULING_HEADERS.some((name) => (headers[name]?.length ?? 0) > MAX_HEADER);
+  if (isTooLong || weigh(keptHeaders(headers)) > MAX_HEADERS) return 'its headers are too long';
+  if (strongValidator(headers) !== undefined || immutable || cacheControl(headers).has('immutable')) return undefined;
+  return 'nothing tells its versions apart';
+}
+
+/**
+ * Why an answer with these headers is for the request alone that asked for it; undefined: others may have it too. It holds
+ * for a new answer as for a 304 or a HEAD that confirms a stored one (RFC 9111, sections 3, 3.5 and 4.1).
+ */
+export function whyNotShared(headers: Headers, { personal }: Pick<UrlJudgement, 'personal'>): string | undefined {
   const directives = cacheControl(headers);
   if (directives.has('no-store')) return 'it says no-store';
   if (directives.has('private')) return 'it says private';
-  if (headers['set-cookie'] !== undefined) return 'it sets a cookie';
+  if (headers['set-cookie'] !== undefined || headers['set-cookie2'] !== undefined) return 'it sets a cookie';
   const encoding = headers['content-encoding'];
   if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity') return `it is encoded with ${encoding}`;
-  const vary = variations(headers).find((name) => !HARMLESS_VARIATIONS.has(name));
+  const vary = variations(headers).find((name) => !SAME_FOR_ALL.has(name) && (personal || !ONLY_PERSONAL.has(name)));
   if (vary !== undefined) return `it varies by ${vary}`;
   // RFC 9111, section 3.5. It allows must-revalidate as well, which does not say that the answer is public; no more does an
   // immutable name.
-  if (personal && !isPublic(directives)) {
-    return 'it was asked for with credentials, and is not declared public';
-  }
-  if (weigh(keptHeaders(headers)) > MAX_HEADERS) return 'its headers are too long';
-  if (strongValidator(headers) !== undefined || immutable || directives.has('immutable')) return undefined;
-  return 'nothing tells its versions apart';
+  if (personal && !isPublic(directives)) return 'its request may say who asks, and it is not declared public';
+  return undefined;
 }
 
 /** The headers that are stored with an answer. */
@@ -87,12 +102,20 @@ export function keptHeaders(headers: Headers): Headers {
   );
 }
 
-/** Stored headers, updated by those of a 304 (RFC 9111, section 3.2). */
-export function renewedHeaders(kept: Headers, renewed: Headers): Headers {
+/**
+ * Stored headers, updated by those of a confirmation that arrived at `now` (RFC 9111, section 3.2). The stored entity tag
+ * stays: a 304 may repeat it as a weak one.
+ */
+export function renewedHeaders(kept: Headers, renewed: Headers, now: number): Headers {
   const { age: _, ...rest } = kept;
-  const merged = { ...rest, ...keptHeaders(renewed) };
-  // Where they become too long, the stored ones stay.
-  return weigh(merged) > MAX_HEADERS ? kept : merged;
+  // A confirmation without a date is dated when it arrives (RFC 9110, section 6.6.1).
+  const date = rest['date'] === undefined ? {} : { date: new Date(now).toUTCString() };
+  const { etag: __, ...said } = keptHeaders(renewed);
+  const merged = { ...rest, ...date, ...said };
+  if (weigh(merged) <= MAX_HEADERS) return merged;
+  // Where they become too long, of the new ones only those are taken over that say what may be done with the answer.
+  const ruling = Object.entries(said).filter(([name]) => RULING_HEADERS.includes(name));
+  return { ...rest, ...date, ...Object.fromEntries(ruling) };
 }
 
 /**
@@ -104,7 +127,7 @@ export function freshUntil(headers: Headers, now: number): number {
   if (directives.has('no-cache')) return 0;
   const lifetime = lifetimeOf(headers, directives);
   if (lifetime === undefined) return directives.has('immutable') ? FOR_EVER : 0;
-  return Math.min(Math.max(0, Math.floor(now + lifetime - initialAge(headers))), FOR_EVER);
+  return Math.min(Math.max(0, Math.floor(now + lifetime - initialAge(headers, now))), FOR_EVER);
 }
 
 /** True while a record is fresh. A clock that is set back does not end a record that never expires. */
@@ -113,14 +136,8 @@ export function isFreshUrl({ checkedAt, freshUntil: until }: UrlRecord, now: num
 }
 
 /** Seconds since the origin generated the answer, across all caches on the way; see the `Age` header. */
-export function ageOf({ checkedAt, headers }: UrlRecord, now: number): number {
-  return Math.max(0, Math.floor((now - checkedAt + initialAge(headers)) / 1000));
-}
-
-/** The `Age` of an answer that has just arrived; undefined for 0. */
-export function ageOnArrival(headers: Headers): number | undefined {
-  const age = initialAge(headers);
-  return age === 0 ? undefined : age / 1000;
+export function ageOf({ checkedAt, headers }: Pick<UrlRecord, 'checkedAt' | 'headers'>, now: number): number {
+  return Math.max(0, Math.floor((now - checkedAt + initialAge(headers, checkedAt)) / 1000));
 }
 
 /** Whether an answer may be served stale (RFC 9111, section 4.2.4). */
@@ -135,19 +152,31 @@ const RESTRICTIONS = ['no-store', 'private', 'no-cache', 'must-revalidate', 'pro
 /**
  * The headers of an answer behind redirects, as those of the requested URL: no longer fresh, and no more public, than every
  * redirect on the way. A file may be immutable and `public` under its own URL, while the requested URL leads elsewhere
- * tomorrow, or leads only some clients there.
+ * tomorrow, or leads only some clients there. What a redirect varies by, the whole varies by, and what sets a cookie on the
+ * way sets it for one client.
  *
  * @param redirects their headers, in order
  */
-export function headersBehind(redirects: readonly Headers[], headers: Headers): Headers {
-  if (redirects.length === 0) return headers;
-  const all = [...redirects, headers].map((each) => ({ headers: each, directives: cacheControl(each) }));
+export function headersBehind(
+  redirects: readonly Headers[],
+  answer: Headers,
+  { now }: { readonly now: number },
+): Headers {
+  if (redirects.length === 0) return answer;
+  const all = [...redirects, answer].map((each) => ({ headers: each, directives: cacheControl(each) }));
+  const vary = [...new Set(all.flatMap(({ headers: each }) => variations(each)))].join(', ');
+  const cookie = redirects.map((each) => each['set-cookie'] ?? each['set-cookie2']).find((each) => each !== undefined);
+  const headers: Headers = {
+    ...answer,
+    ...(vary === '' ? {} : { vary }),
+    ...(cookie === undefined ? {} : { 'set-cookie': cookie }),
+  };
   const isSaid = all.some(({ headers: each, directives }) => directives.size > 0 || each['expires'] !== undefined);
   if (!isSaid) return headers;
   const lifetimes = all.map(({ headers: each, directives }, i) => {
     const lifetime = lifetimeOf(each, directives) ?? (directives.has('immutable') ? FOR_EVER : 0);
     // The answer itself keeps its `Age` header.
-    return i < redirects.length ? Math.max(0, lifetime - initialAge(each)) : lifetime;
+    return i < redirects.length ? Math.max(0, lifetime - initialAge(each, now)) : lifetime;
   });
   const lifetime = Math.min(...lifetimes);
   const said = RESTRICTIONS.filter((name) => all.some(({ directives }) => directives.has(name)));
@@ -187,10 +216,15 @@ function lifetimeOf(headers: Headers, directives: ReadonlyMap<string, string>): 
   return expires === undefined || date === undefined ? 0 : Math.max(0, expires - date);
 }
 
-/** The `Age` of an answer, in milliseconds. */
-function initialAge(headers: Headers): number {
+/**
+ * The age of an answer on its arrival, in milliseconds: the larger of its `Age` and of the time since its `Date`, in whole
+ * seconds (RFC 9111, section 4.2.3).
+ */
+function initialAge(headers: Headers, receivedAt: number): number {
   const age = headers['age'] ?? '';
-  return /^\d{1,10}$/.test(age) ? Number(age) * 1000 : 0;
+  const date = httpDate(headers['date']);
+  const apparent = date === undefined ? 0 : Math.floor((receivedAt - date) / 1000) * 1000;
+  return Math.max(/^\d{1,10}$/.test(age) ? Number(age) * 1000 : 0, apparent);
 }
 
 function variations(headers: Headers): readonly string[] {

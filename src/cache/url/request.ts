@@ -5,7 +5,10 @@ import type { CacheOutcome } from '../../telemetry/index.ts';
 export interface UrlKey {
   /** Name of the route; at most 255 characters. */
   readonly route: string;
-  /** The upstream's URL, with its query and without a fragment. */
+  /**
+   * The upstream's URL, with its query. A fragment holds what else the answer depends on, such as the `Host` that is sent: answers
+   * of different sites, or to different askers, never have one key.
+   */
   readonly url: string;
 }
 
@@ -33,8 +36,9 @@ export interface UrlRequest {
    */
   readonly open: (options: UrlOpen) => Promise<UrlResponse>;
   /**
-   * True where the client sent `Authorization` or `Cookie`: a stored answer is served only after the upstream has confirmed
-   * it to these very credentials, and an answer is stored only where it is declared public.
+   * True where the request has a header that may say who asks, such as `Authorization` or `Cookie`: a stored answer is served only
+   * after the upstream has confirmed it to these very headers, and an answer is stored only where it is declared public
+   * (RFC 9111, section 3.5).
    */
   readonly personal: boolean;
   /** The client's headers of these names. */

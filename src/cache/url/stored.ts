@@ -4,7 +4,7 @@ import type { Telemetry } from '../../telemetry/index.ts';
 import type { CheckedBlob, Verification } from '../integrity/index.ts';
 import type { ReadTimes } from '../metadata/index.ts';
 import { type InUse, releasing, StoredReader } from '../transfer/index.ts';
-import { ageOf, ageOnArrival, freshUntil, isFreshUrl, renewedHeaders } from './policy.ts';
+import { ageOf, freshUntil, isFreshUrl, renewedHeaders } from './policy.ts';
 import { UrlRecords } from './records.ts';
 import type { KeptUrl, UrlKey, UrlRequest, UrlResponse } from './request.ts';
 import { nothingOf, shownHeaders, wantedPart } from './transfers.ts';
@@ -84,17 +84,25 @@ export class StoredUrls {
   /** Notes that the upstream has confirmed a record. */
   async renew(key: UrlKey, record: UrlRecord, { headers: received }: UrlResponse): Promise<UrlRecord> {
     const checkedAt = this.#options.now();
-    const headers = renewedHeaders(record.headers, received);
+    const headers = renewedHeaders(record.headers, received, checkedAt);
     const renewed = { ...record, headers, checkedAt, freshUntil: freshUntil(headers, checkedAt) };
     const sinceWritten = checkedAt - record.checkedAt;
-    const isWritten = record.freshUntil === 0 && sinceWritten >= 0 && sinceWritten < RECENTLY_WRITTEN;
+    const isRecent = sinceWritten >= 0 && sinceWritten < RECENTLY_WRITTEN;
+    const isWritten = record.freshUntil === 0 && isRecent && saysTheSame(headers, record.headers);
     // A record that is revalidated at each request would otherwise be written at each request.
     if (renewed.freshUntil > 0 || !isWritten) await this.records.put(key, renewed);
     return renewed;
   }
 
   #kept(record: UrlRecord, { outcome, warning }: UrlServing): Omit<KeptUrl, 'part' | 'reader'> {
-    const age = outcome === 'REVALIDATED' ? ageOnArrival(record.headers) : ageOf(record, this.#options.now());
+    const isConfirmed = outcome === 'REVALIDATED';
+    const age = isConfirmed ? ageOf(record, record.checkedAt) || undefined : ageOf(record, this.#options.now());
     return { kind: 'kept', headers: shownHeaders(record.headers), size: record.size, outcome, age, warning };
   }
+}
+
+/** Whether two sets of stored headers differ in their times alone. */
+function saysTheSame(a: UrlRecord['headers'], b: UrlRecord['headers']): boolean {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return [...names].every((name) => name === 'date' || name === 'age' || a[name] === b[name]);
 }

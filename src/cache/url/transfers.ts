@@ -6,7 +6,7 @@ import type { Capacity } from '../capacity.ts';
 import type { Verification } from '../integrity/index.ts';
 import { describeIngest, Ingest, planRange, publishIngest, RunningTransfers } from '../transfer/index.ts';
 import { holdsIfRange } from './conditions.ts';
-import { ageOnArrival, freshUntil, keptHeaders } from './policy.ts';
+import { ageOf, freshUntil, keptHeaders } from './policy.ts';
 import type { UrlRecords } from './records.ts';
 import type { KeptUrl, UrlKey, UrlRequest, UrlResponse } from './request.ts';
 import { hasValidator, strongValidator } from './validator.ts';
@@ -26,6 +26,8 @@ export interface UrlTransfer {
   readonly ingest: Ingest;
   /** The headers that are stored with it. */
   readonly headers: Readonly<Record<string, string>>;
+  /** When its answer arrived, in milliseconds since the epoch. */
+  readonly checkedAt: number;
 }
 
 interface StartedUrlTransfer {
@@ -94,7 +96,7 @@ export class UrlTransfers {
         observer: publishIngest(telemetry, { capacity, onSettled: (settled) => this.#running.remove(id, settled) }),
       },
     );
-    const transfer = { ingest, headers };
+    const transfer = { ingest, headers, checkedAt };
     this.#running.add(id, transfer);
     const anchor = ingest.follow(WHOLE);
     return { transfer, release: () => anchor.close() };
@@ -110,7 +112,7 @@ export class UrlTransfers {
    * the bytes that have arrived, or the transfer is giving up.
    */
   async follow(
-    { ingest, headers }: UrlTransfer,
+    { ingest, headers, checkedAt }: UrlTransfer,
     outcome: 'MISS' | 'JOIN',
     request: Pick<UrlRequest, 'range' | 'ifRange' | 'signal'> & { readonly method?: UrlRequest['method'] },
   ): Promise<KeptUrl | undefined> {
@@ -129,7 +131,7 @@ export class UrlTransfers {
         headers: shownHeaders(headers),
         size,
         outcome,
-        age: ageOnArrival(headers),
+        age: ageOf({ headers, checkedAt }, this.#options.now()) || undefined,
         warning: undefined,
       } as const;
       if (request.method === 'HEAD') return { ...kept, part: undefined, reader: nothingOf(whole) };
