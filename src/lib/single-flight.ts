@@ -13,7 +13,7 @@ export class SingleFlight<T> {
   run(key: string, operation: () => Promise<T>): Promise<T> {
     const running = this.#running.get(key);
     if (running !== undefined) return running;
-    const started = operation().finally(() => this.#running.delete(key));
+    const started = Promise.try(operation).finally(() => this.#running.delete(key));
     this.#running.set(key, started);
     return started;
   }

@@ -24,7 +24,7 @@ describe('Flight', () => {
   test('lets the first waiter claim the answer, and no other', async () => {
     const asked = held();
     const flight = new Flight(async () => asked, CALM);
-    const leave = [flight.join(), flight.join()];
+    const leave = [flight.join({ isAsker: false }), flight.join({ isAsker: false })];
     assert.equal(await flight.resolution, asked);
     assert.equal(flight.claim(), true);
     assert.equal(flight.claim(), false);
@@ -35,7 +35,7 @@ describe('Flight', () => {
   test('releases an unclaimed answer when the last waiter leaves', async () => {
     const { answer } = held();
     const flight = new Flight(async () => ({ answer }), CALM);
-    const [one, other] = [flight.join(), flight.join()];
+    const [one, other] = [flight.join({ isAsker: false }), flight.join({ isAsker: false })];
     await flight.resolution;
     one();
     one();
@@ -43,6 +43,23 @@ describe('Flight', () => {
     other();
     assert.equal(answer.isReleased, true);
     assert.equal(flight.claim(), false);
+  });
+
+  test('releases the answer of one alone when that one leaves, though others wait', async () => {
+    for (const isFirstToLeave of [true, false]) {
+      const { answer } = held();
+      const answered = Promise.withResolvers<Asked<Held>>();
+      const flight = new Flight<Held>(() => answered.promise, { ...CALM, isForAsker: () => true });
+      const asker = flight.join({ isAsker: true });
+      const other = flight.join({ isAsker: false });
+      if (isFirstToLeave) asker();
+      answered.resolve({ answer });
+      await flight.resolution;
+      assert.equal(answer.isReleased, isFirstToLeave);
+      asker();
+      assert.equal(answer.isReleased, true);
+      other();
+    }
   });
 
   test('releases the answer at once where every waiter has left, and tells so while it asks', async () => {
@@ -53,14 +70,14 @@ describe('Flight', () => {
       isAwaited = isIt;
       return answered.promise;
     }, CALM);
-    const leave = flight.join();
+    const leave = flight.join({ isAsker: false });
     assert.equal(isAwaited(), true);
     leave();
     assert.equal(isAwaited(), false);
     answered.resolve({ answer });
     await flight.resolution;
     assert.equal(answer.isReleased, true);
-    flight.join()();
+    flight.join({ isAsker: false })();
     assert.equal(flight.claim(), false);
   });
 
@@ -70,7 +87,7 @@ describe('Flight', () => {
       async () => ({ answer, failure: { error: new Error('503'), isRefusal: false } }),
       CALM,
     );
-    const leave = flight.join();
+    const leave = flight.join({ isAsker: false });
     await flight.resolution;
     leave();
     assert.equal(answer.isReleased, true);

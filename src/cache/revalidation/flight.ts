@@ -22,13 +22,19 @@ export interface FlightOptions<A> {
   readonly onLate: () => void;
   /** Frees an answer that no request claimed, after the last one has left. */
   readonly release?: ((answer: A) => void) | undefined;
+  /**
+   * Whether an answer is for the request alone that asked: it is freed as soon as that one has left, whether or not others wait.
+   *
+   * @default false for each
+   */
+  readonly isForAsker?: ((answer: A) => boolean) | undefined;
 }
 
 /**
  * One question to the origin and the requests that wait for it.
  *
- * It counts its waiters: an unclaimed answer is released when the last one leaves. The question belongs to no request, so
- * it goes on when all of them have left.
+ * It counts its waiters: an unclaimed answer is released when the last one leaves that may have it. The question belongs to no
+ * request, so it goes on when all of them have left.
  */
 export class Flight<A> {
   /** Never rejects. */
@@ -36,15 +42,17 @@ export class Flight<A> {
   /** Resolves when the question has taken longer than a request with a stored record has to wait. */
   readonly late: Promise<void>;
   readonly #late = Promise.withResolvers<void>();
-  readonly #release: ((answer: A) => void) | undefined;
+  readonly #options: Pick<FlightOptions<A>, 'release' | 'isForAsker'>;
   #waiting = 0;
+  #isAskerWaiting = false;
   #isOver = false;
   #unclaimed: { readonly answer: A } | undefined;
 
   /** @param ask gets a function that tells whether a request still waits */
-  constructor(ask: (isAwaited: () => boolean) => Promise<Asked<A>>, { lateAfter, onLate, release }: FlightOptions<A>) {
+  constructor(ask: (isAwaited: () => boolean) => Promise<Asked<A>>, options: FlightOptions<A>) {
+    const { lateAfter, onLate } = options;
     this.late = this.#late.promise;
-    this.#release = release;
+    this.#options = options;
     const timer = setTimeout(() => {
       onLate();
       this.#late.resolve();
@@ -52,14 +60,16 @@ export class Flight<A> {
     this.resolution = this.#run(ask, timer);
   }
 
-  /** Adds a waiter, until the returned function is called for the first time. */
-  join(): () => void {
+  /** Adds a waiter, until the returned function is called for the first time. At most one waiter is the asker. */
+  join({ isAsker }: { readonly isAsker: boolean }): () => void {
     this.#waiting += 1;
+    if (isAsker) this.#isAskerWaiting = true;
     let isWaiting = true;
     return () => {
       if (!isWaiting) return;
       isWaiting = false;
       this.#waiting -= 1;
+      if (isAsker) this.#isAskerWaiting = false;
       this.#releaseUnclaimed();
     };
   }
@@ -72,10 +82,12 @@ export class Flight<A> {
   }
 
   #releaseUnclaimed(): void {
-    if (this.#waiting > 0 || !this.#isOver || this.#unclaimed === undefined) return;
+    if (!this.#isOver || this.#unclaimed === undefined) return;
     const { answer } = this.#unclaimed;
+    const { release, isForAsker } = this.#options;
+    if (isForAsker?.(answer) === true ? this.#isAskerWaiting : this.#waiting > 0) return;
     this.#unclaimed = undefined;
-    this.#release?.(answer);
+    release?.(answer);
   }
 
   async #run(ask: (isAwaited: () => boolean) => Promise<Asked<A>>, timer: NodeJS.Timeout): Promise<Asked<A>> {

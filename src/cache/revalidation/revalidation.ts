@@ -18,6 +18,8 @@ interface RevalidationOptions<A> {
   readonly negativeCache?: NegativeCache | undefined;
   /** Frees an answer that no request claimed; see {@link Flight}. */
   readonly release?: ((answer: A) => void) | undefined;
+  /** Whether an answer is for the request alone that asked; see {@link Flight}. */
+  readonly isForAsker?: ((answer: A) => boolean) | undefined;
   readonly now?: (() => number) | undefined;
 }
 
@@ -52,7 +54,7 @@ export interface Question<A, R> {
 export interface Answering {
   /** True where an earlier request had asked already. */
   readonly joined: boolean;
-  /** See {@link Flight.claim}. */
+  /** True for the request that asked, once: an answer that is for it alone is its own to use and free. */
   readonly claim: () => boolean;
 }
 
@@ -98,7 +100,7 @@ export class Revalidation<A> {
     }
     const joined = this.isAsking(key);
     const flight = this.#start(key, question);
-    const leave = flight.join();
+    const leave = flight.join({ isAsker: !joined });
     try {
       const { stale, answer, signal } = question;
       if (stale !== undefined && failure?.isRefusal !== true && (await abortable(isLate(flight), signal))) {
@@ -111,7 +113,7 @@ export class Revalidation<A> {
         if (instead !== undefined) return instead;
       }
       if (asked.answer === undefined) throw asked.failure?.error;
-      return await answer(asked.answer, { joined, claim: () => flight.claim() });
+      return await answer(asked.answer, { joined, claim: () => !joined && flight.claim() });
     } finally {
       leave();
     }
@@ -157,6 +159,7 @@ export class Revalidation<A> {
       lateAfter: this.#staleAfter,
       onLate: () => this.#unresponsive.begun(key.registry),
       release: this.#options.release,
+      isForAsker: this.#options.isForAsker,
     });
     this.#flights.set(key.id, flight);
     const isStored = question.stale !== undefined;

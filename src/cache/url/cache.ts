@@ -1,5 +1,5 @@
 import { abortable, keyOf } from '../../lib/index.ts';
-import { parseRange } from '../../oci/index.ts';
+import { isOriginFailure, parseRange } from '../../oci/index.ts';
 import type { UrlRecord } from '../../store/index.ts';
 import type { CacheOutcome } from '../../telemetry/index.ts';
 import {
@@ -35,12 +35,14 @@ interface UrlCacheOptions extends Omit<StoredUrlsOptions, 'now'>, Pick<UrlTransf
 
 /**
  * What came of asking the upstream for a URL. `renewed`: the stored record holds. `transfer`: there is another version, and
- * it is coming in. `response`: it is for one client alone; `method` says what was asked.
+ * it is coming in. `response`: it is for the request alone that asked; `method` says what was asked. `failed`: the question of
+ * that request failed, and another's may not, since its headers are others.
  */
 type Resolution =
   | { readonly kind: 'renewed'; readonly record: UrlRecord }
   | { readonly kind: 'transfer'; readonly transfer: UrlTransfer; readonly release: () => void }
-  | { readonly kind: 'response'; readonly method: UrlRequest['method']; readonly response: UrlResponse };
+  | { readonly kind: 'response'; readonly method: UrlRequest['method']; readonly response: UrlResponse }
+  | { readonly kind: 'failed'; readonly error: Error };
 
 /** Times a request looks again because another's transfer began or ended meanwhile, or a stored blob is lost. */
 const MAX_LOOKS = 8;
@@ -63,7 +65,8 @@ export class UrlCache {
     this.#options = options;
     this.#stored = new StoredUrls({ ...options, now });
     this.#transfers = new UrlTransfers({ ...options, records: this.#stored.records, now });
-    this.#revalidation = new Revalidation({ staleAfter: () => policy().tags.staleAfter, release, now });
+    const staleAfter = (): number | undefined => policy().tags.staleAfter;
+    this.#revalidation = new Revalidation({ staleAfter, release, isForAsker, now });
   }
 
   /** The transfers that run now. */
@@ -157,9 +160,11 @@ export class UrlCache {
     const mayBeStale = record !== undefined && mayBeServedStale(record.headers);
     return {
       ask: (isAwaited) =>
-        record !== undefined && request.method === 'HEAD'
-          ? this.#askHead(key, record, request)
-          : this.#askWhole(key, { record, isAwaited }, request),
+        this.#askForAll(() =>
+          record !== undefined && request.method === 'HEAD'
+            ? this.#askHead(key, record, request)
+            : this.#askWhole(key, { record, isAwaited }, request),
+        ),
       stale: mayBeStale ? (reason) => this.#stale(key, { record, reason }, request) : undefined,
       answer: (resolution, how) => this.#resolved(resolution, how, request),
       signal: request.signal,
@@ -190,9 +195,27 @@ export class UrlCache {
       const outcome = joined ? 'JOIN' : 'MISS';
       return (await this.#transfers.follow(resolution.transfer, outcome, request)) ?? this.#pass(request);
     }
-    // The first request that can use the response gets it; each of the others sends its own.
-    if (!isFor(resolution, request) || !claim()) return this.#pass(request);
-    return { kind: 'through', response: resolution.response };
+    // Only the request that asked gets it, as its headers may have decided the answer; each of the others sends its own.
+    if (!claim()) return this.#pass(request);
+    if (resolution.kind === 'failed') throw resolution.error;
+    if (isFor(resolution, request)) return { kind: 'through', response: resolution.response };
+    resolution.response.body.cancel();
+    return this.#pass(request);
+  }
+
+  /**
+   * Asks on behalf of all that wait. A site that cannot be reached is the failure of all of them; any other failure may be due to
+   * the request that asked.
+   */
+  async #askForAll(ask: () => Promise<Asked<Resolution>>): Promise<Asked<Resolution>> {
+    try {
+      return await ask();
+    } catch (thrown) {
+      const isUnreachable = isOriginFailure(thrown) && thrown.kind === 'unavailable';
+      if (isUnreachable || this.#stop.signal.aborted) throw thrown;
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      return { answer: { kind: 'failed', error }, failure: { error, isRefusal: false } };
+    }
   }
 
   /** Asks the upstream to confirm the record, or for the content where there is none. */
@@ -260,7 +283,13 @@ export class UrlCache {
     }
     const running = this.#transfers.get(key);
     if (running !== undefined && isSameVersion(running, response)) {
-      const kept = await this.#transfers.follow(running, 'JOIN', request);
+      let kept: KeptUrl | undefined;
+      try {
+        kept = await this.#transfers.follow(running, 'JOIN', request);
+      } catch (error) {
+        response.body.cancel();
+        throw error;
+      }
       if (kept === undefined) return { kind: 'through', response };
       response.body.cancel();
       return kept;
@@ -354,6 +383,10 @@ function revalidationKey({ route, url }: UrlKey, method: UrlRequest['method']): 
   // The site is a part of the name: after a reload, the same route may lead to another one.
   const site = URL.parse(url)?.origin ?? '';
   return { id: keyOf(method, route, url), registry: `${route} ${site}`, upstream: 'the upstream' };
+}
+
+function isForAsker({ kind }: Resolution): boolean {
+  return kind === 'response' || kind === 'failed';
 }
 
 /** Frees what a resolution holds. */
