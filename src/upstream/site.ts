@@ -1,4 +1,4 @@
-import { decodeHeaderText } from '../lib/index.ts';
+import { byteSourceOf, decodeHeaderText } from '../lib/index.ts';
 import { type AddressPolicy, HttpError, type HttpRequest, type HttpStream } from '../net/index.ts';
 import { isPrivateNetwork } from './address.ts';
 import { basicAuthorization, CredentialReader } from './auth/index.ts';
@@ -6,6 +6,7 @@ import { ANY } from './connection.ts';
 import type { UpstreamContext } from './context.ts';
 import { DestinationClients } from './destination-clients.ts';
 import { UpstreamError } from './error.ts';
+import { HeadRefusals, mayRefuseHead } from './head-refusals.ts';
 import { hostOf } from './host.ts';
 import { ownHeaders } from './own-headers.ts';
 import { decideRedirect, isRedirect } from './redirect.ts';
@@ -65,6 +66,7 @@ export class Site {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #credentials: CredentialReader;
   readonly #clients: DestinationClients;
+  readonly #headRefusals: HeadRefusals;
 
   constructor(options: SiteOptions) {
     const { spec } = options;
@@ -76,6 +78,7 @@ export class Site {
     // A list is refused when the configuration is read.
     const [source] = [spec.upstream.credentials].flat();
     this.#credentials = new CredentialReader({ source, upstream: this.#home, now });
+    this.#headRefusals = new HeadRefusals(now);
     this.#clients = new DestinationClients(spec.upstream, options);
   }
 
@@ -87,6 +90,38 @@ export class Site {
    * @throws {HttpError} `aborted`
    */
   async open(request: SiteRequest): Promise<SiteAnswer> {
+    if (request.method === 'HEAD') return this.#head(request);
+    const answer = await this.#walk(request);
+    if (answer === undefined) throw new TypeError('Only a HEAD is not asked');
+    return answer;
+  }
+
+  /**
+   * Answers a HEAD by the head of a GET where HEAD is refused: a storage's URL is often signed for GET alone, and the site gives
+   * another one to each method. The GET asks for the whole, whose body is given up: a Range would change the head, and some
+   * signatures do not allow one.
+   */
+  async #head(request: SiteRequest): Promise<SiteAnswer> {
+    const asked = await this.#walk(request);
+    if (asked !== undefined && !mayRefuseHead(asked)) return asked;
+    asked?.body.cancel();
+    const { range: _, 'if-range': __, ...headers } = request.headers;
+    let answer: SiteAnswer | undefined;
+    try {
+      answer = await this.#walk({ ...request, method: 'GET', headers });
+    } catch (error) {
+      if (asked === undefined || request.signal.aborted) throw error;
+    }
+    answer?.body.cancel();
+    // Refused with GET as well: it is not the method.
+    if (asked !== undefined && (answer === undefined || answer.status >= 400)) return asked;
+    if (answer === undefined) throw new TypeError('A GET is always asked');
+    if (asked !== undefined) this.#headRefusals.note(asked.url);
+    return { ...answer, body: byteSourceOf([]) };
+  }
+
+  /** Follows the redirects of a request to its answer; undefined for a HEAD that would reach a host that refuses it. */
+  async #walk(request: SiteRequest): Promise<SiteAnswer | undefined> {
     const { method, isRouted } = request;
     const carried: Record<string, string> = {};
     const redirects: HttpStream['headers'][] = [];
@@ -95,6 +130,7 @@ export class Site {
     let isHome = true;
     let privateNetwork = true;
     for (let hops = 0; ; hops += 1) {
+      if (method === 'HEAD' && this.#headRefusals.has(url)) return undefined;
       const answer = await this.#exchange({ ...request, url, addresses, isHome });
       privateNetwork &&= isPrivateNetwork(hostOf(url), answer.remoteAddress);
       const location = isRedirect(answer.status) ? readLocation(answer) : undefined;
