@@ -25,6 +25,8 @@ export interface HttpRequest {
   readonly method: string;
   /** `http:` or `https:`; never with userinfo. */
   readonly url: URL;
+  /** Path and query as they were written, where the parser of the URL would rewrite them. @default those of the URL */
+  readonly target?: string;
   /** Lower-case names. `accept-encoding: identity` is added; hop-by-hop headers are refused. */
   readonly headers: Readonly<Record<string, string>>;
   /** A text (UTF-8) or bytes, at most 64 KiB, sent with their length; or a stream. Not allowed with GET or HEAD. */

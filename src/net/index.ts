@@ -18,7 +18,7 @@ export {
   readInto,
 } from './dial/index.ts';
 export { createResolver, type Resolver } from './dns/index.ts';
-export { isSendableHost } from './head/index.ts';
+export { hrefOf, isSendableHost, readReference, type WrittenUrl } from './head/index.ts';
 export { askOnce, BufferPool, ByteRing, createHttpClient, type ExactAnswer, type Reads } from './http/index.ts';
 export {
   type AddressPolicy,

@@ -2,7 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { answerHeaders } from './answer-headers.ts';
 
-const rewriting = { from: new URL('https://hub.example.com/f'), pathOf: () => undefined, base: '' };
+const rewriting = {
+  from: { url: new URL('https://hub.example.com/f'), target: '/f' },
+  pathOf: () => undefined,
+  base: '',
+};
 
 /** What comes through of an answer with these headers. */
 function passed(names: readonly string[], more: Readonly<Record<string, string>> = {}): string[] {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { hrefOf, type WrittenUrl } from '../net/index.ts';
 import type { MirrorSpec } from '../upstream/index.ts';
 
 /** The headers, credentials and certificate of a route that has none. */
@@ -9,7 +10,7 @@ const SHOWS_NOTHING = JSON.stringify([{}, undefined, undefined]);
  * on: the client's `Host` where the site gets it, and a hash of what the route itself shows to the site.
  */
 export function cacheUrlOf(
-  { href }: URL,
+  site: WrittenUrl,
   { route, host }: { readonly route: MirrorSpec; readonly host: string | undefined },
 ): string {
   const also = new URLSearchParams();
@@ -17,5 +18,6 @@ export function cacheUrlOf(
   const { headers, credentials, tls } = route.upstream;
   const shown = JSON.stringify([headers, credentials, tls?.certFile]);
   if (shown !== SHOWS_NOTHING) also.set('as', createHash('sha256').update(shown).digest('base64url'));
+  const href = hrefOf(site);
   return also.size === 0 ? href : `${href}#${also.toString()}`;
 }

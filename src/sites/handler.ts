@@ -1,5 +1,5 @@
 import { evaluateConditions, headersBehind, type KeptUrl, type UrlCache, type UrlResponse } from '../cache/index.ts';
-import { isSendableHost } from '../net/index.ts';
+import { isSendableHost, type WrittenUrl } from '../net/index.ts';
 import { formatContentRange } from '../oci/index.ts';
 import {
   bodyOf,
@@ -37,7 +37,8 @@ type SiteAnswer = Awaited<ReturnType<Site['open']>>;
 export function createSitesDoor(mirrors: Mirrors): Door {
   return {
     open(context) {
-      const match = mirrors.routes.match(context.path, context.query);
+      const hasQuery = context.request.url?.includes('?') === true;
+      const match = mirrors.routes.match(context.path, hasQuery ? context.query : undefined);
       if (match === undefined) return undefined;
       const { route } = match;
       context.route = route.name;
@@ -45,10 +46,10 @@ export function createSitesDoor(mirrors: Mirrors): Door {
       return {
         takesSlot: true,
         parse() {
-          const url = requirePassable(context, match);
+          const at = requirePassable(context, match);
           return {
             access: { action: 'pull', repository: { registry: route.name, repository: '' } },
-            answer: () => answerFromSite(context, { ...match, url }, mirrors),
+            answer: () => answerFromSite(context, { ...match, at }, mirrors),
           };
         },
         fail(error) {
@@ -62,24 +63,24 @@ export function createSitesDoor(mirrors: Mirrors): Door {
 }
 
 /** @returns the URL to ask for @throws {TextRefusal} */
-function requirePassable({ method }: RequestContext, { route, url }: MirrorMatch): URL {
-  if (url === undefined) {
+function requirePassable({ method }: RequestContext, { route, at }: MirrorMatch): WrittenUrl {
+  if (at === undefined) {
     throw new TextRefusal(400, 'the path has . or .. in it, or characters that no path can have');
   }
   if (!route.methods.includes(method)) {
     const allowed = route.methods.join(', ');
     throw new TextRefusal(405, `${method} does not pass the route ${route.name}; ${allowed} do`, { allow: allowed });
   }
-  return url;
+  return at;
 }
 
 async function answerFromSite(
   context: RequestContext,
-  { route, url, immutable }: MirrorMatch & { readonly url: URL },
+  { route, at, immutable }: MirrorMatch & { readonly at: WrittenUrl },
   mirrors: Mirrors,
 ): Promise<void> {
   const { request, method, signal, isReading } = context;
-  context.upstream = url.host;
+  context.upstream = at.url.host;
   context.cache = 'PASS';
   const base = baseOf(context, mirrors.publicUrl);
   const headers = requestHeaders(request);
@@ -89,15 +90,15 @@ async function answerFromSite(
     throw new TextRefusal(400, `the route ${route.name} cannot send this Host to its site`);
   }
   const pathOf = pathsOf(mirrors.routes, { route, host });
-  const isRouted = (target: URL): boolean => pathOf(target) !== undefined;
+  const isRouted = (written: WrittenUrl): boolean => pathOf(written) !== undefined;
   const open = async (asked: Pick<SiteRequest, 'method' | 'headers' | 'body' | 'signal'>): Promise<SiteAnswer> => {
-    const answer = await site.open({ ...asked, url, host, isRouted });
+    const answer = await site.open({ ...asked, ...at, host, isRouted });
     return { ...answer, headers: headersBehind(answer.redirects, answer.headers, { now: Date.now() }) };
   };
   const send = (answer: SiteAnswer): Promise<void> =>
-    sendAnswer(context, route, { answer, rewriting: { from: answer.url, pathOf, base } });
+    sendAnswer(context, route, { answer, rewriting: { from: answer, pathOf, base } });
 
-  const key = { route: route.name, url: cacheUrlOf(url, { route, host }) };
+  const key = { route: route.name, url: cacheUrlOf(at, { route, host }) };
   // The answer to a request with an Origin may be for that origin only.
   const mayBeKept = route.cache.enabled && isReading && headers['origin'] === undefined;
   if (isReading && hasBody(request)) {
@@ -130,7 +131,7 @@ async function answerFromSite(
     signal,
     rules: { enabled: true, immutable },
   });
-  if (answer.kind === 'kept') return sendKept(context, answer, { from: url, pathOf, base });
+  if (answer.kind === 'kept') return sendKept(context, answer, { from: at, pathOf, base });
   const passed = answers.get(answer.response);
   if (passed === undefined) throw new TypeError('The cache passed on an answer that no site gave');
   await send(passed);
@@ -141,15 +142,18 @@ function pathsOf(
   routes: MirrorRoutes,
   { route, host }: { readonly route: MirrorSpec; readonly host: string | undefined },
 ): PathOf {
-  return (url) => {
-    if (host === undefined || url.host.toLowerCase() !== host.toLowerCase()) return routes.pathOf(url, route);
+  return (written) => {
+    const { url, target } = written;
+    if (host === undefined || url.host.toLowerCase() !== host.toLowerCase()) return routes.pathOf(written, route);
     // A site that knows its prefix on this server has written it already.
-    if (routes.match(url.pathname, '')?.route === route) return `${url.pathname}${url.search}${url.hash}`;
+    if (routes.match(url.pathname, undefined)?.route === route) {
+      const isPlain = routes.match(target.replace(/\?.*$/s, ''), undefined)?.at !== undefined;
+      return isPlain ? target : `${url.pathname}${url.search}`;
+    }
     const own = new URL(route.upstream.url);
     own.pathname = url.pathname;
     own.search = url.search;
-    own.hash = url.hash;
-    return routes.pathOf(own, route);
+    return routes.pathOf({ url: own, target }, route);
   };
 }
 

@@ -1,12 +1,40 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type RewriteContext, rewriteAddress, rewriteChallenge, rewriteCookie, rewriteLink } from './rewrite.ts';
+import {
+  type RewriteContext,
+  rewriteAddress,
+  rewriteChallenge,
+  rewriteCookie,
+  rewriteLink,
+  rewriteLocation,
+} from './rewrite.ts';
+import { MirrorRoutes } from './routes.ts';
+
+const routes = new MirrorRoutes([
+  {
+    name: 'hub',
+    prefix: '/hub',
+    upstream: {
+      name: 'hub',
+      url: 'https://hub.example.com',
+      credentials: undefined,
+      headers: {},
+      capabilities: ['pull'],
+      tls: undefined,
+      tokenRealms: [],
+      redirectHosts: undefined,
+    },
+    preserveHost: false,
+    methods: ['GET'],
+    cache: { enabled: true, immutable: [] },
+  },
+]);
 
 /** One route: `/hub` for https://hub.example.com. */
 function rewriting(base = 'http://mirror:5000'): RewriteContext {
   return {
-    from: new URL('https://hub.example.com/v2/a/tags/list?n=1'),
-    pathOf: (url) => (url.host === 'hub.example.com' ? `/hub${url.pathname}${url.search}${url.hash}` : undefined),
+    from: { url: new URL('https://hub.example.com/v2/a/tags/list?n=1'), target: '/v2/a/tags/list?n=1' },
+    pathOf: (written) => routes.pathOf(written),
     base,
   };
 }
@@ -19,9 +47,22 @@ describe('rewriteAddress()', () => {
     ['other', 'http://mirror:5000/hub/v2/a/tags/other'],
     ['?n=2', 'http://mirror:5000/hub/v2/a/tags/list?n=2'],
     ['../../b', 'http://mirror:5000/hub/v2/b'],
-    // Bare UTF-8, as it comes out of a header: é, and é in latin1.
+    // Bytes that no URL can hold, as they come out of a header, are encoded one by one: é in UTF-8, and in latin1.
     ['/caf\xc3\xa9', 'http://mirror:5000/hub/caf%C3%A9'],
-    ['/caf\xe9', 'http://mirror:5000/hub/caf%C3%A9'],
+    ['/caf\xe9', 'http://mirror:5000/hub/caf%E9'],
+    // Anything else stays as it was written, byte for byte.
+    ["/x?sig='a'|b", "http://mirror:5000/hub/x?sig='a'|b"],
+    ["https://hub.example.com/it's|a^b`{c}", "http://mirror:5000/hub/it's|a^b`{c}"],
+    ['https://HUB.example.com:443/%7ea%2f%2Fb%zz', 'http://mirror:5000/hub/%7ea%2f%2Fb%zz'],
+    ['/x?', 'http://mirror:5000/hub/x?'],
+    ['https://hub.example.com?a', 'http://mirror:5000/hub/?a'],
+    ["/x?a=%27&b='#it's", "http://mirror:5000/hub/x?a=%27&b='#it's"],
+    ["other?q='", "http://mirror:5000/hub/v2/a/tags/other?q='"],
+    // A dot in a path is resolved, as a client would resolve it over the prefix.
+    ['/../x', 'http://mirror:5000/hub/x'],
+    ['https://hub.example.com/a/../../x', 'http://mirror:5000/hub/x'],
+    ['/a/%2e%2e/%2e%2e/v2/', 'http://mirror:5000/hub/v2/'],
+    ['\\\\hub.example.com\\x', 'http://mirror:5000/hub/x'],
     ['https://cdn.example.com/x', undefined],
     ['//cdn.example.com/x', undefined],
     ['https://user:secret@hub.example.com/x', undefined],
@@ -36,6 +77,21 @@ describe('rewriteAddress()', () => {
   test('stays relative where the name of this server is not known', () => {
     assert.equal(rewriteAddress('https://hub.example.com/x', rewriting('')), '/hub/x');
   });
+});
+
+describe('rewriteLocation()', () => {
+  const rows = [
+    ['/x', 'http://mirror:5000/hub/x'],
+    ["https://cdn.example.com/a?sig='b'|%2f&c=\xc3\xa9", "https://cdn.example.com/a?sig='b'|%2f&c=\xc3\xa9"],
+    ['https://cdn.example.com?', 'https://cdn.example.com?'],
+    ['HTTPS://CDN.example.com', 'HTTPS://CDN.example.com'],
+    ["//cdn.example.com/a?b='c'#d'", "https://cdn.example.com/a?b='c'#d'"],
+    ['mailto:a@hub.example.com', 'mailto:a@hub.example.com'],
+    ['https://[', 'https://['],
+  ] as const;
+  for (const [address, expected] of rows) {
+    test(address, () => assert.equal(rewriteLocation(address, rewriting()), expected));
+  }
 });
 
 describe('rewriteChallenge()', () => {
@@ -64,6 +120,7 @@ describe('rewriteLink()', () => {
       '<https://hub.example.com/p?page=2>; rel="next", <https://cdn.example.com/>; rel="preconnect"',
       '<http://mirror:5000/hub/p?page=2>; rel="next", <https://cdn.example.com/>; rel="preconnect"',
     ],
+    ["</a?last='b'&n=%2f>; rel=next", "<http://mirror:5000/hub/a?last='b'&n=%2f>; rel=next"],
     ['rel="next"', 'rel="next"'],
   ] as const;
   for (const [header, expected] of rows) {

@@ -1,10 +1,10 @@
-import { decodeHeaderText } from '../lib/index.ts';
+import { hrefOf, readReference, type WrittenUrl } from '../net/index.ts';
 import type { PathOf } from './routes.ts';
 
 /** How addresses in an answer are read and rewritten. */
 export interface RewriteContext {
   /** The URL that answered: relative addresses are relative to it. */
-  readonly from: URL;
+  readonly from: WrittenUrl;
   readonly pathOf: PathOf;
   /** This server's URL for the client: `https://mirror.example.com`; empty where it is not known. */
   readonly base: string;
@@ -12,24 +12,33 @@ export interface RewriteContext {
 
 /**
  * Rewrites an address in an answer to lead through this server; undefined where no mirror route leads there. The address may
- * be absolute, relative or protocol-relative (RFC 9110 §10.2.2).
+ * be absolute, relative or protocol-relative (RFC 9110 §10.2.2). Path, query and fragment stay as they were written: a signed
+ * URL is valid only so.
  */
 export function rewriteAddress(address: string, { from, pathOf, base }: RewriteContext): string | undefined {
-  const url = URL.parse(decodeHeaderText(address), from.href);
-  if (url === null || url.username !== '' || url.password !== '') return undefined;
-  const path = pathOf(url);
-  return path === undefined ? undefined : `${base}${path}`;
+  const written = readReference(address, from);
+  const path = written === undefined ? undefined : pathOf(written);
+  return path === undefined ? undefined : `${base}${path}${fragmentOf(address)}`;
 }
 
 const REALM = /\b(realm\s*=\s*)"(https?:\/\/[^"\\]*)"/gi;
+
+/** An address that needs no other to be read: with a scheme, and for HTTP with a host. */
+const ABSOLUTE = /^\s*(?:https?:\/\/|(?!https?:)[a-z][a-z\d+.-]*:)/i;
 
 /**
  * Rewrites a `Location`. Where no route leads to it, it becomes absolute: relative to this server it would be another address.
  */
 export function rewriteLocation(address: string, rewriting: RewriteContext): string {
-  return (
-    rewriteAddress(address, rewriting) ?? URL.parse(decodeHeaderText(address), rewriting.from.href)?.href ?? address
-  );
+  const rewritten = rewriteAddress(address, rewriting);
+  if (rewritten !== undefined) return rewritten;
+  const written = ABSOLUTE.test(address) ? undefined : readReference(address, rewriting.from);
+  return written === undefined ? address : `${hrefOf(written)}${fragmentOf(address)}`;
+}
+
+function fragmentOf(address: string): string {
+  const mark = address.indexOf('#');
+  return mark === -1 ? '' : address.slice(mark);
 }
 
 /** Rewrites the realm of a challenge, where it is the address of a token service that a route leads to. */

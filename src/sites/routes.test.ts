@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { hrefOf, type WrittenUrl } from '../net/index.ts';
 import type { MirrorSpec } from '../upstream/index.ts';
 import { MirrorRoutes } from './routes.ts';
 
@@ -23,6 +24,10 @@ function spec(prefix: string, upstream: string): MirrorSpec {
   };
 }
 
+function written(url: string): WrittenUrl {
+  return { url: new URL(url), target: url.replace(/^https?:\/\/[^/]*/, '') };
+}
+
 const routes = new MirrorRoutes([
   spec('/gh', 'https://github.com'),
   spec('/gh/raw', 'https://raw.githubusercontent.com'),
@@ -44,11 +49,15 @@ describe('a path', () => {
     ['/gh/@v;p=1', '', 'gh', 'https://github.com/@v;p=1'],
     ['/deep', '', 'deep', 'http://10.0.0.1:8080/base/path'],
     ['/deep/x', '', 'deep', 'http://10.0.0.1:8080/base/path/x'],
+    ["/gh/it's|a^`{b}<c>", "x='y'|z&%27", 'gh', "https://github.com/it's|a^`{b}<c>?x='y'|z&%27"],
+    ['/gh/%7ea%zz', '?', 'gh', 'https://github.com/%7ea%zz??'],
+    ['/gh/caf\xc3\xa9', 'q=\xc3\xa9', 'gh', 'https://github.com/caf%C3%A9?q=%C3%A9'],
   ] as const;
   for (const [path, query, name, url] of rows) {
     test(`${path}?${query} is ${url}`, () => {
-      const match = routes.match(path, query);
-      assert.deepEqual([match?.route.name, match?.url?.href], [name, url]);
+      const match = routes.match(path, query === '' ? undefined : query);
+      assert.ok(match?.at !== undefined);
+      assert.deepEqual([match.route.name, hrefOf(match.at)], [name, url]);
     });
   }
 
@@ -71,19 +80,19 @@ describe('a path', () => {
     '/gh/..;/a',
     '/gh/a/..%3bx/b',
     '/gh/a b',
-    '/gh/ä',
+    '/gh/文',
     '/gh/a#b',
     '/gh/a"b',
   ]) {
     test(`${path} is no path to ask for`, () => {
       const match = routes.match(path, '');
-      assert.deepEqual([match?.route.name, match?.url], ['gh', undefined]);
+      assert.deepEqual([match?.route.name, match?.at], ['gh', undefined]);
     });
   }
 
   test('nor is a query with what no query can have', () => {
-    assert.equal(routes.match('/gh/a', 'b c')?.url, undefined);
-    assert.equal(routes.match('/gh/a', 'b="c"')?.url?.search, '?b=%22c%22');
+    assert.equal(routes.match('/gh/a', 'b c')?.at, undefined);
+    assert.equal(routes.match('/gh/a', 'b="c"')?.at?.target, '/a?b="c"');
   });
 });
 
@@ -99,6 +108,11 @@ test('a path is immutable where a pattern of its route says so, which begins beh
   assert.equal(match('/gh/xy'), false);
 });
 
+test('an empty query is a query', () => {
+  assert.equal(routes.match('/gh/a', '')?.at?.target, '/a?');
+  assert.equal(routes.match('/deep', '')?.at?.target, '/base/path?');
+});
+
 describe('a URL that several routes could have', () => {
   const several = new MirrorRoutes([
     spec('/one', 'https://site.test'),
@@ -107,7 +121,7 @@ describe('a URL that several routes could have', () => {
   ]);
   const pathOf = (url: string, asked?: string) =>
     several.pathOf(
-      new URL(url),
+      written(url),
       several.specs.find(({ prefix }) => prefix === asked),
     );
   test('stays with the one whose site named it', () => {
@@ -119,8 +133,8 @@ describe('a URL that several routes could have', () => {
     assert.equal(pathOf('https://site.test/deep/a', '/two'), '/one/deep/a');
     assert.equal(pathOf('https://other.test/a', '/two'), '/two/deep/a');
     const alone = new MirrorRoutes([spec('/two', 'https://site.test'), spec('/two/deep', 'https://other.test')]);
-    assert.equal(alone.pathOf(new URL('https://site.test/deep/a')), undefined);
-    assert.equal(alone.pathOf(new URL('https://site.test/deeper')), '/two/deeper');
+    assert.equal(alone.pathOf(written('https://site.test/deep/a')), undefined);
+    assert.equal(alone.pathOf(written('https://site.test/deeper')), '/two/deeper');
   });
   test('belongs to no route with a user name in it', () =>
     assert.equal(pathOf('https://me:secret@site.test/a'), undefined));
@@ -128,7 +142,8 @@ describe('a URL that several routes could have', () => {
 
 describe('a URL of a site', () => {
   const rows = [
-    ['https://github.com/a/b?c#d', '/gh/a/b?c#d'],
+    ["https://github.com/a/b?c='", "/gh/a/b?c='"],
+    ['https://github.com/a/../b?', '/gh/b?'],
     ['https://github.com/', '/gh/'],
     ['https://raw.githubusercontent.com/x', '/gh/raw/x'],
     ['http://10.0.0.1:8080/base/path/x', '/deep/x'],
@@ -140,6 +155,6 @@ describe('a URL of a site', () => {
     ['https://codeload.github.com/a', undefined],
   ] as const;
   for (const [url, path] of rows) {
-    test(`${url} is ${path ?? 'nowhere here'}`, () => assert.equal(routes.pathOf(new URL(url)), path));
+    test(`${url} is ${path ?? 'nowhere here'}`, () => assert.equal(routes.pathOf(written(url)), path));
   }
 });

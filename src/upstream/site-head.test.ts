@@ -56,6 +56,7 @@ function route(says: (method: string, host: string, request: HttpRequest) => Sai
     const answer = await site.open({
       method: 'HEAD',
       url: new URL('https://site.test/f'),
+      target: '/f',
       headers,
       isRouted: () => false,
       signal: new AbortController().signal,
@@ -85,10 +86,10 @@ describe('a HEAD that is refused', () => {
   }
 
   test('because the redirect was signed for HEAD or for GET, is asked for with the URL of a GET', async () => {
-    const { head } = route((method, host, { url }) => {
+    const { head } = route((method, host, { target = '' }) => {
       if (host === 'site.test')
         return [302, { location: `https://cdn.test/f?for=${method === 'HEAD' ? 'PUT' : method}` }];
-      return url.search === `?for=${method}` ? [200, SIZE] : [403];
+      return target === `/f?for=${method}` ? [200, SIZE] : [403];
     });
     assert.equal((await head()).status, 200);
   });
@@ -120,4 +121,16 @@ describe('a HEAD that is refused', () => {
     });
     assert.equal((await head({ range: 'bytes=0-0', 'if-range': '"x"' })).length, '1000');
   });
+});
+
+test('a redirect is asked as it was written, and relative to the URL that was asked', async () => {
+  const seen: (string | undefined)[] = [];
+  const { head } = route((_method, _host, { target }) => {
+    seen.push(target);
+    if (target === '/f') return [302, { location: "https://cdn.test/a/b|c%2f%2F?x='1'&y=\xc3\xa9&z?" }];
+    if (target?.startsWith('/a/b') === true) return [307, { location: './d?' }];
+    return [200, SIZE];
+  });
+  await head();
+  assert.deepEqual(seen, ['/f', "/a/b|c%2f%2F?x='1'&y=%C3%A9&z?", '/a/d?']);
 });

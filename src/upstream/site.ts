@@ -1,5 +1,12 @@
-import { byteSourceOf, decodeHeaderText } from '../lib/index.ts';
-import { type AddressPolicy, HttpError, type HttpRequest, type HttpStream } from '../net/index.ts';
+import { byteSourceOf } from '../lib/index.ts';
+import {
+  type AddressPolicy,
+  HttpError,
+  type HttpRequest,
+  type HttpStream,
+  readReference,
+  type WrittenUrl,
+} from '../net/index.ts';
 import { isPrivateNetwork } from './address.ts';
 import { basicAuthorization, CredentialReader } from './auth/index.ts';
 import { ANY } from './connection.ts';
@@ -18,21 +25,19 @@ export interface SiteOptions extends Pick<UpstreamContext, 'httpClientFor' | 'te
   readonly now?: () => number;
 }
 
-export interface SiteRequest extends Pick<HttpRequest, 'method' | 'body'> {
-  readonly url: URL;
+export interface SiteRequest extends Pick<HttpRequest, 'method' | 'body'>, WrittenUrl {
   /** The client's end-to-end headers, by lower-case names; a redirect target gets only {@link FOR_ANYONE}. */
   readonly headers: Readonly<Record<string, string>>;
   /** The client's `Host`, where the site is to get it. */
   readonly host?: string | undefined;
   /** Whether a route of this server leads to a URL: then the client gets the redirect to follow itself. */
-  readonly isRouted: (url: URL) => boolean;
+  readonly isRouted: (written: WrittenUrl) => boolean;
   readonly signal: AbortSignal;
 }
 
 /** The last answer, after redirects. */
-export interface SiteAnswer extends HttpStream {
-  /** The URL that answered. */
-  readonly url: URL;
+/** The answer, and the URL that gave it. */
+export interface SiteAnswer extends HttpStream, WrittenUrl {
   /** Headers of the redirects that were followed, in order. */
   readonly redirects: readonly HttpStream['headers'][];
 }
@@ -125,21 +130,22 @@ export class Site {
     const { method, isRouted } = request;
     const carried: Record<string, string> = {};
     const redirects: HttpStream['headers'][] = [];
-    let { url } = request;
+    let { url, target }: WrittenUrl = request;
     let addresses: AddressPolicy = ANY;
     let isHome = true;
     let privateNetwork = true;
     for (let hops = 0; ; hops += 1) {
       if (method === 'HEAD' && this.#headRefusals.has(url)) return undefined;
-      const answer = await this.#exchange({ ...request, url, addresses, isHome });
+      const answer = await this.#exchange({ ...request, url, target, addresses, isHome });
       privateNetwork &&= isPrivateNetwork(hostOf(url), answer.remoteAddress);
-      const location = isRedirect(answer.status) ? readLocation(answer) : undefined;
-      const target = location === undefined ? null : URL.parse(location, url.href);
+      const { location } = answer.headers;
+      const next =
+        isRedirect(answer.status) && location !== undefined ? readReference(location, { url, target }) : undefined;
       // A sent body cannot be sent again, and only GET and HEAD are redirected automatically (RFC 9110 §15.4).
-      const isAnswer = target === null || isRouted(target) || (method !== 'GET' && method !== 'HEAD');
+      const isAnswer = next === undefined || isRouted(next) || (method !== 'GET' && method !== 'HEAD');
       if (isAnswer) {
         const headers = Object.assign(Object.create(null) as Record<string, string>, carried, answer.headers);
-        return { ...answer, headers, url, redirects };
+        return { ...answer, headers, url, target, redirects };
       }
       for (const name of KEPT_FROM_REDIRECTS) {
         const value = answer.headers[name];
@@ -148,26 +154,28 @@ export class Site {
       answer.body.cancel();
       redirects.push(answer.headers);
       addresses = privateNetwork ? ANY : { kind: 'public', allow: this.#options.allowPrivate };
-      url = this.#follow(location, { from: url, hops, addresses, status: answer.status });
+      this.#requireFollowable(next.url, { from: url, hops, addresses, status: answer.status });
+      ({ url, target } = next);
       isHome &&= url.origin === this.#home.origin;
       if (hostOf(url) === hostOf(this.#home)) addresses = ANY;
     }
   }
 
-  #follow(
-    location: string | undefined,
+  /** @throws {UpstreamError} `invalid` where a redirect may not be followed */
+  #requireFollowable(
+    to: URL,
     hop: { readonly from: URL; readonly hops: number; readonly addresses: AddressPolicy; readonly status: number },
-  ): URL {
+  ): void {
     const { name, upstream } = this.spec;
     const { from, hops, addresses, status } = hop;
-    const decision = decideRedirect(location, {
+    const decision = decideRedirect(to.href, {
       from,
       upstream: this.#home,
       hops,
       redirectHosts: upstream.redirectHosts,
       addresses,
     });
-    if (decision.kind === 'follow') return decision.url;
+    if (decision.kind === 'follow') return;
     const message = `${this.#home.host} answered with a redirect that is not followed: ${decision.reason}`;
     this.#options.telemetry.publish('warning', { message: `${name}: ${message}` });
     throw new UpstreamError(message, { kind: 'invalid', upstream: name, status });
@@ -176,7 +184,7 @@ export class Site {
   async #exchange(
     request: SiteRequest & { readonly addresses: AddressPolicy; readonly isHome: boolean },
   ): Promise<HttpStream> {
-    const { method, url, isHome, host, addresses, signal, body } = request;
+    const { method, url, target, isHome, host, addresses, signal, body } = request;
     const client = await this.#clients.to(isHome ? 'upstream' : 'redirect');
     const headers = isHome ? await this.#homeHeaders(request.headers) : forAnyone(request.headers);
     const asked = performance.now();
@@ -195,6 +203,7 @@ export class Site {
       const answer = await client.open({
         method,
         url,
+        target,
         headers,
         addresses,
         signal,
@@ -223,11 +232,6 @@ export class Site {
       throw new UpstreamError(message, { kind: 'unavailable', upstream: this.spec.name, cause: error });
     }
   }
-}
-
-function readLocation({ headers }: HttpStream): string | undefined {
-  const location = headers['location'];
-  return location === undefined ? undefined : decodeHeaderText(location);
 }
 
 function forAnyone(headers: SiteRequest['headers']): Record<string, string> {

@@ -98,6 +98,24 @@ describe('behind a redirect', () => {
   });
 });
 
+describe('a URL', () => {
+  test('reaches the site as the client wrote it, and the client as the site wrote it', async () => {
+    const paths = ["/it's|a?sig='x'&y=%2f%2F", '/a?', '/a', '/%7ea%2fb', '/a?b="c"', '/a?b=1?c=2|3'];
+    const asked: (string | undefined)[] = [];
+    await using pair = await routed({
+      '*': (request, response) => {
+        asked.push(request.url);
+        redirect(302, `http://${request.headers.host}${request.url}`)(request, response);
+      },
+    });
+    for (const path of paths) {
+      const { headers } = await pair.mirror.get(`/s${path}`);
+      assert.equal(headers['location'], `${pair.mirror.url}/s${path}`);
+    }
+    assert.deepEqual(asked, paths);
+  });
+});
+
 describe('with the client’s own Host', () => {
   const pages: Pages = {
     '/f': (request, response) =>

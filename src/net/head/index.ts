@@ -5,3 +5,4 @@
  */
 export { authorityOf, exactRequestBytes, isSendableHost, isStreamed, requestBytes } from './request.ts';
 export { type BodyShape, HeadReader, parseResponseHead, type ResponseHead } from './response.ts';
+export { hrefOf, readReference, type WrittenUrl } from './written-url.ts';

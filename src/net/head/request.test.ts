@@ -13,6 +13,15 @@ describe('requestBytes()', () => {
     );
   });
 
+  test('asks for a target as it was written, and for none that ends the request line', () => {
+    const url = new URL("https://h/a?b='c'");
+    const head = (target: string) => requestBytes({ method: 'GET', url, target, headers: {} }).toString('latin1');
+    assert.match(head("/a?b='c'"), /^GET \/a\?b='c' HTTP/);
+    for (const target of ['', 'a', '/a b', '/a\r\nx: y', '/a\0', '/\u00e9', '/\u6587']) {
+      assert.throws(() => head(target), TypeError, JSON.stringify(target));
+    }
+  });
+
   test('lets the caller name the user agent', () => {
     const url = new URL('http://h/');
     const headers = { 'user-agent': 'me/1' };

@@ -70,15 +70,17 @@ function checkHeader(name: string, value: string): void {
   }
 }
 
-/** The path and query of a URL. Throws TypeError for other protocols than HTTP, and for userinfo. */
-export function requestTarget(url: URL): string {
+/**
+ * The path and query of a request, as they were written or as the URL has them. Throws TypeError for other protocols than HTTP,
+ * for userinfo, and for characters no request line can hold.
+ */
+export function requestTarget(url: URL, target = url.pathname + url.search): string {
   if (url.protocol !== 'http:' && url.protocol !== 'https:') {
     throw new TypeError(`A URL must be http: or https:, found ${url.protocol}`);
   }
   if (url.username !== '' || url.password !== '') {
     throw new TypeError(`The URL of ${url.host} holds a user name or password; send an authorization header instead`);
   }
-  const target = url.pathname + url.search;
   if (!REQUEST_TARGET.test(target))
     throw new TypeError(`The path asked of ${url.host} holds characters no request can hold`);
   return target;
@@ -91,10 +93,11 @@ export function requestTarget(url: URL): string {
 export function requestBytes({
   method,
   url,
+  target,
   headers,
   body,
   host,
-}: Pick<HttpRequest, 'method' | 'url' | 'headers' | 'body' | 'host'>): Buffer {
+}: Pick<HttpRequest, 'method' | 'url' | 'target' | 'headers' | 'body' | 'host'>): Buffer {
   if (!METHOD.test(method) || NOT_FOR_ORIGINS.has(method)) {
     throw new TypeError(`Cannot send a request to ${url.host} with the method ${JSON.stringify(method)}`);
   }
@@ -108,7 +111,7 @@ export function requestBytes({
   }
   if (host !== undefined && !isSendableHost(host))
     throw new TypeError('A Host header must be a host, with a port or without');
-  let head = `${method} ${requestTarget(url)} HTTP/1.1\r\nhost: ${host ?? url.host}\r\n`;
+  let head = `${method} ${requestTarget(url, target)} HTTP/1.1\r\nhost: ${host ?? url.host}\r\n`;
   for (const [name, value] of Object.entries(requestHeaders(headers))) head += `${name}: ${value}\r\n`;
   const length = streamed ? body.length : content.length;
   if (length === undefined) head += 'transfer-encoding: chunked\r\n';
