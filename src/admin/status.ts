@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Ingest, PullThrough } from '../cache/index.ts';
-import type { Config } from '../config/index.ts';
+import { type Config, formatProblem, type LoadedConfig } from '../config/index.ts';
 import type { Admission, ListenerAddress } from '../server/index.ts';
 
 const upstreamStatus = z.object({
@@ -53,6 +53,13 @@ export const serverStatus = z.object({
   uptimeSeconds: z.number(),
   listeners: z.array(z.string()).readonly().describe('`http://127.0.0.1:5000`, `unix:/run/entrepot.sock`.'),
   configSource: z.string().describe('A file, an environment variable, or `defaults`.'),
+  warnings: z
+    .array(z.string())
+    .readonly()
+    .exactOptional()
+    .describe(
+      'What is dangerous or without effect in the configuration, with place and remedy. Older servers leave it out.',
+    ),
   cache: z.union([
     z.literal('off'),
     z.object({
@@ -89,6 +96,7 @@ export interface StatusParts {
   readonly config: Config;
   /** Where the configuration came from. */
   readonly source: string;
+  readonly notes: LoadedConfig['notes'];
   readonly admission: Pick<Admission, 'inflight' | 'waiting' | 'overloaded'>;
   readonly cache: Pick<PullThrough, 'totals' | 'pause' | 'transfers'>;
   readonly upstreams: readonly UpstreamStatus[];
@@ -99,7 +107,7 @@ export interface StatusParts {
 
 /** Collects the answer of the operation `status`. */
 export async function describeServer(parts: StatusParts): Promise<ServerStatus> {
-  const { version, config, source, admission, cache, upstreams, listeners, startedAt } = parts;
+  const { version, config, source, notes, admission, cache, upstreams, listeners, startedAt } = parts;
   const { maxInflight } = config.limits;
   return {
     version,
@@ -110,6 +118,7 @@ export async function describeServer(parts: StatusParts): Promise<ServerStatus> 
       address.startsWith('unix:') ? address : `${protocol}://${address}`,
     ),
     configSource: source,
+    warnings: notes.map(formatProblem),
     cache:
       config.cache === 'off'
         ? 'off'

@@ -81,7 +81,7 @@ interface RunningServer extends ReloadTarget {
 type StartOptions = AppOptions & Pick<RunningServer, 'parts' | 'cleanUp'> & Pick<Generation, 'upstreams'>;
 
 async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> {
-  const { config, source } = loaded;
+  const { config, source, notes } = loaded;
   const { log, version, load, parts, upstreams, cleanUp } = options;
   const startedAt = Date.now();
   const readiness = { isReady: false };
@@ -97,7 +97,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
     ownPorts: () => ownPorts,
     openTunnels,
   };
-  const live: Live = { current: await createGeneration({ config, source, upstreams }, processContext) };
+  const live: Live = { current: await createGeneration({ config, source, notes, upstreams }, processContext) };
   const frontDoor = openFrontDoor(live, parts);
   // Complete before the first listener opens: a request for /metrics may come before the last one has opened.
   const target: ReloadTarget = { live, parts, frontDoor, processContext };
@@ -183,10 +183,10 @@ function openReloader(target: ReloadTarget, load: () => Promise<LoadedConfig>): 
 }
 
 function statusOf({ live: { current }, parts, version, listeners, startedAt }: RunningServer): Promise<ServerStatus> {
-  const { config, source } = current;
+  const { config, source, notes } = current;
   const { admission, cache } = parts;
   const upstreams = describeUpstreams(current);
-  return describeServer({ config, source, upstreams, admission, cache, version, listeners, startedAt });
+  return describeServer({ config, source, notes, upstreams, admission, cache, version, listeners, startedAt });
 }
 
 /** The control socket lies in the cache directory; without a cache there is none. */

@@ -1,5 +1,5 @@
 import type { UpstreamStatus } from '../admin/index.ts';
-import type { Config } from '../config/index.ts';
+import type { Config, LoadedConfig } from '../config/index.ts';
 import type { Authority, OpenTunnels } from '../forward/index.ts';
 import { createRegistryDoor } from '../registry/index.ts';
 import type { Catalogue } from '../routing/index.ts';
@@ -24,6 +24,8 @@ export interface Generation {
   readonly config: Config;
   /** Where the configuration came from. */
   readonly source: string;
+  /** Warnings about the configuration in effect. */
+  readonly notes: LoadedConfig['notes'];
   readonly upstreams: UpstreamSet;
   /** Handles every request to this server. */
   readonly handle: RequestHandler;
@@ -45,7 +47,7 @@ export interface ProcessContext extends Pick<ServerParts, 'telemetry' | 'cache' 
 
 /** @throws {SettingsError} */
 export async function createGeneration(
-  { config, source, upstreams }: Pick<Generation, 'config' | 'source' | 'upstreams'>,
+  { config, source, notes, upstreams }: Pick<Generation, 'config' | 'source' | 'notes' | 'upstreams'>,
   processContext: ProcessContext,
 ): Promise<Generation> {
   const { telemetry, cache, authority, version, ready, admission, metrics, ownPorts, openTunnels } = processContext;
@@ -67,7 +69,7 @@ export async function createGeneration(
   const parts = { catalogue, telemetry, shared, authority, dispatch: handle, admission, ownPorts, openTunnels };
   const forward = await forwardOf(config, parts);
   const registries = new Set([...catalogue.list(), ...config.mirrors].map(({ name }) => name));
-  return { config, source, upstreams, handle, forward, registries };
+  return { config, source, notes, upstreams, handle, forward, registries };
 }
 
 /** The door of the mirror routes; most servers have none. It comes before all others. */

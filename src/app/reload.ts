@@ -1,6 +1,13 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import { type Config, ConfigError, formatProblem, type LoadedConfig, locateProblems } from '../config/index.ts';
+import {
+  type Config,
+  ConfigError,
+  findNotes,
+  formatProblem,
+  type LoadedConfig,
+  locateProblems,
+} from '../config/index.ts';
 import type { RegistrySpec } from '../oci/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import type { ConfigReloaded, Log, Telemetry } from '../telemetry/index.ts';
@@ -16,7 +23,7 @@ export interface ReloadSteps {
   readonly load: () => Promise<LoadedConfig>;
   readonly running: () => { readonly config: Config; readonly catalogue: Catalogue; readonly source: string };
   /** Takes up a configuration whole, or rejects. Gives the catalogue in effect. */
-  readonly apply: (next: Pick<LoadedConfig, 'config' | 'source'>) => Promise<Catalogue>;
+  readonly apply: (next: Pick<LoadedConfig, 'config' | 'source' | 'notes'>) => Promise<Catalogue>;
   readonly log: Log;
   readonly telemetry: Telemetry;
 }
@@ -71,9 +78,9 @@ export class Reloader {
     try {
       if (this.#isClosed) throw new Error('the server is stopping');
       loaded = await load();
-      for (const note of loaded.notes) log.warn(note);
+      for (const note of loaded.notes) log.warn(formatProblem(note));
       const { config, changed, restart } = planReload(before.config, loaded.config);
-      const { source } = loaded;
+      const { source, settings } = loaded;
       // Editors truncate a file before they write it: read at that moment, it would remove every registry.
       if (loaded.isBlank && changed.length > 0) {
         throw new Error(`${source}: found nothing in it, expected a configuration, or {} where the defaults are meant`);
@@ -81,7 +88,10 @@ export class Reloader {
       if (source !== before.source && isGone(before.source)) {
         throw new Error(`${before.source}: the file was removed; put it back, or restart the server without it`);
       }
-      const registries = compareRegistries(before.catalogue, await apply({ config, source }));
+      const registries = compareRegistries(
+        before.catalogue,
+        await apply({ config, source, notes: findNotes(config, settings) }),
+      );
       const isSame = changed.length + Object.values(registries).flat().length === 0;
       return { outcome: isSame ? 'unchanged' : 'changed', source, changed, registries, restart, problems: [] };
     } catch (error) {

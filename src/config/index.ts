@@ -6,7 +6,7 @@
  */
 
 export { ConfigError, formatKey, formatProblem } from './problems.ts';
-export { type ConfigFlags, type LoadedConfig, loadConfig, loadYaml, locateProblems } from './read/index.ts';
+export { type ConfigFlags, findNotes, type LoadedConfig, loadConfig, loadYaml, locateProblems } from './read/index.ts';
 export {
   type Config,
   optionName,

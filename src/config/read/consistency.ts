@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { type ConfigProblem, formatKey } from '../problems.ts';
 import type { Config, UpstreamConfig } from '../schema/index.ts';
 import { formatListenAddress } from '../schema/index.ts';
@@ -22,34 +21,6 @@ export function checkConsistency(config: Config, settings: Tree | undefined): re
     );
   }
   return problems;
-}
-
-/** Warnings about valid but risky settings. Pure. */
-export function findNotes(config: Config): readonly string[] {
-  const notes: string[] = [];
-  const noteUnencrypted = (what: string, { url, credentials }: Pick<UpstreamConfig, 'url' | 'credentials'>) => {
-    if (credentials === undefined || !isClear(url)) return;
-    notes.push(`${what} go to ${url} in the clear; https would keep them`);
-  };
-  for (const [name, { upstreams = [] }] of Object.entries(config.registries)) {
-    for (const upstream of upstreams) noteUnencrypted(`registries: credentials for ${name}`, upstream);
-  }
-  if (config.transport.insecureSkipVerify) {
-    notes.push('transport.insecure_skip_verify: no certificate of any upstream is checked');
-  }
-  for (const { name, upstream, ...route } of config.mirrors) {
-    noteUnencrypted(`mirrors: credentials for ${name}`, { ...route, url: upstream });
-  }
-  const { enabled, anonymous, user, allowedHosts, presets, mitm } = config.forwardProxy;
-  if (!enabled && (mitm.enabled || user !== undefined || allowedHosts !== undefined || presets !== undefined)) {
-    notes.push('forward_proxy: the proxy is off until forward_proxy.enabled is true; its other options have no effect');
-  }
-  if (enabled && anonymous && user === undefined) {
-    notes.push(
-      'forward_proxy.anonymous: every client that reaches this server can connect through it to the allowed hosts',
-    );
-  }
-  return notes;
 }
 
 type Report = (path: Path, message: string) => void;
@@ -199,12 +170,4 @@ function checkTls(
   if ((tls.certFile === undefined) !== (tls.keyFile === undefined)) {
     report(path, 'found one of cert_file and key_file, expected both or none');
   }
-}
-
-/** Whether requests to a URL leave this machine unencrypted. */
-function isClear(url: string): boolean {
-  const { protocol, hostname } = new URL(url);
-  const isLoopback =
-    hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'));
-  return protocol === 'http:' && !isLoopback;
 }

@@ -110,13 +110,4 @@ describe('forward_proxy', () => {
       await assert.rejects(load(value, more), (error) => error instanceof ConfigError && message.test(error.message));
     });
   }
-
-  test('says what an operator should know of', async () => {
-    assert.match((await load({ allowed_hosts: ['a.test'] })).notes.join(), /the proxy is off/);
-    assert.match(
-      (await load({ enabled: true, anonymous: true })).notes.join(),
-      /every client that reaches this server/,
-    );
-    assert.deepEqual((await load({ enabled: true, anonymous: true, user: 'a', password: 'b' })).notes, []);
-  });
 });

@@ -6,3 +6,4 @@
 export { type ConfigFlags, type LoadedConfig, loadConfig } from './load.ts';
 export { loadYaml } from './load-yaml.ts';
 export { locateProblems } from './locate.ts';
+export { findNotes } from './notes.ts';

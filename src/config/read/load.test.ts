@@ -363,28 +363,6 @@ registries:
     const [upstream] = config.registries['a.b']?.upstreams ?? [];
     assert.deepEqual(upstream?.transport, { firstFragmentLen: 0, outboundProxy: 'none', dialTimeout: 3_000 });
   });
-
-  test('options of other mirrors that change nothing, and says so', async () => {
-    const { notes } = await loadText('transport: {expect_continue_timeout: 1s, force_http2: false, dial_timeout: 5s}');
-    assert.deepEqual(notes, [
-      'transport.expect_continue_timeout is accepted without effect: request bodies are sent without waiting for 100 Continue',
-      'transport.force_http2 is accepted without effect: upstreams are reached by HTTP/1.1',
-    ]);
-  });
-
-  test('what an operator should know of: credentials in the clear, unchecked certificates', async () => {
-    const { notes } = await loadText(`
-registries:
-  apps:
-    upstreams:
-      - {url: "http://127.0.0.1:5001", credentials: {helper: x}}
-      - {name: lan, url: "http://apps.example", credentials: {username: u, password: hush}}
-transport: {insecure_skip_verify: true}`);
-    assert.deepEqual(notes, [
-      'registries: credentials for apps go to http://apps.example in the clear; https would keep them',
-      'transport.insecure_skip_verify: no certificate of any upstream is checked',
-    ]);
-  });
 });
 
 describe('loadConfig() joins', () => {

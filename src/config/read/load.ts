@@ -1,9 +1,8 @@
 import { dirname, resolve } from 'node:path';
-import type { z } from 'zod';
 import { ConfigError, type ConfigProblem, formatKey, type Source } from '../problems.ts';
-import { type Config, childOf, configSchema, markOf, type Option, outline, schemasAt } from '../schema/index.ts';
+import { type Config, childOf, configSchema } from '../schema/index.ts';
 import { isNull, mergeTrees, type Scalar, type Tree, toPlain, treeAt, treeOf } from '../tree.ts';
-import { checkConsistency, findNotes } from './consistency.ts';
+import { checkConsistency } from './consistency.ts';
 import {
   CONFIG_FILE_VARIABLE,
   CONFIG_VARIABLE,
@@ -14,6 +13,7 @@ import {
 } from './environment.ts';
 import { explainIssues } from './explain.ts';
 import { findFile } from './find-file.ts';
+import { findNotes } from './notes.ts';
 import { readYaml } from './read-yaml.ts';
 import { checkReferences, resolvePaths } from './references.ts';
 
@@ -51,8 +51,8 @@ export interface LoadedConfig {
   readonly settings: Tree | undefined;
   /** A file exists and is empty. */
   readonly isBlank: boolean;
-  /** Warnings for the operator, one sentence each. */
-  readonly notes: readonly string[];
+  /** What is valid and needs attention, with its place and remedy: see {@link findNotes}. */
+  readonly notes: readonly ConfigProblem[];
 }
 
 /**
@@ -85,7 +85,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
     const isKnown = file.problems.length === 0 || flags.cacheDir !== undefined;
     throw new ConfigError(inOrder(all), { cacheDir: isKnown ? cacheDirOf(settings, cwd) : undefined });
   }
-  const notes = [...findWithoutEffect(settings), ...findNotes(config)];
+  const notes = findNotes(config, settings);
   const isBlank = file.source !== 'defaults' && (file.tree === undefined || isNull(file.tree));
   return { config: withDirectory(config, cwd), source: file.source, settings, isBlank, notes };
 }
@@ -187,16 +187,6 @@ function cacheDirOf(settings: Tree | undefined, cwd: string): string | undefined
 function withDirectory(config: Config, cwd: string): Config {
   if (config.cache === 'off') return config;
   return { ...config, cache: { ...config.cache, dir: resolve(cwd, config.cache.dir) } };
-}
-
-function findWithoutEffect(settings: Tree | undefined): readonly string[] {
-  const find = (options: readonly Option[]): readonly string[] =>
-    options.flatMap(({ path, options: inner }) => {
-      const reason = schemasAt(configSchema, path).map((schema: z.ZodType) => markOf(schema)?.withoutEffect)[0];
-      if (reason === undefined) return find(inner);
-      return isWritten(settings, path) ? [`${formatKey(path)} is accepted without effect: ${reason}`] : [];
-    });
-  return settings === undefined ? [] : find(outline(configSchema));
 }
 
 /** Sorted by line; problems without a line come last. */

@@ -81,11 +81,4 @@ mirrors:
       assert.doesNotMatch(problems[0] ?? '', /u:p/);
     });
   }
-
-  test('that send a credential in the clear say so', async () => {
-    const { notes } = await load(
-      'mirrors: [{name: a, prefix: /a, upstream: "http://a.example.com", credentials: {username: u, password: p}}]',
-    );
-    assert.match(notes.join('\n'), /credentials for a go to http:\/\/a\.example\.com in the clear/);
-  });
 });

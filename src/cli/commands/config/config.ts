@@ -2,6 +2,7 @@ import { checkTlsFiles, composeRegistries, SettingsError } from '../../../app/in
 import {
   type ConfigFlags,
   defaultFile,
+  formatProblem,
   jsonSchema,
   loadConfig,
   locateProblems,
@@ -20,7 +21,7 @@ export interface ValidateOptions {
   readonly references?: boolean;
 }
 
-/** `entrepot config validate`: shows every problem, or that the configuration is valid and which options have no effect. */
+/** `entrepot config validate`: shows every problem, or that the configuration is valid and what in it needs attention. */
 export function validateConfig({ flags, references = true }: ValidateOptions, output: Output): Promise<number> {
   return reportErrors(output, async () => {
     const loaded = await loadConfig({ flags, checkReferences: references });
@@ -35,7 +36,7 @@ export function validateConfig({ flags, references = true }: ValidateOptions, ou
     output.out(
       source === 'defaults' ? 'No configuration file was found; the defaults are valid.\n' : `${source} is valid\n`,
     );
-    for (const note of notes) output.out(`  note: ${note}\n`);
+    for (const note of notes) output.out(`  note: ${formatProblem(note)}\n`);
     return EXIT.ok;
   });
 }

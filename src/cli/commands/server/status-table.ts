@@ -4,13 +4,14 @@ import { count, formatDuration, formatProgress, formatTable, shortDigest } from 
 
 /** The server, its cache, its upstreams and its transfers. @param now milliseconds since 1970 */
 export function formatStatus(status: ServerStatus, now: number): string {
-  const { version, pid, uptimeSeconds, listeners, configSource, transfers, upstreams = [] } = status;
+  const { version, pid, uptimeSeconds, listeners, configSource, warnings = [], transfers, upstreams = [] } = status;
   const facts: readonly (readonly [string, string])[] = [
     ['listening', listeners.join(', ')],
     ['configuration', configSource],
     ['cache', describeCache(status.cache)],
     ...describePause(status.cache),
     ...describeRequests(status.requests),
+    ...warnings.map((warning) => ['warning', warning] as const),
   ];
   const lines = [
     `entrepot ${version}, pid ${pid}, up ${formatDuration(uptimeSeconds)}`,

@@ -83,6 +83,11 @@ function collect() {
 }
 
 describe('formatStatus', () => {
+  test('shows each warning on a line of its own', () => {
+    const warned = formatStatus({ ...full, warnings: ['entrepot.yaml:1:9  listen: a', 'allow_any: b'] }, now);
+    assert.match(warned, /\n {2}warning {8}entrepot\.yaml:1:9 {2}listen: a\n {2}warning {8}allow_any: b\n/);
+  });
+
   test('says why nothing is kept, while that is so', () => {
     const paused = { reason: 'the disk refused to take more: ENOSPC', since: now, until: now + 30_000 };
     const text = formatStatus({ ...idle, cache: { dir: '/c', blobs: 1, bytes: 0, paused } }, now);

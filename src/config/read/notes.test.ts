@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { formatProblem } from '../problems.ts';
+import { loadConfig } from './load.ts';
+
+/** The notes on a configuration, a line for each. */
+async function notesOn(text: string, env: Readonly<Record<string, string>> = {}): Promise<readonly string[]> {
+  const { notes } = await loadConfig({ cwd: '/', env: { HOME: '/nowhere', ENTREPOT_CONFIG: text, ...env } });
+  return notes.map(formatProblem);
+}
+
+const WITH_CREDENTIALS = 'registries: {apps: {upstreams: [{url: "https://a.example", credentials: {helper: x}}]}}';
+const WITHOUT = 'registries: {apps: {upstreams: ["https://a.example"]}}';
+const PUBLISHED = /can be reached from other machines, and every client uses the credentials for apps: .*Listen on 127/;
+
+describe('credentials beyond loopback are noted with the listener’s place', () => {
+  const reachable: readonly (readonly [listen: string, shown: string])[] = [
+    ['0.0.0.0:5000', '0.0.0.0:5000'],
+    [':5000', ':5000'],
+    ['5000', ':5000'],
+    ['"*:5000"', ':5000'],
+    ['"[::]:5000"', '[::]:5000'],
+    ['192.168.1.4:5000', '192.168.1.4:5000'],
+    ['203.0.113.7:5000', '203.0.113.7:5000'],
+    ['"[fe80::1]:5000"', '[fe80::1]:5000'],
+    ['"[::ffff:10.0.0.1]:5000"', '[::ffff:10.0.0.1]:5000'],
+    ['mirror.lan:5000', 'mirror.lan:5000'],
+  ];
+  for (const [listen, shown] of reachable) {
+    test(`on ${listen}`, async () => {
+      const [note = '', ...more] = await notesOn(`${WITH_CREDENTIALS}\nlisten: ${listen}`);
+      assert.deepEqual(more, []);
+      assert.match(note, PUBLISHED);
+      assert.ok(note.startsWith(`ENTREPOT_CONFIG:2:1  listen: ${shown} can be reached`), note);
+      assert.deepEqual(await notesOn(`${WITHOUT}\nlisten: ${listen}`), []);
+    });
+  }
+
+  for (const listen of [
+    '127.0.0.1:5000',
+    '127.8.9.1:5000',
+    'localhost:5000',
+    '"[::1]:5000"',
+    '"[::ffff:127.0.0.1]:5000"',
+    'unix:/run/a.sock',
+  ]) {
+    test(`not on ${listen}`, async () => {
+      assert.deepEqual(await notesOn(`${WITH_CREDENTIALS}\nlisten: ${listen}`), []);
+    });
+  }
+
+  test('of several listeners, the first that other machines reach', async () => {
+    const [note = ''] = await notesOn(`${WITH_CREDENTIALS}\nlisten: ["127.0.0.1:1", "unix:/a", ":2"]`);
+    assert.match(note, /^ENTREPOT_CONFIG:2:36 {2}listen\[2\]: :2 can/);
+  });
+
+  test('not where the listener only redirects to HTTPS', async () => {
+    const listen = 'listen: [{address: ":80", redirect_to_https: true}, "127.0.0.1:5000"]';
+    assert.deepEqual(await notesOn(`${WITH_CREDENTIALS}\n${listen}\npublic_url: https://m.example`), []);
+  });
+
+  test('where a variable opens the listener', async () => {
+    assert.match((await notesOn(WITH_CREDENTIALS, { PORT: '8080' })).join(), /^PORT {2}listen: :8080 can be reached/);
+    assert.match((await notesOn(WITH_CREDENTIALS, { ENTREPOT_LISTEN: ':1' })).join(), /^ENTREPOT_LISTEN {2}listen: :1/);
+  });
+
+  test('on a listener of the forward proxy alone, which serves images too', async () => {
+    const text = `${WITH_CREDENTIALS}\nforward_proxy: {enabled: true, listen: ":3128", user: u, password: p}`;
+    assert.match((await notesOn(text)).join('\n'), /forward_proxy\.listen: :3128 can be reached/);
+  });
+
+  const ways: readonly (readonly [what: string, registries: string])[] = [
+    ['a user', 'registries: {apps: {upstreams: [{url: "https://a", credentials: {username: u, password: hush}}]}}'],
+    ['several', 'registries: {apps: {upstreams: [{url: "https://a", credentials: [{helper: x}, {helper: y}]}]}}'],
+    ['a header', 'registries: {apps: {upstreams: [{url: "https://a", headers: {Authorization: hush}}]}}'],
+    ['a header of a site', 'registries: {apps: {upstreams: [{url: "https://a", headers: {PRIVATE-TOKEN: hush}}]}}'],
+    [
+      'the second upstream',
+      'registries: {apps: {upstreams: ["https://b", {url: "https://a", credentials: {helper: x}}]}}',
+    ],
+    ['a mirror route', 'mirrors: [{name: apps, prefix: /a, upstream: a, headers: {Cookie: hush}}]'],
+  ];
+  for (const [what, registries] of ways) {
+    test(`by ${what}`, async () => {
+      const notes = (await notesOn(`${registries}\nlisten: :5000`)).join('\n');
+      assert.match(notes, PUBLISHED);
+      assert.doesNotMatch(notes, /hush/);
+    });
+  }
+  test('an ordinary header is no credential', async () => {
+    const header = 'registries: {apps: {upstreams: [{url: "https://a", headers: {User-Agent: x}}]}}\nlisten: :5000';
+    assert.deepEqual(await notesOn(header), []);
+  });
+});
+
+describe('what is valid and dangerous is noted with its place and remedy', () => {
+  const table: readonly (readonly [text: string, expected: RegExp])[] = [
+    ['{listen: ":1", allow_any: true}', /:1:16 {2}allow_any: every client that reaches :1 can pull from any/],
+    ['{listen: ":1", allow_any: {deny: [x.example]}}', /allow_any: every client/],
+    [
+      '{listen: ":1", forward_proxy: {enabled: true, anonymous: true}}',
+      /:1:47 {2}forward_proxy\.anonymous: .*Set forw/,
+    ],
+    ['forward_proxy: {enabled: true, listen: ":2", anonymous: true}', /anonymous: every client that reaches :2/],
+    ['forward_proxy: {enabled: true, allowed_hosts: [ghcr.io, ".*"]}', /allowed_hosts\[1\]: "\.\*" matches every host/],
+    ['forward_proxy: {enabled: true, allowed_hosts: ["^.+$"]}', /matches every host.*Name the hosts/],
+    ['forward_proxy: {allowed_hosts: [a.test]}', /forward_proxy: the proxy is off/],
+    ['forward_proxy: {enabled: true, allow_private: ["0.0.0.0/0"]}', /allow_private\[0\]: 0\.0\.0\.0\/0 allows every/],
+    ['transport: {insecure_skip_verify: true}', /:1:13 {2}transport\.insecure_skip_verify: no certificate.*ca_file/],
+    ['transport: {allow_private: ["::/0"]}', /transport\.allow_private\[0\]: ::\/0 allows every private/],
+    [
+      'registries: {a.b: {upstreams: [{url: "https://a.b", tls: {insecure_skip_verify: true}}]}}',
+      /a\.b"\]\.upstreams\[0\]\.tls\.insecure_skip_verify: the certificate for a\.b is not checked/,
+    ],
+    ['mirrors: [{name: m, prefix: /m, upstream: m, tls: {insecure_skip_verify: true}}]', /mirrors\[0\]\.tls\.insecure/],
+    [
+      'registries: {a: {upstreams: [{url: "http://a.b", credentials: {helper: x}}]}}',
+      /credentials: the credentials for a go to http:\/\/a\.b unencrypted.*https/,
+    ],
+    [
+      'registries: {a: {upstreams: [{url: "http://a.b", headers: {X-Api-Key: k}}]}}',
+      /headers\.X-Api-Key: .* unencrypted/,
+    ],
+    [
+      'mirrors: [{name: m, prefix: /m, upstream: "http://m", credentials: {helper: x}}]',
+      /mirrors\[0\]\.credentials: .* unencrypted/,
+    ],
+    [
+      '{listen: ":1", mirrors: [{name: m, prefix: /m, upstream: m, credentials: {helper: x}}]}',
+      /mirrors\[0\]\.methods: .*can send POST with the credentials for m/,
+    ],
+    [
+      'registries: {a: {upstreams: [{url: "https://a.b", token_realms: ["*.com"]}]}}',
+      /token_realms\[0\]: \*\.com covers every host/,
+    ],
+    ['trusted_proxies: ["0.0.0.0/0"]', /:1:19 {2}trusted_proxies\[0\]: 0\.0\.0\.0\/0 covers.*Name the addresses/],
+    ['trusted_proxies: ["128.0.0.0/1"]', /trusted_proxies\[0\]/],
+    ['trusted_proxies: ["::/0"]', /trusted_proxies\[0\]/],
+    [
+      'transport: {force_http2: true}',
+      /transport\.force_http2: accepted without effect: upstreams are reached by HTTP\/1\.1/,
+    ],
+  ];
+  for (const [text, expected] of table) {
+    test(text, async () => assert.match((await notesOn(text)).join('\n'), expected));
+  }
+
+  const harmless = [
+    'allow_any: true',
+    'forward_proxy: {enabled: true, anonymous: true}',
+    '{listen: ":1", forward_proxy: {enabled: true, anonymous: true, user: u, password: p}}',
+    '{listen: ":1", forward_proxy: {enabled: true, listen: "127.0.0.1:2", anonymous: true}}',
+    'forward_proxy: {enabled: true, allowed_hosts: ["\\\\.example\\\\.com$", "^[a-z]+\\\\.test$"]}',
+    'trusted_proxies: [10.0.0.0/8, "fd00::/16", unix]',
+    'transport: {allow_private: [10.0.0.0/8], insecure_skip_verify: false}',
+    'registries: {a: {upstreams: [{url: "http://localhost:1", credentials: {helper: x}}, {url: "http://[::1]:1", credentials: {helper: x}}]}}',
+    '{listen: ":1", mirrors: [{name: m, prefix: /m, upstream: m}]}',
+    'registries: {a: {upstreams: [{url: "https://a.b", token_realms: ["*.b.com"]}]}}',
+    'transport: {dial_timeout: 5s}',
+  ];
+  for (const text of harmless) test(`not ${text}`, async () => assert.deepEqual(await notesOn(text), []));
+});

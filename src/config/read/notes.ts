@@ -1,0 +1,258 @@
+import { BlockList, isIP } from 'node:net';
+import type { z } from 'zod';
+import { type ConfigProblem, formatKey } from '../problems.ts';
+import type { Config, UpstreamConfig } from '../schema/index.ts';
+import { configSchema, formatListenAddress, markOf, type Option, outline, schemasAt } from '../schema/index.ts';
+import { isNull, type Path, sourceAt, type Tree, treeAt } from '../tree.ts';
+
+/** Names listed in one note. */
+const MAX_NAMES = 5;
+
+/** Shortest prefix of a block that is not remarked on: shorter ones cover a large part of all addresses. */
+const SHORTEST_PREFIX = { 4: 8, 6: 16 } as const;
+
+/**
+ * Notes on a valid configuration: settings that are dangerous, and settings without effect. Each has its place and its
+ * remedy, as a problem has. Pure.
+ */
+export function findNotes(config: Config, settings: Tree | undefined): readonly ConfigProblem[] {
+  const notes: ConfigProblem[] = [];
+  const note: Note = (path, message) => {
+    notes.push({ source: sourceAt(settings, path), key: formatKey(path), message });
+  };
+  const listeners = openListeners(config, settings);
+  noteWithoutEffect(settings, note);
+  notePublished(config, listeners, note);
+  noteAnyone(config, listeners, note);
+  noteForwardProxy(config, listeners, note);
+  noteUnencrypted(config, note);
+  noteUnchecked(config, note);
+  noteWideRanges(config, note);
+  return notes;
+}
+
+type Note = (path: Path, message: string) => void;
+
+interface OpenListener {
+  readonly path: Path;
+  /** As messages show it. */
+  readonly text: string;
+  /** Whether it serves the forward proxy. */
+  readonly forward: boolean;
+}
+
+/** The listeners that other machines can reach, and that serve more than a redirect to HTTPS. */
+function openListeners({ listen, forwardProxy }: Config, settings: Tree | undefined): readonly OpenListener[] {
+  const { enabled, listen: own } = forwardProxy;
+  // A single address is written without a list around it.
+  const pathOf = (path: Path, index: number) => (treeAt(settings, path)?.kind === 'list' ? [...path, index] : path);
+  const shared = listen.map(({ address, redirectToHttps }, index) => ({
+    address,
+    path: pathOf(['listen'], index),
+    forward: enabled && own.length === 0,
+    serves: !redirectToHttps,
+  }));
+  const apart = (enabled ? own : []).map(({ address }, index) => ({
+    address,
+    path: pathOf(['forward_proxy', 'listen'], index),
+    forward: true,
+    serves: true,
+  }));
+  return [...shared, ...apart].flatMap(({ address, path, forward, serves }) =>
+    serves && 'port' in address && !isLoopback(address.host)
+      ? [{ path, text: formatListenAddress(address), forward }]
+      : [],
+  );
+}
+
+/** The settings of a registry's upstream or of a mirror route that decide how it is reached. */
+interface Remote extends Pick<UpstreamConfig, 'url' | 'credentials' | 'headers' | 'tls'> {
+  /** The name of its registry or route. */
+  readonly name: string;
+  readonly path: Path;
+}
+
+function remotesOf({ registries, mirrors }: Config): readonly Remote[] {
+  const ofRegistries = Object.entries(registries).flatMap(([name, { upstreams = [] }]) =>
+    upstreams.map((upstream, at) => ({ ...upstream, name, path: ['registries', name, 'upstreams', at] })),
+  );
+  const ofMirrors = mirrors.map(({ upstream, ...route }, at) => ({ ...route, url: upstream, path: ['mirrors', at] }));
+  return [...ofRegistries, ...ofMirrors];
+}
+
+/** Headers that are known to carry credentials, with the names that sites have given theirs (`PRIVATE-TOKEN`). */
+const SECRET_HEADER = /^(?:cookie|proxy-authorization)$|auth|token|secret|credential|api-?key|session|password/i;
+
+/** The option that makes requests to a remote those of an account: a credential, a header or a client certificate. */
+function credentialOf({ credentials, headers, tls }: Remote): Path | undefined {
+  if (credentials !== undefined) return ['credentials'];
+  const header = Object.keys(headers).find((name) => SECRET_HEADER.test(name));
+  if (header !== undefined) return ['headers', header];
+  return tls?.certFile === undefined ? undefined : ['tls', 'cert_file'];
+}
+
+/** Credentials of upstreams are used for every client: what they can read, every client can read. */
+function notePublished(config: Config, [listener]: readonly OpenListener[], note: Note): void {
+  if (listener === undefined) return;
+  const owners = remotesOf(config).filter((remote) => credentialOf(remote) !== undefined);
+  if (owners.length > 0) {
+    note(
+      listener.path,
+      `${listener.text} can be reached from other machines, and every client uses the credentials for ${namesOf(owners)}: ` +
+        'each can pull all private images that these credentials can read. ' +
+        'Listen on 127.0.0.1 or a Unix socket behind a reverse proxy that admits users, or let a firewall admit only clients that may read all of it',
+    );
+  }
+  for (const [at, { name, credentials, methods }] of config.mirrors.entries()) {
+    const writing = methods.filter((method) => !['GET', 'HEAD', 'OPTIONS'].includes(method));
+    if (credentials === undefined || writing.length === 0) continue;
+    note(
+      ['mirrors', at, 'methods'],
+      `every client that reaches ${listener.text} can send ${writing.join(', ')} with the credentials for ${name}, and so change what is there (git push uses POST). ` +
+        'Allow only GET and HEAD, or give a credential that can only read',
+    );
+  }
+}
+
+function noteAnyone({ allowAny }: Config, [listener]: readonly OpenListener[], note: Note): void {
+  if (listener === undefined || allowAny === false) return;
+  note(
+    ['allow_any'],
+    `every client that reaches ${listener.text} can pull from any public registry through this server. ` +
+      'List the registries that clients need under registries, or listen on 127.0.0.1',
+  );
+}
+
+function noteForwardProxy({ forwardProxy }: Config, listeners: readonly OpenListener[], note: Note): void {
+  const { enabled, anonymous, user, allowedHosts = [], presets, mitm } = forwardProxy;
+  const isConfigured = mitm.enabled || user !== undefined || allowedHosts.length > 0 || presets !== undefined;
+  if (!enabled && isConfigured) {
+    note(['forward_proxy'], 'the proxy is off until forward_proxy.enabled is true; its other options have no effect');
+  }
+  if (!enabled) return;
+  const open = listeners.find(({ forward }) => forward);
+  if (open !== undefined && anonymous && user === undefined) {
+    note(
+      ['forward_proxy', 'anonymous'],
+      `every client that reaches ${open.text} can connect through this server to the allowed hosts. ` +
+        'Set forward_proxy.user and password, or listen on 127.0.0.1',
+    );
+  }
+  for (const [at, entry] of allowedHosts.entries()) {
+    if (!matchesEveryHost(entry)) continue;
+    note(
+      ['forward_proxy', 'allowed_hosts', at],
+      `${JSON.stringify(entry)} matches every host, so clients can reach any site through this server. ` +
+        'Name the hosts that they need, such as ghcr.io or \\.example\\.com$',
+    );
+  }
+}
+
+/** Two names that no pattern for real hosts has in common. */
+function matchesEveryHost(entry: string): boolean {
+  if (!/[\\^$*+?()[\]{}|]/.test(entry)) return false;
+  const expression = new RegExp(entry, 'i');
+  return ['a.test', 'zz-9.invalid'].every((host) => expression.test(host));
+}
+
+function noteUnencrypted(config: Config, note: Note): void {
+  for (const remote of remotesOf(config)) {
+    const credential = credentialOf(remote);
+    if (credential === undefined || !isClear(remote.url)) continue;
+    note(
+      [...remote.path, ...credential],
+      `the credentials for ${remote.name} go to ${remote.url} unencrypted: every network on the way can read them. Use https://`,
+    );
+  }
+}
+
+function noteUnchecked(config: Config, note: Note): void {
+  const remedy = 'Name the certificate authority in ca_file instead';
+  if (config.transport.insecureSkipVerify) {
+    note(
+      ['transport', 'insecure_skip_verify'],
+      `no certificate of any upstream is checked, so another server can answer in its place. ${remedy}`,
+    );
+  }
+  for (const { name, path, tls } of remotesOf(config)) {
+    if (tls?.insecureSkipVerify !== true) continue;
+    note(
+      [...path, 'tls', 'insecure_skip_verify'],
+      `the certificate for ${name} is not checked, so another server can answer in its place. ${remedy}`,
+    );
+  }
+}
+
+function noteWideRanges({ trustedProxies, transport, forwardProxy, registries }: Config, note: Note): void {
+  for (const [at, block] of trustedProxies.entries()) {
+    if (!isWide(block)) continue;
+    note(
+      ['trusted_proxies', at],
+      `${block} covers a large part of all addresses: any client in it can claim any address, scheme and host. Name the addresses of your proxies`,
+    );
+  }
+  const allowed = [
+    { path: ['transport', 'allow_private'], blocks: transport.allowPrivate },
+    { path: ['forward_proxy', 'allow_private'], blocks: forwardProxy.allowPrivate },
+  ];
+  for (const { path, blocks } of allowed) {
+    for (const [at, block] of blocks.entries()) {
+      if (isWide(block)) note([...path, at], `${block} allows every private address. Name the hosts that are needed`);
+    }
+  }
+  for (const [name, { upstreams = [] }] of Object.entries(registries)) {
+    for (const [at, { tokenRealms }] of upstreams.entries()) {
+      for (const [index, realm] of tokenRealms.entries()) {
+        if (!/^\*\.[^.]+$/.test(realm)) continue;
+        note(
+          ['registries', name, 'upstreams', at, 'token_realms', index],
+          `${realm} covers every host below ${realm.slice(2)}: each may be sent the credentials for ${name}. Name the token service's host`,
+        );
+      }
+    }
+  }
+}
+
+function noteWithoutEffect(settings: Tree | undefined, note: Note): void {
+  const find = (options: readonly Option[]): void => {
+    for (const { path, options: inner } of options) {
+      const [reason] = schemasAt(configSchema, path).map((schema: z.ZodType) => markOf(schema)?.withoutEffect);
+      const found = treeAt(settings, path);
+      if (reason === undefined) find(inner);
+      else if (found !== undefined && !isNull(found)) note(path, `accepted without effect: ${reason}`);
+    }
+  };
+  if (settings !== undefined) find(outline(configSchema));
+}
+
+function namesOf(remotes: readonly Remote[]): string {
+  const names = [...new Set(remotes.map(({ name }) => name))];
+  const more = names.length - MAX_NAMES;
+  return names.slice(0, MAX_NAMES).join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+
+/** Whether a block covers a large part of all addresses. */
+function isWide(block: string): boolean {
+  const [network = '', prefix] = block.split('/');
+  const family = isIP(network);
+  if (prefix === undefined || (family !== 4 && family !== 6)) return false;
+  return Number(prefix) < SHORTEST_PREFIX[family];
+}
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+/** Whether only this machine reaches an address or name. Without a host, a listener takes every address. */
+function isLoopback(host: string | undefined): boolean {
+  if (host === undefined) return false;
+  const family = isIP(host);
+  // An IPv6 address that holds an IPv4 address (::ffff:127.0.0.1) is checked as that address.
+  return family === 0 ? /^(?:.+\.)?localhost$/i.test(host) : loopback.check(host, family === 4 ? 'ipv4' : 'ipv6');
+}
+
+/** Whether requests to a URL leave this machine unencrypted. */
+function isClear(url: string): boolean {
+  const { protocol, hostname } = new URL(url);
+  return protocol === 'http:' && !isLoopback(hostname.replace(/^\[(.*)\]$/, '$1'));
+}
