@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Ingest, PullThrough } from '../cache/index.ts';
-import { type Config, formatProblem, type LoadedConfig } from '../config/index.ts';
+import { type Config, type ConfigProblem, formatProblem } from '../config/index.ts';
 import type { Admission, ListenerAddress } from '../server/index.ts';
 
 const upstreamStatus = z.object({
@@ -96,7 +96,7 @@ export interface StatusParts {
   readonly config: Config;
   /** Where the configuration came from. */
   readonly source: string;
-  readonly notes: LoadedConfig['notes'];
+  readonly notes: readonly ConfigProblem[];
   readonly admission: Pick<Admission, 'inflight' | 'waiting' | 'overloaded'>;
   readonly cache: Pick<PullThrough, 'totals' | 'pause' | 'transfers'>;
   readonly upstreams: readonly UpstreamStatus[];

@@ -81,7 +81,7 @@ interface RunningServer extends ReloadTarget {
 type StartOptions = AppOptions & Pick<RunningServer, 'parts' | 'cleanUp'> & Pick<Generation, 'upstreams'>;
 
 async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> {
-  const { config, source, notes } = loaded;
+  const { config } = loaded;
   const { log, version, load, parts, upstreams, cleanUp } = options;
   const startedAt = Date.now();
   const readiness = { isReady: false };
@@ -97,7 +97,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
     ownPorts: () => ownPorts,
     openTunnels,
   };
-  const live: Live = { current: await createGeneration({ config, source, notes, upstreams }, processContext) };
+  const live: Live = { current: await createGeneration({ ...loaded, upstreams }, processContext) };
   const frontDoor = openFrontDoor(live, parts);
   // Complete before the first listener opens: a request for /metrics may come before the last one has opened.
   const target: ReloadTarget = { live, parts, frontDoor, processContext };

@@ -19,7 +19,7 @@ export interface ReloadTarget {
   readonly processContext: ProcessContext;
 }
 
-type NextConfig = Pick<LoadedConfig, 'config' | 'source' | 'notes'>;
+type NextConfig = Pick<LoadedConfig, 'config' | 'source' | 'settings'>;
 
 /**
  * Takes up another configuration, whole or not at all: first everything that can fail, then everything that cannot.
@@ -33,7 +33,7 @@ export async function applyConfig(next: NextConfig, target: ReloadTarget): Promi
   const before = live.current.upstreams;
   const upstreams = await upstreamSets.open(next.config, before);
   const { generation, renewCertificates } = await prepare({ ...next, upstreams }, target);
-  const policy = cacheOptionsOf(next.config);
+  const policy = cacheOptionsOf(next.config, upstreams.catalogue);
   const door = frontDoorOptionsOf(next.config);
   // From here on nothing fails and nothing waits: the next request finds all of it.
   live.current = generation;

@@ -1,5 +1,5 @@
 import type { UpstreamStatus } from '../admin/index.ts';
-import type { Config, LoadedConfig } from '../config/index.ts';
+import { type Config, type ConfigProblem, formatProblem, type LoadedConfig } from '../config/index.ts';
 import type { Authority, OpenTunnels } from '../forward/index.ts';
 import { createRegistryDoor } from '../registry/index.ts';
 import type { Catalogue } from '../routing/index.ts';
@@ -16,7 +16,7 @@ import {
 } from '../server/index.ts';
 import type { ServerParts } from './parts.ts';
 import { reservedDoor } from './reserved-door.ts';
-import { forwardHelpOf, forwardOf, loadSites, loadWeb, sitesOf } from './settings/index.ts';
+import { forwardHelpOf, forwardOf, loadSites, loadWeb, notesOf, sitesOf } from './settings/index.ts';
 import { originOf, type UpstreamSet } from './upstream-set.ts';
 
 /** What follows from one configuration; a reload replaces it as a whole. */
@@ -25,7 +25,7 @@ export interface Generation {
   /** Where the configuration came from. */
   readonly source: string;
   /** Warnings about the configuration in effect. */
-  readonly notes: LoadedConfig['notes'];
+  readonly notes: readonly ConfigProblem[];
   readonly upstreams: UpstreamSet;
   /** Handles every request to this server. */
   readonly handle: RequestHandler;
@@ -36,7 +36,7 @@ export interface Generation {
 }
 
 /** What a generation needs of the process. */
-export interface ProcessContext extends Pick<ServerParts, 'telemetry' | 'cache' | 'admission'> {
+export interface ProcessContext extends Pick<ServerParts, 'telemetry' | 'cache' | 'admission' | 'log'> {
   readonly authority: Authority | undefined;
   readonly version: string;
   readonly ready: () => boolean;
@@ -47,7 +47,12 @@ export interface ProcessContext extends Pick<ServerParts, 'telemetry' | 'cache' 
 
 /** @throws {SettingsError} */
 export async function createGeneration(
-  { config, source, notes, upstreams }: Pick<Generation, 'config' | 'source' | 'notes' | 'upstreams'>,
+  {
+    config,
+    source,
+    settings,
+    upstreams,
+  }: Pick<LoadedConfig, 'config' | 'source' | 'settings'> & Pick<Generation, 'upstreams'>,
   processContext: ProcessContext,
 ): Promise<Generation> {
   const { telemetry, cache, authority, version, ready, admission, metrics, ownPorts, openTunnels } = processContext;
@@ -68,6 +73,8 @@ export async function createGeneration(
   const { shared } = transport;
   const parts = { catalogue, telemetry, shared, authority, dispatch: handle, admission, ownPorts, openTunnels };
   const forward = await forwardOf(config, parts);
+  const notes = notesOf({ config, settings }, catalogue);
+  for (const note of notes) processContext.log.warn(formatProblem(note));
   const registries = new Set([...catalogue.list(), ...config.mirrors].map(({ name }) => name));
   return { config, source, notes, upstreams, handle, forward, registries };
 }

@@ -16,5 +16,6 @@ export {
   composeRegistries,
   loadLateParts,
   logFormatOf,
+  notesOf,
   SettingsError,
 } from './settings/index.ts';

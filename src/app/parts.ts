@@ -38,7 +38,7 @@ export async function openParts(
   const upstreamSets = openUpstreamSets(context);
   const upstreams = await upstreamSets.open(config);
   const storage = await openStorage(config, context);
-  const cache = openCache(config, { ...context, storage });
+  const cache = openCache(config, { ...context, storage, upstreams });
   const admission = openAdmission(config, context);
   return { parts: { ...context, eventLog, upstreamSets, storage, cache, admission }, upstreams };
 }
@@ -57,11 +57,22 @@ function openUpstreamSets({ telemetry, cleanups }: PartsContext): UpstreamSets {
 
 function openCache(
   config: Config,
-  { telemetry, cleanups, storage }: PartsContext & { readonly storage: Storage },
+  {
+    telemetry,
+    cleanups,
+    storage,
+    upstreams,
+  }: PartsContext & { readonly storage: Storage; readonly upstreams: UpstreamSet },
 ): PullThrough {
   const { store, metadata, ledger } = storage;
   const { reconciledAt } = ledger;
-  const cache = new PullThrough({ store, metadata, telemetry, ...cacheOptionsOf(config), reconciledAt });
+  const cache = new PullThrough({
+    store,
+    metadata,
+    telemetry,
+    ...cacheOptionsOf(config, upstreams.catalogue),
+    reconciledAt,
+  });
   cleanups.push(async () => {
     await cache.close();
     ledger.reconciledAt = cache.reconciledAt;

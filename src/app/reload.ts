@@ -1,13 +1,6 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import {
-  type Config,
-  ConfigError,
-  findNotes,
-  formatProblem,
-  type LoadedConfig,
-  locateProblems,
-} from '../config/index.ts';
+import { type Config, ConfigError, formatProblem, type LoadedConfig, locateProblems } from '../config/index.ts';
 import type { RegistrySpec } from '../oci/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import type { ConfigReloaded, Log, Telemetry } from '../telemetry/index.ts';
@@ -23,7 +16,7 @@ export interface ReloadSteps {
   readonly load: () => Promise<LoadedConfig>;
   readonly running: () => { readonly config: Config; readonly catalogue: Catalogue; readonly source: string };
   /** Takes up a configuration whole, or rejects. Gives the catalogue in effect. */
-  readonly apply: (next: Pick<LoadedConfig, 'config' | 'source' | 'notes'>) => Promise<Catalogue>;
+  readonly apply: (next: Pick<LoadedConfig, 'config' | 'source' | 'settings'>) => Promise<Catalogue>;
   readonly log: Log;
   readonly telemetry: Telemetry;
 }
@@ -78,7 +71,6 @@ export class Reloader {
     try {
       if (this.#isClosed) throw new Error('the server is stopping');
       loaded = await load();
-      for (const note of loaded.notes) log.warn(formatProblem(note));
       const { config, changed, restart } = planReload(before.config, loaded.config);
       const { source, settings } = loaded;
       // Editors truncate a file before they write it: read at that moment, it would remove every registry.
@@ -88,10 +80,7 @@ export class Reloader {
       if (source !== before.source && isGone(before.source)) {
         throw new Error(`${before.source}: the file was removed; put it back, or restart the server without it`);
       }
-      const registries = compareRegistries(
-        before.catalogue,
-        await apply({ config, source, notes: findNotes(config, settings) }),
-      );
+      const registries = compareRegistries(before.catalogue, await apply({ config, source, settings }));
       const isSame = changed.length + Object.values(registries).flat().length === 0;
       return { outcome: isSame ? 'unchanged' : 'changed', source, changed, registries, restart, problems: [] };
     } catch (error) {

@@ -210,7 +210,7 @@ describe('entrepot config', () => {
     assert.equal(err, '');
     assert.equal(
       out,
-      `${file} is valid\n  note: transport.force_http2 is accepted without effect: upstreams are reached by HTTP/1.1\n`,
+      `${file} is valid\n  note: ${file}:2:13  transport.force_http2: accepted without effect: upstreams are reached by HTTP/1.1\n`,
     );
   });
 

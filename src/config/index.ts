@@ -5,7 +5,7 @@
  * It never acts on a configuration: it opens no cache, sends no request, and keeps no configuration.
  */
 
-export { ConfigError, formatKey, formatProblem } from './problems.ts';
+export { ConfigError, type ConfigProblem, formatKey, formatProblem } from './problems.ts';
 export { type ConfigFlags, findNotes, type LoadedConfig, loadConfig, loadYaml, locateProblems } from './read/index.ts';
 export {
   type Config,

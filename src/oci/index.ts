@@ -25,7 +25,14 @@ export {
 } from './media-types.ts';
 export { notAnApiPath, parseRegistryPath, type RegistryPath, splitRegistryPath } from './path.ts';
 export { formatContentRange, parseContentRange, parseRange } from './range.ts';
-export { formatReference, isRepositoryName, type Reference, type Repository, type Visibility } from './reference.ts';
+export {
+  formatReference,
+  isRepositoryName,
+  isTag,
+  type Reference,
+  type Repository,
+  type Visibility,
+} from './reference.ts';
 export type {
   Capability,
   CredentialSource,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { composeCatalogue } from './compose-catalogue.ts';
-import { parseImagePattern } from './image-pattern.ts';
+import { parseImagePattern, parseTagPattern } from './image-pattern.ts';
 
 const { catalogue } = composeCatalogue({
   registries: { apps: { upstreams: [{ url: 'http://127.0.0.1:1' }] } },
@@ -50,6 +50,68 @@ describe('parseImagePattern()', () => {
     test(`refuses ${JSON.stringify(text)}`, () => {
       assert.ok(catalogue !== undefined);
       assert.throws(() => parseImagePattern(catalogue, text), { name: 'OciError', code: 'NAME_INVALID' });
+    });
+  }
+});
+
+describe('parseImagePattern() refuses what no image is called', () => {
+  const rows: readonly (readonly [text: string, why: RegExp])[] = [
+    ['Nginx', /lower case/],
+    ['ghcr.io/Owner/*', /lower case/],
+    ['**/App:latest', /lower case/],
+    ['ghcr.io/-x', /begins and ends with/],
+    ['nginx:-1', /a tag begins with/],
+    ['nginx:.*', /a tag begins with/],
+  ];
+  for (const [text, why] of rows) {
+    test(text, () => {
+      assert.ok(catalogue !== undefined);
+      assert.throws(() => parseImagePattern(catalogue, text), why);
+    });
+  }
+});
+
+describe('parseTagPattern()', () => {
+  const matching: readonly (readonly [text: string, pattern: string])[] = [
+    ['nginx:latest', 'docker.io/library/nginx:latest'],
+    ['nginx', 'docker.io/library/nginx:*'],
+    ['*:latest', 'docker.io/library/*:latest'],
+    ['grafana/*', 'docker.io/grafana/*:*'],
+    ['docker.io/library/*:latest', 'docker.io/library/*:latest'],
+    ['docker.io/nginx:1.*', 'docker.io/library/nginx:1.*'],
+    ['ghcr.io/owner/**', 'ghcr.io/owner/**:*'],
+    ['ghcr.io', 'ghcr.io/**:*'],
+    ['apps', 'apps/**:*'],
+    ['**', '**:*'],
+    ['**:latest', '**:latest'],
+    ['**/nginx:?', '**/nginx:?'],
+    ['*/library/nginx:1', '*/library/nginx:1'],
+    ['*.io/owner/app', '*.io/owner/app:*'],
+  ];
+  for (const [text, pattern] of matching) {
+    test(`takes ${text} for ${pattern}`, () => {
+      assert.ok(catalogue !== undefined);
+      assert.deepEqual(parseTagPattern(catalogue, text), { pattern, fault: undefined });
+    });
+  }
+
+  const lost: readonly (readonly [text: string, fault: RegExp])[] = [
+    ['dokcer.io/library/nginx', /no registry dokcer\.io; did you mean docker\.io\?/],
+    ['gone.example.com/app', /^this server has no registry gone\.example\.com$/],
+    ['docker.io/a/b/c:1', /two components/],
+    ['ghcr/owner/app:1', /two components/],
+    ['*.example.com/team/app', /no registry of this server matches \*\.example\.com/],
+    ['Nginx:latest', /lower case/],
+    [`nginx@${DIGEST}`, /only tags/],
+    [DIGEST, /only tags/],
+    ['a b', /names no image/],
+    ['https://ghcr.io/owner/app', /names no image/],
+    ['nginx:', /names no image/],
+  ];
+  for (const [text, fault] of lost) {
+    test(`finds nothing for ${text}`, () => {
+      assert.ok(catalogue !== undefined);
+      assert.match(parseTagPattern(catalogue, text).fault ?? '', fault);
     });
   }
 });

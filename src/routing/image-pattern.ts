@@ -1,6 +1,7 @@
-import { type Digest, OciError, parseDigest } from '../oci/index.ts';
+import { compileGlob, nearest } from '../lib/index.ts';
+import { type Digest, isRepositoryName, isTag, OciError, parseDigest } from '../oci/index.ts';
 import type { Catalogue } from './catalogue.ts';
-import { looksLikeRegistry } from './host.ts';
+import { isRegistryName, looksLikeRegistry } from './host.ts';
 import { qualifyRepository } from './name.ts';
 
 /** An image, tag or digest, or a pattern of them, as given by an operator. */
@@ -16,6 +17,7 @@ interface ImagePattern {
 
 const NAME = /^[a-zA-Z0-9._:/*?-]+$/;
 const TAG = /^[a-zA-Z0-9._*?-]{1,128}$/;
+const WILD = /[*?]/;
 
 /**
  * Reads `ghcr.io/owner/app`, `nginx:1.27`, `ghcr.io/owner/*:1.*`, `app@sha256:…` or `sha256:…`. Names are qualified as in
@@ -35,8 +37,67 @@ export function parseImagePattern(catalogue: Catalogue, text: string): ImagePatt
   }
   if (tag !== undefined && !TAG.test(tag)) throw invalid(text, 'its tag holds what no tag has');
   const repository = qualify(catalogue, name);
+  const fault = faultOf(repository, tag);
+  if (fault !== undefined) throw invalid(text, fault);
   const shown = `${repository}${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
   return { text: shown, repository, tag, digest };
+}
+
+interface TagPattern {
+  /** Pattern of `registry/repository:tag` with canonical names, for compileGlob. */
+  readonly pattern: string;
+  /** Why it can match no tag that this server serves; undefined where it can. */
+  readonly fault: string | undefined;
+}
+
+/**
+ * Reads a pattern of tags as {@link parseImagePattern} does; without a tag it means every tag. It never throws: a text
+ * that can match nothing is kept as it is, with its fault.
+ */
+export function parseTagPattern(catalogue: Catalogue, text: string): TagPattern {
+  try {
+    const { repository = '', tag = '*', digest } = parseImagePattern(catalogue, text);
+    const fault =
+      digest === undefined ? faultOfRegistry(catalogue, repository) : 'it names a digest, and only tags are compared';
+    return { pattern: `${repository}:${tag}`, fault };
+  } catch (error) {
+    if (!(error instanceof OciError)) throw error;
+    return { pattern: text, fault: error.message };
+  }
+}
+
+/** Why no registry of the catalogue has a repository of this pattern. */
+function faultOfRegistry(catalogue: Catalogue, pattern: string): string | undefined {
+  const [first = '', ...rest] = pattern.split('/');
+  if (WILD.test(first)) {
+    const matches = compileGlob(first);
+    const isServed = first.includes('**') || catalogue.list().some(({ name }) => matches(name));
+    return isServed ? undefined : `no registry of this server matches ${first}`;
+  }
+  const registry = catalogue.byName(first);
+  if (registry === undefined) {
+    const near = nearest(
+      first,
+      catalogue.list().map(({ name }) => name),
+    );
+    return `this server has no registry ${first}${near === undefined ? '' : `; did you mean ${near}?`}`;
+  }
+  const isHubName = rest.length === 2 || rest.some((part) => part.includes('**'));
+  if (!registry.library || isHubName) return undefined;
+  return `repositories of ${registry.name} have two components, as in library/nginx`;
+}
+
+/** Why no image has such a name: each wildcard stands for something that the grammar allows. */
+function faultOf(repository: string, tag: string | undefined): string | undefined {
+  const [registry = '', ...rest] = repository.split('/');
+  const sample = (text: string) => text.replace(/[*?]+/g, 'a');
+  const names = registry.startsWith('**') ? [registry, ...rest] : rest;
+  if (!registry.startsWith('**') && !isRegistryName(sample(registry))) return `${registry} is no name of a registry`;
+  if (/[A-Z]/.test(names.join('/'))) return 'names of repositories are in lower case';
+  if (names.length > 0 && !isRepositoryName(sample(names.join('/')))) {
+    return 'each component of a repository begins and ends with a letter or digit';
+  }
+  return tag === undefined || isTag(sample(tag)) ? undefined : 'a tag begins with a letter, a digit or _';
 }
 
 /** The tag follows the last colon, unless that belongs to a port. */
@@ -50,6 +111,8 @@ function qualify(catalogue: Catalogue, name: string): string {
   const slash = name.indexOf('/');
   const first = slash === -1 ? name : name.slice(0, slash);
   if (first.startsWith('**')) return name;
+  // `*/library/nginx` means every registry; `*/nginx` every owner at the default one.
+  if (WILD.test(first) && (name.includes('**') || name.split('/').length > 2)) return name;
   const known = catalogue.byPathName(first);
   // Cached content outlives the configuration of its registry, so the registry may be unknown.
   const isRegistry = known !== undefined || (looksLikeRegistry(first) && slash !== -1);

@@ -8,6 +8,7 @@ export { checkTargetsOf, checkTransportOf } from './check.ts';
 export { SettingsError } from './error.ts';
 export { authorityOf, authorityPlaceOf, forwardHelpOf, forwardOf } from './forward.ts';
 export { loadLateParts, loadSites, loadUpstream, loadWeb } from './lazy.ts';
+export { notesOf } from './patterns.ts';
 export { catalogueOf, composeRegistries } from './registries.ts';
 export { cacheOptionsOf, frontDoorOptionsOf, logFormatOf } from './server.ts';
 export { mirrorSpecOf, sitesOf } from './sites.ts';

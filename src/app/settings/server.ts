@@ -1,8 +1,10 @@
 import type { PullThroughOptions } from '../../cache/index.ts';
 import type { Config } from '../../config/index.ts';
+import type { Catalogue } from '../../routing/index.ts';
 import { compileTrustedProxies, type FrontDoorOptions } from '../../server/index.ts';
 import { freeSpace } from '../../store/index.ts';
 import type { LogFormat } from '../../telemetry/index.ts';
+import { tagPatternsOf } from './patterns.ts';
 
 /** `auto` is resolved: for people on a terminal, JSON elsewhere. */
 export function logFormatOf({ log: { format } }: Config): LogFormat {
@@ -11,10 +13,12 @@ export function logFormatOf({ log: { format } }: Config): LogFormat {
 }
 
 /** The policy of the cache. */
-export function cacheOptionsOf({
-  cache,
-}: Config): Omit<PullThroughOptions, 'origin' | 'store' | 'metadata' | 'telemetry' | 'now'> {
-  return cache === 'off' ? { keep: false } : { ...cache, keep: true, disk: () => freeSpace(cache.dir) };
+export function cacheOptionsOf(
+  { cache }: Config,
+  catalogue: Catalogue,
+): Omit<PullThroughOptions, 'origin' | 'store' | 'metadata' | 'telemetry' | 'now'> {
+  if (cache === 'off') return { keep: false };
+  return { ...cache, ...tagPatternsOf(cache, catalogue), keep: true, disk: () => freeSpace(cache.dir) };
 }
 
 /** The listeners of the server and of its forward proxy, with their time limits and bounds. */

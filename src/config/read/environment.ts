@@ -1,9 +1,9 @@
 import { z } from 'zod';
+import { nearest } from '../../lib/index.ts';
 import type { ConfigProblem, Source } from '../problems.ts';
 import { alternatives, childOf, core, type Option, outline } from '../schema/index.ts';
 import { mergeTrees, type Tree, treeAt, treeOf } from '../tree.ts';
 import { readYaml } from './read-yaml.ts';
-import { nearest } from './suggestion.ts';
 
 const PREFIX = 'ENTREPOT_';
 

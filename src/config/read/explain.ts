@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nearest } from '../../lib/index.ts';
 import { type ConfigProblem, formatKey } from '../problems.ts';
 import {
   alternatives,
@@ -11,7 +12,6 @@ import {
   schemasAt,
 } from '../schema/index.ts';
 import { isNull, type Path, sourceAt, type Tree, treeAt } from '../tree.ts';
-import { nearest } from './suggestion.ts';
 
 type Issue = z.core.$ZodIssue;
 

@@ -51,10 +51,9 @@ async function problemsOf(loading: Promise<unknown>): Promise<readonly string[]>
 
 describe('loadConfig() without anything', () => {
   test('gives every default, paths absolute, times in milliseconds, sizes in bytes', async () => {
-    const { config, source, settings, notes } = await load();
+    const { config, source, settings } = await load();
     assert.equal(source, 'defaults');
     assert.equal(settings, undefined);
-    assert.deepEqual(notes, []);
     assert.deepEqual(config, {
       listen: [{ address: { host: '127.0.0.1', port: 5000 }, redirectToHttps: false }],
       trustedProxies: [],

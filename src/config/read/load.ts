@@ -13,7 +13,6 @@ import {
 } from './environment.ts';
 import { explainIssues } from './explain.ts';
 import { findFile } from './find-file.ts';
-import { findNotes } from './notes.ts';
 import { readYaml } from './read-yaml.ts';
 import { checkReferences, resolvePaths } from './references.ts';
 
@@ -51,8 +50,6 @@ export interface LoadedConfig {
   readonly settings: Tree | undefined;
   /** A file exists and is empty. */
   readonly isBlank: boolean;
-  /** What is valid and needs attention, with its place and remedy: see {@link findNotes}. */
-  readonly notes: readonly ConfigProblem[];
 }
 
 /**
@@ -85,9 +82,8 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
     const isKnown = file.problems.length === 0 || flags.cacheDir !== undefined;
     throw new ConfigError(inOrder(all), { cacheDir: isKnown ? cacheDirOf(settings, cwd) : undefined });
   }
-  const notes = findNotes(config, settings);
   const isBlank = file.source !== 'defaults' && (file.tree === undefined || isNull(file.tree));
-  return { config: withDirectory(config, cwd), source: file.source, settings, isBlank, notes };
+  return { config: withDirectory(config, cwd), source: file.source, settings, isBlank };
 }
 
 interface FileLayer {

@@ -7,7 +7,7 @@ import type { LoadedConfig } from './load.ts';
  *
  * @param problems each begins with its option: `registries["ghcr.io"].aliases: "x" is …`
  */
-export function locateProblems({ settings }: LoadedConfig, problems: readonly string[]): ConfigError {
+export function locateProblems({ settings }: Pick<LoadedConfig, 'settings'>, problems: readonly string[]): ConfigError {
   const keys = new Map<string, Path>();
   if (settings !== undefined) collectKeys(settings, [], keys);
   return new ConfigError(problems.map((problem) => locate(problem, settings, keys)));

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { formatProblem } from '../problems.ts';
 import { loadConfig } from './load.ts';
+import { findNotes } from './notes.ts';
 
 /** The notes on a configuration, a line for each. */
 async function notesOn(text: string, env: Readonly<Record<string, string>> = {}): Promise<readonly string[]> {
-  const { notes } = await loadConfig({ cwd: '/', env: { HOME: '/nowhere', ENTREPOT_CONFIG: text, ...env } });
-  return notes.map(formatProblem);
+  const { config, settings } = await loadConfig({ cwd: '/', env: { HOME: '/nowhere', ENTREPOT_CONFIG: text, ...env } });
+  return findNotes(config, settings).map(formatProblem);
 }
 
 const WITH_CREDENTIALS = 'registries: {apps: {upstreams: [{url: "https://a.example", credentials: {helper: x}}]}}';

@@ -118,7 +118,7 @@ const freshness = options({
     .array(
       options({
         match: pattern('docker.io/library/*:latest').describe(
-          '`registry/repository:tag`; `*` within one component, `**` across.',
+          'As for `pin`: `registry/repository:tag`; `*` within one component, `**` across.',
         ),
         fresh_for: duration().describe('For the tags that match.'),
       }),
@@ -157,7 +157,9 @@ const cacheOn = options({
   pin: z
     .array(pattern('docker.io/library/*:latest'))
     .prefault([])
-    .describe('Tags whose images are never evicted: `registry/repository:tag`; `*` within one component, `**` across.'),
+    .describe(
+      'Tags whose images are never evicted: `registry/repository:tag`, or short as in a pull (`nginx` is every tag of docker.io/library/nginx); `*` within one component, `**` across.',
+    ),
   platforms: z
     .array(platform())
     .min(1)

@@ -1,5 +1,5 @@
 import { type GcAnswer, OPERATIONS } from '../../../admin/index.ts';
-import { cacheOptionsOf } from '../../../app/index.ts';
+import { cacheOptionsOf, catalogueOf } from '../../../app/index.ts';
 import { collectOffline } from '../../../cache/index.ts';
 import { parseSize } from '../../../config/index.ts';
 import { formatBytes, Telemetry } from '../../../telemetry/index.ts';
@@ -35,8 +35,14 @@ export async function gc(options: GcOptions, output: Output = processOutput): Pr
       flags,
       operation,
       input,
-      alone: ({ loaded, store, metadata }) => {
-        const settings = { ...cacheOptionsOf(loaded.config), store, metadata, telemetry: new Telemetry() };
+      alone: async ({ loaded: { config }, store, metadata }) => {
+        // Without the registry map, pins could mean other registries.
+        const settings = {
+          ...cacheOptionsOf(config, await catalogueOf(config)),
+          store,
+          metadata,
+          telemetry: new Telemetry(),
+        };
         return operation.handle(input, { cache: { collect: (how) => collectOffline(settings, how) }, metadata });
       },
       show(answer) {

@@ -1,4 +1,4 @@
-import { checkTlsFiles, composeRegistries, SettingsError } from '../../../app/index.ts';
+import { checkTlsFiles, composeRegistries, notesOf, SettingsError } from '../../../app/index.ts';
 import {
   type ConfigFlags,
   defaultFile,
@@ -25,10 +25,11 @@ export interface ValidateOptions {
 export function validateConfig({ flags, references = true }: ValidateOptions, output: Output): Promise<number> {
   return reportErrors(output, async () => {
     const loaded = await loadConfig({ flags, checkReferences: references });
-    const { source, notes, config } = loaded;
+    const { source, config } = loaded;
+    let catalogue: ReturnType<typeof composeRegistries> | undefined;
     try {
       // The registry map may define the default registry, and may be a URL; without it the registries cannot be checked.
-      if (config.registryMap === undefined) composeRegistries(config);
+      if (config.registryMap === undefined) catalogue = composeRegistries(config);
       if (references) await checkTlsFiles(config);
     } catch (error) {
       throw error instanceof SettingsError ? locateProblems(loaded, error.problems) : error;
@@ -36,7 +37,7 @@ export function validateConfig({ flags, references = true }: ValidateOptions, ou
     output.out(
       source === 'defaults' ? 'No configuration file was found; the defaults are valid.\n' : `${source} is valid\n`,
     );
-    for (const note of notes) output.out(`  note: ${formatProblem(note)}\n`);
+    for (const note of notesOf(loaded, catalogue)) output.out(`  note: ${formatProblem(note)}\n`);
     return EXIT.ok;
   });
 }

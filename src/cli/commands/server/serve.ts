@@ -1,13 +1,6 @@
 import { type App, catalogueOf, loadLateParts, logFormatOf, SettingsError, startApp } from '../../../app/index.ts';
 import { describeClients } from '../../../clients/index.ts';
-import {
-  ConfigError,
-  type ConfigFlags,
-  formatProblem,
-  type LoadedConfig,
-  loadConfig,
-  locateProblems,
-} from '../../../config/index.ts';
+import { ConfigError, type ConfigFlags, type LoadedConfig, loadConfig, locateProblems } from '../../../config/index.ts';
 import { createLog, type Log, type LogFormat } from '../../../telemetry/index.ts';
 import { reportConfigError } from '../../errors.ts';
 import { EXIT } from '../../exit-code.ts';
@@ -51,7 +44,6 @@ export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<nu
   const { config } = loaded;
   const format = logFormatOf(config);
   const log = createLog({ level: config.log.level, format });
-  for (const note of loaded.notes) log.warn(formatProblem(note));
 
   const stop = Promise.withResolvers<string>();
   const failure = Promise.withResolvers<never>();

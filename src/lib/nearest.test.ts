@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { nearest } from './suggestion.ts';
+import { nearest } from './nearest.ts';
 
 const WORDS = ['listen', 'cache', 'log', 'max_size', 'fresh_for', 'timeouts'];
 
