@@ -66,3 +66,13 @@ describe('parseRegistryMap()', () => {
     assert.match(parseRegistryMap('{"__proto__": "https://ghcr.io"}').problems[0] ?? '', /registry_map\.__proto__/);
   });
 });
+
+describe('parseRegistryMap() refuses the names of reserved paths', () => {
+  for (const name of ['api', 'ui', 'API']) {
+    test(name, () => {
+      const { map, problems } = parseRegistryMap(JSON.stringify({ [name]: 'https://ghcr.io' }));
+      assert.equal(map, undefined);
+      assert.match(problems.join(), /expected another name: \/(api|ui) is reserved/);
+    });
+  }
+});

@@ -38,7 +38,9 @@ export function parseRegistryMap(
     const url = typeof value === 'string' ? parseUpstreamUrl(value) : 'expected an address in quotes';
     if (typeof url === 'string') problems.push(`registry_map.${key}: ${url}`);
     else if (name === 'default') byDefault = url.url;
-    else if (isRegistryName(name)) entries.push({ key: name, url });
+    else if (name === 'api' || name === 'ui') {
+      problems.push(`registry_map.${key}: expected another name: /${name} is reserved for this server`);
+    } else if (isRegistryName(name)) entries.push({ key: name, url });
     else problems.push(`registry_map.${key}: expected a host, or a word of lower-case letters and digits`);
   }
   return problems.length === 0 ? { map: { default: byDefault, entries }, problems: [] } : { map: undefined, problems };

@@ -90,6 +90,9 @@ const OWN_PATHS = new Set([
   'token',
   'v2',
 ]);
+/** First path segments that are kept for this server's own API and console: nothing else is served under them. */
+const RESERVED_PATHS = new Set(['api', 'ui']);
+
 /** Values of `route` in log and metrics for other requests than those of mirror routes. */
 const OWN_ROUTES = new Set([
   'ca',
@@ -121,6 +124,11 @@ function checkMirrors({ mirrors }: Config, report: Report): void {
         [...path, 'prefix'],
         `found ${prefix}, expected another first segment: this server answers /${first} itself`,
       );
+    } else if (RESERVED_PATHS.has(first)) {
+      report(
+        [...path, 'prefix'],
+        `found ${prefix}, expected another first segment: /${first} is reserved for this server`,
+      );
     }
     prefixes.set(prefix, name);
     if (Array.isArray(credentials)) {
@@ -138,7 +146,9 @@ function checkRegistries({ registries, registryMap }: Config, report: Report): v
     if (registry.upstreams === undefined && !isHost && registryMap === undefined) {
       report(path, 'found no upstreams, expected at least one: only a host name implies its upstream');
     }
+    if (RESERVED_PATHS.has(name)) report(path, describeReserved(name));
     for (const [index, alias] of registry.aliases.entries()) {
+      if (RESERVED_PATHS.has(alias)) report([...path, 'aliases', index], describeReserved(alias));
       const owner = owners.get(alias);
       if (owner !== undefined) {
         report(
@@ -158,6 +168,10 @@ function checkRegistries({ registries, registryMap }: Config, report: Report): v
       checkTls({ url, tls }, [...at, 'tls'], report);
     }
   }
+}
+
+function describeReserved(name: string): string {
+  return `found the name "${name}", expected another such as ${name}-images: /${name} is reserved for this server, so /${name}/v2/ would not reach it`;
 }
 
 function checkTls(

@@ -62,6 +62,30 @@ mirrors:
     ]);
   });
 
+  const reserved: readonly (readonly [text: string, expected: string])[] = [
+    ['mirrors: [{name: a, prefix: /api, upstream: a}]', 'mirrors[0].prefix: found /api, '],
+    ['mirrors: [{name: a, prefix: /api/, upstream: a}]', 'mirrors[0].prefix: found /api, '],
+    ['mirrors: [{name: a, prefix: /api/v3, upstream: a}]', 'mirrors[0].prefix: found /api/v3, '],
+    ['mirrors: [{name: a, prefix: /ui, upstream: a}]', 'mirrors[0].prefix: found /ui, '],
+    ['mirrors: [{name: a, prefix: /ui/x, upstream: a}]', 'mirrors[0].prefix: found /ui/x, '],
+    ['registries: {api: {upstreams: ["https://a"]}}', 'registries.api: found the name "api", '],
+    ['registries: {ui: {upstreams: ["https://a"]}}', 'registries.ui: found the name "ui", '],
+    ['registries: {ghcr.io: {aliases: [x, api]}}', 'registries["ghcr.io"].aliases[1]: found the name "api", '],
+  ];
+  for (const [text, expected] of reserved) {
+    test(`leave reserved paths alone: ${text}`, async () => {
+      const [problem = '', ...more] = await problemsOf(text);
+      assert.deepEqual(more, []);
+      assert.ok(problem.startsWith(expected), problem);
+      assert.match(problem, /expected another .*reserved for this server/);
+    });
+  }
+  for (const prefix of ['/apis', '/api.example.com', '/uix', '/x/api', '/API']) {
+    test(`may be under ${prefix}`, async () => {
+      assert.deepEqual(await problemsOf(`mirrors: [{name: a, prefix: ${prefix}, upstream: a}]`), []);
+    });
+  }
+
   for (const [what, text] of [
     ['prefix', '{name: a, prefix: /, upstream: a.example.com}'],
     ['prefix', '{name: a, prefix: a, upstream: a.example.com}'],

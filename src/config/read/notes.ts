@@ -28,6 +28,7 @@ export function findNotes(config: Config, settings: Tree | undefined): readonly 
   noteUnencrypted(config, note);
   noteUnchecked(config, note);
   noteWideRanges(config, note);
+  noteShadowed(config, note);
   return notes;
 }
 
@@ -210,6 +211,20 @@ function noteWideRanges({ trustedProxies, transport, forwardProxy, registries }:
         );
       }
     }
+  }
+}
+
+/** A mirror route comes before the short form of a registry's path. */
+function noteShadowed({ mirrors, registries }: Config, note: Note): void {
+  for (const [at, { prefix }] of mirrors.entries()) {
+    const first = prefix.split('/')[1] ?? '';
+    const isShadow = prefix === `/${first}` || prefix.startsWith(`/${first}/v2`);
+    const owner = Object.entries(registries).find(([name, { aliases }]) => name === first || aliases.includes(first));
+    if (owner === undefined || !isShadow) continue;
+    note(
+      ['mirrors', at, 'prefix'],
+      `/${first}/v2/ leads to this route, and not to the registry ${owner[0]}, which clients reach as /v2/${owner[0]}/ only. Use another prefix`,
+    );
   }
 }
 
