@@ -11,6 +11,6 @@ export {
   type Config,
   optionName,
   parseDuration,
-  parseSize,
+  parseUnitSize,
 } from './schema/index.ts';
 export { defaultFile, jsonSchema, printConfig, printConfigJson, referenceTable } from './show/index.ts';

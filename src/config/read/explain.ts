@@ -12,6 +12,7 @@ import {
   schemasAt,
 } from '../schema/index.ts';
 import { isNull, type Path, sourceAt, type Tree, treeAt } from '../tree.ts';
+import { hintFor } from './hints.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -59,7 +60,13 @@ function explain(issue: Issue, context: Context): readonly ConfigProblem[] {
 function wrongValue(path: Path, schema: z.ZodType | undefined, context: Context): ConfigProblem {
   const expected = schema === undefined ? 'another value' : describeExpected(schema);
   const found = describeFound(path, context);
-  const message = found === undefined ? `missing, expected ${expected}` : `found ${found}, expected ${expected}`;
+  const written = treeAt(context.settings, path);
+  const isSecret = schema !== undefined && markOf(schema)?.secret === true;
+  const hint = written === undefined || schema === undefined || isSecret ? undefined : hintFor(written, schema);
+  const message =
+    found === undefined
+      ? `missing, expected ${expected}`
+      : `found ${found}, expected ${expected}${hint === undefined ? '' : `; ${hint}`}`;
   return { source: sourceAt(context.settings, path), key: formatKey(path), message };
 }
 

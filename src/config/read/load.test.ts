@@ -505,7 +505,7 @@ limits: {max_connections: 0}
       'wrong.yaml:12:23  registries.apps.upstreams[0].credentials.usernam: unknown option; did you mean "username"?',
       'wrong.yaml:13:9  registries.apps.upstreams[1].url: missing, expected an http:// or https:// address without a query or a password in it, e.g. https://ghcr.io',
       'wrong.yaml:14:7  log.level: found "loud", expected debug or info or warn or error',
-      'wrong.yaml:14:20  log.access: found "yes", expected true or false',
+      'wrong.yaml:14:20  log.access: found "yes", expected true or false; did you mean true?',
       'wrong.yaml:15:1  timeouts: found 5, expected a map of read_header_timeout, read_timeout, write_timeout, idle_timeout, drain_delay, shutdown_timeout, client_stall_timeout, max_header_bytes',
       'wrong.yaml:16:10  limits.max_connections: found 0, expected a whole number from 1 to 1000000',
     ]);
@@ -604,7 +604,10 @@ limits: {max_connections: 0}
       'registries: {a.b: {upstreams: [{url: "http://x", tls: {insecure_skip_verify: true}}]}}',
       'registries["a.b"].upstreams[0].tls: found it with an http:// address',
     ],
-    ['cache: {max_size: 50G}', 'cache.max_size: found "50G", expected an amount of bytes from 1: a number'],
+    [
+      'cache: {max_size: 50G}',
+      'cache.max_size: found "50G", expected an amount of bytes from 1: a number with its unit',
+    ],
     ['cache: {max_size: 0}', 'cache.max_size: found 0, expected an amount of bytes from 1'],
     ['cache: {min_free: 100%}', 'cache.min_free: found "100%", expected an amount of bytes such as 5GB, or a share'],
     ['cache: {platforms: [amd64]}', 'cache.platforms[0]: found "amd64", expected a platform such as linux/amd64'],

@@ -5,7 +5,7 @@ import { parseDuration } from './duration.ts';
 import { isHostName, type ListenAddress, parseListenAddress } from './listen-address.ts';
 import { type OptionMeta, optionMeta } from './meta.ts';
 import { options } from './options.ts';
-import { parseSize } from './size.ts';
+import { parseSize, parseUnitSize } from './size.ts';
 
 /** The longest delay of a timer in Node: 2³¹−1 ms, almost 25 days. Longer ones fire at once. */
 const MAX_TIMER_MILLISECONDS = 2 ** 31 - 1;
@@ -60,17 +60,17 @@ function timer(value: string | number, least: number): number | undefined {
   return milliseconds;
 }
 
-/** Bytes. */
-export function size({ least = 0, most = Number.MAX_SAFE_INTEGER } = {}) {
+/** Bytes. @param bare a small number without a unit is valid */
+export function size({ least = 0, most = Number.MAX_SAFE_INTEGER, bare = false } = {}) {
   const parse = (value: string | number) => {
-    const bytes = parseSize(value);
+    const bytes = bare ? parseSize(value) : parseUnitSize(value);
     return bytes !== undefined && bytes >= least && bytes <= most ? bytes : undefined;
   };
   const atLeast = least > 0 ? ` from ${least}` : '';
   const bounds = most < Number.MAX_SAFE_INTEGER ? ` from ${least} to ${most}` : atLeast;
   return read(textOrNumber, parse, {
     type: 'size',
-    expected: `an amount of bytes${bounds}: a number, or one with its unit, such as 50GB or 512MiB`,
+    expected: `an amount of bytes${bounds}: ${bare ? 'a number, or one with its unit, such as 16KiB' : 'a number with its unit, such as 50GB or 512MiB'}`,
   });
 }
 
@@ -78,7 +78,7 @@ export function size({ least = 0, most = Number.MAX_SAFE_INTEGER } = {}) {
 export function freeSpace() {
   const parse = (value: string | number): number | { readonly share: number } | undefined => {
     const percent = typeof value === 'string' ? /^(\d{1,2}(?:\.\d{1,3})?) ?%$/.exec(value.trim()) : null;
-    return percent === null ? parseSize(value) : { share: Number(percent[1]) / 100 };
+    return percent === null ? parseUnitSize(value) : { share: Number(percent[1]) / 100 };
   };
   return read(textOrNumber, parse, {
     type: 'size or share',
@@ -294,24 +294,31 @@ export function userName() {
     .register(optionMeta, { type: 'name', expected: 'a user name without a colon in it', user: true });
 }
 
+/** Whether the text is an IP address without a zone, or a CIDR block of them. */
+function isAddressOrBlock(text: string): boolean {
+  const [address = '', bits, more] = text.split('/');
+  const family = address.includes('%') ? 0 : isIP(address);
+  if (family === 0 || more !== undefined) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+}
+
 /** A host, an address or a CIDR block. */
 export function addressRange() {
-  const parse = (text: string) => (/^[A-Za-z0-9.:*-]+(?:\/\d{1,3})?$/.test(text) ? text.toLowerCase() : undefined);
+  const parse = (text: string) => {
+    const bare = text.replace(/^\[(.*)\]$/, '$1');
+    const isName = isHostName(text.replace(/\.$/, '')) && !/(?:^|\.)\d+$/.test(text);
+    return isName || isAddressOrBlock(bare) ? bare.toLowerCase() : undefined;
+  };
   return read(z.string(), parse, {
     type: 'host or range',
-    expected: 'a host name, an address or a block of addresses, such as 10.0.0.0/8',
+    expected: 'a host name, an address or a block of addresses, such as 10.0.0.0/8 or fd00::/8',
   });
 }
 
 /** An address or CIDR block of a reverse proxy, or `unix` for one on a Unix socket. */
 export function proxyAddress() {
   const parse = (text: string) => {
-    if (text === 'unix') return text;
-    const [address = '', bits, more] = text.split('/');
-    const family = address.includes('%') ? 0 : isIP(address);
-    if (family === 0 || more !== undefined) return undefined;
-    const fits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
-    return fits ? text.toLowerCase() : undefined;
+    return text === 'unix' || isAddressOrBlock(text) ? text.toLowerCase() : undefined;
   };
   return read(z.string(), parse, {
     type: 'address or block',

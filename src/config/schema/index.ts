@@ -23,4 +23,4 @@ export {
 } from './outline.ts';
 export { redactAll, redactValue } from './redact.ts';
 export { type Config, configSchema, type UpstreamConfig } from './schema.ts';
-export { parseSize } from './size.ts';
+export { parseSize, parseUnitSize } from './size.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parseSize } from './size.ts';
+import { parseSize, parseUnitSize } from './size.ts';
 
 const read: readonly (readonly [string | number, number])[] = [
   [0, 0],
@@ -39,5 +39,22 @@ describe('parseSize', () => {
   }
   for (const text of refused) {
     test(`${JSON.stringify(text)} is refused`, () => assert.equal(parseSize(text), undefined));
+  }
+});
+
+describe('parseUnitSize', () => {
+  for (const text of [1, 50, '50', 1_048_575]) {
+    test(`${JSON.stringify(text)} is refused: its unit was forgotten`, () =>
+      assert.equal(parseUnitSize(text), undefined));
+  }
+  for (const [text, bytes] of [
+    [0, 0],
+    ['0', 0],
+    ['50B', 50],
+    ['1kB', 1000],
+    [1_048_576, 1_048_576],
+    ['50000000000', 50e9],
+  ] as const) {
+    test(`${JSON.stringify(text)} is ${bytes} bytes`, () => assert.equal(parseUnitSize(text), bytes));
   }
 });

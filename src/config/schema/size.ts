@@ -23,6 +23,16 @@ export function parseSize(text: string | number): number | undefined {
   return bytes !== undefined && Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : undefined;
 }
 
+/** A smaller number without a unit was hardly meant as bytes. */
+const LEAST_BARE_SIZE = 2 ** 20;
+
+/** As {@link parseSize}; undefined for a small number without a unit too, except 0: `max_size: 50` was not meant as 50 bytes. */
+export function parseUnitSize(value: string | number): number | undefined {
+  const bytes = parseSize(value);
+  const isBare = typeof value === 'number' || /^\d+$/.test(value);
+  return isBare && bytes !== undefined && bytes > 0 && bytes < LEAST_BARE_SIZE ? undefined : bytes;
+}
+
 function readSize(text: string): number | undefined {
   if (text.length > 64) return undefined;
   const match = /^(\d+(?:\.\d+)?) ?([kmgt]?i?b)?$/i.exec(text);

@@ -18,7 +18,7 @@ export const timeouts = options({
   client_stall_timeout: deadline()
     .prefault('60s')
     .describe('A client that reads nothing for this long is disconnected.'),
-  max_header_bytes: size({ least: 1024, most: 2 ** 20 })
+  max_header_bytes: size({ least: 1024, most: 2 ** 20, bare: true })
     .prefault('16KiB')
     .describe('The largest request head, in bytes.'),
 });

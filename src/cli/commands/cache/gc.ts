@@ -1,7 +1,7 @@
 import { type GcAnswer, OPERATIONS } from '../../../admin/index.ts';
 import { cacheOptionsOf, catalogueOf } from '../../../app/index.ts';
 import { collectOffline } from '../../../cache/index.ts';
-import { parseSize } from '../../../config/index.ts';
+import { parseUnitSize } from '../../../config/index.ts';
 import { formatBytes, Telemetry } from '../../../telemetry/index.ts';
 import type { CommandOptions } from '../../command.ts';
 import { EXIT } from '../../exit-code.ts';
@@ -23,9 +23,11 @@ export interface GcOptions extends CommandOptions {
  */
 export async function gc(options: GcOptions, output: Output = processOutput): Promise<number> {
   const { flags, json, dryRun = false } = options;
-  const maxSize = options.maxSize === undefined ? undefined : parseSize(options.maxSize);
+  const maxSize = options.maxSize === undefined ? undefined : parseUnitSize(options.maxSize);
   if (options.maxSize !== undefined && maxSize === undefined) {
-    output.err(`error: --max-size ${options.maxSize} is not a size; expected one such as 20GB or 512MiB\n`);
+    output.err(
+      `error: --max-size ${options.maxSize} is not a size; expected a number with its unit such as 20GB or 512MiB (bytes are written 50B)\n`,
+    );
     return EXIT.usage;
   }
   const operation = OPERATIONS.gc;

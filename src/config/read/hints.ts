@@ -1,0 +1,103 @@
+import { z } from 'zod';
+import { alternatives, core, markOf, parseDuration, parseSize } from '../schema/index.ts';
+import type { Tree } from '../tree.ts';
+
+/**
+ * What an operator probably meant by a value that is refused, as a whole clause; undefined where there is no good guess.
+ * The value must not be secret: it is quoted. Pure.
+ */
+export function hintFor(found: Tree, schema: z.ZodType): string | undefined {
+  const branches = alternatives(schema);
+  const isList = branches.some((branch) => branch instanceof z.ZodArray);
+  if (found.kind !== 'scalar') {
+    return found.kind === 'map' && isList ? 'a list has "- " before each item' : undefined;
+  }
+  const { value } = found;
+  if (value === null) return undefined;
+  const guess = GUESSES[markOf(schema)?.type ?? '']?.(value);
+  if (guess !== undefined) return guess;
+  if (isList) return 'a list is written [a, b], or with "- " before each item';
+  const takesText = branches.some((branch) => core(branch) instanceof z.ZodString);
+  if (typeof value !== 'string' && takesText && markOf(schema)?.expected.includes('quotes') !== true) {
+    return `a text that looks like a ${typeof value === 'number' ? 'number' : 'truth value'} needs quotes`;
+  }
+  return undefined;
+}
+
+type Guess = (value: string | number | boolean) => string | undefined;
+
+/** By the type of the option in the manual. */
+const GUESSES: Readonly<Record<string, Guess>> = {
+  duration: guessDuration,
+  size: (value) => guessSize(value, (amount) => `${amount}GB`),
+  'size or share': (value) => guessSize(value, (amount) => `${amount}GB or ${amount}%`),
+  boolean: guessBoolean,
+  number: guessNumber,
+  address: guessAddress,
+  'host or range': guessRange,
+  'address or block': guessRange,
+};
+
+/** Other programs take a bare number for seconds, milliseconds (from 1000 up) or, in Go, nanoseconds (from 10⁹ up). */
+function guessDuration(value: string | number | boolean): string | undefined {
+  if (typeof value === 'boolean') return undefined;
+  const [, amount = '', word = ''] = /^(\d+(?:\.\d+)?)\s*([a-zµ]*)\.?$/i.exec(String(value)) ?? [];
+  if (amount === '') return undefined;
+  if (word !== '') {
+    const unit = DURATION_WORDS.find(([, words]) => words.test(word))?.[0];
+    const text = unit === 'w' ? `${Number(amount) * 7}d` : `${amount}${unit}`;
+    return unit === undefined || parseDuration(text) === undefined ? undefined : `did you mean ${text}?`;
+  }
+  const number = Number(amount);
+  if (number === 0) return undefined;
+  const [scale] = [1e9, 1000].filter((each) => number >= each && number % each === 0);
+  return scale === undefined ? `did you mean ${amount}s?` : `did you mean ${number / scale}s, or ${amount}s?`;
+}
+
+const DURATION_WORDS: readonly (readonly [unit: string, words: RegExp])[] = [
+  ['ms', /^(?:ms|msecs?|millis|milliseconds?)$/i],
+  ['s', /^(?:s|secs?|seconds?)$/i],
+  ['m', /^(?:m|mins?|minutes?)$/i],
+  ['h', /^(?:h|hrs?|hours?)$/i],
+  ['d', /^(?:d|days?)$/i],
+  ['w', /^(?:w|wks?|weeks?)$/i],
+];
+
+function guessSize(value: string | number | boolean, likely: (amount: string) => string): string | undefined {
+  const [, amount = '', word = ''] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(String(value)) ?? [];
+  if (amount === '' || Number(amount) === 0) return undefined;
+  if (word === '')
+    return `${amount} alone is ${amount} bytes; did you mean ${likely(amount)}? (bytes are written ${amount}B)`;
+  const [, letter = ''] = /^([kmgt])(?:i|b|ig|bytes?|egabytes?|igabytes?|ilobytes?|erabytes?|igs?)?$/i.exec(word) ?? [];
+  const unit = letter.toUpperCase();
+  if (unit === '' || parseSize(`${amount}${unit}B`) === undefined) return undefined;
+  return `write ${amount}${unit}B (powers of 1000) or ${amount}${unit}iB (powers of 1024)`;
+}
+
+function guessBoolean(value: string | number | boolean): string | undefined {
+  const text = String(value).trim().toLowerCase();
+  if (['on', 'yes', 'y', '1', 'true', 'enabled', 'enable'].includes(text)) return 'did you mean true?';
+  return ['off', 'no', 'n', '0', 'false', 'disabled', 'disable'].includes(text) ? 'did you mean false?' : undefined;
+}
+
+function guessNumber(value: string | number | boolean): string | undefined {
+  if (typeof value !== 'string' || !/^\d[\d_, ]*$/.test(value)) return undefined;
+  return `did you mean ${value.replace(/[_, ]/g, '')}, without quotes or separators?`;
+}
+
+function guessAddress(value: string | number | boolean): string | undefined {
+  if (typeof value !== 'string') return undefined;
+  const bare = /^(?:https?|tcp):\/\/([^/]+)\/?$/i.exec(value)?.[1];
+  if (bare !== undefined) return `write ${bare} without the scheme; tls belongs to {address, tls: {…}}`;
+  if (/^\/[^\0]+$/.test(value)) return `did you mean unix:${value}?`;
+  if (/^[0-9a-f]*:[0-9a-f:.]*:\d+$/i.test(value) && value.split(':').length > 2)
+    return 'an IPv6 address needs brackets, as in [::1]:5000';
+  return /^(?:localhost|[A-Za-z0-9-]*\.[A-Za-z0-9.-]+)$/.test(value) ? `did you mean ${value}:5000?` : undefined;
+}
+
+function guessRange(value: string | number | boolean): string | undefined {
+  const [, network = '', bits = ''] = /^([^/]+)\/(\d+)$/.exec(String(value)) ?? [];
+  if (bits === '') return undefined;
+  const most = network.includes(':') ? 128 : 32;
+  return Number(bits) > most ? `a prefix of this family has at most ${most} bits` : undefined;
+}
