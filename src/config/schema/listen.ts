@@ -22,7 +22,9 @@ const fullListener = options({
   tls,
   redirect_to_https: flag()
     .prefault(false)
-    .describe('Answer every request here with a redirect to HTTPS; for a listener without `tls`.'),
+    .describe(
+      'Answer every request here with a redirect to HTTPS, on `public_url` or on the port of the first listener with `tls`; for a listener without `tls`.',
+    ),
 });
 
 export const listen = listeners(fullListener, {

@@ -28,6 +28,7 @@ interface Opened {
   readonly door: FrontDoor;
   readonly address: ListenerAddress;
   readonly port: number;
+  readonly addresses: readonly ListenerAddress[];
   readonly warnings: string[];
 }
 
@@ -40,9 +41,10 @@ async function open(handler: RequestHandler, options: Partial<FrontDoorOptions> 
     ...options,
   });
   doors.push(door);
-  const [address] = await door.start();
+  const addresses = await door.start();
+  const [address] = addresses;
   assert.ok(address !== undefined);
-  return { door, address, port: address.port ?? 0, warnings };
+  return { door, address, addresses, port: address.port ?? 0, warnings };
 }
 
 /** Sends bytes as they are and returns everything that comes back until the other side closes. */
@@ -339,11 +341,18 @@ describe('FrontDoor: other limits while it is open', () => {
 describe('FrontDoor: redirect to HTTPS', () => {
   const listeners = [{ address: { host: '127.0.0.1', port: 0 }, redirectToHttps: true }];
 
-  test('answers 308 to the same host without its port, path and query kept', async () => {
+  test('answers 308 to the same host without its port where there is no HTTPS listener, path and query kept', async () => {
     const { port } = await open(ok, { listeners });
     const answer = await get(`http://127.0.0.1:${port}/v2/x/tags/list?n=2`, { host: 'mirror.example.com:8080' });
     assert.equal(answer.status, 308);
     assert.equal(answer.headers.location, 'https://mirror.example.com/v2/x/tags/list?n=2');
+  });
+
+  test('keeps the port of the HTTPS listener', async () => {
+    const secure = { address: { host: '127.0.0.1', port: 0 }, tls: makePair('redirected', EC) };
+    const { port, addresses } = await open(ok, { listeners: [...listeners, secure, secure] });
+    const answer = await get(`http://127.0.0.1:${port}/v2/`, { host: 'mirror.example.com:8080' });
+    assert.equal(answer.headers.location, `https://mirror.example.com:${addresses[1]?.port}/v2/`);
   });
 
   test('answers 308 to the public URL where there is one', async () => {

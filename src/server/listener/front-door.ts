@@ -114,7 +114,8 @@ export class FrontDoor {
   /** Opens every listener, or none. @throws {ListenError} or an Error that names a TLS file */
   async start(): Promise<readonly ListenerAddress[]> {
     const addresses: ListenerAddress[] = [];
-    const parts = { connections: this.#connections, keeper: this.#keeper };
+    const httpsPort = () => addresses.find(({ protocol, port }) => protocol === 'https' && port !== undefined)?.port;
+    const parts = { connections: this.#connections, keeper: this.#keeper, httpsPort };
     try {
       for (const spec of this.#options.listeners) {
         const server = await createListenerServer(spec, this.#options, parts);
@@ -170,7 +171,11 @@ export class FrontDoor {
 async function createListenerServer(
   spec: ListenerSpec,
   options: FrontDoorOptions,
-  { connections, keeper }: { readonly connections: Connections; readonly keeper: CertificateKeeper },
+  {
+    connections,
+    keeper,
+    httpsPort,
+  }: Pick<HandlerParts, 'httpsPort'> & { readonly connections: Connections; readonly keeper: CertificateKeeper },
 ): Promise<Server | HttpsServer> {
   const settings = serverSettings(options);
   let server: Server | HttpsServer;
@@ -198,7 +203,7 @@ async function createListenerServer(
   server.on('connection', (socket: Socket) => connections.accept(socket));
   server.on('timeout', (socket: Socket) => connections.timedOut(socket));
   const decrypted: Decrypted = new WeakMap();
-  const handler = handlerFor(spec, options, decrypted);
+  const handler = handlerFor(spec, options, { decrypted, httpsPort });
   listenToRequests(server, options, { connections, decrypted, handler });
   listenToRefusals(server, options, connections);
   server.on('connect', (request: IncomingMessage, stream: Duplex, head: Buffer) => {
@@ -229,9 +234,24 @@ async function createListenerServer(
 /** Decrypted connections, each with its tunnel. */
 type Decrypted = WeakMap<Socket, OpenedTunnel>;
 
-function handlerFor(spec: ListenerSpec, options: FrontDoorOptions, decrypted: Decrypted): RequestHandler {
+interface HandlerParts {
+  readonly decrypted: Decrypted;
+  /** The port of the first HTTPS listener; undefined where there is none. */
+  readonly httpsPort: () => number | undefined;
+}
+
+function handlerFor(
+  spec: ListenerSpec,
+  options: FrontDoorOptions,
+  { decrypted, httpsPort }: HandlerParts,
+): RequestHandler {
   if (spec.redirectToHttps === true) {
-    return (request, response) => redirectToHttps(options.publicUrl, options.handler)(request, response);
+    return (request, response) => {
+      const { publicUrl, trustedProxies } = options;
+      // Behind a proxy, the host that clients name is the proxy's, and so is its HTTPS port.
+      const port = trustedProxies === undefined ? httpsPort() : undefined;
+      return redirectToHttps({ publicUrl, port }, options.handler)(request, response);
+    };
   }
   const { handler, forward } = options;
   if (spec.forward !== true || forward === undefined) return handler;
