@@ -18,6 +18,8 @@ interface CheckSelection {
   readonly onlyKnown: boolean;
   /** Given names that match nothing. */
   readonly unknown: readonly string[];
+  /** Every name that could have been given. */
+  readonly known: readonly string[];
 }
 
 /**
@@ -34,6 +36,7 @@ export function checkTargetsOf(
   const registries = catalogue.list();
   const routes = routesOf(config);
   const every = [...registries.flatMap(targetsOf), ...routes];
+  const known = [...new Set(every.flatMap(({ name, spec }) => [name, spec.name]))];
   if (names.length > 0) {
     const found = names.map((name) => named(name, { every, catalogue }));
     return {
@@ -45,16 +48,18 @@ export function checkTargetsOf(
       leftOut: 0,
       onlyKnown: false,
       unknown: names.filter((_, index) => found[index]?.length === 0),
+      known,
     };
   }
   const configured = configuredIn(config, catalogue);
   const onlyKnown = configured.length + routes.length === 0;
-  if (all || onlyKnown) return { targets: every, leftOut: 0, onlyKnown, unknown: [] };
+  if (all || onlyKnown) return { targets: every, leftOut: 0, onlyKnown, unknown: [], known };
   return {
     targets: [...configured.flatMap(targetsOf), ...routes],
     leftOut: registries.length - configured.length,
     onlyKnown: false,
     unknown: [],
+    known,
   };
 }
 

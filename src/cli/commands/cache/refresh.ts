@@ -35,10 +35,11 @@ function formatRefreshed({ patterns, tags }: RefreshAnswer): string {
   if (tags.length === 0) {
     return `No tag of ${patterns.join(', ')} is cached; to fetch one, name it whole, such as …:latest.\n`;
   }
+  const hasErrors = tags.some(({ error }) => error !== undefined);
   const rows = tags.map(({ image, outcome, before, after, error }) => {
     const digests = [before, after].filter((digest) => digest !== undefined).map(shortDigest);
     const change = outcome === 'unchanged' ? digests.slice(0, 1) : digests;
-    return [image, outcome, outcome === 'failed' ? (error ?? '') : change.join(' → ')];
+    return [image, outcome, outcome === 'failed' ? '' : change.join(' → '), ...(hasErrors ? [error ?? ''] : [])];
   });
-  return `${formatTable([['TAG', 'OUTCOME', 'DIGEST'], ...rows]).join('\n')}\n`;
+  return `${formatTable([['TAG', 'OUTCOME', 'DIGEST', ...(hasErrors ? ['ERROR'] : [])], ...rows]).join('\n')}\n`;
 }

@@ -20,7 +20,7 @@ interface Start {
 /**
  * Checks the configured upstreams, and logs each with a problem.
  *
- * @returns the reports of the upstreams that cannot be reached
+ * @returns the reports of the upstreams that cannot be reached, or refuse a login
  * @throws {SettingsError} for a bad PEM file, and the signal's reason
  */
 export async function checkAtStart(
@@ -34,9 +34,9 @@ export async function checkAtStart(
     signal,
     onReport: (report) => logReport(log, report),
   });
-  const lost = reports.filter(({ reachable }) => !reachable);
-  log.info('upstreams checked', { reachable: reports.length - lost.length, unreachable: lost.length });
-  return lost;
+  const unreachable = reports.filter(({ reachable }) => !reachable).length;
+  log.info('upstreams checked', { reachable: reports.length - unreachable, unreachable });
+  return reports.filter(({ outcome }) => outcome === 'failed');
 }
 
 function logReport(log: Log, { kind, name, upstream, reachable, outcome, durationMs, steps }: UpstreamReport): void {
@@ -44,6 +44,7 @@ function logReport(log: Log, { kind, name, upstream, reachable, outcome, duratio
   const trouble = steps.filter((step) => step.outcome !== 'ok').at(-1);
   const fields = { ...of, upstream, duration: durationMs, step: trouble?.step, reason: trouble?.summary };
   if (!reachable) log.warn('upstream cannot be reached', { ...fields, remedy: trouble?.remedy });
+  else if (outcome === 'failed') log.warn('upstream refuses the login', { ...fields, remedy: trouble?.remedy });
   else if (outcome !== 'ok')
     log.warn('upstream can be reached, with a reservation', { ...fields, remedy: trouble?.remedy });
   else log.debug('upstream can be reached', fields);

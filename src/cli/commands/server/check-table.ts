@@ -14,14 +14,25 @@ const NAMES: Readonly<Record<StepName, string>> = {
 };
 
 /** One upstream as a block: its name, a line for each step, and the remedies. */
-export function formatReport({ name, url, reachable, durationMs, steps }: UpstreamReport): string {
-  const head = `${name}  ${url}  ${reachable ? 'reachable' : 'NOT REACHABLE'} (${formatMilliseconds(durationMs)})`;
+export function formatReport(report: UpstreamReport): string {
+  const { url, durationMs, steps } = report;
+  const head = `${nameOf(report)}  ${url}  ${verdictOf(report)} (${formatMilliseconds(durationMs)})`;
   const rows = formatTable(steps.map((step) => rowOf(step)));
   const lines = steps.flatMap(({ remedy }, index) => {
     const row = `  ${rows[index] ?? ''}`;
     return remedy === undefined ? [row] : [row, `    what to do: ${remedy}`];
   });
   return `${[head, ...lines].join('\n')}\n`;
+}
+
+/** The registry or route, and the upstream where the operator named it. */
+function nameOf({ name, upstream, url }: UpstreamReport): string {
+  return upstream === name || upstream === URL.parse(url)?.host ? name : `${name} (${upstream})`;
+}
+
+function verdictOf({ reachable, outcome }: UpstreamReport): string {
+  if (!reachable) return 'NOT REACHABLE';
+  return outcome === 'failed' ? 'REACHABLE, LOGIN FAILED' : 'reachable';
 }
 
 function rowOf({ step, outcome, durationMs, summary }: StepReport): readonly string[] {
@@ -32,14 +43,22 @@ function rowOf({ step, outcome, durationMs, summary }: StepReport): readonly str
 export function summarizeReports(reports: readonly UpstreamReport[]): string {
   const all = count(reports.length, 'upstream');
   const lost = reports.filter(({ reachable }) => !reachable);
-  const troubled = reports.filter(({ reachable, outcome }) => reachable && outcome !== 'ok').length;
-  const look =
-    troubled === 0
+  const refused = reports.filter(({ reachable, outcome }) => reachable && outcome === 'failed');
+  const troubled = reports.filter(({ outcome }) => outcome === 'warning').length;
+  const others = lost.length + refused.length > 0 ? 'of the others ' : '';
+  const look = troubled === 0 ? '' : ` ${troubled} ${others}${troubled === 1 ? 'wants' : 'want'} to be looked at.`;
+  const logins =
+    refused.length === 0
       ? ''
-      : ` ${troubled} ${lost.length > 0 ? 'of the others ' : ''}${troubled === 1 ? 'wants' : 'want'} to be looked at.`;
-  if (lost.length === 0) return `${all} checked, ${reports.length === 1 ? 'it can' : 'all can'} be reached.${look}`;
-  const names = lost.map(({ name, upstream }) => (name === upstream ? name : `${name} (${upstream})`));
-  return `${all} checked, ${lost.length} cannot be reached: ${names.join(', ')}.${look}`;
+      : ` The login at ${count(refused.length, 'upstream')} failed: ${refused.map(fullNameOf).join(', ')}.`;
+  if (lost.length === 0) {
+    return `${all} checked, ${reports.length === 1 ? 'it can' : 'all can'} be reached.${logins}${look}`;
+  }
+  return `${all} checked, ${lost.length} cannot be reached: ${lost.map(fullNameOf).join(', ')}.${logins}${look}`;
+}
+
+function fullNameOf({ name, upstream }: UpstreamReport): string {
+  return name === upstream ? name : `${name} (${upstream})`;
 }
 
 /** `0.4 ms`, `12 ms`, `1.25 s` */

@@ -1,6 +1,7 @@
 import { catalogueOf, checkTargetsOf, checkTransportOf, SettingsError } from '../../../app/index.ts';
 import { checkUpstreams, type UpstreamReport } from '../../../check/index.ts';
 import { loadConfig, locateProblems, parseDuration } from '../../../config/index.ts';
+import { nearest } from '../../../lib/index.ts';
 import type { CommandOptions, Surroundings } from '../../command.ts';
 import { reportErrors } from '../../errors.ts';
 import { EXIT } from '../../exit-code.ts';
@@ -26,7 +27,7 @@ export const CHECK_TIMEOUT = 10_000;
  * `entrepot check`: checks whether every upstream can be reached from here, and shows where it fails and the remedy. It
  * opens no cache directory, and runs beside a server.
  *
- * @returns the exit code: failure where an upstream cannot be reached
+ * @returns the exit code: failure where an upstream cannot be reached, or refuses a login
  */
 export async function check(options: CheckCommandOptions, surroundings: Surroundings = {}): Promise<number> {
   const { output = processOutput, isTerminal = process.stderr.isTTY, interrupt } = surroundings;
@@ -43,15 +44,16 @@ export async function check(options: CheckCommandOptions, surroundings: Surround
     const loaded = await loadConfig({ flags });
     const { config, source } = loaded;
     try {
-      const { targets, leftOut, onlyKnown, unknown } = checkTargetsOf(config, await catalogueOf(config), {
+      const { targets, leftOut, onlyKnown, unknown, known } = checkTargetsOf(config, await catalogueOf(config), {
         names,
         all,
       });
       if (unknown.length > 0) {
-        const what = unknown.map((name) => JSON.stringify(name)).join(', ');
-        output.err(
-          `error: ${what} is no registry, upstream or route of the configuration; without names, all are checked\n`,
-        );
+        for (const name of unknown) {
+          const near = nearest(name, known);
+          const hint = near === undefined ? 'without names, all are checked' : `did you mean ${near}?`;
+          output.err(`error: "${name}" is no registry, upstream or route of the configuration; ${hint}\n`);
+        }
         return EXIT.usage;
       }
       if (!json && onlyKnown) {
@@ -74,7 +76,7 @@ export async function check(options: CheckCommandOptions, surroundings: Surround
       });
       line.clear();
       output.out(json ? formatJson(jsonOf(reports, { source, onlyKnown })) : textOf(reports, leftOut));
-      return reports.every(({ reachable }) => reachable) ? EXIT.ok : EXIT.failure;
+      return reports.some(({ outcome }) => outcome === 'failed') ? EXIT.failure : EXIT.ok;
     } catch (error) {
       line.clear();
       if (signal.aborted) return EXIT.interrupted;

@@ -81,4 +81,4 @@ Examples:
 
 Each upstream gets a HEAD request, or a GET for one byte, over the same transport as a pull. Any status below 500 means
 that it can be reached. The check pulls and stores nothing, and does not disturb a running server. Exit codes: 0 all can
-be reached, 1 some cannot, 2 wrong command line, 78 wrong configuration.`;
+be reached, 1 some cannot or refuse a login, 2 wrong command line, 78 wrong configuration.`;
