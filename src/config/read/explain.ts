@@ -12,6 +12,7 @@ import {
   schemasAt,
 } from '../schema/index.ts';
 import { isNull, type Path, sourceAt, type Tree, treeAt } from '../tree.ts';
+import { substituteFor } from './foreign-options.ts';
 import { hintFor } from './hints.ts';
 
 type Issue = z.core.$ZodIssue;
@@ -81,9 +82,11 @@ function unknownOption(path: Path, issue: Issue, context: Context): ConfigProble
     const beside = writtenBeside(path, context).filter((each) => known.includes(each));
     return { source, key, message: `cannot stand beside ${beside.join(', ')}; expected one or the other` };
   }
+  const substitute = substituteFor(path, known);
+  if (substitute !== undefined) return { source, key, message: `unknown option; write ${substitute} instead` };
   const meant = nearest(word, known);
   const elsewhere = meant === undefined ? findElsewhere(word, outline(context.root)) : undefined;
-  let hint = known.length > 0 && path.length > 1 ? `; expected one of ${known.join(', ')}` : '';
+  let hint = known.length > 0 ? `; expected one of ${known.join(', ')}` : '';
   if (meant !== undefined) hint = `; did you mean "${meant}"?`;
   else if (elsewhere !== undefined)
     hint = `; "${word}" belongs under ${formatOption(elsewhere.slice(0, -1)) || 'the top level'}`;

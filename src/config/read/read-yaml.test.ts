@@ -41,7 +41,7 @@ describe('readYaml()', () => {
 
   test('says in its own words what is wrong, without quoting the text', async () => {
     assert.deepEqual(await problems('a: 1\na: 2\n'), [
-      'f:2:1 cannot be read as YAML: this key stands in the same map twice',
+      'f:2:1 cannot be read as YAML: the same map has this key already; join the two, or remove one',
     ]);
     assert.match((await problems('a:\n\tb: hush\n')).join('\n'), /f:2:1 .*tab/);
     assert.match((await problems('a: *hush\n')).join('\n'), /f:1:4 .*alias/);

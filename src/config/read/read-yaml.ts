@@ -1,5 +1,5 @@
 import type { ErrorCode, Node, Pair } from 'yaml';
-import type { ConfigProblem, Source } from '../problems.ts';
+import { type ConfigProblem, formatKey, type Source } from '../problems.ts';
 import type { Scalar, Tree } from '../tree.ts';
 import { loadYaml } from './load-yaml.ts';
 
@@ -35,12 +35,31 @@ export async function readYaml(text: string, sourceAt: (line: number, column: nu
     const { line, col } = lines.linePos(offset ?? 0);
     return sourceAt(Math.max(line, 1), Math.max(col, 1));
   };
-  const refuse = (source: Source, message: string) => {
-    problems.push({ source, key: '', message });
+  const refuse = (source: Source, message: string, key = '') => {
+    problems.push({ source, key, message });
   };
+  /** The whole name of the key that begins at an offset; empty where there is none. */
+  function keyAt(offset: number): string {
+    let found = '';
+    yaml.visit(document, {
+      Pair(_, { key }, ancestors) {
+        if (!yaml.isScalar(key) || key.range?.[0] !== offset) return undefined;
+        const path = [...ancestors, { key }].flatMap((node, index): PropertyKey[] => {
+          if (yaml.isSeq(node)) return [node.items.indexOf(ancestors[index + 1])];
+          const own = typeof node === 'object' && node !== null && 'key' in node ? node.key : undefined;
+          return yaml.isScalar(own) ? [String(own.value)] : [];
+        });
+        found = formatKey(path);
+        return yaml.visit.BREAK;
+      },
+    });
+    return found;
+  }
   // The parser may report several errors for one place, for which we have one message.
   const errors = new Map(document.errors.map(({ pos: [offset], code }) => [`${offset} ${code}`, { offset, code }]));
-  for (const { offset, code } of errors.values()) refuse(at(offset), describeError(code));
+  for (const { offset, code } of errors.values()) {
+    refuse(at(offset), describeError(code), code === 'DUPLICATE_KEY' ? keyAt(offset) : '');
+  }
   if (problems.length > 0 || document.contents === null) return { tree: undefined, problems };
 
   let left = MAX_VALUES;
@@ -111,7 +130,7 @@ const ERRORS: Partial<Readonly<Record<ErrorCode, string>>> = {
     'found an alias (*name) whose anchor (&name) does not come before it; a text that begins with * needs quotes',
   BAD_INDENT: 'the indentation is wrong (the keys of one map begin in one column), or a bracket is not closed',
   BLOCK_AS_IMPLICIT_KEY: 'found a second ": " in one line; a text that holds ": " needs quotes',
-  DUPLICATE_KEY: 'this key stands in the same map twice',
+  DUPLICATE_KEY: 'the same map has this key already; join the two, or remove one',
   MISSING_CHAR: 'a character is missing here: a closing quote or bracket, a comma, or a space after ":"',
   MULTIPLE_ANCHORS: 'a value can have one anchor only',
   MULTIPLE_DOCS: 'found a second document (---), expected one',
