@@ -8,7 +8,7 @@ import { applyConfig, type Live, type ReloadTarget } from './apply-config.ts';
 import { createGeneration, describeUpstreams, type Generation, type ProcessContext } from './generation.ts';
 import { openParts, type ServerParts } from './parts.ts';
 import { type ReloadAnswer, Reloader } from './reload.ts';
-import { authorityOf, frontDoorOptionsOf } from './settings/index.ts';
+import { authorityOf, checkOwnFiles, frontDoorOptionsOf } from './settings/index.ts';
 import { originOfName } from './upstream-set.ts';
 
 /** A running server. */
@@ -102,6 +102,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
   // Complete before the first listener opens: a request for /metrics may come before the last one has opened.
   const target: ReloadTarget = { live, parts, frontDoor, processContext };
   const reloader = openReloader(target, load ?? (() => Promise.resolve(loaded)));
+  await checkOwnFiles(config);
   const listeners = await frontDoor.start();
   const server: RunningServer = { ...target, version, startedAt, listeners, reloader, cleanUp, readiness };
   for (const { port } of listeners) if (port !== undefined) ownPorts.add(port);

@@ -19,7 +19,7 @@ export interface ReloadTarget {
   readonly processContext: ProcessContext;
 }
 
-type NextConfig = Pick<LoadedConfig, 'config' | 'source' | 'settings'>;
+type NextConfig = Pick<LoadedConfig, 'config' | 'source' | 'settings' | 'layerNotes'>;
 
 /**
  * Takes up another configuration, whole or not at all: first everything that can fail, then everything that cannot.

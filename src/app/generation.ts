@@ -51,8 +51,9 @@ export async function createGeneration(
     config,
     source,
     settings,
+    layerNotes,
     upstreams,
-  }: Pick<LoadedConfig, 'config' | 'source' | 'settings'> & Pick<Generation, 'upstreams'>,
+  }: Pick<LoadedConfig, 'config' | 'source' | 'settings' | 'layerNotes'> & Pick<Generation, 'upstreams'>,
   processContext: ProcessContext,
 ): Promise<Generation> {
   const { telemetry, cache, authority, version, ready, admission, metrics, ownPorts, openTunnels } = processContext;
@@ -73,7 +74,7 @@ export async function createGeneration(
   const { shared } = transport;
   const parts = { catalogue, telemetry, shared, authority, dispatch: handle, admission, ownPorts, openTunnels };
   const forward = await forwardOf(config, parts);
-  const notes = notesOf({ config, settings }, catalogue);
+  const notes = notesOf({ config, settings, layerNotes }, catalogue);
   for (const note of notes) processContext.log.warn(formatProblem(note));
   const registries = new Set([...catalogue.list(), ...config.mirrors].map(({ name }) => name));
   return { config, source, notes, upstreams, handle, forward, registries };

@@ -16,7 +16,7 @@ export interface ReloadSteps {
   readonly load: () => Promise<LoadedConfig>;
   readonly running: () => { readonly config: Config; readonly catalogue: Catalogue; readonly source: string };
   /** Takes up a configuration whole, or rejects. Gives the catalogue in effect. */
-  readonly apply: (next: Pick<LoadedConfig, 'config' | 'source' | 'settings'>) => Promise<Catalogue>;
+  readonly apply: (next: Pick<LoadedConfig, 'config' | 'source' | 'settings' | 'layerNotes'>) => Promise<Catalogue>;
   readonly log: Log;
   readonly telemetry: Telemetry;
 }
@@ -80,7 +80,10 @@ export class Reloader {
       if (source !== before.source && isGone(before.source)) {
         throw new Error(`${before.source}: the file was removed; put it back, or restart the server without it`);
       }
-      const registries = compareRegistries(before.catalogue, await apply({ config, source, settings }));
+      const registries = compareRegistries(
+        before.catalogue,
+        await apply({ config, source, settings, layerNotes: loaded.layerNotes }),
+      );
       const isSame = changed.length + Object.values(registries).flat().length === 0;
       return { outcome: isSame ? 'unchanged' : 'changed', source, changed, registries, restart, problems: [] };
     } catch (error) {

@@ -108,6 +108,13 @@ describe('a wrong command line', () => {
     [['sevre'], /unknown command 'sevre'\n\(Did you mean serve\?\)/],
     [['serve', '--lisen', 'x'], /unknown option '--lisen'\n\(Did you mean --listen\?\)/],
     [['serve', '-lisen', 'x'], /Did you mean --listen\?/],
+    [['serve', '--port', '5000'], /unknown option '--port'\n\(Use --listen :PORT\.\)/],
+    [['serve', '-p', '5000'], /Use --listen :PORT/],
+    [['serve', '--port=5000'], /Use --listen :PORT/],
+    [['serve', '--data-dir', '/x'], /Use --cache-dir DIR/],
+    [['serve', '-v'], /Use --log-level debug, or --version/],
+    [['serve', '--max-size', '5GB'], /Use cache: \{max_size/],
+    [['--port', '5000'], /unknown option '--port'\n\(Use --listen :PORT\.\)/],
     [['serve', 'extra'], /too many arguments/],
     [['serve', '--config'], /argument missing/],
     [['serve', '--cache-dir='], /Expected the path of a directory/],
@@ -230,10 +237,14 @@ describe('entrepot config', () => {
     const { code, err } = await command('config', 'validate', '-c', file);
     assert.equal(code, 78);
     assert.match(err, /tls\.yaml:1:\d+ {2}listen\[0\]\.tls: No certificate in .*no\.pem: expected PEM/);
-    assert.match(err, /tls\.yaml:2:\d+ {2}transport\.ca_file: .*no certificate of an authority is in it/);
-    assert.match(err, /tls\.yaml:4:\d+ {2}registries\.apps\.upstreams\[0\]\.tls: found files that cannot be used/);
+    assert.match(err, /tls\.yaml:2:\d+ {2}transport\.ca_file: .*no certificate of an authority/);
+    assert.match(
+      err,
+      /tls\.yaml:4:\d+ {2}registries\.apps\.upstreams\[0\]\.tls\.key_file: .* holds no private key that can be read/,
+    );
+    assert.match(err, /tls\.yaml:4:\d+ {2}registries\.apps\.upstreams\[0\]\.tls\.cert_file: .*no certificate that can/);
     assert.match(err, /tls\.yaml:5:\d+ {2}forward_proxy\.mitm: /);
-    assert.match(err, /The configuration has 4 problems/);
+    assert.match(err, /The configuration has 5 problems/);
     assert.equal((await command('config', 'validate', '--no-references', '-c', file)).code, 0);
   });
 

@@ -11,6 +11,7 @@ import {
   serverActions,
 } from './commands/index.ts';
 import { EXIT } from './exit-code.ts';
+import { withSubstitute } from './foreign-flags.ts';
 import { type Output, processOutput } from './output.ts';
 
 /** The functions of the commands that run or reach a server. */
@@ -58,7 +59,11 @@ async function createProgram(context: CommandContext<Actions>): Promise<Command>
   const program = new Command('entrepot')
     .description('A pull-through mirror for every container registry, on one port.')
     .exitOverride()
-    .configureOutput({ writeOut: (text) => output.out(text), writeErr: (text) => output.err(text) })
+    .configureOutput({
+      writeOut: (text) => output.out(text),
+      writeErr: (text) => output.err(text),
+      outputError: (text, write) => write(withSubstitute(text)),
+    })
     .configureHelp({ showGlobalOptions: false })
     .version(formatVersion(readVersion()), '-V, --version', 'print the version, the build and the version of Node')
     .helpOption('-h, --help', 'show this help')

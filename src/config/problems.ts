@@ -28,6 +28,12 @@ export class ConfigError extends Error {
   }
 }
 
+/** Sorted by line; problems without a line come last. */
+export function inOrder(problems: readonly ConfigProblem[]): readonly ConfigProblem[] {
+  const lineOf = ({ source }: ConfigProblem) => (source?.kind === 'file' ? source.line : Number.POSITIVE_INFINITY);
+  return problems.toSorted((a, b) => (lineOf(a) === lineOf(b) ? 0 : lineOf(a) - lineOf(b)));
+}
+
 /** `entrepot.yaml:7:3  log.level: found "loud", expected debug or info or warn or error` */
 export function formatProblem(problem: ConfigProblem): string {
   const where = problem.source === undefined ? '' : `${formatSource(problem.source)}  `;

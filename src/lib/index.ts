@@ -13,6 +13,6 @@ export { crashPoint } from './crash-point.ts';
 export { compileGlob } from './glob.ts';
 export { decodeHeaderText } from './header-text.ts';
 export { Lru } from './lru.ts';
-export { nearest } from './nearest.ts';
+export { mistypedFrom, nearest } from './nearest.ts';
 export { SharedBuffers } from './shared-buffers.ts';
 export { keyOf, SingleFlight } from './single-flight.ts';

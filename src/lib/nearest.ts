@@ -18,6 +18,16 @@ export function nearest(word: string, among: Iterable<string>): string | undefin
   return best;
 }
 
+/** The word that a typing error of one letter, or of letters in another order, makes of `word`; undefined where none is so near. */
+export function mistypedFrom(word: string, among: Iterable<string>): string | undefined {
+  const sorted = (text: string): string => [...text].sort().join('');
+  for (const candidate of among) {
+    if (candidate === word || candidate.length > MAX_LENGTH || word.length > MAX_LENGTH) continue;
+    if (sorted(candidate) === sorted(word) || editDistance(word, candidate) === 1) return candidate;
+  }
+  return undefined;
+}
+
 /** Levenshtein distance: insertions, deletions and substitutions. */
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);

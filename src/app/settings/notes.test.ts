@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { formatProblem, loadConfig } from '../../config/index.ts';
-import { notesOf } from './patterns.ts';
+import { type ConfigFlags, formatProblem, loadConfig } from '../../config/index.ts';
+import { notesOf } from './notes.ts';
 import { composeRegistries } from './registries.ts';
 import { cacheOptionsOf } from './server.ts';
 
@@ -28,3 +28,60 @@ describe('patterns of the configuration', () => {
     assert.deepEqual(notesOf(loaded, undefined), []);
   });
 });
+
+describe('names that are one typing error away from a known registry', () => {
+  const rows: readonly (readonly [text: string, note: string])[] = [
+    [
+      'registries: {dokcer.io: }',
+      'ENTREPOT_CONFIG:1:14  registries["dokcer.io"]: "dokcer.io" is no known registry; did you mean docker.io?',
+    ],
+    [
+      'registries: {ghrc.io: }',
+      'ENTREPOT_CONFIG:1:14  registries["ghrc.io"]: "ghrc.io" is no known registry; did you mean ghcr.io?',
+    ],
+    [
+      'registries: {quay.oi: }',
+      'ENTREPOT_CONFIG:1:14  registries["quay.oi"]: "quay.oi" is no known registry; did you mean quay.io?',
+    ],
+    [
+      'forward_proxy: {enabled: true, allowed_hosts: [docker.oi]}',
+      'ENTREPOT_CONFIG:1:48  forward_proxy.allowed_hosts[0]: "docker.oi" is no known registry; did you mean docker.io?',
+    ],
+  ];
+  for (const [text, note] of rows) test(text, async () => assert.deepEqual(await notesOn(text), [note]));
+  for (const name of ['lscr.io', 'docker.example.com', 'ghcr.io', 'registry-1.docker.io', 'apps.io']) {
+    test(`not ${name}`, async () => assert.deepEqual(await notesOn(`registries: {${name}: }`), []));
+  }
+});
+
+describe('a cache that a later layer turns on', () => {
+  const off = { ENTREPOT_CONFIG: 'cache: off' };
+  test('by a flag is noted', async () => {
+    const [note] = await notesIn({ env: off, flags: { cacheDir: '/x' } });
+    assert.equal(
+      note,
+      '--cache-dir  cache: turns the cache on, which ENTREPOT_CONFIG:1:1 has off: remove one of the two',
+    );
+  });
+  test('by a variable is noted', async () => {
+    const [note] = await notesIn({ env: { ...off, ENTREPOT_CACHE__MAX_SIZE: '5GB' } });
+    assert.match(note ?? '', /^ENTREPOT_CACHE__MAX_SIZE {2}cache: turns the cache on/);
+  });
+  test('is no note where the file has it on, or the later layer turns it off', async () => {
+    assert.deepEqual(
+      await notesIn({ env: { ENTREPOT_CONFIG: 'cache: {max_size: 5GB}' }, flags: { cacheDir: '/x' } }),
+      [],
+    );
+    assert.deepEqual(
+      await notesIn({ env: { ENTREPOT_CONFIG: 'cache: {max_size: 5GB}' }, flags: { cache: false } }),
+      [],
+    );
+  });
+});
+
+async function notesIn({ env, flags = {} }: { env: Record<string, string>; flags?: ConfigFlags }) {
+  const read = await loadConfig({ cwd: '/', env: { HOME: '/nowhere', ...env }, flags });
+  return notesOf(read, composeRegistries(read.config)).map(formatProblem);
+}
+
+const notesOn = (text: string) => notesIn({ env: { ENTREPOT_CONFIG: text } });

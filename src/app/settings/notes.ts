@@ -1,5 +1,13 @@
-import { type Config, type ConfigProblem, findNotes, type LoadedConfig, locateProblems } from '../../config/index.ts';
-import { type Catalogue, parseTagPattern } from '../../routing/index.ts';
+import {
+  type Config,
+  type ConfigProblem,
+  findNotes,
+  formatKey,
+  type LoadedConfig,
+  locateProblems,
+} from '../../config/index.ts';
+import { mistypedFrom } from '../../lib/index.ts';
+import { type Catalogue, KNOWN_REGISTRIES, parseTagPattern } from '../../routing/index.ts';
 
 type CacheOn = Exclude<Config['cache'], 'off'>;
 
@@ -15,14 +23,15 @@ export function tagPatternsOf({ pin, tags }: CacheOn, catalogue: Catalogue): Pic
  * What is dangerous in a configuration, and what has no effect. @param catalogue without it, no pattern is checked
  */
 export function notesOf(
-  { config, settings }: Pick<LoadedConfig, 'config' | 'settings'>,
+  { config, settings, layerNotes }: Pick<LoadedConfig, 'config' | 'settings' | 'layerNotes'>,
   catalogue: Catalogue | undefined,
 ): readonly ConfigProblem[] {
   const faults = catalogue === undefined ? [] : patternFaultsOf(config, catalogue);
-  return [...findNotes(config, settings), ...locateProblems({ settings }, faults).problems];
+  faults.push(...mistypedNamesIn(config));
+  return [...layerNotes, ...findNotes(config, settings), ...locateProblems({ settings }, faults).problems];
 }
 
-function patternFaultsOf({ cache }: Config, catalogue: Catalogue): readonly string[] {
+function patternFaultsOf({ cache }: Config, catalogue: Catalogue): string[] {
   if (cache === 'off') return [];
   const rules = cache.tags === 'never' ? [] : cache.tags.rules;
   const patterns = [
@@ -32,5 +41,19 @@ function patternFaultsOf({ cache }: Config, catalogue: Catalogue): readonly stri
   return patterns.flatMap(({ option, text }) => {
     const { fault } = parseTagPattern(catalogue, text);
     return fault === undefined ? [] : [`${option}: ${JSON.stringify(text)} matches nothing: ${fault}`];
+  });
+}
+
+/** Names that are one typing error away from a known registry: each is a host of its own, which hardly exists. */
+function mistypedNamesIn({ registries, defaultRegistry, forwardProxy }: Config): readonly string[] {
+  const known = new Set(KNOWN_REGISTRIES.flatMap(({ name, hosts }) => [name, ...hosts]));
+  const names = [
+    ...Object.keys(registries).map((name) => ({ option: formatKey(['registries', name]), name })),
+    ...(defaultRegistry === undefined ? [] : [{ option: 'default_registry', name: defaultRegistry }]),
+    ...(forwardProxy.allowedHosts ?? []).map((name, at) => ({ option: `forward_proxy.allowed_hosts[${at}]`, name })),
+  ];
+  return names.flatMap(({ option, name }) => {
+    const meant = known.has(name) || !name.includes('.') ? undefined : mistypedFrom(name, known);
+    return meant === undefined ? [] : [`${option}: "${name}" is no known registry; did you mean ${meant}?`];
   });
 }

@@ -4,7 +4,7 @@ import type { Catalogue } from '../../routing/index.ts';
 import { compileTrustedProxies, type FrontDoorOptions } from '../../server/index.ts';
 import { freeSpace } from '../../store/index.ts';
 import type { LogFormat } from '../../telemetry/index.ts';
-import { tagPatternsOf } from './patterns.ts';
+import { tagPatternsOf } from './notes.ts';
 
 /** `auto` is resolved: for people on a terminal, JSON elsewhere. */
 export function logFormatOf({ log: { format } }: Config): LogFormat {

@@ -1,6 +1,6 @@
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { Config } from '../../config/index.ts';
+import { type Config, formatKey } from '../../config/index.ts';
 import type { TlsSpec } from '../../oci/index.ts';
 import { readTlsFiles } from '../../server/index.ts';
 import { SettingsError } from './error.ts';
@@ -9,10 +9,13 @@ import { loadForward } from './lazy.ts';
 /** The TLS files for upstreams, with the options that name them. */
 function tlsFilesOf(config: Config): readonly { readonly option: string; readonly files: TlsSpec }[] {
   const ofUpstreams = Object.entries(config.registries).flatMap(([name, { upstreams = [] }]) =>
-    upstreams.map(({ tls }, at) => ({ option: `registries.${name}.upstreams[${at}].tls`, files: tls ?? {} })),
+    upstreams.map(({ tls }, at) => ({
+      option: formatKey(['registries', name, 'upstreams', at, 'tls']),
+      files: tls ?? {},
+    })),
   );
   const ofMirrors = config.mirrors.map(({ tls }, at) => ({ option: `mirrors[${at}].tls`, files: tls ?? {} }));
-  return [...ofUpstreams, ...ofMirrors, { option: 'transport.ca_file', files: config.transport }];
+  return [...ofUpstreams, ...ofMirrors, { option: 'transport', files: config.transport }];
 }
 
 /**
@@ -32,6 +35,12 @@ export async function checkTlsFiles(config: Config): Promise<void> {
   if (problems.length > 0) throw new SettingsError(problems);
 }
 
+/** Checks the certificates of this server's listeners. @throws {SettingsError} */
+export async function checkOwnFiles(config: Config): Promise<void> {
+  const problems = await inspectOwnFiles(config);
+  if (problems.length > 0) throw new SettingsError(problems);
+}
+
 async function inspectUpstreamFiles(config: Config): Promise<{ contents: Map<string, string>; problems: string[] }> {
   const contents = new Map<string, string>();
   const named = tlsFilesOf(config);
@@ -42,16 +51,27 @@ async function inspectUpstreamFiles(config: Config): Promise<{ contents: Map<str
   const problems: string[] = [];
   if (contents.size === 0) return { contents, problems };
   const { createSecureContext } = await import('node:tls');
+  const broken = new Set<string | undefined>();
   for (const { option, files } of named) {
-    const [ca, cert, key] = [files.caFile, files.certFile, files.keyFile].map((file) => file && contents.get(file));
-    try {
-      // OpenSSL skips anything that is not a certificate, so a file without one would go unnoticed.
-      if (ca !== undefined && parseAuthorities(ca).length === 0) {
-        throw new Error('no certificate of an authority is in it');
+    for (const [name, file, read] of [
+      ['ca_file', files.caFile, readAuthorities],
+      ['cert_file', files.certFile, (text: string) => new X509Certificate(text)],
+      ['key_file', files.keyFile, createPrivateKey],
+    ] as const) {
+      const text = file === undefined ? undefined : contents.get(file);
+      if (text !== undefined && !isReadable(text, read)) {
+        problems.push(`${option}.${name}: ${file} ${FAULTS[name]}`);
+        broken.add(file);
       }
-      createSecureContext({ ...(cert && { cert }), ...(key && { key }) });
-    } catch (error) {
-      problems.push(`${option}: found files that cannot be used: ${(error as Error).message}`);
+    }
+    const [cert, key] = [files.certFile, files.keyFile].map((file) =>
+      broken.has(file) ? undefined : contents.get(file ?? ''),
+    );
+    if (cert === undefined || key === undefined) continue;
+    if (!isReadable('', () => createSecureContext({ cert, key }))) {
+      problems.push(
+        `${option}: the key in ${files.keyFile} does not belong to the certificate in ${files.certFile}; they must be a pair`,
+      );
     }
   }
   return { contents, problems };
@@ -80,8 +100,24 @@ async function inspectOwnFiles({ listen, forwardProxy }: Config): Promise<readon
   return problems;
 }
 
-/** @throws {Error} for an invalid certificate */
-function parseAuthorities(pem: string): readonly X509Certificate[] {
+const FAULTS = {
+  ca_file: 'holds no certificate of an authority that can be read; expected PEM',
+  cert_file: 'holds no certificate that can be read; expected PEM',
+  key_file: 'holds no private key that can be read; expected PEM, whole and without a passphrase',
+} as const;
+
+function isReadable(text: string, read: (text: string) => unknown): boolean {
+  try {
+    read(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** OpenSSL skips anything that is not a certificate, so a file without one would go unnoticed. @throws {Error} */
+function readAuthorities(pem: string): void {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
-  return blocks.map((block) => new X509Certificate(block));
+  if (blocks.length === 0) throw new Error('there is none');
+  for (const block of blocks) new X509Certificate(block);
 }

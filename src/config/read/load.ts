@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
-import { ConfigError, type ConfigProblem, formatKey, type Source } from '../problems.ts';
+import { ConfigError, type ConfigProblem, formatKey, formatSource, inOrder, type Source } from '../problems.ts';
 import { type Config, childOf, configSchema } from '../schema/index.ts';
-import { isNull, mergeTrees, type Scalar, type Tree, toPlain, treeAt, treeOf } from '../tree.ts';
+import { isNull, mergeTrees, type Scalar, scalarsOf, type Tree, toPlain, treeAt, treeOf } from '../tree.ts';
 import { checkConsistency } from './consistency.ts';
 import {
   CONFIG_FILE_VARIABLE,
@@ -21,7 +21,7 @@ export interface ConfigFlags {
   /** Path of the configuration file. */
   readonly config?: string;
   readonly listen?: readonly string[];
-  /** Turns the cache on where the file has it off. */
+  /** Turns the cache on where the file has it off, which is noted. */
   readonly cacheDir?: string;
   readonly domainSuffix?: string;
   readonly defaultRegistry?: string;
@@ -48,6 +48,8 @@ export interface LoadedConfig {
   readonly source: string;
   /** The values as written, with their places and without defaults; undefined if none were written. */
   readonly settings: Tree | undefined;
+  /** Notes on how the layers were joined: a section of an inner layer that turns on what an outer one has off. */
+  readonly layerNotes: readonly ConfigProblem[];
   /** A file exists and is empty. */
   readonly isBlank: boolean;
 }
@@ -64,11 +66,12 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   const { flags = {}, env = process.env, cwd = process.cwd() } = options;
   const file = await readFileLayer({ flags, env, cwd });
   const environment = await readEnvironment(env, { schema: configSchema, under: file.tree });
-  const written = [
+  const layers = [
     resolvePaths(file.tree, { schema: configSchema, base: file.base }),
     resolvePaths(environment.tree, { schema: configSchema, base: cwd }),
     resolvePaths(readFlags(flags), { schema: configSchema, base: cwd }),
-  ].reduce(mergeTrees, undefined);
+  ];
+  const written = layers.reduce(mergeTrees, undefined);
   const port = isWritten(written, ['listen']) ? undefined : readPort(env);
   const debug = isWritten(written, ['log', 'level']) ? undefined : readDebug(env);
   const settings = [port?.tree, debug].reduce(mergeTrees, written);
@@ -83,7 +86,13 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
     throw new ConfigError(inOrder(all), { cacheDir: isKnown ? cacheDirOf(settings, cwd) : undefined });
   }
   const isBlank = file.source !== 'defaults' && (file.tree === undefined || isNull(file.tree));
-  return { config: withDirectory(config, cwd), source: file.source, settings, isBlank };
+  return {
+    config: withDirectory(config, cwd),
+    source: file.source,
+    settings,
+    layerNotes: findTurnedOn(layers),
+    isBlank,
+  };
 }
 
 interface FileLayer {
@@ -172,6 +181,24 @@ function parse(settings: Tree | undefined): { readonly config: Config; readonly 
   return { config: configSchema.parse(Object.fromEntries(sound)), problems };
 }
 
+/** `--cache-dir`, or a variable inside `cache`, over a file with `cache: off`: the later layer means to turn it on, or knows nothing of it. */
+function findTurnedOn(layers: readonly (Tree | undefined)[]): readonly ConfigProblem[] {
+  const notes: ConfigProblem[] = [];
+  let under: Tree | undefined;
+  for (const layer of layers) {
+    for (const path of [['cache'], ['cache', 'tags']]) {
+      const off = treeAt(under, path);
+      const on = treeAt(layer, path);
+      if (off?.kind !== 'scalar' || isNull(off) || on?.kind !== 'map') continue;
+      const source = [...scalarsOf(on)][0]?.source ?? on.source;
+      const message = `turns the cache on, which ${formatSource(off.source)} has ${String(off.value)}: remove one of the two`;
+      notes.push({ source, key: formatKey(path), message });
+    }
+    under = mergeTrees(under, layer);
+  }
+  return notes;
+}
+
 /** The cache directory in spite of problems elsewhere; undefined if it cannot be told. */
 function cacheDirOf(settings: Tree | undefined, cwd: string): string | undefined {
   const { cache } = toPlain(settings) as { readonly cache?: unknown };
@@ -183,10 +210,4 @@ function cacheDirOf(settings: Tree | undefined, cwd: string): string | undefined
 function withDirectory(config: Config, cwd: string): Config {
   if (config.cache === 'off') return config;
   return { ...config, cache: { ...config.cache, dir: resolve(cwd, config.cache.dir) } };
-}
-
-/** Sorted by line; problems without a line come last. */
-function inOrder(problems: readonly ConfigProblem[]): readonly ConfigProblem[] {
-  const lineOf = ({ source }: ConfigProblem) => (source?.kind === 'file' ? source.line : Number.POSITIVE_INFINITY);
-  return problems.toSorted((a, b) => (lineOf(a) === lineOf(b) ? 0 : lineOf(a) - lineOf(b)));
 }

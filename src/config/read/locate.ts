@@ -1,4 +1,4 @@
-import { ConfigError, type ConfigProblem, formatKey, type Source } from '../problems.ts';
+import { ConfigError, type ConfigProblem, formatKey, inOrder, type Source } from '../problems.ts';
 import { type Path, sourceAt, type Tree } from '../tree.ts';
 import type { LoadedConfig } from './load.ts';
 
@@ -10,7 +10,7 @@ import type { LoadedConfig } from './load.ts';
 export function locateProblems({ settings }: Pick<LoadedConfig, 'settings'>, problems: readonly string[]): ConfigError {
   const keys = new Map<string, Path>();
   if (settings !== undefined) collectKeys(settings, [], keys);
-  return new ConfigError(problems.map((problem) => locate(problem, settings, keys)));
+  return new ConfigError(inOrder(problems.map((problem) => locate(problem, settings, keys))));
 }
 
 function locate(problem: string, settings: Tree | undefined, keys: ReadonlyMap<string, Path>): ConfigProblem {
