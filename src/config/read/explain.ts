@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { nearest } from '../../lib/index.ts';
-import { type ConfigProblem, formatKey } from '../problems.ts';
+import { type ConfigProblem, formatKey, formatProblem } from '../problems.ts';
 import {
   alternatives,
   core,
@@ -30,7 +30,9 @@ export function explainIssues(
   issues: readonly Issue[],
   { schema, settings }: { readonly schema: z.ZodType; readonly settings: Tree | undefined },
 ): readonly ConfigProblem[] {
-  return issues.flatMap((issue) => explain(issue, { root: schema, schema, base: [], settings }));
+  const problems = issues.flatMap((issue) => explain(issue, { root: schema, schema, base: [], settings }));
+  // zod applies the checks of a length to a value of another type too, and so may report one value twice.
+  return [...new Map(problems.map((problem) => [formatProblem(problem), problem])).values()];
 }
 
 interface Context {

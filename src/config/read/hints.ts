@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nearest } from '../../lib/index.ts';
 import { alternatives, core, markOf, parseDuration, parseSize } from '../schema/index.ts';
 import type { Tree } from '../tree.ts';
 
@@ -8,15 +9,18 @@ import type { Tree } from '../tree.ts';
  */
 export function hintFor(found: Tree, schema: z.ZodType): string | undefined {
   const branches = alternatives(schema);
-  const isList = branches.some((branch) => branch instanceof z.ZodArray);
-  if (found.kind !== 'scalar') {
-    return found.kind === 'map' && isList ? 'a list has "- " before each item' : undefined;
-  }
+  const type = markOf(schema)?.type ?? '';
+  const isList = branches.every((branch) => branch instanceof z.ZodArray);
+  const isMap = branches.every((branch) => branch instanceof z.ZodObject || branch instanceof z.ZodRecord);
+  if (found.kind === 'map') return isList ? 'a list has "- " before each item' : undefined;
+  if (found.kind === 'list') return isMap ? 'a map has "name:" in each line, and no "- "' : undefined;
   const { value } = found;
   if (value === null) return undefined;
-  const guess = GUESSES[markOf(schema)?.type ?? '']?.(value);
-  if (guess !== undefined) return guess;
+  const guess = GUESSES[type];
+  if (guess !== undefined) return guess(value);
   if (isList) return 'a list is written [a, b], or with "- " before each item';
+  const choices = branches.flatMap((branch) => (branch instanceof z.ZodEnum ? branch.options.map(String) : []));
+  if (choices.length > 0) return guessChoice(String(value).trim().toLowerCase(), choices);
   const takesText = branches.some((branch) => core(branch) instanceof z.ZodString);
   if (typeof value !== 'string' && takesText && markOf(schema)?.expected.includes('quotes') !== true) {
     return `a text that looks like a ${typeof value === 'number' ? 'number' : 'truth value'} needs quotes`;
@@ -32,6 +36,12 @@ const GUESSES: Readonly<Record<string, Guess>> = {
   size: (value) => guessSize(value, (amount) => `${amount}GB`),
   'size or share': (value) => guessSize(value, (amount) => `${amount}GB or ${amount}%`),
   boolean: guessBoolean,
+  'boolean or map': guessBoolean,
+  '`off` or map': (value) => (guessBoolean(value) === 'did you mean true?' ? 'it is on without this line' : undefined),
+  path: guessPath,
+  URL: guessUrl,
+  'URL or map': guessUrl,
+  'host or expression': guessHost,
   number: guessNumber,
   address: guessAddress,
   'host or range': guessRange,
@@ -41,6 +51,8 @@ const GUESSES: Readonly<Record<string, Guess>> = {
 /** Other programs take a bare number for seconds, milliseconds (from 1000 up) or, in Go, nanoseconds (from 10⁹ up). */
 function guessDuration(value: string | number | boolean): string | undefined {
   if (typeof value === 'boolean') return undefined;
+  const joined = String(value).replace(/\s+/g, '');
+  if (joined !== value && parseDuration(joined) !== undefined) return `did you mean ${joined}?`;
   const [, amount = '', word = ''] = /^(\d+(?:\.\d+)?)\s*([a-zµ]*)\.?$/i.exec(String(value)) ?? [];
   if (amount === '') return undefined;
   if (word !== '') {
@@ -72,6 +84,48 @@ function guessSize(value: string | number | boolean, likely: (amount: string) =>
   const unit = letter.toUpperCase();
   if (unit === '' || parseSize(`${amount}${unit}B`) === undefined) return undefined;
   return `write ${amount}${unit}B (powers of 1000) or ${amount}${unit}iB (powers of 1024)`;
+}
+
+/** Words of other programs for the choices of this one. */
+const SYNONYMS: Readonly<Record<string, string>> = {
+  trace: 'debug',
+  verbose: 'debug',
+  notice: 'info',
+  warning: 'warn',
+  err: 'error',
+  fatal: 'error',
+  critical: 'error',
+  text: 'console',
+  pretty: 'console',
+  plain: 'console',
+  logfmt: 'console',
+};
+
+function guessChoice(word: string, choices: readonly string[]): string | undefined {
+  const meant = [word, SYNONYMS[word] ?? '', nearest(word, choices) ?? ''].find((each) => choices.includes(each));
+  return meant === undefined ? undefined : `did you mean ${meant}?`;
+}
+
+function guessPath(value: string | number | boolean): string | undefined {
+  return /^[A-Za-z]:[\\/]/.test(String(value))
+    ? 'a path here begins with / or is relative, as in /var/lib/entrepot'
+    : undefined;
+}
+
+/** A host without a scheme; nothing else is quoted, since a URL may hold a password. */
+function guessUrl(value: string | number | boolean): string | undefined {
+  const text = String(value);
+  if (/^https?:\/\/[^/]*@/i.test(text)) return 'user and password go under credentials: {username, password}';
+  return /^[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::\d+)?$/.test(text) && /[.:]|^localhost$/.test(text)
+    ? `did you mean https://${text}?`
+    : undefined;
+}
+
+function guessHost(value: string | number | boolean): string | undefined {
+  const [, suffix = ''] = /^\*\.([\w.-]+)$/.exec(String(value)) ?? [];
+  if (suffix !== '') return `hosts below ${suffix} are \\.${suffix.replaceAll('.', '\\.')}$`;
+  const [, host] = /^https?:\/\/([\w.-]+)\/?$/.exec(String(value)) ?? [];
+  return host === undefined ? undefined : `did you mean ${host}?`;
 }
 
 function guessBoolean(value: string | number | boolean): string | undefined {

@@ -2,8 +2,16 @@ import { BlockList, isIP } from 'node:net';
 import type { z } from 'zod';
 import { type ConfigProblem, formatKey } from '../problems.ts';
 import type { Config, UpstreamConfig } from '../schema/index.ts';
-import { configSchema, formatListenAddress, markOf, type Option, outline, schemasAt } from '../schema/index.ts';
-import { isNull, type Path, sourceAt, type Tree, treeAt } from '../tree.ts';
+import {
+  configSchema,
+  formatListenAddress,
+  isMarked,
+  markOf,
+  type Option,
+  outline,
+  schemasAt,
+} from '../schema/index.ts';
+import { isNull, type Path, scalarsOf, sourceAt, type Tree, treeAt } from '../tree.ts';
 
 /** Names listed in one note. */
 const MAX_NAMES = 5;
@@ -29,6 +37,7 @@ export function findNotes(config: Config, settings: Tree | undefined): readonly 
   noteUnchecked(config, note);
   noteWideRanges(config, note);
   noteShadowed(config, note);
+  noteVariables(settings, note);
   return notes;
 }
 
@@ -225,6 +234,17 @@ function noteShadowed({ mirrors, registries }: Config, note: Note): void {
       ['mirrors', at, 'prefix'],
       `/${first}/v2/ leads to this route, and not to the registry ${owner[0]}, which clients reach as /v2/${owner[0]}/ only. Use another prefix`,
     );
+  }
+}
+
+/** `$TOKEN` is no reference here, but the text itself. It is not quoted: a password may begin so. */
+function noteVariables(settings: Tree | undefined, note: Note): void {
+  for (const { path, value } of scalarsOf(settings)) {
+    if (typeof value !== 'string' || !/^\$(?:\{\w+\}|[A-Z_]\w*)$/i.test(value)) continue;
+    const isSecret = isMarked(configSchema, path, 'secret');
+    const what = isSecret ? 'this secret' : JSON.stringify(value);
+    const remedy = isSecret ? 'Write {env: NAME}' : 'Set the option by a variable of its own, ENTREPOT_…';
+    note(path, `${what} looks like a variable, and is taken as it stands. ${remedy}, or leave it if it is meant so`);
   }
 }
 

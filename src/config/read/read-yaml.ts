@@ -56,8 +56,9 @@ export async function readYaml(text: string, sourceAt: (line: number, column: nu
     return found;
   }
   // The parser may report several errors for one place, for which we have one message.
-  const errors = new Map(document.errors.map(({ pos: [offset], code }) => [`${offset} ${code}`, { offset, code }]));
-  for (const { offset, code } of errors.values()) {
+  // Of several errors at one place, the first says what is wrong.
+  const errors = new Map(document.errors.toReversed().map(({ pos: [offset], code }) => [offset, { offset, code }]));
+  for (const { offset, code } of [...errors.values()].toReversed()) {
     refuse(at(offset), describeError(code), code === 'DUPLICATE_KEY' ? keyAt(offset) : '');
   }
   if (problems.length > 0 || document.contents === null) return { tree: undefined, problems };
@@ -103,8 +104,7 @@ export async function readYaml(text: string, sourceAt: (line: number, column: nu
       if (name === '__proto__') refuse(source, 'found the key "__proto__", expected the name of an option');
       if (yaml.isScalar(key) && (key.value === '<<' || typeof key.value === 'symbol')) {
         for (const from of tree.kind === 'list' ? tree.items : [tree]) {
-          if (from.kind !== 'map')
-            refuse(source, 'found "<<" with something else than a map, expected an alias of a map');
+          if (from.kind !== 'map') refuse(source, 'found "<<" without a map, expected an alias of one (*name)');
           else for (const [each, inner] of from.entries) if (!merged.has(each)) merged.set(each, inner);
         }
       } else own.set(name, tree);
@@ -129,7 +129,9 @@ const ERRORS: Partial<Readonly<Record<ErrorCode, string>>> = {
   BAD_ALIAS:
     'found an alias (*name) whose anchor (&name) does not come before it; a text that begins with * needs quotes',
   BAD_INDENT: 'the indentation is wrong (the keys of one map begin in one column), or a bracket is not closed',
-  BLOCK_AS_IMPLICIT_KEY: 'found a second ": " in one line; a text that holds ": " needs quotes',
+  BAD_SCALAR_START: 'a text that begins with @, ` or % needs quotes',
+  BLOCK_AS_IMPLICIT_KEY:
+    'found a second ": " where a value ends: a text that holds ": " needs quotes, and the keys of one map begin in one column',
   DUPLICATE_KEY: 'the same map has this key already; join the two, or remove one',
   MISSING_CHAR: 'a character is missing here: a closing quote or bracket, a comma, or a space after ":"',
   MULTIPLE_ANCHORS: 'a value can have one anchor only',

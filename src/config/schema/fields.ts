@@ -120,11 +120,14 @@ export function listenAddress() {
 
 /** A path; absolute once the configuration is loaded. */
 export function filePath(what: string) {
-  return z
-    .string()
-    .min(1)
-    .refine((path) => !path.includes('\0'))
-    .register(optionMeta, { type: 'path', expected: `the path of ${what}`, path: true });
+  return (
+    z
+      .string()
+      .min(1)
+      // Elsewhere a path of Windows would be a strange name in the working directory.
+      .refine((path) => !path.includes('\0') && !/^[A-Za-z]:[\\/]/.test(path))
+      .register(optionMeta, { type: 'path', expected: `the path of ${what}`, path: true })
+  );
 }
 
 /** `http(s)://host[:port][/prefix]`, kept without a trailing slash. */
