@@ -178,7 +178,6 @@ function openReloader(target: ReloadTarget, load: () => Promise<LoadedConfig>): 
     load,
     running: () => ({ ...live.current, catalogue: live.current.upstreams.catalogue }),
     apply: (next) => applyConfig(next, target),
-    log: parts.log,
     telemetry: parts.telemetry,
   });
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { loadConfig } from '../config/index.ts';
-import { createLog, Telemetry } from '../telemetry/index.ts';
+import { Telemetry } from '../telemetry/index.ts';
 import { Reloader } from './reload.ts';
 import { composeRegistries } from './settings/registries.ts';
 
@@ -25,7 +25,6 @@ async function stage(cwd: string) {
       running = { ...running, ...next };
       return Promise.resolve(composeRegistries(next.config));
     },
-    log: createLog({ level: 'error', stream: { write: () => undefined } }),
     telemetry: new Telemetry(),
   });
   return { reloader, current: () => running };

@@ -3,7 +3,7 @@ import { isAbsolute } from 'node:path';
 import { type Config, ConfigError, formatProblem, type LoadedConfig, locateProblems } from '../config/index.ts';
 import type { RegistrySpec } from '../oci/index.ts';
 import type { Catalogue } from '../routing/index.ts';
-import type { ConfigReloaded, Log, Telemetry } from '../telemetry/index.ts';
+import type { ConfigReloaded, Telemetry } from '../telemetry/index.ts';
 import { planReload } from './reload-plan.ts';
 import { SettingsError } from './settings/index.ts';
 
@@ -17,7 +17,6 @@ export interface ReloadSteps {
   readonly running: () => { readonly config: Config; readonly catalogue: Catalogue; readonly source: string };
   /** Takes up a configuration whole, or rejects. Gives the catalogue in effect. */
   readonly apply: (next: Pick<LoadedConfig, 'config' | 'source' | 'settings' | 'layerNotes'>) => Promise<Catalogue>;
-  readonly log: Log;
   readonly telemetry: Telemetry;
 }
 
@@ -65,7 +64,7 @@ export class Reloader {
   }
 
   async #reload(): Promise<ReloadAnswer> {
-    const { load, running, apply, log } = this.#steps;
+    const { load, running, apply } = this.#steps;
     const before = running();
     let loaded: LoadedConfig | undefined;
     try {

@@ -20,7 +20,7 @@ export function nearest(word: string, among: Iterable<string>): string | undefin
 
 /** The word that a typing error of one letter, or of letters in another order, makes of `word`; undefined where none is so near. */
 export function mistypedFrom(word: string, among: Iterable<string>): string | undefined {
-  const sorted = (text: string): string => [...text].sort().join('');
+  const sorted = (text: string): string => text.split('').sort().join('');
   for (const candidate of among) {
     if (candidate === word || candidate.length > MAX_LENGTH || word.length > MAX_LENGTH) continue;
     if (sorted(candidate) === sorted(word) || editDistance(word, candidate) === 1) return candidate;

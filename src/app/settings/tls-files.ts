@@ -118,6 +118,6 @@ function isReadable(text: string, read: (text: string) => unknown): boolean {
 /** OpenSSL skips anything that is not a certificate, so a file without one would go unnoticed. @throws {Error} */
 function readAuthorities(pem: string): void {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
-  if (blocks.length === 0) throw new Error('there is none');
-  for (const block of blocks) new X509Certificate(block);
+  const certificates = blocks.map((block) => new X509Certificate(block));
+  if (certificates.length === 0) throw new Error('there is none');
 }
