@@ -133,7 +133,7 @@ describe('entrepot gc', () => {
   test('refuses an amount it cannot read', async () => {
     const { code, err } = await say(gc, { flags: {}, json: false, dryRun: true, maxSize: '5 apples' });
     assert.equal(code, 2);
-    assert.match(err, /5 apples is not a size; expected one such as 20GB/);
+    assert.match(err, /5 apples is not a size; expected a number with its unit such as 20GB/);
   });
 });
 

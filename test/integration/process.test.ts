@@ -173,7 +173,10 @@ describe('what keeps it from starting', () => {
     );
     const { code, stderr } = await entrepot(['serve', '--config', file, '--cache-dir', workspace.path('trust')]);
     assert.equal(code, 78, stderr);
-    assert.match(stderr, /trust\.yaml:3:\d+ {2}registries\.a\.upstreams\[0\]\.tls: .*no certificate of an authority/);
+    assert.match(
+      stderr,
+      /trust\.yaml:3:\d+ {2}registries\.a\.upstreams\[0\]\.tls\.ca_file: .*no certificate of an authority/,
+    );
   });
 
   test('a command that does not exist is 2', async () => {

@@ -71,17 +71,17 @@ describe('a reload', () => {
       ],
       [
         { registries: { up: { upstreams: [{ url, tls: { ca_file: bad } }] } } },
-        /^ENTREPOT_CONFIG:1:\d+ {2}registries\.up\.upstreams\[0\]\.tls: .*no certificate of an authority/,
+        /^ENTREPOT_CONFIG:1:\d+ {2}registries\.up\.upstreams\[0\]\.tls\.ca_file: .*no certificate of an authority/,
       ],
       [
         { registries: { up: { upstreams: [{ url, tls: { cert_file: bad, key_file: bad } }] } } },
-        /registries\.up\.upstreams\[0\]\.tls: found files that cannot be used/,
+        /registries\.up\.upstreams\[0\]\.tls\.key_file: .* holds no private key/,
       ],
       [
         { registries: { up: { upstreams: [{ url, credentials: { username: 'x', password: { file: gone } } }] } } },
         /password\.file: .*gone does not exist/,
       ],
-      [{ transport: { ca_file: bad } }, /transport\.ca_file: found files that cannot be used/],
+      [{ transport: { ca_file: bad } }, /transport\.ca_file: .* holds no certificate/],
       [{ registry_map: bad }, /registry_map/],
     ] as const) {
       const { outcome, problems } = await mirror.reload(config);
