@@ -25,9 +25,10 @@ export interface SplitPath {
 /** The longest path, in characters: a registry and name of 255 each and a sha512 digest fit three times over. */
 export const MAX_PATH_LENGTH = 2048;
 
-// The characters of names, tags and digests (`:` also of a registry's port). So `%2f`, `\`, control characters and Unicode
-// are refused before anything is compared or could be decoded twice.
-const PATH_CHARACTERS = /^[A-Za-z0-9/._:+-]*$/;
+// What two programs could read differently: a second decoding, another separator, the end of a text, a step upwards. The
+// grammars of names, tags and digests refuse the rest.
+// oxlint-disable-next-line no-control-regex -- it looks for control characters
+const AMBIGUOUS = /[%\\\x00-\x1f\x7f]|(?:^|\/)\.\.?(?:\/|$)/;
 
 /**
  * Splits a raw path (beginning `/v2/`, or `/v2` itself; no query, not decoded) into name and operation.
@@ -36,7 +37,7 @@ const PATH_CHARACTERS = /^[A-Za-z0-9/._:+-]*$/;
  * the repository is `a/manifests/b`.
  *
  * @returns undefined for a path outside the API
- * @throws {OciError} NAME_INVALID for a path that is too long or has other characters
+ * @throws {OciError} NAME_INVALID for a path that is too long, or that two programs could read differently
  */
 export function splitRegistryPath(path: string): SplitPath | undefined {
   if (path === '/v2' || path === '/v2/') return { name: '', operation: '' };
@@ -44,10 +45,10 @@ export function splitRegistryPath(path: string): SplitPath | undefined {
   if (path.length > MAX_PATH_LENGTH) {
     throw new OciError('NAME_INVALID', `path of ${path.length} characters; at most ${MAX_PATH_LENGTH} are read`);
   }
-  if (!PATH_CHARACTERS.test(path)) {
+  if (AMBIGUOUS.test(path)) {
     throw new OciError(
       'NAME_INVALID',
-      'path holds a character that no name, tag or digest has; nothing in it is ever percent-encoded',
+      'path holds a "%", a backslash, a control character, or "." or ".." between slashes',
     );
   }
   const segments = path.slice('/v2/'.length).split('/');
@@ -60,8 +61,8 @@ export function splitRegistryPath(path: string): SplitPath | undefined {
 /**
  * Reads a raw path, without a registry in front of the repository and without query.
  *
- * @throws {OciError} NAME_INVALID, DIGEST_INVALID, MANIFEST_INVALID (a bad tag) with 400; UNSUPPORTED with 404 where
- * the path is none of the API's
+ * @throws {OciError} NAME_INVALID and DIGEST_INVALID with 400; MANIFEST_UNKNOWN with 404 for a reference that no tag can be;
+ * UNSUPPORTED with 404 where the path is none of the API's
  */
 export function parseRegistryPath(path: string): RegistryPath {
   const split = splitRegistryPath(path);
@@ -93,10 +94,12 @@ function lengthOfOperation(segments: readonly string[]): number {
   const third = segments.at(-3);
   // Uploads first: the session's id is any word, even `list`, and `/blobs/uploads/` ends in an empty segment.
   if (third === 'blobs' && second === 'uploads') return 3;
-  if (last === '_catalog') return 1;
   if (last === '') return 0;
-  if (second === 'tags') return last === 'list' ? 2 : 0;
-  return second === 'manifests' || second === 'blobs' || second === 'referrers' ? 2 : 0;
+  // Any word may be a tag, `_catalog` too. Without a repository before it, `manifests` is the registry whose catalogue it is.
+  const hasArgument = second === 'manifests' || second === 'blobs' || second === 'referrers';
+  if (hasArgument && (third !== undefined || last !== '_catalog')) return 2;
+  if (last === '_catalog') return 1;
+  return second === 'tags' && last === 'list' ? 2 : 0;
 }
 
 function requireRepositoryName(name: string): string {
@@ -112,9 +115,10 @@ function requireReference(text: string): Reference {
   const reference = parseReference(text);
   if (reference !== undefined) return reference;
   if (text.includes(':')) throw invalidDigest(text);
+  // As registries answer, and the conformance suite expects: there is no manifest under a name that no tag can have.
   throw new OciError(
-    'MANIFEST_INVALID',
-    `invalid tag "${shorten(text)}": a letter, digit or _ and then up to 127 of those, . and -`,
+    'MANIFEST_UNKNOWN',
+    `"${shorten(text)}" can be no tag: a letter, digit or _ and then up to 127 of those, . and -`,
   );
 }
 

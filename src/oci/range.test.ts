@@ -26,8 +26,9 @@ describe('parseRange()', () => {
     ['bytes=-100', 100, part(0, 99)],
     ['bytes=-1000', 100, part(0, 99)],
     ['bytes=-0', 100, UNSATISFIABLE],
+    ['bytes=19-10', 100, UNSATISFIABLE],
+    ['bytes=500-0', undefined, UNSATISFIABLE],
     // Malformed, another unit, several: the whole is a right answer to all of them.
-    ['bytes=19-10', 100, WHOLE],
     ['bytes=-', 100, WHOLE],
     ['bytes=', 100, WHOLE],
     ['bytes', 100, WHOLE],

@@ -25,7 +25,7 @@ const CONTENT_RANGE = /^bytes (\d{1,16})-(\d{1,16})\/(\d{1,16}|\*)$/i;
 /**
  * Reads a `Range` header for a body of `size` bytes (RFC 9110, section 14.2).
  *
- * A header that is malformed, of another unit or of several ranges means the whole body: a server may always ignore Range,
+ * A range that ends before it begins is unsatisfiable. A header that is malformed, of another unit or of several ranges means the whole body: a server may always ignore Range,
  * and no registry client sends several. A range of an empty body is ignored too, as no 206 can hold zero bytes.
  *
  * @param size undefined: not known yet; then only ranges counted from the start are honoured
@@ -37,7 +37,8 @@ export function parseRange(header: string | undefined, size: number | undefined)
   if (first === '') return last === '' ? WHOLE : suffixOf(position(last), size);
   const start = position(first);
   const end = last === '' ? undefined : position(last);
-  if (end !== undefined && end < start) return WHOLE;
+  // RFC 9110 calls it invalid, to be ignored; the conformance suite expects 416, and so do registries answer.
+  if (end !== undefined && end < start) return UNSATISFIABLE;
   if (size === 0 && start === 0) return WHOLE;
   if (start >= (size ?? Number.MAX_SAFE_INTEGER)) return UNSATISFIABLE;
   if (size !== undefined) return { kind: 'part', start, end: Math.min(end ?? size - 1, size - 1) };

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { PullThrough } from '../cache/index.ts';
 import { OciError, type RegistrySpec } from '../oci/index.ts';
 import { createRegistryDoor } from '../registry/index.ts';
@@ -205,6 +206,44 @@ describe('dispatch', () => {
     assert.match(await answer.text(), /nothing is served at this path/);
     assert.deepEqual([steps, warnings], [[], []]);
   });
+
+  const CHUNKED = 'Transfer-Encoding: chunked\r\n';
+  const bodies: readonly [name: string, head: string, body: readonly string[], hasBody: boolean][] = [
+    ['no body', '', [], false],
+    ['a length of 0', 'Content-Length: 0\r\n', [], false],
+    ['a length of 00', 'Content-Length: 00\r\n', [], false],
+    ['chunks without a byte', CHUNKED, ['0\r\n\r\n'], false],
+    ['chunks without a byte, in two segments', CHUNKED, ['0\r', '\n\r\n'], false],
+    ['chunks without a byte, with a trailer', CHUNKED, ['0\r\na: b\r\n\r\n'], false],
+    ['a byte by length', 'Content-Length: 1\r\n', ['a'], true],
+    ['a byte in chunks', CHUNKED, ['1\r\na\r\n0\r\n\r\n'], true],
+    ['a byte in chunks, in two segments', CHUNKED, ['1\r\n', 'a\r\n0\r\n\r\n'], true],
+    ['chunks that wait for 100', `${CHUNKED}Expect: 100-continue\r\n`, [], true],
+    ['chunks that do not come', CHUNKED, [], true],
+  ];
+  for (const method of ['GET', 'HEAD']) {
+    for (const [name, head, body, hasBody] of bodies) {
+      test(`${method} with ${name}: ${hasBody ? 'a body' : 'none'}`, async (t) => {
+        const seen = Promise.withResolvers<boolean>();
+        const door = fakeDoor('/a', [], {
+          answer(context) {
+            seen.resolve(context.hasBody);
+            replyBytes(context, 200, {}, 'ok');
+          },
+        });
+        const { port } = await open(t, [door]);
+        const socket = connect(port, '127.0.0.1');
+        socket.on('error', () => undefined);
+        socket.write(`${method} /a HTTP/1.1\r\nHost: m\r\n${head}\r\n`);
+        for (const piece of body) {
+          await delay(20);
+          socket.write(piece);
+        }
+        assert.equal(await seen.promise, hasBody);
+        socket.destroy();
+      });
+    }
+  }
 
   test('nothing is written to a client that has left, and no error of it is reported', async (t) => {
     const steps: string[] = [];

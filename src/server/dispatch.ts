@@ -3,7 +3,7 @@ import { ANONYMOUS, authorize } from '../access/index.ts';
 import { OciError } from '../oci/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import type { Door, DoorRequest } from './door.ts';
-import { ClientLeftError, RequestContext, replyError } from './exchange/index.ts';
+import { ClientLeftError, isBodyEmpty, RequestContext, replyError } from './exchange/index.ts';
 import type { Admission } from './limits/index.ts';
 
 interface DispatchOptions {
@@ -41,6 +41,8 @@ export function createDispatch(
 }
 
 async function pass(context: RequestContext, opened: DoorRequest, admission: Admission | undefined): Promise<void> {
+  // A GET takes no body, and one without bytes is none. Before the slot: the client may let it wait.
+  if (context.isReading && context.hasBody) context.hasBody = !(await isBodyEmpty(context.request));
   // Before the request is parsed: a refused request counts against its client's rate too.
   if (opened.takesSlot) await admission?.admit(context);
   const { access, answer } = opened.parse();

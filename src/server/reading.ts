@@ -1,5 +1,5 @@
 import { OciError } from '../oci/index.ts';
-import { hasBody, type RequestContext } from './exchange/index.ts';
+import type { RequestContext } from './exchange/index.ts';
 
 /** Methods that change something where they are allowed. */
 const CHANGING: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
@@ -21,11 +21,11 @@ function refused(message: string): OciError {
 }
 
 /** Lets through GET and HEAD without a body, by path; refuses the rest before a handler could forget to (CVE-2026-41888). */
-export function requireReading({ isReading, method, path, request }: RequestContext): void {
+export function requireReading({ isReading, method, path, hasBody }: RequestContext): void {
   if (!isReading) throw methodRefused(method);
   const refuse = (message: string): OciError =>
     new OciError('UNSUPPORTED', message, { status: 400, headers: { connection: 'close' } });
-  if (hasBody(request)) throw refuse(`${method} takes no body`);
+  if (hasBody) throw refuse(`${method} takes no body`);
   if (!path.startsWith('/')) {
     throw refuse('this is a registry mirror, not a forward proxy: ask it by path, as in /v2/');
   }

@@ -5,7 +5,6 @@ import {
   bodyOf,
   type Door,
   formatWarning,
-  hasBody,
   type RequestContext,
   replyEmpty,
   replyRefusal,
@@ -101,7 +100,7 @@ async function answerFromSite(
   const key = { route: route.name, url: cacheUrlOf(at, { route, host }) };
   // The answer to a request with an Origin may be for that origin only.
   const mayBeKept = route.cache.enabled && isReading && headers['origin'] === undefined;
-  if (isReading && hasBody(request)) {
+  if (isReading && context.hasBody) {
     throw new TextRefusal(400, `${method} takes no body`, { connection: 'close' });
   }
   if (!mayBeKept) {

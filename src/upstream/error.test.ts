@@ -13,15 +13,17 @@ import {
 
 describe('kindOfStatus', () => {
   const rows = [
-    [400, 'invalid'],
+    [400, 'not-found'],
     [401, 'denied'],
     [403, 'denied'],
     [404, 'not-found'],
-    [405, 'invalid'],
+    [405, 'not-found'],
     [408, 'unavailable'],
     [410, 'not-found'],
     [416, 'invalid'],
     [418, 'invalid'],
+    [422, 'not-found'],
+    [451, 'invalid'],
     [429, 'throttled'],
     [500, 'unavailable'],
     [501, 'unavailable'],
@@ -33,6 +35,10 @@ describe('kindOfStatus', () => {
   for (const [status, kind] of rows) {
     test(`${status} is ${kind}`, () => assert.equal(kindOfStatus(status), kind));
   }
+
+  test('a 400 of a storage is about its URL, not about the content', () => {
+    assert.equal(kindOfStatus(400, true), 'invalid');
+  });
 
   test('a storage that refuses what was just signed is out of order, not the last word', () => {
     assert.deepEqual(

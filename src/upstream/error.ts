@@ -72,6 +72,9 @@ export function answerFailure(answer: FailedAnswer): UpstreamError {
   });
 }
 
+/** They refuse the request as such, and will again: the registry has nothing under a name or digest that it cannot read. */
+const UNREADABLE: readonly number[] = [400, 405, 406, 409, 414, 415, 422];
+
 /**
  * What a status says about the content.
  *
@@ -80,6 +83,7 @@ export function answerFailure(answer: FailedAnswer): UpstreamError {
  */
 export function kindOfStatus(status: number, redirected = false): FailureKind {
   if (status === 404 || status === 410) return 'not-found';
+  if (!redirected && UNREADABLE.includes(status)) return 'not-found';
   if (status === 429) return 'throttled';
   if (status === 408 || status >= 500) return 'unavailable';
   if (status === 401 || status === 403) return redirected ? 'unavailable' : 'denied';

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
+import { hasBody } from './announced-body.ts';
 import { type ClientInfo, clientInfoOf } from './client-info.ts';
 
 const PROCESS = Math.floor(Math.random() * 36 ** 4)
@@ -45,6 +46,8 @@ export class RequestContext {
   throttle: ((bytes: number) => number) | undefined;
   /** Body bytes that came from the client. */
   received = 0;
+  /** Whether a body follows the head. The dispatcher finds out whether what a GET announces has any bytes. */
+  hasBody: boolean;
 
   /** Created on first use: most requests are answered at once. */
   #left: AbortController | undefined;
@@ -57,6 +60,7 @@ export class RequestContext {
     const mark = target.indexOf('?');
     this.path = mark === -1 ? target : target.slice(0, mark);
     this.query = mark === -1 ? '' : target.slice(mark + 1);
+    this.hasBody = hasBody(request);
 
     // Read now: a closed socket has no address any more.
     const client = clientInfoOf(request);

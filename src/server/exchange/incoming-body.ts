@@ -2,17 +2,12 @@ import type { IncomingMessage } from 'node:http';
 import type { ByteSource } from '../../lib/index.ts';
 import type { RequestContext } from './context.ts';
 
-/** Whether the head of a request announces a body (RFC 9112 §6.3). */
-export function hasBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
-}
-
 /** The body of a client's request; undefined where it has none. `length` is undefined where it comes in chunks. */
 export function bodyOf(
   context: RequestContext,
 ): { readonly length: number | undefined; readonly source: ByteSource } | undefined {
   const { request } = context;
-  if (!hasBody(request)) return undefined;
+  if (!context.hasBody) return undefined;
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
   return { length: encoding === undefined ? Number(length) : undefined, source: new IncomingBody(context) };
 }

@@ -4,6 +4,7 @@
  * It never knows what a request is about.
  */
 
+export { hasBody, isBodyEmpty } from './announced-body.ts';
 export {
   clientInfoOf,
   clientKey,
@@ -18,7 +19,7 @@ export { PIECE } from './direct-body.ts';
 export { isLoopback } from './forwarded.ts';
 export { endToEndHeaders, isHopByHop } from './hop-by-hop.ts';
 export { faultOfHost, isHostHeader } from './host-header.ts';
-export { bodyOf, hasBody } from './incoming-body.ts';
+export { bodyOf } from './incoming-body.ts';
 export { createServer, request, STATUS_CODES } from './node-http.ts';
 export { replyRefusal, TextRefusal } from './refusal.ts';
 export { type Headers, replyBytes, replyEmpty, replyError, replyStream, replyThrough } from './reply.ts';

@@ -262,7 +262,8 @@ describe('an upstream that is down', () => {
       [401, 'denied'],
       [403, 'denied'],
       [404, 'not-found'],
-      [400, 'invalid'],
+      [400, 'not-found'],
+      [418, 'invalid'],
     ] as const;
     for (const [status, kind] of troubles) {
       const mend = registry.fault({}, { status });
