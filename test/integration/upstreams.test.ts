@@ -398,7 +398,7 @@ describe('referrers', () => {
   });
 
   for (const personality of ['ghcr', 'ecrPublic'] as const) {
-    test(`${personality} has no list: from the fallback tag, and from cosign’s`, async () => {
+    test(`${personality} has no list: from the fallback tag, and none of cosign’s`, async () => {
       await using upstream = await withReferrers(personality);
       const tag = image.index.digest.replace(':', '-');
       const { mediaType, digest, size } = sbom.manifest;
@@ -413,7 +413,7 @@ describe('referrers', () => {
       upstream.library.tag(REPOSITORY, { tag, digest: fallback.digest });
       upstream.library.tag(REPOSITORY, { tag: `${tag}.sig`, digest: note.manifest.digest });
       await using mirror = await startMirror({ registries: { up: { upstreams: [upstream.url] } } });
-      assert.deepEqual(digestsOf(await mirror.get(path)), [sbom.manifest.digest, note.manifest.digest].sort());
+      assert.deepEqual(digestsOf(await mirror.get(path)), [sbom.manifest.digest]);
       const filtered = await mirror.get(`${path}?artifactType=${encodeURIComponent(artifactType)}`);
       assert.deepEqual(digestsOf(filtered), [sbom.manifest.digest]);
       assert.equal(filtered.headers['oci-filters-applied'], 'artifactType');

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { connectUpstreams, serve } from '../../../test/support/connect-upstreams.ts';
-import { buildImage, buildReferrer, content, descriptor } from '../../../test/support/image.ts';
+import { buildImage, buildReferrer, type Content, content, descriptor } from '../../../test/support/image.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../../../test/support/scripted-upstream.ts';
-import { type FailureKind, MEDIA_TYPES, type OriginList, type Repository } from '../../oci/index.ts';
+import { digestOf, type FailureKind, MEDIA_TYPES, type OriginList, type Repository } from '../../oci/index.ts';
 import { UpstreamError } from '../error.ts';
-import { fallbackTag } from './referrers.ts';
+import { fallbackTag } from './fallback-referrers.ts';
 
 const app: Repository = { registry: 'docker.io', repository: 'library/app' };
 const image = buildImage({ architectures: ['amd64'], layers: [1000] });
@@ -79,14 +79,24 @@ describe('referrers', () => {
   const sbom = buildReferrer(subject, { artifactType: 'application/vnd.example.sbom' });
   const signature = content(MEDIA_TYPES.ociManifest, Buffer.from('{"schemaVersion":2,"layers":[]}'));
   const hex = subject.digest.slice(7);
-  const COSIGN = 'application/vnd.dev.cosign.artifact.sig.v1+json';
+  const foreign = buildReferrer(image.platforms[0]?.manifest ?? subject, {
+    artifactType: 'application/vnd.example.sbom',
+  });
 
-  /** Leaves what clients leave where there is no list: the index under the fallback tag. */
-  function addFallback(registry: ScriptedUpstream): void {
-    const manifests = [note, sbom].map(({ manifest }) => ({
-      ...descriptor(manifest),
-      artifactType: (JSON.parse(manifest.bytes.toString()) as { artifactType: string }).artifactType,
-    }));
+  /** Leaves what clients leave where there is no list: manifests, and an index of them under the fallback tag. */
+  function addFallback(
+    registry: ScriptedUpstream,
+    manifests: readonly Content[] = [note.manifest, sbom.manifest],
+    artifactType = 'application/vnd.oci.empty.v1+json',
+  ): void {
+    for (const each of manifests) registry.library.addManifest(app.repository, each);
+    listUnderTag(
+      registry,
+      manifests.map((each) => ({ ...descriptor(each), artifactType })),
+    );
+  }
+
+  function listUnderTag(registry: ScriptedUpstream, manifests: readonly object[]): void {
     const index = content(
       MEDIA_TYPES.ociIndex,
       Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests })),
@@ -121,31 +131,118 @@ describe('referrers', () => {
     const some = await upstreams.list(app, { ...query, artifactType: 'application/vnd.example.sbom' });
     assert.deepEqual(found(some), [[sbom.manifest.digest, 'application/vnd.example.sbom']]);
     assert.equal(some.filtersApplied, 'artifactType');
-    assert.equal(registry.count({ kind: 'manifest' }), 0);
+    assert.equal(registry.count({ kind: 'manifest', method: 'GET' }), 0);
   });
 
   for (const personality of ['ghcr', 'ecrPublic'] as const) {
-    test(`are put together from fallback tag and cosign tags where there is no list (${personality})`, async () => {
+    test(`are those of the fallback tag where there is no list, by what the manifests say (${personality})`, async () => {
       await using registry = await startScriptedUpstream({ personality });
       registry.add(image, app.repository);
-      addFallback(registry);
+      // Cosign writes the type of the config for the artifact's; another subject, and what has none, are no referrers.
+      addFallback(registry, [note.manifest, sbom.manifest, foreign.manifest, signature]);
       addCosign(registry);
       await using upstreams = connectUpstreams({ url: registry.url, name: 'reg' });
       const all = await upstreams.list(app, query);
       assert.deepEqual(found(all), [
         [note.manifest.digest, 'application/vnd.example.note'],
         [sbom.manifest.digest, 'application/vnd.example.sbom'],
-        [signature.digest, COSIGN],
       ]);
       assert.deepEqual(
         [all.upstream, all.mediaType, all.next, all.filtersApplied],
         ['reg', MEDIA_TYPES.ociIndex, undefined, undefined],
       );
-      const some = await upstreams.list(app, { ...query, artifactType: COSIGN });
-      assert.deepEqual([found(some), some.filtersApplied], [[[signature.digest, COSIGN]], 'artifactType']);
+      const some = await upstreams.list(app, { ...query, artifactType: 'application/vnd.example.sbom' });
+      assert.deepEqual([found(some).length, some.filtersApplied], [1, 'artifactType']);
+      const none = await upstreams.list(app, { ...query, artifactType: 'application/vnd.oci.empty.v1+json' });
+      assert.deepEqual([found(none), none.filtersApplied], [[], 'artifactType']);
       assert.equal(registry.count({ at: 'cdn' }), 0, "GHCR's page is not asked for");
     });
   }
+
+  test('without a list are none of cosign’s tags', async () => {
+    await using registry = await startScriptedUpstream({ personality: 'ghcr' });
+    registry.add(image, app.repository);
+    addCosign(registry);
+    await using upstreams = connectUpstreams({ url: registry.url });
+    assert.deepEqual(found(await upstreams.list(app, query)), []);
+  });
+
+  test('are the upstream’s own, and what its list lacks of the fallback tag', async () => {
+    await using registry = await startScriptedUpstream();
+    registry.add(image, app.repository);
+    const native = (...manifests: readonly Content[]): object => ({
+      schemaVersion: 2,
+      annotations: { kept: 'yes' },
+      manifests: manifests.map((each) => ({ ...descriptor(each), artifactType: 'application/vnd.example.note' })),
+    });
+    addFallback(registry, [note.manifest, sbom.manifest]);
+    const rows: readonly [name: string, own: object, artifactType: string | undefined, expected: string[]][] = [
+      ['empty', native(), undefined, [note.manifest.digest, sbom.manifest.digest]],
+      ['partial', native(note.manifest), undefined, [note.manifest.digest, sbom.manifest.digest]],
+      ['filtered', native(note.manifest), 'application/vnd.example.sbom', [sbom.manifest.digest]],
+    ];
+    for (const [name, own, artifactType, expected] of rows) {
+      const mend = registry.fault({ kind: 'referrers' }, { status: 200, body: JSON.stringify(own) });
+      await using upstreams = connectUpstreams({ url: registry.url });
+      const list = await upstreams.list(app, artifactType === undefined ? query : { ...query, artifactType });
+      assert.deepEqual(
+        found(list).map((each) => (each as string[])[0]),
+        expected,
+        name,
+      );
+      assert.equal(list.filtersApplied, artifactType === undefined ? undefined : 'artifactType', name);
+      assert.deepEqual(json(list)['annotations'], { kept: 'yes' }, name);
+      mend();
+    }
+  });
+
+  test('are the upstream’s own while the fallback tag cannot be read', async () => {
+    await using registry = await startScriptedUpstream();
+    registry.add(image, app.repository);
+    registry.library.addManifest(app.repository, note.manifest);
+    registry.fault({ kind: 'manifest' }, { status: 429 });
+    await using upstreams = connectUpstreams({ url: registry.url });
+    assert.equal(found(await upstreams.list(app, query)).length, 1);
+  });
+
+  test('are read once for all who ask, and each manifest once', async () => {
+    await using registry = await startScriptedUpstream({ personality: 'ghcr' });
+    registry.add(image, app.repository);
+    addFallback(registry);
+    await using upstreams = connectUpstreams({ url: registry.url });
+    const lists = await Promise.all(Array.from({ length: 20 }, () => upstreams.list(app, query)));
+    assert.deepEqual(new Set(lists.map((list) => found(list).length)), new Set([2]));
+    assert.equal(registry.count({ kind: 'manifest', method: 'GET' }), 3);
+    await upstreams.list(app, query);
+    assert.equal(registry.count({ kind: 'manifest', method: 'GET' }), 4);
+  });
+
+  test('go on for the others when the first who asked leaves', async () => {
+    await using registry = await startScriptedUpstream({ personality: 'ghcr' });
+    registry.add(image, app.repository);
+    addFallback(registry);
+    await using upstreams = connectUpstreams({ url: registry.url });
+    const leaving = new AbortController();
+    const first = upstreams.list(app, query, { signal: leaving.signal });
+    const second = upstreams.list(app, query);
+    leaving.abort(new Error('left'));
+    await assert.rejects(first, /left/);
+    assert.equal(found(await second).length, 2);
+  });
+
+  test('are read up to a bound, and the rest stays as the tag lists it', async () => {
+    await using registry = await startScriptedUpstream({ personality: 'ghcr' });
+    registry.add(image, app.repository);
+    const many = Array.from({ length: 1000 }, (_, i) => digestOf(Buffer.from(`none ${i}`)));
+    listUnderTag(
+      registry,
+      many.map((digest) => ({ mediaType: MEDIA_TYPES.ociManifest, digest, size: 1 })),
+    );
+    await using upstreams = connectUpstreams({ url: registry.url });
+    const list = await upstreams.list(app, query);
+    assert.equal(registry.count({ kind: 'manifest', method: 'GET' }), 1 + 64);
+    assert.equal(found(list).length, 1000 - 64);
+  });
 
   test('are an empty index where nobody has any', async () => {
     await using registry = await startScriptedUpstream({ personality: 'ghcr' });
@@ -159,7 +256,7 @@ describe('referrers', () => {
     await using hot = await startScriptedUpstream({ personality: 'ghcr' });
     await using cold = await startScriptedUpstream({ personality: 'ghcr' });
     for (const each of [hot, cold]) each.add(image, app.repository);
-    addCosign(cold);
+    addFallback(cold, [note.manifest]);
     await using upstreams = connectUpstreams({ url: hot.url }, { url: cold.url, name: 'cold' });
     const list = await upstreams.list(app, query);
     assert.deepEqual([list.upstream, found(list).length], ['cold', 1]);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { digestOf, MEDIA_TYPES } from '../../oci/index.ts';
-import { cosignTags, descriptorsIn, fallbackTag, referrersIndex } from './referrers.ts';
+import { descriptorsIn, factsOf, fallbackTag } from './fallback-referrers.ts';
+import { referrersIndex } from './referrers.ts';
 
 const subject = digestOf(Buffer.from('x'));
 const long = digestOf(Buffer.from('x'), 'sha512');
@@ -13,14 +14,30 @@ describe('fallbackTag', () => {
   });
 });
 
-describe('cosignTags', () => {
-  test('are three, for sha256 alone', () => {
-    const hex = subject.slice(7);
-    assert.deepEqual(
-      cosignTags(subject).map(({ tag }) => tag),
-      [`sha256-${hex}.sig`, `sha256-${hex}.att`, `sha256-${hex}.sbom`],
-    );
-    assert.deepEqual(cosignTags(long), []);
+describe('factsOf', () => {
+  const config = { mediaType: 'x/config', digest: 'sha256:c', size: 2 };
+  const rows: readonly [manifest: object, subject: string | undefined, type: string | undefined][] = [
+    [{ artifactType: 'x/a', config, subject: { digest: subject } }, subject, 'x/a'],
+    [{ config, subject: { digest: subject } }, subject, 'x/config'],
+    [{ artifactType: '', config, subject: { digest: subject } }, subject, 'x/config'],
+    [{ artifactType: 'x/index', manifests: [], subject: { digest: subject } }, subject, 'x/index'],
+    [{ manifests: [], subject: { digest: subject } }, subject, undefined],
+    [{ config, subject: null }, undefined, 'x/config'],
+    [{ config, subject: subject }, undefined, 'x/config'],
+    [{ config: 'x', subject: { digest: 7 }, artifactType: 7 }, undefined, undefined],
+  ];
+  for (const [json, of, artifactType] of rows) {
+    const bytes = Buffer.from(JSON.stringify(json));
+    test(bytes.toString().slice(0, 90), () => {
+      const facts = factsOf({ bytes, mediaType: MEDIA_TYPES.ociManifest, digest: subject, size: bytes.length });
+      assert.deepEqual([facts?.subject, facts?.descriptor['artifactType']], [of, artifactType]);
+    });
+  }
+
+  test('has the annotations of the manifest', () => {
+    const bytes = Buffer.from('{"annotations":{"a":"b"}}');
+    const facts = factsOf({ bytes, mediaType: 'x/y', digest: subject, size: 1 });
+    assert.deepEqual(facts?.descriptor['annotations'], { a: 'b' });
   });
 });
 

@@ -1,40 +1,74 @@
-import {
-  type Digest,
-  digestAlgorithm,
-  digestHex,
-  type ListQuery,
-  MEDIA_TYPES,
-  type OriginList,
-  type OriginManifestHead,
-} from '../../oci/index.ts';
+import { abortable, SingleFlight } from '../../lib/index.ts';
+import { type ListQuery, MEDIA_TYPES, type OriginList } from '../../oci/index.ts';
+import { withDeadline } from '../deadline.ts';
 import { UpstreamError } from '../error.ts';
 import { parseJsonObject } from '../json.ts';
 import type { Upstream } from '../upstream.ts';
+import { descriptorsIn, type Found, type ReferrerDescriptor, readFallback } from './fallback-referrers.ts';
 import { type ListAsked, listQuestion, MAX_LIST_BYTES, readList } from './lists.ts';
-import { getManifest, headManifest } from './manifests.ts';
+
+/** Milliseconds for a list with the manifests that are read for it. */
+const WITHIN = 60_000;
+
+const flights = new WeakMap<Upstream, SingleFlight<OriginList>>();
 
 export type ReferrersAsked = ListAsked<Extract<ListQuery, { kind: 'referrers' }>>;
 
-/** A descriptor of an index; its other fields are passed on untouched. */
-export type ReferrerDescriptor = Readonly<Record<string, unknown>> & { readonly digest: string };
-
 /**
- * The manifests that refer to a digest (distribution-spec, "Listing Referrers").
+ * The manifests whose `subject` is a digest (distribution-spec, "Listing Referrers").
  *
- * The upstream's own list is passed on. Where it has none (404, GHCR's 303 to a missing page, any other 4xx), the list is
- * made from what clients pushed instead: the index under the fallback tag `sha256-<hex>`, and cosign's tags, which are
- * older than the referrers API.
+ * The upstream's own list, and what clients listed under the fallback tag, where they keep it for registries without such a
+ * list: an artifact that was pushed before a registry had one stands there alone. Where the upstream has no list (404,
+ * GHCR's 303 to a missing page, any other 4xx), the tag's is the whole. Cosign's tags (`.sig`) are no referrers: cosign asks
+ * for them itself.
+ *
+ * One question is asked for all who ask it meanwhile.
  *
  * @throws {UpstreamError} `not-found` where there are none: the next upstream may have some
  */
-export async function listReferrers(upstream: Upstream, asked: ReferrersAsked): Promise<OriginList> {
+export function listReferrers(upstream: Upstream, asked: ReferrersAsked): Promise<OriginList> {
+  const { repository, query, signal } = asked;
+  const late = (): Error =>
+    new UpstreamError(`${upstream.name} did not send the referrers of ${query.digest} within ${WITHIN / 1000} s`, {
+      kind: 'unavailable',
+      upstream: upstream.name,
+    });
+  const flight = flights.get(upstream) ?? new SingleFlight<OriginList>();
+  flights.set(upstream, flight);
+  const key = JSON.stringify([repository, query.digest, query.artifactType, query.page]);
+  const reading = flight.run(key, () =>
+    withDeadline((own) => ask(upstream, { repository, query, signal: own }), { milliseconds: WITHIN, late }),
+  );
+  return abortable(reading, signal);
+}
+
+type SharedAsked = ReferrersAsked & { readonly signal: AbortSignal };
+
+async function ask(upstream: Upstream, asked: SharedAsked): Promise<OriginList> {
+  const { repository, query, signal } = asked;
+  const { digest, artifactType } = query;
   const request = { ...listQuestion(asked), follow: (status: number) => status !== 303 };
   const answer = await upstream.fetch(request, MAX_LIST_BYTES);
-  const { status } = answer.reply;
-  if (status === 200 && descriptorsIn(answer.reply.body) !== undefined) return readList(upstream, request, answer);
+  const { status, body } = answer.reply;
+  const tagged = (): Promise<Found | undefined> => readFallback(upstream, { repository, digest }, signal);
+  const none = new UpstreamError(`${upstream.name} has no referrers of ${digest}`, {
+    kind: 'not-found',
+    upstream: upstream.name,
+  });
+  if (status === 200 && descriptorsIn(body) !== undefined) {
+    const list = readList(upstream, request, answer);
+    // The tag is read once, for the last page: its entries may stand on any page before.
+    if (list.next !== undefined) return list;
+    // The upstream's own list is an answer, also while the tag cannot be read.
+    const whole = merged(list, query, await tagged().catch(orNone));
+    if (query.page === undefined && descriptorsIn(whole.bytes)?.length === 0) throw none;
+    return whole;
+  }
   const refusal = status === 200 ? undefined : await upstream.failure(request, answer);
   if (refusal?.temporary === true) throw refusal;
-  return synthesise(upstream, asked, refusal);
+  const found = await tagged();
+  if (found === undefined || found.descriptors.length === 0) throw refusal?.kind === 'denied' ? refusal : none;
+  return { ...referrersIndex(found.descriptors, artifactType), upstream: upstream.name, visibility: found.visibility };
 }
 
 /** The list where no upstream has referrers: by the specification an empty index, not 404. */
@@ -42,113 +76,37 @@ export function noReferrers(asked: ReferrersAsked['query']): Omit<OriginList, 'u
   return referrersIndex([], asked.artifactType);
 }
 
-async function synthesise(
-  upstream: Upstream,
-  asked: ReferrersAsked,
-  refusal: UpstreamError | undefined,
-): Promise<OriginList> {
-  const { digest, artifactType } = asked.query;
-  const parts = await Promise.all([
-    tagged(upstream, asked),
-    ...cosignTags(digest).map((each) => signed(upstream, asked, each)),
-  ]);
-  const found = parts.filter((each) => each !== undefined);
-  if (found.length === 0) {
-    if (refusal?.kind === 'denied') throw refusal;
-    throw new UpstreamError(`${upstream.name} has no referrers of ${digest}`, {
-      kind: 'not-found',
-      upstream: upstream.name,
-    });
-  }
-  const descriptors = new Map(found.flatMap((each) => each.descriptors).map((each) => [each.digest, each]));
+function orNone(error: unknown): undefined {
+  if (error instanceof UpstreamError) return undefined;
+  throw error;
+}
+
+/** The upstream's list with what it lacks of the tag's; untouched where it lacks nothing. */
+function merged(list: OriginList, { artifactType }: ReferrersAsked['query'], found: Found | undefined): OriginList {
+  const own = descriptorsIn(list.bytes) ?? [];
+  const listed = new Set(own.map(({ digest }) => digest));
+  const lacking = (found?.descriptors ?? []).filter(({ digest }) => !listed.has(digest));
+  if (lacking.length === 0) return list;
   return {
-    ...referrersIndex([...descriptors.values()], artifactType),
-    upstream: upstream.name,
-    visibility: found.some((each) => each.visibility === 'private') ? 'private' : 'public',
+    ...list,
+    ...referrersIndex([...own, ...lacking], artifactType, parseJsonObject(list.bytes)),
+    visibility: found?.visibility === 'private' ? 'private' : list.visibility,
   };
-}
-
-interface Found {
-  readonly descriptors: readonly ReferrerDescriptor[];
-  readonly visibility: OriginList['visibility'];
-}
-
-async function tagged(upstream: Upstream, asked: ReferrersAsked): Promise<Found | undefined> {
-  const { repository, query, signal } = asked;
-  const reference = { kind: 'tag', tag: fallbackTag(query.digest) } as const;
-  const manifest = await orNothing(getManifest(upstream, { repository, reference, signal }));
-  const descriptors = manifest === undefined ? undefined : descriptorsIn(manifest.bytes);
-  return manifest === undefined || descriptors === undefined
-    ? undefined
-    : { descriptors, visibility: manifest.visibility };
-}
-
-async function signed(upstream: Upstream, asked: ReferrersAsked, tag: CosignTag): Promise<Found | undefined> {
-  const { repository, signal } = asked;
-  const reference = { kind: 'tag', tag: tag.tag } as const;
-  const head = await orNothing(headManifest(upstream, { repository, reference, signal }));
-  return head === undefined ? undefined : { descriptors: [cosignDescriptor(head, tag)], visibility: head.visibility };
-}
-
-/** Undefined for every permanent failure: registries report a missing tag in many ways. A temporary failure is thrown. */
-async function orNothing<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer;
-  } catch (error) {
-    if (error instanceof UpstreamError && !error.temporary) return undefined;
-    throw error;
-  }
-}
-
-/** The tag that lists referrers where the API does not (distribution-spec, "Referrers Tag Schema"). */
-export function fallbackTag(digest: Digest): string {
-  return `${digestAlgorithm(digest)}-${digestHex(digest).slice(0, 64)}`;
-}
-
-/** A tag under which cosign stores a signature, attestation or SBOM, and its artifact type. */
-export interface CosignTag {
-  readonly tag: string;
-  readonly artifactType: string;
-}
-
-/**
- * Cosign's tags for a digest: signatures, attestations, SBOMs. The artifact types are those cosign itself writes where it
- * uses referrers (`application/vnd.dev.cosign.artifact.<kind>.v1+json`).
- */
-export function cosignTags(digest: Digest): readonly CosignTag[] {
-  if (digestAlgorithm(digest) !== 'sha256') return [];
-  return ['sig', 'att', 'sbom'].map((kind) => ({
-    tag: `sha256-${digestHex(digest)}.${kind}`,
-    artifactType: `application/vnd.dev.cosign.artifact.${kind}.v1+json`,
-  }));
-}
-
-function cosignDescriptor(head: OriginManifestHead, tag: CosignTag): ReferrerDescriptor {
-  return { mediaType: head.mediaType, digest: head.digest, size: head.size, artifactType: tag.artifactType };
 }
 
 /** An index of descriptors, filtered by artifact type where one is given. */
 export function referrersIndex(
   descriptors: readonly ReferrerDescriptor[],
   artifactType: string | undefined,
+  more: Readonly<Record<string, unknown>> = {},
 ): Omit<OriginList, 'upstream' | 'visibility'> {
   const manifests =
     artifactType === undefined ? descriptors : descriptors.filter((each) => each['artifactType'] === artifactType);
-  const index = { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests };
+  const index = { ...more, schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests };
   return {
     bytes: Buffer.from(JSON.stringify(index)),
     mediaType: MEDIA_TYPES.ociIndex,
     next: undefined,
     filtersApplied: artifactType === undefined ? undefined : 'artifactType',
   };
-}
-
-/** The descriptors of an index's bytes; undefined where they are no index. */
-export function descriptorsIn(bytes: Buffer): readonly ReferrerDescriptor[] | undefined {
-  const manifests = parseJsonObject(bytes)?.['manifests'];
-  return Array.isArray(manifests) ? manifests.filter(isDescriptor) : undefined;
-}
-
-function isDescriptor(value: unknown): value is ReferrerDescriptor {
-  return typeof value === 'object' && value !== null && typeof (value as { digest?: unknown }).digest === 'string';
 }
