@@ -14,5 +14,6 @@ export { compileGlob } from './glob.ts';
 export { decodeHeaderText } from './header-text.ts';
 export { Lru } from './lru.ts';
 export { mistypedFrom, nearest } from './nearest.ts';
+export { countParameters, filterQuery, sendableQuery } from './raw-query.ts';
 export { SharedBuffers } from './shared-buffers.ts';
 export { keyOf, SingleFlight } from './single-flight.ts';

@@ -23,7 +23,7 @@ export {
   MANIFEST_ACCEPT,
   MEDIA_TYPES,
 } from './media-types.ts';
-export { notAnApiPath, parseRegistryPath, type RegistryPath, splitRegistryPath } from './path.ts';
+export { decodeRegistryPath, notAnApiPath, parseRegistryPath, type RegistryPath, splitRegistryPath } from './path.ts';
 export { formatContentRange, parseContentRange, parseRange } from './range.ts';
 export {
   formatReference,

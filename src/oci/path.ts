@@ -31,7 +31,20 @@ export const MAX_PATH_LENGTH = 2048;
 const AMBIGUOUS = /[%\\\x00-\x1f\x7f]|(?:^|\/)\.\.?(?:\/|$)/;
 
 /**
- * Splits a raw path (beginning `/v2/`, or `/v2` itself; no query, not decoded) into name and operation.
+ * Decodes a raw path, once: some clients (Microsoft's SDK) send the `/` of a name and the `:` of a digest as `%2F` and `%3A`.
+ *
+ * @throws {OciError} NAME_INVALID where the encoding is malformed
+ */
+export function decodeRegistryPath(path: string): string {
+  try {
+    return path.includes('%') ? decodeURIComponent(path) : path;
+  } catch (cause) {
+    throw new OciError('NAME_INVALID', 'path holds a "%" that encodes nothing', { cause });
+  }
+}
+
+/**
+ * Splits a decoded path (beginning `/v2/`, or `/v2` itself; no query) into name and operation.
  *
  * It is read from the right, since a name may contain the words of the API: in `/v2/a/manifests/b/manifests/latest`
  * the repository is `a/manifests/b`.
@@ -59,7 +72,7 @@ export function splitRegistryPath(path: string): SplitPath | undefined {
 }
 
 /**
- * Reads a raw path, without a registry in front of the repository and without query.
+ * Reads a decoded path, without a registry in front of the repository and without query.
  *
  * @throws {OciError} NAME_INVALID and DIGEST_INVALID with 400; MANIFEST_UNKNOWN with 404 for a reference that no tag can be;
  * UNSUPPORTED with 404 where the path is none of the API's

@@ -1,3 +1,4 @@
+import { filterQuery } from '../lib/index.ts';
 import { type ListQuery, OciError } from '../oci/index.ts';
 import { nextLink, type ResolvedName } from '../routing/index.ts';
 import { replyBytes } from '../server/index.ts';
@@ -13,7 +14,7 @@ export async function answerList({
   path,
   origin,
 }: RegistryRequest<ListPath>): Promise<void> {
-  const query = listQuery(path, new URLSearchParams(context.query));
+  const query = listQuery(path, context.query);
   if (query.kind !== 'referrers' && query.limit === 0) {
     // The specification wants an empty list without a link to a next page.
     const empty = query.kind === 'tags' ? { name: repository.repository, tags: [] } : { repositories: [] };
@@ -35,11 +36,13 @@ function tailOf({ path }: ResolvedName): string {
   return path.slice('/v2/'.length);
 }
 
-function listQuery(path: ListPath, parameters: URLSearchParams): ListQuery {
+/** Parameters that no upstream knows are passed on as they came: some registries (Quay) page by parameters of their own. */
+function listQuery(path: ListPath, query: string): ListQuery {
+  const parameters = new URLSearchParams(query);
   if (path.kind === 'referrers') {
     const artifactType = parameters.get('artifactType');
-    for (const ours of ['artifactType', 'ns', 'digest']) parameters.delete(ours);
-    const page = parameters.toString();
+    const ours = ['artifactType', 'ns', 'digest'];
+    const page = filterQuery(query, (name) => !ours.includes(name));
     return {
       kind: 'referrers',
       digest: path.digest,
@@ -49,14 +52,13 @@ function listQuery(path: ListPath, parameters: URLSearchParams): ListQuery {
   }
   const last = parameters.get('last');
   const limit = pageSize(parameters.get('n'));
-  parameters.delete('ns');
-  // Some registries (Quay) page by parameters of their own: they are passed on as they came.
-  const hasOwn = [...parameters.keys()].some((name) => name !== 'n' && name !== 'last');
+  // The query as it was written: a `last` may be a token in no encoding.
+  const page = filterQuery(query, (name) => name !== 'ns');
   return {
     kind: path.kind,
     ...(limit === undefined ? {} : { limit }),
     ...(last === null ? {} : { last }),
-    ...(hasOwn ? { page: parameters.toString() } : {}),
+    ...(page === '' ? {} : { page }),
   };
 }
 

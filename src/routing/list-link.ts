@@ -1,3 +1,4 @@
+import { filterQuery, sendableQuery } from '../lib/index.ts';
 import type { Addressing } from './name.ts';
 
 /** The rest of the URL of a list, after the addressing. */
@@ -15,17 +16,16 @@ const MAX_LINK_LENGTH = 4096;
  * The `Link` header for the next page of a list, with the client's own addressing of the registry (RFC 8288;
  * distribution-spec, "Listing tags"). It is relative to the host, so it works behind any reverse proxy.
  *
- * The query comes from the upstream: it is parsed and formatted again, so that it cannot break out of the URL, and its
- * `ns` is replaced by the client's.
+ * The query comes from the upstream and stays as it was written, but for what would break out of the URL, and for its `ns`,
+ * which is replaced by the client's.
  *
  * @returns undefined if the link would be too long
  */
 export function nextLink(addressing: Addressing, page: ListPage): string | undefined {
   if (page.query.length > MAX_LINK_LENGTH) return undefined;
-  const query = new URLSearchParams(page.query);
-  query.delete('ns');
-  if (addressing.ns !== undefined) query.set('ns', addressing.ns);
-  const separator = query.size === 0 ? '' : '?';
-  const link = `<${addressing.prefix}${page.tail}${separator}${query.toString()}>; rel="next"`;
+  const own = filterQuery(sendableQuery(page.query), (name) => name !== 'ns');
+  const ns = addressing.ns === undefined ? '' : new URLSearchParams({ ns: addressing.ns }).toString();
+  const query = [own, ns].filter((each) => each !== '').join('&');
+  const link = `<${addressing.prefix}${page.tail}${query === '' ? '' : '?'}${query}>; rel="next"`;
   return link.length > MAX_LINK_LENGTH ? undefined : link;
 }

@@ -198,8 +198,23 @@ describe('resolveName()', () => {
     [undefined, '/ghcr/v2x/a', undefined, 'UNSUPPORTED'],
     [undefined, '/v2/ghcr.io/', undefined, 'UNSUPPORTED'],
     [undefined, '/v2/ghcr.io/a', undefined, 'UNSUPPORTED'],
-    [undefined, '/v2/a%2fb/manifests/x', undefined, 'NAME_INVALID'],
-    [undefined, '/v2/ghcr%2eio/a/manifests/x', undefined, 'NAME_INVALID'],
+    // Decoded once: what is then still encoded, or another separator, or a step upwards, is no name.
+    [undefined, '/v2/a%252fb/manifests/x', undefined, 'NAME_INVALID'],
+    [undefined, '/v2/a%2525/manifests/x', undefined, 'NAME_INVALID'],
+    [undefined, '/v2/%2e%2e/a/manifests/x', undefined, 'NAME_INVALID'],
+    [undefined, '/v2/a%2f..%2fb/manifests/x', undefined, 'NAME_INVALID'],
+    [undefined, '/v2/a%2f%2e%2e%2fb/manifests/x', undefined, 'NAME_INVALID'],
+    [undefined, '/v2/a/manifests/%2e%2e', undefined, 'NAME_INVALID'],
+    [undefined, '/v2/a%5cb/manifests/x', undefined, 'NAME_INVALID'],
+    [undefined, '/v2/a%00b/manifests/x', undefined, 'NAME_INVALID'],
+    [undefined, '/v2/a%0d%0ab/manifests/x', undefined, 'NAME_INVALID'],
+    [undefined, '/v2/a/manifests/x%00', undefined, 'NAME_INVALID'],
+    [undefined, '/v2/a/manifests/x%', undefined, 'NAME_INVALID'],
+    [undefined, '/v2/a/manifests/%zz', undefined, 'NAME_INVALID'],
+    [undefined, '/v2/a/manifests/%ff', undefined, 'NAME_INVALID'],
+    [undefined, '/v2/a/manifests/%c0%ae%c0%ae', undefined, 'NAME_INVALID'],
+    [undefined, '/gh%63r/v2/a/manifests/x', undefined, 'NAME_UNKNOWN'],
+    [undefined, '/v2%2fa/manifests/x', undefined, 'UNSUPPORTED'],
     [undefined, `/v2/${'a/'.repeat(4000)}manifests/x`, undefined, 'NAME_INVALID'],
   ];
   for (const [host, path, ns, code] of refused) {
@@ -212,7 +227,24 @@ describe('resolveName()', () => {
     });
   }
 
-  for (const path of ['/v2/../a/manifests/x', '/v2//a/manifests/x', '/v2/./a/manifests/x', '/v2/a..b/c/manifests/x']) {
+  const encoded: readonly [path: string, means: string][] = [
+    ['/v2/library%2Fnginx/manifests/latest', '/v2/library/nginx/manifests/latest'],
+    ['/v2/library%2fnginx/tags/list', '/v2/library/nginx/tags/list'],
+    [`/v2/a/blobs/sha256%3A${'a'.repeat(64)}`, `/v2/a/blobs/sha256:${'a'.repeat(64)}`],
+    ['/v2/a%2Fb%2Fmanifests%2Fx', '/v2/a/b/manifests/x'],
+    ['/v2/a/manifests/%6Catest', '/v2/a/manifests/latest'],
+    ['/v2/ghcr%2Eio%2Fa%2Fb/manifests/x', '/v2/ghcr.io/a/b/manifests/x'],
+    ['/v2/%67hcr.io/a/manifests/x', '/v2/ghcr.io/a/manifests/x'],
+    ['/ghcr/v2/a%2Fb/manifests/x', '/ghcr/v2/a/b/manifests/x'],
+  ];
+  for (const [path, means] of encoded) {
+    test(`${path.slice(0, 50)} is read as it is without its encoding`, () => {
+      assert.deepEqual(ask(path), ask(means));
+      assert.deepEqual(parseRegistryPath(ask(path).path), parseRegistryPath(ask(means).path));
+    });
+  }
+
+  for (const path of ['/v2//a/manifests/x', '/v2/a%2F%2Fb/manifests/x', '/v2/a..b/c/manifests/x']) {
     test(`${path} is left to the grammar of names, which refuses it`, () => {
       assert.throws(() => parseRegistryPath(ask(path).path), { code: 'NAME_INVALID', status: 400 });
     });
@@ -300,8 +332,11 @@ describe('resolveName()', () => {
         assert.ok(registries.has(name.registry) || name.registry.name.endsWith('.pkg.dev'));
         assert.ok(name.path.startsWith('/v2/'));
         assert.ok(/^(\/[^/]+)?\/v2\/([^/]+\/)?$/.test(name.addressing.prefix), name.addressing.prefix);
-        // What is left is what the client wrote, without what named the registry.
-        assert.ok(asked.path === `${name.addressing.prefix}${name.path.slice('/v2/'.length)}` || name.path === '/v2/');
+        // What is left is what the client wrote, decoded once and without what named the registry.
+        assert.ok(
+          decodeURIComponent(asked.path) === `${name.addressing.prefix}${name.path.slice('/v2/'.length)}` ||
+            name.path === '/v2/',
+        );
       }),
       { numRuns: 5000 },
     );

@@ -1,4 +1,4 @@
-import { notAnApiPath, OciError, type RegistrySpec, splitRegistryPath } from '../oci/index.ts';
+import { decodeRegistryPath, notAnApiPath, OciError, type RegistrySpec, splitRegistryPath } from '../oci/index.ts';
 import type { Catalogue } from './catalogue.ts';
 import { canonicalHost, isLocalHost, looksLikeRegistry, withoutPort } from './host.ts';
 
@@ -23,7 +23,7 @@ export interface Addressing {
 /** The registry of a request, and the rest of its path. */
 export interface ResolvedName {
   readonly registry: RegistrySpec;
-  /** `/v2/…` without a registry in it, for `parseRegistryPath`. */
+  /** `/v2/…`, decoded and without a registry in it, for `parseRegistryPath`. */
   readonly path: string;
   readonly addressing: Addressing;
   /** The part of the request that named the registry, in order of precedence. */
@@ -38,7 +38,9 @@ export interface ResolvedName {
  * the API; NAME_INVALID (400) for an invalid name
  */
 export function resolveName(catalogue: Catalogue, request: NameRequest): ResolvedName {
-  const { alias, path } = cutAlias(request.path);
+  const cut = cutAlias(request.path);
+  const { alias } = cut;
+  const path = decodeRegistryPath(cut.path);
   const split = splitRegistryPath(path);
   if (split === undefined) throw notAnApiPath();
   const front = alias === undefined ? '/v2/' : `/${alias}/v2/`;

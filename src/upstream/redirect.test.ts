@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { decideRedirect, isRedirect, MAX_REDIRECTS, needsNoCredential, type RedirectContext } from './redirect.ts';
 
 const upstream = new URL('https://reg.example.com/v2/app/blobs/sha256:0');
@@ -91,4 +92,102 @@ describe('needsNoCredential', () => {
       assert.equal(needsNoCredential(new URL(location), upstream), expected);
     });
   }
+});
+
+describe('a redirect leaves as it was written', () => {
+  const at = { from: new URL("https://reg.example.com/v2/a'b/x?y=1"), target: "/v2/a'b/x?y=1" };
+  const rows: readonly [location: string, host: string, target: string][] = [
+    ["https://cdn.example.net/d?rscd=attachment%3B%20filename='a.tar'&sig=1", 'cdn.example.net', ''],
+    ['https://cdn.example.net/x?', 'cdn.example.net', '/x?'],
+    ['https://cdn.example.net/x#part', 'cdn.example.net', '/x'],
+    ['https://cdn.example.net/x?#part', 'cdn.example.net', '/x?'],
+    ['https://cdn.example.net?sig=1', 'cdn.example.net', '/?sig=1'],
+    ['https://cdn.example.net', 'cdn.example.net', '/'],
+    ['https://cdn.example.net/%7euser/%41%2f%2F;a=b//c', 'cdn.example.net', '/%7euser/%41%2f%2F;a=b//c'],
+    ['https://cdn.example.net/"{}|^`', 'cdn.example.net', '/"{}|^`'],
+    ['https://cdn.example.net/a?b="{}|^`\'<>[]\\', 'cdn.example.net', '/a?b="{}|^`\'<>[]\\'],
+    ['https://cdn.example.net/a?b=%zz%', 'cdn.example.net', '/a?b=%zz%'],
+    ['https://cdn.example.net/a/../b/./c', 'cdn.example.net', '/a/../b/./c'],
+    // A header is read as latin1, so these are the bytes of raw UTF-8, then of raw latin1.
+    ['https://cdn.example.net/\u00e6\u0096\u0087/l', 'cdn.example.net', '/%E6%96%87/l'],
+    ['https://cdn.example.net/caf\u00e9?q=\u00ff', 'cdn.example.net', '/caf%E9?q=%FF'],
+    ['https://cdn.example.net/a b?c d', 'cdn.example.net', '/a%20b?c%20d'],
+    ['  https://cdn.example.net/a  ', 'cdn.example.net', '/a'],
+    ['HTTPS://CDN.example.NET:443/a', 'cdn.example.net', '/a'],
+    ["//cdn.example.net/a'", 'cdn.example.net', "/a'"],
+    ["/b'?c'", 'reg.example.com', "/b'?c'"],
+    ["z'", 'reg.example.com', "/v2/a'b/z'"],
+    ['./z', 'reg.example.com', "/v2/a'b/z"],
+    ['../z/.?q', 'reg.example.com', '/v2/z/?q'],
+    ['../../../../z', 'reg.example.com', '/z'],
+    ['..', 'reg.example.com', '/v2/'],
+    ["?q='", 'reg.example.com', "/v2/a'b/x?q='"],
+    ['?', 'reg.example.com', "/v2/a'b/x?"],
+    ['', 'reg.example.com', "/v2/a'b/x?y=1"],
+    // Where two parsers disagree on where the path begins, it is sent as it was checked.
+    ['https:///cdn.example.net/a', 'cdn.example.net', '/a'],
+    ['https:/a', 'reg.example.com', '/a'],
+    ['\\\\cdn.example.net/a', 'cdn.example.net', '/a'],
+    ['/\\cdn.example.net/a', 'cdn.example.net', '/a'],
+    ['https://cdn.example.net\\@evil.example/a', 'cdn.example.net', '/@evil.example/a'],
+  ];
+  for (const [location, host, target] of rows) {
+    test(JSON.stringify(location), () => {
+      const decision = decideRedirect(location, context(at));
+      assert.ok(decision.kind === 'follow', JSON.stringify(decision));
+      assert.deepEqual([decision.url.host, decision.target], [host, target === '' ? location.slice(23) : target]);
+    });
+  }
+
+  for (const location of [
+    'https://cdn.example.net/a\r\nX: 1',
+    'https://cdn.example.net/a\u0000',
+    '/a\tb',
+    '/a\u007f',
+  ]) {
+    test(`${JSON.stringify(location)} is refused`, () => {
+      assert.equal(decideRedirect(location, context(at)).kind, 'refused');
+    });
+  }
+
+  test('to the host that was checked, in a request line that can be sent, whatever it is', () => {
+    const piece = fc.constantFrom(
+      ...[
+        'http',
+        's',
+        ':',
+        '/',
+        '//',
+        '\\',
+        '@',
+        '?',
+        '#',
+        '.',
+        '..',
+        '%',
+        '%2e',
+        ' ',
+        "'",
+        'é',
+        'a.example',
+        'evil.example',
+        ':80',
+      ],
+    );
+    const any = fc.oneof(
+      fc.string({ maxLength: 20 }),
+      fc.array(piece, { maxLength: 9 }).map((each) => each.join('')),
+    );
+    fc.assert(
+      fc.property(any, (location) => {
+        const decision = decideRedirect(location, context(at));
+        if (decision.kind === 'refused') return;
+        assert.match(decision.target, /^\/[\x21-\x7e]*$/);
+        const { host, pathname, search } = new URL(decision.url.origin + decision.target);
+        assert.deepEqual([host, pathname, search], [decision.url.host, decision.url.pathname, decision.url.search]);
+        assert.equal(decision.url.hash, '');
+      }),
+      { numRuns: 5000 },
+    );
+  });
 });

@@ -1,4 +1,4 @@
-import type { AddressPolicy, HttpHead, HttpReply, HttpRequest, HttpStream } from '../net/index.ts';
+import type { AddressPolicy, HttpHead, HttpReply, HttpRequest, HttpStream, WrittenUrl } from '../net/index.ts';
 import { isPrivateNetwork } from './address.ts';
 import type { Authorization, Authorizer } from './auth/index.ts';
 import { ANY, type ExchangeOptions, type UpstreamConnection } from './connection.ts';
@@ -30,6 +30,12 @@ export function urlOf(request: Pick<UpstreamRequest, 'path'>, { spec }: Upstream
   return new URL(spec.url + request.path);
 }
 
+/** That URL as it is written. */
+function writtenUrlOf(request: UpstreamRequest, connection: UpstreamConnection): WrittenUrl {
+  const prefix = connection.url.pathname.replace(/\/$/, '');
+  return { url: urlOf(request, connection), target: prefix + request.path };
+}
+
 /** Reads what is left of a body that is not passed on: at most 64 KiB, enough for an error code. */
 export function readRest({ body }: HttpReply | HttpStream): Buffer | Promise<Buffer> {
   return Buffer.isBuffer(body) ? body : drain(body);
@@ -40,7 +46,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
   readonly #request: UpstreamRequest;
   readonly #options: ChainOptions<T>;
   readonly #startedAt: number;
-  #url: URL;
+  #at: WrittenUrl;
   #addresses: AddressPolicy;
   #redirects = 0;
   /** No redirect has left the upstream's own origin so far: only then are its credential and headers sent. */
@@ -54,7 +60,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
     this.#request = request;
     this.#options = options;
     this.#startedAt = connection.context.now();
-    this.#url = urlOf(request, connection);
+    this.#at = writtenUrlOf(request, connection);
     this.#addresses = connection.named;
   }
 
@@ -70,7 +76,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
       signal?.throwIfAborted();
       const reply = await this.#send();
       if (this.#isHome) onAnswer(reply, this.#authorization);
-      const privateNetwork = this.#isPrivateNetwork && isPrivateNetwork(hostOf(this.#url), reply.remoteAddress);
+      const privateNetwork = this.#isPrivateNetwork && isPrivateNetwork(hostOf(this.#at.url), reply.remoteAddress);
       if (answered < MAX_ANSWERED_CHALLENGES && (authorizes || !this.#isHome)) {
         const renewed = await this.#renew(reply, privateNetwork);
         if (renewed !== undefined) {
@@ -83,7 +89,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
       if (this.#isHome && !anonymous) isPrivate ||= connection.isIdentified || this.#authorization?.private === true;
       if (!isRedirect(reply.status) || follow?.(reply.status) === false) {
         const visibility = isPrivate ? 'private' : 'public';
-        return { reply, url: this.#url, redirected: this.#redirects > 0, visibility, privateNetwork };
+        return { reply, ...this.#at, redirected: this.#redirects > 0, visibility, privateNetwork };
       }
       await readRest(reply);
       this.#follow(reply, privateNetwork);
@@ -99,7 +105,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
     if (this.#authorization !== undefined) headers['authorization'] = this.#authorization.header;
     const httpRequest: HttpRequest = {
       method,
-      url: this.#url,
+      ...this.#at,
       headers,
       addresses: this.#addresses,
       ...(signal === undefined ? {} : { signal }),
@@ -134,7 +140,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
     // Refused although it was fetched for this very request: another would be refused as well.
     if (current !== undefined && current.grantedAt >= this.#startedAt) return undefined;
     const header = headers['www-authenticate'];
-    const challenge = { header, scope, loginOnly, challenger: this.#url, privateNetwork, signal };
+    const challenge = { header, scope, loginOnly, challenger: this.#at.url, privateNetwork, signal };
     return this.#isHome ? authorizer.answer(challenge) : authorizer.answerAnonymously(challenge);
   }
 
@@ -143,19 +149,20 @@ export class RequestChain<T extends HttpReply | HttpStream> {
     const { spec, url: upstream, derived, named } = connection;
     const addresses = privateNetwork ? ANY : derived;
     const decision = decideRedirect(reply.headers['location'], {
-      from: this.#url,
+      from: this.#at.url,
+      target: this.#at.target,
       upstream,
       hops: this.#redirects,
       redirectHosts: spec.redirectHosts,
       addresses,
     });
     if (decision.kind === 'refused') {
-      const exchange = describeExchange(this.#request.method, this.#url);
+      const exchange = describeExchange(this.#request.method, this.#at.url);
       const message = `${spec.name} answered ${exchange} with a redirect that is not followed: ${decision.reason}`;
       connection.warn(message);
       throw new UpstreamError(message, { kind: 'invalid', upstream: spec.name, status: reply.status });
     }
-    this.#url = decision.url;
+    this.#at = { url: decision.url, target: decision.target };
     this.#addresses = hostOf(decision.url) === hostOf(upstream) ? named : addresses;
     this.#redirects += 1;
     this.#isPrivateNetwork = privateNetwork;

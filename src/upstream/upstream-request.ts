@@ -1,4 +1,4 @@
-import type { HttpHead } from '../net/index.ts';
+import type { HttpHead, WrittenUrl } from '../net/index.ts';
 import type { Visibility } from '../oci/index.ts';
 
 /**
@@ -27,11 +27,9 @@ export interface UpstreamRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The last answer of a request's chain of redirects. */
-export interface UpstreamResponse<T extends HttpHead> {
+/** The last answer of a request's chain of redirects, with the URL that gave it. */
+export interface UpstreamResponse<T extends HttpHead> extends WrittenUrl {
   readonly reply: T;
-  /** The URL that answered. */
-  readonly url: URL;
   /** A redirect led to it. */
   readonly redirected: boolean;
   readonly visibility: Visibility;

@@ -274,9 +274,9 @@ describe('paths that no name needs', () => {
   const paths = [
     '/v2/team/../app/manifests/latest',
     '/v2/../v2/team/app/manifests/latest',
-    '/v2/team%2fapp/manifests/latest',
-    '/v2/team%2Fapp/manifests/latest',
-    '/v2/team/app/manifests/%6catest',
+    '/v2/team%252fapp/manifests/latest',
+    '/v2/team%5capp/manifests/latest',
+    '/v2/team/app/manifests/latest%00',
     '/v2/%2e%2e/app/manifests/latest',
     '/v2/team//app/manifests/latest',
     '/v2//team/app/manifests/latest',

@@ -1,3 +1,4 @@
+import { countParameters, filterQuery, sendableQuery } from '../../lib/index.ts';
 import type { ListQuery } from '../../oci/index.ts';
 
 /** The largest page requested; a client that wants more gets a page and a link. */
@@ -5,18 +6,18 @@ const MAX_LIMIT = 10_000;
 const MAX_QUERY = 2048;
 const MAX_PARAMS = 16;
 
-/** The query of a page: with `?`, or empty. */
+/** The query of a page: with `?`, or empty. A followed link is passed on as it was written. */
 export function listQueryString(query: ListQuery): string {
-  const params = query.page === undefined ? new URLSearchParams() : new URLSearchParams(pageQuery(query.page) ?? '');
+  const page = query.page === undefined ? '' : (pageQuery(query.page) ?? '');
+  const params = new URLSearchParams();
   if (query.kind === 'referrers') {
     if (query.artifactType !== undefined) params.set('artifactType', query.artifactType);
-  } else if (params.size === 0) {
-    if (query.limit !== undefined) params.set('n', String(query.limit));
+  } else if (page === '') {
+    if (query.limit !== undefined) params.set('n', String(Math.min(query.limit, MAX_LIMIT)));
     if (query.last !== undefined) params.set('last', query.last);
   }
-  const limit = params.get('n');
-  if (limit !== null && Number(limit) > MAX_LIMIT) params.set('n', String(MAX_LIMIT));
-  return params.size === 0 ? '' : `?${params.toString()}`;
+  const text = [page, params.toString()].filter((each) => each !== '').join('&');
+  return text === '' ? '' : `?${text}`;
 }
 
 const NEXT_LINK = /<([^<>]{1,4096})>((?:[ \t]*;[ \t]*[^,;<>]{1,256}){1,8})/g;
@@ -36,10 +37,14 @@ export function nextPage(header: string | undefined): string | undefined {
   return undefined;
 }
 
-/** A page's query, re-encoded and bounded, without `ns`, which only our own clients send. */
+/**
+ * A page's query, bounded, without `ns`, which only our own clients send, and without more results than {@link MAX_LIMIT}.
+ * The rest stays as it was written.
+ */
 function pageQuery(text: string): string | undefined {
-  if (text.length > MAX_QUERY) return undefined;
-  const params = new URLSearchParams(text);
-  params.delete('ns');
-  return params.size === 0 || params.size > MAX_PARAMS ? undefined : params.toString();
+  const query = filterQuery(sendableQuery(text), (name) => name !== 'ns');
+  if (query.length > MAX_QUERY || query === '' || countParameters(query) > MAX_PARAMS) return undefined;
+  return Number(new URLSearchParams(query).get('n')) > MAX_LIMIT
+    ? [filterQuery(query, (name) => name !== 'n'), `n=${MAX_LIMIT}`].filter((each) => each !== '').join('&')
+    : query;
 }

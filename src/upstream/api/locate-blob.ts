@@ -1,3 +1,4 @@
+import { hrefOf } from '../../net/index.ts';
 import type { BlobLocation } from '../../oci/index.ts';
 import { shownUrl } from '../error.ts';
 import { decideRedirect, isRedirect, needsNoCredential } from '../redirect.ts';
@@ -31,7 +32,7 @@ async function locateSigned(upstream: Upstream, asked: BlobAsked): Promise<BlobL
   // With GET, since a URL is signed for one method.
   const request: UpstreamRequest = { ...blobRequest('GET', asked), follow: () => false };
   const answer = await upstream.open(request);
-  const { reply, url, visibility, privateNetwork } = answer;
+  const { reply, url, target, visibility, privateNetwork } = answer;
   if (reply.status === 200) {
     reply.body.cancel();
     return undefined;
@@ -40,6 +41,7 @@ async function locateSigned(upstream: Upstream, asked: BlobAsked): Promise<BlobL
   reply.body.cancel();
   const decision = decideRedirect(reply.headers['location'], {
     from: url,
+    target,
     upstream: upstream.url,
     hops: 0,
     redirectHosts: upstream.spec.redirectHosts,
@@ -49,5 +51,5 @@ async function locateSigned(upstream: Upstream, asked: BlobAsked): Promise<BlobL
     throw upstream.invalid(request, `the redirect of ${shownUrl(url)} is not passed on: ${decision.reason}`);
   }
   if (!needsNoCredential(decision.url, upstream.url)) return undefined;
-  return { url: decision.url.href, upstream: upstream.name, visibility };
+  return { url: hrefOf(decision), upstream: upstream.name, visibility };
 }
