@@ -12,6 +12,7 @@ export { ConcurrencyLimit } from './concurrency-limit.ts';
 export { crashPoint } from './crash-point.ts';
 export { compileGlob } from './glob.ts';
 export { decodeHeaderText } from './header-text.ts';
+export { type HeaderLink, parseLinks } from './link-header.ts';
 export { Lru } from './lru.ts';
 export { mistypedFrom, nearest } from './nearest.ts';
 export { countParameters, filterQuery, sendableQuery } from './raw-query.ts';

@@ -1,3 +1,4 @@
+import { parseLinks } from '../lib/index.ts';
 import { hrefOf, readReference, type WrittenUrl } from '../net/index.ts';
 import type { PathOf } from './routes.ts';
 
@@ -49,14 +50,15 @@ export function rewriteChallenge(header: string, rewriting: RewriteContext): str
   });
 }
 
-const LINK_TARGET = /<([^<>]*)>/g;
-
 /** Rewrites the targets of `Link` that a route leads to (RFC 8288 §3). */
 export function rewriteLink(header: string, rewriting: RewriteContext): string {
-  return header.replace(LINK_TARGET, (whole: string, target: string) => {
-    const rewritten = rewriteAddress(target, rewriting);
-    return rewritten === undefined ? whole : `<${rewritten}>`;
-  });
+  let result = '';
+  let end = 0;
+  for (const { target, index } of parseLinks(header)) {
+    result += header.slice(end, index) + (rewriteAddress(target, rewriting) ?? target);
+    end = index + target.length;
+  }
+  return result + header.slice(end);
 }
 
 /** Binds a site's cookie to this host and the route's prefix. */

@@ -1,4 +1,4 @@
-import { countParameters, filterQuery, sendableQuery } from '../../lib/index.ts';
+import { countParameters, filterQuery, parseLinks, sendableQuery } from '../../lib/index.ts';
 import type { ListQuery } from '../../oci/index.ts';
 
 /** The largest page requested; a client that wants more gets a page and a link. */
@@ -20,8 +20,6 @@ export function listQueryString(query: ListQuery): string {
   return text === '' ? '' : `?${text}`;
 }
 
-const NEXT_LINK = /<([^<>]{1,4096})>((?:[ \t]*;[ \t]*[^,;<>]{1,256}){1,8})/g;
-
 /**
  * The query of the next page in a `Link` header (RFC 8288), or undefined.
  *
@@ -29,12 +27,10 @@ const NEXT_LINK = /<([^<>]{1,4096})>((?:[ \t]*;[ \t]*[^,;<>]{1,256}){1,8})/g;
  */
 export function nextPage(header: string | undefined): string | undefined {
   if (header === undefined || header.length > 4 * MAX_QUERY) return undefined;
-  for (const [, target = '', params = ''] of header.matchAll(NEXT_LINK)) {
-    if (!/;[ \t]*rel[ \t]*=[ \t]*"?next"?[ \t]*(?:;|$)/i.test(params)) continue;
-    const request = target.indexOf('?');
-    return request < 0 ? undefined : pageQuery(target.slice(request + 1).split('#', 1)[0] ?? '');
-  }
-  return undefined;
+  const target = parseLinks(header).find(({ relations }) => relations.includes('next'))?.target ?? '';
+  const [reference = ''] = target.trim().split('#', 1);
+  const mark = reference.indexOf('?');
+  return mark < 0 ? undefined : pageQuery(reference.slice(mark + 1));
 }
 
 /**
