@@ -29,6 +29,8 @@ export interface UpstreamSpec {
   readonly name: string;
   /** `http(s)://host[:port][/prefix]`, without a trailing slash; the API is at `<url>/v2/`. */
   readonly url: string;
+  /** Stands in front of each repository's name there, with a slash. @default repositories have the names of the registry */
+  readonly repositoryPrefix?: string | undefined;
   /** Several are used in turn, as their pull limits run low. */
   readonly credentials: CredentialSource | readonly CredentialSource[] | undefined;
   /** Sent with each request to the upstream itself, never to a redirect target or token service. */

@@ -193,6 +193,24 @@ describe("the operator's registries", () => {
     assert.deepEqual(names, ['x.example', 'x.example#2']);
   });
 
+  for (const [url, found, remedy] of [
+    [
+      'https://harbor.example.com/v2/dockerhub',
+      '/v2/dockerhub',
+      'https://harbor.example.com", repository_prefix: dockerhub',
+    ],
+    ['https://harbor.example.com/v2/a/b/', '/v2/a/b/', 'https://harbor.example.com", repository_prefix: a/b'],
+    ['https://x.example/api/v2/a/v2', '/api/v2/a/v2', 'https://x.example/api", repository_prefix: a'],
+  ] as const) {
+    test(`a repository behind /v2/ in ${url} is refused with the option for it`, () => {
+      const { problems } = composeCatalogue({ registries: { 'docker.io': { upstreams: [{ url }] } } });
+      const [problem = '', ...others] = problems;
+      assert.deepEqual(others, []);
+      assert.ok(problem.startsWith(`registries.docker.io.upstreams[0].url: found the path ${found}, `), problem);
+      assert.ok(problem.includes(`[{url: "${remedy}}]`), problem);
+    });
+  }
+
   test("an operator's word beats a built-in alias", () => {
     const catalogue = compose({
       registries: {

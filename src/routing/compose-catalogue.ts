@@ -264,7 +264,8 @@ function defaultOf(draft: Draft, options: CatalogueOptions): string | undefined 
 }
 
 function defaultByUrl(draft: Draft, url: UpstreamUrl, where: string): string | undefined {
-  for (const { name, upstreams } of draft.all()) if (upstreams[0]?.url === url.url) return name;
+  for (const { name, upstreams } of draft.all())
+    if (upstreams[0]?.url === url.url && upstreams[0].repositoryPrefix === undefined) return name;
   const known = url.prefix === '' ? knownOfHost(url.host) : undefined;
   if (known !== undefined) return draft.addKnown(known).name;
   const name = canonicalHost(url.host);

@@ -28,6 +28,14 @@ export function parseUpstreamUrl(text: string): UpstreamUrl | string {
     return `found a query or fragment after ${url.origin}${url.pathname}; only a path may follow the host`;
   }
   const prefix = url.pathname.replace(/\/{1,16}$/, '').replace(/\/v2$/, '');
+  const behind = /^(.*)\/v2\/(.+)$/.exec(prefix);
+  if (behind !== null) {
+    const [, front = '', repository = ''] = behind;
+    return (
+      `found the path ${url.pathname}, but the API of a registry is at <url>/v2/; for repositories under a prefix, ` +
+      `list it under "registries" with upstreams: [{url: "${url.origin}${front}", repository_prefix: ${repository}}]`
+    );
+  }
   return { url: `${url.protocol}//${url.host}${prefix}`, host: url.host, prefix };
 }
 

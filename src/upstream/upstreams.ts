@@ -145,8 +145,18 @@ class RegistryOrigin implements Origin {
     }
     // An upstream that is known to be down is among them: it rejects at once.
     const candidates = upstreams.filter((each) => each.capabilities.includes(need)).map(upstreamFor);
-    return failOver(candidates, (upstream) => ask(upstream, asked), { registry, telemetry, signal });
+    return failOver(candidates, (upstream) => ask(upstream, { ...asked, repository: nameAt(upstream, repository) }), {
+      registry,
+      telemetry,
+      signal,
+    });
   }
+}
+
+/** The repository's name at the upstream; empty for the catalogue. */
+function nameAt({ spec }: Upstream, repository: string): string {
+  const { repositoryPrefix: prefix } = spec;
+  return prefix === undefined || repository === '' ? repository : `${prefix}/${repository}`;
 }
 
 function needOf({ kind }: Reference): Need {

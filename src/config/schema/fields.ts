@@ -369,6 +369,18 @@ export function outboundProxy() {
   });
 }
 
+/** The first components of a repository's name (distribution-spec, Pull). */
+export function repositoryPrefix() {
+  return z
+    .string()
+    .max(200)
+    .regex(/^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/)
+    .register(optionMeta, {
+      type: 'text',
+      expected: 'lower-case components without a slash at either end, such as dockerhub or team/proxy',
+    });
+}
+
 /** A pattern of names: see compileGlob. */
 export function pattern(example: string) {
   const parse = (text: string) => {

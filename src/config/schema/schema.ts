@@ -24,6 +24,7 @@ import {
   registryKey,
   registryNameOrUrl,
   registryUrl,
+  repositoryPrefix,
   size,
 } from './fields.ts';
 import { forwardProxy } from './forward-proxy.ts';
@@ -53,6 +54,11 @@ import {
 const upstreamObject = options({
   url: registryUrl().describe('`http(s)://host[:port][/prefix]`; the API is at `<url>/v2/`.'),
   name: label().optional().describe('Shown in logs and metrics. The host of the URL unless given.'),
+  repository_prefix: repositoryPrefix()
+    .optional()
+    .describe(
+      'What repositories have in front of their name there: a project of Harbor, a pull-through rule of ECR, a repository of Artifactory.',
+    ),
   credentials: credentials
     .optional()
     .describe(

@@ -44,6 +44,36 @@ describe('lists of tags and repositories', () => {
     assert.deepEqual(json(catalog), { repositories: ['library/app', 'other'] });
   });
 
+  test('have the names of the registry where the upstream keeps them under a prefix', async () => {
+    await using registry = await startScriptedUpstream({ personality: 'dockerHub' });
+    for (const name of ['proxy/library/app', 'proxy/other', 'proxies/x', 'elsewhere']) registry.add(image, name, ['a']);
+    const asked: string[] = [];
+    await using server = await serve((request, response) => {
+      asked.push(request.url ?? '');
+      const repositories = ['elsewhere', 'proxies/x', 'proxy', 'proxy/library/app', 'proxy/other', 7];
+      response.end(JSON.stringify({ repositories, more: 1 }));
+    });
+    await using upstreams = connectUpstreams({ url: registry.url, repositoryPrefix: 'proxy' });
+    const tags = await upstreams.list(app, { kind: 'tags' });
+    assert.deepEqual(json(tags), { name: 'library/app', tags: ['a'] });
+    const { digest } = await upstreams.getManifest(app, { kind: 'tag', tag: 'a' });
+    assert.equal(digest, image.index.digest);
+    const tokens = registry.requests.filter(({ at }) => at === 'token').map(({ url }) => decodeURIComponent(url));
+    assert.ok(tokens.length > 0 && tokens.every((url) => url.includes('scope=repository:proxy/library/app:pull')));
+    await using open = connectUpstreams({ url: server.url, repositoryPrefix: 'proxy' });
+    const rows = [
+      [{ kind: 'catalog' }, '/v2/_catalog'],
+      [{ kind: 'catalog', last: 'library/app' }, '/v2/_catalog?last=proxy%2Flibrary%2Fapp'],
+      [{ kind: 'catalog', last: 'b', page: 'n=2&last=b' }, '/v2/_catalog?n=2&last=proxy%2Fb'],
+      [{ kind: 'catalog', last: 'proxy/b', page: 'last=proxy/b&n=2' }, '/v2/_catalog?last=proxy/b&n=2'],
+    ] as const;
+    for (const [query, path] of rows) {
+      const list = await open.list({ ...app, repository: '' }, query);
+      assert.deepEqual(json(list), { repositories: ['library/app', 'other'], more: 1 });
+      assert.equal(asked.at(-1), path);
+    }
+  });
+
   test('ask for a token where that is needed', async () => {
     await using registry = await startScriptedUpstream({ personality: 'dockerHub' });
     registry.add(image, app.repository, ['a']);
