@@ -5,7 +5,7 @@ import { CuedBody, FakeFailure, FakeOrigin, Gate } from '../../test/support/fake
 import { buildImage, platformOf } from '../../test/support/image.ts';
 import { MEDIA_TYPES, type Reference } from '../oci/index.ts';
 
-const OLD = buildImage({ seed: 'negotiated', layers: [1000] });
+const OLD = buildImage({ seed: 'negotiated', layers: [1000], format: 'docker' });
 const LATEST: Reference = { kind: 'tag', tag: 'latest' };
 const NOW = 1_700_000_000_000;
 
@@ -17,7 +17,7 @@ async function imageWorld(scope: Scope): Promise<CacheWorld> {
   return world;
 }
 
-describe('a client that knows no index', () => {
+describe('a client that knows no manifest list', () => {
   const accept = `${MEDIA_TYPES.dockerManifest}, ${MEDIA_TYPES.ociManifest}`;
 
   test('gets the image of linux/amd64 for a tag, GET and HEAD alike', async (t) => {
@@ -47,8 +47,20 @@ describe('a client that knows no index', () => {
     }
   });
 
-  test('gets the index where there is no image for it, or it takes anything', async (t) => {
-    const arm = buildImage({ seed: 'arm', layers: [10], architectures: ['arm64'] });
+  test('gets an OCI index as it is: only Docker’s list is replaced', async (t) => {
+    const oci = buildImage({ seed: 'oci', layers: [10] });
+    const world = await cacheWorld(t);
+    world.origin.addManifest(LIBRARY, oci.index, 'latest');
+    for (const types of [accept, MEDIA_TYPES.ociManifest, MEDIA_TYPES.dockerManifest, 'application/json']) {
+      for (const head of [true, false]) {
+        const answer = await world.cache.manifest(LIBRARY, LATEST, { accept: types, head });
+        assert.deepEqual([answer.digest, answer.mediaType], [oci.index.digest, MEDIA_TYPES.ociIndex]);
+      }
+    }
+  });
+
+  test('gets the list where there is no image for it, or it takes anything', async (t) => {
+    const arm = buildImage({ seed: 'arm', layers: [10], architectures: ['arm64'], format: 'docker' });
     const world = await cacheWorld(t);
     world.origin.addManifest(LIBRARY, arm.index, 'latest');
     assert.equal((await world.cache.manifest(LIBRARY, LATEST, { accept })).digest, arm.index.digest);

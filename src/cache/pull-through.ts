@@ -1,7 +1,6 @@
 import {
   acceptsMediaType,
   type Digest,
-  isIndexType,
   MEDIA_TYPES,
   parseManifest,
   pickPlatform,
@@ -178,8 +177,8 @@ export class PullThrough {
         ? await this.#tags.get(repository, reference.tag, request)
         : await this.#manifests.byDigest(repository, reference.digest, request);
     // A client that asks by digest checks it, and would refuse anything else.
-    if (reference.kind === 'digest' || !wantsImageOfIndex(request.accept, answer.mediaType)) return answer;
-    // An old client that knows no index: it gets the image for linux/amd64, as from other registries.
+    if (reference.kind === 'digest' || !wantsImageOfList(request.accept, answer.mediaType)) return answer;
+    // An old Docker that knows no manifest list: it gets the image for linux/amd64, as from other registries.
     const bytes =
       answer.bytes ?? (await this.#manifests.byDigest(repository, answer.digest, { ...request, head: false })).bytes;
     if (bytes === undefined) return answer;
@@ -289,10 +288,13 @@ export class PullThrough {
   }
 }
 
-/** True for a client that accepts image manifests but no index, where the answer is an index. */
-function wantsImageOfIndex(accept: string | undefined, mediaType: string): boolean {
+/**
+ * True for a client that accepts image manifests but no manifest list, where the answer is Docker's list. An OCI index is never
+ * replaced: registries give it to any client, which reads it (its `Accept` is merely short) or refuses it by name.
+ */
+function wantsImageOfList(accept: string | undefined, mediaType: string): boolean {
   return (
-    isIndexType(mediaType) &&
+    mediaType === MEDIA_TYPES.dockerList &&
     !acceptsMediaType(accept, mediaType) &&
     (acceptsMediaType(accept, MEDIA_TYPES.dockerManifest) || acceptsMediaType(accept, MEDIA_TYPES.ociManifest))
   );

@@ -141,7 +141,25 @@ describe('resolveName()', () => {
     ['127.0.0.1:5000', '/v2/library/nginx/manifests/x', 'docker.io', 'docker.io /v2/library/nginx/manifests/x /v2/ ns'],
     [undefined, '/v2/a/manifests/x', 'localhost:5001', 'localhost:5001 /v2/a/manifests/x /v2/ ns'],
     [undefined, '/v2/a/manifests/x', 'apps', 'apps /v2/a/manifests/x /v2/ ns'],
-    [undefined, '/v2/apps/web/manifests/x', 'apps', 'apps /v2/apps/web/manifests/x /v2/ ns'],
+    [undefined, '/v2/apps/manifests/x', 'apps', 'apps /v2/apps/manifests/x /v2/ ns'],
+    // A registry's own word is repeated as its host is.
+    [undefined, '/v2/apps/web/manifests/x', 'apps', 'apps /v2/web/manifests/x /v2/apps/ ns'],
+    [undefined, '/apps/v2/apps/web/tags/list', undefined, 'apps /v2/web/tags/list /apps/v2/apps/ prefix'],
+    [undefined, '/v2/apps/_catalog', 'apps', 'apps /v2/_catalog /v2/apps/ ns'],
+    [undefined, '/v2/apps/web/manifests/x', 'ghcr.io', 'ghcr.io /v2/apps/web/manifests/x /v2/ ns'],
+    // A built-in short name is part of the repository's name, here as everywhere.
+    [
+      undefined,
+      '/v2/docker/dockerfile/manifests/x',
+      'docker.io',
+      'docker.io /v2/docker/dockerfile/manifests/x /v2/ ns',
+    ],
+    [
+      undefined,
+      '/docker/v2/docker/dockerfile/tags/list',
+      undefined,
+      'docker.io /v2/docker/dockerfile/tags/list /docker/v2/ prefix',
+    ],
     ['quay.mirror.example.com', '/v2/a/b/manifests/x', 'ghcr.io', 'ghcr.io /v2/a/b/manifests/x /v2/ ns'],
     [undefined, '/quay/v2/a/b/manifests/x', 'ghcr.io', 'ghcr.io /v2/a/b/manifests/x /quay/v2/ ns'],
     [undefined, '/v2/quay.io/a/manifests/x', 'ghcr.io', 'ghcr.io /v2/quay.io/a/manifests/x /v2/ ns'],
@@ -282,6 +300,18 @@ describe('resolveName()', () => {
     const host = 'registry.example.com.mirror.example.com';
     assert.throws(() => ask('/v2/a/manifests/x', { host }, catalogue), { code: 'NAME_UNKNOWN' });
     assert.equal(ask('/v2/a/manifests/x', { host: 'registry.example.com' }, catalogue).registry.name, 'docker.io');
+  });
+
+  test('says that ns decides, where it is unknown and the path names a registry', () => {
+    for (const path of ['/ghcr/v2/a/manifests/x', '/v2/ghcr.io/a/manifests/x', '/v2/a/manifests/x']) {
+      assert.throws(() => ask(path, { ns: 'nowhere.example' }), {
+        message:
+          'unknown registry "nowhere.example" in the query (?ns=), which decides over host and path; /help lists those known here',
+      });
+    }
+    assert.throws(() => ask('/nowhere/v2/a/manifests/x', { ns: 'ghcr.io' }), {
+      message: 'unknown registry "nowhere"; /help lists those known here',
+    });
   });
 
   test('tells an unknown name no longer than a reader needs, and with its control characters escaped', () => {

@@ -47,7 +47,7 @@ export function resolveName(catalogue: Catalogue, request: NameRequest): Resolve
 
   // An unknown word before /v2/ is an error even if ns or the host names the registry.
   const byAlias = alias === undefined ? undefined : orUnknown(catalogue.byAlias(alias), alias);
-  const byNs = request.ns === undefined ? undefined : orUnknown(catalogue.byName(request.ns), request.ns);
+  const byNs = request.ns === undefined ? undefined : orUnknown(catalogue.byName(request.ns), request.ns, BY_NS);
   const byHost = registryOfHost(catalogue, request.host);
   const named = byNs ?? byHost ?? byAlias;
 
@@ -101,7 +101,7 @@ export function registryByOwnHost(catalogue: Catalogue, host: string): RegistryS
 /**
  * The registry named by the first component, if a repository (or `_catalog`) follows it.
  *
- * If the registry is already named by other means, only its own host counts, which some client configurations repeat in the
+ * If the registry is already named by other means, only its own names count, which some client configurations repeat in the
  * path (`https://mirror/v2/ghcr.io` with `?ns=ghcr.io`); any other component belongs to the repository.
  */
 function registryInPath(
@@ -113,7 +113,7 @@ function registryInPath(
   const isFollowed = first !== name || (name !== '' && operation === '_catalog');
   if (!isFollowed) return undefined;
   if (named !== undefined) {
-    return looksLikeRegistry(first) && catalogue.byPathName(first)?.name === named.name ? named : undefined;
+    return catalogue.byPathName(first)?.name === named.name ? named : undefined;
   }
   const found = catalogue.byPathName(first);
   // A component that cannot be a host is rejected by the grammar of repository names.
@@ -125,10 +125,12 @@ function firstComponent(name: string): string {
   return slash === -1 ? name : name.slice(0, slash);
 }
 
-function orUnknown(registry: RegistrySpec | undefined, name: string): RegistrySpec {
+const BY_NS = ' in the query (?ns=), which decides over host and path';
+
+function orUnknown(registry: RegistrySpec | undefined, name: string, where = ''): RegistrySpec {
   if (registry !== undefined) return registry;
   throw new OciError(
     'NAME_UNKNOWN',
-    `unknown registry ${JSON.stringify(name.slice(0, 100))}; /help lists those known here`,
+    `unknown registry ${JSON.stringify(name.slice(0, 100))}${where}; /help lists those known here`,
   );
 }
