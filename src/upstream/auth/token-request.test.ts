@@ -25,6 +25,12 @@ describe('tokenRequest', () => {
     assert.equal(question.realm.search, '');
   });
 
+  test('leaves the query of the realm as it was written', () => {
+    const realm = new URL('https://r.example/auth?b=%7e+%20&service=old&a=(1)');
+    const { url } = tokenRequest({ realm, service: 's', scope: 'repository:a:pull' }, undefined);
+    assert.equal(url.search, '?b=%7e+%20&a=(1)&service=s&scope=repository%3Aa%3Apull');
+  });
+
   test("repeats scope, keeps the realm's own query, and leaves out what is not there", () => {
     const realm = new URL('https://r.example/auth?tenant=1');
     const { url } = tokenRequest(

@@ -1,3 +1,4 @@
+import { filterQuery } from '../../lib/index.ts';
 import { parseJsonObject } from '../json.ts';
 import { basicAuthorization, type Credential, IDENTITY_TOKEN_USER } from './credential.ts';
 
@@ -43,8 +44,11 @@ export function tokenRequest(question: TokenQuestion, credential: Credential | u
     };
   }
   const url = new URL(realm);
-  if (service !== undefined) url.searchParams.set('service', service);
-  for (const scope of scopes) url.searchParams.append('scope', scope);
+  const added = new URLSearchParams(service === undefined ? {} : { service });
+  for (const scope of scopes) added.append('scope', scope);
+  // What the realm has in its query stays as the registry wrote it.
+  const own = filterQuery(url.search.slice(1), (name) => name !== 'service' || service === undefined);
+  url.search = [own, added.toString()].filter((each) => each !== '').join('&');
   const headers: Record<string, string> = { accept: 'application/json' };
   if (credential !== undefined) headers['authorization'] = basicAuthorization(credential);
   return { method: 'GET', url, headers };
