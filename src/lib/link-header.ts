@@ -8,8 +8,8 @@ export interface HeaderLink {
   readonly relations: readonly string[];
 }
 
-/** Links that are read of one header; a registry sends one, a site a dozen. */
-const MAX_LINKS = 100;
+/** Links that are read of one header; a registry sends one, a site a dozen or a hundred. */
+const MAX_LINKS = 1000;
 
 const TARGET = /[\s,]*<([^<>]*)>/y;
 // The value is a token or a quoted string, in which , and ; are text and \ escapes (RFC 8288 §3, RFC 9110 §5.6.4).
