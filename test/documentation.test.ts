@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { basename, dirname, join, normalize } from 'node:path';
+import { basename, dirname, join, normalize, resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { loadConfig } from '../src/config/index.ts';
 import { metricsTable } from '../src/telemetry/metrics-reference.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -34,6 +35,26 @@ describe('the pages', () => {
         .map((name) => `${page}: ${name}`),
     );
     assert.deepEqual(unknown, []);
+  });
+});
+
+describe('the cache directory of the systemd unit', () => {
+  test('is the one that every page, example and help text names', async () => {
+    const unit = read('deploy/systemd/entrepot.service');
+    assert.match(unit, /^StateDirectory=entrepot\nCacheDirectory=entrepot\nWorkingDirectory=%S\/entrepot$/m);
+    // systemd.exec(5): %S is /var/lib for a system service. The default of cache.dir is relative to the working directory.
+    const directory = await defaultDirectoryIn('/var/lib/entrepot');
+    assert.equal(directory, '/var/lib/entrepot/data');
+    const texts = [
+      ...pages,
+      ...globSync(['examples/*.yaml', 'deploy/systemd/*', 'src/cli/commands/**/*.ts', 'schema/*.json'], { cwd: root }),
+    ];
+    const others = texts.flatMap((text) =>
+      Array.from(read(text).matchAll(/\/var\/lib\/entrepot[\w/-]*/g), ([path]) => path)
+        .filter((path) => path !== directory)
+        .map((path) => `${text}: ${path}`),
+    );
+    assert.deepEqual(others, []);
   });
 });
 
@@ -106,6 +127,11 @@ describe('the checks bite', () => {
     );
   });
 });
+
+async function defaultDirectoryIn(cwd: string): Promise<string> {
+  const { config } = await loadConfig({ cwd, env: {}, flags: {} });
+  return config.cache === 'off' ? '' : resolve(cwd, config.cache.dir);
+}
 
 function complaint(page: string, link: string): string[] {
   if (/^[a-z]+:/.test(link)) return [];

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../config/index.ts';
@@ -11,6 +11,7 @@ import {
   openFilesystemBlobStore,
   openRecoveringMetadataStore,
   openSpoolBlobStore,
+  removeSpool,
   takeCleanStop,
 } from '../store/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
@@ -39,7 +40,7 @@ export async function openStorage(config: Config, { telemetry, cleanups }: Stora
   const ledger: Ledger = { reconciledAt: undefined };
   if (config.cache === 'off') {
     const spool = await mkdtemp(join(tmpdir(), 'entrepot-'));
-    cleanups.push(() => rm(spool, { recursive: true, force: true }));
+    cleanups.push(() => removeSpool(spool));
     return { store: await openSpoolBlobStore(spool), metadata: new MemoryMetadataStore(), ledger };
   }
   const { dir } = config.cache;
@@ -48,11 +49,14 @@ export async function openStorage(config: Config, { telemetry, cleanups }: Stora
   const left = await takeCleanStop(dir);
   ledger.reconciledAt = left?.reconciledAt;
   cleanups.push(() => ledger.reconciledAt !== undefined && noteCleanStop(dir, { reconciledAt: ledger.reconciledAt }));
-  const store = await openFilesystemBlobStore(dir);
   const stopListening = telemetry.on('names.recovered', () => {
     ledger.reconciledAt = undefined;
   });
   const metadata = await openRecoveringMetadataStore({ file: join(dir, 'names.db'), telemetry }).finally(stopListening);
   cleanups.push(() => metadata.close());
+  // After the database, which a newer release may have written: then nothing else is touched.
+  const store = await openFilesystemBlobStore(dir, {
+    onUnknown: (message) => telemetry.publish('warning', { message }),
+  });
   return { store, metadata, ledger };
 }

@@ -1,14 +1,13 @@
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ControlError, callControl, controlSocketPath, type Operation } from '../admin/index.ts';
 import { ConfigError, type ConfigFlags, type LoadedConfig, loadConfig } from '../config/index.ts';
 import {
   type BlobStore,
-  DirectoryError,
   lockDirectory,
   type MetadataStore,
   openFilesystemBlobStore,
   openRecoveringMetadataStore,
+  refuseForeign,
 } from '../store/index.ts';
 import { Telemetry } from '../telemetry/index.ts';
 import { reportErrors } from './errors.ts';
@@ -94,6 +93,8 @@ async function call<Input, Answer>(
   } catch (error) {
     if (!(error instanceof ControlError) || error.code !== 'not-running') throw error;
     if (alone !== undefined && loaded !== undefined) return await asOwner(loaded, dir, alone);
+    // Without its configuration, the problems of the file are what the operator must know.
+    if (loaded !== undefined) await refuseForeign(dir);
     throw new ControlError(
       'not-running',
       `No server runs on the cache directory ${dir}; start one with \`entrepot serve\`, or name another directory with --cache-dir.`,
@@ -102,18 +103,12 @@ async function call<Input, Answer>(
   }
 }
 
-const ABSENT = "no such directory. Name the server's configuration with --config, or the directory with --cache-dir.";
-
 async function asOwner<T>(loaded: LoadedConfig, dir: string, work: (cache: OwnedCache) => T | Promise<T>): Promise<T> {
-  // A server creates an absent directory. For a command, an absent directory is a mistyped name.
-  await access(dir).catch((error: unknown) => {
-    throw new DirectoryError(dir, (error as NodeJS.ErrnoException).code === 'ENOENT' ? new Error(ABSENT) : error);
-  });
-  const lock = await lockDirectory(dir);
+  const lock = await lockDirectory(dir, { create: false });
   try {
-    const store = await openFilesystemBlobStore(dir);
     const metadata = await openRecoveringMetadataStore({ file: join(dir, 'names.db'), telemetry: new Telemetry() });
     try {
+      const store = await openFilesystemBlobStore(dir);
       return await work({ loaded, store, metadata });
     } finally {
       await metadata.close();

@@ -11,9 +11,18 @@ export {
   type Ingestion,
   openFilesystemBlobStore,
   openSpoolBlobStore,
+  removeSpool,
   type StoredBlob,
 } from './blobs/index.ts';
-export { DirectoryError, DirectoryInUseError, lockDirectory, noteCleanStop, takeCleanStop } from './directory/index.ts';
+export {
+  claimDirectory,
+  DirectoryError,
+  DirectoryInUseError,
+  lockDirectory,
+  noteCleanStop,
+  refuseForeign,
+  takeCleanStop,
+} from './directory/index.ts';
 export {
   type BlobRecord,
   MAX_URLS_PER_BLOB,

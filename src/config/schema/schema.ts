@@ -145,7 +145,7 @@ const cacheOn = options({
     // Shown as an example: in a file, ./data would be relative to that file instead of the working directory.
     .meta({
       description: 'Directory of the cache. One server per directory. Unless given, `data` in the working directory.',
-      examples: ['/var/lib/entrepot'],
+      examples: ['/var/lib/entrepot/data'],
     }),
   max_size: size({ least: 1 })
     .optional()

@@ -43,7 +43,7 @@ describe('openFilesystemBlobStore', () => {
     });
   });
 
-  test('finds again what was stored, and removes what was left half-written', async (t) => {
+  test('finds again what was stored, and removes what was left half-written, and nothing else', async (t) => {
     const directory = await temporaryDirectory(t);
     const bytes = Buffer.from('stays');
     const before = await openFilesystemBlobStore(directory);
@@ -54,8 +54,15 @@ describe('openFilesystemBlobStore', () => {
     await mkdir(join(directory, 'ingest', 'odd', 'thing'), { recursive: true });
     assert.equal((await readdir(join(directory, 'ingest'))).length, 2);
 
-    const after = await openFilesystemBlobStore(directory);
-    assert.deepEqual(await readdir(join(directory, 'ingest')), []);
+    const others = ['f'.repeat(31), `${'f'.repeat(32)}.txt`, 'F'.repeat(32), 'notes.txt'];
+    for (const name of others) await writeFile(join(directory, 'ingest', name), 'mine');
+    await symlink(join(directory, 'blobs'), join(directory, 'ingest', 'f'.repeat(32)));
+
+    const messages: string[] = [];
+    const after = await openFilesystemBlobStore(directory, { onUnknown: (message) => messages.push(message) });
+    assert.deepEqual((await readdir(join(directory, 'ingest'))).sort(), [...others, 'f'.repeat(32), 'odd'].sort());
+    assert.deepEqual(await readdir(join(directory, 'ingest', 'odd')), ['thing']);
+    assert.match(messages.join('\n'), /^\S+\/ingest holds files of another program \(6\), which are left there\./);
     assert.deepEqual(await contentOf(after, digestOf(bytes)), bytes);
   });
 });
@@ -210,6 +217,25 @@ describe('the filesystem store', () => {
     assert.ok(kept.every((name) => name.startsWith(`sha256-${digest.slice(7)}.`)));
     const contents = await Promise.all(kept.map((name) => readFile(join(directory, 'quarantine', name), 'utf8')));
     assert.ok(contents.includes('wrong 19'), 'the latest was removed');
+  });
+
+  test('deletes nothing in the quarantine that it did not put there', async (t) => {
+    const directory = await temporaryDirectory(t);
+    const store = await openFilesystemBlobStore(directory);
+    await writeFile(join(directory, 'quarantine', 'notes.txt'), 'mine');
+    // A directory in place of a blob is moved aside, and its files are its owner's.
+    const digest = digestOf(Buffer.from('replaced'));
+    await mkdir(layoutOf(directory).blob(digest), { recursive: true });
+    await writeFile(join(layoutOf(directory).blob(digest), 'notes.txt'), 'mine too');
+    await store.quarantine(digest);
+    for (let number = 0; number < 20; number += 1) {
+      const bytes = Buffer.from(`corrupt ${number}`);
+      await putBlob(store, bytes);
+      await store.quarantine(digestOf(bytes));
+    }
+    const kept = await readdir(join(directory, 'quarantine'), { recursive: true });
+    assert.equal(kept.filter((name) => name.endsWith('notes.txt')).length, 2);
+    assert.equal(kept.length, 16 + 3);
   });
 
   test('makes a shard directory again that was removed while it ran', async (t) => {

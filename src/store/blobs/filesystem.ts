@@ -1,5 +1,5 @@
 import { close as closeCallback, constants, fstat as fstatCallback, open as openCallback, type Stats } from 'node:fs';
-import { chmod, lstat, opendir, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, lstat, opendir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ConcurrencyLimit, crashPoint, SingleFlight } from '../../lib/index.ts';
@@ -13,7 +13,7 @@ import {
 } from '../directory/index.ts';
 import type { BlobStore, DirectFile, Ingestion, StoredBlob } from './blob-store.ts';
 import { createIngestFile, markOf, removeFile, removePartialFiles } from './ingest-file.ts';
-import { type Layout, layoutOf } from './layout.ts';
+import { type Layout, layoutOf, QUARANTINED_NAME } from './layout.ts';
 import { OpenFile } from './open-file.ts';
 
 const open = promisify(openCallback);
@@ -44,14 +44,24 @@ const FLUSH_LIMIT = 2;
  *
  * The cost does not grow with the number of blobs. Throws {@link DirectoryError} where the directory is unusable. Later disk
  * failures (ENOSPC, EIO) reject with the system's own errors.
+ *
+ * @param options `onUnknown` is told of files that this program did not create, which it leaves where they are
  */
-export async function openFilesystemBlobStore(directory: string): Promise<BlobStore> {
+export async function openFilesystemBlobStore(
+  directory: string,
+  { onUnknown = () => {} }: { readonly onUnknown?: (message: string) => void } = {},
+): Promise<BlobStore> {
   const layout = layoutOf(directory);
   await createDirectory(directory);
   try {
     for (const each of [layout.blobs, layout.ingest, layout.quarantine]) await createDurableDirectory(each);
     for (const each of ALGORITHMS) await createDurableDirectory(layout.algorithm(each));
-    await removePartialFiles(layout.ingest);
+    const left = await removePartialFiles(layout.ingest);
+    if (left > 0) {
+      onUnknown(
+        `${layout.ingest} holds files of another program (${left}), which are left there. Move them elsewhere.`,
+      );
+    }
   } catch (error) {
     throw new DirectoryError(directory, error);
   }
@@ -177,13 +187,14 @@ class FilesystemBlobStore implements BlobStore {
 
   async #pruneQuarantine(): Promise<void> {
     const directory = this.#layout.quarantine;
-    const names = await readdir(directory);
+    const names = (await readdir(directory)).filter((name) => QUARANTINED_NAME.test(name));
     // ctime is the time of the quarantine; mtime is the time of the download.
     const found = names.map(async (name) => {
       const stats = await lstat(join(directory, name)).catch(() => undefined);
-      return { name, since: stats?.ctimeMs ?? 0, size: stats?.size ?? 0 };
+      // A directory or a link that lay in place of a blob is another program's: it stays.
+      return stats?.isFile() === true ? [{ name, since: stats.ctimeMs, size: stats.size }] : [];
     });
-    const latest = (await Promise.all(found)).sort((a, b) => b.since - a.since);
+    const latest = (await Promise.all(found)).flat().sort((a, b) => b.since - a.since);
     let kept = 0;
     let bytes = 0;
     for (const { name, size } of latest) {
@@ -191,7 +202,7 @@ class FilesystemBlobStore implements BlobStore {
         kept += 1;
         bytes += size;
       } else {
-        await rm(join(directory, name), { recursive: true, force: true });
+        await removeFile(join(directory, name));
       }
     }
   }

@@ -6,4 +6,4 @@
 export type { BlobStore, DirectFile, Ingestion, StoredBlob } from './blob-store.ts';
 export { openFilesystemBlobStore } from './filesystem.ts';
 export { freeSpace } from './free-space.ts';
-export { openSpoolBlobStore } from './spool.ts';
+export { openSpoolBlobStore, removeSpool } from './spool.ts';

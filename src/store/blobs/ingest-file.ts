@@ -1,11 +1,12 @@
 import { constants, open as openCallback, type Stats } from 'node:fs';
-import { opendir, rm, unlink } from 'node:fs/promises';
+import { opendir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { crashPoint } from '../../lib/index.ts';
 import type { Digest } from '../../oci/index.ts';
 import { hasCode } from '../directory/index.ts';
 import type { Ingestion } from './blob-store.ts';
+import { INGEST_NAME } from './layout.ts';
 import { OpenFile } from './open-file.ts';
 
 const open = promisify(openCallback);
@@ -21,11 +22,19 @@ export async function createIngestFile(path: string, publish: Publish): Promise<
   return new IngestFile(new OpenFile(descriptor), path, publish);
 }
 
-/** Removes the partial files of a killed process. The cost grows with the ingests it ran, not with the store. */
-export async function removePartialFiles(directory: string): Promise<void> {
+/**
+ * Removes the partial files of a killed process, which it knows by their names, and leaves everything else. The cost grows
+ * with the ingests it ran, not with the store.
+ *
+ * @returns how many entries it left
+ */
+export async function removePartialFiles(directory: string): Promise<number> {
+  let left = 0;
   for await (const entry of await opendir(directory)) {
-    await rm(join(directory, entry.name), { recursive: true, force: true });
+    if (entry.isFile() && INGEST_NAME.test(entry.name)) await removeFile(join(directory, entry.name));
+    else left += 1;
   }
+  return left;
 }
 
 /** An {@link Ingestion} in a file. Its life: growing → committed | aborted → closed. */

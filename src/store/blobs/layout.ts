@@ -2,6 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { type Digest, type DigestAlgorithm, digestAlgorithm, digestHex } from '../../oci/index.ts';
 
+/** The names of growing files. A file of another name in their directory is not this program's. */
+export const INGEST_NAME = /^[0-9a-f]{32}$/;
+
+/** The names of quarantined files. */
+export const QUARANTINED_NAME = /^sha(?:256-[0-9a-f]{64}|512-[0-9a-f]{128})\.[0-9a-f]{8}$/;
+
 /** The paths below a cache directory. */
 export type Layout = ReturnType<typeof layoutOf>;
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { listed } from '../../../test/suites/blob-store.ts';
 import { digestOf } from '../../oci/index.ts';
-import { openSpoolBlobStore } from './spool.ts';
+import { openSpoolBlobStore, removeSpool } from './spool.ts';
 
 describe('openSpoolBlobStore', () => {
   test('lets a file grow and be read, with no name on the disk from the beginning', async (t) => {
@@ -45,11 +45,23 @@ describe('openSpoolBlobStore', () => {
   test('removes what was left over, and touches no blob of a cache that was switched off', async (t) => {
     const directory = await temporaryDirectory(t);
     await mkdir(join(directory, 'ingest'));
-    await writeFile(join(directory, 'ingest', 'left'), 'over');
+    await writeFile(join(directory, 'ingest', 'f'.repeat(32)), 'over');
+    await writeFile(join(directory, 'ingest', 'notes'), 'mine');
     await mkdir(join(directory, 'blobs'));
     await openSpoolBlobStore(directory);
-    assert.deepEqual(await readdir(join(directory, 'ingest')), []);
+    assert.deepEqual(await readdir(join(directory, 'ingest')), ['notes']);
+    await removeSpool(directory);
+    assert.deepEqual(await readdir(join(directory, 'ingest')), ['notes']);
     assert.deepEqual((await readdir(directory)).sort(), ['blobs', 'ingest']);
+  });
+
+  test('is removed whole where nothing else is in it, also where it is gone', async (t) => {
+    const directory = join(await temporaryDirectory(t), 'spool');
+    await openSpoolBlobStore(directory);
+    for (let turn = 0; turn < 2; turn += 1) {
+      await removeSpool(directory);
+      await assert.rejects(readdir(directory), { code: 'ENOENT' });
+    }
   });
 
   test('explains a directory that is a file', async (t) => {

@@ -1,7 +1,19 @@
-import { createDirectory, createDurableDirectory, DirectoryError } from '../directory/index.ts';
+import { rmdir } from 'node:fs/promises';
+import { createDirectory, createDurableDirectory, DirectoryError, hasCode } from '../directory/index.ts';
 import type { BlobStore } from './blob-store.ts';
 import { createIngestFile, removeFile, removePartialFiles } from './ingest-file.ts';
 import { layoutOf } from './layout.ts';
+
+/** Removes the directory of a spool that is closed. Files of other programs stay, and the directory with them. */
+export async function removeSpool(directory: string): Promise<void> {
+  const { ingest } = layoutOf(directory);
+  try {
+    await removePartialFiles(ingest);
+    for (const each of [ingest, directory]) await rmdir(each);
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT', 'ENOTEMPTY', 'EEXIST')) throw error;
+  }
+}
 
 /**
  * A store that keeps nothing, for `cache: off`. A blob in transfer still grows in a file, so that later requests can follow

@@ -1,10 +1,11 @@
 /**
- * The cache directory: its creation, its lock, its note of a clean stop.
+ * The cache directory: its creation, the marker by which it says that it is a cache, its lock, its note of a clean stop.
  *
- * It never deletes a file that this server did not create.
+ * It never writes to a directory that is no cache, and never deletes a file that this program did not create.
  */
 export { noteCleanStop, takeCleanStop } from './clean-stop.ts';
 export { createDirectory, createDurableDirectory, flushDirectory } from './directories.ts';
 export { DirectoryError, DirectoryInUseError } from './error.ts';
 export { lockDirectory } from './lock.ts';
+export { claimDirectory, refuseForeign } from './marker.ts';
 export { hasCode } from './system-error.ts';

@@ -41,7 +41,7 @@ function runTests(): void {
       await assert.rejects(lockDirectory(directory), { name: 'DirectoryInUseError' });
       await first.release();
       await first.release();
-      assert.deepEqual(await readdir(directory), ['lock']);
+      assert.deepEqual((await readdir(directory)).sort(), ['entrepot-cache.json', 'lock']);
       const second = await lockDirectory(directory);
       await first.release();
       await assert.rejects(lockDirectory(directory), { name: 'DirectoryInUseError' });
@@ -89,10 +89,11 @@ function runTests(): void {
 
     test('explains a directory, and a lock file, that cannot be used', async (t) => {
       const directory = await temporaryDirectory(t);
+      await (await lockDirectory(directory)).release();
       await writeFile(join(directory, 'file'), '');
       await assert.rejects(lockDirectory(join(directory, 'file')), {
         name: 'DirectoryError',
-        message: /that is a file/,
+        message: /is a file/,
       });
       await writeFile(join(directory, 'lock'), 'another program wrote this file, and it is no database'.repeat(50));
       await assert.rejects(lockDirectory(directory), { name: 'DirectoryError', message: /Remove that file/ });

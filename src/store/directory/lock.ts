@@ -3,8 +3,9 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { SQLITE, sqliteCode } from '../sqlite-error.ts';
-import { createDirectory, replaceJson } from './directories.ts';
+import { replaceJson } from './directories.ts';
 import { DirectoryError, DirectoryInUseError, type DirectoryOwner } from './error.ts';
+import { claimDirectory } from './marker.ts';
 import { hasCode } from './system-error.ts';
 
 /** The exclusive use of a cache directory, until `release` or the end of the process, however it ends. */
@@ -22,12 +23,18 @@ interface DirectoryLock {
 const held = new Set<DatabaseSync>();
 
 /**
- * Makes this process the owner of a cache directory, creating it (mode 0700) if missing.
+ * Makes this process the owner of a cache directory.
  *
- * Throws {@link DirectoryInUseError} where another process owns it, and {@link DirectoryError} where it is unusable.
+ * Throws {@link DirectoryInUseError} where another process owns it, and {@link DirectoryError} where it is unusable or no
+ * cache, see {@link claimDirectory}.
+ *
+ * @param options `create`: begin a cache (mode 0700) where the directory is absent or empty. @default true
  */
-export async function lockDirectory(directory: string): Promise<DirectoryLock> {
-  await createDirectory(directory);
+export async function lockDirectory(
+  directory: string,
+  { create = true }: { readonly create?: boolean } = {},
+): Promise<DirectoryLock> {
+  await claimDirectory(directory, { create });
   const note = join(directory, 'owner.json');
   const database = await lockFile(directory, note);
   held.add(database);

@@ -15,6 +15,9 @@ import type { SqliteMetadataStore } from './sqlite.ts';
 /** Damaged databases kept for inspection. */
 const SET_ASIDE_LIMIT = 2;
 
+/** What follows `names.db.corrupt-`: a time, as {@link setMetadataAside} writes it. */
+const ASIDE_SUFFIX = /^\d{8}T\d{9}Z(?:-wal)?$/;
+
 /** The path of a metadata database's backup. */
 export function backupOf(file: string): string {
   return `${file.replace(/\.db$/, '')}.backup.db`;
@@ -88,7 +91,9 @@ export async function setMetadataAside(file: string, now: number): Promise<void>
 
 async function prune(file: string): Promise<void> {
   const prefix = `${basename(file)}.corrupt-`;
-  const names = (await readdir(dirname(file))).filter((name) => name.startsWith(prefix));
+  const names = (await readdir(dirname(file))).filter(
+    (name) => name.startsWith(prefix) && ASIDE_SUFFIX.test(name.slice(prefix.length)),
+  );
   // The names sort by time.
   const databases = [...new Set(names.map((name) => name.replace(/-wal$/, '')))].sort();
   for (const name of databases.slice(0, -SET_ASIDE_LIMIT)) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
 import { blobRecord, metadataStoreSuite, numbered, tagRecord } from '../../../test/suites/metadata-store.ts';
@@ -102,16 +102,19 @@ describe('a metadata database that is lost', () => {
 
   test('is set aside for inspection, the latest two times', async (t) => {
     const file = await temporaryFile(t);
+    const directory = join(file, '..');
+    const own = `${basename(file)}.corrupt-by-me`;
+    await writeFile(join(directory, own), 'mine');
     for (let time = 0; time < 4; time += 1) {
       const { store } = await opened(t, file);
       await store.close();
       await writeFile(file, `garbage ${time}`);
     }
     await (await opened(t, file)).store.close();
-    const directory = join(file, '..');
-    const aside = (await readdir(directory)).filter((name) => name.includes('corrupt')).sort();
+    const aside = (await readdir(directory)).filter((name) => name.includes('corrupt') && name !== own).sort();
     const contents = await Promise.all(aside.map((name) => readFile(join(directory, name), 'utf8')));
     assert.deepEqual(contents, ['garbage 2', 'garbage 3']);
+    assert.equal(await readFile(join(directory, own), 'utf8'), 'mine');
   });
 
   test('is left alone where a newer release wrote it', async (t) => {

@@ -9,6 +9,7 @@ import {
   readAuthorityCertificate,
   writeAuthority,
 } from '../../../forward/index.ts';
+import { claimDirectory } from '../../../store/index.ts';
 import { reportErrors } from '../../errors.ts';
 import { EXIT } from '../../exit-code.ts';
 import type { Output } from '../../output.ts';
@@ -27,6 +28,8 @@ export async function initCa(options: CaOptions, output: Output): Promise<number
       output.err(`The configuration names ${named}; to create others, name a directory with --dir.\n`);
       return EXIT.failure;
     }
+    // The place of the server's authority is in the cache directory, which must be a cache or become one.
+    if (place.cacheDir !== undefined) await claimDirectory(place.cacheDir, { create: true });
     const files = await writeAuthority(place.dir, { host: hostname() });
     const { fingerprint, notAfter } = await readAuthority(files);
     output.out(
@@ -48,13 +51,14 @@ export async function printCa(options: CaOptions, output: Output): Promise<numbe
   });
 }
 
-type Place = AuthorityFiles | { readonly dir: string };
+type Place = AuthorityFiles | { readonly dir: string; readonly cacheDir?: string };
 
 function withPlace({ flags, dir }: CaOptions, output: Output, use: (place: Place) => Promise<number>): Promise<number> {
   return reportErrors(output, async () => {
     if (dir !== undefined) return await use({ dir: resolve(dir) });
     // `init` creates the files, so they need not exist yet.
     const { config } = await loadConfig({ flags, checkReferences: false });
-    return await use(authorityPlaceOf(config));
+    const place = authorityPlaceOf(config);
+    return await use('dir' in place && config.cache !== 'off' ? { ...place, cacheDir: config.cache.dir } : place);
   });
 }

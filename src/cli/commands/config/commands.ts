@@ -67,7 +67,7 @@ else in ~/.config/entrepot, else in /etc/entrepot.`;
 
 const CA_EXAMPLES = `
 Examples:
-  entrepot ca init --cache-dir /var/lib/entrepot
+  entrepot ca init --cache-dir /var/lib/entrepot/data
   entrepot ca init --dir /etc/entrepot/ca
   entrepot ca print > /usr/local/share/ca-certificates/entrepot.crt && update-ca-certificates
   curl http://mirror.example.com:5000/ca.crt`;

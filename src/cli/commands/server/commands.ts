@@ -59,7 +59,7 @@ export function addServerCommands(program: Command, { actions, finish }: Command
 
 const SERVE_EXAMPLES = `
 Examples:
-  entrepot serve --listen :5000 --cache-dir /var/lib/entrepot
+  entrepot serve --listen :5000 --cache-dir /var/lib/entrepot/data
   entrepot serve --domain-suffix mirror.example.com
   entrepot serve --default-registry https://registry-1.docker.io
   entrepot serve --no-cache --log-level debug
