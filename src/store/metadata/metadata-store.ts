@@ -18,7 +18,10 @@ export interface MetadataStore {
    * A client that knows a digest may not read it for that reason: a blob is served only through a repository it belongs to.
    */
   getMember(repository: Repository, digest: Digest): Promise<MemberRecord | undefined>;
-  /** Adds or replaces all of them, or none. A transient record does not make a kept one transient. */
+  /**
+   * Adds or replaces. Many are added in pieces, between which the event loop turns: a crash may leave only the first of them.
+   * A transient record does not make a kept one transient.
+   */
   putMembers(repository: Repository, members: readonly MemberRecord[]): Promise<void>;
   /** Removes a digest from one repository. */
   deleteMember(repository: Repository, digest: Digest): Promise<boolean>;

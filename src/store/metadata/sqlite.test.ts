@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   blobRecord,
   memberRecord,
@@ -32,6 +33,21 @@ describe('openSqliteNameStore', () => {
     assert.deepEqual(await store.getMember(NGINX, numbered(4)), memberRecord(4));
     assert.deepEqual(await store.totals(), { blobs: 5, bytes: 50 });
     assert.deepEqual(await store.leastRecentlyUsed(1), [{ ...blobRecord(1, { storedAt: 1 }), readAt: 1 }]);
+  });
+
+  test('lets the event loop turn while it adds the ten thousand members of one manifest', async (t) => {
+    const store = await openSqliteMetadataStore(await temporaryFile(t));
+    t.after(() => store.close());
+    const members = Array.from({ length: 10_000 }, (_, i) => memberRecord(i + 1));
+    let isDone = false;
+    const done = store.putMembers(NGINX, members).then(() => {
+      isDone = true;
+    });
+    let turns = 0;
+    for (; !isDone; turns += 1) await nextTurn();
+    await done;
+    assert.ok(turns > 50, `${turns} turns`);
+    assert.deepEqual(await store.getMember(NGINX, numbered(10_000)), memberRecord(10_000));
   });
 
   test('creates a file that only this user can read', async (t) => {
