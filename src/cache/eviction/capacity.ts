@@ -3,11 +3,21 @@ import type { BlobStore, MetadataStore, ReadBlobRecord } from '../../store/index
 import { formatBytes, type Telemetry } from '../../telemetry/index.ts';
 import type { Capacity } from '../capacity.ts';
 import { isCurrent } from '../time-span.ts';
-import { type Arrival, bytesToFree, type DiskSpace, floorOf, type MinFree, type Usage } from './policy.ts';
+import {
+  type Arrival,
+  bytesToFree,
+  type DiskSpace,
+  floorOf,
+  MAX_WAITING_TO_PUBLISH,
+  type MinFree,
+  type Usage,
+} from './policy.ts';
 import { type Swept, sweep } from './sweep.ts';
 
 /** A transfer, as far as it fills the disk. */
 interface InFlightTransfer extends Arrival {
+  /** True once it is whole and right: it waits to be published, or is delivered to its end. */
+  readonly verified: boolean;
   /** Delivers it without keeping it. */
   stopCaching(): void;
 }
@@ -118,13 +128,22 @@ export class CacheCapacity implements Capacity {
     return this.pause === undefined && (size === undefined || maxSize === undefined || size <= maxSize);
   }
 
+  mayPublish(): boolean {
+    let waiting = 0;
+    for (const { keep, verified } of this.#options.transfers()) if (keep && verified) waiting += 1;
+    return waiting <= MAX_WAITING_TO_PUBLISH;
+  }
+
   async decided(): Promise<void> {
     await this.#work;
   }
 
   /** Pauses the caching for a while, and makes room. */
   refused(error: unknown): void {
-    const reason = `the disk refused to take more: ${error instanceof Error ? error.message : String(error)}`;
+    const found = error instanceof Error ? error.message : String(error);
+    const reason = isOutOfDescriptors(error)
+      ? `no file descriptor is left (${found}): raise the limit of open files (ulimit -n, LimitNOFILE=)`
+      : `the disk refused to take more: ${found}`;
     const since = this.#refused?.since ?? this.#now();
     const isNew = this.#refused === undefined;
     clearTimeout(this.#refused?.timer);
@@ -281,6 +300,11 @@ export class CacheCapacity implements Capacity {
     this.#full = undefined;
     if (this.#refused === undefined) this.#options.telemetry.publish('cache.resumed', {});
   }
+}
+
+/** EMFILE: of this process. ENFILE: of the system. */
+function isOutOfDescriptors(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'EMFILE' || error.code === 'ENFILE');
 }
 
 /** ENOSPC and EDQUOT of the system, SQLITE_FULL (13) of the metadata database. */

@@ -25,6 +25,12 @@ const HEADROOM = 0.05;
 /** Bytes ahead of a transfer that room is made for. Room for the rest of its size is made as it grows. */
 export const LOOK_AHEAD = 256 * 1024 * 1024;
 
+/**
+ * Blobs that may wait to be published. Small ones come faster than a disk flushes, and each holds a descriptor meanwhile, of
+ * perhaps 256. Beyond that they were delivered and are not kept.
+ */
+export const MAX_WAITING_TO_PUBLISH = 128;
+
 /** What a transfer adds to the cache. */
 export interface Arrival {
   readonly written: number;

@@ -306,6 +306,7 @@ export class Blobs {
           return blob;
         },
         begin: () => store.begin(),
+        mayPublish: () => capacity.mayPublish(),
         decided: () => capacity.decided(),
         publish: async (file, { size }) => {
           await verification.commit(file, { digest, size });

@@ -4,6 +4,7 @@ import { cacheWorld, drain, LIBRARY, readSome, readUntilItEnds, settle } from '.
 import { bodyOf, CuedBody, Gate } from '../../../test/support/fake-origin.ts';
 import { content, noise } from '../../../test/support/image.ts';
 import { diskFull, type StoreStep } from '../../../test/support/strict-store.ts';
+import { MAX_WAITING_TO_PUBLISH } from '../eviction/policy.ts';
 
 const LAYER = content('layer', noise('disk', 300_000));
 const PIECE = 10_000;
@@ -61,6 +62,46 @@ for (const [where, step, nth] of FAILURES) {
     });
   });
 }
+
+describe('no descriptor for the growing file', () => {
+  for (const code of ['EMFILE', 'ENFILE']) {
+    test(`costs no client its answer, and says what to raise (${code})`, async (t) => {
+      const world = await cacheWorld(t);
+      world.origin.addBlobs(LIBRARY, LAYER);
+      world.store.before = (step) => {
+        if (step === 'begin') throw Object.assign(new Error(`${code}: too many open files`), { code });
+      };
+      const { reader } = await world.cache.blob(LIBRARY, LAYER.digest, {});
+      assert.ok((await drain(reader)).equals(LAYER.bytes));
+      assert.match(world.cache.pause?.reason ?? '', /^no file descriptor is left .*ulimit -n/);
+    });
+  }
+});
+
+describe('blobs that come faster than they can be published', () => {
+  test('wait up to a bound; those beyond it are delivered and not kept', async (t) => {
+    const world = await cacheWorld(t);
+    const gate = new Gate();
+    world.store.before = (step) => (step === 'commit' ? gate.pass() : undefined);
+    const blobs = Array.from({ length: MAX_WAITING_TO_PUBLISH + 40 }, (_, i) =>
+      content('layer', Buffer.from(`b ${i}`)),
+    );
+    world.origin.addBlobs(LIBRARY, ...blobs);
+    for (const blob of blobs) {
+      const { reader } = await world.cache.blob(LIBRARY, blob.digest, {});
+      assert.ok((await drain(reader)).equals(blob.bytes));
+    }
+    await settle();
+    assert.equal(world.store.opened, MAX_WAITING_TO_PUBLISH);
+    const outcomes = () => world.seen('ingest.finished').map(({ outcome }) => outcome);
+    assert.deepEqual(outcomes(), Array(40).fill('streamed'));
+    gate.open();
+    await Promise.all([...world.cache.transfers].map(({ settled }) => settled));
+    await settle();
+    assert.equal(outcomes().filter((outcome) => outcome === 'committed').length, MAX_WAITING_TO_PUBLISH);
+    assert.equal(world.cache.pause, undefined);
+  });
+});
 
 describe('a reader that goes on without the disk', () => {
   for (const said of [LAYER.size, null]) {

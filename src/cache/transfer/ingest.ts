@@ -43,6 +43,8 @@ interface IngestEnvironment {
   readonly begin: () => Promise<Ingestion>;
   /** Publishes the verified file; a rejection costs the caching, never the transfer. */
   readonly publish: (file: Ingestion, content: IngestContent) => Promise<void>;
+  /** Asked when the file is whole: false where too many wait to be published. @default always */
+  readonly mayPublish?: () => boolean;
   /** Awaited before the file is published: until then the capacity may decide not to keep it. Must not reject. */
   readonly decided?: () => Promise<void>;
   readonly observer: IngestObserver;
@@ -344,6 +346,7 @@ export class Ingest {
     if (file === undefined || digest === undefined || size === undefined) {
       throw new TypeError('Cannot publish what has no file');
     }
+    if (this.#keep && this.#environment.mayPublish?.() === false) this.#keep = false;
     if (this.#keep) await this.#environment.decided?.();
     if (!this.#keep) {
       await file.abort().catch(() => {});

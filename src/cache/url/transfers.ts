@@ -87,6 +87,7 @@ export class UrlTransfers {
       {
         open: openVersion(response, { open, upstream }),
         begin: () => store.begin(),
+        mayPublish: () => capacity.mayPublish(),
         decided: () => capacity.decided(),
         publish: async (file, { digest, size }) => {
           await verification.commit(file, { digest, size });
