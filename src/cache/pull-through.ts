@@ -116,6 +116,7 @@ export class PullThrough {
       retained: () => retainedDigests({ metadata, store, isRetained: retentionRule({ ...policy(), now }) }),
       isInUse: (digest) => this.#inUse.has(digest),
       onEvict: (digest) => this.#manifests.lost(digest),
+      onTrim: () => this.#forgetRows(),
       prepare: () => readTimes.flush(),
       now,
     });
@@ -281,10 +282,15 @@ export class PullThrough {
 
   /** Memory must not outlive what was deleted from the database. */
   #forget(digests: Iterable<Digest>): void {
+    this.#forgetRows();
     this.#manifests.forget(digests);
+    this.clearFailures();
+  }
+
+  #forgetRows(): void {
+    this.#manifests.forget([]);
     this.#repositoryBlobs.forget();
     this.#tagRecords.forget();
-    this.clearFailures();
   }
 }
 

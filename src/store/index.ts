@@ -29,6 +29,7 @@ export {
   type MemberRecord,
   MemoryMetadataStore,
   type MetadataStore,
+  type NotedMember,
   openRecoveringMetadataStore,
   openSqliteMetadataStore,
   type ReadBlobRecord,

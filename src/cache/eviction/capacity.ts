@@ -6,12 +6,14 @@ import { isCurrent } from '../time-span.ts';
 import {
   type Arrival,
   bytesToFree,
+  countedOverhead,
   type DiskSpace,
   floorOf,
   MAX_WAITING_TO_PUBLISH,
   type MinFree,
   type Usage,
 } from './policy.ts';
+import { rowBudget, trimRows } from './rows.ts';
 import { type Swept, sweep } from './sweep.ts';
 
 /** A transfer, as far as it fills the disk. */
@@ -44,6 +46,8 @@ interface CapacityOptions {
   readonly isInUse: (digest: Digest) => boolean;
   /** Called for each blob that was evicted. */
   readonly onEvict?: (digest: Digest) => void;
+  /** Called after rows of tags and members were deleted. */
+  readonly onTrim?: () => void;
   /** Called before blobs are chosen: writes the pending read times. */
   readonly prepare: () => Promise<void>;
   readonly now?: (() => number) | undefined;
@@ -88,6 +92,9 @@ const WATCH_MS = 1000;
 /** Share of the cache that is evicted when the disk is full although the cache is within every limit. */
 const FORCED_SHARE = 0.05;
 
+/** How much the rows grow before they are trimmed again where a trim has left more than their budget. */
+const TRIM_AGAIN = 1.1;
+
 const MAX_LISTED = 10_000;
 
 /**
@@ -103,6 +110,8 @@ export class CacheCapacity implements Capacity {
   /** Everything stored is retained. */
   #full: Pause | undefined;
   #triedAt = 0;
+  /** Bytes of rows above which they are trimmed again: a trim reads all of them. */
+  #trimAbove = 0;
   /** The disk refuses writes. */
   #refused: (Pause & { readonly timer: NodeJS.Timeout }) | undefined;
   #mustForce = false;
@@ -168,11 +177,10 @@ export class CacheCapacity implements Capacity {
   look(force = false): void {
     const { limits, disk } = this.#options;
     if (this.#isLookPlanned || (limits().maxSize === undefined && disk === undefined && !force)) return;
-    if (this.#full !== undefined && !force && this.#hasJustTried) return;
     this.#isLookPlanned = true;
     this.#enqueue(() => {
       this.#isLookPlanned = false;
-      return this.#makeRoom();
+      return this.#makeRoom(force);
     }).catch((error: unknown) => {
       this.#options.telemetry.publish('warning', { message: 'Cannot make room in the cache', error });
     });
@@ -212,7 +220,9 @@ export class CacheCapacity implements Capacity {
     return done;
   }
 
-  async #makeRoom(): Promise<void> {
+  async #makeRoom(force: boolean): Promise<void> {
+    await this.#trimRows();
+    if (this.#full !== undefined && !force && this.#hasJustTried) return;
     const usage = await this.#measure();
     const wanted = Math.max(bytesToFree(usage), this.#mustForce ? Math.ceil(usage.stored * FORCED_SHARE) : 0);
     this.#mustForce = false;
@@ -237,13 +247,25 @@ export class CacheCapacity implements Capacity {
     }
   }
 
+  async #trimRows(): Promise<void> {
+    const { metadata, limits, disk, onTrim } = this.#options;
+    const budget = rowBudget(limits().maxSize ?? (await disk?.())?.total);
+    const { rowBytes } = await metadata.footprint();
+    if (rowBytes <= Math.max(budget, this.#trimAbove)) return;
+    const deleted = await trimRows({ metadata, budget, now: this.#now() });
+    this.#trimAbove = (await metadata.footprint()).rowBytes * TRIM_AGAIN;
+    if (deleted > 0) onTrim?.();
+  }
+
   async #measure(): Promise<Usage> {
     const { metadata, limits, disk } = this.#options;
     const { maxSize, minFree } = limits();
     const { bytes } = await metadata.totals();
+    const { overhead } = await metadata.footprint();
     const space = await disk?.();
     return {
       stored: bytes,
+      overhead: countedOverhead(overhead),
       arrivals: this.#arrivals(),
       maxSize,
       disk: space === undefined ? undefined : { free: space.free, floor: floorOf(minFree, space.total) },

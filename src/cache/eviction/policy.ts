@@ -42,8 +42,10 @@ export interface Arrival {
 
 /** The use of the cache and its disk; bytes. */
 export interface Usage {
-  /** In the cache. */
+  /** Of blobs in the cache. */
   readonly stored: number;
+  /** What the disk holds for them besides: see {@link countedOverhead}. @default 0 */
+  readonly overhead?: number;
   readonly arrivals: readonly Arrival[];
   /** What the cache may hold; undefined: no limit. */
   readonly maxSize: number | undefined;
@@ -53,10 +55,18 @@ export interface Usage {
   readonly eager?: boolean;
 }
 
+/** Bytes of the database that every cache has, however small: its log alone may have half of that. */
+const FREE_OVERHEAD = 8 * 1024 ** 2;
+
+/** The part of an overhead that counts towards `max_size`. */
+export function countedOverhead(overhead: number): number {
+  return Math.max(0, overhead - FREE_OVERHEAD);
+}
+
 /**
  * Bytes to free so that the stored blobs and the running transfers keep within the limits; 0 where they do.
  */
-export function bytesToFree({ stored, arrivals, maxSize, disk, eager = false }: Usage): number {
+export function bytesToFree({ stored, overhead = 0, arrivals, maxSize, disk, eager = false }: Usage): number {
   let coming = 0;
   let stillToWrite = 0;
   for (const { written, size, keep } of arrivals) {
@@ -65,7 +75,8 @@ export function bytesToFree({ stored, arrivals, maxSize, disk, eager = false }: 
     if (keep) coming += soon;
     stillToWrite += soon - written;
   }
-  const overLimit = maxSize === undefined ? 0 : excess(stored + coming, { most: maxSize, of: maxSize, eager });
+  const overLimit =
+    maxSize === undefined ? 0 : excess(stored + overhead + coming, { most: maxSize, of: maxSize, eager });
   const underFloor =
     disk === undefined ? 0 : excess(disk.floor + stillToWrite, { most: disk.free, of: disk.floor, eager });
   return Math.ceil(Math.max(overLimit, underFloor));

@@ -244,7 +244,11 @@ export class Manifests {
     const { digest, bytes } = manifest;
     const isTransient = !isTagged && (await repositoryBlobs.get(repository, digest))?.transient === true;
     const members = membersOf(manifest, { keepsPlatform, isTransient });
+    const isLarge = members.length > LARGE_MANIFEST;
+    // Rows of large manifests come no faster than those of earlier ones are trimmed.
+    if (isLarge) await this.#options.capacity.decided();
     await repositoryBlobs.add(repository, members);
+    if (isLarge) this.#options.capacity.look();
     if (!keepsManifests || isTransient) return;
     const remembered = { bytes, isStored: false };
     this.#memory.set(digest, remembered);
@@ -285,6 +289,9 @@ export class Manifests {
     }
   }
 }
+
+/** Members of a manifest whose rows are worth a look at the capacity. An image has about twenty. */
+const LARGE_MANIFEST = 1000;
 
 /** A manifest as it is known before its bytes are parsed. */
 type ManifestSeen = Pick<MemberRecord, 'digest' | 'mediaType' | 'visibility' | 'transient'>;

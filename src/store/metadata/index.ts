@@ -10,6 +10,7 @@ export {
   MAX_URLS_PER_BLOB,
   type MemberRecord,
   type MetadataStore,
+  type NotedMember,
   type ReadBlobRecord,
   type TagEntry,
   type TagRecord,

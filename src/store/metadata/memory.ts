@@ -2,12 +2,14 @@ import { keyOf, Lru } from '../../lib/index.ts';
 import type { Digest, Repository } from '../../oci/index.ts';
 import {
   type BlobRecord,
+  type Footprint,
   type LastRead,
   type ListTagsOptions,
   type ListUrlsOptions,
   MAX_URLS_PER_BLOB,
   type MemberRecord,
   type MetadataStore,
+  type NotedMember,
   type Page,
   type ReadBlobRecord,
   type TagEntry,
@@ -176,6 +178,22 @@ export class MemoryMetadataStore implements MetadataStore {
       .filter((record) => after === undefined || byLastRead(record, after) > 0)
       .sort(byLastRead)
       .slice(0, limit);
+  }
+
+  async listNoted({ after, limit }: Page<NotedMember>): Promise<readonly NotedMember[]> {
+    const start = after === undefined ? '' : keyIn(after.repository, after.digest);
+    return [...this.#members.entries()]
+      .filter(([key]) => key > start)
+      .sort(byKey)
+      .slice(0, limit)
+      .map(([, { repository, record }]) => {
+        return { repository, digest: record.digest, notedAt: 0, isStored: this.#blobs.has(record.digest) };
+      });
+  }
+
+  /** It is bounded by itself, and on no disk. */
+  async footprint(): Promise<Footprint> {
+    return { overhead: 0, rowBytes: 0 };
   }
 
   async totals(): Promise<{ readonly blobs: number; readonly bytes: number }> {

@@ -66,10 +66,32 @@ export interface MetadataStore {
    * At most `limit` mirrored blobs after `after`, least recently read first; a blob never read counts as read at `storedAt`.
    */
   leastRecentlyUsed(limit: number, after?: LastRead): Promise<readonly ReadBlobRecord[]>;
+  /** At most `limit` members of all repositories after `after`, in a stable order. */
+  listNoted(page: Page<NotedMember>): Promise<readonly NotedMember[]>;
+  /** What the disk holds besides the bytes of the blobs. */
+  footprint(): Promise<Footprint>;
   /** Number and size of all blobs. */
   totals(): Promise<{ readonly blobs: number; readonly bytes: number }>;
 
   close(): Promise<void>;
+}
+
+/** A member as far as it decides whether its row is worth its place. */
+export interface NotedMember {
+  readonly repository: Repository;
+  readonly digest: Digest;
+  /** When it was last put, to the second; milliseconds since the epoch. */
+  readonly notedAt: number;
+  /** True where the blob has a record. */
+  readonly isStored: boolean;
+}
+
+/** Bytes of the disk. */
+export interface Footprint {
+  /** The rest of the last block of each blob's file, and the database with its log and its backup. */
+  readonly overhead: number;
+  /** About what the rows of tags and members take. */
+  readonly rowBytes: number;
 }
 
 /** One page of a long list. */

@@ -61,6 +61,8 @@ class RecoveringMetadataStore implements MetadataStore {
   readonly touchBlobs = this.#recovering('touchBlobs');
   readonly leastRecentlyUsed = this.#recovering('leastRecentlyUsed');
   readonly totals = this.#recovering('totals');
+  readonly listNoted = this.#recovering('listNoted');
+  readonly footprint = this.#recovering('footprint');
 
   readonly #options: RecoveringMetadataOptions;
   readonly #timer: NodeJS.Timeout;

@@ -90,6 +90,51 @@ export const MIGRATIONS: readonly string[] = [
     DELETE FROM urls WHERE digest = old.digest;
   END;
   `,
+  `
+  -- When it was last noted, in seconds since the epoch; 0: before this column existed.
+  ALTER TABLE members ADD COLUMN noted_at INTEGER NOT NULL DEFAULT 0;
+
+  -- What the disk holds for the blobs, in blocks of 4 KiB, and about what the rows of tags and members take, their index included.
+  ALTER TABLE totals ADD COLUMN allocated INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE totals ADD COLUMN row_bytes INTEGER NOT NULL DEFAULT 0;
+  UPDATE totals SET
+    allocated = (SELECT coalesce(sum((size + 4095) / 4096 * 4096), 0) FROM blobs),
+    row_bytes =
+      (SELECT coalesce(sum(2 * (length(registry) + length(repository) + 71) + length(media_type) + 60), 0) FROM members)
+      + (SELECT coalesce(sum(length(registry) + length(repository) + length(tag) + length(media_type) + 160), 0) FROM tags);
+
+  CREATE TRIGGER blobs_inserted_allocated AFTER INSERT ON blobs BEGIN
+    UPDATE totals SET allocated = allocated + (new.size + 4095) / 4096 * 4096;
+  END;
+  CREATE TRIGGER blobs_resized_allocated AFTER UPDATE OF size ON blobs BEGIN
+    UPDATE totals SET allocated = allocated + (new.size + 4095) / 4096 * 4096 - (old.size + 4095) / 4096 * 4096;
+  END;
+  CREATE TRIGGER blobs_deleted_allocated AFTER DELETE ON blobs BEGIN
+    UPDATE totals SET allocated = allocated - (old.size + 4095) / 4096 * 4096;
+  END;
+  CREATE TRIGGER members_inserted AFTER INSERT ON members BEGIN
+    UPDATE totals SET row_bytes = row_bytes
+      + 2 * (length(new.registry) + length(new.repository) + 71) + length(new.media_type) + 60;
+  END;
+  CREATE TRIGGER members_retyped AFTER UPDATE OF media_type ON members WHEN new.media_type <> old.media_type BEGIN
+    UPDATE totals SET row_bytes = row_bytes + length(new.media_type) - length(old.media_type);
+  END;
+  CREATE TRIGGER members_deleted AFTER DELETE ON members BEGIN
+    UPDATE totals SET row_bytes = row_bytes
+      - 2 * (length(old.registry) + length(old.repository) + 71) - length(old.media_type) - 60;
+  END;
+  CREATE TRIGGER tags_inserted AFTER INSERT ON tags BEGIN
+    UPDATE totals SET row_bytes = row_bytes
+      + length(new.registry) + length(new.repository) + length(new.tag) + length(new.media_type) + 160;
+  END;
+  CREATE TRIGGER tags_retyped AFTER UPDATE OF media_type ON tags WHEN new.media_type <> old.media_type BEGIN
+    UPDATE totals SET row_bytes = row_bytes + length(new.media_type) - length(old.media_type);
+  END;
+  CREATE TRIGGER tags_deleted AFTER DELETE ON tags BEGIN
+    UPDATE totals SET row_bytes = row_bytes
+      - length(old.registry) - length(old.repository) - length(old.tag) - length(old.media_type) - 160;
+  END;
+  `,
 ];
 
 /**
@@ -110,13 +155,16 @@ export const STATEMENTS = {
     WHERE registry = ? AND repository = ? AND tag > ? ORDER BY tag LIMIT ?`,
   getMember: `SELECT digest, kind, media_type, size, visibility, transient FROM members
     WHERE registry = ? AND repository = ? AND digest = ?`,
-  putMember: `INSERT INTO members (registry, repository, digest, kind, media_type, size, visibility, transient)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+  putMember: `INSERT INTO members (registry, repository, digest, kind, media_type, size, visibility, transient, noted_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, unixepoch())
     ON CONFLICT DO UPDATE SET kind = excluded.kind, media_type = excluded.media_type, size = excluded.size,
-      visibility = excluded.visibility, transient = min(transient, excluded.transient)`,
+      visibility = excluded.visibility, transient = min(transient, excluded.transient), noted_at = excluded.noted_at`,
   deleteMember: 'DELETE FROM members WHERE registry = ? AND repository = ? AND digest = ?',
   listMembers: `SELECT digest, kind, media_type, size, visibility, transient FROM members
     WHERE registry = ? AND repository = ? AND digest > ? ORDER BY digest LIMIT ?`,
+  listNoted: `SELECT registry, repository, digest, noted_at,
+      EXISTS (SELECT 1 FROM blobs WHERE blobs.digest = members.digest) AS stored
+    FROM members WHERE (registry, repository, digest) > (?, ?, ?) ORDER BY registry, repository, digest LIMIT ?`,
   // One index look-up per repository, however many members it has; DISTINCT would read every member.
   nextRepository: `SELECT registry, repository FROM members WHERE (registry, repository) > (?, ?)
     ORDER BY registry, repository LIMIT 1`,
@@ -145,5 +193,5 @@ export const STATEMENTS = {
   touchBlob: 'UPDATE blobs SET read_at = ?2 WHERE digest = ?1',
   leastRecentlyUsed: `SELECT digest, size, kind, stored_at, verified_at, read_at FROM blobs
     WHERE kind = 'mirrored' AND (read_at, digest) > (?, ?) ORDER BY read_at, digest LIMIT ?`,
-  totals: 'SELECT blobs, bytes FROM totals WHERE id = 1',
+  totals: 'SELECT blobs, bytes, allocated, row_bytes FROM totals WHERE id = 1',
 } as const;

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { backup, DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { crashPoint } from '../../lib/index.ts';
@@ -7,12 +7,14 @@ import { SQLITE, sqliteCode } from '../sqlite-error.ts';
 import { MetadataCorruptError, MetadataVersionError } from './error.ts';
 import {
   type BlobRecord,
+  type Footprint,
   type LastRead,
   type ListTagsOptions,
   type ListUrlsOptions,
   MAX_URLS_PER_BLOB,
   type MemberRecord,
   type MetadataStore,
+  type NotedMember,
   type Page,
   type ReadBlobRecord,
   type TagEntry,
@@ -216,9 +218,28 @@ export class SqliteMetadataStore implements MetadataStore {
     return rows.map((row) => ({ ...this.#blobRecord(row), readAt: row['read_at'] as number }));
   }
 
+  async listNoted({ after, limit }: Page<NotedMember>): Promise<readonly NotedMember[]> {
+    const { registry, repository } = after?.repository ?? NO_REPOSITORY;
+    return this.#rows('listNoted', registry, repository, after?.digest ?? '', limit).map((row) => ({
+      repository: repositoryOf(row),
+      digest: this.#digest(row),
+      notedAt: (row['noted_at'] as number) * 1000,
+      isStored: row['stored'] === 1,
+    }));
+  }
+
+  async footprint(): Promise<Footprint> {
+    const { bytes, allocated, row_bytes: rowBytes } = this.#totals() as Record<string, number>;
+    const pragma = (name: string): number =>
+      this.#run(() => Number(this.#database.prepare(`PRAGMA ${name}`).get()?.[name]));
+    // Free pages are used again, so they are not counted: no eviction could free them.
+    const used = (pragma('page_count') - pragma('freelist_count')) * pragma('page_size');
+    const log = await stat(`${this.#file}-wal`).catch(() => undefined);
+    return { overhead: (allocated ?? 0) - (bytes ?? 0) + 2 * used + (log?.size ?? 0), rowBytes: rowBytes ?? 0 };
+  }
+
   async totals(): Promise<{ readonly blobs: number; readonly bytes: number }> {
-    const row = this.#row('totals');
-    if (row === undefined) throw new MetadataCorruptError(this.#file, { found: 'its totals are missing' });
+    const row = this.#totals();
     return { blobs: row['blobs'] as number, bytes: row['bytes'] as number };
   }
 
@@ -241,6 +262,12 @@ export class SqliteMetadataStore implements MetadataStore {
 
   async close(): Promise<void> {
     if (this.#database.isOpen) this.#database.close();
+  }
+
+  #totals(): Row {
+    const row = this.#row('totals');
+    if (row === undefined) throw new MetadataCorruptError(this.#file, { found: 'its totals are missing' });
+    return row;
   }
 
   #row(statement: keyof Statements, ...values: SQLInputValue[]): Row | undefined {
