@@ -35,6 +35,13 @@ export interface Events {
   'cache.swept': { readonly freed: number; readonly left: number; readonly blobs: number };
   /** Caching is paused; pulls are still served. `until`: the next attempt to cache, in milliseconds since the epoch. */
   'cache.paused': { readonly reason: string; readonly until?: number };
+  /** A blob is larger than `cache.max_size`, and is fetched at every pull. Once for each digest. Bytes. */
+  'blob.oversized': {
+    readonly digest: Digest | undefined;
+    readonly repository: string;
+    readonly size: number;
+    readonly maxSize: number;
+  };
   /** Caching is resumed. */
   'cache.resumed': Readonly<Record<string, never>>;
   /** A TLS handshake was cut, and is retried with another length of its first fragment (0: unfragmented). */

@@ -31,6 +31,11 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
       log.warn('names.recovered', { found, source, backup });
     }),
     telemetry.on('cache.paused', ({ reason }) => log.warn('caching is paused', { reason })),
+    telemetry.on('blob.oversized', (event) =>
+      log.warn('blob larger than cache.max_size: it is fetched at every pull. Raise cache.max_size to keep it', {
+        ...event,
+      }),
+    ),
     telemetry.on('cache.resumed', () => log.info('caching is resumed')),
     telemetry.on('overload.began', (event) => log.warn('requests are turned away: limits.max_inflight', { ...event })),
     telemetry.on('overload.ended', ({ refused, durationMs }) =>

@@ -156,6 +156,10 @@ export function createCounters({
       name: 'entrepot_cache_pauses_total',
       help: 'Times caching was paused because the disk or the cache was full.',
     }),
+    oversized: new Counter({
+      name: 'entrepot_cache_oversized_total',
+      help: 'Blobs that were found to be larger than cache.max_size, and are fetched at every pull.',
+    }),
     served: new Counter({
       name: 'entrepot_served_bytes_total',
       help: 'Body bytes by source; cache: no upstream had to send them.',
@@ -372,6 +376,7 @@ function subscribe(
     telemetry.on('range.passed', (event) => counters.ranges.add(1, named(event.registry), upstreamOf(event))),
     telemetry.on('cache.swept', ({ freed }) => counters.evicted.add(freed)),
     telemetry.on('cache.paused', () => counters.pauses.add(1)),
+    telemetry.on('blob.oversized', () => counters.oversized.add(1)),
     telemetry.on('blob.rotten', ({ reason }) => counters.rotten.add(1, reason)),
     telemetry.on('blob.adopted', () => counters.adopted.add(1)),
     telemetry.on('transport.fallback', ({ from, to, reason }) =>

@@ -12,7 +12,7 @@ import { status } from '../../src/cli/commands/server/status.ts';
 import type { Output } from '../../src/cli/output.ts';
 import type { ConfigFlags } from '../../src/config/index.ts';
 import { startMirror } from '../support/mirror.ts';
-import { run as runProcess, Workspace } from '../support/processes.ts';
+import { check, needs, run as runProcess, Workspace } from '../support/processes.ts';
 
 // What every command that takes a directory as a cache does to one that is none.
 
@@ -126,6 +126,24 @@ describe('a directory that is no cache', () => {
       assert.deepEqual(await contents(dir), before);
     });
   }
+});
+
+describe('a full disk under an empty cache', () => {
+  test('is said in words of the cache, with the remedy', needs('root'), async (t) => {
+    const dir = (await workspaceOf(t)).path('full');
+    await mkdir(dir);
+    await check(['mount', '-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', dir]);
+    try {
+      const said = await COMMANDS['serve']?.(dir);
+      assert.deepEqual(said, {
+        code: 1,
+        out: '',
+        err: `Cannot use ${dir} as the cache directory: its disk is full. Free some space, or choose another with --cache-dir.\n`,
+      });
+    } finally {
+      await check(['umount', dir]);
+    }
+  });
 });
 
 describe('a cache', () => {

@@ -55,6 +55,7 @@ const KINDS = [
   'cache.resumed',
   'blob.rotten',
   'blob.adopted',
+  'blob.oversized',
   'warning',
 ] as const satisfies readonly (keyof Events)[];
 

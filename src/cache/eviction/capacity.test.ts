@@ -80,6 +80,16 @@ describe('a cache with a limit', () => {
     assert.equal(await world.store.stat(first.layers[1]?.digest as Content['digest']), undefined);
   });
 
+  test('says once of a blob that it is larger than the limit, and fetched at every pull', async (t) => {
+    const world = await roomWorld(t, { maxSize: SIZE / 2 });
+    const layer = smallLayer('too large');
+    world.origin.addBlobs(LIBRARY, layer);
+    for (let i = 0; i < 3; i += 1) assert.equal(await pullBlob(world, layer), 'streamed');
+    assert.deepEqual(world.seen('blob.oversized'), [
+      { digest: layer.digest, repository: 'docker.io/library/app', size: layer.size, maxSize: SIZE / 2 },
+    ]);
+  });
+
   test('spares the image of a pinned tag, however old', async (t) => {
     const pinned = smallImage('pinned', [smallLayer('p1'), smallLayer('p2')]);
     const world = await roomWorld(t, { maxSize: 5 * SIZE, pin: ['docker.io/library/*:stable'] });

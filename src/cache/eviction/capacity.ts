@@ -1,4 +1,4 @@
-import type { Digest } from '../../oci/index.ts';
+import type { Digest, Repository } from '../../oci/index.ts';
 import type { BlobStore, MetadataStore, ReadBlobRecord } from '../../store/index.ts';
 import { formatBytes, type Telemetry } from '../../telemetry/index.ts';
 import type { Capacity } from '../capacity.ts';
@@ -18,6 +18,8 @@ import { type Swept, sweep } from './sweep.ts';
 
 /** A transfer, as far as it fills the disk. */
 interface InFlightTransfer extends Arrival {
+  readonly digest: Digest | undefined;
+  readonly repository: Repository;
   /** True once it is whole and right: it waits to be published, or is delivered to its end. */
   readonly verified: boolean;
   /** Delivers it without keeping it. */
@@ -97,6 +99,9 @@ const TRIM_AGAIN = 1.1;
 
 const MAX_LISTED = 10_000;
 
+/** Blobs that are remembered as larger than the limit. */
+const MAX_OVERSIZED = 1000;
+
 /**
  * Keeps the cache within its limits: makes room as transfers grow, and says when nothing may be kept, because everything
  * stored is retained or the disk refuses more. Pulls go on in any case: it decides only what stays on disk.
@@ -112,6 +117,7 @@ export class CacheCapacity implements Capacity {
   #triedAt = 0;
   /** Bytes of rows above which they are trimmed again: a trim reads all of them. */
   #trimAbove = 0;
+  readonly #oversized = new Set<string>();
   /** The disk refuses writes. */
   #refused: (Pause & { readonly timer: NodeJS.Timeout }) | undefined;
   #mustForce = false;
@@ -175,6 +181,8 @@ export class CacheCapacity implements Capacity {
    * @param force try even where the last attempt was a moment ago: something has changed since
    */
   look(force = false): void {
+    // At once: a fast transfer is over before the queue comes to it.
+    this.#stopOversized();
     const { limits, disk } = this.#options;
     if (this.#isLookPlanned || (limits().maxSize === undefined && disk === undefined && !force)) return;
     this.#isLookPlanned = true;
@@ -274,11 +282,34 @@ export class CacheCapacity implements Capacity {
   }
 
   #arrivals(): readonly Arrival[] {
-    const { maxSize = Number.POSITIVE_INFINITY } = this.#options.limits();
+    this.#stopOversized();
     const arrivals = [...this.#options.transfers()];
-    // A blob larger than the limit is not kept: everything else would be evicted, and it would still not fit.
-    for (const each of arrivals) if (each.keep && Math.max(each.size ?? 0, each.written) > maxSize) each.stopCaching();
     return arrivals.map(({ written, size, keep }) => ({ written, size, keep }));
+  }
+
+  /** A blob larger than the limit is not kept: everything else would be evicted, and it would still not fit. */
+  #stopOversized(): void {
+    const { maxSize } = this.#options.limits();
+    if (maxSize === undefined) return;
+    for (const each of this.#options.transfers()) {
+      const size = Math.max(each.size ?? 0, each.written);
+      if (size <= maxSize) continue;
+      if (each.keep) each.stopCaching();
+      this.#noteOversized(each, { size, maxSize });
+    }
+  }
+
+  /** Says once of each blob, by its digest or its URL, that it is never kept. */
+  #noteOversized(
+    { digest, repository: { registry, repository } }: InFlightTransfer,
+    { size, maxSize }: { readonly size: number; readonly maxSize: number },
+  ): void {
+    const name = digest ?? `${registry}/${repository}`;
+    if (this.#oversized.has(name)) return;
+    if (this.#oversized.size >= MAX_OVERSIZED) this.#oversized.clear();
+    this.#oversized.add(name);
+    const event = { digest, repository: `${registry}/${repository}`, size, maxSize };
+    this.#options.telemetry.publish('blob.oversized', event);
   }
 
   async #sweep(

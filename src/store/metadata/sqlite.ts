@@ -1,8 +1,10 @@
 import { open, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { backup, DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { crashPoint } from '../../lib/index.ts';
 import { type Digest, parseDigest, type Repository, type Visibility } from '../../oci/index.ts';
+import { DirectoryError } from '../directory/index.ts';
 import { SQLITE, sqliteCode } from '../sqlite-error.ts';
 import { MetadataCorruptError, MetadataVersionError } from './error.ts';
 import {
@@ -49,8 +51,8 @@ const NO_REPOSITORY: Repository = { registry: '', repository: '' };
  *
  * A power cut may undo the latest transactions, but never a part of one; the cache asks the upstreams again.
  *
- * Throws {@link MetadataCorruptError} where the file is damaged, and {@link MetadataVersionError} where a newer release wrote
- * it. Any operation may reject with MetadataCorruptError later, since opening does not read every page.
+ * Throws {@link MetadataCorruptError} where the file is damaged, {@link MetadataVersionError} where a newer release wrote it, and
+ * {@link DirectoryError} where the disk is full. Any operation may reject with MetadataCorruptError later, since opening does not read every page.
  */
 export async function openSqliteMetadataStore(file: string): Promise<SqliteMetadataStore> {
   // SQLite would create it readable by all users. Its other files (-wal, -shm) get the mode of this one.
@@ -69,6 +71,9 @@ export async function openSqliteMetadataStore(file: string): Promise<SqliteMetad
     return new SqliteMetadataStore(database, file, prepare(database, file));
   } catch (error) {
     database.close();
+    if (sqliteCode(error) === SQLITE.FULL) {
+      throw new DirectoryError(dirname(file), Object.assign(new Error('ENOSPC', { cause: error }), { code: 'ENOSPC' }));
+    }
     throw explain(error, file);
   }
 }
