@@ -44,6 +44,7 @@ export type {
 } from './registry-spec.ts';
 export {
   type BlobLocation,
+  type BlobOptions,
   type FailureKind,
   isOriginFailure,
   type ListQuery,

@@ -15,7 +15,7 @@ export interface Origin {
   /** The exact bytes, at most MAX_MANIFEST_BYTES. By digest, the bytes have that digest or the call fails. */
   getManifest(repository: Repository, reference: Reference, options?: OriginOptions): Promise<OriginManifest>;
   /** Whether the repository has the blob, and its size. */
-  headBlob(repository: Repository, digest: Digest, options?: OriginOptions): Promise<OriginBlobHead>;
+  headBlob(repository: Repository, digest: Digest, options?: BlobOptions): Promise<OriginBlobHead>;
   /** Opens the body at an offset. The bytes are not verified: the caller hashes. */
   openBlob(repository: Repository, digest: Digest, options?: OpenBlobOptions): Promise<OriginBlob>;
   /** Where a client can fetch the blob without a credential of ours; undefined: only we can, so it must be streamed. */
@@ -35,7 +35,15 @@ export interface OriginOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface OpenBlobOptions extends OriginOptions {
+export interface BlobOptions extends OriginOptions {
+  /**
+   * Bytes of the whole blob, by the manifest that names it. It is believed over what an upstream says: one that says
+   * another number does not have the blob. @default unknown
+   */
+  readonly size?: number | undefined;
+}
+
+export interface OpenBlobOptions extends BlobOptions {
   /** First byte wanted. @default 0 */
   readonly offset?: number;
   /** Last byte wanted, inclusive. @default the last byte of the blob */
@@ -62,7 +70,7 @@ export interface OriginManifest extends OriginManifestHead {
 }
 
 export interface OriginBlobHead extends Provenance {
-  /** Bytes of the whole blob; undefined where the upstream does not say. */
+  /** Bytes of the whole blob; undefined where neither the manifest nor the upstream says. */
   readonly size: number | undefined;
 }
 
@@ -71,6 +79,11 @@ export interface OriginBlob extends OriginBlobHead {
   /** Where the body begins. Always the requested offset: where an upstream ignores Range, the prefix is skipped. */
   readonly offset: number;
   readonly body: ByteSource;
+  /**
+   * Says that the body is wrong or breaks off again and again: for a while this upstream is asked after the others for the
+   * digest. Undefined where there is no other.
+   */
+  readonly giveUp?: (() => void) | undefined;
 }
 
 export interface BlobLocation extends Provenance {
@@ -111,6 +124,8 @@ export interface OriginFailure extends Error {
   readonly upstream: string;
   /** Seconds that the upstream asked to be left alone. */
   readonly retryAfter: number | undefined;
+  /** True where the same question, asked again at once, goes to another upstream first. @default false */
+  readonly another?: boolean;
 }
 
 export function isOriginFailure(error: unknown): error is OriginFailure {

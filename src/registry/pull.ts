@@ -1,5 +1,5 @@
 import type { BlobAnswer, ManifestAnswer, PullThrough } from '../cache/index.ts';
-import { type Digest, formatContentRange } from '../oci/index.ts';
+import { type Digest, formatContentRange, isOriginFailure } from '../oci/index.ts';
 import {
   formatWarning,
   type Headers,
@@ -88,8 +88,10 @@ export async function answerBlob(
   try {
     await sendBlob(context, headers, answer);
   } catch (error) {
-    if (answer.outcome !== 'HIT' || context.response.headersSent || signal.aborted) throw error;
-    // The disk failed before the first byte, and the cache has dropped the blob: the second try fetches it from the upstream.
+    // Before the first byte: the disk failed, and the cache has dropped the blob, or an upstream gave it wrongly. The second
+    // try asks the upstream, or another one.
+    const mayRetry = answer.outcome === 'HIT' || (isOriginFailure(error) && error.another === true);
+    if (!mayRetry || context.response.headersSent || signal.aborted) throw error;
     await sendBlob(context, headers, await cache.blob(repository, digest, request));
   }
 }

@@ -19,6 +19,7 @@ import {
   judgeAnswer,
   judgeBody,
   judgeError,
+  WrongBlobs,
 } from './health/index.ts';
 import { parseRateLimit, type Quota } from './rate-limit.ts';
 import { mayAuthorize, RequestChain, readRest, urlOf } from './request-chain.ts';
@@ -38,6 +39,8 @@ export class Upstream {
   readonly name: string;
   readonly spec: UpstreamSpec;
   readonly url: URL;
+  /** What it gave wrongly: for these digests other upstreams are asked first. */
+  readonly wrongBlobs: WrongBlobs;
   readonly #connection: UpstreamConnection;
   readonly #health: Health;
   /** One authorizer for each credential; one without a credential where none is configured. */
@@ -49,6 +52,7 @@ export class Upstream {
     this.name = spec.name;
     this.spec = spec;
     this.url = connection.url;
+    this.wrongBlobs = new WrongBlobs(now);
     this.#connection = connection;
     this.#health = new Health({ registry, upstream: spec.name, telemetry, now, random });
     const authorizerFor = (credential: CredentialSource | undefined) => new Authorizer(connection, credential);

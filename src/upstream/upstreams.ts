@@ -1,4 +1,5 @@
 import {
+  type BlobOptions,
   type Digest,
   isRepositoryName,
   type ListQuery,
@@ -24,7 +25,7 @@ import {
 } from './api/index.ts';
 import type { UpstreamContext } from './context.ts';
 import { UpstreamError } from './error.ts';
-import { failOver, type HealthView } from './health/index.ts';
+import { failOver, type HealthView, rightFirst } from './health/index.ts';
 import type { Quota } from './rate-limit.ts';
 import { Upstream } from './upstream.ts';
 
@@ -84,6 +85,8 @@ interface Asked {
   readonly need: Need;
   /** Without the registry. */
   readonly repository: string;
+  /** Of a blob: upstreams that gave it wrongly are asked last. */
+  readonly digest?: Digest;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -111,12 +114,23 @@ class RegistryOrigin implements Origin {
     return this.#ask({ need: needOf(reference), repository, reference, signal }, getManifest);
   }
 
-  headBlob({ repository }: Repository, digest: Digest, { signal }: OriginOptions = {}) {
-    return this.#ask({ need: 'pull', repository, digest, signal }, headBlob);
+  headBlob({ repository }: Repository, digest: Digest, { signal, size }: BlobOptions = {}) {
+    return this.#ask({ need: 'pull', repository, digest, size, signal }, headBlob);
   }
 
-  openBlob({ repository }: Repository, digest: Digest, { signal, offset = 0, end }: OpenBlobOptions = {}) {
-    return this.#ask({ need: 'pull', repository, digest, offset, end, signal }, openBlob);
+  openBlob({ repository }: Repository, digest: Digest, { signal, size, offset = 0, end }: OpenBlobOptions = {}) {
+    const isOnlyOne = this.#candidates('pull').length === 1;
+    return this.#ask({ need: 'pull', repository, digest, size, offset, end, signal }, async (upstream, asked) => {
+      const giveUp = (): void => upstream.wrongBlobs.add(digest);
+      try {
+        const blob = await openBlob(upstream, asked);
+        return isOnlyOne ? blob : { ...blob, giveUp };
+      } catch (error) {
+        // An answer that says 200 and holds something else; a status of failure says nothing about the digest.
+        if (error instanceof UpstreamError && error.kind === 'invalid' && error.status === undefined) giveUp();
+        throw error;
+      }
+    });
   }
 
   locateBlob({ repository }: Repository, digest: Digest, { signal }: OriginOptions = {}) {
@@ -135,21 +149,28 @@ class RegistryOrigin implements Origin {
   }
 
   async #ask<A extends Asked, T>(asked: A, ask: (upstream: Upstream, asked: A) => Promise<T>): Promise<T> {
-    const { need, repository, signal } = asked;
-    const { name: registry, upstreams } = this.#registry;
-    const { upstreamFor, telemetry } = this.#context;
+    const { need, repository, digest, signal } = asked;
+    const { name: registry } = this.#registry;
+    const { telemetry } = this.#context;
     signal?.throwIfAborted();
     // URLs are built from checked names only; this is the last place where an unchecked one would be noticed.
     if (repository !== '' && !isRepositoryName(repository)) {
       throw new UpstreamError('that is no repository name', { kind: 'not-found', upstream: registry });
     }
-    // An upstream that is known to be down is among them: it rejects at once.
-    const candidates = upstreams.filter((each) => each.capabilities.includes(need)).map(upstreamFor);
-    return failOver(candidates, (upstream) => ask(upstream, { ...asked, repository: nameAt(upstream, repository) }), {
+    const candidates = this.#candidates(need);
+    const ordered = digest === undefined ? candidates : rightFirst(candidates, (each) => each.wrongBlobs.since(digest));
+    return failOver(ordered, (upstream) => ask(upstream, { ...asked, repository: nameAt(upstream, repository) }), {
       registry,
       telemetry,
       signal,
     });
+  }
+
+  /** In their order. An upstream that is known to be down is among them: it rejects at once. */
+  #candidates(need: Need): readonly Upstream[] {
+    return this.#registry.upstreams
+      .filter((each) => each.capabilities.includes(need))
+      .map((spec) => this.#context.upstreamFor(spec));
   }
 }
 

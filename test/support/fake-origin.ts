@@ -42,6 +42,10 @@ export interface Delivery {
   readonly size?: number | null;
   /** Where it claims to begin. */
   readonly offset?: number;
+  /** Its name. */
+  readonly upstream?: string;
+  /** Called where it is given up for another; undefined: there is no other. */
+  readonly giveUp?: () => void;
 }
 
 /** Content by its digest, as test images have it. */
@@ -136,8 +140,9 @@ export class FakeOrigin implements Origin {
       offset: delivery?.offset ?? call.offset,
       size: delivery?.size === null ? undefined : (delivery?.size ?? whole.length),
       body,
-      upstream: upstreamOf(repository),
+      upstream: delivery?.upstream ?? upstreamOf(repository),
       visibility: 'public',
+      giveUp: delivery?.giveUp,
     };
   }
 

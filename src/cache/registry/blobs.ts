@@ -102,7 +102,7 @@ export class Blobs {
     }
     const size = await verification.size(digest, member?.size);
     if (size !== undefined && member !== undefined) return { size, outcome: 'HIT', upstream: undefined };
-    const head = await (await origin()).headBlob(repository, digest, { signal });
+    const head = await (await origin()).headBlob(repository, digest, { size: member?.size, signal });
     if (member === undefined) await this.#confirmed(repository, digest, head);
     return {
       size: size ?? head.size ?? member?.size,
@@ -157,12 +157,9 @@ export class Blobs {
   }
 
   /** Records that a blob belongs to a repository: its upstream has confirmed it, without a manifest that names the blob. */
-  async #confirmed(
-    repository: Repository,
-    digest: Digest,
-    { size, visibility }: OriginBlobHead,
-  ): Promise<MemberRecord> {
-    const member: MemberRecord = { digest, kind: 'blob', mediaType: '', size, visibility };
+  async #confirmed(repository: Repository, digest: Digest, { visibility }: OriginBlobHead): Promise<MemberRecord> {
+    // Its size is what the upstream says: only a manifest's is believed.
+    const member: MemberRecord = { digest, kind: 'blob', mediaType: '', size: undefined, visibility };
     await this.#options.repositoryBlobs.add(repository, [member]);
     return member;
   }
@@ -262,10 +259,16 @@ export class Blobs {
     { origin, signal }: BlobRequest,
   ): Promise<BlobAnswer> {
     const { repositoryBlobs, telemetry } = this.#options;
+    const member = await repositoryBlobs.get(repository, digest);
     const upstreams = await origin();
     let blob: OriginBlob;
     try {
-      blob = await upstreams.openBlob(repository, digest, { offset: span.start, end: span.end, signal });
+      blob = await upstreams.openBlob(repository, digest, {
+        offset: span.start,
+        end: span.end,
+        size: member?.size,
+        signal,
+      });
     } catch (error) {
       if (!isOriginFailure(error) || error.kind !== 'invalid') throw error;
       // Where no manifest gives the size of the blob, the part may lie behind its end.
@@ -274,7 +277,7 @@ export class Blobs {
     }
     const { size, upstream } = blob;
     telemetry.publish('range.passed', { ...repository, digest, upstream });
-    if ((await repositoryBlobs.get(repository, digest)) === undefined) await this.#confirmed(repository, digest, blob);
+    if (member === undefined) await this.#confirmed(repository, digest, blob);
     const last = span.end ?? (size === undefined ? undefined : size - 1);
     if (size === undefined || last === undefined) {
       blob.body.cancel();

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type BlobReader, type ByteSpan, ReaderClosedError } from '../../lib/index.ts';
+import type { BlobReader, ByteSpan } from '../../lib/index.ts';
 import {
   type Digest,
   Digester,
@@ -13,8 +13,9 @@ import {
 } from '../../oci/index.ts';
 import type { Ingestion } from '../../store/index.ts';
 import { OriginError } from '../origin-error.ts';
+import { Follower } from './follower.ts';
 import { OriginReader, wrongBytes } from './origin-reader.ts';
-import { resumeDelay, shouldContinueUnattended, shouldResume } from './policy.ts';
+import { HELD_BACK, resumeDelay, shouldContinueUnattended, shouldResume } from './policy.ts';
 import { TailBuffer } from './tail-buffer.ts';
 
 // One blob on its way in: a file that grows, and the readers that follow it.
@@ -30,7 +31,8 @@ import { TailBuffer } from './tail-buffer.ts';
 // Invariants
 //  1. The file holds the blob's first `written` bytes in order, and the digester has seen exactly those.
 //  2. A follower sees at most `visible` bytes. Until the digest holds that is one byte less than the whole, so a body that
-//     turns out wrong can always be cut before it is complete.
+//     turns out wrong can always be cut before it is complete. Where another upstream could be asked instead, the first
+//     bytes are held back too: a short wrong body is then replaced, and no follower has seen any of it.
 //  3. Only what was verified is committed.
 //  4. The writer waits for no follower, and no follower for another.
 //  5. A follower that leaves disturbs no other; when the last has left, shouldContinueUnattended() decides.
@@ -74,7 +76,7 @@ interface IngestOptions {
    * body is of the same version.
    */
   readonly digest: Digest | undefined;
-  /** Size in bytes by the manifest that names the blob; used where the upstream gives none. */
+  /** Size in bytes by the manifest that names the blob: an upstream that gives another is refused. */
   readonly expectedSize: number | undefined;
   /** False: the bytes are delivered to the followers and not kept. */
   readonly keep: boolean;
@@ -105,7 +107,15 @@ export class Ingest {
   readonly #abort = new AbortController();
   readonly #opened = Promise.withResolvers<void>();
   readonly #followers = new Set<Follower>();
-  readonly #tail = new TailBuffer();
+  readonly #expectedSize: number | undefined;
+  /** Upstreams that gave it wrongly. */
+  readonly #refused = new Set<string>();
+  /** The body that the first bytes of the file come from. */
+  #first: OriginBlob | undefined;
+  /** True once a follower has read a byte. */
+  #isSeen = false;
+  #digester: Digester;
+  #tail = new TailBuffer();
   #file: Ingestion | undefined;
   #verified = false;
   #error: Error | undefined;
@@ -116,6 +126,8 @@ export class Ingest {
     this.repository = options.repository;
     this.digest = options.digest;
     this.size = options.expectedSize;
+    this.#expectedSize = options.expectedSize;
+    this.#digester = digesterOf(options.digest);
     this.#keep = options.keep;
     this.#environment = environment;
     this.opened = this.#opened.promise;
@@ -135,7 +147,9 @@ export class Ingest {
 
   /** How many bytes a follower may see (invariant 2). */
   get visible(): number {
-    if (this.#verified || this.size === undefined) return this.written;
+    if (this.#verified) return this.written;
+    if (this.digest !== undefined && this.#first?.giveUp !== undefined && this.written < HELD_BACK) return 0;
+    if (this.size === undefined) return this.written;
     return Math.min(this.written, this.size - 1);
   }
 
@@ -171,6 +185,7 @@ export class Ingest {
 
   /** Reads what is visible, from memory where it has just come and from the growing file otherwise; used by followers only. */
   read(target: Buffer, position: number): Promise<number> {
+    this.#isSeen = true;
     const count = this.#tail.read(target, position);
     return count > 0 ? Promise.resolve(count) : this.#readFile(target, position);
   }
@@ -239,44 +254,44 @@ export class Ingest {
 
   async #transfer(): Promise<void> {
     const { signal } = this.#abort;
-    const digester = new Digester(this.digest === undefined ? 'sha256' : digestAlgorithm(this.digest));
     let blob: OriginBlob | undefined;
     let failures = 0;
     try {
       for (;;) {
         try {
           if (blob === undefined) {
-            blob = await this.#environment.open({ offset: this.written, signal });
+            blob = await this.#environment.open({ offset: this.written, size: this.#expectedSize, signal });
             await this.#accept(blob);
           }
           // The digest decides whether it is the blob, not the end of the body: an upstream may break off or stall behind
           // the last byte, and then has nothing to continue.
-          if (this.written === this.size) break;
-          const chunk = await blob.body.read();
+          const chunk = this.written === this.size ? undefined : await blob.body.read();
           if (chunk === undefined) {
-            if (this.size === undefined) break;
-            const message = `${this.upstream} ended after ${this.written} of ${this.size} bytes`;
-            throw new OriginError(message, { kind: 'unavailable', upstream: this.upstream });
+            if (this.size !== undefined && this.written < this.size) {
+              const message = `${this.upstream} ended after ${this.written} of ${this.size} bytes`;
+              throw new OriginError(message, { kind: 'unavailable', upstream: this.upstream });
+            }
+            return this.#verify();
           }
           if (chunk.length === 0) continue;
-          await this.#append(chunk, digester);
+          await this.#append(chunk);
           failures = 0;
         } catch (error) {
           blob?.body.cancel();
+          const source = blob;
           blob = undefined;
           failures += 1;
           signal.throwIfAborted();
           // Before the first answer, the failover behind open() has tried every upstream. An error of the body without a
           // kind means that it broke off.
-          const kind = isOriginFailure(error) ? error.kind : 'unavailable';
-          const hasBegun = this.#file !== undefined && !this.#detached;
-          if (!hasBegun) throw error;
+          const { kind, retryAfter } = isOriginFailure(error) ? error : { kind: 'unavailable' as const };
+          if (this.#detached || (this.#file === undefined && source === undefined)) throw error;
           if (!shouldResume({ failuresWithoutProgress: failures, kind })) {
-            if (isOriginFailure(error)) throw error;
-            const message = `${this.upstream} broke off: ${(error as Error).message}`;
-            throw new OriginError(message, { kind: 'unavailable', upstream: this.upstream, cause: error });
+            if (source === undefined || !(await this.#turnAway(source, kind))) {
+              throw this.#failure(error, source?.giveUp !== undefined);
+            }
+            failures = 0;
           }
-          const retryAfter = isOriginFailure(error) ? error.retryAfter : undefined;
           await delay(resumeDelay(failures, retryAfter), undefined, { signal });
           this.#environment.observer.resumed(this, (error as Error).message);
         }
@@ -284,7 +299,53 @@ export class Ingest {
     } finally {
       blob?.body.cancel();
     }
-    const found = digester.digest();
+  }
+
+  /**
+   * Gives up the upstream of a body that is wrong or never ends, where another one can be asked: for the rest, or for all of
+   * it while no follower has seen a byte. False: the transfer fails.
+   */
+  async #turnAway(source: OriginBlob, kind: string): Promise<boolean> {
+    const wrong = kind === 'invalid' ? (this.#first ?? source) : source;
+    if (wrong.giveUp === undefined) return false;
+    wrong.giveUp();
+    if (this.#refused.has(wrong.upstream)) return false;
+    this.#refused.add(wrong.upstream);
+    if (this.#isSeen) return kind !== 'invalid';
+    const file = this.#file;
+    // Answers may have begun with the size that the wrong one gave.
+    if (file !== undefined && this.size !== this.#expectedSize) return false;
+    this.#first = undefined;
+    this.#digester = digesterOf(this.digest);
+    this.#tail.release();
+    this.#tail = new TailBuffer();
+    this.written = 0;
+    if (file === undefined) return true;
+    // What was written may be longer than the blob.
+    await file.abort().catch(() => {});
+    await file.close().catch(() => {});
+    await this.#begin();
+    return true;
+  }
+
+  /** @param another see {@link OriginError.another} */
+  #failure(error: unknown, another: boolean): Error {
+    const { upstream } = this;
+    const { message } = error as Error;
+    if (!isOriginFailure(error)) {
+      return new OriginError(`${upstream} broke off: ${message}`, {
+        kind: 'unavailable',
+        upstream,
+        another,
+        cause: error,
+      });
+    }
+    const { kind, retryAfter } = error;
+    return another ? new OriginError(message, { kind, upstream, retryAfter, another, cause: error }) : error;
+  }
+
+  #verify(): void {
+    const found = this.#digester.digest();
     if (this.digest !== undefined && found !== this.digest) {
       throw wrongBytes(`Bytes from ${this.upstream} have the digest ${found} instead of ${this.digest}`, this.upstream);
     }
@@ -301,34 +362,34 @@ export class Ingest {
     if (blob.offset !== this.written) {
       throw wrongBytes(`Asked ${blob.upstream} for offset ${this.written} and got ${blob.offset}`, blob.upstream);
     }
-    if (this.#file !== undefined) {
-      if (blob.size !== undefined && this.size !== undefined && blob.size !== this.size) {
-        throw wrongBytes(
-          `${blob.upstream} gives ${blob.size} bytes for a blob that had ${this.size} before`,
-          blob.upstream,
-        );
-      }
-      this.size ??= blob.size;
-      return;
+    if (blob.size !== undefined && this.size !== undefined && blob.size !== this.size) {
+      const { upstream, size } = blob;
+      throw wrongBytes(`${upstream} gives ${size} bytes for a blob of ${this.size}`, upstream);
     }
-    if (blob.size !== undefined) this.size = blob.size;
+    this.size ??= blob.size;
+    if (this.written === 0) this.#first = blob;
+    if (this.#file !== undefined) return;
+    await this.#begin();
+    this.#environment.observer.opened(this);
+    this.#opened.resolve();
+  }
+
+  async #begin(): Promise<void> {
     try {
       this.#file = await this.#environment.begin();
     } catch (error) {
       this.#detach(error);
       throw error;
     }
-    this.#environment.observer.opened(this);
-    this.#opened.resolve();
   }
 
-  async #append(chunk: Buffer, digester: Digester): Promise<void> {
+  async #append(chunk: Buffer): Promise<void> {
     if (this.size !== undefined && this.written + chunk.length > this.size) {
       throw wrongBytes(`${this.upstream} sends more than the ${this.size} bytes it promised`, this.upstream);
     }
     // The disk works while the processor hashes.
     const writing = this.#file?.write(chunk, this.written);
-    digester.update(chunk);
+    this.#digester.update(chunk);
     try {
       await writing;
     } catch (error) {
@@ -396,79 +457,6 @@ export class Ingest {
   }
 }
 
-/** Reads a span of a growing file, waiting where it has caught up. */
-class Follower implements BlobReader {
-  readonly #ingest: Ingest;
-  readonly #leave: () => void;
-  readonly #end: number | undefined;
-  #position: number;
-  #closed = false;
-  #reading = false;
-  readonly #span: ByteSpan;
-  readonly #left = new AbortController();
-  #waiting: PromiseWithResolvers<void> | undefined;
-  /** Where the bytes come from once the transfer is detached. */
-  #rest: BlobReader | undefined;
-
-  constructor(ingest: Ingest, span: ByteSpan, leave: () => void) {
-    this.#ingest = ingest;
-    this.#span = span;
-    this.#position = span.start;
-    this.#end = span.end;
-    this.#leave = leave;
-  }
-
-  async read(target: Buffer): Promise<number> {
-    const ingest = this.#ingest;
-    this.#reading = true;
-    try {
-      for (;;) {
-        if (this.#closed) throw new ReaderClosedError();
-        const limit = this.#end === undefined ? ingest.visible : Math.min(ingest.visible, this.#end + 1);
-        const wanted = Math.min(target.length, limit - this.#position);
-        if (wanted > 0) {
-          const count = await ingest.read(
-            wanted === target.length ? target : target.subarray(0, wanted),
-            this.#position,
-          );
-          if (this.#closed) throw new ReaderClosedError();
-          if (count === 0) throw new Error('Cannot read the growing file as it is shorter than what was written to it');
-          this.#position += count;
-          return count;
-        }
-        if (this.#end !== undefined && this.#position > this.#end) return 0;
-        if (ingest.verified) return 0;
-        if (ingest.detached) {
-          if (this.#rest === undefined) {
-            this.#rest = await ingest.openRest(this.#span, this.#position, this.#left.signal);
-            if (this.#closed) this.#rest.close();
-          }
-          const count = await this.#rest.read(target);
-          if (this.#closed) throw new ReaderClosedError();
-          return count;
-        }
-        if (ingest.error !== undefined) throw ingest.error;
-        this.#waiting = Promise.withResolvers();
-        await this.#waiting.promise;
-      }
-    } finally {
-      this.#reading = false;
-      // A read that was under way when the reader was closed still used the descriptor.
-      if (this.#closed) this.#leave();
-    }
-  }
-
-  wake(): void {
-    this.#waiting?.resolve();
-    this.#waiting = undefined;
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#left.abort(new ReaderClosedError());
-    this.#rest?.close();
-    if (this.#reading) this.wake();
-    else this.#leave();
-  }
+function digesterOf(digest: Digest | undefined): Digester {
+  return new Digester(digest === undefined ? 'sha256' : digestAlgorithm(digest));
 }

@@ -3,8 +3,8 @@ import type { Digest, Digester, OriginBlob } from '../../oci/index.ts';
 import { OriginError } from '../origin-error.ts';
 
 /** The upstream's bytes are not what their digest or their size says. */
-export function wrongBytes(message: string, upstream: string): OriginError {
-  return new OriginError(message, { kind: 'invalid', upstream });
+export function wrongBytes(message: string, upstream: string, another = false): OriginError {
+  return new OriginError(message, { kind: 'invalid', upstream, another });
 }
 
 /** What an {@link OriginReader} checks on the way. */
@@ -42,8 +42,7 @@ export class OriginReader implements BlobReader {
     this.#position = blob.offset;
     if (blob.size !== undefined && blob.size !== size) {
       blob.body.cancel();
-      const { upstream } = blob;
-      throw wrongBytes(`${upstream} gives ${blob.size} bytes for a blob that had ${size} before`, upstream);
+      throw this.#wrong(`${blob.upstream} gives ${blob.size} bytes for a blob that had ${size} before`);
     }
   }
 
@@ -72,17 +71,25 @@ export class OriginReader implements BlobReader {
     const { upstream, body } = this.#blob;
     const { digester, end } = this.#options;
     const size = this.#size;
-    let chunk = await body.read();
-    // An empty chunk is not the end, but a reader's 0 would be.
-    while (chunk?.length === 0) chunk = await body.read();
+    let chunk: Buffer | undefined;
+    try {
+      // An empty chunk is not the end, but a reader's 0 would be.
+      do chunk = await body.read();
+      while (chunk?.length === 0);
+    } catch (error) {
+      if (this.#closed || this.#blob.giveUp === undefined) throw error;
+      this.#blob.giveUp();
+      const message = `${upstream} broke off: ${(error as Error).message}`;
+      throw new OriginError(message, { kind: 'unavailable', upstream, another: true, cause: error });
+    }
     if (chunk !== undefined) digester?.update(chunk);
     const reached = this.#position + (chunk?.length ?? 0);
     const last = end === undefined ? size : end + 1;
     if (chunk === undefined && last !== undefined && reached < last) {
-      throw wrongBytes(`${upstream} ended after ${reached} of ${last} bytes`, upstream);
+      throw this.#wrong(`${upstream} ended after ${reached} of ${last} bytes`);
     }
     if (size !== undefined && end === undefined && reached > size) {
-      throw wrongBytes(`${upstream} sends more than the ${size} bytes it promised`, upstream);
+      throw this.#wrong(`${upstream} sends more than the ${size} bytes it promised`);
     }
     if (chunk === undefined || reached === size) this.#verify();
     return chunk;
@@ -94,7 +101,12 @@ export class OriginReader implements BlobReader {
     this.#verified = true;
     const found = digester.digest();
     if (found === expect) return;
-    const { upstream } = this.#blob;
-    throw wrongBytes(`Bytes from ${upstream} have the digest ${found} instead of ${expect}`, upstream);
+    throw this.#wrong(`Bytes from ${this.#blob.upstream} have the digest ${found} instead of ${expect}`);
+  }
+
+  #wrong(message: string): OriginError {
+    const { upstream, giveUp } = this.#blob;
+    giveUp?.();
+    return wrongBytes(message, upstream, giveUp !== undefined);
   }
 }

@@ -19,6 +19,12 @@ export function shouldContinueUnattended({ written, size }: TransferProgress): b
   return size - written <= LITTLE_MISSING || written >= size * 0.8;
 }
 
+/**
+ * Bytes that followers do not see before they are all there, where another upstream could be asked instead: a page of a login
+ * or an error is rarely longer.
+ */
+export const HELD_BACK = 64 * 1024;
+
 /** Bytes that a Range may lie ahead of the transfer and still wait for it, rather than be fetched alone. */
 export const SOON_REACHED = 8 * 1024 * 1024;
 

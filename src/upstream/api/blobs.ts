@@ -8,6 +8,8 @@ import { partOf } from './part-source.ts';
 export interface BlobAsked {
   readonly repository: string;
   readonly digest: Digest;
+  /** Bytes of the whole blob by its manifest; see `BlobOptions`. */
+  readonly size?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -30,7 +32,9 @@ export async function headBlob(upstream: Upstream, asked: BlobAsked): Promise<Or
   if (answer.reply.status !== 200) throw await upstream.failure(request, answer);
   const length = answer.reply.headers['content-length'];
   const size = length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
-  return { size, upstream: upstream.name, visibility: answer.visibility };
+  const wrong = wrongSize(size, asked);
+  if (wrong !== undefined) throw upstream.invalid(request, wrong);
+  return { size: size ?? asked.size, upstream: upstream.name, visibility: answer.visibility };
 }
 
 /**
@@ -102,10 +106,13 @@ function readPart(answer: UpstreamResponse<HttpStream>, asked: BlobPartAsked): P
   if (range === undefined) return { wrong: 'its 206 has no Content-Range that can be read' };
   const { start, end, total } = range;
   if (start !== asked.offset) return { wrong: `its part begins at ${start}, not at ${asked.offset}` };
-  const last = Math.min(asked.end ?? Number.POSITIVE_INFINITY, (total ?? Number.POSITIVE_INFINITY) - 1);
+  const wrong = wrongSize(total, asked);
+  if (wrong !== undefined) return { wrong };
+  const size = total ?? asked.size;
+  const last = Math.min(asked.end ?? Number.POSITIVE_INFINITY, (size ?? Number.POSITIVE_INFINITY) - 1);
   if (end > last || (Number.isFinite(last) && end < last)) return { wrong: `its part ends at ${end}, not at ${last}` };
   if (length !== undefined && length !== end - start + 1) return { wrong: 'its part is not as long as it says' };
-  return { body, size: total };
+  return { body, size };
 }
 
 /** A 200 holds the whole blob, even where a part was requested (RFC 9110: a server may ignore Range). */
@@ -113,11 +120,20 @@ function readWhole(answer: UpstreamResponse<HttpStream>, asked: BlobPartAsked): 
   const { headers, length, body } = answer.reply;
   const encoding = headers['content-encoding'];
   if (!isIdentity(encoding)) return { wrong: `it came encoded, as ${encoding}` };
+  const wrong = wrongSize(length, asked);
+  if (wrong !== undefined) return { wrong };
   const { offset, end } = asked;
-  if (offset === 0 && end === undefined) return { body, size: length };
+  const size = length ?? asked.size;
+  if (offset === 0 && end === undefined) return { body, size };
   if (length !== undefined && offset >= length) return { wrong: `it has ${length} bytes, none at ${offset}` };
   return {
     body: partOf(body, { skip: offset, limit: end === undefined ? undefined : end - offset + 1 }),
-    size: length,
+    size,
   };
+}
+
+/** Why a size that the upstream says cannot be the blob's; undefined where it can. */
+function wrongSize(said: number | undefined, { size }: BlobAsked): string | undefined {
+  if (said === undefined || size === undefined || said === size) return undefined;
+  return `it gives ${said} bytes where the manifest says ${size}`;
 }

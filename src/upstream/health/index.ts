@@ -7,3 +7,4 @@
 export { failOver } from './failover.ts';
 export { Health, type HealthPermit, type HealthView } from './health.ts';
 export { type HealthSignal, judgeAnswer, judgeBody, judgeError } from './signal.ts';
+export { rightFirst, WrongBlobs } from './wrong-blobs.ts';
