@@ -16,7 +16,7 @@ export {
 export { Scrub, Verification } from './integrity/index.ts';
 export type { Selection, UrlSelection } from './metadata/index.ts';
 export { PullThrough, type PullThroughOptions } from './pull-through.ts';
-export type { BlobAnswer, ManifestAnswer, Refreshed, TagRefreshOptions } from './registry/index.ts';
+export type { BlobAnswer, BlobRequest, ManifestAnswer, Refreshed, TagRefreshOptions } from './registry/index.ts';
 export type { Ingest } from './transfer/index.ts';
 export {
   evaluateConditions,

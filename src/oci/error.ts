@@ -49,3 +49,10 @@ export class OciError extends Error {
     return JSON.stringify({ errors: [{ code: this.code, message: this.message }] });
   }
 }
+
+/** The answer to a Range that lies behind the end of a blob (RFC 9110, section 15.5.17). */
+export function rangeInvalid(size: number | undefined): OciError {
+  return new OciError('RANGE_INVALID', `the blob has ${size ?? 'fewer'} bytes`, {
+    headers: size === undefined ? {} : { 'content-range': `bytes */${size}` },
+  });
+}

@@ -13,7 +13,7 @@ export {
   digestOf,
   parseDigest,
 } from './digest.ts';
-export { type ErrorCode, OciError } from './error.ts';
+export { type ErrorCode, OciError, rangeInvalid } from './error.ts';
 export { MAX_MANIFEST_BYTES, type Manifest, type Platform, parseManifest, pickPlatform } from './manifest.ts';
 export {
   acceptsMediaType,
@@ -24,7 +24,7 @@ export {
   MEDIA_TYPES,
 } from './media-types.ts';
 export { decodeRegistryPath, notAnApiPath, parseRegistryPath, type RegistryPath, splitRegistryPath } from './path.ts';
-export { formatContentRange, parseContentRange, parseRange } from './range.ts';
+export { formatContentRange, parseContentRange, parseRange, parseRanges, type RangePart } from './range.ts';
 export {
   formatReference,
   isRepositoryName,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { formatContentRange, parseContentRange, parseRange } from './range.ts';
+import { formatContentRange, parseContentRange, parseRange, parseRanges } from './range.ts';
 
 const WHOLE = { kind: 'whole' };
 const UNSATISFIABLE = { kind: 'unsatisfiable' };
@@ -112,4 +112,121 @@ describe('formatContentRange()', () => {
       assert.deepEqual(parseContentRange(text), { start: 3, end: 7, total });
     });
   }
+});
+
+describe('parseRanges()', () => {
+  const many = (count: number) =>
+    `bytes=${Array.from({ length: count }, (_, i) => `${i * 200}-${i * 200 + 9}`).join(',')}`;
+  const rows: readonly [
+    header: string | undefined,
+    size: number,
+    parts: readonly (readonly [number, number])[] | undefined,
+  ][] = [
+    [
+      'bytes=0-9,500-509',
+      1000,
+      [
+        [0, 9],
+        [500, 509],
+      ],
+    ],
+    [
+      'bytes=500-509,0-9',
+      1000,
+      [
+        [500, 509],
+        [0, 9],
+      ],
+    ],
+    [
+      'BYTES= 0-9 ,\t500-509',
+      1000,
+      [
+        [0, 9],
+        [500, 509],
+      ],
+    ],
+    [
+      'bytes=,0-9,,500-509,',
+      1000,
+      [
+        [0, 9],
+        [500, 509],
+      ],
+    ],
+    [
+      'bytes=0-9,-10',
+      1000,
+      [
+        [0, 9],
+        [990, 999],
+      ],
+    ],
+    [
+      'bytes=0-9,900-',
+      1000,
+      [
+        [0, 9],
+        [900, 999],
+      ],
+    ],
+    ['bytes=0-9,5000-', 1000, [[0, 9]]],
+    ['bytes=1000-,5000-,-0', 1000, []],
+    // Overlapping, touching and nearly so.
+    ['bytes=0-9,5-14', 1000, [[0, 14]]],
+    [
+      'bytes=500-509,0-9,5-14',
+      1000,
+      [
+        [0, 14],
+        [500, 509],
+      ],
+    ],
+    ['bytes=0-9,10-19', 1000, [[0, 19]]],
+    ['bytes=0-9,90-99', 1000, [[0, 99]]],
+    [
+      'bytes=0-9,91-99',
+      1000,
+      [
+        [0, 9],
+        [91, 99],
+      ],
+    ],
+    ['bytes=0-,0-,0-', 1000, [[0, 999]]],
+    // Not several, or malformed: the whole.
+    [undefined, 1000, undefined],
+    ['bytes=0-9', 1000, undefined],
+    ['bytes=,', 1000, undefined],
+    ['bytes=0-9,9-0', 1000, undefined],
+    ['bytes=0-9,a', 1000, undefined],
+    ['items=0-9,20-29', 1000, undefined],
+    ['bytes=0-1,5-6', 0, undefined],
+  ];
+  for (const [header, size, parts] of rows) {
+    test(`${JSON.stringify(header)} of ${size} is ${JSON.stringify(parts)}`, () => {
+      const found = parseRanges(header, size)?.map(({ start, end }) => [start, end]);
+      assert.deepEqual(found, parts);
+    });
+  }
+
+  test('takes up to 64 ranges', () => {
+    assert.equal(parseRanges(many(64), 1_000_000)?.length, 64);
+    assert.equal(parseRanges(many(65), 1_000_000), undefined);
+    assert.equal(parseRanges(`bytes=${','.repeat(10_000)}`, 100), undefined);
+  });
+
+  test('gives every byte that was asked for, no byte twice, in parts that lie apart', () => {
+    const spec = fc.tuple(fc.nat(1200), fc.nat(1200)).map(([a, b]) => [Math.min(a, b), Math.max(a, b)] as const);
+    fc.assert(
+      fc.property(fc.array(spec, { minLength: 2, maxLength: 64 }), fc.integer({ min: 1, max: 1000 }), (specs, size) => {
+        const parts = parseRanges(`bytes=${specs.map(([a, b]) => `${a}-${b}`).join(', ')}`, size) ?? [];
+        const seen = new Uint8Array(size);
+        for (const { start, end } of parts) {
+          assert.ok(start >= 0 && start <= end && end < size);
+          for (let i = start; i <= end; i += 1) assert.equal((seen[i] = (seen[i] ?? 0) + 1), 1);
+        }
+        for (const [a, b] of specs) for (let i = a; i <= Math.min(b, size - 1); i += 1) assert.equal(seen[i], 1);
+      }),
+    );
+  });
 });

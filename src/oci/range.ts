@@ -25,8 +25,9 @@ const CONTENT_RANGE = /^bytes (\d{1,16})-(\d{1,16})\/(\d{1,16}|\*)$/i;
 /**
  * Reads a `Range` header for a body of `size` bytes (RFC 9110, section 14.2).
  *
- * A range that ends before it begins is unsatisfiable. A header that is malformed, of another unit or of several ranges means the whole body: a server may always ignore Range,
- * and no registry client sends several. A range of an empty body is ignored too, as no 206 can hold zero bytes.
+ * A range that ends before it begins is unsatisfiable. A header that is malformed, of another unit or of several ranges means
+ * the whole body, since a server may always ignore Range; {@link parseRanges} reads several. A range of an empty body is
+ * ignored too, as no 206 can hold zero bytes.
  *
  * @param size undefined: not known yet; then only ranges counted from the start are honoured
  */
@@ -43,6 +44,51 @@ export function parseRange(header: string | undefined, size: number | undefined)
   if (start >= (size ?? Number.MAX_SAFE_INTEGER)) return UNSATISFIABLE;
   if (size !== undefined) return { kind: 'part', start, end: Math.min(end ?? size - 1, size - 1) };
   return { kind: 'part', start, end: end === Number.MAX_SAFE_INTEGER ? undefined : end };
+}
+
+/** Ranges of one request: with more, the whole is answered (RFC 9110, section 17.15). */
+const MAX_RANGES = 64;
+/** Bytes between two ranges that cost no more than the head of another part. */
+const WORTH_BRIDGING = 80;
+
+/** Both ends inclusive. */
+export interface RangePart {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Reads a `Range` header of several ranges for a body of `size` bytes (RFC 9110, sections 14.2 and 15.3.7.2).
+ *
+ * Ranges behind the end of the body are left out. Those that overlap, or nearly touch, become one, and then all are in
+ * ascending order; otherwise they stay in the order of the header. Their sum never exceeds the body.
+ *
+ * @returns empty: answer 416; undefined: the header has one range, is malformed, or asks for more than 64
+ */
+export function parseRanges(header: string | undefined, size: number): readonly RangePart[] | undefined {
+  const list = /^bytes=(.*)$/is.exec(header ?? '')?.[1];
+  if (list === undefined || !list.includes(',')) return undefined;
+  const parts: RangePart[] = [];
+  // An empty element of a list is ignored (RFC 9110, section 5.6.1.2).
+  const specs = list.split(',', 4 * MAX_RANGES).filter((spec) => spec.trim() !== '');
+  if (specs.length === 0 || specs.length > MAX_RANGES) return undefined;
+  for (const spec of specs) {
+    const range = parseRange(`bytes=${spec}`, size);
+    if (range.kind === 'whole') return undefined;
+    if (range.kind === 'part') parts.push({ start: range.start, end: range.end ?? size - 1 });
+  }
+  const merged = merge(parts);
+  return merged.length === parts.length ? parts : merged;
+}
+
+function merge(parts: readonly RangePart[]): readonly RangePart[] {
+  const merged: { start: number; end: number }[] = [];
+  for (const { start, end } of [...parts].sort((a, b) => a.start - b.start)) {
+    const last = merged.at(-1);
+    if (last === undefined || start > last.end + 1 + WORTH_BRIDGING) merged.push({ start, end });
+    else last.end = Math.max(last.end, end);
+  }
+  return merged;
 }
 
 /** The `Content-Range` of a 206: `bytes 0-9/100`, or `bytes 0-9/*` where the size is not known. */

@@ -79,6 +79,8 @@ export interface OriginBlob extends OriginBlobHead {
   /** Where the body begins. Always the requested offset: where an upstream ignores Range, the prefix is skipped. */
   readonly offset: number;
   readonly body: ByteSource;
+  /** Where the body ends, as a 206 says; undefined where it goes to the end of the blob, or to the requested end. */
+  readonly end?: number | undefined;
   /**
    * Says that the body is wrong or breaks off again and again: for a while this upstream is asked after the others for the
    * digest. Undefined where there is no other.

@@ -1,5 +1,13 @@
-import type { BlobAnswer, ManifestAnswer, PullThrough } from '../cache/index.ts';
-import { type Digest, formatContentRange, isOriginFailure } from '../oci/index.ts';
+import type { BlobAnswer, BlobRequest, ManifestAnswer, PullThrough } from '../cache/index.ts';
+import {
+  type Digest,
+  formatContentRange,
+  isOriginFailure,
+  parseRanges,
+  type RangePart,
+  type Repository,
+  rangeInvalid,
+} from '../oci/index.ts';
 import {
   formatWarning,
   type Headers,
@@ -8,6 +16,7 @@ import {
   replyEmpty,
   replyStream,
 } from '../server/index.ts';
+import { PartsReader } from './parts.ts';
 import type { PathOf, RegistryRequest } from './request.ts';
 
 /** `GET /v2/`: a plain 200. A challenge would send clients for a token that is not needed (protocol.md, "the /v2/ trap"). */
@@ -84,6 +93,10 @@ export async function answerBlob(
   }
   const keep = registry.delivery !== 'redirect';
   const request = { origin, range: rangeOf(context, digest), keep, signal };
+  if (request.range?.includes(',') === true) {
+    const isAnswered = await sendParts(context, headers, { digest, repository, request, cache });
+    if (isAnswered) return;
+  }
   const answer = await cache.blob(repository, digest, request);
   try {
     await sendBlob(context, headers, answer);
@@ -96,6 +109,13 @@ export async function answerBlob(
   }
 }
 
+interface SeveralRanges {
+  readonly digest: Digest;
+  readonly repository: Repository;
+  readonly request: BlobRequest;
+  readonly cache: PullThrough;
+}
+
 function sendBlob(context: RequestContext, headers: Headers, answer: BlobAnswer): Promise<void> {
   const { part, size, reader } = answer;
   context.cache = answer.outcome;
@@ -103,6 +123,31 @@ function sendBlob(context: RequestContext, headers: Headers, answer: BlobAnswer)
   if (part === undefined) return replyStream(context, 200, headers, { reader, length: size });
   const partHeaders = { ...headers, 'content-range': formatContentRange(part, size) };
   return replyStream(context, 206, partHeaders, { reader, length: part.end - part.start + 1 });
+}
+
+/** Answers several ranges; false where they are to be ignored, or the size is not known: then the whole is the answer. */
+async function sendParts(
+  context: RequestContext,
+  headers: Headers,
+  { digest, repository, request, cache }: SeveralRanges,
+): Promise<boolean> {
+  const { size } = await cache.headBlob(repository, digest, request);
+  const parts = size === undefined ? undefined : parseRanges(request.range, size);
+  if (size === undefined || parts === undefined) return false;
+  if (parts.length === 0) throw rangeInvalid(size);
+  const open = ({ start, end }: RangePart) =>
+    cache.blob(repository, digest, { ...request, range: `bytes=${start}-${end}` });
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) {
+    await sendBlob(context, headers, await open(only));
+    return true;
+  }
+  const { reader, first } = await PartsReader.open({ parts, size, open });
+  context.cache = first.outcome;
+  context.upstream = first.upstream;
+  const { contentType, length } = reader;
+  await replyStream(context, 206, { ...headers, 'content-type': contentType }, { reader, length });
+  return true;
 }
 
 /** The `Range` header, unless `If-Range` names another entity than this blob (RFC 9110 §13.1.5). */

@@ -6,6 +6,7 @@ import { withDeadline } from './deadline.ts';
 import { DestinationClients } from './destination-clients.ts';
 import { describeExchange, exchangeFailure, shownUrl } from './error.ts';
 import { identifiesUs, ownHeaders } from './own-headers.ts';
+import { RangeRefusals } from './range-refusals.ts';
 
 /** Without it, a body that trickles would hold a request for ever, and each of many exchanges could take its own timeout. */
 const ANSWER_TIMEOUT_MS = 50_000;
@@ -37,6 +38,7 @@ export class UpstreamConnection {
   readonly named: AddressPolicy;
   /** What may be dialled where an answer from the public internet leads. */
   readonly derived: AddressPolicy;
+  readonly rangeRefusals: RangeRefusals;
   readonly #clients: DestinationClients;
   readonly #warned = new Set<string>();
 
@@ -49,6 +51,7 @@ export class UpstreamConnection {
     this.isIdentified = identifiesUs(spec);
     this.derived = { kind: 'public', allow: context.allowPrivate };
     this.named = spec.addresses === 'public' ? this.derived : ANY;
+    this.rangeRefusals = new RangeRefusals(context.now);
     this.#clients = new DestinationClients(spec, context);
   }
 

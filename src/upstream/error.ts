@@ -78,16 +78,16 @@ const UNREADABLE: readonly number[] = [400, 405, 406, 409, 414, 415, 422];
 /**
  * What a status says about the content.
  *
- * A storage that refuses a URL which its registry has just signed says nothing about the content: a clock is wrong, or a
- * region is blocked. So its 401 and 403 are temporary.
+ * A storage that refuses a URL which its registry has just signed says nothing about the content: a clock is wrong, the URL
+ * has expired, or a region is blocked. So its 4xx are temporary, other than 404 and 410.
  */
 export function kindOfStatus(status: number, redirected = false): FailureKind {
   if (status === 404 || status === 410) return 'not-found';
   if (!redirected && UNREADABLE.includes(status)) return 'not-found';
   if (status === 429) return 'throttled';
   if (status === 408 || status >= 500) return 'unavailable';
-  if (status === 401 || status === 403) return redirected ? 'unavailable' : 'denied';
-  return 'invalid';
+  if (redirected && status >= 400) return 'unavailable';
+  return status === 401 || status === 403 ? 'denied' : 'invalid';
 }
 
 /** The failure that a token service's answer means. It can refuse or fail, but its 404 says nothing about the content. */

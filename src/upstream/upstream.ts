@@ -21,6 +21,7 @@ import {
   judgeError,
   WrongBlobs,
 } from './health/index.ts';
+import type { RangeRefusals } from './range-refusals.ts';
 import { parseRateLimit, type Quota } from './rate-limit.ts';
 import { mayAuthorize, RequestChain, readRest, urlOf } from './request-chain.ts';
 import type { UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
@@ -58,6 +59,11 @@ export class Upstream {
     const authorizerFor = (credential: CredentialSource | undefined) => new Authorizer(connection, credential);
     const [first, ...rest] = [spec.credentials ?? []].flat();
     this.#pool = new CredentialPool([authorizerFor(first), ...rest.map(authorizerFor)], now);
+  }
+
+  /** The hosts of its blobs that do not know Range. */
+  get rangeRefusals(): RangeRefusals {
+    return this.#connection.rangeRefusals;
   }
 
   /** Reads the answer's body whole: at most `maxBytes`, else the answer is `invalid`. */

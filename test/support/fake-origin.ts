@@ -42,6 +42,8 @@ export interface Delivery {
   readonly size?: number | null;
   /** Where it claims to begin. */
   readonly offset?: number;
+  /** Where it claims to end. */
+  readonly end?: number;
   /** Its name. */
   readonly upstream?: string;
   /** Called where it is given up for another; undefined: there is no other. */
@@ -142,6 +144,7 @@ export class FakeOrigin implements Origin {
       body,
       upstream: delivery?.upstream ?? upstreamOf(repository),
       visibility: 'public',
+      end: delivery?.end,
       giveUp: delivery?.giveUp,
     };
   }

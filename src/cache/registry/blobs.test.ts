@@ -104,6 +104,24 @@ describe('a Range on a blob that is not here yet', () => {
     });
   }
 
+  for (const range of ['bytes=-0', `bytes=${'9'.repeat(20)}-`]) {
+    test(`${range} of a blob that the upstream does not have is not found`, async (t) => {
+      const world = await cacheWorld(t);
+      await assert.rejects(world.cache.blob(LIBRARY, LAYER.digest, { range }), { kind: 'not-found' });
+    });
+  }
+
+  test('is given where the upstream tells the part and not the size', async (t) => {
+    const world = await cacheWorld(t);
+    world.origin.addBlobs(LIBRARY, LAYER);
+    const start = SOON_REACHED + 1;
+    world.origin.deliver = ({ offset }) =>
+      offset === 0 ? undefined : { body: bodyOf(LAYER.bytes.subarray(0, 10)), size: null, end: start + 9 };
+    const answer = await world.cache.blob(LIBRARY, LAYER.digest, { range: `bytes=${start}-${start + 9}` });
+    assert.deepEqual([answer.size, answer.part], [undefined, { start, end: start + 9 }]);
+    assert.ok((await drain(answer.reader)).equals(LAYER.bytes.subarray(0, 10)));
+  });
+
   for (const onRange of ['ingest', 'pass'] as const) {
     test(`is fetched for itself where it is far; the whole ${onRange === 'ingest' ? 'comes in beside it' : 'does not'}`, async (t) => {
       const world = await cacheWorld(t, { onRange });

@@ -8,6 +8,7 @@ import {
   type OriginSource,
   parseRange,
   type Repository,
+  rangeInvalid,
 } from '../../oci/index.ts';
 import type { BlobStore, MemberRecord } from '../../store/index.ts';
 import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
@@ -195,7 +196,14 @@ export class Blobs {
     const { origin } = request;
     const keep = request.keep !== false && this.#isToBeKept(member);
     const range = parseRange(request.range, member?.size);
-    if (range.kind === 'unsatisfiable') throw unsatisfiable(member?.size);
+    if (range.kind === 'unsatisfiable') {
+      // The upstream may not have the blob at all, which is 404.
+      const { size } = await (await origin()).headBlob(repository, digest, {
+        size: member?.size,
+        signal: request.signal,
+      });
+      throw rangeInvalid(size);
+    }
     if (range.kind === 'part' && planRange(range.start, { written: 0, size: member?.size }) === 'pass') {
       if (keep && this.#mayContinueUnattended) {
         this.#running.continueUnattended(this.#start(repository, digest, { origin, member, keep }));
@@ -229,7 +237,7 @@ export class Blobs {
       await abortable(ingest.opened, request.signal);
       const { size, upstream } = ingest;
       const range = parseRange(request.range, size);
-      if (range.kind === 'unsatisfiable') throw unsatisfiable(size);
+      if (range.kind === 'unsatisfiable') throw rangeInvalid(size);
       // Without a size there is no Content-Range to answer with: the whole is a right answer to any Range.
       if (range.kind === 'whole' || size === undefined) {
         return { size, outcome, upstream, part: undefined, reader: whole };
@@ -273,21 +281,22 @@ export class Blobs {
       if (!isOriginFailure(error) || error.kind !== 'invalid') throw error;
       // Where no manifest gives the size of the blob, the part may lie behind its end.
       const head = await upstreams.headBlob(repository, digest, { signal }).catch(() => undefined);
-      throw head?.size !== undefined && span.start >= head.size ? unsatisfiable(head.size) : error;
+      throw head?.size !== undefined && span.start >= head.size ? rangeInvalid(head.size) : error;
     }
     const { size, upstream } = blob;
     telemetry.publish('range.passed', { ...repository, digest, upstream });
     if (member === undefined) await this.#confirmed(repository, digest, blob);
-    const last = span.end ?? (size === undefined ? undefined : size - 1);
-    if (size === undefined || last === undefined) {
+    // Of a blob of unknown size only the part that the upstream names is certain; its Content-Range then has no size either.
+    const last = size === undefined ? blob.end : Math.min(span.end ?? size - 1, size - 1);
+    if (last === undefined) {
       blob.body.cancel();
       const message = `${upstream} does not say how large the blob is, so no part of it can be given`;
       throw new OciError('UNAVAILABLE', message, { status: 502 });
     }
-    const part = { start: span.start, end: Math.min(last, size - 1) };
+    const part = { start: span.start, end: last };
     if (part.start > part.end) {
       blob.body.cancel();
-      throw unsatisfiable(size);
+      throw rangeInvalid(size);
     }
     return { size, outcome: 'PASS', upstream, part, reader: new OriginReader(blob, { end: part.end }) };
   }
@@ -334,12 +343,6 @@ function isSame(a: Repository, b: Repository): boolean {
 
 function partOf(header: string | undefined, size: number): BlobAnswer['part'] {
   const range = parseRange(header, size);
-  if (range.kind === 'unsatisfiable') throw unsatisfiable(size);
+  if (range.kind === 'unsatisfiable') throw rangeInvalid(size);
   return range.kind === 'whole' ? undefined : { start: range.start, end: range.end ?? size - 1 };
-}
-
-function unsatisfiable(size: number | undefined): OciError {
-  return new OciError('RANGE_INVALID', `the blob has ${size ?? 'fewer'} bytes`, {
-    headers: size === undefined ? {} : { 'content-range': `bytes */${size}` },
-  });
 }

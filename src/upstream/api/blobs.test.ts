@@ -153,6 +153,83 @@ describe('openBlob', () => {
     });
   }
 
+  for (const status of [400, 403, 405, 406, 412, 422, 501]) {
+    test(`a Range that is refused with ${status} is cut out of the whole, and not sent to that host again`, async () => {
+      const asked: (string | undefined)[] = [];
+      await using server = await serve(({ headers: { range } }, response) => {
+        asked.push(range);
+        response.writeHead(range === undefined ? 200 : status, {
+          'content-length': range === undefined ? bytes.length : 0,
+        });
+        response.end(range === undefined ? bytes : undefined);
+      });
+      await using upstreams = connectUpstreams({ url: server.url });
+      for (const offset of [50_000, 70_000]) {
+        const { body } = await upstreams.openBlob(app, digest, { offset });
+        assert.deepEqual(await readAll(body), bytes.subarray(offset));
+      }
+      assert.deepEqual(asked, ['bytes=50000-', undefined, undefined]);
+    });
+  }
+
+  test('a refusal that the whole gets too is no refusal of the Range', async () => {
+    const { answer, asked } = await open(() => ({ status: 403 }), { offset: 5 });
+    assertFailure(answer, 'denied', /403/);
+    assert.deepEqual(asked, [`GET ${path} bytes=5-`, `GET ${path}`]);
+  });
+
+  for (const status of [400, 401, 403, 404, 410, 412]) {
+    test(`a storage that refuses a URL with ${status} is asked again by way of the registry`, async () => {
+      let signed = 0;
+      const { answer, asked } = await open(
+        ({ url }) => {
+          if (url === path) return { status: 307, headers: { location: `/signed?${(signed += 1)}` } };
+          return url === '/signed?1' ? { status } : part(5, LAST);
+        },
+        { offset: 5 },
+      );
+      assert.deepEqual(answer.bytes, bytes.subarray(5));
+      const range = 'bytes=5-';
+      assert.deepEqual(
+        asked,
+        [path, '/signed?1', path, '/signed?2'].map((url) => `GET ${url} ${range}`),
+      );
+    });
+  }
+
+  const sizes: readonly (readonly [string, OpenBlobOptions, Reply])[] = [
+    ['a whole', {}, { body: bytes.subarray(1) }],
+    ['an empty body', {}, { body: Buffer.alloc(0) }],
+    ['a part', { offset: 5, end: 9 }, part(5, 9, bytes.length + 1)],
+  ];
+  for (const [why, options, reply] of sizes) {
+    test(`the size of the manifest is believed over that of ${why}`, async () => {
+      const { answer } = await open(() => reply, { ...options, size: bytes.length });
+      assertFailure(answer, 'invalid', /where the manifest says 100000/);
+    });
+  }
+
+  test('the size of the manifest fills in where the upstream does not say', async () => {
+    const { answer } = await open(() => part(5, LAST, '*'), { offset: 5, size: bytes.length });
+    assert.deepEqual([answer.size, answer.bytes.length], [bytes.length, bytes.length - 5]);
+  });
+
+  test('an upstream that gave it wrongly is asked last, and only for that digest', async () => {
+    await using hot = await serve((_, response) => response.end('<html>'));
+    await using cold = await serve((_, response) => response.end(bytes));
+    await using upstreams = connectUpstreams({ url: hot.url, name: 'hot' }, { url: cold.url, name: 'cold' });
+    const first = await upstreams.openBlob(app, digest);
+    assert.equal(first.upstream, 'hot');
+    first.body.cancel();
+    first.giveUp?.();
+    const second = await upstreams.openBlob(app, digest);
+    second.body.cancel();
+    assert.equal(second.upstream, 'cold');
+    const other = await upstreams.openBlob(app, digestOf(Buffer.from('other')));
+    other.body.cancel();
+    assert.equal(other.upstream, 'hot');
+  });
+
   test('a signature that is refused is not the last word on the blob', async () => {
     const { answer, asked } = await open(({ url }) =>
       url === path ? { status: 307, headers: { location: '/signed' } } : { status: 403 },

@@ -37,39 +37,67 @@ export async function headBlob(upstream: Upstream, asked: BlobAsked): Promise<Or
   return { size: size ?? asked.size, upstream: upstream.name, visibility: answer.visibility };
 }
 
+/** Answers to a request with Range that may be about the Range alone. */
+const MAY_REFUSE_RANGE: ReadonlySet<number> = new Set([400, 403, 405, 406, 412, 416, 422, 501]);
+
 /**
  * Opens the blob's body, or a part of it. Redirects are followed anew each time, since a signed URL is valid for minutes
- * only. Where another part comes than the requested one, the whole blob is opened and the part cut out of it.
+ * only: a storage that refuses one is asked again by way of the registry. Where Range is refused, or another part comes than
+ * the requested one, the whole blob is opened and the part cut out of it; a host that refuses Range is not sent it again for
+ * a while.
  *
  * @throws {UpstreamError} `invalid` where the whole blob does not contain the part either
  */
 export async function openBlob(upstream: Upstream, asked: BlobPartAsked): Promise<OriginBlob> {
   const range = rangeHeader(asked);
-  const opened = await tryOpen(upstream, asked, range);
+  let opened = await tryOpen(upstream, asked, range);
   if (!('error' in opened)) return opened;
-  if (range['range'] === undefined || !opened.mayHaveWhole) throw opened.error;
+  if (range['range'] === undefined) throw opened.error;
+  if (opened.isSignatureRefused) {
+    opened = await tryOpen(upstream, asked, range);
+    if (!('error' in opened)) return opened;
+  }
+  const { mayHaveWhole, refusingHost, error } = opened;
+  if (!mayHaveWhole) throw error;
   const whole = await tryOpen(upstream, asked, {});
   if ('error' in whole) throw whole.error;
+  if (refusingHost !== undefined) upstream.rangeRefusals.add(refusingHost);
   return whole;
 }
 
-type Opened = OriginBlob | { readonly error: Error; readonly mayHaveWhole: boolean };
+/** A part that could not be opened. */
+interface Unopened {
+  readonly error: Error;
+  /** The same request without Range may succeed. */
+  readonly mayHaveWhole: boolean;
+  /** A storage refused the URL that the registry had signed: another may be accepted. */
+  readonly isSignatureRefused: boolean;
+  /** The host that may not know Range. */
+  readonly refusingHost: string | undefined;
+}
 
 async function tryOpen(
   upstream: Upstream,
   asked: BlobPartAsked,
   headers: Readonly<Record<string, string>>,
-): Promise<Opened> {
+): Promise<OriginBlob | Unopened> {
   const request = blobRequest('GET', asked, headers);
   const answer = await upstream.open(request);
-  const { reply } = answer;
-  if (reply.status !== 200 && reply.status !== 206) {
-    return { error: await upstream.failure(request, answer), mayHaveWhole: reply.status === 416 };
+  const { reply, redirected, url } = answer;
+  const { status } = reply;
+  if (status !== 200 && status !== 206) {
+    return {
+      error: await upstream.failure(request, answer),
+      mayHaveWhole: MAY_REFUSE_RANGE.has(status),
+      isSignatureRefused: redirected && status >= 400 && status < 500 && status !== 416 && status !== 429,
+      refusingHost: status === 416 ? undefined : url.host,
+    };
   }
-  const part = reply.status === 206 ? readPart(answer, asked) : readWhole(answer, asked);
+  const part = status === 206 ? readPart(answer, asked) : readWhole(answer, asked);
   if ('wrong' in part) {
     reply.body.cancel();
-    return { error: upstream.invalid(request, part.wrong), mayHaveWhole: reply.status === 206 };
+    const error = upstream.invalid(request, part.wrong);
+    return { error, mayHaveWhole: status === 206, isSignatureRefused: false, refusingHost: undefined };
   }
   return { ...part, offset: asked.offset, upstream: upstream.name, visibility: answer.visibility };
 }
@@ -94,7 +122,7 @@ function rangeHeader(asked: BlobPartAsked): Readonly<Record<string, string>> {
   return { range: `bytes=${asked.offset}-${asked.end ?? ''}` };
 }
 
-type Part = Pick<OriginBlob, 'body' | 'size'> | { readonly wrong: string };
+type Part = Pick<OriginBlob, 'body' | 'size' | 'end'> | { readonly wrong: string };
 
 /** A 206 must begin and end where it was asked to, and be as long as it says. */
 function readPart(answer: UpstreamResponse<HttpStream>, asked: BlobPartAsked): Part {
@@ -112,7 +140,7 @@ function readPart(answer: UpstreamResponse<HttpStream>, asked: BlobPartAsked): P
   const last = Math.min(asked.end ?? Number.POSITIVE_INFINITY, (size ?? Number.POSITIVE_INFINITY) - 1);
   if (end > last || (Number.isFinite(last) && end < last)) return { wrong: `its part ends at ${end}, not at ${last}` };
   if (length !== undefined && length !== end - start + 1) return { wrong: 'its part is not as long as it says' };
-  return { body, size };
+  return { body, size, end };
 }
 
 /** A 200 holds the whole blob, even where a part was requested (RFC 9110: a server may ignore Range). */

@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto';
+import type { BlobAnswer } from '../cache/index.ts';
+import { type BlobReader, ReaderClosedError } from '../lib/index.ts';
+import { formatContentRange, type RangePart } from '../oci/index.ts';
+
+interface PartsOptions {
+  readonly parts: readonly RangePart[];
+  /** Bytes of the whole blob. */
+  readonly size: number;
+  /** Opens one part; called for one after the other, as the client takes them. */
+  readonly open: (part: RangePart) => Promise<BlobAnswer>;
+}
+
+/**
+ * Several parts of a blob as one body, `multipart/byteranges` (RFC 9110, section 14.6). At any time at most two parts are
+ * open: the next one is opened before the last is closed, so that a transfer which both follow is not given up in between.
+ */
+export class PartsReader implements BlobReader {
+  /** Of the answer. */
+  readonly contentType: string;
+  /** Bytes of the body. */
+  readonly length: number;
+  readonly #options: PartsOptions;
+  readonly #heads: readonly Buffer[];
+  readonly #end: Buffer;
+  /** What goes out before the next byte of the part: its head, or the end. */
+  #text: Buffer;
+  #index = 0;
+  /** Bytes of the part that have not been read. */
+  #left: number;
+  #current: BlobReader;
+  #isClosed = false;
+
+  /** @param first the first part, opened */
+  private constructor(options: PartsOptions, first: BlobReader) {
+    const boundary = `entrepot-${randomUUID()}`;
+    const { parts, size } = options;
+    this.contentType = `multipart/byteranges; boundary=${boundary}`;
+    this.#options = options;
+    this.#heads = parts.map((part) =>
+      Buffer.from(
+        `\r\n--${boundary}\r\ncontent-type: application/octet-stream\r\ncontent-range: ${formatContentRange(part, size)}\r\n\r\n`,
+      ),
+    );
+    this.#end = Buffer.from(`\r\n--${boundary}--\r\n`);
+    this.length =
+      this.#heads.reduce((sum, head) => sum + head.length, this.#end.length) +
+      parts.reduce((sum, { start, end }) => sum + end - start + 1, 0);
+    this.#text = this.#heads[0] ?? this.#end;
+    this.#left = lengthOf(parts[0]);
+    this.#current = first;
+  }
+
+  /** Opens the first part: until then a failure can still be answered. */
+  static async open(options: PartsOptions): Promise<{ readonly reader: PartsReader; readonly first: BlobAnswer }> {
+    const [part] = options.parts;
+    if (part === undefined) throw new TypeError('Cannot answer without a part');
+    const first = await openPart(options, part);
+    return { reader: new PartsReader(options, first.reader), first };
+  }
+
+  async read(target: Buffer): Promise<number> {
+    for (;;) {
+      if (this.#isClosed) throw new ReaderClosedError();
+      if (this.#text.length > 0) {
+        const count = this.#text.copy(target);
+        this.#text = this.#text.subarray(count);
+        return count;
+      }
+      if (this.#index === this.#options.parts.length) return 0;
+      if (this.#left > 0) {
+        const count = await this.#current.read(this.#left < target.length ? target.subarray(0, this.#left) : target);
+        if (count === 0) throw new Error(`A part of the blob ended ${this.#left} bytes too early`);
+        this.#left -= count;
+        return count;
+      }
+      await this.#next();
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#current.close();
+  }
+
+  async #next(): Promise<void> {
+    this.#index += 1;
+    const part = this.#options.parts[this.#index];
+    this.#text = this.#heads[this.#index] ?? this.#end;
+    this.#left = lengthOf(part);
+    if (part === undefined) return;
+    const { reader } = await openPart(this.#options, part);
+    this.#current.close();
+    this.#current = reader;
+    if (this.#isClosed) reader.close();
+  }
+}
+
+/** Opens a part, and sees to it that it is the one. */
+async function openPart({ open, size }: PartsOptions, part: RangePart): Promise<BlobAnswer> {
+  const answer = await open(part);
+  if (answer.part?.start === part.start && answer.part.end === part.end && (answer.size ?? size) === size)
+    return answer;
+  answer.reader.close();
+  throw new Error(`Another part of the blob came than bytes ${part.start} to ${part.end} of ${size}`);
+}
+
+function lengthOf(part: RangePart | undefined): number {
+  return part === undefined ? 0 : part.end - part.start + 1;
+}
