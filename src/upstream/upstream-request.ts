@@ -44,13 +44,3 @@ export function pullScope(repository: string): string {
 
 /** The token scope of the catalogue. */
 export const CATALOG_SCOPE = 'registry:catalog:*';
-
-/**
- * True where the answer to a HEAD is about the method, not the content: a registry without HEAD, or a storage whose URL was
- * signed for GET only (S3 then answers 403).
- */
-export function refusesHead(answer: UpstreamResponse<HttpHead>): boolean {
-  const { status } = answer.reply;
-  if (status === 405 || status === 501) return true;
-  return answer.redirected && (status === 400 || status === 401 || status === 403);
-}

@@ -11,6 +11,7 @@ import {
   parseRetryAfter,
   UpstreamError,
 } from './error.ts';
+import { HeadSupport } from './head-support.ts';
 import {
   Health,
   type HealthPermit,
@@ -42,6 +43,8 @@ export class Upstream {
   readonly url: URL;
   /** What it gave wrongly: for these digests other upstreams are asked first. */
   readonly wrongBlobs: WrongBlobs;
+  /** Whether it answers HEAD. */
+  readonly heads: HeadSupport;
   readonly #connection: UpstreamConnection;
   readonly #health: Health;
   /** One authorizer for each credential; one without a credential where none is configured. */
@@ -54,6 +57,7 @@ export class Upstream {
     this.spec = spec;
     this.url = connection.url;
     this.wrongBlobs = new WrongBlobs(now);
+    this.heads = new HeadSupport(now);
     this.#connection = connection;
     this.#health = new Health({ registry, upstream: spec.name, telemetry, now, random });
     const authorizerFor = (credential: CredentialSource | undefined) => new Authorizer(connection, credential);

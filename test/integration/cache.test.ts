@@ -233,10 +233,9 @@ describe('an upstream that breaks', () => {
     const blob = addBlob(upstream, 'small and wrong', 60_000);
     for (const chunked of [false, true]) {
       const heal = upstream.fault(blob.digest, { flipAt: 30_000, chunked });
-      const answer = await mirror.get(blobPath(blob.digest));
       // Without a length nobody knows that it is small.
-      if (chunked) assertNotWhole(answer, 'complete, with a byte wrong');
-      else assert.equal(answer.status, 502);
+      if (chunked) assertNotWhole(await getOrCut(mirror, blobPath(blob.digest)), 'complete, with a byte wrong');
+      else assert.equal((await mirror.get(blobPath(blob.digest))).status, 502);
       heal();
     }
     assertWhole(await mirror.get(blobPath(blob.digest)), blob);

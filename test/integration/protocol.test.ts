@@ -366,16 +366,7 @@ describe('Range', () => {
     fc.tuple(digits, digits).map(([first, last]) => `bytes=${first}-${last}`),
     digits.map((first) => `bytes=${first}-`),
     digits.map((length) => `bytes=-${length}`),
-    fc.constantFrom(
-      'bytes=0-0',
-      'bytes=-1',
-      'bytes=0-',
-      'bytes=-',
-      'bytes=',
-      'bytes=0-1,5-6',
-      'items=0-1',
-      'bytes=a-b',
-    ),
+    fc.constantFrom('bytes=0-0', 'bytes=-1', 'bytes=0-', 'bytes=-', 'bytes=', 'items=0-1', 'bytes=a-b'),
   );
   let made = 0;
 

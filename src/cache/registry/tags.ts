@@ -1,4 +1,4 @@
-import { abortable, keyOf } from '../../lib/index.ts';
+import { abortable, keyOf, Lru } from '../../lib/index.ts';
 import {
   type Digest,
   type FailureKind,
@@ -58,6 +58,9 @@ interface RefreshedTag {
   readonly after: Digest;
 }
 
+/** Tags remembered of which only a HEAD has spoken. */
+const MOST_SAID = 10_000;
+
 /**
  * Manifests by tag. A tag record says which digest an upstream named, and when; it is served while it is fresh, and
  * revalidated after that.
@@ -66,6 +69,11 @@ export class Tags {
   readonly #options: TagsOptions;
   readonly #now: () => number;
   readonly #revalidation: Revalidation<Resolution>;
+  /**
+   * What HEADs said of tags whose manifest was not fetched yet. It is no tag record until the manifest is stored: some
+   * registries name a digest in HEAD under which they have nothing, and then their GET of the tag decides.
+   */
+  readonly #said = new Lru<TagRecord>({ maxWeight: MOST_SAID });
 
   constructor(options: TagsOptions) {
     const { negativeCache, policy, now } = options;
@@ -75,19 +83,21 @@ export class Tags {
   }
 
   async get(repository: Repository, tag: string, request: ManifestRequest): Promise<ManifestAnswer> {
-    const { tagRecords, manifests, policy } = this.#options;
+    const { manifests, policy } = this.#options;
     const { keepsManifests, freshness } = policy();
     if (!keepsManifests) {
       const passed = await manifests.ask(repository, { kind: 'tag', tag }, request);
       return { ...passed, outcome: 'PASS', checkedAt: this.#now() };
     }
-    const record = await tagRecords.get(repository, tag);
+    let record = await this.#known(repository, tag);
     if (record !== undefined && isFresh(record.checkedAt, freshness(repository, tag), this.#now())) {
       try {
         return await this.#answer(repository, { record, outcome: 'HIT' }, request);
       } catch (error) {
-        // The bytes are lost here and deleted upstream: the tag has moved, so it is revalidated before its time.
-        if (!isOriginFailure(error) || error.kind !== 'not-found') throw error;
+        // The bytes are neither here nor upstream: the tag has moved, so it is revalidated before its time.
+        if (!isAbsence(error)) throw error;
+        // What a HEAD said was never true: the GET of the tag decides.
+        if (this.#said.delete(keyOf(repository.registry, repository.repository, tag))) record = undefined;
       }
     }
     const key = revalidationKey(repository, tag, record);
@@ -116,7 +126,32 @@ export class Tags {
 
   /** Forgets which tags failed and which registries do not answer. */
   clearFailures(): void {
+    this.#said.clear();
     this.#revalidation.clearFailures();
+  }
+
+  /** The tag record or, without one, what a HEAD said. */
+  async #known(repository: Repository, tag: string): Promise<TagRecord | undefined> {
+    const { tagRecords, manifests } = this.#options;
+    const record = await tagRecords.get(repository, tag);
+    const said =
+      record === undefined ? this.#said.get(keyOf(repository.registry, repository.repository, tag)) : undefined;
+    if (said !== undefined && (await manifests.local(said.digest)) !== undefined) {
+      await this.#note(repository, tag, { record: said, isStored: true });
+    }
+    return record ?? said;
+  }
+
+  /** Remembers where a tag points: for good where its manifest is stored. */
+  async #note(
+    repository: Repository,
+    tag: string,
+    { record, isStored }: { readonly record: TagRecord; readonly isStored: boolean },
+  ): Promise<void> {
+    const key = keyOf(repository.registry, repository.repository, tag);
+    if (!isStored) return this.#said.set(key, record);
+    this.#said.delete(key);
+    await this.#options.tagRecords.put(repository, tag, record);
   }
 
   #question(
@@ -151,10 +186,11 @@ export class Tags {
     tag: string,
     { record: known, request }: { readonly record: TagRecord | undefined; readonly request: ManifestRequest },
   ): Promise<Asked<Resolution>> {
-    const { tagRecords, manifests, repositoryBlobs } = this.#options;
+    const { manifests, repositoryBlobs } = this.#options;
     const { origin } = request;
     const reference = { kind: 'tag', tag } as const;
     let hasMoved = false;
+    let isStored = true;
     try {
       let head: OriginManifestHead;
       if (known === undefined && request.head !== true) {
@@ -163,18 +199,20 @@ export class Tags {
         // A HEAD is free where a GET counts as a pull.
         head = await (await origin()).headManifest(repository, reference);
         hasMoved = known !== undefined && head.digest !== known.digest;
-        if (hasMoved) {
+        isStored = (await manifests.local(head.digest)) !== undefined;
+        if (hasMoved || (!isStored && request.head !== true)) {
           // The new manifest is stored before the record changes, for a HEAD too: while it cannot be fetched, the old image
           // still can, and HEAD and GET agree.
           head = await this.#bring(repository, tag, { head, origin });
           hasMoved = head.digest !== known?.digest;
+          isStored = true;
         } else {
           await repositoryBlobs.add(repository, [memberOf(head)]);
         }
       }
       const { digest, mediaType, size, upstream, visibility } = head;
       const record = { digest, mediaType, size, upstream, visibility, checkedAt: this.#now() };
-      await tagRecords.put(repository, tag, record);
+      await this.#note(repository, tag, { record, isStored });
       const outcome = known !== undefined && !hasMoved ? 'REVALIDATED' : 'MISS';
       const reason = outcome === 'MISS' ? 'the tag is new or has moved' : 'the tag has not moved';
       this.#decide(repository, tag, outcome, reason);
@@ -206,7 +244,7 @@ export class Tags {
       await manifests.fetch(repository, { kind: 'digest', digest: head.digest }, { origin, isTagged: true });
       return head;
     } catch (error) {
-      if (!isOriginFailure(error) || (error.kind !== 'not-found' && error.kind !== 'invalid')) throw error;
+      if (!isAbsence(error)) throw error;
       return manifests.fetch(repository, { kind: 'tag', tag }, { origin, isTagged: true });
     }
   }
@@ -235,6 +273,11 @@ export class Tags {
       telemetry.publish('cache.decision', { ...repository, reference, outcome, reason });
     }
   }
+}
+
+/** True where an upstream has nothing, or something else, under a digest. */
+function isAbsence(error: unknown): boolean {
+  return isOriginFailure(error) && (error.kind === 'not-found' || error.kind === 'invalid');
 }
 
 /**

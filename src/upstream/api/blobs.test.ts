@@ -288,12 +288,11 @@ describe('headBlob', () => {
     );
   });
 
-  test('a 404 is believed', async () => {
-    const { answer, asked } = await ask(
-      () => ({ status: 404 }),
-      (upstreams) => upstreams.headBlob(app, digest),
+  test('a size that is not the manifest’s is wrong', async () => {
+    const { answer } = await ask(
+      () => ({ body: Buffer.from('<html>') }),
+      (upstreams) => upstreams.headBlob(app, digest, { size: bytes.length }),
     );
-    assertFailure(answer, 'not-found', /404/);
-    assert.equal(asked.length, 1);
+    assertFailure(answer, 'invalid', /where the manifest says 100000/);
   });
 });

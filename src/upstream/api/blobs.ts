@@ -1,7 +1,7 @@
 import type { HttpStream } from '../../net/index.ts';
 import { type Digest, type OriginBlob, type OriginBlobHead, parseContentRange } from '../../oci/index.ts';
 import type { Upstream } from '../upstream.ts';
-import { pullScope, refusesHead, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
+import { pullScope, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
 import { isIdentity } from './manifest-answer.ts';
 import { partOf } from './part-source.ts';
 
@@ -19,22 +19,28 @@ export interface BlobPartAsked extends BlobAsked {
   readonly end: number | undefined;
 }
 
-/** The size of the blob, by HEAD or, where that is refused, by a GET of its first byte. */
+/** The size of the blob, by HEAD or, where that is or was refused, by a GET of its first byte. */
 export async function headBlob(upstream: Upstream, asked: BlobAsked): Promise<OriginBlobHead> {
+  const { heads } = upstream;
+  const byGet = (): Promise<OriginBlobHead> => heads.askByGet('blob', () => firstByte(upstream, asked));
+  if (heads.isRefused('blob')) return byGet();
   const request = blobRequest('HEAD', asked);
   const answer = await upstream.fetch(request, 0);
-  if (refusesHead(answer)) {
-    // The registry is asked again: it signs a URL for one method.
-    const { body, ...head } = await openBlob(upstream, { ...asked, offset: 0, end: 0 });
-    body.cancel();
-    return { size: head.size, upstream: head.upstream, visibility: head.visibility };
-  }
+  if (heads.mayRefuse('blob', answer)) return byGet();
   if (answer.reply.status !== 200) throw await upstream.failure(request, answer);
+  heads.works('blob');
   const length = answer.reply.headers['content-length'];
   const size = length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
   const wrong = wrongSize(size, asked);
   if (wrong !== undefined) throw upstream.invalid(request, wrong);
   return { size: size ?? asked.size, upstream: upstream.name, visibility: answer.visibility };
+}
+
+/** What a GET says of the blob. By way of the registry, which signs a URL for one method. */
+async function firstByte(upstream: Upstream, asked: BlobAsked): Promise<OriginBlobHead> {
+  const { body, size, visibility } = await openBlob(upstream, { ...asked, offset: 0, end: 0 });
+  body.cancel();
+  return { size, upstream: upstream.name, visibility };
 }
 
 /** Answers to a request with Range that may be about the Range alone. */

@@ -125,15 +125,6 @@ describe('headManifest', () => {
     assertFailure(answer, 'invalid', /5242881 bytes/);
   });
 
-  test('a 404 is believed', async () => {
-    const { answer, asked } = await ask(
-      () => ({ status: 404 }),
-      (upstreams) => upstreams.headManifest(app, byTag),
-    );
-    assertFailure(answer, 'not-found', /404/);
-    assert.deepEqual(asked, [HEAD]);
-  });
-
   test('is a GET where the storage behind a redirect refuses HEAD', async () => {
     const { answer, asked } = await ask(
       ({ url, method }) => {

@@ -11,7 +11,7 @@ import {
   type Reference,
 } from '../../oci/index.ts';
 import type { Upstream } from '../upstream.ts';
-import { pullScope, refusesHead, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
+import { pullScope, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
 import { bareMediaType, isIdentity, manifestDigest, manifestMediaType } from './manifest-answer.ts';
 
 export interface ManifestAsked {
@@ -21,14 +21,18 @@ export interface ManifestAsked {
 }
 
 /**
- * What a reference points to, by HEAD, which no registry counts as a pull. Where HEAD is refused or incomplete, the
+ * What a reference points to, by HEAD, which no registry counts as a pull. Where HEAD is or was refused, or is incomplete, the
  * manifest itself is fetched.
  */
 export async function headManifest(upstream: Upstream, asked: ManifestAsked): Promise<OriginManifestHead> {
+  const { heads } = upstream;
+  const byGet = (): Promise<OriginManifestHead> => heads.askByGet('check', () => getManifest(upstream, asked));
+  if (heads.isRefused('check')) return byGet();
   const request = questionFor('HEAD', asked);
   const answer = await upstream.fetch(request, 0);
-  if (refusesHead(answer)) return getManifest(upstream, asked);
+  if (heads.mayRefuse('check', answer)) return byGet();
   if (answer.reply.status !== 200) throw await upstream.failure(request, answer);
+  heads.works('check');
   return readHead(upstream, request, { asked, answer }) ?? (await getManifest(upstream, asked));
 }
 
