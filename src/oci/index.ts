@@ -19,6 +19,7 @@ export {
   acceptsMediaType,
   isGenericType,
   isIndexType,
+  isManifestType,
   isMediaType,
   MANIFEST_ACCEPT,
   MEDIA_TYPES,

@@ -37,6 +37,11 @@ export function isGenericType(mediaType: string): boolean {
   return GENERIC.includes(mediaType);
 }
 
+/** True for the types of manifests and indexes that are known. */
+export function isManifestType(mediaType: string): boolean {
+  return mediaType !== MEDIA_TYPES.ociEmpty && Object.values<string>(MEDIA_TYPES).includes(mediaType);
+}
+
 /** True for the two types whose `manifests` point to other manifests. */
 export function isIndexType(mediaType: string): boolean {
   return mediaType === MEDIA_TYPES.ociIndex || mediaType === MEDIA_TYPES.dockerList;

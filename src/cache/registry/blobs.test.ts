@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { describe, type TestContext, test } from 'node:test';
 import {
   type CacheWorld,
   cacheWorld,
@@ -10,7 +10,7 @@ import {
   settle,
 } from '../../../test/support/cache-world.ts';
 import { bodyOf, CuedBody, FakeFailure, Gate } from '../../../test/support/fake-origin.ts';
-import { content, noise } from '../../../test/support/image.ts';
+import { buildImage, content, noise, platformOf } from '../../../test/support/image.ts';
 import { LITTLE_MISSING, SOON_REACHED } from '../transfer/policy.ts';
 
 const LAYER = content('layer', noise('blobs', 100_000));
@@ -59,6 +59,39 @@ describe('a Range on a stored blob', () => {
       });
     });
   }
+});
+
+describe('a manifest that is asked for as a blob', () => {
+  const IMAGE = buildImage({ architectures: ['amd64'], layers: [100] });
+
+  async function knownWorld(t: TestContext) {
+    const world = await cacheWorld(t);
+    const { manifest } = platformOf(IMAGE, 'amd64');
+    world.origin.addManifest(LIBRARY, IMAGE.index, 'latest');
+    world.origin.addManifest(LIBRARY, manifest);
+    await world.cache.manifest(LIBRARY, { kind: 'tag', tag: 'latest' }, {});
+    await world.cache.manifest(LIBRARY, { kind: 'digest', digest: manifest.digest }, {});
+    return { ...world, manifests: [IMAGE.index, manifest] };
+  }
+
+  test('is not found where its upstream does not give it as one', async (t) => {
+    const { cache, manifests } = await knownWorld(t);
+    for (const { digest } of manifests) {
+      await assert.rejects(cache.headBlob(LIBRARY, digest, {}), { kind: 'not-found' });
+      await assert.rejects(cache.blob(LIBRARY, digest, {}), { kind: 'not-found' });
+    }
+  });
+
+  test('is a blob where its upstream says so, and stays a manifest', async (t) => {
+    const { cache, origin, manifests } = await knownWorld(t);
+    origin.addBlobs(LIBRARY, ...manifests);
+    for (const { digest, bytes } of manifests) {
+      assert.ok((await drain((await cache.blob(LIBRARY, digest, {})).reader)).equals(bytes));
+      const before = origin.count();
+      assert.equal((await cache.manifest(LIBRARY, { kind: 'digest', digest }, {})).outcome, 'HIT');
+      assert.equal(origin.count(), before);
+    }
+  });
 });
 
 describe('a Range on a blob that is not here yet', () => {

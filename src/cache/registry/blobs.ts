@@ -1,6 +1,7 @@
 import { abortable, type BlobReader, type ByteSpan, WHOLE } from '../../lib/index.ts';
 import {
   type Digest,
+  isManifestType,
   isOriginFailure,
   OciError,
   type OriginBlob,
@@ -88,8 +89,8 @@ export class Blobs {
   }
 
   async head(repository: Repository, digest: Digest, { origin, signal }: BlobRequest): Promise<BlobHead> {
-    const { repositoryBlobs, verification } = this.#options;
-    const member = await repositoryBlobs.get(repository, digest);
+    const { verification } = this.#options;
+    const member = await this.#memberOf(repository, digest);
     const running = this.#running.get(digest)?.ingest;
     if (running?.ending === false && (member !== undefined || isSame(running.repository, repository))) {
       // Where the transfer fails, or is given up for want of followers, this request asks the upstream itself.
@@ -113,8 +114,8 @@ export class Blobs {
   }
 
   async open(repository: Repository, digest: Digest, request: BlobRequest): Promise<BlobAnswer> {
-    const { repositoryBlobs, verification } = this.#options;
-    let member = await repositoryBlobs.get(repository, digest);
+    const { verification } = this.#options;
+    let member = await this.#memberOf(repository, digest);
     for (let look = 0; ; look += 1) {
       const { ended } = this.#running;
       const running = this.#running.get(digest)?.ingest;
@@ -157,11 +158,23 @@ export class Blobs {
     return this.#running.close();
   }
 
+  /**
+   * What is recorded of a blob. A manifest is none, as in distribution, where the two have links of their own: a client that asks
+   * for it as a blob gets what the upstream says, mostly 404.
+   */
+  async #memberOf(repository: Repository, digest: Digest): Promise<MemberRecord | undefined> {
+    const member = await this.#options.repositoryBlobs.get(repository, digest);
+    // An index may list blobs too (BuildKit's cache does).
+    return member?.kind === 'manifest' && isManifestType(member.mediaType) ? undefined : member;
+  }
+
   /** Records that a blob belongs to a repository: its upstream has confirmed it, without a manifest that names the blob. */
   async #confirmed(repository: Repository, digest: Digest, { visibility }: OriginBlobHead): Promise<MemberRecord> {
     // Its size is what the upstream says: only a manifest's is believed.
     const member: MemberRecord = { digest, kind: 'blob', mediaType: '', size: undefined, visibility };
-    await this.#options.repositoryBlobs.add(repository, [member]);
+    const { repositoryBlobs } = this.#options;
+    // A manifest that its upstream gives as a blob too stays a manifest.
+    if ((await repositoryBlobs.get(repository, digest)) === undefined) await repositoryBlobs.add(repository, [member]);
     return member;
   }
 
@@ -266,8 +279,8 @@ export class Blobs {
     span: ByteSpan,
     { origin, signal }: BlobRequest,
   ): Promise<BlobAnswer> {
-    const { repositoryBlobs, telemetry } = this.#options;
-    const member = await repositoryBlobs.get(repository, digest);
+    const { telemetry } = this.#options;
+    const member = await this.#memberOf(repository, digest);
     const upstreams = await origin();
     let blob: OriginBlob;
     try {

@@ -133,14 +133,12 @@ type Part = Pick<OriginBlob, 'body' | 'size' | 'end'> | { readonly wrong: string
 /** A 206 must begin and end where it was asked to, and be as long as it says. */
 function readPart(answer: UpstreamResponse<HttpStream>, asked: BlobPartAsked): Part {
   const { headers, length, body } = answer.reply;
-  const encoding = headers['content-encoding'];
-  if (!isIdentity(encoding)) return { wrong: `it came encoded, as ${encoding}` };
   if (asked.offset === 0 && asked.end === undefined) return { wrong: 'it sent a part where all was asked for' };
   const range = parseContentRange(headers['content-range']);
   if (range === undefined) return { wrong: 'its 206 has no Content-Range that can be read' };
   const { start, end, total } = range;
   if (start !== asked.offset) return { wrong: `its part begins at ${start}, not at ${asked.offset}` };
-  const wrong = wrongSize(total, asked);
+  const wrong = wrongSize(total, asked) ?? wrongCoding(headers['content-encoding'], total, asked);
   if (wrong !== undefined) return { wrong };
   const size = total ?? asked.size;
   const last = Math.min(asked.end ?? Number.POSITIVE_INFINITY, (size ?? Number.POSITIVE_INFINITY) - 1);
@@ -152,18 +150,26 @@ function readPart(answer: UpstreamResponse<HttpStream>, asked: BlobPartAsked): P
 /** A 200 holds the whole blob, even where a part was requested (RFC 9110: a server may ignore Range). */
 function readWhole(answer: UpstreamResponse<HttpStream>, asked: BlobPartAsked): Part {
   const { headers, length, body } = answer.reply;
-  const encoding = headers['content-encoding'];
-  if (!isIdentity(encoding)) return { wrong: `it came encoded, as ${encoding}` };
-  const wrong = wrongSize(length, asked);
-  if (wrong !== undefined) return { wrong };
   const { offset, end } = asked;
+  const coding = headers['content-encoding'];
+  const isWhole = offset === 0 && end === undefined;
+  const wrong = wrongSize(length, asked) ?? (isWhole ? undefined : wrongCoding(coding, length, asked));
+  if (wrong !== undefined) return { wrong };
   const size = length ?? asked.size;
-  if (offset === 0 && end === undefined) return { body, size };
+  if (isWhole) return { body, size };
   if (length !== undefined && offset >= length) return { wrong: `it has ${length} bytes, none at ${offset}` };
   return {
     body: partOf(body, { skip: offset, limit: end === undefined ? undefined : end - offset + 1 }),
     size,
   };
+}
+
+/**
+ * Why a part cannot be the blob's own bytes, as it is labelled with a content coding: no digest tells. Where the manifest
+ * confirms the size, the label is wrong (Apache's x-gzip for a `.tar.gz`); for a whole blob the digest decides.
+ */
+function wrongCoding(coding: string | undefined, said: number | undefined, { size }: BlobAsked): string | undefined {
+  return isIdentity(coding) || (said !== undefined && said === size) ? undefined : `it came encoded, as ${coding}`;
 }
 
 /** Why a size that the upstream says cannot be the blob's; undefined where it can. */

@@ -5,7 +5,7 @@ import { parseJsonObject } from '../json.ts';
 import type { Upstream } from '../upstream.ts';
 import { CATALOG_SCOPE, pullScope, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
 import { listQueryString, nextPage } from './list-page.ts';
-import { bareMediaType, isIdentity } from './manifest-answer.ts';
+import { bareMediaType, beginsAsJson } from './manifest-answer.ts';
 
 /** The catalogue has no repository. */
 export interface ListAsked<Q extends ListQuery = ListQuery> {
@@ -59,9 +59,8 @@ export function readList(
   answer: UpstreamResponse<HttpReply>,
 ): OriginList {
   const { headers, body: bytes } = answer.reply;
-  if (!isIdentity(headers['content-encoding'])) throw upstream.invalid(request, 'the list came encoded');
-  // Login pages and captive portals answer 200 as well.
-  if (!/^\s*\{/.test(bytes.toString('latin1', 0, 64))) throw upstream.invalid(request, 'what came is no JSON object');
+  // Login pages and captive portals answer 200 as well. What came encoded is no JSON either; a wrong label is ignored.
+  if (!beginsAsJson(bytes)) throw upstream.invalid(request, 'what came is no JSON object');
   return {
     bytes,
     mediaType: bareMediaType(headers['content-type']) || 'application/json',

@@ -20,15 +20,20 @@ export function isIdentity(contentEncoding: string | undefined): boolean {
   return contentEncoding === undefined || contentEncoding === '' || contentEncoding.toLowerCase() === 'identity';
 }
 
+/** True where the bytes begin as a JSON object does: whatever its label says, no content coding is on them. */
+export function beginsAsJson(bytes: Buffer): boolean {
+  return /^\s*\{/.test(bytes.toString('latin1', 0, 64));
+}
+
 /**
- * The media type of a manifest: its Content-Type or, where that is generic, its own `mediaType`; without one, its shape
+ * The media type of a manifest: its Content-Type or, where that is generic or of a page, its own `mediaType`; without one, its shape
  * decides (image-spec makes `mediaType` optional, and schema 1 has none).
  *
  * @returns undefined where it is no manifest
  */
 export function manifestMediaType(contentType: string | undefined, bytes: Buffer): string | undefined {
   const sent = bareMediaType(contentType);
-  if (!isGenericType(sent)) return sent === 'text/html' ? undefined : sent;
+  if (!isGenericType(sent) && sent !== 'text/html') return sent;
   const manifest = parseJsonObject(bytes);
   if (manifest === undefined) return undefined;
   const own = typeof manifest['mediaType'] === 'string' ? bareMediaType(manifest['mediaType']) : '';

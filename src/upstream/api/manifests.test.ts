@@ -198,6 +198,23 @@ describe('getManifest', () => {
     assertFailure(refused.answer, 'invalid', /./);
   });
 
+  for (const headers of [
+    { 'content-type': MEDIA_TYPES.ociManifest, 'content-encoding': 'gzip' },
+    { 'content-type': 'text/html' },
+    { 'content-type': 'application/x-gzip;', 'content-encoding': 'x-gzip' },
+  ]) {
+    test(`takes the right bytes under the wrong label ${JSON.stringify(headers)}`, async () => {
+      for (const reference of [byTag, byDigest]) {
+        const { answer } = await ask(
+          () => ({ headers }),
+          (upstreams) => upstreams.getManifest(app, reference),
+        );
+        assert.equal(answer.digest, digest);
+        if (headers['content-type'] === 'text/html') assert.equal(answer.mediaType, MEDIA_TYPES.ociManifest);
+      }
+    });
+  }
+
   const wrong: readonly (readonly [string, Reply, RegExp])[] = [
     [
       'encoded',

@@ -12,7 +12,7 @@ import {
 } from '../../oci/index.ts';
 import type { Upstream } from '../upstream.ts';
 import { pullScope, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
-import { bareMediaType, isIdentity, manifestDigest, manifestMediaType } from './manifest-answer.ts';
+import { bareMediaType, beginsAsJson, isIdentity, manifestDigest, manifestMediaType } from './manifest-answer.ts';
 
 export interface ManifestAsked {
   readonly repository: string;
@@ -47,7 +47,8 @@ export async function getManifest(upstream: Upstream, asked: ManifestAsked): Pro
   const { status, headers, body: bytes } = answer.reply;
   if (status !== 200) throw await upstream.failure(request, answer);
   const encoding = headers['content-encoding'];
-  if (!isIdentity(encoding)) throw upstream.invalid(request, `it came encoded, as ${encoding}`);
+  // The bytes decide, not the label: servers have been seen to put one on what they send as it is.
+  if (!isIdentity(encoding) && !beginsAsJson(bytes)) throw upstream.invalid(request, `it came encoded, as ${encoding}`);
   const mediaType = manifestMediaType(headers['content-type'], bytes);
   if (mediaType === undefined) throw upstream.invalid(request, 'what came is no manifest');
   const digest = manifestDigest(bytes, asked.reference);
