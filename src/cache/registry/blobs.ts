@@ -247,7 +247,7 @@ export class Blobs {
       if (outcome === 'JOIN') {
         this.#options.telemetry.publish('ingest.joined', { ...describeIngest(ingest), followers: ingest.followers });
       }
-      await abortable(ingest.opened, request.signal);
+      await this.#running.makingWay(ingest.repository.registry, abortable(ingest.opened, request.signal));
       const { size, upstream } = ingest;
       const range = parseRange(request.range, size);
       if (range.kind === 'unsatisfiable') throw rangeInvalid(size);
@@ -284,12 +284,8 @@ export class Blobs {
     const upstreams = await origin();
     let blob: OriginBlob;
     try {
-      blob = await upstreams.openBlob(repository, digest, {
-        offset: span.start,
-        end: span.end,
-        size: member?.size,
-        signal,
-      });
+      const options = { offset: span.start, end: span.end, size: member?.size, signal };
+      blob = await this.#running.makingWay(repository.registry, upstreams.openBlob(repository, digest, options));
     } catch (error) {
       if (!isOriginFailure(error) || error.kind !== 'invalid') throw error;
       // Where no manifest gives the size of the blob, the part may lie behind its end.
@@ -333,6 +329,7 @@ export class Blobs {
         begin: () => store.begin(),
         mayPublish: () => capacity.mayPublish(),
         decided: () => capacity.decided(),
+        mayContinue: () => this.#running.mayStayUnattended,
         publish: async (file, { size }) => {
           await verification.commit(file, { digest, size });
           // Purged during the transfer: a stored blob that belongs to no repository would be reached by no other purge.

@@ -15,7 +15,7 @@ import type { Ingestion } from '../../store/index.ts';
 import { OriginError } from '../origin-error.ts';
 import { Follower } from './follower.ts';
 import { OriginReader, wrongBytes } from './origin-reader.ts';
-import { HELD_BACK, resumeDelay, shouldContinueUnattended, shouldResume } from './policy.ts';
+import { CRAWL_SPAN_MS, HELD_BACK, isCrawling, resumeDelay, shouldContinueUnattended, shouldResume } from './policy.ts';
 import { TailBuffer } from './tail-buffer.ts';
 
 // One blob on its way in: a file that grows, and the readers that follow it.
@@ -49,6 +49,8 @@ interface IngestEnvironment {
   readonly mayPublish?: () => boolean;
   /** Awaited before the file is published: until then the capacity may decide not to keep it. Must not reject. */
   readonly decided?: () => Promise<void>;
+  /** Whether it may go on although the last follower has left. @default always */
+  readonly mayContinue?: () => boolean;
   readonly observer: IngestObserver;
 }
 
@@ -104,6 +106,7 @@ export class Ingest {
   readonly #environment: IngestEnvironment;
   #keep: boolean;
   #unattended = false;
+  #watch: NodeJS.Timeout | undefined;
   readonly #abort = new AbortController();
   readonly #opened = Promise.withResolvers<void>();
   readonly #followers = new Set<Follower>();
@@ -143,6 +146,11 @@ export class Ingest {
 
   get followers(): number {
     return this.#followers.size;
+  }
+
+  /** True while it holds a connection for no client. */
+  get isUnattended(): boolean {
+    return this.#followers.size === 0 && !this.#verified && !this.#isSettled && !this.#abort.signal.aborted;
   }
 
   /** How many bytes a follower may see (invariant 2). */
@@ -217,6 +225,7 @@ export class Ingest {
   /** Continues to the end without followers. */
   continueUnattended(): void {
     this.#unattended = true;
+    this.#watchProgress();
   }
 
   /** Delivers the blob without keeping it; without followers, the transfer stops. */
@@ -246,6 +255,7 @@ export class Ingest {
       await this.#file?.abort().catch(() => {});
     }
     this.#isSettled = true;
+    clearInterval(this.#watch);
     this.#notify();
     this.#closeWhenUnused();
     observer.settled(this, outcome, this.#error);
@@ -443,9 +453,25 @@ export class Ingest {
     this.#followers.delete(follower);
     if (this.#followers.size > 0) return;
     if (this.#isSettled) this.#closeWhenUnused();
-    else if (!this.#verified && !this.#unattended && !(this.#keep && shouldContinueUnattended(this))) {
-      this.#abort.abort(new Error('Every client that waited for the blob has left'));
-    }
+    else if (this.#verified) return;
+    else if (this.#unattended || this.#mayContinue()) this.#watchProgress();
+    else this.#abort.abort(new Error('Every client that waited for the blob has left'));
+  }
+
+  #mayContinue(): boolean {
+    return this.#keep && shouldContinueUnattended(this) && this.#environment.mayContinue?.() !== false;
+  }
+
+  /** Gives the transfer up where it crawls while no client follows it. */
+  #watchProgress(): void {
+    let before = this.written;
+    this.#watch ??= setInterval(() => {
+      const came = this.written - before;
+      before = this.written;
+      if (this.isUnattended && came >= 0 && isCrawling(came)) {
+        this.#abort.abort(new Error('The upstream sends too slowly for a transfer that no client waits for'));
+      }
+    }, CRAWL_SPAN_MS).unref();
   }
 
   #closeWhenUnused(): void {

@@ -19,6 +19,16 @@ export function shouldContinueUnattended({ written, size }: TransferProgress): b
   return size - written <= LITTLE_MISSING || written >= size * 0.8;
 }
 
+/** How often the progress of a transfer without followers is looked at. Milliseconds. */
+export const CRAWL_SPAN_MS = 30_000;
+/** Bytes per second below which it is given up: it holds a connection that other requests may wait for. */
+export const LEAST_UNATTENDED_RATE = 16 * 1024;
+
+/** Decides whether a transfer without followers crawls. @param bytes that came within {@link CRAWL_SPAN_MS} */
+export function isCrawling(bytes: number): boolean {
+  return bytes < (LEAST_UNATTENDED_RATE * CRAWL_SPAN_MS) / 1000;
+}
+
 /**
  * Bytes that followers do not see before they are all there, where another upstream could be asked instead: a page of a login
  * or an error is rarely longer.

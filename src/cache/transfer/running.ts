@@ -1,13 +1,14 @@
 import type { Ingest } from './ingest.ts';
 
-/** Transfers at once that continue without a follower: each is a download that no client waits for. */
+/** Transfers at once that continue without a follower: each is a download, and a connection, that no client waits for. */
 const MAX_UNATTENDED = 4;
+/** Milliseconds after which transfers without a follower make way for a request that has no answer yet. */
+const MAKES_WAY_AFTER_MS = 5000;
 
 /** The running transfers of one kind, at most one for each key. */
 export class RunningTransfers<T extends { readonly ingest: Ingest }> {
   readonly #running = new Map<string, T>();
   #ended = 0;
-  #unattended = 0;
   #isStopping = false;
 
   /** Transfers that have ended so far. A change tells that one ended while the disk was asked. */
@@ -24,9 +25,38 @@ export class RunningTransfers<T extends { readonly ingest: Ingest }> {
     return [...this.#running.values()].map(({ ingest }) => ingest);
   }
 
-  /** Whether one more may continue without a follower. */
+  /** Whether one more may be started that has no follower. */
   get mayContinueUnattended(): boolean {
-    return this.#unattended < MAX_UNATTENDED;
+    return this.#unattended.length < MAX_UNATTENDED;
+  }
+
+  /** Whether one whose last follower has just left may go on. */
+  get mayStayUnattended(): boolean {
+    return this.#unattended.length <= MAX_UNATTENDED;
+  }
+
+  get #unattended(): readonly Ingest[] {
+    return this.ingests.filter((ingest) => ingest.isUnattended);
+  }
+
+  /**
+   * Lets transfers without a follower make way where an answer is long in coming: the request for it may wait for one of their
+   * connections, of which a host has a limited number (`transport.max_conns_per_host`).
+   *
+   * @param registry whose transfers make way
+   */
+  async makingWay<A>(registry: string, answer: Promise<A>): Promise<A> {
+    const timer = setTimeout(() => {
+      for (const ingest of this.#unattended) {
+        if (ingest.repository.registry === registry)
+          ingest.stop(new Error('It makes way for a request that a client waits for'));
+      }
+    }, MAKES_WAY_AFTER_MS).unref();
+    try {
+      return await answer;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   get(key: string): T | undefined {
@@ -45,10 +75,6 @@ export class RunningTransfers<T extends { readonly ingest: Ingest }> {
 
   continueUnattended(ingest: Ingest): void {
     ingest.continueUnattended();
-    this.#unattended += 1;
-    void ingest.settled.finally(() => {
-      this.#unattended -= 1;
-    });
   }
 
   /** Stops every transfer; resolves when they have settled. */

@@ -89,6 +89,7 @@ export class UrlTransfers {
         begin: () => store.begin(),
         mayPublish: () => capacity.mayPublish(),
         decided: () => capacity.decided(),
+        mayContinue: () => this.#running.mayStayUnattended,
         publish: async (file, { digest, size }) => {
           await verification.commit(file, { digest, size });
           if (this.#disowned.has(ingest)) return;
