@@ -25,6 +25,8 @@ type Step =
 interface Circumstances {
   readonly size: number;
   readonly says: boolean;
+  /** Another upstream could be asked instead. */
+  readonly hasOthers: boolean;
   readonly keep: boolean;
   /** The disk is full from this write on. */
   readonly fullFrom: number | undefined;
@@ -59,6 +61,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 const circumstances: fc.Arbitrary<Circumstances> = fc.record({
   size: fc.nat(6000),
   says: fc.boolean(),
+  hasOthers: fc.boolean(),
   keep: fc.boolean(),
   fullFrom: fc.option(fc.nat(6), { nil: undefined, freq: 3 }),
   on: fc.constantFrom('memory' as const, 'memory' as const, 'filesystem' as const),
@@ -159,7 +162,7 @@ test('no interleaving of joins, leaves, cuts, lies and full disks completes a wr
 });
 
 async function run(scope: Scope, given: Circumstances, steps: readonly Step[]): Promise<void> {
-  const { size, says, keep, fullFrom, on } = given;
+  const { size, says, hasOthers, keep, fullFrom, on } = given;
   const blob = content('layer', noise('property', size));
   const world = await cacheWorld(scope, { on, keep });
   const upstream = new Upstream(blob.bytes);
@@ -176,7 +179,7 @@ async function run(scope: Scope, given: Circumstances, steps: readonly Step[]): 
       ? end === undefined || end >= offset
         ? undefined
         : { body: new CuedBody().end() }
-      : { body: upstream.open(offset), size: says ? size : null };
+      : { body: upstream.open(offset), size: says ? size : null, ...(hasOthers ? { giveUp: () => {} } : {}) };
   const readings: Promise<Reading | undefined>[] = [];
 
   for (const each of steps) {
