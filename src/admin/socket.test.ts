@@ -242,3 +242,27 @@ describe('createControl and callControl', () => {
     chmodSync(closed, 0o700);
   });
 });
+
+describe('a client of the control socket', () => {
+  test('that takes none of its answer is cut, and one that waits for its operation is kept', async () => {
+    const path = join(directory, `${++count}.sock`);
+    const large = looking('large', () => 'x'.repeat(32 << 20));
+    const slow = looking('slow', () => new Promise((resolve) => setTimeout(() => resolve('done'), 2000)));
+    const control = createControl({ path, operations: [large, slow], context: undefined, clientStall: 200 });
+    controls.push(control);
+    await control.start();
+    const waiting = connect(path);
+    waiting.write('GET /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    const greedy = connect(path).pause();
+    greedy.on('error', () => undefined);
+    greedy.write('GET /large HTTP/1.1\r\nHost: a\r\n\r\n');
+    let answer = '';
+    waiting.on('data', (chunk) => (answer += String(chunk)));
+    await once(waiting, 'end');
+    assert.match(answer, /"done"$/);
+    let taken = 0;
+    greedy.on('data', (chunk: Buffer) => (taken += chunk.length));
+    await once(greedy.resume(), 'close');
+    assert.ok(taken < 32 << 20, 'it got the whole answer though it took nothing for long');
+  });
+});

@@ -10,6 +10,8 @@ export interface ControlOptions<Context> {
   readonly path: string;
   readonly operations: readonly Operation<unknown, unknown, NoInfer<Context>>[];
   readonly context: Context;
+  /** Milliseconds in which a client takes no byte of its answer, after which it is cut. @default 60_000 */
+  readonly clientStall?: number;
 }
 
 /** The control socket of a running server, for commands on the same machine. */
@@ -21,6 +23,8 @@ export interface Control {
 
 const MAX_INPUT_BYTES = 64 * 1024;
 const MAX_CONNECTIONS = 64;
+/** Milliseconds in which a client takes no byte of its answer. The time that an operation needs does not count. */
+const CLIENT_STALL = 60_000;
 
 /** Only the owner of the socket may connect, and every connection may run every operation. */
 const SOCKET_MODE = 0o600;
@@ -29,8 +33,10 @@ const SOCKET_MODE = 0o600;
  * Opens the control socket: `<method> /<name>` with the input as JSON, answered with JSON. It speaks HTTP, so that
  * `curl --unix-socket` is a client too.
  */
-export function createControl<Context>({ path, operations, context }: ControlOptions<Context>): Control {
+export function createControl<Context>(options: ControlOptions<Context>): Control {
+  const { path, operations, context, clientStall = CLIENT_STALL } = options;
   const table = new Map(operations.map((operation) => [`${methodOf(operation)} /${operation.name}`, operation]));
+  const serving = new WeakSet<Socket>();
   const server = createServer(
     {
       headersTimeout: 5000,
@@ -41,6 +47,9 @@ export function createControl<Context>({ path, operations, context }: ControlOpt
       requireHostHeader: false,
     },
     (request, response) => {
+      const { socket } = request;
+      serving.add(socket);
+      response.once('close', () => serving.delete(socket));
       answer(request)
         .catch((error: unknown): Answer => {
           const message = error instanceof Error ? error.message : String(error);
@@ -67,6 +76,12 @@ export function createControl<Context>({ path, operations, context }: ControlOpt
     return { status: 200, value: await operation.handle(checked.data, context) };
   }
   server.maxConnections = MAX_CONNECTIONS;
+  server.timeout = clientStall;
+  server.on('timeout', (socket: Socket) => {
+    // A client that waits for a long operation is kept; one that leaves its answer untaken would hold a connection for ever.
+    if (serving.has(socket) && socket.writableLength === 0) socket.setTimeout(socket.timeout ?? 0);
+    else socket.destroy();
+  });
   server.on('connection', (socket: Socket) => socket.on('error', () => {}));
   server.on('clientError', (_error, socket) => socket.destroy());
   return {

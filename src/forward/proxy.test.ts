@@ -326,6 +326,74 @@ describe('a tunnel', () => {
   });
 });
 
+/** A target that goes on sending until its connection is closed. */
+function startTrickle(first = ''): Promise<Target & { readonly open: () => number }> {
+  let open = 0;
+  return startTcpTarget((socket) => {
+    open += 1;
+    socket.resume().write(first);
+    const timer = setInterval(() => socket.writable && socket.write('more'), 20);
+    socket.once('close', () => {
+      open -= 1;
+      clearInterval(timer);
+    });
+  }).then((target) => Object.assign(target, { open: () => open }));
+}
+
+/** Ends a client's sending, then breaks off. */
+async function leave(socket: Socket): Promise<void> {
+  socket.resume().end();
+  await once(socket, 'finish');
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  if (!socket.destroyed) socket.resetAndDestroy();
+}
+
+async function until(holds: () => boolean, what: string): Promise<void> {
+  const deadline = performance.now() + 5000;
+  while (!holds()) {
+    assert.ok(performance.now() < deadline, what);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+describe('a client that ends its sending and goes, while the target sends on', () => {
+  test('its tunnel counts until both connections are closed, and then is gone', async () => {
+    await using target = await startTrickle();
+    await using stage = await startForward({ forward: { ports: [target.port], maxTunnels: 1 } });
+    const authority = `registry.test:${target.port}`;
+    const socket = await openTunnelTo(stage, authority);
+    await leave(socket);
+    await until(() => stage.door.connections === 0, 'the connection of the client is open');
+    if (target.open() > 0) {
+      assert.equal(stage.forward.tunnels, 1);
+      assert.equal(stage.door.inFlight, 1);
+      assert.equal((await say(stage, `CONNECT ${authority} HTTP/1.1`, 'Host: a')).status, 503);
+    }
+    await until(() => target.open() === 0, 'the connection to the target is open');
+    await until(() => stage.forward.tunnels === 0 && stage.door.inFlight === 0, 'it is still counted');
+  });
+
+  test('stopping the server ends its tunnel', async () => {
+    await using target = await startTrickle();
+    const stage = await startForward({ forward: { ports: [target.port] } });
+    const socket = await openTunnelTo(stage, `registry.test:${target.port}`);
+    await leave(socket);
+    await stage.door.stop({ timeoutMs: 50 });
+    await until(() => target.open() === 0, 'the connection to the target is open');
+  });
+
+  test('a request in absolute form and its target are ended too', async () => {
+    await using target = await startTrickle('HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n');
+    await using stage = await startForward({ forward: { ports: [target.port] } });
+    const socket = connect({ port: stage.port, host: '127.0.0.1' });
+    socket.write(`GET http://registry.test:${target.port}/ HTTP/1.1\r\nHost: a\r\n\r\n`);
+    await once(socket, 'data');
+    await leave(socket);
+    await until(() => target.open() === 0, 'the connection to the target is open');
+    await until(() => stage.door.inFlight === 0, 'it is still counted');
+  });
+});
+
 describe('a request in absolute form', () => {
   test('reaches its host with its own headers and body, and comes back as it was', async () => {
     const seen: { method?: string; url?: string; raw: string[]; body: string }[] = [];

@@ -269,13 +269,12 @@ export function createForward(options: ForwardOptions): Forward {
     }
     if (socket.destroyed) return report.finish({ status: 0, error: 'the client left' });
     openTunnels.count += 1;
-    socket.once('close', () => {
-      openTunnels.count -= 1;
-    });
+    const release = (): void => void (openTunnels.count -= 1);
     const { interceptor } = options;
     if (interceptor === undefined || target.port === PLAIN_PORT) {
-      return await tunnel(socket, { target, head, door, report });
+      return await tunnel(socket, { target, head, door, report }).finally(release);
     }
+    socket.once('close', release);
     socket.write(ESTABLISHED);
     if (head.length > 0) socket.unshift(head);
     const client = clientInfoOf(request).address;
@@ -283,6 +282,7 @@ export function createForward(options: ForwardOptions): Forward {
     interceptor.intercept(socket, { target, client, serve });
   }
 
+  /** Resolves when both connections are closed. */
   async function tunnel(
     client: Socket,
     { target, head, door, report }: TunnelRequest & { readonly target: ForwardTarget },
@@ -294,8 +294,9 @@ export function createForward(options: ForwardOptions): Forward {
     const { socket } = await reach(target, { secure: false, onread: relay.onread, signal: left.signal });
     client.off('close', leave);
     client.write(ESTABLISHED);
-    door.hold(client, () => relay.quiet);
+    const release = door.hold(relay);
     const end = await relay.run({ client, target: socket, first: head });
+    release();
     report.finish({ status: 200, bytes: relay.received, received: relay.sent, error: ENDS[end] });
   }
 
@@ -313,6 +314,7 @@ const ENDS: Readonly<Record<RelayEnd, string | undefined>> = {
   ended: undefined,
   broken: 'a side broke off',
   idle: 'nothing moved for too long',
+  stalled: 'a side took no bytes for too long',
 };
 
 /** A CONNECT under way. */

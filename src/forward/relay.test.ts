@@ -136,6 +136,58 @@ describe('Relay', () => {
     await once(server.resume(), 'close');
   });
 
+  for (const [gone, stays] of [
+    ['client', 'server'],
+    ['server', 'client'],
+  ] as const) {
+    test(`ends soon after the ${gone} has ended its sending and gone, though the ${stays} sends on`, {
+      timeout: 20_000,
+    }, async () => {
+      const stage = await setStage();
+      const heard: Buffer[] = [];
+      stage[stays].on('data', (chunk: Buffer) => heard.push(chunk));
+      const sending = setInterval(() => stage[stays].writable && stage[stays].write('more'), 20);
+      stage[gone].end('bye');
+      await once(stage[stays], 'end');
+      stage[gone].resetAndDestroy();
+      const started = performance.now();
+      const end = await stage.over;
+      clearInterval(sending);
+      assert.equal(end, 'broken');
+      assert.ok(performance.now() - started < 3000, 'it took long');
+      assert.equal(Buffer.concat(heard).toString(), 'bye');
+      stage[stays].destroy();
+    });
+
+    test(`ends when the ${gone} takes nothing, though it sends on`, { timeout: 20_000 }, async () => {
+      const stage = await setStage({ idleTimeout: 300 });
+      stage[stays].resume();
+      stage[gone].pause();
+      stage[stays].write(Buffer.alloc(32 << 20));
+      const sending = setInterval(() => stage[gone].writable && stage[gone].write('more'), 20);
+      assert.equal(await stage.over, 'stalled');
+      clearInterval(sending);
+      stage[gone].destroy();
+      stage[stays].destroy();
+    });
+  }
+
+  test('a side that takes its bytes slowly is no side that takes none', async () => {
+    const { client, server, over } = await setStage({ idleTimeout: 400 });
+    const content = randomBytes(12 << 20);
+    server.end(content);
+    client.end();
+    let count = 0;
+    client.on('data', (chunk: Buffer) => {
+      count += chunk.length;
+      client.pause();
+      setTimeout(() => client.resume(), 5);
+    });
+    await once(client, 'end');
+    assert.equal(count, content.length);
+    assert.equal(await over, 'ended');
+  });
+
   test('a hundred at once, each with its own bytes', async () => {
     const stages: Stage[] = [];
     for (let i = 0; i < 100; i++) stages.push(await setStage());

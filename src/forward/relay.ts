@@ -1,39 +1,55 @@
 import type { OnReadOpts, Socket } from 'node:net';
 import { BufferPool, ByteRing, readInto } from '../net/index.ts';
+import type { HeldTunnel } from '../server/index.ts';
 
 /** Half the size of a body's buffer: a tunnel holds at least two, and many tunnels are idle. */
 const BUFFER_BYTES = 128 * 1024;
 /** Keeps 8 MiB for the process. */
 const buffers = new BufferPool(64, BUFFER_BYTES);
-/** Milliseconds for one side to hang up after the other has closed. */
+/** Milliseconds for one side to take its last bytes and hang up after the other has closed. */
 const LINGER = 10_000;
+/**
+ * Milliseconds for a side that sends on though the other has closed: it does not hang up by itself. It covers the way of the
+ * last bytes to it, which a reset would overtake.
+ */
+const FAREWELL = 1000;
 
 interface RelayOptions {
-  /** Milliseconds without a byte in either direction after which it ends. */
+  /** Milliseconds without a byte in either direction, or in which a side takes none of the bytes for it, after which it ends. */
   readonly idleTimeout: number;
 }
 
-/** How a relay ended: both sides hung up, one of them broke off, or no byte moved for too long. */
-export type RelayEnd = 'ended' | 'broken' | 'idle';
+/** How a relay ended: both sides hung up, one of them broke off, no byte moved for too long, or one side took none. */
+export type RelayEnd = 'ended' | 'broken' | 'idle' | 'stalled';
 
 /**
  * Copies bytes between a client and its server, both ways, until both have hung up.
  *
  * Reads land in a few reused buffers (see ByteRing), and one write at a time is under way in each direction. A side that stops
  * reading stops the other side's sending: no more than four buffers wait in a direction. Either side may end its sending
- * and go on receiving; bytes received by then are always delivered.
+ * and go on receiving; bytes received by then are always delivered. A closed side receives no more: the other one gets what is
+ * left for it, and is closed soon after, whatever it sends.
  */
-export class Relay {
+export class Relay implements HeldTunnel {
   /** For the dial: keeps the server's bytes from the first on. */
   readonly onread: OnReadOpts;
-  readonly #up = new Direction(() => this.#moved());
-  readonly #down = new Direction(() => this.#moved());
+  readonly #up: Direction = new Direction({
+    moved: () => this.#moved(),
+    dropped: () => this.#sentOn(this.#down),
+  });
+  readonly #down: Direction = new Direction({
+    moved: () => this.#moved(),
+    dropped: () => this.#sentOn(this.#up),
+  });
   readonly #idleTimeout: number;
   readonly #over = Promise.withResolvers<RelayEnd>();
   #sockets: readonly Socket[] = [];
   #openSockets = 2;
   #end: RelayEnd = 'ended';
+  /** When a byte last moved towards a side that is open. */
   #movedAt = performance.now();
+  /** When the open side first sent on to the closed one, with nothing left to be delivered to it. */
+  #sentOnAt: number | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   constructor({ idleTimeout }: RelayOptions) {
@@ -51,9 +67,19 @@ export class Relay {
     return this.#down.bytes;
   }
 
-  /** Milliseconds since a byte moved. */
+  /** Milliseconds since a byte moved towards a side that is open. */
   get quiet(): number {
     return performance.now() - this.#movedAt;
+  }
+
+  /** Ends both sides; in order where no byte waits for one. */
+  end(): void {
+    this.#close(this.#up.waiting || this.#down.waiting ? 'broken' : 'ended');
+  }
+
+  /** Breaks off both sides. */
+  cut(): void {
+    this.#close('broken');
   }
 
   /**
@@ -89,13 +115,12 @@ export class Relay {
     return this.#over.promise;
   }
 
-  /** Cuts both sides. */
-  #cut(end: RelayEnd): void {
+  #close(end: RelayEnd): void {
     if (this.#end === 'ended') this.#end = end;
     for (const socket of this.#sockets) {
       // An orderly end would claim that the transfer is complete. Only a TCP reset says otherwise.
       const isTcp = socket.remoteFamily !== undefined && !('encrypted' in socket);
-      if (end === 'broken' && isTcp) socket.resetAndDestroy();
+      if ((end === 'broken' || end === 'stalled') && isTcp) socket.resetAndDestroy();
       else socket.destroy();
     }
   }
@@ -106,7 +131,7 @@ export class Relay {
     const closed = (): void => {
       into.abandon();
       // A broken connection is no end of its data: the other side must see it break too.
-      if (!out.finished) this.#cut('broken');
+      if (!out.finished) this.#close('broken');
       this.#openSockets -= 1;
       if (this.#openSockets === 0) this.#finish();
       else this.#rearm(LINGER);
@@ -127,6 +152,13 @@ export class Relay {
     this.#movedAt = performance.now();
   }
 
+  /** The open side sends on to the closed one. @param other the direction towards the open side */
+  #sentOn(other: Direction): void {
+    if (this.#sentOnAt !== undefined || !other.delivered) return;
+    this.#sentOnAt = performance.now();
+    this.#rearm(FAREWELL);
+  }
+
   #rearm(limit: number): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(this.#check, Math.min(limit, this.#idleTimeout));
@@ -134,10 +166,20 @@ export class Relay {
 
   /** One timer watches the tunnel. It is set again when it fires, not at every byte. */
   readonly #check = (): void => {
-    const limit = this.#openSockets === 2 ? this.#idleTimeout : Math.min(LINGER, this.#idleTimeout);
-    const left = limit - this.quiet;
-    if (left <= 1) this.#cut('idle');
-    else this.#rearm(left);
+    const now = performance.now();
+    const stalled = Math.max(this.#up.stalled(now), this.#down.stalled(now));
+    if (this.#openSockets === 2) {
+      const left = this.#idleTimeout - Math.max(this.quiet, stalled);
+      if (left > 1) this.#rearm(left);
+      else this.#close(stalled > this.quiet ? 'stalled' : 'idle');
+      return;
+    }
+    const linger = Math.min(LINGER, this.#idleTimeout) - this.quiet;
+    const farewell = this.#sentOnAt === undefined ? linger : this.#sentOnAt + FAREWELL - now;
+    const left = Math.min(linger, farewell);
+    if (left > 1) this.#rearm(left);
+    // A side that would send on learns that its last bytes reached no reader.
+    else this.#close(this.#sentOnAt === undefined ? 'idle' : 'broken');
   };
 }
 
@@ -148,11 +190,16 @@ class Direction {
   finished = false;
   readonly #ring = new ByteRing(buffers);
   readonly #moved: () => void;
+  readonly #dropped: () => void;
   #from: Socket | undefined;
   #to: Socket | undefined;
   #writing = false;
   #paused = false;
   #abandoned = false;
+  /** When the destination last took a byte of the write under way, as far as was looked. */
+  #takenAt = 0;
+  /** Bytes that the destination's socket had yet to send then. */
+  #queued = 0;
 
   readonly onread: OnReadOpts = {
     buffer: () => {
@@ -164,9 +211,12 @@ class Direction {
     },
     callback: (count) => {
       this.bytes += count;
-      this.#moved();
       // The destination is closed. Bytes are read and dropped: unread ones would reset the bytes on their way back.
-      if (this.#abandoned) return true;
+      if (this.#abandoned) {
+        this.#dropped();
+        return true;
+      }
+      this.#moved();
       this.#ring.advance(count);
       this.#pump();
       this.#paused = this.#ring.full;
@@ -174,8 +224,31 @@ class Direction {
     },
   };
 
-  constructor(moved: () => void) {
+  /** @param on.moved called when bytes come in or go out @param on.dropped called for bytes that no side takes */
+  constructor({ moved, dropped }: { readonly moved: () => void; readonly dropped: () => void }) {
     this.#moved = moved;
+    this.#dropped = dropped;
+  }
+
+  /** Whether bytes wait for the destination. */
+  get waiting(): boolean {
+    return !this.#abandoned && (this.#writing || this.#ring.readable);
+  }
+
+  /** Nothing more will go to the destination, and it has taken all there was. */
+  get delivered(): boolean {
+    return this.#abandoned || (this.finished && !this.waiting);
+  }
+
+  /** Milliseconds in which the destination took none of the bytes that wait for it. */
+  stalled(now: number): number {
+    if (!this.#writing || this.#abandoned) return 0;
+    const queued = queueOf(this.#to);
+    if (queued !== undefined && queued !== this.#queued) {
+      this.#queued = queued;
+      this.#takenAt = now;
+    }
+    return now - this.#takenAt;
   }
 
   /** Copies bytes that came before {@link connect}. */
@@ -220,7 +293,9 @@ class Direction {
       return;
     }
     this.#writing = true;
+    this.#takenAt = performance.now();
     this.#to.write(region, this.#written);
+    this.#queued = queueOf(this.#to) ?? 0;
   }
 
   /** A destroyed socket calls it with an error and closes soon; its `close` then ends the other side. */
@@ -237,4 +312,11 @@ class Direction {
     this.#paused = false;
     this.#from?.resume();
   }
+}
+
+/** Bytes that a socket has yet to hand to the kernel; undefined where Node does not say. It has no public API for parts of a write. */
+function queueOf(socket: Socket | undefined): number | undefined {
+  const queued = (socket as { readonly _handle?: { readonly writeQueueSize?: unknown } | null } | undefined)?._handle
+    ?.writeQueueSize;
+  return typeof queued === 'number' ? queued : undefined;
 }

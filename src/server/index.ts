@@ -40,6 +40,7 @@ export {
   type ForwardTarget,
   FrontDoor,
   type FrontDoorOptions,
+  type HeldTunnel,
   ListenError,
   type ListenerAddress,
   type ListenerSpec,

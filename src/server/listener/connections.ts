@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { PIECE } from '../exchange/index.ts';
+import type { HeldTunnel } from './tunnel.ts';
 
 /**
  * Requests that one connection may have open. Node starts each pipelined request at once, answered or not the one before it.
@@ -25,8 +26,7 @@ export class Connections {
   readonly #sockets = new Set<Socket>();
   /** Sockets that speak HTTP, with their unfinished responses. */
   readonly #responses = new Map<Socket, Set<ServerResponse>>();
-  /** Sockets that are tunnels, each with the milliseconds since a byte moved in it. */
-  readonly #tunnels = new Map<Socket, () => number>();
+  readonly #tunnels = new Set<HeldTunnel>();
   /** `bytesWritten` of stalled sockets with only little left to send, when their timeout last fired. */
   readonly #stalledAt = new WeakMap<Socket, number>();
   #inFlight = 0;
@@ -91,14 +91,13 @@ export class Connections {
     return quiet;
   }
 
-  /** Counts a surrendered socket as a tunnel until it closes. @param quiet returns the milliseconds without a byte */
-  hold(socket: Socket, quiet: () => number): void {
-    this.#tunnels.set(socket, quiet);
+  /** Counts a tunnel until the returned function is called. Its target's connection may outlast the client's. */
+  hold(tunnel: HeldTunnel): () => void {
+    this.#tunnels.add(tunnel);
     this.#inFlight++;
-    socket.once('close', () => {
-      this.#tunnels.delete(socket);
-      this.#ended(1);
-    });
+    return () => {
+      if (this.#tunnels.delete(tunnel)) this.#ended(1);
+    };
   }
 
   /** Registers a request. Returns false where it must not be handled: its connection is ended. */
@@ -161,7 +160,7 @@ export class Connections {
 
   /** Requests in a tunnel cannot be seen; a tunnel in which no byte moves counts as an idle connection. */
   #endQuietTunnels(): void {
-    for (const [socket, quiet] of this.#tunnels) if (quiet() >= QUIET_MS) socket.destroy();
+    for (const tunnel of this.#tunnels) if (tunnel.quiet >= QUIET_MS) tunnel.end();
   }
 
   /** Gives the remaining clients a moment to hang up, then cuts them. */
@@ -172,6 +171,7 @@ export class Connections {
   /** Ends every connection at once. @returns how many responses were cut short */
   cut(): number {
     const cut = this.#inFlight;
+    for (const tunnel of this.#tunnels) tunnel.cut();
     for (const socket of this.#sockets) socket.destroy();
     return cut;
   }

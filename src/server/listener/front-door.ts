@@ -221,7 +221,7 @@ async function createListenerServer(
     else refuseOnSocket(socket, refused);
   });
   const door: TunnelDoor = {
-    hold: (socket, quiet) => connections.hold(socket, quiet),
+    hold: (tunnel) => connections.hold(tunnel),
     serve: (socket, tunnel) => {
       decrypted.set(socket, tunnel);
       // As if it had been accepted here: the limits, timeouts and refusals of the listener apply within tunnels too.

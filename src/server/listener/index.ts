@@ -6,5 +6,5 @@
 export { FrontDoor, type FrontDoorOptions } from './front-door.ts';
 export { ListenError, type ListenerAddress, type ListenerSpec } from './listener.ts';
 export { endSocketWith } from './refuse.ts';
-export { type Forward, type ForwardTarget, type OpenedTunnel, type TunnelDoor } from './tunnel.ts';
+export { type Forward, type ForwardTarget, type HeldTunnel, type OpenedTunnel, type TunnelDoor } from './tunnel.ts';
 export { listenOnSocketPath } from './unix-socket.ts';

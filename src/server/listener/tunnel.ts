@@ -10,10 +10,20 @@ export interface ForwardTarget {
   readonly port: number;
 }
 
+/** A tunnel under way: the client's connection, and the one to its target. */
+export interface HeldTunnel {
+  /** Milliseconds since a byte moved. */
+  readonly quiet: number;
+  /** Closes both connections in order. */
+  end(): void;
+  /** Breaks off both connections. */
+  cut(): void;
+}
+
 /** What the front door offers the forward proxy for connections that leave HTTP. */
 export interface TunnelDoor {
-  /** Counts the connection as a tunnel until it closes. @param quiet returns the milliseconds without a byte */
-  hold(socket: Socket, quiet: () => number): void;
+  /** Counts a tunnel until the returned function is called, to be done once both its connections are closed. */
+  hold(tunnel: HeldTunnel): () => void;
   /**
    * Serves HTTP on a decrypted connection, within the limits of every other connection. Its requests go to
    * {@link Forward.handleDecrypted}.
