@@ -70,7 +70,8 @@ function refuseUnfit({ request }: RequestContext): void {
   if (request.method === 'TRACE') throw new TextRefusal(405, 'TRACE is not forwarded');
   // The parser removes the last coding, chunked; without the others named, the body would mean something else.
   const { 'transfer-encoding': coding = 'chunked' } = request.headers;
-  if (!/^\s*chunked\s*$/i.test(coding)) throw new TextRefusal(501, 'the only transfer coding understood is chunked');
+  if (!/^[\t ]*chunked[\t ]*$/i.test(coding))
+    throw new TextRefusal(501, 'the only transfer coding understood is chunked');
   if (!TARGET.test(request.url ?? '')) throw new TextRefusal(400, 'the path has characters that no request can have');
 }
 
@@ -91,17 +92,8 @@ function ask(context: RequestContext, options: StreamOptions): Promise<ExactAnsw
   );
 }
 
-/** The headers of an answer to pass on, with at most one length: two that agree are one (RFC 9110 §8.6). */
+/** The headers of an answer to pass on. */
 function answerHeaders({ status, rawHeaders }: ExactAnswer): string[] {
-  const kept: string[] = [];
   // 204 has no body (RFC 9112 §6.3), whatever its length header; a client might wait for one.
-  let lengths = status === 204 ? 1 : 0;
-  const given = endToEndHeaders(rawHeaders);
-  for (let i = 0; i + 1 < given.length; i += 2) {
-    const name = given[i] ?? '';
-    const value = given[i + 1] ?? '';
-    if (name.toLowerCase() !== 'content-length') kept.push(name, value);
-    else if (lengths++ === 0) kept.push(name, value.split(',', 1)[0]?.trim() ?? '');
-  }
-  return kept;
+  return endToEndHeaders(rawHeaders, status === 204 ? ['content-length'] : []);
 }

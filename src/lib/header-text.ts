@@ -7,3 +7,19 @@ export function decodeHeaderText(value: string): string {
   const text = Buffer.from(value, 'latin1').toString('utf8');
   return text.includes('\ufffd') ? value : text;
 }
+
+/**
+ * Removes the white space that HTTP allows around a value or an element of a list: space and tab (RFC 9110 §5.6.3). `trim()`
+ * takes more characters, among them the no-break space, which other parsers keep.
+ */
+export function trimHeaderText(value: string): string {
+  let start = 0;
+  let end = value.length;
+  while (start < end && isWhiteSpace(value.charCodeAt(start))) start += 1;
+  while (end > start && isWhiteSpace(value.charCodeAt(end - 1))) end -= 1;
+  return value.slice(start, end);
+}
+
+function isWhiteSpace(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}

@@ -11,7 +11,7 @@ export { type ByteSource, byteSourceOf } from './byte-source.ts';
 export { ConcurrencyLimit } from './concurrency-limit.ts';
 export { crashPoint } from './crash-point.ts';
 export { compileGlob } from './glob.ts';
-export { decodeHeaderText } from './header-text.ts';
+export { decodeHeaderText, trimHeaderText } from './header-text.ts';
 export { type HeaderLink, parseLinks } from './link-header.ts';
 export { Lru } from './lru.ts';
 export { mistypedFrom, nearest } from './nearest.ts';

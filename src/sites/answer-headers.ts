@@ -1,3 +1,4 @@
+import { trimHeaderText } from '../lib/index.ts';
 import { isHopByHop } from '../server/index.ts';
 import {
   type RewriteContext,
@@ -15,7 +16,7 @@ export function answerHeaders(
   rewriting: RewriteContext,
 ): Record<string, string | string[]> {
   const headers: Record<string, string | string[]> = {};
-  const listed = new Set((given['connection'] ?? '').split(',').map((name) => name.trim().toLowerCase()));
+  const listed = new Set((given['connection'] ?? '').split(',').map((name) => trimHeaderText(name).toLowerCase()));
   for (const [name, value] of Object.entries(given)) {
     if (isWithheld(name) || isHopByHop(name) || listed.has(name)) continue;
     headers[name] = rewritten(name, value, rewriting);

@@ -4,5 +4,5 @@
  * Pure: it never touches a socket.
  */
 export { authorityOf, exactRequestBytes, isSendableHost, isStreamed, requestBytes } from './request.ts';
-export { type BodyShape, HeadReader, parseResponseHead, type ResponseHead } from './response.ts';
+export { type BodyShape, HeadReader, parseFieldLine, parseResponseHead, type ResponseHead } from './response.ts';
 export { hrefOf, readReference, type WrittenUrl } from './written-url.ts';

@@ -37,8 +37,6 @@ describe('parseResponseHead()', () => {
     ['no reason at all', 'HTTP/1.1 404'],
     ['a reason beyond ASCII', 'HTTP/1.1 200 D\xe9j\xe0'],
     ['HTTP/1.0', 'HTTP/1.0 200 OK'],
-    ['equal repeated lengths', head('Content-Length: 5', 'Content-Length: 5')],
-    ['equal lengths in one line', head('Content-Length: 5, 5')],
     ['Chunked in any case', head('Transfer-Encoding: Chunked')],
     ['a name of every token character', head("!#$%&'*+-.^_`|~09azAZ: x")],
     ['as many headers as may be', head(...Array.from({ length: MAX_HEADERS }, (_, i) => `x-${i}: y`))],
@@ -48,6 +46,10 @@ describe('parseResponseHead()', () => {
   }
 
   const refused: readonly (readonly [string, string])[] = [
+    ['equal repeated lengths', head('Content-Length: 5', 'Content-Length: 5')],
+    ['equal lengths in one line', head('Content-Length: 5, 5')],
+    ['a no-break space behind a length', head('Content-Length: 5\xa0')],
+    ['a no-break space behind a coding', head('Transfer-Encoding: chunked\xa0')],
     ['no status line', ''],
     ['HTTP/2.0', 'HTTP/2.0 200 OK'],
     ['HTTP/1.2', 'HTTP/1.2 200 OK'],

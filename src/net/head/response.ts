@@ -1,3 +1,4 @@
+import { trimHeaderText } from '../../lib/index.ts';
 import { protocolError } from '../error.ts';
 
 /**
@@ -26,6 +27,7 @@ export type BodyShape =
 
 export const MAX_HEAD_BYTES = 32 * 1024;
 export const MAX_HEADERS = 200;
+const REPEATED_LENGTH = 'the head has more than one Content-Length';
 const TOO_LARGE = `the head is larger than ${MAX_HEAD_BYTES} bytes`;
 
 /** The reason phrase and its space may be missing: well-known servers leave them out. */
@@ -33,6 +35,8 @@ const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d\d)(?: [\t\x20-\x7e\x80-\xff]*)?$/
 // White space before the value is stripped later: matched here it would be ambiguous, and a long run of it before a refused
 // character would take quadratic time.
 const FIELD_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)$/;
+/** Empty elements of a list are allowed (RFC 9110 §5.6.1.2). */
+const TOKEN = /^[!#$%&'*+.^_`|~0-9a-z-]*$/;
 const BEGIN_OF_HEAD = 'HTTP/1.';
 const END_OF_HEAD = Buffer.from('\r\n\r\n');
 
@@ -88,14 +92,13 @@ export function parseResponseHead(text: string, method: string): ResponseHead {
   const rawHeaders: string[] = [];
   const setCookies: string[] = [];
   for (let i = 1; i < lines.length; i++) {
-    const field = FIELD_LINE.exec(lines[i] ?? '');
-    if (field === null) throw protocolError(`header line ${i} is malformed (${faultOf(lines[i] ?? '')})`);
-    const spelling = field[1] ?? '';
+    const [spelling, value] = parseFieldLine(lines[i] ?? '', `header line ${i}`);
     const name = spelling.toLowerCase();
-    const value = (field[2] ?? '').replace(/^[\t ]+/, '').trimEnd();
     rawHeaders.push(spelling, value);
     if (name === 'set-cookie') setCookies.push(value);
     const earlier = headers[name];
+    // Equal ones might be joined (RFC 9110 §8.6), but parsers that refuse them stand between here and the server.
+    if (name === 'content-length' && earlier !== undefined) throw protocolError(REPEATED_LENGTH);
     headers[name] = earlier === undefined ? value : `${earlier}, ${value}`;
   }
   const code = Number(status[2]);
@@ -130,18 +133,33 @@ function bodyShape(
   return length === undefined ? { kind: 'until-close' } : { kind: 'length', length };
 }
 
-/** Equal repetitions count as one value (RFC 9110 §8.6). Anything but digits is refused: `+5`, `5 5`, `0x5`, an empty value. */
+/**
+ * Parses a line of a head or a trailer, without its CR LF.
+ *
+ * @param place what the line is, for the message
+ * @returns the name as it was spelled, and the value without the white space around it
+ * @throws {HttpError} `protocol`
+ */
+export function parseFieldLine(line: string, place: string): readonly [name: string, value: string] {
+  const field = FIELD_LINE.exec(line);
+  if (field === null) throw protocolError(`${place} is malformed (${faultOf(line)})`);
+  return [field[1] ?? '', trimHeaderText(field[2] ?? '')];
+}
+
+/** Anything but digits is refused: `+5`, `5 5`, `5, 5`, `0x5`, an empty value. */
 function parseLength(value: string): number {
-  const [first, ...others] = value.split(',').map((each) => each.trim());
-  if (first === undefined || !/^\d{1,16}$/.test(first)) throw protocolError('Content-Length is not a number of bytes');
-  if (others.some((each) => each !== first)) throw protocolError('the head has more than one Content-Length');
-  const length = Number(first);
+  if (!/^\d{1,16}$/.test(value)) throw protocolError('Content-Length is not a number of bytes');
+  const length = Number(value);
   if (!Number.isSafeInteger(length)) throw protocolError('Content-Length is not a number of bytes');
   return length;
 }
 
+/** The options of `Connection`. One that is no token may mean `close` to another parser, so it is refused. */
 function tokensOf(value: string | undefined): readonly string[] {
-  return value === undefined ? [] : value.split(',').map((each) => each.trim().toLowerCase());
+  if (value === undefined) return [];
+  const options = value.split(',').map((each) => trimHeaderText(each).toLowerCase());
+  if (!options.every((each) => TOKEN.test(each))) throw protocolError('Connection lists what is no header name');
+  return options;
 }
 
 function faultOf(line: string): string {

@@ -1,9 +1,9 @@
 import { protocolError } from '../error.ts';
-import type { BodyShape } from '../head/index.ts';
+import { type BodyShape, parseFieldLine } from '../head/index.ts';
 
 /**
  * Removes the framing of HTTP/1.1 from the bytes of a body, in place, however they are divided. Payload is moved to the front of
- * its chunk, so unframed bytes are not copied, and nothing is ever allocated.
+ * its chunk, so unframed bytes are not copied, and nothing is allocated but the text of extensions and trailers.
  */
 export interface BodyFraming {
   /**
@@ -58,6 +58,12 @@ const SPACE = 0x20;
 const SEMICOLON = 0x3b;
 const DEL = 0x7f;
 
+/** Chunk extensions (RFC 9112 §7.1.1) without the white space that senders must not generate, and that Node refuses. */
+const EXTENSIONS =
+  /^(?:;[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:=(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+|"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?)+$/;
+/** Fields that frame a message have no meaning behind it (RFC 9110 §6.5.1). */
+const FRAMING_FIELD = /^(?:content-length|transfer-encoding)$/i;
+
 /**
  * ```
  * size ──digits──▶ size ──;──▶ extension ──CR──▶ size-lf ──LF, size>0──▶ data ──▶ data-cr ──▶ data-lf ──▶ size
@@ -82,7 +88,8 @@ class ChunkedFraming implements BodyFraming {
   #state: ChunkState = 'size';
   #left = 0;
   #digits = 0;
-  #line = 0;
+  /** The text of the extensions, or of the trailer, on the line at hand. */
+  #line = '';
   #trailers = 0;
   surplus = false;
 
@@ -117,13 +124,10 @@ class ChunkedFraming implements BodyFraming {
       case 'size':
         return this.#size(byte);
       case 'extension':
-        if (byte === CR) this.#state = 'size-lf';
-        else if (isControl(byte)) throw protocolError('a control character in a chunk extension');
-        else if (++this.#line > MAX_CHUNK_LINE)
-          throw protocolError(`a chunk extension longer than ${MAX_CHUNK_LINE} bytes`);
-        return;
+        return this.#extension(byte);
       case 'size-lf':
         this.#expect(byte, LF, this.#left === 0 ? 'trailer' : 'data');
+        this.#line = '';
         return;
       case 'data-cr':
         this.#expect(byte, CR, 'data-lf');
@@ -131,14 +135,13 @@ class ChunkedFraming implements BodyFraming {
       case 'data-lf':
         this.#expect(byte, LF, 'size');
         this.#digits = 0;
-        this.#line = 0;
         return;
       case 'trailer':
         this.#state = byte === CR ? 'end-lf' : 'trailer-line';
         if (byte !== CR) this.#trailer(byte);
         return;
       case 'trailer-line':
-        if (byte === CR) this.#state = 'trailer-lf';
+        if (byte === CR) this.#endTrailer();
         else this.#trailer(byte);
         return;
       case 'trailer-lf':
@@ -162,13 +165,35 @@ class ChunkedFraming implements BodyFraming {
     }
     if (this.#digits === 0) throw protocolError('a chunk without a size');
     if (byte === CR) this.#state = 'size-lf';
-    else if (byte === SEMICOLON || byte === SPACE || byte === TAB) this.#state = 'extension';
+    else if (byte === SEMICOLON) this.#extension(byte);
     else throw protocolError('a chunk size that is not hexadecimal');
+  }
+
+  #extension(byte: number): void {
+    this.#state = 'extension';
+    if (byte === CR) {
+      if (!EXTENSIONS.test(this.#line)) throw protocolError('a malformed chunk extension');
+      this.#state = 'size-lf';
+      return;
+    }
+    if (isControl(byte)) throw protocolError('a control character in a chunk extension');
+    // The semicolon before it is not counted.
+    if (this.#line.length > MAX_CHUNK_LINE)
+      throw protocolError(`a chunk extension longer than ${MAX_CHUNK_LINE} bytes`);
+    this.#line += String.fromCharCode(byte);
+  }
+
+  #endTrailer(): void {
+    const [name] = parseFieldLine(this.#line, 'a trailer');
+    if (FRAMING_FIELD.test(name)) throw protocolError(`${name} among the trailers`);
+    this.#line = '';
+    this.#state = 'trailer-lf';
   }
 
   #trailer(byte: number): void {
     if (isControl(byte)) throw protocolError('a control character in a trailer');
     if (++this.#trailers > MAX_TRAILERS) throw protocolError(`trailers larger than ${MAX_TRAILERS} bytes`);
+    this.#line += String.fromCharCode(byte);
   }
 
   #expect(byte: number, wanted: number, next: ChunkState): void {

@@ -1,3 +1,5 @@
+import { trimHeaderText } from '../../lib/index.ts';
+
 /** Headers of one connection, never passed on (RFC 9110 §7.6.1), and those that only old clients still send. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'connection',
@@ -30,7 +32,7 @@ export function endToEndHeaders(rawHeaders: readonly string[], also: readonly st
   eachHeader(rawHeaders, (name, value) => {
     if (name !== 'connection' && name !== 'proxy-connection') return;
     for (const token of value.split(',')) {
-      const listed = token.trim().toLowerCase();
+      const listed = trimHeaderText(token).toLowerCase();
       if (!ESSENTIAL.has(listed)) dropped.add(listed);
     }
   });
