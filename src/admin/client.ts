@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { lstat } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
+import { parseBoundedJson } from '../lib/index.ts';
 import { request as httpRequest } from '../server/index.ts';
 import { methodOf, type Operation } from './operation.ts';
 import { readBounded } from './read-bounded.ts';
@@ -91,7 +92,7 @@ async function exchange<Input>(
 function readAnswer({ status, body, operation }: { status: number; body: Buffer; operation: string }): unknown {
   let value: unknown;
   try {
-    value = JSON.parse(body.toString('utf8'));
+    value = parseBoundedJson(body);
   } catch (cause) {
     throw new ControlError('failed', 'The answer is not JSON; does another program listen there?', { cause });
   }

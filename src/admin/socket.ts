@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ZodError } from 'zod';
+import { parseBoundedJson } from '../lib/index.ts';
 import { createServer, listenOnSocketPath } from '../server/index.ts';
 import { redactText } from '../telemetry/index.ts';
 import { methodOf, type Operation } from './operation.ts';
@@ -67,7 +68,7 @@ export function createControl<Context>(options: ControlOptions<Context>): Contro
     if (body === undefined) return failure(413, `the input has more than ${MAX_INPUT_BYTES} bytes`);
     let input: unknown;
     try {
-      input = body.length === 0 ? {} : JSON.parse(body.toString('utf8'));
+      input = body.length === 0 ? {} : parseBoundedJson(body);
     } catch {
       return failure(400, 'the input is not JSON');
     }

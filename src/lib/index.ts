@@ -6,6 +6,7 @@
 
 export { abortable } from './abortable.ts';
 export { BodyBuffers, type BufferPair } from './body-buffers.ts';
+export { JsonBoundError, parseBoundedJson } from './bounded-json.ts';
 export { type BlobReader, type ByteSpan, type DirectReader, ReaderClosedError, WHOLE } from './byte-reader.ts';
 export { type ByteSource, byteSourceOf } from './byte-source.ts';
 export { ConcurrencyLimit } from './concurrency-limit.ts';

@@ -1,3 +1,4 @@
+import { JsonBoundError, parseBoundedJson } from '../lib/index.ts';
 import { type Digest, parseDigest } from './digest.ts';
 import { OciError } from './error.ts';
 import { isGenericType, isIndexType, MEDIA_TYPES } from './media-types.ts';
@@ -82,9 +83,9 @@ export function pickPlatform(manifest: Manifest, wanted: Platform): Descriptor |
 function parseObject(bytes: Buffer): JsonObject {
   let json: unknown;
   try {
-    json = JSON.parse(bytes.toString('utf8'));
+    json = parseBoundedJson(bytes);
   } catch (cause) {
-    throw invalid('it is not JSON', cause);
+    throw invalid(cause instanceof JsonBoundError ? cause.message : 'it is not JSON', cause);
   }
   if (!isObject(json)) throw invalid('it is not a JSON object');
   return json;

@@ -1,3 +1,4 @@
+import { parseBoundedJson } from '../lib/index.ts';
 import { canonicalHost, isRegistryName } from './host.ts';
 import { parseUpstreamUrl, type UpstreamUrl } from './upstream-options.ts';
 
@@ -52,7 +53,7 @@ function parseObject(text: string): Record<string, unknown> | string {
   }
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseBoundedJson(Buffer.from(text));
   } catch (error) {
     return `registry_map: it is not JSON: ${error instanceof Error ? error.message.slice(0, 200) : 'unreadable'}`;
   }

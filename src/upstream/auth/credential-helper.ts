@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { parseBoundedJson } from '../../lib/index.ts';
 import { type Credential, CredentialError } from './credential.ts';
 
 const TIMEOUT_MS = 10_000;
@@ -33,7 +34,7 @@ export async function runCredentialHelper(helper: string, server: string): Promi
 function parseOutput(output: Buffer, program: string): Credential {
   let value: unknown;
   try {
-    value = JSON.parse(output.toString('utf8'));
+    value = parseBoundedJson(output);
   } catch {
     // The cause would quote the output.
     throw new CredentialError(`${program} did not answer with JSON`);
