@@ -1,5 +1,5 @@
 import { createHttpClient, type HttpClient, HttpError, type HttpHead } from '../net/index.ts';
-import { ownHeaders, parseChallenges } from '../upstream/index.ts';
+import { blockOf, ownHeaders, parseChallenges } from '../upstream/index.ts';
 import { plain } from './certificate.ts';
 import { asTimeout, type ConnectionCheck } from './connection.ts';
 import { answerRemedy, PAGE_REMEDY, silenceRemedy } from './remedy.ts';
@@ -76,6 +76,10 @@ function stepOf({ method, answer }: Attempt, { kind, path, spec }: CheckTarget, 
   const answered = { ...common, status, challenges, summary };
   if (kind === 'registry' && isPage(answer)) {
     return { ...answered, outcome: 'warning', summary: `${summary}, with a web page`, remedy: PAGE_REMEDY };
+  }
+  const block = blockOf(answer);
+  if (block !== undefined) {
+    return { ...answered, outcome: 'failed', summary: `${summary}, blocked by ${block.by}`, remedy: block.remedy };
   }
   if (isFine) return { ...answered, outcome: 'ok' };
   const remedy = answerRemedy(status, kind);

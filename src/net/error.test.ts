@@ -85,3 +85,12 @@ describe('httpErrorOf()', () => {
     assert.equal(httpErrorOf(error, { authority: 'h:443', phase: 'dial' }), error);
   });
 });
+
+test('httpErrorOf() says that a server speaks HTTP/2 alone', () => {
+  const error = httpErrorOf(failure('ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL'), {
+    authority: 'a:443',
+    phase: 'handshake',
+  });
+  assert.equal(error.code, 'tls');
+  assert.match(error.message, /^a:443 speaks HTTP\/2 alone/);
+});

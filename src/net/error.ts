@@ -44,6 +44,10 @@ export function codeOf(error: unknown, phase: Phase): HttpErrorCode {
 export function httpErrorOf(error: unknown, about: { readonly authority: string; readonly phase: Phase }): HttpError {
   if (error instanceof HttpError) return error;
   const code = codeOf(error, about.phase);
+  if (/ALERT_NO_APPLICATION_PROTOCOL$/.test(errorCode(error) ?? '')) {
+    const message = `${about.authority} speaks HTTP/2 alone, and this server speaks HTTP/1.1 (${reasonOf(error)})`;
+    return new HttpError(code, message, { cause: error });
+  }
   return new HttpError(code, `${about.authority} ${SENTENCES[code]} (${reasonOf(error)})`, { cause: error });
 }
 

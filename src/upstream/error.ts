@@ -1,5 +1,6 @@
 import { HttpError } from '../net/index.ts';
 import type { FailureKind, OriginFailure } from '../oci/index.ts';
+import { blockOf } from './blocked.ts';
 import { parseJsonObject } from './json.ts';
 
 export interface UpstreamErrorOptions {
@@ -63,7 +64,8 @@ export function answerFailure(answer: FailedAnswer): UpstreamError {
   const code = answer.code === undefined ? '' : ` ${answer.code}`;
   const where = answer.redirected ? ', where it was redirected to' : '';
   const kind = kindOfStatus(answer.status, answer.redirected);
-  return new UpstreamError(`${answer.upstream} answered ${answer.status}${code} to ${answer.exchange}${where}`, {
+  const message = `${answer.upstream} answered ${answer.status}${code} to ${answer.exchange}${where}${blockText(answer)}`;
+  return new UpstreamError(message, {
     kind,
     upstream: answer.upstream,
     status: answer.status,
@@ -74,6 +76,11 @@ export function answerFailure(answer: FailedAnswer): UpstreamError {
 
 /** They refuse the request as such, and will again: the registry has nothing under a name or digest that it cannot read. */
 const UNREADABLE: readonly number[] = [400, 405, 406, 409, 414, 415, 422];
+
+function blockText(answer: Parameters<typeof blockOf>[0]): string {
+  const block = blockOf(answer);
+  return block === undefined ? '' : `: it was blocked by ${block.by}. ${block.remedy}`;
+}
 
 /**
  * What a status says about the content.
@@ -98,7 +105,8 @@ export function tokenFailure(
   const { status, headers } = reply;
   const lacks = status === 200 ? ' without a usable token' : '';
   const kind = kindOfStatus(status);
-  return new UpstreamError(`${context.upstream}'s token service ${shownUrl(context.url)} answered ${status}${lacks}`, {
+  const what = `${context.upstream}'s token service ${shownUrl(context.url)}`;
+  return new UpstreamError(`${what} answered ${status}${lacks}${blockText(reply)}`, {
     kind: kind === 'not-found' ? 'invalid' : kind,
     upstream: context.upstream,
     status,

@@ -102,7 +102,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
     const { connection, send } = this.#options;
     const isOwn = this.#isHome && anonymous !== true;
     const headers = { ...(isOwn ? connection.headers : {}), ...this.#request.headers };
-    if ('range' in headers && connection.rangeRefusals.has(this.#url.host)) delete headers['range'];
+    if ('range' in headers && connection.rangeRefusals.has(this.#at.url.host)) delete headers['range'];
     if (this.#authorization !== undefined) headers['authorization'] = this.#authorization.header;
     const httpRequest: HttpRequest = {
       method,

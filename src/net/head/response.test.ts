@@ -189,3 +189,8 @@ describe('HeadReader', () => {
     assert.throws(() => reader.push(large.subarray(9)), isProtocolError);
   });
 });
+
+test('HeadReader says that a server speaks HTTP/2 alone', () => {
+  const settings = Buffer.from([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100]);
+  assert.throws(() => new HeadReader().push(settings), /speaks HTTP\/2 alone/);
+});

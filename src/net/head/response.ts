@@ -56,6 +56,7 @@ export class HeadReader {
     if (this.#kept === undefined) {
       // Checked at the first bytes: a server of another protocol may send no more, and we would wait for the rest.
       const begin = bytes.toString('latin1', 0, BEGIN_OF_HEAD.length);
+      if (isHttp2Settings(bytes)) throw protocolError('it speaks HTTP/2 alone, and this server speaks HTTP/1.1');
       if (!BEGIN_OF_HEAD.startsWith(begin)) throw protocolError('the first line is no HTTP/1.1 status line');
       // A head nearly always arrives in one piece, and then nothing is copied.
       const end = bytes.indexOf(END_OF_HEAD);
@@ -76,6 +77,11 @@ export class HeadReader {
     this.#length = 0;
     return { used: end + 4 - before, head };
   }
+}
+
+/** Whether the bytes begin with a SETTINGS frame, the first that a server of HTTP/2 sends (RFC 9113 §3.4, §4.1). */
+function isHttp2Settings(bytes: Buffer): boolean {
+  return bytes.length >= 4 && bytes[0] === 0 && bytes[1] === 0 && bytes[3] === 4;
 }
 
 /**
