@@ -3,5 +3,5 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 
 const { run } = await import('./cli/index.ts');
 const code = await run(process.argv.slice(2));
-// Unless it is set already, because what was written did not arrive.
+// Keeps an exit code that a failed write has set.
 process.exitCode ||= code;

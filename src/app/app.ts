@@ -41,7 +41,7 @@ export interface AppOptions {
 /**
  * Builds a server from its configuration and starts it.
  *
- * {@link ServerParts} stand for the life of the process; a reload replaces the {@link Generation}.
+ * {@link ServerParts} live as long as the process; a reload replaces the {@link Generation}.
  *
  * @throws {SettingsError} {DirectoryError} {DirectoryInUseError} {ListenError} each with a remedy in its message; whatever
  * was opened by then is closed again
@@ -74,7 +74,7 @@ interface RunningServer extends ReloadTarget {
   readonly listeners: readonly ListenerAddress[];
   readonly reloader: Reloader;
   readonly cleanUp: () => Promise<void>;
-  /** Whether `/readyz` says so. */
+  /** Whether `/readyz` reports ready. */
   readonly readiness: { isReady: boolean };
 }
 
@@ -108,7 +108,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
   for (const { port } of listeners) if (port !== undefined) ownPorts.add(port);
   readiness.isReady = true;
   await openControl(server);
-  // Beside the first requests: a crash may have left files that are not counted, or the names were lost.
+  // While the first requests are served: a crash may have left uncounted files, or the metadata database was lost.
   if (config.cache !== 'off' && parts.cache.isReconciliationDue) parts.cache.reconcile();
   return {
     listeners,
@@ -218,7 +218,7 @@ function stopperOf({ live, frontDoor, reloader, cleanUp, readiness }: RunningSer
   let stopping: Promise<{ cut: number }> | undefined;
   async function drain(): Promise<{ cut: number }> {
     const { drainDelay: delay, shutdownTimeout: timeoutMs } = live.current.config.timeouts;
-    // A load balancer is to see first that the server is not ready: requests refused before that would be lost.
+    // Gives a load balancer time to see that the server is not ready, before connections are refused.
     if (delay > 0) await sleep(delay, undefined, { signal: hurry.signal }).catch(() => {});
     const [drained] = await Promise.all([frontDoor.stop({ timeoutMs }), reloader.close()]);
     await cleanUp();

@@ -15,7 +15,7 @@ export interface PartsContext {
   readonly cleanups: (() => unknown)[];
 }
 
-/** What stands for the life of the process, whatever the configuration; a reload only reconfigures it. */
+/** The parts that live as long as the process; a reload only reconfigures them. */
 export interface ServerParts extends PartsContext {
   readonly eventLog: EventLog;
   readonly upstreamSets: UpstreamSets;

@@ -76,7 +76,7 @@ export class Reloader {
       if (loaded.isBlank && changed.length > 0) {
         throw new Error(`${source}: found nothing in it, expected a configuration, or {} where the defaults are meant`);
       }
-      if (source !== before.source && isGone(before.source)) {
+      if (source !== before.source && isFileRemoved(before.source)) {
         throw new Error(`${before.source}: the file was removed; put it back, or restart the server without it`);
       }
       const registries = compareRegistries(
@@ -95,7 +95,7 @@ export class Reloader {
 }
 
 /** Whether a source is a file that was removed; the next source that is found was not meant to replace it. */
-function isGone(source: string): boolean {
+function isFileRemoved(source: string): boolean {
   return isAbsolute(source) && !existsSync(source);
 }
 

@@ -60,7 +60,7 @@ export class UpstreamSets {
     return { catalogue, mirrors, transport };
   }
 
-  /** Whether two sets have the same upstreams of registries by the same transport, under whatever names. */
+  /** Whether two sets have the same upstreams and the same transport; the names of registries may differ. */
   isSame(one: UpstreamSet, other: UpstreamSet): boolean {
     const difference = new Set(upstreamsOf(one.catalogue)).symmetricDifference(new Set(upstreamsOf(other.catalogue)));
     return one.transport === other.transport && difference.size === 0;

@@ -1,4 +1,4 @@
-/** What those who store content ask and tell the capacity of the cache, which `eviction/` looks after. */
+/** How transfers use the capacity of the cache, which `eviction/` manages. */
 export interface Capacity {
   /** Whether content of so many bytes may be stored; undefined where the size is not known yet. */
   mayKeep(size?: number): boolean;

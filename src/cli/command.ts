@@ -16,7 +16,7 @@ export interface CommandOptions {
   readonly flags: ConfigFlags;
   /** Prints JSON. @default false */
   readonly json?: boolean;
-  /** Gives up the question to the server. */
+  /** Cancels the call to the server. */
   readonly signal?: AbortSignal;
 }
 

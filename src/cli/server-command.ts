@@ -27,7 +27,7 @@ export interface ServerCommand<Input, Answer> {
   readonly flags: ConfigFlags;
   readonly operation: Operation<Input, Answer, never>;
   readonly input: Input;
-  /** Gives up the question. @default only its deadline does */
+  /** Cancels the call. @default only its deadline does */
   readonly signal?: AbortSignal | undefined;
   /** Does the same without a server; undefined where only a running server can. */
   readonly alone?: ((cache: OwnedCache) => Answer | Promise<Answer>) | undefined;

@@ -205,7 +205,7 @@ class Direction {
     buffer: () => {
       const room = this.#ring.room();
       if (room !== undefined) return room;
-      // The source sends on though it is paused and a whole buffer has filled since: it is cut.
+      // The source keeps sending although it is paused and a whole buffer has filled since: the tunnel is cut.
       this.#from?.destroy();
       return Buffer.allocUnsafe(1);
     },

@@ -44,7 +44,7 @@ export function codeOf(error: unknown, phase: Phase): HttpErrorCode {
 export function httpErrorOf(error: unknown, about: { readonly authority: string; readonly phase: Phase }): HttpError {
   if (error instanceof HttpError) return error;
   const code = codeOf(error, about.phase);
-  if (/ALERT_NO_APPLICATION_PROTOCOL$/.test(errorCode(error) ?? '')) {
+  if (errorCode(error)?.endsWith('ALERT_NO_APPLICATION_PROTOCOL') === true) {
     const message = `${about.authority} speaks HTTP/2 alone, and this server speaks HTTP/1.1 (${reasonOf(error)})`;
     return new HttpError(code, message, { cause: error });
   }
@@ -59,7 +59,7 @@ const SENTENCES: Readonly<Record<HttpErrorCode, string>> = {
   reset: 'closed the connection before it answered',
   truncated: 'closed the connection before the body was complete',
   tls: 'offers no TLS connection that can be trusted',
-  protocol: 'sent what is not HTTP/1.1',
+  protocol: 'sent invalid HTTP/1.1',
   'too-large': 'sent more than was asked for',
   forbidden: 'must not be dialled',
   aborted: 'did not get to answer: the request was aborted',

@@ -73,6 +73,9 @@ export function parseRanges(header: string | undefined, size: number): readonly 
   const specs = list.split(',', 4 * MAX_RANGES).filter((spec) => spec.trim() !== '');
   if (specs.length === 0 || specs.length > MAX_RANGES) return undefined;
   for (const spec of specs) {
+    const [, first, last] = /^\s*(\d+)-(\d+)\s*$/.exec(spec) ?? [];
+    // One invalid range makes the whole header invalid (RFC 9110, section 14.1.1).
+    if (first !== undefined && Number(last) < Number(first)) return undefined;
     const range = parseRange(`bytes=${spec}`, size);
     if (range.kind === 'whole') return undefined;
     if (range.kind === 'part') parts.push({ start: range.start, end: range.end ?? size - 1 });

@@ -42,7 +42,7 @@ export function createRegistryDoor(options: RegistryDoorOptions): Door {
         takesSlot: true,
         parse() {
           const request = parseRequest(context, options);
-          // The row of a kind takes the request of that kind, which the compiler cannot see.
+          // The compiler cannot see that the row belongs to the kind of the path.
           const row = ROWS[request.path.kind] as Row<ReadKind>;
           wanted = row.wanted;
           return {
@@ -68,7 +68,7 @@ function parseRequest(context: RequestContext, { catalogue, originFor }: Registr
   context.registry = registry.name;
   context.ns = ns;
   const path = parseRegistryPath(name.path);
-  // A mirror takes no uploads, so it has no state of an upload to tell either.
+  // A mirror takes no uploads, so it refuses requests for the state of one too.
   if (path.kind === 'uploads') throw writeRefused();
   const repository = 'repository' in path ? qualifyRepository(registry, path.repository) : '';
   context.repository = repository === '' ? undefined : repository;

@@ -8,7 +8,7 @@ export type ReadKind = Exclude<RegistryPath['kind'], 'uploads'>;
 /** A parsed path of one kind. */
 export type PathOf<Kind extends ReadKind> = Extract<RegistryPath, { kind: Kind }>;
 
-/** A request whose registry, repository and path are known, and which has passed the gate. */
+/** A request whose registry, repository and path are known. */
 export interface RegistryRequest<Path = PathOf<ReadKind>> {
   readonly context: RequestContext;
   readonly name: ResolvedName;

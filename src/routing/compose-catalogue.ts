@@ -64,7 +64,7 @@ export function composeCatalogue(options: CatalogueOptions): Composition {
   const registries = draft.finish();
   if (draft.problems.length > 0 || byDefault === undefined) return { catalogue: undefined, problems: draft.problems };
   const defaultRegistry = registries.find(({ name }) => name === byDefault);
-  if (defaultRegistry === undefined) throw new Error(`the default registry ${byDefault} was drafted and is not there`);
+  if (defaultRegistry === undefined) throw new Error(`the default registry ${byDefault} is missing from the catalogue`);
   const catalogue = createCatalogue({
     default: defaultRegistry,
     domainSuffix,

@@ -43,7 +43,7 @@ export function createDispatch(
 async function pass(context: RequestContext, opened: DoorRequest, admission: Admission | undefined): Promise<void> {
   // A GET takes no body, and one without bytes is none. Before the slot: the client may let it wait.
   if (context.isReading && context.hasBody) context.hasBody = !(await isBodyEmpty(context.request));
-  // Before the request is parsed: a refused request counts against its client's rate too.
+  // Before the request is parsed, so that a malformed request counts against its client's rate too.
   if (opened.takesSlot) await admission?.admit(context);
   const { access, answer } = opened.parse();
   // The gate comes before the cache: what is cached for one client is never shown to another who may not see it.

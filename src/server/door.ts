@@ -1,7 +1,7 @@
 import type { AccessRequest } from '../access/index.ts';
 import type { RequestContext } from './exchange/index.ts';
 
-/** One kind of request. Push, uploads, the API or a page are doors of their own, in the list that the app composes. */
+/** One kind of request. The registry API, the pages, the mirror routes are doors; so are an API or a console. `app/` has the list. */
 export interface Door {
   /** Recognizes a request by its method and path; undefined where it belongs to another door. Every request passes here. */
   readonly open: (context: RequestContext) => DoorRequest | undefined;

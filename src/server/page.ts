@@ -13,7 +13,7 @@ export interface Page {
   readonly body: string;
 }
 
-/** One page: where it is, what the gate decides on for it, and what it shows. */
+/** One page: its paths, its action at the gate, its content. */
 export interface PageRow {
   /** In the log and the metrics. */
   readonly route: string;

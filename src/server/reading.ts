@@ -7,7 +7,7 @@ const CHANGING: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'DELETE']
 /** The answer to a method that a door which only reads does not take, whether HTTP knows the method or not. */
 export function methodRefused(method: string): OciError {
   if (CHANGING.has(method)) return writeRefused();
-  return refused('the method is not supported: GET and HEAD are what a mirror answers');
+  return refused('the method is not supported: a mirror answers GET and HEAD');
 }
 
 /** The answer to a request that would change something, at a door that only reads. */

@@ -132,7 +132,7 @@ async function answerFromSite(
   });
   if (answer.kind === 'kept') return sendKept(context, answer, { from: at, pathOf, base });
   const passed = answers.get(answer.response);
-  if (passed === undefined) throw new TypeError('The cache passed on an answer that no site gave');
+  if (passed === undefined) throw new TypeError('The cache returned an answer without the response of its site');
   await send(passed);
 }
 

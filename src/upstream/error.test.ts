@@ -37,7 +37,7 @@ describe('kindOfStatus', () => {
   }
 
   test('a 400 of a storage is about its URL, not about the content', () => {
-    assert.equal(kindOfStatus(400, true), 'invalid');
+    assert.equal(kindOfStatus(400, true), 'unavailable');
   });
 
   test('a storage that refuses what was just signed is out of order, not the last word', () => {

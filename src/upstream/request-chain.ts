@@ -115,7 +115,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
     return connection.exchange(httpRequest, { purpose, destination: isOwn ? 'upstream' : 'redirect', send });
   }
 
-  /** What to repeat the request with; undefined where a new authorization would change nothing. */
+  /** The authorization for a second attempt; undefined where a new authorization would change nothing. */
   async #renew(reply: T, privateNetwork: boolean): Promise<Authorization | undefined> {
     const current = this.#authorization;
     try {

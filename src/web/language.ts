@@ -21,7 +21,7 @@ export function languageOf({
     const [tag = '', ...parameters] = range.split(';');
     const language = tag.trim() === '*' ? 'en' : languageNamed(tag.trim());
     const weight = weightOf(parameters);
-    // Of equals, the first: browsers list what they like best first.
+    // On a tie the first wins: browsers list what they like best first.
     if (language !== undefined && weight > (best?.weight ?? 0)) best = { language, weight };
   }
   return best?.language ?? 'en';

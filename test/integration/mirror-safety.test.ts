@@ -105,7 +105,7 @@ describe('a URL', () => {
     await using pair = await routed({
       '*': (request, response) => {
         asked.push(request.url);
-        redirect(302, `http://${request.headers.host ?? ''}${request.url ?? ''}`)(request, response);
+        return redirect(302, `http://${request.headers.host ?? ''}${request.url ?? ''}`)(request, response);
       },
     });
     for (const path of paths) {

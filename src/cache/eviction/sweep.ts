@@ -10,7 +10,7 @@ interface SweepOptions {
   readonly wanted: number;
   /** Asked right before a blob is evicted. @default no blob is retained */
   readonly isRetained?: (digest: Digest) => boolean;
-  /** True: nothing is evicted, and `onEvict` hears what would be. @default false */
+  /** True: nothing is evicted, and `onEvict` gets what would be. @default false */
   readonly dryRun?: boolean;
   /** Called for each blob that is evicted, or would be. */
   readonly onEvict?: (blob: ReadBlobRecord) => void;

@@ -13,7 +13,7 @@ export class RottenBlobError extends Error {
   override readonly name = 'RottenBlobError';
 
   constructor(digest: Digest, detail: string) {
-    super(`Cannot go on with the stored blob ${digest}: ${detail}. It is fetched afresh by the next request`);
+    super(`Cannot go on with the stored blob ${digest}: ${detail}. The next request fetches it again`);
   }
 }
 

@@ -99,7 +99,7 @@ export class Scrub {
       const begun = performance.now();
       const isKnown = (await metadata.getBlob(digest)) !== undefined;
       const finding = await verification.inspect(digest, { signal });
-      if (finding === 'gone') continue;
+      if (finding === 'removed') continue;
       const { blobs, bytes, adopted } = this.#current;
       this.#note({ blobs: blobs + 1, bytes: bytes + size });
       if (finding !== 'right') this.#report({ digest, ...finding });

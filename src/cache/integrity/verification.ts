@@ -45,8 +45,8 @@ export interface CheckOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What an inspection of a stored blob finds. `gone`: it was removed meanwhile. */
-type Finding = Corruption | 'right' | 'gone';
+/** What an inspection of a stored blob finds. `removed`: it was removed meanwhile. */
+type Finding = Corruption | 'right' | 'removed';
 
 const WEEK = 7 * 24 * 3600 * 1000;
 
@@ -124,7 +124,7 @@ export class Verification {
   /** The size of a stored blob, if it is the expected one; its content is not checked. */
   async size(digest: Digest, expectedSize: number | undefined): Promise<number | undefined> {
     const { store, telemetry } = this.#options;
-    const message = `Cannot look at the stored blob ${digest}`;
+    const message = `Cannot read the stored blob ${digest}`;
     const found = await attempt(async () => ({ size: await store.stat(digest) }), { telemetry, message });
     if (found === undefined) return undefined;
     const { size } = found;
@@ -185,7 +185,7 @@ export class Verification {
     }
     if (stored === undefined) {
       // With neither a row nor a file, it was removed meanwhile.
-      return (await this.#missing(digest)) ? { reason: 'missing', detail: 'its file is gone' } : 'gone';
+      return (await this.#missing(digest)) ? { reason: 'missing', detail: 'its file is missing' } : 'removed';
     }
     if (row !== undefined && row.size !== stored.size) {
       release(stored);
@@ -326,7 +326,7 @@ function wrongSize(found: number, known: number): Corruption {
   return { reason: 'size', detail: `its file has ${found} bytes and had ${known} when it was stored` };
 }
 
-/** Closes a file without waiting: a failure could not be helped. */
+/** Closes a file without waiting, and ignores a failure. */
 function release(blob: StoredBlob): void {
   blob.close().catch(() => {});
 }

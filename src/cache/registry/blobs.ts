@@ -71,7 +71,7 @@ export interface BlobAnswer extends BlobHead {
   readonly reader: BlobReader;
 }
 
-/** Times a request looks again because another's transfer began or ended while the disk was asked. */
+/** Times a request looks again because another's transfer began or ended during the read. */
 const MAX_LOOKS = 8;
 
 /** Blobs by digest: from the store, from a running transfer, or from a transfer that is started. */

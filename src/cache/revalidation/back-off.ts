@@ -6,7 +6,7 @@ import { isCurrent, type TimeSpan } from '../time-span.ts';
 const FIRST_DELAY = 5000;
 export const LONGEST_DELAY = 300_000;
 
-/** Records remembered. One that is forgotten is asked for again. */
+/** Records remembered. For a forgotten record the origin is asked again. */
 const REMEMBERED = 10_000;
 
 /**
@@ -43,7 +43,7 @@ export class BackOff {
     return this.#failures.get(key);
   }
 
-  /** True while the origin is not asked. A refusal is asked for each time: only the origin can lift it. */
+  /** True while the origin is not asked. After a refusal every request asks the origin: only the origin can lift it. */
   isBackingOff(failure: Failure): boolean {
     return !failure.isRefusal && isCurrent(failure, this.#now());
   }

@@ -1,4 +1,4 @@
-/** What came of asking the origin. */
+/** The origin's answer, or why there is none. */
 export type Asked<A> =
   | { readonly answer: A; readonly failure?: undefined }
   | {

@@ -23,13 +23,13 @@ interface RevalidationOptions<A> {
   readonly now?: (() => number) | undefined;
 }
 
-/** Names a record and whom the origin asks for it. */
+/** Identifies a record, its registry, and the upstream named in warnings. */
 export interface RevalidationKey {
   /** Unique among the records; requests with the same id share one question. */
   readonly id: string;
-  /** The registry or site: where it does not answer for one of its records, requests for the others do not wait. */
+  /** The registry or site: once it is slow for one record, requests for its other records get stale answers at once. */
   readonly registry: string;
-  /** The name of what is asked, for warnings. */
+  /** The name of the upstream, for warnings. */
   readonly upstream: string;
 }
 
@@ -157,29 +157,34 @@ export class Revalidation<A> {
     if (running !== undefined) return running;
     const flight = new Flight<A>(question.ask, {
       lateAfter: this.#staleAfter,
-      onLate: () => this.#unresponsive.begun(key.registry),
+      onLate: () => this.#unresponsive.markUnresponsive(key.registry),
       release: this.#options.release,
       isForAsker: this.#options.isForAsker,
     });
     this.#flights.set(key.id, flight);
-    const isStored = question.stale !== undefined;
-    void flight.resolution.then((asked) => this.#settle(key, asked, { isStored }));
+    const mayServeStale = question.stale !== undefined;
+    void flight.resolution.then((asked) => this.#settle(key, asked, { mayServeStale }));
     return flight;
   }
 
-  #settle({ id, registry }: RevalidationKey, asked: Asked<A>, { isStored }: { readonly isStored: boolean }): void {
+  #settle(
+    { id, registry }: RevalidationKey,
+    asked: Asked<A>,
+    { mayServeStale }: { readonly mayServeStale: boolean },
+  ): void {
     const { negativeCache } = this.#options;
     this.#flights.delete(id);
     const { failure, answer } = asked;
     const kind = isOriginFailure(failure?.error) ? failure.error.kind : undefined;
-    if (answer !== undefined || (kind !== undefined && kind !== 'unavailable')) this.#unresponsive.broken(registry);
+    if (answer !== undefined || (kind !== undefined && kind !== 'unavailable'))
+      this.#unresponsive.markResponsive(registry);
     if (failure === undefined) {
       this.#backOff.answered(id);
       negativeCache?.forget(id);
       return;
     }
-    // Only what is stored: otherwise requests for names that do not exist would push out the failures that count.
-    if (isStored) this.#backOff.failed(id, failure.error, failure);
+    // Only a record that may be served stale: otherwise requests for names that do not exist would push out the failures that count.
+    if (mayServeStale) this.#backOff.failed(id, failure.error, failure);
     if (kind === 'not-found' && failure.isRefusal) negativeCache?.note(id, failure.error);
   }
 }

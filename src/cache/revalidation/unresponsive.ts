@@ -21,12 +21,12 @@ export class UnresponsiveRegistries {
   }
 
   /** The registry has not answered within the time that a request waits. */
-  begun(registry: string): void {
+  markUnresponsive(registry: string): void {
     this.#since.set(registry, this.#now());
   }
 
   /** The registry has answered, whatever it said. */
-  broken(registry: string): void {
+  markResponsive(registry: string): void {
     this.#since.delete(registry);
   }
 

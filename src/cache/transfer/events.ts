@@ -3,7 +3,7 @@ import type { Capacity } from '../capacity.ts';
 import type { Ingest, IngestObserver } from './ingest.ts';
 
 interface IngestListeners {
-  /** Told where the disk refuses the bytes. */
+  /** Called where the disk refuses the bytes. */
   readonly capacity: Pick<Capacity, 'refused'>;
   /** Called when the transfer has settled, before that is published. */
   readonly onSettled: (ingest: Ingest) => void;

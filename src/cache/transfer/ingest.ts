@@ -47,7 +47,7 @@ interface IngestEnvironment {
   readonly publish: (file: Ingestion, content: IngestContent) => Promise<void>;
   /** Asked when the file is whole: false where too many wait to be published. @default always */
   readonly mayPublish?: () => boolean;
-  /** Awaited before the file is published: until then the capacity may decide not to keep it. Must not reject. */
+  /** Resolves when the capacity has decided whether this blob is stored; awaited before the file is published. Must not reject. */
   readonly decided?: () => Promise<void>;
   /** Whether it may go on although the last follower has left. @default always */
   readonly mayContinue?: () => boolean;
@@ -74,8 +74,8 @@ type IngestOutcome = 'committed' | 'streamed' | 'aborted' | 'failed';
 interface IngestOptions {
   readonly repository: Repository;
   /**
-   * Undefined where it is not known before the last byte: then a whole body is right, and `open` guarantees that a continued
-   * body is of the same version.
+   * Undefined for content fetched by URL: any complete body is accepted, and `open` guarantees that a continued body is of
+   * the same version.
    */
   readonly digest: Digest | undefined;
   /** Size in bytes by the manifest that names the blob: an upstream that gives another is refused. */
@@ -134,7 +134,7 @@ export class Ingest {
     this.#keep = options.keep;
     this.#environment = environment;
     this.opened = this.#opened.promise;
-    // The request that started the transfer may be over when it fails; that is no unhandled rejection.
+    // Marks a rejection as handled: the request that started the transfer may have ended.
     this.opened.catch(() => {});
     this.settled = this.#run();
   }
@@ -176,14 +176,14 @@ export class Ingest {
     return this.#detached;
   }
 
-  /** True when it has been given up and is cleaning up: a request that comes now waits until it has settled and starts again. */
+  /** Aborted or failed, and not yet settled: a new request waits for `settled`, then starts a new ingest. */
   get ending(): boolean {
     return !this.#verified && (this.#abort.signal.aborted || this.#error !== undefined);
   }
 
   /**
-   * Attaches a reader. Attach in the same turn the ingest was found or started in: a transfer that nobody follows may be
-   * given up at any time.
+   * Attaches a reader. Call it in the turn of the event loop in which the ingest was found or started: an ingest without
+   * followers may be aborted at any time.
    */
   follow(span: ByteSpan): BlobReader {
     const follower = new Follower(this, span, () => this.#leave(follower));
@@ -273,8 +273,7 @@ export class Ingest {
             blob = await this.#environment.open({ offset: this.written, size: this.#expectedSize, signal });
             await this.#accept(blob);
           }
-          // The digest decides whether it is the blob, not the end of the body: an upstream may break off or stall behind
-          // the last byte, and then has nothing to continue.
+          // Stops at `size` bytes without waiting for the end of the body: an upstream may stall after the last byte.
           const chunk = this.written === this.size ? undefined : await blob.body.read();
           if (chunk === undefined) {
             if (this.size !== undefined && this.written < this.size) {
@@ -365,7 +364,7 @@ export class Ingest {
     this.#notify();
   }
 
-  /** Checks what the upstream says of the body, the first time and after each break. */
+  /** Checks offset and size of the body, the first time and after each break; the first time it begins the file. */
   async #accept(blob: OriginBlob): Promise<void> {
     this.upstream = blob.upstream;
     this.visibility = blob.visibility;
@@ -415,7 +414,7 @@ export class Ingest {
     const file = this.#file;
     const { digest, size } = this;
     if (file === undefined || digest === undefined || size === undefined) {
-      throw new TypeError('Cannot publish what has no file');
+      throw new TypeError('Cannot publish an ingest without a file');
     }
     if (this.#keep && this.#environment.mayPublish?.() === false) this.#keep = false;
     if (this.#keep) await this.#environment.decided?.();

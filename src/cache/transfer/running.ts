@@ -11,7 +11,7 @@ export class RunningTransfers<T extends { readonly ingest: Ingest }> {
   #ended = 0;
   #isStopping = false;
 
-  /** Transfers that have ended so far. A change tells that one ended while the disk was asked. */
+  /** Transfers that have ended so far. A change tells that one ended during the read. */
   get ended(): number {
     return this.#ended;
   }

@@ -104,7 +104,7 @@ export class UrlCache {
       const joined = await this.#join(key, request);
       if (joined !== undefined) return joined;
       const record = await this.#stored.find(key, request);
-      // A transfer may have begun while the database was asked.
+      // A transfer may have begun during the read of the database.
       if (this.#transfers.get(key) !== undefined) continue;
       if (record !== undefined && this.#stored.holds(record, request)) {
         const hit = await this.#stored.serve(record, { outcome: 'HIT' }, request);
@@ -337,7 +337,7 @@ export class UrlCache {
     return head.status === 200 && mayBeShared(head) && isIt(head);
   }
 
-  /** Asks for the whole. The client's leaving ends the question, but not the body: by then others may follow it. */
+  /** Asks for the whole. If the client leaves, the request ends, but not a body that has begun: others may follow it. */
   async #open({ open, signal }: UrlRequest, headers: Readonly<Record<string, string>>): Promise<UrlResponse> {
     const left = new AbortController();
     const leave = (): void => left.abort(signal.reason);

@@ -21,7 +21,7 @@ export class FragmentingSocket extends Duplex {
   readonly onread: OnReadOpts = {
     buffer: ciphertext,
     callback: (count, bytes) => {
-      if (this.#below === undefined) this.destroy(new Error('it spoke before it was asked'));
+      if (this.#below === undefined) this.destroy(new Error('it sent data before the request'));
       else this.emit('data', (bytes as Buffer).subarray(0, count));
       return this.#flowing;
     },

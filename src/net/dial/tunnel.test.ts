@@ -112,7 +112,7 @@ for (const kind of KINDS) {
       ],
       ['silence', { refuse: -1 }, 'timeout', /opened no tunnel to it within 60 ms/],
       ['an end', { refuse: -2 }, 'reset', /The outbound proxy/],
-      ['unsolicited bytes', { surplus: 'HTTP/1.1 200 OK\r\n\r\n' }, 'protocol', /spoke before it was asked/],
+      ['unsolicited bytes', { surplus: 'HTTP/1.1 200 OK\r\n\r\n' }, 'protocol', /sent data before the request/],
     ];
     for (const [what, script, code, message] of refusals) {
       test(`calls ${what} ${code}`, async (t) => {

@@ -132,7 +132,7 @@ async function requestConnect(
   const { status } = parseResponseHead(head ?? '', 'HEAD');
   if (status === 407) return 'wants another user and password (407)';
   if (status < 200 || status > 299) return `answered ${status}`;
-  if (used < bytes.length) throw new HttpError('protocol', `${authority} spoke before it was asked`);
+  if (used < bytes.length) throw new HttpError('protocol', `${authority} sent data before the request`);
   return undefined;
 }
 
@@ -173,7 +173,7 @@ async function requestSocks(
   if (reply[0] !== 5) throw new HttpError('protocol', `${shownOutboundProxy(proxy)} does not speak SOCKS5`);
   if (reply[1] !== 0) return SOCKS_REPLIES[reply[1] ?? 1] ?? `answered ${reply[1]}`;
   if (reply.length > socksReplyLength(reply))
-    throw new HttpError('protocol', `${host}:${port} spoke before it was asked`);
+    throw new HttpError('protocol', `${host}:${port} sent data before the request`);
   return undefined;
 }
 

@@ -149,7 +149,7 @@ describe('open() refuses what is not HTTP/1.1', () => {
   for (const [what, bytes] of refused) {
     test(what, async (t) => {
       const { open, server } = await pair(t, says(bytes));
-      await assert.rejects(open(), failsWith('protocol', /^127\.0\.0\.1:\d+ sent what is not HTTP\/1\.1: /));
+      await assert.rejects(open(), failsWith('protocol', /^127\.0\.0\.1:\d+ sent invalid HTTP\/1\.1: /));
       if (!server.sockets[0]?.destroyed) await once(server.sockets[0] as Socket, 'close');
     });
   }

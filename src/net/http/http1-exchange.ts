@@ -305,7 +305,7 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
   #refuse(error: unknown): void {
     const { authority } = this.#options;
     const reason = error instanceof Error ? error.message : String(error);
-    this.#fail(new HttpError('protocol', `${authority} sent what is not HTTP/1.1: ${reason}`, { cause: error }));
+    this.#fail(new HttpError('protocol', `${authority} sent invalid HTTP/1.1: ${reason}`, { cause: error }));
   }
 
   /** The exchange failed: the reader gets the received bytes, then the error. */

@@ -47,7 +47,7 @@ async function firstByte(upstream: Upstream, asked: BlobAsked): Promise<OriginBl
 const MAY_REFUSE_RANGE: ReadonlySet<number> = new Set([400, 403, 405, 406, 412, 416, 422, 501]);
 
 /**
- * Opens the blob's body, or a part of it. Redirects are followed anew each time, since a signed URL is valid for minutes
+ * Opens the blob's body, or a part of it. Redirects are followed again for each request, since a signed URL is valid for minutes
  * only: a storage that refuses one is asked again by way of the registry. Where Range is refused, or another part comes than
  * the requested one, the whole blob is opened and the part cut out of it; a host that refuses Range is not sent it again for
  * a while.

@@ -60,7 +60,7 @@ export function readList(
 ): OriginList {
   const { headers, body: bytes } = answer.reply;
   // Login pages and captive portals answer 200 as well. What came encoded is no JSON either; a wrong label is ignored.
-  if (!beginsAsJson(bytes)) throw upstream.invalid(request, 'what came is no JSON object');
+  if (!beginsAsJson(bytes)) throw upstream.invalid(request, 'the answer is not a JSON object');
   return {
     bytes,
     mediaType: bareMediaType(headers['content-type']) || 'application/json',

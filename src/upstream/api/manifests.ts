@@ -50,7 +50,7 @@ export async function getManifest(upstream: Upstream, asked: ManifestAsked): Pro
   // The bytes decide, not the label: servers have been seen to put one on what they send as it is.
   if (!isIdentity(encoding) && !beginsAsJson(bytes)) throw upstream.invalid(request, `it came encoded, as ${encoding}`);
   const mediaType = manifestMediaType(headers['content-type'], bytes);
-  if (mediaType === undefined) throw upstream.invalid(request, 'what came is no manifest');
+  if (mediaType === undefined) throw upstream.invalid(request, 'the answer is not a manifest');
   const digest = manifestDigest(bytes, asked.reference);
   if (digest === undefined) throw upstream.invalid(request, 'the bytes that came have another digest');
   return { bytes, digest, mediaType, size: bytes.length, upstream: upstream.name, visibility: answer.visibility };

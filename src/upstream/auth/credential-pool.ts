@@ -99,7 +99,7 @@ export class CredentialPool<C extends object> {
     this.#entryOf(credential).quota = { quota, ...this.#span(believed) };
   }
 
-  /** Rests a throttled credential for this kind of request. @param seconds from `Retry-After`, where the registry sent it */
+  /** Suspends a throttled credential for this kind of request. @param seconds from `Retry-After`, where the registry sent it */
   park(credential: C, kind: RequestKind, seconds: number | undefined): void {
     const entry = this.#entryOf(credential);
     const window = entry.quota?.quota.windowSeconds ?? Number.POSITIVE_INFINITY;
@@ -107,7 +107,7 @@ export class CredentialPool<C extends object> {
     entry.parked.set(kind, this.#span(milliseconds));
   }
 
-  /** Rests a refused credential for a minute, so that not every request begins with a refusal. */
+  /** Suspends a refused credential for a minute, so that not every request begins with a refusal. */
   refuse(credential: C): void {
     this.#entryOf(credential).refused = this.#span(REFUSED_MS);
   }

@@ -97,7 +97,7 @@ export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<nu
     return EXIT.ok;
   } catch (error) {
     // The state is unknown: drain, and let a supervisor start the program again.
-    log.error('an error nobody expected: stopping', { error });
+    log.error('unexpected error: stopping', { error });
     await stopOnce(app, log);
     return EXIT.failure;
   } finally {
