@@ -82,6 +82,8 @@ const IMPERSONAL: ReadonlySet<string> = new Set([
   'x-b3-sampled',
   'x-b3-spanid',
   'x-b3-traceid',
+  // Says that a download is to be counted: the same from every client of Hugging Face.
+  'x-hf-download-counter',
 ]);
 
 /** Headers that the cache sets itself when it asks the site. */
