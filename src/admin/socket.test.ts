@@ -186,7 +186,7 @@ describe('createControl and callControl', () => {
     });
   });
 
-  test('garbage disturbs nobody', async () => {
+  test('garbage disturbs no other call', async () => {
     const { path } = await open([looking('status', () => 'well')]);
     const socket = connect({ path });
     socket.on('error', () => {});

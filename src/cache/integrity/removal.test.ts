@@ -38,7 +38,7 @@ describe('removeBlob()', () => {
 });
 
 describe('forgetWithoutFile()', () => {
-  test('leaves what is stored anew while it looks', async () => {
+  test('leaves a blob that is stored again during the check', async () => {
     const store = new MemoryBlobStore();
     const metadata = new MemoryMetadataStore();
     await metadata.putBlob({ digest, size, kind: 'mirrored', storedAt: 1 });

@@ -1,7 +1,7 @@
 import { Lru } from '../../lib/index.ts';
 import { isCurrent, type TimeSpan } from '../time-span.ts';
 
-/** Names remembered. Bounded, as any client can ask for names that do not exist. */
+/** Most names that are remembered: a client can ask for any number of names that do not exist. */
 const REMEMBERED = 10_000;
 
 interface NegativeCacheOptions {

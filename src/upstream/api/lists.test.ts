@@ -275,7 +275,7 @@ describe('referrers', () => {
     assert.equal(found(list).length, 1000 - 64);
   });
 
-  test('are an empty index where nobody has any', async () => {
+  test('are an empty index where no upstream has any', async () => {
     await using registry = await startScriptedUpstream({ personality: 'ghcr' });
     registry.add(image, app.repository);
     await using upstreams = connectUpstreams({ url: registry.url });
@@ -293,7 +293,7 @@ describe('referrers', () => {
     assert.deepEqual([list.upstream, found(list).length], ['cold', 1]);
   });
 
-  test('are not said to be none where nobody could say', async () => {
+  test('are a failure, not an empty list, where no upstream could answer', async () => {
     await using registry = await startScriptedUpstream({ personality: 'ghcr' });
     registry.add(image, app.repository);
     const troubles = [

@@ -159,7 +159,7 @@ describe('entrepot scrub, where a server runs', () => {
   });
 
   for (const [what, next, says] of [
-    ['has started anew', () => null, /^The server has stopped or restarted, .* `entrepot scrub` starts another\.\n$/],
+    ['has restarted', () => null, /^The server has stopped or restarted, .* `entrepot scrub` starts another\.\n$/],
     ['answers what nobody can read', () => 'soon', /^The server answered in a form/],
   ] as const) {
     test(`says so where the server meanwhile ${what}`, async (t) => {
