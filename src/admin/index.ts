@@ -13,6 +13,7 @@ export {
   type RefreshAnswer,
   type ReloadAnswer,
   type ScrubProgress,
+  type UnknownFiles,
 } from './operations.ts';
 export { createControl } from './socket.ts';
 export { controlSocketPath } from './socket-path.ts';

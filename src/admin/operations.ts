@@ -72,6 +72,15 @@ const gcInput = z.object({
     .describe('Bytes to come down to, instead of the configured limits.'),
 });
 
+const unknownFiles = z
+  .object({
+    count: z.number(),
+    names: texts.describe('The first few, below the cache directory.'),
+  })
+  .optional()
+  .describe('Files of other programs in the cache directory, which are never deleted. Older servers leave it out.');
+export type UnknownFiles = z.infer<typeof unknownFiles>;
+
 const gcAnswer = z.object({
   dryRun: z.boolean(),
   stored: z.number().describe('Bytes in the cache before.'),
@@ -89,6 +98,7 @@ const gcAnswer = z.object({
     )
     .readonly()
     .describe('The first ten thousand, least recently read first.'),
+  unknown: unknownFiles,
 });
 export type GcAnswer = z.infer<typeof gcAnswer>;
 
@@ -207,6 +217,7 @@ const scrubProgress = z.object({
     .array(z.object({ digest: z.string(), reason: z.string(), detail: z.string() }))
     .readonly()
     .describe('The first hundred corrupt or missing blobs.'),
+  unknown: unknownFiles,
   error: z.string().optional(),
 });
 export type ScrubProgress = z.infer<typeof scrubProgress>;

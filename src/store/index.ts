@@ -13,6 +13,7 @@ export {
   openSpoolBlobStore,
   removeSpool,
   type StoredBlob,
+  type UnknownFiles,
 } from './blobs/index.ts';
 export {
   claimDirectory,

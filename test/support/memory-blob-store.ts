@@ -1,5 +1,5 @@
 import type { Digest } from '../../src/oci/index.ts';
-import type { BlobStore, Ingestion, StoredBlob } from '../../src/store/index.ts';
+import type { BlobStore, Ingestion, StoredBlob, UnknownFiles } from '../../src/store/index.ts';
 
 export interface MemoryBlobStoreOptions {
   /** Bytes that fit, ingests included; beyond it `write` rejects with the code `ENOSPC`. @default no limit */
@@ -74,6 +74,10 @@ export class MemoryBlobStore implements BlobStore {
 
   async *listDigests(): AsyncIterable<readonly Digest[]> {
     if (this.#blobs.size > 0) yield [...this.#blobs.keys()].sort();
+  }
+
+  async unknownFiles(): Promise<UnknownFiles> {
+    return { count: 0, names: [] };
   }
 
   /** Puts any bytes under a digest, right or wrong, as a rotting disk would. */

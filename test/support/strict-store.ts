@@ -1,5 +1,5 @@
 import type { Digest } from '../../src/oci/index.ts';
-import type { BlobStore, Ingestion, StoredBlob } from '../../src/store/index.ts';
+import type { BlobStore, Ingestion, StoredBlob, UnknownFiles } from '../../src/store/index.ts';
 
 /** Where a {@link StrictStore} can be made to wait or fail. */
 export type StoreStep = 'begin' | 'write' | 'read' | 'commit' | 'abort' | 'open' | 'stat' | 'delete';
@@ -102,6 +102,10 @@ export class StrictStore implements BlobStore {
 
   listDigests(): AsyncIterable<readonly Digest[]> {
     return this.#store.listDigests();
+  }
+
+  unknownFiles(): Promise<UnknownFiles> {
+    return this.#store.unknownFiles();
   }
 
   #guard(what: string): { use(step: string): void; close(): void } {

@@ -1,5 +1,5 @@
 import type { Digest, Repository } from '../../oci/index.ts';
-import type { BlobStore, MetadataStore, ReadBlobRecord } from '../../store/index.ts';
+import type { BlobStore, MetadataStore, ReadBlobRecord, UnknownFiles } from '../../store/index.ts';
 import { formatBytes, type Telemetry } from '../../telemetry/index.ts';
 import type { Capacity } from '../capacity.ts';
 import { isCurrent } from '../time-span.ts';
@@ -28,7 +28,7 @@ interface InFlightTransfer extends Arrival {
 
 /** How much of the disk the cache may use. */
 export interface CapacityLimits {
-  /** Bytes of blobs and manifests; undefined: no limit. */
+  /** Bytes of blobs, manifests and the metadata database; undefined: no limit. */
   readonly maxSize?: number | undefined;
   /** How much of the disk stays free. @default 1 GiB or 2 %, whichever is less */
   readonly minFree?: MinFree | undefined;
@@ -48,7 +48,7 @@ interface CapacityOptions {
   readonly isInUse: (digest: Digest) => boolean;
   /** Called for each blob that was evicted. */
   readonly onEvict?: (digest: Digest) => void;
-  /** Called after rows of tags and members were deleted. */
+  /** Called after rows of tags, members or URLs were deleted. */
   readonly onTrim?: () => void;
   /** Called before blobs are chosen: writes the pending read times. */
   readonly prepare: () => Promise<void>;
@@ -80,6 +80,8 @@ export interface Collected extends Swept {
   readonly wanted: number;
   /** The evicted blobs, least recently used first, at most {@link MAX_LISTED}. */
   readonly evicted: readonly ReadBlobRecord[];
+  /** Files of other programs in the cache directory. */
+  readonly unknown: UnknownFiles;
 }
 
 /** Milliseconds in which nothing is kept after the disk refused a write. */
@@ -117,6 +119,7 @@ export class CacheCapacity implements Capacity {
   #triedAt = 0;
   /** Bytes of rows above which they are trimmed again: a trim reads all of them. */
   #trimAbove = 0;
+  #trimmedAt = 0;
   readonly #oversized = new Set<string>();
   /** The disk refuses writes. */
   #refused: (Pause & { readonly timer: NodeJS.Timeout }) | undefined;
@@ -195,22 +198,31 @@ export class CacheCapacity implements Capacity {
   }
 
   get #hasJustTried(): boolean {
-    return isCurrent({ since: this.#triedAt, until: this.#triedAt + RETRY_MS }, this.#now());
+    return this.#isRecent(this.#triedAt);
+  }
+
+  #isRecent(at: number): boolean {
+    return isCurrent({ since: at, until: at + RETRY_MS }, this.#now());
   }
 
   /** Evicts what exceeds the limits now, because an operator says so. */
   collect({ dryRun = false, maxSize }: CollectOptions = {}): Promise<Collected> {
     return this.#enqueue(async () => {
+      if (!dryRun) await this.#trimRows();
       const usage = await this.#measure();
-      const { stored } = usage;
-      const wanted = maxSize === undefined ? bytesToFree({ ...usage, eager: true }) : Math.max(0, stored - maxSize);
+      const { stored, overhead = 0 } = usage;
+      const wanted =
+        maxSize === undefined
+          ? bytesToFree({ ...usage, eager: true })
+          : Math.min(stored, Math.max(0, stored + countedOverhead(overhead, maxSize) - maxSize));
       const evicted: ReadBlobRecord[] = [];
       const swept = await this.#sweep(wanted, {
         dryRun,
         onEvict: (blob) => void (evicted.length < MAX_LISTED && evicted.push(blob)),
       });
       if (!dryRun) this.#publishSwept(swept, stored);
-      return { ...swept, dryRun, stored, wanted, evicted };
+      const unknown = await this.#options.store.unknownFiles();
+      return { ...swept, dryRun, stored, wanted, evicted, unknown };
     });
   }
 
@@ -255,14 +267,20 @@ export class CacheCapacity implements Capacity {
     }
   }
 
+  /** Keeps the rows within their budget, and gives the space of deleted ones back. */
   async #trimRows(): Promise<void> {
-    const { metadata, limits, disk, onTrim } = this.#options;
+    const { metadata, limits, disk, retained, onTrim } = this.#options;
     const budget = rowBudget(limits().maxSize ?? (await disk?.())?.total);
+    await metadata.limitRows(budget.most);
     const { rowBytes } = await metadata.footprint();
-    if (rowBytes <= Math.max(budget, this.#trimAbove)) return;
-    const deleted = await trimRows({ metadata, budget, now: this.#now() });
-    this.#trimAbove = (await metadata.footprint()).rowBytes * TRIM_AGAIN;
-    if (deleted > 0) onTrim?.();
+    const isStuck = rowBytes >= budget.most && !this.#isRecent(this.#trimmedAt);
+    if (isStuck || rowBytes > Math.max(budget.evicted, this.#trimAbove)) {
+      const deleted = await trimRows({ metadata, budget, retained, now: this.#now() });
+      this.#trimAbove = (await metadata.footprint()).rowBytes * TRIM_AGAIN;
+      this.#trimmedAt = this.#now();
+      if (deleted > 0) onTrim?.();
+    }
+    await metadata.giveBack();
   }
 
   async #measure(): Promise<Usage> {
@@ -273,7 +291,7 @@ export class CacheCapacity implements Capacity {
     const space = await disk?.();
     return {
       stored: bytes,
-      overhead: countedOverhead(overhead),
+      overhead,
       arrivals: this.#arrivals(),
       maxSize,
       disk: space === undefined ? undefined : { free: space.free, floor: floorOf(minFree, space.total) },
@@ -320,7 +338,7 @@ export class CacheCapacity implements Capacity {
     if (wanted === 0) return { freed: 0, blobs: 0 };
     await prepare();
     const retained = await this.#options.retained();
-    return sweep({
+    const swept = await sweep({
       store,
       metadata,
       wanted,
@@ -331,17 +349,19 @@ export class CacheCapacity implements Capacity {
         if (how.dryRun !== true) onEvict?.(blob.digest);
       },
     });
+    if (how.dryRun !== true) await metadata.giveBack();
+    return swept;
   }
 
   #publishSwept({ freed, blobs }: Swept, stored: number): void {
     if (blobs > 0) this.#options.telemetry.publish('cache.swept', { freed, left: stored - freed, blobs });
   }
 
-  #beginFull({ stored, maxSize, disk }: Usage): void {
+  #beginFull({ stored, overhead = 0, maxSize, disk }: Usage): void {
     if (this.#full !== undefined) return;
     const sizes =
       maxSize !== undefined && (disk === undefined || disk.free > disk.floor)
-        ? `the cache holds ${formatBytes(stored)} of ${formatBytes(maxSize)}`
+        ? `the cache holds ${formatBytes(stored + countedOverhead(overhead, maxSize))} of ${formatBytes(maxSize)}`
         : `the disk has ${formatBytes(disk?.free ?? 0)} free and ${formatBytes(disk?.floor ?? 0)} are to stay free`;
     const reason = `${sizes}, and what is left in the cache is in use, pinned or of fresh tags`;
     this.#full = { reason, since: this.#now(), until: undefined };

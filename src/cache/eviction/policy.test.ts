@@ -19,7 +19,7 @@ describe('floorOf()', () => {
 
 describe('bytesToFree()', () => {
   const calm: Usage = { stored: 100, arrivals: [], maxSize: 100, disk: { free: 1000, floor: 1000 } };
-  const rows: readonly [what: string, changes: Partial<Usage>, expected: number][] = [
+  const rows: [what: string, changes: Partial<Usage>, expected: number][] = [
     ['nothing at the limits', {}, 0],
     ['nothing where there are no limits', { stored: 1e15, maxSize: undefined, disk: undefined }, 0],
     ['down to 95 % of the limit', { stored: 101 }, 6],
@@ -38,6 +38,14 @@ describe('bytesToFree()', () => {
     ['down to the floor and a twentieth of it', { disk: { free: 900, floor: 1000 } }, 150],
     ['whatever asks for more', { stored: 1000, disk: { free: 900, floor: 1000 } }, 905],
   ];
+  const MIB = 1024 ** 2;
+  const large: Partial<Usage> = { stored: 90 * MIB, maxSize: 100 * MIB, disk: undefined };
+  rows.push(
+    ['nothing for the database that every cache has', { ...large, overhead: 18 * MIB }, 0],
+    ['for a database that takes more', { ...large, overhead: 19 * MIB }, 6 * MIB],
+    ['for half of the limit at most, whatever the database takes', { ...large, overhead: 1e15 }, 45 * MIB],
+    ['nothing of a cache that a large database would fill', { ...large, stored: 50 * MIB, overhead: 1e15 }, 0],
+  );
   for (const [what, changes, expected] of rows) {
     test(what, () => assert.equal(bytesToFree({ ...calm, ...changes }), expected));
   }

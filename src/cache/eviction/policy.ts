@@ -44,7 +44,7 @@ export interface Arrival {
 export interface Usage {
   /** Of blobs in the cache. */
   readonly stored: number;
-  /** What the disk holds for them besides: see {@link countedOverhead}. @default 0 */
+  /** What the disk holds for them besides, of which {@link countedOverhead} counts. @default 0 */
   readonly overhead?: number;
   readonly arrivals: readonly Arrival[];
   /** What the cache may hold; undefined: no limit. */
@@ -58,9 +58,12 @@ export interface Usage {
 /** Bytes of the database that every cache has, however small: its log alone may have half of that. */
 const FREE_OVERHEAD = 8 * 1024 ** 2;
 
+/** Share of the limit that an overhead takes at most: blobs have the rest, so that a cache with a tiny limit works too. */
+const MOST_OVERHEAD = 0.5;
+
 /** The part of an overhead that counts towards `max_size`. */
-export function countedOverhead(overhead: number): number {
-  return Math.max(0, overhead - FREE_OVERHEAD);
+export function countedOverhead(overhead: number, maxSize: number): number {
+  return Math.min(Math.max(0, overhead - FREE_OVERHEAD), maxSize * MOST_OVERHEAD);
 }
 
 /**
@@ -76,7 +79,9 @@ export function bytesToFree({ stored, overhead = 0, arrivals, maxSize, disk, eag
     stillToWrite += soon - written;
   }
   const overLimit =
-    maxSize === undefined ? 0 : excess(stored + overhead + coming, { most: maxSize, of: maxSize, eager });
+    maxSize === undefined
+      ? 0
+      : excess(stored + countedOverhead(overhead, maxSize) + coming, { most: maxSize, of: maxSize, eager });
   const underFloor =
     disk === undefined ? 0 : excess(disk.floor + stillToWrite, { most: disk.free, of: disk.floor, eager });
   return Math.ceil(Math.max(overLimit, underFloor));

@@ -3,15 +3,20 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { blobRecord, memberRecord, numbered, tagRecord } from '../../../test/suites/metadata-store.ts';
+import { cacheWorld, settle } from '../../../test/support/cache-world.ts';
 import { MemoryBlobStore } from '../../../test/support/memory-blob-store.ts';
-import { openSqliteMetadataStore } from '../../store/index.ts';
+import { smallImage, smallLayer } from '../../../test/support/small-image.ts';
+import type { Digest } from '../../oci/index.ts';
+import { type MetadataStore, openSqliteMetadataStore } from '../../store/index.ts';
 import { Telemetry } from '../../telemetry/index.ts';
 import { CacheCapacity } from './capacity.ts';
 import { rowBudget, trimRows } from './rows.ts';
 
 const APP = { registry: 'r', repository: `team/${'app'.repeat(40)}` };
 const MIB = 1024 ** 2;
+const URL_RECORD = { digest: numbered(3), size: 10, headers: { etag: '"v1"' }, freshUntil: 0 };
 
 async function temporaryStore(t: TestContext) {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-rows-'));
@@ -23,8 +28,19 @@ async function temporaryStore(t: TestContext) {
   return store;
 }
 
-test('rowBudget() is a hundredth of the size, and enough for a small cache', () => {
-  assert.deepEqual([rowBudget(1e12), rowBudget(1), rowBudget(undefined)], [1e10, 2 * MIB, Number.POSITIVE_INFINITY]);
+/** @param most bytes of rows whose blobs are not stored @param all bytes of any rows */
+function trim(
+  metadata: MetadataStore,
+  { most, all = Number.POSITIVE_INFINITY, retained = [] }: { most: number; all?: number; retained?: readonly Digest[] },
+): Promise<number> {
+  const budget = { evicted: most, all };
+  return trimRows({ metadata, budget, retained: async () => new Set(retained), now: Date.now() + 5000 });
+}
+
+test('rowBudget() is a share of the size, and enough for a small cache', () => {
+  assert.deepEqual(rowBudget(1e12), { evicted: 1e10, all: 1.25e11, most: 1.5625e11 });
+  assert.deepEqual(rowBudget(1), { evicted: 2 * MIB, all: 8 * MIB, most: 10 * MIB });
+  assert.equal(rowBudget(undefined).evicted, Number.POSITIVE_INFINITY);
 });
 
 describe('trimRows()', () => {
@@ -39,10 +55,10 @@ describe('trimRows()', () => {
       if (i <= 50) await store.putBlob(blobRecord(i));
     }
     const { rowBytes } = await store.footprint();
-    const some = await trimRows({ metadata: store, budget: rowBytes / 2, now: Date.now() + 5000 });
+    const some = await trim(store, { most: rowBytes / 2 });
     assert.ok(some > 900 && some < 1700, `${some}`);
     assert.ok((await store.footprint()).rowBytes <= rowBytes * 0.45);
-    const rest = await trimRows({ metadata: store, budget: 0, now: Date.now() + 5000 });
+    const rest = await trim(store, { most: 0 });
     assert.equal(some + rest, 1950 + 50);
     for (let i = 1; i <= 50; i += 1) {
       assert.ok(await store.getMember(APP, numbered(i)));
@@ -60,8 +76,47 @@ describe('trimRows()', () => {
       await store.putTag(APP, 'a', { ...tagRecord(2), mediaType: 'y'.repeat(round) });
     }
     assert.ok((await store.footprint()).rowBytes > 0);
-    await trimRows({ metadata: store, budget: 0, now: Date.now() + 5000 });
+    await trim(store, { most: 0 });
     assert.equal((await store.footprint()).rowBytes, 0);
+  });
+});
+
+describe('trimRows() above the budget of all rows', () => {
+  test('deletes rows of stored blobs too, the oldest first, and none that is retained', async (t) => {
+    const store = await temporaryStore(t);
+    const now = Date.now();
+    for (let i = 1; i <= 1000; i += 1) {
+      const repository = { ...APP, repository: `${APP.repository}/${i}` };
+      await store.putMembers(repository, [memberRecord(1), memberRecord(2)]);
+      await store.putTag(repository, 'latest', { ...tagRecord(1), checkedAt: i <= 800 ? 0 : now });
+      await store.putUrl({ route: 'site', url: `https://site/${i}` }, { ...URL_RECORD, checkedAt: now });
+    }
+    for (const i of [1, 2, 3]) await store.putBlob(blobRecord(i));
+    await store.putTag(APP, 'pinned', { ...tagRecord(2), checkedAt: 0 });
+    const { rowBytes } = await store.footprint();
+    // The old tags alone are enough.
+    await trim(store, { most: 0, all: rowBytes * 0.99, retained: [numbered(2)] });
+    assert.equal(await store.getTag({ ...APP, repository: `${APP.repository}/1` }, 'latest'), undefined);
+    assert.ok(await store.getTag({ ...APP, repository: `${APP.repository}/801` }, 'latest'));
+    await trim(store, { most: 0, all: 0, retained: [numbered(2)] });
+    assert.equal((await store.listUrls({ limit: 9 })).length, 0);
+    assert.equal((await store.repositoriesOf(numbered(1), 9)).length, 0);
+    assert.equal((await store.repositoriesOf(numbered(2), 2000)).length, 1000);
+    assert.deepEqual(
+      (await store.listTags({ limit: 9 })).map(({ tag }) => tag),
+      ['pinned'],
+    );
+    await trim(store, { most: 0, all: 0 });
+    assert.equal((await store.footprint()).rowBytes, 0);
+  });
+
+  test('lets the event loop turn at least every few rows', async (t) => {
+    const store = await temporaryStore(t);
+    for (let i = 1; i <= 1000; i += 1) await store.putTag(APP, `tag${i}`, tagRecord(i));
+    let turns = 0;
+    const trimming = trim(store, { most: 0 }).then(() => 'done' as const);
+    while ((await Promise.race([trimming, nextTurn()])) !== 'done') turns += 1;
+    assert.ok(turns >= 1000 / 16, `${turns} turns`);
   });
 });
 
@@ -96,6 +151,29 @@ describe('a cache with a limit', () => {
       assert.equal(trims, round);
     }
     assert.notEqual(capacity.pause, undefined);
+  });
+
+  test('bounds the tags and repositories of one stored manifest, which requests add', async (t) => {
+    const metadata = await temporaryStore(t);
+    const clock = { now: Date.now() };
+    const world = await cacheWorld(t, { metadata, maxSize: 10_000_000, tags: { freshFor: 0 }, now: () => clock.now });
+    const { manifest } = smallImage('one', [smallLayer('never pulled')]);
+    // As long as no name may be, so that few requests do.
+    const name = 'r'.repeat(4000);
+    let most = 0;
+    for (let i = 0; i < 1200; i += 1) {
+      const repository = { registry: 'r', repository: `${name}/${i}` };
+      world.origin.addManifest(repository, manifest, 'latest');
+      const { bytes } = await world.cache.manifest(repository, { kind: 'tag', tag: 'latest' }, {});
+      assert.ok(bytes?.equals(manifest.bytes));
+      most = Math.max(most, (await metadata.footprint()).rowBytes);
+      clock.now += 1000;
+    }
+    assert.ok(most > 7 * MIB && most <= 10.1 * MIB, `${most} bytes`);
+    await settle();
+    await world.cache.collect({});
+    const { rowBytes } = await metadata.footprint();
+    assert.ok(rowBytes > 4 * MIB && rowBytes <= 8.8 * MIB, `${rowBytes} bytes: what is within the bound stays`);
   });
 
   test('counts the blocks of small files and the database', async (t) => {

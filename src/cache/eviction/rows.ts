@@ -1,67 +1,147 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Digest, Repository } from '../../oci/index.ts';
-import type { MetadataStore, NotedMember, TagEntry } from '../../store/index.ts';
+import type { MetadataStore, NotedMember, TagEntry, UrlEntry } from '../../store/index.ts';
 import { PAGE, pages } from '../metadata/index.ts';
 
-/** What rows of tags and members may take at least: some thousand images. */
-const LEAST_BUDGET = 2 * 1024 ** 2;
+const MIB = 1024 ** 2;
+const HOUR = 3600_000;
 
-/** Share of the cache's size that they may take. */
-const SHARE = 0.01;
-
-/** Share of the budget that remains after a trim, so that the next row does not start another. */
+/** Share of a budget that remains after a trim, so that the next row does not start another. */
 const REMAINDER = 0.9;
 
-/** Milliseconds since a row was noted: the rows of what is being pulled go last. */
-const AGES = [3600_000, 300_000, 0];
+/** Milliseconds since a row was noted, the oldest rows first: those of what is being pulled go last. */
+const AGES_OF_EVICTED = [HOUR, HOUR / 12, 0];
+const AGES_OF_STORED = [30 * 24 * HOUR, 7 * 24 * HOUR, 24 * HOUR, ...AGES_OF_EVICTED];
 
-/** Rows deleted at a time: a few milliseconds, after which the event loop turns. */
+/** Rows of members deleted in one transaction: a few milliseconds, after which the event loop turns. */
 const PIECE = 128;
 
-/** The bytes that rows of tags and members may take. @param size what the cache or, without a limit, the disk holds at most */
-export function rowBudget(size: number | undefined): number {
-  return size === undefined ? Number.POSITIVE_INFINITY : Math.max(LEAST_BUDGET, size * SHARE);
+/** Rows deleted one by one between two turns of the event loop. */
+const SINGLES = 16;
+
+/** Bytes that the rows of tags, members and URLs may take. */
+export interface RowBudget {
+  /** Above it, rows whose blobs are not stored are deleted: they only spare the next pull a question to the upstream. */
+  readonly evicted: number;
+  /** Above it, rows of stored blobs are deleted too: any number of names may lead to one blob. */
+  readonly all: number;
+  /** Above it, no row is added. */
+  readonly most: number;
+}
+
+/** The budget of rows. @param size what the cache or, without a limit, the disk holds at most; undefined: no limit */
+export function rowBudget(size = Number.POSITIVE_INFINITY): RowBudget {
+  // The least is enough for some thousand images: a small cache works too.
+  const all = Math.max(8 * MIB, size / 8);
+  return { evicted: Math.max(2 * MIB, size / 100), all, most: all * 1.25 };
 }
 
 interface TrimOptions {
   readonly metadata: MetadataStore;
-  /** Bytes that the rows may take. */
-  readonly budget: number;
+  readonly budget: Pick<RowBudget, 'evicted' | 'all'>;
+  /** The digests whose rows stay although the rows of stored blobs are deleted. */
+  readonly retained: () => Promise<ReadonlySet<Digest>>;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
 
 /**
- * Deletes rows of tags and members whose blobs are not stored, the oldest first, until the others take nine tenths of the budget
- * or none is left. A deleted row costs the next pull a question to the upstream: a HEAD, or the manifest.
+ * Deletes rows above their budget, the oldest first: those whose blobs are not stored, and where that is not enough, those of
+ * stored blobs that are not retained. A deleted row costs the next pull a question to the upstream: a HEAD, or the manifest.
  *
  * @returns the number of rows deleted
  */
-export async function trimRows({ metadata, budget, now }: TrimOptions): Promise<number> {
+export async function trimRows({ metadata, budget, retained, now }: TrimOptions): Promise<number> {
+  const tools = { metadata, now };
+  const evicted = await deleteOldest(AGES_OF_EVICTED, { ...tools, most: budget.evicted, mayGo: isEvicted(metadata) });
+  if ((await metadata.footprint()).rowBytes <= budget.all) return evicted;
+  const kept = await retained();
+  const mayGo = async ({ digest }: Noted): Promise<boolean> => !kept.has(digest);
+  return evicted + (await deleteOldest(AGES_OF_STORED, { ...tools, most: budget.all, mayGo, withUrls: true }));
+}
+
+/** What a row leads to. */
+interface Noted {
+  readonly digest: Digest;
+  /** Undefined where it is not known yet. */
+  readonly isStored?: boolean;
+}
+
+function isEvicted(metadata: MetadataStore): (row: Noted) => Promise<boolean> {
+  return async ({ digest, isStored }) => !(isStored ?? (await metadata.getBlob(digest)) !== undefined);
+}
+
+interface DeletionOptions {
+  readonly metadata: MetadataStore;
+  readonly now: number;
+  /** Ends where the rows take nine tenths of it. */
+  readonly most: number;
+  readonly mayGo: (row: Noted) => Promise<boolean>;
+  /** A URL's record goes with its blob; so no record of a URL is left of an evicted blob. @default false */
+  readonly withUrls?: boolean;
+}
+
+async function deleteOldest(ages: readonly number[], options: DeletionOptions): Promise<number> {
+  const { metadata, most, now, withUrls = false } = options;
   let deleted = 0;
-  const isEnough = async (): Promise<boolean> => (await metadata.footprint()).rowBytes <= budget * REMAINDER;
-  for (const age of AGES) {
-    for await (const page of pages((after: NotedMember | undefined) => metadata.listNoted({ after, limit: PAGE }))) {
-      const gone = page.filter(({ isStored, notedAt }) => !isStored && (age === 0 || notedAt <= now - age));
-      for (const [repository, digests] of byRepository(gone)) {
-        for (let first = 0; first < digests.length; first += PIECE) {
-          await metadata.deleteMembers(repository, digests.slice(first, first + PIECE));
-          await nextTurn();
-        }
+  for (const age of ages) {
+    const before = age === 0 ? Number.POSITIVE_INFINITY : now - age;
+    const passes = [deleteMembers, deleteTags, ...(withUrls ? [deleteUrls] : [])];
+    for (const pass of passes) {
+      for await (const count of pass(before, options)) {
+        deleted += count;
+        if ((await metadata.footprint()).rowBytes <= most * REMAINDER) return deleted;
       }
-      deleted += gone.length;
-      if (gone.length > 0 && (await isEnough())) return deleted;
-    }
-    for await (const page of pages((after: TagEntry | undefined) => metadata.listTags({ after, limit: PAGE }))) {
-      for (const tag of page) {
-        const { digest, checkedAt } = tag.record;
-        if ((age > 0 && checkedAt > now - age) || (await metadata.getBlob(digest)) !== undefined) continue;
-        if (await metadata.deleteTag(tag.repository, tag.tag)) deleted += 1;
-      }
-      if (await isEnough()) return deleted;
     }
   }
   return deleted;
+}
+
+/** Yields how many rows it has deleted, page by page. */
+type Pass = (before: number, options: DeletionOptions) => AsyncGenerator<number, void>;
+
+const deleteMembers: Pass = async function* (before, { metadata, mayGo }) {
+  const list = (after: NotedMember | undefined) => metadata.listNoted({ after, limit: PAGE });
+  for await (const page of pages(list)) {
+    const going = await filter(page, async (row) => row.notedAt <= before && (await mayGo(row)));
+    for (const [repository, digests] of byRepository(going)) {
+      for (let first = 0; first < digests.length; first += PIECE) {
+        await metadata.deleteMembers(repository, digests.slice(first, first + PIECE));
+        await nextTurn();
+      }
+    }
+    if (going.length > 0) yield going.length;
+  }
+};
+
+const deleteTags: Pass = async function* (before, { metadata, mayGo }) {
+  const list = (after: TagEntry | undefined) => metadata.listTags({ after, limit: PAGE });
+  for await (const page of pages(list)) {
+    const going = await filter(page, async ({ record }) => record.checkedAt <= before && (await mayGo(record)));
+    for (const [index, { repository, tag }] of going.entries()) {
+      await metadata.deleteTag(repository, tag);
+      if (index % SINGLES === 0) await nextTurn();
+    }
+    if (going.length > 0) yield going.length;
+  }
+};
+
+const deleteUrls: Pass = async function* (before, { metadata, mayGo }) {
+  const list = (after: UrlEntry | undefined) => metadata.listUrls({ after, limit: PAGE });
+  for await (const page of pages(list)) {
+    const going = await filter(page, async ({ record }) => record.checkedAt <= before && (await mayGo(record)));
+    for (const [index, name] of going.entries()) {
+      await metadata.deleteUrl(name);
+      if (index % SINGLES === 0) await nextTurn();
+    }
+    if (going.length > 0) yield going.length;
+  }
+};
+
+async function filter<T>(rows: readonly T[], fits: (row: T) => Promise<boolean>): Promise<readonly T[]> {
+  const found: T[] = [];
+  for (const row of rows) if (await fits(row)) found.push(row);
+  return found;
 }
 
 /** Neighbours of one repository together: they are listed in that order. */

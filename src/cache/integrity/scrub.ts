@@ -1,6 +1,6 @@
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import type { Digest } from '../../oci/index.ts';
-import type { BlobRecord, BlobStore, MetadataStore } from '../../store/index.ts';
+import type { BlobRecord, BlobStore, MetadataStore, UnknownFiles } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import { PAGE, pages } from '../metadata/index.ts';
 import type { Corruption } from './corruption.ts';
@@ -33,6 +33,8 @@ export interface ScrubProgress {
   readonly adopted: number;
   /** The first hundred that were corrupt or missing. */
   readonly problems: readonly ScrubProblem[];
+  /** Files of other programs in the cache directory; undefined until the scrub has looked for them. */
+  readonly unknown?: UnknownFiles;
   readonly error?: string;
 }
 
@@ -84,6 +86,7 @@ export class Scrub {
       this.#note({ totalBlobs, totalBytes });
       await this.#checkFiles(signal);
       await this.#checkRows(signal);
+      this.#note({ unknown: await this.#options.store.unknownFiles() });
       return this.#note({ state: 'done', finishedAt: Date.now() });
     } catch (error) {
       if (signal.aborted) return this.#note({ state: 'stopped', finishedAt: Date.now() });

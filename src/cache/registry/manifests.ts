@@ -245,8 +245,6 @@ export class Manifests {
     const isTransient = !isTagged && (await repositoryBlobs.get(repository, digest))?.transient === true;
     const members = membersOf(manifest, { keepsPlatform, isTransient });
     const isLarge = members.length > LARGE_MANIFEST;
-    // Rows of large manifests come no faster than those of earlier ones are trimmed.
-    if (isLarge) await this.#options.capacity.decided();
     await repositoryBlobs.add(repository, members);
     if (isLarge) this.#options.capacity.look();
     if (!keepsManifests || isTransient) return;

@@ -17,7 +17,10 @@ export interface BlobStore {
   stat(digest: Digest): Promise<number | undefined>;
   /** Deletes a blob; true where it was stored. Readers that have it open can still read it. */
   delete(digest: Digest): Promise<boolean>;
-  /** Moves a corrupt blob out of the store, and keeps its bytes for inspection. */
+  /**
+   * Moves a corrupt blob out of the store, and keeps its bytes for inspection. Whatever else lies in its place is another
+   * program's: it is moved aside and kept for good.
+   */
   quarantine(digest: Digest): Promise<void>;
   /** Every stored digest with its size in bytes, in no order. */
   list(): AsyncIterable<{ readonly digest: Digest; readonly size: number }>;
@@ -26,6 +29,15 @@ export interface BlobStore {
    * only directories. A blob stored or deleted meanwhile may or may not be listed.
    */
   listDigests(): AsyncIterable<readonly Digest[]>;
+  /** What other programs have put into the directory. It is only ever reported. */
+  unknownFiles(): Promise<UnknownFiles>;
+}
+
+/** Files, and directories as one each, that are none of the store's. */
+export interface UnknownFiles {
+  readonly count: number;
+  /** The paths of the first few, below the directory. */
+  readonly names: readonly string[];
 }
 
 /** A file being written. It has one writer, and any number of readers of the bytes already written. */

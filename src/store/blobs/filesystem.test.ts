@@ -23,6 +23,16 @@ import { layoutOf } from './layout.ts';
 
 blobStoreSuite('filesystem', async (t) => openFilesystemBlobStore(await temporaryDirectory(t)));
 
+/** What other programs may leave in the place of a blob. */
+const PLANTS: readonly ((path: string) => unknown)[] = [
+  async (path) => {
+    await mkdir(path);
+    await writeFile(join(path, 'notes.txt'), 'mine');
+  },
+  (path) => symlink('/nowhere', path),
+  (path) => execFileSync('mkfifo', [path]),
+];
+
 describe('openFilesystemBlobStore', () => {
   test('creates its directories for this user alone', async (t) => {
     const directory = join(await temporaryDirectory(t), 'a', 'b');
@@ -223,19 +233,57 @@ describe('the filesystem store', () => {
     const directory = await temporaryDirectory(t);
     const store = await openFilesystemBlobStore(directory);
     await writeFile(join(directory, 'quarantine', 'notes.txt'), 'mine');
-    // A directory in place of a blob is moved aside, and its files are its owner's.
-    const digest = digestOf(Buffer.from('replaced'));
-    await mkdir(layoutOf(directory).blob(digest), { recursive: true });
-    await writeFile(join(layoutOf(directory).blob(digest), 'notes.txt'), 'mine too');
-    await store.quarantine(digest);
     for (let number = 0; number < 20; number += 1) {
       const bytes = Buffer.from(`corrupt ${number}`);
       await putBlob(store, bytes);
       await store.quarantine(digestOf(bytes));
     }
-    const kept = await readdir(join(directory, 'quarantine'), { recursive: true });
-    assert.equal(kept.filter((name) => name.endsWith('notes.txt')).length, 2);
-    assert.equal(kept.length, 16 + 3);
+    const kept = await readdir(join(directory, 'quarantine'));
+    assert.ok(kept.includes('notes.txt'));
+    assert.equal(kept.length, 16 + 1);
+  });
+
+  for (const how of ['quarantine', 'commit'] as const) {
+    test(`moves what is no file out of a blob's place at a ${how}, once, and says where it is`, async (t) => {
+      const directory = await temporaryDirectory(t);
+      const messages: string[] = [];
+      const store = await openFilesystemBlobStore(directory, { onUnknown: (message) => messages.push(message) });
+      const bytes = Buffer.from('replaced');
+      const digest = digestOf(bytes);
+      const path = layoutOf(directory).blob(digest);
+      const moved: RegExp[] = [];
+      for (const plant of PLANTS) {
+        await mkdir(dirname(path), { recursive: true });
+        await rm(path, { force: true });
+        await plant(path);
+        if (how === 'quarantine') await store.quarantine(digest);
+        await putBlob(store, bytes);
+        assert.deepEqual(await contentOf(store, digest), bytes);
+        moved.push(/^\/.* was no file of the cache\. It is now \/.*\/foreign\/sha256-\S+, and is never deleted\.$/);
+      }
+      assert.equal(messages.length, PLANTS.length);
+      for (const [index, pattern] of moved.entries()) assert.match(messages[index] ?? '', pattern);
+      const foreign = await readdir(join(directory, 'foreign'), { recursive: true });
+      assert.equal(foreign.filter((name) => name.endsWith('notes.txt')).length, 1);
+      assert.equal(foreign.length, PLANTS.length + 1);
+      assert.deepEqual(await readdir(join(directory, 'quarantine')), []);
+      assert.equal((await store.unknownFiles()).count, PLANTS.length);
+    });
+  }
+
+  test('leaves what is no file where it is once 256 of them were moved', async (t) => {
+    const directory = await temporaryDirectory(t);
+    const store = await openFilesystemBlobStore(directory);
+    await mkdir(join(directory, 'foreign'));
+    for (let number = 0; number < 256; number += 1) await writeFile(join(directory, 'foreign', `${number}`), '');
+    const bytes = Buffer.from('in its way');
+    const digest = digestOf(bytes);
+    const path = layoutOf(directory).blob(digest);
+    await mkdir(path, { recursive: true });
+    await assert.rejects(putBlob(store, bytes), /is no file of the cache, and \S+foreign is full\. Move what it holds/);
+    await assert.rejects(store.quarantine(digest), /is full/);
+    assert.ok((await stat(path)).isDirectory());
+    assert.deepEqual(await readdir(join(directory, 'ingest')), []);
   });
 
   test('makes a shard directory again that was removed while it ran', async (t) => {

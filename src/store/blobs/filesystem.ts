@@ -11,10 +11,11 @@ import {
   flushDirectory,
   hasCode,
 } from '../directory/index.ts';
-import type { BlobStore, DirectFile, Ingestion, StoredBlob } from './blob-store.ts';
+import type { BlobStore, DirectFile, Ingestion, StoredBlob, UnknownFiles } from './blob-store.ts';
 import { createIngestFile, markOf, removeFile, removePartialFiles } from './ingest-file.ts';
 import { type Layout, layoutOf, QUARANTINED_NAME } from './layout.ts';
 import { OpenFile } from './open-file.ts';
+import { findUnknownFiles } from './unknown-files.ts';
 
 const open = promisify(openCallback);
 const close = promisify(closeCallback);
@@ -33,6 +34,12 @@ const QUARANTINE_LIMIT = 16;
 const QUARANTINE_BYTES = 2 * 1024 ** 3;
 
 /**
+ * Things of other programs that are moved out of blobs' places. Each is a rename, and takes no more of the disk than before.
+ * Beyond this number they stay where they are, and the blob is delivered without being kept.
+ */
+const FOREIGN_LIMIT = 256;
+
+/**
  * Concurrent flushes. A flush of a large layer holds one of the four threads of libuv's pool for seconds: the others stay
  * free for readers.
  */
@@ -45,7 +52,8 @@ const FLUSH_LIMIT = 2;
  * The cost does not grow with the number of blobs. Throws {@link DirectoryError} where the directory is unusable. Later disk
  * failures (ENOSPC, EIO) reject with the system's own errors.
  *
- * @param options `onUnknown` is told of files that this program did not create, which it leaves where they are
+ * @param options `onUnknown` is told of files that this program did not create, now and later: it leaves them where they are,
+ * or moves them aside, and never deletes one
  */
 export async function openFilesystemBlobStore(
   directory: string,
@@ -65,18 +73,25 @@ export async function openFilesystemBlobStore(
   } catch (error) {
     throw new DirectoryError(directory, error);
   }
-  return new FilesystemBlobStore(layout);
+  return new FilesystemBlobStore(directory, { layout, onUnknown });
 }
 
 class FilesystemBlobStore implements BlobStore {
+  readonly #directory: string;
   readonly #layout: Layout;
+  readonly #onUnknown: (message: string) => void;
   readonly #flushes = new ConcurrencyLimit(FLUSH_LIMIT);
   readonly #creatingShards = new SingleFlight<void>();
   /** Shard directories known to exist; at most 512. */
   readonly #shards = new Set<string>();
 
-  constructor(layout: Layout) {
+  constructor(
+    directory: string,
+    { layout, onUnknown }: { readonly layout: Layout; readonly onUnknown: (message: string) => void },
+  ) {
+    this.#directory = directory;
     this.#layout = layout;
+    this.#onUnknown = onUnknown;
   }
 
   begin(): Promise<Ingestion> {
@@ -137,6 +152,10 @@ class FilesystemBlobStore implements BlobStore {
     }
   }
 
+  unknownFiles(): Promise<UnknownFiles> {
+    return findUnknownFiles(this.#directory);
+  }
+
   /*
    * The order makes it safe against a power cut at any line: the data is on the disk before its name, and the name is on the
    * disk before the caller learns of it.
@@ -155,8 +174,11 @@ class FilesystemBlobStore implements BlobStore {
   }
 
   async #renameInto(path: string, digest: Digest): Promise<void> {
+    const target = this.#layout.blob(digest);
+    // A rename replaces a link or a named pipe, which may be another program's.
+    if (await isOther(target)) await this.#moveAside(digest);
     try {
-      await rename(path, this.#layout.blob(digest));
+      await rename(path, target);
     } catch (error) {
       if (hasCode(error, 'ENOENT')) {
         // An operator removed the shard directory while the server ran.
@@ -167,7 +189,7 @@ class FilesystemBlobStore implements BlobStore {
       } else {
         throw error;
       }
-      await rename(path, this.#layout.blob(digest));
+      await rename(path, target);
     }
   }
 
@@ -177,12 +199,27 @@ class FilesystemBlobStore implements BlobStore {
     this.#shards.add(shard);
   }
 
+  /** Moves a blob into quarantine. What is no file was not stored by this program, and is moved to `foreign/`. */
   async #moveAside(digest: Digest): Promise<void> {
+    const path = this.#layout.blob(digest);
+    const isForeign = await isOther(path);
+    const target = isForeign ? await this.#foreignPlace(digest) : this.#layout.newQuarantined(digest);
     try {
-      await rename(this.#layout.blob(digest), this.#layout.newQuarantined(digest));
+      await rename(path, target);
     } catch (error) {
-      if (!hasCode(error, 'ENOENT')) throw error;
+      if (!hasCode(error, 'ENOENT', 'ENOTDIR')) throw error;
+      return;
     }
+    if (isForeign) this.#onUnknown(`${path} was no file of the cache. It is now ${target}, and is never deleted.`);
+  }
+
+  async #foreignPlace(digest: Digest): Promise<string> {
+    const { foreign } = this.#layout;
+    await createDurableDirectory(foreign);
+    if ((await readdir(foreign)).length < FOREIGN_LIMIT) return this.#layout.newForeign(digest);
+    throw new Error(
+      `Cannot use ${this.#layout.blob(digest)}: it is no file of the cache, and ${foreign} is full. Move what it holds elsewhere`,
+    );
   }
 
   async #pruneQuarantine(): Promise<void> {
@@ -191,7 +228,7 @@ class FilesystemBlobStore implements BlobStore {
     // ctime is the time of the quarantine; mtime is the time of the download.
     const found = names.map(async (name) => {
       const stats = await lstat(join(directory, name)).catch(() => undefined);
-      // A directory or a link that lay in place of a blob is another program's: it stays.
+      // A directory or a link is another program's: it stays. Earlier releases moved them here.
       return stats?.isFile() === true ? [{ name, since: stats.ctimeMs, size: stats.size }] : [];
     });
     const latest = (await Promise.all(found)).flat().sort((a, b) => b.since - a.since);
@@ -255,6 +292,16 @@ async function openWithoutFollowing(path: string): Promise<number | undefined> {
   } catch (error) {
     // ELOOP (EMLINK on FreeBSD): a link. ENXIO: a socket. ENOTDIR: a file in place of the shard directory.
     if (hasCode(error, 'ENOENT', 'ELOOP', 'EMLINK', 'ENXIO', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+/** True where something lies there that is no file: a directory, a link, a named pipe. */
+async function isOther(path: string): Promise<boolean> {
+  try {
+    return !(await lstat(path)).isFile();
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return false;
     throw error;
   }
 }

@@ -20,8 +20,10 @@ export type Layout = ReturnType<typeof layoutOf>;
  *   │   └── sha512/…
  *   ├── ingest/
  *   │   └── 9c1d03b2…            growing, under a random name; a start removes the files a killed process left here
- *   └── quarantine/
- *       └── sha256-3f786850….5e2a91c0    a corrupt blob; the latest few are kept for inspection
+ *   ├── quarantine/
+ *   │   └── sha256-3f786850….5e2a91c0    a corrupt blob; the latest few are kept for inspection
+ *   └── foreign/                 made when it is needed
+ *       └── sha256-3f786850….5e2a91c0    what lay in a blob's place and was no file; never deleted
  *
  * All on one file system, so that publishing is a rename. Every path of the store is built here, and the only external
  * text in one is a Digest, whose form has been checked: a path cannot lead elsewhere.
@@ -30,17 +32,21 @@ export function layoutOf(directory: string) {
   const blobs = join(directory, 'blobs');
   const ingest = join(directory, 'ingest');
   const quarantine = join(directory, 'quarantine');
+  const foreign = join(directory, 'foreign');
   const algorithm = (name: DigestAlgorithm): string => join(blobs, name);
   const shard = (digest: Digest): string => join(algorithm(digestAlgorithm(digest)), digestHex(digest).slice(0, 2));
+  const aside = (digest: Digest): string =>
+    `${digestAlgorithm(digest)}-${digestHex(digest)}.${randomBytes(4).toString('hex')}`;
   return {
     blobs,
     ingest,
     quarantine,
+    foreign,
     algorithm,
     shard,
     blob: (digest: Digest): string => join(shard(digest), digestHex(digest)),
     newIngest: (): string => join(ingest, randomBytes(16).toString('hex')),
-    newQuarantined: (digest: Digest): string =>
-      join(quarantine, `${digestAlgorithm(digest)}-${digestHex(digest)}.${randomBytes(4).toString('hex')}`),
+    newQuarantined: (digest: Digest): string => join(quarantine, aside(digest)),
+    newForeign: (digest: Digest): string => join(foreign, aside(digest)),
   };
 }

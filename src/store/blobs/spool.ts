@@ -47,5 +47,6 @@ export async function openSpoolBlobStore(directory: string): Promise<BlobStore> 
     quarantine: () => Promise.resolve(),
     async *list() {},
     async *listDigests() {},
+    unknownFiles: () => Promise.resolve({ count: 0, names: [] }),
   };
 }

@@ -2,7 +2,8 @@ import { constants } from 'node:fs';
 import { copyFile, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { flushDirectory, hasCode } from '../directory/index.ts';
-import { checkMetadata } from './check.ts';
+import { checkMetadata, copyCompacted } from './check.ts';
+import { backupOf, draftOf, sizesOf } from './files.ts';
 import type { SqliteMetadataStore } from './sqlite.ts';
 
 /*
@@ -17,11 +18,6 @@ const SET_ASIDE_LIMIT = 2;
 
 /** What follows `names.db.corrupt-`: a time, as {@link setMetadataAside} writes it. */
 const ASIDE_SUFFIX = /^\d{8}T\d{9}Z(?:-wal)?$/;
-
-/** The path of a metadata database's backup. */
-export function backupOf(file: string): string {
-  return `${file.replace(/\.db$/, '')}.backup.db`;
-}
 
 /**
  * Replaces the backup by a copy of the database, which may be in use. A damaged database would give a damaged copy: then the
@@ -54,12 +50,24 @@ export async function restoreMetadata(file: string): Promise<{ backupAt?: number
   return { backupAt: stats.mtimeMs };
 }
 
+/**
+ * Rewrites the database of an older release, so that its file can shrink. It must be closed. Resolves with the reason where it
+ * stays as it was: it is damaged, or so large that the rewrite takes longer than a stop may.
+ */
+export async function rewriteMetadata(file: string): Promise<string | undefined> {
+  // The last one to close a database merges its log and removes it; the copy would lack what is left there.
+  if ((await sizesOf(file)).log > 0) return 'another process uses it';
+  return await replaceDatabase(file, async (draft) => {
+    return (await copyCompacted(file, draft)) ?? (await checkMetadata(draft));
+  });
+}
+
 /** Fills a draft and renames it into place, durably. It is discarded where `fill` resolves with damage, or rejects. */
 async function replaceDatabase(
   file: string,
   fill: (draft: string) => Promise<string | undefined>,
 ): Promise<string | undefined> {
-  const draft = `${file}.new`;
+  const draft = draftOf(file);
   try {
     await createPrivate(draft);
     const damage = await fill(draft);

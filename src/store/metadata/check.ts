@@ -3,22 +3,40 @@ import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
 /** Milliseconds. A database of a gigabyte takes some seconds. */
-const DEADLINE = 5 * 60 * 1000;
+const CHECK_DEADLINE = 5 * 60 * 1000;
+
+/** Milliseconds. A supervisor kills a server that takes long to stop; about a gigabyte is copied in this time. */
+const COPY_DEADLINE = 8000;
 
 /**
  * Reads every page of a database that is not in use, and resolves with the damage found; undefined where it is sound. It runs
  * in a thread of its own, since it would block the event loop.
  */
-export async function checkMetadata(file: string): Promise<string | undefined> {
+export function checkMetadata(file: string): Promise<string | undefined> {
+  return inThread({ file }, { deadline: CHECK_DEADLINE, failure: 'it could not be checked' });
+}
+
+/**
+ * Copies a database that is not in use into an empty file, without its free pages, in a form that can shrink. Resolves with
+ * the reason where that fails or takes longer than a stop may.
+ */
+export function copyCompacted(file: string, target: string): Promise<string | undefined> {
+  return inThread({ file, target }, { deadline: COPY_DEADLINE, failure: 'it could not be rewritten' });
+}
+
+async function inThread(
+  workerData: { readonly file: string; readonly target?: string },
+  { deadline, failure }: { readonly deadline: number; readonly failure: string },
+): Promise<string | undefined> {
   // The script is TypeScript in a checkout, and JavaScript in a published package.
   const script = new URL(`./check-worker${extname(import.meta.filename)}`, import.meta.url);
-  const worker = new Worker(script, { workerData: file, stdout: false });
-  const signal = AbortSignal.timeout(DEADLINE);
+  const worker = new Worker(script, { workerData, stdout: false });
+  const signal = AbortSignal.timeout(deadline);
   try {
     const [found] = (await once(worker, 'message', { signal })) as [string];
     return found === '' ? undefined : found;
   } catch (error) {
-    return `it could not be checked (${(error as Error).message})`;
+    return `${failure} (${(error as Error).message})`;
   } finally {
     // once() has removed its error listener.
     worker.on('error', () => {});

@@ -196,6 +196,10 @@ export class MemoryMetadataStore implements MetadataStore {
     return { overhead: 0, rowBytes: 0 };
   }
 
+  async limitRows(): Promise<void> {}
+
+  async giveBack(): Promise<void> {}
+
   async totals(): Promise<{ readonly blobs: number; readonly bytes: number }> {
     let bytes = 0;
     for (const blob of this.#blobs.values()) bytes += blob.record.size;

@@ -70,6 +70,13 @@ export interface MetadataStore {
   listNoted(page: Page<NotedMember>): Promise<readonly NotedMember[]>;
   /** What the disk holds besides the bytes of the blobs. */
   footprint(): Promise<Footprint>;
+  /**
+   * From now on, adds no row of a tag, a member or a URL while such rows take so many bytes; rows that exist are still
+   * replaced. The record is then lost, and costs a question to the upstream. @default no limit
+   */
+  limitRows(bytes: number): Promise<void>;
+  /** Gives the space of deleted rows back to the disk, in pieces between which the event loop turns. */
+  giveBack(): Promise<void>;
   /** Number and size of all blobs. */
   totals(): Promise<{ readonly blobs: number; readonly bytes: number }>;
 
@@ -88,9 +95,9 @@ export interface NotedMember {
 
 /** Bytes of the disk. */
 export interface Footprint {
-  /** The rest of the last block of each blob's file, and the database with its log and its backup. */
+  /** The rest of the last block of each blob's file, and the files of the database, of its log and of its backup. */
   readonly overhead: number;
-  /** About what the rows of tags and members take. */
+  /** About what the rows of tags, members and URLs take. */
   readonly rowBytes: number;
 }
 

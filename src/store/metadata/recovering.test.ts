@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
 import { blobRecord, metadataStoreSuite, numbered, tagRecord } from '../../../test/suites/metadata-store.ts';
 import { type Events, Telemetry } from '../../telemetry/index.ts';
-import { backupOf } from './backup.ts';
+import { backupOf } from './files.ts';
 import type { MetadataStore } from './metadata-store.ts';
 import { openRecoveringMetadataStore } from './recovering.ts';
 import { MIGRATIONS } from './schema.ts';

@@ -1,7 +1,8 @@
 import { rm, stat } from 'node:fs/promises';
 import type { Telemetry } from '../../telemetry/index.ts';
-import { backUpMetadata, restoreMetadata, setMetadataAside } from './backup.ts';
+import { backUpMetadata, restoreMetadata, rewriteMetadata, setMetadataAside } from './backup.ts';
 import { MetadataCorruptError } from './error.ts';
+import { removeDrafts } from './files.ts';
 import type { MetadataStore } from './metadata-store.ts';
 import { openSqliteMetadataStore, type SqliteMetadataStore } from './sqlite.ts';
 
@@ -63,6 +64,8 @@ class RecoveringMetadataStore implements MetadataStore {
   readonly totals = this.#recovering('totals');
   readonly listNoted = this.#recovering('listNoted');
   readonly footprint = this.#recovering('footprint');
+  readonly limitRows = this.#recovering('limitRows');
+  readonly giveBack = this.#recovering('giveBack');
 
   readonly #options: RecoveringMetadataOptions;
   readonly #timer: NodeJS.Timeout;
@@ -81,7 +84,10 @@ class RecoveringMetadataStore implements MetadataStore {
     this.#timer.unref();
   }
 
-  /** Makes a last backup if anything changed since the previous one. */
+  /**
+   * Makes a last backup if anything changed since the previous one. A database of an older release is rewritten once, so that
+   * its file can shrink.
+   */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -93,7 +99,30 @@ class RecoveringMetadataStore implements MetadataStore {
     // A running backup began before the latest changes.
     await this.#backup;
     await this.#backUp();
+    const isFixed = this.#isFixed();
     await this.#store.close();
+    if (isFixed) await this.#rewrite();
+  }
+
+  /** Whether the database's file keeps its size; false where the database cannot be read. */
+  #isFixed(): boolean {
+    try {
+      return !this.#store.isShrinkable;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Never rejects: where it fails, free pages are used again, and the next stop tries once more. */
+  async #rewrite(): Promise<void> {
+    const { file, telemetry } = this.#options;
+    const message = 'Cannot rewrite the metadata database of an older release: its file does not shrink';
+    try {
+      const found = await rewriteMetadata(file);
+      if (found !== undefined) telemetry.publish('warning', { message: `${message}: ${found}` });
+    } catch (error) {
+      telemetry.publish('warning', { message, error });
+    }
   }
 
   #recovering<Name extends OperationName>(name: Name): Operation<Name> {
@@ -164,6 +193,7 @@ class RecoveringMetadataStore implements MetadataStore {
 
 async function openOrReplace(options: RecoveringMetadataOptions): Promise<SqliteMetadataStore> {
   const { file } = options;
+  await removeDrafts(file);
   const size = await stat(file).then(
     (stats) => stats.size,
     () => undefined,

@@ -135,6 +135,23 @@ export const MIGRATIONS: readonly string[] = [
       - length(old.registry) - length(old.repository) - length(old.tag) - length(old.media_type) - 160;
   END;
   `,
+  `
+  -- row_bytes covers the rows of URLs too.
+  UPDATE totals SET row_bytes = row_bytes
+    + (SELECT coalesce(sum(2 * (length(route) + length(url)) + length(headers) + 220), 0) FROM urls);
+
+  CREATE TRIGGER urls_inserted AFTER INSERT ON urls BEGIN
+    UPDATE totals SET row_bytes = row_bytes
+      + 2 * (length(new.route) + length(new.url)) + length(new.headers) + 220;
+  END;
+  CREATE TRIGGER urls_changed AFTER UPDATE OF headers ON urls WHEN length(new.headers) <> length(old.headers) BEGIN
+    UPDATE totals SET row_bytes = row_bytes + length(new.headers) - length(old.headers);
+  END;
+  CREATE TRIGGER urls_deleted AFTER DELETE ON urls BEGIN
+    UPDATE totals SET row_bytes = row_bytes
+      - 2 * (length(old.route) + length(old.url)) - length(old.headers) - 220;
+  END;
+  `,
 ];
 
 /**

@@ -107,6 +107,32 @@ describe('openSqliteNameStore', () => {
     }
   });
 
+  test('adds no row beyond the limit of rows, and still replaces those that exist', async (t) => {
+    const store = await openSqliteMetadataStore(await temporaryFile(t));
+    t.after(() => store.close());
+    const file = { route: 'site', url: 'https://site/1' };
+    const url = { digest: numbered(1), size: 10, headers: {}, checkedAt: 1, freshUntil: 2 };
+    await store.putTag(NGINX, 'known', tagRecord(1));
+    await store.putMembers(NGINX, [memberRecord(1)]);
+    await store.putUrl(file, url);
+    const { rowBytes } = await store.footprint();
+    await store.limitRows(rowBytes);
+    await store.putTag(NGINX, 'known', tagRecord(2));
+    await store.putTag(NGINX, 'other', tagRecord(2));
+    await store.putMembers(NGINX, [memberRecord(1, { visibility: 'private' }), memberRecord(2)]);
+    await store.putUrl(file, { ...url, checkedAt: 5 });
+    await store.putUrl({ ...file, url: 'https://site/2' }, url);
+    assert.deepEqual(await store.getTag(NGINX, 'known'), tagRecord(2));
+    assert.equal(await store.getTag(NGINX, 'other'), undefined);
+    assert.equal((await store.getMember(NGINX, numbered(1)))?.visibility, 'private');
+    assert.equal(await store.getMember(NGINX, numbered(2)), undefined);
+    assert.equal((await store.getUrl(file))?.checkedAt, 5);
+    assert.equal((await store.listUrls({ limit: 9 })).length, 1);
+    await store.limitRows(Number.POSITIVE_INFINITY);
+    await store.putTag(NGINX, 'other', tagRecord(2));
+    assert.deepEqual(await store.getTag(NGINX, 'other'), tagRecord(2));
+  });
+
   test('closes more than once, and rejects what comes after', async (t) => {
     const store = await openSqliteMetadataStore(await temporaryFile(t));
     await store.close();

@@ -1,4 +1,4 @@
-import { open, stat } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { backup, DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -7,6 +7,7 @@ import { type Digest, parseDigest, type Repository, type Visibility } from '../.
 import { DirectoryError } from '../directory/index.ts';
 import { SQLITE, sqliteCode } from '../sqlite-error.ts';
 import { MetadataCorruptError, MetadataVersionError } from './error.ts';
+import { sizesOf } from './files.ts';
 import {
   type BlobRecord,
   type Footprint,
@@ -26,6 +27,7 @@ import {
   type UrlRecord,
 } from './metadata-store.ts';
 import { MIGRATIONS, STATEMENTS } from './schema.ts';
+import { beginShrinkable, giveBackPages, isShrinkable, pragma, rewriteSmall, usedBytes } from './space.ts';
 
 /**
  * Milliseconds a statement waits for another process' lock, while the event loop is blocked. This process owns the file, so
@@ -64,11 +66,14 @@ export async function openSqliteMetadataStore(file: string): Promise<SqliteMetad
     migrate(database, file);
     database.exec(`
       PRAGMA journal_mode = WAL;
-      PRAGMA synchronous = NORMAL;          -- fsync at a checkpoint only; see the docstring
-      PRAGMA journal_size_limit = 67108864; -- bytes; a log grown by one large transaction shrinks again
-      PRAGMA cache_size = -8192;            -- KiB; the kernel caches the rest
+      PRAGMA synchronous = NORMAL;         -- fsync at a checkpoint only; see the docstring
+      PRAGMA wal_autocheckpoint = 1000;    -- pages
+      PRAGMA journal_size_limit = 4194304; -- bytes, as many pages; a log grown by one large transaction shrinks again
+      PRAGMA cache_size = -8192;           -- KiB; the kernel caches the rest
     `);
-    return new SqliteMetadataStore(database, file, prepare(database, file));
+    const statements = prepare(database, file);
+    rewriteSmall(database);
+    return new SqliteMetadataStore(database, file, statements);
   } catch (error) {
     database.close();
     if (sqliteCode(error) === SQLITE.FULL) {
@@ -83,6 +88,7 @@ export class SqliteMetadataStore implements MetadataStore {
   readonly #database: DatabaseSync;
   readonly #file: string;
   readonly #statements: Statements;
+  #maxRowBytes = Number.POSITIVE_INFINITY;
 
   constructor(database: DatabaseSync, file: string, statements: Statements) {
     this.#database = database;
@@ -96,6 +102,7 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   async putTag({ registry, repository }: Repository, tag: string, record: TagRecord): Promise<void> {
+    if (!this.#mayAdd() && this.#row('getTag', registry, repository, tag) === undefined) return;
     const { digest, mediaType, size, checkedAt, upstream, visibility } = record;
     this.#change('putTag', registry, repository, tag, digest, mediaType, size, checkedAt, upstream, visibility);
   }
@@ -124,8 +131,10 @@ export class SqliteMetadataStore implements MetadataStore {
     const ordered = members.length > PIECE ? members.toSorted(byDigest) : members;
     for (let first = 0; first < ordered.length; first += PIECE) {
       if (first > 0) await nextTurn();
+      const mayAdd = this.#mayAdd();
       this.#transact(() => {
         for (const { digest, kind, mediaType, size, visibility, transient } of ordered.slice(first, first + PIECE)) {
+          if (!mayAdd && this.#row('getMember', registry, repository, digest) === undefined) continue;
           const row = [digest, kind, mediaType, size ?? null, visibility, transient === true ? 1 : 0];
           this.#change('putMember', registry, repository, ...row);
         }
@@ -168,6 +177,7 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   async putUrl({ route, url }: UrlName, record: UrlRecord): Promise<void> {
+    if (!this.#mayAdd() && this.#row('getUrl', route, url) === undefined) return;
     const { digest, size, headers, checkedAt, freshUntil } = record;
     this.#transact(() => {
       this.#change('putUrl', route, url, digest, size, JSON.stringify(headers), checkedAt, freshUntil);
@@ -235,12 +245,28 @@ export class SqliteMetadataStore implements MetadataStore {
 
   async footprint(): Promise<Footprint> {
     const { bytes, allocated, row_bytes: rowBytes } = this.#totals() as Record<string, number>;
-    const pragma = (name: string): number =>
-      this.#run(() => Number(this.#database.prepare(`PRAGMA ${name}`).get()?.[name]));
-    // Free pages are used again, so they are not counted: no eviction could free them.
-    const used = (pragma('page_count') - pragma('freelist_count')) * pragma('page_size');
-    const log = await stat(`${this.#file}-wal`).catch(() => undefined);
-    return { overhead: (allocated ?? 0) - (bytes ?? 0) + 2 * used + (log?.size ?? 0), rowBytes: rowBytes ?? 0 };
+    const used = this.#run(() => usedBytes(this.#database));
+    const { database, log, backup } = await sizesOf(this.#file);
+    // Room for the next backup is counted before it is made.
+    const overhead = (allocated ?? 0) - (bytes ?? 0) + database + log + Math.max(backup, used);
+    return { overhead, rowBytes: rowBytes ?? 0 };
+  }
+
+  async limitRows(bytes: number): Promise<void> {
+    this.#maxRowBytes = bytes;
+  }
+
+  async giveBack(): Promise<void> {
+    try {
+      await giveBackPages(this.#database);
+    } catch (error) {
+      throw explain(error, this.#file);
+    }
+  }
+
+  /** False for the database of an older release: its file keeps its size. */
+  get isShrinkable(): boolean {
+    return isShrinkable(this.#database);
   }
 
   async totals(): Promise<{ readonly blobs: number; readonly bytes: number }> {
@@ -267,6 +293,10 @@ export class SqliteMetadataStore implements MetadataStore {
 
   async close(): Promise<void> {
     if (this.#database.isOpen) this.#database.close();
+  }
+
+  #mayAdd(): boolean {
+    return this.#maxRowBytes === Number.POSITIVE_INFINITY || Number(this.#totals()['row_bytes']) < this.#maxRowBytes;
   }
 
   #totals(): Row {
@@ -372,7 +402,7 @@ function urlNameOf(row: Row): UrlName {
 }
 
 function migrate(database: DatabaseSync, file: string): void {
-  const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version']);
+  const version = pragma(database, 'user_version');
   const known = MIGRATIONS.length;
   if (version > known) throw new MetadataVersionError(file, { found: version, known });
   if (version === known) return;
@@ -381,6 +411,7 @@ function migrate(database: DatabaseSync, file: string): void {
   if (version < 0 || (version === 0 && tables > 0)) {
     throw new MetadataCorruptError(file, { found: 'it is the database of another program' });
   }
+  if (version === 0) beginShrinkable(database);
   transact(database, () => {
     for (const migration of MIGRATIONS.slice(version)) database.exec(migration);
     database.exec(`PRAGMA user_version = ${known}`);

@@ -8,6 +8,7 @@ import { EXIT } from '../../exit-code.ts';
 import { count, formatJson, formatList, shortDigest } from '../../format.ts';
 import { type Output, processOutput } from '../../output.ts';
 import { runServerCommand } from '../../server-command.ts';
+import { formatUnknown } from './unknown-files.ts';
 
 /** The options of `entrepot gc`. */
 export interface GcOptions extends CommandOptions {
@@ -59,7 +60,11 @@ export async function gc(options: GcOptions, output: Output = processOutput): Pr
 /** @param now milliseconds since 1970 */
 function formatCollected(answer: GcAnswer, now: number): string {
   const { dryRun, stored, wanted, freed, blobs, evicted } = answer;
-  if (wanted === 0) return `Nothing to do: the cache holds ${formatBytes(stored)}, which is within its limits.\n`;
+  const unknown = formatUnknown(answer.unknown);
+  if (wanted === 0) {
+    const calm = `Nothing to do: the cache holds ${formatBytes(stored)}, which is within its limits.`;
+    return `${[calm, ...unknown].join('\n')}\n`;
+  }
   const rows = evicted.map(({ digest, size, readAt, repositories }) => [
     shortDigest(digest),
     formatBytes(size),
@@ -74,6 +79,7 @@ function formatCollected(answer: GcAnswer, now: number): string {
       `That is less than the ${formatBytes(wanted)} over the limit: the rest is in use, pinned or has a fresh tag.`,
     );
   }
+  lines.push(...unknown);
   return `${lines.join('\n')}\n`;
 }
 

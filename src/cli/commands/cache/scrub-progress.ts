@@ -1,6 +1,7 @@
 import type { ScrubProgress } from '../../../admin/index.ts';
 import { formatBytes } from '../../../telemetry/index.ts';
 import { count, formatDuration, formatList, formatProgress, shortDigest } from '../../format.ts';
+import { formatUnknown } from './unknown-files.ts';
 
 /** The progress of a scrub on one line. @param now milliseconds since 1970 */
 export function formatScrubLine(progress: ScrubProgress, now: number): string {
@@ -28,6 +29,7 @@ export function formatScrubResult(progress: ScrubProgress): string {
   if (rotten > 0) lines.push(`${rotten} corrupt: moved to quarantine, and fetched again on the next request.`);
   if (missing > 0) lines.push(`${missing} missing: forgotten, and fetched again on the next request.`);
   if (adopted > 0) lines.push(`${adopted} without a record, and correct: adopted.`);
+  lines.push(...formatUnknown(progress.unknown));
   if (rotten + missing === 0 && state === 'done') lines.push('All are correct.');
   return `${lines.join('\n')}\n`;
 }
