@@ -79,6 +79,10 @@ describe('entrepot gc', () => {
     const calm = await say(gc, { ...on(mirror), dryRun: true });
     assert.deepEqual([calm.code, calm.err], [0, '']);
     assert.match(calm.out, /^Nothing to do: the cache holds .* within its limits\.\n$/);
+    await writeFile(join(mirror.dir, 'photo.jpg'), 'mine');
+    const warned = await say(gc, { ...on(mirror), dryRun: true });
+    assert.match(warned.out, /\n1 unknown file in the cache directory: "photo\.jpg"\. They are of other programs/);
+    await rm(join(mirror.dir, 'photo.jpg'));
     const planned = await say(gc, { ...on(mirror), dryRun: true, maxSize: '0' });
     assert.match(planned.out, /DIGEST +SIZE +LAST READ +OF/);
     assert.match(planned.out, new RegExp(`${layer.digest.slice(0, 19)} .*up/${REPOSITORY}`));

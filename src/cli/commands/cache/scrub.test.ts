@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -70,6 +70,15 @@ describe('formatScrubResult()', () => {
       ],
     );
   });
+  test('names files of other programs, of which nothing is wrong', () => {
+    const unknown = { count: 3, names: ['photo.jpg', 'blobs/a\nb'] };
+    assert.equal(
+      formatScrubResult({ ...done, unknown }),
+      'Checked 6 blobs, 1000.0 MiB, in 10 s.\n' +
+        '3 unknown files in the cache directory: "photo.jpg", "blobs/a\\nb", …. ' +
+        'They are of other programs and are never deleted: move them elsewhere.\nAll are correct.\n',
+    );
+  });
   test('claims nothing of what it did not reach', () => {
     assert.match(formatScrubResult({ ...done, state: 'stopped' }), /^Stopped after 6 blobs/);
     assert.match(formatScrubResult({ ...done, state: 'failed', error: 'EIO' }), /^Gave up after .*: EIO\.$/m);
@@ -100,6 +109,18 @@ describe('entrepot scrub, where no server runs', () => {
     const { out, code } = await run(await filled(t, 2), { json: true, isTerminal: true });
     const { state, blobs, problems } = JSON.parse(out) as ScrubProgress;
     assert.deepEqual([code, state, blobs, problems], [0, 'done', 2, []]);
+  });
+
+  test('reports files of other programs, and leaves them: exit code 0', async (t) => {
+    const dir = await filled(t, 2);
+    await mkdir(join(dir, 'blobs', 'mine'));
+    await writeFile(join(dir, 'quarantine', 'notes.txt'), 'mine');
+    const { code, out } = await run(dir, { json: true });
+    assert.deepEqual(
+      [code, (JSON.parse(out) as ScrubProgress).unknown],
+      [0, { count: 2, names: ['blobs/mine', 'quarantine/notes.txt'] }],
+    );
+    assert.equal(await readFile(join(dir, 'quarantine', 'notes.txt'), 'utf8'), 'mine');
   });
 
   test('adopts everything where the names are gone, damaged or not', async (t) => {

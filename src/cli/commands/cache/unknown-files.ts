@@ -9,5 +9,5 @@ export function formatUnknown(unknown: UnknownFiles): readonly string[] {
   const listed = names.map((name) => JSON.stringify(name)).join(', ');
   const more = unknown.count > names.length ? ', …' : '';
   const found = `${count(unknown.count, 'unknown file')} in the cache directory: ${listed}${more}.`;
-  return [`${found} Entrepot did not create them and never deletes them: move them elsewhere.`];
+  return [`${found} They are of other programs and are never deleted: move them elsewhere.`];
 }
