@@ -7,7 +7,7 @@ import { SQLITE, sqliteCode } from '../sqlite-error.ts';
  * in a database with `auto_vacuum = INCREMENTAL`, by `PRAGMA incremental_vacuum`. Source: https://www.sqlite.org/pragma.html
  *
  * The setting takes effect in an empty database, or when VACUUM rewrites the file. So an older database is rewritten at its
- * opening where it is small, and otherwise when it is closed, see compact.ts.
+ * opening where it is small, and otherwise when it is closed (`rewriteMetadata`).
  */
 
 /** The value of `PRAGMA auto_vacuum` that stands for INCREMENTAL. */
