@@ -138,6 +138,8 @@ function tokenStep(probed: ProbeRecord, { name, of }: { readonly name: string; r
 function tokenRemedy(error: UpstreamError): string {
   switch (error.kind) {
     case 'denied':
+      if (error.message.includes('is plain HTTP'))
+        return 'Let the registry name an https realm; the message says what to write if plain HTTP is meant.';
       if (error.message.includes('token_realms'))
         return 'If that host is right, list it under token_realms of this upstream.';
       return 'The token service refuses the credential: is it right, and has it expired?';

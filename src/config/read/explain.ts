@@ -5,15 +5,18 @@ import {
   alternatives,
   core,
   formatOption,
+  isMarked,
   markOf,
   type Option,
   outline,
+  REDACTED,
   redactValue,
   schemasAt,
 } from '../schema/index.ts';
 import { isNull, type Path, sourceAt, type Tree, treeAt } from '../tree.ts';
 import { substituteFor } from './foreign-options.ts';
 import { hintFor } from './hints.ts';
+import { blankness, shapeOf } from './secrets.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -66,12 +69,14 @@ function wrongValue(path: Path, schema: z.ZodType | undefined, context: Context)
   const written = treeAt(context.settings, path);
   const isSecret = schema !== undefined && markOf(schema)?.secret === true;
   const hint = written === undefined || schema === undefined || isSecret ? undefined : hintFor(written, schema);
-  const message =
-    found === undefined
-      ? `missing, expected ${expected}`
-      : `found ${found}, expected ${expected}${hint === undefined ? '' : `; ${hint}`}`;
+  const blank = blankSecret(path, context);
+  const what = blank ?? (found === undefined ? 'missing' : `found ${found}`);
+  const remedy = blank !== undefined && path.includes('credentials') ? REMOVE_CREDENTIALS : hint;
+  const message = `${what}, expected ${expected}${remedy === undefined ? '' : `; ${remedy}`}`;
   return { source: sourceAt(context.settings, path), key: formatKey(path), message };
 }
+
+const REMOVE_CREDENTIALS = 'or remove credentials, for anonymous requests';
 
 function unknownOption(path: Path, issue: Issue, context: Context): ConfigProblem {
   const word = String(path.at(-1));
@@ -163,6 +168,15 @@ function describeExpected(schema: z.ZodType): string {
   return `a list, each item ${describeExpected(inner.element as z.ZodType)}`;
 }
 
+/** `the password is empty`, where a secret is; undefined for any other value. */
+function blankSecret(path: Path, { root, settings }: Context): string | undefined {
+  const found = treeAt(settings, path);
+  const isSecret = typeof path.at(-1) === 'string' && isMarked(root, path, 'secret');
+  if (!isSecret || found?.kind !== 'scalar' || typeof found.value !== 'string') return undefined;
+  const blank = blankness(found.value);
+  return blank === undefined ? undefined : `the ${String(path.at(-1))} ${blank}`;
+}
+
 /** The value at a path as messages show it, shortened and without secrets; undefined if there is none. */
 function describeFound(path: Path, { root, settings }: Context): string | undefined {
   const found = treeAt(settings, path);
@@ -171,6 +185,8 @@ function describeFound(path: Path, { root, settings }: Context): string | undefi
   if (found.kind === 'list') return found.items.length === 0 ? 'an empty list' : 'a list';
   if (isNull(found)) return path.length > 0 && typeof path.at(-1) !== 'number' ? undefined : 'nothing';
   const shown = redactValue(root, path, found.value);
+  const shape = shown === REDACTED ? shapeOf(found.value) : undefined;
+  if (shape !== undefined) return shape;
   return typeof shown === 'string' ? quote(shown) : String(shown);
 }
 

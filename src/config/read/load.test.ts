@@ -506,7 +506,7 @@ limits: {max_connections: 0}
       'wrong.yaml:8:3  registries: found the name "a b", expected a registry name in lower case: a host such as ghcr.io or localhost:5001, or a word such as apps',
       'wrong.yaml:11:9  registries.apps.upstreams[0].url: found "htp://x", expected an http:// or https:// address without a query or a password in it, e.g. https://ghcr.io',
       'wrong.yaml:12:9  registries.apps.upstreams[0].credentials.username: missing, expected a text (in quotes where it looks like a number), {env: NAME} or {file: PATH}',
-      'wrong.yaml:12:35  registries.apps.upstreams[0].credentials.password: found "***", expected a text (in quotes where it looks like a number), {env: NAME} or {file: PATH}',
+      'wrong.yaml:12:35  registries.apps.upstreams[0].credentials.password: found a number, expected a text (in quotes where it looks like a number), {env: NAME} or {file: PATH}',
       'wrong.yaml:12:23  registries.apps.upstreams[0].credentials.usernam: unknown option; did you mean "username"?',
       'wrong.yaml:13:9  registries.apps.upstreams[1].url: missing, expected an http:// or https:// address without a query or a password in it, e.g. https://ghcr.io',
       'wrong.yaml:14:7  log.level: found "loud", expected debug or info or warn or error',
@@ -591,11 +591,11 @@ limits: {max_connections: 0}
     ],
     [
       'registries: {a.b: {upstreams: [{url: https://x, headers: {Authorization: "hush\\nX: y"}}]}}',
-      'registries["a.b"].upstreams[0].headers.Authorization: found "***", expected a text on one line',
+      'registries["a.b"].upstreams[0].headers.Authorization: found a text of several lines, expected a text on one line',
     ],
     [
       'registries: {a.b: {upstreams: [{url: https://x, headers: {X-Number: 5}}]}}',
-      'registries["a.b"].upstreams[0].headers.X-Number: found "***", expected a text on one line',
+      'registries["a.b"].upstreams[0].headers.X-Number: found a number, expected a text on one line',
     ],
     [
       'registries: {a.b: {upstreams: [{url: https://x, capabilities: []}]}}',
@@ -737,6 +737,17 @@ limits: {max_connections: 0}
     );
     assert.equal(await of('{file: absent}'), `.file: ${join(cwd, 'absent')} does not exist`);
     assert.equal(await of('{file: empty}'), `.file: ${join(cwd, 'empty')} is empty`);
+    await writeFile(join(cwd, 'break'), '\r\n');
+    assert.equal(await of('{file: break}'), `.file: ${join(cwd, 'break')} is empty; put the secret into it`);
+    await writeFile(join(cwd, 'blank'), ' \n\t\n');
+    assert.equal(await of('{file: blank}'), `.file: ${join(cwd, 'blank')} is only white space; put the secret into it`);
+    await writeFile(join(cwd, 'image'), Buffer.alloc(70_000, 'x'));
+    assert.match(
+      (await of('{file: image}')) ?? '',
+      /has over 65536 bytes, expected a file that holds the secret alone$/,
+    );
+    const [unset] = await problemsOf(load({ env: { ENTREPOT_CONFIG: text('{env: EMPTY}'), EMPTY: '' } }));
+    assert.match(unset ?? '', /password\.env: the variable EMPTY is empty; put the secret into it$/);
     assert.equal(await of('{file: .}'), `.file: ${cwd} is a directory, expected a file`);
     assert.deepEqual(await problemsOf(loadText(text('{env: ABSENT}'), { checkReferences: false })), []);
     const [ca] = await problemsOf(loadText('transport: {ca_file: /absent/ca.pem}'));

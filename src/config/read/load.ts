@@ -48,7 +48,10 @@ export interface LoadedConfig {
   readonly source: string;
   /** The values as written, with their places and without defaults; undefined if none were written. */
   readonly settings: Tree | undefined;
-  /** Notes on how the layers were joined: a section of an inner layer that turns on what an outer one has off. */
+  /**
+   * Notes that the settings alone do not show: on how the layers were joined (a section of an inner layer turns on what an
+   * outer one has off), and on the secrets in variables and files.
+   */
   readonly layerNotes: readonly ConfigProblem[];
   /** A file exists and is empty. */
   readonly isBlank: boolean;
@@ -79,7 +82,11 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   const { config, problems } = parse(settings);
   const all = [...file.problems, ...environment.problems, ...(port?.problems ?? []), ...problems];
   all.push(...checkConsistency(config, settings));
-  if (options.checkReferences !== false) all.push(...(await checkReferences(settings, { schema: configSchema, env })));
+  const references =
+    options.checkReferences === false
+      ? { problems: [], notes: [] }
+      : await checkReferences(settings, { schema: configSchema, env });
+  all.push(...references.problems);
   if (all.length > 0) {
     // An unreadable file may name another directory.
     const isKnown = file.problems.length === 0 || flags.cacheDir !== undefined;
@@ -90,7 +97,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
     config: withDirectory(config, cwd),
     source: file.source,
     settings,
-    layerNotes: findTurnedOn(layers),
+    layerNotes: [...findTurnedOn(layers), ...references.notes],
     isBlank,
   };
 }

@@ -173,7 +173,32 @@ describe('the wrong type is explained', () => {
     ],
     [
       'registries: {a.b: {upstreams: [{url: "https://x", credentials: {username: me, password: 12345}}]}}',
-      '1:79  registries["a.b"].upstreams[0].credentials.password: found "***", expected a text (in quotes where it looks like a number), {env: NAME} or {file: PATH}',
+      '1:79  registries["a.b"].upstreams[0].credentials.password: found a number, expected a text (in quotes where it looks like a number), {env: NAME} or {file: PATH}',
+    ],
+    [
+      'registries: {a.b: {upstreams: [{url: "https://x", credentials: {username: "", password: "  "}}]}}',
+      '1:65  registries["a.b"].upstreams[0].credentials.username: the username is empty, expected a text (in quotes where it looks like a number), {env: NAME} or {file: PATH}; or remove credentials, for anonymous requests',
+      '1:79  registries["a.b"].upstreams[0].credentials.password: the password is only white space, expected a text (in quotes where it looks like a number), {env: NAME} or {file: PATH}; or remove credentials, for anonymous requests',
+    ],
+    [
+      'registries: {a.b: {upstreams: [{url: "https://x", credentials: {username: , password: hush}}]}}',
+      '1:65  registries["a.b"].upstreams[0].credentials.username: missing, expected a text (in quotes where it looks like a number), {env: NAME} or {file: PATH}',
+    ],
+    [
+      'registries: {a.b: {upstreams: [{url: "https://x", credentials: {username: me}}]}}',
+      '1:51  registries["a.b"].upstreams[0].credentials.password: missing, expected a text (in quotes where it looks like a number), {env: NAME} or {file: PATH}',
+    ],
+    [
+      'registries: {a.b: {upstreams: [{url: "https://x", credentials: ""}]}}',
+      '1:51  registries["a.b"].upstreams[0].credentials: found an empty text, expected {username, password} or {helper}, or a list of such',
+    ],
+    [
+      'forward_proxy: {enabled: true, user: me, password: ""}',
+      '1:42  forward_proxy.password: the password is empty, expected a text (in quotes where it looks like a number), {env: NAME} or {file: PATH}',
+    ],
+    [
+      'registries: {a.b: {upstreams: [{url: "https://x", token_realms: ["https://y/token"]}]}}',
+      '1:66  registries["a.b"].upstreams[0].token_realms[0]: found "https://y/token", expected a host name such as auth.example.com, *.example.com for all below it, or http://auth.example.com for a host that is asked unencrypted',
     ],
   ];
   check(rows);

@@ -137,6 +137,23 @@ describe('what is valid and dangerous is noted with its place and remedy', () =>
     ['trusted_proxies: ["0.0.0.0/0"]', /:1:19 {2}trusted_proxies\[0\]: 0\.0\.0\.0\/0 covers.*Name the addresses/],
     ['trusted_proxies: ["128.0.0.0/1"]', /trusted_proxies\[0\]/],
     ['trusted_proxies: ["::/0"]', /trusted_proxies\[0\]/],
+    ...[
+      ['"***"', /is \*\*\*, by which secrets are shown/],
+      ['"${TOKEN}"', /looks like a variable.*Write \{env: NAME\}/],
+      ['" hush"', /begins or ends with white space.*on one line/],
+      ['"hush\\n"', /ends with a line break/],
+      ['"hush\\nhush"', /has several lines/],
+    ].map(
+      ([password, expected]) =>
+        [
+          `registries: {a: {upstreams: [{url: "https://a.b", credentials: {username: u, password: ${String(password)}}}]}}`,
+          expected as RegExp,
+        ] as const,
+    ),
+    [
+      'registries: {a: {upstreams: [{url: "https://a.b", token_realms: ["http://auth.b"]}]}}',
+      /token_realms\[0\]: the credentials for a may go to http:\/\/auth\.b unencrypted.*https realm/,
+    ],
     [
       'transport: {force_http2: true}',
       /transport\.force_http2: accepted without effect: upstreams are reached by HTTP\/1\.1/,
@@ -157,6 +174,7 @@ describe('what is valid and dangerous is noted with its place and remedy', () =>
     'registries: {a: {upstreams: [{url: "http://localhost:1", credentials: {helper: x}}, {url: "http://[::1]:1", credentials: {helper: x}}]}}',
     '{listen: ":1", mirrors: [{name: m, prefix: /m, upstream: m}]}',
     'registries: {a: {upstreams: [{url: "https://a.b", token_realms: ["*.b.com"]}]}}',
+    'registries: {a: {upstreams: [{url: "https://a.b", token_realms: ["http://localhost:81", "https://auth.c/"]}]}}',
     'transport: {dial_timeout: 5s}',
   ];
   for (const text of harmless) test(`not ${text}`, async () => assert.deepEqual(await notesOn(text), []));

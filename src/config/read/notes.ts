@@ -12,6 +12,7 @@ import {
   schemasAt,
 } from '../schema/index.ts';
 import { isNull, type Path, scalarsOf, sourceAt, type Tree, treeAt } from '../tree.ts';
+import { isVariable, oddityOf } from './secrets.ts';
 
 /** Names listed in one note. */
 const MAX_NAMES = 5;
@@ -34,10 +35,11 @@ export function findNotes(config: Config, settings: Tree | undefined): readonly 
   noteAnyone(config, listeners, note);
   noteForwardProxy(config, listeners, note);
   noteUnencrypted(config, note);
+  notePlainRealms(config, note);
   noteUnchecked(config, note);
   noteWideRanges(config, note);
   noteShadowed(config, note);
-  noteVariables(settings, note);
+  noteOddTexts(settings, note);
   return notes;
 }
 
@@ -176,6 +178,20 @@ function noteUnencrypted(config: Config, note: Note): void {
   }
 }
 
+function notePlainRealms({ registries }: Config, note: Note): void {
+  for (const [name, { upstreams = [] }] of Object.entries(registries)) {
+    for (const [at, { tokenRealms }] of upstreams.entries()) {
+      for (const [index, realm] of tokenRealms.entries()) {
+        if (!realm.startsWith('http://') || !isClear(realm)) continue;
+        note(
+          ['registries', name, 'upstreams', at, 'token_realms', index],
+          `the credentials for ${name} may go to ${realm} unencrypted: every network on the way can read them. Let the registry name an https realm`,
+        );
+      }
+    }
+  }
+}
+
 function noteUnchecked(config: Config, note: Note): void {
   const remedy = 'Name the certificate authority in ca_file instead';
   if (config.transport.insecureSkipVerify) {
@@ -237,14 +253,18 @@ function noteShadowed({ mirrors, registries }: Config, note: Note): void {
   }
 }
 
-/** `$TOKEN` is no reference here, but the text itself. It is not quoted: a password may begin so. */
-function noteVariables(settings: Tree | undefined, note: Note): void {
+/** Texts that are probably not what the operator means to send. A secret is not quoted. */
+function noteOddTexts(settings: Tree | undefined, note: Note): void {
   for (const { path, value } of scalarsOf(settings)) {
-    if (typeof value !== 'string' || !/^\$(?:\{\w+\}|[A-Z_]\w*)$/i.test(value)) continue;
-    const isSecret = isMarked(configSchema, path, 'secret');
-    const what = isSecret ? 'this secret' : JSON.stringify(value);
-    const remedy = isSecret ? 'Write {env: NAME}' : 'Set the option by a variable of its own, ENTREPOT_…';
-    note(path, `${what} looks like a variable, and is taken as it stands. ${remedy}, or leave it if it is meant so`);
+    if (typeof value !== 'string') continue;
+    if (isMarked(configSchema, path, 'secret')) {
+      const oddity = oddityOf(value);
+      const remedy = isVariable(value) ? 'Write {env: NAME}' : 'Write the secret on one line';
+      if (oddity !== undefined) note(path, `this secret ${oddity}. ${remedy}, or leave it if it is meant so`);
+    } else if (isVariable(value)) {
+      const what = `${JSON.stringify(value)} looks like a variable, and is taken as it stands`;
+      note(path, `${what}. Set the option by a variable of its own, ENTREPOT_…, or leave it if it is meant so`);
+    }
   }
 }
 

@@ -5,6 +5,7 @@ import { type ConfigProblem, formatKey } from '../problems.ts';
 import { isMarked } from '../schema/index.ts';
 import { type Path, scalarsOf, type Tree } from '../tree.ts';
 import type { Environment } from './environment.ts';
+import { blankness, MAX_SECRET_BYTES, oddityOf } from './secrets.ts';
 
 /** A tree with relative paths resolved against a base directory. */
 export function resolvePaths(
@@ -26,6 +27,13 @@ export function resolvePaths(
   return tree === undefined ? undefined : walk(tree, []);
 }
 
+/** What was found of the variables and files that a configuration names. */
+interface CheckedReferences {
+  readonly problems: readonly ConfigProblem[];
+  /** Secrets that look like a mistake. */
+  readonly notes: readonly ConfigProblem[];
+}
+
 /**
  * Checks that the variables and files that a configuration names exist: secrets, certificates, the registry map.
  * Directories are not checked: the cache creates its own.
@@ -33,26 +41,58 @@ export function resolvePaths(
 export async function checkReferences(
   tree: Tree | undefined,
   { schema, env }: { readonly schema: z.ZodType; readonly env: Environment },
-): Promise<readonly ConfigProblem[]> {
+): Promise<CheckedReferences> {
   const problems: ConfigProblem[] = [];
+  const notes: ConfigProblem[] = [];
   for (const { path, source, value } of scalarsOf(tree)) {
     if (typeof value !== 'string') continue;
-    const message = await checkValue(value, { path, schema, env });
-    if (message !== undefined) problems.push({ source, key: formatKey(path), message });
+    const { problem, note } = await checkValue(value, { path, schema, env });
+    const key = formatKey(path);
+    if (problem !== undefined) problems.push({ source, key, message: problem });
+    if (note !== undefined) notes.push({ source, key, message: note });
   }
-  return problems;
+  return { problems, notes };
+}
+
+/** The problem, or the note, that a value gives rise to. */
+interface Finding {
+  readonly problem?: string | undefined;
+  readonly note?: string | undefined;
 }
 
 async function checkValue(
   value: string,
   { path, schema, env }: { readonly path: Path; readonly schema: z.ZodType; readonly env: Environment },
-): Promise<string | undefined> {
-  if (path.at(-1) === 'env' && isMarked(schema, path.slice(0, -1), 'secret')) {
-    if ((env[value] ?? '') !== '') return undefined;
-    return `the variable ${value} is not set; set it, or give the secret by {file: PATH}`;
+): Promise<Finding> {
+  const isOfSecret = isMarked(schema, path.slice(0, -1), 'secret');
+  if (path.at(-1) === 'env' && isOfSecret) {
+    const text = env[value];
+    if (text !== undefined) return checkSecret(text, `the variable ${value}`);
+    return { problem: `the variable ${value} is not set; set it, or give the secret by {file: PATH}` };
   }
-  const isFile = path.at(-1) !== 'dir' && isMarked(schema, path, 'path') && isAbsolute(value);
-  return isFile ? checkFile(value) : undefined;
+  if (path.at(-1) === 'dir' || !isMarked(schema, path, 'path') || !isAbsolute(value)) return {};
+  const problem = await checkFile(value);
+  return problem === undefined && isOfSecret ? checkSecretFile(value) : { problem };
+}
+
+/** @param what the variable or the file, as the beginning of a sentence */
+function checkSecret(text: string, what: string): Finding {
+  const blank = blankness(text);
+  if (blank !== undefined) return { problem: `${what} ${blank}; put the secret into it` };
+  const oddity = oddityOf(text);
+  return { note: oddity === undefined ? undefined : `${what} ${oddity}. Correct it, or leave it if it is meant so` };
+}
+
+/** Reads a secret as it is read at run time: the whole file without its last line break. */
+async function checkSecretFile(path: string): Promise<Finding> {
+  const chunks: Buffer[] = [];
+  // One byte more than allowed: the path may be a device or an image by mistake.
+  for await (const chunk of createReadStream(path, { end: MAX_SECRET_BYTES })) chunks.push(chunk as Buffer);
+  const bytes = Buffer.concat(chunks);
+  if (bytes.length > MAX_SECRET_BYTES) {
+    return { problem: `${path} has over ${MAX_SECRET_BYTES} bytes, expected a file that holds the secret alone` };
+  }
+  return checkSecret(bytes.toString('utf8').replace(/\r?\n$/, ''), path);
 }
 
 /** Reads the first byte, which detects a missing, unreadable or empty file and a directory. */

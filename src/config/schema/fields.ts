@@ -261,6 +261,20 @@ export function hostPattern() {
   });
 }
 
+/** As {@link hostPattern}; a host with `http://` before it is asked unencrypted, and `https://` says nothing new. */
+export function tokenRealm() {
+  const parse = (text: string) => {
+    const [, scheme = '', host = ''] = /^(http:\/\/|https:\/\/)?(.*?)\/?$/s.exec(text.toLowerCase()) ?? [];
+    if (registryName(scheme === 'http://' ? host : host.replace(/^\*\./, '')) === undefined) return undefined;
+    return scheme === 'http://' ? `${scheme}${host}` : host;
+  };
+  return read(z.string(), parse, {
+    type: 'host or URL',
+    expected:
+      'a host name such as auth.example.com, *.example.com for all below it, or http://auth.example.com for a host that is asked unencrypted',
+  });
+}
+
 /** Characters that make an entry a regular expression. */
 const PATTERN_CHARACTERS = /[\\^$*+?()[\]{}|]/;
 
@@ -403,7 +417,8 @@ export function label() {
 export function secret() {
   const literal = z
     .string()
-    .min(1)
+    // Neither empty nor white space alone.
+    .regex(/\S/)
     .register(optionMeta, { type: 'secret', expected: 'a text, {env: NAME} or {file: PATH}', secret: true });
   const env = z
     .string()

@@ -21,6 +21,6 @@ export {
   outline,
   schemasAt,
 } from './outline.ts';
-export { redactAll, redactValue } from './redact.ts';
+export { REDACTED, redactAll, redactValue } from './redact.ts';
 export { type Config, configSchema, type UpstreamConfig } from './schema.ts';
 export { parseSize, parseUnitSize } from './size.ts';

@@ -26,6 +26,7 @@ import {
   registryUrl,
   repositoryPrefix,
   size,
+  tokenRealm,
 } from './fields.ts';
 import { forwardProxy } from './forward-proxy.ts';
 import { limits } from './limits.ts';
@@ -77,9 +78,11 @@ const upstreamObject = options({
     .describe('If set, redirects may lead only to these hosts and the upstream itself.'),
   transport: upstreamTransport.optional().describe('How to reach this upstream; overrides `transport`.'),
   token_realms: z
-    .array(hostPattern())
+    .array(tokenRealm())
     .prefault([])
-    .describe('Hosts a token service may have, besides those in the upstream’s own domain.'),
+    .describe(
+      'Hosts a token service may have, besides those in the upstream’s own domain. With `http://` before it, a host may get the credential unencrypted although the upstream is https.',
+    ),
 });
 
 const upstream = z

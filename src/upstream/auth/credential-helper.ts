@@ -43,6 +43,9 @@ function parseOutput(output: Buffer, program: string): Credential {
   if (typeof username !== 'string' || typeof password !== 'string') {
     throw new CredentialError(`${program} answered without Username and Secret`);
   }
+  for (const [name, text] of Object.entries({ Username: username, Secret: password })) {
+    if (text === '') throw new CredentialError(`${program} answered with an empty ${name}`);
+  }
   return { username, password };
 }
 

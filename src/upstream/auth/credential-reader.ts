@@ -77,9 +77,8 @@ export async function readSecret(secret: Secret): Promise<string> {
   if (typeof secret === 'string') return secret;
   if ('file' in secret) return readSecretFile(secret.file);
   const value = process.env[secret.env];
-  if (value === undefined || value === '')
-    throw new CredentialError(`the environment variable ${secret.env} is not set`);
-  return value;
+  if (value === undefined) throw new CredentialError(`the environment variable ${secret.env} is not set`);
+  return nonBlank(value, `the environment variable ${secret.env}`);
 }
 
 /** The whole file without its last newline, which editors add. */
@@ -90,14 +89,19 @@ async function readSecretFile(path: string): Promise<string> {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_SECRET_FILE + 1), 0);
     if (bytesRead > MAX_SECRET_FILE)
       throw new CredentialError(`the secret file ${path} has over ${MAX_SECRET_FILE} bytes`);
-    const text = buffer.toString('utf8', 0, bytesRead).replace(/\r?\n$/, '');
-    if (text === '') throw new CredentialError(`the secret file ${path} is empty`);
-    return text;
+    return nonBlank(buffer.toString('utf8', 0, bytesRead).replace(/\r?\n$/, ''), `the secret file ${path}`);
   } catch (error) {
     if (error instanceof CredentialError) throw error;
     const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
     throw new CredentialError(`the secret file ${path} cannot be read (${code})`, { cause: error });
   }
+}
+
+/** @param what the source of the text, for the message */
+function nonBlank(text: string, what: string): string {
+  if (text === '') throw new CredentialError(`${what} is empty`);
+  if (text.trim() === '') throw new CredentialError(`${what} is only white space`);
+  return text;
 }
 
 function checked(credential: ReadCredential): ReadCredential {

@@ -16,6 +16,9 @@ const ALLOWED: readonly Row[] = [
   ['a listed host in capitals', 'https://sso.corp.example/token', 'https://reg.other.example', ['SSO.corp.example']],
   ['a listed suffix', 'https://a.b.corp.example/token', 'https://reg.other.example', ['*.corp.example']],
   ['a listed host and port', 'http://10.0.0.9:5001/token', 'http://10.0.0.1:5000', ['10.0.0.9:5001']],
+  ['plain HTTP that is listed as such', 'http://sso.corp.example/token', HUB, ['http://sso.corp.example']],
+  ['plain HTTP on a listed port', 'http://sso.corp.example:8080/t', HUB, ['http://sso.corp.example:8080']],
+  ['https on a host that is listed for HTTP', 'https://sso.corp.example/t', HUB, ['http://sso.corp.example']],
   ["an address that is the upstream's own", 'http://127.0.0.1:5001/token', 'http://127.0.0.1:5000'],
   ['localhost that is the upstream itself', 'http://localhost:5001/token', 'http://localhost:5000'],
   ["an IPv6 address that is the upstream's own", 'http://[::1]:5001/token', 'http://[::1]:5000'],
@@ -37,6 +40,8 @@ const REFUSED: readonly Row[] = [
   ['CVE-2026-48978: a private address', 'https://10.0.0.1/token', 'https://10.0.0.2'],
   ['CVE-2026-48978: https given up', 'http://auth.docker.io/token', HUB],
   ['CVE-2026-48978: https given up on a listed host', 'http://auth.docker.io/token', HUB, ['auth.docker.io']],
+  ['plain HTTP on another port than the listed one', 'http://a.example/t', HUB, ['http://a.example:8080']],
+  ['plain HTTP below a listed suffix', 'http://a.corp.example/t', HUB, ['*.corp.example']],
   ['CVE-2026-48978: another scheme', 'file:///etc/passwd', HUB],
   ['another scheme on the host', 'ftp://registry-1.docker.io/token', HUB],
   ['no URL', '/token', HUB],
@@ -68,6 +73,16 @@ describe('decideRealm', () => {
       assert.doesNotMatch('reason' in decision ? decision.reason : '', /u:p@/);
     });
   }
+
+  test('says of plain HTTP what it is, and what to write', () => {
+    const reasonFor = (tokenRealms: readonly string[]): string => {
+      const decision = decideRealm('http://sso.corp.example:81/t', { challenger: new URL(HUB), tokenRealms });
+      return decision.kind === 'refused' ? decision.reason : '';
+    };
+    assert.match(reasonFor([]), /plain HTTP.*unencrypted\. .* list http:\/\/sso\.corp\.example:81 in token_realms$/);
+    assert.doesNotMatch(reasonFor([]), /for https alone/);
+    assert.match(reasonFor(['sso.corp.example']), /token_realms lists sso\.corp\.example for https alone\. /);
+  });
 
   test('refuses a challenge without a realm', () => {
     assert.equal(decideRealm(undefined, { challenger: new URL(HUB), tokenRealms: [] }).kind, 'refused');
