@@ -1,5 +1,5 @@
 import { createHttpClient, type HttpClient, HttpError, type HttpHead } from '../net/index.ts';
-import { blockOf, ownHeaders, parseChallenges } from '../upstream/index.ts';
+import { blockOf, ownHeaders, parseChallenges, siteBlockOf, versionRefusalOf } from '../upstream/index.ts';
 import { plain } from './certificate.ts';
 import { asTimeout, type ConnectionCheck } from './connection.ts';
 import { answerRemedy, PAGE_REMEDY, silenceRemedy } from './remedy.ts';
@@ -77,9 +77,13 @@ function stepOf({ method, answer }: Attempt, { kind, path, spec }: CheckTarget, 
   if (kind === 'registry' && isPage(answer)) {
     return { ...answered, outcome: 'warning', summary: `${summary}, with a web page`, remedy: PAGE_REMEDY };
   }
-  const block = blockOf(answer);
+  const block = kind === 'mirror' ? siteBlockOf(answer) : blockOf(answer);
   if (block !== undefined) {
     return { ...answered, outcome: 'failed', summary: `${summary}, blocked by ${block.by}`, remedy: block.remedy };
+  }
+  const refusal = versionRefusalOf(answer);
+  if (refusal !== undefined) {
+    return { ...answered, outcome: 'failed', summary: `${summary}: ${refusal.words}`, remedy: refusal.remedy };
   }
   if (isFine) return { ...answered, outcome: 'ok' };
   const remedy = answerRemedy(status, kind);

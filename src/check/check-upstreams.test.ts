@@ -179,6 +179,81 @@ describe('what answers and is no registry', () => {
   }
 });
 
+describe('an answer that is not the upstream’s own', () => {
+  const html = { 'content-type': 'text/html' };
+  const rows: readonly (readonly [
+    status: number,
+    headers: Readonly<Record<string, string>>,
+    summary: RegExp,
+    remedy: RegExp,
+  ])[] = [
+    [405, { 'x-amzn-waf-action': 'captcha' }, /status 405, blocked by the web application firewall of AWS/, /address/],
+    [403, { server: 'cloudflare', ...html }, /status 403, blocked by a challenge of Cloudflare/, /outbound_proxy/],
+    [451, {}, /status 451, blocked by a legal or geographic restriction/, /country/],
+    [403, html, /status 403, blocked by a web page/, /browser/],
+    [426, { upgrade: 'h2c' }, /status 426: it refuses HTTP\/1\.1, .* wants h2c/, /reverse proxy/],
+    [464, {}, /status 464: the load balancer in front of it refuses HTTP\/1\.1/, /reverse proxy/],
+    [505, {}, /status 505: it refuses HTTP\/1\.1/, /reverse proxy/],
+  ];
+  for (const [status, headers, summary, remedy] of rows) {
+    test(`${status} ${JSON.stringify(headers)}`, async () => {
+      await using site = await serve((_, response) => void response.writeHead(status, headers).end());
+      const { reachable, outcome, steps } = await checkOne(targetOf(site.url));
+      assert.deepEqual([reachable, outcome], [false, 'failed']);
+      const last = steps.at(-1);
+      assert.equal(last?.step, 'http');
+      assert.match(last?.summary ?? '', summary);
+      assert.match(last?.remedy ?? '', remedy);
+    });
+  }
+
+  test('a site’s page that forbids its list of files is no block', async () => {
+    await using site = await serve((_, response) => void response.writeHead(403, html).end());
+    const { reachable, outcome } = await checkOne(targetOf(site.url, { kind: 'mirror', path: '' }));
+    assert.deepEqual([reachable, outcome], [true, 'ok']);
+  });
+
+  test('frames of HTTP/2', async () => {
+    const settings = Buffer.from([0, 0, 18, 4, 0, 0, 0, 0, 0]);
+    await using server = await startTcpTarget((socket: Socket) => socket.end(settings));
+    const { reachable, steps } = await checkOne(targetOf(`http://127.0.0.1:${server.port}`));
+    assert.equal(reachable, false);
+    assert.match(steps.at(-1)?.summary ?? '', /speaks HTTP\/2 alone/);
+    assert.match(steps.at(-1)?.remedy ?? '', /accept HTTP\/1\.1/);
+  });
+});
+
+describe('a TLS handshake', () => {
+  const onHello = (answer: (socket: Socket) => void) => (socket: Socket) =>
+    void socket.once('data', () => answer(socket));
+  const refusal = Buffer.from([21, 3, 3, 0, 2, 2, 120]);
+  const rows: readonly (readonly [string, (socket: Socket) => void, RegExp, RegExp])[] = [
+    [
+      'that is reset is told from one that is refused',
+      onHello((socket) => socket.resetAndDestroy()),
+      /reset during the TLS handshake/,
+      /first_fragment_len: 3.*outbound_proxy/,
+    ],
+    [
+      'with a server that speaks HTTP/2 alone',
+      onHello((socket) => socket.end(refusal)),
+      /speaks HTTP\/2 alone/,
+      /accept HTTP\/1\.1/,
+    ],
+  ];
+  for (const [what, serves, summary, remedy] of rows) {
+    test(what, async () => {
+      await using server = await startTcpTarget(serves);
+      const { reachable, steps } = await checkOne(targetOf(`https://127.0.0.1:${server.port}`));
+      assert.equal(reachable, false);
+      const last = steps.at(-1);
+      assert.equal(last?.step, 'tls');
+      assert.match(last?.summary ?? '', summary);
+      assert.match(last?.remedy ?? '', remedy);
+    });
+  }
+});
+
 describe('a mirror route', () => {
   test('is asked for its own first page and for no login', async (t) => {
     const upstream = await startScriptedUpstream({ personality: 'dockerHub' });

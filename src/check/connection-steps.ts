@@ -165,7 +165,7 @@ function tlsStep(dial: DialRecord, error: HttpError | undefined): TlsStep | unde
   };
   if (error !== undefined) {
     const problem = problemOf(codeOf(error), dial);
-    const remedy = problem?.remedy ?? connectionRemedy('tls', error, { firstFragmentLen, fallbacks });
+    const remedy = problem?.remedy ?? connectionRemedy('tls', error, {});
     return failed(common, problem?.words ?? error.message, remedy);
   }
   const hello =

@@ -1,14 +1,11 @@
 import type { HttpError } from '../net/index.ts';
 import { codeOf } from './certificate.ts';
-import type { TlsStep } from './report.ts';
 
 // Remedies, in the terms of the configuration. Everything here is pure.
 
 interface Circumstances {
   readonly resolver?: string;
   readonly outboundProxy?: string | undefined;
-  readonly firstFragmentLen?: number;
-  readonly fallbacks?: TlsStep['fallbacks'];
 }
 
 /** The remedy for a failed connection. */
@@ -17,7 +14,7 @@ export function connectionRemedy(
   error: HttpError,
   circumstances: Circumstances,
 ): string {
-  const { resolver = 'system', outboundProxy, firstFragmentLen = 0, fallbacks = [] } = circumstances;
+  const { resolver = 'system', outboundProxy } = circumstances;
   if (error.code === 'forbidden') {
     return 'The address is not public: if it is right, list it under transport.allow_private.';
   }
@@ -35,7 +32,7 @@ export function connectionRemedy(
       }
       return `Does ${outboundProxy} allow CONNECT to this host and port? ${PROXY_REFUSES}`;
     case 'tls':
-      return tlsRemedy(error, firstFragmentLen, fallbacks);
+      return error.remedy ?? tlsRemedy(error);
   }
 }
 
@@ -59,10 +56,8 @@ const PROXY_REFUSES =
   'Are user and password in transport.outbound_proxy right? ' +
   'For an upstream that is reached directly, set outbound_proxy: none.';
 
-function tlsRemedy(error: HttpError, firstFragmentLen: number, fallbacks: TlsStep['fallbacks']): string {
-  if (error.code === 'reset' || error.code === 'timeout') {
-    return firstFragmentLen === 0 && fallbacks.length === 0 ? CUT_IN_ONE_PIECE : CUT_AT_EACH_LENGTH;
-  }
+function tlsRemedy(error: HttpError): string {
+  if (error.code === 'timeout') return NO_HANDSHAKE;
   const code = codeOf(error);
   if (/WRONG_VERSION_NUMBER|HTTP_REQUEST|UNKNOWN_PROTOCOL|PACKET_LENGTH_TOO_LONG/.test(code)) {
     return 'The server does not speak TLS: if it speaks plain HTTP, the url begins with http://.';
@@ -79,16 +74,13 @@ function tlsRemedy(error: HttpError, firstFragmentLen: number, fallbacks: TlsSte
   );
 }
 
-const CUT_IN_ONE_PIECE =
-  'The network cuts the handshake, often because of the name in it: set transport.first_fragment_len: 3. ' +
-  'If the addresses look wrong as well, set transport.dns.servers; if the server speaks plain HTTP, the url begins with http://.';
-
-const CUT_AT_EACH_LENGTH =
-  'The handshake is cut at each length that was tried: try another transport.first_fragment_len, ' +
-  'other addresses (transport.dns.servers) or an outbound proxy (transport.outbound_proxy).';
+const NO_HANDSHAKE =
+  'The handshake is not answered; a firewall may drop it because of the host name: set another transport.first_fragment_len, ' +
+  'an outbound proxy (transport.outbound_proxy), or other addresses (transport.dns.servers).';
 
 /** The remedy where no answer came, or a broken one. @param protocol of the url */
 export function silenceRemedy(error: HttpError, protocol: string): string {
+  if (error.remedy !== undefined) return error.remedy;
   if (error.code === 'timeout') {
     return 'It accepts connections and does not answer: ask its operator, or raise response_header_timeout.';
   }

@@ -7,7 +7,7 @@ const STATUS_OF: Readonly<Partial<Record<HttpErrorCode, number>>> = { forbidden:
 /** The refusal that answers a failure; undefined for a defect of this server, whose details stay in the log. */
 export function toTextRefusal(error: unknown): TextRefusal | undefined {
   if (error instanceof TextRefusal) return error;
-  return error instanceof HttpError ? new TextRefusal(STATUS_OF[error.code] ?? 502, error.message) : undefined;
+  return error instanceof HttpError ? new TextRefusal(STATUS_OF[error.code] ?? 502, error.explanation) : undefined;
 }
 
 /** Refuses a CONNECT. The answer repeats nothing that the client sent (CVE-2025-62168). */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { codeOf, httpErrorOf, type Phase } from './error.ts';
+import { codeOf, httpErrorOf, type Phase, wrongProtocol } from './error.ts';
 import { HttpError, type HttpErrorCode } from './http-types.ts';
 
 function failure(code: string | undefined): Error {
@@ -16,8 +16,8 @@ describe('codeOf()', () => {
     ['EAI_AGAIN', 'dial', 'dns'],
     ['ETIMEDOUT', 'dial', 'timeout'],
     ['ECONNRESET', 'dial', 'reset'],
-    ['ECONNRESET', 'handshake', 'reset'],
-    ['EPIPE', 'handshake', 'reset'],
+    ['ECONNRESET', 'handshake', 'tls-reset'],
+    ['EPIPE', 'handshake', 'tls-reset'],
     ['ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR', 'handshake', 'tls'],
     ['ERR_TLS_CERT_ALTNAME_INVALID', 'handshake', 'tls'],
     ['CERT_HAS_EXPIRED', 'handshake', 'tls'],
@@ -93,4 +93,33 @@ test('httpErrorOf() says that a server speaks HTTP/2 alone', () => {
   });
   assert.equal(error.code, 'tls');
   assert.match(error.message, /^a:443 speaks HTTP\/2 alone/);
+  assert.match(error.remedy ?? '', /accept HTTP\/1\.1/);
+});
+
+test('wrongProtocol() says that a server speaks HTTP/2 alone, and names any other protocol', () => {
+  assert.match(wrongProtocol('a:443', 'h2').explanation, /^a:443 speaks HTTP\/2 alone.*h2.*\. Let the upstream/);
+  assert.equal(wrongProtocol('a:443', 'dot').message, 'a:443 chose dot where only http/1.1 was offered');
+});
+
+describe('a TLS handshake that fails', () => {
+  const about = { authority: 'a:443', phase: 'handshake', remedy: 'Try another way.' } as const;
+
+  test('by a reset is told apart, with the remedy', () => {
+    const error = httpErrorOf(failure('ECONNRESET'), about);
+    assert.equal(
+      error.explanation,
+      'a:443 cannot be reached: the connection was reset during the TLS handshake, as firewalls do that block a host name (ECONNRESET: it failed). Try another way.',
+    );
+  });
+
+  for (const [code, words] of [
+    ['ERR_SSL_TLSV1_ALERT_INTERNAL_ERROR', 'a:443 refuses the TLS handshake'],
+    ['CERT_HAS_EXPIRED', 'a:443 offers no TLS connection that can be trusted'],
+  ] as const) {
+    test(`by ${code} is no reset, and has no such remedy`, () => {
+      const error = httpErrorOf(failure(code), about);
+      assert.deepEqual([error.code, error.remedy], ['tls', undefined]);
+      assert.ok(error.explanation.startsWith(words), error.explanation);
+    });
+  }
 });

@@ -25,6 +25,9 @@ const BY_CODE: ReadonlyMap<string, HttpErrorCode> = new Map(
 const TLS_CODE =
   /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|EPROTO$|HOSTNAME_MISMATCH$|INVALID_)/;
 
+/** How the codes of alerts that the server sent begin, in OpenSSL's several spellings. */
+const ALERT = /^ERR_SSL_(?:SSLV3_ALERT|TLSV13_ALERT|TLSV1_(?:ALERT|UNRECOGNIZED|CERTIFICATE|BAD|UNSUPPORTED))_/;
+
 /** Codes of a cut connection, from a read or from a write. */
 const CUT = new Set(['ECONNRESET', 'EPIPE', 'ECONNABORTED']);
 
@@ -36,19 +39,50 @@ export function codeOf(error: unknown, phase: Phase): HttpErrorCode {
   if (known !== undefined) return phase === 'body' && known !== 'aborted' ? 'truncated' : known;
   if (TLS_CODE.test(code)) return 'tls';
   // During a handshake: an alert or a failed check, unless the connection was cut.
-  if (phase === 'handshake' && !CUT.has(code)) return 'tls';
+  if (phase === 'handshake') return CUT.has(code) ? 'tls-reset' : 'tls';
   return phase === 'body' ? 'truncated' : 'reset';
 }
 
-/** The error of an exchange with `authority` (host and port); an HttpError passes as it is. */
-export function httpErrorOf(error: unknown, about: { readonly authority: string; readonly phase: Phase }): HttpError {
+interface About {
+  /** Host and port. */
+  readonly authority: string;
+  readonly phase: Phase;
+  /** What the operator can do about a connection that is reset in this phase. */
+  readonly remedy?: string | undefined;
+}
+
+/** The error of an exchange with a host; an HttpError passes as it is. */
+export function httpErrorOf(error: unknown, { authority, phase, remedy }: About): HttpError {
   if (error instanceof HttpError) return error;
-  const code = codeOf(error, about.phase);
-  if (errorCode(error)?.endsWith('ALERT_NO_APPLICATION_PROTOCOL') === true) {
-    const message = `${about.authority} speaks HTTP/2 alone, and this server speaks HTTP/1.1 (${reasonOf(error)})`;
-    return new HttpError(code, message, { cause: error });
+  const code = codeOf(error, phase);
+  const tlsCode = errorCode(error) ?? '';
+  if (tlsCode.endsWith('ALERT_NO_APPLICATION_PROTOCOL')) {
+    return http2Error(code, `${authority} ${HTTP2_ALONE} (${reasonOf(error)})`, error);
   }
-  return new HttpError(code, `${about.authority} ${SENTENCES[code]} (${reasonOf(error)})`, { cause: error });
+  const sentence = code === 'tls' && ALERT.test(tlsCode) ? 'refuses the TLS handshake' : SENTENCES[code];
+  return new HttpError(code, `${authority} ${sentence} (${reasonOf(error)})`, {
+    cause: error,
+    ...(code === 'tls-reset' ? { remedy } : {}),
+  });
+}
+
+const HTTP2_ALONE = 'speaks HTTP/2 alone, and this server speaks HTTP/1.1';
+const HTTP2_REMEDY =
+  'Let the upstream accept HTTP/1.1 as well, name another port of it, or put a reverse proxy that speaks both in front of it.';
+
+function http2Error(code: HttpErrorCode, message: string, cause?: unknown): HttpError {
+  return new HttpError(code, message, { cause, remedy: HTTP2_REMEDY });
+}
+
+/** The error of a server that answers in HTTP/2. */
+export function http2Answer(): HttpError {
+  return http2Error('protocol', `it ${HTTP2_ALONE}`);
+}
+
+/** The error of a server that chose an application protocol which was not offered (RFC 7301 §3.2 forbids it). */
+export function wrongProtocol(authority: string, chosen: string): HttpError {
+  if (chosen === 'h2') return http2Error('protocol', `${authority} ${HTTP2_ALONE} (it chose h2 in the TLS handshake)`);
+  return new HttpError('protocol', `${authority} chose ${chosen} where only http/1.1 was offered`);
 }
 
 const SENTENCES: Readonly<Record<HttpErrorCode, string>> = {
@@ -56,6 +90,8 @@ const SENTENCES: Readonly<Record<HttpErrorCode, string>> = {
   dns: 'does not resolve',
   timeout: 'did not answer in time',
   idle: 'stopped sending',
+  'tls-reset':
+    'cannot be reached: the connection was reset during the TLS handshake, as firewalls do that block a host name',
   reset: 'closed the connection before it answered',
   truncated: 'closed the connection before the body was complete',
   tls: 'offers no TLS connection that can be trusted',

@@ -89,8 +89,9 @@ export interface HttpStream extends HttpHead {
  * The failures below HTTP.
  *
  * `refused`: no connection is possible. `dns`: the name does not resolve. `timeout`: no connection, handshake or response in
- * time. `idle`: a body stalled. `reset`: the connection broke before a response. `truncated`: it broke within the body.
- * `tls`: the certificate or handshake failed. `protocol`: the response is not HTTP/1.1. `too-large`: more than `maxBytes`.
+ * time. `idle`: a body stalled. `tls-reset`: the connection broke during the TLS handshake, the sign of a firewall that blocks
+ * a host name. `reset`: it broke later, before a response. `truncated`: it broke within the body. `tls`: the certificate or
+ * handshake failed. `protocol`: the response is not HTTP/1.1. `too-large`: more than `maxBytes`.
  * `forbidden`: the address policy forbids it. `aborted`: by the caller's signal.
  */
 export type HttpErrorCode =
@@ -98,6 +99,7 @@ export type HttpErrorCode =
   | 'dns'
   | 'timeout'
   | 'idle'
+  | 'tls-reset'
   | 'reset'
   | 'truncated'
   | 'tls'
@@ -109,10 +111,18 @@ export type HttpErrorCode =
 export class HttpError extends Error {
   override readonly name = 'HttpError';
   readonly code: HttpErrorCode;
+  /** What the operator can do, in whole sentences; undefined where the message says all there is. */
+  readonly remedy: string | undefined;
 
-  constructor(code: HttpErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: HttpErrorCode, message: string, options?: ErrorOptions & { readonly remedy?: string | undefined }) {
     super(message, options);
     this.code = code;
+    this.remedy = options?.remedy;
+  }
+
+  /** The message, and the remedy where there is one. */
+  get explanation(): string {
+    return this.remedy === undefined ? this.message : `${this.message}. ${this.remedy}`;
   }
 }
 

@@ -172,7 +172,16 @@ export interface UpstreamRequestEnded {
   readonly durationMs: number;
   readonly purpose: 'api' | 'blob' | 'token' | 'redirect';
   readonly error?: string;
+  /** Set where something on the way to the upstream blocked the request, or seems to. */
+  readonly blocked?: BlockKind | undefined;
 }
+
+/**
+ * What blocks a request to an upstream. `firewall`: a web application firewall. `challenge`: a bot check. `restriction`: a
+ * legal or geographic one (status 451). `page`: a web page where the registry would answer JSON. `tls-reset`: the connection
+ * was reset during the TLS handshake.
+ */
+export type BlockKind = 'firewall' | 'challenge' | 'restriction' | 'page' | 'tls-reset';
 
 export interface UpstreamHealthChange {
   readonly registry: string;

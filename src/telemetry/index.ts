@@ -6,6 +6,7 @@
 
 export { formatBytes } from './console-format.ts';
 export {
+  type BlockKind,
   type CacheOutcome,
   type ConfigReloaded,
   type Events,

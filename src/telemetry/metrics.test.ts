@@ -69,6 +69,7 @@ describe('createMetrics', () => {
     telemetry.publish('ingest.finished', { ...ingest, bytes: 500, durationMs: 1, outcome: 'committed' });
     telemetry.publish('range.passed', { ...ingest });
     telemetry.publish('upstream.request', upstreamRequest);
+    telemetry.publish('upstream.request', { ...upstreamRequest, status: 403, blocked: 'firewall' });
     telemetry.publish('upstream.failover', { registry: 'apps', from: 'hot', to: 'cold', reason: 'x' });
     telemetry.publish('transport.fallback', { host: 'h', from: 3, to: 1, reason: 'reset' });
     telemetry.publish('warning', { message: 'x' });
@@ -80,7 +81,9 @@ describe('createMetrics', () => {
       'entrepot_ingests_resumed_total{registry="docker.io",upstream="hub"} 1',
       'entrepot_ranges_passed_total{registry="docker.io",upstream="hub"} 1',
       'entrepot_upstream_requests_total{registry="docker.io",upstream="hub",purpose="api",status="200"} 1',
-      'entrepot_upstream_request_duration_seconds_count{registry="docker.io",upstream="hub",purpose="api"} 1',
+      'entrepot_upstream_requests_total{registry="docker.io",upstream="hub",purpose="api",status="403"} 1',
+      'entrepot_upstream_requests_blocked_total{registry="docker.io",upstream="hub",by="firewall"} 1',
+      'entrepot_upstream_request_duration_seconds_count{registry="docker.io",upstream="hub",purpose="api"} 2',
       'entrepot_upstream_failovers_total{registry="apps",from="hot",to="cold"} 1',
       'entrepot_tls_fallback_total{from="3",to="1",reason="reset"} 1',
       'entrepot_warnings_total 1',

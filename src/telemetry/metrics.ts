@@ -195,6 +195,11 @@ export function createCounters({
       help: 'Requests to upstreams, their token services and redirect targets (status 0: no response).',
       labels: ['registry', 'upstream', 'purpose', 'status'],
     }),
+    blocked: new Counter({
+      name: 'entrepot_upstream_requests_blocked_total',
+      help: 'Requests to upstreams that a firewall, a challenge, a legal or geographic restriction or a web page blocked; tls-reset: the connection was reset during the TLS handshake.',
+      labels: ['registry', 'upstream', 'by'],
+    }),
     upstreamDuration: new Histogram(
       {
         name: 'entrepot_upstream_request_duration_seconds',
@@ -359,6 +364,7 @@ function subscribe(
       const labels = [named(event.registry), upstreamOf(event), event.purpose];
       counters.upstream.add(1, ...labels, String(event.status));
       counters.upstreamDuration.observe(event.durationMs / 1000, ...labels);
+      if (event.blocked !== undefined) counters.blocked.add(1, named(event.registry), upstreamOf(event), event.blocked);
     }),
     telemetry.on('upstream.failover', (event) => {
       const known = isConfigured(event.registry);

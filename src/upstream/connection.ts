@@ -1,6 +1,7 @@
 import { type AddressPolicy, type HttpClient, HttpError, type HttpHead, type HttpRequest } from '../net/index.ts';
 import type { UpstreamSpec } from '../oci/index.ts';
 import type { UpstreamRequestEnded } from '../telemetry/index.ts';
+import { blockOf } from './blocked.ts';
 import type { Destination, UpstreamContext } from './context.ts';
 import { withDeadline } from './deadline.ts';
 import { DestinationClients } from './destination-clients.ts';
@@ -22,6 +23,12 @@ export interface ExchangeOptions<T> {
   /** Whose TLS settings apply. */
   readonly destination: Destination;
   readonly send: (client: HttpClient, httpRequest: HttpRequest) => Promise<T>;
+}
+
+/** What the event of an exchange without an answer says of it. */
+export function outcomeOf(error: unknown): Pick<UpstreamRequestEnded, 'blocked'> & { readonly error: string } {
+  if (!(error instanceof HttpError)) return { error: 'failed' };
+  return { error: error.code, blocked: error.code === 'tls-reset' ? error.code : undefined };
 }
 
 /** Single HTTP exchanges with one upstream and with the hosts it leads to. Each is published, whatever its outcome. */
@@ -63,7 +70,7 @@ export class UpstreamConnection {
     const client = await this.#clients.to(destination);
     const { method, url, signal } = httpRequest;
     const startedAt = performance.now();
-    const publish = (status: number, error?: string): void =>
+    const publish = (status: number, { error, blocked }: Pick<UpstreamRequestEnded, 'error' | 'blocked'> = {}): void =>
       this.context.telemetry.publish('upstream.request', {
         registry: this.registry,
         upstream: this.spec.name,
@@ -73,13 +80,17 @@ export class UpstreamConnection {
         durationMs: performance.now() - startedAt,
         purpose,
         ...(error === undefined ? {} : { error }),
+        ...(blocked === undefined ? {} : { blocked }),
       });
     try {
       const reply = await send(client, httpRequest);
-      publish(reply.status);
+      const block = blockOf(reply);
+      publish(reply.status, { blocked: block?.kind });
+      // Where another upstream answers in its place, the failure of the request is not logged.
+      if (block !== undefined) this.warn(`${url.host} of ${this.spec.name} is blocked by ${block.by}. ${block.remedy}`);
       return reply;
     } catch (error) {
-      publish(0, error instanceof HttpError ? error.code : 'failed');
+      publish(0, outcomeOf(error));
       signal?.throwIfAborted();
       throw exchangeFailure(error, {
         upstream: this.spec.name,

@@ -108,6 +108,7 @@ describe('failures', () => {
     ['dns', 'unavailable'],
     ['timeout', 'unavailable'],
     ['idle', 'unavailable'],
+    ['tls-reset', 'unavailable'],
     ['reset', 'unavailable'],
     ['truncated', 'unavailable'],
     ['tls', 'unavailable'],

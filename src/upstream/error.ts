@@ -1,6 +1,6 @@
 import { HttpError } from '../net/index.ts';
 import type { FailureKind, OriginFailure } from '../oci/index.ts';
-import { blockOf } from './blocked.ts';
+import { blockOf, versionRefusalOf } from './blocked.ts';
 import { parseJsonObject } from './json.ts';
 
 export interface UpstreamErrorOptions {
@@ -63,8 +63,8 @@ export interface FailedAnswer {
 export function answerFailure(answer: FailedAnswer): UpstreamError {
   const code = answer.code === undefined ? '' : ` ${answer.code}`;
   const where = answer.redirected ? ', where it was redirected to' : '';
-  const kind = kindOfStatus(answer.status, answer.redirected);
-  const message = `${answer.upstream} answered ${answer.status}${code} to ${answer.exchange}${where}${blockText(answer)}`;
+  const kind = kindOfAnswer(answer, answer.redirected);
+  const message = `${answer.upstream} answered ${answer.status}${code} to ${answer.exchange}${where}${reasonIn(answer)}`;
   return new UpstreamError(message, {
     kind,
     upstream: answer.upstream,
@@ -77,9 +77,21 @@ export function answerFailure(answer: FailedAnswer): UpstreamError {
 /** They refuse the request as such, and will again: the registry has nothing under a name or digest that it cannot read. */
 const UNREADABLE: readonly number[] = [400, 405, 406, 409, 414, 415, 422];
 
-function blockText(answer: Parameters<typeof blockOf>[0]): string {
+/** What the answer says besides its status, with the remedy, as the end of a message. */
+function reasonIn(answer: Parameters<typeof blockOf>[0]): string {
   const block = blockOf(answer);
-  return block === undefined ? '' : `: it was blocked by ${block.by}. ${block.remedy}`;
+  if (block !== undefined) return `: it was blocked by ${block.by}. ${block.remedy}`;
+  const refusal = versionRefusalOf(answer);
+  return refusal === undefined ? '' : `: ${refusal.words}. ${refusal.remedy}`;
+}
+
+/**
+ * What an answer says about the content: {@link kindOfStatus}, but an answer of something that blocks the way says nothing,
+ * whatever its status.
+ */
+export function kindOfAnswer(answer: Parameters<typeof blockOf>[0], redirected = false): FailureKind {
+  const kind = kindOfStatus(answer.status, redirected);
+  return kind !== 'throttled' && blockOf(answer) !== undefined ? 'unavailable' : kind;
 }
 
 /**
@@ -104,9 +116,9 @@ export function tokenFailure(
 ): UpstreamError {
   const { status, headers } = reply;
   const lacks = status === 200 ? ' without a usable token' : '';
-  const kind = kindOfStatus(status);
+  const kind = kindOfAnswer(reply);
   const what = `${context.upstream}'s token service ${shownUrl(context.url)}`;
-  return new UpstreamError(`${what} answered ${status}${lacks}${blockText(reply)}`, {
+  return new UpstreamError(`${what} answered ${status}${lacks}${reasonIn(reply)}`, {
     kind: kind === 'not-found' ? 'invalid' : kind,
     upstream: context.upstream,
     status,
@@ -121,7 +133,7 @@ export function exchangeFailure(
 ): UpstreamError {
   if (!(error instanceof HttpError)) throw error;
   const invalid = error.code === 'too-large' || error.code === 'protocol' || error.code === 'forbidden';
-  return new UpstreamError(`${context.upstream} did not answer ${context.exchange}: ${error.message}`, {
+  return new UpstreamError(`${context.upstream} did not answer ${context.exchange}: ${error.explanation}`, {
     kind: invalid ? 'invalid' : 'unavailable',
     upstream: context.upstream,
     redirected: context.redirected ?? false,

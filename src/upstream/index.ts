@@ -8,7 +8,7 @@
  */
 
 export { parseChallenges, readSecret } from './auth/index.ts';
-export { blockOf } from './blocked.ts';
+export { blockOf, siteBlockOf, versionRefusalOf } from './blocked.ts';
 export type { ClientQuery, UpstreamContext } from './context.ts';
 export { UpstreamError } from './error.ts';
 export { ownHeaders } from './own-headers.ts';

@@ -7,9 +7,11 @@ import {
   readReference,
   type WrittenUrl,
 } from '../net/index.ts';
+import type { UpstreamRequestEnded } from '../telemetry/index.ts';
 import { isPrivateNetwork } from './address.ts';
 import { basicAuthorization, CredentialReader } from './auth/index.ts';
-import { ANY } from './connection.ts';
+import { siteBlockOf } from './blocked.ts';
+import { ANY, outcomeOf } from './connection.ts';
 import type { UpstreamContext } from './context.ts';
 import { DestinationClients } from './destination-clients.ts';
 import { UpstreamError } from './error.ts';
@@ -188,7 +190,7 @@ export class Site {
     const client = await this.#clients.to(isHome ? 'upstream' : 'redirect');
     const headers = isHome ? await this.#homeHeaders(request.headers) : forAnyone(request.headers);
     const asked = performance.now();
-    const tell = (status: number, error?: string): void =>
+    const tell = (status: number, { error, blocked }: Pick<UpstreamRequestEnded, 'error' | 'blocked'> = {}): void =>
       this.#options.telemetry.publish('upstream.request', {
         registry: this.spec.name,
         upstream: this.#home.host,
@@ -198,6 +200,7 @@ export class Site {
         status,
         durationMs: performance.now() - asked,
         ...(error === undefined ? {} : { error }),
+        ...(blocked === undefined ? {} : { blocked }),
       });
     try {
       const answer = await client.open({
@@ -210,13 +213,13 @@ export class Site {
         ...(body === undefined ? {} : { body }),
         ...(isHome && host !== undefined ? { host } : {}),
       });
-      tell(answer.status);
+      tell(answer.status, { blocked: siteBlockOf(answer)?.kind });
       return answer;
     } catch (error) {
-      tell(0, (error as Error).message);
+      tell(0, { ...outcomeOf(error), error: (error as Error).message });
       if (!(error instanceof HttpError) || error.code === 'aborted') throw error;
       const { name } = this.spec;
-      throw new UpstreamError(error.message, { kind: 'unavailable', upstream: name, cause: error });
+      throw new UpstreamError(error.explanation, { kind: 'unavailable', upstream: name, cause: error });
     }
   }
 

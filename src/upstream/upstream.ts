@@ -1,12 +1,13 @@
 import type { AddressPolicy, HttpHead, HttpReply, HttpStream } from '../net/index.ts';
 import type { CredentialSource, UpstreamSpec } from '../oci/index.ts';
 import { type Authorization, Authorizer, CredentialPool } from './auth/index.ts';
+import { blockOf } from './blocked.ts';
 import { ANY, type ExchangeOptions, UpstreamConnection } from './connection.ts';
 import type { UpstreamContext } from './context.ts';
 import {
   answerFailure,
   describeExchange,
-  kindOfStatus,
+  kindOfAnswer,
   parseErrorCode,
   parseRetryAfter,
   UpstreamError,
@@ -148,7 +149,8 @@ export class Upstream {
   }
 
   #verdict({ reply, redirected }: UpstreamResponse<HttpHead>): HealthSignal {
-    return judgeAnswer({ status: reply.status, retryAfter: this.#retryAfter(reply), redirected });
+    const blockedBy = blockOf(reply)?.by;
+    return judgeAnswer({ status: reply.status, retryAfter: this.#retryAfter(reply), redirected, blockedBy });
   }
 
   /**
@@ -202,7 +204,7 @@ export class Upstream {
   ): Pick<UpstreamError, 'kind' | 'retryAfter'> | undefined {
     if (outcome instanceof UpstreamError) return outcome;
     const { reply, redirected } = outcome;
-    const kind = kindOfStatus(reply.status, redirected);
+    const kind = kindOfAnswer(reply, redirected);
     if (redirected || (kind !== 'throttled' && kind !== 'denied')) return undefined;
     return { kind, retryAfter: this.#retryAfter(reply) };
   }

@@ -306,7 +306,7 @@ describe('what is wrong is named, with what to do', () => {
     const report = await troubled(url, {
       transport: { ...hosts, first_fragment_len: 3 },
       step: 'tls',
-      remedy: /cut at each length/,
+      remedy: /fails at each length/,
     });
     assert.deepEqual(
       step(report, 'tls').fallbacks.map(({ from, to }) => [from, to]),

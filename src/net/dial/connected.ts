@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { abortedError, httpErrorOf, type Phase } from '../error.ts';
+import { abortedError, httpErrorOf, type Phase, wrongProtocol } from '../error.ts';
 import { HttpError } from '../http-types.ts';
 
 interface ConnectedOptions {
@@ -15,6 +15,8 @@ interface ConnectedOptions {
   readonly dialTimeout: number;
   /** Milliseconds. */
   readonly tlsHandshakeTimeout: number;
+  /** What the operator can do about a handshake that is cut or not answered. @default nothing */
+  readonly remedy?: string | undefined;
 }
 
 /**
@@ -22,7 +24,7 @@ interface ConnectedOptions {
  * socket: a late error of a discarded socket must not end the process.
  */
 export function connected(socket: Socket, waiting: ConnectedOptions): Promise<Socket> {
-  const { authority, secure, signal } = waiting;
+  const { authority, secure, signal, remedy } = waiting;
   return new Promise((resolve, reject) => {
     let phase: Phase = waiting.phase ?? 'dial';
     let timer = setTimeout(expire, phase === 'dial' ? waiting.dialTimeout : waiting.tlsHandshakeTimeout);
@@ -38,11 +40,11 @@ export function connected(socket: Socket, waiting: ConnectedOptions): Promise<So
       reject(error);
     }
     function expire(): void {
-      const [what, limit] =
+      const [what, limit, options] =
         phase === 'dial'
-          ? ['no connection', waiting.dialTimeout]
-          : ['no end of the TLS handshake', waiting.tlsHandshakeTimeout];
-      fail(new HttpError('timeout', `${authority} did not answer in time: ${what} within ${limit} ms`));
+          ? ['no connection', waiting.dialTimeout, {}]
+          : ['no end of the TLS handshake', waiting.tlsHandshakeTimeout, { remedy }];
+      fail(new HttpError('timeout', `${authority} did not answer in time: ${what} within ${limit} ms`, options));
     }
     function abort(): void {
       fail(abortedError(authority, signal?.reason));
@@ -57,12 +59,13 @@ export function connected(socket: Socket, waiting: ConnectedOptions): Promise<So
       const chosen = (socket as TLSSocket).alpnProtocol;
       // Only http/1.1 is offered, but OpenSSL lets a server choose another protocol.
       if (typeof chosen === 'string' && chosen !== 'http/1.1') {
-        return fail(new HttpError('protocol', `${authority} chose ${chosen} where only http/1.1 was offered`));
+        return fail(wrongProtocol(authority, chosen));
       }
       done();
     }
     function onClose(): void {
-      fail(httpErrorOf(new Error('the connection closed'), { authority, phase }));
+      const error = Object.assign(new Error('the connection closed'), { code: 'ECONNRESET' });
+      fail(httpErrorOf(error, { authority, phase, remedy }));
     }
     function done(): void {
       settle();
@@ -70,7 +73,7 @@ export function connected(socket: Socket, waiting: ConnectedOptions): Promise<So
     }
 
     // Never removed.
-    socket.on('error', (error) => fail(httpErrorOf(error, { authority, phase })));
+    socket.on('error', (error) => fail(httpErrorOf(error, { authority, phase, remedy })));
     socket.once('connect', onConnect).once('secureConnect', onSecure).once('close', onClose);
     signal?.addEventListener('abort', abort, { once: true });
   });

@@ -195,13 +195,13 @@ describe('dial() over TLS', () => {
     await assert.rejects(dialling, failsWith('tls'));
   });
 
-  test('calls a connection that is cut in the handshake a reset', async (t) => {
+  test('calls a connection that is cut in the handshake a reset of TLS', async (t) => {
     const server = await startRawServer(() => undefined, {
       connected: (socket) => socket.once('data', () => socket.resetAndDestroy()),
     });
     t.after(() => server.close());
     const dialling = createDial({})({ protocol: 'https:', host: '127.0.0.1', port: server.port, addresses: ANY });
-    await assert.rejects(dialling, failsWith('reset'));
+    await assert.rejects(dialling, failsWith('tls-reset'));
   });
 
   test('gives the handshake a deadline of its own', async (t) => {

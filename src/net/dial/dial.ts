@@ -101,7 +101,8 @@ export function createDial(options: HttpClientOptions): Dial {
   }
 
   async function secured(target: DialTarget, { proxy, length, within, onHandshake }: Securing): Promise<Dialled> {
-    const waiting = { authority: authorityOf(target), secure: true, signal: target.signal, ...within };
+    const remedy = cutRemedy({ isFragmented: firstFragmentLen > 0, isTunnel: proxy !== undefined });
+    const waiting = { authority: authorityOf(target), secure: true, signal: target.signal, remedy, ...within };
     const settings = tls.towards(target);
     if (proxy === undefined && length === 0) {
       const socket = traceConnecting(() => tlsConnect({ ...tcpOptions(target), ...settings }), target.trace);
@@ -180,6 +181,14 @@ export function createDial(options: HttpClientOptions): Dial {
   return dial;
 }
 
+/** What the operator can do about a handshake that is cut or not answered. */
+function cutRemedy({ isFragmented, isTunnel }: { readonly isFragmented: boolean; readonly isTunnel: boolean }): string {
+  const proxy = isTunnel ? 'another outbound proxy' : 'an outbound proxy';
+  return isFragmented
+    ? `The handshake fails at each length that was tried: try another transport.first_fragment_len, other addresses (transport.dns.servers) or ${proxy} (transport.outbound_proxy).`
+    : `If a firewall blocks the host name, set transport.first_fragment_len: 3, or ${proxy} (transport.outbound_proxy). If the addresses look wrong as well, set transport.dns.servers; if the server speaks plain HTTP, the url begins with http://.`;
+}
+
 function dialledBy(socket: Socket): Dialled {
   return { socket, connection: socket, remoteAddress: socket.remoteAddress };
 }
@@ -194,7 +203,7 @@ function fallbackReason(error: unknown): 'reset' | 'end' | 'alert' | undefined {
   const { code = '', syscall } = (error.cause ?? {}) as NodeJS.ErrnoException;
   if (error.code === 'tls' && NO_FRAGMENTS.test(code)) return 'alert';
   // Node reports the end of a connection during the handshake as a reset without a system call.
-  if (error.code === 'reset') return syscall === undefined ? 'end' : 'reset';
+  if (error.code === 'tls-reset') return syscall === undefined ? 'end' : 'reset';
   return undefined;
 }
 

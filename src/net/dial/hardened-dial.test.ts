@@ -9,7 +9,13 @@ import { freePort, needs, Workspace } from '../../../test/support/processes.ts';
 import { type RawRequest, startRawServer, testPem } from '../../../test/support/raw-server.ts';
 import { type Events, Telemetry } from '../../telemetry/index.ts';
 import { createHttpClient } from '../http/client.ts';
-import type { AddressPolicy, HttpClient, HttpClientOptions } from '../http-types.ts';
+import {
+  type AddressPolicy,
+  type HttpClient,
+  type HttpClientOptions,
+  HttpError,
+  type HttpErrorCode,
+} from '../http-types.ts';
 
 const ANY: AddressPolicy = { kind: 'any' };
 type Judge = (hello: readonly WireRecord[]) => 'reset' | 'end' | 'pass';
@@ -89,7 +95,7 @@ describe('a client with firstFragmentLen', () => {
   test('gives up where every length is cut, and tries all of them the next time', async (t) => {
     const { http, url, middlebox } = await scene(t, { firstFragmentLen: 3, judge: () => 'reset' });
     for (let round = 1; round <= 2; round++) {
-      await assert.rejects(text(http, url), failsWith('reset'));
+      await assert.rejects(text(http, url), failsWith('tls-reset'));
       assert.equal(middlebox.passages.length, 3 * round);
     }
   });
@@ -100,7 +106,7 @@ describe('a client with firstFragmentLen', () => {
       allowPlainFallback: false,
       judge: () => 'reset',
     });
-    await assert.rejects(text(http, url), failsWith('reset'));
+    await assert.rejects(text(http, url), failsWith('tls-reset'));
     assert.deepEqual(firstLengths(middlebox), [3, 1]);
   });
 
@@ -280,5 +286,58 @@ describe('servers of others put a cut ClientHello together', () => {
       assert.equal(await text(http, new URL(`https://127.0.0.1:${middlebox.port}/`)), 'hello');
       assert.deepEqual(firstLengths(middlebox), [length]);
     }
+  });
+});
+
+describe('a handshake that does not come about', () => {
+  /** A server that does something with the ClientHello. */
+  const onHello = (answer: (socket: Socket) => void) => (socket: Socket) =>
+    void socket.on('error', () => undefined).once('data', () => answer(socket));
+  // TLS alerts: fatal, unrecognized_name and no_application_protocol.
+  const alert = (code: number) => Buffer.from([21, 3, 3, 0, 2, 2, code]);
+  const rows: readonly (readonly [
+    what: string,
+    connected: (socket: Socket) => void,
+    code: HttpErrorCode,
+    message: RegExp,
+    remedy: RegExp | undefined,
+  ])[] = [
+    [
+      'a reset',
+      onHello((socket) => socket.resetAndDestroy()),
+      'tls-reset',
+      /reset during the TLS/,
+      /first_fragment_len: 3/,
+    ],
+    ['an end', onHello((socket) => socket.end()), 'tls-reset', /reset during the TLS/, /first_fragment_len: 3/],
+    ['silence', () => undefined, 'timeout', /no end of the TLS handshake/, /first_fragment_len: 3/],
+    ['an alert', onHello((socket) => socket.end(alert(112))), 'tls', /refuses the TLS handshake/, undefined],
+    ['HTTP/2 alone', onHello((socket) => socket.end(alert(120))), 'tls', /speaks HTTP\/2 alone/, /accept HTTP\/1\.1/],
+  ];
+  for (const [what, connected, code, message, remedy] of rows) {
+    test(`because of ${what} is told apart`, async (t) => {
+      const server = await startRawServer(() => undefined, { connected });
+      t.after(() => server.close());
+      const http = createHttpClient({ tlsHandshakeTimeout: 200 });
+      t.after(() => http.close());
+      const error: unknown = await text(http, new URL(`https://127.0.0.1:${server.port}/`)).catch((reason) => reason);
+      assert.ok(error instanceof HttpError);
+      assert.equal(error.code, code, error.message);
+      assert.match(error.message, message);
+      if (remedy === undefined) assert.equal(error.remedy, undefined);
+      else assert.match(error.remedy ?? '', remedy);
+    });
+  }
+
+  test('because nothing listens is no reset', async (t) => {
+    const http = createHttpClient({});
+    t.after(() => http.close());
+    await assert.rejects(text(http, new URL(`https://127.0.0.1:${await freePort()}/`)), failsWith('refused'));
+  });
+
+  test('at any length is told to be so', async (t) => {
+    const { http, url } = await scene(t, { firstFragmentLen: 3, judge: () => 'reset' });
+    const error: unknown = await text(http, url).catch((reason) => reason);
+    assert.match((error as HttpError).remedy ?? '', /fails at each length/);
   });
 });

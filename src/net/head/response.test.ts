@@ -190,7 +190,32 @@ describe('HeadReader', () => {
   });
 });
 
-test('HeadReader says that a server speaks HTTP/2 alone', () => {
-  const settings = Buffer.from([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100]);
-  assert.throws(() => new HeadReader().push(settings), /speaks HTTP\/2 alone/);
+describe('HeadReader says that a server speaks HTTP/2 alone', () => {
+  const frames: readonly (readonly [string, readonly number[]])[] = [
+    ['SETTINGS', [0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100]],
+    ['SETTINGS of three values', [0, 0, 18, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100]],
+    ['GOAWAY', [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]],
+  ];
+  for (const [name, bytes] of frames) {
+    test(`by ${name}`, () => {
+      assert.throws(
+        () => new HeadReader().push(Buffer.from(bytes)),
+        (error: unknown) => {
+          assert.ok(error instanceof HttpError);
+          assert.match(error.explanation, /speaks HTTP\/2 alone.*accept HTTP\/1\.1/);
+          return true;
+        },
+      );
+    });
+  }
+
+  test('and nothing of the kind of other bytes', () => {
+    for (const bytes of [
+      [0, 0, 6, 4, 0, 0, 0, 0, 1],
+      [0, 0, 6, 1, 0, 0, 0, 0, 0],
+      [1, 0, 6, 4, 0, 0, 0, 0, 0],
+    ]) {
+      assert.throws(() => new HeadReader().push(Buffer.from(bytes)), /no HTTP\/1\.1 status line/);
+    }
+  });
 });

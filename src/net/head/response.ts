@@ -1,5 +1,5 @@
 import { trimHeaderText } from '../../lib/index.ts';
-import { protocolError } from '../error.ts';
+import { http2Answer, protocolError } from '../error.ts';
 
 /**
  * The head of a response, parsed strictly: any ambiguity is refused, since two sides that disagree about a reused connection
@@ -56,7 +56,7 @@ export class HeadReader {
     if (this.#kept === undefined) {
       // Checked at the first bytes: a server of another protocol may send no more, and we would wait for the rest.
       const begin = bytes.toString('latin1', 0, BEGIN_OF_HEAD.length);
-      if (isHttp2Settings(bytes)) throw protocolError('it speaks HTTP/2 alone, and this server speaks HTTP/1.1');
+      if (isHttp2Frame(bytes)) throw http2Answer();
       if (!BEGIN_OF_HEAD.startsWith(begin)) throw protocolError('the first line is no HTTP/1.1 status line');
       // A head nearly always arrives in one piece, and then nothing is copied.
       const end = bytes.indexOf(END_OF_HEAD);
@@ -79,9 +79,17 @@ export class HeadReader {
   }
 }
 
-/** Whether the bytes begin with a SETTINGS frame, the first that a server of HTTP/2 sends (RFC 9113 §3.4, §4.1). */
-function isHttp2Settings(bytes: Buffer): boolean {
-  return bytes.length >= 4 && bytes[0] === 0 && bytes[1] === 0 && bytes[3] === 4;
+const SETTINGS = 4;
+const GOAWAY = 7;
+
+/**
+ * Whether the bytes begin with a frame of HTTP/2: SETTINGS, the first that a server sends, or the GOAWAY by which it refuses
+ * a request of HTTP/1.1 (RFC 9113 §3.4, §4.1). Both are short, and belong to stream 0.
+ */
+function isHttp2Frame(bytes: Buffer): boolean {
+  const [high, middle, , type] = bytes;
+  const isShort = high === 0 && middle === 0;
+  return isShort && (type === SETTINGS || type === GOAWAY) && bytes.subarray(5, 9).every((byte) => byte === 0);
 }
 
 /**

@@ -305,7 +305,8 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
   #refuse(error: unknown): void {
     const { authority } = this.#options;
     const reason = error instanceof Error ? error.message : String(error);
-    this.#fail(new HttpError('protocol', `${authority} sent invalid HTTP/1.1: ${reason}`, { cause: error }));
+    const remedy = error instanceof HttpError ? error.remedy : undefined;
+    this.#fail(new HttpError('protocol', `${authority} sent invalid HTTP/1.1: ${reason}`, { cause: error, remedy }));
   }
 
   /** The exchange failed: the reader gets the received bytes, then the error. */

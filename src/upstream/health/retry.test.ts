@@ -17,6 +17,7 @@ const last: RetryContext = { attempts: 1, last: true, random: 0.5 };
 describe('retryDelay', () => {
   const rows: readonly (readonly [string, UpstreamError, RetryContext, number | undefined])[] = [
     ['a broken connection', broken('reset'), last, 300],
+    ['a broken handshake', broken('tls-reset'), last, 300],
     ['a body that broke off', broken('truncated'), last, 300],
     ['503', failure({ status: 503 }), last, 300],
     ['500', failure({ status: 500 }), { ...last, random: 0 }, 200],

@@ -1,4 +1,4 @@
-import { HttpError } from '../../net/index.ts';
+import { HttpError, type HttpErrorCode } from '../../net/index.ts';
 import type { UpstreamError } from '../error.ts';
 
 /** Attempts of one request at one upstream. */
@@ -28,8 +28,10 @@ export function retryDelay(error: UpstreamError, context: RetryContext): number 
   return Math.round(BASE_DELAY_MS * (1 + context.random));
 }
 
+const BROKEN: ReadonlySet<HttpErrorCode> = new Set(['tls-reset', 'reset', 'truncated']);
+
 /** True for a failure that a second connection may fix. */
 export function isPassing(error: UpstreamError): boolean {
-  if (error.cause instanceof HttpError) return error.cause.code === 'reset' || error.cause.code === 'truncated';
+  if (error.cause instanceof HttpError) return BROKEN.has(error.cause.code);
   return error.status === 500 || error.status === 502 || error.status === 503 || error.status === 504;
 }

@@ -41,6 +41,11 @@ describe('judgeAnswer', () => {
   }
 });
 
+test('judgeAnswer() names what blocked the request', () => {
+  const verdict = judgeAnswer({ status: 503, redirected: false, retryAfter: undefined, blockedBy: 'a challenge' });
+  assert.equal(verdict.kind === 'failed' && verdict.failure.reason, 'it answered 503, blocked by a challenge');
+});
+
 describe('judgeError', () => {
   const rows: readonly (readonly [HttpErrorCode, string])[] = [
     ['refused', 'unavailable at-once everywhere'],
@@ -48,6 +53,7 @@ describe('judgeError', () => {
     ['timeout', 'unavailable at-once everywhere'],
     ['tls', 'unavailable at-once everywhere'],
     ['idle', 'unavailable at-once everywhere'],
+    ['tls-reset', 'unavailable in-a-row everywhere'],
     ['reset', 'unavailable in-a-row everywhere'],
     ['truncated', 'unavailable in-a-row everywhere'],
     ['protocol', 'nothing'],

@@ -23,6 +23,8 @@ export interface JudgedAnswer {
   readonly retryAfter: number | undefined;
   /** A redirect led to it. */
   readonly redirected: boolean;
+  /** What blocked the request, where that can be told. */
+  readonly blockedBy?: string | undefined;
 }
 
 /**
@@ -32,8 +34,8 @@ export interface JudgedAnswer {
  * A 429 is about one kind of request: Docker Hub's for pulls leaves HEAD and blobs free. A failing storage says nothing
  * about the registry that redirected to it.
  */
-export function judgeAnswer({ status, retryAfter, redirected }: JudgedAnswer): HealthSignal {
-  const reason = `it answered ${status}`;
+export function judgeAnswer({ status, retryAfter, redirected, blockedBy }: JudgedAnswer): HealthSignal {
+  const reason = `it answered ${status}${blockedBy === undefined ? '' : `, blocked by ${blockedBy}`}`;
   if (status === 429) {
     return { kind: 'failed', failure: { kind: 'throttled', opens: 'at-once', reason, retryAfter }, everywhere: false };
   }
