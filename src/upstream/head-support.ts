@@ -43,6 +43,11 @@ export class HeadSupport {
     return !this.#learnt[kind].isBelieved && MAY_BE_THE_METHOD.has(status);
   }
 
+  /** True where an answer has shown whether HEAD works. */
+  isKnown(kind: HeadKind): boolean {
+    return this.#learnt[kind].isBelieved || this.isRefused(kind);
+  }
+
   /** HEAD found the content. */
   works(kind: HeadKind): void {
     this.#learnt[kind].isBelieved = true;

@@ -20,6 +20,7 @@ import {
   listNames,
   listReferrers,
   locateBlob,
+  NoReferrersError,
   noReferrers,
   openBlob,
 } from './api/index.ts';
@@ -140,12 +141,43 @@ class RegistryOrigin implements Origin {
   async list({ repository }: Repository, query: ListQuery, { signal }: OriginOptions = {}): Promise<OriginList> {
     const asked = { need: 'resolve', repository, signal } as const;
     if (query.kind !== 'referrers') return this.#ask({ ...asked, query }, listNames);
+    const empty: Upstream[] = [];
     try {
-      return await this.#ask({ ...asked, query }, listReferrers);
+      return await this.#ask({ ...asked, query }, async (upstream, question) => {
+        try {
+          return await listReferrers(upstream, question);
+        } catch (error) {
+          if (error instanceof NoReferrersError) empty.push(upstream);
+          throw error;
+        }
+      });
     } catch (error) {
-      if (!(error instanceof UpstreamError) || error.kind !== 'not-found') throw error;
-      return { ...noReferrers(query), upstream: error.upstream, visibility: 'public' };
+      if (!(error instanceof UpstreamError)) throw error;
+      const none = noReferrers(query);
+      if (error.kind === 'not-found') return { ...none, upstream: error.upstream, visibility: 'public' };
+      // An upstream that has the subject knows its referrers, whatever keeps another from answering. A registry answers
+      // with an empty list for a manifest that it lacks, too.
+      const holder = await this.#holderAmong(empty, { repository, digest: query.digest, signal });
+      if (holder === undefined) throw error;
+      return { ...none, ...holder };
     }
+  }
+
+  /** The first of some upstreams that has a manifest; undefined where none says so. */
+  async #holderAmong(
+    upstreams: readonly Upstream[],
+    { repository, digest, signal }: { repository: string; digest: Digest; signal: AbortSignal | undefined },
+  ): Promise<Pick<OriginList, 'upstream' | 'visibility'> | undefined> {
+    for (const upstream of upstreams) {
+      try {
+        const reference = { kind: 'digest', digest } as const;
+        const head = await headManifest(upstream, { repository: nameAt(upstream, repository), reference, signal });
+        return { upstream: head.upstream, visibility: head.visibility };
+      } catch (error) {
+        if (!(error instanceof UpstreamError)) throw error;
+      }
+    }
+    return undefined;
   }
 
   async #ask<A extends Asked, T>(asked: A, ask: (upstream: Upstream, asked: A) => Promise<T>): Promise<T> {

@@ -10,7 +10,7 @@ import {
 import { UpstreamError } from '../error.ts';
 import { parseJsonObject } from '../json.ts';
 import type { Upstream } from '../upstream.ts';
-import { getManifest, headManifest } from './manifests.ts';
+import { getManifest, headManifest, learnHead } from './manifests.ts';
 
 /** A descriptor of an index; its other fields are passed on untouched. */
 export type ReferrerDescriptor = Readonly<Record<string, unknown>> & { readonly digest: string };
@@ -70,7 +70,8 @@ export async function readFallback(
   signal: AbortSignal,
 ): Promise<Found | undefined> {
   const reference = { kind: 'tag', tag: fallbackTag(digest) } as const;
-  // Registries count a GET as a pull, and mostly there is nothing.
+  // Registries count a GET as a pull, and mostly there is nothing. The subject is there, in most cases.
+  await learnHead(upstream, { repository, reference: { kind: 'digest', digest }, signal });
   if ((await orNothing(headManifest(upstream, { repository, reference, signal }))) === undefined) return undefined;
   const index = await orNothing(getManifest(upstream, { repository, reference, signal }));
   const listed = index === undefined ? undefined : descriptorsIn(index.bytes);

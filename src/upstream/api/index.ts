@@ -7,4 +7,4 @@ export { headBlob, openBlob } from './blobs.ts';
 export { listNames } from './lists.ts';
 export { locateBlob } from './locate-blob.ts';
 export { getManifest, headManifest } from './manifests.ts';
-export { listReferrers, noReferrers, type ReferrersAsked } from './referrers.ts';
+export { listReferrers, NoReferrersError, noReferrers, type ReferrersAsked } from './referrers.ts';

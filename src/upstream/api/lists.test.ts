@@ -6,6 +6,7 @@ import { type ScriptedUpstream, startScriptedUpstream } from '../../../test/supp
 import { digestOf, type FailureKind, MEDIA_TYPES, type OriginList, type Repository } from '../../oci/index.ts';
 import { UpstreamError } from '../error.ts';
 import { fallbackTag } from './fallback-referrers.ts';
+import { referrersIndex } from './referrers.ts';
 
 const app: Repository = { registry: 'docker.io', repository: 'library/app' };
 const image = buildImage({ architectures: ['amd64'], layers: [1000] });
@@ -161,8 +162,18 @@ describe('referrers', () => {
     const some = await upstreams.list(app, { ...query, artifactType: 'application/vnd.example.sbom' });
     assert.deepEqual(found(some), [[sbom.manifest.digest, 'application/vnd.example.sbom']]);
     assert.equal(some.filtersApplied, 'artifactType');
-    // Of manifests the fallback tag alone, which GET has to confirm as missing while HEAD is not known to work.
-    assert.ok(registry.count({ kind: 'manifest', method: 'GET' }) <= 2);
+    // No GET, which a registry may count as a pull: the subject's HEAD shows that a HEAD for the fallback tag can be believed.
+    assert.equal(registry.count({ kind: 'manifest', method: 'GET' }), 0);
+    assert.equal(registry.count({ kind: 'manifest', method: 'HEAD' }), 3);
+  });
+
+  test('of an upstream that refuses HEAD are still those of the fallback tag', async () => {
+    await using registry = await startScriptedUpstream();
+    registry.add(image, app.repository);
+    addFallback(registry, [note.manifest]);
+    registry.fault({ kind: 'manifest', method: 'HEAD' }, { status: 404 });
+    await using upstreams = connectUpstreams({ url: registry.url });
+    assert.equal(found(await upstreams.list(app, query)).length, 1);
   });
 
   for (const personality of ['ghcr', 'ecrPublic'] as const) {
@@ -291,6 +302,47 @@ describe('referrers', () => {
     await using upstreams = connectUpstreams({ url: hot.url }, { url: cold.url, name: 'cold' });
     const list = await upstreams.list(app, query);
     assert.deepEqual([list.upstream, found(list).length], ['cold', 1]);
+  });
+
+  describe('where one of two upstreams cannot answer', () => {
+    /** What an upstream is: its list is empty; the same, but it lacks the subject; it has no list; it fails. */
+    type Habit = 'empty' | 'empty, without the subject' | 'no list' | 'down' | 'throttles' | 'is wrong';
+    const rows: readonly (readonly [first: Habit, second: Habit, expected: 'an empty list' | FailureKind])[] = [
+      ['empty', 'down', 'an empty list'],
+      ['empty', 'throttles', 'an empty list'],
+      ['empty', 'is wrong', 'an empty list'],
+      ['down', 'empty', 'an empty list'],
+      ['empty', 'no list', 'an empty list'],
+      ['empty, without the subject', 'empty', 'an empty list'],
+      // The list may be empty because the first lacks the manifest, and so its referrers.
+      ['empty, without the subject', 'down', 'unavailable'],
+      ['empty, without the subject', 'throttles', 'throttled'],
+      // Without a list of its own, a copy may lack the fallback tag.
+      ['no list', 'down', 'unavailable'],
+      ['down', 'no list', 'unavailable'],
+      ['down', 'throttles', 'throttled'],
+    ];
+
+    async function upstreamOf(habit: Habit): Promise<ScriptedUpstream> {
+      const registry = await startScriptedUpstream({ personality: habit === 'no list' ? 'ghcr' : 'plain' });
+      if (habit !== 'empty, without the subject') registry.add(image, app.repository);
+      else registry.fault({ kind: 'referrers' }, { status: 200, body: referrersIndex([], undefined).bytes.toString() });
+      if (habit === 'down') registry.fault({}, { status: 503, headers: { 'retry-after': '9' } });
+      if (habit === 'throttles') registry.fault({}, { status: 429, headers: { 'retry-after': '1' } });
+      if (habit === 'is wrong') registry.fault({}, { status: 200, body: '<html>' });
+      return registry;
+    }
+
+    for (const [first, second, expected] of rows) {
+      test(`${first}; ${second}: ${expected}`, async () => {
+        await using hot = await upstreamOf(first);
+        await using cold = await upstreamOf(second);
+        await using upstreams = connectUpstreams({ url: hot.url, name: 'hot' }, { url: cold.url, name: 'cold' });
+        const listing = upstreams.list(app, query);
+        if (expected === 'an empty list') assert.deepEqual(found(await listing), []);
+        else await assert.rejects(listing, failsAs(expected));
+      });
+    }
   });
 
   test('are a failure, not an empty list, where no upstream could answer', async () => {

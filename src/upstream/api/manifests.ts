@@ -37,6 +37,18 @@ export async function headManifest(upstream: Upstream, asked: ManifestAsked): Pr
 }
 
 /**
+ * Learns whether the upstream answers HEAD, by one for a manifest that it probably has; no request where that is known. After
+ * it a missing manifest needs no GET to confirm it, which most registries would count as a pull.
+ *
+ * @throws {UpstreamError} where no answer came
+ */
+export async function learnHead(upstream: Upstream, asked: ManifestAsked): Promise<void> {
+  if (upstream.heads.isKnown('check')) return;
+  const { reply } = await upstream.fetch(questionFor('HEAD', asked), 0);
+  if (reply.status === 200) upstream.heads.works('check');
+}
+
+/**
  * The manifest's bytes.
  *
  * @throws {UpstreamError} `invalid` where they are too large, encoded, no manifest, or of another digest

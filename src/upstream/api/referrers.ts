@@ -10,6 +10,9 @@ import { type ListAsked, listQuestion, MAX_LIST_BYTES, readList } from './lists.
 /** Milliseconds for a list with the manifests that are read for it. */
 const WITHIN = 60_000;
 
+/** The upstream's own list is empty, and so is the fallback tag's. */
+export class NoReferrersError extends UpstreamError {}
+
 const flights = new WeakMap<Upstream, SingleFlight<OriginList>>();
 
 export type ReferrersAsked = ListAsked<Extract<ListQuery, { kind: 'referrers' }>>;
@@ -24,7 +27,8 @@ export type ReferrersAsked = ListAsked<Extract<ListQuery, { kind: 'referrers' }>
  *
  * One question is asked for all who ask it meanwhile.
  *
- * @throws {UpstreamError} `not-found` where there are none: the next upstream may have some
+ * @throws {NoReferrersError} where the upstream's own list is empty: the next upstream may have some
+ * @throws {UpstreamError} `not-found` where it has no list, and the tag has none
  */
 export function listReferrers(upstream: Upstream, asked: ReferrersAsked): Promise<OriginList> {
   const { repository, query, signal } = asked;
@@ -51,23 +55,23 @@ async function ask(upstream: Upstream, asked: SharedAsked): Promise<OriginList> 
   const answer = await upstream.fetch(request, MAX_LIST_BYTES);
   const { status, body } = answer.reply;
   const tagged = (): Promise<Found | undefined> => readFallback(upstream, { repository, digest }, signal);
-  const none = new UpstreamError(`${upstream.name} has no referrers of ${digest}`, {
-    kind: 'not-found',
-    upstream: upstream.name,
-  });
+  const nothing = `${upstream.name} has no referrers of ${digest}`;
+  const why = { kind: 'not-found', upstream: upstream.name } as const;
   if (status === 200 && descriptorsIn(body) !== undefined) {
     const list = readList(upstream, request, answer);
     // The tag is read once, for the last page: its entries may stand on any page before.
     if (list.next !== undefined) return list;
     // The upstream's own list is an answer, also while the tag cannot be read.
     const whole = merged(list, query, await tagged().catch(orNone));
-    if (query.page === undefined && descriptorsIn(whole.bytes)?.length === 0) throw none;
+    if (query.page === undefined && descriptorsIn(whole.bytes)?.length === 0) throw new NoReferrersError(nothing, why);
     return whole;
   }
   const refusal = status === 200 ? undefined : await upstream.failure(request, answer);
   if (refusal?.temporary === true) throw refusal;
   const found = await tagged();
-  if (found === undefined || found.descriptors.length === 0) throw refusal?.kind === 'denied' ? refusal : none;
+  if (found === undefined || found.descriptors.length === 0) {
+    throw refusal?.kind === 'denied' ? refusal : new UpstreamError(nothing, why);
+  }
   return { ...referrersIndex(found.descriptors, artifactType), upstream: upstream.name, visibility: found.visibility };
 }
 
