@@ -11,12 +11,12 @@ import {
 import {
   formatWarning,
   type Headers,
+  PartsReader,
   type RequestContext,
   replyBytes,
   replyEmpty,
   replyStream,
 } from '../server/index.ts';
-import { PartsReader } from './parts.ts';
 import type { PathOf, RegistryRequest } from './request.ts';
 
 /** `GET /v2/`: a plain 200. A challenge would send clients for a token that is not needed (protocol.md, "the /v2/ trap"). */
@@ -52,6 +52,9 @@ function manifestHeaders({ digest, checkedAt, warning }: ManifestAnswer): Record
   return headers;
 }
 
+/** A digest says nothing of the type. */
+const BLOB_TYPE = 'application/octet-stream';
+
 /** `GET` and `HEAD` of a blob: whole, a Range of it, or a 307 to the upstream that has it. */
 export async function answerBlob(
   { context, repository, path: { digest }, name: { registry }, origin }: RegistryRequest<PathOf<'blob'>>,
@@ -59,7 +62,7 @@ export async function answerBlob(
 ): Promise<void> {
   const { signal } = context;
   const headers = {
-    'content-type': 'application/octet-stream',
+    'content-type': BLOB_TYPE,
     'docker-content-digest': digest,
     etag: `"${digest}"`,
     'accept-ranges': 'bytes',
@@ -142,7 +145,7 @@ async function sendParts(
     await sendBlob(context, headers, await open(only));
     return true;
   }
-  const { reader, first } = await PartsReader.open({ parts, size, open });
+  const { reader, first } = await PartsReader.open({ parts, size, contentType: BLOB_TYPE, open });
   context.cache = first.outcome;
   context.upstream = first.upstream;
   const { contentType, length } = reader;

@@ -20,6 +20,7 @@ export {
   isHostHeader,
   isLoopback,
   nextRequestId,
+  PartsReader,
   RequestContext,
   type RequestHandler,
   replyBytes,

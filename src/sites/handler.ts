@@ -5,6 +5,7 @@ import {
   bodyOf,
   type Door,
   formatWarning,
+  PartsReader,
   type RequestContext,
   replyEmpty,
   replyRefusal,
@@ -30,6 +31,7 @@ export interface Mirrors {
 }
 
 type SiteRequest = Parameters<Site['open']>[0];
+type SeveralParts = NonNullable<KeptUrl['several']>;
 type SiteAnswer = Awaited<ReturnType<Site['open']>>;
 
 /** The door of mirror routes. It recognizes the paths under a route's prefix, whatever the method. */
@@ -182,6 +184,9 @@ async function sendKept(context: RequestContext, answer: KeptUrl, rewriting: Rew
     const range = size === undefined ? {} : { 'content-range': `bytes */${size}` };
     return replyEmpty(context, 416, { ...headers, ...range, 'content-length': 0 });
   }
+  if (answer.several !== undefined && size !== undefined && !context.isHead) {
+    return sendParts(context, headers, { answer, several: answer.several, size });
+  }
   const length = part === undefined ? size : part.end - part.start + 1;
   if (part !== undefined) headers['content-range'] = formatContentRange(part, size);
   const code = part === undefined ? 200 : 206;
@@ -190,6 +195,23 @@ async function sendKept(context: RequestContext, answer: KeptUrl, rewriting: Rew
     return replyEmpty(context, code, length === undefined ? headers : { ...headers, 'content-length': length });
   }
   await replyStream(context, code, headers, { reader, length });
+}
+
+/** Sends several parts of stored content. @param answer whose reader is that of the first part */
+async function sendParts(
+  context: RequestContext,
+  headers: Record<string, string | number | string[]>,
+  { answer, several, size }: { readonly answer: KeptUrl; readonly several: SeveralParts; readonly size: number },
+): Promise<void> {
+  const { parts, open } = several;
+  const { reader } = await PartsReader.open({
+    parts,
+    size,
+    contentType: String(headers['content-type'] ?? 'application/octet-stream'),
+    open: async (part) => ({ part, size, reader: part === parts[0] ? answer.reader : await open(part) }),
+  });
+  const { contentType, length } = reader;
+  await replyStream(context, 206, { ...headers, 'content-type': contentType }, { reader, length });
 }
 
 /** Passes on the site's answer. */

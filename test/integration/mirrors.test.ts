@@ -376,6 +376,40 @@ describe('what a mirror route keeps', () => {
     assert.equal(whole.length, 1, JSON.stringify(site.visits));
   });
 
+  test('several parts of a stored file come in one answer', async () => {
+    await using pair = await kept({ '/f': file(ASSET, { 'content-type': 'application/zck' }) });
+    const { mirror, gets } = pair;
+    await mirror.get('/s/f');
+    await stored(mirror);
+    const before = gets();
+    const answer = await mirror.get('/s/f', { range: 'bytes=500000-500099, 0-9, -5' });
+    const boundary = /^multipart\/byteranges; boundary=(\S+)$/.exec(String(answer.headers['content-type']))?.[1];
+    assert.deepEqual([answer.status, answer.headers['content-range']], [206, undefined]);
+    const last = ASSET.length - 1;
+    const spans = [
+      [500_000, 500_099],
+      [0, 9],
+      [last - 4, last],
+    ] as const;
+    const expected = spans.map(([start, end]) => {
+      const range = `bytes ${start}-${end}/${ASSET.length}`;
+      const head = `\r\n--${boundary}\r\ncontent-type: application/zck\r\ncontent-range: ${range}\r\n\r\n`;
+      return head + ASSET.toString('latin1', start, end + 1);
+    });
+    assert.equal(answer.body.toString('latin1'), `${expected.join('')}\r\n--${boundary}--\r\n`);
+    const rows: readonly (readonly [headers: Record<string, string>, status: number, range: unknown])[] = [
+      [{ range: 'bytes=0-9,5-19' }, 206, `bytes 0-19/${ASSET.length}`],
+      [{ range: `bytes=${ASSET.length}-,-0` }, 416, `bytes */${ASSET.length}`],
+      [{ range: 'bytes=0-9,1000-1009', 'if-range': '"another"' }, 200, undefined],
+    ];
+    for (const [headers, status, range] of rows) {
+      const { status: found, headers: given } = await mirror.get('/s/f', headers);
+      assert.deepEqual([found, given['content-range']], [status, range], JSON.stringify(headers));
+    }
+    assert.equal((await mirror.head('/s/f')).status, 200);
+    assert.ok(pair.site.visits.slice(before).every(({ headers }) => headers.range === undefined));
+  });
+
   test('a name that never changes is not asked about again, and survives a start', async (t) => {
     await using site = await startSite({ '/o/r/releases/download/v1/a': file(ASSET) });
     const mirrors = [

@@ -57,15 +57,33 @@ describe('an answer by URL that is kept', () => {
         { start: 5, end: 9 },
       ],
       [{ range: 'bytes=5-9', ifRange: '"v0"' }, undefined],
-      [{ range: 'bytes=5-9,20-30' }, undefined],
+      // Nearly touching: one part.
+      [{ range: 'bytes=5-9,20-30' }, { start: 5, end: 30 }],
+      [{ range: 'bytes=5-9,20-30', ifRange: '"v0"' }, undefined],
+      [{ range: 'bytes=300000-,-0' }, 'unsatisfiable'],
       [{ range: 'bytes=300000-' }, 'unsatisfiable'],
     ];
     for (const [request, part] of table) {
       const answer = await kept(request);
       assert.deepEqual(answer.part, part);
-      const length = part === undefined ? FILE.length : part === 'unsatisfiable' ? 0 : 5;
+      const length = part === undefined ? FILE.length : part === 'unsatisfiable' ? 0 : part.end - part.start + 1;
       assert.equal((await drain(answer.reader)).length, length);
     }
+  });
+
+  test('has several parts, each opened by itself and all of one version', async (t) => {
+    const { kept, fill, site } = await urlStage(t, {
+      ...FIRST,
+      headers: { etag: '"v1"', 'cache-control': 'max-age=60' },
+    });
+    await fill();
+    const { part, reader, several } = await kept({ range: 'bytes=5-9,2000-2009' });
+    site.version = SECOND;
+    assert.deepEqual(part, { start: 5, end: 9 });
+    assert.ok((await drain(reader)).equals(FILE.subarray(5, 10)));
+    const second = several?.parts[1];
+    assert.ok(several !== undefined && second !== undefined && several.parts.length === 2);
+    assert.ok((await drain(await several.open(second))).equals(FILE.subarray(2000, 2010)));
   });
 
   test('gives way to a new version, for all who ask at once', async (t) => {

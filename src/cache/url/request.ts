@@ -81,6 +81,14 @@ interface UrlPart {
   readonly end: number;
 }
 
+/** Several parts of one stored version. */
+interface UrlParts {
+  /** Two or more. */
+  readonly parts: readonly UrlPart[];
+  /** Opens one of them; the first is the answer's own reader. Rejects where the content is lost meanwhile. */
+  readonly open: (part: UrlPart) => Promise<BlobReader>;
+}
+
 export type UrlAnswer = KeptUrl | PassedUrl;
 
 /** Content from the store or from a running transfer. The caller evaluates the conditions first, then the part. */
@@ -92,6 +100,8 @@ export interface KeptUrl {
   readonly size: number | undefined;
   /** 206 with this span, or 416; undefined: 200 with the whole. */
   readonly part: UrlPart | 'unsatisfiable' | undefined;
+  /** Where the request asks for several parts, and the content is stored. `part` is the first of them then. */
+  readonly several?: UrlParts | undefined;
   /** Gives the part, or the whole; nothing for HEAD and 416. The caller closes it. */
   readonly reader: BlobReader;
   readonly outcome: Exclude<CacheOutcome, 'PASS'>;

@@ -1,4 +1,4 @@
-import { abortable, WHOLE } from '../../lib/index.ts';
+import { abortable, type BlobReader, type ByteSpan, WHOLE } from '../../lib/index.ts';
 import type { MetadataStore, UrlRecord } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import type { CheckedBlob, Verification } from '../integrity/index.ts';
@@ -7,7 +7,7 @@ import { type InUse, releasing, StoredReader } from '../transfer/index.ts';
 import { ageOf, freshUntil, isFreshUrl, renewedHeaders } from './policy.ts';
 import { UrlRecords } from './records.ts';
 import type { KeptUrl, UrlKey, UrlRequest, UrlResponse } from './request.ts';
-import { nothingOf, shownHeaders, wantedPart } from './transfers.ts';
+import { nothingOf, shownHeaders, wantedPart, wantedParts } from './transfers.ts';
 
 export interface StoredUrlsOptions {
   readonly metadata: MetadataStore;
@@ -53,27 +53,41 @@ export class StoredUrls {
   /** Serves a record; undefined where its blob is lost. */
   async serve(record: UrlRecord, serving: UrlServing, request: UrlRequest): Promise<KeptUrl | undefined> {
     if (request.method === 'HEAD') return this.head(record, serving);
+    const several = wantedParts(request, record);
+    const part = several === undefined ? wantedPart(request, record) : (several[0] ?? 'unsatisfiable');
+    const reader = await this.#open(record, part === undefined || part === 'unsatisfiable' ? WHOLE : part, request);
+    if (reader === undefined) return undefined;
+    const kept = this.#kept(record, serving);
+    if (part === 'unsatisfiable') return { ...kept, part, reader: nothingOf(reader) };
+    if (several === undefined || several.length === 1) return { ...kept, part, reader };
+    const open = async (next: ByteSpan): Promise<BlobReader> => {
+      const opened = await this.#open(record, next, request);
+      if (opened === undefined) throw new Error('The stored content was lost between two parts of an answer');
+      return opened;
+    };
+    return { ...kept, part, reader, several: { parts: several, open } };
+  }
+
+  /** Opens a span of a record's content; undefined where it is lost. */
+  async #open(record: UrlRecord, span: ByteSpan, { signal }: UrlRequest): Promise<BlobReader | undefined> {
     const { verification, readTimes, inUse } = this.#options;
     const { digest, size } = record;
     // From here on, so that it is not evicted between being found and being opened.
     const release = inUse.hold(digest);
     let found: CheckedBlob | undefined;
     try {
-      found = await verification.open(digest, { expectedSize: size, signal: request.signal });
+      found = await verification.open(digest, { expectedSize: size, signal });
     } finally {
       if (found === undefined) release();
     }
     if (found === undefined) return undefined;
     readTimes.note(digest);
     const { blob, inspection } = found;
-    const part = wantedPart(request, record);
-    const span = part === undefined || part === 'unsatisfiable' ? WHOLE : part;
     const stored = new StoredReader(blob, span, {
       inspection,
       onCorruption: (corruption) => verification.quarantine(digest, corruption, blob.mark),
     });
-    const reader = releasing(stored, release);
-    return { ...this.#kept(record, serving), part, reader: part === 'unsatisfiable' ? nothingOf(reader) : reader };
+    return releasing(stored, release);
   }
 
   /** The head of a record, which is the same for any range (RFC 9110, section 14.2). */

@@ -1,5 +1,5 @@
 import { abortable, type BlobReader, keyOf, WHOLE } from '../../lib/index.ts';
-import { parseRange } from '../../oci/index.ts';
+import { parseRange, parseRanges, type RangePart } from '../../oci/index.ts';
 import type { BlobStore, UrlRecord } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import type { Capacity } from '../capacity.ts';
@@ -169,6 +169,17 @@ export function wantedPart(
   const wanted = parseRange(range, size);
   if (wanted.kind === 'whole') return undefined;
   return wanted.kind === 'unsatisfiable' ? wanted.kind : { start: wanted.start, end: wanted.end ?? size - 1 };
+}
+
+/**
+ * The several parts of a whole answer that a request asks for (RFC 9110, section 14.2); empty: none of them exists; undefined:
+ * it asks for one part or for all.
+ */
+export function wantedParts(
+  { range, ifRange }: Pick<UrlRequest, 'range' | 'ifRange'>,
+  { headers, size }: Pick<UrlRecord, 'headers' | 'size'>,
+): readonly RangePart[] | undefined {
+  return holdsIfRange(ifRange, headers) ? parseRanges(range, size) : undefined;
 }
 
 /** Whether a response is of the version that a transfer brings in. */

@@ -1,18 +1,28 @@
 import { randomUUID } from 'node:crypto';
-import type { BlobAnswer } from '../cache/index.ts';
-import { type BlobReader, ReaderClosedError } from '../lib/index.ts';
-import { formatContentRange, type RangePart } from '../oci/index.ts';
+import { type BlobReader, ReaderClosedError } from '../../lib/index.ts';
+import { formatContentRange, type RangePart } from '../../oci/index.ts';
 
-interface PartsOptions {
+/** One part, opened. */
+interface OpenedPart {
+  readonly reader: BlobReader;
+  readonly part: { readonly start: number; readonly end: number } | undefined;
+  /** Bytes of the whole, where they are known. */
+  readonly size: number | undefined;
+}
+
+interface PartsOptions<Opened extends OpenedPart = OpenedPart> {
+  /** Two or more. */
   readonly parts: readonly RangePart[];
-  /** Bytes of the whole blob. */
+  /** Bytes of the whole. */
   readonly size: number;
+  /** Of the whole. */
+  readonly contentType: string;
   /** Opens one part; called for one after the other, as the client takes them. */
-  readonly open: (part: RangePart) => Promise<BlobAnswer>;
+  readonly open: (part: RangePart) => Promise<Opened>;
 }
 
 /**
- * Several parts of a blob as one body, `multipart/byteranges` (RFC 9110, section 14.6). At any time at most two parts are
+ * Several parts of a representation as one body, `multipart/byteranges` (RFC 9110, section 14.6). At any time at most two parts are
  * open: the next one is opened before the last is closed, so that a transfer which both follow is not given up in between.
  */
 export class PartsReader implements BlobReader {
@@ -34,12 +44,12 @@ export class PartsReader implements BlobReader {
   /** @param first the first part, opened */
   private constructor(options: PartsOptions, first: BlobReader) {
     const boundary = `entrepot-${randomUUID()}`;
-    const { parts, size } = options;
+    const { parts, size, contentType } = options;
     this.contentType = `multipart/byteranges; boundary=${boundary}`;
     this.#options = options;
     this.#heads = parts.map((part) =>
       Buffer.from(
-        `\r\n--${boundary}\r\ncontent-type: application/octet-stream\r\ncontent-range: ${formatContentRange(part, size)}\r\n\r\n`,
+        `\r\n--${boundary}\r\ncontent-type: ${contentType}\r\ncontent-range: ${formatContentRange(part, size)}\r\n\r\n`,
       ),
     );
     this.#end = Buffer.from(`\r\n--${boundary}--\r\n`);
@@ -52,7 +62,9 @@ export class PartsReader implements BlobReader {
   }
 
   /** Opens the first part: until then a failure can still be answered. */
-  static async open(options: PartsOptions): Promise<{ readonly reader: PartsReader; readonly first: BlobAnswer }> {
+  static async open<Opened extends OpenedPart>(
+    options: PartsOptions<Opened>,
+  ): Promise<{ readonly reader: PartsReader; readonly first: Opened }> {
     const [part] = options.parts;
     if (part === undefined) throw new TypeError('Cannot answer without a part');
     const first = await openPart(options, part);
@@ -70,7 +82,7 @@ export class PartsReader implements BlobReader {
       if (this.#index === this.#options.parts.length) return 0;
       if (this.#left > 0) {
         const count = await this.#current.read(this.#left < target.length ? target.subarray(0, this.#left) : target);
-        if (count === 0) throw new Error(`A part of the blob ended ${this.#left} bytes too early`);
+        if (count === 0) throw new Error(`A part ended ${this.#left} bytes too early`);
         this.#left -= count;
         return count;
       }
@@ -97,12 +109,15 @@ export class PartsReader implements BlobReader {
 }
 
 /** Opens a part, and sees to it that it is the one. */
-async function openPart({ open, size }: PartsOptions, part: RangePart): Promise<BlobAnswer> {
+async function openPart<Opened extends OpenedPart>(
+  { open, size }: PartsOptions<Opened>,
+  part: RangePart,
+): Promise<Opened> {
   const answer = await open(part);
   if (answer.part?.start === part.start && answer.part.end === part.end && (answer.size ?? size) === size)
     return answer;
   answer.reader.close();
-  throw new Error(`Another part of the blob came than bytes ${part.start} to ${part.end} of ${size}`);
+  throw new Error(`Another part came than bytes ${part.start} to ${part.end} of ${size}`);
 }
 
 function lengthOf(part: RangePart | undefined): number {
