@@ -185,6 +185,86 @@ const ORAS: readonly Row[] = [
   ['tags of a repository that is missing', ({ host }) => ['repo', 'tags', '--plain-http', `${host}/team/none`]],
 ];
 
+const signed = (host: string): string => `${host}/team/signed:1.0`;
+/** Where cosign keeps what belongs to an image: tags of its own, which no list of referrers has. */
+const cosignTag = (suffix: string): string => `${image.index.digest.replace(':', '-')}.${suffix}`;
+const COSIGN_TAGS = {
+  sig: 'application/vnd.dev.cosign.simplesigning.v1+json',
+  att: 'application/vnd.dsse.envelope.v1+json',
+  sbom: 'text/spdx+json',
+};
+
+const SIGNED: readonly Row[] = [
+  ['a discovery', ({ host }) => ['discover', '--plain-http', '--format=json', signed(host)]],
+  ['tags', ({ host }) => ['repo', 'tags', '--plain-http', `${host}/team/signed`]],
+  [
+    'tags without those of digests',
+    ({ host }) => ['repo', 'tags', '--plain-http', '--exclude-digest-tags', `${host}/team/signed`],
+  ],
+  ...Object.keys(COSIGN_TAGS).map(
+    (suffix): Row => [
+      `the manifest under .${suffix}`,
+      ({ host }) => ['manifest', 'fetch', '--plain-http', `${host}/team/signed:${cosignTag(suffix)}`],
+    ],
+  ),
+  [
+    'a signature',
+    ({ host, out }) => [
+      'pull',
+      '--plain-http',
+      '--no-tty',
+      `--output=${out}`,
+      `${host}/team/signed:${cosignTag('sig')}`,
+    ],
+  ],
+  [
+    'a copy with referrers into a layout',
+    ({ host, out }) => [
+      'cp',
+      '-r',
+      '--no-tty',
+      '--from-plain-http',
+      '--to-oci-layout',
+      signed(host),
+      `${out}/layout:1.0`,
+    ],
+  ],
+  [
+    'a copy with referrers to another registry',
+    ({ host, target }) => [
+      'cp',
+      '-r',
+      '--no-tty',
+      '--from-plain-http',
+      '--to-plain-http',
+      signed(host),
+      `${target}/signed:1.0`,
+    ],
+  ],
+  [
+    'a backup of a tag',
+    ({ host, out }) => [
+      'backup',
+      '--no-tty',
+      '--plain-http',
+      '--include-referrers',
+      `--output=${out}/backup`,
+      signed(host),
+    ],
+  ],
+  [
+    'a backup of the repository',
+    ({ host, out }) => [
+      'backup',
+      '--no-tty',
+      '--plain-http',
+      '--include-referrers',
+      `--output=${out}/backup`,
+      `${host}/team/signed`,
+    ],
+  ],
+];
+
 const HELM: readonly Row[] = [
   [
     'a chart',
@@ -345,6 +425,37 @@ describe('clients written in Go', needs('docker-registry', 'skopeo'), () => {
         await oras('attach', '--plain-http', '--no-tty', `--artifact-type=${type}`, name, 'a.txt');
     });
     compare('oras', ORAS, onRegistry);
+
+    describe('of an image that cosign signed', () => {
+      before(async () => {
+        await registry.push(image, 'team/signed:1.0');
+        const repository = `${registry.host}/team/signed`;
+        const directory = workspace.path('artifact');
+        const oras = (...args: string[]): Promise<string> =>
+          check(['sh', '-c', 'cd "$0" && exec "$@"', directory, goTool('oras'), ...args]);
+        await workspace.file('artifact/config.json', '{"architecture":"","os":"","config":{}}');
+        const config = '--config=config.json:application/vnd.oci.image.config.v1+json';
+        for (const [suffix, type] of Object.entries(COSIGN_TAGS)) {
+          await workspace.file(`artifact/${suffix}.json`, JSON.stringify({ of: image.index.digest, suffix }));
+          const tag = `${repository}:${cosignTag(suffix)}`;
+          await oras('push', '--plain-http', '--no-tty', config, tag, `${suffix}.json:${type}`);
+        }
+        const type = '--artifact-type=application/vnd.example.note';
+        await oras('attach', '--plain-http', '--no-tty', type, `${repository}:1.0`, 'a.txt');
+      });
+      compare('oras', SIGNED, onRegistry);
+
+      test('lists what is attached, and none of cosign’s', async () => {
+        const arguments_ = ['discover', '--plain-http', '--format=json', signed(mirror)];
+        const found = JSON.parse(await check([goTool('oras'), ...arguments_], { env: environment() })) as {
+          referrers: { artifactType: string }[];
+        };
+        assert.deepEqual(
+          found.referrers.map(({ artifactType }) => artifactType),
+          ['application/vnd.example.note'],
+        );
+      });
+    });
   });
 
   describe('helm', needsGoTools('helm'), () => {
