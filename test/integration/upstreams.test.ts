@@ -3,7 +3,9 @@ import { chmod } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { MEDIA_TYPES } from '../../src/oci/index.ts';
+import { serve } from '../support/connect-upstreams.ts';
 import { buildImage, buildReferrer, type Content, content, platformOf } from '../support/image.ts';
+import { startMiddlebox } from '../support/middlebox.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 import { freePort, Workspace } from '../support/processes.ts';
 import { type RawResponse, rawRequest } from '../support/raw-request.ts';
@@ -358,6 +360,41 @@ describe('credentials', () => {
     assert.deepEqual(
       upstream.requests.filter(({ at, headers }) => at !== 'registry' && 'x-key' in headers),
       [],
+    );
+  });
+});
+
+describe('an upstream that something on the way answers for', () => {
+  const path = `/up/v2/${REPOSITORY}/manifests/latest`;
+
+  test('is not one that lacks the image: 503 with the remedy, a warning and a metric', async () => {
+    await using site = await serve((_, response) => {
+      response.writeHead(403, { 'x-amzn-waf-action': 'captcha', 'content-type': 'text/html' }).end('<html>');
+    });
+    await using mirror = await startMirror({ registries: { up: { upstreams: [{ url: site.url, name: 'far' }] } } });
+    const answer = await mirror.get(path);
+    assert.equal(answer.status, 503);
+    assert.match(answer.body.toString(), /"UNAVAILABLE".*blocked by the web application firewall of AWS\. Ask the/);
+    await mirror.logged(({ level, msg }) => level === 'warn' && /of far is blocked by the web/.test(msg));
+    const metrics = (await mirror.get('/metrics')).body.toString();
+    assert.match(
+      metrics,
+      /^entrepot_upstream_requests_blocked_total\{registry="up",upstream="far",by="firewall"\} 1$/m,
+    );
+  });
+
+  test('because it resets the TLS handshake is named, with the remedy, and counted', async (t) => {
+    const middlebox = await startMiddlebox(1, () => 'reset');
+    t.after(() => middlebox.close());
+    const url = `https://127.0.0.1:${middlebox.port}`;
+    await using mirror = await startMirror({ registries: { up: { upstreams: [{ url, name: 'far' }] } } });
+    const answer = await mirror.get(path);
+    assert.equal(answer.status, 503);
+    assert.match(answer.body.toString(), /reset during the TLS handshake.*set transport\.first_fragment_len: 3/);
+    const metrics = (await mirror.get('/metrics')).body.toString();
+    assert.match(
+      metrics,
+      /^entrepot_upstream_requests_blocked_total\{registry="up",upstream="far",by="tls-reset"\} \d+$/m,
     );
   });
 });

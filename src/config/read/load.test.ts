@@ -746,6 +746,19 @@ limits: {max_connections: 0}
       (await of('{file: image}')) ?? '',
       /has over 65536 bytes, expected a file that holds the secret alone$/,
     );
+    await writeFile(join(cwd, 'lines'), 'hush\n\n');
+    const env = {
+      ENTREPOT_CONFIG: text('{file: lines}').replace('username: u', 'username: {env: ODD}'),
+      ODD: '${USER}',
+    };
+    const { layerNotes } = await load({ env });
+    const notes = layerNotes.map(formatProblem).join('\n');
+    assert.match(
+      notes,
+      /username\.env: the variable ODD looks like a variable, and is taken as it stands\. Correct it/,
+    );
+    assert.match(notes, /password\.file: \S+lines ends with a line break, which is sent with it\. Correct it/);
+    assert.doesNotMatch(notes, /hush|\$\{USER/);
     const [unset] = await problemsOf(load({ env: { ENTREPOT_CONFIG: text('{env: EMPTY}'), EMPTY: '' } }));
     assert.match(unset ?? '', /password\.env: the variable EMPTY is empty; put the secret into it$/);
     assert.equal(await of('{file: .}'), `.file: ${cwd} is a directory, expected a file`);

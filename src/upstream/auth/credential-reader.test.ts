@@ -78,6 +78,17 @@ describe('CredentialReader', () => {
     );
     await writeFile(join(directory, 'empty'), '\n');
     assert.match(await failureOf({ username: 'u', password: { file: join(directory, 'empty') } }), /is empty/);
+    await writeFile(join(directory, 'blank'), ' \n\n');
+    assert.match(
+      await failureOf({ username: 'u', password: { file: join(directory, 'blank') } }),
+      /blank is only white space/,
+    );
+    process.env['ENTREPOT_TEST_EMPTY'] = '';
+    assert.match(
+      await failureOf({ username: { env: 'ENTREPOT_TEST_EMPTY' }, password: 'x' }),
+      /ENTREPOT_TEST_EMPTY is empty/,
+    );
+    delete process.env['ENTREPOT_TEST_EMPTY'];
     await writeFile(join(directory, 'large'), CANARY.repeat(10_000));
     assert.match(await failureOf({ username: 'u', password: { file: join(directory, 'large') } }), /over 65536 bytes/);
     assert.match(await failureOf({ username: 'a:b', password: CANARY }), /colon/);
@@ -119,6 +130,8 @@ describe('CredentialReader', () => {
     assert.match(await failureOf({ helper: 'babbles' }), /did not answer with JSON/);
     await helper('partial', `echo '{"Username":"${CANARY}"}'`);
     assert.match(await failureOf({ helper: 'partial' }), /without Username and Secret/);
+    await helper('empty', `echo '{"Username":"u","Secret":""}'`);
+    assert.match(await failureOf({ helper: 'empty' }), /docker-credential-empty answered with an empty Secret/);
     await helper('null', `echo null`);
     assert.match(await failureOf({ helper: 'null' }), /without Username and Secret/);
     await helper('endless', `exec yes ${CANARY}`);
