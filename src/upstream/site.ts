@@ -37,11 +37,12 @@ export interface SiteRequest extends Pick<HttpRequest, 'method' | 'body'>, Writt
   readonly signal: AbortSignal;
 }
 
-/** The last answer, after redirects. */
-/** The answer, and the URL that gave it. */
+/** The last answer, after redirects, and the URL that gave it. */
 export interface SiteAnswer extends HttpStream, WrittenUrl {
   /** Headers of the redirects that were followed, in order. */
   readonly redirects: readonly HttpStream['headers'][];
+  /** Who answered in the site's place; undefined where nothing says so. */
+  readonly blockedBy: string | undefined;
 }
 
 /** Headers that a redirect target may get: none identifies the client or is meant for the site alone. */
@@ -147,7 +148,7 @@ export class Site {
       const isAnswer = next === undefined || isRouted(next) || (method !== 'GET' && method !== 'HEAD');
       if (isAnswer) {
         const headers = Object.assign(Object.create(null) as Record<string, string>, carried, answer.headers);
-        return { ...answer, headers, url, target, redirects };
+        return { ...answer, headers, url, target, redirects, blockedBy: siteBlockOf(answer)?.by };
       }
       for (const name of KEPT_FROM_REDIRECTS) {
         const value = answer.headers[name];

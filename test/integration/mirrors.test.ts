@@ -376,6 +376,29 @@ describe('what a mirror route keeps', () => {
     assert.equal(whole.length, 1, JSON.stringify(site.visits));
   });
 
+  test('a firewall in front of the site does not take a stored file away, and its page is no answer to keep', async () => {
+    let isBlocked = false;
+    const page = file(ASSET);
+    await using pair = await kept({
+      '/f': (request, response) => {
+        if (isBlocked) response.writeHead(403, { 'x-amzn-waf-action': 'captcha' }).end('prove it');
+        else page(request, response);
+      },
+    });
+    const { mirror } = pair;
+    await mirror.get('/s/f');
+    await stored(mirror);
+    isBlocked = true;
+    const answer = await mirror.get('/s/f');
+    assert.deepEqual([answer.status, answer.headers['x-cache'], answer.body.equals(ASSET)], [200, 'STALE', true]);
+    assert.match(String(answer.headers['warning']), /blocked by the web application firewall of AWS/);
+    const metrics = (await mirror.get('/metrics')).body.toString();
+    assert.match(
+      metrics,
+      /^entrepot_upstream_requests_blocked_total\{registry="s",upstream="[^"]+",by="firewall"\} 1$/m,
+    );
+  });
+
   test('several parts of a stored file come in one answer', async () => {
     await using pair = await kept({ '/f': file(ASSET, { 'content-type': 'application/zck' }) });
     const { mirror, gets } = pair;

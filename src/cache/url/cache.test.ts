@@ -270,6 +270,18 @@ describe('an answer by URL that is passed on', () => {
     again.reader.close();
   });
 
+  test('that something on the way gives in the site’s place leaves what is stored, and it is served', async (t) => {
+    const { site, kept, fill, metadata } = await urlStage(t);
+    await fill();
+    for (const status of [202, 403, 404, 451]) {
+      site.before = () => ({ ...plainResponse(status), blockedBy: 'a firewall' });
+      const { outcome, warning, reader } = await kept();
+      assert.deepEqual([outcome, /is blocked by a firewall/.test(warning ?? '')], ['STALE', true]);
+      reader.close();
+      assert.notEqual(await metadata.getUrl(FILE_KEY), undefined);
+    }
+  });
+
   test('is given back where everyone has left before it came', async (t) => {
     const { site, ask } = await urlStage(t, { ...FIRST, headers: {} });
     const gate = new Gate();

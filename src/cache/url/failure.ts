@@ -5,7 +5,12 @@ import type { UrlResponse } from './request.ts';
 
 /** What a response says against its upstream; undefined where it is an answer like any other. */
 export function failureOf(response: UrlResponse, upstream: string): OriginFailed | undefined {
-  const { status } = response;
+  const { status, blockedBy } = response;
+  if (blockedBy !== undefined) {
+    const message = `the upstream is blocked by ${blockedBy} (status ${status})`;
+    const options = { kind: 'unavailable', upstream, retryAfter: retryAfterOf(response) } as const;
+    return { error: new OriginError(message, options), isRefusal: false };
+  }
   const isRefusal = status === 401 || status === 403;
   const isTemporary = status >= 500 || status === 408 || status === 429;
   if (!isRefusal && !isTemporary) return undefined;

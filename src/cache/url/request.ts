@@ -66,6 +66,8 @@ export interface UrlOpen {
 
 /** The response of the upstream. */
 export interface UrlResponse {
+  /** Who answered in the upstream's place: then it says nothing about the content. @default nothing did */
+  readonly blockedBy?: string | undefined;
   readonly status: number;
   /** Lower-case names; `set-cookie` and `transfer-encoding` among them, as what may be kept depends on them. */
   readonly headers: Readonly<Record<string, string>>;
