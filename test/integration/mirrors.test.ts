@@ -382,7 +382,7 @@ describe('what a mirror route keeps', () => {
     await using pair = await kept({
       '/f': (request, response) => {
         if (isBlocked) response.writeHead(403, { 'x-amzn-waf-action': 'captcha' }).end('prove it');
-        else page(request, response);
+        else void page(request, response);
       },
     });
     const { mirror } = pair;
