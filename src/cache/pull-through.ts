@@ -1,3 +1,4 @@
+import { inTurns } from '../lib/index.ts';
 import {
   acceptsMediaType,
   type Digest,
@@ -183,7 +184,10 @@ export class PullThrough {
     const bytes =
       answer.bytes ?? (await this.#manifests.byDigest(repository, answer.digest, { ...request, head: false })).bytes;
     if (bytes === undefined) return answer;
-    const child = pickPlatform(parseManifest(bytes, answer.mediaType), { os: 'linux', architecture: 'amd64' });
+    const child = pickPlatform(await inTurns(parseManifest(bytes, answer.mediaType)), {
+      os: 'linux',
+      architecture: 'amd64',
+    });
     if (child === undefined) return answer;
     const image = await this.#manifests.byDigest(repository, child.digest, request);
     const outcome = answer.outcome === 'STALE' ? answer.outcome : image.outcome;

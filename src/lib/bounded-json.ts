@@ -1,3 +1,5 @@
+import { atOnce, type Pieces } from './pieces.ts';
+
 /** Levels of arrays and objects. Manifests have five, answers of registries and token services three. */
 export const MAX_JSON_DEPTH = 64;
 
@@ -24,8 +26,8 @@ export class JsonBoundError extends Error {
   override readonly name = 'JsonBoundError';
 }
 
-/** Members of the open objects, by level. One scan runs at a time. */
-const members = new Uint32Array(MAX_JSON_DEPTH + 1);
+/** Bytes that are counted in one piece: a few milliseconds. A manifest of an ordinary image has some ten kilobytes. */
+const PIECE_BYTES = 512 * 1024;
 
 /**
  * Parses JSON from outside. Nesting and the numbers of members are counted in the bytes first: a few megabytes of brackets or
@@ -35,45 +37,75 @@ const members = new Uint32Array(MAX_JSON_DEPTH + 1);
  * @throws {SyntaxError} where it is not JSON
  */
 export function parseBoundedJson(bytes: Buffer): unknown {
-  requireBounded(bytes);
-  return JSON.parse(bytes.toString('utf8'));
+  return atOnce(parseBoundedJsonInPieces(bytes));
 }
 
-/** Takes any bytes: what is no JSON is found by the parser, within the same bounds. */
-function requireBounded(bytes: Buffer): void {
-  let depth = 0;
-  let separators = 0;
-  members[0] = 0;
-  for (let i = 0; i < bytes.length; i++) {
-    switch (bytes[i]) {
-      case QUOTE:
-        i = endOfString(bytes, i + 1);
-        break;
-      case OPEN_ARRAY:
-      case OPEN_OBJECT:
-        if (++depth > MAX_JSON_DEPTH) throw new JsonBoundError(`it is nested more than ${MAX_JSON_DEPTH} levels deep`);
-        members[depth] = 0;
-        break;
-      case CLOSE_ARRAY:
-      case CLOSE_OBJECT:
-        // The parser stops at a bracket that closes nothing.
-        if (--depth < 0) return;
-        break;
-      case COLON: {
-        const count = (members[depth] ?? 0) + 1;
-        if (count > MAX_JSON_MEMBERS) throw new JsonBoundError(`an object has more than ${MAX_JSON_MEMBERS} members`);
-        members[depth] = count;
-        separators += 1;
-        break;
+/** As {@link parseBoundedJson}. The bytes must not change meanwhile. */
+export function* parseBoundedJsonInPieces(bytes: Buffer): Pieces<unknown> {
+  const count = new Count(bytes);
+  while (!count.goOn(PIECE_BYTES)) yield;
+  const text = bytes.toString('utf8');
+  if (bytes.length > PIECE_BYTES) yield;
+  return JSON.parse(text);
+}
+
+/** Counts what is costly in JSON. It takes any bytes: what is no JSON is found by the parser, within the same bounds. */
+class Count {
+  readonly #bytes: Buffer;
+  /** Members of the open objects, by level. */
+  readonly #members = new Uint32Array(MAX_JSON_DEPTH + 1);
+  #at = 0;
+  #depth = 0;
+  #separators = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  /** Counts about so many bytes more. @returns true where all are counted @throws {JsonBoundError} */
+  goOn(length: number): boolean {
+    const bytes = this.#bytes;
+    const members = this.#members;
+    const until = Math.min(bytes.length, this.#at + length);
+    let depth = this.#depth;
+    let separators = this.#separators;
+    let i = this.#at;
+    for (; i < until; i++) {
+      switch (bytes[i]) {
+        case QUOTE:
+          i = endOfString(bytes, i + 1);
+          break;
+        case OPEN_ARRAY:
+        case OPEN_OBJECT:
+          if (++depth > MAX_JSON_DEPTH)
+            throw new JsonBoundError(`it is nested more than ${MAX_JSON_DEPTH} levels deep`);
+          members[depth] = 0;
+          break;
+        case CLOSE_ARRAY:
+        case CLOSE_OBJECT:
+          // The parser stops at a bracket that closes nothing.
+          if (--depth < 0) return true;
+          break;
+        case COLON: {
+          const count = (members[depth] ?? 0) + 1;
+          if (count > MAX_JSON_MEMBERS) throw new JsonBoundError(`an object has more than ${MAX_JSON_MEMBERS} members`);
+          members[depth] = count;
+          separators += 1;
+          break;
+        }
+        case COMMA:
+          separators += 1;
+          break;
+        default:
       }
-      case COMMA:
-        separators += 1;
-        break;
-      default:
+      if (separators > MAX_JSON_SEPARATORS) {
+        throw new JsonBoundError(`it has more than ${MAX_JSON_SEPARATORS} commas and colons`);
+      }
     }
-    if (separators > MAX_JSON_SEPARATORS) {
-      throw new JsonBoundError(`it has more than ${MAX_JSON_SEPARATORS} commas and colons`);
-    }
+    this.#at = i;
+    this.#depth = depth;
+    this.#separators = separators;
+    return i >= bytes.length;
   }
 }
 

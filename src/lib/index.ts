@@ -6,7 +6,7 @@
 
 export { abortable } from './abortable.ts';
 export { BodyBuffers, type BufferPair } from './body-buffers.ts';
-export { JsonBoundError, parseBoundedJson } from './bounded-json.ts';
+export { JsonBoundError, parseBoundedJson, parseBoundedJsonInPieces } from './bounded-json.ts';
 export { type BlobReader, type ByteSpan, type DirectReader, ReaderClosedError, WHOLE } from './byte-reader.ts';
 export { type ByteSource, byteSourceOf } from './byte-source.ts';
 export { ConcurrencyLimit } from './concurrency-limit.ts';
@@ -16,6 +16,7 @@ export { decodeHeaderText, trimHeaderText } from './header-text.ts';
 export { type HeaderLink, parseLinks } from './link-header.ts';
 export { Lru } from './lru.ts';
 export { mistypedFrom, nearest } from './nearest.ts';
+export { atOnce, inTurns, mapInPieces, PIECE, type Pieces } from './pieces.ts';
 export { countParameters, filterQuery, sendableQuery } from './raw-query.ts';
 export { SharedBuffers } from './shared-buffers.ts';
 export { keyOf, SingleFlight } from './single-flight.ts';

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { atOnce } from '../lib/index.ts';
 import { digestOf } from './digest.ts';
 import { OciError } from './error.ts';
-import { MAX_MANIFEST_BYTES, MAX_MANIFEST_ENTRIES, parseManifest, pickPlatform } from './manifest.ts';
+import { MAX_MANIFEST_BYTES, MAX_MANIFEST_ENTRIES, type Manifest, parseManifest, pickPlatform } from './manifest.ts';
 import { MEDIA_TYPES } from './media-types.ts';
 
 const { ociIndex, ociManifest, dockerList, dockerManifest, dockerManifestV1, dockerManifestV1Signed } = MEDIA_TYPES;
@@ -21,8 +22,12 @@ function child(os: string, architecture: string, variant?: string) {
   return { mediaType: ociManifest, digest: digestOf(Buffer.from(name)), size: 500, platform };
 }
 
-function parse(json: unknown, mediaType: string) {
-  return parseManifest(Buffer.from(JSON.stringify(json)), mediaType);
+function read(bytes: Buffer, mediaType: string): Manifest {
+  return atOnce(parseManifest(bytes, mediaType));
+}
+
+function parse(json: unknown, mediaType: string): Manifest {
+  return read(Buffer.from(JSON.stringify(json)), mediaType);
 }
 
 function digests(descriptors: readonly { readonly digest: string }[]): string[] {
@@ -140,13 +145,13 @@ describe('parseManifest()', () => {
 
   for (const text of ['', '{', '\ufeff{}', '<html>', '{"layers":[', '['.repeat(100_000)]) {
     test(`refuses ${JSON.stringify(text.slice(0, 12))}, which is not JSON`, () => {
-      assert.throws(() => parseManifest(Buffer.from(text), ociManifest), { code: 'MANIFEST_INVALID' });
+      assert.throws(() => read(Buffer.from(text), ociManifest), { code: 'MANIFEST_INVALID' });
     });
   }
 
   test('refuses more bytes than any client takes, without reading them', () => {
     const bytes = Buffer.alloc(MAX_MANIFEST_BYTES + 1, ' ');
-    assert.throws(() => parseManifest(bytes, ociManifest), /5242881 bytes/);
+    assert.throws(() => read(bytes, ociManifest), /5242881 bytes/);
   });
 
   test('accepts what the largest client cap lets through', () => {
@@ -156,7 +161,7 @@ describe('parseManifest()', () => {
 
   test('takes __proto__ for the word it is', () => {
     const text = `{"__proto__":{"manifests":[]},"config":${JSON.stringify(config)},"layers":[]}`;
-    assert.equal(parseManifest(Buffer.from(text), ociManifest).blobs.length, 1);
+    assert.equal(read(Buffer.from(text), ociManifest).blobs.length, 1);
   });
 
   test('gives a manifest or MANIFEST_INVALID for any JSON', () => {

@@ -1,3 +1,4 @@
+import { inTurns } from '../../lib/index.ts';
 import { type Digest, MAX_MANIFEST_BYTES, type Manifest, parseManifest } from '../../oci/index.ts';
 import type { BlobStore, StoredBlob } from '../../store/index.ts';
 
@@ -38,7 +39,7 @@ async function readManifest(store: BlobStore, { digest, mediaType }: TreeRoot): 
     if (stored === undefined) return undefined;
     try {
       const bytes = stored.size > MAX_MANIFEST_BYTES ? undefined : await readWhole(stored);
-      return bytes && parseManifest(bytes, mediaType);
+      return bytes && (await inTurns(parseManifest(bytes, mediaType)));
     } finally {
       await stored.close();
     }

@@ -1,4 +1,4 @@
-import { keyOf, Lru } from '../../lib/index.ts';
+import { inTurns, keyOf, Lru, mapInPieces } from '../../lib/index.ts';
 import type { Digest, Repository } from '../../oci/index.ts';
 import type { MemberRecord, MetadataStore } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
@@ -38,12 +38,13 @@ export class RepositoryBlobs {
   }
 
   async add(repository: Repository, members: readonly MemberRecord[]): Promise<void> {
-    for (const member of members) {
+    const remember = (member: MemberRecord): void => {
       const key = keyOf(repository.registry, repository.repository, member.digest);
       // A record that is not transient wins, and only the database knows them all: another manifest may have put one.
       if (member.transient !== true) this.#known.set(key, member);
       else if (this.#known.get(key)?.transient === true) this.#known.delete(key);
-    }
+    };
+    await inTurns(mapInPieces(members, remember));
     await attempt(() => this.#metadata.putMembers(repository, members), {
       telemetry: this.#telemetry,
       message: 'Cannot note which repository a blob belongs to',

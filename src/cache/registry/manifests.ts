@@ -1,4 +1,5 @@
-import { abortable, keyOf, Lru, SingleFlight } from '../../lib/index.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { abortable, inTurns, keyOf, Lru, mapInPieces, PIECE, type Pieces, SingleFlight } from '../../lib/index.ts';
 import {
   type Digest,
   digestAlgorithm,
@@ -187,7 +188,7 @@ export class Manifests {
   /** Records for a repository what a manifest names that was stored already. */
   async note(repository: Repository, manifest: OriginManifest): Promise<void> {
     const { repositoryBlobs, policy } = this.#options;
-    await repositoryBlobs.add(repository, membersOf(manifest, policy()));
+    await repositoryBlobs.add(repository, await inTurns(membersOf(manifest, policy())));
   }
 
   /**
@@ -215,12 +216,16 @@ export class Manifests {
     const { keepsPlatform } = policy();
     const { mediaType, digest, visibility, transient: isTransient = false } = member;
     const manifest = { digest, mediaType, bytes, size: bytes.length, visibility, upstream: repository.registry };
-    const named = membersOf(manifest, { keepsPlatform, isTransient }).slice(1);
-    const known = await Promise.all(named.map((each) => repositoryBlobs.get(repository, each.digest)));
-    const changed = named.filter((each, i) => {
-      const before = known[i];
-      return before === undefined || (before.transient === true && each.transient !== true);
-    });
+    const named = (await inTurns(membersOf(manifest, { keepsPlatform, isTransient }))).slice(1);
+    const changed: MemberRecord[] = [];
+    for (let first = 0; first < named.length; first += PIECE) {
+      // Each read of the database holds the event loop.
+      if (first > 0) await nextTurn();
+      for (const each of named.slice(first, first + PIECE)) {
+        const before = await repositoryBlobs.get(repository, each.digest);
+        if (before === undefined || (before.transient === true && each.transient !== true)) changed.push(each);
+      }
+    }
     if (changed.length > 0) await repositoryBlobs.add(repository, changed);
     this.#noted.set(key, true);
   }
@@ -243,7 +248,7 @@ export class Manifests {
     const { keepsManifests, keepsPlatform } = policy();
     const { digest, bytes } = manifest;
     const isTransient = !isTagged && (await repositoryBlobs.get(repository, digest))?.transient === true;
-    const members = membersOf(manifest, { keepsPlatform, isTransient });
+    const members = await inTurns(membersOf(manifest, { keepsPlatform, isTransient }));
     const isLarge = members.length > LARGE_MANIFEST;
     await repositoryBlobs.add(repository, members);
     if (isLarge) this.#options.capacity.look();
@@ -301,23 +306,21 @@ interface MembersOptions {
 }
 
 /** The manifest and everything that it names: what the repository serves from now on. */
-function membersOf(manifest: OriginManifest, options: MembersOptions): MemberRecord[] {
+function* membersOf(manifest: OriginManifest, options: MembersOptions): Pieces<MemberRecord[]> {
   const { visibility } = manifest;
   const { keepsPlatform, isTransient = false } = options;
   const marked = (isMarked: boolean) => (isMarked ? { transient: true } : {});
   try {
-    const { blobs, manifests } = parseManifest(manifest.bytes, manifest.mediaType);
-    return [
-      { ...memberOf(manifest), ...marked(isTransient) },
-      ...blobs.map(({ digest, mediaType, size }): MemberRecord => {
-        return { digest, kind: 'blob', mediaType, size, visibility, ...marked(isTransient) };
-      }),
-      ...manifests.map(({ digest, mediaType, size, platform }): MemberRecord => {
-        const isLeft = isTransient || !keepsPlatform(platform);
-        const type = isTypeOfManifest(mediaType) ? mediaType : '';
-        return { digest, kind: 'manifest', mediaType: type, size, visibility, ...marked(isLeft) };
-      }),
-    ];
+    const { blobs, manifests } = yield* parseManifest(manifest.bytes, manifest.mediaType);
+    const named = yield* mapInPieces(blobs, ({ digest, mediaType, size }): MemberRecord => {
+      return { digest, kind: 'blob', mediaType, size, visibility, ...marked(isTransient) };
+    });
+    const children = yield* mapInPieces(manifests, ({ digest, mediaType, size, platform }): MemberRecord => {
+      const isLeft = isTransient || !keepsPlatform(platform);
+      const type = isTypeOfManifest(mediaType) ? mediaType : '';
+      return { digest, kind: 'manifest', mediaType: type, size, visibility, ...marked(isLeft) };
+    });
+    return [{ ...memberOf(manifest), ...marked(isTransient) }, ...named, ...children];
   } catch (error) {
     if (!(error instanceof OciError)) throw error;
     // A 502, as the fault is the upstream's and not the client's.
