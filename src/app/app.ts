@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { controlSocketPath, createControl, describeServer, OPERATIONS, type ServerStatus } from '../admin/index.ts';
 import type { Config, LoadedConfig } from '../config/index.ts';
+import { createPseudonym, ownVia } from '../lib/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import { type Forward, FrontDoor, type ListenerAddress } from '../server/index.ts';
 import { createMetrics, type Log, Telemetry } from '../telemetry/index.ts';
@@ -96,6 +97,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
     metrics: () => metrics.text(),
     ownPorts: () => ownPorts,
     openTunnels,
+    pseudonym: createPseudonym(),
   };
   const live: Live = { current: await createGeneration({ ...loaded, upstreams }, processContext) };
   const frontDoor = openFrontDoor(live, parts);
@@ -191,7 +193,7 @@ function statusOf({ live: { current }, parts, version, listeners, startedAt }: R
 
 /** The control socket lies in the cache directory; without a cache there is none. */
 async function openControl(server: RunningServer): Promise<void> {
-  const { live, parts, reloader } = server;
+  const { live, parts, reloader, processContext } = server;
   const { cache, storage, cleanups } = parts;
   const { config } = live.current;
   if (config.cache === 'off') return;
@@ -201,7 +203,8 @@ async function openControl(server: RunningServer): Promise<void> {
     context: {
       cache,
       metadata: storage.metadata,
-      originFor: (name: string) => originOfName(live.current.upstreams, name),
+      originFor: (name: string) =>
+        originOfName(live.current.upstreams, { name, via: ownVia(processContext.pseudonym) }),
       get catalogue() {
         return live.current.upstreams.catalogue;
       },

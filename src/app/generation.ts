@@ -43,6 +43,8 @@ export interface ProcessContext extends Pick<ServerParts, 'telemetry' | 'cache' 
   readonly metrics: () => Promise<Page>;
   readonly ownPorts: () => ReadonlySet<number>;
   readonly openTunnels: OpenTunnels;
+  /** The name of this process in `Via`. */
+  readonly pseudonym: string;
 }
 
 /** @throws {SettingsError} */
@@ -56,7 +58,8 @@ export async function createGeneration(
   }: Pick<LoadedConfig, 'config' | 'source' | 'settings' | 'layerNotes'> & Pick<Generation, 'upstreams'>,
   processContext: ProcessContext,
 ): Promise<Generation> {
-  const { telemetry, cache, authority, version, ready, admission, metrics, ownPorts, openTunnels } = processContext;
+  const { telemetry, cache, authority, version, ready, admission, metrics, ownPorts, openTunnels, pseudonym } =
+    processContext;
   const { catalogue, transport } = upstreams;
   const doors = [
     ...(await siteDoorsOf(config, upstreams, processContext)),
@@ -68,12 +71,12 @@ export async function createGeneration(
       { route: 'token', paths: ['/token', '/auth/token'], page: anonymousToken },
     ]),
     reservedDoor,
-    createRegistryDoor({ catalogue, cache, originFor: (registry) => originOf(upstreams, registry) }),
+    createRegistryDoor({ catalogue, cache, originFor: (registry, via) => originOf(upstreams, { registry, via }) }),
   ];
-  const handle = createDispatch({ doors, telemetry, admission });
+  const handle = createDispatch({ doors, telemetry, admission, pseudonym });
   const { shared } = transport;
-  const parts = { catalogue, telemetry, shared, authority, dispatch: handle, admission, ownPorts, openTunnels };
-  const forward = await forwardOf(config, parts);
+  const forwardParts = { dispatch: handle, admission, ownPorts, openTunnels, pseudonym };
+  const forward = await forwardOf(config, { catalogue, telemetry, shared, authority, ...forwardParts });
   const notes = notesOf({ config, settings, layerNotes }, catalogue);
   for (const note of notes) processContext.log.warn(formatProblem(note));
   const registries = new Set([...catalogue.list(), ...config.mirrors].map(({ name }) => name));

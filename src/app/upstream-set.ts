@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Config } from '../config/index.ts';
-import { Lru } from '../lib/index.ts';
+import { Lru, type Via } from '../lib/index.ts';
 import { OciError, type OriginSource, type RegistrySpec, type UpstreamSpec } from '../oci/index.ts';
 import type { Catalogue, InternUpstream } from '../routing/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
@@ -15,16 +15,23 @@ export interface UpstreamSet {
   readonly transport: Transport;
 }
 
-/** The upstreams of a registry of the set's catalogue. */
-export function originOf({ transport }: UpstreamSet, registry: RegistrySpec): OriginSource {
-  return async () => (await transport.upstreams.get()).originOf(registry);
+/** The upstreams of a registry of the set's catalogue, for a request that has come this way. */
+export function originOf(
+  { transport }: UpstreamSet,
+  { registry, via }: { readonly registry: RegistrySpec; readonly via: Via | undefined },
+): OriginSource {
+  const open = async () => (await transport.upstreams.get()).originOf(registry, via);
+  return Object.assign(open, { hops: via?.hops ?? 0 });
 }
 
 /** As {@link originOf}, by the registry's name. @throws {OciError} where no registry has it */
-export function originOfName(upstreams: UpstreamSet, name: string): OriginSource {
+export function originOfName(
+  upstreams: UpstreamSet,
+  { name, via }: { readonly name: string; readonly via: Via },
+): OriginSource {
   const registry = upstreams.catalogue.byName(name);
   if (registry === undefined) throw new OciError('NAME_UNKNOWN', `no registry is called ${name}`);
-  return originOf(upstreams, registry);
+  return originOf(upstreams, { registry, via });
 }
 
 /** Upstreams that are interned. One that is evicted loses its tokens, health and connections at the next reload. */

@@ -173,8 +173,8 @@ describe('what a forward proxy refuses', () => {
       `GET http://registry.test:${loop.port}/ HTTP/1.1`,
     ]) {
       const answer = await say(loop, first, 'Host: a');
-      assert.equal(answer.status, 403);
-      assert.match(answer.body.toString(), /loop/);
+      assert.equal(answer.status, 508);
+      assert.match(answer.body.toString(), /loop: .* is this server itself/);
     }
   });
 });
@@ -644,8 +644,9 @@ describe('a request in absolute form', () => {
     const path = `http://registry.test:${target.port}/`;
     await rawRequest(stage.host, { path });
     const again = await rawRequest(stage.host, { path, headers: { via: via[0] ?? '' } });
-    assert.equal(again.status, 403);
-    assert.match(again.body.toString(), /loop/);
+    assert.equal(again.status, 508);
+    assert.equal(again.headers['cache-control'], 'no-store');
+    assert.match(again.body.toString(), /loop: this server is its own upstream/);
     assert.equal(target.connections(), 1);
   });
 

@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { loopIn } from '../lib/index.ts';
 import type { Dial, Dialled, DialTarget } from '../net/index.ts';
 import {
   type Admission,
@@ -55,6 +55,8 @@ export interface ForwardOptions {
   readonly dispatch: RequestHandler;
   /** Gives out the slots of requests; tunnels have a limit of their own. @default no limit */
   readonly admission?: Admission | undefined;
+  /** The name of this server in `Via`; see `createPseudonym`. */
+  readonly pseudonym: string;
   /** Ports this server listens on. */
   readonly ownPorts: () => ReadonlySet<number>;
   /** Decrypts tunnels. @default they stay encrypted */
@@ -99,9 +101,7 @@ const RETRY_AFTER = '5';
  */
 export function createForward(options: ForwardOptions): Forward {
   const { telemetry } = options;
-  // Of its own for each process: two entrepot servers in a row are no loop.
-  const pseudonym = `entrepot-${randomBytes(4).toString('hex')}`;
-  const { openTunnels = { count: 0 } } = options;
+  const { openTunnels = { count: 0 }, pseudonym } = options;
 
   async function admit(request: IncomingMessage): Promise<void> {
     // Node reads a request line without a version as HTTP/0.9, which has no headers and no proxies.
@@ -138,7 +138,7 @@ export function createForward(options: ForwardOptions): Forward {
     });
     if (!isOwn(dialled.connection)) return dialled;
     dialled.socket.destroy();
-    throw new TextRefusal(403, `${formatAuthority({ host, port })} is this server itself: that would be a loop`);
+    throw refusedLoop(`loop: ${formatAuthority({ host, port })} is this server itself`);
   }
 
   /** Whether a connection leads back to a listener of this server. */
@@ -166,12 +166,8 @@ export function createForward(options: ForwardOptions): Forward {
     }
     const context = new RequestContext(request, response, telemetry);
     context.route = entryPoint;
-    if (request.headers.via?.includes(pseudonym) === true) {
-      return refuseForward(
-        context,
-        new TextRefusal(403, 'the request has passed this server before: that would be a loop'),
-      );
-    }
+    const loop = loopIn(request.headers.via, pseudonym);
+    if (loop !== undefined) return refuseForward(context, refusedLoop(loop));
     await streamToHost(context, {
       target,
       secure,
@@ -316,6 +312,11 @@ const ENDS: Readonly<Record<RelayEnd, string | undefined>> = {
   idle: 'nothing moved for too long',
   stalled: 'a side took no bytes for too long',
 };
+
+/** RFC 5842, section 7.2. Another request to the same host may not come back, so no cache keeps it. */
+function refusedLoop(message: string): TextRefusal {
+  return new TextRefusal(508, message, { 'cache-control': 'no-store' });
+}
 
 /** A CONNECT under way. */
 interface TunnelRequest {

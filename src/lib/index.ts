@@ -20,3 +20,4 @@ export { atOnce, inTurns, mapInPieces, PIECE, type Pieces } from './pieces.ts';
 export { countParameters, filterQuery, sendableQuery } from './raw-query.ts';
 export { SharedBuffers } from './shared-buffers.ts';
 export { keyOf, SingleFlight } from './single-flight.ts';
+export { continueVia, createPseudonym, loopIn, ownVia, type Via } from './via.ts';

@@ -3,6 +3,7 @@ export const ERROR_CODES = {
   BLOB_UNKNOWN: 404,
   DENIED: 403,
   DIGEST_INVALID: 400,
+  LOOP_DETECTED: 508,
   MANIFEST_UNKNOWN: 404,
   MANIFEST_INVALID: 400,
   NAME_INVALID: 400,
@@ -48,6 +49,11 @@ export class OciError extends Error {
   toBody(): string {
     return JSON.stringify({ errors: [{ code: this.code, message: this.message }] });
   }
+}
+
+/** The answer to a request that goes round in a circle (RFC 5842, section 7.2). Another client's may not, so no cache keeps it. */
+export function loopDetected(message: string, cause?: unknown): OciError {
+  return new OciError('LOOP_DETECTED', message, { headers: { 'cache-control': 'no-store' }, cause });
 }
 
 /** The answer to a Range that lies behind the end of a blob (RFC 9110, section 15.5.17). */

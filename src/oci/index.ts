@@ -13,7 +13,7 @@ export {
   digestOf,
   parseDigest,
 } from './digest.ts';
-export { type ErrorCode, OciError, rangeInvalid } from './error.ts';
+export { type ErrorCode, loopDetected, OciError, rangeInvalid } from './error.ts';
 export { MAX_MANIFEST_BYTES, type Manifest, type Platform, parseManifest, pickPlatform } from './manifest.ts';
 export {
   acceptsMediaType,

@@ -28,7 +28,14 @@ export interface Origin {
  * The origin that a request carries, opened at the first question. A request keeps it, and so does every transfer and
  * revalidation that the request starts: a reload never moves them to other upstreams.
  */
-export type OriginSource = () => Promise<Origin>;
+export interface OriginSource {
+  (): Promise<Origin>;
+  /**
+   * Servers that the request had passed before this one. Mirrors may ask each other, so a request never waits for a question
+   * that was asked for one that had passed fewer: the two could wait for each other. @default 0
+   */
+  readonly hops?: number;
+}
 
 export interface OriginOptions {
   /** Aborts the request and, for a blob, the body too: its pending read rejects. */
@@ -115,9 +122,11 @@ export interface OriginList extends Provenance {
  * Why an upstream did not answer.
  *
  * `not-found` it said so; `denied` 401 or 403, or its token service refused; `throttled` 429; `unavailable` 5xx, timeout,
- * refused or broken connection; `invalid` its answer cannot be right (wrong digest, too large, no manifest).
+ * refused or broken connection; `invalid` its answer cannot be right (wrong digest, too large, no manifest);
+ * `loop` 508: the request came back to a server that it had passed. That is due to the way of the request, so it says nothing
+ * about the upstream, the content or another request.
  */
-export type FailureKind = 'not-found' | 'denied' | 'throttled' | 'unavailable' | 'invalid';
+export type FailureKind = 'not-found' | 'denied' | 'throttled' | 'unavailable' | 'invalid' | 'loop';
 
 /** The shape of every error of an {@link Origin}. */
 export interface OriginFailure extends Error {

@@ -1,4 +1,4 @@
-import { type ErrorCode, isOriginFailure, OciError, type OriginFailure } from '../oci/index.ts';
+import { type ErrorCode, isOriginFailure, loopDetected, OciError, type OriginFailure } from '../oci/index.ts';
 import { OverloadError } from '../server/index.ts';
 
 /** What a request reads, and so which error says that no upstream has it. */
@@ -36,6 +36,8 @@ function fromFailure(failure: OriginFailure, wanted: Wanted): OciError {
       return new OciError('TOOMANYREQUESTS', message, options);
     case 'unavailable':
       return new OciError('UNAVAILABLE', message, options);
+    case 'loop':
+      return loopDetected(message, failure);
     case 'invalid':
       return new OciError('UNAVAILABLE', message, { ...options, status: 502 });
   }

@@ -1,5 +1,6 @@
 import type { Action } from '../access/index.ts';
 import type { PullThrough } from '../cache/index.ts';
+import type { Via } from '../lib/index.ts';
 import { type OriginSource, parseRegistryPath, type RegistrySpec } from '../oci/index.ts';
 import { type Catalogue, qualifyRepository, resolveName } from '../routing/index.ts';
 import { type Door, type RequestContext, replyError, requireReading, writeRefused } from '../server/index.ts';
@@ -11,8 +12,8 @@ import type { PathOf, ReadKind, RegistryRequest } from './request.ts';
 interface RegistryDoorOptions {
   readonly catalogue: Catalogue;
   readonly cache: PullThrough;
-  /** The upstreams of a registry of the catalogue. */
-  readonly originFor: (registry: RegistrySpec) => OriginSource;
+  /** The upstreams of a registry of the catalogue, and who the request has passed on its way to them. */
+  readonly originFor: (registry: RegistrySpec, via: Via | undefined) => OriginSource;
 }
 
 /** One kind of request: its action at the gate, what a failure reports as unknown, and its answer. */
@@ -72,5 +73,6 @@ function parseRequest(context: RequestContext, { catalogue, originFor }: Registr
   if (path.kind === 'uploads') throw writeRefused();
   const repository = 'repository' in path ? qualifyRepository(registry, path.repository) : '';
   context.repository = repository === '' ? undefined : repository;
-  return { context, name, path, repository: { registry: registry.name, repository }, origin: originFor(registry) };
+  const origin = originFor(registry, context.via);
+  return { context, name, path, repository: { registry: registry.name, repository }, origin };
 }

@@ -24,6 +24,9 @@ const REGISTRY: RegistrySpec = {
   upstreams: [],
 };
 
+/** The name of the server in `Via`. */
+const PSEUDONYM = 'entrepot-0123456789abcdef';
+
 /** Knows one registry, by whatever it is called. */
 const CREDULOUS: Catalogue = {
   default: REGISTRY,
@@ -45,7 +48,7 @@ async function open(t: TestContext, doors: readonly Door[], withAdmission = true
   const faults: string[] = [];
   const frontDoor = new FrontDoor({
     listeners: [{ address: { host: '127.0.0.1', port: 0 } }],
-    handler: createDispatch({ doors, telemetry, ...(withAdmission ? { admission } : {}) }),
+    handler: createDispatch({ doors, telemetry, pseudonym: PSEUDONYM, ...(withAdmission ? { admission } : {}) }),
     onWarning: (message) => faults.push(message),
   });
   const [listener] = await frontDoor.start();
@@ -53,10 +56,10 @@ async function open(t: TestContext, doors: readonly Door[], withAdmission = true
     admission.close();
     await frontDoor.stop({ timeoutMs: 0 });
   });
-  const get = (path: string) =>
+  const get = (path: string, headers: Readonly<Record<string, string>> = {}) =>
     fetch(`http://${listener?.address}${path}`, {
       signal: AbortSignal.timeout(10_000),
-      headers: { connection: 'close' },
+      headers: { connection: 'close', ...headers },
     });
   return { get, admission, warnings, faults, finished, port: listener?.port ?? 0 };
 }
@@ -140,6 +143,29 @@ describe('dispatch', () => {
     assert.deepEqual(steps, ['open', 'fail']);
     permit.release();
     assert.equal((await get('/pull')).status, 200);
+  });
+
+  test('a request that has passed this server before is refused at once, while every slot is taken', async (t) => {
+    const steps: string[] = [];
+    const chains: unknown[] = [];
+    const answer = (context: RequestContext): void => {
+      chains.push(context.via);
+      replyBytes(context, 200, {}, 'ok');
+    };
+    const doors = [fakeDoor('/pull', steps, { answer }), fakeDoor('/page', steps, { takesSlot: false })];
+    const { get, admission } = await open(t, doors);
+    const permit = admission.enter('192.0.2.1');
+    const via = `1.1 ${PSEUDONYM}, 1.1 other`;
+    const looped = await get('/pull', { via });
+    assert.equal(looped.status, 508);
+    assert.equal(looped.headers.get('cache-control'), 'no-store');
+    assert.match(await looped.text(), /"LOOP_DETECTED".*came back to this server through another server/);
+    assert.deepEqual(steps, ['open', 'fail'], 'neither parsed nor answered');
+    permit.release();
+    // A page asks no other server.
+    assert.equal((await get('/page', { via })).status, 200);
+    assert.equal((await get('/pull', { via: '1.1 other' })).status, 200);
+    assert.deepEqual(chains, [{ hops: 1, header: `1.1 hidden, 1.1 ${PSEUDONYM}` }]);
   });
 
   test('an error is answered by the door of its request', async (t) => {

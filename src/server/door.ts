@@ -9,7 +9,10 @@ export interface Door {
 
 /** One request at its door. Dispatch calls `parse`, then the gate, then `answer`. */
 export interface DoorRequest {
-  /** Whether it takes a slot of `limits.max_inflight`, and counts against the rate of its client. */
+  /**
+   * Whether it takes a slot of `limits.max_inflight`, counts against the rate of its client, and is refused where it has passed
+   * this server before: whatever may ask another server.
+   */
   readonly takesSlot: boolean;
   /**
    * Checks and parses the request.

@@ -80,7 +80,7 @@ async function answerFromSite(
   { route, at, immutable }: MirrorMatch & { readonly at: WrittenUrl },
   mirrors: Mirrors,
 ): Promise<void> {
-  const { request, method, signal, isReading } = context;
+  const { request, method, signal, isReading, via } = context;
   context.upstream = at.url.host;
   context.cache = 'PASS';
   const base = baseOf(context, mirrors.publicUrl);
@@ -93,7 +93,7 @@ async function answerFromSite(
   const pathOf = pathsOf(mirrors.routes, { route, host });
   const isRouted = (written: WrittenUrl): boolean => pathOf(written) !== undefined;
   const open = async (asked: Pick<SiteRequest, 'method' | 'headers' | 'body' | 'signal'>): Promise<SiteAnswer> => {
-    const answer = await site.open({ ...asked, ...at, host, isRouted });
+    const answer = await site.open({ ...asked, ...at, via, host, isRouted });
     return { ...answer, headers: headersBehind(answer.redirects, answer.headers, { now: Date.now() }) };
   };
   const send = (answer: SiteAnswer): Promise<void> =>
@@ -129,6 +129,7 @@ async function answerFromSite(
     ifModifiedSince: headers['if-modified-since'],
     ifMatch: headers['if-match'],
     ifUnmodifiedSince: headers['if-unmodified-since'],
+    hops: via?.hops ?? 0,
     signal,
     rules: { enabled: true, immutable },
   });

@@ -8,7 +8,7 @@ const STATUS_OF: Readonly<Partial<Record<HttpErrorCode, number>>> = { timeout: 5
 /** The refusal that answers a failure; undefined for a defect of this server, whose details stay in the log. */
 export function toTextRefusal(error: unknown): TextRefusal | undefined {
   if (error instanceof TextRefusal) return error;
-  if (error instanceof OciError) return new TextRefusal(error.status, error.message);
+  if (error instanceof OciError) return new TextRefusal(error.status, error.message, error.headers);
   const below = error instanceof HttpError ? error : (error as Error | undefined)?.cause;
   if (below instanceof HttpError) return new TextRefusal(STATUS_OF[below.code] ?? 502, (error as Error).message);
   if (!isOriginFailure(error)) return undefined;

@@ -64,7 +64,8 @@ export function answerFailure(answer: FailedAnswer): UpstreamError {
   const code = answer.code === undefined ? '' : ` ${answer.code}`;
   const where = answer.redirected ? ', where it was redirected to' : '';
   const kind = kindOfAnswer(answer, answer.redirected);
-  const message = `${answer.upstream} answered ${answer.status}${code} to ${answer.exchange}${where}${reasonIn(answer)}`;
+  const why = kind === 'loop' ? `: ${loopText(answer.upstream)}` : reasonIn(answer);
+  const message = `${answer.upstream} answered ${answer.status}${code} to ${answer.exchange}${where}${why}`;
   return new UpstreamError(message, {
     kind,
     upstream: answer.upstream,
@@ -72,6 +73,14 @@ export function answerFailure(answer: FailedAnswer): UpstreamError {
     retryAfter: parseRetryAfter(answer.headers['retry-after'], answer.now),
     redirected: answer.redirected,
   });
+}
+
+/** What the operator of one of several mirrors in a circle can do. */
+export function loopText(upstream: string): string {
+  return (
+    `the request goes in a circle of mirrors. Remove ${upstream} from the upstreams of this server, ` +
+    `or the mirror behind ${upstream} that asks this server from its upstreams`
+  );
 }
 
 /** They refuse the request as such, and will again: the registry has nothing under a name or digest that it cannot read. */
@@ -91,7 +100,7 @@ function reasonIn(answer: Parameters<typeof blockOf>[0]): string {
  */
 export function kindOfAnswer(answer: Parameters<typeof blockOf>[0], redirected = false): FailureKind {
   const kind = kindOfStatus(answer.status, redirected);
-  return kind !== 'throttled' && blockOf(answer) !== undefined ? 'unavailable' : kind;
+  return kind !== 'throttled' && kind !== 'loop' && blockOf(answer) !== undefined ? 'unavailable' : kind;
 }
 
 /**
@@ -104,12 +113,13 @@ export function kindOfStatus(status: number, redirected = false): FailureKind {
   if (status === 404 || status === 410) return 'not-found';
   if (!redirected && UNREADABLE.includes(status)) return 'not-found';
   if (status === 429) return 'throttled';
+  if (status === 508) return 'loop';
   if (status === 408 || status >= 500) return 'unavailable';
   if (redirected && status >= 400) return 'unavailable';
   return status === 401 || status === 403 ? 'denied' : 'invalid';
 }
 
-/** The failure that a token service's answer means. It can refuse or fail, but its 404 says nothing about the content. */
+/** The failure that a token service's answer means. It can refuse or fail, but its 404 says nothing about the content, and its 508 nothing about the request. */
 export function tokenFailure(
   reply: { readonly status: number; readonly headers: Readonly<Record<string, string>> },
   context: { readonly upstream: string; readonly url: URL; readonly now: number },
@@ -119,7 +129,7 @@ export function tokenFailure(
   const kind = kindOfAnswer(reply);
   const what = `${context.upstream}'s token service ${shownUrl(context.url)}`;
   return new UpstreamError(`${what} answered ${status}${lacks}${reasonIn(reply)}`, {
-    kind: kind === 'not-found' ? 'invalid' : kind,
+    kind: kind === 'not-found' || kind === 'loop' ? 'invalid' : kind,
     upstream: context.upstream,
     status,
     retryAfter: parseRetryAfter(headers['retry-after'], context.now),

@@ -1,3 +1,4 @@
+import type { Via } from '../lib/index.ts';
 import type { UpstreamSpec } from '../oci/index.ts';
 
 // Headers that belong to the exchange; the operator cannot set them without breaking it.
@@ -11,6 +12,13 @@ const HARMLESS = /^(?:user-agent|accept-language|via|from|referer)$/;
 export function ownHeaders(spec: UpstreamSpec): Readonly<Record<string, string>> {
   const entries = Object.entries(spec.headers).map(([name, value]) => [name.toLowerCase(), value] as const);
   return Object.fromEntries(entries.filter(([name]) => !RESERVED.test(name)));
+}
+
+/** Adds this server's chain to the operator's headers, behind a `via` of the operator's own. */
+export function withVia(headers: Readonly<Record<string, string>>, via: Via | undefined): Record<string, string> {
+  if (via === undefined) return { ...headers };
+  const own = headers['via'];
+  return { ...headers, via: own === undefined ? via.header : `${own}, ${via.header}` };
 }
 
 /**

@@ -5,6 +5,7 @@ import { ANY, type ExchangeOptions, type UpstreamConnection } from './connection
 import { drain } from './drain.ts';
 import { describeExchange, UpstreamError } from './error.ts';
 import { hostOf } from './host.ts';
+import { withVia } from './own-headers.ts';
 import { decideRedirect, isRedirect } from './redirect.ts';
 import type { UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
 
@@ -98,10 +99,10 @@ export class RequestChain<T extends HttpReply | HttpStream> {
   }
 
   #send(): Promise<T> {
-    const { method, signal, kind, anonymous } = this.#request;
+    const { method, signal, kind, anonymous, via } = this.#request;
     const { connection, send } = this.#options;
     const isOwn = this.#isHome && anonymous !== true;
-    const headers = { ...(isOwn ? connection.headers : {}), ...this.#request.headers };
+    const headers = withVia({ ...(isOwn ? connection.headers : {}), ...this.#request.headers }, via);
     if ('range' in headers && connection.rangeRefusals.has(this.#at.url.host)) delete headers['range'];
     if (this.#authorization !== undefined) headers['authorization'] = this.#authorization.header;
     const httpRequest: HttpRequest = {

@@ -1,4 +1,4 @@
-import { byteSourceOf } from '../lib/index.ts';
+import { byteSourceOf, type Via } from '../lib/index.ts';
 import {
   type AddressPolicy,
   HttpError,
@@ -17,7 +17,7 @@ import { DestinationClients } from './destination-clients.ts';
 import { UpstreamError } from './error.ts';
 import { HeadRefusals, mayRefuseHead } from './head-refusals.ts';
 import { hostOf } from './host.ts';
-import { ownHeaders } from './own-headers.ts';
+import { ownHeaders, withVia } from './own-headers.ts';
 import { decideRedirect, isRedirect } from './redirect.ts';
 import type { MirrorSpec } from './site-spec.ts';
 
@@ -30,6 +30,8 @@ export interface SiteOptions extends Pick<UpstreamContext, 'httpClientFor' | 'te
 export interface SiteRequest extends Pick<HttpRequest, 'method' | 'body'>, WrittenUrl {
   /** The client's end-to-end headers, by lower-case names; a redirect target gets only {@link FOR_ANYONE}. */
   readonly headers: Readonly<Record<string, string>>;
+  /** The servers behind the request; sent as `Via`, to redirect targets too. @default none */
+  readonly via?: Via | undefined;
   /** The client's `Host`, where the site is to get it. */
   readonly host?: string | undefined;
   /** Whether a route of this server leads to a URL: then the client gets the redirect to follow itself. */
@@ -187,9 +189,10 @@ export class Site {
   async #exchange(
     request: SiteRequest & { readonly addresses: AddressPolicy; readonly isHome: boolean },
   ): Promise<HttpStream> {
-    const { method, url, target, isHome, host, addresses, signal, body } = request;
+    const { method, url, target, isHome, host, via, addresses, signal, body } = request;
     const client = await this.#clients.to(isHome ? 'upstream' : 'redirect');
-    const headers = isHome ? await this.#homeHeaders(request.headers) : forAnyone(request.headers);
+    const given = isHome ? await this.#homeHeaders(request.headers) : forAnyone(request.headers);
+    const headers = withVia(given, via);
     const asked = performance.now();
     const tell = (status: number, { error, blocked }: Pick<UpstreamRequestEnded, 'error' | 'blocked'> = {}): void =>
       this.#options.telemetry.publish('upstream.request', {

@@ -1,3 +1,4 @@
+import type { Via } from '../lib/index.ts';
 import type { HttpHead, WrittenUrl } from '../net/index.ts';
 import type { Visibility } from '../oci/index.ts';
 
@@ -19,6 +20,11 @@ export interface UpstreamRequest {
   readonly follow?: (status: number) => boolean;
   /** Sent as a client would: without credential, token or the operator's headers. */
   readonly anonymous?: boolean;
+  /**
+   * The servers behind the request; sent as `Via`, to redirect targets too: one of them may be a mirror of this server. Servers
+   * that compress nothing for a `Via`, as nginx does, lose nothing here: content is requested as it is. @default none
+   */
+  readonly via?: Via | undefined;
   /**
    * Only the login is tested: a challenge is answered without the repository in its scope. Some registries name a
    * placeholder (`repository:user/image:pull`), for which no token is granted.

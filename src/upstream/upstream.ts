@@ -8,6 +8,7 @@ import {
   answerFailure,
   describeExchange,
   kindOfAnswer,
+  loopText,
   parseErrorCode,
   parseRetryAfter,
   UpstreamError,
@@ -115,7 +116,7 @@ export class Upstream {
   /** The failure that an unwanted answer means; ends its body. */
   async failure(request: UpstreamRequest, answer: UpstreamResponse<HttpReply | HttpStream>): Promise<UpstreamError> {
     const { reply, url, redirected } = answer;
-    return answerFailure({
+    const failure = answerFailure({
       upstream: this.name,
       exchange: describeExchange(request.method, url),
       status: reply.status,
@@ -124,6 +125,11 @@ export class Upstream {
       redirected,
       now: this.#connection.context.now(),
     });
+    if (failure.kind === 'loop') {
+      const { registry } = this.#connection;
+      this.#connection.warn(`Upstream ${this.name} of ${registry} answers 508 Loop Detected: ${loopText(this.name)}`);
+    }
+    return failure;
   }
 
   /** The failure that an answer cannot be right. */

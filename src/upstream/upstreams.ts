@@ -1,3 +1,4 @@
+import type { Via } from '../lib/index.ts';
 import {
   type BlobOptions,
   type Digest,
@@ -29,6 +30,7 @@ import { UpstreamError } from './error.ts';
 import { failOver, type HealthView, rightFirst } from './health/index.ts';
 import type { Quota } from './rate-limit.ts';
 import { Upstream } from './upstream.ts';
+import type { UpstreamRequest } from './upstream-request.ts';
 
 /** Options of {@link createUpstreams}. */
 export interface UpstreamsOptions extends Omit<UpstreamContext, 'now'> {
@@ -41,8 +43,10 @@ export interface Upstreams {
   /**
    * The upstreams of a registry, in order. Challenges, tokens and health are kept per upstream spec, by identity: an
    * unchanged upstream must stay the same object, and a changed one must be another.
+   *
+   * @param via the servers behind every request to them @default none
    */
-  originOf(registry: RegistrySpec): Origin;
+  originOf(registry: RegistrySpec, via?: Via): Origin;
   /** The health of a registry's upstreams, of those that were asked; makes no request. */
   healthOf(registry: RegistrySpec): readonly UpstreamHealth[];
 }
@@ -66,8 +70,9 @@ export function createUpstreams(options: UpstreamsOptions): Upstreams {
   }
 
   return {
-    originOf: (registry) =>
+    originOf: (registry, via) =>
       new RegistryOrigin(registry, {
+        via,
         upstreamFor: (spec) => upstreamFor(registry.name, spec),
         telemetry: context.telemetry,
       }),
@@ -91,10 +96,13 @@ interface Asked {
   readonly signal: AbortSignal | undefined;
 }
 
+type WithVia = Pick<UpstreamRequest, 'via'>;
+
 interface RegistryContext {
   /** Makes an upstream at its first request, and gives the same one afterwards. */
   readonly upstreamFor: (spec: UpstreamSpec) => Upstream;
   readonly telemetry: Telemetry;
+  readonly via: Via | undefined;
 }
 
 /** The upstreams of one registry: asked in order, each by its own rules, until one answers. */
@@ -171,7 +179,7 @@ class RegistryOrigin implements Origin {
     for (const upstream of upstreams) {
       try {
         const reference = { kind: 'digest', digest } as const;
-        const head = await headManifest(upstream, { repository: nameAt(upstream, repository), reference, signal });
+        const head = await headManifest(upstream, { repository: nameAt(upstream, repository), reference, via: this.#context.via, signal });
         return { upstream: head.upstream, visibility: head.visibility };
       } catch (error) {
         if (!(error instanceof UpstreamError)) throw error;
@@ -180,10 +188,10 @@ class RegistryOrigin implements Origin {
     return undefined;
   }
 
-  async #ask<A extends Asked, T>(asked: A, ask: (upstream: Upstream, asked: A) => Promise<T>): Promise<T> {
+  async #ask<A extends Asked, T>(asked: A, ask: (upstream: Upstream, asked: A & WithVia) => Promise<T>): Promise<T> {
     const { need, repository, digest, signal } = asked;
     const { name: registry } = this.#registry;
-    const { telemetry } = this.#context;
+    const { telemetry, via } = this.#context;
     signal?.throwIfAborted();
     // URLs are built from checked names only; this is the last place where an unchecked one would be noticed.
     if (repository !== '' && !isRepositoryName(repository)) {
@@ -191,7 +199,7 @@ class RegistryOrigin implements Origin {
     }
     const candidates = this.#candidates(need);
     const ordered = digest === undefined ? candidates : rightFirst(candidates, (each) => each.wrongBlobs.since(digest));
-    return failOver(ordered, (upstream) => ask(upstream, { ...asked, repository: nameAt(upstream, repository) }), {
+    return failOver(ordered, (upstream) => ask(upstream, { ...asked, via, repository: nameAt(upstream, repository) }), {
       registry,
       telemetry,
       signal,

@@ -14,6 +14,7 @@ import {
 import { type Authority, compileAllowedHosts, type ForwardOptions, openAuthority } from '../../src/forward/index.ts';
 import { createInterceptor } from '../../src/forward/mitm.ts';
 import { createForward } from '../../src/forward/proxy.ts';
+import { createPseudonym } from '../../src/lib/index.ts';
 import { createDial } from '../../src/net/index.ts';
 import { type Forward, FrontDoor } from '../../src/server/index.ts';
 import { type RequestFinished, Telemetry } from '../../src/telemetry/index.ts';
@@ -72,6 +73,7 @@ export async function startForward(options: ForwardStageOptions = {}): Promise<F
     isRegistry: () => false,
     dispatch: handler,
     ownPorts: () => own,
+    pseudonym: createPseudonym(),
     ...(authority === undefined ? {} : { interceptor: createInterceptor({ authority, telemetry }) }),
     ...options.forward,
   });

@@ -12,7 +12,7 @@ import { clientOptionsOf, type SharedTransport } from './transport.ts';
 
 /** What the forward proxy shares with the rest of the server. */
 interface ForwardParts
-  extends Pick<ForwardOptions, 'dispatch' | 'ownPorts' | 'openTunnels' | 'admission' | 'telemetry'> {
+  extends Pick<ForwardOptions, 'dispatch' | 'ownPorts' | 'openTunnels' | 'admission' | 'telemetry' | 'pseudonym'> {
   readonly catalogue: Catalogue;
   readonly shared: SharedTransport;
   readonly authority: Authority | undefined;

@@ -77,7 +77,7 @@ const MAX_LOOKS = 8;
 /** Blobs by digest: from the store, from a running transfer, or from a transfer that is started. */
 export class Blobs {
   readonly #options: BlobsOptions;
-  readonly #running = new RunningTransfers<{ readonly ingest: Ingest }>();
+  readonly #running = new RunningTransfers<{ readonly ingest: Ingest; readonly hops: number }>();
 
   constructor(options: BlobsOptions) {
     this.#options = options;
@@ -91,7 +91,7 @@ export class Blobs {
   async head(repository: Repository, digest: Digest, { origin, signal }: BlobRequest): Promise<BlobHead> {
     const { verification } = this.#options;
     const member = await this.#memberOf(repository, digest);
-    const running = this.#running.get(digest)?.ingest;
+    const running = this.#joinable(digest, origin);
     if (running?.ending === false && (member !== undefined || isSame(running.repository, repository))) {
       // Where the transfer fails, or is given up for want of followers, this request asks the upstream itself.
       const isOpen = running.opened.then(
@@ -118,7 +118,7 @@ export class Blobs {
     let member = await this.#memberOf(repository, digest);
     for (let look = 0; ; look += 1) {
       const { ended } = this.#running;
-      const running = this.#running.get(digest)?.ingest;
+      const running = this.#joinable(digest, request.origin);
       if (running?.ending === true && look < MAX_LOOKS) {
         await abortable(running.settled, request.signal);
         continue;
@@ -147,7 +147,7 @@ export class Blobs {
         }
       }
       if (stored !== undefined) return this.#fromStore(stored, digest, request);
-      const hasChanged = this.#running.get(digest) !== undefined || this.#running.ended !== ended;
+      const hasChanged = this.#joinable(digest, request.origin) !== undefined || this.#running.ended !== ended;
       if (look < MAX_LOOKS && (running !== undefined || hasChanged)) continue;
       return this.#fromOrigin(repository, digest, member, request);
     }
@@ -318,6 +318,8 @@ export class Blobs {
     const { store, repositoryBlobs, verification, telemetry, capacity } = this.#options;
     if (this.#running.isStopping) throw new OciError('UNAVAILABLE', 'The server is stopping');
     let member = how.member;
+    const { hops = 0 } = how.origin;
+    const key = this.#running.get(digest) === undefined ? digest : behind(digest, hops);
     const ingest = new Ingest(
       { repository, digest, expectedSize: member?.size, keep: how.keep },
       {
@@ -335,16 +337,32 @@ export class Blobs {
           // Purged during the transfer: a stored blob that belongs to no repository would be reached by no other purge.
           if (member !== undefined) await repositoryBlobs.restore(repository, [member]);
         },
-        observer: publishIngest(telemetry, { capacity, onSettled: (settled) => this.#running.remove(digest, settled) }),
+        observer: publishIngest(telemetry, { capacity, onSettled: (settled) => this.#running.remove(key, settled) }),
       },
     );
-    this.#running.add(digest, { ingest });
+    this.#running.add(key, { ingest, hops });
     return ingest;
+  }
+
+  /**
+   * The running transfer of a blob that a request may wait for. One whose upstream has not answered yet may itself wait for the
+   * mirror that sent this request, where it was started for a request that had passed fewer servers: then the two mirrors
+   * would wait for each other. Such a request has a transfer of its own.
+   */
+  #joinable(digest: Digest, { hops = 0 }: OriginSource): Ingest | undefined {
+    const first = this.#running.get(digest);
+    if (first === undefined || first.hops >= hops || first.ingest.isOpened) return first?.ingest;
+    return this.#running.get(behind(digest, hops))?.ingest;
   }
 
   get #mayContinueUnattended(): boolean {
     return this.#options.policy().onRange === 'ingest' && this.#running.mayContinueUnattended;
   }
+}
+
+/** The key of a transfer that runs beside another one of the same blob. */
+function behind(digest: Digest, hops: number): string {
+  return `${digest} ${hops}`;
 }
 
 function isSame(a: Repository, b: Repository): boolean {

@@ -113,18 +113,22 @@ export class Manifests {
     return this.ask(repository, { kind: 'digest', digest }, request);
   }
 
-  /** Asks the upstream. Requests for the same reference that come meanwhile share the answer, or its "not found". */
+  /**
+   * Asks the upstream. Requests for the same reference that come meanwhile, past as many servers, share the answer, or its
+   * "not found".
+   */
   async ask(repository: Repository, reference: Reference, request: ManifestRequest): Promise<ManifestAnswer> {
     const { negativeCache } = this.#options;
     const { origin, signal } = request;
     const key = keyOf(repository.registry, repository.repository, formatReference(reference));
     negativeCache.assertNotMissing(key);
     try {
-      if (request.head === true && !this.#fetching.has(key)) {
-        const heading = this.#heading.run(key, async () => (await origin()).headManifest(repository, reference));
+      const flight = flightOf(key, origin);
+      if (request.head === true && !this.#fetching.has(flight)) {
+        const heading = this.#heading.run(flight, async () => (await origin()).headManifest(repository, reference));
         return fromOrigin(await abortable(heading, signal), undefined);
       }
-      const joined = this.#fetching.has(key);
+      const joined = this.#fetching.has(flight);
       const isTagged = reference.kind === 'tag';
       const manifest = await abortable(this.fetch(repository, reference, { origin, isTagged }), signal);
       return { ...fromOrigin(manifest, manifest.bytes), ...(joined ? { outcome: 'JOIN' } : {}) };
@@ -178,7 +182,7 @@ export class Manifests {
     { origin, isTagged }: Pick<ManifestRequest, 'origin'> & { readonly isTagged: boolean },
   ): Promise<OriginManifest> {
     const key = keyOf(repository.registry, repository.repository, formatReference(reference));
-    return this.#fetching.run(key, async () => {
+    return this.#fetching.run(flightOf(key, origin), async () => {
       const manifest = await (await origin()).getManifest(repository, reference);
       await this.#keep(repository, manifest, isTagged);
       return manifest;
@@ -342,6 +346,11 @@ function isTypeOfManifest(mediaType: string): boolean {
 
 export function memberOf({ digest, mediaType, size, visibility }: OriginManifestHead): MemberRecord {
   return { digest, kind: 'manifest', mediaType, size, visibility };
+}
+
+/** One question is asked for all requests for a reference that have passed as many servers. */
+function flightOf(key: string, { hops = 0 }: OriginSource): string {
+  return `${hops} ${key}`;
 }
 
 function held(member: MemberRecord, bytes: Buffer): ManifestAnswer {

@@ -100,7 +100,7 @@ export class Tags {
         if (this.#said.delete(keyOf(repository.registry, repository.repository, tag))) record = undefined;
       }
     }
-    const key = revalidationKey(repository, tag, record);
+    const key = revalidationKey(repository, tag, { record, origin: request.origin });
     return this.#revalidation.get(key, this.#question(repository, tag, { record, request }));
   }
 
@@ -112,7 +112,7 @@ export class Tags {
   async refresh(repository: Repository, tag: string, origin: OriginSource): Promise<RefreshedTag> {
     const { tagRecords, manifests } = this.#options;
     const record = await tagRecords.get(repository, tag);
-    const key = revalidationKey(repository, tag, record);
+    const key = revalidationKey(repository, tag, { record, origin });
     const found = await this.#revalidation.refresh(
       key,
       this.#question(repository, tag, { record, request: { origin } }),
@@ -289,14 +289,14 @@ function mayBeStale(
   { hasMoved, staleOnNotFound }: { readonly hasMoved: boolean; readonly staleOnNotFound: boolean },
 ): boolean {
   if (kind === 'denied') return false;
-  if (hasMoved || kind === 'unavailable' || kind === 'throttled') return true;
+  if (hasMoved || kind === 'unavailable' || kind === 'throttled' || kind === 'loop') return true;
   return kind === 'not-found' && staleOnNotFound;
 }
 
 function revalidationKey(
   { registry, repository }: Repository,
   tag: string,
-  record: TagRecord | undefined,
+  { record, origin: { hops } }: { readonly record: TagRecord | undefined; readonly origin: OriginSource },
 ): RevalidationKey {
-  return { id: keyOf(registry, repository, tag), registry, upstream: record?.upstream ?? registry };
+  return { id: keyOf(registry, repository, tag), hops, registry, upstream: record?.upstream ?? registry };
 }

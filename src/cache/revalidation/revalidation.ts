@@ -25,8 +25,10 @@ interface RevalidationOptions<A> {
 
 /** Identifies a record, its registry, and the upstream named in warnings. */
 export interface RevalidationKey {
-  /** Unique among the records; requests with the same id share one question. */
+  /** Unique among the records; requests with the same id and the same `hops` share one question. */
   readonly id: string;
+  /** Servers that the request had passed before this one; see `OriginSource.hops`. @default 0 */
+  readonly hops?: number | undefined;
   /** The registry or site: once it is slow for one record, requests for its other records get stale answers at once. */
   readonly registry: string;
   /** The name of the upstream, for warnings. */
@@ -85,8 +87,8 @@ export class Revalidation<A> {
   }
 
   /** Whether the origin is being asked for a record. */
-  isAsking({ id }: RevalidationKey): boolean {
-    return this.#flights.has(id);
+  isAsking(key: RevalidationKey): boolean {
+    return this.#flights.has(flightOf(key));
   }
 
   /** Rejects with the failure of the origin where no stored record may be served, and with the signal's reason. */
@@ -153,7 +155,7 @@ export class Revalidation<A> {
 
   /** The question under way, or a new one. */
   #start<R>(key: RevalidationKey, question: Question<A, R>): Flight<A> {
-    const running = this.#flights.get(key.id);
+    const running = this.#flights.get(flightOf(key));
     if (running !== undefined) return running;
     const flight = new Flight<A>(question.ask, {
       lateAfter: this.#staleAfter,
@@ -161,19 +163,16 @@ export class Revalidation<A> {
       release: this.#options.release,
       isForAsker: this.#options.isForAsker,
     });
-    this.#flights.set(key.id, flight);
+    this.#flights.set(flightOf(key), flight);
     const mayServeStale = question.stale !== undefined;
     void flight.resolution.then((asked) => this.#settle(key, asked, { mayServeStale }));
     return flight;
   }
 
-  #settle(
-    { id, registry }: RevalidationKey,
-    asked: Asked<A>,
-    { mayServeStale }: { readonly mayServeStale: boolean },
-  ): void {
+  #settle(key: RevalidationKey, asked: Asked<A>, { mayServeStale }: { readonly mayServeStale: boolean }): void {
     const { negativeCache } = this.#options;
-    this.#flights.delete(id);
+    const { id, registry } = key;
+    this.#flights.delete(flightOf(key));
     const { failure, answer } = asked;
     const kind = isOriginFailure(failure?.error) ? failure.error.kind : undefined;
     if (answer !== undefined || (kind !== undefined && kind !== 'unavailable'))
@@ -183,10 +182,17 @@ export class Revalidation<A> {
       negativeCache?.forget(id);
       return;
     }
+    // The next request may come another way.
+    if (kind === 'loop') return;
     // Only a record that may be served stale: otherwise requests for names that do not exist would push out the failures that count.
     if (mayServeStale) this.#backOff.failed(id, failure.error, failure);
     if (kind === 'not-found' && failure.isRefusal) negativeCache?.note(id, failure.error);
   }
+}
+
+/** The questions of requests that have passed as many servers are one. */
+function flightOf({ id, hops = 0 }: RevalidationKey): string {
+  return `${hops} ${id}`;
 }
 
 function isLate(flight: Pick<Flight<unknown>, 'resolution' | 'late'>): Promise<boolean> {

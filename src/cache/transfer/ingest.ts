@@ -148,6 +148,11 @@ export class Ingest {
     return this.#followers.size;
   }
 
+  /** Whether an upstream has answered. */
+  get isOpened(): boolean {
+    return this.upstream !== '';
+  }
+
   /** True while it holds a connection for no client. */
   get isUnattended(): boolean {
     return this.#followers.size === 0 && !this.#verified && !this.#isSettled && !this.#abort.signal.aborted;

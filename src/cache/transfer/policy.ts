@@ -62,7 +62,7 @@ export const MAX_FAILURES_WITHOUT_PROGRESS = 3;
  * bad line gets through, while an upstream that sends nothing more is not asked for ever.
  */
 export function shouldResume({ failuresWithoutProgress, kind }: BrokenBody): boolean {
-  if (kind === 'invalid' || kind === 'not-found' || kind === 'denied') return false;
+  if (kind === 'invalid' || kind === 'not-found' || kind === 'denied' || kind === 'loop') return false;
   return failuresWithoutProgress < MAX_FAILURES_WITHOUT_PROGRESS;
 }
 

@@ -111,7 +111,7 @@ export class UrlCache {
         if (hit !== undefined) return hit;
         if (this.#transfers.get(key) !== undefined) continue;
       }
-      const asked = revalidationKey(key, 'GET');
+      const asked = revalidationKey(key, 'GET', request);
       if (record === undefined && !this.#revalidation.isAsking(asked)) {
         if (isFar(request)) return this.#pass(request);
         if (isConditional(request)) return this.#ask(key, request, await this.#open(request, conditionsOf(request)));
@@ -144,10 +144,10 @@ export class UrlCache {
     if (this.#stored.holds(record, request)) return this.#stored.head(record, { outcome: 'HIT' });
     const question = this.#question(key, record, request);
     // A failed GET counts for HEAD. A failed HEAD counts for HEAD alone, as some sites do not support it.
-    const full = revalidationKey(key, 'GET');
+    const full = revalidationKey(key, 'GET', request);
     const unasked = await this.#revalidation.serveUnasked(full, question);
     if (unasked !== undefined) return unasked;
-    const asked = this.#revalidation.isAsking(full) ? full : revalidationKey(key, 'HEAD');
+    const asked = this.#revalidation.isAsking(full) ? full : revalidationKey(key, 'HEAD', request);
     return (await this.#revalidation.get(asked, question)) ?? this.#pass(request);
   }
 
@@ -379,10 +379,14 @@ export class UrlCache {
   }
 }
 
-function revalidationKey({ route, url }: UrlKey, method: UrlRequest['method']): RevalidationKey {
+function revalidationKey(
+  { route, url }: UrlKey,
+  method: UrlRequest['method'],
+  { hops }: Pick<UrlRequest, 'hops'>,
+): RevalidationKey {
   // The site is a part of the name: after a reload, the same route may lead to another one.
   const site = URL.parse(url)?.origin ?? '';
-  return { id: keyOf(method, route, url), registry: `${route} ${site}`, upstream: 'the upstream' };
+  return { id: keyOf(method, route, url), registry: `${route} ${site}`, upstream: 'the upstream', hops };
 }
 
 function isForAsker({ kind }: Resolution): boolean {

@@ -22,6 +22,7 @@ export function failureOf(response: UrlResponse, upstream: string): OriginFailed
 /** The kind of failure that a status stands for, where the body was expected with 200 or 206. */
 export function failureKindOf(status: number): FailureKind {
   if (status === 429) return 'throttled';
+  if (status === 508) return 'loop';
   if (status === 408 || status >= 500) return 'unavailable';
   if (status === 401 || status === 403) return 'denied';
   return status === 404 || status === 410 ? 'not-found' : 'invalid';

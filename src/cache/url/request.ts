@@ -48,6 +48,8 @@ export interface UrlRequest {
   readonly ifModifiedSince?: string | undefined;
   readonly ifMatch?: string | undefined;
   readonly ifUnmodifiedSince?: string | undefined;
+  /** Servers that the request had passed before this one; see `OriginSource.hops`. No part of the key. @default 0 */
+  readonly hops?: number;
   readonly signal: AbortSignal;
   readonly rules: UrlRules;
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Via } from '../../lib/index.ts';
 import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
 import { hasBody } from './announced-body.ts';
 import { type ClientInfo, clientInfoOf } from './client-info.ts';
@@ -40,6 +41,8 @@ export class RequestContext {
   /** The client's `?ns=`; the answer repeats it in `OCI-Namespace`. */
   ns: string | undefined;
   error: string | undefined;
+  /** Who the request has passed, and this server: for the requests that it causes. Undefined until it is dispatched. */
+  via: Via | undefined;
   /** Body bytes handed to the socket. */
   bytes = 0;
   /** Takes the number of bytes that were sent; returns the milliseconds until more may be sent. Undefined: no limit. */

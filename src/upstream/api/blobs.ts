@@ -5,12 +5,11 @@ import { pullScope, type UpstreamRequest, type UpstreamResponse } from '../upstr
 import { isIdentity } from './manifest-answer.ts';
 import { partOf } from './part-source.ts';
 
-export interface BlobAsked {
+export interface BlobAsked extends Pick<UpstreamRequest, 'via' | 'signal'> {
   readonly repository: string;
   readonly digest: Digest;
   /** Bytes of the whole blob by its manifest; see `BlobOptions`. */
   readonly size?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** Both ends are inclusive. */
@@ -119,6 +118,7 @@ export function blobRequest(
     scope: pullScope(asked.repository),
     headers: { accept: '*/*', ...headers },
     kind: 'blob',
+    via: asked.via,
     signal: asked.signal,
   };
 }

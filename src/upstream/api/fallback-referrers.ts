@@ -10,6 +10,7 @@ import {
 import { UpstreamError } from '../error.ts';
 import { parseJsonObject } from '../json.ts';
 import type { Upstream } from '../upstream.ts';
+import type { UpstreamRequest } from '../upstream-request.ts';
 import { getManifest, headManifest, learnHead } from './manifests.ts';
 
 /** A descriptor of an index; its other fields are passed on untouched. */
@@ -21,7 +22,7 @@ export interface Found {
   readonly visibility: OriginList['visibility'];
 }
 
-export interface FallbackAsked {
+export interface FallbackAsked extends Pick<UpstreamRequest, 'via'> {
   readonly repository: string;
   /** Of the subject. */
   readonly digest: Digest;
@@ -66,14 +67,14 @@ export function fallbackTag(digest: Digest): string {
  */
 export async function readFallback(
   upstream: Upstream,
-  { repository, digest }: FallbackAsked,
+  { repository, digest, via }: FallbackAsked,
   signal: AbortSignal,
 ): Promise<Found | undefined> {
   const reference = { kind: 'tag', tag: fallbackTag(digest) } as const;
   // Registries count a GET as a pull, and mostly there is nothing. The subject is there, in most cases.
-  await learnHead(upstream, { repository, reference: { kind: 'digest', digest }, signal });
-  if ((await orNothing(headManifest(upstream, { repository, reference, signal }))) === undefined) return undefined;
-  const index = await orNothing(getManifest(upstream, { repository, reference, signal }));
+  await learnHead(upstream, { repository, reference: { kind: 'digest', digest }, via, signal });
+  if ((await orNothing(headManifest(upstream, { repository, reference, via, signal }))) === undefined) return undefined;
+  const index = await orNothing(getManifest(upstream, { repository, reference, via, signal }));
   const listed = index === undefined ? undefined : descriptorsIn(index.bytes);
   if (index === undefined || listed === undefined) return undefined;
   const facts = factsAt(upstream);
@@ -89,7 +90,7 @@ export async function readFallback(
     if (found === undefined) {
       if (toRead <= 0 || bytesToRead <= 0) return entry;
       toRead -= 1;
-      const asked = { repository, reference: { kind: 'digest', digest: own }, signal } as const;
+      const asked = { repository, reference: { kind: 'digest', digest: own }, via, signal } as const;
       const manifest = await orNothing(getManifest(upstream, asked));
       bytesToRead -= manifest?.size ?? 0;
       found = manifest === undefined ? undefined : factsOf(manifest);

@@ -8,10 +8,9 @@ import { listQueryString, nextPage } from './list-page.ts';
 import { bareMediaType, beginsAsJson } from './manifest-answer.ts';
 
 /** The catalogue has no repository. */
-export interface ListAsked<Q extends ListQuery = ListQuery> {
+export interface ListAsked<Q extends ListQuery = ListQuery> extends Pick<UpstreamRequest, 'via' | 'signal'> {
   readonly repository: string;
   readonly query: Q;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** Bytes of one page. Ten thousand tags of the longest kind have 1.3 MB. */
@@ -79,6 +78,7 @@ export function listQuestion(asked: ListAsked): UpstreamRequest {
     scope: query.kind === 'catalog' ? CATALOG_SCOPE : pullScope(repository),
     headers: { accept: 'application/json, application/vnd.oci.image.index.v1+json, */*;q=0.1' },
     kind: 'list',
+    via: asked.via,
     signal: asked.signal,
   };
 }

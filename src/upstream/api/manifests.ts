@@ -14,10 +14,9 @@ import type { Upstream } from '../upstream.ts';
 import { pullScope, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
 import { bareMediaType, beginsAsJson, isIdentity, manifestDigest, manifestMediaType } from './manifest-answer.ts';
 
-export interface ManifestAsked {
+export interface ManifestAsked extends Pick<UpstreamRequest, 'via' | 'signal'> {
   readonly repository: string;
   readonly reference: Reference;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -105,6 +104,7 @@ function questionFor(method: 'GET' | 'HEAD', asked: ManifestAsked): UpstreamRequ
     scope: pullScope(asked.repository),
     headers: { accept: MANIFEST_ACCEPT },
     kind: method === 'GET' ? 'pull' : 'check',
+    via: asked.via,
     signal: asked.signal,
   };
 }

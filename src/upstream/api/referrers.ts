@@ -25,13 +25,13 @@ export type ReferrersAsked = ListAsked<Extract<ListQuery, { kind: 'referrers' }>
  * GHCR's 303 to a missing page, any other 4xx), the tag's is the whole. Cosign's tags (`.sig`) are no referrers: cosign asks
  * for them itself.
  *
- * One question is asked for all who ask it meanwhile.
+ * One question is asked for all requests that come meanwhile and have passed as many servers; see `OriginSource.hops`.
  *
  * @throws {NoReferrersError} where the upstream's own list is empty: the next upstream may have some
  * @throws {UpstreamError} `not-found` where it has no list, and the tag has none
  */
 export function listReferrers(upstream: Upstream, asked: ReferrersAsked): Promise<OriginList> {
-  const { repository, query, signal } = asked;
+  const { repository, query, via, signal } = asked;
   const late = (): Error =>
     new UpstreamError(`${upstream.name} did not send the referrers of ${query.digest} within ${WITHIN / 1000} s`, {
       kind: 'unavailable',
@@ -39,9 +39,9 @@ export function listReferrers(upstream: Upstream, asked: ReferrersAsked): Promis
     });
   const flight = flights.get(upstream) ?? new SingleFlight<OriginList>();
   flights.set(upstream, flight);
-  const key = JSON.stringify([repository, query.digest, query.artifactType, query.page]);
+  const key = JSON.stringify([repository, query.digest, query.artifactType, query.page, via?.hops]);
   const reading = flight.run(key, () =>
-    withDeadline((own) => ask(upstream, { repository, query, signal: own }), { milliseconds: WITHIN, late }),
+    withDeadline((own) => ask(upstream, { repository, query, via, signal: own }), { milliseconds: WITHIN, late }),
   );
   return abortable(reading, signal);
 }
@@ -49,12 +49,12 @@ export function listReferrers(upstream: Upstream, asked: ReferrersAsked): Promis
 type SharedAsked = ReferrersAsked & { readonly signal: AbortSignal };
 
 async function ask(upstream: Upstream, asked: SharedAsked): Promise<OriginList> {
-  const { repository, query, signal } = asked;
+  const { repository, query, via, signal } = asked;
   const { digest, artifactType } = query;
   const request = { ...listQuestion(asked), follow: (status: number) => status !== 303 };
   const answer = await upstream.fetch(request, MAX_LIST_BYTES);
   const { status, body } = answer.reply;
-  const tagged = (): Promise<Found | undefined> => readFallback(upstream, { repository, digest }, signal);
+  const tagged = (): Promise<Found | undefined> => readFallback(upstream, { repository, digest, via }, signal);
   const nothing = `${upstream.name} has no referrers of ${digest}`;
   const why = { kind: 'not-found', upstream: upstream.name } as const;
   if (status === 200 && descriptorsIn(body) !== undefined) {
@@ -67,7 +67,7 @@ async function ask(upstream: Upstream, asked: SharedAsked): Promise<OriginList> 
     return whole;
   }
   const refusal = status === 200 ? undefined : await upstream.failure(request, answer);
-  if (refusal?.temporary === true) throw refusal;
+  if (refusal?.temporary === true || refusal?.kind === 'loop') throw refusal;
   const found = await tagged();
   if (found === undefined || found.descriptors.length === 0) {
     throw refusal?.kind === 'denied' ? refusal : new UpstreamError(nothing, why);

@@ -64,7 +64,8 @@ async function attempt<T>(
  * The one failure that stands for all of them.
  *
  * A temporary failure wins: while one upstream cannot be reached, the content may still exist, and a client that gets 404
- * would give up for good. Then `invalid`, then `not-found`; `denied` only where every upstream denied.
+ * would give up for good. Then `invalid`, then `not-found`; `denied` only where no other says more, and `loop` only where
+ * every upstream leads back here: a mirror in a circle has nothing of its own to say.
  */
 export function finalFailure(failures: readonly UpstreamError[], registry: string): UpstreamError {
   const temporary = failures.filter((each) => each.temporary);
@@ -72,6 +73,7 @@ export function finalFailure(failures: readonly UpstreamError[], registry: strin
     soonest(temporary) ??
     failures.find((each) => each.kind === 'invalid') ??
     failures.find((each) => each.kind === 'not-found') ??
+    failures.find((each) => each.kind === 'denied') ??
     failures[0];
   return (
     found ??

@@ -17,6 +17,8 @@ export type HealthSignal =
 const ANSWERED: HealthSignal = { kind: 'answered' };
 const NOTHING: HealthSignal = { kind: 'nothing' };
 
+const ABOUT_THE_REQUEST: readonly number[] = [501, 505, 508];
+
 export interface JudgedAnswer {
   readonly status: number;
   /** Seconds. */
@@ -29,7 +31,7 @@ export interface JudgedAnswer {
 
 /**
  * What an answer's status says. Missing, forbidden or useless content comes from an upstream that responds. A 501 or 505 is
- * about the method, and so is the 403 of a storage whose URL was signed for another method.
+ * about the method, a 508 about the way of the one request, and so is the 403 of a storage whose URL was signed for another method.
  *
  * A 429 is about one kind of request: Docker Hub's for pulls leaves HEAD and blobs free. A failing storage says nothing
  * about the registry that redirected to it.
@@ -39,7 +41,7 @@ export function judgeAnswer({ status, retryAfter, redirected, blockedBy }: Judge
   if (status === 429) {
     return { kind: 'failed', failure: { kind: 'throttled', opens: 'at-once', reason, retryAfter }, everywhere: false };
   }
-  if (status !== 408 && (status < 500 || status === 501 || status === 505)) return ANSWERED;
+  if (status !== 408 && (status < 500 || ABOUT_THE_REQUEST.includes(status))) return ANSWERED;
   // A Retry-After is as clear as a 429.
   const opens = retryAfter === undefined ? 'in-a-row' : 'at-once';
   return { kind: 'failed', failure: { kind: 'unavailable', opens, reason, retryAfter }, everywhere: !redirected };
