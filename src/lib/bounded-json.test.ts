@@ -7,7 +7,9 @@ import {
   MAX_JSON_MEMBERS,
   MAX_JSON_SEPARATORS,
   parseBoundedJson,
+  parseBoundedJsonInPieces,
 } from './bounded-json.ts';
+import { atOnce } from './pieces.ts';
 
 const parse = (text: string): unknown => parseBoundedJson(Buffer.from(text));
 const members = (count: number): string => `{${Array.from({ length: count }, (_, i) => `"${i}":0`).join(',')}}`;
@@ -41,6 +43,27 @@ describe('parseBoundedJson()', () => {
     ['brackets and colons in a string', JSON.stringify('[{:,"\\'.repeat(100_000))],
   ];
   for (const [what, text] of accepted) test(`accepts ${what}`, () => assert.deepEqual(parse(text), JSON.parse(text)));
+
+  test('counts some megabytes in pieces, and parses them in a last one; little JSON is one piece', () => {
+    const text = JSON.stringify({ padding: ['x'.repeat(300_000), 'y'.repeat(300_000), '\\"'.repeat(500_000)] });
+    const steps = parseBoundedJsonInPieces(Buffer.from(text));
+    let pauses = 0;
+    let step = steps.next();
+    for (; step.done !== true; step = steps.next()) pauses += 1;
+    assert.deepEqual(step.value, JSON.parse(text));
+    assert.equal(pauses, 3, 'before and behind the long string, which is counted whole, and before the parser');
+    assert.equal(parseBoundedJsonInPieces(Buffer.from('{"a":1}')).next().done, true);
+  });
+
+  test('two that are counted at the same time do not disturb each other', () => {
+    const deep = (levels: number): Buffer =>
+      Buffer.from(`[${'"x",'.repeat(200_000 / 2)}${nested(levels, ['[', ']'])}]`);
+    const one = parseBoundedJsonInPieces(deep(MAX_JSON_DEPTH));
+    const other = parseBoundedJsonInPieces(deep(1));
+    for (let turn = 0; turn < 3; turn += 1) other.next();
+    assert.throws(() => atOnce(one), JsonBoundError);
+    assert.equal((atOnce(parseBoundedJsonInPieces(deep(1))) as unknown[]).length, 100_001);
+  });
 
   const refused: readonly (readonly [what: string, text: string])[] = [
     ['an array in an array, and so on', nested(MAX_JSON_DEPTH + 1, ['[', ']'])],

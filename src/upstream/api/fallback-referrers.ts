@@ -1,4 +1,4 @@
-import { ConcurrencyLimit, keyOf, Lru } from '../../lib/index.ts';
+import { ConcurrencyLimit, inTurns, keyOf, Lru, type Pieces } from '../../lib/index.ts';
 import {
   type Digest,
   digestAlgorithm,
@@ -8,7 +8,7 @@ import {
   parseDigest,
 } from '../../oci/index.ts';
 import { UpstreamError } from '../error.ts';
-import { parseJsonObject } from '../json.ts';
+import { type JsonObject, parseJsonObjectInPieces } from '../json.ts';
 import type { Upstream } from '../upstream.ts';
 import type { UpstreamRequest } from '../upstream-request.ts';
 import { getManifest, headManifest, learnHead } from './manifests.ts';
@@ -75,7 +75,7 @@ export async function readFallback(
   await learnHead(upstream, { repository, reference: { kind: 'digest', digest }, via, signal });
   if ((await orNothing(headManifest(upstream, { repository, reference, via, signal }))) === undefined) return undefined;
   const index = await orNothing(getManifest(upstream, { repository, reference, via, signal }));
-  const listed = index === undefined ? undefined : descriptorsIn(index.bytes);
+  const listed = index === undefined ? undefined : (await inTurns(readIndex(index.bytes)))?.descriptors;
   if (index === undefined || listed === undefined) return undefined;
   const facts = factsAt(upstream);
   const limit = new ConcurrencyLimit(CONCURRENT);
@@ -93,7 +93,7 @@ export async function readFallback(
       const asked = { repository, reference: { kind: 'digest', digest: own }, via, signal } as const;
       const manifest = await orNothing(getManifest(upstream, asked));
       bytesToRead -= manifest?.size ?? 0;
-      found = manifest === undefined ? undefined : factsOf(manifest);
+      found = manifest === undefined ? undefined : await inTurns(factsOf(manifest));
       if (found !== undefined) facts.set(key, found);
     }
     return found?.subject === digest ? { ...entry, ...found.descriptor } : undefined;
@@ -103,9 +103,11 @@ export async function readFallback(
 }
 
 /** The descriptor that a registry would list (distribution-spec, "Listing Referrers"), and the manifest's subject. */
-export function factsOf(manifest: Pick<OriginManifest, 'bytes' | 'mediaType' | 'digest' | 'size'>): Facts | undefined {
+export function* factsOf(
+  manifest: Pick<OriginManifest, 'bytes' | 'mediaType' | 'digest' | 'size'>,
+): Pieces<Facts | undefined> {
   const { bytes, mediaType, digest, size } = manifest;
-  const json = parseJsonObject(bytes);
+  const json = yield* parseJsonObjectInPieces(bytes);
   if (json === undefined) return undefined;
   const { artifactType, annotations } = json;
   const type = isText(artifactType) ? artifactType : member(json['config'], 'mediaType');
@@ -141,10 +143,18 @@ async function orNothing<T>(answer: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** The descriptors of an index's bytes; undefined where they are no index. */
-export function descriptorsIn(bytes: Buffer): readonly ReferrerDescriptor[] | undefined {
-  const manifests = parseJsonObject(bytes)?.['manifests'];
-  return Array.isArray(manifests) ? manifests.filter(isDescriptor) : undefined;
+/** An index as it was sent. */
+export interface SentIndex {
+  readonly json: JsonObject;
+  readonly descriptors: readonly ReferrerDescriptor[];
+}
+
+/** Reads an index; undefined where the bytes are none. */
+export function* readIndex(bytes: Buffer): Pieces<SentIndex | undefined> {
+  const json = yield* parseJsonObjectInPieces(bytes);
+  const manifests = json?.['manifests'];
+  if (json === undefined || !Array.isArray(manifests)) return undefined;
+  return { json, descriptors: manifests.filter(isDescriptor) };
 }
 
 function isDescriptor(value: unknown): value is ReferrerDescriptor {

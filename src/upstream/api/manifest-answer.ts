@@ -1,3 +1,4 @@
+import type { Pieces } from '../../lib/index.ts';
 import {
   type Digest,
   digestAlgorithm,
@@ -7,7 +8,7 @@ import {
   MEDIA_TYPES,
   type Reference,
 } from '../../oci/index.ts';
-import { parseJsonObject } from '../json.ts';
+import { parseJsonObjectInPieces } from '../json.ts';
 
 /** A Content-Type without parameters, in lower case; empty where it is missing or malformed. */
 export function bareMediaType(contentType: string | undefined): string {
@@ -31,10 +32,10 @@ export function beginsAsJson(bytes: Buffer): boolean {
  *
  * @returns undefined where it is no manifest
  */
-export function manifestMediaType(contentType: string | undefined, bytes: Buffer): string | undefined {
+export function* manifestMediaType(contentType: string | undefined, bytes: Buffer): Pieces<string | undefined> {
   const sent = bareMediaType(contentType);
   if (!isGenericType(sent) && sent !== 'text/html') return sent;
-  const manifest = parseJsonObject(bytes);
+  const manifest = yield* parseJsonObjectInPieces(bytes);
   if (manifest === undefined) return undefined;
   const own = typeof manifest['mediaType'] === 'string' ? bareMediaType(manifest['mediaType']) : '';
   if (own !== '') return own;

@@ -1,3 +1,4 @@
+import { inTurns } from '../../lib/index.ts';
 import type { HttpReply } from '../../net/index.ts';
 import {
   digestAlgorithm,
@@ -60,7 +61,7 @@ export async function getManifest(upstream: Upstream, asked: ManifestAsked): Pro
   const encoding = headers['content-encoding'];
   // The bytes decide, not the label: servers have been seen to put one on what they send as it is.
   if (!isIdentity(encoding) && !beginsAsJson(bytes)) throw upstream.invalid(request, `it came encoded, as ${encoding}`);
-  const mediaType = manifestMediaType(headers['content-type'], bytes);
+  const mediaType = await inTurns(manifestMediaType(headers['content-type'], bytes));
   if (mediaType === undefined) throw upstream.invalid(request, 'the answer is not a manifest');
   const digest = manifestDigest(bytes, asked.reference);
   if (digest === undefined) throw upstream.invalid(request, 'the bytes that came have another digest');

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { atOnce } from '../../lib/index.ts';
 import { digestOf, MEDIA_TYPES } from '../../oci/index.ts';
-import { descriptorsIn, factsOf, fallbackTag } from './fallback-referrers.ts';
+import { factsOf, fallbackTag, readIndex } from './fallback-referrers.ts';
 import { referrersIndex } from './referrers.ts';
 
 const subject = digestOf(Buffer.from('x'));
@@ -29,14 +30,15 @@ describe('factsOf', () => {
   for (const [json, of, artifactType] of rows) {
     const bytes = Buffer.from(JSON.stringify(json));
     test(bytes.toString().slice(0, 90), () => {
-      const facts = factsOf({ bytes, mediaType: MEDIA_TYPES.ociManifest, digest: subject, size: bytes.length });
+      const sent = { bytes, mediaType: MEDIA_TYPES.ociManifest, digest: subject, size: bytes.length };
+      const facts = atOnce(factsOf(sent));
       assert.deepEqual([facts?.subject, facts?.descriptor['artifactType']], [of, artifactType]);
     });
   }
 
   test('has the annotations of the manifest', () => {
     const bytes = Buffer.from('{"annotations":{"a":"b"}}');
-    const facts = factsOf({ bytes, mediaType: 'x/y', digest: subject, size: 1 });
+    const facts = atOnce(factsOf({ bytes, mediaType: 'x/y', digest: subject, size: 1 }));
     assert.deepEqual(facts?.descriptor['annotations'], { a: 'b' });
   });
 });
@@ -46,7 +48,7 @@ describe('referrersIndex', () => {
   const b = { digest: 'sha256:b', artifactType: 'x/b' };
 
   test('holds all, as they came', () => {
-    const { bytes, mediaType, filtersApplied } = referrersIndex([a, b], undefined);
+    const { bytes, mediaType, filtersApplied } = atOnce(referrersIndex([a, b], undefined));
     assert.deepEqual(JSON.parse(bytes.toString()), {
       schemaVersion: 2,
       mediaType: MEDIA_TYPES.ociIndex,
@@ -55,13 +57,20 @@ describe('referrersIndex', () => {
     assert.deepEqual([mediaType, filtersApplied], [MEDIA_TYPES.ociIndex, undefined]);
   });
 
-  test('is filtered, and says so', () => {
-    const { bytes, filtersApplied } = referrersIndex([a, b], 'x/b');
-    assert.deepEqual([descriptorsIn(bytes), filtersApplied], [[b], 'artifactType']);
+  test('says by what it was filtered, and keeps the other fields of the list', () => {
+    const sent = { annotations: { a: 'b' }, manifests: [a] };
+    const { bytes, filtersApplied } = atOnce(referrersIndex([b], 'x/b', sent));
+    assert.equal(filtersApplied, 'artifactType');
+    assert.deepEqual(JSON.parse(bytes.toString()), {
+      annotations: { a: 'b' },
+      schemaVersion: 2,
+      mediaType: MEDIA_TYPES.ociIndex,
+      manifests: [b],
+    });
   });
 });
 
-describe('descriptorsIn', () => {
+describe('readIndex', () => {
   const rows: readonly (readonly [string, number | undefined])[] = [
     ['{"manifests":[{"digest":"a"},{"digest":1},null,"x"]}', 1],
     ['{"manifests":[]}', 0],
@@ -71,6 +80,6 @@ describe('descriptorsIn', () => {
     ['<html>', undefined],
   ];
   for (const [bytes, expected] of rows) {
-    test(bytes, () => assert.equal(descriptorsIn(Buffer.from(bytes))?.length, expected));
+    test(bytes, () => assert.equal(atOnce(readIndex(Buffer.from(bytes)))?.descriptors.length, expected));
   }
 });

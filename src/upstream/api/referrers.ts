@@ -1,10 +1,9 @@
-import { abortable, SingleFlight } from '../../lib/index.ts';
+import { abortable, atOnce, inTurns, mapInPieces, type Pieces, SingleFlight } from '../../lib/index.ts';
 import { type ListQuery, MEDIA_TYPES, type OriginList } from '../../oci/index.ts';
 import { withDeadline } from '../deadline.ts';
 import { UpstreamError } from '../error.ts';
-import { parseJsonObject } from '../json.ts';
 import type { Upstream } from '../upstream.ts';
-import { descriptorsIn, type Found, type ReferrerDescriptor, readFallback } from './fallback-referrers.ts';
+import { type Found, type ReferrerDescriptor, readFallback, readIndex, type SentIndex } from './fallback-referrers.ts';
 import { type ListAsked, listQuestion, MAX_LIST_BYTES, readList } from './lists.ts';
 
 /** Milliseconds for a list with the manifests that are read for it. */
@@ -57,14 +56,18 @@ async function ask(upstream: Upstream, asked: SharedAsked): Promise<OriginList> 
   const tagged = (): Promise<Found | undefined> => readFallback(upstream, { repository, digest, via }, signal);
   const nothing = `${upstream.name} has no referrers of ${digest}`;
   const why = { kind: 'not-found', upstream: upstream.name } as const;
-  if (status === 200 && descriptorsIn(body) !== undefined) {
+  const index = status === 200 ? await inTurns(readIndex(body)) : undefined;
+  if (index !== undefined) {
     const list = readList(upstream, request, answer);
     // The tag is read once, for the last page: its entries may stand on any page before.
     if (list.next !== undefined) return list;
     // The upstream's own list is an answer, also while the tag cannot be read.
-    const whole = merged(list, query, await tagged().catch(orNone));
-    if (query.page === undefined && descriptorsIn(whole.bytes)?.length === 0) throw new NoReferrersError(nothing, why);
-    return whole;
+    const whole = merged(index, query, await tagged().catch(orNone));
+    if (query.page === undefined && whole.descriptors.length === 0) throw new NoReferrersError(nothing, why);
+    if (!whole.isChanged) return list;
+    const visibility = whole.isPrivate ? 'private' : list.visibility;
+    const bytes = referrersIndex(whole.descriptors, query.artifactType, index.json);
+    return { ...list, ...(await inTurns(bytes)), visibility };
   }
   const refusal = status === 200 ? undefined : await upstream.failure(request, answer);
   if (refusal?.temporary === true || refusal?.kind === 'loop') throw refusal;
@@ -72,12 +75,13 @@ async function ask(upstream: Upstream, asked: SharedAsked): Promise<OriginList> 
   if (found === undefined || found.descriptors.length === 0) {
     throw refusal?.kind === 'denied' ? refusal : new UpstreamError(nothing, why);
   }
-  return { ...referrersIndex(found.descriptors, artifactType), upstream: upstream.name, visibility: found.visibility };
+  const list = await inTurns(referrersIndex(ofType(found.descriptors, artifactType), artifactType));
+  return { ...list, upstream: upstream.name, visibility: found.visibility };
 }
 
 /** The list where no upstream has referrers: by the specification an empty index, not 404. */
 export function noReferrers(asked: ReferrersAsked['query']): Omit<OriginList, 'upstream' | 'visibility'> {
-  return referrersIndex([], asked.artifactType);
+  return atOnce(referrersIndex([], asked.artifactType));
 }
 
 function orNone(error: unknown): undefined {
@@ -85,30 +89,40 @@ function orNone(error: unknown): undefined {
   throw error;
 }
 
-/** The upstream's list with what it lacks of the tag's; untouched where it lacks nothing. */
-function merged(list: OriginList, { artifactType }: ReferrersAsked['query'], found: Found | undefined): OriginList {
-  const own = descriptorsIn(list.bytes) ?? [];
+/** The upstream's list with what it lacks of the tag's, filtered; its own stays as it came where it lacks nothing. */
+function merged(
+  { descriptors: own }: SentIndex,
+  { artifactType }: ReferrersAsked['query'],
+  found: Found | undefined,
+): { readonly descriptors: readonly ReferrerDescriptor[]; readonly isChanged: boolean; readonly isPrivate: boolean } {
   const listed = new Set(own.map(({ digest }) => digest));
   const lacking = (found?.descriptors ?? []).filter(({ digest }) => !listed.has(digest));
-  if (lacking.length === 0) return list;
-  return {
-    ...list,
-    ...referrersIndex([...own, ...lacking], artifactType, parseJsonObject(list.bytes)),
-    visibility: found?.visibility === 'private' ? 'private' : list.visibility,
-  };
+  if (lacking.length === 0) return { descriptors: own, isChanged: false, isPrivate: false };
+  const descriptors = ofType([...own, ...lacking], artifactType);
+  return { descriptors, isChanged: true, isPrivate: found?.visibility === 'private' };
 }
 
-/** An index of descriptors, filtered by artifact type where one is given. */
-export function referrersIndex(
+function ofType(
   descriptors: readonly ReferrerDescriptor[],
   artifactType: string | undefined,
-  more: Readonly<Record<string, unknown>> = {},
-): Omit<OriginList, 'upstream' | 'visibility'> {
-  const manifests =
-    artifactType === undefined ? descriptors : descriptors.filter((each) => each['artifactType'] === artifactType);
-  const index = { ...more, schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests };
+): readonly ReferrerDescriptor[] {
+  if (artifactType === undefined) return descriptors;
+  return descriptors.filter((each) => each['artifactType'] === artifactType);
+}
+
+/**
+ * An index of descriptors. @param artifactType by which they were filtered
+ */
+export function* referrersIndex(
+  descriptors: readonly ReferrerDescriptor[],
+  artifactType: string | undefined,
+  sent: Readonly<Record<string, unknown>> = {},
+): Pieces<Omit<OriginList, 'upstream' | 'visibility'>> {
+  const { manifests: _, ...more } = sent;
+  const head = JSON.stringify({ ...more, schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex });
+  const entries = yield* mapInPieces(descriptors, (each) => JSON.stringify(each));
   return {
-    bytes: Buffer.from(JSON.stringify(index)),
+    bytes: Buffer.from(`${head.slice(0, -1)},"manifests":[${entries.join(',')}]}`),
     mediaType: MEDIA_TYPES.ociIndex,
     next: undefined,
     filtersApplied: artifactType === undefined ? undefined : 'artifactType',
