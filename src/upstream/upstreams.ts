@@ -179,7 +179,12 @@ class RegistryOrigin implements Origin {
     for (const upstream of upstreams) {
       try {
         const reference = { kind: 'digest', digest } as const;
-        const head = await headManifest(upstream, { repository: nameAt(upstream, repository), reference, via: this.#context.via, signal });
+        const head = await headManifest(upstream, {
+          repository: nameAt(upstream, repository),
+          reference,
+          via: this.#context.via,
+          signal,
+        });
         return { upstream: head.upstream, visibility: head.visibility };
       } catch (error) {
         if (!(error instanceof UpstreamError)) throw error;

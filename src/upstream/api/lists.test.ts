@@ -6,7 +6,6 @@ import { type ScriptedUpstream, startScriptedUpstream } from '../../../test/supp
 import { digestOf, type FailureKind, MEDIA_TYPES, type OriginList, type Repository } from '../../oci/index.ts';
 import { UpstreamError } from '../error.ts';
 import { fallbackTag } from './fallback-referrers.ts';
-import { referrersIndex } from './referrers.ts';
 
 const app: Repository = { registry: 'docker.io', repository: 'library/app' };
 const image = buildImage({ architectures: ['amd64'], layers: [1000] });
@@ -23,6 +22,12 @@ function failsAs(kind: FailureKind): (error: unknown) => boolean {
 function json(list: OriginList): Record<string, unknown> {
   return JSON.parse(list.bytes.toString()) as Record<string, unknown>;
 }
+
+const EMPTY_INDEX = JSON.stringify({
+  schemaVersion: 2,
+  mediaType: 'application/vnd.oci.image.index.v1+json',
+  manifests: [],
+});
 
 describe('lists of tags and repositories', () => {
   test('are passed on page by page, to the end', async () => {
@@ -326,7 +331,7 @@ describe('referrers', () => {
     async function upstreamOf(habit: Habit): Promise<ScriptedUpstream> {
       const registry = await startScriptedUpstream({ personality: habit === 'no list' ? 'ghcr' : 'plain' });
       if (habit !== 'empty, without the subject') registry.add(image, app.repository);
-      else registry.fault({ kind: 'referrers' }, { status: 200, body: referrersIndex([], undefined).bytes.toString() });
+      else registry.fault({ kind: 'referrers' }, { status: 200, body: EMPTY_INDEX });
       if (habit === 'down') registry.fault({}, { status: 503, headers: { 'retry-after': '9' } });
       if (habit === 'throttles') registry.fault({}, { status: 429, headers: { 'retry-after': '1' } });
       if (habit === 'is wrong') registry.fault({}, { status: 200, body: '<html>' });
