@@ -168,6 +168,22 @@ describe('takeStock()', () => {
     assert.equal((await metadata.getBlob(blob(0).digest))?.verifiedAt, undefined);
   });
 
+  test('adopts sixteen files at the same time, and never more', async () => {
+    const { disk, store, metadata, telemetry } = await stocked();
+    for (let i = 0; i < 40; i += 1) disk.plant(digestOf(Buffer.from(`unknown ${i}`)), Buffer.alloc(5));
+    let running = 0;
+    let most = 0;
+    store.before = async (step) => {
+      if (step !== 'stat') return;
+      running += 1;
+      most = Math.max(most, running);
+      await new Promise(setImmediate);
+      running -= 1;
+    };
+    assert.equal((await run({ store, metadata, telemetry })).adopted, 40);
+    assert.equal(most, 16);
+  });
+
   test('gives no row back to what is being evicted', async () => {
     const world = await stocked();
     const { metadata, disk, store } = world;
