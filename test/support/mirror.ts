@@ -1,12 +1,12 @@
 import { mkdir } from 'node:fs/promises';
-import { get } from 'node:http';
+import { connect } from 'node:net';
 import { type App, startApp } from '../../src/app/app.ts';
 import type { ReloadAnswer } from '../../src/app/reload.ts';
 import { type ConfigFlags, type LoadedConfig, loadConfig } from '../../src/config/index.ts';
 import { createLog } from '../../src/telemetry/index.ts';
 import type { AccessLine, LogLine } from './app.ts';
 import { Workspace } from './processes.ts';
-import { type RawRequest, type RawResponse, rawRequest } from './raw-request.ts';
+import { parseResponse, type RawRequest, type RawResponse, rawRequest } from './raw-request.ts';
 
 /** The whole server in the process of the test: configuration, cache, sockets and all, without a command line. */
 export interface Mirror extends AsyncDisposable {
@@ -153,30 +153,69 @@ export interface Download {
   readonly cache: string | undefined;
 }
 
-/** Gets a body of any size without holding it, and compares it with what it should be, which is cheaper than hashing. */
+/** What every download reads into: as large as what a socket gives at once. */
+const LANDING = Buffer.alloc(256 * 1024);
+
+/**
+ * Gets a body of any size without holding it, and compares it with what it should be, which is cheaper than hashing.
+ *
+ * It reads from the socket into one buffer: fifty downloads of 64 MiB cost half as much as with `http.get`.
+ * Rejects where the connection ends before the head, and where the answer has no `Content-Length`.
+ */
 export function download(url: string, { bytes: expected }: { readonly bytes: Buffer }): Promise<Download> {
+  const { host, hostname, port, pathname, search } = new URL(url);
   return new Promise((resolve, reject) => {
-    const request = get(url, { agent: false }, (response) => {
-      let bytes = 0;
-      let right = true;
-      response.on('data', (chunk: Buffer) => {
-        right &&= bytes + chunk.length <= expected.length;
-        right &&= expected.compare(chunk, 0, chunk.length, bytes, bytes + chunk.length) === 0;
-        bytes += chunk.length;
-      });
-      // A body that is cut ends with an error, and with `complete` false.
-      response.on('error', () => undefined);
-      response.on('close', () =>
+    let received = Buffer.alloc(0);
+    let head: RawResponse | undefined;
+    let bytes = 0;
+    let right = true;
+    let failure = new Error('The connection ended before the head of an answer');
+
+    function takeBody(chunk: Buffer): void {
+      right &&= bytes + chunk.length <= expected.length;
+      right &&= expected.compare(chunk, 0, chunk.length, bytes, bytes + chunk.length) === 0;
+      bytes += chunk.length;
+    }
+    function take(chunk: Buffer): void {
+      if (head !== undefined) {
+        takeBody(chunk);
+        return;
+      }
+      received = Buffer.concat([received, chunk]);
+      const end = received.indexOf('\r\n\r\n');
+      if (end < 0) return;
+      head = parseResponse(received);
+      takeBody(received.subarray(end + 4));
+    }
+    const socket = connect({
+      host: hostname,
+      port: Number(port),
+      onread: {
+        buffer: LANDING,
+        callback: (count) => {
+          take(LANDING.subarray(0, count));
+          return true;
+        },
+      },
+    });
+    socket.on('connect', () =>
+      socket.write(`GET ${pathname}${search} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`),
+    );
+    socket.on('error', (error) => (failure = error));
+    socket.on('close', () => {
+      const length = head?.headers['content-length'];
+      if (head === undefined) reject(failure);
+      else if (length === undefined) reject(new Error(`The answer ${head.status} has no Content-Length`));
+      else {
         resolve({
-          status: response.statusCode ?? 0,
+          status: head.status,
           bytes,
           right: right && bytes === expected.length,
-          whole: response.complete,
-          cache: response.headers['x-cache'] as string | undefined,
-        }),
-      );
+          whole: bytes === Number(length),
+          cache: head.headers['x-cache'],
+        });
+      }
     });
-    request.on('error', reject);
   });
 }
 
