@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { type BuildOptions, build } from 'esbuild';
 
 // `npm run build`, which `npm ci` runs too: makes lib/, the program in a few dozen files.
 //
@@ -9,6 +9,21 @@ import { build } from 'esbuild';
 // while nothing in src/ is newer, so that nobody who changes something has to think of it.
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+
+const MAIN = 'src/main.ts';
+const WORKER = 'src/store/metadata/check-worker.ts';
+
+const COMMON = {
+  absWorkingDir: root,
+  bundle: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node24',
+  legalComments: 'none',
+  // Not minified: a stack trace is to be read. Packages in the old format ask for the modules of Node itself.
+  banner: { js: "import{createRequire as requireFor}from'node:module';const require=requireFor(import.meta.url);" },
+  logLevel: 'warning',
+} as const satisfies BuildOptions;
 
 /**
  * Bundles the program, and what it needs of other packages, into a directory, which is replaced at once and as a whole.
@@ -21,22 +36,14 @@ export async function bundle(directory: string): Promise<ReadonlyMap<string, str
   mkdirSync(fresh);
   try {
     const { metafile } = await build({
-      absWorkingDir: root,
-      entryPoints: { main: 'src/main.ts', 'check-worker': 'src/store/metadata/check-worker.ts' },
+      ...COMMON,
+      entryPoints: { main: MAIN, 'check-worker': WORKER },
       outdir: fresh,
-      bundle: true,
       // What is put off until it is needed stays in files of its own.
       splitting: true,
-      format: 'esm',
-      platform: 'node',
-      target: 'node24',
       // Beside the others: what finds package.json, or a worker's file, looks from there.
       chunkNames: '[name]-[hash]',
-      legalComments: 'none',
-      // Not minified: a stack trace is to be read. Packages in the old format ask for the modules of Node itself.
-      banner: { js: "import{createRequire as requireFor}from'node:module';const require=requireFor(import.meta.url);" },
       metafile: true,
-      logLevel: 'warning',
     });
     rmSync(directory, { recursive: true, force: true });
     renameSync(fresh, directory);
@@ -44,6 +51,25 @@ export async function bundle(directory: string): Promise<ReadonlyMap<string, str
   } finally {
     rmSync(fresh, { recursive: true, force: true });
   }
+}
+
+/**
+ * Bundles the program into one module, `main.mjs`, and its worker into `check-worker.cjs`: what a single executable carries
+ * loads no other file.
+ *
+ * @returns as {@link bundle}
+ */
+export async function bundleSingle(directory: string): Promise<ReadonlyMap<string, string>> {
+  const { metafile } = await build({
+    ...COMMON,
+    entryPoints: [MAIN],
+    outfile: join(directory, 'main.mjs'),
+    metafile: true,
+  });
+  // A worker that starts from text reads CommonJS, which needs no `require` of its own.
+  const { banner: _, ...worker } = COMMON;
+  await build({ ...worker, entryPoints: [WORKER], outfile: join(directory, 'check-worker.cjs'), format: 'cjs' });
+  return licences(Object.keys(metafile.inputs));
 }
 
 function licences(files: readonly string[]): ReadonlyMap<string, string> {

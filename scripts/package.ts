@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { buildInfo, licenceText } from './build-info.ts';
 import { bundle } from './bundle.ts';
 
 // `npm run package`: makes dist/, the folder that is published (`npm publish ./dist`).
@@ -15,10 +15,7 @@ const dist = `${root}dist`;
 rmSync(dist, { recursive: true, force: true });
 mkdirSync(`${dist}/bin`, { recursive: true });
 const packages = await bundle(`${dist}/lib`);
-writeFileSync(
-  `${dist}/THIRD-PARTY-LICENSES`,
-  [...packages].map(([name, licence]) => `${name}\n\n${licence}\n`).join(`\n${'-'.repeat(80)}\n\n`),
-);
+writeFileSync(`${dist}/THIRD-PARTY-LICENSES`, licenceText(packages));
 for (const file of ['LICENSE', 'README.md', 'README.zh-CN.md']) cpSync(`${root}${file}`, `${dist}/${file}`);
 for (const folder of ['deploy', 'docs', 'examples', 'schema'])
   cpSync(`${root}${folder}`, `${dist}/${folder}`, { recursive: true });
@@ -51,14 +48,5 @@ const manifest = {
   ],
 };
 writeFileSync(`${dist}/package.json`, `${JSON.stringify(manifest, null, 2)}\n`);
-writeFileSync(`${dist}/build.json`, `${JSON.stringify({ commit: commit(), built_at: new Date().toISOString() })}\n`);
+writeFileSync(`${dist}/build.json`, buildInfo());
 console.log(`dist/ holds ${String(name)} ${String(version)}: publish it with "npm publish ./dist"`);
-
-/** Undefined outside a git checkout: then the version says nothing of a commit. */
-function commit(): string | undefined {
-  try {
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();
-  } catch {
-    return undefined;
-  }
-}

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { embeddedText } from '../lib/index.ts';
 
 /** The version of this program, and its build. */
 export interface Version {
@@ -13,7 +14,7 @@ export interface Version {
 /**
  * Reads package.json, and beside it the build.json of a build (`{"commit": "…", "built_at": "…"}`).
  *
- * Both are in the directory above lib/ for a bundle, else two above src/cli.
+ * A single executable carries both. Otherwise they are in the directory above lib/ for a bundle, else two above src/cli.
  */
 export function readVersion(): Version {
   const build = readJson('build.json');
@@ -36,13 +37,17 @@ export function formatVersion({ version, commit, builtAt }: Version): string {
 
 function readJson(name: string): Readonly<Record<string, unknown>> {
   try {
-    const above = import.meta.filename.endsWith('.ts') ? '../..' : '..';
-    const value: unknown = JSON.parse(readFileSync(new URL(`${above}/${name}`, import.meta.url), 'utf8'));
+    const value: unknown = JSON.parse(embeddedText(name) ?? readFileSync(besideProgram(name), 'utf8'));
     return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
   } catch {
     // A missing version is no reason to fail.
     return {};
   }
+}
+
+function besideProgram(name: string): URL {
+  const above = import.meta.filename.endsWith('.ts') ? '../..' : '..';
+  return new URL(`${above}/${name}`, import.meta.url);
 }
 
 function text(value: unknown): string | undefined {

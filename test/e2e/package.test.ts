@@ -33,6 +33,9 @@ describe('the published package', () => {
     const { address } = JSON.parse(server.lines()[0] ?? '{}') as { address: string };
     assert.equal((await fetch(`http://${address}/v2/`)).status, 200);
     assert.equal(await server.stop(), 0);
+
+    const npx = ['npx', '--yes', '--prefer-offline', '--package', workspace.path(`entrepot-${version}.tgz`)];
+    assert.match(await check([...npx, 'entrepot', '--version'], { env }), /^entrepot /);
   });
 
   test('says what to do where the machine has no Node that is new enough', async () => {

@@ -96,6 +96,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   commander: ['cli'],
   tldts: ['upstream'],
   'node:ffi': ['store'],
+  'node:sea': ['lib'],
   'node:sqlite': ['store'],
 };
 

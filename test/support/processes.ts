@@ -266,8 +266,11 @@ const PACKAGES = {
   nginx: 'nginx-light',
   openssl: 'openssl',
   podman: 'podman',
+  'qemu-aarch64-static':
+    'apt-get install qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross libatomic1-arm64-cross',
   skopeo: 'skopeo',
   ss: 'iproute2',
+  strace: 'strace',
   'systemd-analyze': 'systemd',
   unbound: 'unbound',
   unshare: 'util-linux',

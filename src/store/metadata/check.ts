@@ -1,12 +1,19 @@
 import { once } from 'node:events';
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { embeddedText } from '../../lib/index.ts';
 
 /** Milliseconds. A database of a gigabyte takes some seconds. */
 const CHECK_DEADLINE = 5 * 60 * 1000;
 
 /** Milliseconds. A supervisor kills a server that takes long to stop; about a gigabyte is copied in this time. */
 const COPY_DEADLINE = 8000;
+
+interface WorkerInput {
+  readonly file: string;
+  /** Where the copy goes. @default the file is only checked */
+  readonly target?: string;
+}
 
 /**
  * Reads every page of a database that is not in use, and resolves with the damage found; undefined where it is sound. It runs
@@ -25,12 +32,10 @@ export function copyCompacted(file: string, target: string): Promise<string | un
 }
 
 async function inThread(
-  workerData: { readonly file: string; readonly target?: string },
+  workerData: WorkerInput,
   { deadline, failure }: { readonly deadline: number; readonly failure: string },
 ): Promise<string | undefined> {
-  // The script is TypeScript in a checkout, and JavaScript in a published package.
-  const script = new URL(`./check-worker${extname(import.meta.filename)}`, import.meta.url);
-  const worker = new Worker(script, { workerData, stdout: false });
+  const worker = startWorker(workerData);
   const signal = AbortSignal.timeout(deadline);
   try {
     const [found] = (await once(worker, 'message', { signal })) as [string];
@@ -42,4 +47,13 @@ async function inThread(
     worker.on('error', () => {});
     await worker.terminate();
   }
+}
+
+function startWorker(workerData: WorkerInput): Worker {
+  const options = { workerData, stdout: false };
+  // A single executable has no files beside it.
+  const embedded = embeddedText('check-worker.cjs');
+  if (embedded !== undefined) return new Worker(embedded, { ...options, eval: true });
+  // The script is TypeScript in a checkout, and JavaScript in a published package.
+  return new Worker(new URL(`./check-worker${extname(import.meta.filename)}`, import.meta.url), options);
 }

@@ -1,0 +1,22 @@
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** The text of build.json, which `entrepot --version` reads: the commit, where this is a git checkout, and the time. */
+export function buildInfo(): string {
+  return `${JSON.stringify({ commit: commit(), built_at: new Date().toISOString() })}\n`;
+}
+
+function commit(): string | undefined {
+  try {
+    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** The text of THIRD-PARTY-LICENSES. */
+export function licenceText(packages: ReadonlyMap<string, string>): string {
+  return [...packages].map(([name, licence]) => `${name}\n\n${licence}\n`).join(`\n${'-'.repeat(80)}\n\n`);
+}
