@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { controlSocketPath, createControl, describeServer, OPERATIONS, type ServerStatus } from '../admin/index.ts';
 import type { Config, LoadedConfig } from '../config/index.ts';
 import { createPseudonym, ownVia } from '../lib/index.ts';
+import { OciError } from '../oci/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import { type Forward, FrontDoor, type ListenerAddress } from '../server/index.ts';
 import { createMetrics, type Log, Telemetry } from '../telemetry/index.ts';
@@ -10,7 +11,6 @@ import { createGeneration, describeUpstreams, type Generation, type ProcessConte
 import { openParts, type ServerParts } from './parts.ts';
 import { type ReloadAnswer, Reloader } from './reload.ts';
 import { authorityOf, checkOwnFiles, frontDoorOptionsOf } from './settings/index.ts';
-import { originOfName } from './upstream-set.ts';
 
 /** A running server. */
 export interface App {
@@ -130,7 +130,7 @@ interface MetricsParts extends Pick<RunningServer, 'parts' | 'version'>, Pick<Pr
 
 function openMetrics(
   config: Config,
-  { parts: { telemetry, admission, cache }, version, openTunnels, target }: MetricsParts,
+  { parts: { telemetry, admission, cache, upstreamSets }, version, openTunnels, target }: MetricsParts,
 ): ReturnType<typeof createMetrics> {
   return createMetrics(telemetry, {
     version,
@@ -141,7 +141,7 @@ function openMetrics(
     transfers: () => [...cache.transfers].length,
     cache: () => cache.totals(),
     paused: () => cache.pause !== undefined,
-    upstreams: () => describeUpstreams(target().live.current),
+    upstreams: () => describeUpstreams(target().live.current, upstreamSets),
     ...(frontDoorOptionsOf(config).listeners.some(({ tls }) => tls !== undefined) && {
       certificates: () => target().frontDoor.certificates,
     }),
@@ -178,7 +178,7 @@ function openReloader(target: ReloadTarget, load: () => Promise<LoadedConfig>): 
   const { live, parts } = target;
   return new Reloader({
     load,
-    running: () => ({ ...live.current, catalogue: live.current.upstreams.catalogue }),
+    running: () => live.current,
     apply: (next) => applyConfig(next, target),
     telemetry: parts.telemetry,
   });
@@ -186,15 +186,15 @@ function openReloader(target: ReloadTarget, load: () => Promise<LoadedConfig>): 
 
 function statusOf({ live: { current }, parts, version, listeners, startedAt }: RunningServer): Promise<ServerStatus> {
   const { config, source, notes } = current;
-  const { admission, cache } = parts;
-  const upstreams = describeUpstreams(current);
+  const { admission, cache, upstreamSets } = parts;
+  const upstreams = describeUpstreams(current, upstreamSets);
   return describeServer({ config, source, notes, upstreams, admission, cache, version, listeners, startedAt });
 }
 
 /** The control socket lies in the cache directory; without a cache there is none. */
 async function openControl(server: RunningServer): Promise<void> {
   const { live, parts, reloader, processContext } = server;
-  const { cache, storage, cleanups } = parts;
+  const { cache, storage, cleanups, upstreamSets } = parts;
   const { config } = live.current;
   if (config.cache === 'off') return;
   const control = createControl({
@@ -203,8 +203,11 @@ async function openControl(server: RunningServer): Promise<void> {
     context: {
       cache,
       metadata: storage.metadata,
-      originFor: (name: string) =>
-        originOfName(live.current.upstreams, { name, via: ownVia(processContext.pseudonym) }),
+      originFor(name: string) {
+        const registry = live.current.upstreams.catalogue.byName(name);
+        if (registry === undefined) throw new OciError('NAME_UNKNOWN', `no registry is called ${name}`);
+        return upstreamSets.originOf(registry, ownVia(processContext.pseudonym));
+      },
       get catalogue() {
         return live.current.upstreams.catalogue;
       },

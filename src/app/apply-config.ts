@@ -1,10 +1,9 @@
 import type { LoadedConfig } from '../config/index.ts';
-import type { Catalogue } from '../routing/index.ts';
 import type { FrontDoor } from '../server/index.ts';
 import { createGeneration, type Generation, type ProcessContext } from './generation.ts';
 import type { ServerParts } from './parts.ts';
 import { cacheOptionsOf, frontDoorOptionsOf } from './settings/index.ts';
-import type { UpstreamSet } from './upstream-set.ts';
+import { hasSameUpstreams, type UpstreamSet } from './upstream-set.ts';
 
 /** The current generation, swapped as a whole, so that no request sees a mixture. A request keeps the one it began with. */
 export interface Live {
@@ -24,10 +23,10 @@ type NextConfig = Pick<LoadedConfig, 'config' | 'source' | 'settings' | 'layerNo
 /**
  * Takes up another configuration, whole or not at all: first everything that can fail, then everything that cannot.
  *
- * @returns the catalogue that is now in effect
+ * @returns the upstreams that are now in effect
  * @throws {SettingsError} where the configuration cannot be taken up; then nothing has changed
  */
-export async function applyConfig(next: NextConfig, target: ReloadTarget): Promise<Catalogue> {
+export async function applyConfig(next: NextConfig, target: ReloadTarget): Promise<UpstreamSet> {
   const { live, parts, frontDoor } = target;
   const { upstreamSets, cache, admission, eventLog } = parts;
   const before = live.current.upstreams;
@@ -39,12 +38,12 @@ export async function applyConfig(next: NextConfig, target: ReloadTarget): Promi
   live.current = generation;
   renewCertificates();
   cache.reconfigure(policy);
-  if (!upstreamSets.isSame(before, upstreams)) cache.clearFailures();
+  if (!hasSameUpstreams(before, upstreams)) cache.clearFailures();
   frontDoor.adjust(door);
   admission.reconfigure(next.config.limits);
   eventLog.reconfigure(next.config);
   upstreamSets.retire(before, upstreams);
-  return upstreams.catalogue;
+  return upstreams;
 }
 
 async function prepare(
@@ -55,7 +54,7 @@ async function prepare(
     const generation = await createGeneration(next, processContext);
     return { generation, renewCertificates: await frontDoor.prepareCertificates() };
   } catch (error) {
-    parts.upstreamSets.abandon(next.upstreams, live.current.upstreams);
+    parts.upstreamSets.retire(next.upstreams, live.current.upstreams);
     throw error;
   }
 }

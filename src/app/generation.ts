@@ -17,7 +17,7 @@ import {
 import type { ServerParts } from './parts.ts';
 import { reservedDoor } from './reserved-door.ts';
 import { forwardHelpOf, forwardOf, loadSites, loadWeb, notesOf, sitesOf } from './settings/index.ts';
-import { originOf, type UpstreamSet } from './upstream-set.ts';
+import type { UpstreamSet, UpstreamSets } from './upstream-set.ts';
 
 /** What follows from one configuration; a reload replaces it as a whole. */
 export interface Generation {
@@ -36,7 +36,8 @@ export interface Generation {
 }
 
 /** What a generation needs of the process. */
-export interface ProcessContext extends Pick<ServerParts, 'telemetry' | 'cache' | 'admission' | 'log'> {
+export interface ProcessContext
+  extends Pick<ServerParts, 'telemetry' | 'cache' | 'admission' | 'log' | 'upstreamSets'> {
   readonly authority: Authority | undefined;
   readonly version: string;
   readonly ready: () => boolean;
@@ -60,6 +61,8 @@ export async function createGeneration(
 ): Promise<Generation> {
   const { telemetry, cache, authority, version, ready, admission, metrics, ownPorts, openTunnels, pseudonym } =
     processContext;
+  const { upstreamSets } = processContext;
+  const { clients } = upstreamSets;
   const { catalogue, transport } = upstreams;
   const doors = [
     ...(await siteDoorsOf(config, upstreams, processContext)),
@@ -71,12 +74,11 @@ export async function createGeneration(
       { route: 'token', paths: ['/token', '/auth/token'], page: anonymousToken },
     ]),
     reservedDoor,
-    createRegistryDoor({ catalogue, cache, originFor: (registry, via) => originOf(upstreams, { registry, via }) }),
+    createRegistryDoor({ catalogue, cache, originFor: (registry, via) => upstreamSets.originOf(registry, via) }),
   ];
   const handle = createDispatch({ doors, telemetry, admission, pseudonym });
-  const { shared } = transport;
   const forwardParts = { dispatch: handle, admission, ownPorts, openTunnels, pseudonym };
-  const forward = await forwardOf(config, { catalogue, telemetry, shared, authority, ...forwardParts });
+  const forward = await forwardOf(config, { catalogue, clients, transport, telemetry, authority, ...forwardParts });
   const notes = notesOf({ config, settings, layerNotes }, catalogue);
   for (const note of notes) processContext.log.warn(formatProblem(note));
   const registries = new Set([...catalogue.list(), ...config.mirrors].map(({ name }) => name));
@@ -86,15 +88,10 @@ export async function createGeneration(
 /** The door of the mirror routes; most servers have none. It comes before all others. */
 async function siteDoorsOf(
   config: Config,
-  { mirrors, transport }: UpstreamSet,
-  { cache, telemetry }: ProcessContext,
+  { mirrors }: UpstreamSet,
+  { cache, upstreamSets: { context } }: ProcessContext,
 ): Promise<readonly Door[]> {
-  const sites = await sitesOf(mirrors, {
-    httpClientFor: (query) => transport.clients.get(query),
-    telemetry,
-    allowPrivate: config.transport.allowPrivate,
-    publicUrl: config.publicUrl,
-  });
+  const sites = await sitesOf(mirrors, { context, publicUrl: config.publicUrl });
   if (sites === undefined) return [];
   const { createSitesDoor } = await loadSites();
   return [createSitesDoor({ ...sites, urls: cache.urls })];
@@ -123,12 +120,11 @@ function authorityPage({ cert }: Authority): PageRow {
 }
 
 /** The health of those upstreams of configured or known registries that were asked so far. */
-export function describeUpstreams({
-  upstreams: { catalogue, transport },
-}: Pick<Generation, 'upstreams'>): readonly UpstreamStatus[] {
+export function describeUpstreams(
+  { upstreams: { catalogue } }: Pick<Generation, 'upstreams'>,
+  upstreamSets: UpstreamSets,
+): readonly UpstreamStatus[] {
   return catalogue
     .list()
-    .flatMap((registry) =>
-      (transport.upstreams.opened?.healthOf(registry) ?? []).map((each) => ({ registry: registry.name, ...each })),
-    );
+    .flatMap((registry) => upstreamSets.healthOf(registry).map((each) => ({ registry: registry.name, ...each })));
 }

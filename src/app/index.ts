@@ -8,11 +8,11 @@ export { type App, startApp } from './app.ts';
 export type { Generation, ProcessContext } from './generation.ts';
 export {
   authorityPlaceOf,
+  ClientPool,
   cacheOptionsOf,
   catalogueOf,
   checkTargetsOf,
   checkTlsFiles,
-  checkTransportOf,
   composeRegistries,
   loadLateParts,
   logFormatOf,

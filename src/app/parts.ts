@@ -51,7 +51,7 @@ function openEventLog(config: Config, context: PartsContext): EventLog {
 
 function openUpstreamSets({ telemetry, cleanups }: PartsContext): UpstreamSets {
   const upstreamSets = new UpstreamSets(telemetry);
-  cleanups.push(() => upstreamSets.close());
+  cleanups.push(() => upstreamSets.clients.close());
   return upstreamSets;
 }
 

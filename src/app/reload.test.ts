@@ -3,7 +3,8 @@ import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { loadConfig } from '../config/index.ts';
+import { complete, TRANSPORT } from '../../test/support/transport-spec.ts';
+import { type Config, loadConfig } from '../config/index.ts';
 import { Telemetry } from '../telemetry/index.ts';
 import { Reloader } from './reload.ts';
 import { composeRegistries } from './settings/registries.ts';
@@ -14,16 +15,20 @@ before(async () => {
 });
 after(() => rm(directory, { recursive: true, force: true }));
 
+function upstreamsOf(config: Config) {
+  return { catalogue: composeRegistries(config, { complete }), transport: TRANSPORT };
+}
+
 /** A reloader for what is found in a directory, and what it has taken up. */
 async function stage(cwd: string) {
   const load = () => loadConfig({ cwd, env: { HOME: cwd } });
   let running = await load();
   const reloader = new Reloader({
     load,
-    running: () => ({ ...running, catalogue: composeRegistries(running.config) }),
+    running: () => ({ ...running, upstreams: upstreamsOf(running.config) }),
     apply: (next) => {
       running = { ...running, ...next };
-      return Promise.resolve(composeRegistries(next.config));
+      return Promise.resolve(upstreamsOf(next.config));
     },
     telemetry: new Telemetry(),
   });

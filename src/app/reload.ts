@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { type Config, ConfigError, formatProblem, type LoadedConfig, locateProblems } from '../config/index.ts';
-import type { RegistrySpec } from '../oci/index.ts';
-import type { Catalogue } from '../routing/index.ts';
+import type { RegistrySpec, TransportSpec, UpstreamSpec } from '../oci/index.ts';
 import type { ConfigReloaded, Telemetry } from '../telemetry/index.ts';
 import { planReload } from './reload-plan.ts';
 import { SettingsError } from './settings/index.ts';
+import type { UpstreamSet } from './upstream-set.ts';
 
 /** The outcome of a reload. Problems name file, line and option where they are known. */
 export type ReloadAnswer = ConfigReloaded;
@@ -14,11 +15,14 @@ export type ReloadAnswer = ConfigReloaded;
 export interface ReloadSteps {
   /** @throws {ConfigError} */
   readonly load: () => Promise<LoadedConfig>;
-  readonly running: () => { readonly config: Config; readonly catalogue: Catalogue; readonly source: string };
-  /** Takes up a configuration whole, or rejects. Gives the catalogue in effect. */
-  readonly apply: (next: Pick<LoadedConfig, 'config' | 'source' | 'settings' | 'layerNotes'>) => Promise<Catalogue>;
+  readonly running: () => { readonly config: Config; readonly upstreams: Compared; readonly source: string };
+  /** Takes up a configuration whole, or rejects. Gives the upstreams in effect. */
+  readonly apply: (next: Pick<LoadedConfig, 'config' | 'source' | 'settings' | 'layerNotes'>) => Promise<Compared>;
   readonly telemetry: Telemetry;
 }
+
+/** What a reload compares. */
+type Compared = Pick<UpstreamSet, 'catalogue' | 'transport'>;
 
 /**
  * Reloads the configuration on demand, one reload at a time. Requests for a reload while one runs share the next one, since
@@ -70,7 +74,8 @@ export class Reloader {
     try {
       if (this.#isClosed) throw new Error('the server is stopping');
       loaded = await load();
-      const { config, changed, restart } = planReload(before.config, loaded.config);
+      const { config, restart, ...plan } = planReload(before.config, loaded.config);
+      const changed = [...plan.changed];
       const { source, settings } = loaded;
       // Editors truncate a file before they write it: read at that moment, it would remove every registry.
       if (loaded.isBlank && changed.length > 0) {
@@ -79,10 +84,12 @@ export class Reloader {
       if (source !== before.source && isFileRemoved(before.source)) {
         throw new Error(`${before.source}: the file was removed; put it back, or restart the server without it`);
       }
-      const registries = compareRegistries(
-        before.catalogue,
-        await apply({ config, source, settings, layerNotes: loaded.layerNotes }),
-      );
+      const upstreams = await apply({ config, source, settings, layerNotes: loaded.layerNotes });
+      const registries = compareRegistries(before.upstreams, upstreams);
+      const isOtherTransport = before.upstreams.transport !== upstreams.transport;
+      // The same options, but another file behind one of them.
+      if (isOtherTransport && !changed.some((option) => option.startsWith('transport.')))
+        changed.push('transport.ca_file');
       const isSame = changed.length + Object.values(registries).flat().length === 0;
       return { outcome: isSame ? 'unchanged' : 'changed', source, changed, registries, restart, problems: [] };
     } catch (error) {
@@ -106,9 +113,19 @@ function problemsOf(error: unknown, loaded: LoadedConfig | undefined): readonly 
   return [error instanceof Error ? error.message : String(error)];
 }
 
-function compareRegistries(before: Catalogue, after: Catalogue): ReloadAnswer['registries'] {
+function compareRegistries(before: Compared, after: Compared): ReloadAnswer['registries'] {
   const old = byName(before);
   const now = byName(after);
+  const isSame = (a: RegistrySpec, b: RegistrySpec): boolean => {
+    const isSameUpstream = (each: UpstreamSpec, at: number): boolean => {
+      const other = b.upstreams[at];
+      // Unchanged upstreams are the same objects; a change in a file that they name makes another object.
+      if (each === other || other === undefined || before.transport === after.transport) return each === other;
+      return isDeepStrictEqual(ownSettings(each, before.transport), ownSettings(other, after.transport));
+    };
+    if (a.upstreams.length !== b.upstreams.length || !a.upstreams.every(isSameUpstream)) return false;
+    return isDeepStrictEqual({ ...a, upstreams: [] }, { ...b, upstreams: [] });
+  };
   return {
     added: [...now.keys()].filter((name) => !old.has(name)),
     removed: [...old.keys()].filter((name) => !now.has(name)),
@@ -116,13 +133,15 @@ function compareRegistries(before: Catalogue, after: Catalogue): ReloadAnswer['r
   };
 }
 
-function byName(catalogue: Catalogue): ReadonlyMap<string, RegistrySpec> {
+function byName({ catalogue }: Compared): ReadonlyMap<string, RegistrySpec> {
   return new Map(catalogue.list().map((spec) => [spec.name, spec]));
 }
 
-/** Unchanged upstreams are the same objects; a change in a file that they name makes another object. */
-function isSame(a: RegistrySpec, b: RegistrySpec): boolean {
-  if (a.upstreams.length !== b.upstreams.length || a.upstreams.some((each, at) => each !== b.upstreams[at]))
-    return false;
-  return JSON.stringify(a) === JSON.stringify(b);
+/** An upstream without what it has of the common transport: a change of that is reported once, and not for each registry. */
+function ownSettings({ transport, ...upstream }: UpstreamSpec, common: TransportSpec): unknown {
+  const shared = new Map<string, unknown>(Object.entries(common));
+  const own = Object.values(transport).map((each) =>
+    Object.entries(each).filter(([name, value]) => !isDeepStrictEqual(value, shared.get(name))),
+  );
+  return { ...upstream, own };
 }

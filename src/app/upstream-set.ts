@@ -1,37 +1,33 @@
 import { createHash } from 'node:crypto';
 import type { Config } from '../config/index.ts';
 import { Lru, type Via } from '../lib/index.ts';
-import { OciError, type OriginSource, type RegistrySpec, type UpstreamSpec } from '../oci/index.ts';
-import type { Catalogue, InternUpstream } from '../routing/index.ts';
+import {
+  completeUpstream,
+  type OriginSource,
+  type RegistrySpec,
+  type TransportSpec,
+  type UpstreamSpec,
+} from '../oci/index.ts';
+import type { Catalogue } from '../routing/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
-import type { MirrorSpec } from '../upstream/index.ts';
-import { openTransport, type Transport, transportKeyOf } from './client-pool.ts';
-import { catalogueOf, mirrorSpecOf, readUpstreamFiles } from './settings/index.ts';
+import type { MirrorSpec, UpstreamContext, Upstreams } from '../upstream/index.ts';
+import {
+  ClientPool,
+  catalogueOf,
+  loadUpstream,
+  mirrorSpecOf,
+  readUpstreamFiles,
+  transportOf,
+} from './settings/index.ts';
 
-/** The registries and mirror routes of one configuration, and the transport to their upstreams. */
+/** The registries and mirror routes of one configuration. */
 export interface UpstreamSet {
   readonly catalogue: Catalogue;
   readonly mirrors: readonly MirrorSpec[];
-  readonly transport: Transport;
-}
-
-/** The upstreams of a registry of the set's catalogue, for a request that has come this way. */
-export function originOf(
-  { transport }: UpstreamSet,
-  { registry, via }: { readonly registry: RegistrySpec; readonly via: Via | undefined },
-): OriginSource {
-  const open = async () => (await transport.upstreams.get()).originOf(registry, via);
-  return Object.assign(open, { hops: via?.hops ?? 0 });
-}
-
-/** As {@link originOf}, by the registry's name. @throws {OciError} where no registry has it */
-export function originOfName(
-  upstreams: UpstreamSet,
-  { name, via }: { readonly name: string; readonly via: Via },
-): OriginSource {
-  const registry = upstreams.catalogue.byName(name);
-  if (registry === undefined) throw new OciError('NAME_UNKNOWN', `no registry is called ${name}`);
-  return originOf(upstreams, { registry, via });
+  /** That of upstreams without settings of their own. */
+  readonly transport: TransportSpec;
+  /** Equal for transports that connect alike, the contents of their files included. */
+  readonly transportKey: string;
 }
 
 /** Upstreams that are interned. One that is evicted loses its tokens, health and connections at the next reload. */
@@ -42,76 +38,92 @@ const MAX_INTERNED = 8192;
  * not change stays the same object, and so keeps its connections, tokens and health.
  */
 export class UpstreamSets {
-  readonly #telemetry: Telemetry;
+  readonly clients: ClientPool;
+  /** What upstreams and mirrored sites are made with. */
+  readonly context: UpstreamContext;
   readonly #specs = new Lru<UpstreamSpec>({ maxWeight: MAX_INTERNED });
-  readonly #transports = new Set<Transport>();
+  #upstreams: Upstreams | undefined;
 
   constructor(telemetry: Telemetry) {
-    this.#telemetry = telemetry;
+    this.clients = new ClientPool(telemetry);
+    this.context = { httpClientFor: (transport) => this.clients.clientFor(transport), telemetry, now: Date.now };
   }
 
-  /** The upstreams of a configuration; the transport of the set before is kept where it fits. @throws {SettingsError} */
+  /** The upstreams of a configuration. @param before the set that is in use @throws {SettingsError} */
   async open(config: Config, before?: UpstreamSet): Promise<UpstreamSet> {
     const files = await readUpstreamFiles(config);
-    const intern: InternUpstream = (registry, spec) => this.#intern(registry, spec, files);
-    const catalogue = await catalogueOf(config, { intern });
-    const mirrors = config.mirrors.map(mirrorSpecOf).map((route) => ({
-      ...route,
+    const wanted = transportOf(config);
+    const transportKey = keyOf(wanted, { transport: wanted, files });
+    const transport = before?.transportKey === transportKey ? before.transport : wanted;
+    const intern = (registry: string, spec: UpstreamSpec): UpstreamSpec => this.#intern(registry, spec, files);
+    const catalogue = await catalogueOf(config, {
+      complete: (registry, configured) => intern(registry, completeUpstream(configured, transport)),
+    });
+    const mirrors = config.mirrors.map((mirror) => {
+      const route = mirrorSpecOf(mirror, transport);
       // No registry has a space in its name.
-      upstream: intern(`mirror ${route.name}`, route.upstream),
-    }));
-    const key = transportKeyOf(config, files);
-    if (before?.transport.key === key) return { catalogue, mirrors, transport: before.transport };
-    const transport = await openTransport(config, { key, telemetry: this.#telemetry });
-    this.#transports.add(transport);
-    return { catalogue, mirrors, transport };
+      return { ...route, upstream: intern(`mirror ${route.name}`, route.upstream) };
+    });
+    return { catalogue, mirrors, transport, transportKey };
   }
 
-  /** Whether two sets have the same upstreams and the same transport; the names of registries may differ. */
-  isSame(one: UpstreamSet, other: UpstreamSet): boolean {
-    const difference = new Set(upstreamsOf(one.catalogue)).symmetricDifference(new Set(upstreamsOf(other.catalogue)));
-    return one.transport === other.transport && difference.size === 0;
+  /** The upstreams of a registry, for a request that has come this way. The room for them is loaded by the first request that needs it, not at the start. */
+  originOf(registry: RegistrySpec, via: Via | undefined): OriginSource {
+    const open = async () => {
+      if (this.#upstreams === undefined) {
+        const { createUpstreams } = await loadUpstream();
+        this.#upstreams ??= createUpstreams(this.context);
+      }
+      return this.#upstreams.originOf(registry, via);
+    };
+    return Object.assign(open, { hops: via?.hops ?? 0 });
   }
 
-  /** Closes a set that was opened but does not become the current one. */
-  abandon(opened: UpstreamSet, current: UpstreamSet): void {
-    if (opened.transport !== current.transport) this.#retireTransport(opened.transport);
+  /** The health of those upstreams of a registry that were asked so far. */
+  healthOf(registry: RegistrySpec): ReturnType<Upstreams['healthOf']> {
+    return this.#upstreams?.healthOf(registry) ?? [];
   }
 
-  /** Closes what only the set before needs, as its requests end. */
-  retire(before: UpstreamSet, after: UpstreamSet): void {
-    const removed = new Set(allUpstreamsOf(before)).difference(new Set(allUpstreamsOf(after)));
+  /** Closes what only one set needs, as its requests end; what another one needs is kept. */
+  retire(set: UpstreamSet, kept: UpstreamSet): void {
+    const removed = new Set(allUpstreamsOf(set)).difference(new Set(allUpstreamsOf(kept)));
     // Should one come back, it is a new object with new clients: those of the old one close.
     for (const [key, spec] of this.#specs.entries()) if (removed.has(spec)) this.#specs.delete(key);
-    if (before.transport !== after.transport) this.#retireTransport(before.transport);
-    else void before.transport.clients.retire(removed);
+    void this.clients.retire(transportsOf(set), transportsOf(kept));
   }
 
-  #retireTransport(transport: Transport): void {
-    void transport.retire().then(() => this.#transports.delete(transport));
-  }
-
-  /** Closes every connection. */
-  async close(): Promise<void> {
-    await Promise.all([...this.#transports].map((each) => each.close()));
-  }
-
-  #intern(registry: string, spec: UpstreamSpec, files: ReadonlyMap<string, string>): UpstreamSpec {
-    const { caFile, certFile, keyFile } = spec.tls ?? {};
-    const contents = [caFile, certFile, keyFile].map((file) => (file === undefined ? '' : files.get(file)));
-    const key = createHash('sha256')
-      .update(JSON.stringify([registry, spec, contents]))
-      .digest('base64');
+  #intern(registry: string, spec: UpstreamSpec, files: TlsFiles): UpstreamSpec {
+    const key = keyOf([registry, spec], { transport: spec.transport.upstream, files });
     const known = this.#specs.get(key) ?? spec;
     this.#specs.set(key, known);
     return known;
   }
 }
 
-function upstreamsOf(catalogue: Catalogue): readonly UpstreamSpec[] {
+/** Whether two sets have the same upstreams; the names of registries may differ. */
+export function hasSameUpstreams(one: UpstreamSet, other: UpstreamSet): boolean {
+  return new Set(upstreamsOf(one)).symmetricDifference(new Set(upstreamsOf(other))).size === 0;
+}
+
+type TlsFiles = Awaited<ReturnType<typeof readUpstreamFiles>>;
+
+/** A key of a value, and of the contents of the files that its transport names. */
+function keyOf(value: unknown, { transport, files }: { readonly transport: TransportSpec; readonly files: TlsFiles }) {
+  const { caFiles, certFile, keyFile } = transport.tls;
+  const contents = [...caFiles, certFile, keyFile].map((file) => files.get(file ?? ''));
+  return createHash('sha256')
+    .update(JSON.stringify([value, contents]))
+    .digest('base64');
+}
+
+function upstreamsOf({ catalogue }: UpstreamSet): readonly UpstreamSpec[] {
   return catalogue.list().flatMap(({ upstreams }) => upstreams);
 }
 
-function allUpstreamsOf({ catalogue, mirrors }: UpstreamSet): readonly UpstreamSpec[] {
-  return [...upstreamsOf(catalogue), ...mirrors.map(({ upstream }) => upstream)];
+function allUpstreamsOf(set: UpstreamSet): readonly UpstreamSpec[] {
+  return [...upstreamsOf(set), ...set.mirrors.map(({ upstream }) => upstream)];
+}
+
+function transportsOf(set: UpstreamSet): readonly TransportSpec[] {
+  return [set.transport, ...allUpstreamsOf(set).flatMap(({ transport }) => Object.values(transport))];
 }

@@ -7,32 +7,36 @@ import { startTcpTarget } from '../../test/support/forward-stage.ts';
 import { buildImage } from '../../test/support/image.ts';
 import { Gate } from '../../test/support/scripted/faults.ts';
 import { startScriptedUpstream } from '../../test/support/scripted-upstream.ts';
-import type { UpstreamSpec } from '../oci/index.ts';
+import { upstreamSpec } from '../../test/support/transport-spec.ts';
+import { createHttpClient } from '../net/index.ts';
+import type { ConfiguredUpstream } from '../oci/index.ts';
+import type { Telemetry } from '../telemetry/index.ts';
 import { type CheckOptions, checkUpstreams } from './check-upstreams.ts';
 import type { CheckTarget, UpstreamReport } from './report.ts';
 
 const REPOSITORY = 'ratelimitpreview/test';
 
-function targetOf(url: string, more: Partial<UpstreamSpec & CheckTarget> = {}): CheckTarget {
-  const { kind = 'registry', path = '/v2/', name = 'apps', quotaRepository, ...own } = more;
-  const spec: UpstreamSpec = {
-    name: new URL(url).host,
-    url,
-    credentials: undefined,
-    headers: {},
-    capabilities: ['pull', 'resolve'],
-    tls: undefined,
-    tokenRealms: [],
-    redirectHosts: undefined,
-    ...own,
-  };
+function targetOf(
+  url: string,
+  more: Partial<ConfiguredUpstream & CheckTarget> & { allowPrivate?: readonly string[] } = {},
+): CheckTarget {
+  const { kind = 'registry', path = '/v2/', name = 'apps', quotaRepository, allowPrivate = [], ...own } = more;
+  const spec = upstreamSpec({ url, ...own }, { allowPrivate });
   return { kind, name, spec, path, ...(quotaRepository === undefined ? {} : { quotaRepository }) };
+}
+
+function openTransport(telemetry: Telemetry): ReturnType<CheckOptions['openTransport']> {
+  const client = createHttpClient({ telemetry });
+  return {
+    optionsFor: () => Promise.resolve({ telemetry }),
+    clientFor: () => Promise.resolve(client),
+    close: () => client.close(),
+  };
 }
 
 function options(more: Partial<CheckOptions> = {}): CheckOptions {
   return {
-    openTransport: (telemetry) => Promise.resolve({ optionsFor: () => ({ telemetry }), close: () => undefined }),
-    allowPrivate: [],
+    openTransport,
     timeout: 20_000,
     ...more,
   };
@@ -283,7 +287,7 @@ describe('an upstream that a client named', () => {
     assert.equal(report.reachable, false);
     assert.match(report.steps[0]?.remedy ?? '', /allow_private/);
     assert.deepEqual(upstream.requests, []);
-    const allowed = await checkOne(targetOf(upstream.url, { addresses: 'public' }), { allowPrivate: ['127.0.0.1'] });
+    const allowed = await checkOne(targetOf(upstream.url, { addresses: 'public', allowPrivate: ['127.0.0.1'] }));
     assert.equal(allowed.reachable, true);
   });
 });
@@ -296,14 +300,15 @@ describe('together', () => {
     upstream.fault({ kind: 'ping' }, { gate });
     let opened = 0;
     let closed = 0;
-    const openTransport: CheckOptions['openTransport'] = (telemetry) => {
+    const counted: CheckOptions['openTransport'] = (telemetry) => {
       opened += 1;
-      return Promise.resolve({ optionsFor: () => ({ telemetry }), close: () => void (closed += 1) });
+      const transport = openTransport(telemetry);
+      return { ...transport, close: () => transport.close().then(() => void (closed += 1)) };
     };
     const heard: string[] = [];
     const targets = Array.from({ length: 7 }, (_, index) => targetOf(upstream.url, { name: `r${index}` }));
     const checking = checkUpstreams(targets, {
-      ...options({ openTransport }),
+      ...options({ openTransport: counted }),
       concurrency: 3,
       onReport: ({ name }) => heard.push(name),
     });

@@ -1,8 +1,7 @@
 import { ConcurrencyLimit } from '../lib/index.ts';
-import { createHttpClient, type HttpClient, type HttpClientOptions } from '../net/index.ts';
-import type { TlsSpec, TransportSpec } from '../oci/index.ts';
+import type { HttpClient, HttpClientOptions } from '../net/index.ts';
+import type { TransportSpec } from '../oci/index.ts';
 import { Telemetry } from '../telemetry/index.ts';
-import type { ClientQuery } from '../upstream/index.ts';
 import { checkAnswer } from './answer.ts';
 import { type ConnectionCheck, checkConnection } from './connection.ts';
 import { type CheckTarget, type Outcome, type StepReport, tenths, type UpstreamReport } from './report.ts';
@@ -10,9 +9,7 @@ import { checkTokens } from './token.ts';
 
 export interface CheckOptions {
   /** Opens the transport of pulls for one upstream. The events of its names and handshakes go to `telemetry`. */
-  readonly openTransport: (telemetry: Telemetry) => Promise<CheckTransport>;
-  /** See `transport.allow_private`. */
-  readonly allowPrivate: readonly string[];
+  readonly openTransport: (telemetry: Telemetry) => CheckTransport;
   /** Milliseconds for all requests to one upstream. */
   readonly timeout: number;
   /** Upstreams at a time. @default 8 */
@@ -25,13 +22,11 @@ export interface CheckOptions {
 }
 
 interface CheckTransport {
-  /** The options of an HTTP client with an upstream's own settings. */
-  readonly optionsFor: (
-    tls: TlsSpec | undefined,
-    transport: TransportSpec | undefined,
-  ) => HttpClientOptions | Promise<HttpClientOptions>;
-  /** Closes what all clients share. */
-  readonly close: () => void;
+  /** The options of a transport's client. */
+  readonly optionsFor: (transport: TransportSpec) => Promise<HttpClientOptions>;
+  readonly clientFor: (transport: TransportSpec) => Promise<HttpClient>;
+  /** Closes every connection. */
+  readonly close: () => Promise<void>;
 }
 
 const AT_A_TIME = 8;
@@ -64,7 +59,7 @@ export async function checkUpstreams(
 async function checkUpstream(target: CheckTarget, options: CheckOptions): Promise<UpstreamReport> {
   const startedAt = performance.now();
   const telemetry = new Telemetry();
-  const transport = await options.openTransport(telemetry);
+  const transport = options.openTransport(telemetry);
   const deadline = new AbortController();
   const expire = (): void => deadline.abort(new DOMException('The time of the check is over', 'TimeoutError'));
   const timer = setTimeout(expire, options.timeout);
@@ -85,7 +80,7 @@ async function checkUpstream(target: CheckTarget, options: CheckOptions): Promis
     };
   } finally {
     clearTimeout(timer);
-    transport.close();
+    await transport.close();
   }
 }
 
@@ -100,11 +95,12 @@ async function stepsOf(
 ): Promise<readonly StepReport[]> {
   const { options, transport, telemetry, signal } = setup;
   const { spec, kind, path } = target;
-  const { allowPrivate, now = Date.now } = options;
+  const { now = Date.now } = options;
+  const own = spec.transport.upstream;
   const check: ConnectionCheck = {
     url: new URL(spec.url + path),
-    addresses: spec.addresses === 'public' ? { kind: 'public', allow: allowPrivate } : { kind: 'any' },
-    options: await transport.optionsFor(spec.tls, spec.transport),
+    addresses: spec.addresses === 'public' ? { kind: 'public', allow: own.allowPrivate } : { kind: 'any' },
+    options: await transport.optionsFor(own),
     telemetry,
     signal,
     now,
@@ -115,22 +111,8 @@ async function stepsOf(
   // Without a credential of its own, a mirror route passes a 401 on: the login is up to its clients.
   const needsLogin = answer.status === 401 && (kind === 'registry' || spec.credentials !== undefined);
   if (!needsLogin) return [...connection, answer];
-  const clients: HttpClient[] = [];
-  try {
-    const context = {
-      httpClientFor: async ({ spec: { transport: own }, tls }: ClientQuery) => {
-        const client = createHttpClient(await transport.optionsFor(tls, own));
-        clients.push(client);
-        return client;
-      },
-      telemetry,
-      allowPrivate,
-      now,
-    };
-    return [...connection, answer, ...(await checkTokens(target, { ...check, context }))];
-  } finally {
-    await Promise.all(clients.map((client) => client.close()));
-  }
+  const context = { httpClientFor: (each: TransportSpec) => transport.clientFor(each), telemetry, now };
+  return [...connection, answer, ...(await checkTokens(target, { ...check, context }))];
 }
 
 function worstOf(steps: readonly StepReport[]): Outcome {

@@ -4,6 +4,7 @@
  *
  * Everything here is a type, a value or a pure function. It never does I/O, and it never knows the client.
  */
+export { type ConfiguredRegistry, type ConfiguredUpstream, completeUpstream } from './complete-upstream.ts';
 export {
   type Digest,
   type DigestAlgorithm,
@@ -39,8 +40,6 @@ export type {
   CredentialSource,
   RegistrySpec,
   Secret,
-  TlsSpec,
-  TransportSpec,
   UpstreamSpec,
 } from './registry-spec.ts';
 export {
@@ -60,3 +59,4 @@ export {
   type OriginOptions,
   type OriginSource,
 } from './remote.ts';
+export type { Destination, DnsSpec, TransportSpec } from './transport-spec.ts';

@@ -1,3 +1,5 @@
+import type { Destination, TransportSpec } from './transport-spec.ts';
+
 /**
  * A registry: its names, and the upstreams that have its content.
  *
@@ -36,9 +38,8 @@ export interface UpstreamSpec {
   /** Sent with each request to the upstream itself, never to a redirect target or token service. */
   readonly headers: Readonly<Record<string, string>>;
   readonly capabilities: readonly Capability[];
-  readonly tls: TlsSpec | undefined;
-  /** Overrides the `transport` section, also for its token service and redirect targets. */
-  readonly transport?: TransportSpec | undefined;
+  /** How it, its token service and its redirect targets are connected to. */
+  readonly transport: Readonly<Record<Destination, TransportSpec>>;
   /** Hosts (or `*.suffix`) of token services, besides the upstream's own registrable domain. */
   readonly tokenRealms: readonly string[];
   /** If set, the only hosts (or `*.suffix`) of redirect targets, besides the upstream itself. */
@@ -55,24 +56,3 @@ export type Secret = string | { readonly env: string } | { readonly file: string
 
 /** A username and password, or a `docker-credential-<helper>` program that returns them. */
 export type CredentialSource = { readonly username: Secret; readonly password: Secret } | { readonly helper: string };
-
-/** Connection settings of one upstream. Times in milliseconds. */
-export interface TransportSpec {
-  /** 0 to 255; 0 leaves the ClientHello whole. */
-  readonly firstFragmentLen?: number;
-  readonly allowPlainFallback?: boolean;
-  /** `none`, `environment`, or an address, which may contain a user and password: never show it. */
-  readonly outboundProxy?: string;
-  readonly dialTimeout?: number;
-  readonly tlsHandshakeTimeout?: number;
-  readonly responseHeaderTimeout?: number;
-  readonly bodyIdleTimeout?: number;
-}
-
-/** TLS settings of one upstream. Paths are of PEM files. */
-export interface TlsSpec {
-  readonly caFile?: string;
-  readonly certFile?: string;
-  readonly keyFile?: string;
-  readonly insecureSkipVerify?: boolean;
-}

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { complete } from '../../test/support/transport-spec.ts';
 import type { Catalogue } from './catalogue.ts';
 import { type CatalogueOptions, composeCatalogue } from './compose-catalogue.ts';
 
-function compose(options: CatalogueOptions): Catalogue {
-  const { catalogue, problems } = composeCatalogue(options);
+function compose(options: Omit<CatalogueOptions, 'complete'>): Catalogue {
+  const { catalogue, problems } = composeCatalogue({ ...options, complete });
   assert.deepEqual(problems, []);
   assert.ok(catalogue);
   return catalogue;

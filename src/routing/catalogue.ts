@@ -1,5 +1,5 @@
 import { compileGlob, Lru } from '../lib/index.ts';
-import type { RegistrySpec, UpstreamSpec } from '../oci/index.ts';
+import type { ConfiguredRegistry, ConfiguredUpstream, RegistrySpec, UpstreamSpec } from '../oci/index.ts';
 import { canonicalHost, isPublicHost, looksLikeRegistry, withoutPort } from './host.ts';
 import { knownRegistryByHost, knownRegistryByPattern, registryAt } from './known-registries.ts';
 import { specOfKnown } from './upstream-options.ts';
@@ -35,29 +35,30 @@ export interface AllowAny {
 
 /** The content of a catalogue, without conflicts. */
 interface CatalogueContent {
-  readonly default: RegistrySpec;
+  /** A name. */
+  readonly default: string;
   readonly domainSuffix: string | undefined;
-  readonly registries: readonly RegistrySpec[];
+  readonly registries: readonly ConfiguredRegistry[];
   /** Whether the hosts of known patterns (`*.pkg.dev`) are registries. */
   readonly knownRegistries: boolean;
   readonly allowAny: AllowAny | undefined;
-  /** @default each catalogue has objects of its own */
-  readonly intern?: InternUpstream | undefined;
+  readonly complete: CompleteUpstream;
 }
 
 /**
- * Returns the object of an earlier catalogue for an equal upstream. Tokens, health and connections are kept per object, so
- * they survive a reload.
+ * Adds how an upstream is connected to. It may return the object of an earlier catalogue for an equal upstream: tokens,
+ * health and connections are kept per object, so they survive a reload.
  */
-export type InternUpstream = (registry: string, upstream: UpstreamSpec) => UpstreamSpec;
+export type CompleteUpstream = (registry: string, upstream: ConfiguredUpstream) => UpstreamSpec;
 
 /** Bound for registries made on demand, since clients choose their names. */
 const MAX_ON_DEMAND = 256;
 
 /** Builds the lookups. */
 export function createCatalogue(content: CatalogueContent): Catalogue {
-  const { intern = (_registry, upstream) => upstream } = content;
-  const registries = content.registries.map((registry) => interned(registry, intern));
+  const registries = content.registries.map(completed);
+  const byDefault = registries.find(({ name }) => name === content.default);
+  if (byDefault === undefined) throw new Error(`the default registry ${content.default} is missing from the catalogue`);
   const hosts = new Map<string, RegistrySpec>();
   const words = new Map<string, RegistrySpec>();
   const pathNames = new Map<string, RegistrySpec>();
@@ -70,13 +71,17 @@ export function createCatalogue(content: CatalogueContent): Catalogue {
   const onDemand = new Lru<RegistrySpec>({ maxWeight: MAX_ON_DEMAND });
   const denied = (content.allowAny?.deny ?? []).map((pattern) => compileGlob(canonicalPattern(pattern)));
 
-  function remembered(host: string, make: () => RegistrySpec): RegistrySpec {
+  function completed({ upstreams, ...registry }: ConfiguredRegistry): RegistrySpec {
+    return { ...registry, upstreams: upstreams.map((upstream) => content.complete(registry.name, upstream)) };
+  }
+
+  function remembered(host: string, make: () => ConfiguredRegistry): RegistrySpec {
     const found = onDemand.get(host);
     if (found !== undefined) return found;
     const made = make();
     // A client chose (part of) this host, so it must not resolve to a private address.
     const upstreams = made.upstreams.map((upstream) => ({ ...upstream, addresses: 'public' as const }));
-    const registry = interned({ ...made, upstreams }, intern);
+    const registry = completed({ ...made, upstreams });
     onDemand.set(host, registry);
     return registry;
   }
@@ -103,7 +108,7 @@ export function createCatalogue(content: CatalogueContent): Catalogue {
   }
 
   return {
-    default: registries[content.registries.indexOf(content.default)] ?? content.default,
+    default: byDefault,
     domainSuffix: content.domainSuffix,
     byName,
     byPathName: byName,
@@ -119,8 +124,4 @@ function canonicalPattern(pattern: string): string {
     .toLowerCase()
     .replace(/\.(?=$|:\d+$)/, '')
     .replace(/:443$/, '');
-}
-
-function interned(registry: RegistrySpec, intern: InternUpstream): RegistrySpec {
-  return { ...registry, upstreams: registry.upstreams.map((upstream) => intern(registry.name, upstream)) };
 }

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { complete, upstreamSpec } from '../../test/support/transport-spec.ts';
 import type { Catalogue } from './catalogue.ts';
 import { type CatalogueOptions, composeCatalogue } from './compose-catalogue.ts';
 import { parseRegistryMap, type RegistryMap } from './registry-map.ts';
 
-function compose(options: CatalogueOptions): Catalogue {
-  const { catalogue, problems } = composeCatalogue(options);
+function compose(options: Omit<CatalogueOptions, 'complete'>): Catalogue {
+  const { catalogue, problems } = composeCatalogue({ ...options, complete });
   assert.deepEqual(problems, []);
   assert.ok(catalogue);
   return catalogue;
@@ -131,26 +132,19 @@ describe("the operator's registries", () => {
       library: false,
       delivery: 'redirect',
       upstreams: [
-        {
+        upstreamSpec({
           name: 'hot.example.com',
           url: 'https://hot.example.com',
           credentials,
           headers: { 'User-Agent': 'entrepot' },
           capabilities: ['pull'],
-          tls: undefined,
-          tokenRealms: [],
-          redirectHosts: undefined,
-        },
-        {
+        }),
+        upstreamSpec({
           name: 'cold',
           url: 'http://localhost:5001/team',
-          credentials: undefined,
-          headers: {},
-          capabilities: ['pull', 'resolve'],
           tls: { insecureSkipVerify: true },
-          tokenRealms: [],
           redirectHosts: ['*.x.example'],
-        },
+        }),
       ],
     });
     for (const found of [catalogue.byName('a'), catalogue.byName('apps.example.com'), catalogue.byAlias('apps')]) {
@@ -203,7 +197,7 @@ describe("the operator's registries", () => {
     ['https://x.example/api/v2/a/v2', '/api/v2/a/v2', 'https://x.example/api", repository_prefix: a'],
   ] as const) {
     test(`a repository behind /v2/ in ${url} is refused with the option for it`, () => {
-      const { problems } = composeCatalogue({ registries: { 'docker.io': { upstreams: [{ url }] } } });
+      const { problems } = composeCatalogue({ registries: { 'docker.io': { upstreams: [{ url }] } }, complete });
       const [problem = '', ...others] = problems;
       assert.deepEqual(others, []);
       assert.ok(problem.startsWith(`registries.docker.io.upstreams[0].url: found the path ${found}, `), problem);
@@ -369,7 +363,7 @@ describe('the domain suffix', () => {
 describe('problems', () => {
   const url = 'https://registry.example.com';
   const upstreams = [{ url }];
-  const rows: readonly [why: string, options: CatalogueOptions, problem: RegExp][] = [
+  const rows: readonly [why: string, options: Omit<CatalogueOptions, 'complete'>, problem: RegExp][] = [
     ['a word without upstreams', { registries: { apps: {} } }, /^registries\.apps: .*does not say where/],
     [
       'a known alias without upstreams',
@@ -436,7 +430,7 @@ describe('problems', () => {
   ];
   for (const [why, options, problem] of rows) {
     test(`${why} is one`, () => {
-      const { catalogue, problems } = composeCatalogue(options);
+      const { catalogue, problems } = composeCatalogue({ ...options, complete });
       assert.equal(catalogue, undefined);
       assert.equal(problems.length, 1, problems.join('\n'));
       assert.match(problems[0] ?? '', problem);
@@ -445,6 +439,7 @@ describe('problems', () => {
 
   test('are all reported at once, and none tells a secret', () => {
     const { problems } = composeCatalogue({
+      complete,
       defaultRegistry: 'https://user:hunter2@x.example',
       domainSuffix: 'a b',
       registries: { apps: {}, 'b c': {}, x: { upstreams: [{ url: 'https://u:hunter2@x.example' }], aliases: ['/'] } },
@@ -455,6 +450,6 @@ describe('problems', () => {
 
   test('a registry called __proto__ is one', () => {
     const registries = JSON.parse('{"__proto__": {}}');
-    assert.match(composeCatalogue({ registries }).problems[0] ?? '', /^registries\.__proto__: /);
+    assert.match(composeCatalogue({ registries, complete }).problems[0] ?? '', /^registries\.__proto__: /);
   });
 });

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
-import type { RegistrySpec, UpstreamSpec } from '../oci/index.ts';
-import { type AllowAny, type Catalogue, createCatalogue, type InternUpstream } from './catalogue.ts';
+import type { ConfiguredRegistry, ConfiguredUpstream, RegistrySpec } from '../oci/index.ts';
+import { type AllowAny, type Catalogue, type CompleteUpstream, createCatalogue } from './catalogue.ts';
 import { canonicalHost, isRegistryName, looksLikeRegistry, withoutPort } from './host.ts';
 import {
   KNOWN_REGISTRIES,
@@ -32,7 +32,7 @@ export interface CatalogueOptions {
   readonly domainSuffix?: string;
   /** @default false: only configured registries can be named */
   readonly allowAny?: AllowAny | false;
-  readonly intern?: InternUpstream | undefined;
+  readonly complete: CompleteUpstream;
 }
 
 /** One configured registry. `{}` is enough for a known registry or a host name. */
@@ -63,20 +63,18 @@ export function composeCatalogue(options: CatalogueOptions): Composition {
   const domainSuffix = suffixOf(draft, options.domainSuffix);
   const registries = draft.finish();
   if (draft.problems.length > 0 || byDefault === undefined) return { catalogue: undefined, problems: draft.problems };
-  const defaultRegistry = registries.find(({ name }) => name === byDefault);
-  if (defaultRegistry === undefined) throw new Error(`the default registry ${byDefault} is missing from the catalogue`);
   const catalogue = createCatalogue({
-    default: defaultRegistry,
+    default: byDefault,
     domainSuffix,
     registries,
     knownRegistries,
     allowAny: options.allowAny || undefined,
-    intern: options.intern,
+    complete: options.complete,
   });
   return { catalogue, problems: [] };
 }
 
-type Core = Pick<RegistrySpec, 'name' | 'library' | 'delivery' | 'upstreams'>;
+type Core = Pick<ConfiguredRegistry, 'name' | 'library' | 'delivery' | 'upstreams'>;
 
 /** A catalogue under construction: registries by name, claims to other names, problems. */
 class Draft {
@@ -118,7 +116,7 @@ class Draft {
   }
 
   /** Assigns the names. */
-  finish(): readonly RegistrySpec[] {
+  finish(): readonly ConfiguredRegistry[] {
     const { settled, problems } = this.#claims.settle(new Set(this.#registries.keys()));
     this.problems.push(...problems);
     return [...this.#registries.values()].map(({ name, library, delivery, upstreams }) => {
@@ -201,7 +199,11 @@ function registryNameOf(draft: Draft, key: string, where: string): string | unde
   return known.name;
 }
 
-function readUpstreams(draft: Draft, upstreams: readonly UpstreamOptions[], where: string): readonly UpstreamSpec[] {
+function readUpstreams(
+  draft: Draft,
+  upstreams: readonly UpstreamOptions[],
+  where: string,
+): readonly ConfiguredUpstream[] {
   if (upstreams.length === 0) {
     draft.problems.push(`${where}.upstreams: found an empty list, expected at least one address`);
   }
@@ -224,7 +226,7 @@ function readUpstreams(draft: Draft, upstreams: readonly UpstreamOptions[], wher
   });
 }
 
-function assumedUpstreams(draft: Draft, name: string, where: string): readonly UpstreamSpec[] {
+function assumedUpstreams(draft: Draft, name: string, where: string): readonly ConfiguredUpstream[] {
   if (looksLikeRegistry(name) && withoutPort(name) !== 'localhost') {
     return [upstreamOf({ url: `https://${name}`, host: name, prefix: '' })];
   }
@@ -297,6 +299,6 @@ function isPathWord(name: string): boolean {
   return !looksLikeRegistry(name);
 }
 
-function isDockerHub(upstream: UpstreamSpec): boolean {
+function isDockerHub(upstream: Pick<ConfiguredUpstream, 'url'>): boolean {
   return knownOfHost(new URL(upstream.url).host)?.library === true;
 }

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { complete } from '../../test/support/transport-spec.ts';
 import { composeCatalogue } from './compose-catalogue.ts';
 import { parseImagePattern, parseTagPattern } from './image-pattern.ts';
 
 const { catalogue } = composeCatalogue({
   registries: { apps: { upstreams: [{ url: 'http://127.0.0.1:1' }] } },
   knownRegistries: true,
+  complete,
 });
 const DIGEST = `sha256:${'a'.repeat(64)}`;
 

@@ -4,7 +4,7 @@
  * Names are keys into the catalogue of registries, never addresses to dial. It never sends a request, and never depends on
  * the client.
  */
-export type { Catalogue, InternUpstream } from './catalogue.ts';
+export type { Catalogue, CompleteUpstream } from './catalogue.ts';
 export { type CatalogueOptions, composeCatalogue } from './compose-catalogue.ts';
 export { parseImagePattern, parseTagPattern } from './image-pattern.ts';
 export { KNOWN_REGISTRIES } from './known-registries.ts';

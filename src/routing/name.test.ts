@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { complete } from '../../test/support/transport-spec.ts';
 import { isRepositoryName, OciError, parseRegistryPath } from '../oci/index.ts';
 import type { Catalogue } from './catalogue.ts';
 import { type CatalogueOptions, composeCatalogue } from './compose-catalogue.ts';
 import { type NameRequest, qualifyRepository, type ResolvedName, resolveName } from './name.ts';
 
-function compose(options: CatalogueOptions): Catalogue {
-  const { catalogue, problems } = composeCatalogue(options);
+function compose(options: Omit<CatalogueOptions, 'complete'>): Catalogue {
+  const { catalogue, problems } = composeCatalogue({ ...options, complete });
   assert.deepEqual(problems, []);
   assert.ok(catalogue);
   return catalogue;

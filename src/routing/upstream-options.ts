@@ -1,9 +1,9 @@
-import type { RegistrySpec, UpstreamSpec } from '../oci/index.ts';
+import type { ConfiguredRegistry, ConfiguredUpstream } from '../oci/index.ts';
 import { canonicalHost } from './host.ts';
 import { type KnownRegistry, knownRegistryByHost } from './known-registries.ts';
 
 /** One configured upstream. A final `/v2` of its URL is dropped; its token realms are added to the known ones of its host. */
-export type UpstreamOptions = Pick<UpstreamSpec, 'url'> & Partial<Omit<UpstreamSpec, 'addresses'>>;
+export type UpstreamOptions = Pick<ConfiguredUpstream, 'url'> & Partial<Omit<ConfiguredUpstream, 'addresses'>>;
 
 /** The parsed URL of an upstream. */
 export interface UpstreamUrl {
@@ -40,14 +40,13 @@ export function parseUpstreamUrl(text: string): UpstreamUrl | string {
 }
 
 /** An upstream with its defaults filled in. */
-export function upstreamOf({ url, host }: UpstreamUrl, options: Omit<UpstreamOptions, 'url'> = {}): UpstreamSpec {
+export function upstreamOf({ url, host }: UpstreamUrl, options: Omit<UpstreamOptions, 'url'> = {}): ConfiguredUpstream {
   const realms = [...(knownOfHost(host)?.tokenRealms ?? []), ...(options.tokenRealms ?? [])];
   return {
     name: host,
     credentials: undefined,
     headers: {},
     capabilities: ['pull', 'resolve'],
-    tls: undefined,
     redirectHosts: undefined,
     ...options,
     url,
@@ -56,7 +55,7 @@ export function upstreamOf({ url, host }: UpstreamUrl, options: Omit<UpstreamOpt
 }
 
 /** A known registry without configuration. */
-export function specOfKnown(known: KnownRegistry): RegistrySpec {
+export function specOfKnown(known: KnownRegistry): ConfiguredRegistry {
   return {
     name: known.name,
     hosts: known.hosts,

@@ -1,21 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { upstreamSpec } from '../../test/support/transport-spec.ts';
+import type { ConfiguredUpstream } from '../oci/index.ts';
 import type { MirrorSpec } from '../upstream/index.ts';
 import { cacheUrlOf } from './cache-url.ts';
 
 const route: MirrorSpec = {
   name: 's',
   prefix: '/s',
-  upstream: {
-    name: 's',
-    url: 'https://a.example',
-    credentials: undefined,
-    headers: {},
-    capabilities: ['pull'],
-    tls: undefined,
-    tokenRealms: [],
-    redirectHosts: undefined,
-  },
+  upstream: upstreamSpec({ name: 's', url: 'https://a.example', capabilities: ['pull'] }),
   preserveHost: true,
   methods: ['GET'],
   cache: { enabled: true, immutable: [] },
@@ -26,8 +19,9 @@ function written(text: string): { readonly url: URL; readonly target: string } {
   return { url: new URL(text), target: text.replace(/^https?:\/\/[^/]*/, '') };
 }
 
-function as(shown: Partial<MirrorSpec['upstream']>): MirrorSpec {
-  return { ...route, upstream: { ...route.upstream, ...shown } };
+function as(shown: Partial<ConfiguredUpstream>): MirrorSpec {
+  const { name, url: home } = route.upstream;
+  return { ...route, upstream: upstreamSpec({ name, url: home, capabilities: ['pull'], ...shown }) };
 }
 
 test('the key of an answer is the URL that is asked, where nothing else makes a difference', () => {

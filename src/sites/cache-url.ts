@@ -15,8 +15,8 @@ export function cacheUrlOf(
 ): string {
   const also = new URLSearchParams();
   if (host !== undefined) also.set('host', host);
-  const { headers, credentials, tls } = route.upstream;
-  const shown = JSON.stringify([headers, credentials, tls?.certFile]);
+  const { headers, credentials, transport } = route.upstream;
+  const shown = JSON.stringify([headers, credentials, transport.upstream.tls.certFile]);
   if (shown !== SHOWS_NOTHING) also.set('as', createHash('sha256').update(shown).digest('base64url'));
   const href = hrefOf(site);
   return also.size === 0 ? href : `${href}#${also.toString()}`;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { upstreamSpec } from '../../test/support/transport-spec.ts';
 import {
   type RewriteContext,
   rewriteAddress,
@@ -14,16 +15,7 @@ const routes = new MirrorRoutes([
   {
     name: 'hub',
     prefix: '/hub',
-    upstream: {
-      name: 'hub',
-      url: 'https://hub.example.com',
-      credentials: undefined,
-      headers: {},
-      capabilities: ['pull'],
-      tls: undefined,
-      tokenRealms: [],
-      redirectHosts: undefined,
-    },
+    upstream: upstreamSpec({ name: 'hub', url: 'https://hub.example.com', capabilities: ['pull'] }),
     preserveHost: false,
     methods: ['GET'],
     cache: { enabled: true, immutable: [] },

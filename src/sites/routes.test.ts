@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { upstreamSpec } from '../../test/support/transport-spec.ts';
 import { hrefOf, type WrittenUrl } from '../net/index.ts';
 import type { MirrorSpec } from '../upstream/index.ts';
 import { MirrorRoutes } from './routes.ts';
@@ -8,16 +9,7 @@ function spec(prefix: string, upstream: string): MirrorSpec {
   return {
     name: prefix.slice(1),
     prefix,
-    upstream: {
-      name: prefix.slice(1),
-      url: upstream,
-      credentials: undefined,
-      headers: {},
-      capabilities: ['pull'],
-      tls: undefined,
-      tokenRealms: [],
-      redirectHosts: undefined,
-    },
+    upstream: upstreamSpec({ name: prefix.slice(1), url: upstream, capabilities: ['pull'] }),
     preserveHost: false,
     methods: ['GET'],
     cache: { enabled: true, immutable: [] },

@@ -1,16 +1,16 @@
 import { type AddressPolicy, type HttpClient, HttpError, type HttpHead, type HttpRequest } from '../net/index.ts';
-import type { UpstreamSpec } from '../oci/index.ts';
+import type { Destination, UpstreamSpec } from '../oci/index.ts';
 import type { UpstreamRequestEnded } from '../telemetry/index.ts';
 import { blockOf } from './blocked.ts';
-import type { Destination, UpstreamContext } from './context.ts';
+import type { UpstreamContext } from './context.ts';
 import { withDeadline } from './deadline.ts';
-import { DestinationClients } from './destination-clients.ts';
-import { describeExchange, exchangeFailure, shownUrl } from './error.ts';
+import { describeExchange, exchangeFailure } from './error.ts';
+import { clientTowards, published } from './exchange.ts';
 import { identifiesUs, ownHeaders } from './own-headers.ts';
 import { RangeRefusals } from './range-refusals.ts';
 
-/** Without it, a body that trickles would hold a request for ever, and each of many exchanges could take its own timeout. */
-const ANSWER_TIMEOUT_MS = 50_000;
+/** Milliseconds: the longest delay of a timer. */
+const LONGEST_DELAY = 2 ** 31 - 1;
 /** Distinct warnings per upstream: one that keeps inventing messages is not logged for ever. */
 const MAX_WARNINGS = 32;
 
@@ -23,12 +23,6 @@ export interface ExchangeOptions<T> {
   /** Whose TLS settings apply. */
   readonly destination: Destination;
   readonly send: (client: HttpClient, httpRequest: HttpRequest) => Promise<T>;
-}
-
-/** What the event of an exchange without an answer says of it. */
-export function outcomeOf(error: unknown): Pick<UpstreamRequestEnded, 'blocked'> & { readonly error: string } {
-  if (!(error instanceof HttpError)) return { error: 'failed' };
-  return { error: error.code, blocked: error.code === 'tls-reset' ? error.code : undefined };
 }
 
 /** Single HTTP exchanges with one upstream and with the hosts it leads to. Each is published, whatever its outcome. */
@@ -46,7 +40,12 @@ export class UpstreamConnection {
   /** What may be dialled where an answer from the public internet leads. */
   readonly derived: AddressPolicy;
   readonly rangeRefusals: RangeRefusals;
-  readonly #clients: DestinationClients;
+  /**
+   * Milliseconds for a small request (a manifest, a list, a token, a HEAD of a blob) as a whole, with token, redirects and
+   * body: the time to connect, to shake hands and to respond once. Without it, a body that trickles would hold a request for
+   * ever, and each of many exchanges could take its own timeout.
+   */
+  readonly #answerTimeout: number;
   readonly #warned = new Set<string>();
 
   constructor(registry: string, spec: UpstreamSpec, context: UpstreamContext) {
@@ -56,10 +55,11 @@ export class UpstreamConnection {
     this.context = context;
     this.headers = ownHeaders(spec);
     this.isIdentified = identifiesUs(spec);
-    this.derived = { kind: 'public', allow: context.allowPrivate };
+    const { allowPrivate, dialTimeout, tlsHandshakeTimeout, responseHeaderTimeout } = spec.transport.upstream;
+    this.derived = { kind: 'public', allow: allowPrivate };
     this.named = spec.addresses === 'public' ? this.derived : ANY;
     this.rangeRefusals = new RangeRefusals(context.now);
-    this.#clients = new DestinationClients(spec, context);
+    this.#answerTimeout = Math.min(dialTimeout + tlsHandshakeTimeout + responseHeaderTimeout, LONGEST_DELAY);
   }
 
   /** @throws {UpstreamError} where no answer came; an abort rejects with the signal's reason */
@@ -67,33 +67,22 @@ export class UpstreamConnection {
     httpRequest: HttpRequest,
     { purpose, destination, send }: ExchangeOptions<T>,
   ): Promise<T> {
-    const client = await this.#clients.to(destination);
+    const { registry, spec, context } = this;
+    const client = await clientTowards(destination, this);
     const { method, url, signal } = httpRequest;
-    const startedAt = performance.now();
-    const publish = (status: number, { error, blocked }: Pick<UpstreamRequestEnded, 'error' | 'blocked'> = {}): void =>
-      this.context.telemetry.publish('upstream.request', {
-        registry: this.registry,
-        upstream: this.spec.name,
-        method,
-        url: shownUrl(url),
-        status,
-        durationMs: performance.now() - startedAt,
-        purpose,
-        ...(error === undefined ? {} : { error }),
-        ...(blocked === undefined ? {} : { blocked }),
-      });
-    try {
-      const reply = await send(client, httpRequest);
+    const exchange = { context, registry, upstream: spec.name, purpose, request: httpRequest };
+    const blockedBy = (reply: T): UpstreamRequestEnded['blocked'] => {
       const block = blockOf(reply);
-      publish(reply.status, { blocked: block?.kind });
       // Where another upstream answers in its place, the failure of the request is not logged.
-      if (block !== undefined) this.warn(`${url.host} of ${this.spec.name} is blocked by ${block.by}. ${block.remedy}`);
-      return reply;
+      if (block !== undefined) this.warn(`${url.host} of ${spec.name} is blocked by ${block.by}. ${block.remedy}`);
+      return block?.kind;
+    };
+    try {
+      return await published(exchange, { send: () => send(client, httpRequest), blockedBy });
     } catch (error) {
-      publish(0, outcomeOf(error));
       signal?.throwIfAborted();
       throw exchangeFailure(error, {
-        upstream: this.spec.name,
+        upstream: spec.name,
         exchange: describeExchange(method, url),
         redirected: purpose === 'redirect',
       });
@@ -105,7 +94,7 @@ export class UpstreamConnection {
     { method, url, signal }: { readonly method: string; readonly url: URL; readonly signal?: AbortSignal | undefined },
     operation: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const milliseconds = this.context.answerTimeout ?? ANSWER_TIMEOUT_MS;
+    const milliseconds = this.#answerTimeout;
     const late = (): Error => {
       const cause = new HttpError('timeout', `there was no whole answer within ${milliseconds / 1000} s`);
       return exchangeFailure(cause, { upstream: this.spec.name, exchange: describeExchange(method, url) });

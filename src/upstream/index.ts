@@ -9,10 +9,10 @@
 
 export { parseChallenges, readSecret } from './auth/index.ts';
 export { blockOf, siteBlockOf, versionRefusalOf } from './blocked.ts';
-export type { ClientQuery, UpstreamContext } from './context.ts';
+export type { UpstreamContext } from './context.ts';
 export { UpstreamError } from './error.ts';
 export { ownHeaders } from './own-headers.ts';
 export { type ProbeQuestion, probeUpstream } from './probe.ts';
-export { Site, type SiteOptions } from './site.ts';
+export { Site } from './site.ts';
 export type { MirrorSpec } from './site-spec.ts';
-export { createUpstreams, type Upstreams, type UpstreamsOptions } from './upstreams.ts';
+export { createUpstreams, type Upstreams } from './upstreams.ts';

@@ -1,19 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { UpstreamSpec } from '../oci/index.ts';
+import { upstreamSpec } from '../../test/support/transport-spec.ts';
+import type { ConfiguredUpstream, UpstreamSpec } from '../oci/index.ts';
 import { identifiesUs, ownHeaders } from './own-headers.ts';
 
-function spec(headers: Record<string, string>, tls?: UpstreamSpec['tls']): UpstreamSpec {
-  return {
-    name: 'reg',
-    url: 'https://reg.example',
-    credentials: undefined,
-    headers,
-    capabilities: ['pull', 'resolve'],
-    tls,
-    tokenRealms: [],
-    redirectHosts: undefined,
-  };
+function spec(headers: Record<string, string>, tls?: ConfiguredUpstream['tls']): UpstreamSpec {
+  return upstreamSpec({ url: 'https://reg.example', headers, tls });
 }
 
 describe('ownHeaders', () => {

@@ -26,5 +26,8 @@ export function withVia(headers: Readonly<Record<string, string>>, via: Via | un
  * private costs a check later; wrongly public would disclose private content.
  */
 export function identifiesUs(spec: UpstreamSpec): boolean {
-  return spec.tls?.certFile !== undefined || Object.keys(ownHeaders(spec)).some((name) => !HARMLESS.test(name));
+  return (
+    spec.transport.upstream.tls.certFile !== undefined ||
+    Object.keys(ownHeaders(spec)).some((name) => !HARMLESS.test(name))
+  );
 }

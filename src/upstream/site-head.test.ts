@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { upstreamSpec } from '../../test/support/transport-spec.ts';
 import { type ByteSource, byteSourceOf } from '../lib/index.ts';
 import type { HttpClient, HttpRequest, HttpStream } from '../net/index.ts';
 import { Telemetry } from '../telemetry/index.ts';
@@ -28,29 +29,17 @@ function route(says: (method: string, host: string, request: HttpRequest) => Sai
       return { status, headers, setCookies: [], remoteAddress: undefined, length: undefined, body };
     },
   };
-  const site = new Site({
-    spec: {
+  const site = new Site(
+    {
       name: 's',
       prefix: '/s',
-      upstream: {
-        name: 's',
-        url: 'https://site.test',
-        credentials: undefined,
-        headers: {},
-        capabilities: ['pull'],
-        tls: undefined,
-        tokenRealms: [],
-        redirectHosts: undefined,
-      },
+      upstream: upstreamSpec({ name: 's', url: 'https://site.test', capabilities: ['pull'] }),
       preserveHost: false,
       methods: ['GET', 'HEAD'],
       cache: { enabled: true, immutable: [] },
     },
-    httpClientFor: () => client,
-    telemetry: new Telemetry(),
-    allowPrivate: [],
-    now: () => clock.now,
-  });
+    { httpClientFor: () => client, telemetry: new Telemetry(), now: () => clock.now },
+  );
   const head = async (headers: Readonly<Record<string, string>> = {}) => {
     asked.length = 0;
     const answer = await site.open({

@@ -7,25 +7,18 @@ import {
   readReference,
   type WrittenUrl,
 } from '../net/index.ts';
-import type { UpstreamRequestEnded } from '../telemetry/index.ts';
 import { isPrivateNetwork } from './address.ts';
 import { basicAuthorization, CredentialReader } from './auth/index.ts';
 import { siteBlockOf } from './blocked.ts';
-import { ANY, outcomeOf } from './connection.ts';
+import { ANY } from './connection.ts';
 import type { UpstreamContext } from './context.ts';
-import { DestinationClients } from './destination-clients.ts';
 import { UpstreamError } from './error.ts';
+import { clientTowards, published } from './exchange.ts';
 import { HeadRefusals, mayRefuseHead } from './head-refusals.ts';
 import { hostOf } from './host.ts';
 import { ownHeaders, withVia } from './own-headers.ts';
 import { decideRedirect, isRedirect } from './redirect.ts';
 import type { MirrorSpec } from './site-spec.ts';
-
-export interface SiteOptions extends Pick<UpstreamContext, 'httpClientFor' | 'telemetry' | 'allowPrivate'> {
-  readonly spec: MirrorSpec;
-  /** Milliseconds. @default Date.now */
-  readonly now?: () => number;
-}
 
 export interface SiteRequest extends Pick<HttpRequest, 'method' | 'body'>, WrittenUrl {
   /** The client's end-to-end headers, by lower-case names; a redirect target gets only {@link FOR_ANYONE}. */
@@ -71,25 +64,22 @@ const KEPT_FROM_REDIRECTS = ['x-linked-etag', 'x-linked-size', 'x-repo-commit', 
  */
 export class Site {
   readonly spec: MirrorSpec;
-  readonly #options: SiteOptions;
+  readonly #context: UpstreamContext;
   readonly #home: URL;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #credentials: CredentialReader;
-  readonly #clients: DestinationClients;
   readonly #headRefusals: HeadRefusals;
 
-  constructor(options: SiteOptions) {
-    const { spec } = options;
+  constructor(spec: MirrorSpec, context: UpstreamContext) {
+    const { now } = context;
     this.spec = spec;
-    this.#options = options;
+    this.#context = context;
     this.#home = new URL(spec.upstream.url);
     this.#headers = ownHeaders(spec.upstream);
-    const now = options.now ?? Date.now;
     // A list is refused when the configuration is read.
     const [source] = [spec.upstream.credentials].flat();
     this.#credentials = new CredentialReader({ source, upstream: this.#home, now });
     this.#headRefusals = new HeadRefusals(now);
-    this.#clients = new DestinationClients(spec.upstream, options);
   }
 
   /**
@@ -158,7 +148,7 @@ export class Site {
       }
       answer.body.cancel();
       redirects.push(answer.headers);
-      addresses = privateNetwork ? ANY : { kind: 'public', allow: this.#options.allowPrivate };
+      addresses = privateNetwork ? ANY : { kind: 'public', allow: this.spec.upstream.transport.upstream.allowPrivate };
       this.#requireFollowable(next.url, { from: url, hops, addresses, status: answer.status });
       ({ url, target } = next);
       isHome &&= url.origin === this.#home.origin;
@@ -182,7 +172,7 @@ export class Site {
     });
     if (decision.kind === 'follow') return;
     const message = `${this.#home.host} answered with a redirect that is not followed: ${decision.reason}`;
-    this.#options.telemetry.publish('warning', { message: `${name}: ${message}` });
+    this.#context.telemetry.publish('warning', { message: `${name}: ${message}` });
     throw new UpstreamError(message, { kind: 'invalid', upstream: name, status });
   }
 
@@ -190,39 +180,29 @@ export class Site {
     request: SiteRequest & { readonly addresses: AddressPolicy; readonly isHome: boolean },
   ): Promise<HttpStream> {
     const { method, url, target, isHome, host, via, addresses, signal, body } = request;
-    const client = await this.#clients.to(isHome ? 'upstream' : 'redirect');
+    const { name, upstream: spec } = this.spec;
+    const context = this.#context;
+    const client = await clientTowards(isHome ? 'upstream' : 'redirect', { spec, context });
     const given = isHome ? await this.#homeHeaders(request.headers) : forAnyone(request.headers);
-    const headers = withVia(given, via);
-    const asked = performance.now();
-    const tell = (status: number, { error, blocked }: Pick<UpstreamRequestEnded, 'error' | 'blocked'> = {}): void =>
-      this.#options.telemetry.publish('upstream.request', {
-        registry: this.spec.name,
-        upstream: this.#home.host,
-        purpose: isHome ? 'api' : 'redirect',
-        method,
-        url: `${url.origin}${url.pathname}`,
-        status,
-        durationMs: performance.now() - asked,
-        ...(error === undefined ? {} : { error }),
-        ...(blocked === undefined ? {} : { blocked }),
-      });
+    const httpRequest: HttpRequest = {
+      method,
+      url,
+      target,
+      headers: withVia(given, via),
+      addresses,
+      signal,
+      ...(body === undefined ? {} : { body }),
+      ...(isHome && host !== undefined ? { host } : {}),
+    };
+    const purpose = isHome ? 'api' : 'redirect';
+    const exchange = { context, registry: name, upstream: this.#home.host, purpose, request: httpRequest } as const;
     try {
-      const answer = await client.open({
-        method,
-        url,
-        target,
-        headers,
-        addresses,
-        signal,
-        ...(body === undefined ? {} : { body }),
-        ...(isHome && host !== undefined ? { host } : {}),
+      return await published(exchange, {
+        send: () => client.open(httpRequest),
+        blockedBy: (answer) => siteBlockOf(answer)?.kind,
       });
-      tell(answer.status, { blocked: siteBlockOf(answer)?.kind });
-      return answer;
     } catch (error) {
-      tell(0, { ...outcomeOf(error), error: (error as Error).message });
       if (!(error instanceof HttpError) || error.code === 'aborted') throw error;
-      const { name } = this.spec;
       throw new UpstreamError(error.explanation, { kind: 'unavailable', upstream: name, cause: error });
     }
   }

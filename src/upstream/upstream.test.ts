@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, mock, test } from 'node:test';
+import { upstreamSpec } from '../../test/support/transport-spec.ts';
 import { byteSourceOf } from '../lib/index.ts';
 import { type HttpClient, HttpError, type HttpReply, type HttpRequest } from '../net/index.ts';
-import type { FailureKind, UpstreamSpec } from '../oci/index.ts';
+import type { ConfiguredUpstream, FailureKind, TransportSpec } from '../oci/index.ts';
 import { type Events, Telemetry } from '../telemetry/index.ts';
-import type { ClientQuery } from './context.ts';
 import { UpstreamError } from './error.ts';
 import { Upstream } from './upstream.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
@@ -14,7 +14,7 @@ const PRIVATE = '10.1.2.3';
 const CANARY = 'canary-secret';
 
 interface Scene {
-  readonly spec?: Partial<UpstreamSpec>;
+  readonly spec?: Partial<ConfiguredUpstream>;
   readonly allowPrivate?: readonly string[];
   readonly now?: () => number;
   /** What each host answers, by method and URL without its query. */
@@ -26,7 +26,7 @@ interface Scene {
 /** An upstream over a fake client that writes down what it is asked. */
 function stage(scene: Scene) {
   const requests: HttpRequest[] = [];
-  const clients: Omit<ClientQuery, 'spec'>[] = [];
+  const clients = new Set<TransportSpec>();
   const telemetry = new Telemetry();
   const events: Events['upstream.request'][] = [];
   const warnings: string[] = [];
@@ -45,24 +45,16 @@ function stage(scene: Scene) {
       Promise.try(answer, request).then((reply) => ({ ...reply, length: undefined, body: byteSourceOf([reply.body]) })),
     close: () => Promise.resolve(),
   };
-  const spec: UpstreamSpec = {
-    name: 'reg',
-    url: 'https://reg.example.com',
-    credentials: undefined,
-    headers: {},
-    capabilities: ['pull', 'resolve'],
-    tls: undefined,
-    tokenRealms: [],
-    redirectHosts: undefined,
-    ...scene.spec,
-  };
+  const spec = upstreamSpec(
+    { name: 'reg', url: 'https://reg.example.com', ...scene.spec },
+    { allowPrivate: scene.allowPrivate ?? [] },
+  );
   const upstream = new Upstream('apps', spec, {
-    httpClientFor: ({ destination, tls }) => {
-      clients.push({ destination, tls });
+    httpClientFor(transport) {
+      clients.add(transport);
       return client;
     },
     telemetry,
-    allowPrivate: scene.allowPrivate ?? [],
     now: scene.now ?? Date.now,
   });
   const said = (): string => JSON.stringify([events, warnings]);
@@ -316,7 +308,7 @@ function chain(...steps: readonly (readonly [location: string, remoteAddress?: s
 }
 
 describe('redirects', () => {
-  const secretive: Partial<UpstreamSpec> = {
+  const secretive: Partial<ConfiguredUpstream> = {
     headers: { Authorization: `Bearer ${CANARY}`, 'X-Key': CANARY, Cookie: CANARY },
   };
 
@@ -514,11 +506,15 @@ describe('connections', () => {
     });
     assert.equal((await upstream.fetch(question, 100)).visibility, 'private');
     await upstream.fetch(question, 100);
-    assert.deepEqual(clients, [
-      { destination: 'upstream', tls },
-      { destination: 'token', tls: { caFile: 'ca.pem' } },
-      { destination: 'redirect', tls: { caFile: 'ca.pem', insecureSkipVerify: true } },
-    ]);
+    const caFiles = ['ca.pem'];
+    assert.deepEqual(
+      [...clients].map((each) => each.tls),
+      [
+        { caFiles, certFile: 'c.pem', keyFile: 'k.pem', insecureSkipVerify: true },
+        { caFiles, insecureSkipVerify: false },
+        { caFiles, insecureSkipVerify: true },
+      ],
+    );
   });
 
   test('a client that cannot be made is a failure for now, and made the next time', async () => {
@@ -527,7 +523,6 @@ describe('connections', () => {
     const broken = new Upstream('apps', upstream.spec, {
       httpClientFor: () => Promise.reject(new Error(`ca.pem cannot be read (${(files += 1)})`)),
       telemetry: new Telemetry(),
-      allowPrivate: [],
       now: Date.now,
     });
     await failureOf(broken.fetch(question, 100), 'unavailable');

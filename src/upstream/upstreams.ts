@@ -32,13 +32,7 @@ import type { Quota } from './rate-limit.ts';
 import { Upstream } from './upstream.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 
-/** Options of {@link createUpstreams}. */
-export interface UpstreamsOptions extends Omit<UpstreamContext, 'now'> {
-  /** Milliseconds since the epoch. @default Date.now */
-  readonly now?: () => number;
-}
-
-/** Every upstream that is reached by the same transport. */
+/** Every upstream. */
 export interface Upstreams {
   /**
    * The upstreams of a registry, in order. Challenges, tokens and health are kept per upstream spec, by identity: an
@@ -59,8 +53,7 @@ export interface UpstreamHealth extends HealthView {
   readonly quota?: readonly Quota[];
 }
 
-export function createUpstreams(options: UpstreamsOptions): Upstreams {
-  const context: UpstreamContext = { ...options, now: options.now ?? Date.now };
+export function createUpstreams(context: UpstreamContext): Upstreams {
   const known = new WeakMap<UpstreamSpec, Upstream>();
 
   function upstreamFor(registry: string, spec: UpstreamSpec): Upstream {

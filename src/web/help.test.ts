@@ -1,20 +1,13 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
+import { upstreamSpec } from '../../test/support/transport-spec.ts';
 import type { RegistrySpec, UpstreamSpec } from '../oci/index.ts';
 import { createHelpDescription, describeHelp, type HelpOptions, type HelpRequest } from './help.ts';
 
 function upstream(url: string): UpstreamSpec {
-  return {
-    name: new URL(url).host,
-    url,
-    credentials: { username: 'robot', password: 'c4nary' },
-    headers: { authorization: 'c4nary' },
-    capabilities: ['pull', 'resolve'],
-    tls: undefined,
-    tokenRealms: [],
-    redirectHosts: undefined,
-  };
+  const credentials = { username: 'robot', password: 'c4nary' };
+  return upstreamSpec({ url, credentials, headers: { authorization: 'c4nary' } });
 }
 
 function registry(name: string, options: Partial<RegistrySpec> = {}): RegistrySpec {

@@ -190,6 +190,57 @@ describe('requests beside reloads', () => {
     assert.equal(relay.opened, again);
   });
 
+  test('keep their connections where another upstream gets a longer time, or another way', async () => {
+    await using upstream = await startScriptedUpstream({});
+    upstream.add(image, REPOSITORY, ['latest']);
+    await using relay = await startCountingRelay(upstream.url);
+    const up = { upstreams: [relay.url] };
+    const more = (transport: object): object => ({ upstreams: [{ url: 'http://127.0.0.1:1', transport }] });
+    const cache = { tags: { fresh_for: '0s' } };
+    await using mirror = await startMirror({ registries: { up, more: more({}) }, cache });
+    const asked = async (): Promise<void> => assert.equal((await mirror.get(`/up/v2/${LATEST}`)).status, 200);
+    await asked();
+    const { opened } = relay;
+    const answer = await mirror.reload({ registries: { up, more: more({ response_header_timeout: '10m' }) }, cache });
+    assert.deepEqual(answer.registries, { added: [], removed: [], changed: ['more'] });
+    await asked();
+    assert.equal(relay.opened, opened);
+  });
+
+  test('use the next transport, which is named once and not for each registry', async () => {
+    await using workspace = await Workspace.open();
+    await using upstream = await startScriptedUpstream({});
+    upstream.add(image, REPOSITORY, ['latest']);
+    await using relay = await startCountingRelay(upstream.url);
+    const [one, other] = [await makeCertificate(workspace, 'one'), await makeCertificate(workspace, 'other')];
+    const caFile = workspace.path('ca.pem');
+    await copyFile(one.certFile, caFile);
+    const registries = {
+      up: { upstreams: [relay.url] },
+      private: { upstreams: [{ url: relay.url, credentials: { username: 'robot', password: 'secret' } }] },
+      slow: { upstreams: [{ url: relay.url, transport: { dial_timeout: '9s' } }] },
+    };
+    const cache = { tags: { fresh_for: '0s' } };
+    const config = { registries, cache, transport: { ca_file: caFile } };
+    await using mirror = await startMirror(config);
+    const asked = async (): Promise<void> => assert.equal((await mirror.get(`/up/v2/${LATEST}`)).status, 200);
+    await asked();
+    const none = { added: [], removed: [], changed: [] };
+    const next = { ...config, transport: { ca_file: caFile, dial_timeout: '6s', allow_private: ['10.0.0.0/8'] } };
+    const answer = await mirror.reload(next);
+    assert.deepEqual(answer.changed, ['transport.allow_private', 'transport.dial_timeout']);
+    assert.deepEqual(answer.registries, none);
+    await eventually(() => assert.equal(relay.open, 0));
+    await asked();
+
+    await copyFile(other.certFile, caFile);
+    const renewed = await mirror.reload(next);
+    assert.deepEqual([renewed.outcome, renewed.changed], ['changed', ['transport.ca_file']]);
+    assert.deepEqual(renewed.registries, none);
+    await eventually(() => assert.equal(relay.open, 0));
+    assert.equal((await mirror.reload(next)).outcome, 'unchanged');
+  });
+
   test('keep the connections of a mirror route that did not change, and close those of one that is gone', async () => {
     await using upstream = await startScriptedUpstream({});
     await using relay = await startCountingRelay(upstream.url);

@@ -2,14 +2,15 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ByteSource } from '../../src/lib/index.ts';
 import { createHttpClient, type HttpClient } from '../../src/net/index.ts';
-import type { Origin, RegistrySpec, UpstreamSpec } from '../../src/oci/index.ts';
+import type { ConfiguredUpstream, Origin, RegistrySpec, TransportSpec } from '../../src/oci/index.ts';
 import {
   Telemetry,
   type UpstreamHealthChange,
   type UpstreamQuota,
   type UpstreamRequestEnded,
 } from '../../src/telemetry/index.ts';
-import { createUpstreams, type Upstreams, type UpstreamsOptions } from '../../src/upstream/index.ts';
+import { createUpstreams, type UpstreamContext, type Upstreams } from '../../src/upstream/index.ts';
+import { upstreamSpec } from './transport-spec.ts';
 
 /** Upstreams of one registry, and the events they published. */
 export interface ConnectedUpstreams extends Origin, AsyncDisposable {
@@ -22,7 +23,7 @@ export interface ConnectedUpstreams extends Origin, AsyncDisposable {
   readonly telemetry: Telemetry;
 }
 
-type UpstreamGiven = Partial<UpstreamSpec> & { readonly url: string };
+type UpstreamGiven = Partial<ConfiguredUpstream> & { readonly url: string };
 
 /** Connects to the upstreams of the registry `docker.io`, over real connections that end with the scope. */
 export function connectUpstreams(...upstreams: UpstreamGiven[]): ConnectedUpstreams {
@@ -31,9 +32,11 @@ export function connectUpstreams(...upstreams: UpstreamGiven[]): ConnectedUpstre
 
 /** As {@link connectUpstreams}, with a clock, chance or limits of the test's own. */
 export function connectUpstreamsWith(
-  options: Pick<UpstreamsOptions, 'now' | 'random' | 'answerTimeout'>,
+  { answerTimeout, ...options }: Partial<Pick<UpstreamContext, 'now' | 'random'>> & { readonly answerTimeout?: number },
   ...upstreams: UpstreamGiven[]
 ): ConnectedUpstreams {
+  const timeouts: Partial<TransportSpec> =
+    answerTimeout === undefined ? {} : { dialTimeout: answerTimeout, tlsHandshakeTimeout: 0, responseHeaderTimeout: 0 };
   const registry: RegistrySpec = {
     name: 'docker.io',
     hosts: [],
@@ -41,16 +44,7 @@ export function connectUpstreamsWith(
     pathNames: [],
     library: true,
     delivery: 'stream',
-    upstreams: upstreams.map((each) => ({
-      name: new URL(each.url).host,
-      credentials: undefined,
-      headers: {},
-      capabilities: ['pull', 'resolve'],
-      tls: undefined,
-      tokenRealms: [],
-      redirectHosts: undefined,
-      ...each,
-    })),
+    upstreams: upstreams.map((each) => upstreamSpec(each, timeouts)),
   };
   const telemetry = new Telemetry();
   const events: UpstreamRequestEnded[] = [];
@@ -61,16 +55,15 @@ export function connectUpstreamsWith(
   telemetry.on('upstream.quota', (event) => quotas.push(event));
   telemetry.on('upstream.request', (event) => events.push(event));
   telemetry.on('upstream.failover', (event) => failovers.push(`${event.from} → ${event.to}`));
-  const clients = new Map<string, HttpClient>();
+  const clients = new Map<TransportSpec, HttpClient>();
   const made = createUpstreams({
-    httpClientFor: ({ spec, destination }) => {
-      const key = spec.credentials === undefined ? '' : `${spec.name} ${destination}`;
-      const client = clients.get(key) ?? createHttpClient({});
-      clients.set(key, client);
+    httpClientFor(transport) {
+      const client = clients.get(transport) ?? createHttpClient({});
+      clients.set(transport, client);
       return client;
     },
     telemetry,
-    allowPrivate: [],
+    now: Date.now,
     ...options,
   });
   return Object.assign(made.originOf(registry), {

@@ -64,7 +64,7 @@ describe('what is checked', () => {
       ],
     );
     assert.deepEqual(targets[0]?.spec.credentials, { username: 'ada', password: 'x' });
-    assert.equal(targets[1]?.spec.transport?.firstFragmentLen, 3);
+    assert.equal(targets[1]?.spec.transport.upstream.firstFragmentLen, 3);
     assert.deepEqual([leftOut, onlyKnown], [known.length, false]);
     const named = await select({ ...APPS, mirrors }, { names: ['files', 'apps'] });
     assert.deepEqual(

@@ -1,9 +1,9 @@
-import type { CheckOptions, CheckTarget } from '../../check/index.ts';
+import type { CheckTarget } from '../../check/index.ts';
 import type { Config } from '../../config/index.ts';
 import type { RegistrySpec } from '../../oci/index.ts';
 import { type Catalogue, KNOWN_REGISTRIES } from '../../routing/index.ts';
 import { mirrorSpecOf } from './sites.ts';
-import { clientOptionsOf, resolverOf } from './transport.ts';
+import { transportOf } from './transport.ts';
 
 /** A HEAD of this repository's manifest returns the remaining pulls of Docker Hub without counting as one. */
 const DOCKER_HUB_QUOTA = 'ratelimitpreview/test';
@@ -97,22 +97,10 @@ function targetsOf({ name, upstreams }: RegistrySpec): readonly CheckTarget[] {
   }));
 }
 
-function routesOf({ mirrors }: Config): readonly CheckTarget[] {
-  return mirrors.map(mirrorSpecOf).map(({ name, upstream }) => ({ kind: 'mirror', name, spec: upstream, path: '' }));
-}
-
-/** The transport that a pull uses; opening it throws SettingsError for a bad PEM file. */
-export function checkTransportOf(config: Config): Pick<CheckOptions, 'openTransport' | 'allowPrivate'> {
-  return {
-    allowPrivate: config.transport.allowPrivate,
-    async openTransport(telemetry) {
-      // A resolver for each check, so that no check finds the cached addresses of another.
-      const resolver = await resolverOf(config, telemetry);
-      const shared = { telemetry, ...(resolver === undefined ? {} : { resolver }) };
-      return {
-        optionsFor: (tls, own) => clientOptionsOf(config, { tls, own, shared }),
-        close: () => resolver?.close(),
-      };
-    },
-  };
+function routesOf(config: Config): readonly CheckTarget[] {
+  const transport = transportOf(config);
+  return config.mirrors.map((mirror) => {
+    const { name, upstream } = mirrorSpecOf(mirror, transport);
+    return { kind: 'mirror', name, spec: upstream, path: '' };
+  });
 }

@@ -3,18 +3,20 @@ import { join } from 'node:path';
 import type { ForwardHelp } from '../../clients/index.ts';
 import type { Config } from '../../config/index.ts';
 import type { Authority, AuthorityFiles, ForwardOptions } from '../../forward/index.ts';
+import type { TransportSpec } from '../../oci/index.ts';
 import { type Catalogue, registryByOwnHost } from '../../routing/index.ts';
 import type { Forward } from '../../server/index.ts';
 import type { Log } from '../../telemetry/index.ts';
+import type { ClientPool } from './client-pool.ts';
 import { SettingsError } from './error.ts';
 import { loadForward, loadNet, loadUpstream } from './lazy.ts';
-import { clientOptionsOf, type SharedTransport } from './transport.ts';
 
 /** What the forward proxy shares with the rest of the server. */
 interface ForwardParts
   extends Pick<ForwardOptions, 'dispatch' | 'ownPorts' | 'openTunnels' | 'admission' | 'telemetry' | 'pseudonym'> {
   readonly catalogue: Catalogue;
-  readonly shared: SharedTransport;
+  readonly clients: ClientPool;
+  readonly transport: TransportSpec;
   readonly authority: Authority | undefined;
 }
 
@@ -23,8 +25,8 @@ export async function forwardOf(config: Config, parts: ForwardParts): Promise<Fo
   const { enabled, allowedHosts, presets, ports, allowPrivate, anonymous, maxTunnels, idleTimeout } =
     config.forwardProxy;
   if (!enabled) return undefined;
-  const { responseHeaderTimeout, bodyIdleTimeout } = config.transport;
-  const { catalogue, shared, authority, ...common } = parts;
+  const { catalogue, clients, transport, authority, ...common } = parts;
+  const { responseHeaderTimeout, bodyIdleTimeout } = transport;
   const [{ compileAllowedHosts, createForward, createInterceptor, DEFAULT_PRESETS, hostsOfPresets }, { createDial }] =
     await Promise.all([loadForward(), loadNet()]);
   // Presets are the default; a list of hosts replaces them.
@@ -40,7 +42,7 @@ export async function forwardOf(config: Config, parts: ForwardParts): Promise<Fo
     idleTimeout,
     responseHeaderTimeout,
     bodyIdleTimeout,
-    dial: createDial(await clientOptionsOf(config, { shared })),
+    dial: createDial(await clients.optionsFor(transport)),
     isRegistry: ({ host, port }) => registryByOwnHost(catalogue, `${host}:${port}`) !== undefined,
     interceptor: authority === undefined ? undefined : createInterceptor({ authority, telemetry: common.telemetry }),
   });

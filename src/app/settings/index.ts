@@ -1,10 +1,12 @@
 /**
- * Composes what rooms take from more than one section of the configuration, and reads the files that it names.
+ * Composes what rooms take from more than one section of the configuration, reads the files that it names, and opens the
+ * HTTP clients that it describes.
  *
- * It opens no connection except to download a registry map, and never keeps a configuration.
+ * It sends no request except to download a registry map, and never keeps a configuration.
  */
 
-export { checkTargetsOf, checkTransportOf } from './check.ts';
+export { checkTargetsOf } from './check.ts';
+export { ClientPool } from './client-pool.ts';
 export { SettingsError } from './error.ts';
 export { authorityOf, authorityPlaceOf, forwardHelpOf, forwardOf } from './forward.ts';
 export { loadLateParts, loadSites, loadUpstream, loadWeb } from './lazy.ts';
@@ -13,4 +15,4 @@ export { catalogueOf, composeRegistries } from './registries.ts';
 export { cacheOptionsOf, frontDoorOptionsOf, logFormatOf } from './server.ts';
 export { mirrorSpecOf, sitesOf } from './sites.ts';
 export { checkOwnFiles, checkTlsFiles, readUpstreamFiles } from './tls-files.ts';
-export { answerTimeoutOf, httpClientOf, resolverOf, type SharedTransport } from './transport.ts';
+export { transportOf } from './transport.ts';

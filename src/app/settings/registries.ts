@@ -1,33 +1,38 @@
 import { readFile } from 'node:fs/promises';
 import type { Config } from '../../config/index.ts';
+import { completeUpstream } from '../../oci/index.ts';
 import {
   type Catalogue,
   type CatalogueOptions,
   composeCatalogue,
-  type InternUpstream,
   MAX_REGISTRY_MAP_LENGTH,
   parseRegistryMap,
   type RegistryMap,
 } from '../../routing/index.ts';
+import { ClientPool } from './client-pool.ts';
 import { SettingsError } from './error.ts';
-import { httpClientOf, resolverOf } from './transport.ts';
+import { transportOf } from './transport.ts';
+
+interface CompositionOptions extends Pick<CatalogueOptions, 'registryMap'> {
+  /** @default each catalogue has upstreams of its own */
+  readonly complete?: CatalogueOptions['complete'];
+}
 
 /** The catalogue of a configuration and its registry map. @throws {SettingsError} */
 export async function catalogueOf(
   config: Config,
-  { intern }: { readonly intern?: InternUpstream } = {},
+  options: Pick<CompositionOptions, 'complete'> = {},
 ): Promise<Catalogue> {
   const source = config.registryMap;
   const registryMap = source === undefined ? undefined : await readRegistryMap(source, config);
-  return composeRegistries(config, { registryMap, intern });
+  return composeRegistries(config, { ...options, registryMap });
 }
 
 /** The same without any I/O. @throws {SettingsError} */
-export function composeRegistries(
-  config: Config,
-  { registryMap, intern }: Pick<CatalogueOptions, 'registryMap' | 'intern'> = {},
-): Catalogue {
-  const { catalogue, problems } = composeCatalogue({ ...config, registryMap, intern });
+export function composeRegistries(config: Config, { registryMap, ...options }: CompositionOptions = {}): Catalogue {
+  const transport = transportOf(config);
+  const { complete = (_registry, configured) => completeUpstream(configured, transport) } = options;
+  const { catalogue, problems } = composeCatalogue({ ...config, registryMap, complete });
   if (catalogue === undefined) throw new SettingsError(problems);
   return catalogue;
 }
@@ -48,8 +53,8 @@ async function readMapFile(path: string): Promise<string> {
 }
 
 async function downloadMap(source: string, config: Config): Promise<string> {
-  const resolver = await resolverOf(config);
-  const client = await httpClientOf(config, { shared: resolver === undefined ? {} : { resolver } });
+  const clients = new ClientPool();
+  const client = await clients.clientFor(transportOf(config));
   const url = new URL(source);
   try {
     const { status, body } = await client.fetch({
@@ -64,7 +69,6 @@ async function downloadMap(source: string, config: Config): Promise<string> {
   } catch (error) {
     throw new SettingsError([`registry_map: cannot get ${url.origin}${url.pathname}: ${(error as Error).message}`]);
   } finally {
-    await client.close();
-    resolver?.close();
+    await clients.close();
   }
 }

@@ -1,13 +1,15 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { type Config, formatKey } from '../../config/index.ts';
-import type { TlsSpec } from '../../oci/index.ts';
+import type { ConfiguredUpstream } from '../../oci/index.ts';
 import { readTlsFiles } from '../../server/index.ts';
 import { SettingsError } from './error.ts';
 import { loadForward } from './lazy.ts';
 
 /** The TLS files for upstreams, with the options that name them. */
-function tlsFilesOf(config: Config): readonly { readonly option: string; readonly files: TlsSpec }[] {
+function tlsFilesOf(
+  config: Config,
+): readonly { readonly option: string; readonly files: NonNullable<ConfiguredUpstream['tls']> }[] {
   const ofUpstreams = Object.entries(config.registries).flatMap(([name, { upstreams = [] }]) =>
     upstreams.map(({ tls }, at) => ({
       option: formatKey(['registries', name, 'upstreams', at, 'tls']),

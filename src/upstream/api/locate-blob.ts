@@ -21,7 +21,7 @@ export async function locateBlob(upstream: Upstream, asked: BlobAsked): Promise<
 
 async function locateBare(upstream: Upstream, asked: BlobAsked): Promise<BlobLocation | undefined> {
   // An upstream that requires a client certificate would break the connection: clients have none.
-  if (upstream.spec.tls?.certFile !== undefined) return undefined;
+  if (upstream.spec.transport.upstream.tls.certFile !== undefined) return undefined;
   const request: UpstreamRequest = { ...blobRequest('HEAD', asked), anonymous: true, follow: () => false };
   const { reply } = await upstream.fetch(request, 0);
   if (reply.status !== 200 && !isRedirect(reply.status)) return undefined;

@@ -1,4 +1,4 @@
-import { checkTargetsOf, checkTransportOf } from '../../../app/index.ts';
+import { ClientPool, checkTargetsOf } from '../../../app/index.ts';
 import { checkUpstreams, type UpstreamReport } from '../../../check/index.ts';
 import type { Config } from '../../../config/index.ts';
 import type { Catalogue } from '../../../routing/index.ts';
@@ -29,7 +29,7 @@ export async function checkAtStart(
 ): Promise<readonly UpstreamReport[]> {
   const { targets } = checkTargetsOf(config, catalogue);
   const reports = await checkUpstreams(targets, {
-    ...checkTransportOf(config),
+    openTransport: (telemetry) => new ClientPool(telemetry),
     timeout: CHECK_TIMEOUT,
     signal,
     onReport: (report) => logReport(log, report),

@@ -1,4 +1,4 @@
-import { catalogueOf, checkTargetsOf, checkTransportOf, SettingsError } from '../../../app/index.ts';
+import { ClientPool, catalogueOf, checkTargetsOf, SettingsError } from '../../../app/index.ts';
 import { checkUpstreams, type UpstreamReport } from '../../../check/index.ts';
 import { loadConfig, locateProblems, parseDuration } from '../../../config/index.ts';
 import { nearest } from '../../../lib/index.ts';
@@ -66,7 +66,7 @@ export async function check(options: CheckCommandOptions, surroundings: Surround
       };
       showProgress();
       const reports = await checkUpstreams(targets, {
-        ...checkTransportOf(config),
+        openTransport: (telemetry) => new ClientPool(telemetry),
         timeout,
         signal,
         onReport() {

@@ -1,0 +1,55 @@
+import { type HttpClient, HttpError, type HttpHead, type HttpRequest } from '../net/index.ts';
+import type { Destination, UpstreamSpec } from '../oci/index.ts';
+import type { UpstreamRequestEnded } from '../telemetry/index.ts';
+import type { UpstreamContext } from './context.ts';
+import { shownUrl, UpstreamError } from './error.ts';
+
+/** @throws {UpstreamError} `unavailable` where the client cannot be opened; the next call tries again */
+export async function clientTowards(
+  destination: Destination,
+  { spec: { name, transport }, context }: { readonly spec: UpstreamSpec; readonly context: UpstreamContext },
+): Promise<HttpClient> {
+  try {
+    return await context.httpClientFor(transport[destination]);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    const message = `${name} cannot be asked, as its client cannot be made: ${reason}`;
+    throw new UpstreamError(message, { kind: 'unavailable', upstream: name, cause: error });
+  }
+}
+
+interface Exchange extends Pick<UpstreamRequestEnded, 'registry' | 'upstream' | 'purpose'> {
+  readonly context: UpstreamContext;
+  readonly request: Pick<HttpRequest, 'method' | 'url'>;
+}
+
+/**
+ * Carries out one HTTP exchange and publishes it, whatever its outcome.
+ *
+ * @param how.blockedBy what blocked the request, as its answer shows
+ */
+export async function published<T extends HttpHead>(
+  { context, request: { method, url }, ...about }: Exchange,
+  how: { readonly send: () => Promise<T>; readonly blockedBy: (reply: T) => UpstreamRequestEnded['blocked'] },
+): Promise<T> {
+  const startedAt = performance.now();
+  const publish = (status: number, { error, blocked }: Pick<UpstreamRequestEnded, 'error' | 'blocked'>): void =>
+    context.telemetry.publish('upstream.request', {
+      ...about,
+      method,
+      url: shownUrl(url),
+      status,
+      durationMs: performance.now() - startedAt,
+      ...(error === undefined ? {} : { error }),
+      ...(blocked === undefined ? {} : { blocked }),
+    });
+  try {
+    const reply = await how.send();
+    publish(reply.status, { blocked: how.blockedBy(reply) });
+    return reply;
+  } catch (error) {
+    const code = error instanceof HttpError ? error.code : 'failed';
+    publish(0, { error: code, blocked: code === 'tls-reset' ? code : undefined });
+    throw error;
+  }
+}
