@@ -28,31 +28,33 @@ function read<I extends z.ZodType, O>(input: I, parse: (value: z.output<I>) => O
 
 const textOrNumber = z.union([z.string(), z.number()]);
 
-/** Milliseconds; 0 means at once. */
-export function duration() {
-  return read(textOrNumber, parseDuration, {
-    type: 'duration',
-    expected: 'a length of time with its unit, such as 500ms, 30s, 10m or 1h30m',
-  });
+/** A text that is read by a function, as in {@link read}. */
+function fromText<O>(parse: (text: string) => O | undefined, mark: OptionMeta) {
+  return read(z.string(), parse, mark);
 }
+
+/** A text that matches an expression. */
+function matching(expression: RegExp, mark: OptionMeta) {
+  return z.string().regex(expression).register(optionMeta, mark);
+}
+
+/** Milliseconds; 0 means at once. */
+export const duration = read(textOrNumber, parseDuration, {
+  type: 'duration',
+  expected: 'a length of time with its unit, such as 500ms, 30s, 10m or 1h30m',
+});
 
 /** Milliseconds after which a wait is abandoned; never 0, since every wait has a deadline. */
-export function deadline() {
-  const parse = (value: string | number) => timer(value, 1);
-  return read(textOrNumber, parse, {
-    type: 'duration',
-    expected: 'a length of time above 0 and below 24d with its unit, such as 500ms, 30s or 10m',
-  });
-}
+export const deadline = read(textOrNumber, (value) => timer(value, 1), {
+  type: 'duration',
+  expected: 'a length of time above 0 and below 24d with its unit, such as 500ms, 30s or 10m',
+});
 
 /** Milliseconds after which an operation is cut; 0 is no limit. */
-export function hardLimit() {
-  const parse = (value: string | number) => timer(value, 0);
-  return read(textOrNumber, parse, {
-    type: 'duration',
-    expected: 'a length of time below 24d with its unit, such as 30s or 10m, or 0',
-  });
-}
+export const hardLimit = read(textOrNumber, (value) => timer(value, 0), {
+  type: 'duration',
+  expected: 'a length of time below 24d with its unit, such as 30s or 10m, or 0',
+});
 
 function timer(value: string | number, least: number): number | undefined {
   const milliseconds = parseDuration(value);
@@ -75,24 +77,23 @@ export function size({ least = 0, most = Number.MAX_SAFE_INTEGER, bare = false }
 }
 
 /** Bytes, or a share of the whole from 0 to 1. */
-export function freeSpace() {
-  const parse = (value: string | number): number | { readonly share: number } | undefined => {
+export const freeSpace = read(
+  textOrNumber,
+  (value): number | { readonly share: number } | undefined => {
     const percent = typeof value === 'string' ? /^(\d{1,2}(?:\.\d{1,3})?) ?%$/.exec(value.trim()) : null;
     return percent === null ? parseUnitSize(value) : { share: Number(percent[1]) / 100 };
-  };
-  return read(textOrNumber, parse, {
+  },
+  {
     type: 'size or share',
     expected: 'an amount of bytes such as 5GB, or a share of the disk below 100% such as 5%',
-  });
-}
+  },
+);
 
 /** `os/architecture` or `os/architecture/variant`. */
-export function platform() {
-  return z
-    .string()
-    .regex(/^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9.]+)?$/)
-    .register(optionMeta, { type: 'platform', expected: 'a platform such as linux/amd64 or linux/arm/v7' });
-}
+export const platform = matching(/^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9.]+)?$/, {
+  type: 'platform',
+  expected: 'a platform such as linux/amd64 or linux/arm/v7',
+});
 
 export function count({ least, most }: { readonly least: number; readonly most: number }) {
   return z
@@ -102,21 +103,17 @@ export function count({ least, most }: { readonly least: number; readonly most: 
     .register(optionMeta, { type: 'number', expected: `a whole number from ${least} to ${most}` });
 }
 
-export function flag() {
-  return z.boolean().register(optionMeta, { type: 'boolean', expected: 'true or false' });
-}
+export const flag = z.boolean().register(optionMeta, { type: 'boolean', expected: 'true or false' });
 
 export function choice<const T extends readonly [string, ...string[]]>(...values: T) {
   const words = values.map((value) => `\`${value}\``).join(' or ');
   return z.enum(values).register(optionMeta, { type: words, expected: values.join(' or ') });
 }
 
-export function listenAddress() {
-  return read(textOrNumber, (value): ListenAddress | undefined => parseListenAddress(value), {
-    type: 'address',
-    expected: 'an address such as 127.0.0.1:5000, [::1]:5000, :5000 (every address) or unix:/run/entrepot.sock',
-  });
-}
+export const listenAddress = read(textOrNumber, (value): ListenAddress | undefined => parseListenAddress(value), {
+  type: 'address',
+  expected: 'an address such as 127.0.0.1:5000, [::1]:5000, :5000 (every address) or unix:/run/entrepot.sock',
+});
 
 /** A path; absolute once the configuration is loaded. */
 export function filePath(what: string) {
@@ -131,57 +128,50 @@ export function filePath(what: string) {
 }
 
 /** `http(s)://host[:port][/prefix]`, kept without a trailing slash. */
-export function registryUrl() {
-  return read(z.string(), (text) => parseHttpUrl(text), {
-    type: 'URL',
-    expected: 'an http:// or https:// address without a query or a password in it, e.g. https://ghcr.io',
-  });
-}
+export const registryUrl = fromText(parseHttpUrl, {
+  type: 'URL',
+  expected: 'an http:// or https:// address without a query or a password in it, e.g. https://ghcr.io',
+});
 
 /** As {@link registryUrl}; a host alone means https. */
-export function siteUrl() {
-  const parse = (text: string) => parseHttpUrl(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}`);
-  return read(z.string(), parse, {
+export const siteUrl = fromText(
+  (text) => parseHttpUrl(/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `https://${text}`),
+  {
     type: 'URL or host',
     expected: 'an http:// or https:// address, or a host, without a query or a password in it, e.g. https://github.com',
-  });
-}
+  },
+);
 
 /** One or more whole segments of a path, kept without a trailing slash. */
-export function mirrorPrefix() {
-  const parse = (text: string): string | undefined => {
+export const mirrorPrefix = fromText(
+  (text): string | undefined => {
     const prefix = text.replace(/\/$/, '');
     const isPath = prefix.length <= 256 && /^(?:\/[A-Za-z0-9_~][A-Za-z0-9._~-]*)+$/.test(prefix);
     return isPath ? prefix : undefined;
-  };
-  return read(z.string(), parse, {
+  },
+  {
     type: 'path',
     expected: 'a path of letters, digits and ._~- that begins with a slash, such as /github; not / itself',
-  });
-}
+  },
+);
 
 /** A path behind a mirror's prefix; `*` within one segment, `**` across. */
-export function mirrorPattern() {
-  return z
-    .string()
-    .regex(/^\/[\x21-\x7e]*$/)
-    .register(optionMeta, {
-      type: 'pattern',
-      expected: 'a pattern of paths that begins with a slash, such as /*/*/releases/download/**',
-    });
-}
+export const mirrorPattern = matching(/^\/[\x21-\x7e]*$/, {
+  type: 'pattern',
+  expected: 'a pattern of paths that begins with a slash, such as /*/*/releases/download/**',
+});
 
 /** `http(s)://host[:port]`: clients can only find `/v2/` at the root of a host. */
-export function originUrl() {
-  const parse = (text: string) => {
+export const originUrl = fromText(
+  (text) => {
     const url = parseHttpUrl(text);
     return url !== undefined && new URL(url).pathname === '/' ? url : undefined;
-  };
-  return read(z.string(), parse, {
+  },
+  {
     type: 'URL',
     expected: 'an http:// or https:// address without a path, e.g. https://mirror.example.com',
-  });
-}
+  },
+);
 
 function parseHttpUrl(text: string): string | undefined {
   if (!/^https?:\/\/[^/]/i.test(text) || /[\s\\]/.test(text)) return undefined;
@@ -193,13 +183,10 @@ function parseHttpUrl(text: string): string | undefined {
 }
 
 /** A name (`docker.io`, `apps`) or the URL of a registry. */
-export function registryNameOrUrl() {
-  const parse = (text: string) => (text.includes('://') ? parseHttpUrl(text) : registryName(text));
-  return read(z.string(), parse, {
-    type: 'name or URL',
-    expected: 'the name of a registry such as docker.io or apps, or its URL such as https://registry-1.docker.io',
-  });
-}
+export const registryNameOrUrl = fromText((text) => (text.includes('://') ? parseHttpUrl(text) : registryName(text)), {
+  type: 'name or URL',
+  expected: 'the name of a registry such as docker.io or apps, or its URL such as https://registry-1.docker.io',
+});
 
 /** A file or a URL; a path is absolute once the configuration is loaded. */
 export function fileOrUrl(what: string) {
@@ -207,7 +194,7 @@ export function fileOrUrl(what: string) {
     if (text.includes('://')) return parseMapUrl(text);
     return text === '' || text.includes('\0') ? undefined : text;
   };
-  return read(z.string(), parse, {
+  return fromText(parse, {
     type: 'path or URL',
     expected: `the path or the http(s):// address of ${what}`,
     path: true,
@@ -220,16 +207,16 @@ function parseMapUrl(text: string): string | undefined {
   return url !== null && url.username === '' && url.password === '' ? url.href : undefined;
 }
 
-export function domainName() {
-  const parse = (text: string) => {
+export const domainName = fromText(
+  (text) => {
     const name = text.replace(/^\./, '').replace(/\.$/, '').toLowerCase();
     return isHostName(name) ? name : undefined;
-  };
-  return read(z.string(), parse, {
+  },
+  {
     type: 'host name',
     expected: 'a domain name without scheme or port, such as mirror.example.com',
-  });
-}
+  },
+);
 
 /** Lower-cases the name of a registry: a host with an optional port, or one word. */
 export function registryName(text: string): string | undefined {
@@ -241,46 +228,43 @@ export function registryName(text: string): string | undefined {
 }
 
 /** A short name, valid in a host name and as a path component. */
-export function aliasName() {
-  const parse = (text: string) => (isHostName(text) ? text.toLowerCase() : undefined);
-  return read(z.string(), parse, {
-    type: 'name',
-    expected: 'a short name of letters, digits and dashes, such as apps',
-  });
-}
+export const aliasName = fromText((text) => (isHostName(text) ? text.toLowerCase() : undefined), {
+  type: 'name',
+  expected: 'a short name of letters, digits and dashes, such as apps',
+});
 
 /** A host, or `*.suffix`. */
-export function hostPattern() {
-  const parse = (text: string) => {
+export const hostPattern = fromText(
+  (text) => {
     const host = text.toLowerCase();
     return registryName(host.replace(/^\*\./, '')) === undefined ? undefined : host;
-  };
-  return read(z.string(), parse, {
+  },
+  {
     type: 'host',
     expected: 'a host name such as cdn.example.com, or *.example.com for all below it',
-  });
-}
+  },
+);
 
 /** As {@link hostPattern}; a host with `http://` before it is asked unencrypted, and `https://` says nothing new. */
-export function tokenRealm() {
-  const parse = (text: string) => {
+export const tokenRealm = fromText(
+  (text) => {
     const [, scheme = '', host = ''] = /^(http:\/\/|https:\/\/)?(.*?)\/?$/s.exec(text.toLowerCase()) ?? [];
     if (registryName(scheme === 'http://' ? host : host.replace(/^\*\./, '')) === undefined) return undefined;
     return scheme === 'http://' ? `${scheme}${host}` : host;
-  };
-  return read(z.string(), parse, {
+  },
+  {
     type: 'host or URL',
     expected:
       'a host name such as auth.example.com, *.example.com for all below it, or http://auth.example.com for a host that is asked unencrypted',
-  });
-}
+  },
+);
 
 /** Characters that make an entry a regular expression. */
 const PATTERN_CHARACTERS = /[\\^$*+?()[\]{}|]/;
 
 /** A host (port and final dot are ignored), or a regular expression that matches anywhere in a host. */
-export function hostOrExpression() {
-  const parse = (text: string) => {
+export const hostOrExpression = fromText(
+  (text) => {
     if (text.length > 1000) return undefined;
     // As an expression, brackets would match a single letter in any name.
     const bracketed = /^\[([^\]]*:[^\]]*)\](?::\d{1,5})?$/.exec(text)?.[1];
@@ -288,12 +272,12 @@ export function hostOrExpression() {
     if (PATTERN_CHARACTERS.test(text)) return compiles(text) ? text : undefined;
     const name = text.replace(/\.?(?::\d{1,5})?$/, '');
     return isIP(text) !== 0 || isHostName(name) ? text.toLowerCase() : undefined;
-  };
-  return read(z.string(), parse, {
+  },
+  {
     type: 'host or expression',
     expected: 'a host name such as ghcr.io, or a regular expression such as ^cdn[0-9]+\\.quay\\.io$',
-  });
-}
+  },
+);
 
 function compiles(expression: string): boolean {
   try {
@@ -304,12 +288,11 @@ function compiles(expression: string): boolean {
 }
 
 /** A user name: the part before the colon in Basic credentials (RFC 7617). */
-export function userName() {
-  return z
-    .string()
-    .regex(/^[ -9;-~\u00a0-\u{10ffff}]{1,256}$/u)
-    .register(optionMeta, { type: 'name', expected: 'a user name without a colon in it', user: true });
-}
+export const userName = matching(/^[ -9;-~\u00a0-\u{10ffff}]{1,256}$/u, {
+  type: 'name',
+  expected: 'a user name without a colon in it',
+  user: true,
+});
 
 /** Whether the text is an IP address without a zone, or a CIDR block of them. */
 function isAddressOrBlock(text: string): boolean {
@@ -320,80 +303,75 @@ function isAddressOrBlock(text: string): boolean {
 }
 
 /** A host, an address or a CIDR block. */
-export function addressRange() {
-  const parse = (text: string) => {
+export const addressRange = fromText(
+  (text) => {
     const bare = text.replace(/^\[(.*)\]$/, '$1');
     const isName = isHostName(text.replace(/\.$/, '')) && !/(?:^|\.)\d+$/.test(text);
     return isName || isAddressOrBlock(bare) ? bare.toLowerCase() : undefined;
-  };
-  return read(z.string(), parse, {
+  },
+  {
     type: 'host or range',
     expected: 'a host name, an address or a block of addresses, such as 10.0.0.0/8 or fd00::/8',
-  });
-}
+  },
+);
 
 /** An address or CIDR block of a reverse proxy, or `unix` for one on a Unix socket. */
-export function proxyAddress() {
-  const parse = (text: string) => {
+export const proxyAddress = fromText(
+  (text) => {
     return text === 'unix' || isAddressOrBlock(text) ? text.toLowerCase() : undefined;
-  };
-  return read(z.string(), parse, {
+  },
+  {
     type: 'address or block',
     expected: 'an IP address, a block of them such as 10.0.0.0/8, or unix',
-  });
-}
+  },
+);
 
 /** An IP address. */
-export function ipAddress() {
-  const parse = (text: string) => (isIP(text) === 0 ? undefined : text);
-  return read(z.string(), parse, {
-    type: 'address',
-    expected: 'an IP address such as 8.8.8.8 or 2001:4860:4860::8888',
-  });
-}
+export const ipAddress = fromText((text) => (isIP(text) === 0 ? undefined : text), {
+  type: 'address',
+  expected: 'an IP address such as 8.8.8.8 or 2001:4860:4860::8888',
+});
 
 /** A name server over HTTPS or TLS. */
-export function dnsServer() {
-  const parse = (text: string) => {
+export const dnsServer = fromText(
+  (text) => {
     const url = /^(?:https|tls):\/\/[^/]/i.test(text) && !/[\s\\]/.test(text) ? URL.parse(text) : null;
     if (url === null || url.hostname === '' || url.username !== '' || url.password !== '') return undefined;
     // The name in the certificate follows `#`; for HTTPS it is the host.
     const bare = url.protocol === 'tls:' ? /^\/?$/.test(url.pathname) && url.search === '' : url.hash === '';
     return bare ? text : undefined;
-  };
-  return read(z.string(), parse, {
+  },
+  {
     type: 'URL',
     expected:
       'https://host/path for DNS over HTTPS, or tls://host[:port][#name] for DNS over TLS, such as tls://1.1.1.1:853#cloudflare-dns.com',
-  });
-}
+  },
+);
 
 /** `environment`, `none`, or an address with its scheme, which may hold a user and password. */
-export function outboundProxy() {
-  const parse = (text: string) => {
+export const outboundProxy = fromText(
+  (text) => {
     if (text === 'environment' || text === 'none') return text;
     const url = /^(?:https?|socks5h?):\/\/[^/]/i.test(text) && !/[\s\\]/.test(text) ? URL.parse(text) : null;
     if (url === null || url.hostname === '' || !/^\/?$/.test(url.pathname) || url.search + url.hash !== '')
       return undefined;
     return text;
-  };
-  return read(z.string(), parse, {
+  },
+  {
     type: 'URL or word',
     expected: 'environment, none, or an http://, https:// or socks5:// address such as http://proxy.example.com:3128',
-  });
-}
+  },
+);
 
 /** The first components of a repository's name (distribution-spec, Pull). */
-export function repositoryPrefix() {
-  return z
-    .string()
-    .max(200)
-    .regex(/^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/)
-    .register(optionMeta, {
-      type: 'text',
-      expected: 'lower-case components without a slash at either end, such as dockerhub or team/proxy',
-    });
-}
+export const repositoryPrefix = z
+  .string()
+  .max(200)
+  .regex(/^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/)
+  .register(optionMeta, {
+    type: 'text',
+    expected: 'lower-case components without a slash at either end, such as dockerhub or team/proxy',
+  });
 
 /** A pattern of names: see compileGlob. */
 export function pattern(example: string) {
@@ -402,69 +380,60 @@ export function pattern(example: string) {
     compileGlob(text);
     return text;
   };
-  return read(z.string(), parse, { type: 'pattern', expected: `a pattern such as ${example}` });
+  return fromText(parse, { type: 'pattern', expected: `a pattern such as ${example}` });
 }
 
 /** A name of the operator's own, shown in logs and metrics. */
-export function label() {
-  return z
-    .string()
-    .regex(/^[A-Za-z0-9._:/-]{1,100}$/)
-    .register(optionMeta, { type: 'name', expected: 'a short name of letters, digits, dots and dashes' });
-}
+export const label = matching(/^[A-Za-z0-9._:/-]{1,100}$/, {
+  type: 'name',
+  expected: 'a short name of letters, digits, dots and dashes',
+});
+
+const literalSecret = z
+  .string()
+  // Neither empty nor white space alone.
+  .regex(/\S/)
+  .register(optionMeta, { type: 'secret', expected: 'a text, {env: NAME} or {file: PATH}', secret: true });
+const environmentName = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
+  .register(optionMeta, { type: 'name', expected: 'the name of an environment variable, such as HOT_PASSWORD' })
+  .describe('Name of the environment variable that holds it.');
 
 /** A secret, or its source. */
-export function secret() {
-  const literal = z
-    .string()
-    // Neither empty nor white space alone.
-    .regex(/\S/)
-    .register(optionMeta, { type: 'secret', expected: 'a text, {env: NAME} or {file: PATH}', secret: true });
-  const env = z
-    .string()
-    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
-    .register(optionMeta, { type: 'name', expected: 'the name of an environment variable, such as HOT_PASSWORD' })
-    .describe('Name of the environment variable that holds it.');
-  return z
-    .union([
-      literal,
-      options({ env }),
-      options({ file: filePath('a file that holds the secret').describe('Path of the file that holds it.') }),
-    ])
-    .register(optionMeta, {
-      type: 'secret',
-      expected: 'a text (in quotes where it looks like a number), {env: NAME} or {file: PATH}',
-    });
-}
+export const secret = z
+  .union([
+    literalSecret,
+    options({ env: environmentName }),
+    options({ file: filePath('a file that holds the secret').describe('Path of the file that holds it.') }),
+  ])
+  .register(optionMeta, {
+    type: 'secret',
+    expected: 'a text (in quotes where it looks like a number), {env: NAME} or {file: PATH}',
+  });
 
 /** The value of a request header (RFC 9110 §5.5); it may be a credential. */
-export function headerValue() {
-  return z
-    .string()
-    .regex(/^[\t\x20-\x7e\x80-\xff]*$/)
-    .max(8192)
-    .register(optionMeta, {
-      type: 'text',
-      expected: 'a text on one line (in quotes where it looks like a number)',
-      secret: true,
-    });
-}
+export const headerValue = z
+  .string()
+  .regex(/^[\t\x20-\x7e\x80-\xff]*$/)
+  .max(8192)
+  .register(optionMeta, {
+    type: 'text',
+    expected: 'a text on one line (in quotes where it looks like a number)',
+    secret: true,
+  });
 
 /** The name of a request header (RFC 9110 §5.1). */
-export function headerName() {
-  return z
-    .string()
-    .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/)
-    .register(optionMeta, { type: 'name', expected: 'the name of a header such as User-Agent' });
-}
+export const headerName = matching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/, {
+  type: 'name',
+  expected: 'the name of a header such as User-Agent',
+});
 
 /** The name of a registry as a key: see {@link registryName}. */
-export function registryKey() {
-  return z
-    .string()
-    .refine((name) => registryName(name) === name)
-    .register(optionMeta, {
-      type: 'name',
-      expected: 'a registry name in lower case: a host such as ghcr.io or localhost:5001, or a word such as apps',
-    });
-}
+export const registryKey = z
+  .string()
+  .refine((name) => registryName(name) === name)
+  .register(optionMeta, {
+    type: 'name',
+    expected: 'a registry name in lower case: a host such as ghcr.io or localhost:5001, or a word such as apps',
+  });

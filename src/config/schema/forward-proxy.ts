@@ -5,7 +5,7 @@ import { options } from './options.ts';
 
 /** The forward proxy: a part of the one definition, see schema.ts. */
 export const forwardProxy = options({
-  enabled: flag()
+  enabled: flag
     .prefault(false)
     .describe('Turn the forward proxy on, for clients with `HTTPS_PROXY` and `HTTP_PROXY` set to this server.'),
   listen: forwardListen.meta({
@@ -14,7 +14,7 @@ export const forwardProxy = options({
     examples: ['127.0.0.1:3128'],
   }),
   allowed_hosts: z
-    .array(hostOrExpression())
+    .array(hostOrExpression)
     .optional()
     .meta({
       description:
@@ -48,18 +48,18 @@ export const forwardProxy = options({
     .prefault([443, 80])
     .describe('Ports that clients may reach.'),
   allow_private: z
-    .array(addressRange())
+    .array(addressRange)
     .prefault([])
     .describe('Private hosts, addresses and blocks that clients may reach, if the allowed hosts include them too.'),
-  user: userName().optional().describe('With `password`: the credential that clients must send.'),
-  password: secret().optional().describe('A text, `{env: NAME}` or `{file: PATH}`.'),
-  anonymous: flag().prefault(false).describe('Without `user` and `password`: also serve clients on other machines.'),
+  user: userName.optional().describe('With `password`: the credential that clients must send.'),
+  password: secret.optional().describe('A text, `{env: NAME}` or `{file: PATH}`.'),
+  anonymous: flag.prefault(false).describe('Without `user` and `password`: also serve clients on other machines.'),
   max_tunnels: count({ least: 1, most: 100_000 })
     .prefault(512)
     .describe('Concurrent tunnels; more are refused. Each takes at least 256 KiB of memory.'),
-  idle_timeout: deadline().prefault('5m').describe('A tunnel without traffic for this long is closed.'),
+  idle_timeout: deadline.prefault('5m').describe('A tunnel without traffic for this long is closed.'),
   mitm: options({
-    enabled: flag()
+    enabled: flag
       .prefault(false)
       .describe('Decrypt tunnels, so that pulls are cached. Clients must trust the certificate authority.'),
     ca_cert_file: filePath('a PEM certificate authority')

@@ -41,14 +41,14 @@ export const limits = options({
     .describe(
       'Concurrent requests until their responses have ended, over all listeners; 0 is no limit. Health, metrics, help and tunnels do not count.',
     ),
-  max_inflight_wait: hardLimit().prefault(0).describe('How long a request may wait for a slot; 0 refuses it at once.'),
+  max_inflight_wait: hardLimit.prefault(0).describe('How long a request may wait for a slot; 0 refuses it at once.'),
   max_waiting: count({ least: 1, most: MOST }).prefault(1024).describe('Requests that may wait for a slot.'),
   overload_status: z
     .literal([429, 503])
     .register(optionMeta, { type: '`429` or `503`', expected: '429 or 503' })
     .prefault(429)
     .describe('The status of refused requests. With 503, containerd goes to its next mirror at once.'),
-  retry_after: deadline().prefault('5s').describe('The `Retry-After` of refused requests.'),
+  retry_after: deadline.prefault('5s').describe('The `Retry-After` of refused requests.'),
   per_client: perClient
     .prefault({})
     .describe('Limits for each client: an IPv4 address, or a /64 network of IPv6; see `trusted_proxies`.'),

@@ -6,7 +6,7 @@ import { options } from './options.ts';
 
 /* Where the server and its forward proxy listen: parts of the one definition, see schema.ts. */
 
-const address = listenAddress().describe(
+const address = listenAddress.describe(
   'Where to listen: `127.0.0.1:5000`, `[::1]:5000`, `:5000`, `unix:/run/entrepot.sock`.',
 );
 
@@ -20,7 +20,7 @@ const tls = options({
 const fullListener = options({
   address,
   tls,
-  redirect_to_https: flag()
+  redirect_to_https: flag
     .prefault(false)
     .describe(
       'Answer every request here with a redirect to HTTPS, on `public_url` or on the port of the first listener with `tls`; for a listener without `tls`.',
@@ -46,7 +46,7 @@ function listeners<Listener extends z.ZodType>(
   listener: Listener,
   { plain, expected }: { readonly plain: (where: ListenAddress) => z.output<Listener>; readonly expected: string },
 ) {
-  const one = listenAddress().transform(plain);
+  const one = listenAddress.transform(plain);
   return z
     .union([one.transform((only) => [only]), z.array(z.union([one, listener])).min(1)])
     .register(optionMeta, { type: 'address or list', expected });

@@ -9,7 +9,7 @@ const cache = z
     z.literal(['off', false]),
     options({
       immutable: z
-        .array(mirrorPattern())
+        .array(mirrorPattern)
         .prefault([])
         .describe(
           'Paths behind the prefix whose content never changes, so it is never revalidated; `*` within one segment, `**` across.',
@@ -25,12 +25,12 @@ const cache = z
   });
 
 const mirror = options({
-  name: label().describe('Shown as `route` in log and metrics.'),
-  prefix: mirrorPrefix().describe(
+  name: label.describe('Shown as `route` in log and metrics.'),
+  prefix: mirrorPrefix.describe(
     'The path it is served under: `/github`. The longest prefix that matches a request is used.',
   ),
-  upstream: siteUrl().describe('`http(s)://host[:port][/path]`, or a host alone, which means https.'),
-  preserve_host: flag().prefault(false).describe('Send the client’s `Host` to the site, instead of the site’s own.'),
+  upstream: siteUrl.describe('`http(s)://host[:port][/path]`, or a host alone, which means https.'),
+  preserve_host: flag.prefault(false).describe('Send the client’s `Host` to the site, instead of the site’s own.'),
   methods: z
     .array(choice('GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE'))
     .min(1)
@@ -44,7 +44,7 @@ const mirror = options({
     ),
   headers: headers.prefault({}).describe('Sent with each request to the site, never to redirect targets.'),
   redirect_hosts: z
-    .array(hostPattern())
+    .array(hostPattern)
     .optional()
     .describe('If set, redirects are followed only to these hosts and the site itself.'),
   tls: upstreamTls.optional().describe('TLS towards the site.'),

@@ -53,9 +53,9 @@ import {
  */
 
 const upstreamObject = options({
-  url: registryUrl().describe('`http(s)://host[:port][/prefix]`; the API is at `<url>/v2/`.'),
-  name: label().optional().describe('Shown in logs and metrics. The host of the URL unless given.'),
-  repository_prefix: repositoryPrefix()
+  url: registryUrl.describe('`http(s)://host[:port][/prefix]`; the API is at `<url>/v2/`.'),
+  name: label.optional().describe('Shown in logs and metrics. The host of the URL unless given.'),
+  repository_prefix: repositoryPrefix
     .optional()
     .describe(
       'What repositories have in front of their name there: a project of Harbor, a pull-through rule of ECR, a repository of Artifactory.',
@@ -73,12 +73,12 @@ const upstreamObject = options({
     .describe('`resolve`: it decides what a tag points to; `pull`: it serves content by digest.'),
   tls: upstreamTls.optional().describe('TLS towards this upstream.'),
   redirect_hosts: z
-    .array(hostPattern())
+    .array(hostPattern)
     .optional()
     .describe('If set, redirects may lead only to these hosts and the upstream itself.'),
   transport: upstreamTransport.optional().describe('How to reach this upstream; overrides `transport`.'),
   token_realms: z
-    .array(tokenRealm())
+    .array(tokenRealm)
     .prefault([])
     .describe(
       'Hosts a token service may have, besides those in the upstream’s own domain. With `http://` before it, a host may get the credential unencrypted although the upstream is https.',
@@ -86,7 +86,7 @@ const upstreamObject = options({
 });
 
 const upstream = z
-  .union([registryUrl().transform((url) => upstreamObject.parse({ url })), upstreamObject])
+  .union([registryUrl.transform((url) => upstreamObject.parse({ url })), upstreamObject])
   .register(optionMeta, {
     type: 'URL or map',
     expected: 'an http:// or https:// address such as https://ghcr.io, or a map with a `url`',
@@ -94,7 +94,7 @@ const upstream = z
 
 const registry = options({
   aliases: z
-    .array(aliasName())
+    .array(aliasName)
     .prefault([])
     .describe('Other names of this registry, for host names, for paths and in front of `/v2/`.'),
   upstreams: z
@@ -109,35 +109,33 @@ const registry = options({
     .describe(
       '`redirect`: answer a blob request with a redirect to the upstream, if the client can follow it; the blob is then not cached.',
     ),
-  library: flag()
+  library: flag
     .optional()
     .describe('Put `library/` before one-word repositories, as Docker Hub does. Known registries need no setting.'),
 });
 
-const registries = z.record(registryKey(), registry).register(optionMeta, {
+const registries = z.record(registryKey, registry).register(optionMeta, {
   type: 'map',
   expected: 'a map of registry names, each with nothing or {aliases, upstreams, delivery, library}',
 });
 
 const freshness = options({
-  fresh_for: duration()
-    .prefault('10m')
-    .describe('How long a tag is served before it is revalidated with its upstream.'),
+  fresh_for: duration.prefault('10m').describe('How long a tag is served before it is revalidated with its upstream.'),
   rules: z
     .array(
       options({
         match: pattern('docker.io/library/*:latest').describe(
           'As for `pin`: `registry/repository:tag`; `*` within one component, `**` across.',
         ),
-        fresh_for: duration().describe('For the tags that match.'),
+        fresh_for: duration.describe('For the tags that match.'),
       }),
     )
     .prefault([])
     .describe('The first rule that matches a tag applies.'),
-  stale_after: duration()
+  stale_after: duration
     .prefault('2s')
     .describe('How long to wait for an upstream before a cached tag is served stale.'),
-  stale_on_not_found: flag()
+  stale_on_not_found: flag
     .prefault(false)
     .describe('Serve the cached tag even when the upstream says that it no longer exists.'),
 });
@@ -156,13 +154,11 @@ const cacheOn = options({
       description: 'Bytes the cache may hold; the least recently read content is evicted first. No limit by default.',
       examples: ['50GB'],
     }),
-  min_free: freeSpace()
-    .optional()
-    .meta({
-      description:
-        'Disk space to keep free, in bytes or as a share; content is evicted until that much is free. By default 1 GiB or 2 %, whichever is less.',
-      examples: ['5%'],
-    }),
+  min_free: freeSpace.optional().meta({
+    description:
+      'Disk space to keep free, in bytes or as a share; content is evicted until that much is free. By default 1 GiB or 2 %, whichever is less.',
+    examples: ['5%'],
+  }),
   pin: z
     .array(pattern('docker.io/library/*:latest'))
     .prefault([])
@@ -170,14 +166,14 @@ const cacheOn = options({
       'Tags whose images are never evicted: `registry/repository:tag`, or short as in a pull (`nginx` is every tag of docker.io/library/nginx); `*` within one component, `**` across.',
     ),
   platforms: z
-    .array(platform())
+    .array(platform)
     .min(1)
     .optional()
     .meta({
       description: 'Platforms to cache; images of other platforms are served without being cached. All by default.',
       examples: [['linux/amd64', 'linux/arm64']],
     }),
-  not_found_for: duration()
+  not_found_for: duration
     .prefault('10s')
     .describe(
       'Negative cache: how long a missing tag or manifest is remembered as missing; 0s asks the upstream each time.',
@@ -192,7 +188,7 @@ const cacheOn = options({
     .describe(
       'For a range request far into a blob that is not cached: `ingest` also fetches the whole blob, `pass` only streams the range.',
     ),
-  verify_after: duration()
+  verify_after: duration
     .prefault('7d')
     .describe(
       'A cached blob is hashed again at its next read when its last verification is older than this; 0 verifies only at the first read after each start.',
@@ -224,7 +220,7 @@ const log = options({
   format: choice('auto', 'json', 'console')
     .prefault('auto')
     .describe('`auto`: readable on a terminal, JSON elsewhere.'),
-  access: flag().prefault(true).describe('Log a line for each request.'),
+  access: flag.prefault(true).describe('Log a line for each request.'),
 });
 
 function withoutEffect(reason: string) {
@@ -237,7 +233,7 @@ function withoutEffect(reason: string) {
 
 const dns = options({
   servers: z
-    .array(dnsServer())
+    .array(dnsServer)
     .max(16)
     .prefault([])
     .meta({
@@ -246,7 +242,7 @@ const dns = options({
       examples: [['https://dns.google/dns-query', 'tls://1.1.1.1:853#cloudflare-dns.com']],
     }),
   bootstrap: z
-    .array(ipAddress())
+    .array(ipAddress)
     .max(16)
     .prefault([])
     .meta({
@@ -261,9 +257,9 @@ const dns = options({
     ),
   hosts: z
     .record(
-      domainName(),
+      domainName,
       z
-        .union([ipAddress().transform((address) => [address]), z.array(ipAddress()).min(1).max(16)])
+        .union([ipAddress.transform((address) => [address]), z.array(ipAddress).min(1).max(16)])
         .register(optionMeta, { type: 'address or list', expected: 'an IP address, or a list of such' }),
     )
     .register(optionMeta, {
@@ -278,13 +274,13 @@ const dns = options({
 });
 
 const transport = options({
-  dial_timeout: deadline().prefault('10s').describe('For a connection to an upstream to open.'),
-  tls_handshake_timeout: deadline().prefault('10s').describe('For its TLS handshake.'),
-  response_header_timeout: deadline().prefault('30s').describe('For the head of a response.'),
-  body_idle_timeout: deadline()
+  dial_timeout: deadline.prefault('10s').describe('For a connection to an upstream to open.'),
+  tls_handshake_timeout: deadline.prefault('10s').describe('For its TLS handshake.'),
+  response_header_timeout: deadline.prefault('30s').describe('For the head of a response.'),
+  body_idle_timeout: deadline
     .prefault('30s')
     .describe('A body without a byte for this long is resumed or abandoned. There is no limit for a whole body.'),
-  idle_conn_timeout: deadline().prefault('15s').describe('An idle connection is closed after this long.'),
+  idle_conn_timeout: deadline.prefault('15s').describe('An idle connection is closed after this long.'),
   max_idle_conns_per_host: count({ least: 0, most: 10_000 }).prefault(16).describe('Idle connections kept, per host.'),
   max_idle_conns: count({ least: 0, most: 100_000 })
     .prefault(256)
@@ -292,14 +288,14 @@ const transport = options({
   max_conns_per_host: count({ least: 0, most: 100_000 })
     .prefault(64)
     .describe('Connections at once, per host; 0 is no limit. More requests wait.'),
-  keepalive: hardLimit().prefault('30s').describe('Idle time before TCP keep-alive probes; 0 turns them off.'),
+  keepalive: hardLimit.prefault('30s').describe('Idle time before TCP keep-alive probes; 0 turns them off.'),
   first_fragment_len: count({ least: 0, most: 255 }).prefault(0).describe(FIRST_FRAGMENT_LEN),
-  allow_plain_fallback: flag().prefault(true).describe(ALLOW_PLAIN_FALLBACK),
-  outbound_proxy: outboundProxy().prefault('environment').describe(OUTBOUND_PROXY),
+  allow_plain_fallback: flag.prefault(true).describe(ALLOW_PLAIN_FALLBACK),
+  outbound_proxy: outboundProxy.prefault('environment').describe(OUTBOUND_PROXY),
   dns: dns
     .prefault({})
     .describe('How names of upstreams are resolved. Behind an outbound proxy, the proxy resolves them.'),
-  insecure_skip_verify: flag().prefault(false).describe('Accept any certificate of any upstream. For tests.'),
+  insecure_skip_verify: flag.prefault(false).describe('Accept any certificate of any upstream. For tests.'),
   ca_file: filePath('a PEM file of certificate authorities')
     .optional()
     .meta({
@@ -307,7 +303,7 @@ const transport = options({
       examples: ['/etc/ssl/certs/company.pem'],
     }),
   allow_private: z
-    .array(addressRange())
+    .array(addressRange)
     .prefault([])
     .describe(
       'Private hosts, addresses and blocks that redirects and token services may lead to. Upstreams in this file are always allowed.',
@@ -330,14 +326,12 @@ export const configSchema = options({
     .describe(
       'Where to listen: an address, or a list of addresses and of `{address, tls, redirect_to_https}`. `PORT` sets the port where nothing else does.',
     ),
-  public_url: originUrl()
-    .optional()
-    .meta({
-      description: 'The address that clients use, if this server cannot know it, as behind a load balancer.',
-      examples: ['https://mirror.example.com'],
-    }),
+  public_url: originUrl.optional().meta({
+    description: 'The address that clients use, if this server cannot know it, as behind a load balancer.',
+    examples: ['https://mirror.example.com'],
+  }),
   trusted_proxies: z
-    .array(proxyAddress())
+    .array(proxyAddress)
     .max(1000)
     .prefault([])
     .meta({
@@ -345,20 +339,16 @@ export const configSchema = options({
         'Reverse proxies (addresses, blocks, `unix`) whose `X-Forwarded-For`, `-Proto` and `-Host`, or `Forwarded`, are trusted. From other clients these headers are ignored.',
       examples: [['127.0.0.1', '10.0.0.0/8']],
     }),
-  domain_suffix: domainName()
-    .optional()
-    .meta({
-      description:
-        'With `mirror.example.com`, the host `ghcr.io.mirror.example.com` or `ghcr.mirror.example.com` means ghcr.io.',
-      examples: ['mirror.example.com'],
-    }),
-  default_registry: registryNameOrUrl()
-    .optional()
-    .meta({
-      description:
-        'The registry for names without one: a name, or a URL. By default the `default` of the registry map, else docker.io.',
-      examples: ['docker.io'],
-    }),
+  domain_suffix: domainName.optional().meta({
+    description:
+      'With `mirror.example.com`, the host `ghcr.io.mirror.example.com` or `ghcr.mirror.example.com` means ghcr.io.',
+    examples: ['mirror.example.com'],
+  }),
+  default_registry: registryNameOrUrl.optional().meta({
+    description:
+      'The registry for names without one: a name, or a URL. By default the `default` of the registry map, else docker.io.',
+    examples: ['docker.io'],
+  }),
   registry_map: fileOrUrl('a JSON file of names and registry URLs')
     .optional()
     .meta({
@@ -366,7 +356,7 @@ export const configSchema = options({
         'A JSON file, or its URL, that maps short names to registry URLs; adds to and overrides the known registries.',
       examples: ['./registrymap.json'],
     }),
-  known_registries: flag()
+  known_registries: flag
     .prefault(true)
     .describe('Serve the well-known public registries besides those listed under `registries`.'),
   allow_any: allowAny

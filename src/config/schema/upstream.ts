@@ -6,14 +6,14 @@ import { options } from './options.ts';
 /* The settings of an upstream, of a registry or of a mirror route: parts of the one definition, see schema.ts. */
 
 export const headers = z
-  .record(headerName(), headerValue())
+  .record(headerName, headerValue)
   .register(optionMeta, { type: 'map', expected: 'header names with their values, such as {User-Agent: entrepot}' });
 
 const credential = z
   .union([
     options({
-      username: secret().describe('User name, `{env: NAME}` or `{file: PATH}`.'),
-      password: secret().describe('Password or token, `{env: NAME}` or `{file: PATH}`.'),
+      username: secret.describe('User name, `{env: NAME}` or `{file: PATH}`.'),
+      password: secret.describe('Password or token, `{env: NAME}` or `{file: PATH}`.'),
     }),
     options({
       helper: z
@@ -40,7 +40,7 @@ export const upstreamTls = options({
   key_file: filePath('the PEM key of the client certificate')
     .optional()
     .describe('Key of the client certificate, PEM.'),
-  insecure_skip_verify: flag().optional().describe('Accept any certificate. For tests.'),
+  insecure_skip_verify: flag.optional().describe('Accept any certificate. For tests.'),
 });
 
 export const FIRST_FRAGMENT_LEN =
@@ -52,10 +52,10 @@ export const OUTBOUND_PROXY =
 
 export const upstreamTransport = options({
   first_fragment_len: count({ least: 0, most: 255 }).optional().describe(FIRST_FRAGMENT_LEN),
-  allow_plain_fallback: flag().optional().describe(ALLOW_PLAIN_FALLBACK),
-  outbound_proxy: outboundProxy().optional().describe(OUTBOUND_PROXY),
-  dial_timeout: deadline().optional().describe('For a connection to open.'),
-  tls_handshake_timeout: deadline().optional().describe('For its TLS handshake.'),
-  response_header_timeout: deadline().optional().describe('For the head of a response.'),
-  body_idle_timeout: deadline().optional().describe('For the next byte of a body.'),
+  allow_plain_fallback: flag.optional().describe(ALLOW_PLAIN_FALLBACK),
+  outbound_proxy: outboundProxy.optional().describe(OUTBOUND_PROXY),
+  dial_timeout: deadline.optional().describe('For a connection to open.'),
+  tls_handshake_timeout: deadline.optional().describe('For its TLS handshake.'),
+  response_header_timeout: deadline.optional().describe('For the head of a response.'),
+  body_idle_timeout: deadline.optional().describe('For the next byte of a body.'),
 });
