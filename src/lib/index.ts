@@ -19,6 +19,7 @@ export { Lru } from './lru.ts';
 export { mistypedFrom, nearest } from './nearest.ts';
 export { atOnce, inTurns, mapInPieces, PIECE, type Pieces } from './pieces.ts';
 export { countParameters, filterQuery, sendableQuery } from './raw-query.ts';
+export { Recent } from './recent.ts';
 export { SharedBuffers } from './shared-buffers.ts';
 export { keyOf, SingleFlight } from './single-flight.ts';
 export { continueVia, createPseudonym, loopIn, ownVia, type Via } from './via.ts';

@@ -1,3 +1,4 @@
+import { Recent } from '../lib/index.ts';
 import { type AddressPolicy, type HttpClient, HttpError, type HttpHead, type HttpRequest } from '../net/index.ts';
 import type { Destination, UpstreamSpec } from '../oci/index.ts';
 import type { UpstreamRequestEnded } from '../telemetry/index.ts';
@@ -7,12 +8,14 @@ import { withDeadline } from './deadline.ts';
 import { describeExchange, exchangeFailure } from './error.ts';
 import { clientTowards, published } from './exchange.ts';
 import { identifiesUs, ownHeaders } from './own-headers.ts';
-import { RangeRefusals } from './range-refusals.ts';
 
 /** Milliseconds: the longest delay of a timer. */
 const LONGEST_DELAY = 2 ** 31 - 1;
 /** Distinct warnings per upstream: one that keeps inventing messages is not logged for ever. */
 const MAX_WARNINGS = 32;
+
+/** How long a host that refused a Range is sent none. */
+const REFUSED_FOR_MS = 10 * 60_000;
 
 /** Any address may be dialled. */
 export const ANY: AddressPolicy = { kind: 'any' };
@@ -39,7 +42,11 @@ export class UpstreamConnection {
   readonly named: AddressPolicy;
   /** What may be dialled where an answer from the public internet leads. */
   readonly derived: AddressPolicy;
-  readonly rangeRefusals: RangeRefusals;
+  /**
+   * The hosts (with port, as `URL.host`) that refused a Range and sent the whole without it: the upstream's own, and those of
+   * its storages. They are not sent one meanwhile.
+   */
+  readonly rangeRefusals: Recent;
   /**
    * Milliseconds for a small request (a manifest, a list, a token, a HEAD of a blob) as a whole, with token, redirects and
    * body: the time to connect, to shake hands and to respond once. Without it, a body that trickles would hold a request for
@@ -58,7 +65,7 @@ export class UpstreamConnection {
     const { allowPrivate, dialTimeout, tlsHandshakeTimeout, responseHeaderTimeout } = spec.transport.upstream;
     this.derived = { kind: 'public', allow: allowPrivate };
     this.named = spec.addresses === 'public' ? this.derived : ANY;
-    this.rangeRefusals = new RangeRefusals(context.now);
+    this.rangeRefusals = new Recent({ most: 64, lasts: REFUSED_FOR_MS, now: context.now });
     this.#answerTimeout = Math.min(dialTimeout + tlsHandshakeTimeout + responseHeaderTimeout, LONGEST_DELAY);
   }
 

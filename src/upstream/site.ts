@@ -1,4 +1,4 @@
-import { byteSourceOf, type Via } from '../lib/index.ts';
+import { byteSourceOf, Recent, type Via } from '../lib/index.ts';
 import {
   type AddressPolicy,
   HttpError,
@@ -14,7 +14,6 @@ import { ANY } from './connection.ts';
 import type { UpstreamContext } from './context.ts';
 import { UpstreamError } from './error.ts';
 import { clientTowards, published } from './exchange.ts';
-import { HeadRefusals, mayRefuseHead } from './head-refusals.ts';
 import { hostOf } from './host.ts';
 import { ownHeaders, withVia } from './own-headers.ts';
 import { decideRedirect, isRedirect } from './redirect.ts';
@@ -53,6 +52,13 @@ const FOR_ANYONE = new Set([
   'user-agent',
 ]);
 
+/** How long a host that refused HEAD is not asked with it again. */
+const REFUSED_FOR_MS = 10 * 60_000;
+
+/** Statuses by which a site refuses HEAD where a GET may work; and those of a storage whose URL is signed for GET. */
+const BY_SITE: readonly number[] = [403, 405, 501];
+const BEHIND_REDIRECT: readonly number[] = [400, 401, ...BY_SITE];
+
 /** Headers of a redirect that clients need in the final answer: Hugging Face describes its large files by them. */
 const KEPT_FROM_REDIRECTS = ['x-linked-etag', 'x-linked-size', 'x-repo-commit', 'docker-content-digest'];
 
@@ -68,7 +74,8 @@ export class Site {
   readonly #home: URL;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #credentials: CredentialReader;
-  readonly #headRefusals: HeadRefusals;
+  /** The hosts that refuse HEAD and answer GET, as far as this route has met them. */
+  readonly #headRefusals: Recent;
 
   constructor(spec: MirrorSpec, context: UpstreamContext) {
     const { now } = context;
@@ -79,7 +86,7 @@ export class Site {
     // A list is refused when the configuration is read.
     const [source] = [spec.upstream.credentials].flat();
     this.#credentials = new CredentialReader({ source, upstream: this.#home, now });
-    this.#headRefusals = new HeadRefusals(now);
+    this.#headRefusals = new Recent({ most: 100, lasts: REFUSED_FOR_MS, now });
   }
 
   /**
@@ -116,7 +123,7 @@ export class Site {
     // Refused with GET as well: it is not the method.
     if (asked !== undefined && (answer === undefined || answer.status >= 400)) return asked;
     if (answer === undefined) throw new TypeError('A GET is always asked');
-    if (asked !== undefined) this.#headRefusals.note(asked.url);
+    if (asked !== undefined) this.#headRefusals.add(asked.url.host);
     return { ...answer, body: byteSourceOf([]) };
   }
 
@@ -130,7 +137,7 @@ export class Site {
     let isHome = true;
     let privateNetwork = true;
     for (let hops = 0; ; hops += 1) {
-      if (method === 'HEAD' && this.#headRefusals.has(url)) return undefined;
+      if (method === 'HEAD' && this.#headRefusals.has(url.host)) return undefined;
       const answer = await this.#exchange({ ...request, url, target, addresses, isHome });
       privateNetwork &&= isPrivateNetwork(hostOf(url), answer.remoteAddress);
       const { location } = answer.headers;
@@ -219,6 +226,11 @@ export class Site {
       throw new UpstreamError(message, { kind: 'unavailable', upstream: this.spec.name, cause: error });
     }
   }
+}
+
+/** Whether the answer to a HEAD may be due to the method, so that a GET tells more. */
+function mayRefuseHead({ status, redirects }: SiteAnswer): boolean {
+  return (redirects.length > 0 ? BEHIND_REDIRECT : BY_SITE).includes(status);
 }
 
 function forAnyone(headers: SiteRequest['headers']): Record<string, string> {

@@ -1,3 +1,4 @@
+import { Recent } from '../lib/index.ts';
 import type { AddressPolicy, HttpHead, HttpReply, HttpStream } from '../net/index.ts';
 import type { CredentialSource, UpstreamSpec } from '../oci/index.ts';
 import { type Authorization, Authorizer, CredentialPool } from './auth/index.ts';
@@ -22,13 +23,14 @@ import {
   judgeAnswer,
   judgeBody,
   judgeError,
-  WrongBlobs,
 } from './health/index.ts';
-import type { RangeRefusals } from './range-refusals.ts';
 import { parseRateLimit, type Quota } from './rate-limit.ts';
 import { mayAuthorize, RequestChain, readRest, urlOf } from './request-chain.ts';
 import type { UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
 import { watchBody } from './watch-body.ts';
+
+/** How long an upstream that gave a wrong blob is asked for it after the others. */
+const WRONG_FOR_MS = 10 * 60_000;
 
 type Send<T> = ExchangeOptions<T>['send'];
 
@@ -43,8 +45,11 @@ export class Upstream {
   readonly name: string;
   readonly spec: UpstreamSpec;
   readonly url: URL;
-  /** What it gave wrongly: for these digests other upstreams are asked first. */
-  readonly wrongBlobs: WrongBlobs;
+  /**
+   * The digests of blobs that it gave wrongly: a page, other bytes, a body that never reaches its end. For these other
+   * upstreams are asked first. It has failed for these alone, so its circuit stays as it is.
+   */
+  readonly wrongBlobs: Recent;
   /** Whether it answers HEAD. */
   readonly heads: HeadSupport;
   readonly #connection: UpstreamConnection;
@@ -58,7 +63,7 @@ export class Upstream {
     this.name = spec.name;
     this.spec = spec;
     this.url = connection.url;
-    this.wrongBlobs = new WrongBlobs(now);
+    this.wrongBlobs = new Recent({ most: 1000, lasts: WRONG_FOR_MS, now });
     this.heads = new HeadSupport(now);
     this.#connection = connection;
     this.#health = new Health({ registry, upstream: spec.name, telemetry, now, random });
@@ -68,7 +73,7 @@ export class Upstream {
   }
 
   /** The hosts of its blobs that do not know Range. */
-  get rangeRefusals(): RangeRefusals {
+  get rangeRefusals(): Recent {
     return this.#connection.rangeRefusals;
   }
 

@@ -1,12 +1,14 @@
-import { abortable } from '../../lib/index.ts';
+import { abortable, Recent } from '../../lib/index.ts';
 import { isOriginFailure } from '../../oci/index.ts';
-import { BackOff } from './back-off.ts';
+import { BackOff, LONGEST_DELAY } from './back-off.ts';
 import { type Asked, Flight } from './flight.ts';
 import type { NegativeCache } from './negative-cache.ts';
-import { UnresponsiveRegistries } from './unresponsive.ts';
 
 /** The default of `staleAfter`. */
 const DEFAULT_STALE_AFTER = 2000;
+
+/** Milliseconds that a registry stays listed: longer than the longest back-off, so that the next question renews it. */
+const LISTED_FOR = LONGEST_DELAY + 60_000;
 
 /** Node fires a longer timer at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -78,12 +80,17 @@ export class Revalidation<A> {
   readonly #options: RevalidationOptions<A>;
   readonly #flights = new Map<string, Flight<A>>();
   readonly #backOff: BackOff;
-  readonly #unresponsive: UnresponsiveRegistries;
+  /**
+   * The registries that did not answer in time. While a registry is listed, stale tags are served at once and revalidated in
+   * the background, so an outage delays one request, not every tag.
+   */
+  readonly #unresponsive: Recent;
 
   constructor(options: RevalidationOptions<A> = {}) {
     this.#options = options;
-    this.#backOff = new BackOff(options.now);
-    this.#unresponsive = new UnresponsiveRegistries(options.now);
+    const { now = Date.now } = options;
+    this.#backOff = new BackOff(now);
+    this.#unresponsive = new Recent({ most: 1000, lasts: LISTED_FOR, now });
   }
 
   /** Whether the origin is being asked for a record. */
@@ -159,7 +166,7 @@ export class Revalidation<A> {
     if (running !== undefined) return running;
     const flight = new Flight<A>(question.ask, {
       lateAfter: this.#staleAfter,
-      onLate: () => this.#unresponsive.markUnresponsive(key.registry),
+      onLate: () => this.#unresponsive.add(key.registry),
       release: this.#options.release,
       isForAsker: this.#options.isForAsker,
     });
@@ -175,8 +182,7 @@ export class Revalidation<A> {
     this.#flights.delete(flightOf(key));
     const { failure, answer } = asked;
     const kind = isOriginFailure(failure?.error) ? failure.error.kind : undefined;
-    if (answer !== undefined || (kind !== undefined && kind !== 'unavailable'))
-      this.#unresponsive.markResponsive(registry);
+    if (answer !== undefined || (kind !== undefined && kind !== 'unavailable')) this.#unresponsive.delete(registry);
     if (failure === undefined) {
       this.#backOff.answered(id);
       negativeCache?.forget(id);

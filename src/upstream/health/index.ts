@@ -6,5 +6,5 @@
 
 export { failOver } from './failover.ts';
 export { Health, type HealthPermit, type HealthView } from './health.ts';
+export { rightFirst } from './right-first.ts';
 export { type HealthSignal, judgeAnswer, judgeBody, judgeError } from './signal.ts';
-export { rightFirst, WrongBlobs } from './wrong-blobs.ts';
