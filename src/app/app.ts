@@ -5,11 +5,11 @@ import { createPseudonym, ownVia } from '../lib/index.ts';
 import { OciError } from '../oci/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import { type Forward, FrontDoor, type ListenerAddress } from '../server/index.ts';
-import { createMetrics, type Log, Telemetry } from '../telemetry/index.ts';
+import { type ConfigReloaded, createMetrics, type Log, Telemetry } from '../telemetry/index.ts';
 import { applyConfig, type Live, type ReloadTarget } from './apply-config.ts';
 import { createGeneration, describeUpstreams, type Generation, type ProcessContext } from './generation.ts';
 import { openParts, type ServerParts } from './parts.ts';
-import { type ReloadAnswer, Reloader } from './reload.ts';
+import { Reloader } from './reload.ts';
 import { authorityOf, checkOwnFiles, frontDoorOptionsOf } from './settings/index.ts';
 
 /** A running server. */
@@ -19,10 +19,10 @@ export interface App {
   readonly catalogue: Catalogue;
   status(): Promise<ServerStatus>;
   /**
-   * Reads the configuration again and takes up what needs no restart: whole, or not at all. Problems are in the answer; it
-   * never rejects.
+   * Reads the configuration again and takes up what needs no restart: whole, or not at all. Problems are in the answer, with
+   * file, line and option where they are known; it never rejects.
    */
-  reload(): Promise<ReloadAnswer>;
+  reload(): Promise<ConfigReloaded>;
   /**
    * Reports not ready, but serves as before for `timeouts.drain_delay`. Then takes no new connections, lets running pulls
    * finish within `timeouts.shutdown_timeout`, cuts the rest and closes everything. Resolves with the number of pulls cut;

@@ -8,7 +8,6 @@ import {
   createDispatch,
   createHealthDoor,
   createPageDoor,
-  type Door,
   type Forward,
   type Page,
   type PageRow,
@@ -16,7 +15,7 @@ import {
 } from '../server/index.ts';
 import type { ServerParts } from './parts.ts';
 import { reservedDoor } from './reserved-door.ts';
-import { forwardHelpOf, forwardOf, loadSites, loadWeb, notesOf, sitesOf } from './settings/index.ts';
+import { forwardHelpOf, forwardOf, loadWeb, notesOf, siteDoorsOf } from './settings/index.ts';
 import type { UpstreamSet, UpstreamSets } from './upstream-set.ts';
 
 /** What follows from one configuration; a reload replaces it as a whole. */
@@ -62,10 +61,11 @@ export async function createGeneration(
   const { telemetry, cache, authority, version, ready, admission, metrics, ownPorts, openTunnels, pseudonym } =
     processContext;
   const { upstreamSets } = processContext;
-  const { clients } = upstreamSets;
+  const { clients, context } = upstreamSets;
   const { catalogue, transport } = upstreams;
   const doors = [
-    ...(await siteDoorsOf(config, upstreams, processContext)),
+    // Before all others: a path under a prefix is that of its route.
+    ...(await siteDoorsOf(upstreams.mirrors, { context, publicUrl: config.publicUrl, urls: cache.urls })),
     createHealthDoor({ ready, overloaded: () => admission.overloaded }),
     createPageDoor([
       { route: 'metrics', paths: ['/metrics'], action: 'status', page: metrics },
@@ -83,18 +83,6 @@ export async function createGeneration(
   for (const note of notes) processContext.log.warn(formatProblem(note));
   const registries = new Set([...catalogue.list(), ...config.mirrors].map(({ name }) => name));
   return { config, source, notes, upstreams, handle, forward, registries };
-}
-
-/** The door of the mirror routes; most servers have none. It comes before all others. */
-async function siteDoorsOf(
-  config: Config,
-  { mirrors }: UpstreamSet,
-  { cache, upstreamSets: { context } }: ProcessContext,
-): Promise<readonly Door[]> {
-  const sites = await sitesOf(mirrors, { context, publicUrl: config.publicUrl });
-  if (sites === undefined) return [];
-  const { createSitesDoor } = await loadSites();
-  return [createSitesDoor({ ...sites, urls: cache.urls })];
 }
 
 function helpPage(config: Config, catalogue: Catalogue, version: string): PageRow {

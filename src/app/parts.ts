@@ -34,54 +34,22 @@ export async function openParts(
   config: Config,
   context: PartsContext,
 ): Promise<{ readonly parts: ServerParts; readonly upstreams: UpstreamSet }> {
-  const eventLog = openEventLog(config, context);
-  const upstreamSets = openUpstreamSets(context);
-  const upstreams = await upstreamSets.open(config);
-  const storage = await openStorage(config, context);
-  const cache = openCache(config, { ...context, storage, upstreams });
-  const admission = openAdmission(config, context);
-  return { parts: { ...context, eventLog, upstreamSets, storage, cache, admission }, upstreams };
-}
-
-function openEventLog(config: Config, context: PartsContext): EventLog {
+  const { telemetry, cleanups } = context;
   const eventLog = new EventLog(config, context);
-  context.cleanups.push(() => eventLog.close());
-  return eventLog;
-}
-
-function openUpstreamSets({ telemetry, cleanups }: PartsContext): UpstreamSets {
+  cleanups.push(() => eventLog.close());
   const upstreamSets = new UpstreamSets(telemetry);
   cleanups.push(() => upstreamSets.clients.close());
-  return upstreamSets;
-}
-
-function openCache(
-  config: Config,
-  {
-    telemetry,
-    cleanups,
-    storage,
-    upstreams,
-  }: PartsContext & { readonly storage: Storage; readonly upstreams: UpstreamSet },
-): PullThrough {
+  const upstreams = await upstreamSets.open(config);
+  const storage = await openStorage(config, context);
   const { store, metadata, ledger } = storage;
   const { reconciledAt } = ledger;
-  const cache = new PullThrough({
-    store,
-    metadata,
-    telemetry,
-    ...cacheOptionsOf(config, upstreams.catalogue),
-    reconciledAt,
-  });
+  const policy = cacheOptionsOf(config, upstreams.catalogue);
+  const cache = new PullThrough({ store, metadata, telemetry, ...policy, reconciledAt });
   cleanups.push(async () => {
     await cache.close();
     ledger.reconciledAt = cache.reconciledAt;
   });
-  return cache;
-}
-
-function openAdmission(config: Config, { telemetry, cleanups }: PartsContext): Admission {
   const admission = new Admission({ limits: config.limits, telemetry });
   cleanups.push(() => admission.close());
-  return admission;
+  return { parts: { ...context, eventLog, upstreamSets, storage, cache, admission }, upstreams };
 }

@@ -8,9 +8,6 @@ import { planReload } from './reload-plan.ts';
 import { SettingsError } from './settings/index.ts';
 import type { UpstreamSet } from './upstream-set.ts';
 
-/** The outcome of a reload. Problems name file, line and option where they are known. */
-export type ReloadAnswer = ConfigReloaded;
-
 /** What a {@link Reloader} needs of the server. */
 export interface ReloadSteps {
   /** @throws {ConfigError} */
@@ -30,15 +27,15 @@ type Compared = Pick<UpstreamSet, 'catalogue' | 'transport'>;
  */
 export class Reloader {
   readonly #steps: ReloadSteps;
-  #running: Promise<ReloadAnswer> | undefined;
-  #next: Promise<ReloadAnswer> | undefined;
+  #running: Promise<ConfigReloaded> | undefined;
+  #next: Promise<ConfigReloaded> | undefined;
   #isClosed = false;
 
   constructor(steps: ReloadSteps) {
     this.#steps = steps;
   }
 
-  reload(): Promise<ReloadAnswer> {
+  reload(): Promise<ConfigReloaded> {
     if (this.#running === undefined) return this.#next ?? this.#start();
     this.#next ??= this.#running.then(() => {
       this.#next = undefined;
@@ -53,21 +50,21 @@ export class Reloader {
     while (this.#running !== undefined) await (this.#next ?? this.#running);
   }
 
-  #start(): Promise<ReloadAnswer> {
+  #start(): Promise<ConfigReloaded> {
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
     });
     return this.#running;
   }
 
-  async #run(): Promise<ReloadAnswer> {
+  async #run(): Promise<ConfigReloaded> {
     const answer = await this.#reload();
     // While the server stops, a refusal is no failure to report.
     if (!this.#isClosed) this.#steps.telemetry.publish('config.reloaded', answer);
     return answer;
   }
 
-  async #reload(): Promise<ReloadAnswer> {
+  async #reload(): Promise<ConfigReloaded> {
     const { load, running, apply } = this.#steps;
     const before = running();
     let loaded: LoadedConfig | undefined;
@@ -113,7 +110,7 @@ function problemsOf(error: unknown, loaded: LoadedConfig | undefined): readonly 
   return [error instanceof Error ? error.message : String(error)];
 }
 
-function compareRegistries(before: Compared, after: Compared): ReloadAnswer['registries'] {
+function compareRegistries(before: Compared, after: Compared): ConfigReloaded['registries'] {
   const old = byName(before);
   const now = byName(after);
   const isSame = (a: RegistrySpec, b: RegistrySpec): boolean => {

@@ -1,9 +1,8 @@
 import { mkdir } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { type App, startApp } from '../../src/app/app.ts';
-import type { ReloadAnswer } from '../../src/app/reload.ts';
 import { type ConfigFlags, type LoadedConfig, loadConfig } from '../../src/config/index.ts';
-import { createLog } from '../../src/telemetry/index.ts';
+import { type ConfigReloaded, createLog } from '../../src/telemetry/index.ts';
 import type { AccessLine, LogLine } from './app.ts';
 import { Workspace } from './processes.ts';
 import { parseResponse, type RawRequest, type RawResponse, rawRequest } from './raw-request.ts';
@@ -18,7 +17,7 @@ export interface Mirror extends AsyncDisposable {
   readonly dir: string;
   readonly app: App;
   /** Reloads with another configuration, given as to {@link startMirror}; without one, with the same. */
-  reload(config?: Readonly<Record<string, unknown>>): Promise<ReloadAnswer>;
+  reload(config?: Readonly<Record<string, unknown>>): Promise<ConfigReloaded>;
   /** Every line logged so far, level debug. */
   readonly log: readonly LogLine[];
   /** Lines about requests to the registry API, oldest first. */
