@@ -138,7 +138,7 @@ export interface HttpClientOptions {
   readonly dialTimeout?: number;
   /** Milliseconds for the TLS handshake. @default 10_000 */
   readonly tlsHandshakeTimeout?: number;
-  /** Milliseconds from the request to the head of the response. @default 30_000 */
+  /** Milliseconds from the last byte of the request to the head of the response. @default 30_000 */
   readonly responseHeaderTimeout?: number;
   /** Milliseconds without a byte after which a body fails. @default 30_000 */
   readonly bodyIdleTimeout?: number;
@@ -163,8 +163,6 @@ export interface HttpClientOptions {
   readonly outboundProxy?: URL | ((origin: URL) => URL | undefined);
   /** Resolves names; the address policy applies to its results. @default the system's resolver */
   readonly lookup?: LookupFunction;
-  /** Takes precedence over `lookup`. Closing the client does not close it. */
-  readonly resolver?: { readonly lookup: LookupFunction };
   /** Receives `transport.fallback`. */
   readonly telemetry?: Telemetry;
 }

@@ -203,7 +203,9 @@ export interface UpstreamQuota {
   readonly credential: string;
   /** Pulls per window; undefined where the registry does not report it. */
   readonly limit: number | undefined;
+  /** Pulls left. */
   readonly remaining: number;
+  /** Undefined where the registry does not report it. */
   readonly windowSeconds: number | undefined;
 }
 

@@ -1,18 +1,8 @@
-/** A pull rate limit, as a registry states it. */
-export interface PullRateLimit {
-  /** Pulls per window; undefined where the registry does not say. */
-  readonly limit: number | undefined;
-  /** Pulls left. */
-  readonly remaining: number;
-  /** Undefined where the registry does not say. */
-  readonly windowSeconds: number | undefined;
-}
+import type { UpstreamQuota } from '../telemetry/index.ts';
 
-/** The rate limit of one credential. */
-export interface Quota extends PullRateLimit {
-  /** A user name, or `anonymous`. */
-  readonly credential: string;
-}
+/** The pull rate limit of one credential, as a registry states it. */
+export type Quota = Omit<UpstreamQuota, 'registry' | 'upstream'>;
+export type PullRateLimit = Omit<Quota, 'credential'>;
 
 const MAX_HEADER = 256;
 

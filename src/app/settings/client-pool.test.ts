@@ -57,7 +57,7 @@ describe('ClientPool', () => {
       allowPlainFallback,
     } as const;
     const [one, other] = [transport({ dns }), transport({ dns })];
-    const resolverOf = async (each: TransportSpec) => (await clients.optionsFor(each)).resolver;
+    const resolverOf = async (each: TransportSpec) => (await clients.optionsFor(each)).lookup;
     const resolver = await resolverOf(one);
     assert.ok(resolver !== undefined);
     assert.equal(await resolverOf(other), resolver);

@@ -46,7 +46,7 @@ export class ClientPool {
       ...options,
       ...proxy,
       ...(this.#telemetry === undefined ? {} : { telemetry: this.#telemetry }),
-      ...(resolver === undefined ? {} : { resolver }),
+      ...(resolver === undefined ? {} : { lookup: resolver.lookup }),
       tls: {
         ...ca,
         ...(cert === undefined ? {} : { cert }),

@@ -219,7 +219,7 @@ export class Blobs {
     }
     if (range.kind === 'part' && planRange(range.start, { written: 0, size: member?.size }) === 'pass') {
       if (keep && this.#mayContinueUnattended) {
-        this.#running.continueUnattended(this.#start(repository, digest, { origin, member, keep }));
+        this.#start(repository, digest, { origin, member, keep }).continueUnattended();
       }
       return this.#pass(repository, digest, range, request);
     }
@@ -258,7 +258,7 @@ export class Blobs {
       const part = { start: range.start, end: range.end ?? size - 1 };
       if (planRange(part.start, ingest) === 'pass') {
         // A suffix range turns out to be far only once the size is known.
-        if (outcome === 'MISS' && ingest.keep && this.#mayContinueUnattended) this.#running.continueUnattended(ingest);
+        if (outcome === 'MISS' && ingest.keep && this.#mayContinueUnattended) ingest.continueUnattended();
         const answer = await this.#pass(repository, digest, part, request);
         whole.close();
         return answer;

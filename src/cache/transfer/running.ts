@@ -73,10 +73,6 @@ export class RunningTransfers<T extends { readonly ingest: Ingest }> {
     this.#ended += 1;
   }
 
-  continueUnattended(ingest: Ingest): void {
-    ingest.continueUnattended();
-  }
-
   /** Stops every transfer; resolves when they have settled. */
   async close(): Promise<void> {
     this.#isStopping = true;

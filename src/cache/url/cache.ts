@@ -244,7 +244,7 @@ export class UrlCache {
     if (reason === undefined && (isAwaited() || this.#transfers.mayContinueUnattended)) {
       const started = this.#transfers.start(key, response, request.open);
       if (started !== undefined) {
-        if (!isAwaited()) this.#transfers.continueUnattended(started.transfer);
+        if (!isAwaited()) started.transfer.ingest.continueUnattended();
         return { answer: { kind: 'transfer', ...started } };
       }
     }

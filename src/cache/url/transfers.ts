@@ -61,7 +61,7 @@ export class UrlTransfers {
     if (running !== undefined) this.#disowned.add(running.ingest);
   }
 
-  /** Whether a transfer may be started that no request follows; see {@link continueUnattended}. */
+  /** Whether a transfer may be started that no request follows; see {@link Ingest.continueUnattended}. */
   get mayContinueUnattended(): boolean {
     return this.#running.mayContinueUnattended;
   }
@@ -102,11 +102,6 @@ export class UrlTransfers {
     this.#running.add(id, transfer);
     const anchor = ingest.follow(WHOLE);
     return { transfer, release: () => anchor.close() };
-  }
-
-  /** Lets a transfer continue that no request follows. */
-  continueUnattended({ ingest }: UrlTransfer): void {
-    this.#running.continueUnattended(ingest);
   }
 
   /**

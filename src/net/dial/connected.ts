@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { abortedError, httpErrorOf, type Phase, wrongProtocol } from '../error.ts';
-import { HttpError } from '../http-types.ts';
+import { type HttpClientOptions, HttpError } from '../http-types.ts';
 
-interface ConnectedOptions {
+interface ConnectedOptions extends Required<Pick<HttpClientOptions, 'dialTimeout' | 'tlsHandshakeTimeout'>> {
   /** Host and port, for messages. */
   readonly authority: string;
   /** Also waits for the TLS handshake. */
@@ -11,10 +11,6 @@ interface ConnectedOptions {
   /** `handshake`: the TCP connection is already open. @default 'dial' */
   readonly phase?: 'dial' | 'handshake';
   readonly signal: AbortSignal | undefined;
-  /** Milliseconds. */
-  readonly dialTimeout: number;
-  /** Milliseconds. */
-  readonly tlsHandshakeTimeout: number;
   /** What the operator can do about a handshake that is cut or not answered. @default nothing */
   readonly remedy?: string | undefined;
 }

@@ -40,7 +40,7 @@ export function createDial(options: HttpClientOptions): Dial {
   const { dialTimeout = TEN_SECONDS, tlsHandshakeTimeout = TEN_SECONDS, keepalive = KEEPALIVE_DELAY } = options;
   const { firstFragmentLen = 0, allowPlainFallback = true, telemetry } = options;
   const tls = new TlsSettings(options.tls ?? {});
-  const lookup = options.resolver?.lookup ?? options.lookup ?? systemLookup;
+  const lookup = options.lookup ?? systemLookup;
   const ladder = new FragmentLadder({ firstFragmentLen, allowPlainFallback });
 
   async function dial(target: DialTarget): Promise<Dialled> {

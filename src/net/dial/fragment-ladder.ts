@@ -1,10 +1,7 @@
 import { Lru } from '../../lib/index.ts';
+import type { HttpClientOptions } from '../http-types.ts';
 
-interface FragmentLadderOptions {
-  /** The first length to try; 0: no fragmentation and no fallback. */
-  readonly firstFragmentLen: number;
-  /** Whether the last step may be an ordinary handshake, which reveals the server's name. */
-  readonly allowPlainFallback: boolean;
+interface FragmentLadderOptions extends Required<Pick<HttpClientOptions, 'firstFragmentLen' | 'allowPlainFallback'>> {
   /** Milliseconds since any fixed moment. @default the clock */
   readonly now?: () => number;
 }

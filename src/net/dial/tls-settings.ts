@@ -10,39 +10,34 @@ import { type HttpClientOptions, HttpError } from '../http-types.ts';
 import { plainHost } from './address-policy.ts';
 import type { DialTarget } from './target.ts';
 
+type TlsOptions = NonNullable<HttpClientOptions['tls']>;
 type Target = Pick<DialTarget, 'host' | 'port' | 'certificateName' | 'alpn'>;
 
 /** Turns a client's TLS settings into connection options. A secure context is created once, when first needed. */
 export class TlsSettings {
-  readonly #settings: NonNullable<HttpClientOptions['tls']>;
+  readonly #settings: TlsOptions;
   #towards: SecureContext | undefined;
   #towardsOutboundProxy: SecureContext | undefined;
 
-  constructor(settings: NonNullable<HttpClientOptions['tls']>) {
+  constructor(settings: TlsOptions) {
     this.#settings = settings;
   }
 
   /** Options for `tls.connect`. Throws HttpError `tls` where `ca`, `cert` or `key` is no PEM. */
   towards(target: Target): ConnectionOptions {
-    const { ca, cert, key, insecureSkipVerify } = this.#settings;
-    this.#towards ??= secureContext(target, { ca, cert, key });
-    return connectionOptions(target, { context: this.#towards, verify: insecureSkipVerify !== true });
+    this.#towards ??= secureContext(target, this.#settings);
+    return connectionOptions(target, { context: this.#towards, verify: this.#settings.insecureSkipVerify !== true });
   }
 
   /** The same for an outbound proxy: it gets no client certificate, and its own certificate is always verified. */
   towardsOutboundProxy(target: Target): ConnectionOptions {
-    this.#towardsOutboundProxy ??= secureContext(target, { ca: this.#settings.ca });
+    const { ca } = this.#settings;
+    this.#towardsOutboundProxy ??= secureContext(target, ca === undefined ? {} : { ca });
     return connectionOptions(target, { context: this.#towardsOutboundProxy, verify: true });
   }
 }
 
-interface Pem {
-  readonly ca?: string | undefined;
-  readonly cert?: string | undefined;
-  readonly key?: string | undefined;
-}
-
-function secureContext({ host, port }: Target, { ca, cert, key }: Pem): SecureContext {
+function secureContext({ host, port }: Target, { ca, cert, key }: TlsOptions): SecureContext {
   try {
     return createSecureContext({
       // `ca` alone would replace the default CAs; an operator who adds a CA expects the public ones to stay trusted.

@@ -326,7 +326,7 @@ describe('createResolver()', () => {
       poisoned(host, options, callback);
     };
     const resolver = open(t, { servers: [server.address], system });
-    const http = createHttpClient({ resolver, lookup: system });
+    const http = createHttpClient({ lookup: resolver.lookup });
     t.after(() => http.close());
     const request = { method: 'GET', headers: {}, maxBytes: 9 } as const;
     const url = new URL(`http://registry.test:${target.port}/`);

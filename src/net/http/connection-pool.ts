@@ -2,18 +2,12 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Dial, DialTarget } from '../dial/index.ts';
 import { policyKey } from '../dial/index.ts';
 import { abortedError, closedError } from '../error.ts';
-import { HttpError } from '../http-types.ts';
+import { type HttpClientOptions, HttpError } from '../http-types.ts';
 import { Connection } from './connection.ts';
 
-interface PoolOptions {
-  /** Milliseconds. */
-  readonly idleConnTimeout: number;
-  readonly maxIdleConnsPerHost: number;
-  /** Over all hosts; 0: no limit. */
-  readonly maxIdleConns: number;
-  /** 0: no limit. */
-  readonly maxConnsPerHost: number;
-}
+type PoolOptions = Required<
+  Pick<HttpClientOptions, 'idleConnTimeout' | 'maxIdleConnsPerHost' | 'maxIdleConns' | 'maxConnsPerHost'>
+>;
 
 /**
  * The kind of bodies on a connection. Bodies read whole (manifests, tokens) and streamed bodies (layers) have separate limits: a

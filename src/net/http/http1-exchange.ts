@@ -1,19 +1,16 @@
 import type { ByteSource } from '../../lib/index.ts';
 import { abortedError, httpErrorOf } from '../error.ts';
 import { HeadReader, parseResponseHead, type ResponseHead } from '../head/index.ts';
-import { HttpError, type RequestBody } from '../http-types.ts';
+import { type HttpClientOptions, HttpError, type RequestBody } from '../http-types.ts';
 import { type BodyFraming, framingFor } from './body-framing.ts';
 import { BufferPool, ByteRing } from './byte-ring.ts';
 import type { Connection, ConnectionUser } from './connection.ts';
 
-export interface ExchangeOptions {
+export interface ExchangeOptions
+  extends Required<Pick<HttpClientOptions, 'responseHeaderTimeout' | 'bodyIdleTimeout'>> {
   readonly method: string;
   /** Host and port, for messages. */
   readonly authority: string;
-  /** Milliseconds from the last byte of the request to the head of the response. */
-  readonly responseHeaderTimeout: number;
-  /** Milliseconds without a byte after which a body fails. */
-  readonly bodyIdleTimeout: number;
   readonly signal: AbortSignal | undefined;
   /** Returns the reusable connection to its pool. */
   readonly release: (connection: Connection) => void;
