@@ -1,6 +1,6 @@
 /**
- * Writes what is derived from the code: schema/entrepot.schema.json, docs/clients.md and its Chinese twin, the
- * table of options in docs/configuration.md, and that of metrics in docs/observing.md.
+ * Writes what is derived from the code: schema/entrepot.schema.json, docs/clients.md, docs/clients/ and their Chinese
+ * twins, the table of options in docs/configuration.md, and that of metrics in docs/observing.md.
  *
  * With `--check` it writes nothing, says what is not current, and exits with 1.
  */
@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { jsonSchema, referenceTable } from '../src/config/index.ts';
 import { metricsTable } from '../src/telemetry/metrics-reference.ts';
-import { clientsPage } from './clients-page.ts';
+import { clientsPages } from './clients-page.ts';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 interface Generated {
@@ -21,8 +21,7 @@ interface Generated {
 
 const FILES: readonly Generated[] = [
   { path: 'schema/entrepot.schema.json', render: () => formatJson(jsonSchema()) },
-  { path: 'docs/clients.md', render: () => clientsPage('en') },
-  { path: 'docs/zh-CN/clients.md', render: () => clientsPage('zh') },
+  ...clientsPages().map(({ path, text }) => ({ path, render: () => text })),
   page('docs/configuration.md', { subject: 'options', table: referenceTable() }),
   page('docs/observing.md', { subject: 'metrics', table: await metricsTable() }),
 ];

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { basename, dirname, join, normalize, resolve } from 'node:path';
+import { dirname, join, normalize, resolve } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { loadConfig } from '../src/config/index.ts';
@@ -11,11 +11,16 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 /** Each Chinese page beside its English one. A page that is written before its English one is compared once that exists. */
 const translations = [
   { english: 'README.md', chinese: 'README.zh-CN.md' },
-  ...globSync('docs/zh-CN/*.md', { cwd: root }).map((chinese) => ({ english: `docs/${basename(chinese)}`, chinese })),
+  ...globSync('docs/zh-CN/**/*.md', { cwd: root }).map((chinese) => ({
+    english: chinese.replace('docs/zh-CN/', 'docs/'),
+    chinese,
+  })),
 ].filter(({ english }) => existsSync(join(root, english)));
 
 const pages = [
-  ...globSync(['*.md', 'docs/*.md', 'deploy/*.md'], { cwd: root }).filter((page) => page !== 'README.zh-CN.md'),
+  ...globSync(['*.md', 'docs/*.md', 'docs/clients/*.md', 'deploy/*.md'], { cwd: root }).filter(
+    (page) => page !== 'README.zh-CN.md',
+  ),
   ...translations.map(({ chinese }) => chinese),
 ].sort();
 

@@ -13,6 +13,8 @@ const EXPLAINED: Readonly<Record<string, number>> = {
   MetadataCorruptError: EXIT.failure,
   MetadataVersionError: EXIT.failure,
   OciError: EXIT.failure,
+  RecordError: EXIT.failure,
+  SetupError: EXIT.failure,
 };
 
 /** Runs a command. An error that explains itself becomes its message and an exit code; any other is thrown. */

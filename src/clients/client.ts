@@ -28,16 +28,34 @@ export interface ForwardHelp {
   readonly mitm: boolean;
 }
 
+/** The clients whose files `entrepot setup` changes, under the names that its command line takes. */
+export const SETUP_CLIENTS = ['docker', 'containerd', 'podman', 'cri-o', 'buildkit', 'k3s', 'kubernetes'] as const;
+export type SetupClient = (typeof SETUP_CLIENTS)[number];
+
+/** What differs from one installation of a client to another. */
+export interface SetupChoices {
+  /** The registries that get a table or a file of their own. @default the client's own list, or all at once */
+  readonly registries?: readonly string[] | undefined;
+  /** The files of one user instead of those of the machine (rootless). @default false */
+  readonly user?: boolean;
+  /** PEM certificates of the authority that signed the server's certificate, where clients do not trust it yet. */
+  readonly ca?: string | undefined;
+}
+
 /** One client, and how it is pointed at this server. */
 export interface ClientDefinition {
   /** For programs: it does not change. */
   readonly name: string;
+  /** Its name for `entrepot setup`; absent where no file of the client has to change. */
+  readonly setup?: SetupClient;
+  /** What a machine that has the client has; one of these is enough. */
+  readonly signs?: { readonly programs: readonly string[]; readonly paths: readonly string[] };
   /** For people. @default the name, in both languages */
   readonly title?: LocalText;
   /** One line for the start of the server. */
   readonly hint?: { readonly label: string; readonly line: (server: Pick<ServerAddress, 'host' | 'url'>) => string };
   /** Undefined where the server is not set up for this client. */
-  readonly instructions: (server: ServerAddress) => ClientInstructions | undefined;
+  readonly instructions: (server: ServerAddress, choices?: SetupChoices) => ClientInstructions | undefined;
 }
 
 export interface ClientInstructions {
@@ -52,21 +70,60 @@ export interface ClientInstructions {
   readonly notes: readonly LocalText[];
 }
 
-export interface ClientFile {
-  readonly path: string;
+export type ClientFile = EditedFile | OwnFile;
+
+/** A file that may exist and hold more than what is needed here. */
+export interface EditedFile extends FileBase {
   readonly format: 'json' | 'toml' | 'yaml';
+  readonly merge: 'keys' | 'toml-tables';
+  /** What `content` says, as data: what has to be true of an existing file. */
+  readonly settings: readonly Setting[];
+}
+
+/** A file that belongs to this server as a whole. */
+export interface OwnFile extends FileBase {
+  readonly format: 'toml' | 'yaml' | 'pem';
+  readonly merge: 'drop-in' | 'manifest' | 'certificate';
+}
+
+interface FileBase {
+  /** Absolute, or below the user's home directory as `~/`. */
+  readonly path: string;
   /** Which installations have the file in this form; undefined: every one. */
   readonly where?: LocalText;
-  readonly merge: Merge;
+  /** The whole file where there is none yet; without a newline at the end. */
   readonly content: string;
+  /** Whether the client reads the file at each pull, and needs no restart. @default false */
+  readonly live?: boolean;
 }
+
+/** One value that an existing file must hold. Everything else in the file stays. */
+export type Setting = {
+  /** The keys that lead to the value, from the top of the file. */
+  readonly at: readonly string[];
+  /**
+   * TOML: where the table does not exist yet, it goes in front of the first table under this key. For files in which
+   * the order of tables counts. @default the end of the file
+   */
+  readonly ahead?: string;
+} & (
+  | {
+      /** An element of the list at `at`; one that is not there yet goes to the front. */
+      readonly first: string;
+    }
+  | {
+      /** The value itself. */
+      readonly set: SettingValue;
+    }
+);
+export type SettingValue = string | boolean | readonly string[];
 
 /**
  * What to do with an existing file: `keys` sets the keys and keeps the others, `toml-tables` adds the tables and keeps the
  * others, `drop-in` replaces the file, which is read beside the others of its directory, `manifest` replaces it too, and a
- * command reads it.
+ * command reads it; a `certificate` is a copy of the authority's.
  */
-export type Merge = 'keys' | 'toml-tables' | 'drop-in' | 'manifest';
+export type Merge = ClientFile['merge'];
 
 /** The same as a sentence; undefined where there is nothing to heed. */
 export const MERGE_NOTES: Readonly<Record<Merge, LocalText | undefined>> = {
@@ -83,6 +140,7 @@ export const MERGE_NOTES: Readonly<Record<Merge, LocalText | undefined>> = {
     zh: '这是单独的文件：客户端会把它与其他文件一起读取。',
   },
   manifest: undefined,
+  certificate: undefined,
 };
 
 /** Whether clients reach the server by HTTPS. */
@@ -94,4 +152,15 @@ export function isSecure({ url }: Pick<ServerAddress, 'url'>): boolean {
 export function isLoopback({ url }: Pick<ServerAddress, 'url'>): boolean {
   const { hostname } = new URL(url);
   return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
+}
+
+/** How the client learns to trust the certificate of an authority that is not the system's; nothing without TLS. */
+export function trustNotes(server: ServerAddress, client: SetupClient, path: string): readonly LocalText[] {
+  if (!isSecure(server)) return [];
+  return [
+    {
+      en: `If a private authority signed this server’s certificate, put the authority’s certificate at \`${path}\`, as \`entrepot setup ${client} --ca FILE\` does.`,
+      zh: `如果本服务的证书由私有 CA 签发，把 CA 证书放在 \`${path}\`，\`entrepot setup ${client} --ca FILE\` 会这样做。`,
+    },
+  ];
 }

@@ -1,5 +1,5 @@
 import { buildkit } from './buildkit.ts';
-import type { ClientDefinition } from './client.ts';
+import type { ClientDefinition, SetupClient } from './client.ts';
 import { containerd } from './containerd.ts';
 import { crio } from './crio.ts';
 import { dockerDaemon } from './docker-daemon.ts';
@@ -25,3 +25,10 @@ export const CLIENTS: readonly ClientDefinition[] = [
   forwardProxy,
   ...forwardAuthority,
 ];
+
+/** The client that `entrepot setup` calls so. */
+export function clientNamed(name: SetupClient): ClientDefinition {
+  const client = CLIENTS.find(({ setup }) => setup === name);
+  if (client === undefined) throw new Error(`No client is set up as ${name}`);
+  return client;
+}

@@ -10,11 +10,11 @@ export const forwardProxy: ClientDefinition = {
       commands: [`export HTTPS_PROXY=${address} HTTP_PROXY=${address}`],
       verify: `curl -x ${address} https://ghcr.io/v2/`,
       notes: [
-        {
-          en: 'Set them in the environment of the engine (dockerd, containerd) or of the client (podman, skopeo, curl).',
-          zh: '写在引擎（dockerd、containerd）或客户端（podman、skopeo、curl）的环境中。',
-        },
         { en: 'Image names stay as they are.', zh: '镜像名保持不变。' },
+        {
+          en: 'Set both variables in the environment of the engine (dockerd, containerd) or of the client (podman, skopeo, curl).',
+          zh: '把两个变量写在引擎（dockerd、containerd）或客户端（podman、skopeo、curl）的环境中。',
+        },
         { en: 'Only the hosts that the configuration allows can be reached.', zh: '只能访问配置所允许的主机。' },
       ],
     };

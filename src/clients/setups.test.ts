@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parse } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { type ClientInstructions, LANGUAGES, type ServerAddress } from './client.ts';
 import { CLIENTS } from './clients.ts';
+import { nodesUndoManifest } from './kubernetes.ts';
 import { clientSetups } from './setups.ts';
 
 const server: ServerAddress = { host: 'm.example:5000', url: 'http://m.example:5000', defaultRegistry: 'docker.io' };
@@ -61,10 +62,17 @@ describe('clientSetups()', () => {
   test('YAML files are YAML, and the DaemonSet writes the very file of containerd', () => {
     const { mirrors } = parse(setupOf('k3s').files?.[0]?.content ?? '');
     assert.deepEqual(mirrors, { '*': { endpoint: ['http://m.example:5000'] } });
-    const { spec } = parse(setupOf('kubernetes nodes').files?.[0]?.content ?? '').spec.template;
-    const script: string = spec.containers[0].command[2];
-    assert.ok(script.includes(`<<'END'\n${setupOf('containerd').files?.[0]?.content}\nEND\n`), script);
-    assert.equal(spec.volumes[0].hostPath.path, '/etc/containerd/certs.d');
+    const content = setupOf('kubernetes nodes').files?.[0]?.content ?? '';
+    const [config, daemonSet] = parseAllDocuments(content).map((each) => each.toJS());
+    const hosts = `${setupOf('containerd').files?.[0]?.content}\n`;
+    assert.equal(config.data['hosts.toml'], `# Written by entrepot.\n${hosts}`);
+    assert.equal(daemonSet.spec.template.spec.volumes[0].hostPath.path, '/etc/containerd/certs.d');
+    const undo = parse(nodesUndoManifest({}));
+    assert.equal(undo.metadata.name, daemonSet.metadata.name);
+    // A change of the files has to run the pods again.
+    const other = setupOf('kubernetes nodes', { url: 'https://other.example' }).files?.[0]?.content ?? '';
+    const hashOf = (text: string): string => /entrepot\/content: "(\w+)"/.exec(text)?.[1] ?? assert.fail(text);
+    assert.notEqual(hashOf(other), hashOf(content));
   });
 
   for (const { client, title, instructions } of clientSetups({

@@ -7,8 +7,8 @@ export const skopeo: ClientDefinition = {
     commands: [inspect(server, 'ghcr.io/OWNER/IMAGE:TAG')],
     notes: [
       {
-        en: 'The same works for every program that takes an image name: put this host in front.',
-        zh: '凡是接受镜像名的程序都可以这样用：把本服务的主机名写在镜像名前面。',
+        en: 'Put this host in front of the image name. The same works for every program that takes image names.',
+        zh: '把本服务的主机名写在镜像名前面。凡是接受镜像名的程序都可以这样用。',
       },
     ],
   }),

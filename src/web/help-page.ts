@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type ClientSetup, isLoopback, type Language, MERGE_NOTES } from '../clients/index.ts';
+import { type ClientSetup, isLoopback, type Language, MERGE_NOTES, setupCommand } from '../clients/index.ts';
 import type { HelpDescription, NamingExamples, RegistryHelp } from './description.ts';
 import { SCRIPT, STYLE } from './page-assets.ts';
 import { HELP_WORDS } from './words.ts';
@@ -47,7 +47,7 @@ ${snippet(`docker pull ${host}/ghcr.io/OWNER/IMAGE:TAG`)}
 ${namingList(help, language)}
 <h2>${words.clients}</h2>
 <nav>${help.clients.map((setup) => `<a href="#${anchorOf(setup)}">${escape(setup.title[language])}</a>`).join(' ')}</nav>
-${help.clients.map((setup) => clientSection(setup, language)).join('\n')}
+${help.clients.map((setup) => clientSection(setup, help.url, language)).join('\n')}
 <h2>${words.registries}</h2>
 <table>
 <thead><tr><th>${words.registry}</th><th>${words.aliases}</th><th>${words.upstreams}</th></tr></thead>
@@ -78,7 +78,7 @@ function namingList(help: HelpDescription, language: Language): string {
   return rows.flatMap(([way, example]) => (example === undefined ? [] : [labelled(way, example)])).join('\n');
 }
 
-function clientSection(setup: ClientSetup, language: Language): string {
+function clientSection(setup: ClientSetup, url: string, language: Language): string {
   const { files = [], commands = [], restart, verify, notes } = setup.instructions;
   const words = HELP_WORDS[language];
   const space = language === 'en' ? ' ' : '';
@@ -86,6 +86,7 @@ function clientSection(setup: ClientSetup, language: Language): string {
   const parts = [
     `<h3 id="${anchorOf(setup)}">${escape(setup.title[language])}</h3>`,
     `<p>${prose(notes.map((note) => note[language]).join(space))}</p>`,
+    ...(setup.setup === undefined ? [] : [labelled(words.setup, setupCommand(setup.setup, url))]),
     ...files.map(({ path, where, content }) => {
       const of = where === undefined ? '' : ` (${where[language]})`;
       return labelled(`\`${path}\`${of}`, content);

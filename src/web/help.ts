@@ -1,4 +1,10 @@
-import { type ClientInstructions, clientSetups, type ForwardHelp, type ServerAddress } from '../clients/index.ts';
+import {
+  type ClientInstructions,
+  clientSetups,
+  type ForwardHelp,
+  type ServerAddress,
+  setupCommand,
+} from '../clients/index.ts';
 import type { RegistrySpec } from '../oci/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import type { Page } from '../server/index.ts';
@@ -153,12 +159,17 @@ function toJson({ version, host, url, defaultRegistry, domainSuffix, registries,
     default: defaultRegistry,
     ...(domainSuffix !== undefined && { domain_suffix: domainSuffix }),
     registries: byName,
-    clients: Object.fromEntries(clients.map(({ client, instructions }) => [client, clientJson(instructions)])),
+    clients: Object.fromEntries(
+      clients.map(({ client, setup, instructions }) => [
+        client,
+        { ...clientJson(instructions), ...(setup && { setup: setupCommand(setup, url) }) },
+      ]),
+    ),
   };
 }
 
 /** `file` and `text` are the first file, or the commands; `files` are all, where there are several. */
-function clientJson({ files = [], commands = [] }: ClientInstructions): unknown {
+function clientJson({ files = [], commands = [] }: ClientInstructions): Readonly<Record<string, unknown>> {
   const [first] = files;
   if (first === undefined) return { text: commands.join('\n') };
   const all = files.map(({ path, where, content }) => ({ path, ...(where && { where: where.en }), text: content }));
