@@ -3,6 +3,7 @@ import { normalizeArguments, withCommand } from './argv.ts';
 import type { CommandContext } from './command.ts';
 import {
   addCacheCommands,
+  addClientCommands,
   addConfigCommands,
   addServerCommands,
   type CacheActions,
@@ -74,6 +75,7 @@ async function createProgram(context: CommandContext<Actions>): Promise<Command>
   addServerCommands(program, context);
   addConfigCommands(program, context);
   addCacheCommands(program, context);
+  addClientCommands(program, context);
   return program;
 }
 
