@@ -98,8 +98,18 @@ export async function startDockerd(
   {
     mirrors = [],
     insecure = [],
+    configFile,
+    before = [],
     env: more = {},
-  }: { mirrors?: readonly string[]; insecure?: readonly string[]; env?: NodeJS.ProcessEnv } = {},
+  }: {
+    mirrors?: readonly string[];
+    insecure?: readonly string[];
+    /** @default an empty configuration */
+    configFile?: string;
+    /** The command that runs it, in front of its own. */
+    before?: readonly string[];
+    env?: NodeJS.ProcessEnv;
+  } = {},
 ): Promise<DockerEngine> {
   const socket = `unix://${workspace.path('docker.sock')}`;
   const env = withSbin({
@@ -108,9 +118,10 @@ export async function startDockerd(
     DOCKER_CONFIG: workspace.path('docker-config'),
   });
   // An empty file: the machine's own /etc/docker/daemon.json is not ours to follow.
-  const config = await workspace.file('daemon.json', '{}');
+  const config = configFile ?? (await workspace.file('daemon.json', '{}'));
   const process = await workspace.start(
     [
+      ...before,
       'dockerd',
       `--config-file=${config}`,
       '--iptables=false',
