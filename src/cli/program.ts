@@ -87,4 +87,4 @@ Examples:
   entrepot config validate                         show every problem at once
 
 Every option can also be an environment variable: ENTREPOT_CACHE__MAX_SIZE=50GB (two underscores between levels).
-Exit codes: 0 success, 1 failure, 2 wrong command line, 78 wrong configuration.`;
+Exit codes: 0 success, 1 failure, 2 wrong command line, 65 a file that cannot be imported, 78 wrong configuration.`;

@@ -5,12 +5,22 @@
  * It never acts on a configuration: it opens no cache, sends no request, and keeps no configuration.
  */
 
-export { ConfigError, type ConfigProblem, formatKey, formatProblem } from './problems.ts';
-export { type ConfigFlags, findNotes, type LoadedConfig, loadConfig, loadYaml, locateProblems } from './read/index.ts';
+export { ConfigError, type ConfigProblem, formatKey, formatProblem, type Source } from './problems.ts';
+export {
+  type ConfigFlags,
+  checkSettings,
+  findNotes,
+  type LoadedConfig,
+  loadConfig,
+  loadYaml,
+  locateProblems,
+  readYaml,
+} from './read/index.ts';
 export {
   type Config,
   optionName,
   parseDuration,
   parseUnitSize,
 } from './schema/index.ts';
-export { defaultFile, jsonSchema, printConfig, printConfigJson, referenceTable } from './show/index.ts';
+export { defaultFile, jsonSchema, maskSecret, printConfig, printConfigJson, referenceTable } from './show/index.ts';
+export { isList, isMap, type Path, type Scalar, type Tree } from './tree.ts';

@@ -22,6 +22,14 @@ export function mergeTrees(under: Tree | undefined, over: Tree | undefined): Tre
   return { kind: 'map', source: over.source, entries };
 }
 
+export function isMap(tree: Tree | undefined): tree is Extract<Tree, { kind: 'map' }> {
+  return tree?.kind === 'map';
+}
+
+export function isList(tree: Tree | undefined): tree is Extract<Tree, { kind: 'list' }> {
+  return tree?.kind === 'list';
+}
+
 export function isNull(tree: Tree): boolean {
   return tree.kind === 'scalar' && tree.value === null;
 }

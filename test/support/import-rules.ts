@@ -42,6 +42,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'check',
     'admin',
   ],
+  migrate: ['lib', 'oci', 'config', 'routing'],
   cli: [
     'lib',
     'oci',
@@ -57,6 +58,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'check',
     'admin',
     'app',
+    'migrate',
   ],
 };
 
@@ -79,6 +81,7 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
   'cli/commands': { server: [], config: [], cache: [], clients: [] },
   config: { schema: [], read: ['schema'], show: ['schema', 'read'] },
   forward: { authority: [] },
+  migrate: { syntax: [], sources: [] },
   net: { head: [], dial: ['head'], http: ['head', 'dial'], dns: ['dial', 'http'] },
   setup: { edit: [], plan: ['edit'] },
   server: { exchange: [], limits: ['exchange'], tls: [], listener: ['exchange', 'tls'] },
@@ -95,7 +98,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   pino: ['telemetry'],
   'prom-client': ['telemetry'],
   zod: ['config', 'admin'],
-  'smol-toml': ['setup'],
+  'smol-toml': ['setup', 'migrate'],
   yaml: ['config', 'setup'],
   commander: ['cli'],
   tldts: ['upstream'],

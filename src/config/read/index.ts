@@ -3,7 +3,8 @@
  *
  * It never fills in a default that the schema does not define, and keeps nothing that it reads.
  */
-export { type ConfigFlags, type LoadedConfig, loadConfig } from './load.ts';
+export { type ConfigFlags, checkSettings, type LoadedConfig, loadConfig } from './load.ts';
 export { loadYaml } from './load-yaml.ts';
 export { locateProblems } from './locate.ts';
 export { findNotes } from './notes.ts';
+export { readYaml } from './read-yaml.ts';

@@ -102,6 +102,19 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   };
 }
 
+/**
+ * Checks settings that come from no file of this program. Nothing that they name has to exist. Pure.
+ *
+ * @returns the configuration, which is complete only without problems
+ */
+export function checkSettings(settings: Tree): {
+  readonly config: Config;
+  readonly problems: readonly ConfigProblem[];
+} {
+  const { config, problems } = parse(settings);
+  return { config, problems: inOrder([...problems, ...checkConsistency(config, settings)]) };
+}
+
 interface FileLayer {
   readonly tree: Tree | undefined;
   readonly problems: readonly ConfigProblem[];

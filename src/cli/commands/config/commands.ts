@@ -31,6 +31,22 @@ export function addConfigCommands(program: Command, { output, finish }: CommandC
     .description('Print the JSON Schema of the configuration, for editors.')
     .action(async () => finish((await import('./config.ts')).showSchema(output)));
 
+  program
+    .command('import')
+    .argument('<file...>', 'files of other programs, recognised by their content; - is standard input')
+    .description('Turn the configuration of another mirror, registry or client into one of this program.')
+    .option(
+      '-o, --output <file>',
+      'write it to a new file, readable by you alone, instead of standard output',
+      notEmpty,
+    )
+    .option('--force', 'replace the file of --output if it exists')
+    .addHelpText('after', IMPORT_HELP)
+    .action(async (files: readonly string[], options: { readonly output?: string; readonly force?: boolean }) => {
+      const { importFiles } = await import('./import.ts');
+      finish(await importFiles(files, { ...options, to: output }));
+    });
+
   const ca = program
     .command('ca')
     .description('Manage the certificate authority with which the forward proxy decrypts tunnels (forward_proxy.mitm).')
@@ -64,6 +80,27 @@ Examples:
 
 Without --config and ENTREPOT_CONFIG_FILE, the configuration is entrepot.yaml, .yml or .json in the working directory,
 else in ~/.config/entrepot, else in /etc/entrepot.`;
+
+const IMPORT_HELP = `
+Understands the files, flags and variables of Rewriting Mirror, Container Registry Mirrors, Mirror Registry, crproxy, docxy and
+wharf, Mirror-RegistryX, distribution (registry:2 and registry:3) and hubproxy; of clients: registries.yaml of k3s,
+hosts.toml and config.toml of containerd, registries.conf of podman and CRI-O, daemon.json of Docker. Variables and flags are
+also found in compose files, units of systemd, Kubernetes manifests and shell lines.
+
+The configuration goes to standard output, each line with a comment that says where it comes from. What is not carried over
+goes to standard error, with the reason and what to do instead. Several files become one configuration: of two values for one
+option, the later is used, and the contradiction is named. No host is contacted, and no program is run.
+
+Examples:
+  entrepot import config.yaml > entrepot.yaml
+  entrepot import config.yaml mirror.env -o entrepot.yaml
+  entrepot import /etc/containerd/certs.d/*/hosts.toml -o /etc/entrepot/entrepot.yaml
+  systemctl cat crproxy | entrepot import -
+  entrepot import docker-compose.yml registrymap.json
+
+On a terminal, secrets are shown as ***; in a file and in a pipe they are complete.
+Exit codes: 0 success, also where something is not carried over; 1 a file cannot be read or written; 65 a file is of no
+program that import knows, or has mistakes.`;
 
 const CA_EXAMPLES = `
 Examples:
