@@ -22,7 +22,7 @@ describe('entrepot import', () => {
   }
 
   describe('turns each configuration into what is expected', () => {
-    test('of which there are many', () => assert.ok(importCases().length >= 15));
+    test('of which there are many', () => assert.ok(importCases().length >= 35));
     for (const name of importCases()) {
       test(name, async () => {
         const cwd = IMPORT_CASES + name;
