@@ -158,8 +158,12 @@ interface Accepted {
 
 /** Leaves out what this program refuses, until nothing is left to refuse. Each round leaves out one setting at least. */
 function withoutRefused(settings: readonly OwnedSetting[], check: MigrateOptions['check']): Accepted {
-  const refused: ConfigProblem[] = [];
-  let kept = settings;
+  // The loader takes no such key: as the name of a property it is special.
+  const isSpecial = ({ path }: OwnedSetting) => path.includes('__proto__');
+  const refused: ConfigProblem[] = settings
+    .filter(isSpecial)
+    .map(({ origin }) => ({ ...origin, message: 'not carried over: the name "__proto__" cannot be used' }));
+  let kept = settings.filter((setting) => !isSpecial(setting));
   for (;;) {
     const { root, contradictions } = compose(kept);
     const tree = treeOf(root);
@@ -167,7 +171,8 @@ function withoutRefused(settings: readonly OwnedSetting[], check: MigrateOptions
     if (problems.length === 0) return { root, contradictions, refused };
     const dropped = new Set<OwnedSetting>();
     for (const { key, message, source } of problems) {
-      const below = settingsUnder(root, { key, source });
+      const found = settingsUnder(root, { key, source });
+      const below = found.length > 0 ? found : settingsNamedIn(root, message);
       const [first] = below;
       if (first === undefined || below.every((each) => dropped.has(each))) continue;
       for (const each of below) dropped.add(each);
@@ -217,6 +222,19 @@ function namedSettings(placed: Placed, source: ConfigProblem['source']): readonl
 
 function settingsAt(placed: Placed, base: Path): readonly OwnedSetting[] {
   return placed.filter(({ path }) => base.every((part, at) => path[at] === part)).map(({ setting }) => setting);
+}
+
+/** A problem whose option was not found, since its name has a colon in it (`registries.[::1]:5000: …`). */
+function settingsNamedIn(root: Node, message: string): readonly OwnedSetting[] {
+  const placed = [...placedSettings(root)];
+  for (const { path } of placed) {
+    for (let length = path.length; length > 0; length--) {
+      const base = path.slice(0, length);
+      if (namesOf(base).some((name) => message.startsWith(`${name}: `) || message.startsWith(`${name}.`)))
+        return settingsAt(placed, base);
+    }
+  }
+  return [];
 }
 
 function isInside(name: string, key: string): boolean {

@@ -34,14 +34,16 @@ export function putMirrors(
   { sendsNs, forAll = [] }: { readonly sendsNs: boolean; readonly forAll?: readonly string[] },
 ): ReadonlyMap<ClientMirror, Steps> {
   const placed = new Map<ClientMirror, Steps>();
-  const urlOf = (text: string) => readUrl(text)?.url;
+  const everywhere = new Set(forAll.map((text) => readUrl(text)?.url));
+  const byUrl = Map.groupBy(mirrors, ({ url }) => readUrl(url.value)?.url);
+  const namesAt = new Map(
+    [...byUrl].map(([url, found]) => [url, new Set(found.map(({ registry }) => registryAt(registry).name))] as const),
+  );
   for (const mirror of mirrors) {
     const read = expectUrl(draft, mirror.url);
     if (read === undefined) continue;
     const { name } = registryAt(mirror.registry);
-    const isShared =
-      forAll.some((url) => urlOf(url) === read.url) ||
-      mirrors.some((other) => registryAt(other.registry).name !== name && urlOf(other.url.value) === read.url);
+    const isShared = everywhere.has(read.url) || (namesAt.get(read.url)?.size ?? 0) > 1;
     const needsNs = sendsNs && mirror.prefix === undefined && name !== 'docker.io' && !isOwnHost(read.host, name);
     if (needsNs && isShared) {
       draft.lose(

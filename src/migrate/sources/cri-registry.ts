@@ -83,9 +83,8 @@ function convertRegistry(registry: Fields, draft: Draft): void {
     putConfig(draft, steps, config);
     config.used = true;
   }
-  for (const name of new Set([...placed.keys()].map((mirror) => mirror.registry))) {
-    const origin = [...placed.keys()].find((mirror) => mirror.registry === name)?.url.origin;
-    const steps = origin === undefined ? undefined : putOwn(draft, name, origin, FALLBACK);
+  for (const [name, [first]] of Map.groupBy(placed.keys(), (mirror) => mirror.registry)) {
+    const steps = first === undefined ? undefined : putOwn(draft, name, first.url.origin, FALLBACK);
     const host = readUrl(registryAt(name).url)?.host ?? name;
     const config = configs.get(name) ?? configFor(host);
     if (steps === undefined || config === undefined) continue;

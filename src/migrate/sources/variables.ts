@@ -23,15 +23,15 @@ export function treeOfVariables(
 ): NamedTree {
   const { prefix, isSplit = () => true } = options;
   const names = new Map<string, string>();
-  const root = new Map<string, Tree>();
+  const root = new Branch();
   for (const [name, { text, source: place }] of variables) {
     if (!name.startsWith(prefix)) continue;
     const path = pathOf(name.slice(prefix.length).toLowerCase(), isSplit);
     if (path === undefined) continue;
     names.set(path.join('\0'), name);
-    insert(root, path, { kind: 'scalar', source: place, value: text });
+    root.insert(path, { kind: 'scalar', source: place, value: text });
   }
-  return { tree: { kind: 'map', source, entries: root }, naming: { isText: true, names, prefix } };
+  return { tree: { kind: 'map', source, entries: root.entries }, naming: { isText: true, names, prefix } };
 }
 
 /** Joins the options of a program: variables override files, and later files earlier ones. Each override is noted. */
@@ -84,15 +84,25 @@ function pathOf(rest: string, isSplit: (path: readonly string[]) => boolean): re
   return path;
 }
 
-function insert(root: Map<string, Tree>, path: readonly string[], leaf: Tree): void {
-  let at = root;
-  for (const key of path.slice(0, -1)) {
-    const found = at.get(key);
-    const entries = found?.kind === 'map' ? new Map(found.entries) : new Map<string, Tree>();
-    at.set(key, { kind: 'map', source: leaf.source, entries });
-    at = entries;
+/** A map that grows while variables are read. */
+class Branch {
+  readonly entries = new Map<string, Tree>();
+  readonly #inner = new Map<string, Branch>();
+
+  insert(path: readonly string[], leaf: Tree): void {
+    const [key = '', ...rest] = path;
+    if (rest.length === 0) {
+      this.#inner.delete(key);
+      this.entries.set(key, leaf);
+      return;
+    }
+    const inner = this.#inner.get(key) ?? new Branch();
+    if (!this.#inner.has(key)) {
+      this.#inner.set(key, inner);
+      this.entries.set(key, { kind: 'map', source: leaf.source, entries: inner.entries });
+    }
+    inner.insert(rest, leaf);
   }
-  at.set(path.at(-1) ?? '', leaf);
 }
 
 /** Flags by their name, without dashes: `-listen=:5000`, `--listen :5000`. Later ones win. */

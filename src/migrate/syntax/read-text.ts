@@ -12,9 +12,16 @@ export interface ReadText {
 /** Documents of one YAML file (`---`): more are no configuration. */
 const MAX_DOCUMENTS = 100;
 
+/** Commas, colons and line ends: far above any real configuration. The reader of YAML compares each key with all others of its map. */
+const MAX_SEPARATORS = 20_000;
+
 /** Reads a text of any kind that import understands. Its kind is told by its content. */
 export async function readText(text: string, file: FileName): Promise<ReadText> {
   const sourceAt = (line: number, column: number): Source => ({ kind: 'file', file: file.label, line, column });
+  if (text.length > MAX_SEPARATORS && (text.match(/[,:\n]/g) ?? []).length > MAX_SEPARATORS) {
+    const message = `found more than ${MAX_SEPARATORS} lines, commas and colons, expected a plainer file`;
+    return { documents: [], problems: [{ source: sourceAt(1, 1), key: '', message }] };
+  }
   if (isUnit(text) || isShell(text)) return readShell(text, file, sourceAt);
   if (isToml(text)) {
     const { tree, problems } = await readToml(text, sourceAt);

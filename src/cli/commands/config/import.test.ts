@@ -250,6 +250,13 @@ describe('entrepot import', () => {
     }
   });
 
+  test('leaves out a name that the loader refuses', async () => {
+    const toml = 'server = "__proto__"\n[host."https://second.example.com"]\n';
+    const { code, out, err } = await runImport(['-'], { stdin: toml });
+    assert.deepEqual([code, out.includes('__proto__')], [0, false]);
+    assert.match(err, /Not carried over:\n.*server: not carried over: the name "__proto__" cannot be used/s);
+  });
+
   test('brings no control character of a name to the terminal or out of a comment', async () => {
     const file = await given('control.json', '{"routes": [], "access_log": true, "a\\u001b[2J\\nlisten: evil": 1}');
     const { out, err } = await runImport([file], { cwd: dir });
