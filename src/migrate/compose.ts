@@ -88,7 +88,7 @@ function put(at: Node, step: Setting['path'][number], node: Node): void {
   if (at.kind === 'list' && typeof step !== 'string') at.items.set(step.item, { node, last: step.last === true });
 }
 
-/** The children of a node with their keys or positions. Items that come last are behind all others. */
+/** The children of a node with their keys or positions. Items that come last are after all others. */
 export function childrenOf(node: Node): readonly (readonly [string | number, Node])[] {
   if (node.kind === 'map') return [...node.entries];
   if (node.kind === 'value') return [];

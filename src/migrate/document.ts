@@ -16,7 +16,7 @@ export interface ProgramDocument {
   /** The names of the program that the file gives: service, image, command. */
   readonly names: readonly string[];
   readonly variables: ReadonlyMap<string, Word>;
-  /** The arguments behind the name of the program. */
+  /** The arguments after the name of the program. */
   readonly args: readonly Word[];
   /** The place of the program in the file. */
   readonly source: Source;

@@ -15,7 +15,7 @@ export interface Found<T> {
 /** A step into a list. Two settings with the same `item` belong to the same item of it. */
 export interface Item {
   readonly item: string;
-  /** Behind all items that other files add. */
+  /** After all items that other files add. */
   readonly last?: true;
 }
 

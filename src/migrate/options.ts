@@ -56,7 +56,7 @@ export function portAddress({ value, origin }: Found<number>, host = ''): Found<
 export interface UpstreamParts {
   /** As written in the file. */
   readonly url: Found<string>;
-  /** Behind all others: the registry itself, which clients ask after its mirrors. */
+  /** After all others: the registry itself, which clients ask after its mirrors. */
   readonly last?: true;
   /** What repositories have in front of their name there. */
   readonly prefix?: string | undefined;

@@ -69,7 +69,7 @@ function isOwnHost(host: string, registry: string): boolean {
   return bare(host) === bare(registry);
 }
 
-/** Adds the registry itself behind its mirrors. */
+/** Adds the registry itself after its mirrors. */
 export function putOwn(draft: Draft, registry: string, origin: Origin, reason: string): Steps | undefined {
   const { name, url } = registryAt(registry);
   return putUpstream(draft, name, { url: { value: url, origin }, last: true, reason });

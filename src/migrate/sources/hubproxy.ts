@@ -26,7 +26,7 @@ export const hubproxy = treeSource(
     if (port !== undefined) putListen(draft, portAddress(port, shown));
     else
       putListen(draft, { value: `${shown}:5000`, origin: server?.origin ?? root.origin }, { defaultOf: draft.program });
-    server?.lose(['fileSize'], 'files behind mirror routes have no largest size');
+    server?.lose(['fileSize'], 'files of mirror routes have no largest size');
     server?.lose(['enableH2C'], 'clients are served by HTTP/1.1');
     server?.lose(
       ['enableFrontend'],

@@ -75,7 +75,7 @@ export function readShell(text: string, file: FileName, sourceAt: SourceAt): Rea
   return { documents, problems };
 }
 
-/** The known program among the words of a command, with the arguments behind it and the variables that `-e` sets. */
+/** The known program among the words of a command, with the arguments after it and the variables that `-e` sets. */
 export function programOf(
   words: readonly Word[],
   about: Pick<ProgramDocument, 'file' | 'variables' | 'source'>,

@@ -19,7 +19,7 @@ export async function readToml(text: string, sourceAt: (line: number, column: nu
     parsed = parse(text, { maxDepth: MAX_DEPTH, integersAsBigInt: 'asNeeded' });
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
-    // The lines behind the first quote the text.
+    // The lines after the first quote the text.
     const reason = error.message.split('\n')[0]?.replace(/^Invalid TOML document: /, '') ?? '';
     const message = `cannot be read as TOML: ${reason}`;
     return { tree: undefined, problems: [{ source: sourceAt(error.line, error.column), key: '', message }] };
