@@ -42,6 +42,7 @@ async function command(...argv: readonly string[]): Promise<Result> {
       purge: (options) => Promise.resolve(result.asked.push(options) + 6),
       refresh: (options) => Promise.resolve(result.asked.push(options) + 6),
       check: (options) => Promise.resolve(result.asked.push(options) + 6),
+      healthcheck: (options) => Promise.resolve(result.asked.push(options) + 6),
     },
   });
   return { code, ...result };
@@ -150,6 +151,7 @@ describe('help', () => {
     ['purge', '--help'],
     ['refresh', '--help'],
     ['check', '--help'],
+    ['healthcheck', '--help'],
   ]) {
     test(`entrepot ${argv.join(' ')} goes to standard output and ends with 0`, async () => {
       const { code, out, err } = await command(...argv);
@@ -178,6 +180,16 @@ describe('entrepot check', () => {
     const line = 'check -config x docker.io --all --timeout=5s ghcr.io --json';
     assert.deepEqual((await command(...line.split(' '))).asked, [
       { flags: { config: 'x' }, json: true, names: ['docker.io', 'ghcr.io'], all: true, timeout: '5s' },
+    ]);
+  });
+});
+
+describe('entrepot healthcheck', () => {
+  test('takes a file, an address and a time', async () => {
+    assert.deepEqual((await command('healthcheck')).asked, [{ flags: {} }]);
+    const line = 'healthcheck -c x --url unix:/run/s --timeout=500ms';
+    assert.deepEqual((await command(...line.split(' '))).asked, [
+      { flags: { config: 'x' }, url: 'unix:/run/s', timeout: '500ms' },
     ]);
   });
 });

@@ -12,6 +12,7 @@ export {
   findNotes,
   type LoadedConfig,
   loadConfig,
+  loadListeners,
   loadYaml,
   locateProblems,
   readYaml,

@@ -3,7 +3,7 @@
  *
  * It never fills in a default that the schema does not define, and keeps nothing that it reads.
  */
-export { type ConfigFlags, checkSettings, type LoadedConfig, loadConfig } from './load.ts';
+export { type ConfigFlags, checkSettings, type LoadedConfig, loadConfig, loadListeners } from './load.ts';
 export { loadYaml } from './load-yaml.ts';
 export { locateProblems } from './locate.ts';
 export { findNotes } from './notes.ts';

@@ -67,20 +67,10 @@ export interface LoadedConfig {
  */
 export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfig> {
   const { flags = {}, env = process.env, cwd = process.cwd() } = options;
-  const file = await readFileLayer({ flags, env, cwd });
-  const environment = await readEnvironment(env, { schema: configSchema, under: file.tree });
-  const layers = [
-    resolvePaths(file.tree, { schema: configSchema, base: file.base }),
-    resolvePaths(environment.tree, { schema: configSchema, base: cwd }),
-    resolvePaths(readFlags(flags), { schema: configSchema, base: cwd }),
-  ];
-  const written = layers.reduce(mergeTrees, undefined);
-  const port = isWritten(written, ['listen']) ? undefined : readPort(env);
-  const debug = isWritten(written, ['log', 'level']) ? undefined : readDebug(env);
-  const settings = [port?.tree, debug].reduce(mergeTrees, written);
+  const { file, layers, settings, problems: unreadable } = await readLayers({ flags, env, cwd });
 
   const { config, problems } = parse(settings);
-  const all = [...file.problems, ...environment.problems, ...(port?.problems ?? []), ...problems];
+  const all = [...unreadable, ...problems];
   all.push(...checkConsistency(config, settings));
   const references =
     options.checkReferences === false
@@ -113,6 +103,51 @@ export function checkSettings(settings: Tree): {
 } {
   const { config, problems } = parse(settings);
   return { config, problems: inOrder([...problems, ...checkConsistency(config, settings)]) };
+}
+
+/**
+ * Where the configuration says to listen, whatever is wrong with the rest of it: a running server keeps its configuration
+ * while its file has problems.
+ *
+ * @throws ConfigError where it cannot be told: the file cannot be read, or `listen` itself is wrong
+ */
+export async function loadListeners(options: Omit<LoadOptions, 'checkReferences'> = {}): Promise<Config['listen']> {
+  const { flags = {}, env = process.env, cwd = process.cwd() } = options;
+  const { file, settings } = await readLayers({ flags, env, cwd });
+  if (file.problems.length > 0) throw new ConfigError(inOrder(file.problems));
+  const listen = treeAt(settings, ['listen']);
+  const { config, problems } = parse(listen === undefined ? undefined : treeOf(['listen'], listen));
+  if (problems.length > 0) throw new ConfigError(inOrder(problems));
+  return config.listen;
+}
+
+interface Layers {
+  readonly file: FileLayer;
+  /** File, environment, flags. */
+  readonly layers: readonly (Tree | undefined)[];
+  /** The layers joined, with what `PORT` and `DEBUG` add. */
+  readonly settings: Tree | undefined;
+  /** What is wrong with the sources themselves. */
+  readonly problems: readonly ConfigProblem[];
+}
+
+async function readLayers({ flags, env, cwd }: Surroundings): Promise<Layers> {
+  const file = await readFileLayer({ flags, env, cwd });
+  const environment = await readEnvironment(env, { schema: configSchema, under: file.tree });
+  const layers = [
+    resolvePaths(file.tree, { schema: configSchema, base: file.base }),
+    resolvePaths(environment.tree, { schema: configSchema, base: cwd }),
+    resolvePaths(readFlags(flags), { schema: configSchema, base: cwd }),
+  ];
+  const written = layers.reduce(mergeTrees, undefined);
+  const port = isWritten(written, ['listen']) ? undefined : readPort(env);
+  const debug = isWritten(written, ['log', 'level']) ? undefined : readDebug(env);
+  return {
+    file,
+    layers,
+    settings: [port?.tree, debug].reduce(mergeTrees, written),
+    problems: [...file.problems, ...environment.problems, ...(port?.problems ?? [])],
+  };
 }
 
 interface FileLayer {

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { type CommandContext, type CommandOptions, configFlags, optionsOf, serverFlags } from '../../command.ts';
 import type { CheckCommandOptions } from './check.ts';
+import type { HealthcheckOptions } from './healthcheck.ts';
 import type { ServeOptions } from './serve.ts';
 
 /** The options of `status`. */
@@ -18,10 +19,11 @@ export const serverActions = {
       : (await import('./status.ts')).status(options),
   reload: async (options: CommandOptions) => (await import('./reload.ts')).reload(options),
   check: async (options: CheckCommandOptions) => (await import('./check.ts')).check(options),
+  healthcheck: async (options: HealthcheckOptions) => (await import('./healthcheck.ts')).healthcheck(options),
 };
 export type ServerActions = typeof serverActions;
 
-/** Defines `serve`, `status`, `reload` and `check`. */
+/** Defines `serve`, `status`, `reload`, `check` and `healthcheck`. */
 export function addServerCommands(program: Command, { actions, finish }: CommandContext<ServerActions>): void {
   configFlags(program.command('serve'))
     .addOption(
@@ -55,6 +57,17 @@ export function addServerCommands(program: Command, { actions, finish }: Command
     .action(async (names: string[], _, command: Command) =>
       finish(await actions.check({ ...optionsOf(command), names })),
     );
+  program
+    .command('healthcheck')
+    .description('Ask the running server whether it is alive, for a container engine or a script.')
+    .option('-c, --config <file>', 'configuration file that names the listeners')
+    .option(
+      '--url <url>',
+      'ask this instead: http://HOST:PORT, https://HOST or unix:/PATH; /healthz unless it has a path',
+    )
+    .option('--timeout <time>', 'for the answer (3s without it)')
+    .addHelpText('after', HEALTHCHECK_HELP)
+    .action(async (_, command: Command) => finish(await actions.healthcheck(optionsOf(command))));
 }
 
 const SERVE_EXAMPLES = `
@@ -82,3 +95,12 @@ Examples:
 Each upstream gets a HEAD request, or a GET for one byte, over the same transport as a pull. Any status below 500 means
 that it can be reached. The check pulls and stores nothing, and does not disturb a running server. Exit codes: 0 all can
 be reached, 1 some cannot or refuse a login, 2 wrong command line, 78 wrong configuration.`;
+
+const HEALTHCHECK_HELP = `
+Examples:
+  entrepot healthcheck                             the first listener of the configuration
+  entrepot healthcheck --url http://127.0.0.1:5000/readyz --timeout 1s
+  entrepot healthcheck --url unix:/run/entrepot/entrepot.sock
+
+It prints one line. The certificate of a configured listener and of a loopback address is not checked. If the server was
+started with --listen, name the address with --url. Exit codes: 0 for an answer of 200 to 299, else 1; 2 wrong command line.`;
