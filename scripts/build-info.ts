@@ -3,12 +3,17 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-/** The text of build.json, which `entrepot --version` reads: the commit, where this is a git checkout, and the time. */
+/**
+ * The text of build.json, which `entrepot --version` reads: the commit (`REVISION`, for a build without git, or that of the
+ * checkout), and the time.
+ */
 export function buildInfo(): string {
   return `${JSON.stringify({ commit: commit(), built_at: new Date().toISOString() })}\n`;
 }
 
 function commit(): string | undefined {
+  const given = process.env['REVISION'] ?? '';
+  if (given !== '') return given.slice(0, 12);
   try {
     return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();
   } catch {

@@ -1,6 +1,7 @@
 /**
  * Writes what is derived from the code: schema/entrepot.schema.json, docs/clients.md, docs/clients/ and their Chinese
- * twins, the table of options in docs/configuration.md, and that of metrics in docs/observing.md.
+ * twins, the table of options in docs/configuration.md, and that of metrics in docs/observing.md; and the parts of the Helm
+ * chart that repeat something: the schema of its values, their table, the alerts.
  *
  * With `--check` it writes nothing, says what is not current, and exits with 1.
  */
@@ -9,9 +10,13 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { jsonSchema, referenceTable } from '../src/config/index.ts';
 import { metricsTable } from '../src/telemetry/metrics-reference.ts';
+import { valuesSchema, valuesTable } from './chart.ts';
 import { clientsPages } from './clients-page.ts';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const CHART = 'deploy/helm/entrepot';
+const read = (path: string): Promise<string> => readFile(join(ROOT, path), 'utf8');
+
 interface Generated {
   /** Relative to the root of the repository. */
   readonly path: string;
@@ -19,11 +24,16 @@ interface Generated {
   readonly render: (current: string) => string;
 }
 
+const rules = await read('deploy/prometheus/entrepot.rules.yml');
+
 const FILES: readonly Generated[] = [
   { path: 'schema/entrepot.schema.json', render: () => formatJson(jsonSchema()) },
   ...clientsPages().map(({ path, text }) => ({ path, render: () => text })),
   page('docs/configuration.md', { subject: 'options', table: referenceTable() }),
   page('docs/observing.md', { subject: 'metrics', table: await metricsTable() }),
+  page(`${CHART}/README.md`, { subject: 'values', table: valuesTable(await read(`${CHART}/values.yaml`)) }),
+  { path: `${CHART}/values.schema.json`, render: (current) => formatJson(valuesSchema(current, jsonSchema())) },
+  { path: `${CHART}/files/entrepot.rules.yml`, render: () => rules },
 ];
 
 process.exitCode = await main(process.argv.slice(2));

@@ -190,7 +190,7 @@ export interface Podman {
 export async function preparePodman(
   workspace: Workspace,
   registriesConf: string,
-  { env: more = {} }: { env?: NodeJS.ProcessEnv } = {},
+  { env: more = {}, storage = ['--storage-driver=vfs'] }: { env?: NodeJS.ProcessEnv; storage?: readonly string[] } = {},
 ): Promise<Podman> {
   const env = {
     ...process.env,
@@ -202,7 +202,7 @@ export async function preparePodman(
     'podman',
     `--root=${workspace.path('podman')}`,
     `--runroot=${workspace.path('podman-run')}`,
-    '--storage-driver=vfs',
+    ...storage,
   ];
   return {
     podman: (...args) => check([...command, ...args], { env }),

@@ -3,7 +3,7 @@ import { accessSync, constants, readFileSync, rmSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join } from 'node:path';
+import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A started program: what it said, and how to end it. */
@@ -254,6 +254,9 @@ export async function readIfThere(path: string): Promise<string> {
 
 /** What installs each tool a test may need: a package of Debian, or a command of its own. */
 const PACKAGES = {
+  '/usr/aarch64-linux-gnu/lib/libatomic.so.1': 'libatomic1-arm64-cross',
+  '/usr/aarch64-linux-gnu/lib/libstdc++.so.6': 'libstdc++6-arm64-cross',
+  buildah: 'buildah',
   caddy: 'caddy',
   containerd: 'containerd',
   ctr: 'containerd',
@@ -261,13 +264,18 @@ const PACKAGES = {
   docker: 'docker.io',
   'docker-registry': 'docker-registry',
   dockerd: 'docker.io',
+  'docker-compose': 'docker-compose',
   git: 'git',
+  haproxy: 'haproxy',
   hf: 'pip install huggingface_hub',
+  'kubernetes-validate': 'pip install kubernetes-validate',
   nginx: 'nginx-light',
+  npm: 'npm',
   openssl: 'openssl',
   podman: 'podman',
   'qemu-aarch64-static':
     'apt-get install qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross libatomic1-arm64-cross',
+  runc: 'runc',
   skopeo: 'skopeo',
   ss: 'iproute2',
   strace: 'strace',
@@ -301,12 +309,13 @@ export function needs(...tools: readonly Need[]): { skip?: string } {
   return { skip: reason };
 }
 
-/** Whether a program is on the PATH, or where the system keeps those for root. */
+/** Whether a program is on the PATH, or where the system keeps those for root; for an absolute path, whether the file is there. */
 export function isInstalled(tool: string): boolean {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  const isFile = isAbsolute(tool);
+  const folders = isFile ? [''] : [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
   return folders.some((folder) => {
     try {
-      accessSync(join(folder, tool), constants.X_OK);
+      accessSync(join(folder, tool), isFile ? constants.R_OK : constants.X_OK);
       return true;
     } catch {
       return false;
