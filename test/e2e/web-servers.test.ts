@@ -17,12 +17,13 @@ const image = buildImage({ seed: 'behind a web server', layers: [20 * 1024 * 102
 
 const PACKED = gzipSync('packed by the site');
 
-/** The files that deploy/README.md offers, each started as it is shipped but for addresses and certificates. */
+/** The files that docs/deployment/web-servers.md offers, each started as it is shipped but for addresses and certificates. */
 const WEB_SERVERS: Readonly<
   Record<string, { readonly tool: Need; readonly start: (place: Place) => Promise<RunningProcess> }>
 > = {
   'deploy/nginx/entrepot.conf': { tool: 'nginx', start: startShippedNginx },
   'deploy/caddy/Caddyfile': { tool: 'caddy', start: startShippedCaddy },
+  'deploy/haproxy/haproxy.cfg': { tool: 'haproxy', start: startShippedHaproxy },
 };
 
 for (const [file, { tool, start }] of Object.entries(WEB_SERVERS))
@@ -176,6 +177,29 @@ async function startShippedCaddy({ workspace, https, socket, certificate }: Plac
   const address = `https://127.0.0.1:${https}/healthz`;
   const ready = async (): Promise<boolean> => (await run(['curl', '--silent', '--insecure', address])).code === 0;
   return workspace.start(command, { env, ready });
+}
+
+async function startShippedHaproxy({ workspace, http, https, socket, certificate }: Place): Promise<RunningProcess> {
+  const pem = await workspace.file('haproxy.pem', `${certificate.cert}${certificate.key}`);
+  const text = await shipped('haproxy/haproxy.cfg', [
+    // Started by root for a test, it stays root: another user may not look into the workspace.
+    ['    user haproxy\n    group haproxy\n', ''],
+    // It asks for two descriptors for each, which a test may not have.
+    ['maxconn 10000', 'maxconn 500'],
+    ['bind :80\n', `bind 127.0.0.1:${http}\n`],
+    ['    bind :::80 v6only\n', ''],
+    ['bind :443 ssl crt /etc/entrepot/tls/haproxy.pem', `bind 127.0.0.1:${https} ssl crt ${pem}`],
+    ['    bind :::443 v6only ssl crt /etc/entrepot/tls/haproxy.pem alpn h2,http/1.1 ssl-min-ver TLSv1.2\n', ''],
+    ['unix@/run/entrepot/entrepot.sock', `unix@${socket}`],
+  ]);
+  const file = await workspace.file('haproxy.cfg', text);
+  assert.doesNotMatch(await check(['haproxy', '-c', '-f', file]), /WARNING|ALERT/);
+  const redirect = (): Promise<Response> => fetch(`http://127.0.0.1:${http}/v2/?n=1`, { redirect: 'manual' });
+  const haproxy = await workspace.start(['haproxy', '-db', '-f', file], {
+    ready: async () => (await redirect()).status === 308,
+  });
+  assert.equal((await redirect()).headers.get('location'), `https://127.0.0.1:${http}/v2/?n=1`);
+  return haproxy;
 }
 
 /** A file of deploy/ with the addresses and files of a test in place of its own. */
