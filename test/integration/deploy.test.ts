@@ -37,4 +37,11 @@ describe('the systemd unit', () => {
     const said = await check(['systemd-analyze', 'verify', await workspace.file('entrepot.service', placed)]);
     assert.equal(said, '');
   });
+
+  test('is a tight sandbox', needs('systemd-analyze'), async (t) => {
+    const said = await check(['systemd-analyze', 'security', '--offline=true', '--no-pager', '--threshold=20', unit]);
+    const level = /Overall exposure level for entrepot\.service: (\d+\.\d)/.exec(said)?.[1];
+    t.diagnostic(`exposure ${level}`);
+    assert.ok(Number(level) <= 2, said);
+  });
 });
