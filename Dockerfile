@@ -3,8 +3,8 @@
 #   docker build -t entrepot .
 #   docker run -d -p 5000:5000 -v entrepot:/data entrepot
 #
-# Another base: --build-arg RUNTIME_IMAGE=docker.io/library/debian:13-slim. It needs glibc, and no
-# shell. Certificates of public authorities and time zones are part of Node.
+# Another base: --build-arg RUNTIME_IMAGE=docker.io/library/debian:13-slim. It needs glibc and
+# libstdc++, and no shell. Certificates of public authorities and time zones are part of Node.
 ARG NODE_IMAGE=docker.io/library/node:26-slim
 ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian13:nonroot
 

@@ -18,7 +18,7 @@ const translations = [
 ].filter(({ english }) => existsSync(join(root, english)));
 
 const pages = [
-  ...globSync(['*.md', 'docs/*.md', 'docs/clients/*.md', 'docs/migrating/*.md', 'deploy/*.md'], { cwd: root }).filter(
+  ...globSync(['*.md', 'docs/*.md', 'docs/{clients,deployment,migrating}/*.md', 'deploy/**/*.md'], { cwd: root }).filter(
     (page) => page !== 'README.zh-CN.md',
   ),
   ...translations.map(({ chinese }) => chinese),

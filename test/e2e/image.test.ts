@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { type RunningEntrepot, startEntrepot } from '../support/app.ts';
 import {
@@ -15,7 +16,6 @@ import {
 import { preparePodman, startDockerRegistry } from '../support/engines.ts';
 import { buildImage } from '../support/image.ts';
 import { check, freePort, needs, Workspace } from '../support/processes.ts';
-import { eventually } from '../support/pull-stage.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -120,7 +120,7 @@ describe('the Dockerfile', needs('buildah', 'podman', 'runc', 'docker-registry',
       '--volume=entrepot:/data',
     ];
     await podman.podman('run', '--detach', '--name=mirror', ...RUNNABLE, ...container, ...settings, name);
-    await eventually(async () => assert.equal((await fetch(`http://127.0.0.1:${port}/readyz`)).status, 200));
+    await untilReady(`http://127.0.0.1:${port}/readyz`, () => podman.podman('logs', 'mirror'));
 
     const inside = (...command: string[]): Promise<string> => podman.podman('exec', 'mirror', ...command);
     assert.equal((await podman.attempt('healthcheck', 'run', 'mirror')).code, 0);
@@ -165,6 +165,14 @@ describe('the Dockerfile', needs('buildah', 'podman', 'runc', 'docker-registry',
     try {
       const program = ['qemu-aarch64-static', '-L', place, `${place}/usr/local/bin/node`];
       const args = ['--disable-warning=ExperimentalWarning', `${place}/opt/entrepot/lib/main.js`, '--version'];
+      if (process.env['X'])
+        console.error(
+          await check([
+            'sh',
+            '-c',
+            `ls -la ${place} ${place}/usr/lib; find ${place} -name 'ld-linux*' -o -name 'libatomic*'`,
+          ]),
+        );
       assert.match(await check([...program, ...args]), /^entrepot \d/);
       assert.equal(await check([...program, '-p', 'process.arch']), 'arm64\n');
     } finally {
@@ -177,6 +185,16 @@ describe('the Dockerfile', needs('buildah', 'podman', 'runc', 'docker-registry',
 const WITHOUT_SYSTEMD = ['--cgroup-manager=cgroupfs', '--runtime=runc'];
 /** podman runs health checks by timers of systemd; here the test runs them. */
 const RUNNABLE = ['--ulimit=nofile=4096:4096', '--ulimit=nproc=4096:4096', '--health-interval=disable'];
+
+/** Waits for a container: there is no process of the test's own that could say so. */
+async function untilReady(url: string, log: () => Promise<string>): Promise<void> {
+  const deadline = Date.now() + 60_000;
+  while (Date.now() < deadline) {
+    if ((await fetch(url).catch(() => undefined))?.status === 200) return;
+    await sleep(100);
+  }
+  throw new Error(`${url} was not ready:\n${await log()}`);
+}
 
 function registriesConf(mirror: string): string {
   const registry = (name: string, location: string): string => `
