@@ -49,10 +49,10 @@ RUN set -eu; \
     cp -r dist/lib dist/package.json dist/build.json dist/LICENSE dist/THIRD-PARTY-LICENSES /image/opt/entrepot/; \
     install -m 0755 deploy/docker/entrepot /image/usr/local/bin/entrepot
 
-# Of the platform that the image is for. Nothing is run here.
-FROM ${NODE_IMAGE} AS libraries
+# Of the platform that the image is for, which older buildah takes from the first stage unless it is told. Nothing is run here.
+FROM --platform=$TARGETPLATFORM ${NODE_IMAGE} AS libraries
 
-FROM ${RUNTIME_IMAGE}
+FROM --platform=$TARGETPLATFORM ${RUNTIME_IMAGE}
 ARG RUNTIME_IMAGE
 ARG REVISION
 ARG VERSION=0.1.0
