@@ -43,7 +43,9 @@ function forGo(schema: unknown): unknown {
   const entries = Object.entries(schema).flatMap(([key, value]): [string, unknown][] => {
     if (key !== 'pattern' || typeof value !== 'string') return [[key, forGo(value)]];
     if (/\(\?<?[=!]/.test(value)) return [];
-    return [[key, value.replace(/\\u(?:\{([0-9a-f]+)\}|([0-9a-f]{4}))/gi, (_, long, short) => `\\x{${long ?? short}}`)]];
+    return [
+      [key, value.replace(/\\u(?:\{([0-9a-f]+)\}|([0-9a-f]{4}))/gi, (_, long, short) => `\\x{${long ?? short}}`)],
+    ];
   });
   return Object.fromEntries(entries);
 }

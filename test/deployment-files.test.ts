@@ -9,32 +9,35 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const { parseAllDocuments } = await loadYaml();
 
 /** The fields of a web service, its disk and its variables: https://render.com/docs/blueprint-spec */
-const RENDER = new Set(
-  [
-    ...['type', 'name', 'runtime', 'plan', 'region', 'repo', 'branch', 'rootDir', 'buildFilter', 'image', 'previews'],
-    ...['buildCommand', 'preDeployCommand', 'initialDeployHook', 'startCommand', 'autoDeployTrigger', 'autoDeploy'],
-    ...['dockerfilePath', 'dockerContext', 'dockerCommand', 'registryCredential', 'domains', 'renderSubdomainPolicy'],
-    ...['healthCheckPath', 'maxShutdownDelaySeconds', 'numInstances', 'scaling', 'ipAllowList', 'maintenanceMode'],
-    ...['disk', 'disk.name', 'disk.mountPath', 'disk.sizeGB'],
-    ...['envVars', 'envVars.key', 'envVars.value', 'envVars.sync', 'envVars.generateValue', 'envVars.fromService'],
-  ].map((field) => `services.${field}`),
-).add('services');
+const RENDER = new Set([
+  'services',
+  ...words(`
+    type name runtime plan region repo branch rootDir buildFilter image previews
+    buildCommand preDeployCommand initialDeployHook startCommand autoDeployTrigger autoDeploy
+    dockerfilePath dockerContext dockerCommand registryCredential domains renderSubdomainPolicy
+    healthCheckPath maxShutdownDelaySeconds numInstances scaling ipAllowList maintenanceMode
+    disk disk.name disk.mountPath disk.sizeGB
+    envVars envVars.key envVars.value envVars.sync envVars.generateValue envVars.fromService
+  `).map((field) => `services.${field}`),
+]);
 
 /** The keys that a web application with a volume may use: https://fly.io/docs/reference/configuration/ */
-const FLY = new Set([
-  ...['app', 'primary_region', 'kill_signal', 'kill_timeout', 'console_command', 'swap_size_mb'],
-  ...['build', 'build.dockerfile', 'build.image', 'build.ignorefile', 'build.build-target', 'build.args'],
-  ...['deploy', 'deploy.strategy', 'deploy.wait_timeout', 'deploy.max_unavailable', 'env'],
-  ...['mounts', 'mounts.source', 'mounts.destination', 'mounts.processes', 'mounts.initial_size'],
-  ...['mounts.auto_extend_size_threshold', 'mounts.auto_extend_size_increment', 'mounts.auto_extend_size_limit'],
-  ...['http_service', 'http_service.processes', 'http_service.internal_port', 'http_service.force_https'],
-  ...['http_service.auto_stop_machines', 'http_service.auto_start_machines', 'http_service.min_machines_running'],
-  ...['type', 'soft_limit', 'hard_limit'].map((key) => `http_service.concurrency.${key}`),
-  ...['grace_period', 'interval', 'timeout', 'method', 'path', 'protocol'].map((key) => `http_service.checks.${key}`),
-  ...['http_service.concurrency', 'http_service.checks'],
-  ...['vm', 'vm.size', 'vm.memory', 'vm.cpus', 'vm.cpu_kind', 'vm.processes'],
-  ...['metrics', 'metrics.port', 'metrics.path', 'metrics.processes'],
-]);
+const FLY = new Set(
+  words(`
+    app primary_region kill_signal kill_timeout console_command swap_size_mb env
+    build build.dockerfile build.image build.ignorefile build.build-target build.args
+    deploy deploy.strategy deploy.wait_timeout deploy.max_unavailable
+    mounts mounts.source mounts.destination mounts.processes mounts.initial_size mounts.auto_extend_size_threshold
+    mounts.auto_extend_size_increment mounts.auto_extend_size_limit
+    http_service http_service.processes http_service.internal_port http_service.force_https
+    http_service.auto_stop_machines http_service.auto_start_machines http_service.min_machines_running
+    http_service.concurrency http_service.concurrency.type http_service.concurrency.soft_limit http_service.concurrency.hard_limit
+    http_service.checks http_service.checks.grace_period http_service.checks.interval http_service.checks.timeout
+    http_service.checks.method http_service.checks.path http_service.checks.protocol
+    vm vm.size vm.memory vm.cpus vm.cpu_kind vm.processes
+    metrics metrics.port metrics.path metrics.processes
+  `),
+);
 
 describe('deploy/render/render.yaml', () => {
   const blueprint = documents('deploy/render/render.yaml')[0] as { services: readonly RenderService[] };
@@ -121,6 +124,10 @@ describe('the version', () => {
     assert.deepEqual(images, Array(3).fill(`image: entrepot:${version}`));
   });
 });
+
+function words(text: string): string[] {
+  return text.trim().split(/\s+/);
+}
 
 function read(path: string): string {
   return readFileSync(join(root, path), 'utf8');

@@ -74,7 +74,11 @@ describe('the Dockerfile', needs('buildah', 'podman', 'runc', 'docker-registry',
   async function build(architecture: Architecture): Promise<string> {
     const name = `localhost/entrepot:${architecture}`;
     await builder.buildah(
-      ...['build', '--isolation=chroot', '--format=docker', `--platform=linux/${architecture}`, `--tag=${name}`],
+      'build',
+      '--isolation=chroot',
+      '--format=docker',
+      `--platform=linux/${architecture}`,
+      `--tag=${name}`,
       `--volume=${npm.file}:/root/.npmrc:ro`,
       `--volume=${workspace.path('npm-ca.pem')}:/etc/npm-ca.pem:ro`,
       `--volume=${npm.cache}:/root/.npm`,
