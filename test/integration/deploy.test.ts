@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { readFile, stat } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { buildImage } from '../support/image.ts';
 import { check, needs, Workspace } from '../support/processes.ts';
+import { startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const unit = `${root}deploy/systemd/entrepot.service`;
@@ -43,5 +45,40 @@ describe('the systemd unit', () => {
     const level = /Overall exposure level for entrepot\.service: (\d+\.\d)/.exec(said)?.[1];
     t.diagnostic(`exposure ${level}`);
     assert.ok(Number(level) <= 2, said);
+  });
+});
+
+describe('the configuration of the compose file', () => {
+  test('finds an image in the cold registry that the hot one does not have, by the name alone', async () => {
+    await using workspace = await Workspace.open();
+    const [hot, cold] = [await startScriptedUpstream(), await startScriptedUpstream()];
+    workspace.defer(() => Promise.all([hot.stop(), cold.stop()]));
+    hot.add(buildImage({ seed: 'hot' }), 'library/nginx', ['latest']);
+    cold.add(buildImage({ seed: 'cold' }), 'test/my-app', ['latest']);
+
+    let text = await readFile(`${root}deploy/compose/entrepot.yaml`, 'utf8');
+    for (const [from, to] of [
+      ['https://registry.cn-hangzhou.aliyuncs.com', hot.url],
+      ['http://cold:5000', cold.url],
+      ['dir: /data', `dir: ${workspace.path('data')}`],
+    ] as const) {
+      assert.equal(text.split(from).length, 2, from);
+      text = text.replace(from, to);
+    }
+    const config = await workspace.file('entrepot.yaml', text);
+    const server = await workspace.start(
+      ['sh', `${root}bin/entrepot`, 'serve', '--config', config, '--listen', '127.0.0.1:0'],
+      { ready: ({ lines }) => lines().some((line) => line.includes('"listening"')) },
+    );
+    const { address } = JSON.parse(server.lines()[0] ?? '{}') as { address: string };
+    for (const name of ['library/nginx', 'test/my-app']) {
+      const { status } = await fetch(`http://${address}/v2/${name}/manifests/latest`);
+      assert.equal(status, 200, name);
+    }
+    assert.ok(
+      hot.requests.some(({ url }) => url.includes('test/my-app')),
+      'the hot one is asked first',
+    );
+    assert.ok(!cold.requests.some(({ url }) => url.includes('library/nginx')));
   });
 });
