@@ -1,5 +1,5 @@
 import { connect, isIP, type NetConnectOpts, type Socket } from 'node:net';
-import { type Config, ConfigError, formatProblem, loadListeners, parseDuration } from '../../../config/index.ts';
+import type { Config, ConfigFlags } from '../../../config/index.ts';
 import type { CommandOptions } from '../../command.ts';
 import { EXIT } from '../../exit-code.ts';
 import { type Output, processOutput } from '../../output.ts';
@@ -24,7 +24,8 @@ interface Target {
   readonly path: string;
 }
 
-const TIMEOUT = '3s';
+/** Milliseconds. */
+const TIMEOUT = 3000;
 const PATH = '/healthz';
 
 /** Longest start of an answer that is read for its status. */
@@ -36,28 +37,20 @@ const MAX_START = 1024;
  * @returns the exit code: 0 for a status of 200 to 299, else 1. Docker gives no other code a meaning
  */
 export async function healthcheck(options: HealthcheckOptions, output: Output = processOutput): Promise<number> {
-  const { flags, url, timeout = TIMEOUT } = options;
-  const deadline = parseDuration(timeout);
+  const { flags, url, timeout } = options;
+  const deadline = timeout === undefined ? TIMEOUT : (await import('../../../config/index.ts')).parseDuration(timeout);
   if (deadline === undefined || deadline === 0 || deadline > 2 ** 31 - 1) {
     output.err(`error: --timeout ${timeout} is not a length of time; expected one such as 3s or 500ms\n`);
     return EXIT.usage;
   }
-  let target: Target | undefined;
-  try {
-    target = url === undefined ? listenerTarget(await loadListeners({ flags })) : urlTarget(url);
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    const [problem] = error.problems.map(formatProblem);
-    output.err(`unhealthy: no address to ask: ${problem}. Correct it, or name the address with --url\n`);
-    return EXIT.failure;
-  }
+  const target = url === undefined ? await configuredTarget(flags) : urlTarget(url);
   if (target === undefined) {
-    output.err(
-      url === undefined
-        ? 'unhealthy: the configuration names no address to ask: each listener has port 0 or only redirects. Name one with --url\n'
-        : `error: --url ${url} is not an address; expected http://HOST:PORT, https://HOST or unix:/PATH\n`,
-    );
-    return url === undefined ? EXIT.failure : EXIT.usage;
+    output.err(`error: --url ${url} is not an address; expected http://HOST:PORT, https://HOST or unix:/PATH\n`);
+    return EXIT.usage;
+  }
+  if ('reason' in target) {
+    output.err(`unhealthy: ${target.reason}\n`);
+    return EXIT.failure;
   }
   try {
     const status = await ask(target, AbortSignal.timeout(deadline));
@@ -66,8 +59,25 @@ export async function healthcheck(options: HealthcheckOptions, output: Output = 
     else output.err(`unhealthy: ${target.text} answered ${status}\n`);
     return isHealthy ? EXIT.ok : EXIT.failure;
   } catch (error) {
-    output.err(`unhealthy: ${target.text} ${describe(error as NodeJS.ErrnoException, timeout)}\n`);
+    output.err(
+      `unhealthy: ${target.text} ${describe(error as NodeJS.ErrnoException, timeout ?? `${TIMEOUT / 1000}s`)}\n`,
+    );
     return EXIT.failure;
+  }
+}
+
+/** What the configuration names, or why it names nothing. It is loaded only where it is needed: it takes most of the time. */
+async function configuredTarget(flags: ConfigFlags): Promise<Target | { readonly reason: string }> {
+  const { ConfigError, formatProblem, loadListeners } = await import('../../../config/index.ts');
+  try {
+    const target = listenerTarget(await loadListeners({ flags }));
+    const reason =
+      'the configuration names no address to ask: each listener has port 0 or only redirects. Name one with --url';
+    return target ?? { reason };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const [problem] = error.problems.map(formatProblem);
+    return { reason: `no address to ask: ${problem}. Correct it, or name the address with --url` };
   }
 }
 
