@@ -18,9 +18,9 @@ const translations = [
 ].filter(({ english }) => existsSync(join(root, english)));
 
 const pages = [
-  ...globSync(['*.md', 'docs/*.md', 'docs/{clients,deployment,migrating}/*.md', 'deploy/**/*.md'], { cwd: root }).filter(
-    (page) => page !== 'README.zh-CN.md',
-  ),
+  ...globSync(['*.md', 'docs/*.md', 'docs/{clients,deployment,migrating}/*.md', 'deploy/**/*.md'], {
+    cwd: root,
+  }).filter((page) => page !== 'README.zh-CN.md'),
   ...translations.map(({ chinese }) => chinese),
 ].sort();
 
