@@ -99,8 +99,8 @@ const odd = fc
 
 describe('import', () => {
   for (const [name, texts, runs] of [
-    ['damaged files', damaged, 300],
-    ['files with odd values', odd, 300],
+    ['damaged files', damaged, 150],
+    ['files with odd values', odd, 150],
   ] as const) {
     // runImport reads its own result as the server would, and throws where that is refused.
     test(`makes a valid configuration of ${name}, or says what is wrong with them`, async () => {

@@ -10,6 +10,8 @@ import { after, before, describe, test } from 'node:test';
 import { gc } from '../../src/cli/commands/cache/gc.ts';
 import { MEDIA_TYPES } from '../../src/oci/index.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
+import { Workspace } from '../support/processes.ts';
+import { memoryDirectory } from '../support/temporary.ts';
 
 // Clients choose what is asked for, and every answer leaves rows: none of the tables may grow beyond its bound for it.
 
@@ -55,22 +57,26 @@ const site: RequestListener = (request, response) => {
 describe('a cache of ten megabytes', () => {
   const agent = new Agent({ keepAlive: true, maxSockets: 16 });
   const servers = [createServer(registry), createServer(site)];
+  let workspace: Workspace;
   let mirror: Mirror;
 
   before(async () => {
+    workspace = await Workspace.open(memoryDirectory());
     const urls = [];
     for (const server of servers) {
       await once(server.listen(0, '127.0.0.1'), 'listening');
       urls.push(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
     }
-    mirror = await startMirror({
+    const config = {
       cache: { max_size: '10MB', tags: { fresh_for: '0s' } },
       registries: { up: { upstreams: [urls[0]] } },
       mirrors: [{ name: 'files', prefix: '/files', upstream: urls[1] }],
-    });
+    };
+    mirror = await startMirror(config, { dir: workspace.path('cache') });
   });
   after(async () => {
     await mirror.stop();
+    await workspace.close();
     agent.destroy();
     for (const server of servers) {
       server.closeAllConnections();

@@ -7,12 +7,13 @@ import { openFilesystemBlobStore } from '../../src/store/index.ts';
 import { putBlob } from '../suites/blob-store.ts';
 import { startMirror } from '../support/mirror.ts';
 import { Workspace } from '../support/processes.ts';
+import { memoryDirectory } from '../support/temporary.ts';
 
 // A file of its own: counting rests four times as long as it works, so most of this is waiting, beside which others run.
 
 describe('the names database', () => {
   test('lost with ten thousand blobs keeps nobody waiting: ready within two seconds, and all is counted', async () => {
-    await using workspace = await Workspace.open();
+    await using workspace = await Workspace.open(memoryDirectory());
     const dir = workspace.path('cache');
     mkdirSync(dir);
     const store = await openFilesystemBlobStore(dir);

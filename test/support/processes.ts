@@ -60,10 +60,11 @@ export class Workspace {
     this.dir = dir;
   }
 
-  static async open(): Promise<Workspace> {
+  /** @param parent where the directory is made; see `memoryDirectory()`. @default the one for temporary files */
+  static async open(parent = tmpdir()): Promise<Workspace> {
     sweepAtExit();
     // Short: a Unix socket's path may have about 100 bytes.
-    const dir = await mkdtemp(join(tmpdir(), 'entrepot-'));
+    const dir = await mkdtemp(join(parent, 'entrepot-'));
     directories.add(dir);
     return new Workspace(dir);
   }

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -13,6 +12,7 @@ import {
   type Scope,
 } from '../../../test/support/cache-world.ts';
 import { smallImage, smallIndex, smallLayer } from '../../../test/support/small-image.ts';
+import { memoryDirectory } from '../../../test/support/temporary.ts';
 import { type Digest, digestOf } from '../../oci/index.ts';
 import { openSqliteMetadataStore } from '../../store/index.ts';
 import { Telemetry } from '../../telemetry/index.ts';
@@ -68,7 +68,7 @@ test('what the cache thinks it holds is what its directory holds, whatever happe
 }, async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.array(EVENT, { maxLength: 6 }), { maxLength: 12 }), async (rounds) => {
-      const directory = await mkdtemp(join(tmpdir(), 'entrepot-accounting-'));
+      const directory = await mkdtemp(join(memoryDirectory(), 'entrepot-accounting-'));
       const metadata = await openSqliteMetadataStore(join(directory, 'names.db'));
       const cleanUps: (() => Promise<void>)[] = [];
       const scope: Scope = { after: (cleanUp) => void cleanUps.push(cleanUp) };

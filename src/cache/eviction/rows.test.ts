@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -8,6 +7,7 @@ import { blobRecord, memberRecord, numbered, tagRecord } from '../../../test/sui
 import { cacheWorld, settle } from '../../../test/support/cache-world.ts';
 import { MemoryBlobStore } from '../../../test/support/memory-blob-store.ts';
 import { smallImage, smallLayer } from '../../../test/support/small-image.ts';
+import { memoryDirectory } from '../../../test/support/temporary.ts';
 import type { Digest } from '../../oci/index.ts';
 import { type MetadataStore, openSqliteMetadataStore } from '../../store/index.ts';
 import { Telemetry } from '../../telemetry/index.ts';
@@ -19,7 +19,7 @@ const MIB = 1024 ** 2;
 const URL_RECORD = { digest: numbered(3), size: 10, headers: { etag: '"v1"' }, freshUntil: 0 };
 
 async function temporaryStore(t: TestContext) {
-  const directory = await mkdtemp(join(tmpdir(), 'entrepot-rows-'));
+  const directory = await mkdtemp(join(memoryDirectory(), 'entrepot-rows-'));
   const store = await openSqliteMetadataStore(join(directory, 'names.db'));
   t.after(async () => {
     await store.close();
@@ -189,7 +189,7 @@ describe('a cache with a limit', () => {
   });
 
   test('makes room for a database beyond its free part, and counts the files', async (t) => {
-    const directory = await mkdtemp(join(tmpdir(), 'entrepot-rows-'));
+    const directory = await mkdtemp(join(memoryDirectory(), 'entrepot-rows-'));
     t.after(() => rm(directory, { recursive: true, force: true }));
     const metadata = await openSqliteMetadataStore(join(directory, 'names.db'));
     t.after(() => metadata.close());

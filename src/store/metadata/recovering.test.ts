@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
 import { blobRecord, metadataStoreSuite, numbered, tagRecord } from '../../../test/suites/metadata-store.ts';
+import { memoryDirectory } from '../../../test/support/temporary.ts';
 import { type Events, Telemetry } from '../../telemetry/index.ts';
 import { backupOf } from './files.ts';
 import type { MetadataStore } from './metadata-store.ts';
@@ -298,7 +298,7 @@ function execute(file: string, sql: string): void {
 }
 
 async function temporaryFile(t: TestContext): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'entrepot-resilient-'));
+  const directory = await mkdtemp(join(memoryDirectory(), 'entrepot-resilient-'));
   t.after(() => rm(directory, { recursive: true, force: true }));
   return join(directory, 'names.db');
 }

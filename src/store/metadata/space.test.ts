@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { memberRecord, numbered } from '../../../test/suites/metadata-store.ts';
+import { memoryDirectory } from '../../../test/support/temporary.ts';
 import { type Events, Telemetry } from '../../telemetry/index.ts';
 import { openRecoveringMetadataStore } from './recovering.ts';
 import { MIGRATIONS } from './schema.ts';
@@ -155,7 +155,7 @@ function older(file: string, count: number): void {
 }
 
 async function temporaryFile(t: TestContext): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'entrepot-space-'));
+  const directory = await mkdtemp(join(memoryDirectory(), 'entrepot-space-'));
   t.after(() => rm(directory, { recursive: true, force: true }));
   const file = join(directory, 'names.db');
   await writeFile(file, '', { mode: 0o600 });

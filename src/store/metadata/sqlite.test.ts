@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { copyFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
@@ -12,6 +11,7 @@ import {
   numbered,
   tagRecord,
 } from '../../../test/suites/metadata-store.ts';
+import { memoryDirectory } from '../../../test/support/temporary.ts';
 import { MIGRATIONS, STATEMENTS } from './schema.ts';
 import { openSqliteMetadataStore } from './sqlite.ts';
 
@@ -244,7 +244,7 @@ function execute(file: string, sql: string): void {
 }
 
 async function temporaryFile(t: TestContext): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'entrepot-names-'));
+  const directory = await mkdtemp(join(memoryDirectory(), 'entrepot-names-'));
   t.after(() => rm(directory, { recursive: true, force: true }));
   return join(directory, 'names.sqlite');
 }
