@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { controlSocketPath, createControl, describeServer, OPERATIONS, type ServerStatus } from '../admin/index.ts';
+import { Canary } from '../canary/index.ts';
 import type { Config, LoadedConfig } from '../config/index.ts';
 import { createPseudonym, ownVia } from '../lib/index.ts';
 import { OciError } from '../oci/index.ts';
@@ -98,6 +99,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
     ownPorts: () => ownPorts,
     openTunnels,
     pseudonym: createPseudonym(),
+    canary: new Canary(),
   };
   const live: Live = { current: await createGeneration({ ...loaded, upstreams }, processContext) };
   const frontDoor = openFrontDoor(live, parts);

@@ -1,4 +1,5 @@
 import type { UpstreamStatus } from '../admin/index.ts';
+import { type Canary, createCanaryDoor } from '../canary/index.ts';
 import { type Config, type ConfigProblem, formatProblem, type LoadedConfig } from '../config/index.ts';
 import type { Authority, OpenTunnels } from '../forward/index.ts';
 import { createRegistryDoor } from '../registry/index.ts';
@@ -45,6 +46,7 @@ export interface ProcessContext
   readonly openTunnels: OpenTunnels;
   /** The name of this process in `Via`. */
   readonly pseudonym: string;
+  readonly canary: Canary;
 }
 
 /** @throws {SettingsError} */
@@ -58,9 +60,8 @@ export async function createGeneration(
   }: Pick<LoadedConfig, 'config' | 'source' | 'settings' | 'layerNotes'> & Pick<Generation, 'upstreams'>,
   processContext: ProcessContext,
 ): Promise<Generation> {
-  const { telemetry, cache, authority, version, ready, admission, metrics, ownPorts, openTunnels, pseudonym } =
-    processContext;
-  const { upstreamSets } = processContext;
+  const { telemetry, cache, authority, version, ready, admission, metrics, ownPorts, openTunnels } = processContext;
+  const { upstreamSets, pseudonym, canary } = processContext;
   const { clients, context } = upstreamSets;
   const { catalogue, transport } = upstreams;
   const doors = [
@@ -74,6 +75,7 @@ export async function createGeneration(
       { route: 'token', paths: ['/token', '/auth/token'], page: anonymousToken },
     ]),
     reservedDoor,
+    createCanaryDoor({ canary, catalogue, version }),
     createRegistryDoor({ catalogue, cache, originFor: (registry, via) => upstreamSets.originOf(registry, via) }),
   ];
   const handle = createDispatch({ doors, telemetry, admission, pseudonym });

@@ -13,7 +13,10 @@ export interface ProbedUpstream {
 export type ProbeQuestion = Pick<
   UpstreamRequest,
   'method' | 'path' | 'scope' | 'kind' | 'headers' | 'loginOnly' | 'signal'
->;
+> & {
+  /** Reads the whole body, up to so many bytes; a longer one is an error. @default the first 64 KiB of it */
+  readonly maxBytes?: number;
+};
 
 export interface ProbeAnswer {
   readonly status: number;
@@ -21,6 +24,7 @@ export interface ProbeAnswer {
   readonly headers: Readonly<Record<string, string>>;
   /** The URL that answered, after redirects. */
   readonly url: URL;
+  readonly body: Buffer;
 }
 
 /**
@@ -33,7 +37,12 @@ export async function probeUpstream(
   { registry, spec, context }: ProbedUpstream,
   request: ProbeQuestion,
 ): Promise<ProbeAnswer> {
-  const { reply, url } = await new Upstream(registry, spec, context).open(request);
-  await drain(reply.body);
-  return { status: reply.status, headers: reply.headers, url };
+  const { maxBytes, ...question } = request;
+  const upstream = new Upstream(registry, spec, context);
+  if (maxBytes !== undefined) {
+    const { reply, url } = await upstream.fetch(question, maxBytes);
+    return { status: reply.status, headers: reply.headers, url, body: reply.body };
+  }
+  const { reply, url } = await upstream.open(question);
+  return { status: reply.status, headers: reply.headers, url, body: await drain(reply.body) };
 }

@@ -20,6 +20,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   registry: ['lib', 'oci', 'telemetry', 'routing', 'access', 'cache', 'server'],
   sites: ['lib', 'oci', 'telemetry', 'net', 'access', 'upstream', 'cache', 'server'],
   forward: ['lib', 'oci', 'telemetry', 'net', 'access', 'server'],
+  canary: ['lib', 'oci', 'telemetry', 'routing', 'access', 'server'],
   check: ['lib', 'oci', 'telemetry', 'net', 'upstream'],
   admin: ['lib', 'oci', 'telemetry', 'config', 'store', 'routing', 'access', 'cache', 'server'],
   app: [
@@ -39,6 +40,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'registry',
     'sites',
     'forward',
+    'canary',
     'check',
     'admin',
   ],
