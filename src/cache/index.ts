@@ -9,6 +9,8 @@ export {
   type Collected,
   type CollectOptions,
   collectOffline,
+  floorOf,
+  type MinFree,
   type Purged,
   type PurgeOptions,
   purge,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Mirror, startMirror } from '../../test/support/mirror.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../../test/support/scripted-upstream.ts';
+import { atOnce } from '../lib/index.ts';
 import { digestOf, parseManifest } from '../oci/index.ts';
 import type { CanaryView } from './index.ts';
 import { CANARY_REPOSITORY, newCanaryTag } from './index.ts';
@@ -33,12 +34,12 @@ describe('a canary', () => {
     const digest = String(head.headers['docker-content-digest']);
     const index = await mirror.get(`${base}/manifests/${digest}`);
     assert.deepEqual([head.status, index.status, digestOf(index.body)], [200, 200, digest]);
-    const { manifests } = parseManifest(index.body, String(index.headers['content-type']));
+    const { manifests } = atOnce(parseManifest(index.body, String(index.headers['content-type'])));
     assert.ok(manifests.length > 5);
     for (const child of manifests) {
       const manifest = await mirror.get(`${base}/manifests/${child.digest}`);
       assert.equal(digestOf(manifest.body), child.digest);
-      for (const { digest: blob, size } of parseManifest(manifest.body, child.mediaType).blobs) {
+      for (const { digest: blob, size } of atOnce(parseManifest(manifest.body, child.mediaType)).blobs) {
         const { body } = await mirror.get(`${base}/blobs/${blob}`);
         assert.deepEqual([digestOf(body), body.length], [blob, size]);
       }
@@ -74,8 +75,8 @@ describe('a canary', () => {
   test('of another server has another digest', async () => {
     await using other = await startMirror();
     const tag = newCanaryTag();
-    const digestAt = async ({ head }: Mirror) =>
-      (await head(`/v2/${CANARY_REPOSITORY}/manifests/${tag}`)).headers['docker-content-digest'];
+    const digestAt = async (at: Mirror) =>
+      (await at.head(`/v2/${CANARY_REPOSITORY}/manifests/${tag}`)).headers['docker-content-digest'];
     assert.notEqual(await digestAt(mirror), await digestAt(other));
     assert.equal(await digestAt(mirror), await digestAt(mirror));
   });

@@ -15,7 +15,9 @@ export async function checkAnswer(target: CheckTarget, check: ConnectionCheck): 
   try {
     const head = await attempt('HEAD', { target, check, client });
     const best = succeeds(head) ? head : better(head, await attempt('GET', { target, check, client }));
-    return stepOf(best, target, performance.now() - startedAt);
+    const step = stepOf(best, target, performance.now() - startedAt);
+    const ahead = best.answer instanceof HttpError ? undefined : clockAhead(best.answer, check.now());
+    return ahead === undefined ? step : { ...step, clockAheadSeconds: ahead };
   } finally {
     await client.close();
   }
@@ -89,6 +91,14 @@ function stepOf({ method, answer }: Attempt, { kind, path, spec }: CheckTarget, 
   const remedy = answerRemedy(status, kind);
   const outcome = status >= 500 ? 'failed' : kind === 'mirror' && remedy === undefined ? 'ok' : 'warning';
   return { ...answered, outcome, remedy };
+}
+
+/** By the `Date` of the answer, which counts whole seconds, and its `Age`, where a cache answered (RFC 9110, section 6.6.1). */
+function clockAhead({ headers }: HttpHead, now: number): number | undefined {
+  const date = Date.parse(headers['date'] ?? '');
+  const age = Number(headers['age'] ?? 0);
+  if (Number.isNaN(date) || !Number.isFinite(age) || age < 0) return undefined;
+  return Math.round((date - now) / 1000 + age);
 }
 
 /** Whether the answer is the page of a web site, or of a network's login portal, in place of a registry's. */

@@ -1,32 +1,15 @@
 import { ConcurrencyLimit } from '../lib/index.ts';
-import type { HttpClient, HttpClientOptions } from '../net/index.ts';
-import type { TransportSpec } from '../oci/index.ts';
-import { Telemetry } from '../telemetry/index.ts';
 import { checkAnswer } from './answer.ts';
 import { type ConnectionCheck, checkConnection } from './connection.ts';
 import { type CheckTarget, type Outcome, type StepReport, tenths, type UpstreamReport } from './report.ts';
+import { type CheckSession, contextOf, inSession, type SessionOptions } from './session.ts';
 import { checkTokens } from './token.ts';
 
-export interface CheckOptions {
-  /** Opens the transport of pulls for one upstream. The events of its names and handshakes go to `telemetry`. */
-  readonly openTransport: (telemetry: Telemetry) => CheckTransport;
-  /** Milliseconds for all requests to one upstream. */
-  readonly timeout: number;
+export interface CheckOptions extends SessionOptions {
   /** Upstreams at a time. @default 8 */
   readonly concurrency?: number;
-  readonly signal?: AbortSignal | undefined;
   /** Called with each report when it is done. */
   readonly onReport?: (report: UpstreamReport) => void;
-  /** Milliseconds since 1970. @default Date.now */
-  readonly now?: () => number;
-}
-
-interface CheckTransport {
-  /** The options of a transport's client. */
-  readonly optionsFor: (transport: TransportSpec) => Promise<HttpClientOptions>;
-  readonly clientFor: (transport: TransportSpec) => Promise<HttpClient>;
-  /** Closes every connection. */
-  readonly close: () => Promise<void>;
 }
 
 const AT_A_TIME = 8;
@@ -58,44 +41,24 @@ export async function checkUpstreams(
 
 async function checkUpstream(target: CheckTarget, options: CheckOptions): Promise<UpstreamReport> {
   const startedAt = performance.now();
-  const telemetry = new Telemetry();
-  const transport = options.openTransport(telemetry);
-  const deadline = new AbortController();
-  const expire = (): void => deadline.abort(new DOMException('The time of the check is over', 'TimeoutError'));
-  const timer = setTimeout(expire, options.timeout);
-  const signal = options.signal === undefined ? deadline.signal : AbortSignal.any([options.signal, deadline.signal]);
-  try {
-    const steps = await stepsOf(target, { options, transport, telemetry, signal });
-    const { kind, name, spec } = target;
-    const http = steps.find(({ step }) => step === 'http');
-    return {
-      kind,
-      name,
-      upstream: spec.name,
-      url: spec.url,
-      reachable: http !== undefined && http.outcome !== 'failed',
-      outcome: worstOf(steps),
-      durationMs: tenths(performance.now() - startedAt),
-      steps,
-    };
-  } finally {
-    clearTimeout(timer);
-    await transport.close();
-  }
+  const steps = await inSession(options, (session) => stepsOf(target, session));
+  const { kind, name, spec } = target;
+  const http = steps.find(({ step }) => step === 'http');
+  return {
+    kind,
+    name,
+    upstream: spec.name,
+    url: spec.url,
+    reachable: http !== undefined && http.outcome !== 'failed',
+    outcome: worstOf(steps),
+    durationMs: tenths(performance.now() - startedAt),
+    steps,
+  };
 }
 
-async function stepsOf(
-  target: CheckTarget,
-  setup: {
-    readonly options: CheckOptions;
-    readonly transport: CheckTransport;
-    readonly telemetry: Telemetry;
-    readonly signal: AbortSignal;
-  },
-): Promise<readonly StepReport[]> {
-  const { options, transport, telemetry, signal } = setup;
+async function stepsOf(target: CheckTarget, session: CheckSession): Promise<readonly StepReport[]> {
+  const { transport, telemetry, signal, now } = session;
   const { spec, kind, path } = target;
-  const { now = Date.now } = options;
   const own = spec.transport.upstream;
   const check: ConnectionCheck = {
     url: new URL(spec.url + path),
@@ -111,7 +74,7 @@ async function stepsOf(
   // Without a credential of its own, a mirror route passes a 401 on: the login is up to its clients.
   const needsLogin = answer.status === 401 && (kind === 'registry' || spec.credentials !== undefined);
   if (!needsLogin) return [...connection, answer];
-  const context = { httpClientFor: (each: TransportSpec) => transport.clientFor(each), telemetry, now };
+  const context = contextOf(session);
   return [...connection, answer, ...(await checkTokens(target, { ...check, context }))];
 }
 

@@ -84,6 +84,8 @@ export interface HttpStep extends Step<'http'> {
   readonly method: 'HEAD' | 'GET';
   /** 0 where no answer came. */
   readonly status: number;
+  /** Seconds by which the clock of the upstream is ahead of this machine's; absent where its answer has no date. */
+  readonly clockAheadSeconds?: number;
   /** The schemes of its challenges, and their realms. */
   readonly challenges: readonly { readonly scheme: string; readonly realm: string | null }[];
 }

@@ -80,7 +80,8 @@ const CONFIG_FLAGS: ReadonlySet<string> = new Set<keyof ConfigFlags>([
   'logFormat',
 ]);
 
-function collect(value: string, before: readonly string[] | undefined): readonly string[] {
+/** Collects the values of a flag that may be repeated. */
+export function collect(value: string, before: readonly string[] | undefined): readonly string[] {
   return [...(before ?? []), value];
 }
 

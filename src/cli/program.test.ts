@@ -43,6 +43,7 @@ async function command(...argv: readonly string[]): Promise<Result> {
       refresh: (options) => Promise.resolve(result.asked.push(options) + 6),
       check: (options) => Promise.resolve(result.asked.push(options) + 6),
       healthcheck: (options) => Promise.resolve(result.asked.push(options) + 6),
+      doctor: (options) => Promise.resolve(result.asked.push(options) + 6),
     },
   });
   return { code, ...result };

@@ -23,6 +23,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   canary: ['lib', 'oci', 'telemetry', 'routing', 'access', 'server'],
   check: ['lib', 'oci', 'telemetry', 'net', 'upstream'],
   admin: ['lib', 'oci', 'telemetry', 'config', 'store', 'routing', 'access', 'cache', 'server'],
+  doctor: ['lib', 'oci', 'telemetry', 'net', 'store', 'cache', 'canary', 'check', 'admin'],
   app: [
     'lib',
     'oci',
@@ -59,6 +60,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'forward',
     'check',
     'admin',
+    'doctor',
     'app',
     'migrate',
   ],

@@ -7,6 +7,6 @@
 
 export { CacheCapacity, type CapacityLimits, type Collected, type CollectOptions, type Pause } from './capacity.ts';
 export { collectOffline } from './offline.ts';
-export type { DiskSpace } from './policy.ts';
+export { type DiskSpace, floorOf, type MinFree } from './policy.ts';
 export { type Purged, type PurgeOptions, purge } from './purge.ts';
 export { retainedDigests, retentionRule } from './retention.ts';

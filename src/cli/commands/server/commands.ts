@@ -1,7 +1,16 @@
 import { type Command, Option } from 'commander';
-import { type CommandContext, type CommandOptions, configFlags, optionsOf, serverFlags } from '../../command.ts';
+import {
+  type CommandContext,
+  type CommandOptions,
+  collect,
+  configFlags,
+  directoryFlags,
+  optionsOf,
+  serverFlags,
+} from '../../command.ts';
 import type { CheckCommandOptions } from './check.ts';
 import type { HealthcheckOptions } from './healthcheck.ts';
+import type { DoctorOptions } from './doctor.ts';
 import type { ServeOptions } from './serve.ts';
 
 /** The options of `status`. */
@@ -20,10 +29,11 @@ export const serverActions = {
   reload: async (options: CommandOptions) => (await import('./reload.ts')).reload(options),
   check: async (options: CheckCommandOptions) => (await import('./check.ts')).check(options),
   healthcheck: async (options: HealthcheckOptions) => (await import('./healthcheck.ts')).healthcheck(options),
+  doctor: async (options: DoctorOptions) => (await import('./doctor.ts')).doctor(options),
 };
 export type ServerActions = typeof serverActions;
 
-/** Defines `serve`, `status`, `reload`, `check` and `healthcheck`. */
+/** Defines `serve`, `status`, `reload`, `check`, `doctor` and `healthcheck`. */
 export function addServerCommands(program: Command, { actions, finish }: CommandContext<ServerActions>): void {
   configFlags(program.command('serve'))
     .addOption(
@@ -68,6 +78,19 @@ export function addServerCommands(program: Command, { actions, finish }: Command
     .option('--timeout <time>', 'for the answer (3s without it)')
     .addHelpText('after', HEALTHCHECK_HELP)
     .action(async (_, command: Command) => finish(await actions.healthcheck(optionsOf(command))));
+  directoryFlags(program.command('doctor'))
+    .argument('[image]', 'an image that cannot be pulled: how its name is understood, and which step of its pull fails')
+    .description('Examine the server, its disk, clock and upstreams, an image, and the clients of this machine.')
+    .option('--server <url>', 'address of the server, if it runs on another machine or in a container')
+    .option('--run', 'prove with a pull of each client that it uses the server; the image of 2 KB is removed again')
+    .option('--wait', 'the same, but you start the pulls: the commands are shown')
+    .option('--client <name>', 'only this client; may be repeated', collect)
+    .option('--timeout <time>', 'for each step (10s without it; 1m for a pull)')
+    .option('--json', 'print JSON')
+    .addHelpText('after', DOCTOR_HELP)
+    .action(async (image: string | undefined, _, command: Command) =>
+      finish(await actions.doctor({ ...optionsOf(command), image })),
+    );
 }
 
 const SERVE_EXAMPLES = `
@@ -104,3 +127,15 @@ Examples:
 
 It prints one line. With --url it reads no configuration, and takes half the time. The certificate of a configured listener and of a loopback address is not checked. If the server was
 started with --listen, name the address with --url. Exit codes: 0 for an answer of 200 to 299, else 1; 2 wrong command line.`;
+const DOCTOR_HELP = `
+Examples:
+  entrepot doctor                                  on the machine of the server
+  entrepot doctor nginx:1.27                       why can this image not be pulled?
+  entrepot doctor --run                            does docker (podman, …) on this machine use the server?
+  entrepot doctor --server https://mirror.example.com --run       on a machine of its clients
+  entrepot doctor --json | jq '.findings[] | select(.state == "failed")'
+
+docker, containerd and podman fall back to the registry itself, without a message, when a mirror fails. The canary is an
+image that this server alone has: its tag is random, and no upstream is asked for it. If a client can pull it, its pulls
+come to this server. Nothing else is changed; an IMAGE counts as one pull at its upstream. Every finding has a remedy.
+Exit codes: 0 nothing failed, 1 something did, 2 wrong command line, 78 wrong configuration, 130 interrupted.`;

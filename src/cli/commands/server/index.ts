@@ -1,5 +1,5 @@
 /**
- * The commands on a server: serve, status, reload, check, healthcheck.
+ * The commands on a server: serve, status, reload, check, doctor, healthcheck.
  *
  * They turn options into a call and its answer into text. They never hold policy.
  */
