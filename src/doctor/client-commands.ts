@@ -47,9 +47,6 @@ const CLIENTS: Readonly<Record<string, readonly (readonly [program: string, comm
   k3s: [['k3s', cri('k3s', 'crictl')]],
 };
 
-/** Clients whose pulls this command can start. */
-export const RUNNABLE_CLIENTS: readonly string[] = Object.keys(CLIENTS);
-
 /**
  * The commands of a client; undefined where it pulls only as part of something larger (a build, a pod), or has no program
  * here.

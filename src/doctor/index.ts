@@ -6,7 +6,6 @@
  * the pulls that the operator asks for are started, and what they store is removed again.
  */
 export { type CanaryClient, canaryFindings, type PullBy } from './canary.ts';
-export { RUNNABLE_CLIENTS } from './client-commands.ts';
 export { type ClientReport, clientFinding, provingRegistry } from './clients.ts';
 export { clockFinding } from './clock.ts';
 export { diskFindings } from './disk.ts';

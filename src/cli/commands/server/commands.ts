@@ -84,7 +84,7 @@ export function addServerCommands(program: Command, { actions, finish }: Command
     .option('--server <url>', 'address of the server, if it runs on another machine or in a container')
     .option('--run', 'prove with a pull of each client that it uses the server; the image of 2 KB is removed again')
     .option('--wait', 'the same, but you start the pulls: the commands are shown')
-    .option('--client <name>', 'only this client; may be repeated', collect)
+    .option('--client <name>', 'only this client, as setup names it; may be repeated', collect)
     .option('--timeout <time>', 'for each step (10s without it; 1m for a pull)')
     .option('--json', 'print JSON')
     .addHelpText('after', DOCTOR_HELP)

@@ -20,7 +20,7 @@ import { formatJson } from '../../format.ts';
 import { withInterrupt } from '../../interrupt.ts';
 import { type Output, processOutput, StatusLine } from '../../output.ts';
 import { readVersion } from '../../version.ts';
-import { type ClientSurroundings, clientsToProve, isInstalled } from './doctor-clients.ts';
+import { type ClientSurroundings, examineClients, isInstalled, LOCAL_CLIENTS } from './doctor-clients.ts';
 import { formatFindings, summarizeFindings } from './doctor-text.ts';
 import { upstreamsAndImage } from './doctor-upstreams.ts';
 
@@ -40,7 +40,10 @@ export interface DoctorOptions extends CommandOptions {
 }
 
 /** What a test puts in the place of the machine. */
-export interface DoctorSurroundings extends Surroundings, ClientSurroundings {}
+export interface DoctorSurroundings extends Surroundings, ClientSurroundings {
+  /** Whether a program is installed. @default searched in `PATH` */
+  readonly hasProgram?: (name: string) => boolean;
+}
 
 /** Milliseconds for each step. */
 const TIMEOUT = 10_000;
@@ -104,6 +107,8 @@ function faultOf(options: DoctorOptions): string | undefined {
   if (options.timeout !== undefined && timeoutOf(options) === undefined) {
     return `--timeout ${options.timeout} is not a length of time; expected one such as 10s or 500ms`;
   }
+  const unknown = (options.client ?? []).find((name) => !LOCAL_CLIENTS.some((client) => client === name));
+  if (unknown !== undefined) return `--client ${unknown} is no client; expected ${LOCAL_CLIENTS.join(', ')}`;
   if (server === undefined) return undefined;
   const url = URL.parse(server);
   const isOrigin = url !== null && /^https?:$/.test(url.protocol) && url.pathname === '/' && !/[?#@]/.test(server);
@@ -147,7 +152,7 @@ class Examination {
     const server = url === undefined ? undefined : this.#clientOf(new URL(url).origin);
     try {
       if (!isConfigWrong) await this.#upstreams(loaded, { status, server: answers ? server : undefined });
-      await this.#clients(server, answers);
+      await this.#clients(server, { answers, publicUrl: isConfigWrong ? undefined : loaded.config.publicUrl });
     } finally {
       await server?.close();
     }
@@ -238,10 +243,16 @@ class Examination {
     }
   }
 
-  async #clients(server: ServerClient | undefined, answers: boolean): Promise<void> {
+  async #clients(
+    server: ServerClient | undefined,
+    { answers, publicUrl }: { readonly answers: boolean; readonly publicUrl: string | undefined },
+  ): Promise<void> {
     const { options, pullBy, pullTimeout, signal, progress, onCommand, surroundings } = this.#parts;
     if (server === undefined) return;
-    const { clients, findings } = clientsToProve(server.url, options.client, surroundings);
+    // On its own machine, clients may name the server by any of its addresses.
+    const others = options.server === undefined ? sameHost(server.url) : [];
+    const first = options.server === undefined && publicUrl !== undefined ? publicUrl : server.url;
+    const { clients, findings } = examineClients([first, server.url, ...others], options.client, surroundings);
     this.#findings.push(...findings);
     if (!answers) {
       const found = 'the server does not answer, so nothing can be proved';
@@ -256,6 +267,14 @@ class Examination {
     const canary = { pullBy, timeout: pullTimeout, signal, hasProgram, onCommand };
     this.#findings.push(...(await canaryFindings(server, clients, canary)));
   }
+}
+
+/** The other names of an address of this machine. */
+function sameHost(url: string): readonly string[] {
+  const { protocol, port, hostname } = new URL(url);
+  const names = ['127.0.0.1', 'localhost'];
+  if (!names.includes(hostname)) return [];
+  return names.map((name) => new URL(`${protocol}//${name}:${port}`).origin);
 }
 
 const CONTROL_REMEDIES: Readonly<Record<ControlError['code'], string>> = {
