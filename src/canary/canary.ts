@@ -4,7 +4,7 @@ import type { Digest } from '../oci/index.ts';
 import { type CanaryContent, canaryIndex, isCanaryTag } from './image.ts';
 
 /** One request for a canary's index. */
-export interface Sighting {
+interface Sighting {
   /** Milliseconds since 1970. */
   readonly at: number;
   readonly method: string;

@@ -16,7 +16,7 @@ export interface CanaryClient {
 /** How the pulls are started: by this command, by a person while it waits, or not at all. */
 export type PullBy = 'run' | 'wait' | 'none';
 
-export interface CanaryOptions {
+interface CanaryOptions {
   readonly pullBy: PullBy;
   /** Milliseconds for one pull, or for all of them to arrive. */
   readonly timeout: number;

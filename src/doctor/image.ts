@@ -69,6 +69,6 @@ function stepFinding(what: string, { step, outcome, summary, remedy }: ImageStep
   return outcome === 'failed' ? warning(about, words) : ok({ ...about, found: `${summary}; another upstream has it` });
 }
 
-export function textOf({ registry, repository, reference }: NamedImage): string {
+function textOf({ registry, repository, reference }: NamedImage): string {
   return `${registry}/${repository}${reference.includes(':') ? '@' : ':'}${reference}`;
 }

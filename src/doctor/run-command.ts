@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 
 /** How a command of a client ended. */
-export interface CommandResult {
+interface CommandResult {
   /** Undefined where it could not be started, or was ended. */
   readonly code: number | undefined;
   /** The last of what it wrote: what went wrong comes last. */
@@ -19,7 +19,12 @@ export function runCommand(
 ): Promise<CommandResult & { readonly output: string }> {
   const [program = '', ...args] = command;
   return new Promise((resolve) => {
-    const options = { timeout, maxBuffer: MAX_OUTPUT, ...(signal === undefined ? {} : { signal }) };
+    const options = {
+      timeout,
+      killSignal: 'SIGKILL' as const,
+      maxBuffer: MAX_OUTPUT,
+      ...(signal === undefined ? {} : { signal }),
+    };
     const child = execFile(program, args, options, (error, stdout, stderr) => {
       const text = tailOf(stderr.trim() === '' ? stdout : stderr);
       if (error === null) return resolve({ code: 0, text, output: stdout });

@@ -1,4 +1,4 @@
-import type { CanaryView } from '../canary/index.ts';
+import { type CanaryView, VIEW_PATH } from '../canary/index.ts';
 import { createHttpClient, HttpError, type HttpReply } from '../net/index.ts';
 
 const MAX_BYTES = 64 * 1024;
@@ -47,10 +47,10 @@ export class ServerClient {
 
   /** What the server knows of a canary; the words why not, where it does not say. */
   async canary(tag: string): Promise<CanaryView | string> {
-    const answer = await this.ask('GET', `/canary/${tag}`);
+    const answer = await this.ask('GET', VIEW_PATH + tag);
     if (typeof answer === 'string') return answer;
     const view = answer.status === 200 ? readView(answer.body) : undefined;
-    return view ?? `it answered ${answer.status} to GET /canary/…`;
+    return view ?? `it answered ${answer.status} to GET ${VIEW_PATH}…`;
   }
 
   async close(): Promise<void> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Finding } from '../../src/doctor/index.ts';
 import { ENTREPOT, type RunningEntrepot, startEntrepot } from '../support/app.ts';
-import { type DockerEngine, preparePodman, startContainerd, startDockerd } from '../support/engines.ts';
+import { type DockerEngine, startContainerd, startDockerd } from '../support/engines.ts';
 import { needs, run, Workspace } from '../support/processes.ts';
 
 // The canary, pulled by real clients: through the mirror, past it, and with the mirror stopped.

@@ -4,6 +4,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { setup } from '../../src/cli/commands/clients/setup.ts';
 import { type DoctorOptions, type DoctorSurroundings, doctor } from '../../src/cli/commands/server/doctor.ts';
 import type { Finding, FindingId } from '../../src/doctor/index.ts';
 import { serve } from '../support/connect-upstreams.ts';
@@ -270,6 +271,31 @@ describe('an image', () => {
       assert.equal(ran.code, 1);
     });
   }
+});
+
+describe('the clients of the machine', () => {
+  test('are set up, and then name the server', async () => {
+    const root = workspace.path('clients');
+    await using mirror = await startMirror();
+    const output = { out: () => undefined, err: () => undefined };
+    const asked = { server: mirror.url, client: ['podman'], surroundings: { root } };
+    const before = one(await examine({}, asked), 'client.config');
+    assert.deepEqual(
+      [before.state, before.remedy?.includes(`entrepot setup podman --server ${mirror.url}`)],
+      ['warning', true],
+    );
+    await mkdir(root, { recursive: true });
+    await setup({ flags: {}, client: 'podman', server: mirror.url, root, apply: true }, { output, home: '/root' });
+    const after = one(await examine({}, asked), 'client.config');
+    assert.equal(after.state, 'ok', after.found);
+    assert.match(after.found, /entrepot\.conf/);
+  });
+
+  test('are not guessed at', async () => {
+    const ran = await examine({}, { client: ['dokcer'] });
+    assert.equal(ran.code, 2);
+    assert.match(ran.err, /expected docker, containerd/);
+  });
 });
 
 describe('the canary', () => {

@@ -167,7 +167,8 @@ class Examination {
       // Certificates and secrets of the server need not be readable to this command.
       const loaded = await loadConfig({ flags: options.flags, checkReferences: false });
       const found = loaded.source === 'defaults' ? 'no file: the defaults' : 'has no problem';
-      this.#findings.push(ok({ id: 'config.valid', what: loaded.source, found }));
+      // The server elsewhere has a configuration of its own.
+      if (options.server === undefined) this.#findings.push(ok({ id: 'config.valid', what: loaded.source, found }));
       return loaded;
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
