@@ -74,7 +74,11 @@ function newPull({ client, registry }: CanaryClient, { hasProgram }: CanaryOptio
 
 async function pullFindings(server: ServerClient, pulls: readonly Pull[], options: CanaryOptions): Promise<Finding[]> {
   const { pullBy, signal } = options;
-  if (pulls.length === 0) return [];
+  if (pulls.length === 0 && pullBy === 'none') return [];
+  if (pulls.length === 0) {
+    const about = { id: 'canary.pull', what: 'clients', found: 'no client of this machine names the server' } as const;
+    return [failed(about, 'Set one up with `entrepot setup NAME --apply`, or name the one to try with --client NAME.')];
+  }
   if (pullBy === 'wait') return await awaitPulls(server, pulls, options);
   if (pullBy === 'none') {
     const what = pulls.map(({ client }) => client).join(', ');

@@ -4,6 +4,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { setup } from '../../src/cli/commands/clients/setup.ts';
 import { type DoctorOptions, type DoctorSurroundings, doctor } from '../../src/cli/commands/server/doctor.ts';
 import type { Finding, FindingId } from '../../src/doctor/index.ts';
@@ -94,7 +95,37 @@ describe('a server that runs', () => {
     assert.match(text.out, /\n\d+ findings: nothing failed, 1 to look at\.\n$/);
   });
 
-  test('tells what is dangerous in its configuration, and that it is not ready', async () => {
+  test('with TLS: its certificate is judged by itself, and the canary is asked for', async () => {
+    const pem = (name: string) => fileURLToPath(new URL(`../support/tls/${name}.pem`, import.meta.url));
+    const tls = { cert_file: pem('server'), key_file: pem('server-key') };
+    const registries = { apps: { upstreams: ['http://127.0.0.1:9'] } };
+    await using mirror = await startMirror({ listen: [{ address: '127.0.0.1:0', tls }], registries });
+    const ran = await examine(beside(mirror, 'http://127.0.0.1:9'));
+    const certificate = one(ran, 'server.certificate');
+    assert.deepEqual([certificate.state, stateOf(ran, 'canary.served')], ['warning', 'ok'], ran.out);
+    assert.match(certificate.found, /this machine does not trust it/);
+  });
+
+  test('on a Unix socket alone is asked only there', async () => {
+    const address = `unix:${workspace.path('only.sock')}`;
+    await using mirror = await startMirror({
+      listen: address,
+      registries: { apps: { upstreams: ['http://127.0.0.1:9'] } },
+    });
+    const ran = await examine(beside(mirror, 'http://127.0.0.1:9'));
+    assert.deepEqual([stateOf(ran, 'server.running'), stateOf(ran, 'server.address')], ['ok', 'skipped']);
+    assert.match(one(ran, 'server.address').found, /only\.sock/);
+  });
+
+  test('with less room on its disk than it keeps free', async () => {
+    await using mirror = await startMirror();
+    const cache = { dir: mirror.dir, min_free: '1000TB' };
+    const ran = await examine({ cache, registries: { apps: { upstreams: ['http://127.0.0.1:9'] } } });
+    assert.deepEqual([stateOf(ran, 'disk.space'), ran.code], ['failed', 1]);
+    assert.match(one(ran, 'disk.space').remedy ?? '', /max_size/);
+  });
+
+  test('tells what is dangerous in its configuration', async () => {
     await using mirror = await startMirror({
       listen: '0.0.0.0:0',
       registries: { apps: { upstreams: ['http://127.0.0.1:9'] } },
@@ -188,6 +219,17 @@ describe('an upstream', () => {
       assert.equal(ran.code, finding.state === 'failed' ? 1 : 0);
     });
   }
+
+  test('that refuses a credential', async (t) => {
+    const credentials = { username: 'ada', password: SECRET };
+    const upstream = await startScriptedUpstream({ personality: 'dockerHub', credentials });
+    t.after(() => upstream.stop());
+    await using mirror = await startMirror();
+    const wrong = { ...credentials, password: `not ${SECRET}` };
+    const ran = await examine(beside(mirror, { url: upstream.url, credentials: wrong }));
+    assert.deepEqual([stateOf(ran, 'upstream.token'), ran.code], ['failed', 1]);
+    assert.match(one(ran, 'upstream.token').remedy ?? '', /credential/);
+  });
 
   test('that is silent, in the time that is given', async (t) => {
     const upstream = await startScriptedUpstream();
@@ -289,6 +331,13 @@ describe('the clients of the machine', () => {
     const after = one(await examine({}, asked), 'client.config');
     assert.equal(after.state, 'ok', after.found);
     assert.match(after.found, /entrepot\.conf/);
+  });
+
+  test('of which none is set up prove nothing', async () => {
+    await using mirror = await startMirror();
+    const ran = await examine({}, { server: mirror.url, run: true });
+    assert.deepEqual([stateOf(ran, 'canary.pull'), ran.code], ['failed', 1]);
+    assert.match(one(ran, 'canary.pull').remedy ?? '', /--client NAME/);
   });
 
   test('are not guessed at', async () => {

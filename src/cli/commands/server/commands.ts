@@ -9,8 +9,8 @@ import {
   serverFlags,
 } from '../../command.ts';
 import type { CheckCommandOptions } from './check.ts';
-import type { HealthcheckOptions } from './healthcheck.ts';
 import type { DoctorOptions } from './doctor.ts';
+import type { HealthcheckOptions } from './healthcheck.ts';
 import type { ServeOptions } from './serve.ts';
 
 /** The options of `status`. */
@@ -82,7 +82,7 @@ export function addServerCommands(program: Command, { actions, finish }: Command
     .argument('[image]', 'an image that cannot be pulled: how its name is understood, and which step of its pull fails')
     .description('Examine the server, its disk, clock and upstreams, an image, and the clients of this machine.')
     .option('--server <url>', 'address of the server, if it runs on another machine or in a container')
-    .option('--run', 'prove with a pull of each client that it uses the server; the image of 2 KB is removed again')
+    .option('--run', 'prove it: pull a canary of 2 KB with each client that is set up, and remove it again')
     .option('--wait', 'the same, but you start the pulls: the commands are shown')
     .option('--client <name>', 'only this client, as setup names it; may be repeated', collect)
     .option('--timeout <time>', 'for each step (10s without it; 1m for a pull)')

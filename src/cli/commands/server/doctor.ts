@@ -147,6 +147,13 @@ class Examination {
     const isConfigWrong = loaded instanceof ConfigError;
     const status = options.server === undefined ? await this.#status(loaded) : undefined;
     const url = options.server ?? addressOf(status, isConfigWrong ? undefined : loaded);
+    if (url === undefined && status !== undefined) {
+      const found = `the server listens on ${status.listeners.join(', ') || 'no address'}`;
+      const about = { id: 'server.address', what: 'server', found } as const;
+      this.#findings.push(
+        skipped(about, 'Name the address that clients use, that of the proxy in front of it, with --server.'),
+      );
+    }
     const answers = url !== undefined && (await this.#address(new URL(url).origin));
     if (!isConfigWrong && options.server === undefined) await this.#disk(loaded, status !== undefined);
     const server = url === undefined ? undefined : this.#clientOf(new URL(url).origin);
@@ -294,9 +301,16 @@ function cacheDirOf({ config: { cache } }: LoadedConfig): string | undefined {
 
 /** The address that clients of this machine use: a listener of the running server, or of the configuration. */
 function addressOf(status: ServerStatus | undefined, loaded: LoadedConfig | undefined): string | undefined {
-  const running = status?.listeners.find((each) => !each.startsWith('unix:'));
-  if (running !== undefined) return running.replace(/\/\/(?:\[::\]|0\.0\.0\.0):/, '//127.0.0.1:');
-  for (const { address, tls, redirectToHttps } of loaded?.config.listen ?? []) {
+  const listen = loaded?.config.listen ?? [];
+  if (status !== undefined) {
+    const redirecting = listen.flatMap(({ address, redirectToHttps }) =>
+      redirectToHttps && 'port' in address ? [`:${address.port}`] : [],
+    );
+    return status.listeners
+      .find((each) => !each.startsWith('unix:') && !redirecting.some((port) => each.endsWith(port)))
+      ?.replace(/\/\/(?:\[::\]|0\.0\.0\.0):/, '//127.0.0.1:');
+  }
+  for (const { address, tls, redirectToHttps } of listen) {
     if ('path' in address || address.port === 0 || redirectToHttps) continue;
     const { host = '127.0.0.1', port } = address;
     const reachable = ['0.0.0.0', '::'].includes(host) ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
