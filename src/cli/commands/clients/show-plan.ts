@@ -33,6 +33,7 @@ export function showPlan(machine: Machine, plan: SetupPlan, { output, apply, isA
   );
   if (machine.isLive && restart !== undefined && !restarts) say(`Then run: ${restart}`);
   if (machine.isLive && verify !== undefined) say(`Verify:   ${verify}`);
+  if (machine.isLive && isApplied) say(`Prove it: entrepot doctor --server ${server} --run --client ${client}`);
 }
 
 /** The same for programs. */
