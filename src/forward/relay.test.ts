@@ -191,19 +191,22 @@ describe('Relay', () => {
   }
 
   test('a side that takes its bytes slowly is no side that takes none', async () => {
-    const { client, server, over } = await setStage({ idleTimeout: 400 });
+    const { client, server, over } = await setStage({ idleTimeout: 1500 });
+    // About 200 pieces: together they take longer than the limit, each of them a hundredth of it.
     const content = randomBytes(12 << 20);
+    const started = performance.now();
     server.end(content);
     client.end();
     let count = 0;
     client.on('data', (chunk: Buffer) => {
       count += chunk.length;
       client.pause();
-      setTimeout(() => client.resume(), 5);
+      setTimeout(() => client.resume(), 12);
     });
     await once(client, 'end');
     assert.equal(count, content.length);
     assert.equal(await over, 'ended');
+    assert.ok(performance.now() - started > 1500, 'slower than the limit');
   });
 
   test('a hundred at once, each with its own bytes', async () => {
