@@ -417,6 +417,11 @@ describe('problems', () => {
     ],
     ['an unknown default', { defaultRegistry: 'nothing' }, /^default_registry: found "nothing"; expected/],
     ['an unknown host for default', { defaultRegistry: 'registry.example.com' }, /an address such as https:/],
+    [
+      'a mistyped default',
+      { defaultRegistry: 'dokcer.io' },
+      /found "dokcer\.io"; expected .*; did you mean docker\.io\?$/,
+    ],
     ['a bad default address', { defaultRegistry: 'ftp://x' }, /^default_registry: found "ftp:\/\/x"/],
     ['no default left', { knownRegistries: false }, /^default_registry: docker\.io is not among the registries/],
     [

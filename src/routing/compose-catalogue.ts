@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { nearest } from '../lib/index.ts';
 import type { ConfiguredRegistry, ConfiguredUpstream, RegistrySpec } from '../oci/index.ts';
 import { type AllowAny, type Catalogue, type CompleteUpstream, createCatalogue } from './catalogue.ts';
 import { canonicalHost, isRegistryName, looksLikeRegistry, withoutPort } from './host.ts';
@@ -258,9 +259,12 @@ function defaultOf(draft: Draft, options: CatalogueOptions): string | undefined 
   const found = draft.get(name)?.name ?? draft.ownerOf(name);
   if (found === undefined) {
     const remedy = 'expected a registry listed under "registries", a known one, or an address such as https://ghcr.io';
-    draft.problems.push(
-      `${where}: ${isOmitted ? 'docker.io is not among the registries' : `found "${text}"`}; ${remedy}`,
-    );
+    const names = [...draft.all()].map((registry) => registry.name);
+    const meant = isOmitted
+      ? undefined
+      : nearest(name, [...names, ...KNOWN_REGISTRIES.map((registry) => registry.name)]);
+    const what = isOmitted ? 'docker.io is not among the registries' : `found "${text}"`;
+    draft.problems.push(`${where}: ${what}; ${remedy}${meant === undefined ? '' : `; did you mean ${meant}?`}`);
   }
   return found;
 }

@@ -6,11 +6,15 @@ const AT_TOP: Readonly<Record<string, string>> = {
   // Rewriting Mirror
   access_log: 'log: {access: true}',
   public_base_url: 'public_url',
+  public_prefix: 'mirrors: [{name: …, prefix: …, upstream: …}]',
+  preserve_host: 'mirrors: [{name: …, prefix: …, upstream: …, preserve_host: true}]',
   routes: 'mirrors, each with name, prefix and upstream',
   tls: 'listen: [{address: ":5000", tls: {cert_file: …, key_file: …}}]',
   // Container Registry Mirrors
   allowed_hosts: 'forward_proxy: {enabled: true, allowed_hosts: […]}',
   insecure_tls: 'transport: {insecure_skip_verify: true}',
+  ca_cert_path: 'forward_proxy: {mitm: {ca_cert_file: …}}',
+  ca_key_path: 'forward_proxy: {mitm: {ca_key_file: …}}',
   log_level: 'log: {level: …}',
   mitm: 'forward_proxy: {mitm: {enabled: true, ca_cert_file: …, ca_key_file: …}}',
   // Mirror Registry
@@ -52,6 +56,7 @@ const AT_TOP: Readonly<Record<string, string>> = {
 
 /** The same below the top level: the first that the section has. */
 const INSIDE: Readonly<Record<string, readonly string[]>> = {
+  access_log: ['access'],
   public_prefix: ['prefix'],
   insecure_tls: ['tls: {insecure_skip_verify: true}', 'insecure_skip_verify: true'],
   insecure: ['tls: {insecure_skip_verify: true}', 'insecure_skip_verify: true'],

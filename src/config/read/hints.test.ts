@@ -20,7 +20,8 @@ const hinted: readonly (readonly [text: string, end: string])[] = [
   ['cache: {max_size: 50 Gi}', 'write 50GB (powers of 1000) or 50GiB (powers of 1024)'],
   ['cache: {max_size: 50gigs}', 'write 50GB (powers of 1000) or 50GiB (powers of 1024)'],
   ['cache: {max_size: 500 megabytes}', 'write 500MB (powers of 1000) or 500MiB (powers of 1024)'],
-  ['cache: {manifests_in_memory: 64}', 'did you mean 64GB? (bytes are written 64B)'],
+  ['cache: {manifests_in_memory: 64}', 'did you mean 64MB? (bytes are written 64B)'],
+  ['timeouts: {max_header_bytes: 16}', '16 alone is 16 bytes; did you mean 16KiB? (bytes are written 16B)'],
   ['cache: {min_free: 5}', '5 alone is 5 bytes; did you mean 5GB or 5%? (bytes are written 5B)'],
   ['limits: {per_client: {max_bandwidth: 20}}', 'did you mean 20GB? (bytes are written 20B)'],
   ['timeouts: {idle_timeout: 30}', 'did you mean 30s?'],
@@ -36,6 +37,17 @@ const hinted: readonly (readonly [text: string, end: string])[] = [
   ['trusted_proxies: [10.0.0.0/40]', 'a prefix of this family has at most 32 bits'],
   ['forward_proxy: {allow_private: [10.0.0.0/33]}', 'a prefix of this family has at most 32 bits'],
   ['transport: {allow_private: 10.0.0.0/8}', 'a list is written [a, b], or with "- " before each item'],
+  ['cache: {dir: ~/cache}', '~ is not expanded: write the whole path, such as /home/me/cache'],
+  ['registry_map: ~/map.json', '~ is not expanded: write the whole path, such as /home/me/cache'],
+  ['transport: {ca_file: ~/ca.pem}', '~ is not expanded: write the whole path, such as /home/me/cache'],
+  ['mirrors: [{name: a, prefix: github, upstream: github.com}]', 'did you mean /github?'],
+  ['cache: {platforms: [linux/x86_64]}', 'did you mean linux/amd64?'],
+  ['cache: {platforms: [linux/aarch64]}', 'did you mean linux/arm64?'],
+  ['cache: {platforms: [linux/armv7]}', 'did you mean linux/arm/v7?'],
+  ['cache: {platforms: [Linux/AMD64]}', 'did you mean linux/amd64?'],
+  ['cache: {platforms: [arm64]}', 'did you mean linux/arm64?'],
+  ['transport: {dns: {servers: [8.8.8.8]}}', 'did you mean https://8.8.8.8/dns-query?'],
+  ['transport: {dns: {servers: ["https://dns.google"]}}', 'did you mean https://dns.google/dns-query?'],
   ['log: {access: on}', 'did you mean true?'],
   ['log: {access: No}', 'did you mean false?'],
   ['log: {access: 0}', 'did you mean false?'],
@@ -54,6 +66,24 @@ describe('a refused value comes with what was probably meant', () => {
       const [problem = '', ...more] = await problemsOf(text);
       assert.deepEqual(more, []);
       assert.ok(problem.endsWith(`; ${end}`), problem);
+    });
+  }
+});
+
+describe('no hint proposes what would be refused too', () => {
+  const texts = [
+    'timeouts: {read_header_timeout: 0}',
+    'transport: {dns: {bootstrap: [dns.google]}}',
+    'transport: {dns: {hosts: {a.example: b.example}}}',
+    'cache: {platforms: ["linux/*"]}',
+    'timeouts: {max_header_bytes: 99999999}',
+  ];
+  for (const text of texts) {
+    test(text, async () => {
+      const [problem = 'no problem', ...more] = await problemsOf(text);
+      assert.deepEqual(more, []);
+      assert.match(problem, /, expected /);
+      assert.doesNotMatch(problem, /did you mean/);
     });
   }
 });

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { nearest } from '../../lib/index.ts';
-import { alternatives, core, markOf, parseDuration, parseSize } from '../schema/index.ts';
+import { alternatives, core, FOREIGN_ARCHITECTURES, markOf, parseDuration, parseSize } from '../schema/index.ts';
 import type { Tree } from '../tree.ts';
 
 /**
@@ -17,7 +17,8 @@ export function hintFor(found: Tree, schema: z.ZodType): string | undefined {
   const { value } = found;
   if (value === null) return undefined;
   const guess = GUESSES[type];
-  if (guess !== undefined) return guess(value);
+  const accepts = (proposal: unknown): boolean => schema.safeParse(proposal).success;
+  if (guess !== undefined) return worthwhile(guess(value, accepts), accepts);
   if (isList) return 'a list is written [a, b], or with "- " before each item';
   const choices = branches.flatMap((branch) => (branch instanceof z.ZodEnum ? branch.options.map(String) : []));
   if (choices.length > 0) return guessChoice(String(value).trim().toLowerCase(), choices);
@@ -28,17 +29,31 @@ export function hintFor(found: Tree, schema: z.ZodType): string | undefined {
   return undefined;
 }
 
-type Guess = (value: string | number | boolean) => string | undefined;
+type Guess = (value: string | number | boolean, accepts: Accepts) => string | undefined;
+
+/** Whether the option takes a value. */
+type Accepts = (proposal: unknown) => boolean;
+
+/** A hint, unless the value that it proposes would be refused too. */
+function worthwhile(hint: string | undefined, accepts: Accepts): string | undefined {
+  const [, proposal] = /^did you mean ([^ ?,]+)/.exec(hint ?? '') ?? [];
+  if (proposal === undefined) return hint;
+  const values: readonly unknown[] = [proposal, Number(proposal), proposal === 'true'];
+  return values.some(accepts) ? hint : undefined;
+}
 
 /** By the type of the option in the manual. */
 const GUESSES: Readonly<Record<string, Guess>> = {
   duration: guessDuration,
-  size: (value) => guessSize(value, (amount) => `${amount}GB`),
+  size: (value, accepts) =>
+    guessSize(value, (amount) => ['GB', 'MB', 'KiB'].map((unit) => `${amount}${unit}`).find(accepts) ?? ''),
   'size or share': (value) => guessSize(value, (amount) => `${amount}GB or ${amount}%`),
   boolean: guessBoolean,
   'boolean or map': guessBoolean,
   '`off` or map': (value) => (guessBoolean(value) === 'did you mean true?' ? 'it is on without this line' : undefined),
   path: guessPath,
+  'path or URL': guessPath,
+  platform: guessPlatform,
   URL: guessUrl,
   'URL or map': guessUrl,
   'host or expression': guessHost,
@@ -78,8 +93,10 @@ const DURATION_WORDS: readonly (readonly [unit: string, words: RegExp])[] = [
 function guessSize(value: string | number | boolean, likely: (amount: string) => string): string | undefined {
   const [, amount = '', word = ''] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/i.exec(String(value)) ?? [];
   if (amount === '' || Number(amount) === 0) return undefined;
+  const proposal = likely(amount);
+  if (word === '' && proposal === '') return undefined;
   if (word === '')
-    return `${amount} alone is ${amount} bytes; did you mean ${likely(amount)}? (bytes are written ${amount}B)`;
+    return `${amount} alone is ${amount} bytes; did you mean ${proposal}? (bytes are written ${amount}B)`;
   const [, letter = ''] = /^([kmgt])(?:i|b|ig|bytes?|egabytes?|igabytes?|ilobytes?|erabytes?|igs?)?$/i.exec(word) ?? [];
   const unit = letter.toUpperCase();
   if (unit === '' || parseSize(`${amount}${unit}B`) === undefined) return undefined;
@@ -106,15 +123,30 @@ function guessChoice(word: string, choices: readonly string[]): string | undefin
   return meant === undefined ? undefined : `did you mean ${meant}?`;
 }
 
-function guessPath(value: string | number | boolean): string | undefined {
+function guessPath(value: string | number | boolean, accepts: Accepts): string | undefined {
+  if (/^~(?:\/|$)/.test(String(value))) return '~ is not expanded: write the whole path, such as /home/me/cache';
+  if (/^[\w.-]+(?:\/[\w.-]+)*$/.test(String(value)) && accepts(`/${value}`)) return `did you mean /${value}?`;
   return /^[A-Za-z]:[\\/]/.test(String(value))
     ? 'a path here begins with / or is relative, as in /var/lib/entrepot'
     : undefined;
 }
 
+/** Images name platforms as Go does: `linux/amd64`. */
+function guessPlatform(value: string | number | boolean): string | undefined {
+  const words = String(value).trim().toLowerCase().split('/');
+  const [os = '', architecture = '', variant = ''] = words.length === 1 ? ['linux', ...words] : words;
+  const own = Object.hasOwn(FOREIGN_ARCHITECTURES, architecture) ? FOREIGN_ARCHITECTURES[architecture] : architecture;
+  const isComplete = variant === '' || own?.includes('/') === true;
+  return `did you mean ${isComplete ? `${os}/${own}` : `${os}/${own}/${variant}`}?`;
+}
+
 /** A host without a scheme; nothing else is quoted, since a URL may hold a password. */
-function guessUrl(value: string | number | boolean): string | undefined {
+function guessUrl(value: string | number | boolean, accepts: Accepts): string | undefined {
   const text = String(value);
+  // A name server over HTTPS is an address with a path, mostly this one (RFC 8484).
+  const [, host] = /^(?:https:\/\/)?([\w.:[\]-]+)$/i.exec(text) ?? [];
+  const asServer = `https://${host}/dns-query`;
+  if (host !== undefined && accepts(asServer) && !accepts(`https://${host}`)) return `did you mean ${asServer}?`;
   if (/^https?:\/\/[^/]*@/i.test(text)) return 'user and password go under credentials: {username, password}';
   return /^[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::\d+)?$/.test(text) && /[.:]|^localhost$/.test(text)
     ? `did you mean https://${text}?`

@@ -539,6 +539,11 @@ limits: {max_connections: 0}
     ['registry_map: ftp://x', 'registry_map: found "ftp://x", expected the path or the http(s):// address'],
     ['known_registries: maybe', 'known_registries: found "maybe", expected true or false'],
     ['allow_any: 3', 'allow_any: found 3, expected false, true, or {deny'],
+    [
+      'allow_any: {deny: ["https://a.example"]}',
+      'allow_any.deny[0]: found "https://a.example", expected a pattern of host',
+    ],
+    ['allow_any: {deny: [a.example/b]}', 'allow_any.deny[0]: found "a.example/b", expected a pattern of host names'],
     ['allow_any: {dny: []}', 'allow_any.dny: unknown option; did you mean "deny"?'],
     ['registries: [ghcr.io]', 'registries: found a list, expected a map of registry names'],
     ['registries: {GHCR.io: {}}', 'registries: found the name "GHCR.io", expected a registry name in lower case'],

@@ -70,6 +70,12 @@ describe('the YAML itself is explained', () => {
       '2:1  listen: cannot be read as YAML: the same map has this key already; join the two, or remove one',
     ],
     [
+      'registries:\n  ghcr.io:\n  ghcr.io: {}',
+      '3:3  registries["ghcr.io"]: cannot be read as YAML: the same map has this key already; join the two, or remove one',
+    ],
+    ['? {listen: a}\n', '1:3  found a list or a map before the ":", expected the name of an option'],
+    ['? [listen]\n: a', '1:3  found a list or a map before the ":", expected the name of an option'],
+    [
       'cache:\n  dir: /a\n  dir: /b',
       '3:3  cache.dir: cannot be read as YAML: the same map has this key already; join the two, or remove one',
     ],

@@ -107,6 +107,23 @@ describe('what is valid and dangerous is noted with its place and remedy', () =>
     ['forward_proxy: {enabled: true, allowed_hosts: ["^.+$"]}', /matches every host.*Name the hosts/],
     ['forward_proxy: {allowed_hosts: [a.test]}', /forward_proxy: the proxy is off/],
     ['forward_proxy: {enabled: true, allow_private: ["0.0.0.0/0"]}', /allow_private\[0\]: 0\.0\.0\.0\/0 allows every/],
+    [
+      'trusted_proxies: [10.1.2.3/8]',
+      /:1:19 {2}trusted_proxies\[0\]: .* every address in 10\.0\.0\.0\/8\. Write .* 10\.1\.2\.3 for/,
+    ],
+    ['transport: {allow_private: [10.1.255.3/20]}', /allow_private\[0\]: .* every address in 10\.1\.240\.0\/20/],
+    ['forward_proxy: {enabled: true, allow_private: [10.0.0.1/31]}', /every address in 10\.0\.0\.0\/31/],
+    ['limits: {max_inflight_wait: 5s}', /limits\.max_inflight_wait: it has no effect .* Set limits\.max_inflight/],
+    ['limits: {max_waiting: 5}', /limits\.max_waiting: it has no effect/],
+    ['limits: {per_client: {burst: 5}}', /limits\.per_client\.burst: .* Set requests_per_second/],
+    [
+      'registries: {a: {upstreams: [{url: "https://a.b", headers: {Host: c.d}}]}}',
+      /headers\.Host: it has no effect: this server sets it/,
+    ],
+    [
+      'mirrors: [{name: m, prefix: /m, upstream: m, headers: {Transfer-Encoding: chunked}}]',
+      /headers\.Transfer-Encoding: it has no effect/,
+    ],
     ['transport: {insecure_skip_verify: true}', /:1:13 {2}transport\.insecure_skip_verify: no certificate.*ca_file/],
     ['transport: {allow_private: ["::/0"]}', /transport\.allow_private\[0\]: ::\/0 allows every private/],
     [

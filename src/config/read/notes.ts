@@ -39,6 +39,8 @@ export function findNotes(config: Config, settings: Tree | undefined): readonly 
   noteUnchecked(config, note);
   noteWideRanges(config, note);
   noteShadowed(config, note);
+  noteIdleLimits(config, settings, note);
+  noteOwnHeaders(config, note);
   noteOddTexts(settings, note);
   return notes;
 }
@@ -221,6 +223,16 @@ function noteWideRanges({ trustedProxies, transport, forwardProxy, registries }:
     { path: ['transport', 'allow_private'], blocks: transport.allowPrivate },
     { path: ['forward_proxy', 'allow_private'], blocks: forwardProxy.allowPrivate },
   ];
+  for (const { path, blocks } of [{ path: ['trusted_proxies'], blocks: trustedProxies }, ...allowed]) {
+    for (const [at, block] of blocks.entries()) {
+      const network = networkOf(block);
+      if (network === undefined || network === block) continue;
+      note(
+        [...path, at],
+        `${block} is every address in ${network}. Write ${network} if that is meant, or ${block.split('/')[0]} for that address alone`,
+      );
+    }
+  }
   for (const { path, blocks } of allowed) {
     for (const [at, block] of blocks.entries()) {
       if (isWide(block)) note([...path, at], `${block} allows every private address. Name the hosts that are needed`);
@@ -250,6 +262,33 @@ function noteShadowed({ mirrors, registries }: Config, note: Note): void {
       ['mirrors', at, 'prefix'],
       `/${first}/v2/ leads to this route, and not to the registry ${owner[0]}, which clients reach as /v2/${owner[0]}/ only. Use another prefix`,
     );
+  }
+}
+
+/** Limits of a limit that is not set. */
+function noteIdleLimits({ limits }: Config, settings: Tree | undefined, note: Note): void {
+  const noSlots = limits.maxInflight === 0 && limits.perClient.maxInflight === 0;
+  const idle: readonly (readonly [path: Path, isIdle: boolean, needs: string])[] = [
+    [['limits', 'max_inflight_wait'], noSlots, 'limits.max_inflight or limits.per_client.max_inflight'],
+    [['limits', 'max_waiting'], noSlots, 'limits.max_inflight or limits.per_client.max_inflight'],
+    [['limits', 'per_client', 'burst'], limits.perClient.requestsPerSecond === 0, 'requests_per_second beside it'],
+  ];
+  for (const [path, isIdle, needs] of idle) {
+    const found = treeAt(settings, path);
+    if (isIdle && found !== undefined && !isNull(found)) note(path, `it has no effect without a limit. Set ${needs}`);
+  }
+}
+
+/** Headers that this server sets itself for each request, or that belong to one connection (RFC 9110 §7.6.1). */
+const OWN_HEADER =
+  /^(?:host|accept|accept-encoding|range|if-.*|content-.*|connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|expect)$/i;
+
+function noteOwnHeaders(config: Config, note: Note): void {
+  for (const { path, headers } of remotesOf(config)) {
+    for (const name of Object.keys(headers)) {
+      if (OWN_HEADER.test(name))
+        note([...path, 'headers', name], 'it has no effect: this server sets it for each request. Remove it');
+    }
   }
 }
 
@@ -292,6 +331,17 @@ function isWide(block: string): boolean {
   const family = isIP(network);
   if (prefix === undefined || (family !== 4 && family !== 6)) return false;
   return Number(prefix) < SHORTEST_PREFIX[family];
+}
+
+/** A block of IPv4 with the bits behind its prefix cleared; undefined for anything else. */
+function networkOf(block: string): string | undefined {
+  const [address = '', prefix] = block.split('/');
+  if (prefix === undefined || isIP(address) !== 4) return undefined;
+  const bytes = address.split('.').map((byte, index) => {
+    const bits = Math.min(Math.max(Number(prefix) - 8 * index, 0), 8);
+    return Number(byte) & (0xff << (8 - bits));
+  });
+  return `${bytes.join('.')}/${prefix}`;
 }
 
 const loopback = new BlockList();

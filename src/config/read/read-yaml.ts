@@ -38,18 +38,22 @@ export async function readYaml(text: string, sourceAt: (line: number, column: nu
   const refuse = (source: Source, message: string, key = '') => {
     problems.push({ source, key, message });
   };
-  /** The whole name of the key that begins at an offset; empty where there is none. */
-  function keyAt(offset: number): string {
-    let found = '';
+  /**
+   * The whole name of the first key from an offset on, and where it begins. The parser reports a key behind an empty value
+   * at the end of that value.
+   */
+  function keyFrom(offset: number): { readonly name: string; readonly offset: number } {
+    let found = { name: '', offset };
     yaml.visit(document, {
       Pair(_, { key }, ancestors) {
-        if (!yaml.isScalar(key) || key.range?.[0] !== offset) return undefined;
+        const begin = yaml.isScalar(key) ? key.range?.[0] : undefined;
+        if (begin === undefined || begin < offset) return undefined;
         const path = [...ancestors, { key }].flatMap((node, index): PropertyKey[] => {
           if (yaml.isSeq(node)) return [node.items.indexOf(ancestors[index + 1])];
           const own = typeof node === 'object' && node !== null && 'key' in node ? node.key : undefined;
           return yaml.isScalar(own) ? [String(own.value)] : [];
         });
-        found = formatKey(path);
+        found = { name: formatKey(path), offset: begin };
         return yaml.visit.BREAK;
       },
     });
@@ -59,7 +63,8 @@ export async function readYaml(text: string, sourceAt: (line: number, column: nu
   // Of several errors at one place, the first says what is wrong.
   const errors = new Map(document.errors.toReversed().map(({ pos: [offset], code }) => [offset, { offset, code }]));
   for (const { offset, code } of [...errors.values()].toReversed()) {
-    refuse(at(offset), describeError(code), code === 'DUPLICATE_KEY' ? keyAt(offset) : '');
+    const key = code === 'DUPLICATE_KEY' ? keyFrom(offset) : { name: '', offset };
+    refuse(at(key.offset), describeError(code), key.name);
   }
   if (problems.length > 0 || document.contents === null) return { tree: undefined, problems };
 
@@ -99,6 +104,8 @@ export async function readYaml(text: string, sourceAt: (line: number, column: nu
     for (const { key, value } of pairs) {
       const source = at(key.range?.[0]);
       const name = String(scalarOf(yaml.isScalar(key) ? key.value : null));
+      if (yaml.isCollection(key))
+        refuse(source, 'found a list or a map before the ":", expected the name of an option');
       const tree = convert(value, source, depth + 1);
       // These names become keys of objects, where __proto__ is special.
       if (name === '__proto__') refuse(source, 'found the key "__proto__", expected the name of an option');

@@ -21,8 +21,10 @@ export function resolvePaths(
     const value = at.value;
     const isPath =
       typeof value === 'string' && value !== '' && !value.includes('://') && isMarked(schema, path, 'path');
-    // A path of Windows stays as it is: the schema refuses it.
-    return isPath && !isAbsolute(value) && !/^[A-Za-z]:[\\/]/.test(value) ? { ...at, value: resolve(base, value) } : at;
+    // A path of Windows, or one that begins with ~, stays as it is: the schema refuses it.
+    return isPath && !isAbsolute(value) && !/^(?:[A-Za-z]:[\\/]|~(?:\/|$))/.test(value)
+      ? { ...at, value: resolve(base, value) }
+      : at;
   }
   return tree === undefined ? undefined : walk(tree, []);
 }

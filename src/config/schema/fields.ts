@@ -89,12 +89,6 @@ export const freeSpace = read(
   },
 );
 
-/** `os/architecture` or `os/architecture/variant`. */
-export const platform = matching(/^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9.]+)?$/, {
-  type: 'platform',
-  expected: 'a platform such as linux/amd64 or linux/arm/v7',
-});
-
 export function count({ least, most }: { readonly least: number; readonly most: number }) {
   return z
     .int()
@@ -121,8 +115,8 @@ export function filePath(what: string) {
     z
       .string()
       .min(1)
-      // Elsewhere a path of Windows would be a strange name in the working directory.
-      .refine((path) => !path.includes('\0') && !/^[A-Za-z]:[\\/]/.test(path))
+      // Elsewhere a path of Windows would be a strange name in the working directory, and so would ~, which a shell expands.
+      .refine((path) => !path.includes('\0') && !/^(?:[A-Za-z]:[\\/]|~(?:\/|$))/.test(path))
       .register(optionMeta, { type: 'path', expected: `the path of ${what}`, path: true })
   );
 }
@@ -192,7 +186,7 @@ export const registryNameOrUrl = fromText((text) => (text.includes('://') ? pars
 export function fileOrUrl(what: string) {
   const parse = (text: string) => {
     if (text.includes('://')) return parseMapUrl(text);
-    return text === '' || text.includes('\0') ? undefined : text;
+    return text === '' || text.includes('\0') || /^~(?:\/|$)/.test(text) ? undefined : text;
   };
   return fromText(parse, {
     type: 'path or URL',
@@ -338,8 +332,9 @@ export const dnsServer = fromText(
     const url = /^(?:https|tls):\/\/[^/]/i.test(text) && !/[\s\\]/.test(text) ? URL.parse(text) : null;
     if (url === null || url.hostname === '' || url.username !== '' || url.password !== '') return undefined;
     // The name in the certificate follows `#`; for HTTPS it is the host.
-    const bare = url.protocol === 'tls:' ? /^\/?$/.test(url.pathname) && url.search === '' : url.hash === '';
-    return bare ? text : undefined;
+    if (url.protocol === 'tls:') return /^\/?$/.test(url.pathname) && url.search === '' ? text : undefined;
+    // Without a path nearly every server answers a web page, and all names would be left to the fallback.
+    return url.hash === '' && /^https:\/\/[^/]+\//i.test(text) ? text : undefined;
   },
   {
     type: 'URL',
@@ -381,6 +376,19 @@ export function pattern(example: string) {
     return text;
   };
   return fromText(parse, { type: 'pattern', expected: `a pattern such as ${example}` });
+}
+
+/** A pattern of host names, each with an optional port. */
+export function hostGlob(example: string) {
+  const parse = (text: string) => {
+    if (text === '' || text.length > 300 || /[/@\s]/.test(text)) return undefined;
+    compileGlob(text);
+    return text;
+  };
+  return fromText(parse, {
+    type: 'pattern',
+    expected: `a pattern of host names, without scheme and path, such as ${example}`,
+  });
 }
 
 /** A name of the operator's own, shown in logs and metrics. */

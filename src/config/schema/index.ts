@@ -21,6 +21,7 @@ export {
   outline,
   schemasAt,
 } from './outline.ts';
+export { FOREIGN_ARCHITECTURES } from './platform.ts';
 export { REDACTED, redactAll, redactValue } from './redact.ts';
 export { type Config, configSchema, type UpstreamConfig } from './schema.ts';
 export { parseSize, parseUnitSize } from './size.ts';

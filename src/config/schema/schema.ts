@@ -13,13 +13,13 @@ import {
   flag,
   freeSpace,
   hardLimit,
+  hostGlob,
   hostPattern,
   ipAddress,
   label,
   originUrl,
   outboundProxy,
   pattern,
-  platform,
   proxyAddress,
   registryKey,
   registryNameOrUrl,
@@ -34,6 +34,7 @@ import { listen } from './listen.ts';
 import { optionMeta } from './meta.ts';
 import { mirrors } from './mirrors.ts';
 import { options } from './options.ts';
+import { platform } from './platform.ts';
 import { timeouts } from './timeouts.ts';
 import {
   ALLOW_PLAIN_FALLBACK,
@@ -207,7 +208,7 @@ const allowAny = z
   .union([
     z.boolean(),
     options({
-      deny: z.array(pattern('*.internal.example.com')).prefault([]).describe('Hosts that stay refused.'),
+      deny: z.array(hostGlob('*.internal.example.com')).prefault([]).describe('Hosts that stay refused.'),
     }),
   ])
   .transform((value): false | { deny: string[] } => (value === true ? { deny: [] } : value))
