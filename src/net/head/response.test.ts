@@ -142,6 +142,19 @@ describe('parseResponseHead()', () => {
 });
 
 describe('HeadReader', () => {
+  test('refuses lines that end without CR at once, since the end of such a head never comes', () => {
+    const lines = ['HTTP/1.1 200 OK\n', 'HTTP/1.1 200 OK\r\na: b\n', 'HTTP/1.1 200 OK\r\na: b\n\n'];
+    for (const text of lines) {
+      for (const cut of [9, text.length - 1, text.length]) {
+        const reader = new HeadReader();
+        const push = (): void => {
+          for (const part of [text.slice(0, cut), text.slice(cut)]) if (part !== '') reader.push(Buffer.from(part));
+        };
+        assert.throws(push, /a line ends without a CR/, JSON.stringify([text, cut]));
+      }
+    }
+  });
+
   const text = 'HTTP/1.1 200 OK\r\nA: b\r\n\r\n';
 
   test('finds the end of a head wherever it was cut', () => {

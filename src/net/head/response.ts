@@ -69,6 +69,9 @@ export class HeadReader {
     this.#length += copied;
     const end = this.#kept.subarray(0, this.#length).indexOf(END_OF_HEAD, Math.max(0, before - 3));
     if (end === -1) {
+      // Refused at once: a server that ends its lines by LF alone never sends the end of a head, and we would wait for it.
+      if (hasBareLineFeed(this.#kept.subarray(0, this.#length), before))
+        throw protocolError('a line ends without a CR');
       if (this.#length >= MAX_HEAD_BYTES) throw protocolError(TOO_LARGE);
       return { used: copied, head: undefined };
     }
@@ -77,6 +80,17 @@ export class HeadReader {
     this.#length = 0;
     return { used: end + 4 - before, head };
   }
+}
+
+const CR = 13;
+const LF = 10;
+
+/** Whether a line feed from an offset on has no carriage return before it (RFC 9112 §2.2). */
+function hasBareLineFeed(bytes: Buffer, from: number): boolean {
+  for (let at = bytes.indexOf(LF, from); at !== -1; at = bytes.indexOf(LF, at + 1)) {
+    if (bytes[at - 1] !== CR) return true;
+  }
+  return false;
 }
 
 const SETTINGS = 4;
