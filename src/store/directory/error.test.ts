@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { DirectoryError, DirectoryInUseError } from './error.ts';
+import { DirectoryError, DirectoryInUseError, fullDisk } from './error.ts';
 
 describe('DirectoryError', () => {
   const cases = [
@@ -22,6 +22,12 @@ describe('DirectoryError', () => {
       assert.equal(error.cause, cause);
     });
   }
+
+  test('says of a full disk the same, whoever found it full', () => {
+    const error = new DirectoryError('/srv/cache', fullDisk(new Error('database or disk is full')));
+    assert.match(error.message, /its disk is full\. Free some space/);
+    assert.equal(error.code, 'ENOSPC');
+  });
 
   test('says of other errors what the system says', () => {
     assert.match(new DirectoryError('/srv/cache', new Error('EIO: i/o error')).message, /directory: EIO: i\/o error$/);

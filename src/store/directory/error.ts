@@ -16,6 +16,11 @@ export class DirectoryError extends Error {
   }
 }
 
+/** What SQLite calls a full disk, as the operating system calls it. */
+export function fullDisk(cause: unknown): Error {
+  return Object.assign(new Error('ENOSPC', { cause }), { code: 'ENOSPC' });
+}
+
 /** Another running process owns the directory. */
 export class DirectoryInUseError extends Error {
   override readonly name = 'DirectoryInUseError';

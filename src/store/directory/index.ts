@@ -5,7 +5,7 @@
  */
 export { noteCleanStop, takeCleanStop } from './clean-stop.ts';
 export { createDirectory, createDurableDirectory, flushDirectory } from './directories.ts';
-export { DirectoryError, DirectoryInUseError } from './error.ts';
+export { DirectoryError, DirectoryInUseError, fullDisk } from './error.ts';
 export { lockDirectory } from './lock.ts';
 export { claimDirectory, refuseForeign } from './marker.ts';
 export { hasCode } from './system-error.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { SQLITE, sqliteCode } from '../sqlite-error.ts';
 import { replaceJson } from './directories.ts';
-import { DirectoryError, DirectoryInUseError, type DirectoryOwner } from './error.ts';
+import { DirectoryError, DirectoryInUseError, type DirectoryOwner, fullDisk } from './error.ts';
 import { claimDirectory } from './marker.ts';
 import { hasCode } from './system-error.ts';
 
@@ -72,6 +72,7 @@ async function lockFile(directory: string, note: string): Promise<DatabaseSync> 
     database?.close();
     const code = sqliteCode(error);
     if (code === SQLITE.BUSY) throw new DirectoryInUseError(directory, await readNote(note));
+    if (code === SQLITE.FULL) throw new DirectoryError(directory, fullDisk(error));
     const foreign = code === SQLITE.NOTADB || code === SQLITE.CORRUPT;
     const found = foreign
       ? 'its file "lock" belongs to another program. Remove that file.'

@@ -4,7 +4,7 @@ import { backup, DatabaseSync, type SQLInputValue, type SQLOutputValue, type Sta
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { crashPoint } from '../../lib/index.ts';
 import { type Digest, parseDigest, type Repository, type Visibility } from '../../oci/index.ts';
-import { DirectoryError } from '../directory/index.ts';
+import { DirectoryError, fullDisk } from '../directory/index.ts';
 import { SQLITE, sqliteCode } from '../sqlite-error.ts';
 import { MetadataCorruptError, MetadataVersionError } from './error.ts';
 import { sizesOf } from './files.ts';
@@ -77,7 +77,7 @@ export async function openSqliteMetadataStore(file: string): Promise<SqliteMetad
   } catch (error) {
     database.close();
     if (sqliteCode(error) === SQLITE.FULL) {
-      throw new DirectoryError(dirname(file), Object.assign(new Error('ENOSPC', { cause: error }), { code: 'ENOSPC' }));
+      throw new DirectoryError(dirname(file), fullDisk(error));
     }
     throw explain(error, file);
   }
