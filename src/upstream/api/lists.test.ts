@@ -206,6 +206,17 @@ describe('referrers', () => {
     });
   }
 
+  for (const status of [400, 404, 405, 501]) {
+    test(`are those of the fallback tag where the upstream answers ${status} to a question for its list`, async () => {
+      await using registry = await startScriptedUpstream();
+      registry.add(image, app.repository);
+      addFallback(registry);
+      registry.fault({ kind: 'referrers' }, { status });
+      await using upstreams = connectUpstreams({ url: registry.url });
+      assert.ok(found(await upstreams.list(app, query)).length > 0);
+    });
+  }
+
   test('without a list are none of cosign’s tags', async () => {
     await using registry = await startScriptedUpstream({ personality: 'ghcr' });
     registry.add(image, app.repository);

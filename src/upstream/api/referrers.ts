@@ -70,7 +70,8 @@ async function ask(upstream: Upstream, asked: SharedAsked): Promise<OriginList> 
     return { ...list, ...(await inTurns(bytes)), visibility };
   }
   const refusal = status === 200 ? undefined : await upstream.failure(request, answer);
-  if (refusal?.temporary === true || refusal?.kind === 'loop') throw refusal;
+  // 501 Not Implemented is no failure: this registry has no such list (RFC 9110 §15.6.2).
+  if (status !== 501 && (refusal?.temporary === true || refusal?.kind === 'loop')) throw refusal;
   const found = await tagged();
   if (found === undefined || found.descriptors.length === 0) {
     throw refusal?.kind === 'denied' ? refusal : new UpstreamError(nothing, why);
