@@ -281,6 +281,17 @@ describe('headBlob', () => {
     assert.deepEqual(asked, [`HEAD ${path}`, `GET ${path} bytes=0-0`]);
   });
 
+  for (const length of [0, 7]) {
+    test(`asks by GET where HEAD gives a length of ${length}, which the blob does not have`, async () => {
+      const { answer, asked } = await ask(
+        ({ method }) => (method === 'HEAD' ? { body: Buffer.alloc(length) } : part(0, 0)),
+        (upstreams) => upstreams.headBlob(app, digest, length === 0 ? {} : { size: bytes.length }),
+      );
+      assert.equal(answer.size, bytes.length);
+      assert.deepEqual(asked, [`HEAD ${path}`, `GET ${path} bytes=0-0`]);
+    });
+  }
+
   test('takes the size of the whole where Range is ignored too', async () => {
     const { answer } = await ask(
       ({ method }) => (method === 'HEAD' ? { status: 501 } : {}),

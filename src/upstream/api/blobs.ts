@@ -27,11 +27,11 @@ export async function headBlob(upstream: Upstream, asked: BlobAsked): Promise<Or
   const answer = await upstream.fetch(request, 0);
   if (heads.mayRefuse('blob', answer)) return byGet();
   if (answer.reply.status !== 200) throw await upstream.failure(request, answer);
-  heads.works('blob');
   const length = answer.reply.headers['content-length'];
   const size = length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
-  const wrong = wrongSize(size, asked);
-  if (wrong !== undefined) throw upstream.invalid(request, wrong);
+  // Some proxies send the length of the body that an answer to HEAD does not have; a GET tells whether the blob is wrong.
+  if (size === 0 || wrongSize(size, asked) !== undefined) return firstByte(upstream, asked);
+  heads.works('blob');
   return { size: size ?? asked.size, upstream: upstream.name, visibility: answer.visibility };
 }
 
