@@ -17,4 +17,10 @@ export {
 } from './operations.ts';
 export { createControl } from './socket.ts';
 export { controlSocketPath } from './socket-path.ts';
-export { describeServer, type ServerStatus, type TransferStatus, type UpstreamStatus } from './status.ts';
+export {
+  type CertificateStatus,
+  describeServer,
+  type ServerStatus,
+  type TransferStatus,
+  type UpstreamStatus,
+} from './status.ts';

@@ -45,6 +45,24 @@ const transferStatus = z.object({
 /** One transfer under way. */
 export type TransferStatus = z.infer<typeof transferStatus>;
 
+const certificateStatus = z.object({
+  listener: z.string().exactOptional().describe('Absent for a certificate that a listener waits for.'),
+  names: z.string(),
+  expiresAt: z.number().exactOptional().describe('Absent where there is no certificate yet.'),
+  renewal: z
+    .object({
+      server: z.string().describe('URL of the directory of the ACME server.'),
+      orderAt: z.number().describe('When the next certificate is ordered; in the past: as soon as possible.'),
+      isOrdering: z.boolean(),
+      failures: z.number().exactOptional().describe('Orders that failed since the last certificate.'),
+      error: z.string().exactOptional().describe('Why the last one failed.'),
+    })
+    .exactOptional()
+    .describe('Present where this server orders the certificate itself.'),
+});
+/** The certificate of one listener. Times are milliseconds since 1970. */
+export type CertificateStatus = z.infer<typeof certificateStatus>;
+
 /** The answer of the operation `status`. Times are milliseconds since 1970. */
 export const serverStatus = z.object({
   version: z.string(),
@@ -82,6 +100,11 @@ export const serverStatus = z.object({
     })
     .exactOptional()
     .describe('Requests of clients. Older servers leave it out.'),
+  certificates: z
+    .array(certificateStatus)
+    .readonly()
+    .exactOptional()
+    .describe('The certificates of the listeners. Older servers leave it out.'),
   transfers: z.array(transferStatus).readonly(),
   upstreams: z
     .array(upstreamStatus)
@@ -101,13 +124,14 @@ export interface StatusParts {
   readonly cache: Pick<PullThrough, 'totals' | 'pause' | 'transfers'>;
   readonly upstreams: readonly UpstreamStatus[];
   readonly listeners: readonly ListenerAddress[];
+  readonly certificates: readonly CertificateStatus[];
   /** Milliseconds since 1970. */
   readonly startedAt: number;
 }
 
 /** Collects the answer of the operation `status`. */
 export async function describeServer(parts: StatusParts): Promise<ServerStatus> {
-  const { version, config, source, notes, admission, cache, upstreams, listeners, startedAt } = parts;
+  const { version, config, source, notes, admission, cache, upstreams, listeners, certificates, startedAt } = parts;
   const { maxInflight } = config.limits;
   return {
     version,
@@ -134,6 +158,7 @@ export async function describeServer(parts: StatusParts): Promise<ServerStatus> 
       ...(maxInflight === 0 ? {} : { maxInflight }),
       overloaded: admission.overloaded,
     },
+    certificates,
     transfers: [...cache.transfers].map(describeTransfer),
     upstreams,
   };

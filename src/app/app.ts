@@ -7,11 +7,12 @@ import { OciError } from '../oci/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import { type Forward, FrontDoor, type ListenerAddress } from '../server/index.ts';
 import { type ConfigReloaded, createMetrics, type Log, Telemetry } from '../telemetry/index.ts';
+import { describeCertificates, openAcme } from './acme.ts';
 import { applyConfig, type Live, type ReloadTarget } from './apply-config.ts';
 import { createGeneration, describeUpstreams, type Generation, type ProcessContext } from './generation.ts';
 import { openParts, type ServerParts } from './parts.ts';
 import { Reloader } from './reload.ts';
-import { authorityOf, checkOwnFiles, frontDoorOptionsOf } from './settings/index.ts';
+import { acmeSpecsOf, authorityOf, checkOwnFiles, frontDoorOptionsOf } from './settings/index.ts';
 
 /** A running server. */
 export interface App {
@@ -90,8 +91,10 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
   const ownPorts = new Set<number>();
   const openTunnels = { count: 0 };
   const metrics = openMetrics(config, { parts, version, openTunnels, target: () => target });
+  const acme = await openAcme(config, { ...parts, live: () => target.live, frontDoor: () => target.frontDoor });
   const processContext: ProcessContext = {
     ...parts,
+    acme,
     authority: await authorityOf(config, log),
     version,
     ready: () => readiness.isReady,
@@ -102,7 +105,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
     canary: new Canary(),
   };
   const live: Live = { current: await createGeneration({ ...loaded, upstreams }, processContext) };
-  const frontDoor = openFrontDoor(live, parts);
+  const frontDoor = openFrontDoor(live, { ...parts, acme });
   // Complete before the first listener opens: a request for /metrics may come before the last one has opened.
   const target: ReloadTarget = { live, parts, frontDoor, processContext };
   const reloader = openReloader(target, load ?? (() => Promise.resolve(loaded)));
@@ -111,6 +114,11 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
   const server: RunningServer = { ...target, version, startedAt, listeners, reloader, cleanUp, readiness };
   for (const { port } of listeners) if (port !== undefined) ownPorts.add(port);
   readiness.isReady = true;
+  if (acme !== undefined) {
+    parts.cleanups.push(() => acme.close());
+    // From now on challenges are answered.
+    void acme.configure(acmeSpecsOf(config));
+  }
   await openControl(server);
   // While the first requests are served: a crash may have left uncounted files, or the metadata database was lost.
   if (config.cache !== 'off' && parts.cache.isReconciliationDue) parts.cache.reconcile();
@@ -151,12 +159,16 @@ function openMetrics(
   });
 }
 
-function openFrontDoor(live: Live, { telemetry, cleanups }: ServerParts): FrontDoor {
+function openFrontDoor(
+  live: Live,
+  { telemetry, cleanups, acme }: ServerParts & Pick<ProcessContext, 'acme'>,
+): FrontDoor {
   const { config } = live.current;
   const frontDoor = new FrontDoor({
     ...frontDoorOptionsOf(config),
     handler: (request, response) => live.current.handle(request, response),
     forward: config.forwardProxy.enabled ? currentForward(live) : undefined,
+    isNeverRedirected: acme === undefined ? undefined : (asked) => acme.isChallenge(asked),
     onRenewed: (certificate) => telemetry.publish('certificate.renewed', certificate),
     onWarning: (message, error) => telemetry.publish('warning', { message, error }),
   });
@@ -186,11 +198,15 @@ function openReloader(target: ReloadTarget, load: () => Promise<LoadedConfig>): 
   });
 }
 
-function statusOf({ live: { current }, parts, version, listeners, startedAt }: RunningServer): Promise<ServerStatus> {
+function statusOf(server: RunningServer): Promise<ServerStatus> {
+  const { live, parts, version, listeners, startedAt, frontDoor, processContext } = server;
+  const { current } = live;
   const { config, source, notes } = current;
   const { admission, cache, upstreamSets } = parts;
   const upstreams = describeUpstreams(current, upstreamSets);
-  return describeServer({ config, source, notes, upstreams, admission, cache, version, listeners, startedAt });
+  const certificates = describeCertificates(frontDoor, processContext.acme);
+  const own = { version, listeners, certificates, startedAt };
+  return describeServer({ config, source, notes, upstreams, admission, cache, ...own });
 }
 
 /** The control socket lies in the cache directory; without a cache there is none. */

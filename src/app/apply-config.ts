@@ -2,7 +2,7 @@ import type { LoadedConfig } from '../config/index.ts';
 import type { FrontDoor } from '../server/index.ts';
 import { createGeneration, type Generation, type ProcessContext } from './generation.ts';
 import type { ServerParts } from './parts.ts';
-import { cacheOptionsOf, frontDoorOptionsOf } from './settings/index.ts';
+import { acmeSpecsOf, cacheOptionsOf, frontDoorOptionsOf } from './settings/index.ts';
 import { hasSameUpstreams, type UpstreamSet } from './upstream-set.ts';
 
 /** The current generation, swapped as a whole, so that no request sees a mixture. A request keeps the one it began with. */
@@ -29,6 +29,7 @@ type NextConfig = Pick<LoadedConfig, 'config' | 'source' | 'settings' | 'layerNo
 export async function applyConfig(next: NextConfig, target: ReloadTarget): Promise<UpstreamSet> {
   const { live, parts, frontDoor } = target;
   const { upstreamSets, cache, admission, eventLog } = parts;
+  const { acme } = target.processContext;
   const before = live.current.upstreams;
   const upstreams = await upstreamSets.open(next.config, before);
   const { generation, renewCertificates } = await prepare({ ...next, upstreams }, target);
@@ -37,6 +38,7 @@ export async function applyConfig(next: NextConfig, target: ReloadTarget): Promi
   // From here on nothing fails and nothing waits: the next request finds all of it.
   live.current = generation;
   renewCertificates();
+  void acme?.configure(acmeSpecsOf(next.config));
   cache.reconfigure(policy);
   if (!hasSameUpstreams(before, upstreams)) cache.clearFailures();
   frontDoor.adjust(door);
@@ -52,7 +54,8 @@ async function prepare(
 ) {
   try {
     const generation = await createGeneration(next, processContext);
-    return { generation, renewCertificates: await frontDoor.prepareCertificates() };
+    const { listeners } = frontDoorOptionsOf(next.config);
+    return { generation, renewCertificates: await frontDoor.prepareCertificates(listeners) };
   } catch (error) {
     parts.upstreamSets.retire(next.upstreams, live.current.upstreams);
     throw error;

@@ -1,3 +1,4 @@
+import type { AcmeCertificates } from '../acme/index.ts';
 import type { UpstreamStatus } from '../admin/index.ts';
 import { type Canary, createCanaryDoor } from '../canary/index.ts';
 import { type Config, type ConfigProblem, formatProblem, type LoadedConfig } from '../config/index.ts';
@@ -38,6 +39,8 @@ export interface Generation {
 /** What a generation needs of the process. */
 export interface ProcessContext
   extends Pick<ServerParts, 'telemetry' | 'cache' | 'admission' | 'log' | 'upstreamSets'> {
+  /** Undefined where no certificate is ordered. */
+  readonly acme: AcmeCertificates | undefined;
   readonly authority: Authority | undefined;
   readonly version: string;
   readonly ready: () => boolean;
@@ -61,10 +64,12 @@ export async function createGeneration(
   processContext: ProcessContext,
 ): Promise<Generation> {
   const { telemetry, cache, authority, version, ready, admission, metrics, ownPorts, openTunnels } = processContext;
-  const { upstreamSets, pseudonym, canary } = processContext;
+  const { upstreamSets, pseudonym, canary, acme } = processContext;
   const { clients, context } = upstreamSets;
   const { catalogue, transport } = upstreams;
   const doors = [
+    // First: a mirror route may not take a challenge away.
+    ...(acme === undefined ? [] : [acme.door]),
     // Before all others: a path under a prefix is that of its route.
     ...(await siteDoorsOf(upstreams.mirrors, { context, publicUrl: config.publicUrl, urls: cache.urls })),
     createHealthDoor({ ready, overloaded: () => admission.overloaded }),

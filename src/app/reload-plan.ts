@@ -16,7 +16,7 @@ export function planReload(running: Config, wanted: Config): ReloadPlan {
   const { enabled, listen, mitm } = running.forwardProxy;
   const config: Config = {
     ...wanted,
-    listen: running.listen,
+    listen: withAcmeOf(running.listen, wanted.listen),
     cache:
       running.cache === 'off' || wanted.cache === 'off'
         ? running.cache
@@ -29,11 +29,24 @@ export function planReload(running: Config, wanted: Config): ReloadPlan {
     forwardProxy: {
       ...wanted.forwardProxy,
       enabled,
-      listen,
+      listen: withAcmeOf(listen, wanted.forwardProxy.listen),
       mitm,
     },
   };
   return { config, changed: changedKeys(running, config), restart: changedKeys(config, wanted) };
+}
+
+/**
+ * The running listeners, with the `acme` of the wanted ones: a certificate for other domains is ordered without a restart. Not
+ * where anything else of the listeners changes.
+ */
+function withAcmeOf<T extends Config['forwardProxy']['listen']>(running: T, wanted: T): T {
+  return isDeepStrictEqual(running.map(withoutAcme), wanted.map(withoutAcme)) ? wanted : running;
+}
+
+function withoutAcme({ tls, ...listener }: Config['forwardProxy']['listen'][number]): object {
+  const isOrdered = tls?.acme !== undefined;
+  return { ...listener, isOrdered, tls: isOrdered ? undefined : tls };
 }
 
 /** The options in which two configurations differ, sorted. A registry counts as one option, and so does a list. */

@@ -11,6 +11,7 @@ export { type BlobReader, type ByteSpan, type DirectReader, ReaderClosedError, W
 export { type ByteSource, byteSourceOf } from './byte-source.ts';
 export { ConcurrencyLimit } from './concurrency-limit.ts';
 export { crashPoint } from './crash-point.ts';
+export * as der from './der.ts';
 export { embeddedText } from './embedded.ts';
 export { compileGlob } from './glob.ts';
 export { decodeHeaderText, trimHeaderText } from './header-text.ts';

@@ -51,4 +51,4 @@ export {
 } from './listener/index.ts';
 export { anonymousToken, createPageDoor, type Page, type PageRow } from './page.ts';
 export { requireReading, writeRefused } from './reading.ts';
-export { readTlsFiles } from './tls/index.ts';
+export { readTlsFiles, type TlsFiles } from './tls/index.ts';

@@ -101,8 +101,20 @@ export interface Events {
   'config.reloaded': ConfigReloaded;
   /** A listener's certificate was replaced by the one now in its file. */
   'certificate.renewed': { readonly listener: string; readonly subject: string; readonly expiresAt: number };
+  /** An order at an ACME server ended. `nextAttemptAt`: when a failed one is tried again, milliseconds since the epoch. */
+  'certificate.ordered': CertificateOrdered;
   /** A problem for the operator that failed no request. */
   warning: { readonly message: string; readonly error?: unknown };
+}
+
+export interface CertificateOrdered {
+  readonly domains: readonly string[];
+  /** URL of the ACME server's directory. */
+  readonly server: string;
+  readonly outcome: 'issued' | 'failed';
+  readonly durationMs: number;
+  readonly reason?: string;
+  readonly nextAttemptAt?: number;
 }
 
 /** The value of the `X-Cache` header. */

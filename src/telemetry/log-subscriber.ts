@@ -1,4 +1,5 @@
 import type {
+  CertificateOrdered,
   ConfigReloaded,
   IngestEvent,
   MitmHandshakeFailed,
@@ -45,6 +46,7 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
     telemetry.on('certificate.renewed', ({ listener, subject, expiresAt }) =>
       log.info('certificate.renewed', { listener, subject, expires: new Date(expiresAt).toISOString() }),
     ),
+    telemetry.on('certificate.ordered', (event) => logOrder(log, event)),
     telemetry.on('upstream.health', (event) => logHealth(log, event)),
     telemetry.on('mitm.handshake', (event) => logHandshake(log, event)),
     telemetry.on('ingest.finished', (event) => {
@@ -87,6 +89,13 @@ function debugSubscriptions(telemetry: Telemetry, log: Log): (() => void)[] {
     telemetry.on('mitm.exchange', (event) => log.debug('exchange', { ...event })),
     ...LOGGED_AS_PUBLISHED.map((kind) => telemetry.on(kind, (event) => log.debug(kind, { ...event }))),
   ];
+}
+
+function logOrder(log: Log, { domains, server, outcome, durationMs, reason, nextAttemptAt }: CertificateOrdered): void {
+  const fields = { domains: domains.join(','), server, outcome, duration: milliseconds(durationMs) };
+  if (outcome === 'issued') return log.info('certificate.ordered', fields);
+  const next = nextAttemptAt === undefined ? undefined : new Date(nextAttemptAt).toISOString();
+  log.warn('certificate.ordered', { ...fields, reason, next });
 }
 
 function logReload(log: Log, { outcome, source, changed, registries, restart, problems }: ConfigReloaded): void {

@@ -255,6 +255,11 @@ export function createCounters({
         read: () => certificates().map(({ listener, expiresAt }) => ({ values: [listener], value: expiresAt / 1000 })),
       }),
     }),
+    orders: new Counter({
+      name: 'entrepot_acme_orders_total',
+      help: 'Orders of certificates at an ACME server, by outcome: issued or failed.',
+      labels: ['outcome'],
+    }),
     warnings: new Counter({
       name: 'entrepot_warnings_total',
       help: 'Problems for an operator that failed no request; each is a warning in the log.',
@@ -391,6 +396,7 @@ function subscribe(
     telemetry.on('mitm.handshake', ({ reason }) => counters.handshakes.add(1, reason)),
     telemetry.on('overload.refused', ({ reason }) => counters.refused.add(1, reason)),
     telemetry.on('config.reloaded', ({ outcome }) => counters.reloads.add(1, outcome)),
+    telemetry.on('certificate.ordered', ({ outcome }) => counters.orders.add(1, outcome)),
     telemetry.on('warning', () => counters.warnings.add(1)),
   ];
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer as createHttpsServer } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { createServer as createTlsServer } from 'node:tls';
 import { type Answer, decode, encode, RECURSION_AVAILABLE } from 'dns-packet';
 import { testPem } from './raw-server.ts';
@@ -70,6 +70,49 @@ function seen(query: Buffer): DnsQuestionSeen {
 
 const PEM = { key: testPem('server-key'), cert: testPem('server') };
 
+/** A name server over TCP, on 127.0.0.1; `address` is `127.0.0.1:PORT`. */
+export async function startTcpDnsServer(script: DnsScript): Promise<Pick<ScriptedDnsServer, 'address' | 'close'>> {
+  const sockets = new Set<Socket>();
+  const server = createTcpServer((socket) => {
+    sockets.add(socket.on('close', () => sockets.delete(socket)));
+    answerFramed(socket, script);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    address: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close: async () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** Answers the questions of one connection, each with its length in front (RFC 1035 §4.2.2). */
+function answerFramed(socket: Socket, script: DnsScript): void {
+  let kept = Buffer.alloc(0);
+  socket.on('data', (bytes: Buffer) => {
+    kept = Buffer.concat([kept, bytes]);
+    while (kept.length >= 2 && kept.length >= 2 + kept.readUInt16BE(0)) {
+      const query = kept.subarray(2, 2 + kept.readUInt16BE(0));
+      kept = kept.subarray(2 + query.length);
+      const reply = script(seen(query));
+      const answer = async (): Promise<void> => {
+        await reply.after;
+        if (reply.instead === 'end') socket.end();
+        if (reply.instead !== undefined) return;
+        const message = replyTo(query, reply);
+        const length = Buffer.alloc(2);
+        length.writeUInt16BE(message.length);
+        socket.write(Buffer.concat([length, message]));
+      };
+      void answer();
+    }
+  });
+  socket.on('error', () => undefined);
+}
+
 /** A name server over TLS, on 127.0.0.1. */
 export async function startDotServer(script: DnsScript): Promise<ScriptedDnsServer> {
   const questions: DnsQuestionSeen[] = [];
@@ -77,28 +120,10 @@ export async function startDotServer(script: DnsScript): Promise<ScriptedDnsServ
   let connections = 0;
   const server = createTlsServer({ ...PEM, noDelay: true }, (socket) => {
     connections++;
-    let kept = Buffer.alloc(0);
-    socket.on('data', (bytes: Buffer) => {
-      kept = Buffer.concat([kept, bytes]);
-      while (kept.length >= 2 && kept.length >= 2 + kept.readUInt16BE(0)) {
-        const query = kept.subarray(2, 2 + kept.readUInt16BE(0));
-        kept = kept.subarray(2 + query.length);
-        const question = seen(query);
-        questions.push(question);
-        const reply = script(question);
-        const answer = async (): Promise<void> => {
-          await reply.after;
-          if (reply.instead === 'end') socket.end();
-          if (reply.instead !== undefined) return;
-          const message = replyTo(query, reply);
-          const length = Buffer.alloc(2);
-          length.writeUInt16BE(message.length);
-          socket.write(Buffer.concat([length, message]));
-        };
-        void answer();
-      }
+    answerFramed(socket, (question) => {
+      questions.push(question);
+      return script(question);
     });
-    socket.on('error', () => undefined);
   });
   server.on('connection', (socket: Socket) => sockets.add(socket.on('close', () => sockets.delete(socket))));
   server.on('tlsClientError', () => undefined);

@@ -27,6 +27,8 @@ export const GO_TOOLS = {
   oras: { package: 'oras.land/oras/cmd/oras', version: 'v1.3.6' },
   regctl: { package: 'github.com/regclient/regclient/cmd/regctl', version: 'v0.11.7' },
   helm: { package: 'helm.sh/helm/v3/cmd/helm', version: 'v3.22.0' },
+  /** The ACME server that Let's Encrypt tests clients with: small, strict, and it rejects some requests at random. */
+  pebble: { package: 'github.com/letsencrypt/pebble/v2/cmd/pebble', version: 'v2.10.3' },
   /** The conformance suite of distribution-spec 1.1.1, by the commit of that tag: its module has no tags of its own. */
   'conformance-1.1.1': {
     package: CONFORMANCE,

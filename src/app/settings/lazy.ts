@@ -8,6 +8,7 @@ export const loadNet = (): Promise<typeof import('../../net/index.ts')> => impor
 export const loadUpstream = (): Promise<typeof import('../../upstream/index.ts')> => import('../../upstream/index.ts');
 export const loadSites = (): Promise<typeof import('../../sites/index.ts')> => import('../../sites/index.ts');
 export const loadForward = (): Promise<typeof import('../../forward/index.ts')> => import('../../forward/index.ts');
+export const loadAcme = (): Promise<typeof import('../../acme/index.ts')> => import('../../acme/index.ts');
 export const loadWeb = (): Promise<typeof import('../../web/index.ts')> => import('../../web/index.ts');
 
 /**
@@ -17,6 +18,6 @@ export const loadWeb = (): Promise<typeof import('../../web/index.ts')> => impor
  * was started with.
  */
 export async function loadLateParts(): Promise<void> {
-  const late = [loadNet, loadUpstream, loadSites, loadForward, loadWeb, loadYaml, loadPromClient];
+  const late = [loadNet, loadUpstream, loadSites, loadForward, loadAcme, loadWeb, loadYaml, loadPromClient];
   await Promise.all(late.map((load) => load()));
 }

@@ -4,6 +4,7 @@ import type { Catalogue } from '../../routing/index.ts';
 import { compileTrustedProxies, type FrontDoorOptions } from '../../server/index.ts';
 import { freeSpace } from '../../store/index.ts';
 import type { LogFormat } from '../../telemetry/index.ts';
+import { type ListenerTls, listenerFilesOf } from './listener-tls.ts';
 import { tagPatternsOf } from './notes.ts';
 
 /** `auto` is resolved: for people on a terminal, JSON elsewhere. */
@@ -25,12 +26,16 @@ export function cacheOptionsOf(
 export function frontDoorOptionsOf(config: Config): Omit<FrontDoorOptions, 'handler' | 'onWarning'> {
   const { timeouts, publicUrl, trustedProxies } = config;
   const { enabled, listen: own } = config.forwardProxy;
-  const shared = config.listen.map((listener) => ({
+  const withFiles = <T extends { readonly tls?: ListenerTls }>({ tls, ...listener }: T) => ({
     ...listener,
+    ...(tls === undefined ? {} : { tls: listenerFilesOf(config, tls) }),
+  });
+  const shared = config.listen.map((listener) => ({
+    ...withFiles(listener),
     forward: enabled && own.length === 0 && !listener.redirectToHttps,
   }));
   return {
-    listeners: [...shared, ...(enabled ? own : []).map((listener) => ({ ...listener, forward: true }))],
+    listeners: [...shared, ...(enabled ? own : []).map((listener) => ({ ...withFiles(listener), forward: true }))],
     publicUrl,
     trustedProxies: trustedProxies.length === 0 ? undefined : compileTrustedProxies(trustedProxies),
     timeouts,

@@ -5,6 +5,7 @@ import type { ConfiguredUpstream } from '../../oci/index.ts';
 import { readTlsFiles } from '../../server/index.ts';
 import { SettingsError } from './error.ts';
 import { loadForward } from './lazy.ts';
+import { listenerFilesOf } from './listener-tls.ts';
 
 /** The TLS files for upstreams, with the options that name them. */
 function tlsFilesOf(
@@ -80,7 +81,8 @@ async function inspectUpstreamFiles(config: Config): Promise<{ contents: Map<str
 }
 
 /** The problems of the listeners' certificates and of the forward proxy's certificate authority. */
-async function inspectOwnFiles({ listen, forwardProxy }: Config): Promise<readonly string[]> {
+async function inspectOwnFiles(config: Config): Promise<readonly string[]> {
+  const { listen, forwardProxy } = config;
   const problems: string[] = [];
   const attempt = async (option: string, read: () => Promise<unknown>): Promise<void> => {
     try {
@@ -91,7 +93,11 @@ async function inspectOwnFiles({ listen, forwardProxy }: Config): Promise<readon
   };
   for (const [option, listeners] of Object.entries({ listen, 'forward_proxy.listen': forwardProxy.listen })) {
     for (const [at, { tls }] of listeners.entries()) {
-      if (tls !== undefined) await attempt(`${option}[${at}].tls`, () => readTlsFiles(tls));
+      if (tls === undefined) continue;
+      // The files of an ordered certificate may be yet to come.
+      if (tls.acme === undefined)
+        await attempt(`${option}[${at}].tls`, () => readTlsFiles(listenerFilesOf(config, tls)));
+      else await attempt(`${option}[${at}].tls.acme.ca_file`, () => requireAuthorities(tls.acme?.caFile));
     }
   }
   const { enabled, caCertFile: certFile, caKeyFile: keyFile } = forwardProxy.mitm;
@@ -115,6 +121,13 @@ function isReadable(text: string, read: (text: string) => unknown): boolean {
   } catch {
     return false;
   }
+}
+
+/** @throws {Error} where a file of authorities cannot be used */
+async function requireAuthorities(file: string | undefined): Promise<void> {
+  if (file === undefined) return;
+  const text = await readFile(file, 'utf8');
+  if (!isReadable(text, readAuthorities)) throw new Error(`${file} ${FAULTS.ca_file}`);
 }
 
 /** OpenSSL skips anything that is not a certificate, so a file without one would go unnoticed. @throws {Error} */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { type ConfigProblem, formatKey } from '../problems.ts';
 import type { Config, UpstreamConfig } from '../schema/index.ts';
 import { formatListenAddress } from '../schema/index.ts';
@@ -10,6 +11,7 @@ export function checkConsistency(config: Config, settings: Tree | undefined): re
     problems.push({ source: sourceAt(settings, path), key: formatKey(path), message });
   };
   checkListeners(config, report);
+  checkListenerTls(config, report);
   checkRegistries(config, report);
   checkForwardProxy(config, report);
   checkMirrors(config, report);
@@ -47,6 +49,49 @@ function checkListeners({ listen, publicUrl, trustedProxies }: Config, report: R
   }
 }
 
+/** Each listener with `tls` has one source of its certificate; certificates that share files are ordered in one way. */
+function checkListenerTls({ listen, forwardProxy, cache }: Config, report: Report): void {
+  const owners = new Map<string, { readonly acme: AcmeConfig; readonly path: Path }>();
+  const listeners = [
+    ...listen.map(({ tls }, at) => ({ tls, path: ['listen', at, 'tls'] })),
+    ...forwardProxy.listen.map(({ tls }, at) => ({ tls, path: ['forward_proxy', 'listen', at, 'tls'] })),
+  ];
+  for (const { tls, path } of listeners) {
+    if (tls === undefined) continue;
+    const { certFile, keyFile, acme } = tls;
+    const hasFile = certFile !== undefined || keyFile !== undefined;
+    if (acme !== undefined && hasFile) {
+      report(path, 'found acme and a certificate’s file, expected either acme, or cert_file and key_file');
+    } else if (acme === undefined && !hasFile) {
+      report(path, 'found no certificate, expected cert_file and key_file, or acme: {domains: [mirror.example.com]}');
+    } else if (acme === undefined && (certFile === undefined || keyFile === undefined)) {
+      const [missing, what] = certFile === undefined ? ['cert_file', 'certificate'] : ['key_file', 'private key'];
+      report([...path, missing], `missing, expected the path of the PEM ${what}; one file may hold both`);
+    }
+    if (acme === undefined) continue;
+    const at = [...path, 'acme'];
+    const repeated = acme.domains.find((domain, index) => acme.domains.indexOf(domain) !== index);
+    if (repeated !== undefined) {
+      report([...at, 'domains'], `found ${repeated} a second time, expected each domain once`);
+    }
+    if (acme.dir === undefined && cache === 'off') {
+      report(at, 'found no dir, expected one: with the cache off, there is no directory to keep the certificate in');
+    }
+    // The certificate's files are named after its first domain.
+    const key = JSON.stringify([acme.domains[0], acme.server, acme.dir]);
+    const owner = owners.get(key);
+    if (owner !== undefined && !isDeepStrictEqual(owner.acme, acme)) {
+      report(
+        at,
+        `found other settings for ${acme.domains[0]} than at ${formatKey(owner.path)}, expected the same, or another first domain`,
+      );
+    }
+    owners.set(key, owner ?? { acme, path: at });
+  }
+}
+
+type AcmeConfig = NonNullable<NonNullable<Config['listen'][number]['tls']>['acme']>;
+
 function checkForwardProxy({ forwardProxy, listen, cache }: Config, report: Report): void {
   const { user, password, mitm, listen: own } = forwardProxy;
   const path = ['forward_proxy'];
@@ -79,6 +124,7 @@ function checkForwardProxy({ forwardProxy, listen, cache }: Config, report: Repo
 
 /** First path segments that this server serves itself. */
 const OWN_PATHS = new Set([
+  '.well-known',
   '_rmirror',
   'auth',
   'ca.crt',
@@ -95,6 +141,7 @@ const RESERVED_PATHS = new Set(['api', 'ui']);
 
 /** Values of `route` in log and metrics for other requests than those of mirror routes. */
 const OWN_ROUTES = new Set([
+  'acme',
   'ca',
   'forward',
   'health',

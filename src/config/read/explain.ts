@@ -92,7 +92,7 @@ function unknownOption(path: Path, issue: Issue, context: Context): ConfigProble
   const substitute = substituteFor(path, known);
   if (substitute !== undefined) return { source, key, message: `unknown option; write ${substitute} instead` };
   const meant = nearest(word, known);
-  const elsewhere = meant === undefined ? findElsewhere(word, outline(context.root)) : undefined;
+  const elsewhere = meant === undefined ? findElsewhere(path, outline(context.root)) : undefined;
   let hint = known.length > 0 ? `; expected one of ${known.join(', ')}` : '';
   if (meant !== undefined) hint = `; did you mean "${meant}"?`;
   else if (elsewhere !== undefined)
@@ -148,14 +148,22 @@ function keysOf(schema: z.ZodType): readonly string[] {
   return alternatives(schema).flatMap((branch) => (branch instanceof z.ZodObject ? Object.keys(branch.shape) : []));
 }
 
-/** An option of the same name in another section: people remember a name more often than its section. */
-function findElsewhere(word: string, options: readonly Option[]): readonly string[] | undefined {
-  for (const { path, options: inner } of options) {
-    if (path.at(-1) === word) return path;
-    const found = findElsewhere(word, inner);
-    if (found !== undefined) return found;
-  }
-  return undefined;
+/**
+ * An option of the same name in another place: people remember a name more often than its section. First those of the same
+ * section, then the shallowest: `dir` is first of all that of the cache.
+ */
+function findElsewhere(path: Path, options: readonly Option[]): readonly string[] | undefined {
+  const [section] = path;
+  const found = optionsNamed(String(path.at(-1)), options);
+  const own = found.filter(([first]) => first === section);
+  return (own.length > 0 ? own : found).toSorted((a, b) => a.length - b.length)[0];
+}
+
+function optionsNamed(word: string, options: readonly Option[]): readonly (readonly string[])[] {
+  return options.flatMap(({ path, options: inner }) => [
+    ...(path.at(-1) === word ? [path] : []),
+    ...optionsNamed(word, inner),
+  ]);
 }
 
 function describeExpected(schema: z.ZodType): string {

@@ -33,6 +33,7 @@ export function findNotes(config: Config, settings: Tree | undefined): readonly 
   noteWithoutEffect(settings, note);
   notePublished(config, listeners, note);
   noteAnyone(config, listeners, note);
+  noteUnproved(config, note);
   noteForwardProxy(config, listeners, note);
   noteUnencrypted(config, note);
   notePlainRealms(config, note);
@@ -134,6 +135,24 @@ function noteAnyone({ allowAny }: Config, [listener]: readonly OpenListener[], n
     ['allow_any'],
     `every client that reaches ${listener.text} can pull from any public registry through this server. ` +
       'List the registries that clients need under registries, or listen on 127.0.0.1',
+  );
+}
+
+/** An ACME server asks for the proof of a domain on port 80, without TLS. */
+function noteUnproved({ listen, forwardProxy }: Config, note: Note): void {
+  const lists: readonly (readonly [Path, Config['forwardProxy']['listen']])[] = [
+    [['listen'], listen],
+    [['forward_proxy', 'listen'], forwardProxy.enabled ? forwardProxy.listen : []],
+  ];
+  const [first] = lists.flatMap(([path, listeners]) =>
+    listeners.flatMap(({ tls }, at) => (tls?.acme === undefined ? [] : [[...path, at, 'tls', 'acme'] as const])),
+  );
+  const isPlain = ({ address, tls }: Config['listen'][number]) => 'port' in address && tls === undefined;
+  if (first === undefined || listen.some(isPlain)) return;
+  note(
+    first,
+    'no listener without tls answers HTTP-01, which the ACME server asks for on port 80 of each domain. ' +
+      'Add {address: ":80", redirect_to_https: true} to listen, unless another server sends /.well-known/acme-challenge/ here',
   );
 }
 

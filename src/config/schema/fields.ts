@@ -29,12 +29,12 @@ function read<I extends z.ZodType, O>(input: I, parse: (value: z.output<I>) => O
 const textOrNumber = z.union([z.string(), z.number()]);
 
 /** A text that is read by a function, as in {@link read}. */
-function fromText<O>(parse: (text: string) => O | undefined, mark: OptionMeta) {
+export function fromText<O>(parse: (text: string) => O | undefined, mark: OptionMeta) {
   return read(z.string(), parse, mark);
 }
 
 /** A text that matches an expression. */
-function matching(expression: RegExp, mark: OptionMeta) {
+export function matching(expression: RegExp, mark: OptionMeta) {
   return z.string().regex(expression).register(optionMeta, mark);
 }
 

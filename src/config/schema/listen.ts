@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { acme } from './acme.ts';
 import { filePath, flag, listenAddress } from './fields.ts';
 import type { ListenAddress } from './listen-address.ts';
 import { optionMeta } from './meta.ts';
@@ -11,11 +12,18 @@ const address = listenAddress.describe(
 );
 
 const tls = options({
-  cert_file: filePath('a PEM certificate, with its chain').describe('Certificate and chain, PEM.'),
-  key_file: filePath('the PEM private key of the certificate').describe('Private key (EC, RSA or PKCS#8), PEM.'),
+  cert_file: filePath('a PEM certificate, with its chain').optional().describe('Certificate and chain, PEM.'),
+  key_file: filePath('the PEM private key of the certificate')
+    .optional()
+    .describe('Private key (EC, RSA or PKCS#8), PEM.'),
+  acme: acme
+    .optional()
+    .describe(
+      'Order the certificate from an ACME server such as Let’s Encrypt and renew it, in place of the two files.',
+    ),
 })
   .optional()
-  .describe('Serve HTTPS here.');
+  .describe('Serve HTTPS here, with the two files or with `acme`.');
 
 const fullListener = options({
   address,
@@ -30,7 +38,7 @@ const fullListener = options({
 export const listen = listeners(fullListener, {
   plain: (where) => ({ address: where, redirectToHttps: false }),
   expected:
-    'an address such as 127.0.0.1:5000 or :5000, or a list of addresses and of {address, tls: {cert_file, key_file}, redirect_to_https}',
+    'an address such as 127.0.0.1:5000 or :5000, or a list of addresses and of {address, tls: {cert_file, key_file} or {acme: {domains}}, redirect_to_https}',
 });
 
 export const forwardListen = listeners(options({ address, tls }), {

@@ -9,10 +9,11 @@ import {
   X509Certificate,
 } from 'node:crypto';
 import { isIP } from 'node:net';
-import {
+import { der } from '../../lib/index.ts';
+
+const {
   bits,
   boolean,
-  type DerElement,
   element,
   elementsIn,
   explicit,
@@ -25,7 +26,7 @@ import {
   time,
   unsigned,
   utf8,
-} from './der.ts';
+} = der;
 
 /**
  * A private certificate authority and the leaves it signs (RFC 5280). No file and no socket is touched here.
@@ -237,8 +238,8 @@ function certificate(content: CertificateContent, key: KeyObject): string {
     content.publicKey.export({ type: 'spki', format: 'der' }),
     explicit(3, sequence(...content.extensions)),
   );
-  const der = sequence(toBeSigned, identifier, bits(sign(hash, toBeSigned, key)));
-  const lines = der.toString('base64').match(/.{1,64}/g) ?? [];
+  const whole = sequence(toBeSigned, identifier, bits(sign(hash, toBeSigned, key)));
+  const lines = whole.toString('base64').match(/.{1,64}/g) ?? [];
   return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
 }
 
@@ -302,18 +303,18 @@ function ipBytes(address: string): Buffer {
 interface ReadCertificate {
   readonly subject: Buffer;
   /** The value of each, by its identifier. */
-  readonly extensions: ReadonlyMap<string, DerElement>;
+  readonly extensions: ReadonlyMap<string, der.DerElement>;
 }
 
 /** Reads the parts of a certificate that node:crypto does not show. */
-function readCertificate(der: Buffer, name: string): ReadCertificate {
+function readCertificate(bytes: Buffer, name: string): ReadCertificate {
   try {
-    const [body] = elementsIn(readElement(der));
+    const [body] = elementsIn(readElement(bytes));
     const fields = body === undefined ? [] : elementsIn(body);
     // version, serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo, [1] [2] [3]
     const subject = fields[fields[0]?.tag === 0xa0 ? 5 : 4];
     const list = fields.find(({ tag }) => tag === 0xa3);
-    const extensions = new Map<string, DerElement>();
+    const extensions = new Map<string, der.DerElement>();
     for (const each of list === undefined ? [] : elementsIn(elementsIn(list)[0] ?? { content: Buffer.alloc(0) })) {
       const parts = elementsIn(each);
       const value = parts.at(-1);

@@ -58,6 +58,8 @@ export interface FrontDoorOptions extends FrontDoorSettings {
   readonly handler: RequestHandler;
   /** Handles requests for other servers, on listeners with `forward`. @default they are refused */
   readonly forward?: Forward | undefined;
+  /** Whether a request target is handled here on a listener that redirects to HTTPS. @default none */
+  readonly isNeverRedirected?: ((target: string) => boolean) | undefined;
   /** Called for each certificate that was renewed from its file. */
   readonly onRenewed?: (certificate: ListenerCertificate) => void;
   /** Milliseconds between two checks of the TLS files. @default 30_000 */
@@ -156,9 +158,19 @@ export class FrontDoor {
   /**
    * Reads and checks the TLS files again. The function it returns puts them to use, for new connections; on an error the
    * certificates in use stay.
+   *
+   * @param listeners those that are open, perhaps with other TLS files; by default with the same
    */
-  prepareCertificates(): Promise<() => void> {
-    return this.#keeper.prepare();
+  prepareCertificates(listeners = this.#options.listeners): Promise<() => void> {
+    const files = listeners.flatMap((spec) =>
+      spec.tls === undefined ? [] : [[formatAddress(spec), spec.tls] as const],
+    );
+    return this.#keeper.prepare(new Map(files));
+  }
+
+  /** Looks now whether TLS files have changed. */
+  checkCertificates(): void {
+    this.#keeper.check();
   }
 
   /** Applies other limits and times, to new connections and to new requests on open ones. */
@@ -185,11 +197,10 @@ async function createListenerServer(
   } else {
     // TLS takes 10 ms to load, and most mirrors stand behind a TLS proxy or on loopback.
     const https = await import('node:https');
-    const { cert, key, serve } = await keeper.open(formatAddress(spec), spec.tls);
+    const { serve, ...pair } = await keeper.open(formatAddress(spec), spec.tls);
     const secure = https.createServer({
       ...settings,
-      cert,
-      key,
+      ...pair,
       minVersion: 'TLSv1.2',
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
       ALPNProtocols: ['http/1.1'],
@@ -250,6 +261,7 @@ function handlerFor(
       const { publicUrl, trustedProxies } = options;
       // Behind a proxy, the host that clients name is the proxy's, and so is its HTTPS port.
       const port = trustedProxies === undefined ? httpsPort() : undefined;
+      if (options.isNeverRedirected?.(request.url ?? '/') === true) return options.handler(request, response);
       return redirectToHttps({ publicUrl, port }, options.handler)(request, response);
     };
   }

@@ -1,4 +1,5 @@
 import type { Server } from 'node:net';
+import type { TlsFiles } from '../tls/index.ts';
 import { listenOnSocketPath } from './unix-socket.ts';
 
 /** One address to listen on. */
@@ -6,7 +7,7 @@ export interface ListenerSpec {
   /** No host means all interfaces; port 0 any free one; a path is a Unix socket. */
   readonly address: { readonly host?: string; readonly port: number } | { readonly path: string };
   /** PEM files; with them the listener speaks HTTPS. */
-  readonly tls?: { readonly certFile: string; readonly keyFile: string };
+  readonly tls?: TlsFiles;
   /** Answers every request with 308 to the same path over HTTPS. @default false */
   readonly redirectToHttps?: boolean;
   /** Takes requests for other servers, where the forward proxy is on. @default false */

@@ -6,6 +6,8 @@ import { orderChain, parseCertificates } from './chain.ts';
 export interface TlsFiles {
   readonly certFile: string;
   readonly keyFile: string;
+  /** What writes the files, where that is this server itself: they may not exist yet, and are renewed without the operator. */
+  readonly writtenBy?: string | undefined;
 }
 
 /** A certificate (with its chain) and its key, as PEM. */

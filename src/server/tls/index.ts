@@ -4,5 +4,5 @@
  * It never creates a certificate.
  */
 
-export { readTlsFiles } from './files.ts';
+export { readTlsFiles, type TlsFiles } from './files.ts';
 export { CertificateKeeper, type ListenerCertificate } from './renewal.ts';

@@ -12,6 +12,8 @@ export interface ListenerCertificate {
   readonly subject: string;
   /** Milliseconds since the epoch. */
   readonly expiresAt: number;
+  /** Where the certificate is; it may have been read from another file that the configuration named before. */
+  readonly file: string;
 }
 
 export interface CertificateKeeperOptions {
@@ -24,8 +26,11 @@ export interface CertificateKeeperOptions {
   readonly now?: () => number;
 }
 
-/** A certificate with its key. `serve` names the server whose certificate is replaced on a renewal. */
-interface OpenedPair extends Pick<TlsPair, 'cert' | 'key'> {
+/**
+ * A certificate with its key; without both until this server has written its files. `serve` names the server whose certificate
+ * is replaced on a renewal.
+ */
+interface OpenedPair extends Partial<Pick<TlsPair, 'cert' | 'key'>> {
   readonly serve: (server: HttpsServer) => void;
 }
 
@@ -35,11 +40,14 @@ const INTERVAL = 30_000;
 const SETTLED = 1000;
 const DAY = 24 * 3_600_000;
 const EXPIRY_NOTICE = 14 * DAY;
+/** This server renews its own certificates when a third of their life is left: later than half of that, its renewal fails. */
+const OWN_EXPIRY_NOTICE = 7 * DAY;
 
 interface Kept {
   readonly listener: string;
-  readonly files: TlsFiles;
-  pair: TlsPair;
+  files: TlsFiles;
+  /** Undefined until this server has written the files. */
+  pair: TlsPair | undefined;
   /** Fingerprint of the files when they were last read. */
   stamp: string;
   server: HttpsServer | undefined;
@@ -68,13 +76,17 @@ export class CertificateKeeper {
   }
 
   get certificates(): readonly ListenerCertificate[] {
-    return this.#kept.map(describe);
+    return this.#kept.flatMap((kept) => (kept.pair === undefined ? [] : [describe(kept, kept.pair)]));
   }
 
-  /** Reads the files of a listener. @throws {Error} that names the file and its fault */
+  /**
+   * Reads the files of a listener.
+   *
+   * @throws {Error} that names the file and its fault; not for files that this server itself writes
+   */
   async open(listener: string, files: TlsFiles): Promise<OpenedPair> {
     const stamp = await stampOf(files);
-    const pair = await readTlsFiles(files);
+    const pair = await readFirst(files);
     const kept: Kept = {
       listener,
       files,
@@ -85,12 +97,13 @@ export class CertificateKeeper {
       noticedAt: Number.NEGATIVE_INFINITY,
     };
     this.#kept.push(kept);
-    for (const note of pair.notes) this.#options.onWarning?.(note);
+    for (const note of pair?.notes ?? []) this.#options.onWarning?.(note);
+    if (pair === undefined) {
+      this.#options.onWarning?.(`${listener} refuses connections until it has a certificate from ${files.writtenBy}`);
+    }
     this.#notice(kept);
-    const { cert, key } = pair;
     return {
-      cert,
-      key,
+      ...(pair === undefined ? {} : { cert: pair.cert, key: pair.key }),
       serve: (server) => {
         kept.server = server;
       },
@@ -117,15 +130,29 @@ export class CertificateKeeper {
   /**
    * Reads and checks all files again. The function it returns puts them to use, for all listeners at once.
    *
+   * @param moved other files of listeners, by their address. A listener keeps its certificate until the other one is written.
    * @throws {Error} where one of them cannot be used; nothing has changed then
    */
-  async prepare(): Promise<() => void> {
+  async prepare(moved: ReadonlyMap<string, TlsFiles> = new Map()): Promise<() => void> {
     const read = await Promise.all(
-      this.#kept.map(async (kept) => ({ kept, stamp: await stampOf(kept.files), pair: await readUsable(kept.files) })),
+      this.#kept.map(async (kept) => {
+        const files = moved.get(kept.listener) ?? kept.files;
+        const isOwn = files.writtenBy !== undefined;
+        const stamp = await stampOf(files);
+        return { kept, files, stamp, pair: isOwn ? await readFirst(files) : await readUsable(files) };
+      }),
     );
     return () => {
-      for (const { kept, stamp, pair } of read) this.#use(kept, { stamp, pair });
+      for (const { kept, files, stamp, pair } of read) {
+        kept.files = files;
+        if (pair !== undefined) this.#use(kept, { stamp, pair });
+      }
     };
+  }
+
+  /** Checks the files now, as a change of them would. */
+  check(): void {
+    this.#checkNow();
   }
 
   #watch(directory: string): void {
@@ -166,12 +193,12 @@ export class CertificateKeeper {
   #use(kept: Kept, { stamp, pair }: { readonly stamp: string; readonly pair: TlsPair }): void {
     kept.stamp = stamp;
     kept.complaint = undefined;
-    if (pair.cert === kept.pair.cert && pair.key === kept.pair.key) return;
+    if (pair.cert === kept.pair?.cert && pair.key === kept.pair.key) return;
     kept.pair = pair;
     kept.noticedAt = Number.NEGATIVE_INFINITY;
     kept.server?.setSecureContext({ cert: pair.cert, key: pair.key, minVersion: 'TLSv1.2' });
     for (const note of pair.notes) this.#options.onWarning?.(note);
-    this.#options.onRenewed?.(describe(kept));
+    this.#options.onRenewed?.(describe(kept, pair));
     this.#notice(kept);
   }
 
@@ -191,20 +218,30 @@ export class CertificateKeeper {
 
   /** Warns once a day of a certificate that is about to expire or has expired. */
   #notice(kept: Kept): void {
+    if (kept.pair === undefined) return;
     const now = this.#now();
     const { expiresAt, validFrom, subject } = kept.pair;
+    const isOwn = kept.files.writtenBy !== undefined;
     // A certificate that lives for days is renewed within days, when a third of its life is left.
-    const early = Math.min(EXPIRY_NOTICE, (expiresAt - validFrom) / 3);
+    const early = isOwn
+      ? Math.min(OWN_EXPIRY_NOTICE, (expiresAt - validFrom) / 6)
+      : Math.min(EXPIRY_NOTICE, (expiresAt - validFrom) / 3);
     if (expiresAt - now > early || now - kept.noticedAt < DAY) return;
     kept.noticedAt = now;
     const what = `${expiresAt <= now ? 'expired' : 'expires'} at ${new Date(expiresAt).toISOString()}`;
-    const remedy = `put a new one in ${kept.files.certFile}`;
+    const remedy = isOwn ? 'its renewal fails, see `entrepot status`' : `put a new one in ${kept.files.certFile}`;
     this.#options.onWarning?.(`The certificate of ${kept.listener} (${subject}) ${what}; ${remedy}`);
   }
 }
 
-function describe({ listener, pair: { subject, expiresAt } }: Kept): ListenerCertificate {
-  return { listener, subject, expiresAt };
+function describe({ listener, files }: Kept, { subject, expiresAt }: TlsPair): ListenerCertificate {
+  return { listener, subject, expiresAt, file: files.certFile };
+}
+
+/** @returns undefined for files of this server's own that cannot be used: they are written again */
+async function readFirst(files: TlsFiles): Promise<TlsPair | undefined> {
+  if (files.writtenBy === undefined) return readTlsFiles(files);
+  return readUsable(files).catch(() => undefined);
 }
 
 /** @throws {Error} also for a readable pair that OpenSSL refuses: a key too small, a digest too weak */

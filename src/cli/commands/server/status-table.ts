@@ -1,16 +1,27 @@
-import type { ServerStatus, TransferStatus, UpstreamStatus } from '../../../admin/index.ts';
+import type { CertificateStatus, ServerStatus, TransferStatus, UpstreamStatus } from '../../../admin/index.ts';
 import { formatBytes } from '../../../telemetry/index.ts';
 import { count, formatDuration, formatProgress, formatTable, shortDigest } from '../../format.ts';
 
 /** The server, its cache, its upstreams and its transfers. @param now milliseconds since 1970 */
 export function formatStatus(status: ServerStatus, now: number): string {
-  const { version, pid, uptimeSeconds, listeners, configSource, warnings = [], transfers, upstreams = [] } = status;
+  const {
+    version,
+    pid,
+    uptimeSeconds,
+    listeners,
+    configSource,
+    warnings = [],
+    transfers,
+    upstreams = [],
+    certificates = [],
+  } = status;
   const facts: readonly (readonly [string, string])[] = [
     ['listening', listeners.join(', ')],
     ['configuration', configSource],
     ['cache', describeCache(status.cache)],
     ...describePause(status.cache),
     ...describeRequests(status.requests),
+    ...certificates.map((certificate) => ['certificate', describeCertificate(certificate, now)] as const),
     ...warnings.map((warning) => ['warning', warning] as const),
   ];
   const lines = [
@@ -46,6 +57,30 @@ function describeRequests(requests: ServerStatus['requests']): readonly (readonl
   const most = maxInflight === undefined ? '' : ` of ${maxInflight}`;
   const refused = overloaded ? '; some are refused' : '';
   return [['requests', `${inflight}${most} under way, ${waiting} waiting${refused}`]];
+}
+
+/** `mirror.example.com, expires 2027-02-27, renewed from 2027-01-28; 2 orders failed: …` */
+function describeCertificate({ names, expiresAt, renewal }: CertificateStatus, now: number): string {
+  const day = (time: number) => new Date(time).toISOString().slice(0, 10);
+  const validity =
+    expiresAt === undefined ? 'none yet' : `${expiresAt < now ? 'expired' : 'expires'} ${day(expiresAt)}`;
+  const parts = [`${names.replaceAll('DNS:', '')}: ${validity}`];
+  if (renewal !== undefined) {
+    const { server, orderAt, isOrdering, failures = 0, error } = renewal;
+    const next = orderAt <= now ? 'now' : formatTime(orderAt, now);
+    const host = new URL(server).host;
+    parts.push(isOrdering ? `ordered at ${host} now` : `next order at ${host} ${next}`);
+    if (failures > 0) parts.push(`${count(failures, 'order')} failed: ${error ?? ''}`);
+  }
+  return parts.join('; ');
+}
+
+/** A day, or for less than two days the time that is left. */
+function formatTime(time: number, now: number): string {
+  const left = time - now;
+  return left < 2 * 86_400_000
+    ? `in ${formatDuration(left / 1000)}`
+    : `on ${new Date(time).toISOString().slice(0, 10)}`;
 }
 
 function upstreamRow(upstream: UpstreamStatus, now: number): readonly string[] {
