@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { Agent, request } from 'node:https';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -15,10 +15,16 @@ const VALIDITY = 45;
 
 const DOMAINS = ['mirror.example.com', 'images.example.com'];
 
+interface Listener {
+  readonly address: string;
+  readonly redirect_to_https?: boolean;
+  readonly tls?: { readonly acme: object };
+}
+
 /** A server with a plain listener, and an HTTPS one whose certificate it orders. */
 interface Stage {
   readonly pebble: Pebble;
-  readonly config: Readonly<Record<string, unknown>>;
+  readonly config: { readonly listen: readonly [Listener, Listener] };
   readonly plainPort: number;
   readonly tlsPort: number;
 }
@@ -38,7 +44,7 @@ async function prepareStage(
     ca_file: pebble.caFile,
     ...(eab === undefined ? {} : { eab: { key_id: eab[0], hmac_key: eab[1] } }),
   };
-  const listen = [
+  const listen: readonly [Listener, Listener] = [
     { address: `127.0.0.1:${plainPort}`, redirect_to_https: true },
     { address: `127.0.0.1:${tlsPort}`, tls: { acme } },
   ];
@@ -166,6 +172,40 @@ describe('a certificate from an ACME server', { ...needs('openssl'), ...needsGoT
     );
   });
 });
+
+describe('a certificate with an external account', { ...needs('openssl'), ...needsGoTools('pebble') }, () => {
+  let workspace: Workspace;
+
+  before(async () => {
+    workspace = await Workspace.open();
+  });
+  after(() => workspace.close());
+
+  test('is ordered again for other domains after a reload, and the old one is used meanwhile', async () => {
+    const eab: [string, string] = ['kid-1', 'zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W'];
+    const stage = await prepareStage(workspace, { validity: 90 * 86_400, eab });
+    await stage.pebble.start();
+    const [plain, secure] = stage.config.listen;
+    const one = { ...stage.config, listen: [plain, withDomains(secure, DOMAINS.slice(0, 1))] };
+    const entrepot = await startEntrepot(workspace, one);
+    await lines(entrepot, { msg: 'certificate.renewed', count: 1 });
+    const ca = await stage.pebble.root();
+    const before = await ask(stage.tlsPort, { ca });
+    const [ready] = await lines(entrepot, { msg: 'ready', count: 1 });
+    const file = String(ready?.['config']);
+    const written = JSON.parse(await readFile(file, 'utf8')) as object;
+    await writeFile(file, JSON.stringify({ ...written, listen: stage.config.listen }));
+    entrepot.process.kill('SIGHUP');
+    await ask(stage.tlsPort, { ca });
+    const renewed = await lines(entrepot, { msg: 'certificate.renewed', count: 2 });
+    assert.match(String(renewed[1]?.['subject']), /DNS:images\.example\.com/);
+    assert.notEqual(await ask(stage.tlsPort, { ca }), before);
+  });
+});
+
+function withDomains(listener: Listener, domains: readonly string[]): object {
+  return { ...listener, tls: { acme: { ...listener.tls?.acme, domains } } };
+}
 
 async function fetchMetrics(port: number, ca: string): Promise<Response> {
   return new Promise((resolve, reject) => {

@@ -523,6 +523,47 @@ limits: {max_connections: 0}
     ['listen: {address: ":1"}', 'listen: found a map, expected an address'],
     ['listen: true', 'listen: found true, expected an address'],
     ['listen: [{address: ":1", tls: {cert_file: x}}]', 'listen[0].tls.key_file: missing, expected the path'],
+    ['listen: [{address: ":1", tls: {key_file: x}}]', 'listen[0].tls.cert_file: missing, expected the path'],
+    [
+      'listen: [{address: ":1", tls: {}}]',
+      'listen[0].tls: found no certificate, expected cert_file and key_file, or acme',
+    ],
+    [
+      'listen: [{address: ":1", tls: {cert_file: x, acme: {domains: [a.b]}}}]',
+      'listen[0].tls: found acme and a certificate’s file, expected either acme, or cert_file and key_file',
+    ],
+    ['listen: [{address: ":1", tls: {acme: {}}}]', 'listen[0].tls.acme.domains: missing, expected a list of 1 to 100'],
+    ['listen: [{address: ":1", tls: {acme: {domains: []}}}]', 'listen[0].tls.acme.domains: found an empty list'],
+    [
+      'listen: [{address: ":1", tls: {acme: {domains: ["*.a.b", 192.0.2.1, localhost, "[::1]", "a.b:443", "münchen.de"]}}}]',
+      ...['"*.a.b", expected a host name such as mirror.example.com: HTTP-01 proves no wildcard', '"192.0.2.1"']
+        .concat(['"localhost"', '"[::1]"', '"a.b:443"', '"münchen.de"'])
+        .map((found, at) => `listen[0].tls.acme.domains[${at}]: found ${found}`),
+    ],
+    [
+      'listen: [{address: ":1", tls: {acme: {domains: [A.b, a.B]}}}]',
+      'listen[0].tls.acme.domains: found a.b a second time, expected each domain once',
+    ],
+    [
+      'listen: [{address: ":1", tls: {acme: {domains: [a.b], server: "http://ca.example"}}}]',
+      'listen[0].tls.acme.server: found "http://ca.example", expected letsencrypt, letsencrypt-staging, or the https://',
+    ],
+    [
+      'listen: [{address: ":1", tls: {acme: {domains: [a.b], email: ops}}}]',
+      'listen[0].tls.acme.email: found "ops", expected an e-mail address',
+    ],
+    [
+      'listen: [{address: ":1", tls: {acme: {domains: [a.b], eab: {key_id: k}}}}]',
+      'listen[0].tls.acme.eab.hmac_key: missing, expected a text',
+    ],
+    [
+      'listen: [{address: ":1", tls: {acme: {domains: [a.b]}}}, {address: ":2", tls: {acme: {domains: [a.b, c.d]}}}]',
+      'listen[1].tls.acme: found other settings for a.b than at listen[0].tls.acme, expected the same',
+    ],
+    [
+      '{cache: off, listen: [{address: ":1", tls: {acme: {domains: [a.b]}}}]}',
+      'listen[0].tls.acme: found no dir, expected one: with the cache off',
+    ],
     ['listen: [":1", ":1"]', 'listen[1]: found :1 a second time'],
     [
       'listen: [{address: ":1", redirect_to_https: true}]',

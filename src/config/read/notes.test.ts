@@ -196,3 +196,20 @@ describe('what is valid and dangerous is noted with its place and remedy', () =>
   ];
   for (const text of harmless) test(`not ${text}`, async () => assert.deepEqual(await notesOn(text), []));
 });
+
+describe('an ordered certificate without a plain listener', () => {
+  const https = '{address: ":443", tls: {acme: {domains: [mirror.example.com]}}}';
+
+  test('is noted with the remedy', async () => {
+    const [note = '', ...more] = await notesOn(`listen: [${https}, "unix:/run/a.sock"]`);
+    assert.deepEqual(more, []);
+    assert.match(
+      note,
+      /^ENTREPOT_CONFIG:1:\d+ {2}listen\[0\]\.tls\.acme: no listener without tls answers HTTP-01.*Add \{address: ":80"/,
+    );
+  });
+
+  test('is not where there is one, on whatever port', async () => {
+    assert.deepEqual(await notesOn(`listen: [${https}, {address: ":8080", redirect_to_https: true}]`), []);
+  });
+});

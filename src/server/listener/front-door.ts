@@ -162,10 +162,7 @@ export class FrontDoor {
    * @param listeners those that are open, perhaps with other TLS files; by default with the same
    */
   prepareCertificates(listeners = this.#options.listeners): Promise<() => void> {
-    const files = listeners.flatMap((spec) =>
-      spec.tls === undefined ? [] : [[formatAddress(spec), spec.tls] as const],
-    );
-    return this.#keeper.prepare(new Map(files));
+    return this.#keeper.prepare(listeners.flatMap(({ tls }) => tls ?? []));
   }
 
   /** Looks now whether TLS files have changed. */

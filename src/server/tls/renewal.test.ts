@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { Server } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import type { TlsFiles } from './files.ts';
 import { CertificateKeeper, type CertificateKeeperOptions, type ListenerCertificate } from './renewal.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'entrepot-renewal-'));
@@ -28,6 +29,14 @@ function makePair(name: string, days = 60): { certFile: string; keyFile: string 
   const files = ['-keyout', pair.keyFile, '-out', pair.certFile];
   execFileSync('openssl', ['req', '-x509', ...subject, ...files], { stdio: 'ignore' });
   return pair;
+}
+
+/** Key and certificate in one file, as an order leaves them. */
+function writeOrdered(file: string, name: string): void {
+  const { certFile, keyFile } = makePair(`${name}-made`);
+  const subject = ['-subj', `/CN=${name}`, '-days', '60', '-key', keyFile, '-out', certFile];
+  execFileSync('openssl', ['req', '-x509', '-new', ...subject], { stdio: 'ignore' });
+  writeFileSync(file, readFileSync(keyFile, 'utf8') + readFileSync(certFile, 'utf8'));
 }
 
 /** A keeper, what it said, and the next thing it says. */
@@ -55,7 +64,7 @@ class Stage {
     return this.#next.promise;
   }
 
-  async open(files: { certFile: string; keyFile: string }): Promise<void> {
+  async open(files: TlsFiles): Promise<void> {
     const { serve } = await this.keeper.open('*:5443', files);
     serve({ setSecureContext: (context: { cert: string }) => this.contexts.push(context) } as unknown as Server);
     this.keeper.start();
@@ -125,6 +134,53 @@ describe('CertificateKeeper', () => {
     use();
     assert.deepEqual(stage.said, ['renewed CN=first', 'renewed CN=second']);
   });
+
+  test('waits for a certificate that this server writes itself, and takes it up when it is told', async () => {
+    using stage = new Stage({ interval: DAY });
+    const file = join(directory, 'ordered.pem');
+    await stage.open({ certFile: file, keyFile: file, writtenBy: 'ca.example for mirror.example' });
+    assert.match(
+      stage.said.join(),
+      /^\*:5443 refuses connections until it has a certificate from ca\.example for mirror/,
+    );
+    assert.deepEqual(stage.keeper.certificates, []);
+    // A reload meanwhile changes nothing.
+    (await stage.keeper.prepare())();
+    const { next } = stage;
+    writeOrdered(file, 'ordered');
+    stage.keeper.check();
+    assert.equal(await next, 'renewed CN=ordered');
+    assert.equal(stage.contexts.length, 1);
+  });
+
+  test('keeps its certificate where another file is named, until that is written', async () => {
+    using stage = new Stage({ interval: DAY });
+    const [one, two] = ['one.pem', 'two.pem'].map((name) => join(directory, name)) as [string, string];
+    writeOrdered(one, 'one');
+    await stage.open({ certFile: one, keyFile: one, writtenBy: 'ca.example' });
+    (await stage.keeper.prepare([{ certFile: two, keyFile: two, writtenBy: 'ca.example' }]))();
+    assert.deepEqual(stage.said, []);
+    assert.equal(stage.keeper.certificates[0]?.subject, 'CN=one');
+    const { next } = stage;
+    writeOrdered(two, 'two');
+    stage.keeper.check();
+    assert.equal(await next, 'renewed CN=two');
+  });
+
+  for (const [ahead, expected] of [
+    [45, undefined],
+    [52, undefined],
+    [54, /\(CN=late\) expires at .*; its renewal fails, see `entrepot status`/],
+  ] as const) {
+    test(`${ahead} of 60 days into one of its own, ${expected === undefined ? 'nothing is said' : 'it is said'}`, async () => {
+      using stage = new Stage({ now: () => Date.now() + ahead * DAY, interval: DAY });
+      const file = join(directory, 'late.pem');
+      writeOrdered(file, 'late');
+      await stage.open({ certFile: file, keyFile: file, writtenBy: 'ca.example' });
+      if (expected === undefined) assert.deepEqual(stage.said, []);
+      else assert.match(stage.said.join(), expected);
+    });
+  }
 
   for (const [days, ahead, expected] of [
     [60, 0, undefined],

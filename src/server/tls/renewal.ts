@@ -130,13 +130,14 @@ export class CertificateKeeper {
   /**
    * Reads and checks all files again. The function it returns puts them to use, for all listeners at once.
    *
-   * @param moved other files of listeners, by their address. A listener keeps its certificate until the other one is written.
+   * @param moved the files of the listeners, in the order they were opened, where other ones are named now. A listener keeps its
+   * certificate until the other one is written.
    * @throws {Error} where one of them cannot be used; nothing has changed then
    */
-  async prepare(moved: ReadonlyMap<string, TlsFiles> = new Map()): Promise<() => void> {
+  async prepare(moved: readonly TlsFiles[] = []): Promise<() => void> {
     const read = await Promise.all(
-      this.#kept.map(async (kept) => {
-        const files = moved.get(kept.listener) ?? kept.files;
+      this.#kept.map(async (kept, at) => {
+        const files = moved[at] ?? kept.files;
         const isOwn = files.writtenBy !== undefined;
         const stamp = await stampOf(files);
         return { kept, files, stamp, pair: isOwn ? await readFirst(files) : await readUsable(files) };

@@ -88,6 +88,30 @@ describe('formatStatus', () => {
     assert.match(warned, /\n {2}warning {8}entrepot\.yaml:1:9 {2}listen: a\n {2}warning {8}allow_any: b\n/);
   });
 
+  test('shows each certificate, when it is renewed, and why that fails', () => {
+    const renewal = { server: 'https://ca.example/directory', orderAt: now + 60 * 86_400_000, isOrdering: false };
+    const expiresAt = now + 90 * 86_400_000;
+    const text = formatStatus(
+      {
+        ...idle,
+        certificates: [
+          { listener: '*:1', names: 'DNS:a.example, DNS:b.example', expiresAt },
+          { listener: '*:2', names: 'DNS:c.example', expiresAt, renewal },
+          { names: 'd.example', renewal: { ...renewal, orderAt: now + 300_000, failures: 2, error: 'refused' } },
+          { listener: '*:4', names: 'DNS:e.example', expiresAt: now - 1, renewal: { ...renewal, isOrdering: true } },
+        ],
+      },
+      now,
+    );
+    const lines = [...text.matchAll(/\n {2}certificate {4}(.*)/g)].map(([, line]) => line);
+    assert.deepEqual(lines, [
+      'a.example, b.example: expires 2026-04-01',
+      'c.example: expires 2026-04-01; next order at ca.example on 2026-03-02',
+      'd.example: none yet; next order at ca.example in 5 min; 2 orders failed: refused',
+      'e.example: expired 2025-12-31; ordered at ca.example now',
+    ]);
+  });
+
   test('says why nothing is kept, while that is so', () => {
     const paused = { reason: 'the disk refused to take more: ENOSPC', since: now, until: now + 30_000 };
     const text = formatStatus({ ...idle, cache: { dir: '/c', blobs: 1, bytes: 0, paused } }, now);
