@@ -1,4 +1,4 @@
-import { randomBytes, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -105,7 +105,9 @@ export async function readText(file: string): Promise<string | undefined> {
 /** Replaces a file in one step. Only its owner may read it, from its first byte on. */
 export async function writePrivate(file: string, text: string): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  const draft = `${file}.${randomBytes(6).toString('hex')}.tmp`;
+  // What a crash left is replaced: it may hold a key.
+  const draft = `${file}.new`;
+  await rm(draft, { force: true });
   try {
     {
       await using handle = await open(draft, 'wx', 0o600);

@@ -25,7 +25,7 @@ import { afterFailure, afterReload, type OrderFailure, orderAt } from './schedul
 export interface RenewalContext {
   readonly telemetry: Telemetry;
   readonly challenges: Challenges;
-  /** One order after the other: an account may be created by the first one. */
+  /** One conversation with an ACME server after the other: the first one may create the account and its key. */
   readonly orders: ConcurrencyLimit;
   /** A client for one conversation with the ACME server, which closes it. @throws {Error} */
   readonly openClient: (spec: AcmeSpec) => Promise<HttpClient>;
@@ -140,13 +140,15 @@ export class Renewal {
 
   /** Asks for the renewal window. A failure changes nothing: the certificate is renewed at two thirds of its life. */
   async #look(): Promise<void> {
-    const { now } = this.#context;
+    const { now, orders } = this.#context;
     const id = this.#certificate?.renewalId;
     if (id === undefined || now() < this.#lookedAt + this.#lookInterval || this.#stop.signal.aborted) return;
     this.#lookedAt = now();
     try {
-      const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(WINDOW_TIMEOUT)]);
-      this.#window = await this.#converse(signal, ({ server }) => fetchRenewalWindow(server, { id }));
+      this.#window = await orders.run(() => {
+        const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(WINDOW_TIMEOUT)]);
+        return this.#converse(signal, ({ server }) => fetchRenewalWindow(server, { id }));
+      });
     } catch {
       // As above.
     }

@@ -38,6 +38,9 @@ function shardOf(algorithm: 'sha256' | 'sha512', shard: string): Place | undefin
   return { isOurs };
 }
 
+/** A certificate, or the failures of its orders, named after a domain. */
+const ACME_NAME = /^[a-z0-9.-]+\.(?:pem|failure\.json)(?:\.new)?$/;
+
 const NOTHING = (): boolean => false;
 
 const PLACES: Readonly<Record<string, Place>> = {
@@ -52,6 +55,8 @@ const PLACES: Readonly<Record<string, Place>> = {
   quarantine: { isOurs: isFileLike(QUARANTINED_NAME) },
   foreign: { isOurs: NOTHING },
   ca: { isOurs: isFileLike(/^ca\.(?:crt|key)$/) },
+  // A folder for each ACME server.
+  acme: { isOurs: NOTHING, below: () => ({ isOurs: isFileLike(/^account\.key(?:\.new)?$/, ACME_NAME) }) },
 };
 
 const TOP: Place = {
