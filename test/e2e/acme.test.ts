@@ -186,6 +186,7 @@ describe('a certificate with an external account', { ...needs('openssl'), ...nee
     const stage = await prepareStage(workspace, { validity: 90 * 86_400, eab });
     await stage.pebble.start();
     const [plain, secure] = stage.config.listen;
+    await refusesForgery(workspace, stage.pebble.directory);
     const one = { ...stage.config, listen: [plain, withDomains(secure, DOMAINS.slice(0, 1))] };
     const entrepot = await startEntrepot(workspace, one);
     await lines(entrepot, { msg: 'certificate.renewed', count: 1 });
@@ -202,6 +203,18 @@ describe('a certificate with an external account', { ...needs('openssl'), ...nee
     assert.notEqual(await ask(stage.tlsPort, { ca }), before);
   });
 });
+
+/** An ACME server with a certificate of an unknown authority gets no request, whatever is accepted of upstreams. */
+async function refusesForgery(workspace: Workspace, server: string): Promise<void> {
+  const acme = { domains: DOMAINS, server };
+  const forged = await startEntrepot(workspace, {
+    listen: ['127.0.0.1:0', { address: '127.0.0.1:0', tls: { acme } }],
+    transport: { insecure_skip_verify: true },
+  });
+  const [failed] = await lines(forged, { msg: 'certificate.ordered', count: 1 });
+  assert.match(String(failed?.['reason']), /certificate/);
+  await forged.stop();
+}
 
 function withDomains(listener: Listener, domains: readonly string[]): object {
   return { ...listener, tls: { acme: { ...listener.tls?.acme, domains } } };

@@ -348,6 +348,12 @@ describe('FrontDoor: redirect to HTTPS', () => {
     assert.equal(answer.headers.location, 'https://mirror.example.com/v2/x/tags/list?n=2');
   });
 
+  test('leaves alone what is never redirected', async () => {
+    const { port } = await open(ok, { listeners, isNeverRedirected: (target) => target === '/proof?n=1' });
+    assert.equal((await get(`http://127.0.0.1:${port}/proof?n=1`)).status, 200);
+    assert.equal((await get(`http://127.0.0.1:${port}/proof?n=2`)).status, 308);
+  });
+
   test('keeps the port of the HTTPS listener', async () => {
     const secure = { address: { host: '127.0.0.1', port: 0 }, tls: makePair('redirected', EC) };
     const { port, addresses } = await open(ok, { listeners: [...listeners, secure, secure] });
