@@ -212,6 +212,15 @@ describe('AcmeCertificates', () => {
     await Promise.all([stage.certificates.close(), broken.certificates.close()]);
   });
 
+  test('nothing is ordered where nothing can be written', async () => {
+    const stage = new Stage();
+    writeFileSync(dirname(stage.spec.file), 'a file in the place of the directory');
+    const { outcome, reason } = await stage.order();
+    assert.deepEqual([outcome, stage.acme.requests], ['failed', []]);
+    assert.match(reason ?? '', /ENOTDIR|EEXIST/);
+    await stage.certificates.close();
+  });
+
   test('an external account is bound to a new account alone', async () => {
     const stage = new Stage();
     const spec = { ...stage.spec, eab: { keyId: 'k', hmacKey: 'c2VjcmV0' } };

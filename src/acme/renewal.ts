@@ -54,7 +54,10 @@ const MINUTE = 60_000;
 const ORDER_TIMEOUT = 15 * MINUTE;
 /** Milliseconds for a look at the renewal window. */
 const WINDOW_TIMEOUT = MINUTE;
-/** Milliseconds between two looks at the renewal window (RFC 9773 §4.3.2 suggests six hours), and the longest sleep: clocks are set, machines sleep. */
+/**
+ * Milliseconds between two looks at the renewal window (RFC 9773 §4.3.2), and the longest sleep: clocks are set, and machines
+ * sleep.
+ */
 const LOOK = 6 * 60 * MINUTE;
 
 /** Keeps one certificate: orders it, stores it, renews it in time. It goes on until it is stopped, whatever fails. */
@@ -170,12 +173,16 @@ export class Renewal {
     const { domains, server } = this.spec;
     if (this.#stop.signal.aborted) return;
     const started = now();
-    // Before the first request: a process that crashes within the order must not order again at every start.
-    await this.#remember(this.#failed(earlier, new Error('the server stopped before the order was complete')));
     const deadline = AbortSignal.timeout(ORDER_TIMEOUT);
     try {
+      // Before the first request: a process that crashes within the order must not order again at every start. Where this
+      // cannot be written, the certificate could not be either, and would count against the limits of the ACME server.
+      const stopped = new Error('the server stopped before the order was complete');
+      await writeFailure(this.spec, this.#failed(earlier, stopped));
       await writePrivate(this.spec.file, await this.#obtain(deadline));
-      this.#certificate = await readCertificate(this.spec);
+      const stored = await readCertificate(this.spec);
+      if (stored === undefined) throw new Error(`${this.spec.file} was written and cannot be read`);
+      this.#certificate = stored;
       this.#window = undefined;
       this.#lookedAt = Number.NEGATIVE_INFINITY;
       this.#failure = undefined;

@@ -26,9 +26,10 @@ describe('orderAt', () => {
     ['a day after the last one, where the window is in the past', { window: { start: -2 * DAY, end: -DAY } }, DAY],
     [
       'after a third of a short life, likewise',
-      { window: { start: -2, end: -1 }, certificate: { ...certificate, expiresAt: 30 } },
-      10,
+      { window: { start: -2, end: -1 }, certificate: { ...certificate, expiresAt: 60_000 } },
+      20_000,
     ],
+    ['ten seconds after one without a life', { certificate: { ...certificate, expiresAt: 0 } }, 10_000],
     [
       'not one after the other where the clock is wrong',
       { certificate: { ...certificate, storedAt: 500 * DAY } },

@@ -25,6 +25,8 @@ export interface OrderFailure {
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
+/** Between a certificate and the next order, however short its life is. */
+const LEAST_DISTANCE = 10_000;
 
 /**
  * The waits after one, two, three … failed orders; the last one stays. Let's Encrypt allows five failed proofs of a domain in
@@ -69,7 +71,7 @@ function renewAt({ certificate, domains, window, jitter }: Standing): number {
   const usual = validFrom + (life * 2) / 3 + jitter * (life / 60);
   const wanted = window === undefined ? usual : window.start + jitter * (window.end - window.start);
   // Where every new certificate is due at once (a window in the past, a wrong clock), one order must not follow the other.
-  const soonest = storedAt + Math.min(DAY, life / 3);
+  const soonest = storedAt + Math.max(LEAST_DISTANCE, Math.min(DAY, life / 3));
   return Math.max(soonest, Math.min(wanted, expiresAt - life / 10));
 }
 
