@@ -69,7 +69,7 @@ class Stage {
     const certificates = new AcmeCertificates({
       telemetry: this.telemetry,
       openClient: async () => this.acme,
-      readSecret: async (secret) => String(secret),
+      readSecret: async (secret) => (typeof secret === 'string' ? secret : JSON.stringify(secret)),
       onStored: () => this.stored++,
       now: () => this.now,
       random: () => 0,
