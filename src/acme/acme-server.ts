@@ -7,6 +7,8 @@ export interface AcmeServerOptions {
   /** The directory (RFC 8555 §7.1.1); `https:`. */
   readonly url: URL;
   readonly http: Pick<HttpClient, 'fetch'>;
+  /** What URLs of other hosts may lead to, besides public addresses. */
+  readonly allowPrivate: readonly string[];
   readonly key: AccountKey;
   /** Ends every request. */
   readonly signal: AbortSignal;
@@ -149,7 +151,7 @@ export class AcmeServer {
     url: string,
     { headers = {}, body }: { readonly headers?: Readonly<Record<string, string>>; readonly body?: string } = {},
   ): Promise<AcmeReply> {
-    const { http, signal } = this.#options;
+    const { http, allowPrivate, signal } = this.#options;
     const target = this.#targetOf(url);
     const reply = await http.fetch({
       method,
@@ -157,7 +159,7 @@ export class AcmeServer {
       headers: { 'user-agent': 'entrepot', ...headers },
       ...(body === undefined ? {} : { body }),
       // The configuration names the host of the directory. Other hosts are the server's choice.
-      addresses: target.host === this.#options.url.host ? { kind: 'any' } : { kind: 'public', allow: [] },
+      addresses: target.host === this.#options.url.host ? { kind: 'any' } : { kind: 'public', allow: allowPrivate },
       signal: AbortSignal.any([signal, AbortSignal.timeout(EXCHANGE_TIMEOUT)]),
       maxBytes: MAX_BYTES,
     });

@@ -68,7 +68,7 @@ class Stage {
   #create(): AcmeCertificates {
     const certificates = new AcmeCertificates({
       telemetry: this.telemetry,
-      openClient: async () => this.acme,
+      openClient: async () => ({ http: this.acme, allowPrivate: [] }),
       readSecret: async (secret) => (typeof secret === 'string' ? secret : JSON.stringify(secret)),
       onStored: () => this.stored++,
       now: () => this.now,

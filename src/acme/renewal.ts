@@ -27,8 +27,10 @@ export interface RenewalContext {
   readonly challenges: Challenges;
   /** One conversation with an ACME server after the other: the first one may create the account and its key. */
   readonly orders: ConcurrencyLimit;
-  /** A client for one conversation with the ACME server, which closes it. @throws {Error} */
-  readonly openClient: (spec: AcmeSpec) => Promise<HttpClient>;
+  /** A client for one conversation with the ACME server, which closes it; see {@link AcmeServer}. @throws {Error} */
+  readonly openClient: (
+    spec: AcmeSpec,
+  ) => Promise<{ readonly http: HttpClient; readonly allowPrivate: readonly string[] }>;
   /** @throws {Error} */
   readonly readSecret: (secret: Secret) => Promise<string>;
   /** Called when a certificate was stored. */
@@ -237,9 +239,9 @@ export class Renewal {
   ): Promise<T> {
     const { pem, isKnown } = await this.#accountKey();
     const key = openAccountKey(pem);
-    const http = await this.#context.openClient(this.spec);
+    const { http, allowPrivate } = await this.#context.openClient(this.spec);
     try {
-      const server = new AcmeServer({ url: new URL(this.spec.server), http, key, signal });
+      const server = new AcmeServer({ url: new URL(this.spec.server), http, allowPrivate, key, signal });
       return await talk({ server, thumbprint: key.thumbprint, isKnown });
     } finally {
       await http.close();

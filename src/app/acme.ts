@@ -30,7 +30,7 @@ export async function openAcme(
         loadNet(),
         upstreamSets.clients.optionsFor({ ...transport, tls }),
       ]);
-      return createHttpClient(options);
+      return { http: createHttpClient(options), allowPrivate: transport.allowPrivate };
     },
     async readSecret(secret) {
       const { readSecret } = await loadUpstream();
