@@ -12,7 +12,7 @@ import { applyConfig, type Live, type ReloadTarget } from './apply-config.ts';
 import { createGeneration, describeUpstreams, type Generation, type ProcessContext } from './generation.ts';
 import { openParts, type ServerParts } from './parts.ts';
 import { Reloader } from './reload.ts';
-import { acmeSpecsOf, authorityOf, checkOwnFiles, frontDoorOptionsOf } from './settings/index.ts';
+import { acmeSpecsOf, authorityOf, checkOwnFiles, diskReadingOf, frontDoorOptionsOf } from './settings/index.ts';
 
 /** A running server. */
 export interface App {
@@ -90,7 +90,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
   const readiness = { isReady: false };
   const ownPorts = new Set<number>();
   const openTunnels = { count: 0 };
-  const metrics = openMetrics(config, { parts, version, openTunnels, target: () => target });
+  const metrics = openMetrics(config, { parts, version, readiness, openTunnels, target: () => target });
   const acme = await openAcme(config, { ...parts, live: () => target.live, frontDoor: () => target.frontDoor });
   const processContext: ProcessContext = {
     ...parts,
@@ -133,14 +133,21 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
   };
 }
 
-interface MetricsParts extends Pick<RunningServer, 'parts' | 'version'>, Pick<ProcessContext, 'openTunnels'> {
+/** `cache.max_size` in bytes. */
+function limitOf({ cache }: Config): number | undefined {
+  return cache === 'off' ? undefined : cache.maxSize;
+}
+
+interface MetricsParts
+  extends Pick<RunningServer, 'parts' | 'version' | 'readiness'>,
+    Pick<ProcessContext, 'openTunnels'> {
   /** Called when metrics are read, which no request can before the listeners open. */
   readonly target: () => ReloadTarget;
 }
 
 function openMetrics(
   config: Config,
-  { parts: { telemetry, admission, cache, upstreamSets }, version, openTunnels, target }: MetricsParts,
+  { parts: { telemetry, admission, cache, upstreamSets }, version, readiness, openTunnels, target }: MetricsParts,
 ): ReturnType<typeof createMetrics> {
   return createMetrics(telemetry, {
     version,
@@ -150,6 +157,9 @@ function openMetrics(
     admission,
     transfers: () => [...cache.transfers].length,
     cache: () => cache.totals(),
+    ...(config.cache !== 'off' && { cacheLimit: () => limitOf(target().live.current.config) }),
+    ...diskReadingOf(config),
+    ready: () => readiness.isReady && !admission.overloaded,
     paused: () => cache.pause !== undefined,
     upstreams: () => describeUpstreams(target().live.current, upstreamSets),
     ...(frontDoorOptionsOf(config).listeners.some(({ tls }) => tls !== undefined) && {

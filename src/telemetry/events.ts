@@ -77,6 +77,16 @@ export interface Events {
     readonly source: 'backup' | 'nothing';
     readonly backupAt?: number | undefined;
   };
+  /**
+   * A backup of the metadata database was due. `failed`: the disk refused it. `damaged`: the database is, and its earlier
+   * backup stays. Nothing is published while nothing has changed.
+   */
+  'names.backup': { readonly outcome: 'made' | 'failed' | 'damaged' };
+  /**
+   * What became of recorded spans. `exported`: the collector has them. `failed`: it refused them or did not answer. `dropped`:
+   * the queue was full, or the server stopped first.
+   */
+  'trace.spans': { readonly outcome: 'exported' | 'failed' | 'dropped'; readonly spans: number };
   /** A client in an intercepted tunnel did not complete its TLS handshake with us. */
   'mitm.handshake': MitmHandshakeFailed;
   /** One exchange in an intercepted tunnel. Headers that could be secret are masked already. */

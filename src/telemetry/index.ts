@@ -20,5 +20,5 @@ export {
 export { loadPromClient } from './load-prom-client.ts';
 export { createLog, type Log, type LogFormat } from './log.ts';
 export { logEvents } from './log-subscriber.ts';
-export { createMetrics } from './metrics.ts';
+export { createMetrics, type MetricsOptions } from './metrics.ts';
 export { redactText, redactUrl } from './redact.ts';

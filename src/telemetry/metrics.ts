@@ -16,6 +16,12 @@ export interface MetricsOptions {
   readonly tunnels?: () => number;
   /** The stored blobs and their total size. */
   readonly cache?: () => Promise<{ readonly blobs: number; readonly bytes: number }>;
+  /** `cache.max_size` in bytes; undefined: no limit. */
+  readonly cacheLimit?: () => number | undefined;
+  /** The file system of the cache directory, in bytes; `free` is the part that this user may write. */
+  readonly disk?: () => Promise<{ readonly free: number; readonly total: number }>;
+  /** Whether `/readyz` reports ready. */
+  readonly ready?: () => boolean;
   /** Whether caching is paused. */
   readonly paused?: () => boolean;
   /** The certificates in use. `expiresAt`: milliseconds since the epoch. */
@@ -98,6 +104,9 @@ export function createCounters({
   transfers,
   tunnels,
   cache,
+  cacheLimit,
+  disk,
+  ready,
   paused,
   upstreams,
   certificates,
@@ -222,6 +231,16 @@ export function createCounters({
       name: 'entrepot_cache_adopted_total',
       help: 'Blob files without a row in the metadata database that were verified and kept.',
     }),
+    backups: new Counter({
+      name: 'entrepot_metadata_backups_total',
+      help: 'Backups of the metadata database by outcome; damaged: the database is, and its earlier backup stays.',
+      labels: ['outcome'],
+    }),
+    spans: new Counter({
+      name: 'entrepot_trace_spans_total',
+      help: 'Recorded spans by outcome; failed: the collector refused them or did not answer, dropped: the queue was full.',
+      labels: ['outcome'],
+    }),
     fallbacks: new Counter({
       name: 'entrepot_tls_fallback_total',
       help: 'TLS handshakes that were cut and retried, by the lengths of the first fragment (0: unfragmented).',
@@ -269,6 +288,13 @@ export function createCounters({
       help: 'Always 1; the labels hold the versions of entrepot and Node.',
       labels: ['version', 'node'],
       read: () => [{ values: [version, process.versions.node], value: 1 }],
+    }),
+    ...(ready && {
+      ready: new Gauge({
+        name: 'entrepot_ready',
+        help: '1 while /readyz reports ready; 0 while the server stops or is overloaded.',
+        read: () => (ready() ? 1 : 0),
+      }),
     }),
     ...(inFlight && {
       inFlight: new Gauge({ name: 'entrepot_http_requests_in_flight', help: 'Responses in progress.', read: inFlight }),
@@ -347,6 +373,28 @@ export function createCounters({
         read: async () => (await cache()).bytes,
       }),
     }),
+    ...(cacheLimit && {
+      limit: new Gauge({
+        name: 'entrepot_cache_limit_bytes',
+        help: 'cache.max_size; absent without a limit.',
+        read: () => {
+          const value = cacheLimit();
+          return value === undefined ? [] : value;
+        },
+      }),
+    }),
+    ...(disk && {
+      diskFree: new Gauge({
+        name: 'entrepot_cache_disk_free_bytes',
+        help: 'Free bytes on the disk of the cache directory, as far as this user may write them.',
+        read: async () => (await disk()).free,
+      }),
+      diskSize: new Gauge({
+        name: 'entrepot_cache_disk_size_bytes',
+        help: 'Size of the disk of the cache directory.',
+        read: async () => (await disk()).total,
+      }),
+    }),
   };
 }
 
@@ -390,6 +438,8 @@ function subscribe(
     telemetry.on('blob.oversized', () => counters.oversized.add(1)),
     telemetry.on('blob.rotten', ({ reason }) => counters.rotten.add(1, reason)),
     telemetry.on('blob.adopted', () => counters.adopted.add(1)),
+    telemetry.on('names.backup', ({ outcome }) => counters.backups.add(1, outcome)),
+    telemetry.on('trace.spans', ({ outcome, spans }) => counters.spans.add(spans, outcome)),
     telemetry.on('transport.fallback', ({ from, to, reason }) =>
       counters.fallbacks.add(1, String(from), String(to), reason),
     ),

@@ -274,6 +274,8 @@ const PACKAGES = {
   npm: 'npm',
   openssl: 'openssl',
   podman: 'podman',
+  prometheus: 'prometheus',
+  promtool: 'prometheus',
   'qemu-aarch64-static':
     'apt-get install qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross libatomic1-arm64-cross',
   runc: 'runc',

@@ -13,7 +13,7 @@ export { loadAcme, loadLateParts, loadNet, loadUpstream, loadWeb } from './lazy.
 export { acmeSpecsOf } from './listener-tls.ts';
 export { notesOf } from './notes.ts';
 export { catalogueOf, composeRegistries } from './registries.ts';
-export { cacheOptionsOf, frontDoorOptionsOf, logFormatOf } from './server.ts';
+export { cacheOptionsOf, diskReadingOf, frontDoorOptionsOf, logFormatOf } from './server.ts';
 export { mirrorSpecOf, siteDoorsOf } from './sites.ts';
 export { checkOwnFiles, checkTlsFiles, readUpstreamFiles } from './tls-files.ts';
 export { transportOf } from './transport.ts';

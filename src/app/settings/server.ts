@@ -3,7 +3,7 @@ import type { Config } from '../../config/index.ts';
 import type { Catalogue } from '../../routing/index.ts';
 import { compileTrustedProxies, type FrontDoorOptions } from '../../server/index.ts';
 import { freeSpace } from '../../store/index.ts';
-import type { LogFormat } from '../../telemetry/index.ts';
+import type { LogFormat, MetricsOptions } from '../../telemetry/index.ts';
 import { type ListenerTls, listenerFilesOf } from './listener-tls.ts';
 import { tagPatternsOf } from './notes.ts';
 
@@ -20,6 +20,11 @@ export function cacheOptionsOf(
 ): Omit<PullThroughOptions, 'origin' | 'store' | 'metadata' | 'telemetry' | 'now'> {
   if (cache === 'off') return { keep: false };
   return { ...cache, ...tagPatternsOf(cache, catalogue), keep: true, disk: () => freeSpace(cache.dir) };
+}
+
+/** What `/metrics` reads of the disk; nothing with `cache: off`. */
+export function diskReadingOf({ cache }: Config): Pick<MetricsOptions, 'disk'> {
+  return cache === 'off' ? {} : { disk: () => freeSpace(cache.dir) };
 }
 
 /** The listeners of the server and of its forward proxy, with their time limits and bounds. */

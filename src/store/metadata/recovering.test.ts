@@ -224,21 +224,25 @@ describe('the backup of a metadata database', () => {
 
   test('is not made where nothing has changed', async (t) => {
     const file = await temporaryFile(t);
-    await (await filled(t, file)).store.close();
+    const first = await filled(t, file);
+    await first.store.close();
+    assert.deepEqual(first.backups, ['made']);
     const before = await stat(backupOf(file));
-    const { store } = await opened(t, file);
+    const { store, backups } = await opened(t, file);
     await store.getTag(NGINX, 'tag');
     await store.close();
+    assert.deepEqual(backups, []);
     assert.equal((await stat(backupOf(file))).ino, before.ino);
   });
 
   test('that cannot be made is said, and costs nothing else', async (t) => {
     const file = await temporaryFile(t);
-    const { store, warnings } = await filled(t, file);
+    const { store, warnings, backups } = await filled(t, file);
     // A rename cannot replace a directory.
     await mkdir(join(backupOf(file), 'in the way'), { recursive: true });
     await store.close();
     assert.match(String(warnings[0]?.message), /Cannot back up/);
+    assert.deepEqual(backups, ['failed']);
     assert.deepEqual(await (await opened(t, file)).store.getTag(NGINX, 'tag'), tagRecord(1));
   });
 });
@@ -247,17 +251,20 @@ interface Opened {
   readonly store: MetadataStore;
   readonly recovered: Events['names.recovered'][];
   readonly warnings: Events['warning'][];
+  readonly backups: Events['names.backup']['outcome'][];
 }
 
 async function opened(t: TestContext, file: string, options: { backupEvery?: number } = {}): Promise<Opened> {
   const telemetry = new Telemetry();
   const recovered: Events['names.recovered'][] = [];
   const warnings: Events['warning'][] = [];
+  const backups: Opened['backups'] = [];
   telemetry.on('names.recovered', (event) => recovered.push(event));
+  telemetry.on('names.backup', ({ outcome }) => backups.push(outcome));
   telemetry.on('warning', (event) => warnings.push(event));
   const store = await openRecoveringMetadataStore({ file, telemetry, ...options });
   t.after(() => store.close());
-  return { store, recovered, warnings };
+  return { store, recovered, warnings, backups };
 }
 
 /** An open store with a tag, a blob and `members` members. */

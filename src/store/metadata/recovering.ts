@@ -179,13 +179,16 @@ class RecoveringMetadataStore implements MetadataStore {
       const found = await backUpMetadata(store, file);
       if (found === undefined) {
         this.#backedUp = changes;
+        telemetry.publish('names.backup', { outcome: 'made' });
         return;
       }
+      telemetry.publish('names.backup', { outcome: 'damaged' });
       const error = new MetadataCorruptError(file, { found });
       telemetry.publish('warning', { message: 'The metadata database is damaged: its earlier backup is kept', error });
       // Not awaited: the recovery waits for this backup.
       if (this.#closing === undefined) this.#recover(store, error).catch(() => {});
     } catch (error) {
+      telemetry.publish('names.backup', { outcome: 'failed' });
       telemetry.publish('warning', { message: 'Cannot back up the metadata database', error });
     }
   }
