@@ -62,7 +62,8 @@ export async function startApp(loaded: LoadedConfig, options: AppOptions): Promi
     }
   }
   try {
-    const opened = await openParts(loaded.config, { telemetry: new Telemetry(), log, cleanups });
+    const { version } = options;
+    const opened = await openParts(loaded.config, { telemetry: new Telemetry(), log, version, cleanups });
     return await start(loaded, { ...options, ...opened, cleanUp });
   } catch (error) {
     await cleanUp();
@@ -247,13 +248,14 @@ async function openControl(server: RunningServer): Promise<void> {
   await control.start();
 }
 
-function stopperOf({ live, frontDoor, reloader, cleanUp, readiness }: RunningServer): App['stop'] {
+function stopperOf({ live, parts, frontDoor, reloader, cleanUp, readiness }: RunningServer): App['stop'] {
   const hurry = new AbortController();
   let stopping: Promise<{ cut: number }> | undefined;
   async function drain(): Promise<{ cut: number }> {
     const { drainDelay: delay, shutdownTimeout: timeoutMs } = live.current.config.timeouts;
     // Gives a load balancer time to see that the server is not ready, before connections are refused.
     if (delay > 0) await sleep(delay, undefined, { signal: hurry.signal }).catch(() => {});
+    parts.tracing?.stopBy(performance.now() + timeoutMs);
     const [drained] = await Promise.all([frontDoor.stop({ timeoutMs }), reloader.close()]);
     await cleanUp();
     return drained;

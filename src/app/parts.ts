@@ -1,16 +1,19 @@
 import { PullThrough } from '../cache/index.ts';
 import type { Config } from '../config/index.ts';
 import { Admission } from '../server/index.ts';
-import type { Log, Telemetry } from '../telemetry/index.ts';
+import type { Log, Telemetry, Tracing } from '../telemetry/index.ts';
 import { EventLog } from './event-log.ts';
 import { cacheOptionsOf } from './settings/index.ts';
 import { openStorage, type Storage } from './storage.ts';
+import { openTracing } from './tracing.ts';
 import { type UpstreamSet, UpstreamSets } from './upstream-set.ts';
 
 /** What every part of a server is made with. */
 export interface PartsContext {
   readonly telemetry: Telemetry;
   readonly log: Log;
+  /** Of this program. */
+  readonly version: string;
   /** What closes the parts again, in the order they were opened; run in the opposite order. */
   readonly cleanups: (() => unknown)[];
 }
@@ -18,6 +21,8 @@ export interface PartsContext {
 /** The parts that live as long as the process; a reload only reconfigures them. */
 export interface ServerParts extends PartsContext {
   readonly eventLog: EventLog;
+  /** Undefined unless `tracing.endpoint` is set. */
+  readonly tracing: Tracing | undefined;
   readonly upstreamSets: UpstreamSets;
   readonly storage: Storage;
   readonly cache: PullThrough;
@@ -37,6 +42,8 @@ export async function openParts(
   const { telemetry, cleanups } = context;
   const eventLog = new EventLog(config, context);
   cleanups.push(() => eventLog.close());
+  // Closed after what still makes spans when it stops, and before the log, which says what could not be sent.
+  const tracing = await openTracing(config, context);
   const upstreamSets = new UpstreamSets(telemetry);
   cleanups.push(() => upstreamSets.clients.close());
   const upstreams = await upstreamSets.open(config);
@@ -51,5 +58,5 @@ export async function openParts(
   });
   const admission = new Admission({ limits: config.limits, telemetry });
   cleanups.push(() => admission.close());
-  return { parts: { ...context, eventLog, upstreamSets, storage, cache, admission }, upstreams };
+  return { parts: { ...context, eventLog, tracing, upstreamSets, storage, cache, admission }, upstreams };
 }

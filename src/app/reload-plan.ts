@@ -17,6 +17,7 @@ export function planReload(running: Config, wanted: Config): ReloadPlan {
   const config: Config = {
     ...wanted,
     listen: withAcmeOf(running.listen, wanted.listen),
+    tracing: running.tracing,
     cache:
       running.cache === 'off' || wanted.cache === 'off'
         ? running.cache

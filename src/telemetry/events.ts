@@ -5,6 +5,15 @@ import type { Digest } from '../oci/index.ts';
  * subscribers. No payload holds a credential, and no URL holds a query.
  */
 export interface Events {
+  /** A request's head was read. Published only where it has a listener, before anything is done for the request. */
+  'request.started': {
+    readonly id: string;
+    /** The headers of W3C Trace Context. */
+    readonly traceparent: string | undefined;
+    readonly tracestate: string | undefined;
+    /** The request came from a server in `trusted_proxies`. */
+    readonly isTrusted: boolean;
+  };
   /** A response was sent, or its connection was cut. */
   'request.finished': RequestFinished;
   /** One HTTP exchange with another registry, its token service or a redirect target. */

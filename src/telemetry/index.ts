@@ -1,5 +1,5 @@
 /**
- * The catalogue of events of a running server, and the log and the metrics made of them.
+ * The catalogue of events of a running server, and the log, the metrics and the traces made of them.
  *
  * It formats every log line. It never makes a decision, and it never fails a request.
  */
@@ -18,7 +18,9 @@ export {
   type UpstreamRequestEnded,
 } from './events.ts';
 export { loadPromClient } from './load-prom-client.ts';
+export { loadTracing } from './load-tracing.ts';
 export { createLog, type Log, type LogFormat } from './log.ts';
 export { logEvents } from './log-subscriber.ts';
 export { createMetrics, type MetricsOptions } from './metrics.ts';
 export { redactText, redactUrl } from './redact.ts';
+export type { Delivery, SendSpans, Tracing } from './tracing/index.ts';

@@ -74,6 +74,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
  */
 export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
   app: { settings: [] },
+  telemetry: { tracing: [] },
   cache: {
     metadata: [],
     revalidation: [],

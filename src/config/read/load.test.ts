@@ -76,6 +76,7 @@ describe('loadConfig() without anything', () => {
         verifyAfter: 604_800_000,
       },
       log: { level: 'info', format: 'auto', access: true },
+      tracing: { sample: 1, headers: {}, serviceName: 'entrepot', timeout: 10_000 },
       timeouts: {
         readHeaderTimeout: 10_000,
         readTimeout: 0,

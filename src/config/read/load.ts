@@ -13,6 +13,7 @@ import {
 } from './environment.ts';
 import { explainIssues } from './explain.ts';
 import { findFile } from './find-file.ts';
+import { readOpenTelemetry } from './open-telemetry.ts';
 import { readYaml } from './read-yaml.ts';
 import { checkReferences, resolvePaths } from './references.ts';
 
@@ -67,7 +68,7 @@ export interface LoadedConfig {
  */
 export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfig> {
   const { flags = {}, env = process.env, cwd = process.cwd() } = options;
-  const { file, layers, settings, problems: unreadable } = await readLayers({ flags, env, cwd });
+  const { file, layers, settings, notes, problems: unreadable } = await readLayers({ flags, env, cwd });
 
   const { config, problems } = parse(settings);
   const all = [...unreadable, ...problems];
@@ -87,7 +88,7 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
     config: withDirectory(config, cwd),
     source: file.source,
     settings,
-    layerNotes: [...findTurnedOn(layers), ...references.notes],
+    layerNotes: [...findTurnedOn(layers), ...notes, ...references.notes],
     isBlank,
   };
 }
@@ -125,8 +126,9 @@ interface Layers {
   readonly file: FileLayer;
   /** File, environment, flags. */
   readonly layers: readonly (Tree | undefined)[];
-  /** The layers joined, with what `PORT` and `DEBUG` add. */
+  /** The layers joined, with what `PORT`, `DEBUG` and the variables of OpenTelemetry add. */
   readonly settings: Tree | undefined;
+  readonly notes: readonly ConfigProblem[];
   /** What is wrong with the sources themselves. */
   readonly problems: readonly ConfigProblem[];
 }
@@ -142,10 +144,13 @@ async function readLayers({ flags, env, cwd }: Surroundings): Promise<Layers> {
   const written = layers.reduce(mergeTrees, undefined);
   const port = isWritten(written, ['listen']) ? undefined : readPort(env);
   const debug = isWritten(written, ['log', 'level']) ? undefined : readDebug(env);
+  const openTelemetry = readOpenTelemetry(env, { isPointed: isWritten(written, ['tracing', 'endpoint']) });
   return {
     file,
     layers,
-    settings: [port?.tree, debug].reduce(mergeTrees, written),
+    // What is written of a section goes before what the variables of OpenTelemetry have of it.
+    settings: [port?.tree, debug].reduce(mergeTrees, mergeTrees(openTelemetry.tree, written)),
+    notes: openTelemetry.notes,
     problems: [...file.problems, ...environment.problems, ...(port?.problems ?? [])],
   };
 }

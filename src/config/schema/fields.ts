@@ -167,6 +167,18 @@ export const originUrl = fromText(
   },
 );
 
+/** The address of a collector, kept with the path that OTLP has for traces (OTLP/HTTP Request). */
+export const traceEndpoint = fromText(
+  (text) => {
+    const url = parseHttpUrl(text);
+    return url === undefined || url.endsWith('/v1/traces') ? url : `${url}/v1/traces`;
+  },
+  {
+    type: 'URL',
+    expected: 'an http:// or https:// address without a query or a password in it, e.g. http://127.0.0.1:4318',
+  },
+);
+
 function parseHttpUrl(text: string): string | undefined {
   if (!/^https?:\/\/[^/]/i.test(text) || /[\s\\]/.test(text)) return undefined;
   const url = URL.parse(text);

@@ -36,6 +36,7 @@ import { mirrors } from './mirrors.ts';
 import { options } from './options.ts';
 import { platform } from './platform.ts';
 import { timeouts } from './timeouts.ts';
+import { tracing } from './tracing.ts';
 import {
   ALLOW_PLAIN_FALLBACK,
   credentials,
@@ -375,6 +376,7 @@ export const configSchema = options({
   }),
   cache: cache.prefault({}).describe('The cache of pulled content; `off` only streams.'),
   log: log.prefault({}).describe('Logging.'),
+  tracing: tracing.prefault({}).describe('Traces, sent to an OpenTelemetry collector. Off without an `endpoint`.'),
   timeouts: timeouts.prefault({}).describe('Time limits for client connections.'),
   limits: limits.prefault({}).describe('Limits for concurrent requests and connections.'),
   transport: transport.prefault({}).describe('Connections to upstreams.'),

@@ -68,6 +68,7 @@ describe('the client', () => {
       address: '192.0.2.1',
       scheme: 'https',
       host: 'm.example',
+      isForwarded: true,
     });
   });
 
@@ -82,6 +83,7 @@ describe('the client', () => {
       address: '192.0.2.1',
       scheme: 'https',
       host: 'm:5000',
+      isForwarded: true,
     });
   });
 

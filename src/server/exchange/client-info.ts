@@ -12,6 +12,8 @@ export interface ClientInfo {
   readonly scheme: 'http' | 'https';
   /** The host that the client addresses, with the port unless it is the scheme's default. */
   readonly host: string | undefined;
+  /** Set where the peer is a trusted proxy. */
+  readonly isForwarded?: true;
   /** Set where the request did not address this server itself: it came to the forward proxy, or out of a decrypted tunnel. */
   readonly entryPoint?: 'forward' | 'mitm';
 }
@@ -61,7 +63,8 @@ export function identifyClient({ peer, encrypted, headers }: ConnectionInfo, isT
   let address = peer === undefined ? undefined : plainAddress(peer);
   let scheme: ClientInfo['scheme'] = encrypted ? 'https' : 'http';
   let host = headers.host;
-  if (isTrusted(address)) {
+  const isForwarded = isTrusted(address);
+  if (isForwarded) {
     for (const hop of forwardedHops(headers).toReversed()) {
       scheme = hop.scheme ?? scheme;
       host = hop.host ?? host;
@@ -72,7 +75,7 @@ export function identifyClient({ peer, encrypted, headers }: ConnectionInfo, isT
       if (!isTrusted(address)) break;
     }
   }
-  return { address: address ?? '', scheme, host };
+  return { address: address ?? '', scheme, host, ...(isForwarded && { isForwarded }) };
 }
 
 /** The key that limits count a client under. An IPv6 /64 network is one client: its owner has every address in it. */

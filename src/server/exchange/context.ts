@@ -72,6 +72,14 @@ export class RequestContext {
     this.host = client.host;
 
     const started = performance.now();
+    if (telemetry.hears('request.started')) {
+      telemetry.publish('request.started', {
+        id: this.id,
+        traceparent: headerOf(request, 'traceparent'),
+        tracestate: headerOf(request, 'tracestate'),
+        isTrusted: client.isForwarded === true,
+      });
+    }
     response.once('close', () => {
       if (!response.writableFinished) this.#left?.abort(new ClientLeftError());
       telemetry.publish('request.finished', {
@@ -112,6 +120,11 @@ export class RequestContext {
   get isHead(): boolean {
     return this.method === 'HEAD';
   }
+}
+
+/** Several headers of one name are joined, as Node does for names it does not know. */
+function headerOf({ headers }: IncomingMessage, name: string): string | undefined {
+  return headers[name]?.toString();
 }
 
 /** The connection was lost before the answer was complete. */
