@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 
 /** A place in a trace, as other spans refer to it. */
 export interface SpanContext {
@@ -49,8 +49,17 @@ function newSpanId(): string {
   return newId(8);
 }
 
+/** Random bytes for many ids: each call of the generator costs as much as a span. */
+const pool = Buffer.alloc(4096);
+let used = pool.length;
+
 function newId(bytes: number): string {
-  const id = randomBytes(bytes).toString('hex');
+  if (used + bytes > pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  const id = pool.toString('hex', used, used + bytes);
+  used += bytes;
   // All zeros mean "none".
   return /^0+$/.test(id) ? newId(bytes) : id;
 }

@@ -261,14 +261,14 @@ describe('a trace', () => {
       interval: 1,
       send: () => Promise.resolve({ kind: 'refused', reason: 'http://collector answered 401' }),
     });
-    for (let each = 0; each < 600; each += 1) telemetry.publish('request.finished', { ...FINISHED, id: `${each}` });
+    for (let each = 0; each < 200; each += 1) telemetry.publish('request.finished', { ...FINISHED, id: `${each}` });
     await tracing.close();
     telemetry.publish('request.finished', { ...FINISHED, id: 'after' });
     assert.deepEqual(
       fates.map(({ outcome, spans }) => [outcome, spans]),
       [
-        ['failed', 512],
-        ['failed', 88],
+        ['failed', 128],
+        ['failed', 72],
       ],
     );
     assert.equal(warnings.length, 1);

@@ -143,13 +143,14 @@ class SpanRecorder {
     this.#requests.delete(event.id);
     // A tunnel has no start of its own.
     const span = known ?? openSpan(newTrace(this.#sample));
+    if (!span.context.sampled) return;
     this.#finish(span, { ...describeRequest(event, span.reason), kind: 'server', durationMs: event.durationMs });
   }
 
   #recordUpstreamRequest(event: UpstreamRequestEnded): void {
     const parent = this.#current.getStore();
-    if (parent?.context.sampled === false) return;
     const span = this.#child(parent);
+    if (!span.context.sampled) return;
     const key = `${event.method} ${event.url}`;
     const resends = parent?.asked.get(key) ?? 0;
     if (parent !== undefined && (resends > 0 || parent.asked.size < MAX_DETAILS)) parent.asked.set(key, resends + 1);
@@ -181,6 +182,7 @@ class SpanRecorder {
     // It fails without a start where no upstream answers.
     const span = this.#transfers.get(event.id) ?? this.#child(this.#current.getStore());
     this.#transfers.delete(event.id);
+    if (!span.context.sampled) return;
     this.#finish(span, { ...describeTransfer(event), kind: 'internal', durationMs: event.durationMs });
   }
 
@@ -197,7 +199,6 @@ class SpanRecorder {
     { context, parentSpanId, links, events }: OpenSpan,
     { durationMs, ...said }: Pick<Span, 'name' | 'kind' | 'attributes' | 'failure'> & { readonly durationMs: number },
   ): void {
-    if (!context.sampled) return;
     const end = Date.now();
     this.queue.add({ context, parentSpanId, links, events, start: end - durationMs, end, ...said });
   }
