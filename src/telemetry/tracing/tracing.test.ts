@@ -226,6 +226,17 @@ describe('a trace', () => {
     assert.deepEqual(spans, []);
   });
 
+  test('is not made of a probe or a scrape', async () => {
+    const spans = await spansOf(({ telemetry }) => {
+      for (const route of ['health', 'metrics', 'help'])
+        telemetry.publish('request.finished', { ...FINISHED, id: route, path: `/${route}`, route });
+    });
+    assert.deepEqual(
+      spans.map(({ name }) => name),
+      ['GET help'],
+    );
+  });
+
   test('says what failed', async () => {
     const [span] = await spansOf(({ telemetry }) =>
       telemetry.publish('request.finished', {

@@ -49,6 +49,9 @@ const MAX_DETAILS = 64;
 /** Requests and transfers that run. Both end with an event of their own, so the bound is reached only by a defect. */
 const MAX_OPEN = 100_000;
 
+/** Probes and scrapes: they come every few seconds, and say nothing of a pull. */
+const UNTRACED: ReadonlySet<string> = new Set(['health', 'metrics']);
+
 const CLOSE_MS = 5000;
 
 /** Milliseconds between two warnings that spans are lost. */
@@ -143,7 +146,7 @@ class SpanRecorder {
     this.#requests.delete(event.id);
     // A tunnel has no start of its own.
     const span = known ?? openSpan(newTrace(this.#sample));
-    if (!span.context.sampled) return;
+    if (!span.context.sampled || UNTRACED.has(event.route)) return;
     this.#finish(span, { ...describeRequest(event, span.reason), kind: 'server', durationMs: event.durationMs });
   }
 
