@@ -162,6 +162,24 @@ describe('help', () => {
     });
   }
 
+  test('names the command whose help explains a mistake', async () => {
+    const rows = [
+      ['serve --lissten x', /unknown option '--lissten'.*\(see entrepot serve --help\)/s],
+      ['foo --help', /unknown command 'foo'\n\(see entrepot --help\)/],
+      ['help serv', /unknown command 'serv'\n\(Did you mean serve\?\)/],
+      ['help config valdate', /unknown command 'valdate'.*\(see entrepot config --help\)/s],
+      ['setup skopeo', /reads the files of podman: use entrepot setup podman\./],
+      ['setup dockr', /Expected one of docker, .*Did you mean docker\?/],
+    ] as const;
+    for (const [line, expected] of rows) {
+      const { code, out, err } = await command(...line.split(' '));
+      assert.deepEqual([line, code, out], [line, 2, '']);
+      assert.match(err, expected);
+    }
+    const [one, other] = [await command('help', 'config', 'print'), await command('config', 'print', '--help')];
+    assert.deepEqual(one, other);
+  });
+
   test('has examples where there is something to say', async () => {
     for (const argv of [['--help'], ['serve', '--help'], ['config', '--help']]) {
       assert.match((await command(...argv)).out, /\nExamples:\n/);

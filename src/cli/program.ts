@@ -41,7 +41,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   }
   const serveFlags = program.commands.find((command) => command.name() === 'serve')?.options ?? [];
   const normal = withCommand(
-    given,
+    withHelp(given, program),
     serveFlags.flatMap(({ short, long }) => [short, long]).filter((flag) => typeof flag === 'string'),
   );
   try {
@@ -69,14 +69,38 @@ async function createProgram(context: CommandContext<Actions>): Promise<Command>
     .version(formatVersion(readVersion()), '-V, --version', 'print the version, the build and the version of Node')
     .helpOption('-h, --help', 'show this help')
     .helpCommand('help [command]', 'show the help of a command')
-    .showHelpAfterError('(see --help)')
     .addHelpText('after', ROOT_EXAMPLES);
 
   addServerCommands(program, context);
   addConfigCommands(program, context);
   addCacheCommands(program, context);
   addClientCommands(program, context);
+  nameHelpInErrors(program, program.name());
   return program;
+}
+
+/** An error about a command line names the command whose help explains it. */
+function nameHelpInErrors(command: Command, words: string): void {
+  command.showHelpAfterError(`(see ${words} --help)`);
+  for (const inner of command.commands) nameHelpInErrors(inner, `${words} ${inner.name()}`);
+}
+
+/**
+ * Makes `help config print` the same as `config print --help`. Where a command does not exist, the request for help is left
+ * out, so that commander reports the unknown command instead of showing the help of the program.
+ */
+function withHelp(argv: readonly string[], program: Command): readonly string[] {
+  const asked = argv[0] === 'help' ? [...argv.slice(1), '--help'] : argv;
+  if (!asked.includes('--help') && !asked.includes('-h')) return asked;
+  const firstFlag = asked.findIndex((argument) => argument.startsWith('-'));
+  const words = asked.slice(0, firstFlag);
+  let command = program;
+  for (const word of words) {
+    const inner = command.commands.find((each) => each.name() === word);
+    if (inner === undefined) return command.commands.length === 0 ? asked : words;
+    command = inner;
+  }
+  return asked;
 }
 
 const ROOT_EXAMPLES = `

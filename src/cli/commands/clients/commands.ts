@@ -1,12 +1,17 @@
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander';
 import { SETUP_CLIENTS, type SetupClient } from '../../../clients/index.ts';
+import { nearest } from '../../../lib/index.ts';
 import { type CommandContext, notEmpty, optionsOf } from '../../command.ts';
 
 /** Defines `setup`. Its action is imported when it runs. */
 export function addClientCommands(program: Command, { output, finish }: CommandContext<unknown>): void {
   program
     .command('setup')
-    .addArgument(new Argument('[client]', 'without it, list the clients of this machine').choices(SETUP_CLIENTS))
+    .addArgument(
+      new Argument('[client]', 'without it, list the clients of this machine')
+        .choices(SETUP_CLIENTS)
+        .argParser(clientName),
+    )
     .description('Point a client of this machine at the server: show the change of its files, apply it, undo it.')
     .option('--server <url>', 'address of the server as the client reaches it (without it, as the configuration says)')
     .option('-c, --config <file>', 'configuration file of the server, for its address')
@@ -31,6 +36,26 @@ export function addClientCommands(program: Command, { output, finish }: CommandC
       const { setup } = await import('./setup.ts');
       finish(await setup({ ...optionsOf(command), client }, { output }));
     });
+}
+
+/** Programs that have no set-up of their own, with the client whose files they read. */
+const READS_FILES_OF: ReadonlyMap<string, SetupClient> = new Map([
+  ['skopeo', 'podman'],
+  ['buildah', 'podman'],
+  ['nerdctl', 'containerd'],
+  ['buildx', 'buildkit'],
+]);
+
+function clientName(value: string): SetupClient {
+  const known = SETUP_CLIENTS.find((client) => client === value);
+  if (known !== undefined) return known;
+  const other = READS_FILES_OF.get(value);
+  if (other !== undefined) {
+    throw new InvalidArgumentError(`It reads the files of ${other}: use entrepot setup ${other}.`);
+  }
+  const meant = nearest(value, SETUP_CLIENTS);
+  const hint = meant === undefined ? '' : ` Did you mean ${meant}?`;
+  throw new InvalidArgumentError(`Expected one of ${SETUP_CLIENTS.join(', ')}.${hint}`);
 }
 
 /** Names of registries, with commas between. They become names of directories. */

@@ -212,7 +212,7 @@ describe('entrepot setup', () => {
   });
 
   for (const [argv, reason] of [
-    [['dockr'], /Allowed choices are docker, containerd/],
+    [['dockr'], /Expected one of docker, containerd/],
     [['docker', '--apply', '--undo'], /cannot be used with option '--apply'/],
     [['docker', '--apply', '--dry-run'], /cannot be used with/],
     [['--apply'], /name the client to set up/],

@@ -125,8 +125,9 @@ Examples:
   entrepot healthcheck --url http://127.0.0.1:5000/readyz --timeout 1s
   entrepot healthcheck --url unix:/run/entrepot/entrepot.sock
 
-It prints one line. With --url it reads no configuration, and takes half the time. The certificate of a configured listener and of a loopback address is not checked. If the server was
-started with --listen, name the address with --url. Exit codes: 0 for an answer of 200 to 299, else 1; 2 wrong command line.`;
+It prints one line. With --url it reads no configuration, and takes half the time. The certificate of a configured listener
+and of a loopback address is not checked. If the server was started with --listen, name the address with --url.
+Exit codes: 0 for an answer of 200 to 299, else 1; 2 wrong command line.`;
 const DOCTOR_HELP = `
 Examples:
   entrepot doctor                                  on the machine of the server
