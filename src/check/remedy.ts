@@ -107,6 +107,8 @@ export function answerRemedy(status: number, kind: 'registry' | 'mirror'): strin
   }
   if (kind === 'mirror' || status < 400) return undefined;
   switch (status) {
+    case 400:
+      return 'Is there a registry at this url? A port that expects HTTPS also answers plain HTTP with 400: try https://.';
     case 401:
       return 'Its 401 names no way to log in: is there a registry at this url?';
     case 403:

@@ -421,6 +421,13 @@ describe('what works and wants to be looked at', () => {
     assert.match(step(report, 'http').remedy ?? '', /no registry at this url/);
   });
 
+  test('a port of HTTPS that is asked by plain HTTP', async () => {
+    await using server = await serve((_, response) => void response.writeHead(400).end());
+    const { report } = await checkOne(server.url);
+    assert.equal(names(report), 'tcp:ok http:warning');
+    assert.match(step(report, 'http').remedy ?? '', /expects HTTPS/);
+  });
+
   test('a realm that is not of the registry', async () => {
     await using server = await serve((_, response) => {
       response.writeHead(401, { 'www-authenticate': 'Bearer realm="https://tokens.example/x?secret=1"' }).end();

@@ -283,7 +283,7 @@ describe('a small disk', () => {
       upstream.add(last, REPOSITORY, ['last']);
       await pullAmd64(mirror, 'last', platformOf(last, 'amd64'));
       const told = await say(status, on(mirror));
-      assert.match(told.out, /not keeping +the disk/);
+      assert.match(told.out, /caching +paused, pulls pass through: the disk/);
       assert.match((await mirror.get('/metrics')).body.toString(), /entrepot_cache_paused 1\n/);
     } finally {
       await check(['umount', '-l', dir]);

@@ -36,9 +36,9 @@ describe('summarizeReports()', () => {
       '2 upstreams checked, 1 cannot be reached: gone (hub.example). The login at 1 upstream failed: bad (hot).',
       [gone, bad],
     ],
-    ['2 upstreams checked, all can be reached. 1 wants to be looked at.', [few, report('a')]],
+    ['2 upstreams checked, all can be reached. 1 needs attention.', [few, report('a')]],
     [
-      '2 upstreams checked, all can be reached. The login at 1 upstream failed: bad (hot). 1 of the others wants to be looked at.',
+      '2 upstreams checked, all can be reached. The login at 1 upstream failed: bad (hot). 1 of the others needs attention.',
       [few, bad],
     ],
   ];

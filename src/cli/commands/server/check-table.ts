@@ -46,7 +46,7 @@ export function summarizeReports(reports: readonly UpstreamReport[]): string {
   const refused = reports.filter(({ reachable, outcome }) => reachable && outcome === 'failed');
   const troubled = reports.filter(({ outcome }) => outcome === 'warning').length;
   const others = lost.length + refused.length > 0 ? 'of the others ' : '';
-  const look = troubled === 0 ? '' : ` ${troubled} ${others}${troubled === 1 ? 'wants' : 'want'} to be looked at.`;
+  const look = troubled === 0 ? '' : ` ${troubled} ${others}${troubled === 1 ? 'needs' : 'need'} attention.`;
   const logins =
     refused.length === 0
       ? ''

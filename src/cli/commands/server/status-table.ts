@@ -47,7 +47,7 @@ function describeCache(cache: ServerStatus['cache']): string {
 
 function describePause(cache: ServerStatus['cache']): readonly (readonly [string, string])[] {
   if (cache === 'off' || cache.paused === undefined) return [];
-  return [['not keeping', cache.paused.reason]];
+  return [['caching', `paused, pulls pass through: ${cache.paused.reason}`]];
 }
 
 /** Only where requests wait or are refused. */
@@ -89,30 +89,30 @@ function upstreamRow(upstream: UpstreamStatus, now: number): readonly string[] {
     const of = limit === undefined ? '' : ` of ${limit}`;
     return `${remaining}${of} (${credential})`;
   });
-  const lasting = since === undefined ? '' : ` for ${formatDuration((now - since) / 1000)}`;
+  const lasting = since === undefined ? '' : `for ${formatDuration((now - since) / 1000)}: `;
   return [
     registry,
     name,
     describeState(upstream, now),
     pulls.join(', '),
-    reason === undefined ? '' : `${reason}${lasting}`,
+    reason === undefined ? '' : `${lasting}${reason}`,
   ];
 }
 
+/** Scopes of the upstream's health but `all`. */
 const SUBJECTS: Readonly<Record<string, string>> = {
-  all: 'everything',
-  pull: 'manifests',
-  check: 'tag checks',
-  list: 'lists',
-  blob: 'blobs',
+  pull: ' for manifests',
+  check: ' for tag checks',
+  list: ' for lists',
+  blob: ' for blobs',
 };
 
-/** `up`, `not used for blobs, 40 s left`, `about to be tried for blobs` */
+/** `up`, `suspended, 40 s left`, `suspended for blobs, 40 s left`, `retried by the next request for blobs` */
 function describeState({ state, scope, openUntil }: UpstreamStatus, now: number): string {
   if (state === 'closed') return 'up';
-  const subject = SUBJECTS[scope] ?? scope;
-  if (state === 'half-open') return `about to be tried for ${subject}`;
-  return `not used for ${subject}, ${formatDuration(Math.ceil(((openUntil ?? now) - now) / 1000))} left`;
+  const subject = SUBJECTS[scope] ?? '';
+  if (state === 'half-open') return `retried by the next request${subject}`;
+  return `suspended${subject}, ${formatDuration(Math.ceil(((openUntil ?? now) - now) / 1000))} left`;
 }
 
 function transferRow(transfer: TransferStatus, now: number): readonly string[] {

@@ -112,11 +112,11 @@ describe('formatStatus', () => {
     ]);
   });
 
-  test('says why nothing is kept, while that is so', () => {
+  test('says why caching is paused, while it is', () => {
     const paused = { reason: 'the disk refused to take more: ENOSPC', since: now, until: now + 30_000 };
     const text = formatStatus({ ...idle, cache: { dir: '/c', blobs: 1, bytes: 0, paused } }, now);
-    assert.match(text, /\n {2}not keeping {4}the disk refused to take more: ENOSPC\n/);
-    assert.doesNotMatch(formatStatus(idle, now), /not keeping/);
+    assert.match(text, /\n {2}caching {8}paused, pulls pass through: the disk refused to take more: ENOSPC\n/);
+    assert.doesNotMatch(formatStatus(idle, now), /paused/);
   });
 
   test('says that requests wait or are turned away, and is silent where there is room', () => {
@@ -139,12 +139,12 @@ describe('formatStatus', () => {
         [
           'docker.io',
           'registry-1.docker.io',
-          'not used for manifests, 40 s left',
+          'suspended for manifests, 40 s left',
           '0 of 200 (ann), 7 (anonymous)',
-          'it answered 429 for 2 min 5 s',
+          'for 2 min 5 s: it answered 429',
         ],
         ['ghcr.io', 'ghcr.io', 'up'],
-        ['quay.io', 'quay.io', 'about to be tried for everything', 'refused for 9 s'],
+        ['quay.io', 'quay.io', 'retried by the next request', 'for 9 s: refused'],
       ],
     );
     const { upstreams: _, ...older } = withUpstreams;
