@@ -315,6 +315,16 @@ describe('resolveName()', () => {
     });
   });
 
+  test('suggests the registry of which an unknown name is a misspelling', () => {
+    assert.throws(() => ask('/v2/gchr.io/a/manifests/x'), {
+      message: 'unknown registry "gchr.io" (did you mean ghcr.io?); /help lists those known here',
+    });
+    assert.throws(() => ask('/v2/a/manifests/x', { ns: 'qay.io' }), {
+      message:
+        'unknown registry "qay.io" in the query (?ns=), which decides over host and path (did you mean quay.io?); /help lists those known here',
+    });
+  });
+
   test('tells an unknown name no longer than a reader needs, and with its control characters escaped', () => {
     assert.throws(
       () => ask('/v2/a/manifests/x', { ns: `\u001b[31m\r\n${'x'.repeat(5000)}` }),

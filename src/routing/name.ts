@@ -1,3 +1,4 @@
+import { mistypedFrom } from '../lib/index.ts';
 import { decodeRegistryPath, notAnApiPath, OciError, type RegistrySpec, splitRegistryPath } from '../oci/index.ts';
 import type { Catalogue } from './catalogue.ts';
 import { canonicalHost, isLocalHost, looksLikeRegistry, withoutPort } from './host.ts';
@@ -46,8 +47,11 @@ export function resolveName(catalogue: Catalogue, request: NameRequest): Resolve
   const front = alias === undefined ? '/v2/' : `/${alias}/v2/`;
 
   // An unknown word before /v2/ is an error even if ns or the host names the registry.
-  const byAlias = alias === undefined ? undefined : orUnknown(catalogue.byAlias(alias), alias);
-  const byNs = request.ns === undefined ? undefined : orUnknown(catalogue.byName(request.ns), request.ns, BY_NS);
+  const byAlias = alias === undefined ? undefined : orUnknown(catalogue.byAlias(alias), { name: alias, catalogue });
+  const byNs =
+    request.ns === undefined
+      ? undefined
+      : orUnknown(catalogue.byName(request.ns), { name: request.ns, catalogue, where: BY_NS });
   const byHost = registryOfHost(catalogue, request.host);
   const named = byNs ?? byHost ?? byAlias;
 
@@ -85,7 +89,7 @@ function registryOfHost(catalogue: Catalogue, header: string | undefined): Regis
   if (suffix !== undefined && name === suffix) return undefined;
   if (suffix !== undefined && name.endsWith(`.${suffix}`)) {
     const alias = name.slice(0, -suffix.length - 1);
-    return orUnknown(catalogue.byAlias(alias), alias);
+    return orUnknown(catalogue.byAlias(alias), { name: alias, catalogue });
   }
   return registryByOwnHost(catalogue, host);
 }
@@ -117,7 +121,9 @@ function registryInPath(
   }
   const found = catalogue.byPathName(first);
   // A component that cannot be a host is rejected by the grammar of repository names.
-  return looksLikeRegistry(first) && canonicalHost(first) !== undefined ? orUnknown(found, first) : found;
+  return looksLikeRegistry(first) && canonicalHost(first) !== undefined
+    ? orUnknown(found, { name: first, catalogue })
+    : found;
 }
 
 function firstComponent(name: string): string {
@@ -127,10 +133,17 @@ function firstComponent(name: string): string {
 
 const BY_NS = ' in the query (?ns=), which decides over host and path';
 
-function orUnknown(registry: RegistrySpec | undefined, name: string, where = ''): RegistrySpec {
+function orUnknown(
+  registry: RegistrySpec | undefined,
+  asked: { readonly name: string; readonly catalogue: Catalogue; readonly where?: string },
+): RegistrySpec {
   if (registry !== undefined) return registry;
+  const { name, catalogue, where = '' } = asked;
+  const names = catalogue.list().flatMap((each) => [each.name, ...each.aliases]);
+  const meant = mistypedFrom(name.toLowerCase(), names);
+  const hint = meant === undefined ? '' : ` (did you mean ${meant}?)`;
   throw new OciError(
     'NAME_UNKNOWN',
-    `unknown registry ${JSON.stringify(name.slice(0, 100))}${where}; /help lists those known here`,
+    `unknown registry ${JSON.stringify(name.slice(0, 100))}${where}${hint}; /help lists those known here`,
   );
 }
