@@ -98,12 +98,22 @@ async function readValue(text: string, source: Source, target: readonly z.ZodTyp
 }
 
 function describeUnknown(name: string, schema: z.ZodType): string {
-  const meant = nearest(name, [...variableNames(outline(schema)), CONFIG_VARIABLE, CONFIG_FILE_VARIABLE]);
+  // Without the prefix: it makes any two short names alike.
+  const known = [...variableNames(outline(schema)), CONFIG_VARIABLE, CONFIG_FILE_VARIABLE];
+  const near = nearest(
+    withoutPrefix(name),
+    known.map((variable) => withoutPrefix(variable)),
+  );
+  const meant = near === undefined ? undefined : `${PREFIX}${near}`;
   const hint =
     meant === undefined
       ? 'two underscores stand between levels, as in ENTREPOT_CACHE__MAX_SIZE'
       : `did you mean ${meant}?`;
   return `no option has this name; ${hint}`;
+}
+
+function withoutPrefix(variable: string): string {
+  return variable.slice(PREFIX.length);
 }
 
 /** `ENTREPOT_CACHE__MAX_SIZE` and all others. Options inside lists and below names of the operator's own have none. */

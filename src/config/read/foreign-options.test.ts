@@ -19,6 +19,11 @@ const TLS = 'listen: [{address: ":5000", tls: {cert_file: …, key_file: …}}]'
 describe('an option of another program is answered with what to write instead', () => {
   const rows: readonly (readonly [text: string, key: string, substitute: string])[] = [
     ['access_log: true', 'access_log', 'log: {access: true}'],
+    [
+      'proxy: http://proxy.test:3128',
+      'proxy',
+      'registries: {docker.io: {upstreams: [{url: …, credentials: {username: …, password: …}}]}} for a registry, transport: {outbound_proxy: …} for an outbound proxy,',
+    ],
     ['public_base_url: https://a', 'public_base_url', 'public_url'],
     ['routes: []', 'routes', 'mirrors, each with name, prefix and upstream'],
     ['tls: {cert_file: a, key_file: b}', 'tls', TLS],

@@ -36,7 +36,8 @@ const AT_TOP: Readonly<Record<string, string>> = {
   key_path: 'listen: [{address: ":5000", tls: {cert_file: …, key_file: …}}]',
   // docker-registry, and words that programs have in common
   http: 'listen: :5000',
-  proxy: 'registries: {docker.io: {upstreams: [{url: …, credentials: {username: …, password: …}}]}}',
+  proxy:
+    'registries: {docker.io: {upstreams: [{url: …, credentials: {username: …, password: …}}]}} for a registry, transport: {outbound_proxy: …} for an outbound proxy,',
   storage: 'cache: {dir: …}',
   port: 'listen: :5000',
   host: 'listen: HOST:5000',

@@ -17,6 +17,7 @@ const hinted: readonly (readonly [text: string, end: string])[] = [
   ['cache: {max_size: 50}', '50 alone is 50 bytes; did you mean 50GB? (bytes are written 50B)'],
   ['cache: {max_size: "50"}', 'did you mean 50GB? (bytes are written 50B)'],
   ['cache: {max_size: 50G}', 'write 50GB (powers of 1000) or 50GiB (powers of 1024)'],
+  ['registries: {docker.io: https://ghcr.io}', 'an address belongs under upstreams: {upstreams: [URL]}'],
   ['cache: {max_size: 50 Gi}', 'write 50GB (powers of 1000) or 50GiB (powers of 1024)'],
   ['cache: {max_size: 50gigs}', 'write 50GB (powers of 1000) or 50GiB (powers of 1024)'],
   ['cache: {max_size: 500 megabytes}', 'write 500MB (powers of 1000) or 500MiB (powers of 1024)'],

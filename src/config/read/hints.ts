@@ -19,6 +19,8 @@ export function hintFor(found: Tree, schema: z.ZodType): string | undefined {
   const guess = GUESSES[type];
   const accepts = (proposal: unknown): boolean => schema.safeParse(proposal).success;
   if (guess !== undefined) return worthwhile(guess(value, accepts), accepts);
+  const takesUpstreams = branches.some((branch) => branch instanceof z.ZodObject && 'upstreams' in branch.shape);
+  if (takesUpstreams && typeof value === 'string') return 'an address belongs under upstreams: {upstreams: [URL]}';
   if (isList) return 'a list is written [a, b], or with "- " before each item';
   const choices = branches.flatMap((branch) => (branch instanceof z.ZodEnum ? branch.options.map(String) : []));
   if (choices.length > 0) return guessChoice(String(value).trim().toLowerCase(), choices);

@@ -868,6 +868,7 @@ describe('loadConfig() reads variables', () => {
     assert.deepEqual(await problemsWith({ ENTREPOT_CONFGI: 'x' }), [
       'ENTREPOT_CONFGI  no option has this name; did you mean ENTREPOT_CONFIG?',
     ]);
+    assert.match((await problemsWith({ ENTREPOT_FOO: 'x' }))[0] ?? '', /two underscores/);
     assert.match((await problemsWith({ ENTREPOT_SOMETHING_ELSE_ALTOGETHER: 'x' }))[0] ?? '', /two underscores/);
     assert.match((await problemsWith({ ENTREPOT_REGISTRIES__A__UPSTREAMS__0__URL: 'x' }))[0] ?? '', /no option/);
   });

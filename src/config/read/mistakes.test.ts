@@ -119,7 +119,7 @@ describe('the wrong type is explained', () => {
     ],
     [
       'registries: {docker.io: https://x}',
-      '1:14  registries["docker.io"]: found "https://x", expected a map of aliases, upstreams, delivery, library',
+      '1:14  registries["docker.io"]: found "https://x", expected a map of aliases, upstreams, delivery, library; an address belongs under upstreams: {upstreams: [URL]}',
     ],
     [
       'registries: {docker.io: {upstreams: https://x}}',
