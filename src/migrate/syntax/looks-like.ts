@@ -1,4 +1,4 @@
-import type { Document } from '../document.ts';
+import type { Document, ProgramDocument } from '../document.ts';
 
 /** Keys that a description names. */
 const MAX_KEYS = 6;
@@ -18,6 +18,9 @@ export function looksLike(text: string, documents: readonly Document[]): string 
       return 'looks like a configuration of this program, which needs no import';
     return `looks like ${tree.syntax} with the keys ${list(keys)}`;
   }
+  const started = documents.flatMap((document) => (document.kind === 'program' ? (optionsFileOf(document) ?? []) : []));
+  if (started[0] !== undefined)
+    return `starts ${started[0].program}, whose options are in ${started[0].file}: import that file`;
   const names = documents.flatMap((document) => (document.kind === 'program' ? [...document.variables.keys()] : []));
   if (documents.length > 0) {
     return names.length === 0
@@ -25,6 +28,19 @@ export function looksLike(text: string, documents: readonly Document[]): string 
       : `has the variables ${list([...new Set(names)])}, which no program that import knows reads`;
   }
   return 'is no YAML, JSON, TOML, environment file or command line';
+}
+
+/** The file that a program is started with by `-config FILE` or `-c FILE`, as most servers call it. */
+function optionsFileOf({
+  names,
+  args,
+}: ProgramDocument): { readonly program: string; readonly file: string } | undefined {
+  const program = names.at(-1);
+  const at = args.findIndex(({ text }) => /^--?c(?:onfig)?(?:=|$)/.test(text));
+  const [, joined] = /^[^=]*=(.+)$/s.exec(args[at]?.text ?? '') ?? [];
+  const file = joined ?? (at === -1 ? undefined : args[at + 1]?.text);
+  if (program === undefined || file === undefined || !/\.(?:json|ya?ml|toml|conf)$/i.test(file)) return undefined;
+  return { program, file };
 }
 
 const SHAPES: readonly (readonly [RegExp, string])[] = [

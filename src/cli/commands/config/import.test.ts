@@ -140,6 +140,12 @@ describe('entrepot import', () => {
         65,
         /looks like a Dockerfile; import understands/,
       ],
+      [
+        'old.service',
+        '[Service]\nExecStart=/usr/local/bin/rmirror -config /etc/rmirror/config.json\n',
+        65,
+        /old\.service starts rmirror, whose options are in \/etc\/rmirror\/config\.json: import that file/,
+      ],
       ['nginx.conf', 'server {\n  listen 80;\n}\n', 65, /looks like a configuration of nginx/],
       [
         'pod.yaml',
