@@ -77,7 +77,7 @@ async function demo(): Promise<void> {
   report(warm, `the upstream was asked ${plural(upstream.requests.length, 'time')}`);
   expect(upstream.requests.length === 0, 'a pull of what is in the cache asked the upstream');
 
-  heading(3, `${HERD} clients at once, for a layer nobody has yet`);
+  heading(3, `${HERD} clients at once, for a layer that is not cached`);
   // The other platform's layers: they are still to be had.
   const [large, middle] = platformOf(image, 'arm64').layers;
   if (large === undefined || middle === undefined) throw new TypeError('The image of the demo has too few layers');
@@ -160,7 +160,7 @@ async function showCorruption(url: string, upstream: ScriptedUpstream, layer: Co
   repair();
   const again = await pull('layer', address, layer.digest);
   console.log(
-    `  ${green('✓')} no complete wrong body, and nothing of it was kept: asked again, it came right (${again.cache})`,
+    `  ${green('✓')} no complete wrong body, and nothing of it was cached: the next request got the right layer (${again.cache})`,
   );
 }
 
