@@ -13,6 +13,8 @@ describe('authorize', () => {
     delete: false,
     status: true,
     admin: false,
+    connect: true,
+    proxy: true,
   };
   for (const action of ACTIONS) {
     test(`anonymous ${anonymousMay[action] ? 'may' : 'may not'} ${action}`, () => {

@@ -1,8 +1,16 @@
 /**
- * The gate: whether a principal may do what a request asks for.
+ * The gate: who sends a request, and whether they may do what it asks for.
  *
- * It decides from the principal, the action and the repository alone. It never looks at the cache, at a URL or at a
- * header, and it never answers the client itself.
+ * It decides from the credential, the action and the repository alone. It never looks at the cache or at a URL, and it never
+ * answers the client itself. What a server without rules does not need is loaded by {@link loadGuard} alone.
  */
-export { type AccessRequest, type Action, authorize } from './gate.ts';
-export { ANONYMOUS } from './principal.ts';
+
+export { type AccessRequest, type Action, type Authorize, authorize } from './gate.ts';
+export type { Guard, GuardOptions, Identity } from './guard.ts';
+export type { PolicySpec } from './policy.ts';
+export { ANONYMOUS, type Principal } from './principal.ts';
+export { CredentialError, TooManyGuessesError } from './refusal.ts';
+export type { Tokens } from './tokens.ts';
+
+/** What `access:` needs: the guard, its tokens and the policy. */
+export const loadGuard = (): Promise<typeof import('./guarded.ts')> => import('./guarded.ts');

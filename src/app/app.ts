@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Tokens } from '../access/index.ts';
 import { controlSocketPath, createControl, describeServer, OPERATIONS, type ServerStatus } from '../admin/index.ts';
 import { Canary } from '../canary/index.ts';
 import type { Config, LoadedConfig } from '../config/index.ts';
@@ -12,7 +13,7 @@ import { applyConfig, type Live, type ReloadTarget } from './apply-config.ts';
 import { createGeneration, describeUpstreams, type Generation, type ProcessContext } from './generation.ts';
 import { openParts, type ServerParts } from './parts.ts';
 import { Reloader } from './reload.ts';
-import { acmeSpecsOf, authorityOf, checkOwnFiles, diskReadingOf, frontDoorOptionsOf } from './settings/index.ts';
+import { acmeSpecsOf, authorityOf, checkOwnFiles, diskReadingOf, frontDoorOptionsOf, loadGuard } from './settings/index.ts';
 
 /** A running server. */
 export interface App {
@@ -102,6 +103,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
     metrics: () => metrics.text(),
     ownPorts: () => ownPorts,
     openTunnels,
+    tokens: keepTokens(),
     pseudonym: createPseudonym(),
     canary: new Canary(),
   };
@@ -137,6 +139,15 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
 /** `cache.max_size` in bytes. */
 function limitOf({ cache }: Config): number | undefined {
   return cache === 'off' ? undefined : cache.maxSize;
+}
+
+/** The tokens of this process, made when they are first needed. */
+function keepTokens(): () => Promise<Tokens> {
+  let made: Promise<Tokens> | undefined;
+  return () => {
+    made ??= loadGuard().then(({ Tokens }) => new Tokens());
+    return made;
+  };
 }
 
 interface MetricsParts

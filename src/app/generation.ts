@@ -1,3 +1,4 @@
+import type { Tokens } from '../access/index.ts';
 import type { AcmeCertificates } from '../acme/index.ts';
 import type { UpstreamStatus } from '../admin/index.ts';
 import { type Canary, createCanaryDoor } from '../canary/index.ts';
@@ -17,7 +18,16 @@ import {
 } from '../server/index.ts';
 import type { ServerParts } from './parts.ts';
 import { reservedDoor } from './reserved-door.ts';
-import { forwardHelpOf, forwardOf, loadWeb, notesOf, siteDoorsOf } from './settings/index.ts';
+import {
+  forwardHelpOf,
+  forwardOf,
+  guardOf,
+  loadTokenDoor,
+  loadWeb,
+  notesOf,
+  ownNamesOf,
+  siteDoorsOf,
+} from './settings/index.ts';
 import type { UpstreamSet, UpstreamSets } from './upstream-set.ts';
 
 /** What follows from one configuration; a reload replaces it as a whole. */
@@ -47,6 +57,8 @@ export interface ProcessContext
   readonly metrics: () => Promise<Page>;
   readonly ownPorts: () => ReadonlySet<number>;
   readonly openTunnels: OpenTunnels;
+  /** The tokens of clients; made at the first use, and kept over reloads. */
+  readonly tokens: () => Promise<Tokens>;
   /** The name of this process in `Via`. */
   readonly pseudonym: string;
   readonly canary: Canary;
@@ -67,6 +79,12 @@ export async function createGeneration(
   const { upstreamSets, pseudonym, canary, acme } = processContext;
   const { clients, context } = upstreamSets;
   const { catalogue, transport } = upstreams;
+  const names = ownNamesOf(config);
+  const guard = await guardOf(config, {
+    catalogue,
+    tokens: processContext.tokens,
+    onWarning: (message) => telemetry.publish('warning', { message, error: undefined }),
+  });
   const doors = [
     // First: a mirror route may not take a challenge away.
     ...(acme === undefined ? [] : [acme.door]),
@@ -77,16 +95,23 @@ export async function createGeneration(
       { route: 'metrics', paths: ['/metrics'], action: 'status', page: metrics },
       helpPage(config, catalogue, version),
       ...(authority === undefined ? [] : [authorityPage(authority)]),
-      { route: 'token', paths: ['/token', '/auth/token'], page: anonymousToken },
+      ...(guard === undefined ? [{ route: 'token', paths: ['/token', '/auth/token'], page: anonymousToken }] : []),
     ]),
+    ...(guard === undefined ? [] : [(await loadTokenDoor()).createTokenDoor({ guard, catalogue, names })]),
     reservedDoor,
     createCanaryDoor({ canary, catalogue, version }),
     createRegistryDoor({ catalogue, cache, originFor: (registry, via) => upstreamSets.originOf(registry, via) }),
   ];
-  const handle = createDispatch({ doors, telemetry, admission, pseudonym });
-  const forwardParts = { dispatch: handle, admission, ownPorts, openTunnels, pseudonym };
+  const handle = createDispatch({
+    doors,
+    telemetry,
+    admission,
+    pseudonym,
+    guarded: guard === undefined ? undefined : { guard, names },
+  });
+  const forwardParts = { guard, dispatch: handle, admission, ownPorts, openTunnels, pseudonym };
   const forward = await forwardOf(config, { catalogue, clients, transport, telemetry, authority, ...forwardParts });
-  const notes = notesOf({ config, settings, layerNotes }, catalogue);
+  const notes = notesOf({ config, settings, layerNotes }, catalogue, guard?.users);
   for (const note of notes) processContext.log.warn(formatProblem(note));
   const registries = new Set([...catalogue.list(), ...config.mirrors].map(({ name }) => name));
   return { config, source, notes, upstreams, handle, forward, registries };

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { CredentialError, type Guard, type Principal, TooManyGuessesError } from '../access/index.ts';
 import { loopIn } from '../lib/index.ts';
 import type { Dial, Dialled, DialTarget } from '../net/index.ts';
 import {
@@ -35,6 +36,8 @@ export interface ForwardOptions {
   readonly allowPrivate: readonly string[];
   /** The credential that clients need, read at each request. @default none */
   readonly credential: (() => Promise<ForwardCredential>) | undefined;
+  /** Decides by the rules of `access:`, instead of `credential` and `anonymous`. @default none are configured */
+  readonly guard?: Guard | undefined;
   /** Whether clients on other machines are served where no credential is set. */
   readonly anonymous: boolean;
   /** Tunnels at once, decrypted ones included. */
@@ -103,20 +106,20 @@ export function createForward(options: ForwardOptions): Forward {
   const { telemetry } = options;
   const { openTunnels = { count: 0 }, pseudonym } = options;
 
-  async function admit(request: IncomingMessage): Promise<void> {
+  /** @returns the principal, where rules are configured @throws {TextRefusal} */
+  async function admit(request: IncomingMessage): Promise<Principal | undefined> {
     // Node reads a request line without a version as HTTP/0.9, which has no headers and no proxies.
     if (request.httpVersionMajor !== 1) throw new TextRefusal(400, 'the request line names no version of HTTP/1');
+    if (options.guard !== undefined) return await admitGuarded(request, options.guard);
     if (options.credential === undefined) {
-      if (options.anonymous || isLocalClient(request)) return;
+      if (options.anonymous || isLocalClient(request)) return undefined;
       throw new TextRefusal(
         403,
         'this forward proxy takes requests from its own machine only; forward_proxy.user and password, or anonymous, open it',
       );
     }
-    if (holdsCredential(request.headers['proxy-authorization'], await options.credential())) return;
-    throw new TextRefusal(407, 'this forward proxy requires a user and a password', {
-      'proxy-authenticate': 'Basic realm="entrepot", charset="UTF-8"',
-    });
+    if (holdsCredential(request.headers['proxy-authorization'], await options.credential())) return undefined;
+    throw requiresLogin('this forward proxy requires a user and a password');
   }
 
   function requireListed({ host, port }: ForwardTarget): void {
@@ -151,12 +154,12 @@ export function createForward(options: ForwardOptions): Forward {
   async function route(
     request: IncomingMessage,
     response: ServerResponse,
-    { target, path, client, secure }: Routed,
+    { target, path, client, principal, secure }: Routed,
   ): Promise<void> {
     const entryPoint = secure ? 'mitm' : 'forward';
     // The target named in the request line beats the header (RFC 9112 §3.2.2).
     const host = formatAuthority(target, secure ? 443 : 80);
-    setClientInfo(request, { address: client, scheme: secure ? 'https' : 'http', host, entryPoint });
+    setClientInfo(request, { address: client, scheme: secure ? 'https' : 'http', host, entryPoint, principal });
     request.url = path;
     if (secure && telemetry.hears('mitm.exchange')) showExchange(request, response, target);
     if (/^\/v2(?:[/?]|$)/.test(path) && options.isRegistry(target)) {
@@ -198,7 +201,7 @@ export function createForward(options: ForwardOptions): Forward {
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = request.url ?? '';
     try {
-      await admit(request);
+      const principal = await admit(request);
       const target = parseAbsoluteTarget(url);
       requireListed(target);
       if (target.scheme === 'https') throw new TextRefusal(400, 'for https:// there is CONNECT');
@@ -206,6 +209,7 @@ export function createForward(options: ForwardOptions): Forward {
         target,
         path: target.path,
         client: clientInfoOf(request).address,
+        principal,
         secure: false,
       });
     } catch (error) {
@@ -221,7 +225,7 @@ export function createForward(options: ForwardOptions): Forward {
   async function handleDecrypted(
     request: IncomingMessage,
     response: ServerResponse,
-    { target, client }: OpenedTunnel,
+    { target, client, principal }: OpenedTunnel,
   ): Promise<void> {
     setClientInfo(request, { ...clientInfoOf(request), address: client });
     const named = namedBy(request);
@@ -230,8 +234,9 @@ export function createForward(options: ForwardOptions): Forward {
       if (named === undefined || named.host !== target.host || named.port !== target.port) {
         throw new TextRefusal(421, 'the Host header names another host than the tunnel leads to');
       }
-      // A client may keep its tunnel for days, and the allow-list may change by then.
+      // A client may keep its tunnel for days, and the allow-list and the rules may change by then.
       requireListed(target);
+      if (options.guard !== undefined) requireAllowed(options.guard, principal);
     } catch (error) {
       const refusal = toTextRefusal(error);
       if (refusal === undefined) throw error;
@@ -239,7 +244,7 @@ export function createForward(options: ForwardOptions): Forward {
       context.route = 'mitm';
       return refuseForward(context, refusal);
     }
-    await route(request, response, { target, path: named.path, client, secure: true });
+    await route(request, response, { target, path: named.path, client, principal, secure: true });
   }
 
   function connect(request: IncomingMessage, socket: Socket, head: Buffer, door: TunnelDoor): void {
@@ -254,7 +259,7 @@ export function createForward(options: ForwardOptions): Forward {
   }
 
   async function open(request: IncomingMessage, socket: Socket, { head, door, report }: TunnelRequest): Promise<void> {
-    await admit(request);
+    const principal = await admit(request);
     // A body would mean that the bytes behind the head are not the tunnel's yet (RFC 9110 §9.3.6).
     if (hasBody(request)) throw new TextRefusal(400, 'CONNECT takes no body');
     const target = parseConnectTarget(request.url ?? '');
@@ -274,8 +279,8 @@ export function createForward(options: ForwardOptions): Forward {
     socket.write(ESTABLISHED);
     if (head.length > 0) socket.unshift(head);
     const client = clientInfoOf(request).address;
-    const serve = (decrypted: TLSSocket): void => door.serve(decrypted, { target, client });
-    interceptor.intercept(socket, { target, client, serve });
+    const serve = (decrypted: TLSSocket): void => door.serve(decrypted, { target, client, principal });
+    interceptor.intercept(socket, { target, client, principal, serve });
   }
 
   /** Resolves when both connections are closed. */
@@ -304,6 +309,36 @@ export function createForward(options: ForwardOptions): Forward {
       return openTunnels.count;
     },
   };
+}
+
+async function admitGuarded(request: IncomingMessage, guard: Guard): Promise<Principal> {
+  const authorization = request.headers['proxy-authorization'];
+  try {
+    // A token is made for the registry API.
+    const { address } = clientInfoOf(request);
+    const { principal } = await guard.identify({ authorization, address, audience: undefined });
+    return requireAllowed(guard, principal);
+  } catch (error) {
+    if (error instanceof CredentialError) throw requiresLogin(error.message);
+    if (error instanceof TooManyGuessesError) {
+      throw new TextRefusal(429, error.message, { 'retry-after': String(error.retryAfter) });
+    }
+    throw error;
+  }
+}
+
+/** @throws {TextRefusal} where the rules do not let the principal use the proxy, or the user was removed */
+function requireAllowed(guard: Guard, principal: Principal | undefined): Principal {
+  // A tunnel from before the rules: its client has to open another one.
+  if (principal === undefined) throw requiresLogin('this forward proxy requires a user and a password');
+  const decision = guard.authorize({ principal, action: 'proxy', repository: undefined });
+  if (decision.allowed) return principal;
+  if (principal.kind === 'anonymous') throw requiresLogin(`${decision.reason}; log in`);
+  throw new TextRefusal(403, decision.reason);
+}
+
+function requiresLogin(message: string): TextRefusal {
+  return new TextRefusal(407, message, { 'proxy-authenticate': 'Basic realm="entrepot", charset="UTF-8"' });
 }
 
 const ENDS: Readonly<Record<RelayEnd, string | undefined>> = {

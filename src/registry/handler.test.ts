@@ -65,7 +65,7 @@ function refusalOf(parse: () => unknown): readonly unknown[] {
 
 describe('the gate is asked for each kind of path', () => {
   const rows: readonly (readonly [path: string, action: Action, repository: string])[] = [
-    ['/v2/', 'pull', ''],
+    ['/v2/', 'connect', ''],
     ['/v2/nginx/manifests/latest', 'pull', 'library/nginx'],
     [`/v2/org/app/manifests/${DIGEST}`, 'pull', 'org/app'],
     [`/v2/org/app/blobs/${DIGEST}`, 'pull', 'org/app'],

@@ -3,7 +3,15 @@ import type { PullThrough } from '../cache/index.ts';
 import type { Via } from '../lib/index.ts';
 import { type OriginSource, parseRegistryPath, type RegistrySpec } from '../oci/index.ts';
 import { type Catalogue, qualifyRepository, resolveName } from '../routing/index.ts';
-import { type Door, type RequestContext, replyError, requireReading, writeRefused } from '../server/index.ts';
+import {
+  type Door,
+  type PassedGate,
+  type RequestContext,
+  replyError,
+  requireReading,
+  writeRefused,
+} from '../server/index.ts';
+import { answerCatalog } from './catalog.ts';
 import { toOciError, type Wanted } from './failure.ts';
 import { answerList } from './lists.ts';
 import { answerBase, answerBlob, answerManifest } from './pull.ts';
@@ -20,17 +28,21 @@ interface RegistryDoorOptions {
 interface Row<Kind extends ReadKind> {
   readonly action: Action;
   readonly wanted: Wanted;
-  readonly answer: (request: RegistryRequest<PathOf<Kind>>, cache: PullThrough) => Promise<void> | void;
+  readonly answer: (
+    request: RegistryRequest<PathOf<Kind>>,
+    cache: PullThrough,
+    gate: PassedGate,
+  ) => Promise<void> | void;
 }
 
 /** The API on one screen (distribution-spec, "Endpoints"): GET and HEAD of each kind of path. */
 const ROWS: { readonly [Kind in ReadKind]: Row<Kind> } = {
-  base: { action: 'pull', wanted: 'list', answer: answerBase },
+  base: { action: 'connect', wanted: 'list', answer: answerBase },
   manifest: { action: 'pull', wanted: 'manifest', answer: answerManifest },
   blob: { action: 'pull', wanted: 'blob', answer: answerBlob },
   tags: { action: 'pull', wanted: 'list', answer: answerList },
   referrers: { action: 'pull', wanted: 'list', answer: answerList },
-  catalog: { action: 'catalog', wanted: 'list', answer: answerList },
+  catalog: { action: 'catalog', wanted: 'list', answer: answerCatalog },
 };
 
 /** The door of the registry API. It recognizes every request: what no other door takes is read as a name. */
@@ -48,7 +60,8 @@ export function createRegistryDoor(options: RegistryDoorOptions): Door {
           wanted = row.wanted;
           return {
             access: { action: row.action, repository: request.repository },
-            answer: () => row.answer(request, options.cache),
+            challenge: { scope: scopeOf(request) },
+            answer: (gate) => row.answer(request, options.cache, gate),
           };
         },
         fail(error) {
@@ -75,4 +88,12 @@ function parseRequest(context: RequestContext, { catalogue, originFor }: Registr
   context.repository = repository === '' ? undefined : repository;
   const origin = originFor(registry, context.via);
   return { context, name, path, repository: { registry: registry.name, repository }, origin };
+}
+
+/** What a client asks the token service for, in its own spelling of the name (distribution-spec, "Token Scope"). */
+function scopeOf({ name: { addressing }, path }: RegistryRequest): string | undefined {
+  if (path.kind === 'catalog') return 'registry:catalog:*';
+  if (path.kind === 'base') return undefined;
+  const start = addressing.prefix.indexOf('/v2/') + '/v2/'.length;
+  return `repository:${addressing.prefix.slice(start)}${path.repository}:pull`;
 }

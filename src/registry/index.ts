@@ -5,3 +5,6 @@
  * read.
  */
 export { createRegistryDoor } from './handler.ts';
+
+/** The token service: what a server without `access:` does not load. */
+export const loadTokenDoor = (): Promise<typeof import('./token-door.ts')> => import('./token-door.ts');

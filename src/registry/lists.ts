@@ -1,7 +1,7 @@
 import { filterQuery } from '../lib/index.ts';
-import { type ListQuery, OciError } from '../oci/index.ts';
+import { type ListQuery, OciError, type OriginList } from '../oci/index.ts';
 import { nextLink, type ResolvedName } from '../routing/index.ts';
-import { replyBytes } from '../server/index.ts';
+import { type RequestContext, replyBytes } from '../server/index.ts';
 import type { PathOf, RegistryRequest } from './request.ts';
 
 type ListPath = PathOf<'tags' | 'catalog' | 'referrers'>;
@@ -21,6 +21,11 @@ export async function answerList({
     return replyBytes(context, 200, { 'content-type': 'application/json' }, JSON.stringify(empty));
   }
   const list = await (await origin()).list(repository, query, { signal: context.signal });
+  sendList(context, name, list);
+}
+
+/** Sends a list, with the link to its next page in the form of the client's own request. */
+export function sendList(context: RequestContext, name: ResolvedName, list: OriginList): void {
   context.cache = 'PASS';
   context.upstream = list.upstream;
   const headers: Record<string, string | number> = { 'content-type': list.mediaType };
@@ -37,7 +42,7 @@ function tailOf({ path }: ResolvedName): string {
 }
 
 /** Parameters that no upstream knows are passed on as they came: some registries (Quay) page by parameters of their own. */
-function listQuery(path: ListPath, query: string): ListQuery {
+export function listQuery(path: ListPath, query: string): ListQuery {
   const parameters = new URLSearchParams(query);
   if (path.kind === 'referrers') {
     const artifactType = parameters.get('artifactType');

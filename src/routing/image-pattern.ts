@@ -66,6 +66,36 @@ export function parseTagPattern(catalogue: Catalogue, text: string): TagPattern 
   }
 }
 
+/**
+ * Reads a pattern of repositories in a rule of access. Unlike an image it is never qualified by the default registry: rules
+ * would go over to Docker Hub when their registry is removed.
+ *
+ * It never throws. `fault` says why the pattern can match nothing that this server serves.
+ */
+export function parseRepositoryPattern(catalogue: Catalogue, text: string): TagPattern {
+  const [first = ''] = text.split('/', 1);
+  const isNamed = WILD.test(first) || catalogue.byPathName(first) !== undefined;
+  if (!isNamed) {
+    const near = nearest(
+      first,
+      catalogue.list().map(({ name }) => name),
+    );
+    const hint = near === undefined ? '' : `; did you mean ${near}?`;
+    return { pattern: text, fault: `${first} is no registry of this server, and a rule names its registry${hint}` };
+  }
+  try {
+    // A pattern that begins with a wildcard is compared as it stands: `*/nginx` is every registry here.
+    const { repository = '', tag, digest } = parseImagePattern(catalogue, text);
+    const pattern = WILD.test(first) ? text : repository;
+    if (tag !== undefined || digest !== undefined)
+      return { pattern, fault: 'a rule is for whole repositories; leave the tag out' };
+    return { pattern, fault: faultOfRegistry(catalogue, pattern) };
+  } catch (error) {
+    if (!(error instanceof OciError)) throw error;
+    return { pattern: text, fault: error.message };
+  }
+}
+
 /** Why no registry of the catalogue has a repository of this pattern. */
 function faultOfRegistry(catalogue: Catalogue, pattern: string): string | undefined {
   const [first = '', ...rest] = pattern.split('/');

@@ -6,7 +6,7 @@
  */
 export type { Catalogue, CompleteUpstream } from './catalogue.ts';
 export { type CatalogueOptions, composeCatalogue } from './compose-catalogue.ts';
-export { parseImagePattern, parseTagPattern } from './image-pattern.ts';
+export { parseImagePattern, parseRepositoryPattern, parseTagPattern } from './image-pattern.ts';
 export { KNOWN_REGISTRIES } from './known-registries.ts';
 export { nextLink } from './list-link.ts';
 export { qualifyRepository, type ResolvedName, registryByOwnHost, resolveName } from './name.ts';

@@ -1,9 +1,19 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { ANONYMOUS, authorize } from '../access/index.ts';
+import {
+  type AccessRequest,
+  ANONYMOUS,
+  authorize,
+  CredentialError,
+  type Guard,
+  type Identity,
+  type Principal,
+  TooManyGuessesError,
+} from '../access/index.ts';
 import { continueVia, loopIn } from '../lib/index.ts';
 import { loopDetected, OciError } from '../oci/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
-import type { Door, DoorRequest } from './door.ts';
+import { audienceOf, BASIC, formatChallenge, type OwnNames, ownBase } from './challenge.ts';
+import type { Door, DoorRequest, ParsedRequest } from './door.ts';
 import { ClientLeftError, isBodyEmpty, RequestContext, replyError } from './exchange/index.ts';
 import type { Admission } from './limits/index.ts';
 
@@ -15,10 +25,17 @@ interface DispatchOptions {
   readonly pseudonym: string;
   /** Gives out the slots of `limits.max_inflight`. @default no limit */
   readonly admission?: Admission | undefined;
+  /** Identifies clients and decides by the rules of `access:`. @default every client may read */
+  readonly guarded?: Guarded | undefined;
+}
+
+interface Guarded {
+  readonly guard: Guard;
+  readonly names: OwnNames;
 }
 
 /**
- * Takes each request through its door: loop, slot, parse, gate, answer, in this order for every door. docs/request-flow.md draws
+ * Takes each request through its door: loop, slot, parse, identify, gate, answer, in this order for every door. docs/request-flow.md draws
  * the way; a change here is a change there.
  *
  * Rejects only where not even an error could be answered. The caller handles that: one request never ends the process.
@@ -46,7 +63,7 @@ export function createDispatch(
 async function pass(
   context: RequestContext,
   opened: DoorRequest,
-  { admission, pseudonym }: DispatchOptions,
+  { admission, pseudonym, guarded }: DispatchOptions,
 ): Promise<void> {
   if (opened.takesSlot) {
     const { headers, httpVersion: version } = context.request;
@@ -59,13 +76,72 @@ async function pass(
   if (context.isReading && context.hasBody) context.hasBody = !(await isBodyEmpty(context.request));
   // Before the request is parsed, so that a malformed request counts against its client's rate too.
   if (opened.takesSlot) await admission?.admit(context);
-  const { access, answer } = opened.parse();
+  const parsed = opened.parse();
   // The gate comes before the cache: what is cached for one client is never shown to another who may not see it.
-  if (access !== undefined) {
-    const decision = authorize({ principal: ANONYMOUS, ...access });
-    if (!decision.allowed) throw new OciError('DENIED', decision.reason);
+  const principal = guarded === undefined ? passOpen(parsed) : await passGuarded(context, parsed, guarded);
+  const asked = guarded === undefined ? authorize : (request: AccessRequest) => guarded.guard.authorize(request);
+  await parsed.answer({ principal, guarded: guarded !== undefined, authorize: asked });
+}
+
+/** The gate of a server without rules. @throws {OciError} */
+function passOpen({ access }: ParsedRequest): Principal {
+  const decision = access === undefined ? undefined : authorize({ principal: ANONYMOUS, ...access });
+  if (decision?.allowed === false) throw new OciError('DENIED', decision.reason);
+  return ANONYMOUS;
+}
+
+/**
+ * The gate of a server with rules. What is not allowed answers the same whether it exists or not: 401 with a challenge where the
+ * client may log in, 403 where it has. @throws {OciError}
+ */
+async function passGuarded(
+  context: RequestContext,
+  { access, challenge }: ParsedRequest,
+  { guard, names }: Guarded,
+): Promise<Principal> {
+  if (access === undefined) return ANONYMOUS;
+  const base = ownBase(context, names);
+  const challengeOf = (failed: boolean): string =>
+    challenge === undefined ? BASIC : formatChallenge(base, { ...challenge, ns: context.ns, failed });
+  let identity: Identity;
+  try {
+    identity = await identityOf(context, guard, audienceOf(base));
+  } catch (error) {
+    if (error instanceof TooManyGuessesError) {
+      throw new OciError('TOOMANYREQUESTS', error.message, { retryAfter: error.retryAfter });
+    }
+    if (!(error instanceof CredentialError)) throw error;
+    throw new OciError('UNAUTHORIZED', error.message, { headers: { 'www-authenticate': challengeOf(true) } });
   }
-  await answer();
+  const { principal, shown } = identity;
+  if (principal.kind === 'user') context.user = principal.name;
+  const decision = guard.authorize({ principal, ...access });
+  if (decision.allowed && (shown || access.action !== 'connect')) return principal;
+  // A client of the forward proxy has identified itself to the proxy: a challenge would make it log in to another server.
+  if (principal.kind === 'user' || context.principal !== undefined) {
+    throw new OciError('DENIED', decision.allowed ? 'not allowed' : decision.reason);
+  }
+  throw new OciError(
+    'UNAUTHORIZED',
+    decision.allowed ? 'log in, or ask for an anonymous token' : `${decision.reason}; log in`,
+    {
+      headers: { 'www-authenticate': challengeOf(false) },
+    },
+  );
+}
+
+/** @throws {CredentialError} {TooManyGuessesError} */
+async function identityOf(context: RequestContext, guard: Guard, audience: string | undefined): Promise<Identity> {
+  if (context.principal !== undefined) return { principal: context.principal, shown: true };
+  const { headers } = context.request;
+  const { authorization } = headers;
+  // What identifies a client here is for no other server: a mirror route would pass it on.
+  delete headers.authorization;
+  const { rawHeaders } = context.request;
+  for (let at = rawHeaders.length - 2; at >= 0; at -= 2) {
+    if (rawHeaders[at]?.toLowerCase() === 'authorization') rawHeaders.splice(at, 2);
+  }
+  return guard.identify({ authorization, address: context.client, audience });
 }
 
 function fail(context: RequestContext, error: unknown, opened: DoorRequest | undefined, telemetry: Telemetry): void {

@@ -1,4 +1,4 @@
-import type { AccessRequest } from '../access/index.ts';
+import type { AccessRequest, Authorize, Principal } from '../access/index.ts';
 import type { RequestContext } from './exchange/index.ts';
 
 /** One kind of request. The registry API, the pages, the mirror routes are doors; so are an API or a console. `app/` has the list. */
@@ -30,6 +30,23 @@ export interface DoorRequest {
 export interface ParsedRequest {
   /** What the gate decides on; undefined where every client may. */
   readonly access: Omit<AccessRequest, 'principal'> | undefined;
-  /** Sends the answer. Rejects with an error that `fail` understands. */
-  readonly answer: () => Promise<void> | void;
+  /**
+   * How a client that has shown no credential may log in: `bearer` at the token service, with the scope it would ask for; `basic`
+   * with a password. @default basic
+   */
+  readonly challenge?: { readonly scope: string | undefined } | undefined;
+  /**
+   * Sends the answer. Rejects with an error that `fail` understands.
+   *
+   * @param gate asks about more than the request names, as for each entry of a list
+   */
+  readonly answer: (gate: PassedGate) => Promise<void> | void;
+}
+
+/** A request that has passed the gate. */
+export interface PassedGate {
+  readonly principal: Principal;
+  /** Whether rules are configured, so that other clients may see something else. */
+  readonly guarded: boolean;
+  readonly authorize: Authorize;
 }

@@ -5,8 +5,9 @@
  * or of a mirror route.
  */
 
+export { audienceOf, BASIC, type OwnNames, ownBase } from './challenge.ts';
 export { createDispatch } from './dispatch.ts';
-export type { Door } from './door.ts';
+export type { Door, PassedGate } from './door.ts';
 export {
   bodyOf,
   clientInfoOf,

@@ -49,7 +49,10 @@ export function createSitesDoor(mirrors: Mirrors): Door {
         parse() {
           const at = requirePassable(context, match);
           return {
-            access: { action: 'pull', repository: { registry: route.name, repository: '' } },
+            access: {
+              action: 'pull',
+              repository: { registry: `mirror:${route.name}`, repository: pathUnder(context, route) },
+            },
             answer: () => answerFromSite(context, { ...match, at }, mirrors),
           };
         },
@@ -61,6 +64,11 @@ export function createSitesDoor(mirrors: Mirrors): Door {
       };
     },
   };
+}
+
+/** The path behind the prefix, as rules match it; never empty, which would stand for no path. */
+function pathUnder({ path }: RequestContext, { prefix }: MirrorSpec): string {
+  return path.slice(prefix.length).replace(/^\//, '') || '.';
 }
 
 /** @returns the URL to ask for @throws {TextRefusal} */

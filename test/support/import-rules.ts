@@ -101,6 +101,7 @@ const ABOVE: Readonly<Record<string, readonly string[]>> = { main: ['cli'] };
 
 /** Where each outside package may be used: whoever wants to exchange one has one room to change. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  bcryptjs: ['access'],
   'dns-packet': ['net'],
   pino: ['telemetry'],
   'prom-client': ['telemetry'],

@@ -13,7 +13,10 @@ import { loadForward, loadNet, loadUpstream } from './lazy.ts';
 
 /** What the forward proxy shares with the rest of the server. */
 interface ForwardParts
-  extends Pick<ForwardOptions, 'dispatch' | 'ownPorts' | 'openTunnels' | 'admission' | 'telemetry' | 'pseudonym'> {
+  extends Pick<
+    ForwardOptions,
+    'guard' | 'dispatch' | 'ownPorts' | 'openTunnels' | 'admission' | 'telemetry' | 'pseudonym'
+  > {
   readonly catalogue: Catalogue;
   readonly clients: ClientPool;
   readonly transport: TransportSpec;

@@ -5,11 +5,12 @@
  * It sends no request except to download a registry map, and never keeps a configuration.
  */
 
+export { checkAccess, explainAccess, guardOf, ownNamesOf } from './access.ts';
 export { checkTargetsOf } from './check.ts';
 export { ClientPool } from './client-pool.ts';
 export { SettingsError } from './error.ts';
 export { authorityOf, authorityPlaceOf, forwardHelpOf, forwardOf } from './forward.ts';
-export { loadAcme, loadLateParts, loadNet, loadUpstream, loadWeb } from './lazy.ts';
+export { loadAcme, loadGuard, loadLateParts, loadNet, loadTokenDoor, loadUpstream, loadWeb } from './lazy.ts';
 export { acmeSpecsOf } from './listener-tls.ts';
 export { notesOf } from './notes.ts';
 export { catalogueOf, composeRegistries } from './registries.ts';

@@ -4,6 +4,9 @@ import { loadPromClient } from '../../telemetry/index.ts';
 // Rooms that a start does not need are imported on first use. Each has one import, here: Node resolves an import of another
 // file on the disk again, even of a loaded module, and an upgrade may have replaced the files by then.
 
+export { loadGuard } from '../../access/index.ts';
+export { loadTokenDoor } from '../../registry/index.ts';
+
 export const loadNet = (): Promise<typeof import('../../net/index.ts')> => import('../../net/index.ts');
 export const loadUpstream = (): Promise<typeof import('../../upstream/index.ts')> => import('../../upstream/index.ts');
 export const loadSites = (): Promise<typeof import('../../sites/index.ts')> => import('../../sites/index.ts');

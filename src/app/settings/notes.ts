@@ -9,6 +9,8 @@ import {
 import { mistypedFrom } from '../../lib/index.ts';
 import { type Catalogue, KNOWN_REGISTRIES, parseTagPattern } from '../../routing/index.ts';
 
+import { accessFaultsOf } from './access.ts';
+
 type CacheOn = Exclude<Config['cache'], 'off'>;
 
 /** The cache's patterns of tags as `entrepot purge` reads them: `nginx` is docker.io/library/nginx, every tag of it. */
@@ -25,9 +27,11 @@ export function tagPatternsOf({ pin, tags }: CacheOn, catalogue: Catalogue): Pic
 export function notesOf(
   { config, settings, layerNotes }: Pick<LoadedConfig, 'config' | 'settings' | 'layerNotes'>,
   catalogue: Catalogue | undefined,
+  users?: readonly string[],
 ): readonly ConfigProblem[] {
   const faults = catalogue === undefined ? [] : patternFaultsOf(config, catalogue);
   faults.push(...mistypedNamesIn(config));
+  if (users !== undefined) faults.push(...accessFaultsOf(config, users));
   return [...layerNotes, ...findNotes(config, settings), ...locateProblems({ settings }, faults).problems];
 }
 

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type ConfigProblem, formatKey } from '../problems.ts';
 import type { Config, UpstreamConfig } from '../schema/index.ts';
 import { formatListenAddress } from '../schema/index.ts';
-import { type Path, sourceAt, type Tree } from '../tree.ts';
+import { isNull, type Path, sourceAt, type Tree, treeAt } from '../tree.ts';
 
 /** Problems between options that are valid by themselves. Pure. */
 export function checkConsistency(config: Config, settings: Tree | undefined): readonly ConfigProblem[] {
@@ -15,6 +15,12 @@ export function checkConsistency(config: Config, settings: Tree | undefined): re
   checkRegistries(config, report);
   checkForwardProxy(config, report);
   checkMirrors(config, report);
+  checkAccess(config, report);
+  const access = treeAt(settings, ['access']);
+  // Without a value an option has its default, and that is open to every client.
+  if (access !== undefined && isNull(access)) {
+    report(['access'], 'found no value, expected rules; write {} to refuse everything, or remove the line to be open');
+  }
   const { servers, fallback } = config.transport.dns;
   if (servers.length === 0 && fallback === 'none') {
     report(
@@ -91,6 +97,27 @@ function checkListenerTls({ listen, forwardProxy, cache }: Config, report: Repor
 }
 
 type AcmeConfig = NonNullable<NonNullable<Config['listen'][number]['tls']>['acme']>;
+
+function checkAccess({ access, forwardProxy: { user } }: Config, report: Report): void {
+  if (access === undefined) return;
+  if (user === 'anonymous') {
+    report(['forward_proxy', 'user'], 'found anonymous, which stands for every client in rules, expected another name');
+  }
+  for (const [at, { who, may, on }] of access.rules.entries()) {
+    const path = ['access', 'rules', at];
+    const onRepositories = may.some((action) => action === 'pull' || action === 'catalog');
+    if (onRepositories && on.length === 0) {
+      report([...path, 'on'], 'found no patterns, expected what the rule is for, such as docker.io/library/** or **');
+    }
+    if (!onRepositories && on.length > 0) {
+      report([...path, 'on'], `found patterns, expected none: ${may.join(' and ')} concern no repository`);
+    }
+    for (const name of who) {
+      if (!name.startsWith('@') || Object.hasOwn(access.groups, name.slice(1))) continue;
+      report([...path, 'who'], `found ${name}, expected a group of access.groups, or a user without @`);
+    }
+  }
+}
 
 function checkForwardProxy({ forwardProxy, listen, cache }: Config, report: Report): void {
   const { user, password, mitm, listen: own } = forwardProxy;

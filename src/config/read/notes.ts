@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import type { z } from 'zod';
+import { compileGlob } from '../../lib/index.ts';
 import { type ConfigProblem, formatKey } from '../problems.ts';
 import type { Config, UpstreamConfig } from '../schema/index.ts';
 import {
@@ -31,10 +32,19 @@ export function findNotes(config: Config, settings: Tree | undefined): readonly 
   };
   const listeners = openListeners(config, settings);
   noteWithoutEffect(settings, note);
+<<<<<<< HEAD
   notePublished(config, listeners, note);
   noteAnyone(config, listeners, note);
   noteUnproved(config, note);
+=======
+  // With rules, nothing is open that no rule opens.
+  if (config.access === undefined) {
+    notePublished(config, listeners, note);
+    noteAnyone(config, listeners, note);
+  }
+>>>>>>> 99bd273 (Let rules decide who may pull, list, watch and proxy)
   noteForwardProxy(config, listeners, note);
+  noteAccess(config, listeners, note);
   noteUnencrypted(config, note);
   notePlainRealms(config, note);
   noteUnchecked(config, note);
@@ -129,6 +139,50 @@ function notePublished(config: Config, [listener]: readonly OpenListener[], note
   }
 }
 
+/** Rules that open what a credential reads, and ways in which clients cannot log in or do so in clear text. */
+function noteAccess(config: Config, [listener]: readonly OpenListener[], note: Note): void {
+  const { access, publicUrl, domainSuffix, listen, registries } = config;
+  if (access === undefined) return;
+  const owners = remotesOf(config).filter((remote) => credentialOf(remote) !== undefined);
+  for (const [at, { who, may, on }] of access.rules.entries()) {
+    if (!who.includes('anonymous') || !may.includes('pull')) continue;
+    const open = owners.filter(({ name, path }) => {
+      const names = path[0] === 'mirrors' ? [`mirror:${name}`] : [name, ...(registries[name]?.aliases ?? [])];
+      return on.some((text) => names.some((each) => mayMatch(text, each)));
+    });
+    if (open.length === 0) continue;
+    note(
+      ['access', 'rules', at, 'on'],
+      `every client can pull what the credentials for ${namesOf(open)} can read and this rule matches, private images too. ` +
+        'Name the public repositories, or let a rule for users have the others',
+    );
+  }
+  if (listener === undefined) return;
+  if (publicUrl === undefined && domainSuffix === undefined) {
+    note(
+      ['access'],
+      `clients that reach ${listener.text} from other machines are not told where the token service is, so Docker pulls nothing without a login. ` +
+        'Set public_url to the address that they use',
+    );
+  }
+  const isEncrypted =
+    publicUrl?.startsWith('https:') === true ||
+    listen.every(({ tls, redirectToHttps }) => tls !== undefined || redirectToHttps);
+  if (access.htpasswd !== undefined && !isEncrypted) {
+    note(
+      ['access', 'htpasswd'],
+      `passwords reach ${listener.text} unencrypted: every network on the way can read them. Set listen[].tls, or public_url to the https:// address of a proxy in front`,
+    );
+  }
+}
+
+/** Whether a pattern of repositories may match one of a registry or mirror route. */
+function mayMatch(text: string, name: string): boolean {
+  const [first = ''] = text.split('/', 1);
+  if (first.startsWith('mirror:') !== name.startsWith('mirror:')) return false;
+  return first.startsWith('**') || compileGlob(first)(name);
+}
+
 function noteAnyone({ allowAny }: Config, [listener]: readonly OpenListener[], note: Note): void {
   if (listener === undefined || allowAny === false) return;
   note(
@@ -138,6 +192,7 @@ function noteAnyone({ allowAny }: Config, [listener]: readonly OpenListener[], n
   );
 }
 
+<<<<<<< HEAD
 /** An ACME server asks for the proof of a domain on port 80, without TLS. */
 function noteUnproved({ listen, forwardProxy }: Config, note: Note): void {
   const lists: readonly (readonly [Path, Config['forwardProxy']['listen']])[] = [
@@ -157,6 +212,10 @@ function noteUnproved({ listen, forwardProxy }: Config, note: Note): void {
 }
 
 function noteForwardProxy({ forwardProxy }: Config, listeners: readonly OpenListener[], note: Note): void {
+=======
+function noteForwardProxy(config: Config, listeners: readonly OpenListener[], note: Note): void {
+  const { forwardProxy } = config;
+>>>>>>> 99bd273 (Let rules decide who may pull, list, watch and proxy)
   const { enabled, anonymous, user, allowedHosts = [], presets, mitm } = forwardProxy;
   const isConfigured = mitm.enabled || user !== undefined || allowedHosts.length > 0 || presets !== undefined;
   if (!enabled && isConfigured) {
@@ -164,7 +223,9 @@ function noteForwardProxy({ forwardProxy }: Config, listeners: readonly OpenList
   }
   if (!enabled) return;
   const open = listeners.find(({ forward }) => forward);
-  if (open !== undefined && anonymous && user === undefined) {
+  if (config.access !== undefined) {
+    if (anonymous) note(['forward_proxy', 'anonymous'], 'without effect beside access: a rule that may proxy decides');
+  } else if (open !== undefined && anonymous && user === undefined) {
     note(
       ['forward_proxy', 'anonymous'],
       `every client that reaches ${open.text} can connect through this server to the allowed hosts. ` +

@@ -457,3 +457,25 @@ export const registryKey = z
     type: 'name',
     expected: 'a registry name in lower case: a host such as ghcr.io or localhost:5001, or a word such as apps',
   });
+
+/** A user, `@group` or `anonymous` in a rule. Words with a colon are reserved for other kinds of principals. */
+export const principalName = matching(/^@?[^:@\s\p{Cc}][^:\s\p{Cc}]{0,127}$/u, {
+  type: 'name',
+  expected: 'the name of a user, @GROUP or anonymous; names with a colon (token:…, workload:…) are reserved',
+});
+
+export const groupName = matching(/^[^:@\s\p{Cc}][^:\s\p{Cc}]{0,127}$/u, {
+  type: 'name',
+  expected: 'the name of a group without @, blanks or colons',
+});
+
+export const groupMember = z
+  .string()
+  .regex(/^[^:@\s\p{Cc}][^:\s\p{Cc}]{0,127}$/u)
+  .refine((name) => name !== 'anonymous')
+  .register(optionMeta, {
+    type: 'name',
+    expected: 'the name of a user; a rule names anonymous itself, and names with a colon are reserved',
+  });
+
+export const ruleAction = choice('pull', 'catalog', 'status', 'proxy');

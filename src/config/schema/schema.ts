@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { access } from './access.ts';
 import {
   addressRange,
   aliasName,
@@ -380,6 +381,10 @@ export const configSchema = options({
   timeouts: timeouts.prefault({}).describe('Time limits for client connections.'),
   limits: limits.prefault({}).describe('Limits for concurrent requests and connections.'),
   transport: transport.prefault({}).describe('Connections to upstreams.'),
+  access: access.optional().meta({
+    description: 'Who may do what. Without it, every client may pull everything.',
+    examples: [{ rules: [{ who: 'anonymous', may: ['pull'], on: ['docker.io/library/**'] }] }],
+  }),
   forward_proxy: forwardProxy
     .prefault({})
     .describe('A forward proxy for clients that reach registries through this server.'),

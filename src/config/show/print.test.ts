@@ -36,7 +36,7 @@ describe('printConfig()', () => {
       keys,
       outline(configSchema)
         .map(({ path }) => path[0])
-        .filter((key) => key !== 'default_registry'),
+        .filter((key) => key !== 'default_registry' && key !== 'access'),
     );
     const lines = text.split('\n').map((line) => line.trim());
     for (const line of [

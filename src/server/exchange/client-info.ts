@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP } from 'node:net';
+import type { Principal } from '../../access/index.ts';
 import { type ForwardedHeaders, forwardedHops, isLoopback, plainAddress, UNKNOWN } from './forwarded.ts';
 
 /** A client, and how it sees this server. */
@@ -16,6 +17,8 @@ export interface ClientInfo {
   readonly isForwarded?: true;
   /** Set where the request did not address this server itself: it came to the forward proxy, or out of a decrypted tunnel. */
   readonly entryPoint?: 'forward' | 'mitm';
+  /** Set where the forward proxy has identified the client: the request's own credential is for the host it names. */
+  readonly principal?: Principal | undefined;
 }
 
 /** Whether the forwarded headers from an address are believed; undefined stands for a Unix socket. */

@@ -31,6 +31,10 @@ export class RequestContext {
   readonly scheme: ClientInfo['scheme'];
   /** The host that the client addresses, with the port unless it is the scheme's default. */
   readonly host: string | undefined;
+  /** The principal that the forward proxy has identified; undefined where the request came another way. */
+  readonly principal: ClientInfo['principal'];
+  /** The name of the user, once it is known. */
+  user: string | undefined;
   route = 'none';
   /** Name of the mirror route that answers, where one does. */
   mirror: string | undefined;
@@ -70,6 +74,7 @@ export class RequestContext {
     this.client = client.address;
     this.scheme = client.scheme;
     this.host = client.host;
+    this.principal = client.principal;
 
     const started = performance.now();
     if (telemetry.hears('request.started')) {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import type { Principal } from '../../access/index.ts';
 import type { RequestHandler } from '../exchange/index.ts';
 
 /** The host that a client asks the forward proxy to reach. */
@@ -37,6 +38,8 @@ export interface OpenedTunnel {
   readonly target: ForwardTarget;
   /** Address of the client. */
   readonly client: string;
+  /** Who opened it, where rules are configured. */
+  readonly principal?: Principal | undefined;
 }
 
 /** The forward proxy: takes the requests of a front door that are for other servers. */

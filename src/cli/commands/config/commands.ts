@@ -1,7 +1,8 @@
-import { type Command, Option } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 import { type CommandContext, configFlags, directoryFlags, notEmpty, optionsOf } from '../../command.ts';
+import type { RuleAction } from './access.ts';
 
-/** Defines `config` and `ca` with their own commands. Each action is imported when it runs. */
+/** Defines `config`, `access` and `ca` with their own commands. Each action is imported when it runs. */
 export function addConfigCommands(program: Command, { output, finish }: CommandContext<unknown>): void {
   const config = program
     .command('config')
@@ -47,6 +48,23 @@ export function addConfigCommands(program: Command, { output, finish }: CommandC
       finish(await importFiles(files, { ...options, to: output }));
     });
 
+  const access = program
+    .command('access')
+    .description('Explain the rules of access.')
+    .addHelpText('after', ACCESS_EXAMPLES);
+  access
+    .command('explain')
+    .argument('<who>', 'a user, or anonymous')
+    .addArgument(new Argument('<action>', 'what is to be done').choices(['pull', 'catalog', 'status', 'proxy']))
+    .argument('[image]', 'for pull and catalog: an image, or mirror:NAME/PATH')
+    .option('-c, --config <file>', 'configuration file')
+    .option('--json', 'print JSON')
+    .description('Say which rule of the configuration allows it, or that none does. Asks no server.')
+    .action(async (who: string, action: RuleAction, image: string | undefined, _: unknown, command: Command) => {
+      const { explain } = await import('./access.ts');
+      finish(await explain({ ...optionsOf(command), who, action, image }, output));
+    });
+
   const ca = program
     .command('ca')
     .description('Manage the certificate authority with which the forward proxy decrypts tunnels (forward_proxy.mitm).')
@@ -68,6 +86,15 @@ export function addConfigCommands(program: Command, { output, finish }: CommandC
       finish(await printCa(optionsOf(command), output));
     });
 }
+
+const ACCESS_EXAMPLES = `
+Examples:
+  entrepot access explain anonymous pull nginx
+  entrepot access explain alice pull ghcr.io/ours/app --config /etc/entrepot/entrepot.yaml
+  entrepot access explain alice pull mirror:github/owner/app/archive/main.tar.gz
+  entrepot access explain prometheus status
+
+Exit codes: 0 allowed, 1 refused, 78 wrong configuration.`;
 
 const CA_DIR = 'directory of the authority (without it, `ca` in the cache directory)';
 

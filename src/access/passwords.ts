@@ -1,0 +1,121 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import { ConcurrencyLimit, Lru } from '../lib/index.ts';
+import { TooManyGuessesError } from './refusal.ts';
+
+/** A hash is computed on the main thread in slices, so one at a time: more would only wait longer. */
+const HASHES_AT_ONCE = 1;
+const MAX_WAITING = 32;
+/** Guesses that fail before a name has to wait, and an address, which many clients may share. */
+const FREE_FOR_NAME = 5;
+const FREE_FOR_ADDRESS = 20;
+/** Failures are forgotten when there was none for this long. */
+const FORGOTTEN_AFTER = 10 * 60_000;
+const FIRST_WAIT = 1000;
+const LONGEST_WAIT = 60_000;
+const REMEMBERED_KEPT = 1024;
+const WATCHED_KEPT = 10_000;
+interface PasswordsOptions {
+  /** Compares with no password at all: the answer for an unknown user takes as long as for a known one. */
+  readonly compareNone: (password: string) => Promise<unknown>;
+  /** Milliseconds. @default Date.now */
+  readonly now?: () => number;
+}
+
+/** What a password is compared with. */
+export interface StoredPassword {
+  /** Changes with the password. */
+  readonly version: string;
+  readonly compare: (password: string) => Promise<boolean>;
+}
+
+interface Guesses {
+  readonly failures: number;
+  /** Milliseconds; the last one. */
+  readonly failedAt: number;
+  /** Milliseconds; no guess is checked before. */
+  readonly blockedUntil: number;
+}
+
+/**
+ * Checks passwords. A password that was right is remembered by an HMAC, so a client that sends it with
+ * each request costs one hash. Wrong ones are slowed down per name and per address, before anything is hashed.
+ */
+export class Passwords {
+  readonly #compareNone: PasswordsOptions['compareNone'];
+  readonly #now: () => number;
+  readonly #secret = randomBytes(32);
+  readonly #remembered = new Lru<string>({ maxWeight: REMEMBERED_KEPT });
+  readonly #guesses = new Lru<Guesses>({ maxWeight: WATCHED_KEPT });
+  readonly #hashing = new ConcurrencyLimit(HASHES_AT_ONCE);
+  #waiting = 0;
+
+  constructor({ compareNone, now = Date.now }: PasswordsOptions) {
+    this.#compareNone = compareNone;
+    this.#now = now;
+  }
+
+  /**
+   * Whether a password is the stored one.
+   *
+   * @param stored undefined for an unknown user
+   * @throws {TooManyGuessesError}
+   */
+  async check(
+    { name, password, address }: { readonly name: string; readonly password: string; readonly address: string },
+    stored: StoredPassword | undefined,
+  ): Promise<boolean> {
+    const key = createHmac('sha256', this.#secret).update(`${name}\0${password}`).digest('base64url');
+    // A known password is not slowed down: guesses by others do not lock a user out.
+    if (stored !== undefined && this.#remembered.get(key) === stored.version) return true;
+    const watched = [{ key: `name ${name}`, free: FREE_FOR_NAME }];
+    // Clients of a Unix socket have none.
+    if (address !== '') watched.push({ key: `address ${address}`, free: FREE_FOR_ADDRESS });
+    this.#admit(watched);
+    if (this.#waiting >= MAX_WAITING) throw new TooManyGuessesError(1);
+    this.#waiting += 1;
+    try {
+      // Counted before the hash is computed: guesses that are sent together do not all pass for the first.
+      for (const each of watched) this.#fail(each);
+      const isRight = await this.#hashing.run(async () => {
+        if (stored !== undefined) return stored.compare(password);
+        await this.#compareNone(password);
+        return false;
+      });
+      if (!isRight || stored === undefined) return false;
+      this.#guesses.delete(`name ${name}`);
+      this.#refund(`address ${address}`);
+      this.#remembered.set(key, stored.version);
+      return true;
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  #admit(watched: readonly Watched[]): void {
+    const until = Math.max(...watched.map(({ key }) => this.#guesses.get(key)?.blockedUntil ?? 0));
+    const wait = until - this.#now();
+    if (wait > 0) throw new TooManyGuessesError(Math.ceil(wait / 1000));
+  }
+
+  #fail({ key, free }: Watched): void {
+    const now = this.#now();
+    const before = this.#guesses.get(key);
+    const isRecent = before !== undefined && now - before.failedAt < FORGOTTEN_AFTER;
+    const failures = (isRecent ? before.failures : 0) + 1;
+    const over = failures - free;
+    const blockedUntil = over < 0 ? 0 : now + Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** Math.min(over, 16));
+    this.#guesses.set(key, { failures, failedAt: now, blockedUntil });
+  }
+
+  /** Takes back the one failure that was counted in advance, and no more: other guesses from this address were wrong. */
+  #refund(key: string): void {
+    const guesses = this.#guesses.get(key);
+    if (guesses === undefined) return;
+    this.#guesses.set(key, { ...guesses, failures: guesses.failures - 1, blockedUntil: 0 });
+  }
+}
+
+interface Watched {
+  readonly key: string;
+  readonly free: number;
+}

@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { AccessRequest, Action } from './gate.ts';
+import { Policy, type PolicySpec, type RuleSpec } from './policy.ts';
+import { ANONYMOUS } from './principal.ts';
+
+const NAMES = ['alice', 'bob', 'constructor'];
+const ACTIONS: readonly Action[] = ['pull', 'catalog', 'status', 'proxy'];
+const PATTERNS = ['**', '*/a', 'r/**', 'r/a', 'r/*', 'r/a/*', 'mirror:m/**', 'mirror:m/x', 'mirror:*/x', 's/?'];
+const PLACES = ['r/a', 'r/a/b', 'r/b', 's/a', 's/ab', 'mirror:m/x', 'mirror:m/x/y', 'mirror:n/x'];
+
+const rule = fc.record<RuleSpec>({
+  who: fc.subarray([...NAMES, '@g', '@h', '@toString', 'anonymous'], { minLength: 1 }),
+  may: fc.subarray([...ACTIONS], { minLength: 1 }),
+  on: fc.subarray(PATTERNS),
+});
+const spec = fc.record<PolicySpec>({
+  groups: fc.record({ g: fc.subarray(NAMES), h: fc.subarray(NAMES) }),
+  rules: fc.array(rule, { maxLength: 5 }),
+});
+const request = fc.record<AccessRequest>({
+  principal: fc.constantFrom(ANONYMOUS, ...NAMES.map((name) => ({ kind: 'user', name }) as const)),
+  action: fc.constantFrom(...ACTIONS),
+  repository: fc.constantFrom(
+    undefined,
+    ...PLACES.map((place) => ({
+      registry: place.split('/')[0] ?? '',
+      repository: place.split('/').slice(1).join('/'),
+    })),
+  ),
+});
+
+/** Written from the words of docs/access.md, without the code under test. */
+function model({ groups, rules }: PolicySpec, { principal, action, repository }: AccessRequest): number | undefined {
+  for (const [at, { who, may, on }] of rules.entries()) {
+    let isMeant = false;
+    for (const name of who) {
+      if (name === 'anonymous') isMeant = true;
+      if (principal.kind === 'user' && name === principal.name) isMeant = true;
+      const members = Object.entries(groups).find(([group]) => `@${group}` === name)?.[1] ?? [];
+      if (principal.kind === 'user' && members.includes(principal.name)) isMeant = true;
+    }
+    if (!isMeant || !may.includes(action)) continue;
+    if (action === 'status' || action === 'proxy') return at;
+    if (repository === undefined) continue;
+    const parts = [repository.registry, ...repository.repository.split('/')];
+    for (const text of on) {
+      if (text.startsWith('mirror:') === parts[0]?.startsWith('mirror:') && fits(text.split('/'), parts)) return at;
+    }
+  }
+  return undefined;
+}
+
+/** `**` stands alone in these patterns, for one component or more behind a name, and for everything in front. */
+function fits([first, ...rest]: readonly string[], [part, ...parts]: readonly string[]): boolean {
+  if (first === undefined || part === undefined) return first === undefined && part === undefined;
+  if (first === '**') return true;
+  const isSame =
+    first === part ||
+    first === '*' ||
+    (first === '?' && part.length === 1) ||
+    (first === 'mirror:*' && part.startsWith('mirror:'));
+  return isSame && fits(rest, parts);
+}
+
+describe('Policy', () => {
+  test('decides as the model does, whatever the rules', () => {
+    fc.assert(
+      fc.property(spec, request, (rules, asked) => {
+        assert.equal(new Policy(rules).decide(asked), model(rules, asked));
+      }),
+      { numRuns: 10_000 },
+    );
+  });
+
+  test('without rules nothing is allowed', () => {
+    const policy = new Policy({ groups: {}, rules: [] });
+    for (const action of ACTIONS) {
+      const asked = { principal: ANONYMOUS, action, repository: { registry: 'r', repository: 'a' } };
+      assert.equal(policy.decide(asked), undefined);
+    }
+  });
+});

@@ -1,0 +1,80 @@
+import { compileGlob } from '../lib/index.ts';
+import type { Repository } from '../oci/index.ts';
+import type { AccessRequest, Action } from './gate.ts';
+import type { Principal } from './principal.ts';
+
+/** A rule as it is configured; its patterns are canonical: `registry/repository` or `mirror:NAME/path`. */
+export interface RuleSpec {
+  /** `anonymous` (every client), `@group`, or the name of a user. */
+  readonly who: readonly string[];
+  readonly may: readonly Action[];
+  /** Patterns of what `pull` and `catalog` concern: `*` within one component, `**` across. */
+  readonly on: readonly string[];
+}
+
+export interface PolicySpec {
+  readonly groups: Readonly<Record<string, readonly string[]>>;
+  readonly rules: readonly RuleSpec[];
+}
+
+interface Rule {
+  readonly everyone: boolean;
+  readonly users: ReadonlySet<string>;
+  readonly may: ReadonlySet<Action>;
+  readonly on: readonly Pattern[];
+}
+
+interface Pattern {
+  readonly isMirror: boolean;
+  readonly matches: (text: string) => boolean;
+}
+
+/** Actions that concern a repository, and so only the patterns under `on`. */
+const ON_REPOSITORIES: ReadonlySet<Action> = new Set<Action>(['pull', 'catalog', 'push', 'delete']);
+const MIRROR = 'mirror:';
+
+/** The rules. Their union decides: what no rule allows is refused. Pure. */
+export class Policy {
+  readonly #rules: readonly Rule[];
+
+  constructor({ groups, rules }: PolicySpec) {
+    this.#rules = rules.map(({ who, may, on }) => ({
+      everyone: who.includes('anonymous'),
+      users: new Set(who.flatMap((name) => (name.startsWith('@') ? membersOf(groups, name.slice(1)) : [name]))),
+      may: new Set(may),
+      on: on.map((text) => ({ isMirror: text.startsWith(MIRROR), matches: compileGlob(text) })),
+    }));
+  }
+
+  /** The index of the first rule that allows a request; undefined where none does. */
+  decide({ principal, action, repository }: AccessRequest): number | undefined {
+    const at = this.#rules.findIndex(
+      (rule) => rule.may.has(action) && concerns(rule, principal) && covers(rule, action, repository),
+    );
+    return at === -1 ? undefined : at;
+  }
+
+  /** Whether any rule lets a principal do this to some repository: whether a list may be read at all, to be filtered. */
+  mayAnywhere(principal: Principal, action: Action): boolean {
+    return this.#rules.some((rule) => rule.may.has(action) && concerns(rule, principal));
+  }
+}
+
+/** `Object.hasOwn`: a group called `constructor` is no property of every object. */
+function membersOf(groups: PolicySpec['groups'], name: string): readonly string[] {
+  return Object.hasOwn(groups, name) ? (groups[name] ?? []) : [];
+}
+
+/** A rule for `anonymous` is for every client: to log in takes nothing away. */
+function concerns({ everyone, users }: Rule, principal: Principal): boolean {
+  return everyone || (principal.kind === 'user' && users.has(principal.name));
+}
+
+function covers({ on }: Rule, action: Action, repository: Repository | undefined): boolean {
+  if (!ON_REPOSITORIES.has(action)) return true;
+  if (repository === undefined || repository.repository === '') return false;
+  const text = `${repository.registry}/${repository.repository}`;
+  const isMirror = repository.registry.startsWith(MIRROR);
+  // `**` is every repository and no mirror route: a route is named, as for a purge.
+  return on.some((pattern) => pattern.isMirror === isMirror && pattern.matches(text));
+}

@@ -1,0 +1,208 @@
+import {
+  type Action,
+  ANONYMOUS,
+  type Guard,
+  type PolicySpec,
+  type Principal,
+  type Tokens,
+} from '../../access/index.ts';
+import type { Config } from '../../config/index.ts';
+import type { Repository } from '../../oci/index.ts';
+import { type Catalogue, parseImagePattern, parseRepositoryPattern } from '../../routing/index.ts';
+import type { OwnNames } from '../../server/index.ts';
+import { SettingsError } from './error.ts';
+import { loadGuard, loadUpstream } from './lazy.ts';
+
+type AccessConfig = NonNullable<Config['access']>;
+
+interface GuardParts {
+  readonly catalogue: Catalogue;
+  /** The tokens of the process; made at the first configuration with rules. */
+  readonly tokens: () => Promise<Tokens>;
+  readonly onWarning: (message: string) => void;
+}
+
+/** The names under which the server may send clients to itself. */
+export function ownNamesOf({ publicUrl, domainSuffix }: Config): OwnNames {
+  return { publicUrl, domainSuffix };
+}
+
+/**
+ * The guard of a configuration; undefined where there are no rules.
+ *
+ * @throws {SettingsError} for a file of users that cannot be read, or a pattern that can match nothing
+ */
+export async function guardOf(
+  config: Config,
+  { catalogue, tokens, onWarning }: GuardParts,
+): Promise<Guard | undefined> {
+  const { access } = config;
+  if (access === undefined) return undefined;
+  const { spec, problems } = policyOf(config, access, catalogue);
+  if (problems.length > 0) throw new SettingsError(problems);
+  const { Guard, HtpasswdError } = await loadGuard();
+  const plainUser = plainUserOf(config);
+  try {
+    const { htpasswd } = access;
+    const guard = await Guard.open({ ...spec, htpasswd, plainUser, tokens: await tokens(), onWarning });
+    if (plainUser !== undefined && guard.users.filter((name) => name === plainUser.name).length > 1) {
+      throw new SettingsError([`forward_proxy.user: ${plainUser.name} is in ${htpasswd} too; remove one of the two`]);
+    }
+    return guard;
+  } catch (error) {
+    if (!(error instanceof HtpasswdError)) throw error;
+    throw new SettingsError(error.problems.map((problem) => `access.htpasswd: ${problem}`));
+  }
+}
+
+/** The rules with canonical patterns, and what is wrong with them. Pure. */
+export function policyOf(
+  { mirrors }: Pick<Config, 'mirrors'>,
+  { groups, rules }: AccessConfig,
+  catalogue: Catalogue,
+): { readonly spec: PolicySpec; readonly problems: readonly string[] } {
+  const problems: string[] = [];
+  const routes = new Set(mirrors.map(({ name }) => name));
+  const canonical = rules.map(({ who, may, on }, at) => ({
+    who,
+    may,
+    on: on.map((text, index) => {
+      const { pattern, fault } = parsePattern(text, { routes, catalogue });
+      if (fault !== undefined)
+        problems.push(`access.rules[${at}].on[${index}]: ${JSON.stringify(text)} matches nothing: ${fault}`);
+      return pattern;
+    }),
+  }));
+  return { spec: { groups, rules: canonical }, problems };
+}
+
+function parsePattern(
+  text: string,
+  { routes, catalogue }: { readonly routes: ReadonlySet<string>; readonly catalogue: Catalogue },
+): { readonly pattern: string; readonly fault: string | undefined } {
+  const [, route, path] = /^mirror:([^/]*)(\/.*)?$/s.exec(text) ?? [];
+  if (route === undefined) return parseRepositoryPattern(catalogue, text);
+  const pattern = path === undefined ? `${text}/**` : text;
+  if (/[*?]/.test(route) || routes.has(route)) return { pattern, fault: undefined };
+  return { pattern, fault: `there is no mirror route called ${route}` };
+}
+
+/** A password of the forward proxy is that of a user. Read at each use, so that a rotated secret takes effect at once. */
+function plainUserOf({
+  forwardProxy: { user, password },
+}: Config): { name: string; password: () => Promise<string> } | undefined {
+  if (user === undefined || password === undefined) return undefined;
+  return {
+    name: user,
+    password: async () => {
+      const { readSecret } = await loadUpstream();
+      return readSecret(password);
+    },
+  };
+}
+
+/** What is probably not meant: users without a rule, names that cannot log in, patterns that an earlier rule covers. */
+export function accessFaultsOf({ access, forwardProxy }: Config, users: readonly string[]): readonly string[] {
+  if (access === undefined) return [];
+  const { rules, groups } = access;
+  const known = new Set(users);
+  const faults: string[] = [];
+  const named = new Set<string>();
+  const look = (name: string, option: string): void => {
+    named.add(name);
+    if (!known.has(name)) faults.push(`${option}: ${name} cannot log in: there is no such user in access.htpasswd`);
+  };
+  for (const [at, { who }] of rules.entries()) {
+    for (const name of who) if (name !== 'anonymous' && !name.startsWith('@')) look(name, `access.rules[${at}].who`);
+  }
+  const usedGroups = new Set(rules.flatMap(({ who }) => who.filter((name) => name.startsWith('@'))));
+  for (const [group, members] of Object.entries(groups)) {
+    if (!usedGroups.has(`@${group}`))
+      faults.push(`access.groups.${group}: no rule is for @${group}, so it has no effect`);
+    for (const name of members) look(name, `access.groups.${group}`);
+  }
+  const without = users.filter((name) => !named.has(name));
+  const [first] = without;
+  if (first !== undefined) {
+    const option = first === forwardProxy.user ? 'forward_proxy.user' : 'access.htpasswd';
+    const more = without.length > 1 ? ` and ${without.length - 1} more` : '';
+    faults.push(`${option}: no rule names ${first}${more}: they may do only what anonymous may`);
+  }
+  return [...faults, ...shadowedIn(rules)];
+}
+
+/** Patterns that an earlier rule for the same principals covers word for word, or by `**`. */
+function shadowedIn(rules: AccessConfig['rules']): readonly string[] {
+  const faults: string[] = [];
+  for (const [at, rule] of rules.entries()) {
+    for (const [index, text] of rule.on.entries()) {
+      const earlier = rules.findIndex(
+        (other, before) => before < at && isWider(other, rule) && other.on.some((wide) => coversText(wide, text)),
+      );
+      if (earlier === -1) continue;
+      faults.push(`access.rules[${at}].on[${index}]: rule ${earlier + 1} allows ${text} already, so it has no effect`);
+    }
+  }
+  return faults;
+}
+
+function isWider(one: AccessConfig['rules'][number], other: AccessConfig['rules'][number]): boolean {
+  const isForAll = one.who.includes('anonymous') || other.who.every((name) => one.who.includes(name));
+  return isForAll && other.may.every((action) => one.may.includes(action));
+}
+
+function coversText(wide: string, text: string): boolean {
+  if (wide === text) return true;
+  if (wide === '**') return !text.startsWith('mirror:');
+  return wide.endsWith('/**') && text.startsWith(wide.slice(0, -2)) && !/[*?]/.test(wide.slice(0, -3));
+}
+
+/**
+ * Checks what `access:` names, as a start does.
+ *
+ * @returns the users that can log in; undefined where there are no rules
+ * @throws {SettingsError}
+ */
+export async function checkAccess(config: Config, catalogue: Catalogue): Promise<readonly string[] | undefined> {
+  const tokens = async (): Promise<Tokens> => new (await loadGuard()).Tokens();
+  return (await guardOf(config, { catalogue, tokens, onWarning: () => {} }))?.users;
+}
+
+interface Question {
+  /** `anonymous`, or the name of a user, who need not exist. */
+  readonly who: string;
+  readonly action: Action;
+  /** As in a pull, or `mirror:NAME/path`; undefined where the action concerns no repository. */
+  readonly image: string | undefined;
+}
+
+/** What the rules say to a question. */
+interface Explanation {
+  readonly allowed: boolean;
+  /** Index of the first rule that allows it. */
+  readonly rule: number | undefined;
+  /** The question with the qualified name of the image. */
+  readonly text: string;
+}
+
+/** Says which rule decides, without a server. @throws {SettingsError} {OciError} for a name that no image has */
+export async function explainAccess(config: Config, catalogue: Catalogue, question: Question): Promise<Explanation> {
+  const { access } = config;
+  if (access === undefined) throw new SettingsError(['access: found none, so every client may pull everything']);
+  const { spec, problems } = policyOf(config, access, catalogue);
+  if (problems.length > 0) throw new SettingsError(problems);
+  const { Policy } = await loadGuard();
+  const { who, action, image } = question;
+  const principal: Principal = who === 'anonymous' ? ANONYMOUS : { kind: 'user', name: who };
+  const repository = image === undefined ? undefined : repositoryOf(image, catalogue);
+  const rule = new Policy(spec).decide({ principal, action, repository });
+  const what = repository === undefined ? '' : ` on ${repository.registry}/${repository.repository}`;
+  return { allowed: rule !== undefined, rule, text: `${action}${what} by ${who}` };
+}
+
+function repositoryOf(image: string, catalogue: Catalogue): Repository {
+  const isMirror = image.startsWith('mirror:');
+  const text = isMirror ? image : (parseImagePattern(catalogue, image).repository ?? image);
+  const slash = text.indexOf('/');
+  return { registry: text.slice(0, slash), repository: text.slice(slash + 1) };
+}

@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { filePath, groupMember, groupName, pattern, principalName, ruleAction } from './fields.ts';
+import { optionMeta } from './meta.ts';
+import { options } from './options.ts';
+
+const who = z
+  .union([principalName.transform((name) => [name]), z.array(principalName).min(1)])
+  .register(optionMeta, { type: 'name or list', expected: 'a user, @GROUP or anonymous, or a list of such' });
+
+/** Who may do what: a part of the one definition, see schema.ts. */
+export const access = options({
+  htpasswd: filePath('an htpasswd file with bcrypt hashes')
+    .optional()
+    .meta({
+      description:
+        'Users and their passwords, as `htpasswd -B` writes them (bcrypt alone). Read again when it changes; a removed user is refused within a second.',
+      examples: ['/etc/entrepot/htpasswd'],
+    }),
+  groups: z
+    .record(groupName, z.array(groupMember))
+    .register(optionMeta, {
+      type: 'map',
+      expected: 'a map of groups with lists of users, such as {payments: [alice, bob]}',
+    })
+    .prefault({})
+    .meta({ description: 'Groups of users, for `@GROUP` in rules.', examples: [{ payments: ['alice', 'bob'] }] }),
+  rules: z
+    .array(
+      options({
+        who: who.describe('A user, `@GROUP`, or `anonymous` for every client, logged in or not; or a list of such.'),
+        may: z
+          .array(ruleAction)
+          .min(1)
+          .describe(
+            '`pull` (manifests, blobs, tags, referrers, paths of mirror routes), `catalog` (lists of repositories), `status` (`/metrics`), `proxy` (the forward proxy).',
+          ),
+        on: z
+          .array(pattern('docker.io/library/**'))
+          .prefault([])
+          .describe(
+            'For `pull` and `catalog`: `registry/repository` or `mirror:NAME/**`; `*` within one component, `**` across. The registry is always written.',
+          ),
+      }),
+    )
+    .prefault([])
+    .describe('What no rule allows is refused.'),
+});

@@ -1,0 +1,63 @@
+import type { PullThrough } from '../cache/index.ts';
+import { OciError, type OriginList } from '../oci/index.ts';
+import type { PassedGate } from '../server/index.ts';
+import { answerList, listQuery, sendList } from './lists.ts';
+import type { PathOf, RegistryRequest } from './request.ts';
+
+/** Pages of an upstream that are read for one page of a client that may see few of the repositories. */
+const MAX_PAGES = 20;
+
+/** `GET` of the catalogue: passed through, or with the repositories alone that the client may see. */
+export async function answerCatalog(
+  request: RegistryRequest<PathOf<'catalog'>>,
+  _cache: PullThrough,
+  { principal, guarded, authorize }: PassedGate,
+): Promise<void> {
+  const {
+    context,
+    repository: { registry },
+    name,
+    path,
+    origin,
+  } = request;
+  const first = listQuery(path, context.query);
+  if (!guarded || (first.kind !== 'referrers' && first.limit === 0)) return answerList(request);
+  const isShown = (repository: string): boolean =>
+    authorize({ principal, action: 'catalog', repository: { registry, repository } }).allowed;
+  const source = await origin();
+  const repositories: string[] = [];
+  let query = first;
+  for (let page = 0; page < MAX_PAGES; page += 1) {
+    const list = await source.list(request.repository, query, { signal: context.signal });
+    repositories.push(...namesIn(list).filter(isShown));
+    if (list.next === undefined || isHarmless(list.next, isShown)) {
+      return sendList(context, name, { ...list, bytes: Buffer.from(JSON.stringify({ repositories })) });
+    }
+    // The link would name a repository that the client may not see: its page goes on to the next name that it may.
+    query = listQuery(path, list.next);
+  }
+  throw new OciError('UNSUPPORTED', 'too few of the repositories are yours to list; ask for larger pages with n', {
+    status: 403,
+  });
+}
+
+/** Whether a link names a repository that is shown anyway. A token of the upstream may hold any name. */
+function isHarmless(next: string, isShown: (repository: string) => boolean): boolean {
+  const parameters = new URLSearchParams(next);
+  const last = parameters.get('last');
+  return last !== null && isShown(last);
+}
+
+function namesIn({ bytes }: OriginList): readonly string[] {
+  let list: unknown;
+  try {
+    list = JSON.parse(bytes.toString('utf8'));
+  } catch (cause) {
+    throw new OciError('UNAVAILABLE', 'the catalogue of the upstream is not JSON', { status: 502, cause });
+  }
+  const names = typeof list === 'object' && list !== null && 'repositories' in list ? list.repositories : undefined;
+  if (!Array.isArray(names)) {
+    throw new OciError('UNAVAILABLE', 'the catalogue of the upstream has no list of repositories', { status: 502 });
+  }
+  return names.filter((name) => typeof name === 'string');
+}

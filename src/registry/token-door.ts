@@ -1,0 +1,137 @@
+import { ANONYMOUS, CredentialError, type Guard, type Principal, TooManyGuessesError } from '../access/index.ts';
+import { OciError, parseRegistryPath } from '../oci/index.ts';
+import { type Catalogue, qualifyRepository, resolveName } from '../routing/index.ts';
+import {
+  audienceOf,
+  BASIC,
+  bodyOf,
+  type Door,
+  type OwnNames,
+  ownBase,
+  type RequestContext,
+  replyBytes,
+} from '../server/index.ts';
+
+interface TokenDoorOptions {
+  readonly guard: Guard;
+  readonly catalogue: Catalogue;
+  readonly names: OwnNames;
+}
+
+const PATHS: ReadonlySet<string> = new Set(['/token', '/auth/token']);
+/** Bytes of a form. */
+const MAX_FORM = 16 * 1024;
+const MAX_SCOPES = 100;
+
+/**
+ * The token service (distribution-spec, token authentication; OAuth2 form): GET with a password or none, POST with a form. A
+ * token names a principal and no rights, so that the rules of now decide at each use.
+ *
+ * It is lenient where clients differ: scopes are repeated or separated by blanks, and a POST without `grant_type` is anonymous.
+ */
+export function createTokenDoor(options: TokenDoorOptions): Door {
+  return {
+    open(context) {
+      if (!PATHS.has(context.path)) return undefined;
+      context.route = 'token';
+      return {
+        takesSlot: false,
+        parse() {
+          if (context.method !== 'POST' && !context.isReading) {
+            throw new OciError('UNSUPPORTED', `${context.method} is not for tokens`, {
+              headers: { allow: 'GET, HEAD, POST' },
+            });
+          }
+          return { access: undefined, answer: () => answerToken(context, options) };
+        },
+      };
+    },
+  };
+}
+
+async function answerToken(context: RequestContext, options: TokenDoorOptions): Promise<void> {
+  const { guard, names } = options;
+  const audience = audienceOf(ownBase(context, names));
+  if (audience === undefined) throw new OciError('UNSUPPORTED', 'no tokens are made for this host', { status: 404 });
+  const query = new URLSearchParams(context.query);
+  const form = context.method === 'POST' ? await readForm(context) : undefined;
+  let principal: Principal;
+  try {
+    principal = await identify(context, guard, form);
+  } catch (error) {
+    if (error instanceof TooManyGuessesError) {
+      throw new OciError('TOOMANYREQUESTS', error.message, { retryAfter: error.retryAfter });
+    }
+    if (!(error instanceof CredentialError)) throw error;
+    // Docker sends the credentials of Docker Hub to its mirrors: they are not ours, and open images need none.
+    if (!isOpen(scopesIn(form ?? query), context, { ...options, ns: query.get('ns') ?? undefined })) {
+      throw new OciError('UNAUTHORIZED', error.message, { headers: { 'www-authenticate': BASIC } });
+    }
+    principal = ANONYMOUS;
+  }
+  if (principal.kind === 'user') context.user = principal.name;
+  const { token, expiresIn } = await guard.issue(principal, audience);
+  const body = { token, access_token: token, expires_in: expiresIn, issued_at: new Date().toISOString() };
+  replyBytes(context, 200, { 'content-type': 'application/json', 'cache-control': 'no-store' }, JSON.stringify(body));
+}
+
+/** @throws {CredentialError} {TooManyGuessesError} */
+async function identify(context: RequestContext, guard: Guard, form: URLSearchParams | undefined): Promise<Principal> {
+  const { authorization } = context.request.headers;
+  const address = context.client;
+  const password = form?.get('password');
+  const name = form?.get('username');
+  if (typeof password === 'string' && typeof name === 'string') return guard.logIn({ name, password, address });
+  // No refresh tokens are given out, so one that comes is of another service.
+  if (form?.has('refresh_token') === true) throw new CredentialError();
+  return (await guard.identify({ authorization, address, audience: undefined })).principal;
+}
+
+async function readForm(context: RequestContext): Promise<URLSearchParams> {
+  const source = bodyOf(context)?.source;
+  const pieces: Buffer[] = [];
+  let size = 0;
+  for (let piece = await source?.read(); piece !== undefined; piece = await source?.read()) {
+    size += piece.length;
+    if (size > MAX_FORM) {
+      source?.cancel();
+      throw new OciError('SIZE_INVALID', `a form for a token has at most ${MAX_FORM} bytes`, {
+        status: 413,
+        headers: { connection: 'close' },
+      });
+    }
+    pieces.push(Buffer.from(piece));
+  }
+  return new URLSearchParams(Buffer.concat(pieces).toString('utf8'));
+}
+
+function scopesIn(parameters: URLSearchParams): readonly string[] {
+  return parameters
+    .getAll('scope')
+    .flatMap((text) => text.split(' '))
+    .filter((scope) => scope !== '');
+}
+
+/** Whether every client may pull all that is asked for. A login asks for nothing, and is not open. */
+function isOpen(
+  scopes: readonly string[],
+  { host }: RequestContext,
+  { guard, catalogue, ns }: TokenDoorOptions & { readonly ns: string | undefined },
+): boolean {
+  if (scopes.length === 0 || scopes.length > MAX_SCOPES) return false;
+  return scopes.every((scope) => {
+    const [, name, actions] = /^repository(?:\([^)]*\))?:(.+):([a-z,*]*)$/.exec(scope) ?? [];
+    if (name === undefined || actions !== 'pull') return false;
+    try {
+      const resolved = resolveName(catalogue, { host, ns, path: `/v2/${name}/tags/list` });
+      const path = parseRegistryPath(resolved.path);
+      if (path.kind !== 'tags') return false;
+      const repository = qualifyRepository(resolved.registry, path.repository);
+      const asked = { registry: resolved.registry.name, repository };
+      return guard.authorize({ principal: ANONYMOUS, action: 'pull', repository: asked }).allowed;
+    } catch (error) {
+      if (error instanceof OciError) return false;
+      throw error;
+    }
+  });
+}
