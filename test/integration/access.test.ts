@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect as connectSocket, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -15,6 +17,11 @@ import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripte
 const image = buildImage({ seed: 'access' });
 const layer = platformOf(image, 'amd64').layers[1] as Content;
 const COST = 4;
+
+const connectTo = ({ host }: Mirror): Socket => {
+  const { hostname, port } = new URL(`http://${host}`);
+  return connectSocket(Number(port), hostname);
+};
 
 let dir: string;
 let htpasswd: string;
@@ -298,5 +305,143 @@ describe('a user', () => {
     }
     assert.ok(guesses.includes(429), String(guesses));
     assert.equal((await get('/v2/', basic('prometheus'))).status, 200);
+  });
+});
+
+describe('the forward proxy', () => {
+  let proxy: Mirror;
+  let registry: string;
+  before(async () => {
+    registry = upstream.host;
+    proxy = await startMirror({
+      registries: { 'ghcr.io': { upstreams: [upstream.url] } },
+      forward_proxy: {
+        enabled: true,
+        allowed_hosts: ['127.0.0.1', 'ghcr.io'],
+        ports: [80, Number(new URL(upstream.url).port)],
+        allow_private: ['127.0.0.1'],
+        user: 'robot',
+        password: 'robot-pw',
+        anonymous: true,
+      },
+      access: {
+        htpasswd,
+        rules: [
+          { who: ['robot', 'alice'], may: ['proxy'] },
+          { who: 'alice', may: ['pull'], on: ['ghcr.io/private/**'] },
+        ],
+      },
+    });
+  });
+  after(() => proxy.stop());
+
+  const through = (path: string, credential?: Record<string, string>, more: Record<string, string> = {}) =>
+    rawRequest(proxy.host, {
+      path: `http://ghcr.io${path}`,
+      headers: {
+        host: 'ghcr.io',
+        ...more,
+        ...(credential && { 'proxy-authorization': credential['authorization'] ?? '' }),
+      },
+    });
+
+  test('serves no client without a credential, from this machine neither', async () => {
+    assert.equal((await through(manifest('private/app'))).status, 407);
+    assert.equal((await through(manifest('private/app'), basic('alice', 'no'))).status, 407);
+    assert.equal((await through(manifest('private/app'), basic('bob'))).status, 403);
+  });
+
+  test('asks the gate for the principal of the proxy, whatever the request itself shows', async () => {
+    assert.equal((await through(manifest('private/app'), basic('alice'))).status, 200);
+    const refused = await through(manifest('private/app'), basic('robot'));
+    assert.deepEqual([refused.status, refused.headers['www-authenticate']], [403, undefined]);
+    assert.equal((await through(manifest('private/app'), basic('robot'), basic('alice'))).status, 403);
+    assert.equal((await through(manifest('public/app'), basic('alice'))).status, 403);
+  });
+
+  test('opens a tunnel for those who may use it', async () => {
+    const connect = async (credential?: Record<string, string>): Promise<number> => {
+      const headers = credential && { 'proxy-authorization': credential['authorization'] ?? '' };
+      const socket = connectTo(proxy);
+      socket.write(`CONNECT ${registry} HTTP/1.1\r\nHost: ${registry}\r\n`);
+      for (const [name, value] of Object.entries(headers ?? {})) socket.write(`${name}: ${value}\r\n`);
+      socket.write('\r\n');
+      const [head] = (await once(socket, 'data')) as [Buffer];
+      socket.destroy();
+      return Number(head.toString().split(' ')[1]);
+    };
+    assert.deepEqual([await connect(), await connect(basic('bob')), await connect(basic('robot'))], [407, 403, 200]);
+  });
+
+  test('its user is a user like others: the registry knows it, and it is in no rule for pulls', async () => {
+    assert.equal((await proxy.get('/v2/', basic('robot'))).status, 200);
+    assert.equal((await proxy.get('/v2/ghcr.io/private/app/manifests/latest', basic('robot'))).status, 403);
+  });
+});
+
+describe('a configuration', () => {
+  const problemsOf = async (access: unknown): Promise<string> => {
+    const { outcome, problems } = await mirror.reload({ ...config, access });
+    assert.equal(outcome, 'refused');
+    return problems.join('\n');
+  };
+  after(() => mirror.reload(config));
+
+  for (const [title, access, expected] of [
+    [
+      'a registry that is not there',
+      { rules: [{ who: 'a', may: ['pull'], on: ['library/nginx'] }] },
+      /access\.rules\[0\]\.on\[0\].*library is no registry/,
+    ],
+    [
+      'a route that is not there',
+      { rules: [{ who: 'a', may: ['pull'], on: ['mirror:gone/**'] }] },
+      /no mirror route called gone/,
+    ],
+    ['a tag', { rules: [{ who: 'a', may: ['pull'], on: ['plain/app:1'] }] }, /whole repositories/],
+    ['an unknown group', { rules: [{ who: '@nobody', may: ['status'] }] }, /access\.rules\[0\]\.who: found @nobody/],
+    [
+      'an action of later',
+      { rules: [{ who: 'a', may: ['push'], on: ['**'] }] },
+      /expected pull or catalog or status or proxy/,
+    ],
+    ['a kind of later', { rules: [{ who: 'token:ci', may: ['pull'], on: ['**'] }] }, /reserved/],
+    ['a pull of nothing', { rules: [{ who: 'a', may: ['pull'] }] }, /access\.rules\[0\]\.on: found no patterns/],
+    ['no file of users', { htpasswd: '/nowhere/htpasswd' }, /htpasswd/],
+    ['no value, which would be open', null, /access: found no value/],
+  ] as const) {
+    test(`with ${title} is refused, with the place`, async () => assert.match(await problemsOf(access), expected));
+  }
+
+  test('with an htpasswd file of another hash is refused by line', async () => {
+    const weak = join(dir, 'weak');
+    await writeFile(weak, `${lines('alice')}bob:$apr1$x$y\n`);
+    assert.match(await problemsOf({ htpasswd: weak }), /weak:2: the password is hashed by MD5/);
+  });
+
+  test('with rules for nobody is warned of', async () => {
+    await mirror.reload({
+      ...config,
+      access: {
+        htpasswd,
+        groups: { unused: ['alice'] },
+        rules: [
+          { who: 'anonymous', may: ['pull'], on: ['plain/**'] },
+          { who: 'ghost', may: ['pull'], on: ['plain/private/**'] },
+        ],
+      },
+    });
+    const notes = mirror.log
+      .filter(({ level }) => level === 'warn')
+      .map(({ msg }) => msg)
+      .join('\n');
+    for (const expected of [
+      /ghost cannot log in/,
+      /no rule is for @unused/,
+      /no rule names bob/,
+      /rule 1 allows plain\/private\/\*\* already/,
+    ]) {
+      assert.match(notes, expected);
+    }
   });
 });
