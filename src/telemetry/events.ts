@@ -154,6 +154,8 @@ export interface RequestFinished {
   readonly entrance?: 'forward' | 'mitm' | undefined;
   readonly durationMs: number;
   readonly client: string;
+  /** The user who is logged in, where rules are configured. */
+  readonly user?: string | undefined;
   readonly userAgent: string | undefined;
   /** The handler: `registry`, `health`, `metrics`, `help`, `token`, `ca`, `forward`, `tunnel`, `mitm`. */
   readonly route: string;

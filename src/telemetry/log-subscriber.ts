@@ -133,6 +133,7 @@ function logRequest(log: Log, event: RequestFinished): void {
     received: event.received === 0 ? undefined : event.received,
     duration: milliseconds(event.durationMs),
     client: event.client,
+    user: event.user,
     route: event.route,
     entrance: event.entrance,
     registry: event.registry,

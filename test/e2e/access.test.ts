@@ -125,7 +125,7 @@ describe('docker', needs('dockerd', 'docker', 'root'), () => {
     };
   });
   course(() => client, {
-    wrongPassword: /unauthorized: the user, password or token is not valid; log in again/,
+    wrongPassword: /unauthorized: (?:the user, password or token is not valid; log in again|authentication required)/,
     anonymous: /unauthorized|authorization failed|denied/,
     refused: /bob may not pull plain\/private\/app/,
   });

@@ -32,17 +32,12 @@ export function findNotes(config: Config, settings: Tree | undefined): readonly 
   };
   const listeners = openListeners(config, settings);
   noteWithoutEffect(settings, note);
-<<<<<<< HEAD
-  notePublished(config, listeners, note);
-  noteAnyone(config, listeners, note);
-  noteUnproved(config, note);
-=======
   // With rules, nothing is open that no rule opens.
   if (config.access === undefined) {
     notePublished(config, listeners, note);
     noteAnyone(config, listeners, note);
   }
->>>>>>> 99bd273 (Let rules decide who may pull, list, watch and proxy)
+  noteUnproved(config, note);
   noteForwardProxy(config, listeners, note);
   noteAccess(config, listeners, note);
   noteUnencrypted(config, note);
@@ -192,7 +187,6 @@ function noteAnyone({ allowAny }: Config, [listener]: readonly OpenListener[], n
   );
 }
 
-<<<<<<< HEAD
 /** An ACME server asks for the proof of a domain on port 80, without TLS. */
 function noteUnproved({ listen, forwardProxy }: Config, note: Note): void {
   const lists: readonly (readonly [Path, Config['forwardProxy']['listen']])[] = [
@@ -211,11 +205,8 @@ function noteUnproved({ listen, forwardProxy }: Config, note: Note): void {
   );
 }
 
-function noteForwardProxy({ forwardProxy }: Config, listeners: readonly OpenListener[], note: Note): void {
-=======
 function noteForwardProxy(config: Config, listeners: readonly OpenListener[], note: Note): void {
   const { forwardProxy } = config;
->>>>>>> 99bd273 (Let rules decide who may pull, list, watch and proxy)
   const { enabled, anonymous, user, allowedHosts = [], presets, mitm } = forwardProxy;
   const isConfigured = mitm.enabled || user !== undefined || allowedHosts.length > 0 || presets !== undefined;
   if (!enabled && isConfigured) {

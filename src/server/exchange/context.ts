@@ -97,6 +97,7 @@ export class RequestContext {
         entrance: client.entryPoint,
         durationMs: performance.now() - started,
         client: this.client,
+        user: this.user,
         userAgent: request.headers['user-agent'],
         route: this.route,
         registry: this.registry,
