@@ -68,6 +68,8 @@ function openContent(context: RequestContext, options: CanaryDoorOptions): Opene
       context.ns = name.addressing.ns;
       return {
         access: { action: 'pull', repository },
+        // Clients know the scope of a pull themselves.
+        challenge: { scope: undefined },
         answer() {
           if (isIndex) {
             options.canary.note(content.digest, tag, {

@@ -135,7 +135,8 @@ describe('podman', needs('podman', 'root'), () => {
   let client: Client;
   before(async () => {
     const registries = `[[registry]]\nlocation = "${entrepot.host}"\ninsecure = true\n`;
-    const { attempt } = await preparePodman(workspace, registries);
+    const podman = await preparePodman(workspace, registries);
+    const attempt = (...args: string[]) => podman.attempt(...args);
     client = {
       login: (user, password) => attempt('login', '--username', user, '--password', password, entrepot.host),
       logout: () => attempt('logout', entrepot.host),

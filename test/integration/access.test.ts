@@ -165,6 +165,14 @@ describe('what was cached for one client', () => {
 });
 
 describe('lists and pages', () => {
+  test('the canary of doctor is a repository like others', async () => {
+    const path = `/v2/library/entrepot-canary/manifests/doctor-${'0'.repeat(32)}`;
+    const { status, headers } = await get(path);
+    assert.equal(status, 401);
+    assert.match(String(headers['www-authenticate']), /^Bearer /);
+    assert.equal((await get(path, basic('bob'))).status, 403);
+  });
+
   test('the catalogue shows what each client may list', async () => {
     const names = async (headers = {}): Promise<readonly string[]> =>
       (JSON.parse((await get('/v2/_catalog', headers)).body.toString()) as { repositories: string[] }).repositories;
