@@ -13,7 +13,14 @@ import { applyConfig, type Live, type ReloadTarget } from './apply-config.ts';
 import { createGeneration, describeUpstreams, type Generation, type ProcessContext } from './generation.ts';
 import { openParts, type ServerParts } from './parts.ts';
 import { Reloader } from './reload.ts';
-import { acmeSpecsOf, authorityOf, checkOwnFiles, diskReadingOf, frontDoorOptionsOf, loadGuard } from './settings/index.ts';
+import {
+  acmeSpecsOf,
+  authorityOf,
+  checkOwnFiles,
+  diskReadingOf,
+  frontDoorOptionsOf,
+  loadGuard,
+} from './settings/index.ts';
 
 /** A running server. */
 export interface App {
