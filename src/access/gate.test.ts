@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ACTIONS, type Action, authorize } from './gate.ts';
+import { ACTIONS, type Action, openGate } from './gate.ts';
 import { ANONYMOUS } from './principal.ts';
 
 const repository = { registry: 'docker.io', repository: 'library/nginx' };
 
-describe('authorize', () => {
+const authorize = openGate({ isReachable: false });
+
+describe('the gate without rules', () => {
   const anonymousMay: Record<Action, boolean> = {
     pull: true,
     catalog: true,
@@ -25,6 +27,16 @@ describe('authorize', () => {
   test('a refusal says what is refused and names no repository', () => {
     const decision = authorize({ principal: ANONYMOUS, action: 'push', repository });
     assert.deepEqual(decision, { allowed: false, reason: 'push is not open to anonymous clients' });
+  });
+
+  test('shows other machines the content of a repository only where it is public', () => {
+    const reachable = openGate({ isReachable: true });
+    const conditional = ACTIONS.filter((action) => {
+      const decision = reachable({ principal: ANONYMOUS, action, repository });
+      assert.equal(decision.allowed, anonymousMay[action], action);
+      return decision.allowed && decision.onlyPublic === true;
+    });
+    assert.deepEqual(conditional, ['pull', 'catalog']);
   });
 
   test('an action outside the table is refused', () => {

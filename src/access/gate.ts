@@ -21,8 +21,14 @@ export interface AccessRequest {
   readonly repository: Repository | undefined;
 }
 
-/** `reason` is for the log and the client alike: it names what is not allowed, never whether something exists. */
-export type Decision = { readonly allowed: true } | { readonly allowed: false; readonly reason: string };
+/**
+ * `reason` is for the log and the client alike: it names what is not allowed, never whether something exists. With `onlyPublic`,
+ * the request is allowed if every client may see the repository, which the upstreams decide.
+ */
+export type Decision =
+  | { readonly allowed: true; readonly onlyPublic?: undefined }
+  | { readonly allowed: true; readonly onlyPublic: true; readonly reason: string }
+  | { readonly allowed: false; readonly reason: string };
 
 /** Decides; with rules or without. */
 export type Authorize = (request: AccessRequest) => Decision;
@@ -32,11 +38,29 @@ export const ALLOWED: Decision = { allowed: true };
 /** What every client may do where no rules are configured. An action is refused until it is listed here. */
 const OPEN: ReadonlySet<Action> = new Set<Action>(['connect', 'pull', 'catalog', 'status', 'proxy']);
 
+/** Of these, what shows the content of a repository. */
+const SHOWS_CONTENT: ReadonlySet<Action> = new Set<Action>(['pull', 'catalog']);
+
 /**
  * The gate of a server without rules. Each request passes a gate once, after it is parsed and before the cache is asked:
  * content that was cached for one client is never shown to a client that may not see it (ARCHITECTURE.md, invariant 5).
+ *
+ * @param isReachable whether other machines reach the server: they see what is public, and not what a credential can read
  */
-export function authorize({ principal, action }: AccessRequest): Decision {
-  if (OPEN.has(action)) return ALLOWED;
-  return { allowed: false, reason: `${action} is not open to ${principal.kind} clients` };
+export function openGate({ isReachable }: { readonly isReachable: boolean }): Authorize {
+  return ({ principal, action, repository }) => {
+    if (!OPEN.has(action)) return { allowed: false, reason: `${action} is not open to ${principal.kind} clients` };
+    if (!isReachable || !SHOWS_CONTENT.has(action)) return ALLOWED;
+    const reason =
+      `${repositoryName(repository)} is not public, and a server without access rules shows other machines only what is public; ` +
+      'its operator sets access';
+    return { allowed: true, onlyPublic: true, reason };
+  };
+}
+
+/** The repository of a request in messages; empty where there is none. */
+export function repositoryName(repository: Repository | undefined): string {
+  return repository === undefined || repository.repository === ''
+    ? ''
+    : `${repository.registry}/${repository.repository}`;
 }

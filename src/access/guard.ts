@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import bcrypt from 'bcryptjs';
-import { type AccessRequest, type Action, ALLOWED, type Decision } from './gate.ts';
+import { type AccessRequest, type Action, ALLOWED, type Decision, repositoryName } from './gate.ts';
 import { Passwords, type StoredPassword } from './passwords.ts';
 import { Policy, type PolicySpec } from './policy.ts';
 import { ANONYMOUS, nameOf, type Principal } from './principal.ts';
@@ -108,13 +108,16 @@ export class Guard {
   /** Whether a principal may do this; for a user, only while the user exists. */
   authorize(request: AccessRequest): Decision {
     const { principal, action, repository } = request;
-    const refused: Decision = { allowed: false, reason: reasonFor(request) };
+    const reason = reasonFor(request);
+    const refused: Decision = { allowed: false, reason };
     if (principal.kind === 'user' && !this.#exists(principal.name)) return refused;
     if (action === 'connect') return ALLOWED;
     // The list is filtered name by name afterwards.
     const isList = action === 'catalog' && repository?.repository === '';
-    const isAllowed = isList ? this.#policy.mayAnywhere(principal, action) : this.#policy.decide(request) !== undefined;
-    return isAllowed ? ALLOWED : refused;
+    if (isList) return this.#policy.mayAnywhere(principal, action) ? ALLOWED : refused;
+    const ruling = this.#policy.decide(request);
+    if (ruling === undefined) return refused;
+    return ruling.onlyPublic ? { allowed: true, onlyPublic: true, reason } : ALLOWED;
   }
 
   #exists(name: string): boolean {
@@ -139,9 +142,7 @@ export class Guard {
 }
 
 function reasonFor({ principal, action, repository }: AccessRequest): string {
-  const what =
-    repository === undefined || repository.repository === '' ? '' : ` ${repository.registry}/${repository.repository}`;
-  return `${nameOf(principal)} may not ${VERBS[action]}${what}`;
+  return `${nameOf(principal)} may not ${VERBS[action]} ${repositoryName(repository)}`.trimEnd();
 }
 
 const VERBS: Readonly<Record<Action, string>> = {

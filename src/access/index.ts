@@ -5,9 +5,9 @@
  * answers the client itself. What a server without rules does not need is loaded by {@link loadGuard} alone.
  */
 
-export { type AccessRequest, type Action, type Authorize, authorize } from './gate.ts';
+export { type AccessRequest, type Action, type Authorize, type Decision, openGate } from './gate.ts';
 export type { Guard, GuardOptions, Identity } from './guard.ts';
-export type { PolicySpec } from './policy.ts';
+export type { PolicySpec, Ruling } from './policy.ts';
 export { ANONYMOUS, type Principal } from './principal.ts';
 export { CredentialError, TooManyGuessesError } from './refusal.ts';
 export type { Tokens } from './tokens.ts';

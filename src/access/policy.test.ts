@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { AccessRequest, Action } from './gate.ts';
-import { Policy, type PolicySpec, type RuleSpec } from './policy.ts';
+import { Policy, type PolicySpec, type RuleSpec, type Ruling } from './policy.ts';
 import { ANONYMOUS } from './principal.ts';
 
 const NAMES = ['alice', 'bob', 'constructor'];
@@ -14,6 +14,7 @@ const rule = fc.record<RuleSpec>({
   who: fc.subarray([...NAMES, '@g', '@h', '@toString', 'anonymous'], { minLength: 1 }),
   may: fc.subarray([...ACTIONS], { minLength: 1 }),
   on: fc.subarray(PATTERNS),
+  private: fc.boolean(),
 });
 const spec = fc.record<PolicySpec>({
   groups: fc.record({ g: fc.subarray(NAMES), h: fc.subarray(NAMES) }),
@@ -32,24 +33,27 @@ const request = fc.record<AccessRequest>({
 });
 
 /** Written from the words of docs/access.md, without the code under test. */
-function model({ groups, rules }: PolicySpec, { principal, action, repository }: AccessRequest): number | undefined {
-  for (const [at, { who, may, on }] of rules.entries()) {
-    let isMeant = false;
+function model({ groups, rules }: PolicySpec, { principal, action, repository }: AccessRequest): Ruling | undefined {
+  const found: Ruling[] = [];
+  for (const [at, { who, may, on, private: coversPrivate }] of rules.entries()) {
+    let isNamed = false;
     for (const name of who) {
-      if (name === 'anonymous') isMeant = true;
-      if (principal.kind === 'user' && name === principal.name) isMeant = true;
+      if (principal.kind === 'user' && name === principal.name) isNamed = true;
       const members = Object.entries(groups).find(([group]) => `@${group}` === name)?.[1] ?? [];
-      if (principal.kind === 'user' && members.includes(principal.name)) isMeant = true;
+      if (principal.kind === 'user' && members.includes(principal.name)) isNamed = true;
     }
-    if (!isMeant || !may.includes(action)) continue;
-    if (action === 'status' || action === 'proxy') return at;
+    if ((!isNamed && !who.includes('anonymous')) || !may.includes(action)) continue;
+    if (action === 'status' || action === 'proxy') return { rule: at, onlyPublic: false };
     if (repository === undefined) continue;
     const parts = [repository.registry, ...repository.repository.split('/')];
     for (const text of on) {
-      if (text.startsWith('mirror:') === parts[0]?.startsWith('mirror:') && fits(text.split('/'), parts)) return at;
+      if (text.startsWith('mirror:') === parts[0]?.startsWith('mirror:') && fits(text.split('/'), parts)) {
+        found.push({ rule: at, onlyPublic: coversPrivate !== true && !isNamed });
+        break;
+      }
     }
   }
-  return undefined;
+  return found.find(({ onlyPublic }) => !onlyPublic) ?? found[0];
 }
 
 /** `**` stands alone in these patterns, for one component or more behind a name, and for everything in front. */
@@ -68,7 +72,7 @@ describe('Policy', () => {
   test('decides as the model does, whatever the rules', () => {
     fc.assert(
       fc.property(spec, request, (rules, asked) => {
-        assert.equal(new Policy(rules).decide(asked), model(rules, asked));
+        assert.deepEqual(new Policy(rules).decide(asked), model(rules, asked));
       }),
       { numRuns: 10_000 },
     );

@@ -10,6 +10,8 @@ export interface RuleSpec {
   readonly may: readonly Action[];
   /** Patterns of what `pull` and `catalog` concern: `*` within one component, `**` across. */
   readonly on: readonly string[];
+  /** True: what the rule allows every client covers private repositories too. @default false */
+  readonly private?: boolean;
 }
 
 export interface PolicySpec {
@@ -22,6 +24,15 @@ interface Rule {
   readonly users: ReadonlySet<string>;
   readonly may: ReadonlySet<Action>;
   readonly on: readonly Pattern[];
+  readonly coversPrivate: boolean;
+}
+
+/** The rule that allows a request. */
+export interface Ruling {
+  /** Its index. */
+  readonly rule: number;
+  /** True where it allows it only if the repository is public, and no other rule allows it otherwise. */
+  readonly onlyPublic: boolean;
 }
 
 interface Pattern {
@@ -38,20 +49,26 @@ export class Policy {
   readonly #rules: readonly Rule[];
 
   constructor({ groups, rules }: PolicySpec) {
-    this.#rules = rules.map(({ who, may, on }) => ({
+    this.#rules = rules.map(({ who, may, on, private: coversPrivate = false }) => ({
       everyone: who.includes('anonymous'),
       users: new Set(who.flatMap((name) => (name.startsWith('@') ? membersOf(groups, name.slice(1)) : [name]))),
       may: new Set(may),
       on: on.map((text) => ({ isMirror: text.startsWith(MIRROR), matches: compileGlob(text) })),
+      coversPrivate,
     }));
   }
 
-  /** The index of the first rule that allows a request; undefined where none does. */
-  decide({ principal, action, repository }: AccessRequest): number | undefined {
-    const at = this.#rules.findIndex(
-      (rule) => rule.may.has(action) && concerns(rule, principal) && covers(rule, action, repository),
-    );
-    return at === -1 ? undefined : at;
+  /** The first rule that allows a request without a condition, or else the first that allows it; undefined where none does. */
+  decide({ principal, action, repository }: AccessRequest): Ruling | undefined {
+    let conditional: Ruling | undefined;
+    for (const [at, rule] of this.#rules.entries()) {
+      if (!rule.may.has(action) || !concerns(rule, principal) || !covers(rule, action, repository)) continue;
+      // What is for every client is public, unless the rule says otherwise; what names a user is theirs to see.
+      const onlyPublic = ON_REPOSITORIES.has(action) && !rule.coversPrivate && !names(rule, principal);
+      if (!onlyPublic) return { rule: at, onlyPublic };
+      conditional ??= { rule: at, onlyPublic };
+    }
+    return conditional;
   }
 
   /** Whether any rule lets a principal do this to some repository: whether a list may be read at all, to be filtered. */
@@ -66,8 +83,12 @@ function membersOf(groups: PolicySpec['groups'], name: string): readonly string[
 }
 
 /** A rule for `anonymous` is for every client: to log in takes nothing away. */
-function concerns({ everyone, users }: Rule, principal: Principal): boolean {
-  return everyone || (principal.kind === 'user' && users.has(principal.name));
+function concerns({ everyone, users }: Pick<Rule, 'everyone' | 'users'>, principal: Principal): boolean {
+  return everyone || names({ users }, principal);
+}
+
+function names({ users }: Pick<Rule, 'users'>, principal: Principal): boolean {
+  return principal.kind === 'user' && users.has(principal.name);
 }
 
 function covers({ on }: Rule, action: Action, repository: Repository | undefined): boolean {

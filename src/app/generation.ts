@@ -1,8 +1,8 @@
-import type { Tokens } from '../access/index.ts';
+import { openGate, type Tokens } from '../access/index.ts';
 import type { AcmeCertificates } from '../acme/index.ts';
 import type { UpstreamStatus } from '../admin/index.ts';
 import { type Canary, createCanaryDoor } from '../canary/index.ts';
-import { type Config, type ConfigProblem, formatProblem, type LoadedConfig } from '../config/index.ts';
+import { type Config, type ConfigProblem, formatProblem, isReachable, type LoadedConfig } from '../config/index.ts';
 import type { Authority, OpenTunnels } from '../forward/index.ts';
 import { createRegistryDoor } from '../registry/index.ts';
 import type { Catalogue } from '../routing/index.ts';
@@ -100,13 +100,19 @@ export async function createGeneration(
     ...(guard === undefined ? [] : [(await loadTokenDoor()).createTokenDoor({ guard, catalogue, names })]),
     reservedDoor,
     createCanaryDoor({ canary, catalogue, version }),
-    createRegistryDoor({ catalogue, cache, originFor: (registry, via) => upstreamSets.originOf(registry, via) }),
+    createRegistryDoor({
+      catalogue,
+      cache,
+      originFor: (registry, via) => upstreamSets.originOf(registry, via),
+      anonymousFor: (registry, via) => upstreamSets.anonymousOf(registry, via),
+    }),
   ];
   const handle = createDispatch({
     doors,
     telemetry,
     admission,
     pseudonym,
+    open: openGate({ isReachable: isReachable(config) }),
     guarded: guard === undefined ? undefined : { guard, names },
   });
   const forwardParts = { guard, dispatch: handle, admission, ownPorts, openTunnels, pseudonym };

@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import type { Config } from '../config/index.ts';
 import { Lru, type Via } from '../lib/index.ts';
 import {
+  type AnonymousSources,
+  anonymousViewsOf,
   completeUpstream,
   type OriginSource,
   type RegistrySpec,
@@ -42,6 +44,7 @@ export class UpstreamSets {
   /** What upstreams and mirrored sites are made with. */
   readonly context: UpstreamContext;
   readonly #specs = new Lru<UpstreamSpec>({ maxWeight: MAX_INTERNED });
+  readonly #anonymous = new WeakMap<RegistrySpec, ReturnType<typeof anonymousViewsOf>>();
   #upstreams: Upstreams | undefined;
 
   constructor(telemetry: Telemetry) {
@@ -77,6 +80,20 @@ export class UpstreamSets {
       return this.#upstreams.originOf(registry, via);
     };
     return Object.assign(open, { hops: via?.hops ?? 0 });
+  }
+
+  /**
+   * The upstreams of a registry as clients without a credential meet them; undefined where one answers only to our certificate.
+   * Their health is their own.
+   */
+  anonymousOf(registry: RegistrySpec, via: Via | undefined): AnonymousSources | undefined {
+    const views = this.#anonymous.get(registry) ?? anonymousViewsOf(registry);
+    if (views === undefined) return undefined;
+    this.#anonymous.set(registry, views);
+    const upstreams = views.flatMap((view) =>
+      view.upstreams.map(({ url, repositoryPrefix = '' }) => `${url} ${repositoryPrefix}`),
+    );
+    return { sources: views.map((view) => this.originOf(view, via)), upstreams: upstreams.join('\n') };
   }
 
   /** The health of those upstreams of a registry that were asked so far. */

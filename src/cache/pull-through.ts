@@ -43,6 +43,7 @@ import { NegativeCache } from './revalidation/index.ts';
 import type { Ingest } from './transfer/index.ts';
 import { InUse, releasing } from './transfer/index.ts';
 import { UrlCache } from './url/index.ts';
+import { RepositoryVisibilities } from './visibility/index.ts';
 
 export interface PullThroughOptions extends CachePolicy {
   readonly store: BlobStore;
@@ -66,6 +67,8 @@ interface NegotiatedRequest extends ManifestRequest {
 export class PullThrough {
   /** Answers of mirrored sites, kept beside the images. */
   readonly urls: UrlCache;
+  /** Which repositories every client may see. */
+  readonly visibilities: RepositoryVisibilities;
   /** Checks everything that is stored. */
   readonly scrub: Scrub;
   readonly #options: PullThroughOptions;
@@ -132,6 +135,7 @@ export class PullThrough {
     this.urls = new UrlCache({ ...shared, inUse: this.#inUse, now });
     this.#manifests = new Manifests({ ...shared, negativeCache, memory: manifestsInMemory });
     this.#tags = new Tags({ ...shared, manifests: this.#manifests, tagRecords, negativeCache, now });
+    this.visibilities = new RepositoryVisibilities({ metadata, telemetry, policy, now });
     this.scrub = new Scrub({ store, metadata, telemetry, verification });
     const look = (): void => capacity.look();
     this.#subscriptions = [
@@ -162,6 +166,8 @@ export class PullThrough {
     this.#negativeCache.clear();
     this.#tags.clearFailures();
     this.urls.clearFailures();
+    // A repository may have been found public at an upstream that was replaced.
+    this.visibilities.forget();
   }
 
   /** The transfers that run now. */

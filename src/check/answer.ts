@@ -1,5 +1,6 @@
 import { createHttpClient, type HttpClient, HttpError, type HttpHead } from '../net/index.ts';
-import { blockOf, ownHeaders, parseChallenges, siteBlockOf, versionRefusalOf } from '../upstream/index.ts';
+import { ownHeaders } from '../oci/index.ts';
+import { blockOf, parseChallenges, siteBlockOf, versionRefusalOf } from '../upstream/index.ts';
 import { plain } from './certificate.ts';
 import { asTimeout, type ConnectionCheck } from './connection.ts';
 import { answerRemedy, PAGE_REMEDY, silenceRemedy } from './remedy.ts';

@@ -1,11 +1,6 @@
+import { ownHeaders } from '../oci/index.ts';
 import type { UpstreamQuota, UpstreamRequestEnded } from '../telemetry/index.ts';
-import {
-  ownHeaders,
-  type ProbeQuestion,
-  probeUpstream,
-  type UpstreamContext,
-  UpstreamError,
-} from '../upstream/index.ts';
+import { type ProbeQuestion, probeUpstream, type UpstreamContext, UpstreamError } from '../upstream/index.ts';
 import { type ConnectionCheck, isTimeout } from './connection.ts';
 import { type CheckTarget, type QuotaStep, type TokenStep, tenths } from './report.ts';
 

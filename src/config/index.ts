@@ -10,6 +10,7 @@ export {
   type ConfigFlags,
   checkSettings,
   findNotes,
+  isReachable,
   type LoadedConfig,
   loadConfig,
   loadListeners,

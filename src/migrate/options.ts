@@ -138,6 +138,27 @@ export function putCredentials(draft: Draft, steps: Steps, { username, password 
   draft.put([...steps, 'credentials', 'password'], password);
 }
 
+/**
+ * Shows every client what the credentials of a registry read, as the other program did: without the rule, other machines would
+ * see only what is public.
+ */
+export function putOpenRules(draft: Draft, registry: string, { origin }: Found<unknown>): void {
+  const rules = [
+    { item: 'open', may: ['pull', 'catalog', 'status'], on: '**', isPrivate: false },
+    { item: `open ${registry}`, may: ['pull', 'catalog'], on: `${registry}/**`, isPrivate: true },
+  ];
+  for (const { item, may, on, isPrivate } of rules) {
+    const steps: Steps = ['access', 'rules', { item }];
+    const reason = isPrivate
+      ? 'private images too, for every client, as before; name users to restrict it'
+      : 'as before';
+    draft.assume([...steps, 'who'], 'anonymous', { origin, reason });
+    for (const action of may) draft.assume([...steps, 'may', { item: action }], action, { origin });
+    draft.assume([...steps, 'on', { item: on }], on, { origin });
+    if (isPrivate) draft.assume([...steps, 'private'], true, { origin });
+  }
+}
+
 /** Puts each header under `headers` of an upstream. */
 export function putHeaders(draft: Draft, steps: Steps, headers: Fields | undefined): void {
   for (const name of headers?.keys ?? []) {

@@ -30,7 +30,6 @@ export async function writeYaml(
       if (node.flow) comment(node, pathTo([...ancestors, node]));
     },
     Pair(_, { key, value }, ancestors) {
-      // Until there is access control: the place where its rule will be needed.
       if (!yaml.isScalar(key) || key.value !== 'credentials' || !yaml.isMap(value)) return;
       if (pathTo([...ancestors])[0] === 'registries') key.commentBefore = OPEN;
     },
@@ -53,7 +52,7 @@ export async function writeYaml(
 }
 
 const OPEN =
-  ' Every client of this server can read what these credentials can read. Admit only clients that may: see SECURITY.md.';
+  ' Without a rule of access, other machines see only what the upstream shows without these credentials: see docs/access.md.';
 
 function keyOf(path: Path): string {
   return path.map(String).join('\0');

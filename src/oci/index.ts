@@ -15,6 +15,7 @@ export {
   parseDigest,
 } from './digest.ts';
 export { type ErrorCode, loopDetected, OciError, rangeInvalid } from './error.ts';
+export { anonymousViewsOf, identifiesUs, isKnownTo, ownHeaders } from './identity.ts';
 export { MAX_MANIFEST_BYTES, type Manifest, type Platform, parseManifest, pickPlatform } from './manifest.ts';
 export {
   acceptsMediaType,
@@ -43,6 +44,7 @@ export type {
   UpstreamSpec,
 } from './registry-spec.ts';
 export {
+  type AnonymousSources,
   type BlobLocation,
   type BlobOptions,
   type FailureKind,

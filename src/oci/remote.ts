@@ -37,6 +37,14 @@ export interface OriginSource {
   readonly hops?: number;
 }
 
+/** The upstreams of a registry that may show this server more than every client sees, as they answer without its credential. */
+export interface AnonymousSources {
+  /** One for each upstream. Empty: all of the registry is public. */
+  readonly sources: readonly OriginSource[];
+  /** The URLs of the upstreams: what they say holds for no others. */
+  readonly upstreams: string;
+}
+
 export interface OriginOptions {
   /** Aborts the request and, for a blob, the body too: its pending read rejects. */
   readonly signal?: AbortSignal | undefined;

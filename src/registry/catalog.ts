@@ -10,8 +10,8 @@ const MAX_PAGES = 20;
 /** `GET` of the catalogue: passed through, or with the repositories alone that the client may see. */
 export async function answerCatalog(
   request: RegistryRequest<PathOf<'catalog'>>,
-  _cache: PullThrough,
-  { principal, guarded, authorize }: PassedGate,
+  cache: PullThrough,
+  { principal, isFiltered, authorize }: PassedGate,
 ): Promise<void> {
   const {
     context,
@@ -19,18 +19,24 @@ export async function answerCatalog(
     name,
     path,
     origin,
+    anonymous,
   } = request;
   const first = listQuery(path, context.query);
-  if (!guarded || (first.kind !== 'referrers' && first.limit === 0)) return answerList(request);
-  const isShown = (repository: string): boolean =>
-    authorize({ principal, action: 'catalog', repository: { registry, repository } }).allowed;
+  if (!isFiltered || (first.kind !== 'referrers' && first.limit === 0)) return answerList(request);
+  const isShown = async (name: string): Promise<boolean> => {
+    const repository = { registry, repository: name };
+    const decision = authorize({ principal, action: 'catalog', repository });
+    if (!decision.allowed || decision.onlyPublic !== true) return decision.allowed;
+    // A question for each name of a page would be too many: a repository appears once it has been pulled.
+    return cache.visibilities.isKnownPublic(repository, anonymous);
+  };
   const source = await origin();
   const repositories: string[] = [];
   let query = first;
   for (let page = 0; page < MAX_PAGES; page += 1) {
     const list = await source.list(request.repository, query, { signal: context.signal });
-    repositories.push(...namesIn(list).filter(isShown));
-    if (list.next === undefined || isHarmless(list.next, isShown)) {
+    for (const name of namesIn(list)) if (await isShown(name)) repositories.push(name);
+    if (list.next === undefined || (await isHarmless(list.next, isShown))) {
       return sendList(context, name, { ...list, bytes: Buffer.from(JSON.stringify({ repositories })) });
     }
     // The link would name a repository that the client may not see: its page goes on to the next name that it may.
@@ -42,10 +48,10 @@ export async function answerCatalog(
 }
 
 /** Whether a link names a repository that is shown anyway. A token of the upstream may hold any name. */
-function isHarmless(next: string, isShown: (repository: string) => boolean): boolean {
+async function isHarmless(next: string, isShown: (repository: string) => Promise<boolean>): Promise<boolean> {
   const parameters = new URLSearchParams(next);
   const last = parameters.get('last');
-  return last !== null && isShown(last);
+  return last !== null && (await isShown(last));
 }
 
 function namesIn({ bytes }: OriginList): readonly string[] {

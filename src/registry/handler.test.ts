@@ -46,7 +46,12 @@ function opened(method: string, path: string, headers: Readonly<Record<string, s
   const request = new IncomingMessage(new Socket());
   Object.assign(request, { method, url: path, headers: { host: 'mirror.test', ...headers } });
   const context = new RequestContext(request, new ServerResponse(request), new Telemetry());
-  const door = createRegistryDoor({ catalogue: CATALOGUE, cache: UNTOUCHED, originFor: () => unreachable });
+  const door = createRegistryDoor({
+    catalogue: CATALOGUE,
+    cache: UNTOUCHED,
+    originFor: () => unreachable,
+    anonymousFor: () => undefined,
+  });
   const found = door.open(context);
   assert.ok(found !== undefined, 'the door of the registry API recognizes every request');
   return { door: found, context };

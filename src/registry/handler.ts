@@ -1,7 +1,7 @@
 import type { Action } from '../access/index.ts';
 import type { PullThrough } from '../cache/index.ts';
 import type { Via } from '../lib/index.ts';
-import { type OriginSource, parseRegistryPath, type RegistrySpec } from '../oci/index.ts';
+import { type AnonymousSources, type OriginSource, parseRegistryPath, type RegistrySpec } from '../oci/index.ts';
 import { type Catalogue, qualifyRepository, resolveName } from '../routing/index.ts';
 import {
   type Door,
@@ -22,6 +22,8 @@ interface RegistryDoorOptions {
   readonly cache: PullThrough;
   /** The upstreams of a registry of the catalogue, and who the request has passed on its way to them. */
   readonly originFor: (registry: RegistrySpec, via: Via | undefined) => OriginSource;
+  /** As `RegistryRequest.anonymous`. */
+  readonly anonymousFor: (registry: RegistrySpec, via: Via | undefined) => AnonymousSources | undefined;
 }
 
 /** One kind of request: its action at the gate, what a failure reports as unknown, and its answer. */
@@ -61,6 +63,7 @@ export function createRegistryDoor(options: RegistryDoorOptions): Door {
           return {
             access: { action: row.action, repository: request.repository },
             challenge: { scope: scopeOf(request) },
+            isPublic: row.action === 'pull' ? () => isPublic(request, options.cache) : undefined,
             answer: (gate) => row.answer(request, options.cache, gate),
           };
         },
@@ -74,7 +77,10 @@ export function createRegistryDoor(options: RegistryDoorOptions): Door {
   };
 }
 
-function parseRequest(context: RequestContext, { catalogue, originFor }: RegistryDoorOptions): RegistryRequest {
+function parseRequest(
+  context: RequestContext,
+  { catalogue, originFor, anonymousFor }: RegistryDoorOptions,
+): RegistryRequest {
   requireReading(context);
   const ns = context.query === '' ? undefined : (new URLSearchParams(context.query).get('ns') ?? undefined);
   const name = resolveName(catalogue, { host: context.host, path: context.path, ns });
@@ -87,7 +93,15 @@ function parseRequest(context: RequestContext, { catalogue, originFor }: Registr
   const repository = 'repository' in path ? qualifyRepository(registry, path.repository) : '';
   context.repository = repository === '' ? undefined : repository;
   const origin = originFor(registry, context.via);
-  return { context, name, path, repository: { registry: registry.name, repository }, origin };
+  const anonymous = anonymousFor(registry, context.via);
+  return { context, name, path, repository: { registry: registry.name, repository }, origin, anonymous };
+}
+
+function isPublic({ context, repository, path, anonymous }: RegistryRequest, cache: PullThrough): Promise<boolean> {
+  const { signal } = context;
+  const wanted =
+    path.kind === 'manifest' ? { manifest: path.reference } : path.kind === 'blob' ? { blob: path.digest } : 'list';
+  return cache.visibilities.isPublic(repository, { anonymous, wanted, signal });
 }
 
 /** What a client asks the token service for, in its own spelling of the name (distribution-spec, "Token Scope"). */

@@ -1,4 +1,4 @@
-import type { OriginSource, RegistryPath, Repository } from '../oci/index.ts';
+import type { AnonymousSources, OriginSource, RegistryPath, Repository } from '../oci/index.ts';
 import type { ResolvedName } from '../routing/index.ts';
 import type { RequestContext } from '../server/index.ts';
 
@@ -17,4 +17,6 @@ export interface RegistryRequest<Path = PathOf<ReadKind>> {
   readonly repository: Repository;
   /** The upstreams of its registry, of the generation that the request began with. */
   readonly origin: OriginSource;
+  /** Undefined where an upstream answers only to the certificate of this server. */
+  readonly anonymous: AnonymousSources | undefined;
 }

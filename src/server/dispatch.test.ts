@@ -300,7 +300,8 @@ describe('a request that not even an error can be answered to', () => {
   test('is 500, and the end of nothing else', async (t) => {
     // Only /v2/ is requested, which needs neither cache nor upstream.
     const originFor = () => () => Promise.reject(new Error('no upstream'));
-    const doors = [createRegistryDoor({ catalogue: CREDULOUS, cache: {} as PullThrough, originFor })];
+    const anonymousFor = () => undefined;
+    const doors = [createRegistryDoor({ catalogue: CREDULOUS, cache: {} as PullThrough, originFor, anonymousFor })];
     const { get, faults } = await open(t, doors, false);
     // No header can hold it, and every answer echoes what was understood as ns.
     const broken = await get('/v2/?ns=%E2%82%AC');

@@ -2,10 +2,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
   type AccessRequest,
   ANONYMOUS,
-  authorize,
+  type Authorize,
   CredentialError,
   type Guard,
   type Identity,
+  openGate,
   type Principal,
   TooManyGuessesError,
 } from '../access/index.ts';
@@ -25,14 +26,18 @@ interface DispatchOptions {
   readonly pseudonym: string;
   /** Gives out the slots of `limits.max_inflight`. @default no limit */
   readonly admission?: Admission | undefined;
-  /** Identifies clients and decides by the rules of `access:`. @default every client may read */
+  /** Identifies clients and decides by the rules of `access:`. @default there are no rules */
   readonly guarded?: Guarded | undefined;
+  /** Decides where there are no rules. @default every client may read */
+  readonly open?: Authorize | undefined;
 }
 
 interface Guarded {
   readonly guard: Guard;
   readonly names: OwnNames;
 }
+
+const LOCAL = openGate({ isReachable: false });
 
 /**
  * Takes each request through its door: loop, slot, parse, identify, gate, answer, in this order for every door. docs/request-flow.md draws
@@ -63,7 +68,7 @@ export function createDispatch(
 async function pass(
   context: RequestContext,
   opened: DoorRequest,
-  { admission, pseudonym, guarded }: DispatchOptions,
+  { admission, pseudonym, guarded, open = LOCAL }: DispatchOptions,
 ): Promise<void> {
   if (opened.takesSlot) {
     const { headers, httpVersion: version } = context.request;
@@ -78,28 +83,37 @@ async function pass(
   if (opened.takesSlot) await admission?.admit(context);
   const parsed = opened.parse();
   // The gate comes before the cache: what is cached for one client is never shown to another who may not see it.
-  const principal = guarded === undefined ? passOpen(parsed) : await passGuarded(context, parsed, guarded);
-  const asked = guarded === undefined ? authorize : (request: AccessRequest) => guarded.guard.authorize(request);
-  await parsed.answer({ principal, guarded: guarded !== undefined, authorize: asked });
+  const authorize = guarded === undefined ? open : (request: AccessRequest) => guarded.guard.authorize(request);
+  const { access, isPublic } = parsed;
+  const { principal, refuse } =
+    guarded === undefined || access === undefined
+      ? UNIDENTIFIED
+      : await identify(context, { ...parsed, access }, guarded);
+  const decision = access === undefined ? undefined : authorize({ principal, ...access });
+  if (decision?.allowed === false) throw refuse(decision.reason);
+  if (decision?.onlyPublic === true && (await isPublic?.()) === false) throw refuse(decision.reason);
+  const isFiltered = guarded !== undefined || decision?.onlyPublic === true;
+  await parsed.answer({ principal, isFiltered, authorize });
 }
 
-/** The gate of a server without rules. @throws {OciError} */
-function passOpen({ access }: ParsedRequest): Principal {
-  const decision = access === undefined ? undefined : authorize({ principal: ANONYMOUS, ...access });
-  if (decision?.allowed === false) throw new OciError('DENIED', decision.reason);
-  return ANONYMOUS;
+interface Identified {
+  readonly principal: Principal;
+  /** The error of a request that is not allowed. */
+  readonly refuse: (reason: string) => OciError;
 }
+
+const denied = (reason: string): OciError => new OciError('DENIED', reason);
+const UNIDENTIFIED: Identified = { principal: ANONYMOUS, refuse: denied };
 
 /**
- * The gate of a server with rules. What is not allowed answers the same whether it exists or not: 401 with a challenge where the
- * client may log in, 403 where it has. @throws {OciError}
+ * Identifies the client of a server with rules. What is not allowed answers the same whether it exists or not: 401 with a
+ * challenge where the client may log in, 403 where it has. @throws {OciError}
  */
-async function passGuarded(
+async function identify(
   context: RequestContext,
-  { access, challenge }: ParsedRequest,
+  { access, challenge }: ParsedRequest & { readonly access: NonNullable<ParsedRequest['access']> },
   { guard, names }: Guarded,
-): Promise<Principal> {
-  if (access === undefined) return ANONYMOUS;
+): Promise<Identified> {
   const base = ownBase(context, names);
   const challengeOf = (failed: boolean): string =>
     challenge === undefined ? BASIC : formatChallenge(base, { ...challenge, ns: context.ns, failed });
@@ -115,19 +129,14 @@ async function passGuarded(
   }
   const { principal, shown } = identity;
   if (principal.kind === 'user') context.user = principal.name;
-  const decision = guard.authorize({ principal, ...access });
-  if (decision.allowed && (shown || access.action !== 'connect')) return principal;
   // A client of the forward proxy has identified itself to the proxy: a challenge would make it log in to another server.
-  if (principal.kind === 'user' || context.principal !== undefined) {
-    throw new OciError('DENIED', decision.allowed ? 'not allowed' : decision.reason);
-  }
-  throw new OciError(
-    'UNAUTHORIZED',
-    decision.allowed ? 'log in, or ask for an anonymous token' : `${decision.reason}; log in`,
-    {
-      headers: { 'www-authenticate': challengeOf(false) },
-    },
-  );
+  if (principal.kind === 'user' || context.principal !== undefined) return { principal, refuse: denied };
+  // A challenge that no client can meet would keep Docker from pulling what is open.
+  if (guard.users.length === 0) return { principal, refuse: denied };
+  const refuse = (reason: string): OciError =>
+    new OciError('UNAUTHORIZED', reason, { headers: { 'www-authenticate': challengeOf(false) } });
+  if (!shown && access.action === 'connect') throw refuse('log in, or ask for an anonymous token');
+  return { principal, refuse: (reason) => refuse(`${reason}; log in`) };
 }
 
 /** @throws {CredentialError} {TooManyGuessesError} */

@@ -36,6 +36,11 @@ export interface ParsedRequest {
    */
   readonly challenge?: { readonly scope: string | undefined } | undefined;
   /**
+   * Whether every client may see the repository, where the gate makes that the condition. Rejects with an error that `fail`
+   * understands. @default true for each: no credential of this server is used
+   */
+  readonly isPublic?: (() => boolean | Promise<boolean>) | undefined;
+  /**
    * Sends the answer. Rejects with an error that `fail` understands.
    *
    * @param gate asks about more than the request names, as for each entry of a list
@@ -46,7 +51,7 @@ export interface ParsedRequest {
 /** A request that has passed the gate. */
 export interface PassedGate {
   readonly principal: Principal;
-  /** Whether rules are configured, so that other clients may see something else. */
-  readonly guarded: boolean;
+  /** Whether what a list names is to be decided name by name: other clients may see something else. */
+  readonly isFiltered: boolean;
   readonly authorize: Authorize;
 }

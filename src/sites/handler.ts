@@ -1,6 +1,6 @@
 import { evaluateConditions, headersBehind, type KeptUrl, type UrlCache, type UrlResponse } from '../cache/index.ts';
 import { isSendableHost, type WrittenUrl } from '../net/index.ts';
-import { formatContentRange } from '../oci/index.ts';
+import { formatContentRange, isKnownTo } from '../oci/index.ts';
 import {
   bodyOf,
   type Door,
@@ -53,6 +53,8 @@ export function createSitesDoor(mirrors: Mirrors): Door {
               action: 'pull',
               repository: { registry: `mirror:${route.name}`, repository: pathUnder(context, route) },
             },
+            // Its pages are not asked for without the credential: what an account sees may differ in content.
+            isPublic: () => !isKnownTo(route.upstream),
             answer: () => answerFromSite(context, { ...match, at }, mirrors),
           };
         },

@@ -33,6 +33,7 @@ export {
   type NotedMember,
   openRecoveringMetadataStore,
   openSqliteMetadataStore,
+  type PublicRecord,
   type ReadBlobRecord,
   type TagEntry,
   type TagRecord,

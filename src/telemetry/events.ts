@@ -39,6 +39,8 @@ export interface Events {
   /** A range of an uncached blob was fetched on its own, beside the ingest. */
   'range.passed': { registry: string; repository: string; digest: Digest; upstream: string };
   /** The cache chose its outcome for a request, and why. */
+  /** An upstream shows a repository to clients without a credential, which it did not before, or no longer. */
+  'visibility.changed': { registry: string; repository: string; isPublic: boolean };
   'cache.decision': { registry: string; repository: string; reference: string; outcome: CacheOutcome; reason: string };
   /** Blobs were evicted because the cache exceeded its limit. `freed` and `left` in bytes. */
   'cache.swept': { readonly freed: number; readonly left: number; readonly blobs: number };

@@ -31,6 +31,9 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
       const backup = backupAt === undefined ? undefined : new Date(backupAt).toISOString();
       log.warn('names.recovered', { found, source, backup });
     }),
+    telemetry.on('visibility.changed', ({ registry, repository, isPublic }) =>
+      log.info(isPublic ? 'a repository is public now' : 'a repository is no longer public', { registry, repository }),
+    ),
     telemetry.on('cache.paused', ({ reason }) => log.warn('caching is paused', { reason })),
     telemetry.on('blob.oversized', (event) =>
       log.warn('blob larger than cache.max_size: it is fetched at every pull. Raise cache.max_size to keep it', {

@@ -1,13 +1,12 @@
 import { Recent } from '../lib/index.ts';
 import { type AddressPolicy, type HttpClient, HttpError, type HttpHead, type HttpRequest } from '../net/index.ts';
-import type { Destination, UpstreamSpec } from '../oci/index.ts';
+import { type Destination, identifiesUs, ownHeaders, type UpstreamSpec } from '../oci/index.ts';
 import type { UpstreamRequestEnded } from '../telemetry/index.ts';
 import { blockOf } from './blocked.ts';
 import type { UpstreamContext } from './context.ts';
 import { withDeadline } from './deadline.ts';
 import { describeExchange, exchangeFailure } from './error.ts';
 import { clientTowards, published } from './exchange.ts';
-import { identifiesUs, ownHeaders } from './own-headers.ts';
 
 /** Milliseconds: the longest delay of a timer. */
 const LONGEST_DELAY = 2 ** 31 - 1;

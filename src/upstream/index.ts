@@ -11,7 +11,6 @@ export { parseChallenges, readSecret } from './auth/index.ts';
 export { blockOf, siteBlockOf, versionRefusalOf } from './blocked.ts';
 export type { UpstreamContext } from './context.ts';
 export { UpstreamError } from './error.ts';
-export { ownHeaders } from './own-headers.ts';
 export { type ProbeQuestion, probeUpstream } from './probe.ts';
 export { Site } from './site.ts';
 export type { MirrorSpec } from './site-spec.ts';

@@ -5,9 +5,9 @@ import { ANY, type ExchangeOptions, type UpstreamConnection } from './connection
 import { drain } from './drain.ts';
 import { describeExchange, UpstreamError } from './error.ts';
 import { hostOf } from './host.ts';
-import { withVia } from './own-headers.ts';
 import { decideRedirect, isRedirect } from './redirect.ts';
 import type { UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
+import { withVia } from './with-via.ts';
 
 const MAX_ANSWERED_CHALLENGES = 2;
 /** A 403 may mean that a token this old was revoked; to a younger one it is taken as final. */

@@ -7,6 +7,7 @@ import {
   readReference,
   type WrittenUrl,
 } from '../net/index.ts';
+import { ownHeaders } from '../oci/index.ts';
 import { isPrivateNetwork } from './address.ts';
 import { basicAuthorization, CredentialReader } from './auth/index.ts';
 import { siteBlockOf } from './blocked.ts';
@@ -15,9 +16,9 @@ import type { UpstreamContext } from './context.ts';
 import { UpstreamError } from './error.ts';
 import { clientTowards, published } from './exchange.ts';
 import { hostOf } from './host.ts';
-import { ownHeaders, withVia } from './own-headers.ts';
 import { decideRedirect, isRedirect } from './redirect.ts';
 import type { MirrorSpec } from './site-spec.ts';
+import { withVia } from './with-via.ts';
 
 export interface SiteRequest extends Pick<HttpRequest, 'method' | 'body'>, WrittenUrl {
   /** The client's end-to-end headers, by lower-case names; a redirect target gets only {@link FOR_ANYONE}. */

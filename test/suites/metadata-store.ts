@@ -148,6 +148,27 @@ export function metadataStoreSuite(name: string, make: MakeMetadataStore): void 
       }
     });
 
+    test('knows a repository as public until that is deleted, and no other repository', async (t) => {
+      const store = await make(t);
+      const other = { ...NGINX, registry: 'ghcr.io' };
+      assert.equal(await store.getPublic(NGINX), undefined);
+      await store.putPublic(NGINX, { checkedAt: 1000, upstreams: 'a' });
+      await store.putPublic(NGINX, { checkedAt: 2000, upstreams: 'b' });
+      assert.deepEqual(await store.getPublic(NGINX), { checkedAt: 2000, upstreams: 'b' });
+      assert.equal(await store.getPublic(other), undefined);
+      assert.equal(await store.deletePublic(other), false);
+      assert.equal(await store.deletePublic(NGINX), true);
+      assert.equal(await store.getPublic(NGINX), undefined);
+    });
+
+    test('no longer knows a repository as public once its last member is deleted', async (t) => {
+      const store = await make(t);
+      await store.putMembers(NGINX, [memberRecord(1)]);
+      await store.putPublic(NGINX, { checkedAt: 1000, upstreams: 'a' });
+      await store.deleteMembers(NGINX, [memberRecord(1).digest]);
+      assert.equal(await store.getPublic(NGINX), undefined);
+    });
+
     test('gives members back as they were put', async (t) => {
       const store = await make(t);
       const manifest = memberRecord(1, { kind: 'manifest', mediaType: 'application/vnd.oci.image.index.v1+json' });

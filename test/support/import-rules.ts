@@ -83,6 +83,7 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
     registry: ['metadata', 'revalidation', 'integrity', 'transfer'],
     url: ['metadata', 'revalidation', 'integrity', 'transfer'],
     eviction: ['metadata', 'revalidation', 'integrity'],
+    visibility: ['revalidation'],
   },
   cli: { commands: [] },
   'cli/commands': { server: [], config: [], cache: [], clients: [] },

@@ -45,6 +45,7 @@ export class ScriptedUpstream {
   readonly #faults = new Faults();
   readonly #tokens: Tokens | undefined;
   readonly #signatures = new Map<string, string>();
+  readonly #hidden = new Map<string, 'public' | 'refused' | 'absent'>();
   readonly #servers: Record<HostRole, Server>;
   readonly #ports: Record<HostRole, number> = { registry: 0, token: 0, cdn: 0 };
   #pullsLeft: number;
@@ -132,6 +133,14 @@ export class ScriptedUpstream {
   /** Everything goes right again, and nobody waits any more. */
   heal(): void {
     this.#faults.clear();
+  }
+
+  /**
+   * Shows a repository from now on only to clients with the credential: others are refused, or told that it does not exist.
+   * `public` shows it to every client again.
+   */
+  setVisibility(repository: string, visibility: 'public' | 'refused' | 'absent'): void {
+    this.#hidden.set(repository, visibility);
   }
 
   /** Forgets every token it gave out. */
@@ -276,6 +285,9 @@ export class ScriptedUpstream {
     const { kind, repository = '' } = exchange.record;
     if (kind === 'ping') return sendJson(exchange, {});
     if (kind === 'catalog' && this.personality.catalog) return this.#answerCatalog(exchange);
+    if (this.#hidden.get(repository) === 'absent' && this.#isAnonymous(exchange)) {
+      return sendStatus(exchange, 404, { code: 'NAME_UNKNOWN' });
+    }
     if (kind === 'catalog' || kind === 'other') return sendStatus(exchange, 404, { code: 'UNSUPPORTED' });
     if (!this.library.has(repository)) return sendStatus(exchange, 404, { code: 'NAME_UNKNOWN' });
     if (kind === 'tags') return this.#answerTags(exchange);
@@ -291,11 +303,14 @@ export class ScriptedUpstream {
       const shown = readBasic(authorization);
       const known = this.#options.credentials;
       const right = known !== undefined && shown?.username === known.username && shown.password === known.password;
-      return right || this.#options.anonymous === true ? undefined : `Basic realm="${auth.realm}",service="registry"`;
+      const isOpen = this.#options.anonymous === true && this.#hidden.get(record.repository ?? '') !== 'refused';
+      return right || isOpen ? undefined : `Basic realm="${auth.realm}",service="registry"`;
     }
     if (auth.kind === 'none' || this.#tokens === undefined) return undefined;
     const scope = record.repository === undefined ? '' : (auth.scope ?? `repository:${record.repository}:pull`);
-    if (this.#tokens.allows(authorization, scope)) return undefined;
+    const isRefused =
+      this.#hidden.get(record.repository ?? '') === 'refused' && this.#tokens.isAnonymous(authorization);
+    if (this.#tokens.allows(authorization, scope) && !isRefused) return undefined;
     const known = this.#tokens.allows(authorization, '');
     return [
       `Bearer realm="${this.realm}"`,
@@ -303,6 +318,10 @@ export class ScriptedUpstream {
       ...(scope === '' ? [] : [`scope="${scope}"`]),
       ...(authorization === undefined ? [] : [`error="${known ? 'insufficient_scope' : 'invalid_token'}"`]),
     ].join(',');
+  }
+
+  #isAnonymous({ request: { headers } }: Exchange): boolean {
+    return this.#tokens?.isAnonymous(headers.authorization) ?? headers.authorization === undefined;
   }
 
   #answerManifest(exchange: Exchange): Promise<void> {

@@ -4,14 +4,17 @@ import {
   type Guard,
   type PolicySpec,
   type Principal,
+  type Ruling,
   type Tokens,
 } from '../../access/index.ts';
 import type { Config } from '../../config/index.ts';
-import type { Repository } from '../../oci/index.ts';
+import { anonymousViewsOf, isKnownTo, type Repository } from '../../oci/index.ts';
 import { type Catalogue, parseImagePattern, parseRepositoryPattern } from '../../routing/index.ts';
 import type { OwnNames } from '../../server/index.ts';
 import { SettingsError } from './error.ts';
 import { loadGuard, loadUpstream } from './lazy.ts';
+import { mirrorSpecOf } from './sites.ts';
+import { transportOf } from './transport.ts';
 
 type AccessConfig = NonNullable<Config['access']>;
 
@@ -63,9 +66,8 @@ export function policyOf(
 ): { readonly spec: PolicySpec; readonly problems: readonly string[] } {
   const problems: string[] = [];
   const routes = new Set(mirrors.map(({ name }) => name));
-  const canonical = rules.map(({ who, may, on }, at) => ({
-    who,
-    may,
+  const canonical = rules.map(({ on, ...rule }, at) => ({
+    ...rule,
     on: on.map((text, index) => {
       const { pattern, fault } = parsePattern(text, { routes, catalogue });
       if (fault !== undefined)
@@ -178,8 +180,9 @@ interface Question {
 
 /** What the rules say to a question. */
 interface Explanation {
-  readonly allowed: boolean;
-  /** Index of the first rule that allows it. */
+  /** With `if-public` the upstreams decide, by their answer to a request without a credential. */
+  readonly verdict: 'allowed' | 'if-public' | 'refused';
+  /** Index of the rule that decides; undefined where none allows it. */
   readonly rule: number | undefined;
   /** The question with the qualified name of the image. */
   readonly text: string;
@@ -195,10 +198,40 @@ export async function explainAccess(config: Config, catalogue: Catalogue, questi
   const { who, action, image } = question;
   const principal: Principal = who === 'anonymous' ? ANONYMOUS : { kind: 'user', name: who };
   const repository = image === undefined ? undefined : repositoryOf(image, catalogue);
-  const rule = new Policy(spec).decide({ principal, action, repository });
+  const ruling = new Policy(spec).decide({ principal, action, repository });
   const what = repository === undefined ? '' : ` on ${repository.registry}/${repository.repository}`;
-  return { allowed: rule !== undefined, rule, text: `${action}${what} by ${who}` };
+  const verdict = verdictOf(ruling, () => visibilityOf(repository, config, catalogue));
+  return { verdict, rule: ruling?.rule, text: `${action}${what} by ${who}` };
 }
+
+function verdictOf(
+  ruling: Ruling | undefined,
+  visibility: () => ReturnType<typeof visibilityOf>,
+): Explanation['verdict'] {
+  if (ruling === undefined) return 'refused';
+  if (!ruling.onlyPublic) return 'allowed';
+  return ({ public: 'allowed', private: 'refused', unknown: 'if-public' } as const)[visibility()];
+}
+
+/** What the configuration alone says of a repository. */
+function visibilityOf(
+  repository: Repository | undefined,
+  config: Config,
+  catalogue: Catalogue,
+): 'public' | 'private' | 'unknown' {
+  const { registry = '' } = repository ?? {};
+  if (registry.startsWith(MIRROR)) {
+    const route = config.mirrors.find(({ name }) => name === registry.slice(MIRROR.length));
+    const isPrivate = route !== undefined && isKnownTo(mirrorSpecOf(route, transportOf(config)).upstream);
+    return isPrivate ? 'private' : 'public';
+  }
+  const spec = catalogue.byName(registry);
+  const views = spec === undefined ? [] : anonymousViewsOf(spec);
+  if (views === undefined) return 'private';
+  return views.length === 0 ? 'public' : 'unknown';
+}
+
+const MIRROR = 'mirror:';
 
 function repositoryOf(image: string, catalogue: Catalogue): Repository {
   const isMirror = image.startsWith('mirror:');

@@ -6,5 +6,5 @@
 export { type ConfigFlags, checkSettings, type LoadedConfig, loadConfig, loadListeners } from './load.ts';
 export { loadYaml } from './load-yaml.ts';
 export { locateProblems } from './locate.ts';
-export { findNotes } from './notes.ts';
+export { findNotes, isReachable } from './notes.ts';
 export { readYaml } from './read-yaml.ts';

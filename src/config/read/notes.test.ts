@@ -12,7 +12,8 @@ async function notesOn(text: string, env: Readonly<Record<string, string>> = {})
 
 const WITH_CREDENTIALS = 'registries: {apps: {upstreams: [{url: "https://a.example", credentials: {helper: x}}]}}';
 const WITHOUT = 'registries: {apps: {upstreams: ["https://a.example"]}}';
-const PUBLISHED = /can be reached from other machines, and every client uses the credentials for apps: .*Listen on 127/;
+const PUBLISHED =
+  /can be reached from other machines, so it (?:shows them of apps only what is public|refuses them apps): .* private: true/;
 
 describe('credentials beyond loopback are noted with the listener’s place', () => {
   const reachable: readonly (readonly [listen: string, shown: string])[] = [
@@ -144,12 +145,20 @@ describe('what is valid and dangerous is noted with its place and remedy', () =>
       /mirrors\[0\]\.credentials: .* unencrypted/,
     ],
     [
-      '{listen: ":1", mirrors: [{name: m, prefix: /m, upstream: m, credentials: {helper: x}}]}',
+      '{mirrors: [{name: m, prefix: /m, upstream: m, credentials: {helper: x}}], access: {rules: [{who: anonymous, may: [pull], on: ["mirror:m/**"], private: true}]}}',
       /mirrors\[0\]\.methods: .*can send POST with the credentials for m/,
     ],
     [
       'registries: {a: {upstreams: [{url: "https://a.b", token_realms: ["*.com"]}]}}',
       /token_realms\[0\]: \*\.com covers every host/,
+    ],
+    [
+      'access: {rules: [{who: alice, may: [pull], on: ["**"], private: true}]}',
+      /rules\[0\]\.private: without effect: a rule for users covers private/,
+    ],
+    [
+      '{mirrors: [{name: m, prefix: /m, upstream: m, credentials: {helper: x}}], access: {rules: [{who: anonymous, may: [pull], on: ["mirror:*/**"]}]}}',
+      /rules\[0\]\.on: does not open m, whose credentials could read what is private\. Add private: true/,
     ],
     ['trusted_proxies: ["0.0.0.0/0"]', /:1:19 {2}trusted_proxies\[0\]: 0\.0\.0\.0\/0 covers.*Name the addresses/],
     ['trusted_proxies: ["128.0.0.0/1"]', /trusted_proxies\[0\]/],

@@ -34,7 +34,7 @@ export function findNotes(config: Config, settings: Tree | undefined): readonly 
   noteWithoutEffect(settings, note);
   // With rules, nothing is open that no rule opens.
   if (config.access === undefined) {
-    notePublished(config, listeners, note);
+    noteOnlyPublic(config, listeners, note);
     noteAnyone(config, listeners, note);
   }
   noteUnproved(config, note);
@@ -59,6 +59,11 @@ interface OpenListener {
   readonly text: string;
   /** Whether it serves the forward proxy. */
   readonly forward: boolean;
+}
+
+/** Whether other machines can reach the server; what is in front of a loopback address or a Unix socket is not known. */
+export function isReachable(config: Config): boolean {
+  return openListeners(config, undefined).length > 0;
 }
 
 /** The listeners that other machines can reach, and that serve more than a redirect to HTTPS. */
@@ -111,49 +116,44 @@ function credentialOf({ credentials, headers, tls }: Remote): Path | undefined {
   return tls?.certFile === undefined ? undefined : ['tls', 'cert_file'];
 }
 
-/** Credentials of upstreams are used for every client: what they can read, every client can read. */
-function notePublished(config: Config, [listener]: readonly OpenListener[], note: Note): void {
+/** Without rules, other machines see of a registry with credentials what is public, and nothing of such a mirror route. */
+function noteOnlyPublic(config: Config, [listener]: readonly OpenListener[], note: Note): void {
   if (listener === undefined) return;
   const owners = remotesOf(config).filter((remote) => credentialOf(remote) !== undefined);
-  if (owners.length > 0) {
+  const registries = owners.filter(({ path }) => path[0] === 'registries');
+  const routes = owners.filter(({ path }) => path[0] === 'mirrors');
+  if (registries.length > 0) {
     note(
       listener.path,
-      `${listener.text} can be reached from other machines, and every client uses the credentials for ${namesOf(owners)}: ` +
-        'each can pull all private images that these credentials can read. ' +
-        'Listen on 127.0.0.1 or a Unix socket behind a reverse proxy that admits users, or let a firewall admit only clients that may read all of it',
+      `${listener.text} can be reached from other machines, so it shows them of ${namesOf(registries)} only what is public: ` +
+        'what the upstream shows without the credentials too. ' +
+        'For private images set access with rules for users, or a rule for anonymous with private: true',
     );
   }
-  for (const [at, { name, credentials, methods }] of config.mirrors.entries()) {
-    const writing = methods.filter((method) => !['GET', 'HEAD', 'OPTIONS'].includes(method));
-    if (credentials === undefined || writing.length === 0) continue;
+  if (routes.length > 0) {
     note(
-      ['mirrors', at, 'methods'],
-      `every client that reaches ${listener.text} can send ${writing.join(', ')} with the credentials for ${name}, and so change what is there (git push uses POST). ` +
-        'Allow only GET and HEAD, or give a credential that can only read',
+      listener.path,
+      `${listener.text} can be reached from other machines, so it refuses them ${namesOf(routes)}: the credentials could read what is private. ` +
+        'Set access with a rule for mirror:NAME/**: for users, or for anonymous with private: true',
     );
   }
 }
 
-/** Rules that open what a credential reads, and ways in which clients cannot log in or do so in clear text. */
+/** Rules that open less or more than they seem to, and ways in which clients cannot log in or do so in clear text. */
 function noteAccess(config: Config, [listener]: readonly OpenListener[], note: Note): void {
-  const { access, publicUrl, domainSuffix, listen, registries } = config;
+  const { access, publicUrl, domainSuffix, listen } = config;
   if (access === undefined) return;
-  const owners = remotesOf(config).filter((remote) => credentialOf(remote) !== undefined);
-  for (const [at, { who, may, on }] of access.rules.entries()) {
-    if (!who.includes('anonymous') || !may.includes('pull')) continue;
-    const open = owners.filter(({ name, path }) => {
-      const names = path[0] === 'mirrors' ? [`mirror:${name}`] : [name, ...(registries[name]?.aliases ?? [])];
-      return on.some((text) => names.some((each) => mayMatch(text, each)));
-    });
-    if (open.length === 0) continue;
-    note(
-      ['access', 'rules', at, 'on'],
-      `every client can pull what the credentials for ${namesOf(open)} can read and this rule matches, private images too. ` +
-        'Name the public repositories, or let a rule for users have the others',
-    );
+  for (const [at, rule] of access.rules.entries()) {
+    const path = ['access', 'rules', at] as const;
+    if (rule.private && !rule.who.includes('anonymous')) {
+      note([...path, 'private'], 'without effect: a rule for users covers private repositories in any case');
+    }
+    if (rule.who.includes('anonymous') && rule.may.includes('pull')) noteAnonymousRule(config, path, note);
   }
   if (listener === undefined) return;
-  if (publicUrl === undefined && domainSuffix === undefined) {
+  const mayLogIn =
+    access.htpasswd !== undefined || access.rules.some(({ who }) => who.some((name) => name !== 'anonymous'));
+  if (mayLogIn && publicUrl === undefined && domainSuffix === undefined) {
     note(
       ['access'],
       `clients that reach ${listener.text} from other machines are not told where the token service is, so Docker pulls nothing without a login. ` +
@@ -167,6 +167,37 @@ function noteAccess(config: Config, [listener]: readonly OpenListener[], note: N
     note(
       ['access', 'htpasswd'],
       `passwords reach ${listener.text} unencrypted: every network on the way can read them. Set listen[].tls, or public_url to the https:// address of a proxy in front`,
+    );
+  }
+}
+
+function noteAnonymousRule(config: Config, path: readonly ['access', 'rules', number], note: Note): void {
+  const rule = config.access?.rules[path[2]];
+  if (rule === undefined) return;
+  const matched = remotesOf(config).filter(({ name, path: [kind] }) => {
+    const names = kind === 'mirrors' ? [`mirror:${name}`] : [name, ...(config.registries[name]?.aliases ?? [])];
+    return rule.on.some((text) => names.some((each) => mayMatch(text, each)));
+  });
+  // Of a registry with a credential the public part is shown; of these, nothing.
+  const closed = matched.filter(
+    (remote) =>
+      (remote.path[0] === 'mirrors' || remote.tls?.certFile !== undefined) && credentialOf(remote) !== undefined,
+  );
+  if (closed.length > 0 && !rule.private) {
+    note(
+      [...path, 'on'],
+      `does not open ${namesOf(closed)}, whose credentials could read what is private. ` +
+        'Add private: true to show it to every client, or name users in another rule',
+    );
+  }
+  for (const [at, { name, credentials, methods }] of config.mirrors.entries()) {
+    const writing = methods.filter((method) => !['GET', 'HEAD', 'OPTIONS'].includes(method));
+    const isOpen = rule.private && matched.some((each) => each.path[0] === 'mirrors' && each.name === name);
+    if (!isOpen || credentials === undefined || writing.length === 0) continue;
+    note(
+      ['mirrors', at, 'methods'],
+      `every client can send ${writing.join(', ')} with the credentials for ${name}, and so change what is there (git push uses POST). ` +
+        'Allow only GET and HEAD, or give a credential that can only read',
     );
   }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { filePath, groupMember, groupName, pattern, principalName, ruleAction } from './fields.ts';
+import { filePath, flag, groupMember, groupName, pattern, principalName, ruleAction } from './fields.ts';
 import { optionMeta } from './meta.ts';
 import { options } from './options.ts';
 
@@ -39,6 +39,11 @@ export const access = options({
           .prefault([])
           .describe(
             'For `pull` and `catalog`: `registry/repository` or `mirror:NAME/**`; `*` within one component, `**` across. The registry is always written.',
+          ),
+        private: flag
+          .prefault(false)
+          .describe(
+            'With `anonymous`: true lets every client pull private repositories too, with the credentials of this server.',
           ),
       }),
     )

@@ -9,6 +9,7 @@ import {
   putDuration,
   putListen,
   putLogLevel,
+  putOpenRules,
   putPublicUrl,
   putUpstream,
 } from '../options.ts';
@@ -43,12 +44,12 @@ function convert(tree: MapTree, draft: Draft, naming: Naming): void {
       root.origin,
       'it has no proxy, so it stores images of its own, which this server does not yet do. To put this server in front of it, give the address of that registry as an upstream: registries: {apps: {upstreams: [http://HOST:PORT]}}',
     );
-  } else convertProxy(proxy, draft);
+  } else convertProxy(proxy, draft, { isOpen: guard === undefined });
   convertStorage(root.map('storage'), draft, { isProxy: proxy !== undefined });
   convertLog(root, draft);
   root.lose(
     ['auth'],
-    'this server has no users yet, so it listens on this machine only; let a reverse proxy ask for the password (SECURITY.md)',
+    'it listens on this machine only until access has rules: access.htpasswd takes the file of users (bcrypt), see docs/access.md',
   );
   root.lose(['notifications'], 'there are no webhooks yet; the log has a line for each request');
   root.lose(['redis'], 'nothing is kept in Redis: the cache has its own database');
@@ -64,7 +65,7 @@ function convert(tree: MapTree, draft: Draft, naming: Naming): void {
   root.loseRest();
 }
 
-function convertProxy(proxy: Fields, draft: Draft): void {
+function convertProxy(proxy: Fields, draft: Draft, { isOpen }: { readonly isOpen: boolean }): void {
   const url = proxy.text('remoteurl');
   const credentials = { username: proxy.text('username'), password: proxy.text('password') };
   const exec = proxy.map('exec');
@@ -85,6 +86,8 @@ function convertProxy(proxy: Fields, draft: Draft): void {
   draft.assume(['default_registry'], name, { origin: url.origin, reason: 'names without a registry mean this one' });
   if (steps === undefined) return;
   putCredentials(draft, steps, credentials);
+  const used = credentials.username ?? command;
+  if (isOpen && used !== undefined) putOpenRules(draft, name, used);
   if (command === undefined) return;
   const helper = /^(?:\S*\/)?docker-credential-([A-Za-z0-9._-]+)$/.exec(command.value)?.[1];
   if (helper === undefined)

@@ -8,6 +8,7 @@ import {
   putHeaders,
   putListen,
   putLogLevel,
+  putOpenRules,
   putUpstream,
 } from '../options.ts';
 import { overridableSource } from './source.ts';
@@ -76,5 +77,6 @@ function convertBackend(backend: Fields, place: string, draft: Draft): void {
   if (steps === undefined) return;
   draft.assume([...steps, 'name'], place, { origin: backend.origin });
   putCredentials(draft, steps, credentials);
+  if (credentials.username !== undefined) putOpenRules(draft, REGISTRY, credentials.username);
   putHeaders(draft, steps, headers);
 }

@@ -11,6 +11,7 @@ export {
   type MemberRecord,
   type MetadataStore,
   type NotedMember,
+  type PublicRecord,
   type ReadBlobRecord,
   type TagEntry,
   type TagRecord,

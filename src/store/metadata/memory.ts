@@ -11,6 +11,7 @@ import {
   type MetadataStore,
   type NotedMember,
   type Page,
+  type PublicRecord,
   type ReadBlobRecord,
   type TagEntry,
   type TagRecord,
@@ -23,6 +24,7 @@ import {
 export class MemoryMetadataStore implements MetadataStore {
   readonly #tags: Lru<TagEntry>;
   readonly #members: Lru<{ readonly repository: Repository; readonly record: MemberRecord }>;
+  readonly #public: Lru<PublicRecord>;
   readonly #urls: Lru<UrlEntry>;
   readonly #blobs = new Map<Digest, { readonly record: BlobRecord; readonly readAt: number }>();
 
@@ -33,6 +35,7 @@ export class MemoryMetadataStore implements MetadataStore {
   constructor({ limit = 100_000 }: { readonly limit?: number } = {}) {
     this.#tags = new Lru({ maxWeight: limit });
     this.#members = new Lru({ maxWeight: limit });
+    this.#public = new Lru({ maxWeight: limit });
     this.#urls = new Lru({ maxWeight: limit });
   }
 
@@ -72,11 +75,12 @@ export class MemoryMetadataStore implements MetadataStore {
   }
 
   async deleteMember(repository: Repository, digest: Digest): Promise<boolean> {
+    await this.deletePublic(repository);
     return this.#members.delete(keyIn(repository, digest));
   }
 
   async deleteMembers(repository: Repository, digests: readonly Digest[]): Promise<void> {
-    for (const digest of digests) this.#members.delete(keyIn(repository, digest));
+    for (const digest of digests) await this.deleteMember(repository, digest);
   }
 
   async listMembers(repository: Repository, { after, limit }: Page<Digest>): Promise<readonly MemberRecord[]> {
@@ -104,6 +108,18 @@ export class MemoryMetadataStore implements MetadataStore {
       .filter(([, { record }]) => record.digest === digest)
       .slice(0, limit)
       .map(([, { repository }]) => repository);
+  }
+
+  async getPublic(repository: Repository): Promise<PublicRecord | undefined> {
+    return this.#public.get(keyIn(repository, ''));
+  }
+
+  async putPublic(repository: Repository, record: PublicRecord): Promise<void> {
+    this.#public.set(keyIn(repository, ''), record);
+  }
+
+  async deletePublic(repository: Repository): Promise<boolean> {
+    return this.#public.delete(keyIn(repository, ''));
   }
 
   async getUrl({ route, url }: UrlName): Promise<UrlRecord | undefined> {

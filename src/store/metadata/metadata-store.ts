@@ -34,6 +34,12 @@ export interface MetadataStore {
   /** At most `limit` repositories that a digest belongs to. */
   repositoriesOf(digest: Digest, limit: number): Promise<readonly Repository[]>;
 
+  /** The record that a repository is public; undefined where that is not known. */
+  getPublic(repository: Repository): Promise<PublicRecord | undefined>;
+  /** Records that a repository is public. The record is deleted with the last member of the repository, if not before. */
+  putPublic(repository: Repository, record: PublicRecord): Promise<void>;
+  deletePublic(repository: Repository): Promise<boolean>;
+
   /** The record of a cached response by URL; undefined where there is none. */
   getUrl(key: UrlName): Promise<UrlRecord | undefined>;
   /**
@@ -152,6 +158,14 @@ export interface UrlRecord {
   readonly checkedAt: number;
   /** Until then it is served without revalidation; 0: it is revalidated each time. */
   readonly freshUntil: number;
+}
+
+/** That upstreams showed a repository to a client without a credential. */
+export interface PublicRecord {
+  /** When they did; milliseconds since the epoch. */
+  readonly checkedAt: number;
+  /** Their URLs: what they said holds for no others. */
+  readonly upstreams: string;
 }
 
 /** The most URLs of one blob: any number of URLs may lead to an empty file. */

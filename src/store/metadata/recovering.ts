@@ -49,6 +49,9 @@ class RecoveringMetadataStore implements MetadataStore {
   readonly listMembers = this.#recovering('listMembers');
   readonly listRepositories = this.#recovering('listRepositories');
   readonly repositoriesOf = this.#recovering('repositoriesOf');
+  readonly getPublic = this.#recovering('getPublic');
+  readonly putPublic = this.#recovering('putPublic');
+  readonly deletePublic = this.#recovering('deletePublic');
   readonly getUrl = this.#recovering('getUrl');
   readonly putUrl = this.#recovering('putUrl');
   readonly deleteUrl = this.#recovering('deleteUrl');

@@ -152,6 +152,28 @@ export const MIGRATIONS: readonly string[] = [
       - 2 * (length(old.route) + length(old.url)) - length(old.headers) - 220;
   END;
   `,
+  `
+  -- The repositories that every client may see, and when their upstreams last said so to a request without a credential.
+  CREATE TABLE public_repositories (
+    registry TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    checked_at INTEGER NOT NULL,
+    upstreams TEXT NOT NULL,  -- their URLs: what they said holds for no others
+    PRIMARY KEY (registry, repository)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TRIGGER public_repositories_inserted AFTER INSERT ON public_repositories BEGIN
+    UPDATE totals SET row_bytes = row_bytes + length(new.registry) + length(new.repository) + 80;
+  END;
+  CREATE TRIGGER public_repositories_deleted AFTER DELETE ON public_repositories BEGIN
+    UPDATE totals SET row_bytes = row_bytes - length(old.registry) - length(old.repository) - 80;
+  END;
+  -- It goes with the last digest of its repository.
+  CREATE TRIGGER members_deleted_from_public AFTER DELETE ON members
+  WHEN NOT EXISTS (SELECT 1 FROM members WHERE registry = old.registry AND repository = old.repository) BEGIN
+    DELETE FROM public_repositories WHERE registry = old.registry AND repository = old.repository;
+  END;
+  `,
 ];
 
 /**
@@ -210,5 +232,9 @@ export const STATEMENTS = {
   touchBlob: 'UPDATE blobs SET read_at = ?2 WHERE digest = ?1',
   leastRecentlyUsed: `SELECT digest, size, kind, stored_at, verified_at, read_at FROM blobs
     WHERE kind = 'mirrored' AND (read_at, digest) > (?, ?) ORDER BY read_at, digest LIMIT ?`,
+  getPublic: 'SELECT checked_at, upstreams FROM public_repositories WHERE registry = ? AND repository = ?',
+  putPublic: `INSERT INTO public_repositories (registry, repository, checked_at, upstreams) VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET checked_at = excluded.checked_at, upstreams = excluded.upstreams`,
+  deletePublic: 'DELETE FROM public_repositories WHERE registry = ? AND repository = ?',
   totals: 'SELECT blobs, bytes, allocated, row_bytes FROM totals WHERE id = 1',
 } as const;

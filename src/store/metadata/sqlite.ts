@@ -19,6 +19,7 @@ import {
   type MetadataStore,
   type NotedMember,
   type Page,
+  type PublicRecord,
   type ReadBlobRecord,
   type TagEntry,
   type TagRecord,
@@ -169,6 +170,20 @@ export class SqliteMetadataStore implements MetadataStore {
 
   async repositoriesOf(digest: Digest, limit: number): Promise<readonly Repository[]> {
     return this.#rows('repositoriesOf', digest, limit).map(repositoryOf);
+  }
+
+  async getPublic({ registry, repository }: Repository): Promise<PublicRecord | undefined> {
+    const row = this.#row('getPublic', registry, repository);
+    return row && { checkedAt: row['checked_at'] as number, upstreams: row['upstreams'] as string };
+  }
+
+  async putPublic({ registry, repository }: Repository, { checkedAt, upstreams }: PublicRecord): Promise<void> {
+    if (!this.#mayAdd() && this.#row('getPublic', registry, repository) === undefined) return;
+    this.#change('putPublic', registry, repository, checkedAt, upstreams);
+  }
+
+  async deletePublic({ registry, repository }: Repository): Promise<boolean> {
+    return this.#change('deletePublic', registry, repository);
   }
 
   async getUrl({ route, url }: UrlName): Promise<UrlRecord | undefined> {

@@ -11,7 +11,7 @@ type Bearer = Extract<Personality['auth'], { kind: 'bearer' }>;
 
 /** Hands out tokens and knows them again. Each token is used nowhere else, so that one that turns up elsewhere is a leak. */
 export class Tokens {
-  readonly #granted = new Map<string, ReadonlySet<string>>();
+  readonly #granted = new Map<string, { readonly scopes: ReadonlySet<string>; readonly anonymous: boolean }>();
   readonly #auth: Bearer;
   readonly #accounts: { readonly credentials: Credentials | undefined; readonly anonymous: boolean };
 
@@ -27,9 +27,13 @@ export class Tokens {
 
   /** True where the header carries a token that allows `scope`. */
   allows(authorization: string | undefined, scope: string): boolean {
-    const token = /^Bearer (.+)$/i.exec(authorization ?? '')?.[1];
-    const scopes = token === undefined ? undefined : this.#granted.get(token);
+    const scopes = this.#read(authorization)?.scopes;
     return scopes !== undefined && (scope === '' || scopes.has(scope));
+  }
+
+  /** True where the header carries no token that was given for a password. */
+  isAnonymous(authorization: string | undefined): boolean {
+    return this.#read(authorization)?.anonymous ?? true;
   }
 
   /** GET with scopes and Basic, or POST as OAuth 2 (distribution, "Token Authentication Specification"). */
@@ -50,13 +54,18 @@ export class Tokens {
     const granted =
       shown || this.#accounts.anonymous ? scopes.map((scope) => scope.replace(/:pull,push$/, ':pull')) : [];
     const token = `canary-token-${randomUUID()}`;
-    this.#granted.set(token, new Set(granted));
+    this.#granted.set(token, { scopes: new Set(granted), anonymous: !shown });
     await sendJson(exchange, {
       ...(this.#auth.field === 'access_token' ? {} : { token }),
       ...(this.#auth.field === 'token' ? {} : { access_token: token }),
       ...(this.#auth.expiresIn === undefined ? {} : { expires_in: this.#auth.expiresIn }),
       issued_at: new Date().toISOString(),
     });
+  }
+
+  #read(authorization: string | undefined) {
+    const token = /^Bearer (.+)$/i.exec(authorization ?? '')?.[1];
+    return token === undefined ? undefined : this.#granted.get(token);
   }
 }
 

@@ -25,20 +25,31 @@ export function explain({ flags, json = false, who, action, image }: ExplainOpti
     const loaded = await loadConfig({ flags, checkReferences: false });
     try {
       const answer = await explainAccess(loaded.config, await catalogueOf(loaded.config), { who, action, image });
-      const code = answer.allowed ? EXIT.ok : EXIT.failure;
+      const { verdict, rule, text } = answer;
+      const code = verdict === 'refused' ? EXIT.failure : EXIT.ok;
       if (json) {
-        output.out(formatJson({ allowed: answer.allowed, rule: answer.rule ?? null }));
+        output.out(
+          formatJson({ allowed: verdict !== 'refused', onlyPublic: verdict === 'if-public', rule: rule ?? null }),
+        );
         return code;
       }
-      if (answer.rule === undefined) {
-        output.out(`refused: ${answer.text}\n  no rule allows it; add one under access.rules\n`);
+      if (rule === undefined) {
+        output.out(`refused: ${text}\n  no rule allows it; add one under access.rules\n`);
         return code;
       }
-      const [place] = locateProblems(loaded, [`access.rules[${answer.rule}]: decides`]).problems;
-      output.out(`allowed: ${answer.text}\n  ${place === undefined ? '' : formatProblem(place)}\n`);
+      const [place] = locateProblems(loaded, [`access.rules[${rule}]: ${EXPLAINED[verdict]}`]).problems;
+      output.out(`${SAID[verdict]}: ${text}\n  ${place === undefined ? '' : formatProblem(place)}\n`);
       return code;
     } catch (error) {
       throw error instanceof SettingsError ? locateProblems(loaded, error.problems) : error;
     }
   });
 }
+
+const SAID = { allowed: 'allowed', 'if-public': 'allowed if it is public', refused: 'refused' } as const;
+const EXPLAINED = {
+  allowed: 'decides',
+  'if-public':
+    'allows it if the upstreams show the repository without a credential; private: true allows it in any case',
+  refused: 'covers only what is public, and a credential of this server reads this; private: true would allow it',
+} as const;

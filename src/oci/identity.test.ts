@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { upstreamSpec } from '../../test/support/transport-spec.ts';
-import type { ConfiguredUpstream, UpstreamSpec } from '../oci/index.ts';
-import { identifiesUs, ownHeaders } from './own-headers.ts';
+import type { ConfiguredUpstream } from './complete-upstream.ts';
+import { identifiesUs, ownHeaders } from './identity.ts';
+import type { UpstreamSpec } from './registry-spec.ts';
 
 function spec(headers: Record<string, string>, tls?: ConfiguredUpstream['tls']): UpstreamSpec {
   return upstreamSpec({ url: 'https://reg.example', headers, tls });

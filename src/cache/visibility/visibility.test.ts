@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import type { AnonymousSources, FailureKind, Origin, Repository } from '../../oci/index.ts';
+import { MemoryMetadataStore } from '../../store/index.ts';
+import { Telemetry } from '../../telemetry/index.ts';
+import { RepositoryVisibilities, type VisibilityQuestion } from './visibility.ts';
+
+const APP: Repository = { registry: 'docker.io', repository: 'acme/app' };
+const MANIFEST: VisibilityQuestion['wanted'] = { manifest: { kind: 'tag', tag: 'latest' } };
+const MINUTE = 60_000;
+
+type Said = 'shown' | FailureKind;
+
+/** What an upstream says to a request without a credential. */
+interface Upstream {
+  manifest: Said;
+  tags: Said;
+  asked: string[];
+}
+
+function upstream(manifest: Said, tags: Said = manifest): Upstream {
+  return { manifest, tags, asked: [] };
+}
+
+function sourcesOf(...upstreams: readonly Upstream[]): AnonymousSources {
+  const answer = async (on: Upstream, question: 'manifest' | 'tags'): Promise<never> => {
+    on.asked.push(question);
+    const said = on[question];
+    if (said === 'shown') return {} as never;
+    throw Object.assign(new Error(said), { kind: said, upstream: 'hub', retryAfter: undefined });
+  };
+  const sources = upstreams.map((on) => async () => {
+    const origin: Partial<Origin> = {
+      headManifest: () => answer(on, 'manifest'),
+      headBlob: () => answer(on, 'manifest'),
+      list: () => answer(on, 'tags'),
+    };
+    return origin as Origin;
+  });
+  return { sources, upstreams: 'https://hub.test' };
+}
+
+let now: number;
+let metadata: MemoryMetadataStore;
+let visibilities: RepositoryVisibilities;
+let changes: boolean[];
+/** A server that starts with what is in the database. */
+function restart(): void {
+  const telemetry = new Telemetry();
+  telemetry.on('visibility.changed', ({ isPublic }) => changes.push(isPublic));
+  visibilities = new RepositoryVisibilities({
+    metadata,
+    telemetry,
+    policy: () => ({ freshness: () => 10 * MINUTE }),
+    now: () => now,
+  });
+}
+
+beforeEach(() => {
+  now = 1_000_000_000;
+  metadata = new MemoryMetadataStore();
+  changes = [];
+  restart();
+});
+
+const isPublic = (
+  anonymous: AnonymousSources | undefined,
+  wanted: VisibilityQuestion['wanted'] = MANIFEST,
+): Promise<boolean> => visibilities.isPublic(APP, { anonymous, wanted });
+
+describe('what upstreams show without a credential', () => {
+  const rows: readonly (readonly [why: string, on: Upstream, expected: boolean, asked: readonly string[]])[] = [
+    ['the manifest is shown', upstream('shown'), true, ['manifest']],
+    ['the manifest is refused', upstream('denied', 'shown'), false, ['manifest']],
+    ['the manifest is missing and the tags are shown', upstream('not-found', 'shown'), true, ['manifest', 'tags']],
+    ['the manifest is missing and the tags are refused', upstream('not-found', 'denied'), false, ['manifest', 'tags']],
+    ['the repository is missing', upstream('not-found'), false, ['manifest', 'tags']],
+    ['a page to log in comes for both', upstream('invalid'), false, ['manifest', 'tags']],
+  ];
+  for (const [why, on, expected, asked] of rows) {
+    test(`${why}: ${expected ? 'public' : 'private'}`, async () => {
+      assert.equal(await isPublic(sourcesOf(on)), expected);
+      assert.deepEqual(on.asked, asked);
+    });
+  }
+
+  test('every upstream that gets a credential has to show it', async () => {
+    assert.equal(await isPublic(sourcesOf(upstream('shown'), upstream('denied'))), false);
+    now += 2 * MINUTE;
+    assert.equal(await isPublic(sourcesOf(upstream('shown'), upstream('shown'))), true);
+  });
+
+  test('where no upstream gets a credential all is public, and where one wants our certificate nothing is', async () => {
+    assert.equal(await isPublic({ sources: [], upstreams: '' }), true);
+    assert.equal(await isPublic(undefined), false);
+  });
+
+  for (const kind of ['throttled', 'unavailable', 'loop'] as const) {
+    test(`${kind}: nothing is decided, and the failure is the answer`, async () => {
+      await assert.rejects(isPublic(sourcesOf(upstream(kind))), { kind });
+      assert.equal(await visibilities.isKnownPublic(APP, sourcesOf(upstream('shown'))), false);
+    });
+  }
+});
+
+describe('how long it holds', () => {
+  test('a public repository is asked about again when its tags are, and stays public while its upstream is down', async () => {
+    const on = upstream('shown');
+    for (const minutes of [0, 9, 11]) {
+      now = 1_000_000_000 + minutes * MINUTE;
+      assert.equal(await isPublic(sourcesOf(on)), true);
+    }
+    assert.equal(on.asked.length, 2);
+    on.manifest = 'unavailable';
+    now += 30 * 24 * 60 * MINUTE;
+    assert.equal(await isPublic(sourcesOf(on)), true);
+  });
+
+  test('a repository that its upstream has closed is private from the next question on, down or not', async () => {
+    const on = upstream('shown');
+    await isPublic(sourcesOf(on));
+    now += 11 * MINUTE;
+    on.manifest = 'denied';
+    assert.equal(await isPublic(sourcesOf(on)), false);
+    assert.equal(await metadata.getPublic(APP), undefined);
+    on.manifest = 'unavailable';
+    now += 11 * MINUTE;
+    await assert.rejects(isPublic(sourcesOf(on)), { kind: 'unavailable' });
+    assert.deepEqual(changes, [false]);
+  });
+
+  test('a refused repository is asked about once a minute', async () => {
+    const on = upstream('denied');
+    assert.equal(await isPublic(sourcesOf(on)), false);
+    on.manifest = 'shown';
+    now += 59_000;
+    assert.equal(await isPublic(sourcesOf(on)), false);
+    assert.equal(on.asked.length, 1);
+    now += 2000;
+    assert.equal(await isPublic(sourcesOf(on)), true);
+  });
+
+  test('tags that are not listed say nothing about manifests', async () => {
+    const on = upstream('shown', 'not-found');
+    assert.equal(await isPublic(sourcesOf(on), 'list'), false);
+    assert.equal(await isPublic(sourcesOf(on)), true);
+    now += 11 * MINUTE;
+    assert.equal(await isPublic(sourcesOf(on), 'list'), false);
+    assert.equal(await visibilities.isKnownPublic(APP, sourcesOf(on)), true);
+  });
+
+  test('a restart keeps what is public, also while the upstream is down, and nothing of what is private', async () => {
+    await isPublic(sourcesOf(upstream('shown')));
+    restart();
+    now += 60 * MINUTE;
+    const down = upstream('unavailable');
+    assert.equal(await isPublic(sourcesOf(down)), true);
+    assert.equal(await visibilities.isKnownPublic(APP, sourcesOf(down)), true);
+  });
+
+  test('what one upstream showed says nothing of the upstream that replaces it', async () => {
+    await isPublic(sourcesOf(upstream('shown')));
+    const replaced = { ...sourcesOf(upstream('unavailable')), upstreams: 'https://other.test' };
+    assert.equal(await visibilities.isKnownPublic(APP, replaced), false);
+    await assert.rejects(isPublic(replaced), { kind: 'unavailable' });
+  });
+
+  test('requests that come together ask once', async () => {
+    const on = upstream('shown');
+    const answers = await Promise.all(Array.from({ length: 20 }, () => isPublic(sourcesOf(on))));
+    assert.deepEqual([new Set(answers), on.asked.length], [new Set([true]), 1]);
+  });
+});

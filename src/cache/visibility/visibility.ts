@@ -1,0 +1,192 @@
+import { abortable, keyOf, Lru } from '../../lib/index.ts';
+import {
+  type AnonymousSources,
+  type Digest,
+  type FailureKind,
+  isOriginFailure,
+  type Origin,
+  type Reference,
+  type Repository,
+} from '../../oci/index.ts';
+import type { MetadataStore, PublicRecord } from '../../store/index.ts';
+import type { Telemetry } from '../../telemetry/index.ts';
+import { attempt } from '../attempt.ts';
+import { type Asked, type Freshness, isFresh, Revalidation } from '../revalidation/index.ts';
+
+interface VisibilitiesOptions {
+  readonly metadata: MetadataStore;
+  readonly telemetry: Telemetry;
+  readonly policy: () => { readonly freshness: Freshness };
+  readonly now?: (() => number) | undefined;
+}
+
+/** What a request wants of a repository. */
+export interface VisibilityQuestion {
+  /** Undefined: nothing is public, since an upstream answers only to our certificate. */
+  readonly anonymous: AnonymousSources | undefined;
+  /** What the request is for: it is asked for first, and then the tags of the repository. */
+  readonly wanted: { readonly manifest: Reference } | { readonly blob: Digest } | 'list';
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Found extends PublicRecord {
+  readonly isPublic: boolean;
+}
+
+/** Repositories remembered. */
+const REMEMBERED = 10_000;
+/** Milliseconds that a repository is public without another check, where its tags are fresh for longer. */
+const LONGEST_FRESH = 600_000;
+/** Milliseconds that a repository is refused without another check: it may be created or opened at any time. */
+const REFUSED_FOR = 60_000;
+
+/**
+ * Decides which repositories are public: those that each upstream shows without a credential of ours. That this server fetched
+ * something with a credential says nothing, and a probe that fails makes nothing public.
+ *
+ * A repository that was public stays so while an upstream does not answer, and for as long as its tags are fresh. Once an
+ * upstream refuses it, it is private.
+ */
+export class RepositoryVisibilities {
+  readonly #options: VisibilitiesOptions;
+  readonly #now: () => number;
+  readonly #known = new Lru<Found>({ maxWeight: REMEMBERED });
+  readonly #revalidation: Revalidation<Found>;
+
+  constructor(options: VisibilitiesOptions) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+    this.#revalidation = new Revalidation({ now: this.#now });
+  }
+
+  /**
+   * Whether every client may see a repository.
+   *
+   * Rejects with an {@link OriginFailure} where that is not known and an upstream cannot say it now, and with the signal's reason.
+   */
+  async isPublic(repository: Repository, { anonymous, wanted, signal }: VisibilityQuestion): Promise<boolean> {
+    const [first] = anonymous?.sources ?? [];
+    if (anonymous === undefined || first === undefined) return anonymous !== undefined;
+    const known = await this.#lastFound(repository, anonymous);
+    if (known !== undefined && isFresh(known.checkedAt, this.#freshFor(repository, known), this.#now())) {
+      return known.isPublic;
+    }
+    const { registry } = repository;
+    const key = { id: keyOf(registry, repository.repository), hops: first.hops, registry, upstream: registry };
+    return abortable(
+      this.#revalidation.get(key, {
+        ask: () => this.#ask(repository, { anonymous, wanted }),
+        stale: known?.isPublic === true ? async () => true : undefined,
+        answer: async (found) => found.isPublic,
+        signal,
+      }),
+      signal,
+    );
+  }
+
+  /** Whether a repository is known to be public, without asking an upstream. */
+  async isKnownPublic(repository: Repository, anonymous: AnonymousSources | undefined): Promise<boolean> {
+    if (anonymous === undefined) return false;
+    return anonymous.sources.length === 0 || (await this.#lastFound(repository, anonymous))?.isPublic === true;
+  }
+
+  /** Drops the memory, after something was deleted from the database, or the upstreams were replaced. */
+  forget(): void {
+    this.#known.clear();
+    this.#revalidation.clearFailures();
+  }
+
+  async #lastFound(repository: Repository, { upstreams }: AnonymousSources): Promise<Found | undefined> {
+    const { metadata, telemetry } = this.#options;
+    const key = keyOf(repository.registry, repository.repository);
+    const known = this.#known.get(key);
+    if (known?.upstreams === upstreams) return known;
+    const stored = await attempt(() => metadata.getPublic(repository), {
+      telemetry,
+      message: 'Cannot read whether a repository is public',
+    });
+    if (stored?.upstreams !== upstreams) return undefined;
+    const found = { ...stored, isPublic: true };
+    this.#known.set(key, found);
+    return found;
+  }
+
+  #freshFor(repository: Repository, { isPublic }: Found): number {
+    const freshFor = Math.min(this.#options.policy().freshness(repository, ''), LONGEST_FRESH);
+    return isPublic ? freshFor : Math.min(freshFor, REFUSED_FOR);
+  }
+
+  async #ask(
+    repository: Repository,
+    { anonymous, wanted }: { readonly anonymous: AnonymousSources; readonly wanted: VisibilityQuestion['wanted'] },
+  ): Promise<Asked<Found>> {
+    try {
+      let shown: Shown = 'shown';
+      for (const origin of anonymous.sources) {
+        if (shown === 'shown') shown = await ask(repository, { origin: await origin(), wanted });
+      }
+      const found = { isPublic: shown === 'shown', checkedAt: this.#now(), upstreams: anonymous.upstreams };
+      // Where tags are not listed, that says nothing about manifests.
+      if (shown !== 'absent' || wanted !== 'list') await this.#note(repository, found);
+      return { answer: found };
+    } catch (error) {
+      return { failure: { error: error instanceof Error ? error : new Error(String(error)), isRefusal: false } };
+    }
+  }
+
+  async #note(repository: Repository, found: Found): Promise<void> {
+    const { metadata, telemetry } = this.#options;
+    const key = keyOf(repository.registry, repository.repository);
+    const wasPublic = this.#known.get(key)?.isPublic;
+    this.#known.set(key, found);
+    if (wasPublic !== undefined && wasPublic !== found.isPublic) {
+      telemetry.publish('visibility.changed', { ...repository, isPublic: found.isPublic });
+    }
+    // Only what exists is written down: a client can ask for any number of names.
+    const { isPublic, checkedAt, upstreams } = found;
+    await attempt<unknown>(
+      () => (isPublic ? metadata.putPublic(repository, { checkedAt, upstreams }) : metadata.deletePublic(repository)),
+      { telemetry, message: 'Cannot note whether a repository is public' },
+    );
+  }
+}
+
+interface Probe {
+  readonly origin: Origin;
+  readonly wanted: VisibilityQuestion['wanted'];
+}
+
+/** What an upstream says to a client without a credential. An upstream may hide what it refuses as absent. */
+type Shown = 'shown' | 'denied' | 'absent';
+
+/** What the request wants may be missing from a public repository: then the tags decide. */
+async function ask(repository: Repository, { origin, wanted }: Probe): Promise<Shown> {
+  if (wanted !== 'list') {
+    const asked =
+      'manifest' in wanted
+        ? origin.headManifest(repository, wanted.manifest)
+        : origin.headBlob(repository, wanted.blob);
+    const shown = await decided(asked);
+    if (shown !== 'absent') return shown;
+  }
+  return decided(origin.list(repository, { kind: 'tags', limit: 1 }));
+}
+
+/** Rejects where the upstream did not decide. */
+async function decided(asked: Promise<unknown>): Promise<Shown> {
+  try {
+    await asked;
+    return 'shown';
+  } catch (error) {
+    const shown = isOriginFailure(error) ? DECIDED[error.kind] : undefined;
+    if (shown === undefined) throw error;
+    return shown;
+  }
+}
+
+/** The failures that are an answer. What is no manifest and no list is one too: a page to log in, mostly. */
+const DECIDED: Readonly<Partial<Record<FailureKind, Shown>>> = {
+  denied: 'denied',
+  'not-found': 'absent',
+  invalid: 'absent',
+};
