@@ -15,7 +15,12 @@ function commit(): string | undefined {
   const given = process.env['REVISION'] ?? '';
   if (given !== '') return given.slice(0, 12);
   try {
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: root, encoding: 'utf8' }).trim();
+    // What git says of a folder that is no checkout is no error here.
+    const said = execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    return said.toString().trim();
   } catch {
     return undefined;
   }

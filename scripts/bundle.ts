@@ -1,12 +1,13 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type BuildOptions, build } from 'esbuild';
+import type { BuildOptions } from 'esbuild';
+import { runScript } from './script.ts';
 
 // `npm run build`, which `npm ci` runs too: makes lib/, the program in a few dozen files.
 //
 // Finding, reading and linking some 400 small modules is half of what a start from src/ costs. bin/entrepot takes lib/
-// while nothing in src/ is newer, so that nobody who changes something has to think of it.
+// while nothing in src/ is newer, so that a change needs no build to be tried.
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -33,6 +34,7 @@ const COMMON = {
 export async function bundle(directory: string): Promise<ReadonlyMap<string, string>> {
   // Beside it, as a rename does not leave a file system.
   const fresh = `${directory}-${process.pid}`;
+  const { build } = await esbuild();
   mkdirSync(fresh);
   try {
     const { metafile } = await build({
@@ -60,6 +62,7 @@ export async function bundle(directory: string): Promise<ReadonlyMap<string, str
  * @returns as {@link bundle}
  */
 export async function bundleSingle(directory: string): Promise<ReadonlyMap<string, string>> {
+  const { build } = await esbuild();
   const { metafile } = await build({
     ...COMMON,
     entryPoints: [MAIN],
@@ -70,6 +73,15 @@ export async function bundleSingle(directory: string): Promise<ReadonlyMap<strin
   const { banner: _, ...worker } = COMMON;
   await build({ ...worker, entryPoints: [WORKER], outfile: join(directory, 'check-worker.cjs'), format: 'cjs' });
   return licences(Object.keys(metafile.inputs));
+}
+
+/** Imported when it is needed: its absence is then an error of this script, with a remedy. */
+async function esbuild(): Promise<typeof import('esbuild')> {
+  try {
+    return await import('esbuild');
+  } catch (error) {
+    throw new Error('esbuild is not installed. Run npm ci --omit=dev', { cause: error });
+  }
 }
 
 function licences(files: readonly string[]): ReadonlyMap<string, string> {
@@ -92,7 +104,14 @@ interface Named {
 }
 
 if (import.meta.main) {
-  const directory = join(root, 'lib');
-  await bundle(directory);
-  console.log(`${relative(dirname(directory), directory)}/ holds the program`);
+  await runScript(async (args) => {
+    if (args.length > 0) {
+      console.error('usage: npm run build');
+      return 2;
+    }
+    const directory = join(root, 'lib');
+    await bundle(directory);
+    console.log(`${relative(dirname(directory), directory)}/ holds the program`);
+    return 0;
+  });
 }

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { runScript } from './script.ts';
 
 // `node scripts/complete-lock.ts [--check]`, after every change of dependencies.
 //
@@ -15,28 +16,39 @@ interface Entry {
 }
 
 const file = fileURLToPath(new URL('../package-lock.json', import.meta.url));
-const lock = JSON.parse(readFileSync(file, 'utf8')) as { packages: Record<string, Entry> };
 
-const missing = Object.entries(lock.packages).flatMap(([path, { dev, optionalDependencies = {} }]) =>
-  path === ''
-    ? []
-    : Object.entries(optionalDependencies)
-        .filter(([name]) => lock.packages[`node_modules/${name}`] === undefined)
-        .map(([name, version]) => ({ name, version, dev })),
-);
+await runScript(main);
 
-if (missing.length === 0) {
-  console.log('package-lock.json holds every platform');
-} else if (process.argv.includes('--check')) {
-  console.error(
-    `package-lock.json lacks ${missing.length} packages of other platforms, so npm ci fails: run scripts/complete-lock.ts`,
+function main(args: readonly string[]): number {
+  if (args.some((argument) => argument !== '--check')) {
+    console.error('usage: node scripts/complete-lock.ts [--check]');
+    return 2;
+  }
+  const lock = JSON.parse(readFileSync(file, 'utf8')) as { packages: Record<string, Entry> };
+
+  const missing = Object.entries(lock.packages).flatMap(([path, { dev, optionalDependencies = {} }]) =>
+    path === ''
+      ? []
+      : Object.entries(optionalDependencies)
+          .filter(([name]) => lock.packages[`node_modules/${name}`] === undefined)
+          .map(([name, version]) => ({ name, version, dev })),
   );
-  process.exitCode = 1;
-} else {
+
+  if (missing.length === 0) {
+    console.log('package-lock.json holds every platform');
+    return 0;
+  }
+  if (args.length > 0) {
+    console.error(
+      `package-lock.json lacks ${missing.length} packages of other platforms, so npm ci fails: run scripts/complete-lock.ts`,
+    );
+    return 1;
+  }
   for (const { name, version, dev } of missing) lock.packages[`node_modules/${name}`] = entryOf(name, version, dev);
   const sorted = Object.entries(lock.packages).sort(([a], [b]) => (a < b ? -1 : 1));
   writeFileSync(file, `${JSON.stringify({ ...lock, packages: Object.fromEntries(sorted) }, null, 2)}\n`);
   console.log(`package-lock.json: ${missing.length} packages of other platforms added`);
+  return 0;
 }
 
 function entryOf(name: string, version: string, dev: boolean | undefined): Entry & Record<string, unknown> {

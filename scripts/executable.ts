@@ -1,12 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildInfo, licenceText } from './build-info.ts';
 import { bundleSingle } from './bundle.ts';
+import { partsList } from './parts-list.ts';
+import { outputOf, runScript } from './script.ts';
 
 // `npm run executable`: makes dist/executable/entrepot-linux-x64, one file that needs neither Node nor node_modules.
 //
@@ -23,7 +25,7 @@ type Architecture = (typeof ARCHITECTURES)[number];
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-process.exitCode = await main(process.argv.slice(2));
+await runScript(main);
 
 async function main(args: readonly string[]): Promise<number> {
   let wanted: readonly Architecture[];
@@ -44,18 +46,22 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     const packages = await bundleSingle(work);
     writeFileSync(join(work, 'build.json'), buildInfo());
+    const parts = new Set(packages.keys());
+    let nodeLicence = '';
     for (const architecture of wanted) {
-      const node = nodeOf(architecture, work);
+      const node = nodePackage(architecture, work);
+      nodeLicence = readFileSync(join(node.directory, 'LICENSE'), 'utf8').trim();
+      parts.add(`${node.name} ${node.version}`);
       const output = join(out, `entrepot-linux-${architecture}`);
-      assemble({ work, node, output, isNative: architecture === process.arch });
+      const isNative = process.platform === 'linux' && architecture === process.arch;
+      assemble({ work, node: join(node.directory, 'bin', 'node'), output, isNative });
       const digest = createHash('sha256').update(readFileSync(output)).digest('hex');
       writeFileSync(`${output}.sha256`, `${digest}  entrepot-linux-${architecture}\n`);
       console.log(`${output}: sha256 ${digest}`);
     }
-    const nodeLicence = readFileSync(join(packageOf(process.arch as Architecture), 'LICENSE'), 'utf8').trim();
     const all = new Map([...packages, [`Node.js ${process.versions.node}`, nodeLicence] as const]);
     writeFileSync(join(out, 'THIRD-PARTY-LICENSES'), licenceText(all));
-    writeFileSync(join(out, 'sbom.cdx.json'), partsList());
+    writeFileSync(join(out, 'sbom.cdx.json'), partsList(parts));
     return 0;
   } finally {
     rmSync(work, { recursive: true, force: true });
@@ -100,28 +106,32 @@ function assemble({ work, node, output, isNative }: Assembly): void {
   execFileSync(process.execPath, ['--build-sea', config], { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
+interface NodePackage {
+  readonly name: string;
+  readonly version: string;
+  /** Where it lies, with `bin/node` and `LICENSE`. */
+  readonly directory: string;
+}
+
 /** The pinned Node of a processor: from node_modules, else from the package registry. */
-function nodeOf(architecture: Architecture, work: string): string {
-  const installed = join(packageOf(architecture), 'bin', 'node');
-  if (existsSync(installed)) return installed;
+function nodePackage(architecture: Architecture, work: string): NodePackage {
   const name = `node-linux-${architecture}`;
   const { optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
     readonly optionalDependencies: Readonly<Record<string, string>>;
   };
+  const version = optionalDependencies[name] ?? '';
+  const installed = join(root, 'node_modules', name);
+  if (existsSync(join(installed, 'bin', 'node'))) return { name, version, directory: installed };
+  const directory = join(work, name);
+  mkdirSync(directory);
   // npm checks the hash that the registry gives, and leaves the file where it is told to.
-  const spec = `${name}@${optionalDependencies[name]}`;
-  const packed = execFileSync('npm', ['pack', '--silent', '--pack-destination', work, spec], { encoding: 'utf8' });
-  execFileSync('tar', ['-xzf', join(work, packed.trim()), '-C', work, 'package/bin/node']);
-  const node = join(work, name);
-  copyFileSync(join(work, 'package', 'bin', 'node'), node);
-  return node;
-}
-
-function packageOf(architecture: Architecture): string {
-  return join(root, 'node_modules', `node-linux-${architecture}`);
-}
-
-/** The parts list in CycloneDX, of what runs: packages that only build or test are left out. */
-function partsList(): string {
-  return execFileSync('npm', ['sbom', '--sbom-format', 'cyclonedx', '--omit', 'dev'], { cwd: root, encoding: 'utf8' });
+  const packed = outputOf(['npm', 'pack', '--silent', '--pack-destination', work, `${name}@${version}`], {
+    cwd: root,
+    remedy: `Let npm reach the package registry, or leave ${architecture} out of --arch`,
+  });
+  outputOf(['tar', '-xzf', join(work, packed.trim()), '-C', directory, '--strip-components=1'], {
+    cwd: root,
+    remedy: 'Install tar',
+  });
+  return { name, version, directory };
 }

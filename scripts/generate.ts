@@ -12,6 +12,7 @@ import { jsonSchema, referenceTable } from '../src/config/index.ts';
 import { metricsTable } from '../src/telemetry/metrics-reference.ts';
 import { valuesSchema, valuesTable } from './chart.ts';
 import { clientsPages } from './clients-page.ts';
+import { runScript } from './script.ts';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const CHART = 'deploy/helm/entrepot';
@@ -24,19 +25,20 @@ interface Generated {
   readonly render: (current: string) => string;
 }
 
-const rules = await read('deploy/prometheus/entrepot.rules.yml');
+await runScript(main);
 
-const FILES: readonly Generated[] = [
-  { path: 'schema/entrepot.schema.json', render: () => formatJson(jsonSchema()) },
-  ...clientsPages().map(({ path, text }) => ({ path, render: () => text })),
-  page('docs/configuration.md', { subject: 'options', table: referenceTable() }),
-  page('docs/observing.md', { subject: 'metrics', table: await metricsTable() }),
-  page(`${CHART}/README.md`, { subject: 'values', table: valuesTable(await read(`${CHART}/values.yaml`)) }),
-  { path: `${CHART}/values.schema.json`, render: (current) => formatJson(valuesSchema(current, jsonSchema())) },
-  { path: `${CHART}/files/entrepot.rules.yml`, render: () => rules },
-];
-
-process.exitCode = await main(process.argv.slice(2));
+async function generatedFiles(): Promise<readonly Generated[]> {
+  const rules = await read('deploy/prometheus/entrepot.rules.yml');
+  return [
+    { path: 'schema/entrepot.schema.json', render: () => formatJson(jsonSchema()) },
+    ...clientsPages().map(({ path, text }) => ({ path, render: () => text })),
+    page('docs/configuration.md', { subject: 'options', table: referenceTable() }),
+    page('docs/observing.md', { subject: 'metrics', table: await metricsTable() }),
+    page(`${CHART}/README.md`, { subject: 'values', table: valuesTable(await read(`${CHART}/values.yaml`)) }),
+    { path: `${CHART}/values.schema.json`, render: (current) => formatJson(valuesSchema(current, jsonSchema())) },
+    { path: `${CHART}/files/entrepot.rules.yml`, render: () => rules },
+  ];
+}
 
 async function main(args: readonly string[]): Promise<number> {
   if (args.some((argument) => argument !== '--check')) {
@@ -44,7 +46,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
   const stale: string[] = [];
-  for (const { path, render } of FILES) {
+  for (const { path, render } of await generatedFiles()) {
     const file = join(ROOT, path);
     const current = await readFile(file, 'utf8').catch(() => '');
     const wanted = render(current);
@@ -56,7 +58,7 @@ async function main(args: readonly string[]): Promise<number> {
     console.log(`wrote ${path}`);
   }
   if (args.length === 0 || stale.length === 0) return 0;
-  console.error(`not current: ${stale.join(', ')}; \`npm run generate\` writes them anew`);
+  console.error(`not current: ${stale.join(', ')}; \`npm run generate\` writes them`);
   return 1;
 }
 

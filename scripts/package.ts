@@ -2,6 +2,7 @@ import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } fro
 import { fileURLToPath } from 'node:url';
 import { buildInfo, licenceText } from './build-info.ts';
 import { bundle } from './bundle.ts';
+import { runScript } from './script.ts';
 
 // `npm run package`: makes dist/, the folder that is published (`npm publish ./dist`).
 //
@@ -12,41 +13,50 @@ import { bundle } from './bundle.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = `${root}dist`;
 
-rmSync(dist, { recursive: true, force: true });
-mkdirSync(`${dist}/bin`, { recursive: true });
-const packages = await bundle(`${dist}/lib`);
-writeFileSync(`${dist}/THIRD-PARTY-LICENSES`, licenceText(packages));
-for (const file of ['LICENSE', 'README.md', 'README.zh-CN.md']) cpSync(`${root}${file}`, `${dist}/${file}`);
-for (const folder of ['deploy', 'docs', 'examples', 'schema'])
-  cpSync(`${root}${folder}`, `${dist}/${folder}`, { recursive: true });
-for (const program of ['entrepot', 'pinned-node']) {
-  cpSync(`${root}bin/${program}`, `${dist}/bin/${program}`);
-  chmodSync(`${dist}/bin/${program}`, 0o755);
-}
+await runScript(main);
 
-const { name, version, description, license, type, bin } = JSON.parse(
-  readFileSync(`${root}package.json`, 'utf8'),
-) as Record<string, unknown>;
-const manifest = {
-  name,
-  version,
-  description,
-  license,
-  type,
-  bin,
-  engines: { node: '>=24' },
-  files: [
-    'bin',
-    'lib',
-    'deploy',
-    'docs',
-    'examples',
-    'schema',
-    'build.json',
-    'README.zh-CN.md',
-    'THIRD-PARTY-LICENSES',
-  ],
-};
-writeFileSync(`${dist}/package.json`, `${JSON.stringify(manifest, null, 2)}\n`);
-writeFileSync(`${dist}/build.json`, buildInfo());
-console.log(`dist/ holds ${String(name)} ${String(version)}: publish it with "npm publish ./dist"`);
+async function main(args: readonly string[]): Promise<number> {
+  if (args.length > 0) {
+    console.error('usage: npm run package');
+    return 2;
+  }
+  rmSync(dist, { recursive: true, force: true });
+  mkdirSync(`${dist}/bin`, { recursive: true });
+  const packages = await bundle(`${dist}/lib`);
+  writeFileSync(`${dist}/THIRD-PARTY-LICENSES`, licenceText(packages));
+  for (const file of ['LICENSE', 'README.md', 'README.zh-CN.md']) cpSync(`${root}${file}`, `${dist}/${file}`);
+  for (const folder of ['deploy', 'docs', 'examples', 'schema'])
+    cpSync(`${root}${folder}`, `${dist}/${folder}`, { recursive: true });
+  for (const program of ['entrepot', 'pinned-node']) {
+    cpSync(`${root}bin/${program}`, `${dist}/bin/${program}`);
+    chmodSync(`${dist}/bin/${program}`, 0o755);
+  }
+
+  const { name, version, description, license, type, bin } = JSON.parse(
+    readFileSync(`${root}package.json`, 'utf8'),
+  ) as Record<string, unknown>;
+  const manifest = {
+    name,
+    version,
+    description,
+    license,
+    type,
+    bin,
+    engines: { node: '>=24' },
+    files: [
+      'bin',
+      'lib',
+      'deploy',
+      'docs',
+      'examples',
+      'schema',
+      'build.json',
+      'README.zh-CN.md',
+      'THIRD-PARTY-LICENSES',
+    ],
+  };
+  writeFileSync(`${dist}/package.json`, `${JSON.stringify(manifest, null, 2)}\n`);
+  writeFileSync(`${dist}/build.json`, buildInfo());
+  console.log(`dist/ holds ${String(name)} ${String(version)}: publish it with "npm publish ./dist"`);
+  return 0;
+}

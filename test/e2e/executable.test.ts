@@ -49,11 +49,15 @@ describe('the single executable', () => {
     for (const each of ['Node.js ', 'zod ', 'commander ']) assert.ok(licences.includes(each), each);
     const parts = JSON.parse(await readFile(workspace.path('sbom.cdx.json'), 'utf8')) as {
       readonly bomFormat: string;
-      readonly components: readonly { readonly name: string }[];
+      readonly components: readonly { readonly name: string; readonly version: string }[];
     };
     assert.equal(parts.bomFormat, 'CycloneDX');
-    const names = parts.components.map(({ name }) => name);
-    assert.ok(names.includes('zod') && !names.includes('typescript'), names.join(' '));
+    const names = parts.components.map(({ name, version }) => `${name} ${version}`).sort();
+    // As the licences have it: each package that is in the file, and no other platform's.
+    const heads = licences.split(`${'-'.repeat(80)}\n\n`).map((text) => text.slice(0, text.indexOf('\n')));
+    const held = heads.filter((head) => /^\S+ \d+\.\d+\.\d+$/.test(head));
+    const node = `node-linux-${process.arch} ${held.find((name) => name.startsWith('Node.js '))?.slice(8)}`;
+    assert.deepEqual(names, [...held.filter((name) => !name.startsWith('Node.js ')), node].sort());
   });
 
   test('mirrors images from one file, and starts again after a crash', needs('strace'), async () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { cp, readdir } from 'node:fs/promises';
+import { cp, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -34,4 +34,32 @@ test('a clone without the development tools runs from lib/, and weighs little', 
   assert.equal(version.code, 0, version.stderr);
   assert.match(version.stdout, /^entrepot \d/);
   assert.match(version.stderr, /exec .*\/lib\/main\.js --version/);
+
+  // What the README tells its reader to type, for which nothing more is installed.
+  const readme = await readFile(join(clone, 'README.md'), 'utf8');
+  const commands = new Set(
+    Array.from(readme.matchAll(/npm (?:start|run (?!check|test|bench)[\w:]+)/g), ([each]) => each),
+  );
+  assert.deepEqual(commands, new Set(['npm start', 'npm run executable', 'npm run demo']));
+  for (const script of ['executable', 'demo']) {
+    const ran = await run(['npm', '--prefix', clone, 'run', script], { timeout: 120_000 });
+    assert.deepEqual([ran.code, ran.stderr], [0, ''], ran.stdout);
+  }
+  const executable = join(clone, 'dist', 'executable', `entrepot-linux-${process.arch}`);
+  assert.match(await check([executable, '--version']), /^entrepot \d/);
+  const env = { ...process.env, ENTREPOT_LISTEN: '127.0.0.1:0', ENTREPOT_CACHE__DIR: workspace.path('cache') };
+  const started = await workspace.start(['npm', '--prefix', clone, 'start'], {
+    env,
+    ready: ({ output }) => /listening/i.test(output()),
+  });
+  // As Ctrl-C: the terminal sends it to npm, its shell and the server.
+  process.kill(-started.pid, 'SIGINT');
+  await started.exited;
+  assert.match(started.output(), /"stopped"/);
+  const names = new Set(Array.from(readme.matchAll(/bin\/entrepot ([a-z]+(?: [a-z]+)*)/g), ([, name = '']) => name));
+  assert.ok(names.size > 10, [...names].join());
+  for (const name of names) {
+    const help = await run([join(clone, 'bin', 'entrepot'), ...name.split(' '), '--help']);
+    assert.deepEqual([help.code, help.stderr], [0, ''], name);
+  }
 });
