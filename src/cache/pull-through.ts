@@ -217,6 +217,11 @@ export class PullThrough {
     return this.#blobs.head(repository, digest, request);
   }
 
+  /** Bytes of a blob; undefined where they are not known. Of a blob that a manifest names, no upstream is asked. */
+  blobSize(repository: Repository, digest: Digest, request: BlobRequest): Promise<number | undefined> {
+    return this.#blobs.size(repository, digest, request);
+  }
+
   /** Blobs and bytes on disk. */
   totals(): Promise<{ readonly blobs: number; readonly bytes: number }> {
     return this.#options.metadata.totals();

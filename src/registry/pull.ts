@@ -134,10 +134,14 @@ async function sendParts(
   headers: Headers,
   { digest, repository, request, cache }: SeveralRanges,
 ): Promise<boolean> {
-  const { size } = await cache.headBlob(repository, digest, request);
+  const size = await cache.blobSize(repository, digest, request);
   const parts = size === undefined ? undefined : parseRanges(request.range, size);
   if (size === undefined || parts === undefined) return false;
-  if (parts.length === 0) throw rangeInvalid(size);
+  if (parts.length === 0) {
+    // The upstream may not have the blob at all, which is 404.
+    await cache.headBlob(repository, digest, request);
+    throw rangeInvalid(size);
+  }
   const open = ({ start, end }: RangePart) =>
     cache.blob(repository, digest, { ...request, range: `bytes=${start}-${end}` });
   const [only] = parts;

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { buildImage, type Content, platformOf } from '../support/image.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 import type { RawResponse } from '../support/raw-request.ts';
-import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { Gate, type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // Several ranges of a blob in one request (RFC 9110 §14.6, §15.3.7.2), as lazy pullers send them.
 
@@ -120,7 +120,7 @@ describe('several ranges in one request', () => {
     assertParts(answer, layer, spans);
     assert.deepEqual(
       upstream.requests.slice(from).map(({ method, status }) => `${method} ${status}`),
-      ['HEAD 200', 'GET 206', 'GET 206', 'GET 206'],
+      ['GET 206', 'GET 206', 'GET 206'],
     );
   });
 
@@ -136,9 +136,26 @@ describe('several ranges in one request', () => {
     assertParts(answer, layer, spans);
     assert.deepEqual(
       upstream.requests.slice(from).map(({ method }) => method),
-      ['HEAD', 'GET'],
+      ['GET'],
     );
   });
+
+  for (const [how, fault] of [
+    ['is cut', { reset: true }],
+    ['is answered 502', { status: 502 }],
+    ['is never answered', { gate: new Gate() }],
+  ] as const) {
+    test(`of a blob whose HEAD ${how} are its parts: a manifest has told the size`, async () => {
+      const { path, layer } = await pulled(how, 300_000);
+      const heal = upstream.fault({ method: 'HEAD', reference: layer.digest }, fault);
+      const answer = await mirror.get(path, { range: 'bytes=0-9,200000-200009' });
+      heal();
+      assertParts(answer, layer, [
+        [0, 9],
+        [200_000, 200_009],
+      ]);
+    });
+  }
 
   test('of a blob that is nowhere are 404', async () => {
     const digest = `sha256:${'0'.repeat(64)}`;

@@ -113,6 +113,15 @@ export class Blobs {
     };
   }
 
+  /**
+   * Bytes of a blob, of which no more is asked: a manifest's word is enough, so that no upstream has to answer for it. That
+   * the upstream has the blob it does not say.
+   */
+  async size(repository: Repository, digest: Digest, request: BlobRequest): Promise<number | undefined> {
+    const member = await this.#memberOf(repository, digest);
+    return member?.size ?? (await this.head(repository, digest, request)).size;
+  }
+
   async open(repository: Repository, digest: Digest, request: BlobRequest): Promise<BlobAnswer> {
     const { verification } = this.#options;
     let member = await this.#memberOf(repository, digest);
