@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { compileGlob } from './glob.ts';
+import { compileGlob, globCovers } from './glob.ts';
 
 describe('compileGlob()', () => {
   const rows: readonly [pattern: string, text: string, matches: boolean][] = [
@@ -18,6 +18,29 @@ describe('compileGlob()', () => {
   for (const [pattern, text, matches] of rows) {
     test(`${pattern} ${matches ? 'matches' : 'does not match'} ${text}`, () => {
       assert.equal(compileGlob(pattern)(text), matches);
+    });
+  }
+});
+
+describe('globCovers()', () => {
+  const rows: readonly [wide: string, narrow: string, covers: boolean][] = [
+    ['**', 'docker.io/library/*:latest', true],
+    ['**', '**', true],
+    ['docker.io/**', 'docker.io/library/*:latest', true],
+    ['docker.io/*/*:*', 'docker.io/library/*:latest', true],
+    ['a?c', 'a?c', true],
+    ['a*', 'a?', true],
+    ['*', '**', false],
+    ['?', '*', false],
+    ['a*', 'a/b', false],
+    ['docker.io/library/*:latest', 'docker.io/**', false],
+    ['docker.io/*:latest', 'docker.io/**:latest', false],
+    ['ghcr.io/**', 'docker.io/**', false],
+    ['ghcr.io', 'ghcrxio', false],
+  ];
+  for (const [wide, narrow, covers] of rows) {
+    test(`${wide} ${covers ? 'covers' : 'does not cover'} ${narrow}`, () => {
+      assert.equal(globCovers(wide, narrow), covers);
     });
   }
 });

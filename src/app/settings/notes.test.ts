@@ -29,6 +29,29 @@ describe('patterns of the configuration', () => {
   });
 });
 
+describe('a rule of tags behind one that matches all of its tags', () => {
+  const rules = (...matches: readonly string[]): string =>
+    `cache: {tags: {rules: [${matches.map((match) => `{match: "${match}", fresh_for: 1h}`).join(', ')}]}}`;
+  const rows: readonly (readonly [matches: readonly string[], covered: number, by: number])[] = [
+    [['**', 'docker.io/library/*:latest'], 1, 0],
+    [['ghcr.io/**', 'docker.io/library/nginx', 'nginx:latest'], 2, 1],
+    [['nginx', 'nginx'], 1, 0],
+  ];
+  for (const [matches, covered, by] of rows) {
+    test(`${matches.join(', ')} is noted with its place and the remedy`, async () => {
+      const [note = '', ...more] = await notesOn(rules(...matches));
+      assert.deepEqual(more, []);
+      assert.match(
+        note,
+        new RegExp(`cache\\.tags\\.rules\\[${covered}\\]: it has no effect: rules\\[${by}\\], .*Put it before`),
+      );
+    });
+  }
+  test('is no note in the order that is meant', async () => {
+    assert.deepEqual(await notesOn(rules('docker.io/library/*:latest', 'docker.io/**', '**')), []);
+  });
+});
+
 describe('names that are one typing error away from a known registry', () => {
   const rows: readonly (readonly [text: string, note: string])[] = [
     [

@@ -6,9 +6,8 @@ import {
   type LoadedConfig,
   locateProblems,
 } from '../../config/index.ts';
-import { mistypedFrom } from '../../lib/index.ts';
+import { globCovers, mistypedFrom } from '../../lib/index.ts';
 import { type Catalogue, KNOWN_REGISTRIES, parseTagPattern } from '../../routing/index.ts';
-
 import { accessFaultsOf } from './access.ts';
 
 type CacheOn = Exclude<Config['cache'], 'off'>;
@@ -30,6 +29,7 @@ export function notesOf(
   users?: readonly string[],
 ): readonly ConfigProblem[] {
   const faults = catalogue === undefined ? [] : patternFaultsOf(config, catalogue);
+  if (catalogue !== undefined) faults.push(...coveredRulesOf(config, catalogue));
   faults.push(...mistypedNamesIn(config));
   if (users !== undefined) faults.push(...accessFaultsOf(config, users));
   return [...layerNotes, ...findNotes(config, settings), ...locateProblems({ settings }, faults).problems];
@@ -45,6 +45,21 @@ function patternFaultsOf({ cache }: Config, catalogue: Catalogue): string[] {
   return patterns.flatMap(({ option, text }) => {
     const { fault } = parseTagPattern(catalogue, text);
     return fault === undefined ? [] : [`${option}: ${JSON.stringify(text)} matches nothing: ${fault}`];
+  });
+}
+
+/** Rules behind one that matches all that they match: the first that matches a tag applies. */
+function coveredRulesOf({ cache }: Config, catalogue: Catalogue): readonly string[] {
+  if (cache === 'off' || cache.tags === 'never') return [];
+  const patterns = cache.tags.rules.map(({ match }) => parseTagPattern(catalogue, match).pattern);
+  return patterns.flatMap((pattern, at) => {
+    const first = patterns.findIndex((wide) => globCovers(wide, pattern));
+    const written = JSON.stringify(cache.tags === 'never' ? '' : cache.tags.rules[first]?.match);
+    return first === at
+      ? []
+      : [
+          `cache.tags.rules[${at}]: it has no effect: rules[${first}], ${written}, matches every tag that it matches, and the first rule that matches applies. Put it before rules[${first}], or remove it`,
+        ];
   });
 }
 

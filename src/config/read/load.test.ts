@@ -820,6 +820,24 @@ limits: {max_connections: 0}
   });
 });
 
+describe('a credential helper that is not on the PATH', () => {
+  const ENTREPOT_CONFIG = 'registries: {a.b: {upstreams: [{url: https://x, credentials: {helper: absent}}]}}';
+
+  test('is noted with its name, its place and the remedy', async () => {
+    const { layerNotes } = await load({ env: { ENTREPOT_CONFIG, PATH: `${cwd}:/nowhere` } });
+    assert.deepEqual(layerNotes.map(formatProblem), [
+      `ENTREPOT_CONFIG:1:63  registries["a.b"].upstreams[0].credentials.helper: the program docker-credential-absent is not on the PATH (${cwd}:/nowhere), so pulls with this credential fail. Install it there, or add its directory to the PATH of the server`,
+    ]);
+  });
+
+  test('is not once it is there, nor where nothing is to be checked', async () => {
+    assert.deepEqual((await load({ env: { ENTREPOT_CONFIG }, checkReferences: false })).layerNotes, []);
+    await writeFile(join(cwd, 'docker-credential-absent'), '#!/bin/sh\n', { mode: 0o755 });
+    const { layerNotes } = await load({ env: { ENTREPOT_CONFIG, PATH: `/nowhere:${cwd}` } });
+    assert.deepEqual(layerNotes, []);
+  });
+});
+
 describe('loadConfig() reads variables', () => {
   const problemsWith = (env: Record<string, string>) => problemsOf(load({ env }));
 

@@ -222,3 +222,41 @@ describe('an ordered certificate without a plain listener', () => {
     assert.deepEqual(await notesOn(`listen: [${https}, {address: ":8080", redirect_to_https: true}]`), []);
   });
 });
+
+describe('what stands in a list twice is noted with its place and the remedy', () => {
+  const table: readonly (readonly [text: string, expected: RegExp])[] = [
+    [
+      'registries: {a: {upstreams: ["https://a.b", "https://c.d", "https://A.b:443/"]}}',
+      /:1:60 {2}registries\.a\.upstreams\[2\]: https:\/\/a\.b is upstreams\[0\] already: .*Remove one/,
+    ],
+    [
+      'registries: {a: {upstreams: [{url: "https://a.b", name: x}, {url: "https://a.b", name: y}]}}',
+      /upstreams\[1\]: https:\/\/a\.b is upstreams\[0\] already/,
+    ],
+    [
+      'registries: {a: {upstreams: [{url: "https://a.b", credentials: [{helper: x}, {helper: y}, {helper: x}]}]}}',
+      /upstreams\[0\]\.credentials\[2\]: it is the same as credentials\[0\]/,
+    ],
+    ['cache: {pin: [nginx, alpine, nginx]}', /cache\.pin\[2\]: "nginx" stands in this list already, at \[0\]/],
+    ['cache: {platforms: [linux/amd64, linux/amd64]}', /cache\.platforms\[1\]: "linux\/amd64" stands/],
+    [
+      'transport: {dns: {servers: ["tls://1.1.1.1", "tls://1.1.1.1"]}}',
+      /dns\.servers\[1\]: "tls:\/\/1\.1\.1\.1" stands/,
+    ],
+  ];
+  for (const [text, expected] of table) {
+    test(text, async () => {
+      const [note = '', ...more] = await notesOn(text);
+      assert.deepEqual(more, []);
+      assert.match(note, expected);
+    });
+  }
+
+  const harmless = [
+    'registries: {a: {upstreams: [{url: "https://a.b", capabilities: [resolve]}, {url: "https://a.b", capabilities: [pull]}]}}',
+    'registries: {a: {upstreams: [{url: "https://a.b", repository_prefix: x}, {url: "https://a.b", repository_prefix: y}]}}',
+    'registries: {a: {upstreams: [{url: "https://a.b", credentials: {helper: x}}, "https://a.b"]}}',
+    'registries: {a: {upstreams: ["https://a.b"]}, c: {upstreams: ["https://a.b"]}}',
+  ];
+  for (const text of harmless) test(`not ${text}`, async () => assert.deepEqual(await notesOn(text), []));
+});

@@ -13,6 +13,7 @@ import {
   schemasAt,
 } from '../schema/index.ts';
 import { isNull, type Path, scalarsOf, sourceAt, type Tree, treeAt } from '../tree.ts';
+import { noteRepeated } from './repeated.ts';
 import { isVariable, oddityOf } from './secrets.ts';
 
 /** Names listed in one note. */
@@ -47,6 +48,7 @@ export function findNotes(config: Config, settings: Tree | undefined): readonly 
   noteShadowed(config, note);
   noteIdleLimits(config, settings, note);
   noteOwnHeaders(config, note);
+  noteRepeated(config, settings, note);
   noteOddTexts(settings, note);
   return notes;
 }

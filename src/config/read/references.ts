@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
-import { isAbsolute, resolve } from 'node:path';
+import { access, constants } from 'node:fs/promises';
+import { delimiter, isAbsolute, join, resolve } from 'node:path';
 import type { z } from 'zod';
 import { type ConfigProblem, formatKey } from '../problems.ts';
 import { isMarked } from '../schema/index.ts';
@@ -32,12 +33,13 @@ export function resolvePaths(
 /** What was found of the variables and files that a configuration names. */
 interface CheckedReferences {
   readonly problems: readonly ConfigProblem[];
-  /** Secrets that look like a mistake. */
+  /** Secrets that look like a mistake, and credential helpers that cannot be run. */
   readonly notes: readonly ConfigProblem[];
 }
 
 /**
- * Checks that the variables and files that a configuration names exist: secrets, certificates, the registry map.
+ * Checks that the variables, files and programs that a configuration names exist: secrets, certificates, the registry map,
+ * credential helpers.
  * Directories are not checked: the cache creates its own.
  */
 export async function checkReferences(
@@ -72,9 +74,29 @@ async function checkValue(
     if (text !== undefined) return checkSecret(text, `the variable ${value}`);
     return { problem: `the variable ${value} is not set; set it, or give the secret by {file: PATH}` };
   }
+  if (path.at(-1) === 'helper') return checkHelper(value, env['PATH']);
   if (path.at(-1) === 'dir' || !isMarked(schema, path, 'path') || !isAbsolute(value)) return {};
   const problem = await checkFile(value);
   return problem === undefined && isOfSecret ? checkSecretFile(value) : { problem };
+}
+
+/** What execvp(3) searches without a PATH. */
+const USUAL_PATH = '/bin:/usr/bin';
+
+/** A helper that is not there is a note: it is run when a credential is needed, and may be installed later. */
+async function checkHelper(name: string, searchPath: string = USUAL_PATH): Promise<Finding> {
+  const program = `docker-credential-${name}`;
+  for (const directory of searchPath.split(delimiter)) {
+    try {
+      await access(join(directory, program), constants.X_OK);
+      return {};
+    } catch {
+      // The next directory may have it.
+    }
+  }
+  return {
+    note: `the program ${program} is not on the PATH (${searchPath}), so pulls with this credential fail. Install it there, or add its directory to the PATH of the server`,
+  };
 }
 
 /** @param what the variable or the file, as the beginning of a sentence */
