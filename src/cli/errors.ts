@@ -17,12 +17,21 @@ const EXPLAINED: Readonly<Record<string, number>> = {
   SetupError: EXIT.failure,
 };
 
+/** A wrong argument that commander could not find: the command ends with {@link EXIT.usage}. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
 /** Runs a command. An error that explains itself becomes its message and an exit code; any other is thrown. */
 export async function reportErrors(output: Output, command: () => Promise<number>): Promise<number> {
   try {
     return await command();
   } catch (error) {
     if (error instanceof ConfigError) return reportConfigError(error, output);
+    if (error instanceof UsageError) {
+      output.err(`error: ${error.message}\n`);
+      return EXIT.usage;
+    }
     const code = error instanceof Error ? EXPLAINED[error.name] : undefined;
     if (!(error instanceof Error) || code === undefined) throw error;
     output.err(`${error.message}\n`);

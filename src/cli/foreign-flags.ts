@@ -39,9 +39,13 @@ const SUBSTITUTES: Readonly<Record<string, string>> = {
 /**
  * Adds what to write instead to an error about an unknown flag. Commander has added the nearest known flag where there is
  * one.
+ *
+ * @param known the flags of the command, with their dashes: another command's flag is no help
  */
-export function withSubstitute(message: string): string {
+export function withSubstitute(message: string, known: readonly string[]): string {
   const flag = /^error: unknown option '--?([\w-]+)[^']*'\n?$/.exec(message)?.[1]?.toLowerCase();
-  if (flag === undefined || !Object.hasOwn(SUBSTITUTES, flag)) return message;
-  return `${message.trimEnd()}\n(Use ${SUBSTITUTES[flag]}.)\n`;
+  const substitute = flag !== undefined && Object.hasOwn(SUBSTITUTES, flag) ? SUBSTITUTES[flag] : undefined;
+  const needed = /^--[\w-]+/.exec(substitute ?? '')?.[0];
+  if (substitute === undefined || (needed !== undefined && !known.includes(needed))) return message;
+  return `${message.trimEnd()}\n(Use ${substitute}.)\n`;
 }

@@ -125,6 +125,10 @@ describe('a wrong command line', () => {
     [['config'], /Usage: entrepot config/],
     [['-c', 'x', 'status'], /too many arguments for 'serve'/],
     [['serve', '--check-upstreams=maybe'], /Allowed choices are warn, refuse/],
+    [['gc', '--dir', 'x'], /Use --cache-dir DIR/],
+    // What only another command has is no help.
+    [['check', '--port'], /^error: unknown option '--port'\n\(see entrepot check --help\)\n$/],
+    [['status', '--debug'], /^error: unknown option '--debug'\n\(see entrepot status --help\)\n$/],
   ];
   for (const [argv, expected] of rows) {
     test(`${argv.join(' ')} ends with 2 and says what would do`, async () => {

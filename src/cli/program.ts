@@ -63,7 +63,6 @@ async function createProgram(context: CommandContext<Actions>): Promise<Command>
     .configureOutput({
       writeOut: (text) => output.out(text),
       writeErr: (text) => output.err(text),
-      outputError: (text, write) => write(withSubstitute(text)),
     })
     .configureHelp({ showGlobalOptions: false })
     .version(formatVersion(readVersion()), '-V, --version', 'print the version, the build and the version of Node')
@@ -82,6 +81,10 @@ async function createProgram(context: CommandContext<Actions>): Promise<Command>
 /** An error about a command line names the command whose help explains it. */
 function nameHelpInErrors(command: Command, words: string): void {
   command.showHelpAfterError(`(see ${words} --help)`);
+  // A command line that begins with a flag means serve.
+  const { options } = command.commands.find((inner) => inner.name() === 'serve') ?? command;
+  const known = options.flatMap(({ long }) => (typeof long === 'string' ? [long] : []));
+  command.configureOutput({ outputError: (text, write) => write(withSubstitute(text, known)) });
   for (const inner of command.commands) nameHelpInErrors(inner, `${words} ${inner.name()}`);
 }
 

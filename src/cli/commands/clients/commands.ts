@@ -51,7 +51,7 @@ function clientName(value: string): SetupClient {
   if (known !== undefined) return known;
   const other = READS_FILES_OF.get(value);
   if (other !== undefined) {
-    throw new InvalidArgumentError(`It reads the files of ${other}: use entrepot setup ${other}.`);
+    throw new InvalidArgumentError(`${value} reads the files of ${other}: use entrepot setup ${other}.`);
   }
   const meant = nearest(value, SETUP_CLIENTS);
   const hint = meant === undefined ? '' : ` Did you mean ${meant}?`;
@@ -84,4 +84,4 @@ Examples:
 
 Comments, order, indentation and other mirrors stay. A file that cannot be parsed, or is written in an unusual way, is left
 alone, and the message says what to add by hand. Backups are in /etc/entrepot/setup, or ~/.config/entrepot/setup.
-Exit codes: 0 also where nothing has to change; 1 if a file was left alone or could not be written.`;
+Exit codes: 0 also where nothing has to change; 1 if a file was left alone or could not be written; 2 wrong command line.`;

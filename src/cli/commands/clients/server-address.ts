@@ -3,28 +3,37 @@ import { readFile } from 'node:fs/promises';
 import type { ServerAddress } from '../../../clients/index.ts';
 import { type Config, type ConfigFlags, loadConfig } from '../../../config/index.ts';
 import { SetupError } from '../../../setup/index.ts';
+import { UsageError } from '../../errors.ts';
 
 /**
  * The server that clients are pointed at: the one that is named, else the public URL of the configuration, else its first
  * listener, by loopback where that is on every address.
  *
+ * @throws UsageError if the one that is named is no address of a server
  * @throws SetupError if neither gives an address
  * @throws ConfigError if the configuration is wrong
  */
 export async function serverAddress(named: string | undefined, flags: ConfigFlags): Promise<ServerAddress> {
-  if (named !== undefined) return addressOf(named, '--server');
+  if (named !== undefined) {
+    const server = addressOf(named);
+    if (server === undefined) throw new UsageError(`--server ${named} is no address; ${EXPECTED}`);
+    return server;
+  }
   const { config } = await loadConfig({ flags, checkReferences: false });
-  return addressOf(config.publicUrl ?? listenerUrl(config), 'the configuration');
+  const text = config.publicUrl ?? listenerUrl(config);
+  const server = addressOf(text);
+  if (server === undefined) {
+    throw new SetupError(`The configuration has the address ${JSON.stringify(text)}; ${EXPECTED}.`);
+  }
+  return server;
 }
 
-function addressOf(text: string, source: string): ServerAddress {
+const EXPECTED = 'expected http:// or https://, a host and perhaps a port, such as http://127.0.0.1:5000';
+
+function addressOf(text: string): ServerAddress | undefined {
   const url = URL.parse(text);
   const isOrigin = url !== null && /^https?:$/.test(url.protocol) && url.pathname === '/' && !/[?#@]/.test(text);
-  if (!isOrigin) {
-    const expected = 'expected http:// or https://, a host and perhaps a port, such as http://127.0.0.1:5000';
-    throw new SetupError(`${source} has the address ${JSON.stringify(text)}; ${expected}.`);
-  }
-  return { url: url.origin, host: url.host, defaultRegistry: 'docker.io' };
+  return isOrigin ? { url: url.origin, host: url.host, defaultRegistry: 'docker.io' } : undefined;
 }
 
 function listenerUrl({ listen }: Config): string {

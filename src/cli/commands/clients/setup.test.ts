@@ -223,6 +223,7 @@ describe('entrepot setup', () => {
     [['kubernetes', '--apply'], /kubectl apply -f -/],
     [['k3s', '--registries', '_default'], /which is \* for k3s/],
     [['podman', '--registries', '*,ghcr.io'], /podman needs them by name/],
+    [['docker', '--root', '/nowhere'], /--root \/nowhere is no directory; name one that exists/],
     [['docker', '--registries', '../x'], /Found "\.\.\/x"; expected names such as/],
   ] as const) {
     test(`${argv.join(' ')} is a wrong command line`, async () => {
@@ -235,8 +236,11 @@ describe('entrepot setup', () => {
   for (const server of ['m.example:5000', 'https://m.example/path', 'https://u:p@m.example', 'ftp://m.example']) {
     test(`${server} is no address of a server`, async (context) => {
       const { code, err } = await command('docker', '--root', rootWith(context), '--server', server);
-      assert.equal(code, 1);
-      assert.match(err, /expected http:\/\/ or https:\/\/, a host and perhaps a port/);
+      assert.equal(code, 2);
+      assert.match(
+        err,
+        /^error: --server .* is no address; expected http:\/\/ or https:\/\/, a host and perhaps a port/,
+      );
     });
   }
 });

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { isLoopback, isSecure, SETUP_CLIENTS, type ServerAddress, type SetupClient } from '../../../clients/index.ts';
 import {
@@ -8,9 +9,8 @@ import {
   type MachineClient,
   planSetup,
   readRecord,
-  SetupError,
 } from '../../../setup/index.ts';
-import { reportErrors } from '../../errors.ts';
+import { reportErrors, UsageError } from '../../errors.ts';
 import { EXIT } from '../../exit-code.ts';
 import { formatJson, formatTable } from '../../format.ts';
 import { type Output, processOutput } from '../../output.ts';
@@ -50,11 +50,16 @@ function wrongOptions(options: SetupOptions): string | undefined {
   if (restart && !apply && !undo) return '--restart goes with --apply or --undo';
   if (restart && root !== undefined) return '--restart is for the files of this machine, and not for --root';
   if (force && !undo) return '--force goes with --undo';
+  if (root !== undefined && !isDirectory(root)) return `--root ${root} is no directory; name one that exists`;
   if (output !== undefined && client !== 'kubernetes') return '--output is for kubernetes';
   if (client === 'kubernetes' && apply) {
     return 'nothing on this machine changes for kubernetes; apply the manifest with: entrepot setup kubernetes | kubectl apply -f -';
   }
   return wrongRegistries(options);
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 /** Every registry at once has a name of its own, where a client has such a thing. */
@@ -84,7 +89,7 @@ async function setupClient(
   const server = await serverAddress(options.server, flags);
   const ca = options.ca === undefined ? undefined : await readCertificates(options.ca);
   if (ca !== undefined && !isSecure(server)) {
-    throw new SetupError(`--ca is for a server with TLS, but its address is ${server.url}.`);
+    throw new UsageError(`--ca is for a server with TLS, but its address is ${server.url}`);
   }
   const user = isUser(machine, client, { options, surroundings });
   const record = readRecord(machine, client, user);
