@@ -78,6 +78,22 @@ function logged(running: RunningEntrepot, fits: (line: LogLine) => boolean): Pro
 
 const isStopping = (line: LogLine): boolean => line.msg.startsWith('stopping');
 
+/**
+ * New connections are refused. The line in the log comes before the listener is closed: a connection that the kernel has
+ * accepted in between is still answered, or reset with the listener.
+ */
+async function assertRefuses(host: string): Promise<void> {
+  const seen: unknown[] = [];
+  while (seen.at(-1) !== 'ECONNREFUSED') {
+    assert.ok(seen.length < 50, seen.join(' '));
+    const { status } = await rawRequest(host, { path: '/v2/' }).catch((error: NodeJS.ErrnoException) => {
+      assert.match(error.code ?? '', /^ECONN(?:REFUSED|RESET)$/);
+      return { status: error.code };
+    });
+    seen.push(status);
+  }
+}
+
 describe('signals', () => {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     test(`${signal}: the running pull finishes, a new connection is refused, an idle one is closed, exit 0`, async () => {
@@ -87,7 +103,7 @@ describe('signals', () => {
       await logged(running, ({ msg, path }) => msg === 'request' && path === '/healthz');
       running.process.kill(signal);
       await logged(running, isStopping);
-      await assert.rejects(rawRequest(running.host, { path: '/v2/' }), { code: 'ECONNREFUSED' });
+      await assertRefuses(running.host);
       assert.match((await idle).toString(), /^HTTP\/1\.1 200 /);
       gate.open();
       const { bytes, whole } = await body;
