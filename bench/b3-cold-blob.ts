@@ -38,7 +38,7 @@ async function measureCpu({ settings, origin, progress, ...place }: Stage): Prom
   // A first, small blob: compiling the code is no part of the price of a blob.
   for (let run = 0; run <= settings.runs; run++) {
     const blob = await origin.addBlob(run === 0 ? Math.min(settings.size, 32 * 1024 * 1024) : settings.size);
-    // In every run anew: what else the machine does makes hashing dearer, and everything else with it.
+    // In every run again: what else the machine does makes hashing dearer, and everything else with it.
     const hash = await hashOnServerCore(blob.size, place.cores);
     if (run > 0) hashing.push(hash);
     for (const { name, peer, url, process } of subjects) {

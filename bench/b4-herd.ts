@@ -11,8 +11,8 @@ const LINK = 5_000_000;
 const SIZE = 16 * 1024 * 1024;
 
 /**
- * A hundred clients ask for one blob that nobody has yet, and one more comes when half of it is here: how often is the
- * upstream asked, and how long does anybody wait?
+ * A hundred clients ask for one blob that is not cached yet, and one more comes when half of it is here: how often is the
+ * upstream asked, and how long does the slowest wait?
  */
 export const herd: Bench = {
   id: 'B4',
@@ -38,7 +38,7 @@ export const herd: Bench = {
       progress('nginx, the herd');
       await measureHerd(stage, { subject: nginx.cache, samples, single });
     }
-    // Without the line: it asks for everything anew for each client, and would take minutes.
+    // Without the line: it asks for everything again for each client, and would take minutes.
     const registry = await startRegistryMirror(place, origin.url);
     if (registry !== undefined) {
       progress('docker-registry, the herd');

@@ -12,7 +12,7 @@ const SIZE = 8 * 1024 * 1024;
 const MiB = 1024 * 1024;
 
 /**
- * Two thousand clients pull the same warm blob at the same time: does anybody go without, how fast is it, and what does it
+ * Two thousand clients pull the same warm blob at the same time: does any go without, how fast is it, and what does it
  * cost in memory and in patience of the event loop?
  */
 export const manyClients: Bench = {
@@ -33,7 +33,7 @@ export const manyClients: Bench = {
       await pullAll({ url: `${url}${blob.path}`, expected: blob.file, rounds: 2 });
       for (let run = 1; run <= settings.runs; run += 1) {
         progress(`run ${run} of ${settings.runs}, ${name} with ${clients} clients`);
-        // Reading it starts it anew.
+        // Reading it starts it again.
         if (peer === undefined) await loopDelay(url);
         const pulled = await pullAll({ url: `${url}${blob.path}`, expected: blob.file, clients, tolerant: true });
         samples.add(`${name} errors`, pulled.errors);

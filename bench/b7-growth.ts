@@ -54,7 +54,7 @@ export const growth: Bench = {
           work: `among ${size.toLocaleString('en')}, while rows and files are compared`,
           unit: 'ms',
           samples: unsettled.milliseconds,
-          note: 'the start after a crash; with few blobs it is over before anybody asks',
+          note: 'the start after a crash; with few blobs it is over before a client asks',
         },
         { ...common, work: `memory with ${size.toLocaleString('en')}`, unit: 'MiB', samples: [found.memory / MiB] },
       );

@@ -43,6 +43,33 @@ describe('the pages', () => {
   });
 });
 
+describe('the English of pages, comments, messages and test titles', () => {
+  /** Subjects that name no one: what is meant is a client, a reader, an upstream, a process. In parts, as this file is read too. */
+  const vague = new RegExp(`\\b(?:(?:no|some|any)${'body'}|who${'ever'}|a${'new'})\\b`, 'i');
+
+  test('names its subjects', () => {
+    const files = globSync(
+      ['{src,test,scripts,bench}/**/*.ts', 'bin/*', '*.md', '{docs,deploy,examples}/**/*.{md,yaml,yml}'],
+      {
+        cwd: root,
+      },
+    );
+    assert.ok(files.length > 900, `${files.length} files`);
+    const found = files.flatMap((file) =>
+      read(file)
+        .split('\n')
+        .flatMap((line, at) => (vague.test(line) ? [`${file}:${at + 1}: ${line.trim()}`] : [])),
+    );
+    assert.deepEqual(found, []);
+  });
+
+  test('is refused by word, in any case', () => {
+    for (const word of ['body', 'BODY']) assert.match(`that some${word} asks`, vague);
+    assert.match(`written a${'new'}.`, vague);
+    assert.doesNotMatch('a newer one, and everybody', vague);
+  });
+});
+
 describe('the cache directory of the systemd unit', () => {
   test('is the one that every page, example and help text names', async () => {
     const unit = read('deploy/systemd/entrepot.service');

@@ -22,7 +22,7 @@ export interface Pulls {
   readonly lateJoiner?: boolean;
   /** Pulls that fail are counted and not thrown. @default false */
   readonly tolerant?: boolean;
-  /** Through whom. @default nobody */
+  /** Through which mirror. @default none */
   readonly via?: Via;
 }
 

@@ -10,7 +10,7 @@ import { STATEMENTS } from '../../src/store/metadata/schema.ts';
  * Adds blobs to the cache of a server that does not run: for each a row that counts it, a row that says whose it is, and a
  * name in the right directory. The files are sparse, and those of one size are one file under many names, so that a million
  * are there in a minute: rows, names and directories are as many and as large as in a cache that was pulled, inodes and bytes
- * are not. The bytes are not those of the digests, and nobody asks for them.
+ * are not. The bytes are not those of the digests, and no client asks for them.
  *
  * @param count how many there are then
  * @param options.from how many there are already @default 0

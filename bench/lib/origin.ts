@@ -22,7 +22,7 @@ export interface OriginBlob {
 
 /**
  * The registry all others pull from. It runs in the process of the bench, with the clients, so that its work is not counted
- * as anybody's.
+ * as those of any server.
  */
 export interface Origin {
   readonly upstream: ScriptedUpstream;

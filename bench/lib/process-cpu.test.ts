@@ -18,5 +18,5 @@ describe('cpuSeconds()', { skip: process.platform !== 'linux' && 'needs /proc' }
     assert.ok(used > 0.02, `used ${used} s`);
   });
 
-  test('of nobody is nothing', async () => assert.equal(await cpuSeconds(2 ** 31 - 1), 0));
+  test('of no process is nothing', async () => assert.equal(await cpuSeconds(2 ** 31 - 1), 0));
 });

@@ -51,7 +51,7 @@ async function work({ clients, rounds, lateJoiner, tolerant, via, ...what }: Pul
   };
   const joinLate = (): void => {
     late = pull(url, { expected, buffer, via });
-    // Awaited at the end; until then a failure is nobody's.
+    // Awaited at the end; until then a failure is not handled.
     late.catch(() => undefined);
   };
   const began = performance.now();

@@ -11,7 +11,7 @@ export interface PullOptions {
   readonly onHalf?: () => void;
   /** Milliseconds for the whole pull. @default 120000 */
   readonly timeout?: number;
-  /** Through whom. @default nobody */
+  /** Through which mirror. @default none */
   readonly via?: Via | undefined;
 }
 

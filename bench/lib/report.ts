@@ -7,7 +7,7 @@ import type { Cores, Machine } from './machine.ts';
 import type { Settings } from './stage.ts';
 import { median, spread } from './statistics.ts';
 
-/** What a run says about itself, for whoever compares it with another. */
+/** What a run says about itself, for comparing it with another. */
 export interface RunDescription {
   readonly startedAt: Date;
   readonly machine: Machine;

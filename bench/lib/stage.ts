@@ -19,7 +19,7 @@ export interface Stage extends Place {
   readonly settings: Settings;
   readonly machine: Machine;
   readonly origin: Origin;
-  /** Says what is being done, to whoever watches. */
+  /** Says what is being done, to the person who watches. */
   readonly progress: (text: string) => void;
 }
 

@@ -134,7 +134,7 @@ export async function startNginx(
   await mkdir(dir);
   const config = await fillTemplate('nginx.conf', {
     DIR: dir,
-    // As root, the worker would be somebody else and could not read the workspace.
+    // As root, the worker would run as another user and could not read the workspace.
     USER: process.getuid?.() === 0 ? 'user root;' : '',
     UPSTREAM: new URL(upstream).host,
     STATIC_PORT: String(filesPort),

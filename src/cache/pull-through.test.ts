@@ -80,7 +80,7 @@ describe('a client that knows no manifest list', () => {
   });
 });
 
-test('what is without a cache is passed on, and kept by nobody', async (t) => {
+test('what is without a cache is passed on, and not kept', async (t) => {
   const world = await cacheWorld(t, { keep: false });
   world.origin.addManifest(LIBRARY, OLD.index, 'latest');
   assert.equal((await world.cache.manifest(LIBRARY, LATEST, {})).outcome, 'PASS');

@@ -18,7 +18,7 @@ interface Sighting {
   readonly namedBy: string;
 }
 
-/** The answer of `GET /canary/<tag>`. Whoever knows the tag may read it, and nothing else leads to it. */
+/** The answer of `GET /canary/<tag>`. A client that knows the tag may read it, and nothing else leads to it. */
 export interface CanaryView {
   /** This process of the server, as it stands in the canary. */
   readonly server: string;

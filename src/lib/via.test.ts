@@ -56,7 +56,7 @@ describe('Via', () => {
     assert.match(loopIn(`1.1 a (never closed, 1.1 ${OWN}, 1.1 ${PEER}`, OWN) ?? '', /^loop: /);
   });
 
-  test(`more than ${MAX_HOPS} servers are a loop, whoever they are`, () => {
+  test(`more than ${MAX_HOPS} servers are a loop, whatever their names`, () => {
     const passed = (count: number) => Array.from({ length: count }, (_, at) => `1.1 proxy${at}`).join(', ');
     assert.equal(loopIn(passed(MAX_HOPS), OWN), undefined);
     assert.match(loopIn(passed(MAX_HOPS + 1), OWN) ?? '', /passed 17 servers, and at most 16/);

@@ -49,7 +49,7 @@ export function loopIn(received: string | undefined, pseudonym: string): string 
 }
 
 /**
- * The chain to send on. It is written anew: comments are left out, and so are the names of servers that are not ours.
+ * The chain to send on. It is written again: comments are left out, and so are the names of servers that are not ours.
  *
  * @param version of HTTP in which the request came (`1.1`)
  */

@@ -152,7 +152,7 @@ describe("the operator's registries", () => {
     }
   });
 
-  test('a host nobody knows is asked over https', () => {
+  test('an unknown host is asked over https', () => {
     assert.deepEqual(urls(compose({ registries: { 'registry.example.com:5000': {} } }), 'registry.example.com:5000'), [
       'https://registry.example.com:5000',
     ]);

@@ -57,7 +57,7 @@ describe('parseRegistryMap()', () => {
     });
   }
 
-  test('refuses more entries than anybody has registries', () => {
+  test('refuses more entries than any map has registries', () => {
     const entries = Array.from({ length: 1001 }, (_, each) => [`r${each}`, 'https://ghcr.io']);
     assert.match(parseRegistryMap(JSON.stringify(Object.fromEntries(entries))).problems[0] ?? '', /1001 entries/);
   });

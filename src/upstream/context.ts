@@ -4,7 +4,7 @@ import type { Telemetry } from '../telemetry/index.ts';
 
 /** What all upstreams share. */
 export interface UpstreamContext {
-  /** Opens the client of a transport, or gives the one that is open; whoever provides it closes the clients. */
+  /** Opens the client of a transport, or gives the one that is open; the room that provides it closes the clients. */
   readonly httpClientFor: (transport: TransportSpec) => HttpClient | Promise<HttpClient>;
   readonly telemetry: Telemetry;
   /** Milliseconds since the epoch. */

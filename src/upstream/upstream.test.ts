@@ -117,7 +117,7 @@ describe('challenges', () => {
     assert.equal(requests[1]?.headers['authorization'], undefined, 'the token is asked for anonymously');
   });
 
-  test('a revoked token is fetched anew, once for all who were refused', async () => {
+  test('a revoked token is fetched again, once for all who were refused', async () => {
     const { state, play } = tokenRegistry();
     let now = 0;
     const { upstream } = stage({ play, now: () => (now += 1) });
@@ -188,7 +188,7 @@ describe('challenges', () => {
     assert.equal(requests[1]?.url.searchParams.get('scope'), 'repository:app:pull');
   });
 
-  test('a credential goes to the token service, as Basic, and to nobody else', async () => {
+  test('a credential goes to the token service alone, as Basic', async () => {
     const { play } = tokenRegistry();
     const { upstream, requests, said } = stage({ play, spec: { credentials } });
     assert.equal((await upstream.fetch(question, 100)).visibility, 'private');
@@ -278,7 +278,7 @@ describe('challenges', () => {
     ['refuses', { status: 401 }, 'denied'],
     ['is busy', { status: 429, headers: { 'retry-after': '9' } }, 'throttled'],
     ['is down', { status: 503 }, 'unavailable'],
-    ['is not there', new HttpError('refused', 'nobody listens at auth.example.com:443'), 'unavailable'],
+    ['is not there', new HttpError('refused', 'nothing listens at auth.example.com:443'), 'unavailable'],
     ['redirects', { status: 307, headers: { location: 'https://evil.example.net/' } }, 'invalid'],
     ['answers without a token', {}, 'invalid'],
     ['answers a page', { body: Buffer.from('<html>') }, 'invalid'],

@@ -28,7 +28,7 @@ function failsAs(kind: FailureKind, upstream?: string): (error: unknown) => bool
 describe('a pull through', () => {
   for (const personality of PERSONALITIES) {
     for (const secret of personality === 'ecr' ? [true] : [false, true]) {
-      test(`${personality} ${secret ? 'with a credential' : 'as anybody'} brings the right bytes and leaks nothing`, async () => {
+      test(`${personality} ${secret ? 'with a credential' : 'without one'} brings the right bytes and leaks nothing`, async () => {
         const given = secret ? { credentials } : {};
         await using registry = await startScriptedUpstream({ personality, anonymous: !secret, ...given });
         registry.add(image, app.repository, ['latest']);
@@ -100,7 +100,7 @@ describe('a pull through', () => {
 });
 
 describe('upstreams in order', () => {
-  test('the first that has it answers, and nobody else is asked', async () => {
+  test('the first that has it answers, and no other is asked', async () => {
     await using hot = await startScriptedUpstream();
     await using cold = await startScriptedUpstream();
     for (const each of [hot, cold]) each.add(image, app.repository, ['latest']);
@@ -155,7 +155,7 @@ describe('upstreams in order', () => {
     assert.deepEqual([manifest.upstream, manifest.bytes.equals(image.index.bytes)], ['cold', true]);
   });
 
-  test('nobody has it: not found; one could not be asked: not known', async () => {
+  test('none has it: not found; one could not be asked: not known', async () => {
     await using hot = await startScriptedUpstream();
     await using cold = await startScriptedUpstream();
     await using upstreams = connectUpstreams({ url: hot.url, name: 'hot' }, { url: cold.url, name: 'cold' });
@@ -221,7 +221,7 @@ describe('upstreams in order', () => {
 });
 
 describe('locateBlob', () => {
-  test('an upstream that lets anybody in: its own blob URL, which works', async () => {
+  test('an upstream without a login: its own blob URL, which works', async () => {
     for (const personality of ['plain', 'k8s'] as const) {
       await using registry = await startScriptedUpstream({ personality });
       registry.add(image, app.repository);

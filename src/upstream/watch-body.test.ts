@@ -48,7 +48,7 @@ describe('watchBody', () => {
   });
 
   test('hears that it was left, also while the first bytes are waited for; and passes the reason on', async () => {
-    const reason = new Error('nobody waits');
+    const reason = new Error('no reader waits');
     const reasons: unknown[] = [];
     const first = Promise.withResolvers<Buffer | undefined>();
     const source: ByteSource = {

@@ -19,7 +19,7 @@ describe('containerd', needs('containerd', 'ctr', 'docker-registry', 'skopeo', '
       });
       after(() => workspace.close());
 
-      /** Writes certs.d anew, with one host's hosts.toml. */
+      /** Replaces certs.d, with one host's hosts.toml. */
       async function hosts(host: string, toml: string): Promise<string> {
         await rm(workspace.path('certs.d'), { recursive: true, force: true });
         await workspace.file(`certs.d/${host}/hosts.toml`, toml);

@@ -68,7 +68,7 @@ describe('the Helm chart', needsGoTools('helm'), () => {
     }
   });
 
-  test('starts the pods anew when the configuration changes, and only then', async () => {
+  test('replaces the pods when the configuration changes, and only then', async () => {
     const checksum = async (...values: string[]): Promise<string | undefined> =>
       find(await rendered(...values), 'StatefulSet').spec?.template?.metadata.annotations?.['checksum/config'];
     const first = await checksum();

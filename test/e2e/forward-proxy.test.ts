@@ -66,7 +66,7 @@ const CLIENTS: Readonly<
 };
 
 /**
- * A registry with its own name, `registry.test`, that only the forward proxy can find: whoever pulls from it came through.
+ * A registry with its own name, `registry.test`, that only the forward proxy can find: a client that pulls from it came through.
  * Its token service and its blobs are on other ports, which a pull must be let through to as well.
  */
 async function startRegistry(workspace: Workspace): Promise<{ upstream: ScriptedUpstream; ports: number[] }> {

@@ -78,7 +78,7 @@ describe('a server that ends while a client pulls', needs('skopeo'), () => {
     assert.deepEqual(globSync(begun), [], 'what was begun is swept away');
     const before = upstream.blobBodies(layer.digest).length;
     await skopeoPull(workspace, { name: `${next.host}/library/app:latest`, into: 'again' });
-    assert.equal(upstream.blobBodies(layer.digest).length, before + 1, 'the layer comes anew, and once');
+    assert.equal(upstream.blobBodies(layer.digest).length, before + 1, 'the layer is fetched again, and once');
     assert.equal(await next.stop(), 0);
   });
 

@@ -18,7 +18,7 @@ describe('HTTPS on both sides', needs('skopeo', 'openssl'), () => {
 
   before(async () => {
     workspace = await Workspace.open();
-    // Two authorities: whoever mixed up what is trusted on which side would be found out.
+    // Two authorities: code that mixed up what is trusted on which side would be found out.
     front = await makeCertificate(workspace, 'front');
     back = await makeCertificate(workspace, 'back');
     upstream = await startScriptedUpstream({ personality: 'dockerHub', tls: back });
@@ -66,7 +66,7 @@ describe('HTTPS on both sides', needs('skopeo', 'openssl'), () => {
     assert.match(response.headers.get('location') ?? '', /^https:\/\/127\.0\.0\.1.*\/v2\/\?n=1$/);
   });
 
-  test('an upstream whose certificate nobody vouches for is not believed', async () => {
+  test('an upstream whose certificate no authority has signed is not believed', async () => {
     const strict = await startEntrepot(workspace, { registries: { 'docker.io': { upstreams: [upstream.url] } } });
     const response = await fetch(`${strict.url}/v2/library/app/manifests/latest`);
     assert.ok([502, 503].includes(response.status), String(response.status));

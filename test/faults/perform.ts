@@ -31,7 +31,7 @@ export async function perform(row: Row, { rounds, progress }: PerformOptions): P
       timer = setTimeout(() => reject(new Error(`It did not end within ${within} s`)), within * 1000);
     });
     const running = row.run(stage);
-    // What it says after its time nobody hears.
+    // What it says after its time is not heard.
     running.catch(() => undefined);
     outcome = await Promise.race([running, late]);
   } catch (error) {

@@ -100,7 +100,7 @@ describe('/v2/', () => {
 
   test('a wrong password and an unknown user are refused alike', async () => {
     const wrong = await get('/v2/', basic('bob', 'no'));
-    const unknown = await get('/v2/', basic('nobody', 'no'));
+    const unknown = await get('/v2/', basic('stranger', 'no'));
     assert.deepEqual([wrong.status, unknown.status], [401, 401]);
     assert.equal(wrong.body.toString(), unknown.body.toString());
   });
@@ -407,7 +407,7 @@ describe('a configuration', () => {
       /no mirror route called gone/,
     ],
     ['a tag', { rules: [{ who: 'a', may: ['pull'], on: ['plain/app:1'] }] }, /whole repositories/],
-    ['an unknown group', { rules: [{ who: '@nobody', may: ['status'] }] }, /access\.rules\[0\]\.who: found @nobody/],
+    ['an unknown group', { rules: [{ who: '@absent', may: ['status'] }] }, /access\.rules\[0\]\.who: found @absent/],
     [
       'an action of later',
       { rules: [{ who: 'a', may: ['push'], on: ['**'] }] },
@@ -427,7 +427,7 @@ describe('a configuration', () => {
     assert.match(await problemsOf({ htpasswd: weak }), /weak:2: the password is hashed by MD5/);
   });
 
-  test('with rules for nobody is warned of', async () => {
+  test('with rules for no user is warned of', async () => {
     await mirror.reload({
       ...config,
       access: {

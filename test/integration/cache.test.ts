@@ -19,7 +19,7 @@ const image = buildImage({ seed: 'cache', layers: [300_000, 40_000] });
 const amd64 = platformOf(image, 'amd64');
 const layer = amd64.layers[0] as Content;
 const MiB = 1024 * 1024;
-/** Every tag is asked for each time, and kept for when nobody answers. */
+/** Every tag is asked for each time, and kept for when no upstream answers. */
 const ALWAYS_ASK = { tags: { fresh_for: '0s' } };
 
 const front = `/up/v2/${REPOSITORY}`;
@@ -48,7 +48,7 @@ interface Pair extends AsyncDisposable {
   readonly mirror: Mirror;
 }
 
-/** Adds a blob nobody has asked for yet. */
+/** Adds a blob that was not asked for yet. */
 function addBlob(upstream: ScriptedUpstream, seed: string, size: number): Content {
   const blob = content('application/octet-stream', noise(seed, size));
   upstream.addBlob(REPOSITORY, blob);
@@ -233,7 +233,7 @@ describe('an upstream that breaks', () => {
     const blob = addBlob(upstream, 'small and wrong', 60_000);
     for (const chunked of [false, true]) {
       const heal = upstream.fault(blob.digest, { flipAt: 30_000, chunked });
-      // Without a length nobody knows that it is small.
+      // Without a length it is not known to be small.
       if (chunked) assertNotWhole(await getOrCut(mirror, blobPath(blob.digest)), 'complete, with a byte wrong');
       else assert.equal((await mirror.get(blobPath(blob.digest))).status, 502);
       heal();
@@ -345,7 +345,7 @@ describe('clients that leave', () => {
 });
 
 describe('tags', () => {
-  test('a fresh tag asks nobody, an old one asks by HEAD, a moved one is fetched', async () => {
+  test('a fresh tag asks no upstream, an old one asks by HEAD, a moved one is fetched', async () => {
     await using pair = await startPair({
       cache: { tags: { fresh_for: '1h', rules: [{ match: 'up/**:latest', fresh_for: '0s' }] } },
     });

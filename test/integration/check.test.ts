@@ -90,7 +90,7 @@ describe('a registry that is well', () => {
     assert.match(await text(), /^apps {2}http:\S+ {2}reachable \(/);
   });
 
-  test('gives a token to anybody, and says what is left of the pulls', async (t) => {
+  test('gives a token to every client, and says what is left of the pulls', async (t) => {
     const upstream = await startScriptedUpstream({ personality: 'dockerHub' });
     t.after(() => upstream.stop());
     const { report } = await checkOne(upstream.url);
@@ -255,7 +255,7 @@ describe('what is wrong is named, with what to do', () => {
     return report;
   }
 
-  test('a name that nobody knows', async (t) => {
+  test('a name that is not known', async (t) => {
     const server = await startDotServer(zone({}));
     t.after(() => server.close());
     const transport = { ca_file: CA, dns: { servers: [server.address], fallback: 'none' } };
@@ -264,11 +264,11 @@ describe('what is wrong is named, with what to do', () => {
   });
 
   test('a name that the system does not know', async () => {
-    const report = await troubled('https://nobody.invalid', { step: 'dns', remedy: /set transport\.dns\.servers/ });
+    const report = await troubled('https://absent.invalid', { step: 'dns', remedy: /set transport\.dns\.servers/ });
     assert.equal(step(report, 'dns').resolver, 'system');
   });
 
-  test('a name that leads to nobody', async () => {
+  test('a name that leads nowhere', async () => {
     const report = await troubled(`https://localhost:${await freePort()}`, {
       step: 'tcp',
       remedy: /check host and port/,
@@ -278,7 +278,7 @@ describe('what is wrong is named, with what to do', () => {
     assert.match(dns.remedy ?? '', /is not a public address.*transport\.dns\.servers/);
   });
 
-  test('a port where nobody listens', async () => {
+  test('a port where nothing listens', async () => {
     const port = await freePort();
     const report = await troubled(`https://127.0.0.1:${port}`, { step: 'tcp', remedy: /check host and port/ });
     assert.match(step(report, 'tcp').summary, /ECONNREFUSED/);
@@ -317,7 +317,7 @@ describe('what is wrong is named, with what to do', () => {
     );
   });
 
-  test('a certificate of nobody that is known', async (t) => {
+  test('a certificate of an unknown authority', async (t) => {
     const upstream = await startScriptedUpstream({ tls: TLS });
     t.after(() => upstream.stop());
     const report = await troubled(upstream.url, { step: 'tls', remedy: /transport\.ca_file/ });
@@ -332,7 +332,7 @@ describe('what is wrong is named, with what to do', () => {
     assert.deepEqual(upstream.requests, []);
   });
 
-  test('a certificate of somebody else', async (t) => {
+  test('a certificate of another host', async (t) => {
     const upstream = await startScriptedUpstream({ tls: TLS });
     t.after(() => upstream.stop());
     const transport = { ca_file: CA, dns: { hosts: { 'other.example': ['127.0.0.1'] } } };
@@ -405,7 +405,7 @@ describe('mirror routes', () => {
 });
 
 describe('what works and wants to be looked at', () => {
-  test('a certificate that nobody looks at', async (t) => {
+  test('a certificate that is not checked', async (t) => {
     const upstream = await startScriptedUpstream({ tls: TLS });
     t.after(() => upstream.stop());
     const { report } = await checkOne({ url: upstream.url, tls: { insecure_skip_verify: true } });
@@ -503,9 +503,9 @@ describe('beside everything else', () => {
 
 describe('the command line', () => {
   test('a name that means nothing ends with 2', async () => {
-    const { code, err } = await run({}, { names: ['nobody'] });
+    const { code, err } = await run({}, { names: ['absent'] });
     assert.equal(code, 2);
-    assert.match(err, /"nobody" is no registry, upstream or route/);
+    assert.match(err, /"absent" is no registry, upstream or route/);
   });
 
   test('a length of time that is none ends with 2', async () => {
@@ -521,7 +521,7 @@ describe('the command line', () => {
   });
 
   test('without a configuration the known registries are checked, and it says so', async () => {
-    // Everything goes to an outbound proxy that is not there, so nobody outside is asked.
+    // Everything goes to an outbound proxy that is not there, so no host outside is asked.
     const env = {
       ...process.env,
       HOME: workspace.path('home'),

@@ -11,7 +11,7 @@ const FORWARDED = {
 };
 
 describe('who a client is', { timeout: 60_000 }, () => {
-  test('nobody is believed unless trusted', async () => {
+  test('no proxy is believed unless it is trusted', async () => {
     await using mirror = await startMirror();
     const { body } = await mirror.get('/help', FORWARDED);
     assert.equal(JSON.parse(body.toString()).url, mirror.url);

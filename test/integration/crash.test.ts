@@ -197,7 +197,7 @@ describe('kill -9 at each named point', () => {
   }
 });
 
-test('kill -9 while many follow one transfer: nobody has a wrong byte, and all can begin again', async () => {
+test('kill -9 while many follow one transfer: no client has a wrong byte, and all can begin again', async () => {
   const dir = workspace.path('followed');
   const [blob] = makeBlobs('followed', [2_000_000]) as [Content];
   const gate = new Gate();

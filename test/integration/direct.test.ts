@@ -36,7 +36,7 @@ function digestOf(bytes: Buffer): string {
   return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 }
 
-/** A client that reads only while somebody takes. */
+/** A client that reads only while the test takes. */
 class Client {
   readonly socket: Socket;
   #received: Buffer[] = [];
@@ -168,7 +168,7 @@ describe('a warm blob', () => {
     await reader.take(100_000);
     await truncate(fileOf(world.mirror, blob), 20 * MiB);
     await assert.rejects(reader.take(blob.size - 100_000), /was cut/);
-    // Whoever comes next finds it whole again.
+    // The next client finds it whole again.
     const answer = await world.mirror.get(path);
     assert.equal(answer.headers['x-cache'], 'MISS');
     assert.equal(digestOf(answer.body), blob.digest);

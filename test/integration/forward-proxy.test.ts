@@ -128,7 +128,7 @@ describe('the whole server as a forward proxy', () => {
     assert.match(body.toString(), /entrepot_forward_tunnels \d/);
   });
 
-  test('within a tunnel nobody says who he is, whoever brought the tunnel', async () => {
+  test('within a tunnel no client says who it is, whichever brought the tunnel', async () => {
     await using mirror = await start({ mitm: { enabled: true } }, { trusted_proxies: ['127.0.0.1'] });
     const ca = (await mirror.get('/ca.crt')).body.toString();
     const headers = { 'x-forwarded-for': '192.0.2.1', 'x-forwarded-host': 'elsewhere.test' };

@@ -239,7 +239,7 @@ describe('what is not there', () => {
 });
 
 describe('platforms', () => {
-  test('that nobody asked to keep are served, and leave nothing on the disk', async () => {
+  test('that are not to be kept are served, and leave nothing on the disk', async () => {
     await using pair = await startPair({ platforms: ['linux/amd64'] });
     const { mirror } = pair;
     await pullAmd64(mirror);
@@ -275,7 +275,7 @@ describe('a small disk', () => {
         assert.ok(bavail * bsize >= floor - 2 ** 20, `after ${i + 1} images ${bavail * bsize} bytes are free`);
       }
       assert.match((await mirror.get('/metrics')).body.toString(), /entrepot_cache_evicted_bytes_total [1-9]/);
-      // Somebody else takes what was free: pulls go on, and the status says why nothing is kept.
+      // Another program takes what was free: pulls go on, and the status says why nothing is kept.
       await mkdir(join(dir, 'others'));
       const { bavail, bsize } = await statfs(dir);
       await writeFile(join(dir, 'others', 'file'), Buffer.alloc(bavail * bsize - 4 * 2 ** 20));

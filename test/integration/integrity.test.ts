@@ -107,7 +107,7 @@ const ROTS: readonly ((path: string) => Promise<void>)[] = [
 
 describe('100 rotten files', () => {
   for (const how of ['while the server runs', 'while it is down'] as const) {
-    test(`${how}: nobody gets a complete wrong body, and each is healed by one download`, async (t) => {
+    test(`${how}: no client gets a complete wrong body, and each is healed by one download`, async (t) => {
       const { upstream, dir, start } = await stage(t);
       // Some are larger than what is hashed before its first byte.
       const blobs = Array.from({ length: 100 }, (_, i) => {
@@ -261,7 +261,7 @@ describe('entrepot scrub', () => {
     return { code, out };
   }
 
-  test('has the running server find what is wrong before anybody asks for it', async (t) => {
+  test('has the running server find what is wrong before a client asks for it', async (t) => {
     const { upstream, dir, start } = await stage(t);
     const blobs = Array.from({ length: 10 }, (_, i) => {
       const blob = content('application/octet-stream', noise(`scrub ${i}`, 10_000));

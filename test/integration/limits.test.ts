@@ -73,7 +73,7 @@ async function metric(mirror: Mirror, name: string): Promise<number> {
   return Number(line?.slice(name.length + 1) ?? 0);
 }
 
-/** Looks again and again, as nothing tells when somebody has begun to wait. */
+/** Looks again and again, as nothing tells when a request has begun to wait. */
 async function until(mirror: Mirror, name: string, value: number): Promise<void> {
   const deadline = performance.now() + 20_000;
   for (;;) {
@@ -145,7 +145,7 @@ describe('limits.max_inflight', { timeout: 120_000 }, () => {
     await until(mirror, WAITING, 2);
     const patient = mirror.get('/v2/');
     await until(mirror, WAITING, 3);
-    assert.equal((await mirror.get('/v2/')).status, 429, 'nobody more may wait');
+    assert.equal((await mirror.get('/v2/')).status, 429, 'no more may wait');
     leaving.destroy();
     await left;
     await until(mirror, WAITING, 2);
@@ -275,7 +275,7 @@ describe('limits.per_client', { timeout: 60_000 }, () => {
     const began = performance.now();
     const bodies = await Promise.all([mirror.get(path), mirror.get(path)]);
     for (const { body } of bodies) assert.ok(body.equals(blob.bytes));
-    // 5 MiB at 1 MiB a second, the first at once; the last piece of each is paid for by whoever comes next.
+    // 5 MiB at 1 MiB a second, the first at once; the last piece of each is paid for by the next request.
     assert.ok(performance.now() - began > 2000, `${performance.now() - began} ms`);
     const left = await begin(mirror, path);
     left.leave();

@@ -5,7 +5,7 @@ import { rawRequest } from '../support/raw-request.ts';
 import { startRawServer } from '../support/raw-server.ts';
 import { file, redirect, startSite } from '../support/site.ts';
 
-// What nobody gets out of a mirror route, whatever its site says and its clients try: another's answer, an older one than the
+// What no client gets out of a mirror route, whatever its site says and its clients try: another's answer, an older one than the
 // site stands by, a way around the route.
 
 type Pages = Parameters<typeof startSite>[0];
@@ -53,7 +53,7 @@ describe('behind a redirect', () => {
     assert.equal(text(await mirror.get('/s/main')), 'second');
   });
 
-  test('what a signed address shows to anybody is only for those whom the site led there', async () => {
+  test('what a signed address shows to every client is only for those whom the site led there', async () => {
     await using cdn = await startSite({
       '/f': file(Buffer.from('gated'), { 'cache-control': FOR_LONG }),
     });

@@ -54,7 +54,7 @@ describe('GitHub', () => {
     };
   }
 
-  test('a release is had through the redirect, which the client never sees, and nobody else learns who asked', async () => {
+  test('a release is had through the redirect, which the client never sees, and no other site learns who asked', async () => {
     await using hub = await github();
     await using mirror = await startRoutes([{ name: 'github', site: hub.site }]);
     const answer = await mirror.get('/github/o/r/releases/download/v1/tool', {
@@ -78,7 +78,7 @@ describe('GitHub', () => {
     assert.doesNotMatch(JSON.stringify(mirror.log), /secret/);
   });
 
-  test('Range, HEAD and conditions reach whoever has the file', async () => {
+  test('Range, HEAD and conditions reach the host that has the file', async () => {
     await using hub = await github();
     await using mirror = await startRoutes([{ name: 'github', site: hub.site }]);
     const path = '/github/o/r/releases/download/v1/tool';
@@ -290,7 +290,7 @@ describe('a mirror route', () => {
     await using inner = await startSite({ '*': (_request, response) => void response.end('secret') });
     const port = new URL(inner.url).port;
     await using site = await startSite({ '/x': redirect(302, `http://127.0.0.1:${port}/`) });
-    // Behind an outbound proxy nobody knows where an answer came from, so the site counts as public by its name.
+    // Behind an outbound proxy it is not known where an answer came from, so the site counts as public by its name.
     await using mirror = await startRoutes([
       { name: 's', site: 'http://public.example.com', transport: { outbound_proxy: site.url } },
     ]);
@@ -552,7 +552,7 @@ describe('what a mirror route keeps', () => {
     });
   }
 
-  test('is shown to somebody with a credential only where the site confirms it to that credential', async () => {
+  test('is shown to a client with a credential only where the site confirms it to that credential', async () => {
     await using pair = await kept({
       '/f': (request, response) => {
         if (request.headers.authorization === 'Bearer stranger') {
@@ -569,10 +569,10 @@ describe('what a mirror route keeps', () => {
     assert.deepEqual([refused.status, refused.body.toString()], [403, 'not you']);
     const friend = await mirror.get('/s/f', { authorization: 'Bearer friend' });
     assert.deepEqual([friend.status, friend.body.equals(SMALL)], [200, true]);
-    assert.equal((await mirror.get('/s/f')).status, 200, 'nobody else is refused for it');
+    assert.equal((await mirror.get('/s/f')).status, 200, 'no other is refused for it');
   });
 
-  test('is nobody’s private answer', async () => {
+  test('is no client’s private answer', async () => {
     await using pair = await kept({
       '/f': (request, response) => file(Buffer.from(`for ${request.headers.authorization}`))(request, response),
     });

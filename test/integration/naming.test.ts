@@ -166,7 +166,7 @@ describe('a one-word name of Docker Hub', () => {
   });
 });
 
-describe('a name that is unknown is refused, and nobody is asked', () => {
+describe('a name that is unknown is refused, and no upstream is asked', () => {
   const unknown: readonly Named[] = [
     { path: 'nginx', ns: 'registry.example.com' },
     { path: 'nginx', ns: 'ghcr' },
@@ -181,8 +181,8 @@ describe('a name that is unknown is refused, and nobody is asked', () => {
     { path: '10.0.0.1/a' },
     { path: 'nginx', host: `unknown.${SUFFIX}` },
     { path: 'nginx', host: `registry.example.com.${SUFFIX}` },
-    { path: '/nobody/v2/nginx' },
-    { path: '/nobody/v2/nginx', ns: 'ghcr.io' },
+    { path: '/absent/v2/nginx' },
+    { path: '/absent/v2/nginx', ns: 'ghcr.io' },
   ];
   for (const named of unknown) {
     test(JSON.stringify(named), async () => {
@@ -196,7 +196,7 @@ describe('a name that is unknown is refused, and nobody is asked', () => {
 });
 
 describe('the registries that are known', () => {
-  // /v2/ tells whether a name is a key, and asks nobody.
+  // /v2/ tells whether a name is a key, and asks no upstream.
   const known = `docker.io ghcr.io quay.io gcr.io us.gcr.io eu.gcr.io asia.gcr.io registry.k8s.io k8s.gcr.io
     public.ecr.aws mcr.microsoft.com nvcr.io docker.elastic.co registry.gitlab.com europe-west1-docker.pkg.dev
     us-docker.pkg.dev`;
@@ -303,7 +303,7 @@ describe('--default-registry', () => {
     await assertLeads(own, { path: 'nginx' }, { registry: 'docker.io', repository: 'library/nginx' });
   });
 
-  test('by a URL that nobody knows asks there', async () => {
+  test('by a URL that is not known asks there', async () => {
     await using own = await startMirror({}, { flags: { defaultRegistry: upstreams.local.url } });
     await assertLeads(own, { path: 'nginx' }, { registry: 'local', repository: 'nginx' });
   });

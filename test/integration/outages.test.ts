@@ -20,9 +20,9 @@ async function secondsToStart(start: () => Promise<Mirror>): Promise<number> {
 }
 
 describe('a start', () => {
-  test('dials nobody, so that it takes no longer with every upstream down or mute', async () => {
+  test('dials no upstream, so that it takes no longer with every upstream down or mute', async () => {
     let dialled = 0;
-    // Takes connections and never says a word: whoever waits for it waits for long.
+    // Takes connections and never says a word: a client that waits for it waits for long.
     const mute = createServer((socket) => {
       dialled += 1;
       socket.on('error', () => undefined);
@@ -38,7 +38,7 @@ describe('a start', () => {
       ];
       const down = { up: { upstreams } };
       const seconds = await secondsToStart(() => startMirror({ registries: down }));
-      assert.ok(seconds < 5, `it took ${seconds} s, and nobody would have answered for ten`);
+      assert.ok(seconds < 5, `it took ${seconds} s, and no upstream would have answered for ten`);
       await using mirror = await startMirror({ registries: down });
       assert.equal((await mirror.get('/readyz')).status, 200);
       assert.deepEqual((await mirror.app.status()).upstreams, []);

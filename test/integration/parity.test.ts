@@ -65,7 +65,7 @@ function up(more: object = {}) {
 describe('Rewriting Mirror', () => {
   describe('command line', () => {
     test('-config → serve --config', async () => {
-      // The address is taken by nobody and belongs to nobody: the file was read, and the server was to start on it.
+      // The address is not taken and is not this machine's: the file was read, and the server was to start on it.
       const file = await workspace.file('start.yaml', JSON.stringify({ listen: '192.0.2.1:1', cache: 'off' }));
       const { code, stderr } = await entrepot(`-config ${file}`);
       assert.equal(code, 1);

@@ -181,7 +181,7 @@ describe('what keeps it from starting', () => {
     assert.match(stderr, /\bx\b/);
   });
 
-  test('and so is an authority for an upstream that is none, before anybody asks for it', async () => {
+  test('and so is an authority for an upstream that is none, before a client asks for it', async () => {
     const pem = await workspace.file('none.pem', 'no certificate');
     const file = await workspace.file(
       'trust.yaml',
@@ -289,7 +289,7 @@ describe('the environment', () => {
 
 test('no credential is in anything it says: ours, a client’s, a token, a signature', async () => {
   const headers = {
-    authorization: `Basic ${Buffer.from('somebody:canary-password-of-the-client').toString('base64')}`,
+    authorization: `Basic ${Buffer.from('carol:canary-password-of-the-client').toString('base64')}`,
     'proxy-authorization': 'Bearer canary-bearer-of-the-client',
     cookie: 'session=canary-cookie-of-the-client',
   };
@@ -332,7 +332,7 @@ test('no credential is in anything it says: ours, a client’s, a token, a signa
   assert.deepEqual(upstream.leaks(), []);
 });
 
-test('nothing a client does ends it, or is an error nobody expected', async () => {
+test('nothing a client does ends it, or is an unexpected error', async () => {
   const running = await start();
   const crude = [
     'GET\r\n\r\n',
@@ -362,7 +362,7 @@ test('nothing a client does ends it, or is an error nobody expected', async () =
   assert.equal(await running.stop(), 0);
   const errors = running.logs().filter(({ level }) => level === 'error');
   assert.deepEqual(errors, []);
-  assert.doesNotMatch(running.process.output(), /Uncaught|Unhandled|nobody expected|\n\s+at /);
+  assert.doesNotMatch(running.process.output(), /Uncaught|Unhandled|unexpected error|\n\s+at /);
 
   function leave(port: number, bytes: string): Promise<void> {
     return new Promise((resolve) => {
@@ -387,7 +387,7 @@ describe('its own pages', () => {
     await rawRequest(running.host, { path: `/up/v2/${REPOSITORY}/manifests/latest` });
     for (let turn = 0; turn < 2; turn += 1) {
       await rawRequest(running.host, { path: blobPath(layer) });
-      // Until it is committed, whoever comes joins.
+      // Until it is committed, each request joins.
       await logged(running, ({ msg, outcome }) => msg === 'ingest.finished' && outcome === 'committed');
     }
     await eventually(() => assert.equal(running.accessLog().length, 3));
@@ -451,7 +451,7 @@ describe('its own pages', () => {
     assert.ok(!page.body.toString().includes('alert(1)'));
   });
 
-  test('/healthz, /readyz, /health and the token nobody needs', async () => {
+  test('/healthz, /readyz, /health and the token that is not needed', async () => {
     const ask = async (path: string, accept = '*/*') =>
       (await rawRequest(running.host, { path, headers: { accept } })).body.toString();
     assert.equal(await ask('/healthz'), 'ok');

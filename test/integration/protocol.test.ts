@@ -13,7 +13,7 @@ const REPOSITORY = 'team/app';
 const image = buildImage({ seed: 'protocol' });
 const amd64 = platformOf(image, 'amd64');
 const layer = amd64.layers[1] as Content;
-const ABSENT = digestOf(Buffer.from('nobody has this'));
+const ABSENT = digestOf(Buffer.from('no registry has this'));
 
 let upstream: ScriptedUpstream;
 let mirror: Mirror;
@@ -126,7 +126,7 @@ describe('errors', () => {
     [manifestPath(ABSENT), 404, 'MANIFEST_UNKNOWN'],
     [blobPath(ABSENT), 404, 'BLOB_UNKNOWN'],
     [blobPath(layer.digest, 'team/other'), 404, 'BLOB_UNKNOWN'],
-    ['/v2/nobody/tags/list', 404, 'NAME_UNKNOWN'],
+    ['/v2/absent/tags/list', 404, 'NAME_UNKNOWN'],
     ['/v2/registry.example.com/app/manifests/latest', 404, 'NAME_UNKNOWN'],
     ['/v2/team/app', 404, 'UNSUPPORTED'],
     ['/v1/search?q=app', 404, 'UNSUPPORTED'],
@@ -266,7 +266,7 @@ test('a GET whose chunks hold no byte is answered, and its connection ends', asy
   assert.equal(text.split('HTTP/1.1 ').length, 2, `more than one answer:\n${text}`);
 });
 
-test('two Hosts are refused, as nobody can know which is meant (RFC 9112 §3.2)', async () => {
+test('two Hosts are refused, as it cannot be known which is meant (RFC 9112 §3.2)', async () => {
   const hosts = 'Host: ghcr.mirror.example.com\r\nhost: plain.mirror.example.com';
   const bytes = await sendBytes(mirror.host, `GET /v2/ HTTP/1.1\r\n${hosts}\r\n\r\n`);
   assert.match(bytes.toString(), /^HTTP\/1\.1 400 /);
@@ -348,7 +348,7 @@ describe('Range', () => {
     return { status: 206, start: Number(first), end: last === '' ? size : Math.min(size, Number(last) + 1) };
   }
 
-  /** @param asked `sizeOf`: what a 416 may leave out, where nobody can know it yet */
+  /** @param asked `sizeOf`: what a 416 may leave out, where it cannot be known yet */
   function assertPart(answer: RawResponse, asked: { header: string; bytes: Buffer; sizeOf?: string }): void {
     const { header, bytes, sizeOf } = asked;
     const { status, start, end } = expectation(header, bytes.length);
@@ -383,7 +383,7 @@ describe('Range', () => {
         const cold = await mirror.get(blobPath(blob.digest), { range: first });
         // An upstream that tells no length leaves nothing to count a part by before it has ended.
         if (chunked && cold.status === 200) assert.ok(cold.whole && cold.body.equals(blob.bytes));
-        // And of a blob that no manifest has named, nobody knows the size before its upstream is asked.
+        // And of a blob that no manifest has named, the size is not known before its upstream is asked.
         else assertPart(cold, { header: first, bytes: blob.bytes, sizeOf: `bytes */${bytesInAll}` });
         const whole = await mirror.get(blobPath(blob.digest));
         assert.ok(whole.status === 200 && whole.whole && whole.body.equals(blob.bytes), 'the whole, afterwards');

@@ -12,7 +12,7 @@ import { memoryDirectory } from '../support/temporary.ts';
 // A file of its own: counting rests four times as long as it works, so most of this is waiting, beside which others run.
 
 describe('the names database', () => {
-  test('lost with ten thousand blobs keeps nobody waiting: ready within two seconds, and all is counted', async () => {
+  test('lost with ten thousand blobs keeps no client waiting: ready within two seconds, and all is counted', async () => {
     await using workspace = await Workspace.open(memoryDirectory());
     const dir = workspace.path('cache');
     mkdirSync(dir);

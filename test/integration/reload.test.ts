@@ -16,7 +16,7 @@ import { rawRequest } from '../support/raw-request.ts';
 import { Gate } from '../support/scripted/faults.ts';
 import { startScriptedUpstream } from '../support/scripted-upstream.ts';
 
-// Another configuration while the server runs: taken up whole or not at all, and felt by nobody whom it does not concern.
+// Another configuration while the server runs: taken up whole or not at all, and not felt by clients that it does not concern.
 
 const REPOSITORY = 'team/app';
 const image = buildImage({ seed: 'reload' });

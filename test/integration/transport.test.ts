@@ -9,7 +9,7 @@ import { type OutboundProxyScript, startOutboundProxy } from '../support/outboun
 import { testPem } from '../support/raw-server.ts';
 import { startScriptedUpstream } from '../support/scripted-upstream.ts';
 
-// Networks that lie about names, cut handshakes and let nobody out but through an outbound proxy, before the whole server.
+// Networks that lie about names, cut handshakes and let no connection out but through an outbound proxy, before the whole server.
 
 const CA = fileURLToPath(new URL('../support/tls/ca.pem', import.meta.url));
 const REPOSITORY = 'team/app';
@@ -82,7 +82,7 @@ describe('a registry whose name the network lies about, and whose handshake it c
 
 describe('a registry behind an outbound proxy', () => {
   for (const kind of ['http', 'https', 'socks5'] as const) {
-    test(`of kind ${kind} is pulled from, and the password is told to nobody else`, async (t) => {
+    test(`of kind ${kind} is pulled from, and the password is told to no other host`, async (t) => {
       const { middlebox, url, upstream } = await scene(t);
       const script: OutboundProxyScript = { kind, credential: 'robot:canary-of-the-way', to: middlebox.port };
       const proxy = await startOutboundProxy(script);

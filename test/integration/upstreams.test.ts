@@ -21,9 +21,9 @@ const image = buildImage({ seed: 'upstreams' });
 const amd64 = platformOf(image, 'amd64');
 const layer = amd64.layers[1] as Content;
 
-/** Headers a careless client sends along, and that are nobody else's business. */
+/** Headers a careless client sends along, and that concern no upstream. */
 const CLIENT = {
-  authorization: `Basic ${Buffer.from('somebody:canary-password-of-the-client').toString('base64')}`,
+  authorization: `Basic ${Buffer.from('carol:canary-password-of-the-client').toString('base64')}`,
   cookie: 'session=canary-cookie-of-the-client',
   'x-forwarded-for': '203.0.113.99',
   'accept-encoding': 'zstd;q=1.0, gzip;q=0.8',
@@ -72,7 +72,7 @@ describe('a registry of each kind', () => {
         await pull(mirror);
         assert.equal(upstream.blobBodies().length, bodies, 'warm: no blob leaves the upstream');
         assert.ok(upstream.count({ at: 'token' }) <= 1, `one token does for a repository:\n${upstream.journal()}`);
-        // Private or not is noted by what was sent, and both are served here (nobody is kept out yet).
+        // Private or not is noted by what was sent, and both are served here (no client is kept out yet).
         assertDiscreet(upstream, mirror);
         assert.equal(mirror.log.filter((line) => line.level === 'warn' || line.level === 'error').length, 0);
       });
@@ -101,7 +101,7 @@ describe('a registry of each kind', () => {
     assert.equal(upstream.count({ at: 'token' }), 2);
   });
 
-  test('rate-limit headers harm nobody and are passed on to nobody; the last pull is followed by 429', async () => {
+  test('rate-limit headers do no harm and are not passed on; the last pull is followed by 429', async () => {
     await using upstream = await startScriptedUpstream({ personality: 'dockerHub' });
     upstream.add(image, REPOSITORY, ['latest', 'next']);
     await using mirror = await startMirror({ registries: { up: { upstreams: [upstream.url] } } });
@@ -176,13 +176,13 @@ describe('hot, then cold', () => {
     for (const line of mirror.accessLog().filter(({ cache }) => cache === 'MISS')) assert.equal(line.upstream, 'hot');
   });
 
-  test('nobody has it: 404; one could not be asked: not 404', async () => {
+  test('none has it: 404; one could not be asked: not 404', async () => {
     const path = `/up/v2/${REPOSITORY}/manifests/latest`;
     for (const [fault, expected] of [
       [{ status: 429, headers: { 'retry-after': '9' } }, [429, '9']],
       [{ status: 503 }, [503, undefined]],
     ] as const) {
-      // Each time anew: who has throttled is not asked again so soon.
+      // A mirror of its own each time: an upstream that has throttled is not asked again so soon.
       await using hot = await startScriptedUpstream();
       await using cold = await startScriptedUpstream();
       await using mirror = await startMirror({

@@ -11,7 +11,7 @@ export interface ResolverUnderTest {
   readonly v6: boolean;
 }
 
-/** What whoever dials expects of a resolver: the contract of `dns.lookup`, as `net.connect` uses it. */
+/** What a caller that dials expects of a resolver: the contract of `dns.lookup`, as `net.connect` uses it. */
 export function resolverSuite(
   kind: string,
   make: (t: TestContext) => ResolverUnderTest | Promise<ResolverUnderTest>,

@@ -71,7 +71,7 @@ export interface WorldOptions extends Partial<PullThroughOptions> {
 
 /**
  * Makes a world, and when the test is over sees to it that nothing was left behind: no file open, none half-written, no
- * transfer, and no rejection that nobody handled.
+ * transfer, and no unhandled rejection.
  */
 export async function cacheWorld(t: Scope, options: WorldOptions = {}): Promise<CacheWorld> {
   const { on = 'memory', store: given, metadata: givenMetadata, ...rest } = options;
@@ -99,7 +99,7 @@ export async function cacheWorld(t: Scope, options: WorldOptions = {}): Promise<
     const left = await leftOvers();
     process.off('unhandledRejection', reject);
     if (directory !== undefined) await rm(directory, { recursive: true, force: true });
-    assert.deepEqual(rejections, [], 'rejections nobody handled');
+    assert.deepEqual(rejections, [], 'unhandled rejections');
     assert.deepEqual(store.faults, [], 'files misused');
     assert.equal(store.opened, 0, 'files left open');
     assert.deepEqual(left, [], 'files left half-written');

@@ -293,12 +293,12 @@ export function bodyOf(bytes: Uint8Array, pieceSize = 64 * 1024): CuedBody {
   return body.end();
 }
 
-/** Something a test holds back: whoever passes waits until it is opened. */
+/** Something a test holds back: a request that passes waits until it is opened. */
 export class Gate {
   readonly #open = Promise.withResolvers<void>();
   readonly #reached = Promise.withResolvers<void>();
 
-  /** Resolves when somebody stands before it. */
+  /** Resolves when a request stands before it. */
   get reached(): Promise<void> {
     return this.#reached.promise;
   }

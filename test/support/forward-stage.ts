@@ -104,7 +104,7 @@ export async function startForward(options: ForwardStageOptions = {}): Promise<F
   };
 }
 
-/** Somebody a client wants to speak to. */
+/** A host that a client wants to speak to. */
 export interface Target extends AsyncDisposable {
   readonly port: number;
   /** How many connections it was given. */

@@ -140,7 +140,7 @@ export function content(mediaType: string, bytes: Buffer, algorithm: 'sha256' | 
 }
 
 function jsonContent(mediaType: string, value: unknown): Content {
-  // Indented as real registries have it: whoever re-serialises instead of keeping the bytes is found out.
+  // Indented as real registries have it: code that re-serialises instead of keeping the bytes is found out.
   return content(mediaType, Buffer.from(JSON.stringify(value, null, 2)));
 }
 

@@ -100,7 +100,7 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
 /** The files above the rooms. */
 const ABOVE: Readonly<Record<string, readonly string[]>> = { main: ['cli'] };
 
-/** Where each outside package may be used: whoever wants to exchange one has one room to change. */
+/** Where each outside package may be used: to exchange one, one room is changed. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   bcryptjs: ['access'],
   'dns-packet': ['net'],

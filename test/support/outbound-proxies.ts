@@ -14,13 +14,13 @@ export interface ScriptedOutboundProxy {
 
 export interface OutboundProxyScript {
   readonly kind: 'http' | 'https' | 'socks5';
-  /** `user:password`; nobody else gets through. */
+  /** `user:password`; no other gets through. */
   readonly credential?: string;
   /** Where it really connects, on this machine, whatever name it was asked for. */
   readonly to?: number;
   /** Instead of connecting: an HTTP status, or a SOCKS5 reply; -1 says nothing at all, -2 hangs up. */
   readonly refuse?: number;
-  /** Sent together with the consent, which nobody asked for. */
+  /** Sent together with the consent, and not asked for. */
   readonly surplus?: string;
 }
 

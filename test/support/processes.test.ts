@@ -110,7 +110,7 @@ async function gone(pid: number): Promise<void> {
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    // A zombie that nobody waits for has ended too (proc(5): the field after the name).
+    // A zombie that no process waits for has ended too (proc(5): the field after the name).
     return !existsSync('/proc/self/stat') || !/\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   } catch {
     return false;

@@ -39,7 +39,7 @@ export interface Published {
 /** Two registries, and a server in front of them that knows them as Docker Hub and GHCR. */
 export interface PullStage {
   readonly entrepot: RunningEntrepot;
-  /** Puts a new image, tagged `latest`, where nobody has pulled it yet. */
+  /** Puts a new image, tagged `latest`, where it was not pulled yet. */
   publish(registry: RegistryName, repository: string): Promise<Published>;
   readonly origins: readonly Origin[];
 }
@@ -115,7 +115,7 @@ export interface PullTwice {
 }
 
 /**
- * Pulls an image nobody has pulled yet, forgets it, and pulls it again.
+ * Pulls an image that was not pulled yet, forgets it, and pulls it again.
  *
  * Cold, every blob leaves its upstream exactly once; warm, nothing does. That it was this server which served both is
  * in its own access log; and the digests exist nowhere else, since the image was made for the test.

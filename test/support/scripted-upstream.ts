@@ -130,7 +130,7 @@ export class ScriptedUpstream {
     return gate;
   }
 
-  /** Everything goes right again, and nobody waits any more. */
+  /** Everything goes right again, and no request waits any more. */
   heal(): void {
     this.#faults.clear();
   }

@@ -5,7 +5,7 @@ import type { BlobStore, Ingestion, StoredBlob, UnknownFiles } from '../../src/s
 export type StoreStep = 'begin' | 'write' | 'read' | 'commit' | 'abort' | 'open' | 'stat' | 'delete';
 
 /**
- * A store around another that finds out whoever uses a file after closing it, closes it twice or never, and that fails on
+ * A store around another that finds the code that uses a file after closing it, closes it twice or never, and that fails on
  * cue.
  */
 export class StrictStore implements BlobStore {

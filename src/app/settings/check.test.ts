@@ -95,7 +95,7 @@ describe('what is checked', () => {
     [['docker'], ['registry-1.docker.io'], []],
     [['index.docker.io'], ['registry-1.docker.io'], []],
     [['europe-docker.pkg.dev'], ['europe-docker.pkg.dev'], []],
-    [['nobody', 'hot'], ['hot'], ['nobody']],
+    [['unknown', 'hot'], ['hot'], ['unknown']],
   ];
   for (const [names, expected, missing] of rows) {
     test(`by name: ${names.join(' ')}`, async () => {

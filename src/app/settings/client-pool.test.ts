@@ -22,7 +22,7 @@ function transport(more: Partial<TransportSpec> = {}): TransportSpec {
 }
 
 describe('ClientPool', () => {
-  test('opens one client for each transport, whoever asks at once', async () => {
+  test('opens one client for each transport, however many ask at once', async () => {
     const clients = new ClientPool();
     const [one, other] = [transport(), transport()];
     const opened = await Promise.all([one, one, other].map((each) => clients.clientFor(each)));

@@ -32,7 +32,7 @@ async function filled(t: TestContext) {
 }
 
 describe('purge() of answers by URL', () => {
-  test('takes those of a route, and the bytes that nobody else has', async (t) => {
+  test('takes those of a route, and the bytes that only they have', async (t) => {
     const { cache, metadata } = await filled(t);
     for (const dryRun of [true, false]) {
       const purged = await cache.purge([{ route: 'site', path: undefined }], { dryRun });

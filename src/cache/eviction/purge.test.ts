@@ -156,7 +156,7 @@ describe('purge()', () => {
     assert.equal(await stored(world, TWO.parts), 4);
   });
 
-  test('disturbs nobody who is pulling', async (t) => {
+  test('disturbs no running pull', async (t) => {
     const world = await cacheWorld(t, { on: 'filesystem' });
     await pull(world, LIBRARY, ONE, '1');
     const coming = smallLayer('coming', 50_000);

@@ -52,7 +52,7 @@ describe('Scrub', () => {
     assert.equal(store.opened, 0);
   });
 
-  test('puts what is wrong into quarantine, forgets what is gone and adopts what nobody knows', async () => {
+  test('puts what is wrong into quarantine, forgets what is gone and adopts what has no row', async () => {
     const { scrub, disk, metadata, rotten, store } = await stocked();
     disk.plant(blob(0).digest, flipped(blob(0).bytes));
     disk.plant(blob(1).digest, blob(1).bytes.subarray(1));
@@ -222,7 +222,7 @@ describe('takeStock()', () => {
     assert.deepEqual(steps, []);
   });
 
-  test('gives a row no leave while its file is stored anew', async () => {
+  test('gives a row no leave while its file is stored again', async () => {
     const world = await stocked();
     const { metadata, disk, store } = world;
     const { digest, bytes, size } = blob(3);
@@ -235,7 +235,7 @@ describe('takeStock()', () => {
     assert.equal((await metadata.getBlob(digest))?.storedAt, 2);
   });
 
-  test('is due where nobody knows, after a week, and where the clock was set back', () => {
+  test('is due where no time is known, after a week, and where the clock was set back', () => {
     const day = 24 * 3600 * 1000;
     assert.deepEqual(
       [undefined, 99 * day, 94 * day, 92 * day, 101 * day].map((at) => isReconciliationDue(at, 100 * day)),

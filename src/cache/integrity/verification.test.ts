@@ -159,7 +159,7 @@ describe('a stored blob that rotted while the server was down', () => {
   });
 });
 
-describe('a stored blob whose content nobody has looked at', () => {
+describe('a stored blob whose content was never verified', () => {
   test('is hashed once for all who read it, and not again', async (t) => {
     const { store, pull } = await restarted(t, [LARGE]);
     let reads = 0;
@@ -280,7 +280,7 @@ describe('a stored blob that was found right', () => {
       await drain((await pull(SMALL)).reader);
       disk.plant(SMALL.digest, flipped(SMALL.bytes));
       now += DAY - 1;
-      assert.ok((await drain((await pull(SMALL)).reader)).equals(flipped(SMALL.bytes)), 'nobody looked');
+      assert.ok((await drain((await pull(SMALL)).reader)).equals(flipped(SMALL.bytes)), 'it was not verified');
       now += 1;
       assert.ok((await drain((await pull(SMALL)).reader)).equals(served), `${verifyAfter}`);
     }
@@ -343,7 +343,7 @@ describe('a file that nothing is known of', () => {
     const { world, disk, metadata, pull } = await restarted(t, [LARGE]);
     const claimed = { digest: LARGE.digest, kind: 'blob', mediaType: '', size: 7, visibility: 'public' } as const;
     await metadata.putMembers(LIBRARY, [claimed]);
-    // Its content decides, and not whoever wrote the manifest.
+    // Its content decides, and not the writer of the manifest.
     assert.ok((await drain((await pull(LARGE)).reader)).equals(LARGE.bytes));
     assert.deepEqual(world.seen('blob.rotten'), []);
     assert.equal(disk.quarantined(LARGE.digest), undefined);

@@ -115,7 +115,7 @@ describe('a Range on a blob that is not here yet', () => {
     assert.equal(world.origin.count(), 1);
   });
 
-  test('is the whole where nobody says how long it is', async (t) => {
+  test('is the whole where its length is not known', async (t) => {
     const world = await cacheWorld(t);
     world.origin.addBlobs(LIBRARY, LAYER);
     world.origin.deliver = () => ({ body: bodyOf(LAYER.bytes), size: null });
@@ -194,7 +194,7 @@ describe('a Range on a blob that is not here yet', () => {
     });
   }
 
-  test('is refused where the upstream refuses; that the whole is refused too disturbs nobody', async (t) => {
+  test('is refused where the upstream refuses; that the whole is refused too disturbs no client', async (t) => {
     const world = await cacheWorld(t);
     world.origin.before = () => {
       throw new FakeFailure('denied');
@@ -208,7 +208,7 @@ describe('a Range on a blob that is not here yet', () => {
     );
   });
 
-  test('starts few transfers that nobody waits for', async (t) => {
+  test('starts few transfers that no client waits for', async (t) => {
     const world = await cacheWorld(t);
     world.origin.deliver = ({ offset }) => ({
       body: offset === 0 ? new CuedBody() : bodyOf(Buffer.alloc(10)),
@@ -223,7 +223,7 @@ describe('a Range on a blob that is not here yet', () => {
     assert.equal(world.origin.count(), 4 + 7);
   });
 
-  test('is passed beside the transfer that runs where that is far from it, for whoever asks', async (t) => {
+  test('is passed beside the transfer that runs where that is far from it, for every client', async (t) => {
     const world = await cacheWorld(t);
     world.origin.addBlobs(ELSEWHERE, LAYER);
     await world.cache.headBlob(ELSEWHERE, LAYER.digest, {});
@@ -323,7 +323,7 @@ describe('a Range on a growing blob', () => {
     assert.equal(world.origin.count(), 1);
   });
 
-  test('cannot be satisfied beyond its end, and harms nobody', async (t) => {
+  test('cannot be satisfied beyond its end, and harms no other request', async (t) => {
     const world = await cacheWorld(t);
     world.origin.addBlobs(LIBRARY, LAYER);
     const body = new CuedBody();
@@ -364,7 +364,7 @@ describe('the head of a blob', () => {
     assert.equal((await head).size, LAYER.size);
   });
 
-  test('is not waited for by whoever has left', async (t) => {
+  test('is not waited for by a client that has left', async (t) => {
     const world = await cacheWorld(t);
     world.origin.addBlobs(LIBRARY, LAYER);
     const gate = new Gate();

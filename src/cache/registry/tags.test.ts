@@ -38,7 +38,7 @@ function fail(world: CacheWorld, ...failure: ConstructorParameters<typeof FakeFa
 }
 
 describe('an upstream that takes its time', () => {
-  test('is waited for so long and no longer; whoever comes then is not made to wait at all', async (t) => {
+  test('is waited for so long and no longer; a later request does not wait at all', async (t) => {
     const world = await pulledWorld(t, { tags: { freshFor: 0, staleAfter: 500 } });
     const gate = new Gate();
     world.origin.before = () => gate.pass();
@@ -81,7 +81,7 @@ describe('an upstream that takes its time', () => {
     assert.equal((await pull(world)).digest, NEW.manifest.digest);
   });
 
-  test('makes nobody wait for its other tags', async (t) => {
+  test('makes no request wait for its other tags', async (t) => {
     const world = await pulledWorld(t);
     const other: Reference = { kind: 'tag', tag: 'other' };
     world.origin.addManifest(LIBRARY, NEW.manifest, 'other');
@@ -114,7 +114,7 @@ describe('an upstream that takes its time', () => {
       await gate.pass();
       throw new FakeFailure('denied');
     };
-    assert.equal((await pull(world)).outcome, 'STALE', 'nobody knows yet');
+    assert.equal((await pull(world)).outcome, 'STALE', 'it is not known yet');
     gate.open();
     await settle();
     const again = new Gate();

@@ -27,7 +27,7 @@ const FAILURES: readonly [where: string, step: StoreStep, nth: number][] = [
 
 for (const [where, step, nth] of FAILURES) {
   describe(`a disk that is full ${where}`, () => {
-    test('costs nobody a byte', async (t) => {
+    test('costs no reader a byte', async (t) => {
       const world = await cacheWorld(t, { on: 'filesystem' });
       world.origin.addBlobs(LIBRARY, LAYER);
       world.origin.pieceSize = PIECE;

@@ -193,7 +193,7 @@ async function run(scope: Scope, given: Circumstances, steps: readonly Step[]): 
     }
   }
 
-  // Now the upstream behaves: whoever still waits gets the rest.
+  // Now the upstream behaves: a reader that still waits gets the rest.
   const state = { isOver: false };
   const over = Promise.all(readings.map(async (reading) => (await reading)?.done)).finally(() => {
     state.isOver = true;

@@ -142,7 +142,7 @@ for (const on of ['memory', 'filesystem'] as const) {
       assert.deepEqual(await world.leftOvers(), []);
     });
 
-    test('is not joined any more once everyone has left: whoever comes then starts afresh', async (t) => {
+    test('is not joined any more once everyone has left: the next request starts afresh', async (t) => {
       const world = await cuedWorld(t, { on });
       let size = LARGE;
       world.origin.deliver = () => {
@@ -256,7 +256,7 @@ for (const on of ['memory', 'filesystem'] as const) {
       });
     }
 
-    test('takes a body whose size nobody says', async (t) => {
+    test('takes a body whose size is not told', async (t) => {
       const world = await cacheWorld(t, { on });
       world.origin.addBlobs(LIBRARY, LAYER);
       world.origin.deliver = () => ({ body: bodyOf(LAYER.bytes), size: null });
@@ -268,7 +268,7 @@ for (const on of ['memory', 'filesystem'] as const) {
       assert.equal((await world.cache.headBlob(LIBRARY, LAYER.digest, {})).size, LAYER.size);
     });
 
-    test('never ends a wrong body whose size nobody says', async (t) => {
+    test('never ends a wrong body whose size is not told', async (t) => {
       const world = await cacheWorld(t, { on });
       world.origin.addBlobs(LIBRARY, LAYER);
       world.origin.deliver = () => ({ body: bodyOf(LAYER.bytes.subarray(0, 1000)), size: null });
@@ -459,7 +459,7 @@ describe('a transfer that never begins', () => {
 });
 
 describe('a transfer without a cache', () => {
-  test('is followed by all who ask meanwhile, and kept by nobody', async (t) => {
+  test('is followed by all who ask meanwhile, and not kept', async (t) => {
     const world = await cuedWorld(t, { keep: false });
     const first = await world.cache.blob(LIBRARY, LAYER.digest, {});
     const second = await world.cache.blob(LIBRARY, LAYER.digest, {});

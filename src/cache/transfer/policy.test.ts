@@ -19,7 +19,7 @@ describe('shouldFinishAlone()', () => {
     [GIB * 0.5, GIB, false, 'half of a large one'],
     [GIB * 0.8, GIB, true, 'four fifths of a large one'],
     [10 * GIB - LITTLE_MISSING, 10 * GIB, true, 'little missing'],
-    [GIB, undefined, false, 'a size nobody knows'],
+    [GIB, undefined, false, 'a size that is not known'],
   ];
   for (const [written, size, goesOn, why] of rows) {
     test(why, () => assert.equal(shouldContinueUnattended({ written, size }), goesOn));

@@ -68,7 +68,7 @@ interface Reading {
   hasLeft: boolean;
 }
 
-test('nobody ever gets a mixture of two versions, whatever breaks and whenever it changes', async () => {
+test('no client ever gets a mixture of two versions, whatever breaks and whenever it changes', async () => {
   await fc.assert(
     fc.asyncProperty(circumstances, fc.array(step, { maxLength: 60 }), async (world, steps) => {
       const cleanUps: (() => Promise<void>)[] = [];

@@ -202,7 +202,7 @@ describe('an upstream in trouble', () => {
     const again = await kept();
     assert.equal(again.outcome, 'STALE');
     again.reader.close();
-    // What it says in the end counts, although nobody waits.
+    // What it says in the end counts, although no client waits.
     site.version = SECOND;
     const finished = next('ingest.finished');
     gate.open();

@@ -23,7 +23,7 @@ describe('what holds of an answer that redirects led to', () => {
   type Said = Readonly<Record<string, string>>;
   const rows: [string, readonly Said[], Said, string | undefined][] = [
     ['without redirects, what it says', [], { 'cache-control': 'max-age=60' }, 'max-age=60'],
-    ['where nobody says anything, nothing', [{}], {}, undefined],
+    ['where neither says anything, nothing', [{}], {}, undefined],
     [
       'fresh no longer than the redirect',
       [{ 'cache-control': 'max-age=5' }],

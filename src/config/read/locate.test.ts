@@ -15,7 +15,7 @@ describe('locateProblems()', () => {
     // A name that is none may be the very problem.
     ['registries.apps!.b c: expected a name', 'ENTREPOT_CONFIG  registries.apps!.b c: expected a name'],
     ['registries.apps.b c: expected an address', 'ENTREPOT_CONFIG  registries.apps.b c: expected an address'],
-    ['default_registry: nobody knows "x"', 'default_registry: nobody knows "x"'],
+    ['default_registry: there is no "x"', 'default_registry: there is no "x"'],
     ['nothing in particular', 'nothing in particular'],
   ];
   for (const [problem, line] of rows) {

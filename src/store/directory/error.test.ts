@@ -23,7 +23,7 @@ describe('DirectoryError', () => {
     });
   }
 
-  test('says of a full disk the same, whoever found it full', () => {
+  test('says the same of a full disk, whether the system or SQLite found it full', () => {
     const error = new DirectoryError('/srv/cache', fullDisk(new Error('database or disk is full')));
     assert.match(error.message, /its disk is full\. Free some space/);
     assert.equal(error.code, 'ENOSPC');

@@ -107,7 +107,7 @@ describe('openBlob', () => {
   }
 
   const wrong: readonly (readonly [string, OpenBlobOptions, Reply, RegExp])[] = [
-    ['a part nobody asked for', {}, part(0, 9), /a part where all was asked for/],
+    ['a part that was not asked for', {}, part(0, 9), /a part where all was asked for/],
     ['a part from elsewhere', { offset: 5 }, part(6, LAST), /begins at 6, not at 5/],
     ['a part that is too short', { offset: 5, end: 9 }, part(5, 8), /ends at 8, not at 9/],
     ['a part that is too long', { offset: 5, end: 9 }, part(5, 10), /ends at 10, not at 9/],

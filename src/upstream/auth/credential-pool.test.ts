@@ -57,12 +57,12 @@ describe('CredentialPool', () => {
   const ann = { name: 'ann' };
   const bob = { name: 'bob' };
   const limit: PullRateLimit = { limit: 100, remaining: 50, windowSeconds: 3600 };
-  const nobody: ReadonlySet<typeof ann> = new Set();
+  const none: ReadonlySet<typeof ann> = new Set();
 
   function stage() {
     const clock = { now: 1_000_000 };
     const pool = new CredentialPool([ann, bob], () => clock.now);
-    const choose = (tried = nobody): string | undefined => pool.choose('pull', tried)?.name;
+    const choose = (tried = none): string | undefined => pool.choose('pull', tried)?.name;
     return { clock, pool, choose };
   }
 
@@ -91,7 +91,7 @@ describe('CredentialPool', () => {
     pool.park(bob, 'pull', 20);
     assert.equal(choose(), undefined);
     assert.equal(pool.wait('pull'), 20_000);
-    assert.equal(pool.choose('check', nobody)?.name, 'bob', 'other questions go on');
+    assert.equal(pool.choose('check', none)?.name, 'bob', 'other questions go on');
     clock.now += 20_000;
     assert.equal(choose(), 'bob');
   });
@@ -105,14 +105,14 @@ describe('CredentialPool', () => {
     assert.equal(pool.wait('pull'), 60_000);
   });
 
-  test('one that was refused is left out for a minute, unless nobody else is left', () => {
+  test('one that was refused is left out for a minute, unless no other is left', () => {
     const { clock, pool, choose } = stage();
     pool.refuse(ann);
     assert.equal(choose(), 'bob');
     assert.equal(choose(new Set([bob])), 'ann');
     assert.equal(choose(new Set([ann, bob])), undefined);
     pool.refuse(bob);
-    assert.notEqual(choose(), undefined, 'somebody may have mended one');
+    assert.notEqual(choose(), undefined, 'one may have been mended');
     assert.equal(pool.wait('pull'), undefined, 'waiting does not mend it');
     clock.now += 60_000;
     pool.park(bob, 'pull', 5);

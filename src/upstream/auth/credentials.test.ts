@@ -55,7 +55,7 @@ class Registry {
         ? 'Basic realm="x"'
         : `Bearer realm="http://${headers.host}/token",service="s",scope="repository:library/app:pull"`;
       if (scheme !== '') this.asked.push(`refused ${name}`);
-      // What is left for those who did not say who they are is nobody's here.
+      // What is left for clients without a login is no credential's here.
       return answer(401, { 'www-authenticate': challenge, 'ratelimit-remaining': '0;w=60' });
     }
     this.asked.push(`${method} ${url.split('/').at(-2)} ${name}`);

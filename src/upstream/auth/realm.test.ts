@@ -32,7 +32,7 @@ const REFUSED: readonly Row[] = [
   ['CVE-2026-33540: the domain as a user name', 'https://auth.docker.io@evil.example/token', HUB],
   ['CVE-2026-33540: the domain as a suffix of another', 'https://evildocker.io/token', HUB],
   ['two customers of one host', 'https://evil.github.io/token', 'https://good.github.io'],
-  ["a public suffix is nobody's domain", 'https://evil.co.uk/token', 'https://good.co.uk'],
+  ['a public suffix is no registry’s domain', 'https://evil.co.uk/token', 'https://good.co.uk'],
   ['CVE-2026-48978: a loopback address', 'https://127.0.0.1/token', HUB],
   ['CVE-2026-48978: a loopback address in another spelling', 'https://0x7f.1/token', HUB],
   ['CVE-2026-48978: the metadata service', 'http://169.254.169.254/latest/meta-data', 'http://reg.example.com'],

@@ -37,7 +37,7 @@ describe('TokenCache', () => {
     state.now += 239_999;
     assert.deepEqual([await get(), state.fetched], ['t1', 1]);
     state.now += 1;
-    assert.deepEqual([await get(), state.fetched], ['t1', 2], 'nobody waits');
+    assert.deepEqual([await get(), state.fetched], ['t1', 2], 'no request waits');
     await setImmediate();
     await setImmediate();
     assert.deepEqual([await get(), state.fetched], ['t2', 2]);

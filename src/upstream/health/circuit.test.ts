@@ -79,7 +79,7 @@ describe('Circuit', () => {
     assert.equal(circuit.refusal()?.since, START);
   });
 
-  test('an answer in between begins the row anew', () => {
+  test('an answer in between begins the row again', () => {
     const { circuit, fail, clock } = stage();
     fail(bad);
     fail(bad);
@@ -109,7 +109,7 @@ describe('Circuit', () => {
     assert.equal(circuit.view(), undefined);
   });
 
-  test('opens for longer each time a probe fails, up to a minute, and begins anew once it was closed', () => {
+  test('opens for longer each time a probe fails, up to a minute, and begins with the first time again once it was closed', () => {
     const { circuit, fail, clock } = stage(0.999_999);
     const waits: (number | undefined)[] = [];
     for (let i = 0; i < 8; i += 1) {

@@ -27,7 +27,7 @@ describe('finalFailure', () => {
     [[], 'not-found'],
   ];
   for (const [kinds, expected] of rows) {
-    test(`${kinds.join(', ') || 'nobody to ask'}: ${expected}`, () => {
+    test(`${kinds.join(', ') || 'none to ask'}: ${expected}`, () => {
       const failures = kinds.map((kind, index) => failure(kind, `u${index}`));
       assert.equal(finalFailure(failures, 'reg').kind, expected);
     });
@@ -82,7 +82,7 @@ describe('failOver', () => {
     assert.deepEqual(asked, ['hot', 'warm', 'cold', 'cold']);
   });
 
-  test('a mistake of ours is thrown on, and nobody else is asked', async () => {
+  test('a mistake of ours is thrown on, and no other is asked', async () => {
     const mistake = new TypeError('x is not a function');
     let asked = 0;
     const ask = (): Promise<never> => {

@@ -25,7 +25,7 @@ describe('retryDelay', () => {
     ['the second failure', broken('reset'), { ...last, attempts: 2 }, undefined],
     ['while another upstream is left', broken('reset'), { ...last, last: false }, undefined],
     ['a timeout', broken('timeout'), last, undefined],
-    ['nobody listening', broken('refused'), last, undefined],
+    ['nothing listens', broken('refused'), last, undefined],
     ['an unknown name', broken('dns'), last, undefined],
     ['a bad certificate', broken('tls'), last, undefined],
     ['503 with Retry-After', failure({ status: 503, retryAfter: 5 }), last, undefined],

@@ -49,7 +49,7 @@ export async function becomesTidy(dir: string, { within = 3000 } = {}): Promise<
   return true;
 }
 
-/** Digests of stored files of which the names database knows nothing: room that nobody counts. */
+/** Digests of stored files of which the metadata database knows nothing: room that is not counted. */
 export async function orphans(dir: string): Promise<readonly string[]> {
   const root = join(dir, 'blobs', 'sha256');
   const files: string[] = [];

@@ -12,7 +12,7 @@ export type Rounds = number | 'long';
 
 export interface StageOptions {
   readonly rounds: Rounds;
-  /** Says what is being done, to whoever watches. */
+  /** Says what is being done, to the person who watches. */
   readonly progress: (text: string) => void;
   /** Ends when the row's time is over. */
   readonly signal: AbortSignal;
@@ -65,7 +65,7 @@ export class Stage implements AsyncDisposable {
     return startEntrepot(this.workspace, whole, { ...options, env: { ...quietEnvironment(), ...options.env } });
   }
 
-  /** A blob that nobody has seen yet, held by the upstream. */
+  /** A blob that was never pulled, held by the upstream. */
   blob(upstream: ScriptedUpstream, size: number): Content {
     this.#made += 1;
     const blob = content('application/octet-stream', noise(`fault ${this.#made} of ${process.pid}`, size));

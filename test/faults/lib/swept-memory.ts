@@ -17,7 +17,7 @@ if (file !== undefined) {
     setTimeout(() => {
       sweep();
       const { heapUsed, external, rss } = process.memoryUsage();
-      // Whole or not at all, for whoever reads it at this moment.
+      // Whole or not at all, for a reader at this moment.
       writeFileSync(`${file}.new`, JSON.stringify({ heap: heapUsed, live: heapUsed + external, resident: rss }));
       renameSync(`${file}.new`, file);
     }, 50).unref();

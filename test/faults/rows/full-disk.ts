@@ -12,7 +12,7 @@ const DISK = 24 * MiB;
 /** A cache that found its disk full leaves it alone for half a minute. */
 const BACK_WITHIN = 60_000;
 
-/** A disk smaller than one blob, and then one that somebody else fills to the last byte. */
+/** A disk smaller than one blob, and then one that another program fills to the last byte. */
 export const fullDisk: Row = {
   id: 'full',
   what: 'full disk',
@@ -45,7 +45,7 @@ export const fullDisk: Row = {
     });
     upstream.library.remove(REPOSITORY, large.digest);
 
-    stage.progress('somebody else fills it');
+    stage.progress('another program fills it');
     await fill(dir);
     let pulledUntil = 0;
     const images = stage.amount({ short: 20, long: 500 });

@@ -5,7 +5,7 @@ import { blobUrl } from '../lib/stage.ts';
 const CLIENTS = 200;
 const SIZE = 4 * 1024 * 1024;
 
-/** Very many ask for a blob nobody has, and the upstream breaks off in the middle of it. */
+/** Very many ask for a blob that is not cached, and the upstream breaks off in the middle of it. */
 export const herd: Row = {
   id: 'herd',
   what: `${CLIENTS} cold clients + a cut at half`,

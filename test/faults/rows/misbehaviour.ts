@@ -36,7 +36,7 @@ function whole(arrange: (scene: Scene) => unknown): Case['play'] {
   };
 }
 
-/** The pull may be cut or refused; whoever asks again when all is well again must have it. */
+/** The pull may be cut or refused; a client that asks again when all is well again must have it. */
 function wholeOrCut(arrange: (scene: Scene) => unknown): Case['play'] {
   return async (scene) => {
     arrange(scene);
@@ -195,7 +195,7 @@ export const misbehaviour: Row = {
     const grown = (memoryOf(server.process.pid)?.peak ?? 0) - before;
     misses.expect(manifest.status >= 500 && manifest.took < 15_000, `an endless manifest: ${manifest.ending}`);
 
-    stage.progress('bytes nobody asked for');
+    stage.progress('bytes that were not asked for');
     for (const blob of chatty.blobs) {
       const pulled = await pull(urlIn('chatty', blob), { expected: blob.bytes });
       misses.expect(pulled.ok, `after bytes on an idle socket: ${pulled.ending}`);

@@ -92,7 +92,7 @@ export const soak: Row = {
     const elapsed = (): number => (performance.now() - began) / 1000;
     const memory: (readonly [number, SweptMemory])[] = [];
     const over = new AbortController();
-    // While memory is looked at nobody pulls: what is on its way is held too, and says nothing of what stays.
+    // While memory is looked at there are no pulls: what is on its way is held too, and says nothing of what stays.
     const traffic: { pause?: Promise<void> | undefined; busy: number } = { busy: 0 };
     async function watch(): Promise<void> {
       const every = seconds > 600 ? 10_000 : 2000;

@@ -136,7 +136,7 @@ describe('entrepot scrub, where no server runs', () => {
     assert.deepEqual([code, out.startsWith('Stopped after') || out], [1, true]);
   });
 
-  test('is refused where somebody else has the directory', async (t) => {
+  test('is refused where another process has the directory', async (t) => {
     const dir = await filled(t, 1);
     const lock = await lockDirectory(dir);
     t.after(() => lock.release());
@@ -181,7 +181,7 @@ describe('entrepot scrub, where a server runs', () => {
 
   for (const [what, next, says] of [
     ['has restarted', () => null, /^The server has stopped or restarted, .* `entrepot scrub` starts another\.\n$/],
-    ['answers what nobody can read', () => 'soon', /^The server answered in a form/],
+    ['answers what cannot be read', () => 'soon', /^The server answered in a form/],
   ] as const) {
     test(`says so where the server meanwhile ${what}`, async (t) => {
       let looks = 0;
