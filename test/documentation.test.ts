@@ -44,8 +44,9 @@ describe('the pages', () => {
 });
 
 describe('the English of pages, comments, messages and test titles', () => {
-  /** Subjects that name no one: what is meant is a client, a reader, an upstream, a process. In parts, as this file is read too. */
-  const vague = new RegExp(`\\b(?:(?:no|some|any)${'body'}|who${'ever'}|a${'new'})\\b`, 'i');
+  // In parts, as this file is read too.
+  const words = ['no-body', 'some-body', 'any-body', 'who-ever', 'a-new'].map((word) => word.replace('-', ''));
+  const vague = new RegExp(`\\b(?:${words.join('|')})\\b`, 'i');
 
   test('names its subjects', () => {
     const files = globSync(
@@ -64,8 +65,7 @@ describe('the English of pages, comments, messages and test titles', () => {
   });
 
   test('is refused by word, in any case', () => {
-    for (const word of ['body', 'BODY']) assert.match(`that some${word} asks`, vague);
-    assert.match(`written a${'new'}.`, vague);
+    for (const word of words) assert.match(`it is ${word.toUpperCase()}.`, vague);
     assert.doesNotMatch('a newer one, and everybody', vague);
   });
 });

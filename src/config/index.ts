@@ -20,6 +20,7 @@ export {
 } from './read/index.ts';
 export {
   type Config,
+  isOwnPath,
   optionName,
   parseDuration,
   parseUnitSize,

@@ -96,6 +96,11 @@ const REGCTL: readonly Row[] = [
   ['tags of a repository that is missing', ({ host }) => ['tag', 'ls', `${host}/team/none`]],
 ];
 
+/** oras copies an image into a layout. */
+function intoLayout(from: string, out: string, ...options: readonly string[]): readonly string[] {
+  return ['cp', ...options, '--no-tty', '--from-plain-http', '--to-oci-layout', from, `${out}/layout:1.0`];
+}
+
 const ORAS: readonly Row[] = [
   ['a manifest', ({ host }) => ['manifest', 'fetch', '--plain-http', app(host)]],
   ['a manifest by digest', ({ host }) => ['manifest', 'fetch', '--plain-http', byDigest(host)]],
@@ -129,34 +134,9 @@ const ORAS: readonly Row[] = [
     ],
   ],
   ['a discovery without result', ({ host }) => ['discover', '--plain-http', '--format=json', app(host)]],
-  [
-    'a copy into a layout',
-    ({ host, out }) => ['cp', '--no-tty', '--from-plain-http', '--to-oci-layout', app(host), `${out}/layout:1.0`],
-  ],
-  [
-    'a copy of one platform',
-    ({ host, out }) => [
-      'cp',
-      '--no-tty',
-      '--from-plain-http',
-      '--platform=linux/amd64',
-      '--to-oci-layout',
-      app(host),
-      `${out}/layout:1.0`,
-    ],
-  ],
-  [
-    'a copy with referrers',
-    ({ host, out }) => [
-      'cp',
-      '-r',
-      '--no-tty',
-      '--from-plain-http',
-      '--to-oci-layout',
-      `${host}/team/artifact:1.0`,
-      `${out}/layout:1.0`,
-    ],
-  ],
+  ['a copy into a layout', ({ host, out }) => intoLayout(app(host), out)],
+  ['a copy of one platform', ({ host, out }) => intoLayout(app(host), out, '--platform=linux/amd64')],
+  ['a copy with referrers', ({ host, out }) => intoLayout(`${host}/team/artifact:1.0`, out, '-r')],
   [
     'a copy to another registry',
     ({ host, target }) => ['cp', '--no-tty', '--from-plain-http', '--to-plain-http', app(host), `${target}/oras:1.0`],
@@ -217,18 +197,7 @@ const SIGNED: readonly Row[] = [
       `${host}/team/signed:${cosignTag('sig')}`,
     ],
   ],
-  [
-    'a copy with referrers into a layout',
-    ({ host, out }) => [
-      'cp',
-      '-r',
-      '--no-tty',
-      '--from-plain-http',
-      '--to-oci-layout',
-      signed(host),
-      `${out}/layout:1.0`,
-    ],
-  ],
+  ['a copy with referrers into a layout', ({ host, out }) => intoLayout(signed(host), out, '-r')],
   [
     'a copy with referrers to another registry',
     ({ host, target }) => [
@@ -489,18 +458,7 @@ describe('clients written in Go', needs('docker-registry', 'skopeo'), () => {
       'oras',
       [
         ['a discovery', ({ host }) => ['discover', '--plain-http', '--format=json', app(host)]],
-        [
-          'a copy with them',
-          ({ host, out }) => [
-            'cp',
-            '-r',
-            '--no-tty',
-            '--from-plain-http',
-            '--to-oci-layout',
-            app(host),
-            `${out}/layout:1.0`,
-          ],
-        ],
+        ['a copy with them', ({ host, out }) => intoLayout(app(host), out, '-r')],
       ],
       { hosts: () => hosts },
     );

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { StepReport, UpstreamReport } from '../../src/check/index.ts';
 import { check } from '../../src/cli/commands/server/check.ts';
 import { ENTREPOT, type LogLine, startEntrepot } from '../support/app.ts';
+import { captureOutput } from '../support/capture-output.ts';
 import { serve } from '../support/connect-upstreams.ts';
 import { startDotServer, zone } from '../support/dns-servers.ts';
 import { startMiddlebox, type WireRecord } from '../support/middlebox.ts';
@@ -45,8 +46,7 @@ async function run(
   { names = [], json = false, timeout = '20s', isTerminal = false }: Asked = {},
 ): Promise<Ran> {
   const file = await workspace.file(`check-${++files}.yaml`, JSON.stringify(config));
-  const result = { out: '', err: '' };
-  const output = { out: (text: string) => (result.out += text), err: (text: string) => (result.err += text) };
+  const { output, said: result } = captureOutput();
   const code = await check({ flags: { config: file }, json, names, all: false, timeout }, { output, isTerminal });
   assert.ok(!(result.out + result.err).includes(SECRET), 'a password was shown');
   return { code, ...result };

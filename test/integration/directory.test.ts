@@ -11,6 +11,7 @@ import { reload } from '../../src/cli/commands/server/reload.ts';
 import { status } from '../../src/cli/commands/server/status.ts';
 import type { Output } from '../../src/cli/output.ts';
 import type { ConfigFlags } from '../../src/config/index.ts';
+import { captureOutput } from '../support/capture-output.ts';
 import { startMirror } from '../support/mirror.ts';
 import { check, needs, run as runProcess, Workspace } from '../support/processes.ts';
 
@@ -50,8 +51,7 @@ type Attempt = (cacheDir: string) => Promise<Said>;
 /** Runs a command in this process. */
 function within(command: (flags: ConfigFlags, output: Output) => Promise<number>): Attempt {
   return async (cacheDir) => {
-    const said = { out: '', err: '' };
-    const output = { out: (text: string) => void (said.out += text), err: (text: string) => void (said.err += text) };
+    const { output, said } = captureOutput();
     return { code: await command({ cacheDir }, output), ...said };
   };
 }

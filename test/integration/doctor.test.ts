@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { setup } from '../../src/cli/commands/clients/setup.ts';
 import { type DoctorOptions, type DoctorSurroundings, doctor } from '../../src/cli/commands/server/doctor.ts';
 import type { Finding, FindingId } from '../../src/doctor/index.ts';
+import { captureOutput } from '../support/capture-output.ts';
 import { serve } from '../support/connect-upstreams.ts';
 import { buildImage } from '../support/image.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
@@ -38,8 +39,7 @@ let files = 0;
 /** Runs the command beside a server of this configuration, which need not run. */
 async function examine(config: object, { surroundings = {}, ...options }: Asked = {}): Promise<Ran> {
   const file = await workspace.file(`doctor-${++files}.yaml`, JSON.stringify(config));
-  const result = { out: '', err: '' };
-  const output = { out: (text: string) => (result.out += text), err: (text: string) => (result.err += text) };
+  const { output, said: result } = captureOutput();
   const code = await doctor(
     { flags: { config: file }, json: true, timeout: '20s', ...options },
     {

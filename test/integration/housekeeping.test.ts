@@ -7,6 +7,7 @@ import { gc } from '../../src/cli/commands/cache/gc.ts';
 import { purge } from '../../src/cli/commands/cache/purge.ts';
 import { refresh } from '../../src/cli/commands/cache/refresh.ts';
 import { status } from '../../src/cli/commands/server/status.ts';
+import { captureOutput } from '../support/capture-output.ts';
 import { buildImage, type Content, platformOf } from '../support/image.ts';
 import { isIngestEnd, type Mirror, startMirror } from '../support/mirror.ts';
 import { check, needs } from '../support/processes.ts';
@@ -63,8 +64,7 @@ async function say<O>(
   command: (options: O, output: { out(text: string): void; err(text: string): void }) => Promise<number>,
   options: O,
 ): Promise<Said> {
-  const said = { out: '', err: '' };
-  const output = { out: (text: string) => void (said.out += text), err: (text: string) => void (said.err += text) };
+  const { output, said } = captureOutput();
   return { code: await command(options, output), ...said };
 }
 

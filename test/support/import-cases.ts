@@ -3,6 +3,7 @@ import { join, relative } from 'node:path';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { type ImportOptions, importFiles } from '../../src/cli/commands/config/import.ts';
+import { captureOutput } from './capture-output.ts';
 
 /** Configurations of other programs, each in a directory with what they become: `expected.yaml`, `expected.txt`. */
 export const IMPORT_CASES = fileURLToPath(new URL('../fixtures/migrate/', import.meta.url));
@@ -18,8 +19,7 @@ export async function runImport(
   files: readonly string[],
   options: Omit<ImportOptions, 'to' | 'stdin'> & { readonly stdin?: string | Buffer } = {},
 ): Promise<Imported> {
-  const result = { out: '', err: '' };
-  const to = { out: (text: string) => void (result.out += text), err: (text: string) => void (result.err += text) };
+  const { output: to, said: result } = captureOutput();
   const stdin = Readable.from([Buffer.from(options.stdin ?? '')]);
   const code = await importFiles(files, { isTerminal: false, ...options, to, stdin });
   return { code, ...result };

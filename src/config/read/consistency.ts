@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type ConfigProblem, formatKey } from '../problems.ts';
 import type { Config, UpstreamConfig } from '../schema/index.ts';
-import { formatListenAddress } from '../schema/index.ts';
+import { formatListenAddress, OWN_PATHS, RESERVED_PATHS } from '../schema/index.ts';
 import { isNull, type Path, sourceAt, type Tree, treeAt } from '../tree.ts';
 
 /** Problems between options that are valid by themselves. Pure. */
@@ -148,23 +148,6 @@ function checkForwardProxy({ forwardProxy, listen, cache }: Config, report: Repo
     }
   }
 }
-
-/** First path segments that this server serves itself. */
-const OWN_PATHS = new Set([
-  '.well-known',
-  '_rmirror',
-  'auth',
-  'ca.crt',
-  'health',
-  'healthz',
-  'help',
-  'metrics',
-  'readyz',
-  'token',
-  'v2',
-]);
-/** First path segments that are kept for this server's own API and console: nothing else is served under them. */
-const RESERVED_PATHS = new Set(['api', 'ui']);
 
 /** Values of `route` in log and metrics for other requests than those of mirror routes. */
 const OWN_ROUTES = new Set([

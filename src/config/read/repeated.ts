@@ -10,7 +10,7 @@ export function noteRepeated(config: Config, settings: Tree | undefined, note: N
   for (const [name, { upstreams = [] }] of Object.entries(config.registries)) {
     const path = ['registries', name, 'upstreams'];
     // Two entries with different credentials or capabilities are two upstreams, whatever they are called.
-    const places = upstreams.map(({ name: _, ...place }) => place);
+    const places = upstreams.map((upstream) => ({ ...upstream, name: undefined }));
     for (const [at, first] of repeatedIn(places)) {
       note(
         [...path, at],

@@ -21,6 +21,7 @@ export {
   outline,
   schemasAt,
 } from './outline.ts';
+export { isOwnPath, OWN_PATHS, RESERVED_PATHS } from './own-paths.ts';
 export { FOREIGN_ARCHITECTURES } from './platform.ts';
 export { REDACTED, redactAll, redactValue } from './redact.ts';
 export { type Config, configSchema, type UpstreamConfig } from './schema.ts';

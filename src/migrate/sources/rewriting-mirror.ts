@@ -1,4 +1,4 @@
-import { isList, isMap } from '../../config/index.ts';
+import { isList, isMap, isOwnPath } from '../../config/index.ts';
 import type { Draft, Found, Steps } from '../draft.ts';
 import { Fields } from '../fields.ts';
 import { readUrl, registryAt, registryOfTokens } from '../known.ts';
@@ -85,7 +85,7 @@ function convertRoute(route: Fields, draft: Draft, names: Set<string>): void {
   const path = prefix.value.replace(/\/+$/, '');
   if (path === '' || path === '/v2') return convertRegistryRoute({ prefix, upstream }, draft);
   const tokensOf = registryOfTokens(url.host);
-  if (RESERVED.has(path.split('/')[1] ?? '')) {
+  if (isOwnPath(path.split('/')[1] ?? '')) {
     draft.lose(
       prefix.origin,
       tokensOf === undefined
@@ -108,22 +108,6 @@ function convertRoute(route: Fields, draft: Draft, names: Set<string>): void {
     );
   }
 }
-
-/** First path segments that this server answers itself, see docs/mirrors.md. */
-const RESERVED: ReadonlySet<string> = new Set([
-  '_rmirror',
-  'api',
-  'auth',
-  'ca.crt',
-  'health',
-  'healthz',
-  'help',
-  'metrics',
-  'readyz',
-  'token',
-  'ui',
-  'v2',
-]);
 
 /** A route that has the registry API in it: clients pull through it, so it is the default registry. */
 function convertRegistryRoute(

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { z } from 'zod';
 import { putBlob } from '../../../../test/suites/blob-store.ts';
+import { captureOutput } from '../../../../test/support/capture-output.ts';
 import { controlSocketPath, createControl, OPERATIONS, type ScrubProgress } from '../../../admin/index.ts';
 import { type Digest, digestOf } from '../../../oci/index.ts';
 import { lockDirectory, openFilesystemBlobStore, openSqliteMetadataStore } from '../../../store/index.ts';
@@ -228,8 +229,7 @@ interface Run {
 }
 
 async function run(dir: string, { json = false, stop = false, isTerminal = false, interrupt }: Run = {}) {
-  const texts = { out: '', err: '' };
-  const output = { out: (text: string) => (texts.out += text), err: (text: string) => (texts.err += text) };
+  const { output, said: texts } = captureOutput();
   const surroundings = { output, isTerminal, ...(interrupt === undefined ? {} : { interrupt }) };
   const code = await scrub({ flags: { cacheDir: dir }, json, stop }, surroundings);
   return { code, ...texts };

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
+import { captureOutput } from '../../../../test/support/capture-output.ts';
 import { writeAuthority } from '../../../forward/index.ts';
 import { run } from '../../program.ts';
 import type { SetupOptions, SetupSurroundings } from './options.ts';
@@ -16,14 +17,12 @@ interface Result {
 }
 
 async function command(...argv: readonly string[]): Promise<Result> {
-  const result = { out: '', err: '' };
-  const output = { out: (text: string) => void (result.out += text), err: (text: string) => void (result.err += text) };
+  const { output, said: result } = captureOutput();
   return { code: await run(['setup', ...argv], { output }), ...result };
 }
 
 async function direct(options: Omit<SetupOptions, 'flags'>, surroundings: SetupSurroundings): Promise<Result> {
-  const result = { out: '', err: '' };
-  const output = { out: (text: string) => void (result.out += text), err: (text: string) => void (result.err += text) };
+  const { output, said: result } = captureOutput();
   return { code: await setup({ flags: {}, ...options }, { output, ...surroundings }), ...result };
 }
 

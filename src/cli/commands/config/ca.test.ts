@@ -4,11 +4,11 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { captureOutput } from '../../../../test/support/capture-output.ts';
 import { run } from '../../program.ts';
 
 async function command(...argv: readonly string[]): Promise<{ code: number; out: string; err: string }> {
-  const result = { out: '', err: '' };
-  const output = { out: (text: string) => void (result.out += text), err: (text: string) => void (result.err += text) };
+  const { output, said: result } = captureOutput();
   return { code: await run(argv, { output }), ...result };
 }
 

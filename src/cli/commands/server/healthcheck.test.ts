@@ -7,6 +7,7 @@ import { type AddressInfo, createServer as createNetServer, type ListenOptions }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { captureOutput } from '../../../../test/support/capture-output.ts';
 import { healthcheck } from './healthcheck.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'entrepot-health-'));
@@ -44,8 +45,7 @@ async function probe(options: { readonly url?: string; readonly timeout?: string
   const { config, ...rest } = options;
   const file = join(directory, 'entrepot.yaml');
   writeFileSync(file, config ?? '{}');
-  const said = { out: '', err: '' };
-  const output = { out: (text: string) => void (said.out += text), err: (text: string) => void (said.err += text) };
+  const { output, said } = captureOutput();
   return { code: await healthcheck({ flags: { config: file }, ...rest }, output), ...said };
 }
 

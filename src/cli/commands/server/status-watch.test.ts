@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import { captureOutput } from '../../../../test/support/capture-output.ts';
 import { controlSocketPath, createControl, OPERATIONS, type ServerStatus } from '../../../admin/index.ts';
 import { type WatchSurroundings, watchStatus } from './status-watch.ts';
 
@@ -109,8 +110,7 @@ describe('status --watch', () => {
   }
 
   test('a first look that fails is the end, with its exit code', async () => {
-    const texts = { out: '', err: '' };
-    const output = { out: (text: string) => void (texts.out += text), err: (text: string) => void (texts.err += text) };
+    const { output, said: texts } = captureOutput();
     const code = await watchStatus({ flags: { cacheDir: join(directory, 'absent') } }, { output, isTerminal: true });
     assert.deepEqual([code, texts.out], [1, '']);
     assert.match(texts.err, /No server runs on the cache directory/);

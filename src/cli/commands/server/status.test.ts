@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { z } from 'zod';
+import { captureOutput } from '../../../../test/support/capture-output.ts';
 import { controlSocketPath, createControl, OPERATIONS, type ServerStatus } from '../../../admin/index.ts';
 import { formatDuration, formatProgress } from '../../format.ts';
 import { status } from './status.ts';
@@ -76,11 +77,6 @@ const withUpstreams: ServerStatus = {
   ],
 };
 const idle: ServerStatus = { ...full, cache: { dir: '/c', blobs: 1, bytes: 0 }, transfers: [] };
-
-function collect() {
-  const texts = { out: '', err: '' };
-  return { texts, output: { out: (text: string) => (texts.out += text), err: (text: string) => (texts.err += text) } };
-}
 
 describe('formatStatus', () => {
   test('shows each warning on a line of its own', () => {
@@ -225,16 +221,16 @@ describe('status', () => {
     });
     await control.start();
     after(() => control.close());
-    const people = collect();
+    const people = captureOutput();
     assert.equal(await status({ flags: { cacheDir: directory }, json: false }, people.output), 0);
-    assert.match(people.texts.out, /^entrepot 1\.2\.3, pid 42/);
-    const programs = collect();
+    assert.match(people.said.out, /^entrepot 1\.2\.3, pid 42/);
+    const programs = captureOutput();
     assert.equal(await status({ flags: { cacheDir: directory }, json: true }, programs.output), 0);
-    assert.deepEqual(JSON.parse(programs.texts.out), full);
+    assert.deepEqual(JSON.parse(programs.said.out), full);
   });
 
   test('no server: one sentence with the remedy, and a failure', async () => {
-    const { texts, output } = collect();
+    const { said: texts, output } = captureOutput();
     const absent = join(directory, 'absent');
     assert.equal(await status({ flags: { cacheDir: absent }, json: false }, output), 1);
     assert.match(texts.err, /^No server runs on the cache directory .*absent; start one with `entrepot serve`/);
@@ -242,7 +238,7 @@ describe('status', () => {
   });
 
   test('without a cache there is nothing to ask', async () => {
-    const { texts, output } = collect();
+    const { said: texts, output } = captureOutput();
     assert.equal(await status({ flags: { cache: false }, json: false }, output), 1);
     assert.match(texts.err, /has no control socket/);
   });
@@ -250,7 +246,7 @@ describe('status', () => {
   test('a configuration with problems is told', async () => {
     const file = join(directory, 'bad.yaml');
     writeFileSync(file, 'listne: 5000\n');
-    const { texts, output } = collect();
+    const { said: texts, output } = captureOutput();
     assert.equal(await status({ flags: { config: file }, json: false }, output), 78);
     assert.match(texts.err, /listne/);
   });
@@ -265,7 +261,7 @@ describe('status', () => {
     });
     await control.start();
     after(() => control.close());
-    const { texts, output } = collect();
+    const { said: texts, output } = captureOutput();
     assert.equal(await status({ flags: { cacheDir: other }, json: false }, output), 1);
     assert.match(texts.err, /a form this version does not know/);
   });
