@@ -12,7 +12,11 @@ import { runScript } from './script.ts';
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 const MAIN = 'src/main.ts';
-const WORKER = 'src/store/metadata/check-worker.ts';
+/** Programs of threads, by the name under which `startThread` finds them. */
+export const THREADS = {
+  'bcrypt-worker': 'src/access/bcrypt-worker.ts',
+  'check-worker': 'src/store/metadata/check-worker.ts',
+} as const;
 
 const COMMON = {
   absWorkingDir: root,
@@ -39,7 +43,7 @@ export async function bundle(directory: string): Promise<ReadonlyMap<string, str
   try {
     const { metafile } = await build({
       ...COMMON,
-      entryPoints: { main: MAIN, 'check-worker': WORKER },
+      entryPoints: { main: MAIN, ...THREADS },
       outdir: fresh,
       // What is put off until it is needed stays in files of its own.
       splitting: true,
@@ -56,8 +60,8 @@ export async function bundle(directory: string): Promise<ReadonlyMap<string, str
 }
 
 /**
- * Bundles the program into one module, `main.mjs`, and its worker into `check-worker.cjs`: what a single executable carries
- * loads no other file.
+ * Bundles the program into one module, `main.mjs`, and its threads into a `.cjs` each: what a single executable carries loads no
+ * other file.
  *
  * @returns as {@link bundle}
  */
@@ -69,10 +73,17 @@ export async function bundleSingle(directory: string): Promise<ReadonlyMap<strin
     outfile: join(directory, 'main.mjs'),
     metafile: true,
   });
-  // A worker that starts from text reads CommonJS, which needs no `require` of its own.
-  const { banner: _, ...worker } = COMMON;
-  await build({ ...worker, entryPoints: [WORKER], outfile: join(directory, 'check-worker.cjs'), format: 'cjs' });
-  return licences(Object.keys(metafile.inputs));
+  // A thread that starts from text reads CommonJS, which needs no `require` of its own.
+  const { banner: _, ...thread } = COMMON;
+  const { metafile: threads } = await build({
+    ...thread,
+    entryPoints: THREADS,
+    outdir: directory,
+    outExtension: { '.js': '.cjs' },
+    format: 'cjs',
+    metafile: true,
+  });
+  return licences([...Object.keys(metafile.inputs), ...Object.keys(threads.inputs)]);
 }
 
 /** Imported when it is needed: its absence is then an error of this script, with a remedy. */

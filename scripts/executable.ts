@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildInfo, licenceText } from './build-info.ts';
-import { bundleSingle } from './bundle.ts';
+import { bundleSingle, THREADS } from './bundle.ts';
 import { partsList } from './parts-list.ts';
 import { outputOf, runScript } from './script.ts';
 
@@ -99,7 +99,7 @@ function assemble({ work, node, output, isNative }: Assembly): void {
     assets: {
       'package.json': join(root, 'package.json'),
       'build.json': join(work, 'build.json'),
-      'check-worker.cjs': join(work, 'check-worker.cjs'),
+      ...Object.fromEntries(Object.keys(THREADS).map((name) => [`${name}.cjs`, join(work, `${name}.cjs`)])),
     },
   };
   writeFileSync(config, JSON.stringify(settings));

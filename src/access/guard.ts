@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import bcrypt from 'bcryptjs';
+import { BcryptThread } from './bcrypt-thread.ts';
 import { type AccessRequest, type Action, ALLOWED, type Decision, repositoryName } from './gate.ts';
 import { Passwords, type StoredPassword } from './passwords.ts';
 import { Policy, type PolicySpec } from './policy.ts';
@@ -10,6 +10,8 @@ import { UserFile } from './users.ts';
 
 /** A hash of a password that is not known. */
 const NO_PASSWORD = '$2b$10$oP8azoNm4UjZKWEP.PxxcOGvfkutczrqEq7PcG9e2SZfurvDXCPDi';
+/** One for the process: a reload makes another guard, and no other thread. */
+const BCRYPT = new BcryptThread();
 /** Characters of an `Authorization` header that is looked at. */
 const MAX_HEADER = 8192;
 
@@ -52,7 +54,7 @@ export class Guard {
     const { htpasswd, onWarning, tokens } = options;
     const versionOf = (hash: string): string => tokens.versionOf(hash);
     this.#users = htpasswd === undefined ? undefined : new UserFile(htpasswd, { onWarning, versionOf });
-    this.#passwords = new Passwords({ compareNone: (password) => bcrypt.compare(password, NO_PASSWORD) });
+    this.#passwords = new Passwords({ compareNone: (password) => BCRYPT.compare(password, NO_PASSWORD) });
   }
 
   /** @throws {HtpasswdError} */
@@ -133,7 +135,7 @@ export class Guard {
     }
     const user = this.#users?.get(name);
     if (user === undefined) return undefined;
-    return { version: user.version, compare: (password) => bcrypt.compare(password, user.hash) };
+    return { version: user.version, compare: (password) => BCRYPT.compare(password, user.hash) };
   }
 
   async #versionOf(principal: Principal): Promise<TokenHolder['version'] | undefined> {

@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { ConcurrencyLimit, Lru } from '../lib/index.ts';
 import { TooManyGuessesError } from './refusal.ts';
 
-/** A hash is computed on the main thread in slices, so one at a time: more would only wait longer. */
+/** One thread hashes: more at once would only wait longer there. */
 const HASHES_AT_ONCE = 1;
 const MAX_WAITING = 32;
 /** Guesses that fail before a name has to wait, and an address, which many clients may share. */

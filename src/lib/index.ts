@@ -23,4 +23,5 @@ export { countParameters, filterQuery, sendableQuery } from './raw-query.ts';
 export { Recent } from './recent.ts';
 export { SharedBuffers } from './shared-buffers.ts';
 export { keyOf, SingleFlight } from './single-flight.ts';
+export { startThread } from './thread.ts';
 export { continueVia, createPseudonym, loopIn, ownVia, type Via } from './via.ts';

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import bcrypt from 'bcryptjs';
 import { buildImage } from '../support/image.ts';
 import { check, needs, type RunningProcess, Workspace } from '../support/processes.ts';
 import { startScriptedUpstream } from '../support/scripted-upstream.ts';
@@ -46,7 +47,7 @@ describe('the single executable', () => {
       .digest('hex');
     assert.equal(await readFile(`${executable()}.sha256`, 'utf8'), `${hash}  entrepot-linux-${process.arch}\n`);
     const licences = await readFile(workspace.path('THIRD-PARTY-LICENSES'), 'utf8');
-    for (const each of ['Node.js ', 'zod ', 'commander ']) assert.ok(licences.includes(each), each);
+    for (const each of ['Node.js ', 'zod ', 'commander ', 'bcryptjs ']) assert.ok(licences.includes(each), each);
     const parts = JSON.parse(await readFile(workspace.path('sbom.cdx.json'), 'utf8')) as {
       readonly bomFormat: string;
       readonly components: readonly { readonly name: string; readonly version: string }[];
@@ -69,11 +70,21 @@ describe('the single executable', () => {
       log: { format: 'json' },
       cache: { dir: workspace.path('cache') },
       registries: { 'docker.io': { upstreams: [upstream.url] } },
+      access: {
+        htpasswd: await workspace.file('htpasswd', `alice:${bcrypt.hashSync('correct horse', 4)}\n`),
+        rules: [{ who: ['anonymous', 'alice'], may: ['pull'], on: ['docker.io/**'] }],
+      },
     };
     const layer = image.blobs.find(({ bytes }) => bytes.length > 1024 * 1024);
     assert.ok(layer);
+    const addressOf = (server: RunningProcess): string =>
+      (JSON.parse(server.lines()[0] ?? '{}') as { address: string }).address;
+    const logIn = async (server: RunningProcess, password: string): Promise<number> => {
+      const authorization = `Basic ${Buffer.from(`alice:${password}`).toString('base64')}`;
+      return (await fetch(`http://${addressOf(server)}/v2/`, { headers: { authorization } })).status;
+    };
     const pull = async (server: RunningProcess): Promise<void> => {
-      const { address } = JSON.parse(server.lines()[0] ?? '{}') as { address: string };
+      const address = addressOf(server);
       const manifest = await fetch(`http://${address}/v2/library/app/manifests/1`);
       assert.equal(manifest.status, 200);
       const blob = await fetch(`http://${address}/v2/library/app/blobs/${layer.digest}`);
@@ -81,6 +92,8 @@ describe('the single executable', () => {
     };
     const first = await serve(config);
     await pull(first);
+    // Hashed in a thread, whose program comes from the executable.
+    assert.deepEqual([await logIn(first, 'correct horse'), await logIn(first, 'wrong')], [200, 401]);
     first.kill('SIGKILL');
     await first.exited;
     // The start after a crash checks the database in a thread, whose program comes from the executable too.

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import bcrypt from 'bcryptjs';
 import { check, run, Workspace } from '../support/processes.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -26,12 +27,25 @@ describe('the published package', () => {
       await check([`${bin}/entrepot`, '--version'], { env }),
       new RegExp(`^entrepot ${version.replaceAll('.', '\\.')} \\(commit \\w+`),
     );
-    const server = await workspace.start(
-      [`${bin}/entrepot`, 'serve', '--listen', '127.0.0.1:0', '--cache-dir', workspace.path('cache')],
-      { env, ready: ({ lines }) => lines().some((line) => line.includes('"listening"')) },
+    const htpasswd = await workspace.file('htpasswd', `alice:${bcrypt.hashSync('correct horse', 4)}\n`);
+    const config = await workspace.file(
+      'entrepot.yaml',
+      JSON.stringify({ access: { htpasswd, rules: [{ who: 'alice', may: ['pull'], on: ['**'] }] } }),
     );
+    const options = ['--config', config, '--listen', '127.0.0.1:0', '--cache-dir', workspace.path('cache')];
+    const server = await workspace.start([`${bin}/entrepot`, 'serve', ...options], {
+      env,
+      ready: ({ lines }) => lines().some((line) => line.includes('"listening"')),
+    });
     const { address } = JSON.parse(server.lines()[0] ?? '{}') as { address: string };
-    assert.equal((await fetch(`http://${address}/v2/`)).status, 200);
+    // A password is hashed in a thread, whose program is a file of the package.
+    for (const [password, status] of [
+      ['correct horse', 200],
+      ['wrong', 401],
+    ] as const) {
+      const authorization = `Basic ${Buffer.from(`alice:${password}`).toString('base64')}`;
+      assert.equal((await fetch(`http://${address}/v2/`, { headers: { authorization } })).status, status);
+    }
     assert.equal(await server.stop(), 0);
 
     const npx = ['npx', '--yes', '--prefer-offline', '--package', workspace.path(`entrepot-${version}.tgz`)];

@@ -1,7 +1,5 @@
 import { once } from 'node:events';
-import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
-import { embeddedText } from '../../lib/index.ts';
+import { startThread } from '../../lib/index.ts';
 
 /** Milliseconds. A database of a gigabyte takes some seconds. */
 const CHECK_DEADLINE = 5 * 60 * 1000;
@@ -35,7 +33,7 @@ async function inThread(
   workerData: WorkerInput,
   { deadline, failure }: { readonly deadline: number; readonly failure: string },
 ): Promise<string | undefined> {
-  const worker = startWorker(workerData);
+  const worker = startThread('check-worker', import.meta, { workerData, stdout: false });
   const signal = AbortSignal.timeout(deadline);
   try {
     const [found] = (await once(worker, 'message', { signal })) as [string];
@@ -47,13 +45,4 @@ async function inThread(
     worker.on('error', () => {});
     await worker.terminate();
   }
-}
-
-function startWorker(workerData: WorkerInput): Worker {
-  const options = { workerData, stdout: false };
-  // A single executable has no files beside it.
-  const embedded = embeddedText('check-worker.cjs');
-  if (embedded !== undefined) return new Worker(embedded, { ...options, eval: true });
-  // The script is TypeScript in a checkout, and JavaScript in a published package.
-  return new Worker(new URL(`./check-worker${extname(import.meta.filename)}`, import.meta.url), options);
 }
