@@ -89,7 +89,7 @@ export async function createGeneration(
     // First: a mirror route may not take a challenge away.
     ...(acme === undefined ? [] : [acme.door]),
     // Before all others: a path under a prefix is that of its route.
-    ...(await siteDoorsOf(upstreams.mirrors, { context, publicUrl: config.publicUrl, urls: cache.urls })),
+    ...(await siteDoorsOf(upstreams.mirrors, { context, publicUrls: config.publicUrl, urls: cache.urls })),
     createHealthDoor({ ready, overloaded: () => admission.overloaded }),
     createPageDoor([
       { route: 'metrics', paths: ['/metrics'], action: 'status', page: metrics },
@@ -124,7 +124,7 @@ export async function createGeneration(
 }
 
 function helpPage(config: Config, catalogue: Catalogue, version: string): PageRow {
-  const help = { catalogue, publicUrl: config.publicUrl, version, forward: forwardHelpOf(config) };
+  const help = { catalogue, publicUrls: config.publicUrl, version, forward: forwardHelpOf(config) };
   return {
     route: 'help',
     paths: ['/', '/help'],

@@ -1,30 +1,31 @@
 import { isIP } from 'node:net';
-import { isLoopback, type RequestContext } from './exchange/index.ts';
+import { isHostHeader, isLoopback, type RequestContext } from './exchange/index.ts';
+import { listedUrl, type PublicUrls } from './public-url.ts';
 
 /** The names under which this server may send clients to itself. */
 export interface OwnNames {
-  /** `http(s)://host[:port]` */
-  readonly publicUrl: string | undefined;
+  readonly publicUrls: PublicUrls;
   readonly domainSuffix: string | undefined;
 }
 
 /**
  * The address of this server as the client uses it, for the realm of its token service: the Host of the request only where it
- * is ours, else `public_url`. Undefined where there is none: a client is never sent to a host that another client made up
- * (CVE-2025-63761).
+ * is ours, else the first `public_url`. Undefined where there is none: a client is never sent to a host that another client
+ * made up (CVE-2025-63761).
  */
 export function ownBase(
   { host, scheme }: Pick<RequestContext, 'host' | 'scheme'>,
-  names: OwnNames,
+  { publicUrls, domainSuffix }: OwnNames,
 ): string | undefined {
-  const { publicUrl, domainSuffix } = names;
-  if (host === undefined) return publicUrl;
-  if (!URL.canParse(`${scheme}://${host}`)) return publicUrl;
-  const { origin, hostname } = new URL(`${scheme}://${host}`);
-  const name = hostname.replace(/^\[(.*)\]$/, '$1');
+  if (host === undefined || !isHostHeader(host)) return publicUrls[0];
+  const listed = listedUrl(publicUrls, { host, scheme });
+  if (listed !== undefined) return listed;
+  const url = URL.parse(`${scheme}://${host}`);
+  if (url === null) return publicUrls[0];
+  const name = url.hostname.replace(/^\[(.*)\]$/, '$1');
   const isLocal = isIP(name) === 0 ? /(?:^|\.)localhost$/.test(name) : isLoopback(name);
   const isUnderSuffix = domainSuffix !== undefined && (name === domainSuffix || name.endsWith(`.${domainSuffix}`));
-  return isLocal || isUnderSuffix ? origin : publicUrl;
+  return isLocal || isUnderSuffix ? url.origin : publicUrls[0];
 }
 
 /** The audience of tokens for a client: the authority of {@link ownBase}. */

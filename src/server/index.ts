@@ -51,5 +51,6 @@ export {
   type TunnelDoor,
 } from './listener/index.ts';
 export { anonymousToken, createPageDoor, type Page, type PageRow } from './page.ts';
+export { listedUrl, type PublicUrls, publicUrlFor } from './public-url.ts';
 export { requireReading, writeRefused } from './reading.ts';
 export { readTlsFiles, type TlsFiles } from './tls/index.ts';

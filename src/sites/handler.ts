@@ -6,6 +6,8 @@ import {
   type Door,
   formatWarning,
   PartsReader,
+  type PublicUrls,
+  publicUrlFor,
   type RequestContext,
   replyEmpty,
   replyRefusal,
@@ -24,8 +26,8 @@ import type { MirrorMatch, MirrorRoutes, PathOf } from './routes.ts';
 export interface Mirrors {
   readonly routes: MirrorRoutes;
   readonly siteOf: (route: MirrorSpec) => Pick<Site, 'open'>;
-  /** The URL of this server for clients. @default the Host of each request */
-  readonly publicUrl: string | undefined;
+  /** The URLs of this server for clients. @default the Host of each request */
+  readonly publicUrls: PublicUrls;
   /** Keeps the answers that may be kept. */
   readonly urls: UrlCache;
 }
@@ -93,7 +95,7 @@ async function answerFromSite(
   const { request, method, signal, isReading, via } = context;
   context.upstream = at.url.host;
   context.cache = 'PASS';
-  const base = baseOf(context, mirrors.publicUrl);
+  const base = baseOf(context, mirrors.publicUrls);
   const headers = requestHeaders(request);
   const site = mirrors.siteOf(route);
   const host = route.preserveHost ? context.host : undefined;
@@ -242,7 +244,8 @@ async function sendAnswer(
 }
 
 /** This server's URL for the client; empty where it is not known: addresses stay relative then. */
-function baseOf({ scheme, host }: RequestContext, publicUrl: string | undefined): string {
-  if (publicUrl !== undefined) return publicUrl;
+function baseOf({ scheme, host }: RequestContext, publicUrls: PublicUrls): string {
+  const own = publicUrlFor(publicUrls, { scheme, host });
+  if (own !== undefined) return own;
   return host === undefined || host === '' ? '' : `${scheme}://${host}`;
 }

@@ -23,8 +23,8 @@ const apps = registry('apps', {
   upstreams: [upstream('https://u:c4nary@apps.example/?sig=c4nary')],
 });
 
-function optionsFor(domainSuffix?: string, publicUrl?: string): HelpOptions {
-  return { catalogue: { default: hub, domainSuffix, list: () => [ghcr, apps, hub] }, publicUrl, version: '1.2.3' };
+function optionsFor(domainSuffix?: string, publicUrls: readonly string[] = []): HelpOptions {
+  return { catalogue: { default: hub, domainSuffix, list: () => [ghcr, apps, hub] }, publicUrls, version: '1.2.3' };
 }
 
 const BROWSER = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
@@ -112,11 +112,22 @@ describe('describeHelp: JSON', () => {
 });
 
 describe('describeHelp: the host it was asked under', () => {
-  const rows: readonly (readonly [string, string | undefined, string | undefined, boolean, string])[] = [
+  const rows: readonly (readonly [
+    string,
+    string | undefined,
+    string | readonly string[] | undefined,
+    boolean,
+    string,
+  ])[] = [
     ['mirror.example.com', undefined, undefined, false, 'http://mirror.example.com'],
     ['mirror.example.com', undefined, undefined, true, 'https://mirror.example.com'],
     ['MIRROR.example.com', undefined, 'https://mirror.example.com', false, 'https://mirror.example.com'],
-    ['10.0.0.5:5000', undefined, 'https://mirror.example.com', false, 'http://10.0.0.5:5000'],
+    ['10.0.0.5:5000', undefined, undefined, false, 'http://10.0.0.5:5000'],
+    ['10.0.0.5:5000', undefined, 'https://mirror.example.com', false, 'https://mirror.example.com'],
+    ['evil.example.com', undefined, 'https://mirror.example.com', false, 'https://mirror.example.com'],
+    ['localhost:5000', undefined, 'https://mirror.example.com', false, 'http://localhost:5000'],
+    ['b.example:5000', undefined, ['https://a.example', 'http://b.example:5000'], true, 'http://b.example:5000'],
+    ['c.example', undefined, ['https://a.example', 'http://b.example:5000'], true, 'https://a.example'],
     ['[::1]:5000', undefined, undefined, false, 'http://[::1]:5000'],
     ['ghcr.mirror.example.com:8080', 'mirror.example.com', undefined, false, 'http://mirror.example.com:8080'],
     [
@@ -135,8 +146,12 @@ describe('describeHelp: the host it was asked under', () => {
     ['[1::2::3]:80', 'mirror.example.com', 'https://m.example.com', false, 'https://m.example.com'],
   ];
   for (const [host, suffix, publicUrl, secure, url] of rows) {
-    test(`${host} (public URL ${publicUrl ?? 'none'}): ${url}`, () => {
-      const description = createHelpDescription(optionsFor(suffix, publicUrl), { host, accept: undefined, secure });
+    test(`${host} (public URL ${String(publicUrl ?? 'none')}): ${url}`, () => {
+      const description = createHelpDescription(optionsFor(suffix, [publicUrl ?? []].flat()), {
+        host,
+        accept: undefined,
+        secure,
+      });
       assert.equal(description.url, url);
       assert.equal(description.host, new URL(url).host);
     });

@@ -7,8 +7,7 @@ import {
 } from '../clients/index.ts';
 import type { RegistrySpec } from '../oci/index.ts';
 import type { Catalogue } from '../routing/index.ts';
-import type { Page } from '../server/index.ts';
-import { isHostHeader } from '../server/index.ts';
+import { isHostHeader, listedUrl, ownBase, type Page, type PublicUrls } from '../server/index.ts';
 import { redactUrl } from '../telemetry/index.ts';
 import type { HelpDescription, NamingExamples, RegistryHelp } from './description.ts';
 import { helpPagePolicy, renderHelpPage } from './help-page.ts';
@@ -17,15 +16,14 @@ import { HELP_WORDS } from './words.ts';
 
 export interface HelpOptions {
   readonly catalogue: Pick<Catalogue, 'default' | 'domainSuffix' | 'list'>;
-  /** Tells the scheme, where its host is the one of the request. */
-  readonly publicUrl: string | undefined;
+  readonly publicUrls: PublicUrls;
   readonly version: string;
   /** The forward proxy, where the server is one. */
   readonly forward?: ForwardHelp | undefined;
 }
 
 export interface HelpRequest {
-  /** The host of the request. The examples use it. */
+  /** The host of the request. The examples use it, unless the server has a `public_url` and this is none of its names. */
   readonly host: string;
   readonly accept: string | undefined;
   readonly acceptLanguage?: string | undefined;
@@ -59,16 +57,15 @@ export function describeHelp(options: HelpOptions, request: HelpRequest): Page {
 
 /** The help as data. */
 export function createHelpDescription(
-  { catalogue, publicUrl, version, forward }: HelpOptions,
+  { catalogue, publicUrls, version, forward }: HelpOptions,
   { host: asked, secure = false }: HelpRequest,
 ): HelpDescription {
   const { domainSuffix } = catalogue;
-  const publicAddress = publicUrl === undefined ? undefined : new URL(publicUrl);
-  const host = withoutSubHost(
-    isNamed(asked) ? asked.toLowerCase() : (publicAddress?.host ?? 'localhost'),
-    domainSuffix,
-  );
-  const url = publicAddress?.host === host ? publicAddress.origin : `${secure ? 'https' : 'http'}://${host}`;
+  const scheme = secure ? 'https' : 'http';
+  const own = publicUrls.length === 0 ? undefined : ownBase({ host: asked, scheme }, { publicUrls, domainSuffix });
+  const named = isNamed(asked) ? asked.toLowerCase() : 'localhost';
+  const host = withoutSubHost(own === undefined ? named : new URL(own).host, domainSuffix);
+  const url = listedUrl(publicUrls, { host, scheme }) ?? `${scheme}://${host}`;
   const defaultRegistry = catalogue.default.name;
   const registries = catalogue
     .list()

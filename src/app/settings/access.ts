@@ -26,8 +26,8 @@ interface GuardParts {
 }
 
 /** The names under which the server may send clients to itself. */
-export function ownNamesOf({ publicUrl, domainSuffix }: Config): OwnNames {
-  return { publicUrl, domainSuffix };
+export function ownNamesOf({ publicUrl: publicUrls, domainSuffix }: Config): OwnNames {
+  return { publicUrls, domainSuffix };
 }
 
 /**

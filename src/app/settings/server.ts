@@ -29,7 +29,7 @@ export function diskReadingOf({ cache }: Config): Pick<MetricsOptions, 'disk'> {
 
 /** The listeners of the server and of its forward proxy, with their time limits and bounds. */
 export function frontDoorOptionsOf(config: Config): Omit<FrontDoorOptions, 'handler' | 'onWarning'> {
-  const { timeouts, publicUrl, trustedProxies } = config;
+  const { timeouts, publicUrl: publicUrls, trustedProxies } = config;
   const { enabled, listen: own } = config.forwardProxy;
   const withFiles = <T extends { readonly tls?: ListenerTls }>({ tls, ...listener }: T) => ({
     ...listener,
@@ -41,7 +41,7 @@ export function frontDoorOptionsOf(config: Config): Omit<FrontDoorOptions, 'hand
   }));
   return {
     listeners: [...shared, ...(enabled ? own : []).map((listener) => ({ ...withFiles(listener), forward: true }))],
-    publicUrl,
+    publicUrls,
     trustedProxies: trustedProxies.length === 0 ? undefined : compileTrustedProxies(trustedProxies),
     timeouts,
     limits: { maxHeaderBytes: timeouts.maxHeaderBytes, maxConnections: config.limits.maxConnections },

@@ -8,7 +8,7 @@ import { loadSites, loadUpstream } from './lazy.ts';
 /** The door of the mirror routes; none where there are none, as on most servers. Opens no connection. */
 export async function siteDoorsOf(
   specs: readonly MirrorSpec[],
-  { context, ...options }: Pick<Mirrors, 'publicUrl' | 'urls'> & { readonly context: UpstreamContext },
+  { context, ...options }: Pick<Mirrors, 'publicUrls' | 'urls'> & { readonly context: UpstreamContext },
 ): Promise<readonly Door[]> {
   if (specs.length === 0) return [];
   const [{ createSitesDoor, MirrorRoutes }, { Site }] = await Promise.all([loadSites(), loadUpstream()]);

@@ -35,7 +35,7 @@ type Report = (path: Path, message: string) => void;
 
 function checkListeners({ listen, publicUrl, trustedProxies }: Config, report: Report): void {
   const seen = new Set<string>();
-  const isInFront = publicUrl?.startsWith('https:') === true || trustedProxies.length > 0;
+  const isInFront = publicUrl.some((url) => url.startsWith('https:')) || trustedProxies.length > 0;
   const hasTls = isInFront || listen.some(({ tls }) => tls !== undefined);
   for (const [index, { address, tls, redirectToHttps }] of listen.entries()) {
     const text = formatListenAddress(address);

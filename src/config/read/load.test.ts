@@ -66,6 +66,7 @@ describe('loadConfig() without anything', () => {
       allowAny: false,
       registries: {},
       mirrors: [],
+      publicUrl: [],
       cache: {
         dir: join(cwd, 'data'),
         tags: { freshFor: 600_000, rules: [], staleAfter: 2000, staleOnNotFound: false },
@@ -237,7 +238,7 @@ log: {level: info, format: json}
 `,
       { env: { HOT_PASSWORD: 'hush' } },
     );
-    assert.equal(config.publicUrl, 'https://mirror.example.com');
+    assert.deepEqual(config.publicUrl, ['https://mirror.example.com']);
     assert.equal(config.domainSuffix, 'mirror.example.com');
     assert.deepEqual(config.registries['ghcr.io'], { aliases: [], delivery: 'stream' });
     assert.deepEqual(config.registries['apps'], {
@@ -575,6 +576,10 @@ limits: {max_connections: 0}
       'public_url: found "https://x/y", expected an http:// or https:// address without a path',
     ],
     ['public_url: mirror.example.com', 'public_url: found "mirror.example.com"'],
+    ['public_url: [https://x, y]', 'public_url[1]: found "y"'],
+    ['public_url: [https://x/y]', 'public_url[0]: found "https://x/y"'],
+    ['public_url: ["https://u:p@x"]', 'public_url[0]: found'],
+    ['public_url: {a: b}', 'public_url: found a map'],
     ['domain_suffix: https://x', 'domain_suffix: found "https://x", expected a domain name without scheme'],
     ['default_registry: ftp://x', 'default_registry: found "ftp://x"'],
     ['default_registry: "a b"', 'default_registry: found "a b", expected the name of a registry'],

@@ -155,7 +155,7 @@ function noteAccess(config: Config, [listener]: readonly OpenListener[], note: N
   if (listener === undefined) return;
   const mayLogIn =
     access.htpasswd !== undefined || access.rules.some(({ who }) => who.some((name) => name !== 'anonymous'));
-  if (mayLogIn && publicUrl === undefined && domainSuffix === undefined) {
+  if (mayLogIn && publicUrl.length === 0 && domainSuffix === undefined) {
     note(
       ['access'],
       `clients that reach ${listener.text} from other machines are not told where the token service is, so Docker pulls nothing without a login. ` +
@@ -163,7 +163,7 @@ function noteAccess(config: Config, [listener]: readonly OpenListener[], note: N
     );
   }
   const isEncrypted =
-    publicUrl?.startsWith('https:') === true ||
+    (publicUrl.length > 0 && publicUrl.every((url) => url.startsWith('https:'))) ||
     listen.every(({ tls, redirectToHttps }) => tls !== undefined || redirectToHttps);
   if (access.htpasswd !== undefined && !isEncrypted) {
     note(

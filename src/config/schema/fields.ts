@@ -156,7 +156,7 @@ export const mirrorPattern = matching(/^\/[\x21-\x7e]*$/, {
 });
 
 /** `http(s)://host[:port]`: clients can only find `/v2/` at the root of a host. */
-export const originUrl = fromText(
+const originUrl = fromText(
   (text) => {
     const url = parseHttpUrl(text);
     return url !== undefined && new URL(url).pathname === '/' ? url : undefined;
@@ -166,6 +166,14 @@ export const originUrl = fromText(
     expected: 'an http:// or https:// address without a path, e.g. https://mirror.example.com',
   },
 );
+
+/** One or several, always as a list. */
+export const originUrls = z
+  .union([originUrl.transform((only) => [only]), z.array(originUrl).max(100)])
+  .register(optionMeta, {
+    type: 'URL or list',
+    expected: 'an http:// or https:// address without a path, e.g. https://mirror.example.com, or a list of such',
+  });
 
 /** The address of a collector, kept with the path that OTLP has for traces (OTLP/HTTP Request). */
 export const traceEndpoint = fromText(

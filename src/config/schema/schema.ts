@@ -18,7 +18,7 @@ import {
   hostPattern,
   ipAddress,
   label,
-  originUrl,
+  originUrls,
   outboundProxy,
   pattern,
   proxyAddress,
@@ -329,9 +329,10 @@ export const configSchema = options({
     .describe(
       'Where to listen: an address, or a list of addresses and of `{address, tls, redirect_to_https}`. `PORT` sets the port where nothing else does.',
     ),
-  public_url: originUrl.optional().meta({
-    description: 'The address that clients use, if this server cannot know it, as behind a load balancer.',
-    examples: ['https://mirror.example.com'],
+  public_url: originUrls.prefault([]).meta({
+    description:
+      'The address that clients use, or a list of them. Addresses in answers are made of the one that fits the request, else of the first.',
+    examples: ['https://mirror.example.com', ['https://mirror.example.com', 'http://mirror.internal:5000']],
   }),
   trusted_proxies: z
     .array(proxyAddress)

@@ -328,7 +328,7 @@ describe('FrontDoor: other limits while it is open', () => {
   test('hold for the number of connections, and for where HTTPS is', async () => {
     const listeners = [{ address: { host: '127.0.0.1', port: 0 }, redirectToHttps: true }];
     const { door, port } = await open(ok, { listeners });
-    door.adjust({ publicUrl: 'https://mirror.example.com', limits: { maxConnections: 1 } });
+    door.adjust({ publicUrls: ['https://mirror.example.com'], limits: { maxConnections: 1 } });
     const answer = await get(`http://127.0.0.1:${port}/v2/`);
     assert.equal(answer.headers.location, 'https://mirror.example.com/v2/');
     const first = connect({ port, host: '127.0.0.1' });
@@ -362,9 +362,22 @@ describe('FrontDoor: redirect to HTTPS', () => {
   });
 
   test('answers 308 to the public URL where there is one', async () => {
-    const { port } = await open(ok, { listeners, publicUrl: 'https://mirror.example.com:8443/' });
+    const { port } = await open(ok, { listeners, publicUrls: ['https://mirror.example.com:8443'] });
     const answer = await get(`http://127.0.0.1:${port}/help`);
     assert.equal(answer.headers.location, 'https://mirror.example.com:8443/help');
+  });
+
+  test('answers 308 to the public URL of the same name, of several', async () => {
+    const publicUrls = ['http://c.example', 'https://a.example', 'https://b.example:8443'];
+    const { port } = await open(ok, { listeners, publicUrls });
+    for (const [host, expected] of [
+      ['b.example', 'https://b.example:8443/help'],
+      ['B.example:80', 'https://b.example:8443/help'],
+      ['c.example', 'https://a.example/help'],
+      ['evil.example', 'https://a.example/help'],
+    ] as const) {
+      assert.equal((await get(`http://127.0.0.1:${port}/help`, { host })).headers.location, expected, host);
+    }
   });
 
   test('repeats no host that is none', async () => {

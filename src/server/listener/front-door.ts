@@ -13,6 +13,7 @@ import {
   setClientInfo,
   type TrustedProxies,
 } from '../exchange/index.ts';
+import type { PublicUrls } from '../public-url.ts';
 import { CertificateKeeper, type ListenerCertificate } from '../tls/index.ts';
 import { Connections } from './connections.ts';
 import { redirectToHttps } from './https-redirect.ts';
@@ -44,7 +45,7 @@ interface FrontDoorLimits {
 /** Settings that may change while the front door is open. */
 interface FrontDoorSettings {
   /** Where `redirectToHttps` leads, if it is an HTTPS URL. */
-  readonly publicUrl?: string | undefined;
+  readonly publicUrls?: PublicUrls | undefined;
   /** Proxies whose forwarded headers are believed. @default none */
   readonly trustedProxies?: TrustedProxies | undefined;
   readonly timeouts?: FrontDoorTimeouts;
@@ -171,8 +172,8 @@ export class FrontDoor {
   }
 
   /** Applies other limits and times, to new connections and to new requests on open ones. */
-  adjust({ publicUrl, trustedProxies, timeouts = {}, limits = {} }: FrontDoorSettings): void {
-    Object.assign(this.#options, { publicUrl, trustedProxies, timeouts, limits });
+  adjust({ publicUrls, trustedProxies, timeouts = {}, limits = {} }: FrontDoorSettings): void {
+    Object.assign(this.#options, { publicUrls, trustedProxies, timeouts, limits });
     for (const server of this.#servers) limitServer(server, this.#options);
   }
 }
@@ -255,11 +256,11 @@ function handlerFor(
 ): RequestHandler {
   if (spec.redirectToHttps === true) {
     return (request, response) => {
-      const { publicUrl, trustedProxies } = options;
+      const { publicUrls, trustedProxies } = options;
       // Behind a proxy, the host that clients name is the proxy's, and so is its HTTPS port.
       const port = trustedProxies === undefined ? httpsPort() : undefined;
       if (options.isNeverRedirected?.(request.url ?? '/') === true) return options.handler(request, response);
-      return redirectToHttps({ publicUrl, port }, options.handler)(request, response);
+      return redirectToHttps({ publicUrls, port }, options.handler)(request, response);
     };
   }
   const { handler, forward } = options;

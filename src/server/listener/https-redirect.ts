@@ -1,31 +1,34 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { OciError } from '../../oci/index.ts';
 import { clientInfoOf, type RequestHandler } from '../exchange/index.ts';
+import type { PublicUrls } from '../public-url.ts';
 
 /** A host name, an IPv4 address or a bracketed IPv6 one, with or without a port: safe to repeat in a header. */
 const HOST = /^([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?$/i;
 
 interface RedirectOptions {
   /** @default none */
-  readonly publicUrl?: string | undefined;
+  readonly publicUrls?: PublicUrls | undefined;
   /** The port of this server's HTTPS listener; undefined where a proxy in front speaks HTTPS, on the usual port. */
   readonly port?: number | undefined;
 }
 
 /**
- * The HTTPS URL of a plain request: the same path at the public URL where that is HTTPS, else at the same host with the port
- * of the HTTPS listener. Undefined where the request names no usable host.
+ * The HTTPS URL of a plain request: the same path at the public HTTPS URL of the same name, or the first, else at the same host
+ * with the port of the HTTPS listener. Undefined where the request names no usable host.
  */
 function httpsLocation(
   target: string,
   host: string | undefined,
-  { publicUrl, port = 443 }: RedirectOptions,
+  { publicUrls = [], port = 443 }: RedirectOptions,
 ): string | undefined {
   // An absolute-form target has a host of its own: only its path is used.
   const path = /^[a-z]+:\/\/[^/?#]*(.*)$/i.exec(target)?.[1] ?? target;
   const suffix = path.startsWith('/') ? path : `/${path}`;
-  if (publicUrl?.startsWith('https://')) return publicUrl.replace(/\/+$/, '') + suffix;
   const name = host === undefined ? undefined : HOST.exec(host)?.[1];
+  const secure = publicUrls.filter((url) => url.startsWith('https://'));
+  const own = secure.find((url) => new URL(url).hostname === name?.toLowerCase()) ?? secure[0];
+  if (own !== undefined) return own + suffix;
   return name === undefined ? undefined : `https://${name}${port === 443 ? '' : `:${port}`}${suffix}`;
 }
 

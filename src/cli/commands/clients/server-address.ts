@@ -6,7 +6,7 @@ import { SetupError } from '../../../setup/index.ts';
 import { UsageError } from '../../errors.ts';
 
 /**
- * The server that clients are pointed at: the one that is named, else the public URL of the configuration, else its first
+ * The server that clients are pointed at: the one that is named, else the first public URL of the configuration, else its first
  * listener, by loopback where that is on every address.
  *
  * @throws UsageError if the one that is named is no address of a server
@@ -20,7 +20,7 @@ export async function serverAddress(named: string | undefined, flags: ConfigFlag
     return server;
   }
   const { config } = await loadConfig({ flags, checkReferences: false });
-  const text = config.publicUrl ?? listenerUrl(config);
+  const text = config.publicUrl[0] ?? listenerUrl(config);
   const server = addressOf(text);
   if (server === undefined) {
     throw new SetupError(`The configuration has the address ${JSON.stringify(text)}; ${EXPECTED}.`);

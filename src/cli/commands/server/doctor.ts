@@ -159,7 +159,7 @@ class Examination {
     const server = url === undefined ? undefined : this.#clientOf(new URL(url).origin);
     try {
       if (!isConfigWrong) await this.#upstreams(loaded, { status, server: answers ? server : undefined });
-      await this.#clients(server, { answers, publicUrl: isConfigWrong ? undefined : loaded.config.publicUrl });
+      await this.#clients(server, { answers, publicUrls: isConfigWrong ? [] : loaded.config.publicUrl });
     } finally {
       await server?.close();
     }
@@ -253,14 +253,14 @@ class Examination {
 
   async #clients(
     server: ServerClient | undefined,
-    { answers, publicUrl }: { readonly answers: boolean; readonly publicUrl: string | undefined },
+    { answers, publicUrls }: { readonly answers: boolean; readonly publicUrls: readonly string[] },
   ): Promise<void> {
     const { options, pullBy, pullTimeout, signal, progress, onCommand, surroundings } = this.#parts;
     if (server === undefined) return;
     // On its own machine, clients may name the server by any of its addresses.
     const others = options.server === undefined ? sameHost(server.url) : [];
-    const first = options.server === undefined && publicUrl !== undefined ? publicUrl : server.url;
-    const { clients, findings } = examineClients([first, server.url, ...others], options.client, surroundings);
+    const [first = server.url, ...more] = options.server === undefined ? publicUrls : [];
+    const { clients, findings } = examineClients([first, ...more, server.url, ...others], options.client, surroundings);
     this.#findings.push(...findings);
     if (!answers) {
       const found = 'the server does not answer, so nothing can be proved';

@@ -142,7 +142,7 @@ function announce(app: App, { config, source }: LoadedConfig, { log, format }: {
       .map(({ name }) => name)
       .join(' '),
   });
-  const clients = describeClients(app.listeners, config.publicUrl);
+  const clients = describeClients(app.listeners, config.publicUrl[0]);
   if (clients === undefined) return;
   if (format === 'json') log.info('point clients at it', { clients: clients.examples, help: clients.help });
   else processOutput.out(clients.text);
