@@ -58,8 +58,26 @@ describe('Passwords', () => {
   test('does not slow down a password that it knows', async () => {
     const { check } = stage();
     await check(RIGHT);
-    for (let guess = 0; guess < 5; guess += 1) await check('no', { address: `${guess}` });
+    for (let guess = 0; guess < 5; guess += 1) await check(`${guess}`, { address: `${guess}` });
     await assert.rejects(check('no'), TooManyGuessesError);
+    assert.equal(await check(RIGHT), true);
+  });
+
+  for (const known of [true, false]) {
+    test(`takes the same wrong password for one guess, of ${known ? 'a' : 'no'} user`, async () => {
+      const { check, hashed } = stage();
+      for (let guess = 0; guess < 100; guess += 1) assert.equal(await check('no', { known }), false);
+      assert.equal(hashed(), 1);
+      assert.equal(await check('other', { known }), false);
+    });
+  }
+
+  test('takes a wrong password when it becomes right', async () => {
+    const { check, passwords } = stage();
+    assert.equal(await check(RIGHT, { known: false }), false);
+    assert.equal(await check('new'), false);
+    const changed = { version: '2', compare: () => Promise.resolve(true) };
+    assert.equal(await passwords.check({ name: 'alice', password: 'new', address: 'x' }, changed), true);
     assert.equal(await check(RIGHT), true);
   });
 

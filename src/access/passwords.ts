@@ -13,6 +13,8 @@ const FORGOTTEN_AFTER = 10 * 60_000;
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 60_000;
 const REMEMBERED_KEPT = 1024;
+/** Stands for a user who is not there. */
+const NO_VERSION = '';
 const WATCHED_KEPT = 10_000;
 interface PasswordsOptions {
   /** Compares with no password at all: the answer for an unknown user takes as long as for a known one. */
@@ -45,6 +47,11 @@ export class Passwords {
   readonly #now: () => number;
   readonly #secret = randomBytes(32);
   readonly #remembered = new Lru<string>({ maxWeight: REMEMBERED_KEPT });
+  /**
+   * Wrong passwords, so that one that is sent again and again is one guess: Docker sends that of Docker Hub to its mirrors with
+   * each pull.
+   */
+  readonly #wrong = new Lru<string>({ maxWeight: REMEMBERED_KEPT });
   readonly #guesses = new Lru<Guesses>({ maxWeight: WATCHED_KEPT });
   readonly #hashing = new ConcurrencyLimit(HASHES_AT_ONCE);
   #waiting = 0;
@@ -67,6 +74,8 @@ export class Passwords {
     const key = createHmac('sha256', this.#secret).update(`${name}\0${password}`).digest('base64url');
     // A known password is not slowed down: guesses by others do not lock a user out.
     if (stored !== undefined && this.#remembered.get(key) === stored.version) return true;
+    const version = stored?.version ?? NO_VERSION;
+    if (this.#wrong.get(key) === version) return false;
     const watched = [{ key: `name ${name}`, free: FREE_FOR_NAME }];
     // Clients of a Unix socket have none.
     if (address !== '') watched.push({ key: `address ${address}`, free: FREE_FOR_ADDRESS });
@@ -81,7 +90,10 @@ export class Passwords {
         await this.#compareNone(password);
         return false;
       });
-      if (!isRight || stored === undefined) return false;
+      if (!isRight || stored === undefined) {
+        this.#wrong.set(key, version);
+        return false;
+      }
       this.#guesses.delete(`name ${name}`);
       this.#refund(`address ${address}`);
       this.#remembered.set(key, stored.version);

@@ -1,7 +1,7 @@
 import { openGate, type Tokens } from '../access/index.ts';
 import type { AcmeCertificates } from '../acme/index.ts';
 import type { UpstreamStatus } from '../admin/index.ts';
-import { type Canary, createCanaryDoor } from '../canary/index.ts';
+import { CANARY_REPOSITORY, type Canary, createCanaryDoor } from '../canary/index.ts';
 import { type Config, type ConfigProblem, formatProblem, isReachable, type LoadedConfig } from '../config/index.ts';
 import type { Authority, OpenTunnels } from '../forward/index.ts';
 import { createRegistryDoor } from '../registry/index.ts';
@@ -97,7 +97,9 @@ export async function createGeneration(
       ...(authority === undefined ? [] : [authorityPage(authority)]),
       ...(guard === undefined ? [{ route: 'token', paths: ['/token', '/auth/token'], page: anonymousToken }] : []),
     ]),
-    ...(guard === undefined ? [] : [(await loadTokenDoor()).createTokenDoor({ guard, catalogue, names })]),
+    ...(guard === undefined
+      ? []
+      : [(await loadTokenDoor()).createTokenDoor({ guard, catalogue, names, openRepository: CANARY_REPOSITORY })]),
     reservedDoor,
     createCanaryDoor({ canary, catalogue, version }),
     createRegistryDoor({

@@ -16,6 +16,8 @@ interface Sighting {
   readonly registry: string;
   /** The part of the request that named the registry: `ns`, `host`, `prefix`, `path` or `default`. */
   readonly namedBy: string;
+  /** Whether it was refused at the gate, as the first request of a client that has to log in is. Absent where it was answered. */
+  refused?: true | undefined;
 }
 
 /** The answer of `GET /canary/<tag>`. A client that knows the tag may read it, and nothing else leads to it. */
@@ -58,15 +60,21 @@ export class Canary {
     return remembered && canaryIndex(remembered.tag, this.server);
   }
 
-  /** @param tag of the canary, where the request named it */
-  note(digest: Digest, tag: string | undefined, sighting: Sighting): void {
+  /**
+   * Remembers a request that the gate has not passed yet.
+   *
+   * @param tag of the canary, where the request named it
+   * @returns to be called when it is answered
+   */
+  note(digest: Digest, tag: string | undefined, seen: Omit<Sighting, 'refused'>): () => void {
     const known = this.#byDigest.get(digest);
     const requests = known?.requests ?? [];
-    if (requests.length < MAX_SIGHTINGS) {
-      const userAgent = sighting.userAgent?.slice(0, MAX_USER_AGENT);
-      requests.push({ ...sighting, userAgent });
-    }
+    const sighting: Sighting = { ...seen, userAgent: seen.userAgent?.slice(0, MAX_USER_AGENT), refused: true };
+    if (requests.length < MAX_SIGHTINGS) requests.push(sighting);
     if (known === undefined && tag !== undefined) this.#byDigest.set(digest, { tag, requests });
+    return () => {
+      delete sighting.refused;
+    };
   }
 
   requestsOf(digest: Digest): readonly Sighting[] {

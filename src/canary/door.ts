@@ -66,21 +66,23 @@ function openContent(context: RequestContext, options: CanaryDoorOptions): Opene
       context.registry = name.registry.name;
       context.repository = repository.repository;
       context.ns = name.addressing.ns;
+      const answered = isIndex
+        ? options.canary.note(content.digest, tag, {
+            at: Date.now(),
+            method: context.method,
+            client: context.client,
+            userAgent: context.request.headers['user-agent'],
+            registry: repository.registry,
+            namedBy: name.namedBy,
+          })
+        : undefined;
       return {
-        access: { action: 'pull', repository },
+        // As the version check: any token will do, so that a pull of it proves the way, and no rule has to name it.
+        access: { action: 'connect', repository: undefined },
         // Clients know the scope of a pull themselves.
         challenge: { scope: undefined },
         answer() {
-          if (isIndex) {
-            options.canary.note(content.digest, tag, {
-              at: Date.now(),
-              method: context.method,
-              client: context.client,
-              userAgent: context.request.headers['user-agent'],
-              registry: repository.registry,
-              namedBy: name.namedBy,
-            });
-          }
+          answered?.();
           const { digest, mediaType, bytes } = content;
           const headers = {
             'content-type': mediaType,

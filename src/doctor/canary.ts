@@ -52,6 +52,10 @@ async function servedFinding(server: ServerClient): Promise<Finding> {
     );
   }
   const answer = await server.ask('HEAD', `/v2/${CANARY_REPOSITORY}/manifests/${tag}`);
+  if (typeof answer !== 'string' && (answer.status === 401 || answer.status === 403)) {
+    const found = `it refuses its canary (${answer.status})`;
+    return failed({ ...about, found }, 'Show a login that it knows: --user NAME --password-stdin.');
+  }
   const digest = typeof answer === 'string' ? undefined : answer.headers['docker-content-digest'];
   if (digest === view.digest) return ok({ ...about, found: `entrepot ${view.version} answers its canary` });
   return failed(
@@ -125,6 +129,14 @@ async function runPull(
   return judgePull(about, { pulled, shown, view, server: server.url });
 }
 
+/** A client that has to log in is refused first, and asks again with a token. */
+function isAnswered({ refused }: CanaryView['requests'][number]): boolean {
+  return refused !== true;
+}
+
+const LOG_IN =
+  'Correct the login of the client for this server, or log it out: any valid login can pull the canary, and so can a client without one (docs/access.md).';
+
 /** How clients say that they cannot reach their own service. */
 const NOT_REACHED =
   /permission denied|cannot connect to the docker daemon|dial unix|connect: no such file|failed to dial|must be root|validate CRI/i;
@@ -146,7 +158,7 @@ export function judgePull(
   },
 ): Finding {
   const { code, text, reason } = pulled;
-  const came = view.requests.length > 0;
+  const came = view.requests.some(isAnswered);
   if (code === 0 && came && shown.includes(view.digest)) return ok({ ...about, found: describeArrival(view) });
   if (code === 0) {
     return failed(
@@ -160,6 +172,9 @@ export function judgePull(
       { ...about, found: `it asked the server, and did not take the image: ${text}` },
       'See the message of the client, and docs/troubleshooting.md; the log of the server has the request.',
     );
+  }
+  if (view.requests.length > 0) {
+    return failed({ ...about, found: `it asked the server, which refused it: ${text}` }, LOG_IN);
   }
   if (NOT_REACHED.test(text)) {
     return skipped(
@@ -185,11 +200,14 @@ async function awaitPulls(
   for (const { client, image, commands } of pulls) onCommand?.(manualPull(client, image, commands));
   const deadline = performance.now() + timeout;
   const arrived = new Map<string, CanaryView>();
+  const refused = new Set<string>();
   for (;;) {
     for (const { tag } of pulls) {
       if (arrived.has(tag)) continue;
       const view = await server.canary(tag);
-      if (typeof view !== 'string' && view.requests.length > 0) arrived.set(tag, view);
+      if (typeof view === 'string' || view.requests.length === 0) continue;
+      if (view.requests.some(isAnswered)) arrived.set(tag, view);
+      else refused.add(tag);
     }
     if (arrived.size === pulls.length || performance.now() >= deadline) break;
     await sleep(LOOK_EVERY, undefined, signal === undefined ? {} : { signal });
@@ -198,6 +216,7 @@ async function awaitPulls(
     const view = arrived.get(tag);
     const about = { id: 'canary.pull', what: client } as const;
     if (view !== undefined) return ok({ ...about, found: describeArrival(view) });
+    if (refused.has(tag)) return failed({ ...about, found: 'its pull came to the server, which refused it' }, LOG_IN);
     return failed(
       { ...about, found: `no pull of it came to the server within ${Math.round(timeout / 1000)} s` },
       `If you started the pull, the client does not use the server: \`${setupCommand(client, server.url)}\` shows the change, --apply makes it; then restart the client.`,
@@ -214,7 +233,7 @@ const NAMED_BY: Readonly<Record<string, string>> = {
 };
 
 function describeArrival({ requests }: CanaryView): string {
-  const [first] = requests;
+  const first = requests.find(isAnswered);
   if (first === undefined) return 'its pull came to the server';
   const { registry, namedBy, client, userAgent } = first;
   const from = client === '' ? 'a Unix socket' : client;

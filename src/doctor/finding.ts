@@ -10,6 +10,7 @@ export const FINDINGS = {
   'server.address': 'whether the server answers at an address',
   'server.certificate': 'the certificate of the server',
   'server.ready': 'whether the server takes pulls',
+  'server.login': 'whether the server gives a client a token',
   'disk.directory': 'whether the cache directory is there and can be written',
   'disk.space': 'whether the disk has more room than the server keeps free',
   'disk.caching': 'whether pulled content is kept',

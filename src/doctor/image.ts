@@ -40,6 +40,8 @@ export async function servedFinding(server: ServerClient, image: NamedImage): Pr
 }
 
 const SERVED_REMEDIES: Readonly<Record<number, string>> = {
+  401: 'Anonymous clients may not pull it: show a login with --user NAME --password-stdin, or let a rule of `access` allow it.',
+  403: 'No rule lets this user pull it: `entrepot access explain USER pull IMAGE` shows what the rules say.',
   404: 'No upstream has it, or none shows it to the server: see the findings below. A tag that was just pushed: `entrepot refresh IMAGE`.',
   429: 'The upstream throttles, or this server limits its clients: wait; credentials of the upstream raise its limit (docs/limits.md).',
   503: 'The upstream cannot be reached, and the image is not cached: see the findings on the upstream.',

@@ -16,6 +16,8 @@ interface TokenDoorOptions {
   readonly guard: Guard;
   readonly catalogue: Catalogue;
   readonly names: OwnNames;
+  /** A repository that every token may pull, whatever the rules say. */
+  readonly openRepository: string;
 }
 
 const PATHS: ReadonlySet<string> = new Set(['/token', '/auth/token']);
@@ -59,13 +61,13 @@ async function answerToken(context: RequestContext, options: TokenDoorOptions): 
   try {
     principal = await identify(context, guard, form);
   } catch (error) {
-    if (error instanceof TooManyGuessesError) {
-      throw new OciError('TOOMANYREQUESTS', error.message, { retryAfter: error.retryAfter });
-    }
-    if (!(error instanceof CredentialError)) throw error;
+    if (!(error instanceof TooManyGuessesError || error instanceof CredentialError)) throw error;
     // Docker sends the credentials of Docker Hub to its mirrors: they are not ours, and open images need none.
     if (!isOpen(scopesIn(form ?? query), context, { ...options, ns: query.get('ns') ?? undefined })) {
-      throw new OciError('UNAUTHORIZED', error.message, { headers: { 'www-authenticate': BASIC } });
+      if (error instanceof CredentialError) {
+        throw new OciError('UNAUTHORIZED', error.message, { headers: { 'www-authenticate': BASIC } });
+      }
+      throw new OciError('TOOMANYREQUESTS', error.message, { retryAfter: error.retryAfter });
     }
     principal = ANONYMOUS;
   }
@@ -116,7 +118,7 @@ function scopesIn(parameters: URLSearchParams): readonly string[] {
 function isOpen(
   scopes: readonly string[],
   { host }: RequestContext,
-  { guard, catalogue, ns }: TokenDoorOptions & { readonly ns: string | undefined },
+  { guard, catalogue, openRepository, ns }: TokenDoorOptions & { readonly ns: string | undefined },
 ): boolean {
   if (scopes.length === 0 || scopes.length > MAX_SCOPES) return false;
   return scopes.every((scope) => {
@@ -127,6 +129,7 @@ function isOpen(
       const path = parseRegistryPath(resolved.path);
       if (path.kind !== 'tags') return false;
       const repository = qualifyRepository(resolved.registry, path.repository);
+      if (repository === openRepository) return true;
       const asked = { registry: resolved.registry.name, repository };
       return guard.authorize({ principal: ANONYMOUS, action: 'pull', repository: asked }).allowed;
     } catch (error) {

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdir, readFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { dirname } from 'node:path';
+import { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import bcrypt from 'bcryptjs';
 import { setup } from '../../src/cli/commands/clients/setup.ts';
 import { type DoctorOptions, type DoctorSurroundings, doctor } from '../../src/cli/commands/server/doctor.ts';
 import type { Finding, FindingId } from '../../src/doctor/index.ts';
@@ -14,7 +17,7 @@ import { buildImage } from '../support/image.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 import { freePort, Workspace } from '../support/processes.ts';
 import { testPem } from '../support/raw-server.ts';
-import { startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // `entrepot doctor` before servers, upstreams, images and clients that are well, and that are not.
 
@@ -135,6 +138,129 @@ describe('a server that runs', () => {
     const { warnings = [] } = await mirror.app.status();
     assert.equal(ran.findings.filter(({ id }) => id === 'server.config').length, warnings.length);
   });
+});
+
+describe('a server with users and rules', () => {
+  const PULL = { run: true, client: ['podman'] } as const;
+  let mirror: Mirror;
+  let upstream: ScriptedUpstream;
+  before(async () => {
+    const htpasswd = await workspace.file('htpasswd', `alice:${bcrypt.hashSync(SECRET, 4)}\n`);
+    upstream = await startScriptedUpstream();
+    upstream.add(buildImage({ seed: 'doctor access' }), 'private/app', ['latest']);
+    mirror = await startMirror({
+      registries: { apps: { upstreams: [upstream.url] } },
+      public_url: 'https://mirror.example.com',
+      access: { htpasswd, rules: [{ who: 'alice', may: ['pull'], on: ['apps/private/app'] }] },
+    });
+  });
+  after(async () => {
+    await mirror.stop();
+    await upstream.stop();
+  });
+
+  const examineAs = (user: string | undefined, password = '', options: Asked = {}): Promise<Ran> =>
+    examine(beside(mirror, upstream.url), {
+      image: 'apps/private/app',
+      ...(user !== undefined && { user, passwordStdin: true }),
+      ...options,
+      surroundings: { ...options.surroundings, stdin: Readable.from([password]) },
+    });
+
+  test('is asked as a client without a login: the canary is there, and an image of rules is not', async () => {
+    const ran = await examineAs(undefined);
+    assert.deepEqual([stateOf(ran, 'server.login'), stateOf(ran, 'canary.served')], ['ok', 'ok'], ran.out);
+    assert.match(one(ran, 'image.server').found, /status 401/);
+    assert.match(one(ran, 'image.server').remedy ?? '', /--user NAME --password-stdin/);
+  });
+
+  test('is asked as a user, whose password is shown nowhere', async () => {
+    const ran = await examineAs('alice', `${SECRET}\n`);
+    assert.equal(one(ran, 'server.login').found, 'alice is logged in');
+    assert.deepEqual([stateOf(ran, 'image.server'), stateOf(ran, 'canary.served'), ran.code], ['ok', 'ok', 0], ran.out);
+    assert.ok(!JSON.stringify(mirror.log).includes(SECRET));
+  });
+
+  test('refuses a wrong password', async () => {
+    const ran = await examineAs('alice', 'wrong');
+    assert.deepEqual([stateOf(ran, 'server.login'), ran.code], ['failed', 1]);
+    assert.match(one(ran, 'server.login').remedy ?? '', /password/);
+  });
+
+  test('tells a client that was refused from one that never asked', async () => {
+    // A client whose login is wrong: it asks, and takes the 401 for the end.
+    const curl = await workspace.file(
+      'refused/podman',
+      `#!/bin/sh\ncase "$*" in *entrepot-canary*) for each; do tag=\${each##*:}; done;\n` +
+        `curl --silent --output /dev/null ${mirror.url}/v2/library/entrepot-canary/manifests/$tag; echo unauthorized >&2; exit 1;; esac\n`,
+    );
+    await chmod(curl, 0o755);
+    const path = process.env['PATH'];
+    process.env['PATH'] = `${dirname(curl)}:${path}`;
+    try {
+      const ran = await examineAs(undefined, '', { ...PULL, surroundings: { hasProgram: () => true } });
+      assert.match(one(ran, 'canary.pull').found, /it asked the server, which refused it: .*unauthorized/);
+      assert.match(one(ran, 'canary.pull').remedy ?? '', /login/);
+    } finally {
+      process.env['PATH'] = path;
+    }
+  });
+
+  // Linux takes 0.0.0.0 for this machine, and the command does not.
+  test('at an address for which it makes no tokens says so', async () => {
+    await using other = await startMirror({ listen: '0.0.0.0:0', access: {} });
+    const url = `http://0.0.0.0:${new URL(other.url).port}`;
+    const ran = await examine({}, { server: url });
+    assert.match(one(ran, 'server.login').found, /no tokens at this address/);
+  });
+
+  test('is sent no password by plain HTTP, nor where the certificate is not trusted', async (t) => {
+    const port = Number(new URL(mirror.url).port);
+    const plain = await examine(
+      {},
+      {
+        server: `http://0.0.0.0:${port}`,
+        user: 'alice',
+        passwordStdin: true,
+        surroundings: { stdin: Readable.from([SECRET]) },
+      },
+    );
+    assert.match(one(plain, 'server.login').found, /the password of alice was not sent: plain HTTP/);
+    const seen: unknown[] = [];
+    const fake = createServer({ cert: testPem('server'), key: testPem('server-key') }, (request, response) => {
+      seen.push(request.headers.authorization);
+      if (request.url === '/readyz') response.end('ok');
+      else response.writeHead(401, { 'www-authenticate': 'Bearer realm="https://x/token"' }).end();
+    });
+    fake.listen(0);
+    await once(fake, 'listening');
+    t.after(() => fake.close());
+    const ran = await examine(
+      {},
+      {
+        server: `https://0.0.0.0:${(fake.address() as AddressInfo).port}`,
+        user: 'alice',
+        passwordStdin: true,
+        surroundings: { stdin: Readable.from([SECRET]) },
+      },
+    );
+    assert.equal(stateOf(ran, 'server.login'), 'failed', ran.out);
+    assert.ok(seen.length > 0 && seen.every((header) => header === undefined), JSON.stringify(seen));
+  });
+
+  for (const [title, options, input, expected] of [
+    ['a user without a password', { user: 'alice' }, '', /--user needs --password-stdin/],
+    ['a password without a user', { passwordStdin: true }, 'x', /--password-stdin needs --user/],
+    ['a name that is none', { user: 'a:b', passwordStdin: true }, 'x', /--user is no name/],
+    ['an empty password', { user: 'alice', passwordStdin: true }, '\n', /standard input is empty/],
+    ['a file', { user: 'alice', passwordStdin: true }, 'x'.repeat(5000), /more than 4096 bytes/],
+  ] as const) {
+    test(`refuses ${title} on the command line`, async () => {
+      const ran = await examine({}, { ...options, surroundings: { stdin: Readable.from([input]) } });
+      assert.equal(ran.code, 2);
+      assert.match(ran.err, expected);
+    });
+  }
 });
 
 describe('a server that does not run', () => {

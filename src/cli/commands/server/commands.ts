@@ -85,6 +85,8 @@ export function addServerCommands(program: Command, { actions, finish }: Command
     .option('--run', 'prove it: pull a canary of 2 KB with each client that is set up, and remove it again')
     .option('--wait', 'the same, but you start the pulls: the commands are shown')
     .option('--client <name>', 'only this client, as setup names it; may be repeated', collect)
+    .option('--user <name>', 'log in at the server as this user, where it has rules (access); needs --password-stdin')
+    .option('--password-stdin', 'read the password of --user from standard input')
     .option('--timeout <time>', 'for each step (10s without it; 1m for a pull)')
     .option('--json', 'print JSON')
     .addHelpText('after', DOCTOR_HELP)
@@ -134,6 +136,7 @@ Examples:
   entrepot doctor nginx:1.27                       why can this image not be pulled?
   entrepot doctor --run                            does docker (podman, …) on this machine use the server?
   entrepot doctor --server https://mirror.example.com --run       on a machine of its clients
+  pass show mirror/alice | entrepot doctor ghcr.io/ours/app --user alice --password-stdin
   entrepot doctor --json | jq '.findings[] | select(.state == "failed")'
 
 docker, containerd and podman fall back to the registry itself, without a message, when a mirror fails. The canary is an

@@ -7,6 +7,8 @@ import {
   diskFindings,
   type Finding,
   failed,
+  type Login,
+  loginFindings,
   ok,
   type PullBy,
   ServerClient,
@@ -35,6 +37,10 @@ export interface DoctorOptions extends CommandOptions {
   readonly wait?: boolean;
   /** Only these clients. @default those that are installed */
   readonly client?: readonly string[];
+  /** Logs in at the server as this user. @default as a client without a login */
+  readonly user?: string;
+  /** Reads the password of `user` from standard input. */
+  readonly passwordStdin?: boolean;
   /** For each step, as written: `10s`. */
   readonly timeout?: string;
 }
@@ -43,6 +49,8 @@ export interface DoctorOptions extends CommandOptions {
 export interface DoctorSurroundings extends Surroundings, ClientSurroundings {
   /** Whether a program is installed. @default searched in `PATH` */
   readonly hasProgram?: (name: string) => boolean;
+  /** Where the password is read from. @default standard input */
+  readonly stdin?: AsyncIterable<Buffer | string>;
 }
 
 /** Milliseconds for each step. */
@@ -64,6 +72,11 @@ export async function doctor(options: DoctorOptions, surroundings: DoctorSurroun
     output.err(`error: ${wrong}\n`);
     return EXIT.usage;
   }
+  const login = await loginOf(options, surroundings.stdin ?? process.stdin);
+  if (typeof login === 'string') {
+    output.err(`error: ${login}\n`);
+    return EXIT.usage;
+  }
   const line = new StatusLine((text) => output.err(text));
   const progress = (text: string): void => {
     if (isTerminal && !json) line.draw(text);
@@ -77,7 +90,7 @@ export async function doctor(options: DoctorOptions, surroundings: DoctorSurroun
       output.err(`Pull with: ${command}\n`);
     };
     try {
-      const examination = { options, timeout, pullTimeout, pullBy, signal, progress, onCommand, surroundings };
+      const examination = { options, login, timeout, pullTimeout, pullBy, signal, progress, onCommand, surroundings };
       const { findings, code } = await new Examination(examination).run();
       line.clear();
       show(findings, { output, json });
@@ -102,7 +115,12 @@ function show(
 
 /** What is wrong with the command line; undefined where nothing is. */
 function faultOf(options: DoctorOptions): string | undefined {
-  const { run, wait, server } = options;
+  const { run, wait, server, user, passwordStdin = false } = options;
+  if (user !== undefined && (user === '' || user.includes(':'))) return '--user is no name of a user';
+  if (user !== undefined && !passwordStdin) {
+    return '--user needs --password-stdin: other users of this machine could read a password on the command line';
+  }
+  if (user === undefined && passwordStdin) return '--password-stdin needs --user';
   if (run && wait) return '--run and --wait exclude each other: one pulls by itself, the other waits for you';
   if (options.timeout !== undefined && timeoutOf(options) === undefined) {
     return `--timeout ${options.timeout} is not a length of time; expected one such as 10s or 500ms`;
@@ -115,6 +133,29 @@ function faultOf(options: DoctorOptions): string | undefined {
   return isOrigin ? undefined : `--server ${server} is no address; expected one such as https://mirror.example.com`;
 }
 
+/** More than a password has: a file that was piped by mistake. */
+const MAX_PASSWORD_BYTES = 4096;
+
+/** The login that the command line gives; the words what is wrong with it. */
+async function loginOf(
+  { user }: DoctorOptions,
+  stdin: AsyncIterable<Buffer | string>,
+): Promise<Login | string | undefined> {
+  if (user === undefined) return undefined;
+  const pieces: Buffer[] = [];
+  for await (const piece of stdin) {
+    pieces.push(Buffer.from(piece as Buffer));
+    if (Buffer.concat(pieces).length > MAX_PASSWORD_BYTES) {
+      return `standard input has more than ${MAX_PASSWORD_BYTES} bytes, expected a password`;
+    }
+  }
+  // `echo` and files end with a newline, which is none of the password.
+  const password = Buffer.concat(pieces)
+    .toString('utf8')
+    .replace(/\r?\n$/, '');
+  return password === '' ? 'standard input is empty, expected a password' : { user, password };
+}
+
 function timeoutOf({ timeout }: DoctorOptions): number | undefined {
   const parsed = timeout === undefined ? undefined : parseDuration(timeout);
   return parsed === undefined || parsed === 0 || parsed > 2 ** 31 - 1 ? undefined : parsed;
@@ -122,6 +163,7 @@ function timeoutOf({ timeout }: DoctorOptions): number | undefined {
 
 interface ExaminationParts {
   readonly options: DoctorOptions;
+  readonly login: Login | undefined;
   readonly timeout: number;
   readonly pullTimeout: number;
   readonly pullBy: PullBy;
@@ -158,6 +200,7 @@ class Examination {
     if (!isConfigWrong && options.server === undefined) await this.#disk(loaded, status !== undefined);
     const server = url === undefined ? undefined : this.#clientOf(new URL(url).origin);
     try {
+      if (answers && server !== undefined) this.#findings.push(...(await loginFindings(server, this.#parts.login)));
       if (!isConfigWrong) await this.#upstreams(loaded, { status, server: answers ? server : undefined });
       await this.#clients(server, { answers, publicUrls: isConfigWrong ? [] : loaded.config.publicUrl });
     } finally {
