@@ -151,7 +151,14 @@ export interface Containerd {
 
 export async function startContainerd(
   workspace: Workspace,
-  { env: more = {} }: { env?: NodeJS.ProcessEnv } = {},
+  {
+    env: more = {},
+    cri,
+  }: {
+    env?: NodeJS.ProcessEnv;
+    /** A certs.d: the service that the kubelet uses is then there. @default it is not */
+    cri?: string;
+  } = {},
 ): Promise<Containerd> {
   const socket = workspace.path('containerd.sock');
   const config = await workspace.file(
@@ -159,11 +166,19 @@ export async function startContainerd(
     `version = 2
      root = "${workspace.path('containerd')}"
      state = "${workspace.path('containerd-state')}"
-     disabled_plugins = ["io.containerd.grpc.v1.cri"]
+     ${cri === undefined ? 'disabled_plugins = ["io.containerd.grpc.v1.cri"]' : ''}
      [grpc]
        address = "${socket}"
      [ttrpc]
-       address = "${socket}.ttrpc"`,
+       address = "${socket}.ttrpc"
+     ${
+       cri === undefined
+         ? ''
+         : `[plugins."io.containerd.grpc.v1.cri".containerd]
+       snapshotter = "native"
+     [plugins."io.containerd.grpc.v1.cri".registry]
+       config_path = "${cri}"`
+     }`,
   );
   // ctr itself asks the registry, so what it is to go through stands in its environment.
   const env = withSbin(more);

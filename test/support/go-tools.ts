@@ -13,6 +13,8 @@ interface GoTool {
   readonly package: string;
   /** As the module proxy has it. */
   readonly version: string;
+  /** `go install` refuses the go.mod of its module, for what that excludes: it is built from a module that requires its own. */
+  readonly excludes?: true;
   /**
    * The package is a test: it is built by `go test -c`, from a module that requires its module. These are the lines of
    * that module's go.sum which the public checksum database does not have.
@@ -27,6 +29,10 @@ export const GO_TOOLS = {
   oras: { package: 'oras.land/oras/cmd/oras', version: 'v1.3.6' },
   regctl: { package: 'github.com/regclient/regclient/cmd/regctl', version: 'v0.11.7' },
   helm: { package: 'helm.sh/helm/v3/cmd/helm', version: 'v3.22.0' },
+  /** Asks a container runtime for what the kubelet asks it for. */
+  crictl: { package: 'sigs.k8s.io/cri-tools/cmd/crictl', version: 'v1.37.0' },
+  buildkitd: { package: 'github.com/moby/buildkit/cmd/buildkitd', version: 'v0.34.2', excludes: true },
+  buildctl: { package: 'github.com/moby/buildkit/cmd/buildctl', version: 'v0.34.2', excludes: true },
   /** The ACME server that Let's Encrypt tests clients with: small, strict, and it rejects some requests at random. */
   pebble: { package: 'github.com/letsencrypt/pebble/v2/cmd/pebble', version: 'v2.10.3' },
   /** The conformance suite of distribution-spec 1.1.1, by the commit of that tag: its module has no tags of its own. */
@@ -86,7 +92,8 @@ export async function buildGoTool(name: GoToolName): Promise<void> {
   // In the same folder, so that the finished program is renamed to its place whole.
   const draft = await mkdtemp(join(toolsFolder(), `.${name}-`));
   try {
-    const built = tool.testSums === undefined ? await install(tool, draft) : await buildTest(tool, draft);
+    const inModule = tool.testSums !== undefined || tool.excludes === true;
+    const built = inModule ? await buildInModule(tool, draft) : await install(tool, draft);
     await rename(built, goTool(name));
   } finally {
     await rm(draft, { recursive: true, force: true });
@@ -98,13 +105,16 @@ async function install(tool: GoTool, draft: string): Promise<string> {
   return join(draft, tool.package.split('/').at(-1) as string);
 }
 
-async function buildTest(tool: GoTool, draft: string): Promise<string> {
-  await writeFile(join(draft, 'go.mod'), `module tools\n\ngo 1.22\n\nrequire ${tool.package} ${tool.version}\n`);
-  await writeFile(join(draft, 'go.sum'), (tool.testSums ?? []).map((sum) => `${tool.package} ${sum}\n`).join(''));
+/** In a module that requires the module of the tool, which is the first part of its package that has this version. */
+async function buildInModule({ package: path, version, testSums }: GoTool, draft: string): Promise<string> {
+  const module = testSums === undefined ? path.split('/').slice(0, 3).join('/') : path;
+  await writeFile(join(draft, 'go.mod'), `module tools\n\ngo 1.22\n\nrequire ${module} ${version}\n`);
+  await writeFile(join(draft, 'go.sum'), (testSums ?? []).map((sum) => `${path} ${sum}\n`).join(''));
   const built = join(draft, 'built');
-  await go(['-C', draft, 'test', '-trimpath', '-c', '-o', built, tool.package], {
+  const command = testSums === undefined ? ['build'] : ['test', '-c'];
+  await go(['-C', draft, ...command, '-trimpath', '-o', built, path], {
     GOFLAGS: '-mod=mod',
-    GONOSUMDB: tool.package,
+    ...(testSums !== undefined && { GONOSUMDB: path }),
   });
   return built;
 }
