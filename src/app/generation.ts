@@ -126,7 +126,9 @@ export async function createGeneration(
 }
 
 function helpPage(config: Config, catalogue: Catalogue, version: string): PageRow {
-  const help = { catalogue, publicUrls: config.publicUrl, version, forward: forwardHelpOf(config) };
+  const { access, publicUrl: publicUrls } = config;
+  const hidesUpstreams = access !== undefined;
+  const help = { catalogue, publicUrls, hidesUpstreams, version, forward: forwardHelpOf(config) };
   return {
     route: 'help',
     paths: ['/', '/help'],

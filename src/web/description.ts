@@ -19,7 +19,7 @@ export interface RegistryHelp {
   readonly name: string;
   readonly isDefault: boolean;
   readonly aliases: readonly string[];
-  /** The URLs of its upstreams, in order; without credentials. */
+  /** The URLs of its upstreams, in order; without credentials. Empty where rules decide who may do what. */
   readonly upstreams: readonly string[];
   readonly delivery: RegistrySpec['delivery'];
   readonly examples: NamingExamples;

@@ -50,9 +50,9 @@ ${namingList(help, language)}
 ${help.clients.map((setup) => clientSection(setup, help.url, language)).join('\n')}
 <h2>${words.registries}</h2>
 <table>
-<thead><tr><th>${words.registry}</th><th>${words.aliases}</th><th>${words.upstreams}</th></tr></thead>
+<thead><tr><th>${words.registry}</th><th>${words.aliases}</th>${showsUpstreams(help) ? `<th>${words.upstreams}</th>` : ''}</tr></thead>
 <tbody>
-${help.registries.map((registry) => registryRow(registry, language)).join('\n')}
+${help.registries.map((registry) => registryRow(registry, language, showsUpstreams(help))).join('\n')}
 </tbody>
 </table>
 <footer>entrepot ${escape(version)} · ${words.programs} <code>curl ${escape(help.url)}/help</code> · <a href="/healthz">${words.health}</a> · <a href="/metrics">${words.metrics}</a></footer>
@@ -113,7 +113,12 @@ function snippet(code: string): string {
   return `<div class="snippet"><pre tabindex="0">${escape(code)}</pre></div>`;
 }
 
-function registryRow(registry: RegistryHelp, language: Language): string {
+/** With rules, no page says where registries are fetched from. */
+function showsUpstreams({ registries }: HelpDescription): boolean {
+  return registries.some(({ upstreams }) => upstreams.length > 0);
+}
+
+function registryRow(registry: RegistryHelp, language: Language, withUpstreams: boolean): string {
   const { name, aliases, upstreams, isDefault, delivery, examples } = registry;
   const words = HELP_WORDS[language];
   const urls = upstreams.map((upstream) => `<code>${escape(upstream)}</code>`).join('<br>');
@@ -121,7 +126,8 @@ function registryRow(registry: RegistryHelp, language: Language): string {
   const marked = marks.map((mark) => ` <small>${mark}</small>`).join('');
   const first = `<strong>${escape(name)}</strong>${marked}<br><code>${escape(shortest(examples))}</code>`;
   const also = aliases.length === 0 ? '' : escape(aliases.join(', '));
-  return `<tr><td>${first}</td><td data-label="${words.aliases}">${also}</td><td data-label="${words.upstreams}">${urls}</td></tr>`;
+  const last = withUpstreams ? `<td data-label="${words.upstreams}">${urls}</td>` : '';
+  return `<tr><td>${first}</td><td data-label="${words.aliases}">${also}</td>${last}</tr>`;
 }
 
 function shortest({ bare, path, hostName, prefix, ns }: NamingExamples): string {

@@ -17,6 +17,8 @@ import { HELP_WORDS } from './words.ts';
 export interface HelpOptions {
   readonly catalogue: Pick<Catalogue, 'default' | 'domainSuffix' | 'list'>;
   readonly publicUrls: PublicUrls;
+  /** Says nothing of upstreams, whose addresses not every reader may know. @default false */
+  readonly hidesUpstreams?: boolean;
   readonly version: string;
   /** The forward proxy, where the server is one. */
   readonly forward?: ForwardHelp | undefined;
@@ -57,7 +59,7 @@ export function describeHelp(options: HelpOptions, request: HelpRequest): Page {
 
 /** The help as data. */
 export function createHelpDescription(
-  { catalogue, publicUrls, version, forward }: HelpOptions,
+  { catalogue, publicUrls, hidesUpstreams = false, version, forward }: HelpOptions,
   { host: asked, secure = false }: HelpRequest,
 ): HelpDescription {
   const { domainSuffix } = catalogue;
@@ -69,7 +71,7 @@ export function createHelpDescription(
   const defaultRegistry = catalogue.default.name;
   const registries = catalogue
     .list()
-    .map((registry) => describeRegistry(registry, { host, url, domainSuffix, defaultRegistry }));
+    .map((registry) => describeRegistry(registry, { host, url, domainSuffix, defaultRegistry, hidesUpstreams }));
   return {
     version,
     host,
@@ -85,6 +87,7 @@ export function createHelpDescription(
 /** The server as its examples name it. */
 interface NamedServer extends ServerAddress {
   readonly domainSuffix: string | undefined;
+  readonly hidesUpstreams: boolean;
 }
 
 function describeRegistry(registry: RegistrySpec, address: NamedServer): RegistryHelp {
@@ -94,7 +97,7 @@ function describeRegistry(registry: RegistrySpec, address: NamedServer): Registr
     name,
     isDefault,
     aliases,
-    upstreams: registry.upstreams.map(({ url }) => redactUrl(url)),
+    upstreams: (address.hidesUpstreams ? [] : registry.upstreams).map(({ url }) => redactUrl(url)),
     delivery,
     examples: namingExamples(
       { name, alias: aliases[0], inPath: isDotted(name) || pathNames.includes(name), isDefault },
