@@ -160,7 +160,7 @@ describe('buildkit', { ...needs('root', 'runc'), ...needsGoTools('buildkitd', 'b
       },
       logout: () => rm(join(config, 'config.json'), { force: true }),
       pull: async (name) => {
-        // A daemon for each build: it keeps the token of one for the next, whoever starts that.
+        // A daemon for each build: it keeps the token of one for the next, even of another user.
         const buildkitd = await workspace.start(daemon, { within: 60_000, ready });
         await buildctl('prune', '--all');
         await workspace.file('build/Dockerfile', `FROM ${name}\n`);

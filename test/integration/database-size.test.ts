@@ -130,8 +130,8 @@ describe('a cache of ten megabytes', () => {
     database.close();
     assert.deepEqual(
       tables.map(({ name }) => name),
-      // Of blobs, each row stands for a file of at least a block; of totals, there is one.
-      ['blobs', 'members', 'tags', 'totals', 'urls'],
+      // Of blobs, each row stands for a file of at least a block; of totals, there is one; a public repository has members.
+      ['blobs', 'members', 'public_repositories', 'tags', 'totals', 'urls'],
     );
   });
 });

@@ -208,7 +208,8 @@ describe('a server with users and rules', () => {
 
   // Linux takes 0.0.0.0 for this machine, and the command does not.
   test('at an address for which it makes no tokens says so', async () => {
-    await using other = await startMirror({ listen: '0.0.0.0:0', access: {} });
+    const htpasswd = workspace.path('htpasswd');
+    await using other = await startMirror({ listen: '0.0.0.0:0', access: { htpasswd } });
     const url = `http://0.0.0.0:${new URL(other.url).port}`;
     const ran = await examine({}, { server: url });
     assert.match(one(ran, 'server.login').found, /no tokens at this address/);

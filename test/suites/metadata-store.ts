@@ -151,8 +151,10 @@ export function metadataStoreSuite(name: string, make: MakeMetadataStore): void 
     test('knows a repository as public until that is deleted, and no other repository', async (t) => {
       const store = await make(t);
       const other = { ...NGINX, registry: 'ghcr.io' };
+      assert.equal(await store.putPublic(NGINX, { checkedAt: 1000, upstreams: 'a' }), false);
       assert.equal(await store.getPublic(NGINX), undefined);
-      await store.putPublic(NGINX, { checkedAt: 1000, upstreams: 'a' });
+      await store.putMembers(NGINX, [memberRecord(1)]);
+      assert.equal(await store.putPublic(NGINX, { checkedAt: 1000, upstreams: 'a' }), true);
       await store.putPublic(NGINX, { checkedAt: 2000, upstreams: 'b' });
       assert.deepEqual(await store.getPublic(NGINX), { checkedAt: 2000, upstreams: 'b' });
       assert.equal(await store.getPublic(other), undefined);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
+import { memberRecord } from '../../../test/suites/metadata-store.ts';
 import type { AnonymousSources, FailureKind, Origin, Repository } from '../../oci/index.ts';
 import { MemoryMetadataStore } from '../../store/index.ts';
 import { Telemetry } from '../../telemetry/index.ts';
@@ -56,9 +57,10 @@ function restart(): void {
   });
 }
 
-beforeEach(() => {
+beforeEach(async () => {
   now = 1_000_000_000;
   metadata = new MemoryMetadataStore();
+  await metadata.putMembers(APP, [memberRecord(1)]);
   changes = [];
   restart();
 });
@@ -156,6 +158,17 @@ describe('how long it holds', () => {
     const down = upstream('unavailable');
     assert.equal(await isPublic(sourcesOf(down)), true);
     assert.equal(await visibilities.isKnownPublic(APP, sourcesOf(down)), true);
+  });
+
+  test('what was asked for before it was pulled is kept from the first request after that', async () => {
+    await metadata.deleteMember(APP, memberRecord(1).digest);
+    const on = upstream('shown');
+    await isPublic(sourcesOf(on));
+    assert.equal(await metadata.getPublic(APP), undefined);
+    await metadata.putMembers(APP, [memberRecord(1)]);
+    await isPublic(sourcesOf(on));
+    assert.deepEqual(await metadata.getPublic(APP), { checkedAt: now, upstreams: 'https://hub.test' });
+    assert.equal(on.asked.length, 1);
   });
 
   test('what one upstream showed says nothing of the upstream that replaces it', async () => {

@@ -31,8 +31,11 @@ export interface VisibilityQuestion {
 
 interface Found extends PublicRecord {
   readonly isPublic: boolean;
+  /** Whether the database knows it: only what is public, and has been pulled. */
+  isStored: boolean;
 }
 
+const CANNOT_NOTE = 'Cannot note whether a repository is public';
 /** Repositories remembered. */
 const REMEMBERED = 10_000;
 /** Milliseconds that a repository is public without another check, where its tags are fresh for longer. */
@@ -69,6 +72,7 @@ export class RepositoryVisibilities {
     if (anonymous === undefined || first === undefined) return anonymous !== undefined;
     const known = await this.#lastFound(repository, anonymous);
     if (known !== undefined && isFresh(known.checkedAt, this.#freshFor(repository, known), this.#now())) {
+      if (known.isPublic && !known.isStored) await this.#store(repository, known);
       return known.isPublic;
     }
     const { registry } = repository;
@@ -106,7 +110,7 @@ export class RepositoryVisibilities {
       message: 'Cannot read whether a repository is public',
     });
     if (stored?.upstreams !== upstreams) return undefined;
-    const found = { ...stored, isPublic: true };
+    const found = { ...stored, isPublic: true, isStored: true };
     this.#known.set(key, found);
     return found;
   }
@@ -125,7 +129,12 @@ export class RepositoryVisibilities {
       for (const origin of anonymous.sources) {
         if (shown === 'shown') shown = await ask(repository, { origin: await origin(), wanted });
       }
-      const found = { isPublic: shown === 'shown', checkedAt: this.#now(), upstreams: anonymous.upstreams };
+      const found = {
+        isPublic: shown === 'shown',
+        checkedAt: this.#now(),
+        upstreams: anonymous.upstreams,
+        isStored: false,
+      };
       // Where tags are not listed, that says nothing about manifests.
       if (shown !== 'absent' || wanted !== 'list') await this.#note(repository, found);
       return { answer: found };
@@ -142,12 +151,19 @@ export class RepositoryVisibilities {
     if (wasPublic !== undefined && wasPublic !== found.isPublic) {
       telemetry.publish('visibility.changed', { ...repository, isPublic: found.isPublic });
     }
-    // Only what exists is written down: a client can ask for any number of names.
-    const { isPublic, checkedAt, upstreams } = found;
-    await attempt<unknown>(
-      () => (isPublic ? metadata.putPublic(repository, { checkedAt, upstreams }) : metadata.deletePublic(repository)),
-      { telemetry, message: 'Cannot note whether a repository is public' },
-    );
+    if (found.isPublic) return this.#store(repository, found);
+    await attempt(() => metadata.deletePublic(repository), { telemetry, message: CANNOT_NOTE });
+  }
+
+  /** Writes down that a repository is public; where nothing of it was pulled yet, the next request tries again. */
+  async #store(repository: Repository, found: Found): Promise<void> {
+    const { metadata, telemetry } = this.#options;
+    const { checkedAt, upstreams } = found;
+    const stored = attempt(() => metadata.putPublic(repository, { checkedAt, upstreams }), {
+      telemetry,
+      message: CANNOT_NOTE,
+    });
+    found.isStored = (await stored) ?? false;
   }
 }
 

@@ -114,8 +114,10 @@ export class MemoryMetadataStore implements MetadataStore {
     return this.#public.get(keyIn(repository, ''));
   }
 
-  async putPublic(repository: Repository, record: PublicRecord): Promise<void> {
-    this.#public.set(keyIn(repository, ''), record);
+  async putPublic(repository: Repository, record: PublicRecord): Promise<boolean> {
+    const hasMembers = [...this.#members.entries()].some(([, member]) => isSame(member.repository, repository));
+    if (hasMembers) this.#public.set(keyIn(repository, ''), record);
+    return hasMembers;
   }
 
   async deletePublic(repository: Repository): Promise<boolean> {

@@ -36,8 +36,11 @@ export interface MetadataStore {
 
   /** The record that a repository is public; undefined where that is not known. */
   getPublic(repository: Repository): Promise<PublicRecord | undefined>;
-  /** Records that a repository is public. The record is deleted with the last member of the repository, if not before. */
-  putPublic(repository: Repository, record: PublicRecord): Promise<void>;
+  /**
+   * Records that a repository is public; false where it has no members yet, and nothing was recorded. The record is deleted
+   * with the last of them, if not before: a client that asks for many repositories and pulls none adds no rows.
+   */
+  putPublic(repository: Repository, record: PublicRecord): Promise<boolean>;
   deletePublic(repository: Repository): Promise<boolean>;
 
   /** The record of a cached response by URL; undefined where there is none. */

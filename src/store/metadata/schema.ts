@@ -233,7 +233,8 @@ export const STATEMENTS = {
   leastRecentlyUsed: `SELECT digest, size, kind, stored_at, verified_at, read_at FROM blobs
     WHERE kind = 'mirrored' AND (read_at, digest) > (?, ?) ORDER BY read_at, digest LIMIT ?`,
   getPublic: 'SELECT checked_at, upstreams FROM public_repositories WHERE registry = ? AND repository = ?',
-  putPublic: `INSERT INTO public_repositories (registry, repository, checked_at, upstreams) VALUES (?, ?, ?, ?)
+  putPublic: `INSERT INTO public_repositories (registry, repository, checked_at, upstreams)
+    SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM members WHERE registry = ?1 AND repository = ?2)
     ON CONFLICT DO UPDATE SET checked_at = excluded.checked_at, upstreams = excluded.upstreams`,
   deletePublic: 'DELETE FROM public_repositories WHERE registry = ? AND repository = ?',
   totals: 'SELECT blobs, bytes, allocated, row_bytes FROM totals WHERE id = 1',

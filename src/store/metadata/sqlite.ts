@@ -177,9 +177,9 @@ export class SqliteMetadataStore implements MetadataStore {
     return row && { checkedAt: row['checked_at'] as number, upstreams: row['upstreams'] as string };
   }
 
-  async putPublic({ registry, repository }: Repository, { checkedAt, upstreams }: PublicRecord): Promise<void> {
-    if (!this.#mayAdd() && this.#row('getPublic', registry, repository) === undefined) return;
-    this.#change('putPublic', registry, repository, checkedAt, upstreams);
+  async putPublic({ registry, repository }: Repository, { checkedAt, upstreams }: PublicRecord): Promise<boolean> {
+    if (!this.#mayAdd() && this.#row('getPublic', registry, repository) === undefined) return false;
+    return this.#change('putPublic', registry, repository, checkedAt, upstreams);
   }
 
   async deletePublic({ registry, repository }: Repository): Promise<boolean> {
