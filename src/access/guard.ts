@@ -1,14 +1,18 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Accounts, LiveToken } from './accounts.ts';
+import { isPasswordOf, NO_PASSWORD as NO_STORED_PASSWORD } from './argon2.ts';
 import { BcryptThread } from './bcrypt-thread.ts';
 import { type AccessRequest, type Action, ALLOWED, type Decision, repositoryName } from './gate.ts';
 import { Passwords, type StoredPassword } from './passwords.ts';
 import { Policy, type PolicySpec } from './policy.ts';
 import { ANONYMOUS, nameOf, type Principal } from './principal.ts';
 import { CredentialError } from './refusal.ts';
+import { isWithin } from './scope.ts';
+import { isTokenShaped } from './token-text.ts';
 import { TOKEN_LIFETIME, type TokenHolder, type Tokens } from './tokens.ts';
 import { UserFile } from './users.ts';
 
-/** A hash of a password that is not known. */
+/** A bcrypt hash of a password that is not known. */
 const NO_PASSWORD = '$2b$10$oP8azoNm4UjZKWEP.PxxcOGvfkutczrqEq7PcG9e2SZfurvDXCPDi';
 /** One for the process: a reload makes another guard, and no other thread. */
 const BCRYPT = new BcryptThread();
@@ -36,9 +40,20 @@ export interface GuardOptions extends PolicySpec {
   readonly htpasswd?: string | undefined;
   /** The user of the forward proxy, whose password is not hashed. Read at each use. */
   readonly plainUser?: { readonly name: string; readonly password: () => Promise<string> } | undefined;
+  /** Stored users and tokens. @default none, and none can be stored */
+  readonly accounts?: Accounts | undefined;
   /** Live as long as the process, so that a reload logs no client out. */
   readonly tokens: Tokens;
   readonly onWarning: (message: string) => void;
+}
+
+/** Whom rules can be for. */
+export interface KnownPrincipals {
+  /** Every user who can log in, disabled ones included; a name that is in two places is here twice. */
+  readonly users: readonly string[];
+  readonly tokens: readonly Pick<LiveToken, 'name' | 'owner'>[];
+  /** False where the stored ones are not known. */
+  readonly isComplete: boolean;
 }
 
 /** Identifies clients and decides what they may. Every request of a server with `access:` passes it. */
@@ -54,7 +69,7 @@ export class Guard {
     const { htpasswd, onWarning, tokens } = options;
     const versionOf = (hash: string): string => tokens.versionOf(hash);
     this.#users = htpasswd === undefined ? undefined : new UserFile(htpasswd, { onWarning, versionOf });
-    this.#passwords = new Passwords({ compareNone: (password) => BCRYPT.compare(password, NO_PASSWORD) });
+    this.#passwords = new Passwords({ none: () => (options.accounts?.hasUsers === true ? NONE_STORED : NONE_IN_FILE) });
   }
 
   /** @throws {HtpasswdError} */
@@ -64,10 +79,24 @@ export class Guard {
     return guard;
   }
 
-  /** The users that can log in. */
-  get users(): readonly string[] {
+  /** Whether any client can log in at all. */
+  get hasLogins(): boolean {
+    const { accounts, plainUser } = this.#options;
+    return plainUser !== undefined || accounts?.isEmpty === false || (this.#users?.names.length ?? 0) > 0;
+  }
+
+  get known(): KnownPrincipals {
+    const { accounts } = this.#options;
+    const stored = accounts?.users.map(({ name }) => name) ?? [];
+    const users = [...stored, ...this.configuredUsers.map(({ name }) => name)];
+    return { users, tokens: accounts?.tokens ?? [], isComplete: true };
+  }
+
+  /** The users that the configuration has, and where. A stored user of the name has precedence. */
+  get configuredUsers(): readonly { readonly name: string; readonly from: 'htpasswd' | 'forward_proxy' }[] {
     const { plainUser } = this.#options;
-    return [...(this.#users?.names ?? []), ...(plainUser === undefined ? [] : [plainUser.name])];
+    const inFile = (this.#users?.names ?? []).map((name) => ({ name, from: 'htpasswd' }) as const);
+    return plainUser === undefined ? inFile : [...inFile, { name: plainUser.name, from: 'forward_proxy' }];
   }
 
   /** @throws {CredentialError} for a credential that is not valid @throws {TooManyGuessesError} */
@@ -77,9 +106,11 @@ export class Guard {
     if (authorization.length > MAX_HEADER) throw new CredentialError();
     const bearer = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
     if (bearer !== undefined) {
+      if (isTokenShaped(bearer)) return { principal: this.redeem(bearer), shown: true };
       const holder = audience === undefined ? undefined : this.#options.tokens.verify(bearer, audience);
       if (holder === undefined || holder.version !== (await this.#versionOf(holder.principal)))
         throw new CredentialError();
+      if (holder.principal.kind === 'token') this.#options.accounts?.noteUse(holder.principal.name);
       return { principal: holder.principal, shown: true };
     }
     const basic = parseBasic(authorization);
@@ -87,19 +118,33 @@ export class Guard {
     return { principal: await this.logIn({ ...basic, address }), shown: true };
   }
 
-  /** The user of a name and password. @throws {CredentialError} {TooManyGuessesError} */
+  /**
+   * The user of a name and password, or the token in place of a password: then any name will do, since clients do not log in without
+   * one. @throws {CredentialError} {TooManyGuessesError}
+   */
   async logIn(credential: {
     readonly name: string;
     readonly password: string;
     readonly address: string;
   }): Promise<Principal> {
     await this.#users?.refresh();
-    const { name } = credential;
+    const { name, password } = credential;
+    // Not slowed down: 256 random bits are not guessed.
+    if (isTokenShaped(password)) return this.redeem(password);
     if (await this.#passwords.check(credential, await this.#storedOf(name))) return { kind: 'user', name };
     throw new CredentialError();
   }
 
-  /** A token for a principal that was identified before. @param audience the host that the client uses */
+  /** The principal of a token of ours. @throws {CredentialError} for a mistyped, revoked or expired one, or of a user who is refused */
+  redeem(text: string): Principal {
+    const { accounts } = this.#options;
+    const token = accounts?.tokenOf(text);
+    if (token === undefined) throw new CredentialError();
+    accounts?.noteUse(token.name);
+    return { kind: 'token', name: token.name };
+  }
+
+  /** A signed token for a principal that was identified before. @param audience the host that the client uses */
   async issue(principal: Principal, audience: string): Promise<{ readonly token: string; readonly expiresIn: number }> {
     const version = await this.#versionOf(principal);
     // Removed between the two.
@@ -107,27 +152,51 @@ export class Guard {
     return { token: this.#options.tokens.issue({ principal, version }, audience), expiresIn: TOKEN_LIFETIME };
   }
 
-  /** Whether a principal may do this; for a user, only while the user exists. */
+  /** Whether a principal may do this; for a user or token, only while it exists and is not disabled. */
   authorize(request: AccessRequest): Decision {
     const { principal, action, repository } = request;
     const reason = reasonFor(request);
     const refused: Decision = { allowed: false, reason };
-    if (principal.kind === 'user' && !this.#exists(principal.name)) return refused;
+    const judged = this.#judged(principal);
+    if (judged === undefined) return refused;
     if (action === 'connect') return ALLOWED;
     // The list is filtered name by name afterwards.
     const isList = action === 'catalog' && repository?.repository === '';
-    if (isList) return this.#policy.mayAnywhere(principal, action) ? ALLOWED : refused;
-    const ruling = this.#policy.decide(request);
+    const { scope } = judged;
+    if (scope !== undefined && !(isList ? scope.may.has(action) : isWithin(scope, request))) return refused;
+    if (isList) return this.#policy.mayAnywhere(judged.principal, action) ? ALLOWED : refused;
+    const ruling = this.#policy.decide({ ...request, principal: judged.principal });
     if (ruling === undefined) return refused;
     return ruling.onlyPublic ? { allowed: true, onlyPublic: true, reason } : ALLOWED;
   }
 
+  /** The principal whose rules decide, and what narrows them; undefined for one that is gone or disabled. */
+  #judged(principal: Principal): { readonly principal: Principal; readonly scope?: LiveToken['scope'] } | undefined {
+    const { kind } = principal;
+    if (kind === 'anonymous') return { principal };
+    if (kind === 'user') return this.#exists(principal.name) ? { principal } : undefined;
+    const token = this.#options.accounts?.token(principal.name);
+    if (token === undefined) return undefined;
+    const { owner, scope } = token;
+    return { principal: owner === undefined ? principal : { kind: 'user', name: owner }, scope };
+  }
+
   #exists(name: string): boolean {
+    const stored = this.#options.accounts?.user(name);
+    if (stored !== undefined) return !stored.disabled;
     return this.#options.plainUser?.name === name || this.#users?.get(name) !== undefined;
   }
 
   async #storedOf(name: string): Promise<StoredPassword | undefined> {
-    const { plainUser, tokens } = this.#options;
+    const { accounts, plainUser, tokens } = this.#options;
+    // First: a disabled user is refused although a line in a file has the name too.
+    const stored = accounts?.user(name);
+    if (stored !== undefined) {
+      const { disabled, password: hash } = stored;
+      if (disabled) return undefined;
+      const compare = (password: string) => isPasswordOf(hash, password);
+      return { version: tokens.versionOf(hash), compare };
+    }
     if (plainUser?.name === name) {
       const expected = await plainUser.password();
       const compare = (password: string) => Promise.resolve(isSame(password, expected));
@@ -139,9 +208,17 @@ export class Guard {
   }
 
   async #versionOf(principal: Principal): Promise<TokenHolder['version'] | undefined> {
-    return principal.kind === 'anonymous' ? '' : (await this.#storedOf(principal.name))?.version;
+    const { accounts, tokens } = this.#options;
+    const { kind } = principal;
+    if (kind === 'anonymous') return '';
+    if (kind === 'user') return (await this.#storedOf(principal.name))?.version;
+    const token = accounts?.token(principal.name);
+    return token === undefined ? undefined : tokens.versionOf(token.hash);
   }
 }
+
+const NONE_IN_FILE = { compare: (password: string) => BCRYPT.compare(password, NO_PASSWORD) };
+const NONE_STORED = { compare: (password: string) => isPasswordOf(NO_STORED_PASSWORD, password) };
 
 function reasonFor({ principal, action, repository }: AccessRequest): string {
   return `${nameOf(principal)} may not ${VERBS[action]} ${repositoryName(repository)}`.trimEnd();

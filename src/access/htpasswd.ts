@@ -1,3 +1,5 @@
+import { faultOfName } from './names.ts';
+
 /** A line that cannot be used. The message quotes neither the hash nor the password. */
 export interface HtpasswdProblem {
   /** From 1. */
@@ -14,10 +16,7 @@ export interface Htpasswd {
 const BCRYPT = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 /** 2¹⁴ rounds take seconds of a core, for each password that a client sends. */
 const MAX_COST = 14;
-/** As a rule can name it: see `who` in docs/access.md. */
-const NAME = /^[^:@\s\p{Cc}][^:\s\p{Cc}]{0,127}$/u;
 const REMEDY = 'make the line with `htpasswd -B FILE USER`';
-const RESERVED: ReadonlySet<string> = new Set(['anonymous']);
 
 /** Reads the contents of an htpasswd file with bcrypt hashes (Apache `htpasswd -B`). Pure. */
 export function parseHtpasswd(text: string): Htpasswd {
@@ -37,8 +36,8 @@ export function parseHtpasswd(text: string): Htpasswd {
 }
 
 function faultOf(name: string, hash: string, users: ReadonlyMap<string, string>): string | undefined {
-  if (!NAME.test(name)) return 'the name of a user has 1 to 128 characters, no blanks or colons, and no @ in front';
-  if (RESERVED.has(name)) return `${name} stands for every client, and cannot be the name of a user; rename it`;
+  const fault = faultOfName(name, 'user');
+  if (fault !== undefined) return fault;
   if (users.has(name)) return `${name} has a line already; remove one of the two`;
   const cost = BCRYPT.exec(hash)?.[1];
   if (cost === undefined) return `${kindOf(hash)}, and only bcrypt is accepted; ${REMEDY}`;

@@ -5,11 +5,12 @@
  * answers the client itself. What a server without rules does not need is loaded by {@link loadGuard} alone.
  */
 
+export type { AccountChange, Accounts, NewToken } from './accounts.ts';
 export { type AccessRequest, type Action, type Authorize, type Decision, openGate } from './gate.ts';
-export type { Guard, GuardOptions, Identity } from './guard.ts';
+export type { Guard, GuardOptions, Identity, KnownPrincipals } from './guard.ts';
 export type { PolicySpec, Ruling } from './policy.ts';
-export { ANONYMOUS, type Principal } from './principal.ts';
-export { CredentialError, TooManyGuessesError } from './refusal.ts';
+export { ANONYMOUS, nameOf, type Principal } from './principal.ts';
+export { AccountError, CredentialError, TooManyGuessesError } from './refusal.ts';
 export type { Tokens } from './tokens.ts';
 
 /** What `access:` needs: the guard, its tokens and the policy. */

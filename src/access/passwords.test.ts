@@ -12,7 +12,7 @@ function stage() {
     hashed += 1;
     return Promise.resolve(password === RIGHT);
   };
-  const passwords = new Passwords({ compareNone: compare, now: () => now });
+  const passwords = new Passwords({ none: () => ({ compare }), now: () => now });
   const stored = { version: '1', compare };
   const check = (password: string, { name = 'alice', address = 'x', known = true } = {}): Promise<boolean> =>
     passwords.check({ name, password, address }, known ? stored : undefined);

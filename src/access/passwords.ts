@@ -1,9 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { ConcurrencyLimit, Lru } from '../lib/index.ts';
+import { Lru } from '../lib/index.ts';
 import { TooManyGuessesError } from './refusal.ts';
 
-/** One thread hashes: more at once would only wait longer there. */
-const HASHES_AT_ONCE = 1;
 const MAX_WAITING = 32;
 /** Guesses that fail before a name has to wait, and an address, which many clients may share. */
 const FREE_FOR_NAME = 5;
@@ -16,9 +14,10 @@ const REMEMBERED_KEPT = 1024;
 /** Stands for a user who is not there. */
 const NO_VERSION = '';
 const WATCHED_KEPT = 10_000;
+
 interface PasswordsOptions {
-  /** Compares with no password at all: the answer for an unknown user takes as long as for a known one. */
-  readonly compareNone: (password: string) => Promise<unknown>;
+  /** Compares with no password at all: the answer for an unknown user takes as long as for a known one. Asked at each use. */
+  readonly none: () => Pick<StoredPassword, 'compare'>;
   /** Milliseconds. @default Date.now */
   readonly now?: () => number;
 }
@@ -43,7 +42,7 @@ interface Guesses {
  * each request costs one hash. Wrong ones are slowed down per name and per address, before anything is hashed.
  */
 export class Passwords {
-  readonly #compareNone: PasswordsOptions['compareNone'];
+  readonly #none: PasswordsOptions['none'];
   readonly #now: () => number;
   readonly #secret = randomBytes(32);
   readonly #remembered = new Lru<string>({ maxWeight: REMEMBERED_KEPT });
@@ -53,11 +52,10 @@ export class Passwords {
    */
   readonly #wrong = new Lru<string>({ maxWeight: REMEMBERED_KEPT });
   readonly #guesses = new Lru<Guesses>({ maxWeight: WATCHED_KEPT });
-  readonly #hashing = new ConcurrencyLimit(HASHES_AT_ONCE);
   #waiting = 0;
 
-  constructor({ compareNone, now = Date.now }: PasswordsOptions) {
-    this.#compareNone = compareNone;
+  constructor({ none, now = Date.now }: PasswordsOptions) {
+    this.#none = none;
     this.#now = now;
   }
 
@@ -85,11 +83,8 @@ export class Passwords {
     try {
       // Counted before the hash is computed: guesses that are sent together do not all pass for the first.
       for (const each of watched) this.#fail(each);
-      const isRight = await this.#hashing.run(async () => {
-        if (stored !== undefined) return stored.compare(password);
-        await this.#compareNone(password);
-        return false;
-      });
+      const { compare } = stored ?? this.#none();
+      const isRight = await compare(password);
       if (!isRight || stored === undefined) {
         this.#wrong.set(key, version);
         return false;

@@ -1,11 +1,11 @@
 import { compileGlob } from '../lib/index.ts';
 import type { Repository } from '../oci/index.ts';
 import type { AccessRequest, Action } from './gate.ts';
-import type { Principal } from './principal.ts';
+import { nameOf, type Principal } from './principal.ts';
 
 /** A rule as it is configured; its patterns are canonical: `registry/repository` or `mirror:NAME/path`. */
 export interface RuleSpec {
-  /** `anonymous` (every client), `@group`, or the name of a user. */
+  /** `anonymous` (every client), `@group`, the name of a user, or `token:NAME`. */
   readonly who: readonly string[];
   readonly may: readonly Action[];
   /** Patterns of what `pull` and `catalog` concern: `*` within one component, `**` across. */
@@ -21,7 +21,8 @@ export interface PolicySpec {
 
 interface Rule {
   readonly everyone: boolean;
-  readonly users: ReadonlySet<string>;
+  /** Users by their name, tokens as `token:NAME`: no user has a colon in the name. */
+  readonly members: ReadonlySet<string>;
   readonly may: ReadonlySet<Action>;
   readonly on: readonly Pattern[];
   readonly coversPrivate: boolean;
@@ -35,7 +36,7 @@ export interface Ruling {
   readonly onlyPublic: boolean;
 }
 
-interface Pattern {
+export interface Pattern {
   readonly isMirror: boolean;
   readonly matches: (text: string) => boolean;
 }
@@ -51,9 +52,9 @@ export class Policy {
   constructor({ groups, rules }: PolicySpec) {
     this.#rules = rules.map(({ who, may, on, private: coversPrivate = false }) => ({
       everyone: who.includes('anonymous'),
-      users: new Set(who.flatMap((name) => (name.startsWith('@') ? membersOf(groups, name.slice(1)) : [name]))),
+      members: new Set(who.flatMap((name) => (name.startsWith('@') ? membersOf(groups, name.slice(1)) : [name]))),
       may: new Set(may),
-      on: on.map((text) => ({ isMirror: text.startsWith(MIRROR), matches: compileGlob(text) })),
+      on: on.map(compilePattern),
       coversPrivate,
     }));
   }
@@ -83,15 +84,20 @@ function membersOf(groups: PolicySpec['groups'], name: string): readonly string[
 }
 
 /** A rule for `anonymous` is for every client: to log in takes nothing away. */
-function concerns({ everyone, users }: Pick<Rule, 'everyone' | 'users'>, principal: Principal): boolean {
-  return everyone || names({ users }, principal);
+function concerns({ everyone, members }: Pick<Rule, 'everyone' | 'members'>, principal: Principal): boolean {
+  return everyone || names({ members }, principal);
 }
 
-function names({ users }: Pick<Rule, 'users'>, principal: Principal): boolean {
-  return principal.kind === 'user' && users.has(principal.name);
+function names({ members }: Pick<Rule, 'members'>, principal: Principal): boolean {
+  return principal.kind !== 'anonymous' && members.has(nameOf(principal));
 }
 
-function covers({ on }: Rule, action: Action, repository: Repository | undefined): boolean {
+export function compilePattern(text: string): Pattern {
+  return { isMirror: text.startsWith(MIRROR), matches: compileGlob(text) };
+}
+
+/** Whether the patterns cover what an action concerns. */
+export function covers({ on }: Pick<Rule, 'on'>, action: Action, repository: Repository | undefined): boolean {
   if (!ON_REPOSITORIES.has(action)) return true;
   if (repository === undefined || repository.repository === '') return false;
   const text = `${repository.registry}/${repository.repository}`;

@@ -18,3 +18,8 @@ export class TooManyGuessesError extends Error {
     this.retryAfter = retryAfter;
   }
 }
+
+/** A change of users or tokens that cannot be made. The message names the remedy and never a password. */
+export class AccountError extends Error {
+  override readonly name = 'AccountError';
+}

@@ -1,6 +1,6 @@
 import { createHmac, generateKeyPairSync, type KeyObject, randomBytes, sign, verify } from 'node:crypto';
 import { Lru } from '../lib/index.ts';
-import type { Principal } from './principal.ts';
+import { ANONYMOUS, type Principal } from './principal.ts';
 
 /** Seconds that a token is valid. Docker keeps one for at least 60. */
 export const TOKEN_LIFETIME = 300;
@@ -12,7 +12,7 @@ const VERIFIED_KEPT = 1024;
 interface Claims {
   readonly sub: string;
   readonly kind: Principal['kind'];
-  /** Changes with the password of a user: tokens from before are then refused. */
+  /** Changes with the password of a user, and with a token of ours: those from before are then refused. */
   readonly version: string;
   /** The host that the token was made for. */
   readonly aud: string;
@@ -57,7 +57,7 @@ export class Tokens {
   /** @param audience the host that the client uses */
   issue({ principal, version }: TokenHolder, audience: string): string {
     const iat = Math.floor(this.#now() / 1000);
-    const sub = principal.kind === 'user' ? principal.name : '';
+    const sub = principal.kind === 'anonymous' ? '' : principal.name;
     const claims: Claims = { sub, kind: principal.kind, version, aud: audience, iat, exp: iat + TOKEN_LIFETIME };
     const signed = `${this.#header}.${encode(claims)}`;
     return `${signed}.${sign(null, Buffer.from(signed), this.#privateKey).toString('base64url')}`;
@@ -68,7 +68,8 @@ export class Tokens {
     if (token.length > MAX_LENGTH) return undefined;
     const claims = this.#verified.get(token) ?? this.#check(token);
     if (claims === undefined || claims.aud !== audience || claims.exp * 1000 <= this.#now()) return undefined;
-    const principal: Principal = claims.kind === 'user' ? { kind: 'user', name: claims.sub } : { kind: 'anonymous' };
+    const { kind, sub } = claims;
+    const principal: Principal = kind === 'anonymous' ? ANONYMOUS : { kind, name: sub };
     return { principal, version: claims.version };
   }
 

@@ -4,6 +4,7 @@
  * Each operation is one definition of name, gate action, input, answer and handler. This room never parses a command line
  * and never serves a client of the registry.
  */
+export { type AccountContext, type AccountRules, type TokensAnswer, type UsersAnswer } from './account-operations.ts';
 export { ControlError, callControl } from './client.ts';
 export type { Operation } from './operation.ts';
 export {

@@ -3,11 +3,12 @@ import type { PullThrough, Scrub, Selection, TagRefreshOptions, UrlSelection } f
 import type { Repository } from '../oci/index.ts';
 import { type Catalogue, parseImagePattern } from '../routing/index.ts';
 import type { MetadataStore } from '../store/index.ts';
+import { ACCOUNT_OPERATIONS, type AccountContext } from './account-operations.ts';
 import type { Operation } from './operation.ts';
 import { type ServerStatus, serverStatus } from './status.ts';
 
 /** What the operations of a running server act on. */
-export interface OperationContext extends Pick<TagRefreshOptions, 'originFor'> {
+export interface OperationContext extends Pick<TagRefreshOptions, 'originFor'>, AccountContext {
   readonly cache: Pick<PullThrough, 'collect' | 'purge' | 'refresh' | 'scrub'>;
   /** The registries of the current generation. */
   readonly catalogue: Catalogue;
@@ -251,7 +252,7 @@ const scrubLook: Operation<object, ScrubProgress | null, ScrubContext> = {
 };
 
 /** Every operation of a running server. */
-export const OPERATIONS = { status, reload, gc, purge, refresh, scrub, scrubLook };
+export const OPERATIONS = { status, reload, gc, purge, refresh, scrub, scrubLook, ...ACCOUNT_OPERATIONS };
 
 const URL_PATTERN = /^mirror:([^/]+)(\/.*)?$/s;
 

@@ -14,11 +14,13 @@ import { createGeneration, describeUpstreams, type Generation, type ProcessConte
 import { openParts, type ServerParts } from './parts.ts';
 import { Reloader } from './reload.ts';
 import {
+  accountRulesOf,
   acmeSpecsOf,
   authorityOf,
   checkOwnFiles,
   diskReadingOf,
   frontDoorOptionsOf,
+  keepAccounts,
   loadGuard,
 } from './settings/index.ts';
 
@@ -110,6 +112,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
     metrics: () => metrics.text(),
     ownPorts: () => ownPorts,
     openTunnels,
+    accounts: config.cache === 'off' ? undefined : keepAccounts(config.cache.dir, parts),
     tokens: keepTokens(),
     pseudonym: createPseudonym(),
     canary: new Canary(),
@@ -243,7 +246,8 @@ async function openControl(server: RunningServer): Promise<void> {
   const { live, parts, reloader, processContext } = server;
   const { cache, storage, cleanups, upstreamSets } = parts;
   const { config } = live.current;
-  if (config.cache === 'off') return;
+  const { accounts } = processContext;
+  if (config.cache === 'off' || accounts === undefined) return;
   const control = createControl({
     path: controlSocketPath(config.cache.dir),
     operations: Object.values(OPERATIONS),
@@ -260,6 +264,12 @@ async function openControl(server: RunningServer): Promise<void> {
       },
       status: () => statusOf(server),
       reload: () => reloader.reload(),
+      accounts,
+      accountRules() {
+        const { config, upstreams, guard } = live.current;
+        const { catalogue } = upstreams;
+        return accountRulesOf(config, { catalogue, others: guard?.configuredUsers ?? [] });
+      },
     },
   });
   cleanups.push(() => control.close());

@@ -1,4 +1,4 @@
-import { openGate, type Tokens } from '../access/index.ts';
+import { type Accounts, type Guard, openGate, type Tokens } from '../access/index.ts';
 import type { AcmeCertificates } from '../acme/index.ts';
 import type { UpstreamStatus } from '../admin/index.ts';
 import { CANARY_REPOSITORY, type Canary, createCanaryDoor } from '../canary/index.ts';
@@ -35,8 +35,10 @@ export interface Generation {
   readonly config: Config;
   /** Where the configuration came from. */
   readonly source: string;
-  /** Warnings about the configuration in effect. */
+  /** Warnings about the configuration in effect, and the users there are now. */
   readonly notes: readonly ConfigProblem[];
+  /** Undefined without `access:`. */
+  readonly guard: Guard | undefined;
   readonly upstreams: UpstreamSet;
   /** Handles every request to this server. */
   readonly handle: RequestHandler;
@@ -57,7 +59,9 @@ export interface ProcessContext
   readonly metrics: () => Promise<Page>;
   readonly ownPorts: () => ReadonlySet<number>;
   readonly openTunnels: OpenTunnels;
-  /** The tokens of clients; made at the first use, and kept over reloads. */
+  /** Stored users and tokens, opened at the first use. Undefined where the cache is off. */
+  readonly accounts: (() => Promise<Accounts>) | undefined;
+  /** The signed tokens of clients; made at the first use, and kept over reloads. */
   readonly tokens: () => Promise<Tokens>;
   /** The name of this process in `Via`. */
   readonly pseudonym: string;
@@ -82,6 +86,7 @@ export async function createGeneration(
   const names = ownNamesOf(config);
   const guard = await guardOf(config, {
     catalogue,
+    accounts: processContext.accounts,
     tokens: processContext.tokens,
     onWarning: (message) => telemetry.publish('warning', { message, error: undefined }),
   });
@@ -119,10 +124,21 @@ export async function createGeneration(
   });
   const forwardParts = { guard, dispatch: handle, admission, ownPorts, openTunnels, pseudonym };
   const forward = await forwardOf(config, { catalogue, clients, transport, telemetry, authority, ...forwardParts });
-  const notes = notesOf({ config, settings, layerNotes }, catalogue, guard?.users);
-  for (const note of notes) processContext.log.warn(formatProblem(note));
+  const notesNow = () => notesOf({ config, settings, layerNotes }, catalogue, guard?.known);
+  for (const note of notesNow()) processContext.log.warn(formatProblem(note));
   const registries = new Set([...catalogue.list(), ...config.mirrors].map(({ name }) => name));
-  return { config, source, notes, upstreams, handle, forward, registries };
+  return {
+    config,
+    source,
+    get notes() {
+      return notesNow();
+    },
+    guard,
+    upstreams,
+    handle,
+    forward,
+    registries,
+  };
 }
 
 function helpPage(config: Config, catalogue: Catalogue, version: string): PageRow {

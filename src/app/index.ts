@@ -7,6 +7,7 @@
 export { type App, startApp } from './app.ts';
 export type { Generation, ProcessContext } from './generation.ts';
 export {
+  accountRulesOf,
   authorityPlaceOf,
   ClientPool,
   cacheOptionsOf,
@@ -15,9 +16,11 @@ export {
   checkTargetsOf,
   checkTlsFiles,
   composeRegistries,
+  configuredUsersOf,
   explainAccess,
   loadLateParts,
   logFormatOf,
   notesOf,
+  openAccounts,
   SettingsError,
 } from './settings/index.ts';

@@ -5,6 +5,8 @@ import type { Output } from './output.ts';
 
 /** Errors whose message says everything, by name: their classes are not loaded for every command. */
 const EXPLAINED: Readonly<Record<string, number>> = {
+  AccessStoreError: EXIT.failure,
+  AccountError: EXIT.failure,
   SettingsError: EXIT.config,
   AuthorityError: EXIT.failure,
   ControlError: EXIT.failure,

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { normalizeArguments, withCommand } from './argv.ts';
 import type { CommandContext } from './command.ts';
 import {
+  addAccountCommands,
   addCacheCommands,
   addClientCommands,
   addConfigCommands,
@@ -73,6 +74,7 @@ async function createProgram(context: CommandContext<Actions>): Promise<Command>
   addServerCommands(program, context);
   addConfigCommands(program, context);
   addCacheCommands(program, context);
+  addAccountCommands(program, context);
   addClientCommands(program, context);
   nameHelpInErrors(program, program.name());
   return program;

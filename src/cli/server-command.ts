@@ -31,6 +31,8 @@ export interface ServerCommand<Input, Answer> {
   readonly signal?: AbortSignal | undefined;
   /** Does the same without a server; undefined where only a running server can. */
   readonly alone?: ((cache: OwnedCache) => Answer | Promise<Answer>) | undefined;
+  /** Asks a running server although the configuration has problems. @default only where the command cannot do without one */
+  readonly despiteProblems?: boolean;
   /** The message where the configuration has no cache. */
   readonly whereOff?: string;
   /** Shows the answer and gives the exit code. @param dir the cache directory */
@@ -74,7 +76,8 @@ async function callDespiteProblems<Input, Answer>(
   command: ServerCommand<Input, Answer>,
   error: ConfigError,
 ): Promise<number> {
-  if (command.alone !== undefined || error.cacheDir === undefined) throw error;
+  const { alone, despiteProblems = alone === undefined } = command;
+  if (!despiteProblems || error.cacheDir === undefined) throw error;
   try {
     return await command.show(await call(command, error.cacheDir), error.cacheDir);
   } catch (failure) {

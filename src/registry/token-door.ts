@@ -1,4 +1,11 @@
-import { ANONYMOUS, CredentialError, type Guard, type Principal, TooManyGuessesError } from '../access/index.ts';
+import {
+  ANONYMOUS,
+  CredentialError,
+  type Guard,
+  nameOf,
+  type Principal,
+  TooManyGuessesError,
+} from '../access/index.ts';
 import { OciError, parseRegistryPath } from '../oci/index.ts';
 import { type Catalogue, qualifyRepository, resolveName } from '../routing/index.ts';
 import {
@@ -57,9 +64,12 @@ async function answerToken(context: RequestContext, options: TokenDoorOptions): 
   if (audience === undefined) throw new OciError('UNSUPPORTED', 'no tokens are made for this host', { status: 404 });
   const query = new URLSearchParams(context.query);
   const form = context.method === 'POST' ? await readForm(context) : undefined;
-  let principal: Principal;
+  let issued: Awaited<ReturnType<Guard['issue']>>;
   try {
-    principal = await identify(context, guard, form);
+    const principal = await identify(context, guard, form);
+    // Refused here where the principal was removed between the two.
+    issued = await guard.issue(principal, audience);
+    if (principal.kind !== 'anonymous') context.user = nameOf(principal);
   } catch (error) {
     if (!(error instanceof TooManyGuessesError || error instanceof CredentialError)) throw error;
     // Docker sends the credentials of Docker Hub to its mirrors: they are not ours, and open images need none.
@@ -69,10 +79,9 @@ async function answerToken(context: RequestContext, options: TokenDoorOptions): 
       }
       throw new OciError('TOOMANYREQUESTS', error.message, { retryAfter: error.retryAfter });
     }
-    principal = ANONYMOUS;
+    issued = await guard.issue(ANONYMOUS, audience);
   }
-  if (principal.kind === 'user') context.user = principal.name;
-  const { token, expiresIn } = await guard.issue(principal, audience);
+  const { token, expiresIn } = issued;
   const body = { token, access_token: token, expires_in: expiresIn, issued_at: new Date().toISOString() };
   replyBytes(context, 200, { 'content-type': 'application/json', 'cache-control': 'no-store' }, JSON.stringify(body));
 }
@@ -82,10 +91,10 @@ async function identify(context: RequestContext, guard: Guard, form: URLSearchPa
   const { authorization } = context.request.headers;
   const address = context.client;
   const password = form?.get('password');
-  const name = form?.get('username');
-  if (typeof password === 'string' && typeof name === 'string') return guard.logIn({ name, password, address });
-  // No refresh tokens are given out, so one that comes is of another service.
-  if (form?.has('refresh_token') === true) throw new CredentialError();
+  if (typeof password === 'string') return guard.logIn({ name: form?.get('username') ?? '', password, address });
+  // Clients that have no user send what they have as a refresh token. None is given out, so one that is not ours is of another service.
+  const refresh = form?.get('refresh_token');
+  if (typeof refresh === 'string') return guard.redeem(refresh);
   return (await guard.identify({ authorization, address, audience: undefined })).principal;
 }
 

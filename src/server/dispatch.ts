@@ -6,6 +6,7 @@ import {
   CredentialError,
   type Guard,
   type Identity,
+  nameOf,
   openGate,
   type Principal,
   TooManyGuessesError,
@@ -128,11 +129,11 @@ async function identify(
     throw new OciError('UNAUTHORIZED', error.message, { headers: { 'www-authenticate': challengeOf(true) } });
   }
   const { principal, shown } = identity;
-  if (principal.kind === 'user') context.user = principal.name;
+  if (principal.kind !== 'anonymous') context.user = nameOf(principal);
   // A client of the forward proxy has identified itself to the proxy: a challenge would make it log in to another server.
-  if (principal.kind === 'user' || context.principal !== undefined) return { principal, refuse: denied };
+  if (principal.kind !== 'anonymous' || context.principal !== undefined) return { principal, refuse: denied };
   // A challenge that no client can meet would keep Docker from pulling what is open.
-  if (guard.users.length === 0) return { principal, refuse: denied };
+  if (!guard.hasLogins) return { principal, refuse: denied };
   const refuse = (reason: string): OciError =>
     new OciError('UNAUTHORIZED', reason, { headers: { 'www-authenticate': challengeOf(false) } });
   if (!shown && access.action === 'connect') throw refuse('log in, or ask for an anonymous token');

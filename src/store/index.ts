@@ -1,9 +1,10 @@
 /**
- * The storage of the cache: blob files under their digest, the metadata database, and one owning process per directory.
+ * The storage of the cache: blob files under their digest, the metadata database, users and tokens, and one owning process per directory.
  *
  * It never hashes, never sends a request to an upstream, and never decides what is kept.
  */
 
+export type { AccessNames, AccessStore, TokenRecord, TokenUse, UserRecord } from './access/index.ts';
 export {
   type BlobStore,
   type DirectFile,
@@ -41,3 +42,6 @@ export {
   type UrlName,
   type UrlRecord,
 } from './metadata/index.ts';
+
+/** What stores users and tokens. A server without `access:` never loads it. */
+export const loadAccessStore = (): Promise<typeof import('./access/index.ts')> => import('./access/index.ts');

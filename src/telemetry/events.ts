@@ -124,6 +124,8 @@ export interface Events {
   'certificate.renewed': { readonly listener: string; readonly subject: string; readonly expiresAt: number };
   /** An order at an ACME server ended. `nextAttemptAt`: when a failed one is tried again, milliseconds since the epoch. */
   'certificate.ordered': CertificateOrdered;
+  /** A stored user or token was added, changed or removed. `owner`: the user whom a token acts for. */
+  'account.changed': { readonly change: string; readonly name: string; readonly owner?: string | undefined };
   /** A problem for the operator that failed no request. */
   warning: { readonly message: string; readonly error?: unknown };
 }
@@ -156,7 +158,7 @@ export interface RequestFinished {
   readonly entrance?: 'forward' | 'mitm' | undefined;
   readonly durationMs: number;
   readonly client: string;
-  /** The user who is logged in, where rules are configured. */
+  /** The user who is logged in, or `token:NAME`, where rules are configured. */
   readonly user?: string | undefined;
   readonly userAgent: string | undefined;
   /** The handler: `registry`, `health`, `metrics`, `help`, `token`, `ca`, `forward`, `tunnel`, `mitm`. */

@@ -50,6 +50,7 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
       log.info('certificate.renewed', { listener, subject, expires: new Date(expiresAt).toISOString() }),
     ),
     telemetry.on('certificate.ordered', (event) => logOrder(log, event)),
+    telemetry.on('account.changed', (event) => log.info('account.changed', { ...event })),
     telemetry.on('upstream.health', (event) => logHealth(log, event)),
     telemetry.on('mitm.handshake', (event) => logHandshake(log, event)),
     telemetry.on('ingest.finished', (event) => {

@@ -21,8 +21,11 @@ const CREDENTIAL_IN_TEXT =
 
 const ASSIGNMENT_IN_TEXT = /\b((?:[a-z]+_)?(?:password|passwd|token|secret))=[^\s&"',;]+/gi;
 
+// A token of ours (access/token-text.ts), wherever it stands.
+const TOKEN_IN_TEXT = /\bent_[0-9A-Za-z]{40,}/g;
+
 // A quick test, since an access line has a dozen texts and most hold no URL and no credential.
-const SUSPECT = /:\/\/|=|[Bb](?:earer|EARER|asic|ASIC)/;
+const SUSPECT = /:\/\/|=|[Bb](?:earer|EARER|asic|ASIC)|ent_/;
 
 const MAX_TEXT = 8192;
 const MAX_DEPTH = 6;
@@ -59,7 +62,10 @@ export function redactText(text: string): string {
   let result = text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}…` : text;
   if (!SUSPECT.test(result)) return result;
   if (result.includes('://')) result = result.replace(URL_IN_TEXT, redactUrlInText);
-  return result.replace(CREDENTIAL_IN_TEXT, `$1 ${MASK}`).replace(ASSIGNMENT_IN_TEXT, `$1=${MASK}`);
+  return result
+    .replace(CREDENTIAL_IN_TEXT, `$1 ${MASK}`)
+    .replace(ASSIGNMENT_IN_TEXT, `$1=${MASK}`)
+    .replace(TOKEN_IN_TEXT, `ent_${MASK}`);
 }
 
 const CLOSING = '"\'`)]>,;:';

@@ -422,7 +422,7 @@ describe('a configuration', () => {
       { rules: [{ who: 'a', may: ['push'], on: ['**'] }] },
       /expected pull or catalog or status or proxy/,
     ],
-    ['a kind of later', { rules: [{ who: 'token:ci', may: ['pull'], on: ['**'] }] }, /reserved/],
+    ['a kind of later', { rules: [{ who: 'workload:ci', may: ['pull'], on: ['**'] }] }, /reserved/],
     ['a pull of nothing', { rules: [{ who: 'a', may: ['pull'] }] }, /access\.rules\[0\]\.on: found no patterns/],
     ['no file of users', { htpasswd: '/nowhere/htpasswd' }, /htpasswd/],
     ['no value, which would be open', null, /access: found no value/],

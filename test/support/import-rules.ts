@@ -86,14 +86,14 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
     visibility: ['revalidation'],
   },
   cli: { commands: [] },
-  'cli/commands': { server: [], config: [], cache: [], clients: [] },
+  'cli/commands': { server: [], config: [], cache: [], clients: [], access: [] },
   config: { schema: [], read: ['schema'], show: ['schema', 'read'] },
   forward: { authority: [] },
   migrate: { syntax: [], sources: [] },
   net: { head: [], dial: ['head'], http: ['head', 'dial'], dns: ['dial', 'http'] },
   setup: { edit: [], plan: ['edit'] },
   server: { exchange: [], limits: ['exchange'], tls: [], listener: ['exchange', 'tls'] },
-  store: { directory: [], blobs: ['directory'], metadata: ['directory'] },
+  store: { directory: [], blobs: ['directory'], metadata: ['directory'], access: ['directory'] },
   upstream: { auth: [], health: [], api: [] },
 };
 

@@ -1,16 +1,21 @@
 import {
+  type AccessRequest,
+  type Accounts,
   type Action,
   ANONYMOUS,
   type Guard,
+  type KnownPrincipals,
   type PolicySpec,
   type Principal,
   type Ruling,
   type Tokens,
 } from '../../access/index.ts';
+import type { AccountRules } from '../../admin/index.ts';
 import type { Config } from '../../config/index.ts';
 import { anonymousViewsOf, isKnownTo, type Repository } from '../../oci/index.ts';
 import { type Catalogue, parseImagePattern, parseRepositoryPattern } from '../../routing/index.ts';
 import type { OwnNames } from '../../server/index.ts';
+import { readAccounts } from './accounts.ts';
 import { SettingsError } from './error.ts';
 import { loadGuard, loadUpstream } from './lazy.ts';
 import { mirrorSpecOf } from './sites.ts';
@@ -20,7 +25,9 @@ type AccessConfig = NonNullable<Config['access']>;
 
 interface GuardParts {
   readonly catalogue: Catalogue;
-  /** The tokens of the process; made at the first configuration with rules. */
+  /** Stored users and tokens; undefined where none can be. */
+  readonly accounts: (() => Promise<Accounts>) | undefined;
+  /** The signed tokens of the process; made at the first configuration with rules. */
   readonly tokens: () => Promise<Tokens>;
   readonly onWarning: (message: string) => void;
 }
@@ -37,7 +44,7 @@ export function ownNamesOf({ publicUrl: publicUrls, domainSuffix }: Config): Own
  */
 export async function guardOf(
   config: Config,
-  { catalogue, tokens, onWarning }: GuardParts,
+  { catalogue, accounts, tokens, onWarning }: GuardParts,
 ): Promise<Guard | undefined> {
   const { access } = config;
   if (access === undefined) return undefined;
@@ -47,8 +54,9 @@ export async function guardOf(
   const plainUser = plainUserOf(config);
   try {
     const { htpasswd } = access;
-    const guard = await Guard.open({ ...spec, htpasswd, plainUser, tokens: await tokens(), onWarning });
-    if (plainUser !== undefined && guard.users.filter((name) => name === plainUser.name).length > 1) {
+    const parts = { accounts: await accounts?.(), tokens: await tokens(), onWarning };
+    const guard = await Guard.open({ ...spec, htpasswd, plainUser, ...parts });
+    if (plainUser !== undefined && guard.configuredUsers.filter(({ name }) => name === plainUser.name).length > 1) {
       throw new SettingsError([`forward_proxy.user: ${plainUser.name} is in ${htpasswd} too; remove one of the two`]);
     }
     return guard;
@@ -81,7 +89,7 @@ export function policyOf(
 function parsePattern(
   text: string,
   { routes, catalogue }: { readonly routes: ReadonlySet<string>; readonly catalogue: Catalogue },
-): { readonly pattern: string; readonly fault: string | undefined } {
+): ReturnType<AccountRules['patternOf']> {
   const [, route, path] = /^mirror:([^/]*)(\/.*)?$/s.exec(text) ?? [];
   if (route === undefined) return parseRepositoryPattern(catalogue, text);
   const pattern = path === undefined ? `${text}/**` : text;
@@ -104,15 +112,15 @@ function plainUserOf({
 }
 
 /** What is probably not meant: users without a rule, names that cannot log in, patterns that an earlier rule covers. */
-export function accessFaultsOf({ access, forwardProxy }: Config, users: readonly string[]): readonly string[] {
+export function accessFaultsOf({ access, forwardProxy }: Config, known: KnownPrincipals): readonly string[] {
   if (access === undefined) return [];
   const { rules, groups } = access;
-  const known = new Set(users);
   const faults: string[] = [];
   const named = new Set<string>();
   const look = (name: string, option: string): void => {
     named.add(name);
-    if (!known.has(name)) faults.push(`${option}: ${name} cannot log in: there is no such user in access.htpasswd`);
+    const fault = faultOfPrincipal(name, known);
+    if (fault !== undefined) faults.push(`${option}: ${fault}`);
   };
   for (const [at, { who }] of rules.entries()) {
     for (const name of who) if (name !== 'anonymous' && !name.startsWith('@')) look(name, `access.rules[${at}].who`);
@@ -123,14 +131,61 @@ export function accessFaultsOf({ access, forwardProxy }: Config, users: readonly
       faults.push(`access.groups.${group}: no rule is for @${group}, so it has no effect`);
     for (const name of members) look(name, `access.groups.${group}`);
   }
-  const without = users.filter((name) => !named.has(name));
+  const robots = known.tokens.filter(({ owner }) => owner === undefined).map(({ name }) => `${TOKEN}${name}`);
+  const without = [...new Set(known.users), ...robots].filter((name) => !named.has(name));
   const [first] = without;
   if (first !== undefined) {
-    const option = first === forwardProxy.user ? 'forward_proxy.user' : 'access.htpasswd';
+    const option = first === forwardProxy.user ? 'forward_proxy.user' : 'access.rules';
     const more = without.length > 1 ? ` and ${without.length - 1} more` : '';
     faults.push(`${option}: no rule names ${first}${more}: they may do only what anonymous may`);
   }
+  const twice = known.users.find((name, at) => known.users.indexOf(name) !== at);
+  if (twice !== undefined) {
+    const option = twice === forwardProxy.user ? 'forward_proxy.user' : 'access.htpasswd';
+    faults.push(
+      `${option}: ${twice} is a stored user too, whose password alone is valid; remove one of the two (entrepot users remove ${twice})`,
+    );
+  }
   return [...faults, ...shadowedIn(rules)];
+}
+
+const TOKEN = 'token:';
+
+/** Why a rule for a user or token has no effect. */
+function faultOfPrincipal(name: string, { users, tokens, isComplete }: KnownPrincipals): string | undefined {
+  if (!name.startsWith(TOKEN)) {
+    if (!isComplete || users.includes(name)) return undefined;
+    return `${name} cannot log in: there is no such user; add it with \`entrepot users add ${name}\`, or to access.htpasswd`;
+  }
+  const short = name.slice(TOKEN.length);
+  const token = tokens.find((each) => each.name === short);
+  if (token?.owner !== undefined) return `${name} acts for ${token.owner}, whose rules decide; name ${token.owner}`;
+  if (token !== undefined || !isComplete) return undefined;
+  return `there is no token called ${short}; create it with \`entrepot tokens create ${short}\``;
+}
+
+/** What the rules have to do with a user or token. */
+export function accountRulesOf(
+  { access, mirrors }: Pick<Config, 'access' | 'mirrors'>,
+  { catalogue, others }: { readonly catalogue: Catalogue; readonly others: AccountRules['others'] },
+): AccountRules {
+  const routes = new Set(mirrors.map(({ name }) => name));
+  return {
+    isConfigured: access !== undefined,
+    others,
+    isNamed: (principal) =>
+      access?.rules.some(({ who }) =>
+        who.some(
+          (name) =>
+            name === principal ||
+            (name.startsWith('@') &&
+              Object.entries(access.groups).some(
+                ([group, members]) => `@${group}` === name && members.includes(principal),
+              )),
+        ),
+      ) === true,
+    patternOf: (text) => parsePattern(text, { routes, catalogue }),
+  };
 }
 
 /** Patterns that an earlier rule for the same principals covers word for word, or by `**`. */
@@ -162,16 +217,35 @@ function coversText(wide: string, text: string): boolean {
 /**
  * Checks what `access:` names, as a start does.
  *
- * @returns the users that can log in; undefined where there are no rules
+ * @returns whom rules can be for; undefined where there are no rules
  * @throws {SettingsError}
  */
-export async function checkAccess(config: Config, catalogue: Catalogue): Promise<readonly string[] | undefined> {
-  const tokens = async (): Promise<Tokens> => new (await loadGuard()).Tokens();
-  return (await guardOf(config, { catalogue, tokens, onWarning: () => {} }))?.users;
+export async function checkAccess(config: Config, catalogue: Catalogue): Promise<KnownPrincipals | undefined> {
+  const guard = await guardOf(config, { catalogue, accounts: undefined, tokens: newTokens, onWarning: () => {} });
+  if (guard === undefined) return undefined;
+  const { users } = guard.known;
+  const stored = await readAccounts(config);
+  if (stored === undefined) return { users, tokens: [], isComplete: false };
+  return { users: [...stored.users.map(({ name }) => name), ...users], tokens: stored.tokens, isComplete: true };
+}
+
+/** The users that the configuration has itself; none where they cannot be read. */
+export async function configuredUsersOf(config: Config, catalogue: Catalogue): Promise<AccountRules['others']> {
+  try {
+    const guard = await guardOf(config, { catalogue, accounts: undefined, tokens: newTokens, onWarning: () => {} });
+    return guard?.configuredUsers ?? [];
+  } catch (error) {
+    if (error instanceof SettingsError) return [];
+    throw error;
+  }
+}
+
+async function newTokens(): Promise<Tokens> {
+  return new (await loadGuard()).Tokens();
 }
 
 interface Question {
-  /** `anonymous`, or the name of a user, who need not exist. */
+  /** `anonymous`, the name of a user, or `token:NAME`; neither need exist. */
   readonly who: string;
   readonly action: Action;
   /** As in a pull, or `mirror:NAME/path`; undefined where the action concerns no repository. */
@@ -184,6 +258,8 @@ interface Explanation {
   readonly verdict: 'allowed' | 'if-public' | 'refused';
   /** Index of the rule that decides; undefined where none allows it. */
   readonly rule: number | undefined;
+  /** Why it is refused although a rule allows it, or before the rules are asked. */
+  readonly refusal: string | undefined;
   /** The question with the qualified name of the image. */
   readonly text: string;
 }
@@ -196,12 +272,46 @@ export async function explainAccess(config: Config, catalogue: Catalogue, questi
   if (problems.length > 0) throw new SettingsError(problems);
   const { Policy } = await loadGuard();
   const { who, action, image } = question;
-  const principal: Principal = who === 'anonymous' ? ANONYMOUS : { kind: 'user', name: who };
   const repository = image === undefined ? undefined : repositoryOf(image, catalogue);
+  const { principal, refusal } = await judgedOf(who, { action, repository }, config);
   const ruling = new Policy(spec).decide({ principal, action, repository });
   const what = repository === undefined ? '' : ` on ${repository.registry}/${repository.repository}`;
-  const verdict = verdictOf(ruling, () => visibilityOf(repository, config, catalogue));
-  return { verdict, rule: ruling?.rule, text: `${action}${what} by ${who}` };
+  const owner = who.startsWith(TOKEN) && principal.kind === 'user' ? `, which acts for ${principal.name}` : '';
+  const verdict =
+    refusal === undefined ? verdictOf(ruling, () => visibilityOf(repository, config, catalogue)) : ('refused' as const);
+  return { verdict, rule: ruling?.rule, refusal, text: `${action}${what} by ${who}${owner}` };
+}
+
+/** The principal whose rules decide, and what refuses it before them: see `Guard`. */
+async function judgedOf(
+  who: string,
+  asked: Omit<AccessRequest, 'principal'>,
+  config: Config,
+): Promise<{ readonly principal: Principal; readonly refusal?: string | undefined }> {
+  if (who === 'anonymous') return { principal: ANONYMOUS };
+  const stored = await readAccounts(config);
+  const isDisabled = (user: string): boolean => stored?.users.find(({ name }) => name === user)?.disabled === true;
+  if (!who.startsWith(TOKEN)) {
+    return { principal: { kind: 'user', name: who }, refusal: isDisabled(who) ? `${who} is disabled` : undefined };
+  }
+  const name = who.slice(TOKEN.length);
+  const principal: Principal = { kind: 'token', name };
+  const token = stored?.tokens.find((each) => each.name === name);
+  if (token === undefined) return { principal };
+  const { isWithin, scopeOf } = await loadGuard();
+  const { owner, may, on, expiresAt } = token;
+  const narrowed = `${may.join(', ')}${on.length === 0 ? '' : ` on ${on.join(', ')}`}`;
+  return {
+    principal: owner === undefined ? principal : { kind: 'user', name: owner },
+    refusal:
+      expiresAt !== undefined && expiresAt <= Date.now()
+        ? `the token has expired`
+        : owner !== undefined && isDisabled(owner)
+          ? `${owner} is disabled`
+          : isWithin(scopeOf(token), asked)
+            ? undefined
+            : `the token is narrowed to ${narrowed}`,
+  };
 }
 
 function verdictOf(

@@ -5,7 +5,15 @@
  * It sends no request except to download a registry map, and never keeps a configuration.
  */
 
-export { checkAccess, explainAccess, guardOf, ownNamesOf } from './access.ts';
+export {
+  accountRulesOf,
+  checkAccess,
+  configuredUsersOf,
+  explainAccess,
+  guardOf,
+  ownNamesOf,
+} from './access.ts';
+export { keepAccounts, openAccounts } from './accounts.ts';
 export { checkTargetsOf } from './check.ts';
 export { ClientPool } from './client-pool.ts';
 export { SettingsError } from './error.ts';

@@ -6,6 +6,7 @@ import { loadPromClient } from '../../telemetry/index.ts';
 
 export { loadGuard } from '../../access/index.ts';
 export { loadTokenDoor } from '../../registry/index.ts';
+export { loadAccessStore } from '../../store/index.ts';
 
 export const loadNet = (): Promise<typeof import('../../net/index.ts')> => import('../../net/index.ts');
 export const loadUpstream = (): Promise<typeof import('../../upstream/index.ts')> => import('../../upstream/index.ts');

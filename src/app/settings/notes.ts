@@ -1,3 +1,4 @@
+import type { KnownPrincipals } from '../../access/index.ts';
 import {
   type Config,
   type ConfigProblem,
@@ -26,12 +27,12 @@ export function tagPatternsOf({ pin, tags }: CacheOn, catalogue: Catalogue): Pic
 export function notesOf(
   { config, settings, layerNotes }: Pick<LoadedConfig, 'config' | 'settings' | 'layerNotes'>,
   catalogue: Catalogue | undefined,
-  users?: readonly string[],
+  known?: KnownPrincipals,
 ): readonly ConfigProblem[] {
   const faults = catalogue === undefined ? [] : patternFaultsOf(config, catalogue);
   if (catalogue !== undefined) faults.push(...coveredRulesOf(config, catalogue));
   faults.push(...mistypedNamesIn(config));
-  if (users !== undefined) faults.push(...accessFaultsOf(config, users));
+  if (known !== undefined) faults.push(...accessFaultsOf(config, known));
   return [...layerNotes, ...findNotes(config, settings), ...locateProblems({ settings }, faults).problems];
 }
 

@@ -1,8 +1,9 @@
 /**
- * The commands, grouped by subject: on a server, on its cache, on its files, on its clients.
+ * The commands, grouped by subject: on a server, on its cache, on its users, on its files, on its clients.
  *
  * A group defines the flags and help texts of its commands, and imports each command when it runs. It never runs one by itself.
  */
+export { addAccountCommands } from './access/index.ts';
 export { addCacheCommands, type CacheActions, cacheActions } from './cache/index.ts';
 export { addClientCommands } from './clients/index.ts';
 export { addConfigCommands } from './config/index.ts';

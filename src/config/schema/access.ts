@@ -3,9 +3,10 @@ import { filePath, flag, groupMember, groupName, pattern, principalName, ruleAct
 import { optionMeta } from './meta.ts';
 import { options } from './options.ts';
 
-const who = z
-  .union([principalName.transform((name) => [name]), z.array(principalName).min(1)])
-  .register(optionMeta, { type: 'name or list', expected: 'a user, @GROUP or anonymous, or a list of such' });
+const who = z.union([principalName.transform((name) => [name]), z.array(principalName).min(1)]).register(optionMeta, {
+  type: 'name or list',
+  expected: 'a user, token:NAME, @GROUP or anonymous, or a list of such',
+});
 
 /** Who may do what: a part of the one definition, see schema.ts. */
 export const access = options({
@@ -13,21 +14,26 @@ export const access = options({
     .optional()
     .meta({
       description:
-        'Users and their passwords, as `htpasswd -B` writes them (bcrypt alone). Read again when it changes; a removed user is refused within a second.',
+        'Users and their passwords, as `htpasswd -B` writes them (bcrypt alone), beside those of `entrepot users`. Read again when it changes; a removed user is refused within a second.',
       examples: ['/etc/entrepot/htpasswd'],
     }),
   groups: z
     .record(groupName, z.array(groupMember))
     .register(optionMeta, {
       type: 'map',
-      expected: 'a map of groups with lists of users, such as {payments: [alice, bob]}',
+      expected: 'a map of groups with lists of users and tokens, such as {payments: [alice, token:ci]}',
     })
     .prefault({})
-    .meta({ description: 'Groups of users, for `@GROUP` in rules.', examples: [{ payments: ['alice', 'bob'] }] }),
+    .meta({
+      description: 'Groups of users and tokens, for `@GROUP` in rules.',
+      examples: [{ payments: ['alice', 'token:ci'] }],
+    }),
   rules: z
     .array(
       options({
-        who: who.describe('A user, `@GROUP`, or `anonymous` for every client, logged in or not; or a list of such.'),
+        who: who.describe(
+          'A user, `token:NAME`, `@GROUP`, or `anonymous` for every client, logged in or not; or a list of such.',
+        ),
         may: z
           .array(ruleAction)
           .min(1)

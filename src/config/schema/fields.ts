@@ -466,10 +466,10 @@ export const registryKey = z
     expected: 'a registry name in lower case: a host such as ghcr.io or localhost:5001, or a word such as apps',
   });
 
-/** A user, `@group` or `anonymous` in a rule. Words with a colon are reserved for other kinds of principals. */
-export const principalName = matching(/^@?[^:@\s\p{Cc}][^:\s\p{Cc}]{0,127}$/u, {
+/** A user, `token:NAME`, `@group` or `anonymous` in a rule. Other words with a colon are reserved for further kinds of principals. */
+export const principalName = matching(/^(?:@|token:)?[^:@\s\p{Cc}][^:\s\p{Cc}]{0,127}$/u, {
   type: 'name',
-  expected: 'the name of a user, @GROUP or anonymous; names with a colon (token:…, workload:…) are reserved',
+  expected: 'the name of a user, token:NAME, @GROUP or anonymous; other names with a colon (workload:…) are reserved',
 });
 
 export const groupName = matching(/^[^:@\s\p{Cc}][^:\s\p{Cc}]{0,127}$/u, {
@@ -479,11 +479,12 @@ export const groupName = matching(/^[^:@\s\p{Cc}][^:\s\p{Cc}]{0,127}$/u, {
 
 export const groupMember = z
   .string()
-  .regex(/^[^:@\s\p{Cc}][^:\s\p{Cc}]{0,127}$/u)
+  .regex(/^(?:token:)?[^:@\s\p{Cc}][^:\s\p{Cc}]{0,127}$/u)
   .refine((name) => name !== 'anonymous')
   .register(optionMeta, {
     type: 'name',
-    expected: 'the name of a user; a rule names anonymous itself, and names with a colon are reserved',
+    expected:
+      'the name of a user, or token:NAME; a rule names anonymous itself, and other names with a colon are reserved',
   });
 
 export const ruleAction = choice('pull', 'catalog', 'status', 'proxy');

@@ -22,9 +22,9 @@ const PIECE = 64;
 /** Pages in use up to which an older database is rewritten when it is opened: 8 MiB, some 50 ms. */
 const SMALL = 2048;
 
-type Pragma = 'auto_vacuum' | 'page_count' | 'freelist_count' | 'page_size' | 'user_version';
+type Pragma = 'auto_vacuum' | 'page_count' | 'freelist_count' | 'page_size';
 
-export function pragma(database: DatabaseSync, name: Pragma): number {
+function pragma(database: DatabaseSync, name: Pragma): number {
   return Number(database.prepare(`PRAGMA ${name}`).get()?.[name]);
 }
 

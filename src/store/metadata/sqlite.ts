@@ -6,6 +6,7 @@ import { crashPoint } from '../../lib/index.ts';
 import { type Digest, parseDigest, type Repository, type Visibility } from '../../oci/index.ts';
 import { DirectoryError, fullDisk } from '../directory/index.ts';
 import { SQLITE, sqliteCode } from '../sqlite-error.ts';
+import { migrate, transact } from '../sqlite-migration.ts';
 import { MetadataCorruptError, MetadataVersionError } from './error.ts';
 import { sizesOf } from './files.ts';
 import {
@@ -28,7 +29,7 @@ import {
   type UrlRecord,
 } from './metadata-store.ts';
 import { MIGRATIONS, STATEMENTS } from './schema.ts';
-import { beginShrinkable, giveBackPages, isShrinkable, pragma, rewriteSmall, usedBytes } from './space.ts';
+import { beginShrinkable, giveBackPages, isShrinkable, rewriteSmall, usedBytes } from './space.ts';
 
 /**
  * Milliseconds a statement waits for another process' lock, while the event loop is blocked. This process owns the file, so
@@ -64,7 +65,7 @@ export async function openSqliteMetadataStore(file: string): Promise<SqliteMetad
   const database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT });
   try {
     // First: it refuses the databases of other programs, and the next statement would change them.
-    migrate(database, file);
+    migrateMetadata(database, file);
     database.exec(`
       PRAGMA journal_mode = WAL;
       PRAGMA synchronous = NORMAL;         -- fsync at a checkpoint only; see the docstring
@@ -416,34 +417,17 @@ function urlNameOf(row: Row): UrlName {
   return { route: row['route'] as string, url: row['url'] as string };
 }
 
-function migrate(database: DatabaseSync, file: string): void {
-  const version = pragma(database, 'user_version');
-  const known = MIGRATIONS.length;
-  if (version > known) throw new MetadataVersionError(file, { found: version, known });
-  if (version === known) return;
-  const tables = Number(database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get()?.['tables']);
-  // A migration and its version are written in one transaction, so another program wrote this file.
-  if (version < 0 || (version === 0 && tables > 0)) {
-    throw new MetadataCorruptError(file, { found: 'it is the database of another program' });
-  }
-  if (version === 0) beginShrinkable(database);
-  transact(database, () => {
-    for (const migration of MIGRATIONS.slice(version)) database.exec(migration);
-    database.exec(`PRAGMA user_version = ${known}`);
+function migrateMetadata(database: DatabaseSync, file: string): void {
+  migrate(database, {
+    migrations: MIGRATIONS,
+    begin: beginShrinkable,
+    refuseNewer(versions) {
+      throw new MetadataVersionError(file, versions);
+    },
+    refuseForeign() {
+      throw new MetadataCorruptError(file, { found: 'it is the database of another program' });
+    },
   });
-}
-
-function transact(database: DatabaseSync, work: () => void): void {
-  // IMMEDIATE: a transaction that begins with a read cannot wait for the lock of its first write.
-  database.exec('BEGIN IMMEDIATE');
-  try {
-    work();
-    database.exec('COMMIT');
-  } catch (error) {
-    // Some errors, such as a full disk, have rolled back already.
-    if (database.isTransaction) database.exec('ROLLBACK');
-    throw error;
-  }
 }
 
 /** Prepares each statement once: parsing costs more than running. It also finds missing tables and columns. */

@@ -27,19 +27,19 @@ export function validateConfig({ flags, references = true }: ValidateOptions, ou
     const loaded = await loadConfig({ flags, checkReferences: references });
     const { source, config } = loaded;
     let catalogue: ReturnType<typeof composeRegistries> | undefined;
-    let users: readonly string[] | undefined;
+    let known: Awaited<ReturnType<typeof checkAccess>>;
     try {
       // The registry map may define the default registry, and may be a URL; without it the registries cannot be checked.
       if (config.registryMap === undefined) catalogue = composeRegistries(config);
       if (references) await checkTlsFiles(config);
-      if (references && catalogue !== undefined) users = await checkAccess(config, catalogue);
+      if (references && catalogue !== undefined) known = await checkAccess(config, catalogue);
     } catch (error) {
       throw error instanceof SettingsError ? locateProblems(loaded, error.problems) : error;
     }
     output.out(
       source === 'defaults' ? 'No configuration file was found; the defaults are valid.\n' : `${source} is valid\n`,
     );
-    for (const note of notesOf(loaded, catalogue, users)) output.out(`  note: ${formatProblem(note)}\n`);
+    for (const note of notesOf(loaded, catalogue, known)) output.out(`  note: ${formatProblem(note)}\n`);
     return EXIT.ok;
   });
 }

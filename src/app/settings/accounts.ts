@@ -1,0 +1,53 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { AccountChange, Accounts } from '../../access/index.ts';
+import type { Config } from '../../config/index.ts';
+import type { AccessNames } from '../../store/index.ts';
+import type { Telemetry } from '../../telemetry/index.ts';
+import { loadAccessStore, loadGuard } from './lazy.ts';
+
+/** The file of users and tokens in a cache directory. */
+const FILE = 'access.db';
+
+/**
+ * Opens the stored users and tokens of a cache directory, which the caller owns. The file is made with the first of them.
+ *
+ * @throws {AccessStoreError}
+ */
+export async function openAccounts(dir: string, telemetry: Telemetry): Promise<Accounts> {
+  const [{ Accounts }, { openAccessStore }] = await Promise.all([loadGuard(), loadAccessStore()]);
+  return Accounts.open({
+    open: (how) => openAccessStore(join(dir, FILE), how),
+    onChange: (change: AccountChange) => telemetry.publish('account.changed', change),
+    onWarning: (message, error) => telemetry.publish('warning', { message, error }),
+  });
+}
+
+/** Opens them at the first use. A failure is tried again at the next one: the operator may have put a copy in place. */
+export function keepAccounts(
+  dir: string,
+  { telemetry, cleanups }: { readonly telemetry: Telemetry; readonly cleanups: (() => unknown)[] },
+): () => Promise<Accounts> {
+  let opened: Promise<Accounts> | undefined;
+  cleanups.push(async () => {
+    await (await opened?.catch(() => undefined))?.close();
+  });
+  return () => {
+    opened ??= openAccounts(dir, telemetry).catch((error: unknown) => {
+      opened = undefined;
+      throw error;
+    });
+    return opened;
+  };
+}
+
+/**
+ * The stored users and tokens, for a command that does not own the directory. Undefined where they cannot be read, or there is no
+ * cache directory on this machine; none where the cache is off.
+ */
+export async function readAccounts({ cache }: Pick<Config, 'cache'>): Promise<AccessNames | undefined> {
+  if (cache === 'off') return { users: [], tokens: [] };
+  if (!existsSync(cache.dir)) return undefined;
+  const { readAccessStore } = await loadAccessStore();
+  return readAccessStore(join(cache.dir, FILE));
+}

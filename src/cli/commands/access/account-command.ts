@@ -1,0 +1,54 @@
+import type { AccountContext, Operation } from '../../../admin/index.ts';
+import { accountRulesOf, composeRegistries, configuredUsersOf, openAccounts } from '../../../app/index.ts';
+import type { Config } from '../../../config/index.ts';
+import { Telemetry } from '../../../telemetry/index.ts';
+import type { Output } from '../../output.ts';
+import { runServerCommand, type ServerCommand } from '../../server-command.ts';
+
+interface AccountCommand<Input, Answer> extends Pick<ServerCommand<Input, Answer>, 'flags' | 'input' | 'show'> {
+  readonly operation: Operation<Input, Answer, AccountContext>;
+}
+
+/** Runs an operation on users and tokens in the running server, or in the cache directory where none runs. Gives the exit code. */
+export function runAccountCommand<Input, Answer>(
+  command: AccountCommand<Input, Answer>,
+  output: Output,
+): Promise<number> {
+  const { operation, input } = command;
+  return runServerCommand(
+    {
+      ...command,
+      // To lock a user out must not wait until a configuration is right again.
+      despiteProblems: true,
+      whereOff:
+        'Users and tokens are stored in the cache directory, and the configuration has no cache. Name the directory of one with cache.dir, or keep users in the file of access.htpasswd.',
+      alone: ({ loaded: { config } }) => withAccounts(config, (context) => operation.handle(input, context)),
+    },
+    output,
+  );
+}
+
+async function withAccounts<T>(config: Config, work: (context: AccountContext) => T | Promise<T>): Promise<T> {
+  if (config.cache === 'off') throw new Error('a command owns a directory only where there is a cache');
+  const catalogue = composeRegistries(config);
+  const accounts = await openAccounts(config.cache.dir, new Telemetry());
+  try {
+    return await work({
+      accounts: () => Promise.resolve(accounts),
+      accountRules: async () =>
+        accountRulesOf(config, { catalogue, others: await configuredUsersOf(config, catalogue) }),
+    });
+  } finally {
+    await accounts.close();
+  }
+}
+
+/** What makes a user or token useless so far, on standard error. */
+export function showWarnings(warnings: readonly string[], output: Output): void {
+  for (const warning of warnings) output.err(`note: ${warning}\n`);
+}
+
+/** `2026-11-29 11:20`, in UTC as the log has it; `never` where there is none. @param time milliseconds since 1970 */
+export function formatTime(time: number | undefined): string {
+  return time === undefined ? 'never' : new Date(time).toISOString().slice(0, 16).replace('T', ' ');
+}

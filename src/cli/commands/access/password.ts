@@ -1,0 +1,86 @@
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+import type { ReadStream } from 'node:tty';
+import { EXIT } from '../../exit-code.ts';
+import type { Output } from '../../output.ts';
+
+/** A password is shorter; more is a file that was piped by mistake. */
+const MAX_BYTES = 4096;
+
+/** Where a password is read from; a test gives its own. */
+export type PasswordInput = NodeJS.ReadableStream & Partial<Pick<ReadStream, 'isTTY'>>;
+
+interface PasswordOptions {
+  /** Whether it is piped. */
+  readonly fromStdin: boolean;
+  readonly input?: PasswordInput | undefined;
+  readonly output: Output;
+}
+
+/** A password, or why there is none. */
+export type ReadPassword = { readonly password: string } | { readonly code: number; readonly message: string };
+
+/** Reads a new password: at a terminal twice and without showing it, else from standard input to its end. */
+export async function readPassword({
+  fromStdin,
+  input = process.stdin,
+  output,
+}: PasswordOptions): Promise<ReadPassword> {
+  // A terminal would show what is typed, so it is asked there all the same.
+  if (input.isTTY === true) return askTwice(input, output);
+  if (fromStdin) return readAll(input);
+  return {
+    code: EXIT.usage,
+    message: 'There is no terminal to ask for the password at. Pipe it in, with --password-stdin.',
+  };
+}
+
+async function askTwice(input: PasswordInput, output: Output): Promise<ReadPassword> {
+  // It edits the line as a shell does, and writes each character here.
+  const silence = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const terminal = createInterface({ input, output: silence, terminal: true, historySize: 0 });
+  const left = new AbortController();
+  terminal.once('SIGINT', () => left.abort());
+  terminal.once('close', () => left.abort());
+  const ask = async (question: string): Promise<string> => {
+    output.err(question);
+    try {
+      return await terminal.question('', { signal: left.signal });
+    } finally {
+      output.err('\n');
+    }
+  };
+  try {
+    const password = await ask('Password: ');
+    if (password === '') return { code: EXIT.failure, message: 'No password was typed.' };
+    if ((await ask('The same again: ')) === password) return { password };
+    return { code: EXIT.failure, message: 'The two passwords differ; repeat the command.' };
+  } catch (error) {
+    if (!left.signal.aborted) throw error;
+    return { code: EXIT.interrupted, message: 'Nothing was changed.' };
+  } finally {
+    terminal.close();
+  }
+}
+
+async function readAll(input: PasswordInput): Promise<ReadPassword> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of input) {
+    const bytes = Buffer.from(chunk);
+    size += bytes.length;
+    if (size > MAX_BYTES)
+      return { code: EXIT.failure, message: `Found more than ${MAX_BYTES} bytes, expected one password.` };
+    chunks.push(bytes);
+  }
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+  } catch {
+    return { code: EXIT.failure, message: 'The password is not UTF-8, as clients send it.' };
+  }
+  // `echo` and files end with a newline, which is none of the password.
+  const password = text.replace(/\r?\n$/, '');
+  if (password === '') return { code: EXIT.failure, message: 'Standard input is empty, expected a password.' };
+  return { password };
+}

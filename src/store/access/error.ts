@@ -1,0 +1,18 @@
+/**
+ * The file of users and tokens cannot be used. It is never replaced by an empty one: users would be gone, and what a removed
+ * user could not do would be open again to those who make themselves a new one.
+ */
+export class AccessStoreError extends Error {
+  override readonly name = 'AccessStoreError';
+  readonly file: string;
+
+  constructor(file: string, options: { readonly found: string; readonly remedy?: string; readonly cause?: unknown }) {
+    const {
+      found,
+      remedy = 'Put a copy from your backup in its place. Without one, move the file away, which removes all stored users and tokens, and add them again with `entrepot users add`.',
+      cause,
+    } = options;
+    super(`Cannot use the file of users and tokens ${file}: ${found}. ${remedy}`, { cause });
+    this.file = file;
+  }
+}
