@@ -52,6 +52,7 @@ export async function readAccessStore(file: string): Promise<AccessNames | undef
     const stats = await statOf(file);
     if (stats === undefined) return { users: [], tokens: [] };
     database = new DatabaseSync(file, { readOnly: true, timeout: BUSY_TIMEOUT });
+    if (database.prepare('PRAGMA user_version').get()?.['user_version'] !== MIGRATIONS.length) return undefined;
     const store = new SqliteAccessStore(database, file, prepare(database));
     return { users: await store.listUsers(), tokens: await store.listTokens() };
   } catch {

@@ -21,6 +21,10 @@ const OURS = [
   'names.backup.db.new-journal',
   'names.db.corrupt-20260131T095500123Z',
   'names.db.corrupt-20260131T095500123Z-wal',
+  'access.db',
+  'access.db-journal',
+  'access.db.new',
+  'access.db.new-journal',
   'lock',
   'lock-journal',
   'owner.json',
@@ -42,6 +46,7 @@ const OURS = [
 /** What none of them writes. */
 const OTHERS = [
   '.nfs0001',
+  'access.db.bak',
   'blobs/notes',
   'blobs/md5/0f/file',
   `blobs/sha256/0f/${'0e'.repeat(32)}`,
@@ -69,7 +74,7 @@ test('finds what other programs put into a cache directory, a directory as one, 
   const { count, names } = await store.unknownFiles();
   assert.equal(count, OTHERS.length - 1);
   assert.equal(names.length, 10);
-  assert.deepEqual(names.slice(0, 3), ['.nfs0001', 'blobs/md5', 'blobs/notes']);
+  assert.deepEqual(names.slice(0, 3), ['.nfs0001', 'access.db.bak', 'blobs/md5']);
   assert.deepEqual((await readdir(directory, { recursive: true })).sort(), before);
 });
 

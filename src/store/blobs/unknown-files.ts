@@ -14,6 +14,7 @@ const TOP_FILES: readonly RegExp[] = [
   /^entrepot-cache\.json(?:\.[0-9a-f]{16}\.new)?$/,
   /^names(?:\.backup)?\.db(?:\.new)?(?:-wal|-shm|-journal)?$/,
   /^names\.db\.corrupt-\d{8}T\d{9}Z(?:-wal)?$/,
+  /^access\.db(?:\.new)?(?:-journal)?$/,
   /^lock(?:-journal)?$/,
   /^(?:owner|clean-stop)\.json(?:\.new)?$/,
   /^control\.sock$/,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
+import { openAccessStore } from '../access/index.ts';
 import { openSqliteMetadataStore } from '../metadata/index.ts';
 import { claimDirectory, MARKER, refuseForeign } from './marker.ts';
 
@@ -83,6 +84,16 @@ describe('claimDirectory()', () => {
     assert.deepEqual(await contents(path), before);
     await claimDirectory(path, { create: false });
     await isMarked(path);
+  });
+
+  test('takes a directory that has users and tokens alone, which it does not touch', async (t) => {
+    const path = await directory(t, {});
+    const store = await openAccessStore(join(path, 'access.db'), { create: true });
+    await store?.close();
+    const { mtimeMs } = await stat(join(path, 'access.db'));
+    await claimDirectory(path, { create: false });
+    await isMarked(path);
+    assert.equal((await stat(join(path, 'access.db'))).mtimeMs, mtimeMs);
   });
 
   test("refuses another program's database of the same name", async (t) => {

@@ -138,18 +138,28 @@ function formatIn(text: string): unknown {
   }
 }
 
-/** Whether it holds the metadata database of a cache. */
+/** The databases of a cache, by their tables. */
+const DATABASES: Readonly<Record<string, readonly string[]>> = {
+  'names.db': ['tags', 'members', 'blobs', 'totals'],
+  // Alone where users and tokens were put back from a backup, for a cache that begins empty.
+  'access.db': ['users', 'tokens'],
+};
+
+/** Whether it holds a database of a cache. */
 function hasDatabase(directory: string): boolean {
+  return Object.entries(DATABASES).some(([name, tables]) => hasTables(join(directory, name), tables));
+}
+
+function hasTables(path: string, expected: readonly string[]): boolean {
   let database: DatabaseSync | undefined;
   try {
     // Immutable: SQLite reads the file alone, and makes neither a log nor a lock beside it.
-    const file = pathToFileURL(join(directory, 'names.db'));
+    const file = pathToFileURL(path);
     file.searchParams.set('immutable', '1');
     database = new DatabaseSync(file, { readOnly: true });
-    const tables = database.prepare(
-      "SELECT count(*) AS found FROM sqlite_schema WHERE type = 'table' AND name IN ('tags', 'members', 'blobs', 'totals')",
-    );
-    return tables.get()?.['found'] === 4;
+    const tables = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
+    const found = new Set(tables.map((row) => row['name']));
+    return expected.every((name) => found.has(name));
   } catch {
     // It is missing, damaged, or no database.
     return false;
