@@ -3,9 +3,9 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { AccessRequest, Action } from './gate.ts';
 import { Policy, type PolicySpec, type RuleSpec, type Ruling } from './policy.ts';
-import { ANONYMOUS } from './principal.ts';
+import { ANONYMOUS, type Principal } from './principal.ts';
 
-const NAMES = ['alice', 'bob', 'constructor'];
+const NAMES = ['alice', 'bob', 'constructor', 'token:alice', 'token:ci'];
 const ACTIONS: readonly Action[] = ['pull', 'catalog', 'status', 'proxy'];
 const PATTERNS = ['**', '*/a', 'r/**', 'r/a', 'r/*', 'r/a/*', 'mirror:m/**', 'mirror:m/x', 'mirror:*/x', 's/?'];
 const PLACES = ['r/a', 'r/a/b', 'r/b', 's/a', 's/ab', 'mirror:m/x', 'mirror:m/x/y', 'mirror:n/x'];
@@ -21,7 +21,7 @@ const spec = fc.record<PolicySpec>({
   rules: fc.array(rule, { maxLength: 5 }),
 });
 const request = fc.record<AccessRequest>({
-  principal: fc.constantFrom(ANONYMOUS, ...NAMES.map((name) => ({ kind: 'user', name }) as const)),
+  principal: fc.constantFrom(ANONYMOUS, ...NAMES.map(principalOf)),
   action: fc.constantFrom(...ACTIONS),
   repository: fc.constantFrom(
     undefined,
@@ -32,15 +32,22 @@ const request = fc.record<AccessRequest>({
   ),
 });
 
+function principalOf(text: string): Principal {
+  const [, name] = /^token:(.*)$/.exec(text) ?? [];
+  return name === undefined ? { kind: 'user', name: text } : { kind: 'token', name };
+}
+
 /** Written from the words of docs/access.md, without the code under test. */
 function model({ groups, rules }: PolicySpec, { principal, action, repository }: AccessRequest): Ruling | undefined {
+  const own =
+    { user: '', token: 'token:', anonymous: '' }[principal.kind] + ('name' in principal ? principal.name : '');
   const found: Ruling[] = [];
   for (const [at, { who, may, on, private: coversPrivate }] of rules.entries()) {
     let isNamed = false;
     for (const name of who) {
-      if (principal.kind === 'user' && name === principal.name) isNamed = true;
+      if (principal.kind !== 'anonymous' && name === own) isNamed = true;
       const members = Object.entries(groups).find(([group]) => `@${group}` === name)?.[1] ?? [];
-      if (principal.kind === 'user' && members.includes(principal.name)) isNamed = true;
+      if (principal.kind !== 'anonymous' && members.includes(own)) isNamed = true;
     }
     if ((!isNamed && !who.includes('anonymous')) || !may.includes(action)) continue;
     if (action === 'status' || action === 'proxy') return { rule: at, onlyPublic: false };

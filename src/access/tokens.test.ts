@@ -7,7 +7,7 @@ const alice: Principal = { kind: 'user', name: 'alice' };
 const HOST = 'mirror.example.com';
 
 describe('Tokens', () => {
-  for (const principal of [alice, ANONYMOUS]) {
+  for (const principal of [alice, { kind: 'token', name: 'alice' }, ANONYMOUS] satisfies Principal[]) {
     test(`names ${principal.kind} again`, () => {
       const tokens = new Tokens();
       const token = tokens.issue({ principal, version: 'v' }, HOST);
@@ -37,6 +37,7 @@ describe('Tokens', () => {
     ['a later end', { exp: 2 ** 40 }],
     ['another host', { aud: 'other.example.com' }],
     ['another kind', { kind: 'anonymous' }],
+    ['a token of the name', { kind: 'token' }],
   ] as const) {
     test(`refuses a token that was changed to ${title}`, () => {
       const tokens = new Tokens();

@@ -25,16 +25,17 @@ export function explain({ flags, json = false, who, action, image }: ExplainOpti
     const loaded = await loadConfig({ flags, checkReferences: false });
     try {
       const answer = await explainAccess(loaded.config, await catalogueOf(loaded.config), { who, action, image });
-      const { verdict, rule, text } = answer;
+      const { verdict, rule, refusal, text } = answer;
       const code = verdict === 'refused' ? EXIT.failure : EXIT.ok;
       if (json) {
-        output.out(
-          formatJson({ allowed: verdict !== 'refused', onlyPublic: verdict === 'if-public', rule: rule ?? null }),
-        );
+        const allowed = verdict !== 'refused';
+        const shown = { allowed, onlyPublic: verdict === 'if-public', rule: rule ?? null, refusal: refusal ?? null };
+        output.out(formatJson(shown));
         return code;
       }
-      if (rule === undefined) {
-        output.out(`refused: ${text}\n  no rule allows it; add one under access.rules\n`);
+      if (rule === undefined || refusal !== undefined) {
+        const why = refusal ?? 'no rule allows it; add one under access.rules';
+        output.out(`refused: ${text}\n  ${why}\n`);
         return code;
       }
       const [place] = locateProblems(loaded, [`access.rules[${rule}]: ${EXPLAINED[verdict]}`]).problems;

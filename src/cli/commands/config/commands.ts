@@ -54,7 +54,7 @@ export function addConfigCommands(program: Command, { output, finish }: CommandC
     .addHelpText('after', ACCESS_EXAMPLES);
   access
     .command('explain')
-    .argument('<who>', 'a user, or anonymous')
+    .argument('<who>', 'a user, token:NAME, or anonymous')
     .addArgument(new Argument('<action>', 'what is to be done').choices(['pull', 'catalog', 'status', 'proxy']))
     .argument('[image]', 'for pull and catalog: an image, or mirror:NAME/PATH')
     .option('-c, --config <file>', 'configuration file')
@@ -92,6 +92,7 @@ Examples:
   entrepot access explain anonymous pull nginx
   entrepot access explain alice pull ghcr.io/ours/app --config /etc/entrepot/entrepot.yaml
   entrepot access explain alice pull mirror:github/owner/app/archive/main.tar.gz
+  entrepot access explain token:ci pull ghcr.io/ours/app
   entrepot access explain prometheus status
 
 Exit codes: 0 allowed, 1 refused, 78 wrong configuration.`;
