@@ -1,4 +1,4 @@
-import { createInterface } from 'node:readline/promises';
+import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import type { ReadStream } from 'node:tty';
 import { EXIT } from '../../exit-code.ts';
@@ -39,25 +39,24 @@ async function askTwice(input: PasswordInput, output: Output): Promise<ReadPassw
   // It edits the line as a shell does, and writes each character here.
   const silence = new Writable({ write: (_chunk, _encoding, done) => done() });
   const terminal = createInterface({ input, output: silence, terminal: true, historySize: 0 });
-  const left = new AbortController();
-  terminal.once('SIGINT', () => left.abort());
-  terminal.once('close', () => left.abort());
-  const ask = async (question: string): Promise<string> => {
+  // Ctrl-C; without a listener it would only pause. Ctrl-D closes it too.
+  terminal.once('SIGINT', () => terminal.close());
+  // From the beginning: two lines that are pasted together come before the second is asked for.
+  const lines = terminal[Symbol.asyncIterator]();
+  const ask = async (question: string): Promise<string | undefined> => {
     output.err(question);
-    try {
-      return await terminal.question('', { signal: left.signal });
-    } finally {
-      output.err('\n');
-    }
+    const line = await lines.next();
+    output.err('\n');
+    return line.done === true ? undefined : line.value;
   };
   try {
     const password = await ask('Password: ');
     if (password === '') return { code: EXIT.failure, message: 'No password was typed.' };
-    if ((await ask('The same again: ')) === password) return { password };
+    const again = password === undefined ? undefined : await ask('The same again: ');
+    if (password === undefined || again === undefined)
+      return { code: EXIT.interrupted, message: 'Nothing was changed.' };
+    if (password === again) return { password };
     return { code: EXIT.failure, message: 'The two passwords differ; repeat the command.' };
-  } catch (error) {
-    if (!left.signal.aborted) throw error;
-    return { code: EXIT.interrupted, message: 'Nothing was changed.' };
   } finally {
     terminal.close();
   }
