@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import { Lru } from '../lib/index.ts';
 import type { Accounts, LiveToken } from './accounts.ts';
 import { isPasswordOf, NO_PASSWORD as NO_STORED_PASSWORD } from './argon2.ts';
 import { BcryptThread } from './bcrypt-thread.ts';
@@ -18,6 +19,8 @@ const NO_PASSWORD = '$2b$10$oP8azoNm4UjZKWEP.PxxcOGvfkutczrqEq7PcG9e2SZfurvDXCPD
 const BCRYPT = new BcryptThread();
 /** Characters of an `Authorization` header that is looked at. */
 const MAX_HEADER = 8192;
+
+const VERSIONS_KEPT = 1024;
 
 /** What a request shows of its client. */
 export interface Shown {
@@ -62,6 +65,8 @@ export class Guard {
   readonly #users: UserFile | undefined;
   readonly #options: GuardOptions;
   readonly #passwords: Passwords;
+  /** What {@link Tokens.versionOf} gives for a stored hash, which each request needs. */
+  readonly #versions = new Lru<string>({ maxWeight: VERSIONS_KEPT });
 
   private constructor(options: GuardOptions) {
     this.#options = options;
@@ -195,7 +200,7 @@ export class Guard {
       const { disabled, password: hash } = stored;
       if (disabled) return undefined;
       const compare = (password: string) => isPasswordOf(hash, password);
-      return { version: tokens.versionOf(hash), compare };
+      return { version: this.#versionOfHash(hash), compare };
     }
     if (plainUser?.name === name) {
       const expected = await plainUser.password();
@@ -208,12 +213,20 @@ export class Guard {
   }
 
   async #versionOf(principal: Principal): Promise<TokenHolder['version'] | undefined> {
-    const { accounts, tokens } = this.#options;
+    const { accounts } = this.#options;
     const { kind } = principal;
     if (kind === 'anonymous') return '';
     if (kind === 'user') return (await this.#storedOf(principal.name))?.version;
     const token = accounts?.token(principal.name);
-    return token === undefined ? undefined : tokens.versionOf(token.hash);
+    return token === undefined ? undefined : this.#versionOfHash(token.hash);
+  }
+
+  #versionOfHash(hash: string): string {
+    const known = this.#versions.get(hash);
+    if (known !== undefined) return known;
+    const version = this.#options.tokens.versionOf(hash);
+    this.#versions.set(hash, version);
+    return version;
   }
 }
 

@@ -28,6 +28,8 @@ describe('redactUrl', () => {
   for (const [url, expected] of rows) test(`${url} → ${expected}`, () => assert.equal(redactUrl(url), expected));
 });
 
+const TOKEN = `ent_${'Ab3'.repeat(16)}z`;
+
 describe('redactText', () => {
   const rows: readonly (readonly [string, string])[] = [
     ['nothing to hide', 'nothing to hide'],
@@ -42,14 +44,37 @@ describe('redactText', () => {
     ['Basic authentication is needed', 'Basic authentication is needed'],
     ['failed with password=hunter2 at a', 'failed with password=*** at a'],
     ['access_token=abc&x=1', 'access_token=***&x=1'],
+    [`/v2/${TOKEN}/manifests/latest`, '/v2/ent_***/manifests/latest'],
+    [`a "${TOKEN}"`, 'a "ent_***"'],
+    ['/v2/ent_platform/backend', '/v2/ent_platform/backend'],
   ];
   for (const [text, expected] of rows) test(text, () => assert.equal(redactText(text), expected));
+
+  test('a token is masked where the text is cut', () => {
+    for (let at = 8192 - TOKEN.length; at < 8192; at += 1) {
+      const shown = redactText(`${' '.repeat(at)}${TOKEN}${'x'.repeat(99)}`);
+      assert.ok(!shown.includes(TOKEN.slice(0, 8)), shown.slice(-60));
+    }
+  });
 
   test('a long text is cut', () => assert.ok(redactText('a'.repeat(100_000)).length < 9000));
 
   test('hostile texts cost linear time', () => {
     const started = performance.now();
-    for (const piece of ['a.', 'a+', 'bearer ', 'token=', '://', 'a://', '@', '?n=', 'Bearer a'])
+    for (const piece of [
+      'ent_',
+      ' ent_a',
+      'ent_a…',
+      'a.',
+      'a+',
+      'bearer ',
+      'token=',
+      '://',
+      'a://',
+      '@',
+      '?n=',
+      'Bearer a',
+    ])
       redactText(piece.repeat(50_000));
     // What may close a URL and does not: as in the path of a request, of which each leaves a line in the log.
     for (let line = 0; line < 100; line++) redactText(`/v2/http://${')'.repeat(8000)}a`);

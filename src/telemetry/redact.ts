@@ -21,8 +21,8 @@ const CREDENTIAL_IN_TEXT =
 
 const ASSIGNMENT_IN_TEXT = /\b((?:[a-z]+_)?(?:password|passwd|token|secret))=[^\s&"',;]+/gi;
 
-// A token of ours (access/token-text.ts), wherever it stands.
-const TOKEN_IN_TEXT = /\bent_[0-9A-Za-z]{40,}/g;
+// A token of ours (access/token-text.ts), wherever it stands, also where the text was cut within it.
+const TOKEN_IN_TEXT = /\bent_(?:[0-9A-Za-z]{40,}|[0-9A-Za-z]*(?=…$))/g;
 
 // A quick test, since an access line has a dozen texts and most hold no URL and no credential.
 const SUSPECT = /:\/\/|=|[Bb](?:earer|EARER|asic|ASIC)|ent_/;

@@ -161,7 +161,7 @@ describe('a token', () => {
   test('is taken as password, bearer, at the token service, and as a refresh token', async () => {
     const forms = [
       { grant_type: 'password', username: 'ci', password: ci, service: 'x' },
-      { grant_type: 'password', username: 'whoever', password: ci },
+      { grant_type: 'password', username: 'other', password: ci },
       { grant_type: 'password', password: ci },
       { grant_type: 'refresh_token', refresh_token: ci },
     ];
@@ -282,7 +282,7 @@ describe('a token', () => {
 
   for (const [title, change, expected] of [
     ['a name that is taken', { name: 'ci' }, /entrepot tokens revoke ci/],
-    ['a user who is not there', { owner: 'nobody' }, /no stored user called nobody/],
+    ['a user who is not there', { owner: 'ghost' }, /no stored user called ghost/],
     ['a user of the htpasswd file', { owner: 'filed' }, /no stored user called filed/],
     ['a pattern that matches nothing', { on: ['library/nginx'] }, /library is no registry/],
     ['a pattern of a route that is not there', { on: ['mirror:gone/**'] }, /no mirror route called gone/],

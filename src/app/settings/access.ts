@@ -139,7 +139,8 @@ export function accessFaultsOf({ access, forwardProxy }: Config, known: KnownPri
     const more = without.length > 1 ? ` and ${without.length - 1} more` : '';
     faults.push(`${option}: no rule names ${first}${more}: they may do only what anonymous may`);
   }
-  const twice = known.users.find((name, at) => known.users.indexOf(name) !== at);
+  const seen = new Set<string>();
+  const twice = known.users.find((name) => seen.size === seen.add(name).size);
   if (twice !== undefined) {
     const option = twice === forwardProxy.user ? 'forward_proxy.user' : 'access.htpasswd';
     faults.push(

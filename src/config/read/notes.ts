@@ -165,9 +165,11 @@ function noteAccess(config: Config, [listener]: readonly OpenListener[], note: N
   const isEncrypted =
     (publicUrl.length > 0 && publicUrl.every((url) => url.startsWith('https:'))) ||
     listen.every(({ tls, redirectToHttps }) => tls !== undefined || redirectToHttps);
-  if (access.htpasswd !== undefined && !isEncrypted) {
+  // Users and tokens may be stored in the cache directory as well, where this does not look.
+  const named = access.rules.some(({ who }) => who.some((name) => name !== 'anonymous'));
+  if ((access.htpasswd !== undefined || named) && !isEncrypted) {
     note(
-      ['access', 'htpasswd'],
+      access.htpasswd === undefined ? ['access'] : ['access', 'htpasswd'],
       `passwords reach ${listener.text} unencrypted: every network on the way can read them. Set listen[].tls, or public_url to the https:// address of a proxy in front`,
     );
   }

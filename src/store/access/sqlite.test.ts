@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFile, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { chown, copyFile, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
@@ -34,6 +34,16 @@ describe('openAccessStore()', () => {
     await store.addUser(userRecord('alice'));
     assert.equal((await stat(file)).mode & 0o777, 0o600);
     assert.deepEqual(await readdir(dirname(file)), ['access.db']);
+  });
+
+  test('belongs to the owner of the directory, also where root adds the first user', {
+    skip: process.getuid?.() !== 0,
+  }, async (t) => {
+    const file = await temporaryFile(t);
+    await chown(dirname(file), 12_345, 12_346);
+    await create(t, file);
+    const { uid, gid } = await stat(file);
+    assert.deepEqual([uid, gid], [12_345, 12_346]);
   });
 
   test('takes away what others may read of a file that was put back', async (t) => {
