@@ -65,7 +65,8 @@ type State = 'absent' | 'empty' | 'marked' | 'unmarked';
 function requireExisting(directory: string, state: State): void {
   if (state !== 'absent' && state !== 'empty') return;
   const found = state === 'absent' ? 'no such directory' : 'it is empty, so it is no cache';
-  const remedy = "Name the server's configuration with --config, or the directory with --cache-dir.";
+  const remedy =
+    "Name the server's configuration with --config, or the directory with --cache-dir; or start the server once, which begins a cache.";
   throw new DirectoryError(directory, new Error(`${found}. ${remedy}`));
 }
 
