@@ -1,4 +1,4 @@
-import { hash, randomBytes } from 'node:crypto';
+import { hash, randomInt } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 /*
@@ -8,7 +8,6 @@ import { crc32 } from 'node:zlib';
 
 const PREFIX = 'ent_';
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-const SECRET_BYTES = 32;
 /** 62⁴³ > 2²⁵⁶ */
 const SECRET_LENGTH = 43;
 /** 62⁶ > 2³² */
@@ -17,7 +16,8 @@ const SHAPE = /^ent_[0-9A-Za-z]{49}$/;
 
 /** Makes a token that did not exist before. */
 export function createTokenText(): string {
-  const secret = PREFIX + toBase62(BigInt(`0x${randomBytes(SECRET_BYTES).toString('hex')}`), SECRET_LENGTH);
+  const random = Array.from({ length: SECRET_LENGTH }, () => DIGITS[randomInt(DIGITS.length)]);
+  const secret = PREFIX + random.join('');
   return secret + checksumOf(secret);
 }
 
@@ -34,11 +34,9 @@ export function hashOfToken(text: string): string | undefined {
 }
 
 function checksumOf(secret: string): string {
-  return toBase62(BigInt(crc32(secret)), CHECKSUM_LENGTH);
-}
-
-function toBase62(value: bigint, length: number): string {
   let text = '';
-  for (let rest = value; text.length < length; rest /= 62n) text = (DIGITS[Number(rest % 62n)] ?? '') + text;
+  for (let rest = crc32(secret); text.length < CHECKSUM_LENGTH; rest = Math.floor(rest / DIGITS.length)) {
+    text = (DIGITS[rest % DIGITS.length] ?? '') + text;
+  }
   return text;
 }
