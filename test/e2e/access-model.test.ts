@@ -1,0 +1,3 @@
+import { accessModelSuite } from '../suites/access-model.ts';
+
+accessModelSuite({ cases: 10_000 });
