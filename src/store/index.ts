@@ -42,6 +42,15 @@ export {
   type UrlName,
   type UrlRecord,
 } from './metadata/index.ts';
+export {
+  hourOf,
+  MemoryObservationStore,
+  type Observation,
+  type ObservationKey,
+  type ObservationStore,
+  observationFile,
+  openObservationStore,
+} from './observations/index.ts';
 
 /** What stores users and tokens. A server without `access:` never loads it. */
 export const loadAccessStore = (): Promise<typeof import('./access/index.ts')> => import('./access/index.ts');

@@ -16,6 +16,15 @@ export interface Events {
   };
   /** A response was sent, or its connection was cut. */
   'request.finished': RequestFinished;
+  /** Audit mode let a pull through that no rule allows. */
+  'access.would_deny': {
+    /** As rules write it: `alice`, `anonymous`. */
+    readonly principal: string;
+    readonly action: string;
+    readonly registry: string;
+    readonly repository: string;
+    readonly client: string;
+  };
   /** One HTTP exchange with another registry, its token service or a redirect target. */
   'upstream.request': UpstreamRequestEnded;
   /** An upstream failed, and the request moves on to the next in the list. */
@@ -130,6 +139,21 @@ export interface Events {
   warning: { readonly message: string; readonly error?: unknown };
 }
 
+/** What the rules of access said to a request. `would-deny`: no rule allows it, and audit mode let it through. */
+export type AccessVerdict = 'allowed' | 'denied' | 'would-deny';
+
+/** A request at the gate of a server with rules. */
+export interface AccessOutcome {
+  /** As rules write it: `alice`, `anonymous`. */
+  readonly principal: string;
+  readonly action: string;
+  /** `mirror:<route>` for a path of a mirror route. Undefined where the action concerns no repository. */
+  readonly registry: string | undefined;
+  /** Empty where the request concerns all of the registry. */
+  readonly repository: string | undefined;
+  readonly verdict: AccessVerdict;
+}
+
 export interface CertificateOrdered {
   readonly domains: readonly string[];
   /** URL of the ACME server's directory. */
@@ -161,6 +185,8 @@ export interface RequestFinished {
   /** The user who is logged in, or `token:NAME`, where rules are configured. */
   readonly user?: string | undefined;
   readonly userAgent: string | undefined;
+  /** What the rules said, where there are any and they were asked. */
+  readonly access?: AccessOutcome | undefined;
   /** The handler: `registry`, `health`, `metrics`, `help`, `token`, `ca`, `forward`, `tunnel`, `mitm`. */
   readonly route: string;
   readonly registry: string | undefined;

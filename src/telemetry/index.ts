@@ -6,6 +6,8 @@
 
 export { formatBytes } from './console-format.ts';
 export {
+  type AccessOutcome,
+  type AccessVerdict,
   type BlockKind,
   type CacheOutcome,
   type ConfigReloaded,

@@ -93,7 +93,13 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
   net: { head: [], dial: ['head'], http: ['head', 'dial'], dns: ['dial', 'http'] },
   setup: { edit: [], plan: ['edit'] },
   server: { exchange: [], limits: ['exchange'], tls: [], listener: ['exchange', 'tls'] },
-  store: { directory: [], blobs: ['directory'], metadata: ['directory'], access: ['directory'] },
+  store: {
+    directory: [],
+    blobs: ['directory'],
+    metadata: ['directory'],
+    access: ['directory'],
+    observations: ['directory'],
+  },
   upstream: { auth: [], health: [], api: [] },
 };
 
