@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { Lru } from '../lib/index.ts';
 import type { Accounts, LiveToken } from './accounts.ts';
 import { isPasswordOf, NO_PASSWORD as NO_STORED_PASSWORD } from './argon2.ts';
+import { underAudit } from './audit.ts';
 import { BcryptThread } from './bcrypt-thread.ts';
 import { type AccessRequest, type Action, ALLOWED, type Decision, repositoryName } from './gate.ts';
 import { Passwords, type StoredPassword } from './passwords.ts';
@@ -45,6 +46,8 @@ export interface GuardOptions extends PolicySpec {
   readonly plainUser?: { readonly name: string; readonly password: () => Promise<string> } | undefined;
   /** Stored users and tokens. @default none, and none can be stored */
   readonly accounts?: Accounts | undefined;
+  /** Whether pulls of public content that no rule allows are let through. @default false */
+  readonly audit?: boolean | undefined;
   /** Live as long as the process, so that a reload logs no client out. */
   readonly tokens: Tokens;
   readonly onWarning: (message: string) => void;
@@ -171,7 +174,7 @@ export class Guard {
     if (scope !== undefined && !(isList ? scope.may.has(action) : isWithin(scope, request))) return refused;
     if (isList) return this.#policy.mayAnywhere(judged.principal, action) ? ALLOWED : refused;
     const ruling = this.#policy.decide({ ...request, principal: judged.principal });
-    if (ruling === undefined) return refused;
+    if (ruling === undefined) return this.#options.audit === true ? underAudit(reason, request) : refused;
     return ruling.onlyPublic ? { allowed: true, onlyPublic: true, reason } : ALLOWED;
   }
 

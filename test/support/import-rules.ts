@@ -92,6 +92,7 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
   migrate: { syntax: [], sources: [] },
   net: { head: [], dial: ['head'], http: ['head', 'dial'], dns: ['dial', 'http'] },
   setup: { edit: [], plan: ['edit'] },
+  access: { observe: [] },
   server: { exchange: [], limits: ['exchange'], tls: [], listener: ['exchange', 'tls'] },
   store: {
     directory: [],

@@ -53,9 +53,9 @@ export async function guardOf(
   const { Guard, HtpasswdError } = await loadGuard();
   const plainUser = plainUserOf(config);
   try {
-    const { htpasswd } = access;
+    const { htpasswd, audit } = access;
     const parts = { accounts: await accounts?.(), tokens: await tokens(), onWarning };
-    const guard = await Guard.open({ ...spec, htpasswd, plainUser, ...parts });
+    const guard = await Guard.open({ ...spec, audit, htpasswd, plainUser, ...parts });
     if (plainUser !== undefined && guard.configuredUsers.filter(({ name }) => name === plainUser.name).length > 1) {
       throw new SettingsError([`forward_proxy.user: ${plainUser.name} is in ${htpasswd} too; remove one of the two`]);
     }

@@ -152,6 +152,13 @@ function noteAccess(config: Config, [listener]: readonly OpenListener[], note: N
     }
     if (rule.who.includes('anonymous') && rule.may.includes('pull')) noteAnonymousRule(config, path, note);
   }
+  if (access.audit) {
+    note(
+      ['access', 'audit'],
+      'pulls of public content that no rule allows are let through and logged as access.would_deny. ' +
+        'Add the rules that `entrepot access suggest` shows, then remove this option',
+    );
+  }
   if (listener === undefined) return;
   const mayLogIn =
     access.htpasswd !== undefined || access.rules.some(({ who }) => who.some((name) => name !== 'anonymous'));

@@ -55,4 +55,9 @@ export const access = options({
     )
     .prefault([])
     .describe('What no rule allows is refused.'),
+  audit: flag
+    .prefault(false)
+    .describe(
+      'Let pulls of public content through that no rule allows, and log them as `access.would_deny`. All else is refused as without it.',
+    ),
 });

@@ -53,11 +53,14 @@ export const HOURLY_FOR = 2 * DAY;
 export interface ObservationStore {
   /** When this store was begun; milliseconds since the epoch. */
   readonly since: number;
-  /** Adds each count to that of its key. The caller batches: a request must not cost a write. */
+  /**
+   * Adds each count to that of its key, and drops the oldest rows beyond the limits. The caller batches: a request must not
+   * cost a write.
+   */
   add(observations: readonly Observation[]): Promise<void>;
   /** At most `limit` rows after `after`, oldest period first, in a stable order. */
   list(page: { readonly after?: ObservationKey | undefined; readonly limit: number }): Promise<readonly Observation[]>;
-  /** Deletes what is too old or too much, oldest first, and joins the hours of older days. @param now milliseconds since the epoch */
+  /** Deletes what is too old, and joins the hours of older days. @param now milliseconds since the epoch */
   trim(now: number): Promise<void>;
   /** Bytes that it takes on the disk. */
   size(): Promise<number>;

@@ -1,0 +1,142 @@
+import { hourOf, type Observation, type ObservationStore } from '../../store/index.ts';
+import type { AccessOutcome, AccessVerdict, Telemetry } from '../../telemetry/index.ts';
+import { targetOf } from './target.ts';
+
+/** Milliseconds between two writes. */
+const WRITE_EVERY = 60_000;
+/** Milliseconds between two times that old rows are deleted. */
+const TRIM_EVERY = 3_600_000;
+
+/** Keys between two writes: 10,000 take some 3 MB, and with the longest names 10 MB. Requests with further keys are counted without their names. */
+const MAX_PENDING = 10_000;
+/** Of these, keys of refused requests, which a client without any right can cause. */
+const MAX_PENDING_DENIED = 2000;
+
+interface RecorderOptions {
+  readonly store: ObservationStore;
+  readonly telemetry: Telemetry;
+  /** Milliseconds since the epoch. @default Date.now */
+  readonly now?: () => number;
+  /** Milliseconds between two writes. @default a minute */
+  readonly writeEvery?: number;
+}
+
+interface Pending {
+  readonly outcome: Pick<AccessOutcome, 'principal' | 'action' | 'verdict'>;
+  readonly target: string;
+  count: number;
+  lastAt: number;
+}
+
+/**
+ * Counts what the rules said to each request, in memory, and writes the counts once a minute.
+ *
+ * Only what was answered counts as allowed: a pull of an image that does not exist needs no rule. A request costs one look-up
+ * in a map.
+ */
+export class Recorder {
+  readonly #store: ObservationStore;
+  readonly #telemetry: Telemetry;
+  readonly #now: () => number;
+  readonly #timer: NodeJS.Timeout;
+  readonly #unsubscribe: () => void;
+  #pending = new Map<string, Pending>();
+  #pendingDenied = 0;
+  #trimmedAt = Number.NEGATIVE_INFINITY;
+  #writing: Promise<void> = Promise.resolve();
+  #isFailing = false;
+
+  constructor({ store, telemetry, now = Date.now, writeEvery = WRITE_EVERY }: RecorderOptions) {
+    this.#store = store;
+    this.#telemetry = telemetry;
+    this.#now = now;
+    this.#unsubscribe = telemetry.on('request.finished', ({ access, status }) => {
+      if (access === undefined || access.action === 'connect') return;
+      if (access.verdict === 'denied' || (status >= 200 && status < 400)) this.#count(access, 1, this.#now());
+    });
+    this.#timer = setInterval(() => void this.write(), writeEvery);
+    this.#timer.unref();
+  }
+
+  /** The store, with everything counted so far written to it. */
+  async read(): Promise<ObservationStore> {
+    await this.write();
+    return this.#store;
+  }
+
+  /** Writes what was counted since the last time. Never rejects: where the disk refuses it, the counts are kept for the next. */
+  write(): Promise<void> {
+    this.#writing = this.#writing.then(() => this.#write());
+    return this.#writing;
+  }
+
+  /** Writes the rest, and closes the store. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#unsubscribe();
+    await this.write();
+    await this.#store.close();
+  }
+
+  async #write(): Promise<void> {
+    const pending = [...this.#pending.values()];
+    this.#pending = new Map();
+    this.#pendingDenied = 0;
+    const now = this.#now();
+    try {
+      await this.#store.add(pending.map(observationOf));
+      // A clock that was set back must not put it off.
+      if (Math.abs(now - this.#trimmedAt) >= TRIM_EVERY) {
+        this.#trimmedAt = now;
+        await this.#store.trim(now);
+      }
+      this.#isFailing = false;
+    } catch (error) {
+      // Some of them may have been written: a count that is too high does no harm.
+      for (const { outcome, target, count, lastAt } of pending) this.#add(outcome, target, { count, lastAt });
+      if (!this.#isFailing) {
+        const message = 'Cannot write the observed requests, from which `entrepot access suggest` makes rules';
+        this.#telemetry.publish('warning', { message, error });
+      }
+      this.#isFailing = true;
+    }
+  }
+
+  #count(access: AccessOutcome, count: number, lastAt: number): void {
+    const target = targetOf(access);
+    if (target === undefined) this.#addUnnamed(access.verdict, { count, lastAt });
+    else this.#add(access, target, { count, lastAt });
+  }
+
+  #add(
+    outcome: Pending['outcome'],
+    target: string,
+    { count, lastAt }: { readonly count: number; readonly lastAt: number },
+  ): void {
+    const { principal, action, verdict } = outcome;
+    const key = `${verdict}\n${action}\n${principal}\n${target}`;
+    const found = this.#pending.get(key);
+    if (found !== undefined) {
+      found.count += count;
+      found.lastAt = Math.max(found.lastAt, lastAt);
+      return;
+    }
+    const isDenied = verdict === 'denied';
+    const isFull = this.#pending.size >= MAX_PENDING || (isDenied && this.#pendingDenied >= MAX_PENDING_DENIED);
+    if (isFull && principal !== '') {
+      this.#addUnnamed(verdict, { count, lastAt });
+      return;
+    }
+    if (isDenied) this.#pendingDenied += 1;
+    this.#pending.set(key, { outcome, target, count, lastAt });
+  }
+
+  /** One key for each verdict. */
+  #addUnnamed(verdict: AccessVerdict, counted: { readonly count: number; readonly lastAt: number }): void {
+    this.#add({ principal: '', action: '', verdict }, '', counted);
+  }
+}
+
+function observationOf({ outcome: { principal, action, verdict }, target, count, lastAt }: Pending): Observation {
+  return { period: hourOf(lastAt), principal, action, verdict, target, count, lastAt };
+}
