@@ -2,6 +2,7 @@
 
 export { Accounts } from './accounts.ts';
 export { Guard } from './guard.ts';
+export { needsOf, Recorder, suggestRules } from './observe/index.ts';
 export { Policy } from './policy.ts';
 export { isWithin, scopeOf } from './scope.ts';
 export { Tokens } from './tokens.ts';

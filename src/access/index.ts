@@ -8,10 +8,11 @@
 export type { AccountChange, Accounts, NewToken } from './accounts.ts';
 export { type AccessRequest, type Action, type Authorize, type Decision, openGate } from './gate.ts';
 export type { Guard, GuardOptions, Identity, KnownPrincipals } from './guard.ts';
+export type { Recorder } from './observe/index.ts';
 export type { PolicySpec, Ruling } from './policy.ts';
 export { ANONYMOUS, nameOf, type Principal } from './principal.ts';
 export { AccountError, CredentialError, TooManyGuessesError } from './refusal.ts';
 export type { Tokens } from './tokens.ts';
 
-/** What `access:` needs: the guard, its tokens and the policy. */
+/** What `access:` needs: the guard, its tokens and the policy, and what it observes. */
 export const loadGuard = (): Promise<typeof import('./guarded.ts')> => import('./guarded.ts');

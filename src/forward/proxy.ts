@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { isIP, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { CredentialError, type Guard, type Principal, TooManyGuessesError } from '../access/index.ts';
+import { CredentialError, type Guard, nameOf, type Principal, TooManyGuessesError } from '../access/index.ts';
 import { loopIn } from '../lib/index.ts';
 import type { Dial, Dialled, DialTarget } from '../net/index.ts';
 import {
@@ -110,7 +110,7 @@ export function createForward(options: ForwardOptions): Forward {
   async function admit(request: IncomingMessage): Promise<Principal | undefined> {
     // Node reads a request line without a version as HTTP/0.9, which has no headers and no proxies.
     if (request.httpVersionMajor !== 1) throw new TextRefusal(400, 'the request line names no version of HTTP/1');
-    if (options.guard !== undefined) return await admitGuarded(request, options.guard);
+    if (options.guard !== undefined) return await admitGuarded(request, { guard: options.guard, telemetry });
     if (options.credential === undefined) {
       if (options.anonymous || isLocalClient(request)) return undefined;
       throw new TextRefusal(
@@ -236,7 +236,7 @@ export function createForward(options: ForwardOptions): Forward {
       }
       // A client may keep its tunnel for days, and the allow-list and the rules may change by then.
       requireListed(target);
-      if (options.guard !== undefined) requireAllowed(options.guard, principal);
+      if (options.guard !== undefined) requireAllowed({ guard: options.guard, telemetry }, principal);
     } catch (error) {
       const refusal = toTextRefusal(error);
       if (refusal === undefined) throw error;
@@ -311,13 +311,18 @@ export function createForward(options: ForwardOptions): Forward {
   };
 }
 
-async function admitGuarded(request: IncomingMessage, guard: Guard): Promise<Principal> {
+interface Guarded {
+  readonly guard: Guard;
+  readonly telemetry: Telemetry;
+}
+
+async function admitGuarded(request: IncomingMessage, guarded: Guarded): Promise<Principal> {
   const authorization = request.headers['proxy-authorization'];
   try {
     // A token is made for the registry API.
     const { address } = clientInfoOf(request);
-    const { principal } = await guard.identify({ authorization, address, audience: undefined });
-    return requireAllowed(guard, principal);
+    const { principal } = await guarded.guard.identify({ authorization, address, audience: undefined });
+    return requireAllowed(guarded, principal);
   } catch (error) {
     if (error instanceof CredentialError) throw requiresLogin(error.message);
     if (error instanceof TooManyGuessesError) {
@@ -328,10 +333,20 @@ async function admitGuarded(request: IncomingMessage, guard: Guard): Promise<Pri
 }
 
 /** @throws {TextRefusal} where the rules do not let the principal use the proxy, or the user was removed */
-function requireAllowed(guard: Guard, principal: Principal | undefined): Principal {
+function requireAllowed({ guard, telemetry }: Guarded, principal: Principal | undefined): Principal {
   // A tunnel from before the rules: its client has to open another one.
   if (principal === undefined) throw requiresLogin('this forward proxy requires a user and a password');
-  const decision = guard.authorize({ principal, action: 'proxy', repository: undefined });
+  const action = 'proxy';
+  const decision = guard.authorize({ principal, action, repository: undefined });
+  const verdict = decision.allowed ? 'allowed' : 'denied';
+  const outcome = {
+    principal: nameOf(principal),
+    action,
+    registry: undefined,
+    repository: undefined,
+    verdict,
+  } as const;
+  telemetry.publish('access.decided', outcome);
   if (decision.allowed) return principal;
   if (principal.kind === 'anonymous') throw requiresLogin(`${decision.reason}; log in`);
   throw new TextRefusal(403, decision.reason);

@@ -4,6 +4,7 @@ import {
   ANONYMOUS,
   type Authorize,
   CredentialError,
+  type Decision,
   type Guard,
   type Identity,
   nameOf,
@@ -69,7 +70,7 @@ export function createDispatch(
 async function pass(
   context: RequestContext,
   opened: DoorRequest,
-  { admission, pseudonym, guarded, open = LOCAL }: DispatchOptions,
+  { admission, pseudonym, telemetry, guarded, open = LOCAL }: DispatchOptions,
 ): Promise<void> {
   if (opened.takesSlot) {
     const { headers, httpVersion: version } = context.request;
@@ -90,9 +91,14 @@ async function pass(
     guarded === undefined || access === undefined
       ? UNIDENTIFIED
       : await identify(context, { ...parsed, access }, guarded);
-  const decision = access === undefined ? undefined : authorize({ principal, ...access });
+  let decision = access === undefined ? undefined : authorize({ principal, ...access });
+  if (decision?.allowed === true && decision.onlyPublic === true && (await isPublic?.()) === false) {
+    decision = { allowed: false, reason: decision.reason };
+  }
+  if (guarded !== undefined && access !== undefined && decision !== undefined) {
+    noteDecision(context, telemetry, { asked: { principal, ...access }, decision });
+  }
   if (decision?.allowed === false) throw refuse(decision.reason);
-  if (decision?.onlyPublic === true && (await isPublic?.()) === false) throw refuse(decision.reason);
   const isFiltered = guarded !== undefined || decision?.onlyPublic === true;
   await parsed.answer({ principal, isFiltered, authorize });
 }
@@ -138,6 +144,34 @@ async function identify(
     new OciError('UNAUTHORIZED', reason, { headers: { 'www-authenticate': challengeOf(false) } });
   if (!shown && access.action === 'connect') throw refuse('log in, or ask for an anonymous token');
   return { principal, refuse: (reason) => refuse(`${reason}; log in`) };
+}
+
+/** What `entrepot access suggest` and the metrics count once the request has ended. */
+function noteDecision(
+  context: RequestContext,
+  telemetry: Telemetry,
+  { asked, decision }: { readonly asked: AccessRequest; readonly decision: Decision },
+): void {
+  const { principal, action, repository } = asked;
+  // It decides nothing but whether a client logs in.
+  if (action === 'connect') return;
+  const isAudited = decision.allowed && decision.onlyPublic === true && decision.wouldDeny === true;
+  const outcome = {
+    principal: nameOf(principal),
+    action,
+    registry: repository?.registry,
+    repository: repository?.repository,
+  };
+  context.access = { ...outcome, verdict: isAudited ? 'would-deny' : decision.allowed ? 'allowed' : 'denied' };
+  if (!isAudited) return;
+  const { registry = '', repository: name = '' } = outcome;
+  telemetry.publish('access.would_deny', {
+    ...outcome,
+    registry,
+    repository: name,
+    id: context.id,
+    client: context.client,
+  });
 }
 
 /** @throws {CredentialError} {TooManyGuessesError} */

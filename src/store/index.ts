@@ -42,13 +42,13 @@ export {
   type UrlName,
   type UrlRecord,
 } from './metadata/index.ts';
+export { observationFile } from './observation-file.ts';
 export {
   hourOf,
   MemoryObservationStore,
   type Observation,
   type ObservationKey,
   type ObservationStore,
-  observationFile,
   openObservationStore,
 } from './observations/index.ts';
 

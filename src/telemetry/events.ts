@@ -16,8 +16,15 @@ export interface Events {
   };
   /** A response was sent, or its connection was cut. */
   'request.finished': RequestFinished;
-  /** Audit mode let a pull through that no rule allows. */
+  /**
+   * What the rules said to a request: published when it is refused, and else once it was answered with success. Not for the
+   * version check `/v2/`.
+   */
+  'access.decided': AccessOutcome;
+  /** Audit mode lets a pull through that no rule allows. */
   'access.would_deny': {
+    /** Of the request. */
+    readonly id: string;
     /** As rules write it: `alice`, `anonymous`. */
     readonly principal: string;
     readonly action: string;
@@ -142,7 +149,6 @@ export interface Events {
 /** What the rules of access said to a request. `would-deny`: no rule allows it, and audit mode let it through. */
 export type AccessVerdict = 'allowed' | 'denied' | 'would-deny';
 
-/** A request at the gate of a server with rules. */
 export interface AccessOutcome {
   /** As rules write it: `alice`, `anonymous`. */
   readonly principal: string;
@@ -185,8 +191,6 @@ export interface RequestFinished {
   /** The user who is logged in, or `token:NAME`, where rules are configured. */
   readonly user?: string | undefined;
   readonly userAgent: string | undefined;
-  /** What the rules said, where there are any and they were asked. */
-  readonly access?: AccessOutcome | undefined;
   /** The handler: `registry`, `health`, `metrics`, `help`, `token`, `ca`, `forward`, `tunnel`, `mitm`. */
   readonly route: string;
   readonly registry: string | undefined;

@@ -8,6 +8,7 @@ import type {
   UpstreamHealthChange,
 } from './events.ts';
 import type { Log } from './log.ts';
+import { createWouldDenyLog } from './would-deny-log.ts';
 
 export interface LogEventsOptions {
   /** Whether each request is logged. @default true */
@@ -40,6 +41,7 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
         ...event,
       }),
     ),
+    telemetry.on('access.would_deny', createWouldDenyLog(log)),
     telemetry.on('cache.resumed', () => log.info('caching is resumed')),
     telemetry.on('overload.began', (event) => log.warn('requests are turned away: limits.max_inflight', { ...event })),
     telemetry.on('overload.ended', ({ refused, durationMs }) =>

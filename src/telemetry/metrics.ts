@@ -256,6 +256,11 @@ export function createCounters({
       help: 'Requests turned away: the server had no free slot (full, timeout), or the client had used its share (client, rate).',
       labels: ['reason'],
     }),
+    decisions: new Counter({
+      name: 'entrepot_access_requests_total',
+      help: 'Requests that the rules of access refused (denied), allowed, or would have refused without audit mode (would-deny). Allowed ones count once they are answered with success.',
+      labels: ['verdict', 'registry'],
+    }),
     reloads: new Counter({
       name: 'entrepot_config_reload_total',
       help: 'Reloads of the configuration: changed, unchanged, or refused because it was invalid.',
@@ -447,6 +452,9 @@ function subscribe(
     telemetry.on('overload.refused', ({ reason }) => counters.refused.add(1, reason)),
     telemetry.on('config.reloaded', ({ outcome }) => counters.reloads.add(1, outcome)),
     telemetry.on('certificate.ordered', ({ outcome }) => counters.orders.add(1, outcome)),
+    telemetry.on('access.decided', ({ verdict, registry }) =>
+      counters.decisions.add(1, verdict, named(registry?.replace(/^mirror:/, ''))),
+    ),
     telemetry.on('warning', () => counters.warnings.add(1)),
   ];
 }

@@ -3,7 +3,6 @@
  *
  * It never decides on a request, and never changes a rule.
  */
-
-export { type Need, type NeedsReading, needsOf } from './needs.ts';
+export { needsOf } from './needs.ts';
 export { Recorder } from './recorder.ts';
-export { type SuggestedPattern, type SuggestedRule, type Suggestion, suggestRules } from './suggest.ts';
+export { suggestRules } from './suggest.ts';

@@ -29,10 +29,8 @@ interface Pending {
 }
 
 /**
- * Counts what the rules said to each request, in memory, and writes the counts once a minute.
- *
- * Only what was answered counts as allowed: a pull of an image that does not exist needs no rule. A request costs one look-up
- * in a map.
+ * Counts what the rules said to each request, in memory, and writes the counts once a minute. A request costs one look-up in
+ * a map.
  */
 export class Recorder {
   readonly #store: ObservationStore;
@@ -50,10 +48,7 @@ export class Recorder {
     this.#store = store;
     this.#telemetry = telemetry;
     this.#now = now;
-    this.#unsubscribe = telemetry.on('request.finished', ({ access, status }) => {
-      if (access === undefined || access.action === 'connect') return;
-      if (access.verdict === 'denied' || (status >= 200 && status < 400)) this.#count(access, 1, this.#now());
-    });
+    this.#unsubscribe = telemetry.on('access.decided', (outcome) => this.#count(outcome));
     this.#timer = setInterval(() => void this.write(), writeEvery);
     this.#timer.unref();
   }
@@ -102,10 +97,11 @@ export class Recorder {
     }
   }
 
-  #count(access: AccessOutcome, count: number, lastAt: number): void {
-    const target = targetOf(access);
-    if (target === undefined) this.#addUnnamed(access.verdict, { count, lastAt });
-    else this.#add(access, target, { count, lastAt });
+  #count(outcome: AccessOutcome): void {
+    const target = targetOf(outcome);
+    const counted = { count: 1, lastAt: this.#now() };
+    if (target === undefined) this.#addUnnamed(outcome.verdict, counted);
+    else this.#add(outcome, target, counted);
   }
 
   #add(

@@ -226,7 +226,7 @@ describe('suggestRules()', () => {
 
   test('leaves out what the configuration refuses, with the reason', () => {
     const { rules, left } = suggestRules([need({ target: 'gone/a/b', answered: 4 }), need()], {
-      faultOf: (pattern) => (pattern.startsWith('gone/') ? 'no such registry' : undefined),
+      faultOf: ({ target }) => (target.startsWith('gone/') ? 'no such registry' : undefined),
     });
     assert.deepEqual(
       rules.flatMap(({ on }) => on.map(({ pattern }) => pattern)),

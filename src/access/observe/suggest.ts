@@ -52,8 +52,8 @@ export interface Suggestion {
 export interface SuggestOptions {
   /** Whether `registry/namespace/**` may stand for many repositories. @default exact patterns only */
   readonly generalize?: boolean;
-  /** Why the configuration would refuse a pattern; undefined where it takes it. @default it takes every pattern */
-  readonly faultOf?: (pattern: string) => string | undefined;
+  /** Why no rule can name a principal or a target; undefined where one can. @default rules can name all */
+  readonly faultOf?: (need: Pick<Need, 'principal' | 'action' | 'target'>) => string | undefined;
   /** Whether `anonymous` needs `private: true` to pull a repository. @default for none */
   readonly isPrivate?: (target: string) => boolean;
 }
@@ -78,7 +78,7 @@ export function suggestRules(needs: readonly Need[], options: SuggestOptions = {
   const answered: Need[] = [];
   for (const need of needs) {
     if (need.answered === 0) continue;
-    const fault = need.action === 'catalog' || need.target === '' ? undefined : faultOf(need.target);
+    const fault = faultOf(need);
     if (fault === undefined) answered.push(need);
     else left.push({ ...shown(need), reason: fault });
   }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Via } from '../../lib/index.ts';
-import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
+import type { AccessOutcome, CacheOutcome, Telemetry } from '../../telemetry/index.ts';
 import { hasBody } from './announced-body.ts';
 import { type ClientInfo, clientInfoOf } from './client-info.ts';
 
@@ -35,6 +35,8 @@ export class RequestContext {
   readonly principal: ClientInfo['principal'];
   /** The name of the user, once it is known. */
   user: string | undefined;
+  /** What the rules said, where there are any. */
+  access: AccessOutcome | undefined;
   route = 'none';
   /** Name of the mirror route that answers, where one does. */
   mirror: string | undefined;
@@ -87,11 +89,17 @@ export class RequestContext {
     }
     response.once('close', () => {
       if (!response.writableFinished) this.#left?.abort(new ClientLeftError());
+      const status = response.headersSent ? response.statusCode : 0;
+      // A pull of what does not exist needs no rule.
+      const isAnswered = status >= 200 && status < 400;
+      if (this.access !== undefined && (isAnswered || this.access.verdict === 'denied')) {
+        telemetry.publish('access.decided', this.access);
+      }
       telemetry.publish('request.finished', {
         id: this.id,
         method: this.method,
         path: this.path,
-        status: response.headersSent ? response.statusCode : 0,
+        status,
         bytes: this.bytes,
         received: this.received,
         entrance: client.entryPoint,

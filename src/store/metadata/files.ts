@@ -1,4 +1,6 @@
 import { rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { observationFile } from '../observation-file.ts';
 
 /** The path of a metadata database's backup. */
 export function backupOf(file: string): string {
@@ -23,12 +25,17 @@ interface DatabaseSizes {
   /** The write-ahead log. */
   readonly log: number;
   readonly backup: number;
+  /** The observed requests beside it, and their log. */
+  readonly observations: number;
 }
 
-/** What a metadata database takes on the disk. */
+/** What a metadata database takes on the disk, and what lies beside it. */
 export async function sizesOf(file: string): Promise<DatabaseSizes> {
-  const [database, log, backup] = await Promise.all([sizeOf(file), sizeOf(`${file}-wal`), sizeOf(backupOf(file))]);
-  return { database, log, backup };
+  const observed = observationFile(dirname(file));
+  const [database = 0, log = 0, backup = 0, ...beside] = await Promise.all(
+    [file, `${file}-wal`, backupOf(file), observed, `${observed}-wal`].map(sizeOf),
+  );
+  return { database, log, backup, observations: beside.reduce((sum, size) => sum + size, 0) };
 }
 
 async function sizeOf(file: string): Promise<number> {

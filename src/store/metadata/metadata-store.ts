@@ -104,7 +104,7 @@ export interface NotedMember {
 
 /** Bytes of the disk. */
 export interface Footprint {
-  /** The rest of the last block of each blob's file, and the files of the database, of its log and of its backup. */
+  /** The rest of the last block of each blob's file; the files of the database, of its log, its backup and the observed requests. */
   readonly overhead: number;
   /** About what the rows of tags, members and URLs take. */
   readonly rowBytes: number;

@@ -10,4 +10,4 @@ export {
   type ObservationKey,
   type ObservationStore,
 } from './observation-store.ts';
-export { observationFile, openObservationStore } from './sqlite.ts';
+export { openObservationStore } from './sqlite.ts';

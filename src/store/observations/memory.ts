@@ -57,10 +57,6 @@ export class MemoryObservationStore implements ObservationStore {
     this.#limit();
   }
 
-  async size(): Promise<number> {
-    return 0;
-  }
-
   async close(): Promise<void> {}
 
   #add(observation: Observation): void {

@@ -62,7 +62,5 @@ export interface ObservationStore {
   list(page: { readonly after?: ObservationKey | undefined; readonly limit: number }): Promise<readonly Observation[]>;
   /** Deletes what is too old, and joins the hours of older days. @param now milliseconds since the epoch */
   trim(now: number): Promise<void>;
-  /** Bytes that it takes on the disk. */
-  size(): Promise<number>;
   close(): Promise<void>;
 }

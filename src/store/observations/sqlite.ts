@@ -1,5 +1,4 @@
-import { open, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { open, rename, rm } from 'node:fs/promises';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AccessVerdict } from '../../telemetry/index.ts';
@@ -78,11 +77,6 @@ export interface ObservationStoreOptions {
   readonly limits?: ObservationLimits;
   /** Milliseconds since the epoch. @default Date.now */
   readonly now?: () => number;
-}
-
-/** The file of the observations in a cache directory. */
-export function observationFile(directory: string): string {
-  return join(directory, 'observations.db');
 }
 
 /**
@@ -218,18 +212,6 @@ class SqliteObservationStore implements ObservationStore {
   async trim(now: number): Promise<void> {
     await this.#inPieces(({ statements }) => Number(statements.outdated.run(now - this.#limits.age, PIECE).changes));
     await this.#inPieces((opened) => joinHours(opened, dayOf(now - HOURLY_FOR)));
-  }
-
-  async size(): Promise<number> {
-    const sizes = await Promise.all(
-      ['', '-wal'].map((suffix) =>
-        stat(`${this.#file}${suffix}`).then(
-          ({ size }) => size,
-          () => 0,
-        ),
-      ),
-    );
-    return sizes.reduce((sum, size) => sum + size, 0);
   }
 
   async close(): Promise<void> {
