@@ -25,3 +25,4 @@ export {
   type TransferStatus,
   type UpstreamStatus,
 } from './status.ts';
+export type { SuggestAnswer, SuggestInput } from './suggest.ts';

@@ -6,9 +6,10 @@ import type { MetadataStore } from '../store/index.ts';
 import { ACCOUNT_OPERATIONS, type AccountContext } from './account-operations.ts';
 import type { Operation } from './operation.ts';
 import { type ServerStatus, serverStatus } from './status.ts';
+import { type SuggestContext, suggest } from './suggest.ts';
 
 /** What the operations of a running server act on. */
-export interface OperationContext extends Pick<TagRefreshOptions, 'originFor'>, AccountContext {
+export interface OperationContext extends Pick<TagRefreshOptions, 'originFor'>, AccountContext, SuggestContext {
   readonly cache: Pick<PullThrough, 'collect' | 'purge' | 'refresh' | 'scrub'>;
   /** The registries of the current generation. */
   readonly catalogue: Catalogue;
@@ -252,7 +253,7 @@ const scrubLook: Operation<object, ScrubProgress | null, ScrubContext> = {
 };
 
 /** Every operation of a running server. */
-export const OPERATIONS = { status, reload, gc, purge, refresh, scrub, scrubLook, ...ACCOUNT_OPERATIONS };
+export const OPERATIONS = { status, reload, gc, purge, refresh, scrub, scrubLook, suggest, ...ACCOUNT_OPERATIONS };
 
 const URL_PATTERN = /^mirror:([^/]+)(\/.*)?$/s;
 

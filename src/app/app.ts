@@ -1,6 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Tokens } from '../access/index.ts';
-import { controlSocketPath, createControl, describeServer, OPERATIONS, type ServerStatus } from '../admin/index.ts';
+import {
+  controlSocketPath,
+  createControl,
+  describeServer,
+  OPERATIONS,
+  type ServerStatus,
+  type SuggestInput,
+} from '../admin/index.ts';
 import { Canary } from '../canary/index.ts';
 import type { Config, LoadedConfig } from '../config/index.ts';
 import { createPseudonym, ownVia } from '../lib/index.ts';
@@ -23,6 +30,7 @@ import {
   keepAccounts,
   loadGuard,
 } from './settings/index.ts';
+import { suggestAccess } from './suggestion.ts';
 
 /** A running server. */
 export interface App {
@@ -269,6 +277,11 @@ async function openControl(server: RunningServer): Promise<void> {
         const { config, upstreams, guard } = live.current;
         const { catalogue } = upstreams;
         return accountRulesOf(config, { catalogue, others: guard?.configuredUsers ?? [] });
+      },
+      async suggest(input: SuggestInput) {
+        const { config, upstreams } = live.current;
+        const observations = await (await parts.observations.recorder)?.read();
+        return suggestAccess(input, { config, catalogue: upstreams.catalogue, observations });
       },
     },
   });

@@ -50,7 +50,7 @@ export interface Generation {
 
 /** What a generation needs of the process. */
 export interface ProcessContext
-  extends Pick<ServerParts, 'telemetry' | 'cache' | 'admission' | 'log' | 'upstreamSets'> {
+  extends Pick<ServerParts, 'telemetry' | 'cache' | 'admission' | 'log' | 'upstreamSets' | 'observations'> {
   /** Undefined where no certificate is ordered. */
   readonly acme: AcmeCertificates | undefined;
   readonly authority: Authority | undefined;
@@ -90,6 +90,7 @@ export async function createGeneration(
     tokens: processContext.tokens,
     onWarning: (message) => telemetry.publish('warning', { message, error: undefined }),
   });
+  if (guard !== undefined) await processContext.observations.begin();
   const doors = [
     // First: a mirror route may not take a challenge away.
     ...(acme === undefined ? [] : [acme.door]),

@@ -6,6 +6,7 @@
 
 export { type App, startApp } from './app.ts';
 export type { Generation, ProcessContext } from './generation.ts';
+export { openOwnObservations } from './observations.ts';
 export {
   accountRulesOf,
   authorityPlaceOf,
@@ -24,3 +25,4 @@ export {
   openAccounts,
   SettingsError,
 } from './settings/index.ts';
+export { suggestAccess } from './suggestion.ts';

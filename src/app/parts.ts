@@ -3,6 +3,7 @@ import type { Config } from '../config/index.ts';
 import { Admission } from '../server/index.ts';
 import type { Log, Telemetry, Tracing } from '../telemetry/index.ts';
 import { EventLog } from './event-log.ts';
+import { Observations } from './observations.ts';
 import { cacheOptionsOf } from './settings/index.ts';
 import { openStorage, type Storage } from './storage.ts';
 import { openTracing } from './tracing.ts';
@@ -25,6 +26,8 @@ export interface ServerParts extends PartsContext {
   readonly tracing: Tracing | undefined;
   readonly upstreamSets: UpstreamSets;
   readonly storage: Storage;
+  /** What `access suggest` reads; they begin with the first configuration that has rules. */
+  readonly observations: Observations;
   readonly cache: PullThrough;
   readonly admission: Admission;
 }
@@ -48,6 +51,7 @@ export async function openParts(
   cleanups.push(() => upstreamSets.clients.close());
   const upstreams = await upstreamSets.open(config);
   const storage = await openStorage(config, context);
+  const observations = new Observations(config, context);
   const { store, metadata, ledger } = storage;
   const { reconciledAt } = ledger;
   const policy = cacheOptionsOf(config, upstreams.catalogue);
@@ -58,5 +62,5 @@ export async function openParts(
   });
   const admission = new Admission({ limits: config.limits, telemetry });
   cleanups.push(() => admission.close());
-  return { parts: { ...context, eventLog, tracing, upstreamSets, storage, cache, admission }, upstreams };
+  return { parts: { ...context, eventLog, tracing, upstreamSets, storage, observations, cache, admission }, upstreams };
 }

@@ -21,6 +21,7 @@ export {
 export {
   type Config,
   isOwnPath,
+  isPrincipalName,
   optionName,
   parseDuration,
   parseUnitSize,

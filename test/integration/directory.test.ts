@@ -7,6 +7,7 @@ import { purge } from '../../src/cli/commands/cache/purge.ts';
 import { refresh } from '../../src/cli/commands/cache/refresh.ts';
 import { scrub } from '../../src/cli/commands/cache/scrub.ts';
 import { initCa } from '../../src/cli/commands/config/ca.ts';
+import { suggest } from '../../src/cli/commands/config/suggest.ts';
 import { reload } from '../../src/cli/commands/server/reload.ts';
 import { status } from '../../src/cli/commands/server/status.ts';
 import type { Output } from '../../src/cli/output.ts';
@@ -72,6 +73,7 @@ const COMMANDS: Readonly<Record<string, Attempt>> = {
   refresh: within((flags, output) => refresh({ flags, patterns: ['nginx'] }, output)),
   status: within((flags, output) => status({ flags }, output)),
   reload: within((flags, output) => reload({ flags }, output)),
+  'access suggest': within((flags, output) => suggest({ flags }, output)),
   'ca init': within((flags, output) => initCa({ flags }, output)),
 };
 

@@ -11,7 +11,7 @@ import {
   type Tokens,
 } from '../../access/index.ts';
 import type { AccountRules } from '../../admin/index.ts';
-import type { Config } from '../../config/index.ts';
+import { type Config, isPrincipalName } from '../../config/index.ts';
 import { anonymousViewsOf, isKnownTo, type Repository } from '../../oci/index.ts';
 import { type Catalogue, parseImagePattern, parseRepositoryPattern } from '../../routing/index.ts';
 import type { OwnNames } from '../../server/index.ts';
@@ -84,6 +84,20 @@ export function policyOf(
     }),
   }));
   return { spec: { groups, rules: canonical }, problems };
+}
+
+/** Says why no rule can name a principal or a target; undefined where one can. Pure. */
+export function ruleFaultIn(
+  { mirrors }: Pick<Config, 'mirrors'>,
+  catalogue: Catalogue,
+): (named: { readonly principal: string; readonly action: string; readonly target: string }) => string | undefined {
+  const routes = new Set(mirrors.map(({ name }) => name));
+  return ({ principal, action, target }) => {
+    if (!isPrincipalName(principal)) return 'rules cannot name this user: the name has blanks, a colon, or @ in front';
+    if (target === '') return undefined;
+    // A list is of all of its registry.
+    return parsePattern(action === 'catalog' ? `${target}/**` : target, { routes, catalogue }).fault;
+  };
 }
 
 function parsePattern(

@@ -12,6 +12,7 @@ export {
   explainAccess,
   guardOf,
   ownNamesOf,
+  ruleFaultIn,
 } from './access.ts';
 export { keepAccounts, openAccounts } from './accounts.ts';
 export { checkTargetsOf } from './check.ts';

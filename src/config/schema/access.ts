@@ -8,6 +8,11 @@ const who = z.union([principalName.transform((name) => [name]), z.array(principa
   expected: 'a user, token:NAME, @GROUP or anonymous, or a list of such',
 });
 
+/** Whether a rule can name a principal. */
+export function isPrincipalName(text: string): boolean {
+  return principalName.safeParse(text).success;
+}
+
 /** Who may do what: a part of the one definition, see schema.ts. */
 export const access = options({
   htpasswd: filePath('an htpasswd file with bcrypt hashes')

@@ -4,6 +4,7 @@
  * It never reads a file: it turns values as written into values or problems.
  */
 
+export { isPrincipalName } from './access.ts';
 export { parseDuration } from './duration.ts';
 export { formatListenAddress } from './listen-address.ts';
 export { optionName } from './options.ts';

@@ -1,5 +1,5 @@
 import { Argument, type Command, Option } from 'commander';
-import { type CommandContext, configFlags, directoryFlags, notEmpty, optionsOf } from '../../command.ts';
+import { type CommandContext, configFlags, directoryFlags, notEmpty, optionsOf, serverFlags } from '../../command.ts';
 import type { RuleAction } from './access.ts';
 
 /** Defines `config`, `access` and `ca` with their own commands. Each action is imported when it runs. */
@@ -50,7 +50,7 @@ export function addConfigCommands(program: Command, { output, finish }: CommandC
 
   const access = program
     .command('access')
-    .description('Explain the rules of access.')
+    .description('Explain the rules of access, and find those that are needed.')
     .addHelpText('after', ACCESS_EXAMPLES);
   access
     .command('explain')
@@ -63,6 +63,16 @@ export function addConfigCommands(program: Command, { output, finish }: CommandC
     .action(async (who: string, action: RuleAction, image: string | undefined, _: unknown, command: Command) => {
       const { explain } = await import('./access.ts');
       finish(await explain({ ...optionsOf(command), who, action, image }, output));
+    });
+
+  serverFlags(access.command('suggest'))
+    .option('--since <duration>', 'how far back, such as 30d or 12h (without it, 30d)')
+    .option('--generalize', 'let registry/namespace/** stand for three repositories or more of a namespace')
+    .description('Write the rules that the requests of the last time needed, as YAML for the place under access:.')
+    .addHelpText('after', SUGGEST_HELP)
+    .action(async (_, command: Command) => {
+      const { suggest } = await import('./suggest.ts');
+      finish(await suggest(optionsOf(command), output));
     });
 
   const ca = program
@@ -94,8 +104,24 @@ Examples:
   entrepot access explain alice pull mirror:github/owner/app/archive/main.tar.gz
   entrepot access explain token:ci pull ghcr.io/ours/app
   entrepot access explain prometheus status
+  entrepot access suggest --since 30d > rules.yaml
 
-Exit codes: 0 allowed, 1 refused, 78 wrong configuration.`;
+Exit codes of explain: 0 allowed, 1 refused, 78 wrong configuration.`;
+
+const SUGGEST_HELP = `
+While a server has access:, it counts by the hour who did what, and what was refused: users, repositories and actions, no
+addresses and no tags. This command makes rules of it: one for each group of principals with the same needs, with the exact
+names of the repositories, and with comments that say how often and when each was needed. What was refused is listed in
+comments. Nothing is changed: read the rules, and put them into the configuration yourself.
+
+Without rules yet, begin with access: {audit: true}: it lets pulls of public content through that no rule allows.
+
+Examples:
+  entrepot access suggest
+  entrepot access suggest --since 7d --generalize
+  entrepot access suggest --json --config /etc/entrepot/entrepot.yaml
+
+The running server answers. If none runs, the command reads the cache directory itself. Exit code 1: nothing was observed.`;
 
 const CA_DIR = 'directory of the authority (without it, `ca` in the cache directory)';
 

@@ -1,0 +1,64 @@
+import type { SuggestAnswer, SuggestInput } from '../admin/index.ts';
+import type { Config } from '../config/index.ts';
+import type { Catalogue } from '../routing/index.ts';
+import type { ObservationStore } from '../store/index.ts';
+import { loadGuard, ruleFaultIn } from './settings/index.ts';
+
+/** Patterns in an answer: as many as the control socket carries, however long their names are. */
+const MAX_PATTERNS = 15_000;
+/** Requests listed one by one that no rule is suggested for. */
+const MAX_LISTED = 200;
+
+interface SuggestionParts {
+  readonly config: Config;
+  readonly catalogue: Catalogue;
+  /** Undefined where nothing is observed. */
+  readonly observations: ObservationStore | undefined;
+  /** Milliseconds since the epoch. @default now */
+  readonly now?: number;
+}
+
+/** The rules that the requests of a time would have needed. */
+export async function suggestAccess(
+  { within, generalize }: SuggestInput,
+  { config, catalogue, observations, now = Date.now() }: SuggestionParts,
+): Promise<SuggestAnswer> {
+  const { access } = config;
+  if (access === undefined || observations === undefined) return { observed: null, audit: access?.audit ?? false };
+  const { needsOf, suggestRules } = await loadGuard();
+  const from = now - within;
+  const { needs, unnamed } = await needsOf(observations, { since: from });
+  const faultOf = ruleFaultIn(config, catalogue);
+  const { rules, refused, left } = suggestRules(needs, { generalize, faultOf });
+  const kept = firstPatterns(rules, MAX_PATTERNS);
+  return {
+    audit: access.audit,
+    observed: {
+      since: observations.since,
+      from,
+      to: now,
+      rules: kept.rules,
+      cut: kept.cut,
+      refused: refused.slice(0, MAX_LISTED),
+      refusedCount: refused.length,
+      left: left.slice(0, MAX_LISTED),
+      leftCount: left.length,
+      unnamed,
+    },
+  };
+}
+
+type Rules = NonNullable<SuggestAnswer['observed']>['rules'];
+
+function firstPatterns(rules: Rules, most: number): { readonly rules: Rules; readonly cut: number } {
+  const kept: Rules[number][] = [];
+  let room = most;
+  let cut = 0;
+  for (const rule of rules) {
+    const on = rule.on.slice(0, room);
+    room -= on.length;
+    cut += rule.on.length - on.length;
+    if (on.length > 0 || rule.on.length === 0) kept.push({ ...rule, on });
+  }
+  return { rules: kept, cut };
+}

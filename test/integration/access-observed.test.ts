@@ -1,0 +1,276 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import bcrypt from 'bcryptjs';
+import { callControl, controlSocketPath, OPERATIONS, type SuggestAnswer } from '../../src/admin/index.ts';
+import { gc } from '../../src/cli/commands/cache/gc.ts';
+import { validateConfig } from '../../src/cli/commands/config/config.ts';
+import { suggest } from '../../src/cli/commands/config/suggest.ts';
+import { buildImage } from '../support/image.ts';
+import { type Mirror, startMirror } from '../support/mirror.ts';
+import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { file, type ScriptedSite, startSite } from '../support/site.ts';
+
+// What requests did, as the server counts it, and the rules that are suggested from it.
+
+const image = buildImage({ seed: 'observed' });
+const basic = (name: string, password = `${name}-pw`): Record<string, string> => ({
+  authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`,
+});
+const manifest = (repository: string): string => `/v2/${repository}/manifests/latest`;
+
+let scratch: string;
+let upstream: ScriptedUpstream;
+let site: ScriptedSite;
+let htpasswd: string;
+
+before(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'entrepot-observed-'));
+  htpasswd = join(scratch, 'htpasswd');
+  await writeFile(htpasswd, ['alice', 'bob'].map((name) => `${name}:${bcrypt.hashSync(`${name}-pw`, 4)}\n`).join(''));
+  upstream = await startScriptedUpstream();
+  site = await startSite({ '*': file(Buffer.from('a page')) });
+  for (const name of ['base/a', 'base/b', 'base/c', 'ours/app', 'ours/other']) upstream.add(image, name, ['latest']);
+});
+after(async () => {
+  await upstream.stop();
+  await site.stop();
+  await rm(scratch, { recursive: true, force: true });
+});
+
+const ACCESS = (): Record<string, unknown> => ({
+  htpasswd,
+  rules: [
+    { who: 'anonymous', may: ['pull'], on: ['plain/base/**'] },
+    { who: 'alice', may: ['pull', 'catalog'], on: ['plain/ours/**', 'mirror:site/**'] },
+    { who: 'bob', may: ['status'] },
+  ],
+});
+const configOf = (access: unknown): Record<string, unknown> => ({
+  default_registry: 'plain',
+  registries: { plain: { upstreams: [upstream.url] } },
+  mirrors: [{ name: 'site', prefix: '/site', upstream: site.url }],
+  ...(access !== undefined && { access }),
+});
+
+interface Printed {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function printed(
+  run: (output: { out(text: string): void; err(text: string): void }) => Promise<number>,
+): Promise<Printed> {
+  let out = '';
+  let err = '';
+  const code = await run({ out: (text) => (out += text), err: (text) => (err += text) });
+  return { code, out, err };
+}
+
+const suggested = (dir: string, options: { since?: string; generalize?: boolean } = {}): Promise<Printed> =>
+  printed((output) => suggest({ flags: { cacheDir: dir }, ...options }, output));
+
+async function observedBy(mirror: Mirror): Promise<NonNullable<SuggestAnswer['observed']>> {
+  const { observed } = await callControl(controlSocketPath(mirror.dir), OPERATIONS.suggest, {
+    input: { within: 60_000, generalize: false },
+  });
+  assert.ok(observed !== null);
+  return observed;
+}
+
+/** `alice pull plain/ours/app`, for each principal, action and pattern of the rules. */
+const grantsOf = ({ rules }: NonNullable<SuggestAnswer['observed']>): readonly string[] =>
+  rules
+    .flatMap(({ who, may, on }) =>
+      who.flatMap((one) =>
+        may.flatMap((action) =>
+          (on.length === 0 ? [''] : on.map(({ pattern }) => pattern)).map((pattern) =>
+            `${one} ${action} ${pattern}`.trim(),
+          ),
+        ),
+      ),
+    )
+    .toSorted();
+
+describe('access suggest', () => {
+  let mirror: Mirror;
+  let requests = 0;
+  before(async () => {
+    mirror = await startMirror(configOf(ACCESS()));
+  });
+  after(() => mirror.stop());
+  /** The request is counted when its connection has taken the answer; its log line says so. */
+  async function get(path: string, headers: Record<string, string> = {}): Promise<number> {
+    const { status } = await mirror.get(path, headers);
+    requests += 1;
+    await mirror.logged(({ msg }) => msg === 'request', { count: requests });
+    return status;
+  }
+
+  test('says since when it observes, and what to do, where nothing was observed', async () => {
+    const { code, out, err } = await suggested(mirror.dir);
+    assert.equal(code, 1);
+    assert.equal(out, '');
+    assert.match(
+      err,
+      /^No request was observed since \d{4}-\d\d-\d\d \d\d:\d\d UTC, when observing began\.\nSet `access: \{audit: true\}`/,
+    );
+  });
+
+  test('shows what clients did, and not what did not exist, what only looked or what was wrong', async () => {
+    assert.equal(await get(manifest('base/a')), 200);
+    assert.equal(await get(manifest('base/b')), 200);
+    assert.equal(await get(manifest('base/b'), basic('bob')), 200);
+    assert.equal(await get(manifest('ours/app'), basic('alice')), 200);
+    assert.equal(await get('/v2/_catalog', basic('alice')), 200);
+    assert.equal(await get('/site/dist/v1/file.tgz', basic('alice')), 200);
+    assert.equal(await get('/metrics', basic('bob')), 200);
+    assert.equal(await get(manifest('ours/other'), basic('bob')), 403);
+    assert.equal(await get(manifest('base/absent')), 404);
+    assert.equal(await get('/v2/', basic('alice')), 200);
+    assert.equal(await get(manifest('base/c'), basic('bob', 'wrong')), 401);
+    assert.equal(await get(manifest('ours/app')), 401);
+    const observed = await observedBy(mirror);
+    assert.deepEqual(grantsOf(observed), [
+      'alice catalog plain/base/a',
+      'alice catalog plain/base/b',
+      'alice catalog plain/ours/app',
+      'alice pull mirror:site/dist/v1/**',
+      'alice pull plain/ours/app',
+      'anonymous pull plain/base/a',
+      'anonymous pull plain/base/b',
+      'bob status',
+    ]);
+    assert.deepEqual(
+      observed.refused.map(({ principal, target, requests }) => [principal, target, requests]),
+      [['bob', 'plain/ours/other', 1]],
+    );
+  });
+
+  test('counts refusals and answers in the metrics, by registry', async () => {
+    const { body } = await mirror.get('/metrics', basic('bob'));
+    requests += 1;
+    const text = body.toString();
+    assert.match(text, /^entrepot_access_requests_total\{verdict="allowed",registry="plain"\} 5$/m);
+    assert.match(text, /^entrepot_access_requests_total\{verdict="denied",registry="plain"\} 2$/m);
+    assert.match(text, /^entrepot_access_requests_total\{verdict="allowed",registry="site"\} 1$/m);
+  });
+
+  test('prints what `config validate` takes, and what lets the same requests through', async () => {
+    const { code, out } = await suggested(mirror.dir, { since: '1h' });
+    assert.equal(code, 0);
+    const path = join(scratch, 'suggested.yaml');
+    const { access: _, ...rest } = configOf(undefined);
+    const lines = Object.entries(rest).map(([key, value]) => `${key}: ${JSON.stringify(value)}`);
+    await writeFile(path, `${lines.join('\n')}\naccess:\n  htpasswd: ${htpasswd}\n${out}`);
+    const validated = await printed((output) => validateConfig({ flags: { config: path } }, output));
+    assert.deepEqual([validated.code, validated.err], [0, ''], validated.out);
+    assert.doesNotMatch(validated.out, /no effect|cannot log in/);
+  });
+
+  test('knows its own files: gc finds none of another program, and a reload goes on counting', async () => {
+    const { out } = await printed((output) => gc({ flags: { cacheDir: mirror.dir } }, output));
+    assert.doesNotMatch(out, /other programs|observations/);
+    assert.ok((await stat(join(mirror.dir, 'observations.db'))).size > 0);
+    assert.equal((await stat(join(mirror.dir, 'observations.db'))).mode & 0o777, 0o600);
+    assert.equal((await mirror.reload()).outcome, 'unchanged');
+    assert.equal(await get(manifest('base/c')), 200);
+    assert.ok(grantsOf(await observedBy(mirror)).includes('anonymous pull plain/base/c'));
+  });
+
+  test('generalizes where it is asked to', async () => {
+    const { out } = await suggested(mirror.dir, { generalize: true });
+    assert.match(out, /- plain\/base\/\*\* # stands for 3 repositories/);
+    assert.match(out, /#   bob pull plain\/ours\/other: 1 request/);
+  });
+
+  test('a duration that is none is refused', async () => {
+    for (const since of ['30', 'x', '0', '-1d']) {
+      const { code, err } = await suggested(mirror.dir, { since });
+      assert.equal(code, 2, since);
+      assert.match(err, /--since .* is not a duration/);
+    }
+  });
+
+  test('rows survive a restart, and can be read without a server', async () => {
+    const dir = join(scratch, 'kept');
+    const config = configOf(ACCESS());
+    const first = await startMirror(config, { dir });
+    assert.equal((await first.get(manifest('base/a'))).status, 200);
+    await first.logged(({ msg }) => msg === 'request');
+    await first.stop();
+    const path = join(scratch, 'alone.json');
+    await writeFile(path, JSON.stringify({ ...config, cache: { dir } }));
+    const alone = await printed((output) => suggest({ flags: { config: path } }, output));
+    assert.equal(alone.code, 0, alone.err);
+    assert.match(alone.out, /- plain\/base\/a$/m);
+    await using second = await startMirror(config, { dir });
+    assert.equal((await second.get(manifest('base/a'))).status, 200);
+    await second.logged(({ msg }) => msg === 'request');
+    const { rules } = await observedBy(second);
+    assert.deepEqual(
+      rules.map(({ requests }) => requests),
+      [2],
+    );
+  });
+
+  test('a damaged file costs the rows, and neither a start nor a request', async () => {
+    const dir = join(scratch, 'damaged');
+    const first = await startMirror(configOf(ACCESS()), { dir });
+    await first.stop();
+    await writeFile(join(dir, 'observations.db'), 'no database'.repeat(1000));
+    await using second = await startMirror(configOf(ACCESS()), { dir });
+    assert.ok(second.log.some(({ level, msg }) => level === 'warn' && msg.startsWith('The observed requests in ')));
+    assert.equal((await second.get(manifest('base/a'))).status, 200);
+    await second.logged(({ msg }) => msg === 'request');
+    assert.deepEqual(grantsOf(await observedBy(second)), ['anonymous pull plain/base/a']);
+  });
+
+  test('a file that cannot be opened neither', async () => {
+    const dir = join(scratch, 'unopenable');
+    const first = await startMirror(configOf(ACCESS()), { dir });
+    await first.stop();
+    await rm(join(dir, 'observations.db'));
+    await mkdir(join(dir, 'observations.db'));
+    await using second = await startMirror(configOf(ACCESS()), { dir });
+    assert.ok(second.log.some(({ msg }) => msg.startsWith('Cannot open the observed requests')));
+    assert.equal((await second.get(manifest('base/a'))).status, 200);
+    await second.logged(({ msg }) => msg === 'request');
+    assert.deepEqual(grantsOf(await observedBy(second)), ['anonymous pull plain/base/a']);
+  });
+});
+
+describe('without rules', () => {
+  test('nothing is observed, and the command says how to begin', async () => {
+    await using mirror = await startMirror(configOf(undefined));
+    assert.equal((await mirror.get(manifest('base/a'))).status, 200);
+    const { code, err } = await suggested(mirror.dir);
+    assert.equal(code, 1);
+    assert.match(err, /^Nothing is observed: .*\nSet `access: \{audit: true\}`/);
+    await assert.rejects(stat(join(mirror.dir, 'observations.db')), { code: 'ENOENT' });
+    assert.equal((await mirror.reload(configOf(ACCESS()))).outcome, 'changed');
+    const seen = mirror.log.filter(({ msg }) => msg === 'request').length;
+    assert.equal((await mirror.get(manifest('base/a'))).status, 200);
+    await mirror.logged(({ msg }) => msg === 'request', { count: seen + 1 });
+    assert.deepEqual(grantsOf(await observedBy(mirror)), ['anonymous pull plain/base/a']);
+  });
+
+  test('with the cache off, requests are served and observed in memory', async () => {
+    await using mirror = await startMirror({ ...configOf(ACCESS()), cache: 'off' });
+    assert.equal((await mirror.get(manifest('base/a'))).status, 200);
+    assert.equal((await mirror.get(manifest('ours/app'))).status, 401);
+  });
+});
+
+describe('audit mode', () => {
+  test('is in the warnings of the start and of the status', async () => {
+    await using mirror = await startMirror(configOf({ ...ACCESS(), audit: true }));
+    const about = /access\.audit: pulls of public content that no rule allows are let through/;
+    assert.ok(mirror.log.some(({ level, msg }) => level === 'warn' && about.test(msg)));
+    const { warnings = [] } = await mirror.app.status();
+    assert.equal(warnings.filter((text) => about.test(text)).length, 1);
+  });
+});
