@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { underAudit } from './audit.ts';
 import { ACTIONS } from './gate.ts';
+import { Guard } from './guard.ts';
+import { Tokens } from './tokens.ts';
 
 const REPOSITORY = { registry: 'docker.io', repository: 'library/nginx' };
 
@@ -10,7 +12,8 @@ describe('underAudit()', () => {
     assert.deepEqual(underAudit('no', { action: 'pull', repository: REPOSITORY }), {
       allowed: true,
       onlyPublic: true,
-      wouldDeny: 'no',
+      reason: 'no',
+      wouldDeny: true,
     });
   });
 
@@ -24,5 +27,23 @@ describe('underAudit()', () => {
     for (const repository of [undefined, { registry: 'docker.io', repository: '' }]) {
       assert.deepEqual(underAudit('no', { action: 'pull', repository }), { allowed: false, reason: 'no' });
     }
+  });
+});
+
+describe('a guard in audit mode', () => {
+  test('leaves a user refused who does not exist, or no longer does', async () => {
+    const plainUser = { name: 'robot', password: () => Promise.resolve('x') };
+    const guard = await Guard.open({
+      groups: {},
+      rules: [],
+      audit: true,
+      plainUser,
+      tokens: new Tokens(),
+      onWarning: assert.fail,
+    });
+    const verdictOf = (name: string) =>
+      guard.authorize({ principal: { kind: 'user', name }, action: 'pull', repository: REPOSITORY });
+    assert.equal(verdictOf('gone').allowed, false);
+    assert.equal(verdictOf('robot').allowed, true);
   });
 });

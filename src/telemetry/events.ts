@@ -17,8 +17,8 @@ export interface Events {
   /** A response was sent, or its connection was cut. */
   'request.finished': RequestFinished;
   /**
-   * What the rules said to a request: published when it is refused, and else once it was answered with success. Not for the
-   * version check `/v2/`.
+   * What the rules said to a request: published once it was refused, or answered with success; by the forward proxy as soon as
+   * a request is admitted. Not for the version check `/v2/`.
    */
   'access.decided': AccessOutcome;
   /** Audit mode lets a pull through that no rule allows. */

@@ -10,6 +10,7 @@ import { validateConfig } from '../../src/cli/commands/config/config.ts';
 import { suggest } from '../../src/cli/commands/config/suggest.ts';
 import { buildImage } from '../support/image.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
+import { rawRequest } from '../support/raw-request.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 import { file, type ScriptedSite, startSite } from '../support/site.ts';
 
@@ -262,6 +263,44 @@ describe('without rules', () => {
     await using mirror = await startMirror({ ...configOf(ACCESS()), cache: 'off' });
     assert.equal((await mirror.get(manifest('base/a'))).status, 200);
     assert.equal((await mirror.get(manifest('ours/app'))).status, 401);
+  });
+});
+
+describe('the forward proxy', () => {
+  test('is observed too, for what it passes on and for what this server answers itself', async () => {
+    await using mirror = await startMirror({
+      registries: { 'ghcr.io': { upstreams: [upstream.url] } },
+      forward_proxy: {
+        enabled: true,
+        allowed_hosts: ['127.0.0.1', 'ghcr.io'],
+        ports: [80, Number(new URL(site.url).port)],
+        allow_private: ['127.0.0.1'],
+      },
+      access: {
+        htpasswd,
+        rules: [
+          { who: 'alice', may: ['proxy'] },
+          { who: 'alice', may: ['pull'], on: ['ghcr.io/ours/**'] },
+        ],
+      },
+    });
+    const through = async (url: string, name: string): Promise<number> => {
+      const seen = mirror.log.filter(({ msg }) => msg === 'request').length;
+      const headers = { host: new URL(url).host, 'proxy-authorization': basic(name)['authorization'] ?? '' };
+      const { status } = await rawRequest(mirror.host, { path: url, headers });
+      await mirror.logged(({ msg }) => msg === 'request', { count: seen + 1 });
+      return status;
+    };
+    assert.equal(await through(`${site.url}/page`, 'alice'), 200);
+    assert.equal(await through(`http://ghcr.io${manifest('ours/app')}`, 'alice'), 200);
+    assert.equal(await through(`http://ghcr.io${manifest('base/a')}`, 'alice'), 403);
+    assert.equal(await through(`${site.url}/page`, 'bob'), 403);
+    const observed = await observedBy(mirror);
+    assert.deepEqual(grantsOf(observed), ['alice proxy', 'alice pull ghcr.io/ours/app']);
+    assert.deepEqual(
+      observed.refused.map(({ principal, action, target }) => `${principal} ${action} ${target}`.trim()),
+      ['alice pull ghcr.io/base/a', 'bob proxy'],
+    );
   });
 });
 

@@ -196,6 +196,32 @@ describe('suggestRules()', () => {
     assert.deepEqual(of('mirror:x/n/a/**', 'mirror:x/n/b/**', 'mirror:x/n/c'), ['mirror:x/n/** (3)']);
   });
 
+  test('leaves a namespace as it is where a pattern for it would allow what was refused, of anonymous to anyone', () => {
+    const refusal = { target: 'r/n/d', answered: 0, answeredAt: undefined, denied: 1, deniedAt: 5 };
+    const of = (principal: string, refused: string) =>
+      suggestRules(
+        [
+          ...['r/n/a', 'r/n/b', 'r/n/c'].map((target) => need({ principal, target })),
+          need({ ...refusal, principal: refused }),
+        ],
+        { generalize: true },
+      ).rules.flatMap(({ on }) => on.map(({ pattern }) => pattern));
+    assert.deepEqual(of('alice', 'alice'), ['r/n/a', 'r/n/b', 'r/n/c']);
+    assert.deepEqual(of('alice', 'bob'), ['r/n/**']);
+    assert.deepEqual(of('anonymous', 'bob'), ['r/n/a', 'r/n/b', 'r/n/c']);
+  });
+
+  test('leaves out of the rules for users what every client may do', () => {
+    const { rules } = suggestRules([need({ principal: 'anonymous' }), need(), need({ target: 'r/n/b' })]);
+    assert.deepEqual(
+      rules.map(({ who, on }) => [...who, ...on.map(({ pattern }) => pattern)]),
+      [
+        ['anonymous', 'r/n/a'],
+        ['alice', 'r/n/b'],
+      ],
+    );
+  });
+
   test('lists what was refused, the most frequent first, without what clients ask before they log in', () => {
     const { refused, rules } = suggestRules([
       need(),
