@@ -260,3 +260,19 @@ describe('what stands in a list twice is noted with its place and the remedy', (
   ];
   for (const text of harmless) test(`not ${text}`, async () => assert.deepEqual(await notesOn(text), []));
 });
+
+describe('audit mode is noted', () => {
+  test('with its place, and on loopback too', async () => {
+    const [note = '', ...others] = await notesOn('access: {audit: true}');
+    assert.match(
+      note,
+      /access\.audit: pulls of public content that no rule allows are let through .*access\.would_deny/,
+    );
+    assert.deepEqual(others, []);
+  });
+
+  test('only where it is on', async () => {
+    assert.deepEqual(await notesOn('access: {audit: false}'), []);
+    assert.deepEqual(await notesOn('access: {}'), []);
+  });
+});
