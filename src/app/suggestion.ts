@@ -1,5 +1,6 @@
 import type { SuggestAnswer, SuggestInput } from '../admin/index.ts';
 import type { Config } from '../config/index.ts';
+import { inTurns } from '../lib/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import type { ObservationStore } from '../store/index.ts';
 import { loadGuard, ruleFaultIn } from './settings/index.ts';
@@ -29,7 +30,7 @@ export async function suggestAccess(
   const from = now - within;
   const { needs, unnamed } = await needsOf(observations, { since: from });
   const faultOf = ruleFaultIn(config, catalogue);
-  const { rules, refused, left } = suggestRules(needs, { generalize, faultOf });
+  const { rules, refused, left } = await inTurns(suggestRules(needs, { generalize, faultOf }));
   const kept = firstPatterns(rules, MAX_PATTERNS);
   return {
     audit: access.audit,

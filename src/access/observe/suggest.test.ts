@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { atOnce } from '../../lib/index.ts';
 import type { Action } from '../gate.ts';
 import { Policy } from '../policy.ts';
 import type { Principal } from '../principal.ts';
 import type { Need } from './needs.ts';
-import { type SuggestedRule, suggestRules } from './suggest.ts';
+import { type SuggestedRule, type SuggestOptions, suggestRules as suggestInPieces } from './suggest.ts';
 
 const PRINCIPALS = ['anonymous', 'alice', 'bob', 'constructor'];
 const PLACES = ['r/n/a', 'r/n/b', 'r/n/c', 'r/n/d/e', 'r/m/a', 'r/a', 's/n/a', 'mirror:x/a', 'mirror:x/a/b/**'];
+
+const suggestRules = (needs: readonly Need[], options?: SuggestOptions) => atOnce(suggestInPieces(needs, options));
 
 function need(over: Partial<Need> = {}): Need {
   const base = { principal: 'alice', action: 'pull', target: 'r/n/a', answered: 1, audited: 0, answeredAt: 10 };

@@ -1,4 +1,4 @@
-import { compileGlob } from '../../lib/index.ts';
+import { PIECE, type Pieces } from '../../lib/index.ts';
 import type { Need } from './needs.ts';
 
 const ANONYMOUS = 'anonymous';
@@ -72,36 +72,77 @@ interface Wanted {
  * pulled become `registry/namespace/**`, except where that would allow what was refused to it. What every client may pull by
  * a rule for `anonymous` is left out of the rules for users.
  */
-export function suggestRules(needs: readonly Need[], options: SuggestOptions = {}): Suggestion {
+export function* suggestRules(needs: readonly Need[], options: SuggestOptions = {}): Pieces<Suggestion> {
   const { faultOf = () => undefined } = options;
   const left: Suggestion['left'][number][] = [];
-  const answered: Need[] = [];
-  for (const need of needs) {
-    if (need.answered === 0) continue;
+  const refused = new Refused();
+  const answered = new Map<string, Need[]>();
+  const open = new Set<string>();
+  const granted = new Set<string>();
+  for (const [at, need] of needs.entries()) {
+    if (at % PIECE === 0) yield;
+    if (need.answered === 0) {
+      refused.add(need);
+      continue;
+    }
+    granted.add(keyOf(need));
     const fault = faultOf(need);
-    if (fault === undefined) answered.push(need);
-    else left.push({ ...shown(need), reason: fault });
+    if (fault !== undefined) {
+      left.push({ ...shown(need), reason: fault });
+      continue;
+    }
+    if (isOpenToAll(need)) open.add(keyOf(need));
+    const own = answered.get(need.principal);
+    if (own === undefined) answered.set(need.principal, [need]);
+    else own.push(need);
   }
-  const open = new Set(answered.filter(isOpenToAll).map(keyOf));
-  const byPrincipal = Map.groupBy(
-    answered.filter((need) => need.principal === ANONYMOUS || !open.has(keyOf(need))),
-    ({ principal }) => principal,
-  );
-  const openPulls = pullsOf(byPrincipal.get(ANONYMOUS) ?? []);
+  const openPulls = pullsOf(answered.get(ANONYMOUS) ?? []);
   const rules: SuggestedRule[] = [];
-  for (const [principal, own] of byPrincipal) {
-    // A rule for anonymous is for every client.
-    const isFor = (need: Need): boolean => principal === ANONYMOUS || need.principal === principal;
-    const denied = needs.filter((need) => need.answered === 0 && isFor(need));
-    const wanted = wantedBy(own, { ...options, denied });
+  for (const [principal, all] of answered) {
+    const own = principal === ANONYMOUS ? all : all.filter((need) => !open.has(keyOf(need)));
+    const wanted = yield* wantedBy(own, { ...options, isRefused: refused.of(principal) });
     left.push(...addLists(own, wanted, { openPulls: principal === ANONYMOUS ? [] : openPulls }));
     rules.push(...rulesFor(principal, own, wanted));
+    yield;
   }
-  return {
-    rules: joined(rules).toSorted(byOrder),
-    refused: refusedIn(needs).toSorted(byRequests),
-    left: left.toSorted(byRequests),
-  };
+  const joined = joinedRules(rules).toSorted(byOrder);
+  yield;
+  return { rules: joined, refused: refused.list(granted).toSorted(byRequests), left: left.toSorted(byRequests) };
+}
+
+/** What was refused and never answered. */
+class Refused {
+  readonly #needs: Need[] = [];
+  readonly #namespaces = new Map<string, Set<string>>();
+  readonly #everywhere = new Set<string>();
+
+  add(need: Need): void {
+    this.#needs.push(need);
+    const namespace = namespaceOf(need);
+    this.#everywhere.add(namespace);
+    const own = this.#namespaces.get(need.principal);
+    if (own === undefined) this.#namespaces.set(need.principal, new Set([namespace]));
+    else own.add(namespace);
+  }
+
+  /** Whether something of a namespace was refused to those whom a rule is for: one for anonymous is for every client. */
+  of(principal: string): (namespace: string) => boolean {
+    const refused = principal === ANONYMOUS ? this.#everywhere : this.#namespaces.get(principal);
+    return (namespace) => refused?.has(namespace) === true;
+  }
+
+  /** Most clients ask without a login first, and log in when they are refused: what a user got is not listed for anonymous. */
+  list(granted: ReadonlySet<string>): readonly RefusedNeed[] {
+    return this.#needs
+      .filter((need) => need.principal !== ANONYMOUS || !granted.has(keyOf(need)))
+      .map(({ principal, action, target, denied, deniedAt = 0 }) => ({
+        principal,
+        action,
+        target,
+        requests: denied,
+        lastAt: deniedAt,
+      }));
+  }
 }
 
 /** Whether a rule for `anonymous` serves every client: not where it was refused to anonymous clients since. */
@@ -122,13 +163,13 @@ function pullsOf(needs: readonly Need[]): readonly Need[] {
 }
 
 interface WantedOptions extends SuggestOptions {
-  /** What was refused to those whom the rule is for, and never answered. */
-  readonly denied: readonly Need[];
+  /** Whether something of a namespace was refused and never answered. */
+  readonly isRefused: (namespace: string) => boolean;
 }
 
 /** The patterns of one principal, by pattern. */
-function wantedBy(own: readonly Need[], options: WantedOptions): Map<string, Wanted> {
-  const { generalize = false, denied, isPrivate = () => false } = options;
+function* wantedBy(own: readonly Need[], options: WantedOptions): Pieces<Map<string, Wanted>> {
+  const { generalize = false, isRefused, isPrivate = () => false } = options;
   const wanted = new Map<string, Wanted>();
   const put = (pattern: SuggestedPattern, { action, isPrivate }: { action: string; isPrivate: boolean }): void => {
     const key = `${isPrivate} ${pattern.pattern}`;
@@ -139,33 +180,34 @@ function wantedBy(own: readonly Need[], options: WantedOptions): Map<string, Wan
       wanted.set(key, { ...found, pattern: added(found.pattern, pattern) });
     }
   };
-  const exact: Need[] = [];
-  for (const need of pullsOf(own)) {
+  const namespaces = new Map<string, Need[]>();
+  for (const [at, need] of pullsOf(own).entries()) {
+    if (at > 0 && at % PIECE === 0) yield;
     const needsPrivate = need.principal === ANONYMOUS && isPrivate(need.target);
+    const namespace = namespaceOf(need);
     // A pattern for a namespace would open private repositories that are not there yet.
-    if (generalize && !needsPrivate) exact.push(need);
-    else put(patternOf(need), { action: need.action, isPrivate: needsPrivate });
+    if (!generalize || needsPrivate || namespace === need.action || isRefused(namespace)) {
+      put(patternOf(need), { action: need.action, isPrivate: needsPrivate });
+      continue;
+    }
+    const group = namespaces.get(namespace);
+    if (group === undefined) namespaces.set(namespace, [need]);
+    else group.push(need);
   }
-  for (const [key, group] of Map.groupBy(exact, namespaceOf)) {
-    const [action = '', namespace] = key.split('\n');
-    if (namespace !== undefined && group.length >= FEW && !allowsRefused(`${namespace}/**`, action, denied)) {
-      put(generalized(`${namespace}/**`, group), { action, isPrivate: false });
-    } else for (const need of group) put(patternOf(need), { action: need.action, isPrivate: false });
+  for (const [key, group] of namespaces) {
+    const [action = '', namespace = ''] = key.split('\n');
+    const patterns = group.length < FEW ? group.map(patternOf) : [generalized(`${namespace}/**`, group)];
+    for (const pattern of patterns) put(pattern, { action, isPrivate: false });
   }
   return wanted;
 }
 
-/** `pull` and `ghcr.io/ours`, for what can be generalized; else the action alone. */
+/** `pull` and `ghcr.io/ours`, for what a pattern of the namespace matches; else the action alone. */
 function namespaceOf({ action, target }: Need): string {
   const [registry = '', namespace, rest] = target.split('/', 3);
   return namespace === undefined || rest === undefined || namespace === ''
     ? action
     : `${action}\n${registry}/${namespace}`;
-}
-
-function allowsRefused(pattern: string, action: string, denied: readonly Need[]): boolean {
-  const matches = compileGlob(pattern);
-  return denied.some((need) => need.action === action && matches(need.target));
 }
 
 function patternOf(need: Need): SuggestedPattern {
@@ -245,7 +287,7 @@ function rulesFor(principal: string, own: readonly Need[], wanted: Map<string, W
 }
 
 /** One rule for the principals that need the same. */
-function joined(rules: readonly SuggestedRule[]): SuggestedRule[] {
+function joinedRules(rules: readonly SuggestedRule[]): SuggestedRule[] {
   const groups = Map.groupBy(rules, ({ may, on, private: isPrivate = false, who }) =>
     // A rule for anonymous says by itself whom it concerns.
     JSON.stringify([who[0] === ANONYMOUS, may, isPrivate, on.map(({ pattern }) => pattern)]),
@@ -266,20 +308,6 @@ function sumOf(counted: readonly Sums[]): Sums {
     audited: counted.reduce((sum, { audited }) => sum + audited, 0),
     lastAt: counted.reduce((last, { lastAt }) => Math.max(last, lastAt), 0),
   };
-}
-
-/** What was refused and never answered. Most clients ask without a login first, and log in when they are refused. */
-function refusedIn(needs: readonly Need[]): readonly RefusedNeed[] {
-  const answered = new Set(needs.filter((need) => need.answered > 0).map(keyOf));
-  return needs
-    .filter((need) => need.answered === 0 && !(need.principal === ANONYMOUS && answered.has(keyOf(need))))
-    .map(({ principal, action, target, denied, deniedAt = 0 }) => ({
-      principal,
-      action,
-      target,
-      requests: denied,
-      lastAt: deniedAt,
-    }));
 }
 
 function shown({ principal, action, target, answered, answeredAt = 0 }: Need): RefusedNeed {
