@@ -281,7 +281,8 @@ async function openControl(server: RunningServer): Promise<void> {
       async suggest(input: SuggestInput) {
         const { config, upstreams } = live.current;
         const observations = await (await parts.observations.recorder)?.read();
-        return suggestAccess(input, { config, catalogue: upstreams.catalogue, observations });
+        const { metadata } = storage;
+        return suggestAccess(input, { config, catalogue: upstreams.catalogue, metadata, observations });
       },
     },
   });

@@ -1,9 +1,10 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { SuggestAnswer, SuggestInput } from '../admin/index.ts';
 import type { Config } from '../config/index.ts';
 import { inTurns } from '../lib/index.ts';
 import type { Catalogue } from '../routing/index.ts';
-import type { ObservationStore } from '../store/index.ts';
-import { loadGuard, ruleFaultIn } from './settings/index.ts';
+import type { MetadataStore, ObservationStore } from '../store/index.ts';
+import { loadGuard, privateGrantsOf, ruleFaultIn, splitRepository } from './settings/index.ts';
 
 /** Patterns in an answer: as many as the control socket carries, however long their names are. */
 const MAX_PATTERNS = 15_000;
@@ -13,6 +14,8 @@ const MAX_LISTED = 200;
 interface SuggestionParts {
   readonly config: Config;
   readonly catalogue: Catalogue;
+  /** Knows which repositories are public. */
+  readonly metadata: Pick<MetadataStore, 'getPublic'>;
   /** Undefined where nothing is observed. */
   readonly observations: ObservationStore | undefined;
   /** Milliseconds since the epoch. @default now */
@@ -22,7 +25,7 @@ interface SuggestionParts {
 /** The rules that the requests of a time would have needed. */
 export async function suggestAccess(
   { within, generalize }: SuggestInput,
-  { config, catalogue, observations, now = Date.now() }: SuggestionParts,
+  { config, catalogue, metadata, observations, now = Date.now() }: SuggestionParts,
 ): Promise<SuggestAnswer> {
   const { access } = config;
   if (access === undefined || observations === undefined) return { observed: null, audit: access?.audit ?? false };
@@ -30,7 +33,9 @@ export async function suggestAccess(
   const from = now - within;
   const { needs, unnamed } = await needsOf(observations, { since: from });
   const faultOf = ruleFaultIn(config, catalogue);
-  const { rules, refused, left } = await inTurns(suggestRules(needs, { generalize, faultOf }));
+  const privates = await privateTargets(needs, { config, catalogue, metadata });
+  const isPrivate = (target: string): boolean => privates.has(target);
+  const { rules, refused, left } = await inTurns(suggestRules(needs, { generalize, faultOf, isPrivate }));
   const kept = firstPatterns(rules, MAX_PATTERNS);
   return {
     audit: access.audit,
@@ -47,6 +52,26 @@ export async function suggestAccess(
       unnamed,
     },
   };
+}
+
+/** Targets looked up at a time, after which the event loop turns. */
+const PIECE = 256;
+
+/** What clients without a login pulled, that they may only by a rule with `private: true`. */
+async function privateTargets(
+  needs: readonly { readonly principal: string; readonly action: string; readonly target: string }[],
+  { config, catalogue, metadata }: Pick<SuggestionParts, 'config' | 'catalogue' | 'metadata'>,
+): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  const grantOf = await privateGrantsOf(config, catalogue);
+  const pulls = needs.filter(({ principal, action }) => principal === 'anonymous' && action === 'pull');
+  for (const [at, { target }] of pulls.entries()) {
+    if (at % PIECE === PIECE - 1) await nextTurn();
+    const visibility = grantOf(target);
+    const isKnown = visibility === 'unknown' && (await metadata.getPublic(splitRepository(target))) !== undefined;
+    if (visibility === 'private' || (visibility === 'unknown' && !isKnown)) found.add(target);
+  }
+  return found;
 }
 
 type Rules = NonNullable<SuggestAnswer['observed']>['rules'];

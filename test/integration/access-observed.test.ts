@@ -8,9 +8,11 @@ import { callControl, controlSocketPath, OPERATIONS, type SuggestAnswer } from '
 import { gc } from '../../src/cli/commands/cache/gc.ts';
 import { validateConfig } from '../../src/cli/commands/config/config.ts';
 import { suggest } from '../../src/cli/commands/config/suggest.ts';
+import { loadConfig } from '../../src/config/index.ts';
 import { buildImage } from '../support/image.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 import { rawRequest } from '../support/raw-request.ts';
+import { PERSONALITIES } from '../support/scripted/personality.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 import { file, type ScriptedSite, startSite } from '../support/site.ts';
 
@@ -305,11 +307,137 @@ describe('the forward proxy', () => {
 });
 
 describe('audit mode', () => {
+  const CREDENTIALS = { username: 'server', password: 'canary-password' };
+  let hub: ScriptedUpstream;
+  let mirror: Mirror;
+  let requests = 0;
+  const auditedConfig = (over: Record<string, unknown> = {}): Record<string, unknown> => ({
+    default_registry: 'hub',
+    registries: {
+      hub: { upstreams: [{ url: hub.url, credentials: CREDENTIALS, token_realms: [new URL(hub.realm).host] }] },
+    },
+    mirrors: [
+      { name: 'site', prefix: '/site', upstream: site.url },
+      { name: 'paid', prefix: '/paid', upstream: site.url, headers: { 'x-api-key': 'canary-key' } },
+    ],
+    access: {
+      htpasswd,
+      audit: true,
+      rules: [{ who: 'alice', may: ['pull'], on: ['hub/acme/closed'] }],
+      ...over,
+    },
+  });
+  before(async () => {
+    hub = await startScriptedUpstream({
+      personality: { ...PERSONALITIES.dockerHub, catalog: true },
+      credentials: CREDENTIALS,
+      anonymous: true,
+    });
+    for (const name of ['acme/open', 'acme/closed']) hub.add(image, name, ['latest']);
+    hub.setVisibility('acme/closed', 'refused');
+    mirror = await startMirror(auditedConfig());
+  });
+  after(async () => {
+    await mirror.stop();
+    assert.deepEqual(hub.leaks(), []);
+    await hub.stop();
+  });
+  async function get(path: string, headers: Record<string, string> = {}): Promise<number> {
+    const { status } = await mirror.get(path, headers);
+    requests += 1;
+    await mirror.logged(({ msg }) => msg === 'request', { count: requests });
+    return status;
+  }
+  const OPEN = manifest('acme/open');
+  const CLOSED = manifest('acme/closed');
+  const wouldDeny = () => mirror.log.filter(({ msg }) => msg === 'access.would_deny');
+
   test('is in the warnings of the start and of the status', async () => {
-    await using mirror = await startMirror(configOf({ ...ACCESS(), audit: true }));
     const about = /access\.audit: pulls of public content that no rule allows are let through/;
     assert.ok(mirror.log.some(({ level, msg }) => level === 'warn' && about.test(msg)));
     const { warnings = [] } = await mirror.app.status();
     assert.equal(warnings.filter((text) => about.test(text)).length, 1);
+  });
+
+  test('lets pulls of public content through, of anybody, and says so once', async () => {
+    for (let at = 0; at < 30; at += 1) assert.equal(await get(OPEN), 200);
+    assert.equal(await get(OPEN, basic('bob')), 200);
+    assert.equal(await get('/v2/acme/open/tags/list'), 200);
+    assert.equal(await get('/site/dist/v1/file.tgz'), 200);
+    const seen = wouldDeny().map(({ level, principal, action, registry, repository, client }) =>
+      [level, principal, action, registry, repository, client].join(' '),
+    );
+    assert.deepEqual(seen, [
+      'warn anonymous pull hub acme/open 127.0.0.1',
+      'warn bob pull hub acme/open 127.0.0.1',
+      'warn anonymous pull mirror:site dist/v1/file.tgz 127.0.0.1',
+    ]);
+    assert.equal(wouldDeny()[1]?.['unlogged'], 29);
+    const id = wouldDeny()[0]?.['id'];
+    assert.ok(mirror.log.some((line) => line.msg === 'request' && line['id'] === id));
+  });
+
+  test('refuses private content, as without it, in the cache and out of it', async () => {
+    const before = wouldDeny().length;
+    assert.equal(await get(CLOSED), 401);
+    assert.equal(await get(CLOSED, basic('alice')), 200);
+    assert.equal(await get(CLOSED), 401);
+    assert.equal(await get(CLOSED, basic('bob')), 403);
+    assert.equal(await get('/paid/file', basic('bob')), 403);
+    assert.equal(await get(manifest('acme/absent'), basic('bob')), 403);
+    assert.equal(wouldDeny().length, before);
+  });
+
+  test('refuses everything that is no pull', async () => {
+    assert.equal(await get('/v2/_catalog', basic('bob')), 403);
+    assert.equal(await get('/metrics', basic('bob')), 403);
+    assert.equal(await get('/v2/'), 401);
+  });
+
+  test('refuses wrong credentials', async () => {
+    for (const path of [OPEN, CLOSED, '/v2/', '/token', '/site/x']) {
+      assert.equal(await get(path, basic('alice', 'wrong')), 401, path);
+    }
+    assert.equal(await get(OPEN, { authorization: 'Bearer forged' }), 401);
+  });
+
+  test('has suggestions with which the same requests pass without it', async () => {
+    assert.deepEqual(grantsOf(await observedBy(mirror)), [
+      'alice pull hub/acme/closed',
+      'anonymous pull hub/acme/open',
+      'anonymous pull mirror:site/dist/v1/**',
+    ]);
+    const { out } = await suggested(mirror.dir);
+    assert.match(out, /# 32 requests of 2 repositories, .*; all would have been refused without audit mode$/m);
+    assert.match(out, /#   bob pull hub\/acme\/closed: 1 request/);
+    const { config } = await loadConfig({ env: { ENTREPOT_CONFIG: `access:\n${out}` } });
+    const rules = config.access?.rules ?? [];
+    await mirror.reload(auditedConfig({ audit: false, rules: [] }));
+    assert.equal(await get(OPEN), 401);
+    await mirror.reload(auditedConfig({ audit: false, rules }));
+    assert.equal(await get(OPEN), 200);
+    assert.equal(await get(OPEN, basic('bob')), 200);
+    assert.equal(await get('/site/dist/v1/file.tgz'), 200);
+    assert.equal(await get(CLOSED, basic('alice')), 200);
+    assert.equal(await get(CLOSED), 401);
+    assert.equal(await get('/site/other/v1/file.tgz'), 401);
+  });
+
+  test('keeps `private: true` for what every client pulls of private repositories', async () => {
+    const rules = [{ who: 'anonymous', may: ['pull'], on: ['hub/**', 'mirror:paid/**'], private: true }];
+    await mirror.reload(auditedConfig({ audit: false, rules }));
+    assert.equal(await get(CLOSED), 200);
+    assert.equal(await get('/paid/a/b'), 200);
+    const { rules: found } = await observedBy(mirror);
+    assert.deepEqual(
+      found.map(({ who, on, private: isPrivate }) => [...who, on.map(({ pattern }) => pattern), isPrivate]),
+      [
+        ['anonymous', ['hub/acme/open', 'mirror:site/dist/v1/**'], undefined],
+        ['anonymous', ['hub/acme/closed', 'mirror:paid/a/b'], true],
+        ['alice', ['hub/acme/closed'], undefined],
+      ],
+    );
+    const { out } = await suggested(mirror.dir);
+    assert.match(out, /may: \[pull\]\n {6}private: true\n {6}on:\n {8}- hub\/acme\/closed/);
   });
 });

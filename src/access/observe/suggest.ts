@@ -73,7 +73,7 @@ interface Wanted {
  * a rule for `anonymous` is left out of the rules for users.
  */
 export function* suggestRules(needs: readonly Need[], options: SuggestOptions = {}): Pieces<Suggestion> {
-  const { faultOf = () => undefined } = options;
+  const { faultOf = () => undefined, isPrivate = () => false } = options;
   const left: Suggestion['left'][number][] = [];
   const refused = new Refused();
   const answered = new Map<string, Need[]>();
@@ -91,7 +91,8 @@ export function* suggestRules(needs: readonly Need[], options: SuggestOptions = 
       left.push({ ...shown(need), reason: fault });
       continue;
     }
-    if (isOpenToAll(need)) open.add(keyOf(need));
+    // A rule that opens private repositories to every client may not be wanted: users keep theirs beside it.
+    if (isOpenToAll(need) && !isPrivate(need.target)) open.add(keyOf(need));
     const own = answered.get(need.principal);
     if (own === undefined) answered.set(need.principal, [need]);
     else own.push(need);

@@ -338,7 +338,32 @@ function verdictOf(
   return ({ public: 'allowed', private: 'refused', unknown: 'if-public' } as const)[visibility()];
 }
 
-/** What the configuration alone says of a repository. */
+/**
+ * For a pattern that clients without a login used: whether the rules let them, although it may be private. `unknown` where the
+ * upstreams would have to say whether it is.
+ *
+ * @throws {SettingsError}
+ */
+export async function privateGrantsOf(
+  config: Config,
+  catalogue: Catalogue,
+): Promise<(target: string) => ReturnType<typeof visibilityOf>> {
+  const { access } = config;
+  if (access === undefined) return () => 'public';
+  const { Policy } = await loadGuard();
+  const policy = new Policy(policyOf(config, access, catalogue).spec);
+  const visibilities = new Map<string, ReturnType<typeof visibilityOf>>();
+  return (target) => {
+    const repository = splitRepository(target);
+    const ruling = policy.decide({ principal: ANONYMOUS, action: 'pull', repository });
+    if (ruling === undefined || ruling.onlyPublic) return 'public';
+    const known = visibilities.get(repository.registry) ?? visibilityOf(repository, config, catalogue);
+    visibilities.set(repository.registry, known);
+    return known;
+  };
+}
+
+/** What the configuration alone says of a repository, which is the same for all of a registry. */
 function visibilityOf(
   repository: Repository | undefined,
   config: Config,
@@ -361,6 +386,11 @@ const MIRROR = 'mirror:';
 function repositoryOf(image: string, catalogue: Catalogue): Repository {
   const isMirror = image.startsWith('mirror:');
   const text = isMirror ? image : (parseImagePattern(catalogue, image).repository ?? image);
+  return splitRepository(text);
+}
+
+/** `ghcr.io/owner/app`, `mirror:github/path`: the registry is the first component. */
+export function splitRepository(text: string): Repository {
   const slash = text.indexOf('/');
   return { registry: text.slice(0, slash), repository: text.slice(slash + 1) };
 }

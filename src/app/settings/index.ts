@@ -12,7 +12,9 @@ export {
   explainAccess,
   guardOf,
   ownNamesOf,
+  privateGrantsOf,
   ruleFaultIn,
+  splitRepository,
 } from './access.ts';
 export { keepAccounts, openAccounts } from './accounts.ts';
 export { checkTargetsOf } from './check.ts';

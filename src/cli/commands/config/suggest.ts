@@ -35,13 +35,13 @@ export async function suggest(options: SuggestOptions, output: Output = processO
       operation,
       input,
       whereOff: 'A server without a cache directory has no control socket, so what it observes cannot be asked for.',
-      alone: async ({ loaded: { config } }) => {
+      alone: async ({ loaded: { config }, metadata }) => {
         // A directory of this command's own: `cache: off` has none.
         const dir = config.cache === 'off' ? undefined : config.cache.dir;
         const warn = (message: string): void => output.err(`${message}\n`);
         const observations = dir === undefined ? undefined : await openOwnObservations(dir, warn);
         try {
-          return await suggestAccess(input, { config, catalogue: await catalogueOf(config), observations });
+          return await suggestAccess(input, { config, catalogue: await catalogueOf(config), metadata, observations });
         } finally {
           await observations?.close();
         }

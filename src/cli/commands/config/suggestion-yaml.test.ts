@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { composeRegistries, suggestAccess } from '../../../app/index.ts';
 import { loadConfig } from '../../../config/index.ts';
-import { MemoryObservationStore, type Observation } from '../../../store/index.ts';
+import { MemoryMetadataStore, MemoryObservationStore, type Observation } from '../../../store/index.ts';
 import { formatSuggestion } from './suggestion-yaml.ts';
 
 const DAY = 86_400_000;
@@ -31,7 +31,7 @@ async function suggestionOf(observations: readonly Observation[], { generalize =
   const catalogue = composeRegistries(config);
   const answer = await suggestAccess(
     { within: 30 * DAY, generalize },
-    { config, catalogue, observations: store, now: NOW },
+    { config, catalogue, metadata: new MemoryMetadataStore(), observations: store, now: NOW },
   );
   return { answer, text: formatSuggestion(answer, '30d') };
 }
@@ -130,7 +130,9 @@ describe('formatSuggestion()', () => {
     const { config } = await configOf(`access:\n${text}`);
     assert.deepEqual(
       config.access?.rules,
-      answer.observed?.rules.map(({ who, may, on }) => ({ who, may, on: on.map(({ pattern }) => pattern) })),
+      answer.observed?.rules.map(({ who, may, on }) => {
+        return { who, may, on: on.map(({ pattern }) => pattern), private: false };
+      }),
     );
     assert.equal(config.access?.rules.length, names.length);
     // No name can end its line.
