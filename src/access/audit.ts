@@ -1,5 +1,10 @@
 import type { AccessRequest, Decision } from './gate.ts';
 
+/** Whether a decision is that of audit mode: no rule allows the request. */
+export function isAudited(decision: Decision): boolean {
+  return decision.allowed && decision.onlyPublic === true && decision.wouldDeny === true;
+}
+
 /**
  * What audit mode makes of a request that no rule allows: a pull is let through where its repository is public. Private content
  * stays refused, and so does everything but a pull. Pure.

@@ -6,6 +6,7 @@
  */
 
 export type { AccountChange, Accounts, NewToken } from './accounts.ts';
+export { isAudited } from './audit.ts';
 export { type AccessRequest, type Action, type Authorize, type Decision, openGate } from './gate.ts';
 export type { Guard, GuardOptions, Identity, KnownPrincipals } from './guard.ts';
 export type { Recorder } from './observe/index.ts';

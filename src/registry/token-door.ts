@@ -2,6 +2,7 @@ import {
   ANONYMOUS,
   CredentialError,
   type Guard,
+  isAudited,
   nameOf,
   type Principal,
   TooManyGuessesError,
@@ -140,7 +141,9 @@ function isOpen(
       const repository = qualifyRepository(resolved.registry, path.repository);
       if (repository === openRepository) return true;
       const asked = { registry: resolved.registry.name, repository };
-      return guard.authorize({ principal: ANONYMOUS, action: 'pull', repository: asked }).allowed;
+      const decision = guard.authorize({ principal: ANONYMOUS, action: 'pull', repository: asked });
+      // Audit mode lets no wrong credential through.
+      return decision.allowed && !isAudited(decision);
     } catch (error) {
       if (error instanceof OciError) return false;
       throw error;

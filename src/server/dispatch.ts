@@ -7,6 +7,7 @@ import {
   type Decision,
   type Guard,
   type Identity,
+  isAudited,
   nameOf,
   openGate,
   type Principal,
@@ -155,15 +156,15 @@ function noteDecision(
   const { principal, action, repository } = asked;
   // It decides nothing but whether a client logs in.
   if (action === 'connect') return;
-  const isAudited = decision.allowed && decision.onlyPublic === true && decision.wouldDeny === true;
+  const audited = isAudited(decision);
   const outcome = {
     principal: nameOf(principal),
     action,
     registry: repository?.registry,
     repository: repository?.repository,
   };
-  context.access = { ...outcome, verdict: isAudited ? 'would-deny' : decision.allowed ? 'allowed' : 'denied' };
-  if (!isAudited) return;
+  context.access = { ...outcome, verdict: audited ? 'would-deny' : decision.allowed ? 'allowed' : 'denied' };
+  if (!audited) return;
   const { registry = '', repository: name = '' } = outcome;
   telemetry.publish('access.would_deny', {
     ...outcome,

@@ -395,10 +395,14 @@ describe('audit mode', () => {
   });
 
   test('refuses wrong credentials', async () => {
-    for (const path of [OPEN, CLOSED, '/v2/', '/token', '/site/x']) {
-      assert.equal(await get(path, basic('alice', 'wrong')), 401, path);
+    const scope = 'repository:acme/open:pull';
+    const paths = [OPEN, CLOSED, '/v2/', '/token', `/token?scope=${scope}`, '/site/x'];
+    for (const [at, path] of paths.entries()) {
+      // Five guesses for a name, and it is slowed down.
+      assert.equal(await get(path, basic(at % 2 === 0 ? 'alice' : 'bob', 'wrong')), 401, path);
     }
     assert.equal(await get(OPEN, { authorization: 'Bearer forged' }), 401);
+    assert.equal(await get(`/token?scope=${scope}`), 200);
   });
 
   test('has suggestions with which the same requests pass without it', async () => {
