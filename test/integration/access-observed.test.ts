@@ -359,7 +359,7 @@ describe('audit mode', () => {
     assert.equal(warnings.filter((text) => about.test(text)).length, 1);
   });
 
-  test('lets pulls of public content through, of anybody, and says so once', async () => {
+  test('lets pulls of public content through, of every client, and says so once', async () => {
     for (let at = 0; at < 30; at += 1) assert.equal(await get(OPEN), 200);
     assert.equal(await get(OPEN, basic('bob')), 200);
     assert.equal(await get('/v2/acme/open/tags/list'), 200);

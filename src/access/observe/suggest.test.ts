@@ -78,7 +78,7 @@ function mayDo(policy: Policy, { principal, action, target }: Pick<Need, 'princi
   return policy.decide({ principal: who, action: action as Action, repository }) !== undefined;
 }
 
-/** Everything that can be asked: whoever of the principals, whatever of the places. */
+/** Everything that can be asked: by each principal, of each place. */
 const ASKED = PRINCIPALS.flatMap((principal) => [
   ...[...PLACES, 'r/n', 'r/n/x', 'r/n/d', 's/m/a', 'mirror:x/b', 'mirror:x/a/c/**', 'mirror:y/a'].map((target) => ({
     principal,

@@ -93,7 +93,7 @@ export function ruleFaultIn(
 ): (named: { readonly principal: string; readonly action: string; readonly target: string }) => string | undefined {
   const routes = new Set(mirrors.map(({ name }) => name));
   return ({ principal, action, target }) => {
-    if (!isPrincipalName(principal)) return 'rules cannot name this user: the name has blanks, a colon, or @ in front';
+    if (!isPrincipalName(principal)) return 'no rule can have this name under who; rename the user';
     if (target === '') return undefined;
     // A list is of all of its registry.
     return parsePattern(action === 'catalog' ? `${target}/**` : target, { routes, catalogue }).fault;

@@ -42,7 +42,7 @@ describe('formatSuggestion()', () => {
       observation({ principal: 'anonymous', target: 'docker.io/library/nginx', verdict: 'would-deny', count: 7 }),
       observation({ principal: 'anonymous', target: 'docker.io/library/redis', lastAt: NOW }),
       observation({ principal: 'bob' }),
-      observation({ principal: 'token:ci' }),
+      observation({ principal: 'my user' }),
       observation(),
       observation({ action: 'status', target: '', count: 1 }),
       observation({ principal: 'bob', target: 'ghcr.io/ours/secret', verdict: 'denied', count: 2 }),
@@ -79,7 +79,7 @@ describe('formatSuggestion()', () => {
     #   bob pull ghcr.io/ours/secret: 2 requests, the last on 2026-11-28
     # Answered, but no rule can be made for it:
     #   alice pull mirror:gone/a: 3 requests, the last on 2026-11-28: there is no mirror route called gone
-    #   token:ci pull ghcr.io/ours/app: 3 requests, the last on 2026-11-28: rules cannot name this user: the name has blanks, a colon, or @ in front
+    #   "my user" pull ghcr.io/ours/app: 3 requests, the last on 2026-11-28: no rule can have this name under who; rename the user
     # Counted without their names, because there were too many or no pattern can name them: 12 answered, 0 refused.
 `,
     );
