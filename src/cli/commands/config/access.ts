@@ -35,7 +35,9 @@ export function explain({ flags, json = false, who, action, image }: ExplainOpti
       }
       if (rule === undefined || refusal !== undefined) {
         const why = refusal ?? 'no rule allows it; add one under access.rules';
-        output.out(`refused: ${text}\n  ${why}\n`);
+        const isAudited = refusal === undefined && loaded.config.access?.audit === true && action === 'pull';
+        const audit = isAudited ? '  access.audit lets it through if its repository is public\n' : '';
+        output.out(`refused: ${text}\n  ${why}\n${audit}`);
         return code;
       }
       const [place] = locateProblems(loaded, [`access.rules[${rule}]: ${EXPLAINED[verdict]}`]).problems;
