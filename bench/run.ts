@@ -15,6 +15,7 @@ import { growth } from './b7-growth.ts';
 import { tunnel } from './b8-tunnel.ts';
 import { mirrorRoute } from './b9-mirror-route.ts';
 import { fragmented } from './b10-fragmented.ts';
+import { accessRules } from './b11-access.ts';
 import type { Figure } from './lib/figures.ts';
 import { describeMachine, separateCores } from './lib/machine.ts';
 import { type BenchOptions, readOptions, USAGE } from './lib/options.ts';
@@ -34,6 +35,7 @@ const BENCHES: readonly Bench[] = [
   tunnel,
   mirrorRoute,
   fragmented,
+  accessRules,
 ];
 
 process.exitCode = await main(process.argv.slice(2));

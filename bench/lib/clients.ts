@@ -1,5 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { check, run } from '../../test/support/processes.ts';
+import type { GuessJob, GuessReport } from './guess-worker.ts';
+import type { Latencies, LatencyJob } from './latency-worker.ts';
 import { type Cores, isInstalled } from './machine.ts';
 import type { PullJob, PullReport } from './pull-worker.ts';
 import type { Via } from './road.ts';
@@ -7,6 +9,8 @@ import type { Via } from './road.ts';
 const NODE = [process.execPath, '--disable-warning=ExperimentalWarning'] as const;
 const PULL_WORKER = fileURLToPath(new URL('./pull-worker.ts', import.meta.url));
 const SHA256_WORKER = fileURLToPath(new URL('./sha256-worker.ts', import.meta.url));
+const LATENCY_WORKER = fileURLToPath(new URL('./latency-worker.ts', import.meta.url));
+const GUESS_WORKER = fileURLToPath(new URL('./guess-worker.ts', import.meta.url));
 const LOAD_WORKER = fileURLToPath(new URL('./load-worker.ts', import.meta.url));
 
 /** What clients pull. */
@@ -41,8 +45,9 @@ export async function hashOnServerCore(bytes: number, cores: Cores | undefined):
 
 export interface Load {
   readonly url: string;
-  /** The one header that is sent besides the usual ones. */
   readonly accept: string;
+  /** @default no such header */
+  readonly authorization?: string | undefined;
   /** Connections, each with one request at a time. */
   readonly connections: number;
   readonly seconds: number;
@@ -54,16 +59,29 @@ export function loadGenerator(): 'wrk' | 'own' {
 }
 
 /** Asks for the same thing over and over; requests per second. Rejects where an answer is not 200. */
-export async function requestsPerSecond({ url, accept, connections, seconds }: Load): Promise<number> {
+export async function requestsPerSecond({ url, accept, authorization, connections, seconds }: Load): Promise<number> {
   if (loadGenerator() === 'own') {
-    const job = JSON.stringify({ url, accept, connections, seconds });
+    const job = JSON.stringify({ url, accept, authorization, connections, seconds });
     return Number(await check([...NODE, LOAD_WORKER, job], { timeout: (seconds + 30) * 1000 }));
   }
-  const command = ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '-H', `Accept: ${accept}`, url];
-  const { code, stdout, stderr } = await run(command, { timeout: (seconds + 30) * 1000 });
+  const command = ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '-H', `Accept: ${accept}`];
+  const login = authorization === undefined ? [] : ['-H', `Authorization: ${authorization}`];
+  const { code, stdout, stderr } = await run([...command, ...login, url], { timeout: (seconds + 30) * 1000 });
   const rate = /Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1];
   const bad = /Non-2xx or 3xx responses: \d+|Socket errors: .*/.exec(stdout)?.[0];
   if (code !== 0 || rate === undefined) throw new Error(`wrk ended with ${code}:\n${stdout}${stderr}`);
   if (bad !== undefined) throw new Error(`Under load, ${url} did not answer well: ${bad}`);
   return Number(rate);
+}
+
+/** Asks for the same thing over and over, and says how long the answers took. */
+export async function latenciesOf(job: LatencyJob): Promise<Latencies> {
+  const timeout = (job.seconds + 30) * 1000;
+  return JSON.parse(await check([...NODE, LATENCY_WORKER, JSON.stringify(job)], { timeout })) as Latencies;
+}
+
+/** Sends wrong passwords at a steady rate. */
+export async function guessPasswords(job: GuessJob): Promise<GuessReport> {
+  const timeout = (job.guesses / job.perSecond + 60) * 1000;
+  return JSON.parse(await check([...NODE, GUESS_WORKER, JSON.stringify(job)], { timeout })) as GuessReport;
 }

@@ -5,9 +5,10 @@ import type { Load } from './clients.ts';
  * A load generator for machines without wrk: raw sockets, one request at a time on each, answers told apart by their
  * Content-Length. It is given its job as JSON and prints requests per second.
  */
-const { url, accept, connections, seconds } = JSON.parse(process.argv[2] ?? '{}') as Load;
+const { url, accept, authorization, connections, seconds } = JSON.parse(process.argv[2] ?? '{}') as Load;
 const target = new URL(url);
-const request = `GET ${target.pathname} HTTP/1.1\r\nHost: ${target.host}\r\nAccept: ${accept}\r\n\r\n`;
+const login = authorization === undefined ? '' : `Authorization: ${authorization}\r\n`;
+const request = `GET ${target.pathname} HTTP/1.1\r\nHost: ${target.host}\r\nAccept: ${accept}\r\n${login}\r\n`;
 const END_OF_HEAD = '\r\n\r\n';
 
 const stopAt = performance.now() + seconds * 1000;

@@ -75,8 +75,9 @@ export async function startOrigin(workspace: Workspace): Promise<Origin> {
 }
 
 /** Fetches a manifest and checks that it is the one. @throws {Error} where it is not */
-export async function checkManifest(url: string, { index }: TestImage): Promise<void> {
-  const response = await fetch(url, { headers: { accept: index.mediaType } });
+export async function checkManifest(url: string, { index }: TestImage, authorization?: string): Promise<void> {
+  const headers = { accept: index.mediaType, ...(authorization !== undefined && { authorization }) };
+  const response = await fetch(url, { headers });
   const found = digestOf(Buffer.from(await response.arrayBuffer()));
   if (response.status === 200 && found === index.digest) return;
   throw new Error(`${url} answered ${response.status} with ${found}, not 200 with ${index.digest}`);

@@ -12,3 +12,11 @@ export function spread(samples: readonly number[]): number {
   const middle = median(samples);
   return middle === 0 ? 0 : (Math.max(...samples) - Math.min(...samples)) / 2 / middle;
 }
+
+/** The sample below which this part of the others lie: 0.99 is the p99, by the nearest rank. @throws {RangeError} without any */
+export function percentile(samples: readonly number[], part: number): number {
+  const sorted = samples.toSorted((a, b) => a - b);
+  const at = sorted[Math.max(0, Math.ceil(part * sorted.length) - 1)];
+  if (at === undefined) throw new RangeError('Cannot find a percentile of no samples');
+  return at;
+}

@@ -139,7 +139,7 @@ describe('a token', () => {
       'a public key as the secret': hmac(
         algorithm('HS256'),
         asAlice,
-        pair.publicKey.export({ format: 'pem', type: 'spki' }) as string,
+        pair.publicKey.export({ format: 'pem', type: 'spki' }),
       ),
       'HS256 under the real header': hmac(header, asAlice, header),
       'rights of its own': signed(
@@ -195,10 +195,10 @@ describe('a token', () => {
     for (const [what, token] of Object.entries(others)) await refused(token, what);
     // RFC 8032 §5.1.7: an S of the group's order more verifies in careless code.
     const order = 2n ** 252n + 27742317777372353535851937790883648493n;
-    const s = BigInt(`0x${Buffer.from(bytes.subarray(32)).reverse().toString('hex')}`) + order;
+    const s = BigInt(`0x${Buffer.from(bytes.subarray(32).toReversed()).toString('hex')}`) + order;
     const malleable = Buffer.concat([
       bytes.subarray(0, 32),
-      Buffer.from(s.toString(16).padStart(64, '0'), 'hex').reverse(),
+      Buffer.from(s.toString(16).padStart(64, '0'), 'hex').toReversed(),
     ]);
     await refused(`${header}.${payload}.${malleable.toString('base64url')}`, 'a malleable signature');
     assert.equal((await get('/v2/', bearer(real))).status, 200, 'and the real one holds');

@@ -64,7 +64,7 @@ function spellings(secret: string): readonly string[] {
       .replace(/=+$/, '');
     return whole.slice(offset === 0 ? 0 : 4, -4);
   });
-  return [secret, ...encoded, Buffer.from(secret).toString('hex'), [...secret].reverse().join('')];
+  return [secret, ...encoded, Buffer.from(secret).toString('hex')];
 }
 
 const image = buildImage({ seed: 'secrets', architectures: ['amd64'] });
@@ -324,7 +324,7 @@ async function pullAll(): Promise<void> {
       for (const where of ['registry', 'token', 'cdn'] as const) {
         const blob = content('application/octet-stream', noise(`${registry} ${at} ${where}`, 1000));
         upstream.addBlob('team/app', blob);
-        if (where === 'token') upstream.personality.auth.kind === 'bearer' && upstream.revokeTokens();
+        if (where === 'token' && upstream === hub) upstream.revokeTokens();
         const heal = upstream.fault({ at: where }, fault);
         await ask({ path: `/v2/${registry}/team/app/blobs/${blob.digest}`, headers: hostile });
         await ask({ path: manifestOf(registry, `tag-${at}-${where}`), headers: hostile });

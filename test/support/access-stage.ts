@@ -16,7 +16,7 @@ export interface AccessStage extends AsyncDisposable {
   readonly upstream: ScriptedUpstream;
   readonly entrepot: RunningEntrepot;
   /** Replaces the users. They have changed when the server has looked at the file: within a second. */
-  setUsers(...names: readonly string[]): Promise<void>;
+  readonly setUsers: (...names: readonly string[]) => Promise<void>;
 }
 
 export async function startAccessStage(): Promise<AccessStage> {
