@@ -109,7 +109,7 @@ export class Guard {
 
   /** @throws {CredentialError} for a credential that is not valid @throws {TooManyGuessesError} */
   async identify({ authorization, address, audience }: Shown): Promise<Identity> {
-    await this.#users?.refresh();
+    if (this.#users?.isDue === true) await this.#users.refresh();
     if (authorization === undefined) return { principal: ANONYMOUS, shown: false };
     if (authorization.length > MAX_HEADER) throw new CredentialError();
     const bearer = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
@@ -163,19 +163,20 @@ export class Guard {
   /** Whether a principal may do this; for a user or token, only while it exists and is not disabled. */
   authorize(request: AccessRequest): Decision {
     const { principal, action, repository } = request;
-    const reason = reasonFor(request);
-    const refused: Decision = { allowed: false, reason };
+    const refused = (): Decision => ({ allowed: false, reason: reasonFor(request) });
     const judged = this.#judged(principal);
-    if (judged === undefined) return refused;
+    if (judged === undefined) return refused();
     if (action === 'connect') return ALLOWED;
     // The list is filtered name by name afterwards.
     const isList = action === 'catalog' && repository?.repository === '';
     const { scope } = judged;
-    if (scope !== undefined && !(isList ? scope.may.has(action) : isWithin(scope, request))) return refused;
-    if (isList) return this.#policy.mayAnywhere(judged.principal, action) ? ALLOWED : refused;
+    if (scope !== undefined && !(isList ? scope.may.has(action) : isWithin(scope, request))) return refused();
+    if (isList) return this.#policy.mayAnywhere(judged.principal, action) ? ALLOWED : refused();
     const ruling = this.#policy.decide({ ...request, principal: judged.principal });
-    if (ruling === undefined) return this.#options.audit === true ? underAudit(reason, request) : refused;
-    return ruling.onlyPublic ? { allowed: true, onlyPublic: true, reason } : ALLOWED;
+    if (ruling === undefined) {
+      return this.#options.audit === true ? underAudit(reasonFor(request), request) : refused();
+    }
+    return ruling.onlyPublic ? { allowed: true, onlyPublic: true, reason: reasonFor(request) } : ALLOWED;
   }
 
   /** The principal whose rules decide, and what narrows them; undefined for one that is gone or disabled. */

@@ -52,12 +52,17 @@ export class UserFile {
     return this.#users.get(name);
   }
 
+  /** Whether {@link refresh} would look, so that a request need not wait for nothing. */
+  get isDue(): boolean {
+    return this.#looking !== undefined || this.#now() - this.#lookedAt >= LOOK_EVERY;
+  }
+
   /**
    * Reads the file again if it has changed. A file that cannot be used leaves the users as they were, with a warning: an
    * editor that truncates it first locks no one out.
    */
   async refresh(): Promise<void> {
-    if (this.#looking === undefined && this.#now() - this.#lookedAt < LOOK_EVERY) return;
+    if (!this.isDue) return;
     this.#looking ??= this.#look().finally(() => {
       this.#looking = undefined;
     });

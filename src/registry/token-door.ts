@@ -15,7 +15,6 @@ import {
   bodyOf,
   type Door,
   type OwnNames,
-  ownBase,
   type RequestContext,
   replyBytes,
 } from '../server/index.ts';
@@ -61,7 +60,7 @@ export function createTokenDoor(options: TokenDoorOptions): Door {
 
 async function answerToken(context: RequestContext, options: TokenDoorOptions): Promise<void> {
   const { guard, names } = options;
-  const audience = audienceOf(ownBase(context, names));
+  const audience = audienceOf(context, names);
   if (audience === undefined) throw new OciError('UNSUPPORTED', 'no tokens are made for this host', { status: 404 });
   const query = new URLSearchParams(context.query);
   const form = context.method === 'POST' ? await readForm(context) : undefined;

@@ -13,10 +13,36 @@ export interface OwnNames {
  * is ours, else the first `public_url`. Undefined where there is none: a client is never sent to a host that another client
  * made up (CVE-2025-63761).
  */
-export function ownBase(
-  { host, scheme }: Pick<RequestContext, 'host' | 'scheme'>,
-  { publicUrls, domainSuffix }: OwnNames,
-): string | undefined {
+export function ownBase(asked: Asked, names: OwnNames): string | undefined {
+  return ownPlace(asked, names).base;
+}
+
+/** The audience of tokens for a client: the authority of {@link ownBase}. */
+export function audienceOf(asked: Asked, names: OwnNames): string | undefined {
+  return ownPlace(asked, names).audience;
+}
+
+type Asked = Pick<RequestContext, 'host' | 'scheme'>;
+
+interface Place {
+  readonly base: string | undefined;
+  readonly audience: string | undefined;
+}
+
+/** The one that was asked for last. Parsing a Host costs as much as all else that rules cost a warm manifest. */
+let last: { readonly asked: Asked; readonly names: OwnNames; readonly place: Place } | undefined;
+
+function ownPlace({ host, scheme }: Asked, names: OwnNames): Place {
+  if (last !== undefined && last.asked.host === host && last.asked.scheme === scheme && last.names === names) {
+    return last.place;
+  }
+  const base = findBase({ host, scheme }, names);
+  const place = { base, audience: base === undefined ? undefined : new URL(base).host };
+  last = { asked: { host, scheme }, names, place };
+  return place;
+}
+
+function findBase({ host, scheme }: Asked, { publicUrls, domainSuffix }: OwnNames): string | undefined {
   if (host === undefined || !isHostHeader(host)) return publicUrls[0];
   const listed = listedUrl(publicUrls, { host, scheme });
   if (listed !== undefined) return listed;
@@ -26,11 +52,6 @@ export function ownBase(
   const isLocal = isIP(name) === 0 ? /(?:^|\.)localhost$/.test(name) : isLoopback(name);
   const isUnderSuffix = domainSuffix !== undefined && (name === domainSuffix || name.endsWith(`.${domainSuffix}`));
   return isLocal || isUnderSuffix ? url.origin : publicUrls[0];
-}
-
-/** The audience of tokens for a client: the authority of {@link ownBase}. */
-export function audienceOf(base: string | undefined): string | undefined {
-  return base === undefined ? undefined : new URL(base).host;
 }
 
 /** The `WWW-Authenticate` header of a 401 (RFC 9110 §11.6.1; distribution-spec, token authentication). */

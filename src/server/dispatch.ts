@@ -122,12 +122,13 @@ async function identify(
   { access, challenge }: ParsedRequest & { readonly access: NonNullable<ParsedRequest['access']> },
   { guard, names }: Guarded,
 ): Promise<Identified> {
-  const base = ownBase(context, names);
   const challengeOf = (failed: boolean): string =>
-    challenge === undefined ? BASIC : formatChallenge(base, { ...challenge, ns: context.ns, failed });
+    challenge === undefined
+      ? BASIC
+      : formatChallenge(ownBase(context, names), { ...challenge, ns: context.ns, failed });
   let identity: Identity;
   try {
-    identity = await identityOf(context, guard, audienceOf(base));
+    identity = await identityOf(context, guard, audienceOf(context, names));
   } catch (error) {
     if (error instanceof TooManyGuessesError) {
       throw new OciError('TOOMANYREQUESTS', error.message, { retryAfter: error.retryAfter });
@@ -184,7 +185,9 @@ async function identityOf(context: RequestContext, guard: Guard, audience: strin
   delete headers.authorization;
   const { rawHeaders } = context.request;
   for (let at = rawHeaders.length - 2; at >= 0; at -= 2) {
-    if (rawHeaders[at]?.toLowerCase() === 'authorization') rawHeaders.splice(at, 2);
+    const name = rawHeaders[at];
+    // The length first: the names of all headers of all requests come by here.
+    if (name?.length === 13 && name.toLowerCase() === 'authorization') rawHeaders.splice(at, 2);
   }
   return guard.identify({ authorization, address: context.client, audience });
 }
