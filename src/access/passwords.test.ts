@@ -81,6 +81,22 @@ describe('Passwords', () => {
     assert.equal(await check(RIGHT), true);
   });
 
+  test('hashes a password once that comes on many connections, and slows none of them down', async () => {
+    const { check, hashed } = stage();
+    const all = await Promise.all(Array.from({ length: 100 }, () => check(RIGHT)));
+    assert.deepEqual([...new Set(all), hashed()], [true, 1]);
+  });
+
+  test('takes no two users for one', async () => {
+    const { check } = stage();
+    const [right, other] = await Promise.all([
+      check(RIGHT, { name: 'a' }),
+      check(`b${RIGHT}`, { name: 'a' }),
+      check(RIGHT, { name: 'ab', known: false }),
+    ]);
+    assert.deepEqual([right, other], [true, false]);
+  });
+
   test('counts guesses that are sent together', async () => {
     const { check, hashed } = stage();
     await Promise.allSettled(Array.from({ length: 100 }, (_, guess) => check(`${guess}`)));

@@ -1,5 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
-import { Lru } from '../lib/index.ts';
+import { keyOf, Lru, SingleFlight } from '../lib/index.ts';
 import { TooManyGuessesError } from './refusal.ts';
 
 const MAX_WAITING = 32;
@@ -52,6 +52,8 @@ export class Passwords {
    */
   readonly #wrong = new Lru<string>({ maxWeight: REMEMBERED_KEPT });
   readonly #guesses = new Lru<Guesses>({ maxWeight: WATCHED_KEPT });
+  /** The same password that comes on many connections at once, as from the nodes of a cluster, is one guess and one hash. */
+  readonly #inFlight = new SingleFlight<boolean>();
   #waiting = 0;
 
   constructor({ none, now = Date.now }: PasswordsOptions) {
@@ -69,11 +71,19 @@ export class Passwords {
     { name, password, address }: { readonly name: string; readonly password: string; readonly address: string },
     stored: StoredPassword | undefined,
   ): Promise<boolean> {
-    const key = createHmac('sha256', this.#secret).update(`${name}\0${password}`).digest('base64url');
+    const key = createHmac('sha256', this.#secret).update(keyOf(name, password)).digest('base64url');
     // A known password is not slowed down: guesses by others do not lock a user out.
     if (stored !== undefined && this.#remembered.get(key) === stored.version) return true;
     const version = stored?.version ?? NO_VERSION;
     if (this.#wrong.get(key) === version) return false;
+    const credential = { key, name, password, address, version };
+    return this.#inFlight.run(keyOf(key, version), () => this.#checkNew(credential, stored));
+  }
+
+  async #checkNew(
+    { key, name, password, address, version }: Credential,
+    stored: StoredPassword | undefined,
+  ): Promise<boolean> {
     const watched = [{ key: `name ${name}`, free: FREE_FOR_NAME }];
     // Clients of a Unix socket have none.
     if (address !== '') watched.push({ key: `address ${address}`, free: FREE_FOR_ADDRESS });
@@ -120,6 +130,14 @@ export class Passwords {
     if (guesses === undefined) return;
     this.#guesses.set(key, { ...guesses, failures: guesses.failures - 1, blockedUntil: 0 });
   }
+}
+
+interface Credential {
+  readonly key: string;
+  readonly name: string;
+  readonly password: string;
+  readonly address: string;
+  readonly version: string;
 }
 
 interface Watched {
