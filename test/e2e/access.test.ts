@@ -132,6 +132,7 @@ describe('containerd', needs('containerd', 'ctr', 'root'), () => {
     () => client,
     {
       wrongPassword: /failed to fetch oauth token: unexpected status: 401 Unauthorized/,
+      removed: /failed to fetch oauth token|invalid_token: authorization failed|401 Unauthorized/,
       anonymous: /failed with status code \[manifests latest\]: 401 Unauthorized/,
       refused: /failed with status code \[manifests latest\]: 403 Forbidden/,
     },
