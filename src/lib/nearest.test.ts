@@ -6,6 +6,8 @@ const WORDS = ['listen', 'cache', 'log', 'max_size', 'fresh_for', 'timeouts'];
 
 const rows: readonly (readonly [string, string | undefined])[] = [
   ['cachee', 'cache'],
+  ['cahce', 'cache'],
+  ['lsiten', 'listen'],
   ['Cache', 'cache'],
   ['lisen', 'listen'],
   ['max-size', 'max_size'],
