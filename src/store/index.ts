@@ -51,6 +51,7 @@ export {
   type ObservationStore,
   openObservationStore,
 } from './observations/index.ts';
+export { isFullDisk } from './sqlite-error.ts';
 
 /** What stores users and tokens. A server without `access:` never loads it. */
 export const loadAccessStore = (): Promise<typeof import('./access/index.ts')> => import('./access/index.ts');

@@ -7,3 +7,14 @@ export function sqliteCode(error: unknown): number | undefined {
   // The lowest byte of an extended code is its primary code.
   return error.errcode & 0xff;
 }
+
+/** SQLITE_IOERR_SHMSIZE: the file for the index of the log cannot grow. */
+const SHM_SIZE = 4874;
+
+/** Whether a disk or a quota is full: as the system says it, or as SQLite does. */
+export function isFullDisk(error: unknown): boolean {
+  if (sqliteCode(error) === SQLITE.FULL) return true;
+  if (!(error instanceof Error)) return false;
+  if ('errcode' in error) return error.errcode === SHM_SIZE;
+  return 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+}

@@ -4,7 +4,7 @@ const ENGLISH = {
   tag: 'en',
   other: { tag: 'zh-CN', language: 'zh', name: '中文' },
   title: (host: string) => `${host}: a mirror of container registries`,
-  intro: 'This is `entrepot`, a mirror of container registries. Put its name in front of an image’s:',
+  intro: 'This is `entrepot`, a mirror of container registries. Put its address in front of the name of an image:',
   defaultRegistry: (name: string) =>
     `A name without a registry means \`${name}\`. Pulled images stay in the cache of this server, so the next pull is fast, and works while the registry is down.`,
   loopback: (host: string) =>

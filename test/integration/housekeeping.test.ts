@@ -290,4 +290,60 @@ describe('a small disk', () => {
       await rm(dir, { recursive: true, force: true });
     }
   });
+
+  test(
+    'that is full to the last byte at the start is served from, and kept in once there is room',
+    needs('root'),
+    async (t) => {
+      const dir = await mkdtemp(join(tmpdir(), 'entrepot-full-'));
+      try {
+        await check(['mount', '-t', 'tmpfs', '-o', 'size=8m,mode=0700', 'tmpfs', dir]);
+      } catch (error) {
+        await rm(dir, { recursive: true, force: true });
+        t.skip(`a small disk cannot be mounted here: ${(error as Error).message}`);
+        return;
+      }
+      try {
+        await using upstream = await startScriptedUpstream();
+        upstream.add(image, REPOSITORY, ['latest']);
+        const other = buildImage({ seed: 'not kept', layers: [50_000], architectures: ['amd64'] });
+        upstream.add(other, REPOSITORY, ['other']);
+        const config = {
+          registries: { up: { upstreams: [upstream.url] } },
+          cache: { pin: [`up/${REPOSITORY}:latest`] },
+        };
+        const first = await startMirror(config, { dir });
+        await pullAmd64(first);
+        await first.stop();
+        const { bavail, bsize } = await statfs(dir);
+        await mkdir(join(dir, 'others'));
+        await writeFile(join(dir, 'others', 'file'), Buffer.alloc(bavail * bsize));
+        assert.equal((await statfs(dir)).bavail, 0);
+
+        const full = await startMirror(config, { dir });
+        const warm = await full.get(blobAt(layer.digest));
+        assert.deepEqual([warm.status, warm.headers['x-cache'], warm.body.equals(layer.bytes)], [200, 'HIT', true]);
+        await pullAmd64(full, 'other', platformOf(other, 'amd64'));
+        assert.match(
+          (await say(status, on(full))).out,
+          /caching +paused, pulls pass through: the disk (?:has 0 B free|refused)/,
+        );
+        assert.match((await say(gc, on(full))).out, /the rest is in use, pinned or has a fresh tag/);
+
+        await full.stop();
+
+        // Once there is room, a start keeps as before.
+        await rm(join(dir, 'others'), { recursive: true });
+        await using mirror = await startMirror(config, { dir });
+        const later = buildImage({ seed: 'kept', layers: [70_000], architectures: ['amd64'] });
+        upstream.add(later, REPOSITORY, ['later']);
+        await pullAmd64(mirror, 'later', platformOf(later, 'amd64'));
+        const kept = await mirror.get(blobAt(platformOf(later, 'amd64').config.digest));
+        assert.equal(kept.headers['x-cache'], 'HIT');
+      } finally {
+        await check(['umount', '-l', dir]);
+        await rm(dir, { recursive: true, force: true });
+      }
+    },
+  );
 });

@@ -1,5 +1,11 @@
 import type { Digest, Repository } from '../../oci/index.ts';
-import type { BlobStore, MetadataStore, ReadBlobRecord, UnknownFiles } from '../../store/index.ts';
+import {
+  type BlobStore,
+  isFullDisk,
+  type MetadataStore,
+  type ReadBlobRecord,
+  type UnknownFiles,
+} from '../../store/index.ts';
 import { formatBytes, type Telemetry } from '../../telemetry/index.ts';
 import type { Capacity } from '../capacity.ts';
 import { isCurrent } from '../time-span.ts';
@@ -174,7 +180,7 @@ export class CacheCapacity implements Capacity {
     this.#refused = { reason, since, until, timer };
     if (!isNew) return;
     this.#options.telemetry.publish('cache.paused', { reason, until });
-    this.#mustForce = isFull(error);
+    this.#mustForce = isFullDisk(error);
     this.look(true);
   }
 
@@ -378,11 +384,4 @@ export class CacheCapacity implements Capacity {
 /** EMFILE: of this process. ENFILE: of the system. */
 function isOutOfDescriptors(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'EMFILE' || error.code === 'ENFILE');
-}
-
-/** ENOSPC and EDQUOT of the system, SQLITE_FULL (13) of the metadata database. */
-function isFull(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  if ('errcode' in error && typeof error.errcode === 'number') return (error.errcode & 0xff) === 13;
-  return 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }

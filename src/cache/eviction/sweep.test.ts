@@ -55,6 +55,27 @@ describe('sweep()', () => {
     assert.deepEqual(await world.metadata.totals(), { blobs: 95, bytes: 95 * SIZE });
   });
 
+  test('makes room on a disk without a free byte, where no row can be deleted before a file has gone', async () => {
+    const blobs = blobsOf(3);
+    const { store, metadata } = await stocked(blobs);
+    const deleteBlob = metadata.deleteBlob.bind(metadata);
+    // The first two files are too small for the change of the database.
+    metadata.deleteBlob = async (digest) => {
+      if ((await kept(store)).size > 0) throw Object.assign(new Error('database or disk is full'), { errcode: 13 });
+      return deleteBlob(digest);
+    };
+    assert.deepEqual(await sweep({ store, metadata, wanted: 3 * SIZE }), { freed: 3 * SIZE, blobs: 3 });
+    assert.deepEqual(await kept(store), new Set());
+    assert.deepEqual(await metadata.totals(), { blobs: 0, bytes: 0 });
+  });
+
+  test('does not take the file of a row that the database refuses to delete for another reason', async () => {
+    const { store, metadata } = await stocked(blobsOf(1));
+    metadata.deleteBlob = () => Promise.reject(new Error('disk I/O error'));
+    await assert.rejects(sweep({ store, metadata, wanted: SIZE }), /disk I\/O error/);
+    assert.equal((await kept(store)).size, 1);
+  });
+
   test('goes by when a blob was read, not by when it came', async () => {
     const blobs = blobsOf(4);
     const [first, second, third, last] = blobs as [Content, Content, Content, Content];

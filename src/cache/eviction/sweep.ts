@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Digest } from '../../oci/index.ts';
-import type { BlobStore, MetadataStore, ReadBlobRecord } from '../../store/index.ts';
-import { removeBlob } from '../integrity/index.ts';
+import { type BlobStore, isFullDisk, type MetadataStore, type ReadBlobRecord } from '../../store/index.ts';
+import { forgetWithoutFile, removeBlob } from '../integrity/index.ts';
 
 interface SweepOptions {
   readonly store: BlobStore;
@@ -38,13 +38,15 @@ export async function sweep(options: SweepOptions): Promise<Swept> {
   let freed = 0;
   let blobs = 0;
   const refusals: unknown[] = [];
+  /** Of files that made too little room for the change of the database. Those that came later have made more. */
+  const rowsLeft: Digest[] = [];
   for (let after: ReadBlobRecord | undefined; freed < wanted; ) {
     const page = await metadata.leastRecentlyUsed(BATCH, after);
     for (const blob of page) {
       if (freed >= wanted) break;
       if (isRetained(blob.digest)) continue;
       try {
-        if (!dryRun) await removeBlob(blob.digest, { store, metadata });
+        if (!dryRun && !(await removeBlob(blob.digest, { store, metadata }))) rowsLeft.push(blob.digest);
         freed += blob.size;
         blobs += 1;
         onEvict(blob);
@@ -56,6 +58,11 @@ export async function sweep(options: SweepOptions): Promise<Swept> {
     after = page.at(-1);
     if (page.length < BATCH || refusals.length === MAX_REFUSALS) break;
     await nextTurn();
+  }
+  for (const digest of rowsLeft) {
+    await forgetWithoutFile(digest, { store, metadata }).catch((error: unknown) => {
+      if (!isFullDisk(error)) throw error;
+    });
   }
   if (refusals.length > 0) throw refusals[0];
   return { freed, blobs };

@@ -7,6 +7,6 @@
 export type { Corruption } from './corruption.ts';
 export { type Inspection, RottenBlobError, shortened, unreadable } from './inspection.ts';
 export { isReconciliationDue, reconcile } from './reconcile.ts';
-export { removeBlob } from './removal.ts';
+export { forgetWithoutFile, removeBlob } from './removal.ts';
 export { Scrub, type ScrubProgress } from './scrub.ts';
 export { type CheckedBlob, Verification } from './verification.ts';

@@ -1,5 +1,5 @@
 import type { Digest } from '../../oci/index.ts';
-import type { BlobStore, MetadataStore } from '../../store/index.ts';
+import { type BlobStore, isFullDisk, type MetadataStore } from '../../store/index.ts';
 
 interface Holdings {
   readonly store: BlobStore;
@@ -9,12 +9,29 @@ interface Holdings {
 /**
  * Removes a blob: its row first, so that a crash in between leaves a file without a row, never a row without a file.
  *
+ * On a disk without a free byte the row cannot be deleted. There the file goes first, as its room is what the deletion
+ * needs. A row without a file is a miss for a reader, and is forgotten by a reconciliation.
+ *
  * A concurrent reconciliation may re-create the row between the two deletes; the last line removes it again.
+ *
+ * @returns false where the row is left, as the room is still too small: {@link forgetWithoutFile} deletes it later
  */
-export async function removeBlob(digest: Digest, holdings: Holdings): Promise<void> {
-  await holdings.metadata.deleteBlob(digest);
-  await holdings.store.delete(digest);
-  await forgetWithoutFile(digest, holdings);
+export async function removeBlob(digest: Digest, holdings: Holdings): Promise<boolean> {
+  const { store, metadata } = holdings;
+  try {
+    await metadata.deleteBlob(digest);
+    await store.delete(digest);
+  } catch (error) {
+    if (!isFullDisk(error)) throw error;
+    await store.delete(digest);
+  }
+  try {
+    await forgetWithoutFile(digest, holdings);
+    return true;
+  } catch (error) {
+    if (!isFullDisk(error)) throw error;
+    return false;
+  }
 }
 
 /** Writes the row of a file that has none; false where the file was removed meanwhile. */

@@ -66,7 +66,7 @@ async function lockFile(directory: string, note: string): Promise<DatabaseSync> 
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(join(directory, 'lock'), { timeout: 0 });
-    database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE');
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
     return database;
   } catch (error) {
     database?.close();

@@ -5,7 +5,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { crashPoint } from '../../lib/index.ts';
 import { type Digest, parseDigest, type Repository, type Visibility } from '../../oci/index.ts';
 import { DirectoryError, fullDisk } from '../directory/index.ts';
-import { SQLITE, sqliteCode } from '../sqlite-error.ts';
+import { isFullDisk, SQLITE, sqliteCode } from '../sqlite-error.ts';
 import { migrate, transact } from '../sqlite-migration.ts';
 import { MetadataCorruptError, MetadataVersionError } from './error.ts';
 import { sizesOf } from './files.ts';
@@ -56,15 +56,34 @@ const NO_REPOSITORY: Repository = { registry: '', repository: '' };
  * A power cut may undo the latest transactions, but never a part of one; the cache asks the upstreams again.
  *
  * Throws {@link MetadataCorruptError} where the file is damaged, {@link MetadataVersionError} where a newer release wrote it, and
- * {@link DirectoryError} where the disk is full. Any operation may reject with MetadataCorruptError later, since opening does not read every page.
+ * {@link DirectoryError} where the disk is too full to make or migrate it. Any operation may reject with MetadataCorruptError later, since opening does not read every page.
  */
 export async function openSqliteMetadataStore(file: string): Promise<SqliteMetadataStore> {
   // SQLite would create it readable by all users. Its other files (-wal, -shm) get the mode of this one.
   const created = await open(file, 'a', 0o600);
   await created.close();
+  try {
+    try {
+      return openDatabase(file, 'NORMAL');
+    } catch (error) {
+      if (!isFullDisk(error)) throw error;
+      return openDatabase(file, 'EXCLUSIVE');
+    }
+  } catch (error) {
+    throw isFullDisk(error) ? new DirectoryError(dirname(file), fullDisk(error)) : explain(error, file);
+  }
+}
+
+/**
+ * @param locking `EXCLUSIVE` keeps the index of the log in memory instead of a file of 32 KiB, so that a database can be read
+ *   on a disk without a free byte. No other program can read it until it is closed.
+ */
+function openDatabase(file: string, locking: 'NORMAL' | 'EXCLUSIVE'): SqliteMetadataStore {
   const database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT });
   try {
-    // First: it refuses the databases of other programs, and the next statement would change them.
+    // Before the first access, which would make that file.
+    database.exec(`PRAGMA locking_mode = ${locking}`);
+    // Then: it refuses the databases of other programs, and the next statement would change them.
     migrateMetadata(database, file);
     database.exec(`
       PRAGMA journal_mode = WAL;
@@ -78,10 +97,7 @@ export async function openSqliteMetadataStore(file: string): Promise<SqliteMetad
     return new SqliteMetadataStore(database, file, statements);
   } catch (error) {
     database.close();
-    if (sqliteCode(error) === SQLITE.FULL) {
-      throw new DirectoryError(dirname(file), fullDisk(error));
-    }
-    throw explain(error, file);
+    throw error;
   }
 }
 
