@@ -3,6 +3,9 @@ import { ControlError, callControl, controlSocketPath, type Operation } from '..
 import { ConfigError, type ConfigFlags, type LoadedConfig, loadConfig } from '../config/index.ts';
 import {
   type BlobStore,
+  DirectoryError,
+  fullDisk,
+  isFullDisk,
   lockDirectory,
   type MetadataStore,
   openFilesystemBlobStore,
@@ -113,6 +116,8 @@ async function asOwner<T>(loaded: LoadedConfig, dir: string, work: (cache: Owned
     try {
       const store = await openFilesystemBlobStore(dir);
       return await work({ loaded, store, metadata });
+    } catch (error) {
+      throw isFullDisk(error) ? new DirectoryError(dir, fullDisk(error)) : error;
     } finally {
       await metadata.close();
     }

@@ -20,6 +20,7 @@ export {
   claimDirectory,
   DirectoryError,
   DirectoryInUseError,
+  fullDisk,
   lockDirectory,
   noteCleanStop,
   refuseForeign,
