@@ -12,6 +12,7 @@ import { buildImage, type Content, platformOf } from '../support/image.ts';
 import { isIngestEnd, type Mirror, startMirror } from '../support/mirror.ts';
 import { check, needs, run } from '../support/processes.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { mountSmallDisk } from '../support/small-disk.ts';
 
 // What an operator does with a cache, and what it does by itself to stay within its limits.
 
@@ -249,101 +250,88 @@ describe('platforms', () => {
   });
 });
 
+async function freeBytes(dir: string): Promise<number> {
+  const { bavail, bsize } = await statfs(dir);
+  return bavail * bsize;
+}
+
 describe('a small disk', () => {
   test('keeps its floor while more is pulled than it has', needs('root'), async (t: TestContext) => {
-    const dir = await mkdtemp(join(tmpdir(), 'entrepot-small-'));
-    const total = 24 * 2 ** 20;
     const floor = 8 * 2 ** 20;
-    try {
-      await check(['mount', '-t', 'tmpfs', '-o', `size=${total},mode=0700`, 'tmpfs', dir]);
-    } catch (error) {
-      await rm(dir, { recursive: true, force: true });
-      t.skip(`a small disk cannot be mounted here: ${(error as Error).message}`);
-      return;
+    const dir = await mountSmallDisk(t, 24 * 2 ** 20);
+    if (dir === undefined) return;
+    await using upstream = await startScriptedUpstream();
+    const images = Array.from({ length: 12 }, (_, i) =>
+      buildImage({ seed: `disk ${i}`, layers: [3 * 2 ** 20], architectures: ['amd64'] }),
+    );
+    for (const [i, each] of images.entries()) upstream.add(each, REPOSITORY, [`t${i}`]);
+    const cache = { min_free: floor, tags: { fresh_for: '0s' } };
+    await using mirror = await startMirror({ cache, registries: { up: { upstreams: [upstream.url] } } }, { dir });
+    for (const [i, each] of images.entries()) {
+      await pullAmd64(mirror, `t${i}`, platformOf(each, 'amd64'));
+      const free = await freeBytes(dir);
+      assert.ok(free >= floor - 2 ** 20, `after ${i + 1} images ${free} bytes are free`);
     }
-    try {
-      await using upstream = await startScriptedUpstream();
-      const images = Array.from({ length: 12 }, (_, i) =>
-        buildImage({ seed: `disk ${i}`, layers: [3 * 2 ** 20], architectures: ['amd64'] }),
-      );
-      for (const [i, each] of images.entries()) upstream.add(each, REPOSITORY, [`t${i}`]);
-      const cache = { min_free: floor, tags: { fresh_for: '0s' } };
-      await using mirror = await startMirror({ cache, registries: { up: { upstreams: [upstream.url] } } }, { dir });
-      for (const [i, each] of images.entries()) {
-        await pullAmd64(mirror, `t${i}`, platformOf(each, 'amd64'));
-        const { bavail, bsize } = await statfs(dir);
-        assert.ok(bavail * bsize >= floor - 2 ** 20, `after ${i + 1} images ${bavail * bsize} bytes are free`);
-      }
-      assert.match((await mirror.get('/metrics')).body.toString(), /entrepot_cache_evicted_bytes_total [1-9]/);
-      // Another program takes what was free: pulls go on, and the status says why nothing is kept.
-      await mkdir(join(dir, 'others'));
-      const { bavail, bsize } = await statfs(dir);
-      await writeFile(join(dir, 'others', 'file'), Buffer.alloc(bavail * bsize - 4 * 2 ** 20));
-      const last = buildImage({ seed: 'last', layers: [10 * 2 ** 20], architectures: ['amd64'] });
-      upstream.add(last, REPOSITORY, ['last']);
-      await pullAmd64(mirror, 'last', platformOf(last, 'amd64'));
-      const told = await say(status, on(mirror));
-      assert.match(told.out, /caching +paused, pulls pass through: the disk/);
-      assert.match((await mirror.get('/metrics')).body.toString(), /entrepot_cache_paused 1\n/);
-    } finally {
-      await check(['umount', '-l', dir]);
-      await rm(dir, { recursive: true, force: true });
-    }
+    assert.match((await mirror.get('/metrics')).body.toString(), /entrepot_cache_evicted_bytes_total [1-9]/);
+    // Another program takes what was free: pulls go on, and the status says why nothing is kept.
+    await mkdir(join(dir, 'others'));
+    await writeFile(join(dir, 'others', 'file'), Buffer.alloc((await freeBytes(dir)) - 4 * 2 ** 20));
+    const last = buildImage({ seed: 'last', layers: [10 * 2 ** 20], architectures: ['amd64'] });
+    upstream.add(last, REPOSITORY, ['last']);
+    await pullAmd64(mirror, 'last', platformOf(last, 'amd64'));
+    const told = await say(status, on(mirror));
+    assert.match(told.out, /caching +paused, pulls pass through: the disk/);
+    assert.match((await mirror.get('/metrics')).body.toString(), /entrepot_cache_paused 1\n/);
   });
 
-  test(
-    'that is full to the last byte at the start is served from, and kept in once there is room',
-    needs('root'),
-    async (t) => {
-      const dir = await mkdtemp(join(tmpdir(), 'entrepot-full-'));
-      try {
-        await check(['mount', '-t', 'tmpfs', '-o', 'size=8m,mode=0700', 'tmpfs', dir]);
-      } catch (error) {
-        await rm(dir, { recursive: true, force: true });
-        t.skip(`a small disk cannot be mounted here: ${(error as Error).message}`);
-        return;
-      }
-      try {
-        await using upstream = await startScriptedUpstream();
-        upstream.add(image, REPOSITORY, ['latest']);
-        const other = buildImage({ seed: 'not kept', layers: [50_000], architectures: ['amd64'] });
-        upstream.add(other, REPOSITORY, ['other']);
-        const config = {
-          registries: { up: { upstreams: [upstream.url] } },
-          cache: { pin: [`up/${REPOSITORY}:latest`] },
-        };
-        const first = await startMirror(config, { dir });
-        await pullAmd64(first);
-        await first.stop();
-        const { bavail, bsize } = await statfs(dir);
-        await mkdir(join(dir, 'others'));
-        await writeFile(join(dir, 'others', 'file'), Buffer.alloc(bavail * bsize));
-        assert.equal((await statfs(dir)).bavail, 0);
+  test('without a free byte is started on, served from and freed', needs('root'), async (t) => {
+    const dir = await mountSmallDisk(t, 8 * 2 ** 20);
+    if (dir === undefined) return;
+    await using upstream = await startScriptedUpstream();
+    upstream.add(image, REPOSITORY, ['latest']);
+    const other = buildImage({ seed: 'not kept', layers: [50_000], architectures: ['amd64'] });
+    upstream.add(other, REPOSITORY, ['other']);
+    const registries = { up: { upstreams: [upstream.url] } };
+    const config = { registries, cache: { pin: [`up/${REPOSITORY}:latest`] } };
+    const first = await startMirror(config, { dir });
+    await pullAmd64(first);
+    await first.stop();
+    await mkdir(join(dir, 'others'));
+    await writeFile(join(dir, 'others', 'file'), Buffer.alloc(await freeBytes(dir)));
+    assert.equal(await freeBytes(dir), 0);
 
-        const full = await startMirror(config, { dir });
-        const warm = await full.get(blobAt(layer.digest));
-        assert.deepEqual([warm.status, warm.headers['x-cache'], warm.body.equals(layer.bytes)], [200, 'HIT', true]);
-        await pullAmd64(full, 'other', platformOf(other, 'amd64'));
-        assert.match(
-          (await say(status, on(full))).out,
-          /caching +paused, pulls pass through: the disk (?:has 0 B free|refused)/,
-        );
-        assert.match((await say(gc, on(full))).out, /the rest is in use, pinned or has a fresh tag/);
+    const full = await startMirror(config, { dir });
+    const warm = await full.get(blobAt(layer.digest));
+    assert.deepEqual([warm.status, warm.headers['x-cache'], warm.body.equals(layer.bytes)], [200, 'HIT', true]);
+    await pullAmd64(full, 'other', platformOf(other, 'amd64'));
+    assert.match(
+      (await say(status, on(full))).out,
+      /caching +paused, pulls pass through: the disk (?:has 0 B|refused)/,
+    );
+    assert.match((await say(gc, on(full))).out, /the rest is in use, pinned or has a fresh tag/);
+    await full.stop();
 
-        await full.stop();
+    // Without a server. Nothing is pinned here, and no tag is fresh.
+    const flags = ['--cache-dir', dir];
+    const env = {
+      ...process.env,
+      ENTREPOT_REGISTRIES: JSON.stringify(registries),
+      ENTREPOT_CACHE__TAGS__FRESH_FOR: '0s',
+    };
+    const refused = await run(['sh', 'bin/entrepot', 'purge', `up/${REPOSITORY}`, ...flags], { env });
+    assert.equal(refused.code, 1);
+    assert.match(refused.stderr, /^Cannot use \S+ as the cache directory: its disk is full\. Free some space, .*\n$/);
+    const freed = await run(['sh', 'bin/entrepot', 'gc', ...flags], { env });
+    assert.match(freed.stdout, /5 blobs were evicted/, freed.stderr);
+    assert.notEqual(await freeBytes(dir), 0);
 
-        // Once there is room, a start keeps as before.
-        await rm(join(dir, 'others'), { recursive: true });
-        await using mirror = await startMirror(config, { dir });
-        const later = buildImage({ seed: 'kept', layers: [70_000], architectures: ['amd64'] });
-        upstream.add(later, REPOSITORY, ['later']);
-        await pullAmd64(mirror, 'later', platformOf(later, 'amd64'));
-        const kept = await mirror.get(blobAt(platformOf(later, 'amd64').config.digest));
-        assert.equal(kept.headers['x-cache'], 'HIT');
-      } finally {
-        await check(['umount', '-l', dir]);
-        await rm(dir, { recursive: true, force: true });
-      }
-    },
-  );
+    // Once there is room, a start keeps as before.
+    await rm(join(dir, 'others'), { recursive: true });
+    await using mirror = await startMirror(config, { dir });
+    const later = buildImage({ seed: 'kept', layers: [70_000], architectures: ['amd64'] });
+    upstream.add(later, REPOSITORY, ['later']);
+    await pullAmd64(mirror, 'later', platformOf(later, 'amd64'));
+    const kept = await mirror.get(blobAt(platformOf(later, 'amd64').config.digest));
+    assert.equal(kept.headers['x-cache'], 'HIT');
+  });
 });
