@@ -10,7 +10,7 @@ import { status } from '../../src/cli/commands/server/status.ts';
 import { captureOutput } from '../support/capture-output.ts';
 import { buildImage, type Content, platformOf } from '../support/image.ts';
 import { isIngestEnd, type Mirror, startMirror } from '../support/mirror.ts';
-import { check, needs, run } from '../support/processes.ts';
+import { needs, run } from '../support/processes.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 import { mountSmallDisk } from '../support/small-disk.ts';
 
