@@ -15,9 +15,9 @@ interface Stage {
   readonly changes: readonly AccountChange[];
   readonly warnings: readonly string[];
   readonly opened: readonly boolean[];
-  advance(by: number): void;
+  readonly advance: (by: number) => void;
   /** The same store, as the next process opens it. */
-  reopen(): Promise<Accounts>;
+  readonly reopen: () => Promise<Accounts>;
 }
 
 async function stage(t: TestContext, store: AccessStore = new MemoryAccessStore(), exists = false): Promise<Stage> {

@@ -434,7 +434,10 @@ describe('commands', () => {
 
   test('at once all take effect, and one of those with the same name', async () => {
     const results = await Promise.all(['u1', 'u2', 'u3', 'same', 'same'].map((name) => add(name, mirror.dir)));
-    assert.deepEqual(results.map(({ code }) => code).sort(), [0, 0, 0, 0, 1]);
+    assert.deepEqual(
+      results.filter(({ code }) => code !== 0).map(({ code }) => code),
+      [1],
+    );
     assert.match(results.map(({ stderr }) => stderr).join(''), /there is a user called same already/);
     for (const name of ['u1', 'u2', 'u3', 'same']) assert.equal(await statusOf('/v2/', basic(name)), 200);
   });
