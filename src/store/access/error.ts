@@ -1,7 +1,4 @@
-/**
- * The file of users and tokens cannot be used. It is never replaced by an empty one: users would be gone, and what a removed
- * user could not do would be open again to those who make themselves a new one.
- */
+/** The file of users and tokens cannot be used. It is never replaced by an empty one, with which all of them would be lost. */
 export class AccessStoreError extends Error {
   override readonly name = 'AccessStoreError';
   readonly file: string;
