@@ -2,7 +2,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe } from 'node:test';
 import { MEDIA_TYPES } from '../../src/oci/index.ts';
-import { type AccessClient, type AccessStage, course, PASSWORD, startAccessStage } from '../support/access-stage.ts';
+import { type AccessClient, type AccessStage, course, startAccessStage, WRONG } from '../support/access-stage.ts';
 import { startContainerd, startDockerd } from '../support/engines.ts';
 import { goTool, needsGoTools } from '../support/go-tools.ts';
 import { content, descriptor } from '../support/image.ts';
@@ -158,7 +158,7 @@ describe('buildkit', { ...needs('root', 'runc'), ...needsGoTools('buildkitd', 'b
       login: async (user, password) => {
         const auth = Buffer.from(`${user}:${password}`).toString('base64');
         await workspace.file('buildkit-config/config.json', JSON.stringify({ auths: { [host]: { auth } } }));
-        return password === PASSWORD ? NOTHING_SAID : client.pull(`${host}/private/app:latest`);
+        return password !== WRONG ? NOTHING_SAID : client.pull(`${host}/private/app:latest`);
       },
       logout: () => rm(join(config, 'config.json'), { force: true }),
       pull: async (name) => {
@@ -208,7 +208,7 @@ describe('a node of Kubernetes', { ...needs('containerd', 'root'), ...needsGoToo
       login: async (username, password) => {
         const auth = Buffer.from(`${username}:${password}`).toString('base64');
         secret = JSON.stringify({ auths: { [host]: { username, password, auth } } });
-        return password === PASSWORD ? NOTHING_SAID : client.pull(`${host}/private/app:latest`);
+        return password !== WRONG ? NOTHING_SAID : client.pull(`${host}/private/app:latest`);
       },
       logout: async () => void (secret = undefined),
       pull: async (name) => {

@@ -1,5 +1,5 @@
 import { after, before, describe } from 'node:test';
-import { type AccessClient, type AccessStage, course, PASSWORD, startAccessStage } from '../support/access-stage.ts';
+import { type AccessClient, type AccessStage, course, startAccessStage, WRONG } from '../support/access-stage.ts';
 import { preparePodman, startContainerd, startDockerd } from '../support/engines.ts';
 import { goTool, needsGoTools } from '../support/go-tools.ts';
 import { needs, type RunResult, run, type Workspace } from '../support/processes.ts';
@@ -117,9 +117,9 @@ describe('containerd', needs('containerd', 'ctr', 'root'), () => {
       login: async (user, password) => {
         credential = ['--user', `${user}:${password}`];
         const { code, ...rest } = await fetchIt(nameOf('public/app'));
-        if (password !== PASSWORD) credential = [];
+        if (password === WRONG) credential = [];
         // An anonymous token is given for what is public; what is private tells.
-        return password === PASSWORD
+        return password !== WRONG
           ? { ...rest, code }
           : ctr('content', 'fetch', '--plain-http', '--user', `${user}:${password}`, nameOf('private/app'));
       },
@@ -148,7 +148,7 @@ describe('crane', needsGoTools('crane'), () => {
       // It writes the login down without trying it.
       login: async (user, password) => {
         const written = await crane('auth', 'login', '-u', user, '-p', password, host);
-        return password === PASSWORD ? written : crane('manifest', '--insecure', nameOf('private/app'));
+        return password !== WRONG ? written : crane('manifest', '--insecure', nameOf('private/app'));
       },
       logout: () => crane('auth', 'logout', host),
       pull: (name) => crane('manifest', '--insecure', name),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import bcrypt from 'bcryptjs';
+import { callControl, controlSocketPath, OPERATIONS, type Operation } from '../../src/admin/index.ts';
 import { type RunningEntrepot, startEntrepot } from './app.ts';
 import { buildImage } from './image.ts';
 import { type RunResult, Workspace } from './processes.ts';
@@ -9,8 +10,10 @@ import { type ScriptedUpstream, startScriptedUpstream } from './scripted-upstrea
 
 /** The password of every user. */
 export const PASSWORD = 'correct horse';
+/** The one that no user has; any other is right, or a token. */
+export const WRONG = 'wrong';
 
-/** A server with `public/` for every client, and `private/` for alice; bob is another user. Each has the image `app:latest`. */
+/** A server with `public/` for every client, and `private/` for alice, carol and the token ci; bob is another user. Each has the image `app:latest`. */
 export interface AccessStage extends AsyncDisposable {
   readonly workspace: Workspace;
   readonly upstream: ScriptedUpstream;
@@ -36,7 +39,7 @@ export async function startAccessStage(): Promise<AccessStage> {
       htpasswd,
       rules: [
         { who: 'anonymous', may: ['pull'], on: ['plain/public/**'] },
-        { who: 'alice', may: ['pull'], on: ['plain/private/**'] },
+        { who: ['alice', 'carol', 'token:ci'], may: ['pull'], on: ['plain/private/**'] },
       ],
     },
   });
@@ -66,7 +69,8 @@ export function said({ stdout, stderr }: RunResult): string {
 }
 
 /**
- * The course of one client: without a login, with a wrong one, with one, as another user, and removed in the middle.
+ * The course of one client: without a login, with a wrong one, with one, as another user, with a token that is revoked and as a stored
+ * user who is disabled in the middle, and removed in the middle.
  *
  * @param what the repository behind `public/` and `private/`
  */
@@ -93,7 +97,7 @@ export function course(
   });
 
   test('is told that a password is wrong', async () => {
-    await fails(client().login('alice', 'wrong'), says.wrongPassword);
+    await fails(client().login('alice', WRONG), says.wrongPassword);
   });
 
   test('pulls with a login what its user may', async () => {
@@ -104,6 +108,36 @@ export function course(
     await succeeds(client().login('bob', PASSWORD));
     await fails(client().pull(nameOf('private')), says.refused);
     await client().logout();
+  });
+
+  const operate = <Input, Answer>(operation: Operation<Input, Answer, never>, input: object): Promise<Answer> =>
+    callControl(controlSocketPath(stage().entrepot.dir), operation as unknown as Operation<object, Answer, never>, {
+      input,
+    });
+
+  test('pulls with a token as the password, until it is revoked', async () => {
+    const { token } = await operate(OPERATIONS.tokenCreate, { name: 'ci', may: ['pull'], on: [] });
+    try {
+      await succeeds(client().login('ci', token));
+      await succeeds(client().pull(nameOf('private')));
+    } finally {
+      await operate(OPERATIONS.tokenRevoke, { name: 'ci' });
+    }
+    await fails(client().pull(nameOf('private')), says.removed ?? says.wrongPassword);
+    await client().logout();
+  });
+
+  test('pulls as a stored user, until the user is disabled', async () => {
+    await operate(OPERATIONS.userAdd, { name: 'carol', password: PASSWORD });
+    try {
+      await succeeds(client().login('carol', PASSWORD));
+      await succeeds(client().pull(nameOf('private')));
+      await operate(OPERATIONS.userDisable, { name: 'carol' });
+      await fails(client().pull(nameOf('private')), says.removed ?? says.wrongPassword);
+    } finally {
+      await operate(OPERATIONS.userRemove, { name: 'carol' });
+      await client().logout();
+    }
   });
 
   test('is refused when its user is removed', async () => {
