@@ -3,9 +3,7 @@ import { Writable } from 'node:stream';
 import type { ReadStream } from 'node:tty';
 import { EXIT } from '../../exit-code.ts';
 import type { Output } from '../../output.ts';
-
-/** A password is shorter; more is a file that was piped by mistake. */
-const MAX_BYTES = 4096;
+import { readPipedPassword } from '../../piped-password.ts';
 
 /** Where a password is read from; a test gives its own. */
 export type PasswordInput = NodeJS.ReadableStream & Partial<Pick<ReadStream, 'isTTY'>>;
@@ -28,7 +26,10 @@ export async function readPassword({
 }: PasswordOptions): Promise<ReadPassword> {
   // A terminal would show what is typed, so it is asked there all the same.
   if (input.isTTY === true) return askTwice(input, output);
-  if (fromStdin) return readAll(input);
+  if (fromStdin) {
+    const read = await readPipedPassword(input);
+    return 'password' in read ? read : { code: EXIT.failure, message: `error: ${read.fault}` };
+  }
   return {
     code: EXIT.usage,
     message: 'There is no terminal to ask for the password at. Pipe it in, with --password-stdin.',
@@ -60,26 +61,4 @@ async function askTwice(input: PasswordInput, output: Output): Promise<ReadPassw
   } finally {
     terminal.close();
   }
-}
-
-async function readAll(input: PasswordInput): Promise<ReadPassword> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of input) {
-    const bytes = Buffer.from(chunk);
-    size += bytes.length;
-    if (size > MAX_BYTES)
-      return { code: EXIT.failure, message: `Found more than ${MAX_BYTES} bytes, expected one password.` };
-    chunks.push(bytes);
-  }
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
-  } catch {
-    return { code: EXIT.failure, message: 'The password is not UTF-8, as clients send it.' };
-  }
-  // `echo` and files end with a newline, which is none of the password.
-  const password = text.replace(/\r?\n$/, '');
-  if (password === '') return { code: EXIT.failure, message: 'Standard input is empty, expected a password.' };
-  return { password };
 }

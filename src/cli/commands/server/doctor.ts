@@ -21,6 +21,7 @@ import { EXIT } from '../../exit-code.ts';
 import { formatJson } from '../../format.ts';
 import { withInterrupt } from '../../interrupt.ts';
 import { type Output, processOutput, StatusLine } from '../../output.ts';
+import { readPipedPassword } from '../../piped-password.ts';
 import { readVersion } from '../../version.ts';
 import { type ClientSurroundings, examineClients, isInstalled, LOCAL_CLIENTS } from './doctor-clients.ts';
 import { formatFindings, summarizeFindings } from './doctor-text.ts';
@@ -133,27 +134,14 @@ function faultOf(options: DoctorOptions): string | undefined {
   return isOrigin ? undefined : `--server ${server} is no address; expected one such as https://mirror.example.com`;
 }
 
-/** More than a password has: a file that was piped by mistake. */
-const MAX_PASSWORD_BYTES = 4096;
-
 /** The login that the command line gives; the words what is wrong with it. */
 async function loginOf(
   { user }: DoctorOptions,
   stdin: AsyncIterable<Buffer | string>,
 ): Promise<Login | string | undefined> {
   if (user === undefined) return undefined;
-  const pieces: Buffer[] = [];
-  for await (const piece of stdin) {
-    pieces.push(Buffer.from(piece as Buffer));
-    if (Buffer.concat(pieces).length > MAX_PASSWORD_BYTES) {
-      return `standard input has more than ${MAX_PASSWORD_BYTES} bytes, expected a password`;
-    }
-  }
-  // `echo` and files end with a newline, which is none of the password.
-  const password = Buffer.concat(pieces)
-    .toString('utf8')
-    .replace(/\r?\n$/, '');
-  return password === '' ? 'standard input is empty, expected a password' : { user, password };
+  const read = await readPipedPassword(stdin);
+  return 'fault' in read ? read.fault : { user, password: read.password };
 }
 
 function timeoutOf({ timeout }: DoctorOptions): number | undefined {
