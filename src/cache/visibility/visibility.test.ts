@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { memberRecord } from '../../../test/suites/metadata-store.ts';
-import type { AnonymousSources, FailureKind, Origin, Repository } from '../../oci/index.ts';
+import {
+  type AnonymousSources,
+  digestOf,
+  type FailureKind,
+  MEDIA_TYPES,
+  type Origin,
+  type Repository,
+} from '../../oci/index.ts';
 import { MemoryMetadataStore } from '../../store/index.ts';
 import { Telemetry } from '../../telemetry/index.ts';
 import { RepositoryVisibilities, type VisibilityQuestion } from './visibility.ts';
@@ -10,31 +17,42 @@ const APP: Repository = { registry: 'docker.io', repository: 'acme/app' };
 const MANIFEST: VisibilityQuestion['wanted'] = { manifest: { kind: 'tag', tag: 'latest' } };
 const MINUTE = 60_000;
 
-type Said = 'shown' | FailureKind;
+type Said = 'shown' | 'page' | FailureKind;
 
-/** What an upstream says to a request without a credential. */
+/** What an upstream says to a request without a credential; `page` is a page to log in with status 200. */
 interface Upstream {
   manifest: Said;
   tags: Said;
   asked: string[];
 }
 
+type Answers = Readonly<Record<'shown' | 'page', object>>;
+const MANIFESTS: Answers = {
+  shown: { mediaType: MEDIA_TYPES.ociIndex },
+  page: { mediaType: 'application/problem+json' },
+};
+const BLOBS: Answers = { shown: { size: 1000 }, page: { size: 36 } };
+const LISTS: Answers = {
+  shown: { bytes: Buffer.from('{"name":"acme/app","tags":["1.0"]}') },
+  page: { bytes: Buffer.from('{"title":"Log in"}') },
+};
+
 function upstream(manifest: Said, tags: Said = manifest): Upstream {
   return { manifest, tags, asked: [] };
 }
 
 function sourcesOf(...upstreams: readonly Upstream[]): AnonymousSources {
-  const answer = async (on: Upstream, question: 'manifest' | 'tags'): Promise<never> => {
+  const answer = async (on: Upstream, question: 'manifest' | 'tags', answers: Answers): Promise<never> => {
     on.asked.push(question);
     const said = on[question];
-    if (said === 'shown') return {} as never;
+    if (said === 'shown' || said === 'page') return answers[said] as never;
     throw Object.assign(new Error(said), { kind: said, upstream: 'hub', retryAfter: undefined });
   };
   const sources = upstreams.map((on) => async () => {
     const origin: Partial<Origin> = {
-      headManifest: () => answer(on, 'manifest'),
-      headBlob: () => answer(on, 'manifest'),
-      list: () => answer(on, 'tags'),
+      headManifest: () => answer(on, 'manifest', MANIFESTS),
+      headBlob: () => answer(on, 'manifest', BLOBS),
+      list: () => answer(on, 'tags', LISTS),
     };
     return origin as Origin;
   });
@@ -78,11 +96,37 @@ describe('what upstreams show without a credential', () => {
     ['the manifest is missing and the tags are refused', upstream('not-found', 'denied'), false, ['manifest', 'tags']],
     ['the repository is missing', upstream('not-found'), false, ['manifest', 'tags']],
     ['a page to log in comes for both', upstream('invalid'), false, ['manifest', 'tags']],
+    ['a page in the form of the answer comes for both', upstream('page'), false, ['manifest', 'tags']],
+    ['such a page comes for the manifest alone', upstream('page', 'shown'), true, ['manifest', 'tags']],
   ];
   for (const [why, on, expected, asked] of rows) {
     test(`${why}: ${expected ? 'public' : 'private'}`, async () => {
       assert.equal(await isPublic(sourcesOf(on)), expected);
       assert.deepEqual(on.asked, asked);
+    });
+  }
+
+  test('a blob shows its repository where it has the size that a manifest says, and else the tags decide', async () => {
+    const digest = digestOf(Buffer.from('blob'));
+    const wanted = { blob: digest };
+    const unknown = upstream('shown', 'denied');
+    assert.equal(await isPublic(sourcesOf(unknown), wanted), false);
+    assert.deepEqual(unknown.asked, ['tags']);
+    const member = { digest, kind: 'blob', mediaType: '', size: 1000, visibility: 'private' } as const;
+    await metadata.putMembers(APP, [member]);
+    for (const [on, expected] of [
+      [upstream('page', 'denied'), false],
+      [upstream('shown', 'denied'), true],
+    ] as const) {
+      restart();
+      assert.equal(await isPublic(sourcesOf(on), wanted), expected);
+    }
+  });
+
+  for (const text of ['{"tags":null}', '{"tags":[]}', '{"tags":[1]}', '{"tags":"1.0"}', '{"tags":["1.0"', '["1.0"]']) {
+    test(`a list that is ${text} shows nothing`, async () => {
+      const origin = async () => ({ list: async () => ({ bytes: Buffer.from(text) }) }) as unknown as Origin;
+      assert.equal(await isPublic({ sources: [origin], upstreams: '' }, 'list'), false);
     });
   }
 

@@ -1,10 +1,12 @@
-import { abortable, keyOf, Lru } from '../../lib/index.ts';
+import { abortable, inTurns, keyOf, Lru, parseBoundedJsonInPieces } from '../../lib/index.ts';
 import {
   type AnonymousSources,
   type Digest,
   type FailureKind,
+  isManifestType,
   isOriginFailure,
   type Origin,
+  type OriginList,
   type Reference,
   type Repository,
 } from '../../oci/index.ts';
@@ -127,7 +129,7 @@ export class RepositoryVisibilities {
     try {
       let shown: Shown = 'shown';
       for (const origin of anonymous.sources) {
-        if (shown === 'shown') shown = await ask(repository, { origin: await origin(), wanted });
+        if (shown === 'shown') shown = await this.#askOne(repository, { origin: await origin(), wanted });
       }
       const found = {
         isPublic: shown === 'shown',
@@ -141,6 +143,32 @@ export class RepositoryVisibilities {
     } catch (error) {
       return { failure: { error: error instanceof Error ? error : new Error(String(error)), isRefusal: false } };
     }
+  }
+
+  /** What the request wants may be missing from a public repository: then the tags decide. */
+  async #askOne(repository: Repository, { origin, wanted }: Probe): Promise<Shown> {
+    if (wanted !== 'list') {
+      const shown =
+        'manifest' in wanted
+          ? await decided(origin.headManifest(repository, wanted.manifest), ({ mediaType }) =>
+              isManifestType(mediaType),
+            )
+          : await this.#askBlob(repository, wanted.blob, origin);
+      if (shown !== 'absent') return shown;
+    }
+    return decided(origin.list(repository, { kind: 'tags', limit: 1 }), hasTags);
+  }
+
+  /** A blob is known by its size alone, which a manifest says. */
+  async #askBlob(repository: Repository, digest: Digest, origin: Origin): Promise<Shown> {
+    const { metadata, telemetry } = this.#options;
+    const member = await attempt(() => metadata.getMember(repository, digest), {
+      telemetry,
+      message: 'Cannot read the size of a blob',
+    });
+    const expected = member?.size;
+    if (expected === undefined) return 'absent';
+    return decided(origin.headBlob(repository, digest), ({ size }) => size === expected);
   }
 
   async #note(repository: Repository, found: Found): Promise<void> {
@@ -175,29 +203,25 @@ interface Probe {
 /** What an upstream says to a client without a credential. An upstream may hide what it refuses as absent. */
 type Shown = 'shown' | 'denied' | 'absent';
 
-/** What the request wants may be missing from a public repository: then the tags decide. */
-async function ask(repository: Repository, { origin, wanted }: Probe): Promise<Shown> {
-  if (wanted !== 'list') {
-    const asked =
-      'manifest' in wanted
-        ? origin.headManifest(repository, wanted.manifest)
-        : origin.headBlob(repository, wanted.blob);
-    const shown = await decided(asked);
-    if (shown !== 'absent') return shown;
-  }
-  return decided(origin.list(repository, { kind: 'tags', limit: 1 }));
-}
-
-/** Rejects where the upstream did not decide. */
-async function decided(asked: Promise<unknown>): Promise<Shown> {
+/**
+ * Rejects where the upstream did not decide. A gateway may send a page to log in with status 200, in any form: what came has to
+ * be what was asked for.
+ */
+async function decided<T>(asked: Promise<T>, isIt: (answer: T) => boolean | Promise<boolean>): Promise<Shown> {
   try {
-    await asked;
-    return 'shown';
+    return (await isIt(await asked)) ? 'shown' : 'absent';
   } catch (error) {
     const shown = isOriginFailure(error) ? DECIDED[error.kind] : undefined;
     if (shown === undefined) throw error;
     return shown;
   }
+}
+
+/** An empty list shows nothing: some registries send one for each name. */
+async function hasTags({ bytes }: Pick<OriginList, 'bytes'>): Promise<boolean> {
+  const list = await inTurns(parseBoundedJsonInPieces(bytes)).catch(() => undefined);
+  const tags = typeof list === 'object' && list !== null && 'tags' in list ? list.tags : undefined;
+  return Array.isArray(tags) && tags.some((tag) => typeof tag === 'string');
 }
 
 /** The failures that are an answer. What is no manifest and no list is one too: a page to log in, mostly. */
