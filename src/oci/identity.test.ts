@@ -29,6 +29,7 @@ describe('identifiesUs', () => {
   const rows: readonly (readonly [string, UpstreamSpec, boolean])[] = [
     ['nothing', spec({}), false],
     ['a user agent', spec({ 'User-Agent': 'x' }), false],
+    ['a header that is sent by this server itself', spec({ Host: 'x' }), false],
     ['a key', spec({ 'X-Api-Key': 'k' }), true],
     ['an Authorization', spec({ Authorization: 'Bearer x' }), true],
     ['an authority', spec({}, { caFile: 'ca.pem' }), false],

@@ -18,10 +18,13 @@ export function ownHeaders({ headers }: Pick<UpstreamSpec, 'headers'>): Readonly
  * private costs a check later; wrongly public would disclose private content.
  */
 export function identifiesUs(spec: UpstreamSpec): boolean {
-  return (
-    spec.transport.upstream.tls.certFile !== undefined ||
-    Object.keys(ownHeaders(spec)).some((name) => !HARMLESS.test(name))
-  );
+  return spec.transport.upstream.tls.certFile !== undefined || Object.keys(spec.headers).some(mayBeKey);
+}
+
+/** True for a header of the operator's that may be a key. */
+export function mayBeKey(name: string): boolean {
+  const lower = name.toLowerCase();
+  return !RESERVED.test(lower) && !HARMLESS.test(lower);
 }
 
 /** True where an upstream may answer us with what it would not show to every client. */

@@ -15,7 +15,7 @@ export {
   parseDigest,
 } from './digest.ts';
 export { type ErrorCode, loopDetected, OciError, rangeInvalid } from './error.ts';
-export { anonymousViewsOf, identifiesUs, isKnownTo, ownHeaders } from './identity.ts';
+export { anonymousViewsOf, identifiesUs, isKnownTo, mayBeKey, ownHeaders } from './identity.ts';
 export { MAX_MANIFEST_BYTES, type Manifest, type Platform, parseManifest, pickPlatform } from './manifest.ts';
 export {
   acceptsMediaType,

@@ -443,7 +443,7 @@ describe('a configuration', () => {
         htpasswd,
         groups: { unused: ['alice'] },
         rules: [
-          { who: 'anonymous', may: ['pull'], on: ['plain/**'] },
+          { who: 'anonymous', may: ['pull'], on: ['plain/**'], private: true },
           { who: 'ghost', may: ['pull'], on: ['plain/private/**'] },
         ],
       },

@@ -11,7 +11,7 @@ import {
   type Tokens,
 } from '../../access/index.ts';
 import type { AccountRules } from '../../admin/index.ts';
-import { type Config, isPrincipalName } from '../../config/index.ts';
+import { type Config, isPrincipalName, isReachable } from '../../config/index.ts';
 import { anonymousViewsOf, isKnownTo, type Repository } from '../../oci/index.ts';
 import { type Catalogue, parseImagePattern, parseRepositoryPattern } from '../../routing/index.ts';
 import type { OwnNames } from '../../server/index.ts';
@@ -218,9 +218,14 @@ function shadowedIn(rules: AccessConfig['rules']): readonly string[] {
   return faults;
 }
 
+/** A rule for `anonymous` covers users too, and private repositories only where it says so. */
 function isWider(one: AccessConfig['rules'][number], other: AccessConfig['rules'][number]): boolean {
-  const isForAll = one.who.includes('anonymous') || other.who.every((name) => one.who.includes(name));
-  return isForAll && other.may.every((action) => one.may.includes(action));
+  const isForAll = one.who.includes('anonymous');
+  const covers = (name: string): boolean =>
+    name === 'anonymous'
+      ? isForAll && (one.private || !other.private)
+      : one.who.includes(name) || (isForAll && one.private);
+  return other.who.every(covers) && other.may.every((action) => one.may.includes(action));
 }
 
 function coversText(wide: string, text: string): boolean {
@@ -282,7 +287,12 @@ interface Explanation {
 /** Says which rule decides, without a server. @throws {SettingsError} {OciError} for a name that no image has */
 export async function explainAccess(config: Config, catalogue: Catalogue, question: Question): Promise<Explanation> {
   const { access } = config;
-  if (access === undefined) throw new SettingsError(['access: found none, so every client may pull everything']);
+  if (access === undefined)
+    throw new SettingsError([
+      isReachable(config)
+        ? 'access: found none, so there are no rules: clients may pull what is public, and nothing private'
+        : 'access: found none, so there are no rules: clients may pull everything',
+    ]);
   const { spec, problems } = policyOf(config, access, catalogue);
   if (problems.length > 0) throw new SettingsError(problems);
   const { Policy } = await loadGuard();

@@ -95,6 +95,15 @@ describe('credentials beyond loopback are noted with the listener’s place', ()
   });
 });
 
+test('a header that may be a key counts as a credential, whatever its name; one that says who asks does not', async () => {
+  const withHeader = (name: string) =>
+    notesOn(`listen: ":1"\nregistries: {apps: {upstreams: [{url: "https://a.example", headers: {${name}: x}}]}}`);
+  const [note = '', ...more] = await withHeader('X-Team');
+  assert.match(note, PUBLISHED);
+  assert.deepEqual(more, []);
+  assert.deepEqual(await withHeader('User-Agent'), []);
+});
+
 describe('what is valid and dangerous is noted with its place and remedy', () => {
   const table: readonly (readonly [text: string, expected: RegExp])[] = [
     ['{listen: ":1", allow_any: true}', /:1:16 {2}allow_any: every client that reaches :1 can pull from any/],

@@ -1,6 +1,7 @@
 import { BlockList, isIP } from 'node:net';
 import type { z } from 'zod';
 import { compileGlob } from '../../lib/index.ts';
+import { mayBeKey } from '../../oci/index.ts';
 import { type ConfigProblem, formatKey } from '../problems.ts';
 import type { Config, UpstreamConfig } from '../schema/index.ts';
 import {
@@ -118,10 +119,15 @@ function credentialOf({ credentials, headers, tls }: Remote): Path | undefined {
   return tls?.certFile === undefined ? undefined : ['tls', 'cert_file'];
 }
 
+/** Whether a remote may show this server what it would not show to every client, as the gate has it. */
+function isKnownTo(remote: Remote): boolean {
+  return credentialOf(remote) !== undefined || Object.keys(remote.headers).some(mayBeKey);
+}
+
 /** Without rules, other machines see of a registry with credentials what is public, and nothing of such a mirror route. */
 function noteOnlyPublic(config: Config, [listener]: readonly OpenListener[], note: Note): void {
   if (listener === undefined) return;
-  const owners = remotesOf(config).filter((remote) => credentialOf(remote) !== undefined);
+  const owners = remotesOf(config).filter(isKnownTo);
   const registries = owners.filter(({ path }) => path[0] === 'registries');
   const routes = owners.filter(({ path }) => path[0] === 'mirrors');
   if (registries.length > 0) {
@@ -191,8 +197,7 @@ function noteAnonymousRule(config: Config, path: readonly ['access', 'rules', nu
   });
   // Of a registry with a credential the public part is shown; of these, nothing.
   const closed = matched.filter(
-    (remote) =>
-      (remote.path[0] === 'mirrors' || remote.tls?.certFile !== undefined) && credentialOf(remote) !== undefined,
+    (remote) => (remote.path[0] === 'mirrors' || remote.tls?.certFile !== undefined) && isKnownTo(remote),
   );
   if (closed.length > 0 && !rule.private) {
     note(

@@ -54,7 +54,7 @@ export const access = options({
         private: flag
           .prefault(false)
           .describe(
-            'With `anonymous`: true lets every client pull private repositories too, with the credentials of this server.',
+            'With `anonymous`: true lets every client pull private repositories too, with the credentials of this server. Without it the rule covers what is public.',
           ),
       }),
     )

@@ -383,7 +383,8 @@ export const configSchema = options({
   limits: limits.prefault({}).describe('Limits for concurrent requests and connections.'),
   transport: transport.prefault({}).describe('Connections to upstreams.'),
   access: access.optional().meta({
-    description: 'Who may do what. Without it, every client may pull everything.',
+    description:
+      'Who may do what. Without it, every client may pull everything where only this machine reaches the server, and what is public where other machines do.',
     examples: [{ rules: [{ who: 'anonymous', may: ['pull'], on: ['docker.io/library/**'] }] }],
   }),
   forward_proxy: forwardProxy

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { loadConfig } from '../../config/index.ts';
+import { accessFaultsOf, explainAccess } from './access.ts';
+import { composeRegistries } from './registries.ts';
+
+async function configOf(text: string) {
+  const { config } = await loadConfig({ cwd: '/', env: { HOME: '/nowhere', ENTREPOT_CONFIG: text } });
+  return config;
+}
+
+describe('a pattern that an earlier rule covers is a fault', () => {
+  const OPEN = '{who: anonymous, may: [pull], on: ["**"]}';
+  const OPEN_TO_ALL = '{who: anonymous, may: [pull], on: ["**"], private: true}';
+  const rows: readonly (readonly [why: string, first: string, second: string, isFault: boolean])[] = [
+    ['for every client, and then for every client', OPEN, '{who: anonymous, may: [pull], on: [a/**]}', true],
+    [
+      'for what is public, and then what is private',
+      OPEN,
+      '{who: anonymous, may: [pull], on: [a/**], private: true}',
+      false,
+    ],
+    ['for what is public, and then for a user', OPEN, '{who: alice, may: [pull], on: [a/**]}', false],
+    ['for what is private too, and then for a user', OPEN_TO_ALL, '{who: alice, may: [pull], on: [a/**]}', true],
+    [
+      'for a user, and then for the user',
+      '{who: alice, may: [pull], on: [a/**]}',
+      '{who: alice, may: [pull], on: [a/b]}',
+      true,
+    ],
+    [
+      'for a user, and then for another',
+      '{who: alice, may: [pull], on: [a/**]}',
+      '{who: bob, may: [pull], on: [a/b]}',
+      false,
+    ],
+    ['for less than the later one', OPEN_TO_ALL, '{who: anonymous, may: [pull, catalog], on: [a/**]}', false],
+  ];
+  for (const [why, first, second, isFault] of rows) {
+    test(`${why}: ${isFault}`, async () => {
+      const config = await configOf(`access: {rules: [${first}, ${second}]}`);
+      const faults = accessFaultsOf(config, ['alice', 'bob']).filter((fault) => fault.includes('already'));
+      assert.equal(faults.length, isFault ? 1 : 0, faults.join('\n'));
+    });
+  }
+});
+
+describe('explain without rules', () => {
+  const rows: readonly (readonly [listen: string, message: RegExp])[] = [
+    ['127.0.0.1:5000', /no rules: clients may pull everything/],
+    ['0.0.0.0:5000', /no rules: clients may pull what is public, and nothing private/],
+  ];
+  for (const [listen, message] of rows) {
+    test(listen, async () => {
+      const config = await configOf(`listen: ${listen}`);
+      const question = { who: 'anonymous', action: 'pull', image: 'nginx' } as const;
+      await assert.rejects(explainAccess(config, composeRegistries(config), question), message);
+    });
+  }
+});
