@@ -82,3 +82,55 @@ describe('the configuration of the compose file', () => {
     assert.ok(!cold.requests.some(({ url }) => url.includes('library/nginx')));
   });
 });
+
+describe('a configuration with an account at the hot registry', () => {
+  const files: readonly (readonly [file: string, change: (text: string) => string, cold: string])[] = [
+    ['examples/hot-and-cold.yaml', (text) => text, 'http://localhost:5001'],
+    // As docs/deployment/compose.md says.
+    [
+      'deploy/compose/entrepot.yaml',
+      (text) => text.replace('# credentials:', 'credentials:').replace(/^# (access:|  rules:|    - )/gm, '$1'),
+      'http://cold:5000',
+    ],
+  ];
+  for (const [file, change, coldUrl] of files) {
+    test(`${file} shows other machines the images of both`, async () => {
+      await using workspace = await Workspace.open();
+      const credentials = { username: 'me', password: 'canary-password' };
+      const hot = await startScriptedUpstream({ personality: 'ghcr', credentials, anonymous: false });
+      const cold = await startScriptedUpstream();
+      workspace.defer(() => Promise.all([hot.stop(), cold.stop()]));
+      hot.add(buildImage({ seed: 'hot' }), 'test/hot', ['latest']);
+      cold.add(buildImage({ seed: 'cold' }), 'test/cold', ['latest']);
+
+      const text = change(await readFile(`${root}${file}`, 'utf8'))
+        .replace('https://registry.cn-hangzhou.aliyuncs.com', hot.url)
+        .replace(coldUrl, cold.url)
+        .replace(/^cache: .*\n/m, '');
+      const config = await workspace.file('entrepot.yaml', text);
+      const server = await workspace.start(
+        [
+          'sh',
+          `${root}bin/entrepot`,
+          'serve',
+          '-c',
+          config,
+          '--listen',
+          '0.0.0.0:0',
+          '--cache-dir',
+          workspace.path('data'),
+        ],
+        {
+          env: { ...process.env, HOT_USERNAME: credentials.username, HOT_PASSWORD: credentials.password },
+          ready: ({ lines }) => lines().some((line) => line.includes('"listening"')),
+        },
+      );
+      const listening = server.lines().find((line) => line.includes('"listening"')) ?? '{}';
+      const { port } = new URL(`http://${(JSON.parse(listening) as { address: string }).address}`);
+      for (const name of ['test/hot', 'test/cold']) {
+        const { status } = await fetch(`http://127.0.0.1:${port}/v2/${name}/manifests/latest`);
+        assert.equal(status, 200, name);
+      }
+    });
+  }
+});
