@@ -97,11 +97,14 @@ function parseRequest(
   return { context, name, path, repository: { registry: registry.name, repository }, origin, anonymous };
 }
 
-function isPublic({ context, repository, path, anonymous }: RegistryRequest, cache: PullThrough): Promise<boolean> {
+function isPublic(
+  { context, repository, path, anonymous, origin }: RegistryRequest,
+  cache: PullThrough,
+): Promise<boolean> {
   const { signal } = context;
   const wanted =
     path.kind === 'manifest' ? { manifest: path.reference } : path.kind === 'blob' ? { blob: path.digest } : 'list';
-  return cache.visibilities.isPublic(repository, { anonymous, wanted, signal });
+  return cache.visibilities.isPublic(repository, { anonymous, origin, wanted, signal });
 }
 
 /** What a client asks the token service for, in its own spelling of the name (distribution-spec, "Token Scope"). */

@@ -2,14 +2,19 @@ import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
-import { buildImage, type Content, platformOf } from '../support/image.ts';
+import { buildImage, type Content, content, descriptor, jsonContent, platformOf } from '../support/image.ts';
 import { startMirror } from '../support/mirror.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // Ways by which a client without a login could come to private content, one by one.
 
 const image = buildImage({ seed: 'doors' });
-const layer = platformOf(image, 'amd64').layers[1] as Content;
+const { manifest, layers } = platformOf(image, 'amd64');
+const layer = layers[1] as Content;
+const CREDENTIALS = { username: 'server', password: 'canary-password' };
+const specOf = ({ url, realm }: ScriptedUpstream, more: object = {}) => ({
+  hub: { upstreams: [{ url, credentials: CREDENTIALS, token_realms: [new URL(realm).host] }], ...more },
+});
 const TAILS = [
   'manifests/latest',
   `manifests/${image.index.digest}`,
@@ -74,11 +79,6 @@ describe('a page to log in, sent by a gateway with status 200, makes nothing pub
 });
 
 describe('no header and no form of the address opens a private repository', () => {
-  const CREDENTIALS = { username: 'server', password: 'canary-password' };
-  const spec = ({ url, realm }: ScriptedUpstream, more: object = {}) => ({
-    hub: { upstreams: [{ url, credentials: CREDENTIALS, token_realms: [new URL(realm).host] }], ...more },
-  });
-
   for (const delivery of ['stream', 'redirect'] as const) {
     test(`delivery: ${delivery}`, async (t) => {
       const upstream = await startScriptedUpstream({
@@ -91,7 +91,7 @@ describe('no header and no form of the address opens a private repository', () =
       upstream.setVisibility('acme/app', 'refused');
       await using mirror = await startMirror({
         listen: '0.0.0.0:0',
-        registries: spec(upstream, { delivery }),
+        registries: specOf(upstream, { delivery }),
         domain_suffix: 'mirror.test',
       });
       const headers: readonly Record<string, string>[] = [
@@ -118,4 +118,46 @@ describe('no header and no form of the address opens a private repository', () =
       }
     });
   }
+});
+
+test('a public repository does not show what its manifests name of a private one', async (t) => {
+  const upstream = await startScriptedUpstream({ personality: 'dockerHub', credentials: CREDENTIALS, anonymous: true });
+  t.after(() => upstream.stop());
+  upstream.add(image, 'acme/closed', ['latest']);
+  upstream.setVisibility('acme/closed', 'refused');
+  // Registries take a manifest with such layers, and do not look whether the repository has them.
+  const mediaType = 'application/vnd.oci.image.manifest.v1+json';
+  const config = content('application/vnd.oci.empty.v1+json', Buffer.from('{}'));
+  const foreign = [manifest, layer].map((each) => ({
+    ...descriptor(each),
+    mediaType: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
+    urls: ['https://elsewhere.example.com/layer'],
+  }));
+  const bait = jsonContent(mediaType, { schemaVersion: 2, mediaType, config: descriptor(config), layers: foreign });
+  upstream.library.addManifest('other/bait', bait);
+  upstream.library.tag('other/bait', { tag: 'latest', digest: bait.digest });
+
+  const rules = [
+    { who: 'anonymous', may: ['pull'], on: ['**'] },
+    { who: 'anonymous', may: ['pull'], on: ['hub/acme/**'], private: true },
+  ];
+  await using mirror = await startMirror({ registries: specOf(upstream), access: { rules } });
+  const closed = [`manifests/${manifest.digest}`, `blobs/${layer.digest}`];
+  for (const tail of closed) assert.equal((await mirror.get(`/v2/hub/acme/closed/${tail}`)).status, 200);
+  await mirror.reload({ registries: specOf(upstream), access: { rules: rules.slice(0, 1) } });
+  for (const tail of closed) assert.equal((await mirror.get(`/v2/hub/acme/closed/${tail}`)).status, 403);
+  assert.equal((await mirror.get('/v2/hub/other/bait/manifests/latest')).status, 200);
+  for (const { digest } of [manifest, layer]) {
+    for (const method of ['get', 'head'] as const) {
+      for (const kind of ['blobs', 'manifests']) {
+        assert.notEqual(
+          (await mirror[method](`/v2/hub/other/bait/${kind}/${digest}`)).status,
+          200,
+          `${method} ${kind}`,
+        );
+      }
+    }
+  }
+  upstream.addBlob('other/bait', layer);
+  assert.equal((await mirror.get(`/v2/hub/other/bait/blobs/${layer.digest}`)).status, 200);
 });

@@ -139,7 +139,7 @@ export function content(mediaType: string, bytes: Buffer, algorithm: 'sha256' | 
   return { mediaType, digest: digestOf(bytes, algorithm), size: bytes.length, bytes };
 }
 
-function jsonContent(mediaType: string, value: unknown): Content {
+export function jsonContent(mediaType: string, value: unknown): Content {
   // Indented as real registries have it: code that re-serialises instead of keeping the bytes is found out.
   return content(mediaType, Buffer.from(JSON.stringify(value, null, 2)));
 }

@@ -7,6 +7,7 @@ import {
   type FailureKind,
   MEDIA_TYPES,
   type Origin,
+  type OriginSource,
   type Repository,
 } from '../../oci/index.ts';
 import { MemoryMetadataStore } from '../../store/index.ts';
@@ -42,21 +43,24 @@ function upstream(manifest: Said, tags: Said = manifest): Upstream {
 }
 
 function sourcesOf(...upstreams: readonly Upstream[]): AnonymousSources {
+  return { sources: upstreams.map(originOf), upstreams: 'https://hub.test' };
+}
+
+function originOf(on: Upstream): OriginSource {
   const answer = async (on: Upstream, question: 'manifest' | 'tags', answers: Answers): Promise<never> => {
     on.asked.push(question);
     const said = on[question];
     if (said === 'shown' || said === 'page') return answers[said] as never;
     throw Object.assign(new Error(said), { kind: said, upstream: 'hub', retryAfter: undefined });
   };
-  const sources = upstreams.map((on) => async () => {
+  return async () => {
     const origin: Partial<Origin> = {
       headManifest: () => answer(on, 'manifest', MANIFESTS),
       headBlob: () => answer(on, 'manifest', BLOBS),
       list: () => answer(on, 'tags', LISTS),
     };
     return origin as Origin;
-  });
-  return { sources, upstreams: 'https://hub.test' };
+  };
 }
 
 let now: number;
@@ -86,7 +90,8 @@ beforeEach(async () => {
 const isPublic = (
   anonymous: AnonymousSources | undefined,
   wanted: VisibilityQuestion['wanted'] = MANIFEST,
-): Promise<boolean> => visibilities.isPublic(APP, { anonymous, wanted });
+  own: Upstream = upstream('not-found'),
+): Promise<boolean> => visibilities.isPublic(APP, { anonymous, wanted, origin: originOf(own) });
 
 describe('what upstreams show without a credential', () => {
   const rows: readonly (readonly [why: string, on: Upstream, expected: boolean, asked: readonly string[]])[] = [
@@ -147,6 +152,54 @@ describe('what upstreams show without a credential', () => {
       assert.equal(await visibilities.isKnownPublic(APP, sourcesOf(upstream('shown'))), false);
     });
   }
+});
+
+describe('a digest that a private repository has too', () => {
+  const digest = digestOf(Buffer.from('private'));
+  const CLOSED: Repository = { registry: 'ghcr.io', repository: 'acme/closed' };
+  const OPEN: AnonymousSources = { sources: [], upstreams: '' };
+  const record = (visibility: 'public' | 'private') =>
+    ({ digest, kind: 'blob', mediaType: '', size: 1000, visibility }) as const;
+  const kinds = [
+    ['blob', { blob: digest }],
+    ['manifest', { manifest: { kind: 'digest', digest } }],
+  ] as const;
+
+  for (const [kind, wanted] of kinds) {
+    test(`is shown as a ${kind} where the upstream has it in the public one`, async () => {
+      await metadata.putMembers(CLOSED, [record('private')]);
+      await metadata.putMembers(APP, [record('public')]);
+      const own = upstream('not-found');
+      assert.equal(await isPublic(OPEN, wanted, own), false);
+      own.manifest = 'unavailable';
+      await assert.rejects(isPublic(OPEN, wanted, own), { kind: 'unavailable' });
+      own.manifest = 'shown';
+      assert.equal(await isPublic(OPEN, wanted, own), true);
+      own.manifest = 'unavailable';
+      assert.equal(await isPublic(OPEN, wanted, own), true);
+      assert.deepEqual(own.asked, ['manifest', 'manifest', 'manifest']);
+    });
+  }
+
+  test('needs no question where all that have it are public, or only this one does', async () => {
+    const own = upstream('not-found');
+    assert.equal(await isPublic(OPEN, { blob: digest }, own), true);
+    await metadata.putMembers(APP, [record('private')]);
+    assert.equal(await isPublic(OPEN, { blob: digest }, own), true);
+    await metadata.putMembers({ registry: 'quay.io', repository: 'open/app' }, [record('public')]);
+    await metadata.putMembers(CLOSED, [record('private')]);
+    await metadata.putPublic(CLOSED, { checkedAt: now, upstreams: 'x' });
+    assert.equal(await isPublic(OPEN, { blob: digest }, own), true);
+    assert.deepEqual(own.asked, []);
+  });
+
+  test('is asked for where more repositories have it than are looked at', async () => {
+    for (let at = 0; at < 20; at += 1) {
+      await metadata.putMembers({ registry: 'docker.io', repository: `a/${at}` }, [record('public')]);
+    }
+    await metadata.putMembers({ registry: 'docker.io', repository: 'z/closed' }, [record('private')]);
+    assert.equal(await isPublic(OPEN, { blob: digest }, upstream('not-found')), false);
+  });
 });
 
 describe('how long it holds', () => {

@@ -7,6 +7,7 @@ import {
   isOriginFailure,
   type Origin,
   type OriginList,
+  type OriginSource,
   type Reference,
   type Repository,
 } from '../../oci/index.ts';
@@ -26,6 +27,8 @@ interface VisibilitiesOptions {
 export interface VisibilityQuestion {
   /** Undefined: nothing is public, since an upstream answers only to our certificate. */
   readonly anonymous: AnonymousSources | undefined;
+  /** The upstreams as this server asks them. */
+  readonly origin: OriginSource;
   /** What the request is for: it is asked for first, and then the tags of the repository. */
   readonly wanted: { readonly manifest: Reference } | { readonly blob: Digest } | 'list';
   readonly signal?: AbortSignal | undefined;
@@ -42,6 +45,8 @@ const CANNOT_NOTE = 'Cannot note whether a repository is public';
 const REMEMBERED = 10_000;
 /** Milliseconds that a repository is public without another check, where its tags are fresh for longer. */
 const LONGEST_FRESH = 600_000;
+/** Repositories that a digest is looked up in; one that more of them have is asked for. */
+const MANY = 20;
 /** Milliseconds that a repository is refused without another check: it may be created or opened at any time. */
 const REFUSED_FOR = 60_000;
 
@@ -56,6 +61,8 @@ export class RepositoryVisibilities {
   readonly #options: VisibilitiesOptions;
   readonly #now: () => number;
   readonly #known = new Lru<Found>({ maxWeight: REMEMBERED });
+  /** Digests that are private elsewhere, and that the upstream of a public repository has there too. */
+  readonly #own = new Lru<true>({ maxWeight: REMEMBERED });
   readonly #revalidation: Revalidation<Found>;
 
   constructor(options: VisibilitiesOptions) {
@@ -65,11 +72,18 @@ export class RepositoryVisibilities {
   }
 
   /**
-   * Whether every client may see a repository.
+   * Whether every client may see a repository, and what is wanted of it.
    *
    * Rejects with an {@link OriginFailure} where that is not known and an upstream cannot say it now, and with the signal's reason.
    */
-  async isPublic(repository: Repository, { anonymous, wanted, signal }: VisibilityQuestion): Promise<boolean> {
+  async isPublic(repository: Repository, question: VisibilityQuestion): Promise<boolean> {
+    return (await this.#isRepositoryPublic(repository, question)) && (await this.#isOwn(repository, question));
+  }
+
+  async #isRepositoryPublic(
+    repository: Repository,
+    { anonymous, wanted, signal }: VisibilityQuestion,
+  ): Promise<boolean> {
     const [first] = anonymous?.sources ?? [];
     if (anonymous === undefined || first === undefined) return anonymous !== undefined;
     const known = await this.#lastFound(repository, anonymous);
@@ -99,7 +113,46 @@ export class RepositoryVisibilities {
   /** Drops the memory, after something was deleted from the database, or the upstreams were replaced. */
   forget(): void {
     this.#known.clear();
+    this.#own.clear();
     this.#revalidation.clearFailures();
+  }
+
+  /**
+   * A manifest can name what its repository does not have: a layer that is found elsewhere is not looked for at a push. Where a
+   * private repository has the digest too, the upstream has to say that this one has it.
+   */
+  async #isOwn(repository: Repository, { origin, wanted, signal }: VisibilityQuestion): Promise<boolean> {
+    const digest = digestIn(wanted);
+    if (digest === undefined || wanted === 'list') return true;
+    const key = keyOf(repository.registry, repository.repository, digest);
+    if (this.#own.get(key) === true || !(await this.#isPrivateElsewhere(repository, digest))) return true;
+    const here = await origin();
+    const isHere = await abortable(
+      decided<unknown>(
+        'manifest' in wanted ? here.headManifest(repository, wanted.manifest) : here.headBlob(repository, digest),
+        () => true,
+      ),
+      signal,
+    );
+    if (isHere === 'shown') this.#own.set(key, true);
+    return isHere === 'shown';
+  }
+
+  async #isPrivateElsewhere({ registry, repository }: Repository, digest: Digest): Promise<boolean> {
+    const { metadata, telemetry } = this.#options;
+    const isPrivate = await attempt(
+      async () => {
+        const found = await metadata.repositoriesOf(digest, MANY);
+        for (const other of found) {
+          if (other.registry === registry && other.repository === repository) continue;
+          const member = await metadata.getMember(other, digest);
+          if (member?.visibility === 'private' && (await metadata.getPublic(other)) === undefined) return true;
+        }
+        return found.length === MANY;
+      },
+      { telemetry, message: 'Cannot read which repositories have a digest' },
+    );
+    return isPrivate ?? true;
   }
 
   async #lastFound(repository: Repository, { upstreams }: AnonymousSources): Promise<Found | undefined> {
@@ -124,7 +177,7 @@ export class RepositoryVisibilities {
 
   async #ask(
     repository: Repository,
-    { anonymous, wanted }: { readonly anonymous: AnonymousSources; readonly wanted: VisibilityQuestion['wanted'] },
+    { anonymous, wanted }: Pick<VisibilityQuestion, 'wanted'> & { readonly anonymous: AnonymousSources },
   ): Promise<Asked<Found>> {
     try {
       let shown: Shown = 'shown';
@@ -202,6 +255,12 @@ interface Probe {
 
 /** What an upstream says to a client without a credential. An upstream may hide what it refuses as absent. */
 type Shown = 'shown' | 'denied' | 'absent';
+
+function digestIn(wanted: VisibilityQuestion['wanted']): Digest | undefined {
+  if (wanted === 'list') return undefined;
+  if ('blob' in wanted) return wanted.blob;
+  return wanted.manifest.kind === 'digest' ? wanted.manifest.digest : undefined;
+}
 
 /**
  * Rejects where the upstream did not decide. A gateway may send a page to log in with status 200, in any form: what came has to
