@@ -161,3 +161,24 @@ test('a public repository does not show what its manifests name of a private one
   upstream.addBlob('other/bait', layer);
   assert.equal((await mirror.get(`/v2/hub/other/bait/blobs/${layer.digest}`)).status, 200);
 });
+
+test('what a credential fetched stays private when the credential is removed', async (t) => {
+  const upstream = await startScriptedUpstream({ personality: 'dockerHub', credentials: CREDENTIALS, anonymous: true });
+  t.after(() => upstream.stop());
+  for (const name of ['acme/closed', 'acme/open']) upstream.add(image, name, ['latest']);
+  upstream.setVisibility('acme/closed', 'refused');
+  const rule = { who: 'anonymous', may: ['pull'], on: ['**'] };
+  const access = { rules: [{ ...rule, private: true }] };
+  await using mirror = await startMirror({ registries: specOf(upstream), access });
+  const readAll = async (name: string): Promise<number[]> => {
+    const statuses: number[] = [];
+    for (const tail of TAILS.slice(0, 3)) statuses.push((await mirror.get(`/v2/hub/${name}/${tail}`)).status);
+    return statuses;
+  };
+  for (const name of ['acme/closed', 'acme/open']) assert.deepEqual(await readAll(name), [200, 200, 200]);
+  const { url, realm } = upstream;
+  const upstreams = [{ url, token_realms: [new URL(realm).host] }];
+  await mirror.reload({ registries: { hub: { upstreams } }, access: { rules: [rule] } });
+  assert.deepEqual(await readAll('acme/closed'), [403, 403, 403]);
+  assert.deepEqual(await readAll('acme/open'), [200, 200, 200]);
+});

@@ -184,13 +184,29 @@ describe('a digest that a private repository has too', () => {
   test('needs no question where all that have it are public, or only this one does', async () => {
     const own = upstream('not-found');
     assert.equal(await isPublic(OPEN, { blob: digest }, own), true);
-    await metadata.putMembers(APP, [record('private')]);
+    await metadata.putMembers(APP, [record('public')]);
     assert.equal(await isPublic(OPEN, { blob: digest }, own), true);
     await metadata.putMembers({ registry: 'quay.io', repository: 'open/app' }, [record('public')]);
     await metadata.putMembers(CLOSED, [record('private')]);
     await metadata.putPublic(CLOSED, { checkedAt: now, upstreams: 'x' });
     assert.equal(await isPublic(OPEN, { blob: digest }, own), true);
     assert.deepEqual(own.asked, []);
+  });
+
+  test('what a credential fetched that was removed since is asked for, by tag and by digest', async () => {
+    await metadata.putMembers(APP, [record('private')]);
+    const row = { digest, mediaType: '', size: 1, upstream: 'hub', checkedAt: now };
+    await metadata.putTag(APP, 'latest', { ...row, visibility: 'private' });
+    await metadata.putTag(APP, 'new', { ...row, visibility: 'public' });
+    const asks: readonly (readonly [VisibilityQuestion['wanted'], boolean])[] = [
+      [MANIFEST, false],
+      [{ blob: digest }, false],
+      [{ manifest: { kind: 'tag', tag: 'new' } }, true],
+      ['list', true],
+    ];
+    for (const [wanted, expected] of asks) assert.equal(await isPublic(OPEN, wanted), expected);
+    await metadata.putPublic(APP, { checkedAt: now, upstreams: 'before' });
+    for (const [wanted] of asks) assert.equal(await isPublic(OPEN, wanted), true);
   });
 
   test('is asked for where more repositories have it than are looked at', async () => {

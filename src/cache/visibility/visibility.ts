@@ -3,6 +3,7 @@ import {
   type AnonymousSources,
   type Digest,
   type FailureKind,
+  formatReference,
   isManifestType,
   isOriginFailure,
   type Origin,
@@ -61,7 +62,7 @@ export class RepositoryVisibilities {
   readonly #options: VisibilitiesOptions;
   readonly #now: () => number;
   readonly #known = new Lru<Found>({ maxWeight: REMEMBERED });
-  /** Digests that are private elsewhere, and that the upstream of a public repository has there too. */
+  /** What was in doubt, and what the upstream has in a public repository. */
   readonly #own = new Lru<true>({ maxWeight: REMEMBERED });
   readonly #revalidation: Revalidation<Found>;
 
@@ -118,41 +119,58 @@ export class RepositoryVisibilities {
   }
 
   /**
-   * A manifest can name what its repository does not have: a layer that is found elsewhere is not looked for at a push. Where a
-   * private repository has the digest too, the upstream has to say that this one has it.
+   * What is stored may be private although its repository is public now. A manifest can name what its repository does not have,
+   * since registries take some layers without a look; and a credential may have been removed since it was used. The upstream
+   * then has to say that the repository has it.
    */
-  async #isOwn(repository: Repository, { origin, wanted, signal }: VisibilityQuestion): Promise<boolean> {
-    const digest = digestIn(wanted);
-    if (digest === undefined || wanted === 'list') return true;
-    const key = keyOf(repository.registry, repository.repository, digest);
-    if (this.#own.get(key) === true || !(await this.#isPrivateElsewhere(repository, digest))) return true;
+  async #isOwn(repository: Repository, question: VisibilityQuestion): Promise<boolean> {
+    const { origin, wanted, signal } = question;
+    if (wanted === 'list') return true;
+    const name = 'blob' in wanted ? wanted.blob : formatReference(wanted.manifest);
+    const key = keyOf(repository.registry, repository.repository, name);
+    if (this.#own.get(key) === true || !(await this.#isDoubtful(repository, question))) return true;
     const here = await origin();
+    const asked: Promise<unknown> =
+      'manifest' in wanted ? here.headManifest(repository, wanted.manifest) : here.headBlob(repository, wanted.blob);
     const isHere = await abortable(
-      decided<unknown>(
-        'manifest' in wanted ? here.headManifest(repository, wanted.manifest) : here.headBlob(repository, digest),
-        () => true,
-      ),
+      decided(asked, () => true),
       signal,
     );
     if (isHere === 'shown') this.#own.set(key, true);
     return isHere === 'shown';
   }
 
-  async #isPrivateElsewhere({ registry, repository }: Repository, digest: Digest): Promise<boolean> {
+  async #isDoubtful(repository: Repository, { anonymous, wanted }: VisibilityQuestion): Promise<boolean> {
     const { metadata, telemetry } = this.#options;
-    const isPrivate = await attempt(
+    const digest = digestIn(wanted);
+    const isDoubtful = await attempt(
       async () => {
-        const found = await metadata.repositoriesOf(digest, MANY);
-        for (const other of found) {
-          if (other.registry === registry && other.repository === repository) continue;
-          const member = await metadata.getMember(other, digest);
-          if (member?.visibility === 'private' && (await metadata.getPublic(other)) === undefined) return true;
+        // With a credential, the repository itself was asked about.
+        if (anonymous?.sources.length === 0) {
+          const tag =
+            wanted !== 'list' && 'manifest' in wanted && wanted.manifest.kind === 'tag' ? wanted.manifest.tag : '';
+          const stored =
+            digest === undefined
+              ? await metadata.getTag(repository, tag)
+              : await metadata.getMember(repository, digest);
+          if (stored?.visibility === 'private' && (await metadata.getPublic(repository)) === undefined) return true;
         }
-        return found.length === MANY;
+        return digest !== undefined && (await this.#isPrivateElsewhere(repository, digest));
       },
       { telemetry, message: 'Cannot read which repositories have a digest' },
     );
-    return isPrivate ?? true;
+    return isDoubtful ?? true;
+  }
+
+  async #isPrivateElsewhere({ registry, repository }: Repository, digest: Digest): Promise<boolean> {
+    const { metadata } = this.#options;
+    const found = await metadata.repositoriesOf(digest, MANY);
+    for (const other of found) {
+      if (other.registry === registry && other.repository === repository) continue;
+      const member = await metadata.getMember(other, digest);
+      if (member?.visibility === 'private' && (await metadata.getPublic(other)) === undefined) return true;
+    }
+    return found.length === MANY;
   }
 
   async #lastFound(repository: Repository, { upstreams }: AnonymousSources): Promise<Found | undefined> {
