@@ -39,7 +39,9 @@ describe('a pattern that an earlier rule covers is a fault', () => {
   for (const [why, first, second, isFault] of rows) {
     test(`${why}: ${isFault}`, async () => {
       const config = await configOf(`access: {rules: [${first}, ${second}]}`);
-      const faults = accessFaultsOf(config, ['alice', 'bob']).filter((fault) => fault.includes('already'));
+      const faults = accessFaultsOf(config, { users: ['alice', 'bob'], tokens: [], isComplete: true }).filter((fault) =>
+        fault.includes('already'),
+      );
       assert.equal(faults.length, isFault ? 1 : 0, faults.join('\n'));
     });
   }
