@@ -189,11 +189,12 @@ export class TestReport {
   #fail(running: Running, data: EventData.TestComplete): void {
     const { error } = data.details;
     if (failureType(error) === 'subtestsFailed') return;
+    const broken = importedBy(running, data);
     this.#addFailure({
-      name: nameOf(running, data),
-      place: this.#place(data),
+      name: broken === undefined ? nameOf(running, data) : `${broken} cannot be imported`,
+      place: broken ?? this.#place(data),
       why: () => reasonOf(error),
-      command: commandFor(this.#testFile(running, data), data.name),
+      command: broken === undefined ? commandFor(this.#testFile(running, data), data.name) : commandFor(broken),
     });
   }
 
@@ -270,13 +271,21 @@ function parentOf({ name, parentId }: EventData.TestEnqueue): { name: string; pa
   return { name, parent: parentId };
 }
 
-/** The name with those of the suites it is in, outermost first. */
+/** The file whose suite this is, where it has one: each line of the entry of several files imports one of them. */
+function importedBy(
+  { process: { entry, files } }: Running,
+  { file, line }: EventData.TestComplete,
+): string | undefined {
+  return files.length > 1 && file === entry ? files[(line ?? 1) - 1] : undefined;
+}
+
+/** The name with those of the suites it is in, outermost first; the suite of a whole file has none. */
 function nameOf({ tests }: Running, { name, parentId }: EventData.TestComplete): string {
   const names = [name];
   for (let suite = tests.get(parentId ?? 0); suite !== undefined; suite = tests.get(suite.parent ?? 0)) {
     names.unshift(suite.name);
   }
-  return names.join(' › ');
+  return names.filter((each) => each.trim() !== '').join(' › ');
 }
 
 /** Why a test failed, in the words of node:test: `testCodeFailure`, `subtestsFailed`, `testTimeoutFailure`, … */

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { join, relative } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { run, Workspace } from '../test/support/processes.ts';
-import { planProcesses } from './test-processes.ts';
+import { planProcesses, type Sharing } from './test-processes.ts';
 
 const FILES: Readonly<Record<string, string>> = {
   'passes.test.mjs': "test('passes', () => {});",
@@ -15,7 +15,11 @@ const FILES: Readonly<Record<string, string>> = {
   'crashes.test.mjs': "test('crashes', () => { console.error('last words'); process.exit(7); });",
   'leaves.test.mjs': "test('leaves', () => process.exit(0));",
   'throws.test.mjs': "throw new Error('at the top');",
-  'hooks.test.mjs': "beforeEach(() => {});\ntest('has a hook', () => {});",
+  'hooks.test.mjs':
+    "beforeEach(() => { globalThis.hooked = true; });\ntest('has a hook', () => assert.ok(globalThis.hooked));",
+  'unhooked.test.mjs':
+    "beforeEach(() => { globalThis.hooked = false; });\ntest('has another', () => assert.ok(!globalThis.hooked));",
+  'waits.test.mjs': "await new Promise(setImmediate);\ntest('waits first', () => {});",
   'hangs.test.mjs': "test('hangs', () => new Promise((resolve) => setTimeout(resolve, 2000)));",
 };
 
@@ -26,8 +30,8 @@ const HARNESS = `
 import { run } from 'node:test';
 import { planProcesses } from ${JSON.stringify(new URL('test-processes.ts', import.meta.url))};
 import { TestReport } from ${JSON.stringify(new URL('test-report.ts', import.meta.url))};
-const [root, names, execArgv] = process.argv.slice(2).map((word) => JSON.parse(word));
-const processes = planProcesses(names.map((file) => ({ file, shared: false })), { root, directory: root });
+const [root, names, execArgv, sharing] = process.argv.slice(2).map((word) => JSON.parse(word));
+const processes = planProcesses(names.map((file) => ({ file, sharing })), { root, directory: root, processors: 1 });
 const report = new TestReport({ root, processes, output: process.stdout });
 const files = processes.map(({ entry }) => entry);
 for await (const event of run({ files, concurrency: 2, execArgv, cwd: root })) report.take(event);
@@ -35,12 +39,16 @@ process.exitCode = report.end();
 `;
 
 /** What the report of a run of these files says, and the exit code. */
-async function report(names: readonly string[], execArgv: readonly string[] = []): Promise<Reported> {
+async function report(
+  names: readonly string[],
+  execArgv: readonly string[] = [],
+  sharing: Sharing = 'none',
+): Promise<Reported> {
   await using workspace = await Workspace.open();
   for (const name of names) await workspace.file(name, HEAD + FILES[name]);
   const harness = await workspace.file('harness.mjs', HARNESS);
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => name !== 'NODE_TEST_CONTEXT'));
-  const words = [workspace.dir, names, execArgv].map((word) => JSON.stringify(word));
+  const words = [workspace.dir, names, execArgv, sharing].map((word) => JSON.stringify(word));
   const { code, stdout, stderr } = await run([process.execPath, '--no-warnings', harness, ...words], { env });
   return { code, said: stdout + stderr };
 }
@@ -101,30 +109,89 @@ describe('a report of a test run', () => {
   });
 });
 
-describe('planProcesses()', () => {
-  test('lets files share a process, but not those with hooks outside a suite', (t) => {
-    const root = mkdtempSync(join(tmpdir(), 'entrepot-plan-'));
-    t.after(() => rmSync(root, { recursive: true, force: true }));
-    const names = ['hooks.test.mjs', ...Array.from({ length: 40 }, (_, i) => `shared-${i + 10}.test.mjs`)];
-    for (const name of names) writeFileSync(join(root, name), HEAD + (FILES[name] ?? ''));
-    const chosen = names.map((file) => ({ file, shared: true }));
-    const plan = planProcesses(chosen, { root, directory: root });
-    assert.deepEqual(plan[0]?.files, ['hooks.test.mjs']);
-    assert.deepEqual(plan.flatMap(({ files }) => files).sort(), names.sort());
-    assert.ok(plan.slice(1).every(({ files }) => files.length > 1 && files.length <= 16));
+describe('files that share a process', () => {
+  test('are reported as if each ran alone', async () => {
+    const { code, said } = await report(['fails.test.mjs', 'passes.test.mjs', 'skips.test.mjs'], [], 'any');
+    assert.equal(code, 1);
+    assert.match(said, /✖ a suite › fails \(here\)\n  fails\.test\.mjs:2:\d+\n/);
+    assert.match(said, /scripts\/test\.ts unit fails\.test\.mjs --test-name-pattern='fails \\\(here\\\)'\n/);
+    assert.match(said, /ℹ files 3, tests 3\nℹ pass 1\nℹ fail 1\nℹ skipped 1\n/);
   });
 
-  test('gives each file that may not share a process of its own', (t) => {
+  test('run the hooks of a file for its own tests alone', async () => {
+    const { code, said } = await report(['hooks.test.mjs', 'unhooked.test.mjs'], [], 'neighbours');
+    assert.equal(code, 0, said);
+    assert.match(said, /ℹ files 2, tests 2\nℹ pass 2\n/);
+  });
+
+  test('run where another cannot be imported, which is named', async () => {
+    const { code, said } = await report(['passes.test.mjs', 'throws.test.mjs', 'waits.test.mjs'], [], 'any');
+    assert.equal(code, 1);
+    assert.match(said, /✖ throws\.test\.mjs cannot be imported\n  throws\.test\.mjs\n[^✖]*Error: at the top\n/);
+    assert.match(said, /alone: bin\/pinned-node scripts\/test\.ts unit throws\.test\.mjs\n/);
+    assert.match(said, /ℹ files 3, tests 3\nℹ pass 2\nℹ fail 1\n/);
+  });
+
+  test('are chosen by the names of their tests, not by their own', async () => {
+    const names = ['passes.test.mjs', 'waits.test.mjs'];
+    const { code, said } = await report(names, ['--test-name-pattern=s'], 'any');
+    assert.equal(code, 0, said);
+    assert.match(said, /ℹ files 2, tests 2\n/);
+    assert.match((await report(names, ['--test-name-pattern=passes|mjs'], 'any')).said, /ℹ files 2, tests 1\n/);
+  });
+
+  test('take others with them where the process ends in the middle, which is no success', async () => {
+    const { code, said } = await report(['leaves.test.mjs', 'passes.test.mjs'], [], 'neighbours');
+    assert.equal(code, 1);
+    assert.match(said, /✖ the process of 2 files did not end in order\n/);
+  });
+});
+
+describe('planProcesses()', () => {
+  /** Plans files that have these sizes in bytes. */
+  function plan(t: TestContext, files: Readonly<Record<string, number>>, sharing: Sharing, processors = 2) {
     const root = mkdtempSync(join(tmpdir(), 'entrepot-plan-'));
     t.after(() => rmSync(root, { recursive: true, force: true }));
-    const names = ['passes.test.mjs', 'skips.test.mjs'];
-    for (const name of names) writeFileSync(join(root, name), HEAD + FILES[name]);
-    const chosen = names.map((file) => ({ file, shared: false }));
-    const plan = planProcesses(chosen, { root, directory: root });
+    for (const [name, size] of Object.entries(files)) writeFileSync(join(root, name), 'x'.repeat(size));
+    const chosen = Object.keys(files).map((file) => ({ file, sharing }));
+    return planProcesses(chosen, { root, directory: root, processors }).map(({ entry, files: within }) => ({
+      entry: relative(root, entry),
+      files: within,
+    }));
+  }
+  const many = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`file-${i + 10}.test.mjs`, i]));
+
+  test('lets neighbours share a process, sixteen at most', (t) => {
+    const planned = plan(t, many, 'neighbours');
     assert.deepEqual(
-      plan.map(({ entry }) => entry).sort(),
-      names.map((name) => join(root, name)),
+      planned.flatMap(({ files }) => files),
+      Object.keys(many),
     );
+    assert.ok(planned.every(({ files }) => files.length > 1 && files.length <= 16));
+  });
+
+  test('deals out others so that the processes last about the same, the longest first', (t) => {
+    const planned = plan(t, { a: 10, b: 20, c: 30, d: 5, e: 4 }, 'any');
+    assert.deepEqual(
+      planned.map(({ files }) => files),
+      [
+        ['c', 'd'],
+        ['b', 'a', 'e'],
+      ],
+    );
+  });
+
+  test('gives each file that shares none a process of its own', (t) => {
+    const names = ['passes.test.mjs', 'skips.test.mjs'];
+    const planned = plan(t, { 'passes.test.mjs': 1, 'skips.test.mjs': 1 }, 'none');
+    assert.deepEqual(
+      planned.map(({ entry }) => entry),
+      names,
+    );
+  });
+
+  test('keeps every processor busy', (t) => {
+    for (const sharing of ['neighbours', 'any'] as const) assert.equal(plan(t, many, sharing, 20).length, 20);
   });
 });
 

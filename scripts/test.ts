@@ -9,7 +9,7 @@ import { availableParallelism, constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { planProcesses } from './test-processes.ts';
+import { planProcesses, type Sharing } from './test-processes.ts';
 import { TestReport } from './test-report.ts';
 
 interface Ring {
@@ -18,8 +18,7 @@ interface Ring {
   readonly concurrency: number;
   /** One test may take this long, in milliseconds: a bound for what hangs, not an expectation. */
   readonly timeout: number;
-  /** Files may share a process: what they test starts no server of its own. */
-  readonly shared: boolean;
+  readonly sharing: Sharing;
 }
 
 /** One more than there are processors, as a test often waits for a timer, a disk or another process. */
@@ -36,16 +35,16 @@ const RINGS: Readonly<Record<string, Ring>> = {
     ],
     concurrency: CONCURRENCY,
     timeout: 60_000,
-    shared: true,
+    sharing: 'neighbours',
   },
   integration: {
     globs: ['test/integration/**/*.test.ts'],
     concurrency: CONCURRENCY,
     timeout: 120_000,
-    shared: false,
+    sharing: 'any',
   },
   // Container engines share kernel state (mounts, cgroups): one file at a time.
-  e2e: { globs: ['test/e2e/**/*.test.ts'], concurrency: 1, timeout: 300_000, shared: false },
+  e2e: { globs: ['test/e2e/**/*.test.ts'], concurrency: 1, timeout: 300_000, sharing: 'none' },
 };
 
 /** Options of Node that hold in each test process; others would silently do nothing there. */
@@ -73,14 +72,14 @@ async function main(words: readonly string[]): Promise<number> {
   const chosen = rings.flatMap((ring) => {
     const files = ring.globs.flatMap((glob) => globSync(glob, { cwd: ROOT }));
     const wanted = files.filter((file) => filters.length === 0 || filters.some((part) => file.includes(part)));
-    return [...new Set(wanted)].map((file) => ({ file, shared: ring.shared }));
+    return [...new Set(wanted)].map((file) => ({ file, sharing: ring.sharing }));
   });
   if (chosen.length === 0) {
     console.error(filters.length > 0 ? `no test file's path contains ${filters.join(' or ')}` : 'no test files here');
     return 1;
   }
 
-  if (chosen.some(({ shared }) => !shared)) await bringProgramUpToDate();
+  if (chosen.some(({ sharing }) => sharing !== 'neighbours')) await bringProgramUpToDate();
   Object.assign(process.env, environment());
   const directory = mkdtempSync(join(tmpdir(), 'entrepot-tests-'));
   const removeDirectory = (): void => rmSync(directory, { recursive: true, force: true });

@@ -106,7 +106,7 @@ describe('a registry behind an outbound proxy', () => {
     const { middlebox, url, dns } = await scene(t);
     const proxy = await startOutboundProxy({ kind: 'http', to: middlebox.port });
     t.after(() => proxy.close());
-    const before = { ...process.env };
+    const before = process.env;
     t.after(() => {
       process.env = before;
     });
