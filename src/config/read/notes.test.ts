@@ -199,6 +199,7 @@ describe('what is valid and dangerous is noted with its place and remedy', () =>
   }
 
   const harmless = [
+    'transport: {force_http2: null}',
     'allow_any: true',
     'forward_proxy: {enabled: true, anonymous: true}',
     '{listen: ":1", forward_proxy: {enabled: true, anonymous: true, user: u, password: p}}',

@@ -4,15 +4,7 @@ import { compileGlob } from '../../lib/index.ts';
 import { mayBeKey } from '../../oci/index.ts';
 import { type ConfigProblem, formatKey } from '../problems.ts';
 import type { Config, UpstreamConfig } from '../schema/index.ts';
-import {
-  configSchema,
-  formatListenAddress,
-  isMarked,
-  markOf,
-  type Option,
-  outline,
-  schemasAt,
-} from '../schema/index.ts';
+import { configSchema, formatListenAddress, isMarked, markOf, schemasAt } from '../schema/index.ts';
 import { isNull, type Path, scalarsOf, sourceAt, type Tree, treeAt } from '../tree.ts';
 import { noteRepeated } from './repeated.ts';
 import { isVariable, oddityOf } from './secrets.ts';
@@ -425,16 +417,12 @@ function noteOddTexts(settings: Tree | undefined, note: Note): void {
   }
 }
 
+/** Looks at what is set, which is little; to go through all options would cost more than the rest of a reload. */
 function noteWithoutEffect(settings: Tree | undefined, note: Note): void {
-  const find = (options: readonly Option[]): void => {
-    for (const { path, options: inner } of options) {
-      const [reason] = schemasAt(configSchema, path).map((schema: z.ZodType) => markOf(schema)?.withoutEffect);
-      const found = treeAt(settings, path);
-      if (reason === undefined) find(inner);
-      else if (found !== undefined && !isNull(found)) note(path, `accepted without effect: ${reason}`);
-    }
-  };
-  if (settings !== undefined) find(outline(configSchema));
+  for (const { path, value } of scalarsOf(settings)) {
+    const [reason] = schemasAt(configSchema, path).map((schema: z.ZodType) => markOf(schema)?.withoutEffect);
+    if (reason !== undefined && value !== null) note(path, `accepted without effect: ${reason}`);
+  }
 }
 
 function namesOf(remotes: readonly Remote[]): string {
