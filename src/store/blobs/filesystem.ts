@@ -6,6 +6,7 @@ import { ConcurrencyLimit, crashPoint, SingleFlight } from '../../lib/index.ts';
 import { type Digest, type DigestAlgorithm, parseDigest } from '../../oci/index.ts';
 import {
   createDirectory,
+  createDurableDirectories,
   createDurableDirectory,
   DirectoryError,
   flushDirectory,
@@ -62,8 +63,8 @@ export async function openFilesystemBlobStore(
   const layout = layoutOf(directory);
   await createDirectory(directory);
   try {
-    for (const each of [layout.blobs, layout.ingest, layout.quarantine]) await createDurableDirectory(each);
-    for (const each of ALGORITHMS) await createDurableDirectory(layout.algorithm(each));
+    const algorithms = ALGORITHMS.map((each) => layout.algorithm(each));
+    await createDurableDirectories([layout.blobs, layout.ingest, layout.quarantine, ...algorithms]);
     const left = await removePartialFiles(layout.ingest);
     if (left > 0) {
       onUnknown(

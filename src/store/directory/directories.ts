@@ -52,12 +52,19 @@ async function isDirectory(path: string): Promise<boolean> {
 
 /** Creates one directory if missing, and flushes its entry in the parent directory. */
 export async function createDurableDirectory(directory: string): Promise<void> {
-  try {
-    await mkdir(directory, { mode: 0o700 });
-  } catch (error) {
-    if (!hasCode(error, 'EEXIST')) throw error;
+  await createDurableDirectories([directory]);
+}
+
+/** Creates directories where they are missing, parents before what is in them, and flushes each parent once. */
+export async function createDurableDirectories(directories: readonly string[]): Promise<void> {
+  for (const directory of directories) {
+    try {
+      await mkdir(directory, { mode: 0o700 });
+    } catch (error) {
+      if (!hasCode(error, 'EEXIST')) throw error;
+    }
   }
-  await flushDirectory(dirname(directory));
+  for (const parent of new Set(directories.map((directory) => dirname(directory)))) await flushDirectory(parent);
 }
 
 /** Flushes the entries of a directory: without it a power cut may undo a rename. */

@@ -4,7 +4,7 @@
  * It never writes to a directory that is no cache, and never deletes a file that this program did not create.
  */
 export { noteCleanStop, takeCleanStop } from './clean-stop.ts';
-export { createDirectory, createDurableDirectory, flushDirectory } from './directories.ts';
+export { createDirectory, createDurableDirectories, createDurableDirectory, flushDirectory } from './directories.ts';
 export { DirectoryError, DirectoryInUseError, fullDisk } from './error.ts';
 export { lockDirectory } from './lock.ts';
 export { claimDirectory, refuseForeign } from './marker.ts';

@@ -29,7 +29,7 @@ import {
   type UrlRecord,
 } from './metadata-store.ts';
 import { MIGRATIONS, STATEMENTS } from './schema.ts';
-import { beginShrinkable, giveBackPages, isShrinkable, rewriteSmall, usedBytes } from './space.ts';
+import { beginDatabase, giveBackPages, isShrinkable, rewriteSmall, usedBytes } from './space.ts';
 
 /**
  * Milliseconds a statement waits for another process' lock, while the event loop is blocked. This process owns the file, so
@@ -436,7 +436,7 @@ function urlNameOf(row: Row): UrlName {
 function migrateMetadata(database: DatabaseSync, file: string): void {
   migrate(database, {
     migrations: MIGRATIONS,
-    begin: beginShrinkable,
+    begin: beginDatabase,
     refuseNewer(versions) {
       throw new MetadataVersionError(file, versions);
     },
