@@ -504,6 +504,8 @@ describe('cache: off', () => {
     assertWhole(await mirror.get(manifestPath('latest')), image.index);
     assert.equal(upstream.count({ kind: 'manifest' }), before + 1);
 
+    // The next pull would join one that is still ending.
+    await mirror.logged(isIngestEnd(layer.digest, 'streamed'), { count: 2 });
     upstream.fault(layer.digest, { flipAt: 5 });
     assertNotWhole(await getOrCut(mirror, blobPath(layer.digest)));
     assert.deepEqual(await readdir(mirror.dir), [], 'the directory is not touched');
