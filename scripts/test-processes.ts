@@ -35,10 +35,17 @@ export interface PlanOptions {
 /** Files of one process at most: starting costs little by then, and the processes end at about the same time. */
 const FILES_OF_A_PROCESS = { neighbours: 16, any: 4 };
 
-/** Files that last as long as others of this many bytes. */
+/** Files that last as long as others of so many bytes: they work much or wait long for their size. */
 const LASTS_LIKE: Readonly<Record<string, number>> = {
-  'test/integration/crash.test.ts': 200_000,
-  'test/integration/recount.test.ts': 100_000,
+  'test/integration/crash.test.ts': 55_000,
+  'test/integration/recount.test.ts': 45_000,
+  'test/integration/integrity.test.ts': 35_000,
+  'test/integration/cache.test.ts': 30_000,
+  'test/integration/limits.test.ts': 25_000,
+  'test/integration/database-size.test.ts': 20_000,
+  'test/integration/direct.test.ts': 18_000,
+  'test/integration/tracing.test.ts': 16_000,
+  'test/integration/faults.test.ts': 14_000,
 };
 
 /**

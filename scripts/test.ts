@@ -21,8 +21,8 @@ interface Ring {
   readonly sharing: Sharing;
 }
 
-/** One more than there are processors, as a test often waits for a timer, a disk or another process. */
-const CONCURRENCY = availableParallelism() + 1;
+/** Two more than there are processors, as tests wait for timers, the disk or another process a third of their time. */
+const CONCURRENCY = availableParallelism() + 2;
 
 const RINGS: Readonly<Record<string, Ring>> = {
   unit: {

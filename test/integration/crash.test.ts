@@ -18,7 +18,8 @@ import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripte
 // nothing behind, and complete the pull. How soon it is ready is judged where machines are quiet: `npm run test:faults`.
 
 const REPOSITORY = 'team/app';
-const ROUNDS = Number(process.env['TEST_ROUNDS'] ?? 20);
+/** Few, as each starts a server, and the fault suite does forty with ten thousand blobs beside; `TEST_ROUNDS=…` does more. */
+const ROUNDS = Number(process.env['TEST_ROUNDS'] ?? 8);
 
 /** Every place in src/store where a process can be told to die. */
 const CRASH_POINTS = [
