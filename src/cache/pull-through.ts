@@ -135,7 +135,13 @@ export class PullThrough {
     this.urls = new UrlCache({ ...shared, inUse: this.#inUse, now });
     this.#manifests = new Manifests({ ...shared, negativeCache, memory: manifestsInMemory });
     this.#tags = new Tags({ ...shared, manifests: this.#manifests, tagRecords, negativeCache, now });
-    this.visibilities = new RepositoryVisibilities({ metadata, telemetry, policy, now });
+    this.visibilities = new RepositoryVisibilities({
+      metadata,
+      telemetry,
+      policy,
+      privateAdds: () => repositoryBlobs.privateAdds,
+      now,
+    });
     this.scrub = new Scrub({ store, metadata, telemetry, verification });
     const look = (): void => capacity.look();
     this.#subscriptions = [

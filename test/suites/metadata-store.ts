@@ -163,6 +163,24 @@ export function metadataStoreSuite(name: string, make: MakeMetadataStore): void 
       assert.equal(await store.getPublic(NGINX), undefined);
     });
 
+    test('tells that a digest is private in another repository, until that one is public', async (t) => {
+      const store = await make(t);
+      const [closed] = OTHERS as readonly [Repository];
+      await store.putMembers(NGINX, [memberRecord(1, { visibility: 'private' }), memberRecord(2), memberRecord(3)]);
+      await store.putMembers(closed, [memberRecord(1), memberRecord(2, { visibility: 'private' }), memberRecord(3)]);
+      const isPrivate = (of: Repository, at: number) => store.isPrivateElsewhere(of, numbered(at));
+      assert.deepEqual(
+        [await isPrivate(NGINX, 1), await isPrivate(NGINX, 2), await isPrivate(NGINX, 3)],
+        [false, true, false],
+      );
+      assert.deepEqual([await isPrivate(closed, 1), await isPrivate(closed, 2)], [true, false]);
+      assert.equal(await isPrivate({ registry: 'quay.io', repository: 'other' }, 2), true);
+      await store.putPublic(closed, { checkedAt: 1, upstreams: 'a' });
+      assert.equal(await isPrivate(NGINX, 2), false);
+      await store.deletePublic(closed);
+      assert.equal(await isPrivate(NGINX, 2), true);
+    });
+
     test('no longer knows a repository as public once its last member is deleted', async (t) => {
       const store = await make(t);
       await store.putMembers(NGINX, [memberRecord(1)]);

@@ -19,10 +19,16 @@ export class RepositoryBlobs {
   readonly #telemetry: Telemetry;
   /** Only what belongs is remembered; what does not may be added at any time. */
   readonly #known = new Lru<MemberRecord>({ maxWeight: REMEMBERED });
+  #privateAdds = 0;
 
   constructor(metadata: MetadataStore, telemetry: Telemetry) {
     this.#metadata = metadata;
     this.#telemetry = telemetry;
+  }
+
+  /** Grows whenever records are added of what was fetched with a credential. */
+  get privateAdds(): number {
+    return this.#privateAdds;
   }
 
   async get(repository: Repository, digest: Digest): Promise<MemberRecord | undefined> {
@@ -49,6 +55,8 @@ export class RepositoryBlobs {
       telemetry: this.#telemetry,
       message: 'Cannot note which repository a blob belongs to',
     });
+    // The blobs of a manifest were fetched as it was.
+    if (members[0]?.visibility === 'private') this.#privateAdds += 1;
   }
 
   /** Adds records again that were deleted since they were added. The first one stands for all. */

@@ -65,6 +65,7 @@ function originOf(on: Upstream): OriginSource {
 
 let now: number;
 let metadata: MemoryMetadataStore;
+let adds: number;
 let visibilities: RepositoryVisibilities;
 let changes: boolean[];
 /** A server that starts with what is in the database. */
@@ -75,6 +76,7 @@ function restart(): void {
     metadata,
     telemetry,
     policy: () => ({ freshness: () => 10 * MINUTE }),
+    privateAdds: () => adds,
     now: () => now,
   });
 }
@@ -82,6 +84,12 @@ function restart(): void {
 beforeEach(async () => {
   now = 1_000_000_000;
   metadata = new MemoryMetadataStore();
+  const putMembers = metadata.putMembers.bind(metadata);
+  adds = 0;
+  metadata.putMembers = (...members) => {
+    adds += 1;
+    return putMembers(...members);
+  };
   await metadata.putMembers(APP, [memberRecord(1)]);
   changes = [];
   restart();
@@ -209,7 +217,21 @@ describe('a digest that a private repository has too', () => {
     for (const [wanted] of asks) assert.equal(await isPublic(OPEN, wanted), true);
   });
 
-  test('is asked for where more repositories have it than are looked at', async () => {
+  test('is looked up once, until something else is fetched with a credential', async () => {
+    let looks = 0;
+    const look = metadata.isPrivateElsewhere.bind(metadata);
+    metadata.isPrivateElsewhere = (...asked) => {
+      looks += 1;
+      return look(...asked);
+    };
+    for (let at = 0; at < 3; at += 1) assert.equal(await isPublic(OPEN, { blob: digest }), true);
+    assert.equal(looks, 1);
+    await metadata.putMembers(CLOSED, [record('private')]);
+    assert.equal(await isPublic(OPEN, { blob: digest }, upstream('not-found')), false);
+    assert.equal(looks, 2);
+  });
+
+  test('is asked for however many repositories have it', async () => {
     for (let at = 0; at < 20; at += 1) {
       await metadata.putMembers({ registry: 'docker.io', repository: `a/${at}` }, [record('public')]);
     }

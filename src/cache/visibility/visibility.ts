@@ -21,6 +21,8 @@ interface VisibilitiesOptions {
   readonly metadata: MetadataStore;
   readonly telemetry: Telemetry;
   readonly policy: () => { readonly freshness: Freshness };
+  /** Grows whenever something is stored that was fetched with a credential. */
+  readonly privateAdds: () => number;
   readonly now?: (() => number) | undefined;
 }
 
@@ -46,8 +48,6 @@ const CANNOT_NOTE = 'Cannot note whether a repository is public';
 const REMEMBERED = 10_000;
 /** Milliseconds that a repository is public without another check, where its tags are fresh for longer. */
 const LONGEST_FRESH = 600_000;
-/** Repositories that a digest is looked up in; one that more of them have is asked for. */
-const MANY = 20;
 /** Milliseconds that a repository is refused without another check: it may be created or opened at any time. */
 const REFUSED_FOR = 60_000;
 
@@ -64,6 +64,9 @@ export class RepositoryVisibilities {
   readonly #known = new Lru<Found>({ maxWeight: REMEMBERED });
   /** What was in doubt, and what the upstream has in a public repository. */
   readonly #own = new Lru<true>({ maxWeight: REMEMBERED });
+  /** What was not in doubt, with the state of the database at that time. */
+  readonly #sure = new Lru<string>({ maxWeight: REMEMBERED });
+  #closed = 0;
   readonly #revalidation: Revalidation<Found>;
 
   constructor(options: VisibilitiesOptions) {
@@ -115,6 +118,7 @@ export class RepositoryVisibilities {
   forget(): void {
     this.#known.clear();
     this.#own.clear();
+    this.#sure.clear();
     this.#revalidation.clearFailures();
   }
 
@@ -128,7 +132,12 @@ export class RepositoryVisibilities {
     if (wanted === 'list') return true;
     const name = 'blob' in wanted ? wanted.blob : formatReference(wanted.manifest);
     const key = keyOf(repository.registry, repository.repository, name);
-    if (this.#own.get(key) === true || !(await this.#isDoubtful(repository, question))) return true;
+    const state = `${this.#options.privateAdds()} ${this.#closed}`;
+    if (this.#sure.get(key) === state || this.#own.get(key) === true) return true;
+    if (!(await this.#isDoubtful(repository, question))) {
+      this.#sure.set(key, state);
+      return true;
+    }
     const here = await origin();
     const asked: Promise<unknown> =
       'manifest' in wanted ? here.headManifest(repository, wanted.manifest) : here.headBlob(repository, wanted.blob);
@@ -155,22 +164,11 @@ export class RepositoryVisibilities {
               : await metadata.getMember(repository, digest);
           if (stored?.visibility === 'private' && (await metadata.getPublic(repository)) === undefined) return true;
         }
-        return digest !== undefined && (await this.#isPrivateElsewhere(repository, digest));
+        return digest !== undefined && (await metadata.isPrivateElsewhere(repository, digest));
       },
       { telemetry, message: 'Cannot read which repositories have a digest' },
     );
     return isDoubtful ?? true;
-  }
-
-  async #isPrivateElsewhere({ registry, repository }: Repository, digest: Digest): Promise<boolean> {
-    const { metadata } = this.#options;
-    const found = await metadata.repositoriesOf(digest, MANY);
-    for (const other of found) {
-      if (other.registry === registry && other.repository === repository) continue;
-      const member = await metadata.getMember(other, digest);
-      if (member?.visibility === 'private' && (await metadata.getPublic(other)) === undefined) return true;
-    }
-    return found.length === MANY;
   }
 
   async #lastFound(repository: Repository, { upstreams }: AnonymousSources): Promise<Found | undefined> {
@@ -251,6 +249,7 @@ export class RepositoryVisibilities {
       telemetry.publish('visibility.changed', { ...repository, isPublic: found.isPublic });
     }
     if (found.isPublic) return this.#store(repository, found);
+    this.#closed += 1;
     await attempt(() => metadata.deletePublic(repository), { telemetry, message: CANNOT_NOTE });
   }
 

@@ -124,6 +124,16 @@ export class MemoryMetadataStore implements MetadataStore {
     return this.#public.delete(keyIn(repository, ''));
   }
 
+  async isPrivateElsewhere(repository: Repository, digest: Digest): Promise<boolean> {
+    return [...this.#members.entries()].some(
+      ([, member]) =>
+        member.record.digest === digest &&
+        member.record.visibility === 'private' &&
+        !isSame(member.repository, repository) &&
+        this.#public.get(keyIn(member.repository, '')) === undefined,
+    );
+  }
+
   async getUrl({ route, url }: UrlName): Promise<UrlRecord | undefined> {
     return this.#urls.get(keyOf(route, url))?.record;
   }

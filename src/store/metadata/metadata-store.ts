@@ -42,6 +42,8 @@ export interface MetadataStore {
    */
   putPublic(repository: Repository, record: PublicRecord): Promise<boolean>;
   deletePublic(repository: Repository): Promise<boolean>;
+  /** Whether a digest is private in another repository, which is not known to be public. */
+  isPrivateElsewhere(repository: Repository, digest: Digest): Promise<boolean>;
 
   /** The record of a cached response by URL; undefined where there is none. */
   getUrl(key: UrlName): Promise<UrlRecord | undefined>;

@@ -52,6 +52,7 @@ class RecoveringMetadataStore implements MetadataStore {
   readonly getPublic = this.#recovering('getPublic');
   readonly putPublic = this.#recovering('putPublic');
   readonly deletePublic = this.#recovering('deletePublic');
+  readonly isPrivateElsewhere = this.#recovering('isPrivateElsewhere');
   readonly getUrl = this.#recovering('getUrl');
   readonly putUrl = this.#recovering('putUrl');
   readonly deleteUrl = this.#recovering('deleteUrl');

@@ -168,6 +168,9 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TRIGGER public_repositories_deleted AFTER DELETE ON public_repositories BEGIN
     UPDATE totals SET row_bytes = row_bytes - length(old.registry) - length(old.repository) - 80;
   END;
+  -- What was fetched with a credential; looked up before a public repository shows a digest.
+  CREATE INDEX members_private ON members (digest) WHERE visibility = 'private';
+
   -- It goes with the last digest of its repository.
   CREATE TRIGGER members_deleted_from_public AFTER DELETE ON members
   WHEN NOT EXISTS (SELECT 1 FROM members WHERE registry = old.registry AND repository = old.repository) BEGIN
@@ -236,6 +239,10 @@ export const STATEMENTS = {
   putPublic: `INSERT INTO public_repositories (registry, repository, checked_at, upstreams)
     SELECT ?1, ?2, ?3, ?4 WHERE EXISTS (SELECT 1 FROM members WHERE registry = ?1 AND repository = ?2)
     ON CONFLICT DO UPDATE SET checked_at = excluded.checked_at, upstreams = excluded.upstreams`,
+  isPrivateElsewhere: `SELECT 1 FROM members WHERE digest = ?1 AND visibility = 'private'
+    AND NOT (registry = ?2 AND repository = ?3)
+    AND NOT EXISTS (SELECT 1 FROM public_repositories AS public
+      WHERE public.registry = members.registry AND public.repository = members.repository) LIMIT 1`,
   deletePublic: 'DELETE FROM public_repositories WHERE registry = ? AND repository = ?',
   totals: 'SELECT blobs, bytes, allocated, row_bytes FROM totals WHERE id = 1',
 } as const;

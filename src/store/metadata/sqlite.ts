@@ -203,6 +203,10 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#change('deletePublic', registry, repository);
   }
 
+  async isPrivateElsewhere({ registry, repository }: Repository, digest: Digest): Promise<boolean> {
+    return this.#row('isPrivateElsewhere', digest, registry, repository) !== undefined;
+  }
+
   async getUrl({ route, url }: UrlName): Promise<UrlRecord | undefined> {
     const row = this.#row('getUrl', route, url);
     return row && this.#urlRecord(row);
