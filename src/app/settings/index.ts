@@ -5,17 +5,9 @@
  * It sends no request except to download a registry map, and never keeps a configuration.
  */
 
-export {
-  accountRulesOf,
-  checkAccess,
-  configuredUsersOf,
-  explainAccess,
-  guardOf,
-  ownNamesOf,
-  privateGrantsOf,
-  ruleFaultIn,
-  splitRepository,
-} from './access.ts';
+export { checkAccess, configuredUsersOf, guardOf } from './access.ts';
+export { explainAccess, privateGrantsOf } from './access-explanation.ts';
+export { accountRulesOf, ruleFaultIn, splitRepository } from './access-policy.ts';
 export { keepAccounts, openAccounts } from './accounts.ts';
 export { checkTargetsOf } from './check.ts';
 export { ClientPool } from './client-pool.ts';
@@ -25,7 +17,7 @@ export { loadAcme, loadGuard, loadLateParts, loadNet, loadTokenDoor, loadUpstrea
 export { acmeSpecsOf } from './listener-tls.ts';
 export { notesOf } from './notes.ts';
 export { catalogueOf, composeRegistries } from './registries.ts';
-export { cacheOptionsOf, diskReadingOf, frontDoorOptionsOf, logFormatOf } from './server.ts';
+export { cacheOptionsOf, diskReadingOf, frontDoorOptionsOf, logFormatOf, ownNamesOf } from './server.ts';
 export { mirrorSpecOf, siteDoorsOf } from './sites.ts';
 export { checkOwnFiles, checkTlsFiles, readUpstreamFiles } from './tls-files.ts';
 export { transportOf } from './transport.ts';

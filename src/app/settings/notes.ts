@@ -9,7 +9,7 @@ import {
 } from '../../config/index.ts';
 import { globCovers, mistypedFrom } from '../../lib/index.ts';
 import { type Catalogue, KNOWN_REGISTRIES, parseTagPattern } from '../../routing/index.ts';
-import { accessFaultsOf } from './access.ts';
+import { accessFaultsOf } from './access-faults.ts';
 
 type CacheOn = Exclude<Config['cache'], 'off'>;
 

@@ -1,7 +1,7 @@
 import type { PullThroughOptions } from '../../cache/index.ts';
 import type { Config } from '../../config/index.ts';
 import type { Catalogue } from '../../routing/index.ts';
-import { compileTrustedProxies, type FrontDoorOptions } from '../../server/index.ts';
+import { compileTrustedProxies, type FrontDoorOptions, type OwnNames } from '../../server/index.ts';
 import { freeSpace } from '../../store/index.ts';
 import type { LogFormat, MetricsOptions } from '../../telemetry/index.ts';
 import { type ListenerTls, listenerFilesOf } from './listener-tls.ts';
@@ -11,6 +11,11 @@ import { tagPatternsOf } from './notes.ts';
 export function logFormatOf({ log: { format } }: Config): LogFormat {
   if (format !== 'auto') return format;
   return process.stdout.isTTY ? 'console' : 'json';
+}
+
+/** The names under which the server may send clients to itself. */
+export function ownNamesOf({ publicUrl: publicUrls, domainSuffix }: Config): OwnNames {
+  return { publicUrls, domainSuffix };
 }
 
 /** The policy of the cache. */

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { loadConfig } from '../../config/index.ts';
-import { accessFaultsOf, explainAccess } from './access.ts';
-import { composeRegistries } from './registries.ts';
+import { accessFaultsOf } from './access-faults.ts';
 
 async function configOf(text: string) {
   const { config } = await loadConfig({ cwd: '/', env: { HOME: '/nowhere', ENTREPOT_CONFIG: text } });
@@ -43,20 +42,6 @@ describe('a pattern that an earlier rule covers is a fault', () => {
         fault.includes('already'),
       );
       assert.equal(faults.length, isFault ? 1 : 0, faults.join('\n'));
-    });
-  }
-});
-
-describe('explain without rules', () => {
-  const rows: readonly (readonly [listen: string, message: RegExp])[] = [
-    ['127.0.0.1:5000', /no rules: clients may pull everything/],
-    ['0.0.0.0:5000', /no rules: clients may pull what is public, and nothing private/],
-  ];
-  for (const [listen, message] of rows) {
-    test(listen, async () => {
-      const config = await configOf(`listen: ${listen}`);
-      const question = { who: 'anonymous', action: 'pull', image: 'nginx' } as const;
-      await assert.rejects(explainAccess(config, composeRegistries(config), question), message);
     });
   }
 });
