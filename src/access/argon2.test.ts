@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHook } from 'node:async_hooks';
 import { describe, test } from 'node:test';
 import { hashPassword, isPasswordOf, NO_PASSWORD } from './argon2.ts';
 
@@ -22,6 +23,29 @@ describe('argon2id', () => {
   test('reads a hash of other parameters, as the reference implementation writes it', async () => {
     assert.equal(await isPasswordOf(KNOWN, 'password'), true);
     assert.equal(await isPasswordOf(KNOWN, 'passwore'), false);
+  });
+
+  test('hashes two passwords at once, and no more: the thread pool reads the cache too', async () => {
+    const running = new Set<number>();
+    let most = 0;
+    let all = 0;
+    const hook = createHook({
+      init: (id, type) => {
+        if (!type.startsWith('ARGON2')) return;
+        running.add(id);
+        all += 1;
+        most = Math.max(most, running.size);
+      },
+      before: (id) => void running.delete(id),
+    }).enable();
+    try {
+      const checks = Array.from({ length: 3 }, () => isPasswordOf(NO_PASSWORD, 'guess'));
+      const hashes = Array.from({ length: 3 }, () => hashPassword('new'));
+      await Promise.all([...checks, ...hashes]);
+    } finally {
+      hook.disable();
+    }
+    assert.deepEqual({ all, most }, { all: 6, most: 2 });
   });
 
   test('hashes where there is no user, and lets none in', async () => {
