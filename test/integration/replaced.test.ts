@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const REPOSITORY = 'team/app';
 
 describe('a server whose files are replaced while it runs', () => {
-  test('goes on with what it has: it pulls, tells its metrics, shows its help, reloads, and opens a mirror route', async (t) => {
+  test('goes on with what it has: it pulls, tells its metrics, shows its help, reloads, opens a mirror route, and takes its first rules and tokens', async (t) => {
     const upstream = await startScriptedUpstream();
     t.after(() => upstream.stop());
     const blob = content('application/octet-stream', randomBytes(100_000));
@@ -48,6 +48,17 @@ describe('a server whose files are replaced while it runs', () => {
     await check(['sh', `${root}bin/entrepot`, 'reload', '-c', file]);
     const routed = await fetch(`http://${address}/site/v2/${REPOSITORY}/blobs/${blob.digest}`);
     assert.ok(Buffer.from(await routed.arrayBuffer()).equals(blob.bytes));
+
+    const entrepot = ['sh', `${root}bin/entrepot`];
+    const rules = [{ who: 'token:ci', may: ['pull'], on: ['up/**'] }];
+    await workspace.file('entrepot.yaml', JSON.stringify({ ...config, access: { rules } }));
+    await check([...entrepot, 'reload', '-c', file]);
+    const token = (await check([...entrepot, 'tokens', 'create', 'ci', '-c', file])).trim();
+    const guarded = `http://${address}/up/v2/${REPOSITORY}/blobs/${blob.digest}`;
+    assert.equal((await fetch(guarded)).status, 401);
+    const allowed = await fetch(guarded, { headers: { authorization: `Bearer ${token}` } });
+    assert.equal(allowed.status, 200);
+    assert.ok(Buffer.from(await allowed.arrayBuffer()).equals(blob.bytes));
     assert.equal(await server.stop(), 0);
     assert.deepEqual(
       server.lines().filter((line) => line.includes('ERR_MODULE_NOT_FOUND')),

@@ -1,12 +1,13 @@
+import { loadGuard } from '../../access/index.ts';
 import { loadYaml } from '../../config/index.ts';
+import { loadTokenDoor } from '../../registry/index.ts';
+import { loadAccessStore } from '../../store/index.ts';
 import { loadPromClient } from '../../telemetry/index.ts';
 
 // Rooms that a start does not need are imported on first use. Each has one import, here: Node resolves an import of another
 // file on the disk again, even of a loaded module, and an upgrade may have replaced the files by then.
 
-export { loadGuard } from '../../access/index.ts';
-export { loadTokenDoor } from '../../registry/index.ts';
-export { loadAccessStore } from '../../store/index.ts';
+export { loadAccessStore, loadGuard, loadTokenDoor };
 
 export const loadNet = (): Promise<typeof import('../../net/index.ts')> => import('../../net/index.ts');
 export const loadUpstream = (): Promise<typeof import('../../upstream/index.ts')> => import('../../upstream/index.ts');
@@ -16,12 +17,14 @@ export const loadAcme = (): Promise<typeof import('../../acme/index.ts')> => imp
 export const loadWeb = (): Promise<typeof import('../../web/index.ts')> => import('../../web/index.ts');
 
 /**
- * Loads all modules that a running server may need later: for upstreams, reloads, metrics, the help.
+ * Loads all modules that a running server may need later: for upstreams, reloads, users and tokens, metrics, the help.
  *
  * Call it when the server is idle. An upgrade may then replace the files: the server keeps running on the modules that it
  * was started with.
  */
 export async function loadLateParts(): Promise<void> {
-  const late = [loadNet, loadUpstream, loadSites, loadForward, loadAcme, loadWeb, loadYaml, loadPromClient];
+  const ofRooms = [loadNet, loadUpstream, loadSites, loadForward, loadAcme, loadWeb, loadYaml, loadPromClient];
+  // Without `access:` too: a reload may add it, and a command may store the first user.
+  const late = [...ofRooms, loadGuard, loadTokenDoor, loadAccessStore];
   await Promise.all(late.map((load) => load()));
 }
