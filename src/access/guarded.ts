@@ -1,4 +1,4 @@
-// What is loaded only where `access:` is configured, or explained.
+// Loaded at its first use where `access:` is configured or explained, else after the start, for a reload.
 
 export { Accounts } from './accounts.ts';
 export { Guard } from './guard.ts';

@@ -5,10 +5,10 @@
  * answers the client itself. What a server without rules does not need is loaded by {@link loadGuard} alone.
  */
 
-export type { AccountChange, Accounts, NewToken } from './accounts.ts';
+export type { AccountChange, Accounts } from './accounts.ts';
 export { isAudited } from './audit.ts';
 export { type AccessRequest, type Action, type Authorize, type Decision, openGate } from './gate.ts';
-export type { Guard, GuardOptions, Identity, KnownPrincipals } from './guard.ts';
+export type { Guard, Identity, KnownPrincipals } from './guard.ts';
 export type { Recorder } from './observe/index.ts';
 export type { PolicySpec, Ruling } from './policy.ts';
 export { ANONYMOUS, nameOf, type Principal } from './principal.ts';

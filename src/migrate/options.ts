@@ -1,7 +1,7 @@
-import { type Draft, type Found, NO_SETTINGS, type Origin, type Steps } from './draft.ts';
+import type { Draft, Found, Steps } from './draft.ts';
 import type { Fields } from './fields.ts';
 import { formatDuration } from './go-duration.ts';
-import { type ReadUrl, type RegistryPlace, readUrl, registryAt } from './known.ts';
+import { type ReadUrl, readUrl, registryAt } from './known.ts';
 
 /* What several sources carry over in the same way. */
 
@@ -96,12 +96,6 @@ export function expectUrl(draft: Draft, { value, origin }: Found<string>): ReadU
     );
   }
   return read;
-}
-
-/** Lists a registry. A known one needs nothing more, another gets the URL as its upstream. */
-export function putRegistry(draft: Draft, { name, url, isKnown }: RegistryPlace, origin: Origin): void {
-  if (isKnown) draft.assume(['registries', name], NO_SETTINGS, { origin });
-  else putUpstream(draft, name, { url: { value: url, origin } });
 }
 
 /**

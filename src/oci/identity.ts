@@ -33,7 +33,7 @@ export function isKnownTo(spec: UpstreamSpec): boolean {
 }
 
 /** An upstream as a client without a credential meets it; undefined where only our certificate opens a connection. */
-export function withoutIdentity(spec: UpstreamSpec): UpstreamSpec | undefined {
+function withoutIdentity(spec: UpstreamSpec): UpstreamSpec | undefined {
   if (spec.transport.upstream.tls.certFile !== undefined) return undefined;
   const headers = Object.entries(ownHeaders(spec)).filter(([name]) => HARMLESS.test(name));
   return { ...spec, credentials: undefined, headers: Object.fromEntries(headers) };

@@ -4,7 +4,7 @@
  * It never hashes, never sends a request to an upstream, and never decides what is kept.
  */
 
-export type { AccessNames, AccessStore, TokenRecord, TokenUse, UserRecord } from './access/index.ts';
+export type { AccessNames, AccessStore, TokenRecord, UserRecord } from './access/index.ts';
 export {
   type BlobStore,
   type DirectFile,
@@ -48,11 +48,10 @@ export {
   hourOf,
   MemoryObservationStore,
   type Observation,
-  type ObservationKey,
   type ObservationStore,
   openObservationStore,
 } from './observations/index.ts';
 export { isFullDisk } from './sqlite-error.ts';
 
-/** What stores users and tokens. A server without `access:` never loads it. */
+/** What stores users and tokens; the start of a server without `access:` does not load it. */
 export const loadAccessStore = (): Promise<typeof import('./access/index.ts')> => import('./access/index.ts');

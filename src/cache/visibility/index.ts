@@ -3,4 +3,4 @@
  *
  * It never decides who may see the others: that is the gate's.
  */
-export { RepositoryVisibilities, type VisibilityQuestion } from './visibility.ts';
+export { RepositoryVisibilities } from './visibility.ts';

@@ -2,22 +2,41 @@ import type { AccountContext, Operation } from '../../../admin/index.ts';
 import { accountRulesOf, composeRegistries, configuredUsersOf, openAccounts } from '../../../app/index.ts';
 import type { Config } from '../../../config/index.ts';
 import { Telemetry } from '../../../telemetry/index.ts';
+import type { CommandOptions } from '../../command.ts';
+import { EXIT } from '../../exit-code.ts';
+import { formatJson } from '../../format.ts';
 import type { Output } from '../../output.ts';
-import { runServerCommand, type ServerCommand } from '../../server-command.ts';
+import { runServerCommand } from '../../server-command.ts';
 
-interface AccountCommand<Input, Answer> extends Pick<ServerCommand<Input, Answer>, 'flags' | 'input' | 'show'> {
+interface AccountCommand<Input, Answer> {
   readonly operation: Operation<Input, Answer, AccountContext>;
+  readonly input: Input;
+  /** The answer for people, with its line ends; on standard output. */
+  readonly text: (answer: Answer) => string;
+  /** What people are told beside it, on standard error. @default nothing */
+  readonly aside?: (answer: Answer) => string;
+  /** The answer for programs. @default as it is */
+  readonly data?: (answer: Answer) => unknown;
 }
 
 /** Runs an operation on users and tokens in the running server, or in the cache directory where none runs. Gives the exit code. */
 export function runAccountCommand<Input, Answer>(
+  { flags, json }: CommandOptions,
   command: AccountCommand<Input, Answer>,
   output: Output,
 ): Promise<number> {
-  const { operation, input } = command;
+  const { operation, input, text, aside, data = (answer) => answer } = command;
   return runServerCommand(
     {
-      ...command,
+      flags,
+      operation,
+      input,
+      show(answer) {
+        output.out(json ? formatJson(data(answer)) : text(answer));
+        const beside = json ? '' : (aside?.(answer) ?? '');
+        if (beside !== '') output.err(beside);
+        return EXIT.ok;
+      },
       // To lock a user out must not wait until a configuration is right again.
       despiteProblems: true,
       whereOff:
@@ -43,9 +62,9 @@ async function withAccounts<T>(config: Config, work: (context: AccountContext) =
   }
 }
 
-/** What makes a user or token useless so far, on standard error. */
-export function showWarnings(warnings: readonly string[], output: Output): void {
-  for (const warning of warnings) output.err(`note: ${warning}\n`);
+/** What makes a user or token useless so far. */
+export function formatWarnings(warnings: readonly string[]): string {
+  return warnings.map((warning) => `note: ${warning}\n`).join('');
 }
 
 /** `2026-11-29 11:20`, in UTC as the log has it; `never` where there is none. @param time milliseconds since 1970 */

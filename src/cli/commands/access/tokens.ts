@@ -2,9 +2,9 @@ import { OPERATIONS, type TokensAnswer } from '../../../admin/index.ts';
 import { parseDuration } from '../../../config/index.ts';
 import type { CommandOptions } from '../../command.ts';
 import { EXIT } from '../../exit-code.ts';
-import { formatJson, formatTable } from '../../format.ts';
+import { formatTable } from '../../format.ts';
 import { type Output, processOutput } from '../../output.ts';
-import { formatTime, runAccountCommand, showWarnings } from './account-command.ts';
+import { formatTime, formatWarnings, runAccountCommand } from './account-command.ts';
 import type { TokenAction } from './token-action.ts';
 
 /** Long enough for a robot, and short enough that a token that was forgotten ends. */
@@ -27,7 +27,7 @@ export interface CreateTokenOptions extends TokenOptions {
 
 /** `entrepot tokens create`: the token goes to standard output, and all else that is said to standard error. */
 export function createToken(options: CreateTokenOptions, output: Output = processOutput): Promise<number> {
-  const { flags, json, name, user, expires = DEFAULT_EXPIRY, may = ['pull'], on = [] } = options;
+  const { name, user, expires = DEFAULT_EXPIRY, may = ['pull'], on = [] } = options;
   const lifetime = expires === NEVER ? undefined : parseDuration(expires);
   if (expires !== NEVER && (lifetime === undefined || lifetime <= 0)) {
     output.err(`error: --expires ${expires} is no time; expected a duration such as 90d or 12h, or never\n`);
@@ -35,24 +35,19 @@ export function createToken(options: CreateTokenOptions, output: Output = proces
   }
   const expiresAt = lifetime === undefined ? undefined : Date.now() + lifetime;
   return runAccountCommand(
+    options,
     {
-      flags,
       operation: OPERATIONS.tokenCreate,
       input: { name, owner: user, may, on, expiresAt },
-      show(answer) {
-        if (json) {
-          output.out(formatJson({ ...answer, ...(expiresAt !== undefined && { expiresAt }) }));
-          return EXIT.ok;
-        }
-        output.out(`${answer.token}\n`);
+      data: (answer) => ({ ...answer, ...(expiresAt !== undefined && { expiresAt }) }),
+      text: ({ token }) => `${token}\n`,
+      aside(answer) {
         const until =
           expiresAt === undefined ? 'valid until it is revoked' : `valid until ${formatTime(expiresAt)} UTC`;
-        output.err(
+        return (
           `token:${answer.name} is ${until}, for ${scopeText(may, answer.on)}${user === undefined ? '' : `, acting for ${user}`}.\n` +
-            `It is shown this once. To log in: docker login HOST -u ${answer.name} --password-stdin\n`,
+          `It is shown this once. To log in: docker login HOST -u ${answer.name} --password-stdin\n${formatWarnings(answer.warnings)}`
         );
-        showWarnings(answer.warnings, output);
-        return EXIT.ok;
       },
     },
     output,
@@ -60,35 +55,21 @@ export function createToken(options: CreateTokenOptions, output: Output = proces
 }
 
 /** `entrepot tokens revoke`. */
-export function revokeToken({ flags, json, name }: TokenOptions, output: Output = processOutput): Promise<number> {
+export function revokeToken(options: TokenOptions, output: Output = processOutput): Promise<number> {
   return runAccountCommand(
+    options,
     {
-      flags,
       operation: OPERATIONS.tokenRevoke,
-      input: { name },
-      show(answer) {
-        output.out(json ? formatJson(answer) : `Revoked token:${answer.name}. It is refused from now on.\n`);
-        return EXIT.ok;
-      },
+      input: { name: options.name },
+      text: ({ name }) => `Revoked token:${name}. It is refused from now on.\n`,
     },
     output,
   );
 }
 
 /** `entrepot tokens list`. */
-export function listTokens({ flags, json }: CommandOptions, output: Output = processOutput): Promise<number> {
-  return runAccountCommand(
-    {
-      flags,
-      operation: OPERATIONS.tokens,
-      input: {},
-      show(answer) {
-        output.out(json ? formatJson(answer) : formatTokens(answer));
-        return EXIT.ok;
-      },
-    },
-    output,
-  );
+export function listTokens(options: CommandOptions, output: Output = processOutput): Promise<number> {
+  return runAccountCommand(options, { operation: OPERATIONS.tokens, input: {}, text: formatTokens }, output);
 }
 
 export function formatTokens({ tokens }: TokensAnswer): string {

@@ -1,9 +1,8 @@
 import { OPERATIONS, type UsersAnswer } from '../../../admin/index.ts';
 import type { CommandOptions } from '../../command.ts';
-import { EXIT } from '../../exit-code.ts';
-import { count, formatJson, formatTable } from '../../format.ts';
+import { count, formatTable } from '../../format.ts';
 import { type Output, processOutput } from '../../output.ts';
-import { formatTime, runAccountCommand, showWarnings } from './account-command.ts';
+import { formatTime, formatWarnings, runAccountCommand } from './account-command.ts';
 import { type PasswordInput, readPassword } from './password.ts';
 
 export interface UserOptions extends CommandOptions {
@@ -18,19 +17,15 @@ export interface PasswordCommandOptions extends UserOptions {
 
 /** `entrepot users add`. */
 export async function addUser(options: PasswordCommandOptions, output: Output = processOutput): Promise<number> {
-  const { flags, json, name } = options;
   const read = await passwordOf(options, output);
   if (typeof read === 'number') return read;
   return runAccountCommand(
+    options,
     {
-      flags,
       operation: OPERATIONS.userAdd,
-      input: { name, ...read },
-      show(answer) {
-        output.out(json ? formatJson(answer) : `Added ${answer.name}.\n`);
-        if (!json) showWarnings(answer.warnings, output);
-        return EXIT.ok;
-      },
+      input: { name: options.name, ...read },
+      text: ({ name }) => `Added ${name}.\n`,
+      aside: ({ warnings }) => formatWarnings(warnings),
     },
     output,
   );
@@ -38,20 +33,14 @@ export async function addUser(options: PasswordCommandOptions, output: Output = 
 
 /** `entrepot users passwd`. */
 export async function changePassword(options: PasswordCommandOptions, output: Output = processOutput): Promise<number> {
-  const { flags, json, name } = options;
   const read = await passwordOf(options, output);
   if (typeof read === 'number') return read;
   return runAccountCommand(
+    options,
     {
-      flags,
       operation: OPERATIONS.userPasswd,
-      input: { name, ...read },
-      show(answer) {
-        output.out(
-          json ? formatJson(answer) : `Changed the password of ${answer.name}. The old one is refused from now on.\n`,
-        );
-        return EXIT.ok;
-      },
+      input: { name: options.name, ...read },
+      text: ({ name }) => `Changed the password of ${name}. The old one is refused from now on.\n`,
     },
     output,
   );
@@ -59,38 +48,33 @@ export async function changePassword(options: PasswordCommandOptions, output: Ou
 
 /** `entrepot users disable` and `enable`. */
 export function switchUser(
-  { flags, json, name, disabled }: UserOptions & { readonly disabled: boolean },
+  options: UserOptions & { readonly disabled: boolean },
   output: Output = processOutput,
 ): Promise<number> {
+  const { name, disabled } = options;
+  const effect = disabled ? 'disabled, and refused with all tokens' : 'enabled';
   return runAccountCommand(
+    options,
     {
-      flags,
       operation: disabled ? OPERATIONS.userDisable : OPERATIONS.userEnable,
       input: { name },
-      show(answer) {
-        const now = answer.changed ? 'is' : 'was already';
-        const effect = disabled ? 'disabled, and refused with all tokens' : 'enabled';
-        output.out(json ? formatJson(answer) : `${answer.name} ${now} ${effect}.\n`);
-        return EXIT.ok;
-      },
+      text: (answer) => `${answer.name} ${answer.changed ? 'is' : 'was already'} ${effect}.\n`,
     },
     output,
   );
 }
 
 /** `entrepot users remove`. */
-export function removeUser({ flags, json, name }: UserOptions, output: Output = processOutput): Promise<number> {
+export function removeUser(options: UserOptions, output: Output = processOutput): Promise<number> {
   return runAccountCommand(
+    options,
     {
-      flags,
       operation: OPERATIONS.userRemove,
-      input: { name },
-      show(answer) {
-        const { tokens } = answer;
+      input: { name: options.name },
+      text({ name, tokens }) {
         const more =
           tokens.length === 0 ? '' : ` and ${count(tokens.length, 'token')} of theirs (${tokens.join(', ')})`;
-        output.out(json ? formatJson(answer) : `Removed ${answer.name}${more}.\n`);
-        return EXIT.ok;
+        return `Removed ${name}${more}.\n`;
       },
     },
     output,
@@ -98,19 +82,8 @@ export function removeUser({ flags, json, name }: UserOptions, output: Output = 
 }
 
 /** `entrepot users list`. */
-export function listUsers({ flags, json }: CommandOptions, output: Output = processOutput): Promise<number> {
-  return runAccountCommand(
-    {
-      flags,
-      operation: OPERATIONS.users,
-      input: {},
-      show(answer) {
-        output.out(json ? formatJson(answer) : formatUsers(answer));
-        return EXIT.ok;
-      },
-    },
-    output,
-  );
+export function listUsers(options: CommandOptions, output: Output = processOutput): Promise<number> {
+  return runAccountCommand(options, { operation: OPERATIONS.users, input: {}, text: formatUsers }, output);
 }
 
 const PLACES: Readonly<Record<string, string>> = { htpasswd: 'access.htpasswd', forward_proxy: 'forward_proxy.user' };
