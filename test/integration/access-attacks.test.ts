@@ -4,8 +4,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import bcrypt from 'bcryptjs';
 import { buildImage, type Content, platformOf } from '../support/image.ts';
+import { basic, bearer, htpasswdOf } from '../support/logins.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 import { type RawRequest, type RawResponse, rawRequest, sendBytes } from '../support/raw-request.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
@@ -23,12 +23,6 @@ let upstream: ScriptedUpstream;
 let mirror: Mirror;
 let config: Record<string, unknown>;
 
-const lines = (...names: readonly string[]): string =>
-  names.map((name) => `${name}:${bcrypt.hashSync(`${name}-pw`, 4)}\n`).join('');
-const basic = (name: string, password = `${name}-pw`): Record<string, string> => ({
-  authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`,
-});
-const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` });
 const get = (path: string, headers: RawRequest['headers'] = {}): Promise<RawResponse> => mirror.get(path, headers);
 const manifest = (repository: string, reference = 'latest'): string => `/v2/${repository}/manifests/${reference}`;
 const wholeOf = ({ headers, body }: RawResponse): string => `${JSON.stringify(headers)}${body.toString('latin1')}`;
@@ -42,7 +36,7 @@ async function tokenOf(headers: RawRequest['headers'] = {}, query = ''): Promise
 before(async () => {
   dir = await mkdtemp(join(tmpdir(), 'entrepot-attacks-'));
   htpasswd = join(dir, 'htpasswd');
-  await writeFile(htpasswd, lines('alice', 'bob', 'prometheus'));
+  await writeFile(htpasswd, htpasswdOf('alice', 'bob', 'prometheus'));
   upstream = await startScriptedUpstream();
   for (const name of ['public/app', 'private/app', 'private/other', 'secret']) upstream.add(image, name, ['latest']);
   config = {

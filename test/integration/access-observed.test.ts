@@ -3,13 +3,13 @@ import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import bcrypt from 'bcryptjs';
 import { callControl, controlSocketPath, OPERATIONS, type SuggestAnswer } from '../../src/admin/index.ts';
 import { gc } from '../../src/cli/commands/cache/gc.ts';
 import { validateConfig } from '../../src/cli/commands/config/config.ts';
 import { suggest } from '../../src/cli/commands/config/suggest.ts';
 import { loadConfig } from '../../src/config/index.ts';
 import { buildImage } from '../support/image.ts';
+import { basic, htpasswdOf } from '../support/logins.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 import { rawRequest } from '../support/raw-request.ts';
 import { PERSONALITIES } from '../support/scripted/personality.ts';
@@ -19,9 +19,6 @@ import { file, type ScriptedSite, startSite } from '../support/site.ts';
 // What requests did, as the server counts it, and the rules that are suggested from it.
 
 const image = buildImage({ seed: 'observed' });
-const basic = (name: string, password = `${name}-pw`): Record<string, string> => ({
-  authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`,
-});
 const manifest = (repository: string): string => `/v2/${repository}/manifests/latest`;
 
 let scratch: string;
@@ -32,7 +29,7 @@ let htpasswd: string;
 before(async () => {
   scratch = await mkdtemp(join(tmpdir(), 'entrepot-observed-'));
   htpasswd = join(scratch, 'htpasswd');
-  await writeFile(htpasswd, ['alice', 'bob'].map((name) => `${name}:${bcrypt.hashSync(`${name}-pw`, 4)}\n`).join(''));
+  await writeFile(htpasswd, htpasswdOf('alice', 'bob'));
   upstream = await startScriptedUpstream();
   site = await startSite({ '*': file(Buffer.from('a page')) });
   for (const name of ['base/a', 'base/b', 'base/c', 'ours/app', 'ours/other']) upstream.add(image, name, ['latest']);

@@ -6,8 +6,8 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import bcrypt from 'bcryptjs';
 import { buildImage, type Content, platformOf } from '../support/image.ts';
+import { basic, bearer, htpasswdOf } from '../support/logins.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 import { rawRequest } from '../support/raw-request.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
@@ -16,7 +16,6 @@ import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripte
 
 const image = buildImage({ seed: 'access' });
 const layer = platformOf(image, 'amd64').layers[1] as Content;
-const COST = 4;
 
 const connectTo = ({ host }: Mirror): Socket => {
   const { hostname, port } = new URL(`http://${host}`);
@@ -29,17 +28,10 @@ let upstream: ScriptedUpstream;
 let mirror: Mirror;
 let config: Record<string, unknown>;
 
-const lines = (...names: readonly string[]): string =>
-  names.map((name) => `${name}:${bcrypt.hashSync(`${name}-pw`, COST)}\n`).join('');
-const basic = (name: string, password = `${name}-pw`): Record<string, string> => ({
-  authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`,
-});
-const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` });
-
 before(async () => {
   dir = await mkdtemp(join(tmpdir(), 'entrepot-access-'));
   htpasswd = join(dir, 'htpasswd');
-  await writeFile(htpasswd, lines('alice', 'bob', 'prometheus'));
+  await writeFile(htpasswd, htpasswdOf('alice', 'bob', 'prometheus'));
   upstream = await startScriptedUpstream();
   for (const name of ['public/app', 'private/app', 'private/other']) upstream.add(image, name, ['latest']);
   config = {
@@ -305,10 +297,10 @@ describe('the token service', () => {
 
 describe('a user', () => {
   test('who is removed is refused, with password and token', async () => {
-    await writeFile(htpasswd, lines('alice', 'bob', 'prometheus', 'carol'));
+    await writeFile(htpasswd, htpasswdOf('alice', 'bob', 'prometheus', 'carol'));
     while ((await get('/v2/', basic('carol'))).status !== 200) await new Promise((done) => setTimeout(done, 100));
     const token = await tokenOf(basic('carol'));
-    await writeFile(htpasswd, lines('alice', 'bob', 'prometheus'));
+    await writeFile(htpasswd, htpasswdOf('alice', 'bob', 'prometheus'));
     while ((await get('/v2/', bearer(token))).status === 200) await new Promise((done) => setTimeout(done, 100));
     assert.equal((await get('/v2/', basic('carol'))).status, 401);
   });
@@ -432,7 +424,7 @@ describe('a configuration', () => {
 
   test('with an htpasswd file of another hash is refused by line', async () => {
     const weak = join(dir, 'weak');
-    await writeFile(weak, `${lines('alice')}bob:$apr1$x$y\n`);
+    await writeFile(weak, `${htpasswdOf('alice')}bob:$apr1$x$y\n`);
     assert.match(await problemsOf({ htpasswd: weak }), /weak:2: the password is hashed by MD5/);
   });
 

@@ -7,6 +7,7 @@ import bcrypt from 'bcryptjs';
 import { ControlError, callControl, controlSocketPath, OPERATIONS, type Operation } from '../../src/admin/index.ts';
 import { ENTREPOT, startEntrepot } from '../support/app.ts';
 import { buildImage } from '../support/image.ts';
+import { basic as basicOf, bearer } from '../support/logins.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 import { type RunResult, run, Workspace } from '../support/processes.ts';
 import { rawRequest } from '../support/raw-request.ts';
@@ -62,10 +63,7 @@ const operate = <Input, Answer>(
 const createToken = async (name: string, change: object = {}, on = mirror.dir): Promise<string> =>
   (await operate(OPERATIONS.tokenCreate, { name, may: ['pull'], on: [], ...change }, on)).token;
 
-const basic = (name: string, password = PASSWORD): Record<string, string> => ({
-  authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`,
-});
-const bearer = (token: string): Record<string, string> => ({ authorization: `Bearer ${token}` });
+const basic = (name: string, password = PASSWORD): Record<string, string> => basicOf(name, password);
 const manifest = (repository: string): string => `/v2/${repository}/manifests/latest`;
 const statusOf = async (path: string, headers: Record<string, string> = {}, of = mirror): Promise<number> =>
   (await of.get(path, headers)).status;

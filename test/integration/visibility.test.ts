@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { after, before, describe, type TestContext, test } from 'node:test';
-import bcrypt from 'bcryptjs';
 import { buildImage, type Content, platformOf } from '../support/image.ts';
+import { basic, htpasswdOf } from '../support/logins.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 import { Workspace } from '../support/processes.ts';
 import { PERSONALITIES, type PersonalityName } from '../support/scripted/personality.ts';
@@ -28,10 +28,6 @@ function pathsOf(repository: string, reference = 'latest'): readonly string[] {
   ];
 }
 
-const basic = (name: string): Record<string, string> => ({
-  authorization: `Basic ${Buffer.from(`${name}:${name}-pw`).toString('base64')}`,
-});
-
 let workspace: Workspace;
 let upstream: ScriptedUpstream;
 let htpasswd: string;
@@ -39,7 +35,7 @@ let htpasswd: string;
 before(async () => {
   workspace = await Workspace.open();
   htpasswd = workspace.path('htpasswd');
-  await writeFile(htpasswd, ['alice', 'bob'].map((name) => `${name}:${bcrypt.hashSync(`${name}-pw`, 4)}\n`).join(''));
+  await writeFile(htpasswd, htpasswdOf('alice', 'bob'));
 });
 after(() => workspace.close());
 

@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { callControl, controlSocketPath, OPERATIONS, type Operation } from '../../src/admin/index.ts';
 import { Chances } from '../support/hostile.ts';
 import { buildImage, type Content, platformOf } from '../support/image.ts';
+import { basic as basicOf, bearer } from '../support/logins.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 import { type RawResponse, rawRequest } from '../support/raw-request.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
@@ -430,9 +431,5 @@ function signedKeyOf(client: Client): { readonly key: string; readonly shown: Re
 }
 
 function basic(name: string, password = PASSWORD): Record<string, string> {
-  return { authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}` };
-}
-
-function bearer(token: string): Record<string, string> {
-  return { authorization: `Bearer ${token}` };
+  return basicOf(name, password);
 }
