@@ -141,7 +141,7 @@ export class Accounts {
     });
   }
 
-  /** The sessions that the old password opened end; tokens that act for the user stay. @throws {AccountError} */
+  /** The signed tokens that the old password got end; tokens that act for the user stay. @throws {AccountError} */
   async setPassword(name: string, password: string): Promise<void> {
     this.#require(name);
     check(faultOfPassword(password));

@@ -21,7 +21,9 @@ export function addAccountCommands(program: Command, { output, finish }: Command
   serverFlags(users.command('passwd'))
     .argument('<name>', 'name of the user')
     .option('--password-stdin', PASSWORD_STDIN)
-    .description('Set another password. The old one is refused at once, with the sessions that it opened.')
+    .description(
+      'Set another password. The old one is refused at once, with the signed tokens that clients got for it.',
+    )
     .action(async (name: string, _, command: Command) =>
       finish(await (await load()).changePassword({ ...optionsOf(command), name }, output)),
     );
