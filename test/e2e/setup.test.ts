@@ -64,6 +64,7 @@ describe('entrepot setup', () => {
         config: { listen: [{ address: '127.0.0.1:0', tls: { cert_file: certFile, key_file: keyFile } }] },
       });
       const root = own.path('root');
+      await mkdir(root);
       await setup(['docker', '--root', root, '--server', `https://${stage.entrepot.host}`, '--ca', caFile, '--apply']);
       // dockerd looks for certificates in /etc/docker alone: it gets a view of the machine in which that is ours.
       await mkdir('/etc/docker', { recursive: true });
@@ -143,6 +144,7 @@ describe('entrepot setup', () => {
 
   test('k3s: the file has the keys that k3s knows, and no others', async () => {
     const root = workspace.path('k3s-root');
+    await mkdir(root);
     await setup(['k3s', '--root', root, '--server', 'http://m.example:5000', '--registries', '*,docker.io', '--apply']);
     const file = REGISTRIES_YAML.parse(parseYaml(await readFile(`${root}/etc/rancher/k3s/registries.yaml`, 'utf8')));
     assert.deepEqual(file.mirrors?.['docker.io']?.endpoint, ['http://m.example:5000']);
@@ -151,6 +153,7 @@ describe('entrepot setup', () => {
 
   test('buildkit: the file has the keys that BuildKit knows, and no others', async () => {
     const root = workspace.path('buildkit-root');
+    await mkdir(root);
     await setup(['buildkit', '--root', root, '--server', 'http://m.example:5000', '--apply']);
     const file = BUILDKITD_TOML.parse(parseToml(await readFile(`${root}/etc/buildkit/buildkitd.toml`, 'utf8')));
     assert.deepEqual(file.registry['docker.io'], { mirrors: ['m.example:5000/docker.io'] });

@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 const REPOSITORY = 'team/app';
 
 describe('a server whose files are replaced while it runs', () => {
-  test('goes on with what it has: it pulls, tells its metrics, shows its help, reloads, opens a mirror route, and takes its first rules and tokens', async (t) => {
+  test('goes on with what it has: it pulls, tells its metrics, shows its help, reloads, opens a mirror route, and takes other rules and its first token', async (t) => {
     const upstream = await startScriptedUpstream();
     t.after(() => upstream.stop());
     const blob = content('application/octet-stream', randomBytes(100_000));
@@ -25,6 +25,7 @@ describe('a server whose files are replaced while it runs', () => {
       cache: { dir: workspace.path('cache') },
       log: { level: 'debug', format: 'json' },
       registries: { up: { upstreams: [upstream.url] } },
+      access: { rules: [{ who: 'anonymous', may: ['pull', 'status'], on: ['**', 'mirror:*/**'] }] },
     };
     const file = await workspace.file('entrepot.yaml', JSON.stringify(config));
     const server = await workspace.start([process.execPath, workspace.path('lib', 'main.js'), 'serve', '-c', file], {

@@ -1,5 +1,5 @@
 import { loadGuard } from '../../access/index.ts';
-import { loadYaml } from '../../config/index.ts';
+import { type Config, loadYaml } from '../../config/index.ts';
 import { loadTokenDoor } from '../../registry/index.ts';
 import { loadAccessStore } from '../../store/index.ts';
 import { loadPromClient } from '../../telemetry/index.ts';
@@ -20,11 +20,11 @@ export const loadWeb = (): Promise<typeof import('../../web/index.ts')> => impor
  * Loads all modules that a running server may need later: for upstreams, reloads, users and tokens, metrics, the help.
  *
  * Call it when the server is idle. An upgrade may then replace the files: the server keeps running on the modules that it
- * was started with.
+ * was started with. What users and rules need is not loaded where none are configured: rules that a reload adds after an
+ * upgrade take the restart that the upgrade needs anyway.
  */
-export async function loadLateParts(): Promise<void> {
+export async function loadLateParts({ access }: Pick<Config, 'access'>): Promise<void> {
   const ofRooms = [loadNet, loadUpstream, loadSites, loadForward, loadAcme, loadWeb, loadYaml, loadPromClient];
-  // Without `access:` too: a reload may add it, and a command may store the first user.
-  const late = [...ofRooms, loadGuard, loadTokenDoor, loadAccessStore];
+  const late = [...ofRooms, ...(access === undefined ? [] : [loadGuard, loadTokenDoor, loadAccessStore])];
   await Promise.all(late.map((load) => load()));
 }

@@ -81,7 +81,7 @@ export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<nu
   started.resolve(app);
   reload = () => void app.reload();
   announce(app, loaded, { log, format });
-  loadLater(log);
+  loadLater(config, log);
   if (checkUpstreams === 'warn') {
     void import('./check-at-start.ts')
       .then(({ checkAtStart }) => checkAtStart(config, { catalogue: app.catalogue, log, signal }))
@@ -106,10 +106,10 @@ export async function serve({ flags, checkUpstreams }: ServeOptions): Promise<nu
 }
 
 /** Loads the parts that a start does not need. */
-function loadLater(log: Log): void {
+function loadLater(config: LoadedConfig['config'], log: Log): void {
   const load = async (): Promise<void> => {
     try {
-      await loadLateParts();
+      await loadLateParts(config);
       log.debug('everything is loaded');
     } catch (error) {
       log.warn('a part of the program cannot be loaded: was it replaced? Start it again', { error });
