@@ -4,7 +4,7 @@ import type { Config } from '../config/index.ts';
 import { inTurns } from '../lib/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import type { MetadataStore, ObservationStore } from '../store/index.ts';
-import { loadGuard, privateGrantsOf, ruleFaultIn, splitRepository } from './settings/index.ts';
+import { loadGuard, privateGrantsOf, readAccounts, ruleFaultIn, splitRepository } from './settings/index.ts';
 
 /** Patterns in an answer: as many as the control socket carries, however long their names are. */
 const MAX_PATTERNS = 15_000;
@@ -31,7 +31,7 @@ export async function suggestAccess(
   if (access === undefined || observations === undefined) return { observed: null, audit: access?.audit ?? false };
   const { needsOf, suggestRules } = await loadGuard();
   const from = now - within;
-  const { needs, unnamed } = await needsOf(observations, { since: from });
+  const { needs, unnamed } = await needsOf(observations, { since: from, ruledAs: await ownersOf(config) });
   const faultOf = ruleFaultIn(config, catalogue);
   const privates = await privateTargets(needs, { config, catalogue, metadata });
   const isPrivate = (target: string): boolean => privates.has(target);
@@ -52,6 +52,16 @@ export async function suggestAccess(
       unnamed,
     },
   };
+}
+
+/**
+ * The user for whom an observed token acts: the rules of the user decide, and one that names the token would have no effect. A
+ * token that is gone stands for itself.
+ */
+async function ownersOf(config: Config): Promise<(principal: string) => string> {
+  const stored = await readAccounts(config);
+  const owners = new Map(stored?.tokens.map(({ name, owner }) => [`token:${name}`, owner]));
+  return (principal) => owners.get(principal) ?? principal;
 }
 
 /** Targets looked up at a time, after which the event loop turns. */

@@ -195,6 +195,20 @@ describe('access suggest', () => {
     }
   });
 
+  test('a rule is for the user for whom a token acts, since one for the token has no effect', async () => {
+    const dir = join(scratch, 'owned');
+    const config = configOf({ rules: [{ who: 'carol', may: ['pull'], on: ['plain/ours/**'] }] });
+    await using mirror = await startMirror(config, { dir });
+    const socket = controlSocketPath(mirror.dir);
+    await callControl(socket, OPERATIONS.userAdd, { input: { name: 'carol', password: 'correct horse' } });
+    const { token } = await callControl(socket, OPERATIONS.tokenCreate, {
+      input: { name: 'laptop', owner: 'carol', may: ['pull'], on: [], expiresAt: undefined },
+    });
+    assert.equal((await mirror.get(manifest('ours/app'), { authorization: `Bearer ${token}` })).status, 200);
+    await mirror.logged(({ msg }) => msg === 'request');
+    assert.deepEqual(grantsOf(await observedBy(mirror)), ['carol pull plain/ours/app']);
+  });
+
   test('rows survive a restart, and can be read without a server', async () => {
     const dir = join(scratch, 'kept');
     const config = configOf(ACCESS());

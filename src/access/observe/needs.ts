@@ -27,8 +27,18 @@ export interface NeedsReading {
   readonly unnamed: { readonly answered: number; readonly denied: number };
 }
 
-/** Sums up what was observed from a time on. @param since milliseconds since the epoch */
-export async function needsOf(store: ObservationStore, { since }: { readonly since: number }): Promise<NeedsReading> {
+interface NeedsOptions {
+  /** Milliseconds since the epoch. */
+  readonly since: number;
+  /** Whom rules have to name for an observed principal, such as the user for whom a token acts. @default itself */
+  readonly ruledAs?: (principal: string) => string;
+}
+
+/** Sums up what was observed from a time on, for each principal that rules can name. */
+export async function needsOf(
+  store: ObservationStore,
+  { since, ruledAs = (principal) => principal }: NeedsOptions,
+): Promise<NeedsReading> {
   const needs = new Map<string, Need>();
   const unnamed = { answered: 0, denied: 0 };
   for (let after: Observation | undefined, page = PAGE; page === PAGE; await nextTurn()) {
@@ -36,7 +46,7 @@ export async function needsOf(store: ObservationStore, { since }: { readonly sin
     for (const row of rows) {
       if (row.lastAt < since) continue;
       if (row.principal === '') unnamed[row.verdict === 'denied' ? 'denied' : 'answered'] += row.count;
-      else add(needs, row);
+      else add(needs, { ...row, principal: ruledAs(row.principal) });
     }
     after = rows.at(-1);
     page = rows.length;

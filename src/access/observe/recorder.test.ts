@@ -176,6 +176,21 @@ describe('needsOf()', () => {
     ]);
   });
 
+  test('sums up what a token did with what the user did for whom it acts', async () => {
+    const store = new MemoryObservationStore({ since: 0 });
+    const row = { period: 0, action: 'pull', target: 'r/a', verdict: 'allowed' as const };
+    await store.add([
+      { ...row, principal: 'alice', count: 1, lastAt: 5 },
+      { ...row, principal: 'token:laptop', count: 2, lastAt: 7 },
+    ]);
+    const ruledAs = (principal: string): string => (principal === 'token:laptop' ? 'alice' : principal);
+    const { needs } = await needsOf(store, { since: 0, ruledAs });
+    assert.deepEqual(
+      needs.map(({ principal, answered, answeredAt }) => ({ principal, answered, answeredAt })),
+      [{ principal: 'alice', answered: 3, answeredAt: 7 }],
+    );
+  });
+
   test('reads more than a page, each row once', async () => {
     const store = new MemoryObservationStore({ since: 0 });
     const rows = Array.from({ length: 2500 }, (_, at) => `r/${at}`);

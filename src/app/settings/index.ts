@@ -8,7 +8,7 @@
 export { checkAccess, configuredUsersOf, guardOf } from './access.ts';
 export { explainAccess, privateGrantsOf } from './access-explanation.ts';
 export { accountRulesOf, ruleFaultIn, splitRepository } from './access-policy.ts';
-export { keepAccounts, openAccounts } from './accounts.ts';
+export { keepAccounts, openAccounts, readAccounts } from './accounts.ts';
 export { checkTargetsOf } from './check.ts';
 export { ClientPool } from './client-pool.ts';
 export { SettingsError } from './error.ts';
