@@ -37,3 +37,28 @@ describe('entrepot access explain, of what no rule allows', () => {
     assert.deepEqual(await said(t, { audit: true, action: 'status' }), { code: 1, out: refused('status') });
   });
 });
+
+describe('entrepot access explain, of what is no question', () => {
+  const wrong: readonly (readonly [who: string, action: RuleAction, image: string | undefined, says: RegExp])[] = [
+    ['@team', 'pull', 'nginx', /@team is a group, and no client; ask for one of its members/],
+    ['', 'pull', 'nginx', /found "", expected the name of a user/],
+    ['a b', 'pull', 'nginx', /found "a b", expected the name of a user/],
+    ['oidc:x', 'pull', 'nginx', /found "oidc:x", expected the name of a user/],
+    ['alice', 'status', 'nginx', /status concerns no image; leave "nginx" out/],
+    ['alice', 'catalog', undefined, /catalog concerns an image/],
+    ['alice', 'pull', 'UPPER/Case', /names of repositories are in lower case/],
+    ['alice', 'pull', '', /names no image/],
+  ];
+  for (const [who, action, image, says] of wrong) {
+    test(`refuses ${JSON.stringify([who, action, image])} as a wrong command line`, async (t) => {
+      const dir = await mkdtemp(join(tmpdir(), 'entrepot-explain-'));
+      t.after(() => rm(dir, { recursive: true }));
+      const config = join(dir, 'entrepot.yaml');
+      await writeFile(config, 'access: {}\n');
+      let err = '';
+      const output = { out: assert.fail, err: (text: string) => (err += text) };
+      assert.equal(await explain({ flags: { config }, who, action, image }, output), 2);
+      assert.match(err, says);
+    });
+  }
+});

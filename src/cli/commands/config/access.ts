@@ -1,7 +1,7 @@
 import { catalogueOf, explainAccess, SettingsError } from '../../../app/index.ts';
 import { formatProblem, loadConfig, locateProblems } from '../../../config/index.ts';
 import type { CommandOptions } from '../../command.ts';
-import { reportErrors } from '../../errors.ts';
+import { reportErrors, UsageError } from '../../errors.ts';
 import { EXIT } from '../../exit-code.ts';
 import { formatJson } from '../../format.ts';
 import type { Output } from '../../output.ts';
@@ -17,11 +17,9 @@ interface ExplainOptions extends CommandOptions {
 
 /** `entrepot access explain`: says which rule allows something, or that none does. Exits with 1 where it is refused. */
 export function explain({ flags, json = false, who, action, image }: ExplainOptions, output: Output): Promise<number> {
-  if (image === undefined && (action === 'pull' || action === 'catalog')) {
-    output.err(`${action} concerns an image: entrepot access explain ${who} ${action} docker.io/library/nginx\n`);
-    return Promise.resolve(EXIT.usage);
-  }
   return reportErrors(output, async () => {
+    const fault = faultOfQuestion({ who, action, image });
+    if (fault !== undefined) throw new UsageError(fault);
     const loaded = await loadConfig({ flags, checkReferences: false });
     try {
       const answer = await explainAccess(loaded.config, await catalogueOf(loaded.config), { who, action, image });
@@ -44,9 +42,27 @@ export function explain({ flags, json = false, who, action, image }: ExplainOpti
       output.out(`${SAID[verdict]}: ${text}\n  ${place === undefined ? '' : formatProblem(place)}\n`);
       return code;
     } catch (error) {
-      throw error instanceof SettingsError ? locateProblems(loaded, error.problems) : error;
+      if (error instanceof SettingsError) throw locateProblems(loaded, error.problems);
+      // To a script, the exit code of a failure would say that the rules refuse it.
+      throw error instanceof Error && error.name === 'OciError' ? new UsageError(error.message) : error;
     }
   });
+}
+
+/** Why a question has no answer: it would be refused, or allowed, whatever the rules are. */
+function faultOfQuestion({ who, action, image }: Pick<ExplainOptions, 'who' | 'action' | 'image'>): string | undefined {
+  if (who.startsWith('@')) return `${who} is a group, and no client; ask for one of its members`;
+  if (!/^(token:)?[^:\s\p{Cc}]{1,128}$/u.test(who)) {
+    return `found ${JSON.stringify(who)}, expected the name of a user, token:NAME or anonymous`;
+  }
+  const concernsImage = action === 'pull' || action === 'catalog';
+  if (image === undefined && concernsImage) {
+    return `${action} concerns an image: entrepot access explain ${who} ${action} docker.io/library/nginx`;
+  }
+  if (image !== undefined && !concernsImage) {
+    return `${action} concerns no image; leave ${JSON.stringify(image)} out`;
+  }
+  return undefined;
 }
 
 const SAID = { allowed: 'allowed', 'if-public': 'allowed if it is public', refused: 'refused' } as const;
