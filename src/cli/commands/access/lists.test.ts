@@ -28,6 +28,17 @@ describe('the list of users', () => {
     );
   });
 
+  test('has straight columns for names in wide characters and with combining marks', () => {
+    const lines = formatUsers({
+      users: ['用户', 'e\u0301x', 'alice'].map((name) => ({ name, from: 'htpasswd', disabled: false })),
+    }).split('\n');
+    assert.deepEqual(lines.slice(1, 4), [
+      '用户   enabled  access.htpasswd',
+      'e\u0301x     enabled  access.htpasswd',
+      'alice  enabled  access.htpasswd',
+    ]);
+  });
+
   test('says how to begin', () => assert.match(formatUsers({ users: [] }), /entrepot users add NAME/));
 });
 
