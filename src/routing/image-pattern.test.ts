@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { complete } from '../../test/support/transport-spec.ts';
 import { composeCatalogue } from './compose-catalogue.ts';
-import { parseImagePattern, parseTagPattern } from './image-pattern.ts';
+import { parseImagePattern, parseRepositoryPattern, parseTagPattern } from './image-pattern.ts';
 
 const { catalogue } = composeCatalogue({
   registries: { apps: { upstreams: [{ url: 'http://127.0.0.1:1' }] } },
@@ -114,6 +114,25 @@ describe('parseTagPattern()', () => {
     test(`finds nothing for ${text}`, () => {
       assert.ok(catalogue !== undefined);
       assert.match(parseTagPattern(catalogue, text).fault ?? '', fault);
+    });
+  }
+});
+
+describe('parseRepositoryPattern()', () => {
+  const lost: readonly (readonly [text: string, fault: RegExp])[] = [
+    [
+      'nginx',
+      /nginx is no registry of this server, and a rule names its registry; did you mean docker\.io\/library\/nginx\?$/,
+    ],
+    ['dokcer.io/library/nginx', /; did you mean docker\.io\?$/],
+    ['elsewhere/team/app', /elsewhere is no registry of this server, and a rule names its registry$/],
+    ['Nginx', /and a rule names its registry$/],
+    ['', /and a rule names its registry$/],
+  ];
+  for (const [text, fault] of lost) {
+    test(`finds nothing for ${JSON.stringify(text)}`, () => {
+      assert.ok(catalogue !== undefined);
+      assert.match(parseRepositoryPattern(catalogue, text).fault ?? '', fault);
     });
   }
 });

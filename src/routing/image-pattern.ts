@@ -80,7 +80,8 @@ export function parseRepositoryPattern(catalogue: Catalogue, text: string): TagP
       first,
       catalogue.list().map(({ name }) => name),
     );
-    const hint = near === undefined ? '' : `; did you mean ${near}?`;
+    const meant = near ?? (text === first ? qualifiedOf(catalogue, text) : undefined);
+    const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
     return { pattern: text, fault: `${first} is no registry of this server, and a rule names its registry${hint}` };
   }
   try {
@@ -158,4 +159,13 @@ function qualify(catalogue: Catalogue, name: string): string {
 
 function invalid(text: string, why: string): OciError {
   return new OciError('NAME_INVALID', `${JSON.stringify(text.slice(0, 200))} names no image: ${why}`);
+}
+
+/** `docker.io/library/nginx` for `nginx`; undefined for what names no image. */
+function qualifiedOf(catalogue: Catalogue, text: string): string | undefined {
+  try {
+    return parseImagePattern(catalogue, text).repository;
+  } catch {
+    return undefined;
+  }
 }
