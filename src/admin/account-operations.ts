@@ -172,7 +172,7 @@ const tokenInput = z.object({
   name,
   owner: name.optional(),
   may: z
-    .array(z.enum(TOKEN_ACTIONS, { error: `expected of ${TOKEN_ACTIONS.join(', ')}` }))
+    .array(z.enum(TOKEN_ACTIONS, { error: `expected some of ${TOKEN_ACTIONS.join(', ')}` }))
     .min(1, `expected at least one of ${TOKEN_ACTIONS.join(', ')}`)
     .readonly(),
   on: z.array(text('a pattern')).max(MAX_PATTERNS, `expected at most ${MAX_PATTERNS} patterns`).readonly().default([]),

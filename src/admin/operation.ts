@@ -22,6 +22,21 @@ export interface Operation<Input, Answer, Context> {
   handle(input: Input, context: Context): Answer | Promise<Answer>;
 }
 
+/**
+ * For a caller of a handler without the control socket: what the socket would refuse the input for, such as
+ * `patterns: expected at least one image, tag or digest`; undefined where it takes it.
+ */
+export function faultOfInput<Input>({ input }: { readonly input: z.ZodType<Input> }, value: Input): string | undefined {
+  // As it arrives there: JSON has no undefined values.
+  const { error } = input.safeParse(JSON.parse(JSON.stringify(value)));
+  return error === undefined ? undefined : describeIssues(error);
+}
+
+/** `patterns: expected at least one image, tag or digest` */
+export function describeIssues({ issues }: z.ZodError): string {
+  return issues.map(({ path, message }) => [...path, message].join(': ')).join('; ');
+}
+
 /** The HTTP method of an operation. */
 export function methodOf({ changes }: Pick<Operation<unknown, unknown, never>, 'changes'>): 'GET' | 'POST' {
   return changes ? 'POST' : 'GET';

@@ -1,10 +1,9 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { ZodError } from 'zod';
 import { parseBoundedJson } from '../lib/index.ts';
 import { createServer, listenOnSocketPath } from '../server/index.ts';
 import { redactText } from '../telemetry/index.ts';
-import { methodOf, type Operation } from './operation.ts';
+import { describeIssues, methodOf, type Operation } from './operation.ts';
 import { readBounded } from './read-bounded.ts';
 
 export interface ControlOptions<Context> {
@@ -101,11 +100,6 @@ interface Answer {
 
 function failure(status: number, error: string): Answer {
   return { status, value: { error } };
-}
-
-/** `patterns: expected at least one image, tag or digest` */
-function describeIssues({ issues }: ZodError): string {
-  return issues.map(({ path, message }) => [...path, message].join(': ')).join('; ');
 }
 
 function send(response: ServerResponse, status: number, value: unknown): void {

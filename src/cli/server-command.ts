@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { ControlError, callControl, controlSocketPath, type Operation } from '../admin/index.ts';
+import { ControlError, callControl, controlSocketPath, faultOfInput, type Operation } from '../admin/index.ts';
 import { ConfigError, type ConfigFlags, type LoadedConfig, loadConfig } from '../config/index.ts';
 import {
   type BlobStore,
@@ -98,7 +98,11 @@ async function call<Input, Answer>(
     return await callControl(controlSocketPath(dir), operation, { input, ...(signal && { signal }) });
   } catch (error) {
     if (!(error instanceof ControlError) || error.code !== 'not-running') throw error;
-    if (alone !== undefined && loaded !== undefined) return await asOwner(loaded, dir, alone);
+    if (alone !== undefined && loaded !== undefined) {
+      const fault = faultOfInput(operation, input);
+      if (fault !== undefined) throw new ControlError('failed', `Cannot do \`${operation.name}\`: ${fault}`);
+      return await asOwner(loaded, dir, alone);
+    }
     // Without its configuration, the problems of the file are what the operator must know.
     if (loaded !== undefined) await refuseForeign(dir);
     throw new ControlError(

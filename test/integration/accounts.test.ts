@@ -286,7 +286,7 @@ describe('a token', () => {
     ['a pattern of a route that is not there', { on: ['mirror:gone/**'] }, /no mirror route called gone/],
     ['patterns that narrow nothing', { may: ['status'], on: ['plain/**'] }, /leave them out/],
     ['no action', { may: [] }, /at least one of pull/],
-    ['an action of operators', { may: ['admin'] }, /expected of pull, catalog, status, proxy/],
+    ['an action of operators', { may: ['admin'] }, /expected some of pull, catalog, status, proxy/],
     ['a name of another kind', { name: 'user:x' }, /no blanks or colons/],
     ['a time that has passed', { expiresAt: 1 }, /expired already/],
   ] as const) {
@@ -457,10 +457,22 @@ describe('commands', () => {
     });
   }
 
+  test('have the same limits without a server', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'entrepot-alone-'));
+    try {
+      const on = Array.from({ length: 101 }, (_, at) => ['--on', `docker.io/a/${at}`]).flat();
+      const { code, stdout, stderr } = await entrepot(['tokens', 'create', 'many', ...on, '--cache-dir', dir]);
+      assert.deepEqual([code, stdout], [1, '']);
+      assert.match(stderr, /Cannot do `tokens\/create`: on: expected at most 100 patterns/);
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+  });
+
   for (const [title, args, expected] of [
     ['a lifetime without a unit', ['--expires', '90'], /no time; expected a duration/],
     ['a lifetime of nothing', ['--expires', '0'], /no time/],
-    ['an unknown action', ['--may', 'pull,fly'], /Found "fly"; expected of pull/],
+    ['an unknown action', ['--may', 'pull,fly'], /Found "fly"; expected some of pull/],
   ] as const) {
     test(`tokens: ${title} is refused with the remedy`, async () => {
       const result = await entrepot(['tokens', 'create', 'x', ...args, '--cache-dir', mirror.dir]);

@@ -89,9 +89,11 @@ function actions(value: string, before: readonly TokenAction[] | undefined): rea
   const known = named.map((each) => TOKEN_ACTIONS.find((action) => action === each));
   const wrong = known.indexOf(undefined);
   if (wrong !== -1) {
-    throw new InvalidArgumentError(`Found ${JSON.stringify(named[wrong])}; expected of ${TOKEN_ACTIONS.join(', ')}.`);
+    throw new InvalidArgumentError(
+      `Found ${JSON.stringify(named[wrong])}; expected some of ${TOKEN_ACTIONS.join(', ')}.`,
+    );
   }
-  return [...(before ?? []), ...known.filter((action) => action !== undefined)];
+  return [...new Set([...(before ?? []), ...known.filter((action) => action !== undefined)])];
 }
 
 const USERS_HELP = `

@@ -30,7 +30,9 @@ export function createToken(options: CreateTokenOptions, output: Output = proces
   const { name, user, expires = DEFAULT_EXPIRY, may = ['pull'], on = [] } = options;
   const lifetime = expires === NEVER ? undefined : parseDuration(expires);
   if (expires !== NEVER && (lifetime === undefined || lifetime <= 0)) {
-    output.err(`error: --expires ${expires} is no time; expected a duration such as 90d or 12h, or never\n`);
+    output.err(
+      `error: --expires ${expires} is no time; expected a duration such as 90d or 12h, of at most a hundred years, or never\n`,
+    );
     return Promise.resolve(EXIT.usage);
   }
   const expiresAt = lifetime === undefined ? undefined : Date.now() + lifetime;
@@ -39,7 +41,7 @@ export function createToken(options: CreateTokenOptions, output: Output = proces
     {
       operation: OPERATIONS.tokenCreate,
       input: { name, owner: user, may, on, expiresAt },
-      data: (answer) => ({ ...answer, ...(expiresAt !== undefined && { expiresAt }) }),
+      data: (answer) => ({ ...answer, may, ...(expiresAt !== undefined && { expiresAt }) }),
       text: ({ token }) => `${token}\n`,
       aside(answer) {
         const until =
