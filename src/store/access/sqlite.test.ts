@@ -94,6 +94,19 @@ describe('openAccessStore()', () => {
     });
   }
 
+  test('says what to do where the file was removed under an open store, and makes no other', async (t) => {
+    const file = await temporaryFile(t);
+    const store = await create(t, file);
+    await store.addUser(userRecord('alice'));
+    await rm(file);
+    await assert.rejects(store.addUser(userRecord('bob')), (error: Error) => {
+      assert.equal(error.name, 'AccessStoreError');
+      assert.match(error.message, /was moved or removed while it was open\. Stop the server, put the file back/);
+      return true;
+    });
+    assert.deepEqual(await readdir(dirname(file)), []);
+  });
+
   test('refuses a token whose scopes were made unreadable: without them it would do more', async (t) => {
     const file = await temporaryFile(t);
     await fill(file);

@@ -264,6 +264,20 @@ function explain(error: unknown, file: string): unknown {
         remedy: 'End that process (`sqlite3`?) and repeat the command.',
         cause: error,
       });
+    case SQLITE.READONLY:
+      return new AccessStoreError(file, {
+        found: 'it cannot be written, or was moved or removed while it was open',
+        remedy:
+          'Stop the server, put the file back (from your backup, if it is gone), see that the user of the server may write it and its directory, and start the server.',
+        cause: error,
+      });
+    case SQLITE.IOERR:
+    case SQLITE.CANTOPEN:
+      return new AccessStoreError(file, {
+        found: `it cannot be read or written (${(error as Error).message})`,
+        remedy: 'See that the user of the server may write it and its directory, and that the disk is sound.',
+        cause: error,
+      });
     default:
       return error;
   }
