@@ -110,7 +110,10 @@ function checkAccess({ access, forwardProxy: { user } }: Config, report: Report)
       report([...path, 'on'], 'found no patterns, expected what the rule is for, such as docker.io/library/** or **');
     }
     if (!onRepositories && on.length > 0) {
-      report([...path, 'on'], `found patterns, expected none: ${may.join(' and ')} concern no repository`);
+      report(
+        [...path, 'on'],
+        `found patterns, expected none: patterns narrow pull and catalog, and this rule is for ${may.join(' and ')}; leave them out`,
+      );
     }
     for (const name of who) {
       if (!name.startsWith('@') || Object.hasOwn(access.groups, name.slice(1))) continue;

@@ -166,6 +166,10 @@ describe('what is valid and dangerous is noted with its place and remedy', () =>
       /rules\[0\]\.private: without effect: a rule for users covers private/,
     ],
     [
+      'access: {rules: [{who: anonymous, may: [status], private: true}]}',
+      /rules\[0\]\.private: without effect: status is for no repository; leave it out/,
+    ],
+    [
       '{mirrors: [{name: m, prefix: /m, upstream: m, credentials: {helper: x}}], access: {rules: [{who: anonymous, may: [pull], on: ["mirror:*/**"]}]}}',
       /rules\[0\]\.on: does not open m, whose credentials could read what is private\. Add private: true/,
     ],

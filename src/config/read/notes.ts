@@ -147,6 +147,8 @@ function noteAccess(config: Config, [listener]: readonly OpenListener[], note: N
     const path = ['access', 'rules', at] as const;
     if (rule.private && !rule.who.includes('anonymous')) {
       note([...path, 'private'], 'without effect: a rule for users covers private repositories in any case');
+    } else if (rule.private && !rule.may.some((action) => action === 'pull' || action === 'catalog')) {
+      note([...path, 'private'], `without effect: ${rule.may.join(' and ')} is for no repository; leave it out`);
     }
     if (rule.who.includes('anonymous') && rule.may.includes('pull')) noteAnonymousRule(config, path, note);
   }
