@@ -1,9 +1,11 @@
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ControlError, callControl, controlSocketPath, faultOfInput, type Operation } from '../admin/index.ts';
 import { ConfigError, type ConfigFlags, type LoadedConfig, loadConfig } from '../config/index.ts';
 import {
   type BlobStore,
   DirectoryError,
+  DirectoryInUseError,
   fullDisk,
   isFullDisk,
   lockDirectory,
@@ -36,6 +38,8 @@ export interface ServerCommand<Input, Answer> {
   readonly alone?: ((cache: OwnedCache) => Answer | Promise<Answer>) | undefined;
   /** Asks a running server although the configuration has problems. @default only where the command cannot do without one */
   readonly despiteProblems?: boolean;
+  /** Milliseconds to wait for another command that has the directory, or for a server that starts. @default 0 */
+  readonly turnLimit?: number;
   /** The message where the configuration has no cache. */
   readonly whereOff?: string;
   /** Shows the answer and gives the exit code. @param dir the cache directory */
@@ -62,7 +66,7 @@ export function runServerCommand<Input, Answer>(
       return await callDespiteProblems(command, error);
     }
     const { cache } = loaded.config;
-    if (cache !== 'off') return await command.show(await call(command, cache.dir, loaded), cache.dir);
+    if (cache !== 'off') return await command.show(await callInTurn(command, cache.dir, loaded), cache.dir);
     const { whereOff = 'The configuration has no cache; name the cache directory with --cache-dir.' } = command;
     output.err(`${whereOff}\n`);
     return EXIT.failure;
@@ -85,6 +89,26 @@ async function callDespiteProblems<Input, Answer>(
     return await command.show(await call(command, error.cacheDir), error.cacheDir);
   } catch (failure) {
     throw failure instanceof ControlError ? error : failure;
+  }
+}
+
+/** Milliseconds between two attempts. */
+const TURN_EVERY = 50;
+
+/** Calls again while another process owns the directory without a control socket: other commands have done in moments. */
+async function callInTurn<Input, Answer>(
+  command: ServerCommand<Input, Answer>,
+  dir: string,
+  loaded: LoadedConfig,
+): Promise<Answer> {
+  const end = performance.now() + (command.turnLimit ?? 0);
+  for (;;) {
+    try {
+      return await call(command, dir, loaded);
+    } catch (error) {
+      if (!(error instanceof DirectoryInUseError) || performance.now() >= end) throw error;
+    }
+    await delay(TURN_EVERY);
   }
 }
 

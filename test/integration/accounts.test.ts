@@ -430,6 +430,17 @@ describe('commands', () => {
     await third.stop();
   });
 
+  test('at once all take effect without a server too', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'entrepot-turns-'));
+    try {
+      await (await startMirror({}, { dir })).stop();
+      await Promise.all(['u1', 'u2', 'u3', 'u4'].map((name) => succeeds(add(name, dir))));
+      assert.equal((await succeeds(entrepot(['users', 'list', '--cache-dir', dir]))).match(/^u\d /gm)?.length, 4);
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+  });
+
   test('at once all take effect, and one of those with the same name', async () => {
     const results = await Promise.all(['u1', 'u2', 'u3', 'same', 'same'].map((name) => add(name, mirror.dir)));
     assert.deepEqual(

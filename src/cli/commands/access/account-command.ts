@@ -39,6 +39,8 @@ export function runAccountCommand<Input, Answer>(
       },
       // To lock a user out must not wait until a configuration is right again.
       despiteProblems: true,
+      // Others have done in moments.
+      turnLimit: 5000,
       whereOff:
         'Users and tokens are stored in the cache directory, and the configuration has no cache. Name the directory of one with cache.dir, or keep users in the file of access.htpasswd.',
       alone: ({ loaded: { config } }) => withAccounts(config, (context) => operation.handle(input, context)),
