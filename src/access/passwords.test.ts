@@ -55,6 +55,13 @@ describe('Passwords', () => {
     assert.equal(await check(RIGHT, { name: 'new', address: 'other' }), true);
   });
 
+  test('a /64 network is one address, since its owner has every address in it', async () => {
+    const { check } = stage();
+    for (let guess = 0; guess < 20; guess += 1) await check('no', { name: `${guess}`, address: `2001:db8::${guess}` });
+    await assert.rejects(check(RIGHT, { name: 'new', address: '2001:db8::99' }), TooManyGuessesError);
+    assert.equal(await check(RIGHT, { name: 'new', address: '2001:db8:0:1::1' }), true);
+  });
+
   test('does not slow down a password that it knows', async () => {
     const { check } = stage();
     await check(RIGHT);

@@ -1,5 +1,5 @@
-import { createHmac, randomBytes } from 'node:crypto';
-import { keyOf, Lru, SingleFlight } from '../lib/index.ts';
+import { createHmac, hash, randomBytes } from 'node:crypto';
+import { clientKey, keyOf, Lru, SingleFlight } from '../lib/index.ts';
 import { TooManyGuessesError } from './refusal.ts';
 
 const MAX_WAITING = 32;
@@ -84,9 +84,11 @@ export class Passwords {
     { key, name, password, address, version }: Credential,
     stored: StoredPassword | undefined,
   ): Promise<boolean> {
-    const watched = [{ key: `name ${name}`, free: FREE_FOR_NAME }];
+    const byName = watchedName(name);
+    const byAddress = `address ${clientKey(address)}`;
+    const watched = [{ key: byName, free: FREE_FOR_NAME }];
     // Clients of a Unix socket have none.
-    if (address !== '') watched.push({ key: `address ${address}`, free: FREE_FOR_ADDRESS });
+    if (address !== '') watched.push({ key: byAddress, free: FREE_FOR_ADDRESS });
     this.#admit(watched);
     if (this.#waiting >= MAX_WAITING) throw new TooManyGuessesError(1);
     this.#waiting += 1;
@@ -99,8 +101,8 @@ export class Passwords {
         this.#wrong.set(key, version);
         return false;
       }
-      this.#guesses.delete(`name ${name}`);
-      this.#refund(`address ${address}`);
+      this.#guesses.delete(byName);
+      this.#refund(byAddress);
       this.#remembered.set(key, stored.version);
       return true;
     } finally {
@@ -130,6 +132,11 @@ export class Passwords {
     if (guesses === undefined) return;
     this.#guesses.set(key, { ...guesses, failures: guesses.failures - 1, blockedUntil: 0 });
   }
+}
+
+/** A hash: a client may send a name of thousands of characters with each guess. */
+function watchedName(name: string): string {
+  return `name ${hash('sha256', name, 'base64url')}`;
 }
 
 interface Credential {

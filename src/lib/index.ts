@@ -9,6 +9,7 @@ export { BodyBuffers, type BufferPair } from './body-buffers.ts';
 export { JsonBoundError, parseBoundedJson, parseBoundedJsonInPieces } from './bounded-json.ts';
 export { type BlobReader, type ByteSpan, type DirectReader, ReaderClosedError, WHOLE } from './byte-reader.ts';
 export { type ByteSource, byteSourceOf } from './byte-source.ts';
+export { clientKey } from './client-key.ts';
 export { ConcurrencyLimit } from './concurrency-limit.ts';
 export { crashPoint } from './crash-point.ts';
 export * as der from './der.ts';

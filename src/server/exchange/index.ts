@@ -7,7 +7,6 @@
 export { hasBody, isBodyEmpty } from './announced-body.ts';
 export {
   clientInfoOf,
-  clientKey,
   compileTrustedProxies,
   connectionInfoOf,
   identifyClient,

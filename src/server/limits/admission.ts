@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
+import { clientKey } from '../../lib/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
-import { ClientLeftError, clientKey, type RequestContext } from '../exchange/index.ts';
+import { ClientLeftError, type RequestContext } from '../exchange/index.ts';
 import { OverloadEpisodes, OverloadError, type OverloadReason } from './overload.ts';
 import { TokenBuckets } from './token-bucket.ts';
 
