@@ -1,5 +1,17 @@
 import assert from 'node:assert/strict';
-import { chown, copyFile, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import {
+  chown,
+  copyFile,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
@@ -54,6 +66,15 @@ describe('openAccessStore()', () => {
     await writeFile(file, await readFile(`${file}.copy`), { mode: 0o644 });
     await (await openAccessStore(file, { create: false }))?.close();
     assert.equal((await stat(file)).mode & 0o777, 0o600);
+  });
+
+  test('changes the mode of no file that a link leads to', async (t) => {
+    const file = await temporaryFile(t);
+    const other = `${file}.other`;
+    await writeFile(other, 'of another program', { mode: 0o644 });
+    await symlink(other, file);
+    await assert.rejects(openAccessStore(file, { create: false }), /not a database/);
+    assert.equal((await stat(other)).mode & 0o777, 0o644);
   });
 
   for (const [what, damage, found] of [

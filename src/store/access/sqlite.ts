@@ -1,4 +1,4 @@
-import { chmod, chown, open, rename, rm, stat } from 'node:fs/promises';
+import { constants, type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { DirectoryError, flushDirectory, fullDisk, hasCode } from '../directory/index.ts';
@@ -34,7 +34,7 @@ export async function openAccessStore(
     // SQLite would take an empty file for a new database, and so lose all users.
     if (stats.size === 0) throw new AccessStoreError(file, { found: 'it is empty' });
     // A copy that was put back may be readable by others.
-    if ((stats.mode & 0o077) !== 0) await chmod(file, FILE_MODE).catch(() => undefined);
+    if ((stats.mode & 0o077) !== 0) await closeToOthers(file).catch(() => undefined);
   }
   return openFile(file);
 }
@@ -69,8 +69,11 @@ async function createFile(file: string): Promise<void> {
   try {
     // SQLite would create it readable by all users. Its journal gets the mode and the owner of the file.
     const handle = await open(draft, 'wx', FILE_MODE);
-    await handle.close();
-    await giveToOwner(draft);
+    try {
+      await giveToOwner(handle, dirname(file));
+    } finally {
+      await handle.close();
+    }
     await openFile(draft).close();
     await rename(draft, file);
     await flushDirectory(dirname(file));
@@ -82,10 +85,20 @@ async function createFile(file: string): Promise<void> {
 }
 
 /** `sudo entrepot users add`: the server, which runs as the owner of the directory, must be able to open the file. */
-async function giveToOwner(file: string): Promise<void> {
+async function giveToOwner(file: FileHandle, directory: string): Promise<void> {
   if (process.getuid?.() !== 0) return;
-  const { uid, gid } = await stat(dirname(file));
-  if (uid !== 0) await chown(file, uid, gid);
+  const { uid, gid } = await stat(directory);
+  if (uid !== 0) await file.chown(uid, gid);
+}
+
+/** Not through a link: root would change the mode of any file that the owner of the directory points it to. */
+async function closeToOthers(file: string): Promise<void> {
+  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    await handle.chmod(FILE_MODE);
+  } finally {
+    await handle.close();
+  }
 }
 
 async function statOf(file: string) {
