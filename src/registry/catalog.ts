@@ -1,4 +1,6 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { PullThrough } from '../cache/index.ts';
+import { inTurns, PIECE, parseBoundedJsonInPieces } from '../lib/index.ts';
 import { OciError, type OriginList } from '../oci/index.ts';
 import type { PassedGate } from '../server/index.ts';
 import { answerList, listQuery, sendList } from './lists.ts';
@@ -35,7 +37,11 @@ export async function answerCatalog(
   let query = first;
   for (let page = 0; page < MAX_PAGES; page += 1) {
     const list = await source.list(request.repository, query, { signal: context.signal });
-    for (const name of namesIn(list)) if (await isShown(name)) repositories.push(name);
+    for (const [at, name] of (await namesIn(list)).entries()) {
+      // Each look-up ends within this turn, and a page may have a hundred thousand names.
+      if (at % PIECE === PIECE - 1) await nextTurn();
+      if (await isShown(name)) repositories.push(name);
+    }
     if (list.next === undefined || (await isHarmless(list.next, isShown))) {
       return sendList(context, name, { ...list, bytes: Buffer.from(JSON.stringify({ repositories })) });
     }
@@ -54,12 +60,15 @@ async function isHarmless(next: string, isShown: (repository: string) => Promise
   return last !== null && (await isShown(last));
 }
 
-function namesIn({ bytes }: OriginList): readonly string[] {
+async function namesIn({ bytes }: OriginList): Promise<readonly string[]> {
   let list: unknown;
   try {
-    list = JSON.parse(bytes.toString('utf8'));
+    list = await inTurns(parseBoundedJsonInPieces(bytes));
   } catch (cause) {
-    throw new OciError('UNAVAILABLE', 'the catalogue of the upstream is not JSON', { status: 502, cause });
+    throw new OciError('UNAVAILABLE', 'the catalogue of the upstream is not JSON, or too long to be filtered', {
+      status: 502,
+      cause,
+    });
   }
   const names = typeof list === 'object' && list !== null && 'repositories' in list ? list.repositories : undefined;
   if (!Array.isArray(names)) {
