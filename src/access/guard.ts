@@ -107,6 +107,11 @@ export class Guard {
     return plainUser === undefined ? inFile : [...inFile, { name: plainUser.name, from: 'forward_proxy' }];
   }
 
+  /** Looks for a change of the file of users, once a second at most. For a client that was identified before: `identify` does so itself. */
+  async refresh(): Promise<void> {
+    if (this.#users?.isDue === true) await this.#users.refresh();
+  }
+
   /** @throws {CredentialError} for a credential that is not valid @throws {TooManyGuessesError} */
   async identify({ authorization, address, audience }: Shown): Promise<Identity> {
     if (this.#users?.isDue === true) await this.#users.refresh();

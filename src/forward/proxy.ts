@@ -236,7 +236,10 @@ export function createForward(options: ForwardOptions): Forward {
       }
       // A client may keep its tunnel for days, and the allow-list and the rules may change by then.
       requireListed(target);
-      if (options.guard !== undefined) requireAllowed({ guard: options.guard, telemetry }, principal);
+      const { guard } = options;
+      // The client shows no credential within its tunnel, by which the file of users would be looked at.
+      await guard?.refresh();
+      if (guard !== undefined) requireAllowed({ guard, telemetry }, principal);
     } catch (error) {
       const refusal = toTextRefusal(error);
       if (refusal === undefined) throw error;

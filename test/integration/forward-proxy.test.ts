@@ -2,11 +2,15 @@ import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { fileURLToPath } from 'node:url';
+import bcrypt from 'bcryptjs';
 import { openTunnelTo, startTcpTarget } from '../support/forward-stage.ts';
 import { buildImage } from '../support/image.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
@@ -172,6 +176,40 @@ describe('the whole server as a forward proxy', () => {
     assert.match(await ask(), /^HTTP\/1\.1 404 /);
     await mirror.reload(config({ allowed_hosts: ['other.test'] }));
     assert.match(await ask(), /^HTTP\/1\.1 403 [^]*registry\.test is not among forward_proxy\.allowed_hosts/);
+  });
+
+  test('looked into, a tunnel of a user who was removed from the file is refused', async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), 'entrepot-users-'));
+    t.after(() => rm(directory, { recursive: true }));
+    const htpasswd = join(directory, 'htpasswd');
+    const lineOf = (user: string): string => `${user}:${bcrypt.hashSync('secret', 4)}\n`;
+    await writeFile(htpasswd, lineOf('alice') + lineOf('bob'));
+    await using mirror = await start(
+      { mitm: { enabled: true } },
+      { access: { htpasswd, rules: [{ who: ['alice', 'bob'], may: ['proxy', 'pull'], on: ['**'] }] } },
+    );
+    const ca = (await mirror.get('/ca.crt')).body.toString();
+    const { port } = new URL(mirror.url);
+    const authorization = `Basic ${Buffer.from('alice:secret').toString('base64')}`;
+    const socket = await openTunnelTo({ port: Number(port) }, 'registry.test:443', {
+      headers: [`Proxy-Authorization: ${authorization}`],
+    });
+    const client = connectTls({ socket, servername: 'registry.test', ca });
+    t.after(() => client.destroy());
+    await once(client, 'secureConnect');
+    async function ask(): Promise<string> {
+      client.write('HEAD /v2/ HTTP/1.1\r\nHost: registry.test\r\n\r\n');
+      return String(((await once(client, 'data')) as [Buffer])[0]).slice(9, 12);
+    }
+    assert.equal(await ask(), '200');
+    await writeFile(htpasswd, lineOf('bob'));
+    // The file is looked at once a second; no other client comes meanwhile.
+    let status = '200';
+    for (let tries = 0; status === '200' && tries < 40; tries += 1) {
+      await delay(100);
+      status = await ask();
+    }
+    assert.equal(status, '403');
   });
 
   test('looked into, what is no registry is asked of its real host', async () => {
