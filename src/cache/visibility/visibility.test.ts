@@ -8,6 +8,7 @@ import {
   MEDIA_TYPES,
   type Origin,
   type OriginSource,
+  type Reference,
   type Repository,
 } from '../../oci/index.ts';
 import { MemoryMetadataStore } from '../../store/index.ts';
@@ -217,6 +218,33 @@ describe('a digest that a private repository has too', () => {
     for (const [wanted] of asks) assert.equal(await isPublic(OPEN, wanted), true);
   });
 
+  test('a tag that a credential fetched is asked for by its digest, as long as it is served without a question', async () => {
+    const row = { digest, mediaType: '', size: 1, upstream: 'hub', checkedAt: now };
+    await metadata.putTag(APP, 'latest', { ...row, visibility: 'private' });
+    // Another upstream has come, which has another manifest under the tag.
+    const asked: Reference['kind'][] = [];
+    const origin: Partial<Origin> = {
+      headManifest: (_, reference) => {
+        asked.push(reference.kind);
+        return reference.kind === 'tag'
+          ? Promise.resolve({ mediaType: MEDIA_TYPES.ociIndex } as never)
+          : Promise.reject(
+              Object.assign(new Error('missing'), { kind: 'not-found', upstream: 'hub', retryAfter: undefined }),
+            );
+      },
+    };
+    const ask = (): Promise<boolean> =>
+      visibilities.isPublic(APP, {
+        anonymous: OPEN,
+        wanted: MANIFEST,
+        origin: () => Promise.resolve(origin as Origin),
+      });
+    assert.equal(await ask(), false);
+    now += 10 * MINUTE;
+    assert.equal(await ask(), true);
+    assert.deepEqual(asked, ['digest', 'tag']);
+  });
+
   test('is looked up once, until something else is fetched with a credential', async () => {
     let looks = 0;
     const look = metadata.isPrivateElsewhere.bind(metadata);
@@ -311,6 +339,11 @@ describe('how long it holds', () => {
     const replaced = { ...sourcesOf(upstream('unavailable')), upstreams: 'https://other.test' };
     assert.equal(await visibilities.isKnownPublic(APP, replaced), false);
     await assert.rejects(isPublic(replaced), { kind: 'unavailable' });
+  });
+
+  test('a request for a manifest does not wait for the answer to one for the tags, which may not be listed', async () => {
+    const on = upstream('shown', 'not-found');
+    assert.deepEqual(await Promise.all([isPublic(sourcesOf(on), 'list'), isPublic(sourcesOf(on))]), [false, true]);
   });
 
   test('requests that come together ask once', async () => {

@@ -37,6 +37,8 @@ export interface VisibilityQuestion {
   readonly signal?: AbortSignal | undefined;
 }
 
+type WantedContent = Exclude<VisibilityQuestion['wanted'], 'list'>;
+
 interface Found extends PublicRecord {
   readonly isPublic: boolean;
   /** Whether the database knows it: only what is public, and has been pulled. */
@@ -96,7 +98,9 @@ export class RepositoryVisibilities {
       return known.isPublic;
     }
     const { registry } = repository;
-    const key = { id: keyOf(registry, repository.repository), hops: first.hops, registry, upstream: registry };
+    // Where tags are not listed, that says nothing to who waits for a manifest.
+    const kind = wanted === 'list' ? 'list' : 'content';
+    const key = { id: keyOf(registry, repository.repository, kind), hops: first.hops, registry, upstream: registry };
     return abortable(
       this.#revalidation.get(key, {
         ask: () => this.#ask(repository, { anonymous, wanted }),
@@ -130,45 +134,61 @@ export class RepositoryVisibilities {
   async #isOwn(repository: Repository, question: VisibilityQuestion): Promise<boolean> {
     const { origin, wanted, signal } = question;
     if (wanted === 'list') return true;
-    const name = 'blob' in wanted ? wanted.blob : formatReference(wanted.manifest);
-    const key = keyOf(repository.registry, repository.repository, name);
+    const { registry, repository: path } = repository;
+    const key = keyOf(registry, path, nameOf(wanted));
     const state = `${this.#options.privateAdds()} ${this.#closed}`;
     if (this.#sure.get(key) === state || this.#own.get(key) === true) return true;
-    if (!(await this.#isDoubtful(repository, question))) {
+    const doubtful = await this.#doubtfulIn(repository, { ...question, wanted });
+    if (doubtful === undefined) {
       this.#sure.set(key, state);
       return true;
     }
+    const ownKey = keyOf(registry, path, nameOf(doubtful));
+    if (this.#own.get(ownKey) === true) return true;
     const here = await origin();
     const asked: Promise<unknown> =
-      'manifest' in wanted ? here.headManifest(repository, wanted.manifest) : here.headBlob(repository, wanted.blob);
+      'manifest' in doubtful
+        ? here.headManifest(repository, doubtful.manifest)
+        : here.headBlob(repository, doubtful.blob);
     const isHere = await abortable(
       decided(asked, () => true),
       signal,
     );
-    if (isHere === 'shown') this.#own.set(key, true);
+    // A tag may lead elsewhere the next time.
+    if (isHere === 'shown' && digestIn(doubtful) !== undefined) this.#own.set(ownKey, true);
     return isHere === 'shown';
   }
 
-  async #isDoubtful(repository: Repository, { anonymous, wanted }: VisibilityQuestion): Promise<boolean> {
+  /** What the upstream has to show first; undefined where nothing is in doubt. */
+  async #doubtfulIn(
+    repository: Repository,
+    { anonymous, wanted }: Pick<VisibilityQuestion, 'anonymous'> & { readonly wanted: WantedContent },
+  ): Promise<WantedContent | undefined> {
     const { metadata, telemetry } = this.#options;
     const digest = digestIn(wanted);
-    const isDoubtful = await attempt(
+    const doubtful = await attempt(
       async () => {
         // With a credential, the repository itself was asked about.
         if (anonymous?.sources.length === 0) {
-          const tag =
-            wanted !== 'list' && 'manifest' in wanted && wanted.manifest.kind === 'tag' ? wanted.manifest.tag : '';
+          const tag = 'manifest' in wanted && wanted.manifest.kind === 'tag' ? wanted.manifest.tag : '';
           const stored =
             digest === undefined
               ? await metadata.getTag(repository, tag)
               : await metadata.getMember(repository, digest);
-          if (stored?.visibility === 'private' && (await metadata.getPublic(repository)) === undefined) return true;
+          if (stored?.visibility === 'private' && (await metadata.getPublic(repository)) === undefined) {
+            const isServed =
+              'checkedAt' in stored &&
+              isFresh(stored.checkedAt, this.#options.policy().freshness(repository, tag), this.#now());
+            // The upstream may be another one now, with another manifest under the same tag.
+            return { wanted: isServed ? { manifest: { kind: 'digest', digest: stored.digest } as const } : wanted };
+          }
         }
-        return digest !== undefined && (await metadata.isPrivateElsewhere(repository, digest));
+        const isElsewhere = digest !== undefined && (await metadata.isPrivateElsewhere(repository, digest));
+        return isElsewhere ? { wanted } : {};
       },
       { telemetry, message: 'Cannot read which repositories have a digest' },
     );
-    return isDoubtful ?? true;
+    return doubtful === undefined ? wanted : doubtful.wanted;
   }
 
   async #lastFound(repository: Repository, { upstreams }: AnonymousSources): Promise<Found | undefined> {
@@ -273,8 +293,11 @@ interface Probe {
 /** What an upstream says to a client without a credential. An upstream may hide what it refuses as absent. */
 type Shown = 'shown' | 'denied' | 'absent';
 
-function digestIn(wanted: VisibilityQuestion['wanted']): Digest | undefined {
-  if (wanted === 'list') return undefined;
+function nameOf(wanted: WantedContent): string {
+  return 'blob' in wanted ? wanted.blob : formatReference(wanted.manifest);
+}
+
+function digestIn(wanted: WantedContent): Digest | undefined {
   if ('blob' in wanted) return wanted.blob;
   return wanted.manifest.kind === 'digest' ? wanted.manifest.digest : undefined;
 }
