@@ -111,6 +111,14 @@ describe('users', () => {
     assert.equal((await reopen()).user('alice')?.disabled, accounts.user('alice')?.disabled);
   });
 
+  test('are disabled by the command that came last, although they were so before the one that is under way', async (t) => {
+    const { accounts } = await stage(t);
+    await accounts.addUser('alice', PASSWORD);
+    await accounts.setDisabled('alice', true);
+    const changed = await Promise.all([false, true].map((disabled) => accounts.setDisabled('alice', disabled)));
+    assert.deepEqual([changed, accounts.user('alice')?.disabled], [[true, true], true]);
+  });
+
   test('are reported as they change, without what is secret', async (t) => {
     const { accounts, changes } = await stage(t);
     await accounts.addUser('alice', PASSWORD);

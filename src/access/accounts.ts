@@ -138,6 +138,7 @@ export class Accounts {
       const user = { name, password: hash, disabled: false, createdAt: now, passwordAt: now };
       if (!(await store.addUser(user))) throw new AccountError(taken);
       this.#users.set(name, user);
+      return true;
     });
   }
 
@@ -151,18 +152,21 @@ export class Accounts {
       const user = this.#require(name);
       if (!(await store.setPassword(name, { password: hash, at }))) throw noUser(name);
       this.#users.set(name, { ...user, password: hash, passwordAt: at });
+      return true;
     });
   }
 
   /** @returns false where it was so already @throws {AccountError} */
   async setDisabled(name: string, disabled: boolean): Promise<boolean> {
-    if (this.#require(name).disabled === disabled) return false;
-    await this.#change({ change: disabled ? 'user disabled' : 'user enabled', name }, async (store) => {
+    this.#require(name);
+    // Decided in its turn: another change that is under way may make it otherwise.
+    return this.#change({ change: disabled ? 'user disabled' : 'user enabled', name }, async (store) => {
       const user = this.#require(name);
+      if (user.disabled === disabled) return false;
       if (!(await store.setDisabled(name, disabled))) throw noUser(name);
       this.#users.set(name, { ...user, disabled });
+      return true;
     });
-    return true;
   }
 
   /** @returns the tokens that acted for the user, which are gone too @throws {AccountError} */
@@ -177,6 +181,7 @@ export class Accounts {
         this.#drop(record);
         removed.push(record.name);
       }
+      return true;
     });
     return removed.sort();
   }
@@ -200,6 +205,7 @@ export class Accounts {
       }
       this.#usedAt.delete(name);
       this.#keep(record);
+      return true;
     });
     return text;
   }
@@ -214,6 +220,7 @@ export class Accounts {
           throw new AccountError(`there is no token called ${name}; \`entrepot tokens list\` shows them`);
         }
         this.#drop(token.record);
+        return true;
       },
     );
   }
@@ -265,14 +272,16 @@ export class Accounts {
     return user;
   }
 
-  async #change(change: AccountChange, work: (store: AccessStore) => Promise<void>): Promise<void> {
-    await this.#changing.run(async () => {
+  /** @param work resolves to whether anything was changed */
+  async #change(change: AccountChange, work: (store: AccessStore) => Promise<boolean>): Promise<boolean> {
+    const isChanged = await this.#changing.run(async () => {
       if (this.#isClosed) throw new AccountError('the server is stopping; repeat the command');
       this.#store ??= await this.#options.open({ create: true });
       if (this.#store === undefined) throw new AccountError('users and tokens cannot be stored here');
-      await work(this.#store);
+      return work(this.#store);
     });
-    this.#options.onChange(change);
+    if (isChanged) this.#options.onChange(change);
+    return isChanged;
   }
 
   /** Never rejects: the last use is worth no failure. */
