@@ -25,6 +25,8 @@ type Said = 'shown' | 'page' | FailureKind;
 interface Upstream {
   manifest: Said;
   tags: Said;
+  /** What it says to a HEAD by digest. @default the same as by tag */
+  stored?: Said;
   asked: string[];
 }
 
@@ -48,15 +50,16 @@ function sourcesOf(...upstreams: readonly Upstream[]): AnonymousSources {
 }
 
 function originOf(on: Upstream): OriginSource {
-  const answer = async (on: Upstream, question: 'manifest' | 'tags', answers: Answers): Promise<never> => {
+  const answer = async (on: Upstream, question: 'manifest' | 'tags' | 'stored', answers: Answers): Promise<never> => {
     on.asked.push(question);
-    const said = on[question];
+    const said = on[question] ?? on.manifest;
     if (said === 'shown' || said === 'page') return answers[said] as never;
     throw Object.assign(new Error(said), { kind: said, upstream: 'hub', retryAfter: undefined });
   };
   return async () => {
     const origin: Partial<Origin> = {
-      headManifest: () => answer(on, 'manifest', MANIFESTS),
+      headManifest: (_, reference) =>
+        answer(on, reference.kind === 'digest' && on.stored !== undefined ? 'stored' : 'manifest', MANIFESTS),
       headBlob: () => answer(on, 'manifest', BLOBS),
       list: () => answer(on, 'tags', LISTS),
     };
@@ -119,6 +122,20 @@ describe('what upstreams show without a credential', () => {
       assert.deepEqual(on.asked, asked);
     });
   }
+
+  test('a missing tag does not close a repository that lists no tags, while a stored one is still shown', async () => {
+    const on: Upstream = { ...upstream('not-found', 'denied'), stored: 'shown' };
+    assert.equal(await isPublic(sourcesOf(on)), false);
+    now += 2 * MINUTE;
+    const digest = digestOf(Buffer.from('manifest'));
+    const record = { digest, mediaType: '', size: 1, upstream: 'hub', checkedAt: now, visibility: 'private' } as const;
+    await metadata.putTag(APP, '1.0', record);
+    assert.equal(await isPublic(sourcesOf(on)), true);
+    on.stored = 'denied';
+    now += 11 * MINUTE;
+    assert.equal(await isPublic(sourcesOf(on)), false);
+    assert.deepEqual(on.asked.slice(-3), ['manifest', 'tags', 'stored']);
+  });
 
   test('a blob shows its repository where it has the size that a manifest says, and else the tags decide', async () => {
     const digest = digestOf(Buffer.from('blob'));

@@ -8,6 +8,7 @@ import {
   isOriginFailure,
   type Origin,
   type OriginList,
+  type OriginManifestHead,
   type OriginSource,
   type Reference,
   type Repository,
@@ -239,13 +240,22 @@ export class RepositoryVisibilities {
     if (wanted !== 'list') {
       const shown =
         'manifest' in wanted
-          ? await decided(origin.headManifest(repository, wanted.manifest), ({ mediaType }) =>
-              isManifestType(mediaType),
-            )
+          ? await decided(origin.headManifest(repository, wanted.manifest), isManifest)
           : await this.#askBlob(repository, wanted.blob, origin);
       if (shown !== 'absent') return shown;
     }
-    return decided(origin.list(repository, { kind: 'tags', limit: 1 }), hasTags);
+    const listed = await decided(origin.list(repository, { kind: 'tags', limit: 1 }), hasTags);
+    if (listed === 'shown') return listed;
+    // Some registries list no tags to clients without a credential: a client that asks for a missing tag must not close a
+    // repository that others pull from.
+    const { metadata, telemetry } = this.#options;
+    const stored = await attempt(() => metadata.listTags({ repository, limit: 1 }), {
+      telemetry,
+      message: 'Cannot read the tags of a repository',
+    });
+    const digest = stored?.[0]?.record.digest;
+    if (digest === undefined) return listed;
+    return decided(origin.headManifest(repository, { kind: 'digest', digest }), isManifest);
   }
 
   /** A blob is known by its size alone, which a manifest says. */
@@ -288,6 +298,10 @@ export class RepositoryVisibilities {
 interface Probe {
   readonly origin: Origin;
   readonly wanted: VisibilityQuestion['wanted'];
+}
+
+function isManifest({ mediaType }: OriginManifestHead): boolean {
+  return isManifestType(mediaType);
 }
 
 /** What an upstream says to a client without a credential. An upstream may hide what it refuses as absent. */
