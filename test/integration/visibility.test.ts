@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { buildImage, type Content, platformOf } from '../support/image.ts';
 import { basic, htpasswdOf } from '../support/logins.ts';
@@ -166,6 +167,28 @@ describe('while time goes on', () => {
     );
     assert.equal(gets.length, 1, upstream.journal());
   });
+
+  for (const status of [200, 401, 429, 500]) {
+    test(`clients that leave while an upstream decides cost one question, and the next client is served (${status})`, async (t) => {
+      await start(t, () => ({ cache: {} }));
+      const gate = upstream.hold({ kind: 'manifest', method: 'HEAD' });
+      const sockets = Array.from({ length: 50 }, () => {
+        const { hostname, port } = new URL(mirror.url);
+        const socket = connect(Number(port), hostname);
+        socket.on('error', () => {});
+        socket.write(`GET /v2/hub/${OPEN}/manifests/latest HTTP/1.1\r\nHost: ${mirror.host}\r\n\r\n`);
+        return socket;
+      });
+      await gate.arrived();
+      for (const socket of sockets) socket.destroy();
+      if (status !== 200) upstream.fault({ kind: 'manifest', method: 'HEAD' }, { status, times: 1 });
+      gate.open();
+      const { status: next } = await manifest(OPEN);
+      assert.ok(next === 200 || (status !== 200 && next === (status === 500 ? 503 : status)), `${next}`);
+      const heads = upstream.count({ kind: 'manifest', method: 'HEAD' });
+      assert.ok(heads <= 4, upstream.journal());
+    });
+  }
 
   test('private: true opens what the credential reads to every client, without a probe', async (t) => {
     await start(t, () => ({ access: { rules: [{ ...RULES[0], private: true }] } }));
