@@ -28,6 +28,9 @@ export {
 } from './directory/index.ts';
 export {
   type BlobRecord,
+  type HoldEntry,
+  MAX_HOLDS,
+  MAX_TAG_MOVES,
   MAX_URLS_PER_BLOB,
   type MemberRecord,
   MemoryMetadataStore,
@@ -38,6 +41,8 @@ export {
   type PublicRecord,
   type ReadBlobRecord,
   type TagEntry,
+  type TagHold,
+  type TagMove,
   type TagRecord,
   type UrlEntry,
   type UrlName,

@@ -3,10 +3,14 @@ import { describe, type TestContext, test } from 'node:test';
 import { type Digest, digestOf, type Repository } from '../../src/oci/index.ts';
 import {
   type BlobRecord,
+  MAX_HOLDS,
+  MAX_TAG_MOVES,
   MAX_URLS_PER_BLOB,
   type MemberRecord,
   type MetadataStore,
   type TagEntry,
+  type TagHold,
+  type TagMove,
   type TagRecord,
   type UrlEntry,
   type UrlName,
@@ -131,6 +135,75 @@ export function metadataStoreSuite(name: string, make: MakeMetadataStore): void 
       };
       await store.putTag(NGINX, 'latest', moved);
       assert.deepEqual(await store.getTag(NGINX, 'latest'), moved);
+    });
+
+    test('remembers where a tag pointed, newest first, and what has not moved once', async (t) => {
+      const store = await make(t);
+      assert.deepEqual(await store.listMoves(NGINX, 'latest'), []);
+      await store.putTag(NGINX, 'latest', tagRecord(1));
+      await store.putTag(NGINX, 'latest', { ...tagRecord(1), checkedAt: 9, upstream: 'another' });
+      await store.putTag(NGINX, 'latest', { ...tagRecord(2), visibility: 'private' });
+      await store.putTag(NGINX, 'latest', { ...tagRecord(1), checkedAt: 12 });
+      const moves = [{ ...moveOf(1), seenAt: 12 }, { ...moveOf(2), visibility: 'private' }, moveOf(1)];
+      assert.deepEqual(await store.listMoves(NGINX, 'latest'), moves);
+      for (const other of OTHERS) {
+        await store.putTag(other, 'latest', tagRecord(3));
+        assert.deepEqual(await store.listMoves(other, 'latest'), [moveOf(3)]);
+      }
+      assert.deepEqual(await store.listMoves(NGINX, 'latest'), moves);
+      assert.deepEqual(await store.listMoves(NGINX, 'Latest'), []);
+    });
+
+    test('keeps so many moves of a tag, and forgets the oldest', async (t) => {
+      const store = await make(t);
+      await store.putTag(NGINX, 'other', tagRecord(1));
+      for (let n = 1; n <= MAX_TAG_MOVES + 3; n += 1) await store.putTag(NGINX, 'latest', tagRecord(n));
+      const moves = await store.listMoves(NGINX, 'latest');
+      assert.equal(moves.length, MAX_TAG_MOVES);
+      assert.deepEqual(moves[0], moveOf(MAX_TAG_MOVES + 3));
+      assert.deepEqual(moves.at(-1), moveOf(4));
+      assert.deepEqual(await store.listMoves(NGINX, 'other'), [moveOf(1)]);
+    });
+
+    test('forgets the moves of a tag with the tag, and no others', async (t) => {
+      const store = await make(t);
+      for (const n of [1, 2]) for (const tag of ['a', 'b']) await store.putTag(NGINX, tag, tagRecord(n));
+      for (const other of OTHERS) await store.putTag(other, 'a', tagRecord(1));
+      await store.deleteTag(NGINX, 'a');
+      assert.deepEqual(await store.listMoves(NGINX, 'a'), []);
+      assert.equal((await store.listMoves(NGINX, 'b')).length, 2);
+      for (const other of OTHERS) assert.equal((await store.listMoves(other, 'a')).length, 1);
+      await store.putTag(NGINX, 'a', tagRecord(2));
+      assert.deepEqual(await store.listMoves(NGINX, 'a'), [moveOf(2)]);
+    });
+
+    test('gives holds back as they were put, in one order, and replaces them whole', async (t) => {
+      const store = await make(t);
+      assert.deepEqual(await store.listHolds(), []);
+      assert.equal(await store.deleteHold(NGINX, 'latest'), false);
+      const entries = [...OTHERS, NGINX].map((repository, n) => ({ repository, tag: 'latest', hold: holdOf(n) }));
+      for (const { repository, tag, hold } of entries) {
+        assert.equal(await store.putHold(repository, tag, holdOf(9)), true);
+        assert.equal(await store.putHold(repository, tag, hold), true);
+      }
+      const listed = await store.listHolds();
+      const inOrder = (list: readonly unknown[]) => list.map((each) => JSON.stringify(each)).toSorted();
+      assert.deepEqual(inOrder(listed), inOrder(entries));
+      assert.deepEqual(await store.listHolds(), listed);
+      // A hold outlives the record of its tag.
+      await store.putTag(NGINX, 'latest', tagRecord(1));
+      await store.deleteTag(NGINX, 'latest');
+      assert.equal(await store.deleteHold(NGINX, 'latest'), true);
+      assert.equal((await store.listHolds()).length, OTHERS.length);
+    });
+
+    test('holds so many tags at once', async (t) => {
+      const store = await make(t);
+      for (let n = 0; n < MAX_HOLDS; n += 1) assert.equal(await store.putHold(NGINX, `${n}`, holdOf(n)), true);
+      assert.equal(await store.putHold(NGINX, 'one-more', holdOf(1)), false);
+      assert.equal(await store.putHold(NGINX, '7', holdOf(2)), true);
+      await store.deleteHold(NGINX, '7');
+      assert.equal(await store.putHold(NGINX, 'one-more', holdOf(1)), true);
     });
 
     test('tells tags apart by registry, repository, name and case', async (t) => {
@@ -446,6 +519,17 @@ export function tagRecord(number: number): TagRecord {
     upstream: 'https://registry-1.docker.io',
     visibility: 'public',
   };
+}
+
+/** The move to {@link tagRecord}. */
+function moveOf(number: number): TagMove {
+  const { checkedAt: seenAt, ...pointed } = tagRecord(number);
+  return { ...pointed, seenAt };
+}
+
+function holdOf(number: number): TagHold {
+  const { checkedAt: heldAt, ...pointed } = tagRecord(number);
+  return { ...pointed, heldAt, until: number % 2 === 0 ? undefined : heldAt + 1, reason: `it's "${number}"` };
 }
 
 export function urlRecord(number: number): UrlRecord {

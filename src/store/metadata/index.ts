@@ -1,5 +1,5 @@
 /**
- * The metadata database: tags, repository blobs, blob rows, URL records, and its backups.
+ * The metadata database: tags, their moves and holds, repository blobs, blob rows, URL records, and its backups.
  *
  * Each operation is a whole; it never offers a transaction. It never opens a blob file.
  */
@@ -7,6 +7,9 @@
 export { MemoryMetadataStore } from './memory.ts';
 export {
   type BlobRecord,
+  type HoldEntry,
+  MAX_HOLDS,
+  MAX_TAG_MOVES,
   MAX_URLS_PER_BLOB,
   type MemberRecord,
   type MetadataStore,
@@ -14,6 +17,8 @@ export {
   type PublicRecord,
   type ReadBlobRecord,
   type TagEntry,
+  type TagHold,
+  type TagMove,
   type TagRecord,
   type UrlEntry,
   type UrlName,

@@ -3,9 +3,12 @@ import type { Digest, Repository } from '../../oci/index.ts';
 import {
   type BlobRecord,
   type Footprint,
+  type HoldEntry,
   type LastRead,
   type ListTagsOptions,
   type ListUrlsOptions,
+  MAX_HOLDS,
+  MAX_TAG_MOVES,
   MAX_URLS_PER_BLOB,
   type MemberRecord,
   type MetadataStore,
@@ -14,6 +17,8 @@ import {
   type PublicRecord,
   type ReadBlobRecord,
   type TagEntry,
+  type TagHold,
+  type TagMove,
   type TagRecord,
   type UrlEntry,
   type UrlName,
@@ -23,6 +28,8 @@ import {
 /** A {@link MetadataStore} in memory: for tests, and for `cache: off`. */
 export class MemoryMetadataStore implements MetadataStore {
   readonly #tags: Lru<TagEntry>;
+  readonly #moves: Lru<readonly TagMove[]>;
+  readonly #holds = new Map<string, HoldEntry>();
   readonly #members: Lru<{ readonly repository: Repository; readonly record: MemberRecord }>;
   readonly #public: Lru<PublicRecord>;
   readonly #urls: Lru<UrlEntry>;
@@ -34,6 +41,7 @@ export class MemoryMetadataStore implements MetadataStore {
    */
   constructor({ limit = 100_000 }: { readonly limit?: number } = {}) {
     this.#tags = new Lru({ maxWeight: limit });
+    this.#moves = new Lru({ maxWeight: limit });
     this.#members = new Lru({ maxWeight: limit });
     this.#public = new Lru({ maxWeight: limit });
     this.#urls = new Lru({ maxWeight: limit });
@@ -44,11 +52,36 @@ export class MemoryMetadataStore implements MetadataStore {
   }
 
   async putTag(repository: Repository, tag: string, record: TagRecord): Promise<void> {
-    this.#tags.set(keyIn(repository, tag), { repository, tag, record: { ...record } });
+    const key = keyIn(repository, tag);
+    this.#tags.set(key, { repository, tag, record: { ...record } });
+    const moves = this.#moves.get(key) ?? [];
+    if (moves[0]?.digest === record.digest) return;
+    const { checkedAt: seenAt, ...pointed } = record;
+    this.#moves.set(key, [{ ...pointed, seenAt }, ...moves].slice(0, MAX_TAG_MOVES));
   }
 
   async deleteTag(repository: Repository, tag: string): Promise<boolean> {
+    this.#moves.delete(keyIn(repository, tag));
     return this.#tags.delete(keyIn(repository, tag));
+  }
+
+  async listMoves(repository: Repository, tag: string): Promise<readonly TagMove[]> {
+    return this.#moves.get(keyIn(repository, tag)) ?? [];
+  }
+
+  async putHold(repository: Repository, tag: string, hold: TagHold): Promise<boolean> {
+    const key = keyIn(repository, tag);
+    if (!this.#holds.has(key) && this.#holds.size >= MAX_HOLDS) return false;
+    this.#holds.set(key, { repository, tag, hold: { ...hold } });
+    return true;
+  }
+
+  async deleteHold(repository: Repository, tag: string): Promise<boolean> {
+    return this.#holds.delete(keyIn(repository, tag));
+  }
+
+  async listHolds(): Promise<readonly HoldEntry[]> {
+    return [...this.#holds].sort(byKey).map(([, entry]) => entry);
   }
 
   async listTags({ repository, after, limit }: ListTagsOptions): Promise<readonly TagEntry[]> {

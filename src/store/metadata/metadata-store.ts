@@ -6,11 +6,24 @@ import type { Digest, Repository, Visibility } from '../../oci/index.ts';
  */
 export interface MetadataStore {
   getTag(repository: Repository, tag: string): Promise<TagRecord | undefined>;
-  /** Adds or replaces. */
+  /**
+   * Adds or replaces. Where the digest is another than the last one, the move is recorded with it: both, or neither. Beyond
+   * {@link MAX_TAG_MOVES} moves of a tag, the oldest is deleted.
+   */
   putTag(repository: Repository, tag: string, record: TagRecord): Promise<void>;
+  /** Deletes its moves too, and no hold. */
   deleteTag(repository: Repository, tag: string): Promise<boolean>;
   /** At most `limit` tags after `after`, in a stable order. */
   listTags(options: ListTagsOptions): Promise<readonly TagEntry[]>;
+
+  /** Where a tag pointed, newest first: the first one is where it points now. Empty for a tag without a record. */
+  listMoves(repository: Repository, tag: string): Promise<readonly TagMove[]>;
+
+  /** Adds or replaces; false where {@link MAX_HOLDS} other tags are held, and nothing was recorded. */
+  putHold(repository: Repository, tag: string, hold: TagHold): Promise<boolean>;
+  deleteHold(repository: Repository, tag: string): Promise<boolean>;
+  /** Every hold, in a stable order; also those whose end has passed. */
+  listHolds(): Promise<readonly HoldEntry[]>;
 
   /**
    * The record that a digest belongs to a repository; undefined where there is none.
@@ -82,7 +95,7 @@ export interface MetadataStore {
   /** What the disk holds besides the bytes of the blobs. */
   footprint(): Promise<Footprint>;
   /**
-   * From now on, adds no row of a tag, a member or a URL while such rows take so many bytes; rows that exist are still
+   * From now on, adds no row of a tag, a move, a member or a URL while such rows take so many bytes; rows that exist are still
    * replaced. The record is then lost, and costs a question to the upstream. @default no limit
    */
   limitRows(bytes: number): Promise<void>;
@@ -108,7 +121,7 @@ export interface NotedMember {
 export interface Footprint {
   /** The rest of the last block of each blob's file; the files of the database, of its log, its backup and the observed requests. */
   readonly overhead: number;
-  /** About what the rows of tags, members and URLs take. */
+  /** About what the rows of tags, their moves, members and URLs take. */
   readonly rowBytes: number;
 }
 
@@ -187,6 +200,33 @@ export interface TagRecord {
   readonly upstream: string;
   readonly visibility: Visibility;
 }
+
+/** One place where a tag pointed. */
+export interface TagMove extends Omit<TagRecord, 'checkedAt'> {
+  /** When this server first saw the tag point there; milliseconds since the epoch. */
+  readonly seenAt: number;
+}
+
+/** A tag that is kept at a digest, whatever its upstream says. */
+export interface TagHold extends Omit<TagRecord, 'checkedAt'> {
+  /** When it was held; milliseconds since the epoch. */
+  readonly heldAt: number;
+  /** When it ends by itself, milliseconds since the epoch; undefined: when it is released. */
+  readonly until: number | undefined;
+  /** Why; may be empty. */
+  readonly reason: string;
+}
+
+/** A held tag. */
+export interface HoldEntry extends TagName {
+  readonly hold: TagHold;
+}
+
+/** The most moves that are kept of a tag: of one that moves each night, those of three months. */
+export const MAX_TAG_MOVES = 100;
+
+/** The most tags held at once: every one is looked up in memory, by each request for a tag. */
+export const MAX_HOLDS = 1000;
 
 export interface MemberRecord {
   readonly digest: Digest;

@@ -42,6 +42,10 @@ class RecoveringMetadataStore implements MetadataStore {
   readonly putTag = this.#recovering('putTag');
   readonly deleteTag = this.#recovering('deleteTag');
   readonly listTags = this.#recovering('listTags');
+  readonly listMoves = this.#recovering('listMoves');
+  readonly putHold = this.#recovering('putHold');
+  readonly deleteHold = this.#recovering('deleteHold');
+  readonly listHolds = this.#recovering('listHolds');
   readonly getMember = this.#recovering('getMember');
   readonly putMembers = this.#recovering('putMembers');
   readonly deleteMember = this.#recovering('deleteMember');

@@ -177,6 +177,53 @@ export const MIGRATIONS: readonly string[] = [
     DELETE FROM public_repositories WHERE registry = old.registry AND repository = old.repository;
   END;
   `,
+  `
+  -- Where each tag pointed, in the order in which this server saw it move. The move with the highest number is where it points.
+  CREATE TABLE tag_moves (
+    registry TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    seen_at INTEGER NOT NULL,
+    upstream TEXT NOT NULL,
+    visibility TEXT NOT NULL CHECK (visibility IN ('public', 'private')),
+    PRIMARY KEY (registry, repository, tag, number)
+  ) STRICT, WITHOUT ROWID;
+
+  -- Tags that an operator keeps at a digest, whatever their upstreams say.
+  CREATE TABLE tag_holds (
+    registry TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    upstream TEXT NOT NULL,
+    visibility TEXT NOT NULL CHECK (visibility IN ('public', 'private')),
+    held_at INTEGER NOT NULL,
+    until INTEGER,  -- NULL: until it is released
+    reason TEXT NOT NULL,
+    PRIMARY KEY (registry, repository, tag)
+  ) STRICT, WITHOUT ROWID;
+
+  -- row_bytes covers the moves too. The holds are few: their number is limited.
+  CREATE TRIGGER tag_moves_inserted AFTER INSERT ON tag_moves BEGIN
+    UPDATE totals SET row_bytes = row_bytes + length(new.registry) + length(new.repository) + length(new.tag)
+      + length(new.media_type) + length(new.upstream) + 120;
+  END;
+  CREATE TRIGGER tag_moves_deleted AFTER DELETE ON tag_moves BEGIN
+    UPDATE totals SET row_bytes = row_bytes - length(old.registry) - length(old.repository) - length(old.tag)
+      - length(old.media_type) - length(old.upstream) - 120;
+  END;
+  CREATE TRIGGER tags_deleted_from_moves AFTER DELETE ON tags BEGIN
+    DELETE FROM tag_moves WHERE registry = old.registry AND repository = old.repository AND tag = old.tag;
+  END;
+  INSERT INTO tag_moves
+    SELECT registry, repository, tag, 1, digest, media_type, size, checked_at, upstream, visibility FROM tags;
+  `,
 ];
 
 /**
@@ -195,6 +242,24 @@ export const STATEMENTS = {
     WHERE (registry, repository, tag) > (?, ?, ?) ORDER BY registry, repository, tag LIMIT ?`,
   listTagsOf: `SELECT registry, repository, tag, digest, media_type, size, checked_at, upstream, visibility FROM tags
     WHERE registry = ? AND repository = ? AND tag > ? ORDER BY tag LIMIT ?`,
+  lastMove: `SELECT number, digest FROM tag_moves WHERE registry = ? AND repository = ? AND tag = ?
+    ORDER BY number DESC LIMIT 1`,
+  putMove: `INSERT INTO tag_moves (registry, repository, tag, number, digest, media_type, size, seen_at, upstream, visibility)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  trimMoves: 'DELETE FROM tag_moves WHERE registry = ? AND repository = ? AND tag = ? AND number <= ?',
+  listMoves: `SELECT digest, media_type, size, seen_at, upstream, visibility FROM tag_moves
+    WHERE registry = ? AND repository = ? AND tag = ? ORDER BY number DESC`,
+  getHold: 'SELECT digest FROM tag_holds WHERE registry = ? AND repository = ? AND tag = ?',
+  countHolds: 'SELECT count(*) AS holds FROM tag_holds',
+  putHold: `INSERT INTO tag_holds
+      (registry, repository, tag, digest, media_type, size, upstream, visibility, held_at, until, reason)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET digest = excluded.digest, media_type = excluded.media_type, size = excluded.size,
+      upstream = excluded.upstream, visibility = excluded.visibility, held_at = excluded.held_at, until = excluded.until,
+      reason = excluded.reason`,
+  deleteHold: 'DELETE FROM tag_holds WHERE registry = ? AND repository = ? AND tag = ?',
+  listHolds: `SELECT registry, repository, tag, digest, media_type, size, upstream, visibility, held_at, until, reason
+    FROM tag_holds ORDER BY registry, repository, tag`,
   getMember: `SELECT digest, kind, media_type, size, visibility, transient FROM members
     WHERE registry = ? AND repository = ? AND digest = ?`,
   putMember: `INSERT INTO members (registry, repository, digest, kind, media_type, size, visibility, transient, noted_at)

@@ -12,9 +12,12 @@ import { sizesOf } from './files.ts';
 import {
   type BlobRecord,
   type Footprint,
+  type HoldEntry,
   type LastRead,
   type ListTagsOptions,
   type ListUrlsOptions,
+  MAX_HOLDS,
+  MAX_TAG_MOVES,
   MAX_URLS_PER_BLOB,
   type MemberRecord,
   type MetadataStore,
@@ -23,6 +26,8 @@ import {
   type PublicRecord,
   type ReadBlobRecord,
   type TagEntry,
+  type TagHold,
+  type TagMove,
   type TagRecord,
   type UrlEntry,
   type UrlName,
@@ -120,9 +125,21 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   async putTag({ registry, repository }: Repository, tag: string, record: TagRecord): Promise<void> {
-    if (!this.#mayAdd() && this.#row('getTag', registry, repository, tag) === undefined) return;
+    const mayAdd = this.#mayAdd();
+    if (!mayAdd && this.#row('getTag', registry, repository, tag) === undefined) return;
     const { digest, mediaType, size, checkedAt, upstream, visibility } = record;
-    this.#change('putTag', registry, repository, tag, digest, mediaType, size, checkedAt, upstream, visibility);
+    const put = (): void => {
+      this.#change('putTag', registry, repository, tag, digest, mediaType, size, checkedAt, upstream, visibility);
+    };
+    const last = this.#row('lastMove', registry, repository, tag);
+    if (!mayAdd || last?.['digest'] === digest) return put();
+    const number = Number(last?.['number'] ?? 0) + 1;
+    const move = [number, digest, mediaType, size, checkedAt, upstream, visibility];
+    this.#transact(() => {
+      put();
+      this.#change('putMove', registry, repository, tag, ...move);
+      this.#change('trimMoves', registry, repository, tag, number - MAX_TAG_MOVES);
+    });
   }
 
   async deleteTag({ registry, repository }: Repository, tag: string): Promise<boolean> {
@@ -136,6 +153,38 @@ export class SqliteMetadataStore implements MetadataStore {
       repository: repositoryOf(row),
       tag: row['tag'] as string,
       record: this.#tagRecord(row),
+    }));
+  }
+
+  async listMoves({ registry, repository }: Repository, tag: string): Promise<readonly TagMove[]> {
+    return this.#rows('listMoves', registry, repository, tag).map((row) => ({
+      ...this.#pointed(row),
+      seenAt: row['seen_at'] as number,
+    }));
+  }
+
+  async putHold({ registry, repository }: Repository, tag: string, hold: TagHold): Promise<boolean> {
+    const isNew = this.#row('getHold', registry, repository, tag) === undefined;
+    if (isNew && Number(this.#row('countHolds')?.['holds']) >= MAX_HOLDS) return false;
+    const { digest, mediaType, size, upstream, visibility, heldAt, until, reason } = hold;
+    const row = [digest, mediaType, size, upstream, visibility, heldAt, until ?? null, reason];
+    return this.#change('putHold', registry, repository, tag, ...row);
+  }
+
+  async deleteHold({ registry, repository }: Repository, tag: string): Promise<boolean> {
+    return this.#change('deleteHold', registry, repository, tag);
+  }
+
+  async listHolds(): Promise<readonly HoldEntry[]> {
+    return this.#rows('listHolds').map((row) => ({
+      repository: repositoryOf(row),
+      tag: row['tag'] as string,
+      hold: {
+        ...this.#pointed(row),
+        heldAt: row['held_at'] as number,
+        until: (row['until'] as number | null) ?? undefined,
+        reason: row['reason'] as string,
+      },
     }));
   }
 
@@ -368,11 +417,15 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   #tagRecord(row: Row): TagRecord {
+    return { ...this.#pointed(row), checkedAt: row['checked_at'] as number };
+  }
+
+  /** Where a tag points or pointed. */
+  #pointed(row: Row): Omit<TagRecord, 'checkedAt'> {
     return {
       digest: this.#digest(row),
       mediaType: row['media_type'] as string,
       size: row['size'] as number,
-      checkedAt: row['checked_at'] as number,
       upstream: row['upstream'] as string,
       visibility: row['visibility'] as Visibility,
     };
