@@ -6,6 +6,7 @@
  */
 export { type AccountContext, type AccountRules, type TokensAnswer, type UsersAnswer } from './account-operations.ts';
 export { ControlError, callControl } from './client.ts';
+export type { HeldTag, HistoryAnswer, RollbackAnswer, UnholdAnswer } from './history-operations.ts';
 export { faultOfInput, type Operation } from './operation.ts';
 export {
   type GcAnswer,

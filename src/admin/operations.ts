@@ -1,16 +1,16 @@
 import { z } from 'zod';
 import type { PullThrough, Scrub, Selection, TagRefreshOptions, UrlSelection } from '../cache/index.ts';
-import type { Repository } from '../oci/index.ts';
 import { type Catalogue, parseImagePattern } from '../routing/index.ts';
 import type { MetadataStore } from '../store/index.ts';
 import { ACCOUNT_OPERATIONS, type AccountContext } from './account-operations.ts';
+import { HISTORY_OPERATIONS, heldTag, holdOf, imageOf } from './history-operations.ts';
 import type { Operation } from './operation.ts';
 import { type ServerStatus, serverStatus } from './status.ts';
 import { type SuggestContext, suggest } from './suggest.ts';
 
 /** What the operations of a running server act on. */
 export interface OperationContext extends Pick<TagRefreshOptions, 'originFor'>, AccountContext, SuggestContext {
-  readonly cache: Pick<PullThrough, 'collect' | 'purge' | 'refresh' | 'scrub'>;
+  readonly cache: Pick<PullThrough, 'collect' | 'history' | 'purge' | 'refresh' | 'rollback' | 'scrub' | 'unhold'>;
   /** The registries of the current generation. */
   readonly catalogue: Catalogue;
   readonly metadata: MetadataStore;
@@ -133,6 +133,11 @@ const purgeAnswer = z.object({
   patterns: texts.describe('The patterns, completed: `nginx` is `docker.io/library/nginx`.'),
   tags: z.array(z.object({ image: z.string(), digest: z.string() })).readonly(),
   tagCount: z.number(),
+  held: z
+    .array(heldTag)
+    .readonly()
+    .optional()
+    .describe('Held tags that were selected. They and what they hold stay. Older servers leave it out.'),
   members: z.number().describe('Digests that no longer belong to a repository.'),
   urls: z.number().optional().describe('Answers of mirrored sites. Older servers leave it out.'),
   blobs: z.number(),
@@ -149,11 +154,12 @@ const purge: Operation<z.infer<typeof purgeInput>, PurgeAnswer, CacheContext<'pu
   answer: purgeAnswer,
   async handle({ patterns, dryRun }, { cache, catalogue }) {
     const selections = patterns.map((pattern) => parseUrlPattern(pattern) ?? parseImagePattern(catalogue, pattern));
-    const { tags, ...sums } = await cache.purge(selections, { dryRun });
+    const { tags, held, ...sums } = await cache.purge(selections, { dryRun });
     return {
       ...sums,
       patterns: textsOf(selections),
       tags: tags.map((each) => ({ image: imageOf(each), digest: each.digest })),
+      held: held.map((each) => ({ image: imageOf(each), ...holdOf(each.hold) })),
     };
   },
 };
@@ -253,7 +259,18 @@ const scrubLook: Operation<object, ScrubProgress | null, ScrubContext> = {
 };
 
 /** Every operation of a running server. */
-export const OPERATIONS = { status, reload, gc, purge, refresh, scrub, scrubLook, suggest, ...ACCOUNT_OPERATIONS };
+export const OPERATIONS = {
+  status,
+  reload,
+  gc,
+  purge,
+  refresh,
+  scrub,
+  scrubLook,
+  suggest,
+  ...HISTORY_OPERATIONS,
+  ...ACCOUNT_OPERATIONS,
+};
 
 const URL_PATTERN = /^mirror:([^/]+)(\/.*)?$/s;
 
@@ -265,8 +282,4 @@ function parseUrlPattern(text: string): (UrlSelection & { readonly text: string 
 
 function textsOf(selections: readonly ((Selection | UrlSelection) & { readonly text: string })[]): readonly string[] {
   return selections.map(({ text }) => text);
-}
-
-function imageOf({ repository, tag }: { readonly repository: Repository; readonly tag: string }): string {
-  return `${repository.registry}/${repository.repository}:${tag}`;
 }

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Ingest, PullThrough } from '../cache/index.ts';
 import { type Config, type ConfigProblem, formatProblem } from '../config/index.ts';
 import type { Admission, ListenerAddress } from '../server/index.ts';
+import { heldTag, holdOf, imageOf } from './history-operations.ts';
 
 const upstreamStatus = z.object({
   registry: z.string(),
@@ -105,6 +106,11 @@ export const serverStatus = z.object({
     .readonly()
     .exactOptional()
     .describe('The certificates of the listeners. Older servers leave it out.'),
+  held: z
+    .array(heldTag)
+    .readonly()
+    .exactOptional()
+    .describe('The tags that are held at a digest. Older servers leave it out.'),
   transfers: z.array(transferStatus).readonly(),
   upstreams: z
     .array(upstreamStatus)
@@ -121,7 +127,7 @@ export interface StatusParts {
   readonly source: string;
   readonly notes: readonly ConfigProblem[];
   readonly admission: Pick<Admission, 'inflight' | 'waiting' | 'overloaded'>;
-  readonly cache: Pick<PullThrough, 'totals' | 'pause' | 'transfers'>;
+  readonly cache: Pick<PullThrough, 'totals' | 'pause' | 'transfers' | 'holds'>;
   readonly upstreams: readonly UpstreamStatus[];
   readonly listeners: readonly ListenerAddress[];
   readonly certificates: readonly CertificateStatus[];
@@ -159,6 +165,7 @@ export async function describeServer(parts: StatusParts): Promise<ServerStatus> 
       overloaded: admission.overloaded,
     },
     certificates,
+    held: (await cache.holds()).map((each) => ({ image: imageOf(each), ...holdOf(each.hold) })),
     transfers: [...cache.transfers].map(describeTransfer),
     upstreams,
   };

@@ -16,9 +16,19 @@ export {
   purge,
 } from './eviction/index.ts';
 export { Scrub, Verification } from './integrity/index.ts';
-export type { Selection, UrlSelection } from './metadata/index.ts';
+export { type Selection, type TagHistory, TagHolds, tagHistory, type UrlSelection } from './metadata/index.ts';
 export { PullThrough, type PullThroughOptions } from './pull-through.ts';
-export type { BlobAnswer, BlobRequest, ManifestAnswer, Refreshed, TagRefreshOptions } from './registry/index.ts';
+export {
+  type BlobAnswer,
+  type BlobRequest,
+  isManifestStored,
+  type ManifestAnswer,
+  type Refreshed,
+  type RollbackRequest,
+  type RolledBack,
+  rollback,
+  type TagRefreshOptions,
+} from './registry/index.ts';
 export type { Ingest } from './transfer/index.ts';
 export {
   evaluateConditions,

@@ -8,7 +8,7 @@ import {
   type Reference,
   type Repository,
 } from '../oci/index.ts';
-import type { BlobStore, MetadataStore } from '../store/index.ts';
+import type { BlobStore, HoldEntry, MetadataStore, TagHold } from '../store/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import {
   CacheCapacity,
@@ -23,8 +23,16 @@ import {
   retentionRule,
 } from './eviction/index.ts';
 import { isReconciliationDue, reconcile, Scrub, Verification } from './integrity/index.ts';
-import type { Selection, UrlSelection } from './metadata/index.ts';
-import { ReadTimes, RepositoryBlobs, TagRecords } from './metadata/index.ts';
+import {
+  ReadTimes,
+  RepositoryBlobs,
+  type Selection,
+  type TagHistory,
+  TagHolds,
+  TagRecords,
+  tagHistory,
+  type UrlSelection,
+} from './metadata/index.ts';
 import { type CachePolicy, type CompiledPolicy, compilePolicy } from './policy.ts';
 import {
   type BlobAnswer,
@@ -35,7 +43,10 @@ import {
   type ManifestRequest,
   Manifests,
   type Refreshed,
+  type RollbackRequest,
+  type RolledBack,
   refresh,
+  rollback,
   type TagRefreshOptions,
   Tags,
 } from './registry/index.ts';
@@ -80,6 +91,7 @@ export class PullThrough {
   readonly #verification: Verification;
   readonly #repositoryBlobs: RepositoryBlobs;
   readonly #tagRecords: TagRecords;
+  readonly #holds: TagHolds;
   readonly #tags: Tags;
   readonly #negativeCache: NegativeCache;
   readonly #inUse = new InUse();
@@ -102,6 +114,7 @@ export class PullThrough {
     const repositoryBlobs = new RepositoryBlobs(metadata, telemetry);
     const readTimes = new ReadTimes(metadata, telemetry);
     const tagRecords = new TagRecords(metadata, telemetry);
+    const holds = new TagHolds({ metadata, telemetry, now });
     const negativeCache = new NegativeCache({ notFoundFor: () => policy().notFoundFor, now });
     const verification = new Verification({
       store,
@@ -117,7 +130,7 @@ export class PullThrough {
       limits: policy,
       disk: options.disk,
       transfers: () => this.transfers,
-      retained: () => retainedDigests({ metadata, store, isRetained: retentionRule({ ...policy(), now }) }),
+      retained: () => retainedDigests({ metadata, store, isRetained: retentionRule({ ...policy(), now }), now: now() }),
       isInUse: (digest) => this.#inUse.has(digest),
       onEvict: (digest) => this.#manifests.lost(digest),
       onTrim: () => this.#forgetRows(),
@@ -129,12 +142,13 @@ export class PullThrough {
     this.#verification = verification;
     this.#repositoryBlobs = repositoryBlobs;
     this.#tagRecords = tagRecords;
+    this.#holds = holds;
     this.#negativeCache = negativeCache;
     this.#capacity = capacity;
     this.#blobs = new Blobs(shared);
     this.urls = new UrlCache({ ...shared, inUse: this.#inUse, now });
     this.#manifests = new Manifests({ ...shared, negativeCache, memory: manifestsInMemory });
-    this.#tags = new Tags({ ...shared, manifests: this.#manifests, tagRecords, negativeCache, now });
+    this.#tags = new Tags({ ...shared, manifests: this.#manifests, tagRecords, holds, negativeCache, now });
     this.visibilities = new RepositoryVisibilities({
       metadata,
       telemetry,
@@ -147,7 +161,10 @@ export class PullThrough {
     this.#subscriptions = [
       telemetry.on('ingest.started', look),
       telemetry.on('ingest.finished', look),
-      telemetry.on('names.recovered', () => this.reconcile()),
+      telemetry.on('names.recovered', () => {
+        void holds.restore();
+        this.reconcile();
+      }),
       telemetry.on('blob.rotten', ({ digest }) => this.#manifests.lost(digest)),
     ];
     // A failed write or removal may have left a file without a row. It may be the last event before the server stops.
@@ -247,7 +264,7 @@ export class PullThrough {
   async purge(selections: readonly (Selection | UrlSelection)[], options: PurgeOptions = {}): Promise<Purged> {
     const { store, metadata } = this.#options;
     const onForget = (digests: Iterable<Digest>): void => this.#forget(digests);
-    const purged = await purge(selections, { store, metadata, ...options, onForget });
+    const purged = await purge(selections, { store, metadata, now: this.#now(), ...options, onForget });
     this.#capacity.look(purged.blobs > 0 && !purged.dryRun);
     return purged;
   }
@@ -255,6 +272,46 @@ export class PullThrough {
   /** Asks where tags point to now, and fetches the manifests that moved. */
   refresh(selections: readonly Selection[], options: TagRefreshOptions): Promise<readonly Refreshed[]> {
     return refresh(selections, { metadata: this.#options.metadata, tags: this.#tags, ...options });
+  }
+
+  /** Where the selected tags pointed. `omitted`: tags that were left out of a long answer. */
+  history(selection: Selection): Promise<{ readonly tags: readonly TagHistory[]; readonly omitted: number }> {
+    const { metadata, store } = this.#options;
+    return tagHistory(selection, { metadata, store, now: this.#now() });
+  }
+
+  /**
+   * Holds a tag at a digest that it pointed to: its manifest is fetched from the upstream where it is not stored.
+   *
+   * Rejects with an `Error` for the operator, and with the failure of the upstream.
+   */
+  rollback(request: RollbackRequest, { originFor }: Pick<TagRefreshOptions, 'originFor'>): Promise<RolledBack> {
+    const { metadata, store } = this.#options;
+    const manifests = this.#manifests;
+    return rollback(request, {
+      metadata,
+      store,
+      holds: this.#holds,
+      now: this.#now(),
+      obtain: async (repository, move) => {
+        if (!this.#policy.keepsManifests) throw new Error('this server keeps no manifests, by `cache.tags: never`');
+        const { digest } = move;
+        const bytes = await manifests.local(digest);
+        if (bytes !== undefined) return manifests.note(repository, { ...move, bytes });
+        const origin = originFor(repository.registry);
+        await manifests.fetch(repository, { kind: 'digest', digest }, { origin, isTagged: true });
+      },
+    });
+  }
+
+  /** Ends the hold of a tag; undefined where it is not held. */
+  unhold(repository: Repository, tag: string): Promise<TagHold | undefined> {
+    return this.#holds.end(repository, tag);
+  }
+
+  /** The held tags. */
+  holds(): Promise<readonly HoldEntry[]> {
+    return this.#holds.list();
   }
 
   /**

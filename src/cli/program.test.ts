@@ -41,6 +41,9 @@ async function command(...argv: readonly string[]): Promise<Result> {
       scrub: (options) => Promise.resolve(result.asked.push(options) + 6),
       purge: (options) => Promise.resolve(result.asked.push(options) + 6),
       refresh: (options) => Promise.resolve(result.asked.push(options) + 6),
+      history: (options) => Promise.resolve(result.asked.push(options) + 6),
+      rollback: (options) => Promise.resolve(result.asked.push(options) + 6),
+      unhold: (options) => Promise.resolve(result.asked.push(options) + 6),
       check: (options) => Promise.resolve(result.asked.push(options) + 6),
       healthcheck: (options) => Promise.resolve(result.asked.push(options) + 6),
       doctor: (options) => Promise.resolve(result.asked.push(options) + 6),
@@ -155,6 +158,9 @@ describe('help', () => {
     ['gc', '--help'],
     ['purge', '--help'],
     ['refresh', '--help'],
+    ['history', '--help'],
+    ['rollback', '--help'],
+    ['unhold', '--help'],
     ['check', '--help'],
     ['healthcheck', '--help'],
   ]) {
@@ -227,6 +233,12 @@ describe('what is done with a cache', () => {
     ['purge --cache-dir /x nginx ghcr.io/**', { flags: { cacheDir: '/x' }, patterns: ['nginx', 'ghcr.io/**'] }],
     ['purge nginx:1 --dry-run', { flags: {}, dryRun: true, patterns: ['nginx:1'] }],
     ['refresh nginx --json', { flags: {}, json: true, patterns: ['nginx'] }],
+    ['history nginx:1 --json', { flags: {}, json: true, image: 'nginx:1' }],
+    [
+      'rollback nginx:1@sha256:ab --until 7d --reason broken',
+      { flags: {}, image: 'nginx:1@sha256:ab', until: '7d', reason: 'broken' },
+    ],
+    ['unhold nginx:1 --cache-dir /x', { flags: { cacheDir: '/x' }, image: 'nginx:1' }],
   ];
   for (const [line, expected] of rows) {
     test(`entrepot ${line}`, async () => {
@@ -240,6 +252,16 @@ describe('what is done with a cache', () => {
       const { code, err, asked } = await command(name);
       assert.deepEqual([code, asked], [2, []]);
       assert.match(err, /missing required argument 'pattern'/);
+    });
+  }
+
+  for (const name of ['history', 'rollback', 'unhold']) {
+    test(`entrepot ${name} takes one image`, async () => {
+      for (const argv of [[name], [name, 'a', 'b']]) {
+        const { code, err, asked } = await command(...argv);
+        assert.deepEqual([code, asked], [2, []]);
+        assert.match(err, /missing required argument 'image'|too many arguments/);
+      }
     });
   }
 });

@@ -142,8 +142,19 @@ export interface Events {
   'certificate.ordered': CertificateOrdered;
   /** A stored user or token was added, changed or removed. `owner`: the user whom a token acts for. */
   'account.changed': { readonly change: string; readonly name: string; readonly owner?: string | undefined };
+  /** A tag is kept at a digest from now on, `until` then (milliseconds since the epoch) or until an operator ends the hold. */
+  'tag.held': TagEvent & { readonly until: number | undefined; readonly reason: string };
+  /** A hold ended. `unhold`: an operator ended it. `expired`: its time has passed, and the tag was asked for. */
+  'tag.unheld': TagEvent & { readonly cause: 'unhold' | 'expired' };
   /** A problem for the operator that failed no request. */
   warning: { readonly message: string; readonly error?: unknown };
+}
+
+interface TagEvent {
+  readonly registry: string;
+  readonly repository: string;
+  readonly tag: string;
+  readonly digest: Digest;
 }
 
 /** What the rules of access said to a request. `would-deny`: no rule allows it, and audit mode let it through. */

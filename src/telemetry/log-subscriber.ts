@@ -53,6 +53,10 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
     ),
     telemetry.on('certificate.ordered', (event) => logOrder(log, event)),
     telemetry.on('account.changed', (event) => log.info('account.changed', { ...event })),
+    telemetry.on('tag.held', ({ until, ...event }) =>
+      log.info('tag.held', { ...event, until: until === undefined ? undefined : new Date(until).toISOString() }),
+    ),
+    telemetry.on('tag.unheld', (event) => log.info('tag.unheld', { ...event })),
     telemetry.on('upstream.health', (event) => logHealth(log, event)),
     telemetry.on('mitm.handshake', (event) => logHandshake(log, event)),
     telemetry.on('ingest.finished', (event) => {

@@ -27,7 +27,7 @@ export async function collectOffline(options: CollectOfflineOptions, how: Collec
     limits: () => options,
     disk,
     transfers: () => [],
-    retained: () => retainedDigests({ metadata, store, isRetained }),
+    retained: () => retainedDigests({ metadata, store, isRetained, now: Date.now() }),
     isInUse: () => false,
     prepare: () => Promise.resolve(),
   });

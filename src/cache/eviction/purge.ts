@@ -1,7 +1,8 @@
-import { keyOf } from '../../lib/index.ts';
+import { compileGlob, keyOf } from '../../lib/index.ts';
 import type { Digest, Repository } from '../../oci/index.ts';
 import {
   type BlobStore,
+  type HoldEntry,
   MAX_URLS_PER_BLOB,
   type MetadataStore,
   type TagEntry,
@@ -10,6 +11,7 @@ import {
 import { removeBlob } from '../integrity/index.ts';
 import {
   addTree,
+  isOver,
   PAGE,
   pages,
   type Selection,
@@ -23,6 +25,8 @@ export interface PurgeOptions {
   /** True: nothing is deleted. @default false */
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
+  /** Milliseconds since the epoch. @default the clock's */
+  readonly now?: number;
 }
 
 interface PurgeTools extends PurgeOptions {
@@ -38,6 +42,8 @@ export interface Purged {
   /** The tags, at most {@link MAX_LISTED} of them. */
   readonly tags: readonly { readonly repository: Repository; readonly tag: string; readonly digest: Digest }[];
   readonly tagCount: number;
+  /** Held tags that were selected, wholly or in part. What they hold was not removed, and their records stay. */
+  readonly held: readonly HoldEntry[];
   /** Digests that no longer belong to a repository they belonged to. */
   readonly members: number;
   /** Records of mirrored sites that were deleted. */
@@ -64,6 +70,8 @@ interface Tally {
    * blob.
    */
   readonly asIfForgotten: Set<string>;
+  /** Held tags that were selected, by their key. */
+  readonly held: Map<string, HoldEntry>;
   tagCount: number;
   members: number;
   urls: number;
@@ -75,35 +83,38 @@ interface Tally {
  * Deletes the records of images, tags, digests or URLs, and removes the blobs that then belong to no other.
  *
  * Records are deleted before bytes: a request that comes meanwhile finds either all of it or nothing, and then asks the
- * upstream. Readers with an open file and running transfers are not disturbed.
+ * upstream. Readers with an open file and running transfers are not disturbed. Held tags and what they hold stay.
  */
 export async function purge(selections: readonly (Selection | UrlSelection)[], tools: PurgeTools): Promise<Purged> {
-  const tally: Tally = { tags: [], asIfForgotten: new Set(), tagCount: 0, members: 0, urls: 0, blobs: 0, freed: 0 };
+  const counts = { tagCount: 0, members: 0, urls: 0, blobs: 0, freed: 0 };
+  const tally: Tally = { tags: [], asIfForgotten: new Set(), held: new Map(), ...counts };
+  const holds = await heldTrees(tools);
   for (const selection of selections) {
     if ('route' in selection) {
       for await (const page of selectUrls(selection, tools.metadata)) {
         tools.signal?.throwIfAborted();
-        await forgetUrls(page, { ...tools, tally });
-        await removeUnclaimed([...new Set(page.map(({ record }) => record.digest))], { ...tools, tally });
+        await forgetUrls(page, { ...tools, tally, holds });
+        await removeUnclaimed([...new Set(page.map(({ record }) => record.digest))], { ...tools, tally, holds });
       }
       continue;
     }
     for (const repository of await selectRepositories(selection, tools.metadata)) {
       tools.signal?.throwIfAborted();
-      await purgeFrom(repository, selection, { ...tools, tally });
+      await purgeFrom(repository, selection, { ...tools, tally, holds });
     }
     // A blob that belongs to no repository is reached by its digest alone.
     const { digest, repository } = selection;
     if (digest === undefined) continue;
     if (repository === undefined) {
-      await forgetUrls(await tools.metadata.urlsOf(digest, MAX_URLS_PER_BLOB), { ...tools, tally });
+      await forgetUrls(await tools.metadata.urlsOf(digest, MAX_URLS_PER_BLOB), { ...tools, tally, holds });
     }
-    await removeUnclaimed([digest], { ...tools, tally });
+    await removeUnclaimed([digest], { ...tools, tally, holds });
   }
   return {
     dryRun: tools.dryRun ?? false,
     tags: tally.tags.map(({ repository, tag, record }) => ({ repository, tag, digest: record.digest })),
     tagCount: tally.tagCount,
+    held: [...tally.held.values()],
     members: tally.members,
     urls: tally.urls,
     blobs: tally.blobs,
@@ -113,12 +124,53 @@ export async function purge(selections: readonly (Selection | UrlSelection)[], t
 
 interface Work extends PurgeTools {
   readonly tally: Tally;
+  readonly holds: readonly HeldTree[];
+}
+
+/** A held tag, and everything that its digest leads to. */
+interface HeldTree extends HoldEntry {
+  readonly digests: ReadonlySet<Digest>;
+}
+
+async function heldTrees({ metadata, store, now = Date.now() }: PurgeTools): Promise<readonly HeldTree[]> {
+  const trees: HeldTree[] = [];
+  for (const entry of await metadata.listHolds()) {
+    if (isOver(entry.hold, now)) continue;
+    const digests = new Set<Digest>();
+    await addTree(entry.hold, { store, into: digests, limit: MAX_TREE });
+    trees.push({ ...entry, digests });
+  }
+  return trees;
+}
+
+/** Notes which held tags of a repository are selected, and returns their names. */
+function noteHeld(
+  repository: Repository,
+  { tag, digest }: Selection,
+  { holds, tally }: Pick<Work, 'holds' | 'tally'>,
+): ReadonlySet<string> {
+  const matches = compileGlob(tag ?? '**');
+  const names = new Set<string>();
+  for (const entry of holds) {
+    if (!isOf(repository, entry) || !matches(entry.tag)) continue;
+    names.add(entry.tag);
+    if (digest === undefined || entry.digests.has(digest)) {
+      const { digests: _, ...hold } = entry;
+      tally.held.set(tagKey(repository, entry.tag), hold);
+    }
+  }
+  return names;
+}
+
+function isOf({ registry, repository }: Repository, entry: HeldTree): boolean {
+  return entry.repository.registry === registry && entry.repository.repository === repository;
 }
 
 async function purgeFrom(repository: Repository, selection: Selection, work: Work): Promise<void> {
   const { metadata, dryRun = false, tally } = work;
+  const held = noteHeld(repository, selection, work);
   const tags = (await selectTags(repository, selection, metadata)).filter(
-    ({ tag }) => !tally.asIfForgotten.has(tagKey(repository, tag)),
+    ({ tag }) => !held.has(tag) && !tally.asIfForgotten.has(tagKey(repository, tag)),
   );
   const isWhole = selection.tag === undefined && selection.digest === undefined;
   const purged = isWhole ? undefined : await orphans(repository, { ...selection, tags }, work);
@@ -165,9 +217,11 @@ async function orphans(
 }
 
 async function forgetMembers(repository: Repository, digests: readonly Digest[], work: Work): Promise<void> {
-  const { metadata, dryRun = false, onForget, tally } = work;
+  const { metadata, dryRun = false, onForget, tally, holds } = work;
+  const held = holds.filter((entry) => isOf(repository, entry));
   const known: Digest[] = [];
   for (const digest of digests) {
+    if (held.some((entry) => entry.digests.has(digest))) continue;
     if (tally.asIfForgotten.has(memberKey(repository, digest))) continue;
     if ((await metadata.getMember(repository, digest)) !== undefined) known.push(digest);
   }
@@ -192,8 +246,9 @@ async function forgetUrls(urls: readonly UrlName[], { metadata, dryRun = false, 
 
 /** Removes the blobs that belong to no repository and no URL. */
 async function removeUnclaimed(digests: readonly Digest[], work: Work): Promise<void> {
-  const { metadata, store, dryRun = false, tally } = work;
+  const { metadata, store, dryRun = false, tally, holds } = work;
   for (const digest of digests) {
+    if (holds.some((entry) => entry.digests.has(digest))) continue;
     if (tally.asIfForgotten.has(blobKey(digest))) continue;
     const owners = await metadata.repositoriesOf(digest, dryRun ? MAX_OWNERS : 1);
     if (!owners.every((owner) => tally.asIfForgotten.has(memberKey(owner, digest)))) continue;

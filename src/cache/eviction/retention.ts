@@ -1,7 +1,7 @@
 import { compileGlob } from '../../lib/index.ts';
 import type { Digest } from '../../oci/index.ts';
 import type { BlobStore, MetadataStore, TagEntry } from '../../store/index.ts';
-import { addTree, PAGE, pages } from '../metadata/index.ts';
+import { addTree, isOver, PAGE, pages } from '../metadata/index.ts';
 import { type Freshness, isFresh } from '../revalidation/index.ts';
 
 interface RetentionOptions {
@@ -27,16 +27,22 @@ const MAX_RETAINED = 200_000;
 interface RetainedOptions {
   readonly metadata: MetadataStore;
   readonly store: BlobStore;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
   /** See {@link retentionRule}. */
   readonly isRetained: (tag: TagEntry) => boolean;
 }
 
 /**
- * The digests that a sweep must not evict: everything that retained tags lead to, down to the layers. A client that has just
+ * The digests that a sweep must not evict: everything that held and retained tags lead to, down to the layers. A client that has just
  * pulled an index comes back for the rest.
  */
-export async function retainedDigests({ metadata, store, isRetained }: RetainedOptions): Promise<ReadonlySet<Digest>> {
+export async function retainedDigests(options: RetainedOptions): Promise<ReadonlySet<Digest>> {
+  const { metadata, store, isRetained, now } = options;
   const retained = new Set<Digest>();
+  for (const { hold } of await metadata.listHolds()) {
+    if (!isOver(hold, now)) await addTree(hold, { store, into: retained, limit: MAX_RETAINED });
+  }
   const list = (after: TagEntry | undefined) => metadata.listTags({ after, limit: PAGE });
   for await (const page of pages(list)) {
     for (const tag of page) {

@@ -1,7 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { keyOf } from '../../lib/index.ts';
 import type { Digest, Repository } from '../../oci/index.ts';
 import type { MetadataStore, NotedMember, TagEntry, UrlEntry } from '../../store/index.ts';
-import { PAGE, pages } from '../metadata/index.ts';
+import { isOver, PAGE, pages } from '../metadata/index.ts';
 
 const MIB = 1024 ** 2;
 const HOUR = 3600_000;
@@ -114,10 +115,16 @@ const deleteMembers: Pass = async function* (before, { metadata, mayGo }) {
   }
 };
 
-const deleteTags: Pass = async function* (before, { metadata, mayGo }) {
+const deleteTags: Pass = async function* (before, { metadata, now, mayGo }) {
+  const holds = (await metadata.listHolds()).filter(({ hold }) => !isOver(hold, now));
+  // With its record a tag loses its history.
+  const held = new Set(holds.map(nameOf));
   const list = (after: TagEntry | undefined) => metadata.listTags({ after, limit: PAGE });
   for await (const page of pages(list)) {
-    const going = await filter(page, async ({ record }) => record.checkedAt <= before && (await mayGo(record)));
+    const going = await filter(page, async (entry) => {
+      const { record } = entry;
+      return record.checkedAt <= before && !held.has(nameOf(entry)) && (await mayGo(record));
+    });
     for (const [index, { repository, tag }] of going.entries()) {
       await metadata.deleteTag(repository, tag);
       if (index % SINGLES === 0) await nextTurn();
@@ -137,6 +144,10 @@ const deleteUrls: Pass = async function* (before, { metadata, mayGo }) {
     if (going.length > 0) yield going.length;
   }
 };
+
+function nameOf({ repository, tag }: Pick<TagEntry, 'repository' | 'tag'>): string {
+  return keyOf(repository.registry, repository.repository, tag);
+}
 
 async function filter<T>(rows: readonly T[], fits: (row: T) => Promise<boolean>): Promise<readonly T[]> {
   const found: T[] = [];

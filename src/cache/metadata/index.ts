@@ -1,9 +1,10 @@
 /**
- * What the cache records about content: tags, the blobs of each repository, read times, what a manifest names.
+ * What the cache records about content: tags, where they pointed and which are held, the blobs of each repository, read times, what a manifest names.
  *
  * It reads and writes the metadata store. It never changes a blob and never asks an upstream.
  */
 
+export { type StoredParts, storedParts, type TagHistory, tagHistory } from './history.ts';
 export { addTree, readWhole } from './manifest-tree.ts';
 export { ReadTimes } from './read-times.ts';
 export { RepositoryBlobs } from './repository-blobs.ts';
@@ -18,4 +19,5 @@ export {
   selectUrls,
   type UrlSelection,
 } from './selection.ts';
+export { isOver, TagHolds } from './tag-holds.ts';
 export { TagRecords } from './tag-records.ts';

@@ -7,9 +7,9 @@ import {
   type OriginSource,
   type Repository,
 } from '../../oci/index.ts';
-import type { TagRecord } from '../../store/index.ts';
+import type { TagHold, TagRecord } from '../../store/index.ts';
 import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
-import type { RepositoryBlobs, TagRecords } from '../metadata/index.ts';
+import type { RepositoryBlobs, TagHolds, TagRecords } from '../metadata/index.ts';
 import {
   type Asked,
   type Freshness,
@@ -38,6 +38,7 @@ interface TagsOptions {
   readonly manifests: Manifests;
   readonly repositoryBlobs: RepositoryBlobs;
   readonly tagRecords: TagRecords;
+  readonly holds: TagHolds;
   readonly negativeCache: NegativeCache;
   readonly telemetry: Telemetry;
   readonly policy: () => TagPolicy;
@@ -83,7 +84,9 @@ export class Tags {
   }
 
   async get(repository: Repository, tag: string, request: ManifestRequest): Promise<ManifestAnswer> {
-    const { manifests, policy } = this.#options;
+    const { manifests, policy, holds } = this.#options;
+    const hold = await holds.get(repository, tag);
+    if (hold !== undefined) return this.#held(repository, hold, request);
     const { keepsManifests, freshness } = policy();
     if (!keepsManifests) {
       const passed = await manifests.ask(repository, { kind: 'tag', tag }, request);
@@ -104,8 +107,22 @@ export class Tags {
     return this.#revalidation.get(key, this.#question(repository, tag, { record, request }));
   }
 
+  /** Answers with the digest that the tag is held at, or with the failure to get it: never with what the upstream says now. */
+  async #held(repository: Repository, hold: TagHold, request: ManifestRequest): Promise<ManifestAnswer> {
+    const { heldAt, until, reason } = hold;
+    const end = until === undefined ? '' : ` until ${new Date(until).toISOString()}`;
+    const warning = `held at ${hold.digest}${end} by the operator of this mirror${reason === '' ? '' : `: ${reason}`}`;
+    // A HEAD of what is stored nowhere would promise what the GET cannot keep.
+    const isLost = request.head === true && (await this.#options.manifests.local(hold.digest)) === undefined;
+    const resolution = { record: { ...hold, checkedAt: heldAt }, outcome: 'HIT', warning } as const;
+    return {
+      ...(await this.#answer(repository, resolution, isLost ? { ...request, head: false } : request)),
+      checkedAt: undefined,
+    };
+  }
+
   /**
-   * Asks where a tag points to now, fresh or not, and fetches the manifest where it is not stored.
+   * Asks where a tag points to now, held or not, fresh or not, and fetches the manifest where it is not stored.
    *
    * Rejects with the failure of the upstream.
    */

@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import { type CommandContext, optionsOf, serverFlags } from '../../command.ts';
 import type { GcOptions } from './gc.ts';
+import type { ImageOptions } from './history.ts';
 import type { PurgeCommandOptions } from './purge.ts';
 import type { RefreshOptions } from './refresh.ts';
+import type { RollbackOptions } from './rollback.ts';
 import type { ScrubCommandOptions } from './scrub.ts';
 
 /** The functions that the commands on the cache run. Each is imported when it runs, so that `--help` stays quick. */
@@ -11,10 +13,13 @@ export const cacheActions = {
   scrub: async (options: ScrubCommandOptions) => (await import('./scrub.ts')).scrub(options),
   purge: async (options: PurgeCommandOptions) => (await import('./purge.ts')).purge(options),
   refresh: async (options: RefreshOptions) => (await import('./refresh.ts')).refresh(options),
+  history: async (options: ImageOptions) => (await import('./history.ts')).history(options),
+  rollback: async (options: RollbackOptions) => (await import('./rollback.ts')).rollback(options),
+  unhold: async (options: ImageOptions) => (await import('./unhold.ts')).unhold(options),
 };
 export type CacheActions = typeof cacheActions;
 
-/** Defines `gc`, `scrub`, `purge` and `refresh`. */
+/** Defines `gc`, `scrub`, `purge`, `refresh`, `history`, `rollback` and `unhold`. */
 export function addCacheCommands(program: Command, { actions, finish }: CommandContext<CacheActions>): void {
   serverFlags(program.command('gc'))
     .description('Evict blobs down to the size limits, least recently read first, or show what would be evicted.')
@@ -44,6 +49,29 @@ export function addCacheCommands(program: Command, { actions, finish }: CommandC
     .addHelpText('after', REFRESH_EXAMPLES)
     .action(async (patterns: string[], _, command: Command) =>
       finish(await actions.refresh({ ...optionsOf(command), patterns })),
+    );
+  serverFlags(program.command('history'))
+    .argument('<image>', 'image or image:tag; * within one component, ** across')
+    .description('Show where tags pointed, newest first, and which digests are still stored.')
+    .addHelpText('after', HISTORY_EXAMPLES)
+    .action(async (image: string, _, command: Command) =>
+      finish(await actions.history({ ...optionsOf(command), image })),
+    );
+  serverFlags(program.command('rollback'))
+    .argument('<image>', 'image:tag@digest; without a tag, latest')
+    .description('Hold a tag at a digest that it pointed to, whatever its upstream says.')
+    .option('--until <duration>', 'how long from now, such as 12h or 7d (default: until `entrepot unhold`)')
+    .option('--reason <text>', 'shown to operators, and to clients in the Warning header')
+    .addHelpText('after', ROLLBACK_EXAMPLES)
+    .action(async (image: string, _, command: Command) =>
+      finish(await actions.rollback({ ...optionsOf(command), image })),
+    );
+  serverFlags(program.command('unhold'))
+    .argument('<image>', 'image:tag; without a tag, latest')
+    .description('End the hold of a tag, so that it follows its upstream again.')
+    .addHelpText('after', UNHOLD_EXAMPLES)
+    .action(async (image: string, _, command: Command) =>
+      finish(await actions.unhold({ ...optionsOf(command), image })),
     );
 }
 
@@ -80,3 +108,27 @@ Examples:
   entrepot refresh 'ghcr.io/owner/**'              every cached tag
 
 A server must be running. Exit code 1: a tag could not be refreshed, or no pattern matched.`;
+
+const HISTORY_EXAMPLES = `
+Examples:
+  entrepot history nginx:1.27
+  entrepot history ghcr.io/owner/app               every tag of the image
+  entrepot history nginx:1.27 --json               with media types, sizes and times in milliseconds
+
+STORED: all, the manifest and some of its parts, or no. An index names the images of every platform; those that no client
+has pulled are not stored. At most 100 moves of a tag are kept. Exit code 1: nothing is recorded of the image.`;
+
+const ROLLBACK_EXAMPLES = `
+Examples:
+  entrepot rollback nginx:1.27@sha256:9f86d081884c7d65… --until 7d --reason 'the new one does not start'
+
+The tag then answers with this digest, also while its upstream is down, with a Warning header that names the hold. What is
+held is not evicted and not purged. The digest must be one that \`entrepot history\` lists. Its manifest is fetched from the
+upstream if it is not stored, which needs a running server. Exit code 1: the tag never pointed there, or the manifest
+cannot be fetched.`;
+
+const UNHOLD_EXAMPLES = `
+Examples:
+  entrepot unhold nginx:1.27
+
+\`entrepot status\` lists the held tags. Exit code 1: the tag is not held.`;

@@ -6,6 +6,7 @@ import { EXIT } from '../../exit-code.ts';
 import { count, formatJson, formatList, shortDigest } from '../../format.ts';
 import { type Output, processOutput } from '../../output.ts';
 import { runServerCommand } from '../../server-command.ts';
+import { describeHold } from './hold-text.ts';
 import type { RefreshOptions } from './refresh.ts';
 
 /** The options of `entrepot purge`. */
@@ -46,9 +47,12 @@ function isEmpty({ tagCount, members, urls = 0, blobs }: PurgeAnswer): boolean {
 }
 
 function formatPurged(answer: PurgeAnswer): string {
-  const { dryRun, patterns, tags, tagCount, members, urls = 0, blobs, freed } = answer;
+  const { dryRun, patterns, tags, tagCount, held = [], members, urls = 0, blobs, freed } = answer;
   const purged = patterns.join(', ');
-  if (isEmpty(answer)) return `Nothing is cached of ${purged}.\n`;
+  const kept = held.map((each) => `${each.image} is kept: it is ${describeHold(each)}.`);
+  if (kept.length > 0) kept.push('To purge a held tag, end its hold first with `entrepot unhold`.');
+  if (isEmpty(answer))
+    return `${[...kept, `Nothing is cached of ${purged}${held.length > 0 ? ' besides' : ''}.`].join('\n')}\n`;
   const rows = tags.map(({ image, digest }) => [image, shortDigest(digest)]);
   const lines = formatList(['TAG', 'DIGEST'], rows, tagCount);
   const forgotten = [
@@ -59,6 +63,7 @@ function formatPurged(answer: PurgeAnswer): string {
   lines.push(
     `${purged}: ${forgotten.join(', ')} ${were} forgotten, ` +
       `${count(blobs, 'blob')} (${formatBytes(freed)}) that nothing else has ${were} removed.`,
+    ...kept,
   );
   return `${lines.join('\n')}\n`;
 }

@@ -1,4 +1,4 @@
-import type { CertificateStatus, ServerStatus, TransferStatus, UpstreamStatus } from '../../../admin/index.ts';
+import type { CertificateStatus, HeldTag, ServerStatus, TransferStatus, UpstreamStatus } from '../../../admin/index.ts';
 import { formatBytes } from '../../../telemetry/index.ts';
 import { count, formatDuration, formatProgress, formatTable, shortDigest } from '../../format.ts';
 
@@ -11,6 +11,7 @@ export function formatStatus(status: ServerStatus, now: number): string {
     listeners,
     configSource,
     warnings = [],
+    held = [],
     transfers,
     upstreams = [],
     certificates = [],
@@ -22,6 +23,7 @@ export function formatStatus(status: ServerStatus, now: number): string {
     ...describePause(status.cache),
     ...describeRequests(status.requests),
     ...certificates.map((certificate) => ['certificate', describeCertificate(certificate, now)] as const),
+    ...held.map((tag) => ['held', describeHeld(tag)] as const),
     ...warnings.map((warning) => ['warning', warning] as const),
   ];
   const lines = [
@@ -48,6 +50,12 @@ function describeCache(cache: ServerStatus['cache']): string {
 function describePause(cache: ServerStatus['cache']): readonly (readonly [string, string])[] {
   if (cache === 'off' || cache.paused === undefined) return [];
   return [['caching', `paused, pulls pass through: ${cache.paused.reason}`]];
+}
+
+/** `docker.io/library/nginx:1.27 at sha256:0123456789ab until 2026-12-06: broken build` */
+function describeHeld({ image, digest, until, reason }: HeldTag): string {
+  const end = until === undefined ? '' : ` until ${new Date(until).toISOString().slice(0, 10)}`;
+  return `${image} at ${shortDigest(digest)}${end}${reason === '' ? '' : `: ${reason}`}`;
 }
 
 /** Only where requests wait or are refused. */

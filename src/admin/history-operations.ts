@@ -1,0 +1,195 @@
+import { z } from 'zod';
+import type { PullThrough, TagRefreshOptions } from '../cache/index.ts';
+import type { Digest, Repository } from '../oci/index.ts';
+import { type Catalogue, parseImagePattern } from '../routing/index.ts';
+import type { TagHold } from '../store/index.ts';
+import type { Operation } from './operation.ts';
+
+/** What the operations on the history of tags act on. */
+export interface HistoryContext extends Pick<TagRefreshOptions, 'originFor'> {
+  readonly cache: Pick<PullThrough, 'history' | 'rollback' | 'unhold'>;
+  readonly catalogue: Catalogue;
+}
+
+type ContextOf<Method extends keyof HistoryContext['cache']> = {
+  readonly cache: Pick<HistoryContext['cache'], Method>;
+} & Pick<HistoryContext, 'catalogue'>;
+
+const image = z.string({ error: 'expected a text' }).max(1000, 'expected at most 1000 characters');
+
+const MAX_REASON = 200;
+
+const hold = z.object({
+  digest: z.string(),
+  since: z.number().describe('Milliseconds since 1970, as every time here.'),
+  until: z.number().optional().describe('Absent: until an operator ends it.'),
+  reason: z.string().describe('May be empty.'),
+});
+
+/** A held tag, as `status` and others show it. */
+export const heldTag = hold.extend({ image: z.string() });
+export type HeldTag = z.infer<typeof heldTag>;
+
+const parts = z.object({
+  manifest: z.boolean().describe('True where the manifest itself is stored.'),
+  stored: z.number().describe('Stored manifests and blobs that it leads to.'),
+  named: z.number().describe('All of them, as far as the stored manifests name them.'),
+});
+
+const historyInput = z.object({ image });
+
+const historyAnswer = z.object({
+  image: z.string().describe('The image, completed: `nginx` is `docker.io/library/nginx`.'),
+  tags: z
+    .array(
+      z.object({
+        image: z.string(),
+        hold: hold.optional(),
+        moves: z
+          .array(
+            z.object({
+              seenAt: z.number().describe('When this server first saw the tag point there.'),
+              digest: z.string(),
+              mediaType: z.string(),
+              size: z.number().describe('Bytes of the manifest.'),
+              upstream: z.string(),
+              current: z.boolean().describe('The tag of the upstream points there, as far as this server knows.'),
+              held: z.boolean(),
+              parts,
+            }),
+          )
+          .readonly()
+          .describe('Newest first.'),
+      }),
+    )
+    .readonly(),
+  omitted: z.number().describe('Tags left out, since the answer is long.'),
+});
+export type HistoryAnswer = z.infer<typeof historyAnswer>;
+
+/** Rejects with an `OciError` where the text names no image, and with an `Error` where it names a digest. */
+const history: Operation<z.infer<typeof historyInput>, HistoryAnswer, ContextOf<'history'>> = {
+  name: 'history',
+  action: 'admin',
+  changes: false,
+  input: historyInput,
+  answer: historyAnswer,
+  async handle({ image: text }, { cache, catalogue }) {
+    const selection = parseImagePattern(catalogue, text);
+    if (selection.digest !== undefined) {
+      throw new Error(`${selection.text} is a digest, which never moves; name a tag or an image`);
+    }
+    const { tags, omitted } = await cache.history(selection);
+    return {
+      image: selection.text,
+      omitted,
+      tags: tags.map((each) => ({
+        image: imageOf(each),
+        ...(each.hold === undefined ? {} : { hold: holdOf(each.hold) }),
+        moves: each.moves.map(({ seenAt, digest, mediaType, size, upstream, isCurrent, parts: of }) => {
+          const held = digest === each.hold?.digest;
+          return { seenAt, digest, mediaType, size, upstream, current: isCurrent, held, parts: of };
+        }),
+      })),
+    };
+  },
+};
+
+const rollbackInput = z.object({
+  image,
+  until: z
+    .number({ error: 'expected milliseconds since 1970' })
+    .int()
+    .optional()
+    .describe('When the hold ends by itself; absent: when an operator ends it.'),
+  reason: z
+    .string()
+    .max(MAX_REASON, `expected at most ${MAX_REASON} characters`)
+    .regex(/^\P{Cc}*$/u, 'expected one line of text')
+    .default(''),
+});
+
+const rollbackAnswer = z.object({
+  held: heldTag,
+  current: z.string().optional().describe('Where the upstream pointed the tag when it was last asked.'),
+  parts,
+});
+export type RollbackAnswer = z.infer<typeof rollbackAnswer>;
+
+/**
+ * Rejects with an `OciError` where the text names no image, with an `Error` where the tag never pointed to the digest, and
+ * with the failure of the upstream where the manifest is neither stored nor can be fetched.
+ */
+const rollback: Operation<
+  z.infer<typeof rollbackInput>,
+  RollbackAnswer,
+  ContextOf<'rollback'> & Pick<HistoryContext, 'originFor'>
+> = {
+  name: 'rollback',
+  action: 'admin',
+  changes: true,
+  input: rollbackInput,
+  answer: rollbackAnswer,
+  async handle({ image: text, until, reason }, { cache, catalogue, originFor }) {
+    const { repository, tag, digest } = oneTag(catalogue, text);
+    if (digest === undefined) {
+      throw new Error(`${text} names no digest; write IMAGE:TAG@sha256:… as \`entrepot history\` lists it`);
+    }
+    if (until !== undefined && until <= Date.now()) throw new Error('the end of the hold has passed already');
+    const done = await cache.rollback({ repository, tag, digest, until, reason }, { originFor });
+    const { hold: held, current, parts: of } = done;
+    return {
+      held: { image: imageOf(done), ...holdOf(held) },
+      ...(current === undefined ? {} : { current }),
+      parts: { ...of },
+    };
+  },
+};
+
+const unholdInput = z.object({ image });
+
+const unholdAnswer = z.object({
+  image: z.string(),
+  ended: hold.optional().describe('The hold that ended; absent where the tag was not held.'),
+});
+export type UnholdAnswer = z.infer<typeof unholdAnswer>;
+
+/** Rejects with an `OciError` where the text names no image, and with an `Error` where it names a digest. */
+const unhold: Operation<z.infer<typeof unholdInput>, UnholdAnswer, ContextOf<'unhold'>> = {
+  name: 'unhold',
+  action: 'admin',
+  changes: true,
+  input: unholdInput,
+  answer: unholdAnswer,
+  async handle({ image: text }, { cache, catalogue }) {
+    const { repository, tag, digest } = oneTag(catalogue, text);
+    if (digest !== undefined) throw new Error(`${text} names a digest; name the held tag alone`);
+    const ended = await cache.unhold(repository, tag);
+    return { image: imageOf({ repository, tag }), ...(ended === undefined ? {} : { ended: holdOf(ended) }) };
+  },
+};
+
+/** The operations on the history of tags. */
+export const HISTORY_OPERATIONS = { history, rollback, unhold };
+
+/** One tag; `latest` where the text names none, as in a pull. */
+function oneTag(
+  catalogue: Catalogue,
+  text: string,
+): { readonly repository: Repository; readonly tag: string; readonly digest: Digest | undefined } {
+  const { repository, tag = 'latest', digest } = parseImagePattern(catalogue, text);
+  if (repository === undefined || /[*?]/.test(repository + tag)) {
+    throw new Error(`${text} is more than one tag; name one, such as docker.io/library/nginx:1.27`);
+  }
+  const slash = repository.indexOf('/');
+  const split = { registry: repository.slice(0, slash), repository: repository.slice(slash + 1) };
+  return { repository: split, tag, digest };
+}
+
+export function holdOf({ digest, heldAt, until, reason }: TagHold): z.infer<typeof hold> {
+  return { digest, since: heldAt, ...(until === undefined ? {} : { until }), reason };
+}
+
+export function imageOf({ repository, tag }: { readonly repository: Repository; readonly tag: string }): string {
+  return `${repository.registry}/${repository.repository}:${tag}`;
+}

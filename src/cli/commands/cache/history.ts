@@ -1,0 +1,65 @@
+import { type HistoryAnswer, OPERATIONS } from '../../../admin/index.ts';
+import { composeRegistries } from '../../../app/index.ts';
+import { tagHistory } from '../../../cache/index.ts';
+import type { CommandOptions } from '../../command.ts';
+import { EXIT } from '../../exit-code.ts';
+import { count, formatJson, formatTable } from '../../format.ts';
+import { type Output, processOutput } from '../../output.ts';
+import { runServerCommand } from '../../server-command.ts';
+import { describeHold, formatInstant } from './hold-text.ts';
+
+/** The options of a command on one image. */
+export interface ImageOptions extends CommandOptions {
+  readonly image: string;
+}
+
+/**
+ * `entrepot history`: shows where the tags of an image pointed, newest first.
+ *
+ * @returns the exit code: failure where nothing is recorded of the image
+ */
+export function history({ flags, json, image }: ImageOptions, output: Output = processOutput): Promise<number> {
+  const operation = OPERATIONS.history;
+  const input = { image };
+  return runServerCommand(
+    {
+      flags,
+      operation,
+      input,
+      alone: ({ loaded, store, metadata }) =>
+        operation.handle(input, {
+          cache: { history: (selection) => tagHistory(selection, { store, metadata, now: Date.now() }) },
+          catalogue: composeRegistries(loaded.config),
+        }),
+      show(answer) {
+        output.out(json ? formatJson(answer) : formatHistory(answer));
+        return answer.tags.length === 0 ? EXIT.failure : EXIT.ok;
+      },
+    },
+    output,
+  );
+}
+
+function formatHistory({ image, tags, omitted }: HistoryAnswer): string {
+  if (tags.length === 0) return `Nothing is recorded of ${image}: no client has pulled it through this server.\n`;
+  const blocks = tags.map(({ image, hold, moves }) => {
+    const head = hold === undefined ? [image] : [image, `  ${describeHold(hold)}`];
+    const rows = moves.map(({ seenAt, digest, upstream, current, held, parts }) => [
+      formatInstant(seenAt),
+      digest,
+      describeParts(parts),
+      upstream,
+      [...(current ? ['current'] : []), ...(held ? ['held'] : [])].join(', '),
+    ]);
+    const table = rows.length === 0 ? [] : formatTable([['FIRST SEEN', 'DIGEST', 'STORED', 'UPSTREAM', ''], ...rows]);
+    return [...head, ...table.map((line) => `  ${line}`)].join('\n');
+  });
+  const more = omitted === 0 ? [] : [`and ${count(omitted, 'tag')} more; name one to see it`];
+  return `${[...blocks, ...more].join('\n\n')}\n`;
+}
+
+/** `all`, `manifest, 3 of 21 parts`, `no` */
+function describeParts({ manifest, stored, named }: HistoryAnswer['tags'][number]['moves'][number]['parts']): string {
+  if (!manifest) return 'no';
+  return stored === named ? 'all' : `manifest, ${stored} of ${named} parts`;
+}
