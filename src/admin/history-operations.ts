@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { PullThrough, TagRefreshOptions } from '../cache/index.ts';
+import { HoldError, type PullThrough, type TagRefreshOptions } from '../cache/index.ts';
 import type { Digest, Repository } from '../oci/index.ts';
 import { type Catalogue, parseImagePattern } from '../routing/index.ts';
 import type { TagHold } from '../store/index.ts';
@@ -67,7 +67,7 @@ const historyAnswer = z.object({
 });
 export type HistoryAnswer = z.infer<typeof historyAnswer>;
 
-/** Rejects with an `OciError` where the text names no image, and with an `Error` where it names a digest. */
+/** Rejects with an `OciError` where the text names no image, and with a `HoldError` where it names a digest. */
 const history: Operation<z.infer<typeof historyInput>, HistoryAnswer, ContextOf<'history'>> = {
   name: 'history',
   action: 'admin',
@@ -77,7 +77,7 @@ const history: Operation<z.infer<typeof historyInput>, HistoryAnswer, ContextOf<
   async handle({ image: text }, { cache, catalogue }) {
     const selection = parseImagePattern(catalogue, text);
     if (selection.digest !== undefined) {
-      throw new Error(`${selection.text} is a digest, which never moves; name a tag or an image`);
+      throw new HoldError(`${selection.text} is a digest, which never moves; name a tag or an image`);
     }
     const { tags, omitted } = await cache.history(selection);
     return {
@@ -117,7 +117,7 @@ const rollbackAnswer = z.object({
 export type RollbackAnswer = z.infer<typeof rollbackAnswer>;
 
 /**
- * Rejects with an `OciError` where the text names no image, with an `Error` where the tag never pointed to the digest, and
+ * Rejects with an `OciError` where the text names no image, with a `HoldError` where the tag never pointed to the digest, and
  * with the failure of the upstream where the manifest is neither stored nor can be fetched.
  */
 const rollback: Operation<
@@ -133,9 +133,9 @@ const rollback: Operation<
   async handle({ image: text, until, reason }, { cache, catalogue, originFor }) {
     const { repository, tag, digest } = oneTag(catalogue, text);
     if (digest === undefined) {
-      throw new Error(`${text} names no digest; write IMAGE:TAG@sha256:… as \`entrepot history\` lists it`);
+      throw new HoldError(`${text} names no digest; write IMAGE:TAG@sha256:… as \`entrepot history\` lists it`);
     }
-    if (until !== undefined && until <= Date.now()) throw new Error('the end of the hold has passed already');
+    if (until !== undefined && until <= Date.now()) throw new HoldError('the end of the hold has passed already');
     const done = await cache.rollback({ repository, tag, digest, until, reason }, { originFor });
     const { hold: held, current, parts: of } = done;
     return {
@@ -154,7 +154,7 @@ const unholdAnswer = z.object({
 });
 export type UnholdAnswer = z.infer<typeof unholdAnswer>;
 
-/** Rejects with an `OciError` where the text names no image, and with an `Error` where it names a digest. */
+/** Rejects with an `OciError` where the text names no image, and with a `HoldError` where it names a digest. */
 const unhold: Operation<z.infer<typeof unholdInput>, UnholdAnswer, ContextOf<'unhold'>> = {
   name: 'unhold',
   action: 'admin',
@@ -163,7 +163,7 @@ const unhold: Operation<z.infer<typeof unholdInput>, UnholdAnswer, ContextOf<'un
   answer: unholdAnswer,
   async handle({ image: text }, { cache, catalogue }) {
     const { repository, tag, digest } = oneTag(catalogue, text);
-    if (digest !== undefined) throw new Error(`${text} names a digest; name the held tag alone`);
+    if (digest !== undefined) throw new HoldError(`${text} names a digest; name the held tag alone`);
     const ended = await cache.unhold(repository, tag);
     return { image: imageOf({ repository, tag }), ...(ended === undefined ? {} : { ended: holdOf(ended) }) };
   },
@@ -179,7 +179,7 @@ function oneTag(
 ): { readonly repository: Repository; readonly tag: string; readonly digest: Digest | undefined } {
   const { repository, tag = 'latest', digest } = parseImagePattern(catalogue, text);
   if (repository === undefined || /[*?]/.test(repository + tag)) {
-    throw new Error(`${text} is more than one tag; name one, such as docker.io/library/nginx:1.27`);
+    throw new HoldError(`${text} is more than one tag; name one, such as docker.io/library/nginx:1.27`);
   }
   const slash = repository.indexOf('/');
   const split = { registry: repository.slice(0, slash), repository: repository.slice(slash + 1) };

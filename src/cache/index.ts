@@ -21,6 +21,7 @@ export { PullThrough, type PullThroughOptions } from './pull-through.ts';
 export {
   type BlobAnswer,
   type BlobRequest,
+  HoldError,
   isManifestStored,
   type ManifestAnswer,
   type Refreshed,

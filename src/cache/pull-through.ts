@@ -39,6 +39,7 @@ import {
   type BlobHead,
   type BlobRequest,
   Blobs,
+  HoldError,
   type ManifestAnswer,
   type ManifestRequest,
   Manifests,
@@ -283,7 +284,7 @@ export class PullThrough {
   /**
    * Holds a tag at a digest that it pointed to: its manifest is fetched from the upstream where it is not stored.
    *
-   * Rejects with an `Error` for the operator, and with the failure of the upstream.
+   * Rejects with a `HoldError`, and with the failure of the upstream.
    */
   rollback(request: RollbackRequest, { originFor }: Pick<TagRefreshOptions, 'originFor'>): Promise<RolledBack> {
     const { metadata, store } = this.#options;
@@ -294,7 +295,7 @@ export class PullThrough {
       holds: this.#holds,
       now: this.#now(),
       obtain: async (repository, move) => {
-        if (!this.#policy.keepsManifests) throw new Error('this server keeps no manifests, by `cache.tags: never`');
+        if (!this.#policy.keepsManifests) throw new HoldError('this server keeps no manifests, by `cache.tags: never`');
         const { digest } = move;
         const bytes = await manifests.local(digest);
         if (bytes !== undefined) return manifests.note(repository, { ...move, bytes });

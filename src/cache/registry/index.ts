@@ -7,5 +7,5 @@ export { type BlobAnswer, type BlobHead, type BlobRequest, Blobs } from './blobs
 export { type ManifestAnswer, type ManifestRequest, Manifests } from './manifests.ts';
 export { type PlatformFilter, platformFilter } from './platforms.ts';
 export { type Refreshed, refresh, type TagRefreshOptions } from './refresh.ts';
-export { isManifestStored, type RollbackRequest, type RolledBack, rollback } from './rollback.ts';
+export { HoldError, isManifestStored, type RollbackRequest, type RolledBack, rollback } from './rollback.ts';
 export { Tags } from './tags.ts';

@@ -2,6 +2,11 @@ import { type Digest, digestAlgorithm, digestOf, MAX_MANIFEST_BYTES, type Reposi
 import type { BlobStore, HoldEntry, MetadataStore, TagHold, TagMove } from '../../store/index.ts';
 import { readWhole, type StoredParts, storedParts, type TagHolds } from '../metadata/index.ts';
 
+/** Why a tag cannot be held; the message is for the operator. */
+export class HoldError extends Error {
+  override readonly name = 'HoldError';
+}
+
 export interface RollbackRequest {
   readonly repository: Repository;
   readonly tag: string;
@@ -33,7 +38,7 @@ interface RollbackTools {
  * Holds a tag at a digest that it pointed to. Without that condition a hold could lead to any content of an upstream, which
  * its owner never gave this name.
  *
- * Rejects with an `Error` for the operator, and with the failure of the upstream.
+ * Rejects with a {@link HoldError}, and with the failure of the upstream.
  */
 export async function rollback(request: RollbackRequest, tools: RollbackTools): Promise<RolledBack> {
   const { repository, tag, digest, until, reason = '' } = request;
@@ -42,7 +47,7 @@ export async function rollback(request: RollbackRequest, tools: RollbackTools): 
   const moves = await metadata.listMoves(repository, tag);
   const move = moves.find((each) => each.digest === digest);
   if (move === undefined) {
-    throw new Error(
+    throw new HoldError(
       `this server never saw ${name} point to ${digest}; \`entrepot history ${name}\` lists where it did`,
     );
   }
@@ -50,7 +55,7 @@ export async function rollback(request: RollbackRequest, tools: RollbackTools): 
   const { mediaType, size, upstream, visibility } = move;
   const hold: TagHold = { digest, mediaType, size, upstream, visibility, heldAt: now, until, reason };
   if (!(await holds.put({ repository, tag, hold }))) {
-    throw new Error('too many tags are held; end a hold with `entrepot unhold`, and see them in `entrepot status`');
+    throw new HoldError('too many tags are held; end a hold with `entrepot unhold`, and see them in `entrepot status`');
   }
   const { digest: current } = (await metadata.getTag(repository, tag)) ?? {};
   return { repository, tag, hold, current, parts: await storedParts(move, { metadata, store }) };

@@ -1,6 +1,6 @@
 import { OPERATIONS, type RollbackAnswer } from '../../../admin/index.ts';
 import { composeRegistries } from '../../../app/index.ts';
-import { isManifestStored, rollback as rollbackCache, TagHolds } from '../../../cache/index.ts';
+import { HoldError, isManifestStored, rollback as rollbackCache, TagHolds } from '../../../cache/index.ts';
 import { parseDuration } from '../../../config/index.ts';
 import { Telemetry } from '../../../telemetry/index.ts';
 import { EXIT } from '../../exit-code.ts';
@@ -50,7 +50,9 @@ export async function rollback(options: RollbackOptions, output: Output = proces
         const holds = new TagHolds({ metadata, telemetry: new Telemetry(), now: Date.now });
         const obtain = async (_: unknown, { digest }: { readonly digest: Parameters<typeof isManifestStored>[1] }) => {
           if (await isManifestStored(store, digest)) return;
-          throw new Error(`the manifest ${digest} is not stored; start the server, which fetches it from the upstream`);
+          throw new HoldError(
+            `the manifest ${digest} is not stored; start the server, which fetches it from the upstream`,
+          );
         };
         return operation.handle(checked.data, {
           cache: { rollback: (request) => rollbackCache(request, { metadata, store, holds, obtain, now: Date.now() }) },
