@@ -30,7 +30,7 @@ interface Stage {
   readonly dir: string;
   /** The file of a configuration, for commands without a server. */
   readonly file: string;
-  start(): Promise<Mirror>;
+  readonly start: () => Promise<Mirror>;
 }
 
 async function stage(t: TestContext, cache: Readonly<Record<string, unknown>> = {}): Promise<Stage> {
@@ -112,7 +112,7 @@ describe('entrepot history', () => {
     const mirror = await start();
     const before = await say(history, { ...on(dir), image: NAME });
     assert.deepEqual(
-      [before.code, /^Nothing is recorded of up\/team\/app:latest/.test(before.out)],
+      [before.code, before.out.startsWith('Nothing is recorded of up/team/app:latest')],
       [1, true],
       before.out,
     );
@@ -183,7 +183,7 @@ describe('a tag that is held', () => {
     assert.equal(moved.code, 0, moved.err);
     await assertServes(mirror, OLD);
     const ended = await say(unhold, { ...on(dir), image: NAME });
-    assert.deepEqual([ended.code, /The tag follows its upstream again\.\n$/.test(ended.out)], [0, true], ended.out);
+    assert.deepEqual([ended.code, ended.out.endsWith('The tag follows its upstream again.\n')], [0, true], ended.out);
     const end = await mirror.logged(({ msg }) => msg === 'tag.unheld');
     assert.equal(end['cause'], 'unhold');
     assert.equal((await assertServes(mirror, NEW))['warning'], undefined);

@@ -110,6 +110,20 @@ describe('trimRows() above the budget of all rows', () => {
     assert.equal((await store.footprint()).rowBytes, 0);
   });
 
+  test('leaves the record of a held tag, and with it the history of the tag', async (t) => {
+    const store = await temporaryStore(t);
+    for (const n of [1, 2]) for (const tag of ['held', 'over', 'free']) await store.putTag(APP, tag, tagRecord(n));
+    const { checkedAt: heldAt, ...pointed } = tagRecord(1);
+    await store.putHold(APP, 'held', { ...pointed, heldAt, until: undefined, reason: '' });
+    await store.putHold(APP, 'over', { ...pointed, heldAt, until: 1, reason: '' });
+    await trim(store, { most: 0, all: 0 });
+    assert.deepEqual(
+      (await store.listTags({ limit: 9 })).map(({ tag }) => tag),
+      ['held'],
+    );
+    assert.equal((await store.listMoves(APP, 'held')).length, 2);
+  });
+
   test('lets the event loop turn at least every few rows', async (t) => {
     const store = await temporaryStore(t);
     for (let i = 1; i <= 1000; i += 1) await store.putTag(APP, `tag${i}`, tagRecord(i));

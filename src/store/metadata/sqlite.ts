@@ -1,9 +1,9 @@
 import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { backup, DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
+import { backup, DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { crashPoint } from '../../lib/index.ts';
-import { type Digest, parseDigest, type Repository, type Visibility } from '../../oci/index.ts';
+import type { Digest, Repository } from '../../oci/index.ts';
 import { DirectoryError, fullDisk } from '../directory/index.ts';
 import { isFullDisk, SQLITE, sqliteCode } from '../sqlite-error.ts';
 import { migrate, transact } from '../sqlite-migration.ts';
@@ -33,6 +33,7 @@ import {
   type UrlName,
   type UrlRecord,
 } from './metadata-store.ts';
+import { type Row, RowReader, repositoryOf, urlNameOf } from './rows.ts';
 import { MIGRATIONS, STATEMENTS } from './schema.ts';
 import { beginDatabase, giveBackPages, isShrinkable, rewriteSmall, usedBytes } from './space.ts';
 
@@ -48,7 +49,6 @@ const PIECE = 128;
 /** Pages of 4 KiB that a backup copies per step: about a millisecond. */
 const BACKUP_PAGES = 256;
 
-type Row = Record<string, SQLOutputValue>;
 type Statements = { readonly [K in keyof typeof STATEMENTS]: StatementSync };
 
 /** Comes before every repository in the order of the tables. */
@@ -111,17 +111,19 @@ export class SqliteMetadataStore implements MetadataStore {
   readonly #database: DatabaseSync;
   readonly #file: string;
   readonly #statements: Statements;
+  readonly #read: RowReader;
   #maxRowBytes = Number.POSITIVE_INFINITY;
 
   constructor(database: DatabaseSync, file: string, statements: Statements) {
     this.#database = database;
     this.#file = file;
     this.#statements = statements;
+    this.#read = new RowReader(file);
   }
 
   async getTag({ registry, repository }: Repository, tag: string): Promise<TagRecord | undefined> {
     const row = this.#row('getTag', registry, repository, tag);
-    return row && this.#tagRecord(row);
+    return row && this.#read.tag(row);
   }
 
   async putTag({ registry, repository }: Repository, tag: string, record: TagRecord): Promise<void> {
@@ -152,13 +154,13 @@ export class SqliteMetadataStore implements MetadataStore {
     return this.#rows(statement, registry, repository, after?.tag ?? '', limit).map((row) => ({
       repository: repositoryOf(row),
       tag: row['tag'] as string,
-      record: this.#tagRecord(row),
+      record: this.#read.tag(row),
     }));
   }
 
   async listMoves({ registry, repository }: Repository, tag: string): Promise<readonly TagMove[]> {
     return this.#rows('listMoves', registry, repository, tag).map((row) => ({
-      ...this.#pointed(row),
+      ...this.#read.pointed(row),
       seenAt: row['seen_at'] as number,
     }));
   }
@@ -180,7 +182,7 @@ export class SqliteMetadataStore implements MetadataStore {
       repository: repositoryOf(row),
       tag: row['tag'] as string,
       hold: {
-        ...this.#pointed(row),
+        ...this.#read.pointed(row),
         heldAt: row['held_at'] as number,
         until: (row['until'] as number | null) ?? undefined,
         reason: row['reason'] as string,
@@ -190,7 +192,7 @@ export class SqliteMetadataStore implements MetadataStore {
 
   async getMember({ registry, repository }: Repository, digest: Digest): Promise<MemberRecord | undefined> {
     const row = this.#row('getMember', registry, repository, digest);
-    return row && this.#memberRecord(row);
+    return row && this.#read.member(row);
   }
 
   async putMembers({ registry, repository }: Repository, members: readonly MemberRecord[]): Promise<void> {
@@ -221,7 +223,7 @@ export class SqliteMetadataStore implements MetadataStore {
 
   async listMembers(of: Repository, { after, limit }: Page<Digest>): Promise<readonly MemberRecord[]> {
     const rows = this.#rows('listMembers', of.registry, of.repository, after ?? '', limit);
-    return rows.map((row) => this.#memberRecord(row));
+    return rows.map((row) => this.#read.member(row));
   }
 
   async listRepositories({ after = NO_REPOSITORY, limit }: Page<Repository>): Promise<readonly Repository[]> {
@@ -258,7 +260,7 @@ export class SqliteMetadataStore implements MetadataStore {
 
   async getUrl({ route, url }: UrlName): Promise<UrlRecord | undefined> {
     const row = this.#row('getUrl', route, url);
-    return row && this.#urlRecord(row);
+    return row && this.#read.url(row);
   }
 
   async putUrl({ route, url }: UrlName, record: UrlRecord): Promise<void> {
@@ -277,7 +279,7 @@ export class SqliteMetadataStore implements MetadataStore {
   async listUrls({ route, after, limit }: ListUrlsOptions): Promise<readonly UrlEntry[]> {
     const statement = route === undefined ? 'listUrls' : 'listUrlsOf';
     const rows = this.#rows(statement, route ?? after?.route ?? '', after?.url ?? '', limit);
-    return rows.map((row) => ({ ...urlNameOf(row), record: this.#urlRecord(row) }));
+    return rows.map((row) => ({ ...urlNameOf(row), record: this.#read.url(row) }));
   }
 
   async urlsOf(digest: Digest, limit: number): Promise<readonly UrlName[]> {
@@ -291,11 +293,11 @@ export class SqliteMetadataStore implements MetadataStore {
 
   async getBlob(digest: Digest): Promise<BlobRecord | undefined> {
     const row = this.#row('getBlob', digest);
-    return row && this.#blobRecord(row);
+    return row && this.#read.blob(row);
   }
 
   async listBlobs({ after, limit }: Page<Digest>): Promise<readonly BlobRecord[]> {
-    return this.#rows('listBlobs', after ?? '', limit).map((row) => this.#blobRecord(row));
+    return this.#rows('listBlobs', after ?? '', limit).map((row) => this.#read.blob(row));
   }
 
   async noteVerified(digest: Digest, at: number): Promise<void> {
@@ -315,14 +317,14 @@ export class SqliteMetadataStore implements MetadataStore {
   async leastRecentlyUsed(limit: number, after?: LastRead): Promise<readonly ReadBlobRecord[]> {
     const { readAt, digest } = after ?? { readAt: Number.MIN_SAFE_INTEGER, digest: '' };
     const rows = this.#rows('leastRecentlyUsed', readAt, digest, limit);
-    return rows.map((row) => ({ ...this.#blobRecord(row), readAt: row['read_at'] as number }));
+    return rows.map((row) => ({ ...this.#read.blob(row), readAt: row['read_at'] as number }));
   }
 
   async listNoted({ after, limit }: Page<NotedMember>): Promise<readonly NotedMember[]> {
     const { registry, repository } = after?.repository ?? NO_REPOSITORY;
     return this.#rows('listNoted', registry, repository, after?.digest ?? '', limit).map((row) => ({
       repository: repositoryOf(row),
-      digest: this.#digest(row),
+      digest: this.#read.digest(row),
       notedAt: (row['noted_at'] as number) * 1000,
       isStored: row['stored'] === 1,
     }));
@@ -415,79 +417,10 @@ export class SqliteMetadataStore implements MetadataStore {
       throw explain(error, this.#file);
     }
   }
-
-  #tagRecord(row: Row): TagRecord {
-    return { ...this.#pointed(row), checkedAt: row['checked_at'] as number };
-  }
-
-  /** Where a tag points or pointed. */
-  #pointed(row: Row): Omit<TagRecord, 'checkedAt'> {
-    return {
-      digest: this.#digest(row),
-      mediaType: row['media_type'] as string,
-      size: row['size'] as number,
-      upstream: row['upstream'] as string,
-      visibility: row['visibility'] as Visibility,
-    };
-  }
-
-  #memberRecord(row: Row): MemberRecord {
-    return {
-      digest: this.#digest(row),
-      kind: row['kind'] as MemberRecord['kind'],
-      mediaType: row['media_type'] as string,
-      size: (row['size'] as number | null) ?? undefined,
-      visibility: row['visibility'] as Visibility,
-      ...(row['transient'] === 1 ? { transient: true } : {}),
-    };
-  }
-
-  #urlRecord(row: Row): UrlRecord {
-    return {
-      digest: this.#digest(row),
-      size: row['size'] as number,
-      headers: this.#headers(row),
-      checkedAt: row['checked_at'] as number,
-      freshUntil: row['fresh_until'] as number,
-    };
-  }
-
-  #blobRecord(row: Row): BlobRecord {
-    return {
-      digest: this.#digest(row),
-      size: row['size'] as number,
-      kind: row['kind'] as BlobRecord['kind'],
-      storedAt: row['stored_at'] as number,
-      verifiedAt: (row['verified_at'] as number | null) ?? undefined,
-    };
-  }
-
-  #headers(row: Row): Readonly<Record<string, string>> {
-    try {
-      return JSON.parse(row['headers'] as string) as Record<string, string>;
-    } catch (cause) {
-      throw new MetadataCorruptError(this.#file, { found: 'it holds malformed headers', cause });
-    }
-  }
-
-  /** Parsed again: paths are built from it, and the file may have been edited. */
-  #digest(row: Row): Digest {
-    const digest = parseDigest(String(row['digest']));
-    if (digest === undefined) throw new MetadataCorruptError(this.#file, { found: 'it holds a malformed digest' });
-    return digest;
-  }
 }
 
 function byDigest(a: MemberRecord, b: MemberRecord): number {
   return a.digest < b.digest ? -1 : a.digest > b.digest ? 1 : 0;
-}
-
-function repositoryOf(row: Row): Repository {
-  return { registry: row['registry'] as string, repository: row['repository'] as string };
-}
-
-function urlNameOf(row: Row): UrlName {
-  return { route: row['route'] as string, url: row['url'] as string };
 }
 
 function migrateMetadata(database: DatabaseSync, file: string): void {
