@@ -19,6 +19,9 @@ const image = z.string({ error: 'expected a text' }).max(1000, 'expected at most
 
 const MAX_REASON = 200;
 
+/** The last time that a date can have. */
+const MAX_TIME = 8.64e15;
+
 const hold = z.object({
   digest: z.string(),
   since: z.number().describe('Milliseconds since 1970, as every time here.'),
@@ -98,8 +101,8 @@ const history: Operation<z.infer<typeof historyInput>, HistoryAnswer, ContextOf<
 const rollbackInput = z.object({
   image,
   until: z
-    .number({ error: 'expected milliseconds since 1970' })
-    .int()
+    .int({ error: 'expected milliseconds since 1970' })
+    .max(MAX_TIME, 'expected milliseconds since 1970')
     .optional()
     .describe('When the hold ends by itself; absent: when an operator ends it.'),
   reason: z

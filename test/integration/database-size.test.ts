@@ -130,8 +130,9 @@ describe('a cache of ten megabytes', () => {
     database.close();
     assert.deepEqual(
       tables.map(({ name }) => name),
-      // Of blobs, each row stands for a file of at least a block; of totals, there is one; a public repository has members.
-      ['blobs', 'members', 'public_repositories', 'tags', 'totals', 'urls'],
+      // Of blobs, each row stands for a file of at least a block; of totals, there is one; a public repository has members; a
+      // tag has a hundred moves, which go with it; a thousand tags are held.
+      ['blobs', 'members', 'public_repositories', 'tag_holds', 'tag_moves', 'tags', 'totals', 'urls'],
     );
   });
 });

@@ -1,4 +1,5 @@
-import { compileGlob } from '../../lib/index.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { compileGlob, PIECE } from '../../lib/index.ts';
 import type { Digest, Repository } from '../../oci/index.ts';
 import type { BlobStore, HoldEntry, MetadataStore, TagHold, TagMove, TagRecord } from '../../store/index.ts';
 import { addTree } from './manifest-tree.ts';
@@ -97,7 +98,13 @@ export async function storedParts(
   await addTree(root, { store, into: named, limit: MAX_NAMED });
   named.delete(root.digest);
   let stored = 0;
-  for (const digest of named) if ((await metadata.getBlob(digest)) !== undefined) stored += 1;
+  let looked = 0;
+  for (const digest of named) {
+    if ((await metadata.getBlob(digest)) !== undefined) stored += 1;
+    looked += 1;
+    // Each look-up holds the event loop.
+    if (looked % PIECE === 0) await nextTurn();
+  }
   return { manifest: (await metadata.getBlob(root.digest)) !== undefined, stored, named: named.size };
 }
 
