@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
+import { rollback } from '../../src/cli/commands/cache/rollback.ts';
+import { unhold } from '../../src/cli/commands/cache/unhold.ts';
+import { captureOutput } from '../support/capture-output.ts';
 import { inDirectory, skopeoPull } from '../support/engines.ts';
 import { buildImage, type TestImage } from '../support/image.ts';
+import { startMirror } from '../support/mirror.ts';
 import { check, needs, Workspace } from '../support/processes.ts';
 import { ORIGINS, type Published, type PullStage, pullTwice, setStage } from '../support/pull-stage.ts';
 import { rawRequest } from '../support/raw-request.ts';
@@ -21,6 +25,29 @@ describe('skopeo', needs('skopeo', 'docker-registry'), () => {
       await assertCopied(await skopeoPull(workspace, { name, into: personality }), image);
       assert.deepEqual(upstream.leaks(), []);
     }
+  });
+
+  test('copies a held tag at the digest of its hold, also while its upstream is down', async () => {
+    await using workspace = await Workspace.open();
+    await using upstream = await startScriptedUpstream();
+    await using mirror = await startMirror({
+      cache: { tags: { fresh_for: '0s' } },
+      registries: { up: { upstreams: [upstream.url] } },
+    });
+    const [old, moved] = ['old', 'moved'].map((seed) => buildImage({ seed })) as [TestImage, TestImage];
+    const name = `${mirror.host}/up/team/app:latest`;
+    for (const image of [old, moved]) {
+      upstream.add(image, 'team/app', ['latest']);
+      await assertCopied(await skopeoPull(workspace, { name, into: image.index.digest.slice(7) }), image);
+    }
+    const { output, said } = captureOutput();
+    const held = `up/team/app:latest@${old.index.digest}`;
+    assert.equal(await rollback({ flags: { cacheDir: mirror.dir }, image: held }, output), 0, said.err);
+    const heal = upstream.fault({}, { status: 503 });
+    await assertCopied(await skopeoPull(workspace, { name, into: 'held' }), old);
+    heal();
+    assert.equal(await unhold({ flags: { cacheDir: mirror.dir }, image: 'up/team/app' }, output), 0, said.err);
+    await assertCopied(await skopeoPull(workspace, { name, into: 'unheld' }), moved);
   });
 
   for (const origin of ORIGINS) {

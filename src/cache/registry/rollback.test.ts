@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { type CacheWorld, cacheWorld, LIBRARY } from '../../../test/support/cache-world.ts';
+import { type CacheWorld, cacheWorld, LIBRARY, settle } from '../../../test/support/cache-world.ts';
 import { smallImage } from '../../../test/support/small-image.ts';
 import { MemoryMetadataStore } from '../../store/index.ts';
+import { Telemetry } from '../../telemetry/index.ts';
 
 const OLD = smallImage('old', []);
 const NEW = smallImage('new', []);
@@ -65,6 +66,18 @@ describe('a held tag', () => {
     const purged = await world.cache.purge([{ digest }]);
     assert.equal(purged.blobs, 0);
     assert.ok((await world.store.stat(digest)) !== undefined);
+  });
+
+  test('is held in the database that replaces a damaged one', async (t) => {
+    const telemetry = new Telemetry();
+    const world = await cacheWorld(t, { tags: { freshFor: 0 }, telemetry });
+    world.origin.addManifest(LIBRARY, OLD.manifest, 'latest');
+    await world.cache.manifest(LIBRARY, LATEST, {});
+    await rollback(world);
+    await world.metadata.deleteHold(LIBRARY, 'latest');
+    telemetry.publish('names.recovered', { found: 'it is damaged', source: 'nothing' });
+    await settle();
+    assert.equal((await world.metadata.listHolds()).length, 1);
   });
 
   test('is refused where nothing is kept', async (t) => {
