@@ -1,6 +1,12 @@
 import type { CapacityLimits } from './eviction/index.ts';
 import { type PlatformFilter, platformFilter } from './registry/index.ts';
-import { createFreshness, type Freshness, type FreshnessOptions } from './revalidation/index.ts';
+import {
+  type Cooldown,
+  createCooldown,
+  createFreshness,
+  type Freshness,
+  type FreshnessOptions,
+} from './revalidation/index.ts';
 
 const TEN_SECONDS = 10_000;
 const WEEK = 7 * 24 * 3_600_000;
@@ -37,6 +43,7 @@ export interface CompiledPolicy extends CapacityLimits {
   readonly keepsManifests: boolean;
   readonly tags: TagRules;
   readonly freshness: Freshness;
+  readonly cooldown: Cooldown;
   readonly keepsPlatform: PlatformFilter;
   readonly onRange: 'ingest' | 'pass';
   readonly pin: readonly string[];
@@ -54,6 +61,7 @@ export function compilePolicy(options: CachePolicy): CompiledPolicy {
     keepsManifests,
     tags: rules,
     freshness: createFreshness(rules),
+    cooldown: createCooldown(rules),
     keepsPlatform: platformFilter(platforms),
     onRange,
     pin,

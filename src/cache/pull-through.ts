@@ -131,7 +131,14 @@ export class PullThrough {
       limits: policy,
       disk: options.disk,
       transfers: () => this.transfers,
-      retained: () => retainedDigests({ metadata, store, isRetained: retentionRule({ ...policy(), now }), now: now() }),
+      retained: () =>
+        retainedDigests({
+          metadata,
+          store,
+          isRetained: retentionRule({ ...policy(), now }),
+          cooldown: policy().cooldown,
+          now: now(),
+        }),
       isInUse: (digest) => this.#inUse.has(digest),
       onEvict: (digest) => this.#manifests.lost(digest),
       onTrim: () => this.#forgetRows(),
@@ -221,7 +228,8 @@ export class PullThrough {
     if (child === undefined) return answer;
     const image = await this.#manifests.byDigest(repository, child.digest, request);
     const outcome = answer.outcome === 'STALE' ? answer.outcome : image.outcome;
-    return { ...image, outcome, checkedAt: answer.checkedAt, warning: answer.warning };
+    const { checkedAt, warning, cooling } = answer;
+    return { ...image, outcome, checkedAt, warning, ...(cooling && { cooling }) };
   }
 
   /** As {@link manifest}; the reader of the answer must be closed. */

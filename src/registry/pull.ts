@@ -45,10 +45,13 @@ export async function answerManifest(
   replyBytes(context, 200, headers, answer.bytes);
 }
 
-function manifestHeaders({ digest, checkedAt, warning }: ManifestAnswer): Record<string, string | number> {
+function manifestHeaders({ digest, checkedAt, warning, cooling }: ManifestAnswer): Record<string, string | number> {
   const headers: Record<string, string | number> = { 'docker-content-digest': digest, etag: `"${digest}"` };
   if (checkedAt !== undefined) headers['age'] = Math.max(0, Math.floor((Date.now() - checkedAt) / 1000));
   if (warning !== undefined) headers['warning'] = formatWarning(299, warning);
+  if (cooling !== undefined) {
+    headers['x-entrepot-cooldown'] = `${cooling.digest}; until=${new Date(cooling.until).toISOString()}`;
+  }
   return headers;
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
 import { gc } from '../../src/cli/commands/cache/gc.ts';
 import { history } from '../../src/cli/commands/cache/history.ts';
@@ -278,6 +279,38 @@ describe('a tag that is held', () => {
     upstream.fault({}, { status: 500 });
     await assertServes(mirror, OLD);
   });
+});
+
+test('a tag with a cooldown serves its aged digest, over HTTP as by digest', async (t) => {
+  const { upstream, file, dir, start } = await stage(t, {
+    tags: { fresh_for: '0s', rules: [{ match: 'up/team/app', cooldown: '7d' }] },
+  });
+  const mirror = await start();
+  await pull(mirror, OLD);
+  const alone = await mirror.get(at('latest'));
+  assert.match(String(alone.headers['warning']), /no older digest of it can be had"$/);
+  await mirror.stop();
+  // A week passes.
+  const database = new DatabaseSync(join(dir, 'names.db'));
+  database.exec(`UPDATE tag_moves SET seen_at = seen_at - ${8 * 24 * 3_600_000}`);
+  database.close();
+
+  const second = await start();
+  assert.equal((await assertServes(second, OLD))['x-entrepot-cooldown'], undefined);
+  upstream.add(NEW, REPOSITORY, ['latest']);
+  const headers = await assertServes(second, OLD);
+  assert.match(String(headers['x-entrepot-cooldown']), new RegExp(`^${NEW.index.digest}; until=\\d{4}-\\d\\d-\\d\\dT`));
+  assert.match(String(headers['warning']), /^299 - "the tag points to sha256:\w+, which is younger than its cooldown/);
+  assert.ok((await second.get(at(NEW.index.digest))).body.equals(NEW.index.bytes));
+  const evicted = await say(gc, { ...on(dir), dryRun: false, maxSize: '0' });
+  assert.match(evicted.out, /evicted/, evicted.err);
+  upstream.fault({}, { status: 500 });
+  await assertServes(second, OLD);
+  await second.stop();
+  const again = await say(gc, { flags: { config: file }, dryRun: false, maxSize: '0' });
+  assert.match(again.out, /the rest is in use, pinned or has a fresh tag/, again.out + again.err);
+  const third = await start();
+  await assertServes(third, OLD);
 });
 
 test('entrepot rollback refuses what it cannot read', async () => {

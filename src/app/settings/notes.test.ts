@@ -47,6 +47,20 @@ describe('a rule of tags behind one that matches all of its tags', () => {
       );
     });
   }
+  test('counts for each key alone', async () => {
+    const noted = (...rules: readonly string[]) => notesOn(`cache: {tags: {rules: [${rules.join(', ')}]}}`);
+    assert.deepEqual(await noted('{match: "**", fresh_for: 1h}', '{match: nginx, cooldown: 7d}'), []);
+    assert.deepEqual(await noted('{match: "**", fresh_for: 1h}', '{match: nginx, fresh_for: 1m, cooldown: 7d}'), []);
+    const [note = '', ...more] = await noted(
+      '{match: "**", fresh_for: 1h}',
+      '{match: "docker.io/**", cooldown: 1d}',
+      '{match: nginx, fresh_for: 1m, cooldown: 7d}',
+    );
+    assert.deepEqual(more, []);
+    assert.match(note, /cache\.tags\.rules\[2\]: it has no effect: rules\[0\], "\*\*", matches every tag/);
+    const [empty = ''] = await noted('{match: nginx}');
+    assert.match(empty, /cache\.tags\.rules\[0\]: it has no effect: it sets neither fresh_for nor cooldown$/);
+  });
   test('is no note in the order that is meant', async () => {
     assert.deepEqual(await notesOn(rules('docker.io/library/*:latest', 'docker.io/**', '**')), []);
   });

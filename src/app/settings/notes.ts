@@ -17,7 +17,7 @@ type CacheOn = Exclude<Config['cache'], 'off'>;
 export function tagPatternsOf({ pin, tags }: CacheOn, catalogue: Catalogue): Pick<CacheOn, 'pin' | 'tags'> {
   const patternOf = (text: string): string => parseTagPattern(catalogue, text).pattern;
   if (tags === 'never') return { pin: pin.map(patternOf), tags };
-  const rules = tags.rules.map(({ match, freshFor }) => ({ match: patternOf(match), freshFor }));
+  const rules = tags.rules.map(({ match, ...rule }) => ({ match: patternOf(match), ...rule }));
   return { pin: pin.map(patternOf), tags: { ...tags, rules } };
 }
 
@@ -49,14 +49,19 @@ function patternFaultsOf({ cache }: Config, catalogue: Catalogue): string[] {
   });
 }
 
-/** Rules behind one that matches all that they match: the first that matches a tag applies. */
+/** Rules that set nothing, and rules whose keys are all set by earlier ones that match whatever they match. */
 function coveredRulesOf({ cache }: Config, catalogue: Catalogue): readonly string[] {
   if (cache === 'off' || cache.tags === 'never') return [];
-  const patterns = cache.tags.rules.map(({ match }) => parseTagPattern(catalogue, match).pattern);
-  return patterns.flatMap((pattern, at) => {
-    const first = patterns.findIndex((wide) => globCovers(wide, pattern));
-    const written = JSON.stringify(cache.tags === 'never' ? '' : cache.tags.rules[first]?.match);
-    return first === at
+  const rules = cache.tags.rules.map((rule) => ({ ...rule, pattern: parseTagPattern(catalogue, rule.match).pattern }));
+  return rules.flatMap((rule, at) => {
+    const keys = (['freshFor', 'cooldown'] as const).filter((key) => rule[key] !== undefined);
+    if (keys.length === 0) return [`cache.tags.rules[${at}]: it has no effect: it sets neither fresh_for nor cooldown`];
+    const deciding = keys.map((key) =>
+      rules.findIndex((wide) => wide[key] !== undefined && globCovers(wide.pattern, rule.pattern)),
+    );
+    const first = deciding[0] ?? at;
+    const written = JSON.stringify(rules[first]?.match);
+    return deciding.includes(at)
       ? []
       : [
           `cache.tags.rules[${at}]: it has no effect: rules[${first}], ${written}, matches every tag that it matches, and the first rule that matches applies. Put it before rules[${first}], or remove it`,

@@ -1,6 +1,6 @@
 import type { BlobStore, MetadataStore } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
-import { createFreshness, type FreshnessOptions } from '../revalidation/index.ts';
+import { createCooldown, createFreshness, type FreshnessOptions } from '../revalidation/index.ts';
 import { CacheCapacity, type CapacityLimits, type Collected, type CollectOptions } from './capacity.ts';
 import type { DiskSpace } from './policy.ts';
 import { retainedDigests, retentionRule } from './retention.ts';
@@ -18,7 +18,9 @@ interface CollectOfflineOptions extends CapacityLimits {
 /** Evicts what exceeds the limits of a cache without a running server: the caller holds its lock. */
 export async function collectOffline(options: CollectOfflineOptions, how: CollectOptions): Promise<Collected> {
   const { store, metadata, telemetry, disk, tags = {}, pin = [] } = options;
-  const freshness = createFreshness(tags === 'never' ? {} : tags);
+  const rules = tags === 'never' ? {} : tags;
+  const freshness = createFreshness(rules);
+  const cooldown = createCooldown(rules);
   const isRetained = retentionRule({ freshness, pin, now: Date.now });
   const capacity = new CacheCapacity({
     store,
@@ -27,7 +29,7 @@ export async function collectOffline(options: CollectOfflineOptions, how: Collec
     limits: () => options,
     disk,
     transfers: () => [],
-    retained: () => retainedDigests({ metadata, store, isRetained, now: Date.now() }),
+    retained: () => retainedDigests({ metadata, store, isRetained, cooldown, now: Date.now() }),
     isInUse: () => false,
     prepare: () => Promise.resolve(),
   });

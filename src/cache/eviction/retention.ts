@@ -1,8 +1,8 @@
 import { compileGlob } from '../../lib/index.ts';
 import type { Digest } from '../../oci/index.ts';
 import type { BlobStore, MetadataStore, TagEntry } from '../../store/index.ts';
-import { addTree, isOver, PAGE, pages } from '../metadata/index.ts';
-import { type Freshness, isFresh } from '../revalidation/index.ts';
+import { addTree, coolingOf, isOver, PAGE, pages } from '../metadata/index.ts';
+import { type Cooldown, type Freshness, isFresh } from '../revalidation/index.ts';
 
 interface RetentionOptions {
   readonly freshness: Freshness;
@@ -29,6 +29,8 @@ interface RetainedOptions {
   readonly store: BlobStore;
   /** Milliseconds since the epoch. */
   readonly now: number;
+  /** Milliseconds that a digest must be known before clients get it by a tag. @default none */
+  readonly cooldown?: Cooldown | undefined;
   /** See {@link retentionRule}. */
   readonly isRetained: (tag: TagEntry) => boolean;
 }
@@ -38,7 +40,7 @@ interface RetainedOptions {
  * pulled an index comes back for the rest.
  */
 export async function retainedDigests(options: RetainedOptions): Promise<ReadonlySet<Digest>> {
-  const { metadata, store, isRetained, now } = options;
+  const { metadata, store, isRetained, now, cooldown = () => 0 } = options;
   const retained = new Set<Digest>();
   for (const { hold } of await metadata.listHolds()) {
     if (!isOver(hold, now)) await addTree(hold, { store, into: retained, limit: MAX_RETAINED });
@@ -47,6 +49,15 @@ export async function retainedDigests(options: RetainedOptions): Promise<Readonl
   for await (const page of pages(list)) {
     for (const tag of page) {
       if (isRetained(tag)) await addTree(tag.record, { store, into: retained, limit: MAX_RETAINED });
+      // Until the new digest is old enough, clients get the one before.
+      const wait = cooldown(tag.repository, tag.tag);
+      if (wait === 0) continue;
+      const moves = await metadata.listMoves(tag.repository, tag.tag);
+      const aged = coolingOf(moves, { current: tag.record.digest, cooldown: wait, now })?.aged;
+      if (aged === undefined) continue;
+      await addTree(aged, { store, into: retained, limit: MAX_RETAINED });
+      // Without the new manifest, the tag could not be answered while its upstream is down.
+      retained.add(tag.record.digest);
     }
   }
   return retained;

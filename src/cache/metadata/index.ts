@@ -4,6 +4,7 @@
  * It reads and writes the metadata store. It never changes a blob and never asks an upstream.
  */
 
+export { type Cooling, coolingOf } from './cooldown.ts';
 export { type StoredParts, storedParts, type TagHistory, tagHistory } from './history.ts';
 export { addTree, readWhole } from './manifest-tree.ts';
 export { ReadTimes } from './read-times.ts';

@@ -1,6 +1,6 @@
 import { keyOf, Lru } from '../../lib/index.ts';
 import type { Repository } from '../../oci/index.ts';
-import type { MetadataStore, TagRecord } from '../../store/index.ts';
+import type { MetadataStore, TagMove, TagRecord } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import { attempt } from '../attempt.ts';
 
@@ -36,6 +36,15 @@ export class TagRecords {
       telemetry: this.#telemetry,
       message: 'Cannot note where a tag points to',
     });
+  }
+
+  /** Where a tag pointed, newest first. */
+  async moves(repository: Repository, tag: string): Promise<readonly TagMove[]> {
+    const moves = await attempt(() => this.#metadata.listMoves(repository, tag), {
+      telemetry: this.#telemetry,
+      message: 'Cannot read where a tag pointed',
+    });
+    return moves ?? [];
   }
 
   /** Drops the memory, after something was deleted from the database. */

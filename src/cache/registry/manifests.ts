@@ -65,8 +65,10 @@ export interface ManifestAnswer {
   readonly upstream: string | undefined;
   /** When an upstream last confirmed the tag; undefined for a digest. Milliseconds since the epoch. */
   readonly checkedAt: number | undefined;
-  /** Why the answer is stale, where it is. */
+  /** Why the answer is stale or not what the upstream says, where it is. */
   readonly warning: string | undefined;
+  /** Where the tag points to a digest younger than its cooldown: that digest, and when it is old enough. */
+  readonly cooling?: { readonly digest: Digest; readonly until: number };
 }
 
 const DEFAULT_MEMORY = 32 * 1024 * 1024;

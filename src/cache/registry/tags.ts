@@ -9,9 +9,10 @@ import {
 } from '../../oci/index.ts';
 import type { TagHold, TagRecord } from '../../store/index.ts';
 import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
-import type { RepositoryBlobs, TagHolds, TagRecords } from '../metadata/index.ts';
+import { coolingOf, type RepositoryBlobs, type TagHolds, type TagRecords } from '../metadata/index.ts';
 import {
   type Asked,
+  type Cooldown,
   type Freshness,
   isFresh,
   type NegativeCache,
@@ -24,6 +25,7 @@ import { fromOrigin, type ManifestAnswer, type ManifestRequest, type Manifests, 
 /** What may change while the server runs; asked for at each use. */
 interface TagPolicy {
   readonly freshness: Freshness;
+  readonly cooldown: Cooldown;
   /** False: every request for a tag reaches its upstream, and nothing is kept. */
   readonly keepsManifests: boolean;
   readonly tags: {
@@ -87,11 +89,19 @@ export class Tags {
     const { manifests, policy, holds } = this.#options;
     const hold = await holds.get(repository, tag);
     if (hold !== undefined) return this.#held(repository, hold, request);
-    const { keepsManifests, freshness } = policy();
+    const { keepsManifests, cooldown } = policy();
     if (!keepsManifests) {
       const passed = await manifests.ask(repository, { kind: 'tag', tag }, request);
       return { ...passed, outcome: 'PASS', checkedAt: this.#now() };
     }
+    const answer = await this.#current(repository, tag, request);
+    const wait = cooldown(repository, tag);
+    return wait === 0 ? answer : this.#cooled(repository, tag, { answer, request, cooldown: wait });
+  }
+
+  /** Answers with what the upstream says, or said. */
+  async #current(repository: Repository, tag: string, request: ManifestRequest): Promise<ManifestAnswer> {
+    const { freshness } = this.#options.policy();
     let record = await this.#known(repository, tag);
     if (record !== undefined && isFresh(record.checkedAt, freshness(repository, tag), this.#now())) {
       try {
@@ -107,18 +117,50 @@ export class Tags {
     return this.#revalidation.get(key, this.#question(repository, tag, { record, request }));
   }
 
+  /**
+   * Answers with the newest digest that is older than the cooldown, where what the upstream says is younger. Where there is no
+   * such digest, or it can no longer be had, the answer of the upstream is served, with a warning.
+   */
+  async #cooled(
+    repository: Repository,
+    tag: string,
+    how: { readonly answer: ManifestAnswer; readonly request: ManifestRequest; readonly cooldown: number },
+  ): Promise<ManifestAnswer> {
+    const { answer, request, cooldown } = how;
+    const { digest: current, checkedAt = this.#now(), outcome, upstream } = answer;
+    const moves = await this.#options.tagRecords.moves(repository, tag);
+    const found = coolingOf(moves, { current, cooldown, now: this.#now() });
+    if (found === undefined) return answer;
+    const { aged, until } = found;
+    const cooling = { digest: current, until };
+    const young = `the tag points to ${current}, which is younger than its cooldown until ${new Date(until).toISOString()}`;
+    const warningOf = (text: string): string => [answer.warning, `${young}; ${text}`].filter(Boolean).join('; ');
+    if (aged !== undefined) {
+      try {
+        const warning = warningOf('serving the newest digest that is older');
+        const served = await this.#pointed(repository, { record: { ...aged, checkedAt }, outcome, warning }, request);
+        return { ...served, upstream, cooling };
+      } catch (error) {
+        if (!isOriginFailure(error)) throw error;
+      }
+    }
+    return { ...answer, warning: warningOf('no older digest of it can be had'), cooling };
+  }
+
+  /** Answers with what a tag once pointed to. A HEAD of what is stored nowhere would promise what the GET cannot keep. */
+  async #pointed(repository: Repository, resolution: Resolution, request: ManifestRequest): Promise<ManifestAnswer> {
+    const { digest } = resolution.record;
+    const isLost = request.head === true && (await this.#options.manifests.local(digest)) === undefined;
+    return this.#answer(repository, resolution, isLost ? { ...request, head: false } : request);
+  }
+
   /** Answers with the digest that the tag is held at, or with the failure to get it: never with what the upstream says now. */
   async #held(repository: Repository, hold: TagHold, request: ManifestRequest): Promise<ManifestAnswer> {
     const { heldAt, until, reason } = hold;
     const end = until === undefined ? '' : ` until ${new Date(until).toISOString()}`;
     const warning = `held at ${hold.digest}${end} by the operator of this mirror${reason === '' ? '' : `: ${reason}`}`;
-    // A HEAD of what is stored nowhere would promise what the GET cannot keep.
-    const isLost = request.head === true && (await this.#options.manifests.local(hold.digest)) === undefined;
     const resolution = { record: { ...hold, checkedAt: heldAt }, outcome: 'HIT', warning } as const;
-    return {
-      ...(await this.#answer(repository, resolution, isLost ? { ...request, head: false } : request)),
-      checkedAt: undefined,
-    };
+    return { ...(await this.#pointed(repository, resolution, request)), checkedAt: undefined };
   }
 
   /**

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { createFreshness, isFresh } from './freshness.ts';
+import { createCooldown, createFreshness, isFresh } from './freshness.ts';
 
 const nginx = { registry: 'docker.io', repository: 'library/nginx' };
 
@@ -20,6 +20,22 @@ describe('createFreshness()', () => {
     assert.equal(freshness(nginx, 'latest'), 1);
     assert.equal(freshness(nginx, '1.27'), 2);
     assert.equal(freshness({ registry: 'ghcr.io', repository: 'a/b' }, 'latest'), 5);
+  });
+});
+
+describe('rules that set one key', () => {
+  const rules = [
+    { match: 'docker.io/library/*:latest', cooldown: 7 },
+    { match: 'docker.io/**', freshFor: 2 },
+    { match: '**', freshFor: 3, cooldown: 9 },
+  ];
+
+  test('leave the others to the rules behind them', () => {
+    const [freshness, cooldown] = [createFreshness({ rules }), createCooldown({ rules })];
+    assert.deepEqual([freshness(nginx, 'latest'), cooldown(nginx, 'latest')], [2, 7]);
+    assert.deepEqual([freshness(nginx, '1'), cooldown(nginx, '1')], [2, 9]);
+    assert.equal(createCooldown({})(nginx, 'latest'), 0);
+    assert.equal(createCooldown({ rules: [{ match: '**', cooldown: 0 }, ...rules] })(nginx, '1'), 0);
   });
 });
 

@@ -6,6 +6,13 @@
  */
 
 export type { Asked, OriginFailed } from './flight.ts';
-export { createFreshness, type Freshness, type FreshnessOptions, isFresh } from './freshness.ts';
+export {
+  type Cooldown,
+  createCooldown,
+  createFreshness,
+  type Freshness,
+  type FreshnessOptions,
+  isFresh,
+} from './freshness.ts';
 export { NegativeCache } from './negative-cache.ts';
 export { type Answering, type Question, Revalidation, type RevalidationKey } from './revalidation.ts';

@@ -130,11 +130,16 @@ const freshness = options({
         match: pattern('docker.io/library/*:latest').describe(
           'As for `pin`: `registry/repository:tag`; `*` within one component, `**` across.',
         ),
-        fresh_for: duration.describe('For the tags that match.'),
+        fresh_for: duration.optional().describe('For the tags that match.'),
+        cooldown: duration
+          .optional()
+          .describe(
+            'How long a tag must have pointed to a digest, as far as this server has seen, before clients get it by the tag; until then they get the newest digest that is older.',
+          ),
       }),
     )
     .prefault([])
-    .describe('The first rule that matches a tag applies.'),
+    .describe('For each key, the first rule that matches a tag and sets the key applies.'),
   stale_after: duration
     .prefault('2s')
     .describe('How long to wait for an upstream before a cached tag is served stale.'),
