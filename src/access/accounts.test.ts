@@ -5,7 +5,7 @@ import { type AccountChange, Accounts, type NewToken } from './accounts.ts';
 import { isPasswordOf } from './argon2.ts';
 import { AccountError } from './refusal.ts';
 
-const { MemoryAccessStore } = await loadAccessStore();
+const { AccessStoreError, MemoryAccessStore } = await loadAccessStore();
 const PASSWORD = 'correct horse';
 const DAY = 86_400_000;
 
@@ -20,9 +20,10 @@ interface Stage {
   readonly reopen: () => Promise<Accounts>;
 }
 
-async function stage(t: TestContext, store: AccessStore = new MemoryAccessStore(), exists = false): Promise<Stage> {
+async function stage(t: TestContext, { isServing = false } = {}): Promise<Stage> {
+  const store: AccessStore = new MemoryAccessStore();
   let now = 1_000_000;
-  let isThere = exists;
+  let isThere = false;
   const changes: AccountChange[] = [];
   const warnings: string[] = [];
   const opened: boolean[] = [];
@@ -35,6 +36,7 @@ async function stage(t: TestContext, store: AccessStore = new MemoryAccessStore(
       },
       onChange: (change) => void changes.push(change),
       onWarning: (message) => void warnings.push(message),
+      isServing,
       now: () => now,
     });
   const accounts = await open();
@@ -138,7 +140,7 @@ describe('users', () => {
     ]);
   });
 
-  test('stay as they were where the store fails', async (t) => {
+  test('stay as they were where the store fails, and no client is served', async (t) => {
     const { accounts, store, changes } = await stage(t);
     await accounts.addUser('alice', PASSWORD);
     store.setDisabled = () => Promise.reject(new Error('EIO'));
@@ -149,6 +151,89 @@ describe('users', () => {
     assert.equal(changes.length, 1);
     // The next change is not held up by the failed ones.
     await accounts.setPassword('alice', `${PASSWORD} 2`);
+  });
+});
+
+describe('a lock-out that the disk of a server refuses', () => {
+  /** As the store rejects on a full disk. @returns what makes room */
+  function fill(store: AccessStore): () => void {
+    const methods = ['setDisabled', 'removeUser', 'removeToken', 'setPassword', 'addUser', 'addToken'] as const;
+    for (const method of methods) {
+      store[method] = (): Promise<never> => Promise.reject(new AccessStoreError('/c/access.db', FULL));
+    }
+    return () => {
+      for (const method of methods) Reflect.deleteProperty(store, method);
+    };
+  }
+  const FULL = { found: 'its disk is full', remedy: 'Make room on it.' };
+  const message = (who: string): string =>
+    `${who} is refused from now on by this server; that could not be stored (its disk is full), so it ends at the next restart: ` +
+    'make room on it, and run the command again';
+
+  for (const [title, who, lockOut] of [
+    ['to disable a user', 'alice', (accounts: Accounts) => accounts.setDisabled('alice', true)],
+    ['to remove a user', 'alice', (accounts: Accounts) => accounts.removeUser('alice')],
+    ['to revoke a token', 'token:ci', (accounts: Accounts) => accounts.revokeToken('ci')],
+  ] as const) {
+    test(`${title}: it holds at once, and is stored when the command is repeated`, async (t) => {
+      const { accounts, store, changes, warnings, reopen } = await stage(t, { isServing: true });
+      await accounts.addUser('alice', PASSWORD);
+      const text = await accounts.createToken(robot({ owner: 'alice' }));
+      const before = changes.length;
+      const makeRoom = fill(store);
+      for (let time = 1; time <= 2; time += 1) {
+        await assert.rejects(lockOut(accounts), { name: 'AccountError', message: message(who) });
+        assert.equal(accounts.tokenOf(text), undefined);
+        assert.equal(accounts.user('alice')?.disabled !== false, who === 'alice');
+      }
+      assert.deepEqual([changes.length - before, warnings.length], [2, 2]);
+      assert.ok((await reopen()).tokenOf(text));
+      makeRoom();
+      assert.notEqual(await lockOut(accounts), false);
+      assert.equal((await reopen()).tokenOf(text), undefined);
+      if (who === 'alice') assert.notEqual((await reopen()).user('alice')?.disabled, false);
+    });
+  }
+
+  test('is stored before another change, and at the stop', async (t) => {
+    const { accounts, store, reopen } = await stage(t, { isServing: true });
+    await accounts.addUser('alice', PASSWORD);
+    await accounts.addUser('bob', PASSWORD);
+    const makeRoom = fill(store);
+    await assert.rejects(accounts.removeUser('alice'), /refused from now on/);
+    await assert.rejects(accounts.addUser('alice', PASSWORD), /its disk is full/);
+    makeRoom();
+    await accounts.addUser('alice', `${PASSWORD} 2`);
+    assert.equal(await isPasswordOf((await reopen()).user('alice')?.password ?? '', `${PASSWORD} 2`), true);
+    const makeRoomAgain = fill(store);
+    await assert.rejects(accounts.setDisabled('bob', true), /refused from now on/);
+    await assert.rejects(accounts.setDisabled('bob', false), /its disk is full/);
+    assert.equal(accounts.user('bob')?.disabled, true);
+    makeRoomAgain();
+    await accounts.close();
+    assert.equal((await reopen()).user('bob')?.disabled, true);
+  });
+
+  test('has ended with a warning where the stop cannot store it either', async (t) => {
+    const { accounts, store, warnings } = await stage(t, { isServing: true });
+    await accounts.addUser('alice', PASSWORD);
+    fill(store);
+    await assert.rejects(accounts.setDisabled('alice', true), /refused from now on/);
+    await accounts.close();
+    assert.match(warnings.at(-1) ?? '', /the next start lets them in: alice/);
+  });
+
+  test('is no change of a password: the old one stays, and the message says so', async (t) => {
+    const { accounts, store, changes } = await stage(t, { isServing: true });
+    await accounts.addUser('alice', PASSWORD);
+    fill(store);
+    await assert.rejects(accounts.setPassword('alice', `${PASSWORD} 2`), {
+      message:
+        'the password of alice is as it was, because the new one could not be stored (its disk is full): ' +
+        'make room on it, and run the command again; until then, `entrepot users disable alice` refuses them',
+    });
+    assert.equal(await isPasswordOf(accounts.user('alice')?.password ?? '', PASSWORD), true);
+    assert.equal(changes.length, 1);
   });
 });
 

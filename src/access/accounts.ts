@@ -1,6 +1,7 @@
 import { ConcurrencyLimit } from '../lib/index.ts';
 import type { AccessStore, TokenRecord, UserRecord } from '../store/index.ts';
 import { hashPassword } from './argon2.ts';
+import { UnstoredLockOutError, UnstoredLockOuts, unstoredPassword } from './lock-outs.ts';
 import { faultOfName } from './names.ts';
 import { AccountError } from './refusal.ts';
 import { type Scope, scopeOf } from './scope.ts';
@@ -33,6 +34,11 @@ interface AccountsOptions {
   readonly open: (how: { readonly create: boolean }) => Promise<AccessStore | undefined>;
   readonly onChange: (change: AccountChange) => void;
   readonly onWarning: (message: string, error: unknown) => void;
+  /**
+   * Whether this process serves clients: then a lock-out that cannot be stored holds in it all the same. @default false: it fails, and
+   * nothing is changed
+   */
+  readonly isServing?: boolean | undefined;
   /** Milliseconds since 1970. @default Date.now */
   readonly now?: () => number;
 }
@@ -44,6 +50,12 @@ export interface LiveToken extends Pick<TokenRecord, 'name' | 'hash' | 'owner'> 
 
 export interface NewToken extends Pick<TokenRecord, 'name' | 'owner' | 'may' | 'on' | 'expiresAt'> {}
 
+interface LockOut {
+  readonly write: (store: AccessStore) => Promise<unknown>;
+  /** Makes it so in memory. */
+  readonly apply: () => void;
+}
+
 interface Token {
   readonly record: TokenRecord;
   readonly scope: Scope;
@@ -51,7 +63,8 @@ interface Token {
 
 /**
  * The users and tokens of this server, and their changes. A change is stored before it takes effect, and takes effect at the next
- * request. This process owns the store.
+ * request. A lock-out alone (to disable or remove a user, to revoke a token) takes effect also where it cannot be stored; it is stored
+ * later, before any other change. This process owns the store.
  */
 export class Accounts {
   readonly #options: AccountsOptions;
@@ -63,6 +76,7 @@ export class Accounts {
   readonly #changing = new ConcurrencyLimit(1);
   readonly #usedAt = new Map<string, number>();
   readonly #unnoted = new Set<string>();
+  readonly #unstored = new UnstoredLockOuts();
   #timer: NodeJS.Timeout | undefined;
   #store: AccessStore | undefined;
   #isClosed = false;
@@ -142,46 +156,75 @@ export class Accounts {
     });
   }
 
-  /** The signed tokens that the old password got end; tokens that act for the user stay. @throws {AccountError} */
+  /**
+   * The signed tokens that the old password got end; tokens that act for the user stay. Where the new one cannot be stored, the old one
+   * stays. @throws {AccountError}
+   */
   async setPassword(name: string, password: string): Promise<void> {
     this.#require(name);
     check(faultOfPassword(password));
     const hash = await hashPassword(password);
-    await this.#change({ change: 'password changed', name }, async (store) => {
-      const at = this.#now();
-      const user = this.#require(name);
-      if (!(await store.setPassword(name, { password: hash, at }))) throw noUser(name);
-      this.#users.set(name, { ...user, password: hash, passwordAt: at });
-      return true;
-    });
+    try {
+      await this.#change({ change: 'password changed', name }, async (store) => {
+        const at = this.#now();
+        const user = this.#require(name);
+        if (!(await store.setPassword(name, { password: hash, at }))) throw noUser(name);
+        this.#users.set(name, { ...user, password: hash, passwordAt: at });
+        return true;
+      });
+    } catch (error) {
+      if (error instanceof AccountError) throw error;
+      throw unstoredPassword(name, error, { canDisable: this.#options.isServing === true });
+    }
   }
 
   /** @returns false where it was so already @throws {AccountError} */
   async setDisabled(name: string, disabled: boolean): Promise<boolean> {
     this.#require(name);
     // Decided in its turn: another change that is under way may make it otherwise.
-    return this.#change({ change: disabled ? 'user disabled' : 'user enabled', name }, async (store) => {
+    const decide = (): UserRecord | undefined => {
       const user = this.#require(name);
-      if (user.disabled === disabled) return false;
-      if (!(await store.setDisabled(name, disabled))) throw noUser(name);
-      this.#users.set(name, { ...user, disabled });
+      return user.disabled === disabled && !this.#unstored.has(name) ? undefined : { ...user, disabled };
+    };
+    if (disabled) {
+      return this.#lockOut({ change: 'user disabled', name }, name, () => {
+        const user = decide();
+        if (user === undefined) return undefined;
+        return {
+          write: (store) => store.setDisabled(name, true),
+          apply: () => this.#users.set(name, user),
+        };
+      });
+    }
+    return this.#change({ change: 'user enabled', name }, async (store) => {
+      const user = decide();
+      if (user === undefined) return false;
+      if (!(await store.setDisabled(name, false))) throw noUser(name);
+      this.#users.set(name, user);
       return true;
     });
   }
 
   /** @returns the tokens that acted for the user, which are gone too @throws {AccountError} */
   async removeUser(name: string): Promise<readonly string[]> {
-    this.#require(name);
     const removed: string[] = [];
-    await this.#change({ change: 'user removed', name }, async (store) => {
-      if (!(await store.removeUser(name))) throw noUser(name);
-      this.#users.delete(name);
-      for (const { record } of this.#tokens.values()) {
-        if (record.owner !== name) continue;
-        this.#drop(record);
-        removed.push(record.name);
-      }
-      return true;
+    const require = (): void => {
+      if (!this.#unstored.has(name)) this.#require(name);
+    };
+    require();
+    await this.#lockOut({ change: 'user removed', name }, name, () => {
+      require();
+      return {
+        write: (store) => store.removeUser(name),
+        apply: () => {
+          this.#users.delete(name);
+          for (const { record } of this.#tokens.values()) {
+            if (record.owner !== name) continue;
+            this.#drop(record);
+            removed.push(record.name);
+          }
+        },
+      };
     });
     return removed.sort();
   }
@@ -212,17 +255,21 @@ export class Accounts {
 
   /** @throws {AccountError} */
   async revokeToken(name: string): Promise<void> {
-    await this.#change(
-      { change: 'token revoked', name, owner: this.#tokens.get(name)?.record.owner },
-      async (store) => {
-        const token = this.#tokens.get(name);
-        if (token === undefined || !(await store.removeToken(name))) {
-          throw new AccountError(`there is no token called ${name}; \`entrepot tokens list\` shows them`);
-        }
-        this.#drop(token.record);
-        return true;
-      },
-    );
+    const who = `token:${name}`;
+    const find = (): TokenRecord | undefined => {
+      const token = this.#tokens.get(name)?.record;
+      if (token !== undefined || this.#unstored.has(who)) return token;
+      throw new AccountError(`there is no token called ${name}; \`entrepot tokens list\` shows them`);
+    };
+    await this.#lockOut({ change: 'token revoked', name, owner: find()?.owner }, who, () => {
+      const token = find();
+      return {
+        write: (store) => store.removeToken(name),
+        apply: () => {
+          if (token !== undefined) this.#drop(token);
+        },
+      };
+    });
   }
 
   /** Notes that a token is used now; stored with others, later. */
@@ -233,7 +280,7 @@ export class Accounts {
     if (now - (this.#usedAt.get(name) ?? token.record.usedAt ?? Number.NEGATIVE_INFINITY) < NOTED_EVERY) return;
     this.#usedAt.set(name, now);
     this.#unnoted.add(name);
-    this.#timer ??= setTimeout(() => void this.#flush(), NOTED_EVERY).unref();
+    this.#flushLater();
   }
 
   /** Ends with what is under way. */
@@ -273,20 +320,85 @@ export class Accounts {
   }
 
   /** @param work resolves to whether anything was changed */
-  async #change(change: AccountChange, work: (store: AccessStore) => Promise<boolean>): Promise<boolean> {
-    const isChanged = await this.#changing.run(async () => {
-      if (this.#isClosed) throw new AccountError('the server is stopping; repeat the command');
-      this.#store ??= await this.#options.open({ create: true });
-      if (this.#store === undefined) throw new AccountError('users and tokens cannot be stored here');
-      return work(this.#store);
+  #change(change: AccountChange, work: (store: AccessStore) => Promise<boolean>): Promise<boolean> {
+    return this.#inTurn(change, async (store) => {
+      // What follows may depend on them: a user of the same name, or that the user is let in again.
+      await this.#unstored.storeIn(store);
+      return work(store);
     });
-    if (isChanged) this.#options.onChange(change);
-    return isChanged;
+  }
+
+  /**
+   * A change that refuses a user or token: where it cannot be stored, it is applied all the same, and an error says so.
+   *
+   * @param who as rules name them
+   * @param decide what to do, in its turn; undefined where it is done already
+   */
+  #lockOut(change: AccountChange, who: string, decide: () => LockOut | undefined): Promise<boolean> {
+    return this.#inTurn(change, async (store) => {
+      const lockOut = decide();
+      if (lockOut === undefined) return false;
+      try {
+        // A row that is gone refuses them as well.
+        await lockOut.write(store);
+        this.#unstored.delete(who);
+      } catch (error) {
+        if (this.#options.isServing !== true) throw error;
+        lockOut.apply();
+        this.#unstored.add(who, lockOut.write);
+        this.#flushLater();
+        this.#options.onWarning(`Cannot store that ${who} is refused, which so ends at the next restart`, error);
+        throw new UnstoredLockOutError(who, error);
+      }
+      lockOut.apply();
+      return true;
+    });
+  }
+
+  async #inTurn(change: AccountChange, work: (store: AccessStore) => Promise<boolean>): Promise<boolean> {
+    try {
+      const isChanged = await this.#changing.run(async () => {
+        if (this.#isClosed) throw new AccountError('the server is stopping; repeat the command');
+        this.#store ??= await this.#options.open({ create: true });
+        if (this.#store === undefined) throw new AccountError('users and tokens cannot be stored here');
+        return work(this.#store);
+      });
+      if (isChanged) this.#options.onChange(change);
+      return isChanged;
+    } catch (error) {
+      if (error instanceof UnstoredLockOutError) this.#options.onChange(change);
+      throw error;
+    }
+  }
+
+  #flushLater(): void {
+    this.#timer ??= setTimeout(() => void this.#flush(), NOTED_EVERY).unref();
+  }
+
+  async #flush(): Promise<void> {
+    this.#timer = undefined;
+    await this.#storeLockOuts();
+    await this.#noteUses();
+  }
+
+  /** Never rejects: where the disk still refuses them, they are tried again. */
+  async #storeLockOuts(): Promise<void> {
+    const store = this.#store;
+    if (this.#unstored.names.length === 0 || store === undefined) return;
+    try {
+      await this.#changing.run(() => this.#unstored.storeIn(store));
+    } catch (error) {
+      if (!this.#isClosed) {
+        this.#flushLater();
+        return;
+      }
+      const names = this.#unstored.names.join(', ');
+      this.#options.onWarning(`Cannot store that these are refused, so the next start lets them in: ${names}`, error);
+    }
   }
 
   /** Never rejects: the last use is worth no failure. */
-  async #flush(): Promise<void> {
-    this.#timer = undefined;
+  async #noteUses(): Promise<void> {
     const uses = [...this.#unnoted].map((name) => ({ name, at: this.#usedAt.get(name) ?? 0 }));
     this.#unnoted.clear();
     if (uses.length === 0) return;

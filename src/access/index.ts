@@ -9,7 +9,7 @@ export type { AccountChange, Accounts } from './accounts.ts';
 export { isAudited } from './audit.ts';
 export { type AccessRequest, type Action, type Authorize, type Decision, openGate } from './gate.ts';
 export type { Guard, Identity, KnownPrincipals } from './guard.ts';
-export type { Recorder } from './observe/index.ts';
+export type { Observed, Recorder } from './observe/index.ts';
 export type { PolicySpec, Ruling } from './policy.ts';
 export { ANONYMOUS, nameOf, type Principal } from './principal.ts';
 export { AccountError, CredentialError, TooManyGuessesError } from './refusal.ts';

@@ -1,9 +1,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Observed } from '../access/index.ts';
 import type { SuggestAnswer, SuggestInput } from '../admin/index.ts';
 import type { Config } from '../config/index.ts';
 import { inTurns } from '../lib/index.ts';
 import type { Catalogue } from '../routing/index.ts';
-import type { MetadataStore, ObservationStore } from '../store/index.ts';
+import type { MetadataStore } from '../store/index.ts';
 import { loadGuard, privateGrantsOf, readAccounts, ruleFaultIn, splitRepository } from './settings/index.ts';
 
 /** Patterns in an answer: as many as the control socket carries, however long their names are. */
@@ -17,7 +18,7 @@ interface SuggestionParts {
   /** Knows which repositories are public. */
   readonly metadata: Pick<MetadataStore, 'getPublic'>;
   /** Undefined where nothing is observed. */
-  readonly observations: ObservationStore | undefined;
+  readonly observations: Observed | undefined;
   /** Milliseconds since the epoch. @default now */
   readonly now?: number;
 }
@@ -31,7 +32,11 @@ export async function suggestAccess(
   if (access === undefined || observations === undefined) return { observed: null, audit: access?.audit ?? false };
   const { needsOf, suggestRules } = await loadGuard();
   const from = now - within;
-  const { needs, unnamed } = await needsOf(observations, { since: from, ruledAs: await ownersOf(config) });
+  const { needs, unnamed } = await needsOf(observations.store, {
+    since: from,
+    ruledAs: await ownersOf(config),
+    unwritten: observations.unwritten,
+  });
   const faultOf = ruleFaultIn(config, catalogue);
   const privates = await privateTargets(needs, { config, catalogue, metadata });
   const isPrivate = (target: string): boolean => privates.has(target);
@@ -40,7 +45,7 @@ export async function suggestAccess(
   return {
     audit: access.audit,
     observed: {
-      since: observations.since,
+      since: observations.store.since,
       from,
       to: now,
       rules: kept.rules,

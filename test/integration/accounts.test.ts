@@ -12,6 +12,7 @@ import { type Mirror, startMirror } from '../support/mirror.ts';
 import { type RunResult, run, Workspace } from '../support/processes.ts';
 import { rawRequest } from '../support/raw-request.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { mountSmallDisk } from '../support/small-disk.ts';
 
 // Stored users and tokens over real sockets: made by the control socket and by commands, used by clients.
 
@@ -519,6 +520,70 @@ describe('commands', () => {
       assert.equal(await statusOf('/v2/', basic('alice'), server), 401);
     } finally {
       await server.stop();
+    }
+  });
+
+  test('lock a user out although the file of users was removed under the server, and say what is left to do', async () => {
+    const server = await startMirror({ access: { rules: [] } });
+    try {
+      await succeeds(add('alice', server.dir));
+      assert.equal(await statusOf('/v2/', basic('alice'), server), 200);
+      await rm(join(server.dir, 'access.db'));
+      const { code, stderr } = await entrepot(['users', 'disable', 'alice', '--cache-dir', server.dir]);
+      assert.equal(code, 1);
+      assert.match(
+        stderr,
+        /alice is refused from now on by this server; that could not be stored \(it cannot be written/,
+      );
+      assert.match(stderr, /put the file back .*, and run the command again\n$/);
+      assert.equal(await statusOf('/v2/', basic('alice'), server), 401);
+    } finally {
+      await server.stop();
+    }
+  });
+
+  test('lock a user out although the disk of the server is full, and suggest rules there too', async (t) => {
+    const disk = await mountSmallDisk(t, 4 * 1024 * 1024);
+    if (disk === undefined) return;
+    const rules = { ...config, access: { rules: [{ who: 'alice', may: ['pull'], on: ['plain/private/**'] }] } };
+    const server = await startMirror(rules, { dir: disk });
+    try {
+      await succeeds(add('alice', disk));
+      const ofUser = await createToken('of-alice', { owner: 'alice' }, disk);
+      const filler = join(disk, 'others');
+      await writeFile(filler, Buffer.alloc(4 * 1024 * 1024)).catch(() => undefined);
+      assert.equal(await statusOf(manifest('private/app'), basic('alice'), server), 200);
+      const suggested = await entrepot(['access', 'suggest', '--cache-dir', disk]);
+      assert.match(suggested.stdout, /who: alice[^]*plain\/private\/app/, suggested.stderr);
+      const passwd = await entrepot(
+        ['users', 'passwd', 'alice', '--password-stdin', '--cache-dir', disk],
+        'longer than eight',
+      );
+      assert.match(
+        passwd.stderr,
+        /the password of alice is as it was, because the new one could not be stored \(its disk is full\)/,
+      );
+      const disable = () => entrepot(['users', 'disable', 'alice', '--cache-dir', disk]);
+      const refused = await disable();
+      assert.equal(refused.code, 1);
+      assert.equal(
+        refused.stderr,
+        'The server could not do `users/disable`: alice is refused from now on by this server; that could not be stored ' +
+          '(its disk is full), so it ends at the next restart: make room on it, and run the command again\n',
+      );
+      for (const headers of [basic('alice'), bearer(ofUser)]) {
+        assert.equal(await statusOf('/v2/', headers, server), 401);
+      }
+      await rm(filler);
+      assert.equal(await succeeds(disable()), 'alice is disabled, and refused with all tokens.\n');
+    } finally {
+      await server.stop();
+    }
+    const again = await startMirror(rules, { dir: disk });
+    try {
+      assert.equal(await statusOf('/v2/', basic('alice'), again), 401);
+    } finally {
+      await again.stop();
     }
   });
 

@@ -4,5 +4,5 @@
  * It never decides on a request, and never changes a rule.
  */
 export { needsOf } from './needs.ts';
-export { Recorder } from './recorder.ts';
+export { type Observed, Recorder } from './recorder.ts';
 export { suggestRules } from './suggest.ts';

@@ -32,22 +32,26 @@ interface NeedsOptions {
   readonly since: number;
   /** Whom rules have to name for an observed principal, such as the user for whom a token acts. @default itself */
   readonly ruledAs?: (principal: string) => string;
+  /** Counts that the store does not have. @default none */
+  readonly unwritten?: readonly Observation[];
 }
 
 /** Sums up what was observed from a time on, for each principal that rules can name. */
 export async function needsOf(
   store: ObservationStore,
-  { since, ruledAs = (principal) => principal }: NeedsOptions,
+  { since, ruledAs = (principal) => principal, unwritten = [] }: NeedsOptions,
 ): Promise<NeedsReading> {
   const needs = new Map<string, Need>();
   const unnamed = { answered: 0, denied: 0 };
+  const count = (row: Observation): void => {
+    if (row.lastAt < since) return;
+    if (row.principal === '') unnamed[row.verdict === 'denied' ? 'denied' : 'answered'] += row.count;
+    else add(needs, { ...row, principal: ruledAs(row.principal) });
+  };
+  unwritten.forEach(count);
   for (let after: Observation | undefined, page = PAGE; page === PAGE; await nextTurn()) {
     const rows = await store.list({ after, limit: PAGE });
-    for (const row of rows) {
-      if (row.lastAt < since) continue;
-      if (row.principal === '') unnamed[row.verdict === 'denied' ? 'denied' : 'answered'] += row.count;
-      else add(needs, { ...row, principal: ruledAs(row.principal) });
-    }
+    rows.forEach(count);
     after = rows.at(-1);
     page = rows.length;
   }

@@ -23,7 +23,7 @@ function stage(store: ObservationStore = new MemoryObservationStore({ since: 0 }
       ...outcome,
     });
   };
-  const rows = async () => (await recorder.read()).list({ limit: 1_000_000 });
+  const rows = async () => (await recorder.read()).store.list({ limit: 1_000_000 });
   return { warnings, clock, recorder, ask, rows, store };
 }
 
@@ -118,6 +118,12 @@ describe('Recorder', () => {
     await recorder.write();
     ask();
     await recorder.write();
+    const { store: written, unwritten } = await recorder.read();
+    const { needs } = await needsOf(written, { since: 0, unwritten });
+    assert.deepEqual(
+      needs.map(({ principal, answered }) => [principal, answered]),
+      [['alice', 2]],
+    );
     add.mock.restore();
     assert.deepEqual(
       (await rows()).map(({ count }) => count),

@@ -21,6 +21,13 @@ interface RecorderOptions {
   readonly writeEvery?: number;
 }
 
+/** What was observed. */
+export interface Observed {
+  readonly store: ObservationStore;
+  /** Counts that are not in the store: they add to those of their keys there. */
+  readonly unwritten: readonly Observation[];
+}
+
 interface Pending {
   readonly outcome: Pick<AccessOutcome, 'principal' | 'action' | 'verdict'>;
   readonly target: string;
@@ -53,10 +60,10 @@ export class Recorder {
     this.#timer.unref();
   }
 
-  /** The store, with everything counted so far written to it. */
-  async read(): Promise<ObservationStore> {
+  /** Everything counted so far: in the store, and beside it what the disk refused. */
+  async read(): Promise<Observed> {
     await this.write();
-    return this.#store;
+    return { store: this.#store, unwritten: [...this.#pending.values()].map(observationOf) };
   }
 
   /** Writes what was counted since the last time. Never rejects: where the disk refuses it, the counts are kept for the next. */

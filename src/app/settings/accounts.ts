@@ -12,14 +12,19 @@ const FILE = 'access.db';
 /**
  * Opens the stored users and tokens of a cache directory, which the caller owns. The file is made with the first of them.
  *
+ * @param isServing whether the caller serves clients, who are then refused at once, whether it can be stored or not
  * @throws {AccessStoreError}
  */
-export async function openAccounts(dir: string, telemetry: Telemetry): Promise<Accounts> {
+export async function openAccounts(
+  dir: string,
+  { telemetry, isServing = false }: { readonly telemetry: Telemetry; readonly isServing?: boolean },
+): Promise<Accounts> {
   const [{ Accounts }, { openAccessStore }] = await Promise.all([loadGuard(), loadAccessStore()]);
   return Accounts.open({
     open: (how) => openAccessStore(join(dir, FILE), how),
     onChange: (change: AccountChange) => telemetry.publish('account.changed', change),
     onWarning: (message, error) => telemetry.publish('warning', { message, error }),
+    isServing,
   });
 }
 
@@ -33,7 +38,7 @@ export function keepAccounts(
     await (await opened?.catch(() => undefined))?.close();
   });
   return () => {
-    opened ??= openAccounts(dir, telemetry).catch((error: unknown) => {
+    opened ??= openAccounts(dir, { telemetry, isServing: true }).catch((error: unknown) => {
       opened = undefined;
       throw error;
     });

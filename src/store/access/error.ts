@@ -2,6 +2,10 @@
 export class AccessStoreError extends Error {
   override readonly name = 'AccessStoreError';
   readonly file: string;
+  /** What is wrong, as a clause: `its disk is full`. */
+  readonly found: string;
+  /** What the operator does about it, in whole sentences. */
+  readonly remedy: string;
 
   constructor(file: string, options: { readonly found: string; readonly remedy?: string; readonly cause?: unknown }) {
     const {
@@ -11,5 +15,7 @@ export class AccessStoreError extends Error {
     } = options;
     super(`Cannot use the file of users and tokens ${file}: ${found}. ${remedy}`, { cause });
     this.file = file;
+    this.found = found;
+    this.remedy = remedy;
   }
 }

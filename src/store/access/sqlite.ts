@@ -1,8 +1,8 @@
 import { constants, type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
-import { DirectoryError, flushDirectory, fullDisk, hasCode } from '../directory/index.ts';
-import { SQLITE, sqliteCode } from '../sqlite-error.ts';
+import { flushDirectory, hasCode } from '../directory/index.ts';
+import { isFullDisk, SQLITE, sqliteCode } from '../sqlite-error.ts';
 import { migrate, transact } from '../sqlite-migration.ts';
 import type { AccessStore, TokenRecord, TokenUse, UserRecord } from './access-store.ts';
 import { AccessStoreError } from './error.ts';
@@ -19,8 +19,7 @@ type Statements = { readonly [K in keyof typeof STATEMENTS]: StatementSync };
 /**
  * Opens the file of users and tokens; undefined where it is missing and `create` is false. The caller owns the directory.
  *
- * @throws {AccessStoreError} where the file is damaged, empty, of a newer release or of another program
- * @throws {DirectoryError} where the disk is full
+ * @throws {AccessStoreError} where the file is damaged, empty, of a newer release or of another program, or cannot be created
  */
 export async function openAccessStore(
   file: string,
@@ -79,8 +78,13 @@ async function createFile(file: string): Promise<void> {
     await flushDirectory(dirname(file));
   } catch (error) {
     await rm(draft, { force: true }).catch(() => undefined);
-    if (error instanceof AccessStoreError || error instanceof DirectoryError) throw error;
-    throw new DirectoryError(dirname(file), error);
+    if (error instanceof AccessStoreError) throw error;
+    if (isFullDisk(error)) throw onFullDisk(file, error);
+    throw new AccessStoreError(file, {
+      found: `it cannot be created (${(error as Error).message})`,
+      remedy: 'Let the user of the server write to its directory.',
+      cause: error,
+    });
   }
 }
 
@@ -261,7 +265,13 @@ function prepare(database: DatabaseSync): Statements {
   return Object.fromEntries(entries) as Statements;
 }
 
+/** Another directory is no remedy: the users and tokens are in this one. */
+function onFullDisk(file: string, cause: unknown): AccessStoreError {
+  return new AccessStoreError(file, { found: 'its disk is full', remedy: 'Make room on it.', cause });
+}
+
 function explain(error: unknown, file: string): unknown {
+  if (isFullDisk(error)) return onFullDisk(file, error);
   switch (sqliteCode(error)) {
     case SQLITE.NOTADB:
       return new AccessStoreError(file, { found: 'it is not a database', cause: error });
@@ -269,12 +279,10 @@ function explain(error: unknown, file: string): unknown {
       return new AccessStoreError(file, { found: 'it is damaged', cause: error });
     case SQLITE.ERROR:
       return new AccessStoreError(file, { found: 'one of its tables is missing', cause: error });
-    case SQLITE.FULL:
-      return new DirectoryError(dirname(file), fullDisk(error));
     case SQLITE.BUSY:
       return new AccessStoreError(file, {
         found: 'another process holds its lock',
-        remedy: 'End that process (`sqlite3`?) and repeat the command.',
+        remedy: 'End that process (`sqlite3`?), and repeat the command.',
         cause: error,
       });
     case SQLITE.READONLY:

@@ -52,7 +52,7 @@ export function runAccountCommand<Input, Answer>(
 async function withAccounts<T>(config: Config, work: (context: AccountContext) => T | Promise<T>): Promise<T> {
   if (config.cache === 'off') throw new Error('a command owns a directory only where there is a cache');
   const catalogue = composeRegistries(config);
-  const accounts = await openAccounts(config.cache.dir, new Telemetry());
+  const accounts = await openAccounts(config.cache.dir, { telemetry: new Telemetry() });
   try {
     return await work({
       accounts: () => Promise.resolve(accounts),

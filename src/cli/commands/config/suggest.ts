@@ -39,11 +39,12 @@ export async function suggest(options: SuggestOptions, output: Output = processO
         // A directory of this command's own: `cache: off` has none.
         const dir = config.cache === 'off' ? undefined : config.cache.dir;
         const warn = (message: string): void => output.err(`${message}\n`);
-        const observations = dir === undefined ? undefined : await openOwnObservations(dir, warn);
+        const store = dir === undefined ? undefined : await openOwnObservations(dir, warn);
+        const observations = store === undefined ? undefined : { store, unwritten: [] };
         try {
           return await suggestAccess(input, { config, catalogue: await catalogueOf(config), metadata, observations });
         } finally {
-          await observations?.close();
+          await store?.close();
         }
       },
       show(answer) {

@@ -31,7 +31,7 @@ async function suggestionOf(observations: readonly Observation[], { generalize =
   const catalogue = composeRegistries(config);
   const answer = await suggestAccess(
     { within: 30 * DAY, generalize },
-    { config, catalogue, metadata: new MemoryMetadataStore(), observations: store, now: NOW },
+    { config, catalogue, metadata: new MemoryMetadataStore(), observations: { store, unwritten: [] }, now: NOW },
   );
   return { answer, text: formatSuggestion(answer, '30d') };
 }
