@@ -60,6 +60,8 @@ export interface KnownPrincipals {
   readonly tokens: readonly Pick<LiveToken, 'name' | 'owner'>[];
   /** False where the stored ones are not known. */
   readonly isComplete: boolean;
+  /** Why they are not, with the remedy; where they could not be read. */
+  readonly unread?: string | undefined;
 }
 
 /** Identifies clients and decides what they may. Every request of a server with `access:` passes it. */

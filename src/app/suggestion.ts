@@ -65,7 +65,7 @@ export async function suggestAccess(
  */
 async function ownersOf(config: Config): Promise<(principal: string) => string> {
   const stored = await readAccounts(config);
-  const owners = new Map(stored?.tokens.map(({ name, owner }) => [`token:${name}`, owner]));
+  const owners = new Map(stored.tokens.map(({ name, owner }) => [`token:${name}`, owner]));
   return (principal) => owners.get(principal) ?? principal;
 }
 

@@ -4,7 +4,7 @@
  * It never hashes, never sends a request to an upstream, and never decides what is kept.
  */
 
-export type { AccessNames, AccessStore, TokenRecord, UserRecord } from './access/index.ts';
+export type { AccessNames, AccessStore, AccessStoreError, TokenRecord, UserRecord } from './access/index.ts';
 export {
   type BlobStore,
   type DirectFile,

@@ -28,11 +28,13 @@ interface Explanation {
   readonly rule: number | undefined;
   /** Why it is refused although a rule allows it, or before the rules are asked. */
   readonly refusal: string | undefined;
+  /** What could not be looked at, and so is left out of the answer, with the remedy. */
+  readonly unread: string | undefined;
   /** The question with the qualified name of the image. */
   readonly text: string;
 }
 
-/** Says which rule decides, without a server. @throws {SettingsError} {OciError} for a name that no image has */
+/** Says which rule decides, without a server. @throws {SettingsError} also for a damaged file of stored users. @throws {OciError} for a name that no image has */
 export async function explainAccess(config: Config, catalogue: Catalogue, question: Question): Promise<Explanation> {
   const { access } = config;
   if (access === undefined)
@@ -46,13 +48,13 @@ export async function explainAccess(config: Config, catalogue: Catalogue, questi
   const { Policy } = await loadGuard();
   const { who, action, image } = question;
   const repository = image === undefined ? undefined : repositoryOf(image, catalogue);
-  const { principal, refusal } = await judgedOf(who, { action, repository }, config);
+  const { principal, refusal, unread } = await judgedOf(who, { action, repository }, config);
   const ruling = new Policy(spec).decide({ principal, action, repository });
   const what = repository === undefined ? '' : ` on ${repository.registry}/${repository.repository}`;
   const owner = who.startsWith(TOKEN) && principal.kind === 'user' ? `, which acts for ${principal.name}` : '';
   const verdict =
     refusal === undefined ? verdictOf(ruling, () => visibilityOf(repository, config, catalogue)) : ('refused' as const);
-  return { verdict, rule: ruling?.rule, refusal, text: `${action}${what} by ${who}${owner}` };
+  return { verdict, rule: ruling?.rule, refusal, unread, text: `${action}${what} by ${who}${owner}` };
 }
 
 /** The principal whose rules decide, and what refuses it before them: see `Guard`. */
@@ -60,17 +62,29 @@ async function judgedOf(
   who: string,
   asked: Omit<AccessRequest, 'principal'>,
   config: Config,
-): Promise<{ readonly principal: Principal; readonly refusal?: string | undefined }> {
+): Promise<{
+  readonly principal: Principal;
+  readonly refusal?: string | undefined;
+  readonly unread?: string | undefined;
+}> {
   if (who === 'anonymous') return { principal: ANONYMOUS };
   const stored = await readAccounts(config);
-  const isDisabled = (user: string): boolean => stored?.users.find(({ name }) => name === user)?.disabled === true;
+  const { fault } = stored;
+  // A start would end with it.
+  if (fault?.isOfReader === false) throw new SettingsError([`access: ${fault.message}`]);
+  const unread = fault?.message;
+  const isDisabled = (user: string): boolean => stored.users.find(({ name }) => name === user)?.disabled === true;
   if (!who.startsWith(TOKEN)) {
-    return { principal: { kind: 'user', name: who }, refusal: isDisabled(who) ? `${who} is disabled` : undefined };
+    return {
+      principal: { kind: 'user', name: who },
+      refusal: isDisabled(who) ? `${who} is disabled` : undefined,
+      unread,
+    };
   }
   const name = who.slice(TOKEN.length);
   const principal: Principal = { kind: 'token', name };
-  const token = stored?.tokens.find((each) => each.name === name);
-  if (token === undefined) return { principal };
+  const token = stored.tokens.find((each) => each.name === name);
+  if (token === undefined) return { principal, unread };
   const { isWithin, scopeOf } = await loadGuard();
   const { owner, may, on, expiresAt } = token;
   const narrowed = `${may.join(', ')}${on.length === 0 ? '' : ` on ${on.join(', ')}`}`;

@@ -7,7 +7,8 @@ type Rule = NonNullable<Config['access']>['rules'][number];
 export function accessFaultsOf({ access, forwardProxy }: Config, known: KnownPrincipals): readonly string[] {
   if (access === undefined) return [];
   const { rules, groups } = access;
-  const faults: string[] = [];
+  const faults =
+    known.unread === undefined ? [] : [`access: the rules are not compared with stored users. ${known.unread}`];
   const named = new Set<string>();
   const look = (name: string, option: string): void => {
     named.add(name);

@@ -70,8 +70,10 @@ export async function checkAccess(config: Config, catalogue: Catalogue): Promise
   if (guard === undefined) return undefined;
   const { users } = guard.known;
   const stored = await readAccounts(config);
-  if (stored === undefined) return { users, tokens: [], isComplete: false };
-  return { users: [...stored.users.map(({ name }) => name), ...users], tokens: stored.tokens, isComplete: true };
+  const { tokens, isComplete, fault } = stored;
+  // A start would end with it.
+  if (fault?.isOfReader === false) throw new SettingsError([`access: ${fault.message}`]);
+  return { users: [...stored.users.map(({ name }) => name), ...users], tokens, isComplete, unread: fault?.message };
 }
 
 /** The users that the configuration has itself; none where they cannot be read. */

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AccountChange, Accounts } from '../../access/index.ts';
 import type { Config } from '../../config/index.ts';
-import type { AccessNames } from '../../store/index.ts';
+import type { AccessNames, AccessStoreError } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import { loadAccessStore, loadGuard } from './lazy.ts';
 
@@ -46,13 +46,24 @@ export function keepAccounts(
   };
 }
 
-/**
- * The stored users and tokens, for a command that does not own the directory. Undefined where they cannot be read, or there is no
- * cache directory on this machine; none where the cache is off.
- */
-export async function readAccounts({ cache }: Pick<Config, 'cache'>): Promise<AccessNames | undefined> {
-  if (cache === 'off') return { users: [], tokens: [] };
-  if (!existsSync(cache.dir)) return undefined;
-  const { readAccessStore } = await loadAccessStore();
-  return readAccessStore(join(cache.dir, FILE));
+/** What is known of the stored users and tokens. */
+interface StoredAccounts extends AccessNames {
+  /** False where they are not known; they are then empty. */
+  readonly isComplete: boolean;
+  /** Why they could not be read. Undefined also where there is no cache directory on this machine. */
+  readonly fault: AccessStoreError | undefined;
+}
+
+/** The stored users and tokens, for a command that does not own the directory; none where the cache is off. */
+export async function readAccounts({ cache }: Pick<Config, 'cache'>): Promise<StoredAccounts> {
+  const none = { users: [], tokens: [], fault: undefined };
+  if (cache === 'off') return { ...none, isComplete: true };
+  if (!existsSync(cache.dir)) return { ...none, isComplete: false };
+  const { readAccessStore, AccessStoreError } = await loadAccessStore();
+  try {
+    return { ...(await readAccessStore(join(cache.dir, FILE))), isComplete: true, fault: undefined };
+  } catch (error) {
+    if (error instanceof AccessStoreError) return { ...none, isComplete: false, fault: error };
+    throw error;
+  }
 }

@@ -111,7 +111,7 @@ describe('openAccessStore()', () => {
         });
       }
       assert.deepEqual(await readFile(file), before);
-      assert.equal(await readAccessStore(file), undefined);
+      await assert.rejects(readAccessStore(file), { name: 'AccessStoreError', message: found, isOfReader: false });
     });
   }
 

@@ -1,4 +1,4 @@
-import { constants, type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { access, constants, type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { flushDirectory, hasCode } from '../directory/index.ts';
@@ -44,21 +44,55 @@ export interface AccessNames {
   readonly tokens: readonly TokenRecord[];
 }
 
-/** Reads the file beside a running server, and changes nothing. Undefined where it cannot be read. A missing file has no users. */
-export async function readAccessStore(file: string): Promise<AccessNames | undefined> {
+/**
+ * Reads the file beside a running server, and changes nothing. A missing file has no users.
+ *
+ * @throws {AccessStoreError} as {@link openAccessStore} does; `isOfReader` where the server may be able to read it
+ */
+export async function readAccessStore(file: string): Promise<AccessNames> {
   let database: DatabaseSync | undefined;
   try {
     const stats = await statOf(file);
     if (stats === undefined) return { users: [], tokens: [] };
+    if (stats.size === 0) throw new AccessStoreError(file, { found: 'it is empty' });
+    await access(file, constants.R_OK);
     database = new DatabaseSync(file, { readOnly: true, timeout: BUSY_TIMEOUT });
-    if (database.prepare('PRAGMA user_version').get()?.['user_version'] !== MIGRATIONS.length) return undefined;
+    refuseOtherVersion(database, file);
+    checkPages(database, file);
     const store = new SqliteAccessStore(database, file, prepare(database));
     return { users: await store.listUsers(), tokens: await store.listTokens() };
-  } catch {
-    return undefined;
+  } catch (error) {
+    throw explainToReader(error, file);
   } finally {
     database?.close();
   }
+}
+
+/** A file of an earlier release is migrated by the server. */
+function refuseOtherVersion(database: DatabaseSync, file: string): void {
+  const found = Number(database.prepare('PRAGMA user_version').get()?.['user_version']);
+  const known = MIGRATIONS.length;
+  if (found === known) return;
+  if (found > known) throw ofNewerRelease(file, { found, known });
+  if (found <= 0) throw ofAnotherProgram(file);
+  throw new AccessStoreError(file, {
+    found: `it has version ${found}, and this release has ${known}`,
+    remedy: 'Start the server, which changes it to the new version.',
+    isOfReader: true,
+  });
+}
+
+function explainToReader(error: unknown, file: string): unknown {
+  if (error instanceof AccessStoreError) return error;
+  if (hasCode(error, 'EACCES', 'EPERM')) {
+    const remedy = 'Run the command as the user of the server.';
+    return new AccessStoreError(file, { found: 'this user may not read it', remedy, isOfReader: true, cause: error });
+  }
+  if (sqliteCode(error) === SQLITE.READONLY) {
+    const remedy = 'Start the server, which undoes it.';
+    return new AccessStoreError(file, { found: 'a change was interrupted', remedy, isOfReader: true, cause: error });
+  }
+  return explain(error, file);
 }
 
 /** Made whole under another name: a crash never leaves an empty file. */
@@ -128,25 +162,37 @@ function openFile(file: string): SqliteAccessStore {
     migrate(database, {
       migrations: MIGRATIONS,
       refuseNewer({ found, known }) {
-        throw new AccessStoreError(file, {
-          found: `it has version ${found} and this release knows ${known}`,
-          remedy: 'Run the release that wrote it or a later one.',
-        });
+        throw ofNewerRelease(file, { found, known });
       },
       refuseForeign() {
-        throw new AccessStoreError(file, { found: 'it is the database of another program' });
+        throw ofAnotherProgram(file);
       },
     });
     // A rollback journal and no log: between two changes the one file is complete, so that a copy of it is too.
     // EXTRA: what was answered survives a power cut.
     database.exec('PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA; PRAGMA foreign_keys = ON');
-    const found = String(database.prepare('PRAGMA quick_check(1)').get()?.['quick_check']);
-    if (found !== 'ok') throw new AccessStoreError(file, { found: `it is damaged (${found.replaceAll('\n', ' ')})` });
+    checkPages(database, file);
     return new SqliteAccessStore(database, file, prepare(database));
   } catch (error) {
     database?.close();
     throw explain(error, file);
   }
+}
+
+function checkPages(database: DatabaseSync, file: string): void {
+  const found = String(database.prepare('PRAGMA quick_check(1)').get()?.['quick_check']);
+  if (found !== 'ok') throw new AccessStoreError(file, { found: `it is damaged (${found.replaceAll('\n', ' ')})` });
+}
+
+function ofNewerRelease(file: string, { found, known }: { readonly found: number; readonly known: number }) {
+  return new AccessStoreError(file, {
+    found: `it has version ${found} and this release knows ${known}`,
+    remedy: 'Run the release that wrote it or a later one.',
+  });
+}
+
+function ofAnotherProgram(file: string): AccessStoreError {
+  return new AccessStoreError(file, { found: 'it is the database of another program' });
 }
 
 /** An {@link AccessStore} in a file. Made by {@link openAccessStore}. */
@@ -283,6 +329,7 @@ function explain(error: unknown, file: string): unknown {
       return new AccessStoreError(file, {
         found: 'another process holds its lock',
         remedy: 'End that process (`sqlite3`?), and repeat the command.',
+        isOfReader: true,
         cause: error,
       });
     case SQLITE.READONLY:

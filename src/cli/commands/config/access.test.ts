@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
+import { loadAccessStore } from '../../../store/index.ts';
 import { explain, type RuleAction } from './access.ts';
+import { validateConfig } from './config.ts';
 
 interface Asked {
   readonly audit: boolean;
@@ -35,6 +38,60 @@ describe('entrepot access explain, of what no rule allows', () => {
     const pull = refused('pull on docker.io/library/nginx');
     assert.deepEqual(await said(t, { audit: false }), { code: 1, out: pull });
     assert.deepEqual(await said(t, { audit: true, action: 'status' }), { code: 1, out: refused('status') });
+  });
+});
+
+describe('a file of stored users that cannot be read', () => {
+  async function stage(t: TestContext) {
+    const cache = await mkdtemp(join(tmpdir(), 'entrepot-explain-'));
+    t.after(() => rm(cache, { recursive: true }));
+    const file = join(cache, 'access.db');
+    await writeFile(file, 'a'.repeat(9000));
+    const config = join(cache, 'entrepot.yaml');
+    const rules = '[{who: [anonymous, alice], may: [status]}]';
+    await writeFile(config, `cache: {dir: ${cache}}\naccess: {rules: ${rules}}\n`);
+    let said = '';
+    const output = { out: (text: string) => (said += text), err: (text: string) => (said += text) };
+    return { flags: { config }, output, file, said: () => said };
+  }
+
+  test('is a problem to config validate, as it is to a start', async (t) => {
+    const { flags, output, said } = await stage(t);
+    assert.equal(await validateConfig({ flags }, output), 78);
+    assert.match(
+      said(),
+      /entrepot\.yaml:2:.* access: Cannot use the file .*access\.db: it is not a database\. Put a copy/,
+    );
+  });
+
+  for (const who of ['alice', 'token:ci']) {
+    test(`is a problem to access explain, for ${who}`, async (t) => {
+      const { flags, output, said } = await stage(t);
+      assert.equal(await explain({ flags, who, action: 'status', image: undefined }, output), 78);
+      assert.match(said(), /access: Cannot use the file .*access\.db: it is not a database/);
+    });
+  }
+
+  test('is none for anonymous, whom no file concerns', async (t) => {
+    const { flags, output } = await stage(t);
+    assert.equal(await explain({ flags, who: 'anonymous', action: 'status', image: undefined }, output), 0);
+  });
+
+  test('is noted where another process hinders this command alone', async (t) => {
+    const { flags, output, said, file } = await stage(t);
+    await rm(file);
+    const { openAccessStore } = await loadAccessStore();
+    await (await openAccessStore(file, { create: true }))?.close();
+    const other = new DatabaseSync(file);
+    t.after(() => other.close());
+    other.exec('BEGIN EXCLUSIVE');
+    assert.equal(await validateConfig({ flags }, output), 0);
+    assert.match(
+      said(),
+      /note: .*not compared with stored users\. .*another process holds its lock\. End that process/,
+    );
+    assert.equal(await explain({ flags, who: 'alice', action: 'status', image: undefined }, output), 0);
+    assert.match(said(), /note: stored users and tokens are left out of this answer\. .*holds its lock/);
   });
 });
 

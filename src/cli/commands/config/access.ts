@@ -23,14 +23,21 @@ export function explain({ flags, json = false, who, action, image }: ExplainOpti
     const loaded = await loadConfig({ flags, checkReferences: false });
     try {
       const answer = await explainAccess(loaded.config, await catalogueOf(loaded.config), { who, action, image });
-      const { verdict, rule, refusal, text } = answer;
+      const { verdict, rule, refusal, unread, text } = answer;
       const code = verdict === 'refused' ? EXIT.failure : EXIT.ok;
       if (json) {
         const allowed = verdict !== 'refused';
-        const shown = { allowed, onlyPublic: verdict === 'if-public', rule: rule ?? null, refusal: refusal ?? null };
+        const shown = {
+          allowed,
+          onlyPublic: verdict === 'if-public',
+          rule: rule ?? null,
+          refusal: refusal ?? null,
+          unread: unread ?? null,
+        };
         output.out(formatJson(shown));
         return code;
       }
+      if (unread !== undefined) output.err(`note: stored users and tokens are left out of this answer. ${unread}\n`);
       if (rule === undefined || refusal !== undefined) {
         const why = refusal ?? 'no rule allows it; add one under access.rules';
         const isAudited = refusal === undefined && loaded.config.access?.audit === true && action === 'pull';
