@@ -22,6 +22,8 @@ describe('parseHtpasswd()', () => {
     [`a:${HASH.replace('$10$', '$20$')}`, /cost of 20/],
     ['secret', /no colon/],
     [`anonymous:${HASH}`, /every client/],
+    [`al\u200bice:${HASH}`, /invisible character \(U\+200B\)/],
+    [`zoe\u0308:${HASH}`, /form NFC/],
     [`@a:${HASH}`, /name of a user/],
     [`:${HASH}`, /name of a user/],
   ] as const) {

@@ -17,6 +17,7 @@ export { embeddedText } from './embedded.ts';
 export { compileGlob, globCovers } from './glob.ts';
 export { decodeHeaderText, trimHeaderText } from './header-text.ts';
 export { type HeaderLink, parseLinks } from './link-header.ts';
+export { faultOfLook } from './look.ts';
 export { Lru } from './lru.ts';
 export { mistypedFrom, nearest } from './nearest.ts';
 export { atOnce, inTurns, mapInPieces, PIECE, type Pieces } from './pieces.ts';

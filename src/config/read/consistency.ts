@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util';
+import { faultOfLook } from '../../lib/index.ts';
 import { type ConfigProblem, formatKey } from '../problems.ts';
 import type { Config, UpstreamConfig } from '../schema/index.ts';
-import { formatListenAddress, OWN_PATHS, RESERVED_PATHS } from '../schema/index.ts';
+import { formatListenAddress, isAnonymous, OWN_PATHS, RESERVED_PATHS } from '../schema/index.ts';
 import { isNull, type Path, sourceAt, type Tree, treeAt } from '../tree.ts';
 
 /** Problems between options that are valid by themselves. Pure. */
@@ -100,9 +101,11 @@ type AcmeConfig = NonNullable<NonNullable<Config['listen'][number]['tls']>['acme
 
 function checkAccess({ access, forwardProxy: { user } }: Config, report: Report): void {
   if (access === undefined) return;
-  if (user === 'anonymous') {
-    report(['forward_proxy', 'user'], 'found anonymous, which stands for every client in rules, expected another name');
+  if (user !== undefined && isAnonymous(user)) {
+    report(['forward_proxy', 'user'], `found ${user}, which stands for every client in rules, expected another name`);
   }
+  const fault = user === undefined ? undefined : faultOfLook(user);
+  if (fault !== undefined) report(['forward_proxy', 'user'], `found a name that no rule can have; ${fault}`);
   for (const [at, { who, may, on }] of access.rules.entries()) {
     const path = ['access', 'rules', at];
     const onRepositories = may.some((action) => action === 'pull' || action === 'catalog');

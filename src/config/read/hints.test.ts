@@ -15,6 +15,21 @@ async function problemsOf(text: string): Promise<readonly string[]> {
 
 const hinted: readonly (readonly [text: string, end: string])[] = [
   ['cache: {max_size: 50}', '50 alone is 50 bytes; did you mean 50GB? (bytes are written 50B)'],
+  ['access: {rules: [{who: Anonymous, may: [status]}]}', 'did you mean anonymous?'],
+  ['access: {rules: [{who: [alice, ANONYMOUS], may: [status]}]}', 'did you mean anonymous?'],
+  ['access: {rules: [{who: "al\u200bice", may: [status]}]}', 'it has an invisible character (U+200B); leave it out'],
+  [
+    'access: {groups: {a: ["zoe\u0308"]}}',
+    'it is not in the form NFC of Unicode, and would look like another name; write zo\u00eb, which is',
+  ],
+  [
+    'access: {rules: [{who: "token:zoe\u0308", may: [status]}]}',
+    'it is not in the form NFC of Unicode, and would look like another name; write token:zo\u00eb, which is',
+  ],
+  [
+    '{access: {}, forward_proxy: {user: "al\u200bice", password: long enough}}',
+    'it has an invisible character (U+200B); leave it out',
+  ],
   ['cache: {max_size: "50"}', 'did you mean 50GB? (bytes are written 50B)'],
   ['cache: {max_size: 50G}', 'write 50GB (powers of 1000) or 50GiB (powers of 1024)'],
   ['registries: {docker.io: https://ghcr.io}', 'an address belongs under upstreams: {upstreams: [URL]}'],

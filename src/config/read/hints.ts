@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { nearest } from '../../lib/index.ts';
+import { faultOfLook, nearest } from '../../lib/index.ts';
 import { alternatives, core, FOREIGN_ARCHITECTURES, markOf, parseDuration, parseSize } from '../schema/index.ts';
 import type { Tree } from '../tree.ts';
 
@@ -18,6 +18,7 @@ export function hintFor(found: Tree, schema: z.ZodType): string | undefined {
   if (value === null) return undefined;
   const guess = GUESSES[type];
   const accepts = (proposal: unknown): boolean => schema.safeParse(proposal).success;
+  if (type === 'name' && typeof value === 'string') return guessName(value, accepts);
   if (guess !== undefined) return worthwhile(guess(value, accepts), accepts);
   const takesUpstreams = branches.some((branch) => branch instanceof z.ZodObject && 'upstreams' in branch.shape);
   if (takesUpstreams && typeof value === 'string') return 'an address belongs under upstreams: {upstreams: [URL]}';
@@ -64,6 +65,11 @@ const GUESSES: Readonly<Record<string, Guess>> = {
   'host or range': guessRange,
   'address or block': guessRange,
 };
+
+function guessName(value: string, accepts: Accepts): string | undefined {
+  if (value.toLowerCase() === 'anonymous') return accepts('anonymous') ? 'did you mean anonymous?' : undefined;
+  return faultOfLook(value);
+}
 
 /** Other programs take a bare number for seconds, milliseconds (from 1000 up) or, in Go, nanoseconds (from 10⁹ up). */
 function guessDuration(value: string | number | boolean): string | undefined {

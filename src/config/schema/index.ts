@@ -6,6 +6,7 @@
 
 export { isPrincipalName } from './access.ts';
 export { parseDuration } from './duration.ts';
+export { isAnonymous } from './fields.ts';
 export { formatListenAddress } from './listen-address.ts';
 export { optionName } from './options.ts';
 export {

@@ -100,6 +100,7 @@ describe('entrepot access explain, of what is no question', () => {
     ['@team', 'pull', 'nginx', /@team is a group, and no client; ask for one of its members/],
     ['', 'pull', 'nginx', /found "", expected the name of a user/],
     ['a b', 'pull', 'nginx', /found "a b", expected the name of a user/],
+    ['al\u200bice', 'pull', 'nginx', /invisible character \(U\+200B\)/],
     ['oidc:x', 'pull', 'nginx', /found "oidc:x", expected the name of a user/],
     ['alice', 'status', 'nginx', /status concerns no image; leave "nginx" out/],
     ['alice', 'catalog', undefined, /catalog concerns an image/],

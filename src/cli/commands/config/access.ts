@@ -1,5 +1,6 @@
 import { catalogueOf, explainAccess, SettingsError } from '../../../app/index.ts';
 import { formatProblem, loadConfig, locateProblems } from '../../../config/index.ts';
+import { faultOfLook } from '../../../lib/index.ts';
 import type { CommandOptions } from '../../command.ts';
 import { reportErrors, UsageError } from '../../errors.ts';
 import { EXIT } from '../../exit-code.ts';
@@ -62,6 +63,8 @@ function faultOfQuestion({ who, action, image }: Pick<ExplainOptions, 'who' | 'a
   if (!/^(token:)?[^:\s\p{Cc}]{1,128}$/u.test(who)) {
     return `found ${JSON.stringify(who)}, expected the name of a user, token:NAME or anonymous`;
   }
+  const look = faultOfLook(who);
+  if (look !== undefined) return `no user has the name ${JSON.stringify(who)}: ${look}`;
   const concernsImage = action === 'pull' || action === 'catalog';
   if (image === undefined && concernsImage) {
     return `${action} concerns an image: entrepot access explain ${who} ${action} docker.io/library/nginx`;
