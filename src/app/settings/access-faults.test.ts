@@ -8,6 +8,20 @@ async function configOf(text: string) {
   return config;
 }
 
+describe('a rule for what other programs call every client', () => {
+  const known = { users: ['alice', 'any'], tokens: [], isComplete: true };
+  for (const name of ['all', 'Everyone', '*']) {
+    test(`${name} is a fault, unless a user is called so`, async () => {
+      const config = await configOf(`access: {rules: [{who: "${name}", may: [status]}]}`);
+      const fault = `access.rules[0].who: ${name} would be the name of a user; did you mean anonymous, which stands for every client?`;
+      for (const isComplete of [true, false]) {
+        assert.ok(accessFaultsOf(config, { ...known, isComplete }).includes(fault));
+      }
+      assert.ok(!accessFaultsOf(config, { ...known, users: [name] }).includes(fault));
+    });
+  }
+});
+
 describe('a pattern that an earlier rule covers is a fault', () => {
   const OPEN = '{who: anonymous, may: [pull], on: ["**"]}';
   const OPEN_TO_ALL = '{who: anonymous, may: [pull], on: ["**"], private: true}';

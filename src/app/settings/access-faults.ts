@@ -44,11 +44,16 @@ export function accessFaultsOf({ access, forwardProxy }: Config, known: KnownPri
 }
 
 const TOKEN = 'token:';
+/** What other programs call every client. */
+const EVERY_CLIENT: ReadonlySet<string> = new Set(['*', '**', 'all', 'any', 'everyone', 'public']);
 
 /** Why a rule for a user or token has no effect. */
 function faultOfPrincipal(name: string, { users, tokens, isComplete }: KnownPrincipals): string | undefined {
   if (!name.startsWith(TOKEN)) {
-    if (!isComplete || users.includes(name)) return undefined;
+    if (users.includes(name)) return undefined;
+    if (EVERY_CLIENT.has(name.toLowerCase()))
+      return `${name} would be the name of a user; did you mean anonymous, which stands for every client?`;
+    if (!isComplete) return undefined;
     return `${name} cannot log in: there is no such user; add it with \`entrepot users add ${name}\`, or to access.htpasswd`;
   }
   const short = name.slice(TOKEN.length);

@@ -173,6 +173,15 @@ describe('what is valid and dangerous is noted with its place and remedy', () =>
       '{mirrors: [{name: m, prefix: /m, upstream: m, credentials: {helper: x}}], access: {rules: [{who: anonymous, may: [pull], on: ["mirror:*/**"]}]}}',
       /rules\[0\]\.on: does not open m, whose credentials could read what is private\. Add private: true/,
     ],
+    [
+      'access: {rules: [{who: alice, may: [status, proxy]}]}',
+      /:1:\d+ {2}access\.rules\[0\]\.may\[1\]: without effect: the forward proxy is off\. Set forward_proxy\.enabled/,
+    ],
+    [
+      'access: {groups: {ops: []}, rules: [{who: "@ops", may: [status]}]}',
+      /access\.groups\.ops: empty, so a rule for @ops is for no user\. Name its users/,
+    ],
+    ['public_url: []', /:1:1 {2}public_url: empty, which is as without it\. Name the address/],
     ['trusted_proxies: ["0.0.0.0/0"]', /:1:19 {2}trusted_proxies\[0\]: 0\.0\.0\.0\/0 covers.*Name the addresses/],
     ['trusted_proxies: ["128.0.0.0/1"]', /trusted_proxies\[0\]/],
     ['trusted_proxies: ["::/0"]', /trusted_proxies\[0\]/],
@@ -205,6 +214,9 @@ describe('what is valid and dangerous is noted with its place and remedy', () =>
   const harmless = [
     'transport: {force_http2: null}',
     'allow_any: true',
+    'access: {groups: {ops: []}, rules: [{who: alice, may: [status]}]}',
+    '{forward_proxy: {enabled: true}, access: {rules: [{who: alice, may: [proxy]}]}}',
+    'public_url: https://mirror.example.com',
     'forward_proxy: {enabled: true, anonymous: true}',
     '{listen: ":1", forward_proxy: {enabled: true, anonymous: true, user: u, password: p}}',
     '{listen: ":1", forward_proxy: {enabled: true, listen: "127.0.0.1:2", anonymous: true}}',

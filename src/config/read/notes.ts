@@ -34,6 +34,8 @@ export function findNotes(config: Config, settings: Tree | undefined): readonly 
   noteUnproved(config, note);
   noteForwardProxy(config, listeners, note);
   noteAccess(config, listeners, note);
+  noteIdleRules(config, note);
+  noteNoAddress(settings, note);
   noteUnencrypted(config, note);
   notePlainRealms(config, note);
   noteUnchecked(config, note);
@@ -180,6 +182,29 @@ function noteAccess(config: Config, [listener]: readonly OpenListener[], note: N
       `passwords reach ${listener.text} unencrypted: every network on the way can read them. Set listen[].tls, or public_url to the https:// address of a proxy in front`,
     );
   }
+}
+
+/** Parts of rules that allow nothing. */
+function noteIdleRules({ access, forwardProxy }: Config, note: Note): void {
+  if (access === undefined) return;
+  for (const [at, { may }] of access.rules.entries()) {
+    if (forwardProxy.enabled || !may.includes('proxy')) continue;
+    note(
+      ['access', 'rules', at, 'may', may.indexOf('proxy')],
+      'without effect: the forward proxy is off. Set forward_proxy.enabled to true, or leave proxy out',
+    );
+  }
+  for (const [group, members] of Object.entries(access.groups)) {
+    if (members.length > 0 || !access.rules.some(({ who }) => who.includes(`@${group}`))) continue;
+    note(['access', 'groups', group], `empty, so a rule for @${group} is for no user. Name its users, or leave it out`);
+  }
+}
+
+/** An empty list looks like a setting, and is none. */
+function noteNoAddress(settings: Tree | undefined, note: Note): void {
+  const written = treeAt(settings, ['public_url']);
+  if (written?.kind !== 'list' || written.items.length > 0) return;
+  note(['public_url'], 'empty, which is as without it. Name the address that clients use, or remove the line');
 }
 
 function noteAnonymousRule(config: Config, path: readonly ['access', 'rules', number], note: Note): void {
