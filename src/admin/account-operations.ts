@@ -38,6 +38,10 @@ const usersAnswer = z.object({
         name: z.string(),
         from: z.string().describe('`stored`, or where the configuration has it: `htpasswd`, `forward_proxy`.'),
         disabled: z.boolean(),
+        unused: z
+          .boolean()
+          .exactOptional()
+          .describe('True: a stored user has the name, so that this one has no effect.'),
         createdAt: time.exactOptional(),
         passwordAt: time.exactOptional().describe('When the password was last set.'),
       }),
@@ -53,7 +57,8 @@ const users: Operation<object, UsersAnswer, AccountContext> = {
   input: z.object({}),
   answer: usersAnswer,
   async handle(_, { accounts, accountRules }) {
-    const stored = (await accounts()).users.map((user) => ({
+    const kept = await accounts();
+    const stored = kept.users.map((user) => ({
       name: user.name,
       from: 'stored',
       disabled: user.disabled,
@@ -61,7 +66,12 @@ const users: Operation<object, UsersAnswer, AccountContext> = {
       passwordAt: user.passwordAt,
     }));
     const { others } = await accountRules();
-    return { users: [...stored, ...others.map((user) => ({ ...user, disabled: false }))] };
+    const configured = others.map((user) => ({
+      ...user,
+      disabled: false,
+      ...(kept.user(user.name) !== undefined && { unused: true }),
+    }));
+    return { users: [...stored, ...configured] };
   },
 };
 

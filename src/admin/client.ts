@@ -114,7 +114,10 @@ function explainCallError(
 ): unknown {
   if (error instanceof ControlError) return error;
   const explained = (code: ControlErrorCode, message: string) => new ControlError(code, message, { cause: error });
-  if (timedOut) return explained('timeout', `The server did not answer within ${timeoutMs / 1000} s.`);
+  if (timedOut) {
+    const remedy = 'It is busy or stuck: repeat the command, and read its log if that fails too.';
+    return explained('timeout', `The server did not answer within ${timeoutMs / 1000} s. ${remedy}`);
+  }
   switch ((error as NodeJS.ErrnoException).code) {
     case 'ENOENT':
     case 'ENOTDIR':

@@ -199,7 +199,7 @@ describe('createControl and callControl', () => {
     const { path } = await open([looking('long', () => new Promise(() => {}))]);
     await assert.rejects(callControl(path, looking('long'), { timeoutMs: 50 }), {
       code: 'timeout',
-      message: /within 0\.05 s/,
+      message: /within 0\.05 s\. It is busy or stuck: repeat the command/,
     });
     const abort = new AbortController();
     const call = callControl(path, looking('long'), { signal: abort.signal });

@@ -140,6 +140,20 @@ describe('a stored user', () => {
     assert.equal(await statusOf('/v2/', basic('filed', 'filed-password')), 200);
   });
 
+  test('of the configuration who is stored too is listed as one without effect', async () => {
+    await mirror.reload({ ...config, forward_proxy: { user: 'bob', password: 'another password' } });
+    try {
+      const { users } = await operate(OPERATIONS.users, {});
+      assert.deepEqual(users.map(({ name, from, unused }) => [name, from, unused]).slice(1), [
+        ['bob', 'stored', undefined],
+        ['filed', 'htpasswd', undefined],
+        ['bob', 'forward_proxy', true],
+      ]);
+    } finally {
+      await mirror.reload(config);
+    }
+  });
+
   test('is slowed down by wrong passwords before anything is hashed, and a known one is not', async () => {
     await operate(OPERATIONS.userAdd, { name: 'guessed', password: PASSWORD });
     assert.equal(await statusOf('/v2/', basic('guessed')), 200);

@@ -788,7 +788,10 @@ limits: {max_connections: 0}
       await of('{env: ABSENT}'),
       '.env: the variable ABSENT is not set; set it, or give the secret by {file: PATH}',
     );
-    assert.equal(await of('{file: absent}'), `.file: ${join(cwd, 'absent')} does not exist`);
+    assert.equal(
+      await of('{file: absent}'),
+      `.file: ${join(cwd, 'absent')} does not exist; create it, or correct the path`,
+    );
     assert.equal(await of('{file: empty}'), `.file: ${join(cwd, 'empty')} is empty`);
     await writeFile(join(cwd, 'break'), '\r\n');
     assert.equal(await of('{file: break}'), `.file: ${join(cwd, 'break')} is empty; put the secret into it`);
@@ -817,7 +820,7 @@ limits: {max_connections: 0}
     assert.equal(await of('{file: .}'), `.file: ${cwd} is a directory, expected a file`);
     assert.deepEqual(await problemsOf(loadText(text('{env: ABSENT}'), { checkReferences: false })), []);
     const [ca] = await problemsOf(loadText('transport: {ca_file: /absent/ca.pem}'));
-    assert.match(ca ?? '', /transport\.ca_file: \/absent\/ca\.pem does not exist/);
+    assert.match(ca ?? '', /transport\.ca_file: \/absent\/ca\.pem does not exist; create it, or correct the path/);
     assert.deepEqual(
       await problemsOf(loadText('cache: {dir: /absent/cache}')),
       [],

@@ -131,8 +131,8 @@ async function checkFile(path: string): Promise<string | undefined> {
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'does not exist',
-  ENOTDIR: 'does not exist',
-  EACCES: 'may not be read by this user',
+  ENOENT: 'does not exist; create it, or correct the path',
+  ENOTDIR: 'does not exist; create it, or correct the path',
+  EACCES: 'may not be read by this user; change its owner or mode',
   EISDIR: 'is a directory, expected a file',
 };

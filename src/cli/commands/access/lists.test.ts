@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { formatTokens } from './tokens.ts';
-import { formatUsers } from './users.ts';
+import { formatUnused, formatUsers } from './users.ts';
 
 const at = (time: string): number => Date.parse(`2026-03-02T${time}:30Z`);
 
@@ -25,6 +25,23 @@ describe('the list of users', () => {
         'dave   enabled   ldap',
         '',
       ],
+    );
+  });
+
+  test('marks what has no effect because a stored user has the name, and says so', () => {
+    const users = [
+      { name: 'alice', from: 'stored', disabled: true, createdAt: at('09:14'), passwordAt: at('10:00') },
+      { name: 'alice', from: 'htpasswd', disabled: false, unused: true },
+      { name: 'carol', from: 'htpasswd', disabled: false },
+    ];
+    assert.deepEqual(formatUsers({ users }).split('\n').slice(1, 4), [
+      'alice  disabled   stored           2026-03-02 09:14  2026-03-02 10:00',
+      'alice  no effect  access.htpasswd',
+      'carol  enabled    access.htpasswd',
+    ]);
+    assert.equal(
+      formatUnused({ users }),
+      'note: alice is a stored user, so access.htpasswd has no effect for the name; remove one of the two\n',
     );
   });
 

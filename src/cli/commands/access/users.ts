@@ -83,18 +83,34 @@ export function removeUser(options: UserOptions, output: Output = processOutput)
 
 /** `entrepot users list`. */
 export function listUsers(options: CommandOptions, output: Output = processOutput): Promise<number> {
-  return runAccountCommand(options, { operation: OPERATIONS.users, input: {}, text: formatUsers }, output);
+  return runAccountCommand(
+    options,
+    { operation: OPERATIONS.users, input: {}, text: formatUsers, aside: formatUnused },
+    output,
+  );
 }
 
 const PLACES: Readonly<Record<string, string>> = { htpasswd: 'access.htpasswd', forward_proxy: 'forward_proxy.user' };
 
 export function formatUsers({ users }: UsersAnswer): string {
   if (users.length === 0) return 'There are no users. `entrepot users add NAME` adds one.\n';
-  const rows = users.map(({ name, from, disabled, createdAt, passwordAt }) => {
+  const rows = users.map(({ name, from, disabled, unused = false, createdAt, passwordAt }) => {
     const times = createdAt === undefined ? ['', ''] : [formatTime(createdAt), formatTime(passwordAt)];
-    return [name, disabled ? 'disabled' : 'enabled', PLACES[from] ?? from, ...times];
+    return [name, unused ? 'no effect' : disabled ? 'disabled' : 'enabled', PLACES[from] ?? from, ...times];
   });
   return `${formatTable([['NAME', 'STATE', 'KEPT IN', 'CREATED (UTC)', 'PASSWORD SET'], ...rows]).join('\n')}\n`;
+}
+
+/** Why some have no effect. */
+export function formatUnused({ users }: UsersAnswer): string {
+  return formatWarnings(
+    users
+      .filter(({ unused }) => unused === true)
+      .map(
+        ({ name, from }) =>
+          `${name} is a stored user, so ${PLACES[from] ?? from} has no effect for the name; remove one of the two`,
+      ),
+  );
 }
 
 async function passwordOf(

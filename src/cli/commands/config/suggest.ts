@@ -24,7 +24,9 @@ export async function suggest(options: SuggestOptions, output: Output = processO
   const { flags, json, since = '30d', generalize = false } = options;
   const within = parseDuration(since);
   if (within === undefined || within === 0) {
-    output.err(`error: --since ${since} is not a duration; expected a number with its unit such as 30d or 12h\n`);
+    output.err(
+      `error: --since ${since} cannot be looked back; expected a duration above 0 and of at most a hundred years, such as 30d or 12h\n`,
+    );
     return EXIT.usage;
   }
   const operation = OPERATIONS.suggest;
