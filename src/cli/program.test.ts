@@ -190,6 +190,14 @@ describe('help', () => {
     assert.deepEqual(one, other);
   });
 
+  test('wraps what its commands do, however long their names are', async () => {
+    for (const group of ['access', 'users', 'tokens', 'config', 'ca']) {
+      const [commands = ''] = /^Commands:\n(?: .*\n)+/m.exec((await command(group, '--help')).out) ?? [];
+      const long = commands.split('\n').filter((line) => line.length > 80);
+      assert.deepEqual([commands !== '', long], [true, []], group);
+    }
+  });
+
   test('has examples where there is something to say', async () => {
     for (const argv of [['--help'], ['serve', '--help'], ['config', '--help']]) {
       assert.match((await command(...argv)).out, /\nExamples:\n/);

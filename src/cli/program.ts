@@ -65,7 +65,8 @@ async function createProgram(context: CommandContext<Actions>): Promise<Command>
       writeOut: (text) => output.out(text),
       writeErr: (text) => output.err(text),
     })
-    .configureHelp({ showGlobalOptions: false })
+    // Narrower than its usual 40: the longest command of a page must not keep the page from being wrapped.
+    .configureHelp({ showGlobalOptions: false, minWidthToWrap: 30 })
     .version(formatVersion(readVersion()), '-V, --version', 'print the version, the build and the version of Node')
     .helpOption('-h, --help', 'show this help')
     .helpCommand('help [command]', 'show the help of a command')
