@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { filePath, flag, groupMember, groupName, pattern, principalName, ruleAction } from './fields.ts';
+import { filePath, flag, pattern, ruleAction } from './fields.ts';
 import { optionMeta } from './meta.ts';
 import { options } from './options.ts';
+import { groupMember, groupName, principalName } from './principals.ts';
 
 const who = z.union([principalName.transform((name) => [name]), z.array(principalName).min(1)]).register(optionMeta, {
   type: 'name or list',

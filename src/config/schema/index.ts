@@ -6,7 +6,6 @@
 
 export { isPrincipalName } from './access.ts';
 export { parseDuration } from './duration.ts';
-export { isAnonymous } from './fields.ts';
 export { formatListenAddress } from './listen-address.ts';
 export { optionName } from './options.ts';
 export {
@@ -25,6 +24,7 @@ export {
 } from './outline.ts';
 export { isOwnPath, OWN_PATHS, RESERVED_PATHS } from './own-paths.ts';
 export { FOREIGN_ARCHITECTURES } from './platform.ts';
+export { isAnonymous } from './principals.ts';
 export { REDACTED, redactAll, redactValue } from './redact.ts';
 export { type Config, configSchema, type UpstreamConfig } from './schema.ts';
 export { parseSize, parseUnitSize } from './size.ts';
