@@ -108,7 +108,6 @@ describe('formatSuggestion()', () => {
       'a"b',
       'José',
       '\u{1f600}',
-      'x\u202ey',
       '123',
       '&a',
       '*a',
@@ -124,6 +123,8 @@ describe('formatSuggestion()', () => {
       ...names.map((principal, at) => observation({ principal, target: `docker.io/library/x${at}` })),
       ...names.map((principal) => observation({ principal, target: `mirror:site/${principal}`, verdict: 'denied' })),
       observation({ principal: 'a\nrules: []', verdict: 'denied' }),
+      // No rule can name it.
+      observation({ principal: 'x\u202ey' }),
       observation({ target: "mirror:site/it's #1" }),
       observation({ target: 'ghcr.io/Bad Name' }),
     ]);
