@@ -180,6 +180,9 @@ class Trial {
   }
 }
 
+/** Up to sixty steps in each; `TEST_ROUNDS=…` does more. */
+const RUNS = Number(process.env['TEST_ROUNDS'] ?? 30);
+
 test('a tag remembers where it pointed and answers where it is held, whatever happens', {
   timeout: 60_000,
 }, async () => {
@@ -198,6 +201,6 @@ test('a tag remembers where it pointed and answers where it is held, whatever ha
         await rm(directory, { recursive: true, force: true });
       }
     }),
-    { numRuns: 100 },
+    { numRuns: RUNS },
   );
 });
