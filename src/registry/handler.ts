@@ -13,6 +13,7 @@ import {
 } from '../server/index.ts';
 import { answerCatalog } from './catalog.ts';
 import { toOciError, type Wanted } from './failure.ts';
+import { isPublic } from './is-public.ts';
 import { answerList } from './lists.ts';
 import { answerBase, answerBlob, answerManifest } from './pull.ts';
 import type { PathOf, ReadKind, RegistryRequest } from './request.ts';
@@ -95,16 +96,6 @@ function parseRequest(
   const origin = originFor(registry, context.via);
   const anonymous = anonymousFor(registry, context.via);
   return { context, name, path, repository: { registry: registry.name, repository }, origin, anonymous };
-}
-
-function isPublic(
-  { context, repository, path, anonymous, origin }: RegistryRequest,
-  cache: PullThrough,
-): Promise<boolean> {
-  const { signal } = context;
-  const wanted =
-    path.kind === 'manifest' ? { manifest: path.reference } : path.kind === 'blob' ? { blob: path.digest } : 'list';
-  return cache.visibilities.isPublic(repository, { anonymous, origin, wanted, signal });
 }
 
 /** What a client asks the token service for, in its own spelling of the name (distribution-spec, "Token Scope"). */

@@ -12,11 +12,13 @@ import {
   formatWarning,
   type Headers,
   PartsReader,
+  type PassedGate,
   type RequestContext,
   replyBytes,
   replyEmpty,
   replyStream,
 } from '../server/index.ts';
+import { isOpenToAll } from './is-public.ts';
 import type { PathOf, RegistryRequest } from './request.ts';
 
 /** `GET /v2/`: a plain 200. A challenge would send clients for a token that is not needed (protocol.md, "the /v2/ trap"). */
@@ -60,9 +62,17 @@ const BLOB_TYPE = 'application/octet-stream';
 
 /** `GET` and `HEAD` of a blob: whole, a Range of it, or a 307 to the upstream that has it. */
 export async function answerBlob(
-  { context, repository, path: { digest }, name: { registry }, origin }: RegistryRequest<PathOf<'blob'>>,
+  asked: RegistryRequest<PathOf<'blob'>>,
   cache: PullThrough,
+  gate: PassedGate,
 ): Promise<void> {
+  const {
+    context,
+    repository,
+    path: { digest },
+    name: { registry },
+    origin,
+  } = asked;
   const { signal } = context;
   const headers = {
     'content-type': BLOB_TYPE,
@@ -84,7 +94,7 @@ export async function answerBlob(
       ...(head.size === undefined ? {} : { 'content-length': head.size }),
     });
   }
-  if (registry.delivery === 'redirect') {
+  if (registry.delivery === 'redirect' && (await isOpenToAll(asked, cache, gate))) {
     const location = await (await origin()).locateBlob(repository, digest, { signal });
     if (location !== undefined) {
       context.cache = 'PASS';

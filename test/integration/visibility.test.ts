@@ -213,6 +213,28 @@ describe('while time goes on', () => {
     assert.deepEqual([status, headers['www-authenticate']], [403, undefined]);
   });
 
+  test('a redirect to the storage is for what every client may pull; to a user alone it is streamed', async (t) => {
+    const rules = [RULES[0], { who: 'alice', may: ['pull'], on: ['hub/**'] }];
+    await start(t, () => {
+      const { hub } = registries(upstream);
+      return { registries: { hub: { ...hub, delivery: 'redirect' } }, access: { htpasswd, rules } };
+    });
+    const blob = (name: string) => mirror.get(`/v2/hub/${name}/blobs/${layer.digest}`, basic('alice'));
+    for (const name of [OPEN, CLOSED]) {
+      const { status } = await mirror.get(`/v2/hub/${name}/manifests/latest`, basic('alice'));
+      assert.equal(status, 200);
+    }
+    assert.equal((await blob(OPEN)).status, 307);
+    const streamed = await blob(CLOSED);
+    assert.deepEqual([streamed.status, streamed.headers['location']], [200, undefined]);
+    assert.ok(streamed.body.equals(layer.bytes));
+    await mirror.reload({
+      registries: { hub: { ...registries(upstream).hub, delivery: 'redirect' } },
+      access: { htpasswd, rules: [...rules, { ...RULES[0], private: true }] },
+    });
+    assert.equal((await blob(CLOSED)).status, 307);
+  });
+
   test('after a reload to another upstream, the old answer holds no longer', async (t) => {
     await start(t, () => ({ cache: {} }));
     assert.equal((await manifest(OPEN)).status, 200);

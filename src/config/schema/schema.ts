@@ -110,7 +110,7 @@ const registry = options({
   delivery: choice('stream', 'redirect')
     .prefault('stream')
     .describe(
-      '`redirect`: answer a blob request with a redirect to the upstream, if the client can follow it; the blob is then not cached.',
+      '`redirect`: answer a blob request with a redirect to the upstream, if the client can follow it and every client may pull the blob; the blob is then not cached.',
     ),
   library: flag
     .optional()
