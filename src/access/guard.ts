@@ -204,32 +204,34 @@ export class Guard {
   }
 
   async #storedOf(name: string): Promise<StoredPassword | undefined> {
-    const { accounts, plainUser, tokens } = this.#options;
-    // First: a disabled user is refused although a line in a file has the name too.
-    const stored = accounts?.user(name);
-    if (stored !== undefined) {
-      const { disabled, password: hash } = stored;
-      if (disabled) return undefined;
-      const compare = (password: string) => isPasswordOf(hash, password);
-      return { version: this.#versionOfHash(hash), compare };
-    }
-    if (plainUser?.name === name) {
-      const expected = await plainUser.password();
-      const compare = (password: string) => Promise.resolve(isSame(password, expected));
-      return { version: tokens.versionOf(expected), compare };
-    }
-    const user = this.#users?.get(name);
-    if (user === undefined) return undefined;
-    return { version: user.version, compare: (password) => BCRYPT.compare(password, user.hash) };
+    const version = await this.#versionOf({ kind: 'user', name });
+    return version === undefined ? undefined : { version, compare: (password) => this.#compare(name, password) };
   }
 
+  async #compare(name: string, password: string): Promise<boolean> {
+    const { accounts, plainUser } = this.#options;
+    const stored = accounts?.user(name);
+    if (stored !== undefined) return isPasswordOf(stored.password, password);
+    if (plainUser?.name === name) return isSame(password, await plainUser.password());
+    const user = this.#users?.get(name);
+    return user !== undefined && BCRYPT.compare(password, user.hash);
+  }
+
+  /** Stands for the secret of a principal; undefined for one that is gone or disabled. Each request with a signed token asks. */
   async #versionOf(principal: Principal): Promise<TokenHolder['version'] | undefined> {
-    const { accounts } = this.#options;
+    const { accounts, plainUser, tokens } = this.#options;
     const { kind } = principal;
     if (kind === 'anonymous') return '';
-    if (kind === 'user') return (await this.#storedOf(principal.name))?.version;
-    const token = accounts?.token(principal.name);
-    return token === undefined ? undefined : this.#versionOfHash(token.hash);
+    const { name } = principal;
+    if (kind === 'token') {
+      const token = accounts?.token(name);
+      return token === undefined ? undefined : this.#versionOfHash(token.hash);
+    }
+    // First: a disabled user is refused although a line in a file has the name too.
+    const stored = accounts?.user(name);
+    if (stored !== undefined) return stored.disabled ? undefined : this.#versionOfHash(stored.password);
+    if (plainUser?.name === name) return tokens.versionOf(await plainUser.password());
+    return this.#users?.get(name)?.version;
   }
 
   #versionOfHash(hash: string): string {

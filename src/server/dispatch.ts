@@ -129,6 +129,8 @@ async function identify(
   let identity: Identity;
   try {
     identity = await identityOf(context, guard, audienceOf(context, names));
+    // Of a door that passes on what clients send: a mirror route.
+    if (challenge === undefined) withholdCredential(context);
   } catch (error) {
     if (error instanceof TooManyGuessesError) {
       throw new OciError('TOOMANYREQUESTS', error.message, { retryAfter: error.retryAfter });
@@ -176,19 +178,18 @@ function noteDecision(
   });
 }
 
+/** What identifies a client here is for no other server. */
+function withholdCredential({ request: { headers, rawHeaders } }: RequestContext): void {
+  delete headers.authorization;
+  for (let at = rawHeaders.length - 2; at >= 0; at -= 2) {
+    if (rawHeaders[at]?.toLowerCase() === 'authorization') rawHeaders.splice(at, 2);
+  }
+}
+
 /** @throws {CredentialError} {TooManyGuessesError} */
 async function identityOf(context: RequestContext, guard: Guard, audience: string | undefined): Promise<Identity> {
   if (context.principal !== undefined) return { principal: context.principal, shown: true };
-  const { headers } = context.request;
-  const { authorization } = headers;
-  // What identifies a client here is for no other server: a mirror route would pass it on.
-  delete headers.authorization;
-  const { rawHeaders } = context.request;
-  for (let at = rawHeaders.length - 2; at >= 0; at -= 2) {
-    const name = rawHeaders[at];
-    // The length first: the names of all headers of all requests come by here.
-    if (name?.length === 13 && name.toLowerCase() === 'authorization') rawHeaders.splice(at, 2);
-  }
+  const { authorization } = context.request.headers;
   return guard.identify({ authorization, address: context.client, audience });
 }
 

@@ -23,8 +23,10 @@ export function targetOf({
   if (principal.length > MAX_PRINCIPAL) return undefined;
   if (registry === undefined || repository === undefined) return '';
   if (repository === '') return registry;
-  const place = registry.startsWith(MIRROR) ? firstOf(repository) : repository;
-  if (registry.length + place.length >= MAX_TARGET || /[*?]/.test(place) || /[*?]/.test(registry)) return undefined;
+  const isMirror = registry.startsWith(MIRROR);
+  const place = isMirror ? firstOf(repository) : repository;
+  // No name of a repository or registry has a wildcard in it.
+  if (registry.length + place.length >= MAX_TARGET || (isMirror && /[*?]/.test(place))) return undefined;
   return `${registry}/${place}${place.length < repository.length ? '/**' : ''}`;
 }
 
