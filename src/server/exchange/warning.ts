@@ -6,7 +6,10 @@ export function formatWarning(code: 110 | 299, text: string): string {
   return `${code} - "${quotable(text)}"`;
 }
 
-/** Text for a quoted string of a header: printable ASCII without quotes and backslashes, of a length that clients show. */
+/**
+ * Text for a quoted string of a header: printable ASCII without quotes and backslashes, of a length that clients show. A
+ * character that a header cannot carry becomes one `?`, which shows that something is missing.
+ */
 function quotable(text: string): string {
-  return text.replace(/[^\x20-\x7e]|["\\]/g, "'").slice(0, 512);
+  return text.replace(/["\\]/g, "'").replace(/[^\x20-\x7e]/gu, '?').slice(0, 512);
 }
