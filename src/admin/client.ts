@@ -97,14 +97,16 @@ function readAnswer({ status, body, operation }: { status: number; body: Buffer;
     throw new ControlError('failed', 'The answer is not JSON; does another program listen there?', { cause });
   }
   if (status === 200) return value;
+  // `users/add` is a path; the operator typed `users add`.
+  const command = operation.replaceAll('/', ' ');
   // Older servers answer 405 to a method they do not have.
   if (status === 404 || status === 405)
     throw new ControlError(
       'unknown-operation',
-      `The running server has no operation \`${operation}\`: it is of another version than this command. Restart it.`,
+      `The running server has no operation \`${command}\`: it is of another version than this command. Restart it.`,
     );
   const reason = typeof value === 'object' && value !== null && 'error' in value ? String(value.error) : `${status}`;
-  throw new ControlError('failed', `The server could not do \`${operation}\`: ${reason}`);
+  throw new ControlError('failed', `The server could not do \`${command}\`: ${reason}`);
 }
 
 function explainCallError(

@@ -142,6 +142,7 @@ describe('createControl and callControl', () => {
         code: 'unknown-operation',
         message: /another version.*Restart it/,
       });
+    await assert.rejects(callControl(path, looking('users/add')), { message: /no operation `users add`/ });
   });
 
   test('a failure comes back with its message, without secrets', async () => {
@@ -153,6 +154,17 @@ describe('createControl and callControl', () => {
     await assert.rejects(callControl(path, changing('gc')), {
       code: 'failed',
       message: 'The server could not do `gc`: Cannot reach https://cache/',
+    });
+  });
+
+  test('a failure names the command as it is typed', async () => {
+    const { path } = await open([
+      changing('users/add', () => {
+        throw new Error('the disk is full');
+      }),
+    ]);
+    await assert.rejects(callControl(path, changing('users/add')), {
+      message: 'The server could not do `users add`: the disk is full',
     });
   });
 
