@@ -318,8 +318,9 @@ test('entrepot rollback refuses what it cannot read', async () => {
   for (const [options, why] of [
     [{ until: 'soon' }, /--until soon is not a duration/],
     [{ until: '0' }, /--until 0 is not a duration/],
-    [{ reason: 'two\nlines' }, /reason: expected one line of text/],
-    [{ reason: 'x'.repeat(201) }, /reason: expected at most 200 characters/],
+    [{ until: '36501d' }, /expected one above 0 and of at most a hundred years/],
+    [{ reason: 'two\nlines' }, /error: --reason: expected one line of text/],
+    [{ reason: 'x'.repeat(201) }, /error: --reason: expected at most 200 characters/],
   ] as const) {
     const { code, err } = await say(rollback, { flags: {}, image, ...options });
     assert.deepEqual([code, why.test(err)], [2, true], err);

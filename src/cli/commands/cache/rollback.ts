@@ -26,7 +26,9 @@ export async function rollback(options: RollbackOptions, output: Output = proces
   const { flags, json, image, reason = '' } = options;
   const lasts = options.until === undefined ? undefined : parseDuration(options.until);
   if (options.until !== undefined && (lasts === undefined || lasts === 0)) {
-    output.err(`error: --until ${options.until} is not a duration from now; expected one such as 12h or 7d\n`);
+    output.err(
+      `error: --until ${options.until} is not a duration from now; expected one above 0 and of at most a hundred years, such as 12h or 7d\n`,
+    );
     return EXIT.usage;
   }
   const operation = OPERATIONS.rollback;
@@ -37,7 +39,7 @@ export async function rollback(options: RollbackOptions, output: Output = proces
   });
   if (!checked.success) {
     output.err(
-      `error: ${checked.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')}\n`,
+      `error: ${checked.error.issues.map(({ path, message }) => `${path[0] === 'reason' ? '--reason' : path.join('.')}: ${message}`).join('; ')}\n`,
     );
     return EXIT.usage;
   }
