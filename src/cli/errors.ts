@@ -15,6 +15,7 @@ const EXPLAINED: Readonly<Record<string, number>> = {
   HoldError: EXIT.failure,
   MetadataCorruptError: EXIT.failure,
   MetadataVersionError: EXIT.failure,
+  NoRulesError: EXIT.config,
   OciError: EXIT.failure,
   RecordError: EXIT.failure,
   SetupError: EXIT.failure,

@@ -11,8 +11,8 @@ async function configOf(text: string) {
 
 describe('explain without rules', () => {
   const rows: readonly (readonly [listen: string, message: RegExp])[] = [
-    ['127.0.0.1:5000', /no rules: clients may pull everything/],
-    ['0.0.0.0:5000', /no rules: clients may pull what is public, and nothing private/],
+    ['127.0.0.1:5000', /no access:, so no rule decides: clients may pull everything\./],
+    ['0.0.0.0:5000', /no rule decides: clients may pull what is public, and nothing private\./],
   ];
   for (const [listen, message] of rows) {
     test(listen, async () => {

@@ -34,15 +34,20 @@ interface Explanation {
   readonly text: string;
 }
 
-/** Says which rule decides, without a server. @throws {SettingsError} also for a damaged file of stored users. @throws {OciError} for a name that no image has */
+/** There is nothing to explain: the configuration is right and has no `access`. The message says what clients may do then. */
+class NoRulesError extends Error {
+  override readonly name = 'NoRulesError';
+}
+
+/** Says which rule decides, without a server. @throws {NoRulesError} without `access`. @throws {SettingsError} also for a damaged file of stored users. @throws {OciError} for a name that no image has */
 export async function explainAccess(config: Config, catalogue: Catalogue, question: Question): Promise<Explanation> {
   const { access } = config;
-  if (access === undefined)
-    throw new SettingsError([
-      isReachable(config)
-        ? 'access: found none, so there are no rules: clients may pull what is public, and nothing private'
-        : 'access: found none, so there are no rules: clients may pull everything',
-    ]);
+  if (access === undefined) {
+    const open = isReachable(config) ? 'what is public, and nothing private' : 'everything';
+    throw new NoRulesError(
+      `The configuration has no access:, so no rule decides: clients may pull ${open}. To have rules, set access.rules: docs/access.md`,
+    );
+  }
   const { spec, problems } = policyOf(config, access, catalogue);
   if (problems.length > 0) throw new SettingsError(problems);
   const { Policy } = await loadGuard();

@@ -11,5 +11,8 @@ export function formatWarning(code: 110 | 299, text: string): string {
  * character that a header cannot carry becomes one `?`, which shows that something is missing.
  */
 function quotable(text: string): string {
-  return text.replace(/["\\]/g, "'").replace(/[^\x20-\x7e]/gu, '?').slice(0, 512);
+  return text
+    .replace(/["\\]/g, "'")
+    .replace(/[^\x20-\x7e]/gu, '?')
+    .slice(0, 512);
 }

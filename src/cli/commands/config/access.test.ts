@@ -24,6 +24,19 @@ async function said(t: TestContext, { audit, action = 'pull' }: Asked): Promise<
   return { code: await explain({ flags: { config }, who: 'anonymous', action, image }, output), out };
 }
 
+test('entrepot access explain calls a configuration without rules no problem', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'entrepot-explain-'));
+  t.after(() => rm(dir, { recursive: true }));
+  const config = join(dir, 'entrepot.yaml');
+  await writeFile(config, 'listen: 127.0.0.1:5000\n');
+  let err = '';
+  const output = { out: assert.fail, err: (text: string) => (err += text) };
+  const asked = { flags: { config }, who: 'alice', action: 'pull', image: 'nginx' } as const;
+  assert.equal(await explain(asked, output), 78);
+  const says = 'no rule decides: clients may pull everything. To have rules, set access.rules: docs/access.md';
+  assert.equal(err, `The configuration has no access:, so ${says}\n`);
+});
+
 describe('entrepot access explain, of what no rule allows', () => {
   const refused = (what: string) => `refused: ${what} by anonymous\n  no rule allows it; add one under access.rules\n`;
 

@@ -106,7 +106,7 @@ Examples:
   entrepot access explain prometheus status
   entrepot access suggest --since 30d > rules.yaml
 
-Exit codes of explain: 0 allowed, 1 refused, 2 wrong command line, 78 wrong configuration.`;
+Exit codes of explain: 0 allowed, 1 refused, 2 wrong command line, 78 no access: or a wrong configuration.`;
 
 const SUGGEST_HELP = `
 While a server has access:, it counts by the hour who did what, and what was refused: users, repositories and actions, no
