@@ -144,8 +144,8 @@ export async function createGeneration(
 
 function helpPage(config: Config, catalogue: Catalogue, version: string): PageRow {
   const { access, publicUrl: publicUrls } = config;
-  const hidesUpstreams = access !== undefined;
-  const help = { catalogue, publicUrls, hidesUpstreams, version, forward: forwardHelpOf(config) };
+  const hasRules = access !== undefined;
+  const help = { catalogue, publicUrls, hasRules, version, forward: forwardHelpOf(config) };
   return {
     route: 'help',
     paths: ['/', '/help'],

@@ -9,6 +9,8 @@ export interface HelpDescription {
   /** `http://host:port`, without a trailing slash. */
   readonly url: string;
   readonly defaultRegistry: string;
+  /** Whether rules decide who may pull what. */
+  readonly hasRules: boolean;
   readonly domainSuffix: string | undefined;
   readonly registries: readonly RegistryHelp[];
   readonly clients: readonly ClientSetup[];

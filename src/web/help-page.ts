@@ -42,7 +42,7 @@ export function renderHelpPage(help: HelpDescription, language: Language): strin
 <h1>${escape(host)}</h1>
 <p>${prose(words.intro)}</p>
 ${snippet(`docker pull ${host}/ghcr.io/OWNER/IMAGE:TAG`)}
-<p>${prose(words.defaultRegistry(defaultRegistry))}</p>${isLoopback(help) ? `\n<p>${prose(words.loopback(host))}</p>` : ''}
+<p>${prose(words.defaultRegistry(defaultRegistry))}</p>${help.hasRules ? `\n<p>${prose(words.login)}</p>\n${snippet(`docker login ${host}`)}` : ''}${isLoopback(help) ? `\n<p>${prose(words.loopback(host))}</p>` : ''}
 <h2>${words.naming}</h2>
 ${namingList(help, language)}
 <h2>${words.clients}</h2>

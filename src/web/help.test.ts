@@ -223,6 +223,15 @@ describe('describeHelp: the page', () => {
     assert.deepEqual(chinese, english);
   });
 
+  test('says how to log in where rules decide, and shows no upstream then', () => {
+    const page = ask({ accept: BROWSER }, { ...optionsFor(), hasRules: true }).body;
+    assert.match(page, /Rules decide who may pull what\..*\n.*docker login mirror\.example\.com:5000/);
+    assert.doesNotMatch(page, /https:\/\/ghcr\.io/);
+    const chinese = { accept: BROWSER, query: 'lang=zh' };
+    assert.match(ask(chinese, { ...optionsFor(), hasRules: true }).body, /由规则决定.*\n.*docker login/);
+    assert.doesNotMatch(ask({ accept: BROWSER }).body, /Rules decide|docker login/);
+  });
+
   test('says that an address of this machine serves no other', () => {
     const page = (host: string) => ask({ accept: BROWSER, host }).body;
     for (const host of ['127.0.0.1:5000', 'localhost:5000', '[::1]:5000'])

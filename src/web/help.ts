@@ -17,8 +17,8 @@ import { HELP_WORDS } from './words.ts';
 export interface HelpOptions {
   readonly catalogue: Pick<Catalogue, 'default' | 'domainSuffix' | 'list'>;
   readonly publicUrls: PublicUrls;
-  /** Says nothing of upstreams, whose addresses not every reader may know. @default false */
-  readonly hidesUpstreams?: boolean;
+  /** Whether rules decide who may pull what: it then says how to log in, and nothing of upstreams, whose addresses not every reader may know. @default false */
+  readonly hasRules?: boolean;
   readonly version: string;
   /** The forward proxy, where the server is one. */
   readonly forward?: ForwardHelp | undefined;
@@ -59,7 +59,7 @@ export function describeHelp(options: HelpOptions, request: HelpRequest): Page {
 
 /** The help as data. */
 export function createHelpDescription(
-  { catalogue, publicUrls, hidesUpstreams = false, version, forward }: HelpOptions,
+  { catalogue, publicUrls, hasRules = false, version, forward }: HelpOptions,
   { host: asked, secure = false }: HelpRequest,
 ): HelpDescription {
   const { domainSuffix } = catalogue;
@@ -71,12 +71,13 @@ export function createHelpDescription(
   const defaultRegistry = catalogue.default.name;
   const registries = catalogue
     .list()
-    .map((registry) => describeRegistry(registry, { host, url, domainSuffix, defaultRegistry, hidesUpstreams }));
+    .map((registry) => describeRegistry(registry, { host, url, domainSuffix, defaultRegistry, hasRules }));
   return {
     version,
     host,
     url,
     defaultRegistry,
+    hasRules,
     domainSuffix,
     // The default registry first: most names mean it.
     registries: registries.sort((a, b) => Number(b.isDefault) - Number(a.isDefault)),
@@ -87,7 +88,7 @@ export function createHelpDescription(
 /** The server as its examples name it. */
 interface NamedServer extends ServerAddress {
   readonly domainSuffix: string | undefined;
-  readonly hidesUpstreams: boolean;
+  readonly hasRules: boolean;
 }
 
 function describeRegistry(registry: RegistrySpec, address: NamedServer): RegistryHelp {
@@ -97,7 +98,7 @@ function describeRegistry(registry: RegistrySpec, address: NamedServer): Registr
     name,
     isDefault,
     aliases,
-    upstreams: (address.hidesUpstreams ? [] : registry.upstreams).map(({ url }) => redactUrl(url)),
+    upstreams: (address.hasRules ? [] : registry.upstreams).map(({ url }) => redactUrl(url)),
     delivery,
     examples: namingExamples(
       { name, alias: aliases[0], inPath: isDotted(name) || pathNames.includes(name), isDefault },

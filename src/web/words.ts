@@ -7,6 +7,8 @@ const ENGLISH = {
   intro: 'This is `entrepot`, a mirror of container registries. Put its address in front of the name of an image:',
   defaultRegistry: (name: string) =>
     `A name without a registry means \`${name}\`. Pulled images stay in the cache of this server, so the next pull is fast, and works while the registry is down.`,
+  login:
+    'Rules decide who may pull what. With a user or a token of this server, log in; a token is the password, with any user name:',
   loopback: (host: string) =>
     `\`${host}\` is an address of this machine alone. For other machines, and for clients in containers, open this page under an address that they can reach.`,
   naming: 'Ways to name an image',
@@ -47,6 +49,7 @@ export const HELP_WORDS: Readonly<Record<Language, HelpWords>> = {
     intro: '这里是 `entrepot`，一个容器镜像加速服务。把本服务的地址写在镜像名前面：',
     defaultRegistry: (name) =>
       `没有写镜像仓库的名称表示 \`${name}\`。拉取过的镜像保存在本服务的缓存中：下一次拉取很快，镜像仓库不可用时也能拉取。`,
+    login: '谁可以拉取什么由规则决定。有本服务的用户或令牌时，先登录；令牌用作密码，用户名任意：',
     loopback: (host) => `\`${host}\` 只是本机的地址。要用于其他机器或容器中的客户端，请用它们能访问的地址打开本页。`,
     naming: '镜像的写法',
     ways: {
