@@ -28,6 +28,8 @@ interface Explanation {
   readonly rule: number | undefined;
   /** Why it is refused although a rule allows it, or before the rules are asked. */
   readonly refusal: string | undefined;
+  /** The token that was asked about, where none of this name is stored: the rules answer as if it were. */
+  readonly missing: string | undefined;
   /** What could not be looked at, and so is left out of the answer, with the remedy. */
   readonly unread: string | undefined;
   /** The question with the qualified name of the image. */
@@ -53,13 +55,13 @@ export async function explainAccess(config: Config, catalogue: Catalogue, questi
   const { Policy } = await loadGuard();
   const { who, action, image } = question;
   const repository = image === undefined ? undefined : repositoryOf(image, catalogue);
-  const { principal, refusal, unread } = await judgedOf(who, { action, repository }, config);
+  const { principal, refusal, missing, unread } = await judgedOf(who, { action, repository }, config);
   const ruling = new Policy(spec).decide({ principal, action, repository });
   const what = repository === undefined ? '' : ` on ${repository.registry}/${repository.repository}`;
   const owner = who.startsWith(TOKEN) && principal.kind === 'user' ? `, which acts for ${principal.name}` : '';
   const verdict =
     refusal === undefined ? verdictOf(ruling, () => visibilityOf(repository, config, catalogue)) : ('refused' as const);
-  return { verdict, rule: ruling?.rule, refusal, unread, text: `${action}${what} by ${who}${owner}` };
+  return { verdict, rule: ruling?.rule, refusal, missing, unread, text: `${action}${what} by ${who}${owner}` };
 }
 
 /** The principal whose rules decide, and what refuses it before them: see `Guard`. */
@@ -70,6 +72,7 @@ async function judgedOf(
 ): Promise<{
   readonly principal: Principal;
   readonly refusal?: string | undefined;
+  readonly missing?: string | undefined;
   readonly unread?: string | undefined;
 }> {
   if (who === 'anonymous') return { principal: ANONYMOUS };
@@ -89,7 +92,7 @@ async function judgedOf(
   const name = who.slice(TOKEN.length);
   const principal: Principal = { kind: 'token', name };
   const token = stored.tokens.find((each) => each.name === name);
-  if (token === undefined) return { principal, unread };
+  if (token === undefined) return { principal, missing: unread === undefined ? name : undefined, unread };
   const { isWithin, scopeOf } = await loadGuard();
   const { owner, may, on, expiresAt } = token;
   const narrowed = `${may.join(', ')}${on.length === 0 ? '' : ` on ${on.join(', ')}`}`;

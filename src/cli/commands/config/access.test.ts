@@ -37,6 +37,20 @@ test('entrepot access explain calls a configuration without rules no problem', a
   assert.equal(err, `The configuration has no access:, so ${says}\n`);
 });
 
+test('entrepot access explain notes that a token is not stored', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'entrepot-explain-'));
+  t.after(() => rm(dir, { recursive: true }));
+  const config = join(dir, 'entrepot.yaml');
+  const rule = '{who: [anonymous, "token:ci"], may: [status]}';
+  await writeFile(config, `cache: {dir: ${dir}}\naccess: {rules: [${rule}]}\n`);
+  const notes: string[] = [];
+  const output = { out: () => {}, err: (text: string) => notes.push(text) };
+  for (const who of ['anonymous', 'token:ci']) {
+    assert.equal(await explain({ flags: { config }, who, action: 'status', image: undefined }, output), 0);
+  }
+  assert.deepEqual(notes, ['note: there is no token called ci; `entrepot tokens list` shows them\n']);
+});
+
 describe('entrepot access explain, of what no rule allows', () => {
   const refused = (what: string) => `refused: ${what} by anonymous\n  no rule allows it; add one under access.rules\n`;
 

@@ -24,7 +24,7 @@ export function explain({ flags, json = false, who, action, image }: ExplainOpti
     const loaded = await loadConfig({ flags, checkReferences: false });
     try {
       const answer = await explainAccess(loaded.config, await catalogueOf(loaded.config), { who, action, image });
-      const { verdict, rule, refusal, unread, text } = answer;
+      const { verdict, rule, refusal, missing, unread, text } = answer;
       const code = verdict === 'refused' ? EXIT.failure : EXIT.ok;
       if (json) {
         const allowed = verdict !== 'refused';
@@ -39,6 +39,8 @@ export function explain({ flags, json = false, who, action, image }: ExplainOpti
         return code;
       }
       if (unread !== undefined) output.err(`note: stored users and tokens are left out of this answer. ${unread}\n`);
+      if (missing !== undefined)
+        output.err(`note: there is no token called ${missing}; \`entrepot tokens list\` shows them\n`);
       if (rule === undefined || refusal !== undefined) {
         const why = refusal ?? 'no rule allows it; add one under access.rules';
         const isAudited = refusal === undefined && loaded.config.access?.audit === true && action === 'pull';
