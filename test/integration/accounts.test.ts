@@ -582,7 +582,7 @@ describe('commands', () => {
       assert.equal(refused.code, 1);
       assert.equal(
         refused.stderr,
-        'The server could not do `users/disable`: alice is refused from now on by this server; that could not be stored ' +
+        'The server could not do `users disable`: alice is refused from now on by this server; that could not be stored ' +
           '(its disk is full), so it ends at the next restart: make room on it, and run the command again\n',
       );
       for (const headers of [basic('alice'), bearer(ofUser)]) {
