@@ -39,6 +39,7 @@ export {
 export type {
   Capability,
   CredentialSource,
+  HostingSpec,
   RegistrySpec,
   Secret,
   UpstreamSpec,

@@ -11,8 +11,8 @@ export type RegistryPath =
   | { readonly kind: 'manifest'; readonly repository: string; readonly reference: Reference }
   | { readonly kind: 'blob'; readonly repository: string; readonly digest: Digest }
   | { readonly kind: 'referrers'; readonly repository: string; readonly digest: Digest }
-  /** Anything under `/blobs/uploads/`. */
-  | { readonly kind: 'uploads'; readonly repository: string };
+  /** `/blobs/uploads/SESSION`; the session is empty where one is to be started. */
+  | { readonly kind: 'uploads'; readonly repository: string; readonly session: string };
 
 /** A path split between name and operation; only its characters are validated. */
 export interface SplitPath {
@@ -87,11 +87,11 @@ export function parseRegistryPath(path: string): RegistryPath {
     return { kind: 'catalog' };
   }
   const repository = requireRepositoryName(name);
-  const [verb, argument = ''] = operation.split('/', 2);
+  const [verb, argument = '', session = ''] = operation.split('/', 3);
   if (verb === 'tags') return { kind: 'tags', repository };
   if (verb === 'manifests') return { kind: 'manifest', repository, reference: requireReference(argument) };
   if (verb === 'referrers') return { kind: 'referrers', repository, digest: requireDigest(argument) };
-  if (argument === 'uploads') return { kind: 'uploads', repository };
+  if (argument === 'uploads') return { kind: 'uploads', repository, session };
   return { kind: 'blob', repository, digest: requireDigest(argument) };
 }
 

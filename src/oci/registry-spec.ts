@@ -18,8 +18,26 @@ export interface RegistrySpec {
   readonly library: boolean;
   /** `stream`: this server sends all bytes. `redirect`: it answers a blob GET with 307 if the client can follow. */
   readonly delivery: 'stream' | 'redirect';
-  /** In order of preference. Never empty. */
+  /** In order of preference. Empty only where every repository is hosted. */
   readonly upstreams: readonly UpstreamSpec[];
+  /** Undefined: nothing can be pushed. */
+  readonly hosting?: HostingSpec | undefined;
+}
+
+/** Which repositories of a registry are pushed to this server, and how they are kept. */
+export interface HostingSpec {
+  /** Patterns of repositories whose home is this server: no upstream is ever asked for them. `**`: all of them. */
+  readonly hosted: readonly string[];
+  /** Patterns of repositories whose pushes go on to the first upstream. */
+  readonly push: readonly string[];
+  /** Patterns of tags that are never moved nor deleted: `v*` in every repository, or `repository:tag`. */
+  readonly immutableTags: readonly string[];
+  /** The most bytes of one repository. @default no limit */
+  readonly quota?: number | undefined;
+  /** Whether a manifest is taken although what it names is missing. */
+  readonly sparse: boolean;
+  /** Milliseconds that a manifest without a tag is kept. @default for good */
+  readonly keepUntagged?: number | undefined;
 }
 
 /** What an upstream is used for: `resolve` decides what a tag points to, `pull` serves content by digest. */

@@ -1,4 +1,3 @@
-import type { Action } from '../access/index.ts';
 import type { PullThrough } from '../cache/index.ts';
 import type { Via } from '../lib/index.ts';
 import { type AnonymousSources, type OriginSource, parseRegistryPath, type RegistrySpec } from '../oci/index.ts';
@@ -17,20 +16,20 @@ import { isPublic } from './is-public.ts';
 import { answerList } from './lists.ts';
 import { answerBase, answerBlob, answerManifest } from './pull.ts';
 import type { PathOf, ReadKind, RegistryRequest } from './request.ts';
+import type { PushedRows, Row } from './row.ts';
 
 interface RegistryDoorOptions {
   readonly catalogue: Catalogue;
   readonly cache: PullThrough;
   /** The upstreams of a registry of the catalogue, and who the request has passed on its way to them. */
   readonly originFor: (registry: RegistrySpec, via: Via | undefined) => OriginSource;
+  /** Undefined where nothing can be pushed. */
+  readonly pushed?: PushedRows | undefined;
   /** As `RegistryRequest.anonymous`. */
   readonly anonymousFor: (registry: RegistrySpec, via: Via | undefined) => AnonymousSources | undefined;
 }
 
-/** One kind of request: its action at the gate, what a failure reports as unknown, and its answer. */
-interface Row<Kind extends ReadKind> {
-  readonly action: Action;
-  readonly wanted: Wanted;
+interface ReadRow<Kind extends ReadKind> extends Pick<Row, 'action' | 'wanted'> {
   readonly answer: (
     request: RegistryRequest<PathOf<Kind>>,
     cache: PullThrough,
@@ -38,8 +37,8 @@ interface Row<Kind extends ReadKind> {
   ) => Promise<void> | void;
 }
 
-/** The API on one screen (distribution-spec, "Endpoints"): GET and HEAD of each kind of path. */
-const ROWS: { readonly [Kind in ReadKind]: Row<Kind> } = {
+/** What is read of mirrored repositories on one screen (distribution-spec, "Endpoints"): GET and HEAD of each kind of path. */
+const ROWS: { readonly [Kind in ReadKind]: ReadRow<Kind> } = {
   base: { action: 'connect', wanted: 'list', answer: answerBase },
   manifest: { action: 'pull', wanted: 'manifest', answer: answerManifest },
   blob: { action: 'pull', wanted: 'blob', answer: answerBlob },
@@ -50,6 +49,7 @@ const ROWS: { readonly [Kind in ReadKind]: Row<Kind> } = {
 
 /** The door of the registry API. It recognizes every request: what no other door takes is read as a name. */
 export function createRegistryDoor(options: RegistryDoorOptions): Door {
+  const readRows = readRowsOf(options.cache);
   return {
     open(context) {
       context.route = 'registry';
@@ -58,14 +58,13 @@ export function createRegistryDoor(options: RegistryDoorOptions): Door {
         takesSlot: true,
         parse() {
           const request = parseRequest(context, options);
-          // The compiler cannot see that the row belongs to the kind of the path.
-          const row = ROWS[request.path.kind] as Row<ReadKind>;
+          const row = options.pushed?.rowOf(request) ?? readRowOf(request, readRows);
           wanted = row.wanted;
           return {
             access: { action: row.action, repository: request.repository },
-            challenge: { scope: scopeOf(request) },
-            isPublic: row.action === 'pull' ? () => isPublic(request, options.cache) : undefined,
-            answer: (gate) => row.answer(request, options.cache, gate),
+            challenge: { scope: scopeOf(request, row) },
+            isPublic: row.isPublic && (() => row.isPublic?.(request) ?? true),
+            answer: (gate) => row.answer(request, gate),
           };
         },
         fail(error) {
@@ -78,19 +77,41 @@ export function createRegistryDoor(options: RegistryDoorOptions): Door {
   };
 }
 
+/** The rows that read mirrored repositories. The compiler cannot see that a row belongs to the kind of its path. */
+function readRowsOf(cache: PullThrough): Readonly<Record<ReadKind, Row>> {
+  const rows = Object.entries(ROWS as unknown as Record<ReadKind, ReadRow<ReadKind>>).map(([kind, row]) => [
+    kind,
+    {
+      ...row,
+      isPublic: row.action === 'pull' ? (request: ReadRequest) => isPublic(request, cache) : undefined,
+      answer: (request: ReadRequest, gate: PassedGate) => row.answer(request, cache, gate),
+    },
+  ]);
+  return Object.fromEntries(rows) as Record<ReadKind, Row>;
+}
+
+type ReadRequest = RegistryRequest<PathOf<ReadKind>>;
+
+/** @throws {OciError} for a request that changes something */
+function readRowOf({ context, path }: RegistryRequest, rows: Readonly<Record<ReadKind, Row>>): Row {
+  requireReading(context);
+  // A mirror takes no uploads, so it refuses requests for the state of one too.
+  if (path.kind === 'uploads') throw writeRefused();
+  return rows[path.kind];
+}
+
 function parseRequest(
   context: RequestContext,
-  { catalogue, originFor, anonymousFor }: RegistryDoorOptions,
+  { catalogue, pushed, originFor, anonymousFor }: RegistryDoorOptions,
 ): RegistryRequest {
-  requireReading(context);
+  // Before the name: the answer to a method is the same whatever it is for.
+  if (pushed === undefined) requireReading(context);
   const ns = context.query === '' ? undefined : (new URLSearchParams(context.query).get('ns') ?? undefined);
   const name = resolveName(catalogue, { host: context.host, path: context.path, ns });
   const { registry } = name;
   context.registry = registry.name;
   context.ns = ns;
   const path = parseRegistryPath(name.path);
-  // A mirror takes no uploads, so it refuses requests for the state of one too.
-  if (path.kind === 'uploads') throw writeRefused();
   const repository = 'repository' in path ? qualifyRepository(registry, path.repository) : '';
   context.repository = repository === '' ? undefined : repository;
   const origin = originFor(registry, context.via);
@@ -99,9 +120,9 @@ function parseRequest(
 }
 
 /** What a client asks the token service for, in its own spelling of the name (distribution-spec, "Token Scope"). */
-function scopeOf({ name: { addressing }, path }: RegistryRequest): string | undefined {
+function scopeOf({ name: { addressing }, path }: RegistryRequest, { scope = 'pull' }: Row): string | undefined {
   if (path.kind === 'catalog') return 'registry:catalog:*';
   if (path.kind === 'base') return undefined;
   const start = addressing.prefix.indexOf('/v2/') + '/v2/'.length;
-  return `repository:${addressing.prefix.slice(start)}${path.repository}:pull`;
+  return `repository:${addressing.prefix.slice(start)}${path.repository}:${scope}`;
 }

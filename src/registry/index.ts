@@ -5,6 +5,7 @@
  * read.
  */
 export { createRegistryDoor } from './handler.ts';
+export type { PushedRows, Row } from './row.ts';
 
 /** The token service: what a server without `access:` does not load. */
 export const loadTokenDoor = (): Promise<typeof import('./token-door.ts')> => import('./token-door.ts');

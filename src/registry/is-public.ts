@@ -2,11 +2,11 @@ import { ANONYMOUS } from '../access/index.ts';
 import type { PullThrough } from '../cache/index.ts';
 import { isOriginFailure } from '../oci/index.ts';
 import type { PassedGate } from '../server/index.ts';
-import type { RegistryRequest } from './request.ts';
+import type { PathOf, ReadKind, RegistryRequest } from './request.ts';
 
 /** Whether every client may see what a request is for. Rejects with an `OriginFailure` where the upstreams have to decide, and do not. */
 export function isPublic(
-  { context, repository, path, anonymous, origin }: RegistryRequest,
+  { context, repository, path, anonymous, origin }: RegistryRequest<PathOf<ReadKind>>,
   cache: PullThrough,
 ): Promise<boolean> {
   const { signal } = context;
@@ -20,7 +20,7 @@ export function isPublic(
  * removed, so only what is open to all is given as one.
  */
 export async function isOpenToAll(
-  request: RegistryRequest,
+  request: RegistryRequest<PathOf<ReadKind>>,
   cache: PullThrough,
   { authorize }: Pick<PassedGate, 'authorize'>,
 ): Promise<boolean> {

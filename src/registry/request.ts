@@ -6,10 +6,10 @@ import type { RequestContext } from '../server/index.ts';
 export type ReadKind = Exclude<RegistryPath['kind'], 'uploads'>;
 
 /** A parsed path of one kind. */
-export type PathOf<Kind extends ReadKind> = Extract<RegistryPath, { kind: Kind }>;
+export type PathOf<Kind extends RegistryPath['kind']> = Extract<RegistryPath, { kind: Kind }>;
 
 /** A request whose registry, repository and path are known. */
-export interface RegistryRequest<Path = PathOf<ReadKind>> {
+export interface RegistryRequest<Path extends RegistryPath = RegistryPath> {
   readonly context: RequestContext;
   readonly name: ResolvedName;
   readonly path: Path;

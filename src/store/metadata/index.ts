@@ -14,6 +14,7 @@ export {
   type MemberRecord,
   type MetadataStore,
   type NotedMember,
+  type Page,
   type PublicRecord,
   type ReadBlobRecord,
   type TagEntry,

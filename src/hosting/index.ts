@@ -1,0 +1,6 @@
+/**
+ * Repositories whose home is this server: uploads, manifests, tags and their history, quotas, the collection.
+ *
+ * It never asks an upstream, and never decides who may push.
+ */
+export { type Home, HostingRules } from './rules.ts';
