@@ -74,7 +74,9 @@ describe('globsMeet()', () => {
 
   test('as trying every short text says', () => {
     const letters = ['', 'a', 'b', '/'];
-    const texts = letters.flatMap((x) => letters.flatMap((y) => letters.flatMap((z) => letters.map((w) => x + y + z + w))));
+    const texts = letters.flatMap((x) =>
+      letters.flatMap((y) => letters.flatMap((z) => letters.map((w) => x + y + z + w))),
+    );
     const parts = ['', 'a', '/', '?', '*', '**'];
     const globs = [...new Set(parts.flatMap((x) => parts.flatMap((y) => parts.map((z) => x + y + z))))];
     for (const one of globs) {

@@ -59,7 +59,8 @@ export function globsMeet(one: string, other: string): boolean {
     for (let j = b.length; j >= 0; j -= 1) {
       const [left, right] = [a[i], b[j]];
       // A wildcard for many characters ends here, or takes the next one of the other.
-      const isByLeft = isMany(left) && (below[j] === true || (right !== undefined && takes(left, right) && row[j + 1] === true));
+      const isByLeft =
+        isMany(left) && (below[j] === true || (right !== undefined && takes(left, right) && row[j + 1] === true));
       const isByRight =
         isMany(right) && (row[j + 1] === true || (left !== undefined && takes(right, left) && below[j] === true));
       const isBoth =

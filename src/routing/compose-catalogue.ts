@@ -173,7 +173,13 @@ function applyRegistry(draft: Draft, key: string, options: RegistryOptions): voi
   const library = options.library ?? base?.library ?? isHub;
   const report = (problem: string): void => void draft.problems.push(problem);
   const hosting = hostingOf(options, { key, name, library, where, report });
-  draft.put({ name, delivery: options.delivery ?? 'stream', upstreams, library, ...(hosting !== undefined && { hosting }) });
+  draft.put({
+    name,
+    delivery: options.delivery ?? 'stream',
+    upstreams,
+    library,
+    ...(hosting !== undefined && { hosting }),
+  });
   if (isPathWord(name)) draft.claim({ word: name, registry: name, isBuiltIn: false, where, isPathName: true });
   for (const alias of options.aliases ?? []) {
     const word = canonicalHost(alias) ?? alias;

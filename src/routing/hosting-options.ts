@@ -83,7 +83,8 @@ function canonicalRepository(text: string, { key, name, library }: OfRegistry): 
   const first = slash === -1 ? '' : text.slice(0, slash);
   const host = canonicalHost(first);
   const isOwn =
-    first !== '' && (first === key || first === name || (host !== undefined && knownRegistryByHost(host)?.name === name));
+    first !== '' &&
+    (first === key || first === name || (host !== undefined && knownRegistryByHost(host)?.name === name));
   const rest = isOwn ? text.slice(slash + 1) : text;
   return library && !rest.includes('/') && !rest.includes('**') ? `library/${rest}` : rest;
 }

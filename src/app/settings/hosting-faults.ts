@@ -7,7 +7,11 @@ type Rule = NonNullable<Config['access']>['rules'][number];
 
 /** What is probably not meant of repositories that are pushed to: rules that let a client push nowhere, or not pull what it pushed. */
 export function hostingFaultsOf(config: Config, catalogue: Catalogue): readonly string[] {
-  return [...rulesWithoutTarget(config, catalogue), ...rulesWithoutPull(config, catalogue), ...emptiedIn(config, catalogue)];
+  return [
+    ...rulesWithoutTarget(config, catalogue),
+    ...rulesWithoutPull(config, catalogue),
+    ...emptiedIn(config, catalogue),
+  ];
 }
 
 /** Patterns of a rule for pushes under which nothing is hosted or pushed through. */
@@ -54,7 +58,11 @@ function rulesWithoutPull({ access }: Config, catalogue: Catalogue): readonly st
 }
 
 /** Whether a rule is for a name as another rule writes it. What is hosted is private, so a rule for every client must say that it covers that. */
-function isFor({ who, private: coversPrivate }: Rule, name: string, groups: Readonly<Record<string, readonly string[]>>): boolean {
+function isFor(
+  { who, private: coversPrivate }: Rule,
+  name: string,
+  groups: Readonly<Record<string, readonly string[]>>,
+): boolean {
   return who.some(
     (each) =>
       each === name ||

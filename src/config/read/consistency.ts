@@ -213,7 +213,10 @@ function checkRegistries({ registries, registryMap }: Config, report: Report): v
     const path = ['registries', name];
     const isHost = name.includes('.') || name.includes(':') || name === 'localhost';
     if (registry.upstreams === undefined && !isHost && registryMap === undefined && !isAllHosted(registry)) {
-      report(path, 'found no upstreams, expected at least one, or hosted: true for images that are pushed here: only a host name implies its upstream');
+      report(
+        path,
+        'found no upstreams, expected at least one, or hosted: true for images that are pushed here: only a host name implies its upstream',
+      );
     }
     if (RESERVED_PATHS.has(name)) report(path, describeReserved(name));
     for (const [index, alias] of registry.aliases.entries()) {

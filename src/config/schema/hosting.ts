@@ -35,7 +35,9 @@ export const hosting = {
     .describe('Bytes that each hosted repository may have; a push beyond it is refused. No limit by default.'),
   sparse: flag
     .prefault(false)
-    .describe('Take manifests although blobs or manifests that they name are missing here: images of some platforms alone.'),
+    .describe(
+      'Take manifests although blobs or manifests that they name are missing here: images of some platforms alone.',
+    ),
   keep_untagged: duration
     .optional()
     .describe(

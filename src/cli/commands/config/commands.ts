@@ -55,7 +55,9 @@ export function addConfigCommands(program: Command, { output, finish }: CommandC
   access
     .command('explain')
     .argument('<who>', 'a user, token:NAME, or anonymous')
-    .addArgument(new Argument('<action>', 'what is to be done').choices(['pull', 'catalog', 'push', 'delete', 'status', 'proxy']))
+    .addArgument(
+      new Argument('<action>', 'what is to be done').choices(['pull', 'catalog', 'push', 'delete', 'status', 'proxy']),
+    )
     .argument('[image]', 'for pull, catalog, push and delete: an image; for pull also mirror:NAME/PATH')
     .option('-c, --config <file>', 'configuration file')
     .option('--json', 'print JSON')
