@@ -13,6 +13,7 @@ export { checkTargetsOf } from './check.ts';
 export { ClientPool } from './client-pool.ts';
 export { SettingsError } from './error.ts';
 export { authorityOf, authorityPlaceOf, forwardHelpOf, forwardOf } from './forward.ts';
+export { isHostedHere } from './hosted-here.ts';
 export { loadAcme, loadGuard, loadLateParts, loadNet, loadTokenDoor, loadUpstream, loadWeb } from './lazy.ts';
 export { acmeSpecsOf } from './listener-tls.ts';
 export { notesOf } from './notes.ts';
