@@ -3,4 +3,5 @@
  *
  * It never asks an upstream, and never decides who may push.
  */
+export { DigestLocks } from './digest-locks.ts';
 export { type Home, HostingRules } from './rules.ts';
