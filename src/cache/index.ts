@@ -15,7 +15,7 @@ export {
   type PurgeOptions,
   purge,
 } from './eviction/index.ts';
-export { type BlobRows, Scrub, Verification } from './integrity/index.ts';
+export { type BlobRows, type CheckedBlob, Scrub, Verification } from './integrity/index.ts';
 export { type Selection, type TagHistory, TagHolds, tagHistory, type UrlSelection } from './metadata/index.ts';
 export { PullThrough, type PullThroughOptions } from './pull-through.ts';
 export {
