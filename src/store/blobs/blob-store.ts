@@ -87,3 +87,81 @@ export interface DirectFile {
   /** Reads bytes from the page cache; 0 where they are not in it. */
   readNow(target: Buffer, position: number): number;
 }
+
+/**
+ * A blob store whose growing files can survive the process: uploads.
+ *
+ * A named file is one of a session that several requests, and several processes after each other, go on with. What was written
+ * is there for the next process; after a power cut its end may be missing, since only a commit flushes.
+ */
+export interface ResumableBlobStore extends BlobStore {
+  /**
+   * Starts a growing file that a later process can open again. `close` without commit or abort leaves it where it is, unless a
+   * commit failed: then its bytes may be lost, and it is removed.
+   *
+   * @param name 1 to 64 of `a-z`, `0-9` and `-`; of no other named file
+   * @param note the caller's, at most {@link MAX_NOTE_BYTES} in UTF-8. It is on the disk when the promise resolves.
+   * @throws {RangeError} for another name or a longer note
+   */
+  beginNamed(name: string, note: string): Promise<ResumableIngestion>;
+  /**
+   * Opens a named file again; undefined where there is none of that name, whatever the name. It can be open once at a time:
+   * rejects where it is open.
+   */
+  reopen(name: string): Promise<ReopenedIngestion | undefined>;
+  /** Every named file, in no order. */
+  listNamed(): Promise<readonly NamedIngestion[]>;
+  /**
+   * Makes a blob of another store one of this store, and gives its size; undefined where the other store does not have it.
+   *
+   * A hard link where both are directories of one file system, which costs no byte of the disk: then the bytes are as right as
+   * they are there, and the caller verifies them. Else a copy, which is hashed before it is published: a corrupt blob is not
+   * taken, and the answer is undefined. What this store has already, with as many bytes, stays as it is.
+   */
+  takeFrom(source: BlobStore, digest: Digest): Promise<number | undefined>;
+}
+
+/** Bytes of a note of a named file. */
+export const MAX_NOTE_BYTES = 4096;
+
+/** A named file being written. */
+export interface ResumableIngestion extends Ingestion {
+  /**
+   * Cuts the file to a size in bytes: what was written beyond it was never acknowledged. Not beside a write.
+   *
+   * @throws {RangeError} where the file is smaller
+   */
+  truncate(size: number): Promise<void>;
+}
+
+export interface ReopenedIngestion {
+  readonly file: ResumableIngestion;
+  /** Bytes that are there. */
+  readonly size: number;
+  readonly note: string;
+}
+
+/** A named file, open or not. */
+export interface NamedIngestion {
+  readonly name: string;
+  /** Bytes that are there. */
+  readonly size: number;
+  readonly note: string;
+  /** When it was written to last; milliseconds since 1970. */
+  readonly modifiedAt: number;
+}
+
+const NAME = /^[a-z0-9-]{1,64}$/;
+
+/** Whether a text can be the name of a named file. */
+export function isIngestionName(text: string): boolean {
+  return NAME.test(text);
+}
+
+/** @throws {RangeError} */
+export function requireNamed(name: string, note: string): void {
+  if (!isIngestionName(name)) throw new RangeError(`A named file cannot be called ${JSON.stringify(name)}`);
+  const bytes = Buffer.byteLength(note);
+  if (bytes > MAX_NOTE_BYTES)
+    throw new RangeError(`The note of a named file has ${bytes} bytes, and may have ${MAX_NOTE_BYTES}`);
+}
