@@ -33,6 +33,23 @@ export {
   refuseForeign,
   takeCleanStop,
 } from './directory/index.ts';
+export type {
+  ChangeOptions,
+  CollectedRecords,
+  CollectHostedOptions,
+  DeletedManifest,
+  HostedBlob,
+  HostedManifest,
+  HostedMove,
+  HostedStore,
+  HostedTag,
+  HostedUsage,
+  MovedTag,
+  NewManifest,
+  PutManifestOptions,
+  PutManifestOutcome,
+  TagChange,
+} from './hosted/index.ts';
 export {
   type BlobRecord,
   type HoldEntry,
@@ -67,3 +84,6 @@ export { isFullDisk } from './sqlite-error.ts';
 
 /** What stores users and tokens; the start of a server without `access:` does not load it. */
 export const loadAccessStore = (): Promise<typeof import('./access/index.ts')> => import('./access/index.ts');
+
+/** What stores the records of hosted repositories; the start of a server that hosts none does not load it. */
+export const loadHostedStore = (): Promise<typeof import('./hosted/index.ts')> => import('./hosted/index.ts');

@@ -5,3 +5,4 @@
  */
 export type * from './hosted-store.ts';
 export { MAX_HOSTED_MOVES } from './hosted-store.ts';
+export { MemoryHostedStore } from './memory.ts';
