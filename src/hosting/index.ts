@@ -5,3 +5,11 @@
  */
 export { DigestLocks } from './digest-locks.ts';
 export { type Home, HostingRules } from './rules.ts';
+export {
+  type HeldUpload,
+  type UploadBody,
+  type UploadLimits,
+  type UploadOwner,
+  Uploads,
+  type UploadsOptions,
+} from './uploads/index.ts';
