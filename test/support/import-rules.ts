@@ -95,9 +95,9 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
   net: { head: [], dial: ['head'], http: ['head', 'dial'], dns: ['dial', 'http'] },
   setup: { edit: [], plan: ['edit'] },
   access: { observe: [] },
-  hosting: { uploads: [] },
-  registry: { pushed: [] },
   server: { exchange: [], limits: ['exchange'], tls: [], listener: ['exchange', 'tls'] },
+  registry: { pushed: [] },
+  hosting: { content: [], uploads: [], collection: [] },
   store: {
     directory: [],
     blobs: ['directory'],

@@ -13,8 +13,15 @@ export interface ArrivalsOptions {
   readonly quotaOf?: ((repository: Repository) => number | undefined) | undefined;
   /** The blobs of mirrored repositories. @default none can be mounted */
   readonly cacheStore?: BlobStore | undefined;
+  /** Called with each file that was committed, whose content has been hashed; see `HostedFiles.confirm`. @default nothing is */
+  readonly onCommit?: ((digest: Digest, file: CommittedFile) => Promise<void>) | undefined;
   /** Milliseconds since 1970. @default Date.now */
   readonly now?: (() => number) | undefined;
+}
+
+interface CommittedFile {
+  readonly size: number;
+  readonly mark: string | undefined;
 }
 
 /** Where a blob may be mounted from: a repository, or whichever the client may read. */
@@ -48,6 +55,7 @@ export class Arrivals {
       const had = await records.getBlob(repository, blob.digest);
       await file.commit(blob.digest);
       await this.#record(repository, blob);
+      await this.#options.onCommit?.(blob.digest, { size: blob.size, mark: file.mark });
       return had === undefined ? 'uploaded' : 'present';
     });
     this.#publish(repository, blob, how);

@@ -1,6 +1,6 @@
 /**
- * The answers to requests for repositories that are pushed to.
+ * The registry API of repositories that can be pushed to: each method of each path is one row with its action and its answer.
  *
- * They never decide who may push, and never touch a file: what they answer from is `hosting/`.
+ * It never decides who may push. What is hosted here is never asked of an upstream.
  */
-export { UPLOAD_ROWS, type UploadParts, uploadRowOf } from './uploads.ts';
+export { createPushedRows } from './rows.ts';

@@ -1,10 +1,11 @@
 import { nameOf } from '../../access/index.ts';
 import type { HeldUpload, UploadBody, UploadOwner } from '../../hosting/index.ts';
 import { type Digest, type DigestAlgorithm, digestAlgorithm, OciError, parseDigest } from '../../oci/index.ts';
-import { bodyOf, type Headers, type PassedGate, replyEmpty } from '../../server/index.ts';
+import { bodyOf, type PassedGate, replyEmpty } from '../../server/index.ts';
 import type { PathOf, RegistryRequest } from '../request.ts';
 import type { Row } from '../row.ts';
 import { type Chunk, parseChunk } from './chunk.ts';
+import { locationOf } from './location.ts';
 import { type MountParts, mountBlob } from './mount.ts';
 
 /** What the answers to uploads need. */
@@ -47,6 +48,8 @@ export function uploadRowOf({ context, path }: UploadRequest, parts: UploadParts
     action,
     wanted,
     scope,
+    // What is hosted is private: a rule has to name it.
+    isPublic: () => false,
     // The path is of this kind: rowOf looked.
     answer: (request, gate) => row.answer(request as UploadRequest, gate, parts),
   };
@@ -191,10 +194,4 @@ function sessionHeaders(
     'docker-upload-uuid': id,
     'content-length': '0',
   };
-}
-
-/** Relative to the host, so that it works behind any reverse proxy, and in the client's own addressing of the registry. */
-function locationOf({ name: { addressing }, path }: UploadRequest, tail: string): string {
-  const ns = addressing.ns === undefined ? '' : `?${new URLSearchParams({ ns: addressing.ns })}`;
-  return `${addressing.prefix}${path.repository}/${tail}${ns}`;
 }
