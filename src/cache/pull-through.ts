@@ -285,16 +285,23 @@ export class PullThrough {
   /**
    * Forgets what a client has deleted at the upstream through this server. A tag, or a digest with the tags that point to it; what
    * a tag is held at stays.
+   *
+   * @returns the tags, and where they pointed
    */
-  async forgetDeleted({ registry, repository }: Repository, reference: Reference): Promise<void> {
+  async forgetDeleted({ registry, repository }: Repository, reference: Reference): Promise<Purged['tags']> {
     const name = { repository: `${registry}/${repository}` };
     if (reference.kind === 'digest') {
       const { tags } = await this.purge([{ ...name, digest: reference.digest }]);
       for (const { tag } of tags) this.#tags.changed({ registry, repository }, tag);
-      return;
+      return tags;
     }
     this.#tags.changed({ registry, repository }, reference.tag);
-    await this.purge([{ ...name, tag: reference.tag }]);
+    return (await this.purge([{ ...name, tag: reference.tag }])).tags;
+  }
+
+  /** Bytes of a stored blob, whatever repository it belongs to: for what is known to belong. Undefined where it is not stored. */
+  storedSize(digest: Digest): Promise<number | undefined> {
+    return this.#verification.size(digest, undefined);
   }
 
   /** Whether clients get by a tag what this server decides, and not what the upstream says: it is held, or cools down. */
@@ -383,7 +390,7 @@ export class PullThrough {
   async close(): Promise<void> {
     for (const stop of this.#subscriptions) stop();
     this.#stop.abort(new Error('The server is stopping'));
-    await Promise.all([this.#blobs.close(), this.urls.close()]);
+    await Promise.all([this.#blobs.close(), this.urls.close(), this.pushed.close()]);
     await Promise.all([this.scrub.stop(), this.#reconciliation]);
     await this.#verification.close();
     await this.#capacity.close();

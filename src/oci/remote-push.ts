@@ -1,6 +1,6 @@
 import type { ByteSource } from '../lib/index.ts';
 import type { Digest, DigestAlgorithm } from './digest.ts';
-import type { Reference, Repository } from './reference.ts';
+import type { Reference, Repository, Visibility } from './reference.ts';
 import type { BlobOptions, OriginBlobHead, OriginFailure, OriginManifestHead, OriginOptions } from './remote.ts';
 
 // What a remote registry that takes pushes is asked, and what it answers. `registry/` asks by this vocabulary; `upstream/` answers.
@@ -14,6 +14,8 @@ import type { BlobOptions, OriginBlobHead, OriginFailure, OriginManifestHead, Or
 export interface PushOrigin {
   /** Its name. */
   readonly upstream: string;
+  /** That of what is pushed to it, as if it had been pulled from there. */
+  readonly visibility: Visibility;
   /** What the upstream itself has under a reference now. */
   headManifest(repository: Repository, reference: Reference, options?: OriginOptions): Promise<OriginManifestHead>;
   /** Whether the upstream itself has a blob now. */

@@ -4,6 +4,7 @@ import {
   type BlobOptions,
   type Digest,
   type FinishUploadOptions,
+  isKnownTo,
   isRepositoryName,
   type OriginOptions,
   type PushOrigin,
@@ -12,6 +13,7 @@ import {
   type Repository,
   type StartUploadOptions,
   type UploadPlace,
+  type Visibility,
 } from '../oci/index.ts';
 import {
   appendUpload,
@@ -31,11 +33,13 @@ import { nameAt, type Upstream } from './upstream.ts';
 /** The upstream of a registry that takes its pushes. It alone is asked: what another one has says nothing of a push. */
 export class UpstreamPushOrigin implements PushOrigin {
   readonly upstream: string;
+  readonly visibility: Visibility;
   readonly #upstream: Upstream;
   readonly #via: Via | undefined;
 
   constructor(upstream: Upstream, via: Via | undefined) {
     this.upstream = upstream.name;
+    this.visibility = isKnownTo(upstream.spec) ? 'private' : 'public';
     this.#upstream = upstream;
     this.#via = via;
   }

@@ -105,6 +105,7 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
     hosted: ['metadata', 'directory'],
   },
   upstream: { auth: [], health: [], api: [] },
+  registry: { pushed: [] },
 };
 
 /** The files above the rooms. */

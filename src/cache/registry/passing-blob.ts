@@ -7,6 +7,8 @@ export interface PassingBlobOptions {
   readonly capacity: Capacity;
   /** Publishes the file, whose content was hashed. */
   readonly publish: (file: Ingestion, content: { readonly digest: Digest; readonly size: number }) => Promise<void>;
+  /** Called once, when nothing more will be kept. */
+  readonly onOver: (blob: PassingBlob) => void;
 }
 
 /** Bytes after which it is asked again whether they may be kept. */
@@ -27,6 +29,7 @@ export class PassingBlob {
   #isOver = false;
   #written = 0;
   #askAt = 0;
+  #work: Promise<void> = Promise.resolve();
 
   /** @param algorithm of the digest that the client will probably name; another one costs a second reading */
   constructor(options: PassingBlobOptions, algorithm: DigestAlgorithm = 'sha256') {
@@ -46,12 +49,16 @@ export class PassingBlob {
   }
 
   /** Keeps the next bytes. The caller may reuse the buffer when the promise resolves. */
-  async append(bytes: Buffer): Promise<void> {
-    if (this.#isOver || bytes.length === 0) return;
+  append(bytes: Buffer): Promise<void> {
+    if (!this.#isOver && bytes.length > 0) this.#work = this.#append(bytes);
+    return this.#work;
+  }
+
+  async #append(bytes: Buffer): Promise<void> {
     const { store, capacity } = this.#options;
     try {
       if (this.#written >= this.#askAt) {
-        if (!capacity.mayKeep(this.#written)) return await this.drop();
+        if (!capacity.mayKeep(this.#written)) return await this.#end();
         this.#askAt = this.#written + LOOK_EVERY;
       }
       this.#digester.update(bytes);
@@ -60,7 +67,7 @@ export class PassingBlob {
       this.#written += bytes.length;
     } catch (error) {
       capacity.refused(error);
-      await this.drop();
+      await this.#end();
     }
   }
 
@@ -86,7 +93,7 @@ export class PassingBlob {
       capacity.refused(error);
       return undefined;
     } finally {
-      await this.drop();
+      await this.#end();
     }
   }
 
@@ -94,6 +101,14 @@ export class PassingBlob {
   async drop(): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
+    // The file is not closed under a write.
+    await this.#work;
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
+    this.#isOver = true;
+    this.#options.onOver(this);
     const file = this.#file;
     this.#file = undefined;
     if (file === undefined) return;

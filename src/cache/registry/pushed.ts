@@ -41,6 +41,7 @@ export interface PushedBlob {
  */
 export class Pushed {
   readonly #options: PushedOptions;
+  readonly #passing = new Set<PassingBlob>();
 
   constructor(options: PushedOptions) {
     this.#options = options;
@@ -55,7 +56,9 @@ export class Pushed {
       if ((await verification.size(content.digest, content.size)) !== undefined) return;
       await verification.commit(file, content);
     };
-    return new PassingBlob({ store, capacity, publish }, algorithm);
+    const blob = new PassingBlob({ store, capacity, publish, onOver: (each) => this.#passing.delete(each) }, algorithm);
+    this.#passing.add(blob);
+    return blob;
   }
 
   /** Records that a repository has a blob, by the word of its upstream, and keeps the bytes that have passed. */
@@ -91,5 +94,10 @@ export class Pushed {
     for (const tag of tags)
       before.set(tag, await this.#options.tags.pushed(repository, tag, isKept ? manifest : undefined));
     return before;
+  }
+
+  /** Gives up every blob that passes. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#passing].map((each) => each.drop()));
   }
 }

@@ -1,0 +1,7 @@
+/**
+ * What is pushed to this server, by the registry API: repositories whose pushes go on to an upstream.
+ *
+ * It never decides who may push, and never answers success before the upstream has.
+ */
+export { createThroughRows, type ThroughOptions } from './through.ts';
+export { UploadStates } from './upload-states.ts';
