@@ -65,7 +65,8 @@ export function noteHosting({ registries, access }: Config, note: Say): void {
     if (hosted.length + push.length > 0) first ??= [...path, hosted.length > 0 ? 'hosted' : 'push'];
     if (hosted.length > 0) continue;
     for (const key of KEPT) {
-      if (!isSet(registry, key)) continue;
+      // What is pushed through has tags here too.
+      if (!isSet(registry, key) || (key === 'immutableTags' && push.length > 0)) continue;
       note(
         [...path, optionName(key)],
         `without effect: it is for repositories that are hosted, and ${name} hosts none. Set hosted, or leave it out`,
