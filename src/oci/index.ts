@@ -27,6 +27,7 @@ export {
   MEDIA_TYPES,
 } from './media-types.ts';
 export { decodeRegistryPath, notAnApiPath, parseRegistryPath, type RegistryPath, splitRegistryPath } from './path.ts';
+export { type ManifestReference, type PushedManifest, readPushedManifest } from './pushed-manifest.ts';
 export { formatContentRange, parseContentRange, parseRange, parseRanges, type RangePart } from './range.ts';
 export {
   formatReference,
