@@ -1,4 +1,4 @@
-import type { BlobStore, HostedStore } from '../store/index.ts';
+import type { BlobStore, HostedStore, ResumableBlobStore } from '../store/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import { type Collected, Collection } from './collection/index.ts';
 import { HostedBlobs, HostedFiles, HostedLists, HostedManifests } from './content/index.ts';
@@ -7,7 +7,9 @@ import type { HostingRules } from './rules.ts';
 
 export interface HostingOptions {
   /** The store of hosted bytes, which is not the cache's. */
-  readonly store: BlobStore;
+  readonly store: ResumableBlobStore;
+  /** The store of the cache: what a mirrored repository has can be mounted. @default nothing can */
+  readonly cacheStore?: BlobStore | undefined;
   readonly records: HostedStore;
   /** Called at each use, as a reload replaces them. */
   readonly rules: () => HostingRules;
@@ -32,7 +34,7 @@ export class Hosting {
   readonly #collection: Collection;
   readonly #now: () => number;
 
-  constructor(options: HostingOptions) {
+  private constructor(options: HostingOptions) {
     const { now = Date.now } = options;
     const shared = { ...options, now, locks: new DigestLocks() };
     const files = new HostedFiles({ ...shared, memory: options.manifestsInMemory });
@@ -46,6 +48,10 @@ export class Hosting {
       ...shared,
       deleteUnreferenced: (digest) => files.deleteUnreferenced(digest),
     });
+  }
+
+  static async open(options: HostingOptions): Promise<Hosting> {
+    return new Hosting(options);
   }
 
   /** Begins to collect, now and every ten minutes. */
