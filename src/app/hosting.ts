@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { floorOf, type PullThrough } from '../cache/index.ts';
 import type { Config } from '../config/index.ts';
 import { type Hosting, HostingRules } from '../hosting/index.ts';
-import { repositoryText } from '../oci/index.ts';
+import type { Repository } from '../oci/index.ts';
 import type { PushedRows } from '../registry/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import { freeSpace, openHostedBlobStore } from '../store/index.ts';
@@ -196,6 +196,10 @@ export class HostedContent {
     await hosting.close();
     await hosting.records.close();
   }
+}
+
+function repositoryText({ registry, repository }: Repository): string {
+  return `${registry}/${repository}`;
 }
 
 interface PushedParts {

@@ -3,6 +3,7 @@ import type { Config } from '../config/index.ts';
 import { Admission } from '../server/index.ts';
 import type { Log, Telemetry, Tracing } from '../telemetry/index.ts';
 import { EventLog } from './event-log.ts';
+import { HostedContent } from './hosting.ts';
 import { Observations } from './observations.ts';
 import { cacheOptionsOf } from './settings/index.ts';
 import { openStorage, type Storage } from './storage.ts';
@@ -29,6 +30,8 @@ export interface ServerParts extends PartsContext {
   /** What `access suggest` reads; they begin with the first configuration that has rules. */
   readonly observations: Observations;
   readonly cache: PullThrough;
+  /** What was pushed to this server; opened with the first configuration that hosts something. */
+  readonly hosted: HostedContent;
   readonly admission: Admission;
 }
 
@@ -60,7 +63,9 @@ export async function openParts(
     await cache.close();
     ledger.reconciledAt = cache.reconciledAt;
   });
+  const hosted = new HostedContent(config, { telemetry, storage, cache, cleanups });
   const admission = new Admission({ limits: config.limits, telemetry });
   cleanups.push(() => admission.close());
-  return { parts: { ...context, eventLog, tracing, upstreamSets, storage, observations, cache, admission }, upstreams };
+  const opened = { eventLog, tracing, upstreamSets, storage, observations, cache, hosted, admission };
+  return { parts: { ...context, ...opened }, upstreams };
 }

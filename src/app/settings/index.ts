@@ -14,7 +14,18 @@ export { ClientPool } from './client-pool.ts';
 export { SettingsError } from './error.ts';
 export { authorityOf, authorityPlaceOf, forwardHelpOf, forwardOf } from './forward.ts';
 export { isHostedHere } from './hosted-here.ts';
-export { loadAcme, loadGuard, loadLateParts, loadNet, loadTokenDoor, loadUpstream, loadWeb } from './lazy.ts';
+export {
+  loadAcme,
+  loadGuard,
+  loadHostedStore,
+  loadHosting,
+  loadLateParts,
+  loadNet,
+  loadPushedRows,
+  loadTokenDoor,
+  loadUpstream,
+  loadWeb,
+} from './lazy.ts';
 export { acmeSpecsOf } from './listener-tls.ts';
 export { notesOf } from './notes.ts';
 export { catalogueOf, composeRegistries } from './registries.ts';
