@@ -178,7 +178,13 @@ interface MetricsParts
 
 function openMetrics(
   config: Config,
-  { parts: { telemetry, admission, cache, hosted, upstreamSets }, version, readiness, openTunnels, target }: MetricsParts,
+  {
+    parts: { telemetry, admission, cache, hosted, upstreamSets },
+    version,
+    readiness,
+    openTunnels,
+    target,
+  }: MetricsParts,
 ): ReturnType<typeof createMetrics> {
   return createMetrics(telemetry, {
     version,

@@ -2,7 +2,14 @@ import { type Accounts, type Guard, openGate, type Tokens } from '../access/inde
 import type { AcmeCertificates } from '../acme/index.ts';
 import type { UpstreamStatus } from '../admin/index.ts';
 import { CANARY_REPOSITORY, type Canary, createCanaryDoor } from '../canary/index.ts';
-import { type Config, type ConfigProblem, formatProblem, isReachable, type LoadedConfig, locateProblems } from '../config/index.ts';
+import {
+  type Config,
+  type ConfigProblem,
+  formatProblem,
+  isReachable,
+  type LoadedConfig,
+  locateProblems,
+} from '../config/index.ts';
 import type { Authority, OpenTunnels } from '../forward/index.ts';
 import { createRegistryDoor } from '../registry/index.ts';
 import type { Catalogue } from '../routing/index.ts';

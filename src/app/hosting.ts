@@ -81,7 +81,8 @@ export class HostedContent {
       const names = `${this.#hidden.slice(0, MAX_NAMES).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
       return `registries: images were pushed to ${names}, which are not hosted any more: they are kept, and not served. Set hosted under their registry to serve them`;
     }
-    if (this.#opened !== undefined || this.#dir === undefined || !existsSync(join(this.#dir, RECORDS))) return undefined;
+    if (this.#opened !== undefined || this.#dir === undefined || !existsSync(join(this.#dir, RECORDS)))
+      return undefined;
     return `registries: ${this.#dir} holds images that were pushed, and nothing is hosted: they are kept, and not served. Set hosted under their registry to serve them, or delete the directory while no server runs`;
   }
 
@@ -120,7 +121,9 @@ export class HostedContent {
   async #open(): Promise<Hosting> {
     const directory = this.#dir;
     if (directory === undefined) {
-      throw new SettingsError(['registries: hosted images need the cache, which is off. Restart the server with a cache']);
+      throw new SettingsError([
+        'registries: hosted images need the cache, which is off. Restart the server with a cache',
+      ]);
     }
     const { telemetry, storage } = this.#context;
     const onWarning = (message: string): void => telemetry.publish('warning', { message });
@@ -226,7 +229,19 @@ export async function pushedRowsOf(
   });
   const isAnyHosted = catalogue.list().some(({ hosting }) => (hosting?.hosted.length ?? 0) > 0);
   if (isAnyHosted) {
-    return createPushedRows({ hosting: await hosted.open(), rules: () => rules, cache, catalogue, through });
+    return createPushedRows({
+      hosting: await hosted.open(),
+      rules: () => rules,
+      cache,
+      catalogue,
+      through,
+      mirroredBlob: async (from, digest, { onlyPublic }) => {
+        const registry = catalogue.byName(from.registry);
+        if (registry === undefined) return false;
+        const anonymous = { sources: upstreamSets.anonymousOf(registry, undefined) };
+        return cache.hasStored(from, digest, onlyPublic ? { anonymous } : {});
+      },
+    });
   }
   return {
     rowOf: (request) => (rules.homeOf(request.repository) === 'pushed through' ? through.rowOf(request) : undefined),

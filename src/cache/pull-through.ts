@@ -1,5 +1,6 @@
 import { inTurns } from '../lib/index.ts';
 import {
+  type AnonymousSources,
   acceptsMediaType,
   type Digest,
   MEDIA_TYPES,
@@ -297,6 +298,24 @@ export class PullThrough {
     }
     this.#tags.changed({ registry, repository }, reference.tag);
     return (await this.purge([{ ...name, tag: reference.tag }])).tags;
+  }
+
+  /**
+   * Whether a mirrored repository is known to have a blob that is stored: then it can be mounted elsewhere. No upstream is asked.
+   *
+   * @param anonymous given: only where every client is known to see it there
+   */
+  async hasStored(
+    repository: Repository,
+    digest: Digest,
+    { anonymous }: { readonly anonymous?: { readonly sources: AnonymousSources | undefined } } = {},
+  ): Promise<boolean> {
+    const member = await this.#repositoryBlobs.get(repository, digest);
+    if (member === undefined || (await this.storedSize(digest)) === undefined) return false;
+    if (anonymous === undefined) return true;
+    // What a credential has read may be private although its repository is public.
+    if (member.visibility === 'private') return false;
+    return this.visibilities.isKnownPublic(repository, anonymous.sources);
   }
 
   /** Bytes of a stored blob, whatever repository it belongs to: for what is known to belong. Undefined where it is not stored. */

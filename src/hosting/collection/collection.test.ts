@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { type HostingStageOptions, APP, hostingStage, OTHER } from '../../../test/support/hosting-stage.ts';
+import { APP, type HostingStageOptions, hostingStage, OTHER } from '../../../test/support/hosting-stage.ts';
 import type { MemoryResumableBlobStore } from '../../../test/support/memory-blob-store.ts';
 import { type SmallImage, smallImage, smallIndex, smallLayer } from '../../../test/support/small-image.ts';
 
@@ -123,10 +123,15 @@ test('pushes, mounts, looks and collections side by side lose nothing and leave 
 
   async function pusher(name: string): Promise<void> {
     for (let at = 0; at < 25; at += 1) {
-      const image = smallImage(`${name} ${at}`, [shared[at % shared.length] ?? STRAY, smallLayer(`${name} ${at}`, 500)]);
+      const image = smallImage(`${name} ${at}`, [
+        shared[at % shared.length] ?? STRAY,
+        smallLayer(`${name} ${at}`, 500),
+      ]);
       for (const blob of [...image.layers, image.config]) await ensureBlob(name, blob);
       const tag = `t${at % 3}`;
-      const answer = await stage.pushManifest(image.manifest, tag, { repository: { registry: 'apps', repository: name } });
+      const answer = await stage.pushManifest(image.manifest, tag, {
+        repository: { registry: 'apps', repository: name },
+      });
       assert.equal(answer.status, 201, answer.message);
       pushed.push({ image, name });
       // Every fifth is deleted again, and what only it named is garbage from then on.
