@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Action } from '../../access/index.ts';
-import { OciError } from '../../oci/index.ts';
 import { hostingStage } from '../../../test/support/hosting-stage.ts';
 import { smallImage } from '../../../test/support/small-image.ts';
+import type { Action } from '../../access/index.ts';
+import { OciError } from '../../oci/index.ts';
 import type { PushedRows, Row } from '../row.ts';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
