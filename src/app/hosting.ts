@@ -239,7 +239,7 @@ export async function pushedRowsOf(
         const registry = catalogue.byName(from.registry);
         if (registry === undefined) return false;
         const anonymous = { sources: upstreamSets.anonymousOf(registry, undefined) };
-        return cache.hasStored(from, digest, onlyPublic ? { anonymous } : {});
+        return cache.isMember(from, digest, onlyPublic ? { anonymous } : {});
       },
     });
   }

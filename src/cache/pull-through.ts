@@ -301,18 +301,17 @@ export class PullThrough {
   }
 
   /**
-   * Whether a mirrored repository is known to have a blob that is stored: then it can be mounted elsewhere. No upstream is asked.
+   * Whether a mirrored repository is known to have a blob, stored or not. No upstream is asked.
    *
    * @param anonymous given: only where every client is known to see it there
    */
-  async hasStored(
+  async isMember(
     repository: Repository,
     digest: Digest,
     { anonymous }: { readonly anonymous?: { readonly sources: AnonymousSources | undefined } } = {},
   ): Promise<boolean> {
     const member = await this.#repositoryBlobs.get(repository, digest);
-    if (member === undefined || (await this.storedSize(digest)) === undefined) return false;
-    if (anonymous === undefined) return true;
+    if (member === undefined || anonymous === undefined) return member !== undefined;
     // What a credential has read may be private although its repository is public.
     if (member.visibility === 'private') return false;
     return this.visibilities.isKnownPublic(repository, anonymous.sources);

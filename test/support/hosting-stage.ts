@@ -81,10 +81,11 @@ export async function hostingStage(t: Scope, options: HostingStageOptions = {}) 
     grace: options.grace,
     manifestsInMemory: options.manifestsInMemory,
   });
+  const catalogue = catalogueOf(registry);
   const door = createRegistryDoor({
-    catalogue: catalogueOf(registry),
+    catalogue,
     cache: NO_CACHE,
-    pushed: createPushedRows({ hosting, rules: () => rules, cache: NO_CACHE, through: options.through }),
+    pushed: createPushedRows({ hosting, rules: () => rules, catalogue, cache: NO_CACHE, through: options.through }),
     originFor: () => options.upstreams ?? (() => assert.fail('an upstream was asked')),
     anonymousFor: () => undefined,
   });

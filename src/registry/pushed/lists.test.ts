@@ -269,7 +269,7 @@ describe('the catalogue of a registry that hosts', () => {
     const failure = Object.assign(new Error('no catalogue'), {
       name: 'UpstreamError',
       kind: 'denied',
-      temporary: false,
+      upstream: 'upstream',
     });
     const upstreams: OriginSource = () => Promise.reject(failure);
     const stage = await hostingStage(t, { hosting: { hosted: ['ours/**'] }, upstreams });
