@@ -112,12 +112,8 @@ export class HostedDatabase {
     await checkpoints?.settle();
     await log.settle().catch(() => undefined);
     if (!this.#database.isOpen) return;
-    // The last connection copies the log to the database, and a log that the disk has refused must not get there: it is read, with
-    // its checksums, at the next opening. A connection that only reads cannot copy it.
-    const last = log.hasFailed && checkpoints !== undefined ? new DatabaseSync(file, { readOnly: true }) : undefined;
-    last?.exec('SELECT 1 FROM totals');
-    this.#database.close();
-    last?.close();
+    if (log.hasFailed && checkpoints !== undefined) closeWithLog(this.#database, file);
+    else this.#database.close();
     await handle.close();
   }
 
@@ -138,4 +134,21 @@ export class HostedDatabase {
       throw explain(error, this.#parts.file);
     }
   }
+}
+
+/**
+ * Closes a database and leaves its log. The last connection to close copies the log to the database, and one that the disk has refused must
+ * not get there: it is read, with its checksums, at the next opening. A connection that only reads cannot copy it.
+ */
+function closeWithLog(database: DatabaseSync, file: string): void {
+  let last: DatabaseSync;
+  try {
+    last = new DatabaseSync(file, { readOnly: true });
+    last.exec('SELECT 1 FROM totals');
+  } catch {
+    // Then it stays open for as long as the process, whose end copies nothing.
+    return;
+  }
+  database.close();
+  last.close();
 }

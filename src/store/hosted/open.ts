@@ -1,4 +1,4 @@
-import { constants, type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { constants, type FileHandle, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { flushDirectory, hasCode } from '../directory/index.ts';
@@ -173,9 +173,11 @@ async function openFile(
     emptyLog(database);
     const statements = prepare(database);
     if (statements.totals.get() === undefined) throw new HostedStoreError(file, { found: 'its totals are missing' });
-    log = await open(`${file}-wal`, 'r+');
+    // Where the file is a link, SQLite has the log beside what it leads to.
+    const place = await realpath(file);
+    log = await open(`${place}-wal`, 'r+');
     await log.datasync();
-    await flushDirectory(dirname(file));
+    await flushDirectory(dirname(place));
     const opened = new HostedDatabase(database, {
       file,
       statements,
