@@ -151,6 +151,39 @@ describe('a change of hosted records', () => {
   });
 });
 
+test('every answer of hosted records follows a flush that had its change', async (t) => {
+  const file = await temporaryFile(t);
+  let flushes = 0;
+  let flushed = '';
+  const store = await openHostedStore(file, {
+    // What lies on the disk from then on, if the power fails.
+    async flush() {
+      const copy = join(dirname(file), `flushed-${flushes}.db`);
+      flushes += 1;
+      for (const suffix of ['', '-wal']) await copyFile(`${file}${suffix}`, `${copy}${suffix}`);
+      flushed = copy;
+    },
+  });
+  t.after(() => store.close());
+  const answered: { readonly text: string; readonly copy: string }[] = [];
+  const write = async (name: string): Promise<void> => {
+    for (let i = 0; i < 6; i += 1) {
+      await push(store, `${name}-${i}`, how([`${name}-${i}`]));
+      answered.push({ text: `${name}-${i}`, copy: flushed });
+    }
+  };
+  await Promise.all(['a', 'b', 'c', 'd', 'e'].map(write));
+  // Each image takes three changes, of which each may wait for two flushes.
+  assert.ok(flushes < 5 * 6 * 2, `${flushes} flushes`);
+  for (const copy of new Set(answered.map((each) => each.copy))) {
+    const found = await openHostedStore(copy);
+    for (const { text } of answered.filter((each) => each.copy === copy)) {
+      assert.equal((await found.getTag(APP, text))?.digest, digestOf(text));
+    }
+    await found.close();
+  }
+});
+
 describe('hosted records on a full disk', () => {
   test('reject the change with the reason, change nothing, and go on when there is room', async (t) => {
     const directory = await mountSmallDisk(t, 1024 * 1024);

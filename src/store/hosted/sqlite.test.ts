@@ -1,10 +1,23 @@
 import assert from 'node:assert/strict';
-import { chown, copyFile, mkdir, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import {
+  chown,
+  copyFile,
+  mkdir,
+  open as openFile,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
 import { hostedStoreSuite } from '../../../test/suites/hosted-store.ts';
 import { APP, blobOf, digestOf, how, image, push, temporaryFile } from '../../../test/support/hosted-records.ts';
+import { Checkpoints } from './checkpoint.ts';
 import { REBUILD_REMEDY } from './error.ts';
 import type { HostedStore } from './hosted-store.ts';
 import { type OpenHostedStoreOptions, openHostedStore } from './open.ts';
@@ -63,6 +76,7 @@ describe('openHostedStore()', () => {
     ['an empty file', (file: string) => truncate(file, 0), /it is empty/],
     ['a file that is no database', (file: string) => writeFile(file, 'a'.repeat(9000)), /it is not a database/],
     ['a file that was cut', (file: string) => truncate(file, 8192), /damaged|malformed/],
+    ['pages of zeros', zeroPages, /damaged|malformed/],
     ['a table that is missing', (file: string) => edit(file, 'DROP TABLE moves'), /one of its tables is not as it/],
     ['totals that are missing', (file: string) => edit(file, 'DELETE FROM totals'), /its totals are missing/],
     [
@@ -209,17 +223,39 @@ describe('the file of hosted records', () => {
     const store = await open(t, file, { onWarning: (message) => warnings.push(message) });
     const { size: before } = await stat(file);
     const annotations = { text: 'x'.repeat(100_000) };
-    for (let i = 0; i < 640; i += 1) {
-      await store.putManifest(APP, image(`${i}`, { references: [], annotations }).manifest, how());
+    let added = 0;
+    // The thread ends its copy when it can.
+    while (added < 640 || (await stat(file)).size < before + 8_000_000) {
+      await store.putManifest(APP, image(`${added}`, { references: [], annotations }).manifest, how());
+      added += 1;
     }
     const { size: log } = await stat(`${file}-wal`);
-    assert.ok((await stat(file)).size > before + 8_000_000, 'nothing was copied');
     await store.close();
     const { size } = await stat(file);
     assert.ok(size > 64_000_000, `${size} bytes`);
     assert.ok(log < size, `a log of ${log} bytes`);
     assert.deepEqual(warnings, []);
   });
+});
+
+test('a log that no thread can copy is reported once, and holds no change up', async (t) => {
+  const file = await temporaryFile(t);
+  const database = new DatabaseSync(file);
+  t.after(() => database.close());
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE rows (x)');
+  const warnings: string[] = [];
+  const checkpoints = new Checkpoints(database, {
+    file: join(dirname(file), 'missing', 'x.db'),
+    onWarning: (message) => warnings.push(message),
+  });
+  const add = database.prepare('INSERT INTO rows VALUES (zeroblob(10000000))');
+  for (let i = 0; i < 256; i += 1) {
+    if (i % 64 === 0) add.run();
+    checkpoints.noteChange();
+    await checkpoints.settle();
+  }
+  assert.equal(warnings.length, 1);
+  assert.match(warnings[0] ?? '', /unable to open.*The log grows until it can\. See that the disk/);
 });
 
 async function open(t: TestContext, file: string, options?: OpenHostedStoreOptions): Promise<HostedStore> {
@@ -239,4 +275,11 @@ function edit(file: string, sql: string): void {
   const database = new DatabaseSync(file);
   database.exec(sql);
   database.close();
+}
+
+/** Overwrites all pages but the first two. */
+async function zeroPages(file: string): Promise<void> {
+  const { size } = await stat(file);
+  await using handle = await openFile(file, 'r+');
+  await handle.write(Buffer.alloc(size - 8192), 0, size - 8192, 8192);
 }
