@@ -34,7 +34,7 @@ export interface LinkedBlobs {
 /**
  * The directory of one repository's layout:
  *
- *   apps%2Fteam%2Fweb/
+ *   apps+2Fteam+2Fweb/
  *   ├── oci-layout
  *   ├── index.json             the descriptors; replaced in one step
  *   └── blobs/

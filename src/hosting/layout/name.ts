@@ -4,16 +4,17 @@ import { digestHex, digestOf, type Repository } from '../../oci/index.ts';
 const MAX_BYTES = 255;
 
 /** Before the hash of a name that is too long: no escape begins like this. */
-const CUT = '%h';
+const CUT = '+h';
 
 /** What stands for itself in a file's name on every file system, also where case makes no difference. */
 const PLAIN = /^[a-z0-9_-]$/;
 
 /**
- * The name of the directory of a repository's layout: `team/web` of `apps` is `apps%2Fteam%2Fweb`. All are beside each other, so that a
+ * The name of the directory of a repository's layout: `team/web` of `apps` is `apps+2Fteam+2Fweb`. All are beside each other, so that a
  * repository `a/blobs` never meets the `blobs/` of `a`, and no two repositories have one directory.
  *
- * Every byte but `a-z`, `0-9`, `_`, `-` and a dot that is not the first is escaped as in a URL. A name that is too long for a file
+ * Every byte but `a-z`, `0-9`, `_`, `-` and a dot that is not the first is escaped, as in a URL but with a plus sign: regctl takes no
+ * percent sign in a path. A name that is too long for a file
  * ends in its hash; the true one is in the `index.json`.
  */
 export function layoutName({ registry, repository }: Repository): string {
@@ -33,5 +34,5 @@ export function layoutName({ registry, repository }: Repository): string {
 function escape(byte: number, at: number): string {
   const character = String.fromCharCode(byte);
   if (PLAIN.test(character) || (character === '.' && at > 0)) return character;
-  return `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  return `+${byte.toString(16).toUpperCase().padStart(2, '0')}`;
 }

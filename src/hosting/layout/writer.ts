@@ -27,6 +27,11 @@ export interface LayoutWriterOptions {
   readonly warn: (message: string) => void;
   /** Milliseconds after a change until it is written, with what changes meanwhile. @default 1000 */
   readonly delay?: number | undefined;
+  /**
+   * A repository is not written again before this many times what it took: a large one that changes all the time takes a twentieth of the
+   * disk's time, however long one write of it lasts. @default 20
+   */
+  readonly rest?: number | undefined;
   /** Milliseconds that `close` waits for what is not written yet. @default 5000 */
   readonly closeWithin?: number | undefined;
 }
@@ -34,14 +39,10 @@ export interface LayoutWriterOptions {
 const DELAY = 1000;
 const CLOSE_WITHIN = 5000;
 
-/**
- * A repository is not written again before this many times what it took: a large one that changes all the time takes a twentieth of the
- * disk's time, however long one write of it lasts.
- */
 const REST = 20;
 
-/** After each repository that is only compared, the comparison rests this many times what it took. */
-const SCAN_REST = 4;
+/** The comparison rests this part of it: a fifth of the disk's time is the comparison's, while it lasts. */
+const SCAN_PART = 1 / 5;
 
 /** Milliseconds after which a repository is tried again that could not be written. */
 const RETRY = 30_000;
@@ -73,6 +74,7 @@ export class LayoutWriter {
   readonly #root: string;
   readonly #options: LayoutWriterOptions;
   readonly #delay: number;
+  readonly #rest: number;
   /** By `keyOf`; in the order of the changes. */
   readonly #dirty = new Map<string, Dirty>();
   /** When repositories may be written again that were large; those whose time has come are removed. */
@@ -95,6 +97,7 @@ export class LayoutWriter {
     this.#options = options;
     this.#root = layoutsIn(options.directory);
     this.#delay = options.delay ?? DELAY;
+    this.#rest = options.rest ?? REST;
   }
 
   /**
@@ -214,7 +217,7 @@ export class LayoutWriter {
     }
     const repository = scan.page.shift() as Repository;
     await this.#writeOrKeep(keyOf(repository.registry, repository.repository), repository);
-    scan.notBefore = performance.now() + SCAN_REST * (performance.now() - begun);
+    scan.notBefore = performance.now() + SCAN_PART * this.#rest * (performance.now() - begun);
   }
 
   /** Writes a repository, and keeps it for later where that fails. */
@@ -232,7 +235,7 @@ export class LayoutWriter {
       return;
     }
     const ended = performance.now();
-    const rest = REST * (ended - begun);
+    const rest = this.#rest * (ended - begun);
     if (rest <= this.#delay) return;
     this.#resting.set(key, ended + rest);
     // It changed while it was written.
