@@ -10,7 +10,7 @@ import {
   type Repository,
   readPushedManifest,
 } from '../../oci/index.ts';
-import type { HostedStore, NewManifest, ResumableBlobStore } from '../../store/index.ts';
+import type { BlobSource, HostedBlob, HostedStore, NewManifest, ResumableBlobStore } from '../../store/index.ts';
 import { INDEX, LayoutBlobs, layoutsIn, listLayouts, readBounded } from './layout-files.ts';
 import { type LayoutManifest, type LayoutTag, parseIndex, type ReadIndex } from './layout-index.ts';
 import { layoutName } from './name.ts';
@@ -176,22 +176,18 @@ class RepositoryRebuild {
     { digest, mediaType, size, pushedAt }: LayoutManifest,
     manifests: ReadonlyMap<Digest, LayoutManifest>,
   ): Promise<boolean> {
-    const { records } = this.#options;
+    const { records, store } = this.#options;
     const file = this.#blobs.pathOf(digest);
-    const bytes = await readBounded(file, MAX_MANIFEST_BYTES);
-    if (bytes === undefined) return this.#refused(file, 'the manifest is missing');
-    if (!Buffer.isBuffer(bytes)) return this.#refused(file, `the manifest has ${bytes} bytes, which is too many`);
-    if (bytes.length !== size) return this.#refused(file, `the manifest has ${bytes.length} bytes and not ${size}`);
-    if (digestOf(bytes, digestAlgorithm(digest)) !== digest) {
-      return this.#refused(file, 'the manifest is corrupt: it has another digest');
-    }
+    const bytes = await this.#readManifest(digest, size);
+    if (typeof bytes === 'string') return this.#refused(file, bytes);
     let pushed: PushedManifest;
     try {
       pushed = await inTurns(readPushedManifest(bytes, mediaType));
     } catch (error) {
       return this.#refused(file, messageOf(error));
     }
-    if ((await this.#secure(digest)) === undefined) return false;
+    // Read from the store itself where the layout has lost it.
+    if ((await store.stat(digest)) !== size && (await this.#secure(digest)) === undefined) return false;
     const references = await this.#referencesOf(repository, pushed, manifests);
     const { subject, artifactType } = pushed;
     // As at a push: a list of referrers is the only reader of annotations.
@@ -204,6 +200,15 @@ class RepositoryRebuild {
     await records.useManifest(repository, digest, this.#now);
     await this.#reportMissing(repository, { file, references, manifests });
     return true;
+  }
+
+  /** The bytes of a manifest, hashed, of the layout or else of the store; or why there are none. */
+  async #readManifest(digest: Digest, size: number): Promise<Buffer | string> {
+    if (size > MAX_MANIFEST_BYTES) return `the manifest has ${size} bytes, and at most ${MAX_MANIFEST_BYTES} are read`;
+    const inLayout = await readWhole(this.#blobs, { digest, size });
+    if (Buffer.isBuffer(inLayout)) return inLayout;
+    const inStore = await readWhole(this.#options.store, { digest, size });
+    return Buffer.isBuffer(inStore) ? inStore : inLayout;
   }
 
   /** As at a push: where an index does not say what a child is, what the repository has of it decides. */
@@ -269,6 +274,26 @@ class RepositoryRebuild {
   #problem(file: string, reason: string): undefined {
     this.#options.tell({ kind: 'problem', file, reason });
     return undefined;
+  }
+}
+
+/** The bytes of a manifest that is whole and right; or what is wrong. */
+async function readWhole(source: BlobSource, { digest, size }: HostedBlob): Promise<Buffer | string> {
+  const blob = await source.open(digest);
+  if (blob === undefined) return 'the manifest is missing';
+  try {
+    if (blob.size !== size) return `the manifest has ${blob.size} bytes and not ${size}`;
+    const bytes = Buffer.alloc(size);
+    for (let position = 0; position < size; ) {
+      const count = await blob.read(bytes.subarray(position), position);
+      if (count === 0) return 'the manifest is cut';
+      position += count;
+    }
+    return digestOf(bytes, digestAlgorithm(digest)) === digest
+      ? bytes
+      : 'the manifest is corrupt: it has another digest';
+  } finally {
+    await blob.close();
   }
 }
 
