@@ -32,7 +32,7 @@ test('watched records tell of every change, once it is stored, and of no look', 
   ];
   for (const [expected, change] of changes) {
     await change();
-    assert.deepEqual(changed.splice(0), [expected], `${change}`);
+    assert.deepEqual(changed.splice(0), [expected], String(change));
   }
   await records.totals();
   await records.listTags(APP, { limit: 1 });

@@ -170,7 +170,7 @@ export class LayoutWriter {
 
   #schedule(): void {
     if (this.#state !== 'on' || this.#running !== undefined) return;
-    const times = [...this.#dirty.values().map(({ notBefore }) => notBefore)];
+    const times = Array.from(this.#dirty.values(), ({ notBefore }) => notBefore);
     if (this.#scan !== undefined) times.push(this.#scan.notBefore);
     clearTimeout(this.#timer);
     this.#timerAt = times.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
