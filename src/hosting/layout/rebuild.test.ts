@@ -7,10 +7,17 @@ import { contentOfRecords, HostedContent } from '../../../test/support/hosted-co
 import { memoryDirectory } from '../../../test/support/temporary.ts';
 import { type Digest, digestHex, digestOf, MEDIA_TYPES, type Repository } from '../../oci/index.ts';
 import { type HostedStore, type LinkableBlobStore, loadHostedStore, openHostedBlobStore } from '../../store/index.ts';
-import { LayoutWriter, needsRebuild, type RebuildProgress, type RebuildReport, rebuildRecords } from './index.ts';
+import {
+  LayoutWriter,
+  needsRebuild,
+  type RebuildOptions,
+  type RebuildProgress,
+  type RebuildReport,
+  rebuildRecords,
+} from './index.ts';
 import { layoutName } from './name.ts';
 
-const { MemoryHostedStore } = await loadHostedStore();
+const { MemoryHostedStore, openHostedStore } = await loadHostedStore();
 
 const APP: Repository = { registry: 'apps', repository: 'a' };
 const LONG: Repository = { registry: 'apps', repository: `${'long/'.repeat(50)}x` };
@@ -31,6 +38,18 @@ describe('rebuildRecords', () => {
     assert.deepEqual(await records.listTagMoves(APP, 'v1'), [
       { digest: image, at: (await stage.records.getTag(APP, 'v1'))?.movedAt, by: 'rebuild' },
     ]);
+  });
+
+  test('fills records in a file', async (t) => {
+    const stage = await openStage(t);
+    const image = await stage.content.image(APP, 'image', { layers: ['layer'], tags: ['v1', 'latest'] });
+    await stage.content.image(APP, 'signature', { subject: image });
+    await stage.content.index(LONG, [image], ['all']);
+    await stage.write();
+    const records = await openHostedStore(join(stage.directory, 'hosted.db'), { isRebuild: true });
+    t.after(() => records.close());
+    await stage.rebuild({ records });
+    assert.deepEqual(await contentOfRecords(records), await contentOfRecords(stage.records));
   });
 
   test('restores a repository that has nothing left as one', async (t) => {
@@ -210,7 +229,7 @@ interface Stage {
   readonly content: HostedContent;
   /** Writes every layout. */
   write(): Promise<void>;
-  rebuild(options?: { readonly store?: LinkableBlobStore; readonly now?: () => number }): Promise<Rebuilt>;
+  rebuild(options?: Partial<RebuildOptions>): Promise<Rebuilt>;
   blob(repository: Repository, digest: Digest): string;
   /** Gives the file of a digest in a layout other bytes, and not that of the store. */
   corrupt(repository: Repository, digest: Digest, text: string): Promise<void>;
@@ -244,7 +263,7 @@ async function openStage(t: TestContext): Promise<Stage> {
       assert.deepEqual(warnings, []);
     },
     async rebuild(options = {}) {
-      const rebuilt = new MemoryHostedStore();
+      const rebuilt = options.records ?? new MemoryHostedStore();
       const problems: Problem[] = [];
       const onProgress = (progress: RebuildProgress) => void (progress.kind === 'problem' && problems.push(progress));
       const report = await rebuildRecords({ directory, store, records: rebuilt, onProgress, ...options });

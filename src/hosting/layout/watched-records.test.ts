@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hostedStoreSuite, image } from '../../../test/suites/hosted-store.ts';
+import { hostedStoreSuite } from '../../../test/suites/hosted-store.ts';
+import { image } from '../../../test/support/hosted-records.ts';
 import { loadHostedStore } from '../../store/index.ts';
 import { watchRecords } from './watched-records.ts';
 
