@@ -166,6 +166,7 @@ async function contents(store: HostedStore): Promise<unknown> {
   const all: unknown[] = [await store.listRepositories({ limit }), await store.listDigests({ limit })];
   for (const each of REPOSITORIES) {
     all.push(await store.hasRepository(each), await store.listTags(each, { limit }));
+    all.push(await store.listBlobs(each, { limit }), await store.listManifests(each, { limit }));
     for (const name of await store.listTagNames(each, { limit })) all.push(name, await store.listTagMoves(each, name));
     for (const of of DIGESTS) {
       all.push(await store.getBlob(each, of), await store.getManifest(each, of));

@@ -187,6 +187,18 @@ export class SqliteHostedStore implements HostedStore {
     });
   }
 
+  async listBlobs(repository: Repository, { after, limit }: Page<Digest>): Promise<readonly HostedBlob[]> {
+    const known = this.#find(repository);
+    if (known === undefined) return [];
+    return this.#database.rows('listBlobs', known.id, after ?? '', limit).map((row) => this.#read.blob(row));
+  }
+
+  async listManifests(repository: Repository, { after, limit }: Page<Digest>): Promise<readonly HostedManifest[]> {
+    const known = this.#find(repository);
+    if (known === undefined) return [];
+    return this.#database.rows('listManifests', known.id, after ?? '', limit).map((row) => this.#read.manifest(row));
+  }
+
   async listReferrers(
     repository: Repository,
     subject: Digest,
