@@ -1,7 +1,7 @@
 /**
  * The storage of the cache: blob files under their digest, the metadata database, users and tokens, and one owning process per directory.
  *
- * It never hashes, never sends a request to an upstream, and never decides what is kept.
+ * It hashes only what it copies from one store to another, never sends a request to an upstream, and never decides what is kept.
  */
 
 export type { AccessNames, AccessStore, AccessStoreError, TokenRecord, UserRecord } from './access/index.ts';
@@ -11,9 +11,11 @@ export {
   freeSpace,
   type Ingestion,
   isIngestionName,
+  type LinkableBlobStore,
   MAX_NOTE_BYTES,
   type NamedIngestion,
   openFilesystemBlobStore,
+  openHostedBlobStore,
   openSpoolBlobStore,
   type ReopenedIngestion,
   type ResumableBlobStore,

@@ -1,4 +1,5 @@
 import type { Digest } from '../../oci/index.ts';
+import { NAMED_NAME } from './layout.ts';
 
 /**
  * Verified blobs under their digests. The life of a blob: begin → write → commit | abort. A blob is visible to `open` only
@@ -121,6 +122,18 @@ export interface ResumableBlobStore extends BlobStore {
   takeFrom(source: BlobStore, digest: Digest): Promise<number | undefined>;
 }
 
+/** A store whose blobs can have a second name elsewhere on its file system. */
+export interface LinkableBlobStore extends ResumableBlobStore {
+  /**
+   * Gives the file of a blob a second name, by a hard link: it costs no byte, and its bytes stay when the blob is deleted. The
+   * caller flushes the directory.
+   *
+   * @returns `absent` where the blob is not stored, or is no file; `impossible` where the file system of the name does not allow it
+   * @throws the system's error, `EEXIST` where the name is taken
+   */
+  linkTo(digest: Digest, path: string): Promise<'linked' | 'absent' | 'impossible'>;
+}
+
 /** Bytes of a note of a named file. */
 export const MAX_NOTE_BYTES = 4096;
 
@@ -151,11 +164,9 @@ export interface NamedIngestion {
   readonly modifiedAt: number;
 }
 
-const NAME = /^[a-z0-9-]{1,64}$/;
-
 /** Whether a text can be the name of a named file. */
 export function isIngestionName(text: string): boolean {
-  return NAME.test(text);
+  return NAMED_NAME.test(text);
 }
 
 /** @throws {RangeError} */
