@@ -83,6 +83,8 @@ interface DiscardOptions {
   readonly limit?: number;
   /** Milliseconds that this may take. @default 2000 */
   readonly deadline?: number;
+  /** Milliseconds that the client may send nothing. @default 200 */
+  readonly quiet?: number;
 }
 
 /**
@@ -92,7 +94,7 @@ interface DiscardOptions {
  */
 export function discardBody(
   { request, hasBody }: RequestContext,
-  { limit = 16 * 1024 * 1024, deadline = 2000 }: DiscardOptions = {},
+  { limit = 16 * 1024 * 1024, deadline = 2000, quiet = 200 }: DiscardOptions = {},
 ): Promise<void> {
   // A client that waits for 100 sends nothing.
   if (!hasBody || request.complete || request.destroyed || request.headers.expect !== undefined)
@@ -102,12 +104,15 @@ export function discardBody(
   return new Promise((resolve) => {
     let dropped = 0;
     const timer = setTimeout(settle, deadline);
+    const idle = setTimeout(settle, quiet);
     const onData = (chunk: Buffer): void => {
       dropped += chunk.length;
+      idle.refresh();
       if (dropped > limit) settle();
     };
     function settle(): void {
       clearTimeout(timer);
+      clearTimeout(idle);
       request.off('data', onData).off('end', settle).off('close', settle);
       resolve();
     }
