@@ -210,7 +210,11 @@ export class UploadSession {
     try {
       const file = this.#file ?? (await this.#store.reopen(this.id))?.file;
       this.#file = undefined;
-      await file?.abort().finally(() => file.close());
+      try {
+        await file?.abort();
+      } finally {
+        await file?.close();
+      }
     } catch {}
   }
 

@@ -331,4 +331,12 @@ describe('many requests', () => {
     await finish(uploads, id, digest);
     assert.equal(await contentOf(store, digest), expected);
   });
+
+  test('one after the end of the upload learns that it is gone', async (t) => {
+    const { uploads } = await open(t);
+    const id = await uploads.start(ALICE);
+    const first = finish(uploads, id, digestOf(Buffer.alloc(0)));
+    await assert.rejects(sizeOf(uploads, id), isCode('BLOB_UPLOAD_UNKNOWN'));
+    await first;
+  });
 });
