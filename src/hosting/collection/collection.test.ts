@@ -104,6 +104,60 @@ describe('a collection', () => {
   });
 });
 
+describe('a push of what is being collected', () => {
+  const PUSH = `/v2/team/app/blobs/uploads/?digest=${STRAY.digest}`;
+
+  test('between the record and the file keeps the file', async (t) => {
+    const { stage, clock } = await clocked(t);
+    const { records } = stage;
+    await stage.addBlob(STRAY);
+    clock.now += DAY + 1;
+    const collect = records.collect.bind(records);
+    records.collect = async (options) => {
+      const collected = await collect(options);
+      assert.deepEqual(collected.unreferenced, [STRAY.digest]);
+      assert.equal((await stage.ask(PUSH, { method: 'POST', body: STRAY.bytes })).status, 201);
+      return collected;
+    };
+    const { files } = await stage.hosting.collect();
+    assert.equal(files, 0);
+    assert.deepEqual((await stage.ask(`/v2/team/app/blobs/${STRAY.digest}`)).bytes, STRAY.bytes);
+  });
+
+  test('waits while its file is deleted', async (t) => {
+    const { stage, clock } = await clocked(t);
+    const { store } = stage;
+    await stage.addBlob(STRAY);
+    clock.now += DAY + 1;
+    const deleting = Promise.withResolvers<void>();
+    const mayDelete = Promise.withResolvers<void>();
+    const remove = store.delete.bind(store);
+    store.delete = async (digest) => {
+      deleting.resolve();
+      await mayDelete.promise;
+      return remove(digest);
+    };
+    const collecting = stage.hosting.collect();
+    await deleting.promise;
+    const begin = store.begin.bind(store);
+    const written = Promise.withResolvers<void>();
+    store.begin = async () => {
+      const file = await begin();
+      const write = file.write.bind(file);
+      file.write = (chunk, position) => write(chunk, position).finally(() => written.resolve());
+      return file;
+    };
+    const push = stage.ask(PUSH, { method: 'POST', body: STRAY.bytes });
+    // All of it is here, and a few turns are time enough to commit it.
+    await written.promise;
+    for (let turn = 0; turn < 50; turn += 1) await nextTurn();
+    mayDelete.resolve();
+    await collecting;
+    assert.equal((await push).status, 201);
+    assert.deepEqual((await stage.ask(`/v2/team/app/blobs/${STRAY.digest}`)).bytes, STRAY.bytes);
+  });
+});
+
 /**
  * The time passes as fast as it may: whenever a collection begins, it is as late as it can be for what the running pushes have done to be
  * within the grace.
