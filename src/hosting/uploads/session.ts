@@ -176,8 +176,10 @@ export class UploadSession {
       this.#size = received.size;
       return;
     }
-    this.#size = before === undefined ? received.size : start;
-    this.#digester = before ?? (received.isHashed ? digester : undefined);
+    // A single byte looks like none (`Range: 0-0`), and the client that asks could not know.
+    const isNone = before !== undefined || (start === 0 && received.size === 1);
+    this.#size = isNone ? start : received.size;
+    this.#digester = before ?? (received.isHashed && !isNone ? digester : undefined);
     await this.#cut();
     throw failure;
   }

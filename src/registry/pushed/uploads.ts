@@ -1,7 +1,7 @@
 import { nameOf } from '../../access/index.ts';
 import type { HeldUpload, UploadBody, UploadOwner } from '../../hosting/index.ts';
 import { type Digest, type DigestAlgorithm, digestAlgorithm, OciError, parseDigest } from '../../oci/index.ts';
-import { bodyOf, type PassedGate, replyEmpty } from '../../server/index.ts';
+import { bodyOf, discardBody, type PassedGate, replyEmpty } from '../../server/index.ts';
 import type { PathOf, RegistryRequest } from '../request.ts';
 import type { Row } from '../row.ts';
 import { type Chunk, parseChunk } from './chunk.ts';
@@ -51,7 +51,15 @@ export function uploadRowOf({ context, path }: UploadRequest, parts: UploadParts
     // What is hosted is private: a rule has to name it.
     isPublic: () => false,
     // The path is of this kind: rowOf looked.
-    answer: (request, gate) => row.answer(request as UploadRequest, gate, parts),
+    async answer(request, gate) {
+      try {
+        await row.answer(request as UploadRequest, gate, parts);
+      } catch (error) {
+        // The client reads its answer once it has sent its bytes.
+        await discardBody(request.context);
+        throw error;
+      }
+    },
   };
 }
 
