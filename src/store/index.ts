@@ -6,12 +6,14 @@
 
 export type { AccessNames, AccessStore, AccessStoreError, TokenRecord, UserRecord } from './access/index.ts';
 export {
+  type BlobSource,
   type BlobStore,
   type DirectFile,
   freeSpace,
   type Ingestion,
   isIngestionName,
   type LinkableBlobStore,
+  type LinkOutcome,
   MAX_NOTE_BYTES,
   type NamedIngestion,
   openFilesystemBlobStore,
@@ -27,9 +29,12 @@ export {
 } from './blobs/index.ts';
 export {
   claimDirectory,
+  createDurableDirectories,
   DirectoryError,
   DirectoryInUseError,
+  flushDirectory,
   fullDisk,
+  hasCode,
   lockDirectory,
   noteCleanStop,
   refuseForeign,

@@ -44,6 +44,8 @@ export function hostedStoreSuite(name: string, make: MakeHostedStore): void {
         store.listTagNames(APP, { limit: 9 }),
         store.repositoriesOf(digest, 9),
         store.listDigests({ limit: 9 }),
+        store.listBlobs(APP, { limit: 9 }),
+        store.listManifests(APP, { limit: 9 }),
       ]) {
         assert.deepEqual(await list, []);
       }
@@ -70,6 +72,25 @@ export function hostedStoreSuite(name: string, make: MakeHostedStore): void {
       ]);
       assert.deepEqual(await store.listTagMoves(APP, 'v1'), [{ digest, at: 1000, by: 'alice' }]);
       assert.equal(await store.getBlob(OTHER, digest), undefined);
+    });
+
+    test('lists the blobs and the manifests of a repository in pages, with and without tags', async (t) => {
+      const store = await make(t);
+      const images = ['a', 'b', 'c'].map((text) => image(text));
+      for (const { blobs, manifest } of images) {
+        for (const blob of blobs) await store.putBlob(APP, blob, { at: 1 });
+        await store.putManifest(APP, manifest, how(manifest === images[0]?.manifest ? ['v1'] : []));
+      }
+      await store.putBlob(OTHER, { digest: digestOf('other'), size: 5 }, { at: 1 });
+      const blobs = images.flatMap((each) => each.blobs).sort((a, b) => (a.digest < b.digest ? -1 : 1));
+      const manifests = images.map((each) => each.manifest).sort((a, b) => (a.digest < b.digest ? -1 : 1));
+      const unique = blobs.filter(({ digest }, at) => digest !== blobs[at - 1]?.digest);
+      assert.deepEqual(await store.listBlobs(APP, { limit: 99 }), unique);
+      assert.deepEqual(await store.listBlobs(APP, { after: unique[0]?.digest, limit: 1 }), unique.slice(1, 2));
+      const records = manifests.map(({ references: _named, ...record }) => ({ ...record, pushedAt: 1000 }));
+      assert.deepEqual(await store.listManifests(APP, { limit: 99 }), records);
+      assert.deepEqual(await store.listManifests(APP, { after: records[0]?.digest, limit: 1 }), records.slice(1, 2));
+      assert.deepEqual(await store.listManifests(APP, { after: records[2]?.digest, limit: 1 }), []);
     });
   });
 }

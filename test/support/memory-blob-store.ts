@@ -1,5 +1,6 @@
 import { type Digest, digestAlgorithm, digestOf } from '../../src/oci/index.ts';
 import {
+  type BlobSource,
   type BlobStore,
   type Ingestion,
   isIngestionName,
@@ -147,7 +148,7 @@ export class MemoryResumableBlobStore extends MemoryBlobStore implements Resumab
     });
   }
 
-  async takeFrom(source: BlobStore, digest: Digest): Promise<number | undefined> {
+  async takeFrom(source: BlobSource, digest: Digest): Promise<number | undefined> {
     const blob = await source.open(digest);
     if (blob === undefined) return undefined;
     try {

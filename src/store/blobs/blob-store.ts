@@ -89,6 +89,9 @@ export interface DirectFile {
   readNow(target: Buffer, position: number): number;
 }
 
+/** What blobs are taken from. */
+export type BlobSource = Pick<BlobStore, 'open' | 'stat'>;
+
 /**
  * A blob store whose growing files can survive the process: uploads.
  *
@@ -119,20 +122,25 @@ export interface ResumableBlobStore extends BlobStore {
    * they are there, and the caller verifies them. Else a copy, which is hashed before it is published: a corrupt blob is not
    * taken, and the answer is undefined. What this store has already, with as many bytes, stays as it is.
    */
-  takeFrom(source: BlobStore, digest: Digest): Promise<number | undefined>;
+  takeFrom(source: BlobSource, digest: Digest): Promise<number | undefined>;
 }
 
 /** A store whose blobs can have a second name elsewhere on its file system. */
 export interface LinkableBlobStore extends ResumableBlobStore {
   /**
-   * Gives the file of a blob a second name, by a hard link: it costs no byte, and its bytes stay when the blob is deleted. The
-   * caller flushes the directory.
+   * Makes a path a name of the file of a blob, by a hard link: it costs no byte, and the bytes stay when the blob is deleted. A file
+   * that has the name is replaced, in one step, where it is another one. The caller flushes the directory.
    *
-   * @returns `absent` where the blob is not stored, or is no file; `impossible` where the file system of the name does not allow it
-   * @throws the system's error, `EEXIST` where the name is taken
+   * @throws the system's error; `EEXIST` where the name is that of no file
    */
-  linkTo(digest: Digest, path: string): Promise<'linked' | 'absent' | 'impossible'>;
+  linkTo(digest: Digest, path: string): Promise<LinkOutcome>;
 }
+
+/**
+ * `linked`; `present`: it was a name of that file; `absent`: the blob is not stored, or is no file; `impossible`: the file system of the
+ * name does not allow it; `too many`: the file has as many names as its file system allows.
+ */
+export type LinkOutcome = 'linked' | 'present' | 'absent' | 'impossible' | 'too many';
 
 /** Bytes of a note of a named file. */
 export const MAX_NOTE_BYTES = 4096;

@@ -225,7 +225,7 @@ describe('takeFrom', () => {
 });
 
 describe('linkTo', () => {
-  test('gives a blob a second name, where it is and the name is free', async (t) => {
+  test('gives a blob a second name, and replaces another file of that name', async (t) => {
     const directory = await temporaryDirectory(t);
     const store = await openHostedBlobStore(directory);
     const bytes = Buffer.from('named twice');
@@ -234,8 +234,27 @@ describe('linkTo', () => {
     assert.equal(await store.linkTo(digest, path), 'absent');
     await putBlob(store, bytes);
     assert.equal(await store.linkTo(digest, path), 'linked');
+    assert.equal(await store.linkTo(digest, path), 'present');
     assert.deepEqual(await readFile(path), bytes);
-    await assert.rejects(store.linkTo(digest, path), { code: 'EEXIST' });
+    await putBlob(store, bytes);
+    assert.equal(await store.linkTo(digest, path), 'linked');
+    assert.equal((await stat(path)).ino, (await stat(layoutOf(directory).blob(digest))).ino);
+    assert.deepEqual(await readdir(join(directory, 'ingest')), []);
+    await store.delete(digest);
+    assert.equal(await store.linkTo(digest, path), 'absent');
+    assert.deepEqual(await readFile(path), bytes);
+  });
+
+  test('says what it cannot do', async (t) => {
+    const directory = await temporaryDirectory(t);
+    const store = await openHostedBlobStore(directory);
+    const bytes = Buffer.from('named twice');
+    const digest = digestOf(bytes);
+    await putBlob(store, bytes);
+    await mkdir(join(directory, 'folder'));
+    await assert.rejects(store.linkTo(digest, join(directory, 'folder')), { code: 'EEXIST' });
+    await symlink(layoutOf(directory).blob(digest), join(directory, 'link'));
+    await assert.rejects(store.linkTo(digest, join(directory, 'link')), { code: 'EEXIST' });
     await assert.rejects(store.linkTo(digest, join(directory, 'none', 'second')), { code: 'ENOENT' });
     const elsewhere = await mountSmallDisk(t, 1024 * 1024);
     if (elsewhere !== undefined) assert.equal(await store.linkTo(digest, join(elsewhere, 'second')), 'impossible');

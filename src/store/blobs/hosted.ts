@@ -2,8 +2,9 @@ import { ConcurrencyLimit } from '../../lib/index.ts';
 import { type Digest, Digester, digestAlgorithm } from '../../oci/index.ts';
 import { createDirectory, createDurableDirectories, DirectoryError } from '../directory/index.ts';
 import type {
-  BlobStore,
+  BlobSource,
   LinkableBlobStore,
+  LinkOutcome,
   NamedIngestion,
   ReopenedIngestion,
   ResumableIngestion,
@@ -11,9 +12,9 @@ import type {
 } from './blob-store.ts';
 import { ALGORITHMS, FilesystemBlobStore, type FilesystemStoreOptions } from './filesystem.ts';
 import { removePartialFiles } from './ingest-file.ts';
-import { layoutOf } from './layout.ts';
+import { type Layout, layoutOf } from './layout.ts';
 import { NamedFiles, tidyNamedFiles } from './named-files.ts';
-import { BlobPlaces, linkFile } from './places.ts';
+import { BlobPlaces, linkOver } from './places.ts';
 import { HOSTED_TOP } from './unknown-files.ts';
 
 /** Corrupt blobs of hosted content are all kept: there may be no other copy, and each was there before it was moved. */
@@ -58,12 +59,14 @@ export async function openHostedBlobStore(
 }
 
 class HostedBlobStore extends FilesystemBlobStore implements LinkableBlobStore {
+  readonly #layout: Layout;
   readonly #places: BlobPlaces;
   readonly #named: NamedFiles;
   readonly #copies = new ConcurrencyLimit(COPIES);
 
   constructor(directory: string, options: FilesystemStoreOptions) {
     super(directory, options);
+    this.#layout = options.layout;
     this.#places = options.places;
     this.#named = new NamedFiles(options.layout.uploads, (file, path, digest) =>
       options.places.publish(file, path, digest),
@@ -82,11 +85,11 @@ class HostedBlobStore extends FilesystemBlobStore implements LinkableBlobStore {
     return this.#named.list();
   }
 
-  linkTo(digest: Digest, path: string): Promise<'linked' | 'absent' | 'impossible'> {
-    return linkFile(this.pathOf(digest), path);
+  linkTo(digest: Digest, path: string): Promise<LinkOutcome> {
+    return linkOver(this.pathOf(digest), path, this.#layout.newIngest());
   }
 
-  async takeFrom(source: BlobStore, digest: Digest): Promise<number | undefined> {
+  async takeFrom(source: BlobSource, digest: Digest): Promise<number | undefined> {
     const size = await source.stat(digest);
     if (size === undefined) return undefined;
     const present = await this.stat(digest);
@@ -99,7 +102,7 @@ class HostedBlobStore extends FilesystemBlobStore implements LinkableBlobStore {
     return this.#copies.run(() => this.#copyFrom(source, digest));
   }
 
-  async #copyFrom(source: BlobStore, digest: Digest): Promise<number | undefined> {
+  async #copyFrom(source: BlobSource, digest: Digest): Promise<number | undefined> {
     const blob = await source.open(digest);
     if (blob === undefined) return undefined;
     try {

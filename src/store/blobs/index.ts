@@ -4,10 +4,12 @@
  * It hashes only what it copies from another store, and never decides which blob is kept.
  */
 export type {
+  BlobSource,
   BlobStore,
   DirectFile,
   Ingestion,
   LinkableBlobStore,
+  LinkOutcome,
   NamedIngestion,
   ReopenedIngestion,
   ResumableBlobStore,

@@ -2,6 +2,7 @@ import { chmod, link, lstat, readdir, rename } from 'node:fs/promises';
 import { ConcurrencyLimit, crashPoint, SingleFlight } from '../../lib/index.ts';
 import type { Digest } from '../../oci/index.ts';
 import { createDurableDirectory, flushDirectory, hasCode } from '../directory/index.ts';
+import type { LinkOutcome } from './blob-store.ts';
 import { removeFile } from './ingest-file.ts';
 import type { Layout } from './layout.ts';
 import type { OpenFile } from './open-file.ts';
@@ -18,8 +19,8 @@ const FOREIGN_LIMIT = 256;
  */
 const FLUSH_LIMIT = 2;
 
-/** Where a hard link cannot be made, though the file is there: another file system, one without links, too many links, another owner. */
-const NO_LINK = ['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
+/** Where a hard link cannot be made, though the file is there: another file system, one without links, another owner. */
+const NO_LINK = ['EXDEV', 'EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
 
 /** Brings finished files to the places of their digests, and what lies there wrongly out of them. */
 export class BlobPlaces {
@@ -126,12 +127,33 @@ export class BlobPlaces {
   }
 }
 
+/** As {@link linkFile}, and replaces another file of that name. @param draft a path that is free, on the same file system */
+export async function linkOver(path: string, name: string, draft: string): Promise<LinkOutcome> {
+  const [file, there] = await Promise.all([path, name].map((each) => lstat(each).catch(absent)));
+  if (file?.isFile() !== true) return 'absent';
+  if (there === undefined) return linkFile(path, name);
+  if (!there.isFile()) throw Object.assign(new Error(`EEXIST: ${name} is no file`), { code: 'EEXIST' });
+  if (there.ino === file.ino && there.dev === file.dev) return 'present';
+  const outcome = await linkFile(path, draft);
+  if (outcome !== 'linked') return outcome;
+  try {
+    await rename(draft, name);
+    return 'linked';
+  } finally {
+    await removeFile(draft);
+  }
+}
+
+function absent(error: unknown): undefined {
+  if (!hasCode(error, 'ENOENT', 'ENOTDIR')) throw error;
+}
+
 /**
  * Gives a regular file a second name. Never follows a link: where the system does so, or links the link itself, the new name is removed.
  *
  * `impossible`: the file is there, and the file systems do not allow it. @throws the system's error where the new name is taken
  */
-export async function linkFile(path: string, name: string): Promise<'linked' | 'absent' | 'impossible'> {
+export async function linkFile(path: string, name: string): Promise<Exclude<LinkOutcome, 'present'>> {
   try {
     const before = await lstat(path);
     if (!before.isFile()) return 'absent';
@@ -142,26 +164,17 @@ export async function linkFile(path: string, name: string): Promise<'linked' | '
     return 'absent';
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ENOTDIR') && (await isGone(path))) return 'absent';
+    if (hasCode(error, 'EMLINK')) return 'too many';
     if (hasCode(error, ...NO_LINK)) return 'impossible';
     throw error;
   }
 }
 
 async function isGone(path: string): Promise<boolean> {
-  try {
-    await lstat(path);
-    return false;
-  } catch (error) {
-    return hasCode(error, 'ENOENT', 'ENOTDIR');
-  }
+  return (await lstat(path).catch(absent)) === undefined;
 }
 
 /** True where something lies there that is no file: a directory, a link, a named pipe. */
 async function isOther(path: string): Promise<boolean> {
-  try {
-    return !(await lstat(path)).isFile();
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return false;
-    throw error;
-  }
+  return (await lstat(path).catch(absent))?.isFile() === false;
 }

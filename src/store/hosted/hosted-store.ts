@@ -95,6 +95,10 @@ export interface HostedStore {
   isReferenced(digest: Digest): Promise<boolean>;
   /** The repositories that have a digest, at most `limit`. */
   repositoriesOf(digest: Digest, limit: number): Promise<readonly Repository[]>;
+  /** At most `limit` blobs of a repository after `after`, in the order of their digests. It does not count as a use. */
+  listBlobs(repository: Repository, page: Page<Digest>): Promise<readonly HostedBlob[]>;
+  /** The same of its manifests, with and without tags. */
+  listManifests(repository: Repository, page: Page<Digest>): Promise<readonly HostedManifest[]>;
   /**
    * Removes what nothing names, in one step with the look: blobs that no manifest of their repository names, used before
    * `unusedSince`; and, where `untaggedSince` says so for a repository, manifests without a tag, that no index names, whose subject is not

@@ -244,6 +244,16 @@ export class MemoryHostedStore implements HostedStore {
       .slice(0, limit);
   }
 
+  async listBlobs(repository: Repository, page: Page<Digest>): Promise<readonly HostedBlob[]> {
+    const blobs = this.#find(repository)?.blobs;
+    return pageOf(blobs?.keys() ?? [], page).map((digest) => ({ digest, size: blobs?.get(digest)?.size ?? 0 }));
+  }
+
+  async listManifests(repository: Repository, page: Page<Digest>): Promise<readonly HostedManifest[]> {
+    const manifests = this.#find(repository)?.manifests;
+    return pageOf(manifests?.keys() ?? [], page).flatMap((digest) => manifests?.get(digest)?.manifest ?? []);
+  }
+
   async collect({ unusedSince, untaggedSince, limit }: CollectHostedOptions): Promise<CollectedRecords> {
     const removed: { repository: Repository; digest: Digest; size: number }[] = [];
     for (const content of this.#contents.values()) {
