@@ -249,6 +249,34 @@ describe('a session', () => {
     assert.deepEqual(await stage.store.listNamed(), []);
   });
 
+  test('has its last answer again for a client that lost it', async (t) => {
+    const stage = await uploadStage(t);
+    const session = await begin(stage);
+    const finish = `${session}?digest=${DIGEST}`;
+    for (const _ of [1, 2]) await assertStored(stage, await stage.send('PUT', finish, { body: BLOB }), BLOB);
+    assert.equal(stage.pushed.length, 1);
+    const unknown: readonly (readonly [path: string, user: string])[] = [
+      [`${session}?digest=${OTHER}`, 'alice'],
+      [finish.replace('team/app', 'team/other'), 'alice'],
+      [finish, 'bob'],
+    ];
+    for (const [path, user] of unknown) {
+      assertRefused(await stage.send('PUT', path, { body: BLOB, user }), 404, 'BLOB_UPLOAD_UNKNOWN');
+    }
+    await stage.records.deleteBlob(APP, DIGEST);
+    assertRefused(await stage.send('PUT', finish, { body: BLOB }), 404, 'BLOB_UPLOAD_UNKNOWN');
+  });
+
+  test('begins empty whatever body its POST has', async (t) => {
+    const stage = await uploadStage(t);
+    for (const body of [BLOB, [BLOB], [Buffer.alloc(0)]]) {
+      const { status, headers } = await stage.send('POST', UPLOADS, { body });
+      assert.deepEqual([status, headers['range']], [202, '0-0']);
+      const put = await stage.send('PUT', `${headers.location}?digest=${DIGEST}`, { body: BLOB });
+      assert.deepEqual([put.status, put.reused], [201, true]);
+    }
+  });
+
   test('is its own in repository and principal', async (t) => {
     const stage = await uploadStage(t);
     const session = await begin(stage);

@@ -35,6 +35,8 @@ class IncomingBody implements ByteSource {
     });
     request.on('error', (error) => this.#fail(error));
     request.on('close', () => this.#fail(new Error('the client left')));
+    // Its events have passed already.
+    if (request.destroyed) this.#fail(new Error('the client left'));
   }
 
   read(): Promise<Buffer | undefined> {
@@ -97,7 +99,7 @@ export function discardBody(
   { limit = 16 * 1024 * 1024, deadline = 2000, quiet = 200 }: DiscardOptions = {},
 ): Promise<void> {
   // A client that waits for 100 sends nothing.
-  if (!hasBody || request.complete || request.destroyed || request.headers.expect !== undefined)
+  if (!hasBody || request.readableEnded || request.destroyed || request.headers.expect !== undefined)
     return Promise.resolve();
   const length = Number(request.headers['content-length'] ?? 0);
   if (length > limit) return Promise.resolve();
