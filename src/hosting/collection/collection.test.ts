@@ -24,7 +24,9 @@ describe('a collection', () => {
     clock.now += DAY - 1;
     assert.deepEqual(await stage.hosting.collect(), { records: 0, files: 0, bytes: 0 });
     clock.now += 2;
-    assert.deepEqual(await stage.hosting.collect(), { records: 1, files: 1, bytes: STRAY.size });
+    const collected = { records: 1, files: 1, bytes: STRAY.size };
+    assert.deepEqual(await stage.hosting.collect(), collected);
+    assert.deepEqual(stage.seen('hosted.collected'), [collected]);
     assert.equal(await stage.hasFile(STRAY.digest), false);
     assert.equal((await stage.ask(`/v2/team/app/blobs/${STRAY.digest}`)).status, 404);
   });
@@ -166,7 +168,7 @@ test('pushes, mounts, looks and collections side by side lose nothing and leave 
   const grace = 1000;
   const { stage, clock } = await clocked(t, { grace });
   const running = new Map<string, number>();
-  let isOver = false;
+  const over = new AbortController();
   let collected = 0;
   const pushed: { readonly image: SmallImage; readonly name: string }[] = [];
   const shared = Array.from({ length: 4 }, (_, at) => smallLayer(`shared ${at}`, 2000));
@@ -213,7 +215,7 @@ test('pushes, mounts, looks and collections side by side lose nothing and leave 
 
   async function collector(): Promise<void> {
     // Memory answers within a turn: without the pause nothing else would run.
-    for (; !isOver; await nextTurn()) {
+    for (; !over.signal.aborted; await nextTurn()) {
       clock.now = Math.max(clock.now, Math.min(clock.now, ...running.values()) + grace - 1);
       const { records } = await stage.hosting.collect();
       collected += records;
@@ -224,7 +226,7 @@ test('pushes, mounts, looks and collections side by side lose nothing and leave 
   try {
     await Promise.all([pusher('one'), pusher('two'), pusher('three'), abandon()]);
   } finally {
-    isOver = true;
+    over.abort();
     await Promise.all(collecting);
   }
   // Far beyond the grace: what is left is what manifests name.
