@@ -106,6 +106,47 @@ describe('a collection', () => {
   });
 });
 
+describe('files that the records do not know', () => {
+  test('are kept where nothing is recorded at all', async (t) => {
+    const { stage, clock } = await clocked(t);
+    const store = stage.store as MemoryResumableBlobStore;
+    store.plant(STRAY.digest, STRAY.bytes);
+    await stage.hosting.collect();
+    clock.now += 3 * DAY;
+    await stage.hosting.collect();
+    assert.ok(await stage.hasFile(STRAY.digest));
+    const [warning] = stage.seen('warning');
+    assert.match(warning?.message ?? '', /do not know any of the hosted files.*rebuild/);
+  });
+
+  test('are deleted where everything else was', async (t) => {
+    const { stage, clock } = await clocked(t);
+    await stage.addBlob(IMAGE.config);
+    await stage.ask(`/v2/team/app/blobs/${IMAGE.config.digest}`, { method: 'DELETE' });
+    (stage.store as MemoryResumableBlobStore).plant(STRAY.digest, STRAY.bytes);
+    await stage.hosting.collect();
+    clock.now += DAY;
+    assert.equal((await stage.hosting.collect()).files, 1);
+  });
+
+  test('are kept where they are more than a killed process leaves', async (t) => {
+    const { stage, clock } = await clocked(t);
+    const store = stage.store as MemoryResumableBlobStore;
+    await stage.pushImage(IMAGE, 'v1');
+    const strays = Array.from({ length: 1001 }, (_, at) => smallLayer(`stray ${at}`, 10));
+    for (const { digest, bytes } of strays) store.plant(digest, bytes);
+    await stage.hosting.collect();
+    clock.now += 3 * DAY;
+    assert.equal((await stage.hosting.collect()).files, 0);
+    assert.match(stage.seen('warning')[0]?.message ?? '', /more than 1000/);
+    await store.delete(strays[0]?.digest ?? STRAY.digest);
+    clock.now += DAY;
+    await stage.hosting.collect();
+    clock.now += DAY;
+    assert.equal((await stage.hosting.collect()).files, 1000);
+  });
+});
+
 describe('a push of what is being collected', () => {
   const PUSH = `/v2/team/app/blobs/uploads/?digest=${STRAY.digest}`;
 
