@@ -23,6 +23,8 @@ const EVERYTHING: MetricsOptions = {
   ready: () => true,
   paused: () => false,
   certificates: () => [{ listener: 'a', expiresAt: 1 }],
+  hosted: () => Promise.resolve({ repositories: 1, digests: 2, bytes: 3 }),
+  uploads: () => ({ open: 1, busy: 1, bytes: 1 }),
   upstreams: () => [
     { registry: 'r', upstream: 'u', state: 'closed', scope: 'all', quota: [{ credential: 'c', remaining: 1 }] },
   ],

@@ -1,9 +1,10 @@
 import type { Metric, Registry } from 'prom-client';
 import { Counter, Gauge, Histogram } from './counters.ts';
 import type { CacheOutcome, RequestFinished, Telemetry } from './events.ts';
+import { countHosted, createHostedCounters, type HostedReadings } from './hosted-metrics.ts';
 import { loadPromClient } from './load-prom-client.ts';
 
-export interface MetricsOptions {
+export interface MetricsOptions extends HostedReadings {
   /** Responses in progress. */
   readonly inFlight?: () => number;
   /** Client connections, idle ones included. */
@@ -110,10 +111,13 @@ export function createCounters({
   paused,
   upstreams,
   certificates,
+  hosted,
+  uploads,
   isReloaded = () => true,
   version = 'unknown',
 }: MetricsOptions & { readonly isReloaded?: () => boolean }) {
   return {
+    ...createHostedCounters({ ...(hosted && { hosted }), ...(uploads && { uploads }) }),
     requests: new Counter({
       name: 'entrepot_http_requests_total',
       help: 'Requests answered or cut (status 0 where no response had begun).',
@@ -456,6 +460,7 @@ function subscribe(
       counters.decisions.add(1, verdict, named(registry?.replace(/^mirror:/, ''))),
     ),
     telemetry.on('warning', () => counters.warnings.add(1)),
+    ...countHosted(telemetry, counters, named),
   ];
 }
 

@@ -53,6 +53,7 @@ const KINDS = [
   'blob.deleted',
   'blob.rotten',
   'blob.adopted',
+  'hosted.collected',
   'warning',
 ] as const satisfies readonly (keyof Events)[];
 
@@ -114,7 +115,7 @@ export async function hostingStage(t: Scope, options: HostingStageOptions = {}) 
       headers: { connection: 'close', ...headers },
       signal: AbortSignal.timeout(20_000),
       ...(body === undefined ? {} : { body, duplex: 'half' }),
-    } as RequestInit);
+    });
     const bytes = Buffer.from(await response.arrayBuffer());
     const json = parse(bytes);
     const error = (json as { errors?: { code: string; message: string }[] } | undefined)?.errors?.[0];

@@ -24,7 +24,9 @@ describe('a collection', () => {
     clock.now += DAY - 1;
     assert.deepEqual(await stage.hosting.collect(), { records: 0, files: 0, bytes: 0 });
     clock.now += 2;
-    assert.deepEqual(await stage.hosting.collect(), { records: 1, files: 1, bytes: STRAY.size });
+    const collected = { records: 1, files: 1, bytes: STRAY.size };
+    assert.deepEqual(await stage.hosting.collect(), collected);
+    assert.deepEqual(stage.seen('hosted.collected'), [collected]);
     assert.equal(await stage.hasFile(STRAY.digest), false);
     assert.equal((await stage.ask(`/v2/team/app/blobs/${STRAY.digest}`)).status, 404);
   });
@@ -104,6 +106,47 @@ describe('a collection', () => {
   });
 });
 
+describe('files that the records do not know', () => {
+  test('are kept where nothing is recorded at all', async (t) => {
+    const { stage, clock } = await clocked(t);
+    const store = stage.store as MemoryResumableBlobStore;
+    store.plant(STRAY.digest, STRAY.bytes);
+    await stage.hosting.collect();
+    clock.now += 3 * DAY;
+    await stage.hosting.collect();
+    assert.ok(await stage.hasFile(STRAY.digest));
+    const [warning] = stage.seen('warning');
+    assert.match(warning?.message ?? '', /do not know any of the hosted files.*rebuild/);
+  });
+
+  test('are deleted where everything else was', async (t) => {
+    const { stage, clock } = await clocked(t);
+    await stage.addBlob(IMAGE.config);
+    await stage.ask(`/v2/team/app/blobs/${IMAGE.config.digest}`, { method: 'DELETE' });
+    (stage.store as MemoryResumableBlobStore).plant(STRAY.digest, STRAY.bytes);
+    await stage.hosting.collect();
+    clock.now += DAY;
+    assert.equal((await stage.hosting.collect()).files, 1);
+  });
+
+  test('are kept where they are more than a killed process leaves', async (t) => {
+    const { stage, clock } = await clocked(t);
+    const store = stage.store as MemoryResumableBlobStore;
+    await stage.pushImage(IMAGE, 'v1');
+    const strays = Array.from({ length: 1001 }, (_, at) => smallLayer(`stray ${at}`, 10));
+    for (const { digest, bytes } of strays) store.plant(digest, bytes);
+    await stage.hosting.collect();
+    clock.now += 3 * DAY;
+    assert.equal((await stage.hosting.collect()).files, 0);
+    assert.match(stage.seen('warning')[0]?.message ?? '', /more than 1000/);
+    await store.delete(strays[0]?.digest ?? STRAY.digest);
+    clock.now += DAY;
+    await stage.hosting.collect();
+    clock.now += DAY;
+    assert.equal((await stage.hosting.collect()).files, 1000);
+  });
+});
+
 describe('a push of what is being collected', () => {
   const PUSH = `/v2/team/app/blobs/uploads/?digest=${STRAY.digest}`;
 
@@ -166,7 +209,7 @@ test('pushes, mounts, looks and collections side by side lose nothing and leave 
   const grace = 1000;
   const { stage, clock } = await clocked(t, { grace });
   const running = new Map<string, number>();
-  let isOver = false;
+  const over = new AbortController();
   let collected = 0;
   const pushed: { readonly image: SmallImage; readonly name: string }[] = [];
   const shared = Array.from({ length: 4 }, (_, at) => smallLayer(`shared ${at}`, 2000));
@@ -213,7 +256,7 @@ test('pushes, mounts, looks and collections side by side lose nothing and leave 
 
   async function collector(): Promise<void> {
     // Memory answers within a turn: without the pause nothing else would run.
-    for (; !isOver; await nextTurn()) {
+    for (; !over.signal.aborted; await nextTurn()) {
       clock.now = Math.max(clock.now, Math.min(clock.now, ...running.values()) + grace - 1);
       const { records } = await stage.hosting.collect();
       collected += records;
@@ -224,7 +267,7 @@ test('pushes, mounts, looks and collections side by side lose nothing and leave 
   try {
     await Promise.all([pusher('one'), pusher('two'), pusher('three'), abandon()]);
   } finally {
-    isOver = true;
+    over.abort();
     await Promise.all(collecting);
   }
   // Far beyond the grace: what is left is what manifests name.
