@@ -97,7 +97,7 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
   access: { observe: [] },
   server: { exchange: [], limits: ['exchange'], tls: [], listener: ['exchange', 'tls'] },
   registry: { pushed: [] },
-  hosting: { content: [], uploads: [], collection: [] },
+  hosting: { content: [], uploads: [], collection: [], layout: [] },
   store: {
     directory: [],
     blobs: ['directory'],

@@ -21,6 +21,7 @@ import {
   type TagChange,
 } from './hosted-store.ts';
 import { decideTags } from './tag-changes.ts';
+import { isUseNoted } from './uses.ts';
 
 interface BlobEntry {
   readonly size: number;
@@ -85,7 +86,7 @@ export class MemoryHostedStore implements HostedStore {
   }
 
   async useBlob(repository: Repository, digest: Digest, at: number): Promise<HostedBlob | undefined> {
-    use(this.#find(repository)?.blobs, digest, at);
+    noteUse(this.#find(repository)?.blobs, digest, at);
     return this.getBlob(repository, digest);
   }
 
@@ -151,7 +152,7 @@ export class MemoryHostedStore implements HostedStore {
   }
 
   async useManifest(repository: Repository, digest: Digest, at: number): Promise<HostedManifest | undefined> {
-    use(this.#find(repository)?.manifests, digest, at);
+    noteUse(this.#find(repository)?.manifests, digest, at);
     return this.getManifest(repository, digest);
   }
 
@@ -356,6 +357,16 @@ function use<T extends { readonly usedAt: number }>(
   const entry = entries?.get(digest);
   // An earlier time, of a clock that was set back, would shorten the protection.
   if (entry !== undefined && at > entry.usedAt) entries?.set(digest, { ...entry, usedAt: at });
+}
+
+/** As the file notes it: at most once an hour. */
+function noteUse<T extends { readonly usedAt: number }>(
+  entries: Map<Digest, T> | undefined,
+  digest: Digest,
+  at: number,
+): void {
+  const entry = entries?.get(digest);
+  if (entry !== undefined && isUseNoted(entry.usedAt, at)) use(entries, digest, at);
 }
 
 /** The first manifest of the repository, in the order of the digests, that names a digest. */
