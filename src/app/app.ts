@@ -195,6 +195,7 @@ function openMetrics(
     transfers: () => [...cache.transfers].length,
     cache: () => cache.totals(),
     hosted: () => hosted.read(),
+    uploads: () => hosted.uploads,
     ...(config.cache !== 'off' && { cacheLimit: () => limitOf(target().live.current.config) }),
     ...diskReadingOf(config),
     ready: () => readiness.isReady && !admission.overloaded,

@@ -118,6 +118,12 @@ export class HostedContent {
     return { ...(await hosting.records.totals()), uploads: count, uploadBytes: bytes };
   }
 
+  /** Uploads that have not ended; undefined where nothing was hosted since the start. */
+  get uploads(): { readonly open: number; readonly busy: number; readonly bytes: number } | undefined {
+    const uploads = this.#current?.uploads;
+    return uploads === undefined ? undefined : { open: uploads.count, busy: uploads.busy, bytes: uploads.bytes };
+  }
+
   async #open(): Promise<Hosting> {
     const directory = this.#dir;
     if (directory === undefined) {

@@ -173,6 +173,11 @@ export interface Events {
   };
   /** A client deleted a blob of a hosted repository. `by`: the name of the principal. */
   'blob.deleted': HostedEvent & { readonly digest: Digest; readonly by: string };
+  /**
+   * A collection removed what hosted repositories no longer need. `records`: blobs and manifests, once for each repository that had them;
+   * `bytes`: theirs. `files`: how many files were deleted.
+   */
+  'hosted.collected': { readonly records: number; readonly files: number; readonly bytes: number };
   /** A problem for the operator that failed no request. */
   warning: { readonly message: string; readonly error?: unknown };
 }

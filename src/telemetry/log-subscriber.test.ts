@@ -33,6 +33,18 @@ function setUp(level: LogLevel, options?: LogEventsOptions) {
 }
 
 describe('logEvents', () => {
+  test('writes what changed in a hosted repository, and who changed it', () => {
+    const { telemetry, lines } = setUp('info');
+    const moved = { registry: 'apps', repository: 'team/app', tag: 'v1', digest, by: 'alice', client: '192.0.2.7' };
+    telemetry.publish('tag.moved', { ...moved, from: undefined });
+    telemetry.publish('tag.deleted', moved);
+    telemetry.publish('blob.pushed', { registry: 'apps', repository: 'team/app', digest, size: 1, how: 'uploaded' });
+    assert.deepEqual(
+      lines.map(({ ts, ...line }) => (assert.match(String(ts), /./), line)),
+      ['tag.moved', 'tag.deleted'].map((msg) => ({ level: 'info', msg, ...moved })),
+    );
+  });
+
   test('writes a line per request, with the names Rewriting Mirror has', () => {
     const { telemetry, lines } = setUp('info');
     telemetry.publish('request.finished', request);

@@ -19,11 +19,12 @@ const EVERYTHING: MetricsOptions = {
   tunnels: () => 1,
   cache: () => Promise.resolve({ blobs: 1, bytes: 1 }),
   cacheLimit: () => 1,
-  hosted: async () => ({ repositories: 1, bytes: 1, uploads: 1, uploadBytes: 1 }),
   disk: () => Promise.resolve({ free: 1, total: 1 }),
   ready: () => true,
   paused: () => false,
   certificates: () => [{ listener: 'a', expiresAt: 1 }],
+  hosted: () => Promise.resolve({ repositories: 1, digests: 2, bytes: 3 }),
+  uploads: () => ({ open: 1, busy: 1, bytes: 1 }),
   upstreams: () => [
     { registry: 'r', upstream: 'u', state: 'closed', scope: 'all', quota: [{ credential: 'c', remaining: 1 }] },
   ],

@@ -1,10 +1,10 @@
 import type { Metric, Registry } from 'prom-client';
 import { Counter, Gauge, Histogram } from './counters.ts';
 import type { CacheOutcome, RequestFinished, Telemetry } from './events.ts';
-import { type HostedReading, hostedGauges } from './hosted-gauges.ts';
+import { countHosted, createHostedCounters, type HostedReadings } from './hosted-metrics.ts';
 import { loadPromClient } from './load-prom-client.ts';
 
-export interface MetricsOptions {
+export interface MetricsOptions extends HostedReadings {
   /** Responses in progress. */
   readonly inFlight?: () => number;
   /** Client connections, idle ones included. */
@@ -19,8 +19,6 @@ export interface MetricsOptions {
   readonly cache?: () => Promise<{ readonly blobs: number; readonly bytes: number }>;
   /** `cache.max_size` in bytes; undefined: no limit. */
   readonly cacheLimit?: () => number | undefined;
-  /** What was pushed to this server; undefined where nothing is hosted. */
-  readonly hosted?: () => Promise<HostedReading | undefined>;
   /** The file system of the cache directory, in bytes; `free` is the part that this user may write. */
   readonly disk?: () => Promise<{ readonly free: number; readonly total: number }>;
   /** Whether `/readyz` reports ready. */
@@ -108,16 +106,18 @@ export function createCounters({
   tunnels,
   cache,
   cacheLimit,
-  hosted,
   disk,
   ready,
   paused,
   upstreams,
   certificates,
+  hosted,
+  uploads,
   isReloaded = () => true,
   version = 'unknown',
 }: MetricsOptions & { readonly isReloaded?: () => boolean }) {
   return {
+    ...createHostedCounters({ ...(hosted && { hosted }), ...(uploads && { uploads }) }),
     requests: new Counter({
       name: 'entrepot_http_requests_total',
       help: 'Requests answered or cut (status 0 where no response had begun).',
@@ -392,7 +392,6 @@ export function createCounters({
         },
       }),
     }),
-    ...(hosted && hostedGauges(hosted)),
     ...(disk && {
       diskFree: new Gauge({
         name: 'entrepot_cache_disk_free_bytes',
@@ -461,6 +460,7 @@ function subscribe(
       counters.decisions.add(1, verdict, named(registry?.replace(/^mirror:/, ''))),
     ),
     telemetry.on('warning', () => counters.warnings.add(1)),
+    ...countHosted(telemetry, counters, named),
   ];
 }
 

@@ -293,7 +293,7 @@ test('the status and the metrics say what is hosted, and nothing where nothing i
   for (const line of [
     'entrepot_hosted_repositories 1',
     `entrepot_hosted_bytes ${bytes}`,
-    'entrepot_hosted_uploads 1',
+    'entrepot_uploads_open 1',
   ]) {
     assert.ok(metrics.includes(`\n${line}\n`), line);
   }

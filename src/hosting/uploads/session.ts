@@ -176,8 +176,10 @@ export class UploadSession {
       this.#size = received.size;
       return;
     }
-    this.#size = before === undefined ? received.size : start;
-    this.#digester = before ?? (received.isHashed ? digester : undefined);
+    // A single byte looks like none (`Range: 0-0`), and the client that asks could not know.
+    const isNone = before !== undefined || (start === 0 && received.size === 1);
+    this.#size = isNone ? start : received.size;
+    this.#digester = before ?? (received.isHashed && !isNone ? digester : undefined);
     await this.#cut();
     throw failure;
   }
@@ -208,7 +210,11 @@ export class UploadSession {
     try {
       const file = this.#file ?? (await this.#store.reopen(this.id))?.file;
       this.#file = undefined;
-      await file?.abort().finally(() => file.close());
+      try {
+        await file?.abort();
+      } finally {
+        await file?.close();
+      }
     } catch {}
   }
 
