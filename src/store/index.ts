@@ -21,6 +21,7 @@ export {
   DirectoryError,
   DirectoryInUseError,
   fullDisk,
+  keptKey,
   lockDirectory,
   noteCleanStop,
   refuseForeign,

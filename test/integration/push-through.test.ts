@@ -257,6 +257,20 @@ describe('an upload', () => {
     assert.equal((await ask('PUT', `${location}&digest=${digest}`, { body: Buffer.from('x') })).status, 201);
   });
 
+  test('outlives a restart of this server, and the bytes that come after it are not kept', async (t) => {
+    const key = () => Promise.resolve(Buffer.alloc(32, 7));
+    const { upstream, ask } = await stage(t, { key });
+    const bytes = randomBytes(20);
+    const location = (await ask('PATCH', await start(ask), { body: bytes.subarray(0, 10) })).headers['location'] ?? '';
+    const again = await pushStage(t, { upstreams: [{ url: upstream.url, credentials: ACCOUNT }], key });
+    const done = await again.ask('PUT', `${location}&digest=${digestOf(bytes)}`, { body: bytes.subarray(10) });
+    assert.equal(done.status, 201);
+    assert.equal(await again.world.store.stat(digestOf(bytes)), undefined);
+    assert.ok((await again.ask('GET', `${REPOSITORY}/blobs/${digestOf(bytes)}`)).body.equals(bytes));
+    const other = await pushStage(t, { upstreams: [{ url: upstream.url, credentials: ACCOUNT }] });
+    assert.equal((await other.ask('GET', location)).code, 'BLOB_UPLOAD_UNKNOWN');
+  });
+
   test('refuses what cannot be right before it asks the upstream', async (t) => {
     const { upstream, ask } = await stage(t);
     const location = await start(ask);

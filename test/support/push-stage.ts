@@ -13,7 +13,7 @@ import { createUpstreams } from '../../src/upstream/index.ts';
 import { type CacheWorld, cacheWorld, type Scope, type WorldOptions } from './cache-world.ts';
 import { upstreamSpec } from './transport-spec.ts';
 
-export interface PushStageOptions extends Pick<ThroughOptions, 'isHosted' | 'isImmutable' | 'states'> {
+export interface PushStageOptions extends Pick<ThroughOptions, 'isHosted' | 'isImmutable' | 'key'> {
   readonly upstreams: readonly (Partial<ConfiguredUpstream> & { readonly url: string })[];
   readonly transport?: Partial<TransportSpec>;
   /** What the gate says. @default alice may do everything, others may pull */
@@ -99,7 +99,7 @@ export async function pushStage(t: Scope, options: PushStageOptions): Promise<Pu
     telemetry,
     isHosted: options.isHosted,
     isImmutable: options.isImmutable,
-    states: options.states,
+    key: options.key,
   });
   const decide =
     options.decide ??

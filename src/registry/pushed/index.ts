@@ -4,4 +4,3 @@
  * It never decides who may push, and never answers success before the upstream has.
  */
 export { createThroughRows, type ThroughOptions } from './through.ts';
-export { UploadStates } from './upload-states.ts';

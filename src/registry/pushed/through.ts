@@ -29,15 +29,20 @@ export interface ThroughOptions {
   readonly isHosted?: ((repository: RegistryRequest['repository']) => boolean) | undefined;
   /** Whether a tag is never moved nor deleted once it is set. @default none is */
   readonly isImmutable?: ((repository: RegistryRequest['repository'], tag: string) => boolean) | undefined;
-  /** @default states that end with the process */
-  readonly states?: UploadStates | undefined;
+  /** 32 bytes that outlive the process, and so do uploads. @default random ones */
+  readonly key?: (() => Promise<Buffer>) | undefined;
 }
 
 /** What the answers of pushes share. */
-export interface Through extends Pick<ThroughOptions, 'cache' | 'telemetry' | 'isHosted' | 'isImmutable'> {
+export interface Through extends Pick<ThroughOptions, 'cache' | 'telemetry' | 'isHosted' | 'isImmutable'>, Uploads {}
+
+interface Uploads {
   readonly states: UploadStates;
   readonly passing: PassingUploads;
 }
+
+/** The uploads of a process, which has one cache: a reload makes other rows, and ends no upload. */
+const UPLOADS = new WeakMap<PullThrough, Uploads>();
 
 /** One request, with the upstream that it is passed on to. */
 export interface ThroughRequest<Kind extends RegistryRequest['path']['kind']> {
@@ -94,8 +99,10 @@ const BLOB: Rows<'blob'> = {
  *
  * Nothing of a push is answered before the upstream has: a client never hears of success where the upstream has failed.
  */
-export function createThroughRows({ pushOriginFor, states, ...options }: ThroughOptions): PushedRows {
-  const through: Through = { ...options, states: states ?? new UploadStates(), passing: new PassingUploads() };
+export function createThroughRows({ pushOriginFor, key, ...options }: ThroughOptions): PushedRows {
+  const uploads = UPLOADS.get(options.cache) ?? { states: new UploadStates({ key }), passing: new PassingUploads() };
+  UPLOADS.set(options.cache, uploads);
+  const through: Through = { ...options, ...uploads };
   return {
     rowOf(request) {
       const { context, path, name } = request;
