@@ -3,4 +3,5 @@
  *
  * It never decides who may push, and never answers success before the upstream has.
  */
-export { createThroughRows, type ThroughOptions } from './through.ts';
+export { createThroughRows } from './through.ts';
+export type { ThroughOptions } from './through-request.ts';

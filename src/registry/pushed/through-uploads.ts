@@ -17,7 +17,7 @@ import { bodyOf, type RequestContext, replyEmpty } from '../../server/index.ts';
 import { isPublic } from '../is-public.ts';
 import { locationIn } from './location.ts';
 import { PassedBody } from './passed-body.ts';
-import type { Through, ThroughRequest } from './through.ts';
+import type { Through, ThroughRequest } from './through-request.ts';
 import type { UploadState } from './upload-states.ts';
 
 type Asked = ThroughRequest<'uploads'>;

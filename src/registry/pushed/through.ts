@@ -1,14 +1,6 @@
 import type { PullThrough } from '../../cache/index.ts';
-import type { Via } from '../../lib/index.ts';
-import {
-  type ErrorCode,
-  OciError,
-  type PushOrigin,
-  type PushOriginSource,
-  type RegistrySpec,
-} from '../../oci/index.ts';
-import { type PassedGate, requireReading } from '../../server/index.ts';
-import type { Telemetry } from '../../telemetry/index.ts';
+import { type ErrorCode, OciError } from '../../oci/index.ts';
+import { requireReading } from '../../server/index.ts';
 import type { Wanted } from '../failure.ts';
 import { isPublic } from '../is-public.ts';
 import type { PathOf, ReadKind, RegistryRequest } from '../request.ts';
@@ -17,39 +9,12 @@ import { PassingUploads } from './passing-uploads.ts';
 import { toPushError } from './push-failure.ts';
 import { deleteBlob, deleteManifest, putManifest } from './through-content.ts';
 import { headBlob, headManifest } from './through-heads.ts';
+import type { Through, ThroughOptions, ThroughRequest, Uploads } from './through-request.ts';
 import { appendUpload, cancelUpload, finishUpload, startUpload, uploadStatus } from './through-uploads.ts';
 import { UploadStates } from './upload-states.ts';
 
-export interface ThroughOptions {
-  /** The upstream of a registry that takes pushes, for a request that has come this way. */
-  readonly pushOriginFor: (registry: RegistrySpec, via: Via | undefined) => PushOriginSource;
-  readonly cache: PullThrough;
-  readonly telemetry: Telemetry;
-  /** Whether a repository is at home on this server: no upstream can mount from it. @default none is */
-  readonly isHosted?: ((repository: RegistryRequest['repository']) => boolean) | undefined;
-  /** Whether a tag is never moved nor deleted once it is set. @default none is */
-  readonly isImmutable?: ((repository: RegistryRequest['repository'], tag: string) => boolean) | undefined;
-  /** 32 bytes that outlive the process, and so do uploads. @default random ones */
-  readonly key?: (() => Promise<Buffer>) | undefined;
-}
-
-/** What the answers of pushes share. */
-export interface Through extends Pick<ThroughOptions, 'cache' | 'telemetry' | 'isHosted' | 'isImmutable'>, Uploads {}
-
-interface Uploads {
-  readonly states: UploadStates;
-  readonly passing: PassingUploads;
-}
-
 /** The uploads of a process, which has one cache: a reload makes other rows, and ends no upload. */
 const UPLOADS = new WeakMap<PullThrough, Uploads>();
-
-/** One request, with the upstream that it is passed on to. */
-export interface ThroughRequest<Kind extends RegistryRequest['path']['kind']> {
-  readonly request: RegistryRequest<PathOf<Kind>>;
-  readonly gate: PassedGate;
-  readonly origin: PushOrigin;
-}
 
 type Answer<Kind extends RegistryRequest['path']['kind']> = (
   asked: ThroughRequest<Kind>,
