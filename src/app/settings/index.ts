@@ -20,6 +20,7 @@ export {
   loadHostedStore,
   loadHosting,
   loadLateParts,
+  loadLayouts,
   loadNet,
   loadPushedRows,
   loadTokenDoor,

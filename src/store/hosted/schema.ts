@@ -218,9 +218,6 @@ export const STATEMENTS = {
   listMoves: 'SELECT digest, at, by FROM moves WHERE repository = ? AND tag = ? ORDER BY number DESC',
 
   isReferenced: 'SELECT 1 AS found FROM digests WHERE digest = ?',
-  listBlobs: 'SELECT digest, size FROM blobs WHERE repository = ? AND digest > ? ORDER BY digest LIMIT ?',
-  listManifests: `SELECT ${MANIFEST} FROM manifests
-    WHERE repository = ? AND digest > ? ORDER BY digest LIMIT ?`,
   listDigests: 'SELECT digest, size FROM digests WHERE digest > ? ORDER BY digest LIMIT ?',
   repositoriesOf: `SELECT registry, repositories.repository FROM (
       SELECT repository FROM blobs WHERE digest = ?1

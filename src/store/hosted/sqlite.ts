@@ -292,18 +292,6 @@ export class SqliteHostedStore implements HostedStore {
     return this.#database.rows('listDigests', after ?? '', limit).map((row) => this.#read.blob(row));
   }
 
-  async listBlobs(repository: Repository, { after, limit }: Page<Digest>): Promise<readonly HostedBlob[]> {
-    const known = this.#find(repository);
-    if (known === undefined) return [];
-    return this.#database.rows('listBlobs', known.id, after ?? '', limit).map((row) => this.#read.blob(row));
-  }
-
-  async listManifests(repository: Repository, { after, limit }: Page<Digest>): Promise<readonly HostedManifest[]> {
-    const known = this.#find(repository);
-    if (known === undefined) return [];
-    return this.#database.rows('listManifests', known.id, after ?? '', limit).map((row) => this.#read.manifest(row));
-  }
-
   backUp(file: string): Promise<void> {
     return this.#database.backUp(file);
   }
