@@ -146,8 +146,49 @@ export interface Events {
   'tag.held': TagEvent & { readonly until: number | undefined; readonly reason: string };
   /** A hold ended. `unhold`: an operator ended it. `expired`: its time has passed, and the tag was asked for. */
   'tag.unheld': TagEvent & { readonly cause: 'unhold' | 'expired' };
+  /** A manifest was pushed to a hosted repository, also one that was there. `tags`: those that the push named. */
+  'manifest.pushed': HostedEvent &
+    Actor & {
+      readonly digest: Digest;
+      readonly mediaType: string;
+      /** Bytes of the manifest itself. */
+      readonly size: number;
+      readonly tags: readonly string[];
+    };
+  /** A manifest of a hosted repository was deleted by a client. `tags`: those that pointed to it, deleted with it. */
+  'manifest.deleted': HostedEvent & Actor & { readonly digest: Digest; readonly tags: readonly string[] };
+  /** A tag of a hosted repository points elsewhere than before. `from`: undefined where the tag is new. */
+  'tag.moved': HostedEvent &
+    Actor & { readonly tag: string; readonly digest: Digest; readonly from: Digest | undefined };
+  /** A client deleted a tag of a hosted repository and not its manifest. `digest`: where the tag pointed. */
+  'tag.deleted': HostedEvent & Actor & { readonly tag: string; readonly digest: Digest };
+  /**
+   * A blob was added to a hosted repository. `uploaded`: the client sent its bytes. `mounted`: another repository had it.
+   * `present`: the repository had it, and the client sent its bytes again.
+   */
+  'blob.pushed': HostedEvent & {
+    readonly digest: Digest;
+    readonly size: number;
+    readonly how: 'uploaded' | 'mounted' | 'present';
+  };
+  /** A client deleted a blob of a hosted repository. `by`: the name of the principal. */
+  'blob.deleted': HostedEvent & { readonly digest: Digest; readonly by: string };
   /** A problem for the operator that failed no request. */
   warning: { readonly message: string; readonly error?: unknown };
+}
+
+/** What happened in a repository whose home is this server. */
+interface HostedEvent {
+  readonly registry: string;
+  readonly repository: string;
+}
+
+/** Who changed a hosted repository. */
+interface Actor {
+  /** The name of the principal, as rules write it: `alice`, `token:NAME`. */
+  readonly by: string;
+  /** The address of the client. */
+  readonly client: string;
 }
 
 interface TagEvent {
