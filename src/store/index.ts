@@ -48,6 +48,7 @@ export {
   type UrlName,
   type UrlRecord,
 } from './metadata/index.ts';
+export { deliveryFile } from './delivery-file.ts';
 export { observationFile } from './observation-file.ts';
 export {
   hourOf,
@@ -57,6 +58,10 @@ export {
   openObservationStore,
 } from './observations/index.ts';
 export { isFullDisk } from './sqlite-error.ts';
+export type { DeliveryChanges, DeliveryStore, StoredDelivery } from './webhooks/index.ts';
 
 /** What stores users and tokens; the start of a server without `access:` does not load it. */
 export const loadAccessStore = (): Promise<typeof import('./access/index.ts')> => import('./access/index.ts');
+
+/** What keeps the queue of webhooks; the start of a server without `webhooks:` does not load it. */
+export const loadDeliveryStore = (): Promise<typeof import('./webhooks/index.ts')> => import('./webhooks/index.ts');
