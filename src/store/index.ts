@@ -16,6 +16,7 @@ export {
   type StoredBlob,
   type UnknownFiles,
 } from './blobs/index.ts';
+export { deliveryFile } from './delivery-file.ts';
 export {
   claimDirectory,
   DirectoryError,
@@ -48,7 +49,6 @@ export {
   type UrlName,
   type UrlRecord,
 } from './metadata/index.ts';
-export { deliveryFile } from './delivery-file.ts';
 export { observationFile } from './observation-file.ts';
 export {
   hourOf,

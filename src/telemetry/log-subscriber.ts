@@ -57,6 +57,10 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
       log.info('tag.held', { ...event, until: until === undefined ? undefined : new Date(until).toISOString() }),
     ),
     telemetry.on('tag.unheld', (event) => log.info('tag.unheld', { ...event })),
+    telemetry.on('webhook.state', ({ state, ...event }) =>
+      log[state === 'working' ? 'info' : 'warn']('webhook.state', { state, ...event }),
+    ),
+    telemetry.on('webhook.lost', (event) => log.warn('webhook.lost', { ...event })),
     telemetry.on('upstream.health', (event) => logHealth(log, event)),
     telemetry.on('mitm.handshake', (event) => logHandshake(log, event)),
     telemetry.on('ingest.finished', (event) => {
@@ -82,6 +86,7 @@ const LOGGED_AS_PUBLISHED = [
   'cache.swept',
   'blob.adopted',
   'cache.decision',
+  'webhook.delivery',
 ] as const;
 
 function debugSubscriptions(telemetry: Telemetry, log: Log): (() => void)[] {

@@ -22,6 +22,7 @@ const EVERYTHING: MetricsOptions = {
   disk: () => Promise.resolve({ free: 1, total: 1 }),
   ready: () => true,
   paused: () => false,
+  webhooks: () => [{ hook: 'ci', queued: 1 }],
   certificates: () => [{ listener: 'a', expiresAt: 1 }],
   upstreams: () => [
     { registry: 'r', upstream: 'u', state: 'closed', scope: 'all', quota: [{ credential: 'c', remaining: 1 }] },

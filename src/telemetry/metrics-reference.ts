@@ -15,6 +15,7 @@ export async function metricsTable(): Promise<string> {
     paused: () => false,
     certificates: () => [],
     upstreams: () => [],
+    webhooks: () => [],
   });
   const metrics = Object.values(counters).filter((each) => each !== undefined);
   const rows = await Promise.all(
