@@ -92,6 +92,7 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
   cli: { commands: [] },
   'cli/commands': { server: [], config: [], cache: [], clients: [], access: [], webhooks: [] },
   config: { schema: [], read: ['schema'], show: ['schema', 'read'] },
+  'config/read': { webhooks: [] },
   forward: { authority: [] },
   migrate: { syntax: [], sources: [] },
   net: { head: [], dial: ['head'], http: ['head', 'dial'], dns: ['dial', 'http'] },

@@ -4,6 +4,7 @@ import { type ConfigProblem, formatKey } from '../problems.ts';
 import type { Config, UpstreamConfig } from '../schema/index.ts';
 import { formatListenAddress, isAnonymous, OWN_PATHS, RESERVED_PATHS } from '../schema/index.ts';
 import { isNull, type Path, sourceAt, type Tree, treeAt } from '../tree.ts';
+import { checkWebhooks } from './webhooks/index.ts';
 
 /** Problems between options that are valid by themselves. Pure. */
 export function checkConsistency(config: Config, settings: Tree | undefined): readonly ConfigProblem[] {
@@ -17,6 +18,7 @@ export function checkConsistency(config: Config, settings: Tree | undefined): re
   checkForwardProxy(config, report);
   checkMirrors(config, report);
   checkAccess(config, report);
+  checkWebhooks(config, report);
   const access = treeAt(settings, ['access']);
   // Without a value an option has its default, and that is open to every client.
   if (access !== undefined && isNull(access)) {

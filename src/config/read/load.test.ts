@@ -124,6 +124,7 @@ describe('loadConfig() without anything', () => {
         idleTimeout: 300_000,
         mitm: { enabled: false },
       },
+      webhooks: [],
     });
   });
 
