@@ -41,7 +41,7 @@ const webhookTest = z.object({
 export interface WebhookContext {
   readonly webhooks: {
     readonly status: readonly WebhookStatus[];
-    test(wanted?: string): Promise<readonly z.infer<typeof webhookTest>[]>;
+    readonly test: (wanted?: string) => Promise<readonly z.infer<typeof webhookTest>[]>;
   };
 }
 

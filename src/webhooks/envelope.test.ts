@@ -12,7 +12,12 @@ const place = { registry: 'apps', repository: 'team/app', by: 'alice', client: '
 const source = { addr: 'mirror.example.com', url: 'https://mirror.example.com', instance: 'an-instance' };
 const pushed = { ...place, digest, mediaType: 'application/vnd.oci.image.manifest.v1+json', size: 707 };
 
-type Sent = Record<string, unknown> & { readonly id: string; readonly target: Record<string, unknown> };
+interface Sent {
+  readonly id: string;
+  readonly action: string;
+  readonly target: Readonly<Record<string, unknown>>;
+  readonly request: Readonly<Record<string, unknown>>;
+}
 
 /** What was reported by the work, in events as they are sent. */
 function sentBy(work: (telemetry: Telemetry) => void, from = source): readonly Sent[][] {
@@ -33,7 +38,7 @@ describe('what is reported', () => {
       telemetry.publish('manifest.pushed', { ...pushed, tags: ['1', 'latest'] }),
     );
     assert.deepEqual(
-      events.map(({ id, ...event }) => event),
+      events.map(({ id: _id, ...event }) => event),
       ['1', 'latest'].map((tag) => ({
         timestamp: '2026-03-02T09:14:30.123Z',
         action: 'push',
@@ -82,13 +87,13 @@ describe('what is reported', () => {
         { action: 'delete', tag: '1', from: digest, repository: 'apps/team/app', registry: 'apps' },
       ],
     );
-    assert.equal((events[0]?.['request'] as Record<string, unknown>)['method'], 'DELETE');
+    assert.equal(events[0]?.request['method'], 'DELETE');
   });
 
   test('a deleted tag has no digest: a receiver must not take its manifest for deleted', () => {
     const [[event] = []] = sentBy((telemetry) => telemetry.publish('tag.deleted', { ...place, tag: 'v1', digest }));
     assert.deepEqual(event?.target, { repository: 'apps/team/app', tag: 'v1', from: digest, registry: 'apps' });
-    assert.equal(event?.['action'], 'delete');
+    assert.equal(event?.action, 'delete');
   });
 
   test('a moved tag has where it points and where it pointed; a new one only the first', () => {
@@ -96,7 +101,7 @@ describe('what is reported', () => {
       telemetry.publish('tag.moved', { ...place, tag: 'v1', digest, from: before });
       telemetry.publish('tag.moved', { ...place, tag: 'v2', digest, from: undefined });
     });
-    assert.equal(moved?.['action'], 'tag');
+    assert.equal(moved?.action, 'tag');
     assert.deepEqual([moved?.target['digest'], moved?.target['from']], [digest, before]);
     assert.equal('from' in (added?.target ?? {}), false);
   });
@@ -116,7 +121,7 @@ describe('what is reported', () => {
       url: undefined as unknown as string,
     });
     assert.equal('url' in (event?.target ?? {}), false);
-    assert.equal('host' in (event?.['request'] as object), false);
+    assert.equal('host' in (event?.request ?? { host: '' }), false);
   });
 
   test('many tags are several bodies, each of less than 20 KiB', () => {

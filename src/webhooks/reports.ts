@@ -64,19 +64,14 @@ const REPORTS = {
 /** Calls `take` with every report from now on, until the returned function is called. */
 export function onReports(telemetry: Telemetry, take: (report: Report) => void): () => void {
   const kinds = Object.keys(REPORTS) as (keyof typeof REPORTS)[];
-  const subscriptions = kinds.map((kind) => subscribe(telemetry, kind, take));
+  const subscriptions = kinds.map((kind) => {
+    // The table has each kind with the event of its own.
+    const reportOf = REPORTS[kind] as (event: Events[typeof kind]) => Report;
+    return telemetry.on(kind, (event) => take(reportOf(event)));
+  });
   return () => {
     for (const unsubscribe of subscriptions) unsubscribe();
   };
-}
-
-function subscribe<Kind extends keyof typeof REPORTS>(
-  telemetry: Telemetry,
-  kind: Kind,
-  take: (report: Report) => void,
-): () => void {
-  const reportOf = REPORTS[kind] as (event: Events[Kind]) => Report;
-  return telemetry.on(kind, (event) => take(reportOf(event)));
 }
 
 type Place = Pick<Report, 'registry' | 'repository' | 'by' | 'client'>;

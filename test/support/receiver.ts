@@ -64,7 +64,7 @@ export async function startReceiver({ port = 0 }: { readonly port?: number } = {
     const mood = typeof receiver.mood === 'function' ? receiver.mood(request) : receiver.mood;
     requests.push({ ...request, mood });
     answer(response, mood);
-    for (const look of [...watchers]) look();
+    for (const look of watchers) look();
   }
 
   await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
@@ -115,7 +115,12 @@ function answer(response: ServerResponse, mood: ReceiverMood): void {
   response.writeHead(mood.status, mood.headers).end(mood.body ?? '');
 }
 
+interface ReceivedEvent {
+  readonly action: string;
+  readonly target: Readonly<Record<string, unknown>>;
+}
+
 /** The events of a body. */
-export function eventsOf({ body }: Pick<Received, 'body'>): readonly Record<string, never>[] {
-  return (JSON.parse(body) as { events: Record<string, never>[] }).events;
+export function eventsOf({ body }: Pick<Received, 'body'>): readonly ReceivedEvent[] {
+  return (JSON.parse(body) as { readonly events: readonly ReceivedEvent[] }).events;
 }
