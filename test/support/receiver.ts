@@ -1,4 +1,5 @@
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 /*
@@ -27,7 +28,7 @@ export interface Received {
 }
 
 export interface Receiver extends AsyncDisposable {
-  /** `http://127.0.0.1:PORT` */
+  /** `http://127.0.0.1:PORT`, or `https://…` */
   readonly url: string;
   /** Oldest first. */
   readonly requests: readonly Received[];
@@ -41,19 +42,20 @@ export interface Receiver extends AsyncDisposable {
 
 const PATIENCE_MS = 60_000;
 
-/** Listens on 127.0.0.1, on a free port or the one named. */
-export async function startReceiver({ port = 0 }: { readonly port?: number } = {}): Promise<Receiver> {
+/** Listens on 127.0.0.1, on a free port; with TLS where it has a certificate, PEM. */
+export async function startReceiver(tls?: { readonly cert: string; readonly key: string }): Promise<Receiver> {
   const requests: Received[] = [];
   const watchers = new Set<() => void>();
   let open = 0;
-  const server = createServer((incoming, response) => {
+  const handle = (incoming: IncomingMessage, response: ServerResponse): void => {
     open += 1;
     response.once('close', () => (open -= 1));
     const pieces: Buffer[] = [];
     incoming.on('data', (piece: Buffer) => pieces.push(piece));
     incoming.on('error', () => {});
     incoming.once('end', () => take(incoming, response, Buffer.concat(pieces).toString()));
-  });
+  };
+  const server = tls === undefined ? createServer(handle) : createTlsServer(tls, handle);
 
   function take(
     { method = '', url: path = '', headers }: IncomingMessage,
@@ -67,9 +69,9 @@ export async function startReceiver({ port = 0 }: { readonly port?: number } = {
     for (const look of watchers) look();
   }
 
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const receiver: Receiver = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `http${tls === undefined ? '' : 's'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
     mood: 200,
     get open() {
