@@ -93,6 +93,16 @@ export const serverStatus = z.object({
         .describe('Present while pulled content is not kept.'),
     }),
   ]),
+  hosted: z
+    .object({
+      repositories: z.number().describe('Emptied ones too.'),
+      digests: z.number().describe('Blobs and manifests, each once.'),
+      bytes: z.number().describe('Of these. They answer to `quota` and `min_free`, not to `max_size`.'),
+      uploads: z.number().describe('Uploads that were begun and not ended.'),
+      uploadBytes: z.number(),
+    })
+    .exactOptional()
+    .describe('What was pushed to this server; absent where nothing is hosted.'),
   requests: z
     .object({
       inflight: z.number(),
@@ -130,6 +140,8 @@ export interface StatusParts {
   readonly notes: readonly ConfigProblem[];
   readonly admission: Pick<Admission, 'inflight' | 'waiting' | 'overloaded'>;
   readonly cache: Pick<PullThrough, 'totals' | 'pause' | 'transfers' | 'holds'>;
+  /** Undefined where nothing is hosted. */
+  readonly hosted: { read(): Promise<NonNullable<ServerStatus['hosted']> | undefined> };
   readonly upstreams: readonly UpstreamStatus[];
   readonly listeners: readonly ListenerAddress[];
   readonly certificates: readonly CertificateStatus[];
@@ -143,6 +155,7 @@ export async function describeServer(parts: StatusParts): Promise<ServerStatus> 
   const { version, config, source, notes, admission, cache, upstreams, listeners, certificates, webhooks, startedAt } =
     parts;
   const { maxInflight } = config.limits;
+  const hosted = await parts.hosted.read();
   return {
     version,
     pid: process.pid,
@@ -162,6 +175,7 @@ export async function describeServer(parts: StatusParts): Promise<ServerStatus> 
             ...(config.cache.maxSize === undefined ? {} : { maxSize: config.cache.maxSize }),
             ...(cache.pause === undefined ? {} : { paused: cache.pause }),
           },
+    ...(hosted !== undefined && { hosted }),
     requests: {
       inflight: admission.inflight,
       waiting: admission.waiting,

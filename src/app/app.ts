@@ -127,6 +127,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
   };
   const live: Live = { current: await createGeneration({ ...loaded, upstreams }, processContext) };
   const frontDoor = openFrontDoor(live, { ...parts, acme });
+  parts.hosted.follow(config, upstreams.catalogue);
   // Complete before the first listener opens: a request for /metrics may come before the last one has opened.
   const target: ReloadTarget = { live, parts, frontDoor, processContext };
   const reloader = openReloader(target, load ?? (() => Promise.resolve(loaded)));
@@ -179,7 +180,7 @@ interface MetricsParts
 function openMetrics(
   config: Config,
   {
-    parts: { telemetry, admission, cache, upstreamSets, webhooks },
+    parts: { telemetry, admission, cache, hosted, upstreamSets, webhooks },
     version,
     readiness,
     openTunnels,
@@ -194,6 +195,7 @@ function openMetrics(
     admission,
     transfers: () => [...cache.transfers].length,
     cache: () => cache.totals(),
+    hosted: () => hosted.read(),
     ...(config.cache !== 'off' && { cacheLimit: () => limitOf(target().live.current.config) }),
     ...diskReadingOf(config),
     ready: () => readiness.isReady && !admission.overloaded,
@@ -250,11 +252,11 @@ function statusOf(server: RunningServer): Promise<ServerStatus> {
   const { live, parts, version, listeners, startedAt, frontDoor, processContext } = server;
   const { current } = live;
   const { config, source, notes } = current;
-  const { admission, cache, upstreamSets } = parts;
+  const { admission, cache, hosted, upstreamSets } = parts;
   const upstreams = describeUpstreams(current, upstreamSets);
   const certificates = describeCertificates(frontDoor, processContext.acme);
   const own = { version, listeners, certificates, webhooks: parts.webhooks.status, startedAt };
-  return describeServer({ config, source, notes, upstreams, admission, cache, ...own });
+  return describeServer({ config, source, notes, upstreams, admission, cache, hosted, ...own });
 }
 
 /** The control socket lies in the cache directory; without a cache there is none. */

@@ -28,7 +28,7 @@ type NextConfig = Pick<LoadedConfig, 'config' | 'source' | 'settings' | 'layerNo
  */
 export async function applyConfig(next: NextConfig, target: ReloadTarget): Promise<UpstreamSet> {
   const { live, parts, frontDoor } = target;
-  const { upstreamSets, cache, admission, eventLog } = parts;
+  const { upstreamSets, cache, hosted, admission, eventLog } = parts;
   const { acme } = target.processContext;
   const before = live.current.upstreams;
   const upstreams = await upstreamSets.open(next.config, before);
@@ -41,6 +41,7 @@ export async function applyConfig(next: NextConfig, target: ReloadTarget): Promi
   takeUpWebhooks();
   void acme?.configure(acmeSpecsOf(next.config));
   cache.reconfigure(policy);
+  hosted.follow(next.config, upstreams.catalogue);
   if (!hasSameUpstreams(before, upstreams)) cache.clearFailures();
   frontDoor.adjust(door);
   admission.reconfigure(next.config.limits);

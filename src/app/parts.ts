@@ -3,6 +3,7 @@ import type { Config } from '../config/index.ts';
 import { Admission } from '../server/index.ts';
 import type { Log, Telemetry, Tracing } from '../telemetry/index.ts';
 import { EventLog } from './event-log.ts';
+import { HostedContent } from './hosting.ts';
 import { Observations } from './observations.ts';
 import { cacheOptionsOf } from './settings/index.ts';
 import { openStorage, type Storage } from './storage.ts';
@@ -32,6 +33,8 @@ export interface ServerParts extends PartsContext {
   /** Receivers of what happens in hosted repositories. */
   readonly webhooks: ServerWebhooks;
   readonly cache: PullThrough;
+  /** What was pushed to this server; opened with the first configuration that hosts something. */
+  readonly hosted: HostedContent;
   readonly admission: Admission;
 }
 
@@ -64,8 +67,9 @@ export async function openParts(
     await cache.close();
     ledger.reconciledAt = cache.reconciledAt;
   });
+  const hosted = new HostedContent(config, { telemetry, storage, cache, cleanups });
   const admission = new Admission({ limits: config.limits, telemetry });
   cleanups.push(() => admission.close());
-  const parts = { ...context, eventLog, tracing, upstreamSets, storage, observations, webhooks, cache, admission };
-  return { parts, upstreams };
+  const opened = { eventLog, tracing, upstreamSets, storage, observations, webhooks, cache, hosted, admission };
+  return { parts: { ...context, ...opened }, upstreams };
 }

@@ -15,18 +15,23 @@ export {
   type PurgeOptions,
   purge,
 } from './eviction/index.ts';
-export { Scrub, Verification } from './integrity/index.ts';
+export { type BlobRows, type CheckedBlob, Scrub, Verification } from './integrity/index.ts';
 export { type Selection, type TagHistory, TagHolds, tagHistory, type UrlSelection } from './metadata/index.ts';
 export { PullThrough, type PullThroughOptions } from './pull-through.ts';
 export {
+  answerStored,
   type BlobAnswer,
+  type BlobHead,
   type BlobRequest,
   HoldError,
   isManifestStored,
   type ManifestAnswer,
+  type PassingBlob,
+  type PushedBlob,
   type Refreshed,
   type RollbackRequest,
   type RolledBack,
+  readStoredManifest,
   rollback,
   type TagRefreshOptions,
 } from './registry/index.ts';

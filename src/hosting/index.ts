@@ -3,4 +3,19 @@
  *
  * It never asks an upstream, and never decides who may push.
  */
+export type { Collected } from './collection/index.ts';
+export type { Actor, Condition, FoundManifest, ListPage, ManifestPush, StoredManifest } from './content/index.ts';
+export { DigestLocks } from './digest-locks.ts';
+export type { Hosting, HostingOptions } from './hosting.ts';
 export { type Home, HostingRules } from './rules.ts';
+export type {
+  HeldUpload,
+  UploadBody,
+  UploadLimits,
+  UploadOwner,
+  Uploads,
+  UploadsOptions,
+} from './uploads/index.ts';
+
+/** What a server that hosts nothing does not load. */
+export const loadHosting = (): Promise<typeof import('./hosting.ts')> => import('./hosting.ts');

@@ -27,6 +27,7 @@ export {
   MEDIA_TYPES,
 } from './media-types.ts';
 export { decodeRegistryPath, notAnApiPath, parseRegistryPath, type RegistryPath, splitRegistryPath } from './path.ts';
+export { type ManifestReference, type PushedManifest, readPushedManifest } from './pushed-manifest.ts';
 export { formatContentRange, parseContentRange, parseRange, parseRanges, type RangePart } from './range.ts';
 export {
   formatReference,
@@ -62,4 +63,19 @@ export {
   type OriginOptions,
   type OriginSource,
 } from './remote.ts';
+export type {
+  AppendUploadOptions,
+  FinishUploadOptions,
+  OpenUpload,
+  PushBody,
+  PushFailure,
+  PushOrigin,
+  PushOriginSource,
+  PushRefusal,
+  PutManifestOptions,
+  StartUploadOptions,
+  StoredManifest,
+  StoredUpload,
+  UploadPlace,
+} from './remote-push.ts';
 export type { Destination, DnsSpec, TransportSpec } from './transport-spec.ts';

@@ -37,10 +37,10 @@ export interface Manifest {
   readonly manifests: readonly Descriptor[];
 }
 
-type JsonObject = Readonly<Record<string, unknown>>;
+export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** How a media type is read; `unknown`: an artifact of another type, of which only the JSON syntax is known. */
-type Kind = 'index' | 'image' | 'schema1' | 'unknown';
+export type ManifestKind = 'index' | 'image' | 'schema1' | 'unknown';
 
 /**
  * Reads a manifest: Docker schema 2 and list, OCI manifest and index, Docker schema 1; of another type, only that it is
@@ -55,6 +55,19 @@ type Kind = 'index' | 'image' | 'schema1' | 'unknown';
  * @throws {OciError} MANIFEST_INVALID, with what was found
  */
 export function* parseManifest(bytes: Buffer, mediaType: string): Pieces<Manifest> {
+  const { blobs, manifests } = yield* readManifest(bytes, mediaType);
+  return { blobs, manifests };
+}
+
+/** A manifest with its JSON, for what else is in it. */
+export interface ReadManifest extends Manifest {
+  readonly json: JsonObject;
+  readonly kind: ManifestKind;
+  readonly subject: Descriptor | undefined;
+}
+
+/** As {@link parseManifest}. @throws {OciError} MANIFEST_INVALID */
+export function* readManifest(bytes: Buffer, mediaType: string): Pieces<ReadManifest> {
   if (bytes.length > MAX_MANIFEST_BYTES) {
     throw invalid(`it has ${bytes.length} bytes, and at most ${MAX_MANIFEST_BYTES} are accepted`);
   }
@@ -63,9 +76,9 @@ export function* parseManifest(bytes: Buffer, mediaType: string): Pieces<Manifes
   const kind = effectiveKind(json, mediaType);
   const manifests = kind === 'index' ? yield* readDescriptors(json, 'manifests') : [];
   const blobs = yield* readBlobs(json, kind);
-  // Not used, but a client that reads it must not be served a broken one.
-  if (kind !== 'unknown') optionalDescriptor(json, 'subject');
-  return { blobs, manifests };
+  // Also where it is not used: a client that reads it must not be served a broken one.
+  const subject = kind === 'unknown' ? undefined : optionalDescriptor(json, 'subject');
+  return { blobs, manifests, json, kind, subject };
 }
 
 /**
@@ -109,7 +122,7 @@ function refuseConfusion(json: JsonObject): void {
     throw invalid('it has both "manifests" and layers, so it could be read as an index and as an image');
 }
 
-function effectiveKind(json: JsonObject, contentType: string): Kind {
+function effectiveKind(json: JsonObject, contentType: string): ManifestKind {
   const given = stripParameters(contentType);
   const own = json['mediaType'];
   if (own !== undefined && typeof own !== 'string') throw invalid('"mediaType" is not text');
@@ -122,7 +135,7 @@ function effectiveKind(json: JsonObject, contentType: string): Kind {
   return kind;
 }
 
-function* readBlobs(json: JsonObject, kind: Kind): Pieces<readonly Descriptor[]> {
+function* readBlobs(json: JsonObject, kind: ManifestKind): Pieces<readonly Descriptor[]> {
   if (kind === 'schema1') {
     if (json['fsLayers'] === undefined) throw invalid('it has no "fsLayers"');
     return unique(yield* mapInPieces(entriesOf(json, 'fsLayers'), readFsLayer));
@@ -207,26 +220,26 @@ function unique(descriptors: readonly Descriptor[]): readonly Descriptor[] {
   return [...seen.values()];
 }
 
-function kindOf(mediaType: string): Kind {
+function kindOf(mediaType: string): ManifestKind {
   if (isIndexType(mediaType)) return 'index';
   if (mediaType === MEDIA_TYPES.ociManifest || mediaType === MEDIA_TYPES.dockerManifest) return 'image';
   const isSchema1 = mediaType === MEDIA_TYPES.dockerManifestV1 || mediaType === MEDIA_TYPES.dockerManifestV1Signed;
   return isSchema1 ? 'schema1' : 'unknown';
 }
 
-function stripParameters(contentType: string): string {
+export function stripParameters(contentType: string): string {
   const semicolon = contentType.indexOf(';');
   return (semicolon === -1 ? contentType : contentType.slice(0, semicolon)).trim().toLowerCase();
 }
 
-function isObject(value: unknown): value is JsonObject {
+export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function isPresent(value: unknown): boolean {
+export function isPresent(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
-function invalid(what: string, cause?: unknown): OciError {
+export function invalid(what: string, cause?: unknown): OciError {
   return new OciError('MANIFEST_INVALID', `manifest invalid: ${what}`, cause === undefined ? {} : { cause });
 }

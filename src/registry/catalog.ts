@@ -1,9 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { PullThrough } from '../cache/index.ts';
 import { inTurns, PIECE, parseBoundedJsonInPieces } from '../lib/index.ts';
-import { OciError, type OriginList } from '../oci/index.ts';
+import { type ListQuery, OciError, type OriginList } from '../oci/index.ts';
 import type { PassedGate } from '../server/index.ts';
-import { answerList, listQuery, sendList } from './lists.ts';
+import { answerList, listQuery, passList } from './lists.ts';
 import type { PathOf, RegistryRequest } from './request.ts';
 
 /** Pages of an upstream that are read for one page of a client that may see few of the repositories. */
@@ -13,37 +13,47 @@ const MAX_PAGES = 20;
 export async function answerCatalog(
   request: RegistryRequest<PathOf<'catalog'>>,
   cache: PullThrough,
-  { principal, isFiltered, authorize }: PassedGate,
+  gate: PassedGate,
 ): Promise<void> {
-  const {
-    context,
-    repository: { registry },
-    name,
-    path,
-    origin,
-    anonymous,
-  } = request;
+  const { context, name, path } = request;
   const first = listQuery(path, context.query);
-  if (!isFiltered || (first.kind !== 'referrers' && first.limit === 0)) return answerList(request);
-  const isShown = async (name: string): Promise<boolean> => {
+  if (!gate.isFiltered || (first.kind !== 'referrers' && first.limit === 0)) return answerList(request);
+  const isShown = shownBy(request, cache, gate);
+  passList(context, name, await filteredCatalog(request, { first, isShown }));
+}
+
+/** Whether the client may see a repository of the upstream in a list. */
+export function shownBy(
+  { repository: { registry }, anonymous }: RegistryRequest<PathOf<'catalog'>>,
+  cache: PullThrough,
+  { principal, authorize }: PassedGate,
+): (name: string) => Promise<boolean> {
+  return async (name) => {
     const repository = { registry, repository: name };
     const decision = authorize({ principal, action: 'catalog', repository });
     if (!decision.allowed || decision.onlyPublic !== true) return decision.allowed;
     // A question for each name of a page would be too many: a repository appears once it has been pulled.
     return cache.visibilities.isKnownPublic(repository, anonymous);
   };
+}
+
+/** A page of the upstream's catalogue with the repositories alone that are shown. */
+export async function filteredCatalog(
+  { context, path, repository, origin }: RegistryRequest<PathOf<'catalog'>>,
+  { first, isShown }: { readonly first: ListQuery; readonly isShown: (name: string) => Promise<boolean> },
+): Promise<OriginList> {
   const source = await origin();
   const repositories: string[] = [];
   let query = first;
   for (let page = 0; page < MAX_PAGES; page += 1) {
-    const list = await source.list(request.repository, query, { signal: context.signal });
+    const list = await source.list(repository, query, { signal: context.signal });
     for (const [at, name] of (await namesIn(list)).entries()) {
       // Each look-up ends within this turn, and a page may have a hundred thousand names.
       if (at % PIECE === PIECE - 1) await nextTurn();
       if (await isShown(name)) repositories.push(name);
     }
     if (list.next === undefined || (await isHarmless(list.next, isShown))) {
-      return sendList(context, name, { ...list, bytes: Buffer.from(JSON.stringify({ repositories })) });
+      return { ...list, bytes: Buffer.from(JSON.stringify({ repositories })) };
     }
     // The link would name a repository that the client may not see: its page goes on to the next name that it may.
     query = listQuery(path, list.next);

@@ -7,5 +7,8 @@
 export { createRegistryDoor } from './handler.ts';
 export type { PushedRows, Row } from './row.ts';
 
+/** The rows of what can be pushed to: what a server that hosts nothing does not load. */
+export const loadPushedRows = (): Promise<typeof import('./pushed/index.ts')> => import('./pushed/index.ts');
+
 /** The token service: what a server without `access:` does not load. */
 export const loadTokenDoor = (): Promise<typeof import('./token-door.ts')> => import('./token-door.ts');

@@ -21,13 +21,22 @@ export async function answerList({
     return replyBytes(context, 200, { 'content-type': 'application/json' }, JSON.stringify(empty));
   }
   const list = await (await origin()).list(repository, query, { signal: context.signal });
+  passList(context, name, list);
+}
+
+/** Sends a list of an upstream. */
+export function passList(context: RequestContext, name: ResolvedName, list: OriginList): void {
+  context.cache = 'PASS';
+  context.upstream = list.upstream;
   sendList(context, name, list);
 }
 
 /** Sends a list, with the link to its next page in the form of the client's own request. */
-export function sendList(context: RequestContext, name: ResolvedName, list: OriginList): void {
-  context.cache = 'PASS';
-  context.upstream = list.upstream;
+export function sendList(
+  context: RequestContext,
+  name: ResolvedName,
+  list: Pick<OriginList, 'bytes' | 'mediaType' | 'next' | 'filtersApplied'>,
+): void {
   const headers: Record<string, string | number> = { 'content-type': list.mediaType };
   if (list.filtersApplied !== undefined) headers['oci-filters-applied'] = list.filtersApplied;
   const link =

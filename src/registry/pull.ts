@@ -1,23 +1,8 @@
-import type { BlobAnswer, BlobRequest, ManifestAnswer, PullThrough } from '../cache/index.ts';
-import {
-  type Digest,
-  formatContentRange,
-  isOriginFailure,
-  parseRanges,
-  type RangePart,
-  type Repository,
-  rangeInvalid,
-} from '../oci/index.ts';
-import {
-  formatWarning,
-  type Headers,
-  PartsReader,
-  type PassedGate,
-  type RequestContext,
-  replyBytes,
-  replyEmpty,
-  replyStream,
-} from '../server/index.ts';
+import type { BlobAnswer, ManifestAnswer, PullThrough } from '../cache/index.ts';
+import { isOriginFailure } from '../oci/index.ts';
+import { formatWarning, type PassedGate, replyBytes, replyEmpty } from '../server/index.ts';
+import { sendBlob } from './blob.ts';
+import { isUnchanged } from './conditions.ts';
 import { isOpenToAll } from './is-public.ts';
 import type { PathOf, RegistryRequest } from './request.ts';
 
@@ -57,11 +42,8 @@ function manifestHeaders({ digest, checkedAt, warning, cooling }: ManifestAnswer
   return headers;
 }
 
-/** A digest says nothing of the type. */
-const BLOB_TYPE = 'application/octet-stream';
-
 /** `GET` and `HEAD` of a blob: whole, a Range of it, or a 307 to the upstream that has it. */
-export async function answerBlob(
+export function answerBlob(
   asked: RegistryRequest<PathOf<'blob'>>,
   cache: PullThrough,
   gate: PassedGate,
@@ -74,112 +56,30 @@ export async function answerBlob(
     origin,
   } = asked;
   const { signal } = context;
-  const headers = {
-    'content-type': BLOB_TYPE,
-    'docker-content-digest': digest,
-    etag: `"${digest}"`,
-    'accept-ranges': 'bytes',
-    // The content of a digest never changes.
-    'cache-control': 'max-age=31536000, immutable',
-  };
-  const unchanged = isUnchanged(context, digest);
-  if (context.isHead || unchanged) {
-    const head = await cache.headBlob(repository, digest, { origin, signal });
-    context.cache = head.outcome;
-    context.upstream = head.upstream;
-    // 304 stands only for a 200 (RFC 9110 §13.2.1): headBlob has thrown where the repository does not have the blob.
-    if (unchanged) return replyEmpty(context, 304, headers);
-    return replyEmpty(context, 200, {
-      ...headers,
-      ...(head.size === undefined ? {} : { 'content-length': head.size }),
-    });
-  }
-  if (registry.delivery === 'redirect' && (await isOpenToAll(asked, cache, gate))) {
+  const isRedirected = registry.delivery === 'redirect';
+  const request = { origin, keep: !isRedirected, signal };
+  const redirect = async (): Promise<boolean> => {
+    if (!(await isOpenToAll(asked, cache, gate))) return false;
     const location = await (await origin()).locateBlob(repository, digest, { signal });
-    if (location !== undefined) {
-      context.cache = 'PASS';
-      context.upstream = location.upstream;
-      return replyEmpty(context, 307, {
-        location: location.url,
-        'docker-content-digest': digest,
-        'cache-control': 'no-store',
-        'content-length': 0,
-      });
-    }
-  }
-  const keep = registry.delivery !== 'redirect';
-  const request = { origin, range: rangeOf(context, digest), keep, signal };
-  if (request.range?.includes(',') === true) {
-    const isAnswered = await sendParts(context, headers, { digest, repository, request, cache });
-    if (isAnswered) return;
-  }
-  const answer = await cache.blob(repository, digest, request);
-  try {
-    await sendBlob(context, headers, answer);
-  } catch (error) {
-    // Before the first byte: the disk failed, and the cache has dropped the blob, or an upstream gave it wrongly. The second
-    // try asks the upstream, or another one.
-    const mayRetry = answer.outcome === 'HIT' || (isOriginFailure(error) && error.another === true);
-    if (!mayRetry || context.response.headersSent || signal.aborted) throw error;
-    await sendBlob(context, headers, await cache.blob(repository, digest, request));
-  }
-}
-
-interface SeveralRanges {
-  readonly digest: Digest;
-  readonly repository: Repository;
-  readonly request: BlobRequest;
-  readonly cache: PullThrough;
-}
-
-function sendBlob(context: RequestContext, headers: Headers, answer: BlobAnswer): Promise<void> {
-  const { part, size, reader } = answer;
-  context.cache = answer.outcome;
-  context.upstream = answer.upstream;
-  if (part === undefined) return replyStream(context, 200, headers, { reader, length: size });
-  const partHeaders = { ...headers, 'content-range': formatContentRange(part, size) };
-  return replyStream(context, 206, partHeaders, { reader, length: part.end - part.start + 1 });
-}
-
-/** Answers several ranges; false where they are to be ignored, or the size is not known: then the whole is the answer. */
-async function sendParts(
-  context: RequestContext,
-  headers: Headers,
-  { digest, repository, request, cache }: SeveralRanges,
-): Promise<boolean> {
-  const size = await cache.blobSize(repository, digest, request);
-  const parts = size === undefined ? undefined : parseRanges(request.range, size);
-  if (size === undefined || parts === undefined) return false;
-  if (parts.length === 0) {
-    // The upstream may not have the blob at all, which is 404.
-    await cache.headBlob(repository, digest, request);
-    throw rangeInvalid(size);
-  }
-  const open = ({ start, end }: RangePart) =>
-    cache.blob(repository, digest, { ...request, range: `bytes=${start}-${end}` });
-  const [only] = parts;
-  if (only !== undefined && parts.length === 1) {
-    await sendBlob(context, headers, await open(only));
+    if (location === undefined) return false;
+    context.cache = 'PASS';
+    context.upstream = location.upstream;
+    replyEmpty(context, 307, {
+      location: location.url,
+      'docker-content-digest': digest,
+      'cache-control': 'no-store',
+      'content-length': 0,
+    });
     return true;
-  }
-  const { reader, first } = await PartsReader.open({ parts, size, contentType: BLOB_TYPE, open });
-  context.cache = first.outcome;
-  context.upstream = first.upstream;
-  const { contentType, length } = reader;
-  await replyStream(context, 206, { ...headers, 'content-type': contentType }, { reader, length });
-  return true;
-}
-
-/** The `Range` header, unless `If-Range` names another entity than this blob (RFC 9110 §13.1.5). */
-function rangeOf(context: RequestContext, digest: Digest): string | undefined {
-  const { range } = context.request.headers;
-  const condition = context.request.headers['if-range'];
-  return condition === undefined || condition === `"${digest}"` ? range : undefined;
-}
-
-/** True where the client has it already and sent a condition: containerd takes an unrequested 304 for an error. */
-function isUnchanged(context: RequestContext, digest: Digest): boolean {
-  const condition = context.request.headers['if-none-match'];
-  if (condition === undefined) return false;
-  return condition.split(',', 64).some((etag) => etag.trim().replace(/^W\//, '') === `"${digest}"`);
+  };
+  return sendBlob(context, digest, {
+    head: () => cache.headBlob(repository, digest, request),
+    size: () => cache.blobSize(repository, digest, request),
+    open: (range) => cache.blob(repository, digest, { ...request, range }),
+    // The disk failed, and the cache has dropped the blob, or an upstream gave it wrongly. The second try asks the upstream, or
+    // another one.
+    mayRetry: ({ outcome }: BlobAnswer, error) =>
+      outcome === 'HIT' || (isOriginFailure(error) && error.another === true),
+    ...(isRedirected ? { redirect } : {}),
+  });
 }

@@ -12,10 +12,10 @@ import { type Catalogue, qualifyRepository, resolveName } from '../routing/index
 import {
   audienceOf,
   BASIC,
-  bodyOf,
   type Door,
   type OwnNames,
   type RequestContext,
+  readBody,
   replyBytes,
 } from '../server/index.ts';
 
@@ -99,21 +99,8 @@ async function identify(context: RequestContext, guard: Guard, form: URLSearchPa
 }
 
 async function readForm(context: RequestContext): Promise<URLSearchParams> {
-  const source = bodyOf(context)?.source;
-  const pieces: Buffer[] = [];
-  let size = 0;
-  for (let piece = await source?.read(); piece !== undefined; piece = await source?.read()) {
-    size += piece.length;
-    if (size > MAX_FORM) {
-      source?.cancel();
-      throw new OciError('SIZE_INVALID', `a form for a token has at most ${MAX_FORM} bytes`, {
-        status: 413,
-        headers: { connection: 'close' },
-      });
-    }
-    pieces.push(Buffer.from(piece));
-  }
-  return new URLSearchParams(Buffer.concat(pieces).toString('utf8'));
+  const body = await readBody(context, { limit: MAX_FORM, what: 'a form for a token' });
+  return new URLSearchParams(body.toString('utf8'));
 }
 
 function scopesIn(parameters: URLSearchParams): readonly string[] {

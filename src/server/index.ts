@@ -24,6 +24,7 @@ export {
   PartsReader,
   RequestContext,
   type RequestHandler,
+  readBody,
   replyBytes,
   replyEmpty,
   replyError,

@@ -1,32 +1,65 @@
 /**
  * The storage of the cache: blob files under their digest, the metadata database, users and tokens, and one owning process per directory.
  *
- * It never hashes, never sends a request to an upstream, and never decides what is kept.
+ * It hashes only what it copies from one store to another, never sends a request to an upstream, and never decides what is kept.
  */
 
 export type { AccessNames, AccessStore, AccessStoreError, TokenRecord, UserRecord } from './access/index.ts';
 export {
+  type BlobSource,
   type BlobStore,
   type DirectFile,
   freeSpace,
   type Ingestion,
+  isIngestionName,
+  type LinkableBlobStore,
+  type LinkOutcome,
+  MAX_NOTE_BYTES,
+  type NamedIngestion,
   openFilesystemBlobStore,
+  openHostedBlobStore,
   openSpoolBlobStore,
+  type ReopenedIngestion,
+  type ResumableBlobStore,
+  type ResumableIngestion,
   removeSpool,
+  requireNamed,
   type StoredBlob,
   type UnknownFiles,
 } from './blobs/index.ts';
 export { deliveryFile } from './delivery-file.ts';
 export {
   claimDirectory,
+  createDurableDirectories,
   DirectoryError,
   DirectoryInUseError,
+  flushDirectory,
   fullDisk,
+  hasCode,
   lockDirectory,
   noteCleanStop,
   refuseForeign,
   takeCleanStop,
 } from './directory/index.ts';
+export type {
+  ChangeOptions,
+  CollectedRecords,
+  CollectHostedOptions,
+  DeletedManifest,
+  HostedBlob,
+  HostedManifest,
+  HostedMove,
+  HostedStore,
+  HostedStoreError,
+  HostedTag,
+  HostedUsage,
+  MovedTag,
+  NewManifest,
+  OpenHostedStoreOptions,
+  PutManifestOptions,
+  PutManifestOutcome,
+  TagChange,
+} from './hosted/index.ts';
 export {
   type BlobRecord,
   type HoldEntry,
@@ -65,3 +98,6 @@ export const loadAccessStore = (): Promise<typeof import('./access/index.ts')> =
 
 /** What keeps the queue of webhooks; the start of a server without `webhooks:` does not load it. */
 export const loadDeliveryStore = (): Promise<typeof import('./webhooks/index.ts')> => import('./webhooks/index.ts');
+
+/** What stores the records of hosted repositories; the start of a server that hosts none does not load it. */
+export const loadHostedStore = (): Promise<typeof import('./hosted/index.ts')> => import('./hosted/index.ts');

@@ -329,7 +329,7 @@ export interface UpstreamHealthChange {
   readonly registry: string;
   readonly upstream: string;
   /** `pull`: GET of manifests. `check`: HEAD of manifests. `list`: tags, catalogue and referrers. */
-  readonly scope: 'all' | 'pull' | 'check' | 'list' | 'blob';
+  readonly scope: 'all' | 'pull' | 'check' | 'list' | 'blob' | 'push';
   /** `open`: no request for `retryAfterMs`. `half-open`: one request is a trial. `closed`: healthy. */
   readonly state: 'closed' | 'open' | 'half-open';
   /** The last failure; names no repository. */

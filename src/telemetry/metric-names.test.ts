@@ -19,6 +19,7 @@ const EVERYTHING: MetricsOptions = {
   tunnels: () => 1,
   cache: () => Promise.resolve({ blobs: 1, bytes: 1 }),
   cacheLimit: () => 1,
+  hosted: async () => ({ repositories: 1, bytes: 1, uploads: 1, uploadBytes: 1 }),
   disk: () => Promise.resolve({ free: 1, total: 1 }),
   ready: () => true,
   paused: () => false,

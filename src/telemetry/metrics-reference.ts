@@ -10,6 +10,7 @@ export async function metricsTable(): Promise<string> {
     tunnels: () => 0,
     cache: () => Promise.resolve({ blobs: 0, bytes: 0 }),
     cacheLimit: () => undefined,
+    hosted: async () => undefined,
     disk: () => Promise.resolve({ free: 0, total: 0 }),
     ready: () => true,
     paused: () => false,

@@ -1,6 +1,7 @@
 import type { Registry } from 'prom-client';
 import { Counter, Gauge, Histogram } from './counters.ts';
 import type { CacheOutcome, RequestFinished, Telemetry } from './events.ts';
+import { type HostedReading, hostedGauges } from './hosted-gauges.ts';
 import { openRegistry } from './prom-registry.ts';
 
 export interface MetricsOptions {
@@ -18,6 +19,8 @@ export interface MetricsOptions {
   readonly cache?: () => Promise<{ readonly blobs: number; readonly bytes: number }>;
   /** `cache.max_size` in bytes; undefined: no limit. */
   readonly cacheLimit?: () => number | undefined;
+  /** What was pushed to this server; undefined where nothing is hosted. */
+  readonly hosted?: () => Promise<HostedReading | undefined>;
   /** The file system of the cache directory, in bytes; `free` is the part that this user may write. */
   readonly disk?: () => Promise<{ readonly free: number; readonly total: number }>;
   /** Whether `/readyz` reports ready. */
@@ -107,6 +110,7 @@ export function createCounters({
   tunnels,
   cache,
   cacheLimit,
+  hosted,
   disk,
   ready,
   paused,
@@ -404,6 +408,7 @@ export function createCounters({
         },
       }),
     }),
+    ...(hosted && hostedGauges(hosted)),
     ...(disk && {
       diskFree: new Gauge({
         name: 'entrepot_cache_disk_free_bytes',

@@ -1,6 +1,6 @@
 import { Recent } from '../lib/index.ts';
 import type { AddressPolicy, HttpHead, HttpReply, HttpStream } from '../net/index.ts';
-import type { CredentialSource, UpstreamSpec } from '../oci/index.ts';
+import type { CredentialSource, UploadPlace, UpstreamSpec } from '../oci/index.ts';
 import { type Authorization, Authorizer, CredentialPool } from './auth/index.ts';
 import { blockOf } from './blocked.ts';
 import { ANY, type ExchangeOptions, UpstreamConnection } from './connection.ts';
@@ -25,8 +25,9 @@ import {
   judgeError,
 } from './health/index.ts';
 import { parseRateLimit, type Quota } from './rate-limit.ts';
-import { mayAuthorize, RequestChain, readRest, urlOf } from './request-chain.ts';
-import type { UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
+import { type AnyRequest, mayAuthorize, RequestChain, readRest, urlOf } from './request-chain.ts';
+import { placeOf } from './upload-place.ts';
+import type { PushRequest, UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
 import { watchBody } from './watch-body.ts';
 
 /** How long an upstream that gave a wrong blob is asked for it after the others. */
@@ -112,6 +113,36 @@ export class Upstream {
     return { ...answer, reply: { ...reply, body } };
   }
 
+  /**
+   * Sends a request that changes something, with the first credential: an upload belongs to the account that began it. Reads
+   * 64 KiB of the answer's body.
+   *
+   * The exchange itself has no time as a whole: a body takes as long as its sender needs. Rejects with the error of the body's
+   * sender where that is the reason.
+   */
+  async push(request: PushRequest): Promise<UpstreamResponse<HttpReply>> {
+    const { body } = request;
+    const permit = this.#health.admit(request.kind);
+    const send: Send<HttpReply> = async (client, httpRequest) => {
+      try {
+        const stream = await client.open(httpRequest);
+        return { ...stream, body: await readRest(stream) };
+      } catch (error) {
+        throw body?.faultOf(error) ?? error;
+      }
+    };
+    const answer = await this.#judged(permit, () => this.#run(request, { authorizer: this.#pool.first, send }));
+    permit.settle(this.#verdict(answer));
+    return answer;
+  }
+
+  /** Where an answer says that an upload goes on. @throws {UpstreamError} `invalid` where no request may be sent there */
+  placeIn(request: PushRequest, answer: UpstreamResponse<HttpReply>): UploadPlace {
+    const found = placeOf(answer, this.#connection);
+    if ('reason' in found) throw this.invalid(request, found.reason);
+    return found;
+  }
+
   /** Its health, and what is left of its rate limits; makes no request. */
   health(): HealthView & { readonly quota?: readonly Quota[] } {
     const quota = this.#pool.quotas();
@@ -138,7 +169,7 @@ export class Upstream {
   }
 
   /** The failure that an answer cannot be right. */
-  invalid(request: UpstreamRequest, why: string): UpstreamError {
+  invalid(request: AnyRequest, why: string): UpstreamError {
     const exchange = describeExchange(request.method, urlOf(request, this.#connection));
     const { name } = this;
     return new UpstreamError(`${name} answered ${exchange} wrongly: ${why}`, { kind: 'invalid', upstream: name });
@@ -199,7 +230,7 @@ export class Upstream {
   }
 
   #run<T extends HttpReply | HttpStream>(
-    request: UpstreamRequest,
+    request: AnyRequest,
     { authorizer, send }: { readonly authorizer: Authorizer; readonly send: Send<T> },
   ): Promise<UpstreamResponse<T>> {
     const countsPulls = request.kind === 'pull' || request.kind === 'check';
@@ -243,4 +274,10 @@ export class Upstream {
 function orRefusal(error: unknown): UpstreamError {
   if (error instanceof UpstreamError && (error.kind === 'denied' || error.kind === 'throttled')) return error;
   throw error;
+}
+
+/** The repository's name at an upstream; empty for the catalogue. */
+export function nameAt({ spec }: Pick<Upstream, 'spec'>, repository: string): string {
+  const { repositoryPrefix: prefix } = spec;
+  return prefix === undefined || repository === '' ? repository : `${prefix}/${repository}`;
 }

@@ -99,6 +99,8 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
   setup: { edit: [], plan: ['edit'] },
   access: { observe: [] },
   server: { exchange: [], limits: ['exchange'], tls: [], listener: ['exchange', 'tls'] },
+  registry: { pushed: [] },
+  hosting: { content: [], uploads: [], collection: [] },
   store: {
     directory: [],
     blobs: ['directory'],

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { digestOf } from '../../src/oci/index.ts';
 import { blobStoreSuite, contentOf, listed, putBlob } from '../suites/blob-store.ts';
-import { MemoryBlobStore } from './memory-blob-store.ts';
+import { resumableStoreSuite } from '../suites/resumable-store.ts';
+import { MemoryBlobStore, MemoryResumableBlobStore } from './memory-blob-store.ts';
 
 blobStoreSuite('memory', () => Promise.resolve(new MemoryBlobStore()));
+blobStoreSuite('resumable memory', () => Promise.resolve(new MemoryResumableBlobStore()));
+resumableStoreSuite('resumable memory', () => Promise.resolve(new MemoryResumableBlobStore()));
 
 describe('MemoryBlobStore', () => {
   test('is full at its capacity, and has room again after an abort or a delete', async () => {

@@ -1,5 +1,17 @@
-import type { Digest } from '../../src/oci/index.ts';
-import type { BlobStore, Ingestion, StoredBlob, UnknownFiles } from '../../src/store/index.ts';
+import { type Digest, digestAlgorithm, digestOf } from '../../src/oci/index.ts';
+import {
+  type BlobSource,
+  type BlobStore,
+  type Ingestion,
+  isIngestionName,
+  type NamedIngestion,
+  type ReopenedIngestion,
+  type ResumableBlobStore,
+  type ResumableIngestion,
+  requireNamed,
+  type StoredBlob,
+  type UnknownFiles,
+} from '../../src/store/index.ts';
 
 export interface MemoryBlobStoreOptions {
   /** Bytes that fit, ingests included; beyond it `write` rejects with the code `ENOSPC`. @default no limit */
@@ -18,7 +30,11 @@ export class MemoryBlobStore implements BlobStore {
   }
 
   begin(): Promise<Ingestion> {
-    const ingestion = new MemoryIngestion({
+    return Promise.resolve(new MemoryIngestion(this.room()));
+  }
+
+  protected room(): Room {
+    return {
       take: (bytes) => {
         if (bytes > this.#left) throw Object.assign(new Error('ENOSPC: no space left, write'), { code: 'ENOSPC' });
         this.#left -= bytes;
@@ -30,8 +46,7 @@ export class MemoryBlobStore implements BlobStore {
         this.#left += this.#blobs.get(digest)?.bytes.length ?? 0;
         return this.#put(digest, bytes);
       },
-    });
-    return Promise.resolve(ingestion);
+    };
   }
 
   async open(digest: Digest): Promise<StoredBlob | undefined> {
@@ -98,29 +113,98 @@ export class MemoryBlobStore implements BlobStore {
   }
 }
 
-interface Room {
-  take(bytes: number): void;
-  giveBack(bytes: number): void;
-  /** Returns the mark. */
-  publish(digest: Digest, bytes: Buffer): string;
+export interface MemoryResumableOptions extends MemoryBlobStoreOptions {
+  /** Milliseconds since 1970, for `modifiedAt`. @default Date.now */
+  readonly now?: () => number;
 }
 
-class MemoryIngestion implements Ingestion {
-  readonly #room: Room;
-  #bytes: Buffer = Buffer.alloc(4096);
-  #length = 0;
-  #state: 'growing' | 'committed' | 'aborted' = 'growing';
-  #closed = false;
-  mark: string | undefined;
+/** A {@link ResumableBlobStore} in memory, for tests. Its named files survive until the store is forgotten. */
+export class MemoryResumableBlobStore extends MemoryBlobStore implements ResumableBlobStore {
+  readonly #named = new Map<string, { readonly note: string; readonly bytes: GrowingBytes; isOpen: boolean }>();
+  readonly #now: () => number;
 
-  constructor(room: Room) {
-    this.#room = room;
+  constructor({ now = Date.now, ...options }: MemoryResumableOptions = {}) {
+    super(options);
+    this.#now = now;
   }
 
-  async write(chunk: Buffer, position: number): Promise<void> {
-    if (this.#closed) throw new Error('Cannot write a file that has been closed');
+  async beginNamed(name: string, note: string): Promise<ResumableIngestion> {
+    requireNamed(name, note);
+    if (this.#named.has(name)) throw new Error(`Cannot begin ${name} as it is there already`);
+    this.#named.set(name, { note, bytes: new GrowingBytes(this.#now), isOpen: false });
+    return this.#open(name);
+  }
+
+  async reopen(name: string): Promise<ReopenedIngestion | undefined> {
+    const named = isIngestionName(name) ? this.#named.get(name) : undefined;
+    if (named === undefined) return undefined;
+    if (named.isOpen) throw new Error(`Cannot open ${name} as it is open already`);
+    return { file: this.#open(name), size: named.bytes.length, note: named.note };
+  }
+
+  async listNamed(): Promise<readonly NamedIngestion[]> {
+    return [...this.#named].map(([name, { note, bytes }]) => {
+      return { name, size: bytes.length, note, modifiedAt: bytes.modifiedAt };
+    });
+  }
+
+  async takeFrom(source: BlobSource, digest: Digest): Promise<number | undefined> {
+    const blob = await source.open(digest);
+    if (blob === undefined) return undefined;
+    try {
+      if ((await this.stat(digest)) === blob.size) return blob.size;
+      const bytes = Buffer.alloc(blob.size);
+      for (let position = 0; position < blob.size; ) {
+        const count = await blob.read(bytes.subarray(position), position);
+        if (count === 0) return undefined;
+        position += count;
+      }
+      if (digestOf(bytes, digestAlgorithm(digest)) !== digest) return undefined;
+      const ingestion = await this.begin();
+      try {
+        await ingestion.write(bytes, 0);
+        await ingestion.commit(digest);
+      } finally {
+        await ingestion.close();
+      }
+      return blob.size;
+    } finally {
+      await blob.close();
+    }
+  }
+
+  #open(name: string): ResumableIngestion {
+    const named = this.#named.get(name);
+    if (named === undefined) throw new Error(`${name} is gone`);
+    named.isOpen = true;
+    return new MemoryIngestion(this.room(), {
+      bytes: named.bytes,
+      onGone: () => this.#named.delete(name),
+      onClose: () => {
+        named.isOpen = false;
+      },
+    });
+  }
+}
+
+/** What a growing file holds. */
+class GrowingBytes {
+  readonly #now: () => number;
+  #bytes: Buffer = Buffer.alloc(4096);
+  #length = 0;
+  modifiedAt: number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+    this.modifiedAt = now();
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  write(chunk: Buffer, position: number): void {
     const end = position + chunk.length;
-    if (end > this.#length && this.#state === 'growing') this.#room.take(end - this.#length);
     if (end > this.#bytes.length) {
       const larger = Buffer.alloc(Math.max(end, this.#bytes.length * 2));
       this.#bytes.copy(larger, 0, 0, this.#length);
@@ -128,27 +212,90 @@ class MemoryIngestion implements Ingestion {
     }
     chunk.copy(this.#bytes, position);
     this.#length = Math.max(this.#length, end);
+    this.modifiedAt = this.#now();
+  }
+
+  read(target: Buffer, position: number): number {
+    return this.#bytes.copy(target, 0, Math.min(position, this.#length), this.#length);
+  }
+
+  truncate(size: number): void {
+    if (size > this.#length) throw new RangeError(`Cannot cut a file of ${this.#length} bytes to ${size}`);
+    this.#bytes.fill(0, size);
+    this.#length = size;
+    this.modifiedAt = this.#now();
+  }
+
+  whole(): Buffer {
+    return Buffer.from(this.#bytes.subarray(0, this.#length));
+  }
+}
+
+interface Room {
+  take(bytes: number): void;
+  giveBack(bytes: number): void;
+  /** Returns the mark. */
+  publish(digest: Digest, bytes: Buffer): string;
+}
+
+/** Of a named file: its bytes, and what is told when it is committed or aborted, and when it is closed. */
+interface OfNamed {
+  readonly bytes: GrowingBytes;
+  readonly onGone: () => void;
+  readonly onClose: () => void;
+}
+
+class MemoryIngestion implements ResumableIngestion {
+  readonly #room: Room;
+  readonly #bytes: GrowingBytes;
+  readonly #named: OfNamed | undefined;
+  #state: 'growing' | 'committed' | 'aborted' = 'growing';
+  #closed = false;
+  mark: string | undefined;
+
+  constructor(room: Room, named?: OfNamed) {
+    this.#room = room;
+    this.#named = named;
+    this.#bytes = named?.bytes ?? new GrowingBytes(() => 0);
+  }
+
+  async write(chunk: Buffer, position: number): Promise<void> {
+    if (this.#closed) throw new Error('Cannot write a file that has been closed');
+    const more = position + chunk.length - this.#bytes.length;
+    if (more > 0 && this.#state === 'growing') this.#room.take(more);
+    this.#bytes.write(chunk, position);
   }
 
   async read(target: Buffer, position: number): Promise<number> {
     if (this.#closed) throw new Error('Cannot read a file that has been closed');
-    return this.#bytes.copy(target, 0, Math.min(position, this.#length), this.#length);
+    return this.#bytes.read(target, position);
+  }
+
+  async truncate(size: number): Promise<void> {
+    if (this.#closed) throw new Error('Cannot cut a file that has been closed');
+    if (this.#state !== 'growing') throw new Error(`Cannot cut a file that was ${this.#state}`);
+    const before = this.#bytes.length;
+    this.#bytes.truncate(size);
+    this.#room.giveBack(before - size);
   }
 
   async commit(digest: Digest): Promise<void> {
     if (this.#state !== 'growing') throw new Error(`Cannot commit ${digest} as its file was ${this.#state}`);
     this.#state = 'committed';
-    this.mark = this.#room.publish(digest, Buffer.from(this.#bytes.subarray(0, this.#length)));
+    this.mark = this.#room.publish(digest, this.#bytes.whole());
+    this.#named?.onGone();
   }
 
   async abort(): Promise<void> {
     if (this.#state !== 'growing') return;
     this.#state = 'aborted';
-    this.#room.giveBack(this.#length);
+    this.#room.giveBack(this.#bytes.length);
+    this.#named?.onGone();
   }
 
   async close(): Promise<void> {
-    await this.abort();
+    if (this.#named === undefined) await this.abort();
     this.#closed = true;
+    this.#named?.onClose();
   }
 }

@@ -13,12 +13,16 @@ export { checkTargetsOf } from './check.ts';
 export { ClientPool } from './client-pool.ts';
 export { SettingsError } from './error.ts';
 export { authorityOf, authorityPlaceOf, forwardHelpOf, forwardOf } from './forward.ts';
+export { isHostedHere } from './hosted-here.ts';
 export {
   loadAcme,
   loadDeliveryStore,
   loadGuard,
+  loadHostedStore,
+  loadHosting,
   loadLateParts,
   loadNet,
+  loadPushedRows,
   loadTokenDoor,
   loadUpstream,
   loadWeb,

@@ -1,13 +1,14 @@
 import { loadGuard } from '../../access/index.ts';
 import { type Config, loadYaml } from '../../config/index.ts';
-import { loadTokenDoor } from '../../registry/index.ts';
-import { loadAccessStore, loadDeliveryStore } from '../../store/index.ts';
+import { loadHosting } from '../../hosting/index.ts';
+import { loadPushedRows, loadTokenDoor } from '../../registry/index.ts';
+import { loadAccessStore, loadDeliveryStore, loadHostedStore } from '../../store/index.ts';
 import { loadPromClient } from '../../telemetry/index.ts';
 
 // Rooms that a start does not need are imported on first use. Each has one import, here: Node resolves an import of another
 // file on the disk again, even of a loaded module, and an upgrade may have replaced the files by then.
 
-export { loadAccessStore, loadDeliveryStore, loadGuard, loadTokenDoor };
+export { loadAccessStore, loadDeliveryStore, loadGuard, loadHostedStore, loadHosting, loadPushedRows, loadTokenDoor };
 
 export const loadNet = (): Promise<typeof import('../../net/index.ts')> => import('../../net/index.ts');
 export const loadUpstream = (): Promise<typeof import('../../upstream/index.ts')> => import('../../upstream/index.ts');

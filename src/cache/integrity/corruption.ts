@@ -1,7 +1,8 @@
 import type { Digest } from '../../oci/index.ts';
-import type { BlobStore, MetadataStore } from '../../store/index.ts';
+import type { BlobStore } from '../../store/index.ts';
 import type { Events, Telemetry } from '../../telemetry/index.ts';
 import { attempt } from '../attempt.ts';
+import type { BlobRows } from './blob-rows.ts';
 
 /** What is wrong with a stored blob; see the event `blob.rotten`. */
 export interface Corruption {
@@ -12,7 +13,7 @@ export interface Corruption {
 
 interface QuarantineOptions extends Corruption {
   readonly store: BlobStore;
-  readonly metadata: MetadataStore;
+  readonly metadata: BlobRows;
   readonly telemetry: Telemetry;
 }
 

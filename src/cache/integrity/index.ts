@@ -4,6 +4,7 @@
  * It never serves a byte and never asks an upstream: corrupt content is quarantined, and the next request fetches it again.
  */
 
+export type { BlobRows } from './blob-rows.ts';
 export type { Corruption } from './corruption.ts';
 export { type Inspection, RottenBlobError, shortened, unreadable } from './inspection.ts';
 export { isReconciliationDue, reconcile } from './reconcile.ts';

@@ -1,9 +1,10 @@
 import type { Digest } from '../../oci/index.ts';
-import { type BlobStore, isFullDisk, type MetadataStore } from '../../store/index.ts';
+import { type BlobStore, isFullDisk } from '../../store/index.ts';
+import type { BlobRows } from './blob-rows.ts';
 
 interface Holdings {
   readonly store: BlobStore;
-  readonly metadata: MetadataStore;
+  readonly metadata: BlobRows;
 }
 
 /**

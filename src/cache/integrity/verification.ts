@@ -1,9 +1,10 @@
 import { abortable, ConcurrencyLimit, keyOf, Lru } from '../../lib/index.ts';
 import type { Digest } from '../../oci/index.ts';
-import type { BlobRecord, BlobStore, Ingestion, MetadataStore, StoredBlob } from '../../store/index.ts';
+import type { BlobRecord, BlobStore, Ingestion, StoredBlob } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import { attempt } from '../attempt.ts';
 import { isCurrent } from '../time-span.ts';
+import type { BlobRows } from './blob-rows.ts';
 import { type Corruption, isDiskError, quarantine } from './corruption.ts';
 import { Inspection, inspect, shareHandle, unreadable } from './inspection.ts';
 import { adoptBlob } from './removal.ts';
@@ -22,7 +23,8 @@ import { adoptBlob } from './removal.ts';
 
 interface VerificationOptions {
   readonly store: BlobStore;
-  readonly metadata: MetadataStore;
+  /** The rows of the stored blobs. */
+  readonly metadata: BlobRows;
   readonly telemetry: Telemetry;
   /**
    * Milliseconds after which content is hashed again, at the next read; 0: only at the first read since the start. Called

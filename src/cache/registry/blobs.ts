@@ -1,4 +1,4 @@
-import { abortable, type BlobReader, type ByteSpan, WHOLE } from '../../lib/index.ts';
+import { abortable, type ByteSpan, WHOLE } from '../../lib/index.ts';
 import {
   type Digest,
   isManifestType,
@@ -16,15 +16,8 @@ import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
 import type { Capacity } from '../capacity.ts';
 import type { CheckedBlob, Verification } from '../integrity/index.ts';
 import type { ReadTimes, RepositoryBlobs } from '../metadata/index.ts';
-import {
-  describeIngest,
-  Ingest,
-  OriginReader,
-  planRange,
-  publishIngest,
-  RunningTransfers,
-  StoredReader,
-} from '../transfer/index.ts';
+import { describeIngest, Ingest, OriginReader, planRange, publishIngest, RunningTransfers } from '../transfer/index.ts';
+import { answerStored, type BlobAnswer, type BlobHead } from './blob-answer.ts';
 
 /** What may change while the server runs; asked for at each use. */
 interface BlobPolicy {
@@ -53,22 +46,6 @@ export interface BlobRequest {
   /** False: delivered, not kept. @default true */
   readonly keep?: boolean;
   readonly signal?: AbortSignal | undefined;
-}
-
-/** What is known about a blob before its first byte. */
-export interface BlobHead {
-  /** Bytes of the whole blob; undefined where they are not known yet. */
-  readonly size: number | undefined;
-  readonly outcome: CacheOutcome;
-  /** The upstream that answered, where one was asked. */
-  readonly upstream: string | undefined;
-}
-
-export interface BlobAnswer extends BlobHead {
-  /** The answer is 206 with this span; undefined: 200 with the whole. */
-  readonly part: { readonly start: number; readonly end: number } | undefined;
-  /** The caller closes it. */
-  readonly reader: BlobReader;
 }
 
 /** Times a request looks again because another's transfer began or ended during the read. */
@@ -187,26 +164,10 @@ export class Blobs {
     return member;
   }
 
-  #fromStore({ blob, inspection }: CheckedBlob, digest: Digest, request: BlobRequest): BlobAnswer {
+  #fromStore(checked: CheckedBlob, digest: Digest, request: BlobRequest): BlobAnswer {
     const { readTimes, verification } = this.#options;
     readTimes.note(digest);
-    let part: BlobAnswer['part'];
-    try {
-      part = partOf(request.range, blob.size);
-    } catch (error) {
-      blob.close().catch(() => {});
-      throw error;
-    }
-    return {
-      size: blob.size,
-      outcome: 'HIT',
-      upstream: undefined,
-      part,
-      reader: new StoredReader(blob, part ?? WHOLE, {
-        inspection,
-        onCorruption: (corruption) => verification.quarantine(digest, corruption, blob.mark),
-      }),
-    };
+    return answerStored(checked, { digest, range: request.range, verification });
   }
 
   async #fromOrigin(
@@ -376,10 +337,4 @@ function behind(digest: Digest, hops: number): string {
 
 function isSame(a: Repository, b: Repository): boolean {
   return a.registry === b.registry && a.repository === b.repository;
-}
-
-function partOf(header: string | undefined, size: number): BlobAnswer['part'] {
-  const range = parseRange(header, size);
-  if (range.kind === 'unsatisfiable') throw rangeInvalid(size);
-  return range.kind === 'whole' ? undefined : { start: range.start, end: range.end ?? size - 1 };
 }

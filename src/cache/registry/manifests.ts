@@ -2,13 +2,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { abortable, inTurns, keyOf, Lru, mapInPieces, PIECE, type Pieces, SingleFlight } from '../../lib/index.ts';
 import {
   type Digest,
-  digestAlgorithm,
-  digestOf,
   formatReference,
   isIndexType,
   isMediaType,
   isOriginFailure,
-  MAX_MANIFEST_BYTES,
   OciError,
   type OriginManifest,
   type OriginManifestHead,
@@ -20,10 +17,11 @@ import {
 import type { BlobStore, MemberRecord } from '../../store/index.ts';
 import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
 import type { Capacity } from '../capacity.ts';
-import { unreadable, type Verification } from '../integrity/index.ts';
-import { type ReadTimes, type RepositoryBlobs, readWhole } from '../metadata/index.ts';
+import type { Verification } from '../integrity/index.ts';
+import type { ReadTimes, RepositoryBlobs } from '../metadata/index.ts';
 import type { NegativeCache } from '../revalidation/index.ts';
 import type { PlatformFilter } from './platforms.ts';
+import { readStoredManifest } from './stored-manifest.ts';
 
 /** What may change while the server runs; asked for at each use. */
 interface ManifestPolicy {
@@ -151,26 +149,11 @@ export class Manifests {
       await this.#storeRemembered(digest, remembered);
       return remembered.bytes;
     }
-    const stored = await verification.open(digest);
-    if (stored === undefined) return undefined;
-    const { blob } = stored;
-    try {
-      // A layer that a client asks for as a manifest; as a blob there is nothing wrong with it.
-      if (blob.size > MAX_MANIFEST_BYTES) return undefined;
-      readTimes.note(digest);
-      const bytes = await readWhole(blob);
-      // Hashed at each read from the disk, as the bytes stay in memory and are served from there.
-      if (bytes !== undefined && digestOf(bytes, digestAlgorithm(digest)) === digest) {
-        this.#memory.set(digest, { bytes, isStored: true });
-        return bytes;
-      }
-      await verification.quarantine(digest, { reason: 'content', detail: 'its bytes have another digest' }, blob.mark);
-    } catch (error) {
-      await verification.quarantine(digest, unreadable(error), blob.mark);
-    } finally {
-      blob.close().catch(() => {});
-    }
-    return undefined;
+    const bytes = await readStoredManifest(digest, verification);
+    if (bytes === undefined) return undefined;
+    readTimes.note(digest);
+    this.#memory.set(digest, { bytes, isStored: true });
+    return bytes;
   }
 
   /**
@@ -189,6 +172,12 @@ export class Manifests {
       await this.#keep(repository, manifest, isTagged);
       return manifest;
     });
+  }
+
+  /** Keeps a manifest that a client has pushed to the upstream through this server, and forgets that it was missing. */
+  async pushed(repository: Repository, manifest: OriginManifest, isTagged: boolean): Promise<void> {
+    await this.#keep(repository, manifest, isTagged);
+    this.#options.negativeCache.forget(keyOf(repository.registry, repository.repository, manifest.digest));
   }
 
   /** Records for a repository what a manifest names that was stored already. */

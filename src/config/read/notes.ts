@@ -7,6 +7,7 @@ import { type ConfigProblem, formatKey } from '../problems.ts';
 import type { Config, UpstreamConfig } from '../schema/index.ts';
 import { configSchema, formatListenAddress, isMarked, markOf, schemasAt } from '../schema/index.ts';
 import { isNull, type Path, scalarsOf, sourceAt, type Tree, treeAt } from '../tree.ts';
+import { noteHosting } from './hosted.ts';
 import { noteRepeated } from './repeated.ts';
 import { isVariable, oddityOf } from './secrets.ts';
 import { noteWebhooks } from './webhooks/index.ts';
@@ -33,6 +34,7 @@ export function findNotes(config: Config, settings: Tree | undefined): readonly 
     noteOnlyPublic(config, listeners, note);
     noteAnyone(config, listeners, note);
   }
+  noteHosting(config, note);
   noteUnproved(config, note);
   noteForwardProxy(config, listeners, note);
   noteAccess(config, listeners, note);

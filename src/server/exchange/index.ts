@@ -21,6 +21,7 @@ export { faultOfHost, isHostHeader } from './host-header.ts';
 export { bodyOf } from './incoming-body.ts';
 export { createServer, request, STATUS_CODES } from './node-http.ts';
 export { PartsReader } from './parts-reader.ts';
+export { readBody } from './read-body.ts';
 export { replyRefusal, TextRefusal } from './refusal.ts';
 export { type Headers, replyBytes, replyEmpty, replyError, replyStream, replyThrough } from './reply.ts';
 export type { RequestHandler } from './request-handler.ts';

@@ -1,4 +1,5 @@
 import type { Digest } from '../../oci/index.ts';
+import { NAMED_NAME } from './layout.ts';
 
 /**
  * Verified blobs under their digests. The life of a blob: begin → write → commit | abort. A blob is visible to `open` only
@@ -86,4 +87,100 @@ export interface DirectFile {
   sendTo(socket: number, position: number, count: number): number;
   /** Reads bytes from the page cache; 0 where they are not in it. */
   readNow(target: Buffer, position: number): number;
+}
+
+/** What blobs are taken from. */
+export type BlobSource = Pick<BlobStore, 'open' | 'stat'>;
+
+/**
+ * A blob store whose growing files can survive the process: uploads.
+ *
+ * A named file is one of a session that several requests, and several processes after each other, go on with. What was written
+ * is there for the next process; after a power cut its end may be missing, since only a commit flushes.
+ */
+export interface ResumableBlobStore extends BlobStore {
+  /**
+   * Starts a growing file that a later process can open again. `close` without commit or abort leaves it where it is, unless a
+   * commit failed: then its bytes may be lost, and it is removed.
+   *
+   * @param name 1 to 64 of `a-z`, `0-9` and `-`; of no other named file
+   * @param note the caller's, at most {@link MAX_NOTE_BYTES} in UTF-8. It is on the disk when the promise resolves.
+   * @throws {RangeError} for another name or a longer note
+   */
+  beginNamed(name: string, note: string): Promise<ResumableIngestion>;
+  /**
+   * Opens a named file again; undefined where there is none of that name, whatever the name. It can be open once at a time:
+   * rejects where it is open.
+   */
+  reopen(name: string): Promise<ReopenedIngestion | undefined>;
+  /** Every named file, in no order. */
+  listNamed(): Promise<readonly NamedIngestion[]>;
+  /**
+   * Makes a blob of another store one of this store, and gives its size; undefined where the other store does not have it.
+   *
+   * A hard link where both are directories of one file system, which costs no byte of the disk: then the bytes are as right as
+   * they are there, and the caller verifies them. Else a copy, which is hashed before it is published: a corrupt blob is not
+   * taken, and the answer is undefined. What this store has already, with as many bytes, stays as it is.
+   */
+  takeFrom(source: BlobSource, digest: Digest): Promise<number | undefined>;
+}
+
+/** A store whose blobs can have a second name elsewhere on its file system. */
+export interface LinkableBlobStore extends ResumableBlobStore {
+  /**
+   * Makes a path a name of the file of a blob, by a hard link: it costs no byte, and the bytes stay when the blob is deleted. A file
+   * that has the name is replaced, in one step, where it is another one. The caller flushes the directory.
+   *
+   * @throws the system's error; `EEXIST` where the name is that of no file
+   */
+  linkTo(digest: Digest, path: string): Promise<LinkOutcome>;
+}
+
+/**
+ * `linked`; `present`: it was a name of that file; `absent`: the blob is not stored, or is no file; `impossible`: the file system of the
+ * name does not allow it; `too many`: the file has as many names as its file system allows.
+ */
+export type LinkOutcome = 'linked' | 'present' | 'absent' | 'impossible' | 'too many';
+
+/** Bytes of a note of a named file. */
+export const MAX_NOTE_BYTES = 4096;
+
+/** A named file being written. */
+export interface ResumableIngestion extends Ingestion {
+  /**
+   * Cuts the file to a size in bytes: what was written beyond it was never acknowledged. Not beside a write.
+   *
+   * @throws {RangeError} where the file is smaller
+   */
+  truncate(size: number): Promise<void>;
+}
+
+export interface ReopenedIngestion {
+  readonly file: ResumableIngestion;
+  /** Bytes that are there. */
+  readonly size: number;
+  readonly note: string;
+}
+
+/** A named file, open or not. */
+export interface NamedIngestion {
+  readonly name: string;
+  /** Bytes that are there. */
+  readonly size: number;
+  readonly note: string;
+  /** When it was written to last; milliseconds since 1970. */
+  readonly modifiedAt: number;
+}
+
+/** Whether a text can be the name of a named file. */
+export function isIngestionName(text: string): boolean {
+  return NAMED_NAME.test(text);
+}
+
+/** @throws {RangeError} */
+export function requireNamed(name: string, note: string): void {
+  if (!isIngestionName(name)) throw new RangeError(`A named file cannot be called ${JSON.stringify(name)}`);
+  const bytes = Buffer.byteLength(note);
+  if (bytes > MAX_NOTE_BYTES)
+    throw new RangeError(`The note of a named file has ${bytes} bytes, and may have ${MAX_NOTE_BYTES}`);
 }

@@ -7,10 +7,12 @@ import { describe, type TestContext, test } from 'node:test';
 import { listed } from '../../../test/suites/blob-store.ts';
 import { digestOf } from '../../oci/index.ts';
 import { openFilesystemBlobStore } from './filesystem.ts';
+import { openHostedBlobStore } from './hosted.ts';
 
 const BYTES = Buffer.from('on the disk');
 
 if (process.argv[2] === 'store') await storeOne(process.argv[3] ?? '');
+else if (process.argv[2] === 'push') await pushOne(process.argv[3] ?? '');
 else runTests();
 
 /** Stores one blob; prints the error it failed with, and whether a reader could continue. */
@@ -26,6 +28,19 @@ async function storeOne(directory: string): Promise<void> {
   await ingestion.read(target, 0);
   await ingestion.close();
   process.stdout.write(JSON.stringify({ failure, read: target.toString() }));
+}
+
+/** Pushes one blob by an upload; prints the error that its commit failed with, and the uploads that are left. */
+async function pushOne(directory: string): Promise<void> {
+  const store = await openHostedBlobStore(directory);
+  const file = await store.beginNamed('upload', 'note');
+  await file.write(BYTES, 0);
+  const failure = await file.commit(digestOf(BYTES)).then(
+    () => 'none',
+    (error: NodeJS.ErrnoException) => error.code,
+  );
+  await file.close();
+  process.stdout.write(JSON.stringify({ failure, left: (await store.listNamed()).length }));
 }
 
 // The effect of a power cut shows only in the order of system calls, and a disk error must be injected.
@@ -77,10 +92,53 @@ function runTests(): void {
       assert.deepEqual(await listed(await openFilesystemBlobStore(cache)), []);
     });
   });
+
+  describe('an upload', options, () => {
+    test('flushes its note before its file is there, and its data before the name of the blob', async (t) => {
+      const directory = await temporaryDirectory(t);
+      const traceFile = join(directory, 'trace');
+      const cache = join(directory, 'cache');
+      const trace = ['-y', '-e', 'trace=fdatasync,fsync,/^rename,/^open,/^unlink'];
+      assert.deepEqual(storeUnder(trace, { cache, traceFile }, 'push'), { failure: 'none', left: 0 });
+      const calls = (await readFile(traceFile, 'utf8')).split('\n');
+      const shard = join(cache, 'blobs', 'sha256', digestOf(BYTES).slice(7, 9));
+      const at = (...parts: readonly string[]) => calls.findIndex((call) => parts.every((part) => call.includes(part)));
+      const steps = [
+        at('fsync(', `<${cache}/uploads/upload.note.`),
+        at('rename', `${cache}/uploads/upload.note"`),
+        calls.findLastIndex((call) => call.includes('fsync(') && call.includes(`<${cache}/uploads>`)),
+        at('open', `${cache}/uploads/upload"`),
+        at('fdatasync(', `<${cache}/uploads/upload>`),
+        at('rename', `"${shard}/`),
+        at('fsync(', `<${shard}>`),
+        at('unlink', `${cache}/uploads/upload.note"`),
+      ];
+      assert.ok(!steps.includes(-1), calls.join('\n'));
+      assert.deepEqual(
+        steps.toSorted((a, b) => a - b),
+        steps,
+        calls.join('\n'),
+      );
+    });
+
+    test('is removed where its data could not be flushed', async (t) => {
+      const directory = await temporaryDirectory(t);
+      const traceFile = join(directory, 'trace');
+      const cache = join(directory, 'cache');
+      const trace = ['-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO'];
+      assert.deepEqual(storeUnder(trace, { cache, traceFile }, 'push'), { failure: 'EIO', left: 0 });
+      assert.deepEqual(await readdir(join(cache, 'uploads')), []);
+      assert.deepEqual(await listed(await openHostedBlobStore(cache)), []);
+    });
+  });
 }
 
-function storeUnder(options: readonly string[], paths: { cache: string; traceFile: string }): unknown {
-  const node = [process.execPath, '--disable-warning=ExperimentalWarning', import.meta.filename, 'store', paths.cache];
+function storeUnder(
+  options: readonly string[],
+  paths: { cache: string; traceFile: string },
+  role: 'store' | 'push' = 'store',
+): unknown {
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', import.meta.filename, role, paths.cache];
   const result = spawnSync('strace', ['-f', '--seccomp-bpf', '-o', paths.traceFile, ...options, ...node], {
     encoding: 'utf8',
   });

@@ -1,28 +1,21 @@
 import { close as closeCallback, constants, fstat as fstatCallback, open as openCallback, type Stats } from 'node:fs';
-import { chmod, lstat, opendir, readdir, rename } from 'node:fs/promises';
+import { lstat, opendir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { ConcurrencyLimit, crashPoint, SingleFlight } from '../../lib/index.ts';
 import { type Digest, type DigestAlgorithm, parseDigest } from '../../oci/index.ts';
-import {
-  createDirectory,
-  createDurableDirectories,
-  createDurableDirectory,
-  DirectoryError,
-  flushDirectory,
-  hasCode,
-} from '../directory/index.ts';
+import { createDirectory, createDurableDirectories, DirectoryError, hasCode } from '../directory/index.ts';
 import type { BlobStore, DirectFile, Ingestion, StoredBlob, UnknownFiles } from './blob-store.ts';
 import { createIngestFile, markOf, removeFile, removePartialFiles } from './ingest-file.ts';
 import { type Layout, layoutOf, QUARANTINED_NAME } from './layout.ts';
 import { OpenFile } from './open-file.ts';
-import { findUnknownFiles } from './unknown-files.ts';
+import { BlobPlaces } from './places.ts';
+import { CACHE_TOP, findUnknownFiles, type Place } from './unknown-files.ts';
 
 const open = promisify(openCallback);
 const close = promisify(closeCallback);
 const fstat = promisify(fstatCallback) as (descriptor: number) => Promise<Stats>;
 
-const ALGORITHMS: readonly DigestAlgorithm[] = ['sha256', 'sha512'];
+export const ALGORITHMS: readonly DigestAlgorithm[] = ['sha256', 'sha512'];
 
 /** The first two characters of a digest. */
 const SHARD = /^[0-9a-f]{2}$/;
@@ -31,20 +24,7 @@ const SHARD = /^[0-9a-f]{2}$/;
  * How many corrupt blobs are kept for inspection, and how many bytes of them; the oldest are deleted first. Quarantined blobs
  * do not count towards the size of the cache, so a failing disk would fill itself.
  */
-const QUARANTINE_LIMIT = 16;
-const QUARANTINE_BYTES = 2 * 1024 ** 3;
-
-/**
- * Things of other programs that are moved out of blobs' places. Each is a rename, and takes no more of the disk than before.
- * Beyond this number they stay where they are, and the blob is delivered without being kept.
- */
-const FOREIGN_LIMIT = 256;
-
-/**
- * Concurrent flushes. A flush of a large layer holds one of the four threads of libuv's pool for seconds: the others stay
- * free for readers.
- */
-const FLUSH_LIMIT = 2;
+const QUARANTINE: QuarantineBounds = { files: 16, bytes: 2 * 1024 ** 3 };
 
 /**
  * Opens the blob store in a directory, creating it if missing, and removes the partial files of a killed process. The caller
@@ -74,29 +54,45 @@ export async function openFilesystemBlobStore(
   } catch (error) {
     throw new DirectoryError(directory, error);
   }
-  return new FilesystemBlobStore(directory, { layout, onUnknown });
+  return new FilesystemBlobStore(directory, { layout, places: new BlobPlaces(layout, onUnknown) });
 }
 
-class FilesystemBlobStore implements BlobStore {
+/** What a store in a directory is made of. */
+export interface FilesystemStoreOptions {
+  readonly layout: Layout;
+  readonly places: BlobPlaces;
+  /** @default `QUARANTINE` */
+  readonly quarantine?: QuarantineBounds | undefined;
+  /** What its directory may hold. @default what a cache directory may */
+  readonly known?: Place | undefined;
+}
+
+/** What is kept of corrupt blobs. */
+interface QuarantineBounds {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+export class FilesystemBlobStore implements BlobStore {
   readonly #directory: string;
   readonly #layout: Layout;
-  readonly #onUnknown: (message: string) => void;
-  readonly #flushes = new ConcurrencyLimit(FLUSH_LIMIT);
-  readonly #creatingShards = new SingleFlight<void>();
-  /** Shard directories known to exist; at most 512. */
-  readonly #shards = new Set<string>();
+  readonly #places: BlobPlaces;
+  readonly #quarantine: QuarantineBounds;
+  readonly #known: Place;
 
   constructor(
     directory: string,
-    { layout, onUnknown }: { readonly layout: Layout; readonly onUnknown: (message: string) => void },
+    { layout, places, quarantine = QUARANTINE, known = CACHE_TOP }: FilesystemStoreOptions,
   ) {
     this.#directory = directory;
     this.#layout = layout;
-    this.#onUnknown = onUnknown;
+    this.#places = places;
+    this.#quarantine = quarantine;
+    this.#known = known;
   }
 
   begin(): Promise<Ingestion> {
-    return createIngestFile(this.#layout.newIngest(), (file, path, digest) => this.#publish(file, path, digest));
+    return createIngestFile(this.#layout.newIngest(), (file, path, digest) => this.#places.publish(file, path, digest));
   }
 
   async open(digest: Digest): Promise<StoredBlob | undefined> {
@@ -123,7 +119,7 @@ class FilesystemBlobStore implements BlobStore {
   }
 
   async quarantine(digest: Digest): Promise<void> {
-    await this.#moveAside(digest);
+    await this.#places.moveAside(digest);
     await this.#pruneQuarantine();
   }
 
@@ -154,73 +150,12 @@ class FilesystemBlobStore implements BlobStore {
   }
 
   unknownFiles(): Promise<UnknownFiles> {
-    return findUnknownFiles(this.#directory);
+    return findUnknownFiles(this.#directory, this.#known);
   }
 
-  /*
-   * The order makes it safe against a power cut at any line: the data is on the disk before its name, and the name is on the
-   * disk before the caller learns of it.
-   */
-  async #publish(file: OpenFile, path: string, digest: Digest): Promise<void> {
-    const shard = this.#layout.shard(digest);
-    await chmod(path, 0o400);
-    await this.#flushes.run(() => file.flush());
-    crashPoint('commit.synced');
-    await this.#createShard(shard);
-    crashPoint('commit.sharded');
-    await this.#renameInto(path, digest);
-    crashPoint('commit.renamed');
-    await this.#flushes.run(() => flushDirectory(shard));
-    crashPoint('commit.flushed');
-  }
-
-  async #renameInto(path: string, digest: Digest): Promise<void> {
-    const target = this.#layout.blob(digest);
-    // A rename replaces a link or a named pipe, which may be another program's.
-    if (await isOther(target)) await this.#moveAside(digest);
-    try {
-      await rename(path, target);
-    } catch (error) {
-      if (hasCode(error, 'ENOENT')) {
-        // An operator removed the shard directory while the server ran.
-        this.#shards.delete(this.#layout.shard(digest));
-        await this.#createShard(this.#layout.shard(digest));
-      } else if (hasCode(error, 'EISDIR', 'ENOTEMPTY', 'EEXIST')) {
-        await this.#moveAside(digest);
-      } else {
-        throw error;
-      }
-      await rename(path, target);
-    }
-  }
-
-  async #createShard(shard: string): Promise<void> {
-    if (this.#shards.has(shard)) return;
-    await this.#creatingShards.run(shard, () => createDurableDirectory(shard));
-    this.#shards.add(shard);
-  }
-
-  /** Moves a blob into quarantine. What is no file was not stored by this program, and is moved to `foreign/`. */
-  async #moveAside(digest: Digest): Promise<void> {
-    const path = this.#layout.blob(digest);
-    const isForeign = await isOther(path);
-    const target = isForeign ? await this.#foreignPlace(digest) : this.#layout.newQuarantined(digest);
-    try {
-      await rename(path, target);
-    } catch (error) {
-      if (!hasCode(error, 'ENOENT', 'ENOTDIR')) throw error;
-      return;
-    }
-    if (isForeign) this.#onUnknown(`${path} was no file of the cache. It is now ${target}, and is never deleted.`);
-  }
-
-  async #foreignPlace(digest: Digest): Promise<string> {
-    const { foreign } = this.#layout;
-    await createDurableDirectory(foreign);
-    if ((await readdir(foreign)).length < FOREIGN_LIMIT) return this.#layout.newForeign(digest);
-    throw new Error(
-      `Cannot use ${this.#layout.blob(digest)}: it is no file of the cache, and ${foreign} is full. Move what it holds elsewhere`,
-    );
+  /** Where the file of a digest lies, if it is stored. */
+  pathOf(digest: Digest): string {
+    return this.#layout.blob(digest);
   }
 
   async #pruneQuarantine(): Promise<void> {
@@ -236,7 +171,7 @@ class FilesystemBlobStore implements BlobStore {
     let kept = 0;
     let bytes = 0;
     for (const { name, size } of latest) {
-      if (kept < QUARANTINE_LIMIT && bytes + size <= QUARANTINE_BYTES) {
+      if (kept < this.#quarantine.files && bytes + size <= this.#quarantine.bytes) {
         kept += 1;
         bytes += size;
       } else {
@@ -293,16 +228,6 @@ async function openWithoutFollowing(path: string): Promise<number | undefined> {
   } catch (error) {
     // ELOOP (EMLINK on FreeBSD): a link. ENXIO: a socket. ENOTDIR: a file in place of the shard directory.
     if (hasCode(error, 'ENOENT', 'ELOOP', 'EMLINK', 'ENXIO', 'ENOTDIR')) return undefined;
-    throw error;
-  }
-}
-
-/** True where something lies there that is no file: a directory, a link, a named pipe. */
-async function isOther(path: string): Promise<boolean> {
-  try {
-    return !(await lstat(path)).isFile();
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return false;
     throw error;
   }
 }

@@ -1,9 +1,27 @@
 /**
  * Blob files: ingested, committed, opened, quarantined.
  *
- * It never hashes, and never decides which blob is kept.
+ * It hashes only what it copies from another store, and never decides which blob is kept.
  */
-export type { BlobStore, DirectFile, Ingestion, StoredBlob, UnknownFiles } from './blob-store.ts';
+export type {
+  BlobSource,
+  BlobStore,
+  DirectFile,
+  Ingestion,
+  LinkableBlobStore,
+  LinkOutcome,
+  NamedIngestion,
+  ReopenedIngestion,
+  ResumableBlobStore,
+  ResumableIngestion,
+  StoredBlob,
+  UnknownFiles,
+} from './blob-store.ts';
+export { isIngestionName, MAX_NOTE_BYTES, requireNamed } from './blob-store.ts';
 export { openFilesystemBlobStore } from './filesystem.ts';
 export { freeSpace } from './free-space.ts';
 export { openSpoolBlobStore, removeSpool } from './spool.ts';
+
+/** {@link import('./hosted.ts').openHostedBlobStore}, loaded when it is called: a server that hosts nothing never does. */
+export const openHostedBlobStore: typeof import('./hosted.ts').openHostedBlobStore = async (...args) =>
+  (await import('./hosted.ts')).openHostedBlobStore(...args);

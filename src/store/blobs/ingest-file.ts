@@ -12,7 +12,7 @@ import { OpenFile } from './open-file.ts';
 const open = promisify(openCallback);
 
 /** Moves a finished file to its digest, or deletes it: afterwards `path` does not exist. */
-type Publish = (file: OpenFile, path: string, digest: Digest) => Promise<void>;
+export type Publish = (file: OpenFile, path: string, digest: Digest) => Promise<void>;
 
 /** Creates an empty file that only this user may read. */
 export async function createIngestFile(path: string, publish: Publish): Promise<IngestFile> {
@@ -38,7 +38,7 @@ export async function removePartialFiles(directory: string): Promise<number> {
 }
 
 /** An {@link Ingestion} in a file. Its life: growing → committed | aborted → closed. */
-class IngestFile implements Ingestion {
+export class IngestFile implements Ingestion {
   readonly #file: OpenFile;
   readonly #path: string;
   readonly #publish: Publish;
@@ -77,6 +77,20 @@ class IngestFile implements Ingestion {
     return this.#mark;
   }
 
+  /** True once the file is not where it grew any more, be it committed or aborted. */
+  get isMoved(): boolean {
+    return this.#isMoved;
+  }
+
+  /** See ResumableIngestion.truncate. */
+  async truncate(size: number): Promise<void> {
+    if (this.#commit !== undefined) throw new Error('Cannot cut a file that was committed');
+    if (this.#isMoved) throw new Error('Cannot cut a file that was aborted');
+    const { size: before } = await this.#file.stat();
+    if (size > before) throw new RangeError(`Cannot cut a file of ${before} bytes to ${size}`);
+    await this.#file.truncate(size);
+  }
+
   async abort(): Promise<void> {
     // Waits for a running commit: if it succeeds, there is nothing to remove.
     await this.#commit?.catch(() => undefined);
@@ -91,6 +105,12 @@ class IngestFile implements Ingestion {
     } finally {
       await this.#file.close();
     }
+  }
+
+  /** Closes the descriptor and leaves the file where it grows, for a later process; after a failed commit, it removes it. */
+  async leave(): Promise<void> {
+    if (this.#commit !== undefined) return this.close();
+    await this.#file.close();
   }
 }
 

@@ -5,6 +5,17 @@ import { type Digest, type DigestAlgorithm, digestAlgorithm, digestHex } from '.
 /** The names of growing files. A file of another name in their directory is not this program's. */
 export const INGEST_NAME = /^[0-9a-f]{32}$/;
 
+/** The names of growing files that survive a restart, of their notes, and of notes that were not finished. */
+export const NAMED_NAME = /^[a-z0-9-]{1,64}$/;
+export const NOTE_NAME = /^([a-z0-9-]{1,64})\.note$/;
+export const NOTE_DRAFT_NAME = /^[a-z0-9-]{1,64}\.note\.[0-9a-f]{16}\.new$/;
+
+/**
+ * The names of the directories of hosted repositories' OCI layouts: one below the other for none, so that `a/blobs` never meets the
+ * `blobs/` of `a`. They are made in src/hosting/layout/.
+ */
+export const REPOSITORY_NAME = /^[A-Za-z0-9%._-]{1,255}$/;
+
 /** The names of quarantined files. */
 export const QUARANTINED_NAME = /^sha(?:256-[0-9a-f]{64}|512-[0-9a-f]{128})\.[0-9a-f]{8}$/;
 
@@ -25,12 +36,20 @@ export type Layout = ReturnType<typeof layoutOf>;
  *   └── foreign/                 made when it is needed
  *       └── sha256-3f786850….5e2a91c0    what lay in a blob's place and was no file; never deleted
  *
+ * A store of hosted content has besides:
+ *
+ *   <directory>/
+ *   └── uploads/                 growing files that survive a restart
+ *       ├── 6f1c…                under the name that its caller gave
+ *       └── 6f1c….note           the caller's note; a file without one is not this program's
+ *
  * All on one file system, so that publishing is a rename. Every path of the store is built here, and the only external
  * text in one is a Digest, whose form has been checked: a path cannot lead elsewhere.
  */
 export function layoutOf(directory: string) {
   const blobs = join(directory, 'blobs');
   const ingest = join(directory, 'ingest');
+  const uploads = join(directory, 'uploads');
   const quarantine = join(directory, 'quarantine');
   const foreign = join(directory, 'foreign');
   const algorithm = (name: DigestAlgorithm): string => join(blobs, name);
@@ -40,6 +59,7 @@ export function layoutOf(directory: string) {
   return {
     blobs,
     ingest,
+    uploads,
     quarantine,
     foreign,
     algorithm,

@@ -1,4 +1,4 @@
-import { close, fdatasync, fstat, read, type Stats, write } from 'node:fs';
+import { close, fdatasync, fstat, ftruncate, read, type Stats, write } from 'node:fs';
 import { crashPoint } from '../../lib/index.ts';
 import type { DirectFile } from './blob-store.ts';
 import { kernelCalls } from './kernel.ts';
@@ -73,6 +73,19 @@ export class OpenFile implements DirectFile {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(closedError('flush'));
       fdatasync(this.#descriptor, (error) => {
+        this.#settled();
+        if (error === null) resolve();
+        else reject(error);
+      });
+      this.#pending += 1;
+    });
+  }
+
+  /** Cuts the file to a size in bytes. */
+  truncate(size: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) return reject(closedError('cut'));
+      ftruncate(this.#descriptor, size, (error) => {
         this.#settled();
         if (error === null) resolve();
         else reject(error);

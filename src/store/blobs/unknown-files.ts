@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { parseDigest } from '../../oci/index.ts';
 import { hasCode } from '../directory/index.ts';
 import type { UnknownFiles } from './blob-store.ts';
-import { INGEST_NAME, QUARANTINED_NAME } from './layout.ts';
+import { INGEST_NAME, NAMED_NAME, NOTE_DRAFT_NAME, NOTE_NAME, QUARANTINED_NAME, REPOSITORY_NAME } from './layout.ts';
 
 /** Names that a report lists. */
 const MAX_NAMES = 10;
@@ -22,8 +22,9 @@ const TOP_FILES: readonly RegExp[] = [
 ];
 
 /** What a directory of the cache may hold. */
-interface Place {
-  readonly isOurs: (entry: Dirent) => boolean;
+export interface Place {
+  /** @param names of all that lies beside it */
+  readonly isOurs: (entry: Dirent, names: ReadonlySet<string>) => boolean;
   /** The places below it. @default none */
   readonly below?: (name: string) => Place | undefined;
 }
@@ -45,7 +46,8 @@ const ACME_NAME = /^[a-z0-9.-]+\.(?:pem|failure\.json)(?:\.new)?$/;
 
 const NOTHING = (): boolean => false;
 
-const PLACES: Readonly<Record<string, Place>> = {
+/** The directories of a blob store. */
+const STORE: Readonly<Record<string, Place>> = {
   blobs: {
     isOurs: NOTHING,
     below: (name) =>
@@ -56,12 +58,57 @@ const PLACES: Readonly<Record<string, Place>> = {
   ingest: { isOurs: isFileLike(INGEST_NAME) },
   quarantine: { isOurs: isFileLike(QUARANTINED_NAME) },
   foreign: { isOurs: NOTHING },
+};
+
+/** A named file has a note beside it. */
+const UPLOADS: Place = {
+  isOurs: (entry, names) =>
+    entry.isFile() &&
+    (NOTE_NAME.test(entry.name) ||
+      NOTE_DRAFT_NAME.test(entry.name) ||
+      (NAMED_NAME.test(entry.name) && names.has(`${entry.name}.note`))),
+};
+
+/** The OCI layout of a hosted repository, which src/hosting/layout/ writes. */
+const REPOSITORY: Place = {
+  isOurs: isFileLike(/^(?:oci-layout|index\.json)$/, /^(?:oci-layout|index\.json)\.[0-9a-f]{16}\.new$/),
+  below: (name) =>
+    name === 'blobs'
+      ? {
+          isOurs: NOTHING,
+          below: (algorithm) =>
+            algorithm === 'sha256' || algorithm === 'sha512'
+              ? { isOurs: (entry) => entry.isFile() && parseDigest(`${algorithm}:${entry.name}`) !== undefined }
+              : undefined,
+        }
+      : undefined,
+};
+
+const HOSTED_PLACES: Readonly<Record<string, Place>> = {
+  ...STORE,
+  uploads: UPLOADS,
+  repositories: { isOurs: NOTHING, below: (name) => (REPOSITORY_NAME.test(name) ? REPOSITORY : undefined) },
+};
+
+/** What the directory of hosted content may hold. */
+export const HOSTED_TOP: Place = {
+  isOurs: isFileLike(
+    /^hosted(?:\.backup)?\.db(?:\.new)?(?:-wal|-shm|-journal)?$/,
+    /^hosted\.db\.corrupt-\d{8}T\d{9}Z(?:-wal)?$/,
+  ),
+  below: (name) => (Object.hasOwn(HOSTED_PLACES, name) ? HOSTED_PLACES[name] : undefined),
+};
+
+const PLACES: Readonly<Record<string, Place>> = {
+  ...STORE,
+  hosted: HOSTED_TOP,
   ca: { isOurs: isFileLike(/^ca\.(?:crt|key)$/) },
   // A folder for each ACME server.
   acme: { isOurs: NOTHING, below: () => ({ isOurs: isFileLike(/^account\.key(?:\.new)?$/, ACME_NAME) }) },
 };
 
-const TOP: Place = {
+/** What a cache directory may hold. */
+export const CACHE_TOP: Place = {
   // A volume's own directory, which every ext4 file system has at its root. A socket is no file.
   isOurs: (entry) => entry.name === 'lost+found' || TOP_FILES.some((pattern) => pattern.test(entry.name)),
   below: (name) => (Object.hasOwn(PLACES, name) ? PLACES[name] : undefined),
@@ -71,10 +118,10 @@ const TOP: Place = {
  * Finds what lies in a cache directory and is none of the cache's files, by the names alone. An unknown directory counts once.
  * The cost grows with the number of blobs; a directory is read at a time.
  */
-export async function findUnknownFiles(directory: string): Promise<UnknownFiles> {
+export async function findUnknownFiles(directory: string, known: Place = CACHE_TOP): Promise<UnknownFiles> {
   let count = 0;
   const names: string[] = [];
-  for await (const name of unknownIn(directory, TOP, '')) {
+  for await (const name of unknownIn(directory, known, '')) {
     count += 1;
     if (names.length < MAX_NAMES) names.push(name);
   }
@@ -82,11 +129,13 @@ export async function findUnknownFiles(directory: string): Promise<UnknownFiles>
 }
 
 async function* unknownIn(directory: string, place: Place, path: string): AsyncGenerator<string, void> {
-  for (const entry of await entriesOf(join(directory, path))) {
+  const entries = await entriesOf(join(directory, path));
+  const names = new Set(entries.map((entry) => entry.name));
+  for (const entry of entries) {
     const name = join(path, entry.name);
     const below = entry.isDirectory() ? place.below?.(entry.name) : undefined;
     if (below !== undefined) yield* unknownIn(directory, below, name);
-    else if (!place.isOurs(entry)) yield name;
+    else if (!place.isOurs(entry, names)) yield name;
   }
 }
 

@@ -23,6 +23,13 @@ const FOREIGN: Readonly<Record<string, Files>> = {
   'a marker that is a directory': { [`${MARKER}/`]: '' },
   'a marker that was not finished, and files': { [MARKER]: '', photo: 'photo' },
   'a marker of another program': { [MARKER]: '{"cache":true}' },
+  'what was pushed to a cache, which is a part of it': {
+    'blobs/sha256/': '',
+    'ingest/': '',
+    'quarantine/': '',
+    'uploads/': '',
+    'hosted.db': 'records',
+  },
   'a marker without a sense': { [MARKER]: 'hello' },
 };
 
@@ -38,6 +45,7 @@ const CACHES: Readonly<Record<string, Files>> = {
   'a marked one with files of others': { [MARKER]: '{"format":1,"more":true}\n', photo: 'photo' },
   'an older one whose database is lost': { lock: '', 'blobs/sha256/': '', 'owner.json': '{}' },
   'an older one whose lock is lost': { 'blobs/sha256/': '', 'ingest/': '', 'quarantine/': '' },
+  'one of which what was pushed is left': { 'hosted/blobs/sha256/': '', 'hosted/uploads/': '' },
   'an older one whose database is damaged': { lock: '', 'blobs/sha256/': '', 'names.db': 'damaged' },
 };
 

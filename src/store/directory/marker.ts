@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { lstat, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { createDirectory, flushDirectory } from './directories.ts';
@@ -83,6 +83,10 @@ async function stateOf(directory: string): Promise<State> {
   if (marker === 'marked') return 'marked';
   const others = names.filter((name) => name !== MARKER || marker === 'absent');
   if (others.length === 0) return 'empty';
+  if (await isHosted(directory)) {
+    const found = `it holds what was pushed to a cache, and is a part of that. Name the cache with --cache-dir: ${dirname(directory)}.`;
+    throw new DirectoryError(directory, new Error(found));
+  }
   if (hasDatabase(directory) || (await hasLayout(directory))) return 'unmarked';
   throw new DirectoryError(directory, new Error(await explainForeign(directory, others)));
 }
@@ -169,8 +173,17 @@ function hasTables(path: string, expected: readonly string[]): boolean {
   }
 }
 
-/** Whether it holds what a cache without a readable database is known by: beside the blobs the lock, or all else. */
+/** Whether it is the directory of hosted content in a cache: evicting and purging there would lose what was pushed. */
+async function isHosted(directory: string): Promise<boolean> {
+  const [blobs, uploads, lock] = await Promise.all(
+    [join('blobs', 'sha256'), 'uploads', 'lock'].map((name) => lstat(join(directory, name)).catch(() => undefined)),
+  );
+  return blobs?.isDirectory() === true && uploads?.isDirectory() === true && lock === undefined;
+}
+
+/** Whether it holds what a cache without a readable database is known by: beside the blobs the lock, or all else; or hosted content. */
 async function hasLayout(directory: string): Promise<boolean> {
+  if (await isHosted(join(directory, 'hosted'))) return true;
   const look = (...name: string[]) => lstat(join(directory, ...name)).catch(() => undefined);
   const [blobs, lock, ingest, quarantine] = await Promise.all([
     look('blobs', 'sha256'),

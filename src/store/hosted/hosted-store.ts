@@ -56,13 +56,19 @@ export interface HostedStore {
 
   /**
    * Stores a manifest, with all that follows from it, or nothing of it: it is there, its references are, and its tags have moved.
-   * The file of its bytes is committed. The same manifest again is no error, and moves the tags.
+   * The file of its bytes is committed. The same manifest again is no error, and moves the tags; it keeps the time of its first push, and
+   * with another media type it is what it was pushed as last.
+   *
+   * What is refused for several reasons is refused for the first of `missing`, `over quota`, `immutable`, `conflict`, over all tags.
    */
   putManifest(repository: Repository, manifest: NewManifest, how: PutManifestOptions): Promise<PutManifestOutcome>;
   getManifest(repository: Repository, digest: Digest): Promise<HostedManifest | undefined>;
   /** The same, and it counts as used at `at`, as {@link useBlob}. */
   useManifest(repository: Repository, digest: Digest, at: number): Promise<HostedManifest | undefined>;
-  /** Deletes a manifest with the tags that point to it. `needed`: an index of the repository names it, and nothing has changed. */
+  /**
+   * Deletes a manifest with the tags that point to it; their moves stay, and the deletion is one. Nothing has changed where it is `needed`,
+   * as an index of the repository names it, or `immutable`, as one of the tags is.
+   */
   deleteManifest(
     repository: Repository,
     digest: Digest,
@@ -95,10 +101,15 @@ export interface HostedStore {
   isReferenced(digest: Digest): Promise<boolean>;
   /** The repositories that have a digest, at most `limit`. */
   repositoriesOf(digest: Digest, limit: number): Promise<readonly Repository[]>;
+  /** At most `limit` blobs of a repository after `after`, in the order of their digests. It does not count as a use. */
+  listBlobs(repository: Repository, page: Page<Digest>): Promise<readonly HostedBlob[]>;
+  /** The same of its manifests, with and without tags. */
+  listManifests(repository: Repository, page: Page<Digest>): Promise<readonly HostedManifest[]>;
   /**
    * Removes what nothing names, in one step with the look: blobs that no manifest of their repository names, used before
    * `unusedSince`; and, where `untaggedSince` says so for a repository, manifests without a tag, that no index names, whose subject is not
-   * there, used before that. At most `limit` records, so that a caller can pause in between.
+   * there, used before that. A manifest counts as used when a tag leaves it. At most `limit` records, so that a caller can pause in
+   * between.
    */
   collect(options: CollectHostedOptions): Promise<CollectedRecords>;
   /** At most `limit` digests after `after` that any repository has, with their sizes, in order. */

@@ -29,6 +29,7 @@ export function formatStatus(status: ServerStatus, now: number): string {
     ['configuration', configSource],
     ['cache', describeCache(status.cache)],
     ...describePause(status.cache),
+    ...describeHosted(status.hosted),
     ...describeRequests(status.requests),
     ...certificates.map((certificate) => ['certificate', describeCertificate(certificate, now)] as const),
     ...webhooks.map((webhook) => ['webhook', describeWebhook(webhook)] as const),
@@ -59,6 +60,15 @@ function describeCache(cache: ServerStatus['cache']): string {
 function describePause(cache: ServerStatus['cache']): readonly (readonly [string, string])[] {
   if (cache === 'off' || cache.paused === undefined) return [];
   return [['caching', `paused, pulls pass through: ${cache.paused.reason}`]];
+}
+
+/** `3 repositories, 12 blobs and manifests, 1.2 GB; 2 uploads under way, 34 MB` */
+function describeHosted(hosted: ServerStatus['hosted']): readonly (readonly [string, string])[] {
+  if (hosted === undefined) return [];
+  const { repositories, digests, bytes, uploads, uploadBytes } = hosted;
+  const names = repositories === 1 ? '1 repository' : `${repositories} repositories`;
+  const open = uploads === 0 ? '' : `; ${count(uploads, 'upload')} under way, ${formatBytes(uploadBytes)}`;
+  return [['hosted', `${names}, ${digests} blobs and manifests, ${formatBytes(bytes)}${open}`]];
 }
 
 /** `docker.io/library/nginx:1.27 at sha256:0123456789ab until 2026-12-06: broken build` */

@@ -1,0 +1,139 @@
+import { ConcurrencyLimit } from '../../lib/index.ts';
+import { type Digest, Digester, digestAlgorithm } from '../../oci/index.ts';
+import { createDirectory, createDurableDirectories, DirectoryError } from '../directory/index.ts';
+import type {
+  BlobSource,
+  LinkableBlobStore,
+  LinkOutcome,
+  NamedIngestion,
+  ReopenedIngestion,
+  ResumableIngestion,
+  StoredBlob,
+} from './blob-store.ts';
+import { ALGORITHMS, FilesystemBlobStore, type FilesystemStoreOptions } from './filesystem.ts';
+import { removePartialFiles } from './ingest-file.ts';
+import { type Layout, layoutOf } from './layout.ts';
+import { NamedFiles, tidyNamedFiles } from './named-files.ts';
+import { BlobPlaces, linkOver } from './places.ts';
+import { HOSTED_TOP } from './unknown-files.ts';
+
+/** Corrupt blobs of hosted content are all kept: there may be no other copy, and each was there before it was moved. */
+const QUARANTINE = { files: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
+
+/** Copies at the same time, each with one buffer. */
+const COPIES = 2;
+const COPY_BYTES = 1024 * 1024;
+
+/**
+ * Opens the blob store of hosted content in a directory, creating it if missing. It removes the partial files of a killed
+ * process, and never a named file. The caller holds the lock of the cache directory around it (`lockDirectory`).
+ *
+ * Throws {@link DirectoryError} where the directory is unusable. Later disk failures (ENOSPC, EIO) reject with the system's own
+ * errors.
+ *
+ * @param options `onUnknown` is told of files that this program did not create: they are left, or moved aside, and never deleted
+ */
+export async function openHostedBlobStore(
+  directory: string,
+  { onUnknown = () => {} }: { readonly onUnknown?: (message: string) => void } = {},
+): Promise<LinkableBlobStore> {
+  const layout = layoutOf(directory);
+  const { blobs, ingest, uploads, quarantine } = layout;
+  await createDirectory(directory);
+  try {
+    const algorithms = ALGORITHMS.map((each) => layout.algorithm(each));
+    await createDurableDirectories([blobs, ingest, uploads, quarantine, ...algorithms]);
+    const left = [
+      { place: ingest, count: await removePartialFiles(ingest) },
+      { place: uploads, count: await tidyNamedFiles(uploads) },
+    ];
+    for (const { place, count } of left) {
+      if (count === 0) continue;
+      onUnknown(`${place} holds files of another program (${count}), which are left there. Move them elsewhere.`);
+    }
+  } catch (error) {
+    throw new DirectoryError(directory, error);
+  }
+  const places = new BlobPlaces(layout, onUnknown);
+  return new HostedBlobStore(directory, { layout, places, quarantine: QUARANTINE, known: HOSTED_TOP });
+}
+
+class HostedBlobStore extends FilesystemBlobStore implements LinkableBlobStore {
+  readonly #layout: Layout;
+  readonly #places: BlobPlaces;
+  readonly #named: NamedFiles;
+  readonly #copies = new ConcurrencyLimit(COPIES);
+
+  constructor(directory: string, options: FilesystemStoreOptions) {
+    super(directory, options);
+    this.#layout = options.layout;
+    this.#places = options.places;
+    this.#named = new NamedFiles(options.layout.uploads, (file, path, digest) =>
+      options.places.publish(file, path, digest),
+    );
+  }
+
+  beginNamed(name: string, note: string): Promise<ResumableIngestion> {
+    return this.#named.begin(name, note);
+  }
+
+  reopen(name: string): Promise<ReopenedIngestion | undefined> {
+    return this.#named.reopen(name);
+  }
+
+  listNamed(): Promise<readonly NamedIngestion[]> {
+    return this.#named.list();
+  }
+
+  linkTo(digest: Digest, path: string): Promise<LinkOutcome> {
+    return linkOver(this.pathOf(digest), path, this.#layout.newIngest());
+  }
+
+  async takeFrom(source: BlobSource, digest: Digest): Promise<number | undefined> {
+    const size = await source.stat(digest);
+    if (size === undefined) return undefined;
+    const present = await this.stat(digest);
+    if (present === size) return size;
+    // Where there is one of another size, one of the two is damaged: the copy is hashed.
+    if (present === undefined && source instanceof FilesystemBlobStore) {
+      const linked = await this.#places.link(source.pathOf(digest), digest);
+      if (linked !== undefined) return linked;
+    }
+    return this.#copies.run(() => this.#copyFrom(source, digest));
+  }
+
+  async #copyFrom(source: BlobSource, digest: Digest): Promise<number | undefined> {
+    const blob = await source.open(digest);
+    if (blob === undefined) return undefined;
+    try {
+      const ingestion = await this.begin();
+      try {
+        const { size, digest: found } = await copyBytes(blob, ingestion.write.bind(ingestion), digest);
+        if (found !== digest) return undefined;
+        await ingestion.commit(digest);
+        return size;
+      } finally {
+        await ingestion.close();
+      }
+    } finally {
+      await blob.close();
+    }
+  }
+}
+
+async function copyBytes(
+  blob: StoredBlob,
+  write: (chunk: Buffer, position: number) => Promise<void>,
+  digest: Digest,
+): Promise<{ readonly size: number; readonly digest: Digest }> {
+  const digester = new Digester(digestAlgorithm(digest));
+  const buffer = Buffer.alloc(COPY_BYTES);
+  for (let position = 0; ; ) {
+    const count = await blob.read(buffer, position);
+    if (count === 0) return { size: position, digest: digester.digest() };
+    const chunk = buffer.subarray(0, count);
+    digester.update(chunk);
+    await write(chunk, position);
+    position += count;
+  }
+}
