@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
-import { describe, test } from 'node:test';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
 import { status } from '../../src/cli/commands/server/status.ts';
 import { listWebhooks, testWebhooks } from '../../src/cli/commands/webhooks/webhooks.ts';
 import { captureOutput } from '../support/capture-output.ts';
 import { makeCertificate } from '../support/certificates.ts';
+import { buildImage } from '../support/image.ts';
+import { basic, htpasswdOf } from '../support/logins.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 import { Workspace } from '../support/processes.ts';
+import { pushImage, send } from '../support/push.ts';
 import { eventsOf, type Received, startReceiver } from '../support/receiver.ts';
 
 // The webhooks of a running server, as an operator configures, tests and watches them.
@@ -34,6 +40,111 @@ function isSigned({ headers, body }: Received): boolean {
   const signed = `${String(headers['webhook-id'])}.${String(headers['webhook-timestamp'])}.${body}`;
   return headers['webhook-signature'] === `v1,${createHmac('sha256', key).update(signed).digest('base64')}`;
 }
+
+describe('what happens in hosted repositories', () => {
+  const image = buildImage({ seed: 'webhooks' });
+  const later = buildImage({ seed: 'webhooks later' });
+  const alice = basic('alice');
+  let scratch: string;
+  before(async () => {
+    scratch = await mkdtemp(join(tmpdir(), 'entrepot-webhooks-'));
+    await writeFile(join(scratch, 'htpasswd'), htpasswdOf('alice'));
+  });
+  after(() => rm(scratch, { recursive: true, force: true }));
+
+  const configOf = (webhooks: readonly object[]) => ({
+    public_url: 'https://mirror.example.com',
+    registries: { apps: { hosted: true } },
+    access: {
+      htpasswd: join(scratch, 'htpasswd'),
+      rules: [{ who: 'alice', may: ['pull', 'push', 'delete'], on: ['apps/**'] }],
+    },
+    webhooks,
+  });
+  const isAbout =
+    (event: string) =>
+    ({ headers }: Received): boolean =>
+      headers['x-entrepot-event'] === event;
+
+  test('is reported: a push with its tag, the tag moved, the tag and the manifest deleted', async () => {
+    await using receiver = await startReceiver();
+    await using mirror = await startMirror(configOf([{ name: 'ci', url: receiver.url, secret: SECRET }]));
+    const place = { host: mirror.host, repository: 'apps/team/app', headers: alice };
+    await pushImage(place, image, 'v1');
+    await pushImage(place, later, 'v1');
+    const [first, second] = await receiver.received(2, isAbout('tag'));
+    assert.ok(first !== undefined && second !== undefined && isSigned(first) && isSigned(second));
+    assert.deepEqual(
+      [first, second].map((request) => eventsOf(request)[0]?.target),
+      [
+        {
+          digest: image.index.digest,
+          repository: 'apps/team/app',
+          url: `https://mirror.example.com/v2/apps/team/app/manifests/${image.index.digest}`,
+          tag: 'v1',
+          registry: 'apps',
+        },
+        {
+          digest: later.index.digest,
+          repository: 'apps/team/app',
+          url: `https://mirror.example.com/v2/apps/team/app/manifests/${later.index.digest}`,
+          tag: 'v1',
+          from: image.index.digest,
+          registry: 'apps',
+        },
+      ],
+    );
+    const pushes = receiver.requests.filter(isAbout('push')).flatMap(eventsOf);
+    const tagged = pushes.filter(({ target }) => target['tag'] === 'v1');
+    assert.deepEqual(
+      tagged.map(({ target, actor }) => [target['digest'], target['size'], actor.name]),
+      [
+        [image.index.digest, image.index.bytes.length, 'alice'],
+        [later.index.digest, later.index.bytes.length, 'alice'],
+      ],
+    );
+    assert.equal(pushes.length, 2 * (1 + image.platforms.length));
+    for (const what of ['v1', image.index.digest]) {
+      const path = `/v2/apps/team/app/manifests/${what}`;
+      assert.equal((await send(mirror.host, 'DELETE', path, { headers: alice })).status, 202);
+    }
+    const deleted = (await receiver.received(2, isAbout('delete'))).flatMap(eventsOf).map(({ target }) => target);
+    assert.deepEqual(
+      deleted.map((target) => [target['tag'], target['digest'], target['from']]),
+      [
+        ['v1', undefined, later.index.digest],
+        [undefined, image.index.digest, undefined],
+      ],
+    );
+    const events = receiver.requests.flatMap(eventsOf).map(({ id }) => id);
+    assert.deepEqual(
+      events,
+      events.toSorted((one, other) => (one < other ? -1 : 1)),
+    );
+  });
+
+  test('is not held up by a receiver that hangs, and is sent after the restart', async () => {
+    await using receiver = await startReceiver();
+    receiver.mood = 'hang';
+    const dir = join(scratch, 'cache');
+    const webhooks = [{ name: 'ci', url: receiver.url, events: ['tag'] }];
+    {
+      await using mirror = await startMirror(configOf(webhooks), { dir });
+      for (const tag of ['v1', 'v2', 'v3']) {
+        await pushImage({ host: mirror.host, repository: 'apps/team/app', headers: alice }, image, tag);
+      }
+      await receiver.received(1);
+      assert.deepEqual(
+        (await list(mirror)).map(({ queued, delivered }) => [queued, delivered]),
+        [[3, 0]],
+      );
+    }
+    receiver.mood = 200;
+    await using _ = await startMirror(configOf(webhooks), { dir });
+    const sent = (await receiver.received(4)).map((request) => eventsOf(request)[0]?.target['tag']);
+    assert.deepEqual(sent, ['v1', 'v1', 'v2', 'v3']);
+  });
+});
 
 describe('entrepot webhooks', () => {
   test('list and test, also after a reload, and status and metrics know them', async () => {

@@ -118,7 +118,9 @@ function answer(response: ServerResponse, mood: ReceiverMood): void {
 }
 
 interface ReceivedEvent {
+  readonly id: string;
   readonly action: string;
+  readonly actor: { readonly name?: string };
   readonly target: Readonly<Record<string, unknown>>;
 }
 
