@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { floorOf, type PullThrough } from '../cache/index.ts';
 import type { Config } from '../config/index.ts';
 import { type Hosting, HostingRules } from '../hosting/index.ts';
 import type { Repository } from '../oci/index.ts';
 import type { PushedRows } from '../registry/index.ts';
 import type { Catalogue } from '../routing/index.ts';
-import { freeSpace, openHostedBlobStore } from '../store/index.ts';
+import { freeSpace, keptKey, openHostedBlobStore } from '../store/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import { loadHostedStore, loadHosting, loadPushedRows, SettingsError } from './settings/index.ts';
 import type { Storage } from './storage.ts';
@@ -16,6 +16,8 @@ import type { UpstreamSets } from './upstream-set.ts';
 /** Hosted content in a cache directory: bytes, records and layouts of its own. */
 const DIRECTORY = 'hosted';
 const RECORDS = 'hosted.db';
+/** What uploads that pass through are sealed with. */
+const PUSH_KEY = 'push.key';
 
 /** Repositories of one page of the records. */
 const PAGE = 1000;
@@ -67,6 +69,12 @@ export class HostedContent {
     this.#dir = cache === 'off' ? undefined : join(cache.dir, DIRECTORY);
     this.#context = context;
     context.cleanups.push(() => this.#close());
+  }
+
+  /** The key of uploads that pass through, which outlives the process; undefined with `cache: off`. */
+  get pushKey(): (() => Promise<Buffer>) | undefined {
+    const directory = this.#dir;
+    return directory === undefined ? undefined : () => keptKey(dirname(directory), PUSH_KEY);
   }
 
   /** What is open; undefined where nothing was hosted since the start. */
@@ -226,6 +234,7 @@ export async function pushedRowsOf(
     telemetry,
     isHosted: (repository) => rules.homeOf(repository) === 'here',
     isImmutable: (repository, tag) => rules.isImmutable(repository, tag),
+    key: hosted.pushKey,
   });
   const isAnyHosted = catalogue.list().some(({ hosting }) => (hosting?.hosted.length ?? 0) > 0);
   if (isAnyHosted) {

@@ -35,6 +35,7 @@ export {
   flushDirectory,
   fullDisk,
   hasCode,
+  keptKey,
   lockDirectory,
   noteCleanStop,
   refuseForeign,

@@ -33,6 +33,9 @@ import { watchBody } from './watch-body.ts';
 /** How long an upstream that gave a wrong blob is asked for it after the others. */
 const WRONG_FOR_MS = 10 * 60_000;
 
+/** How long it is known which token pushes to a repository need. */
+const GRANTED_FOR_MS = 10 * 60_000;
+
 type Send<T> = ExchangeOptions<T>['send'];
 
 /**
@@ -55,6 +58,8 @@ export class Upstream {
   readonly heads: HeadSupport;
   readonly #connection: UpstreamConnection;
   readonly #health: Health;
+  /** The scopes of pushes that it has taken lately, or has challenged. */
+  readonly #granted: Recent;
   /** One authorizer for each credential; one without a credential where none is configured. */
   readonly #pool: CredentialPool<Authorizer>;
 
@@ -67,6 +72,7 @@ export class Upstream {
     this.wrongBlobs = new Recent({ most: 1000, lasts: WRONG_FOR_MS, now });
     this.heads = new HeadSupport(now);
     this.#connection = connection;
+    this.#granted = new Recent({ most: 1000, lasts: GRANTED_FOR_MS, now });
     this.#health = new Health({ registry, upstream: spec.name, telemetry, now, random });
     const authorizerFor = (credential: CredentialSource | undefined) => new Authorizer(connection, credential);
     const [first, ...rest] = [spec.credentials ?? []].flat();
@@ -131,8 +137,14 @@ export class Upstream {
         throw body?.faultOf(error) ?? error;
       }
     };
-    const answer = await this.#judged(permit, () => this.#run(request, { authorizer: this.#pool.first, send }));
+    const ask = (asked: PushRequest) => this.#run(asked, { authorizer: this.#pool.first, send });
+    const answer = await this.#judged(permit, async () => {
+      // A balancer may say 100 Continue before the registry has seen the token: a body would be sent in vain.
+      if (body?.isAnnounced === true && !this.#granted.has(request.scope)) await ask(questionBefore(request));
+      return ask(request);
+    });
     permit.settle(this.#verdict(answer));
+    if (answer.reply.status !== 401) this.#granted.add(request.scope);
     return answer;
   }
 
@@ -274,6 +286,11 @@ export class Upstream {
 function orRefusal(error: unknown): UpstreamError {
   if (error instanceof UpstreamError && (error.kind === 'denied' || error.kind === 'throttled')) return error;
   throw error;
+}
+
+/** Asks how far an upload is, which is challenged as its next bytes are. */
+function questionBefore(request: PushRequest): PushRequest {
+  return { ...request, method: 'GET', headers: {}, body: undefined, isLong: false };
 }
 
 /** The repository's name at an upstream; empty for the catalogue. */

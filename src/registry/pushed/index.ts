@@ -5,5 +5,5 @@
  * upstream has.
  */
 export { createPushedRows } from './rows.ts';
-export { createThroughRows, type ThroughOptions } from './through.ts';
-export { UploadStates } from './upload-states.ts';
+export { createThroughRows } from './through.ts';
+export type { ThroughOptions } from './through-request.ts';

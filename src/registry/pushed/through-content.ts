@@ -14,7 +14,7 @@ import {
 } from '../../oci/index.ts';
 import { bodyOf, type RequestContext, replyEmpty } from '../../server/index.ts';
 import { locationIn } from './location.ts';
-import type { Through, ThroughRequest } from './through.ts';
+import type { Through, ThroughRequest } from './through-request.ts';
 
 /** Tags of one push: the specification wants ten at least. */
 const MOST_TAGS = 64;

@@ -1,7 +1,7 @@
 import { isOriginFailure } from '../../oci/index.ts';
 import { replyEmpty } from '../../server/index.ts';
 import { answerBlob, answerManifest } from '../pull.ts';
-import type { Through, ThroughRequest } from './through.ts';
+import type { Through, ThroughRequest } from './through-request.ts';
 
 /**
  * `HEAD` of a blob. Who may push asks whether to send the blob, so the upstream itself answers: another upstream, or this server,

@@ -13,11 +13,11 @@ import {
   type StoredUpload,
 } from '../../oci/index.ts';
 import { qualifyRepository } from '../../routing/index.ts';
-import { bodyOf, replyEmpty } from '../../server/index.ts';
+import { bodyOf, type RequestContext, replyEmpty } from '../../server/index.ts';
 import { isPublic } from '../is-public.ts';
 import { locationIn } from './location.ts';
 import { PassedBody } from './passed-body.ts';
-import type { Through, ThroughRequest } from './through.ts';
+import type { Through, ThroughRequest } from './through-request.ts';
 import type { UploadState } from './upload-states.ts';
 
 type Asked = ThroughRequest<'uploads'>;
@@ -47,6 +47,7 @@ export async function startUpload(asked: Asked, through: Through): Promise<void>
     upstream: origin.upstream,
     place: started.place,
     algorithm,
+    received: 0,
   };
   // Not every registry takes a blob with the request that starts its upload; each takes it with the one that ends it.
   if (digest !== undefined) return finish(asked, through, { state, digest });
@@ -59,9 +60,9 @@ export async function appendUpload(asked: Asked, through: Through): Promise<void
   const { request, origin } = asked;
   const { context, repository } = request;
   const { signal } = context;
-  const state = await stateOf(asked, through);
   const body = bodyOf(context) ?? NO_BYTES;
-  const range = rangeOf(context.request.headers['content-range'], body.length);
+  const range = rangeOf(context);
+  const state = await inOrder(asked, through, range);
   const blob = through.passing.take(state.id);
   const before = blob?.written ?? 0;
   const source = new PassedBody(body.source, blob);
@@ -78,18 +79,19 @@ export async function appendUpload(asked: Asked, through: Through): Promise<void
   }
   // Kept is only what the upstream has taken at the same place.
   const isInOrder = range === undefined || Number(range.split('-', 1)[0]) === before;
-  const has = open.range === undefined ? undefined : Number(open.range.split('-').at(-1)) + 1;
+  const has = endOf(open.range);
   if (!isInOrder || (has !== undefined && has !== blob?.written && source.length > 0)) await blob?.drop();
   through.passing.put(state.id, blob);
-  await replyOpen(asked, through, { status: 202, state, open });
+  const received = has === 1 || has === undefined ? undefined : has;
+  await replyOpen(asked, through, { status: 202, state: { ...state, received }, open });
 }
 
 /** `PUT ?digest=`: the last bytes, or none. */
 export async function finishUpload(asked: Asked, through: Through): Promise<void> {
-  const state = await stateOf(asked, through);
   const digest = digestIn(new URLSearchParams(asked.request.context.query));
   if (digest === undefined) throw new OciError('DIGEST_INVALID', 'the digest of the blob is missing: ?digest=');
-  await finish(asked, through, { state, digest });
+  const range = rangeOf(asked.request.context);
+  await finish(asked, through, { state: await inOrder(asked, through, range), digest });
 }
 
 /** `GET`: how far it is. */
@@ -119,7 +121,7 @@ async function finish(
   const { context, repository } = request;
   const { signal } = context;
   const body = bodyOf(context);
-  const range = body === undefined ? undefined : rangeOf(context.request.headers['content-range'], body.length);
+  const range = rangeOf(context);
   const isFirst = request.path.session === '';
   const blob = isFirst ? through.cache.pushed.begin(algorithmOf(digest)) : through.passing.take(state.id);
   const before = blob?.written ?? 0;
@@ -216,6 +218,36 @@ async function withPlace(
   });
 }
 
+/**
+ * The upload of a request, whose bytes come next by its `Content-Range`. Not every registry checks that: distribution 2.8 appends
+ * them wherever they belong. Where the client and this server disagree, the upstream says how far it is.
+ *
+ * @throws {OciError} RANGE_INVALID, with where the upload goes on; BLOB_UPLOAD_UNKNOWN
+ */
+async function inOrder(asked: Asked, through: Through, range: string | undefined): Promise<UploadState> {
+  const { request, origin } = asked;
+  const state = await stateOf(asked, through);
+  const first = Number(range?.split('-', 1)[0]);
+  if (range === undefined || state.received === undefined || state.received === first) return state;
+  const open = await origin.uploadStatus(request.repository, state.place, { signal: request.context.signal });
+  const now = { ...state, place: open.place };
+  const has = endOf(open.range);
+  // `0-0` is said of one byte and of none.
+  if (has === undefined || has === first || (has === 1 && first === 0)) return now;
+  throw new OciError('RANGE_INVALID', `the upload has ${has} bytes, and the chunk begins at ${first}`, {
+    headers: {
+      location: await locationOf(request, through.states, now),
+      'docker-upload-uuid': state.segment,
+      range: open.range ?? '0-0',
+    },
+  });
+}
+
+/** Bytes by a `Range`; undefined where there is none. */
+function endOf(range: string | undefined): number | undefined {
+  return range === undefined ? undefined : Number(range.slice(range.indexOf('-') + 1)) + 1;
+}
+
 /** @throws {OciError} BLOB_UPLOAD_UNKNOWN for an upload of another repository, principal or upstream, and for one that this server does not know */
 async function stateOf({ request, gate, origin }: Asked, { states }: Through): Promise<UploadState> {
   const { context, repository, path } = request;
@@ -288,12 +320,14 @@ const NO_BYTES: PushBody = { length: 0, source: byteSourceOf([]) };
 
 /**
  * `100-199` of a `Content-Range`: without a unit by the specification, with `bytes` and a size by RFC 9110.
+ * Undefined without a body.
  *
- * @param length of the body, which must be that of the range; undefined where it is not known
  * @throws {OciError} BLOB_UPLOAD_INVALID, RANGE_INVALID
  */
-function rangeOf(header: string | undefined, length: number | undefined): string | undefined {
-  if (header === undefined) return undefined;
+function rangeOf({ hasBody, request: { headers } }: RequestContext): string | undefined {
+  const { 'content-range': header, 'content-length': announced, 'transfer-encoding': encoding } = headers;
+  if (header === undefined || !hasBody) return undefined;
+  const length = encoding === undefined ? Number(announced) : undefined;
   const [, first = '', last = ''] =
     /^(?:bytes )?(\d{1,15})-(\d{1,15})(?:\/(?:\d{1,15}|\*))?$/.exec(header.trim()) ?? [];
   if (first === '') throw new OciError('BLOB_UPLOAD_INVALID', 'Content-Range is not FIRST-LAST, as in 0-1023');

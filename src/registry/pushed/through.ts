@@ -1,14 +1,6 @@
 import type { PullThrough } from '../../cache/index.ts';
-import type { Via } from '../../lib/index.ts';
-import {
-  type ErrorCode,
-  OciError,
-  type PushOrigin,
-  type PushOriginSource,
-  type RegistrySpec,
-} from '../../oci/index.ts';
-import { type PassedGate, requireReading } from '../../server/index.ts';
-import type { Telemetry } from '../../telemetry/index.ts';
+import { type ErrorCode, OciError } from '../../oci/index.ts';
+import { requireReading } from '../../server/index.ts';
 import type { Wanted } from '../failure.ts';
 import { isPublic } from '../is-public.ts';
 import type { PathOf, ReadKind, RegistryRequest } from '../request.ts';
@@ -17,34 +9,12 @@ import { PassingUploads } from './passing-uploads.ts';
 import { toPushError } from './push-failure.ts';
 import { deleteBlob, deleteManifest, putManifest } from './through-content.ts';
 import { headBlob, headManifest } from './through-heads.ts';
+import type { Through, ThroughOptions, ThroughRequest, Uploads } from './through-request.ts';
 import { appendUpload, cancelUpload, finishUpload, startUpload, uploadStatus } from './through-uploads.ts';
 import { UploadStates } from './upload-states.ts';
 
-export interface ThroughOptions {
-  /** The upstream of a registry that takes pushes, for a request that has come this way. */
-  readonly pushOriginFor: (registry: RegistrySpec, via: Via | undefined) => PushOriginSource;
-  readonly cache: PullThrough;
-  readonly telemetry: Telemetry;
-  /** Whether a repository is at home on this server: no upstream can mount from it. @default none is */
-  readonly isHosted?: ((repository: RegistryRequest['repository']) => boolean) | undefined;
-  /** Whether a tag is never moved nor deleted once it is set. @default none is */
-  readonly isImmutable?: ((repository: RegistryRequest['repository'], tag: string) => boolean) | undefined;
-  /** @default states that end with the process */
-  readonly states?: UploadStates | undefined;
-}
-
-/** What the answers of pushes share. */
-export interface Through extends Pick<ThroughOptions, 'cache' | 'telemetry' | 'isHosted' | 'isImmutable'> {
-  readonly states: UploadStates;
-  readonly passing: PassingUploads;
-}
-
-/** One request, with the upstream that it is passed on to. */
-export interface ThroughRequest<Kind extends RegistryRequest['path']['kind']> {
-  readonly request: RegistryRequest<PathOf<Kind>>;
-  readonly gate: PassedGate;
-  readonly origin: PushOrigin;
-}
+/** The uploads of a process, which has one cache: a reload makes other rows, and ends no upload. */
+const UPLOADS = new WeakMap<PullThrough, Uploads>();
 
 type Answer<Kind extends RegistryRequest['path']['kind']> = (
   asked: ThroughRequest<Kind>,
@@ -94,8 +64,10 @@ const BLOB: Rows<'blob'> = {
  *
  * Nothing of a push is answered before the upstream has: a client never hears of success where the upstream has failed.
  */
-export function createThroughRows({ pushOriginFor, states, ...options }: ThroughOptions): PushedRows {
-  const through: Through = { ...options, states: states ?? new UploadStates(), passing: new PassingUploads() };
+export function createThroughRows({ pushOriginFor, key, ...options }: ThroughOptions): PushedRows {
+  const uploads = UPLOADS.get(options.cache) ?? { states: new UploadStates({ key }), passing: new PassingUploads() };
+  UPLOADS.set(options.cache, uploads);
+  const through: Through = { ...options, ...uploads };
   return {
     rowOf(request) {
       const { context, path, name } = request;

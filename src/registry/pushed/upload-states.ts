@@ -15,6 +15,8 @@ export interface UploadState {
   readonly place: UploadPlace;
   /** That the client has announced, for its digest. */
   readonly algorithm: DigestAlgorithm | undefined;
+  /** Bytes that the upstream had when this was sealed; undefined where that is not known. */
+  readonly received: number | undefined;
 }
 
 export interface UploadStatesOptions {
@@ -42,17 +44,23 @@ const MAX_LENGTH = 12 * 1024;
  * (AES-256-GCM). It is good for one repository and one principal.
  */
 export class UploadStates {
-  readonly #key: () => Promise<Buffer>;
+  readonly #readKey: () => Promise<Buffer>;
+  #read: Promise<Buffer> | undefined;
   readonly #now: () => number;
 
   constructor({ key, now = Date.now }: UploadStatesOptions = {}) {
     const own = randomBytes(32);
-    this.#key = key ?? (() => Promise.resolve(own));
+    this.#readKey = key ?? (() => Promise.resolve(own));
     this.#now = now;
   }
 
+  #key(): Promise<Buffer> {
+    this.#read ??= this.#readKey();
+    return this.#read;
+  }
+
   async seal(state: UploadState): Promise<string> {
-    const { id, segment, repository, principal, upstream, place, algorithm } = state;
+    const { id, segment, repository, principal, upstream, place, algorithm, received = -1 } = state;
     const text = JSON.stringify([
       VERSION,
       this.#now(),
@@ -65,6 +73,7 @@ export class UploadStates {
       place.url,
       place.privateNetwork,
       algorithm ?? '',
+      received,
     ]);
     const nonce = randomBytes(NONCE);
     const cipher = createCipheriv('aes-256-gcm', await this.#key(), nonce);
@@ -77,7 +86,8 @@ export class UploadStates {
   async open(sealed: string): Promise<UploadState | undefined> {
     if (sealed.length > MAX_LENGTH || !/^[\w-]+$/.test(sealed)) return undefined;
     const bytes = Buffer.from(sealed, 'base64url');
-    if (bytes.length < NONCE + TAG) return undefined;
+    // A text has one spelling: the last character may hold bits that no byte has.
+    if (bytes.length < NONCE + TAG || bytes.toString('base64url') !== sealed) return undefined;
     let fields: unknown[];
     try {
       const decipher = createDecipheriv('aes-256-gcm', await this.#key(), bytes.subarray(0, NONCE), {
@@ -89,8 +99,20 @@ export class UploadStates {
     } catch {
       return undefined;
     }
-    const [version, sealedAt, id, segment, registry, repository, principal, upstream, url, isPrivate, algorithm] =
-      fields;
+    const [
+      version,
+      sealedAt,
+      id,
+      segment,
+      registry,
+      repository,
+      principal,
+      upstream,
+      url,
+      isPrivate,
+      algorithm,
+      received,
+    ] = fields;
     const age = this.#now() - Number(sealedAt);
     if (version !== VERSION || !(age > -LASTS && age < LASTS)) return undefined;
     return {
@@ -101,6 +123,7 @@ export class UploadStates {
       upstream: String(upstream),
       place: { url: String(url), privateNetwork: isPrivate === true },
       algorithm: algorithm === 'sha256' || algorithm === 'sha512' ? algorithm : undefined,
+      received: typeof received === 'number' && received >= 0 ? received : undefined,
     };
   }
 }
