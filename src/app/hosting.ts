@@ -116,6 +116,11 @@ export class HostedContent {
     void this.#findHidden(hosting);
   }
 
+  /** What is recorded of a repository whose home is this server; undefined for every other. */
+  historyOf(repository: Repository): Hosting['history'] | undefined {
+    return this.#rules.homeOf(repository) === 'here' ? this.#current?.history : undefined;
+  }
+
   /** Undefined where nothing was hosted since the start. */
   async read(): Promise<HostedReading | undefined> {
     const hosting = this.#current;

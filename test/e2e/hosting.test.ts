@@ -136,7 +136,8 @@ async function digestOf(name: string): Promise<string | null> {
 describe('docker', needs('dockerd', 'docker', 'root'), () => {
   let client: PushingClient;
   before(async () => {
-    const { docker: must } = await startDockerd(workspace);
+    const engine = await startDockerd(workspace);
+    const must = (...args: string[]) => engine.docker(...args);
     const env = {
       ...process.env,
       DOCKER_HOST: `unix://${workspace.path('docker.sock')}`,

@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import { callControl, controlSocketPath, OPERATIONS } from '../../src/admin/index.ts';
 import { buildImage, type Content, platformOf } from '../support/image.ts';
 import { basic, htpasswdOf } from '../support/logins.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
@@ -276,6 +277,37 @@ describe('a reload', () => {
     const { outcome, problems } = await mirror.reload(configOf());
     assert.equal(outcome, 'refused');
     assert.match(problems.join(), /hosted images need the cache, which is off\. Restart/);
+  });
+});
+
+describe('the tags of a hosted repository', () => {
+  test('have a history, and are rolled back to what they pointed to', async (t) => {
+    const mirror = await start(t);
+    const socket = controlSocketPath(mirror.dir);
+    await pushImage(at(mirror, 'apps/web'), image, '1');
+    await pushImage(at(mirror, 'apps/web'), other, '1');
+    const history = () => callControl(socket, OPERATIONS.history, { input: { image: 'apps/web:1' } });
+    const rollback = (digest: string) =>
+      callControl(socket, OPERATIONS.rollback, { input: { image: `apps/web:1@${digest}`, reason: '' } });
+    const shown = async () =>
+      (await history()).tags.map(({ moves }) => moves.map(({ digest, by, current }) => [digest, by, current]));
+    assert.deepEqual(await shown(), [
+      [
+        [other.index.digest, 'alice', true],
+        [image.index.digest, 'alice', false],
+      ],
+    ]);
+    const { moved, held } = await rollback(image.index.digest);
+    assert.deepEqual(moved, { image: 'apps/web:1', digest: image.index.digest, from: other.index.digest });
+    assert.equal(held, undefined);
+    assert.deepEqual((await mirror.get(manifest('apps/web', '1'), alice)).body, image.index.bytes);
+    assert.deepEqual((await shown())[0]?.[0], [image.index.digest, 'operator', true]);
+    await assert.rejects(rollback(image.index.digest), /points to this digest already/);
+    await assert.rejects(rollback(layer.digest), /never pointed to this digest/);
+    await send(mirror.host, 'DELETE', manifest('apps/web', '1'), { headers: alice });
+    assert.deepEqual((await shown())[0]?.[0], ['', 'alice', false]);
+    assert.equal((await rollback(other.index.digest)).moved?.from, undefined);
+    assert.equal((await mirror.get(manifest('apps/web', '1'), alice)).status, 200);
   });
 });
 
