@@ -40,6 +40,9 @@ const RULES = [
   { who: 'anonymous', may: ['pull', 'catalog'], on: ['**'] },
 ];
 
+/** More than their scopes. */
+const CI = { who: ['token:pulls', 'token:pushes'], may: ['pull', 'push', 'delete'], on: ['apps/**'] };
+
 const withoutApps = RULES.map((rule) => ({ ...rule, on: rule.on?.filter((each) => !each.startsWith('apps')) }));
 
 const access = (more: Readonly<Record<string, unknown>> = {}) => ({
@@ -172,6 +175,22 @@ describe('only who may', () => {
     assert.equal((await send(mirror.host, 'DELETE', manifest('team/app'), { headers: alice })).status, 405);
   });
 
+  test('a token is narrowed to what it may: one for pulls pushes nothing', async (t) => {
+    const own = await start(t, configOf({ access: access({ rules: [...RULES, CI] }) }));
+    const socket = controlSocketPath(own.dir);
+    const create = async (name: string, may: readonly ('pull' | 'push' | 'delete')[]) => {
+      const { token } = await callControl(socket, OPERATIONS.tokenCreate, { input: { name, may, on: ['apps/ci/**'] } });
+      return basic('any', token);
+    };
+    const pulls = await create('pulls', ['pull']);
+    const pushes = await create('pushes', ['pull', 'push']);
+    assert.equal((await pushBlob(at(own, 'apps/ci/web', pulls), layer)).status, 403);
+    await pushImage(at(own, 'apps/ci/web', pushes), image);
+    assert.equal((await own.get(manifest('apps/ci/web'), pulls)).status, 200);
+    assert.equal((await send(own.host, 'DELETE', manifest('apps/ci/web'), { headers: pushes })).status, 403);
+    assert.equal((await pushBlob(at(own, 'apps/web', pushes), layer)).status, 403);
+  });
+
   test('audit mode lets no push, no deletion and no pull of what was pushed through', async (t) => {
     const audited = await start(t, configOf({ access: access({ audit: true }) }));
     await pushImage(at(audited, 'apps/web'), image);
@@ -278,6 +297,23 @@ describe('a reload', () => {
     assert.equal(outcome, 'refused');
     assert.match(problems.join(), /hosted images need the cache, which is off\. Restart/);
   });
+});
+
+test('access suggest writes the rule that observed pushes needed, and none for a push that was refused', async (t) => {
+  const mirror = await start(t);
+  await pushImage(at(mirror, 'apps/web'), image);
+  await pushBlob(at(mirror, 'apps/web', bob), layer);
+  await mirror.get(manifest('apps/web'), alice);
+  await mirror.logged((line) => line.msg === 'request' && line['method'] === 'GET');
+  const { observed } = await callControl(controlSocketPath(mirror.dir), OPERATIONS.suggest, {
+    input: { within: 60_000, generalize: false },
+  });
+  const rules = observed?.rules.map(({ who, may, on }) => ({ who, may, on: on.map(({ pattern }) => pattern) }));
+  assert.deepEqual(rules, [{ who: ['alice'], may: ['pull', 'push'], on: ['apps/web'] }]);
+  assert.deepEqual(
+    observed?.refused.map(({ principal, action, target }) => [principal, action, target]),
+    [['bob', 'push', 'apps/web']],
+  );
 });
 
 describe('the tags of a hosted repository', () => {
