@@ -1,13 +1,16 @@
-import type { BlobStore, HostedStore } from '../store/index.ts';
+import type { BlobStore, HostedStore, ResumableBlobStore } from '../store/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import { type Collected, Collection } from './collection/index.ts';
 import { HostedBlobs, HostedFiles, HostedLists, HostedManifests } from './content/index.ts';
 import { DigestLocks } from './digest-locks.ts';
 import type { HostingRules } from './rules.ts';
+import { Uploads, type UploadsOptions } from './uploads/index.ts';
 
-export interface HostingOptions {
+export interface HostingOptions extends Pick<UploadsOptions, 'limits' | 'mayStore'> {
   /** The store of hosted bytes, which is not the cache's. */
-  readonly store: BlobStore;
+  readonly store: ResumableBlobStore;
+  /** The store of the cache: what a mirrored repository has can be mounted. @default nothing can */
+  readonly cacheStore?: BlobStore | undefined;
   readonly records: HostedStore;
   /** Called at each use, as a reload replaces them. */
   readonly rules: () => HostingRules;
@@ -22,30 +25,50 @@ export interface HostingOptions {
   readonly now?: (() => number) | undefined;
 }
 
+interface Parts extends HostingOptions {
+  readonly now: () => number;
+  readonly locks: DigestLocks;
+  readonly files: HostedFiles;
+  readonly uploads: Uploads;
+}
+
 /** Repositories whose home is this server, with all that can be done to them. */
 export class Hosting {
   readonly blobs: HostedBlobs;
   readonly manifests: HostedManifests;
   readonly lists: HostedLists;
+  readonly uploads: Uploads;
   readonly records: HostedStore;
   readonly #files: HostedFiles;
   readonly #collection: Collection;
   readonly #now: () => number;
 
-  constructor(options: HostingOptions) {
-    const { now = Date.now } = options;
-    const shared = { ...options, now, locks: new DigestLocks() };
-    const files = new HostedFiles({ ...shared, memory: options.manifestsInMemory });
-    this.#now = now;
+  private constructor({ files, uploads, ...shared }: Parts) {
+    this.#now = shared.now;
     this.#files = files;
-    this.records = options.records;
+    this.uploads = uploads;
+    this.records = shared.records;
     this.blobs = new HostedBlobs({ ...shared, files });
     this.manifests = new HostedManifests({ ...shared, files });
-    this.lists = new HostedLists(options);
+    this.lists = new HostedLists(shared);
     this.#collection = new Collection({
       ...shared,
       deleteUnreferenced: (digest) => files.deleteUnreferenced(digest),
     });
+  }
+
+  /** Finds the uploads of an earlier process. Rejects where the disk or the database cannot be read. */
+  static async open(options: HostingOptions): Promise<Hosting> {
+    const { now = Date.now, rules } = options;
+    const shared = { ...options, now, locks: new DigestLocks() };
+    const files = new HostedFiles({ ...shared, memory: options.manifestsInMemory });
+    const uploads = await Uploads.open({
+      ...shared,
+      quotaOf: ({ registry }) => rules().specOf(registry)?.quota,
+      // It was hashed as it came, and need not be at its first read.
+      onCommit: (digest, file) => files.confirm(digest, file),
+    });
+    return new Hosting({ ...shared, files, uploads });
   }
 
   /** Begins to collect, now and every ten minutes. */
@@ -60,6 +83,7 @@ export class Hosting {
 
   /** Resolves when nothing is under way any more. Records and store stay open: they are their owner's. */
   async close(): Promise<void> {
+    await this.uploads.close();
     await this.#collection.close();
     await this.#files.close();
   }

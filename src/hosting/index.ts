@@ -15,6 +15,14 @@ export type {
   RebuildReport,
 } from './layout/index.ts';
 export { type Home, HostingRules } from './rules.ts';
+export type {
+  HeldUpload,
+  UploadBody,
+  UploadLimits,
+  UploadOwner,
+  Uploads,
+  UploadsOptions,
+} from './uploads/index.ts';
 
 /** What a server that hosts nothing does not load. */
 export const loadHosting = (): Promise<typeof import('./hosting.ts')> => import('./hosting.ts');

@@ -80,7 +80,7 @@ async function openServer(t: TestContext, directory: string) {
       },
     },
   ]);
-  const hosting = new Hosting({ store, records: watched, rules: () => rules, telemetry });
+  const hosting = await Hosting.open({ store, records: watched, rules: () => rules, telemetry });
   await layouts.start();
   const close = async (): Promise<void> => {
     await hosting.close();

@@ -38,9 +38,15 @@ export class Digester {
   readonly #algorithm: DigestAlgorithm;
   readonly #hash: Hash;
 
-  constructor(algorithm: DigestAlgorithm) {
+  /** @param hash that has seen bytes already. @default one that has seen none */
+  constructor(algorithm: DigestAlgorithm, hash: Hash = createHash(algorithm)) {
     this.#algorithm = algorithm;
-    this.#hash = createHash(algorithm);
+    this.#hash = hash;
+  }
+
+  /** One that has seen the same bytes, and goes on by itself. Not after `digest`. */
+  copy(): Digester {
+    return new Digester(this.#algorithm, this.#hash.copy());
   }
 
   update(bytes: Uint8Array): void {

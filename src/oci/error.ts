@@ -1,6 +1,8 @@
 /** The error codes of the specification, with the status that each is answered with. */
 export const ERROR_CODES = {
   BLOB_UNKNOWN: 404,
+  BLOB_UPLOAD_INVALID: 400,
+  BLOB_UPLOAD_UNKNOWN: 404,
   DENIED: 403,
   DIGEST_INVALID: 400,
   LOOP_DETECTED: 508,

@@ -15,6 +15,9 @@ export async function metricsTable(): Promise<string> {
     paused: () => false,
     certificates: () => [],
     upstreams: () => [],
+    hosted: () => Promise.resolve({ repositories: 0, digests: 0, bytes: 0 }),
+    uploads: () => ({ open: 0, busy: 0, bytes: 0 }),
+    webhooks: () => [],
   });
   const metrics = Object.values(counters).filter((each) => each !== undefined);
   const rows = await Promise.all(

@@ -32,6 +32,7 @@ const REPORTED = 10_000;
  */
 export class HostedFiles {
   readonly #options: HostedFilesOptions;
+  readonly #rows: HostedRows;
   readonly #verification: Verification;
   readonly #manifests: Lru<Buffer>;
   readonly #reported = new Lru<true>({ maxWeight: REPORTED });
@@ -39,9 +40,10 @@ export class HostedFiles {
   constructor(options: HostedFilesOptions) {
     const { store, records, telemetry, verifyAfter, now } = options;
     this.#options = options;
+    this.#rows = new HostedRows(records);
     this.#verification = new Verification({
       store,
-      metadata: new HostedRows(records),
+      metadata: this.#rows,
       telemetry,
       now,
       ...(verifyAfter === undefined ? {} : { verifyAfter }),
@@ -102,8 +104,10 @@ export class HostedFiles {
   }
 
   /** Notes that a file was committed whose content has been hashed. */
-  confirm(digest: Digest, file: { readonly size: number; readonly mark?: string | undefined }): Promise<void> {
-    return this.#verification.confirm(digest, file);
+  async confirm(digest: Digest, file: { readonly size: number; readonly mark?: string | undefined }): Promise<void> {
+    // What was lost is found again, and not adopted.
+    await this.#rows.noteVerified(digest);
+    await this.#verification.confirm(digest, file);
   }
 
   /** Deletes a file that no record names any more. The caller holds the lock of the digest. */

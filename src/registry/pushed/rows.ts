@@ -7,8 +7,10 @@ import type { PushedRows, Row } from '../row.ts';
 import { answerHostedBlob, deleteHostedBlob } from './blobs.ts';
 import { answerHostedCatalog, answerHostedReferrers, answerHostedTags } from './lists.ts';
 import { answerHostedManifest, deleteManifest, pushManifest } from './manifests.ts';
+import type { MountParts } from './mount.ts';
+import { uploadRowOf } from './uploads.ts';
 
-interface PushedRowsOptions {
+interface PushedRowsOptions extends Pick<MountParts, 'catalogue' | 'mirroredBlob'> {
   readonly hosting: Hosting;
   /** Called at each request, as a reload replaces them. */
   readonly rules: () => HostingRules;
@@ -18,8 +20,8 @@ interface PushedRowsOptions {
   readonly through?: PushedRows | undefined;
 }
 
-/** The kinds of paths in a repository. */
-type Kind = Exclude<RegistryPath['kind'], 'base' | 'catalog'>;
+/** The kinds of paths in a repository, but for uploads, which have a table of their own. */
+type Kind = Exclude<RegistryPath['kind'], 'base' | 'catalog' | 'uploads'>;
 
 /** A row whose answer is given what hosts. */
 export interface HostedRow<Path extends RegistryPath> extends Pick<Row, 'action' | 'wanted' | 'scope'> {
@@ -50,14 +52,19 @@ const ROWS: { readonly [K in Kind]: Rows<PathOf<K>> } = {
   },
   tags: reading({ wanted: 'list', answer: answerHostedTags }),
   referrers: reading({ wanted: 'list', answer: answerHostedReferrers }),
-  uploads: {},
 };
 
 /** The rows of what can be pushed to. */
 export function createPushedRows(options: PushedRowsOptions): PushedRows {
-  const { hosting, rules, through } = options;
+  const { hosting, rules, through, catalogue, mirroredBlob } = options;
   const rowsOf = compile(hosting);
   const catalog = catalogRow(options);
+  const uploads: MountParts = {
+    uploads: hosting.uploads,
+    catalogue,
+    mirroredBlob,
+    homeOf: (repository) => rules().homeOf(repository),
+  };
   return {
     rowOf(request) {
       const { path, repository, context } = request;
@@ -69,6 +76,7 @@ export function createPushedRows(options: PushedRowsOptions): PushedRows {
       const home = rules().homeOf(repository);
       if (home === 'mirrored') return undefined;
       if (home === 'pushed through') return through?.rowOf(request);
+      if (path.kind === 'uploads') return uploadRowOf(request as RegistryRequest<PathOf<'uploads'>>, uploads);
       const rows = rowsOf[path.kind];
       const row = rows[context.method];
       if (row === undefined) throw methodRefused(context.method, Object.keys(rows));
