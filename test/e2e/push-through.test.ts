@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
-import { type DockerRegistry, preparePodman, skopeo, startDockerRegistry } from '../support/engines.ts';
+import { type DockerRegistry, preparePodman, skopeo, startDockerd, startDockerRegistry } from '../support/engines.ts';
 import { goTool, needsGoTools } from '../support/go-tools.ts';
 import { buildImage, type TestImage, writeOciLayout } from '../support/image.ts';
+import { htpasswdOf } from '../support/logins.ts';
+import { startMirror } from '../support/mirror.ts';
 import { check, needs, Workspace } from '../support/processes.ts';
+import { ACCOUNT } from '../support/push-client.ts';
 import { type PushStage, pushStage } from '../support/push-stage.ts';
+import { PushUpstream } from '../support/push-upstream.ts';
 
 interface Stage extends PushStage {
   readonly workspace: Workspace;
@@ -162,4 +166,42 @@ describe('crane', needsGoTools('crane'), () => {
       assert.equal(await digest(), second.index.digest);
     },
   );
+});
+
+describe('docker', needs('dockerd', 'docker', 'skopeo', 'root'), () => {
+  test('logs in here and pushes through with the credential of this server, mounts, and pulls with the upstream stopped', async (t) => {
+    const workspace = await Workspace.open();
+    t.after(() => workspace.close());
+    const upstream = await PushUpstream.start({ credentials: ACCOUNT });
+    t.after(() => upstream.close());
+    const htpasswd = await workspace.file('htpasswd', htpasswdOf('alice'));
+    await using mirror = await startMirror({
+      registries: {
+        'ghcr.io': { upstreams: [{ url: upstream.url, credentials: ACCOUNT }], push: ['ours/**'] },
+      },
+      access: { htpasswd, rules: [{ who: 'alice', may: ['pull', 'push'], on: ['ghcr.io/ours/**'] }] },
+    });
+    const { docker } = await startDockerd(workspace);
+    const layout = workspace.path('layout');
+    await writeOciLayout(layout, { image: buildImage({ seed: 'docker', architectures: ['amd64'] }) });
+    const archive = workspace.path('image.tar');
+    const name = (repository: string) => `${mirror.host}/ghcr.io/ours/${repository}:1`;
+    await skopeo('copy', `oci:${layout}:image`, `docker-archive:${archive}:${name('app')}`);
+    await docker('load', '--quiet', '--input', archive);
+    await assert.rejects(docker('push', '--quiet', name('app')), /log in|denied|unauthorized/i);
+    assert.equal(upstream.seen.length, 0);
+    await docker('login', '--username', 'alice', '--password', 'alice-pw', mirror.host);
+    await docker('push', '--quiet', name('app'));
+    const uploads = upstream.asked().filter((each) => each.startsWith('PATCH')).length;
+    assert.ok(uploads > 0);
+    await docker('tag', name('app'), name('copy'));
+    await docker('push', '--quiet', name('copy'));
+    // The layers of the second repository were mounted from the first; only its config was sent again.
+    assert.ok(upstream.seen.some(({ url }) => url.includes('mount=') && url.includes('from=ours/app')));
+    assert.ok(upstream.asked().filter((each) => each.startsWith('PATCH')).length <= uploads + 1);
+    await docker('image', 'rm', '--force', name('app'), name('copy'));
+    await upstream.close();
+    await docker('pull', '--quiet', name('app'));
+    await docker('pull', '--quiet', name('copy'));
+  });
 });
