@@ -25,8 +25,14 @@ describe('the gate without rules', () => {
   }
 
   test('a refusal says what is refused and names no repository', () => {
+    const decision = authorize({ principal: ANONYMOUS, action: 'admin', repository });
+    assert.deepEqual(decision, { allowed: false, reason: 'admin is not open to anonymous clients' });
+  });
+
+  test('a refused push says that only a user may, and what the operator does', () => {
     const decision = authorize({ principal: ANONYMOUS, action: 'push', repository });
-    assert.deepEqual(decision, { allowed: false, reason: 'push is not open to anonymous clients' });
+    assert.ok(!decision.allowed);
+    assert.match(decision.reason, /^only a user may push, .* sets access .* entrepot users add NAME$/);
   });
 
   test('shows other machines the content of a repository only where it is public', () => {

@@ -36,6 +36,14 @@ export type Authorize = (request: AccessRequest) => Decision;
 
 export const ALLOWED: Decision = { allowed: true };
 
+/** What changes a repository: only a user or token may, whatever the rules say. */
+const CHANGES: ReadonlySet<Action> = new Set<Action>(['push', 'delete']);
+
+/** Whether an action is for a client that has identified itself, and never for `anonymous`. */
+export function needsIdentity(action: Action): boolean {
+  return CHANGES.has(action);
+}
+
 /** What every client may do where no rules are configured. An action is refused until it is listed here. */
 const OPEN: ReadonlySet<Action> = new Set<Action>(['connect', 'pull', 'catalog', 'status', 'proxy']);
 
@@ -50,6 +58,8 @@ const SHOWS_CONTENT: ReadonlySet<Action> = new Set<Action>(['pull', 'catalog']);
  */
 export function openGate({ isReachable }: { readonly isReachable: boolean }): Authorize {
   return ({ principal, action, repository }) => {
+    // Without rules no client can identify itself.
+    if (needsIdentity(action)) return { allowed: false, reason: withoutLogin(action) };
     if (!OPEN.has(action)) return { allowed: false, reason: `${action} is not open to ${principal.kind} clients` };
     if (!isReachable || !SHOWS_CONTENT.has(action)) return ALLOWED;
     const reason =
@@ -57,6 +67,13 @@ export function openGate({ isReachable }: { readonly isReachable: boolean }): Au
       'its operator sets access';
     return { allowed: true, onlyPublic: true, reason };
   };
+}
+
+function withoutLogin(action: Action): string {
+  return (
+    `only a user may ${action}, and this server has no access rules, so none can log in; ` +
+    `its operator sets access with a rule that allows ${action}, and adds a user with: entrepot users add NAME`
+  );
 }
 
 /** The repository of a request in messages; empty where there is none. */

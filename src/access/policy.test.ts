@@ -6,7 +6,7 @@ import { Policy, type PolicySpec, type RuleSpec, type Ruling } from './policy.ts
 import { ANONYMOUS, type Principal } from './principal.ts';
 
 const NAMES = ['alice', 'bob', 'constructor', 'token:alice', 'token:ci'];
-const ACTIONS: readonly Action[] = ['pull', 'catalog', 'status', 'proxy'];
+const ACTIONS: readonly Action[] = ['pull', 'catalog', 'push', 'delete', 'status', 'proxy'];
 const PATTERNS = ['**', '*/a', 'r/**', 'r/a', 'r/*', 'r/a/*', 'mirror:m/**', 'mirror:m/x', 'mirror:*/x', 's/?'];
 const PLACES = ['r/a', 'r/a/b', 'r/b', 's/a', 's/ab', 'mirror:m/x', 'mirror:m/x/y', 'mirror:n/x'];
 
@@ -42,6 +42,7 @@ function model({ groups, rules }: PolicySpec, { principal, action, repository }:
   const own =
     { user: '', token: 'token:', anonymous: '' }[principal.kind] + ('name' in principal ? principal.name : '');
   const found: Ruling[] = [];
+  if (principal.kind === 'anonymous' && (action === 'push' || action === 'delete')) return undefined;
   for (const [at, { who, may, on, private: coversPrivate }] of rules.entries()) {
     let isNamed = false;
     for (const name of who) {

@@ -1,6 +1,6 @@
 import { compileGlob } from '../lib/index.ts';
 import type { Repository } from '../oci/index.ts';
-import type { AccessRequest, Action } from './gate.ts';
+import { type AccessRequest, type Action, needsIdentity } from './gate.ts';
 import { nameOf, type Principal } from './principal.ts';
 
 /** A rule as it is configured; its patterns are canonical: `registry/repository` or `mirror:NAME/path`. */
@@ -8,7 +8,7 @@ export interface RuleSpec {
   /** `anonymous` (every client), `@group`, the name of a user, or `token:NAME`. */
   readonly who: readonly string[];
   readonly may: readonly Action[];
-  /** Patterns of what `pull` and `catalog` concern: `*` within one component, `**` across. */
+  /** Patterns of what `pull`, `catalog`, `push` and `delete` concern: `*` within one component, `**` across. */
   readonly on: readonly string[];
   /** True: what the rule allows every client covers private repositories too. @default false */
   readonly private?: boolean;
@@ -61,6 +61,8 @@ export class Policy {
 
   /** The first rule that allows a request without a condition, or else the first that allows it; undefined where none does. */
   decide({ principal, action, repository }: AccessRequest): Ruling | undefined {
+    // Whatever the rules say: a rule for every client is not meant for pushes.
+    if (needsIdentity(action) && principal.kind === 'anonymous') return undefined;
     let conditional: Ruling | undefined;
     for (const [at, rule] of this.#rules.entries()) {
       if (!rule.may.has(action) || !concerns(rule, principal) || !covers(rule, action, repository)) continue;

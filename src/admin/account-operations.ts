@@ -175,8 +175,8 @@ const tokens: Operation<object, TokensAnswer, AccountContext> = {
 /** Patterns of one token. */
 const MAX_PATTERNS = 100;
 /** As rules have them. */
-const TOKEN_ACTIONS = ['pull', 'catalog', 'status', 'proxy'] as const;
-const ON_REPOSITORIES: readonly string[] = ['pull', 'catalog'];
+const TOKEN_ACTIONS = ['pull', 'catalog', 'push', 'delete', 'status', 'proxy'] as const;
+const ON_REPOSITORIES: readonly string[] = ['pull', 'catalog', 'push', 'delete'];
 
 const tokenInput = z.object({
   name,
@@ -205,7 +205,7 @@ const tokenCreate: Operation<z.infer<typeof tokenInput>, z.infer<typeof tokenCre
   async handle({ name, owner, may, on, expiresAt }, { accounts, accountRules }) {
     if (on.length > 0 && !may.some((action) => ON_REPOSITORIES.includes(action))) {
       throw new AccountError(
-        `patterns narrow pull and catalog, and this token is for ${may.join(' and ')}; leave them out`,
+        `patterns narrow pull, catalog, push and delete, and this token is for ${may.join(' and ')}; leave them out`,
       );
     }
     if (expiresAt !== undefined && expiresAt <= Date.now())

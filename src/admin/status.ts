@@ -3,6 +3,7 @@ import type { Ingest, PullThrough } from '../cache/index.ts';
 import { type Config, type ConfigProblem, formatProblem } from '../config/index.ts';
 import type { Admission, ListenerAddress } from '../server/index.ts';
 import { heldTag, holdOf, imageOf } from './history-operations.ts';
+import { type WebhookStatus, webhookStatuses } from './webhook-operations.ts';
 
 const upstreamStatus = z.object({
   registry: z.string(),
@@ -92,6 +93,16 @@ export const serverStatus = z.object({
         .describe('Present while pulled content is not kept.'),
     }),
   ]),
+  hosted: z
+    .object({
+      repositories: z.number().describe('Emptied ones too.'),
+      digests: z.number().describe('Blobs and manifests, each once.'),
+      bytes: z.number().describe('Of these. They answer to `quota` and `min_free`, not to `max_size`.'),
+      uploads: z.number().describe('Uploads that were begun and not ended.'),
+      uploadBytes: z.number(),
+    })
+    .exactOptional()
+    .describe('What was pushed to this server; absent where nothing is hosted.'),
   requests: z
     .object({
       inflight: z.number(),
@@ -111,6 +122,7 @@ export const serverStatus = z.object({
     .readonly()
     .exactOptional()
     .describe('The tags that are held at a digest. Older servers leave it out.'),
+  webhooks: webhookStatuses.exactOptional().describe('The configured webhooks. Older servers leave it out.'),
   transfers: z.array(transferStatus).readonly(),
   upstreams: z
     .array(upstreamStatus)
@@ -128,17 +140,22 @@ export interface StatusParts {
   readonly notes: readonly ConfigProblem[];
   readonly admission: Pick<Admission, 'inflight' | 'waiting' | 'overloaded'>;
   readonly cache: Pick<PullThrough, 'totals' | 'pause' | 'transfers' | 'holds'>;
+  /** Undefined where nothing is hosted. */
+  readonly hosted: { read(): Promise<NonNullable<ServerStatus['hosted']> | undefined> };
   readonly upstreams: readonly UpstreamStatus[];
   readonly listeners: readonly ListenerAddress[];
   readonly certificates: readonly CertificateStatus[];
+  readonly webhooks: readonly WebhookStatus[];
   /** Milliseconds since 1970. */
   readonly startedAt: number;
 }
 
 /** Collects the answer of the operation `status`. */
 export async function describeServer(parts: StatusParts): Promise<ServerStatus> {
-  const { version, config, source, notes, admission, cache, upstreams, listeners, certificates, startedAt } = parts;
+  const { version, config, source, notes, admission, cache, upstreams, listeners, certificates, webhooks, startedAt } =
+    parts;
   const { maxInflight } = config.limits;
+  const hosted = await parts.hosted.read();
   return {
     version,
     pid: process.pid,
@@ -158,6 +175,7 @@ export async function describeServer(parts: StatusParts): Promise<ServerStatus> 
             ...(config.cache.maxSize === undefined ? {} : { maxSize: config.cache.maxSize }),
             ...(cache.pause === undefined ? {} : { paused: cache.pause }),
           },
+    ...(hosted !== undefined && { hosted }),
     requests: {
       inflight: admission.inflight,
       waiting: admission.waiting,
@@ -166,6 +184,7 @@ export async function describeServer(parts: StatusParts): Promise<ServerStatus> 
     },
     certificates,
     held: (await cache.holds()).map((each) => ({ image: imageOf(each), ...holdOf(each.hold) })),
+    webhooks,
     transfers: [...cache.transfers].map(describeTransfer),
     upstreams,
   };

@@ -11,7 +11,7 @@ import {
 import { Canary } from '../canary/index.ts';
 import type { Config, LoadedConfig } from '../config/index.ts';
 import { createPseudonym, ownVia } from '../lib/index.ts';
-import { OciError } from '../oci/index.ts';
+import { OciError, type Repository } from '../oci/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import { type Forward, FrontDoor, type ListenerAddress } from '../server/index.ts';
 import { type ConfigReloaded, createMetrics, type Log, Telemetry } from '../telemetry/index.ts';
@@ -127,10 +127,12 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
   };
   const live: Live = { current: await createGeneration({ ...loaded, upstreams }, processContext) };
   const frontDoor = openFrontDoor(live, { ...parts, acme });
+  parts.hosted.follow(config, upstreams.catalogue);
   // Complete before the first listener opens: a request for /metrics may come before the last one has opened.
   const target: ReloadTarget = { live, parts, frontDoor, processContext };
   const reloader = openReloader(target, load ?? (() => Promise.resolve(loaded)));
   await checkOwnFiles(config);
+  (await parts.webhooks.prepare(config))();
   const listeners = await frontDoor.start();
   const server: RunningServer = { ...target, version, startedAt, listeners, reloader, cleanUp, readiness };
   for (const { port } of listeners) if (port !== undefined) ownPorts.add(port);
@@ -177,7 +179,13 @@ interface MetricsParts
 
 function openMetrics(
   config: Config,
-  { parts: { telemetry, admission, cache, upstreamSets }, version, readiness, openTunnels, target }: MetricsParts,
+  {
+    parts: { telemetry, admission, cache, hosted, upstreamSets, webhooks },
+    version,
+    readiness,
+    openTunnels,
+    target,
+  }: MetricsParts,
 ): ReturnType<typeof createMetrics> {
   return createMetrics(telemetry, {
     version,
@@ -187,11 +195,14 @@ function openMetrics(
     admission,
     transfers: () => [...cache.transfers].length,
     cache: () => cache.totals(),
+    hosted: () => hosted.read(),
+    uploads: () => hosted.uploads,
     ...(config.cache !== 'off' && { cacheLimit: () => limitOf(target().live.current.config) }),
     ...diskReadingOf(config),
     ready: () => readiness.isReady && !admission.overloaded,
     paused: () => cache.pause !== undefined,
     upstreams: () => describeUpstreams(target().live.current, upstreamSets),
+    webhooks: () => webhooks.queues,
     ...(frontDoorOptionsOf(config).listeners.some(({ tls }) => tls !== undefined) && {
       certificates: () => target().frontDoor.certificates,
     }),
@@ -242,11 +253,11 @@ function statusOf(server: RunningServer): Promise<ServerStatus> {
   const { live, parts, version, listeners, startedAt, frontDoor, processContext } = server;
   const { current } = live;
   const { config, source, notes } = current;
-  const { admission, cache, upstreamSets } = parts;
+  const { admission, cache, hosted, upstreamSets } = parts;
   const upstreams = describeUpstreams(current, upstreamSets);
   const certificates = describeCertificates(frontDoor, processContext.acme);
-  const own = { version, listeners, certificates, startedAt };
-  return describeServer({ config, source, notes, upstreams, admission, cache, ...own });
+  const own = { version, listeners, certificates, webhooks: parts.webhooks.status, startedAt };
+  return describeServer({ config, source, notes, upstreams, admission, cache, hosted, ...own });
 }
 
 /** The control socket lies in the cache directory; without a cache there is none. */
@@ -270,9 +281,16 @@ async function openControl(server: RunningServer): Promise<void> {
       get catalogue() {
         return live.current.upstreams.catalogue;
       },
+      hostedHistory: (repository: Repository) => parts.hosted.historyOf(repository),
       status: () => statusOf(server),
       reload: () => reloader.reload(),
       accounts,
+      webhooks: {
+        get status() {
+          return parts.webhooks.status;
+        },
+        test: (wanted?: string) => parts.webhooks.test(wanted),
+      },
       accountRules() {
         const { config, upstreams, guard } = live.current;
         const { catalogue } = upstreams;

@@ -2,7 +2,14 @@ import { type Accounts, type Guard, openGate, type Tokens } from '../access/inde
 import type { AcmeCertificates } from '../acme/index.ts';
 import type { UpstreamStatus } from '../admin/index.ts';
 import { CANARY_REPOSITORY, type Canary, createCanaryDoor } from '../canary/index.ts';
-import { type Config, type ConfigProblem, formatProblem, isReachable, type LoadedConfig } from '../config/index.ts';
+import {
+  type Config,
+  type ConfigProblem,
+  formatProblem,
+  isReachable,
+  type LoadedConfig,
+  locateProblems,
+} from '../config/index.ts';
 import type { Authority, OpenTunnels } from '../forward/index.ts';
 import { createRegistryDoor } from '../registry/index.ts';
 import type { Catalogue } from '../routing/index.ts';
@@ -16,6 +23,7 @@ import {
   type PageRow,
   type RequestHandler,
 } from '../server/index.ts';
+import { pushedRowsOf } from './hosting.ts';
 import type { ServerParts } from './parts.ts';
 import { reservedDoor } from './reserved-door.ts';
 import {
@@ -50,7 +58,7 @@ export interface Generation {
 
 /** What a generation needs of the process. */
 export interface ProcessContext
-  extends Pick<ServerParts, 'telemetry' | 'cache' | 'admission' | 'log' | 'upstreamSets' | 'observations'> {
+  extends Pick<ServerParts, 'telemetry' | 'cache' | 'hosted' | 'admission' | 'log' | 'upstreamSets' | 'observations'> {
   /** Undefined where no certificate is ordered. */
   readonly acme: AcmeCertificates | undefined;
   readonly authority: Authority | undefined;
@@ -80,7 +88,7 @@ export async function createGeneration(
   processContext: ProcessContext,
 ): Promise<Generation> {
   const { telemetry, cache, authority, version, ready, admission, metrics, ownPorts, openTunnels } = processContext;
-  const { upstreamSets, pseudonym, canary, acme } = processContext;
+  const { upstreamSets, pseudonym, canary, acme, hosted } = processContext;
   const { clients, context } = upstreamSets;
   const { catalogue, transport } = upstreams;
   const names = ownNamesOf(config);
@@ -91,6 +99,7 @@ export async function createGeneration(
     onWarning: (message) => telemetry.publish('warning', { message, error: undefined }),
   });
   if (guard !== undefined) await processContext.observations.begin();
+  const pushed = await pushedRowsOf(catalogue, { hosted, cache, upstreamSets, telemetry });
   const doors = [
     // First: a mirror route may not take a challenge away.
     ...(acme === undefined ? [] : [acme.door]),
@@ -111,6 +120,7 @@ export async function createGeneration(
     createRegistryDoor({
       catalogue,
       cache,
+      pushed,
       originFor: (registry, via) => upstreamSets.originOf(registry, via),
       anonymousFor: (registry, via) => upstreamSets.anonymousOf(registry, via),
     }),
@@ -125,7 +135,11 @@ export async function createGeneration(
   });
   const forwardParts = { guard, dispatch: handle, admission, ownPorts, openTunnels, pseudonym };
   const forward = await forwardOf(config, { catalogue, clients, transport, telemetry, authority, ...forwardParts });
-  const notesNow = () => notesOf({ config, settings, layerNotes }, catalogue, guard?.known);
+  const notesNow = () => {
+    const { note } = hosted;
+    const located = note === undefined ? [] : locateProblems({ settings }, [note]).problems;
+    return [...notesOf({ config, settings, layerNotes }, catalogue, guard?.known), ...located];
+  };
   for (const note of notesNow()) processContext.log.warn(formatProblem(note));
   const registries = new Set([...catalogue.list(), ...config.mirrors].map(({ name }) => name));
   return {

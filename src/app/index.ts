@@ -19,6 +19,7 @@ export {
   composeRegistries,
   configuredUsersOf,
   explainAccess,
+  isHostedHere,
   loadLateParts,
   logFormatOf,
   notesOf,

@@ -3,11 +3,13 @@ import type { Config } from '../config/index.ts';
 import { Admission } from '../server/index.ts';
 import type { Log, Telemetry, Tracing } from '../telemetry/index.ts';
 import { EventLog } from './event-log.ts';
+import { HostedContent } from './hosting.ts';
 import { Observations } from './observations.ts';
 import { cacheOptionsOf } from './settings/index.ts';
 import { openStorage, type Storage } from './storage.ts';
 import { openTracing } from './tracing.ts';
 import { type UpstreamSet, UpstreamSets } from './upstream-set.ts';
+import { ServerWebhooks } from './webhooks.ts';
 
 /** What every part of a server is made with. */
 export interface PartsContext {
@@ -28,7 +30,11 @@ export interface ServerParts extends PartsContext {
   readonly storage: Storage;
   /** What `access suggest` reads; they begin with the first configuration that has rules. */
   readonly observations: Observations;
+  /** Receivers of what happens in hosted repositories. */
+  readonly webhooks: ServerWebhooks;
   readonly cache: PullThrough;
+  /** What was pushed to this server; opened with the first configuration that hosts something. */
+  readonly hosted: HostedContent;
   readonly admission: Admission;
 }
 
@@ -52,6 +58,7 @@ export async function openParts(
   const upstreams = await upstreamSets.open(config);
   const storage = await openStorage(config, context);
   const observations = new Observations(config, context);
+  const webhooks = new ServerWebhooks(config, context);
   const { store, metadata, ledger } = storage;
   const { reconciledAt } = ledger;
   const policy = cacheOptionsOf(config, upstreams.catalogue);
@@ -60,7 +67,9 @@ export async function openParts(
     await cache.close();
     ledger.reconciledAt = cache.reconciledAt;
   });
+  const hosted = new HostedContent(config, { telemetry, storage, cache, cleanups });
   const admission = new Admission({ limits: config.limits, telemetry });
   cleanups.push(() => admission.close());
-  return { parts: { ...context, eventLog, tracing, upstreamSets, storage, observations, cache, admission }, upstreams };
+  const opened = { eventLog, tracing, upstreamSets, storage, observations, webhooks, cache, hosted, admission };
+  return { parts: { ...context, ...opened }, upstreams };
 }

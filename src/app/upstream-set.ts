@@ -6,6 +6,7 @@ import {
   anonymousViewsOf,
   completeUpstream,
   type OriginSource,
+  type PushOriginSource,
   type RegistrySpec,
   type TransportSpec,
   type UpstreamSpec,
@@ -72,14 +73,13 @@ export class UpstreamSets {
 
   /** The upstreams of a registry, for a request that has come this way. The room for them is loaded by the first request that needs it, not at the start. */
   originOf(registry: RegistrySpec, via: Via | undefined): OriginSource {
-    const open = async () => {
-      if (this.#upstreams === undefined) {
-        const { createUpstreams } = await loadUpstream();
-        this.#upstreams ??= createUpstreams(this.context);
-      }
-      return this.#upstreams.originOf(registry, via);
-    };
+    const open = async () => (await this.#all()).originOf(registry, via);
     return Object.assign(open, { hops: via?.hops ?? 0 });
+  }
+
+  /** The upstream of a registry that takes pushes, for a request that has come this way. */
+  pushOriginOf(registry: RegistrySpec, via: Via | undefined): PushOriginSource {
+    return async () => (await this.#all()).pushOriginOf(registry, via);
   }
 
   /**
@@ -107,6 +107,14 @@ export class UpstreamSets {
     // Should one come back, it is a new object with new clients: those of the old one close.
     for (const [key, spec] of this.#specs.entries()) if (removed.has(spec)) this.#specs.delete(key);
     void this.clients.retire(transportsOf(set), transportsOf(kept));
+  }
+
+  async #all(): Promise<Upstreams> {
+    if (this.#upstreams === undefined) {
+      const { createUpstreams } = await loadUpstream();
+      this.#upstreams ??= createUpstreams(this.context);
+    }
+    return this.#upstreams;
   }
 
   #intern(registry: string, spec: UpstreamSpec, files: TlsFiles): UpstreamSpec {

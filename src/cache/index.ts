@@ -26,6 +26,8 @@ export {
   HoldError,
   isManifestStored,
   type ManifestAnswer,
+  type PassingBlob,
+  type PushedBlob,
   type Refreshed,
   type RollbackRequest,
   type RolledBack,

@@ -1,5 +1,6 @@
 import { inTurns } from '../lib/index.ts';
 import {
+  type AnonymousSources,
   acceptsMediaType,
   type Digest,
   MEDIA_TYPES,
@@ -43,6 +44,7 @@ import {
   type ManifestAnswer,
   type ManifestRequest,
   Manifests,
+  Pushed,
   type Refreshed,
   type RollbackRequest,
   type RolledBack,
@@ -81,6 +83,8 @@ export class PullThrough {
   readonly urls: UrlCache;
   /** Which repositories every client may see. */
   readonly visibilities: RepositoryVisibilities;
+  /** Keeps what is pushed to an upstream through this server. */
+  readonly pushed: Pushed;
   /** Checks everything that is stored. */
   readonly scrub: Scrub;
   readonly #options: PullThroughOptions;
@@ -157,6 +161,7 @@ export class PullThrough {
     this.urls = new UrlCache({ ...shared, inUse: this.#inUse, now });
     this.#manifests = new Manifests({ ...shared, negativeCache, memory: manifestsInMemory });
     this.#tags = new Tags({ ...shared, manifests: this.#manifests, tagRecords, holds, negativeCache, now });
+    this.pushed = new Pushed({ ...shared, manifests: this.#manifests, tags: this.#tags });
     this.visibilities = new RepositoryVisibilities({
       metadata,
       telemetry,
@@ -278,6 +283,50 @@ export class PullThrough {
     return purged;
   }
 
+  /**
+   * Forgets what a client has deleted at the upstream through this server. A tag, or a digest with the tags that point to it; what
+   * a tag is held at stays.
+   *
+   * @returns the tags, and where they pointed
+   */
+  async forgetDeleted({ registry, repository }: Repository, reference: Reference): Promise<Purged['tags']> {
+    const name = { repository: `${registry}/${repository}` };
+    if (reference.kind === 'digest') {
+      const { tags } = await this.purge([{ ...name, digest: reference.digest }]);
+      for (const { tag } of tags) this.#tags.changed({ registry, repository }, tag);
+      return tags;
+    }
+    this.#tags.changed({ registry, repository }, reference.tag);
+    return (await this.purge([{ ...name, tag: reference.tag }])).tags;
+  }
+
+  /**
+   * Whether a mirrored repository is known to have a blob, stored or not. No upstream is asked.
+   *
+   * @param anonymous given: only where every client is known to see it there
+   */
+  async isMember(
+    repository: Repository,
+    digest: Digest,
+    { anonymous }: { readonly anonymous?: { readonly sources: AnonymousSources | undefined } } = {},
+  ): Promise<boolean> {
+    const member = await this.#repositoryBlobs.get(repository, digest);
+    if (member === undefined || anonymous === undefined) return member !== undefined;
+    // What a credential has read may be private although its repository is public.
+    if (member.visibility === 'private') return false;
+    return this.visibilities.isKnownPublic(repository, anonymous.sources);
+  }
+
+  /** Bytes of a stored blob, whatever repository it belongs to: for what is known to belong. Undefined where it is not stored. */
+  storedSize(digest: Digest): Promise<number | undefined> {
+    return this.#verification.size(digest, undefined);
+  }
+
+  /** Whether clients get by a tag what this server decides, and not what the upstream says: it is held, or cools down. */
+  isSteered(repository: Repository, tag: string): Promise<boolean> {
+    return this.#tags.isSteered(repository, tag);
+  }
+
   /** Asks where tags point to now, and fetches the manifests that moved. */
   refresh(selections: readonly Selection[], options: TagRefreshOptions): Promise<readonly Refreshed[]> {
     return refresh(selections, { metadata: this.#options.metadata, tags: this.#tags, ...options });
@@ -359,7 +408,7 @@ export class PullThrough {
   async close(): Promise<void> {
     for (const stop of this.#subscriptions) stop();
     this.#stop.abort(new Error('The server is stopping'));
-    await Promise.all([this.#blobs.close(), this.urls.close()]);
+    await Promise.all([this.#blobs.close(), this.urls.close(), this.pushed.close()]);
     await Promise.all([this.scrub.stop(), this.#reconciliation]);
     await this.#verification.close();
     await this.#capacity.close();

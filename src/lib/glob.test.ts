@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { compileGlob, globCovers } from './glob.ts';
+import { compileGlob, globCovers, globsMeet } from './glob.ts';
 
 describe('compileGlob()', () => {
   const rows: readonly [pattern: string, text: string, matches: boolean][] = [
@@ -43,4 +43,48 @@ describe('globCovers()', () => {
       assert.equal(globCovers(wide, narrow), covers);
     });
   }
+});
+
+describe('globsMeet()', () => {
+  const rows: readonly [one: string, other: string, meet: boolean][] = [
+    ['acme/**', 'acme/app', true],
+    ['acme/**', 'acme/**', true],
+    ['acme/**', '**', true],
+    ['acme/**', '**/app', true],
+    ['acme/*', 'acme/a/b', false],
+    ['acme/*', 'acme/**/b', false],
+    ['acme/*', 'acme/**b', true],
+    ['acme/**', 'ours/**', false],
+    ['acme/app-*', 'acme/*-web', true],
+    ['acme/app-*', 'acme/web-*', false],
+    ['a?c', 'ab?', true],
+    ['a?', 'a', false],
+    ['*', 'a/b', false],
+    ['*', '**', true],
+    ['', '**', true],
+    ['', 'a', false],
+    ['*a*', '*b*', true],
+  ];
+  for (const [one, other, meet] of rows) {
+    test(`${one} and ${other} ${meet ? 'meet' : 'do not meet'}`, () => {
+      assert.equal(globsMeet(one, other), meet);
+      assert.equal(globsMeet(other, one), meet);
+    });
+  }
+
+  test('as trying every short text says', () => {
+    const letters = ['', 'a', 'b', '/'];
+    const texts = letters.flatMap((x) =>
+      letters.flatMap((y) => letters.flatMap((z) => letters.map((w) => x + y + z + w))),
+    );
+    const parts = ['', 'a', '/', '?', '*', '**'];
+    const globs = [...new Set(parts.flatMap((x) => parts.flatMap((y) => parts.map((z) => x + y + z))))];
+    for (const one of globs) {
+      const matching = texts.filter(compileGlob(one));
+      for (const other of globs) {
+        const meet = matching.some(compileGlob(other));
+        assert.equal(globsMeet(one, other), meet, `${one} and ${other}`);
+      }
+    }
+  });
 });

@@ -14,7 +14,7 @@ export { ConcurrencyLimit } from './concurrency-limit.ts';
 export { crashPoint } from './crash-point.ts';
 export * as der from './der.ts';
 export { embeddedText } from './embedded.ts';
-export { compileGlob, globCovers } from './glob.ts';
+export { compileGlob, globCovers, globsMeet } from './glob.ts';
 export { decodeHeaderText, trimHeaderText } from './header-text.ts';
 export { type HeaderLink, parseLinks } from './link-header.ts';
 export { faultOfLook } from './look.ts';

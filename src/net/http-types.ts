@@ -31,6 +31,13 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** A text (UTF-8) or bytes, at most 64 KiB, sent with their length; or a stream. Not allowed with GET or HEAD. */
   readonly body?: string | Buffer | RequestBody;
+  /**
+   * Sends the head of a streamed body alone, and the body once the server wants it (RFC 9110 §10.1.1) or has not answered for a
+   * second: what refuses the request then refuses it before a byte was read. @default false
+   */
+  readonly expectContinue?: boolean;
+  /** Milliseconds from the last byte of the request to the head of the response. @default that of the client */
+  readonly responseHeaderTimeout?: number | undefined;
   /** The `Host` header. @default host and port of the URL */
   readonly host?: string;
   readonly signal?: AbortSignal;

@@ -63,4 +63,19 @@ export {
   type OriginOptions,
   type OriginSource,
 } from './remote.ts';
+export type {
+  AppendUploadOptions,
+  FinishUploadOptions,
+  OpenUpload,
+  PushBody,
+  PushFailure,
+  PushOrigin,
+  PushOriginSource,
+  PushRefusal,
+  PutManifestOptions,
+  StartUploadOptions,
+  StoredManifest,
+  StoredUpload,
+  UploadPlace,
+} from './remote-push.ts';
 export type { Destination, DnsSpec, TransportSpec } from './transport-spec.ts';

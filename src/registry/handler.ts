@@ -1,6 +1,13 @@
 import type { PullThrough } from '../cache/index.ts';
 import type { Via } from '../lib/index.ts';
-import { type AnonymousSources, type OriginSource, parseRegistryPath, type RegistrySpec } from '../oci/index.ts';
+import {
+  type AnonymousSources,
+  OciError,
+  type OriginSource,
+  parseRegistryPath,
+  type RegistrySpec,
+  type Repository,
+} from '../oci/index.ts';
 import { type Catalogue, qualifyRepository, resolveName } from '../routing/index.ts';
 import {
   type Door,
@@ -58,7 +65,7 @@ export function createRegistryDoor(options: RegistryDoorOptions): Door {
         takesSlot: true,
         parse() {
           const request = parseRequest(context, options);
-          const row = options.pushed?.rowOf(request) ?? readRowOf(request, readRows);
+          const row = options.pushed?.rowOf(request) ?? readRowOf(request, readRows, options);
           wanted = row.wanted;
           return {
             access: { action: row.action, repository: request.repository },
@@ -93,11 +100,24 @@ function readRowsOf(cache: PullThrough): Readonly<Record<ReadKind, Row>> {
 type ReadRequest = RegistryRequest<PathOf<ReadKind>>;
 
 /** @throws {OciError} for a request that changes something */
-function readRowOf({ context, path }: RegistryRequest, rows: Readonly<Record<ReadKind, Row>>): Row {
+function readRowOf(
+  { context, path, repository }: RegistryRequest,
+  rows: Readonly<Record<ReadKind, Row>>,
+  { pushed }: Pick<RegistryDoorOptions, 'pushed'>,
+): Row {
+  if (pushed !== undefined && !context.isReading && repository.repository !== '') throw notPushedTo(repository);
   requireReading(context);
   // A mirror takes no uploads, so it refuses requests for the state of one too.
   if (path.kind === 'uploads') throw writeRefused();
   return rows[path.kind];
+}
+
+/** The answer to a push or deletion where other repositories take them. */
+function notPushedTo({ registry, repository }: Repository): OciError {
+  const message =
+    `${registry}/${repository} is mirrored: nothing can be pushed to it or deleted from it; ` +
+    `the operator of this server sets hosted or push under registries.${registry}`;
+  return new OciError('UNSUPPORTED', message, { headers: { allow: 'GET, HEAD', connection: 'close' } });
 }
 
 function parseRequest(

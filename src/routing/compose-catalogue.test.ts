@@ -360,6 +360,55 @@ describe('the domain suffix', () => {
   }
 });
 
+describe('what can be pushed', () => {
+  const hosting = (registries: NonNullable<CatalogueOptions['registries']>, name: string) =>
+    compose({ registries }).byName(name);
+
+  test('a word that is hosted needs no upstreams, has none, and is no Docker Hub', () => {
+    const apps = hosting({ apps: { hosted: ['**'] } }, 'apps');
+    assert.deepEqual(apps?.upstreams, []);
+    assert.equal(apps?.library, false);
+    assert.deepEqual(apps?.hosting, { hosted: ['**'], push: [], immutableTags: [], sparse: false });
+  });
+
+  test('a host that is hosted has no upstream either, known or not', () => {
+    for (const name of ['ghcr.io', 'registry.example.com']) {
+      assert.deepEqual(hosting({ [name]: { hosted: ['**'] } }, name)?.upstreams, []);
+    }
+  });
+
+  test('patterns beside upstreams leave them', () => {
+    const ghcr = hosting(
+      { 'ghcr.io': { hosted: ['acme/**'], push: ['ours/**'], quota: 5, keepUntagged: 7 } },
+      'ghcr.io',
+    );
+    assert.equal(ghcr?.upstreams.length, 1);
+    const common = { immutableTags: [], sparse: false, quota: 5, keepUntagged: 7 };
+    assert.deepEqual(ghcr?.hosting, { hosted: ['acme/**'], push: ['ours/**'], ...common });
+  });
+
+  test('a pattern may have its registry in front, and library/ where Docker Hub has it', () => {
+    const hub = hosting(
+      {
+        'index.docker.io': {
+          hosted: ['docker.io/acme/**', 'registry-1.docker.io/b/*', 'nginx', '**/x'],
+          immutableTags: ['v*', 'docker.io/acme/app:v*', 'nginx:1.*', 'acme/**'],
+        },
+      },
+      'docker.io',
+    );
+    assert.deepEqual(hub?.hosting?.hosted, ['acme/**', 'b/*', 'library/nginx', '**/x']);
+    assert.deepEqual(hub?.hosting?.immutableTags, ['v*', 'acme/app:v*', 'library/nginx:1.*', 'acme/**:*']);
+    const apps = hosting({ apps: { hosted: ['apps/**', 'a.b/c'], upstreams: [{ url: 'https://x.example' }] } }, 'apps');
+    assert.deepEqual(apps?.hosting?.hosted, ['**', 'a.b/c']);
+  });
+
+  test('nothing where nothing is set', () => {
+    const ghcr = hosting({ 'ghcr.io': { hosted: [], push: [], immutableTags: ['x'], sparse: true } }, 'ghcr.io');
+    assert.ok(ghcr !== undefined && !('hosting' in ghcr));
+  });
+});
+
 describe('problems', () => {
   const url = 'https://registry.example.com';
   const upstreams = [{ url }];
@@ -369,6 +418,32 @@ describe('problems', () => {
       'a known alias without upstreams',
       { registries: { ghcr: {} } },
       /write registries: \{ghcr\.io: \{aliases: \[ghcr\]\}\}/,
+    ],
+    [
+      'hosted beside upstreams',
+      { registries: { apps: { upstreams, hosted: ['**'] } } },
+      /^registries\.apps: found upstreams beside hosted: true/,
+    ],
+    ['some hosted without upstreams', { registries: { apps: { hosted: ['a/**'] } } }, /or hosted: true for images/],
+    [
+      'a hosted pattern that no repository has',
+      { registries: { 'ghcr.io': { hosted: ['acme/**', 'Acme/*'] } } },
+      /^registries\.ghcr\.io\.hosted\[1\]: "Acme\/\*" matches nothing: names of repositories are in lower case/,
+    ],
+    [
+      'a hosted pattern with a tag',
+      { registries: { 'ghcr.io': { hosted: ['acme/app:v1'] } } },
+      /^registries\.ghcr\.io\.hosted\[0\]: .*leave the tag out/,
+    ],
+    [
+      'an immutable tag that is none',
+      { registries: { apps: { hosted: ['**'], immutableTags: ['-x'] } } },
+      /^registries\.apps\.immutable_tags\[0\]: "-x" matches nothing: a tag begins/,
+    ],
+    [
+      'what is hosted and pushed through',
+      { registries: { 'docker.io': { hosted: ['docker.io/acme/*'], push: ['acme/app'] } } },
+      /^registries\.docker\.io\.push\[0\]: acme\/app and docker\.io\/acme\/\* under hosted have repositories in common/,
     ],
     ['localhost without upstreams', { registries: { 'localhost:5001': {} } }, /^registries\.localhost:5001: /],
     ['a name that is none', { registries: { 'a b': { upstreams } } }, /^registries\.a b: found "a b", expected a host/],

@@ -3,6 +3,7 @@ import { nearest } from '../lib/index.ts';
 import type { ConfiguredRegistry, ConfiguredUpstream, RegistrySpec } from '../oci/index.ts';
 import { type AllowAny, type Catalogue, type CompleteUpstream, createCatalogue } from './catalogue.ts';
 import { canonicalHost, isRegistryName, looksLikeRegistry, withoutPort } from './host.ts';
+import { type HostingOptions, hostingOf, isAllHosted } from './hosting-options.ts';
 import {
   KNOWN_REGISTRIES,
   type KnownRegistry,
@@ -37,10 +38,10 @@ export interface CatalogueOptions {
 }
 
 /** One configured registry. `{}` is enough for a known registry or a host name. */
-export interface RegistryOptions {
+export interface RegistryOptions extends HostingOptions {
   /** Other names; those without `.` and `:` also become short names, for host names, `/v2/` and paths. */
   readonly aliases?: readonly string[];
-  /** In order of preference. @default the known upstream, or https to the host of that name */
+  /** In order of preference. @default none where every repository is hosted; else the known upstream, or https to the host of that name */
   readonly upstreams?: readonly UpstreamOptions[];
   /** @default 'stream' */
   readonly delivery?: RegistrySpec['delivery'];
@@ -75,7 +76,7 @@ export function composeCatalogue(options: CatalogueOptions): Composition {
   return { catalogue, problems: [] };
 }
 
-type Core = Pick<ConfiguredRegistry, 'name' | 'library' | 'delivery' | 'upstreams'>;
+type Core = Pick<ConfiguredRegistry, 'name' | 'library' | 'delivery' | 'upstreams' | 'hosting'>;
 
 /** A catalogue under construction: registries by name, claims to other names, problems. */
 class Draft {
@@ -120,7 +121,7 @@ class Draft {
   finish(): readonly ConfiguredRegistry[] {
     const { settled, problems } = this.#claims.settle(new Set(this.#registries.keys()));
     this.problems.push(...problems);
-    return [...this.#registries.values()].map(({ name, library, delivery, upstreams }) => {
+    return [...this.#registries.values()].map(({ name, library, delivery, upstreams, hosting }) => {
       const claims = settled.get(name) ?? [];
       const words = claims.filter(({ word }) => !looksLikeRegistry(word) && word !== name);
       return {
@@ -131,6 +132,7 @@ class Draft {
         library,
         delivery,
         upstreams,
+        ...(hosting !== undefined && { hosting }),
       };
     });
   }
@@ -165,13 +167,19 @@ function applyRegistry(draft: Draft, key: string, options: RegistryOptions): voi
   const name = registryNameOf(draft, key, where);
   if (name === undefined) return;
   const base = draft.get(name);
-  const upstreams = options.upstreams === undefined ? base?.upstreams : readUpstreams(draft, options.upstreams, where);
-  const core = {
+  const upstreams = upstreamsOf(draft, options, { name, where });
+  // Of no upstream at all, every one is Docker Hub's.
+  const isHub = upstreams.length > 0 && upstreams.every(isDockerHub);
+  const library = options.library ?? base?.library ?? isHub;
+  const report = (problem: string): void => void draft.problems.push(problem);
+  const hosting = hostingOf(options, { key, name, library, where, report });
+  draft.put({
     name,
     delivery: options.delivery ?? 'stream',
-    upstreams: upstreams ?? assumedUpstreams(draft, name, where),
-  };
-  draft.put({ ...core, library: options.library ?? base?.library ?? core.upstreams.every(isDockerHub) });
+    upstreams,
+    library,
+    ...(hosting !== undefined && { hosting }),
+  });
   if (isPathWord(name)) draft.claim({ word: name, registry: name, isBuiltIn: false, where, isPathName: true });
   for (const alias of options.aliases ?? []) {
     const word = canonicalHost(alias) ?? alias;
@@ -198,6 +206,25 @@ function registryNameOf(draft: Draft, key: string, where: string): string | unde
   if (known === undefined) return name;
   draft.addKnown(known);
   return known.name;
+}
+
+/** The upstreams of a configured registry: those that are written; none where all is hosted; else those it is known to have. */
+function upstreamsOf(
+  draft: Draft,
+  options: RegistryOptions,
+  { name, where }: { readonly name: string; readonly where: string },
+): readonly ConfiguredUpstream[] {
+  const { upstreams } = options;
+  if (isAllHosted(options)) {
+    if (upstreams !== undefined) {
+      draft.problems.push(
+        `${where}: found upstreams beside hosted: true, expected one of the two: what is hosted is never asked of an upstream; for some repositories write hosted: [acme/**]`,
+      );
+    }
+    return [];
+  }
+  if (upstreams !== undefined) return readUpstreams(draft, upstreams, where);
+  return draft.get(name)?.upstreams ?? assumedUpstreams(draft, name, where);
 }
 
 function readUpstreams(
@@ -234,7 +261,7 @@ function assumedUpstreams(draft: Draft, name: string, where: string): readonly C
   const known = knownRegistryByAlias(name);
   const remedy =
     known === undefined
-      ? 'expected upstreams, e.g. upstreams: [https://registry.example.com]'
+      ? 'expected upstreams, e.g. upstreams: [https://registry.example.com], or hosted: true for images that are pushed here'
       : `expected upstreams; to use "${name}" for ${known.name}, write registries: {${known.name}: {aliases: [${name}]}}`;
   draft.problems.push(`${where}: "${name}" does not say where its content is; ${remedy}`);
   return [];

@@ -178,6 +178,29 @@ export interface Events {
    * `bytes`: theirs. `files`: how many files were deleted.
    */
   'hosted.collected': { readonly records: number; readonly files: number; readonly bytes: number };
+  /**
+   * What became of a delivery to a webhook, or of one attempt. `delivered`: the receiver took it. `failed`: this attempt did
+   * not succeed, and another follows. `given-up`: no other follows. `dropped`: the queue was full, or the webhook is gone.
+   */
+  'webhook.delivery': {
+    /** The name of the webhook. */
+    readonly hook: string;
+    /** The kind of event: `push`, `delete`, `tag`. */
+    readonly event: string;
+    readonly delivery: string;
+    readonly outcome: 'delivered' | 'failed' | 'given-up' | 'dropped';
+    readonly reason?: string | undefined;
+  };
+  /** A webhook changed. `failing`: an attempt failed after all before had succeeded. `gone`: it answered 410. */
+  'webhook.state': {
+    readonly hook: string;
+    readonly state: 'working' | 'failing' | 'gone';
+    readonly reason?: string | undefined;
+    /** Deliveries that wait. */
+    readonly queued: number;
+  };
+  /** Deliveries are lost: published for the first since the webhook worked. */
+  'webhook.lost': { readonly hook: string; readonly reason: string; readonly deliveries: number };
   /** A problem for the operator that failed no request. */
   warning: { readonly message: string; readonly error?: unknown };
 }
@@ -311,7 +334,7 @@ export interface UpstreamHealthChange {
   readonly registry: string;
   readonly upstream: string;
   /** `pull`: GET of manifests. `check`: HEAD of manifests. `list`: tags, catalogue and referrers. */
-  readonly scope: 'all' | 'pull' | 'check' | 'list' | 'blob';
+  readonly scope: 'all' | 'pull' | 'check' | 'list' | 'blob' | 'push';
   /** `open`: no request for `retryAfterMs`. `half-open`: one request is a trial. `closed`: healthy. */
   readonly state: 'closed' | 'open' | 'half-open';
   /** The last failure; names no repository. */

@@ -2,16 +2,36 @@ import { Counter, Gauge } from './counters.ts';
 import type { Telemetry } from './events.ts';
 
 export interface HostedReadings {
-  /** Repositories that something was pushed to, and what is in them: each digest once. */
-  readonly hosted?: () => Promise<{ readonly repositories: number; readonly digests: number; readonly bytes: number }>;
-  /** Uploads that have not ended; those that a request is at work on; the bytes of all of them. */
-  readonly uploads?: () => { readonly open: number; readonly busy: number; readonly bytes: number };
+  /** Repositories that something was pushed to, and what is in them: each digest once. Undefined while nothing is hosted. */
+  readonly hosted?: () => Promise<HostedReading | undefined>;
+  /** Uploads that have not ended; those that a request is at work on; the bytes of all of them. Undefined while nothing is hosted. */
+  readonly uploads?: () => UploadsReading | undefined;
+}
+
+interface HostedReading {
+  readonly repositories: number;
+  readonly digests: number;
+  readonly bytes: number;
+}
+
+interface UploadsReading {
+  readonly open: number;
+  readonly busy: number;
+  readonly bytes: number;
 }
 
 type HostedCounters = ReturnType<typeof createHostedCounters>;
 
 /** The metrics of hosted repositories, except gauges whose reader is not among the options. */
 export function createHostedCounters({ hosted, uploads }: HostedReadings) {
+  const ofHosted = (read: (reading: HostedReading) => number) => async () => {
+    const reading = await hosted?.();
+    return reading === undefined ? [] : read(reading);
+  };
+  const ofUploads = (read: (reading: UploadsReading) => number) => () => {
+    const reading = uploads?.();
+    return reading === undefined ? [] : read(reading);
+  };
   return {
     hostedChanges: new Counter({
       name: 'entrepot_hosted_changes_total',
@@ -30,35 +50,35 @@ export function createHostedCounters({ hosted, uploads }: HostedReadings) {
     ...(hosted && {
       hostedRepositories: new Gauge({
         name: 'entrepot_hosted_repositories',
-        help: 'Hosted repositories that something was pushed to.',
-        read: async () => (await hosted()).repositories,
+        help: 'Hosted repositories that something was pushed to, emptied ones too; absent while nothing is hosted.',
+        read: ofHosted(({ repositories }) => repositories),
       }),
       hostedDigests: new Gauge({
         name: 'entrepot_hosted_digests',
         help: 'Blobs and manifests of hosted repositories, each digest once.',
-        read: async () => (await hosted()).digests,
+        read: ofHosted(({ digests }) => digests),
       }),
       hostedBytes: new Gauge({
         name: 'entrepot_hosted_bytes',
         help: 'Bytes of the blobs and manifests of hosted repositories, each digest once.',
-        read: async () => (await hosted()).bytes,
+        read: ofHosted(({ bytes }) => bytes),
       }),
     }),
     ...(uploads && {
       uploadsOpen: new Gauge({
         name: 'entrepot_uploads_open',
         help: 'Uploads that have neither ended nor been idle for too long.',
-        read: () => uploads().open,
+        read: ofUploads(({ open }) => open),
       }),
       uploadsBusy: new Gauge({
         name: 'entrepot_uploads_busy',
         help: 'Open uploads that a request is at work on.',
-        read: () => uploads().busy,
+        read: ofUploads(({ busy }) => busy),
       }),
       uploadsBytes: new Gauge({
         name: 'entrepot_uploads_bytes',
         help: 'Bytes of open uploads.',
-        read: () => uploads().bytes,
+        read: ofUploads(({ bytes }) => bytes),
       }),
     }),
   };

@@ -22,6 +22,7 @@ const EVERYTHING: MetricsOptions = {
   disk: () => Promise.resolve({ free: 1, total: 1 }),
   ready: () => true,
   paused: () => false,
+  webhooks: () => [{ hook: 'ci', queued: 1 }],
   certificates: () => [{ listener: 'a', expiresAt: 1 }],
   hosted: () => Promise.resolve({ repositories: 1, digests: 2, bytes: 3 }),
   uploads: () => ({ open: 1, busy: 1, bytes: 1 }),

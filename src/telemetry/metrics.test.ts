@@ -160,6 +160,22 @@ describe('createMetrics', () => {
       assert.ok(text.includes(line), `missing: ${line}`);
   });
 
+  test('counts deliveries to webhooks, and shows what waits', async () => {
+    const { telemetry, lines } = setUp({ webhooks: () => [{ hook: 'ci', queued: 7 }] });
+    for (const outcome of ['failed', 'failed', 'delivered', 'given-up', 'dropped'] as const) {
+      telemetry.publish('webhook.delivery', { hook: 'ci', event: 'push', delivery: 'd-1', outcome });
+    }
+    const text = await lines();
+    for (const line of [
+      'entrepot_webhook_deliveries_total{hook="ci",event="push",outcome="failed"} 2',
+      'entrepot_webhook_deliveries_total{hook="ci",event="push",outcome="delivered"} 1',
+      'entrepot_webhook_deliveries_total{hook="ci",event="push",outcome="given-up"} 1',
+      'entrepot_webhook_deliveries_total{hook="ci",event="push",outcome="dropped"} 1',
+      'entrepot_webhook_queue_length{hook="ci"} 7',
+    ])
+      assert.ok(text.includes(line), line);
+  });
+
   test('counts tunnels, what clients sent, and handshakes that came to nothing', async () => {
     const { telemetry, lines } = setUp({ tunnels: () => 3 });
     const tunnel = { ...request, method: 'CONNECT', route: 'tunnel', registry: undefined, cache: undefined };

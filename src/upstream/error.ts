@@ -1,5 +1,5 @@
 import { HttpError } from '../net/index.ts';
-import type { FailureKind, OriginFailure } from '../oci/index.ts';
+import type { FailureKind, PushFailure, PushRefusal } from '../oci/index.ts';
 import { blockOf, versionRefusalOf } from './blocked.ts';
 import { parseJsonObject } from './json.ts';
 
@@ -13,6 +13,8 @@ export interface UpstreamErrorOptions {
   readonly retryAfter?: number | undefined;
   /** True where a redirect target failed, not the upstream itself. @default false */
   readonly redirected?: boolean;
+  /** How it refused a push. */
+  readonly said?: PushRefusal | undefined;
   readonly cause?: unknown;
 }
 
@@ -22,13 +24,14 @@ export interface UpstreamErrorOptions {
  * The message is for operators: it names origin and path, never a query, a header or the text of an error body, since
  * servers have been seen to echo the `Authorization` they got (CVE-2025-62168).
  */
-export class UpstreamError extends Error implements OriginFailure {
+export class UpstreamError extends Error implements PushFailure {
   override readonly name = 'UpstreamError';
   readonly kind: FailureKind;
   readonly upstream: string;
   readonly status: number | undefined;
   readonly retryAfter: number | undefined;
   readonly redirected: boolean;
+  readonly said: PushRefusal | undefined;
 
   constructor(message: string, options: UpstreamErrorOptions) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -37,6 +40,7 @@ export class UpstreamError extends Error implements OriginFailure {
     this.status = options.status;
     this.retryAfter = options.retryAfter;
     this.redirected = options.redirected ?? false;
+    this.said = options.said;
   }
 
   /** True where a later request may succeed: the failure says nothing about the content. */

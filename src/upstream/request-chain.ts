@@ -6,7 +6,7 @@ import { drain } from './drain.ts';
 import { describeExchange, UpstreamError } from './error.ts';
 import { hostOf } from './host.ts';
 import { decideRedirect, isRedirect } from './redirect.ts';
-import type { UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
+import type { PushRequest, UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
 import { withVia } from './with-via.ts';
 
 const MAX_ANSWERED_CHALLENGES = 2;
@@ -26,16 +26,27 @@ export function mayAuthorize(request: UpstreamRequest, { headers }: UpstreamConn
   return request.anonymous !== true && !('authorization' in headers);
 }
 
-/** The URL of a request at the upstream itself. */
-export function urlOf(request: Pick<UpstreamRequest, 'path'>, { spec }: UpstreamConnection): URL {
-  return new URL(spec.url + request.path);
+/** A request that reads, or one that changes something. */
+export type AnyRequest = UpstreamRequest & Partial<Pick<PushRequest, 'at' | 'body' | 'isLong'>>;
+
+/** The URL that a request is sent to. */
+export function urlOf({ path, at }: Pick<AnyRequest, 'path' | 'at'>, { spec }: UpstreamConnection): URL {
+  return new URL(at?.url ?? spec.url + path);
 }
 
 /** That URL as it is written. */
-function writtenUrlOf(request: UpstreamRequest, connection: UpstreamConnection): WrittenUrl {
+function writtenUrlOf(request: AnyRequest, connection: UpstreamConnection): WrittenUrl {
+  const { at } = request;
+  if (at !== undefined) {
+    const url = new URL(at.url);
+    return { url, target: at.url.slice(url.origin.length) };
+  }
   const prefix = connection.url.pathname.replace(/\/$/, '');
   return { url: urlOf(request, connection), target: prefix + request.path };
 }
+
+/** Milliseconds that an upstream has to put a blob or an image together. Storages copy some gigabytes in this time. */
+const LONG_ANSWER = 300_000;
 
 /** Reads what is left of a body that is not passed on: at most 64 KiB, enough for an error code. */
 export function readRest({ body }: HttpReply | HttpStream): Buffer | Promise<Buffer> {
@@ -44,25 +55,42 @@ export function readRest({ body }: HttpReply | HttpStream): Buffer | Promise<Buf
 
 /** One request through its challenges and redirects, with one credential or none. */
 export class RequestChain<T extends HttpReply | HttpStream> {
-  readonly #request: UpstreamRequest;
+  readonly #request: AnyRequest;
   readonly #options: ChainOptions<T>;
   readonly #startedAt: number;
   #at: WrittenUrl;
   #addresses: AddressPolicy;
   #redirects = 0;
-  /** No redirect has left the upstream's own origin so far: only then are its credential and headers sent. */
-  #isHome = true;
+  /** It has not left the upstream's own origin so far: only then are its credential and headers sent. */
+  #isHome: boolean;
   /** Every answer so far came from outside the public internet. */
-  #isPrivateNetwork = true;
+  #isPrivateNetwork: boolean;
   #authorization: Authorization | undefined;
+  /** Whether the server is asked before a body is sent. */
+  #isAnnounced: boolean;
 
-  constructor(request: UpstreamRequest, options: ChainOptions<T>) {
+  constructor(request: AnyRequest, options: ChainOptions<T>) {
     const { connection } = options;
     this.#request = request;
     this.#options = options;
     this.#startedAt = connection.context.now();
     this.#at = writtenUrlOf(request, connection);
-    this.#addresses = connection.named;
+    this.#isHome = this.#at.url.origin === connection.url.origin;
+    this.#isPrivateNetwork = request.at?.privateNetwork ?? true;
+    this.#addresses = this.#addressesOf(this.#at.url, this.#isPrivateNetwork);
+    this.#isAnnounced = request.body?.isAnnounced ?? false;
+  }
+
+  /** What may be dialled at a host that an answer has named. */
+  #addressesOf(url: URL, privateNetwork: boolean): AddressPolicy {
+    const { derived, named, url: upstream } = this.#options.connection;
+    if (hostOf(url) === hostOf(upstream)) return named;
+    return privateNetwork ? ANY : derived;
+  }
+
+  /** Whether the request can be sent again. */
+  get #isRepeatable(): boolean {
+    return this.#request.body?.isSpent !== true;
   }
 
   /** @returns the last answer of the chain */
@@ -70,7 +98,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
     const { scope, signal, anonymous = false, follow } = this.#request;
     const { connection, authorizer, onAnswer } = this.#options;
     const authorizes = mayAuthorize(this.#request, connection);
-    if (authorizes) this.#authorization = await authorizer.preemptive(scope, signal);
+    if (authorizes && this.#isHome) this.#authorization = await authorizer.preemptive(scope, signal);
     let answered = 0;
     let isPrivate = false;
     for (;;) {
@@ -78,7 +106,14 @@ export class RequestChain<T extends HttpReply | HttpStream> {
       const reply = await this.#send();
       if (this.#isHome) onAnswer(reply, this.#authorization);
       const privateNetwork = this.#isPrivateNetwork && isPrivateNetwork(hostOf(this.#at.url), reply.remoteAddress);
-      if (answered < MAX_ANSWERED_CHALLENGES && (authorizes || !this.#isHome)) {
+      if (reply.status === 417 && this.#isAnnounced && this.#isRepeatable) {
+        await readRest(reply);
+        this.#isAnnounced = false;
+        continue;
+      }
+      // What is sent once is not sent again; its next request begins with another token.
+      if (!this.#isRepeatable && reply.status === 401) this.#authorization?.refuse();
+      if (answered < MAX_ANSWERED_CHALLENGES && this.#isRepeatable && (authorizes || !this.#isHome)) {
         const renewed = await this.#renew(reply, privateNetwork);
         if (renewed !== undefined) {
           await readRest(reply);
@@ -88,7 +123,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
         }
       }
       if (this.#isHome && !anonymous) isPrivate ||= connection.isIdentified || this.#authorization?.private === true;
-      if (!isRedirect(reply.status) || follow?.(reply.status) === false) {
+      if (!isRedirect(reply.status) || follow?.(reply.status) === false || !this.#isRepeatable) {
         const visibility = isPrivate ? 'private' : 'public';
         return { reply, ...this.#at, redirected: this.#redirects > 0, visibility, privateNetwork };
       }
@@ -99,7 +134,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
   }
 
   #send(): Promise<T> {
-    const { method, signal, kind, anonymous, via } = this.#request;
+    const { method, signal, kind, anonymous, via, isLong = false } = this.#request;
     const { connection, send } = this.#options;
     const isOwn = this.#isHome && anonymous !== true;
     const headers = withVia({ ...(isOwn ? connection.headers : {}), ...this.#request.headers }, via);
@@ -110,10 +145,21 @@ export class RequestChain<T extends HttpReply | HttpStream> {
       ...this.#at,
       headers,
       addresses: this.#addresses,
+      ...this.#body(),
+      ...(isLong ? { responseHeaderTimeout: this.#longAnswer } : {}),
       ...(signal === undefined ? {} : { signal }),
     };
     const purpose = this.#redirects > 0 ? 'redirect' : kind === 'blob' ? 'blob' : 'api';
     return connection.exchange(httpRequest, { purpose, destination: isOwn ? 'upstream' : 'redirect', send });
+  }
+
+  #body(): Pick<HttpRequest, 'body' | 'expectContinue'> {
+    const { body } = this.#request;
+    return body === undefined ? {} : { body: body.attempt(), expectContinue: this.#isAnnounced };
+  }
+
+  get #longAnswer(): number {
+    return Math.max(this.#options.connection.spec.transport.upstream.responseHeaderTimeout, LONG_ANSWER);
   }
 
   /** The authorization for a second attempt; undefined where a new authorization would change nothing. */
@@ -129,7 +175,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
   }
 
   async #answerChallenge({ status, headers }: T, privateNetwork: boolean): Promise<Authorization | undefined> {
-    const { scope, loginOnly = false, signal } = this.#request;
+    const { scope, loginOnly = false, kind, signal } = this.#request;
     const { connection, authorizer } = this.#options;
     const current = this.#authorization;
     if (status === 403 && this.#isHome && current !== undefined) {
@@ -142,13 +188,21 @@ export class RequestChain<T extends HttpReply | HttpStream> {
     // Refused although it was fetched for this very request: another would be refused as well.
     if (current !== undefined && current.grantedAt >= this.#startedAt) return undefined;
     const header = headers['www-authenticate'];
-    const challenge = { header, scope, loginOnly, challenger: this.#at.url, privateNetwork, signal };
+    const challenge = {
+      header,
+      scope,
+      loginOnly,
+      insists: kind === 'push',
+      challenger: this.#at.url,
+      privateNetwork,
+      signal,
+    };
     return this.#isHome ? authorizer.answer(challenge) : authorizer.answerAnonymously(challenge);
   }
 
   #follow(reply: T, privateNetwork: boolean): void {
     const { connection } = this.#options;
-    const { spec, url: upstream, derived, named } = connection;
+    const { spec, url: upstream, derived } = connection;
     const addresses = privateNetwork ? ANY : derived;
     const decision = decideRedirect(reply.headers['location'], {
       from: this.#at.url,
@@ -165,7 +219,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
       throw new UpstreamError(message, { kind: 'invalid', upstream: spec.name, status: reply.status });
     }
     this.#at = { url: decision.url, target: decision.target };
-    this.#addresses = hostOf(decision.url) === hostOf(upstream) ? named : addresses;
+    this.#addresses = this.#addressesOf(decision.url, privateNetwork);
     this.#redirects += 1;
     this.#isPrivateNetwork = privateNetwork;
     this.#isHome &&= decision.url.origin === upstream.origin;

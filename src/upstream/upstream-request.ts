@@ -1,15 +1,17 @@
 import type { Via } from '../lib/index.ts';
 import type { HttpHead, WrittenUrl } from '../net/index.ts';
-import type { Visibility } from '../oci/index.ts';
+import type { UploadPlace, Visibility } from '../oci/index.ts';
+import type { SentBody } from './sent-body.ts';
 
 /**
  * What a request is for. Registries limit each kind separately: `pull` is a GET of a manifest, the only kind that most of
- * them count; `check` a HEAD of a manifest; `list` tags, catalogue or referrers; `blob` a GET or HEAD of a blob.
+ * them count; `check` a HEAD of a manifest; `list` tags, catalogue or referrers; `blob` a GET or HEAD of a blob; `push` whatever
+ * changes a repository, and the state of an upload.
  */
-export type RequestKind = 'pull' | 'check' | 'list' | 'blob';
+export type RequestKind = 'pull' | 'check' | 'list' | 'blob' | 'push';
 
 export interface UpstreamRequest {
-  readonly method: 'GET' | 'HEAD';
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
   /** After the upstream's URL: `/v2/library/nginx/manifests/latest`, with its query. */
   readonly path: string;
   /** The token scope it needs, where a challenge names none. */
@@ -33,6 +35,16 @@ export interface UpstreamRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A request that changes something at the upstream. */
+export interface PushRequest extends UpstreamRequest {
+  readonly kind: 'push';
+  /** Sent there in place of `path`; with credential and headers only where that is the upstream's own origin. */
+  readonly at?: UploadPlace | undefined;
+  readonly body?: SentBody | undefined;
+  /** The upstream may have much to do before it answers: it puts together and hashes a blob. @default false */
+  readonly isLong?: boolean;
+}
+
 /** The last answer of a request's chain of redirects, with the URL that gave it. */
 export interface UpstreamResponse<T extends HttpHead> extends WrittenUrl {
   readonly reply: T;
@@ -46,6 +58,17 @@ export interface UpstreamResponse<T extends HttpHead> extends WrittenUrl {
 /** The token scope for pulls of a repository (distribution, "Token scope"). */
 export function pullScope(repository: string): string {
   return `repository:${repository}:pull`;
+}
+
+/** The token scopes for pushes to a repository, and for a mount from another one. */
+export function pushScope(repository: string, mountFrom?: string): string {
+  const own = `repository:${repository}:pull,push`;
+  return mountFrom === undefined || mountFrom === repository ? own : `${own} ${pullScope(mountFrom)}`;
+}
+
+/** The token scope for what is deleted in a repository. */
+export function deleteScope(repository: string): string {
+  return `repository:${repository}:delete`;
 }
 
 /** The token scope of the catalogue. */

@@ -1,6 +1,6 @@
 import { Recent } from '../lib/index.ts';
 import type { AddressPolicy, HttpHead, HttpReply, HttpStream } from '../net/index.ts';
-import type { CredentialSource, UpstreamSpec } from '../oci/index.ts';
+import type { CredentialSource, UploadPlace, UpstreamSpec } from '../oci/index.ts';
 import { type Authorization, Authorizer, CredentialPool } from './auth/index.ts';
 import { blockOf } from './blocked.ts';
 import { ANY, type ExchangeOptions, UpstreamConnection } from './connection.ts';
@@ -25,12 +25,16 @@ import {
   judgeError,
 } from './health/index.ts';
 import { parseRateLimit, type Quota } from './rate-limit.ts';
-import { mayAuthorize, RequestChain, readRest, urlOf } from './request-chain.ts';
-import type { UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
+import { type AnyRequest, mayAuthorize, RequestChain, readRest, urlOf } from './request-chain.ts';
+import { placeOf } from './upload-place.ts';
+import type { PushRequest, UpstreamRequest, UpstreamResponse } from './upstream-request.ts';
 import { watchBody } from './watch-body.ts';
 
 /** How long an upstream that gave a wrong blob is asked for it after the others. */
 const WRONG_FOR_MS = 10 * 60_000;
+
+/** How long it is known which token pushes to a repository need. */
+const GRANTED_FOR_MS = 10 * 60_000;
 
 type Send<T> = ExchangeOptions<T>['send'];
 
@@ -54,6 +58,8 @@ export class Upstream {
   readonly heads: HeadSupport;
   readonly #connection: UpstreamConnection;
   readonly #health: Health;
+  /** The scopes of pushes that it has taken lately, or has challenged. */
+  readonly #granted: Recent;
   /** One authorizer for each credential; one without a credential where none is configured. */
   readonly #pool: CredentialPool<Authorizer>;
 
@@ -66,6 +72,7 @@ export class Upstream {
     this.wrongBlobs = new Recent({ most: 1000, lasts: WRONG_FOR_MS, now });
     this.heads = new HeadSupport(now);
     this.#connection = connection;
+    this.#granted = new Recent({ most: 1000, lasts: GRANTED_FOR_MS, now });
     this.#health = new Health({ registry, upstream: spec.name, telemetry, now, random });
     const authorizerFor = (credential: CredentialSource | undefined) => new Authorizer(connection, credential);
     const [first, ...rest] = [spec.credentials ?? []].flat();
@@ -112,6 +119,42 @@ export class Upstream {
     return { ...answer, reply: { ...reply, body } };
   }
 
+  /**
+   * Sends a request that changes something, with the first credential: an upload belongs to the account that began it. Reads
+   * 64 KiB of the answer's body.
+   *
+   * The exchange itself has no time as a whole: a body takes as long as its sender needs. Rejects with the error of the body's
+   * sender where that is the reason.
+   */
+  async push(request: PushRequest): Promise<UpstreamResponse<HttpReply>> {
+    const { body } = request;
+    const permit = this.#health.admit(request.kind);
+    const send: Send<HttpReply> = async (client, httpRequest) => {
+      try {
+        const stream = await client.open(httpRequest);
+        return { ...stream, body: await readRest(stream) };
+      } catch (error) {
+        throw body?.faultOf(error) ?? error;
+      }
+    };
+    const ask = (asked: PushRequest) => this.#run(asked, { authorizer: this.#pool.first, send });
+    const answer = await this.#judged(permit, async () => {
+      // A balancer may say 100 Continue before the registry has seen the token: a body would be sent in vain.
+      if (body?.isAnnounced === true && !this.#granted.has(request.scope)) await ask(questionBefore(request));
+      return ask(request);
+    });
+    permit.settle(this.#verdict(answer));
+    if (answer.reply.status !== 401) this.#granted.add(request.scope);
+    return answer;
+  }
+
+  /** Where an answer says that an upload goes on. @throws {UpstreamError} `invalid` where no request may be sent there */
+  placeIn(request: PushRequest, answer: UpstreamResponse<HttpReply>): UploadPlace {
+    const found = placeOf(answer, this.#connection);
+    if ('reason' in found) throw this.invalid(request, found.reason);
+    return found;
+  }
+
   /** Its health, and what is left of its rate limits; makes no request. */
   health(): HealthView & { readonly quota?: readonly Quota[] } {
     const quota = this.#pool.quotas();
@@ -138,7 +181,7 @@ export class Upstream {
   }
 
   /** The failure that an answer cannot be right. */
-  invalid(request: UpstreamRequest, why: string): UpstreamError {
+  invalid(request: AnyRequest, why: string): UpstreamError {
     const exchange = describeExchange(request.method, urlOf(request, this.#connection));
     const { name } = this;
     return new UpstreamError(`${name} answered ${exchange} wrongly: ${why}`, { kind: 'invalid', upstream: name });
@@ -199,7 +242,7 @@ export class Upstream {
   }
 
   #run<T extends HttpReply | HttpStream>(
-    request: UpstreamRequest,
+    request: AnyRequest,
     { authorizer, send }: { readonly authorizer: Authorizer; readonly send: Send<T> },
   ): Promise<UpstreamResponse<T>> {
     const countsPulls = request.kind === 'pull' || request.kind === 'check';
@@ -243,4 +286,15 @@ export class Upstream {
 function orRefusal(error: unknown): UpstreamError {
   if (error instanceof UpstreamError && (error.kind === 'denied' || error.kind === 'throttled')) return error;
   throw error;
+}
+
+/** Asks how far an upload is, which is challenged as its next bytes are. */
+function questionBefore(request: PushRequest): PushRequest {
+  return { ...request, method: 'GET', headers: {}, body: undefined, isLong: false };
+}
+
+/** The repository's name at an upstream; empty for the catalogue. */
+export function nameAt({ spec }: Pick<Upstream, 'spec'>, repository: string): string {
+  const { repositoryPrefix: prefix } = spec;
+  return prefix === undefined || repository === '' ? repository : `${prefix}/${repository}`;
 }

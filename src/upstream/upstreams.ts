@@ -8,6 +8,7 @@ import {
   type Origin,
   type OriginList,
   type OriginOptions,
+  type PushOrigin,
   type Reference,
   type RegistrySpec,
   type Repository,
@@ -28,8 +29,9 @@ import {
 import type { UpstreamContext } from './context.ts';
 import { UpstreamError } from './error.ts';
 import { failOver, type HealthView, rightFirst } from './health/index.ts';
+import { UpstreamPushOrigin } from './push-origin.ts';
 import type { Quota } from './rate-limit.ts';
-import { Upstream } from './upstream.ts';
+import { nameAt, Upstream } from './upstream.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 
 /** Every upstream. */
@@ -41,6 +43,8 @@ export interface Upstreams {
    * @param via the servers behind every request to them @default none
    */
   originOf(registry: RegistrySpec, via?: Via): Origin;
+  /** The upstream of a registry that takes pushes: the first. @throws {UpstreamError} where the registry has none */
+  pushOriginOf(registry: RegistrySpec, via?: Via): PushOrigin;
   /** The health of a registry's upstreams, of those that were asked; makes no request. */
   healthOf(registry: RegistrySpec): readonly UpstreamHealth[];
 }
@@ -69,6 +73,11 @@ export function createUpstreams(context: UpstreamContext): Upstreams {
         upstreamFor: (spec) => upstreamFor(registry.name, spec),
         telemetry: context.telemetry,
       }),
+    pushOriginOf: ({ name, upstreams: [first] }, via) => {
+      if (first !== undefined) return new UpstreamPushOrigin(upstreamFor(name, first), via);
+      const message = `${name} has no upstream that could take a push`;
+      throw new UpstreamError(message, { kind: 'unavailable', upstream: name });
+    },
     healthOf: ({ upstreams }) =>
       upstreams.flatMap((spec): UpstreamHealth[] => {
         const upstream = known.get(spec);
@@ -210,12 +219,6 @@ class RegistryOrigin implements Origin {
       .filter((each) => each.capabilities.includes(need))
       .map((spec) => this.#context.upstreamFor(spec));
   }
-}
-
-/** The repository's name at the upstream; empty for the catalogue. */
-function nameAt({ spec }: Upstream, repository: string): string {
-  const { repositoryPrefix: prefix } = spec;
-  return prefix === undefined || repository === '' ? repository : `${prefix}/${repository}`;
 }
 
 function needOf({ kind }: Reference): Need {

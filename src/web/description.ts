@@ -24,6 +24,8 @@ export interface RegistryHelp {
   /** The URLs of its upstreams, in order; without credentials. Empty where rules decide who may do what. */
   readonly upstreams: readonly string[];
   readonly delivery: RegistrySpec['delivery'];
+  /** Whether images are pushed to this server, to all or some of its repositories. */
+  readonly isHosted: boolean;
   readonly examples: NamingExamples;
 }
 

@@ -119,10 +119,14 @@ function showsUpstreams({ registries }: HelpDescription): boolean {
 }
 
 function registryRow(registry: RegistryHelp, language: Language, withUpstreams: boolean): string {
-  const { name, aliases, upstreams, isDefault, delivery, examples } = registry;
+  const { name, aliases, upstreams, isDefault, isHosted, delivery, examples } = registry;
   const words = HELP_WORDS[language];
   const urls = upstreams.map((upstream) => `<code>${escape(upstream)}</code>`).join('<br>');
-  const marks = [...(isDefault ? [words.byDefault] : []), ...(delivery === 'redirect' ? [words.redirects] : [])];
+  const marks = [
+    ...(isDefault ? [words.byDefault] : []),
+    ...(delivery === 'redirect' ? [words.redirects] : []),
+    ...(isHosted ? [words.hosted] : []),
+  ];
   const marked = marks.map((mark) => ` <small>${mark}</small>`).join('');
   const first = `<strong>${escape(name)}</strong>${marked}<br><code>${escape(shortest(examples))}</code>`;
   const also = aliases.length === 0 ? '' : escape(aliases.join(', '));

@@ -100,6 +100,7 @@ function describeRegistry(registry: RegistrySpec, address: NamedServer): Registr
     aliases,
     upstreams: (address.hasRules ? [] : registry.upstreams).map(({ url }) => redactUrl(url)),
     delivery,
+    isHosted: registry.hosting !== undefined && registry.hosting.hosted.length > 0,
     examples: namingExamples(
       { name, alias: aliases[0], inPath: isDotted(name) || pathNames.includes(name), isDefault },
       address,
@@ -148,9 +149,10 @@ function wantsPage(accept: string | undefined): boolean {
 /** For programs: snake_case as in the configuration, registries by name. */
 function toJson({ version, host, url, defaultRegistry, domainSuffix, registries, clients }: HelpDescription): unknown {
   const byName: Record<string, unknown> = Object.create(null);
-  for (const { name, aliases, upstreams, delivery, examples } of registries) {
+  for (const { name, aliases, upstreams, delivery, isHosted, examples } of registries) {
     const { hostName, ...others } = examples;
-    byName[name] = { aliases, upstreams, delivery, examples: { ...others, ...(hostName && { host_name: hostName }) } };
+    const ways = { ...others, ...(hostName && { host_name: hostName }) };
+    byName[name] = { aliases, upstreams, delivery, ...(isHosted && { hosted: true }), examples: ways };
   }
   return {
     name: 'entrepot',

@@ -1,5 +1,6 @@
 import { type AccessRequest, type Action, ANONYMOUS, type Principal, type Ruling } from '../../access/index.ts';
 import { type Config, isReachable } from '../../config/index.ts';
+import { HostingRules } from '../../hosting/index.ts';
 import { anonymousViewsOf, isKnownTo, type Repository } from '../../oci/index.ts';
 import { type Catalogue, parseImagePattern } from '../../routing/index.ts';
 import { policyOf, splitRepository } from './access-policy.ts';
@@ -45,7 +46,8 @@ class NoRulesError extends Error {
 export async function explainAccess(config: Config, catalogue: Catalogue, question: Question): Promise<Explanation> {
   const { access } = config;
   if (access === undefined) {
-    const open = isReachable(config) ? 'what is public, and nothing private' : 'everything';
+    const isWriting = question.action === 'push' || question.action === 'delete';
+    const open = `${isReachable(config) ? 'what is public, and nothing private' : 'everything'}${isWriting ? ', and push and delete nothing' : ''}`;
     throw new NoRulesError(
       `The configuration has no access:, so no rule decides: clients may pull ${open}. To have rules, set access.rules: docs/access.md`,
     );
@@ -55,13 +57,27 @@ export async function explainAccess(config: Config, catalogue: Catalogue, questi
   const { Policy } = await loadGuard();
   const { who, action, image } = question;
   const repository = image === undefined ? undefined : repositoryOf(image, catalogue);
-  const { principal, refusal, missing, unread } = await judgedOf(who, { action, repository }, config);
+  const judged = await judgedOf(who, { action, repository }, config);
+  const { principal, missing, unread } = judged;
+  const refusal = judged.refusal ?? faultOfChange(question, repository, catalogue);
   const ruling = new Policy(spec).decide({ principal, action, repository });
   const what = repository === undefined ? '' : ` on ${repository.registry}/${repository.repository}`;
   const owner = who.startsWith(TOKEN) && principal.kind === 'user' ? `, which acts for ${principal.name}` : '';
   const verdict =
     refusal === undefined ? verdictOf(ruling, () => visibilityOf(repository, config, catalogue)) : ('refused' as const);
   return { verdict, rule: ruling?.rule, refusal, missing, unread, text: `${action}${what} by ${who}${owner}` };
+}
+
+/** Why something cannot be pushed or deleted, whatever the rules say. */
+function faultOfChange(
+  { who, action }: Question,
+  repository: Repository | undefined,
+  catalogue: Catalogue,
+): string | undefined {
+  if ((action !== 'push' && action !== 'delete') || repository === undefined) return undefined;
+  if (who === 'anonymous') return `only a user or token may ${action}; log in`;
+  if (new HostingRules(catalogue.list()).homeOf(repository) !== 'mirrored') return undefined;
+  return `${repository.registry}/${repository.repository} is mirrored, and neither hosted here nor pushed through; set hosted or push under registries.${repository.registry}`;
 }
 
 /** The principal whose rules decide, and what refuses it before them: see `Guard`. */
@@ -133,17 +149,19 @@ export async function privateGrantsOf(
   const { Policy } = await loadGuard();
   const policy = new Policy(policyOf(config, access, catalogue).spec);
   const visibilities = new Map<string, ReturnType<typeof visibilityOf>>();
+  const homes = new HostingRules(catalogue.list());
   return (target) => {
     const repository = splitRepository(target);
     const ruling = policy.decide({ principal: ANONYMOUS, action: 'pull', repository });
     if (ruling === undefined || ruling.onlyPublic) return 'public';
+    if (homes.homeOf(repository) === 'here') return 'private';
     const known = visibilities.get(repository.registry) ?? visibilityOf(repository, config, catalogue);
     visibilities.set(repository.registry, known);
     return known;
   };
 }
 
-/** What the configuration alone says of a repository, which is the same for all of a registry. */
+/** What the configuration alone says of a repository; the same for all of a registry that are not hosted. */
 function visibilityOf(
   repository: Repository | undefined,
   config: Config,
@@ -155,6 +173,8 @@ function visibilityOf(
     const isPrivate = route !== undefined && isKnownTo(mirrorSpecOf(route, transportOf(config)).upstream);
     return isPrivate ? 'private' : 'public';
   }
+  // What is pushed here is nowhere else, so no upstream could say that it is public.
+  if (repository !== undefined && new HostingRules(catalogue.list()).homeOf(repository) === 'here') return 'private';
   const spec = catalogue.byName(registry);
   const views = spec === undefined ? [] : anonymousViewsOf(spec);
   if (views === undefined) return 'private';

@@ -107,4 +107,15 @@ describe('what is checked', () => {
       assert.deepEqual([unknown, leftOut], [missing, 0]);
     });
   }
+
+  test('no upstream of a registry that is hosted, which is no wrong name', async () => {
+    const config = { registries: { apps: { hosted: true, aliases: ['shop'] }, 'ghcr.io': {} } };
+    const all = await select(config);
+    assert.deepEqual([all.targets.map(({ name }) => name), all.hosted, all.onlyKnown], [['ghcr.io'], ['apps'], false]);
+    for (const name of ['apps', 'shop']) {
+      const { targets, hosted, unknown } = await select(config, { names: [name] });
+      assert.deepEqual([targets, hosted, unknown], [[], ['apps'], []]);
+    }
+    assert.deepEqual((await select(config, { names: ['aps'] })).unknown, ['aps']);
+  });
 });

@@ -16,6 +16,8 @@ interface CheckSelection {
   readonly leftOut: number;
   /** No registry is configured: the targets are the known registries. */
   readonly onlyKnown: boolean;
+  /** Registries without an upstream, of those that were asked for: what they have is pushed to this server. */
+  readonly hosted: readonly string[];
   /** Given names that match nothing. */
   readonly unknown: readonly string[];
   /** Every name that could have been given. */
@@ -36,9 +38,15 @@ export function checkTargetsOf(
   const registries = catalogue.list();
   const routes = routesOf(config);
   const every = [...registries.flatMap(targetsOf), ...routes];
-  const known = [...new Set(every.flatMap(({ name, spec }) => [name, spec.name]))];
+  const known = [
+    ...new Set([...every.flatMap(({ name, spec }) => [name, spec.name]), ...registries.map(({ name }) => name)]),
+  ];
   if (names.length > 0) {
     const found = names.map((name) => named(name, { every, catalogue }));
+    const hosted = names.flatMap((name) => catalogue.byName(name) ?? catalogue.byAlias(name) ?? []).filter(isHosted);
+    const isUnknown = (name: string, index: number): boolean =>
+      found[index]?.length === 0 &&
+      !hosted.some((each) => each === catalogue.byName(name) || each === catalogue.byAlias(name));
     return {
       targets: [
         ...new Map(
@@ -47,17 +55,20 @@ export function checkTargetsOf(
       ],
       leftOut: 0,
       onlyKnown: false,
-      unknown: names.filter((_, index) => found[index]?.length === 0),
+      hosted: hosted.map(({ name }) => name),
+      unknown: names.filter(isUnknown),
       known,
     };
   }
   const configured = configuredIn(config, catalogue);
   const onlyKnown = configured.length + routes.length === 0;
-  if (all || onlyKnown) return { targets: every, leftOut: 0, onlyKnown, unknown: [], known };
+  const hosted = configured.filter(isHosted).map(({ name }) => name);
+  if (all || onlyKnown) return { targets: every, leftOut: 0, onlyKnown, hosted, unknown: [], known };
   return {
     targets: [...configured.flatMap(targetsOf), ...routes],
     leftOut: registries.length - configured.length,
     onlyKnown: false,
+    hosted,
     unknown: [],
     known,
   };
@@ -70,6 +81,11 @@ function configuredIn(config: Config, catalogue: Catalogue): readonly RegistrySp
   );
   if (config.defaultRegistry !== undefined) written.add(catalogue.default);
   return catalogue.list().filter((registry) => written.has(registry) || !isAsKnown(registry));
+}
+
+/** Whether a registry has no upstream that could be checked. */
+function isHosted({ upstreams }: RegistrySpec): boolean {
+  return upstreams.length === 0;
 }
 
 function isAsKnown({ name, upstreams }: RegistrySpec): boolean {

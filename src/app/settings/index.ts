@@ -13,7 +13,22 @@ export { checkTargetsOf } from './check.ts';
 export { ClientPool } from './client-pool.ts';
 export { SettingsError } from './error.ts';
 export { authorityOf, authorityPlaceOf, forwardHelpOf, forwardOf } from './forward.ts';
-export { loadAcme, loadGuard, loadLateParts, loadNet, loadTokenDoor, loadUpstream, loadWeb } from './lazy.ts';
+export { isHostedHere } from './hosted-here.ts';
+export {
+  loadAcme,
+  loadDeliveryStore,
+  loadGuard,
+  loadHostedStore,
+  loadHosting,
+  loadLateParts,
+  loadLayouts,
+  loadNet,
+  loadPushedRows,
+  loadTokenDoor,
+  loadUpstream,
+  loadWeb,
+  loadWebhooks,
+} from './lazy.ts';
 export { acmeSpecsOf } from './listener-tls.ts';
 export { notesOf } from './notes.ts';
 export { catalogueOf, composeRegistries } from './registries.ts';
@@ -21,3 +36,4 @@ export { cacheOptionsOf, diskReadingOf, frontDoorOptionsOf, logFormatOf, ownName
 export { mirrorSpecOf, siteDoorsOf } from './sites.ts';
 export { checkOwnFiles, checkTlsFiles, readUpstreamFiles } from './tls-files.ts';
 export { transportOf } from './transport.ts';
+export { webhookSourceOf, webhookSpecsOf } from './webhooks.ts';

@@ -29,6 +29,51 @@ describe('patterns of the configuration', () => {
   });
 });
 
+describe('rules for pushes that cannot be meant', () => {
+  const rows: readonly (readonly [text: string, ...notes: RegExp[]])[] = [
+    [
+      'access: {rules: [{who: alice, may: [pull, push, delete], on: [ghcr.io/ours/**, docker.io/acme/**]}]}',
+      /^ENTREPOT_CONFIG:1:\d+ {2}access\.rules\[0\]\.on\[0\]: no repository of ghcr\.io\/ours\/\*\* is hosted here or pushed through, so the rule allows no push and no delete there\. Set hosted/,
+    ],
+    ['access: {rules: [{who: alice, may: [pull, push], on: ["**"]}]}'],
+    ['access: {rules: [{who: alice, may: [pull, push], on: [apps/**, index.docker.io/acme/app]}]}'],
+    [
+      'access: {rules: [{who: alice, may: [push], on: [apps/web]}]}',
+      /access\.rules\[0\]\.may: alice may push and not pull, .*Write may: \[pull, push\]/,
+    ],
+    [
+      'access: {rules: [{who: alice, may: [push], on: [apps/web]}, {who: anonymous, may: [pull], on: ["**"]}]}',
+      /may push and not pull/,
+    ],
+    ['access: {rules: [{who: alice, may: [push], on: [apps/web]}, {who: alice, may: [pull], on: ["apps/**"]}]}'],
+    [
+      'access: {groups: {g: [alice]}, rules: [{who: alice, may: [push], on: [apps/a]}, {who: "@g", may: [pull], on: ["**"]}]}',
+    ],
+    [
+      'access: {rules: [{who: alice, may: [push], on: [apps/web]}, {who: anonymous, may: [pull], on: ["apps/**"], private: true}]}',
+    ],
+  ];
+  const registries = 'registries: {apps: {hosted: true}, docker.io: {hosted: [acme/**]}}';
+  for (const [text, ...expected] of rows) {
+    test(text, async () => {
+      const notes = await notesOn(`${text}\n${registries}`);
+      assert.equal(notes.length, expected.length, notes.join('\n'));
+      for (const [at, note] of expected.entries()) assert.match(notes[at] ?? '', note);
+    });
+  }
+
+  test('and a public registry of which nothing is pulled any more', async () => {
+    const [note = '', ...more] = await notesOn(
+      'access: {rules: [{who: alice, may: [pull, push], on: ["**"]}]}\nregistries: {ghcr.io: {hosted: true}}',
+    );
+    assert.deepEqual(more, []);
+    assert.match(
+      note,
+      /:2:\d+ {2}registries\["ghcr\.io"\]\.hosted: every repository of ghcr\.io is hosted here, .*\[acme/,
+    );
+  });
+});
+
 describe('a rule of tags behind one that matches all of its tags', () => {
   const rules = (...matches: readonly string[]): string =>
     `cache: {tags: {rules: [${matches.map((match) => `{match: "${match}", fresh_for: 1h}`).join(', ')}]}}`;

@@ -10,6 +10,8 @@ import {
 import { globCovers, mistypedFrom } from '../../lib/index.ts';
 import { type Catalogue, KNOWN_REGISTRIES, parseTagPattern } from '../../routing/index.ts';
 import { accessFaultsOf } from './access-faults.ts';
+import { hostingFaultsOf } from './hosting-faults.ts';
+import { idleWebhooksIn } from './webhooks.ts';
 
 type CacheOn = Exclude<Config['cache'], 'off'>;
 
@@ -30,7 +32,8 @@ export function notesOf(
   known?: KnownPrincipals,
 ): readonly ConfigProblem[] {
   const faults = catalogue === undefined ? [] : patternFaultsOf(config, catalogue);
-  if (catalogue !== undefined) faults.push(...coveredRulesOf(config, catalogue));
+  if (catalogue !== undefined) faults.push(...coveredRulesOf(config, catalogue), ...hostingFaultsOf(config, catalogue));
+  if (catalogue !== undefined) faults.push(...idleWebhooksIn(config, catalogue));
   faults.push(...mistypedNamesIn(config));
   if (known !== undefined) faults.push(...accessFaultsOf(config, known));
   return [...layerNotes, ...findNotes(config, settings), ...locateProblems({ settings }, faults).problems];

@@ -174,6 +174,12 @@ export class Manifests {
     });
   }
 
+  /** Keeps a manifest that a client has pushed to the upstream through this server, and forgets that it was missing. */
+  async pushed(repository: Repository, manifest: OriginManifest, isTagged: boolean): Promise<void> {
+    await this.#keep(repository, manifest, isTagged);
+    this.#options.negativeCache.forget(keyOf(repository.registry, repository.repository, manifest.digest));
+  }
+
   /** Records for a repository what a manifest names that was stored already. */
   async note(repository: Repository, manifest: OriginManifest): Promise<void> {
     const { repositoryBlobs, policy } = this.#options;

@@ -64,6 +64,9 @@ interface RefreshedTag {
 /** Tags remembered of which only a HEAD has spoken. */
 const MOST_SAID = 10_000;
 
+/** Tags remembered that clients have changed through this server: no question outlives so many pushes. */
+const MOST_CHANGED = 10_000;
+
 /**
  * Manifests by tag. A tag record says which digest an upstream named, and when; it is served while it is fresh, and
  * revalidated after that.
@@ -77,6 +80,8 @@ export class Tags {
    * registries name a digest in HEAD under which they have nothing, and then their GET of the tag decides.
    */
   readonly #said = new Lru<TagRecord>({ maxWeight: MOST_SAID });
+  /** When a tag was last changed through this server, by the clock of {@link TagsOptions.now}. */
+  readonly #changedAt = new Lru<number>({ maxWeight: MOST_CHANGED });
 
   constructor(options: TagsOptions) {
     const { negativeCache, policy, now } = options;
@@ -183,6 +188,45 @@ export class Tags {
     return { before: record?.digest, after: digest };
   }
 
+  /**
+   * Notes where a push through this server has set a tag. A question that is on its way was asked before, so its answer is not
+   * noted.
+   *
+   * @param manifest undefined where it is not kept: the next request asks the upstream
+   * @returns where the tag pointed before, as far as that is known
+   */
+  async pushed(
+    repository: Repository,
+    tag: string,
+    manifest: OriginManifestHead | undefined,
+  ): Promise<Digest | undefined> {
+    const { tagRecords, negativeCache } = this.#options;
+    const key = keyOf(repository.registry, repository.repository, tag);
+    const before = await tagRecords.get(repository, tag);
+    this.changed(repository, tag);
+    negativeCache.forget(key);
+    if (manifest !== undefined) {
+      const { digest, mediaType, size, upstream, visibility } = manifest;
+      await tagRecords.put(repository, tag, { digest, mediaType, size, upstream, visibility, checkedAt: this.#now() });
+    } else if (before !== undefined) {
+      await tagRecords.put(repository, tag, { ...before, checkedAt: 0 });
+    }
+    return before?.digest;
+  }
+
+  /** Says that a client has changed a tag at the upstream: what is being asked about it now comes too late. */
+  changed(repository: Repository, tag: string): void {
+    const key = keyOf(repository.registry, repository.repository, tag);
+    this.#changedAt.set(key, this.#now());
+    this.#said.delete(key);
+  }
+
+  /** Whether clients get by the tag what this server decides, and not what the upstream says: it is held, or cools down. */
+  async isSteered(repository: Repository, tag: string): Promise<boolean> {
+    const { holds, policy } = this.#options;
+    return policy().cooldown(repository, tag) > 0 || (await holds.get(repository, tag)) !== undefined;
+  }
+
   /** Forgets which tags failed and which registries do not answer. */
   clearFailures(): void {
     this.#said.clear();
@@ -205,9 +249,14 @@ export class Tags {
   async #note(
     repository: Repository,
     tag: string,
-    { record, isStored }: { readonly record: TagRecord; readonly isStored: boolean },
+    {
+      record,
+      isStored,
+      askedAt,
+    }: { readonly record: TagRecord; readonly isStored: boolean; readonly askedAt?: number },
   ): Promise<void> {
     const key = keyOf(repository.registry, repository.repository, tag);
+    if (askedAt !== undefined && (this.#changedAt.get(key) ?? -1) >= askedAt) return;
     if (!isStored) return this.#said.set(key, record);
     this.#said.delete(key);
     await this.#options.tagRecords.put(repository, tag, record);
@@ -248,6 +297,7 @@ export class Tags {
     const { manifests, repositoryBlobs } = this.#options;
     const { origin } = request;
     const reference = { kind: 'tag', tag } as const;
+    const askedAt = this.#now();
     let hasMoved = false;
     let isStored = true;
     try {
@@ -271,7 +321,7 @@ export class Tags {
       }
       const { digest, mediaType, size, upstream, visibility } = head;
       const record = { digest, mediaType, size, upstream, visibility, checkedAt: this.#now() };
-      await this.#note(repository, tag, { record, isStored });
+      await this.#note(repository, tag, { record, isStored, askedAt });
       const outcome = known !== undefined && !hasMoved ? 'REVALIDATED' : 'MISS';
       const reason = outcome === 'MISS' ? 'the tag is new or has moved' : 'the tag has not moved';
       this.#decide(repository, tag, outcome, reason);

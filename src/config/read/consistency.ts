@@ -4,6 +4,8 @@ import { type ConfigProblem, formatKey } from '../problems.ts';
 import type { Config, UpstreamConfig } from '../schema/index.ts';
 import { formatListenAddress, isAnonymous, OWN_PATHS, RESERVED_PATHS } from '../schema/index.ts';
 import { isNull, type Path, sourceAt, type Tree, treeAt } from '../tree.ts';
+import { checkHosting, checkWritingRules, isAllHosted } from './hosted.ts';
+import { checkWebhooks } from './webhooks/index.ts';
 
 /** Problems between options that are valid by themselves. Pure. */
 export function checkConsistency(config: Config, settings: Tree | undefined): readonly ConfigProblem[] {
@@ -14,9 +16,12 @@ export function checkConsistency(config: Config, settings: Tree | undefined): re
   checkListeners(config, report);
   checkListenerTls(config, report);
   checkRegistries(config, report);
+  checkHosting(config, report);
   checkForwardProxy(config, report);
   checkMirrors(config, report);
   checkAccess(config, report);
+  checkWritingRules(config, report);
+  checkWebhooks(config, report);
   const access = treeAt(settings, ['access']);
   // Without a value an option has its default, and that is open to every client.
   if (access !== undefined && isNull(access)) {
@@ -108,14 +113,14 @@ function checkAccess({ access, forwardProxy: { user } }: Config, report: Report)
   if (fault !== undefined) report(['forward_proxy', 'user'], `found a name that no rule can have; ${fault}`);
   for (const [at, { who, may, on }] of access.rules.entries()) {
     const path = ['access', 'rules', at];
-    const onRepositories = may.some((action) => action === 'pull' || action === 'catalog');
+    const onRepositories = may.some((action) => ON_REPOSITORIES.has(action));
     if (onRepositories && on.length === 0) {
       report([...path, 'on'], 'found no patterns, expected what the rule is for, such as docker.io/library/** or **');
     }
     if (!onRepositories && on.length > 0) {
       report(
         [...path, 'on'],
-        `found patterns, expected none: patterns narrow pull and catalog, and this rule is for ${may.join(' and ')}; leave them out`,
+        `found patterns, expected none: patterns narrow pull, catalog, push and delete, and this rule is for ${may.join(' and ')}; leave them out`,
       );
     }
     for (const name of who) {
@@ -124,6 +129,9 @@ function checkAccess({ access, forwardProxy: { user } }: Config, report: Report)
     }
   }
 }
+
+/** Actions that concern repositories, and so need patterns of them. */
+const ON_REPOSITORIES: ReadonlySet<string> = new Set(['pull', 'catalog', 'push', 'delete']);
 
 function checkForwardProxy({ forwardProxy, listen, cache }: Config, report: Report): void {
   const { user, password, mitm, listen: own } = forwardProxy;
@@ -206,8 +214,11 @@ function checkRegistries({ registries, registryMap }: Config, report: Report): v
   for (const [name, registry] of Object.entries(registries)) {
     const path = ['registries', name];
     const isHost = name.includes('.') || name.includes(':') || name === 'localhost';
-    if (registry.upstreams === undefined && !isHost && registryMap === undefined) {
-      report(path, 'found no upstreams, expected at least one: only a host name implies its upstream');
+    if (registry.upstreams === undefined && !isHost && registryMap === undefined && !isAllHosted(registry)) {
+      report(
+        path,
+        'found no upstreams, expected at least one, or hosted: true for images that are pushed here: only a host name implies its upstream',
+      );
     }
     if (RESERVED_PATHS.has(name)) report(path, describeReserved(name));
     for (const [index, alias] of registry.aliases.entries()) {

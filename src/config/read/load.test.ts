@@ -33,6 +33,9 @@ const SECTIONS = `; expected one of ${outline(configSchema)
   .join(', ')}`;
 
 /** Loads with nothing of the surroundings of the test. */
+/** What a registry has that nothing can be pushed to. */
+const NOTHING_HOSTED = { push: [], immutableTags: [], sparse: false };
+
 function load({ env = {}, ...options }: LoadOptions = {}) {
   return loadConfig({ cwd, env: { HOME: join(cwd, 'home'), ...env }, ...options });
 }
@@ -124,6 +127,7 @@ describe('loadConfig() without anything', () => {
         idleTimeout: 300_000,
         mitm: { enabled: false },
       },
+      webhooks: [],
     });
   });
 
@@ -240,7 +244,7 @@ log: {level: info, format: json}
     );
     assert.deepEqual(config.publicUrl, ['https://mirror.example.com']);
     assert.equal(config.domainSuffix, 'mirror.example.com');
-    assert.deepEqual(config.registries['ghcr.io'], { aliases: [], delivery: 'stream' });
+    assert.deepEqual(config.registries['ghcr.io'], { aliases: [], delivery: 'stream', ...NOTHING_HOSTED });
     assert.deepEqual(config.registries['apps'], {
       aliases: ['apps-alias'],
       delivery: 'redirect',
@@ -254,6 +258,7 @@ log: {level: info, format: json}
         },
         { url: 'http://localhost:5001', headers: {}, capabilities: ['pull', 'resolve'], tokenRealms: [] },
       ],
+      ...NOTHING_HOSTED,
     });
     assert.deepEqual(config.cache, {
       dir: join(cwd, 'data'),
@@ -324,7 +329,12 @@ log: {level: info, format: json}
     const { config } = await loadText(
       'registries:\n  a.example: &a {library: true, aliases: [x]}\n  b.example: {<<: *a, aliases: [y]}\n',
     );
-    assert.deepEqual(config.registries['b.example'], { aliases: ['y'], delivery: 'stream', library: true });
+    assert.deepEqual(config.registries['b.example'], {
+      aliases: ['y'],
+      delivery: 'stream',
+      library: true,
+      ...NOTHING_HOSTED,
+    });
   });
 
   test('keys that are names of object internals are keys', async () => {

@@ -111,15 +111,15 @@ describe('the wrong type is explained', () => {
     ],
     [
       'registries: [docker.io]',
-      '1:1  registries: found a list, expected a map of registry names, each with nothing or {aliases, upstreams, delivery, library}; a map has "name:" in each line, and no "- "',
+      '1:1  registries: found a list, expected a map of registry names, each with nothing or {aliases, upstreams, delivery, library, hosted}; a map has "name:" in each line, and no "- "',
     ],
     [
       'registries: docker.io',
-      '1:1  registries: found "docker.io", expected a map of registry names, each with nothing or {aliases, upstreams, delivery, library}',
+      '1:1  registries: found "docker.io", expected a map of registry names, each with nothing or {aliases, upstreams, delivery, library, hosted}',
     ],
     [
       'registries: {docker.io: https://x}',
-      '1:14  registries["docker.io"]: found "https://x", expected a map of aliases, upstreams, delivery, library; an address belongs under upstreams: {upstreams: [URL]}',
+      '1:14  registries["docker.io"]: found "https://x", expected a map of aliases, upstreams, delivery, library, hosted, push, immutable_tags, quota, sparse, keep_untagged; an address belongs under upstreams: {upstreams: [URL]}',
     ],
     [
       'registries: {docker.io: {upstreams: https://x}}',

@@ -44,13 +44,13 @@ export const access = options({
           .array(ruleAction)
           .min(1)
           .describe(
-            '`pull` (manifests, blobs, tags, referrers, paths of mirror routes), `catalog` (lists of repositories), `status` (`/metrics`), `proxy` (the forward proxy).',
+            '`pull` (manifests, blobs, tags, referrers, paths of mirror routes), `catalog` (lists of repositories), `push` and `delete` (of hosted repositories and those that are pushed through), `status` (`/metrics`), `proxy` (the forward proxy).',
           ),
         on: z
           .array(pattern('docker.io/library/**'))
           .prefault([])
           .describe(
-            'For `pull` and `catalog`: `registry/repository` or `mirror:NAME/**`; `*` within one component, `**` across. The registry is always written.',
+            'For `pull`, `catalog`, `push` and `delete`: `registry/repository` or `mirror:NAME/**`; `*` within one component, `**` across. The registry is always written.',
           ),
         private: flag
           .prefault(false)

@@ -30,6 +30,7 @@ import {
   tokenRealm,
 } from './fields.ts';
 import { forwardProxy } from './forward-proxy.ts';
+import { hosting } from './hosting.ts';
 import { limits } from './limits.ts';
 import { listen } from './listen.ts';
 import { optionMeta } from './meta.ts';
@@ -47,6 +48,7 @@ import {
   upstreamTls,
   upstreamTransport,
 } from './upstream.ts';
+import { webhooks } from './webhooks.ts';
 
 /*
  * The one definition: the types, validation, JSON Schema, default file, manual and names of environment variables are
@@ -115,11 +117,12 @@ const registry = options({
   library: flag
     .optional()
     .describe('Put `library/` before one-word repositories, as Docker Hub does. Known registries need no setting.'),
+  ...hosting,
 });
 
 const registries = z.record(registryKey, registry).register(optionMeta, {
   type: 'map',
-  expected: 'a map of registry names, each with nothing or {aliases, upstreams, delivery, library}',
+  expected: 'a map of registry names, each with nothing or {aliases, upstreams, delivery, library, hosted}',
 });
 
 const freshness = options({
@@ -375,7 +378,7 @@ export const configSchema = options({
     ),
   registries: registries.prefault({}).meta({
     description: 'Registries by name: a host, or a word of your own. A known one needs no settings (`ghcr.io:`).',
-    examples: [{ 'ghcr.io': {}, apps: { upstreams: ['https://registry.example.com'] } }],
+    examples: [{ 'ghcr.io': {}, apps: { hosted: true }, legacy: { upstreams: ['https://registry.example.com'] } }],
   }),
   mirrors: mirrors.prefault([]).meta({
     description: 'Mirrors of other sites, each under a path of this server, for downloads and `git clone`.',
@@ -395,6 +398,12 @@ export const configSchema = options({
   forward_proxy: forwardProxy
     .prefault({})
     .describe('A forward proxy for clients that reach registries through this server.'),
+  webhooks: webhooks.prefault([]).meta({
+    description: 'Receivers of what happens in repositories that are pushed to this server.',
+    examples: [
+      [{ url: 'https://ci.example.com/hooks', events: ['push'], on: ['apps/**'], secret: { file: '/run/secrets/ci' } }],
+    ],
+  }),
 });
 
 type DeepReadonly<T> = T extends (infer Item)[]

@@ -49,6 +49,7 @@ describe('rebuildRecords', () => {
     const records = await openHostedStore(join(stage.directory, 'hosted.db'), { isRebuild: true });
     t.after(() => records.close());
     await stage.rebuild({ records });
+    assert.deepEqual(await stage.store.unknownFiles(), { count: 0, names: [] });
     assert.deepEqual(await contentOfRecords(records), await contentOfRecords(stage.records));
   });
 

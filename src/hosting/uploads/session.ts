@@ -56,6 +56,8 @@ export class UploadSession {
   /** Resolves when the request that has entered leaves. */
   #left: PromiseWithResolvers<void> | undefined;
   #body: UploadBody | undefined;
+  /** When the body began or its last chunk came. */
+  #heardAt = 0;
   #interruption: Error | undefined;
 
   private constructor(
@@ -93,6 +95,11 @@ export class UploadSession {
 
   get isBusy(): boolean {
     return this.#left !== undefined;
+  }
+
+  /** Milliseconds that the body which is being read has brought nothing; 0 where none is. */
+  get silentMs(): number {
+    return this.#body === undefined ? 0 : performance.now() - this.#heardAt;
   }
 
   get isGone(): boolean {
@@ -232,8 +239,13 @@ export class UploadSession {
     stallMs: number,
   ): Promise<Received> {
     this.#body = body;
+    this.#heardAt = performance.now();
+    const onChunk = (size: number): void => {
+      this.#heardAt = performance.now();
+      onGrow(size);
+    };
     try {
-      return await receive(body, target, { stallMs, onGrow });
+      return await receive(body, target, { stallMs, onGrow: onChunk });
     } finally {
       this.#body = undefined;
     }

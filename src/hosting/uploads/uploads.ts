@@ -4,7 +4,7 @@ import { type Digest, type DigestAlgorithm, Digester, digestAlgorithm, type Repo
 import { type HostedBlob, type Ingestion, isFullDisk, type ResumableBlobStore } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import { Arrivals, type ArrivalsOptions } from './arrivals.ts';
-import { noRoom, overQuota, tooManyUploads, uploadsClosed, uploadUnknown } from './errors.ts';
+import { noRoom, overQuota, tooManyUploads, uploadBusy, uploadsClosed, uploadUnknown } from './errors.ts';
 import { receive, requireDigest, type UploadBody } from './receive.ts';
 import { type AppendOptions, type UploadOwner, UploadSession } from './session.ts';
 
@@ -27,6 +27,11 @@ export interface UploadLimits {
   readonly stallMs?: number | undefined;
   /** Milliseconds that a request waits for an earlier one of the same upload. @default 1 second */
   readonly patienceMs?: number | undefined;
+  /**
+   * Milliseconds of silence after which an earlier request of the same upload gives way: its client has left, and the network did not
+   * say so. @default 10 seconds
+   */
+  readonly giveWayMs?: number | undefined;
 }
 
 /** An upload that one request holds. */
@@ -164,7 +169,9 @@ export class Uploads {
    */
   async hold<Result>(id: string, owner: UploadOwner, work: (upload: HeldUpload) => Promise<Result>): Promise<Result> {
     const session = this.#find(id, owner);
-    await session.enter(this.#limits.patienceMs);
+    const { patienceMs, giveWayMs } = this.#limits;
+    if (session.silentMs >= giveWayMs) session.interrupt(uploadBusy());
+    await session.enter(patienceMs);
     this.#restingOpen.delete(session);
     session.usedAt = this.#now();
     try {
@@ -266,6 +273,7 @@ export class Uploads {
       idleMs: limits.idleMs ?? 24 * HOUR,
       stallMs: limits.stallMs ?? 60_000,
       patienceMs: limits.patienceMs ?? 1000,
+      giveWayMs: limits.giveWayMs ?? 10_000,
     };
   }
 

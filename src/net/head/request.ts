@@ -96,8 +96,9 @@ export function requestBytes({
   target,
   headers,
   body,
+  expectContinue = false,
   host,
-}: Pick<HttpRequest, 'method' | 'url' | 'target' | 'headers' | 'body' | 'host'>): Buffer {
+}: Pick<HttpRequest, 'method' | 'url' | 'target' | 'headers' | 'body' | 'expectContinue' | 'host'>): Buffer {
   if (!METHOD.test(method) || NOT_FOR_ORIGINS.has(method)) {
     throw new TypeError(`Cannot send a request to ${url.host} with the method ${JSON.stringify(method)}`);
   }
@@ -117,6 +118,8 @@ export function requestBytes({
   if (length === undefined) head += 'transfer-encoding: chunked\r\n';
   // RFC 9110 §8.6: a method that may have a body sends Content-Length: 0 without one.
   else if (body !== undefined || WITH_BODY.has(method)) head += `content-length: ${length}\r\n`;
+  // A body of no bytes is sent with its head.
+  if (expectContinue && streamed && length !== 0) head += 'expect: 100-continue\r\n';
   return Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), content]);
 }
 

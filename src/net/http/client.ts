@@ -42,7 +42,8 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
     const settings: ExchangeOptions = {
       method,
       authority: authorityOf(url),
-      responseHeaderTimeout: options.responseHeaderTimeout ?? THIRTY_SECONDS,
+      responseHeaderTimeout: request.responseHeaderTimeout ?? options.responseHeaderTimeout ?? THIRTY_SECONDS,
+      expectsContinue: request.expectContinue === true && body !== undefined && body.length !== 0,
       bodyIdleTimeout: idle,
       signal,
       release: (connection) => pool.release(connection),

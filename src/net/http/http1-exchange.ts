@@ -12,12 +12,17 @@ export interface ExchangeOptions
   /** Host and port, for messages. */
   readonly authority: string;
   readonly signal: AbortSignal | undefined;
+  /** The request says `Expect: 100-continue`: its body waits for the server's word. @default false */
+  readonly expectsContinue?: boolean;
   /** Returns the reusable connection to its pool. */
   readonly release: (connection: Connection) => void;
 }
 
 /** Responses 100, 102 and 103 before the final one; with more of them a server could delay us for ever. */
 const MAX_INTERIM = 5;
+
+/** Milliseconds that a body waits for `100 Continue`: servers that do not know it must get the body too (RFC 9110 §10.1.1). */
+const CONTINUE_WITHIN = 1000;
 
 const LAST_CHUNK = Buffer.from('0\r\n\r\n');
 
@@ -57,6 +62,8 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
   /** The request's body, while it is being sent. */
   #outgoing: RequestBody | undefined;
   #writing: PromiseWithResolvers<void> | undefined;
+  /** Resolves when the body may be sent, or will not be. */
+  readonly #continued = Promise.withResolvers<void>();
 
   constructor(connection: Connection, options: ExchangeOptions) {
     this.#connection = connection;
@@ -96,7 +103,9 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
     this.#outgoing = body;
     let sent = 0;
     try {
+      if (this.#options.expectsContinue === true) await this.#permission();
       for (;;) {
+        if (!this.#takesBody) return source.cancel();
         const chunk = await source.read();
         if (!this.#takesBody) return source.cancel();
         if (chunk === undefined) break;
@@ -115,6 +124,13 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
       // A response that has begun is still read, while the connection lasts.
       if (this.#takesBody) this.#fail(new HttpError('aborted', message, { cause: error }));
     }
+  }
+
+  /** Resolves at `100 Continue`, at a response, and after a second without either. */
+  async #permission(): Promise<void> {
+    const timer = setTimeout(this.#continued.resolve, CONTINUE_WITHIN);
+    await this.#continued.promise;
+    clearTimeout(timer);
   }
 
   /** False where the server needs no more of the body: it has refused the request, or the exchange is over. */
@@ -202,6 +218,7 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
       const parsed = parseResponseHead(head, this.#options.method);
       if (parsed.status === 101) throw new HttpError('protocol', 'it switched to another protocol, unrequested');
       if (parsed.status >= 200) return this.#begin(parsed, rest);
+      if (parsed.status === 100) this.#continued.resolve();
       if (++this.#interim > MAX_INTERIM) throw new HttpError('protocol', `more than ${MAX_INTERIM} interim responses`);
     }
   }
@@ -210,6 +227,7 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
   #begin(head: ResponseHead, rest: Buffer): void {
     this.#head = head;
     this.#state = 'body';
+    this.#continued.resolve();
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const framing = framingFor(head.body);
@@ -335,6 +353,7 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
   #finish(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#continued.resolve();
     // The server takes no more of the request's body.
     this.#outgoing?.source.cancel();
     this.#options.signal?.removeEventListener('abort', this.#abort);

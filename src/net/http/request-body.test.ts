@@ -198,7 +198,62 @@ describe('a body that is sent as it comes', () => {
   });
 });
 
+describe('a body that waits for 100 Continue', () => {
+  test('is not read where the request is refused by its head', async (t) => {
+    const server = await startRawServer(({ socket }) => {
+      socket.write('HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\nno');
+    });
+    t.after(() => server.close());
+    const { ask } = await stage(t, () => undefined);
+    const source = new Pieces(3);
+    const answer = await ask({ url: server.url(), body: { length: 3000, source }, expectContinue: true });
+    assert.deepEqual([answer.status, await text(answer), source.reads], [401, 'no', 0]);
+    assert.match(server.requests[0]?.text ?? '', /\r\nexpect: 100-continue\r\n/);
+    // The server still waits for the body, so the connection serves no other request.
+    await text(await ask({ url: server.url(), method: 'PUT', body: 'x' }));
+    assert.equal(server.sockets.length, 2);
+  });
+
+  test('is sent once the server wants it', async (t) => {
+    const { ask } = await stage(t, async (request, response) => {
+      response.end(String((await whole(request)).length));
+    });
+    const source = new Pieces(3);
+    assert.equal(await text(await ask({ body: { length: 3000, source }, expectContinue: true })), '3000');
+  });
+
+  test('is sent after a while to a server that never says so', async (t) => {
+    let received = 0;
+    const server = await startRawServer(({ socket }) => {
+      socket.on('data', (bytes) => {
+        received += bytes.length;
+        if (received === 3000) socket.write('HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n');
+      });
+    });
+    t.after(() => server.close());
+    const { ask } = await stage(t, () => undefined);
+    const body = { length: 3000, source: new Pieces(3) };
+    assert.equal((await ask({ url: server.url(), body, expectContinue: true })).status, 201);
+  });
+
+  test('announces nothing where it has no bytes', async (t) => {
+    const { ask } = await stage(t, (request, response) => void response.end(String(request.headers.expect)));
+    assert.equal(
+      await text(await ask({ body: { length: 0, source: new Pieces(0) }, expectContinue: true })),
+      'undefined',
+    );
+  });
+});
+
 describe('a request', () => {
+  test('has a time of its own for its answer', async (t) => {
+    const { ask } = await stage(t, (_request, response) => void setTimeout(() => response.end('late'), 300), {
+      responseHeaderTimeout: 100,
+    });
+    await assert.rejects(ask({}), failsWith('timeout'));
+    assert.equal(await text(await ask({ responseHeaderTimeout: 10_000 })), 'late');
+  });
+
   test('may have any method but those of forward proxies, and another Host', async (t) => {
     const { ask } = await stage(
       t,

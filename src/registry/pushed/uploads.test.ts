@@ -340,6 +340,17 @@ describe('a session', () => {
     assert.deepEqual(await stage.store.listNamed(), []);
   });
 
+  test('goes on beside a request that has gone silent, which gives way', async (t) => {
+    const stage = await uploadStage(t, { limits: { giveWayMs: 0 } });
+    const session = await begin(stage);
+    const silent = await sendPart(stage, `PATCH ${session}`, Buffer.from('content-length: 10\r\n\r\n01234'));
+    t.after(() => silent.destroy());
+    const answered = once(silent, 'data');
+    await untilBusy(stage);
+    await rangeOf(stage, session);
+    assert.match(String((await answered)[0]), /^HTTP\/1\.1 409 /);
+  });
+
   test('answers a client that stops to send, and stays', async (t) => {
     const stage = await uploadStage(t, { limits: { stallMs: 20 } });
     const session = await begin(stage);
@@ -365,7 +376,6 @@ describe('a connection that is cut', () => {
     ]);
     const socket = await sendPart(stage, `PATCH ${session}`, part);
     await untilBusy(stage);
-    // Two turns of the event loop are not enough to be sure of the write: the end of the connection comes behind it.
     socket.end();
     await untilIdle(stage);
     const found = await rangeOf(stage, session);

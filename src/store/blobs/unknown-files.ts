@@ -19,6 +19,7 @@ const TOP_FILES: readonly RegExp[] = [
   /^lock(?:-journal)?$/,
   /^(?:owner|clean-stop)\.json(?:\.new)?$/,
   /^control\.sock$/,
+  /^push\.key(?:\.new)?$/,
 ];
 
 /** What a directory of the cache may hold. */

@@ -9,7 +9,7 @@ import { openHostedStore } from './open.ts';
 
 // A process that changes records is killed at a random moment (SIGKILL: no handler, no flush), again and again on one file.
 
-const ROUNDS = Number(process.env['TEST_ROUNDS'] ?? 8);
+const ROUNDS = Number(process.env['TEST_ROUNDS'] ?? 6);
 
 /** What the process was answered: `+` and an image that is stored, `-` and one that is deleted. */
 type Answer = readonly ['+' | '-', string];

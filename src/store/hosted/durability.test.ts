@@ -229,6 +229,11 @@ describe('hosted records on a full disk', () => {
     t.after(() => store.close());
     assert.equal((await store.getTag(APP, 'v1'))?.digest, digestOf('a'));
     await assert.rejects(store.putBlob(APP, blobOf('x'), { at: 1 }), /its disk is full/);
+    const elsewhere = await temporaryFile(t);
+    await store.backUp(elsewhere);
+    const copied = await openHostedStore(elsewhere);
+    assert.deepEqual(await copied.totals(), await store.totals());
+    await copied.close();
     await truncateFull(directory);
     assert.equal(await store.putBlob(APP, blobOf('x'), { at: 1 }), 'stored');
   });

@@ -13,7 +13,7 @@ import { HOSTED_USE_NOTED_AFTER } from './uses.ts';
 
 // Random operations on few names, so that they meet. The store in memory is the model: it counts and looks by walking all records.
 
-const RUNS = Number(process.env['TEST_RUNS'] ?? 100);
+const RUNS = Number(process.env['TEST_RUNS'] ?? 60);
 
 const REPOSITORIES: readonly Repository[] = [APP, OTHER];
 const DIGESTS: readonly Digest[] = Array.from({ length: 5 }, (_, i) => digestOf(`${i}`));

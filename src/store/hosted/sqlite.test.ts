@@ -151,10 +151,13 @@ describe('the file of hosted records', () => {
     const store = await open(t, file);
     await push(store, 'a', how(['v1']));
     const copy = `${file}.copy`;
+    const copies = new AbortController();
     const going = (async () => {
-      for (let i = 0; i < 200; i += 1) await push(store, `${i}`, how([`t${i}`]));
+      for (let i = 0; !copies.signal.aborted; i += 1) await push(store, `${i}`, how([`t${i}`]));
     })();
-    await store.backUp(copy);
+    // Each may begin between the statements of a change, and none waits for the changes to end.
+    for (let i = 0; i < 20; i += 1) await store.backUp(i === 0 ? copy : `${copy}-${i}`);
+    copies.abort();
     await going;
     assert.equal((await stat(copy)).mode & 0o777, 0o600);
     const copied = await open(t, copy);
@@ -165,6 +168,11 @@ describe('the file of hosted records', () => {
     assert.equal(usage.digests, (await copied.listDigests({ limit: 9999 })).length);
     await assert.rejects(store.backUp(copy), { code: 'EEXIST' });
     await assert.rejects(store.backUp(join(file, 'x')), { code: 'ENOTDIR' });
+    // A stop waits for it.
+    const last = store.backUp(`${file}.last`);
+    await store.close();
+    await last;
+    assert.ok((await stat(`${file}.last`)).size > 0);
   });
 
   test('finds every row by an index, and walks no table', async (t) => {
@@ -228,6 +236,7 @@ describe('the file of hosted records', () => {
     while (added < 640 || (await stat(file)).size < before + 8_000_000) {
       await store.putManifest(APP, image(`${added}`, { references: [], annotations }).manifest, how());
       added += 1;
+      assert.ok(added < 4000, 'nothing was copied');
     }
     const { size: log } = await stat(`${file}-wal`);
     await store.close();

@@ -8,6 +8,7 @@ import { type Challenge, parseChallenges } from './challenge.ts';
 import { basicAuthorization, CredentialError } from './credential.ts';
 import { CredentialReader, type ReadCredential } from './credential-reader.ts';
 import { decideRealm } from './realm.ts';
+import { joinScopes } from './scopes.ts';
 import { type FetchToken, TokenCache } from './token-cache.ts';
 import {
   type GrantedToken,
@@ -39,6 +40,11 @@ export interface AuthChallenge {
   readonly challenger: URL;
   /** A repository that the challenge names is left out: see {@link UpstreamRequest}. @default false */
   readonly loginOnly?: boolean;
+  /**
+   * The request's own scope is asked for besides what the challenge names: some registries (GHCR) name the right to pull in the
+   * challenge to a push. @default false
+   */
+  readonly insists?: boolean;
   /** The challenger is outside the public internet. */
   readonly privateNetwork: boolean;
   readonly signal?: AbortSignal | undefined;
@@ -110,12 +116,13 @@ export class Authorizer {
     const realm = bearer && decideRealm(bearer.params['realm'], { challenger, tokenRealms: [] });
     if (bearer === undefined || realm?.kind !== 'allowed') return undefined;
     const addresses = privateNetwork ? ANY : this.#connection.derived;
-    const question = questionOf(bearer, realm.url, { scope: '', loginOnly: false });
+    const question = questionOf(bearer, realm.url, { scope: '', loginOnly: false, insists: false });
     return this.#bearer(question, { addresses, anonymous: true, signal });
   }
 
   /** Chooses the challenge to answer: Bearer where its realm is allowed, else Basic where there is a credential. */
-  #choose({ header, scope, challenger, loginOnly = false, privateNetwork }: AuthChallenge): KnownChallenge | undefined {
+  #choose(challenge: AuthChallenge): KnownChallenge | undefined {
+    const { header, scope, challenger, loginOnly = false, insists = false, privateNetwork } = challenge;
     const { spec, derived } = this.#connection;
     const challenges = parseChallenges(header);
     let reason: string | undefined;
@@ -128,7 +135,7 @@ export class Authorizer {
       const isNamed = realm.listed || realm.url.hostname === challenger.hostname;
       // A host that a client named (allow_any) may resolve to another address by now, on any port.
       const addresses = (isNamed && spec.addresses !== 'public') || privateNetwork ? ANY : derived;
-      return { kind: 'bearer', question: questionOf(bearer, realm.url, { scope, loginOnly }), addresses };
+      return { kind: 'bearer', question: questionOf(bearer, realm.url, { scope, loginOnly, insists }), addresses };
     }
     if (this.#credentials.configured && challenges.some(({ scheme }) => scheme === 'basic')) return { kind: 'basic' };
     if (reason === undefined) return undefined;
@@ -206,9 +213,10 @@ function isOfScope(known: KnownChallenge, scope: string): boolean {
 function questionOf(
   challenge: Challenge,
   realm: URL,
-  { scope, loginOnly }: Required<Pick<AuthChallenge, 'scope' | 'loginOnly'>>,
+  { scope, loginOnly, insists }: Required<Pick<AuthChallenge, 'scope' | 'loginOnly' | 'insists'>>,
 ): TokenQuestion {
   const named = challenge.params['scope'] ?? '';
   const usable = named.length > MAX_SCOPE || (loginOnly && named.startsWith('repository:')) ? '' : named;
-  return { realm, service: challenge.params['service'], scope: usable === '' ? scope : usable };
+  const asked = usable === '' ? scope : insists ? joinScopes(scope, usable) : usable;
+  return { realm, service: challenge.params['service'], scope: asked };
 }

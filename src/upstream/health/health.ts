@@ -33,7 +33,7 @@ export interface UpstreamHealthOptions extends CircuitOptions {
   readonly telemetry: Telemetry;
 }
 
-const SCOPES = ['all', 'pull', 'check', 'list', 'blob'] as const satisfies readonly HealthScope[];
+const SCOPES = ['all', 'pull', 'check', 'list', 'blob', 'push'] as const satisfies readonly HealthScope[];
 
 /**
  * The circuits of one upstream: one for all requests, and one for each kind.
@@ -142,4 +142,5 @@ const SUBJECTS: Readonly<Record<HealthScope, string>> = {
   check: ' where tags point',
   list: ' for lists',
   blob: ' for blobs',
+  push: ' to take pushes',
 };

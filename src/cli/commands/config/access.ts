@@ -8,7 +8,10 @@ import { formatJson } from '../../format.ts';
 import type { Output } from '../../output.ts';
 
 /** The actions that a rule can allow. */
-export type RuleAction = 'pull' | 'catalog' | 'status' | 'proxy';
+export type RuleAction = 'pull' | 'catalog' | 'push' | 'delete' | 'status' | 'proxy';
+
+/** Actions that concern no repository. */
+const OF_SERVER: ReadonlySet<RuleAction> = new Set<RuleAction>(['status', 'proxy']);
 
 interface ExplainOptions extends CommandOptions {
   readonly who: string;
@@ -67,9 +70,9 @@ function faultOfQuestion({ who, action, image }: Pick<ExplainOptions, 'who' | 'a
   }
   const look = faultOfLook(who);
   if (look !== undefined) return `no user has the name ${JSON.stringify(who)}: ${look}`;
-  const concernsImage = action === 'pull' || action === 'catalog';
+  const concernsImage = !OF_SERVER.has(action);
   if (image === undefined && concernsImage) {
-    return `${action} concerns an image: entrepot access explain ${who} ${action} docker.io/library/nginx`;
+    return `${action} concerns an image: entrepot access explain ${who} ${action} ${EXAMPLES[action]}`;
   }
   if (image !== undefined && !concernsImage) {
     return `${action} concerns no image; leave ${JSON.stringify(image)} out`;
@@ -77,10 +80,18 @@ function faultOfQuestion({ who, action, image }: Pick<ExplainOptions, 'who' | 'a
   return undefined;
 }
 
+const EXAMPLES: Readonly<Partial<Record<RuleAction, string>>> = {
+  pull: 'docker.io/library/nginx',
+  catalog: 'docker.io/library/nginx',
+  push: 'apps/web',
+  delete: 'apps/web',
+};
+
 const SAID = { allowed: 'allowed', 'if-public': 'allowed if it is public', refused: 'refused' } as const;
 const EXPLAINED = {
   allowed: 'decides',
   'if-public':
     'allows it if the upstreams show the repository without a credential; private: true allows it in any case',
-  refused: 'covers only what is public, and a credential of this server reads this; private: true would allow it',
+  refused:
+    'covers only what is public, and this is private: a credential of this server reads it, or it is hosted here; private: true would allow it',
 } as const;

@@ -55,8 +55,10 @@ export function addConfigCommands(program: Command, { output, finish }: CommandC
   access
     .command('explain')
     .argument('<who>', 'a user, token:NAME, or anonymous')
-    .addArgument(new Argument('<action>', 'what is to be done').choices(['pull', 'catalog', 'status', 'proxy']))
-    .argument('[image]', 'for pull and catalog: an image, or mirror:NAME/PATH')
+    .addArgument(
+      new Argument('<action>', 'what is to be done').choices(['pull', 'catalog', 'push', 'delete', 'status', 'proxy']),
+    )
+    .argument('[image]', 'for pull, catalog, push and delete: an image; for pull also mirror:NAME/PATH')
     .option('-c, --config <file>', 'configuration file')
     .option('--json', 'print JSON')
     .description('Say which rule of the configuration allows it, or that none does. Asks no server.')
@@ -102,7 +104,7 @@ Examples:
   entrepot access explain anonymous pull nginx
   entrepot access explain alice pull ghcr.io/ours/app --config /etc/entrepot/entrepot.yaml
   entrepot access explain alice pull mirror:github/owner/app/archive/main.tar.gz
-  entrepot access explain token:ci pull ghcr.io/ours/app
+  entrepot access explain token:ci push apps/web
   entrepot access explain prometheus status
   entrepot access suggest --since 30d > rules.yaml
 

@@ -44,10 +44,14 @@ export async function check(options: CheckCommandOptions, surroundings: Surround
     const loaded = await loadConfig({ flags });
     const { config, source } = loaded;
     try {
-      const { targets, leftOut, onlyKnown, unknown, known } = checkTargetsOf(config, await catalogueOf(config), {
-        names,
-        all,
-      });
+      const { targets, leftOut, onlyKnown, hosted, unknown, known } = checkTargetsOf(
+        config,
+        await catalogueOf(config),
+        {
+          names,
+          all,
+        },
+      );
       if (unknown.length > 0) {
         for (const name of unknown) {
           const near = nearest(name, known);
@@ -75,7 +79,7 @@ export async function check(options: CheckCommandOptions, surroundings: Surround
         },
       });
       line.clear();
-      output.out(json ? formatJson(jsonOf(reports, { source, onlyKnown })) : textOf(reports, leftOut));
+      output.out(json ? formatJson(jsonOf(reports, { source, onlyKnown })) : textOf(reports, { leftOut, hosted }));
       return reports.some(({ outcome }) => outcome === 'failed') ? EXIT.failure : EXIT.ok;
     } catch (error) {
       line.clear();
@@ -87,9 +91,16 @@ export async function check(options: CheckCommandOptions, surroundings: Surround
   return await reportErrors(output, () => withInterrupt(interrupt, run));
 }
 
-function textOf(reports: readonly UpstreamReport[], leftOut: number): string {
+function textOf(
+  reports: readonly UpstreamReport[],
+  { leftOut, hosted }: { readonly leftOut: number; readonly hosted: readonly string[] },
+): string {
+  const own = hosted
+    .map((name) => `${name} has no upstream to check: its images are pushed to this server.\n`)
+    .join('');
+  if (reports.length === 0 && own !== '') return own;
   const left = leftOut === 0 ? '' : `${leftOut} built-in registries were left out; --all checks them too.\n`;
-  return `${reports.map(formatReport).join('\n')}\n${summarizeReports(reports)}\n${left}`;
+  return `${reports.map(formatReport).join('\n')}\n${summarizeReports(reports)}\n${own}${left}`;
 }
 
 interface Circumstances {

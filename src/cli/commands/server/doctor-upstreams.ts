@@ -1,6 +1,6 @@
 import { arch } from 'node:os';
 import type { ServerStatus } from '../../../admin/index.ts';
-import { ClientPool, catalogueOf, checkTargetsOf } from '../../../app/index.ts';
+import { ClientPool, catalogueOf, checkTargetsOf, isHostedHere } from '../../../app/index.ts';
 import { type CheckTarget, checkUpstreams } from '../../../check/index.ts';
 import type { LoadedConfig } from '../../../config/index.ts';
 import {
@@ -49,7 +49,8 @@ export async function upstreamsAndImage(
     progress(`asking the server for ${image}`);
     findings.push(await servedFinding(server, named.image));
   }
-  if (isRemote) return findings;
+  // What is hosted is with the server alone.
+  if (isRemote || named?.isHosted === true) return findings;
   const recent = (status?.upstreams ?? []).map(({ registry }) => registry);
   const targets = named === undefined ? targetsOf(config, catalogue, recent) : own;
   const options = { openTransport: (telemetry: Telemetry) => new ClientPool(telemetry), timeout, signal };
@@ -83,7 +84,13 @@ function targetsOf(
 
 type Named =
   | { readonly finding: Finding }
-  | { readonly image: NamedImage; readonly understood: Finding; readonly targets: readonly CheckTarget[] };
+  | {
+      readonly image: NamedImage;
+      readonly understood: Finding;
+      readonly targets: readonly CheckTarget[];
+      /** Whether it is pushed to the server, and fetched from no upstream. */
+      readonly isHosted: boolean;
+    };
 
 /** Reads the name as a pull does. */
 function nameImage(catalogue: Catalogue, text: string): Named {
@@ -113,9 +120,11 @@ function nameImage(catalogue: Catalogue, text: string): Named {
       reference: digest ?? tag,
       platform: platformHere(),
     };
+    const isHosted = isHostedHere(catalogue, image);
     const order = targets.map(({ spec }) => spec.name).join(', then ');
-    const found = `is ${repository}${digest === undefined ? `:${tag}` : `@${digest}`}, fetched from ${order}`;
-    return { image, understood: ok({ ...about, found }), targets };
+    const from = isHosted ? 'hosted by this server' : `fetched from ${order}`;
+    const found = `is ${repository}${digest === undefined ? `:${tag}` : `@${digest}`}, ${from}`;
+    return { image, understood: ok({ ...about, found }), targets, isHosted };
   } catch (error) {
     if (!(error instanceof OciError)) throw error;
     return {

@@ -1,4 +1,11 @@
-import type { CertificateStatus, HeldTag, ServerStatus, TransferStatus, UpstreamStatus } from '../../../admin/index.ts';
+import type {
+  CertificateStatus,
+  HeldTag,
+  ServerStatus,
+  TransferStatus,
+  UpstreamStatus,
+  WebhookStatus,
+} from '../../../admin/index.ts';
 import { formatBytes } from '../../../telemetry/index.ts';
 import { count, formatDuration, formatProgress, formatTable, shortDigest } from '../../format.ts';
 
@@ -15,14 +22,17 @@ export function formatStatus(status: ServerStatus, now: number): string {
     transfers,
     upstreams = [],
     certificates = [],
+    webhooks = [],
   } = status;
   const facts: readonly (readonly [string, string])[] = [
     ['listening', listeners.join(', ')],
     ['configuration', configSource],
     ['cache', describeCache(status.cache)],
     ...describePause(status.cache),
+    ...describeHosted(status.hosted),
     ...describeRequests(status.requests),
     ...certificates.map((certificate) => ['certificate', describeCertificate(certificate, now)] as const),
+    ...webhooks.map((webhook) => ['webhook', describeWebhook(webhook)] as const),
     ...held.map((tag) => ['held', describeHeld(tag)] as const),
     ...warnings.map((warning) => ['warning', warning] as const),
   ];
@@ -50,6 +60,15 @@ function describeCache(cache: ServerStatus['cache']): string {
 function describePause(cache: ServerStatus['cache']): readonly (readonly [string, string])[] {
   if (cache === 'off' || cache.paused === undefined) return [];
   return [['caching', `paused, pulls pass through: ${cache.paused.reason}`]];
+}
+
+/** `3 repositories, 12 blobs and manifests, 1.2 GB; 2 uploads under way, 34 MB` */
+function describeHosted(hosted: ServerStatus['hosted']): readonly (readonly [string, string])[] {
+  if (hosted === undefined) return [];
+  const { repositories, digests, bytes, uploads, uploadBytes } = hosted;
+  const names = repositories === 1 ? '1 repository' : `${repositories} repositories`;
+  const open = uploads === 0 ? '' : `; ${count(uploads, 'upload')} under way, ${formatBytes(uploadBytes)}`;
+  return [['hosted', `${names}, ${digests} blobs and manifests, ${formatBytes(bytes)}${open}`]];
 }
 
 /** `docker.io/library/nginx:1.27 at sha256:0123456789ab until 2026-12-06: broken build` */
@@ -81,6 +100,14 @@ function describeCertificate({ names, expiresAt, renewal }: CertificateStatus, n
     if (failures > 0) parts.push(`${count(failures, 'order')} failed: ${error ?? ''}`);
   }
   return parts.join('; ');
+}
+
+/** `ci: failing, 3 queued, 2 lost: it answered 500` */
+function describeWebhook({ hook, state, queued, givenUp, dropped, lastFailure }: WebhookStatus): string {
+  const lost = givenUp + dropped === 0 ? '' : `, ${givenUp + dropped} lost`;
+  const isWrong = state === 'failing' || state === 'gone';
+  const reason = isWrong && lastFailure !== undefined ? `: ${lastFailure.reason}` : '';
+  return `${hook}: ${state}, ${queued} queued${lost}${reason}`;
 }
 
 /** A day, or for less than two days the time that is left. */
