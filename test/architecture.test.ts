@@ -90,6 +90,8 @@ describe('the source', () => {
     // Of use with rules alone.
     late.push('src/access/guarded.ts', 'src/access/guard.ts', 'src/registry/token-door.ts', 'bcryptjs');
     late.push('src/access/accounts.ts', 'src/store/access/index.ts');
+    // Of use with hosted repositories alone.
+    late.push('src/store/blobs/hosted.ts', 'src/hosting/layout/index.ts');
     nothing(
       late
         .filter((each) => setEntryPoint.has(each))

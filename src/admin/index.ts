@@ -27,3 +27,4 @@ export {
   type UpstreamStatus,
 } from './status.ts';
 export type { SuggestAnswer, SuggestInput } from './suggest.ts';
+export type { WebhookStatus, WebhooksAnswer, WebhookTestAnswer } from './webhook-operations.ts';

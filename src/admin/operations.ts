@@ -7,9 +7,14 @@ import { HISTORY_OPERATIONS, heldTag, holdOf, imageOf } from './history-operatio
 import type { Operation } from './operation.ts';
 import { type ServerStatus, serverStatus } from './status.ts';
 import { type SuggestContext, suggest } from './suggest.ts';
+import { WEBHOOK_OPERATIONS, type WebhookContext } from './webhook-operations.ts';
 
 /** What the operations of a running server act on. */
-export interface OperationContext extends Pick<TagRefreshOptions, 'originFor'>, AccountContext, SuggestContext {
+export interface OperationContext
+  extends Pick<TagRefreshOptions, 'originFor'>,
+    AccountContext,
+    SuggestContext,
+    WebhookContext {
   readonly cache: Pick<PullThrough, 'collect' | 'history' | 'purge' | 'refresh' | 'rollback' | 'scrub' | 'unhold'>;
   /** The registries of the current generation. */
   readonly catalogue: Catalogue;
@@ -270,6 +275,7 @@ export const OPERATIONS = {
   suggest,
   ...HISTORY_OPERATIONS,
   ...ACCOUNT_OPERATIONS,
+  ...WEBHOOK_OPERATIONS,
 };
 
 const URL_PATTERN = /^mirror:([^/]+)(\/.*)?$/s;

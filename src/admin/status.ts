@@ -3,6 +3,7 @@ import type { Ingest, PullThrough } from '../cache/index.ts';
 import { type Config, type ConfigProblem, formatProblem } from '../config/index.ts';
 import type { Admission, ListenerAddress } from '../server/index.ts';
 import { heldTag, holdOf, imageOf } from './history-operations.ts';
+import { type WebhookStatus, webhookStatuses } from './webhook-operations.ts';
 
 const upstreamStatus = z.object({
   registry: z.string(),
@@ -121,6 +122,7 @@ export const serverStatus = z.object({
     .readonly()
     .exactOptional()
     .describe('The tags that are held at a digest. Older servers leave it out.'),
+  webhooks: webhookStatuses.exactOptional().describe('The configured webhooks. Older servers leave it out.'),
   transfers: z.array(transferStatus).readonly(),
   upstreams: z
     .array(upstreamStatus)
@@ -143,13 +145,15 @@ export interface StatusParts {
   readonly upstreams: readonly UpstreamStatus[];
   readonly listeners: readonly ListenerAddress[];
   readonly certificates: readonly CertificateStatus[];
+  readonly webhooks: readonly WebhookStatus[];
   /** Milliseconds since 1970. */
   readonly startedAt: number;
 }
 
 /** Collects the answer of the operation `status`. */
 export async function describeServer(parts: StatusParts): Promise<ServerStatus> {
-  const { version, config, source, notes, admission, cache, upstreams, listeners, certificates, startedAt } = parts;
+  const { version, config, source, notes, admission, cache, upstreams, listeners, certificates, webhooks, startedAt } =
+    parts;
   const { maxInflight } = config.limits;
   const hosted = await parts.hosted.read();
   return {
@@ -180,6 +184,7 @@ export async function describeServer(parts: StatusParts): Promise<ServerStatus> 
     },
     certificates,
     held: (await cache.holds()).map((each) => ({ image: imageOf(each), ...holdOf(each.hold) })),
+    webhooks,
     transfers: [...cache.transfers].map(describeTransfer),
     upstreams,
   };

@@ -132,6 +132,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
   const target: ReloadTarget = { live, parts, frontDoor, processContext };
   const reloader = openReloader(target, load ?? (() => Promise.resolve(loaded)));
   await checkOwnFiles(config);
+  (await parts.webhooks.prepare(config))();
   const listeners = await frontDoor.start();
   const server: RunningServer = { ...target, version, startedAt, listeners, reloader, cleanUp, readiness };
   for (const { port } of listeners) if (port !== undefined) ownPorts.add(port);
@@ -179,7 +180,7 @@ interface MetricsParts
 function openMetrics(
   config: Config,
   {
-    parts: { telemetry, admission, cache, hosted, upstreamSets },
+    parts: { telemetry, admission, cache, hosted, upstreamSets, webhooks },
     version,
     readiness,
     openTunnels,
@@ -195,11 +196,13 @@ function openMetrics(
     transfers: () => [...cache.transfers].length,
     cache: () => cache.totals(),
     hosted: () => hosted.read(),
+    uploads: () => hosted.uploads,
     ...(config.cache !== 'off' && { cacheLimit: () => limitOf(target().live.current.config) }),
     ...diskReadingOf(config),
     ready: () => readiness.isReady && !admission.overloaded,
     paused: () => cache.pause !== undefined,
     upstreams: () => describeUpstreams(target().live.current, upstreamSets),
+    webhooks: () => webhooks.queues,
     ...(frontDoorOptionsOf(config).listeners.some(({ tls }) => tls !== undefined) && {
       certificates: () => target().frontDoor.certificates,
     }),
@@ -253,7 +256,7 @@ function statusOf(server: RunningServer): Promise<ServerStatus> {
   const { admission, cache, hosted, upstreamSets } = parts;
   const upstreams = describeUpstreams(current, upstreamSets);
   const certificates = describeCertificates(frontDoor, processContext.acme);
-  const own = { version, listeners, certificates, startedAt };
+  const own = { version, listeners, certificates, webhooks: parts.webhooks.status, startedAt };
   return describeServer({ config, source, notes, upstreams, admission, cache, hosted, ...own });
 }
 
@@ -281,6 +284,12 @@ async function openControl(server: RunningServer): Promise<void> {
       status: () => statusOf(server),
       reload: () => reloader.reload(),
       accounts,
+      webhooks: {
+        get status() {
+          return parts.webhooks.status;
+        },
+        test: (wanted?: string) => parts.webhooks.test(wanted),
+      },
       accountRules() {
         const { config, upstreams, guard } = live.current;
         const { catalogue } = upstreams;

@@ -32,12 +32,13 @@ export async function applyConfig(next: NextConfig, target: ReloadTarget): Promi
   const { acme } = target.processContext;
   const before = live.current.upstreams;
   const upstreams = await upstreamSets.open(next.config, before);
-  const { generation, renewCertificates } = await prepare({ ...next, upstreams }, target);
+  const { generation, renewCertificates, takeUpWebhooks } = await prepare({ ...next, upstreams }, target);
   const policy = cacheOptionsOf(next.config, upstreams.catalogue);
   const door = frontDoorOptionsOf(next.config);
   // From here on nothing fails and nothing waits: the next request finds all of it.
   live.current = generation;
   renewCertificates();
+  takeUpWebhooks();
   void acme?.configure(acmeSpecsOf(next.config));
   cache.reconfigure(policy);
   hosted.follow(next.config, upstreams.catalogue);
@@ -56,7 +57,8 @@ async function prepare(
   try {
     const generation = await createGeneration(next, processContext);
     const { listeners } = frontDoorOptionsOf(next.config);
-    return { generation, renewCertificates: await frontDoor.prepareCertificates(listeners) };
+    const renewCertificates = await frontDoor.prepareCertificates(listeners);
+    return { generation, renewCertificates, takeUpWebhooks: await parts.webhooks.prepare(next.config) };
   } catch (error) {
     parts.upstreamSets.retire(next.upstreams, live.current.upstreams);
     throw error;

@@ -1,22 +1,22 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { floorOf, type PullThrough } from '../cache/index.ts';
 import type { Config } from '../config/index.ts';
-import { type Hosting, HostingRules } from '../hosting/index.ts';
+import { type Hosting, HostingRules, type LayoutWriter } from '../hosting/index.ts';
 import type { Repository } from '../oci/index.ts';
 import type { PushedRows } from '../registry/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import { freeSpace, keptKey, openHostedBlobStore } from '../store/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
-import { loadHostedStore, loadHosting, loadPushedRows, SettingsError } from './settings/index.ts';
+import { loadHostedStore, loadHosting, loadLayouts, loadPushedRows, SettingsError } from './settings/index.ts';
 import type { Storage } from './storage.ts';
 import type { UpstreamSets } from './upstream-set.ts';
 
 /** Hosted content in a cache directory: bytes, records and layouts of its own. */
 const DIRECTORY = 'hosted';
 const RECORDS = 'hosted.db';
-/** What uploads that pass through are sealed with. */
+/** In the cache directory. */
 const PUSH_KEY = 'push.key';
 
 /** Repositories of one page of the records. */
@@ -54,10 +54,13 @@ export interface HostedReading {
 export class HostedContent {
   readonly #context: HostedContext;
   readonly #dir: string | undefined;
+  /** Seals where uploads go on at an upstream, over restarts; undefined without a cache directory. */
+  readonly pushKey: (() => Promise<Buffer>) | undefined;
   #cache: Config['cache'];
   #rules = new HostingRules([]);
   #opened: Promise<Hosting> | undefined;
   #current: Hosting | undefined;
+  #layouts: LayoutWriter | undefined;
   #isStarted = false;
   #disk: { readonly free: number; readonly total: number; readonly evictable: number } | undefined;
   #diskReadAt = Number.NEGATIVE_INFINITY;
@@ -67,14 +70,9 @@ export class HostedContent {
   constructor({ cache }: Pick<Config, 'cache'>, context: HostedContext) {
     this.#cache = cache;
     this.#dir = cache === 'off' ? undefined : join(cache.dir, DIRECTORY);
+    this.pushKey = cache === 'off' ? undefined : () => keptKey(cache.dir, PUSH_KEY);
     this.#context = context;
     context.cleanups.push(() => this.#close());
-  }
-
-  /** The key of uploads that pass through, which outlives the process; undefined with `cache: off`. */
-  get pushKey(): (() => Promise<Buffer>) | undefined {
-    const directory = this.#dir;
-    return directory === undefined ? undefined : () => keptKey(dirname(directory), PUSH_KEY);
   }
 
   /** What is open; undefined where nothing was hosted since the start. */
@@ -126,6 +124,12 @@ export class HostedContent {
     return { ...(await hosting.records.totals()), uploads: count, uploadBytes: bytes };
   }
 
+  /** Uploads that have not ended; undefined where nothing was hosted since the start. */
+  get uploads(): { readonly open: number; readonly busy: number; readonly bytes: number } | undefined {
+    const uploads = this.#current?.uploads;
+    return uploads === undefined ? undefined : { open: uploads.count, busy: uploads.busy, bytes: uploads.bytes };
+  }
+
   async #open(): Promise<Hosting> {
     const directory = this.#dir;
     if (directory === undefined) {
@@ -135,16 +139,23 @@ export class HostedContent {
     }
     const { telemetry, storage } = this.#context;
     const onWarning = (message: string): void => telemetry.publish('warning', { message });
-    const [{ Hosting }, { openHostedStore }] = await Promise.all([loadHosting(), loadHostedStore()]);
+    const [{ Hosting }, { openHostedStore }, { LayoutWriter, watchRecords }] = await Promise.all([
+      loadHosting(),
+      loadHostedStore(),
+      loadLayouts(),
+    ]);
     await mkdir(directory, { recursive: true });
     // The records first: a newer release may have written them, and then nothing else is touched.
     const records = await openHostedStore(join(directory, RECORDS), { onWarning });
     try {
       const store = await openHostedBlobStore(directory, { onUnknown: onWarning });
       await this.#readDisk();
+      const layouts = new LayoutWriter({ directory, records, store, warn: onWarning });
+      await layouts.start();
+      this.#layouts = layouts;
       this.#current = await Hosting.open({
         store,
-        records,
+        records: watchRecords(records, (repository) => layouts.changed(repository)),
         cacheStore: storage.store,
         rules: () => this.#rules,
         telemetry,
@@ -153,6 +164,7 @@ export class HostedContent {
       });
       return this.#current;
     } catch (error) {
+      await this.#layouts?.close();
       await records.close();
       throw error;
     }
@@ -205,6 +217,8 @@ export class HostedContent {
     const hosting = await this.#opened?.catch(() => undefined);
     if (hosting === undefined) return;
     await hosting.close();
+    // What changed last is written, as far as that is quick.
+    await this.#layouts?.close();
     await hosting.records.close();
   }
 }

@@ -9,6 +9,7 @@ import { cacheOptionsOf } from './settings/index.ts';
 import { openStorage, type Storage } from './storage.ts';
 import { openTracing } from './tracing.ts';
 import { type UpstreamSet, UpstreamSets } from './upstream-set.ts';
+import { ServerWebhooks } from './webhooks.ts';
 
 /** What every part of a server is made with. */
 export interface PartsContext {
@@ -29,6 +30,8 @@ export interface ServerParts extends PartsContext {
   readonly storage: Storage;
   /** What `access suggest` reads; they begin with the first configuration that has rules. */
   readonly observations: Observations;
+  /** Receivers of what happens in hosted repositories. */
+  readonly webhooks: ServerWebhooks;
   readonly cache: PullThrough;
   /** What was pushed to this server; opened with the first configuration that hosts something. */
   readonly hosted: HostedContent;
@@ -55,6 +58,7 @@ export async function openParts(
   const upstreams = await upstreamSets.open(config);
   const storage = await openStorage(config, context);
   const observations = new Observations(config, context);
+  const webhooks = new ServerWebhooks(config, context);
   const { store, metadata, ledger } = storage;
   const { reconciledAt } = ledger;
   const policy = cacheOptionsOf(config, upstreams.catalogue);
@@ -66,6 +70,6 @@ export async function openParts(
   const hosted = new HostedContent(config, { telemetry, storage, cache, cleanups });
   const admission = new Admission({ limits: config.limits, telemetry });
   cleanups.push(() => admission.close());
-  const opened = { eventLog, tracing, upstreamSets, storage, observations, cache, hosted, admission };
+  const opened = { eventLog, tracing, upstreamSets, storage, observations, webhooks, cache, hosted, admission };
   return { parts: { ...context, ...opened }, upstreams };
 }

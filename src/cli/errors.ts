@@ -12,6 +12,7 @@ const EXPLAINED: Readonly<Record<string, number>> = {
   ControlError: EXIT.failure,
   DirectoryError: EXIT.failure,
   DirectoryInUseError: EXIT.failure,
+  HostedStoreError: EXIT.failure,
   HoldError: EXIT.failure,
   MetadataCorruptError: EXIT.failure,
   MetadataVersionError: EXIT.failure,

@@ -7,6 +7,7 @@ import {
   addClientCommands,
   addConfigCommands,
   addServerCommands,
+  addWebhookCommands,
   type CacheActions,
   cacheActions,
   type ServerActions,
@@ -76,6 +77,7 @@ async function createProgram(context: CommandContext<Actions>): Promise<Command>
   addConfigCommands(program, context);
   addCacheCommands(program, context);
   addAccountCommands(program, context);
+  addWebhookCommands(program, context);
   addClientCommands(program, context);
   nameHelpInErrors(program, program.name());
   return program;

@@ -7,6 +7,13 @@ export type { Collected } from './collection/index.ts';
 export type { Actor, Condition, FoundManifest, ListPage, ManifestPush, StoredManifest } from './content/index.ts';
 export { DigestLocks } from './digest-locks.ts';
 export type { Hosting, HostingOptions } from './hosting.ts';
+export type {
+  LayoutWriter,
+  LayoutWriterOptions,
+  RebuildOptions,
+  RebuildProgress,
+  RebuildReport,
+} from './layout/index.ts';
 export { type Home, HostingRules } from './rules.ts';
 export type {
   HeldUpload,
@@ -19,3 +26,6 @@ export type {
 
 /** What a server that hosts nothing does not load. */
 export const loadHosting = (): Promise<typeof import('./hosting.ts')> => import('./hosting.ts');
+
+/** The OCI layouts of hosted repositories, for a server that has some and for the command that rebuilds the records from them. */
+export const loadLayouts = (): Promise<typeof import('./layout/index.ts')> => import('./layout/index.ts');

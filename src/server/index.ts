@@ -13,6 +13,7 @@ export {
   clientInfoOf,
   compileTrustedProxies,
   createServer,
+  discardBody,
   endToEndHeaders,
   formatWarning,
   type Headers,

@@ -27,6 +27,7 @@ export {
   type StoredBlob,
   type UnknownFiles,
 } from './blobs/index.ts';
+export { deliveryFile } from './delivery-file.ts';
 export {
   claimDirectory,
   createDurableDirectories,
@@ -91,9 +92,13 @@ export {
   openObservationStore,
 } from './observations/index.ts';
 export { isFullDisk } from './sqlite-error.ts';
+export type { DeliveryChanges, DeliveryStore, StoredDelivery } from './webhooks/index.ts';
 
 /** What stores users and tokens; the start of a server without `access:` does not load it. */
 export const loadAccessStore = (): Promise<typeof import('./access/index.ts')> => import('./access/index.ts');
+
+/** What keeps the queue of webhooks; the start of a server without `webhooks:` does not load it. */
+export const loadDeliveryStore = (): Promise<typeof import('./webhooks/index.ts')> => import('./webhooks/index.ts');
 
 /** What stores the records of hosted repositories; the start of a server that hosts none does not load it. */
 export const loadHostedStore = (): Promise<typeof import('./hosted/index.ts')> => import('./hosted/index.ts');

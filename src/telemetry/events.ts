@@ -173,6 +173,34 @@ export interface Events {
   };
   /** A client deleted a blob of a hosted repository. `by`: the name of the principal. */
   'blob.deleted': HostedEvent & { readonly digest: Digest; readonly by: string };
+  /**
+   * A collection removed what hosted repositories no longer need. `records`: blobs and manifests, once for each repository that had them;
+   * `bytes`: theirs. `files`: how many files were deleted.
+   */
+  'hosted.collected': { readonly records: number; readonly files: number; readonly bytes: number };
+  /**
+   * What became of a delivery to a webhook, or of one attempt. `delivered`: the receiver took it. `failed`: this attempt did
+   * not succeed, and another follows. `given-up`: no other follows. `dropped`: the queue was full, or the webhook is gone.
+   */
+  'webhook.delivery': {
+    /** The name of the webhook. */
+    readonly hook: string;
+    /** The kind of event: `push`, `delete`, `tag`. */
+    readonly event: string;
+    readonly delivery: string;
+    readonly outcome: 'delivered' | 'failed' | 'given-up' | 'dropped';
+    readonly reason?: string | undefined;
+  };
+  /** A webhook changed. `failing`: an attempt failed after all before had succeeded. `gone`: it answered 410. */
+  'webhook.state': {
+    readonly hook: string;
+    readonly state: 'working' | 'failing' | 'gone';
+    readonly reason?: string | undefined;
+    /** Deliveries that wait. */
+    readonly queued: number;
+  };
+  /** Deliveries are lost: published for the first since the webhook worked. */
+  'webhook.lost': { readonly hook: string; readonly reason: string; readonly deliveries: number };
   /** A problem for the operator that failed no request. */
   warning: { readonly message: string; readonly error?: unknown };
 }

@@ -33,6 +33,18 @@ function setUp(level: LogLevel, options?: LogEventsOptions) {
 }
 
 describe('logEvents', () => {
+  test('writes what changed in a hosted repository, and who changed it', () => {
+    const { telemetry, lines } = setUp('info');
+    const moved = { registry: 'apps', repository: 'team/app', tag: 'v1', digest, by: 'alice', client: '192.0.2.7' };
+    telemetry.publish('tag.moved', { ...moved, from: undefined });
+    telemetry.publish('tag.deleted', moved);
+    telemetry.publish('blob.pushed', { registry: 'apps', repository: 'team/app', digest, size: 1, how: 'uploaded' });
+    assert.deepEqual(
+      lines.map(({ ts, ...line }) => (assert.match(String(ts), /./), line)),
+      ['tag.moved', 'tag.deleted'].map((msg) => ({ level: 'info', msg, ...moved })),
+    );
+  });
+
   test('writes a line per request, with the names Rewriting Mirror has', () => {
     const { telemetry, lines } = setUp('info');
     telemetry.publish('request.finished', request);
@@ -119,6 +131,7 @@ describe('logEvents', () => {
         outcome: 'MISS',
         reason: 'new',
       });
+      telemetry.publish('webhook.delivery', { hook: 'ci', event: 'push', delivery: 'd-1', outcome: 'delivered' });
     }
     assert.deepEqual(
       debugging.lines.map(({ msg }) => msg),
@@ -134,12 +147,31 @@ describe('logEvents', () => {
         'ingest.finished',
         'range.passed',
         'cache.decision',
+        'webhook.delivery',
       ],
     );
     assert.deepEqual(quiet.lines, []);
     assert.deepEqual(
       [debugging.telemetry.hears('upstream.request'), quiet.telemetry.hears('upstream.request')],
       [true, false],
+    );
+  });
+
+  test('a webhook that fails or loses something is a warning, and one that is back is not', () => {
+    const { telemetry, lines } = setUp('info');
+    const reason = 'it answered 500';
+    telemetry.publish('webhook.state', { hook: 'ci', state: 'failing', reason, queued: 3 });
+    telemetry.publish('webhook.lost', { hook: 'ci', reason, deliveries: 1 });
+    telemetry.publish('webhook.state', { hook: 'ci', state: 'working', queued: 0 });
+    telemetry.publish('webhook.state', { hook: 'ci', state: 'gone', reason, queued: 0 });
+    assert.deepEqual(
+      lines.map(({ level, msg, hook, state }) => [level, msg, hook, state]),
+      [
+        ['warn', 'webhook.state', 'ci', 'failing'],
+        ['warn', 'webhook.lost', 'ci', undefined],
+        ['info', 'webhook.state', 'ci', 'working'],
+        ['warn', 'webhook.state', 'ci', 'gone'],
+      ],
     );
   });
 

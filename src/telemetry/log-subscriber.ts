@@ -57,6 +57,11 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
       log.info('tag.held', { ...event, until: until === undefined ? undefined : new Date(until).toISOString() }),
     ),
     telemetry.on('tag.unheld', (event) => log.info('tag.unheld', { ...event })),
+    ...LOGGED_CHANGES.map((kind) => telemetry.on(kind, (event) => log.info(kind, { ...event }))),
+    telemetry.on('webhook.state', ({ state, ...event }) =>
+      log[state === 'working' ? 'info' : 'warn']('webhook.state', { state, ...event }),
+    ),
+    telemetry.on('webhook.lost', (event) => log.warn('webhook.lost', { ...event })),
     telemetry.on('upstream.health', (event) => logHealth(log, event)),
     telemetry.on('mitm.handshake', (event) => logHandshake(log, event)),
     telemetry.on('ingest.finished', (event) => {
@@ -73,7 +78,18 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
   };
 }
 
+/** What changed in hosted repositories, and who changed it. */
+const LOGGED_CHANGES = [
+  'manifest.pushed',
+  'manifest.deleted',
+  'tag.moved',
+  'tag.deleted',
+  'blob.deleted',
+  'hosted.collected',
+] as const;
+
 const LOGGED_AS_PUBLISHED = [
+  'blob.pushed',
   'upstream.failover',
   'upstream.quota',
   'transport.fallback',
@@ -82,6 +98,7 @@ const LOGGED_AS_PUBLISHED = [
   'cache.swept',
   'blob.adopted',
   'cache.decision',
+  'webhook.delivery',
 ] as const;
 
 function debugSubscriptions(telemetry: Telemetry, log: Log): (() => void)[] {

@@ -10,12 +10,14 @@ export async function metricsTable(): Promise<string> {
     tunnels: () => 0,
     cache: () => Promise.resolve({ blobs: 0, bytes: 0 }),
     cacheLimit: () => undefined,
-    hosted: async () => undefined,
     disk: () => Promise.resolve({ free: 0, total: 0 }),
     ready: () => true,
     paused: () => false,
     certificates: () => [],
     upstreams: () => [],
+    hosted: () => Promise.resolve({ repositories: 0, digests: 0, bytes: 0 }),
+    uploads: () => ({ open: 0, busy: 0, bytes: 0 }),
+    webhooks: () => [],
   });
   const metrics = Object.values(counters).filter((each) => each !== undefined);
   const rows = await Promise.all(

@@ -39,6 +39,44 @@ function setUp(options?: MetricsOptions) {
 }
 
 describe('createMetrics', () => {
+  test('counts what is pushed to hosted repositories, and what is there', async () => {
+    const { telemetry, lines } = setUp({
+      hosted: () => Promise.resolve({ repositories: 3, digests: 20, bytes: 4000 }),
+      uploads: () => ({ open: 5, busy: 2, bytes: 600 }),
+      isConfigured: (registry) => registry === 'apps',
+    });
+    const where = { registry: 'apps', repository: 'team/app' };
+    const who = { by: 'alice', client: '127.0.0.1' };
+    const pushed = { ...where, ...who, digest, mediaType: 'text/x', size: 10, tags: ['v1'] };
+    telemetry.publish('blob.pushed', { ...where, digest, size: 100, how: 'uploaded' });
+    telemetry.publish('blob.pushed', { ...where, digest, size: 100, how: 'mounted' });
+    telemetry.publish('blob.pushed', { ...where, digest, size: 100, how: 'present' });
+    telemetry.publish('manifest.pushed', pushed);
+    telemetry.publish('manifest.pushed', { ...pushed, registry: 'invented' });
+    telemetry.publish('tag.moved', { ...where, ...who, tag: 'v1', digest, from: undefined });
+    telemetry.publish('tag.deleted', { ...where, ...who, tag: 'v1', digest });
+    telemetry.publish('manifest.deleted', { ...where, ...who, digest, tags: [] });
+    telemetry.publish('blob.deleted', { ...where, digest, by: 'alice' });
+    telemetry.publish('hosted.collected', { records: 2, files: 1, bytes: 77 });
+    const text = await lines();
+    const changes = ['blob uploaded', 'blob mounted', 'blob present', 'blob deleted'];
+    changes.push('manifest pushed', 'manifest deleted', 'tag moved', 'tag deleted');
+    for (const line of [
+      ...changes.map((change) => `entrepot_hosted_changes_total{registry="apps",change="${change}"} 1`),
+      'entrepot_hosted_changes_total{registry="other",change="manifest pushed"} 1',
+      'entrepot_hosted_pushed_bytes_total{registry="apps"} 210',
+      'entrepot_hosted_collected_bytes_total 77',
+      'entrepot_hosted_repositories 3',
+      'entrepot_hosted_digests 20',
+      'entrepot_hosted_bytes 4000',
+      'entrepot_uploads_open 5',
+      'entrepot_uploads_busy 2',
+      'entrepot_uploads_bytes 600',
+    ]) {
+      assert.ok(text.includes(line), line);
+    }
+  });
+
   test('counts events from before metrics were first read', async () => {
     const { telemetry, lines } = setUp();
     telemetry.publish('request.finished', request);
@@ -120,6 +158,22 @@ describe('createMetrics', () => {
       'entrepot_overloaded 1',
     ])
       assert.ok(text.includes(line), `missing: ${line}`);
+  });
+
+  test('counts deliveries to webhooks, and shows what waits', async () => {
+    const { telemetry, lines } = setUp({ webhooks: () => [{ hook: 'ci', queued: 7 }] });
+    for (const outcome of ['failed', 'failed', 'delivered', 'given-up', 'dropped'] as const) {
+      telemetry.publish('webhook.delivery', { hook: 'ci', event: 'push', delivery: 'd-1', outcome });
+    }
+    const text = await lines();
+    for (const line of [
+      'entrepot_webhook_deliveries_total{hook="ci",event="push",outcome="failed"} 2',
+      'entrepot_webhook_deliveries_total{hook="ci",event="push",outcome="delivered"} 1',
+      'entrepot_webhook_deliveries_total{hook="ci",event="push",outcome="given-up"} 1',
+      'entrepot_webhook_deliveries_total{hook="ci",event="push",outcome="dropped"} 1',
+      'entrepot_webhook_queue_length{hook="ci"} 7',
+    ])
+      assert.ok(text.includes(line), line);
   });
 
   test('counts tunnels, what clients sent, and handshakes that came to nothing', async () => {

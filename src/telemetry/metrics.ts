@@ -1,10 +1,10 @@
-import type { Metric, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { Counter, Gauge, Histogram } from './counters.ts';
 import type { CacheOutcome, RequestFinished, Telemetry } from './events.ts';
-import { type HostedReading, hostedGauges } from './hosted-gauges.ts';
-import { loadPromClient } from './load-prom-client.ts';
+import { countHosted, createHostedCounters, type HostedReadings } from './hosted-metrics.ts';
+import { openRegistry } from './prom-registry.ts';
 
-export interface MetricsOptions {
+export interface MetricsOptions extends HostedReadings {
   /** Responses in progress. */
   readonly inFlight?: () => number;
   /** Client connections, idle ones included. */
@@ -19,8 +19,6 @@ export interface MetricsOptions {
   readonly cache?: () => Promise<{ readonly blobs: number; readonly bytes: number }>;
   /** `cache.max_size` in bytes; undefined: no limit. */
   readonly cacheLimit?: () => number | undefined;
-  /** What was pushed to this server; undefined where nothing is hosted. */
-  readonly hosted?: () => Promise<HostedReading | undefined>;
   /** The file system of the cache directory, in bytes; `free` is the part that this user may write. */
   readonly disk?: () => Promise<{ readonly free: number; readonly total: number }>;
   /** Whether `/readyz` reports ready. */
@@ -29,6 +27,8 @@ export interface MetricsOptions {
   readonly paused?: () => boolean;
   /** The certificates in use. `expiresAt`: milliseconds since the epoch. */
   readonly certificates?: () => readonly { readonly listener: string; readonly expiresAt: number }[];
+  /** The configured webhooks, and the deliveries that wait for each. */
+  readonly webhooks?: () => readonly { readonly hook: string; readonly queued: number }[];
   /** The health of the configured upstreams that have received a request. */
   readonly upstreams?: () => readonly UpstreamReading[];
   /** The version of this program, for `entrepot_build_info`. */
@@ -108,16 +108,19 @@ export function createCounters({
   tunnels,
   cache,
   cacheLimit,
-  hosted,
   disk,
   ready,
   paused,
   upstreams,
+  webhooks,
   certificates,
+  hosted,
+  uploads,
   isReloaded = () => true,
   version = 'unknown',
 }: MetricsOptions & { readonly isReloaded?: () => boolean }) {
   return {
+    ...createHostedCounters({ ...(hosted && { hosted }), ...(uploads && { uploads }) }),
     requests: new Counter({
       name: 'entrepot_http_requests_total',
       help: 'Requests answered or cut (status 0 where no response had begun).',
@@ -288,6 +291,19 @@ export function createCounters({
       help: 'Orders of certificates at an ACME server, by outcome: issued or failed.',
       labels: ['outcome'],
     }),
+    deliveries: new Counter({
+      name: 'entrepot_webhook_deliveries_total',
+      help: 'Attempts to deliver to webhooks by outcome: delivered, failed (tried again later), given-up; dropped: the queue was full, or the webhook is gone.',
+      labels: ['hook', 'event', 'outcome'],
+    }),
+    ...(webhooks && {
+      queued: new Gauge({
+        name: 'entrepot_webhook_queue_length',
+        help: 'Deliveries that wait for a webhook.',
+        labels: ['hook'],
+        read: () => webhooks().map(({ hook, queued }) => ({ values: [hook], value: queued })),
+      }),
+    }),
     warnings: new Counter({
       name: 'entrepot_warnings_total',
       help: 'Problems for an operator that failed no request; each is a warning in the log.',
@@ -392,7 +408,6 @@ export function createCounters({
         },
       }),
     }),
-    ...(hosted && hostedGauges(hosted)),
     ...(disk && {
       diskFree: new Gauge({
         name: 'entrepot_cache_disk_free_bytes',
@@ -460,7 +475,9 @@ function subscribe(
     telemetry.on('access.decided', ({ verdict, registry }) =>
       counters.decisions.add(1, verdict, named(registry?.replace(/^mirror:/, ''))),
     ),
+    telemetry.on('webhook.delivery', ({ hook, event, outcome }) => counters.deliveries.add(1, hook, event, outcome)),
     telemetry.on('warning', () => counters.warnings.add(1)),
+    ...countHosted(telemetry, counters, named),
   ];
 }
 
@@ -476,20 +493,4 @@ function countRequest(counters: Counters, event: RequestFinished, registry: stri
   counters.cache.add(1, registry, cache);
   if (cache === 'STALE') counters.stale.add(1, registry);
   counters.served.add(bytes, registry, SAVED.has(cache) ? 'cache' : 'upstream');
-}
-
-/**
- * Gauges of prom-client that are named as counters are, which `promtool check metrics` refuses. Each is the sum of the gauge
- * of the same name without `_total`.
- */
-const MISNAMED = ['handles', 'requests', 'resources'].map((what) => `entrepot_nodejs_active_${what}_total`);
-
-async function openRegistry(counters: readonly object[]): Promise<Registry> {
-  const { collectDefaultMetrics, Registry } = await loadPromClient();
-  const registry = new Registry();
-  // A registry uses only a metric's name and get(); prom-client's type asks for more.
-  for (const each of counters) registry.registerMetric(each as unknown as Metric);
-  collectDefaultMetrics({ register: registry, prefix: 'entrepot_' });
-  for (const name of MISNAMED) registry.removeSingleMetric(name);
-  return registry;
 }

@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { startEntrepot } from '../support/app.ts';
 import { type DockerRegistry, startDockerRegistry } from '../support/engines.ts';
 import { type GoToolName, goTool, needsGoTools } from '../support/go-tools.ts';
+import { readJunit, type Verdict } from '../support/junit.ts';
 import { needs, run, Workspace } from '../support/processes.ts';
 import { pushStage } from '../support/push-stage.ts';
 import { type SplitFront, startSplitFront } from '../support/split-methods.ts';
@@ -123,28 +124,4 @@ async function verdicts(
   const junit = await readFile(`${report}/junit.xml`, 'utf8').catch(() => '');
   assert.notEqual(junit, '', `${suite.tool} wrote no report:\n${stdout}${stderr}`.slice(0, 4000));
   return readJunit(junit);
-}
-
-interface Verdict {
-  /** `passed`, `failed` or `failure`, `skipped`. */
-  readonly status: string;
-  /** What the case said, cut short. */
-  readonly report: string;
-}
-
-/** The cases of a JUnit report by name. A suite gives one name to several, in an order that changes from run to run. */
-function readJunit(xml: string): ReadonlyMap<string, readonly Verdict[]> {
-  const cases = Array.from(
-    xml.matchAll(/<testcase ([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g),
-    ([, attributes = '', body = '']) => ({
-      name: attributeOf(attributes, 'name'),
-      status: attributeOf(attributes, 'status'),
-      report: body.slice(0, 1500),
-    }),
-  );
-  return Map.groupBy(cases, ({ name }) => name);
-}
-
-function attributeOf(attributes: string, name: string): string {
-  return new RegExp(`(?:^|\\s)${name}="([^"]*)"`).exec(attributes)?.[1] ?? '';
 }

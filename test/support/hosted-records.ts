@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
 import type { Digest, Repository } from '../../src/oci/index.ts';
 import type { HostedBlob, HostedStore, NewManifest, PutManifestOptions } from '../../src/store/index.ts';
+import { memoryDirectory } from './temporary.ts';
 
 export const APP: Repository = { registry: 'apps', repository: 'team/app' };
 export const OTHER: Repository = { registry: 'apps', repository: 'team/other' };
@@ -64,4 +68,11 @@ export function image(
 export function indexOf(text: string, manifests: readonly Digest[]): NewManifest {
   const references = manifests.map((digest) => ({ digest, kind: 'manifest' as const }));
   return image(text, { mediaType: INDEX, artifactType: undefined, references }).manifest;
+}
+
+/** Where a test has its records: `hosted.db` in a directory of its own, which is removed after it. */
+export async function temporaryFile(t: TestContext): Promise<string> {
+  const directory = await mkdtemp(join(memoryDirectory(), 'entrepot-hosted-'));
+  t.after(() => rm(directory, { recursive: true, force: true }));
+  return join(directory, 'hosted.db');
 }

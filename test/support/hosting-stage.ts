@@ -6,7 +6,7 @@ import type { Digest, HostingSpec, OriginSource, RegistrySpec, Repository, Upstr
 import { createRegistryDoor, loadPushedRows, type PushedRows } from '../../src/registry/index.ts';
 import type { Catalogue } from '../../src/routing/index.ts';
 import { createDispatch, FrontDoor } from '../../src/server/index.ts';
-import { loadHostedStore, type ResumableBlobStore } from '../../src/store/index.ts';
+import { type HostedStore, loadHostedStore, type ResumableBlobStore } from '../../src/store/index.ts';
 import { type Events, Telemetry } from '../../src/telemetry/index.ts';
 import type { Scope } from './cache-world.ts';
 import type { Content } from './image.ts';
@@ -19,7 +19,10 @@ export interface HostingStageOptions
   extends Partial<Pick<HostingOptions, 'grace' | 'now' | 'manifestsInMemory' | 'cacheStore'>> {
   /** Of the registry `apps`. */
   readonly hosting?: Partial<HostingSpec>;
+  /** @default in memory */
   readonly store?: ResumableBlobStore;
+  /** @default in memory */
+  readonly records?: HostedStore;
   /** Of the registry `apps`. @default none; each request to them fails the test */
   readonly upstreams?: OriginSource;
   readonly through?: PushedRows;
@@ -53,6 +56,7 @@ const KINDS = [
   'blob.deleted',
   'blob.rotten',
   'blob.adopted',
+  'hosted.collected',
   'warning',
 ] as const satisfies readonly (keyof Events)[];
 
@@ -64,7 +68,7 @@ export async function hostingStage(t: Scope, options: HostingStageOptions = {}) 
   const { MemoryHostedStore } = await loadHostedStore();
   const { createPushedRows } = await loadPushedRows();
   const store = options.store ?? new MemoryResumableBlobStore();
-  const records = new MemoryHostedStore();
+  const records = options.records ?? new MemoryHostedStore();
   const telemetry = new Telemetry();
   const events: { readonly kind: string; readonly event: unknown }[] = [];
   for (const kind of KINDS) telemetry.on(kind, (event) => events.push({ kind, event }));
@@ -114,7 +118,7 @@ export async function hostingStage(t: Scope, options: HostingStageOptions = {}) 
       headers: { connection: 'close', ...headers },
       signal: AbortSignal.timeout(20_000),
       ...(body === undefined ? {} : { body, duplex: 'half' }),
-    } as RequestInit);
+    });
     const bytes = Buffer.from(await response.arrayBuffer());
     const json = parse(bytes);
     const error = (json as { errors?: { code: string; message: string }[] } | undefined)?.errors?.[0];

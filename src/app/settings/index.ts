@@ -16,15 +16,18 @@ export { authorityOf, authorityPlaceOf, forwardHelpOf, forwardOf } from './forwa
 export { isHostedHere } from './hosted-here.ts';
 export {
   loadAcme,
+  loadDeliveryStore,
   loadGuard,
   loadHostedStore,
   loadHosting,
   loadLateParts,
+  loadLayouts,
   loadNet,
   loadPushedRows,
   loadTokenDoor,
   loadUpstream,
   loadWeb,
+  loadWebhooks,
 } from './lazy.ts';
 export { acmeSpecsOf } from './listener-tls.ts';
 export { notesOf } from './notes.ts';
@@ -33,3 +36,4 @@ export { cacheOptionsOf, diskReadingOf, frontDoorOptionsOf, logFormatOf, ownName
 export { mirrorSpecOf, siteDoorsOf } from './sites.ts';
 export { checkOwnFiles, checkTlsFiles, readUpstreamFiles } from './tls-files.ts';
 export { transportOf } from './transport.ts';
+export { webhookSourceOf, webhookSpecsOf } from './webhooks.ts';

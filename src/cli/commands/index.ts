@@ -1,5 +1,5 @@
 /**
- * The commands, grouped by subject: on a server, on its cache, on its users, on its files, on its clients.
+ * The commands, grouped by subject: on a server, on its cache, on its users, on its files, on its clients, on its webhooks.
  *
  * A group defines the flags and help texts of its commands, and imports each command when it runs. It never runs one by itself.
  */
@@ -8,3 +8,4 @@ export { addCacheCommands, type CacheActions, cacheActions } from './cache/index
 export { addClientCommands } from './clients/index.ts';
 export { addConfigCommands } from './config/index.ts';
 export { addServerCommands, type ServerActions, serverActions } from './server/index.ts';
+export { addWebhookCommands } from './webhooks/index.ts';

@@ -59,6 +59,7 @@ const GUESSES: Readonly<Record<string, Guess>> = {
   platform: guessPlatform,
   URL: guessUrl,
   'URL or map': guessUrl,
+  'URL of a receiver': guessReceiver,
   'host or expression': guessHost,
   number: guessNumber,
   address: guessAddress,
@@ -159,6 +160,12 @@ function guessUrl(value: string | number | boolean, accepts: Accepts): string | 
   return /^[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::\d+)?$/.test(text) && /[.:]|^localhost$/.test(text)
     ? `did you mean https://${text}?`
     : undefined;
+}
+
+function guessReceiver(value: string | number | boolean, accepts: Accepts): string | undefined {
+  return /^[a-z]+:\/\/[^/]*@/i.test(String(value))
+    ? 'a credential goes under headers, as in {Authorization: {file: PATH}}, and what signs under secret'
+    : guessUrl(value, accepts);
 }
 
 function guessHost(value: string | number | boolean): string | undefined {

@@ -1,7 +1,8 @@
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
 import type { z } from 'zod';
 import { compileGlob } from '../../lib/index.ts';
 import { mayBeKey } from '../../oci/index.ts';
+import { isClear, isLoopback } from '../loopback.ts';
 import { type ConfigProblem, formatKey } from '../problems.ts';
 import type { Config, UpstreamConfig } from '../schema/index.ts';
 import { configSchema, formatListenAddress, isMarked, markOf, schemasAt } from '../schema/index.ts';
@@ -9,6 +10,7 @@ import { isNull, type Path, scalarsOf, sourceAt, type Tree, treeAt } from '../tr
 import { noteHosting } from './hosted.ts';
 import { noteRepeated } from './repeated.ts';
 import { isVariable, oddityOf } from './secrets.ts';
+import { noteWebhooks } from './webhooks/index.ts';
 
 /** Names listed in one note. */
 const MAX_NAMES = 5;
@@ -45,6 +47,7 @@ export function findNotes(config: Config, settings: Tree | undefined): readonly 
   noteShadowed(config, note);
   noteIdleLimits(config, settings, note);
   noteOwnHeaders(config, note);
+  noteWebhooks(config, note);
   noteRepeated(config, settings, note);
   noteOddTexts(settings, note);
   return notes;
@@ -477,22 +480,4 @@ function networkOf(block: string): string | undefined {
     return Number(byte) & (0xff << (8 - bits));
   });
   return `${bytes.join('.')}/${prefix}`;
-}
-
-const loopback = new BlockList();
-loopback.addSubnet('127.0.0.0', 8, 'ipv4');
-loopback.addAddress('::1', 'ipv6');
-
-/** Whether only this machine reaches an address or name. Without a host, a listener takes every address. */
-function isLoopback(host: string | undefined): boolean {
-  if (host === undefined) return false;
-  const family = isIP(host);
-  // An IPv6 address that holds an IPv4 address (::ffff:127.0.0.1) is checked as that address.
-  return family === 0 ? /^(?:.+\.)?localhost$/i.test(host) : loopback.check(host, family === 4 ? 'ipv4' : 'ipv6');
-}
-
-/** Whether requests to a URL leave this machine unencrypted. */
-function isClear(url: string): boolean {
-  const { protocol, hostname } = new URL(url);
-  return protocol === 'http:' && !isLoopback(hostname.replace(/^\[(.*)\]$/, '$1'));
 }

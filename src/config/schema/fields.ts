@@ -196,6 +196,19 @@ function parseHttpUrl(text: string): string | undefined {
   return url.href.replace(/\/+$/, '');
 }
 
+/** Where events are sent. It may have a query, which is masked wherever it is shown. */
+export const receiverUrl = fromText(
+  (text) => {
+    const url = /^https?:\/\/[^/]/i.test(text) && !/[\s\\]/.test(text) ? URL.parse(text) : null;
+    const isPlain = url !== null && url.hostname !== '' && url.username === '' && url.password === '';
+    return isPlain && !text.includes('#') && url.href.length <= 2000 ? url.href : undefined;
+  },
+  {
+    type: 'URL of a receiver',
+    expected: 'an http:// or https:// address without a user or password in it, e.g. https://ci.example.com/hooks',
+  },
+);
+
 /** A name (`docker.io`, `apps`) or the URL of a registry. */
 export const registryNameOrUrl = fromText((text) => (text.includes('://') ? parseHttpUrl(text) : registryName(text)), {
   type: 'name or URL',
@@ -449,6 +462,18 @@ export const headerValue = z
     type: 'text',
     expected: 'a text on one line (in quotes where it looks like a number)',
     secret: true,
+  });
+
+/** As {@link headerValue}, or where it is kept. */
+export const secretHeaderValue = z
+  .union([
+    headerValue,
+    options({ env: environmentName }),
+    options({ file: filePath('a file that holds the value').describe('Path of the file that holds it.') }),
+  ])
+  .register(optionMeta, {
+    type: 'secret',
+    expected: 'a text on one line (in quotes where it looks like a number), {env: NAME} or {file: PATH}',
   });
 
 /** The name of a request header (RFC 9110 §5.1). */

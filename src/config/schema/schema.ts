@@ -48,6 +48,7 @@ import {
   upstreamTls,
   upstreamTransport,
 } from './upstream.ts';
+import { webhooks } from './webhooks.ts';
 
 /*
  * The one definition: the types, validation, JSON Schema, default file, manual and names of environment variables are
@@ -397,6 +398,12 @@ export const configSchema = options({
   forward_proxy: forwardProxy
     .prefault({})
     .describe('A forward proxy for clients that reach registries through this server.'),
+  webhooks: webhooks.prefault([]).meta({
+    description: 'Receivers of what happens in repositories that are pushed to this server.',
+    examples: [
+      [{ url: 'https://ci.example.com/hooks', events: ['push'], on: ['apps/**'], secret: { file: '/run/secrets/ci' } }],
+    ],
+  }),
 });
 
 type DeepReadonly<T> = T extends (infer Item)[]

@@ -24,7 +24,9 @@ describe('a collection', () => {
     clock.now += DAY - 1;
     assert.deepEqual(await stage.hosting.collect(), { records: 0, files: 0, bytes: 0 });
     clock.now += 2;
-    assert.deepEqual(await stage.hosting.collect(), { records: 1, files: 1, bytes: STRAY.size });
+    const collected = { records: 1, files: 1, bytes: STRAY.size };
+    assert.deepEqual(await stage.hosting.collect(), collected);
+    assert.deepEqual(stage.seen('hosted.collected'), [collected]);
     assert.equal(await stage.hasFile(STRAY.digest), false);
     assert.equal((await stage.ask(`/v2/team/app/blobs/${STRAY.digest}`)).status, 404);
   });
@@ -104,6 +106,101 @@ describe('a collection', () => {
   });
 });
 
+describe('files that the records do not know', () => {
+  test('are kept where nothing is recorded at all', async (t) => {
+    const { stage, clock } = await clocked(t);
+    const store = stage.store as MemoryResumableBlobStore;
+    store.plant(STRAY.digest, STRAY.bytes);
+    await stage.hosting.collect();
+    clock.now += 3 * DAY;
+    await stage.hosting.collect();
+    assert.ok(await stage.hasFile(STRAY.digest));
+    const [warning] = stage.seen('warning');
+    assert.match(warning?.message ?? '', /do not know any of the hosted files.*rebuild/);
+  });
+
+  test('are deleted where everything else was', async (t) => {
+    const { stage, clock } = await clocked(t);
+    await stage.addBlob(IMAGE.config);
+    await stage.ask(`/v2/team/app/blobs/${IMAGE.config.digest}`, { method: 'DELETE' });
+    (stage.store as MemoryResumableBlobStore).plant(STRAY.digest, STRAY.bytes);
+    await stage.hosting.collect();
+    clock.now += DAY;
+    assert.equal((await stage.hosting.collect()).files, 1);
+  });
+
+  test('are kept where they are more than a killed process leaves', async (t) => {
+    const { stage, clock } = await clocked(t);
+    const store = stage.store as MemoryResumableBlobStore;
+    await stage.pushImage(IMAGE, 'v1');
+    const strays = Array.from({ length: 1001 }, (_, at) => smallLayer(`stray ${at}`, 10));
+    for (const { digest, bytes } of strays) store.plant(digest, bytes);
+    await stage.hosting.collect();
+    clock.now += 3 * DAY;
+    assert.equal((await stage.hosting.collect()).files, 0);
+    assert.match(stage.seen('warning')[0]?.message ?? '', /more than 1000/);
+    await store.delete(strays[0]?.digest ?? STRAY.digest);
+    clock.now += DAY;
+    await stage.hosting.collect();
+    clock.now += DAY;
+    assert.equal((await stage.hosting.collect()).files, 1000);
+  });
+});
+
+describe('a push of what is being collected', () => {
+  const PUSH = `/v2/team/app/blobs/uploads/?digest=${STRAY.digest}`;
+
+  test('between the record and the file keeps the file', async (t) => {
+    const { stage, clock } = await clocked(t);
+    const { records } = stage;
+    await stage.addBlob(STRAY);
+    clock.now += DAY + 1;
+    const collect = records.collect.bind(records);
+    records.collect = async (options) => {
+      const collected = await collect(options);
+      assert.deepEqual(collected.unreferenced, [STRAY.digest]);
+      assert.equal((await stage.ask(PUSH, { method: 'POST', body: STRAY.bytes })).status, 201);
+      return collected;
+    };
+    const { files } = await stage.hosting.collect();
+    assert.equal(files, 0);
+    assert.deepEqual((await stage.ask(`/v2/team/app/blobs/${STRAY.digest}`)).bytes, STRAY.bytes);
+  });
+
+  test('waits while its file is deleted', async (t) => {
+    const { stage, clock } = await clocked(t);
+    const { store } = stage;
+    await stage.addBlob(STRAY);
+    clock.now += DAY + 1;
+    const deleting = Promise.withResolvers<void>();
+    const mayDelete = Promise.withResolvers<void>();
+    const remove = store.delete.bind(store);
+    store.delete = async (digest) => {
+      deleting.resolve();
+      await mayDelete.promise;
+      return remove(digest);
+    };
+    const collecting = stage.hosting.collect();
+    await deleting.promise;
+    const begin = store.begin.bind(store);
+    const written = Promise.withResolvers<void>();
+    store.begin = async () => {
+      const file = await begin();
+      const write = file.write.bind(file);
+      file.write = (chunk, position) => write(chunk, position).finally(() => written.resolve());
+      return file;
+    };
+    const push = stage.ask(PUSH, { method: 'POST', body: STRAY.bytes });
+    // All of it is here, and a few turns are time enough to commit it.
+    await written.promise;
+    for (let turn = 0; turn < 50; turn += 1) await nextTurn();
+    mayDelete.resolve();
+    await collecting;
+    assert.equal((await push).status, 201);
+    assert.deepEqual((await stage.ask(`/v2/team/app/blobs/${STRAY.digest}`)).bytes, STRAY.bytes);
+  });
+});
+
 /**
  * The time passes as fast as it may: whenever a collection begins, it is as late as it can be for what the running pushes have done to be
  * within the grace.
@@ -112,7 +209,7 @@ test('pushes, mounts, looks and collections side by side lose nothing and leave 
   const grace = 1000;
   const { stage, clock } = await clocked(t, { grace });
   const running = new Map<string, number>();
-  let isOver = false;
+  const over = new AbortController();
   let collected = 0;
   const pushed: { readonly image: SmallImage; readonly name: string }[] = [];
   const shared = Array.from({ length: 4 }, (_, at) => smallLayer(`shared ${at}`, 2000));
@@ -159,7 +256,7 @@ test('pushes, mounts, looks and collections side by side lose nothing and leave 
 
   async function collector(): Promise<void> {
     // Memory answers within a turn: without the pause nothing else would run.
-    for (; !isOver; await nextTurn()) {
+    for (; !over.signal.aborted; await nextTurn()) {
       clock.now = Math.max(clock.now, Math.min(clock.now, ...running.values()) + grace - 1);
       const { records } = await stage.hosting.collect();
       collected += records;
@@ -170,7 +267,7 @@ test('pushes, mounts, looks and collections side by side lose nothing and leave 
   try {
     await Promise.all([pusher('one'), pusher('two'), pusher('three'), abandon()]);
   } finally {
-    isOver = true;
+    over.abort();
     await Promise.all(collecting);
   }
   // Far beyond the grace: what is left is what manifests name.

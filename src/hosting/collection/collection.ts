@@ -109,6 +109,7 @@ export class Collection {
       await delay(PAUSE, undefined, { signal: this.#stop.signal, ref: false });
     }
     total.files += await this.#strays.run(now, this.#stop.signal);
+    if (total.records + total.files > 0) this.#options.telemetry.publish('hosted.collected', total);
     return total;
   }
 }

@@ -1,12 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Digest } from '../../oci/index.ts';
 import type { BlobStore, HostedStore } from '../../store/index.ts';
+import type { Telemetry } from '../../telemetry/index.ts';
 import type { DigestLocks } from '../digest-locks.ts';
 
 interface StraysOptions {
   readonly store: BlobStore;
   readonly records: HostedStore;
   readonly locks: DigestLocks;
+  readonly telemetry: Telemetry;
   readonly deleteUnreferenced: (digest: Digest) => Promise<boolean>;
   /** Milliseconds that a file without a record is left alone. */
   readonly grace: number;
@@ -18,14 +20,18 @@ const DAY = 24 * 3600 * 1000;
 const PAGE = 1000;
 /** Milliseconds between two of them. */
 const PAUSE = 5;
-/** Strays that wait for their grace at once; what is beyond it is found a day later. */
-const MAX_WAITING = 100_000;
+/**
+ * Strays that can be: a killed process leaves some hundred at most. With more of them, or where nothing is recorded at all, it is records
+ * that are missing, and not files that are too many.
+ */
+const MAX_STRAYS = 1000;
 
 /**
  * Files that no record names: a process was killed between a file and its record, or between a record and its file.
  *
  * All files are looked through at the start and once a day. One without a record waits for the grace, and is looked at again under the lock
- * of its digest: a push may have brought its record since. Only what is named as this store names its files is ever listed.
+ * of its digest: a push may have brought its record since. Only what is named as this store names its files is ever listed. Where the records
+ * are not those of the files, nothing is deleted.
  */
 export class Strays {
   readonly #options: StraysOptions;
@@ -59,16 +65,29 @@ export class Strays {
   async #look(now: number, signal: AbortSignal): Promise<void> {
     const recorded = this.#recorded(signal);
     let next = await recorded.next();
+    // Where all was deleted, its repositories are still known.
+    const isNothingRecorded = (await this.#options.records.listRepositories({ limit: 1 })).length === 0;
+    const found = new Set<Digest>();
     for await (const digests of this.#options.store.listDigests()) {
       signal.throwIfAborted();
       for (const digest of digests) {
         while (next.done !== true && next.value < digest) next = await recorded.next();
         const isRecorded = next.done !== true && next.value === digest;
-        if (isRecorded || this.#waiting.has(digest)) continue;
-        if (this.#waiting.size >= MAX_WAITING) return;
-        this.#waiting.set(digest, now);
+        if (!isRecorded) found.add(digest);
+        if (found.size > MAX_STRAYS || (found.size > 0 && isNothingRecorded)) return this.#refuse(isNothingRecorded);
       }
     }
+    // One that has got a record by now would only be looked at in vain.
+    for (const digest of this.#waiting.keys()) if (!found.has(digest)) this.#waiting.delete(digest);
+    for (const digest of found) if (!this.#waiting.has(digest)) this.#waiting.set(digest, now);
+  }
+
+  #refuse(isNothingRecorded: boolean): void {
+    this.#waiting.clear();
+    const known = isNothingRecorded ? 'any of the hosted files' : `more than ${MAX_STRAYS} of the hosted files`;
+    this.#options.telemetry.publish('warning', {
+      message: `The records of hosted repositories do not know ${known}, and none is deleted. If the records were lost or put back from an old backup, stop the server and run entrepot hosted rebuild`,
+    });
   }
 
   async *#recorded(signal: AbortSignal): AsyncGenerator<Digest, void> {

@@ -63,16 +63,20 @@ export async function receive({ source }: UploadBody, target: Target, options: R
   } catch (error) {
     failure = patience.explain(error);
     source.cancel();
-    await writing?.then(
-      () => {
-        written = size;
-      },
-      () => {},
-    );
+    if (await isDone(writing)) written = size;
   } finally {
     patience.end();
   }
   return { size: written, isHashed: written === size, failure };
+}
+
+async function isDone(writing: Promise<void> | undefined): Promise<boolean> {
+  try {
+    await writing;
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Hashes the first `size` bytes of a file, at most {@link REREAD} at a time. */

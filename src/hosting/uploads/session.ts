@@ -56,6 +56,8 @@ export class UploadSession {
   /** Resolves when the request that has entered leaves. */
   #left: PromiseWithResolvers<void> | undefined;
   #body: UploadBody | undefined;
+  /** When the body began or its last chunk came. */
+  #heardAt = 0;
   #interruption: Error | undefined;
 
   private constructor(
@@ -93,6 +95,11 @@ export class UploadSession {
 
   get isBusy(): boolean {
     return this.#left !== undefined;
+  }
+
+  /** Milliseconds that the body which is being read has brought nothing; 0 where none is. */
+  get silentMs(): number {
+    return this.#body === undefined ? 0 : performance.now() - this.#heardAt;
   }
 
   get isGone(): boolean {
@@ -176,8 +183,10 @@ export class UploadSession {
       this.#size = received.size;
       return;
     }
-    this.#size = before === undefined ? received.size : start;
-    this.#digester = before ?? (received.isHashed ? digester : undefined);
+    // A single byte looks like none (`Range: 0-0`), and the client that asks could not know.
+    const isNone = before !== undefined || (start === 0 && received.size === 1);
+    this.#size = isNone ? start : received.size;
+    this.#digester = before ?? (received.isHashed && !isNone ? digester : undefined);
     await this.#cut();
     throw failure;
   }
@@ -208,7 +217,11 @@ export class UploadSession {
     try {
       const file = this.#file ?? (await this.#store.reopen(this.id))?.file;
       this.#file = undefined;
-      await file?.abort().finally(() => file.close());
+      try {
+        await file?.abort();
+      } finally {
+        await file?.close();
+      }
     } catch {}
   }
 
@@ -226,8 +239,13 @@ export class UploadSession {
     stallMs: number,
   ): Promise<Received> {
     this.#body = body;
+    this.#heardAt = performance.now();
+    const onChunk = (size: number): void => {
+      this.#heardAt = performance.now();
+      onGrow(size);
+    };
     try {
-      return await receive(body, target, { stallMs, onGrow });
+      return await receive(body, target, { stallMs, onGrow: onChunk });
     } finally {
       this.#body = undefined;
     }

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { Lru } from '../../lib/index.ts';
 import { type Digest, type DigestAlgorithm, Digester, digestAlgorithm, type Repository } from '../../oci/index.ts';
 import { type HostedBlob, type Ingestion, isFullDisk, type ResumableBlobStore } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import { Arrivals, type ArrivalsOptions } from './arrivals.ts';
-import { noRoom, overQuota, tooManyUploads, uploadsClosed, uploadUnknown } from './errors.ts';
+import { noRoom, overQuota, tooManyUploads, uploadBusy, uploadsClosed, uploadUnknown } from './errors.ts';
 import { receive, requireDigest, type UploadBody } from './receive.ts';
 import { type AppendOptions, type UploadOwner, UploadSession } from './session.ts';
 
@@ -26,6 +27,11 @@ export interface UploadLimits {
   readonly stallMs?: number | undefined;
   /** Milliseconds that a request waits for an earlier one of the same upload. @default 1 second */
   readonly patienceMs?: number | undefined;
+  /**
+   * Milliseconds of silence after which an earlier request of the same upload gives way: its client has left, and the network did not
+   * say so. @default 10 seconds
+   */
+  readonly giveWayMs?: number | undefined;
 }
 
 /** An upload that one request holds. */
@@ -59,6 +65,9 @@ const SWEEP_EVERY = 600_000;
 /** Files of resting uploads that stay open for their next request. */
 const MAX_RESTING_OPEN = 64;
 
+/** Uploads that are remembered after their end. */
+const MAX_FINISHED = 1000;
+
 /** How many bytes come between two looks at the room on the disk. */
 const LOOK_EVERY = 16 * 1024 * 1024;
 
@@ -78,6 +87,8 @@ export class Uploads {
   /** In the order of their last requests. */
   readonly #restingOpen = new Set<UploadSession>();
   readonly #sweeper: NodeJS.Timeout;
+  /** By id: a client that lost the answer to its last request sends that again. */
+  readonly #finished = new Lru<UploadOwner & { readonly digest: Digest }>({ maxWeight: MAX_FINISHED });
   /** Uploads that are being started: they count. */
   readonly #starting = new Set<UploadOwner>();
   /** Whether the operator knows that the disk is full. */
@@ -158,7 +169,9 @@ export class Uploads {
    */
   async hold<Result>(id: string, owner: UploadOwner, work: (upload: HeldUpload) => Promise<Result>): Promise<Result> {
     const session = this.#find(id, owner);
-    await session.enter(this.#limits.patienceMs);
+    const { patienceMs, giveWayMs } = this.#limits;
+    if (session.silentMs >= giveWayMs) session.interrupt(uploadBusy());
+    await session.enter(patienceMs);
     this.#restingOpen.delete(session);
     session.usedAt = this.#now();
     try {
@@ -169,6 +182,15 @@ export class Uploads {
       if (session.isGone) this.#sessions.delete(session.id);
       else await this.#rest(session);
     }
+  }
+
+  /** Whether an upload of the owner has lately become a blob with the digest, which the repository still has. */
+  async hasFinished(id: string, { repository, by }: UploadOwner, digest: Digest): Promise<boolean> {
+    const found = this.#finished.get(id);
+    if (found?.by !== by || found.digest !== digest) return false;
+    const isSame =
+      found.repository.registry === repository.registry && found.repository.repository === repository.repository;
+    return isSame && (await this.#options.records.getBlob(repository, digest)) !== undefined;
   }
 
   /** Ends an upload, and the request that is at work on it. @throws {OciError} as {@link hold} */
@@ -251,6 +273,7 @@ export class Uploads {
       idleMs: limits.idleMs ?? 24 * HOUR,
       stallMs: limits.stallMs ?? 60_000,
       patienceMs: limits.patienceMs ?? 1000,
+      giveWayMs: limits.giveWayMs ?? 10_000,
     };
   }
 
@@ -278,7 +301,9 @@ export class Uploads {
       finish: async (digest) => {
         try {
           const file = await session.verified(digest);
-          return await this.#commit(file, repository, { digest, size: session.size });
+          const blob = await this.#commit(file, repository, { digest, size: session.size });
+          this.#finished.set(session.id, { ...session.owner, digest });
+          return blob;
         } finally {
           await session.discard();
         }

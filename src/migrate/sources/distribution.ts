@@ -51,7 +51,10 @@ function convert(tree: MapTree, draft: Draft, naming: Naming): void {
     ['auth'],
     'it listens on this machine only until access has rules: access.htpasswd takes the file of users (bcrypt), see docs/access.md',
   );
-  root.lose(['notifications'], 'there are no webhooks yet; the log has a line for each request');
+  root.lose(
+    ['notifications'],
+    'webhooks have the same form and report what is pushed to hosted repositories, and no pulls: name the endpoints under webhooks, see docs/webhooks.md',
+  );
   root.lose(['redis'], 'nothing is kept in Redis: the cache has its own database');
   root.lose(['health'], 'GET /healthz and /readyz answer without settings');
   root.lose(

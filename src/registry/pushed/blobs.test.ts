@@ -128,15 +128,14 @@ describe('a hosted blob', () => {
     const failing = async () => {
       throw Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' });
     };
-    const [open, stat] = [store.open.bind(store), store.stat.bind(store)];
-    store.open = failing;
+    t.mock.method(store, 'open', failing);
     assert.deepEqual(
       [(await stage.ask(URL_OF)).status, (await stage.ask(URL_OF, { method: 'HEAD' })).status],
       [503, 200],
     );
-    store.stat = failing;
+    t.mock.method(store, 'stat', failing);
     assert.equal((await stage.ask(URL_OF, { method: 'HEAD' })).status, 503);
-    [store.open, store.stat] = [open, stat];
+    t.mock.restoreAll();
     assert.deepEqual((await stage.ask(URL_OF)).bytes, LAYER.bytes);
     assert.deepEqual(stage.seen('blob.rotten'), []);
   });

@@ -1,7 +1,7 @@
 import { nameOf } from '../../access/index.ts';
 import type { HeldUpload, UploadBody, UploadOwner } from '../../hosting/index.ts';
 import { type Digest, type DigestAlgorithm, digestAlgorithm, OciError, parseDigest } from '../../oci/index.ts';
-import { bodyOf, type PassedGate, replyEmpty } from '../../server/index.ts';
+import { bodyOf, discardBody, type PassedGate, replyEmpty } from '../../server/index.ts';
 import type { PathOf, RegistryRequest } from '../request.ts';
 import type { Row } from '../row.ts';
 import { type Chunk, parseChunk } from './chunk.ts';
@@ -51,7 +51,15 @@ export function uploadRowOf({ context, path }: UploadRequest, parts: UploadParts
     // What is hosted is private: a rule has to name it.
     isPublic: () => false,
     // The path is of this kind: rowOf looked.
-    answer: (request, gate) => row.answer(request as UploadRequest, gate, parts),
+    async answer(request, gate) {
+      try {
+        await row.answer(request as UploadRequest, gate, parts);
+      } catch (error) {
+        // The client reads its answer once it has sent its bytes.
+        await discardBody(request.context);
+        throw error;
+      }
+    },
   };
 }
 
@@ -70,7 +78,8 @@ async function startUpload(request: UploadRequest, gate: PassedGate, parts: Uplo
     await parts.uploads.pushWhole(repository, digest, body);
     return replyCreated(request, digest);
   }
-  // A body without its digest is no part of the protocol: it is not read, and the session begins empty.
+  // A body without its digest is no part of the protocol: the session begins empty.
+  await discardBody(context);
   const wanted = digest === undefined ? algorithm : digestAlgorithm(digest);
   const id = await parts.uploads.start(ownerOf(request, gate), wanted);
   replyEmpty(context, 202, { ...sessionHeaders(request, { id, size: 0 }), 'oci-chunk-min-length': MIN_CHUNK });
@@ -103,7 +112,13 @@ async function finishUpload(request: UploadRequest, gate: PassedGate, { uploads 
   const digest = digestIn(query, 'digest');
   const body = bodyOf(context);
   const chunk = body === undefined ? undefined : chunkOf(request, body);
-  await uploads.hold(path.session, ownerOf(request, gate), async (upload) => {
+  const owner = ownerOf(request, gate);
+  // Clients, and proxies between, repeat a PUT whose answer was lost.
+  if (await uploads.hasFinished(path.session, owner, digest)) {
+    await discardBody(context);
+    return replyCreated(request, digest);
+  }
+  await uploads.hold(path.session, owner, async (upload) => {
     upload.prefer(digestAlgorithm(digest));
     // All or nothing: clients repeat a PUT that was cut as it was, and without a look at how far it came.
     if (body !== undefined) await append(request, upload, { body, chunk, isWhole: true });

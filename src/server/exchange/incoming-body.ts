@@ -19,6 +19,7 @@ class IncomingBody implements ByteSource {
   #waiting: PromiseWithResolvers<Buffer | undefined> | undefined;
   #error: Error | undefined;
   #isOver = false;
+  readonly #onReadable = (): void => this.#serve();
   /** The client waits for 100 before it sends: curl a second where the body is large, git longer. */
   #expectsContinue: boolean;
 
@@ -27,13 +28,15 @@ class IncomingBody implements ByteSource {
     const { request } = context;
     this.#request = request;
     this.#expectsContinue = /^100-continue$/i.test(request.headers.expect ?? '');
-    request.on('readable', () => this.#serve());
+    request.on('readable', this.#onReadable);
     request.on('end', () => {
       this.#isOver = true;
       this.#serve();
     });
     request.on('error', (error) => this.#fail(error));
     request.on('close', () => this.#fail(new Error('the client left')));
+    // Its events have passed already.
+    if (request.destroyed) this.#fail(new Error('the client left'));
   }
 
   read(): Promise<Buffer | undefined> {
@@ -46,9 +49,11 @@ class IncomingBody implements ByteSource {
     return promise;
   }
 
-  /** Drops the rest, so that the connection can serve its next request. */
+  /** Drops the rest as it comes. */
   cancel(): void {
     this.#fail(new Error('the body was cancelled'));
+    // A stream with a reader does not flow.
+    this.#request.off('readable', this.#onReadable);
     this.#request.resume();
   }
 
@@ -73,4 +78,49 @@ class IncomingBody implements ByteSource {
     this.#error ??= error;
     this.#serve();
   }
+}
+
+interface DiscardOptions {
+  /** Bytes that are dropped at most. @default 16 MiB */
+  readonly limit?: number;
+  /** Milliseconds that this may take. @default 2000 */
+  readonly deadline?: number;
+  /** Milliseconds that the client may send nothing. @default 200 */
+  readonly quiet?: number;
+}
+
+/**
+ * Drops what is left of the body of a request that is refused. Where the connection ends with bytes unread, the system resets it, and a
+ * client that still sends may never see its answer (RFC 9112, section 9.6). Resolves when the body has ended, or at a bound: then the
+ * client sees what it sees.
+ */
+export function discardBody(
+  { request, hasBody }: RequestContext,
+  { limit = 16 * 1024 * 1024, deadline = 2000, quiet = 200 }: DiscardOptions = {},
+): Promise<void> {
+  // A client that waits for 100 sends nothing.
+  if (!hasBody || request.readableEnded || request.destroyed || request.headers.expect !== undefined)
+    return Promise.resolve();
+  const length = Number(request.headers['content-length'] ?? 0);
+  if (length > limit) return Promise.resolve();
+  return new Promise((resolve) => {
+    let dropped = 0;
+    const timer = setTimeout(settle, deadline);
+    const idle = setTimeout(settle, quiet);
+    const onData = (chunk: Buffer): void => {
+      dropped += chunk.length;
+      idle.refresh();
+      if (dropped > limit) settle();
+    };
+    function settle(): void {
+      clearTimeout(timer);
+      clearTimeout(idle);
+      request.off('data', onData).off('end', settle).off('close', settle);
+      resolve();
+    }
+    // A stream with a reader does not flow; this one's is done.
+    request.removeAllListeners('readable');
+    request.on('data', onData).on('end', settle).on('close', settle);
+    request.resume();
+  });
 }

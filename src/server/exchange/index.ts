@@ -18,7 +18,7 @@ export { PIECE } from './direct-body.ts';
 export { isLoopback } from './forwarded.ts';
 export { endToEndHeaders, isHopByHop } from './hop-by-hop.ts';
 export { faultOfHost, isHostHeader } from './host-header.ts';
-export { bodyOf } from './incoming-body.ts';
+export { bodyOf, discardBody } from './incoming-body.ts';
 export { createServer, request, STATUS_CODES } from './node-http.ts';
 export { PartsReader } from './parts-reader.ts';
 export { readBody } from './read-body.ts';

@@ -333,8 +333,7 @@ function listenToRequests(
   function take(request: IncomingMessage, response: ServerResponse): void {
     const socket = request.socket;
     if (!connections.begin(socket, response)) return;
-    // A pull has no body. Where one is sent anyway, the next request would have to be found behind it.
-    if (hasBody(request)) response.shouldKeepAlive = false;
+    if (hasBody(request)) keepAliveOnlyBehind(request, response, connections);
     const writeTimeout = options.timeouts?.writeTimeout ?? 0;
     if (writeTimeout > 0) {
       const timer = setTimeout(() => socket.destroy(), writeTimeout);
@@ -367,6 +366,19 @@ function listenToRequests(
   server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     if (connections.begin(request.socket, response))
       answer(response, new OciError('UNSUPPORTED', 'the only expectation understood is 100-continue', { status: 417 }));
+  });
+}
+
+/**
+ * Ends the connection with the answer, unless that begins once a body that belongs to the request was read to its end: behind any other,
+ * the next request would have to be found. A pull has no body.
+ */
+function keepAliveOnlyBehind(request: IncomingMessage, response: ServerResponse, connections: Connections): void {
+  const { shouldKeepAlive } = response;
+  response.shouldKeepAlive = false;
+  if (request.method === 'GET' || request.method === 'HEAD') return;
+  request.once('end', () => {
+    if (!response.headersSent && !connections.draining) response.shouldKeepAlive = shouldKeepAlive;
   });
 }
 

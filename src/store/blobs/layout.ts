@@ -14,7 +14,7 @@ export const NOTE_DRAFT_NAME = /^[a-z0-9-]{1,64}\.note\.[0-9a-f]{16}\.new$/;
  * The names of the directories of hosted repositories' OCI layouts: one below the other for none, so that `a/blobs` never meets the
  * `blobs/` of `a`. They are made in src/hosting/layout/.
  */
-export const REPOSITORY_NAME = /^[A-Za-z0-9%._-]{1,255}$/;
+export const REPOSITORY_NAME = /^(?=.{1,255}$)(?!\.)(?:[a-z0-9._-]|\+[0-9A-F]{2})+(?:\+h[0-9a-f]{64})?$/;
 
 /** The names of quarantined files. */
 export const QUARANTINED_NAME = /^sha(?:256-[0-9a-f]{64}|512-[0-9a-f]{128})\.[0-9a-f]{8}$/;

@@ -20,7 +20,7 @@ const FOREIGN_LIMIT = 256;
 const FLUSH_LIMIT = 2;
 
 /** Where a hard link cannot be made, though the file is there: another file system, one without links, another owner. */
-const NO_LINK = ['EXDEV', 'EPERM', 'EACCES', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
+const NO_LINK = ['EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'];
 
 /** Brings finished files to the places of their digests, and what lies there wrongly out of them. */
 export class BlobPlaces {

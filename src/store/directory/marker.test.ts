@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
 import { openAccessStore } from '../access/index.ts';
+import { openHostedStore } from '../hosted/index.ts';
 import { openSqliteMetadataStore } from '../metadata/index.ts';
 import { claimDirectory, MARKER, refuseForeign } from './marker.ts';
 
@@ -102,6 +103,14 @@ describe('claimDirectory()', () => {
     await claimDirectory(path, { create: false });
     await isMarked(path);
     assert.equal((await stat(join(path, 'access.db'))).mtimeMs, mtimeMs);
+  });
+
+  test('takes a directory that has the records of what was pushed alone', async (t) => {
+    const path = await directory(t, { 'hosted/': '' });
+    const store = await openHostedStore(join(path, 'hosted', 'hosted.db'));
+    await store.close();
+    await claimDirectory(path, { create: false });
+    await isMarked(path);
   });
 
   test("refuses another program's database of the same name", async (t) => {

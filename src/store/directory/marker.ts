@@ -148,6 +148,8 @@ const DATABASES: Readonly<Record<string, readonly string[]>> = {
   'names.db': ['tags', 'members', 'blobs', 'totals'],
   // Alone where users and tokens were put back from a backup, for a cache that begins empty.
   'access.db': ['users', 'tokens'],
+  // The same of what was pushed.
+  'hosted/hosted.db': ['repositories', 'manifests', 'tags', 'moves'],
 };
 
 /** Whether it holds a database of a cache. */

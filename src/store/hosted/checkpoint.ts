@@ -10,7 +10,8 @@ const COPY_FROM = 2048;
 
 /**
  * Pages from which on the rest is copied on the event loop, right after a thread has copied all before it: 64 MiB. Under a
- * stream of changes the thread never catches up with the last of them, and only a log that is copied as a whole begins again.
+ * stream of changes the thread never catches up with the last of them, and only a log that is copied as a whole begins again. It
+ * also copies where no thread could be started.
  */
 const FINISH_FROM = 16_384;
 
@@ -27,6 +28,7 @@ export class Checkpoints {
   readonly #look: StatementSync;
   readonly #finish: StatementSync;
   #changes = 0;
+  #hasWarned = false;
   #running: Promise<void> | undefined;
 
   constructor(
@@ -64,19 +66,22 @@ export class Checkpoints {
 
   /** Never rejects: the changes are in the log, and it is tried again. */
   async #run(): Promise<void> {
-    const found = await inThread(this.#file);
+    let found = await inThread(this.#file);
     try {
-      if (found === '' && Number(this.#look.get()?.['log']) >= FINISH_FROM) this.#finish.get();
+      if (Number(this.#look.get()?.['log']) >= FINISH_FROM) {
+        this.#finish.get();
+        found = '';
+      }
     } catch (error) {
-      this.#warn((error as Error).message);
+      found = (error as Error).message;
     }
-    if (found !== '') this.#warn(found);
-  }
-
-  #warn(found: string): void {
-    this.#onWarning(
-      `Cannot copy the log of hosted records to ${this.#file} (${found}). The log grows until it can. See that the disk is sound and has room.`,
-    );
+    // Once, and not at each attempt.
+    if (found !== '' && !this.#hasWarned) {
+      this.#onWarning(
+        `Cannot copy the log of hosted records to ${this.#file} (${found}). The log grows until it can. See that the disk is sound and has room.`,
+      );
+    }
+    this.#hasWarned = found !== '';
   }
 }
 

@@ -35,6 +35,8 @@ export class HostedDatabase {
   readonly #parts: Parts;
   /** Whether the change that runs has changed a row. */
   #hasChanged = false;
+  /** Backups that are being made. */
+  readonly #copies = new Set<Promise<void>>();
 
   constructor(database: DatabaseSync, parts: Parts) {
     this.#database = database;
@@ -88,36 +90,52 @@ export class HostedDatabase {
     return this.#parts.log.settle();
   }
 
-  /**
-   * Copies the file in its state at the end of the copy. A thread of the pool copies it in small steps; operations wait for the end of
-   * one.
-   */
+  /** Copies the file in its state at the start of the copy, in small steps in a thread of the pool. */
   async backUp(target: string): Promise<void> {
     // SQLite would create it readable by all users.
     const handle = await open(target, 'wx', 0o600);
+    const copying = this.#copyTo(target);
+    this.#copies.add(copying);
     try {
-      await backup(this.#database, target, { rate: BACKUP_PAGES });
+      await copying;
       await handle.sync();
       await flushDirectory(dirname(target));
     } catch (error) {
       await rm(target, { force: true });
       throw explain(error, this.#parts.file);
     } finally {
+      this.#copies.delete(copying);
       await handle.close();
+    }
+  }
+
+  /**
+   * Over a connection of its own: a copy over the one that writes fails when its first step meets a transaction. Its read transaction holds
+   * the state, as a copy would begin again at each change of another connection.
+   */
+  async #copyTo(target: string): Promise<void> {
+    // Where the disk was full at the start, no other connection can open the file: then the event loop waits.
+    if (this.#parts.checkpoints === undefined) {
+      this.#database.prepare('VACUUM INTO ?').run(target);
+      return;
+    }
+    const source = new DatabaseSync(this.#parts.file, { readOnly: true });
+    try {
+      source.exec('BEGIN; SELECT 1 FROM totals');
+      await backup(source, target, { rate: BACKUP_PAGES });
+    } finally {
+      source.close();
     }
   }
 
   async close(): Promise<void> {
     const { file, log, checkpoints, handle } = this.#parts;
+    await Promise.allSettled(this.#copies);
     await checkpoints?.settle();
     await log.settle().catch(() => undefined);
     if (!this.#database.isOpen) return;
-    // The last connection copies the log to the database, and a log that the disk has refused must not get there: it is read, with
-    // its checksums, at the next opening. A connection that only reads cannot copy it.
-    const last = log.hasFailed && checkpoints !== undefined ? new DatabaseSync(file, { readOnly: true }) : undefined;
-    last?.exec('SELECT 1 FROM totals');
-    this.#database.close();
-    last?.close();
+    if (log.hasFailed && checkpoints !== undefined) closeWithLog(this.#database, file);
+    else this.#database.close();
     await handle.close();
   }
 
@@ -138,4 +156,21 @@ export class HostedDatabase {
       throw explain(error, this.#parts.file);
     }
   }
+}
+
+/**
+ * Closes a database and leaves its log. The last connection to close copies the log to the database, and one that the disk has refused must
+ * not get there: it is read, with its checksums, at the next opening. A connection that only reads cannot copy it.
+ */
+function closeWithLog(database: DatabaseSync, file: string): void {
+  let last: DatabaseSync;
+  try {
+    last = new DatabaseSync(file, { readOnly: true });
+    last.exec('SELECT 1 FROM totals');
+  } catch {
+    // Then it stays open for as long as the process, whose end copies nothing.
+    return;
+  }
+  database.close();
+  last.close();
 }

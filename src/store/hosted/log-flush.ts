@@ -73,6 +73,8 @@ export class LogFlush {
 
   /** Never rejects: those who wait see the failure. */
   async #run(): Promise<void> {
+    // Changes of the same turn of the event loop share it.
+    await Promise.resolve();
     const upTo = this.#applied;
     try {
       await this.#flush(this.#log);

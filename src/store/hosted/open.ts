@@ -1,4 +1,4 @@
-import { constants, type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { constants, type FileHandle, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { flushDirectory, hasCode } from '../directory/index.ts';
@@ -20,6 +20,9 @@ import { SqliteHostedStore } from './sqlite.ts';
 const BUSY_TIMEOUT = 500;
 
 const FILE_MODE = 0o600;
+
+/** Pages of 4 KiB up to which a file is checked when it is opened: a few milliseconds. */
+const CHECKED_PAGES = 1024;
 
 /** The layouts of the repositories, beside the file. */
 const LAYOUTS = 'repositories';
@@ -171,11 +174,14 @@ async function openFile(
       PRAGMA cache_size = -16384;           -- KiB; the kernel caches the rest
     `);
     emptyLog(database);
+    checkPages(database, file);
     const statements = prepare(database);
     if (statements.totals.get() === undefined) throw new HostedStoreError(file, { found: 'its totals are missing' });
-    log = await open(`${file}-wal`, 'r+');
+    // Where the file is a link, SQLite has the log beside what it leads to.
+    const place = await realpath(file);
+    log = await open(`${place}-wal`, 'r+');
     await log.datasync();
-    await flushDirectory(dirname(file));
+    await flushDirectory(dirname(place));
     const opened = new HostedDatabase(database, {
       file,
       statements,
@@ -212,6 +218,14 @@ function emptyLog(database: DatabaseSync): void {
     // The log is read all the same.
     if (!isFullDisk(error)) throw error;
   }
+}
+
+/** Of a large file, the damage is found by the operation that meets it: its pages take seconds to read. */
+function checkPages(database: DatabaseSync, file: string): void {
+  const { page_count: pages } = database.prepare('PRAGMA page_count').get() ?? {};
+  if (Number(pages) > CHECKED_PAGES) return;
+  const found = String(database.prepare('PRAGMA quick_check(1)').get()?.['quick_check']);
+  if (found !== 'ok') throw new HostedStoreError(file, { found: `it is damaged (${found.replaceAll('\n', ' ')})` });
 }
 
 /** Prepares each statement once: parsing costs more than running. It also finds missing tables and columns. */

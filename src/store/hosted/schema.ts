@@ -183,12 +183,14 @@ export const STATEMENTS = {
   addBlob: 'INSERT INTO blobs (repository, digest, size, used_at) VALUES (?, ?, ?, ?)',
   useBlob: 'UPDATE blobs SET used_at = ?3 WHERE repository = ?1 AND digest = ?2 AND used_at < ?3',
   deleteBlob: 'DELETE FROM blobs WHERE repository = ? AND digest = ?',
+  listBlobs: 'SELECT digest, size FROM blobs WHERE repository = ? AND digest > ? ORDER BY digest LIMIT ?',
   listHoldersOfBlob: `SELECT repositories.id, repositories.registry, repositories.repository FROM blobs
     JOIN repositories ON repositories.id = blobs.repository
     WHERE blobs.digest = ? AND blobs.repository > ? ORDER BY blobs.repository LIMIT ?`,
 
   findManifest: 'SELECT id, pushed_at, used_at, needs, media_type FROM manifests WHERE repository = ? AND digest = ?',
   getManifest: `SELECT ${MANIFEST}, used_at FROM manifests WHERE repository = ? AND digest = ?`,
+  listManifests: `SELECT ${MANIFEST} FROM manifests WHERE repository = ? AND digest > ? ORDER BY digest LIMIT ?`,
   addManifest: `INSERT INTO manifests (repository, ${MANIFEST}, used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   useManifest: 'UPDATE manifests SET used_at = ?3 WHERE repository = ?1 AND digest = ?2 AND used_at < ?3',
   deleteManifest: 'DELETE FROM manifests WHERE repository = ? AND digest = ?',
@@ -216,9 +218,6 @@ export const STATEMENTS = {
   listMoves: 'SELECT digest, at, by FROM moves WHERE repository = ? AND tag = ? ORDER BY number DESC',
 
   isReferenced: 'SELECT 1 AS found FROM digests WHERE digest = ?',
-  listBlobs: 'SELECT digest, size FROM blobs WHERE repository = ? AND digest > ? ORDER BY digest LIMIT ?',
-  listManifests: `SELECT ${MANIFEST} FROM manifests
-    WHERE repository = ? AND digest > ? ORDER BY digest LIMIT ?`,
   listDigests: 'SELECT digest, size FROM digests WHERE digest > ? ORDER BY digest LIMIT ?',
   repositoriesOf: `SELECT registry, repositories.repository FROM (
       SELECT repository FROM blobs WHERE digest = ?1

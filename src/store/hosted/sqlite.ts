@@ -187,6 +187,18 @@ export class SqliteHostedStore implements HostedStore {
     });
   }
 
+  async listBlobs(repository: Repository, { after, limit }: Page<Digest>): Promise<readonly HostedBlob[]> {
+    const known = this.#find(repository);
+    if (known === undefined) return [];
+    return this.#database.rows('listBlobs', known.id, after ?? '', limit).map((row) => this.#read.blob(row));
+  }
+
+  async listManifests(repository: Repository, { after, limit }: Page<Digest>): Promise<readonly HostedManifest[]> {
+    const known = this.#find(repository);
+    if (known === undefined) return [];
+    return this.#database.rows('listManifests', known.id, after ?? '', limit).map((row) => this.#read.manifest(row));
+  }
+
   async listReferrers(
     repository: Repository,
     subject: Digest,
@@ -278,18 +290,6 @@ export class SqliteHostedStore implements HostedStore {
 
   async listDigests({ after, limit }: Page<Digest>): Promise<readonly HostedBlob[]> {
     return this.#database.rows('listDigests', after ?? '', limit).map((row) => this.#read.blob(row));
-  }
-
-  async listBlobs(repository: Repository, { after, limit }: Page<Digest>): Promise<readonly HostedBlob[]> {
-    const known = this.#find(repository);
-    if (known === undefined) return [];
-    return this.#database.rows('listBlobs', known.id, after ?? '', limit).map((row) => this.#read.blob(row));
-  }
-
-  async listManifests(repository: Repository, { after, limit }: Page<Digest>): Promise<readonly HostedManifest[]> {
-    const known = this.#find(repository);
-    if (known === undefined) return [];
-    return this.#database.rows('listManifests', known.id, after ?? '', limit).map((row) => this.#read.manifest(row));
   }
 
   backUp(file: string): Promise<void> {

@@ -1,9 +1,6 @@
-import { open, rename, rm } from 'node:fs/promises';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AccessVerdict } from '../../telemetry/index.ts';
-import { hasCode } from '../directory/index.ts';
-import { SQLITE, sqliteCode } from '../sqlite-error.ts';
+import { type OpenedDatabase, ReplaceableDatabase, transact } from '../replaceable-database.ts';
 import {
   DAY,
   dayOf,
@@ -14,9 +11,6 @@ import {
   type ObservationLimits,
   type ObservationStore,
 } from './observation-store.ts';
-
-/** Milliseconds a statement waits for the lock of an operator's own `sqlite3`. */
-const BUSY_TIMEOUT = 500;
 
 /** Rows that one transaction changes: a few milliseconds, after which the event loop turns. */
 const PIECE = 256;
@@ -62,13 +56,7 @@ const STATEMENTS = {
   begin: 'INSERT INTO begun (at) VALUES (?)',
 } as const;
 
-type Statements = { readonly [K in keyof typeof STATEMENTS]: StatementSync };
-
-interface Opened {
-  readonly database: DatabaseSync;
-  readonly statements: Statements;
-  readonly since: number;
-}
+type Opened = OpenedDatabase<keyof typeof STATEMENTS>;
 
 export interface ObservationStoreOptions {
   /** Called where the database was damaged, and an empty one has taken its place. */
@@ -87,113 +75,49 @@ export interface ObservationStoreOptions {
  * A power cut may undo the last minutes.
  */
 export async function openObservationStore(file: string, options: ObservationStoreOptions): Promise<ObservationStore> {
-  const now = options.now ?? Date.now;
-  return new SqliteObservationStore(file, await openOrReplace(file, { ...options, now }), { ...options, now });
-}
-
-async function openOrReplace(
-  file: string,
-  { onDamage, now }: Required<Pick<ObservationStoreOptions, 'onDamage' | 'now'>>,
-) {
-  try {
-    return await openFile(file, now);
-  } catch (error) {
-    if (!isDamage(error)) throw error;
-    await setAside(file);
-    onDamage(
-      `The observed requests in ${file} could not be read (${error.message}): they are counted from now on again`,
-    );
-    return await openFile(file, now);
-  }
-}
-
-async function openFile(file: string, now: () => number): Promise<Opened> {
-  // SQLite would create it readable by all users. Its other files (-wal, -shm) get the mode of this one.
-  const created = await open(file, 'a', 0o600);
-  await created.close();
-  const database = new DatabaseSync(file, { timeout: BUSY_TIMEOUT });
-  try {
-    prepareTables(database);
-    const statements = Object.fromEntries(
-      Object.entries(STATEMENTS).map(([name, sql]) => [name, database.prepare(sql)]),
-    ) as Statements;
-    database.exec(`
-      PRAGMA journal_mode = WAL;
-      PRAGMA synchronous = NORMAL;         -- fsync at a checkpoint only
-      PRAGMA wal_autocheckpoint = 1000;    -- pages
-      PRAGMA journal_size_limit = 4194304; -- bytes
-      PRAGMA cache_size = -1024;           -- KiB
-    `);
-    const begun = statements.begun.get()?.['at'] as number | undefined;
-    const since = begun ?? now();
-    if (begun === undefined) statements.begin.run(since);
-    return { database, statements, since };
-  } catch (error) {
-    database.close();
-    throw error;
-  }
-}
-
-/** First: the database of another program must not be changed. */
-function prepareTables(database: DatabaseSync): void {
-  const version = database.prepare('PRAGMA user_version').get()?.['user_version'];
-  const tables = database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get()?.['tables'];
-  if (version === VERSION) return;
-  if (version !== 0 || tables !== 0) throw new UnknownDatabaseError();
-  database.exec(`BEGIN; PRAGMA auto_vacuum = NONE; ${SCHEMA} PRAGMA user_version = ${VERSION}; COMMIT`);
-}
-
-/** A database of another program or release. */
-class UnknownDatabaseError extends Error {
-  override readonly name = 'UnknownDatabaseError';
-
-  constructor() {
-    super('it is of another release or program');
-  }
-}
-
-/** `ERROR`: the tables are others than those of its version. */
-function isDamage(error: unknown): error is Error {
-  if (error instanceof UnknownDatabaseError) return true;
-  const code = sqliteCode(error);
-  return code === SQLITE.CORRUPT || code === SQLITE.NOTADB || code === SQLITE.ERROR;
-}
-
-async function setAside(file: string): Promise<void> {
-  // SQLite would apply the log to the next database.
-  for (const suffix of ['-wal', '-shm', '-journal']) await rm(`${file}${suffix}`, { force: true });
-  try {
-    await rename(file, `${file}.corrupt`);
-  } catch (error) {
-    if (!hasCode(error, 'ENOENT')) throw error;
-  }
+  const { onDamage, now = Date.now, limits = OBSERVATION_LIMITS } = options;
+  const begun = { at: 0 };
+  const database = await ReplaceableDatabase.open(file, {
+    version: VERSION,
+    schema: SCHEMA,
+    statements: STATEMENTS,
+    onDamage: ({ message }) =>
+      onDamage(`The observed requests in ${file} could not be read (${message}): they are counted from now on again`),
+    onOpen({ statements }) {
+      const found = statements.begun.get()?.['at'] as number | undefined;
+      begun.at = found ?? now();
+      if (found === undefined) statements.begin.run(begun.at);
+    },
+  });
+  return new SqliteObservationStore(database, { begun, limits });
 }
 
 class SqliteObservationStore implements ObservationStore {
-  readonly #file: string;
-  readonly #options: ObservationStoreOptions & { readonly now: () => number };
+  readonly #database: ReplaceableDatabase<keyof typeof STATEMENTS>;
   readonly #limits: ObservationLimits;
-  #opened: Opened;
-  #replacing: Promise<void> | undefined;
+  /** Of the database in use. */
+  readonly #begun: { readonly at: number };
   /** There are no more rows than these; undefined until they are counted. */
   #atMost: { rows: number; denied: number } | undefined;
 
-  constructor(file: string, opened: Opened, options: ObservationStoreOptions & { readonly now: () => number }) {
-    this.#file = file;
-    this.#opened = opened;
-    this.#options = options;
-    this.#limits = options.limits ?? OBSERVATION_LIMITS;
+  constructor(
+    database: ReplaceableDatabase<keyof typeof STATEMENTS>,
+    { begun, limits }: { readonly begun: { readonly at: number }; readonly limits: ObservationLimits },
+  ) {
+    this.#database = database;
+    this.#begun = begun;
+    this.#limits = limits;
   }
 
   get since(): number {
-    return this.#opened.since;
+    return this.#begun.at;
   }
 
   async add(observations: readonly Observation[]): Promise<void> {
     for (let at = 0; at < observations.length; at += PIECE) {
       if (at > 0) await nextTurn();
       const piece = observations.slice(at, at + PIECE);
-      await this.#use((opened) => transact(opened, ({ statements }) => addAll(statements, piece)));
+      await this.#database.use((opened) => transact(opened, ({ statements }) => addAll(statements, piece)));
     }
     await this.#limit(observations);
   }
@@ -206,7 +130,7 @@ class SqliteObservationStore implements ObservationStore {
     readonly limit: number;
   }): Promise<readonly Observation[]> {
     const key = after === undefined ? [-1, '', '', '', ''] : keyOf(after);
-    return await this.#use(({ statements }) => statements.list.all(...key, limit).map(observationOf));
+    return await this.#database.use(({ statements }) => statements.list.all(...key, limit).map(observationOf));
   }
 
   async trim(now: number): Promise<void> {
@@ -214,10 +138,8 @@ class SqliteObservationStore implements ObservationStore {
     await this.#inPieces((opened) => joinHours(opened, dayOf(now - HOURLY_FOR)));
   }
 
-  async close(): Promise<void> {
-    await this.#replacing;
-    const { database } = this.#opened;
-    if (database.isOpen) database.close();
+  close(): Promise<void> {
+    return this.#database.close();
   }
 
   /** Counting reads the whole table, some 15 ms: it is put off until the limits may be reached. */
@@ -227,7 +149,7 @@ class SqliteObservationStore implements ObservationStore {
       this.#atMost.denied += added.filter(({ verdict }) => verdict === 'denied').length;
       if (this.#atMost.rows <= this.#limits.rows && this.#atMost.denied <= this.#limits.denied) return;
     }
-    const counts = await this.#use(({ statements }) => statements.counts.get() as Record<string, number>);
+    const counts = await this.#database.use(({ statements }) => statements.counts.get() as Record<string, number>);
     const { rows = 0, denied = 0 } = counts;
     const tooMany = Math.max(0, denied - this.#limits.denied);
     await this.#drop('dropDenied', tooMany);
@@ -237,42 +159,18 @@ class SqliteObservationStore implements ObservationStore {
 
   async #drop(statement: 'dropDenied' | 'dropOldest', tooMany: number): Promise<void> {
     for (let left = tooMany; left > 0; left -= PIECE) {
-      await this.#use(({ statements }) => statements[statement].run(Math.min(left, PIECE)));
+      await this.#database.use(({ statements }) => statements[statement].run(Math.min(left, PIECE)));
       await nextTurn();
     }
   }
 
   /** Repeats a change of at most {@link PIECE} rows until it changes none. */
   async #inPieces(change: (opened: Opened) => number): Promise<void> {
-    while ((await this.#use(change)) > 0) await nextTurn();
-  }
-
-  /** Where the work finds damage, it is done once more in an empty database. */
-  async #use<T>(work: (opened: Opened) => T): Promise<T> {
-    while (this.#replacing !== undefined) await this.#replacing;
-    const opened = this.#opened;
-    try {
-      return work(opened);
-    } catch (error) {
-      if (!isDamage(error) || !opened.database.isOpen) throw error;
-      if (this.#opened === opened)
-        this.#replacing ??= this.#replace(error).finally(() => (this.#replacing = undefined));
-      await this.#replacing;
-      return work(this.#opened);
-    }
-  }
-
-  async #replace(error: Error): Promise<void> {
-    this.#opened.database.close();
-    await setAside(this.#file);
-    this.#opened = await openFile(this.#file, this.#options.now);
-    this.#options.onDamage(
-      `The observed requests in ${this.#file} could not be read (${error.message}): they are counted from now on again`,
-    );
+    while ((await this.#database.use(change)) > 0) await nextTurn();
   }
 }
 
-function addAll({ add }: Statements, observations: readonly Observation[]): void {
+function addAll({ add }: Opened['statements'], observations: readonly Observation[]): void {
   for (const each of observations) add.run(...keyOf(each), each.count, each.lastAt);
 }
 
@@ -287,20 +185,6 @@ function joinHours(opened: Opened, before: number): number {
     );
     return rows.length;
   });
-}
-
-function transact<T>(opened: Opened, work: (opened: Opened) => T): T {
-  const { database } = opened;
-  database.exec('BEGIN IMMEDIATE');
-  try {
-    const result = work(opened);
-    database.exec('COMMIT');
-    return result;
-  } catch (error) {
-    // SQLite has rolled back already where the disk is full.
-    if (database.isTransaction) database.exec('ROLLBACK');
-    throw error;
-  }
 }
 
 function keyOf({

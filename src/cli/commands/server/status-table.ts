@@ -1,4 +1,11 @@
-import type { CertificateStatus, HeldTag, ServerStatus, TransferStatus, UpstreamStatus } from '../../../admin/index.ts';
+import type {
+  CertificateStatus,
+  HeldTag,
+  ServerStatus,
+  TransferStatus,
+  UpstreamStatus,
+  WebhookStatus,
+} from '../../../admin/index.ts';
 import { formatBytes } from '../../../telemetry/index.ts';
 import { count, formatDuration, formatProgress, formatTable, shortDigest } from '../../format.ts';
 
@@ -15,6 +22,7 @@ export function formatStatus(status: ServerStatus, now: number): string {
     transfers,
     upstreams = [],
     certificates = [],
+    webhooks = [],
   } = status;
   const facts: readonly (readonly [string, string])[] = [
     ['listening', listeners.join(', ')],
@@ -24,6 +32,7 @@ export function formatStatus(status: ServerStatus, now: number): string {
     ...describeHosted(status.hosted),
     ...describeRequests(status.requests),
     ...certificates.map((certificate) => ['certificate', describeCertificate(certificate, now)] as const),
+    ...webhooks.map((webhook) => ['webhook', describeWebhook(webhook)] as const),
     ...held.map((tag) => ['held', describeHeld(tag)] as const),
     ...warnings.map((warning) => ['warning', warning] as const),
   ];
@@ -91,6 +100,14 @@ function describeCertificate({ names, expiresAt, renewal }: CertificateStatus, n
     if (failures > 0) parts.push(`${count(failures, 'order')} failed: ${error ?? ''}`);
   }
   return parts.join('; ');
+}
+
+/** `ci: failing, 3 queued, 2 lost: it answered 500` */
+function describeWebhook({ hook, state, queued, givenUp, dropped, lastFailure }: WebhookStatus): string {
+  const lost = givenUp + dropped === 0 ? '' : `, ${givenUp + dropped} lost`;
+  const isWrong = state === 'failing' || state === 'gone';
+  const reason = isWrong && lastFailure !== undefined ? `: ${lastFailure.reason}` : '';
+  return `${hook}: ${state}, ${queued} queued${lost}${reason}`;
 }
 
 /** A day, or for less than two days the time that is left. */

@@ -108,6 +108,31 @@ describe('formatStatus', () => {
     ]);
   });
 
+  test('shows each webhook, what waits for it, and why it fails', () => {
+    const webhook = { hook: 'ci', url: 'https://a.example/', events: ['push'], on: [], delivered: 3, failed: 0 };
+    const text = formatStatus(
+      {
+        ...idle,
+        webhooks: [
+          { ...webhook, state: 'working', queued: 0, givenUp: 0, dropped: 0 },
+          {
+            ...webhook,
+            state: 'failing',
+            queued: 7,
+            givenUp: 1,
+            dropped: 2,
+            lastFailure: { at: now, reason: 'it answered 500' },
+          },
+        ],
+      },
+      now,
+    );
+    assert.match(
+      text,
+      /\n {2}webhook {8}ci: working, 0 queued\n {2}webhook {8}ci: failing, 7 queued, 3 lost: it answered 500\n/,
+    );
+  });
+
   test('says why caching is paused, while it is', () => {
     const paused = { reason: 'the disk refused to take more: ENOSPC', since: now, until: now + 30_000 };
     const text = formatStatus({ ...idle, cache: { dir: '/c', blobs: 1, bytes: 0, paused } }, now);

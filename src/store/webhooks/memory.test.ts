@@ -1,0 +1,4 @@
+import { deliveryStoreSuite } from '../../../test/suites/delivery-store.ts';
+import { MemoryDeliveryStore } from './memory.ts';
+
+deliveryStoreSuite('memory', () => Promise.resolve(new MemoryDeliveryStore()));
