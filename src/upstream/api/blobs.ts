@@ -8,7 +8,7 @@ import {
   parseContentRange,
 } from '../../oci/index.ts';
 import type { Upstream } from '../upstream.ts';
-import { pullScope, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
+import { scopeOf, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
 import { isIdentity } from './manifest-answer.ts';
 import { partOf } from './part-source.ts';
 
@@ -19,6 +19,8 @@ export interface BlobAsked extends Pick<UpstreamRequest, 'via' | 'signal'> {
   readonly digest: Digest;
   /** Bytes of the whole blob by its manifest; see `BlobOptions`. */
   readonly size?: number | undefined;
+  /** A push follows: asked with the token for it, as a repository that is not there yet may need one. @default false */
+  readonly isForPush?: boolean;
 }
 
 /** Both ends are inclusive. */
@@ -130,7 +132,7 @@ export function blobRequest(
   return {
     method,
     path: `/v2/${asked.repository}/blobs/${asked.digest}`,
-    scope: pullScope(asked.repository),
+    ...scopeOf(asked),
     headers: { accept: '*/*', ...headers },
     kind: 'blob',
     via: asked.via,
