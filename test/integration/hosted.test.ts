@@ -115,6 +115,19 @@ describe('an image that was pushed', () => {
   });
 });
 
+test('a push is refused where min_free would not stay free, and pulls go on', async (t) => {
+  const mirror = await start(t);
+  await pushImage(at(mirror, 'apps/web'), image);
+  const full = configOf({ cache: { min_free: '99.9%' } });
+  assert.deepEqual((await mirror.reload(full)).changed, ['cache.min_free']);
+  const { status, code, message } = refusalOf(await pushBlob(at(mirror, 'apps/new'), layer));
+  assert.deepEqual([status, code], [503, 'UNAVAILABLE']);
+  assert.match(message, /full/);
+  assert.deepEqual((await mirror.get(manifest('apps/web'), alice)).body, image.index.bytes);
+  await mirror.reload(configOf());
+  assert.equal((await pushBlob(at(mirror, 'apps/new'), layer)).status, 201);
+});
+
 describe('only who may', () => {
   let mirror: Mirror;
   before(async () => {
