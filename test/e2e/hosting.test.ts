@@ -341,6 +341,27 @@ describe('helm', needsGoTools('helm'), () => {
   });
 });
 
+describe('without access:', needs('dockerd', 'docker', 'root'), () => {
+  test('docker and skopeo say what the operator has to do', async () => {
+    const open = await startEntrepot(workspace, {
+      registries: { apps: { hosted: true } },
+      cache: { dir: workspace.path('cache-open') },
+    });
+    const env = {
+      ...process.env,
+      DOCKER_HOST: `unix://${workspace.path('docker.sock')}`,
+      DOCKER_CONFIG: workspace.path('docker-config-open'),
+    };
+    const name = `${open.host}/apps/web:1`;
+    await run(['docker', 'tag', `${host}/library/base:1`, name], { env });
+    const says =
+      /denied: only a user may push, .* sets access with a rule that allows push, and adds a user with: entrepot users add NAME/;
+    assert.match(said(await run(['docker', 'push', name], { env })), says);
+    const skopeo = ['skopeo', 'copy', '--all', '--dest-tls-verify=false', `oci:${layout}:image`, `docker://${name}`];
+    assert.match(said(await run(skopeo)), says);
+  });
+});
+
 describe('a push through to docker-registry', needs('docker-registry', 'skopeo'), () => {
   test('arrives there, and is pulled from the cache while the registry is down', async () => {
     const registry = await startDockerRegistry(workspace);
