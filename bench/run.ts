@@ -16,6 +16,7 @@ import { tunnel } from './b8-tunnel.ts';
 import { mirrorRoute } from './b9-mirror-route.ts';
 import { fragmented } from './b10-fragmented.ts';
 import { accessRules } from './b11-access.ts';
+import { push } from './b13-push.ts';
 import type { Figure } from './lib/figures.ts';
 import { describeMachine, separateCores } from './lib/machine.ts';
 import { type BenchOptions, readOptions, USAGE } from './lib/options.ts';
@@ -36,6 +37,7 @@ const BENCHES: readonly Bench[] = [
   mirrorRoute,
   fragmented,
   accessRules,
+  push,
 ];
 
 process.exitCode = await main(process.argv.slice(2));

@@ -4,10 +4,12 @@ import type { GuessJob, GuessReport } from './guess-worker.ts';
 import type { Latencies, LatencyJob } from './latency-worker.ts';
 import { type Cores, isInstalled } from './machine.ts';
 import type { PullJob, PullReport } from './pull-worker.ts';
+import type { PushJob, PushReport } from './push-worker.ts';
 import type { Via } from './road.ts';
 
 const NODE = [process.execPath, '--disable-warning=ExperimentalWarning'] as const;
 const PULL_WORKER = fileURLToPath(new URL('./pull-worker.ts', import.meta.url));
+const PUSH_WORKER = fileURLToPath(new URL('./push-worker.ts', import.meta.url));
 const SHA256_WORKER = fileURLToPath(new URL('./sha256-worker.ts', import.meta.url));
 const LATENCY_WORKER = fileURLToPath(new URL('./latency-worker.ts', import.meta.url));
 const GUESS_WORKER = fileURLToPath(new URL('./guess-worker.ts', import.meta.url));
@@ -56,6 +58,11 @@ export interface Load {
 /** Which program makes the load: wrk where it is installed, otherwise one of our own, which tires earlier. */
 export function loadGenerator(): 'wrk' | 'own' {
   return isInstalled('wrk') ? 'wrk' : 'own';
+}
+
+/** Pushes in a process of its own. Rejects where a blob cannot be pushed; of images, those that fail are counted. */
+export async function pushAll(job: PushJob): Promise<PushReport> {
+  return JSON.parse(await check([...NODE, PUSH_WORKER, JSON.stringify(job)], { timeout: 300_000 })) as PushReport;
 }
 
 /** Asks for the same thing over and over; requests per second. Rejects where an answer is not 200. */

@@ -1,7 +1,7 @@
 import { median } from './statistics.ts';
 
 /** A program everything is compared with. */
-export type Peer = 'nginx' | 'docker-registry' | 'squid';
+export type Peer = 'nginx' | 'docker-registry' | 'distribution' | 'squid';
 
 /** One measured thing: what was done, by whom, and every sample. */
 export interface Figure {

@@ -10,8 +10,8 @@ export interface BenchOptions {
   readonly blobs: number;
 }
 
-export const USAGE = `usage: npm run bench -- [B1 … B11] [options]
-  --size SIZE    of the blobs of B1, B3 and B8 to B10, such as 1GiB (default 256MiB)
+export const USAGE = `usage: npm run bench -- [B1 … B13] [options]
+  --size SIZE    of the blobs of B1, B3, B8 to B10 and B13, such as 1GiB (default 256MiB)
   --runs N       how often each thing is measured; the median counts (default 3)
   --blobs N      in the full cache of B6, and the most of B7, up to 1000000 (default 100000)
   --json FILE    where all samples go (default .bench/<time>.json)`;

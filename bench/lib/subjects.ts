@@ -1,5 +1,6 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { goTool, isBuilt } from '../../test/support/go-tools.ts';
 import { freePort, type RunningProcess, readIfThere, type Workspace } from '../../test/support/processes.ts';
 import type { Peer } from './figures.ts';
 import { type Cores, isInstalled } from './machine.ts';
@@ -97,6 +98,33 @@ export async function startRegistryMirror(place: Place, upstream: string): Promi
   const url = `http://${address}`;
   const process = await start(place, command, { url: `${url}/v2/` });
   return { name: 'docker-registry', peer: 'docker-registry', url, process };
+}
+
+/** Starts docker-registry as a registry that takes pushes; undefined where it is not installed. */
+export async function startRegistry(place: Place): Promise<Subject | undefined> {
+  if (!isInstalled('docker-registry')) return undefined;
+  return await startPushed(place, { program: 'docker-registry', name: 'docker-registry', peer: 'docker-registry' });
+}
+
+/** Starts distribution 3, which docker-registry is version 2 of; undefined where it was not built. */
+export async function startDistribution(place: Place): Promise<Subject | undefined> {
+  if (!isBuilt('distribution')) return undefined;
+  return await startPushed(place, { program: goTool('distribution'), name: 'distribution 3', peer: 'distribution' });
+}
+
+async function startPushed(
+  place: Place,
+  { program, name, peer }: { readonly program: string; readonly name: string; readonly peer: Peer },
+): Promise<Subject> {
+  const { workspace } = place;
+  const address = `127.0.0.1:${await freePort()}`;
+  const dir = workspace.path(`pushed-${address.split(':')[1]}`);
+  await mkdir(dir);
+  const config = await fillTemplate('docker-registry-pushed.yml', { DIR: dir, ADDRESS: address });
+  const command = [program, 'serve', await workspace.file(`${dir}.yml`.slice(workspace.dir.length), config)];
+  const url = `http://${address}`;
+  const env = { ...process.env, OTEL_TRACES_EXPORTER: 'none' };
+  return { name, peer, url, process: await start(place, command, { url: `${url}/v2/`, env }) };
 }
 
 /** Starts squid as a forward proxy that caches nothing; undefined where it is not installed. */

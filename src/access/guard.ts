@@ -11,7 +11,7 @@ import { ANONYMOUS, nameOf, type Principal } from './principal.ts';
 import { CredentialError } from './refusal.ts';
 import { isWithin } from './scope.ts';
 import { isTokenShaped } from './token-text.ts';
-import { TOKEN_LIFETIME, type TokenHolder, type Tokens } from './tokens.ts';
+import { TOKEN_LIFETIME, type TokenHolder, type Tokens, type VerifiedToken } from './tokens.ts';
 import { UserFile } from './users.ts';
 
 /** A bcrypt hash of a password that is not known. */
@@ -22,6 +22,7 @@ const BCRYPT = new BcryptThread();
 const MAX_HEADER = 8192;
 
 const VERSIONS_KEPT = 1024;
+const BEARERS_KEPT = 1024;
 
 /** What a request shows of its client. */
 export interface Shown {
@@ -72,6 +73,8 @@ export class Guard {
   readonly #passwords: Passwords;
   /** What {@link Tokens.versionOf} gives for a stored hash, which each request needs. */
   readonly #versions = new Lru<string>({ maxWeight: VERSIONS_KEPT });
+  /** Signed tokens by the header that shows them: a signature takes longer to verify than a warm manifest to answer. */
+  readonly #bearers = new Lru<Bearer>({ maxWeight: BEARERS_KEPT });
 
   private constructor(options: GuardOptions) {
     this.#options = options;
@@ -114,19 +117,38 @@ export class Guard {
     if (this.#users?.isDue === true) await this.#users.refresh();
   }
 
+  /**
+   * Who a client is, where nothing has to be read, hashed or verified for it: it shows no credential, or a signed token that was verified
+   * before and still holds. Undefined: {@link identify} says.
+   */
+  identifyKnown({ authorization, audience }: Omit<Shown, 'address'>): Identity | undefined {
+    if (this.#users?.isDue === true) return undefined;
+    if (authorization === undefined) return UNIDENTIFIED;
+    const known = this.#bearers.get(authorization);
+    if (known === undefined || !this.#options.tokens.isValidFor(known.token, audience)) return undefined;
+    const { principal, version } = known.token;
+    if (this.#versionAtHand(principal) !== version) return undefined;
+    if (principal.kind === 'token') this.#options.accounts?.noteUse(principal.name);
+    return known.identity;
+  }
+
   /** @throws {CredentialError} for a credential that is not valid @throws {TooManyGuessesError} */
   async identify({ authorization, address, audience }: Shown): Promise<Identity> {
     if (this.#users?.isDue === true) await this.#users.refresh();
-    if (authorization === undefined) return { principal: ANONYMOUS, shown: false };
+    if (authorization === undefined) return UNIDENTIFIED;
     if (authorization.length > MAX_HEADER) throw new CredentialError();
     const bearer = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
     if (bearer !== undefined) {
       if (isTokenShaped(bearer)) return { principal: this.redeem(bearer), shown: true };
-      const holder = audience === undefined ? undefined : this.#options.tokens.verify(bearer, audience);
-      if (holder === undefined || holder.version !== (await this.#versionOf(holder.principal)))
-        throw new CredentialError();
-      if (holder.principal.kind === 'token') this.#options.accounts?.noteUse(holder.principal.name);
-      return { principal: holder.principal, shown: true };
+      const { tokens, accounts } = this.#options;
+      const token = tokens.verify(bearer, audience);
+      if (token === undefined) throw new CredentialError();
+      const { principal, version } = token;
+      if (version !== (await this.#versionOf(principal))) throw new CredentialError();
+      if (principal.kind === 'token') accounts?.noteUse(principal.name);
+      const identity = { principal, shown: true };
+      this.#bearers.set(authorization, { token, identity });
+      return identity;
     }
     const basic = parseBasic(authorization);
     if (basic === undefined) throw new CredentialError();
@@ -217,9 +239,18 @@ export class Guard {
     return user !== undefined && BCRYPT.compare(password, user.hash);
   }
 
-  /** Stands for the secret of a principal; undefined for one that is gone or disabled. Each request with a signed token asks. */
+  /** Stands for the secret of a principal; undefined for one that is gone or disabled. */
   async #versionOf(principal: Principal): Promise<TokenHolder['version'] | undefined> {
-    const { accounts, plainUser, tokens } = this.#options;
+    const { plainUser, tokens } = this.#options;
+    const isPlain = principal.kind === 'user' && plainUser?.name === principal.name;
+    const stored = this.#versionAtHand(principal);
+    if (stored !== undefined || !isPlain || this.#options.accounts?.user(principal.name) !== undefined) return stored;
+    return tokens.versionOf(await plainUser.password());
+  }
+
+  /** The same, without a wait: undefined for the user of the forward proxy too, whose password is read at each use. */
+  #versionAtHand(principal: Principal): TokenHolder['version'] | undefined {
+    const { accounts, plainUser } = this.#options;
     const { kind } = principal;
     if (kind === 'anonymous') return '';
     const { name } = principal;
@@ -230,8 +261,7 @@ export class Guard {
     // First: a disabled user is refused although a line in a file has the name too.
     const stored = accounts?.user(name);
     if (stored !== undefined) return stored.disabled ? undefined : this.#versionOfHash(stored.password);
-    if (plainUser?.name === name) return tokens.versionOf(await plainUser.password());
-    return this.#users?.get(name)?.version;
+    return plainUser?.name === name ? undefined : this.#users?.get(name)?.version;
   }
 
   #versionOfHash(hash: string): string {
@@ -242,6 +272,13 @@ export class Guard {
     return version;
   }
 }
+
+interface Bearer {
+  readonly token: VerifiedToken;
+  readonly identity: Identity;
+}
+
+const UNIDENTIFIED: Identity = { principal: ANONYMOUS, shown: false };
 
 const NONE_IN_FILE = { compare: (password: string) => BCRYPT.compare(password, NO_PASSWORD) };
 const NONE_STORED = { compare: (password: string) => isPasswordOf(NO_STORED_PASSWORD, password) };

@@ -11,7 +11,7 @@ describe('Tokens', () => {
     test(`names ${principal.kind} again`, () => {
       const tokens = new Tokens();
       const token = tokens.issue({ principal, version: 'v' }, HOST);
-      assert.deepEqual(tokens.verify(token, HOST), { principal, version: 'v' });
+      assert.partialDeepStrictEqual(tokens.verify(token, HOST), { principal, version: 'v' });
     });
   }
 
@@ -20,16 +20,22 @@ describe('Tokens', () => {
     const tokens = new Tokens({ now: () => now });
     const token = tokens.issue({ principal: alice, version: 'v' }, HOST);
     now += TOKEN_LIFETIME * 1000 - 1;
-    assert.ok(tokens.verify(token, HOST));
+    const verified = tokens.verify(token, HOST);
+    assert.ok(verified !== undefined && tokens.isValidFor(verified, HOST));
     now += 1;
     assert.equal(tokens.verify(token, HOST), undefined);
+    assert.equal(tokens.isValidFor(verified, HOST), false);
   });
 
   test('refuses a token for another host, although it was verified before', () => {
     const tokens = new Tokens();
     const token = tokens.issue({ principal: alice, version: 'v' }, HOST);
-    assert.ok(tokens.verify(token, HOST));
-    assert.equal(tokens.verify(token, 'other.example.com'), undefined);
+    const verified = tokens.verify(token, HOST);
+    assert.ok(verified);
+    for (const host of ['other.example.com', undefined]) {
+      assert.equal(tokens.verify(token, host), undefined);
+      assert.equal(tokens.isValidFor(verified, host), false);
+    }
   });
 
   for (const [title, change] of [

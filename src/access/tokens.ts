@@ -1,12 +1,10 @@
 import { createHmac, generateKeyPairSync, type KeyObject, randomBytes, sign, verify } from 'node:crypto';
-import { Lru } from '../lib/index.ts';
 import { ANONYMOUS, type Principal } from './principal.ts';
 
 /** Seconds that a token is valid. Docker keeps one for at least 60. */
 export const TOKEN_LIFETIME = 300;
 /** Characters; ours are far shorter. */
 const MAX_LENGTH = 2048;
-const VERIFIED_KEPT = 1024;
 
 /** What a token says. It names a principal and no rights: the rules of now decide at each use. */
 interface Claims {
@@ -23,6 +21,14 @@ interface Claims {
 export interface TokenHolder {
   readonly principal: Principal;
   readonly version: string;
+}
+
+/** The holder of a token that was verified. */
+export interface VerifiedToken extends TokenHolder {
+  /** The host that the token was made for. */
+  readonly audience: string;
+  /** Milliseconds since 1970; from then on it is refused. */
+  readonly expiresAt: number;
 }
 
 interface TokensOptions {
@@ -43,8 +49,6 @@ export class Tokens {
   readonly #header: string;
   readonly #secret = randomBytes(32);
   readonly #now: () => number;
-  /** A signature takes longer to verify than a warm manifest to answer. */
-  readonly #verified = new Lru<Claims>({ maxWeight: VERIFIED_KEPT });
 
   constructor({ now = Date.now }: TokensOptions = {}) {
     const { privateKey, publicKey } = generateKeyPairSync('ed25519');
@@ -64,13 +68,14 @@ export class Tokens {
   }
 
   /** Undefined for a token that is not ours, not for this audience, or expired. */
-  verify(token: string, audience: string): TokenHolder | undefined {
-    if (token.length > MAX_LENGTH) return undefined;
-    const claims = this.#verified.get(token) ?? this.#check(token);
-    if (claims === undefined || claims.aud !== audience || claims.exp * 1000 <= this.#now()) return undefined;
-    const { kind, sub } = claims;
-    const principal: Principal = kind === 'anonymous' ? ANONYMOUS : { kind, name: sub };
-    return { principal, version: claims.version };
+  verify(token: string, audience: string | undefined): VerifiedToken | undefined {
+    const verified = this.#check(token);
+    return verified !== undefined && this.isValidFor(verified, audience) ? verified : undefined;
+  }
+
+  /** Whether a token that was verified before may be used at a host now. */
+  isValidFor({ audience, expiresAt }: VerifiedToken, host: string | undefined): boolean {
+    return audience === host && expiresAt > this.#now();
   }
 
   /** Stands for a password or hash in a token. It tells nothing of it, and cannot be guessed offline. */
@@ -78,18 +83,19 @@ export class Tokens {
     return createHmac('sha256', this.#secret).update(secret).digest('base64url').slice(0, 22);
   }
 
-  #check(token: string): Claims | undefined {
+  #check(token: string): VerifiedToken | undefined {
+    if (token.length > MAX_LENGTH) return undefined;
     const [header, payload, signature, ...more] = token.split('.');
     if (header !== this.#header || payload === undefined || signature === undefined || more.length > 0)
       return undefined;
     const bytes = Buffer.from(signature, 'base64url');
-    // Node reads base64 leniently; only the one spelling is a key of the cache.
+    // Node reads base64 leniently; there is one spelling of a token.
     if (bytes.toString('base64url') !== signature) return undefined;
     if (!verify(null, Buffer.from(`${header}.${payload}`), this.#publicKey, bytes)) return undefined;
     // Signed by this process, so it has the shape that `issue` gives it.
-    const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Claims;
-    this.#verified.set(token, claims);
-    return claims;
+    const { kind, sub, version, aud, exp } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Claims;
+    const principal: Principal = kind === 'anonymous' ? ANONYMOUS : { kind, name: sub };
+    return { principal, version, audience: aud, expiresAt: exp * 1000 };
   }
 }
 

@@ -16,7 +16,7 @@ import type { UpstreamSets } from './upstream-set.ts';
 /** Hosted content in a cache directory: bytes, records and layouts of its own. */
 const DIRECTORY = 'hosted';
 const RECORDS = 'hosted.db';
-/** In the cache directory. */
+/** In the cache directory: what uploads that pass through are sealed with. */
 const PUSH_KEY = 'push.key';
 
 /** Repositories of one page of the records. */

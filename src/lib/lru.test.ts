@@ -27,6 +27,26 @@ describe('Lru', () => {
     assert.equal(lru.weight, 0);
   });
 
+  test('gives the newest value to those who ask for one key again and again', () => {
+    const lru = new Lru<number>({ maxWeight: 2 });
+    lru.set('a', 1);
+    assert.deepEqual([lru.get('a'), lru.get('a')], [1, 1]);
+    lru.set('a', 2);
+    assert.deepEqual([lru.get('a'), lru.get('a')], [2, 2]);
+    lru.set('b', 3);
+    lru.set('c', 4);
+    assert.equal(lru.get('a'), undefined);
+    lru.get('b');
+    lru.get('b');
+    lru.set('d', 5);
+    assert.deepEqual([lru.get('b'), lru.get('c')], [3, undefined]);
+    assert.equal(lru.delete('b'), true);
+    assert.equal(lru.get('b'), undefined);
+    lru.get('d');
+    lru.clear();
+    assert.equal(lru.get('d'), undefined);
+  });
+
   test('does not keep one entry that is heavier than everything may be', () => {
     const lru = new Lru<Buffer>({ maxWeight: 3, weigh: (bytes) => bytes.length });
     lru.set('small', Buffer.alloc(2));

@@ -15,6 +15,8 @@ export class Lru<V> {
   readonly #maxWeight: number;
   readonly #weigh: (value: V) => number;
   #weight = 0;
+  /** The entry that was used last: it is the newest, and asked for again and again where many want the same. */
+  #last: { readonly key: string; readonly value: V } | undefined;
 
   constructor(options: LruOptions<V>) {
     this.#maxWeight = options.maxWeight;
@@ -26,15 +28,19 @@ export class Lru<V> {
   }
 
   get(key: string): V | undefined {
+    // Two texts are compared sooner than one is hashed.
+    if (this.#last?.key === key) return this.#last.value;
     const value = this.#entries.get(key);
     if (value === undefined) return undefined;
     this.#entries.delete(key);
     this.#entries.set(key, value);
+    this.#last = { key, value };
     return value;
   }
 
   set(key: string, value: V): void {
     this.delete(key);
+    this.#last = undefined;
     const weight = this.#weigh(value);
     if (weight > this.#maxWeight) return;
     this.#entries.set(key, value);
@@ -51,6 +57,7 @@ export class Lru<V> {
   }
 
   clear(): void {
+    this.#last = undefined;
     this.#entries.clear();
     this.#weight = 0;
   }
@@ -58,6 +65,7 @@ export class Lru<V> {
   delete(key: string): boolean {
     const value = this.#entries.get(key);
     if (value === undefined) return false;
+    if (this.#last?.key === key) this.#last = undefined;
     this.#weight -= this.#weigh(value);
     return this.#entries.delete(key);
   }

@@ -128,7 +128,8 @@ async function identify(
       : formatChallenge(ownBase(context, names), { ...challenge, ns: context.ns, failed });
   let identity: Identity;
   try {
-    identity = await identityOf(context, guard, audienceOf(context, names));
+    const audience = audienceOf(context, names);
+    identity = identityAtHand(context, guard, audience) ?? (await identityOf(context, guard, audience));
     // Of a door that passes on what clients send: a mirror route.
     if (challenge === undefined) withholdCredential(context);
   } catch (error) {
@@ -186,9 +187,14 @@ function withholdCredential({ request: { headers, rawHeaders } }: RequestContext
   }
 }
 
-/** @throws {CredentialError} {TooManyGuessesError} */
-async function identityOf(context: RequestContext, guard: Guard, audience: string | undefined): Promise<Identity> {
+/** Without a wait, as almost every request has a token that was verified before. */
+function identityAtHand(context: RequestContext, guard: Guard, audience: string | undefined): Identity | undefined {
   if (context.principal !== undefined) return { principal: context.principal, shown: true };
+  return guard.identifyKnown({ authorization: context.request.headers.authorization, audience });
+}
+
+/** @throws {CredentialError} {TooManyGuessesError} */
+function identityOf(context: RequestContext, guard: Guard, audience: string | undefined): Promise<Identity> {
   const { authorization } = context.request.headers;
   return guard.identify({ authorization, address: context.client, audience });
 }

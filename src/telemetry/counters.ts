@@ -34,11 +34,18 @@ interface MetricOptions {
   readonly labels?: readonly string[];
 }
 
+interface Labelled<V> {
+  readonly values: readonly string[];
+  readonly cell: V;
+}
+
 /** Values by their labels, created when first counted. */
 class Series<V> {
   readonly #labels: readonly string[];
   readonly #create: () => V;
-  readonly #byKey = new Map<string, { readonly values: readonly string[]; readonly cell: V }>();
+  readonly #byKey = new Map<string, Labelled<V>>();
+  /** The one that was counted last: most requests are like the one before. */
+  #last: Labelled<V> | undefined;
 
   constructor(labels: readonly string[], create: () => V) {
     this.#labels = labels;
@@ -47,9 +54,14 @@ class Series<V> {
 
   /** @param values one for each label, in their order */
   cell(values: readonly string[]): V {
+    // Sooner than a key is made of the labels.
+    if (this.#last !== undefined && isSame(this.#last.values, values)) return this.#last.cell;
     const key = values.join('\u0000');
     const found = this.#byKey.get(key);
-    if (found !== undefined) return found.cell;
+    if (found !== undefined) {
+      this.#last = found;
+      return found.cell;
+    }
     const isFull = this.#byKey.size >= MAX_SERIES;
     if (isFull && values.some((value) => value !== 'other')) return this.cell(this.#labels.map(() => 'other'));
     const cell = this.#create();
@@ -68,6 +80,12 @@ class Series<V> {
       yield { labels, cell };
     }
   }
+}
+
+function isSame(some: readonly string[], others: readonly string[]): boolean {
+  if (some.length !== others.length) return false;
+  for (let at = 0; at < some.length; at += 1) if (some[at] !== others[at]) return false;
+  return true;
 }
 
 class Metric {

@@ -35,6 +35,8 @@ export const GO_TOOLS = {
   buildctl: { package: 'github.com/moby/buildkit/cmd/buildctl', version: 'v0.34.2', excludes: true },
   /** The ACME server that Let's Encrypt tests clients with: small, strict, and it rejects some requests at random. */
   pebble: { package: 'github.com/letsencrypt/pebble/v2/cmd/pebble', version: 'v2.10.3' },
+  /** The registry of CNCF, version 3, for the bench. */
+  distribution: { package: 'github.com/distribution/distribution/v3/cmd/registry', version: 'v3.1.1' },
   /** The conformance suite of distribution-spec 1.1.1, by the commit of that tag: its module has no tags of its own. */
   'conformance-1.1.1': {
     package: CONFORMANCE,

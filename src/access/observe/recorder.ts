@@ -28,6 +28,11 @@ export interface Observed {
   readonly unwritten: readonly Observation[];
 }
 
+interface Counted {
+  readonly count: number;
+  readonly lastAt: number;
+}
+
 interface Pending {
   readonly outcome: Pick<AccessOutcome, 'principal' | 'action' | 'verdict'>;
   readonly target: string;
@@ -46,6 +51,8 @@ export class Recorder {
   readonly #timer: NodeJS.Timeout;
   readonly #unsubscribe: () => void;
   #pending = new Map<string, Pending>();
+  /** The one that was counted last: most requests are like the one before. */
+  #last: { readonly outcome: AccessOutcome; readonly pending: Pending } | undefined;
   #pendingDenied = 0;
   #trimmedAt = Number.NEGATIVE_INFINITY;
   #writing: Promise<void> = Promise.resolve();
@@ -83,6 +90,7 @@ export class Recorder {
   async #write(): Promise<void> {
     const pending = [...this.#pending.values()];
     this.#pending = new Map();
+    this.#last = undefined;
     this.#pendingDenied = 0;
     const now = this.#now();
     try {
@@ -105,39 +113,54 @@ export class Recorder {
   }
 
   #count(outcome: AccessOutcome): void {
+    const at = this.#now();
+    if (this.#last !== undefined && isSame(this.#last.outcome, outcome)) {
+      count(this.#last.pending, { count: 1, lastAt: at });
+      return;
+    }
     const target = targetOf(outcome);
-    const counted = { count: 1, lastAt: this.#now() };
-    if (target === undefined) this.#addUnnamed(outcome.verdict, counted);
-    else this.#add(outcome, target, counted);
+    const counted = { count: 1, lastAt: at };
+    const pending =
+      target === undefined ? this.#addUnnamed(outcome.verdict, counted) : this.#add(outcome, target, counted);
+    this.#last = { outcome, pending };
   }
 
-  #add(
-    outcome: Pending['outcome'],
-    target: string,
-    { count, lastAt }: { readonly count: number; readonly lastAt: number },
-  ): void {
+  #add(outcome: Pending['outcome'], target: string, counted: Counted): Pending {
     const { principal, action, verdict } = outcome;
     const key = `${verdict}\n${action}\n${principal}\n${target}`;
     const found = this.#pending.get(key);
     if (found !== undefined) {
-      found.count += count;
-      found.lastAt = Math.max(found.lastAt, lastAt);
-      return;
+      count(found, counted);
+      return found;
     }
     const isDenied = verdict === 'denied';
     const isFull = this.#pending.size >= MAX_PENDING || (isDenied && this.#pendingDenied >= MAX_PENDING_DENIED);
-    if (isFull && principal !== '') {
-      this.#addUnnamed(verdict, { count, lastAt });
-      return;
-    }
+    if (isFull && principal !== '') return this.#addUnnamed(verdict, counted);
     if (isDenied) this.#pendingDenied += 1;
-    this.#pending.set(key, { outcome, target, count, lastAt });
+    const pending = { outcome, target, ...counted };
+    this.#pending.set(key, pending);
+    return pending;
   }
 
   /** One key for each verdict. */
-  #addUnnamed(verdict: AccessVerdict, counted: { readonly count: number; readonly lastAt: number }): void {
-    this.#add({ principal: '', action: '', verdict }, '', counted);
+  #addUnnamed(verdict: AccessVerdict, counted: Counted): Pending {
+    return this.#add({ principal: '', action: '', verdict }, '', counted);
   }
+}
+
+function count(pending: Pending, { count: more, lastAt }: Counted): void {
+  pending.count += more;
+  pending.lastAt = Math.max(pending.lastAt, lastAt);
+}
+
+function isSame(one: AccessOutcome, other: AccessOutcome): boolean {
+  return (
+    one.repository === other.repository &&
+    one.principal === other.principal &&
+    one.verdict === other.verdict &&
+    one.action === other.action &&
+    one.registry === other.registry
+  );
 }
 
 function observationOf({ outcome: { principal, action, verdict }, target, count, lastAt }: Pending): Observation {

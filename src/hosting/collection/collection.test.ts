@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { APP, type HostingStageOptions, hostingStage, OTHER } from '../../../test/support/hosting-stage.ts';
 import type { MemoryResumableBlobStore } from '../../../test/support/memory-blob-store.ts';
 import { type SmallImage, smallImage, smallIndex, smallLayer } from '../../../test/support/small-image.ts';
+import { loadHostedStore, openHostedBlobStore } from '../../store/index.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -203,11 +207,11 @@ describe('a push of what is being collected', () => {
 
 /**
  * The time passes as fast as it may: whenever a collection begins, it is as late as it can be for what the running pushes have done to be
- * within the grace.
+ * within the grace. A use is recorded to the hour.
  */
-test('pushes, mounts, looks and collections side by side lose nothing and leave nothing behind', async (t) => {
-  const grace = 1000;
-  const { stage, clock } = await clocked(t, { grace });
+async function sideBySide(t: TestContext, options: HostingStageOptions): Promise<void> {
+  const grace = 10 * HOUR;
+  const { stage, clock } = await clocked(t, { grace, ...options });
   const running = new Map<string, number>();
   const over = new AbortController();
   let collected = 0;
@@ -257,7 +261,7 @@ test('pushes, mounts, looks and collections side by side lose nothing and leave 
   async function collector(): Promise<void> {
     // Memory answers within a turn: without the pause nothing else would run.
     for (; !over.signal.aborted; await nextTurn()) {
-      clock.now = Math.max(clock.now, Math.min(clock.now, ...running.values()) + grace - 1);
+      clock.now = Math.max(clock.now, Math.min(clock.now, ...running.values()) + grace - HOUR);
       const { records } = await stage.hosting.collect();
       collected += records;
     }
@@ -272,8 +276,8 @@ test('pushes, mounts, looks and collections side by side lose nothing and leave 
   }
   // Far beyond the grace: what is left is what manifests name.
   assert.ok(collected > 30, `${collected} collected meanwhile`);
-  await stage.hosting.collect({ now: clock.now + DAY });
-  await stage.hosting.collect({ now: clock.now + 3 * DAY });
+  await stage.hosting.collect({ now: clock.now + 2 * DAY });
+  await stage.hosting.collect({ now: clock.now + 4 * DAY });
   const expected = new Set(pushed.flatMap(({ image }) => image.parts.map(({ digest }) => digest)));
   for (const { image, name } of pushed) {
     for (const { digest, bytes } of [image.config, ...image.layers]) {
@@ -285,4 +289,20 @@ test('pushes, mounts, looks and collections side by side lose nothing and leave 
   const files = new Set<string>();
   for await (const digests of stage.store.listDigests()) for (const digest of digests) files.add(digest);
   assert.deepEqual([...files].sort(), [...expected].sort());
+}
+
+describe('pushes, mounts, looks and collections side by side lose nothing and leave nothing behind', () => {
+  test('in memory', (t) => sideBySide(t, {}));
+
+  test('on the disk', async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), 'entrepot-collected-'));
+    const { openHostedStore } = await loadHostedStore();
+    const records = await openHostedStore(join(directory, 'hosted.db'));
+    const store = await openHostedBlobStore(directory);
+    t.after(async () => {
+      await records.close();
+      await rm(directory, { recursive: true });
+    });
+    await sideBySide(t, { store, records });
+  });
 });

@@ -8,4 +8,4 @@ export { HostedBlobs } from './blobs.ts';
 export type { Condition } from './condition.ts';
 export { HostedFiles } from './files.ts';
 export { HostedLists, type ListPage } from './lists.ts';
-export { type FoundManifest, HostedManifests, type ManifestPush, overQuota, type StoredManifest } from './manifests.ts';
+export { type FoundManifest, HostedManifests, type ManifestPush, type StoredManifest } from './manifests.ts';

@@ -10,13 +10,13 @@ import {
   readPushedManifest,
 } from '../../oci/index.ts';
 import type { HostedManifest, HostedStore, PutManifestOptions, PutManifestOutcome } from '../../store/index.ts';
-import type { Telemetry } from '../../telemetry/index.ts';
+import { formatBytes, type Telemetry } from '../../telemetry/index.ts';
 import type { DigestLocks } from '../digest-locks.ts';
 import type { HostingRules } from '../rules.ts';
 import type { Actor } from './actor.ts';
 import { type Condition, hasCondition, requireCondition } from './condition.ts';
 import type { HostedFiles } from './files.ts';
-import { conditionFailed, deleteRefused, pushConflicts } from './refusals.ts';
+import { conditionFailed, deleteRefused, onDisk, pushConflicts } from './refusals.ts';
 
 interface HostedManifestsOptions {
   readonly files: HostedFiles;
@@ -91,9 +91,14 @@ export class HostedManifests {
    * Stores a manifest: its file first, and then its record with its tags, or nothing of it.
    *
    * @throws {OciError} MANIFEST_INVALID; DIGEST_INVALID where its bytes have another digest; MANIFEST_BLOB_UNKNOWN where something that
-   * it names is missing; DENIED with 403 over the quota, 409 for an immutable tag, 412 where a condition does not hold
+   * it names is missing; DENIED with 403 over the quota, 409 for an immutable tag, 412 where a condition does not hold; UNAVAILABLE on a
+   * full disk
    */
-  async put(repository: Repository, push: ManifestPush): Promise<StoredManifest> {
+  put(repository: Repository, push: ManifestPush): Promise<StoredManifest> {
+    return onDisk(this.#options.telemetry, () => this.#put(repository, push));
+  }
+
+  async #put(repository: Repository, push: ManifestPush): Promise<StoredManifest> {
     const { files, records, locks, rules, telemetry, now } = this.#options;
     const { reference, bytes, by, client } = push;
     const pushed = await inTurns(readPushedManifest(bytes, push.contentType));
@@ -272,14 +277,14 @@ export class HostedManifests {
 /** Missing references that a message lists. */
 const MAX_SHOWN = 5;
 
-/** The refusal of content that a repository has no room for; all in bytes. */
-export function overQuota(
+/** The refusal of a manifest that a repository has no room for; all in bytes. */
+function overQuota(
   { registry, repository }: Repository,
   { bytes, added, quota }: { readonly bytes: number; readonly added: number; readonly quota: number },
 ): OciError {
   return new OciError(
     'DENIED',
-    `${registry}/${repository} has ${bytes} of ${quota} bytes (quota), and this takes ${added} more; delete what is not needed`,
+    `quota: ${registry}/${repository} has ${formatBytes(bytes)} of ${formatBytes(quota)}, and this manifest has ${formatBytes(added)}; delete what is not needed, or have the quota raised`,
   );
 }
 

@@ -1,8 +1,9 @@
-import type { Digest, Repository } from '../../oci/index.ts';
+import { type Digest, digestAlgorithm, type Repository } from '../../oci/index.ts';
 import type { BlobStore, HostedBlob, HostedStore, Ingestion, ResumableBlobStore } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
 import type { DigestLocks } from '../digest-locks.ts';
 import { overQuota } from './errors.ts';
+import { hashFile } from './receive.ts';
 
 export interface ArrivalsOptions {
   readonly store: ResumableBlobStore;
@@ -81,18 +82,45 @@ export class Arrivals {
     return blob;
   }
 
-  /** Adds a blob of the cache, as {@link mount}. The caller knows that the client may see it. */
+  /**
+   * Adds a blob of the cache, as {@link mount}. The caller knows that the client may see it. A hard link is as right as the file of the
+   * cache, which may have rotted since it was verified: so it is hashed before a client is told that it is there.
+   */
   async take(repository: Repository, digest: Digest): Promise<HostedBlob | undefined> {
     const { locks, store, cacheStore } = this.#options;
     if (cacheStore === undefined) return undefined;
     const blob = await locks.run(digest, async () => {
+      const isPresent = (await store.stat(digest)) !== undefined;
       const size = await store.takeFrom(cacheStore, digest);
       if (size === undefined) return undefined;
-      await this.#record(repository, { digest, size });
-      return { digest, size };
+      const taken = { digest, size };
+      if (isPresent) {
+        await this.#record(repository, taken);
+        return taken;
+      }
+      const verified = await this.#verify(taken);
+      if (verified === undefined) return undefined;
+      await this.#record(repository, taken);
+      await this.#options.onCommit?.(digest, { size, mark: verified.mark });
+      return taken;
     });
     if (blob !== undefined) this.#publish(repository, blob, 'mounted');
     return blob;
+  }
+
+  /** Hashes a file that no record names yet, and drops it where it is wrong; undefined then. */
+  async #verify({ digest, size }: HostedBlob): Promise<Pick<CommittedFile, 'mark'> | undefined> {
+    const blob = await this.#options.store.open(digest);
+    if (blob === undefined) return undefined;
+    try {
+      const { mark } = blob;
+      if (blob.size === size && (await hashFile(blob, size, digestAlgorithm(digest))).digest() === digest)
+        return { mark };
+    } finally {
+      await blob.close();
+    }
+    await this.#dropUnreferenced(digest);
+    return undefined;
   }
 
   async #record(repository: Repository, blob: HostedBlob): Promise<void> {

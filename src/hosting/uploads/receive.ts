@@ -80,12 +80,16 @@ async function isDone(writing: Promise<void> | undefined): Promise<boolean> {
 }
 
 /** Hashes the first `size` bytes of a file, at most {@link REREAD} at a time. */
-export async function hashFile(file: Ingestion, size: number, algorithm: DigestAlgorithm): Promise<Digester> {
+export async function hashFile(
+  file: Pick<Ingestion, 'read'>,
+  size: number,
+  algorithm: DigestAlgorithm,
+): Promise<Digester> {
   const digester = new Digester(algorithm);
   const buffer = Buffer.allocUnsafeSlow(Math.min(size, REREAD));
   for (let position = 0; position < size; ) {
     const count = await file.read(buffer.subarray(0, Math.min(buffer.length, size - position)), position);
-    if (count === 0) throw new Error(`Cannot hash an upload as its file ends after ${position} of ${size} bytes`);
+    if (count === 0) throw new Error(`Cannot hash a file as it ends after ${position} of ${size} bytes`);
     digester.update(buffer.subarray(0, count));
     position += count;
   }

@@ -8,7 +8,7 @@ import { MemoryBlobStore, MemoryResumableBlobStore } from '../../../test/support
 import type { ByteSource } from '../../lib/index.ts';
 import { type Digest, digestOf, OciError } from '../../oci/index.ts';
 import { MemoryHostedStore } from '../../store/hosted/index.ts';
-import { openHostedBlobStore, type ResumableBlobStore } from '../../store/index.ts';
+import { openFilesystemBlobStore, openHostedBlobStore, type ResumableBlobStore } from '../../store/index.ts';
 import { type Events, Telemetry } from '../../telemetry/index.ts';
 import { DigestLocks } from '../digest-locks.ts';
 import { type UploadBody, Uploads, type UploadsOptions } from './index.ts';
@@ -300,6 +300,31 @@ describe('a blob of the cache', () => {
     await cacheStore.delete(digest);
     assert.equal(await contentOf(store, digest), 'layer');
     assert.deepEqual(await records.getBlob(APP, digest), { digest, size: 5 });
+  });
+
+  test('that has rotted is not taken by a hard link', async (t) => {
+    const directory = await hostedDirectory(t);
+    const cacheStore = await openFilesystemBlobStore(join(directory, 'cache'));
+    const digest = digestOf(bytesOf('layer'));
+    const confirmed: Digest[] = [];
+    const { uploads, store, records } = await open(t, {
+      cacheStore,
+      store: await openHostedBlobStore(join(directory, 'hosted')),
+      onCommit: async (committed) => void confirmed.push(committed),
+    });
+    const plant = async (text: string): Promise<void> => {
+      const file = await cacheStore.begin();
+      await file.write(bytesOf(text), 0);
+      await file.commit(digest);
+      await file.close();
+    };
+    await plant('rotten');
+    assert.equal(await uploads.take(APP, digest), undefined);
+    assert.deepEqual([await store.stat(digest), await records.getBlob(APP, digest)], [undefined, undefined]);
+    await plant('layer');
+    assert.deepEqual(await uploads.take(APP, digest), { digest, size: 5 });
+    assert.equal(await contentOf(store, digest), 'layer');
+    assert.deepEqual(confirmed, [digest]);
   });
 
   test('is mounted from a record only where its file is there', async (t) => {

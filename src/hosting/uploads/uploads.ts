@@ -143,6 +143,7 @@ export class Uploads {
    * @throws {OciError} TOOMANYREQUESTS at a limit, UNAVAILABLE on a full disk
    */
   async start({ repository, by }: UploadOwner, algorithm: DigestAlgorithm = 'sha256'): Promise<string> {
+    if (this.#isClosed) throw uploadsClosed();
     const owner: UploadOwner = { repository, by };
     if (this.#overLimit(owner) !== undefined) await this.sweep();
     const over = this.#overLimit(owner);
@@ -205,6 +206,7 @@ export class Uploads {
    * @throws {OciError} DIGEST_INVALID and DENIED, as the end of an upload
    */
   async pushWhole(repository: Repository, digest: Digest, body: UploadBody): Promise<HostedBlob> {
+    if (this.#isClosed) throw uploadsClosed();
     this.#requireRoom(body.length ?? 0);
     this.#requireQuota(repository, body.length ?? 0);
     return this.#onDisk(async () => {

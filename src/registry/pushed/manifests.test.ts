@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { APP, hostingStage, OTHER } from '../../../test/support/hosting-stage.ts';
 import { type Content, content } from '../../../test/support/image.ts';
-import type { MemoryResumableBlobStore } from '../../../test/support/memory-blob-store.ts';
+import { MemoryResumableBlobStore } from '../../../test/support/memory-blob-store.ts';
 import { rawRequest } from '../../../test/support/raw-request.ts';
 import { smallImage, smallIndex, smallLayer } from '../../../test/support/small-image.ts';
 import { digestOf, MAX_MANIFEST_BYTES, MEDIA_TYPES } from '../../oci/index.ts';
@@ -301,6 +301,20 @@ describe('a push of a manifest', () => {
     assert.match(answer.message, /quota/);
     assert.equal(await stage.hasFile(IMAGE.manifest.digest), false);
   });
+});
+
+test('a push to a full disk is answered as such, stores nothing, and succeeds once there is room', async (t) => {
+  const store = new MemoryResumableBlobStore({ capacity: 12_000 });
+  const stage = await hostingStage(t, { store });
+  for (const blob of [IMAGE.config, ...IMAGE.layers]) await stage.addBlob(blob);
+  const filler = content('application/octet-stream', Buffer.alloc(12_000 - 10_000 - IMAGE.config.size));
+  await stage.addBlob(filler);
+  const answer = await stage.pushManifest(IMAGE.manifest, 'v1');
+  assert.deepEqual([answer.status, answer.code, answer.headers.get('retry-after')], [503, 'UNAVAILABLE', '30']);
+  assert.equal(await stage.hasFile(IMAGE.manifest.digest), false);
+  assert.match(stage.seen('warning')[0]?.message ?? '', /the disk is full/);
+  assert.equal((await stage.ask(`/v2/team/app/blobs/${filler.digest}`, { method: 'DELETE' })).status, 202);
+  assert.equal((await stage.pushManifest(IMAGE.manifest, 'v1')).status, 201);
 });
 
 describe('tags that are immutable', () => {

@@ -9,6 +9,7 @@ export type Flush = (file: FileHandle) => Promise<void>;
 /**
  * Makes changes durable that SQLite has committed to its write-ahead log, without holding the event loop: with
  * `synchronous=NORMAL`, a commit appends its frames to the log and flushes nothing.
+ * The one that writes a reset log from its start flushes its header, which SQLite does on the event loop: once in some thousand pages.
  *
  * That a flush of the log is enough, and right:
  * 1. The database is the file and the frames of its log. A commit is in the log and nowhere else until a checkpoint.

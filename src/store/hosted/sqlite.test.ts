@@ -231,18 +231,14 @@ describe('the file of hosted records', () => {
     const store = await open(t, file, { onWarning: (message) => warnings.push(message) });
     const { size: before } = await stat(file);
     const annotations = { text: 'x'.repeat(100_000) };
-    let added = 0;
-    // The thread ends its copy when it can.
-    while (added < 640 || (await stat(file)).size < before + 8_000_000) {
+    // The thread ends its copy when it can; a log that is copied as a whole begins again, and is cut.
+    for (let added = 0, longest = 0, size = 0; size >= longest; added += 1) {
+      assert.ok(added < 5000, `a log of ${size} bytes`);
       await store.putManifest(APP, image(`${added}`, { references: [], annotations }).manifest, how());
-      added += 1;
-      assert.ok(added < 4000, 'nothing was copied');
+      longest = Math.max(longest, size);
+      ({ size } = await stat(`${file}-wal`));
     }
-    const { size: log } = await stat(`${file}-wal`);
-    await store.close();
-    const { size } = await stat(file);
-    assert.ok(size > 64_000_000, `${size} bytes`);
-    assert.ok(log < size, `a log of ${log} bytes`);
+    assert.ok((await stat(file)).size > before + 8_000_000);
     assert.deepEqual(warnings, []);
   });
 });
