@@ -97,11 +97,13 @@ async function entriesIn(directory: string): Promise<readonly Dirent[]> {
   }
 }
 
-/** @throws {Error} where one of these is no directory but a link or a file, which is another program's */
-export async function requireDirectories(directories: readonly string[]): Promise<void> {
-  for (const directory of directories) {
-    if ((await lstat(directory)).isDirectory()) continue;
-    throw new Error(`${directory} is no directory. Move it elsewhere`);
+/** False where it is a link or a file, which is another program's; undefined where nothing is there. */
+export async function isDirectory(path: string): Promise<boolean | undefined> {
+  try {
+    return (await lstat(path)).isDirectory();
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
   }
 }
 
