@@ -8,6 +8,7 @@ export type { Actor, Condition, FoundManifest, ListPage, ManifestPush, StoredMan
 export { DigestLocks } from './digest-locks.ts';
 export type { Hosting, HostingOptions } from './hosting.ts';
 export type {
+  FileRebuildReport,
   LayoutWriter,
   LayoutWriterOptions,
   RebuildOptions,
