@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { callControl, controlSocketPath, OPERATIONS, type Operation } from '../../src/admin/index.ts';
+import {
+  type Client,
+  isAllowed,
+  type ModelToken,
+  type Place,
+  type Visibility,
+  type World,
+} from '../support/access-rules.ts';
 import { Chances } from '../support/hostile.ts';
 import { buildImage, type Content, platformOf } from '../support/image.ts';
 import { basic as basicOf, bearer } from '../support/logins.ts';
@@ -19,16 +27,7 @@ const PASSWORD = 'correct horse';
 /** Requests under one set of rules. */
 const PER_WORLD = 200;
 
-type Visibility = 'public' | 'refused' | 'absent';
 type Random = Chances;
-
-/** A place that rules name. */
-interface Place {
-  /** As rules write it. */
-  readonly name: string;
-  /** What clients without a credential see of it at its upstream. */
-  visibility: Visibility;
-}
 
 const USERS = ['alice', 'bob', 'carol'];
 const REPOSITORIES = ['acme/open', 'acme/closed', 'acme/hidden', 'acme/turns', 'team/tool'];
@@ -48,68 +47,6 @@ const PATTERNS = [
   'mirror:*/v2/**',
 ];
 const ACTIONS = ['pull', 'catalog', 'proxy', 'status'] as const;
-type Action = (typeof ACTIONS)[number];
-
-interface Rule {
-  readonly who: readonly string[];
-  readonly may: readonly Action[];
-  readonly on: readonly string[];
-  readonly private: boolean;
-}
-
-interface Token {
-  readonly name: string;
-  readonly text: string;
-  /** The user it acts for. */
-  readonly owner: string | undefined;
-  readonly may: readonly Action[];
-  readonly on: readonly string[];
-}
-
-/** What is true now, by what was done and not by what the server says. */
-interface World {
-  readonly rules: readonly Rule[];
-  readonly groups: Readonly<Record<string, readonly string[]>>;
-  readonly disabled: ReadonlySet<string>;
-}
-
-type Client =
-  | { readonly kind: 'anonymous' }
-  | { readonly kind: 'user'; readonly name: string }
-  | { readonly kind: 'token'; readonly token: Token }
-  | { readonly kind: 'invalid' };
-
-/** Whether a pattern covers a place: `*` is one component or a part of it, `**` any number of them, `?` one character. */
-function fits(pattern: string, place: string): boolean {
-  if (pattern.startsWith('mirror:') !== place.startsWith('mirror:')) return false;
-  const escaped = pattern
-    .split(/(\*\*|\*|\?)/)
-    .map((part) => ({ '**': '.*', '*': '[^/]*', '?': '[^/]' })[part] ?? part.replace(/[.\\^$+()[\]{}|]/g, '\\$&'));
-  return new RegExp(`^${escaped.join('')}$`).test(place);
-}
-
-/** Whether the rules let a client do this. */
-function isAllowed(world: World, client: Client, action: Action, place: Place | undefined): boolean {
-  if (client.kind === 'invalid') return false;
-  const names: string[] = [];
-  if (client.kind === 'user') names.push(client.name);
-  if (client.kind === 'token') names.push(client.token.owner ?? `token:${client.token.name}`);
-  if (client.kind === 'token') {
-    const { may, on } = client.token;
-    if (!may.includes(action)) return false;
-    if (place !== undefined && on.length > 0 && !on.some((pattern) => fits(pattern, place.name))) return false;
-  }
-  for (const [group, members] of Object.entries(world.groups)) {
-    if (members.some((member) => names.includes(member))) names.push(`@${group}`);
-  }
-  return world.rules.some((rule) => {
-    if (!rule.may.includes(action)) return false;
-    if (place !== undefined && !rule.on.some((pattern) => fits(pattern, place.name))) return false;
-    if (rule.who.some((name) => names.includes(name))) return true;
-    if (!rule.who.includes('anonymous')) return false;
-    return place === undefined || rule.private || place.visibility === 'public';
-  });
-}
 
 /** Draws requests and compares each answer with the model. @param options.cases how many requests */
 export function accessModelSuite({ cases }: { readonly cases: number }): void {
@@ -118,7 +55,7 @@ export function accessModelSuite({ cases }: { readonly cases: number }): void {
     let site: ScriptedUpstream;
     let mirror: Mirror;
     let places: Map<string, Place>;
-    const tokens = new Map<string, Token>();
+    const tokens = new Map<string, ModelToken>();
     const disabled = new Set<string>();
     /** Texts of revoked tokens, and signed tokens of users who were disabled since. */
     const invalid: string[] = ['ent_0000000000000000000000000000000000000000000000000', 'no-token'];

@@ -1,0 +1,690 @@
+import assert from 'node:assert/strict';
+import { callControl, controlSocketPath, OPERATIONS, type Operation } from '../../src/admin/index.ts';
+import {
+  type Action,
+  type Client,
+  isAllowed,
+  loginOf,
+  type ModelToken,
+  type Place,
+  type World,
+} from './access-rules.ts';
+import { buildPool, HostedModel, type ModelManifest, type Pool } from './hosted-model.ts';
+import { Chances } from './hostile.ts';
+import type { Content, TestImage } from './image.ts';
+import { basic, bearer } from './logins.ts';
+import { type Mirror, startMirror } from './mirror.ts';
+import type { PushUpstream } from './push-upstream.ts';
+import { type RawResponse, rawRequest } from './raw-request.ts';
+import type { ScriptedUpstream } from './scripted-upstream.ts';
+
+/** Of this server at its upstreams. */
+export const CREDENTIALS = { username: 'server', password: 'canary-password' };
+const PASSWORD = 'correct horse';
+const USERS = ['alice', 'bob', 'carol'];
+/** What may do everything, before the requests and after them. */
+const WARM = 'warm';
+const HERE = [
+  'apps/team/web',
+  'apps/team/api',
+  'apps/acme/lib',
+  'apps/never/there',
+  'ghcr.io/acme/own',
+  'ghcr.io/acme/ours/tool',
+];
+const THROUGH = ['passed/ours/app', 'passed/ours/tool'];
+const MIRRORED = ['ghcr.io/acme/open', 'ghcr.io/acme/closed', 'passed/theirs/app'];
+const TAGS = ['latest', 'dev', 'v1', 'v2'];
+const PATTERNS = [
+  '**',
+  'apps/**',
+  'apps/team/*',
+  'apps/team/web',
+  'apps/team/?pi',
+  '*/acme/*',
+  'apps/acme/lib',
+  'ghcr.io/acme/**',
+  'ghcr.io/acme/closed',
+  'ghcr.io/acme/open',
+  'ghcr.io/acme/own',
+  'passed/**',
+  'passed/ours/app',
+];
+const ACTIONS = ['pull', 'push', 'delete', 'catalog'] as const;
+
+interface Session {
+  readonly repository: string;
+  /** As {@link loginOf} has it. */
+  readonly by: string;
+  /** As the server gave it, with its query. */
+  readonly location: string;
+  bytes: Buffer;
+  isOver: boolean;
+  /** What it became. */
+  digest?: string;
+}
+
+interface Setting {
+  readonly mirrored: ScriptedUpstream;
+  readonly passed: PushUpstream;
+  /** Of `ghcr.io/acme/open`, which is public, and `ghcr.io/acme/closed`. */
+  readonly open: TestImage;
+  readonly closed: TestImage;
+  readonly seed: number;
+}
+
+interface Asked {
+  readonly client: Client;
+  readonly shown: Record<string, string> | undefined;
+  readonly method: string;
+  readonly repository: string;
+  /** Behind the name of the repository. */
+  readonly rest: string;
+  readonly action: Action;
+  readonly headers?: Record<string, string>;
+  readonly body?: Buffer;
+}
+
+/** One server with rules, hosted repositories beside others, and the model of what it has to answer. */
+export class HostingWorld implements AsyncDisposable {
+  readonly #setting: Setting;
+  readonly #random: Chances;
+  readonly #pool: Pool;
+  readonly #mirror: Mirror;
+  readonly #world: World & { readonly disabled: Set<string> };
+  readonly #places: ReadonlyMap<string, Place>;
+  readonly #hosted: ReadonlyMap<string, HostedModel>;
+  readonly #tokens = new Map<string, ModelToken>();
+  readonly #signed = new Map<string, string>();
+  readonly #invalid = ['ent_0000000000000000000000000000000000000000000000000', 'no-token'];
+  readonly #sessions: Session[] = [];
+
+  private constructor(setting: Setting, { mirror, random, world }: { mirror: Mirror; random: Chances; world: World }) {
+    this.#setting = setting;
+    this.#random = random;
+    this.#mirror = mirror;
+    this.#world = { ...world, disabled: new Set() };
+    const layerOf = ({ blobs }: TestImage): Content => blobs.at(-1) as Content;
+    this.#pool = buildPool([layerOf(setting.open), layerOf(setting.closed)]);
+    this.#places = new Map(
+      [...HERE, ...THROUGH, ...MIRRORED].map((name) => [
+        name,
+        { name, visibility: name === 'ghcr.io/acme/open' ? 'public' : 'refused' },
+      ]),
+    );
+    this.#hosted = new Map(
+      HERE.map((name) => [name, new HostedModel((tag) => name.startsWith('apps/') && tag.startsWith('v'))]),
+    );
+  }
+
+  static async start(setting: Setting): Promise<HostingWorld> {
+    const random = new Chances(setting.seed + 1000);
+    const { mirrored, passed } = setting;
+    for (const all of [passed.blobs, passed.manifests, passed.tags]) all.clear();
+    mirrored.setVisibility('acme/closed', 'public');
+    const mirror = await startMirror(configOf(setting, [{ who: [WARM], may: [...ACTIONS], on: ['**'] }]));
+    try {
+      for (const name of [...USERS, WARM]) await operate(mirror, OPERATIONS.userAdd, { name, password: PASSWORD });
+      for (const name of ['open', 'closed'] as const) {
+        const { manifests, blobs } = setting[name];
+        const paths = [
+          'manifests/latest',
+          ...manifests.map(({ digest }) => `manifests/${digest}`),
+          ...blobs.map(({ digest }) => `blobs/${digest}`),
+        ];
+        for (const path of paths) {
+          const { status } = await mirror.get(`/v2/ghcr.io/acme/${name}/${path}`, basic(WARM, PASSWORD));
+          assert.equal(status, 200, path);
+        }
+      }
+      mirrored.setVisibility('acme/closed', 'refused');
+      const drawn = drawRules(random);
+      const { outcome, problems } = await mirror.reload(configOf(setting, drawn.rules, drawn.groups));
+      assert.notEqual(outcome, 'refused', problems.join('\n'));
+      return new HostingWorld(setting, { mirror, random, world: { ...drawn, disabled: new Set() } });
+    } catch (error) {
+      await mirror.stop();
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#mirror.stop();
+  }
+
+  /** One request, and what another client sees after it. */
+  async step(): Promise<void> {
+    const random = this.#random;
+    if (random.below(20) === 0) await this.#drawEvent();
+    const kind = random.below(100);
+    if (kind < 25) return this.#read(random.of([...HERE, ...HERE, ...THROUGH, ...MIRRORED]));
+    const repository = random.of([...HERE, ...HERE, ...THROUGH, random.of(MIRRORED)]);
+    if (kind < 31) await this.#startUpload(repository);
+    else if (kind < 49) await this.#useSession();
+    else if (kind < 59) await this.#pushWhole(repository);
+    else if (kind < 70) await this.#mount(repository);
+    else if (kind < 88) await this.#putManifest(repository);
+    else await this.#delete(repository);
+    if (random.below(2) === 0) await this.#read(repository);
+  }
+
+  /** Everything that the hosted repositories have, and that nothing else has come to be. */
+  async compareAll(): Promise<void> {
+    const all = [{ who: [WARM], may: [...ACTIONS, 'status'], on: ['**'] }];
+    const { outcome, problems } = await this.#mirror.reload(configOf(this.#setting, all));
+    assert.notEqual(outcome, 'refused', problems.join('\n'));
+    const get = (path: string) => this.#mirror.get(path, basic(WARM, PASSWORD));
+    for (const [name, model] of this.#hosted) {
+      const base = `/v2/${name}`;
+      const tags = await get(`${base}/tags/list`);
+      const found = tags.status === 200 ? (JSON.parse(tags.body.toString()) as { tags: string[] }).tags : [];
+      assert.deepEqual(found, [...model.tags.keys()].toSorted(), `a wrong change: the tags of ${name}`);
+      for (const [tag, digest] of model.tags) {
+        const { headers } = await get(`${base}/manifests/${tag}`);
+        assert.equal(headers['docker-content-digest'], digest, `a wrong change: ${name}:${tag}`);
+      }
+      for (const { digest } of this.#pool.manifests) {
+        const { status } = await get(`${base}/manifests/${digest}`);
+        assert.equal(status, model.manifests.has(digest) ? 200 : 404, `a wrong change: ${name}@${digest}`);
+      }
+      for (const { digest } of this.#pool.blobs) {
+        const { status } = await get(`${base}/blobs/${digest}`);
+        assert.equal(status, model.blobs.has(digest) ? 200 : 404, `a wrong change: the blob ${digest} of ${name}`);
+      }
+    }
+    const { body } = await get('/metrics');
+    const openUploads = /^entrepot_uploads_open(?:\{[^}]*\})? (\d+)$/m.exec(body.toString())?.[1];
+    const expected = this.#sessions.filter(({ isOver, repository }) => !isOver && this.#hosted.has(repository));
+    assert.equal(Number(openUploads), expected.length, 'a wrong change: open uploads');
+  }
+
+  /** Changes who may log in between two requests. */
+  async #drawEvent(): Promise<void> {
+    const random = this.#random;
+    if (random.below(2) === 0) return this.#drawToken();
+    const name = random.of(USERS);
+    const { disabled } = this.#world;
+    const isDisabled = disabled.has(name);
+    if (!isDisabled) await this.#credentialOf({ kind: 'user', name }, 1);
+    await operate(this.#mirror, isDisabled ? OPERATIONS.userEnable : OPERATIONS.userDisable, { name });
+    if (isDisabled) disabled.delete(name);
+    else disabled.add(name);
+  }
+
+  async #drawToken(): Promise<void> {
+    const random = this.#random;
+    const name = `t${random.below(4)}`;
+    const known = this.#tokens.get(name);
+    if (known !== undefined && random.below(2) === 0) {
+      await operate(this.#mirror, OPERATIONS.tokenRevoke, { name });
+      this.#tokens.delete(name);
+      this.#invalid.push(known.text);
+      return;
+    }
+    const owner = random.below(2) === 0 ? undefined : random.of(USERS);
+    if (known !== undefined || (owner !== undefined && this.#world.disabled.has(owner))) return;
+    const drawn = ACTIONS.filter(() => random.below(4) > 0);
+    const may = drawn.length === 0 ? (['pull', 'push'] as const) : drawn;
+    const on = random.below(2) === 0 ? PATTERNS.filter(() => random.below(3) === 0) : [];
+    const given = { name, may, on, ...(owner === undefined ? {} : { owner }) };
+    const { token: text } = await operate(this.#mirror, OPERATIONS.tokenCreate, given);
+    this.#tokens.set(name, { name, text, owner, may, on });
+  }
+
+  #drawClient(): Client {
+    const random = this.#random;
+    const kind = random.below(12);
+    if (kind < 2) return { kind: 'anonymous' };
+    if (kind < 8) return { kind: 'user', name: random.of(USERS) };
+    if (kind === 11) return { kind: 'invalid' };
+    const token = random.of([...this.#tokens.values(), undefined]);
+    return token === undefined ? { kind: 'user', name: random.of(USERS) } : { kind: 'token', token };
+  }
+
+  /** The client as the model sees it: a disabled user, and a token of such a user, are refused like a wrong password. */
+  #effective(client: Client): Client {
+    const owner = client.kind === 'user' ? client.name : client.kind === 'token' ? client.token.owner : undefined;
+    return owner !== undefined && this.#world.disabled.has(owner) ? { kind: 'invalid' } : client;
+  }
+
+  /** The headers by which a client shows itself, in one of several ways; undefined where it shows nothing. */
+  async #credentialOf(client: Client, way: number): Promise<Record<string, string> | undefined> {
+    if (client.kind === 'invalid') {
+      const text = this.#invalid[way % this.#invalid.length] ?? '';
+      return way % 2 === 0 ? bearer(text) : basic('robot', text);
+    }
+    if (client.kind === 'anonymous') return undefined;
+    const shown = client.kind === 'user' ? basic(client.name, PASSWORD) : basic('robot', client.token.text);
+    if (way % 2 === 0) return shown;
+    if (client.kind === 'token' && way % 4 === 1) return bearer(client.token.text);
+    // A signed token, which may be older than a change that makes it invalid.
+    const key = client.kind === 'user' ? client.name : client.token.text;
+    const known = this.#signed.get(key);
+    if (known !== undefined) return bearer(known);
+    const { status, body } = await this.#mirror.get('/token', shown);
+    if (status !== 200) return shown;
+    const { token } = JSON.parse(body.toString()) as { token: string };
+    this.#signed.set(key, token);
+    return bearer(token);
+  }
+
+  async #anyone(client = this.#drawClient()): Promise<Pick<Asked, 'client' | 'shown'>> {
+    const shown = await this.#credentialOf(client, this.#random.below(12));
+    return { client: this.#effective(client), shown };
+  }
+
+  /** Somebody who has the upload, mostly. */
+  async #holderOf({ by }: Session): Promise<Pick<Asked, 'client' | 'shown'>> {
+    if (this.#random.below(3) === 0) return this.#anyone();
+    const token = this.#tokens.get(by.slice('token:'.length));
+    if (by.startsWith('token:')) return this.#anyone(token && { kind: 'token', token });
+    return this.#anyone({ kind: 'user', name: by });
+  }
+
+  #may({ client, action, repository }: Pick<Asked, 'client' | 'action' | 'repository'>): boolean {
+    return isAllowed(this.#world, client, action, this.#places.get(repository));
+  }
+
+  #describe({ client, shown, method, repository, rest }: Asked): string {
+    return `${method} ${repository}/${rest} as ${JSON.stringify(client)} with ${JSON.stringify(shown)} under ${JSON.stringify(this.#world.rules)}`;
+  }
+
+  /** Sends it, and judges the answer if it has to be a refusal; undefined then. */
+  async #ask(asked: Asked): Promise<RawResponse | undefined> {
+    const { client, shown, method, repository, rest, headers, body } = asked;
+    const [registry = '', ...name] = repository.split('/');
+    const isNamed = this.#random.below(4) === 0;
+    const path = isNamed
+      ? `/v2/${name.join('/')}/${rest}${rest.includes('?') ? '&' : '?'}ns=${registry}`
+      : `/v2/${repository}/${rest}`;
+    const writes = this.#writes();
+    const length = body === undefined && method !== 'POST' ? {} : { 'content-length': String(body?.length ?? 0) };
+    const response = await rawRequest(this.#mirror.host, {
+      method,
+      path,
+      headers: { ...length, ...headers, ...shown },
+      ...(body === undefined ? {} : { body }),
+    });
+    const text = `${response.status} ${response.body.toString().slice(0, 300)} for ${this.#describe(asked)}`;
+    assert.ok(response.status < 500, text);
+    if (MIRRORED.includes(repository) && asked.action !== 'pull') {
+      assert.equal(response.status, 405, `a wrong change: ${text}`);
+      return undefined;
+    }
+    if (this.#may(asked)) {
+      assert.ok(response.status !== 401 && response.status !== 403, `a wrong refusal: ${text}`);
+      return response;
+    }
+    const login = loginOf(client);
+    assert.equal(response.status, login === undefined ? 401 : 403, `a leak: ${text}`);
+    assert.equal(this.#writes(), writes, `a wrong change: ${text}`);
+    if (method === 'HEAD') return undefined;
+    // The same words whatever is there.
+    const verb = { pull: 'pull', push: 'push to', delete: 'delete from' }[asked.action as 'pull' | 'push' | 'delete'];
+    const reason = `${login ?? 'anonymous'} may not ${verb} ${repository}${login === undefined ? '; log in' : ''}`;
+    assert.deepEqual(
+      (JSON.parse(response.body.toString()) as { errors: { message: string }[] }).errors.map(({ message }) => message),
+      [client.kind === 'invalid' ? 'the user, password or token is not valid; log in again' : reason],
+      `a leak: ${text}`,
+    );
+    return undefined;
+  }
+
+  /** Requests that could change something at the upstream of what is pushed through. */
+  #writes(): number {
+    return this.#setting.passed.seen.filter(
+      ({ method, url }) => method !== 'GET' && method !== 'HEAD' && !url.startsWith('/token'),
+    ).length;
+  }
+
+  #expect(response: RawResponse, statuses: readonly number[], asked: Asked): void {
+    const said = `${response.status} ${response.body.toString().slice(0, 300)}`;
+    assert.ok(
+      statuses.includes(response.status),
+      `a wrong change: ${said}, not ${statuses}, for ${this.#describe(asked)}`,
+    );
+  }
+
+  async #startUpload(repository: string): Promise<void> {
+    const asked: Asked = {
+      ...(await this.#anyone()),
+      method: 'POST',
+      repository,
+      rest: 'blobs/uploads/',
+      action: 'push',
+    };
+    const response = await this.#ask(asked);
+    if (response === undefined) return;
+    this.#expect(response, [202], asked);
+    this.#addSession(asked, response);
+  }
+
+  #addSession({ client, repository }: Asked, { headers }: RawResponse): void {
+    const location = headers['location'] ?? '';
+    this.#sessions.push({ repository, by: loginOf(client) ?? '', location, bytes: Buffer.alloc(0), isOver: false });
+  }
+
+  /** A request for an upload, by its owner or another client, at its repository or another. */
+  async #useSession(): Promise<void> {
+    const random = this.#random;
+    if (this.#sessions.length === 0) return;
+    const session = random.of(this.#sessions.slice(-8));
+    const who = await this.#holderOf(session);
+    const repository = random.below(5) === 0 ? random.of([...HERE, ...THROUGH]) : session.repository;
+    const isOurs = loginOf(who.client) === session.by && repository === session.repository;
+    const rest = session.location.slice(session.location.indexOf('/blobs/uploads/') + 1).replace(/[?&]ns=[^&]*/, '');
+    const method = random.of(['PATCH', 'PUT', 'PUT', 'GET', 'DELETE']);
+    const isThrough = THROUGH.includes(repository);
+    const content = random.of(this.#pool.blobs);
+    const base = { ...who, repository, action: 'push', method } as const;
+    const isLive = isOurs && !session.isOver;
+    if (method === 'PATCH') {
+      const body = session.bytes.length === 0 ? content.bytes : Buffer.from('more');
+      const asked: Asked = { ...base, rest, body };
+      const response = await this.#ask(asked);
+      if (response === undefined) return;
+      this.#expect(response, isLive ? [202] : [404], asked);
+      if (isLive) session.bytes = Buffer.concat([session.bytes, body]);
+      return;
+    }
+    if (method === 'PUT') {
+      const isEmpty = session.bytes.length === 0;
+      const body = isEmpty ? content.bytes : Buffer.alloc(0);
+      const held = this.#pool.blobs.find(({ bytes }) => bytes.equals(isEmpty ? body : session.bytes));
+      const digest = (random.below(4) === 0 ? undefined : held?.digest) ?? content.digest;
+      const isRight = held?.digest === digest;
+      const asked: Asked = { ...base, rest: `${rest}${rest.includes('?') ? '&' : '?'}digest=${digest}`, body };
+      const response = await this.#ask(asked);
+      if (response === undefined) return;
+      const model = this.#hosted.get(repository);
+      if (!isLive) {
+        // Its last answer again, for the client that lost it.
+        const isAgain = isOurs && session.digest === digest && model?.blobs.has(digest) === true;
+        return this.#expect(response, isAgain ? [201] : [404], asked);
+      }
+      this.#expect(response, isRight ? [201] : [400], asked);
+      session.isOver = true;
+      if (isRight) {
+        session.digest = digest;
+        model?.blobs.add(digest);
+        if (isThrough) this.#expectPassed(repository, digest);
+      }
+      return;
+    }
+    const asked: Asked = { ...base, rest };
+    const response = await this.#ask(asked);
+    if (response === undefined) return;
+    this.#expect(response, isLive ? [204] : [404], asked);
+    if (isLive && method === 'DELETE') session.isOver = true;
+  }
+
+  #expectPassed(repository: string, digest: string): void {
+    const key = `${repository.slice('passed/'.length)} ${digest}`;
+    assert.ok(this.#setting.passed.blobs.has(key), `a wrong change: ${key} is not at the upstream`);
+  }
+
+  async #pushWhole(repository: string): Promise<void> {
+    const random = this.#random;
+    const { digest, bytes: body } = random.of(this.#pool.blobs);
+    const isWrong = body.length > 0 && random.below(6) === 0;
+    const asked: Asked = {
+      ...(await this.#anyone()),
+      method: 'POST',
+      repository,
+      rest: `blobs/uploads/?digest=${digest}`,
+      action: 'push',
+      body: isWrong ? Buffer.concat([body, Buffer.from('more')]) : body,
+    };
+    const response = await this.#ask(asked);
+    if (response === undefined) return;
+    // Without bytes it is the start of an upload.
+    if (body.length === 0) {
+      this.#expect(response, [202], asked);
+      return this.#addSession(asked, response);
+    }
+    this.#expect(response, isWrong ? [400] : [201], asked);
+    if (isWrong) return;
+    this.#hosted.get(repository)?.blobs.add(digest);
+    if (THROUGH.includes(repository)) this.#expectPassed(repository, digest);
+  }
+
+  async #mount(repository: string): Promise<void> {
+    const random = this.#random;
+    const { open, closed } = this.#setting;
+    const { digest } = random.of([...this.#pool.blobs, ...open.blobs, ...closed.blobs]);
+    const from = random.below(4) === 0 ? undefined : random.of([...HERE, ...THROUGH, ...MIRRORED]);
+    const rest = `blobs/uploads/?mount=${digest}${from === undefined ? '' : `&from=${from}`}`;
+    const asked: Asked = { ...(await this.#anyone()), method: 'POST', repository, rest, action: 'push' };
+    const sources = from === undefined ? HERE : [from];
+    const { client } = asked;
+    const has = sources.filter(
+      (source) => this.#may({ client, action: 'pull', repository: source }) && this.#has(source, digest),
+    );
+    // What passed is in the cache, unless it came in another way than through this server.
+    const isCertain = !THROUGH.includes(from ?? '') || THROUGH.includes(repository);
+    const isSameKind = THROUGH.includes(repository) ? from !== undefined && from.startsWith('passed/') : true;
+    const response = await this.#askAlike(asked);
+    if (response === undefined) return;
+    const isMounted = has.length > 0 && isSameKind;
+    this.#expect(response, isMounted ? (isCertain ? [201] : [201, 202]) : [202], asked);
+    if (response.status === 202) return this.#addSession(asked, response);
+    this.#hosted.get(repository)?.blobs.add(digest);
+  }
+
+  /** With the registry in the path: `from` is read as the client spells names. */
+  #askAlike(asked: Asked): Promise<RawResponse | undefined> {
+    return this.#ask(asked);
+  }
+
+  /** Whether a repository has a blob, whoever may see it. */
+  #has(repository: string, digest: string): boolean {
+    const { open, closed, passed } = this.#setting;
+    const model = this.#hosted.get(repository);
+    if (model !== undefined) return model.blobs.has(digest);
+    if (repository === 'ghcr.io/acme/open') return open.blobs.some((blob) => blob.digest === digest);
+    if (repository === 'ghcr.io/acme/closed') return closed.blobs.some((blob) => blob.digest === digest);
+    return passed.blobs.has(`${repository.slice('passed/'.length)} ${digest}`);
+  }
+
+  async #putManifest(repository: string): Promise<void> {
+    const random = this.#random;
+    const manifest = random.of(this.#pool.manifests);
+    const model = this.#hosted.get(repository);
+    if (model !== undefined && random.below(2) === 0) await this.#provide(repository, manifest);
+    const more = TAGS.filter(() => random.below(4) === 0);
+    const isByTag = random.below(2) === 0;
+    const tag = random.of(TAGS);
+    const isThrough = THROUGH.includes(repository);
+    const named = isByTag && isThrough ? [] : more;
+    const tags = [...new Set([...(isByTag ? [tag] : []), ...named])];
+    const query = named.map((each) => `tag=${each}`).join('&');
+    const asked: Asked = {
+      ...(await this.#anyone()),
+      method: 'PUT',
+      repository,
+      rest: `manifests/${isByTag ? tag : manifest.digest}${query === '' ? '' : `?${query}`}`,
+      action: 'push',
+      headers: { 'content-type': manifest.mediaType },
+      body: manifest.bytes,
+    };
+    const response = await this.#ask(asked);
+    if (response === undefined) return;
+    if (model === undefined) {
+      this.#expect(response, [201, 400, 404], asked);
+      if (response.status !== 201) return;
+      const name = repository.slice('passed/'.length);
+      for (const each of tags) assert.equal(this.#setting.passed.tags.get(`${name} ${each}`), manifest.digest);
+      return;
+    }
+    const faults = model.faultsOf(manifest, tags);
+    this.#expect(
+      response,
+      faults.length === 0 ? [201] : [...new Set(faults)].map((fault) => (fault === 'missing' ? 400 : 409)),
+      asked,
+    );
+    if (faults.length > 0) return;
+    model.put(manifest, tags);
+    assert.equal(response.headers['oci-subject'], manifest.subject, this.#describe(asked));
+  }
+
+  /** Pushes what a manifest names, as a client that may. */
+  async #provide(repository: string, manifest: ModelManifest): Promise<void> {
+    const name = USERS.find((each) =>
+      this.#may({ client: this.#effective({ kind: 'user', name: each }), action: 'push', repository }),
+    );
+    if (name === undefined) return;
+    const model = this.#hosted.get(repository);
+    const who = { client: { kind: 'user', name } as const, shown: basic(name, PASSWORD) };
+    const base = { ...who, repository, action: 'push' } as const;
+    for (const child of manifest.children) {
+      const found = this.#pool.manifests.find(({ digest }) => digest === child);
+      if (found === undefined) continue;
+      await this.#provide(repository, found);
+      const headers = { 'content-type': found.mediaType };
+      const asked: Asked = { ...base, method: 'PUT', rest: `manifests/${child}`, headers, body: found.bytes };
+      const response = await this.#ask(asked);
+      assert.equal(response?.status, 201);
+      model?.put(found, []);
+    }
+    for (const digest of manifest.blobs) {
+      const body = this.#pool.blobs.find((blob) => blob.digest === digest)?.bytes ?? Buffer.alloc(0);
+      const response = await this.#ask({ ...base, method: 'POST', rest: `blobs/uploads/?digest=${digest}`, body });
+      assert.equal(response?.status, 201, `a wrong refusal: ${response?.body}`);
+      model?.blobs.add(digest);
+    }
+  }
+
+  async #delete(repository: string): Promise<void> {
+    const random = this.#random;
+    const model = this.#hosted.get(repository);
+    const tag = random.of(TAGS);
+    const manifest = random.of(this.#pool.manifests).digest;
+    const blob = random.of(this.#pool.blobs).digest;
+    const [rest, effect] = random.of([
+      [`manifests/${tag}`, () => model?.deleteTag(tag)],
+      [`manifests/${manifest}`, () => model?.deleteManifest(manifest)],
+      [`blobs/${blob}`, () => model?.deleteBlob(blob)],
+    ] as const);
+    const asked: Asked = { ...(await this.#anyone()), method: 'DELETE', repository, rest, action: 'delete' };
+    const response = await this.#ask(asked);
+    if (response === undefined) return;
+    const expected = effect();
+    this.#expect(response, expected === undefined ? [202, 404] : [expected], asked);
+  }
+
+  /** One look at what a repository has, or at the list of a registry. */
+  async #read(repository: string): Promise<void> {
+    const random = this.#random;
+    const kind = random.below(6);
+    const who = await this.#anyone();
+    if (kind === 0) return this.#readCatalogue(repository.split('/')[0] ?? '', who);
+    const model = this.#hosted.get(repository);
+    const tag = random.of(TAGS);
+    const manifest = random.of(this.#pool.manifests);
+    const blob = random.of([...this.#pool.blobs, ...this.#setting.closed.blobs]);
+    const method = random.of(['GET', 'GET', 'HEAD']);
+    const base = { ...who, repository, action: 'pull', method } as const;
+    const look = async (
+      rest: string,
+      present: boolean | undefined,
+      bytes?: Buffer,
+    ): Promise<RawResponse | undefined> => {
+      const asked: Asked = { ...base, rest };
+      const response = await this.#ask(asked);
+      if (response === undefined) return undefined;
+      this.#expect(response, present === undefined ? [200, 404] : [present ? 200 : 404], asked);
+      if (bytes !== undefined && response.status === 200 && method === 'GET') assert.deepEqual(response.body, bytes);
+      return response;
+    };
+    if (kind === 1) {
+      const digest = model?.tags.get(tag);
+      const response = await look(`manifests/${tag}`, model && digest !== undefined);
+      if (digest !== undefined && response) assert.equal(response.headers['docker-content-digest'], digest);
+    } else if (kind === 2) {
+      await look(`manifests/${manifest.digest}`, model?.manifests.has(manifest.digest), manifest.bytes);
+    } else if (kind === 3) {
+      await look(`blobs/${blob.digest}`, model === undefined ? undefined : model.blobs.has(blob.digest), blob.bytes);
+    } else if (model !== undefined) {
+      const subject = manifest.digest;
+      const rest = kind === 4 ? 'tags/list' : `referrers/${subject}`;
+      const response = await look(rest, kind === 4 && model.tags.size === 0 ? undefined : true);
+      if (response?.status !== 200 || method === 'HEAD') return;
+      const list = JSON.parse(response.body.toString()) as { tags: string[]; manifests: { digest: string }[] };
+      if (kind === 4) assert.deepEqual(list.tags, [...model.tags.keys()].toSorted());
+      else assert.deepEqual(list.manifests.map(({ digest }) => digest).toSorted(), model.referrersOf(subject));
+    }
+  }
+
+  async #readCatalogue(registry: string, { client, shown }: Pick<Asked, 'client' | 'shown'>): Promise<void> {
+    if (registry === 'passed') return;
+    const response = await this.#mirror.get(`/v2/${registry}/_catalog`, shown);
+    const text = `${response.status} ${response.body} for ${registry} as ${JSON.stringify(client)} under ${JSON.stringify(this.#world.rules)}`;
+    const visible = [...this.#places.keys()].filter(
+      (name) => name.startsWith(`${registry}/`) && this.#may({ client, action: 'catalog', repository: name }),
+    );
+    if (response.status !== 200) {
+      const expected = loginOf(client) === undefined ? 401 : 403;
+      assert.deepEqual([response.status, visible], [expected, []], `a wrong refusal: ${text}`);
+      return;
+    }
+    const { repositories } = JSON.parse(response.body.toString()) as { repositories: string[] };
+    const names = repositories.map((name) => `${registry}/${name}`);
+    assert.deepEqual(
+      names.filter((name) => !visible.includes(name)),
+      [],
+      `a leak: ${text}`,
+    );
+    const certain = visible.filter((name) => (this.#hosted.get(name)?.manifests.size ?? 0) > 0);
+    assert.deepEqual(
+      certain.filter((name) => !names.includes(name)),
+      [],
+      `a wrong refusal: ${text}`,
+    );
+  }
+}
+
+function operate<Input, Answer>(
+  mirror: Mirror,
+  operation: Operation<Input, Answer, never>,
+  input: object,
+): Promise<Answer> {
+  const known = operation as unknown as Operation<object, Answer, never>;
+  return callControl(controlSocketPath(mirror.dir), known, { input });
+}
+
+function configOf({ mirrored, passed }: Setting, rules: readonly object[], groups: World['groups'] = {}) {
+  const token_realms = [new URL(mirrored.realm).host];
+  return {
+    default_registry: 'apps',
+    registries: {
+      apps: { hosted: true, immutable_tags: ['v*'] },
+      'ghcr.io': {
+        hosted: ['acme/own', 'acme/ours/**'],
+        upstreams: [{ url: mirrored.url, credentials: CREDENTIALS, token_realms }],
+      },
+      passed: { push: ['ours/**'], upstreams: [{ url: passed.url, credentials: CREDENTIALS }] },
+    },
+    cache: { tags: { fresh_for: '0s' } },
+    access: { rules, groups },
+  };
+}
+
+function drawRules(random: Chances): Pick<World, 'rules' | 'groups'> {
+  const who = [...USERS, '@team', '@robots', 'token:t0', 'token:t1', 'anonymous'];
+  const rules = Array.from({ length: 3 + random.below(6) }, () => {
+    const first = random.of(who);
+    const isForAll = first === 'anonymous';
+    const drawn = ACTIONS.filter(
+      (action) => random.below(3) > 0 && !(isForAll && (action === 'push' || action === 'delete')),
+    );
+    const on = PATTERNS.filter(() => random.below(4) === 0);
+    const others = who.filter((name) => name !== 'anonymous');
+    return {
+      who: [first, ...(random.below(3) === 0 ? [random.of(isForAll ? who : others)] : [])],
+      may: drawn.length === 0 ? (['pull'] as const) : drawn,
+      on: on.length === 0 ? [random.of(PATTERNS)] : on,
+      private: random.below(3) === 0,
+    };
+  });
+  return { rules, groups: { team: ['alice', 'token:t2'], robots: ['token:t0', 'token:t3', 'bob'] } };
+}
