@@ -14,6 +14,7 @@ import { Chances } from './hostile.ts';
 import type { Content, TestImage } from './image.ts';
 import { basic, bearer } from './logins.ts';
 import { type Mirror, startMirror } from './mirror.ts';
+import { pushBlob, pushManifest } from './push.ts';
 import type { PushUpstream } from './push-upstream.ts';
 import { type RawResponse, rawRequest } from './raw-request.ts';
 import type { ScriptedUpstream } from './scripted-upstream.ts';
@@ -28,9 +29,10 @@ const HERE = [
   'apps/team/web',
   'apps/team/api',
   'apps/acme/lib',
-  'apps/never/there',
   'ghcr.io/acme/own',
   'ghcr.io/acme/ours/tool',
+  // Nothing is in it at first.
+  'apps/never/there',
 ];
 const THROUGH = ['passed/ours/app', 'passed/ours/tool'];
 const MIRRORED = ['ghcr.io/acme/open', 'ghcr.io/acme/closed', 'passed/theirs/app'];
@@ -139,12 +141,39 @@ export class HostingWorld implements AsyncDisposable {
       }
       mirrored.setVisibility('acme/closed', 'refused');
       const drawn = drawRules(random);
+      const world = new HostingWorld(setting, { mirror, random, world: { ...drawn, disabled: new Set() } });
+      await world.#begin();
       const { outcome, problems } = await mirror.reload(configOf(setting, drawn.rules, drawn.groups));
       assert.notEqual(outcome, 'refused', problems.join('\n'));
-      return new HostingWorld(setting, { mirror, random, world: { ...drawn, disabled: new Set() } });
+      return world;
     } catch (error) {
       await mirror.stop();
       throw error;
+    }
+  }
+
+  /** What repositories have before the first request. */
+  async #begin(): Promise<void> {
+    const { host } = this.#mirror;
+    const headers = basic(WARM, PASSWORD);
+    for (const repository of [...HERE.slice(0, -1), ...THROUGH.slice(1)]) {
+      const model = this.#hosted.get(repository);
+      const push = async (manifest: ModelManifest, tag?: string): Promise<void> => {
+        for (const blob of this.#pool.blobs.filter(({ digest }) => manifest.blobs.includes(digest))) {
+          assert.equal((await pushBlob({ host, repository, headers }, blob)).status, 201);
+          model?.blobs.add(blob.digest);
+        }
+        for (const child of this.#pool.manifests.filter(({ digest }) => manifest.children.includes(digest))) {
+          await push(child);
+        }
+        const { status } = await pushManifest({ host, repository, headers }, manifest, tag ?? manifest.digest);
+        assert.equal(status, 201);
+        model?.put(manifest, tag === undefined ? [] : [tag]);
+      };
+      const manifests = model === undefined ? this.#pool.manifests.slice(0, 1) : this.#pool.manifests;
+      for (const tag of TAGS) {
+        if (this.#random.below(3) > 0) await push(this.#random.of(manifests), tag);
+      }
     }
   }
 
@@ -202,8 +231,8 @@ export class HostingWorld implements AsyncDisposable {
   async #drawEvent(): Promise<void> {
     const random = this.#random;
     if (random.below(2) === 0) return this.#drawToken();
-    const name = random.of(USERS);
     const { disabled } = this.#world;
+    const name = random.of(random.below(2) === 0 ? USERS : [...disabled, ...USERS]);
     const isDisabled = disabled.has(name);
     if (!isDisabled) await this.#credentialOf({ kind: 'user', name }, 1);
     await operate(this.#mirror, isDisabled ? OPERATIONS.userEnable : OPERATIONS.userDisable, { name });
@@ -451,8 +480,11 @@ export class HostingWorld implements AsyncDisposable {
   async #mount(repository: string): Promise<void> {
     const random = this.#random;
     const { open, closed } = this.#setting;
-    const { digest } = random.of([...this.#pool.blobs, ...open.blobs, ...closed.blobs]);
     const from = random.below(4) === 0 ? undefined : random.of([...HERE, ...THROUGH, ...MIRRORED]);
+    const { digest } = this.#rather(
+      [...this.#pool.blobs, ...open.blobs, ...closed.blobs],
+      (blob) => from !== undefined && this.#has(from, blob.digest),
+    );
     const rest = `blobs/uploads/?mount=${digest}${from === undefined ? '' : `&from=${from}`}`;
     const asked: Asked = { ...(await this.#anyone()), method: 'POST', repository, rest, action: 'push' };
     const sources = from === undefined ? HERE : [from];
@@ -557,9 +589,9 @@ export class HostingWorld implements AsyncDisposable {
   async #delete(repository: string): Promise<void> {
     const random = this.#random;
     const model = this.#hosted.get(repository);
-    const tag = random.of(TAGS);
-    const manifest = random.of(this.#pool.manifests).digest;
-    const blob = random.of(this.#pool.blobs).digest;
+    const tag = this.#rather(TAGS, (each) => model?.tags.has(each) === true);
+    const manifest = this.#rather(this.#pool.manifests, (each) => model?.manifests.has(each.digest) === true).digest;
+    const blob = this.#rather(this.#pool.blobs, (each) => this.#has(repository, each.digest)).digest;
     const [rest, effect] = random.of([
       [`manifests/${tag}`, () => model?.deleteTag(tag)],
       [`manifests/${manifest}`, () => model?.deleteManifest(manifest)],
@@ -572,6 +604,12 @@ export class HostingWorld implements AsyncDisposable {
     this.#expect(response, expected === undefined ? [202, 404] : [expected], asked);
   }
 
+  /** One of a list, and rather one that is there. */
+  #rather<T>(list: readonly T[], isThere: (one: T) => boolean): T {
+    const there = list.filter(isThere);
+    return this.#random.of(there.length > 0 && this.#random.below(3) > 0 ? there : list);
+  }
+
   /** One look at what a repository has, or at the list of a registry. */
   async #read(repository: string): Promise<void> {
     const random = this.#random;
@@ -579,9 +617,10 @@ export class HostingWorld implements AsyncDisposable {
     const who = await this.#anyone();
     if (kind === 0) return this.#readCatalogue(repository.split('/')[0] ?? '', who);
     const model = this.#hosted.get(repository);
-    const tag = random.of(TAGS);
-    const manifest = random.of(this.#pool.manifests);
-    const blob = random.of([...this.#pool.blobs, ...this.#setting.closed.blobs]);
+    const tag = this.#rather(TAGS, (each) => model?.tags.has(each) === true);
+    const manifest = this.#rather(this.#pool.manifests, ({ digest }) => model?.manifests.has(digest) === true);
+    const blobs = [...this.#pool.blobs, ...this.#setting.closed.blobs];
+    const blob = this.#rather(blobs, ({ digest }) => this.#has(repository, digest));
     const method = random.of(['GET', 'GET', 'HEAD']);
     const base = { ...who, repository, action: 'pull', method } as const;
     const look = async (
@@ -671,13 +710,13 @@ function configOf({ mirrored, passed }: Setting, rules: readonly object[], group
 
 function drawRules(random: Chances): Pick<World, 'rules' | 'groups'> {
   const who = [...USERS, '@team', '@robots', 'token:t0', 'token:t1', 'anonymous'];
-  const rules = Array.from({ length: 3 + random.below(6) }, () => {
+  const rules = Array.from({ length: 4 + random.below(6) }, () => {
     const first = random.of(who);
     const isForAll = first === 'anonymous';
     const drawn = ACTIONS.filter(
       (action) => random.below(3) > 0 && !(isForAll && (action === 'push' || action === 'delete')),
     );
-    const on = PATTERNS.filter(() => random.below(4) === 0);
+    const on = PATTERNS.filter(() => random.below(3) === 0);
     const others = who.filter((name) => name !== 'anonymous');
     return {
       who: [first, ...(random.below(3) === 0 ? [random.of(isForAll ? who : others)] : [])],
