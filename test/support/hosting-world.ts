@@ -122,6 +122,7 @@ export class HostingWorld implements AsyncDisposable {
   static async start(setting: Setting): Promise<HostingWorld> {
     const random = new Chances(setting.seed + 1000);
     const { mirrored, passed } = setting;
+    passed.seen.length = 0;
     for (const all of [passed.blobs, passed.manifests, passed.tags]) all.clear();
     mirrored.setVisibility('acme/closed', 'public');
     const mirror = await startMirror(configOf(setting, [{ who: [WARM], may: [...ACTIONS], on: ['**'] }]));
@@ -302,7 +303,7 @@ export class HostingWorld implements AsyncDisposable {
     return { client: this.#effective(client), shown };
   }
 
-  /** Somebody who has the upload, mostly. */
+  /** The client that has the upload, mostly. */
   async #holderOf({ by }: Session): Promise<Pick<Asked, 'client' | 'shown'>> {
     if (this.#random.below(3) === 0) return this.#anyone();
     const token = this.#tokens.get(by.slice('token:'.length));
@@ -322,7 +323,7 @@ export class HostingWorld implements AsyncDisposable {
   async #ask(asked: Asked): Promise<RawResponse | undefined> {
     const { client, shown, method, repository, rest, headers, body } = asked;
     const [registry = '', ...name] = repository.split('/');
-    const isNamed = this.#random.below(4) === 0;
+    const isNamed = !rest.includes('&from=') && this.#random.below(4) === 0;
     const path = isNamed
       ? `/v2/${name.join('/')}/${rest}${rest.includes('?') ? '&' : '?'}ns=${registry}`
       : `/v2/${repository}/${rest}`;
@@ -359,11 +360,11 @@ export class HostingWorld implements AsyncDisposable {
     return undefined;
   }
 
-  /** Requests that could change something at the upstream of what is pushed through. */
+  /** Requests that could change something at the upstream of what is pushed through; uploads that fail are ended behind the answer. */
   #writes(): number {
-    return this.#setting.passed.seen.filter(
-      ({ method, url }) => method !== 'GET' && method !== 'HEAD' && !url.startsWith('/token'),
-    ).length;
+    const isWrite = ({ method, url }: { readonly method: string; readonly url: string }): boolean =>
+      ['POST', 'PUT', 'PATCH', 'DELETE'].includes(method) && !(method === 'DELETE' && url.includes('/uploads/'));
+    return this.#setting.passed.seen.filter(isWrite).length;
   }
 
   #expect(response: RawResponse, statuses: readonly number[], asked: Asked): void {
@@ -495,17 +496,12 @@ export class HostingWorld implements AsyncDisposable {
     // What passed is in the cache, unless it came in another way than through this server.
     const isCertain = !THROUGH.includes(from ?? '') || THROUGH.includes(repository);
     const isSameKind = THROUGH.includes(repository) ? from !== undefined && from.startsWith('passed/') : true;
-    const response = await this.#askAlike(asked);
+    const response = await this.#ask(asked);
     if (response === undefined) return;
     const isMounted = has.length > 0 && isSameKind;
     this.#expect(response, isMounted ? (isCertain ? [201] : [201, 202]) : [202], asked);
     if (response.status === 202) return this.#addSession(asked, response);
     this.#hosted.get(repository)?.blobs.add(digest);
-  }
-
-  /** With the registry in the path: `from` is read as the client spells names. */
-  #askAlike(asked: Asked): Promise<RawResponse | undefined> {
-    return this.#ask(asked);
   }
 
   /** Whether a repository has a blob, whoever may see it. */

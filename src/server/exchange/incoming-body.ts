@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { ByteSource } from '../../lib/index.ts';
+import { OciError } from '../../oci/index.ts';
 import type { RequestContext } from './context.ts';
 
 interface BodyOptions {
@@ -10,7 +11,11 @@ interface BodyOptions {
   readonly isCopied?: boolean;
 }
 
-/** The body of a client's request; undefined where it has none. `length` is undefined where it comes in chunks. */
+/**
+ * The body of a client's request; undefined where it has none. `length` is undefined where it comes in chunks.
+ *
+ * @throws {OciError} 501 for a transfer coding besides `chunked`: the bytes would be those of the coding (RFC 9112, section 6.1)
+ */
 export function bodyOf(
   context: RequestContext,
   { isCopied = false }: BodyOptions = {},
@@ -18,7 +23,20 @@ export function bodyOf(
   const { request } = context;
   if (!context.hasBody) return undefined;
   const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+  if (encoding !== undefined && encoding.trim().toLowerCase() !== 'chunked') throw codingRefused(encoding);
   return { length: encoding === undefined ? Number(length) : undefined, source: new IncomingBody(context, isCopied) };
+}
+
+function codingRefused(encoding: string): OciError {
+  const found = JSON.stringify(encoding.slice(0, 100));
+  return new OciError(
+    'UNSUPPORTED',
+    `the Transfer-Encoding ${found} is not read here; send the body as it is, or chunked`,
+    {
+      status: 501,
+      headers: { connection: 'close' },
+    },
+  );
 }
 
 /** A body that is pulled: bytes that are not read stay in the socket. */

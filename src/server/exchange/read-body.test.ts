@@ -57,6 +57,17 @@ describe('readBody', () => {
     }
   });
 
+  test('refuses a transfer coding whose bytes it would take as they are', async (t) => {
+    const { port } = await open(t);
+    for (const coding of ['gzip, chunked', 'deflate,chunked']) {
+      const socket = connect(port, '127.0.0.1');
+      socket.write(`PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: ${coding}\r\n\r\n3\r\nabc\r\n0\r\n\r\n`);
+      const [answer] = await once(socket, 'data');
+      socket.destroy();
+      assert.match(String(answer), /^HTTP\/1\.1 501 [^]*send the body as it is, or chunked/);
+    }
+  });
+
   test('does not wait for good for a client that sends nothing', async (t) => {
     const { port } = await open(t, { deadline: 20 });
     const socket = connect(port, '127.0.0.1');
