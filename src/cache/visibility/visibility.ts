@@ -81,7 +81,8 @@ export class RepositoryVisibilities {
   /**
    * Whether every client may see a repository, and what is wanted of it.
    *
-   * Rejects with an {@link OriginFailure} where that is not known and an upstream cannot say it now, and with the signal's reason.
+   * Rejects with an {@link OriginFailure} where that is not known and an upstream cannot say it now, or where the repository is public and
+   * does not have what is wanted, and with the signal's reason.
    */
   async isPublic(repository: Repository, question: VisibilityQuestion): Promise<boolean> {
     return (await this.#isRepositoryPublic(repository, question)) && (await this.#isOwn(repository, question));
@@ -144,27 +145,31 @@ export class RepositoryVisibilities {
       this.#sure.set(key, state);
       return true;
     }
-    const ownKey = keyOf(registry, path, nameOf(doubtful));
+    const { content, isElsewhere } = doubtful;
+    const ownKey = keyOf(registry, path, nameOf(content));
     if (this.#own.get(ownKey) === true) return true;
     const here = await origin();
     const asked: Promise<unknown> =
-      'manifest' in doubtful
-        ? here.headManifest(repository, doubtful.manifest)
-        : here.headBlob(repository, doubtful.blob);
-    const isHere = await abortable(
-      decided(asked, () => true),
-      signal,
-    );
+      'manifest' in content ? here.headManifest(repository, content.manifest) : here.headBlob(repository, content.blob);
+    let isHere =
+      (await abortable(
+        decided(asked, () => true),
+        signal,
+      )) === 'shown';
+    if (!isHere && isElsewhere) {
+      await abortable(requireShown(repository, { origin: here, content }), signal);
+      isHere = true;
+    }
     // A tag may lead elsewhere the next time.
-    if (isHere === 'shown' && digestIn(doubtful) !== undefined) this.#own.set(ownKey, true);
-    return isHere === 'shown';
+    if (isHere && digestIn(content) !== undefined) this.#own.set(ownKey, true);
+    return isHere;
   }
 
-  /** What the upstream has to show first; undefined where nothing is in doubt. */
+  /** What the upstream has to show first, and whether that is because another repository has it; undefined where nothing is in doubt. */
   async #doubtfulIn(
     repository: Repository,
     { anonymous, wanted }: Pick<VisibilityQuestion, 'anonymous'> & { readonly wanted: WantedContent },
-  ): Promise<WantedContent | undefined> {
+  ): Promise<{ readonly content: WantedContent; readonly isElsewhere: boolean } | undefined> {
     const { metadata, telemetry } = this.#options;
     const digest = digestIn(wanted);
     const doubtful = await attempt(
@@ -181,15 +186,17 @@ export class RepositoryVisibilities {
               'checkedAt' in stored &&
               isFresh(stored.checkedAt, this.#options.policy().freshness(repository, tag), this.#now());
             // The upstream may be another one now, with another manifest under the same tag.
-            return { wanted: isServed ? { manifest: { kind: 'digest', digest: stored.digest } as const } : wanted };
+            const served = { manifest: { kind: 'digest', digest: stored.digest } as const };
+            return { content: isServed ? served : wanted, isElsewhere: false };
           }
         }
         const isElsewhere = digest !== undefined && (await metadata.isPrivateElsewhere(repository, digest));
-        return isElsewhere ? { wanted } : {};
+        return isElsewhere ? { content: wanted, isElsewhere } : 'none';
       },
       { telemetry, message: 'Cannot read which repositories have a digest' },
     );
-    return doubtful === undefined ? wanted : doubtful.wanted;
+    if (doubtful === 'none') return undefined;
+    return doubtful ?? { content: wanted, isElsewhere: true };
   }
 
   async #lastFound(repository: Repository, { upstreams }: AnonymousSources): Promise<Found | undefined> {
@@ -293,6 +300,18 @@ export class RepositoryVisibilities {
     });
     found.isStored = (await stored) ?? false;
   }
+}
+
+/**
+ * Rejects with what a client hears of a digest that no repository has, in the same words: a refusal, or other words, would say that a
+ * private repository has this one.
+ */
+async function requireShown(
+  repository: Repository,
+  { origin, content }: { readonly origin: Origin; readonly content: WantedContent },
+): Promise<void> {
+  if ('manifest' in content) await origin.getManifest(repository, content.manifest);
+  else (await origin.openBlob(repository, content.blob)).body.cancel();
 }
 
 interface Probe {
