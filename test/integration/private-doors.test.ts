@@ -157,7 +157,11 @@ test('a public repository does not show what its manifests name of a private one
         );
         assert.deepEqual([shown?.status, missing?.status], [404, 404], `${method} ${kind}`);
         const told = (answer: typeof shown): string =>
-          `${Object.keys(answer?.headers ?? {}).toSorted()} ${answer?.headers['x-cache']} ${answer?.body}`;
+          JSON.stringify([
+            Object.keys(answer?.headers ?? {}).toSorted(),
+            answer?.headers['x-cache'],
+            answer?.body.toString(),
+          ]);
         assert.equal(told(shown).replaceAll(digest, none), told(missing), `${method} ${kind}`);
       }
     }

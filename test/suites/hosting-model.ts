@@ -1,5 +1,6 @@
 import { after, before, describe, test } from 'node:test';
-import { CREDENTIALS, HostingWorld } from '../support/hosting-world.ts';
+import { CREDENTIALS } from '../support/hosting-setting.ts';
+import { HostingWorld } from '../support/hosting-world.ts';
 import { buildImage } from '../support/image.ts';
 import { PushUpstream } from '../support/push-upstream.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';

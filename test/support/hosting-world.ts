@@ -1,58 +1,27 @@
 import assert from 'node:assert/strict';
-import { callControl, controlSocketPath, OPERATIONS, type Operation } from '../../src/admin/index.ts';
-import {
-  type Action,
-  type Client,
-  isAllowed,
-  loginOf,
-  type ModelToken,
-  type Place,
-  type World,
-} from './access-rules.ts';
+import { OPERATIONS } from '../../src/admin/index.ts';
+import { type Action, type Client, isAllowed, loginOf, type Place, type World } from './access-rules.ts';
 import { buildPool, HostedModel, type ModelManifest, type Pool } from './hosted-model.ts';
 import { Chances } from './hostile.ts';
+import {
+  ACTIONS,
+  configOf,
+  drawRules,
+  HERE,
+  MIRRORED,
+  PASSWORD,
+  type Setting,
+  TAGS,
+  THROUGH,
+  USERS,
+  WARM,
+} from './hosting-setting.ts';
 import type { Content, TestImage } from './image.ts';
-import { basic, bearer } from './logins.ts';
+import { basic } from './logins.ts';
 import { type Mirror, startMirror } from './mirror.ts';
+import { ModelClients, operate } from './model-clients.ts';
 import { pushBlob, pushManifest } from './push.ts';
-import type { PushUpstream } from './push-upstream.ts';
 import { type RawResponse, rawRequest } from './raw-request.ts';
-import type { ScriptedUpstream } from './scripted-upstream.ts';
-
-/** Of this server at its upstreams. */
-export const CREDENTIALS = { username: 'server', password: 'canary-password' };
-const PASSWORD = 'correct horse';
-const USERS = ['alice', 'bob', 'carol'];
-/** What may do everything, before the requests and after them. */
-const WARM = 'warm';
-const HERE = [
-  'apps/team/web',
-  'apps/team/api',
-  'apps/acme/lib',
-  'ghcr.io/acme/own',
-  'ghcr.io/acme/ours/tool',
-  // Nothing is in it at first.
-  'apps/never/there',
-];
-const THROUGH = ['passed/ours/app', 'passed/ours/tool'];
-const MIRRORED = ['ghcr.io/acme/open', 'ghcr.io/acme/closed', 'passed/theirs/app'];
-const TAGS = ['latest', 'dev', 'v1', 'v2'];
-const PATTERNS = [
-  '**',
-  'apps/**',
-  'apps/team/*',
-  'apps/team/web',
-  'apps/team/?pi',
-  '*/acme/*',
-  'apps/acme/lib',
-  'ghcr.io/acme/**',
-  'ghcr.io/acme/closed',
-  'ghcr.io/acme/open',
-  'ghcr.io/acme/own',
-  'passed/**',
-  'passed/ours/app',
-];
-const ACTIONS = ['pull', 'push', 'delete', 'catalog'] as const;
 
 interface Session {
   readonly repository: string;
@@ -64,15 +33,6 @@ interface Session {
   isOver: boolean;
   /** What it became. */
   digest?: string;
-}
-
-interface Setting {
-  readonly mirrored: ScriptedUpstream;
-  readonly passed: PushUpstream;
-  /** Of `ghcr.io/acme/open`, which is public, and `ghcr.io/acme/closed`. */
-  readonly open: TestImage;
-  readonly closed: TestImage;
-  readonly seed: number;
 }
 
 interface Asked {
@@ -93,19 +53,21 @@ export class HostingWorld implements AsyncDisposable {
   readonly #random: Chances;
   readonly #pool: Pool;
   readonly #mirror: Mirror;
-  readonly #world: World & { readonly disabled: Set<string> };
+  readonly #world: World;
   readonly #places: ReadonlyMap<string, Place>;
   readonly #hosted: ReadonlyMap<string, HostedModel>;
-  readonly #tokens = new Map<string, ModelToken>();
-  readonly #signed = new Map<string, string>();
-  readonly #invalid = ['ent_0000000000000000000000000000000000000000000000000', 'no-token'];
+  readonly #clients: ModelClients;
   readonly #sessions: Session[] = [];
 
-  private constructor(setting: Setting, { mirror, random, world }: { mirror: Mirror; random: Chances; world: World }) {
+  private constructor(
+    setting: Setting,
+    { mirror, random, world }: { mirror: Mirror; random: Chances; world: Pick<World, 'rules' | 'groups'> },
+  ) {
     this.#setting = setting;
     this.#random = random;
     this.#mirror = mirror;
-    this.#world = { ...world, disabled: new Set() };
+    this.#clients = new ModelClients(mirror, random);
+    this.#world = { ...world, disabled: this.#clients.disabled };
     const layerOf = ({ blobs }: TestImage): Content => blobs.at(-1) as Content;
     this.#pool = buildPool([layerOf(setting.open), layerOf(setting.closed)]);
     this.#places = new Map(
@@ -142,7 +104,7 @@ export class HostingWorld implements AsyncDisposable {
       }
       mirrored.setVisibility('acme/closed', 'refused');
       const drawn = drawRules(random);
-      const world = new HostingWorld(setting, { mirror, random, world: { ...drawn, disabled: new Set() } });
+      const world = new HostingWorld(setting, { mirror, random, world: drawn });
       await world.#begin();
       const { outcome, problems } = await mirror.reload(configOf(setting, drawn.rules, drawn.groups));
       assert.notEqual(outcome, 'refused', problems.join('\n'));
@@ -185,7 +147,7 @@ export class HostingWorld implements AsyncDisposable {
   /** One request, and what another client sees after it. */
   async step(): Promise<void> {
     const random = this.#random;
-    if (random.below(20) === 0) await this.#drawEvent();
+    if (random.below(20) === 0) await this.#clients.change();
     const kind = random.below(100);
     if (kind < 25) return this.#read(random.of([...HERE, ...HERE, ...THROUGH, ...MIRRORED]));
     const repository = random.of([...HERE, ...HERE, ...THROUGH, random.of(MIRRORED)]);
@@ -228,85 +190,15 @@ export class HostingWorld implements AsyncDisposable {
     assert.equal(Number(openUploads), expected.length, 'a wrong change: open uploads');
   }
 
-  /** Changes who may log in between two requests. */
-  async #drawEvent(): Promise<void> {
-    const random = this.#random;
-    if (random.below(2) === 0) return this.#drawToken();
-    const { disabled } = this.#world;
-    const name = random.of(random.below(2) === 0 ? USERS : [...disabled, ...USERS]);
-    const isDisabled = disabled.has(name);
-    if (!isDisabled) await this.#credentialOf({ kind: 'user', name }, 1);
-    await operate(this.#mirror, isDisabled ? OPERATIONS.userEnable : OPERATIONS.userDisable, { name });
-    if (isDisabled) disabled.delete(name);
-    else disabled.add(name);
-  }
-
-  async #drawToken(): Promise<void> {
-    const random = this.#random;
-    const name = `t${random.below(4)}`;
-    const known = this.#tokens.get(name);
-    if (known !== undefined && random.below(2) === 0) {
-      await operate(this.#mirror, OPERATIONS.tokenRevoke, { name });
-      this.#tokens.delete(name);
-      this.#invalid.push(known.text);
-      return;
-    }
-    const owner = random.below(2) === 0 ? undefined : random.of(USERS);
-    if (known !== undefined || (owner !== undefined && this.#world.disabled.has(owner))) return;
-    const drawn = ACTIONS.filter(() => random.below(4) > 0);
-    const may = drawn.length === 0 ? (['pull', 'push'] as const) : drawn;
-    const on = random.below(2) === 0 ? PATTERNS.filter(() => random.below(3) === 0) : [];
-    const given = { name, may, on, ...(owner === undefined ? {} : { owner }) };
-    const { token: text } = await operate(this.#mirror, OPERATIONS.tokenCreate, given);
-    this.#tokens.set(name, { name, text, owner, may, on });
-  }
-
-  #drawClient(): Client {
-    const random = this.#random;
-    const kind = random.below(12);
-    if (kind < 2) return { kind: 'anonymous' };
-    if (kind < 8) return { kind: 'user', name: random.of(USERS) };
-    if (kind === 11) return { kind: 'invalid' };
-    const token = random.of([...this.#tokens.values(), undefined]);
-    return token === undefined ? { kind: 'user', name: random.of(USERS) } : { kind: 'token', token };
-  }
-
-  /** The client as the model sees it: a disabled user, and a token of such a user, are refused like a wrong password. */
-  #effective(client: Client): Client {
-    const owner = client.kind === 'user' ? client.name : client.kind === 'token' ? client.token.owner : undefined;
-    return owner !== undefined && this.#world.disabled.has(owner) ? { kind: 'invalid' } : client;
-  }
-
-  /** The headers by which a client shows itself, in one of several ways; undefined where it shows nothing. */
-  async #credentialOf(client: Client, way: number): Promise<Record<string, string> | undefined> {
-    if (client.kind === 'invalid') {
-      const text = this.#invalid[way % this.#invalid.length] ?? '';
-      return way % 2 === 0 ? bearer(text) : basic('robot', text);
-    }
-    if (client.kind === 'anonymous') return undefined;
-    const shown = client.kind === 'user' ? basic(client.name, PASSWORD) : basic('robot', client.token.text);
-    if (way % 2 === 0) return shown;
-    if (client.kind === 'token' && way % 4 === 1) return bearer(client.token.text);
-    // A signed token, which may be older than a change that makes it invalid.
-    const key = client.kind === 'user' ? client.name : client.token.text;
-    const known = this.#signed.get(key);
-    if (known !== undefined) return bearer(known);
-    const { status, body } = await this.#mirror.get('/token', shown);
-    if (status !== 200) return shown;
-    const { token } = JSON.parse(body.toString()) as { token: string };
-    this.#signed.set(key, token);
-    return bearer(token);
-  }
-
-  async #anyone(client = this.#drawClient()): Promise<Pick<Asked, 'client' | 'shown'>> {
-    const shown = await this.#credentialOf(client, this.#random.below(12));
-    return { client: this.#effective(client), shown };
+  async #anyone(client = this.#clients.draw()): Promise<Pick<Asked, 'client' | 'shown'>> {
+    const shown = await this.#clients.credentialOf(client, this.#random.below(12));
+    return { client: this.#clients.effective(client), shown };
   }
 
   /** The client that has the upload, mostly. */
   async #holderOf({ by }: Session): Promise<Pick<Asked, 'client' | 'shown'>> {
     if (this.#random.below(3) === 0) return this.#anyone();
-    const token = this.#tokens.get(by.slice('token:'.length));
+    const token = this.#clients.tokens.get(by.slice('token:'.length));
     if (by.startsWith('token:')) return this.#anyone(token && { kind: 'token', token });
     return this.#anyone({ kind: 'user', name: by });
   }
@@ -371,7 +263,7 @@ export class HostingWorld implements AsyncDisposable {
     const said = `${response.status} ${response.body.toString().slice(0, 300)}`;
     assert.ok(
       statuses.includes(response.status),
-      `a wrong change: ${said}, not ${statuses}, for ${this.#describe(asked)}`,
+      `a wrong change: ${said}, not ${statuses.join(' or ')}, for ${this.#describe(asked)}`,
     );
   }
 
@@ -504,7 +396,7 @@ export class HostingWorld implements AsyncDisposable {
     this.#hosted.get(repository)?.blobs.add(digest);
   }
 
-  /** Whether a repository has a blob, whoever may see it. */
+  /** Whether a repository has a blob, for those who may see it and for others. */
   #has(repository: string, digest: string): boolean {
     const { open, closed, passed } = this.#setting;
     const model = this.#hosted.get(repository);
@@ -558,7 +450,7 @@ export class HostingWorld implements AsyncDisposable {
   /** Pushes what a manifest names, as a client that may. */
   async #provide(repository: string, manifest: ModelManifest): Promise<void> {
     const name = USERS.find((each) =>
-      this.#may({ client: this.#effective({ kind: 'user', name: each }), action: 'push', repository }),
+      this.#may({ client: this.#clients.effective({ kind: 'user', name: each }), action: 'push', repository }),
     );
     if (name === undefined) return;
     const model = this.#hosted.get(repository);
@@ -577,7 +469,7 @@ export class HostingWorld implements AsyncDisposable {
     for (const digest of manifest.blobs) {
       const body = this.#pool.blobs.find((blob) => blob.digest === digest)?.bytes ?? Buffer.alloc(0);
       const response = await this.#ask({ ...base, method: 'POST', rest: `blobs/uploads/?digest=${digest}`, body });
-      assert.equal(response?.status, 201, `a wrong refusal: ${response?.body}`);
+      assert.equal(response?.status, 201, `a wrong refusal: ${response?.body.toString()}`);
       model?.blobs.add(digest);
     }
   }
@@ -653,7 +545,7 @@ export class HostingWorld implements AsyncDisposable {
   async #readCatalogue(registry: string, { client, shown }: Pick<Asked, 'client' | 'shown'>): Promise<void> {
     if (registry === 'passed') return;
     const response = await this.#mirror.get(`/v2/${registry}/_catalog`, shown);
-    const text = `${response.status} ${response.body} for ${registry} as ${JSON.stringify(client)} under ${JSON.stringify(this.#world.rules)}`;
+    const text = `${response.status} ${response.body.toString()} for ${registry} as ${JSON.stringify(client)} under ${JSON.stringify(this.#world.rules)}`;
     const visible = [...this.#places.keys()].filter(
       (name) => name.startsWith(`${registry}/`) && this.#may({ client, action: 'catalog', repository: name }),
     );
@@ -676,50 +568,4 @@ export class HostingWorld implements AsyncDisposable {
       `a wrong refusal: ${text}`,
     );
   }
-}
-
-function operate<Input, Answer>(
-  mirror: Mirror,
-  operation: Operation<Input, Answer, never>,
-  input: object,
-): Promise<Answer> {
-  const known = operation as unknown as Operation<object, Answer, never>;
-  return callControl(controlSocketPath(mirror.dir), known, { input });
-}
-
-function configOf({ mirrored, passed }: Setting, rules: readonly object[], groups: World['groups'] = {}) {
-  const token_realms = [new URL(mirrored.realm).host];
-  return {
-    default_registry: 'apps',
-    registries: {
-      apps: { hosted: true, immutable_tags: ['v*'] },
-      'ghcr.io': {
-        hosted: ['acme/own', 'acme/ours/**'],
-        upstreams: [{ url: mirrored.url, credentials: CREDENTIALS, token_realms }],
-      },
-      passed: { push: ['ours/**'], upstreams: [{ url: passed.url, credentials: CREDENTIALS }] },
-    },
-    cache: { tags: { fresh_for: '0s' } },
-    access: { rules, groups },
-  };
-}
-
-function drawRules(random: Chances): Pick<World, 'rules' | 'groups'> {
-  const who = [...USERS, '@team', '@robots', 'token:t0', 'token:t1', 'anonymous'];
-  const rules = Array.from({ length: 4 + random.below(6) }, () => {
-    const first = random.of(who);
-    const isForAll = first === 'anonymous';
-    const drawn = ACTIONS.filter(
-      (action) => random.below(3) > 0 && !(isForAll && (action === 'push' || action === 'delete')),
-    );
-    const on = PATTERNS.filter(() => random.below(3) === 0);
-    const others = who.filter((name) => name !== 'anonymous');
-    return {
-      who: [first, ...(random.below(3) === 0 ? [random.of(isForAll ? who : others)] : [])],
-      may: drawn.length === 0 ? (['pull'] as const) : drawn,
-      on: on.length === 0 ? [random.of(PATTERNS)] : on,
-      private: random.below(3) === 0,
-    };
-  });
-  return { rules, groups: { team: ['alice', 'token:t2'], robots: ['token:t0', 'token:t3', 'bob'] } };
 }
