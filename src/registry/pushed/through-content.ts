@@ -12,7 +12,7 @@ import {
   type Reference,
   type Repository,
 } from '../../oci/index.ts';
-import { bodyOf, type RequestContext, replyEmpty } from '../../server/index.ts';
+import { type RequestContext, readBody, replyEmpty } from '../../server/index.ts';
 import { locationIn } from './location.ts';
 import type { Through, ThroughRequest } from './through-request.ts';
 
@@ -153,29 +153,8 @@ function tagsOf(context: RequestContext, reference: Reference): readonly string[
   return tags;
 }
 
-/** The exact bytes. @throws {OciError} with 413 for more than a manifest has */
-async function readManifest(context: RequestContext): Promise<Buffer> {
-  const body = bodyOf(context);
-  if (body === undefined) throw new OciError('MANIFEST_INVALID', 'the manifest is missing');
-  const { length = 0, source } = body;
-  const chunks: Buffer[] = [];
-  let size = 0;
-  try {
-    if (length > MAX_MANIFEST_BYTES) throw tooLarge();
-    for (let chunk = await source.read(); chunk !== undefined; chunk = await source.read()) {
-      size += chunk.length;
-      if (size > MAX_MANIFEST_BYTES) throw tooLarge();
-      // A chunk is valid until the next read only.
-      chunks.push(Buffer.from(chunk));
-    }
-  } catch (cause) {
-    source.cancel();
-    if (cause instanceof OciError) throw cause;
-    throw new OciError('MANIFEST_INVALID', 'the manifest ended before it was complete', { cause });
-  }
-  return Buffer.concat(chunks);
-}
-
-function tooLarge(): OciError {
-  return new OciError('SIZE_INVALID', `a manifest has at most ${MAX_MANIFEST_BYTES} bytes`, { status: 413 });
+/** The exact bytes. @throws {OciError} as {@link readBody} */
+function readManifest(context: RequestContext): Promise<Buffer> {
+  if (!context.hasBody) throw new OciError('MANIFEST_INVALID', 'the manifest is missing');
+  return readBody(context, { limit: MAX_MANIFEST_BYTES, what: 'a manifest' });
 }

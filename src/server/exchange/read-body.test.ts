@@ -10,11 +10,14 @@ import { readBody } from './read-body.ts';
 import { replyBytes, replyError } from './reply.ts';
 
 /** A server that sends back what it has read. */
-async function open(t: TestContext, { deadline }: { readonly deadline?: number } = {}) {
+async function open(
+  t: TestContext,
+  { deadline, together }: { readonly deadline?: number; readonly together?: number } = {},
+) {
   const failures: unknown[] = [];
   const server = createServer((request, response) => {
     const context = new RequestContext(request, response, new Telemetry());
-    const options = { limit: 100, what: 'a thing', ...(deadline === undefined ? {} : { deadline }) };
+    const options = { limit: 100, what: 'a thing', ...(deadline && { deadline }), ...(together && { together }) };
     readBody(context, options).then(
       (bytes) => replyBytes(context, 200, {}, bytes),
       (error: unknown) => {
@@ -55,6 +58,29 @@ describe('readBody', () => {
       assert.match(await answer.text(), /SIZE_INVALID.*a thing has at most 100 bytes/);
       assert.equal(answer.headers.get('connection'), 'close');
     }
+  });
+
+  test('bounds what all requests hold together, until they are answered', async (t) => {
+    const { put, port } = await open(t, { together: 150 });
+    const [one, two] = [0, 1].map(() => connect(port, '127.0.0.1'));
+    assert.ok(one !== undefined && two !== undefined);
+    const head = 'PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n';
+    one.write(`${head}${'a'.repeat(99)}`);
+    // Its bytes are there when those of a request behind it are refused.
+    let refused: Buffer | undefined;
+    while (refused === undefined) {
+      const answer = await put(Buffer.alloc(60));
+      if (answer.status === 503) {
+        assert.equal(answer.headers.get('retry-after'), '1');
+        refused = Buffer.from(await answer.arrayBuffer());
+      }
+    }
+    assert.match(refused.toString(), /UNAVAILABLE.*too many large requests at once/);
+    two.destroy();
+    one.write('a');
+    await once(one, 'data');
+    one.destroy();
+    assert.equal((await put(Buffer.alloc(100))).status, 200);
   });
 
   test('refuses a transfer coding whose bytes it would take as they are', async (t) => {
