@@ -1,5 +1,6 @@
 import type { Row } from './lib/row.ts';
 import { clockJumps } from './rows/clock-jumps.ts';
+import { cutPushes } from './rows/cut-pushes.ts';
 import { cuts } from './rows/cuts.ts';
 import { deadUpstream } from './rows/dead-upstream.ts';
 import { diskErrors } from './rows/disk-errors.ts';
@@ -25,5 +26,6 @@ export const ROWS: readonly Row[] = [
   misbehaviour,
   lostDatabase,
   clockJumps,
+  cutPushes,
   soak,
 ];
