@@ -14,6 +14,9 @@ export class HostedServer {
   readonly #users: readonly string[];
   #running: RunningEntrepot | undefined;
   #lives = 0;
+  #kills = 0;
+  #up = Promise.withResolvers<void>();
+  #isUp = false;
 
   /** @param options `users`: who may push, to every repository */
   constructor(
@@ -36,6 +39,20 @@ export class HostedServer {
     return this.#lives;
   }
 
+  /** How often it was told to die: a connection that is lost while this stays the same was lost for no reason. */
+  get kills(): number {
+    return this.#kills;
+  }
+
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  /** Resolves when one runs. */
+  becomesUp(): Promise<void> {
+    return this.#up.promise;
+  }
+
   login(user: string): Record<string, string> {
     return basic(user);
   }
@@ -54,26 +71,38 @@ export class HostedServer {
       { dir: this.dir, env: { ...this.#env, ...env } },
     );
     this.#lives += 1;
+    this.#isUp = true;
+    this.#up.resolve();
   }
 
   /** SIGKILL: no handler, no flush. */
   async kill(): Promise<void> {
-    this.#running?.process.kill('SIGKILL');
+    this.killNow();
     await this.#running?.process.exited;
   }
 
   /** Sends SIGKILL, and does not wait. */
   killNow(): void {
+    this.#kills += 1;
+    if (this.#isUp) this.#up = Promise.withResolvers();
+    this.#isUp = false;
     this.#running?.process.kill('SIGKILL');
   }
 
   async stop(): Promise<number> {
+    if (this.#isUp) this.#up = Promise.withResolvers();
+    this.#isUp = false;
     return (await this.#running?.stop()) ?? 0;
   }
 
-  /** What it warned of in this life. */
-  warnings(): readonly string[] {
-    return (this.#running?.logs() ?? []).filter(({ level }) => level !== 'info').map((line) => JSON.stringify(line));
+  /** Records and files that collections of this life removed, and what it warned of. */
+  said(): { readonly collected: number; readonly warnings: readonly string[] } {
+    const lines = this.#running?.logs() ?? [];
+    const collected = lines.filter(({ msg }) => msg === 'hosted.collected');
+    return {
+      collected: collected.reduce((sum, line) => sum + Number(line['records']) + Number(line['files']), 0),
+      warnings: lines.filter(({ level }) => level === 'error' || level === 'warn').map((line) => JSON.stringify(line)),
+    };
   }
 }
 
