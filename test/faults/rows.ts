@@ -1,5 +1,6 @@
 import type { Row } from './lib/row.ts';
 import { clockJumps } from './rows/clock-jumps.ts';
+import { collection } from './rows/collection.ts';
 import { cutPushes } from './rows/cut-pushes.ts';
 import { cuts } from './rows/cuts.ts';
 import { deadUpstream } from './rows/dead-upstream.ts';
@@ -27,5 +28,6 @@ export const ROWS: readonly Row[] = [
   lostDatabase,
   clockJumps,
   cutPushes,
+  collection,
   soak,
 ];

@@ -95,6 +95,7 @@ export class Pusher extends Client {
   readonly #tags = new Map<string, string>();
   /** Blobs without a manifest. */
   readonly #loose: Content[] = [];
+  #moving: string | undefined;
   #others: readonly Pusher[] = [];
   #made = 0;
 
@@ -133,6 +134,11 @@ export class Pusher extends Client {
     const held = kept[randomInt(Math.max(1, kept.length))];
     if (held === undefined) return undefined;
     return { held, tag: [...this.#tags].find(([, digest]) => digest === held.image.manifest.digest)?.[0] };
+  }
+
+  /** Whether a request that moves it is on its way. */
+  isMoving(tag: string): boolean {
+    return this.#moving === tag;
   }
 
   pointsTo(tag: string, { image }: Held): boolean {
@@ -174,6 +180,7 @@ export class Pusher extends Client {
         // A use is written to the hour, and another hour is for the requests themselves.
         const isLate = performance.now() - began > world.graceMs - 2 * world.hourMs;
         const said = answer.body.toString().slice(0, 300);
+        this.#moving = undefined;
         if (isLate && said.includes('MANIFEST_BLOB_UNKNOWN')) continue;
         world.misses.add(`a manifest whose blobs are there: ${answer.status} ${said}`);
         return;
@@ -181,6 +188,7 @@ export class Pusher extends Client {
     });
     this.#held.set(image.manifest.digest, { image, isGoing: false });
     if (tag !== undefined) this.#tags.set(tag, image.manifest.digest);
+    this.#moving = undefined;
     this.#forgetUntagged();
     world.counts.pushes += 1;
   }
@@ -195,6 +203,7 @@ export class Pusher extends Client {
       this.world.misses.expect(status === 201, `a manifest that is there, again: ${status} ${body}`);
     });
     this.#tags.set(tag, image.manifest.digest);
+    this.#moving = undefined;
     this.#forgetUntagged();
     this.world.counts.moves += 1;
   }
@@ -308,6 +317,8 @@ export class Pusher extends Client {
   }
 
   async #putManifest({ manifest }: SmallImage, reference: string): Promise<RawResponse> {
+    // Until it has been answered, and longer where the answer is lost.
+    this.#moving = reference;
     const answer = await sendManifest(this.to(this.repository), manifest, reference);
     return this.seen({ method: 'PUT', path: reference }, answer);
   }
@@ -353,8 +364,8 @@ export class Puller extends Client {
     for (const [path, { bytes }] of wanted) {
       const { status, body } = await this.ask({ method: 'GET', path });
       if (status === 200 && body.equals(bytes)) continue;
-      // A move or a deletion that is on its way is not known here before its answer.
-      if (!isThere() || pusher.isChanging) return;
+      // A move that is on its way is not known here before its answer.
+      if (!isThere() || (tag !== undefined && pusher.isMoving(tag))) return;
       this.world.misses.add(`GET ${path}: ${status}${status === 200 ? ', WRONG' : ''}, of an image that is there`);
       return;
     }
