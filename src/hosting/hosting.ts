@@ -3,6 +3,7 @@ import type { Telemetry } from '../telemetry/index.ts';
 import { type Collected, Collection } from './collection/index.ts';
 import { HostedBlobs, HostedFiles, HostedLists, HostedManifests } from './content/index.ts';
 import { DigestLocks } from './digest-locks.ts';
+import { DiskFailures } from './disk-failures.ts';
 import type { HostingRules } from './rules.ts';
 import { Uploads, type UploadsOptions } from './uploads/index.ts';
 
@@ -39,6 +40,7 @@ export class Hosting {
   readonly lists: HostedLists;
   readonly uploads: Uploads;
   readonly records: HostedStore;
+  readonly disk: DiskFailures;
   readonly #files: HostedFiles;
   readonly #collection: Collection;
   readonly #now: () => number;
@@ -48,6 +50,7 @@ export class Hosting {
     this.#files = files;
     this.uploads = uploads;
     this.records = shared.records;
+    this.disk = new DiskFailures(shared.telemetry);
     this.blobs = new HostedBlobs({ ...shared, files });
     this.manifests = new HostedManifests({ ...shared, files });
     this.lists = new HostedLists(shared);

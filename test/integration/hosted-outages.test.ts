@@ -240,7 +240,7 @@ describe('a disk', needs('root'), () => {
   });
 });
 
-describe('hosted content that cannot be opened at the start', () => {
+describe('hosted content that cannot be opened at the start', { concurrency: true }, () => {
   /** Every kind of request for a hosted repository is answered 503, and what is mirrored is served. */
   async function assertClosed(server: RunningEntrepot, why: RegExp): Promise<void> {
     const { digest } = newBlob('closed', 1000);

@@ -9,11 +9,11 @@ interface ClosedRowsOptions {
   /** Opens what hosts, and gives its rows; it is called at most once at a time. */
   readonly open: () => Promise<PushedRows>;
   readonly through?: PushedRows | undefined;
-  /** Milliseconds between two attempts. @default 10 seconds */
+  /** Milliseconds between two attempts. @default 5 seconds */
   readonly retryEvery?: number | undefined;
 }
 
-const RETRY_EVERY = 10_000;
+const RETRY_EVERY = 5_000;
 
 /**
  * The rows of hosted repositories whose bytes or records cannot be opened: each answers 503, and the first request after a while tries to

@@ -33,7 +33,7 @@ export interface World {
 type Counted = 'pushes' | 'moves' | 'deletes' | 'mounts' | 'heads' | 'abandoned' | 'pulls' | 'again';
 
 const LAYER = 'application/vnd.oci.image.layer.v1.tar';
-const SHARED = Array.from({ length: 6 }, (_, at) => content(LAYER, noise(`shared ${at}`, 20_000)));
+const SHARED = Array.from({ length: 12 }, (_, at) => content(LAYER, noise(`shared ${at}`, 20_000)));
 const TAGS = ['t0', 't1', 't2', 't3'];
 const MAX_IMAGES = 12;
 const MAX_LOOSE = 4;
@@ -118,6 +118,7 @@ export class Pusher extends Client {
       else if (dice < 32) await this.#moveTag();
       else if (dice < 40) await this.#leaveBlob();
       else if (dice < 46) await this.#abandon();
+      else if (dice < 56) await this.#deleteBlob();
       else await this.#pushImage();
     }
   }
@@ -166,26 +167,27 @@ export class Pusher extends Client {
     const { world } = this;
     const own = content(LAYER, noise(this.#seed(), randomInt(2000, 60_000)));
     const loose = randomInt(2) === 0 ? this.#loose.shift() : undefined;
-    const shared = SHARED.filter(() => randomInt(3) === 0);
+    const shared = SHARED.filter(() => randomInt(8) === 0);
     const image = smallImage(this.#seed(), [...shared, ...(loose === undefined ? [] : [loose]), own]);
     const tag = this.#isBrief || randomInt(4) > 0 ? (TAGS[randomInt(TAGS.length)] as string) : undefined;
-    await this.insist(async () => {
+    const isStored = await this.insist(async () => {
       for (;;) {
         const began = performance.now();
         for (const blob of [...image.layers, image.config]) await this.#ensure(blob, blob === loose);
         // A client may be slow: what it was told holds for hours.
         if (loose !== undefined) await sleep(randomInt(2000));
         const answer = await this.#putManifest(image, tag ?? image.manifest.digest);
-        if (answer.status === 201) return;
+        if (answer.status === 201) return true;
         // A use is written to the hour, and another hour is for the requests themselves.
         const isLate = performance.now() - began > world.graceMs - 2 * world.hourMs;
         const said = answer.body.toString().slice(0, 300);
         this.#moving = undefined;
         if (isLate && said.includes('MANIFEST_BLOB_UNKNOWN')) continue;
         world.misses.add(`a manifest whose blobs are there: ${answer.status} ${said}`);
-        return;
+        return false;
       }
     });
+    if (!isStored) return;
     this.#held.set(image.manifest.digest, { image, isGoing: false });
     if (tag !== undefined) this.#tags.set(tag, image.manifest.digest);
     this.#moving = undefined;
@@ -224,6 +226,18 @@ export class Pusher extends Client {
     for (const [tag, each] of this.#tags) if (each === digest) this.#tags.delete(tag);
     await this.#delete(`manifests/${digest}`);
     this.#held.delete(digest);
+  }
+
+  /** Other repositories may have it, or be about to push or mount it. */
+  async #deleteBlob(): Promise<void> {
+    const blob = SHARED[randomInt(SHARED.length)] as Content;
+    const path = `/v2/${this.repository}/blobs/${blob.digest}`;
+    await this.insist(async () => {
+      const { status, body } = await this.ask({ method: 'DELETE', path });
+      // Gone, not there, or named by a manifest.
+      this.world.misses.expect([202, 404, 405].includes(status), `DELETE ${path}: ${status} ${body}`);
+    });
+    this.world.counts.deletes += 1;
   }
 
   async #delete(what: string): Promise<void> {
