@@ -36,6 +36,8 @@ interface CutCounts {
   readonly cuts: number;
   /** Pushes that a kill of the server hit. */
   readonly kills: number;
+  /** Whether it is looked at what is left once a day has passed, which takes some seconds. @default true */
+  readonly waitsForGraces?: boolean;
 }
 
 /** A push that did not come to its end, as far as its client heard of it. */
@@ -64,7 +66,7 @@ export const cutPushes: Row = {
     }),
 };
 
-export async function playCutPushes(stage: Stage, { cuts, kills }: CutCounts) {
+export async function playCutPushes(stage: Stage, { cuts, kills, waitsForGraces = true }: CutCounts) {
   const misses = new Misses();
   const server = new HostedServer(stage, { users: USERS });
   const player = new Player(server, misses);
@@ -80,30 +82,32 @@ export async function playCutPushes(stage: Stage, { cuts, kills }: CutCounts) {
       },
     },
   );
-  const startsBefore = server.lives;
   let hit = 0;
+  let killed = 0;
   for (let at = 0; hit < kills && at < kills * 4; at += AT_ONCE) {
     stage.progress(`kill after ${hit} of ${kills} pushes`);
     const turns = Array.from({ length: Math.min(AT_ONCE, kills - hit) }, (_, each) => cuts + at + each);
     const interrupted = await player.pushUntilKilled(turns);
     hit += interrupted.filter(({ isManifestStored }) => !isManifestStored).length;
+    killed += 1;
     await server.start();
     await eachOf(interrupted, { atOnce: AT_ONCE, work: (each, index) => player.recover(each, at + index) });
   }
 
-  stage.progress('waiting for the graces');
-  const left = await leaveBehind(server, player);
-  for (const miss of left) misses.add(miss);
+  if (waitsForGraces) {
+    stage.progress('waiting for the graces');
+    for (const miss of await leftBehind(server, player)) misses.add(miss);
+  } else await player.expectAll();
   const { resumed, pushed, between } = player.counts;
   return {
-    figure: `${cuts} cuts, ${hit} pushes hit by ${server.lives - 1 - startsBefore} kills: ${misses.count} misses, ${resumed} went on where GET said`,
+    figure: `${cuts} cuts, ${hit} pushes hit by ${killed} kills: ${misses.count} misses, ${resumed} went on where GET said`,
     misses: misses.list(),
-    figures: { cuts, hit, kills: server.lives - 1 - startsBefore, resumed, pushed, between },
+    figures: { cuts, hit, kills: killed, resumed, pushed, between },
   };
 }
 
 /** Lets a day pass, and looks for what lies there for no reason. */
-async function leaveBehind(server: HostedServer, player: Player): Promise<readonly string[]> {
+async function leftBehind(server: HostedServer, player: Player): Promise<readonly string[]> {
   await server.stop();
   // From the start of the clock on, the uploads were idle for a day; from its end on, nothing else is within its grace.
   const epoch = Date.now() - (GRACE_SECONDS + 2) * 1000;
