@@ -65,7 +65,7 @@ test('200 pushes of 1 MiB at once: no error, and every byte is there', { timeout
   const answers = await Promise.all(blobs.map((blob, at) => pushBlob(to(repositoryOf(at)), blob)));
   const refused = answers.filter(({ status }) => status !== 201);
   assert.deepEqual(
-    refused.map(({ status, body }) => `${status} ${body}`),
+    refused.map(({ status, body }) => `${status} ${body.toString()}`),
     [],
   );
   for (const [at, blob] of blobs.entries()) await assertPulled(repositoryOf(at), blob);

@@ -28,7 +28,7 @@ const mirrored = buildImage({ seed: 'mirrored', layers: [30_000], architectures:
 interface Outage {
   readonly upstream: ScriptedUpstream;
   readonly dir: string;
-  start(config?: Readonly<Record<string, unknown>>): Promise<RunningEntrepot>;
+  readonly start: (config?: Readonly<Record<string, unknown>>) => Promise<RunningEntrepot>;
 }
 
 async function stage(t: TestContext, dir?: string): Promise<Outage> {
@@ -94,7 +94,7 @@ async function becomesPushed(server: RunningEntrepot, seed: string): Promise<voi
     answers.push(await pushManifest(to(server), image.manifest, seed));
     if (answers.every(({ status }) => status === 201)) break;
     const refused = answers.find(({ status }) => status !== 201) as RawResponse;
-    assert.ok(Date.now() < deadline, `still refused: ${refused.status} ${refused.body}`);
+    assert.ok(Date.now() < deadline, `still refused: ${refused.status} ${refused.body.toString()}`);
     await sleep(300);
   }
   const pulled = await rawRequest(server.host, { path: `/v2/${REPOSITORY}/manifests/${seed}`, headers: alice });

@@ -26,12 +26,18 @@ export function createClosedRows({ rules, open, through, retryEvery = RETRY_EVER
 
   async function tryAgain(): Promise<void> {
     if (opened !== undefined || performance.now() - triedAt < retryEvery) return;
-    opening ??= open().then(
-      (rows) => void (opened = rows),
-      () => void (triedAt = performance.now()),
-    );
+    opening ??= attempt().finally(() => {
+      opening = undefined;
+    });
     await opening;
-    opening = undefined;
+  }
+
+  async function attempt(): Promise<void> {
+    try {
+      opened = await open();
+    } catch {
+      triedAt = performance.now();
+    }
   }
 
   async function answer(...[request, gate]: Parameters<Row['answer']>): Promise<void> {

@@ -40,5 +40,5 @@ function hurry(haste: string): void {
   const every = globalThis.setInterval;
   const hastyInterval = (work: () => void, ms = 0, ...rest: unknown[]): NodeJS.Timeout =>
     every(work, ms >= MINUTE ? 1000 : ms, ...(rest as []));
-  globalThis.setInterval = hastyInterval as typeof setInterval;
+  globalThis.setInterval = hastyInterval;
 }

@@ -182,7 +182,8 @@ export async function finishBlob(
     if (answer.status !== 202) return answer;
     note(upload, answer, bytes.length);
   }
-  while (way === 'chunks' && upload.acknowledged < bytes.length) {
+  const chunkedUntil = way === 'chunks' ? bytes.length : 0;
+  while (upload.acknowledged < chunkedUntil) {
     const first = upload.acknowledged;
     const body = bytes.subarray(first, first + CHUNK);
     const end = first + body.length;

@@ -202,7 +202,7 @@ export class Pusher extends Client {
     const tag = TAGS[randomInt(TAGS.length)] as string;
     await this.insist(async () => {
       const { status, body } = await this.#putManifest(image, tag);
-      this.world.misses.expect(status === 201, `a manifest that is there, again: ${status} ${body}`);
+      this.world.misses.expect(status === 201, `a manifest that is there, again: ${status} ${body.toString()}`);
     });
     this.#tags.set(tag, image.manifest.digest);
     this.#moving = undefined;
@@ -235,7 +235,7 @@ export class Pusher extends Client {
     await this.insist(async () => {
       const { status, body } = await this.ask({ method: 'DELETE', path });
       // Gone, not there, or named by a manifest.
-      this.world.misses.expect([202, 404, 405].includes(status), `DELETE ${path}: ${status} ${body}`);
+      this.world.misses.expect([202, 404, 405].includes(status), `DELETE ${path}: ${status} ${body.toString()}`);
     });
     this.world.counts.deletes += 1;
   }
