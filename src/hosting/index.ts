@@ -9,6 +9,7 @@ export { DigestLocks } from './digest-locks.ts';
 export type { HostedHistory, HostedRollback, HostedTagHistory } from './history.ts';
 export type { Hosting, HostingOptions } from './hosting.ts';
 export type {
+  FileRebuildReport,
   LayoutWriter,
   LayoutWriterOptions,
   RebuildOptions,

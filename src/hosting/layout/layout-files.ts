@@ -107,6 +107,11 @@ export async function isDirectory(path: string): Promise<boolean | undefined> {
   }
 }
 
+/** Whether anything has a name. */
+export async function isThere(path: string): Promise<boolean> {
+  return (await isDirectory(path)) !== undefined;
+}
+
 export async function removeFile(path: string): Promise<void> {
   try {
     await unlink(path);

@@ -65,7 +65,7 @@ async function startUpload(request: UploadRequest, gate: PassedGate, parts: Uplo
     const mount = { digest: digestIn(query, 'mount'), from: query.get('from') || undefined };
     if (await mountBlob(request, mount, { gate, parts })) return replyCreated(request, mount.digest);
   }
-  const body = bodyOf(context);
+  const body = bodyOf(context, { isCopied: true });
   if (digest !== undefined && body !== undefined) {
     await parts.uploads.pushWhole(repository, digest, body);
     return replyCreated(request, digest);
@@ -86,7 +86,7 @@ const MIN_CHUNK = 1024 * 1024;
 /** `PATCH`: a chunk, or a stream. */
 async function appendToUpload(request: UploadRequest, gate: PassedGate, { uploads }: UploadParts): Promise<void> {
   const { path } = request;
-  const body = bodyOf(request.context);
+  const body = bodyOf(request.context, { isCopied: true });
   const chunk = chunkOf(request, body ?? EMPTY);
   const size = await uploads.hold(path.session, ownerOf(request, gate), async (upload) => {
     // A stream without a Content-Range stays as far as it came: its client asks how far that is, and goes on from there. A chunk is all
@@ -102,7 +102,7 @@ async function finishUpload(request: UploadRequest, gate: PassedGate, { uploads 
   const { context, path } = request;
   const query = new URLSearchParams(context.query);
   const digest = digestIn(query, 'digest');
-  const body = bodyOf(context);
+  const body = bodyOf(context, { isCopied: true });
   const chunk = body === undefined ? undefined : chunkOf(request, body);
   const owner = ownerOf(request, gate);
   // Clients, and proxies between, repeat a PUT whose answer was lost.
