@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { loadHostedStore, openHostedBlobStore } from '../../src/store/index.ts';
+import { startEntrepot } from '../support/app.ts';
 import { type GoToolName, goTool, needsGoTools } from '../support/go-tools.ts';
-import { type HostingStage, hostingStage } from '../support/hosting-stage.ts';
 import { readJunit } from '../support/junit.ts';
+import { htpasswdOf } from '../support/logins.ts';
 import { run, Workspace } from '../support/processes.ts';
 
 interface Suite {
@@ -49,20 +49,23 @@ const SUITES: Readonly<Record<string, Suite>> = {
   },
 };
 
-/** distribution-spec's own suites against repositories whose home is here: on the disk, by the newest of the specification. */
+const LOGIN = { OCI_USERNAME: 'alice', OCI_PASSWORD: 'alice-pw' };
+
+/** distribution-spec's own suites against a server that hosts, whose rules let one user push. */
 describe('conformance of hosted repositories', () => {
   let workspace: Workspace;
-  let stage: HostingStage;
+  let host: string;
   before(async () => {
     workspace = await Workspace.open();
-    const directory = workspace.path('hosted');
-    await mkdir(directory);
-    const { openHostedStore } = await loadHostedStore();
-    const records = await openHostedStore(workspace.path('hosted/hosted.db'));
-    workspace.defer(() => records.close());
-    const store = await openHostedBlobStore(directory);
-    const scope = { after: (cleanUp: () => Promise<void>) => workspace.defer(cleanUp) };
-    stage = await hostingStage(scope, { store, records, hosting: { sparse: true } });
+    const htpasswd = workspace.path('htpasswd');
+    await writeFile(htpasswd, htpasswdOf('alice'));
+    const rules = [{ who: 'alice', may: ['pull', 'push', 'delete'], on: ['apps/**'] }];
+    ({ host } = await startEntrepot(workspace, {
+      known_registries: false,
+      default_registry: 'apps',
+      registries: { apps: { hosted: true, sparse: true } },
+      access: { htpasswd, rules },
+    }));
   });
   after(() => workspace.close());
 
@@ -70,7 +73,7 @@ describe('conformance of hosted repositories', () => {
     test(`${name}: every case passes`, needsGoTools(tool), async () => {
       const report = workspace.path(tool);
       const { stdout, stderr } = await run([goTool(tool)], {
-        env: { ...process.env, ...env({ host: stage.host, report }) },
+        env: { ...process.env, ...LOGIN, ...env({ host, report }) },
         timeout: 280_000,
       });
       const junit = await readFile(`${report}/junit.xml`, 'utf8').catch(() => '');
