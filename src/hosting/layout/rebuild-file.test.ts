@@ -48,7 +48,10 @@ describe('rebuildRecordsFile', () => {
     database.exec('PRAGMA user_version = 99');
     database.close();
     const before = (await readdir(directory)).filter((name) => !/-(?:wal|shm)$/.test(name)).sort();
-    await assert.rejects(rebuildRecordsFile({ directory }), { name: 'HostedStoreError', message: /version 99 and this release knows/ });
+    await assert.rejects(rebuildRecordsFile({ directory }), {
+      name: 'HostedStoreError',
+      message: /version 99 and this release knows/,
+    });
     assert.deepEqual((await readdir(directory)).filter((name) => !/-(?:wal|shm)$/.test(name)).sort(), before);
   });
 
