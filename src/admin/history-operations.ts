@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { HoldError, type PullThrough, type TagRefreshOptions } from '../cache/index.ts';
+import type { HostedHistory, HostedTagHistory } from '../hosting/index.ts';
 import type { Digest, Repository } from '../oci/index.ts';
 import { type Catalogue, parseImagePattern } from '../routing/index.ts';
 import type { TagHold } from '../store/index.ts';
@@ -9,11 +10,16 @@ import type { Operation } from './operation.ts';
 export interface HistoryContext extends Pick<TagRefreshOptions, 'originFor'> {
   readonly cache: Pick<PullThrough, 'history' | 'rollback' | 'unhold'>;
   readonly catalogue: Catalogue;
+  /**
+   * The history of a repository whose home is this server; undefined for every other. Rejects with a `HoldError` where it cannot be read.
+   * @default nothing is hosted
+   */
+  readonly hostedHistory?: ((repository: Repository) => HostedHistory | undefined) | undefined;
 }
 
 type ContextOf<Method extends keyof HistoryContext['cache']> = {
   readonly cache: Pick<HistoryContext['cache'], Method>;
-} & Pick<HistoryContext, 'catalogue'>;
+} & Pick<HistoryContext, 'catalogue' | 'hostedHistory'>;
 
 const image = z.string({ error: 'expected a text' }).max(1000, 'expected at most 1000 characters');
 
@@ -52,10 +58,11 @@ const historyAnswer = z.object({
           .array(
             z.object({
               seenAt: z.number().describe('When this server first saw the tag point there.'),
-              digest: z.string(),
+              digest: z.string().describe('Empty where a hosted tag was deleted.'),
               mediaType: z.string(),
               size: z.number().describe('Bytes of the manifest.'),
-              upstream: z.string(),
+              upstream: z.string().describe('Empty for a hosted tag.'),
+              by: z.string().exactOptional().describe('Who moved or deleted a hosted tag.'),
               current: z.boolean().describe('The tag of the upstream points there, as far as this server knows.'),
               held: z.boolean(),
               parts,
@@ -77,10 +84,16 @@ const history: Operation<z.infer<typeof historyInput>, HistoryAnswer, ContextOf<
   changes: false,
   input: historyInput,
   answer: historyAnswer,
-  async handle({ image: text }, { cache, catalogue }) {
+  async handle({ image: text }, { cache, catalogue, hostedHistory }) {
     const selection = parseImagePattern(catalogue, text);
     if (selection.digest !== undefined) {
       throw new HoldError(`${selection.text} is a digest, which never moves; name a tag or an image`);
+    }
+    const named = repositoryOf(selection.repository);
+    const hosted = named && hostedHistory?.(named);
+    if (named !== undefined && hosted !== undefined) {
+      const { tags, omitted } = await hosted.list(named, selection.tag);
+      return { image: selection.text, omitted, tags: tags.map(describeHosted) };
     }
     const { tags, omitted } = await cache.history(selection);
     return {
@@ -98,6 +111,30 @@ const history: Operation<z.infer<typeof historyInput>, HistoryAnswer, ContextOf<
   },
 };
 
+function describeHosted({ repository, tag, moves }: HostedTagHistory): HistoryAnswer['tags'][number] {
+  return {
+    image: imageOf({ repository, tag }),
+    moves: moves.map(({ at, by, digest = '', isCurrent, manifest }) => ({
+      seenAt: at,
+      digest,
+      mediaType: manifest?.mediaType ?? '',
+      size: manifest?.size ?? 0,
+      upstream: '',
+      by,
+      current: isCurrent,
+      held: false,
+      parts: { manifest: manifest !== undefined, stored: manifest === undefined ? 0 : 1, named: 1 },
+    })),
+  };
+}
+
+/** One repository; undefined for a pattern of several. */
+function repositoryOf(text: string | undefined): Repository | undefined {
+  if (text === undefined || /[*?]/.test(text)) return undefined;
+  const slash = text.indexOf('/');
+  return { registry: text.slice(0, slash), repository: text.slice(slash + 1) };
+}
+
 const rollbackInput = z.object({
   image,
   until: z
@@ -113,7 +150,11 @@ const rollbackInput = z.object({
 });
 
 const rollbackAnswer = z.object({
-  held: heldTag,
+  held: heldTag.exactOptional().describe('Absent for a hosted tag, which moves.'),
+  moved: z
+    .object({ image: z.string(), digest: z.string(), from: z.string().exactOptional() })
+    .exactOptional()
+    .describe('A hosted tag: where it points now, and where it pointed before.'),
   current: z.string().optional().describe('Where the upstream pointed the tag when it was last asked.'),
   parts,
 });
@@ -133,10 +174,17 @@ const rollback: Operation<
   changes: true,
   input: rollbackInput,
   answer: rollbackAnswer,
-  async handle({ image: text, until, reason }, { cache, catalogue, originFor }) {
+  async handle({ image: text, until, reason }, { cache, catalogue, hostedHistory, originFor }) {
     const { repository, tag, digest } = oneTag(catalogue, text);
     if (digest === undefined) {
       throw new HoldError(`${text} names no digest; write IMAGE:TAG@sha256:… as \`entrepot history\` lists it`);
+    }
+    const hosted = hostedHistory?.(repository);
+    if (hosted !== undefined) {
+      if (until !== undefined || reason !== '') {
+        throw new HoldError('a hosted tag moves, and is not held: leave out --until and --reason');
+      }
+      return rollBackHosted(hosted, { repository, tag, digest });
     }
     if (until !== undefined && until <= Date.now()) throw new HoldError('the end of the hold has passed already');
     const done = await cache.rollback({ repository, tag, digest, until, reason }, { originFor });
@@ -148,6 +196,30 @@ const rollback: Operation<
     };
   },
 };
+
+/** The name under which operators move hosted tags. */
+const OPERATOR = 'operator';
+
+async function rollBackHosted(
+  hosted: HostedHistory,
+  { repository, tag, digest }: { readonly repository: Repository; readonly tag: string; readonly digest: Digest },
+): Promise<RollbackAnswer> {
+  const image = imageOf({ repository, tag });
+  const done = await hosted.rollBack(repository, { tag, digest, by: OPERATOR });
+  if (done.outcome !== 'moved') throw new HoldError(`${image} ${NOT_MOVED[done.outcome]}`);
+  const { from } = done;
+  return {
+    moved: { image, digest, ...(from !== undefined && { from }) },
+    parts: { manifest: true, stored: 1, named: 1 },
+  };
+}
+
+const NOT_MOVED = {
+  'there already': 'points to this digest already',
+  'never there': 'never pointed to this digest; `entrepot history` lists those that it pointed to',
+  deleted: 'pointed to this digest, whose manifest was deleted; push it again',
+  immutable: 'is immutable (immutable_tags), so it stays',
+} as const;
 
 const unholdInput = z.object({ image });
 

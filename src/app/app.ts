@@ -11,7 +11,7 @@ import {
 import { Canary } from '../canary/index.ts';
 import type { Config, LoadedConfig } from '../config/index.ts';
 import { createPseudonym, ownVia } from '../lib/index.ts';
-import { OciError } from '../oci/index.ts';
+import { OciError, type Repository } from '../oci/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import { type Forward, FrontDoor, type ListenerAddress } from '../server/index.ts';
 import { type ConfigReloaded, createMetrics, type Log, Telemetry } from '../telemetry/index.ts';
@@ -281,6 +281,7 @@ async function openControl(server: RunningServer): Promise<void> {
       get catalogue() {
         return live.current.upstreams.catalogue;
       },
+      hostedHistory: (repository: Repository) => parts.hosted.historyOf(repository),
       status: () => statusOf(server),
       reload: () => reloader.reload(),
       accounts,

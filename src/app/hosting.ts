@@ -31,7 +31,7 @@ const DISK_READ_EVERY = 1000;
 interface HostedContext {
   readonly telemetry: Telemetry;
   readonly storage: Pick<Storage, 'store'>;
-  readonly cache: Pick<PullThrough, 'totals'>;
+  readonly cache: Pick<PullThrough, 'totals' | 'makeRoom'>;
   /** Takes what closes it again. */
   readonly cleanups: (() => unknown)[];
 }
@@ -136,6 +136,11 @@ export class HostedContent {
     void this.#findHidden(hosting);
   }
 
+  /** What is recorded of a repository whose home is this server; undefined for every other. */
+  historyOf(repository: Repository): Hosting['history'] | undefined {
+    return this.#rules.homeOf(repository) === 'here' ? this.#current?.history : undefined;
+  }
+
   /** Undefined where nothing was hosted since the start. */
   async read(): Promise<HostedReading | undefined> {
     const hosting = this.#current;
@@ -206,6 +211,8 @@ export class HostedContent {
     try {
       const [space, { bytes: evictable }] = await Promise.all([freeSpace(this.#dir), this.#context.cache.totals()]);
       this.#disk = { ...space, evictable };
+      if (this.#cache !== 'off' && space.free < floorOf(this.#cache.minFree, space.total))
+        this.#context.cache.makeRoom();
     } catch {
       this.#disk = undefined;
     }

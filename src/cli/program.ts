@@ -6,6 +6,7 @@ import {
   addCacheCommands,
   addClientCommands,
   addConfigCommands,
+  addHostedCommands,
   addServerCommands,
   addWebhookCommands,
   type CacheActions,
@@ -78,6 +79,7 @@ async function createProgram(context: CommandContext<Actions>): Promise<Command>
   addCacheCommands(program, context);
   addAccountCommands(program, context);
   addWebhookCommands(program, context);
+  addHostedCommands(program, context);
   addClientCommands(program, context);
   nameHelpInErrors(program, program.name());
   return program;

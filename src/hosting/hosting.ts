@@ -4,6 +4,7 @@ import { type Collected, Collection } from './collection/index.ts';
 import { HostedBlobs, HostedFiles, HostedLists, HostedManifests } from './content/index.ts';
 import { DigestLocks } from './digest-locks.ts';
 import { DiskFailures } from './disk-failures.ts';
+import { HostedHistory } from './history.ts';
 import type { HostingRules } from './rules.ts';
 import { Uploads, type UploadsOptions } from './uploads/index.ts';
 
@@ -38,6 +39,7 @@ export class Hosting {
   readonly blobs: HostedBlobs;
   readonly manifests: HostedManifests;
   readonly lists: HostedLists;
+  readonly history: HostedHistory;
   readonly uploads: Uploads;
   readonly records: HostedStore;
   readonly disk: DiskFailures;
@@ -54,6 +56,7 @@ export class Hosting {
     this.blobs = new HostedBlobs({ ...shared, files });
     this.manifests = new HostedManifests({ ...shared, files });
     this.lists = new HostedLists(shared);
+    this.history = new HostedHistory(shared);
     this.#collection = new Collection({
       ...shared,
       deleteUnreferenced: (digest) => files.deleteUnreferenced(digest),

@@ -6,8 +6,10 @@
 export type { Collected } from './collection/index.ts';
 export type { Actor, Condition, FoundManifest, ListPage, ManifestPush, StoredManifest } from './content/index.ts';
 export { DigestLocks } from './digest-locks.ts';
+export type { HostedHistory, HostedRollback, HostedTagHistory } from './history.ts';
 export type { Hosting, HostingOptions } from './hosting.ts';
 export type {
+  FileRebuildReport,
   LayoutWriter,
   LayoutWriterOptions,
   RebuildOptions,

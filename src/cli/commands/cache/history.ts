@@ -7,6 +7,7 @@ import { count, formatJson, formatTable } from '../../format.ts';
 import { type Output, processOutput } from '../../output.ts';
 import { runServerCommand } from '../../server-command.ts';
 import { describeHold, formatInstant } from './hold-text.ts';
+import { refuseHosted } from './refuse-hosted.ts';
 
 /** The options of a command on one image. */
 export interface ImageOptions extends CommandOptions {
@@ -26,11 +27,14 @@ export function history({ flags, json, image }: ImageOptions, output: Output = p
       flags,
       operation,
       input,
-      alone: ({ loaded, store, metadata }) =>
-        operation.handle(input, {
+      alone({ loaded, store, metadata }) {
+        const catalogue = composeRegistries(loaded.config);
+        return operation.handle(input, {
           cache: { history: (selection) => tagHistory(selection, { store, metadata, now: Date.now() }) },
-          catalogue: composeRegistries(loaded.config),
-        }),
+          catalogue,
+          hostedHistory: (repository) => refuseHosted(repository, catalogue),
+        });
+      },
       show(answer) {
         output.out(json ? formatJson(answer) : formatHistory(answer));
         return answer.tags.length === 0 ? EXIT.failure : EXIT.ok;
@@ -44,14 +48,18 @@ function formatHistory({ image, tags, omitted }: HistoryAnswer): string {
   if (tags.length === 0) return `Nothing is recorded of ${image}: no client has pulled it through this server.\n`;
   const blocks = tags.map(({ image, hold, moves }) => {
     const head = hold === undefined ? [image] : [image, `  ${describeHold(hold)}`];
-    const rows = moves.map(({ seenAt, digest, upstream, current, held, parts }) => [
+    const rows = moves.map(({ seenAt, digest, upstream, by, current, held, parts }) => [
       formatInstant(seenAt),
-      digest,
-      describeParts(parts),
-      upstream,
+      digest === '' ? 'deleted' : digest,
+      digest === '' ? '' : describeParts(parts),
+      by ?? upstream,
       [...(current ? ['current'] : []), ...(held ? ['held'] : [])].join(', '),
     ]);
-    const table = rows.length === 0 ? [] : formatTable([['FIRST SEEN', 'DIGEST', 'STORED', 'UPSTREAM', ''], ...rows]);
+    const isHosted = moves.some(({ by }) => by !== undefined);
+    const titles = isHosted
+      ? ['MOVED', 'DIGEST', 'STORED', 'BY', '']
+      : ['FIRST SEEN', 'DIGEST', 'STORED', 'UPSTREAM', ''];
+    const table = rows.length === 0 ? [] : formatTable([titles, ...rows]);
     return [...head, ...table.map((line) => `  ${line}`)].join('\n');
   });
   const more = omitted === 0 ? [] : [`and ${count(omitted, 'tag')} more; name one to see it`];

@@ -9,6 +9,7 @@ import { type Output, processOutput } from '../../output.ts';
 import { runServerCommand } from '../../server-command.ts';
 import type { ImageOptions } from './history.ts';
 import { describeHold } from './hold-text.ts';
+import { refuseHosted } from './refuse-hosted.ts';
 
 /** The options of `entrepot rollback`. */
 export interface RollbackOptions extends ImageOptions {
@@ -56,9 +57,11 @@ export async function rollback(options: RollbackOptions, output: Output = proces
             `the manifest ${digest} is not stored; start the server, which fetches it from the upstream`,
           );
         };
+        const catalogue = composeRegistries(loaded.config);
         return operation.handle(checked.data, {
           cache: { rollback: (request) => rollbackCache(request, { metadata, store, holds, obtain, now: Date.now() }) },
-          catalogue: composeRegistries(loaded.config),
+          catalogue,
+          hostedHistory: (repository) => refuseHosted(repository, catalogue),
           originFor: () => () => Promise.reject(new Error('no server runs')),
         });
       },
@@ -71,7 +74,11 @@ export async function rollback(options: RollbackOptions, output: Output = proces
   );
 }
 
-function formatRolledBack({ held, current, parts }: RollbackAnswer): string {
+function formatRolledBack({ held, moved, current, parts }: RollbackAnswer): string {
+  if (held === undefined) {
+    const { image = '', digest = '', from } = moved ?? {};
+    return `${image} points to ${digest} again. ${from === undefined ? 'It was deleted.' : `Before it pointed to ${from}.`}\n`;
+  }
   const lines = [`${held.image} is ${describeHold(held)}.`];
   if (current !== undefined && current !== held.digest) lines.push(`The tag of the upstream points to ${current}.`);
   const missing = parts.named - parts.stored;
