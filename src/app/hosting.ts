@@ -107,9 +107,9 @@ export class HostedContent {
   open(): Promise<Hosting> {
     this.#opened ??= this.#open().then(
       (hosting) => {
+        // The configuration that waits for it has been in effect since an earlier attempt failed; else `follow` comes next.
+        if (this.#failure !== undefined && this.#isFollowed) this.#start(hosting);
         this.#failure = undefined;
-        // A configuration that waits for it has been in effect since an earlier attempt failed.
-        if (this.#isFollowed) this.#start(hosting);
         return hosting;
       },
       (error: unknown) => {
@@ -126,6 +126,7 @@ export class HostedContent {
     this.#cache = cache;
     this.#rules = new HostingRules(catalogue.list());
     this.#isFollowed = true;
+    if (this.#rules.isEmpty) this.#failure = undefined;
     const hosting = this.#current;
     if (hosting !== undefined) this.#start(hosting);
   }
