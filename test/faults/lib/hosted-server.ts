@@ -1,6 +1,7 @@
 import { globSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { loadHostedStore } from '../../../src/store/index.ts';
 import type { RunningEntrepot } from '../../support/app.ts';
 import { basic, htpasswdOf } from '../../support/logins.ts';
@@ -87,6 +88,12 @@ export class HostedServer {
     if (this.#isUp) this.#up = Promise.withResolvers();
     this.#isUp = false;
     this.#running?.process.kill('SIGKILL');
+  }
+
+  /** Whether it ends by itself within so many milliseconds. */
+  async dies(within: number): Promise<boolean> {
+    const ended = await Promise.race([this.#running?.process.exited.then(() => true), sleep(within, false)]);
+    return ended === true;
   }
 
   async stop(): Promise<number> {

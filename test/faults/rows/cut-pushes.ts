@@ -22,6 +22,7 @@ import {
 } from '../lib/push.ts';
 import { Misses, type Row } from '../lib/row.ts';
 import type { Stage } from '../lib/stage.ts';
+import { pushPoints } from './kills.ts';
 
 const USERS = Array.from({ length: 10 }, (_, at) => `user${at}`);
 const LAYER = 900_000;
@@ -36,6 +37,8 @@ interface CutCounts {
   readonly cuts: number;
   /** Pushes that a kill of the server hit. */
   readonly kills: number;
+  /** Where the server is told to die besides. */
+  readonly points?: readonly string[];
   /** Whether it is looked at what is left once a day has passed, which takes some seconds. @default true */
   readonly waitsForGraces?: boolean;
 }
@@ -63,10 +66,11 @@ export const cutPushes: Row = {
     playCutPushes(stage, {
       cuts: stage.amount({ short: 100, long: 2000 }),
       kills: stage.amount({ short: 100, long: 2000 }),
+      points: pushPoints(),
     }),
 };
 
-export async function playCutPushes(stage: Stage, { cuts, kills, waitsForGraces = true }: CutCounts) {
+export async function playCutPushes(stage: Stage, { cuts, kills, points = [], waitsForGraces = true }: CutCounts) {
   const misses = new Misses();
   const server = new HostedServer(stage, { users: USERS });
   const player = new Player(server, misses);
@@ -94,15 +98,20 @@ export async function playCutPushes(stage: Stage, { cuts, kills, waitsForGraces 
     await eachOf(interrupted, { atOnce: AT_ONCE, work: (each, index) => player.recover(each, at + index) });
   }
 
+  for (const [index, point] of points.entries()) {
+    stage.progress(`at ${point}`);
+    const at = cuts + 5 * kills + index;
+    misses.expect(await player.dieAt(at, point), `${point} was never reached`);
+  }
   if (waitsForGraces) {
     stage.progress('waiting for the graces');
     for (const miss of await leftBehind(server, player)) misses.add(miss);
   } else await player.expectAll();
   const { resumed, pushed, between } = player.counts;
   return {
-    figure: `${cuts} cuts, ${hit} pushes hit by ${killed} kills: ${misses.count} misses, ${resumed} went on where GET said`,
+    figure: `${cuts} cuts, ${hit} hit by ${killed} kills, ${points.length} points: ${misses.count} misses, ${resumed} went on where GET said`,
     misses: misses.list(),
-    figures: { cuts, hit, kills: killed, resumed, pushed, between },
+    figures: { cuts, hit, kills: killed, points: points.length, resumed, pushed, between },
   };
 }
 
@@ -199,6 +208,33 @@ class Player {
     const interrupted = await Promise.all(pushes);
     await this.#server.kill();
     return interrupted;
+  }
+
+  /** Pushes while the server is told to die at a point; false where it did not. */
+  async dieAt(at: number, point: string): Promise<boolean> {
+    // What the life before left to do is done: it is this push that passes the point.
+    await this.#server.stop();
+    await this.#server.start({ ENTREPOT_CRASH_AT: point });
+    await this.#cancelUpload(at);
+    const push = await this.push(at, { isKilled: true });
+    const hasDied = await this.#server.dies(5000);
+    await this.#server.kill();
+    await this.#server.start();
+    // Not one of the third that never come back.
+    await this.recover(push, 1);
+    return hasDied;
+  }
+
+  /** An upload that its client ends with DELETE. */
+  async #cancelUpload(at: number): Promise<void> {
+    const to = { ...this.#destination(at), wire: new Wire() };
+    try {
+      const begun = await ask(to, { method: 'POST', path: `/v2/${to.repository}/blobs/uploads/` });
+      const ended = await ask(to, { method: 'DELETE', path: begun.headers['location'] ?? '' });
+      this.#expect(ended, 204, 'the end of an upload');
+    } catch (error) {
+      if (!(error instanceof Lost)) throw error;
+    }
   }
 
   /** Looks whether what was answered is there, goes on with what was not, and completes the push as its client would. */
