@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { floorOf, type PullThrough } from '../cache/index.ts';
 import type { Config } from '../config/index.ts';
-import { type Hosting, HostingRules, type LayoutWriter } from '../hosting/index.ts';
+import { DeletionPause, type Hosting, HostingRules, type LayoutWriter } from '../hosting/index.ts';
 import type { Repository } from '../oci/index.ts';
 import type { PushedRows } from '../registry/index.ts';
 import type { Catalogue } from '../routing/index.ts';
@@ -27,6 +27,21 @@ const MAX_LOOKED_AT = 100_000;
 const MAX_NAMES = 5;
 /** Milliseconds for which a reading of the disk counts. */
 const DISK_READ_EVERY = 1000;
+
+/** The copy of the records that a backup takes. */
+const SNAPSHOT = 'hosted.db.snapshot';
+
+const BACKUP_UNDER_WAY =
+  'a backup is under way already. Wait until it has ended; one that was killed ends by itself within a minute';
+
+/** What a command copies, and the name of the pause that it renews. */
+export interface BegunBackup {
+  readonly id: string;
+  /** Milliseconds within which it has to be renewed. */
+  readonly lease: number;
+  /** The path of a copy of the records; undefined where nothing was ever hosted. */
+  readonly snapshot: string | undefined;
+}
 
 interface HostedContext {
   readonly telemetry: Telemetry;
@@ -53,6 +68,7 @@ export interface HostedReading {
  */
 export class HostedContent {
   readonly #context: HostedContext;
+  readonly #pause = new DeletionPause();
   readonly #dir: string | undefined;
   /** Seals where uploads go on at an upstream, over restarts; undefined without a cache directory. */
   readonly pushKey: (() => Promise<Buffer>) | undefined;
@@ -130,6 +146,53 @@ export class HostedContent {
     return uploads === undefined ? undefined : { open: uploads.count, busy: uploads.busy, bytes: uploads.bytes };
   }
 
+  /**
+   * Begins a backup: no file is deleted from now on, and a copy of the records is made. Where nothing is hosted any more, they are opened
+   * for the copy alone.
+   *
+   * @throws {Error} where one is under way; what the records and the disk throw
+   */
+  async beginBackup(): Promise<BegunBackup> {
+    const directory = this.#dir;
+    const id = this.#pause.begin();
+    if (id === undefined) throw new Error(BACKUP_UNDER_WAY);
+    try {
+      const lease = this.#pause.lease;
+      if (directory === undefined) return { id, lease, snapshot: undefined };
+      const { openHostedStore } = await loadHostedStore();
+      const hosting = await this.#opened?.catch(() => undefined);
+      const file = join(directory, RECORDS);
+      // Without records, opening them says whether they were lost or never there.
+      if (hosting === undefined && !existsSync(directory)) return { id, lease, snapshot: undefined };
+      if (hosting === undefined && !existsSync(file) && !existsSync(join(directory, 'repositories')))
+        return { id, lease, snapshot: undefined };
+      const snapshot = join(directory, SNAPSHOT);
+      await rm(snapshot, { force: true });
+      const records = hosting?.records ?? (await openHostedStore(file));
+      try {
+        await records.backUp(snapshot);
+      } finally {
+        if (hosting === undefined) await records.close();
+      }
+      return { id, lease, snapshot };
+    } catch (error) {
+      await this.#pause.end(id);
+      throw error;
+    }
+  }
+
+  /** Whether the backup may go on. */
+  renewBackup(id: string): boolean {
+    return this.#pause.renew(id);
+  }
+
+  /** Ends a backup: what had to wait is deleted. */
+  async endBackup(id: string): Promise<boolean> {
+    const ended = await this.#pause.end(id);
+    if (ended && this.#dir !== undefined) await rm(join(this.#dir, SNAPSHOT), { force: true });
+    return ended;
+  }
+
   async #open(): Promise<Hosting> {
     const directory = this.#dir;
     if (directory === undefined) {
@@ -158,6 +221,7 @@ export class HostedContent {
         records: watchRecords(records, (repository) => layouts.changed(repository)),
         cacheStore: storage.store,
         rules: () => this.#rules,
+        pause: this.#pause,
         telemetry,
         verifyAfter: () => (this.#cache === 'off' ? 0 : this.#cache.verifyAfter),
         mayStore: (bytes) => this.#mayStore(bytes),
@@ -214,6 +278,7 @@ export class HostedContent {
   }
 
   async #close(): Promise<void> {
+    this.#pause.close();
     const hosting = await this.#opened?.catch(() => undefined);
     if (hosting === undefined) return;
     await hosting.close();

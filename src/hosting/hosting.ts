@@ -2,6 +2,7 @@ import type { BlobStore, HostedStore, ResumableBlobStore } from '../store/index.
 import type { Telemetry } from '../telemetry/index.ts';
 import { type Collected, Collection } from './collection/index.ts';
 import { HostedBlobs, HostedFiles, HostedLists, HostedManifests } from './content/index.ts';
+import { DeletionPause } from './deletion-pause.ts';
 import { DigestLocks } from './digest-locks.ts';
 import type { HostingRules } from './rules.ts';
 import { Uploads, type UploadsOptions } from './uploads/index.ts';
@@ -21,6 +22,8 @@ export interface HostingOptions extends Pick<UploadsOptions, 'limits' | 'mayStor
   readonly grace?: number | undefined;
   /** Bytes of manifests held in memory. @default 33_554_432 */
   readonly manifestsInMemory?: number | undefined;
+  /** Of a backup. @default there is none */
+  readonly pause?: DeletionPause | undefined;
   /** Milliseconds since 1970. @default the clock */
   readonly now?: (() => number) | undefined;
 }
@@ -28,6 +31,7 @@ export interface HostingOptions extends Pick<UploadsOptions, 'limits' | 'mayStor
 interface Parts extends HostingOptions {
   readonly now: () => number;
   readonly locks: DigestLocks;
+  readonly pause: DeletionPause;
   readonly files: HostedFiles;
   readonly uploads: Uploads;
 }
@@ -51,16 +55,24 @@ export class Hosting {
     this.blobs = new HostedBlobs({ ...shared, files });
     this.manifests = new HostedManifests({ ...shared, files });
     this.lists = new HostedLists(shared);
+    const { locks, pause, telemetry } = shared;
     this.#collection = new Collection({
       ...shared,
       deleteUnreferenced: (digest) => files.deleteUnreferenced(digest),
+    });
+    pause.onEnd(async (waiting) => {
+      try {
+        for (const digest of waiting) await locks.run(digest, () => files.deleteUnreferenced(digest));
+      } catch (error) {
+        telemetry.publish('warning', { message: 'Cannot delete files that a backup had kept; the daily look does', error });
+      }
     });
   }
 
   /** Finds the uploads of an earlier process. Rejects where the disk or the database cannot be read. */
   static async open(options: HostingOptions): Promise<Hosting> {
     const { now = Date.now, rules } = options;
-    const shared = { ...options, now, locks: new DigestLocks() };
+    const shared = { ...options, now, locks: new DigestLocks(), pause: options.pause ?? new DeletionPause() };
     const files = new HostedFiles({ ...shared, memory: options.manifestsInMemory });
     const uploads = await Uploads.open({
       ...shared,

@@ -5,6 +5,7 @@
  */
 export type { Collected } from './collection/index.ts';
 export type { Actor, Condition, FoundManifest, ListPage, ManifestPush, StoredManifest } from './content/index.ts';
+export { DeletionPause } from './deletion-pause.ts';
 export { DigestLocks } from './digest-locks.ts';
 export type { Hosting, HostingOptions } from './hosting.ts';
 export type {
