@@ -5,6 +5,7 @@
  * and never serves a client of the registry.
  */
 export { type AccountContext, type AccountRules, type TokensAnswer, type UsersAnswer } from './account-operations.ts';
+export type { BackupBegun } from './backup-operations.ts';
 export { ControlError, callControl } from './client.ts';
 export type { HeldTag, HistoryAnswer, RollbackAnswer, UnholdAnswer } from './history-operations.ts';
 export { faultOfInput, type Operation } from './operation.ts';

@@ -3,6 +3,7 @@ import type { PullThrough, Scrub, Selection, TagRefreshOptions, UrlSelection } f
 import { type Catalogue, parseImagePattern } from '../routing/index.ts';
 import type { MetadataStore } from '../store/index.ts';
 import { ACCOUNT_OPERATIONS, type AccountContext } from './account-operations.ts';
+import { BACKUP_OPERATIONS, type BackupContext } from './backup-operations.ts';
 import { HISTORY_OPERATIONS, heldTag, holdOf, imageOf } from './history-operations.ts';
 import type { Operation } from './operation.ts';
 import { type ServerStatus, serverStatus } from './status.ts';
@@ -14,6 +15,7 @@ export interface OperationContext
   extends Pick<TagRefreshOptions, 'originFor'>,
     AccountContext,
     SuggestContext,
+    BackupContext,
     WebhookContext {
   readonly cache: Pick<PullThrough, 'collect' | 'history' | 'purge' | 'refresh' | 'rollback' | 'scrub' | 'unhold'>;
   /** The registries of the current generation. */
@@ -276,6 +278,7 @@ export const OPERATIONS = {
   ...HISTORY_OPERATIONS,
   ...ACCOUNT_OPERATIONS,
   ...WEBHOOK_OPERATIONS,
+  ...BACKUP_OPERATIONS,
 };
 
 const URL_PATTERN = /^mirror:([^/]+)(\/.*)?$/s;

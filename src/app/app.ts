@@ -263,7 +263,7 @@ function statusOf(server: RunningServer): Promise<ServerStatus> {
 /** The control socket lies in the cache directory; without a cache there is none. */
 async function openControl(server: RunningServer): Promise<void> {
   const { live, parts, reloader, processContext } = server;
-  const { cache, storage, cleanups, upstreamSets } = parts;
+  const { cache, hosted, storage, cleanups, upstreamSets } = parts;
   const { config } = live.current;
   const { accounts } = processContext;
   if (config.cache === 'off' || accounts === undefined) return;
@@ -272,6 +272,7 @@ async function openControl(server: RunningServer): Promise<void> {
     operations: Object.values(OPERATIONS),
     context: {
       cache,
+      hosted,
       metadata: storage.metadata,
       originFor(name: string) {
         const registry = live.current.upstreams.catalogue.byName(name);

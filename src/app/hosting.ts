@@ -39,7 +39,7 @@ export interface BegunBackup {
   readonly id: string;
   /** Milliseconds within which it has to be renewed. */
   readonly lease: number;
-  /** The path of a copy of the records; undefined where nothing was ever hosted. */
+  /** The path of a copy of the records, below the cache directory; undefined where nothing was ever hosted. */
   readonly snapshot: string | undefined;
 }
 
@@ -158,23 +158,13 @@ export class HostedContent {
     if (id === undefined) throw new Error(BACKUP_UNDER_WAY);
     try {
       const lease = this.#pause.lease;
-      if (directory === undefined) return { id, lease, snapshot: undefined };
-      const { openHostedStore } = await loadHostedStore();
       const hosting = await this.#opened?.catch(() => undefined);
-      const file = join(directory, RECORDS);
-      // Without records, opening them says whether they were lost or never there.
-      if (hosting === undefined && !existsSync(directory)) return { id, lease, snapshot: undefined };
-      if (hosting === undefined && !existsSync(file) && !existsSync(join(directory, 'repositories')))
+      if (directory === undefined || (hosting === undefined && !existsSync(join(directory, RECORDS)))) {
         return { id, lease, snapshot: undefined };
-      const snapshot = join(directory, SNAPSHOT);
-      await rm(snapshot, { force: true });
-      const records = hosting?.records ?? (await openHostedStore(file));
-      try {
-        await records.backUp(snapshot);
-      } finally {
-        if (hosting === undefined) await records.close();
       }
-      return { id, lease, snapshot };
+      await this.#snapshot(join(directory, SNAPSHOT), hosting);
+      this.#pause.renew(id);
+      return { id, lease, snapshot: join(DIRECTORY, SNAPSHOT) };
     } catch (error) {
       await this.#pause.end(id);
       throw error;
@@ -188,9 +178,21 @@ export class HostedContent {
 
   /** Ends a backup: what had to wait is deleted. */
   async endBackup(id: string): Promise<boolean> {
-    const ended = await this.#pause.end(id);
-    if (ended && this.#dir !== undefined) await rm(join(this.#dir, SNAPSHOT), { force: true });
-    return ended;
+    if (!this.#pause.renew(id)) return false;
+    if (this.#dir !== undefined) await rm(join(this.#dir, SNAPSHOT), { force: true });
+    return this.#pause.end(id);
+  }
+
+  async #snapshot(target: string, hosting: Hosting | undefined): Promise<void> {
+    await rm(target, { force: true });
+    if (hosting !== undefined) return hosting.records.backUp(target);
+    const { openHostedStore } = await loadHostedStore();
+    const records = await openHostedStore(join(this.#dir ?? '', RECORDS));
+    try {
+      await records.backUp(target);
+    } finally {
+      await records.close();
+    }
   }
 
   async #open(): Promise<Hosting> {

@@ -13,16 +13,16 @@ import { type CopyProgress, copyAll, type Problem } from './copy.ts';
 import { BackupError, explainDisk } from './error.ts';
 import { ACCESS, copyKeys, HOSTED, isFile, publish, removeDatabase } from './files.ts';
 import { type BackupPlace, claimPlace } from './place.ts';
+import type { CopyRecords } from './records.ts';
 
 export interface BackUpOptions {
   readonly cacheDir: string;
   /** Of the backup: one that was made before, an empty one, or one that does not exist. */
   readonly directory: string;
-  /**
-   * Writes a consistent copy of the records of hosted repositories to a path that does not exist; false where nothing was ever hosted.
-   * From before it until the end of the backup, no file that they name is deleted: the caller sees to it.
-   */
-  readonly copyRecords: (target: string) => Promise<boolean>;
+  /** From before it until the end of the backup, no file that the records name is deleted: the caller sees to it. */
+  readonly copyRecords: CopyRecords;
+  /** Rejects where files may have been deleted meanwhile: then the earlier state of the backup stays. @default none were */
+  readonly confirm?: (() => Promise<void>) | undefined;
   /** True: what the backup has and the records no longer name is removed. @default it stays */
   readonly prune?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -75,6 +75,7 @@ export async function backUp(options: BackUpOptions): Promise<BackupReport> {
     const content = await backUpHosted(options, place);
     const access = await backUpAccess(options, place);
     const keys = await copyKeys(cacheDir, directory);
+    await options.confirm?.();
     crashPoint('backup.before-records');
     if (content.publish !== undefined) await content.publish();
     crashPoint('backup.published');

@@ -7,4 +7,5 @@
 export { type BackupReport, type BackUpOptions, backUp } from './backup.ts';
 export type { CopyProgress, Problem } from './copy.ts';
 export { BackupError } from './error.ts';
+export { type CopyRecords, copyOwnRecords, copySnapshot } from './records.ts';
 export { type RestoreOptions, type RestoreReport, restore } from './restore.ts';

@@ -6,6 +6,7 @@ import {
   addCacheCommands,
   addClientCommands,
   addConfigCommands,
+  addHostedCommands,
   addServerCommands,
   addWebhookCommands,
   type CacheActions,
@@ -76,6 +77,7 @@ async function createProgram(context: CommandContext<Actions>): Promise<Command>
   addServerCommands(program, context);
   addConfigCommands(program, context);
   addCacheCommands(program, context);
+  addHostedCommands(program, context);
   addAccountCommands(program, context);
   addWebhookCommands(program, context);
   addClientCommands(program, context);
