@@ -4,7 +4,7 @@
  * A backup is copied and never linked, each blob is hashed on the way, and what a file names is there before the file. It never deletes
  * a file in a directory that is no backup, never overwrites what a cache has, and never decides who may read a backup.
  */
-export { type BackupReport, type BackUpOptions, backUp } from './backup.ts';
+export { type BackUpOptions, type BackupReport, backUp } from './backup.ts';
 export type { CopyProgress, Problem } from './copy.ts';
 export { BackupError } from './error.ts';
 export { type CopyRecords, copyOwnRecords, copySnapshot } from './records.ts';

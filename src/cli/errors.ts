@@ -19,6 +19,7 @@ const EXPLAINED: Readonly<Record<string, number>> = {
   MetadataVersionError: EXIT.failure,
   NoRulesError: EXIT.config,
   OciError: EXIT.failure,
+  RebuildError: EXIT.failure,
   RecordError: EXIT.failure,
   SetupError: EXIT.failure,
 };

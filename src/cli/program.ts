@@ -80,6 +80,7 @@ async function createProgram(context: CommandContext<Actions>): Promise<Command>
   addHostedCommands(program, context);
   addAccountCommands(program, context);
   addWebhookCommands(program, context);
+  addHostedCommands(program, context);
   addClientCommands(program, context);
   nameHelpInErrors(program, program.name());
   return program;

@@ -64,7 +64,10 @@ export class Hosting {
       try {
         for (const digest of waiting) await locks.run(digest, () => files.deleteUnreferenced(digest));
       } catch (error) {
-        telemetry.publish('warning', { message: 'Cannot delete files that a backup had kept; the daily look does', error });
+        telemetry.publish('warning', {
+          message: 'Cannot delete files that a backup had kept; the daily look does',
+          error,
+        });
       }
     });
   }

@@ -9,6 +9,7 @@ export { DeletionPause } from './deletion-pause.ts';
 export { DigestLocks } from './digest-locks.ts';
 export type { Hosting, HostingOptions } from './hosting.ts';
 export type {
+  FileRebuildReport,
   LayoutWriter,
   LayoutWriterOptions,
   RebuildOptions,

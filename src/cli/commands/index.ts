@@ -1,5 +1,6 @@
 /**
- * The commands, grouped by subject: on a server, on its cache, on what it hosts, on its users, on its files, on its clients, on its webhooks.
+ * The commands, grouped by subject: on a server, on its cache, on its users, on its files, on its clients, on its webhooks, on
+ * what was pushed to it.
  *
  * A group defines the flags and help texts of its commands, and imports each command when it runs. It never runs one by itself.
  */

@@ -6,5 +6,6 @@
  */
 export { needsRebuild } from './layout-files.ts';
 export { type RebuildOptions, type RebuildProgress, type RebuildReport, rebuildRecords } from './rebuild.ts';
+export { type FileRebuildOptions, type FileRebuildReport, RebuildError, rebuildRecordsFile } from './rebuild-file.ts';
 export { watchRecords } from './watched-records.ts';
 export { LayoutWriter, type LayoutWriterOptions } from './writer.ts';

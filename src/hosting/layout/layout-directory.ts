@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { crashPoint } from '../../lib/index.ts';
 import { type Digest, type DigestAlgorithm, digestAlgorithm } from '../../oci/index.ts';
 import { createDurableDirectories, flushDirectory, hasCode, type LinkableBlobStore } from '../../store/index.ts';
-import { filesIn, INDEX, LayoutBlobs, readBounded, removeFile, requireDirectories } from './layout-files.ts';
+import { filesIn, INDEX, isDirectory, LayoutBlobs, readBounded, removeFile } from './layout-files.ts';
 
 /** The file that says that a directory is a layout, and of which version (image-spec, image-layout.md). */
 const LAYOUT = 'oci-layout';
@@ -58,14 +58,15 @@ export class LayoutDirectory {
     const used = ALGORITHMS.filter((each) => each === 'sha256' || anyOf(digests, each));
     const blobs = join(this.#path, 'blobs');
     const directories = [this.#path, blobs, ...used.map((each) => join(blobs, each))];
-    await createDurableDirectories(directories);
-    await requireDirectories(directories);
+    await this.#makeDirectories(directories);
     const there = new Set<Digest>();
     const unlinked: Digest[] = [];
     const changed = new Set<DigestAlgorithm>();
     const left = digests.values();
+    let failure: { readonly error: unknown } | undefined;
     const work = async (): Promise<void> => {
       for (const digest of left) {
+        if (failure !== undefined) return;
         signal.throwIfAborted();
         const outcome = await this.#link(digest);
         if (outcome === 'linked') changed.add(digestAlgorithm(digest));
@@ -73,7 +74,14 @@ export class LayoutDirectory {
         else if (outcome === 'unlinked') unlinked.push(digest);
       }
     };
-    await Promise.all(Array.from({ length: AT_ONCE }, work));
+    const works = Array.from({ length: AT_ONCE }, () =>
+      work().catch((error: unknown) => {
+        failure ??= { error };
+      }),
+    );
+    // None of them goes on after this has failed.
+    await Promise.all(works);
+    if (failure !== undefined) throw failure.error;
     crashPoint('layout.linked');
     for (const algorithm of changed) await flushDirectory(join(blobs, algorithm));
     return { there, unlinked };
@@ -95,6 +103,16 @@ export class LayoutDirectory {
       if (!digests.has(digest)) await removeFile(this.#blobs.pathOf(digest));
     }
     for (const name of await filesIn(this.#path)) if (DRAFT.test(name)) await removeFile(join(this.#path, name));
+  }
+
+  /** Flushes nothing where they are all there, as they are nearly always. */
+  async #makeDirectories(directories: readonly string[]): Promise<void> {
+    const found = await Promise.all(directories.map(isDirectory));
+    if (!found.includes(undefined) && !found.includes(false)) return;
+    await createDurableDirectories(directories);
+    for (const directory of directories) {
+      if ((await isDirectory(directory)) !== true) throw new Error(`${directory} is no directory. Move it elsewhere`);
+    }
   }
 
   async #link(digest: Digest): Promise<'linked' | 'present' | 'unlinked' | 'absent'> {

@@ -97,12 +97,19 @@ async function entriesIn(directory: string): Promise<readonly Dirent[]> {
   }
 }
 
-/** @throws {Error} where one of these is no directory but a link or a file, which is another program's */
-export async function requireDirectories(directories: readonly string[]): Promise<void> {
-  for (const directory of directories) {
-    if ((await lstat(directory)).isDirectory()) continue;
-    throw new Error(`${directory} is no directory. Move it elsewhere`);
+/** False where it is a link or a file, which is another program's; undefined where nothing is there. */
+export async function isDirectory(path: string): Promise<boolean | undefined> {
+  try {
+    return (await lstat(path)).isDirectory();
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
   }
+}
+
+/** Whether anything has a name. */
+export async function isThere(path: string): Promise<boolean> {
+  return (await isDirectory(path)) !== undefined;
 }
 
 export async function removeFile(path: string): Promise<void> {

@@ -125,7 +125,7 @@ class RepositoryRebuild {
       if (await this.#putManifest(repository, manifest, manifests)) restored.add(manifest.digest);
     }
     let tags = 0;
-    for (const tag of index.tags.toSorted((a, b) => a.movedAt - b.movedAt)) {
+    for (const tag of index.tags) {
       if (await this.#moveTag(repository, tag, restored)) tags += 1;
     }
     // It was pushed to once, so its lists are empty lists, and not 404.

@@ -98,6 +98,25 @@ describe('LayoutWriter', () => {
     assert.deepEqual(await stage.tags(APP), ['v1', 'v2']);
   });
 
+  test('lets it rest also where it changed while it was written', async (t) => {
+    const stage = await openStage(t, { delay: 0, rest: 1000 });
+    await stage.start();
+    await stage.writer.settled();
+    await stage.content.image(APP, 'one', { tags: ['v1'] });
+    await stage.content.image(BELOW, 'other', { tags: ['v1'] });
+    stage.beforeLink = async () => {
+      stage.beforeLink = undefined;
+      await stage.content.image(APP, 'two', { tags: ['v2'] });
+      stage.writer.changed(APP);
+      // Written next, unless the first one is due again.
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      stage.writer.changed(BELOW);
+    };
+    stage.writer.changed(APP);
+    await stage.nextIndex(BELOW);
+    assert.deepEqual(stage.listed.slice(0, 2), ['apps/a', 'apps/a/blobs']);
+  });
+
   test('replaces a link to a file that the store has replaced, and keeps one that the store has lost', async (t) => {
     const stage = await openStage(t);
     const text = 'replaced';
@@ -224,6 +243,21 @@ describe('LayoutWriter', () => {
     stage.beforeLink = undefined;
     await stage.writer.close();
     assert.deepEqual(await stage.tags(APP), ['v1'], 'the stop did not try it');
+  });
+
+  test('says once that a layout cannot be written', async (t) => {
+    const stage = await openStage(t);
+    await stage.content.image(APP, 'one', { tags: ['v1'] });
+    let tried = 0;
+    stage.beforeLink = () => {
+      tried += 1;
+      return Promise.reject(new Error('EIO: i/o error'));
+    };
+    await stage.start();
+    await stage.nextWarning();
+    await stage.writer.close();
+    assert.ok(tried > 2, `${tried} tries`);
+    assert.equal(stage.warnings.length, 1);
   });
 
   test('stops within its time though a layout is large', async (t) => {

@@ -94,9 +94,8 @@ const HOSTED_PLACES: Readonly<Record<string, Place>> = {
 /** What the directory of hosted content may hold. */
 export const HOSTED_TOP: Place = {
   isOurs: isFileLike(
-    /^hosted(?:\.backup)?\.db(?:\.new)?(?:-wal|-shm|-journal)?$/,
-    /^hosted\.db\.(?:corrupt|lost)-\d{8}T\d{9}Z(?:-wal)?$/,
-    /^hosted\.db\.(?:restored|rebuilt|snapshot)(?:-wal|-shm|-journal)?$/,
+    /^hosted(?:\.backup)?\.db(?:\.(?:rebuild|restored|snapshot))?(?:\.new)?(?:-wal|-shm|-journal)?$/,
+    /^hosted\.db\.corrupt-\d{8}T\d{9}Z(?:-wal|-journal)?$/,
     /^restoring\.json(?:\.new)?$/,
   ),
   below: (name) => (Object.hasOwn(HOSTED_PLACES, name) ? HOSTED_PLACES[name] : undefined),

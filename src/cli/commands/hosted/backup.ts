@@ -1,6 +1,13 @@
 import { join } from 'node:path';
 import { type BackupBegun, callControl, controlSocketPath, OPERATIONS } from '../../../admin/index.ts';
-import { BackupError, type BackUpOptions, type BackupReport, backUp, copyOwnRecords, copySnapshot } from '../../../backup/index.ts';
+import {
+  type BackUpOptions,
+  BackupError,
+  type BackupReport,
+  backUp,
+  copyOwnRecords,
+  copySnapshot,
+} from '../../../backup/index.ts';
 import { formatBytes } from '../../../telemetry/index.ts';
 import type { CommandOptions, Surroundings } from '../../command.ts';
 import { EXIT } from '../../exit-code.ts';
@@ -82,7 +89,10 @@ async function besideServer(
   const lost = new AbortController();
   const renew = async (): Promise<void> => {
     const { on } = await callControl(socket, OPERATIONS.backupRenew, { input: { id }, timeoutMs: lease });
-    if (!on) throw new BackupError('The server has ended the backup, as it lasted too long. Run it again: it goes on where it was.');
+    if (!on)
+      throw new BackupError(
+        'The server has ended the backup, as it lasted too long. Run it again: it goes on where it was.',
+      );
   };
   const timer = setInterval(() => {
     renew().catch((error: unknown) => lost.abort(error));
@@ -110,7 +120,9 @@ function formatBackup(directory: string, report: BackupReport): string {
   const lines = [...formatProblems(list, problems)];
   const beside = formatBeside(report);
   if (repositories === undefined && beside === undefined) {
-    lines.push(`There is nothing to back up: nothing was pushed to this server, and it stores no users, tokens or keys.`);
+    lines.push(
+      `There is nothing to back up: nothing was pushed to this server, and it stores no users, tokens or keys.`,
+    );
   }
   if (repositories !== undefined) {
     lines.push(`Backed up to ${directory}: ${formatHosted(report)}.`);

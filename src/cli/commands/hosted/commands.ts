@@ -21,13 +21,13 @@ export function addHostedCommands(program: Command, { output, finish }: CommandC
       const { restore } = await import('./restore.ts');
       finish(await restore({ ...optionsOf(command), directory }, { output }));
     });
-  const hosted = program.command('hosted').description('Mend what was pushed to this server.');
+  const hosted = program.command('hosted').description('Repair what was pushed to this server.');
   serverFlags(hosted.command('rebuild'))
-    .description('Make the lost or damaged records of hosted repositories again, from their OCI layouts.')
+    .description('Make the records of hosted repositories again, from the OCI layouts beside them.')
     .addHelpText('after', REBUILD_HELP)
     .action(async (_, command: Command) => {
-      const { rebuild } = await import('./rebuild.ts');
-      finish(await rebuild(optionsOf(command), { output }));
+      const { rebuildHosted } = await import('./rebuild.ts');
+      finish(await rebuildHosted(optionsOf(command), { output }));
     });
 }
 
@@ -57,11 +57,10 @@ the rest is, and what is missing can be pushed again.
 Exit codes: 0 restored; 1 the backup is damaged or cannot be restored here; 130 interrupted.`;
 
 const REBUILD_HELP = `
-Examples:
-  entrepot hosted rebuild --cache-dir /var/lib/entrepot/data
+Example:
+  entrepot hosted rebuild                          while no server runs on the cache directory
 
-Stop the server first. The damaged hosted.db is moved aside and kept (hosted.db.lost-…), never deleted. Restored are
-repositories, blobs, manifests and tags, as the layouts in hosted/repositories/ have them. Not restored: where tags
-pointed before, who pushed, and what was pushed in the last seconds before the loss. A newer copy from a backup has all of
-this: prefer it.
-Exit codes: 0 everything in the layouts is back; 1 something could not be restored (it is named), or the rebuild failed.`;
+For records (hosted/hosted.db in the cache directory) that are lost or damaged. Every repository gets its manifests, tags and
+blobs again, as they were when its layout was written last, a second or so after each change. Lost are where tags pointed
+before, and who pushed. A manifest is hashed before it is recorded. Damaged records are moved aside, and nothing is deleted.
+Exit code 1: the records are there, there are no layouts, or something could not be restored.`;

@@ -1,6 +1,7 @@
 /**
- * The commands on hosted content as a whole: its backup, its restore, its records made again.
+ * The commands on what was pushed to this server, as a whole: its backup, its restore, its records made again.
  *
- * A command never touches what a running server has open: it asks that server, or owns the cache directory itself.
+ * It never touches what a running server has open: it asks that server, or owns the cache directory itself. It never deletes anything
+ * that was pushed.
  */
 export { addHostedCommands } from './commands.ts';

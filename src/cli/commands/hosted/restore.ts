@@ -78,10 +78,15 @@ function formatRestored(dir: string, report: RestoreReport): string {
     return `${lines.join('\n')}\n`;
   }
   const beside = formatBeside(report);
-  const parts = [...(repositories === undefined ? [] : [formatHosted(report)]), ...(beside === undefined ? [] : [beside])];
+  const parts = [
+    ...(repositories === undefined ? [] : [formatHosted(report)]),
+    ...(beside === undefined ? [] : [beside]),
+  ];
   lines.push(`Restored into ${dir}, as of ${at} UTC: ${parts.join('; ') || 'nothing, as the backup is empty'}.`);
   if (problems > 0) {
-    lines.push(`${count(problems, 'blob')} ${problems === 1 ? 'is' : 'are'} lost: push the images that have them again.`);
+    lines.push(
+      `${count(problems, 'blob')} ${problems === 1 ? 'is' : 'are'} lost: push the images that have them again.`,
+    );
   }
   lines.push(
     'The directory must belong to the user of the server. The server has to host the same registries: the configuration is not in a backup.',
