@@ -77,7 +77,6 @@ async function createProgram(context: CommandContext<Actions>): Promise<Command>
   addServerCommands(program, context);
   addConfigCommands(program, context);
   addCacheCommands(program, context);
-  addHostedCommands(program, context);
   addAccountCommands(program, context);
   addWebhookCommands(program, context);
   addHostedCommands(program, context);

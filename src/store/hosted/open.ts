@@ -95,7 +95,7 @@ async function refuseRestoring(file: string): Promise<void> {
   if (basename(file) !== RECORDS || (await statOf(note)) === undefined) return;
   throw new HostedStoreError(file, {
     found: `it is missing, and a restore was interrupted (${RESTORING})`,
-    remedy: 'Run `entrepot restore` with the same backup again: it goes on where it was.',
+    remedy: `Run \`entrepot restore\` with the same backup again: it goes on where it was. To begin without what was pushed, remove ${note}.`,
   });
 }
 
