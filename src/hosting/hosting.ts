@@ -1,7 +1,17 @@
+import type { Scrub, Selection } from '../cache/index.ts';
+import type { Repository } from '../oci/index.ts';
 import type { BlobStore, HostedStore, ResumableBlobStore } from '../store/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import { type Collected, Collection } from './collection/index.ts';
-import { HostedBlobs, HostedFiles, HostedLists, HostedManifests } from './content/index.ts';
+import {
+  createHostedScrub,
+  HostedBlobs,
+  HostedFiles,
+  HostedLists,
+  HostedManifests,
+  hostedTagHistory,
+  selectHosted,
+} from './content/index.ts';
 import { DeletionPause } from './deletion-pause.ts';
 import { DigestLocks } from './digest-locks.ts';
 import type { HostingRules } from './rules.ts';
@@ -43,6 +53,9 @@ export class Hosting {
   readonly lists: HostedLists;
   readonly uploads: Uploads;
   readonly records: HostedStore;
+  /** Hashes everything that is hosted. */
+  readonly scrub: Scrub;
+  readonly #isHosted: (repository: Repository) => boolean;
   readonly #files: HostedFiles;
   readonly #collection: Collection;
   readonly #now: () => number;
@@ -55,7 +68,9 @@ export class Hosting {
     this.blobs = new HostedBlobs({ ...shared, files });
     this.manifests = new HostedManifests({ ...shared, files });
     this.lists = new HostedLists(shared);
-    const { locks, pause, telemetry } = shared;
+    const { locks, pause, telemetry, rules } = shared;
+    this.#isHosted = (repository) => rules().homeOf(repository) === 'here';
+    this.scrub = createHostedScrub({ ...shared, verification: files.verification });
     this.#collection = new Collection({
       ...shared,
       deleteUnreferenced: (digest) => files.deleteUnreferenced(digest),
@@ -96,8 +111,19 @@ export class Hosting {
     return this.#collection.run({ now });
   }
 
+  /** Where tags pointed, of repositories whose home is here. */
+  history(selection: Selection): ReturnType<typeof hostedTagHistory> {
+    return hostedTagHistory(selection, { records: this.records, isHosted: this.#isHosted });
+  }
+
+  /** The repositories that a selection matches, which were pushed to. */
+  select(selection: Selection): Promise<readonly Repository[]> {
+    return selectHosted(selection, { records: this.records, isHosted: this.#isHosted });
+  }
+
   /** Resolves when nothing is under way any more. Records and store stay open: they are their owner's. */
   async close(): Promise<void> {
+    await this.scrub.stop();
     await this.uploads.close();
     await this.#collection.close();
     await this.#files.close();
