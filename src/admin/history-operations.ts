@@ -3,10 +3,18 @@ import { HoldError, type PullThrough, type TagRefreshOptions } from '../cache/in
 import type { Digest, Repository } from '../oci/index.ts';
 import { type Catalogue, parseImagePattern } from '../routing/index.ts';
 import type { TagHold } from '../store/index.ts';
+import {
+  type HostedContext,
+  historyOfHosted,
+  hostedHistory,
+  isHostedIn,
+  refuseHold,
+  rollBackHosted,
+} from './hosted.ts';
 import type { Operation } from './operation.ts';
 
 /** What the operations on the history of tags act on. */
-export interface HistoryContext extends Pick<TagRefreshOptions, 'originFor'> {
+export interface HistoryContext extends Pick<TagRefreshOptions, 'originFor'>, HostedContext {
   readonly cache: Pick<PullThrough, 'history' | 'rollback' | 'unhold'>;
   readonly catalogue: Catalogue;
 }
@@ -66,26 +74,33 @@ const historyAnswer = z.object({
       }),
     )
     .readonly(),
+  hosted: hostedHistory
+    .optional()
+    .describe('Tags of repositories whose home is this server. Older servers leave it out.'),
   omitted: z.number().describe('Tags left out, since the answer is long.'),
 });
 export type HistoryAnswer = z.infer<typeof historyAnswer>;
 
 /** Rejects with an `OciError` where the text names no image, and with a `HoldError` where it names a digest. */
-const history: Operation<z.infer<typeof historyInput>, HistoryAnswer, ContextOf<'history'>> = {
+const history: Operation<z.infer<typeof historyInput>, HistoryAnswer, ContextOf<'history'> & HostedContext> = {
   name: 'history',
   action: 'admin',
   changes: false,
   input: historyInput,
   answer: historyAnswer,
-  async handle({ image: text }, { cache, catalogue }) {
+  async handle({ image: text }, { cache, catalogue, hosted }) {
     const selection = parseImagePattern(catalogue, text);
     if (selection.digest !== undefined) {
       throw new HoldError(`${selection.text} is a digest, which never moves; name a tag or an image`);
     }
-    const { tags, omitted } = await cache.history(selection);
+    const all = await cache.history(selection);
+    // What was mirrored before its name was hosted is hidden, as it is to clients.
+    const tags = all.tags.filter(({ repository }) => !isHostedIn(catalogue, repository));
+    const ofHosted = await historyOfHosted(selection, hosted);
     return {
       image: selection.text,
-      omitted,
+      omitted: all.omitted + ofHosted.omitted,
+      ...(ofHosted.tags.length === 0 ? {} : { hosted: ofHosted.tags }),
       tags: tags.map((each) => ({
         image: imageOf(each),
         ...(each.hold === undefined ? {} : { hold: holdOf(each.hold) }),
@@ -112,11 +127,21 @@ const rollbackInput = z.object({
     .default(''),
 });
 
-const rollbackAnswer = z.object({
+const heldAnswer = z.object({
   held: heldTag,
   current: z.string().optional().describe('Where the upstream pointed the tag when it was last asked.'),
   parts,
 });
+const movedAnswer = z.object({
+  moved: z
+    .object({
+      image: z.string(),
+      digest: z.string(),
+      from: z.string().optional().describe('Where it pointed until now; absent where the tag was deleted.'),
+    })
+    .describe('A tag of a hosted repository, which is moved and not held.'),
+});
+const rollbackAnswer = z.union([heldAnswer, movedAnswer]);
 export type RollbackAnswer = z.infer<typeof rollbackAnswer>;
 
 /**
@@ -126,17 +151,21 @@ export type RollbackAnswer = z.infer<typeof rollbackAnswer>;
 const rollback: Operation<
   z.infer<typeof rollbackInput>,
   RollbackAnswer,
-  ContextOf<'rollback'> & Pick<HistoryContext, 'originFor'>
+  ContextOf<'rollback'> & Pick<HistoryContext, 'originFor' | 'hosted'>
 > = {
   name: 'rollback',
   action: 'admin',
   changes: true,
   input: rollbackInput,
   answer: rollbackAnswer,
-  async handle({ image: text, until, reason }, { cache, catalogue, originFor }) {
+  async handle({ image: text, until, reason }, { cache, catalogue, originFor, hosted }) {
     const { repository, tag, digest } = oneTag(catalogue, text);
     if (digest === undefined) {
       throw new HoldError(`${text} names no digest; write IMAGE:TAG@sha256:… as \`entrepot history\` lists it`);
+    }
+    if (isHostedIn(catalogue, repository)) {
+      const how = { current: hosted.current, until, reason };
+      return { moved: await rollBackHosted({ repository, tag, digest }, how) };
     }
     if (until !== undefined && until <= Date.now()) throw new HoldError('the end of the hold has passed already');
     const done = await cache.rollback({ repository, tag, digest, until, reason }, { originFor });
@@ -167,6 +196,7 @@ const unhold: Operation<z.infer<typeof unholdInput>, UnholdAnswer, ContextOf<'un
   async handle({ image: text }, { cache, catalogue }) {
     const { repository, tag, digest } = oneTag(catalogue, text);
     if (digest !== undefined) throw new HoldError(`${text} names a digest; name the held tag alone`);
+    refuseHold(catalogue, repository, tag);
     const ended = await cache.unhold(repository, tag);
     return { image: imageOf({ repository, tag }), ...(ended === undefined ? {} : { ended: holdOf(ended) }) };
   },

@@ -1,10 +1,11 @@
-import { type HistoryAnswer, OPERATIONS } from '../../../admin/index.ts';
+import { type HistoryAnswer, type HostedHistory, OPERATIONS } from '../../../admin/index.ts';
 import { composeRegistries } from '../../../app/index.ts';
 import { tagHistory } from '../../../cache/index.ts';
 import type { CommandOptions } from '../../command.ts';
 import { EXIT } from '../../exit-code.ts';
 import { count, formatJson, formatTable } from '../../format.ts';
 import { type Output, processOutput } from '../../output.ts';
+import { withOwnHosting } from '../../own-hosting.ts';
 import { runServerCommand } from '../../server-command.ts';
 import { describeHold, formatInstant } from './hold-text.ts';
 
@@ -27,21 +28,26 @@ export function history({ flags, json, image }: ImageOptions, output: Output = p
       operation,
       input,
       alone: ({ loaded, store, metadata }) =>
-        operation.handle(input, {
-          cache: { history: (selection) => tagHistory(selection, { store, metadata, now: Date.now() }) },
-          catalogue: composeRegistries(loaded.config),
-        }),
+        withOwnHosting({ loaded, store }, (hosted) =>
+          operation.handle(input, {
+            cache: { history: (selection) => tagHistory(selection, { store, metadata, now: Date.now() }) },
+            catalogue: composeRegistries(loaded.config),
+            hosted,
+          }),
+        ),
       show(answer) {
         output.out(json ? formatJson(answer) : formatHistory(answer));
-        return answer.tags.length === 0 ? EXIT.failure : EXIT.ok;
+        return answer.tags.length + (answer.hosted ?? []).length === 0 ? EXIT.failure : EXIT.ok;
       },
     },
     output,
   );
 }
 
-function formatHistory({ image, tags, omitted }: HistoryAnswer): string {
-  if (tags.length === 0) return `Nothing is recorded of ${image}: no client has pulled it through this server.\n`;
+function formatHistory({ image, tags, hosted = [], omitted }: HistoryAnswer): string {
+  if (tags.length + hosted.length === 0) {
+    return `Nothing is recorded of ${image}: no client has pulled it through this server, or pushed it here.\n`;
+  }
   const blocks = tags.map(({ image, hold, moves }) => {
     const head = hold === undefined ? [image] : [image, `  ${describeHold(hold)}`];
     const rows = moves.map(({ seenAt, digest, upstream, current, held, parts }) => [
@@ -55,7 +61,20 @@ function formatHistory({ image, tags, omitted }: HistoryAnswer): string {
     return [...head, ...table.map((line) => `  ${line}`)].join('\n');
   });
   const more = omitted === 0 ? [] : [`and ${count(omitted, 'tag')} more; name one to see it`];
-  return `${[...blocks, ...more].join('\n\n')}\n`;
+  return `${[...hosted.map(formatHostedTag), ...blocks, ...more].join('\n\n')}\n`;
+}
+
+/** Of a tag whose home is this server. */
+function formatHostedTag({ image, moves }: HostedHistory[number]): string {
+  const rows = moves.map(({ at, digest, by, current, stored }) => [
+    formatInstant(at),
+    digest ?? 'deleted',
+    digest === undefined ? '' : stored ? 'yes' : 'no',
+    by,
+    current ? 'current' : '',
+  ]);
+  const table = rows.length === 0 ? [] : formatTable([['MOVED', 'DIGEST', 'STORED', 'BY', ''], ...rows]);
+  return [`${image} (hosted)`, ...table.map((line) => `  ${line}`)].join('\n');
 }
 
 /** `all`, `manifest, 3 of 21 parts`, `no` */

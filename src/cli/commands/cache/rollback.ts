@@ -6,6 +6,7 @@ import { Telemetry } from '../../../telemetry/index.ts';
 import { EXIT } from '../../exit-code.ts';
 import { count, formatJson } from '../../format.ts';
 import { type Output, processOutput } from '../../output.ts';
+import { withOwnHosting } from '../../own-hosting.ts';
 import { runServerCommand } from '../../server-command.ts';
 import type { ImageOptions } from './history.ts';
 import { describeHold } from './hold-text.ts';
@@ -56,11 +57,16 @@ export async function rollback(options: RollbackOptions, output: Output = proces
             `the manifest ${digest} is not stored; start the server, which fetches it from the upstream`,
           );
         };
-        return operation.handle(checked.data, {
-          cache: { rollback: (request) => rollbackCache(request, { metadata, store, holds, obtain, now: Date.now() }) },
-          catalogue: composeRegistries(loaded.config),
-          originFor: () => () => Promise.reject(new Error('no server runs')),
-        });
+        return withOwnHosting({ loaded, store }, (hosted) =>
+          operation.handle(checked.data, {
+            cache: {
+              rollback: (request) => rollbackCache(request, { metadata, store, holds, obtain, now: Date.now() }),
+            },
+            catalogue: composeRegistries(loaded.config),
+            originFor: () => () => Promise.reject(new Error('no server runs')),
+            hosted,
+          }),
+        );
       },
       show(answer) {
         output.out(json ? formatJson(answer) : formatRolledBack(answer));
@@ -71,7 +77,14 @@ export async function rollback(options: RollbackOptions, output: Output = proces
   );
 }
 
-function formatRolledBack({ held, current, parts }: RollbackAnswer): string {
+function formatRolledBack(answer: RollbackAnswer): string {
+  if ('moved' in answer) {
+    const { image, digest, from } = answer.moved;
+    if (from === digest) return `${image} points to ${digest} already.\n`;
+    const back = from === undefined ? 'It was deleted before.' : `To undo it: entrepot rollback ${image}@${from}`;
+    return `${image} points to ${digest} again.\n${back}\n`;
+  }
+  const { held, current, parts } = answer;
   const lines = [`${held.image} is ${describeHold(held)}.`];
   if (current !== undefined && current !== held.digest) lines.push(`The tag of the upstream points to ${current}.`);
   const missing = parts.named - parts.stored;
