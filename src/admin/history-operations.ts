@@ -1,27 +1,23 @@
 import { z } from 'zod';
 import { HoldError, type PullThrough, type TagRefreshOptions } from '../cache/index.ts';
+import type { HostedHistory, HostedTagHistory } from '../hosting/index.ts';
 import type { Digest, Repository } from '../oci/index.ts';
 import { type Catalogue, parseImagePattern } from '../routing/index.ts';
 import type { TagHold } from '../store/index.ts';
-import {
-  type HostedContext,
-  historyOfHosted,
-  hostedHistory,
-  isHostedIn,
-  refuseHold,
-  rollBackHosted,
-} from './hosted.ts';
+import { type HostedContext, isHostedIn, refuseHold } from './hosted.ts';
 import type { Operation } from './operation.ts';
 
 /** What the operations on the history of tags act on. */
-export interface HistoryContext extends Pick<TagRefreshOptions, 'originFor'>, HostedContext {
+export interface HistoryContext extends Pick<TagRefreshOptions, 'originFor'> {
   readonly cache: Pick<PullThrough, 'history' | 'rollback' | 'unhold'>;
   readonly catalogue: Catalogue;
+  /** @default nothing is hosted */
+  readonly hosted?: HostedContext['hosted'] | undefined;
 }
 
 type ContextOf<Method extends keyof HistoryContext['cache']> = {
   readonly cache: Pick<HistoryContext['cache'], Method>;
-} & Pick<HistoryContext, 'catalogue'>;
+} & Pick<HistoryContext, 'catalogue' | 'hosted'>;
 
 const image = z.string({ error: 'expected a text' }).max(1000, 'expected at most 1000 characters');
 
@@ -60,10 +56,11 @@ const historyAnswer = z.object({
           .array(
             z.object({
               seenAt: z.number().describe('When this server first saw the tag point there.'),
-              digest: z.string(),
+              digest: z.string().describe('Empty where a hosted tag was deleted.'),
               mediaType: z.string(),
               size: z.number().describe('Bytes of the manifest.'),
-              upstream: z.string(),
+              upstream: z.string().describe('Empty for a hosted tag.'),
+              by: z.string().exactOptional().describe('Who moved or deleted a hosted tag.'),
               current: z.boolean().describe('The tag of the upstream points there, as far as this server knows.'),
               held: z.boolean(),
               parts,
@@ -74,15 +71,12 @@ const historyAnswer = z.object({
       }),
     )
     .readonly(),
-  hosted: hostedHistory
-    .optional()
-    .describe('Tags of repositories whose home is this server. Older servers leave it out.'),
   omitted: z.number().describe('Tags left out, since the answer is long.'),
 });
 export type HistoryAnswer = z.infer<typeof historyAnswer>;
 
 /** Rejects with an `OciError` where the text names no image, and with a `HoldError` where it names a digest. */
-const history: Operation<z.infer<typeof historyInput>, HistoryAnswer, ContextOf<'history'> & HostedContext> = {
+const history: Operation<z.infer<typeof historyInput>, HistoryAnswer, ContextOf<'history'>> = {
   name: 'history',
   action: 'admin',
   changes: false,
@@ -93,25 +87,65 @@ const history: Operation<z.infer<typeof historyInput>, HistoryAnswer, ContextOf<
     if (selection.digest !== undefined) {
       throw new HoldError(`${selection.text} is a digest, which never moves; name a tag or an image`);
     }
+    const ofHosted = await historyOfHosted(selection, hosted);
     const all = await cache.history(selection);
     // What was mirrored before its name was hosted is hidden, as it is to clients.
     const tags = all.tags.filter(({ repository }) => !isHostedIn(catalogue, repository));
-    const ofHosted = await historyOfHosted(selection, hosted);
     return {
       image: selection.text,
       omitted: all.omitted + ofHosted.omitted,
-      ...(ofHosted.tags.length === 0 ? {} : { hosted: ofHosted.tags }),
-      tags: tags.map((each) => ({
-        image: imageOf(each),
-        ...(each.hold === undefined ? {} : { hold: holdOf(each.hold) }),
-        moves: each.moves.map(({ seenAt, digest, mediaType, size, upstream, isCurrent, parts: of }) => {
-          const held = digest === each.hold?.digest;
-          return { seenAt, digest, mediaType, size, upstream, current: isCurrent, held, parts: of };
-        }),
-      })),
+      tags: [
+        ...ofHosted.tags,
+        ...tags.map((each) => ({
+          image: imageOf(each),
+          ...(each.hold === undefined ? {} : { hold: holdOf(each.hold) }),
+          moves: each.moves.map(({ seenAt, digest, mediaType, size, upstream, isCurrent, parts: of }) => {
+            const held = digest === each.hold?.digest;
+            return { seenAt, digest, mediaType, size, upstream, current: isCurrent, held, parts: of };
+          }),
+        })),
+      ],
     };
   },
 };
+
+function describeHosted({ repository, tag, moves }: HostedTagHistory): HistoryAnswer['tags'][number] {
+  return {
+    image: imageOf({ repository, tag }),
+    moves: moves.map(({ at, by, digest = '', isCurrent, manifest }) => ({
+      seenAt: at,
+      digest,
+      mediaType: manifest?.mediaType ?? '',
+      size: manifest?.size ?? 0,
+      upstream: '',
+      by,
+      current: isCurrent,
+      held: false,
+      parts: { manifest: manifest !== undefined, stored: manifest === undefined ? 0 : 1, named: 1 },
+    })),
+  };
+}
+
+/** Tags of one answer. */
+const MAX_HOSTED_TAGS = 100;
+
+/** Where the selected tags of hosted repositories pointed. */
+async function historyOfHosted(
+  selection: ReturnType<typeof parseImagePattern>,
+  hosted: HistoryContext['hosted'],
+): Promise<{ readonly tags: HistoryAnswer['tags']; readonly omitted: number }> {
+  const found: HistoryAnswer['tags'][number][] = [];
+  let omitted = 0;
+  const { current } = hosted ?? {};
+  for (const repository of (await current?.select(selection)) ?? []) {
+    const listed = await current?.history.list(repository, selection.tag);
+    if (listed === undefined) break;
+    const room = Math.max(0, MAX_HOSTED_TAGS - found.length);
+    found.push(...listed.tags.slice(0, room).map(describeHosted));
+    omitted += listed.omitted + Math.max(0, listed.tags.length - room);
+  }
+  return { tags: found, omitted };
+}
 
 const rollbackInput = z.object({
   image,
@@ -127,21 +161,15 @@ const rollbackInput = z.object({
     .default(''),
 });
 
-const heldAnswer = z.object({
-  held: heldTag,
+const rollbackAnswer = z.object({
+  held: heldTag.exactOptional().describe('Absent for a hosted tag, which moves.'),
+  moved: z
+    .object({ image: z.string(), digest: z.string(), from: z.string().exactOptional() })
+    .exactOptional()
+    .describe('A hosted tag: where it points now, and where it pointed before.'),
   current: z.string().optional().describe('Where the upstream pointed the tag when it was last asked.'),
   parts,
 });
-const movedAnswer = z.object({
-  moved: z
-    .object({
-      image: z.string(),
-      digest: z.string(),
-      from: z.string().optional().describe('Where it pointed until now; absent where the tag was deleted.'),
-    })
-    .describe('A tag of a hosted repository, which is moved and not held.'),
-});
-const rollbackAnswer = z.union([heldAnswer, movedAnswer]);
 export type RollbackAnswer = z.infer<typeof rollbackAnswer>;
 
 /**
@@ -151,21 +179,23 @@ export type RollbackAnswer = z.infer<typeof rollbackAnswer>;
 const rollback: Operation<
   z.infer<typeof rollbackInput>,
   RollbackAnswer,
-  ContextOf<'rollback'> & Pick<HistoryContext, 'originFor' | 'hosted'>
+  ContextOf<'rollback'> & Pick<HistoryContext, 'originFor'>
 > = {
   name: 'rollback',
   action: 'admin',
   changes: true,
   input: rollbackInput,
   answer: rollbackAnswer,
-  async handle({ image: text, until, reason }, { cache, catalogue, originFor, hosted }) {
+  async handle({ image: text, until, reason }, { cache, catalogue, hosted, originFor }) {
     const { repository, tag, digest } = oneTag(catalogue, text);
     if (digest === undefined) {
       throw new HoldError(`${text} names no digest; write IMAGE:TAG@sha256:… as \`entrepot history\` lists it`);
     }
     if (isHostedIn(catalogue, repository)) {
-      const how = { current: hosted.current, until, reason };
-      return { moved: await rollBackHosted({ repository, tag, digest }, how) };
+      if (until !== undefined || reason !== '') {
+        throw new HoldError('a hosted tag moves, and is not held: leave out --until and --reason');
+      }
+      return rollBackHosted(hosted?.current?.history, { repository, tag, digest });
     }
     if (until !== undefined && until <= Date.now()) throw new HoldError('the end of the hold has passed already');
     const done = await cache.rollback({ repository, tag, digest, until, reason }, { originFor });
@@ -177,6 +207,31 @@ const rollback: Operation<
     };
   },
 };
+
+/** The name under which operators move hosted tags. */
+const OPERATOR = 'operator';
+
+async function rollBackHosted(
+  history: HostedHistory | undefined,
+  { repository, tag, digest }: { readonly repository: Repository; readonly tag: string; readonly digest: Digest },
+): Promise<RollbackAnswer> {
+  const image = imageOf({ repository, tag });
+  if (history === undefined) throw new HoldError(`${image} ${NOT_MOVED['never there']}`);
+  const done = await history.rollBack(repository, { tag, digest, by: OPERATOR });
+  if (done.outcome !== 'moved') throw new HoldError(`${image} ${NOT_MOVED[done.outcome]}`);
+  const { from } = done;
+  return {
+    moved: { image, digest, ...(from !== undefined && { from }) },
+    parts: { manifest: true, stored: 1, named: 1 },
+  };
+}
+
+const NOT_MOVED = {
+  'there already': 'points to this digest already',
+  'never there': 'never pointed to this digest; `entrepot history` lists those that it pointed to',
+  deleted: 'pointed to this digest, whose manifest was deleted or lost; push it again, or restore a backup',
+  immutable: 'is immutable (immutable_tags), so it stays; take it out of immutable_tags first',
+} as const;
 
 const unholdInput = z.object({ image });
 

@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import { HoldError } from '../cache/index.ts';
 import { type Hosting, HostingRules } from '../hosting/index.ts';
 import type { Digest, Repository } from '../oci/index.ts';
@@ -8,82 +7,16 @@ import type { Catalogue } from '../routing/index.ts';
 export interface HostedContext {
   readonly hosted: {
     /** Undefined where nothing is hosted. */
-    readonly current: Pick<Hosting, 'collect' | 'history' | 'manifests' | 'records' | 'scrub' | 'select'> | undefined;
+    readonly current: Pick<Hosting, 'collect' | 'history' | 'records' | 'scrub' | 'select'> | undefined;
   };
 }
-
-/** Who changes a tag by a command: users have no such name. */
-const OPERATOR = { by: 'entrepot rollback', client: 'control socket' };
 
 /** Repositories that a message or an answer names. */
 const MAX_NAMED = 5;
 
-export const hostedHistory = z
-  .array(
-    z.object({
-      image: z.string(),
-      moves: z
-        .array(
-          z.object({
-            at: z.number().describe('Milliseconds since 1970.'),
-            digest: z.string().optional().describe('Absent: the tag was deleted.'),
-            by: z.string().describe('The principal who moved it.'),
-            current: z.boolean(),
-            stored: z.boolean().describe('The repository still has the manifest.'),
-          }),
-        )
-        .readonly()
-        .describe('Newest first.'),
-    }),
-  )
-  .readonly();
-export type HostedHistory = z.infer<typeof hostedHistory>;
-
 /** Whether the home of a repository is this server. */
 export function isHostedIn(catalogue: Catalogue, repository: Repository): boolean {
   return new HostingRules(catalogue.list()).homeOf(repository) === 'here';
-}
-
-/** Where the selected tags of hosted repositories pointed. */
-export async function historyOfHosted(
-  selection: Parameters<Hosting['history']>[0],
-  { current }: HostedContext['hosted'],
-): Promise<{ readonly tags: HostedHistory; readonly omitted: number }> {
-  if (current === undefined) return { tags: [], omitted: 0 };
-  const { tags, omitted } = await current.history(selection);
-  return {
-    omitted,
-    tags: tags.map(({ repository, tag, current: points, moves }) => ({
-      image: `${textOf(repository)}:${tag}`,
-      moves: moves.map(({ at, digest, by, stored }, index) => ({
-        at,
-        ...(digest === undefined ? {} : { digest }),
-        by,
-        // A tag may have pointed there before too.
-        current: index === 0 && digest !== undefined && digest === points,
-        stored,
-      })),
-    })),
-  };
-}
-
-/** Moves a tag of a hosted repository back. @throws {HoldError} where that cannot be, with the remedy */
-export async function rollBackHosted(
-  { repository, tag, digest }: { readonly repository: Repository; readonly tag: string; readonly digest: Digest },
-  { current, until, reason }: HostedContext['hosted'] & { readonly until: number | undefined; readonly reason: string },
-): Promise<{ readonly image: string; readonly digest: string; readonly from?: string }> {
-  const image = `${textOf(repository)}:${tag}`;
-  if (until !== undefined) {
-    throw new HoldError(`${image} is hosted here, so it is moved and not held; leave out --until`);
-  }
-  if (reason !== '') {
-    throw new HoldError(
-      `${image} is hosted here, and its history has who moved it and when, but no reason; leave out --reason`,
-    );
-  }
-  if (current === undefined) throw new HoldError(`${image} does not exist: nothing was pushed to this server`);
-  const from = await current.manifests.rollBack(repository, { tag, digest }, OPERATOR);
-  return { image, digest, ...(from === undefined ? {} : { from }) };
 }
 
 /** @throws {HoldError} for a repository whose home is here: its tags follow no upstream */
@@ -117,6 +50,6 @@ export async function ownersOf(digest: Digest, { current }: HostedContext['hoste
   return ((await current?.records.repositoriesOf(digest, MAX_NAMED)) ?? []).map(textOf);
 }
 
-export function textOf({ registry, repository }: Repository): string {
+function textOf({ registry, repository }: Repository): string {
   return `${registry}/${repository}`;
 }

@@ -8,7 +8,7 @@ export { type AccountContext, type AccountRules, type TokensAnswer, type UsersAn
 export type { BackupBegun } from './backup-operations.ts';
 export { ControlError, callControl } from './client.ts';
 export type { HeldTag, HistoryAnswer, RollbackAnswer, UnholdAnswer } from './history-operations.ts';
-export type { HostedContext, HostedHistory } from './hosted.ts';
+export type { HostedContext } from './hosted.ts';
 export { faultOfInput, type Operation } from './operation.ts';
 export {
   type GcAnswer,

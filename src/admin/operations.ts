@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { PullThrough, Selection, TagRefreshOptions, UrlSelection } from '../cache/index.ts';
+import { OciError } from '../oci/index.ts';
 import { type Catalogue, parseImagePattern } from '../routing/index.ts';
 import type { MetadataStore } from '../store/index.ts';
 import { ACCOUNT_OPERATIONS, type AccountContext } from './account-operations.ts';
@@ -167,7 +168,7 @@ export type PurgeAnswer = z.infer<typeof purgeAnswer>;
 
 type PurgeContext = CacheContext<'purge'> & CatalogueContext & HostedContext;
 
-/** Rejects with an `OciError` where a pattern names no image, and with an `Error` where it names a hosted repository. */
+/** Rejects with an `OciError` where a pattern names no image, or a hosted repository. */
 const purge: Operation<z.infer<typeof purgeInput>, PurgeAnswer, PurgeContext> = {
   name: 'purge',
   action: 'admin',
@@ -251,13 +252,14 @@ export const OPERATIONS = {
   ...BACKUP_OPERATIONS,
 };
 
-/** @throws {Error} where the pattern names one repository, whose home is here: a purge is of what can be fetched again */
+/** @throws {OciError} where the pattern names one repository, whose home is here: a purge is of what can be fetched again */
 function refusePurgeOfHosted(catalogue: Catalogue, name: string | undefined, text: string): void {
   if (name === undefined || /[*?]/.test(name)) return;
   const slash = name.indexOf('/');
   const repository = { registry: name.slice(0, slash), repository: name.slice(slash + 1) };
   if (!isHostedIn(catalogue, repository)) return;
-  throw new Error(
+  throw new OciError(
+    'UNSUPPORTED',
     `${text} is hosted here and has no other copy, so it is not purged. Delete it as a client: \`crane delete ${name}@sha256:…\` or DELETE /v2/${name}/manifests/<digest>`,
   );
 }

@@ -46,7 +46,7 @@ export interface BegunBackup {
 interface HostedContext {
   readonly telemetry: Telemetry;
   readonly storage: Pick<Storage, 'store'>;
-  readonly cache: Pick<PullThrough, 'totals'>;
+  readonly cache: Pick<PullThrough, 'totals' | 'makeRoom'>;
   /** Takes what closes it again. */
   readonly cleanups: (() => unknown)[];
 }
@@ -251,6 +251,8 @@ export class HostedContent {
     try {
       const [space, { bytes: evictable }] = await Promise.all([freeSpace(this.#dir), this.#context.cache.totals()]);
       this.#disk = { ...space, evictable };
+      if (this.#cache !== 'off' && space.free < floorOf(this.#cache.minFree, space.total))
+        this.#context.cache.makeRoom();
     } catch {
       this.#disk = undefined;
     }

@@ -269,6 +269,11 @@ export class PullThrough {
     return this.#capacity.pause;
   }
 
+  /** Evicts until the disk is free enough again, soon: something else than a transfer has taken room. */
+  makeRoom(): void {
+    this.#capacity.look();
+  }
+
   /** Evicts what exceeds the limits, or says what would be evicted. */
   collect(options: CollectOptions): Promise<Collected> {
     return this.#capacity.collect(options);

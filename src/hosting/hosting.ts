@@ -9,11 +9,11 @@ import {
   HostedFiles,
   HostedLists,
   HostedManifests,
-  hostedTagHistory,
   selectHosted,
 } from './content/index.ts';
 import { DeletionPause } from './deletion-pause.ts';
 import { DigestLocks } from './digest-locks.ts';
+import { HostedHistory } from './history.ts';
 import type { HostingRules } from './rules.ts';
 import { Uploads, type UploadsOptions } from './uploads/index.ts';
 
@@ -51,6 +51,7 @@ export class Hosting {
   readonly blobs: HostedBlobs;
   readonly manifests: HostedManifests;
   readonly lists: HostedLists;
+  readonly history: HostedHistory;
   readonly uploads: Uploads;
   readonly records: HostedStore;
   /** Hashes everything that is hosted. */
@@ -71,6 +72,7 @@ export class Hosting {
     const { locks, pause, telemetry, rules } = shared;
     this.#isHosted = (repository) => rules().homeOf(repository) === 'here';
     this.scrub = createHostedScrub({ ...shared, verification: files.verification });
+    this.history = new HostedHistory({ ...shared, has: (repository, manifest) => files.has(repository, manifest) });
     this.#collection = new Collection({
       ...shared,
       deleteUnreferenced: (digest) => files.deleteUnreferenced(digest),
@@ -109,11 +111,6 @@ export class Hosting {
   /** Collects once. @param options `now`: milliseconds since 1970. @default the clock */
   collect({ now = this.#now() }: { readonly now?: number } = {}): Promise<Collected> {
     return this.#collection.run({ now });
-  }
-
-  /** Where tags pointed, of repositories whose home is here. */
-  history(selection: Selection): ReturnType<typeof hostedTagHistory> {
-    return hostedTagHistory(selection, { records: this.records, isHosted: this.#isHosted });
   }
 
   /** The repositories that a selection matches, which were pushed to. */

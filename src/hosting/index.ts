@@ -8,13 +8,13 @@ export type {
   Actor,
   Condition,
   FoundManifest,
-  HostedTagHistory,
   ListPage,
   ManifestPush,
   StoredManifest,
 } from './content/index.ts';
 export { DeletionPause } from './deletion-pause.ts';
 export { DigestLocks } from './digest-locks.ts';
+export type { HostedHistory, HostedRollback, HostedTagHistory } from './history.ts';
 export type { Hosting, HostingOptions } from './hosting.ts';
 export type {
   FileRebuildReport,

@@ -126,7 +126,7 @@ describe('dispatch', () => {
     const { get, warnings } = await open(t, [door]);
     const answer = await get('/a');
     assert.equal(answer.status, 403);
-    assert.match(await answer.text(), /"DENIED".*push is not open to anonymous clients/);
+    assert.match(await answer.text(), /"DENIED".*only a user may push/);
     assert.deepEqual(steps, ['open', 'parse', 'fail']);
     assert.deepEqual(warnings, []);
   });

@@ -18,8 +18,8 @@ import { loopDetected, OciError } from '../oci/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import { audienceOf, BASIC, formatChallenge, type OwnNames, ownBase } from './challenge.ts';
 import type { Door, DoorRequest, ParsedRequest } from './door.ts';
-import { ClientLeftError, isBodyEmpty, RequestContext, replyError } from './exchange/index.ts';
-import type { Admission } from './limits/index.ts';
+import { ClientLeftError, discardBody, isBodyEmpty, RequestContext, replyError } from './exchange/index.ts';
+import { type Admission, OverloadError } from './limits/index.ts';
 
 interface DispatchOptions {
   /** The first door that recognizes a request handles it. The last one recognizes every request. */
@@ -63,6 +63,7 @@ export function createDispatch(
       if (opened === undefined) throw new OciError('UNSUPPORTED', 'nothing is served at this path', { status: 404 });
       await pass(context, opened, options);
     } catch (error) {
+      await settleBody(context, error);
       fail(context, error, opened, telemetry);
     }
   };
@@ -197,6 +198,16 @@ function identityAtHand(context: RequestContext, guard: Guard, audience: string 
 function identityOf(context: RequestContext, guard: Guard, audience: string | undefined): Promise<Identity> {
   const { authorization } = context.request.headers;
   return guard.identify({ authorization, address: context.client, audience });
+}
+
+/**
+ * Drops what a client still sends of a request that is refused, so that it sees its answer. Not where the server is overloaded, nor of a
+ * GET, which has no body.
+ */
+async function settleBody(context: RequestContext, error: unknown): Promise<void> {
+  const { response, isReading } = context;
+  if (isReading || response.headersSent || response.destroyed || error instanceof OverloadError) return;
+  await discardBody(context);
 }
 
 function fail(context: RequestContext, error: unknown, opened: DoorRequest | undefined, telemetry: Telemetry): void {

@@ -45,11 +45,11 @@ export class UpstreamPushOrigin implements PushOrigin {
   }
 
   async headManifest(repository: Repository, reference: Reference, { signal }: OriginOptions = {}) {
-    return headManifest(this.#upstream, { ...this.#asked(repository, signal), reference });
+    return headManifest(this.#upstream, { ...this.#asked(repository, signal), reference, isForPush: true });
   }
 
   async headBlob(repository: Repository, digest: Digest, { signal, size }: BlobOptions = {}) {
-    return headBlob(this.#upstream, { ...this.#asked(repository, signal), digest, size });
+    return headBlob(this.#upstream, { ...this.#asked(repository, signal), digest, size, isForPush: true });
   }
 
   async startUpload(repository: Repository, { mount, algorithm, signal }: StartUploadOptions = {}) {

@@ -175,7 +175,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
   }
 
   async #answerChallenge({ status, headers }: T, privateNetwork: boolean): Promise<Authorization | undefined> {
-    const { scope, loginOnly = false, kind, signal } = this.#request;
+    const { scope, loginOnly = false, kind, insists = kind === 'push', signal } = this.#request;
     const { connection, authorizer } = this.#options;
     const current = this.#authorization;
     if (status === 403 && this.#isHome && current !== undefined) {
@@ -192,7 +192,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
       header,
       scope,
       loginOnly,
-      insists: kind === 'push',
+      insists,
       challenger: this.#at.url,
       privateNetwork,
       signal,

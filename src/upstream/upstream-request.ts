@@ -32,6 +32,8 @@ export interface UpstreamRequest {
    * placeholder (`repository:user/image:pull`), for which no token is granted.
    */
   readonly loginOnly?: boolean;
+  /** Its own scope is asked for besides that of a challenge. @default only where it changes something */
+  readonly insists?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -69,6 +71,17 @@ export function pushScope(repository: string, mountFrom?: string): string {
 /** The token scope for what is deleted in a repository. */
 export function deleteScope(repository: string): string {
   return `repository:${repository}:delete`;
+}
+
+/** The scope of what is read in a repository, before a push or not. */
+export function scopeOf({
+  repository,
+  isForPush = false,
+}: {
+  readonly repository: string;
+  readonly isForPush?: boolean;
+}): Pick<UpstreamRequest, 'scope' | 'insists'> {
+  return isForPush ? { scope: pushScope(repository), insists: true } : { scope: pullScope(repository) };
 }
 
 /** The token scope of the catalogue. */

@@ -181,8 +181,10 @@ describe('a receiver that fails', () => {
       const stage = await Stage.open(t, [hook(`${receiver.url}/hush?token=hush`, { timeout: 300 })], {
         policy: PATIENT,
       });
+      const started = performance.now();
       stage.push('v1');
       await stage.ended('failed');
+      assert.ok(performance.now() - started < 10_000, 'the deadline of the webhook counts, not those of the client');
       assert.match(stage.deliveries[0]?.reason ?? '', reason);
       assert.doesNotMatch(JSON.stringify([stage.deliveries, stage.states]), /hush/);
       assert.equal(stage.webhooks.status[0]?.queued, 1);
@@ -394,6 +396,22 @@ describe('the queue', () => {
     );
   });
 
+  test('is saved with what the disk refused before', async (t) => {
+    await using receiver = await startReceiver();
+    receiver.mood = 'hang';
+    const disk = new FullDisk();
+    const stage = await Stage.open(t, [hook(receiver.url)], { store: disk });
+    stage.push('v1');
+    await disk.refused;
+    stage.push('v2');
+    disk.isFull = false;
+    await stage.webhooks.close();
+    assert.deepEqual(
+      (await disk.list()).map(({ body }) => /"tag":"(\w+)"/.exec(body)?.[1]),
+      ['v1', 'v2'],
+    );
+  });
+
   test('of a webhook that the configuration no longer has is dropped', async (t) => {
     await using receiver = await startReceiver();
     const store = new MemoryDeliveryStore();
@@ -410,6 +428,7 @@ describe('the queue', () => {
     assert.equal((await store.list()).length, 1);
     const next = await Stage.open(t, [], { store });
     await next.webhooks.close();
+    assert.match(next.warnings.join(), /^1 deliveries that waited for webhooks are dropped/);
     assert.deepEqual(await store.list(), []);
   });
 });

@@ -113,8 +113,11 @@ export class Webhooks {
       this.#hooks.set(spec.key, known ?? this.#open(spec, left));
     }
     for (const [key, hook] of before) if (!this.#hooks.has(key)) hook.remove();
-    // Of webhooks that the configuration no longer has.
-    for (const { id, hook } of stored) if (!this.#hooks.has(hook)) this.#journal.remove(id);
+    const left = stored.filter(({ hook }) => !this.#hooks.has(hook));
+    for (const { id } of left) this.#journal.remove(id);
+    if (left.length === 0) return;
+    const message = `${left.length} deliveries that waited for webhooks are dropped: the configuration has those webhooks no longer`;
+    this.#options.telemetry.publish('warning', { message });
   }
 
   #open(spec: WebhookSpec, stored: readonly StoredDelivery[]): Hook {

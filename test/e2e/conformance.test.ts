@@ -6,6 +6,7 @@ import { type DockerRegistry, startDockerRegistry } from '../support/engines.ts'
 import { type GoToolName, goTool, needsGoTools } from '../support/go-tools.ts';
 import { readJunit, type Verdict } from '../support/junit.ts';
 import { needs, run, Workspace } from '../support/processes.ts';
+import { pushStage } from '../support/push-stage.ts';
 import { type SplitFront, startSplitFront } from '../support/split-methods.ts';
 
 interface Suite {
@@ -71,32 +72,56 @@ describe('conformance', needs('docker-registry'), () => {
 
   for (const [name, suite] of Object.entries(SUITES)) {
     test(`${name}: nothing fails through the mirror that passes without it`, needsGoTools(suite.tool), async () => {
-      const straight = await verdicts(suite, { host: registry.host, id: `${suite.tool}-straight` });
-      const mirrored = await verdicts(suite, { host: front.host, id: `${suite.tool}-mirrored` });
-      const passed = (cases: readonly Verdict[] = []): number =>
-        cases.filter(({ status }) => status === 'passed').length;
-      const passedStraight = passed([...straight.values()].flat());
-      assert.ok(straight.size >= suite.least, `${straight.size} cases`);
-      assert.ok(passedStraight > suite.least * 0.7, `${passedStraight} of ${straight.size} pass straight`);
-      const worse = [...straight].flatMap(([title, cases]) => {
-        const there = mirrored.get(title);
-        if (passed(there) >= passed(cases)) return [];
-        return [`${title}: ${there?.map(({ status, report }) => `${status}\n${report}`).join('\n') ?? 'absent'}`];
-      });
-      assert.deepEqual(worse, []);
+      await assertNoWorse(suite, { workspace, straight: registry.host, here: front.host });
     });
   }
+});
 
-  /** Runs a suite on a repository of its own. */
-  async function verdicts(
-    suite: Suite,
-    { host, id }: { host: string; id: string },
-  ): Promise<ReadonlyMap<string, readonly Verdict[]>> {
-    const report = workspace.path(id);
-    const env = { ...process.env, ...suite.env({ host, repository: `conformance/${id}`, report }) };
-    const { stdout, stderr } = await run([goTool(suite.tool)], { env, timeout: 280_000 });
-    const junit = await readFile(`${report}/junit.xml`, 'utf8').catch(() => '');
-    assert.notEqual(junit, '', `${suite.tool} wrote no report:\n${stdout}${stderr}`.slice(0, 4000));
-    return readJunit(junit);
+/** What passes on to a registry, asked of this server alone: every push, deletion and pull. */
+describe('conformance of pushes that pass through', needs('docker-registry'), () => {
+  for (const [name, suite] of Object.entries(SUITES)) {
+    test(`${name}: nothing fails that passes without this server`, needsGoTools(suite.tool), async (t) => {
+      const workspace = await Workspace.open();
+      t.after(() => workspace.close());
+      const registry = await startDockerRegistry(workspace);
+      const { url } = await pushStage(t, {
+        upstreams: [{ url: registry.url }],
+        decide: () => ({ allowed: true }),
+        world: { on: 'filesystem', notFoundFor: 0 },
+      });
+      await assertNoWorse(suite, { workspace, straight: registry.host, here: new URL(url).host });
+    });
   }
 });
+
+/** Runs a suite on a registry straight, and here. */
+async function assertNoWorse(
+  suite: Suite,
+  { workspace, straight: host, here }: { workspace: Workspace; straight: string; here: string },
+): Promise<void> {
+  const straight = await verdicts(suite, { workspace, host, id: `${suite.tool}-straight` });
+  const found = await verdicts(suite, { workspace, host: here, id: `${suite.tool}-here` });
+  const passed = (cases: readonly Verdict[] = []): number => cases.filter(({ status }) => status === 'passed').length;
+  const passedStraight = passed([...straight.values()].flat());
+  assert.ok(straight.size >= suite.least, `${straight.size} cases`);
+  assert.ok(passedStraight > suite.least * 0.7, `${passedStraight} of ${straight.size} pass straight`);
+  const worse = [...straight].flatMap(([title, cases]) => {
+    const there = found.get(title);
+    if (passed(there) >= passed(cases)) return [];
+    return [`${title}: ${there?.map(({ status, report }) => `${status}\n${report}`).join('\n') ?? 'absent'}`];
+  });
+  assert.deepEqual(worse, []);
+}
+
+/** Runs a suite on a repository of its own. */
+async function verdicts(
+  suite: Suite,
+  { workspace, host, id }: { workspace: Workspace; host: string; id: string },
+): Promise<ReadonlyMap<string, readonly Verdict[]>> {
+  const report = workspace.path(id);
+  const env = { ...process.env, ...suite.env({ host, repository: `conformance/${id}`, report }) };
+  const { stdout, stderr } = await run([goTool(suite.tool)], { env, timeout: 280_000 });
+  const junit = await readFile(`${report}/junit.xml`, 'utf8').catch(() => '');
+  assert.notEqual(junit, '', `${suite.tool} wrote no report:\n${stdout}${stderr}`.slice(0, 4000));
+  return readJunit(junit);
+}

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { said } from '../support/access-stage.ts';
 import { type RunningEntrepot, startEntrepot } from '../support/app.ts';
-import { preparePodman, startDockerd } from '../support/engines.ts';
+import { preparePodman, startDockerd, startDockerRegistry } from '../support/engines.ts';
 import { goTool, needsGoTools } from '../support/go-tools.ts';
 import { buildImage, platformOf, writeOciLayout } from '../support/image.ts';
 import { htpasswdOf } from '../support/logins.ts';
@@ -136,7 +136,8 @@ async function digestOf(name: string): Promise<string | null> {
 describe('docker', needs('dockerd', 'docker', 'root'), () => {
   let client: PushingClient;
   before(async () => {
-    const { docker: must } = await startDockerd(workspace);
+    const engine = await startDockerd(workspace);
+    const must = (...args: string[]) => engine.docker(...args);
     const env = {
       ...process.env,
       DOCKER_HOST: `unix://${workspace.path('docker.sock')}`,
@@ -337,6 +338,66 @@ describe('helm', needsGoTools('helm'), () => {
     await helm('push', workspace.path('chart-1.2.3.tgz'), `oci://${host}/apps/charts`, ...remote);
     const shown = await helm('show', 'chart', `oci://${host}/apps/charts/chart`, '--version', '1.2.3', ...remote);
     assert.match(said(shown), /^version: 1\.2\.3$/m);
+  });
+});
+
+describe('without access:', needs('dockerd', 'docker', 'root'), () => {
+  test('docker and skopeo say what the operator has to do', async () => {
+    const open = await startEntrepot(workspace, {
+      registries: { apps: { hosted: true } },
+      cache: { dir: workspace.path('cache-open') },
+    });
+    const env = {
+      ...process.env,
+      DOCKER_HOST: `unix://${workspace.path('docker.sock')}`,
+      DOCKER_CONFIG: workspace.path('docker-config-open'),
+    };
+    const name = `${open.host}/apps/web:1`;
+    await run(['docker', 'tag', `${host}/library/base:1`, name], { env });
+    const says =
+      /denied: only a user may push, .* sets access with a rule that allows push, and adds a user with: entrepot users add NAME/;
+    assert.match(said(await run(['docker', 'push', name], { env })), says);
+    const skopeo = ['skopeo', 'copy', '--all', '--dest-tls-verify=false', `oci:${layout}:image`, `docker://${name}`];
+    assert.match(said(await run(skopeo)), says);
+  });
+});
+
+describe('a push through to docker-registry', needs('docker-registry', 'skopeo'), () => {
+  test('arrives there, and is pulled from the cache while the registry is down', async () => {
+    const registry = await startDockerRegistry(workspace);
+    const through = await startEntrepot(workspace, {
+      default_registry: 'behind',
+      registries: { behind: { upstreams: [registry.url], push: ['ours/**'] } },
+      cache: { dir: workspace.path('cache-through') },
+      access: {
+        htpasswd: workspace.path('htpasswd'),
+        rules: [{ who: 'alice', may: ['pull', 'push', 'delete'], on: ['behind/**'] }],
+      },
+    });
+    const credential = ['--dest-creds', `alice:${passwordOf('alice')}`];
+    const copy = (target: string) =>
+      run([
+        'skopeo',
+        'copy',
+        '--all',
+        '--dest-tls-verify=false',
+        ...credential,
+        `oci:${layout}:image`,
+        `docker://${target}`,
+      ]);
+    const pushed = await copy(`${through.host}/ours/app:1`);
+    assert.equal(pushed.code, 0, said(pushed));
+    const there = await fetch(`${registry.url}/v2/ours/app/manifests/${image.index.digest}`, {
+      headers: { accept: image.index.mediaType },
+    });
+    assert.deepEqual(Buffer.from(await there.arrayBuffer()), image.index.bytes);
+    const refused = await copy(`${through.host}/theirs/app:1`);
+    assert.match(said(refused), /behind\/theirs\/app is mirrored: nothing can be pushed to it/);
+    await registry.process.stop();
+    for (const { digest, bytes } of image.blobs) {
+      const pulled = await fetch(`http://${through.host}/v2/ours/app/blobs/${digest}`, { headers: alice });
+      assert.deepEqual(Buffer.from(await pulled.arrayBuffer()), bytes);
+    }
   });
 });
 

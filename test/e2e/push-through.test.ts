@@ -181,7 +181,8 @@ describe('docker', needs('dockerd', 'docker', 'skopeo', 'root'), () => {
       },
       access: { htpasswd, rules: [{ who: 'alice', may: ['pull', 'push'], on: ['ghcr.io/ours/**'] }] },
     });
-    const { docker } = await startDockerd(workspace);
+    const engine = await startDockerd(workspace);
+    const docker = (...args: string[]): Promise<string> => engine.docker(...args);
     const layout = workspace.path('layout');
     await writeOciLayout(layout, { image: buildImage({ seed: 'docker', architectures: ['amd64'] }) });
     const archive = workspace.path('image.tar');

@@ -410,9 +410,9 @@ describe('a configuration', () => {
     ['a tag', { rules: [{ who: 'a', may: ['pull'], on: ['plain/app:1'] }] }, /whole repositories/],
     ['an unknown group', { rules: [{ who: '@absent', may: ['status'] }] }, /access\.rules\[0\]\.who: found @absent/],
     [
-      'an action of later',
-      { rules: [{ who: 'a', may: ['push'], on: ['**'] }] },
-      /expected pull or catalog or status or proxy/,
+      'an action of operators',
+      { rules: [{ who: 'a', may: ['admin'] }] },
+      /expected pull or catalog or push or delete or status or proxy/,
     ],
     ['a kind of later', { rules: [{ who: 'workload:ci', may: ['pull'], on: ['**'] }] }, /reserved/],
     ['a pull of nothing', { rules: [{ who: 'a', may: ['pull'] }] }, /access\.rules\[0\]\.on: found no patterns/],

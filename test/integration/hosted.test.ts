@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import { callControl, controlSocketPath, OPERATIONS } from '../../src/admin/index.ts';
 import { buildImage, type Content, platformOf } from '../support/image.ts';
 import { basic, htpasswdOf } from '../support/logins.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
@@ -38,6 +39,9 @@ const RULES = [
   { who: 'carol', may: ['status'] },
   { who: 'anonymous', may: ['pull', 'catalog'], on: ['**'] },
 ];
+
+/** More than their scopes. */
+const CI = { who: ['token:pulls', 'token:pushes'], may: ['pull', 'push', 'delete'], on: ['apps/**'] };
 
 const withoutApps = RULES.map((rule) => ({ ...rule, on: rule.on?.filter((each) => !each.startsWith('apps')) }));
 
@@ -111,6 +115,19 @@ describe('an image that was pushed', () => {
   });
 });
 
+test('a push is refused where min_free would not stay free, and pulls go on', async (t) => {
+  const mirror = await start(t);
+  await pushImage(at(mirror, 'apps/web'), image);
+  const full = configOf({ cache: { min_free: '99.9%' } });
+  assert.deepEqual((await mirror.reload(full)).changed, ['cache.min_free']);
+  const { status, code, message } = refusalOf(await pushBlob(at(mirror, 'apps/new'), layer));
+  assert.deepEqual([status, code], [503, 'UNAVAILABLE']);
+  assert.match(message, /full/);
+  assert.deepEqual((await mirror.get(manifest('apps/web'), alice)).body, image.index.bytes);
+  await mirror.reload(configOf());
+  assert.equal((await pushBlob(at(mirror, 'apps/new'), layer)).status, 201);
+});
+
 describe('only who may', () => {
   let mirror: Mirror;
   before(async () => {
@@ -169,6 +186,22 @@ describe('only who may', () => {
     assert.deepEqual([status, code], [405, 'UNSUPPORTED']);
     assert.match(message, /^plain\/team\/app is mirrored: .* sets hosted or push under registries\.plain$/);
     assert.equal((await send(mirror.host, 'DELETE', manifest('team/app'), { headers: alice })).status, 405);
+  });
+
+  test('a token is narrowed to what it may: one for pulls pushes nothing', async (t) => {
+    const own = await start(t, configOf({ access: access({ rules: [...RULES, CI] }) }));
+    const socket = controlSocketPath(own.dir);
+    const create = async (name: string, may: readonly ('pull' | 'push' | 'delete')[]) => {
+      const { token } = await callControl(socket, OPERATIONS.tokenCreate, { input: { name, may, on: ['apps/ci/**'] } });
+      return basic('any', token);
+    };
+    const pulls = await create('pulls', ['pull']);
+    const pushes = await create('pushes', ['pull', 'push']);
+    assert.equal((await pushBlob(at(own, 'apps/ci/web', pulls), layer)).status, 403);
+    await pushImage(at(own, 'apps/ci/web', pushes), image);
+    assert.equal((await own.get(manifest('apps/ci/web'), pulls)).status, 200);
+    assert.equal((await send(own.host, 'DELETE', manifest('apps/ci/web'), { headers: pushes })).status, 403);
+    assert.equal((await pushBlob(at(own, 'apps/web', pushes), layer)).status, 403);
   });
 
   test('audit mode lets no push, no deletion and no pull of what was pushed through', async (t) => {
@@ -276,6 +309,54 @@ describe('a reload', () => {
     const { outcome, problems } = await mirror.reload(configOf());
     assert.equal(outcome, 'refused');
     assert.match(problems.join(), /hosted images need the cache, which is off\. Restart/);
+  });
+});
+
+test('access suggest writes the rule that observed pushes needed, and none for a push that was refused', async (t) => {
+  const mirror = await start(t);
+  await pushImage(at(mirror, 'apps/web'), image);
+  await pushBlob(at(mirror, 'apps/web', bob), layer);
+  await mirror.get(manifest('apps/web'), alice);
+  await mirror.logged((line) => line.msg === 'request' && line['method'] === 'GET');
+  const { observed } = await callControl(controlSocketPath(mirror.dir), OPERATIONS.suggest, {
+    input: { within: 60_000, generalize: false },
+  });
+  const rules = observed?.rules.map(({ who, may, on }) => ({ who, may, on: on.map(({ pattern }) => pattern) }));
+  assert.deepEqual(rules, [{ who: ['alice'], may: ['pull', 'push'], on: ['apps/web'] }]);
+  assert.deepEqual(
+    observed?.refused.map(({ principal, action, target }) => [principal, action, target]),
+    [['bob', 'push', 'apps/web']],
+  );
+});
+
+describe('the tags of a hosted repository', () => {
+  test('have a history, and are rolled back to what they pointed to', async (t) => {
+    const mirror = await start(t);
+    const socket = controlSocketPath(mirror.dir);
+    await pushImage(at(mirror, 'apps/web'), image, '1');
+    await pushImage(at(mirror, 'apps/web'), other, '1');
+    const history = () => callControl(socket, OPERATIONS.history, { input: { image: 'apps/web:1' } });
+    const rollback = (digest: string) =>
+      callControl(socket, OPERATIONS.rollback, { input: { image: `apps/web:1@${digest}`, reason: '' } });
+    const shown = async () =>
+      (await history()).tags.map(({ moves }) => moves.map(({ digest, by, current }) => [digest, by, current]));
+    assert.deepEqual(await shown(), [
+      [
+        [other.index.digest, 'alice', true],
+        [image.index.digest, 'alice', false],
+      ],
+    ]);
+    const { moved, held } = await rollback(image.index.digest);
+    assert.deepEqual(moved, { image: 'apps/web:1', digest: image.index.digest, from: other.index.digest });
+    assert.equal(held, undefined);
+    assert.deepEqual((await mirror.get(manifest('apps/web', '1'), alice)).body, image.index.bytes);
+    assert.deepEqual((await shown())[0]?.[0], [image.index.digest, 'operator', true]);
+    await assert.rejects(rollback(image.index.digest), /points to this digest already/);
+    await assert.rejects(rollback(layer.digest), /never pointed to this digest/);
+    await send(mirror.host, 'DELETE', manifest('apps/web', '1'), { headers: alice });
+    assert.deepEqual((await shown())[0]?.[0], ['', 'alice', false]);
+    assert.equal((await rollback(other.index.digest)).moved?.from, undefined);
+    assert.equal((await mirror.get(manifest('apps/web', '1'), alice)).status, 200);
   });
 });
 

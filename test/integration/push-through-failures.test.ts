@@ -272,6 +272,35 @@ describe('a disk that takes nothing', () => {
   });
 });
 
+describe('a cache', () => {
+  test('that takes no blob of this size, or nothing at all, costs the keeping alone', async (t) => {
+    for (const world of [{ maxSize: 1_000_000 }, { keep: false }, { tags: 'never' }] as const) {
+      const { upstream, ask, stage: made } = await stage(t, { world });
+      const pushed = image(randomBytes(2_000_000));
+      assert.equal((await pushImage(ask, pushed, 'v1')).status, 201);
+      const isKept = (await made.world.store.stat(digestOf(pushed.layer))) !== undefined;
+      assert.equal(isKept, 'tags' in world);
+      const pulled = await ask('GET', `${REPOSITORY}/manifests/v1`, { as: 'bob' });
+      assert.equal(pulled.headers['docker-content-digest'], pushed.digest);
+      const layer = await ask('GET', `${REPOSITORY}/blobs/${digestOf(pushed.layer)}`, { as: 'bob' });
+      assert.ok(layer.body.equals(pushed.layer));
+      await upstream.close();
+    }
+  });
+
+  test('that closes gives up what passes, and the push goes on', async (t) => {
+    const { upstream, ask, stage: made } = await stage(t, { world: { on: 'filesystem' } });
+    const bytes = randomBytes(100);
+    const location = (await ask('PATCH', await start(ask), { body: bytes.subarray(0, 50) })).headers['location'] ?? '';
+    assert.equal((await made.world.leftOvers()).length, 1);
+    await made.world.cache.pushed.close();
+    assert.deepEqual(await made.world.leftOvers(), []);
+    const done = await ask('PUT', `${location}&digest=${digestOf(bytes)}`, { body: bytes.subarray(50) });
+    assert.equal(done.status, 201);
+    assert.ok(upstream.blobs.get(`ours/app ${digestOf(bytes)}`)?.equals(bytes));
+  });
+});
+
 describe('a manifest', () => {
   test('that is too large, missing, or of another digest never reaches the upstream', async (t) => {
     const { upstream, ask } = await stage(t);

@@ -382,6 +382,18 @@ describe('before a push', () => {
     assert.equal((await ask('HEAD', `${REPOSITORY}/blobs/${digestOf(pushed.layer)}`)).status, 200);
   });
 
+  test('the token for the push asks too, and what it may not read is not there', async (t) => {
+    const { upstream, ask } = await stage(t);
+    const path = `${REPOSITORY}/blobs/${digestOf(Buffer.from('x'))}`;
+    assert.equal((await ask('HEAD', path)).status, 404);
+    await start(ask);
+    assert.deepEqual(upstream.scopes, ['repository:ours/app:pull,push']);
+    upstream.script = (_request, response) => sendError(response, 403, 'DENIED', 'no such repository of yours');
+    assert.equal((await ask('HEAD', path)).status, 404);
+    assert.equal((await ask('HEAD', `${REPOSITORY}/manifests/v1`)).status, 404);
+    assert.equal((await ask('POST', `${REPOSITORY}/blobs/uploads/`)).status, 403);
+  });
+
   test('only the first upstream is asked', async (t) => {
     await using second = await PushUpstream.start();
     await using first = await PushUpstream.start();

@@ -5,8 +5,10 @@ import { Chances } from '../support/hostile.ts';
 import { buildImage, type Content, platformOf } from '../support/image.ts';
 import { basic as basicOf, bearer } from '../support/logins.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
+import { pushImage, send } from '../support/push.ts';
 import { type RawResponse, rawRequest } from '../support/raw-request.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { writesOf } from './access-model-writes.ts';
 
 // Who sees what, against a model that is written from the words of docs/access.md: principals, rules, repositories and kinds of
 // requests are drawn, after a client that may see everything has filled the cache. In between users are disabled, tokens
@@ -43,12 +45,16 @@ const PATTERNS = [
   'quay.io/**',
   '*/team/tool',
   '*/acme/o?en',
+  'apps/**',
+  'apps/acme/*',
+  'apps/acme/closed',
   'mirror:own/**',
   'mirror:site/**',
   'mirror:*/v2/**',
 ];
-const ACTIONS = ['pull', 'catalog', 'proxy', 'status'] as const;
+const ACTIONS = ['pull', 'catalog', 'push', 'delete', 'proxy', 'status'] as const;
 type Action = (typeof ACTIONS)[number];
+const ON_REPOSITORIES: readonly Action[] = ['pull', 'catalog', 'push', 'delete'];
 
 interface Rule {
   readonly who: readonly string[];
@@ -133,6 +139,7 @@ export function accessModelSuite({ cases }: { readonly cases: number }): void {
           upstreams: [{ url: upstream.url, credentials: CREDENTIALS, token_realms: [new URL(upstream.realm).host] }],
         },
         'quay.io': { upstreams: [site.url] },
+        apps: { hosted: true },
       },
       mirrors: [
         { name: 'own', prefix: '/own', upstream: site.url, credentials: CREDENTIALS },
@@ -152,16 +159,21 @@ export function accessModelSuite({ cases }: { readonly cases: number }): void {
           REPOSITORIES.map((name) => [`${registry}/${name}`, { name: `${registry}/${name}`, visibility: 'public' }]),
         ),
       );
+      // What is hosted is private.
+      for (const each of REPOSITORIES) places.set(`apps/${each}`, { name: `apps/${each}`, visibility: 'refused' });
       for (const [name, visibility] of [
         ['mirror:own/v2/', 'refused'],
         ['mirror:site/v2/', 'public'],
       ] as const) {
         places.set(name, { name, visibility });
       }
-      const everything = { who: ['warm'], may: ['pull', 'catalog', 'proxy'], on: ['**', 'mirror:*/**'] };
+      const everything = { who: ['warm'], may: ['pull', 'push', 'catalog', 'proxy'], on: ['**', 'mirror:*/**'] };
       mirror = await startMirror(configOf([everything]));
       for (const name of [...USERS, 'warm']) await operate(OPERATIONS.userAdd, { name, password: PASSWORD });
-      for (const registry of ['ghcr.io', 'quay.io']) {
+      for (const name of REPOSITORIES) {
+        await pushImage({ host: mirror.host, repository: `apps/${name}`, headers: basic('warm') }, image);
+      }
+      for (const registry of ['ghcr.io', 'quay.io', 'apps']) {
         for (const name of REPOSITORIES) {
           for (const path of pathsOf(registry, name)) {
             const { status } = await mirror.get(path, basic('warm'));
@@ -197,7 +209,7 @@ export function accessModelSuite({ cases }: { readonly cases: number }): void {
       if (owner !== undefined && disabled.has(owner)) return;
       const may = ACTIONS.filter(() => random.below(3) > 0);
       if (may.length === 0) may.push('pull');
-      const concernsRepositories = may.some((action) => action === 'pull' || action === 'catalog');
+      const concernsRepositories = may.some((action) => ON_REPOSITORIES.includes(action));
       const isNarrow = concernsRepositories && random.below(2) === 0;
       const on = isNarrow ? PATTERNS.filter(() => random.below(4) === 0) : [];
       const given = { name, may, on, ...(owner === undefined ? {} : { owner }) };
@@ -223,13 +235,18 @@ export function accessModelSuite({ cases }: { readonly cases: number }): void {
     function drawRules(random: Random): Pick<World, 'rules' | 'groups'> {
       const who = [...USERS, '@team', '@robots', 'token:t0', 'token:t1', 'anonymous', 'anonymous'];
       const rules = Array.from({ length: 1 + random.below(5) }, () => {
-        const drawn = ACTIONS.filter(() => random.below(2) === 0);
+        const named = [random.of(who), ...(random.below(3) === 0 ? [random.of(who)] : [])];
+        // A rule that lets every client push is refused.
+        const isForAll = named.includes('anonymous');
+        const drawn = ACTIONS.filter(
+          (action) => random.below(2) === 0 && !(isForAll && (action === 'push' || action === 'delete')),
+        );
         const may = drawn.length === 0 ? (['pull'] as const) : drawn;
         const on = PATTERNS.filter(() => random.below(4) === 0);
         // Patterns beside actions that concern no repository alone are refused.
-        const concernsRepositories = may.some((action) => action === 'pull' || action === 'catalog');
+        const concernsRepositories = may.some((action) => ON_REPOSITORIES.includes(action));
         return {
-          who: [random.of(who), ...(random.below(3) === 0 ? [random.of(who)] : [])],
+          who: named,
           may,
           on: concernsRepositories ? (on.length === 0 ? [random.of(PATTERNS)] : on) : [],
           private: random.below(3) === 0,
@@ -303,7 +320,7 @@ export function accessModelSuite({ cases }: { readonly cases: number }): void {
       const describe = (path: string): string =>
         `${path} as ${JSON.stringify(client)} with ${JSON.stringify(shown)} under ${JSON.stringify(world.rules)}; turns is ${places.get('ghcr.io/acme/turns')?.visibility}`;
       if (kind === 0) {
-        const registry = random.of(['ghcr.io', 'quay.io']);
+        const registry = random.of(['ghcr.io', 'quay.io', 'apps']);
         const path = `/v2/${registry}/_catalog`;
         return compareCatalogue(await mirror.get(path, shown), { registry, world, client, text: describe(path) });
       }
@@ -314,12 +331,13 @@ export function accessModelSuite({ cases }: { readonly cases: number }): void {
         const isAllowedHere = isAllowed(world, client, 'pull', place);
         return check(await mirror.get(path, shown), { isAllowed: isAllowedHere, client, text: describe(path) });
       }
-      const registry = random.of(['ghcr.io', 'ghcr.io', 'quay.io']);
+      if (kind < 5) return compareWrite({ world, client, shown, random }, describe);
+      const registry = random.of(['ghcr.io', 'ghcr.io', 'quay.io', 'apps']);
       const name = random.of(REPOSITORIES);
       const place = places.get(`${registry}/${name}`);
       const path = random.of(pathsOf(registry, name));
       const mayPull = isAllowed(world, client, 'pull', place);
-      if (kind === 2) {
+      if (kind === 5 && registry !== 'apps') {
         const inside = path.replace(`/v2/${registry}/`, '/v2/');
         const headers = { host: registry, ...(shown && { 'proxy-authorization': shown['authorization'] ?? '' }) };
         const response = await rawRequest(mirror.host, { path: `http://${registry}${inside}`, headers });
@@ -338,6 +356,28 @@ export function accessModelSuite({ cases }: { readonly cases: number }): void {
       check(response, { isAllowed: mayPull, client, text: describe(`${isHead ? 'HEAD' : 'GET'} ${spelled}`) });
     }
 
+    async function compareWrite(
+      { world, client, shown = {}, random }: Compared,
+      describe: (path: string) => string,
+    ): Promise<void> {
+      const place = places.get(`apps/${random.of(REPOSITORIES)}`);
+      assert.ok(place !== undefined);
+      const sources = ['apps/acme/closed', 'apps/team/tool', 'quay.io/acme/open', 'ghcr.io/acme/closed'];
+      const write = random.of(writesOf(`/v2/${place.name}`, { index: image.index, layer, sources }));
+      const { method, path, action, headers, body, from } = write;
+      const response = await send(mirror.host, method, path, { headers: { ...shown, ...headers }, body });
+      const { status } = response;
+      const text = describe(`${method} ${path}`);
+      if (!isAllowed(world, client, action, place)) return check(response, { isAllowed: false, client, text });
+      const source = from === undefined ? undefined : places.get(from);
+      const isMounted = source === undefined || isAllowed(world, client, 'pull', source);
+      // A mirrored source may be known, and its content not be stored.
+      const expected = isMounted ? [write.status, ...(from?.startsWith('apps/') === false ? [202] : [])] : [202];
+      assert.ok(expected.includes(status), `${isMounted ? 'wrong' : 'a leak'}: ${status} for ${text}`);
+      const { location = '' } = response.headers;
+      if (status === 202) await send(mirror.host, 'DELETE', location, { headers: shown });
+    }
+
     function compareCatalogue(
       response: RawResponse,
       { registry, world, client, text }: { registry: string; world: World; client: Client; text: string },
@@ -354,8 +394,14 @@ export function accessModelSuite({ cases }: { readonly cases: number }): void {
         return;
       }
       const { repositories } = JSON.parse(response.body.toString()) as { repositories: string[] };
+      // What an upstream has closed is closed here at the next question, and the catalogue asks none.
+      const wasOpen = (name: string): boolean => {
+        const place = places.get(`${registry}/${name}`);
+        const isTurning = name === 'acme/turns' && registry === 'ghcr.io' && place !== undefined;
+        return isTurning && isAllowed(world, client, 'catalog', { ...place, visibility: 'public' });
+      };
       assert.deepEqual(
-        repositories.filter((name) => !shown.includes(name)),
+        repositories.filter((name) => !shown.includes(name) && !wasOpen(name)),
         [],
         `a leak: ${text}`,
       );

@@ -109,6 +109,7 @@ export async function pushStage(t: Scope, options: PushStageOptions): Promise<Pu
         : { allowed: false, reason: 'not for you' });
   const guard = {
     hasLogins: false,
+    identifyKnown: () => undefined,
     authorize: decide,
     identify: async ({ authorization }: { authorization: string | undefined }) => {
       const name = authorization?.replace('Test ', '') ?? '';

@@ -132,6 +132,7 @@ export async function startUploadStage(options: UploadStageOptions = {}): Promis
   });
   const guard = {
     hasLogins: true,
+    identifyKnown: () => undefined,
     identify: async ({ authorization }: { authorization: string | undefined }) => ({
       principal: principalOf(authorization),
       shown: authorization !== undefined,

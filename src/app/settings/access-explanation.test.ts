@@ -22,3 +22,51 @@ describe('explain without rules', () => {
     });
   }
 });
+
+describe('explain a push', () => {
+  const text = `
+registries: {apps: {hosted: true}, ghcr.io: {push: [ours/**]}}
+access:
+  rules:
+    - {who: anonymous, may: [pull], on: ["**"]}
+    - {who: alice, may: [pull, push], on: ["**"]}
+cache: {dir: /nowhere}`;
+  const rows: readonly (readonly [
+    who: string,
+    action: 'push' | 'pull',
+    image: string,
+    verdict: string,
+    refusal?: RegExp,
+  ])[] = [
+    ['alice', 'push', 'apps/web', 'allowed'],
+    ['alice', 'push', 'ghcr.io/ours/app', 'allowed'],
+    [
+      'alice',
+      'push',
+      'ghcr.io/theirs/app',
+      'refused',
+      /^ghcr\.io\/theirs\/app is mirrored, .*set hosted or push under registries\.ghcr\.io$/,
+    ],
+    ['anonymous', 'push', 'apps/web', 'refused', /^only a user or token may push; log in$/],
+    ['bob', 'push', 'apps/web', 'refused'],
+    ['alice', 'pull', 'apps/web', 'allowed'],
+    ['anonymous', 'pull', 'apps/web', 'refused'],
+    ['anonymous', 'pull', 'ghcr.io/ours/app', 'allowed'],
+  ];
+  for (const [who, action, image, verdict, refusal] of rows) {
+    test(`${who} ${action} ${image}: ${verdict}`, async () => {
+      const config = await configOf(text);
+      const answer = await explainAccess(config, composeRegistries(config), { who, action, image });
+      assert.equal(answer.verdict, verdict);
+      if (refusal === undefined) assert.equal(answer.refusal, undefined);
+      else assert.match(answer.refusal ?? '', refusal);
+    });
+  }
+
+  test('without rules is refused', async () => {
+    const config = await configOf('registries: {apps: {hosted: true}}');
+    const question = { who: 'alice', action: 'push', image: 'apps/web' } as const;
+    const says = /clients may pull everything, and push and delete nothing\. To have rules/;
+    await assert.rejects(explainAccess(config, composeRegistries(config), question), says);
+  });
+});

@@ -41,7 +41,7 @@ const GRACE = 24 * 3600 * 1000;
 const EVERY = 10 * 60 * 1000;
 
 /** Records removed in one step, which holds the database. */
-const BATCH = 200;
+const BATCH = 64;
 /** Milliseconds between two steps: pushes come first. */
 const PAUSE = 20;
 

@@ -10,4 +10,4 @@ export { HostedFiles } from './files.ts';
 export { HostedLists, type ListPage } from './lists.ts';
 export { type FoundManifest, HostedManifests, type ManifestPush, type StoredManifest } from './manifests.ts';
 export { createHostedScrub } from './scrub.ts';
-export { type HostedTagHistory, hostedTagHistory, selectHosted } from './tag-history.ts';
+export { selectHosted } from './select.ts';

@@ -1,4 +1,3 @@
-import { HoldError } from '../../cache/index.ts';
 import { inTurns } from '../../lib/index.ts';
 import {
   type Digest,
@@ -155,55 +154,6 @@ export class HostedManifests {
   ): Promise<void> {
     if (reference.kind === 'tag') await this.#deleteTag(repository, reference.tag, how);
     else await this.#deleteManifest(repository, reference.digest, how);
-  }
-
-  /**
-   * Points a tag back to a manifest that it pointed to before.
-   *
-   * @returns where it pointed until now; undefined where it was deleted
-   * @throws {HoldError} where it never pointed there, the manifest is gone, or the tag is immutable; {OciError} UNAVAILABLE on a full disk
-   */
-  rollBack(
-    repository: Repository,
-    { tag, digest }: { readonly tag: string; readonly digest: Digest },
-    actor: Actor,
-  ): Promise<Digest | undefined> {
-    return onDisk(this.#options.telemetry, () => this.#rollBack(repository, { tag, digest, ...actor }));
-  }
-
-  async #rollBack(
-    repository: Repository,
-    { tag, digest, by, client }: Actor & { readonly tag: string; readonly digest: Digest },
-  ): Promise<Digest | undefined> {
-    const { records, files, rules, telemetry, now } = this.#options;
-    const image = `${repository.registry}/${repository.repository}`;
-    const moves = await records.listTagMoves(repository, tag);
-    if (!moves.some((move) => move.digest === digest)) {
-      throw new HoldError(
-        `${image}:${tag} never pointed to ${digest}; \`entrepot history\` lists where it did. To point it elsewhere, push that manifest under the tag`,
-      );
-    }
-    const manifest = await records.getManifest(repository, digest);
-    if (manifest === undefined || !(await files.has(repository, manifest))) {
-      throw new HoldError(
-        `${image} no longer has the manifest ${digest}: it was deleted or lost. Push the image again, or restore a backup that has it`,
-      );
-    }
-    const from = (await records.getTag(repository, tag))?.digest;
-    const move = { tag, digest, immutable: rules().isImmutable(repository, tag), expected: from ?? null };
-    const { outcome } = await records.moveTag(repository, move, { at: now(), by });
-    if (outcome === 'immutable') {
-      throw new HoldError(
-        `${image}:${tag} is immutable (immutable_tags) and points to ${from}, so it stays; take it out of immutable_tags first`,
-      );
-    }
-    if (outcome !== 'stored') {
-      throw new HoldError(
-        `${image}:${tag} or its manifest has just changed; look at \`entrepot history\` and try again`,
-      );
-    }
-    if (from !== digest) telemetry.publish('tag.moved', { ...repository, tag, digest, from, by, client });
-    return from;
   }
 
   async #deleteTag(

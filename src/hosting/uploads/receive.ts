@@ -1,4 +1,4 @@
-import type { ByteSource } from '../../lib/index.ts';
+import { BodyBuffers, type ByteSource } from '../../lib/index.ts';
 import { type Digest, type DigestAlgorithm, Digester, OciError } from '../../oci/index.ts';
 import type { Ingestion } from '../../store/index.ts';
 
@@ -6,7 +6,6 @@ import type { Ingestion } from '../../store/index.ts';
 export interface UploadBody {
   /** Bytes that are announced; undefined where they come in chunks. */
   readonly length: number | undefined;
-  /** Stricter than a {@link ByteSource}: a chunk stays as it is until the read after the next, since it is written meanwhile. */
   readonly source: ByteSource;
 }
 
@@ -36,46 +35,123 @@ export interface Received {
 }
 
 /**
- * Writes a body to a file and hashes it, chunk by chunk. The disk works while the processor hashes and the next chunk comes; one chunk
- * is read ahead, and what the disk does not take stays in the client's socket. Never rejects: bytes that arrived before a failure count.
+ * Writes a body to a file and hashes it. Chunks are gathered in a buffer: the disk is asked once for many of them, and works on one buffer
+ * while the other fills. What the disk does not take stays in the client's socket. Never rejects: bytes that arrived before a failure count.
  */
 export async function receive({ source }: UploadBody, target: Target, options: ReceiveOptions): Promise<Received> {
-  const { file, digester } = target;
   const patience = new Patience(source, options.stallMs);
-  let written = target.size;
-  let size = target.size;
-  let writing: Promise<void> | undefined;
+  const gathering = new Gathering(target);
   let failure: unknown;
   try {
     for (;;) {
       const chunk = await patience.read();
-      await writing;
-      written = size;
       if (chunk === undefined) break;
-      if (chunk.length === 0) continue;
-      options.onGrow(size + chunk.length);
-      writing = file.write(chunk, size);
-      // It may fail while the next chunk is awaited, and is looked at only then.
-      writing.catch(() => {});
-      digester.update(chunk);
-      size += chunk.length;
+      options.onGrow(gathering.size + chunk.length);
+      await gathering.add(chunk);
     }
+    await gathering.end();
   } catch (error) {
     failure = patience.explain(error);
     source.cancel();
-    if (await isDone(writing)) written = size;
+    await gathering.end().catch(() => undefined);
   } finally {
     patience.end();
+    await gathering.close();
   }
-  return { size: written, isHashed: written === size, failure };
+  const { written, hashed } = gathering;
+  return { size: written, isHashed: written === hashed, failure };
 }
 
-async function isDone(writing: Promise<void> | undefined): Promise<boolean> {
-  try {
-    await writing;
-    return true;
-  } catch {
-    return false;
+const BUFFERS = new BodyBuffers();
+
+/** Milliseconds after which bytes are written although more would fit: a client that is slow, or away, is to find them in the file. */
+const WRITE_AFTER = 100;
+
+/** Bytes on their way to a file. */
+class Gathering {
+  readonly #target: Target;
+  readonly #buffers = BUFFERS.lend();
+  readonly #timer: NodeJS.Timeout;
+  #current = 0;
+  #filled = 0;
+  /** Undefined while the disk has nothing to do. */
+  #writing: Promise<void> | undefined;
+  #error: { readonly cause: unknown } | undefined;
+  /** Bytes of the file that the digester has seen, and that the disk was asked to write. */
+  hashed: number;
+  /** Bytes of the file that are written. */
+  written: number;
+
+  constructor(target: Target) {
+    this.#target = target;
+    this.hashed = target.size;
+    this.written = target.size;
+    this.#timer = setInterval(() => {
+      if (this.#filled > 0 && this.#writing === undefined && this.#error === undefined) this.#start();
+    }, WRITE_AFTER);
+    this.#timer.unref();
+  }
+
+  /** Bytes of the file with all that came. */
+  get size(): number {
+    return this.hashed + this.#filled;
+  }
+
+  /** Takes a copy. Rejects where the disk refused what came before. */
+  async add(chunk: Buffer): Promise<void> {
+    for (let at = 0; at < chunk.length; ) {
+      const buffer = this.#buffers[this.#current] as Buffer;
+      const count = chunk.copy(buffer, this.#filled, at);
+      this.#filled += count;
+      at += count;
+      if (this.#filled === buffer.length) await this.#write();
+    }
+  }
+
+  /** Writes what is left. Rejects where the disk refuses it. */
+  async end(): Promise<void> {
+    clearInterval(this.#timer);
+    if (this.#filled > 0) await this.#write();
+    await this.#idle();
+  }
+
+  /** Afterwards nothing reads or writes the buffers any more. */
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#writing;
+    BUFFERS.giveBack(this.#buffers);
+  }
+
+  async #write(): Promise<void> {
+    await this.#idle();
+    // The timer may have been quicker.
+    if (this.#filled > 0) this.#start();
+  }
+
+  #start(): void {
+    const bytes = (this.#buffers[this.#current] as Buffer).subarray(0, this.#filled);
+    this.#writing = this.#store(bytes, this.hashed);
+    this.#target.digester.update(bytes);
+    this.hashed += bytes.length;
+    this.#filled = 0;
+    this.#current = 1 - this.#current;
+  }
+
+  /** Never rejects. */
+  async #store(bytes: Buffer, position: number): Promise<void> {
+    try {
+      await this.#target.file.write(bytes, position);
+      this.written = position + bytes.length;
+    } catch (cause) {
+      this.#error = { cause };
+    }
+    this.#writing = undefined;
+  }
+
+  /** Rejects with what the disk said. */
+  async #idle(): Promise<void> {
+    while (this.#writing !== undefined) await this.#writing;
+    if (this.#error !== undefined) throw this.#error.cause;
   }
 }
 

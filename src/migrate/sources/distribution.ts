@@ -16,6 +16,8 @@ import {
 import { overridableSource } from './source.ts';
 
 const PROGRAM = 'distribution';
+/** The registry of images that are pushed. */
+const OWN = 'apps';
 
 /** The registry of the distribution project (`registry:2`, `registry:3`): `config.yml`, and `REGISTRY_…` variables over it. */
 export const distribution = overridableSource(
@@ -40,9 +42,12 @@ function convert(tree: MapTree, draft: Draft, naming: Naming): void {
   convertHttp(root.map('http') ?? new Fields({ ...tree, entries: new Map() }, draft, { naming }), draft, guard);
   const proxy = root.map('proxy');
   if (proxy === undefined) {
-    draft.lose(
+    const why = { origin: root.origin, reason: 'it has no proxy: images are pushed to it' };
+    draft.assume(['registries', OWN, 'hosted'], true, why);
+    draft.assume(['default_registry'], OWN, why);
+    draft.note(
+      'its images are not carried over: copy them while both run, such as with `skopeo sync --all --src docker --dest docker OLD:5000/app NEW:5000`. A push needs a login and a rule of access.rules here: docs/hosting.md',
       root.origin,
-      'it has no proxy, so it stores images of its own, which this server does not yet do. To put this server in front of it, give the address of that registry as an upstream: registries: {apps: {upstreams: [http://HOST:PORT]}}',
     );
   } else convertProxy(proxy, draft, { isOpen: guard === undefined });
   convertStorage(root.map('storage'), draft, { isProxy: proxy !== undefined });
@@ -63,7 +68,7 @@ function convert(tree: MapTree, draft: Draft, naming: Naming): void {
   );
   root.lose(
     ['catalog', 'tags', 'validation', 'compatibility', 'policy'],
-    'has no meaning for a mirror: the upstream decides',
+    'has no meaning here: of what is mirrored the upstream decides',
   );
   root.loseRest();
 }

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { describe, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hostingStage } from '../../../test/support/hosting-stage.ts';
 import { smallImage } from '../../../test/support/small-image.ts';
 import type { Action } from '../../access/index.ts';
@@ -51,6 +54,34 @@ describe('a method that a path does not have', () => {
       assert.deepEqual([answer.status, answer.code, answer.headers.get('allow')], [405, 'UNSUPPORTED', allow]);
       assert.deepEqual(stage.asked, []);
     });
+  }
+});
+
+test('a client that still sends sees why it is refused, whatever refuses it', async (t) => {
+  const rest = Buffer.alloc(300_000, 'x');
+  const stage = await hostingStage(t, {
+    authorize: ({ repository }) =>
+      repository?.repository === 'private' ? { allowed: false, reason: 'no' } : { allowed: true },
+  });
+  for (const [path, status] of [
+    ['/v2/private/manifests/v1', 403],
+    ['/v2/team/app/tags/list', 405],
+    ['/v2/team/app/manifests/v1?tag=-', 400],
+    ['/v2/team/app/blobs/uploads/none?digest=none', 400],
+  ] as const) {
+    const socket = connect({ host: '127.0.0.1', port: Number(stage.host.split(':')[1]) });
+    let text = '';
+    socket.setEncoding('utf8').on('data', (piece) => {
+      text += String(piece);
+    });
+    socket.write(`PUT ${path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ${2 * rest.length}\r\n\r\n`);
+    await new Promise((resolve) => socket.write(rest, resolve));
+    for (let turn = 0; turn < 20; turn += 1) await nextTurn();
+    assert.equal(text, '', 'the answer comes once it can be read');
+    socket.write(rest);
+    await once(socket, 'end');
+    assert.match(text, new RegExp(`^HTTP/1.1 ${status} `));
+    socket.destroy();
   }
 });
 

@@ -71,7 +71,9 @@ export function createPushedRows(options: PushedRowsOptions): PushedRows {
       if (path.kind === 'base') return undefined;
       if (path.kind === 'catalog') {
         const hasHosted = (rules().specOf(repository.registry)?.hosted.length ?? 0) > 0;
-        return hasHosted && context.isReading ? catalog : undefined;
+        if (!hasHosted) return undefined;
+        requireReading(context);
+        return catalog;
       }
       const home = rules().homeOf(repository);
       if (home === 'mirrored') return undefined;

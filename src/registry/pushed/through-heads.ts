@@ -1,4 +1,4 @@
-import { isOriginFailure } from '../../oci/index.ts';
+import { isOriginFailure, OciError } from '../../oci/index.ts';
 import { replyEmpty } from '../../server/index.ts';
 import { answerBlob, answerManifest } from '../pull.ts';
 import type { Through, ThroughRequest } from './through-request.ts';
@@ -23,7 +23,7 @@ export async function headBlob(asked: ThroughRequest<'blob'>, { cache }: Through
       ...(size === undefined ? {} : { 'content-length': size }),
     });
   } catch (error) {
-    if (!isOver(error)) throw error;
+    if (!isOver(error)) throw asAbsent(error, 'BLOB_UNKNOWN');
     await answerBlob(request, cache, gate);
   }
 }
@@ -49,7 +49,7 @@ export async function headManifest(asked: ThroughRequest<'manifest'>, { cache }:
       etag: `"${digest}"`,
     });
   } catch (error) {
-    if (!isOver(error)) throw error;
+    if (!isOver(error)) throw asAbsent(error, 'MANIFEST_UNKNOWN');
     await answerManifest(request, cache);
   }
 }
@@ -58,6 +58,15 @@ function mayPush({ request, gate }: Pick<ThroughRequest<'blob' | 'manifest'>, 'r
   const { principal, authorize } = gate;
   const decision = authorize({ principal, action: 'push', repository: request.repository });
   return decision.allowed && decision.onlyPublic !== true;
+}
+
+/**
+ * What may not be read looks as if it were not there, as for every mirrored repository: clients then push, and hear why they may not.
+ * Some registries refuse what a repository that is not there yet could have.
+ */
+function asAbsent(error: unknown, unknown: 'BLOB_UNKNOWN' | 'MANIFEST_UNKNOWN'): unknown {
+  if (!isOriginFailure(error) || error.kind !== 'denied') return error;
+  return new OciError(unknown, error.message, { cause: error });
 }
 
 /** The upstream does not answer now: no push can succeed, and what is here can still be pulled. */

@@ -51,15 +51,7 @@ export function uploadRowOf({ context, path }: UploadRequest, parts: UploadParts
     // What is hosted is private: a rule has to name it.
     isPublic: () => false,
     // The path is of this kind: rowOf looked.
-    async answer(request, gate) {
-      try {
-        await row.answer(request as UploadRequest, gate, parts);
-      } catch (error) {
-        // The client reads its answer once it has sent its bytes.
-        await discardBody(request.context);
-        throw error;
-      }
-    },
+    answer: (request, gate) => row.answer(request as UploadRequest, gate, parts),
   };
 }
 
@@ -73,7 +65,7 @@ async function startUpload(request: UploadRequest, gate: PassedGate, parts: Uplo
     const mount = { digest: digestIn(query, 'mount'), from: query.get('from') || undefined };
     if (await mountBlob(request, mount, { gate, parts })) return replyCreated(request, mount.digest);
   }
-  const body = bodyOf(context);
+  const body = bodyOf(context, { isCopied: true });
   if (digest !== undefined && body !== undefined) {
     await parts.uploads.pushWhole(repository, digest, body);
     return replyCreated(request, digest);
@@ -94,7 +86,7 @@ const MIN_CHUNK = 1024 * 1024;
 /** `PATCH`: a chunk, or a stream. */
 async function appendToUpload(request: UploadRequest, gate: PassedGate, { uploads }: UploadParts): Promise<void> {
   const { path } = request;
-  const body = bodyOf(request.context);
+  const body = bodyOf(request.context, { isCopied: true });
   const chunk = chunkOf(request, body ?? EMPTY);
   const size = await uploads.hold(path.session, ownerOf(request, gate), async (upload) => {
     // A stream without a Content-Range stays as far as it came: its client asks how far that is, and goes on from there. A chunk is all
@@ -110,7 +102,7 @@ async function finishUpload(request: UploadRequest, gate: PassedGate, { uploads 
   const { context, path } = request;
   const query = new URLSearchParams(context.query);
   const digest = digestIn(query, 'digest');
-  const body = bodyOf(context);
+  const body = bodyOf(context, { isCopied: true });
   const chunk = body === undefined ? undefined : chunkOf(request, body);
   const owner = ownerOf(request, gate);
   // Clients, and proxies between, repeat a PUT whose answer was lost.

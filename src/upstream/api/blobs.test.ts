@@ -263,6 +263,16 @@ describe('openBlob', () => {
 });
 
 describe('headBlob', () => {
+  test('takes the word of a HEAD for a blob without bytes, of which a GET could ask no first byte', async () => {
+    const empty = digestOf(Buffer.alloc(0));
+    const { answer, asked } = await ask(
+      () => ({ body: Buffer.alloc(0) }),
+      (upstreams) => upstreams.headBlob(app, empty),
+    );
+    assert.equal(answer.size, 0);
+    assert.deepEqual(asked, [`HEAD /v2/library/app/blobs/${empty}`]);
+  });
+
   test('is one HEAD', async () => {
     const { answer, asked } = await ask(
       () => ({}),

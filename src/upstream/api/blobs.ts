@@ -1,15 +1,26 @@
 import type { HttpStream } from '../../net/index.ts';
-import { type Digest, type OriginBlob, type OriginBlobHead, parseContentRange } from '../../oci/index.ts';
+import {
+  type Digest,
+  digestAlgorithm,
+  digestOf,
+  type OriginBlob,
+  type OriginBlobHead,
+  parseContentRange,
+} from '../../oci/index.ts';
 import type { Upstream } from '../upstream.ts';
-import { pullScope, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
+import { scopeOf, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
 import { isIdentity } from './manifest-answer.ts';
 import { partOf } from './part-source.ts';
+
+const NOTHING = Buffer.alloc(0);
 
 export interface BlobAsked extends Pick<UpstreamRequest, 'via' | 'signal'> {
   readonly repository: string;
   readonly digest: Digest;
   /** Bytes of the whole blob by its manifest; see `BlobOptions`. */
   readonly size?: number | undefined;
+  /** A push follows: asked with the token for it, as a repository that is not there yet may need one. @default false */
+  readonly isForPush?: boolean;
 }
 
 /** Both ends are inclusive. */
@@ -30,9 +41,15 @@ export async function headBlob(upstream: Upstream, asked: BlobAsked): Promise<Or
   const length = answer.reply.headers['content-length'];
   const size = length !== undefined && /^\d{1,15}$/.test(length) ? Number(length) : undefined;
   // Some proxies send the length of the body that an answer to HEAD does not have; a GET tells whether the blob is wrong.
-  if (size === 0 || wrongSize(size, asked) !== undefined) return firstByte(upstream, asked);
+  const isDoubtful = size === 0 && !isOfNothing(asked.digest);
+  if (isDoubtful || wrongSize(size, asked) !== undefined) return firstByte(upstream, asked);
   heads.works('blob');
   return { size: size ?? asked.size, upstream: upstream.name, visibility: answer.visibility };
+}
+
+/** The blob without bytes, which is a layer of some artifacts. */
+function isOfNothing(digest: Digest): boolean {
+  return digest === digestOf(NOTHING, digestAlgorithm(digest));
 }
 
 /** What a GET says of the blob. By way of the registry, which signs a URL for one method. */
@@ -115,7 +132,7 @@ export function blobRequest(
   return {
     method,
     path: `/v2/${asked.repository}/blobs/${asked.digest}`,
-    scope: pullScope(asked.repository),
+    ...scopeOf(asked),
     headers: { accept: '*/*', ...headers },
     kind: 'blob',
     via: asked.via,

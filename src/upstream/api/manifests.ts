@@ -12,12 +12,14 @@ import {
   type Reference,
 } from '../../oci/index.ts';
 import type { Upstream } from '../upstream.ts';
-import { pullScope, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
+import { scopeOf, type UpstreamRequest, type UpstreamResponse } from '../upstream-request.ts';
 import { bareMediaType, beginsAsJson, isIdentity, manifestDigest, manifestMediaType } from './manifest-answer.ts';
 
 export interface ManifestAsked extends Pick<UpstreamRequest, 'via' | 'signal'> {
   readonly repository: string;
   readonly reference: Reference;
+  /** A push follows: asked with the token for it, as a repository that is not there yet may need one. @default false */
+  readonly isForPush?: boolean;
 }
 
 /**
@@ -102,7 +104,7 @@ function questionFor(method: 'GET' | 'HEAD', asked: ManifestAsked): UpstreamRequ
   return {
     method,
     path: `/v2/${asked.repository}/manifests/${formatReference(asked.reference)}`,
-    scope: pullScope(asked.repository),
+    ...scopeOf(asked),
     headers: { accept: MANIFEST_ACCEPT },
     kind: method === 'GET' ? 'pull' : 'check',
     via: asked.via,

@@ -1,4 +1,4 @@
-import { type HistoryAnswer, type HostedHistory, OPERATIONS } from '../../../admin/index.ts';
+import { type HistoryAnswer, OPERATIONS } from '../../../admin/index.ts';
 import { composeRegistries } from '../../../app/index.ts';
 import { tagHistory } from '../../../cache/index.ts';
 import type { CommandOptions } from '../../command.ts';
@@ -37,44 +37,34 @@ export function history({ flags, json, image }: ImageOptions, output: Output = p
         ),
       show(answer) {
         output.out(json ? formatJson(answer) : formatHistory(answer));
-        return answer.tags.length + (answer.hosted ?? []).length === 0 ? EXIT.failure : EXIT.ok;
+        return answer.tags.length === 0 ? EXIT.failure : EXIT.ok;
       },
     },
     output,
   );
 }
 
-function formatHistory({ image, tags, hosted = [], omitted }: HistoryAnswer): string {
-  if (tags.length + hosted.length === 0) {
+function formatHistory({ image, tags, omitted }: HistoryAnswer): string {
+  if (tags.length === 0)
     return `Nothing is recorded of ${image}: no client has pulled it through this server, or pushed it here.\n`;
-  }
   const blocks = tags.map(({ image, hold, moves }) => {
     const head = hold === undefined ? [image] : [image, `  ${describeHold(hold)}`];
-    const rows = moves.map(({ seenAt, digest, upstream, current, held, parts }) => [
+    const rows = moves.map(({ seenAt, digest, upstream, by, current, held, parts }) => [
       formatInstant(seenAt),
-      digest,
-      describeParts(parts),
-      upstream,
+      digest === '' ? 'deleted' : digest,
+      digest === '' ? '' : describeParts(parts),
+      by ?? upstream,
       [...(current ? ['current'] : []), ...(held ? ['held'] : [])].join(', '),
     ]);
-    const table = rows.length === 0 ? [] : formatTable([['FIRST SEEN', 'DIGEST', 'STORED', 'UPSTREAM', ''], ...rows]);
+    const isHosted = moves.some(({ by }) => by !== undefined);
+    const titles = isHosted
+      ? ['MOVED', 'DIGEST', 'STORED', 'BY', '']
+      : ['FIRST SEEN', 'DIGEST', 'STORED', 'UPSTREAM', ''];
+    const table = rows.length === 0 ? [] : formatTable([titles, ...rows]);
     return [...head, ...table.map((line) => `  ${line}`)].join('\n');
   });
   const more = omitted === 0 ? [] : [`and ${count(omitted, 'tag')} more; name one to see it`];
-  return `${[...hosted.map(formatHostedTag), ...blocks, ...more].join('\n\n')}\n`;
-}
-
-/** Of a tag whose home is this server. */
-function formatHostedTag({ image, moves }: HostedHistory[number]): string {
-  const rows = moves.map(({ at, digest, by, current, stored }) => [
-    formatInstant(at),
-    digest ?? 'deleted',
-    digest === undefined ? '' : stored ? 'yes' : 'no',
-    by,
-    current ? 'current' : '',
-  ]);
-  const table = rows.length === 0 ? [] : formatTable([['MOVED', 'DIGEST', 'STORED', 'BY', ''], ...rows]);
-  return [`${image} (hosted)`, ...table.map((line) => `  ${line}`)].join('\n');
+  return `${[...blocks, ...more].join('\n\n')}\n`;
 }
 
 /** `all`, `manifest, 3 of 21 parts`, `no` */

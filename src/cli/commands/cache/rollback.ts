@@ -63,8 +63,8 @@ export async function rollback(options: RollbackOptions, output: Output = proces
               rollback: (request) => rollbackCache(request, { metadata, store, holds, obtain, now: Date.now() }),
             },
             catalogue: composeRegistries(loaded.config),
-            originFor: () => () => Promise.reject(new Error('no server runs')),
             hosted,
+            originFor: () => () => Promise.reject(new Error('no server runs')),
           }),
         );
       },
@@ -77,14 +77,11 @@ export async function rollback(options: RollbackOptions, output: Output = proces
   );
 }
 
-function formatRolledBack(answer: RollbackAnswer): string {
-  if ('moved' in answer) {
-    const { image, digest, from } = answer.moved;
-    if (from === digest) return `${image} points to ${digest} already.\n`;
-    const back = from === undefined ? 'It was deleted before.' : `To undo it: entrepot rollback ${image}@${from}`;
-    return `${image} points to ${digest} again.\n${back}\n`;
+function formatRolledBack({ held, moved, current, parts }: RollbackAnswer): string {
+  if (held === undefined) {
+    const { image = '', digest = '', from } = moved ?? {};
+    return `${image} points to ${digest} again. ${from === undefined ? 'It was deleted.' : `Before it pointed to ${from}.`}\n`;
   }
-  const { held, current, parts } = answer;
   const lines = [`${held.image} is ${describeHold(held)}.`];
   if (current !== undefined && current !== held.digest) lines.push(`The tag of the upstream points to ${current}.`);
   const missing = parts.named - parts.stored;

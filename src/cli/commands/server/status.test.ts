@@ -133,6 +133,20 @@ describe('formatStatus', () => {
     );
   });
 
+  test('shows what is hosted, with the uploads under way', () => {
+    const hosted = { repositories: 2, digests: 12, bytes: 3 * 1024 ** 3, uploads: 0, uploadBytes: 0 };
+    assert.match(
+      formatStatus({ ...idle, hosted }, now),
+      /^ {2}hosted +2 repositories, 12 blobs and manifests, 3\.0 GiB$/m,
+    );
+    const busy = { ...hosted, repositories: 1, uploads: 1, uploadBytes: 1024 };
+    assert.match(
+      formatStatus({ ...idle, hosted: busy }, now),
+      /hosted +1 repository, .*; 1 upload under way, 1\.0 KiB$/m,
+    );
+    assert.doesNotMatch(formatStatus(idle, now), /hosted/);
+  });
+
   test('says why caching is paused, while it is', () => {
     const paused = { reason: 'the disk refused to take more: ENOSPC', since: now, until: now + 30_000 };
     const text = formatStatus({ ...idle, cache: { dir: '/c', blobs: 1, bytes: 0, paused } }, now);
