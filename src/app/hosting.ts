@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { floorOf, type PullThrough } from '../cache/index.ts';
 import type { Config } from '../config/index.ts';
-import { type Hosting, HostingRules, type LayoutWriter } from '../hosting/index.ts';
+import { DeletionPause, type Hosting, HostingRules, type LayoutWriter } from '../hosting/index.ts';
 import type { Repository } from '../oci/index.ts';
 import type { PushedRows } from '../registry/index.ts';
 import type { Catalogue } from '../routing/index.ts';
@@ -27,6 +27,21 @@ const MAX_LOOKED_AT = 100_000;
 const MAX_NAMES = 5;
 /** Milliseconds for which a reading of the disk counts. */
 const DISK_READ_EVERY = 1000;
+
+/** The copy of the records that a backup takes. */
+const SNAPSHOT = 'hosted.db.snapshot';
+
+const BACKUP_UNDER_WAY =
+  'a backup is under way already. Wait until it has ended; one that was killed ends by itself within a minute';
+
+/** What a command copies, and the name of the pause that it renews. */
+export interface BegunBackup {
+  readonly id: string;
+  /** Milliseconds within which it has to be renewed. */
+  readonly lease: number;
+  /** The path of a copy of the records, below the cache directory; undefined where nothing was ever hosted. */
+  readonly snapshot: string | undefined;
+}
 
 interface HostedContext {
   readonly telemetry: Telemetry;
@@ -53,6 +68,7 @@ export interface HostedReading {
  */
 export class HostedContent {
   readonly #context: HostedContext;
+  readonly #pause = new DeletionPause();
   readonly #dir: string | undefined;
   /** Seals where uploads go on at an upstream, over restarts; undefined without a cache directory. */
   readonly pushKey: (() => Promise<Buffer>) | undefined;
@@ -137,11 +153,6 @@ export class HostedContent {
     void this.#findHidden(hosting);
   }
 
-  /** What is recorded of a repository whose home is this server; undefined for every other. */
-  historyOf(repository: Repository): Hosting['history'] | undefined {
-    return this.#rules.homeOf(repository) === 'here' ? this.#current?.history : undefined;
-  }
-
   /** Undefined where nothing was hosted since the start. */
   async read(): Promise<HostedReading | undefined> {
     const hosting = this.#current;
@@ -154,6 +165,55 @@ export class HostedContent {
   get uploads(): { readonly open: number; readonly busy: number; readonly bytes: number } | undefined {
     const uploads = this.#current?.uploads;
     return uploads === undefined ? undefined : { open: uploads.count, busy: uploads.busy, bytes: uploads.bytes };
+  }
+
+  /**
+   * Begins a backup: no file is deleted from now on, and a copy of the records is made. Where nothing is hosted any more, they are opened
+   * for the copy alone.
+   *
+   * @throws {Error} where one is under way; what the records and the disk throw
+   */
+  async beginBackup(): Promise<BegunBackup> {
+    const directory = this.#dir;
+    const id = this.#pause.begin();
+    if (id === undefined) throw new Error(BACKUP_UNDER_WAY);
+    try {
+      const lease = this.#pause.lease;
+      const hosting = await this.#opened?.catch(() => undefined);
+      if (directory === undefined || (hosting === undefined && !existsSync(join(directory, RECORDS)))) {
+        return { id, lease, snapshot: undefined };
+      }
+      await this.#snapshot(join(directory, SNAPSHOT), hosting);
+      this.#pause.renew(id);
+      return { id, lease, snapshot: join(DIRECTORY, SNAPSHOT) };
+    } catch (error) {
+      await this.#pause.end(id);
+      throw error;
+    }
+  }
+
+  /** Whether the backup may go on. */
+  renewBackup(id: string): boolean {
+    return this.#pause.renew(id);
+  }
+
+  /** Ends a backup: what had to wait is deleted. */
+  async endBackup(id: string): Promise<boolean> {
+    if (!this.#pause.renew(id)) return false;
+    if (this.#dir !== undefined) await rm(join(this.#dir, SNAPSHOT), { force: true });
+    return this.#pause.end(id);
+  }
+
+  async #snapshot(target: string, hosting: Hosting | undefined): Promise<void> {
+    await rm(target, { force: true });
+    if (hosting !== undefined) return hosting.records.backUp(target);
+    const { openHostedStore } = await loadHostedStore();
+    const records = await openHostedStore(join(this.#dir ?? '', RECORDS));
+    try {
+      await records.backUp(target);
+    } finally {
+      await records.close();
+    }
   }
 
   async #open(): Promise<Hosting> {
@@ -184,6 +244,7 @@ export class HostedContent {
         records: watchRecords(records, (repository) => layouts.changed(repository)),
         cacheStore: storage.store,
         rules: () => this.#rules,
+        pause: this.#pause,
         telemetry,
         verifyAfter: () => (this.#cache === 'off' ? 0 : this.#cache.verifyAfter),
         mayStore: (bytes) => this.#mayStore(bytes),
@@ -243,6 +304,7 @@ export class HostedContent {
   }
 
   async #close(): Promise<void> {
+    this.#pause.close();
     const hosting = await this.#opened?.catch(() => undefined);
     if (hosting === undefined) return;
     await hosting.close();
