@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { mkdir, readdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RunningEntrepot, startEntrepot } from '../support/app.ts';
 import { buildImage, type Content, content, noise, platformOf } from '../support/image.ts';
 import { basic, htpasswdOf } from '../support/logins.ts';
 import { check, needs, Workspace } from '../support/processes.ts';
+import { eventually } from '../support/pull-stage.ts';
 import { pushBlob, pushManifest, refusalOf, send } from '../support/push.ts';
 import { type RawResponse, rawRequest } from '../support/raw-request.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
@@ -268,9 +270,13 @@ describe('hosted content that cannot be opened at the start', { concurrency: tru
       const { start, dir } = await stage(t);
       const first = await start();
       const kept = newBlob('kept', 50_000);
-      assert.equal((await pushBlob(to(first), kept)).status, 201);
+      const unused = newBlob('unused', 50_000);
+      for (const blob of [kept, unused]) assert.equal((await pushBlob(to(first), blob)).status, 201);
       assert.equal(await first.stop(), 0);
       const file = join(dir, 'hosted', 'hosted.db');
+      const database = new DatabaseSync(file);
+      database.prepare('UPDATE blobs SET used_at = 0 WHERE digest = ?').run(unused.digest);
+      database.close();
       await check(['cp', file, `${file}.copy`]);
       for (const suffix of ['-wal', '-shm']) await rm(`${file}${suffix}`, { force: true });
       await writeFile(file, damage);
@@ -279,6 +285,8 @@ describe('hosted content that cannot be opened at the start', { concurrency: tru
       await check(['mv', `${file}.copy`, file]);
       await becomesPushed(server, 'back');
       await assertPushed(server, kept);
+      // It is all there again, with the collection.
+      await eventually(() => assert.ok(server.logs().some(({ msg }) => msg === 'hosted.collected')));
       assert.equal(await server.stop(), 0);
     });
   }
