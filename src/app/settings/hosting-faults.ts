@@ -14,6 +14,7 @@ export function hostingFaultsOf(config: Config, catalogue: Catalogue): readonly 
     ...rulesWithoutTarget(config, catalogue),
     ...rulesWithoutPull(config, catalogue),
     ...anonymousWithoutPrivate(config, catalogue),
+    ...officialNamesIn(config, catalogue),
     ...foreignPatternsIn(config, catalogue),
     ...tagsWithoutRepository(config, catalogue),
     ...emptiedIn(config, catalogue),
@@ -80,6 +81,23 @@ function anonymousWithoutPrivate({ access }: Config, catalogue: Catalogue): read
   });
 }
 
+/** Names that Docker Hub reads as official images: `acme`, where `acme/**` is hardly not meant. */
+function officialNamesIn({ registries }: Config, catalogue: Catalogue): readonly string[] {
+  return Object.entries(registries).flatMap(([key, { hosted = [], push }]) => {
+    const registry = catalogue.byName(key);
+    if (registry?.library !== true) return [];
+    return Object.entries({ hosted, push }).flatMap(([option, patterns]) =>
+      patterns.flatMap((text, at) =>
+        text.includes('/') || text.includes('*')
+          ? []
+          : [
+              `${formatKey(['registries', key])}.${option}[${at}]: ${text} is read as the one repository library/${text}. Write ${text}/** for the repositories of ${text}, or library/${text} if it is meant`,
+            ],
+      ),
+    );
+  });
+}
+
 /** Patterns of a registry that begin with the name of another one: `ghcr.io/acme/**` under docker.io. */
 function foreignPatternsIn({ registries }: Config, catalogue: Catalogue): readonly string[] {
   return Object.entries(registries).flatMap(([key, { hosted = [], push }]) => {
@@ -87,15 +105,13 @@ function foreignPatternsIn({ registries }: Config, catalogue: Catalogue): readon
     return Object.entries({ hosted, push }).flatMap(([option, patterns]) =>
       patterns.flatMap((text, at) => {
         const [first = ''] = text.split('/', 1);
-        if (!first.includes('.') || first === key) return [];
+        if (!first.includes('.') || !text.includes('/')) return [];
         const named = catalogue.byName(first)?.name;
-        // The registry itself in front of a repository is read as such; alone, it would be a repository.
-        if (named === undefined || (named === own && text !== first)) return [];
-        const rest = text === first ? '**' : text.slice(first.length + 1);
-        const remedy =
-          named === own ? `write ${rest} for all of them` : `put ${rest} under ${formatKey(['registries', named])}`;
+        // The registry itself in front is read as such.
+        if (named === undefined || named === own) return [];
+        const rest = text.slice(first.length + 1);
         return [
-          `${formatKey(['registries', key])}.${option}[${at}]: ${text} is read as a repository of ${own}, and ${first} is a registry; ${remedy}`,
+          `${formatKey(['registries', key])}.${option}[${at}]: ${text} is read as a repository of ${own}, and ${first} is a registry; put ${rest} under ${formatKey(['registries', named])}`,
         ];
       }),
     );

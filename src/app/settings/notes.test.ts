@@ -74,6 +74,11 @@ describe('rules for pushes that cannot be meant', () => {
       /hosted\[0\]: ghcr\.io\/acme\/\*\* is read as a repository of docker\.io.* put acme\/\*\* under registries\["ghcr\.io"\]$/,
     ],
     ['docker.io: {hosted: [docker.io/acme/**, index.docker.io/ours/app]}'],
+    [
+      'docker.io: {hosted: [acme, library/nginx, "**/x"]}',
+      /hosted\[0\]: acme is read as the one repository library\/acme\. Write acme\/\*\* /,
+    ],
+    ['ghcr.io: {hosted: [acme]}'],
     ['ghcr.io: {push: [quay.io/ours/**]}', /registries\["ghcr\.io"\]\.push\[0\]: quay\.io/],
     ['apps: {hosted: true, immutable_tags: ["v*", "web:v*", "apps/team/web:stable", "**/db:v*"]}'],
     [

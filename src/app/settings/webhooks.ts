@@ -47,7 +47,8 @@ export function idleWebhooksIn({ webhooks }: Pick<Config, 'webhooks'>, catalogue
   }
   return webhooks.flatMap(({ on }, at) =>
     on.flatMap((text, index) =>
-      targets.some((target) => globsMeet(target, text))
+      // A tag would be taken for a part of the name by `**`.
+      !/\/[^/]*:[^/]*$/.test(text) && targets.some((target) => globsMeet(target, text))
         ? []
         : [
             `webhooks[${at}].on[${index}]: no repository of ${JSON.stringify(text)} is hosted here, so nothing is reported of it. Write registry/repository without a tag, such as ${targets[0]}`,
