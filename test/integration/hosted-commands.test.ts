@@ -130,11 +130,11 @@ for (const how of ['with a running server', 'without a server'] as const) {
         [() => rollback(`apps/web:v1@sha256:${'0'.repeat(64)}`), /never pointed to this digest/],
         [() => rollback(`apps/web:release-1@${NEW.index.digest}`), /never pointed to this digest/],
         [
-          rollback(`apps/web:v1@${NEW.index.digest}`, { reason: 'broken' }),
+          () => rollback(`apps/web:v1@${NEW.index.digest}`, { reason: 'broken' }),
           /moves, and is not held: leave out --until and --reason/,
         ],
         [
-          rollback(`apps/web:v1@${NEW.index.digest}`, { until: '7d' }),
+          () => rollback(`apps/web:v1@${NEW.index.digest}`, { until: '7d' }),
           /moves, and is not held: leave out --until and --reason/,
         ],
         [() => unhold('apps/web:v1'), /is hosted here: it follows no upstream/],
