@@ -60,10 +60,10 @@ const scrub: Operation<z.infer<typeof scrubInput>, ScrubProgress | null, ScrubCo
   input: scrubInput,
   answer: scrubAnswer,
   async handle({ stop }, { cache, hosted }) {
-    const scrubs = [cache.scrub, hosted.current?.scrub];
-    if (stop) await Promise.all(scrubs.map((each) => each?.stop()));
+    const scrubs = [cache.scrub, ...(hosted.current === undefined ? [] : [hosted.current.scrub])];
+    if (stop) await Promise.all(scrubs.map((each) => each.stop()));
     // They run to their end, whether or not a command watches.
-    else for (const each of scrubs) void each?.run();
+    else for (const each of scrubs) void each.run();
     return progressOf({ cache, hosted });
   },
 };

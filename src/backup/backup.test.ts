@@ -3,6 +3,8 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile }
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { contentOfRecords, HostedContent } from '../../test/support/hosted-content.ts';
+import { check } from '../../test/support/processes.ts';
+import { mountSmallDisk } from '../../test/support/small-disk.ts';
 import { memoryDirectory } from '../../test/support/temporary.ts';
 import { type Digest, digestHex, digestOf } from '../oci/index.ts';
 import { type HostedStore, loadAccessStore, loadHostedStore, openHostedBlobStore } from '../store/index.ts';
@@ -329,6 +331,45 @@ async function listing(directory: string): Promise<readonly string[]> {
   const stats = await Promise.all(names.map((name) => stat(join(directory, name))));
   return names.map((name, at) => `${name} ${stats[at]?.mtimeMs}`).sort();
 }
+
+describe('a full disk', () => {
+  test('ends a backup with the remedy, leaves the one before, and what was copied is not copied again', async (t) => {
+    const disk = await mountSmallDisk(t, 1_500_000);
+    if (disk === undefined) return;
+    const stage = await openStage(t);
+    const directory = join(disk, 'backup');
+    await stage.content.blob(APP, 'first');
+    await stage.backUp({ directory });
+    for (const letter of [...'abcdefg']) await stage.content.blob(APP, letter.repeat(300_000));
+    await assert.rejects(stage.backUp({ directory }), {
+      name: 'BackupError',
+      message: /its disk is full.* Free some space and run `entrepot backup` again: what was copied stays\.$/,
+    });
+    assert.equal((await restore({ directory, cacheDir: stage.target })).totalBlobs, 1);
+    await contentIn(stage.target);
+    await check(['mount', '-o', 'remount,size=8000000', disk]);
+    const again = await stage.backUp({ directory });
+    assert.equal(again.totalBlobs, 8);
+    assert.ok(again.copiedBlobs < 7, `${again.copiedBlobs} copied again`);
+  });
+
+  test('ends a restore with the remedy, and nothing is in place', async (t) => {
+    const disk = await mountSmallDisk(t, 1_000_000);
+    if (disk === undefined) return;
+    const stage = await openStage(t);
+    for (const letter of ['a', 'b', 'c', 'd']) await stage.content.blob(APP, letter.repeat(300_000));
+    await stage.backUp();
+    const cacheDir = join(disk, 'restored');
+    await assert.rejects(restore({ directory: stage.directory, cacheDir }), {
+      name: 'BackupError',
+      message: /its disk is full.* run `entrepot restore` again/,
+    });
+    await assert.rejects(openHostedStore(join(cacheDir, 'hosted', 'hosted.db')), /a restore was interrupted/);
+    await check(['mount', '-o', 'remount,size=8000000', disk]);
+    assert.equal((await restore({ directory: stage.directory, cacheDir })).restored, true);
+    await contentIn(cacheDir);
+  });
+});
 
 describe('fifty random states', () => {
   test('are backed up one after the other into one directory, and each is restored as it was', {

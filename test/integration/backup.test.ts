@@ -131,7 +131,7 @@ describe('a backup beside a running server', () => {
     } finally {
       over.abort();
       const pushed = await Promise.all(loops);
-      assert.ok(Math.min(...pushed) > 5, `${pushed} pushes`);
+      assert.ok(Math.min(...pushed) > 5, `${pushed.join()} pushes`);
     }
     // What had to wait for the end of the backups was deleted.
     const records = await openHostedStore(join(mirror.dir, 'hosted', 'hosted.db'));

@@ -103,10 +103,12 @@ async function scrubAlone(
       const look = () => OPERATIONS.scrubLook.handle({}, { cache: { scrub: scrubbing }, hosted });
       const stop = (): void => scrubs.forEach((each) => void each.stop());
       signal.addEventListener('abort', stop, { once: true });
-      const looking = setInterval(async () => {
-        const progress = await Promise.resolve(look()).catch(() => null);
+      const show = async (): Promise<void> => {
+        const progress = await look();
         if (progress?.state === 'running') display.show(progress);
-      }, LOOK_EVERY);
+      };
+      // What cannot be read now is part of the end result.
+      const looking = setInterval(() => void show().catch(() => undefined), LOOK_EVERY);
       try {
         const running = scrubs.map((each) => each.run());
         if (signal.aborted) stop();
