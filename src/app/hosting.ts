@@ -77,7 +77,11 @@ export class HostedContent {
   #opened: Promise<Hosting> | undefined;
   #current: Hosting | undefined;
   #layouts: LayoutWriter | undefined;
+  /** Whether a configuration with it is in effect. */
+  #isFollowed = false;
   #isStarted = false;
+  /** Why it could not be opened, at the last attempt. */
+  #failure: string | undefined;
   #disk: { readonly free: number; readonly total: number; readonly evictable: number } | undefined;
   #diskReadAt = Number.NEGATIVE_INFINITY;
   #hidden: readonly string[] = [];
@@ -98,6 +102,9 @@ export class HostedContent {
 
   /** What is on disk and not served, as a note; undefined where there is nothing of that kind. */
   get note(): string | undefined {
+    if (this.#failure !== undefined) {
+      return `registries: hosted repositories are not served, and what is mirrored is: ${this.#failure}`;
+    }
     if (this.#hidden.length > 0) {
       const more = this.#hidden.length - MAX_NAMES;
       const names = `${this.#hidden.slice(0, MAX_NAMES).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
@@ -114,10 +121,19 @@ export class HostedContent {
    * @throws {SettingsError} where there is no cache directory @throws {HostedStoreError} {DirectoryError}
    */
   open(): Promise<Hosting> {
-    this.#opened ??= this.#open().catch((error: unknown) => {
-      this.#opened = undefined;
-      throw error;
-    });
+    this.#opened ??= this.#open().then(
+      (hosting) => {
+        this.#failure = undefined;
+        // A configuration that waits for it has been in effect since an earlier attempt failed.
+        if (this.#isFollowed) this.#start(hosting);
+        return hosting;
+      },
+      (error: unknown) => {
+        this.#opened = undefined;
+        if (!(error instanceof SettingsError)) this.#failure = reasonOf(error);
+        throw error;
+      },
+    );
     return this.#opened;
   }
 
@@ -125,8 +141,12 @@ export class HostedContent {
   follow({ cache }: Pick<Config, 'cache'>, catalogue: Catalogue): void {
     this.#cache = cache;
     this.#rules = new HostingRules(catalogue.list());
+    this.#isFollowed = true;
     const hosting = this.#current;
-    if (hosting === undefined) return;
+    if (hosting !== undefined) this.#start(hosting);
+  }
+
+  #start(hosting: Hosting): void {
     if (!this.#isStarted) hosting.start();
     this.#isStarted = true;
     void this.#findHidden(hosting);
@@ -231,6 +251,7 @@ export class HostedContent {
       return this.#current;
     } catch (error) {
       await this.#layouts?.close();
+      this.#layouts = undefined;
       await records.close();
       throw error;
     }
@@ -303,14 +324,26 @@ interface PushedParts {
   readonly telemetry: Telemetry;
 }
 
-/** The rows of what can be pushed to by a configuration; undefined where nothing can. Rejects as {@link HostedContent.open} does. */
+/** A failure as the operator reads it: those that are not the system's are sentences with their remedy. */
+function reasonOf(error: unknown): string {
+  const { message, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === undefined) return message;
+  return `Cannot open hosted/ in the cache directory: ${message}. Let the user of the server write there, with some free space.`;
+}
+
+/**
+ * The rows of what can be pushed to by a configuration; undefined where nothing can. Where hosted content cannot be opened, its
+ * repositories answer 503, until one of the later attempts opens it.
+ *
+ * @throws {SettingsError} where there is no cache directory
+ */
 export async function pushedRowsOf(
   catalogue: Catalogue,
   { hosted, cache, upstreamSets, telemetry }: PushedParts,
 ): Promise<PushedRows | undefined> {
   const rules = new HostingRules(catalogue.list());
   if (rules.isEmpty) return undefined;
-  const { createPushedRows, createThroughRows } = await loadPushedRows();
+  const { createClosedRows, createPushedRows, createThroughRows } = await loadPushedRows();
   const through = createThroughRows({
     pushOriginFor: (registry, via) => upstreamSets.pushOriginOf(registry, via),
     cache,
@@ -321,19 +354,27 @@ export async function pushedRowsOf(
   });
   const isAnyHosted = catalogue.list().some(({ hosting }) => (hosting?.hosted.length ?? 0) > 0);
   if (isAnyHosted) {
-    return createPushedRows({
-      hosting: await hosted.open(),
-      rules: () => rules,
-      cache,
-      catalogue,
-      through,
-      mirroredBlob: async (from, digest, { onlyPublic }) => {
-        const registry = catalogue.byName(from.registry);
-        if (registry === undefined) return false;
-        const anonymous = { sources: upstreamSets.anonymousOf(registry, undefined) };
-        return cache.isMember(from, digest, onlyPublic ? { anonymous } : {});
-      },
-    });
+    const rowsOf = (hosting: Hosting): PushedRows =>
+      createPushedRows({
+        hosting,
+        rules: () => rules,
+        cache,
+        catalogue,
+        through,
+        mirroredBlob: async (from, digest, { onlyPublic }) => {
+          const registry = catalogue.byName(from.registry);
+          if (registry === undefined) return false;
+          const anonymous = { sources: upstreamSets.anonymousOf(registry, undefined) };
+          return cache.isMember(from, digest, onlyPublic ? { anonymous } : {});
+        },
+      });
+    try {
+      return rowsOf(await hosted.open());
+    } catch (error) {
+      if (error instanceof SettingsError) throw error;
+      // What is mirrored does without: the log and the status say why hosted repositories are not served.
+      return createClosedRows({ rules: () => rules, through, open: async () => rowsOf(await hosted.open()) });
+    }
   }
   return {
     rowOf: (request) => (rules.homeOf(request.repository) === 'pushed through' ? through.rowOf(request) : undefined),

@@ -13,6 +13,7 @@ import {
 } from './content/index.ts';
 import { DeletionPause } from './deletion-pause.ts';
 import { DigestLocks } from './digest-locks.ts';
+import { DiskFailures } from './disk-failures.ts';
 import { HostedHistory } from './history.ts';
 import type { HostingRules } from './rules.ts';
 import { Uploads, type UploadsOptions } from './uploads/index.ts';
@@ -57,6 +58,7 @@ export class Hosting {
   /** Hashes everything that is hosted. */
   readonly scrub: Scrub;
   readonly #isHosted: (repository: Repository) => boolean;
+  readonly disk: DiskFailures;
   readonly #files: HostedFiles;
   readonly #collection: Collection;
   readonly #now: () => number;
@@ -66,6 +68,7 @@ export class Hosting {
     this.#files = files;
     this.uploads = uploads;
     this.records = shared.records;
+    this.disk = new DiskFailures(shared.telemetry);
     this.blobs = new HostedBlobs({ ...shared, files });
     this.manifests = new HostedManifests({ ...shared, files });
     this.lists = new HostedLists(shared);
