@@ -180,7 +180,9 @@ export class HostedContent {
     try {
       const lease = this.#pause.lease;
       const hosting = await this.#opened?.catch(() => undefined);
-      if (directory === undefined || (hosting === undefined && !existsSync(join(directory, RECORDS)))) {
+      // Lost records are not the same as none: opening them says so.
+      const isThere = (dir: string): boolean => [RECORDS, 'repositories'].some((name) => existsSync(join(dir, name)));
+      if (directory === undefined || (hosting === undefined && !isThere(directory))) {
         return { id, lease, snapshot: undefined };
       }
       await this.#snapshot(join(directory, SNAPSHOT), hosting);

@@ -340,7 +340,7 @@ describe('a full disk', () => {
     const directory = join(disk, 'backup');
     await stage.content.blob(APP, 'first');
     await stage.backUp({ directory });
-    for (const letter of 'abcdefg'.split('')) await stage.content.blob(APP, letter.repeat(300_000));
+    for (const letter of 'abcdefg') await stage.content.blob(APP, letter.repeat(300_000));
     await assert.rejects(stage.backUp({ directory }), {
       name: 'BackupError',
       message: /its disk is full.* Free some space and run `entrepot backup` again: what was copied stays\.$/,

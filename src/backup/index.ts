@@ -7,5 +7,6 @@
 export { type BackUpOptions, type BackupReport, backUp } from './backup.ts';
 export type { CopyProgress, Problem } from './copy.ts';
 export { BackupError } from './error.ts';
+export { readPlace as requireBackup } from './place.ts';
 export { type CopyRecords, copyOwnRecords, copySnapshot } from './records.ts';
 export { type RestoreOptions, type RestoreReport, restore } from './restore.ts';

@@ -194,6 +194,19 @@ describe('a backup beside a running server', () => {
   });
 });
 
+test('is refused where the records are lost, with a running server too', async (t) => {
+  const mirror = await start(t);
+  await pushImage(target(mirror, 'apps/a'), buildImage({ seed: 'lost', layers: [3000] }), 'v1');
+  await mirror.stop();
+  for (const suffix of ['', '-wal', '-shm'])
+    await rm(join(mirror.dir, 'hosted', `hosted.db${suffix}`), { force: true });
+  const second = await startMirror({}, { dir: mirror.dir });
+  t.after(() => second.stop());
+  const { code, err } = await run(backup, { cacheDir: mirror.dir, directory: join(scratch, 'lost') });
+  assert.equal(code, 1);
+  assert.match(err, /entrepot hosted rebuild/);
+});
+
 test('without a server, the command owns the directory', async (t) => {
   const mirror = await start(t);
   await pushImage(target(mirror, 'apps/a'), buildImage({ seed: 'alone', layers: [3000] }), 'v1');

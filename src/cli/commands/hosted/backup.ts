@@ -126,7 +126,9 @@ function formatBackup(directory: string, report: BackupReport): string {
   }
   if (repositories !== undefined) {
     lines.push(`Backed up to ${directory}: ${formatHosted(report)}.`);
-    lines.push(`${count(copiedBlobs, 'blob')} (${formatBytes(copiedBytes)}) copied now, the others were there.`);
+    lines.push(
+      `${count(copiedBlobs, 'blob')} (${formatBytes(copiedBytes)}) copied now, ${report.blobs - copiedBlobs - problems} were there.`,
+    );
   }
   if (beside !== undefined) lines.push(`Backed up to ${directory}: ${beside}.`);
   if (pruned > 0) lines.push(`${count(pruned, 'blob')} removed from the backup: no repository has them any more.`);

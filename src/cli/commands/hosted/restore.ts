@@ -1,4 +1,4 @@
-import { type RestoreReport, restore as restoreBackup } from '../../../backup/index.ts';
+import { type RestoreReport, requireBackup, restore as restoreBackup } from '../../../backup/index.ts';
 import { loadConfig } from '../../../config/index.ts';
 import { lockDirectory } from '../../../store/index.ts';
 import type { CommandOptions, Surroundings } from '../../command.ts';
@@ -38,6 +38,8 @@ export async function restore(options: RestoreOptions, surroundings: Surrounding
           return EXIT.failure;
         }
         const { dir } = config.cache;
+        // Before a cache directory is begun for nothing.
+        await requireBackup(directory);
         const lock = await lockDirectory(dir);
         try {
           const report = await restoreBackup({
