@@ -135,7 +135,9 @@ export class Guard {
   /** @throws {CredentialError} for a credential that is not valid @throws {TooManyGuessesError} */
   async identify({ authorization, address, audience }: Shown): Promise<Identity> {
     if (this.#users?.isDue === true) await this.#users.refresh();
-    if (authorization === undefined) return UNIDENTIFIED;
+    // Requests that have waited for the file: their tokens were verified before.
+    const known = this.identifyKnown({ authorization, audience });
+    if (known !== undefined || authorization === undefined) return known ?? UNIDENTIFIED;
     if (authorization.length > MAX_HEADER) throw new CredentialError();
     const bearer = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
     if (bearer !== undefined) {

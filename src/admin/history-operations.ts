@@ -4,22 +4,20 @@ import type { HostedHistory, HostedTagHistory } from '../hosting/index.ts';
 import type { Digest, Repository } from '../oci/index.ts';
 import { type Catalogue, parseImagePattern } from '../routing/index.ts';
 import type { TagHold } from '../store/index.ts';
+import { type HostedContext, isHostedIn, refuseHold } from './hosted.ts';
 import type { Operation } from './operation.ts';
 
 /** What the operations on the history of tags act on. */
 export interface HistoryContext extends Pick<TagRefreshOptions, 'originFor'> {
   readonly cache: Pick<PullThrough, 'history' | 'rollback' | 'unhold'>;
   readonly catalogue: Catalogue;
-  /**
-   * The history of a repository whose home is this server; undefined for every other. Rejects with a `HoldError` where it cannot be read.
-   * @default nothing is hosted
-   */
-  readonly hostedHistory?: ((repository: Repository) => HostedHistory | undefined) | undefined;
+  /** @default nothing is hosted */
+  readonly hosted?: HostedContext['hosted'] | undefined;
 }
 
 type ContextOf<Method extends keyof HistoryContext['cache']> = {
   readonly cache: Pick<HistoryContext['cache'], Method>;
-} & Pick<HistoryContext, 'catalogue' | 'hostedHistory'>;
+} & Pick<HistoryContext, 'catalogue' | 'hosted'>;
 
 const image = z.string({ error: 'expected a text' }).max(1000, 'expected at most 1000 characters');
 
@@ -84,29 +82,29 @@ const history: Operation<z.infer<typeof historyInput>, HistoryAnswer, ContextOf<
   changes: false,
   input: historyInput,
   answer: historyAnswer,
-  async handle({ image: text }, { cache, catalogue, hostedHistory }) {
+  async handle({ image: text }, { cache, catalogue, hosted }) {
     const selection = parseImagePattern(catalogue, text);
     if (selection.digest !== undefined) {
       throw new HoldError(`${selection.text} is a digest, which never moves; name a tag or an image`);
     }
-    const named = repositoryOf(selection.repository);
-    const hosted = named && hostedHistory?.(named);
-    if (named !== undefined && hosted !== undefined) {
-      const { tags, omitted } = await hosted.list(named, selection.tag);
-      return { image: selection.text, omitted, tags: tags.map(describeHosted) };
-    }
-    const { tags, omitted } = await cache.history(selection);
+    const ofHosted = await historyOfHosted(selection, hosted);
+    const all = await cache.history(selection);
+    // What was mirrored before its name was hosted is hidden, as it is to clients.
+    const tags = all.tags.filter(({ repository }) => !isHostedIn(catalogue, repository));
     return {
       image: selection.text,
-      omitted,
-      tags: tags.map((each) => ({
-        image: imageOf(each),
-        ...(each.hold === undefined ? {} : { hold: holdOf(each.hold) }),
-        moves: each.moves.map(({ seenAt, digest, mediaType, size, upstream, isCurrent, parts: of }) => {
-          const held = digest === each.hold?.digest;
-          return { seenAt, digest, mediaType, size, upstream, current: isCurrent, held, parts: of };
-        }),
-      })),
+      omitted: all.omitted + ofHosted.omitted,
+      tags: [
+        ...ofHosted.tags,
+        ...tags.map((each) => ({
+          image: imageOf(each),
+          ...(each.hold === undefined ? {} : { hold: holdOf(each.hold) }),
+          moves: each.moves.map(({ seenAt, digest, mediaType, size, upstream, isCurrent, parts: of }) => {
+            const held = digest === each.hold?.digest;
+            return { seenAt, digest, mediaType, size, upstream, current: isCurrent, held, parts: of };
+          }),
+        })),
+      ],
     };
   },
 };
@@ -128,11 +126,25 @@ function describeHosted({ repository, tag, moves }: HostedTagHistory): HistoryAn
   };
 }
 
-/** One repository; undefined for a pattern of several. */
-function repositoryOf(text: string | undefined): Repository | undefined {
-  if (text === undefined || /[*?]/.test(text)) return undefined;
-  const slash = text.indexOf('/');
-  return { registry: text.slice(0, slash), repository: text.slice(slash + 1) };
+/** Tags of one answer. */
+const MAX_HOSTED_TAGS = 100;
+
+/** Where the selected tags of hosted repositories pointed. */
+async function historyOfHosted(
+  selection: ReturnType<typeof parseImagePattern>,
+  hosted: HistoryContext['hosted'],
+): Promise<{ readonly tags: HistoryAnswer['tags']; readonly omitted: number }> {
+  const found: HistoryAnswer['tags'][number][] = [];
+  let omitted = 0;
+  const { current } = hosted ?? {};
+  for (const repository of (await current?.select(selection)) ?? []) {
+    const listed = await current?.history.list(repository, selection.tag);
+    if (listed === undefined) break;
+    const room = Math.max(0, MAX_HOSTED_TAGS - found.length);
+    found.push(...listed.tags.slice(0, room).map(describeHosted));
+    omitted += listed.omitted + Math.max(0, listed.tags.length - room);
+  }
+  return { tags: found, omitted };
 }
 
 const rollbackInput = z.object({
@@ -174,17 +186,16 @@ const rollback: Operation<
   changes: true,
   input: rollbackInput,
   answer: rollbackAnswer,
-  async handle({ image: text, until, reason }, { cache, catalogue, hostedHistory, originFor }) {
+  async handle({ image: text, until, reason }, { cache, catalogue, hosted, originFor }) {
     const { repository, tag, digest } = oneTag(catalogue, text);
     if (digest === undefined) {
       throw new HoldError(`${text} names no digest; write IMAGE:TAG@sha256:… as \`entrepot history\` lists it`);
     }
-    const hosted = hostedHistory?.(repository);
-    if (hosted !== undefined) {
+    if (isHostedIn(catalogue, repository)) {
       if (until !== undefined || reason !== '') {
         throw new HoldError('a hosted tag moves, and is not held: leave out --until and --reason');
       }
-      return rollBackHosted(hosted, { repository, tag, digest });
+      return rollBackHosted(hosted?.current?.history, { repository, tag, digest });
     }
     if (until !== undefined && until <= Date.now()) throw new HoldError('the end of the hold has passed already');
     const done = await cache.rollback({ repository, tag, digest, until, reason }, { originFor });
@@ -201,11 +212,12 @@ const rollback: Operation<
 const OPERATOR = 'operator';
 
 async function rollBackHosted(
-  hosted: HostedHistory,
+  history: HostedHistory | undefined,
   { repository, tag, digest }: { readonly repository: Repository; readonly tag: string; readonly digest: Digest },
 ): Promise<RollbackAnswer> {
   const image = imageOf({ repository, tag });
-  const done = await hosted.rollBack(repository, { tag, digest, by: OPERATOR });
+  if (history === undefined) throw new HoldError(`${image} ${NOT_MOVED['never there']}`);
+  const done = await history.rollBack(repository, { tag, digest, by: OPERATOR });
   if (done.outcome !== 'moved') throw new HoldError(`${image} ${NOT_MOVED[done.outcome]}`);
   const { from } = done;
   return {
@@ -217,8 +229,8 @@ async function rollBackHosted(
 const NOT_MOVED = {
   'there already': 'points to this digest already',
   'never there': 'never pointed to this digest; `entrepot history` lists those that it pointed to',
-  deleted: 'pointed to this digest, whose manifest was deleted; push it again',
-  immutable: 'is immutable (immutable_tags), so it stays',
+  deleted: 'pointed to this digest, whose manifest was deleted or lost; push it again, or restore a backup',
+  immutable: 'is immutable (immutable_tags), so it stays; take it out of immutable_tags first',
 } as const;
 
 const unholdInput = z.object({ image });
@@ -239,6 +251,7 @@ const unhold: Operation<z.infer<typeof unholdInput>, UnholdAnswer, ContextOf<'un
   async handle({ image: text }, { cache, catalogue }) {
     const { repository, tag, digest } = oneTag(catalogue, text);
     if (digest !== undefined) throw new HoldError(`${text} names a digest; name the held tag alone`);
+    refuseHold(catalogue, repository, tag);
     const ended = await cache.unhold(repository, tag);
     return { image: imageOf({ repository, tag }), ...(ended === undefined ? {} : { ended: holdOf(ended) }) };
   },

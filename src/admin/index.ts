@@ -5,8 +5,10 @@
  * and never serves a client of the registry.
  */
 export { type AccountContext, type AccountRules, type TokensAnswer, type UsersAnswer } from './account-operations.ts';
+export type { BackupBegun } from './backup-operations.ts';
 export { ControlError, callControl } from './client.ts';
 export type { HeldTag, HistoryAnswer, RollbackAnswer, UnholdAnswer } from './history-operations.ts';
+export type { HostedContext } from './hosted.ts';
 export { faultOfInput, type Operation } from './operation.ts';
 export {
   type GcAnswer,
@@ -14,9 +16,8 @@ export {
   type PurgeAnswer,
   type RefreshAnswer,
   type ReloadAnswer,
-  type ScrubProgress,
-  type UnknownFiles,
 } from './operations.ts';
+export type { ScrubProgress, UnknownFiles } from './scrub-operations.ts';
 export { createControl } from './socket.ts';
 export { controlSocketPath } from './socket-path.ts';
 export {

@@ -1,10 +1,14 @@
 import { z } from 'zod';
-import type { PullThrough, Scrub, Selection, TagRefreshOptions, UrlSelection } from '../cache/index.ts';
+import type { PullThrough, Selection, TagRefreshOptions, UrlSelection } from '../cache/index.ts';
+import { OciError } from '../oci/index.ts';
 import { type Catalogue, parseImagePattern } from '../routing/index.ts';
 import type { MetadataStore } from '../store/index.ts';
 import { ACCOUNT_OPERATIONS, type AccountContext } from './account-operations.ts';
+import { BACKUP_OPERATIONS, type BackupContext } from './backup-operations.ts';
 import { HISTORY_OPERATIONS, heldTag, holdOf, imageOf } from './history-operations.ts';
+import { type HostedContext, hostedAmong, isHostedIn } from './hosted.ts';
 import type { Operation } from './operation.ts';
+import { SCRUB_OPERATIONS, unknownFiles } from './scrub-operations.ts';
 import { type ServerStatus, serverStatus } from './status.ts';
 import { type SuggestContext, suggest } from './suggest.ts';
 import { WEBHOOK_OPERATIONS, type WebhookContext } from './webhook-operations.ts';
@@ -14,6 +18,7 @@ export interface OperationContext
   extends Pick<TagRefreshOptions, 'originFor'>,
     AccountContext,
     SuggestContext,
+    HostedOperationContext,
     WebhookContext {
   readonly cache: Pick<PullThrough, 'collect' | 'history' | 'purge' | 'refresh' | 'rollback' | 'scrub' | 'unhold'>;
   /** The registries of the current generation. */
@@ -24,6 +29,10 @@ export interface OperationContext
 }
 
 type CacheContext<Method extends keyof PullThrough> = { readonly cache: Pick<PullThrough, Method> };
+/** All that operations do with hosted content. */
+interface HostedOperationContext {
+  readonly hosted: BackupContext['hosted'] & HostedContext['hosted'];
+}
 type CatalogueContext = Pick<OperationContext, 'catalogue'>;
 
 const none = z.object({});
@@ -79,15 +88,6 @@ const gcInput = z.object({
     .describe('Bytes to come down to, instead of the configured limits.'),
 });
 
-const unknownFiles = z
-  .object({
-    count: z.number(),
-    names: texts.describe('The first few, below the cache directory.'),
-  })
-  .optional()
-  .describe('Files of other programs in the cache directory, which are never deleted. Older servers leave it out.');
-export type UnknownFiles = z.infer<typeof unknownFiles>;
-
 const gcAnswer = z.object({
   dryRun: z.boolean(),
   stored: z.number().describe('Bytes in the cache before.'),
@@ -105,6 +105,15 @@ const gcAnswer = z.object({
     )
     .readonly()
     .describe('The first ten thousand, least recently read first.'),
+  hosted: z
+    .object({
+      records: z.number().describe('Blobs and manifests that were removed from hosted repositories.'),
+      files: z.number(),
+      bytes: z.number(),
+      paused: z.boolean().optional().describe('True: a backup is copying the files, and nothing was looked at.'),
+    })
+    .optional()
+    .describe('A collection of hosted content; absent where nothing is hosted, and of a dry run.'),
   unknown: unknownFiles,
 });
 export type GcAnswer = z.infer<typeof gcAnswer>;
@@ -112,13 +121,15 @@ export type GcAnswer = z.infer<typeof gcAnswer>;
 /** Repositories listed of each evicted blob. */
 const MAX_OWNERS = 5;
 
-const gc: Operation<z.infer<typeof gcInput>, GcAnswer, CacheContext<'collect'> & Pick<OperationContext, 'metadata'>> = {
+type GcContext = CacheContext<'collect'> & Pick<OperationContext, 'metadata'> & HostedContext;
+
+const gc: Operation<z.infer<typeof gcInput>, GcAnswer, GcContext> = {
   name: 'gc',
   action: 'admin',
   changes: true,
   input: gcInput,
   answer: gcAnswer,
-  async handle({ dryRun, maxSize }, { cache, metadata }) {
+  async handle({ dryRun, maxSize }, { cache, metadata, hosted }) {
     // An evicted blob keeps its repositories: they fetch it again when a client asks for it.
     const { evicted, ...sums } = await cache.collect({ dryRun, maxSize });
     const listed: GcAnswer['evicted'][number][] = [];
@@ -127,7 +138,8 @@ const gc: Operation<z.infer<typeof gcInput>, GcAnswer, CacheContext<'collect'> &
       const repositories = owners.map(({ registry, repository }) => `${registry}/${repository}`);
       listed.push({ digest, size, readAt, repositories });
     }
-    return { ...sums, evicted: listed };
+    const collected = dryRun ? undefined : await hosted.current?.collect();
+    return { ...sums, evicted: listed, ...(collected === undefined ? {} : { hosted: collected }) };
   },
 };
 
@@ -145,23 +157,33 @@ const purgeAnswer = z.object({
     .describe('Held tags that were selected. They and what they hold stay. Older servers leave it out.'),
   members: z.number().describe('Digests that no longer belong to a repository.'),
   urls: z.number().optional().describe('Answers of mirrored sites. Older servers leave it out.'),
+  hosted: z
+    .object({ count: z.number(), names: texts.describe('The first few.') })
+    .optional()
+    .describe('Hosted repositories that the patterns match. They stay. Older servers leave it out.'),
   blobs: z.number(),
   freed: z.number(),
 });
 export type PurgeAnswer = z.infer<typeof purgeAnswer>;
 
-/** Rejects with an `OciError` where a pattern names no image. */
-const purge: Operation<z.infer<typeof purgeInput>, PurgeAnswer, CacheContext<'purge'> & CatalogueContext> = {
+type PurgeContext = CacheContext<'purge'> & CatalogueContext & HostedContext;
+
+/** Rejects with an `OciError` where a pattern names no image, or a hosted repository. */
+const purge: Operation<z.infer<typeof purgeInput>, PurgeAnswer, PurgeContext> = {
   name: 'purge',
   action: 'admin',
   changes: true,
   input: purgeInput,
   answer: purgeAnswer,
-  async handle({ patterns, dryRun }, { cache, catalogue }) {
+  async handle({ patterns, dryRun }, { cache, catalogue, hosted }) {
     const selections = patterns.map((pattern) => parseUrlPattern(pattern) ?? parseImagePattern(catalogue, pattern));
+    const images = selections.filter((each): each is Exclude<typeof each, UrlSelection> => !('route' in each));
+    for (const { repository, text } of images) refusePurgeOfHosted(catalogue, repository, text);
+    const kept = await hostedAmong(images, hosted);
     const { tags, held, ...sums } = await cache.purge(selections, { dryRun });
     return {
       ...sums,
+      ...(kept.count === 0 ? {} : { hosted: kept }),
       patterns: textsOf(selections),
       tags: tags.map((each) => ({ image: imageOf(each), digest: each.digest })),
       held: held.map((each) => ({ image: imageOf(each), ...holdOf(each.hold) })),
@@ -215,54 +237,6 @@ const refresh: Operation<z.infer<typeof refreshInput>, RefreshAnswer, RefreshCon
   },
 };
 
-const scrubProgress = z.object({
-  state: z.enum(['running', 'done', 'stopped', 'failed']),
-  startedAt: z.number(),
-  finishedAt: z.number().optional(),
-  blobs: z.number().describe('Blobs checked so far, and their bytes.'),
-  bytes: z.number(),
-  totalBlobs: z.number().describe('Blobs in all, as counted at the start, and their bytes.'),
-  totalBytes: z.number(),
-  rotten: z.number().describe('Corrupt blobs, now in quarantine.'),
-  missing: z.number().describe('Blobs with a record and no file.'),
-  adopted: z.number().describe('Correct blobs without a record.'),
-  problems: z
-    .array(z.object({ digest: z.string(), reason: z.string(), detail: z.string() }))
-    .readonly()
-    .describe('The first hundred corrupt or missing blobs.'),
-  unknown: unknownFiles,
-  error: z.string().optional(),
-});
-export type ScrubProgress = z.infer<typeof scrubProgress>;
-
-const scrubInput = z.object({ stop: z.boolean().default(false) });
-const scrubAnswer = scrubProgress.nullable();
-type ScrubContext = { readonly cache: { readonly scrub: Pick<Scrub, 'progress' | 'run' | 'stop'> } };
-
-/** Starts a scrub, joins the running one, or stops it. Null where none has run since the start. */
-const scrub: Operation<z.infer<typeof scrubInput>, ScrubProgress | null, ScrubContext> = {
-  name: 'scrub',
-  action: 'admin',
-  changes: true,
-  input: scrubInput,
-  answer: scrubAnswer,
-  async handle({ stop }, { cache }) {
-    if (stop) await cache.scrub.stop();
-    // It runs to its end, whether or not a command watches.
-    else void cache.scrub.run();
-    return cache.scrub.progress ?? null;
-  },
-};
-
-const scrubLook: Operation<object, ScrubProgress | null, ScrubContext> = {
-  name: 'scrub',
-  action: 'admin',
-  changes: false,
-  input: none,
-  answer: scrubAnswer,
-  handle: (_, { cache }) => cache.scrub.progress ?? null,
-};
-
 /** Every operation of a running server. */
 export const OPERATIONS = {
   status,
@@ -270,13 +244,25 @@ export const OPERATIONS = {
   gc,
   purge,
   refresh,
-  scrub,
-  scrubLook,
+  ...SCRUB_OPERATIONS,
   suggest,
   ...HISTORY_OPERATIONS,
   ...ACCOUNT_OPERATIONS,
   ...WEBHOOK_OPERATIONS,
+  ...BACKUP_OPERATIONS,
 };
+
+/** @throws {OciError} where the pattern names one repository, whose home is here: a purge is of what can be fetched again */
+function refusePurgeOfHosted(catalogue: Catalogue, name: string | undefined, text: string): void {
+  if (name === undefined || /[*?]/.test(name)) return;
+  const slash = name.indexOf('/');
+  const repository = { registry: name.slice(0, slash), repository: name.slice(slash + 1) };
+  if (!isHostedIn(catalogue, repository)) return;
+  throw new OciError(
+    'UNSUPPORTED',
+    `${text} is hosted here and has no other copy, so it is not purged. Delete it as a client: \`crane delete ${name}@sha256:…\` or DELETE /v2/${name}/manifests/<digest>`,
+  );
+}
 
 const URL_PATTERN = /^mirror:([^/]+)(\/.*)?$/s;
 

@@ -11,7 +11,7 @@ import {
 import { Canary } from '../canary/index.ts';
 import type { Config, LoadedConfig } from '../config/index.ts';
 import { createPseudonym, ownVia } from '../lib/index.ts';
-import { OciError, type Repository } from '../oci/index.ts';
+import { OciError } from '../oci/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import { type Forward, FrontDoor, type ListenerAddress } from '../server/index.ts';
 import { type ConfigReloaded, createMetrics, type Log, Telemetry } from '../telemetry/index.ts';
@@ -263,7 +263,7 @@ function statusOf(server: RunningServer): Promise<ServerStatus> {
 /** The control socket lies in the cache directory; without a cache there is none. */
 async function openControl(server: RunningServer): Promise<void> {
   const { live, parts, reloader, processContext } = server;
-  const { cache, storage, cleanups, upstreamSets } = parts;
+  const { cache, hosted, storage, cleanups, upstreamSets } = parts;
   const { config } = live.current;
   const { accounts } = processContext;
   if (config.cache === 'off' || accounts === undefined) return;
@@ -272,6 +272,7 @@ async function openControl(server: RunningServer): Promise<void> {
     operations: Object.values(OPERATIONS),
     context: {
       cache,
+      hosted,
       metadata: storage.metadata,
       originFor(name: string) {
         const registry = live.current.upstreams.catalogue.byName(name);
@@ -281,7 +282,6 @@ async function openControl(server: RunningServer): Promise<void> {
       get catalogue() {
         return live.current.upstreams.catalogue;
       },
-      hostedHistory: (repository: Repository) => parts.hosted.historyOf(repository),
       status: () => statusOf(server),
       reload: () => reloader.reload(),
       accounts,

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { floorOf, type PullThrough } from '../cache/index.ts';
 import type { Config } from '../config/index.ts';
-import { type Hosting, HostingRules, type LayoutWriter } from '../hosting/index.ts';
+import { DeletionPause, type Hosting, HostingRules, type LayoutWriter } from '../hosting/index.ts';
 import type { Repository } from '../oci/index.ts';
 import type { PushedRows } from '../registry/index.ts';
 import type { Catalogue } from '../routing/index.ts';
@@ -27,6 +27,21 @@ const MAX_LOOKED_AT = 100_000;
 const MAX_NAMES = 5;
 /** Milliseconds for which a reading of the disk counts. */
 const DISK_READ_EVERY = 1000;
+
+/** The copy of the records that a backup takes. */
+const SNAPSHOT = 'hosted.db.snapshot';
+
+const BACKUP_UNDER_WAY =
+  'a backup is under way already. Wait until it has ended; one that was killed ends by itself within a minute';
+
+/** What a command copies, and the name of the pause that it renews. */
+export interface BegunBackup {
+  readonly id: string;
+  /** Milliseconds within which it has to be renewed. */
+  readonly lease: number;
+  /** The path of a copy of the records, below the cache directory; undefined where nothing was ever hosted. */
+  readonly snapshot: string | undefined;
+}
 
 interface HostedContext {
   readonly telemetry: Telemetry;
@@ -53,6 +68,7 @@ export interface HostedReading {
  */
 export class HostedContent {
   readonly #context: HostedContext;
+  readonly #pause = new DeletionPause();
   readonly #dir: string | undefined;
   /** Seals where uploads go on at an upstream, over restarts; undefined without a cache directory. */
   readonly pushKey: (() => Promise<Buffer>) | undefined;
@@ -61,7 +77,11 @@ export class HostedContent {
   #opened: Promise<Hosting> | undefined;
   #current: Hosting | undefined;
   #layouts: LayoutWriter | undefined;
+  /** Whether a configuration with it is in effect. */
+  #isFollowed = false;
   #isStarted = false;
+  /** Why it could not be opened, at the last attempt. */
+  #failure: string | undefined;
   #disk: { readonly free: number; readonly total: number; readonly evictable: number } | undefined;
   #diskReadAt = Number.NEGATIVE_INFINITY;
   #hidden: readonly string[] = [];
@@ -82,6 +102,9 @@ export class HostedContent {
 
   /** What is on disk and not served, as a note; undefined where there is nothing of that kind. */
   get note(): string | undefined {
+    if (this.#failure !== undefined) {
+      return `registries: hosted repositories are not served, and what is mirrored is: ${this.#failure}`;
+    }
     if (this.#hidden.length > 0) {
       const more = this.#hidden.length - MAX_NAMES;
       const names = `${this.#hidden.slice(0, MAX_NAMES).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
@@ -98,10 +121,19 @@ export class HostedContent {
    * @throws {SettingsError} where there is no cache directory @throws {HostedStoreError} {DirectoryError}
    */
   open(): Promise<Hosting> {
-    this.#opened ??= this.#open().catch((error: unknown) => {
-      this.#opened = undefined;
-      throw error;
-    });
+    this.#opened ??= this.#open().then(
+      (hosting) => {
+        // The configuration that waits for it has been in effect since an earlier attempt failed; else `follow` comes next.
+        if (this.#failure !== undefined && this.#isFollowed) this.#start(hosting);
+        this.#failure = undefined;
+        return hosting;
+      },
+      (error: unknown) => {
+        this.#opened = undefined;
+        if (!(error instanceof SettingsError)) this.#failure = reasonOf(error);
+        throw error;
+      },
+    );
     return this.#opened;
   }
 
@@ -109,16 +141,16 @@ export class HostedContent {
   follow({ cache }: Pick<Config, 'cache'>, catalogue: Catalogue): void {
     this.#cache = cache;
     this.#rules = new HostingRules(catalogue.list());
+    this.#isFollowed = true;
+    if (this.#rules.isEmpty) this.#failure = undefined;
     const hosting = this.#current;
-    if (hosting === undefined) return;
+    if (hosting !== undefined) this.#start(hosting);
+  }
+
+  #start(hosting: Hosting): void {
     if (!this.#isStarted) hosting.start();
     this.#isStarted = true;
     void this.#findHidden(hosting);
-  }
-
-  /** What is recorded of a repository whose home is this server; undefined for every other. */
-  historyOf(repository: Repository): Hosting['history'] | undefined {
-    return this.#rules.homeOf(repository) === 'here' ? this.#current?.history : undefined;
   }
 
   /** Undefined where nothing was hosted since the start. */
@@ -133,6 +165,57 @@ export class HostedContent {
   get uploads(): { readonly open: number; readonly busy: number; readonly bytes: number } | undefined {
     const uploads = this.#current?.uploads;
     return uploads === undefined ? undefined : { open: uploads.count, busy: uploads.busy, bytes: uploads.bytes };
+  }
+
+  /**
+   * Begins a backup: no file is deleted from now on, and a copy of the records is made. Where nothing is hosted any more, they are opened
+   * for the copy alone.
+   *
+   * @throws {Error} where one is under way; what the records and the disk throw
+   */
+  async beginBackup(): Promise<BegunBackup> {
+    const directory = this.#dir;
+    const id = this.#pause.begin();
+    if (id === undefined) throw new Error(BACKUP_UNDER_WAY);
+    try {
+      const lease = this.#pause.lease;
+      const hosting = await this.#opened?.catch(() => undefined);
+      // Lost records are not the same as none: opening them says so.
+      const isThere = (dir: string): boolean => [RECORDS, 'repositories'].some((name) => existsSync(join(dir, name)));
+      if (directory === undefined || (hosting === undefined && !isThere(directory))) {
+        return { id, lease, snapshot: undefined };
+      }
+      await this.#snapshot(join(directory, SNAPSHOT), hosting);
+      this.#pause.renew(id);
+      return { id, lease, snapshot: join(DIRECTORY, SNAPSHOT) };
+    } catch (error) {
+      await this.#pause.end(id);
+      throw error;
+    }
+  }
+
+  /** Whether the backup may go on. */
+  renewBackup(id: string): boolean {
+    return this.#pause.renew(id);
+  }
+
+  /** Ends a backup: what had to wait is deleted. */
+  async endBackup(id: string): Promise<boolean> {
+    if (!this.#pause.renew(id)) return false;
+    if (this.#dir !== undefined) await rm(join(this.#dir, SNAPSHOT), { force: true });
+    return this.#pause.end(id);
+  }
+
+  async #snapshot(target: string, hosting: Hosting | undefined): Promise<void> {
+    await rm(target, { force: true });
+    if (hosting !== undefined) return hosting.records.backUp(target);
+    const { openHostedStore } = await loadHostedStore();
+    const records = await openHostedStore(join(this.#dir ?? '', RECORDS));
+    try {
+      await records.backUp(target);
+    } finally {
+      await records.close();
+    }
   }
 
   async #open(): Promise<Hosting> {
@@ -163,6 +246,7 @@ export class HostedContent {
         records: watchRecords(records, (repository) => layouts.changed(repository)),
         cacheStore: storage.store,
         rules: () => this.#rules,
+        pause: this.#pause,
         telemetry,
         verifyAfter: () => (this.#cache === 'off' ? 0 : this.#cache.verifyAfter),
         mayStore: (bytes) => this.#mayStore(bytes),
@@ -170,6 +254,7 @@ export class HostedContent {
       return this.#current;
     } catch (error) {
       await this.#layouts?.close();
+      this.#layouts = undefined;
       await records.close();
       throw error;
     }
@@ -221,6 +306,7 @@ export class HostedContent {
   }
 
   async #close(): Promise<void> {
+    this.#pause.close();
     const hosting = await this.#opened?.catch(() => undefined);
     if (hosting === undefined) return;
     await hosting.close();
@@ -241,14 +327,26 @@ interface PushedParts {
   readonly telemetry: Telemetry;
 }
 
-/** The rows of what can be pushed to by a configuration; undefined where nothing can. Rejects as {@link HostedContent.open} does. */
+/** A failure as the operator reads it: those that are not the system's are sentences with their remedy. */
+function reasonOf(error: unknown): string {
+  const { message, syscall } = error as NodeJS.ErrnoException;
+  if (syscall === undefined) return message;
+  return `Cannot open hosted/ in the cache directory: ${message}. Let the user of the server write there, with some free space.`;
+}
+
+/**
+ * The rows of what can be pushed to by a configuration; undefined where nothing can. Where hosted content cannot be opened, its
+ * repositories answer 503, until one of the later attempts opens it.
+ *
+ * @throws {SettingsError} where there is no cache directory
+ */
 export async function pushedRowsOf(
   catalogue: Catalogue,
   { hosted, cache, upstreamSets, telemetry }: PushedParts,
 ): Promise<PushedRows | undefined> {
   const rules = new HostingRules(catalogue.list());
   if (rules.isEmpty) return undefined;
-  const { createPushedRows, createThroughRows } = await loadPushedRows();
+  const { createClosedRows, createPushedRows, createThroughRows } = await loadPushedRows();
   const through = createThroughRows({
     pushOriginFor: (registry, via) => upstreamSets.pushOriginOf(registry, via),
     cache,
@@ -259,19 +357,27 @@ export async function pushedRowsOf(
   });
   const isAnyHosted = catalogue.list().some(({ hosting }) => (hosting?.hosted.length ?? 0) > 0);
   if (isAnyHosted) {
-    return createPushedRows({
-      hosting: await hosted.open(),
-      rules: () => rules,
-      cache,
-      catalogue,
-      through,
-      mirroredBlob: async (from, digest, { onlyPublic }) => {
-        const registry = catalogue.byName(from.registry);
-        if (registry === undefined) return false;
-        const anonymous = { sources: upstreamSets.anonymousOf(registry, undefined) };
-        return cache.isMember(from, digest, onlyPublic ? { anonymous } : {});
-      },
-    });
+    const rowsOf = (hosting: Hosting): PushedRows =>
+      createPushedRows({
+        hosting,
+        rules: () => rules,
+        cache,
+        catalogue,
+        through,
+        mirroredBlob: async (from, digest, { onlyPublic }) => {
+          const registry = catalogue.byName(from.registry);
+          if (registry === undefined) return false;
+          const anonymous = { sources: upstreamSets.anonymousOf(registry, undefined) };
+          return cache.isMember(from, digest, onlyPublic ? { anonymous } : {});
+        },
+      });
+    try {
+      return rowsOf(await hosted.open());
+    } catch (error) {
+      if (error instanceof SettingsError) throw error;
+      // What is mirrored does without: the log and the status say why hosted repositories are not served.
+      return createClosedRows({ rules: () => rules, through, open: async () => rowsOf(await hosted.open()) });
+    }
   }
   return {
     rowOf: (request) => (rules.homeOf(request.repository) === 'pushed through' ? through.rowOf(request) : undefined),

@@ -15,7 +15,14 @@ export {
   type PurgeOptions,
   purge,
 } from './eviction/index.ts';
-export { type BlobRows, type CheckedBlob, Scrub, Verification } from './integrity/index.ts';
+export {
+  type BlobRows,
+  type CheckedBlob,
+  Scrub,
+  type ScrubProgress,
+  type ScrubRows,
+  Verification,
+} from './integrity/index.ts';
 export { type Selection, type TagHistory, TagHolds, tagHistory, type UrlSelection } from './metadata/index.ts';
 export { PullThrough, type PullThroughOptions } from './pull-through.ts';
 export {

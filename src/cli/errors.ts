@@ -9,6 +9,7 @@ const EXPLAINED: Readonly<Record<string, number>> = {
   AccountError: EXIT.failure,
   SettingsError: EXIT.config,
   AuthorityError: EXIT.failure,
+  BackupError: EXIT.failure,
   ControlError: EXIT.failure,
   DirectoryError: EXIT.failure,
   DirectoryInUseError: EXIT.failure,

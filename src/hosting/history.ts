@@ -1,6 +1,6 @@
 import { compileGlob } from '../lib/index.ts';
 import type { Digest, Repository } from '../oci/index.ts';
-import type { HostedStore } from '../store/index.ts';
+import type { HostedBlob, HostedStore } from '../store/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import type { HostingRules } from './rules.ts';
 
@@ -15,6 +15,8 @@ interface HistoryParts {
   readonly rules: () => HostingRules;
   readonly telemetry: Telemetry;
   readonly now: () => number;
+  /** Whether the file of a manifest is there. Rejects where the disk cannot be read. */
+  readonly has: (repository: Repository, manifest: HostedBlob) => Promise<boolean>;
 }
 
 /** Where a hosted tag pointed, newest first. */
@@ -64,9 +66,11 @@ export class HostedHistory {
     repository: Repository,
     { tag, digest, by }: { readonly tag: string; readonly digest: Digest; readonly by: string },
   ): Promise<HostedRollback> {
-    const { records, rules, telemetry, now } = this.#parts;
+    const { records, rules, telemetry, now, has } = this.#parts;
     const moves = await records.listTagMoves(repository, tag);
     if (!moves.some((move) => move.digest === digest)) return { outcome: 'never there' };
+    const manifest = await records.getManifest(repository, digest);
+    if (manifest === undefined || !(await has(repository, manifest))) return { outcome: 'deleted' };
     const immutable = rules().isImmutable(repository, tag);
     const done = await records.moveTag(repository, { tag, digest, immutable }, { at: now(), by });
     if (done.outcome === 'missing') return { outcome: 'deleted' };

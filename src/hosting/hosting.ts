@@ -1,8 +1,19 @@
+import type { Scrub, Selection } from '../cache/index.ts';
+import type { Repository } from '../oci/index.ts';
 import type { BlobStore, HostedStore, ResumableBlobStore } from '../store/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import { type Collected, Collection } from './collection/index.ts';
-import { HostedBlobs, HostedFiles, HostedLists, HostedManifests } from './content/index.ts';
+import {
+  createHostedScrub,
+  HostedBlobs,
+  HostedFiles,
+  HostedLists,
+  HostedManifests,
+  selectHosted,
+} from './content/index.ts';
+import { DeletionPause } from './deletion-pause.ts';
 import { DigestLocks } from './digest-locks.ts';
+import { DiskFailures } from './disk-failures.ts';
 import { HostedHistory } from './history.ts';
 import type { HostingRules } from './rules.ts';
 import { Uploads, type UploadsOptions } from './uploads/index.ts';
@@ -22,6 +33,8 @@ export interface HostingOptions extends Pick<UploadsOptions, 'limits' | 'mayStor
   readonly grace?: number | undefined;
   /** Bytes of manifests held in memory. @default 33_554_432 */
   readonly manifestsInMemory?: number | undefined;
+  /** Of a backup. @default there is none */
+  readonly pause?: DeletionPause | undefined;
   /** Milliseconds since 1970. @default the clock */
   readonly now?: (() => number) | undefined;
 }
@@ -29,6 +42,7 @@ export interface HostingOptions extends Pick<UploadsOptions, 'limits' | 'mayStor
 interface Parts extends HostingOptions {
   readonly now: () => number;
   readonly locks: DigestLocks;
+  readonly pause: DeletionPause;
   readonly files: HostedFiles;
   readonly uploads: Uploads;
 }
@@ -41,6 +55,10 @@ export class Hosting {
   readonly history: HostedHistory;
   readonly uploads: Uploads;
   readonly records: HostedStore;
+  /** Hashes everything that is hosted. */
+  readonly scrub: Scrub;
+  readonly #isHosted: (repository: Repository) => boolean;
+  readonly disk: DiskFailures;
   readonly #files: HostedFiles;
   readonly #collection: Collection;
   readonly #now: () => number;
@@ -50,20 +68,34 @@ export class Hosting {
     this.#files = files;
     this.uploads = uploads;
     this.records = shared.records;
+    this.disk = new DiskFailures(shared.telemetry);
     this.blobs = new HostedBlobs({ ...shared, files });
     this.manifests = new HostedManifests({ ...shared, files });
     this.lists = new HostedLists(shared);
-    this.history = new HostedHistory(shared);
+    const { locks, pause, telemetry, rules } = shared;
+    this.#isHosted = (repository) => rules().homeOf(repository) === 'here';
+    this.scrub = createHostedScrub({ ...shared, verification: files.verification });
+    this.history = new HostedHistory({ ...shared, has: (repository, manifest) => files.has(repository, manifest) });
     this.#collection = new Collection({
       ...shared,
       deleteUnreferenced: (digest) => files.deleteUnreferenced(digest),
+    });
+    pause.onEnd(async (waiting) => {
+      try {
+        for (const digest of waiting) await locks.run(digest, () => files.deleteUnreferenced(digest));
+      } catch (error) {
+        telemetry.publish('warning', {
+          message: 'Cannot delete files that a backup had kept; the daily look does',
+          error,
+        });
+      }
     });
   }
 
   /** Finds the uploads of an earlier process. Rejects where the disk or the database cannot be read. */
   static async open(options: HostingOptions): Promise<Hosting> {
     const { now = Date.now, rules } = options;
-    const shared = { ...options, now, locks: new DigestLocks() };
+    const shared = { ...options, now, locks: new DigestLocks(), pause: options.pause ?? new DeletionPause() };
     const files = new HostedFiles({ ...shared, memory: options.manifestsInMemory });
     const uploads = await Uploads.open({
       ...shared,
@@ -84,8 +116,14 @@ export class Hosting {
     return this.#collection.run({ now });
   }
 
+  /** The repositories that a selection matches, which were pushed to. */
+  select(selection: Selection): Promise<readonly Repository[]> {
+    return selectHosted(selection, { records: this.records, isHosted: this.#isHosted });
+  }
+
   /** Resolves when nothing is under way any more. Records and store stay open: they are their owner's. */
   async close(): Promise<void> {
+    await this.scrub.stop();
     await this.uploads.close();
     await this.#collection.close();
     await this.#files.close();

@@ -4,7 +4,15 @@
  * It never asks an upstream, and never decides who may push.
  */
 export type { Collected } from './collection/index.ts';
-export type { Actor, Condition, FoundManifest, ListPage, ManifestPush, StoredManifest } from './content/index.ts';
+export type {
+  Actor,
+  Condition,
+  FoundManifest,
+  ListPage,
+  ManifestPush,
+  StoredManifest,
+} from './content/index.ts';
+export { DeletionPause } from './deletion-pause.ts';
 export { DigestLocks } from './digest-locks.ts';
 export type { HostedHistory, HostedRollback, HostedTagHistory } from './history.ts';
 export type { Hosting, HostingOptions } from './hosting.ts';

@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { LayoutWriter } from '../../src/hosting/layout/index.ts';
 import { loadHostedStore, openHostedBlobStore } from '../../src/store/index.ts';
+import { ENTREPOT, startEntrepot } from '../support/app.ts';
 import { inDirectory, skopeo } from '../support/engines.ts';
 import { goTool, needsGoTools } from '../support/go-tools.ts';
 import { HostedContent } from '../support/hosted-content.ts';
 import { buildImage, type TestImage } from '../support/image.ts';
+import { htpasswdOf } from '../support/logins.ts';
 import { check, needs, Workspace } from '../support/processes.ts';
+import { pushImage } from '../support/push.ts';
 
 const { MemoryHostedStore } = await loadHostedStore();
 
@@ -43,6 +46,51 @@ describe('the layout of a hosted repository', () => {
       }
     });
   }
+});
+
+test('entrepot hosted rebuild brings back what was pushed to a server that lost its records', async () => {
+  await using workspace = await Workspace.open();
+  const htpasswd = await workspace.file('htpasswd', htpasswdOf('alice'));
+  const config = {
+    registries: { apps: { hosted: true } },
+    access: { htpasswd, rules: [{ who: 'alice', may: ['pull', 'push'], on: ['apps/**'] }] },
+  };
+  const headers = { authorization: `Basic ${Buffer.from('alice:alice-pw').toString('base64')}` };
+  const first = await startEntrepot(workspace, config);
+  const [image, other] = ['image', 'other'].map((seed) => buildImage({ seed })) as [TestImage, TestImage];
+  await pushImage({ host: first.host, repository: 'apps/team/web', headers }, image, 'v1');
+  await pushImage({ host: first.host, repository: 'apps/other', headers }, other, 'latest');
+  // The layouts are written before the end.
+  assert.equal(await first.stop(), 0);
+  const hosted = join(first.dir, 'hosted');
+  for (const name of await readdir(hosted)) if (name.startsWith('hosted.db')) await rm(join(hosted, name));
+
+  const said = await check(['sh', ENTREPOT, 'hosted', 'rebuild', '--cache-dir', first.dir]);
+  assert.match(
+    said,
+    /^apps\/other: 3 manifests, .*\napps\/team\/web: 3 manifests, .*\nRestored 2 repositories: 6 manifests/,
+  );
+
+  const second = await startEntrepot(workspace, config, { dir: first.dir });
+  for (const [repository, tag, { index, platforms, blobs }] of [
+    ['apps/team/web', 'v1', image],
+    ['apps/other', 'latest', other],
+  ] as const) {
+    const get = async (path: string) => {
+      const answer = await fetch(`${second.url}/v2/${repository}/${path}`, { headers });
+      assert.equal(answer.status, 200, path);
+      return Buffer.from(await answer.arrayBuffer());
+    };
+    assert.deepEqual(await get(`manifests/${tag}`), index.bytes);
+    for (const { manifest } of platforms) assert.deepEqual(await get(`manifests/${manifest.digest}`), manifest.bytes);
+    for (const { digest, bytes } of blobs) assert.deepEqual(await get(`blobs/${digest}`), bytes);
+  }
+  await pushImage({ host: second.host, repository: 'apps/team/web', headers }, other, 'v1');
+  assert.deepEqual(
+    second.logs().filter(({ level }) => level === 'error' || level === 'warn'),
+    [],
+  );
+  assert.equal(await second.stop(), 0);
 });
 
 async function writeLayout(

@@ -10,7 +10,7 @@ export interface FaultOptions {
 }
 
 export const USAGE = `usage: npm run test:faults -- [options]
-  --rounds N     the short form (about four minutes) N times over, or \`long\`: some hours (default 1)
+  --rounds N     the short form (about seven minutes) N times over, or \`long\`: some hours (default 1)
   --only NAME    this row alone; may be repeated
   --json FILE    where the figures go (default .bench/faults.json)`;
 

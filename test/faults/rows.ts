@@ -1,5 +1,7 @@
 import type { Row } from './lib/row.ts';
 import { clockJumps } from './rows/clock-jumps.ts';
+import { collection } from './rows/collection.ts';
+import { cutPushes } from './rows/cut-pushes.ts';
 import { cuts } from './rows/cuts.ts';
 import { deadUpstream } from './rows/dead-upstream.ts';
 import { diskErrors } from './rows/disk-errors.ts';
@@ -25,5 +27,7 @@ export const ROWS: readonly Row[] = [
   misbehaviour,
   lostDatabase,
   clockJumps,
+  cutPushes,
+  collection,
   soak,
 ];

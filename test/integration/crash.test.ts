@@ -151,7 +151,9 @@ describe('kill -9 at each named point', () => {
     const named = sources
       .map((file) => readFileSync(join(import.meta.dirname, file), 'utf8'))
       .flatMap((text) => [...text.matchAll(/crashPoint\('([a-z.]+)'\)/g)].map(([, point]) => point));
-    assert.deepEqual(new Set(named), new Set(CRASH_POINTS));
+    // What only pushes pass is tried in src/store/blobs/hosted-crash.test.ts.
+    const pulled = named.filter((point) => !/^(?:named|link)\./.test(point ?? ''));
+    assert.deepEqual(new Set(pulled), new Set(CRASH_POINTS));
   });
 
   for (const point of [...CRASH_POINTS, 'ingest.written#3']) {

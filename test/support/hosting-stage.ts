@@ -26,6 +26,8 @@ export interface HostingStageOptions
   /** Of the registry `apps`. @default none; each request to them fails the test */
   readonly upstreams?: OriginSource;
   readonly through?: PushedRows;
+  /** Stands before the rows of what is hosted. @default nothing does */
+  readonly before?: (rows: PushedRows, rules: HostingRules) => PushedRows;
   /** @default everything is allowed */
   readonly authorize?: Authorize;
 }
@@ -86,10 +88,11 @@ export async function hostingStage(t: Scope, options: HostingStageOptions = {}) 
     manifestsInMemory: options.manifestsInMemory,
   });
   const catalogue = catalogueOf(registry);
+  const rows = createPushedRows({ hosting, rules: () => rules, catalogue, cache: NO_CACHE, through: options.through });
   const door = createRegistryDoor({
     catalogue,
     cache: NO_CACHE,
-    pushed: createPushedRows({ hosting, rules: () => rules, catalogue, cache: NO_CACHE, through: options.through }),
+    pushed: options.before?.(rows, rules) ?? rows,
     originFor: () => options.upstreams ?? (() => assert.fail('an upstream was asked')),
     anonymousFor: () => undefined,
   });

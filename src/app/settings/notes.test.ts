@@ -54,6 +54,48 @@ describe('rules for pushes that cannot be meant', () => {
     ],
   ];
   const registries = 'registries: {apps: {hosted: true}, docker.io: {hosted: [acme/**]}}';
+  const forAnonymous: readonly (readonly [on: string, ...notes: RegExp[]])[] = [
+    ['["apps/**"]', /on\[0\]: apps\/\*\* is hosted here, and so private: .*Write private: true/],
+    ['[docker.io/library/nginx, docker.io/acme/app]', /on\[1\]: docker\.io\/acme\/app is hosted here/],
+    ['["**", "docker.io/**"]'],
+    ['["apps/**"], private: true'],
+  ];
+  for (const [on, ...expected] of forAnonymous) {
+    test(`and a rule by which anonymous is to pull ${on}`, async () => {
+      const notes = await notesOn(`access: {rules: [{who: anonymous, may: [pull], on: ${on}}]}\n${registries}`);
+      assert.equal(notes.length, expected.length, notes.join('\n'));
+      for (const [at, note] of expected.entries()) assert.match(notes[at] ?? '', note);
+    });
+  }
+
+  const ofRegistries: readonly (readonly [text: string, ...notes: RegExp[]])[] = [
+    [
+      'docker.io: {hosted: [ghcr.io/acme/**]}',
+      /hosted\[0\]: ghcr\.io\/acme\/\*\* is read as a repository of docker\.io.* put acme\/\*\* under registries\["ghcr\.io"\]$/,
+    ],
+    ['docker.io: {hosted: [docker.io/acme/**, index.docker.io/ours/app]}'],
+    [
+      'docker.io: {hosted: [acme, library/nginx, "**/x"]}',
+      /hosted\[0\]: acme is read as the one repository library\/acme\. Write acme\/\*\* /,
+    ],
+    ['ghcr.io: {hosted: [acme]}'],
+    ['ghcr.io: {push: [quay.io/ours/**]}', /registries\["ghcr\.io"\]\.push\[0\]: quay\.io/],
+    ['apps: {hosted: true, immutable_tags: ["v*", "web:v*", "apps/team/web:stable", "**/db:v*"]}'],
+    [
+      'docker.io: {hosted: [acme/**], immutable_tags: ["v*", "acme/web:v*", "team/web:v*"]}',
+      /immutable_tags\[2\]: team\/web:v\* has no effect: nothing is pushed to team\/web of this registry/,
+    ],
+  ];
+  for (const [text, ...expected] of ofRegistries) {
+    test(`and patterns of another registry, or of no repository that is pushed: ${text}`, async () => {
+      const notes = await notesOn(
+        `access: {rules: [{who: alice, may: [pull, push], on: ["**"]}]}\nregistries: {${text}}`,
+      );
+      assert.equal(notes.length, expected.length, notes.join('\n'));
+      for (const [at, note] of expected.entries()) assert.match(notes[at] ?? '', note);
+    });
+  }
+
   for (const [text, ...expected] of rows) {
     test(text, async () => {
       const notes = await notesOn(`${text}\n${registries}`);

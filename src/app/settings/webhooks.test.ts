@@ -77,3 +77,21 @@ test('webhooks are noted where nothing can be pushed', async () => {
   const hosted = { ...catalogue, list: () => [{ ...registry, hosting }] };
   assert.deepEqual(notesOf(loaded, hosted as typeof catalogue).length, 0);
 });
+
+test('patterns of webhooks are noted where nothing under them is hosted', async () => {
+  const notesOn = async (on: string) => {
+    const loaded = await load(
+      `registries: {apps: {hosted: true}, docker.io: {hosted: [acme/**]}, ghcr.io: {push: [ours/**]}}
+access: {rules: [{who: alice, may: [pull, push], on: ["**"]}]}
+webhooks: [{url: "https://a.example", secret: {env: HOME}, on: [${on}]}]`,
+    );
+    return notesOf(loaded, composeRegistries(loaded.config)).map(formatProblem);
+  };
+  assert.deepEqual(await notesOn('"apps/**", apps/team/web, "**/web", docker.io/acme/app, "*/acme/*"'), []);
+  for (const lost of ['app/**', 'web', 'docker.io/library/**', 'ghcr.io/ours/**', 'apps/web:v1', 'apps']) {
+    const [note = '', ...more] = await notesOn(`"apps/**", "${lost}"`);
+    assert.deepEqual(more, []);
+    assert.ok(note.includes(` webhooks[0].on[1]: no repository of "${lost}" is hosted here`), note);
+    assert.match(note, /^ENTREPOT_CONFIG:3:\d+ .*such as docker\.io\/acme\/\*\*$/);
+  }
+});

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Config } from '../../config/index.ts';
+import { globsMeet } from '../../lib/index.ts';
 import type { Catalogue } from '../../routing/index.ts';
 import type { WebhookSettings, WebhookSpec } from '../../webhooks/index.ts';
 
@@ -32,10 +33,26 @@ export function webhookSourceOf({ publicUrl }: Pick<Config, 'publicUrl'>): Webho
   return url === undefined ? { addr: hostname(), url } : { addr: new URL(url).host, url };
 }
 
-/** Webhooks that wait for what cannot happen: nothing is pushed to this server. */
+/** Webhooks and patterns of theirs that wait for what cannot happen: nothing is pushed to this server, or not under these names. */
 export function idleWebhooksIn({ webhooks }: Pick<Config, 'webhooks'>, catalogue: Catalogue): readonly string[] {
-  if (webhooks.length === 0 || catalogue.list().some(({ hosting }) => hosting !== undefined)) return [];
-  return [
-    'webhooks: they have no effect: nothing can be pushed to this server, and so nothing happens that they report. Set hosted for a registry, such as registries: {apps: {hosted: true}}',
-  ];
+  if (webhooks.length === 0) return [];
+  // What is pushed through is at home at its upstream, which reports it.
+  const targets = catalogue
+    .list()
+    .flatMap(({ name, hosting }) => (hosting?.hosted ?? []).map((pattern) => `${name}/${pattern}`));
+  if (targets.length === 0) {
+    return [
+      'webhooks: they have no effect: nothing can be pushed to this server, and so nothing happens that they report. Set hosted for a registry, such as registries: {apps: {hosted: true}}',
+    ];
+  }
+  return webhooks.flatMap(({ on }, at) =>
+    on.flatMap((text, index) =>
+      // A tag would be taken for a part of the name by `**`.
+      !/\/[^/]*:[^/]*$/.test(text) && targets.some((target) => globsMeet(target, text))
+        ? []
+        : [
+            `webhooks[${at}].on[${index}]: no repository of ${JSON.stringify(text)} is hosted here, so nothing is reported of it. Write registry/repository without a tag, such as ${targets[0]}`,
+          ],
+    ),
+  );
 }

@@ -90,7 +90,7 @@ describe('purge() of answers by URL', () => {
     const catalogue = undefined as never;
     const answer = await OPERATIONS.purge.handle(
       { patterns: ['mirror:site/**', 'mirror:site2'], dryRun: false },
-      { cache, catalogue },
+      { cache, catalogue, hosted: { current: undefined } },
     );
     assert.deepEqual([answer.urls, answer.blobs, answer.patterns], [3, 2, ['mirror:site/**', 'mirror:site2']]);
   });

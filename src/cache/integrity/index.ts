@@ -9,5 +9,5 @@ export type { Corruption } from './corruption.ts';
 export { type Inspection, RottenBlobError, shortened, unreadable } from './inspection.ts';
 export { isReconciliationDue, reconcile } from './reconcile.ts';
 export { forgetWithoutFile, removeBlob } from './removal.ts';
-export { Scrub, type ScrubProgress } from './scrub.ts';
+export { Scrub, type ScrubProgress, type ScrubRows } from './scrub.ts';
 export { type CheckedBlob, Verification } from './verification.ts';

@@ -6,10 +6,13 @@ import { PAGE, pages } from '../metadata/index.ts';
 import type { Corruption } from './corruption.ts';
 import type { Verification } from './verification.ts';
 
+/** What a scrub asks of the rows of stored blobs. */
+export type ScrubRows = Pick<MetadataStore, 'totals' | 'getBlob' | 'listBlobs'>;
+
 interface ScrubOptions {
   readonly store: BlobStore;
-  readonly metadata: MetadataStore;
-  readonly verification: Verification;
+  readonly metadata: ScrubRows;
+  readonly verification: Pick<Verification, 'inspect'>;
   readonly telemetry: Telemetry;
 }
 

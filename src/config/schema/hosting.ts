@@ -41,6 +41,6 @@ export const hosting = {
   keep_untagged: duration
     .optional()
     .describe(
-      'How long a hosted manifest without a tag is kept, if nothing names it. For good by default: a digest stays until it is deleted.',
+      'How long a hosted manifest without a tag is kept, if nothing names it; less than a day counts as a day. For good by default: a digest stays until it is deleted.',
     ),
 };

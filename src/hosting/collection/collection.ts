@@ -13,6 +13,7 @@ interface CollectionOptions {
   readonly rules: () => HostingRules;
   readonly telemetry: Telemetry;
   readonly now: () => number;
+  readonly pause: { readonly isOn: boolean };
   /** Deletes the file of a digest that no record names; the caller holds its lock. */
   readonly deleteUnreferenced: (digest: Digest) => Promise<boolean>;
   /** Milliseconds that what is unused is kept. @default 86_400_000 (a day) */
@@ -27,6 +28,8 @@ export interface Collected {
   readonly files: number;
   /** Bytes of the removed records. */
   readonly bytes: number;
+  /** True: a backup is copying the files, and nothing was looked at. */
+  readonly paused?: boolean;
 }
 
 /**
@@ -38,7 +41,7 @@ const GRACE = 24 * 3600 * 1000;
 const EVERY = 10 * 60 * 1000;
 
 /** Records removed in one step, which holds the database. */
-const BATCH = 200;
+const BATCH = 64;
 /** Milliseconds between two steps: pushes come first. */
 const PAUSE = 20;
 
@@ -87,8 +90,10 @@ export class Collection {
   }
 
   async #run(now: number): Promise<Collected> {
-    const { records, rules, locks, deleteUnreferenced } = this.#options;
+    const { records, rules, locks, pause, deleteUnreferenced } = this.#options;
     const total = { records: 0, files: 0, bytes: 0 };
+    // A backup copies files: records that went now would only make a list of files that wait.
+    if (pause.isOn) return { ...total, paused: true };
     const untaggedSince = ({ registry }: Repository): number | undefined => {
       const keep = rules().specOf(registry)?.keepUntagged;
       return keep === undefined ? undefined : now - Math.max(keep, this.#grace);

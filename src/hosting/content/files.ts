@@ -3,6 +3,7 @@ import { keyOf, Lru } from '../../lib/index.ts';
 import { type Digest, OciError, type Repository } from '../../oci/index.ts';
 import type { BlobStore, HostedBlob, HostedStore } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
+import type { DeletionPause } from '../deletion-pause.ts';
 import { HostedRows } from './hosted-rows.ts';
 
 interface HostedFilesOptions {
@@ -12,6 +13,7 @@ interface HostedFilesOptions {
   /** As in {@link Verification}. */
   readonly verifyAfter?: (() => number) | undefined;
   readonly now: () => number;
+  readonly pause: DeletionPause;
   /** Bytes of manifests held in memory. @default 33_554_432 */
   readonly memory?: number | undefined;
 }
@@ -110,11 +112,15 @@ export class HostedFiles {
     await this.#verification.confirm(digest, file);
   }
 
-  /** Deletes a file that no record names any more. The caller holds the lock of the digest. */
+  /**
+   * Deletes a file that no record names any more; while a backup copies files, it goes when that has ended. The caller holds the lock of
+   * the digest.
+   */
   async deleteUnreferenced(digest: Digest): Promise<boolean> {
-    const { store, records } = this.#options;
+    const { store, records, pause } = this.#options;
     if (await records.isReferenced(digest)) return false;
     this.#manifests.delete(digest);
+    if (pause.holds(digest)) return false;
     return store.delete(digest);
   }
 

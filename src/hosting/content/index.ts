@@ -9,3 +9,5 @@ export type { Condition } from './condition.ts';
 export { HostedFiles } from './files.ts';
 export { HostedLists, type ListPage } from './lists.ts';
 export { type FoundManifest, HostedManifests, type ManifestPush, type StoredManifest } from './manifests.ts';
+export { createHostedScrub } from './scrub.ts';
+export { selectHosted } from './select.ts';

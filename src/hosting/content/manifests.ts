@@ -284,7 +284,7 @@ function overQuota(
 ): OciError {
   return new OciError(
     'DENIED',
-    `quota: ${registry}/${repository} has ${formatBytes(bytes)} of ${formatBytes(quota)}, and this manifest has ${formatBytes(added)}; delete what is not needed, or have the quota raised`,
+    `quota: ${registry}/${repository} has ${formatBytes(bytes)} of ${formatBytes(quota)}, and this manifest has ${formatBytes(added)}; have the quota raised, or delete images: what they alone need counts for another day`,
   );
 }
 

@@ -130,25 +130,22 @@ class Gathering {
 
   #start(): void {
     const bytes = (this.#buffers[this.#current] as Buffer).subarray(0, this.#filled);
-    const { file, digester } = this.#target;
-    const end = this.hashed + bytes.length;
-    this.#writing = file
-      .write(bytes, this.hashed)
-      .then(
-        () => {
-          this.written = end;
-        },
-        (cause: unknown) => {
-          this.#error = { cause };
-        },
-      )
-      .finally(() => {
-        this.#writing = undefined;
-      });
-    digester.update(bytes);
-    this.hashed = end;
+    this.#writing = this.#store(bytes, this.hashed);
+    this.#target.digester.update(bytes);
+    this.hashed += bytes.length;
     this.#filled = 0;
     this.#current = 1 - this.#current;
+  }
+
+  /** Never rejects. */
+  async #store(bytes: Buffer, position: number): Promise<void> {
+    try {
+      await this.#target.file.write(bytes, position);
+      this.written = position + bytes.length;
+    } catch (cause) {
+      this.#error = { cause };
+    }
+    this.#writing = undefined;
   }
 
   /** Rejects with what the disk said. */

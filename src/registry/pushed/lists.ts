@@ -22,11 +22,16 @@ export async function answerHostedTags(
   const { entries, next } = await lists.tags(repository, { after, limit });
   context.cache = 'HIT';
   sendList(context, name, {
-    bytes: Buffer.from(JSON.stringify({ name: repository.repository, tags: entries })),
+    // As the client spells it: `apps/web` for `/v2/apps/web/`.
+    bytes: Buffer.from(JSON.stringify({ name: spelled(name, path.repository), tags: entries })),
     mediaType: JSON_TYPE,
     next: next === undefined ? undefined : pageAfter(next, limit),
     filtersApplied: undefined,
   });
+}
+
+function spelled({ addressing: { prefix } }: RegistryRequest['name'], repository: string): string {
+  return prefix.slice(prefix.indexOf('/v2/') + '/v2/'.length) + repository;
 }
 
 /** `GET` of what refers to a manifest of a hosted repository, whether the manifest is there or not. */

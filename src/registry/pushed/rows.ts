@@ -78,7 +78,9 @@ export function createPushedRows(options: PushedRowsOptions): PushedRows {
       const home = rules().homeOf(repository);
       if (home === 'mirrored') return undefined;
       if (home === 'pushed through') return through?.rowOf(request);
-      if (path.kind === 'uploads') return uploadRowOf(request as RegistryRequest<PathOf<'uploads'>>, uploads);
+      if (path.kind === 'uploads') {
+        return guarded(uploadRowOf(request as RegistryRequest<PathOf<'uploads'>>, uploads), hosting);
+      }
       const rows = rowsOf[path.kind];
       const row = rows[context.method];
       if (row === undefined) throw methodRefused(context.method, Object.keys(rows));
@@ -90,12 +92,16 @@ export function createPushedRows(options: PushedRowsOptions): PushedRows {
 
 /** Binds the rows to what hosts. The compiler cannot see that a row belongs to the kind of its path. */
 function compile(hosting: Hosting): Readonly<Record<Kind, Readonly<Record<string, Row>>>> {
-  const bind = ({ answer, ...row }: HostedRow<RegistryPath>): Row => ({
-    ...row,
-    // What is hosted is private: a rule has to name it.
-    isPublic: () => false,
-    answer: (request, gate) => answer(request, hosting, gate),
-  });
+  const bind = ({ answer, ...row }: HostedRow<RegistryPath>): Row =>
+    guarded(
+      {
+        ...row,
+        // What is hosted is private: a rule has to name it.
+        isPublic: () => false,
+        answer: (request, gate) => answer(request, hosting, gate),
+      },
+      hosting,
+    );
   const compiled = Object.entries(ROWS as unknown as Record<Kind, Rows<RegistryPath>>).map(([kind, rows]) => [
     kind,
     Object.fromEntries(Object.entries(rows).map(([method, row]) => [method, bind(row)])),
@@ -104,12 +110,18 @@ function compile(hosting: Hosting): Readonly<Record<Kind, Readonly<Record<string
 }
 
 function catalogRow({ hosting, rules, cache }: PushedRowsOptions): Row {
-  return {
+  const row: Row = {
     action: 'catalog',
     wanted: 'list',
     answer: (request, gate) =>
       answerHostedCatalog(request as RegistryRequest<PathOf<'catalog'>>, gate, { hosting, rules, cache }),
   };
+  return guarded(row, hosting);
+}
+
+/** A row whose answer is 503 where the disk fails. */
+function guarded(row: Row, { disk }: Hosting): Row {
+  return { ...row, answer: (request, gate) => disk.answer(() => row.answer(request, gate)) };
 }
 
 function methodRefused(method: string, allowed: readonly string[]): OciError {

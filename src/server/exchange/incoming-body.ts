@@ -39,19 +39,35 @@ function codingRefused(encoding: string): OciError {
   );
 }
 
-/** A body that is pulled: bytes that are not read stay in the socket. */
+/** Bytes that wait for the reader before no more are read from the socket. */
+const READ_AHEAD = 128 * 1024;
+
+/**
+ * A body that is pulled: bytes that are not read stay in the socket.
+ *
+ * Chunks are taken as they come. A stream that is asked by `read` joins what has come meanwhile, which copies every byte once more.
+ */
 class IncomingBody implements ByteSource {
   readonly #context: RequestContext;
   readonly #request: IncomingMessage;
+  readonly #chunks: Buffer[] = [];
+  /** Bytes of the chunks. */
+  #ahead = 0;
   #waiting: PromiseWithResolvers<Buffer | undefined> | undefined;
   #error: Error | undefined;
   #isOver = false;
-  readonly #onReadable = (): void => this.#serve();
+  #isStarted = false;
   /** The client waits for 100 before it sends: curl a second where the body is large, git longer. */
   #expectsContinue: boolean;
   readonly #isCopied: boolean;
   /** The chunk that was given last, where the reader copies. */
   #given: Buffer | undefined;
+  readonly #onData = (chunk: Buffer): void => {
+    this.#chunks.push(chunk);
+    this.#ahead += chunk.length;
+    this.#serve();
+    if (this.#ahead >= READ_AHEAD) this.#request.pause();
+  };
 
   constructor(context: RequestContext, isCopied: boolean) {
     this.#context = context;
@@ -59,7 +75,6 @@ class IncomingBody implements ByteSource {
     const { request } = context;
     this.#request = request;
     this.#expectsContinue = /^100-continue$/i.test(request.headers.expect ?? '');
-    request.on('readable', this.#onReadable);
     request.on('end', () => {
       this.#isOver = true;
       this.#serve();
@@ -78,24 +93,29 @@ class IncomingBody implements ByteSource {
     this.#waiting = Promise.withResolvers();
     const { promise } = this.#waiting;
     this.#serve();
+    if (!this.#isStarted) {
+      this.#isStarted = true;
+      this.#request.on('data', this.#onData);
+    }
+    if (this.#ahead === 0 && this.#request.isPaused()) this.#request.resume();
     return promise;
   }
 
   /** Drops the rest as it comes. */
   cancel(): void {
     this.#fail(new Error('the body was cancelled'));
-    // A stream with a reader does not flow.
-    this.#request.off('readable', this.#onReadable);
+    this.#request.off('data', this.#onData);
     this.#request.resume();
   }
 
   #serve(): void {
     const waiting = this.#waiting;
     if (waiting === undefined) return;
-    const chunk = this.#error === undefined ? (this.#request.read() as Buffer | null) : null;
-    if (chunk === null && !this.#isOver && this.#error === undefined) return;
+    const chunk = this.#error === undefined ? this.#chunks.shift() : undefined;
+    if (chunk === undefined && !this.#isOver && this.#error === undefined) return;
     this.#waiting = undefined;
-    if (chunk !== null) {
+    if (chunk !== undefined) {
+      this.#ahead -= chunk.length;
       this.#context.received += chunk.length;
       if (this.#isCopied) this.#given = chunk;
       waiting.resolve(chunk);
@@ -116,6 +136,8 @@ class IncomingBody implements ByteSource {
   #fail(error: Error): void {
     if (this.#isOver) return;
     this.#error ??= error;
+    this.#chunks.length = 0;
+    this.#ahead = 0;
     this.#serve();
   }
 }
@@ -158,8 +180,8 @@ export function discardBody(
       request.off('data', onData).off('end', settle).off('close', settle);
       resolve();
     }
-    // A stream with a reader does not flow; this one's is done.
-    request.removeAllListeners('readable');
+    // Its reader is done.
+    request.removeAllListeners('data');
     request.on('data', onData).on('end', settle).on('close', settle);
     request.resume();
   });

@@ -8,4 +8,4 @@
 export type { AccessStore, TokenRecord, TokenUse, UserRecord } from './access-store.ts';
 export { AccessStoreError } from './error.ts';
 export { MemoryAccessStore } from './memory.ts';
-export { type AccessNames, openAccessStore, readAccessStore } from './sqlite.ts';
+export { type AccessNames, copyAccessStore, openAccessStore, readAccessStore } from './sqlite.ts';

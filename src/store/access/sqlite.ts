@@ -1,6 +1,6 @@
 import { access, constants, type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
+import { backup, DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { flushDirectory, hasCode } from '../directory/index.ts';
 import { isFullDisk, SQLITE, sqliteCode } from '../sqlite-error.ts';
 import { migrate, transact } from '../sqlite-migration.ts';
@@ -12,6 +12,9 @@ import { MIGRATIONS, STATEMENTS } from './schema.ts';
 const BUSY_TIMEOUT = 500;
 
 const FILE_MODE = 0o600;
+
+/** Pages that a copy takes in one step: all of them. */
+const MAX_PAGES = 2 ** 31 - 1;
 
 type Row = Record<string, SQLOutputValue>;
 type Statements = { readonly [K in keyof typeof STATEMENTS]: StatementSync };
@@ -65,6 +68,36 @@ export async function readAccessStore(file: string): Promise<AccessNames> {
     throw explainToReader(error, file);
   } finally {
     database?.close();
+  }
+}
+
+/**
+ * Copies the file beside a running server, in one state of it, to a new file that only this user may read. It is checked, and flushed.
+ *
+ * @throws {AccessStoreError} as {@link readAccessStore} does; the system's error of the target
+ */
+export async function copyAccessStore(file: string, target: string): Promise<void> {
+  const handle = await open(target, 'wx', FILE_MODE);
+  try {
+    let database: DatabaseSync | undefined;
+    try {
+      await access(file, constants.R_OK);
+      database = new DatabaseSync(file, { readOnly: true, timeout: BUSY_TIMEOUT });
+      checkPages(database, file);
+      // All pages in one step: a file of users is small, and a change in between would begin the copy again.
+      await backup(database, target, { rate: MAX_PAGES });
+    } catch (error) {
+      throw explainToReader(error, file);
+    } finally {
+      database?.close();
+    }
+    await handle.sync();
+    await flushDirectory(dirname(target));
+  } catch (error) {
+    await rm(target, { force: true });
+    throw error;
+  } finally {
+    await handle.close();
   }
 }
 

@@ -134,7 +134,31 @@ export interface LinkableBlobStore extends ResumableBlobStore {
    * @throws the system's error; `EEXIST` where the name is that of no file
    */
   linkTo(digest: Digest, path: string): Promise<LinkOutcome>;
+  /**
+   * Makes a copy of a blob of another store a blob of this one, for a backup: never a hard link, and hashed before it is published. What
+   * this store has already, with as many bytes, stays as it is.
+   *
+   * Where the file system can, the copy shares the blocks of the original until one of the two is written to (a reflink).
+   *
+   * @throws what this store's disk throws, and the signal's reason. What the other store cannot give is an outcome
+   */
+  copyFrom(source: BlobSource, blob: HostedBlobSize, options?: CopyOptions): Promise<CopyOutcome>;
 }
+
+/** A blob by its digest, with the bytes that its record gives it. */
+export interface HostedBlobSize {
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+export interface CopyOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Told how many bytes more were read. */
+  readonly onBytes?: ((count: number) => void) | undefined;
+}
+
+/** `why` a blob was not copied, as a clause: `it is missing`. */
+export type CopyOutcome = 'present' | 'copied' | { readonly why: string };
 
 /**
  * `linked`; `present`: it was a name of that file; `absent`: the blob is not stored, or is no file; `impossible`: the file system of the

@@ -1,14 +1,16 @@
 import { ConcurrencyLimit } from '../../lib/index.ts';
-import { type Digest, Digester, digestAlgorithm } from '../../oci/index.ts';
+import type { Digest } from '../../oci/index.ts';
 import { createDirectory, createDurableDirectories, DirectoryError } from '../directory/index.ts';
 import type {
   BlobSource,
+  CopyOptions,
+  CopyOutcome,
+  HostedBlobSize,
   LinkableBlobStore,
   LinkOutcome,
   NamedIngestion,
   ReopenedIngestion,
   ResumableIngestion,
-  StoredBlob,
 } from './blob-store.ts';
 import { ALGORITHMS, FilesystemBlobStore, type FilesystemStoreOptions } from './filesystem.ts';
 import { removePartialFiles } from './ingest-file.ts';
@@ -16,13 +18,13 @@ import { type Layout, layoutOf } from './layout.ts';
 import { NamedFiles, tidyNamedFiles } from './named-files.ts';
 import { BlobPlaces, linkOver } from './places.ts';
 import { HOSTED_TOP } from './unknown-files.ts';
+import { copyBytes, VerifiedCopy } from './verified-copy.ts';
 
 /** Corrupt blobs of hosted content are all kept: there may be no other copy, and each was there before it was moved. */
 const QUARANTINE = { files: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 
 /** Copies at the same time, each with one buffer. */
 const COPIES = 2;
-const COPY_BYTES = 1024 * 1024;
 
 /**
  * Opens the blob store of hosted content in a directory, creating it if missing. It removes the partial files of a killed
@@ -58,11 +60,22 @@ export async function openHostedBlobStore(
   return new HostedBlobStore(directory, { layout, places, quarantine: QUARANTINE, known: HOSTED_TOP });
 }
 
+/**
+ * The blobs in a directory of hosted content, to be read beside the server that owns it, or from a medium that cannot be written to.
+ * Nothing is created or removed there.
+ */
+export function readHostedBlobs(directory: string): BlobSource {
+  const layout = layoutOf(directory);
+  const places = new BlobPlaces(layout, () => {});
+  return new FilesystemBlobStore(directory, { layout, places, quarantine: QUARANTINE, known: HOSTED_TOP });
+}
+
 class HostedBlobStore extends FilesystemBlobStore implements LinkableBlobStore {
   readonly #layout: Layout;
   readonly #places: BlobPlaces;
   readonly #named: NamedFiles;
   readonly #copies = new ConcurrencyLimit(COPIES);
+  readonly #verifiedCopy: VerifiedCopy;
 
   constructor(directory: string, options: FilesystemStoreOptions) {
     super(directory, options);
@@ -71,6 +84,11 @@ class HostedBlobStore extends FilesystemBlobStore implements LinkableBlobStore {
     this.#named = new NamedFiles(options.layout.uploads, (file, path, digest) =>
       options.places.publish(file, path, digest),
     );
+    this.#verifiedCopy = new VerifiedCopy({
+      begin: () => this.begin(),
+      newDraft: () => options.layout.newIngest(),
+      publish: (file, path, digest) => options.places.publish(file, path, digest),
+    });
   }
 
   beginNamed(name: string, note: string): Promise<ResumableIngestion> {
@@ -87,6 +105,12 @@ class HostedBlobStore extends FilesystemBlobStore implements LinkableBlobStore {
 
   linkTo(digest: Digest, path: string): Promise<LinkOutcome> {
     return linkOver(this.pathOf(digest), path, this.#layout.newIngest());
+  }
+
+  async copyFrom(source: BlobSource, blob: HostedBlobSize, options: CopyOptions = {}): Promise<CopyOutcome> {
+    if ((await this.stat(blob.digest)) === blob.size) return 'present';
+    const path = source instanceof FilesystemBlobStore ? source.pathOf(blob.digest) : undefined;
+    return this.#verifiedCopy.run(source, { ...blob, path }, options);
   }
 
   async takeFrom(source: BlobSource, digest: Digest): Promise<number | undefined> {
@@ -108,7 +132,7 @@ class HostedBlobStore extends FilesystemBlobStore implements LinkableBlobStore {
     try {
       const ingestion = await this.begin();
       try {
-        const { size, digest: found } = await copyBytes(blob, ingestion.write.bind(ingestion), digest);
+        const { size, digest: found } = await copyBytes(blob, { digest, write: ingestion.write.bind(ingestion) });
         if (found !== digest) return undefined;
         await ingestion.commit(digest);
         return size;
@@ -118,22 +142,5 @@ class HostedBlobStore extends FilesystemBlobStore implements LinkableBlobStore {
     } finally {
       await blob.close();
     }
-  }
-}
-
-async function copyBytes(
-  blob: StoredBlob,
-  write: (chunk: Buffer, position: number) => Promise<void>,
-  digest: Digest,
-): Promise<{ readonly size: number; readonly digest: Digest }> {
-  const digester = new Digester(digestAlgorithm(digest));
-  const buffer = Buffer.alloc(COPY_BYTES);
-  for (let position = 0; ; ) {
-    const count = await blob.read(buffer, position);
-    if (count === 0) return { size: position, digest: digester.digest() };
-    const chunk = buffer.subarray(0, count);
-    digester.update(chunk);
-    await write(chunk, position);
-    position += count;
   }
 }

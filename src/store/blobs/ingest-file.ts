@@ -22,6 +22,11 @@ export async function createIngestFile(path: string, publish: Publish): Promise<
   return new IngestFile(new OpenFile(descriptor), path, publish);
 }
 
+/** Opens a growing file that a copy made, to read and flush it. */
+export async function openDraft(path: string): Promise<OpenFile> {
+  return new OpenFile(await open(path, constants.O_RDONLY | constants.O_NOFOLLOW));
+}
+
 /**
  * Removes the partial files of a killed process, which it knows by their names, and leaves everything else. The cost grows
  * with the ingests it ran, not with the store.

@@ -14,7 +14,7 @@ const TOP_FILES: readonly RegExp[] = [
   /^entrepot-cache\.json(?:\.[0-9a-f]{16}\.new)?$/,
   /^names(?:\.backup)?\.db(?:\.new)?(?:-wal|-shm|-journal)?$/,
   /^names\.db\.corrupt-\d{8}T\d{9}Z(?:-wal)?$/,
-  /^access\.db(?:\.new)?(?:-journal)?$/,
+  /^access\.db(?:\.new|\.restored)?(?:-journal)?$/,
   /^observations\.db(?:-wal|-shm|-journal|\.corrupt)?$/,
   /^lock(?:-journal)?$/,
   /^(?:owner|clean-stop)\.json(?:\.new)?$/,
@@ -94,8 +94,9 @@ const HOSTED_PLACES: Readonly<Record<string, Place>> = {
 /** What the directory of hosted content may hold. */
 export const HOSTED_TOP: Place = {
   isOurs: isFileLike(
-    /^hosted(?:\.backup)?\.db(?:\.rebuild)?(?:\.new)?(?:-wal|-shm|-journal)?$/,
+    /^hosted(?:\.backup)?\.db(?:\.(?:rebuild|restored|snapshot))?(?:\.new)?(?:-wal|-shm|-journal)?$/,
     /^hosted\.db\.corrupt-\d{8}T\d{9}Z(?:-wal|-journal)?$/,
+    /^restoring\.json(?:\.new)?$/,
   ),
   below: (name) => (Object.hasOwn(HOSTED_PLACES, name) ? HOSTED_PLACES[name] : undefined),
 };

@@ -7,6 +7,6 @@ export { noteCleanStop, takeCleanStop } from './clean-stop.ts';
 export { createDirectory, createDurableDirectories, createDurableDirectory, flushDirectory } from './directories.ts';
 export { DirectoryError, DirectoryInUseError, fullDisk } from './error.ts';
 export { keptKey } from './kept-key.ts';
-export { lockDirectory } from './lock.ts';
+export { lockDirectory, lockOther } from './lock.ts';
 export { claimDirectory, refuseForeign } from './marker.ts';
 export { hasCode } from './system-error.ts';

@@ -35,6 +35,16 @@ export async function lockDirectory(
   { create = true }: { readonly create?: boolean } = {},
 ): Promise<DirectoryLock> {
   await claimDirectory(directory, { create });
+  return lockOther(directory);
+}
+
+/**
+ * Makes this process the owner of a directory that is no cache, such as a backup. The caller has seen to it that the directory is one
+ * that this program may write to.
+ *
+ * @throws {DirectoryInUseError} {DirectoryError} whose messages speak of a cache directory
+ */
+export async function lockOther(directory: string): Promise<DirectoryLock> {
   const note = join(directory, 'owner.json');
   const database = await lockFile(directory, note);
   held.add(database);

@@ -8,5 +8,5 @@ export { HostedStoreError, REBUILD_REMEDY } from './error.ts';
 export type * from './hosted-store.ts';
 export { MAX_HOSTED_MOVES } from './hosted-store.ts';
 export { MemoryHostedStore } from './memory.ts';
-export { type OpenHostedStoreOptions, openHostedStore } from './open.ts';
+export { type OpenHostedStoreOptions, openHostedStore, RECORDS, RESTORING } from './open.ts';
 export { HOSTED_USE_NOTED_AFTER, MIN_HOSTED_UNUSED } from './uses.ts';

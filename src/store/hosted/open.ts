@@ -1,5 +1,5 @@
 import { constants, type FileHandle, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { flushDirectory, hasCode } from '../directory/index.ts';
 import { isFullDisk } from '../sqlite-error.ts';
@@ -27,11 +27,19 @@ const CHECKED_PAGES = 1024;
 /** The layouts of the repositories, beside the file. */
 const LAYOUTS = 'repositories';
 
+/** The name of the file, where it is in use. */
+export const RECORDS = 'hosted.db';
+
+/** While it is beside the file, a backup is being restored. */
+export const RESTORING = 'restoring.json';
+
 export interface OpenHostedStoreOptions {
   /** Hears of what goes wrong beside the operations, as a sentence with its remedy. @default nothing */
   readonly onWarning?: ((message: string) => void) | undefined;
   /** True: the records are made again, so a missing file is a new one though there are layouts beside it. @default false */
   readonly isRebuild?: boolean | undefined;
+  /** True: all of it is read and checked, whatever its size, as for what comes from a backup. @default a small file is */
+  readonly checkAll?: boolean | undefined;
   /** For tests. @default fdatasync(2) */
   readonly flush?: Flush | undefined;
 }
@@ -50,9 +58,12 @@ export interface OpenHostedStoreOptions {
 export async function openHostedStore(file: string, options: OpenHostedStoreOptions = {}): Promise<HostedStore> {
   const stats = await statOf(file);
   if (stats === undefined) {
+    await refuseRestoring(file);
     if (options.isRebuild !== true) await refuseLost(file);
     await createFile(file);
   } else {
+    // The records are there, so the restore has come to its end.
+    if (basename(file) === RECORDS) await rm(join(dirname(file), RESTORING), { force: true }).catch(() => undefined);
     // SQLite would take an empty file for a new database, and so lose all records.
     if (stats.size === 0) throw new HostedStoreError(file, { found: 'it is empty' });
     // A copy that was put back may be readable by others.
@@ -76,6 +87,16 @@ async function refuseLost(file: string): Promise<void> {
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error;
   }
+}
+
+/** Empty records would take the place of those that are to come. */
+async function refuseRestoring(file: string): Promise<void> {
+  const note = join(dirname(file), RESTORING);
+  if (basename(file) !== RECORDS || (await statOf(note)) === undefined) return;
+  throw new HostedStoreError(file, {
+    found: `it is missing, and a restore was interrupted (${RESTORING})`,
+    remedy: `Run \`entrepot restore\` with the same backup again: it goes on where it was. To begin without what was pushed, remove ${note}.`,
+  });
 }
 
 /** Made whole under another name: a crash never leaves an empty file. */
@@ -156,7 +177,7 @@ async function statOf(file: string) {
 async function openFile(
   file: string,
   locking: 'NORMAL' | 'EXCLUSIVE',
-  { onWarning = () => {}, flush }: OpenHostedStoreOptions,
+  { onWarning = () => {}, flush, checkAll = false }: OpenHostedStoreOptions,
 ): Promise<SqliteHostedStore> {
   let database: DatabaseSync | undefined;
   let log: FileHandle | undefined;
@@ -174,7 +195,7 @@ async function openFile(
       PRAGMA cache_size = -16384;           -- KiB; the kernel caches the rest
     `);
     emptyLog(database);
-    checkPages(database, file);
+    checkPages(database, file, checkAll ? Number.POSITIVE_INFINITY : CHECKED_PAGES);
     const statements = prepare(database);
     if (statements.totals.get() === undefined) throw new HostedStoreError(file, { found: 'its totals are missing' });
     // Where the file is a link, SQLite has the log beside what it leads to.
@@ -221,9 +242,9 @@ function emptyLog(database: DatabaseSync): void {
 }
 
 /** Of a large file, the damage is found by the operation that meets it: its pages take seconds to read. */
-function checkPages(database: DatabaseSync, file: string): void {
+function checkPages(database: DatabaseSync, file: string, limit: number): void {
   const { page_count: pages } = database.prepare('PRAGMA page_count').get() ?? {};
-  if (Number(pages) > CHECKED_PAGES) return;
+  if (Number(pages) > limit) return;
   const found = String(database.prepare('PRAGMA quick_check(1)').get()?.['quick_check']);
   if (found !== 'ok') throw new HostedStoreError(file, { found: `it is damaged (${found.replaceAll('\n', ' ')})` });
 }

@@ -81,7 +81,8 @@ Examples:
   entrepot gc --max-size 20GB                      evict down to 20 GB, whatever the configuration says
 
 Blobs that are in use, pinned (cache.pin) or have a fresh tag stay. The running server evicts. If none runs, the command
-does it itself.`;
+does it itself. Hosted repositories are collected too: what nothing names and was not used for a day goes, as it does every ten
+minutes. With --dry-run they are not looked at.`;
 
 const SCRUB_EXAMPLES = `
 Examples:
@@ -90,7 +91,8 @@ Examples:
   entrepot scrub --json                            print the corrupt and missing blobs as JSON
 
 The running server scrubs while it serves. If none runs, the command scrubs itself. Corrupt and missing blobs are fetched
-again on the next request for them. Exit code 1: a blob was corrupt or missing, or not every blob could be checked.`;
+again on the next request for them. Hosted ones are named with their repositories: no upstream has them, so push them again, or
+restore a backup. Exit code 1: a blob was corrupt or missing, or not every blob could be checked.`;
 
 const PURGE_EXAMPLES = `
 Examples:
@@ -100,7 +102,8 @@ Examples:
   entrepot purge ghcr.io --dry-run                 everything of a registry
   entrepot purge mirror:github 'mirror:hf/org/**'  answers of mirrored sites: of a route, of paths at the site
 
-Running pulls finish undisturbed. Exit code 1: no pattern matched.`;
+Running pulls finish undisturbed. What is hosted here stays: delete it as a client (crane delete IMAGE@sha256:…). Exit code 1:
+no pattern matched, or one names a hosted repository.`;
 
 const REFRESH_EXAMPLES = `
 Examples:
@@ -116,7 +119,8 @@ Examples:
   entrepot history nginx:1.27 --json               with media types, sizes and times in milliseconds
 
 STORED: all, the manifest and some of its parts, or no. An index names the images of every platform; those that no client
-has pulled are not stored. At most 100 moves of a tag are kept. Exit code 1: nothing is recorded of the image.`;
+has pulled are not stored. At most 100 moves of a tag are kept. Of a hosted tag, the last 1000 moves and deletions are listed,
+with who made them. Exit code 1: nothing is recorded of the image.`;
 
 const ROLLBACK_EXAMPLES = `
 Examples:
@@ -124,8 +128,9 @@ Examples:
 
 The tag then answers with this digest, also while its upstream is down, with a Warning header that names the hold. What is
 held is not evicted and not purged. The digest must be one that \`entrepot history\` lists. Its manifest is fetched from the
-upstream if it is not stored, which needs a running server. Exit code 1: the tag never pointed there, or the manifest
-cannot be fetched.`;
+upstream if it is not stored, which needs a running server. A hosted tag is moved back, and the next push moves it again: it
+takes neither --until nor --reason. Exit code 1: the tag never pointed there, it is immutable, or the manifest is gone or cannot
+be fetched.`;
 
 const UNHOLD_EXAMPLES = `
 Examples:

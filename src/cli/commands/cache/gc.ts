@@ -7,6 +7,7 @@ import type { CommandOptions } from '../../command.ts';
 import { EXIT } from '../../exit-code.ts';
 import { count, formatJson, formatList, shortDigest } from '../../format.ts';
 import { type Output, processOutput } from '../../output.ts';
+import { withOwnHosting } from '../../own-hosting.ts';
 import { runServerCommand } from '../../server-command.ts';
 import { formatUnknown } from './unknown-files.ts';
 
@@ -38,7 +39,8 @@ export async function gc(options: GcOptions, output: Output = processOutput): Pr
       flags,
       operation,
       input,
-      alone: async ({ loaded: { config }, store, metadata }) => {
+      alone: async ({ loaded, store, metadata }) => {
+        const { config } = loaded;
         // Without the registry map, pins could mean other registries.
         const settings = {
           ...cacheOptionsOf(config, await catalogueOf(config)),
@@ -46,7 +48,9 @@ export async function gc(options: GcOptions, output: Output = processOutput): Pr
           metadata,
           telemetry: new Telemetry(),
         };
-        return operation.handle(input, { cache: { collect: (how) => collectOffline(settings, how) }, metadata });
+        return withOwnHosting({ loaded, store }, (hosted) =>
+          operation.handle(input, { cache: { collect: (how) => collectOffline(settings, how) }, metadata, hosted }),
+        );
       },
       show(answer) {
         output.out(json ? formatJson(answer) : formatCollected(answer, Date.now()));
@@ -60,7 +64,7 @@ export async function gc(options: GcOptions, output: Output = processOutput): Pr
 /** @param now milliseconds since 1970 */
 function formatCollected(answer: GcAnswer, now: number): string {
   const { dryRun, stored, wanted, freed, blobs, evicted } = answer;
-  const unknown = formatUnknown(answer.unknown);
+  const unknown = [...formatHosted(answer), ...formatUnknown(answer.unknown)];
   if (wanted === 0) {
     const calm = `Nothing to do: the cache holds ${formatBytes(stored)}, which is within its limits.`;
     return `${[calm, ...unknown].join('\n')}\n`;
@@ -81,6 +85,16 @@ function formatCollected(answer: GcAnswer, now: number): string {
   }
   lines.push(...unknown);
   return `${lines.join('\n')}\n`;
+}
+
+/** What became of hosted content; no line where nothing is hosted. */
+function formatHosted({ hosted, dryRun }: GcAnswer): readonly string[] {
+  if (hosted === undefined || dryRun) return [];
+  const { records, files, bytes, paused = false } = hosted;
+  if (paused) return ['Hosted repositories were not looked at: a backup is copying their files.'];
+  if (records + files === 0) return ['Hosted repositories: nothing to remove.'];
+  const removed = `${count(records, 'record')} of blobs and manifests that nothing names (${formatBytes(bytes)})`;
+  return [`Hosted repositories: removed ${removed}, and deleted ${count(files, 'file')}.`];
 }
 
 function formatAge(milliseconds: number): string {

@@ -5,9 +5,9 @@ import type { CommandOptions } from '../../command.ts';
 import { EXIT } from '../../exit-code.ts';
 import { count, formatJson, formatTable } from '../../format.ts';
 import { type Output, processOutput } from '../../output.ts';
+import { withOwnHosting } from '../../own-hosting.ts';
 import { runServerCommand } from '../../server-command.ts';
 import { describeHold, formatInstant } from './hold-text.ts';
-import { refuseHosted } from './refuse-hosted.ts';
 
 /** The options of a command on one image. */
 export interface ImageOptions extends CommandOptions {
@@ -27,14 +27,14 @@ export function history({ flags, json, image }: ImageOptions, output: Output = p
       flags,
       operation,
       input,
-      alone({ loaded, store, metadata }) {
-        const catalogue = composeRegistries(loaded.config);
-        return operation.handle(input, {
-          cache: { history: (selection) => tagHistory(selection, { store, metadata, now: Date.now() }) },
-          catalogue,
-          hostedHistory: (repository) => refuseHosted(repository, catalogue),
-        });
-      },
+      alone: ({ loaded, store, metadata }) =>
+        withOwnHosting({ loaded, store }, (hosted) =>
+          operation.handle(input, {
+            cache: { history: (selection) => tagHistory(selection, { store, metadata, now: Date.now() }) },
+            catalogue: composeRegistries(loaded.config),
+            hosted,
+          }),
+        ),
       show(answer) {
         output.out(json ? formatJson(answer) : formatHistory(answer));
         return answer.tags.length === 0 ? EXIT.failure : EXIT.ok;
@@ -45,7 +45,8 @@ export function history({ flags, json, image }: ImageOptions, output: Output = p
 }
 
 function formatHistory({ image, tags, omitted }: HistoryAnswer): string {
-  if (tags.length === 0) return `Nothing is recorded of ${image}: no client has pulled it through this server.\n`;
+  if (tags.length === 0)
+    return `Nothing is recorded of ${image}: no client has pulled it through this server, or pushed it here.\n`;
   const blocks = tags.map(({ image, hold, moves }) => {
     const head = hold === undefined ? [image] : [image, `  ${describeHold(hold)}`];
     const rows = moves.map(({ seenAt, digest, upstream, by, current, held, parts }) => [

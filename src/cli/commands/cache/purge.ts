@@ -5,6 +5,7 @@ import { formatBytes } from '../../../telemetry/index.ts';
 import { EXIT } from '../../exit-code.ts';
 import { count, formatJson, formatList, shortDigest } from '../../format.ts';
 import { type Output, processOutput } from '../../output.ts';
+import { withOwnHosting } from '../../own-hosting.ts';
 import { runServerCommand } from '../../server-command.ts';
 import { describeHold } from './hold-text.ts';
 import type { RefreshOptions } from './refresh.ts';
@@ -29,10 +30,13 @@ export function purge(options: PurgeCommandOptions, output: Output = processOutp
       operation,
       input,
       alone: ({ loaded, store, metadata }) =>
-        operation.handle(input, {
-          cache: { purge: (selections, how) => purgeCache(selections, { store, metadata, ...how }) },
-          catalogue: composeRegistries(loaded.config),
-        }),
+        withOwnHosting({ loaded, store }, (hosted) =>
+          operation.handle(input, {
+            cache: { purge: (selections, how) => purgeCache(selections, { store, metadata, ...how }) },
+            catalogue: composeRegistries(loaded.config),
+            hosted,
+          }),
+        ),
       show(answer) {
         output.out(json ? formatJson(answer) : formatPurged(answer));
         return isEmpty(answer) ? EXIT.failure : EXIT.ok;
@@ -47,12 +51,18 @@ function isEmpty({ tagCount, members, urls = 0, blobs }: PurgeAnswer): boolean {
 }
 
 function formatPurged(answer: PurgeAnswer): string {
-  const { dryRun, patterns, tags, tagCount, held = [], members, urls = 0, blobs, freed } = answer;
+  const { dryRun, patterns, tags, tagCount, held = [], hosted, members, urls = 0, blobs, freed } = answer;
   const purged = patterns.join(', ');
   const kept = held.map((each) => `${each.image} is kept: it is ${describeHold(each)}.`);
   if (kept.length > 0) kept.push('To purge a held tag, end its hold first with `entrepot unhold`.');
+  if (hosted !== undefined) {
+    const more = hosted.count > hosted.names.length ? `, and ${hosted.count - hosted.names.length} more` : '';
+    kept.push(
+      `Hosted here, and kept: ${hosted.names.join(', ')}${more}. Delete what is hosted as a client: crane delete IMAGE@sha256:…`,
+    );
+  }
   if (isEmpty(answer))
-    return `${[...kept, `Nothing is cached of ${purged}${held.length > 0 ? ' besides' : ''}.`].join('\n')}\n`;
+    return `${[...kept, `Nothing is cached of ${purged}${kept.length > 0 ? ' besides' : ''}.`].join('\n')}\n`;
   const rows = tags.map(({ image, digest }) => [image, shortDigest(digest)]);
   const lines = formatList(['TAG', 'DIGEST'], rows, tagCount);
   const forgotten = [

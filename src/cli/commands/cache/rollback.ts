@@ -6,10 +6,10 @@ import { Telemetry } from '../../../telemetry/index.ts';
 import { EXIT } from '../../exit-code.ts';
 import { count, formatJson } from '../../format.ts';
 import { type Output, processOutput } from '../../output.ts';
+import { withOwnHosting } from '../../own-hosting.ts';
 import { runServerCommand } from '../../server-command.ts';
 import type { ImageOptions } from './history.ts';
 import { describeHold } from './hold-text.ts';
-import { refuseHosted } from './refuse-hosted.ts';
 
 /** The options of `entrepot rollback`. */
 export interface RollbackOptions extends ImageOptions {
@@ -57,13 +57,16 @@ export async function rollback(options: RollbackOptions, output: Output = proces
             `the manifest ${digest} is not stored; start the server, which fetches it from the upstream`,
           );
         };
-        const catalogue = composeRegistries(loaded.config);
-        return operation.handle(checked.data, {
-          cache: { rollback: (request) => rollbackCache(request, { metadata, store, holds, obtain, now: Date.now() }) },
-          catalogue,
-          hostedHistory: (repository) => refuseHosted(repository, catalogue),
-          originFor: () => () => Promise.reject(new Error('no server runs')),
-        });
+        return withOwnHosting({ loaded, store }, (hosted) =>
+          operation.handle(checked.data, {
+            cache: {
+              rollback: (request) => rollbackCache(request, { metadata, store, holds, obtain, now: Date.now() }),
+            },
+            catalogue: composeRegistries(loaded.config),
+            hosted,
+            originFor: () => () => Promise.reject(new Error('no server runs')),
+          }),
+        );
       },
       show(answer) {
         output.out(json ? formatJson(answer) : formatRolledBack(answer));

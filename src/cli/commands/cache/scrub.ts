@@ -7,6 +7,7 @@ import { EXIT } from '../../exit-code.ts';
 import { formatJson } from '../../format.ts';
 import { withInterrupt } from '../../interrupt.ts';
 import { type Output, processOutput, StatusLine } from '../../output.ts';
+import { withOwnHosting } from '../../own-hosting.ts';
 import { type OwnedCache, runServerCommand } from '../../server-command.ts';
 import { formatScrubLine, formatScrubResult } from './scrub-progress.ts';
 
@@ -90,24 +91,35 @@ async function look(dir: string, signal: AbortSignal): Promise<ScrubProgress> {
 
 /** Scrubs a directory without a running server. */
 async function scrubAlone(
-  { store, metadata }: OwnedCache,
+  { loaded, store, metadata }: OwnedCache,
   { display, signal }: { readonly display: Display; readonly signal: AbortSignal },
-): Promise<ScrubProgress> {
+): Promise<ScrubProgress | null> {
   const telemetry = new Telemetry();
   const verification = new Verification({ store, metadata, telemetry });
   const scrubbing = new Scrub({ store, metadata, telemetry, verification });
-  const stop = (): void => void scrubbing.stop();
-  signal.addEventListener('abort', stop, { once: true });
-  const looking = setInterval(() => {
-    if (scrubbing.progress !== undefined) display.show(scrubbing.progress);
-  }, LOOK_EVERY);
   try {
-    const running = scrubbing.run();
-    if (signal.aborted) stop();
-    return await running;
+    return await withOwnHosting({ loaded, store }, async (hosted) => {
+      const scrubs = [scrubbing, ...(hosted.current === undefined ? [] : [hosted.current.scrub])];
+      const look = () => OPERATIONS.scrubLook.handle({}, { cache: { scrub: scrubbing }, hosted });
+      const stop = (): void => scrubs.forEach((each) => void each.stop());
+      signal.addEventListener('abort', stop, { once: true });
+      const show = async (): Promise<void> => {
+        const progress = await look();
+        if (progress?.state === 'running') display.show(progress);
+      };
+      // What cannot be read now is part of the end result.
+      const looking = setInterval(() => void show().catch(() => undefined), LOOK_EVERY);
+      try {
+        const running = scrubs.map((each) => each.run());
+        if (signal.aborted) stop();
+        await Promise.all(running);
+        return await look();
+      } finally {
+        clearInterval(looking);
+        signal.removeEventListener('abort', stop);
+      }
+    });
   } finally {
-    clearInterval(looking);
-    signal.removeEventListener('abort', stop);
     await verification.close();
   }
 }
