@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import type { PullThrough, Scrub, Selection, TagRefreshOptions, UrlSelection } from '../cache/index.ts';
+import { HostingRules } from '../hosting/index.ts';
+import { globCovers } from '../lib/index.ts';
 import { type Catalogue, parseImagePattern } from '../routing/index.ts';
 import type { MetadataStore } from '../store/index.ts';
 import { ACCOUNT_OPERATIONS, type AccountContext } from './account-operations.ts';
@@ -143,6 +145,9 @@ const purgeAnswer = z.object({
     .readonly()
     .optional()
     .describe('Held tags that were selected. They and what they hold stay. Older servers leave it out.'),
+  hosted: texts
+    .optional()
+    .describe('Patterns of hosted repositories alone. What was pushed there stays. Older servers leave it out.'),
   members: z.number().describe('Digests that no longer belong to a repository.'),
   urls: z.number().optional().describe('Answers of mirrored sites. Older servers leave it out.'),
   blobs: z.number(),
@@ -165,6 +170,7 @@ const purge: Operation<z.infer<typeof purgeInput>, PurgeAnswer, CacheContext<'pu
       patterns: textsOf(selections),
       tags: tags.map((each) => ({ image: imageOf(each), digest: each.digest })),
       held: held.map((each) => ({ image: imageOf(each), ...holdOf(each.hold) })),
+      hosted: hostedOf(selections, catalogue),
     };
   },
 };
@@ -202,7 +208,13 @@ const refresh: Operation<z.infer<typeof refreshInput>, RefreshAnswer, RefreshCon
     if (byDigest !== undefined) {
       throw new Error(`${byDigest.text} is a digest, which never changes; name a tag or an image`);
     }
-    const tags = await cache.refresh(selections, { originFor });
+    const rules = new HostingRules(catalogue.list());
+    const tags = await cache.refresh(selections, {
+      originFor,
+      // What was mirrored under the name before may still be cached.
+      refusalOf: (repository) =>
+        rules.homeOf(repository) === 'here' ? 'it is hosted here: what was pushed last is current' : undefined,
+    });
     return {
       patterns: textsOf(selections),
       tags: tags.map((tag) => {
@@ -284,6 +296,20 @@ const URL_PATTERN = /^mirror:([^/]+)(\/.*)?$/s;
 function parseUrlPattern(text: string): (UrlSelection & { readonly text: string }) | undefined {
   const [, route, path] = URL_PATTERN.exec(text) ?? [];
   return route === undefined ? undefined : { route, path, text };
+}
+
+/** Those of repositories that are all hosted. */
+function hostedOf(
+  selections: readonly ((Selection | UrlSelection) & { readonly text: string })[],
+  catalogue: Catalogue,
+): readonly string[] {
+  const hosted = catalogue
+    .list()
+    .flatMap(({ name, hosting }) => (hosting?.hosted ?? []).map((pattern) => `${name}/${pattern}`));
+  return selections.flatMap((selection) => {
+    const repository = 'route' in selection ? undefined : selection.repository;
+    return repository !== undefined && hosted.some((wide) => globCovers(wide, repository)) ? [selection.text] : [];
+  });
 }
 
 function textsOf(selections: readonly ((Selection | UrlSelection) & { readonly text: string })[]): readonly string[] {

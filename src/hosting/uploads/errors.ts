@@ -32,7 +32,10 @@ export function overQuota(
     used === undefined
       ? `${name} may have ${formatBytes(quota)}, and this blob alone has ${formatBytes(size)} or more`
       : `${name} has ${formatBytes(used)} of ${formatBytes(quota)}, and this blob has ${formatBytes(size)}`;
-  return new OciError('DENIED', `quota: ${found}; have the quota raised, or delete images: what they alone need counts for another day`);
+  return new OciError(
+    'DENIED',
+    `quota: ${found}; have the quota raised, or delete images: what they alone need counts for another day`,
+  );
 }
 
 /** The answer while the server stops: the upload goes on once it runs again. */

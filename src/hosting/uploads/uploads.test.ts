@@ -137,7 +137,8 @@ describe('a disk that refuses', () => {
     const id = await uploads.start(ALICE);
     const pieces = ['a', 'b', 'c', 'd'].map((each) => bytesOf(each.repeat(15)));
     await append(uploads, id, bodyOf(...pieces.slice(0, 2)));
-    for (const _ of [1, 2]) await assert.rejects(append(uploads, id, bodyOf(...pieces.slice(2))), isCode('UNAVAILABLE'));
+    for (const _ of [1, 2])
+      await assert.rejects(append(uploads, id, bodyOf(...pieces.slice(2))), isCode('UNAVAILABLE'));
     assert.equal(warnings.length, 1);
     assert.match(warnings[0]?.message ?? '', /Free some space/);
     assert.equal(await sizeOf(uploads, id), 30);

@@ -47,10 +47,14 @@ function isEmpty({ tagCount, members, urls = 0, blobs }: PurgeAnswer): boolean {
 }
 
 function formatPurged(answer: PurgeAnswer): string {
-  const { dryRun, patterns, tags, tagCount, held = [], members, urls = 0, blobs, freed } = answer;
+  const { dryRun, patterns, tags, tagCount, held = [], hosted = [], members, urls = 0, blobs, freed } = answer;
   const purged = patterns.join(', ');
   const kept = held.map((each) => `${each.image} is kept: it is ${describeHold(each)}.`);
   if (kept.length > 0) kept.push('To purge a held tag, end its hold first with `entrepot unhold`.');
+  if (hosted.length > 0) {
+    const is = hosted.length === 1 ? 'is' : 'are';
+    kept.push(`${hosted.join(', ')} ${is} hosted here: what was pushed stays. To delete it, use a client.`);
+  }
   if (isEmpty(answer))
     return `${[...kept, `Nothing is cached of ${purged}${held.length > 0 ? ' besides' : ''}.`].join('\n')}\n`;
   const rows = tags.map(({ image, digest }) => [image, shortDigest(digest)]);
