@@ -107,6 +107,30 @@ describe('an image that was pushed', () => {
     assert.deepEqual((await mirror.get(manifest('team/app'), alice)).body, other.index.bytes);
   });
 
+  test('hides what was mirrored before, which is not refreshed from the upstream, and can be purged', async (t) => {
+    const { registries, ...more } = configOf();
+    const plain = { upstreams: [upstream.url] };
+    const mirror = await start(t, { ...more, registries: { ...registries, plain } });
+    assert.deepEqual((await mirror.get(manifest('acme/app'), alice)).body, other.index.bytes);
+    await mirror.reload(configOf());
+    await pushImage(at(mirror, 'acme/app'), image);
+    const asked = () => upstream.count({ repository: 'acme/app' });
+    const before = asked();
+    const socket = controlSocketPath(mirror.dir);
+    for (const pattern of ['acme/app:latest', 'plain/acme/**', 'plain/**']) {
+      const { tags } = await callControl(socket, OPERATIONS.refresh, { input: { patterns: [pattern] } });
+      const found = tags.find(({ image: name }) => name === 'plain/acme/app:latest');
+      assert.deepEqual([found?.outcome, /hosted here/.test(found?.error ?? '')], ['failed', true], pattern);
+    }
+    assert.equal(asked(), before);
+    const purge = (pattern: string) =>
+      callControl(socket, OPERATIONS.purge, { input: { patterns: [pattern], dryRun: false } });
+    const purged = await purge('acme/app');
+    assert.deepEqual([purged.hosted, purged.tagCount], [['plain/acme/app'], 1]);
+    assert.deepEqual((await purge('plain/**')).hosted, []);
+    assert.deepEqual((await mirror.get(manifest('acme/app'), alice)).body, image.index.bytes);
+  });
+
   test('is not evicted, whatever the cache may hold', async (t) => {
     const mirror = await start(t, configOf({ cache: { max_size: '1B' } }));
     await pushImage(at(mirror, 'apps/web'), image);

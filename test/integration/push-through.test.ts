@@ -442,7 +442,12 @@ describe('an immutable tag', () => {
     const [first, second] = [image(randomBytes(10)), image(randomBytes(10))];
     assert.equal((await pushImage(ask, first, 'v1')).status, 201);
     assert.equal((await pushImage(ask, first, 'v1')).status, 201);
-    assert.deepEqual(outcome(await pushImage(ask, second, 'v1')), [403, 'DENIED']);
+    const refused = await pushImage(ask, second, 'v1');
+    assert.deepEqual(outcome(refused), [403, 'DENIED']);
+    assert.match(
+      refused.body.toString(),
+      new RegExp(`\\(immutable_tags\\) and points to ${first.digest}; push under another`),
+    );
     const headers = { 'content-type': IMAGE };
     const byQuery = `${REPOSITORY}/manifests/${second.digest}?tag=latest&tag=v1`;
     assert.deepEqual(outcome(await ask('PUT', byQuery, { headers, body: second.manifest })), [403, 'DENIED']);

@@ -21,13 +21,18 @@ export function hostingFaultsOf(config: Config, catalogue: Catalogue): readonly 
   ];
 }
 
-/** Patterns of a rule for pushes under which nothing is hosted or pushed through. */
-function rulesWithoutTarget({ access }: Config, catalogue: Catalogue): readonly string[] {
-  const targets = catalogue
+/** Patterns of all that can be pushed to, with the registry in front. */
+export function pushTargetsOf(catalogue: Catalogue): readonly string[] {
+  return catalogue
     .list()
     .flatMap(({ name, hosting }) =>
       [...(hosting?.hosted ?? []), ...(hosting?.push ?? [])].map((pattern) => `${name}/${pattern}`),
     );
+}
+
+/** Patterns of a rule for pushes under which nothing is hosted or pushed through. */
+function rulesWithoutTarget({ access }: Config, catalogue: Catalogue): readonly string[] {
+  const targets = pushTargetsOf(catalogue);
   return (access?.rules ?? []).flatMap(({ may, on }, at) => {
     const writing = may.filter((action) => action === 'push' || action === 'delete');
     if (writing.length === 0) return [];

@@ -4,6 +4,7 @@ import type { Config } from '../../config/index.ts';
 import { globsMeet } from '../../lib/index.ts';
 import type { Catalogue } from '../../routing/index.ts';
 import type { WebhookSettings, WebhookSpec } from '../../webhooks/index.ts';
+import { pushTargetsOf } from './hosting-faults.ts';
 
 /** The `webhooks` section: every receiver with a name of its own, and with what its queue is kept under. */
 export function webhookSpecsOf({ webhooks }: Pick<Config, 'webhooks'>): readonly WebhookSpec[] {
@@ -36,10 +37,7 @@ export function webhookSourceOf({ publicUrl }: Pick<Config, 'publicUrl'>): Webho
 /** Webhooks and patterns of theirs that wait for what cannot happen: nothing is pushed to this server, or not under these names. */
 export function idleWebhooksIn({ webhooks }: Pick<Config, 'webhooks'>, catalogue: Catalogue): readonly string[] {
   if (webhooks.length === 0) return [];
-  // What is pushed through is at home at its upstream, which reports it.
-  const targets = catalogue
-    .list()
-    .flatMap(({ name, hosting }) => (hosting?.hosted ?? []).map((pattern) => `${name}/${pattern}`));
+  const targets = pushTargetsOf(catalogue);
   if (targets.length === 0) {
     return [
       'webhooks: they have no effect: nothing can be pushed to this server, and so nothing happens that they report. Set hosted for a registry, such as registries: {apps: {hosted: true}}',
@@ -51,7 +49,7 @@ export function idleWebhooksIn({ webhooks }: Pick<Config, 'webhooks'>, catalogue
       !/\/[^/]*:[^/]*$/.test(text) && targets.some((target) => globsMeet(target, text))
         ? []
         : [
-            `webhooks[${at}].on[${index}]: no repository of ${JSON.stringify(text)} is hosted here, so nothing is reported of it. Write registry/repository without a tag, such as ${targets[0]}`,
+            `webhooks[${at}].on[${index}]: no repository of ${JSON.stringify(text)} is hosted here or pushed through, so nothing is reported of it. Write registry/repository without a tag, such as ${targets[0]}`,
           ],
     ),
   );

@@ -7,6 +7,8 @@ import type { Tags } from './tags.ts';
 export interface TagRefreshOptions {
   /** The upstreams of a registry, by its name; what it throws is the outcome of each of the registry's tags. */
   readonly originFor: (registry: string) => OriginSource;
+  /** Why the tags of a repository have no upstream to ask, as their outcome; undefined: they have. @default every tag is asked for */
+  readonly refusalOf?: ((repository: Repository) => string | undefined) | undefined;
   /** Aborts between two tags. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -37,7 +39,7 @@ const AT_ONCE = 4;
  */
 export async function refresh(
   selections: readonly Selection[],
-  { metadata, tags, originFor, signal }: RefreshTools,
+  { metadata, tags, originFor, refusalOf, signal }: RefreshTools,
 ): Promise<readonly Refreshed[]> {
   const wanted = new Map<string, { readonly repository: Repository; readonly tag: string }>();
   for (const selection of selections) {
@@ -60,6 +62,8 @@ export async function refresh(
       limit.run(async () => {
         try {
           signal?.throwIfAborted();
+          const refusal = refusalOf?.(repository);
+          if (refusal !== undefined) return { repository, tag, before: undefined, after: undefined, error: refusal };
           return {
             repository,
             tag,

@@ -71,5 +71,5 @@ function codeFor(status: number, code: string, unknown: ErrorCode): ErrorCode {
 }
 
 function credentialRefused({ upstream, message }: PushFailure): string {
-  return `${upstream} refuses the credential of this server; its operator can give it one that may push (${message})`;
+  return `${upstream} takes no push with the credential of this server, or has none of it; the operator sets credentials that may push for this upstream (${message})`;
 }

@@ -83,7 +83,8 @@ export async function deleteManifest(
   const { cache, telemetry, isImmutable } = through;
   const { context, repository, path } = request;
   const { reference } = path;
-  if (reference.kind === 'tag' && isImmutable?.(repository, reference.tag) === true) throw immutable(reference.tag);
+  if (reference.kind === 'tag' && isImmutable?.(repository, reference.tag) === true)
+    throw immutable(reference.tag, ', so it stays');
   await origin.deleteManifest(repository, reference, { signal: context.signal });
   const tags = await cache.forgetDeleted(repository, reference);
   const actor = { by: nameOf(gate.principal), client: context.client };
@@ -132,12 +133,13 @@ async function requireMovable(
       // Where it cannot be known, nothing is moved.
       if ((error as { readonly kind?: string }).kind !== 'not-found') throw error;
     }
-    if (found !== undefined && found !== digest) throw immutable(tag);
+    if (found !== undefined && found !== digest)
+      throw immutable(tag, ` and points to ${found}; push under another tag`);
   }
 }
 
-function immutable(tag: string): OciError {
-  return new OciError('DENIED', `the tag ${tag} is immutable by the configuration of this server`);
+function immutable(tag: string, rest: string): OciError {
+  return new OciError('DENIED', `the tag ${tag} is immutable (immutable_tags)${rest}`);
 }
 
 /** The tags of `?tag=`, each once. @throws {OciError} */
