@@ -224,7 +224,12 @@ const refresh: Operation<z.infer<typeof refreshInput>, RefreshAnswer, RefreshCon
     if (byDigest !== undefined) {
       throw new Error(`${byDigest.text} is a digest, which never changes; name a tag or an image`);
     }
-    const tags = await cache.refresh(selections, { originFor });
+    const tags = await cache.refresh(selections, {
+      originFor,
+      // What was mirrored under the name before may still be cached.
+      refusalOf: (repository) =>
+        isHostedIn(catalogue, repository) ? 'it is hosted here: what was pushed last is current' : undefined,
+    });
     return {
       patterns: textsOf(selections),
       tags: tags.map((tag) => {

@@ -353,6 +353,7 @@ export async function pushedRowsOf(
     telemetry,
     isHosted: (repository) => rules.homeOf(repository) === 'here',
     isImmutable: (repository, tag) => rules.isImmutable(repository, tag),
+    hasImmutable: (repository) => rules.hasImmutable(repository),
     key: hosted.pushKey,
   });
   const isAnyHosted = catalogue.list().some(({ hosting }) => (hosting?.hosted.length ?? 0) > 0);

@@ -12,6 +12,8 @@ interface Rules {
   readonly isPushed: Matches;
   /** Of `repository:tag`. */
   readonly isImmutable: Matches;
+  /** Of a repository: whether a tag of it can be immutable. */
+  readonly hasImmutable: Matches;
 }
 
 /** What the configuration says of repositories that can be pushed to. Pure. */
@@ -41,6 +43,11 @@ export class HostingRules {
     return this.#registries.get(registry)?.spec;
   }
 
+  /** Whether a tag of the repository, there or not, is immutable. */
+  hasImmutable({ registry, repository }: Repository): boolean {
+    return this.#registries.get(registry)?.hasImmutable(repository) === true;
+  }
+
   isImmutable({ registry, repository }: Repository, tag: string): boolean {
     return this.#registries.get(registry)?.isImmutable(`${repository}:${tag}`) === true;
   }
@@ -53,6 +60,7 @@ function compile(spec: HostingSpec): Rules {
     isHosted: anyOf(spec.hosted),
     isPushed: anyOf(spec.push),
     isImmutable: anyOf(immutable),
+    hasImmutable: anyOf(immutable.map((pattern) => pattern.slice(0, pattern.lastIndexOf(':')))),
   };
 }
 

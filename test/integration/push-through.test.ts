@@ -438,7 +438,10 @@ describe('a deletion', () => {
 
 describe('an immutable tag', () => {
   test('takes the same digest again, and no other', async (t) => {
-    const { ask } = await stage(t, { isImmutable: (_repository, tag) => tag.startsWith('v') });
+    const { ask } = await stage(t, {
+      isImmutable: (_repository, tag) => tag.startsWith('v'),
+      hasImmutable: () => true,
+    });
     const [first, second] = [image(randomBytes(10)), image(randomBytes(10))];
     assert.equal((await pushImage(ask, first, 'v1')).status, 201);
     assert.equal((await pushImage(ask, first, 'v1')).status, 201);
@@ -452,6 +455,9 @@ describe('an immutable tag', () => {
     const byQuery = `${REPOSITORY}/manifests/${second.digest}?tag=latest&tag=v1`;
     assert.deepEqual(outcome(await ask('PUT', byQuery, { headers, body: second.manifest })), [403, 'DENIED']);
     assert.deepEqual(outcome(await ask('DELETE', `${REPOSITORY}/manifests/v1`)), [403, 'DENIED']);
+    // It would take the tag along.
+    assert.deepEqual(outcome(await ask('DELETE', `${REPOSITORY}/manifests/${first.digest}`)), [405, 'DENIED']);
+    assert.equal((await ask('GET', `${REPOSITORY}/manifests/v1`)).status, 200);
     assert.equal((await pushImage(ask, second, 'latest')).status, 201);
   });
 });

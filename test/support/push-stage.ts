@@ -13,7 +13,7 @@ import { createUpstreams } from '../../src/upstream/index.ts';
 import { type CacheWorld, cacheWorld, type Scope, type WorldOptions } from './cache-world.ts';
 import { upstreamSpec } from './transport-spec.ts';
 
-export interface PushStageOptions extends Pick<ThroughOptions, 'isHosted' | 'isImmutable' | 'key'> {
+export interface PushStageOptions extends Pick<ThroughOptions, 'isHosted' | 'isImmutable' | 'hasImmutable' | 'key'> {
   readonly upstreams: readonly (Partial<ConfiguredUpstream> & { readonly url: string })[];
   readonly transport?: Partial<TransportSpec>;
   /** What the gate says. @default alice may do everything, others may pull */
@@ -99,6 +99,7 @@ export async function pushStage(t: Scope, options: PushStageOptions): Promise<Pu
     telemetry,
     isHosted: options.isHosted,
     isImmutable: options.isImmutable,
+    hasImmutable: options.hasImmutable,
     key: options.key,
   });
   const decide =

@@ -80,11 +80,19 @@ export async function deleteManifest(
   { request, gate, origin }: ThroughRequest<'manifest'>,
   through: Through,
 ): Promise<void> {
-  const { cache, telemetry, isImmutable } = through;
+  const { cache, telemetry, isImmutable, hasImmutable } = through;
   const { context, repository, path } = request;
   const { reference } = path;
   if (reference.kind === 'tag' && isImmutable?.(repository, reference.tag) === true)
     throw immutable(reference.tag, ', so it stays');
+  // The upstream deletes every tag that points to it, and does not say which do.
+  if (reference.kind === 'digest' && hasImmutable?.(repository) === true) {
+    throw new OciError(
+      'DENIED',
+      'immutable_tags protects tags of this repository, and a deletion by digest would take them along; delete a tag by its name, or the manifest at the upstream',
+      { status: 405, headers: { allow: 'GET, HEAD, PUT' } },
+    );
+  }
   await origin.deleteManifest(repository, reference, { signal: context.signal });
   const tags = await cache.forgetDeleted(repository, reference);
   const actor = { by: nameOf(gate.principal), client: context.client };

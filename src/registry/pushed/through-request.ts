@@ -16,12 +16,16 @@ export interface ThroughOptions {
   readonly isHosted?: ((repository: RegistryRequest['repository']) => boolean) | undefined;
   /** Whether a tag is never moved nor deleted once it is set. @default none is */
   readonly isImmutable?: ((repository: RegistryRequest['repository'], tag: string) => boolean) | undefined;
+  /** Whether a tag of a repository can be immutable. @default none is */
+  readonly hasImmutable?: ((repository: RegistryRequest['repository']) => boolean) | undefined;
   /** 32 bytes that outlive the process, and so do uploads. @default random ones */
   readonly key?: (() => Promise<Buffer>) | undefined;
 }
 
 /** What the answers of pushes share. */
-export interface Through extends Pick<ThroughOptions, 'cache' | 'telemetry' | 'isHosted' | 'isImmutable'>, Uploads {}
+export interface Through
+  extends Pick<ThroughOptions, 'cache' | 'telemetry' | 'isHosted' | 'isImmutable' | 'hasImmutable'>,
+    Uploads {}
 
 /** What is known of uploads. */
 export interface Uploads {
