@@ -203,7 +203,8 @@ export class Guard {
     const { scope } = judged;
     if (scope !== undefined && !(isList ? scope.may.has(action) : isWithin(scope, request))) return refused();
     if (isList) return this.#policy.mayAnywhere(judged.principal, action) ? ALLOWED : refused();
-    const ruling = this.#policy.decide({ ...request, principal: judged.principal });
+    const asked = judged.principal === principal ? request : { ...request, principal: judged.principal };
+    const ruling = this.#policy.decide(asked);
     if (ruling === undefined) {
       return this.#options.audit === true ? underAudit(reasonFor(request), request) : refused();
     }

@@ -64,7 +64,8 @@ export class Policy {
     // Whatever the rules say: a rule for every client is not meant for pushes.
     if (needsIdentity(action) && principal.kind === 'anonymous') return undefined;
     let conditional: Ruling | undefined;
-    for (const [at, rule] of this.#rules.entries()) {
+    for (let at = 0; at < this.#rules.length; at += 1) {
+      const rule = this.#rules[at] as Rule;
       if (!rule.may.has(action) || !concerns(rule, principal) || !covers(rule, action, repository)) continue;
       // What is for every client is public, unless the rule says otherwise; what names a user is theirs to see.
       const onlyPublic = ON_REPOSITORIES.has(action) && !rule.coversPrivate && !names(rule, principal);

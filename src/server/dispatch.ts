@@ -89,67 +89,100 @@ async function pass(
   // The gate comes before the cache: what is cached for one client is never shown to another who may not see it.
   const authorize = guarded === undefined ? open : (request: AccessRequest) => guarded.guard.authorize(request);
   const { access, isPublic } = parsed;
-  const { principal, refuse } =
-    guarded === undefined || access === undefined
-      ? UNIDENTIFIED
-      : await identify(context, { ...parsed, access }, guarded);
-  let decision = access === undefined ? undefined : authorize({ principal, ...access });
-  if (decision?.allowed === true && decision.onlyPublic === true && (await isPublic?.()) === false) {
-    decision = { allowed: false, reason: decision.reason };
+  let identity = UNIDENTIFIED;
+  if (guarded !== undefined && access !== undefined) {
+    const client = { context, parsed, guarded };
+    // Almost every request shows a token that was verified before: then nothing is waited for.
+    identity = identityAtHand(client) ?? (await identityOf(client));
+    noteIdentity(client, identity);
   }
-  if (guarded !== undefined && access !== undefined && decision !== undefined) {
-    noteDecision(context, telemetry, { asked: { principal, ...access }, decision });
+  const { principal } = identity;
+  let decision: Decision | undefined;
+  if (access !== undefined) {
+    const asked = { principal, action: access.action, repository: access.repository };
+    decision = authorize(asked);
+    if (decision.allowed && decision.onlyPublic === true && (await isPublic?.()) === false) {
+      decision = { allowed: false, reason: decision.reason };
+    }
+    if (guarded !== undefined) noteDecision(context, telemetry, { asked, decision });
+    if (!decision.allowed) throw refusalOf({ context, parsed, guarded }, identity, decision.reason);
   }
-  if (decision?.allowed === false) throw refuse(decision.reason);
-  const isFiltered = guarded !== undefined || decision?.onlyPublic === true;
+  const isFiltered = guarded !== undefined || (decision?.allowed === true && decision.onlyPublic === true);
   await parsed.answer({ principal, isFiltered, authorize });
 }
 
-interface Identified {
-  readonly principal: Principal;
-  /** The error of a request that is not allowed. */
-  readonly refuse: (reason: string) => OciError;
+const UNIDENTIFIED: Identity = { principal: ANONYMOUS, shown: false };
+
+/** A request at a server with rules. */
+interface GuardedClient {
+  readonly context: RequestContext;
+  readonly parsed: ParsedRequest;
+  readonly guarded: Guarded;
 }
 
-const denied = (reason: string): OciError => new OciError('DENIED', reason);
-const UNIDENTIFIED: Identified = { principal: ANONYMOUS, refuse: denied };
+/** Who a client is, where nothing has to be waited for. */
+function identityAtHand({ context, guarded: { guard, names } }: GuardedClient): Identity | undefined {
+  if (context.principal !== undefined) return { principal: context.principal, shown: true };
+  const { authorization } = context.request.headers;
+  return guard.identifyKnown({ authorization, audience: audienceOf(context, names) });
+}
 
-/**
- * Identifies the client of a server with rules. What is not allowed answers the same whether it exists or not: 401 with a
- * challenge where the client may log in, 403 where it has. @throws {OciError}
- */
-async function identify(
-  context: RequestContext,
-  { access, challenge }: ParsedRequest & { readonly access: NonNullable<ParsedRequest['access']> },
-  { guard, names }: Guarded,
-): Promise<Identified> {
-  const challengeOf = (failed: boolean): string =>
-    challenge === undefined
-      ? BASIC
-      : formatChallenge(ownBase(context, names), { ...challenge, ns: context.ns, failed });
-  let identity: Identity;
+/** Who a client is. @throws {OciError} for a credential that is not valid */
+async function identityOf(client: GuardedClient): Promise<Identity> {
+  const { context, guarded } = client;
+  const { guard, names } = guarded;
   try {
-    const audience = audienceOf(context, names);
-    identity = identityAtHand(context, guard, audience) ?? (await identityOf(context, guard, audience));
-    // Of a door that passes on what clients send: a mirror route.
-    if (challenge === undefined) withholdCredential(context);
+    const { authorization } = context.request.headers;
+    return await guard.identify({ authorization, address: context.client, audience: audienceOf(context, names) });
   } catch (error) {
     if (error instanceof TooManyGuessesError) {
       throw new OciError('TOOMANYREQUESTS', error.message, { retryAfter: error.retryAfter });
     }
     if (!(error instanceof CredentialError)) throw error;
-    throw new OciError('UNAUTHORIZED', error.message, { headers: { 'www-authenticate': challengeOf(true) } });
+    const headers = { 'www-authenticate': challengeOf(client, { failed: true }) };
+    throw new OciError('UNAUTHORIZED', error.message, { headers });
   }
-  const { principal, shown } = identity;
+}
+
+/** @throws {OciError} for the version check of a client that can log in, and shows nothing: by the answer it learns that it can */
+function noteIdentity(client: GuardedClient, { principal, shown }: Identity): void {
+  const { context, parsed } = client;
+  // Of a door that passes on what clients send: a mirror route.
+  if (parsed.challenge === undefined) withholdCredential(context);
   if (principal.kind !== 'anonymous') context.user = nameOf(principal);
+  else if (!shown && parsed.access?.action === 'connect' && canLogIn(client))
+    throw loginWanted(client, 'log in, or ask for an anonymous token');
+}
+
+/** What is not allowed answers the same whether it exists or not: 401 with a challenge where the client may log in, 403 where it has. */
+function refusalOf(
+  { context, parsed, guarded }: Omit<GuardedClient, 'guarded'> & { readonly guarded: Guarded | undefined },
+  { principal }: Identity,
+  reason: string,
+): OciError {
+  if (guarded === undefined || principal.kind !== 'anonymous') return new OciError('DENIED', reason);
+  const client = { context, parsed, guarded };
+  return canLogIn(client) ? loginWanted(client, `${reason}; log in`) : new OciError('DENIED', reason);
+}
+
+function canLogIn({ context, guarded }: GuardedClient): boolean {
   // A client of the forward proxy has identified itself to the proxy: a challenge would make it log in to another server.
-  if (principal.kind !== 'anonymous' || context.principal !== undefined) return { principal, refuse: denied };
-  // A challenge that no client can meet would keep Docker from pulling what is open.
-  if (!guard.hasLogins) return { principal, refuse: denied };
-  const refuse = (reason: string): OciError =>
-    new OciError('UNAUTHORIZED', reason, { headers: { 'www-authenticate': challengeOf(false) } });
-  if (!shown && access.action === 'connect') throw refuse('log in, or ask for an anonymous token');
-  return { principal, refuse: (reason) => refuse(`${reason}; log in`) };
+  // And a challenge that no client can meet would keep Docker from pulling what is open.
+  return context.principal === undefined && guarded.guard.hasLogins;
+}
+
+function loginWanted(client: GuardedClient, reason: string): OciError {
+  return new OciError('UNAUTHORIZED', reason, {
+    headers: { 'www-authenticate': challengeOf(client, { failed: false }) },
+  });
+}
+
+function challengeOf(
+  { context, parsed: { challenge }, guarded: { names } }: GuardedClient,
+  { failed }: { readonly failed: boolean },
+): string {
+  if (challenge === undefined) return BASIC;
+  return formatChallenge(ownBase(context, names), { ...challenge, ns: context.ns, failed });
 }
 
 /** What `entrepot access suggest` and the metrics count once the request has ended. */
@@ -162,17 +195,19 @@ function noteDecision(
   // It decides nothing but whether a client logs in.
   if (action === 'connect') return;
   const audited = isAudited(decision);
-  const outcome = {
-    principal: nameOf(principal),
+  const who = context.user ?? nameOf(principal);
+  context.access = {
+    principal: who,
     action,
     registry: repository?.registry,
     repository: repository?.repository,
+    verdict: audited ? 'would-deny' : decision.allowed ? 'allowed' : 'denied',
   };
-  context.access = { ...outcome, verdict: audited ? 'would-deny' : decision.allowed ? 'allowed' : 'denied' };
   if (!audited) return;
-  const { registry = '', repository: name = '' } = outcome;
+  const { registry = '', repository: name = '' } = context.access;
   telemetry.publish('access.would_deny', {
-    ...outcome,
+    principal: who,
+    action,
     registry,
     repository: name,
     id: context.id,
@@ -186,18 +221,6 @@ function withholdCredential({ request: { headers, rawHeaders } }: RequestContext
   for (let at = rawHeaders.length - 2; at >= 0; at -= 2) {
     if (rawHeaders[at]?.toLowerCase() === 'authorization') rawHeaders.splice(at, 2);
   }
-}
-
-/** Without a wait, as almost every request has a token that was verified before. */
-function identityAtHand(context: RequestContext, guard: Guard, audience: string | undefined): Identity | undefined {
-  if (context.principal !== undefined) return { principal: context.principal, shown: true };
-  return guard.identifyKnown({ authorization: context.request.headers.authorization, audience });
-}
-
-/** @throws {CredentialError} {TooManyGuessesError} */
-function identityOf(context: RequestContext, guard: Guard, audience: string | undefined): Promise<Identity> {
-  const { authorization } = context.request.headers;
-  return guard.identify({ authorization, address: context.client, audience });
 }
 
 /**

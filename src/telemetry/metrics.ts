@@ -473,7 +473,11 @@ function subscribe(
     telemetry.on('config.reloaded', ({ outcome }) => counters.reloads.add(1, outcome)),
     telemetry.on('certificate.ordered', ({ outcome }) => counters.orders.add(1, outcome)),
     telemetry.on('access.decided', ({ verdict, registry }) =>
-      counters.decisions.add(1, verdict, named(registry?.replace(/^mirror:/, ''))),
+      counters.decisions.add(
+        1,
+        verdict,
+        named(registry?.startsWith('mirror:') === true ? registry.slice('mirror:'.length) : registry),
+      ),
     ),
     telemetry.on('webhook.delivery', ({ hook, event, outcome }) => counters.deliveries.add(1, hook, event, outcome)),
     telemetry.on('warning', () => counters.warnings.add(1)),
