@@ -10,7 +10,6 @@ import {
   isAudited,
   nameOf,
   openGate,
-  type Principal,
   TooManyGuessesError,
 } from '../access/index.ts';
 import { continueVia, loopIn } from '../lib/index.ts';
