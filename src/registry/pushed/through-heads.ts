@@ -69,7 +69,7 @@ function asAbsent(error: unknown, unknown: 'BLOB_UNKNOWN' | 'MANIFEST_UNKNOWN'):
   return new OciError(unknown, error.message, { cause: error });
 }
 
-/** The upstream does not answer now: no push can succeed, and what is here can still be pulled. */
+/** The failures of an upstream that is unavailable for a while. Pushes to it fail meanwhile, and cached content is still pulled. */
 function isOver(error: unknown): boolean {
   return isOriginFailure(error) && (error.kind === 'unavailable' || error.kind === 'throttled');
 }

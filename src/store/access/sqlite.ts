@@ -1,7 +1,8 @@
-import { access, constants, type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { access, constants, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { backup, DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { flushDirectory, hasCode } from '../directory/index.ts';
+import { closeToOthers, giveToOwner, OWN_FILE_MODE } from '../own-file.ts';
 import { isFullDisk, SQLITE, sqliteCode } from '../sqlite-error.ts';
 import { migrate, transact } from '../sqlite-migration.ts';
 import type { AccessStore, TokenRecord, TokenUse, UserRecord } from './access-store.ts';
@@ -10,8 +11,6 @@ import { MIGRATIONS, STATEMENTS } from './schema.ts';
 
 /** Milliseconds that a statement waits for the lock of a reader (`entrepot config validate`, `sqlite3`). */
 const BUSY_TIMEOUT = 500;
-
-const FILE_MODE = 0o600;
 
 /** Pages that a copy takes in one step: all of them. */
 const MAX_PAGES = 2 ** 31 - 1;
@@ -77,7 +76,7 @@ export async function readAccessStore(file: string): Promise<AccessNames> {
  * @throws {AccessStoreError} as {@link readAccessStore} does; the system's error of the target
  */
 export async function copyAccessStore(file: string, target: string): Promise<void> {
-  const handle = await open(target, 'wx', FILE_MODE);
+  const handle = await open(target, 'wx', OWN_FILE_MODE);
   try {
     let database: DatabaseSync | undefined;
     try {
@@ -134,7 +133,7 @@ async function createFile(file: string): Promise<void> {
   for (const suffix of ['', '-journal']) await rm(`${draft}${suffix}`, { force: true });
   try {
     // SQLite would create it readable by all users. Its journal gets the mode and the owner of the file.
-    const handle = await open(draft, 'wx', FILE_MODE);
+    const handle = await open(draft, 'wx', OWN_FILE_MODE);
     try {
       await giveToOwner(handle, dirname(file));
     } finally {
@@ -152,23 +151,6 @@ async function createFile(file: string): Promise<void> {
       remedy: 'Let the user of the server write to its directory.',
       cause: error,
     });
-  }
-}
-
-/** `sudo entrepot users add`: the server, which runs as the owner of the directory, must be able to open the file. */
-async function giveToOwner(file: FileHandle, directory: string): Promise<void> {
-  if (process.getuid?.() !== 0) return;
-  const { uid, gid } = await stat(directory);
-  if (uid !== 0) await file.chown(uid, gid);
-}
-
-/** Not through a link: root would change the mode of any file that the owner of the directory points it to. */
-async function closeToOthers(file: string): Promise<void> {
-  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    await handle.chmod(FILE_MODE);
-  } finally {
-    await handle.close();
   }
 }
 

@@ -1,7 +1,8 @@
-import { constants, type FileHandle, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { flushDirectory, hasCode } from '../directory/index.ts';
+import { closeToOthers, giveToOwner, OWN_FILE_MODE } from '../own-file.ts';
 import { isFullDisk } from '../sqlite-error.ts';
 import { migrate } from '../sqlite-migration.ts';
 import { Checkpoints } from './checkpoint.ts';
@@ -18,8 +19,6 @@ import { SqliteHostedStore } from './sqlite.ts';
  * only an operator's own `sqlite3` can hold one.
  */
 const BUSY_TIMEOUT = 500;
-
-const FILE_MODE = 0o600;
 
 /** Pages of 4 KiB up to which a file is checked when it is opened: a few milliseconds. */
 const CHECKED_PAGES = 1024;
@@ -105,7 +104,7 @@ async function createFile(file: string): Promise<void> {
   for (const suffix of ['', '-journal', '-wal', '-shm']) await rm(`${draft}${suffix}`, { force: true });
   try {
     // SQLite would create it readable by all users. The files beside it get its mode and its owner.
-    const handle = await open(draft, 'wx', FILE_MODE);
+    const handle = await open(draft, 'wx', OWN_FILE_MODE);
     try {
       await giveToOwner(handle, dirname(file));
     } finally {
@@ -134,23 +133,6 @@ function createTables(draft: string, file: string): void {
     migrateRecords(database, file);
   } finally {
     database.close();
-  }
-}
-
-/** `sudo entrepot hosted rebuild`: the server, which runs as the owner of the directory, must be able to open the file. */
-async function giveToOwner(file: FileHandle, directory: string): Promise<void> {
-  if (process.getuid?.() !== 0) return;
-  const { uid, gid } = await stat(directory);
-  if (uid !== 0) await file.chown(uid, gid);
-}
-
-/** Not through a link: root would change the mode of any file that the owner of the directory points it to. */
-async function closeToOthers(file: string): Promise<void> {
-  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    await handle.chmod(FILE_MODE);
-  } finally {
-    await handle.close();
   }
 }
 
