@@ -1,6 +1,7 @@
 import bcrypt from 'bcryptjs';
 import { guessPasswords, latenciesOf, requestsPerSecond } from './lib/clients.ts';
 import type { Figure } from './lib/figures.ts';
+import { PASSWORD, tokenOf } from './lib/login.ts';
 import { checkManifest } from './lib/origin.ts';
 import { cpuOf } from './lib/process-cpu.ts';
 import { type Bench, Samples } from './lib/stage.ts';
@@ -14,7 +15,6 @@ const ROUNDS = 3;
 const PULLING = 4;
 const GUESSES = 10_000;
 const GUESSES_PER_SECOND = 500;
-const PASSWORD = 'correct horse';
 /** What `htpasswd -B` writes is 5; 10 is the usual advice. */
 const COST = 10;
 
@@ -123,11 +123,3 @@ export const accessRules: Bench = {
     ] satisfies readonly Figure[];
   },
 };
-
-async function tokenOf(url: string): Promise<string> {
-  const authorization = `Basic ${Buffer.from(`alice:${PASSWORD}`).toString('base64')}`;
-  const response = await fetch(`${url}/token`, { headers: { authorization } });
-  if (!response.ok) throw new Error(`${url}/token answered ${response.status}`);
-  const { token } = (await response.json()) as { token: string };
-  return `Bearer ${token}`;
-}

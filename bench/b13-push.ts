@@ -1,12 +1,12 @@
 import bcrypt from 'bcryptjs';
 import { pushAll } from './lib/clients.ts';
 import type { Figure, Goal } from './lib/figures.ts';
+import { PASSWORD, tokenOf } from './lib/login.ts';
 import { GiB } from './lib/machine.ts';
 import { cpuOf } from './lib/process-cpu.ts';
 import { type Bench, Samples } from './lib/stage.ts';
 import { startDistribution, startEntrepot, startRegistry } from './lib/subjects.ts';
 
-const PASSWORD = 'correct horse';
 const IMAGES = 200;
 const IMAGE_SIZE = 1024 * 1024;
 
@@ -90,11 +90,3 @@ export const push: Bench = {
     });
   },
 };
-
-async function tokenOf(url: string): Promise<string> {
-  const authorization = `Basic ${Buffer.from(`alice:${PASSWORD}`).toString('base64')}`;
-  const response = await fetch(`${url}/token`, { headers: { authorization } });
-  if (!response.ok) throw new Error(`${url}/token answered ${response.status}`);
-  const { token } = (await response.json()) as { token: string };
-  return `Bearer ${token}`;
-}

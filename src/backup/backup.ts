@@ -9,7 +9,7 @@ import {
   openHostedBlobStore,
   readHostedBlobs,
 } from '../store/index.ts';
-import { type CopyProgress, copyAll, type Problem } from './copy.ts';
+import { type CopyProgress, copyAll, NOTHING_COPIED, type Problem } from './copy.ts';
 import { BackupError, explainDisk } from './error.ts';
 import { ACCESS, copyKeys, HOSTED, isFile, publish, removeDatabase } from './files.ts';
 import { type BackupPlace, claimPlace } from './place.ts';
@@ -44,13 +44,7 @@ export interface BackupReport extends CopyProgress {
 }
 
 const NOTHING: CopyProgress & { readonly list: readonly Problem[]; readonly repositories: undefined } = {
-  totalBlobs: 0,
-  totalBytes: 0,
-  blobs: 0,
-  bytes: 0,
-  copiedBlobs: 0,
-  copiedBytes: 0,
-  problems: 0,
+  ...NOTHING_COPIED,
   list: [],
   repositories: undefined,
 };

@@ -15,6 +15,17 @@ export interface CopyProgress {
   readonly problems: number;
 }
 
+/** Nothing was to be copied. */
+export const NOTHING_COPIED = {
+  totalBlobs: 0,
+  totalBytes: 0,
+  blobs: 0,
+  bytes: 0,
+  copiedBlobs: 0,
+  copiedBytes: 0,
+  problems: 0,
+} as const satisfies CopyProgress;
+
 /** A blob that was not copied. */
 export interface Problem {
   readonly digest: Digest;

@@ -9,7 +9,7 @@ import {
   openHostedBlobStore,
   readHostedBlobs,
 } from '../store/index.ts';
-import { type CopyProgress, copyAll, type Problem } from './copy.ts';
+import { type CopyProgress, copyAll, NOTHING_COPIED, type Problem } from './copy.ts';
 import { BackupError, explainDisk } from './error.ts';
 import { ACCESS, copyKeys, copyWhole, HOSTED, isFile, namesIn, publish, removeDatabase, writeWhole } from './files.ts';
 import { type Contents, readPlace } from './place.ts';
@@ -41,13 +41,7 @@ export interface RestoreReport extends CopyProgress {
 type HostedPart = Omit<RestoreReport, 'finishedAt' | 'access' | 'keys' | 'restored'>;
 
 const NOTHING: HostedPart = {
-  totalBlobs: 0,
-  totalBytes: 0,
-  blobs: 0,
-  bytes: 0,
-  copiedBlobs: 0,
-  copiedBytes: 0,
-  problems: 0,
+  ...NOTHING_COPIED,
   list: [],
   repositories: undefined,
 };

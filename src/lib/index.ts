@@ -13,6 +13,7 @@ export { clientKey } from './client-key.ts';
 export { ConcurrencyLimit } from './concurrency-limit.ts';
 export { crashPoint } from './crash-point.ts';
 export * as der from './der.ts';
+export { drain } from './drain.ts';
 export { embeddedText } from './embedded.ts';
 export { compileGlob, globCovers, globsMeet } from './glob.ts';
 export { decodeHeaderText, trimHeaderText } from './header-text.ts';

@@ -1,6 +1,6 @@
+import { drain } from '../lib/index.ts';
 import type { UpstreamSpec } from '../oci/index.ts';
 import type { UpstreamContext } from './context.ts';
-import { drain } from './drain.ts';
 import { Upstream } from './upstream.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 

@@ -1,8 +1,8 @@
+import { drain } from '../lib/index.ts';
 import type { AddressPolicy, HttpHead, HttpReply, HttpRequest, HttpStream, WrittenUrl } from '../net/index.ts';
 import { isPrivateNetwork } from './address.ts';
 import type { Authorization, Authorizer } from './auth/index.ts';
 import { ANY, type ExchangeOptions, type UpstreamConnection } from './connection.ts';
-import { drain } from './drain.ts';
 import { describeExchange, UpstreamError } from './error.ts';
 import { hostOf } from './host.ts';
 import { decideRedirect, isRedirect } from './redirect.ts';

@@ -1,4 +1,4 @@
-import { type ByteSource, byteSourceOf } from '../lib/index.ts';
+import { type ByteSource, byteSourceOf, drain } from '../lib/index.ts';
 import { type HttpClient, HttpError, type HttpStream } from '../net/index.ts';
 import type { Secret } from '../oci/index.ts';
 import { MEDIA_TYPE, type SentEvent, type Source } from './envelope.ts';
@@ -155,22 +155,5 @@ async function readAnswer(body: ByteSource, isWanted: boolean): Promise<string |
     body.cancel();
     return undefined;
   }
-  const pieces: Buffer[] = [];
-  let length = 0;
-  const timer = setTimeout(() => body.cancel(), ANSWER_TIMEOUT);
-  try {
-    while (length < MAX_ANSWER) {
-      const piece = await body.read();
-      if (piece === undefined) break;
-      // A piece is valid until the next read only.
-      pieces.push(Buffer.from(piece.subarray(0, MAX_ANSWER - length)));
-      length += piece.length;
-    }
-  } catch {
-    // It broke off or was slow: what has come is enough.
-  } finally {
-    clearTimeout(timer);
-    body.cancel();
-  }
-  return Buffer.concat(pieces).toString();
+  return (await drain(body, { limit: MAX_ANSWER, timeout: ANSWER_TIMEOUT })).toString();
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, mock, test } from 'node:test';
-import { byteSourceOf } from '../lib/index.ts';
+import { byteSourceOf } from './byte-source.ts';
 import { drain } from './drain.ts';
 
 describe('drain', () => {
