@@ -8,7 +8,7 @@ import { Guard } from './guard.ts';
 import type { PolicySpec } from './policy.ts';
 import type { Principal } from './principal.ts';
 import { CredentialError } from './refusal.ts';
-import { Tokens } from './tokens.ts';
+import { TOKEN_LIFETIME, Tokens } from './tokens.ts';
 
 const { MemoryAccessStore } = await loadAccessStore();
 const HOST = 'mirror.example.com';
@@ -26,7 +26,7 @@ const RULES: PolicySpec = {
   ],
 };
 
-async function stage(t: TestContext, spec: PolicySpec = RULES) {
+async function stage(t: TestContext, spec: PolicySpec = RULES, tokens = new Tokens()) {
   const store = new MemoryAccessStore();
   const accounts = await Accounts.open({
     open: () => Promise.resolve(store),
@@ -35,7 +35,7 @@ async function stage(t: TestContext, spec: PolicySpec = RULES) {
   });
   t.after(() => accounts.close());
   const plainUser = { name: 'proxy', password: () => Promise.resolve('proxy-password') };
-  const guard = await Guard.open({ ...spec, accounts, plainUser, tokens: new Tokens(), onWarning: () => {} });
+  const guard = await Guard.open({ ...spec, accounts, plainUser, tokens, onWarning: () => {} });
   const basic = (name: string, password: string) =>
     guard.identify({
       authorization: `Basic ${Buffer.from(`${name}:${password}`).toString('base64')}`,
@@ -71,6 +71,21 @@ describe('a stored user', () => {
     assert.equal(may(principal, 'connect', undefined), false);
     await accounts.setDisabled('alice', false);
     assert.deepEqual((await basic('alice', PASSWORD)).principal, principal);
+  });
+
+  test('has a session for one host, until it ends, although its token was verified before', async (t) => {
+    let now = Date.now();
+    const { accounts, guard, basic, bearer, known } = await stage(t, RULES, new Tokens({ now: () => now }));
+    await accounts.addUser('alice', PASSWORD);
+    const { token } = await guard.issue((await basic('alice', PASSWORD)).principal, HOST);
+    await bearer(token);
+    assert.ok(known(token));
+    for (const audience of ['other.example.com', undefined]) {
+      assert.equal(guard.identifyKnown({ authorization: `Bearer ${token}`, audience }), undefined);
+    }
+    now += TOKEN_LIFETIME * 1000;
+    assert.equal(known(token), undefined);
+    await assert.rejects(bearer(token), CredentialError);
   });
 
   test('has no session from an old password', async (t) => {

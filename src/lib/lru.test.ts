@@ -42,6 +42,14 @@ describe('Lru', () => {
     assert.deepEqual([lru.get('b'), lru.get('c')], [3, undefined]);
     assert.equal(lru.delete('b'), true);
     assert.equal(lru.get('b'), undefined);
+    lru.clear();
+    lru.set('d', 5);
+    lru.get('d');
+    lru.set('e', 6);
+    // Used after the newer one came: the newer one goes first.
+    lru.get('d');
+    lru.set('f', 7);
+    assert.deepEqual([lru.get('e'), lru.get('d')], [undefined, 5]);
     lru.get('d');
     lru.clear();
     assert.equal(lru.get('d'), undefined);

@@ -39,6 +39,8 @@ describe('the tags of a hosted repository', () => {
     const all = await stage.ask('/v2/team/app/tags/list');
     assert.deepEqual(all.json, { name: 'team/app', tags: sorted });
     assert.equal(all.headers.get('link'), null);
+    const spelled = await stage.ask('/v2/apps/team/app/tags/list');
+    assert.equal((spelled.json as { name: string }).name, 'apps/team/app', 'as the client spells it');
     for (const start of [
       '/v2/team/app/tags/list?n=2',
       '/v2/apps/team/app/tags/list?n=3',

@@ -70,6 +70,28 @@ describe('a connection', () => {
   });
 });
 
+test('a body that is not read stays in the socket, whatever its size', async (t) => {
+  const size = 32 * 1024 * 1024;
+  let held = 0;
+  const answers = await exchange(
+    t,
+    async (context) => {
+      const { request: incoming } = context;
+      const body = bodyOf(context);
+      await body?.source.read();
+      // The reader rests until nothing more comes.
+      while (!incoming.isPaused()) await new Promise(setImmediate);
+      for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
+      held = incoming.socket.bytesRead;
+      while ((await body?.source.read()) !== undefined) {}
+      replyEmpty(context, 204, {});
+    },
+    request('PUT', 'x'.repeat(size), true),
+  );
+  assert.equal(countOf(answers, 204), 1);
+  assert.ok(held < 1024 * 1024, `${held} bytes were read from the socket`);
+});
+
 describe('discardBody()', () => {
   for (const [when, read] of [
     ['before the first byte', async () => {}],
