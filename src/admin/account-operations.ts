@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { AccountError, type Accounts } from '../access/index.ts';
 import type { Operation } from './operation.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { HoldError, type PullThrough, type TagRefreshOptions } from '../cache/index.ts';
 import type { HostedHistory, HostedTagHistory } from '../hosting/index.ts';
 import type { Digest, Repository } from '../oci/index.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ANONYMOUS, openGate } from '../access/index.ts';
 import { methodOf } from './operation.ts';
 import { OPERATIONS } from './operations.ts';

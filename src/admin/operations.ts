@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { PullThrough, Selection, TagRefreshOptions, UrlSelection } from '../cache/index.ts';
 import { OciError } from '../oci/index.ts';
 import { type Catalogue, parseImagePattern } from '../routing/index.ts';

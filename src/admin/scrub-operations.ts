@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ScrubProgress as OneProgress, Scrub } from '../cache/index.ts';
 import { type HostedContext, ownersOf } from './hosted.ts';
 import type { Operation } from './operation.ts';

@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ControlError, callControl } from './client.ts';
 import type { Operation } from './operation.ts';
 import { type Control, createControl } from './socket.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Ingest, PullThrough } from '../cache/index.ts';
 import { type Config, type ConfigProblem, formatProblem } from '../config/index.ts';
 import type { Admission, ListenerAddress } from '../server/index.ts';

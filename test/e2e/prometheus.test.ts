@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { startEntrepot } from '../support/app.ts';
 import { makeCertificate } from '../support/certificates.ts';
 import { buildImage } from '../support/image.ts';

@@ -3,7 +3,7 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { parse as parseToml } from 'smol-toml';
 import { parseAllDocuments, parse as parseYaml } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { ENTREPOT, startEntrepot } from '../support/app.ts';
 import { makeCertificate } from '../support/certificates.ts';
 import { type DockerEngine, type Podman, preparePodman, startContainerd, startDockerd } from '../support/engines.ts';

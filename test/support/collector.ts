@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /*
  * An OpenTelemetry collector that takes OTLP over HTTP, as JSON, and misbehaves on cue. It is strict: a field that trace.proto

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 
 /*
  * What deploy/ offers to those who watch a server: the alerts for Prometheus, and the queries of the dashboard for Grafana.

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { nearest } from '../../lib/index.ts';
 import type { ConfigProblem, Source } from '../problems.ts';
 import { alternatives, childOf, core, type Option, outline } from '../schema/index.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { nearest } from '../../lib/index.ts';
 import { type ConfigProblem, formatKey, formatProblem } from '../problems.ts';
 import {

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { faultOfLook, nearest } from '../../lib/index.ts';
 import { alternatives, core, FOREIGN_ARCHITECTURES, markOf, parseDuration, parseSize } from '../schema/index.ts';
 import type { Tree } from '../tree.ts';

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { compileGlob } from '../../lib/index.ts';
 import { mayBeKey } from '../../oci/index.ts';
 import { isClear, isLoopback } from '../loopback.ts';

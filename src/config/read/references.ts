@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { access, constants } from 'node:fs/promises';
 import { delimiter, isAbsolute, join, resolve } from 'node:path';
-import type { z } from 'zod';
+import type * as z from 'zod';
 import { type ConfigProblem, formatKey } from '../problems.ts';
 import { isMarked } from '../schema/index.ts';
 import { type Path, scalarsOf, type Tree } from '../tree.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { filePath, fromText, label, matching, secret } from './fields.ts';
 import { isHostName } from './listen-address.ts';
 import { optionMeta } from './meta.ts';

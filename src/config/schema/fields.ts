@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { z } from 'zod';
+import * as z from 'zod';
 import { compileGlob } from '../../lib/index.ts';
 import { parseDuration } from './duration.ts';
 import { isHostName, type ListenAddress, parseListenAddress } from './listen-address.ts';

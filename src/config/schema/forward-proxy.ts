@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { addressRange, choice, count, deadline, filePath, flag, hostOrExpression, secret, userName } from './fields.ts';
 import { forwardListen } from './listen.ts';
 import { options } from './options.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { acme } from './acme.ts';
 import { filePath, flag, listenAddress } from './fields.ts';
 import type { ListenAddress } from './listen-address.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What the manual, messages and printing need to know of an option besides how to read it. */
 export interface OptionMeta {

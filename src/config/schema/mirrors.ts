@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { choice, flag, hostPattern, label, mirrorPattern, mirrorPrefix, siteUrl } from './fields.ts';
 import { optionMeta } from './meta.ts';
 import { options } from './options.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { z } from 'zod';
+import * as z from 'zod';
 import { optionName, options } from './options.ts';
 import { type Option, outline } from './outline.ts';
 import { configSchema } from './schema.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { access } from './access.ts';
 import {
   addressRange,

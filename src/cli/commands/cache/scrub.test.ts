@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { z } from 'zod';
+import * as z from 'zod';
 import { putBlob } from '../../../../test/suites/blob-store.ts';
 import { captureOutput } from '../../../../test/support/capture-output.ts';
 import { controlSocketPath, createControl, OPERATIONS, type ScrubProgress } from '../../../admin/index.ts';

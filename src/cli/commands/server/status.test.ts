@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { z } from 'zod';
+import * as z from 'zod';
 import { captureOutput } from '../../../../test/support/capture-output.ts';
 import { controlSocketPath, createControl, OPERATIONS, type ServerStatus } from '../../../admin/index.ts';
 import { formatDuration, formatProgress } from '../../format.ts';
