@@ -1,5 +1,4 @@
 import { isIP } from 'node:net';
-import { getDomain } from 'tldts';
 
 /** A URL's host name for comparison: lower case, without brackets or a trailing dot. */
 export function hostOf(url: URL): string {
@@ -14,9 +13,11 @@ export function isLocalName(host: string): boolean {
 /**
  * The registered domain of a host (`docker.io` of `auth.docker.io`); undefined where there is none.
  *
- * Uses the private part of the public-suffix list too: `a.github.io` and `b.github.io` have different owners.
+ * Uses the private part of the public-suffix list too: `a.github.io` and `b.github.io` have different owners. The list is
+ * loaded at the first question.
  */
-export function registrableDomain(host: string): string | undefined {
+export async function registrableDomain(host: string): Promise<string | undefined> {
+  const { getDomain } = await import('tldts');
   return getDomain(host, { allowPrivateDomains: true }) ?? undefined;
 }
 

@@ -101,7 +101,7 @@ export class Authorizer {
    * @throws {UpstreamError} `denied` where a challenge may not be answered, or as the token service failed
    */
   async answer(challenge: AuthChallenge): Promise<Authorization | undefined> {
-    const chosen = this.#choose(challenge);
+    const chosen = await this.#choose(challenge);
     if (chosen === undefined) return undefined;
     const authorization = await this.#authorize(chosen, challenge.signal);
     if (authorization === undefined) return undefined;
@@ -113,7 +113,7 @@ export class Authorizer {
   async answerAnonymously(challenge: AuthChallenge): Promise<Authorization | undefined> {
     const { header, challenger, privateNetwork, signal } = challenge;
     const bearer = parseChallenges(header).find(({ scheme }) => scheme === 'bearer');
-    const realm = bearer && decideRealm(bearer.params['realm'], { challenger, tokenRealms: [] });
+    const realm = bearer && (await decideRealm(bearer.params['realm'], { challenger, tokenRealms: [] }));
     if (bearer === undefined || realm?.kind !== 'allowed') return undefined;
     const addresses = privateNetwork ? ANY : this.#connection.derived;
     const question = questionOf(bearer, realm.url, { scope: '', loginOnly: false, insists: false });
@@ -121,13 +121,13 @@ export class Authorizer {
   }
 
   /** Chooses the challenge to answer: Bearer where its realm is allowed, else Basic where there is a credential. */
-  #choose(challenge: AuthChallenge): KnownChallenge | undefined {
+  async #choose(challenge: AuthChallenge): Promise<KnownChallenge | undefined> {
     const { header, scope, challenger, loginOnly = false, insists = false, privateNetwork } = challenge;
     const { spec, derived } = this.#connection;
     const challenges = parseChallenges(header);
     let reason: string | undefined;
     for (const bearer of challenges.filter(({ scheme }) => scheme === 'bearer')) {
-      const realm = decideRealm(bearer.params['realm'], { challenger, tokenRealms: spec.tokenRealms });
+      const realm = await decideRealm(bearer.params['realm'], { challenger, tokenRealms: spec.tokenRealms });
       if (realm.kind === 'refused') {
         reason = realm.reason;
         continue;

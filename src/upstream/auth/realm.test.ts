@@ -58,33 +58,36 @@ const REFUSED: readonly Row[] = [
 
 describe('decideRealm', () => {
   for (const [why, realm, challenger, tokenRealms = []] of ALLOWED) {
-    test(`allows ${why}`, () => {
-      const decision = decideRealm(realm, { challenger: new URL(challenger), tokenRealms });
+    test(`allows ${why}`, async () => {
+      const decision = await decideRealm(realm, { challenger: new URL(challenger), tokenRealms });
       assert.deepEqual([decision.kind, 'url' in decision && decision.url.href], ['allowed', new URL(realm).href]);
       assert.equal('listed' in decision && decision.listed, tokenRealms.length > 0);
     });
   }
 
   for (const [why, realm, challenger, tokenRealms = []] of REFUSED) {
-    test(`refuses ${why}`, () => {
+    test(`refuses ${why}`, async () => {
       const context = { challenger: new URL(challenger), tokenRealms };
-      const decision = decideRealm(realm, context);
+      const decision = await decideRealm(realm, context);
       assert.equal(decision.kind, 'refused');
       assert.doesNotMatch('reason' in decision ? decision.reason : '', /u:p@/);
     });
   }
 
-  test('says of plain HTTP what it is, and what to write', () => {
-    const reasonFor = (tokenRealms: readonly string[]): string => {
-      const decision = decideRealm('http://sso.corp.example:81/t', { challenger: new URL(HUB), tokenRealms });
+  test('says of plain HTTP what it is, and what to write', async () => {
+    const reasonFor = async (tokenRealms: readonly string[]): Promise<string> => {
+      const decision = await decideRealm('http://sso.corp.example:81/t', { challenger: new URL(HUB), tokenRealms });
       return decision.kind === 'refused' ? decision.reason : '';
     };
-    assert.match(reasonFor([]), /plain HTTP.*unencrypted\. .* list http:\/\/sso\.corp\.example:81 in token_realms$/);
-    assert.doesNotMatch(reasonFor([]), /for https alone/);
-    assert.match(reasonFor(['sso.corp.example']), /token_realms lists sso\.corp\.example for https alone\. /);
+    assert.match(
+      await reasonFor([]),
+      /plain HTTP.*unencrypted\. .* list http:\/\/sso\.corp\.example:81 in token_realms$/,
+    );
+    assert.doesNotMatch(await reasonFor([]), /for https alone/);
+    assert.match(await reasonFor(['sso.corp.example']), /token_realms lists sso\.corp\.example for https alone\. /);
   });
 
-  test('refuses a challenge without a realm', () => {
-    assert.equal(decideRealm(undefined, { challenger: new URL(HUB), tokenRealms: [] }).kind, 'refused');
+  test('refuses a challenge without a realm', async () => {
+    assert.equal((await decideRealm(undefined, { challenger: new URL(HUB), tokenRealms: [] })).kind, 'refused');
   });
 });

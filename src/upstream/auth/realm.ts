@@ -27,7 +27,7 @@ const MAX_REALM = 2048;
  *
  * The port is free: the owner of a host owns its ports, and a token service often runs beside its registry.
  */
-export function decideRealm(realm: string | undefined, context: RealmContext): RealmDecision {
+export async function decideRealm(realm: string | undefined, context: RealmContext): Promise<RealmDecision> {
   if (realm === undefined) return refused('the challenge names no realm');
   if (realm.length > MAX_REALM) return refused('the realm is too long');
   const url = URL.parse(realm);
@@ -46,8 +46,9 @@ export function decideRealm(realm: string | undefined, context: RealmContext): R
   const host = hostOf(url);
   const challenger = hostOf(context.challenger);
   if (host === challenger) return { kind: 'allowed', url, listed: false };
-  const domain = isLocalName(host) ? undefined : registrableDomain(host);
-  if (domain !== undefined && domain === registrableDomain(challenger)) return { kind: 'allowed', url, listed: false };
+  const domain = isLocalName(host) ? undefined : await registrableDomain(host);
+  if (domain !== undefined && domain === (await registrableDomain(challenger)))
+    return { kind: 'allowed', url, listed: false };
   return refused(`the realm's host ${host} is not of the registry's domain; if it is right, list it in token_realms`);
 }
 
