@@ -7,16 +7,50 @@
 export { type AccountContext, type AccountRules, type TokensAnswer, type UsersAnswer } from './account-operations.ts';
 export type { BackupBegun } from './backup-operations.ts';
 export { ControlError, callControl } from './client.ts';
+export type { ClientsAnswer, ConfigurationAnswer } from './configuration-operations.ts';
+export type { ConsoleAnswer } from './console-operation.ts';
+export type {
+  AccessExplainAnswer,
+  AccessExplainInput,
+  ExplainAnswer,
+  ExplainInput,
+  ImageExplanation,
+  RulesAnswer,
+} from './explain-operations.ts';
 export type { HeldTag, HistoryAnswer, RollbackAnswer, UnholdAnswer } from './history-operations.ts';
 export type { HostedContext } from './hosted.ts';
-export { faultOfInput, type Operation } from './operation.ts';
+export type {
+  ImageAnswer,
+  PinAnswer,
+  RepositoriesAnswer,
+  RepositoriesInput,
+  RepositoryEntry,
+  TagListEntry,
+  TagsAnswer,
+  TagsInput,
+} from './inventory-operations.ts';
+export { LIVE_EVENTS, type LiveEvent } from './live-events.ts';
+export { type Caller, faultOfInput, OPERATOR, type Operation } from './operation.ts';
 export {
   type GcAnswer,
   OPERATIONS,
+  type OperationContext,
   type PurgeAnswer,
   type RefreshAnswer,
   type ReloadAnswer,
 } from './operations.ts';
+export type { Overview } from './overview-operation.ts';
+export type {
+  FigureSums,
+  FiguresAnswer,
+  FiguresInput,
+  PullDetail,
+  PullRequest,
+  PullSummary,
+  PullsAnswer,
+  PullsInput,
+} from './pull-operations.ts';
+export type { CheckAnswer, RegistriesAnswer } from './registry-operations.ts';
 export type { ScrubProgress, UnknownFiles } from './scrub-operations.ts';
 export { createControl } from './socket.ts';
 export { controlSocketPath } from './socket-path.ts';
@@ -28,4 +62,5 @@ export {
   type UpstreamStatus,
 } from './status.ts';
 export type { SuggestAnswer, SuggestInput } from './suggest.ts';
+export type { WarmInput, WarmJob } from './warm-operations.ts';
 export type { WebhookStatus, WebhooksAnswer, WebhookTestAnswer } from './webhook-operations.ts';

@@ -1,15 +1,36 @@
 import type * as z from 'zod';
 import type { Action } from '../access/index.ts';
+import type { Repository } from '../oci/index.ts';
+
+/** Who calls an operation, as far as its answer depends on it. */
+export interface Caller {
+  /** As rules write it: `alice`, `token:ci`, `anonymous`; `operator` on the control socket. */
+  readonly name: string;
+  /** True: it sees every repository, and `sees` need not be asked. */
+  readonly seesAll: boolean;
+  /** Whether it may pull from a repository. An answer names no repository that its caller may not pull from. */
+  readonly sees: (repository: Repository) => boolean | Promise<boolean>;
+}
+
+/** The caller of the control socket. */
+export const OPERATOR: Caller = { name: 'operator', seesAll: true, sees: () => true };
 
 /**
- * One administrative operation, defined once: the control socket serves it, and its client checks the answer by the same
- * schema. Field names go over the wire as they stand here, between versions too: a field that is added is optional, and a
+ * One administrative operation, defined once: the control socket and the HTTP API serve it, their clients check the answer by
+ * the same schema, and the OpenAPI document is made of it. Field names go over the wire as they stand here, between versions too: a field that is added is optional, and a
  * reader lets unknown fields through.
  */
 export interface Operation<Input, Answer, Context> {
-  /** Its path on the control socket: `/<name>`. */
+  /** Its path: `/<name>` on the control socket, `/api/v1/<name>` by HTTP. */
   readonly name: string;
-  /** What the gate is asked before a client may run it. The control socket asks nothing: its file mode 0600 is its authority. */
+  /** One sentence for the OpenAPI document, without a full stop. */
+  readonly summary?: string;
+  /** True: the control socket alone offers it. @default false */
+  readonly socketOnly?: boolean;
+  /**
+   * What the gate is asked before a client may run it: `status` for what only reads and names no repository that its caller may
+   * not see, `admin` for all else. The control socket asks nothing: its file mode 0600 is its authority.
+   */
   readonly action: Action;
   /** True: it may change something, and is called by POST. False: it only reads, by GET. */
   readonly changes: boolean;
@@ -19,7 +40,7 @@ export interface Operation<Input, Answer, Context> {
    * A method, so that operations of different inputs fit one list; callers check the input by `input` first. An error is
    * answered with its message, redacted.
    */
-  handle(input: Input, context: Context): Answer | Promise<Answer>;
+  handle(input: Input, context: Context, caller: Caller): Answer | Promise<Answer>;
 }
 
 /**

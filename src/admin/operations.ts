@@ -5,12 +5,20 @@ import { type Catalogue, parseImagePattern } from '../routing/index.ts';
 import type { MetadataStore } from '../store/index.ts';
 import { ACCOUNT_OPERATIONS, type AccountContext } from './account-operations.ts';
 import { BACKUP_OPERATIONS, type BackupContext } from './backup-operations.ts';
+import { CONFIGURATION_OPERATIONS, type ConfigurationContext } from './configuration-operations.ts';
+import { type ConsoleContext, console } from './console-operation.ts';
+import { EXPLAIN_OPERATIONS, type ExplainContext } from './explain-operations.ts';
 import { HISTORY_OPERATIONS, heldTag, holdOf, imageOf } from './history-operations.ts';
 import { type HostedContext, hostedAmong, isHostedIn } from './hosted.ts';
+import { INVENTORY_OPERATIONS, type InventoryContext } from './inventory-operations.ts';
 import type { Operation } from './operation.ts';
+import { type OverviewContext, overview } from './overview-operation.ts';
+import { PULL_OPERATIONS, type PullContext } from './pull-operations.ts';
+import { REGISTRY_OPERATIONS, type RegistryContext } from './registry-operations.ts';
 import { SCRUB_OPERATIONS, unknownFiles } from './scrub-operations.ts';
 import { type ServerStatus, serverStatus } from './status.ts';
 import { type SuggestContext, suggest } from './suggest.ts';
+import { WARM_OPERATIONS, type WarmContext } from './warm-operations.ts';
 import { WEBHOOK_OPERATIONS, type WebhookContext } from './webhook-operations.ts';
 
 /** What the operations of a running server act on. */
@@ -19,7 +27,15 @@ export interface OperationContext
     AccountContext,
     SuggestContext,
     HostedOperationContext,
-    WebhookContext {
+    WebhookContext,
+    PullContext,
+    OverviewContext,
+    InventoryContext,
+    RegistryContext,
+    ConfigurationContext,
+    ExplainContext,
+    WarmContext,
+    ConsoleContext {
   readonly cache: Pick<PullThrough, 'collect' | 'history' | 'purge' | 'refresh' | 'rollback' | 'scrub' | 'unhold'>;
   /** The registries of the current generation. */
   readonly catalogue: Catalogue;
@@ -255,6 +271,14 @@ export const OPERATIONS = {
   ...ACCOUNT_OPERATIONS,
   ...WEBHOOK_OPERATIONS,
   ...BACKUP_OPERATIONS,
+  overview,
+  ...PULL_OPERATIONS,
+  ...INVENTORY_OPERATIONS,
+  ...REGISTRY_OPERATIONS,
+  ...CONFIGURATION_OPERATIONS,
+  ...EXPLAIN_OPERATIONS,
+  ...WARM_OPERATIONS,
+  console,
 };
 
 /** @throws {OciError} where the pattern names one repository, whose home is here: a purge is of what can be fetched again */

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { parseBoundedJson } from '../lib/index.ts';
 import { createServer, listenOnSocketPath } from '../server/index.ts';
 import { redactText } from '../telemetry/index.ts';
-import { describeIssues, methodOf, type Operation } from './operation.ts';
+import { describeIssues, methodOf, OPERATOR, type Operation } from './operation.ts';
 import { readBounded } from './read-bounded.ts';
 
 export interface ControlOptions<Context> {
@@ -73,7 +73,7 @@ export function createControl<Context>(options: ControlOptions<Context>): Contro
     }
     const checked = operation.input.safeParse(input);
     if (!checked.success) return failure(400, describeIssues(checked.error));
-    return { status: 200, value: await operation.handle(checked.data, context) };
+    return { status: 200, value: await operation.handle(checked.data, context, OPERATOR) };
   }
   server.maxConnections = MAX_CONNECTIONS;
   server.timeout = clientStall;

@@ -5,7 +5,7 @@ import type { Admission, ListenerAddress } from '../server/index.ts';
 import { heldTag, holdOf, imageOf } from './history-operations.ts';
 import { type WebhookStatus, webhookStatuses } from './webhook-operations.ts';
 
-const upstreamStatus = z.object({
+export const upstreamStatus = z.object({
   registry: z.string(),
   upstream: z.string(),
   state: z
@@ -33,7 +33,7 @@ const upstreamStatus = z.object({
 /** The health of one upstream. Times are milliseconds since 1970. */
 export type UpstreamStatus = z.infer<typeof upstreamStatus>;
 
-const transferStatus = z.object({
+export const transferStatus = z.object({
   id: z.string(),
   registry: z.string(),
   repository: z.string(),

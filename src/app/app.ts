@@ -1,27 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Tokens } from '../access/index.ts';
-import {
-  controlSocketPath,
-  createControl,
-  describeServer,
-  OPERATIONS,
-  type ServerStatus,
-  type SuggestInput,
-} from '../admin/index.ts';
+import type { ServerStatus } from '../admin/index.ts';
 import { Canary } from '../canary/index.ts';
 import type { Config, LoadedConfig } from '../config/index.ts';
-import { createPseudonym, ownVia } from '../lib/index.ts';
-import { OciError } from '../oci/index.ts';
+import { createPseudonym } from '../lib/index.ts';
 import type { Catalogue } from '../routing/index.ts';
 import { type Forward, FrontDoor, type ListenerAddress } from '../server/index.ts';
 import { type ConfigReloaded, createMetrics, type Log, Telemetry } from '../telemetry/index.ts';
-import { describeCertificates, openAcme } from './acme.ts';
+import { openAcme } from './acme.ts';
 import { applyConfig, type Live, type ReloadTarget } from './apply-config.ts';
 import { createGeneration, describeUpstreams, type Generation, type ProcessContext } from './generation.ts';
 import { openParts, type ServerParts } from './parts.ts';
 import { Reloader } from './reload.ts';
+import type { RunningServer } from './running-server.ts';
 import {
-  accountRulesOf,
   acmeSpecsOf,
   authorityOf,
   checkOwnFiles,
@@ -30,7 +22,6 @@ import {
   keepAccounts,
   loadGuard,
 } from './settings/index.ts';
-import { suggestAccess } from './suggestion.ts';
 
 /** A running server. */
 export interface App {
@@ -89,17 +80,6 @@ export async function startApp(loaded: LoadedConfig, options: AppOptions): Promi
   }
 }
 
-/** A server after its start, as its own functions see it. */
-interface RunningServer extends ReloadTarget {
-  readonly version: string;
-  readonly startedAt: number;
-  readonly listeners: readonly ListenerAddress[];
-  readonly reloader: Reloader;
-  readonly cleanUp: () => Promise<void>;
-  /** Whether `/readyz` reports ready. */
-  readonly readiness: { isReady: boolean };
-}
-
 type StartOptions = AppOptions & Pick<RunningServer, 'parts' | 'cleanUp'> & Pick<Generation, 'upstreams'>;
 
 async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> {
@@ -142,7 +122,8 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
     // From now on challenges are answered.
     void acme.configure(acmeSpecsOf(config));
   }
-  await openControl(server);
+  const operating = loadOperating();
+  await (await operating).openControl(server);
   // While the first requests are served: a crash may have left uncounted files, or the metadata database was lost.
   if (config.cache !== 'off' && parts.cache.isReconciliationDue) parts.cache.reconcile();
   return {
@@ -150,7 +131,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
     get catalogue() {
       return live.current.upstreams.catalogue;
     },
-    status: () => statusOf(server),
+    status: async () => (await operating).statusOf(server),
     reload: () => reloader.reload(),
     stop: stopperOf(server),
   };
@@ -249,65 +230,6 @@ function openReloader(target: ReloadTarget, load: () => Promise<LoadedConfig>): 
   });
 }
 
-function statusOf(server: RunningServer): Promise<ServerStatus> {
-  const { live, parts, version, listeners, startedAt, frontDoor, processContext } = server;
-  const { current } = live;
-  const { config, source, notes } = current;
-  const { admission, cache, hosted, upstreamSets } = parts;
-  const upstreams = describeUpstreams(current, upstreamSets);
-  const certificates = describeCertificates(frontDoor, processContext.acme);
-  const own = { version, listeners, certificates, webhooks: parts.webhooks.status, startedAt };
-  return describeServer({ config, source, notes, upstreams, admission, cache, hosted, ...own });
-}
-
-/** The control socket lies in the cache directory; without a cache there is none. */
-async function openControl(server: RunningServer): Promise<void> {
-  const { live, parts, reloader, processContext } = server;
-  const { cache, hosted, storage, cleanups, upstreamSets } = parts;
-  const { config } = live.current;
-  const { accounts } = processContext;
-  if (config.cache === 'off' || accounts === undefined) return;
-  const control = createControl({
-    path: controlSocketPath(config.cache.dir),
-    operations: Object.values(OPERATIONS),
-    context: {
-      cache,
-      hosted,
-      metadata: storage.metadata,
-      originFor(name: string) {
-        const registry = live.current.upstreams.catalogue.byName(name);
-        if (registry === undefined) throw new OciError('NAME_UNKNOWN', `no registry is called ${name}`);
-        return upstreamSets.originOf(registry, ownVia(processContext.pseudonym));
-      },
-      get catalogue() {
-        return live.current.upstreams.catalogue;
-      },
-      status: () => statusOf(server),
-      reload: () => reloader.reload(),
-      accounts,
-      webhooks: {
-        get status() {
-          return parts.webhooks.status;
-        },
-        test: (wanted?: string) => parts.webhooks.test(wanted),
-      },
-      accountRules() {
-        const { config, upstreams, guard } = live.current;
-        const { catalogue } = upstreams;
-        return accountRulesOf(config, { catalogue, others: guard?.configuredUsers ?? [] });
-      },
-      async suggest(input: SuggestInput) {
-        const { config, upstreams } = live.current;
-        const observations = await (await parts.observations.recorder)?.read();
-        const { metadata } = storage;
-        return suggestAccess(input, { config, catalogue: upstreams.catalogue, metadata, observations });
-      },
-    },
-  });
-  cleanups.push(() => control.close());
-  await control.start();
-}
-
 function stopperOf({ live, parts, frontDoor, reloader, cleanUp, readiness }: RunningServer): App['stop'] {
   const hurry = new AbortController();
   let stopping: Promise<{ cut: number }> | undefined;
@@ -331,3 +253,6 @@ function stopperOf({ live, parts, frontDoor, reloader, cleanUp, readiness }: Run
     return stopping;
   };
 }
+
+/** What operators ask of a server is loaded once it serves. */
+const loadOperating = (): Promise<typeof import('./operating/index.ts')> => import('./operating/index.ts');

@@ -14,6 +14,9 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   upstream: ['lib', 'oci', 'telemetry', 'net'],
   cache: ['lib', 'oci', 'telemetry', 'store'],
   hosting: ['lib', 'oci', 'telemetry', 'store', 'cache'],
+  pulls: ['lib', 'oci', 'telemetry', 'store'],
+  inventory: ['lib', 'oci', 'telemetry', 'store', 'cache', 'hosting'],
+  warm: ['lib', 'oci', 'telemetry', 'store', 'cache'],
   backup: ['lib', 'oci', 'store'],
   server: ['lib', 'oci', 'telemetry', 'access'],
   acme: ['lib', 'oci', 'telemetry', 'net', 'server'],
@@ -27,6 +30,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   canary: ['lib', 'oci', 'telemetry', 'routing', 'access', 'server'],
   check: ['lib', 'oci', 'telemetry', 'net', 'upstream'],
   admin: ['lib', 'oci', 'telemetry', 'config', 'store', 'routing', 'access', 'cache', 'hosting', 'server'],
+  api: ['lib', 'oci', 'telemetry', 'access', 'server', 'admin'],
   doctor: ['lib', 'oci', 'telemetry', 'net', 'store', 'cache', 'canary', 'check', 'admin'],
   app: [
     'lib',
@@ -51,6 +55,10 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'canary',
     'check',
     'admin',
+    'pulls',
+    'inventory',
+    'warm',
+    'api',
   ],
   migrate: ['lib', 'oci', 'config', 'routing'],
   cli: [
@@ -80,7 +88,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
  * may import the loose files beside it, which is how siblings share what belongs to neither.
  */
 export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>> = {
-  app: { settings: [] },
+  app: { settings: [], operating: ['settings'] },
   telemetry: { tracing: [] },
   cache: {
     metadata: [],
@@ -110,6 +118,7 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
     metadata: ['directory'],
     access: ['directory'],
     observations: [],
+    pulls: [],
     webhooks: [],
     hosted: ['metadata', 'directory'],
   },

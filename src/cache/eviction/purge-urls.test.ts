@@ -4,7 +4,7 @@ import { drain, LIBRARY } from '../../../test/support/cache-world.ts';
 import { FILE_KEY, urlRequest } from '../../../test/support/fake-site.ts';
 import { content, noise } from '../../../test/support/image.ts';
 import { FILE, FIRST, SECOND, urlStage } from '../../../test/support/url-stage.ts';
-import { OPERATIONS } from '../../admin/index.ts';
+import { OPERATIONS, OPERATOR } from '../../admin/index.ts';
 import { digestOf } from '../../oci/index.ts';
 import type { UrlKey } from '../url/request.ts';
 
@@ -91,6 +91,7 @@ describe('purge() of answers by URL', () => {
     const answer = await OPERATIONS.purge.handle(
       { patterns: ['mirror:site/**', 'mirror:site2'], dryRun: false },
       { cache, catalogue, hosted: { current: undefined } },
+      OPERATOR,
     );
     assert.deepEqual([answer.urls, answer.blobs, answer.patterns], [3, 2, ['mirror:site/**', 'mirror:site2']]);
   });

@@ -1,4 +1,4 @@
-import type { AccountContext, Operation } from '../../../admin/index.ts';
+import { type AccountContext, OPERATOR, type Operation } from '../../../admin/index.ts';
 import { accountRulesOf, composeRegistries, configuredUsersOf, openAccounts } from '../../../app/index.ts';
 import type { Config } from '../../../config/index.ts';
 import { Telemetry } from '../../../telemetry/index.ts';
@@ -43,7 +43,7 @@ export function runAccountCommand<Input, Answer>(
       turnLimit: 5000,
       whereOff:
         'Users and tokens are stored in the cache directory, and the configuration has no cache. Name the directory of one with cache.dir, or keep users in the file of access.htpasswd.',
-      alone: ({ loaded: { config } }) => withAccounts(config, (context) => operation.handle(input, context)),
+      alone: ({ loaded: { config } }) => withAccounts(config, (context) => operation.handle(input, context, OPERATOR)),
     },
     output,
   );

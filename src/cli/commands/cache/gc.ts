@@ -1,4 +1,4 @@
-import { type GcAnswer, OPERATIONS } from '../../../admin/index.ts';
+import { type GcAnswer, OPERATIONS, OPERATOR } from '../../../admin/index.ts';
 import { cacheOptionsOf, catalogueOf } from '../../../app/index.ts';
 import { collectOffline } from '../../../cache/index.ts';
 import { parseUnitSize } from '../../../config/index.ts';
@@ -49,7 +49,11 @@ export async function gc(options: GcOptions, output: Output = processOutput): Pr
           telemetry: new Telemetry(),
         };
         return withOwnHosting({ loaded, store }, (hosted) =>
-          operation.handle(input, { cache: { collect: (how) => collectOffline(settings, how) }, metadata, hosted }),
+          operation.handle(
+            input,
+            { cache: { collect: (how) => collectOffline(settings, how) }, metadata, hosted },
+            OPERATOR,
+          ),
         );
       },
       show(answer) {

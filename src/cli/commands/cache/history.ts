@@ -1,4 +1,4 @@
-import { type HistoryAnswer, OPERATIONS } from '../../../admin/index.ts';
+import { type HistoryAnswer, OPERATIONS, OPERATOR } from '../../../admin/index.ts';
 import { composeRegistries } from '../../../app/index.ts';
 import { tagHistory } from '../../../cache/index.ts';
 import type { CommandOptions } from '../../command.ts';
@@ -29,11 +29,15 @@ export function history({ flags, json, image }: ImageOptions, output: Output = p
       input,
       alone: ({ loaded, store, metadata }) =>
         withOwnHosting({ loaded, store }, (hosted) =>
-          operation.handle(input, {
-            cache: { history: (selection) => tagHistory(selection, { store, metadata, now: Date.now() }) },
-            catalogue: composeRegistries(loaded.config),
-            hosted,
-          }),
+          operation.handle(
+            input,
+            {
+              cache: { history: (selection) => tagHistory(selection, { store, metadata, now: Date.now() }) },
+              catalogue: composeRegistries(loaded.config),
+              hosted,
+            },
+            OPERATOR,
+          ),
         ),
       show(answer) {
         output.out(json ? formatJson(answer) : formatHistory(answer));

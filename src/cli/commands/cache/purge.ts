@@ -1,4 +1,4 @@
-import { OPERATIONS, type PurgeAnswer } from '../../../admin/index.ts';
+import { OPERATIONS, OPERATOR, type PurgeAnswer } from '../../../admin/index.ts';
 import { composeRegistries } from '../../../app/index.ts';
 import { purge as purgeCache } from '../../../cache/index.ts';
 import { formatBytes } from '../../../telemetry/index.ts';
@@ -31,11 +31,15 @@ export function purge(options: PurgeCommandOptions, output: Output = processOutp
       input,
       alone: ({ loaded, store, metadata }) =>
         withOwnHosting({ loaded, store }, (hosted) =>
-          operation.handle(input, {
-            cache: { purge: (selections, how) => purgeCache(selections, { store, metadata, ...how }) },
-            catalogue: composeRegistries(loaded.config),
-            hosted,
-          }),
+          operation.handle(
+            input,
+            {
+              cache: { purge: (selections, how) => purgeCache(selections, { store, metadata, ...how }) },
+              catalogue: composeRegistries(loaded.config),
+              hosted,
+            },
+            OPERATOR,
+          ),
         ),
       show(answer) {
         output.out(json ? formatJson(answer) : formatPurged(answer));

@@ -1,4 +1,4 @@
-import { OPERATIONS, type RollbackAnswer } from '../../../admin/index.ts';
+import { OPERATIONS, OPERATOR, type RollbackAnswer } from '../../../admin/index.ts';
 import { composeRegistries } from '../../../app/index.ts';
 import { HoldError, isManifestStored, rollback as rollbackCache, TagHolds } from '../../../cache/index.ts';
 import { parseDuration } from '../../../config/index.ts';
@@ -58,14 +58,18 @@ export async function rollback(options: RollbackOptions, output: Output = proces
           );
         };
         return withOwnHosting({ loaded, store }, (hosted) =>
-          operation.handle(checked.data, {
-            cache: {
-              rollback: (request) => rollbackCache(request, { metadata, store, holds, obtain, now: Date.now() }),
+          operation.handle(
+            checked.data,
+            {
+              cache: {
+                rollback: (request) => rollbackCache(request, { metadata, store, holds, obtain, now: Date.now() }),
+              },
+              catalogue: composeRegistries(loaded.config),
+              hosted,
+              originFor: () => () => Promise.reject(new Error('no server runs')),
             },
-            catalogue: composeRegistries(loaded.config),
-            hosted,
-            originFor: () => () => Promise.reject(new Error('no server runs')),
-          }),
+            OPERATOR,
+          ),
         );
       },
       show(answer) {

@@ -1,5 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ControlError, callControl, controlSocketPath, OPERATIONS, type ScrubProgress } from '../../../admin/index.ts';
+import {
+  ControlError,
+  callControl,
+  controlSocketPath,
+  OPERATIONS,
+  OPERATOR,
+  type ScrubProgress,
+} from '../../../admin/index.ts';
 import { Scrub, Verification } from '../../../cache/index.ts';
 import { Telemetry } from '../../../telemetry/index.ts';
 import type { CommandOptions, Surroundings } from '../../command.ts';
@@ -100,7 +107,7 @@ async function scrubAlone(
   try {
     return await withOwnHosting({ loaded, store }, async (hosted) => {
       const scrubs = [scrubbing, ...(hosted.current === undefined ? [] : [hosted.current.scrub])];
-      const look = () => OPERATIONS.scrubLook.handle({}, { cache: { scrub: scrubbing }, hosted });
+      const look = () => OPERATIONS.scrubLook.handle({}, { cache: { scrub: scrubbing }, hosted }, OPERATOR);
       const stop = (): void => scrubs.forEach((each) => void each.stop());
       signal.addEventListener('abort', stop, { once: true });
       const show = async (): Promise<void> => {

@@ -1,4 +1,4 @@
-import { OPERATIONS, type UnholdAnswer } from '../../../admin/index.ts';
+import { OPERATIONS, OPERATOR, type UnholdAnswer } from '../../../admin/index.ts';
 import { composeRegistries } from '../../../app/index.ts';
 import { TagHolds } from '../../../cache/index.ts';
 import { Telemetry } from '../../../telemetry/index.ts';
@@ -24,10 +24,14 @@ export function unhold({ flags, json, image }: ImageOptions, output: Output = pr
       input,
       alone: ({ loaded, metadata }) => {
         const holds = new TagHolds({ metadata, telemetry: new Telemetry(), now: Date.now });
-        return operation.handle(input, {
-          cache: { unhold: (repository, tag) => holds.end(repository, tag) },
-          catalogue: composeRegistries(loaded.config),
-        });
+        return operation.handle(
+          input,
+          {
+            cache: { unhold: (repository, tag) => holds.end(repository, tag) },
+            catalogue: composeRegistries(loaded.config),
+          },
+          OPERATOR,
+        );
       },
       show(answer) {
         output.out(json ? formatJson(answer) : formatEnded(answer));

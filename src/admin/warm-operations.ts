@@ -1,0 +1,93 @@
+import * as z from 'zod';
+import type { Caller, Operation } from './operation.ts';
+import { bytes, image, time } from './page.ts';
+
+/** Images of one call. */
+const MAX_IMAGES = 1000;
+
+const warmInput = z.object({
+  images: z
+    .array(image)
+    .min(1, 'expected at least one image')
+    .max(MAX_IMAGES, `expected at most ${MAX_IMAGES} images`)
+    .readonly(),
+  platforms: z
+    .array(z.string().max(100))
+    .max(20, 'expected at most 20 platforms')
+    .readonly()
+    .default([])
+    .describe('`linux/amd64`; empty: those of `cache.platforms`, or all.'),
+});
+export type WarmInput = z.infer<typeof warmInput>;
+
+const warmImage = z.object({
+  image: z.string().describe('Completed.'),
+  state: z.enum(['waiting', 'running', 'done', 'failed', 'cancelled']),
+  digest: z.string().exactOptional(),
+  bytes: bytes.describe('Bytes of it that are stored here.'),
+  size: bytes.describe('Bytes in all, as far as its manifests are known.'),
+  fetched: bytes.describe('Bytes that were fetched for it.'),
+  blobs: z.number().describe('Blobs that are stored.'),
+  blobCount: z.number(),
+  error: z.string().exactOptional(),
+});
+
+export const warmJob = z.object({
+  id: z.string(),
+  by: z.string().describe('Who started it.'),
+  startedAt: time,
+  endedAt: time.exactOptional(),
+  joined: z.number().describe('Later calls that wanted the same and joined it.'),
+  images: z.array(warmImage).readonly(),
+});
+/** Images that are being fetched into the cache, or were. */
+export type WarmJob = z.infer<typeof warmJob>;
+
+const jobs = z.object({ jobs: z.array(warmJob).readonly().describe('The newest first; ended ones stay for an hour.') });
+
+export interface WarmContext {
+  readonly warm: {
+    /** Rejects with an `OciError` where a text names no image, or a hosted one, or the cache is off. Resolves once it has begun. */
+    start(input: WarmInput, caller: Caller): Promise<WarmJob>;
+    list(caller: Caller): Promise<readonly WarmJob[]>;
+    /** Undefined where there is no such job. Pulls of clients that follow its transfers go on. */
+    cancel(id: string): WarmJob | undefined;
+  };
+}
+
+const start: Operation<WarmInput, WarmJob, WarmContext> = {
+  name: 'warm',
+  summary: 'Fetch images into the cache',
+  action: 'admin',
+  changes: true,
+  input: warmInput,
+  answer: warmJob,
+  handle: (input, context, caller) => context.warm.start(input, caller),
+};
+
+const list: Operation<object, z.infer<typeof jobs>, WarmContext> = {
+  name: 'warm/jobs',
+  summary: 'The images that are being fetched into the cache',
+  action: 'status',
+  changes: false,
+  input: z.object({}),
+  answer: jobs,
+  handle: async (_, context, caller) => ({ jobs: await context.warm.list(caller) }),
+};
+
+const cancelled = z.object({ job: warmJob.exactOptional() });
+
+const cancel: Operation<{ id: string }, z.infer<typeof cancelled>, WarmContext> = {
+  name: 'warm/cancel',
+  summary: 'Stop fetching images into the cache',
+  action: 'admin',
+  changes: true,
+  input: z.object({ id: z.string().max(100) }),
+  answer: cancelled,
+  handle({ id }, context) {
+    const job = context.warm.cancel(id);
+    return job === undefined ? {} : { job };
+  },
+};
+
+export const WARM_OPERATIONS = { warm: start, warmJobs: list, warmCancel: cancel };

@@ -1,0 +1,17 @@
+import { controlSocketPath, createControl, OPERATIONS } from '../../admin/index.ts';
+import type { RunningServer } from '../running-server.ts';
+import { operationContextOf } from './context.ts';
+
+/** The control socket lies in the cache directory; without a cache there is none. */
+export async function openControl(server: RunningServer): Promise<void> {
+  const { live, parts } = server;
+  const { config } = live.current;
+  if (config.cache === 'off') return;
+  const control = createControl({
+    path: controlSocketPath(config.cache.dir),
+    operations: Object.values(OPERATIONS),
+    context: operationContextOf(server),
+  });
+  parts.cleanups.push(() => control.close());
+  await control.start();
+}

@@ -1,0 +1,7 @@
+/**
+ * What the operations of a running server act on: the control socket and the HTTP API share it.
+ *
+ * It is loaded once the server serves, and nothing of it is on the way of a pull.
+ */
+export { openControl } from './control.ts';
+export { statusOf } from './status.ts';
