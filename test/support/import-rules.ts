@@ -5,6 +5,7 @@ import { parseSync } from 'oxc-parser';
 export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   lib: [],
   oci: ['lib'],
+  'image-lists': [],
   telemetry: ['lib', 'oci'],
   config: ['lib', 'oci'],
   net: ['lib', 'telemetry'],
@@ -80,6 +81,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'doctor',
     'app',
     'migrate',
+    'image-lists',
   ],
 };
 
@@ -136,7 +138,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['telemetry'],
   zod: ['config', 'admin'],
   'smol-toml': ['setup', 'migrate'],
-  yaml: ['config', 'setup'],
+  yaml: ['config', 'setup', 'image-lists'],
   commander: ['cli'],
   tldts: ['upstream'],
   'node:ffi': ['store'],
