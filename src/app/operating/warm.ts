@@ -5,5 +5,5 @@ export function warmOf(_server: RunningServer): OperationContext['warm'] {
   const none = (): never => {
     throw new Error('not there yet');
   };
-  return { start: none, list: none, cancel: none };
+  return { start: none, list: none, cancel: none, onChange: none };
 }
