@@ -62,5 +62,5 @@ export {
   type UpstreamStatus,
 } from './status.ts';
 export type { SuggestAnswer, SuggestInput } from './suggest.ts';
-export type { WarmChange, WarmImage, WarmInput, WarmJob } from './warm-operations.ts';
+export type { RefusedImage, WarmChange, WarmImage, WarmInput, WarmJob, WarmStarted } from './warm-operations.ts';
 export type { WebhookStatus, WebhooksAnswer, WebhookTestAnswer } from './webhook-operations.ts';

@@ -15,6 +15,8 @@ const EXPLAINED: Readonly<Record<string, number>> = {
   DirectoryInUseError: EXIT.failure,
   HostedStoreError: EXIT.failure,
   HoldError: EXIT.failure,
+  ImageListError: EXIT.data,
+  ListFileError: EXIT.failure,
   MetadataCorruptError: EXIT.failure,
   MetadataVersionError: EXIT.failure,
   NoRulesError: EXIT.config,

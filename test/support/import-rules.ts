@@ -103,7 +103,7 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
     visibility: ['revalidation'],
   },
   cli: { commands: [] },
-  'cli/commands': { server: [], config: [], cache: [], clients: [], access: [], webhooks: [], hosted: [] },
+  'cli/commands': { server: [], config: [], cache: [], clients: [], access: [], webhooks: [], hosted: [], carry: [] },
   config: { schema: [], read: ['schema'], show: ['schema', 'read'] },
   'config/read': { webhooks: [] },
   forward: { authority: [] },
