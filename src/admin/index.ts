@@ -6,7 +6,14 @@
  */
 export { type AccountContext, type AccountRules, type TokensAnswer, type UsersAnswer } from './account-operations.ts';
 export type { BackupBegun } from './backup-operations.ts';
-export { ControlError, callControl } from './client.ts';
+export {
+  type CarriedPart,
+  type CarryBegun,
+  type ImportedBundle,
+  type PlannedImage,
+  UPLOADS,
+} from './carry-operations.ts';
+export { ControlError, callControl, sendControl } from './client.ts';
 export type { ClientsAnswer, ConfigurationAnswer } from './configuration-operations.ts';
 export type { ConsoleAnswer } from './console-operation.ts';
 export type {
@@ -30,7 +37,7 @@ export type {
   TagsInput,
 } from './inventory-operations.ts';
 export { LIVE_EVENTS, type LiveEvent } from './live-events.ts';
-export { type Caller, faultOfInput, OPERATOR, type Operation } from './operation.ts';
+export { type Caller, faultOfInput, OPERATOR, type Operation, type UploadOperation } from './operation.ts';
 export {
   type GcAnswer,
   OPERATIONS,

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { Caller, Operation } from './operation.ts';
-import { bytes, image, time } from './page.ts';
+import { bytes, image, platforms, time } from './page.ts';
 
 /** Images of one call. */
 const MAX_IMAGES = 1000;
@@ -11,17 +11,7 @@ const warmInput = z.object({
     .min(1, 'expected at least one image')
     .max(MAX_IMAGES, `expected at most ${MAX_IMAGES} images`)
     .readonly(),
-  platforms: z
-    .array(
-      z
-        .string({ error: 'expected a platform such as linux/amd64' })
-        .max(100, 'expected a platform such as linux/amd64')
-        .regex(/^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9.]+)?$/, 'expected a platform such as linux/amd64 or linux/arm/v7'),
-    )
-    .max(20, 'expected at most 20 platforms')
-    .readonly()
-    .default([])
-    .describe('`linux/amd64`; empty: those of `cache.platforms`, or all.'),
+  platforms,
   partial: z
     .boolean()
     .default(false)

@@ -27,3 +27,7 @@ export {
   SettingsError,
 } from './settings/index.ts';
 export { suggestAccess } from './suggestion.ts';
+
+/** What bundles are made of, and of a directory without a server too; a start does not load it. */
+export const loadCarry = (): Promise<Pick<typeof import('./operating/index.ts'), 'composeCarry'>> =>
+  import('./operating/index.ts');

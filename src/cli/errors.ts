@@ -10,6 +10,7 @@ const EXPLAINED: Readonly<Record<string, number>> = {
   SettingsError: EXIT.config,
   AuthorityError: EXIT.failure,
   BackupError: EXIT.failure,
+  BundleError: EXIT.failure,
   ControlError: EXIT.failure,
   DirectoryError: EXIT.failure,
   DirectoryInUseError: EXIT.failure,

@@ -114,7 +114,7 @@ async function stage(t: TestContext, server: FakeServer | undefined) {
   return {
     dir,
     control,
-    async run(options: Partial<WarmOptions> = {}, surroundings: WarmSurroundings = {}) {
+    run: async (options: Partial<WarmOptions> = {}, surroundings: WarmSurroundings = {}) => {
       const { output, said } = captureOutput();
       const code = await warm(
         { flags: { cacheDir: dir }, images: [], ...options },

@@ -1,0 +1,197 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import type { OperationContext, PlannedImage } from '../../admin/index.ts';
+import {
+  BundleError,
+  Contents,
+  type ImagePlan,
+  type ImportTarget,
+  importBundle,
+  isComplete,
+  planImage,
+} from '../../bundle/index.ts';
+import type { PullThrough } from '../../cache/index.ts';
+import type { Config } from '../../config/index.ts';
+import { HostingRules } from '../../hosting/index.ts';
+import { type Digest, OciError, type OriginManifest } from '../../oci/index.ts';
+import type { Catalogue } from '../../routing/index.ts';
+import { type BlobStore, type HostedStore, type MetadataStore, readHostedBlobs } from '../../store/index.ts';
+import type { RunningServer } from '../running-server.ts';
+import { type OneImage, oneImage } from './one-image.ts';
+
+/** What of a server, or of a directory without one, bundles are made of. */
+export interface CarryParts {
+  readonly cache: PullThrough;
+  readonly metadata: MetadataStore;
+  readonly store: BlobStore;
+  /** What was pushed here; undefined where nothing is hosted. */
+  readonly hosted: () => { readonly records: HostedStore } | undefined;
+  /** The configuration in effect. */
+  readonly current: () => { readonly config: Config; readonly catalogue: Catalogue };
+}
+
+/** Milliseconds within which what is held has to be renewed. */
+const LEASE = 60_000;
+/** Commands that hold something at once. */
+const MAX_SESSIONS = 16;
+/** What an imported record says in place of an upstream. */
+const UPSTREAM = 'a bundle';
+
+export function carryOf({ live, parts }: RunningServer): OperationContext['carry'] {
+  const { cache, storage, hosted, cleanups } = parts;
+  const carry = composeCarry({
+    cache,
+    ...storage,
+    hosted: () => hosted.current,
+    current: () => ({ config: live.current.config, catalogue: live.current.upstreams.catalogue }),
+  });
+  cleanups.push(() => carry.close());
+  return carry;
+}
+
+interface Session {
+  readonly contents: Contents;
+  readonly releases: Map<Digest, () => void>;
+  timer: NodeJS.Timeout;
+}
+
+/** Bundles out of what is stored here, and into it. */
+export function composeCarry(parts: CarryParts): OperationContext['carry'] & { close(): void } {
+  const { cache, metadata, store, current } = parts;
+  const sessions = new Map<string, Session>();
+  const end = (id: string): boolean => {
+    const session = sessions.get(id);
+    if (session === undefined) return false;
+    sessions.delete(id);
+    clearTimeout(session.timer);
+    for (const release of session.releases.values()) release();
+    return true;
+  };
+  const expireLater = (id: string): NodeJS.Timeout => setTimeout(() => end(id), LEASE).unref();
+  return {
+    async begin() {
+      const { config, catalogue } = current();
+      if (config.cache === 'off') throw new BundleError('the cache is off, so nothing is stored; configure cache.dir');
+      if (sessions.size >= MAX_SESSIONS) {
+        throw new BundleError(`${MAX_SESSIONS} exports run already; wait for one to end`);
+      }
+      const records = parts.hosted()?.records;
+      const hosted =
+        records === undefined ? undefined : { records, blobs: await readHostedBlobs(join(config.cache.dir, 'hosted')) };
+      const rules = new HostingRules(catalogue.list());
+      const contents = new Contents({
+        metadata,
+        blobs: store,
+        hosted,
+        isHosted: (repository) => rules.homeOf(repository) === 'here',
+        now: Date.now,
+      });
+      const id = randomUUID();
+      sessions.set(id, { contents, releases: new Map(), timer: expireLater(id) });
+      return { id, lease: LEASE, offline: false };
+    },
+    async plan({ id, images, platforms }) {
+      const session = sessions.get(id);
+      if (session === undefined) throw new BundleError('it has ended, as it lasted too long; repeat the command');
+      const { contents, releases } = session;
+      const hold = (digest: Digest): void => {
+        // Of a session that ends meanwhile, nothing stays held.
+        if (sessions.has(id) && !releases.has(digest)) releases.set(digest, cache.hold(digest));
+      };
+      const { config, catalogue } = current();
+      const kept = config.cache === 'off' ? undefined : config.cache.platforms;
+      const wanted = platforms.length > 0 ? platforms : (kept ?? []);
+      const planned: PlannedImage[] = [];
+      for (const text of images) {
+        const image = imageOrError(text, catalogue);
+        if ('error' in image) {
+          planned.push({ image: text, complete: false, error: image.error, missingPlatforms: [], attached: [] });
+        } else planned.push(describe(await planImage(image, { contents, platforms: wanted, hold })));
+      }
+      return planned;
+    },
+    renew(id) {
+      sessions.get(id)?.timer.refresh();
+      return sessions.has(id);
+    },
+    end,
+    async import(body) {
+      const releases = new Map<Digest, () => void>();
+      try {
+        return await importBundle(body, importTarget(parts, releases));
+      } finally {
+        for (const release of releases.values()) release();
+      }
+    },
+    close() {
+      for (const id of sessions.keys()) end(id);
+    },
+  };
+}
+
+function imageOrError(text: string, catalogue: Catalogue): OneImage | { readonly error: string } {
+  try {
+    return oneImage(text, catalogue);
+  } catch (error) {
+    if (error instanceof OciError) return { error: error.message };
+    throw error;
+  }
+}
+
+function describe(plan: ImagePlan): PlannedImage {
+  const { image, home, tree, missingPlatforms, attached } = plan;
+  const { registry, repository } = image.repository;
+  return {
+    image: image.text,
+    repository: `${registry}/${repository}`,
+    home,
+    complete: isComplete(plan),
+    ...(tree === undefined ? {} : { tree: describeTree(tree) }),
+    missingPlatforms,
+    attached: attached.map((each) => ({
+      ...describeTree(each),
+      ...(each.tag === undefined ? {} : { tag: each.tag }),
+    })),
+  };
+}
+
+function describeTree({ digest, mediaType, visibility, confirmedAt, parts }: NonNullable<ImagePlan['tree']>) {
+  return {
+    digest,
+    mediaType,
+    visibility,
+    ...(confirmedAt === undefined ? {} : { confirmedAt }),
+    parts: parts.map(({ size, ...part }) => ({ ...part, ...(size === undefined ? {} : { size }) })),
+  };
+}
+
+function importTarget({ cache, current }: CarryParts, releases: Map<Digest, () => void>): ImportTarget {
+  const { carried } = cache;
+  const { catalogue } = current();
+  const rules = new HostingRules(catalogue.list());
+  const fromBundle = (manifest: Omit<OriginManifest, 'size' | 'upstream'>): OriginManifest => ({
+    ...manifest,
+    size: manifest.bytes.length,
+    upstream: UPSTREAM,
+  });
+  return {
+    resolve(name) {
+      const image = oneImage(name, catalogue);
+      if (rules.homeOf(image.repository) === 'here') {
+        const message = `${image.text} is hosted here, and what is hosted is pushed: push it out of the bundle (skopeo copy oci-archive:…)`;
+        throw new OciError('UNSUPPORTED', message);
+      }
+      return image;
+    },
+    storedSize: (digest) => carried.storedSize(digest),
+    begin: () => carried.begin(),
+    hold(digest) {
+      if (!releases.has(digest)) releases.set(digest, cache.hold(digest));
+    },
+    manifest: (digest) => carried.bytes(digest),
+    record: (repository, manifest, isTagged) => carried.manifest(repository, fromBundle(manifest), isTagged),
+    tag: (repository, tag, { confirmedAt, ...manifest }) =>
+      carried.tag(repository, tag, fromBundle(manifest), confirmedAt),
+    now: Date.now,
+  };
+}
