@@ -56,6 +56,7 @@ export async function openParts(
   const upstreamSets = new UpstreamSets(telemetry);
   cleanups.push(() => upstreamSets.clients.close());
   const upstreams = await upstreamSets.open(config);
+  upstreamSets.isOffline = config.offline;
   const storage = await openStorage(config, context);
   const observations = new Observations(config, context);
   const webhooks = new ServerWebhooks(config, context);

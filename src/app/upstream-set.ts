@@ -14,6 +14,7 @@ import {
 import type { Catalogue } from '../routing/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import type { MirrorSpec, UpstreamContext, Upstreams } from '../upstream/index.ts';
+import { OfflineError, offlineOrigin } from './offline.ts';
 import {
   ClientPool,
   catalogueOf,
@@ -44,13 +45,23 @@ export class UpstreamSets {
   readonly clients: ClientPool;
   /** What upstreams and mirrored sites are made with. */
   readonly context: UpstreamContext;
+  /** True: no upstream and no mirrored site is asked, by `offline`. */
+  isOffline = false;
   readonly #specs = new Lru<UpstreamSpec>({ maxWeight: MAX_INTERNED });
   readonly #anonymous = new WeakMap<RegistrySpec, ReturnType<typeof anonymousViewsOf>>();
   #upstreams: Upstreams | undefined;
 
   constructor(telemetry: Telemetry) {
     this.clients = new ClientPool(telemetry);
-    this.context = { httpClientFor: (transport) => this.clients.clientFor(transport), telemetry, now: Date.now };
+    this.context = {
+      httpClientFor: async (transport) => {
+        // Whatever leads to an upstream or a mirrored site comes by here.
+        if (this.isOffline) throw new OfflineError();
+        return await this.clients.clientFor(transport);
+      },
+      telemetry,
+      now: Date.now,
+    };
   }
 
   /** The upstreams of a configuration. @param before the set that is in use @throws {SettingsError} */
@@ -73,7 +84,8 @@ export class UpstreamSets {
 
   /** The upstreams of a registry, for a request that has come this way. The room for them is loaded by the first request that needs it, not at the start. */
   originOf(registry: RegistrySpec, via: Via | undefined): OriginSource {
-    const open = async () => (await this.#all()).originOf(registry, via);
+    const open = async () =>
+      this.isOffline ? offlineOrigin(registry.name) : (await this.#all()).originOf(registry, via);
     return Object.assign(open, { hops: via?.hops ?? 0 });
   }
 

@@ -88,7 +88,7 @@ export function composeCarry(parts: CarryParts): OperationContext['carry'] & { c
       });
       const id = randomUUID();
       sessions.set(id, { contents, releases: new Map(), timer: expireLater(id) });
-      return { id, lease: LEASE, offline: false };
+      return { id, lease: LEASE, offline: config.offline };
     },
     async plan({ id, images, platforms }) {
       const session = sessions.get(id);

@@ -58,6 +58,12 @@ function imagesOf(
   if (config.cache === 'off') {
     throw new OciError('UNSUPPORTED', 'the cache is off, so nothing can be fetched into it; configure cache.dir');
   }
+  if (config.offline) {
+    throw new OciError(
+      'UNSUPPORTED',
+      'this server is offline and asks no upstream; `entrepot missing` says what it lacks, and `entrepot import` brings it',
+    );
+  }
   const { platforms: kept } = config.cache;
   const left = kept === undefined ? undefined : platforms.find((platform) => !isKept(platform, kept));
   if (left !== undefined) {

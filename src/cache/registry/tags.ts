@@ -405,7 +405,7 @@ function mayBeStale(
   { hasMoved, staleOnNotFound }: { readonly hasMoved: boolean; readonly staleOnNotFound: boolean },
 ): boolean {
   if (kind === 'denied') return false;
-  if (hasMoved || kind === 'unavailable' || kind === 'throttled' || kind === 'loop') return true;
+  if (hasMoved || kind === 'offline' || kind === 'unavailable' || kind === 'throttled' || kind === 'loop') return true;
   return kind === 'not-found' && staleOnNotFound;
 }
 
