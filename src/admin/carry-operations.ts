@@ -56,6 +56,21 @@ const planInput = z.object({
 type PlanInput = z.infer<typeof planInput>;
 const plan = z.object({ images: z.array(planned).readonly() });
 
+const attachedInput = z.object({
+  images: z.array(image).min(1).max(MAX_IMAGES, `expected at most ${MAX_IMAGES} images`).readonly(),
+});
+const attached = z.object({
+  names: z
+    .array(z.string())
+    .readonly()
+    .describe('Signatures, attestations and others that upstreams have of the images.'),
+  failed: z
+    .array(z.object({ image: z.string(), error: z.string() }))
+    .readonly()
+    .describe('Whose upstream did not say.'),
+});
+export type AttachedNames = z.infer<typeof attached>;
+
 const one = z.object({ id: z.string().max(100) });
 const isOn = z.object({ on: z.boolean().describe('False: it had ended before.') });
 
@@ -84,6 +99,8 @@ export interface CarryContext {
     begin(): Promise<CarryBegun>;
     /** Rejects where it has ended, and with a `BundleError` where a platform is none. */
     plan(input: PlanInput): Promise<readonly PlannedImage[]>;
+    /** Asks the upstreams of stored images what belongs to them. */
+    attached(images: readonly string[]): Promise<AttachedNames>;
     /** False where it has ended. */
     renew(id: string): boolean;
     end(id: string): boolean;
@@ -113,6 +130,16 @@ const carryPlan: Operation<PlanInput, z.infer<typeof plan>, CarryContext> = {
   handle: async (input, { carry }) => ({ images: await carry.plan(input) }),
 };
 
+const carryAttached: Operation<z.infer<typeof attachedInput>, AttachedNames, CarryContext> = {
+  name: 'carry/attached',
+  socketOnly: true,
+  action: 'admin',
+  changes: true,
+  input: attachedInput,
+  answer: attached,
+  handle: ({ images }, { carry }) => carry.attached(images),
+};
+
 const carryRenew: Operation<z.infer<typeof one>, z.infer<typeof isOn>, CarryContext> = {
   name: 'carry/renew',
   socketOnly: true,
@@ -133,7 +160,7 @@ const carryEnd: Operation<z.infer<typeof one>, z.infer<typeof isOn>, CarryContex
   handle: ({ id }, { carry }) => ({ on: carry.end(id) }),
 };
 
-export const CARRY_OPERATIONS = { carryBegin, carryPlan, carryRenew, carryEnd };
+export const CARRY_OPERATIONS = { carryBegin, carryPlan, carryAttached, carryRenew, carryEnd };
 
 const bundleImport: UploadOperation<ImportedBundle, CarryContext> = {
   name: 'bundle/import',

@@ -7,6 +7,7 @@
 export { type AccountContext, type AccountRules, type TokensAnswer, type UsersAnswer } from './account-operations.ts';
 export type { BackupBegun } from './backup-operations.ts';
 export {
+  type AttachedNames,
   type CarriedPart,
   type CarryBegun,
   type ImportedBundle,

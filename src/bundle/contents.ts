@@ -55,6 +55,11 @@ export class Contents {
     this.#options = options;
   }
 
+  /** Looks again at what refers to what: something may have been fetched since. */
+  forget(): void {
+    this.#subjects.clear();
+  }
+
   isHosted(repository: Repository): boolean {
     return this.#options.isHosted(repository);
   }

@@ -234,26 +234,31 @@ describe('carrying images away', () => {
   test('signatures and other referrers go along', async (t) => {
     await using site = await startSite(t);
     const { files, upstream, mirror } = site;
-    const signature = buildReferrer(amd64.manifest, { artifactType: 'application/vnd.example.signature' });
-    const signed: TestImage = {
-      index: signature.manifest,
+    const artifact = ({ manifest, blobs }: ReturnType<typeof buildReferrer>): TestImage => ({
+      index: manifest,
       platforms: [],
-      manifests: [signature.manifest],
-      blobs: signature.blobs,
-    };
+      manifests: [manifest],
+      blobs,
+    });
+    const signature = buildReferrer(amd64.manifest, { artifactType: 'application/vnd.example.signature' });
+    const native = buildReferrer(image.index, { artifactType: 'application/vnd.example.sbom' });
     const tag = `${image.index.digest.replace(':', '-')}.sig`;
-    upstream.add(signed, REPOSITORY, [tag]);
+    upstream.add(artifact(signature), REPOSITORY, [tag]);
+    upstream.add(artifact(native), REPOSITORY);
     const here = await commands(mirror.dir, files);
-    assert.equal(
-      (await here.warm([`up/${REPOSITORY}@${signature.manifest.digest}`, `up/${REPOSITORY}:${tag}`])).code,
-      0,
-    );
     const exported = await here.export([`up/${REPOSITORY}:1.0`], 'signed.tar');
-    assert.match(exported.out, /^Exported 1 image with 1 signature or other referrer to signed\.tar/);
+    assert.match(exported.out, /^Exported 1 image with 2 signatures and other referrers to signed\.tar/, exported.err);
     await using isolated = await startIsolated();
     const there = await commands(isolated.dir, files);
     assert.equal((await there.import(['signed.tar'])).code, 0);
     assert.ok((await isolated.get(at(tag))).body.equals(signature.manifest.bytes));
+    assert.ok((await isolated.get(at(native.manifest.digest))).body.equals(native.manifest.bytes));
+    // An upstream that does not say costs the signatures, and no image.
+    const mend = upstream.fault({ kind: 'referrers' }, { status: 503 });
+    const without = await here.export([`up/${REPOSITORY}:1.0`], 'unsaid.tar');
+    mend();
+    assert.equal(without.code, 0);
+    assert.match(without.err, /^up\/team\/app:1\.0: its upstream did not say what signatures it has/m);
   });
 });
 

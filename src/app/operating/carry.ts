@@ -13,7 +13,17 @@ import {
 import type { PullThrough } from '../../cache/index.ts';
 import type { Config } from '../../config/index.ts';
 import { HostingRules } from '../../hosting/index.ts';
-import { type Digest, OciError, type OriginManifest } from '../../oci/index.ts';
+import { inTurns, ownVia, parseBoundedJsonInPieces } from '../../lib/index.ts';
+import {
+  type Digest,
+  isOriginFailure,
+  OciError,
+  type Origin,
+  type OriginManifest,
+  type OriginSource,
+  parseDigest,
+  type Repository,
+} from '../../oci/index.ts';
 import type { Catalogue } from '../../routing/index.ts';
 import { type BlobStore, type HostedStore, type MetadataStore, readHostedBlobs } from '../../store/index.ts';
 import type { RunningServer } from '../running-server.ts';
@@ -26,6 +36,8 @@ export interface CarryParts {
   readonly store: BlobStore;
   /** What was pushed here; undefined where nothing is hosted. */
   readonly hosted: () => { readonly records: HostedStore } | undefined;
+  /** The upstreams of a registry; undefined where none can be asked. */
+  readonly originFor?: ((registry: string) => OriginSource) | undefined;
   /** The configuration in effect. */
   readonly current: () => { readonly config: Config; readonly catalogue: Catalogue };
 }
@@ -37,12 +49,17 @@ const MAX_SESSIONS = 16;
 /** What an imported record says in place of an upstream. */
 const UPSTREAM = 'a bundle';
 
-export function carryOf({ live, parts }: RunningServer): OperationContext['carry'] {
-  const { cache, storage, hosted, cleanups } = parts;
+export function carryOf({ live, parts, processContext }: RunningServer): OperationContext['carry'] {
+  const { cache, storage, hosted, upstreamSets, cleanups } = parts;
   const carry = composeCarry({
     cache,
     ...storage,
     hosted: () => hosted.current,
+    originFor(name) {
+      const registry = live.current.upstreams.catalogue.byName(name);
+      if (registry === undefined) throw new OciError('NAME_UNKNOWN', `no registry is called ${name}`);
+      return upstreamSets.originOf(registry, ownVia(processContext.pseudonym));
+    },
     current: () => ({ config: live.current.config, catalogue: live.current.upstreams.catalogue }),
   });
   cleanups.push(() => carry.close());
@@ -94,6 +111,7 @@ export function composeCarry(parts: CarryParts): OperationContext['carry'] & { c
       const session = sessions.get(id);
       if (session === undefined) throw new BundleError('it has ended, as it lasted too long; repeat the command');
       const { contents, releases } = session;
+      contents.forget();
       const hold = (digest: Digest): void => {
         // Of a session that ends meanwhile, nothing stays held.
         if (sessions.has(id) && !releases.has(digest)) releases.set(digest, cache.hold(digest));
@@ -109,6 +127,30 @@ export function composeCarry(parts: CarryParts): OperationContext['carry'] & { c
         } else planned.push(describe(await planImage(image, { contents, platforms: wanted, hold })));
       }
       return planned;
+    },
+    async attached(texts) {
+      const names: string[] = [];
+      const failed: { image: string; error: string }[] = [];
+      const { originFor } = parts;
+      const { catalogue } = current();
+      const rules = new HostingRules(catalogue.list());
+      for (const text of originFor === undefined ? [] : texts) {
+        try {
+          const { repository, reference } = oneImage(text, catalogue);
+          if (rules.homeOf(repository) === 'here') continue;
+          const digest =
+            reference.kind === 'digest' ? reference.digest : (await metadata.getTag(repository, reference.tag))?.digest;
+          const origin = await originFor?.(repository.registry)();
+          if (digest === undefined || origin === undefined) continue;
+          for (const each of await attachedAt(origin, repository, digest)) {
+            names.push(`${repository.registry}/${repository.repository}${each}`);
+          }
+        } catch (error) {
+          if (!isOriginFailure(error) && !(error instanceof OciError)) throw error;
+          failed.push({ image: text, error: error.message });
+        }
+      }
+      return { names, failed };
     },
     renew(id) {
       sessions.get(id)?.timer.refresh();
@@ -127,6 +169,36 @@ export function composeCarry(parts: CarryParts): OperationContext['carry'] & { c
       for (const id of sessions.keys()) end(id);
     },
   };
+}
+
+/** Referrers of one image that are taken along. */
+const MAX_REFERRERS = 100;
+
+/**
+ * What an upstream has that belongs to a manifest: what its referrers list names, and what cosign tags.
+ *
+ * @returns `@sha256:…` and `:sha256-….sig`
+ */
+async function attachedAt(origin: Origin, repository: Repository, digest: Digest): Promise<readonly string[]> {
+  const { bytes } = await origin.list(repository, { kind: 'referrers', digest });
+  const list = await inTurns(parseBoundedJsonInPieces(bytes));
+  const manifests = typeof list === 'object' && list !== null && 'manifests' in list ? list.manifests : undefined;
+  const found = (Array.isArray(manifests) ? manifests.slice(0, MAX_REFERRERS) : []).flatMap((each: unknown) => {
+    const text = typeof each === 'object' && each !== null && 'digest' in each ? each.digest : undefined;
+    const parsed = typeof text === 'string' ? parseDigest(text) : undefined;
+    return parsed === undefined ? [] : [`@${parsed}`];
+  });
+  for (const suffix of ['.sig', '.att', '.sbom']) {
+    const tag = `${digest.replace(':', '-')}${suffix}`;
+    try {
+      await origin.headManifest(repository, { kind: 'tag', tag });
+      found.push(`:${tag}`);
+    } catch (error) {
+      // Most images have none of them; some registries say so by a refusal.
+      if (!isOriginFailure(error) || (error.kind !== 'not-found' && error.kind !== 'denied')) throw error;
+    }
+  }
+  return found;
 }
 
 function imageOrError(text: string, catalogue: Catalogue): OneImage | { readonly error: string } {

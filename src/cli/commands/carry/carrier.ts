@@ -1,4 +1,5 @@
 import {
+  type AttachedNames,
   type CarryBegun,
   callControl,
   controlSocketPath,
@@ -23,6 +24,8 @@ export interface Carrier {
   /** True: nothing can be fetched. */
   readonly offline: boolean;
   plan(images: readonly string[], platforms: readonly string[]): Promise<readonly PlannedImage[]>;
+  /** What the upstreams have that belongs to images; nothing without a server. */
+  attached(images: readonly string[]): Promise<AttachedNames>;
   /** Aborts where what is held is no longer. */
   readonly signal: AbortSignal;
   /** @throws {BundleError} where what was planned may be gone */
@@ -63,10 +66,11 @@ export async function withCarrier(
           const plan: Carrier['plan'] = (images, platforms) =>
             inBatches(images, (some) => carry.plan({ id: begun.id, images: some, platforms }));
           const confirm = () => Promise.resolve();
+          const attached = () => Promise.resolve({ names: [], failed: [] });
           // The owner of the directory renews nothing: the lease is longer than any question, and nothing evicts meanwhile.
           const renewing = setInterval(() => carry.renew(begun.id), begun.lease / RENEWALS);
           try {
-            code = await work({ dir, isRunning: false, offline: true, plan, signal, confirm });
+            code = await work({ dir, isRunning: false, offline: true, plan, attached, signal, confirm });
           } finally {
             clearInterval(renewing);
           }
@@ -105,6 +109,16 @@ async function besideServer(
           const input = { id, images: some, platforms };
           return (await callControl(socket, OPERATIONS.carryPlan, { input, signal: either })).images;
         }),
+      async attached(images) {
+        const found: { names: string[]; failed: AttachedNames['failed'][number][] } = { names: [], failed: [] };
+        for (let from = 0; from < images.length; from += AT_ONCE) {
+          const input = { images: images.slice(from, from + AT_ONCE) };
+          const { names, failed } = await callControl(socket, OPERATIONS.carryAttached, { input, signal: either });
+          found.names.push(...names);
+          found.failed.push(...failed);
+        }
+        return found;
+      },
       signal: either,
       confirm,
     });

@@ -21,6 +21,7 @@ import { type Output, processOutput } from '../../output.ts';
 import { progressDisplay } from '../../progress-display.ts';
 import { type Carrier, withCarrier } from './carrier.ts';
 import { formatLacks, lacksOf } from './carry-text.ts';
+import { clean } from './image-bars.ts';
 import { type FilePlaces, type ImageOptions, readImageNames } from './image-names.ts';
 import { warm } from './warm.ts';
 
@@ -96,7 +97,7 @@ async function planWhole(
     planned = await carrier.plan(names, platform);
   }
   const lacks = lacksOf(planned);
-  if (lacks.length === 0) return unique(planned);
+  if (lacks.length === 0) return unique(await withAttached(names, planned, { carrier, options, surroundings, output }));
   output.err(`${formatLacks(lacks).join('\n')}\n`);
   const remedy = carrier.isRunning
     ? carrier.offline
@@ -105,6 +106,40 @@ async function planWhole(
     : 'Start the server, which fetches them, or name the platforms that are here with --platform.';
   output.err(`Nothing was written: ${count(lacks.length, 'image')} of ${planned.length} not whole here. ${remedy}\n`);
   return undefined;
+}
+
+/** Fetches signatures and other referrers that the upstreams have. An image is carried without those that cannot be had, which is said. */
+async function withAttached(
+  names: readonly string[],
+  planned: readonly PlannedImage[],
+  { carrier, options, surroundings, output }: PlanContext,
+): Promise<readonly PlannedImage[]> {
+  if (!carrier.isRunning || carrier.offline) return planned;
+  const { platform = [], flags } = options;
+  const { names: there, failed } = await carrier.attached(planned.map(({ image }) => image));
+  for (const { image, error } of failed) {
+    output.err(
+      `${clean(image)}: its upstream did not say what signatures it has, and those that are not here stay behind: ${clean(error)}\n`,
+    );
+  }
+  const here = new Set(
+    planned.flatMap(({ repository, attached }) =>
+      attached.flatMap(({ digest, tag }) => [
+        `${repository}@${digest}`,
+        ...(tag === undefined ? [] : [`${repository}:${tag}`]),
+      ]),
+    ),
+  );
+  const wanted = there.filter((name) => !here.has(name));
+  if (wanted.length === 0) return planned;
+  const lines: string[] = [];
+  const quiet: Output = { out: (text) => void lines.push(text), err: () => undefined };
+  const around = { ...surroundings, output: quiet, isTerminal: false, interrupt: carrier.signal };
+  const code = await warm({ flags, images: wanted }, around);
+  carrier.signal.throwIfAborted();
+  if (code !== EXIT.ok)
+    output.err(`Signatures or other referrers that could not be fetched stay behind:\n${lines.join('')}`);
+  return await carrier.plan(names, platform);
 }
 
 /** `nginx` and `docker.io/library/nginx:latest` are one image. */
@@ -214,7 +249,12 @@ function formatExported(planned: readonly PlannedImage[], written: Written, opti
   const attached = planned.reduce((sum, each) => sum + each.attached.length, 0);
   if (json) return formatJson({ file, images: planned.map(({ image }) => image), attached, ...written });
   const { blobs, bytes, omitted } = written;
-  const beside = attached === 0 ? '' : ` with ${count(attached, 'signature or other referrer')}`;
+  const beside =
+    attached === 0
+      ? ''
+      : attached === 1
+        ? ' with 1 signature or other referrer'
+        : ` with ${attached} signatures and other referrers`;
   const lines = [
     `Exported ${count(planned.length, 'image')}${beside} to ${file}: ${count(blobs, 'blob')}, ${formatBytes(bytes)}.`,
   ];
