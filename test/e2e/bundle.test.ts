@@ -45,7 +45,7 @@ describe('skopeo', needs('skopeo'), () => {
   test('copies an image by its full name out of a bundle', async () => {
     await using workspace = await Workspace.open();
     const { all, amd64 } = await writeBundles(workspace);
-    // Of Docker's own format, skopeo reads nothing in a layout, whoever wrote it.
+    // Of Docker's own format, skopeo reads nothing in a layout, of any program.
     const into = workspace.path('app');
     await skopeo('copy', '--all', '--preserve-digests', `oci-archive:${all}:${NAMES[0]}`, `dir:${into}`);
     await assertCopied(into, app);
