@@ -339,6 +339,8 @@ export interface RequestFinished {
   readonly cache: CacheOutcome | undefined;
   /** Set where the body was cut on purpose, or the handler failed. */
   readonly error: string | undefined;
+  /** The client closed the connection before the response was complete. @default false */
+  readonly hasLeft?: boolean;
 }
 
 export interface ConfigReloaded {

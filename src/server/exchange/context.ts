@@ -130,6 +130,7 @@ export class RequestContext {
         upstream: this.upstream,
         cache: this.cache,
         error: this.error ?? (response.writableFinished ? undefined : 'the client left'),
+        hasLeft: this.error === undefined && !response.writableFinished,
       });
     });
   }
