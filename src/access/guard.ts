@@ -7,7 +7,7 @@ import { BcryptThread } from './bcrypt-thread.ts';
 import { type AccessRequest, type Action, ALLOWED, type Decision, repositoryName } from './gate.ts';
 import { Passwords, type StoredPassword } from './passwords.ts';
 import { Policy, type PolicySpec } from './policy.ts';
-import { ANONYMOUS, type Holder, nameOf, type Principal } from './principal.ts';
+import { ANONYMOUS, nameOf, type Principal } from './principal.ts';
 import { CredentialError } from './refusal.ts';
 import { isWithin } from './scope.ts';
 import { isTokenShaped } from './token-text.ts';

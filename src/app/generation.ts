@@ -111,7 +111,15 @@ export async function createGeneration(
     helpPage(config, catalogue, version),
   ];
   const admin = config.admin.enabled
-    ? [createApiDoor({ guard, hosts: ownHostsOf(config), api: processContext.api, telemetry })]
+    ? [
+        createApiDoor({
+          guard,
+          isReachable: isReachable(config),
+          hosts: ownHostsOf(config),
+          api: processContext.api,
+          telemetry,
+        }),
+      ]
     : [];
   const isAdminApart = config.admin.listen.length > 0;
   const doors = [
