@@ -148,7 +148,7 @@ export class Guard {
       const token = tokens.verify(bearer, audience);
       if (token === undefined) throw new CredentialError();
       const { principal, version } = token;
-      if (version !== (await this.#versionOf(principal))) throw new CredentialError();
+      if (version !== (await this.versionOf(principal))) throw new CredentialError();
       if (principal.kind === 'token') accounts?.noteUse(principal.name);
       const identity = { principal, shown: true };
       this.#bearers.set(authorization, { token, identity });
@@ -187,15 +187,16 @@ export class Guard {
 
   /** A signed token for a principal that was identified before. @param audience the host that the client uses */
   async issue(principal: Principal, audience: string): Promise<{ readonly token: string; readonly expiresIn: number }> {
-    const version = await this.#versionOf(principal);
+    const version = await this.versionOf(principal);
     // Removed between the two.
-    if (version === undefined) throw new CredentialError();
+    if (version === undefined || principal.kind === 'operator') throw new CredentialError();
     return { token: this.#options.tokens.issue({ principal, version }, audience), expiresIn: TOKEN_LIFETIME };
   }
 
   /** Whether a principal may do this; for a user or token, only while it exists and is not disabled. */
   authorize(request: AccessRequest): Decision {
     const { principal, action, repository } = request;
+    if (principal.kind === 'operator') return ALLOWED;
     const refused = (): Decision => ({ allowed: false, reason: reasonFor(request) });
     const judged = this.#judged(principal);
     if (judged === undefined) return refused();
@@ -218,7 +219,7 @@ export class Guard {
   /** The principal whose rules decide, and what narrows them; undefined for one that is gone or disabled. */
   #judged(principal: Principal): { readonly principal: Principal; readonly scope?: LiveToken['scope'] } | undefined {
     const { kind } = principal;
-    if (kind === 'anonymous') return { principal };
+    if (kind === 'anonymous' || kind === 'operator') return { principal };
     if (kind === 'user') return this.#exists(principal.name) ? { principal } : undefined;
     const token = this.#options.accounts?.token(principal.name);
     if (token === undefined) return undefined;
@@ -233,7 +234,7 @@ export class Guard {
   }
 
   async #storedOf(name: string): Promise<StoredPassword | undefined> {
-    const version = await this.#versionOf({ kind: 'user', name });
+    const version = await this.versionOf({ kind: 'user', name });
     return version === undefined ? undefined : { version, compare: (password) => this.#compare(name, password) };
   }
 
@@ -246,8 +247,8 @@ export class Guard {
     return user !== undefined && BCRYPT.compare(password, user.hash);
   }
 
-  /** Stands for the secret of a principal; undefined for one that is gone or disabled. */
-  async #versionOf(principal: Principal): Promise<TokenHolder['version'] | undefined> {
+  /** Stands for the secret of a principal; undefined for one that is gone or disabled, and for the operator, who has none. */
+  async versionOf(principal: Principal): Promise<TokenHolder['version'] | undefined> {
     const { plainUser, tokens } = this.#options;
     const isPlain = principal.kind === 'user' && plainUser?.name === principal.name;
     const stored = this.#versionAtHand(principal);
@@ -260,6 +261,7 @@ export class Guard {
     const { accounts, plainUser } = this.#options;
     const { kind } = principal;
     if (kind === 'anonymous') return '';
+    if (kind === 'operator') return undefined;
     const { name } = principal;
     if (kind === 'token') {
       const token = accounts?.token(name);

@@ -65,6 +65,8 @@ export class RequestContext {
   /** The client's `?ns=`; the answer repeats it in `OCI-Namespace`. */
   ns: string | undefined;
   error: string | undefined;
+  /** True: the answer has no end of its own, so a client that leaves it is no failure. */
+  isFollowed = false;
   /** Who the request has passed, and this server: for the requests that it causes. Undefined until it is dispatched. */
   via: Via | undefined;
   /** Body bytes handed to the socket. */
@@ -129,8 +131,8 @@ export class RequestContext {
         repository: this.repository,
         upstream: this.upstream,
         cache: this.cache,
-        error: this.error ?? (response.writableFinished ? undefined : 'the client left'),
-        hasLeft: this.error === undefined && !response.writableFinished,
+        error: this.error ?? (response.writableFinished || this.isFollowed ? undefined : 'the client left'),
+        hasLeft: this.error === undefined && !response.writableFinished && !this.isFollowed,
       });
     });
   }
