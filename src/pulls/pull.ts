@@ -85,6 +85,8 @@ export class Pull {
   lastAt: number;
   requests = 0;
   fetched = 0;
+  /** Of these bytes, those that the figures do not have yet: it is not known whether the repository exists. */
+  heldBack = 0;
   /** True once a request for it was answered with success: then it is counted for its repository. */
   isAnswered = false;
   /** The figures of its repository, in the hour of `rowHour`. */
