@@ -203,6 +203,20 @@ export class Pull {
     request.view = undefined;
   }
 
+  /** Closes it although requests of it run: their ends are not heard of. */
+  abandon(): void {
+    for (const request of this.#list) {
+      const { view } = request;
+      if (view === undefined) continue;
+      this.#rank = Math.max(this.#rank, rankOfCache(view.cache));
+      const totalMs = rounded(performance.now() - view.startedAt);
+      request.ended = describe(request, view, { status: 0, bytes: view.bytes, totalMs });
+      request.view = undefined;
+    }
+    this.running = 0;
+    this.bodies = 0;
+  }
+
   summary(now: number): PullSummary {
     const { id, at, registry, repository, client, user, userAgent, requests, fetched } = this;
     const size = this.#knownSize();

@@ -380,6 +380,7 @@ export class PullRecorder {
     this.#open.delete(key);
     if (this.#last === pull) this.#last = undefined;
     for (const { id } of pull.listed) this.#ended.delete(id);
+    if (pull.isBusy) pull.abandon();
     const record = pull.record(now);
     if (!pull.isAnswered) {
       const row = this.#figures.rowOf(NO_NAMES, now, false);
