@@ -97,7 +97,7 @@ async function costOfRecorder(): Promise<number> {
           : { kind: 'manifest', reference: { kind: 'digest', digest } },
       ...{ namedBy: 'ns', rule: undefined, access: undefined, bytes: 9000, size: 9000, cache: 'HIT' },
       ...{ reason: 'the tag is fresh', upstream: undefined, startedAt: performance.now(), slotAt: 1 },
-      ...{ passedAt: 2, answeredAt: 3 },
+      ...{ passedAt: 2, answeredAt: 3, recorded: undefined },
     };
     views.push(view);
   };
@@ -106,7 +106,7 @@ async function costOfRecorder(): Promise<number> {
     const { id, method, client, user, userAgent, registry, repository, upstream, bytes, cache } = view;
     return {
       ...{ id, method, path: '/v2/', status: 200, bytes, durationMs: 1, client, user, userAgent, route: 'registry' },
-      ...{ registry, repository, upstream, cache, error: undefined },
+      ...{ registry, repository, upstream, cache, error: undefined, pull: view },
     };
   });
   const told = (requests: number): void => {

@@ -46,6 +46,7 @@ function stage(t: TestContext, { store = new MemoryPullStore({ since: 0 }) as Pu
       slotAt: undefined,
       passedAt: undefined,
       answeredAt: undefined,
+      recorded: undefined,
       ...over,
     };
     telemetry.publish(kind, view);
@@ -57,7 +58,7 @@ function stage(t: TestContext, { store = new MemoryPullStore({ since: 0 }) as Pu
     Object.assign(view, { bytes, size: bytes, cache });
     telemetry.publish('request.finished', {
       ...{ id, method, path: '/v2/', status: 200, durationMs: 1.234, client, user, userAgent, route: 'registry' },
-      ...{ registry, repository, upstream, error: undefined },
+      ...{ registry, repository, upstream, error: undefined, pull: view },
       ...over,
       bytes,
       cache,
