@@ -23,6 +23,7 @@ import {
   type PageRow,
   type RequestHandler,
 } from '../server/index.ts';
+import { createConsoleDoor } from './console-door.ts';
 import { pushedRowsOf } from './hosting.ts';
 import type { ServerParts } from './parts.ts';
 import { reservedDoor } from './reserved-door.ts';
@@ -115,6 +116,7 @@ export async function createGeneration(
     ...(guard === undefined
       ? []
       : [(await loadTokenDoor()).createTokenDoor({ guard, catalogue, names, openRepository: CANARY_REPOSITORY })]),
+    createConsoleDoor({ serves: () => true }),
     reservedDoor,
     createCanaryDoor({ canary, catalogue, version }),
     createRegistryDoor({

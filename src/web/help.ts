@@ -142,7 +142,7 @@ function withoutSubHost(host: string, domainSuffix: string | undefined): string 
 }
 
 /** Browsers name HTML; other clients send a wildcard, nothing, or JSON. */
-function wantsPage(accept: string | undefined): boolean {
+export function wantsPage(accept: string | undefined): boolean {
   return accept !== undefined && /\btext\/html\b/i.test(accept.slice(0, 1024));
 }
 
