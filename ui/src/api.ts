@@ -1,5 +1,6 @@
 import { signal } from '@preact/signals';
 import type { OPERATIONS } from '../../src/admin/index.ts';
+import type { SessionAnswer } from '../../src/api/index.ts';
 import { PATHS } from './paths.ts';
 
 // The API of the server, by the definitions of the server: the types are those of src/admin.
@@ -16,18 +17,7 @@ export type Asked<Key extends OperationKey> = Loose<InputOf<Key>>;
 export type Answer<Key extends OperationKey> = Awaited<ReturnType<HandlerOf<Key>>>;
 
 /** Who this browser is to the server. */
-export interface Session {
-  /** `open`: no rules. `rules`: by login. `closed`: the server does not answer from here. */
-  readonly mode: 'open' | 'rules' | 'closed';
-  readonly principal?: string;
-  readonly canRead: boolean;
-  readonly canChange: boolean;
-  /** For changes. */
-  readonly token?: string;
-  readonly expiresAt?: number;
-  /** What to write into the configuration, or to run. */
-  readonly remedy?: string;
-}
+export type Session = SessionAnswer;
 
 /** Undefined until the server has said. */
 export const session = signal<Session | undefined>(undefined);

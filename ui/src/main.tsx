@@ -26,6 +26,8 @@ async function begin(): Promise<void> {
       if (error instanceof ApiError && error.status === 403) {
         session.value = {
           mode: 'closed',
+          principal: 'anonymous',
+          canLogIn: false,
           canRead: false,
           canChange: false,
           ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
