@@ -1,4 +1,6 @@
+import { useSignal } from '@preact/signals';
 import type { ComponentChildren, JSX } from 'preact';
+import { useEffect } from 'preact/hooks';
 import { logout, session } from './api.ts';
 import { liveState } from './live.ts';
 import { CopyButton } from './parts/copy.tsx';
@@ -6,7 +8,7 @@ import { Boundary, Toasts, toast } from './parts/feedback.tsx';
 import { Icon, Mark } from './parts/icons.tsx';
 import { Link } from './parts/page.tsx';
 import { splitPath } from './place.ts';
-import { place } from './router.ts';
+import { arrivals, place } from './router.ts';
 import { THEMES, type Theme, theme } from './theme.ts';
 import { VIEWS } from './views/index.ts';
 import { EN } from './words/en.ts';
@@ -46,7 +48,7 @@ export function Layout({ children }: { readonly children: ComponentChildren }): 
             </ul>
           </nav>
         )}
-        <div class="bar-foot">
+        <Menu>
           {mayRead && <Live />}
           <Who />
           <div class="bar-tools">
@@ -56,13 +58,44 @@ export function Layout({ children }: { readonly children: ComponentChildren }): 
             <ThemeButton />
             <LanguageButton />
           </div>
-        </div>
+        </Menu>
       </header>
       <main id="content" tabIndex={-1}>
         <Boundary key={name}>{children}</Boundary>
       </main>
       <Toasts />
     </>
+  );
+}
+
+/** At the foot of the navigation; behind a button where there is little room. */
+function Menu({ children }: { readonly children: ComponentChildren }): JSX.Element {
+  const isOpen = useSignal(false);
+  const { nav } = words.value;
+  const arrival = arrivals.value;
+  useEffect(() => {
+    isOpen.value = false;
+  }, [arrival]);
+  const onKeyDown = (event: KeyboardEvent): void => {
+    if (event.key === 'Escape') isOpen.value = false;
+  };
+  return (
+    <div class="menu" onKeyDown={onKeyDown}>
+      <button
+        type="button"
+        class="icon-button menu-button"
+        aria-expanded={isOpen.value}
+        aria-controls="menu"
+        aria-label={nav.menu}
+        onClick={() => (isOpen.value = !isOpen.value)}
+      >
+        <span class={`dot dot-${liveState.value}`} />
+        <Icon name="menu" />
+      </button>
+      <div id="menu" class={isOpen.value ? 'bar-foot bar-foot-open' : 'bar-foot'}>
+        {children}
+      </div>
+    </div>
   );
 }
 
@@ -75,8 +108,8 @@ function skip(event: MouseEvent): void {
 function Live(): JSX.Element {
   const { live } = words.value;
   return (
-    <p class={`live live-${liveState.value}`} title={live.about}>
-      <span class="dot" aria-hidden="true" />
+    <p class="live" title={live.about}>
+      <span class={`dot dot-${liveState.value}`} aria-hidden="true" />
       {live[liveState.value]}
     </p>
   );

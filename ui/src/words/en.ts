@@ -15,6 +15,7 @@ export const EN = {
     configuration: 'Configuration',
     configurationShort: 'Config',
     access: 'Access',
+    menu: 'Menu',
     help: 'Help',
     notFound: 'There is no such page',
     notFoundText: 'The address names no view of this console.',

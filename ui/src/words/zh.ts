@@ -17,6 +17,7 @@ export const ZH: Words = {
     configuration: '配置',
     configurationShort: '配置',
     access: '访问控制',
+    menu: '菜单',
     help: '帮助',
     notFound: '没有这个页面',
     notFoundText: '这个地址不对应控制台的任何页面。',
