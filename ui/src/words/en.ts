@@ -117,6 +117,7 @@ export const EN = {
     failed: 'Failed requests',
     day: 'Last 24 hours',
     month: 'Last 30 days',
+    figures: 'Figures',
     fiveMinutes: 'Last 5 minutes',
     chartTable: 'As a table',
     at: 'Time',

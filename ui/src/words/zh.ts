@@ -119,6 +119,7 @@ export const ZH: Words = {
     failed: '失败的请求',
     day: '最近 24 小时',
     month: '最近 30 天',
+    figures: '统计',
     fiveMinutes: '最近 5 分钟',
     chartTable: '以表格显示',
     at: '时间',
