@@ -195,7 +195,7 @@ export const ZH: Words = {
     ruleNone: '没有配置规则，因此每个客户端都可以拉取。',
     ruleDenied: '没有规则允许它。',
     ruleWouldDeny: '规则本来会拒绝它；审计模式放行了它。',
-    countText: (requests, hits) => `共 ${requests} 个请求，其中 ${hits} 个由缓存应答。`,
+    countText: (_, requests, hits) => `共 ${requests} 个请求，其中 ${hits} 个由缓存应答。`,
     bytesText: (sent, fetched) => `客户端收到 ${sent}；上游为此发送了 ${fetched}。`,
     savedText: (saved) => `缓存节省了 ${saved}。`,
     openImage: '查看镜像',
