@@ -71,7 +71,7 @@ function Recent(): JSX.Element {
               width: '3fr',
               cell: (pull) => <span title={imageName(pull)}>{imageName(pull)}</span>,
             },
-            { key: 'outcome', title: w.outcome, width: '7.5rem', cell: (pull) => <Outcome pull={pull} /> },
+            { key: 'outcome', title: w.outcome, width: '8.8rem', cell: (pull) => <Outcome pull={pull} /> },
             {
               key: 'client',
               title: w.client,

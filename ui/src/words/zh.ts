@@ -188,7 +188,7 @@ export const ZH: Words = {
       default: '镜像名中没有写镜像仓库，因此表示默认镜像仓库。',
       unknown: '没有记录镜像仓库是如何指定的。',
     },
-    whoText: (who, client) => (client === '' ? `${who}通过 Unix 套接字发出请求。` : `${who}从 ${client} 发出请求。`),
+    whoText: (who, client) => (client === '' ? `${who} 通过 Unix 套接字发出请求。` : `${who} 从 ${client} 发出请求。`),
     whoAnonymous: '未登录的客户端',
     agent: (agent) => `客户端自称 \`${agent}\`。`,
     ruleAllowed: (rule) => `规则 \`${rule}\` 允许了它。`,
