@@ -43,6 +43,8 @@ export interface Generation {
   readonly config: Config;
   /** Where the configuration came from. */
   readonly source: string;
+  /** The values as written, with their places. */
+  readonly settings: LoadedConfig['settings'];
   /** Warnings about the configuration in effect, and the users there are now. */
   readonly notes: readonly ConfigProblem[];
   /** Undefined without `access:`. */
@@ -145,6 +147,7 @@ export async function createGeneration(
   return {
     config,
     source,
+    settings,
     get notes() {
       return notesNow();
     },

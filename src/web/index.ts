@@ -3,4 +3,5 @@
  *
  * It never changes anything.
  */
+export { serverAddressOf } from './address.ts';
 export { describeHelp, type HelpOptions, type HelpRequest } from './help.ts';
