@@ -33,6 +33,7 @@ export {
   HoldError,
   isManifestStored,
   type ManifestAnswer,
+  type Outlook,
   type PassingBlob,
   type PushedBlob,
   type Refreshed,
