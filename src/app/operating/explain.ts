@@ -14,7 +14,6 @@ import { parseImagePattern, resolveName } from '../../routing/index.ts';
 import { redactUrl } from '../../telemetry/index.ts';
 import type { RunningServer } from '../running-server.ts';
 import { explainAccess, faultOfQuestion, NoRulesError, SettingsError, wordExplanation } from '../settings/index.ts';
-import { operationContextOf } from './context.ts';
 import { sayNextPull } from './next-pull.ts';
 
 /** Pulls of an image that are listed. */
@@ -23,17 +22,20 @@ const MAX_PULLS = 10;
 /** As this server makes them: four characters of the process, then a count. */
 const REQUEST_ID = /^[0-9a-z]{4}-[0-9a-z]{1,12}$/;
 
+/** What an explanation reads besides the server itself. */
+type Records = Pick<OperationContext, 'pulls' | 'inventory'>;
+
 /** Why a pull went as it did, how an image would be pulled, and which rule decides. */
-export function explainOf(server: RunningServer): OperationContext['explain'] {
+export function explainOf(server: RunningServer, records: Records): OperationContext['explain'] {
   return {
     async any({ of, who }, caller) {
       const text = of.trim();
       // Taken from a log line or a header, it may stand in quotes.
       const id = /^"?([^"]*)"?$/.exec(text)?.[1] ?? text;
       const mayBeId = REQUEST_ID.test(id);
-      const pull = mayBeId ? await operationContextOf(server).pulls.find(id, caller) : undefined;
+      const pull = mayBeId ? await records.pulls.find(id, caller) : undefined;
       if (pull !== undefined) return { pull };
-      const image = await new ImageLook(server, caller).explain(mayBeId ? id : text, who);
+      const image = await new ImageLook(server, records, caller).explain(mayBeId ? id : text, who);
       // `k3f9-1a` could be an image of Docker Hub, and hardly is.
       if (mayBeId && image.cache.state === 'missing' && image.pulls.length === 0) throw unknownId(id);
       return { image };
@@ -62,10 +64,12 @@ interface Named {
 /** Looks an image up for one caller. Of a repository that the caller may not pull from, it says what it would say of none. */
 class ImageLook {
   readonly #server: RunningServer;
+  readonly #records: Records;
   readonly #caller: Caller;
 
-  constructor(server: RunningServer, caller: Caller) {
+  constructor(server: RunningServer, records: Records, caller: Caller) {
     this.#server = server;
+    this.#records = records;
     this.#caller = caller;
   }
 
@@ -178,7 +182,7 @@ class ImageLook {
   /** Undefined where the image is not here. */
   async #entryOf(image: string): Promise<ImageAnswer['entry'] | undefined> {
     try {
-      return (await operationContextOf(this.#server).inventory.image(image, this.#caller)).entry;
+      return (await this.#records.inventory.image(image, this.#caller)).entry;
     } catch (error) {
       if (error instanceof OciError) return undefined;
       throw error;
@@ -188,7 +192,7 @@ class ImageLook {
   /** The search looks for a part of the name, and other repositories may hold it. */
   async #pullsOf({ registry, repository }: Repository): Promise<ImageExplanation['pulls']> {
     const input = { image: `${registry}/${repository}`, limit: 10 * MAX_PULLS };
-    const { pulls } = await operationContextOf(this.#server).pulls.list(input, this.#caller);
+    const { pulls } = await this.#records.pulls.list(input, this.#caller);
     return pulls.filter((each) => each.registry === registry && each.repository === repository).slice(0, MAX_PULLS);
   }
 }

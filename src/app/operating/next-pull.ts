@@ -65,8 +65,8 @@ function sayUpstream({ upstreams, now }: NextPull): string {
   const [first] = upstreams;
   if (first === undefined) return 'an upstream, of which there is none';
   const asked = upstreams.find((each) => !isResting(each));
-  if (asked === undefined) return `${first.name}, which failed a moment ago and is asked again soon`;
-  return asked === first ? first.name : `${asked.name}, as ${first.name} failed a moment ago`;
+  if (asked === undefined) return `${first.name} (which failed a moment ago, and is asked again soon)`;
+  return asked === first ? first.name : `${asked.name} (${first.name} failed a moment ago)`;
 }
 
 function timeOf(at: number): string {
