@@ -36,8 +36,8 @@ export type Authorize = (request: AccessRequest) => Decision;
 
 export const ALLOWED: Decision = { allowed: true };
 
-/** What changes a repository: only a user or token may, whatever the rules say. */
-const CHANGES: ReadonlySet<Action> = new Set<Action>(['push', 'delete']);
+/** What changes a repository or the server: only a user or token may, whatever the rules say. */
+const CHANGES: ReadonlySet<Action> = new Set<Action>(['push', 'delete', 'admin']);
 
 /** Whether an action is for a client that has identified itself, and never for `anonymous`. */
 export function needsIdentity(action: Action): boolean {
@@ -58,6 +58,7 @@ const SHOWS_CONTENT: ReadonlySet<Action> = new Set<Action>(['pull', 'catalog']);
  */
 export function openGate({ isReachable }: { readonly isReachable: boolean }): Authorize {
   return ({ principal, action, repository }) => {
+    if (principal.kind === 'operator') return ALLOWED;
     // Without rules no client can identify itself.
     if (needsIdentity(action)) return { allowed: false, reason: withoutLogin(action) };
     if (!OPEN.has(action)) return { allowed: false, reason: `${action} is not open to ${principal.kind} clients` };

@@ -87,6 +87,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
   const { log, version, load, parts, upstreams, cleanUp } = options;
   const startedAt = Date.now();
   const readiness = { isReady: false };
+  const started = Promise.withResolvers<RunningServer>();
   const ownPorts = new Set<number>();
   const openTunnels = { count: 0 };
   const metrics = openMetrics(config, { parts, version, readiness, openTunnels, target: () => target });
@@ -104,6 +105,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
     tokens: keepTokens(),
     pseudonym: createPseudonym(),
     canary: new Canary(),
+    api: { serving: async () => (await loadOperating()).servingOf(await started.promise) },
   };
   const live: Live = { current: await createGeneration({ ...loaded, upstreams }, processContext) };
   const frontDoor = openFrontDoor(live, { ...parts, acme });
@@ -115,6 +117,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
   (await parts.webhooks.prepare(config))();
   const listeners = await frontDoor.start();
   const server: RunningServer = { ...target, version, startedAt, listeners, reloader, cleanUp, readiness };
+  started.resolve(server);
   for (const { port } of listeners) if (port !== undefined) ownPorts.add(port);
   readiness.isReady = true;
   if (acme !== undefined) {
@@ -199,6 +202,7 @@ function openFrontDoor(
   const frontDoor = new FrontDoor({
     ...frontDoorOptionsOf(config),
     handler: (request, response) => live.current.handle(request, response),
+    adminHandler: (request, response) => (live.current.handleAdmin ?? live.current.handle)(request, response),
     forward: config.forwardProxy.enabled ? currentForward(live) : undefined,
     isNeverRedirected: acme === undefined ? undefined : (asked) => acme.isChallenge(asked),
     onRenewed: (certificate) => telemetry.publish('certificate.renewed', certificate),

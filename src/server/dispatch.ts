@@ -89,7 +89,11 @@ async function pass(
   const authorize = guarded === undefined ? open : (request: AccessRequest) => guarded.guard.authorize(request);
   const { access, isPublic } = parsed;
   let identity = UNIDENTIFIED;
-  if (guarded !== undefined && access !== undefined) {
+  const own = parsed.identify === undefined ? undefined : await parsed.identify();
+  if (own !== undefined) {
+    identity = { principal: own, shown: true };
+    context.user = nameOf(own);
+  } else if (guarded !== undefined && (access !== undefined || parsed.identify !== undefined)) {
     const client = { context, parsed, guarded };
     // Almost every request shows a token that was verified before: then nothing is waited for.
     identity = identityAtHand(client) ?? (await identityOf(client));
@@ -181,8 +185,12 @@ function challengeOf(
   { failed }: { readonly failed: boolean },
 ): string {
   if (challenge === undefined) return BASIC;
+  if (challenge === 'session') return SESSION;
   return formatChallenge(ownBase(context, names), { ...challenge, ns: context.ns, failed });
 }
+
+/** No browser has a dialog for it. */
+const SESSION = 'Session realm="entrepot"';
 
 /** What `entrepot access suggest` and the metrics count once the request has ended. */
 function noteDecision(

@@ -127,7 +127,7 @@ function isDotted(name: string): boolean {
 }
 
 /** Browsers name HTML; other clients send a wildcard, nothing, or JSON. */
-function wantsPage(accept: string | undefined): boolean {
+export function wantsPage(accept: string | undefined): boolean {
   return accept !== undefined && /\btext\/html\b/i.test(accept.slice(0, 1024));
 }
 

@@ -1,4 +1,5 @@
 import { loadGuard } from '../../access/index.ts';
+import { loadServing } from '../../api/index.ts';
 import { type Config, loadYaml } from '../../config/index.ts';
 import { loadHosting, loadLayouts } from '../../hosting/index.ts';
 import { loadPushedRows, loadTokenDoor } from '../../registry/index.ts';
@@ -46,6 +47,7 @@ export async function loadLateParts({ access }: Pick<Config, 'access'>): Promise
     loadYaml,
     loadPromClient,
     loadCheck,
+    loadServing,
   ];
   const late = [...ofRooms, ...(access === undefined ? [] : [loadGuard, loadTokenDoor, loadAccessStore])];
   await Promise.all(late.map((load) => load()));
