@@ -58,6 +58,7 @@ export { controlSocketPath } from './socket-path.ts';
 export {
   type CertificateStatus,
   describeServer,
+  describeTransfer,
   type ServerStatus,
   type TransferStatus,
   type UpstreamStatus,
