@@ -4,4 +4,5 @@
  * It is loaded once the server serves, and nothing of it is on the way of a pull.
  */
 export { openControl } from './control.ts';
+export { composeInventory } from './inventory.ts';
 export { statusOf } from './status.ts';

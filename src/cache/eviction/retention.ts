@@ -49,7 +49,8 @@ export async function retainedDigests(options: RetainedOptions): Promise<Readonl
   const list = (after: TagEntry | undefined) => metadata.listTags({ after, limit: PAGE });
   for await (const page of pages(list)) {
     for (const tag of page) {
-      if (isRetained(tag) || (pinned.size > 0 && pinned.has(nameOf(tag)))) await addTree(tag.record, { store, into: retained, limit: MAX_RETAINED });
+      if (isRetained(tag) || (pinned.size > 0 && pinned.has(nameOf(tag))))
+        await addTree(tag.record, { store, into: retained, limit: MAX_RETAINED });
       // Until the new digest is old enough, clients get the one before.
       const wait = cooldown(tag.repository, tag.tag);
       if (wait === 0) continue;
