@@ -110,7 +110,16 @@ export async function createGeneration(
   const pushed = await pushedRowsOf(catalogue, { hosted, cache, upstreamSets, telemetry });
   const health = createHealthDoor({ ready, overloaded: () => admission.overloaded });
   const admin = config.admin.enabled
-    ? [createApiDoor({ guard, hosts: ownHostsOf(config), api: processContext.api, telemetry }), consoleDoor]
+    ? [
+        createApiDoor({
+          guard,
+          isReachable: isReachable(config),
+          hosts: ownHostsOf(config),
+          api: processContext.api,
+          telemetry,
+        }),
+        consoleDoor,
+      ]
     : [];
   const isAdminApart = config.admin.listen.length > 0;
   const pagesOf = (options: Pick<HelpPageOptions, 'withConsole'>): readonly PageRow[] => [
