@@ -14,7 +14,7 @@ import { parseImagePattern, resolveName } from '../../routing/index.ts';
 import { redactUrl } from '../../telemetry/index.ts';
 import type { RunningServer } from '../running-server.ts';
 import { explainAccess, faultOfQuestion, NoRulesError, SettingsError, wordExplanation } from '../settings/index.ts';
-import { sayNextPull } from './next-pull.ts';
+import { planNextPull, sayNextPull } from './next-pull.ts';
 
 /** Pulls of an image that are listed. */
 const MAX_PULLS = 10;
@@ -167,6 +167,7 @@ class ImageLook {
     const state = home === 'hosted' ? stateOfHosted(entry) : stateOfMirrored(outlook?.parts);
     const { hold, cooling, checkedAt = entry?.checkedAt, freshUntil } = outlook ?? {};
     const digest = outlook?.digest ?? entry?.digest;
+    const plan = planNextPull({ home, reference, state, outlook, keeps, upstreams, now: Date.now() });
     return {
       state,
       ...(digest !== undefined && { digest }),
@@ -175,7 +176,8 @@ class ImageLook {
       ...(hold !== undefined && { held: hold.reason }),
       ...(cooling !== undefined && { cooling }),
       pinned: entry?.pinned !== undefined,
-      next: sayNextPull({ home, reference, state, outlook, keeps, upstreams, now: Date.now() }),
+      next: sayNextPull(plan, { state, outlook }),
+      plan,
     };
   }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Outlook } from '../../cache/index.ts';
 import { digestOf } from '../../oci/index.ts';
-import { type NextPull, sayNextPull } from './next-pull.ts';
+import { type NextPullFacts, planNextPull, sayNextPull } from './next-pull.ts';
 
 const [DIGEST, YOUNG] = [digestOf(Buffer.from('a')), digestOf(Buffer.from('b'))];
 const NOW = Date.parse('2026-11-30T10:00:00.000Z');
@@ -19,7 +19,7 @@ const OUTLOOK: Outlook = {
 };
 const HOLD = { digest: DIGEST, mediaType: '', size: 1, upstream: 'hub', visibility: 'public', heldAt: NOW } as const;
 
-const STORED: NextPull = {
+const STORED: NextPullFacts = {
   home: 'mirrored',
   reference: { kind: 'tag', tag: 'latest' },
   state: 'stored',
@@ -29,13 +29,13 @@ const STORED: NextPull = {
   now: NOW,
 };
 
-function resting(name: string): NextPull['upstreams'][number] {
+function resting(name: string): NextPullFacts['upstreams'][number] {
   const health = { registry: 'docker.io', upstream: name, state: 'open', scope: 'all' } as const;
   return { name, health: { ...health, openUntil: NOW + MINUTE } };
 }
 
 describe('sayNextPull()', () => {
-  const rows: readonly (readonly [name: string, next: Partial<NextPull>, says: string])[] = [
+  const rows: readonly (readonly [name: string, next: Partial<NextPullFacts>, says: string])[] = [
     [
       'fresh and stored',
       {},
@@ -109,6 +109,9 @@ describe('sayNextPull()', () => {
     ],
   ];
   for (const [name, next, says] of rows) {
-    test(name, () => assert.equal(sayNextPull({ ...STORED, ...next }), says));
+    test(name, () => {
+      const facts = { ...STORED, ...next };
+      assert.equal(sayNextPull(planNextPull(facts), facts), says);
+    });
   }
 });
