@@ -58,10 +58,11 @@ export { controlSocketPath } from './socket-path.ts';
 export {
   type CertificateStatus,
   describeServer,
+  describeTransfer,
   type ServerStatus,
   type TransferStatus,
   type UpstreamStatus,
 } from './status.ts';
 export type { SuggestAnswer, SuggestInput } from './suggest.ts';
-export type { WarmInput, WarmJob } from './warm-operations.ts';
+export type { WarmChange, WarmImage, WarmInput, WarmJob } from './warm-operations.ts';
 export type { WebhookStatus, WebhooksAnswer, WebhookTestAnswer } from './webhook-operations.ts';

@@ -9,6 +9,8 @@ import type { ApiHost } from './serving.ts';
 export interface ApiDoorOptions {
   /** Undefined without rules: then reading is open on this machine alone. */
   readonly guard: Guard | undefined;
+  /** Whether other machines reach the server: then what is private is not for every client of this machine either. */
+  readonly isReachable: boolean;
   readonly hosts: OwnHosts;
   readonly api: ApiHost;
   readonly telemetry: Telemetry;
@@ -20,7 +22,7 @@ const PATH = /^\/api(?:\/|$)/;
  * The door of the HTTP API. It takes no slot of `limits.max_inflight`: an operator looks at a server that is full. Only what recognizes and
  * refuses a request is here; what answers is loaded at the first request.
  */
-export function createApiDoor({ guard, hosts, api, telemetry }: ApiDoorOptions): Door {
+export function createApiDoor({ guard, isReachable, hosts, api, telemetry }: ApiDoorOptions): Door {
   return {
     open(context) {
       if (!PATH.test(context.path)) return undefined;
@@ -38,7 +40,8 @@ export function createApiDoor({ guard, hosts, api, telemetry }: ApiDoorOptions):
             identify: () => identify(context, { guard, api, isSession }),
             async answer(gate) {
               const { answer } = await api.serving();
-              await answer({ context, gate, guard, isOnThisMachine: isOnThisMachine(context) });
+              const isOpen = guard === undefined && isOnThisMachine(context);
+              await answer({ context, gate, guard, isOpen, opensAll: isOpen && !isReachable });
             },
           };
         },

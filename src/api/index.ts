@@ -5,6 +5,7 @@
  * does is declared in `admin/`. Only the door is loaded with the server; the rest is loaded at the first request.
  */
 export { type ApiDoorOptions, createApiDoor, isOnThisMachine } from './door.ts';
+export type { LiveSource } from './events/index.ts';
 export type { OwnHosts } from './own-host.ts';
 export type { ApiHost, Serving } from './serving.ts';
 export type { SessionAnswer } from './session-desk.ts';

@@ -24,7 +24,7 @@ export function createOperations<Context>({ operations, context, callerOf }: Ope
     }
     const method = methodOf(operation);
     requireMethod(exchange, method === 'GET' ? ['GET', 'HEAD'] : ['POST']);
-    requireRight(gate, operation, exchange.isReading);
+    requireRight(request, operation);
     const input = await inputOf(operation, exchange);
     const answer = await run(operation, { input, context, caller: callerOf(gate) });
     answerJson(exchange, answer);
@@ -37,14 +37,14 @@ export function isOffered({ socketOnly = false }: Pick<Operation<unknown, unknow
 
 /** The gate was asked by the method alone: what reads may need more. @throws {ApiProblem} 403 */
 function requireRight(
-  { principal, authorize }: PassedGate,
+  { context: { isReading }, gate: { principal, authorize }, guard, opensAll }: GatedRequest,
   { action }: Pick<Operation<unknown, unknown, never>, 'action'>,
-  isReading: boolean,
 ): void {
-  if (!isReading || action === 'status') return;
+  if (!isReading || action === 'status' || opensAll) return;
   const decision = authorize({ principal, action, repository: undefined });
   if (decision.allowed) return;
-  throw new ApiProblem(403, `${decision.reason}; ${nameOf(principal)} may read what a rule with may: [status] opens`);
+  const remedy = guard === undefined ? 'run `entrepot console`' : 'it takes a rule with may: [admin]';
+  throw new ApiProblem(403, `this operation shows more than ${nameOf(principal)} may see; ${remedy}`);
 }
 
 function inputOf(operation: Operation<unknown, unknown, never>, exchange: GatedRequest['context']): unknown {

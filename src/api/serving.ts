@@ -1,7 +1,10 @@
 import { type Guard, nameOf, type Principal } from '../access/index.ts';
-import type { Caller, Operation } from '../admin/index.ts';
+import type { Caller, Operation, TransferStatus } from '../admin/index.ts';
 import type { Repository } from '../oci/index.ts';
 import type { PassedGate, RequestContext } from '../server/index.ts';
+import type { Telemetry } from '../telemetry/index.ts';
+import { EventHub, type LiveSource, telemetrySource, transferSource } from './events/index.ts';
+import { followEvents } from './follow.ts';
 import { createOperations } from './operations.ts';
 import { ApiProblem } from './problem.ts';
 import { answerJson, requireMethod } from './reply.ts';
@@ -11,6 +14,8 @@ import { Codes, Sessions } from './sessions/index.ts';
 /** What answers the API, for as long as the process lives: sessions outlast a reload. Loaded at the first request. */
 export interface ApiHost {
   readonly serving: () => Promise<Serving>;
+  /** Ends the streams of events, where there are any. */
+  readonly endStreams: () => void;
 }
 
 /** A request of the API, before the gate. */
@@ -22,8 +27,10 @@ export interface ApiRequest {
 /** A request of the API that has passed the gate. */
 export interface GatedRequest extends ApiRequest {
   readonly gate: PassedGate;
-  /** Whether it was sent on this machine, where that opens the API. */
-  readonly isOnThisMachine: boolean;
+  /** Whether the API is open to it for reading: there are no rules, and it was sent on this machine. */
+  readonly isOpen: boolean;
+  /** Whether what takes `admin` is open too. */
+  readonly opensAll: boolean;
 }
 
 export interface ServingOptions<Context> {
@@ -31,6 +38,11 @@ export interface ServingOptions<Context> {
   readonly context: Context;
   /** Whether every client may see a repository, where the gate makes that the condition. */
   readonly isPublic: (repository: Repository) => Promise<boolean>;
+  readonly telemetry: Telemetry;
+  /** The transfers under way, the oldest first. */
+  readonly transfers: () => readonly TransferStatus[];
+  /** Of events that telemetry does not have. */
+  readonly sources: readonly LiveSource[];
   /** Milliseconds. @default Date.now */
   readonly now?: () => number;
 }
@@ -42,7 +54,9 @@ export interface Serving {
   readonly answer: (request: GatedRequest) => Promise<void>;
   /** A code that begins one session of the operator. */
   readonly issueCode: () => { readonly code: string; readonly expiresAt: number };
-  /** Ends what lasts: sessions. */
+  /** Ends the streams of events, and takes no more: they would keep a server from stopping. */
+  readonly endStreams: () => void;
+  /** Ends sessions and streams. */
   readonly close: () => void;
 }
 
@@ -52,6 +66,16 @@ export function createServing<Context>(options: ServingOptions<Context>): Servin
   const sessions = new Sessions(clock);
   const codes = new Codes(clock);
   const desk = new SessionDesk({ sessions, codes });
+  const { telemetry } = options;
+  const hub: EventHub = new EventHub({
+    sources: [
+      telemetrySource(telemetry),
+      transferSource(options.transfers),
+      ...options.sources,
+      () => telemetry.on('account.changed', () => void hub.check()),
+    ],
+    onWarning: (message, error) => telemetry.publish('warning', { message, error }),
+  });
   const callerOf = (gate: PassedGate): Caller => createCaller(gate, options.isPublic);
   const runOperation = createOperations({ ...options, callerOf });
   return {
@@ -59,6 +83,7 @@ export function createServing<Context>(options: ServingOptions<Context>): Servin
     async answer(request) {
       const { path } = request.context;
       if (path === '/api/v1/session') return desk.answer(request);
+      if (path === '/api/v1/events') return followEvents(request, { hub, sessions, caller: callerOf(request.gate) });
       if (path.startsWith('/api/v1/')) return runOperation(request, path.slice('/api/v1/'.length));
       if (path === '/api' || path === '/api/' || path === '/api/v1') {
         requireMethod(request.context, ['GET', 'HEAD']);
@@ -67,29 +92,27 @@ export function createServing<Context>(options: ServingOptions<Context>): Servin
       throw new ApiProblem(404, 'nothing is served at this path; /api/openapi.json lists what is');
     },
     issueCode: () => codes.issue(),
-    close: () => sessions.close(),
+    endStreams: () => hub.close(),
+    close() {
+      hub.close();
+      sessions.close();
+    },
   };
 }
 
 /** Who asks, for an operation. */
 function createCaller(
-  { principal, isFiltered, authorize }: PassedGate,
+  { principal, authorize }: PassedGate,
   isPublic: ServingOptions<never>['isPublic'],
 ): Caller {
   const name = nameOf(principal);
   if (principal.kind === 'operator') return { name, seesAll: true, sees: () => true };
-  const seen = new Map<string, Promise<boolean> | boolean>();
   return {
     name,
     seesAll: false,
     sees(repository) {
       const decision = authorize({ principal, action: 'pull', repository });
-      if (!decision.allowed) return false;
-      if (decision.onlyPublic !== true) return true;
-      const key = `${repository.registry}/${repository.repository}`;
-      const known = seen.get(key) ?? isPublic(repository);
-      seen.set(key, known);
-      return known;
+      return decision.allowed && (decision.onlyPublic === true ? isPublic(repository) : true);
     },
   };
 }

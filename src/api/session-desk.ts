@@ -97,11 +97,11 @@ export class SessionDesk {
   }
 
   #describe(
-    { gate, guard, isOnThisMachine }: GatedRequest,
+    { gate, guard, isOpen: isOpenHere }: GatedRequest,
     { principal, session }: { readonly principal: Principal; readonly session: Session | undefined },
   ): SessionAnswer {
     const may = (action: 'status' | 'admin') => gate.authorize({ principal, action, repository: undefined }).allowed;
-    const isOpen = guard !== undefined || isOnThisMachine || principal.kind === 'operator';
+    const isOpen = guard !== undefined || isOpenHere || principal.kind === 'operator';
     return {
       principal: nameOf(principal),
       mode: guard !== undefined ? 'rules' : isOpen ? 'open' : 'closed',
@@ -169,8 +169,11 @@ export async function identifySession(request: ApiRequest, sessions: Sessions): 
 }
 
 /** Whether the principal of a session is still there, with the secret by which it logged in. */
-export async function holds({ principal, version }: Session, { guard }: Pick<ApiRequest, 'guard'>): Promise<boolean> {
-  if (principal.kind === 'operator') return true;
+export async function holds(
+  { principal, version }: Pick<Session, 'principal' | 'version'>,
+  { guard }: Pick<ApiRequest, 'guard'>,
+): Promise<boolean> {
+  if (principal.kind === 'operator' || principal.kind === 'anonymous') return true;
   if (guard === undefined) return false;
   await guard.refresh();
   return version !== undefined && (await guard.versionOf(principal)) === version;

@@ -46,6 +46,8 @@ export interface Generation {
   readonly config: Config;
   /** Where the configuration came from. */
   readonly source: string;
+  /** The values as written, with their places. */
+  readonly settings: LoadedConfig['settings'];
   /** Warnings about the configuration in effect, and the users there are now. */
   readonly notes: readonly ConfigProblem[];
   /** Undefined without `access:`. */
@@ -108,7 +110,16 @@ export async function createGeneration(
   const pushed = await pushedRowsOf(catalogue, { hosted, cache, upstreamSets, telemetry });
   const health = createHealthDoor({ ready, overloaded: () => admission.overloaded });
   const admin = config.admin.enabled
-    ? [createApiDoor({ guard, hosts: ownHostsOf(config), api: processContext.api, telemetry }), consoleDoor]
+    ? [
+        createApiDoor({
+          guard,
+          isReachable: isReachable(config),
+          hosts: ownHostsOf(config),
+          api: processContext.api,
+          telemetry,
+        }),
+        consoleDoor,
+      ]
     : [];
   const isAdminApart = config.admin.listen.length > 0;
   const pagesOf = (options: Pick<HelpPageOptions, 'withConsole'>): readonly PageRow[] => [
@@ -135,6 +146,7 @@ export async function createGeneration(
     createRegistryDoor({
       catalogue,
       cache,
+      telemetry,
       pushed,
       originFor: (registry, via) => upstreamSets.originOf(registry, via),
       anonymousFor: (registry, via) => upstreamSets.anonymousOf(registry, via),
@@ -164,6 +176,7 @@ export async function createGeneration(
   return {
     config,
     source,
+    settings,
     get notes() {
       return notesNow();
     },

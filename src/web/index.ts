@@ -3,5 +3,6 @@
  *
  * It never changes anything, and no page holds data that its reader might not see.
  */
+export { serverAddressOf } from './address.ts';
 export { type ConsoleReply, type ConsoleRequest, replyConsole } from './console.ts';
 export { describeHelp, type HelpOptions, type HelpRequest, wantsPage } from './help.ts';

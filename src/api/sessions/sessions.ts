@@ -102,6 +102,12 @@ export class Sessions {
     return kept === undefined ? this.#now() : this.#expiryOf(kept);
   }
 
+  /** Whether a session has not ended. */
+  isKept(session: Session): boolean {
+    const kept = this.#keptOf(session);
+    return kept !== undefined && this.#now() < this.#expiryOf(kept);
+  }
+
   end(session: Session): void {
     const kept = this.#keptOf(session);
     if (kept !== undefined) this.#drop(kept);

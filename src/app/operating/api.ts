@@ -1,9 +1,10 @@
-import { OPERATIONS } from '../../admin/index.ts';
+import { describeTransfer, OPERATIONS } from '../../admin/index.ts';
 import { loadServing, type Serving } from '../../api/index.ts';
 import type { Repository } from '../../oci/index.ts';
 import type { RunningServer } from '../running-server.ts';
 import { isHostedHere } from '../settings/index.ts';
 import { operationContextOf } from './context.ts';
+import { liveSourcesOf } from './live.ts';
 
 const servings = new WeakMap<RunningServer, Promise<Serving>>();
 
@@ -18,6 +19,9 @@ async function open(server: RunningServer): Promise<Serving> {
   const { live, parts } = server;
   const { createServing } = await loadServing();
   const serving = createServing({
+    telemetry: parts.telemetry,
+    transfers: () => [...parts.cache.transfers].map(describeTransfer),
+    sources: liveSourcesOf(server),
     operations: Object.values(OPERATIONS),
     context: operationContextOf(server),
     async isPublic(repository: Repository) {

@@ -183,6 +183,7 @@ const OWN_ROUTES = new Set([
   'acme',
   'api',
   'ca',
+  'events',
   'forward',
   'health',
   'help',

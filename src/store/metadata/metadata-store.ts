@@ -1,4 +1,5 @@
 import type { Digest, Repository, Visibility } from '../../oci/index.ts';
+import type { FoundRepositories, RepositorySearch } from './repository-search.ts';
 
 /**
  * The metadata of the cache: the digest of each tag, the digests of each repository, the stored blobs and the URL records.
@@ -25,6 +26,12 @@ export interface MetadataStore {
   /** Every hold, in a stable order; also those whose end has passed. */
   listHolds(): Promise<readonly HoldEntry[]>;
 
+  /** Adds or replaces; false where {@link MAX_PINS} other tags are pinned, and nothing was recorded. */
+  putPin(repository: Repository, tag: string, pin: TagPin): Promise<boolean>;
+  deletePin(repository: Repository, tag: string): Promise<boolean>;
+  /** Every pin, in a stable order; also those of tags without a record. */
+  listPins(): Promise<readonly PinEntry[]>;
+
   /**
    * The record that a digest belongs to a repository; undefined where there is none.
    *
@@ -44,6 +51,10 @@ export interface MetadataStore {
   listMembers(repository: Repository, page: Page<Digest>): Promise<readonly MemberRecord[]>;
   /** At most `limit` repositories with members after `after`, in a stable order. */
   listRepositories(page: Page<Repository>): Promise<readonly Repository[]>;
+  /** At most `limit` repositories with members whose names hold words. The event loop turns in between. */
+  searchRepositories(search: RepositorySearch): Promise<FoundRepositories>;
+  /** The number of tags of each repository, in their order, counted up to `most`. The event loop turns in between. */
+  countTags(repositories: readonly Repository[], most: number): Promise<readonly number[]>;
   /** At most `limit` repositories that a digest belongs to. */
   repositoriesOf(digest: Digest, limit: number): Promise<readonly Repository[]>;
 
@@ -222,11 +233,25 @@ export interface HoldEntry extends TagName {
   readonly hold: TagHold;
 }
 
+/** A tag whose image an operator wants kept: it is not evicted. */
+export interface TagPin {
+  /** Milliseconds since the epoch. */
+  readonly pinnedAt: number;
+}
+
+/** A pinned tag. */
+export interface PinEntry extends TagName {
+  readonly pin: TagPin;
+}
+
 /** The most moves that are kept of a tag: of one that moves each night, those of three months. */
 export const MAX_TAG_MOVES = 100;
 
 /** The most tags held at once: every one is looked up in memory, by each request for a tag. */
 export const MAX_HOLDS = 1000;
+
+/** The most tags that operators pin: each is a tree of manifests that every eviction walks. More are a pattern of `cache.pin`. */
+export const MAX_PINS = 1000;
 
 export interface MemberRecord {
   readonly digest: Digest;
