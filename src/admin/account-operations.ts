@@ -175,7 +175,7 @@ const tokens: Operation<object, TokensAnswer, AccountContext> = {
 /** Patterns of one token. */
 const MAX_PATTERNS = 100;
 /** As rules have them. */
-const TOKEN_ACTIONS = ['pull', 'catalog', 'push', 'delete', 'status', 'proxy'] as const;
+const TOKEN_ACTIONS = ['pull', 'catalog', 'push', 'delete', 'status', 'admin', 'proxy'] as const;
 const ON_REPOSITORIES: readonly string[] = ['pull', 'catalog', 'push', 'delete'];
 
 const tokenInput = z.object({

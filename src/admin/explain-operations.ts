@@ -6,7 +6,7 @@ import { upstreamStatus } from './status.ts';
 
 const accessExplainInput = z.object({
   who: z.string({ error: 'expected `alice`, `token:NAME` or `anonymous`' }).max(200),
-  action: z.enum(['pull', 'catalog', 'push', 'delete', 'status', 'proxy']),
+  action: z.enum(['pull', 'catalog', 'push', 'delete', 'status', 'admin', 'proxy']),
   image: image.optional(),
 });
 export type AccessExplainInput = z.infer<typeof accessExplainInput>;

@@ -45,6 +45,8 @@ export const LIVE_EVENTS = {
   }),
   /** Images are fetched into the cache: once a second at most for a job. */
   warm: warmJob,
+  /** Events were missed, and cannot be sent again: what they would have said is to be read anew. */
+  gap: z.object({}),
 } as const satisfies Readonly<Record<string, z.ZodType>>;
 
 export type LiveEvent = {

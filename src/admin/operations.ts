@@ -14,6 +14,7 @@ import { INVENTORY_OPERATIONS, type InventoryContext } from './inventory-operati
 import type { Operation } from './operation.ts';
 import { type OverviewContext, overview } from './overview-operation.ts';
 import { PULL_OPERATIONS, type PullContext } from './pull-operations.ts';
+import { OperationError } from './refusal.ts';
 import { REGISTRY_OPERATIONS, type RegistryContext } from './registry-operations.ts';
 import { SCRUB_OPERATIONS, unknownFiles } from './scrub-operations.ts';
 import { type ServerStatus, serverStatus } from './status.ts';
@@ -239,7 +240,7 @@ const refresh: Operation<z.infer<typeof refreshInput>, RefreshAnswer, RefreshCon
     const selections = patterns.map((pattern) => parseImagePattern(catalogue, pattern));
     const byDigest = selections.find(({ digest }) => digest !== undefined);
     if (byDigest !== undefined) {
-      throw new Error(`${byDigest.text} is a digest, which never changes; name a tag or an image`);
+      throw new OperationError(`${byDigest.text} is a digest, which never changes; name a tag or an image`);
     }
     const tags = await cache.refresh(selections, {
       originFor,

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Operation } from './operation.ts';
+import { OperationError } from './refusal.ts';
 
 const texts = z.array(z.string()).readonly();
 
@@ -79,12 +80,12 @@ const webhookTestOperation: Operation<z.infer<typeof testInput>, WebhookTestAnsw
     const results = await test(webhook);
     if (results.length > 0) return { results };
     if (status.length === 0) {
-      throw new Error(
+      throw new OperationError(
         'the configuration that the server runs has no webhooks; add one under webhooks, and run entrepot reload',
       );
     }
     const names = status.map(({ hook }) => hook).join(', ');
-    throw new Error(`no webhook has this name or URL; there are ${names}`);
+    throw new OperationError(`no webhook has this name or URL; there are ${names}`);
   },
 };
 

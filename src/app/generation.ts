@@ -1,6 +1,7 @@
 import { type Accounts, type Guard, openGate, type Tokens } from '../access/index.ts';
 import type { AcmeCertificates } from '../acme/index.ts';
 import type { UpstreamStatus } from '../admin/index.ts';
+import { type ApiHost, createApiDoor } from '../api/index.ts';
 import { CANARY_REPOSITORY, type Canary, createCanaryDoor } from '../canary/index.ts';
 import {
   type Config,
@@ -33,6 +34,7 @@ import {
   loadTokenDoor,
   loadWeb,
   notesOf,
+  ownHostsOf,
   ownNamesOf,
   siteDoorsOf,
 } from './settings/index.ts';
@@ -50,6 +52,8 @@ export interface Generation {
   readonly upstreams: UpstreamSet;
   /** Handles every request to this server. */
   readonly handle: RequestHandler;
+  /** Handles the requests of the listeners of the administration alone; undefined where there are none. */
+  readonly handleAdmin: RequestHandler | undefined;
   /** Handles requests to other servers, where the forward proxy is enabled. */
   readonly forward: Forward | undefined;
   /** The names of all configured and known registries and of the mirror routes. */
@@ -74,6 +78,7 @@ export interface ProcessContext
   /** The name of this process in `Via`. */
   readonly pseudonym: string;
   readonly canary: Canary;
+  readonly api: ApiHost;
 }
 
 /** @throws {SettingsError} */
@@ -100,39 +105,61 @@ export async function createGeneration(
   });
   if (guard !== undefined) await processContext.observations.begin();
   const pushed = await pushedRowsOf(catalogue, { hosted, cache, upstreamSets, telemetry });
+  const health = createHealthDoor({ ready, overloaded: () => admission.overloaded });
+  const ownPages = [
+    { route: 'metrics', paths: ['/metrics'], action: 'status', page: metrics } as const,
+    helpPage(config, catalogue, version),
+  ];
+  const admin = config.admin.enabled
+    ? [
+        createApiDoor({
+          guard,
+          isReachable: isReachable(config),
+          hosts: ownHostsOf(config),
+          api: processContext.api,
+          telemetry,
+        }),
+      ]
+    : [];
+  const isAdminApart = config.admin.listen.length > 0;
   const doors = [
     // First: a mirror route may not take a challenge away.
     ...(acme === undefined ? [] : [acme.door]),
     // Before all others: a path under a prefix is that of its route.
     ...(await siteDoorsOf(upstreams.mirrors, { context, publicUrls: config.publicUrl, urls: cache.urls })),
-    createHealthDoor({ ready, overloaded: () => admission.overloaded }),
+    health,
     createPageDoor([
-      { route: 'metrics', paths: ['/metrics'], action: 'status', page: metrics },
-      helpPage(config, catalogue, version),
+      ...ownPages,
       ...(authority === undefined ? [] : [authorityPage(authority)]),
       ...(guard === undefined ? [{ route: 'token', paths: ['/token', '/auth/token'], page: anonymousToken }] : []),
     ]),
     ...(guard === undefined
       ? []
       : [(await loadTokenDoor()).createTokenDoor({ guard, catalogue, names, openRepository: CANARY_REPOSITORY })]),
+    ...(isAdminApart ? [] : admin),
     reservedDoor,
     createCanaryDoor({ canary, catalogue, version }),
     createRegistryDoor({
       catalogue,
       cache,
+      telemetry,
       pushed,
       originFor: (registry, via) => upstreamSets.originOf(registry, via),
       anonymousFor: (registry, via) => upstreamSets.anonymousOf(registry, via),
     }),
   ];
-  const handle = createDispatch({
-    doors,
+  const common = {
     telemetry,
     admission,
     pseudonym,
     open: openGate({ isReachable: isReachable(config) }),
     guarded: guard === undefined ? undefined : { guard, names },
-  });
+  };
+  const handle = createDispatch({ ...common, doors });
+  const handleAdmin =
+    isAdminApart && config.admin.enabled
+      ? createDispatch({ ...common, doors: [health, createPageDoor(ownPages), ...admin] })
+      : undefined;
   const forwardParts = { guard, dispatch: handle, admission, ownPorts, openTunnels, pseudonym };
   const forward = await forwardOf(config, { catalogue, clients, transport, telemetry, authority, ...forwardParts });
   const notesNow = () => {
@@ -151,6 +178,7 @@ export async function createGeneration(
     guard,
     upstreams,
     handle,
+    handleAdmin,
     forward,
     registries,
   };

@@ -32,7 +32,7 @@ export {
 export { acmeSpecsOf } from './listener-tls.ts';
 export { notesOf } from './notes.ts';
 export { catalogueOf, composeRegistries } from './registries.ts';
-export { cacheOptionsOf, diskReadingOf, frontDoorOptionsOf, logFormatOf, ownNamesOf } from './server.ts';
+export { cacheOptionsOf, diskReadingOf, frontDoorOptionsOf, logFormatOf, ownHostsOf, ownNamesOf } from './server.ts';
 export { mirrorSpecOf, siteDoorsOf } from './sites.ts';
 export { checkOwnFiles, checkTlsFiles, readUpstreamFiles } from './tls-files.ts';
 export { transportOf } from './transport.ts';

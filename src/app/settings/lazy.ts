@@ -1,4 +1,5 @@
 import { loadGuard } from '../../access/index.ts';
+import { loadServing } from '../../api/index.ts';
 import { type Config, loadYaml } from '../../config/index.ts';
 import { loadHosting, loadLayouts } from '../../hosting/index.ts';
 import { loadPushedRows, loadTokenDoor } from '../../registry/index.ts';
@@ -35,7 +36,17 @@ export const loadWeb = (): Promise<typeof import('../../web/index.ts')> => impor
  * webhooks that a reload adds after an upgrade take the restart that the upgrade needs anyway.
  */
 export async function loadLateParts({ access }: Pick<Config, 'access'>): Promise<void> {
-  const ofRooms = [loadNet, loadUpstream, loadSites, loadForward, loadAcme, loadWeb, loadYaml, loadPromClient];
+  const ofRooms = [
+    loadNet,
+    loadUpstream,
+    loadSites,
+    loadForward,
+    loadAcme,
+    loadWeb,
+    loadYaml,
+    loadPromClient,
+    loadServing,
+  ];
   const late = [...ofRooms, ...(access === undefined ? [] : [loadGuard, loadTokenDoor, loadAccessStore])];
   await Promise.all(late.map((load) => load()));
 }
