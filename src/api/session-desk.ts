@@ -58,7 +58,7 @@ export class SessionDesk {
   /** @throws {ApiProblem} */
   async answer(request: GatedRequest): Promise<void> {
     const { context } = request;
-    requireMethod(context, ['GET', 'HEAD', 'POST', 'DELETE']);
+    requireMethod(context, ['GET', 'POST', 'DELETE']);
     readQuery(context.query, z.object({}));
     if (context.method === 'POST') return this.#begin(request);
     const session = findSession(request.context, this.#sessions);

@@ -112,7 +112,10 @@ export interface ServerSession<Context> {
   readonly signal?: AbortSignal | undefined;
   /** Without a server: makes what the operations act on, for the time of the work. */
   readonly alone: (cache: OwnedCache, work: (context: Context) => Promise<number>) => Promise<number>;
-  /** Asks, shows and gives the exit code. It is begun again where no server answered its first question. */
+  /**
+   * Asks, shows and gives the exit code. It is begun again where no server answered its first question, so it shows nothing
+   * before the answer to that.
+   */
   readonly work: (ask: Ask<Context>, loaded: LoadedConfig) => Promise<number>;
 }
 

@@ -1,43 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Digest, parseDigest, type Repository } from '../oci/index.ts';
-import type { TagEntry } from './inventory.ts';
+import type { ImageParts, Node } from './entries.ts';
 import type { Measure } from './measure.ts';
 import { type Budget, type ManifestReader, mayBeIndex, platformText } from './parts.ts';
 import type { Root, Shelf, ShelfTag } from './shelf.ts';
-
-/** A manifest below an image, or one that refers to it. */
-interface Node {
-  readonly digest: string;
-  readonly mediaType: string;
-  readonly artifactType?: string;
-  readonly platform?: string;
-  readonly stored: boolean;
-  readonly complete: boolean;
-  readonly bytes?: number;
-  readonly storedBytes: number;
-}
-
-/** One image with its parts. */
-export interface ImageParts extends Repository {
-  readonly image: string;
-  readonly home: 'mirrored' | 'hosted';
-  readonly entry: TagEntry;
-  readonly children: readonly Node[];
-  readonly layers: readonly {
-    readonly digest: string;
-    readonly mediaType: string;
-    readonly bytes?: number;
-    readonly stored: boolean;
-  }[];
-  readonly referrers: readonly Node[];
-  readonly created?: string;
-  readonly hold?: {
-    readonly digest: string;
-    readonly since: number;
-    readonly until?: number;
-    readonly reason: string;
-  };
-}
 
 export interface ImageRequest {
   readonly repository: Repository;

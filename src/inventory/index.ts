@@ -5,10 +5,5 @@
  * It reads records and stored manifests, a bounded number for each answer. It never asks an upstream, never notes a read,
  * and changes nothing but the pins of operators.
  */
-export {
-  Inventory,
-  type InventoryCaller,
-  type InventoryOptions,
-  type LastPull,
-  type ParsedImage,
-} from './inventory.ts';
+export type { InventoryCaller, LastPull } from './entries.ts';
+export { Inventory, type InventoryOptions, type ParsedImage } from './inventory.ts';

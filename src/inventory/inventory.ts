@@ -4,29 +4,15 @@ import { compileGlob, keyOf } from '../lib/index.ts';
 import { type Digest, OciError, type Repository } from '../oci/index.ts';
 import { type BlobStore, MAX_PINS, type MetadataStore } from '../store/index.ts';
 import { Cursors } from './cursor.ts';
+import type { Home, ImageParts, InventoryCaller, LastPull, Pulled, RepositoryEntry, TagEntry } from './entries.ts';
 import { createHostedShelf, type HostedParts } from './hosted-shelf.ts';
-import { describeImage, type ImageParts, type ImageRequest } from './image.ts';
+import { describeImage, type ImageRequest } from './image.ts';
 import { Measure } from './measure.ts';
 import { createMirroredShelf } from './mirrored-shelf.ts';
 import { type Budget, ManifestReader } from './parts.ts';
 import { listRepositories } from './repositories.ts';
 import type { Root, Shelf, ShelfTag } from './shelf.ts';
 import { nextTags, nextUntagged } from './tags.ts';
-
-/** Who asks, as far as an answer depends on it. */
-export interface InventoryCaller {
-  /** True: it sees every repository, and `sees` is not asked. */
-  readonly seesAll: boolean;
-  readonly sees: (repository: Repository) => boolean | Promise<boolean>;
-}
-
-/** The last pull of a repository, a tag or a digest. */
-export interface LastPull {
-  /** Milliseconds since the epoch. */
-  readonly at: number;
-  /** The user, or the address of the client. */
-  readonly by: string;
-}
 
 /** A name as an operator writes it, completed: `nginx` is `docker.io/library/nginx`. */
 export interface ParsedImage {
@@ -52,34 +38,6 @@ export interface InventoryOptions {
   readonly lastPulls?: ((names: readonly string[]) => Promise<ReadonlyMap<string, LastPull>>) | undefined;
   /** Milliseconds since the epoch. @default the clock */
   readonly now?: (() => number) | undefined;
-}
-
-type Home = 'mirrored' | 'hosted';
-
-interface Pulled {
-  readonly pulledAt?: number;
-  readonly pulledBy?: string;
-}
-
-interface RepositoryEntry extends Repository, Pulled {
-  readonly home: Home;
-  readonly tags: number;
-}
-
-/** A tag, or a manifest without one. */
-export interface TagEntry extends Pulled {
-  /** Empty for a manifest without a tag. */
-  readonly tag: string;
-  readonly digest: string;
-  readonly mediaType: string;
-  readonly bytes?: number;
-  readonly storedBytes: number;
-  readonly complete: boolean;
-  readonly platforms: readonly string[];
-  readonly checkedAt?: number;
-  readonly freshUntil?: number;
-  readonly held?: true;
-  readonly pinned?: 'configuration' | 'operator';
 }
 
 interface PageInput {

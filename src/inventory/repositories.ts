@@ -2,9 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { PIECE } from '../lib/index.ts';
 import type { Repository } from '../oci/index.ts';
 import type { FoundRepositories, RepositorySearch } from '../store/index.ts';
-import type { InventoryCaller } from './inventory.ts';
-
-type Home = 'mirrored' | 'hosted';
+import type { Home, InventoryCaller } from './entries.ts';
 
 /** A repository that is here, and where its content is at home. */
 export interface ListedRepository {

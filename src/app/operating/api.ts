@@ -19,6 +19,7 @@ async function open(server: RunningServer): Promise<Serving> {
   const { live, parts } = server;
   const { createServing } = await loadServing();
   const serving = createServing({
+    version: server.version,
     telemetry: parts.telemetry,
     transfers: () => [...parts.cache.transfers].map(describeTransfer),
     sources: liveSourcesOf(server),

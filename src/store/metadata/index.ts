@@ -7,6 +7,7 @@
 export { MemoryMetadataStore } from './memory.ts';
 export {
   type BlobRecord,
+  type FoundRepositories,
   type HoldEntry,
   MAX_HOLDS,
   MAX_PINS,
@@ -19,6 +20,7 @@ export {
   type PinEntry,
   type PublicRecord,
   type ReadBlobRecord,
+  type RepositorySearch,
   type TagEntry,
   type TagHold,
   type TagMove,
@@ -29,11 +31,5 @@ export {
   type UrlRecord,
 } from './metadata-store.ts';
 export { openRecoveringMetadataStore } from './recovering.ts';
-export {
-  type FoundRepositories,
-  type RepositorySearch,
-  SEARCH_STATEMENTS,
-  searchList,
-  searchTable,
-} from './repository-search.ts';
+export { SEARCH_STATEMENTS, searchList, searchTable } from './repository-search.ts';
 export { openSqliteMetadataStore } from './sqlite.ts';

@@ -3,6 +3,7 @@ import type { Digest, Repository } from '../../oci/index.ts';
 import {
   type BlobRecord,
   type Footprint,
+  type FoundRepositories,
   type HoldEntry,
   type LastRead,
   type ListTagsOptions,
@@ -18,6 +19,7 @@ import {
   type PinEntry,
   type PublicRecord,
   type ReadBlobRecord,
+  type RepositorySearch,
   type TagEntry,
   type TagHold,
   type TagMove,
@@ -27,7 +29,7 @@ import {
   type UrlName,
   type UrlRecord,
 } from './metadata-store.ts';
-import { type FoundRepositories, type RepositorySearch, searchList } from './repository-search.ts';
+import { searchList } from './repository-search.ts';
 
 /** A {@link MetadataStore} in memory: for tests, and for `cache: off`. */
 export class MemoryMetadataStore implements MetadataStore {

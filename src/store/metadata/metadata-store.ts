@@ -1,5 +1,4 @@
 import type { Digest, Repository, Visibility } from '../../oci/index.ts';
-import type { FoundRepositories, RepositorySearch } from './repository-search.ts';
 
 /**
  * The metadata of the cache: the digest of each tag, the digests of each repository, the stored blobs and the URL records.
@@ -142,6 +141,30 @@ export interface Page<T> {
   readonly after?: T | undefined;
   readonly limit: number;
 }
+
+/** A search among repositories by what their names hold. */
+export interface RepositorySearch extends Page<Repository> {
+  /** Each must be in `registry/repository`, byte by byte; those beyond the first {@link MAX_WORDS} are ignored. @default [] */
+  readonly words?: readonly string[] | undefined;
+  /** Only of this registry. */
+  readonly registry?: string | undefined;
+  /** Repositories that are looked at, about. @default 200_000 */
+  readonly most?: number | undefined;
+}
+
+/** One page of a search. */
+export interface FoundRepositories {
+  /** By registry, then by name, byte by byte. */
+  readonly repositories: readonly Repository[];
+  /**
+   * The last repository that was looked at, found or not: the next page begins after it. Undefined where no repository
+   * follows that could match.
+   */
+  readonly next: Repository | undefined;
+}
+
+/** Words of one search. */
+export const MAX_WORDS = 8;
 
 export interface ListTagsOptions extends Page<TagName> {
   /** Only the tags of one repository. */

@@ -1,30 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Repository } from '../../oci/index.ts';
-import type { Page } from './metadata-store.ts';
-
-/** A search among repositories by what their names hold. */
-export interface RepositorySearch extends Page<Repository> {
-  /** Each must be in `registry/repository`, byte by byte; those beyond the first {@link MAX_WORDS} are ignored. @default [] */
-  readonly words?: readonly string[] | undefined;
-  /** Only of this registry. */
-  readonly registry?: string | undefined;
-  /** Repositories that are looked at, about. @default 200_000 */
-  readonly most?: number | undefined;
-}
-
-/** One page of a search. */
-export interface FoundRepositories {
-  /** By registry, then by name, byte by byte. */
-  readonly repositories: readonly Repository[];
-  /**
-   * The last repository that was looked at, found or not: the next page begins after it. Undefined where no repository
-   * follows that could match.
-   */
-  readonly next: Repository | undefined;
-}
-
-/** Words of one search. */
-export const MAX_WORDS = 8;
+import { type FoundRepositories, MAX_WORDS, type RepositorySearch } from './metadata-store.ts';
 
 const DEFAULT_MOST = 200_000;
 

@@ -12,6 +12,7 @@ import { sizesOf } from './files.ts';
 import {
   type BlobRecord,
   type Footprint,
+  type FoundRepositories,
   type HoldEntry,
   type LastRead,
   type ListTagsOptions,
@@ -27,6 +28,7 @@ import {
   type PinEntry,
   type PublicRecord,
   type ReadBlobRecord,
+  type RepositorySearch,
   type TagEntry,
   type TagHold,
   type TagMove,
@@ -36,7 +38,7 @@ import {
   type UrlName,
   type UrlRecord,
 } from './metadata-store.ts';
-import { type FoundRepositories, type RepositorySearch, searchTable } from './repository-search.ts';
+import { searchTable } from './repository-search.ts';
 import { type Row, RowReader, repositoryOf, urlNameOf } from './rows.ts';
 import { MIGRATIONS, STATEMENTS } from './schema.ts';
 import { beginDatabase, giveBackPages, isShrinkable, rewriteSmall, usedBytes } from './space.ts';

@@ -128,7 +128,7 @@ export function Table<Entry>(props: TableProps<Entry>): JSX.Element {
       aria-label={label}
       aria-rowcount={total < 0 ? -1 : total + 1}
       aria-colcount={columns.length + (choice === undefined ? 0 : 1)}
-      style={{ '--columns': front + template, '--narrow': front + narrow } as JSX.CSSProperties}
+      style={{ '--columns': front + template, '--narrow': front + narrow }}
       onKeyDown={onKeyDown}
     >
       <div role="rowgroup">

@@ -35,7 +35,6 @@ export const EN = {
     cancel: 'Cancel',
     close: 'Close',
     reload: 'Try again',
-    clear: 'Clear',
     more: 'Show more',
     dismiss: 'Dismiss',
   },
@@ -54,7 +53,8 @@ export const EN = {
     login: 'Log in',
     logout: 'Log out',
     wrong: 'The login was refused.',
-    as: (name: string) => `Logged in as ${name}`,
+    noUsers: 'This server has no users yet. Run one of these commands on it:',
+    mayNot: (name: string) => `${name} may not see this console. It takes a rule with \`may: [status]\`.`,
     anonymous: 'Not logged in',
     readOnly: 'Read only',
     readOnlyText: 'To change things from this page, run this command on the server and open the address it prints:',
@@ -68,7 +68,6 @@ export const EN = {
     loading: 'Loading…',
     rows: (count: string) => `${count} rows`,
     rowsMore: (count: string) => `${count} rows so far`,
-    sortBy: (column: string) => `Sort by ${column}`,
   },
   confirm: {
     looking: 'Looking up what would change…',
@@ -77,7 +76,6 @@ export const EN = {
   units: {
     of: (part: string, whole: string) => `${part} of ${whole}`,
     unknown: 'unknown',
-    ago: (relative: string) => relative,
   },
   outcome: {
     hit: 'From the cache',
@@ -158,7 +156,6 @@ export const EN = {
   pulls: {
     title: 'Pulls',
     recent: 'Recent pulls',
-    filters: 'Filter pulls',
     image: 'Image',
     client: 'Client',
     outcome: 'Outcome',
@@ -192,10 +189,15 @@ export const EN = {
     whoAnonymous: 'A client without a login',
     agent: (agent: string) => `The client called itself \`${agent}\`.`,
     ruleAllowed: (rule: string) => `The rule \`${rule}\` allowed it.`,
-    ruleNone: 'No rules are configured, so every client may pull.',
+    ruleNone: 'There are no access rules.',
     ruleDenied: 'No rule allowed it.',
     ruleWouldDeny: 'The rules would have denied it; audit mode let it pass.',
-    countText: (requests: string, hits: string) => `Of ${requests} requests, the cache answered ${hits}.`,
+    countText: (count: number, requests: string, hits: string) =>
+      count === 1
+        ? hits === '0'
+          ? 'It was one request, which went to an upstream.'
+          : 'It was one request, which the cache answered.'
+        : `Of ${requests} requests, the cache answered ${hits}.`,
     bytesText: (sent: string, fetched: string) => `The client received ${sent}; upstreams sent ${fetched} for it.`,
     savedText: (saved: string) => `The cache saved ${saved}.`,
     openImage: 'Show the image',
@@ -228,7 +230,7 @@ export const EN = {
     intro: 'Settings that make each client pull through this server.',
     host: 'Address of this server',
     hostHint: 'The host and port at which the clients reach it',
-    hostOf: (url: string) => `Clients reach it at ${url}`,
+    hostOf: (url: string) => `Clients reach it at \`${url}\`.`,
     pull: 'Pull any image by putting this address in front of its name:',
     loopback: 'This is an address of this machine alone. For other machines, write an address that they can reach.',
     withSetup: 'With entrepot on the client’s machine (it shows the change, and writes it with `--apply`):',

@@ -156,21 +156,20 @@ interface PrinterOptions<Entry> {
   readonly format: (entries: readonly Entry[]) => readonly string[];
 }
 
-/** Prints a long list as it comes: a table, or one JSON document. */
+/** Prints a long list as it comes: a table, or one JSON document. Nothing is printed before the first answer. */
 class Printer<Entry> {
   readonly #options: PrinterOptions<Entry>;
   #count = 0;
 
   constructor(options: PrinterOptions<Entry>) {
     this.#options = options;
-    if (options.json) options.output.out(options.head);
   }
 
   add(entries: readonly Entry[]): void {
-    const { output, json, titles, format } = this.#options;
+    const { output, json, head, titles, format } = this.#options;
     if (entries.length === 0) return;
     if (json) {
-      const first = this.#count === 0 ? '' : ',';
+      const first = this.#count === 0 ? head : ',';
       output.out(`${first}${entries.map((each) => `\n    ${JSON.stringify(each)}`).join(',')}`);
     } else {
       output.out([...(this.#count === 0 ? [titles] : []), ...format(entries), ''].join('\n'));
@@ -180,8 +179,8 @@ class Printer<Entry> {
 
   /** @param nothing what is said where the list is empty */
   end(nothing: string): number {
-    const { output, json } = this.#options;
-    if (json) output.out(this.#count === 0 ? ']\n}\n' : '\n  ]\n}\n');
+    const { output, json, head } = this.#options;
+    if (json) output.out(this.#count === 0 ? `${head}]\n}\n` : '\n  ]\n}\n');
     if (this.#count > 0) return EXIT.ok;
     output.err(`${nothing}\n`);
     return EXIT.failure;
