@@ -17,7 +17,7 @@ const everything = () => true;
 interface Stage extends CacheWorld {
   readonly jobs: WarmJobs;
   /** The job once it has ended. */
-  ended(job: Job): Promise<JobView>;
+  readonly ended: (job: Job) => Promise<JobView>;
 }
 
 async function stage(t: Scope, options: Partial<WarmJobsOptions> & { readonly cache?: never } = {}): Promise<Stage> {
@@ -430,10 +430,12 @@ describe('a hearer', () => {
     origin.deliver = ({ what }) => (what === LAYER.digest ? { body } : undefined);
     const heard: JobView[] = [];
     let next = Promise.withResolvers<void>();
-    const stop = jobs.onChange(async ({ view }) => {
-      heard.push((await view(everything)) as JobView);
-      next.resolve();
-      next = Promise.withResolvers();
+    const stop = jobs.onChange(({ view }) => {
+      void view(everything).then((job) => {
+        heard.push(job as JobView);
+        next.resolve();
+        next = Promise.withResolvers();
+      });
     });
     jobs.start([named()], 'alice');
     while (heard.at(-1)?.images[0]?.blobs !== APP.blobs.length - 1) await next.promise;
