@@ -30,7 +30,7 @@ export type {
   TagsInput,
 } from './inventory-operations.ts';
 export { LIVE_EVENTS, type LiveEvent } from './live-events.ts';
-export { type Caller, faultOfInput, OPERATOR, type Operation } from './operation.ts';
+export { type Caller, faultOfInput, methodOf, OPERATOR, type Operation } from './operation.ts';
 export {
   type GcAnswer,
   OPERATIONS,
@@ -51,6 +51,7 @@ export {
   type PullsAnswer,
   type PullsInput,
 } from './pull-operations.ts';
+export { OperationError, type Refusal, refusalOf } from './refusal.ts';
 export type { CheckAnswer, RegistriesAnswer } from './registry-operations.ts';
 export type { ScrubProgress, UnknownFiles } from './scrub-operations.ts';
 export { createControl } from './socket.ts';
@@ -58,6 +59,7 @@ export { controlSocketPath } from './socket-path.ts';
 export {
   type CertificateStatus,
   describeServer,
+  describeTransfer,
   type ServerStatus,
   type TransferStatus,
   type UpstreamStatus,

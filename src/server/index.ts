@@ -33,6 +33,7 @@ export {
   replyStream,
   replyThrough,
   request,
+  STATUS_CODES,
   setClientInfo,
   TextRefusal,
 } from './exchange/index.ts';
