@@ -113,6 +113,7 @@ const image: ImageExplanation = {
     cooling: { digest: DIGEST, until: NOW + 60_000 },
     pinned: true,
     next: 'It is answered from the cache.',
+    plan: { kind: 'held', upstream: 'hub' },
   },
   upstreams: [
     { name: 'hub', url: 'https://registry-1.docker.io' },
@@ -194,7 +195,12 @@ describe('an image, explained', () => {
   });
 
   test('of which nothing is stored has little to say', () => {
-    const cache = { state: 'missing', pinned: false, next: 'It is fetched from hub.' } as const;
+    const cache = {
+      state: 'missing',
+      pinned: false,
+      next: 'It is fetched from hub.',
+      plan: { kind: 'fetch' },
+    } as const;
     const { access: _, ...rest } = image;
     const text = formatImage(
       { ...rest, cache, home: 'hosted', upstreams: [], pulls: [] },

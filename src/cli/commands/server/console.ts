@@ -104,7 +104,7 @@ function describe(
 ): string {
   const until = `${new Date(expiresAt).toISOString().slice(11, 19)}Z`;
   const lines = [
-    `Open this address until ${until}. It lets one browser in, once, and lets it change things: show it to no one.`,
+    `Open this address until ${until}. It lets one browser in, once, and lets it change things: keep it secret.`,
   ];
   const [first = ''] = urls;
   const { hostname: host, port, protocol } = new URL(first);
