@@ -101,10 +101,7 @@ export function createServing<Context>(options: ServingOptions<Context>): Servin
 }
 
 /** Who asks, for an operation. */
-function createCaller(
-  { principal, authorize }: PassedGate,
-  isPublic: ServingOptions<never>['isPublic'],
-): Caller {
+function createCaller({ principal, authorize }: PassedGate, isPublic: ServingOptions<never>['isPublic']): Caller {
   const name = nameOf(principal);
   if (principal.kind === 'operator') return { name, seesAll: true, sees: () => true };
   return {
