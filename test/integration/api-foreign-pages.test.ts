@@ -39,5 +39,5 @@ test('a page of a mirrored site, or in the answer of a registry, has no origin o
   }
   const { headers } = await mirror.head('/site/page');
   assert.equal(headers['x-cache'], 'HIT');
-  assert.match(headers['content-security-policy'] ?? '', /^default-src 'self', sandbox /);
+  assert.match(headers['content-security-policy'] ?? '', /sandbox /);
 });
