@@ -24,11 +24,17 @@ export interface AccessRequest {
 /**
  * `reason` is for the log and the client alike: it names what is not allowed, never whether something exists. With `onlyPublic`,
  * the request is allowed if every client may see the repository, which the upstreams decide; with `wouldDeny`, by audit mode
- * alone.
+ * alone. `rule`: the index of the rule that allows it.
  */
 export type Decision =
-  | { readonly allowed: true; readonly onlyPublic?: undefined }
-  | { readonly allowed: true; readonly onlyPublic: true; readonly reason: string; readonly wouldDeny?: true }
+  | { readonly allowed: true; readonly onlyPublic?: undefined; readonly rule?: number }
+  | {
+      readonly allowed: true;
+      readonly onlyPublic: true;
+      readonly reason: string;
+      readonly wouldDeny?: true;
+      readonly rule?: number;
+    }
   | { readonly allowed: false; readonly reason: string };
 
 /** Decides; with rules or without. */

@@ -71,6 +71,8 @@ export class Guard {
   readonly #users: UserFile | undefined;
   readonly #options: GuardOptions;
   readonly #passwords: Passwords;
+  /** The decision of each rule, made once: almost every request is allowed by one. */
+  readonly #allowedBy: Decision[] = [];
   /** What {@link Tokens.versionOf} gives for a stored hash, which each request needs. */
   readonly #versions = new Lru<string>({ maxWeight: VERSIONS_KEPT });
   /** Signed tokens by the header that shows them: a signature takes longer to verify than a warm manifest to answer. */
@@ -209,7 +211,9 @@ export class Guard {
     if (ruling === undefined) {
       return this.#options.audit === true ? underAudit(reasonFor(request), request) : refused();
     }
-    return ruling.onlyPublic ? { allowed: true, onlyPublic: true, reason: reasonFor(request) } : ALLOWED;
+    const { rule } = ruling;
+    if (ruling.onlyPublic) return { allowed: true, onlyPublic: true, reason: reasonFor(request), rule };
+    return (this.#allowedBy[rule] ??= { allowed: true, rule });
   }
 
   /** The principal whose rules decide, and what narrows them; undefined for one that is gone or disabled. */

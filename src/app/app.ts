@@ -130,6 +130,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
     void acme.configure(acmeSpecsOf(config));
   }
   await (await operate()).openControl(server);
+  void parts.recording.open();
   // While the first requests are served: a crash may have left uncounted files, or the metadata database was lost.
   if (config.cache !== 'off' && parts.cache.isReconciliationDue) parts.cache.reconcile();
   return {

@@ -142,6 +142,7 @@ export async function createGeneration(
     createRegistryDoor({
       catalogue,
       cache,
+      telemetry,
       pushed,
       originFor: (registry, via) => upstreamSets.originOf(registry, via),
       anonymousFor: (registry, via) => upstreamSets.anonymousOf(registry, via),

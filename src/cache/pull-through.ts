@@ -234,7 +234,8 @@ export class PullThrough {
     const image = await this.#manifests.byDigest(repository, child.digest, request);
     const outcome = answer.outcome === 'STALE' ? answer.outcome : image.outcome;
     const { checkedAt, warning, cooling } = answer;
-    return { ...image, outcome, checkedAt, warning, ...(cooling && { cooling }) };
+    const reason = answer.outcome === 'STALE' ? answer.reason : image.reason;
+    return { ...image, outcome, reason, checkedAt, warning, ...(cooling && { cooling }) };
   }
 
   /** As {@link manifest}; the reader of the answer must be closed. */

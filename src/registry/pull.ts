@@ -24,6 +24,7 @@ export async function answerManifest(
     signal: context.signal,
   });
   context.cache = answer.outcome;
+  context.reason = answer.reason;
   context.upstream = answer.upstream;
   const headers = manifestHeaders(answer);
   if (isUnchanged(context, answer.digest)) return replyEmpty(context, 304, headers);
@@ -64,6 +65,7 @@ export function answerBlob(
     const location = await (await origin()).locateBlob(repository, digest, { signal });
     if (location === undefined) return false;
     context.cache = 'PASS';
+    context.reason = 'the client is redirected to the upstream';
     context.upstream = location.upstream;
     replyEmpty(context, 307, {
       location: location.url,

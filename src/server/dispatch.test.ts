@@ -301,7 +301,15 @@ describe('a request that not even an error can be answered to', () => {
     // Only /v2/ is requested, which needs neither cache nor upstream.
     const originFor = () => () => Promise.reject(new Error('no upstream'));
     const anonymousFor = () => undefined;
-    const doors = [createRegistryDoor({ catalogue: CREDULOUS, cache: {} as PullThrough, originFor, anonymousFor })];
+    const doors = [
+      createRegistryDoor({
+        catalogue: CREDULOUS,
+        cache: {} as PullThrough,
+        telemetry: new Telemetry(),
+        originFor,
+        anonymousFor,
+      }),
+    ];
     const { get, faults } = await open(t, doors, false);
     // No header can hold it, and every answer echoes what was understood as ns.
     const broken = await get('/v2/?ns=%E2%82%AC');

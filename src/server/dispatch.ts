@@ -78,12 +78,13 @@ async function pass(
     // Before it waits for anything: the request behind it holds a slot, and the answer that it would join waits for it.
     const loop = loopIn(headers.via, pseudonym);
     if (loop !== undefined) throw loopDetected(loop);
-    context.via = continueVia(headers.via, { pseudonym, version });
+    context.via = continueVia(headers.via, { pseudonym, version, request: context.id });
   }
   // A GET takes no body, and one without bytes is none. Before the slot: the client may let it wait.
   if (context.isReading && context.hasBody) context.hasBody = !(await isBodyEmpty(context.request));
   // Before the request is parsed, so that a malformed request counts against its client's rate too.
   if (opened.takesSlot) await admission?.admit(context);
+  context.slotAt = performance.now();
   const parsed = opened.parse();
   // The gate comes before the cache: what is cached for one client is never shown to another who may not see it.
   const authorize = guarded === undefined ? open : (request: AccessRequest) => guarded.guard.authorize(request);
@@ -109,8 +110,10 @@ async function pass(
     }
     if (guarded !== undefined) noteDecision(context, telemetry, { asked, decision });
     if (!decision.allowed) throw refusalOf({ context, parsed, guarded }, identity, decision.reason);
+    context.rule = decision.rule;
   }
   const isFiltered = guarded !== undefined || (decision?.allowed === true && decision.onlyPublic === true);
+  context.passedAt = performance.now();
   await parsed.answer({ principal, isFiltered, authorize });
 }
 

@@ -103,7 +103,7 @@ const LOGGED_AS_PUBLISHED = [
 
 function debugSubscriptions(telemetry: Telemetry, log: Log): (() => void)[] {
   return [
-    telemetry.on('upstream.request', ({ durationMs, purpose, error, ...event }) =>
+    telemetry.on('upstream.request', ({ durationMs, purpose, error, body: _, repository: __, ...event }) =>
       log.debug('upstream.request', { ...event, duration: milliseconds(durationMs), purpose, error }),
     ),
     telemetry.on('ingest.started', (event) => log.debug('ingest.started', ingestFields(event))),

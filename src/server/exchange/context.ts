@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Via } from '../../lib/index.ts';
-import type { AccessOutcome, CacheOutcome, Telemetry } from '../../telemetry/index.ts';
+import type { AccessOutcome, CacheOutcome, PullTarget, Telemetry } from '../../telemetry/index.ts';
 import { hasBody } from './announced-body.ts';
 import { type ClientInfo, clientInfoOf } from './client-info.ts';
 
@@ -44,6 +44,24 @@ export class RequestContext {
   repository: string | undefined;
   upstream: string | undefined;
   cache: CacheOutcome | undefined;
+  /** Why the cache chose that outcome. */
+  reason: string | undefined;
+  /** The manifest or blob that it asks for, where it asks for one. */
+  target: PullTarget | undefined;
+  /** What named the registry. */
+  namedBy: string | undefined;
+  /** The index of the rule that allowed it, where there are rules. */
+  rule: number | undefined;
+  /** When its head was read. This and the next three are those of `performance.now()`. */
+  readonly startedAt = performance.now();
+  /** When it had its slot. */
+  slotAt: number | undefined;
+  /** When it had passed the gate. */
+  passedAt: number | undefined;
+  /** When its response began. */
+  answeredAt: number | undefined;
+  /** Bytes of the whole body of the response; undefined until it begins, and where it is sent in chunks. */
+  size: number | undefined;
   /** The client's `?ns=`; the answer repeats it in `OCI-Namespace`. */
   ns: string | undefined;
   error: string | undefined;
@@ -80,7 +98,6 @@ export class RequestContext {
     this.host = client.host;
     this.principal = client.principal;
 
-    const started = performance.now();
     if (telemetry.hears('request.started')) {
       telemetry.publish('request.started', {
         id: this.id,
@@ -105,16 +122,17 @@ export class RequestContext {
         bytes: this.bytes,
         received: this.received,
         entrance: client.entryPoint,
-        durationMs: performance.now() - started,
+        durationMs: performance.now() - this.startedAt,
         client: this.client,
         user: this.user,
-        userAgent: request.headers['user-agent'],
+        userAgent: this.userAgent,
         route: this.route,
         registry: this.registry,
         repository: this.repository,
         upstream: this.upstream,
         cache: this.cache,
         error: this.error ?? (response.writableFinished || this.isFollowed ? undefined : 'the client left'),
+        hasLeft: this.error === undefined && !response.writableFinished && !this.isFollowed,
       });
     });
   }
@@ -126,6 +144,10 @@ export class RequestContext {
       if (this.response.destroyed) this.#left.abort(new ClientLeftError());
     }
     return this.#left.signal;
+  }
+
+  get userAgent(): string | undefined {
+    return this.request.headers['user-agent'];
   }
 
   /** GET and HEAD: a request that changes nothing, and takes no body here. */

@@ -333,9 +333,9 @@ export class SqliteMetadataStore implements MetadataStore {
   async footprint(): Promise<Footprint> {
     const { bytes, allocated, row_bytes: rowBytes } = this.#totals() as Record<string, number>;
     const used = this.#run(() => usedBytes(this.#database));
-    const { database, log, backup, observations } = await sizesOf(this.#file);
+    const { database, log, backup, beside } = await sizesOf(this.#file);
     // Room for the next backup is counted before it is made.
-    const overhead = (allocated ?? 0) - (bytes ?? 0) + database + log + Math.max(backup, used) + observations;
+    const overhead = (allocated ?? 0) - (bytes ?? 0) + database + log + Math.max(backup, used) + beside;
     return { overhead, rowBytes: rowBytes ?? 0 };
   }
 
