@@ -333,7 +333,7 @@ export interface RequestFinished {
   /** The user who is logged in, or `token:NAME`, where rules are configured. */
   readonly user?: string | undefined;
   readonly userAgent: string | undefined;
-  /** The handler: `registry`, `health`, `metrics`, `help`, `token`, `ca`, `api`, `events`, `forward`, `tunnel`, `mitm`. */
+  /** The handler: `registry`, `health`, `metrics`, `help`, `token`, `ca`, `api`, `events` (no duration in metrics), `forward`, `tunnel`, `mitm`. */
   readonly route: string;
   readonly registry: string | undefined;
   readonly repository: string | undefined;
