@@ -175,6 +175,7 @@ const purgeAnswer = z.object({
     .readonly()
     .optional()
     .describe('Held tags that were selected. They and what they hold stay. Older servers leave it out.'),
+  pins: z.number().optional().describe('Pins of purged tags, which ended with them. Older servers leave it out.'),
   members: z.number().describe('Digests that no longer belong to a repository.'),
   urls: z.number().optional().describe('Answers of mirrored sites. Older servers leave it out.'),
   hosted: z

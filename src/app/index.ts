@@ -27,3 +27,7 @@ export {
   SettingsError,
 } from './settings/index.ts';
 export { suggestAccess } from './suggestion.ts';
+
+/** What is cached and hosted, for a command on a directory without a server. */
+export const loadInventory = (): Promise<Pick<typeof import('./operating/index.ts'), 'composeInventory'>> =>
+  import('./operating/index.ts');

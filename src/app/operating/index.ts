@@ -5,4 +5,5 @@
  */
 export { openServing } from './api.ts';
 export { openControl } from './control.ts';
+export { composeInventory } from './inventory.ts';
 export { statusOf } from './status.ts';

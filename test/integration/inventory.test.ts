@@ -1,0 +1,237 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, type TestContext, test } from 'node:test';
+import type { ImageAnswer, RepositoriesAnswer, TagsAnswer } from '../../src/admin/index.ts';
+import { gc } from '../../src/cli/commands/cache/gc.ts';
+import { list } from '../../src/cli/commands/cache/list.ts';
+import { pin, unpin } from '../../src/cli/commands/cache/pin.ts';
+import { purge } from '../../src/cli/commands/cache/purge.ts';
+import { rollback } from '../../src/cli/commands/cache/rollback.ts';
+import { captureOutput } from '../support/capture-output.ts';
+import { buildImage, platformOf, type TestImage } from '../support/image.ts';
+import { basic, htpasswdOf } from '../support/logins.ts';
+import { isIngestEnd, type Mirror, startMirror } from '../support/mirror.ts';
+import { pushImage } from '../support/push.ts';
+import { startScriptedUpstream } from '../support/scripted-upstream.ts';
+
+// What is cached and hosted, listed by commands with a running server and without one, after real pulls and pushes.
+
+const APP = buildImage({ seed: 'inventory app', layers: [40_000] });
+const TOOL = buildImage({ seed: 'inventory tool', layers: [30_000] });
+const alice = basic('alice');
+const HOSTED = buildImage({ seed: 'inventory hosted', layers: [5000] });
+
+let scratch: string;
+before(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'entrepot-inventory-'));
+});
+after(() => rm(scratch, { recursive: true, force: true }));
+
+async function stage(t: TestContext, cache: Readonly<Record<string, unknown>> = {}) {
+  const upstream = await startScriptedUpstream();
+  upstream.add(APP, 'team/app', ['1.10', '1.9', 'latest']);
+  upstream.add(TOOL, 'team/tool', ['latest']);
+  const dir = await mkdtemp(join(scratch, 'cache-'));
+  await writeFile(join(scratch, 'htpasswd'), htpasswdOf('alice'));
+  const config = {
+    cache,
+    access: {
+      htpasswd: join(scratch, 'htpasswd'),
+      rules: [{ who: 'alice', may: ['pull', 'push'], on: ['**'] }],
+    },
+    registries: { up: { upstreams: [{ url: upstream.url, name: 'hub' }] }, apps: { hosted: true } },
+  };
+  const file = join(scratch, `${crypto.randomUUID()}.yaml`);
+  await writeFile(file, JSON.stringify({ ...config, cache: { dir, ...cache } }));
+  const mirror = await startMirror(config, { dir });
+  t.after(async () => {
+    await mirror.stop();
+    await upstream.stop();
+  });
+  const flags = { config: file };
+  const say = async <O>(
+    command: (options: O, output: ReturnType<typeof captureOutput>['output']) => Promise<number>,
+    options: O,
+  ) => {
+    const { output, said } = captureOutput();
+    const code = await command(options, output);
+    return { code, out: said.out, err: said.err };
+  };
+  const ls = (pattern?: string, more: object = {}) =>
+    say(list, { flags, ...(pattern === undefined ? {} : { pattern }), ...more });
+  const json = async <T>(pattern?: string, more: object = {}): Promise<T> => {
+    const { code, out, err } = await ls(pattern, { json: true, ...more });
+    assert.equal(code, 0, err);
+    return JSON.parse(out) as T;
+  };
+  return { mirror, upstream, flags, say, ls, json, dir };
+}
+
+/** Pulls an image as a client does on one platform. */
+async function pull(mirror: Mirror, image: TestImage, repository: string, tag: string): Promise<void> {
+  assert.equal((await mirror.get(`/up/v2/${repository}/manifests/${tag}`, alice)).status, 200);
+  const { manifest, config, layers } = platformOf(image, 'amd64');
+  assert.equal((await mirror.get(`/up/v2/${repository}/manifests/${manifest.digest}`, alice)).status, 200);
+  for (const { digest } of [config, ...layers]) {
+    const answer = await mirror.get(`/up/v2/${repository}/blobs/${digest}`, alice);
+    if (answer.headers['x-cache'] === 'MISS') await mirror.logged(isIngestEnd(digest));
+  }
+}
+
+describe('entrepot list', () => {
+  test('lists repositories, tags and one image, the same with and without a server', async (t) => {
+    const { mirror, ls, json } = await stage(t);
+    const empty = await ls();
+    assert.deepEqual([empty.code, empty.out, empty.err.startsWith('Nothing is cached or hosted yet')], [1, '', true]);
+    for (const tag of ['latest', '1.10', '1.9']) await pull(mirror, APP, 'team/app', tag);
+    await pull(mirror, TOOL, 'team/tool', 'latest');
+    await pushImage({ host: mirror.host, repository: 'apps/team/own', headers: alice }, HOSTED, 'v1');
+    const look = async () => {
+      const all = await json<RepositoriesAnswer>();
+      assert.deepEqual(
+        all.repositories.map(({ registry, repository, home, tags }) => [`${registry}/${repository}`, home, tags]),
+        [
+          ['apps/team/own', 'hosted', 1],
+          ['up/team/app', 'mirrored', 3],
+          ['up/team/tool', 'mirrored', 1],
+        ],
+      );
+      const names = async (pattern?: string, more: object = {}) =>
+        (await json<RepositoriesAnswer>(pattern, more)).repositories.map((each) => each.repository);
+      assert.deepEqual(await names('up'), ['team/app', 'team/tool']);
+      assert.deepEqual(await names('up/team/t*'), ['team/tool']);
+      assert.deepEqual(await names(undefined, { home: 'hosted' }), ['team/own']);
+      assert.deepEqual(await names(undefined, { registry: 'up', search: 'APP team' }), ['team/app']);
+      const tags = await json<TagsAnswer>('up/team/app');
+      assert.deepEqual([tags.image, tags.home], ['up/team/app', 'mirrored']);
+      assert.deepEqual(
+        tags.tags.map(({ tag, digest, complete }) => [tag, digest, complete]),
+        ['1.9', '1.10', 'latest'].map((tag) => [tag, APP.index.digest, false]),
+      );
+      assert.deepEqual(
+        (await json<TagsAnswer>('up/team/app:1.*')).tags.map(({ tag }) => tag),
+        ['1.9', '1.10'],
+      );
+      const image = await json<ImageAnswer>('up/team/app:1.10');
+      const { manifest, config, layers } = platformOf(APP, 'amd64');
+      const stored = image.children.filter((child) => child.complete);
+      assert.deepEqual(
+        stored.map(({ digest, platform }) => [digest, platform]),
+        [[manifest.digest, 'linux/amd64']],
+      );
+      const sum = [manifest, config, ...layers].reduce((bytes, each) => bytes + each.bytes.length, 0);
+      assert.deepEqual([stored[0]?.bytes, stored[0]?.storedBytes], [sum, sum]);
+      assert.equal(image.entry.storedBytes, sum + APP.index.bytes.length);
+      const byDigest = await json<ImageAnswer>(`up/team/app@${manifest.digest}`);
+      assert.deepEqual(byDigest.entry.platforms, ['linux/amd64']);
+      assert.deepEqual(
+        byDigest.layers.map(({ digest, stored: isStored }) => [digest, isStored]),
+        [config, ...layers].map(({ digest }) => [digest, true]),
+      );
+      const own = await json<ImageAnswer>('apps/team/own:v1');
+      assert.deepEqual([own.home, own.entry.complete, own.entry.freshUntil], ['hosted', true, undefined]);
+      assert.equal(
+        own.children.every((child) => child.complete),
+        true,
+      );
+    };
+    await look();
+    const table = await ls();
+    assert.match(
+      table.out,
+      /^HOME +TAGS +LAST PULL +REPOSITORY\nhosted +1 +apps\/team\/own\nmirrored +3 +up\/team\/app\n/,
+    );
+    const tags = await ls('up/team/app');
+    assert.match(
+      tags.out,
+      /^ +SIZE +STORED +PLATFORMS +LAST PULL +KEPT +TAG\n(?: +\? +\S+ [KM]iB +linux\/amd64 \+1 +1\.9\n)/,
+    );
+    for (const { out } of [table, tags]) for (const line of out.split('\n')) assert.ok(line.length <= 80, line);
+    assert.match((await ls('up/team/app:1.9')).out, /^up\/team\/app:1\.9\n {2}digest +sha256:/);
+    for (const [pattern, says] of [
+      ['up/team/none', /up\/team\/none is neither cached nor hosted here/],
+      ['up/team/app:none', /up\/team\/app:none is neither cached nor hosted here/],
+      ['up/team/x*', /Nothing that is cached or hosted matches/],
+      ['up/team/app:x*', /No image of up\/team\/app/],
+      ['Not/Valid', /lower case/],
+    ] as const) {
+      const { code, out, err } = await ls(pattern);
+      assert.deepEqual([code, out], [1, ''], pattern);
+      assert.match(err, says);
+    }
+    assert.equal((await ls('up/*:1')).code, 2);
+    await mirror.stop();
+    await look();
+  });
+
+  test('prints one JSON document where nothing matches', async (t) => {
+    const { ls } = await stage(t);
+    const { code, out } = await ls(undefined, { json: true });
+    assert.deepEqual([code, JSON.parse(out)], [1, { repositories: [] }]);
+  });
+
+  test('shows what clients get of a held tag', async (t) => {
+    const { mirror, upstream, say, flags, json } = await stage(t, { tags: { fresh_for: '0s' } });
+    await pull(mirror, APP, 'team/app', 'latest');
+    upstream.add(TOOL, 'team/app', ['latest']);
+    assert.equal((await mirror.get('/up/v2/team/app/manifests/latest', alice)).status, 200);
+    const held = await say(rollback, { flags, image: `up/team/app:latest@${APP.index.digest}`, reason: 'why' });
+    assert.equal(held.code, 0, held.err);
+    const { entry, hold } = await json<ImageAnswer>('up/team/app:latest');
+    assert.deepEqual(
+      [entry.digest, entry.held, hold?.digest, hold?.reason],
+      [APP.index.digest, true, APP.index.digest, 'why'],
+    );
+  });
+});
+
+describe('entrepot pin', () => {
+  test('keeps an image from eviction, with and without a server, until it is unpinned', async (t) => {
+    const { mirror, say, flags, json } = await stage(t, { tags: { fresh_for: '0s' } });
+    await pull(mirror, APP, 'team/app', 'latest');
+    await pull(mirror, TOOL, 'team/tool', 'latest');
+    const pinned = await say(pin, { flags, images: ['up/team/app', 'up/team/none', 'apps/team/own:1'] });
+    assert.equal(pinned.code, 1);
+    assert.match(pinned.out, /^up\/team\/app:latest is pinned: its image is not evicted\.\n$/);
+    assert.match(pinned.err, /up\/team\/none:latest is not cached; pull it/);
+    assert.match(pinned.err, /apps\/team\/own:1 is hosted here: what is hosted is never evicted/);
+    const again = await say(pin, { flags, images: ['up/team/app:latest'], json: true });
+    assert.deepEqual(JSON.parse(again.out), { images: [{ image: 'up/team/app:latest', changed: false }] });
+    assert.equal((await json<TagsAnswer>('up/team/app')).tags[0]?.pinned, 'operator');
+    await say(gc, { flags, maxSize: '0B' });
+    const complete = async (repository: string) =>
+      (await json<ImageAnswer>(`up/team/${repository}:latest`)).children.some((child) => child.complete);
+    assert.deepEqual([await complete('app'), await complete('tool')], [true, false]);
+    await mirror.stop();
+    await say(gc, { flags, maxSize: '0B' });
+    assert.equal(await complete('app'), true);
+    const ended = await say(unpin, { flags, images: ['up/team/app', 'up/team/tool'] });
+    assert.equal(ended.code, 1);
+    assert.match(
+      ended.out,
+      /up\/team\/app:latest is no longer pinned.*\nup\/team\/tool:latest is not pinned by an operator/,
+    );
+    await say(gc, { flags, maxSize: '0B' });
+    assert.equal(await complete('app'), false);
+  });
+
+  test('ends with a purge of the tag', async (t) => {
+    const { mirror, say, flags, json } = await stage(t);
+    await pull(mirror, APP, 'team/app', 'latest');
+    await say(pin, { flags, images: ['up/team/app'] });
+    const planned = await say(purge, { flags, patterns: ['up/team/app'], dryRun: true });
+    assert.match(planned.out, /1 pin of these tags would be ended with them/);
+    assert.equal((await json<TagsAnswer>('up/team/app')).tags[0]?.pinned, 'operator');
+    assert.match((await say(purge, { flags, patterns: ['up/team/app'] })).out, /1 pin of these tags was ended/);
+    await pull(mirror, APP, 'team/app', 'latest');
+    assert.equal((await json<TagsAnswer>('up/team/app')).tags[0]?.pinned, undefined);
+  });
+
+  test('is told apart from a pattern of the configuration', async (t) => {
+    const { mirror, json } = await stage(t, { pin: ['up/team/*:latest'] });
+    await pull(mirror, APP, 'team/app', 'latest');
+    assert.equal((await json<TagsAnswer>('up/team/app')).tags[0]?.pinned, 'configuration');
+  });
+});
