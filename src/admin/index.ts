@@ -64,5 +64,5 @@ export {
   type UpstreamStatus,
 } from './status.ts';
 export type { SuggestAnswer, SuggestInput } from './suggest.ts';
-export type { WarmInput, WarmJob } from './warm-operations.ts';
+export type { WarmChange, WarmImage, WarmInput, WarmJob } from './warm-operations.ts';
 export type { WebhookStatus, WebhooksAnswer, WebhookTestAnswer } from './webhook-operations.ts';

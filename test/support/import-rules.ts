@@ -140,6 +140,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   yaml: ['config', 'setup'],
   commander: ['cli'],
   tldts: ['upstream'],
+  // The page of the console, as the build leaves it: loaded when it is asked for.
+  '#console-assets': ['web'],
   'node:ffi': ['store'],
   'node:sea': ['lib'],
   'node:sqlite': ['store'],
