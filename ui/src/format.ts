@@ -10,7 +10,7 @@ export interface Formats {
   bytes(value: number): string;
   /** `3.2 MB/s` */
   rate(bytesPerSecond: number): string;
-  /** `0.4 ms`, `320 ms`, `1.4 s`, `3 min 5 s`, `2 h 14 min` */
+  /** `0.4ms`, `320ms`, `1.4s`, `3m 5s`, `2h 14m` */
   duration(milliseconds: number): string;
   /** `3 minutes ago`, `in 2 hours`, `now` */
   relative(at: number, now: number): string;
@@ -57,7 +57,7 @@ export function formatsIn(language: Language): Formats {
     const format = new Intl.NumberFormat(tag, {
       style: 'unit',
       unit: name,
-      unitDisplay: 'short',
+      unitDisplay: name.endsWith('byte') ? 'short' : 'narrow',
       maximumFractionDigits: digits,
     });
     units.set(key, format);
@@ -65,7 +65,9 @@ export function formatsIn(language: Language): Formats {
   };
   const bytes = (value: number): string => {
     const [scaled, name] = scaleBytes(value);
-    return unit(name, scaled < 10 && name !== 'byte' ? 1 : 0).format(scaled);
+    // The word `byte` has no plural here, and `B` needs none.
+    if (name === 'byte') return `${whole.format(scaled)} B`;
+    return unit(name, scaled < 10 ? 1 : 0).format(scaled);
   };
   return {
     number: (value) => (Math.abs(value) >= 1e6 ? compact : Number.isInteger(value) ? whole : tenth).format(value),

@@ -22,6 +22,7 @@ const KINDS: Readonly<Record<LiveKind, true>> = {
   cache: true,
   reloaded: true,
   warm: true,
+  gap: true,
 };
 
 /** `live`: messages come. `poll`: the server refuses the stream, and views ask every five seconds. `off`: hidden, or not begun. */
@@ -42,25 +43,28 @@ export function onLive<Kind extends LiveKind>(kind: Kind, listener: (data: DataO
 
 /** What tabs tell each other. */
 type Shared =
-  | { readonly type: 'event'; readonly kind: LiveKind; readonly data: unknown; readonly id: string }
+  | { readonly type: 'event'; readonly kind: LiveKind; readonly data: unknown }
   | { readonly type: 'state'; readonly state: 'live' | 'connecting' | 'poll' }
+  /** Another tab holds the stream from now on: what happened in between was not sent. */
+  | { readonly type: 'anew' }
   | { readonly type: 'hello' };
 
 let channel: BroadcastChannel | undefined;
 let stream: EventSource | undefined;
 let poll: ReturnType<typeof setInterval> | undefined;
-/** Of the last message, whoever held the stream: the next one to hold it goes on from there. */
-let lastId = '';
 
 /** Keeps the stream open while a tab of this browser is visible and may read. */
 export function startLive(): void {
   channel = new BroadcastChannel('entrepot.live');
   channel.addEventListener('message', ({ data }: MessageEvent<Shared>) => {
-    if (data.type === 'event') deliver(data.kind, data.data, data.id);
+    if (data.type === 'event') deliver(data.kind, data.data);
+    else if (data.type === 'anew') ticks.value += 1;
     else if (data.type === 'state' && stream === undefined) setState(data.state);
     else if (data.type === 'hello' && stream !== undefined) share({ type: 'state', state: stateOf(stream) });
   });
+  onLive('gap', () => (ticks.value += 1));
   let release: (() => void) | undefined;
+  let wasHidden = false;
   const update = (): void => {
     const wanted = document.visibilityState === 'visible' && session.value?.canRead === true;
     if (wanted && release === undefined) {
@@ -68,10 +72,12 @@ export function startLive(): void {
       setState('connecting');
       // The tab that holds the stream says how it is.
       share({ type: 'hello' });
-      ticks.value += 1;
+      if (wasHidden) ticks.value += 1;
+      wasHidden = false;
     } else if (!wanted && release !== undefined) {
       release();
       release = undefined;
+      wasHidden = true;
       setState('off');
     }
   };
@@ -87,28 +93,28 @@ export function startLive(): void {
 
 /** Called in the tab that leads; the answer ends its lead. */
 function open(): () => void {
-  const url = lastId === '' ? '/api/v1/events' : `/api/v1/events?lastEventId=${encodeURIComponent(lastId)}`;
-  const source = new EventSource(url);
+  const source = new EventSource('/api/v1/events');
   stream = source;
   const tell = (): void => {
     const state = stateOf(source);
     setState(state);
     share({ type: 'state', state });
   };
-  let wasOpen = false;
+  let isFirst = true;
   source.addEventListener('open', () => {
     tell();
-    // What happened in between may be more than the server keeps.
-    if (wasOpen) ticks.value += 1;
-    wasOpen = true;
+    // Later the browser says by itself which message was the last: the server sends what came after it, or that there is a gap.
+    if (!isFirst) return;
+    isFirst = false;
+    ticks.value += 1;
+    share({ type: 'anew' });
   });
   source.addEventListener('error', tell);
   for (const kind of Object.keys(KINDS) as LiveKind[]) {
     source.addEventListener(kind, (event) => {
-      const { data, lastEventId: id } = event as MessageEvent<string>;
-      const parsed: unknown = JSON.parse(data);
-      deliver(kind, parsed, id);
-      share({ type: 'event', kind, data: parsed, id });
+      const data: unknown = JSON.parse((event as MessageEvent<string>).data);
+      deliver(kind, data);
+      share({ type: 'event', kind, data });
     });
   }
   return () => {
@@ -134,7 +140,6 @@ function share(message: Shared): void {
   channel?.postMessage(message);
 }
 
-function deliver(kind: LiveKind, data: unknown, id: string): void {
-  if (id !== '') lastId = id;
+function deliver(kind: LiveKind, data: unknown): void {
   for (const listener of listeners.get(kind) ?? []) listener(data as never);
 }

@@ -21,10 +21,20 @@ export function href(path: string, query: Readonly<Record<string, string | undef
   return textOf({ path, query });
 }
 
+interface NavigateOptions {
+  /** True: a part of the same view, so that the focus and the scroll stay. @default false */
+  readonly quiet?: boolean;
+}
+
 /** Goes to a place, as a link does. */
-export function navigate(path: string, query: Readonly<Record<string, string | undefined>> = {}): void {
+export function navigate(
+  path: string,
+  query: Readonly<Record<string, string | undefined>> = {},
+  { quiet = false }: NavigateOptions = {},
+): void {
   history.pushState(null, '', href(path, query));
   current.value = placeOf(location.pathname, location.search);
+  if (quiet) return;
   arrivals.value += 1;
   scrollTo(0, 0);
 }

@@ -1,13 +1,12 @@
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
-import { setServerTime } from '../clock.ts';
+import { now, setServerTime } from '../clock.ts';
 import { onLive } from '../live.ts';
 import { addRate, mergePull, mergeTransfer } from '../merge.ts';
 import { Empty, Loaded } from '../parts/feedback.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { Heading, Link, Section } from '../parts/page.tsx';
 import { PullCommand } from '../parts/pull-command.tsx';
-import { Time } from '../parts/values.tsx';
 import { type Resource, useRead } from '../resource.ts';
 import { formats, words } from '../words/index.ts';
 import { Figures } from './now/figures.tsx';
@@ -32,8 +31,7 @@ export function Now(_: ViewProps): JSX.Element {
       <Heading title={w.title}>
         {known !== undefined && (
           <p class="quiet">
-            {w.version(known.version)} · {w.startedAt('')}
-            <Time at={known.startedAt} />
+            {w.version(known.version)} · {w.startedAt(formats.value.relative(known.startedAt, now.value))}
           </p>
         )}
       </Heading>
@@ -65,19 +63,19 @@ function Overall({ data }: { readonly data: Overview }): JSX.Element {
           </div>
         </div>
       )}
-      {isFirst ? (
-        <Section title={w.underWay}>
-          <Empty title={w.firstTitle} icon="pulls">
-            <p>{w.firstText}</p>
-            <PullCommand image="docker.io/library/alpine" />
-          </Empty>
-        </Section>
-      ) : (
-        <RatesNow data={data} />
-      )}
+      {!isFirst && <RatesNow data={data} />}
       <div class="columns">
         <div>
-          {!isFirst && <PullsNow data={data} />}
+          {isFirst ? (
+            <Section title={w.underWay}>
+              <Empty title={w.firstTitle} icon="pulls">
+                <p>{w.firstText}</p>
+                <PullCommand image="docker.io/library/alpine" />
+              </Empty>
+            </Section>
+          ) : (
+            <PullsNow data={data} />
+          )}
           {(data.transfers.length > 0 || !isFirst) && <TransfersNow data={data} />}
           <WarmNow />
           {!isFirst && <Figures day={data.day} month={data.month} />}

@@ -195,7 +195,12 @@ export const EN = {
     ruleNone: 'No rules are configured, so every client may pull.',
     ruleDenied: 'No rule allowed it.',
     ruleWouldDeny: 'The rules would have denied it; audit mode let it pass.',
-    countText: (requests: string, hits: string) => `Of ${requests} requests, the cache answered ${hits}.`,
+    countText: (count: number, requests: string, hits: string) =>
+      count === 1
+        ? hits === '0'
+          ? 'It was one request, which went to an upstream.'
+          : 'It was one request, which the cache answered.'
+        : `Of ${requests} requests, the cache answered ${hits}.`,
     bytesText: (sent: string, fetched: string) => `The client received ${sent}; upstreams sent ${fetched} for it.`,
     savedText: (saved: string) => `The cache saved ${saved}.`,
     openImage: 'Show the image',

@@ -59,7 +59,8 @@ function Tiles({ sums, rows }: { readonly sums: Sums; readonly rows: readonly Fi
     [
       w.hitRatio,
       percent(sums.hits, sums.requests),
-      rows.map(({ hits, requests }) => (requests === 0 ? 0 : hits / requests)),
+      // A step without a request has no ratio.
+      rows.filter(({ requests }) => requests > 0).map(({ hits, requests }) => hits / requests),
       w.hitRatioText,
     ],
     [w.served, bytes(sums.bytes), rows.map((row) => row.bytes)],
