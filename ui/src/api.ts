@@ -116,8 +116,10 @@ function problemOf(status: number, body: unknown): ApiError {
     readonly remedy?: unknown;
     readonly errors?: readonly { readonly message?: unknown }[];
   };
-  const message = [detail, title, errors?.[0]?.message].find((each) => typeof each === 'string' && each !== '');
-  return new ApiError(String(message ?? `HTTP ${status}`), {
+  const message = [detail, title, errors?.[0]?.message].find(
+    (each): each is string => typeof each === 'string' && each !== '',
+  );
+  return new ApiError(message ?? `HTTP ${status}`, {
     status,
     remedy: typeof remedy === 'string' ? remedy : undefined,
   });

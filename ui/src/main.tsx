@@ -18,7 +18,7 @@ startLive();
 
 /** Asks until the server answers: a page that was opened while it restarts goes on by itself. */
 async function begin(): Promise<void> {
-  while (session.value === undefined || code !== undefined) {
+  for (;;) {
     try {
       await readSession();
       return;

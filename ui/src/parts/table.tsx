@@ -114,7 +114,7 @@ export function Table<Entry>(props: TableProps<Entry>): JSX.Element {
       aria-label={label}
       aria-rowcount={total < 0 ? -1 : total + 1}
       aria-colcount={columns.length}
-      style={{ '--columns': template, '--narrow': narrow } as JSX.CSSProperties}
+      style={{ '--columns': template, '--narrow': narrow }}
       onKeyDown={onKeyDown}
     >
       <div role="rowgroup">
