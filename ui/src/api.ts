@@ -54,7 +54,7 @@ export async function read<Key extends OperationKey>(
   signal?: AbortSignal,
 ): Promise<Answer<Key>> {
   const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries(input as Readonly<Record<string, unknown>>)) {
+  for (const [name, value] of Object.entries<unknown>(input)) {
     if (value === undefined || value === '') continue;
     for (const each of Array.isArray(value) ? value : [value]) parameters.append(name, String(each));
   }

@@ -85,10 +85,11 @@ export function formatsIn(language: Language): Formats {
       if (milliseconds < 999.5) return unit('millisecond', 0).format(milliseconds);
       const seconds = milliseconds / 1000;
       if (seconds < 59.95) return unit('second', 1).format(seconds);
+      // By what it is rounded to: never 60 minutes.
       const [large, small, size] =
-        seconds < 3600
+        seconds < 3599.5
           ? (['minute', 'second', 60] as const)
-          : seconds < 86_400
+          : seconds < 86_370
             ? (['hour', 'minute', 3600] as const)
             : (['day', 'hour', 86_400] as const);
       const part = { minute: 1, hour: 60, day: 3600 }[large];

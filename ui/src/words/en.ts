@@ -35,7 +35,6 @@ export const EN = {
     cancel: 'Cancel',
     close: 'Close',
     reload: 'Try again',
-    clear: 'Clear',
     more: 'Show more',
     dismiss: 'Dismiss',
   },
@@ -56,7 +55,6 @@ export const EN = {
     wrong: 'The login was refused.',
     noUsers: 'This server has no users yet. Run one of these commands on it:',
     mayNot: (name: string) => `${name} may not see this console. It takes a rule with \`may: [status]\`.`,
-    as: (name: string) => `Logged in as ${name}`,
     anonymous: 'Not logged in',
     readOnly: 'Read only',
     readOnlyText: 'To change things from this page, run this command on the server and open the address it prints:',
@@ -70,7 +68,6 @@ export const EN = {
     loading: 'Loading…',
     rows: (count: string) => `${count} rows`,
     rowsMore: (count: string) => `${count} rows so far`,
-    sortBy: (column: string) => `Sort by ${column}`,
   },
   confirm: {
     looking: 'Looking up what would change…',
@@ -79,7 +76,6 @@ export const EN = {
   units: {
     of: (part: string, whole: string) => `${part} of ${whole}`,
     unknown: 'unknown',
-    ago: (relative: string) => relative,
   },
   outcome: {
     hit: 'From the cache',
@@ -160,7 +156,6 @@ export const EN = {
   pulls: {
     title: 'Pulls',
     recent: 'Recent pulls',
-    filters: 'Filter pulls',
     image: 'Image',
     client: 'Client',
     outcome: 'Outcome',

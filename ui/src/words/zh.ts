@@ -37,7 +37,6 @@ export const ZH: Words = {
     cancel: '取消',
     close: '关闭',
     reload: '重试',
-    clear: '清除',
     more: '显示更多',
     dismiss: '关闭提示',
   },
@@ -58,7 +57,6 @@ export const ZH: Words = {
     wrong: '登录被拒绝。',
     noUsers: '本服务还没有用户。请在服务所在的机器上运行以下命令之一：',
     mayNot: (name) => `${name} 无权查看控制台。需要一条带有 \`may: [status]\` 的规则。`,
-    as: (name) => `已登录：${name}`,
     anonymous: '未登录',
     readOnly: '只读',
     readOnlyText: '要在本页进行更改，请在服务所在的机器上运行下面的命令，并打开它输出的地址：',
@@ -72,7 +70,6 @@ export const ZH: Words = {
     loading: '正在加载…',
     rows: (count) => `共 ${count} 行`,
     rowsMore: (count) => `已加载 ${count} 行`,
-    sortBy: (column) => `按${column}排序`,
   },
   confirm: {
     looking: '正在查询将会更改什么…',
@@ -81,7 +78,6 @@ export const ZH: Words = {
   units: {
     of: (part, whole) => `${part} / ${whole}`,
     unknown: '未知',
-    ago: (relative) => relative,
   },
   outcome: {
     hit: '来自缓存',
@@ -161,7 +157,6 @@ export const ZH: Words = {
   pulls: {
     title: '拉取',
     recent: '最近的拉取',
-    filters: '筛选拉取',
     image: '镜像',
     client: '客户端',
     outcome: '结果',
