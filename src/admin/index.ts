@@ -40,15 +40,16 @@ export {
   type ReloadAnswer,
 } from './operations.ts';
 export type { Overview } from './overview-operation.ts';
-export type {
-  FigureSums,
-  FiguresAnswer,
-  FiguresInput,
-  PullDetail,
-  PullRequest,
-  PullSummary,
-  PullsAnswer,
-  PullsInput,
+export {
+  type FigureSums,
+  type FiguresAnswer,
+  type FiguresInput,
+  PULL_OUTCOMES,
+  type PullDetail,
+  type PullRequest,
+  type PullSummary,
+  type PullsAnswer,
+  type PullsInput,
 } from './pull-operations.ts';
 export { OperationError, type Refusal, refusalOf } from './refusal.ts';
 export type { CheckAnswer, RegistriesAnswer } from './registry-operations.ts';

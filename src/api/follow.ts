@@ -4,7 +4,7 @@ import { type EventHub, EventStream } from './events/index.ts';
 import { ApiProblem } from './problem.ts';
 import { checkInput, readQuery } from './query.ts';
 import { requireMethod } from './reply.ts';
-import type { GatedRequest } from './serving.ts';
+import type { GatedRequest } from './request.ts';
 import { findSession, holds } from './session-desk.ts';
 import type { Session, Sessions } from './sessions/index.ts';
 

@@ -5,9 +5,11 @@ import { readJson } from './body.ts';
 import { ApiProblem } from './problem.ts';
 import { checkInput, readQuery } from './query.ts';
 import { answerJson, methodRefused } from './reply.ts';
-import type { GatedRequest, ServingOptions } from './serving.ts';
+import type { GatedRequest } from './request.ts';
 
-interface OperationsOptions<Context> extends Pick<ServingOptions<Context>, 'operations' | 'context'> {
+interface OperationsOptions<Context> {
+  readonly operations: readonly Operation<unknown, unknown, NoInfer<Context>>[];
+  readonly context: Context;
   readonly callerOf: (gate: PassedGate) => Caller;
 }
 

@@ -1,7 +1,7 @@
-import { type Guard, nameOf, type Principal } from '../access/index.ts';
+import { nameOf, type Principal } from '../access/index.ts';
 import type { Caller, Operation, TransferStatus } from '../admin/index.ts';
 import type { Repository } from '../oci/index.ts';
-import type { PassedGate, RequestContext } from '../server/index.ts';
+import type { PassedGate } from '../server/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import { createDocument } from './document/index.ts';
 import { EventHub, type LiveSource, telemetrySource, transferSource } from './events/index.ts';
@@ -9,6 +9,7 @@ import { eventsInput, followEvents } from './follow.ts';
 import { createOperations, isOffered } from './operations.ts';
 import { ApiProblem } from './problem.ts';
 import { answerJson, requireMethod } from './reply.ts';
+import type { ApiRequest, GatedRequest } from './request.ts';
 import { identifySession, SessionDesk, sessionAnswer, sessionInput } from './session-desk.ts';
 import { Codes, Sessions } from './sessions/index.ts';
 
@@ -17,21 +18,6 @@ export interface ApiHost {
   readonly serving: () => Promise<Serving>;
   /** Ends the streams of events, where there are any. */
   readonly endStreams: () => void;
-}
-
-/** A request of the API, before the gate. */
-export interface ApiRequest {
-  readonly context: RequestContext;
-  readonly guard: Guard | undefined;
-}
-
-/** A request of the API that has passed the gate. */
-export interface GatedRequest extends ApiRequest {
-  readonly gate: PassedGate;
-  /** Whether the API is open to it for reading: there are no rules, and it was sent on this machine. */
-  readonly isOpen: boolean;
-  /** Whether what takes `admin` is open too. */
-  readonly opensAll: boolean;
 }
 
 export interface ServingOptions<Context> {

@@ -12,12 +12,20 @@ export interface InventoryCaller {
   readonly sees: (repository: Repository) => boolean | Promise<boolean>;
 }
 
-/** The last pull of a repository, a tag or a digest. */
+/** The last pull of a repository or a tag. */
 export interface LastPull {
   /** Milliseconds since the epoch. */
   readonly at: number;
   /** The user, or the address of the client. */
   readonly by: string;
+}
+
+/** What knows when something was pulled last. */
+export interface LastPulls {
+  /** One answer for each repository, in their order; undefined where none is known. */
+  ofEach(repositories: readonly Repository[]): Promise<readonly (LastPull | undefined)[]>;
+  /** Of the tags of a repository. */
+  ofTags(repository: Repository): Promise<ReadonlyMap<string, LastPull>>;
 }
 
 /** When something was pulled last, where that is known. */

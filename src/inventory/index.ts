@@ -5,5 +5,5 @@
  * It reads records and stored manifests, a bounded number for each answer. It never asks an upstream, never notes a read,
  * and changes nothing but the pins of operators.
  */
-export type { InventoryCaller, LastPull } from './entries.ts';
+export type { InventoryCaller, LastPull, LastPulls } from './entries.ts';
 export { Inventory, type InventoryOptions, type ParsedImage } from './inventory.ts';

@@ -4,7 +4,16 @@ import { compileGlob, keyOf } from '../lib/index.ts';
 import { type Digest, OciError, type Repository } from '../oci/index.ts';
 import { type BlobStore, MAX_PINS, type MetadataStore } from '../store/index.ts';
 import { Cursors } from './cursor.ts';
-import type { Home, ImageParts, InventoryCaller, LastPull, Pulled, RepositoryEntry, TagEntry } from './entries.ts';
+import type {
+  Home,
+  ImageParts,
+  InventoryCaller,
+  LastPull,
+  LastPulls,
+  Pulled,
+  RepositoryEntry,
+  TagEntry,
+} from './entries.ts';
 import { createHostedShelf, type HostedParts } from './hosted-shelf.ts';
 import { describeImage, type ImageRequest } from './image.ts';
 import { Measure } from './measure.ts';
@@ -34,8 +43,8 @@ export interface InventoryOptions {
   /** The policy of the cache, which a reload replaces. */
   readonly policy: () => CompiledPolicy;
   readonly pins: Pick<TagPins, 'put' | 'end' | 'list'>;
-  /** The last pulls of names such as `docker.io/library/nginx:1`. @default none is known */
-  readonly lastPulls?: ((names: readonly string[]) => Promise<ReadonlyMap<string, LastPull>>) | undefined;
+  /** @default none is known */
+  readonly lastPulls?: LastPulls | undefined;
   /** Milliseconds since the epoch. @default the clock */
   readonly now?: (() => number) | undefined;
 }
@@ -120,12 +129,12 @@ export class Inventory {
         counts.set(nameOf(of[at] as Repository), number);
       }
     }
-    const pulls = await this.#lastPulls(page.repositories.map(({ repository }) => nameOf(repository)));
+    const pulls = await this.#options.lastPulls?.ofEach(page.repositories.map(({ repository }) => repository));
     const { next } = page;
     return {
-      repositories: page.repositories.map(({ repository, home: of }) => {
+      repositories: page.repositories.map(({ repository, home: of }, at) => {
         const name = nameOf(repository);
-        return { ...repository, home: of, tags: counts.get(name) ?? 0, ...pulledOf(pulls.get(name)) };
+        return { ...repository, home: of, tags: counts.get(name) ?? 0, ...pulledOf(pulls?.[at]) };
       }),
       ...(next === undefined ? {} : { next: this.#cursors.seal(REPOSITORIES, [next.registry, next.repository]) }),
     };
@@ -157,7 +166,7 @@ export class Inventory {
     return {
       image: name,
       home: shelf.home,
-      tags: await this.#withPulls(name, page.entries),
+      tags: await this.#withPulls(repository, page.entries),
       ...(page.next === undefined ? {} : { next: this.#cursors.seal(name, page.next) }),
     };
   }
@@ -203,10 +212,9 @@ export class Inventory {
     return rest.next === undefined ? { entries } : { entries, next: ['untagged', rest.next] };
   }
 
-  async #withPulls(name: string, entries: readonly TagEntry[]): Promise<readonly TagEntry[]> {
-    const referenceOf = ({ tag, digest }: TagEntry): string => (tag === '' ? `${name}@${digest}` : `${name}:${tag}`);
-    const pulls = await this.#lastPulls(entries.map(referenceOf));
-    return entries.map((entry) => ({ ...entry, ...pulledOf(pulls.get(referenceOf(entry))) }));
+  async #withPulls(repository: Repository, entries: readonly TagEntry[]): Promise<readonly TagEntry[]> {
+    const pulls = await this.#options.lastPulls?.ofTags(repository);
+    return entries.map((entry) => (entry.tag === '' ? entry : { ...entry, ...pulledOf(pulls?.get(entry.tag)) }));
   }
 
   /**
@@ -241,7 +249,7 @@ export class Inventory {
       image: name,
       ...repository,
       home: shelf.home,
-      entry: (await this.#withPulls(nameOf(repository), [await describe(found)]))[0] as TagEntry,
+      entry: (await this.#withPulls(repository, [await describe(found)]))[0] as TagEntry,
       ...(await describeImage(request)),
     };
   }
@@ -369,10 +377,6 @@ export class Inventory {
       this.#configured = { by: pin, matches: (text) => patterns.some((matches) => matches(text)) };
     }
     return this.#configured.matches(name);
-  }
-
-  async #lastPulls(names: readonly string[]): Promise<ReadonlyMap<string, LastPull>> {
-    return (await this.#options.lastPulls?.(names)) ?? new Map();
   }
 }
 

@@ -6,7 +6,7 @@ import { buildImage, type Content, platformOf, type TestImage } from '../../test
 import { OciError } from '../oci/index.ts';
 import type { ImageToWarm } from './fetch-image.ts';
 import type { Job } from './job.ts';
-import { WarmJobs, type WarmJobsOptions } from './jobs.ts';
+import { type WarmedJob, WarmJobs, type WarmJobsOptions } from './jobs.ts';
 import type { ImageView, JobView } from './view.ts';
 
 const APP = buildImage({ seed: 'warm', layers: [3000, 200] });
@@ -17,7 +17,7 @@ const everything = () => true;
 interface Stage extends CacheWorld {
   readonly jobs: WarmJobs;
   /** The job once it has ended. */
-  ended(job: Job): Promise<JobView>;
+  readonly ended: (job: Job) => Promise<JobView>;
 }
 
 async function stage(t: Scope, options: Partial<WarmJobsOptions> & { readonly cache?: never } = {}): Promise<Stage> {
@@ -430,11 +430,12 @@ describe('a hearer', () => {
     origin.deliver = ({ what }) => (what === LAYER.digest ? { body } : undefined);
     const heard: JobView[] = [];
     let next = Promise.withResolvers<void>();
-    const stop = jobs.onChange(async ({ view }) => {
+    const note = async (view: WarmedJob['view']): Promise<void> => {
       heard.push((await view(everything)) as JobView);
       next.resolve();
       next = Promise.withResolvers();
-    });
+    };
+    const stop = jobs.onChange(({ view }) => void note(view));
     jobs.start([named()], 'alice');
     while (heard.at(-1)?.images[0]?.blobs !== APP.blobs.length - 1) await next.promise;
     const { length } = heard;

@@ -101,7 +101,7 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
     visibility: ['revalidation'],
   },
   cli: { commands: [] },
-  'cli/commands': { server: [], config: [], cache: [], clients: [], access: [], webhooks: [], hosted: [] },
+  'cli/commands': { server: [], pulls: [], config: [], cache: [], clients: [], access: [], webhooks: [], hosted: [] },
   config: { schema: [], read: ['schema'], show: ['schema', 'read'] },
   'config/read': { webhooks: [] },
   forward: { authority: [] },

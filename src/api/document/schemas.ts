@@ -10,7 +10,7 @@ export function inputSchema(schema: z.ZodType): Schema {
 
 /** What the server answers. Members may be added, so none but those of here is not promised. */
 export function answerSchema(schema: z.ZodType): Schema {
-  return cleaned(z.toJSONSchema(schema, { io: 'output' })) as Schema;
+  return cleaned(z.toJSONSchema(schema, { io: 'output' }));
 }
 
 /** Without `$schema`, which OpenAPI says once, and open for members to come. */

@@ -2,7 +2,8 @@ import type { OperationContext } from '../../admin/index.ts';
 import { compilePolicy } from '../../cache/index.ts';
 import type { Config } from '../../config/index.ts';
 import { HostingRules } from '../../hosting/index.ts';
-import { Inventory, type InventoryOptions } from '../../inventory/index.ts';
+import { Inventory, type InventoryOptions, type LastPulls } from '../../inventory/index.ts';
+import { loadPullReading } from '../../pulls/index.ts';
 import { type Catalogue, parseImagePattern } from '../../routing/index.ts';
 import type { RunningServer } from '../running-server.ts';
 import { cacheOptionsOf } from '../settings/index.ts';
@@ -17,11 +18,17 @@ interface InEffect {
 }
 
 export function inventoryOf({ live, parts }: RunningServer): OperationContext['inventory'] {
-  const { storage, cache, hosted } = parts;
+  const { storage, cache, hosted, recording } = parts;
+  const { recorder } = recording;
+  const lastPulls: LastPulls = {
+    ofEach: async (repositories) => (await loadPullReading()).lastPullOfEach(recorder, repositories),
+    ofTags: async (repository) => (await loadPullReading()).lastPullsOf(recorder, repository),
+  };
   return composeInventory(() => ({ config: live.current.config, catalogue: live.current.upstreams.catalogue }), {
     ...storage,
     pins: cache.pins,
     hosted: () => hosted.current,
+    lastPulls,
   });
 }
 

@@ -5,14 +5,17 @@ import { MAX_PINS, MemoryMetadataStore } from '../../store/index.ts';
 import { Telemetry } from '../../telemetry/index.ts';
 import { TagPins } from './tag-pins.ts';
 
-const make = (metadata = new MemoryMetadataStore()) => ({
-  metadata,
-  pins: new TagPins({ metadata, telemetry: new Telemetry(), now: () => 7 }),
-});
+function make(metadata = new MemoryMetadataStore()) {
+  const telemetry = new Telemetry();
+  const events: string[] = [];
+  telemetry.on('tag.pinned', ({ tag }) => events.push(`pinned ${tag}`));
+  telemetry.on('tag.unpinned', ({ tag }) => events.push(`unpinned ${tag}`));
+  return { metadata, events, pins: new TagPins({ metadata, telemetry, now: () => 7 }) };
+}
 
 describe('TagPins', () => {
   test('pins a tag once, and ends the pin once', async () => {
-    const { pins, metadata } = make();
+    const { pins, metadata, events } = make();
     assert.equal(await pins.put(LIBRARY, '1'), 'pinned');
     assert.equal(await pins.put(LIBRARY, '1'), 'pinned already');
     assert.deepEqual(await metadata.listPins(), [{ repository: LIBRARY, tag: '1', pin: { pinnedAt: 7 } }]);
@@ -20,6 +23,7 @@ describe('TagPins', () => {
     assert.equal(await pins.end(LIBRARY, '1'), true);
     assert.equal(await pins.end(LIBRARY, '1'), false);
     assert.equal(await pins.put(LIBRARY, '1'), 'pinned');
+    assert.deepEqual(events, ['pinned 1', 'unpinned 1', 'pinned 1']);
   });
 
   test('finds the pins of before a restart', async () => {

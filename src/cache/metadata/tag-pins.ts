@@ -41,6 +41,7 @@ export class TagPins {
     if (known.has(keyOfEntry(entry))) return 'pinned already';
     if (!(await this.#options.metadata.putPin(repository, tag, pin))) return 'too many';
     this.#known?.set(keyOfEntry(entry), entry);
+    this.#options.telemetry.publish('tag.pinned', { ...repository, tag });
     return 'pinned';
   }
 
@@ -48,6 +49,7 @@ export class TagPins {
   async end(repository: Repository, tag: string): Promise<boolean> {
     const ended = await this.#options.metadata.deletePin(repository, tag);
     this.#known?.delete(keyOfEntry({ repository, tag }));
+    if (ended) this.#options.telemetry.publish('tag.unpinned', { ...repository, tag });
     return ended;
   }
 
