@@ -9,6 +9,7 @@ import { list } from '../../src/cli/commands/cache/list.ts';
 import { pin, unpin } from '../../src/cli/commands/cache/pin.ts';
 import { purge } from '../../src/cli/commands/cache/purge.ts';
 import { rollback } from '../../src/cli/commands/cache/rollback.ts';
+import { ask } from '../support/api-stage.ts';
 import { captureOutput } from '../support/capture-output.ts';
 import { buildImage, platformOf, type TestImage } from '../support/image.ts';
 import { basic, htpasswdOf } from '../support/logins.ts';
@@ -34,12 +35,16 @@ async function stage(t: TestContext, cache: Readonly<Record<string, unknown>> = 
   upstream.add(APP, 'team/app', ['1.10', '1.9', 'latest']);
   upstream.add(TOOL, 'team/tool', ['latest']);
   const dir = await mkdtemp(join(scratch, 'cache-'));
-  await writeFile(join(scratch, 'htpasswd'), htpasswdOf('alice'));
+  await writeFile(join(scratch, 'htpasswd'), htpasswdOf('alice', 'bob'));
   const config = {
     cache,
     access: {
       htpasswd: join(scratch, 'htpasswd'),
-      rules: [{ who: 'alice', may: ['pull', 'push'], on: ['**'] }],
+      rules: [
+        { who: 'alice', may: ['pull', 'push', 'admin'], on: ['**'] },
+        { who: 'bob', may: ['pull'], on: ['up/team/tool', 'apps/team/own'] },
+        { who: ['alice', 'bob'], may: ['status', 'admin'] },
+      ],
     },
     registries: { up: { upstreams: [{ url: upstream.url, name: 'hub' }] }, apps: { hosted: true } },
   };
@@ -141,12 +146,12 @@ describe('entrepot list', () => {
     const table = await ls();
     assert.match(
       table.out,
-      /^HOME +TAGS +LAST PULL +REPOSITORY\nhosted +1 +apps\/team\/own\nmirrored +3 +up\/team\/app\n/,
+      /^HOME +TAGS +LAST PULL +REPOSITORY\nhosted +1 +apps\/team\/own\nmirrored +3 +[\d-]{10} +up\/team\/app\n/,
     );
     const tags = await ls('up/team/app');
     assert.match(
       tags.out,
-      /^ +SIZE +STORED +PLATFORMS +LAST PULL +KEPT +TAG\n(?: +\? +\S+ [KM]iB +linux\/amd64 \+1 +1\.9\n)/,
+      /^ +SIZE +STORED +PLATFORMS +LAST PULL +KEPT +TAG\n(?: +\? +\S+ [KM]iB +linux\/amd64 \+1 +[\d-]{10} +1\.9\n)/,
     );
     for (const { out } of [table, tags]) for (const line of out.split('\n')) assert.ok(line.length <= 80, line);
     assert.match((await ls('up/team/app:1.9')).out, /^up\/team\/app:1\.9\n {2}digest +sha256:/);
@@ -164,6 +169,8 @@ describe('entrepot list', () => {
     assert.equal((await ls('up/*:1')).code, 2);
     await mirror.stop();
     await look();
+    assert.equal((await ls()).out, table.out);
+    assert.equal((await ls('up/team/app')).out, tags.out);
   });
 
   test('prints one JSON document where nothing matches', async (t) => {
@@ -233,5 +240,48 @@ describe('entrepot pin', () => {
     const { mirror, json } = await stage(t, { pin: ['up/team/*:latest'] });
     await pull(mirror, APP, 'team/app', 'latest');
     assert.equal((await json<TagsAnswer>('up/team/app')).tags[0]?.pinned, 'configuration');
+  });
+});
+
+describe('the API', () => {
+  test('shows each client what it may pull, and says of all else that it is not there', async (t) => {
+    const { mirror } = await stage(t);
+    for (const [image, name] of [
+      [APP, 'team/app'],
+      [TOOL, 'team/tool'],
+    ] as const) {
+      await pull(mirror, image, name, 'latest');
+    }
+    await pushImage({ host: mirror.host, repository: 'apps/team/own', headers: alice }, HOSTED, 'v1');
+    const bob = basic('bob');
+    const read = async (path: string, headers = bob) => {
+      const answer = await ask(mirror, 'GET', `/api/v1/${path}`, { headers });
+      return { status: answer.status, value: answer.value as Record<string, unknown> };
+    };
+    const named = async (headers: typeof bob): Promise<readonly string[]> => {
+      const names: string[] = [];
+      for (let after = ''; ; ) {
+        const { status, value } = await read(`repositories?limit=1${after}`, headers);
+        assert.equal(status, 200, JSON.stringify(value));
+        const { repositories, next } = value as unknown as RepositoriesAnswer;
+        names.push(...repositories.map((each) => `${each.registry}/${each.repository}`));
+        if (next === undefined) return names;
+        after = `&after=${next}`;
+      }
+    };
+    assert.deepEqual(await named(alice), ['apps/team/own', 'up/team/app', 'up/team/tool']);
+    assert.deepEqual(await named(bob), ['apps/team/own', 'up/team/tool']);
+    assert.equal((await read('tags?image=up/team/tool')).status, 200);
+    assert.equal((await read('image?image=up/team/app:latest', alice)).status, 200);
+    for (const path of ['tags?image=', 'image?image=']) {
+      const hidden = await read(`${path}up/team/app`);
+      const missing = await read(`${path}up/team/nope`);
+      assert.equal(hidden.status, 404);
+      const text = (value: object) => JSON.stringify(value).replaceAll('team/nope', 'team/app');
+      const { instance: _, ...shown } = hidden.value;
+      const { instance: __, ...said } = missing.value;
+      assert.equal(text(shown), text(said));
+    }
+    assert.equal((await read('repositories?limit=1&after=made-up')).status, 422);
   });
 });
