@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import type { ImageAnswer, RepositoriesAnswer, TagsAnswer } from '../../src/admin/index.ts';
 import { gc } from '../../src/cli/commands/cache/gc.ts';
@@ -151,7 +152,7 @@ describe('entrepot list', () => {
     const tags = await ls('up/team/app');
     assert.match(
       tags.out,
-      /^ +SIZE +STORED +PLATFORMS +LAST PULL +KEPT +TAG\n(?: +\? +\S+ [KM]iB +linux\/amd64 \+1 +[\d-]{10} +1\.9\n)/,
+      /^ +SIZE +STORED +PLATFORMS +LAST PULL +KEPT +TAG\n(?: +\? +\S+ [KM]iB +amd64 of 2 +[\d-]{10} +1\.9\n)/,
     );
     for (const { out } of [table, tags]) for (const line of out.split('\n')) assert.ok(line.length <= 80, line);
     assert.match((await ls('up/team/app:1.9')).out, /^up\/team\/app:1\.9\n {2}digest +sha256:/);
@@ -171,6 +172,29 @@ describe('entrepot list', () => {
     await look();
     assert.equal((await ls()).out, table.out);
     assert.equal((await ls('up/team/app')).out, tags.out);
+  });
+
+  test('prints thousands of repositories of a directory page by page, each once', async (t) => {
+    const { mirror, flags, dir } = await stage(t);
+    await mirror.stop();
+    const database = new DatabaseSync(join(dir, 'names.db'));
+    database.exec(`WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 2999)
+      INSERT INTO members (registry, repository, digest, kind, media_type, size, visibility)
+        SELECT 'up', printf('many/r%04d', n), 'sha256:' || printf('%064x', n), 'blob', 'x', 1, 'public' FROM numbers`);
+    database.close();
+    for (const json of [false, true]) {
+      const pieces: string[] = [];
+      const output = { out: (text: string) => pieces.push(text), err: () => {} };
+      assert.equal(await list({ flags, json, pattern: 'up/many/r?5*' }, output), 0);
+      const names = pieces.join('').match(/many\/r\d{4}/g) ?? [];
+      const expected = Array.from({ length: 3000 }, (_, n) => `many/r${`${n}`.padStart(4, '0')}`);
+      assert.deepEqual(
+        names,
+        expected.filter((name) => /r\d5/.test(name)),
+      );
+      // No piece has much more than one page of the list.
+      assert.ok(pieces.length > 1 && pieces.every((text) => text.length < 100_000));
+    }
   });
 
   test('prints one JSON document where nothing matches', async (t) => {
