@@ -38,8 +38,9 @@ export class Figures {
   #rows = new Map<string, FigureRow>();
   #hour = 0;
   #names = 0;
-  #totals: Totals = { requests: 0, hits: 0, bytes: 0, fetched: 0 };
-  #before = this.#totals;
+  readonly #totals: { -readonly [K in keyof Totals]: number } = { requests: 0, hits: 0, bytes: 0, fetched: 0 };
+  /** At the end of the last step. */
+  #before: Totals = { ...this.#totals };
   #rates: readonly Rates[] = [];
   #steppedAt: number;
 
@@ -80,7 +81,7 @@ export class Figures {
 
   /** Counts a request that was answered. */
   countRequest(row: FigureRow, { isHit, isFailed }: { readonly isHit: boolean; readonly isFailed: boolean }): void {
-    const totals = this.#totals as { -readonly [K in keyof Totals]: number };
+    const totals = this.#totals;
     row.requests += 1;
     totals.requests += 1;
     if (isHit) {
@@ -93,7 +94,7 @@ export class Figures {
   countBytes(row: FigureRow, kind: 'bytes' | 'fetched', count: number): void {
     if (count === 0) return;
     row[kind] += count;
-    (this.#totals as { -readonly [K in keyof Totals]: number })[kind] += count;
+    this.#totals[kind] += count;
   }
 
   /** What is not written yet. */

@@ -85,6 +85,8 @@ export class Pull {
   lastAt: number;
   requests = 0;
   fetched = 0;
+  /** Of these bytes, those that the figures do not have yet: it is not known whether the repository exists. */
+  heldBack = 0;
   /** True once a request for it was answered with success: then it is counted for its repository. */
   isAnswered = false;
   /** The figures of its repository, in the hour of `rowHour`. */
@@ -199,6 +201,20 @@ export class Pull {
       request.ended = error === undefined ? ended : { ...ended, error: kept(error, MOST.error) };
     }
     request.view = undefined;
+  }
+
+  /** Closes it although requests of it run: their ends are not heard of. */
+  abandon(): void {
+    for (const request of this.#list) {
+      const { view } = request;
+      if (view === undefined) continue;
+      this.#rank = Math.max(this.#rank, rankOfCache(view.cache));
+      const totalMs = rounded(performance.now() - view.startedAt);
+      request.ended = describe(request, view, { status: 0, bytes: view.bytes, totalMs });
+      request.view = undefined;
+    }
+    this.running = 0;
+    this.bodies = 0;
   }
 
   summary(now: number): PullSummary {

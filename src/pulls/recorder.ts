@@ -22,6 +22,8 @@ const MAX_TAGS = 10_000;
 /** Pulls that are reported at one look. */
 const MAX_REPORTED = 200;
 
+const NO_NAMES = { registry: '', repository: '' };
+
 export interface LiveListeners {
   /** A pull began, made progress or ended: at most once a second for each, and the 200 newest. */
   readonly pull: (pull: PullSummary) => void;
@@ -250,6 +252,7 @@ export class PullRecorder {
       if (isAnswered && !pull.isAnswered) {
         pull.isAnswered = true;
         row.pulls += 1;
+        this.#figures.countBytes(row, 'fetched', pull.heldBack);
       }
       if (isAnswered && view.target?.kind === 'manifest') this.#noteTag(pull, view, now);
     }
@@ -311,7 +314,9 @@ export class PullRecorder {
     const count = meter.bytes - coming.counted;
     if (count === 0) return;
     coming.counted = meter.bytes;
-    this.#figures.countBytes(this.#figures.rowOf(names, this.#now(), isKnown), 'fetched', count);
+    // A challenge comes before the answer that says whether the repository exists.
+    if (pull?.isAnswered === false && !isKnown) pull.heldBack += count;
+    else this.#figures.countBytes(this.#figures.rowOf(names, this.#now(), isKnown), 'fetched', count);
     if (pull === undefined) return;
     pull.fetched += count;
     pull.isChanged = true;
@@ -375,9 +380,12 @@ export class PullRecorder {
     this.#open.delete(key);
     if (this.#last === pull) this.#last = undefined;
     for (const { id } of pull.listed) this.#ended.delete(id);
+    if (pull.isBusy) pull.abandon();
     const record = pull.record(now);
-    if (!pull.isAnswered && record.outcome !== 'refused') {
-      this.#figures.rowOf({ registry: '', repository: '' }, now, false).pulls += 1;
+    if (!pull.isAnswered) {
+      const row = this.#figures.rowOf(NO_NAMES, now, false);
+      if (record.outcome !== 'refused') row.pulls += 1;
+      this.#figures.countBytes(row, 'fetched', pull.heldBack);
     }
     this.#closed.push(record);
     if (this.#closed.length >= 2 * MAX_WRITTEN) this.#closed = mostImportant(this.#closed);
