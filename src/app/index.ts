@@ -19,12 +19,14 @@ export {
   composeRegistries,
   configuredUsersOf,
   explainAccess,
+  faultOfQuestion,
   isHostedHere,
   loadLateParts,
   logFormatOf,
   notesOf,
   openAccounts,
   SettingsError,
+  wordExplanation,
 } from './settings/index.ts';
 export { suggestAccess } from './suggestion.ts';
 

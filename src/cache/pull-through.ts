@@ -45,6 +45,8 @@ import {
   type ManifestAnswer,
   type ManifestRequest,
   Manifests,
+  type Outlook,
+  outlookOf,
   Pushed,
   type Refreshed,
   type RollbackRequest,
@@ -337,6 +339,13 @@ export class PullThrough {
   /** Whether clients get by a tag what this server decides, and not what the upstream says: it is held, or cools down. */
   isSteered(repository: Repository, tag: string): Promise<boolean> {
     return this.#tags.isSteered(repository, tag);
+  }
+
+  /** What the next request for a manifest of a mirrored repository finds here. No upstream is asked, and nothing changes. */
+  outlook(repository: Repository, reference: Reference): Promise<Outlook> {
+    const { metadata, store } = this.#options;
+    const [policy, now] = [this.#policy, this.#now()];
+    return outlookOf(repository, reference, { metadata, store, holds: this.#holds, policy, now });
   }
 
   /** Asks where tags point to now, and fetches the manifests that moved. */

@@ -10,13 +10,14 @@ import { liveSourcesOf } from './live.ts';
 export async function openServing(server: RunningServer): Promise<Serving> {
   const { live, parts } = server;
   const { createServing } = await loadServing();
+  const context = operationContextOf(server);
   const serving = createServing({
     version: server.version,
     telemetry: parts.telemetry,
     transfers: () => [...parts.cache.transfers].map(describeTransfer),
-    sources: liveSourcesOf(server),
+    sources: liveSourcesOf(server, context),
     operations: Object.values(OPERATIONS),
-    context: operationContextOf(server),
+    context,
     async isPublic(repository: Repository) {
       const { catalogue } = live.current.upstreams;
       if (isHostedHere(catalogue, repository)) return true;

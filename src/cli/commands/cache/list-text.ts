@@ -1,7 +1,7 @@
 import type { ImageAnswer, RepositoryEntry, TagListEntry } from '../../../admin/index.ts';
 import { formatBytes } from '../../../telemetry/index.ts';
-import { count, formatTable, shortDigest } from '../../format.ts';
-import { describeHold, formatInstant } from './hold-text.ts';
+import { count, formatInstant, formatTable, shortDigest } from '../../format.ts';
+import { describeHold } from './hold-text.ts';
 
 // Columns of one width come first and the name last: a list is printed as it comes, and a long name is not cut.
 

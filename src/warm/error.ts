@@ -1,0 +1,11 @@
+/** Why an image could not be warmed, where no upstream is to blame. */
+export class WarmError extends Error {
+  override readonly name = 'WarmError';
+  /** Whether another attempt may succeed. */
+  readonly isPassing: boolean;
+
+  constructor(message: string, { isPassing }: { readonly isPassing: boolean }) {
+    super(message);
+    this.isPassing = isPassing;
+  }
+}

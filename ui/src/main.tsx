@@ -1,0 +1,40 @@
+import { render } from 'preact';
+import { ApiError, readSession, session } from './api.ts';
+import { App } from './app.tsx';
+import { startLive } from './live.ts';
+import { enter, takeCode } from './session.tsx';
+import './style.css';
+import { applyTheme } from './theme.ts';
+import { applyLanguage } from './words/index.ts';
+
+applyTheme();
+applyLanguage();
+const code = takeCode();
+const root = document.getElementById('root');
+if (root !== null) render(<App />, root);
+if (code !== undefined) await enter(code);
+await begin();
+startLive();
+
+/** Asks until the server answers: a page that was opened while it restarts goes on by itself. */
+async function begin(): Promise<void> {
+  while (session.value === undefined || code !== undefined) {
+    try {
+      await readSession();
+      return;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 403) {
+        session.value = {
+          mode: 'closed',
+          principal: 'anonymous',
+          canLogIn: false,
+          canRead: false,
+          canChange: false,
+          ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+        };
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 2000));
+    }
+  }
+}
