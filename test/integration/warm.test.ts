@@ -167,6 +167,35 @@ describe('warming an image', () => {
   });
 });
 
+describe('the stream of events', () => {
+  test('tells of a job while it runs, and of its end', async () => {
+    await using pair = await startPair();
+    const { mirror, upstream } = pair;
+    const stallGate = new Gate();
+    upstream.fault(layer.digest, { stallAt: 100_000, stallGate });
+    const { code } = await callControl(controlSocketPath(mirror.dir), OPERATIONS.console, { input: {} });
+    const session = await fetch(`${mirror.url}/api/v1/session`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ code }),
+    });
+    const cookie = session.headers.get('set-cookie')?.split(';')[0] ?? '';
+    const stream = await fetch(`${mirror.url}/api/v1/events?kinds=warm`, { headers: { cookie } });
+    assert.equal(stream.status, 200);
+    await warm(mirror, { images: [`up/${REPOSITORY}`] });
+    const states: string[] = [];
+    let text = '';
+    for await (const chunk of (stream.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())) {
+      text += chunk;
+      const jobs = Array.from(text.matchAll(/^event: ?warm\n(?:.*\n)*?data: ?(.*)\n/gm), ([, data = '']) => data);
+      states.push(...jobs.slice(states.length).map((data) => (JSON.parse(data) as WarmJob).images[0]?.state ?? ''));
+      if (states.includes('running')) stallGate.open();
+      if (states.at(-1) === 'done') break;
+    }
+    assert.deepEqual([...new Set(states)], ['running', 'done'], text);
+  });
+});
+
 describe('what cannot be warmed is refused before anything is asked', () => {
   const wrong: readonly (readonly [string, RegExp])[] = [
     ['', /names no image/],
