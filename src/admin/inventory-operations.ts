@@ -52,6 +52,7 @@ const tagEntry = z.object({
     .array(z.string())
     .readonly()
     .describe('All that it names, stored or not: `linux/amd64`; empty for what has none.'),
+  storedPlatforms: z.array(z.string()).readonly().exactOptional().describe('Those of them that are stored whole.'),
   checkedAt: time.exactOptional().describe('When an upstream last confirmed it, or when it was pushed here.'),
   freshUntil: time.exactOptional().describe('Until then no upstream is asked; absent for a hosted or held tag.'),
   held: z.literal(true).exactOptional().describe('An operator holds it: the digest is the one that it is held at.'),

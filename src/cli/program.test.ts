@@ -59,6 +59,28 @@ async function command(...argv: readonly string[]): Promise<Result> {
   return { code, ...result };
 }
 
+describe('entrepot list, pin and unpin', () => {
+  test('take what they are about, and their flags', async () => {
+    const asked = async (...argv: string[]) => (await command(...argv)).asked;
+    assert.deepEqual(await asked('list'), [{ flags: {} }]);
+    assert.deepEqual(await asked('list', 'nginx', '--json', '--cache-dir', '/x'), [
+      { flags: { cacheDir: '/x' }, json: true, pattern: 'nginx' },
+    ]);
+    assert.deepEqual(await asked('list', '--home=hosted', '--registry', 'ghcr.io', '--search', 'a b'), [
+      { flags: {}, home: 'hosted', registry: 'ghcr.io', search: 'a b' },
+    ]);
+    assert.deepEqual(await asked('pin', 'a', 'b:1', '-c', 'x'), [{ flags: { config: 'x' }, images: ['a', 'b:1'] }]);
+    assert.deepEqual(await asked('unpin', 'a', '--json'), [{ flags: {}, json: true, images: ['a'] }]);
+  });
+
+  test('refuse what they do not know', async () => {
+    for (const line of ['list a b', 'list --home here', 'pin', 'unpin']) {
+      const { code, asked } = await command(...line.split(' '));
+      assert.deepEqual([code, asked], [2, []], line);
+    }
+  });
+});
+
 describe('entrepot serve', () => {
   test('takes every flag, in both spellings', async () => {
     const line =

@@ -50,6 +50,7 @@ export interface TagEntry extends Pulled {
   readonly storedBytes: number;
   readonly complete: boolean;
   readonly platforms: readonly string[];
+  readonly storedPlatforms: readonly string[];
   readonly checkedAt?: number;
   readonly freshUntil?: number;
   readonly held?: true;

@@ -347,7 +347,7 @@ export class Inventory {
     const isHosted = this.#options.homeOf(repository) === 'here';
     return async (found) => {
       const tag: ShelfTag = found;
-      const { bytes, storedBytes, complete, platforms } = await measure.image(tag);
+      const { bytes, storedBytes, complete, platforms, storedPlatforms } = await measure.image(tag);
       const { checkedAt, freshUntil, hold } = tag;
       const reference = tag.tag === '' ? `${name}@${tag.digest}` : `${name}:${tag.tag}`;
       const byOperator = pinned.has(keyOf(repository.registry, repository.repository, tag.tag));
@@ -361,6 +361,7 @@ export class Inventory {
         storedBytes,
         complete,
         platforms,
+        storedPlatforms,
         ...(checkedAt === undefined ? {} : { checkedAt }),
         ...(freshUntil === undefined ? {} : { freshUntil }),
         ...(hold === undefined ? {} : { held: true as const }),

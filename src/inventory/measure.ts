@@ -14,7 +14,10 @@ export interface Measured {
   /** Bytes of all that it names, each digest once; undefined where not all of them are known. */
   readonly bytes: number | undefined;
   readonly storedBytes: number;
+  /** All that it names, stored or not. */
   readonly platforms: readonly string[];
+  /** Those of them that are stored whole. */
+  readonly storedPlatforms: readonly string[];
 }
 
 interface MeasureOptions {
@@ -41,6 +44,7 @@ const MAX_SIZES = 100_000;
 interface Sums {
   readonly seen: Set<Digest>;
   readonly platforms: Set<string>;
+  readonly storedPlatforms: Set<string>;
   bytes: number | undefined;
   storedBytes: number;
 }
@@ -75,11 +79,12 @@ export class Measure {
   }
 
   async image(root: Root): Promise<Measured> {
-    const sums: Sums = { seen: new Set(), platforms: new Set(), bytes: 0, storedBytes: 0 };
+    const sums: Sums = { seen: new Set(), platforms: new Set(), storedPlatforms: new Set(), bytes: 0, storedBytes: 0 };
     const complete = await this.#walk(root, sums, 0);
     const stored = (await this.storedSize(root.digest)) !== undefined;
     const platforms = [...sums.platforms].slice(0, MAX_PLATFORMS);
-    return { stored, complete, bytes: sums.bytes, storedBytes: sums.storedBytes, platforms };
+    const storedPlatforms = platforms.filter((each) => sums.storedPlatforms.has(each));
+    return { stored, complete, bytes: sums.bytes, storedBytes: sums.storedBytes, platforms, storedPlatforms };
   }
 
   /** Whether all below it is stored. */
@@ -101,9 +106,10 @@ export class Measure {
       // What is not kept is neither missing nor part of the size.
       if (!isWanted) continue;
       const isWhole = await this.#walk(child, sums, depth + 1);
+      if (isWhole && platform !== undefined) sums.storedPlatforms.add(platform);
       complete = (isWhole || !this.#options.keepsPlatform(child.platform)) && complete;
     }
-    if (parts.config !== undefined && depth === 0) await this.#addPlatform(parts.config, sums);
+    if (parts.config !== undefined && depth === 0) await this.#addPlatform(parts.config, { sums, complete });
     return complete;
   }
 
@@ -119,11 +125,16 @@ export class Measure {
     return stored !== undefined;
   }
 
-  async #addPlatform(config: Digest, sums: Sums): Promise<void> {
+  async #addPlatform(
+    config: Digest,
+    { sums, complete }: { readonly sums: Sums; readonly complete: boolean },
+  ): Promise<void> {
     const { shelf, repository, reader, budget } = this.#options;
     if ((await this.storedSize(config)) === undefined) return;
     const platform = platformText((await reader.facts(shelf, repository, { digest: config, budget }))?.platform);
-    if (platform !== undefined) sums.platforms.add(platform);
+    if (platform === undefined) return;
+    sums.platforms.add(platform);
+    if (complete) sums.storedPlatforms.add(platform);
   }
 }
 

@@ -149,7 +149,8 @@ describe('dispatch', () => {
     const steps: string[] = [];
     const chains: unknown[] = [];
     const answer = (context: RequestContext): void => {
-      chains.push(context.via);
+      assert.equal(context.via?.request, context.id);
+      chains.push({ hops: context.via?.hops, header: context.via?.header });
       replyBytes(context, 200, {}, 'ok');
     };
     const doors = [fakeDoor('/pull', steps, { answer }), fakeDoor('/page', steps, { takesSlot: false })];

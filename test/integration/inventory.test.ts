@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import type { ImageAnswer, RepositoriesAnswer, TagsAnswer } from '../../src/admin/index.ts';
 import { gc } from '../../src/cli/commands/cache/gc.ts';
@@ -9,6 +10,7 @@ import { list } from '../../src/cli/commands/cache/list.ts';
 import { pin, unpin } from '../../src/cli/commands/cache/pin.ts';
 import { purge } from '../../src/cli/commands/cache/purge.ts';
 import { rollback } from '../../src/cli/commands/cache/rollback.ts';
+import { ask } from '../support/api-stage.ts';
 import { captureOutput } from '../support/capture-output.ts';
 import { buildImage, platformOf, type TestImage } from '../support/image.ts';
 import { basic, htpasswdOf } from '../support/logins.ts';
@@ -34,12 +36,16 @@ async function stage(t: TestContext, cache: Readonly<Record<string, unknown>> = 
   upstream.add(APP, 'team/app', ['1.10', '1.9', 'latest']);
   upstream.add(TOOL, 'team/tool', ['latest']);
   const dir = await mkdtemp(join(scratch, 'cache-'));
-  await writeFile(join(scratch, 'htpasswd'), htpasswdOf('alice'));
+  await writeFile(join(scratch, 'htpasswd'), htpasswdOf('alice', 'bob'));
   const config = {
     cache,
     access: {
       htpasswd: join(scratch, 'htpasswd'),
-      rules: [{ who: 'alice', may: ['pull', 'push'], on: ['**'] }],
+      rules: [
+        { who: 'alice', may: ['pull', 'push', 'admin'], on: ['**'] },
+        { who: 'bob', may: ['pull'], on: ['up/team/tool', 'apps/team/own'] },
+        { who: ['alice', 'bob'], may: ['status', 'admin'] },
+      ],
     },
     registries: { up: { upstreams: [{ url: upstream.url, name: 'hub' }] }, apps: { hosted: true } },
   };
@@ -141,12 +147,12 @@ describe('entrepot list', () => {
     const table = await ls();
     assert.match(
       table.out,
-      /^HOME +TAGS +LAST PULL +REPOSITORY\nhosted +1 +apps\/team\/own\nmirrored +3 +up\/team\/app\n/,
+      /^HOME +TAGS +LAST PULL +REPOSITORY\nhosted +1 +apps\/team\/own\nmirrored +3 +[\d-]{10} +up\/team\/app\n/,
     );
     const tags = await ls('up/team/app');
     assert.match(
       tags.out,
-      /^ +SIZE +STORED +PLATFORMS +LAST PULL +KEPT +TAG\n(?: +\? +\S+ [KM]iB +linux\/amd64 \+1 +1\.9\n)/,
+      /^ +SIZE +STORED +PLATFORMS +LAST PULL +KEPT +TAG\n(?: +\? +\S+ [KM]iB +amd64 of 2 +[\d-]{10} +1\.9\n)/,
     );
     for (const { out } of [table, tags]) for (const line of out.split('\n')) assert.ok(line.length <= 80, line);
     assert.match((await ls('up/team/app:1.9')).out, /^up\/team\/app:1\.9\n {2}digest +sha256:/);
@@ -164,6 +170,31 @@ describe('entrepot list', () => {
     assert.equal((await ls('up/*:1')).code, 2);
     await mirror.stop();
     await look();
+    assert.equal((await ls()).out, table.out);
+    assert.equal((await ls('up/team/app')).out, tags.out);
+  });
+
+  test('prints thousands of repositories of a directory page by page, each once', async (t) => {
+    const { mirror, flags, dir } = await stage(t);
+    await mirror.stop();
+    const database = new DatabaseSync(join(dir, 'names.db'));
+    database.exec(`WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 2999)
+      INSERT INTO members (registry, repository, digest, kind, media_type, size, visibility)
+        SELECT 'up', printf('many/r%04d', n), 'sha256:' || printf('%064x', n), 'blob', 'x', 1, 'public' FROM numbers`);
+    database.close();
+    for (const json of [false, true]) {
+      const pieces: string[] = [];
+      const output = { out: (text: string) => pieces.push(text), err: () => {} };
+      assert.equal(await list({ flags, json, pattern: 'up/many/r?5*' }, output), 0);
+      const names = pieces.join('').match(/many\/r\d{4}/g) ?? [];
+      const expected = Array.from({ length: 3000 }, (_, n) => `many/r${`${n}`.padStart(4, '0')}`);
+      assert.deepEqual(
+        names,
+        expected.filter((name) => /r\d5/.test(name)),
+      );
+      // No piece has much more than one page of the list.
+      assert.ok(pieces.length > 1 && pieces.every((text) => text.length < 100_000));
+    }
   });
 
   test('prints one JSON document where nothing matches', async (t) => {
@@ -233,5 +264,48 @@ describe('entrepot pin', () => {
     const { mirror, json } = await stage(t, { pin: ['up/team/*:latest'] });
     await pull(mirror, APP, 'team/app', 'latest');
     assert.equal((await json<TagsAnswer>('up/team/app')).tags[0]?.pinned, 'configuration');
+  });
+});
+
+describe('the API', () => {
+  test('shows each client what it may pull, and says of all else that it is not there', async (t) => {
+    const { mirror } = await stage(t);
+    for (const [image, name] of [
+      [APP, 'team/app'],
+      [TOOL, 'team/tool'],
+    ] as const) {
+      await pull(mirror, image, name, 'latest');
+    }
+    await pushImage({ host: mirror.host, repository: 'apps/team/own', headers: alice }, HOSTED, 'v1');
+    const bob = basic('bob');
+    const read = async (path: string, headers = bob) => {
+      const answer = await ask(mirror, 'GET', `/api/v1/${path}`, { headers });
+      return { status: answer.status, value: answer.value as Record<string, unknown> };
+    };
+    const named = async (headers: typeof bob): Promise<readonly string[]> => {
+      const names: string[] = [];
+      for (let after = ''; ; ) {
+        const { status, value } = await read(`repositories?limit=1${after}`, headers);
+        assert.equal(status, 200, JSON.stringify(value));
+        const { repositories, next } = value as unknown as RepositoriesAnswer;
+        names.push(...repositories.map((each) => `${each.registry}/${each.repository}`));
+        if (next === undefined) return names;
+        after = `&after=${next}`;
+      }
+    };
+    assert.deepEqual(await named(alice), ['apps/team/own', 'up/team/app', 'up/team/tool']);
+    assert.deepEqual(await named(bob), ['apps/team/own', 'up/team/tool']);
+    assert.equal((await read('tags?image=up/team/tool')).status, 200);
+    assert.equal((await read('image?image=up/team/app:latest', alice)).status, 200);
+    for (const path of ['tags?image=', 'image?image=']) {
+      const hidden = await read(`${path}up/team/app`);
+      const missing = await read(`${path}up/team/nope`);
+      assert.equal(hidden.status, 404);
+      const text = (value: object) => JSON.stringify(value).replaceAll('team/nope', 'team/app');
+      const { instance: _, ...shown } = hidden.value;
+      const { instance: __, ...said } = missing.value;
+      assert.equal(text(shown), text(said));
+    }
+    assert.equal((await read('repositories?limit=1&after=made-up')).status, 422);
   });
 });

@@ -259,6 +259,7 @@ const PACKAGES = {
   '/usr/aarch64-linux-gnu/lib/libstdc++.so.6': 'libstdc++6-arm64-cross',
   buildah: 'buildah',
   caddy: 'caddy',
+  chromium: 'chromium',
   containerd: 'containerd',
   ctr: 'containerd',
   curl: 'curl',

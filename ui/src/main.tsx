@@ -4,6 +4,7 @@ import { App } from './app.tsx';
 import { startLive } from './live.ts';
 import { enter, takeCode } from './session.tsx';
 import './style.css';
+import './views/views.css';
 import { applyTheme } from './theme.ts';
 import { applyLanguage } from './words/index.ts';
 

@@ -23,7 +23,11 @@ function pull(id: string, change: Partial<Pull> = {}): Pull {
   };
 }
 
-const ended = ({ running: _, ...rest }: Pull): Pull => rest;
+function ended(of: Pull): Pull {
+  const { running, ...rest } = of;
+  assert.equal(running, true);
+  return rest;
+}
 
 describe('pulls', () => {
   test('one that began goes to the front, progress keeps its place', () => {

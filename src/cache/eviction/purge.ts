@@ -46,7 +46,7 @@ export interface Purged {
   readonly tagCount: number;
   /** Held tags that were selected, wholly or in part. What they hold was not removed, and their records stay. */
   readonly held: readonly HoldEntry[];
-  /** Purged tags that an operator had pinned: their pins end with them. */
+  /** Tags whose pins ended with them. */
   readonly pins: number;
   /** Digests that no longer belong to a repository they belonged to. */
   readonly members: number;
@@ -182,14 +182,14 @@ async function purgeFrom(repository: Repository, selection: Selection, work: Wor
   );
   const isWhole = selection.tag === undefined && selection.digest === undefined;
   const purged = isWhole ? undefined : await orphans(repository, { ...selection, tags }, work);
-  const pinned = await pinnedAmong(repository, tags, work);
+  for (const tag of await selectPins(repository, { ...selection, tags, held }, work)) {
+    tally.pins += 1;
+    if (dryRun) tally.asIfForgotten.add(pinKey(repository, tag));
+    else await unpin(repository, tag);
+  }
   for (const entry of tags) {
-    if (pinned.has(entry.tag)) tally.pins += 1;
     if (dryRun) tally.asIfForgotten.add(tagKey(repository, entry.tag));
-    else {
-      await metadata.deleteTag(repository, entry.tag);
-      if (pinned.has(entry.tag)) await unpin(repository, entry.tag);
-    }
+    else await metadata.deleteTag(repository, entry.tag);
     if (tally.tags.length < MAX_LISTED) tally.tags.push(entry);
   }
   tally.tagCount += tags.length;
@@ -205,17 +205,19 @@ async function purgeFrom(repository: Repository, selection: Selection, work: Wor
   }
 }
 
-/** Which of the tags of a repository are pinned. */
-async function pinnedAmong(
+/** The pinned tags of a repository that are selected, also those without a record. Held ones stay, as their tags do. */
+async function selectPins(
   { registry, repository }: Repository,
-  tags: readonly TagEntry[],
-  { metadata }: Pick<Work, 'metadata'>,
-): Promise<ReadonlySet<string>> {
-  if (tags.length === 0) return new Set();
-  const names = new Set(tags.map(({ tag }) => tag));
-  const pins = (await metadata.listPins()).filter((pin) => names.has(pin.tag));
-  const ours = pins.filter((pin) => pin.repository.registry === registry && pin.repository.repository === repository);
-  return new Set(ours.map(({ tag }) => tag));
+  { tag, digest, tags, held }: Selection & { readonly tags: readonly TagEntry[]; readonly held: ReadonlySet<string> },
+  { metadata, tally }: Pick<Work, 'metadata' | 'tally'>,
+): Promise<readonly string[]> {
+  const matches = compileGlob(tag ?? '**');
+  const names = new Set(tags.map((each) => each.tag));
+  return (await metadata.listPins())
+    .filter((pin) => pin.repository.registry === registry && pin.repository.repository === repository)
+    .map((pin) => pin.tag)
+    .filter((name) => names.has(name) || (digest === undefined && matches(name) && !held.has(name)))
+    .filter((name) => !tally.asIfForgotten.has(pinKey({ registry, repository }, name)));
 }
 
 /** The digests that the selected tags and digests lead to, and no other tag of the repository does. */
@@ -291,6 +293,10 @@ async function removeUnclaimed(digests: readonly Digest[], work: Work): Promise<
 
 function tagKey({ registry, repository }: Repository, tag: string): string {
   return keyOf('tag', registry, repository, tag);
+}
+
+function pinKey({ registry, repository }: Repository, tag: string): string {
+  return keyOf('pin', registry, repository, tag);
 }
 
 function memberKey({ registry, repository }: Repository, digest: Digest): string {

@@ -29,16 +29,17 @@ export class TagPins {
   /** Every pin, in a stable order. Rejects where the database cannot be read. */
   async list(): Promise<readonly PinEntry[]> {
     const entries = await this.#options.metadata.listPins();
-    this.#known = new Map(entries.map((each) => [keyOfEntry(each), each]));
+    // What is known already is newer than the backup of a database that was just replaced.
+    this.#known ??= new Map(entries.map((each) => [keyOfEntry(each), each]));
     return entries;
   }
 
   /** Pins a tag. Rejects where the database refuses it: a pin that a restart would lose is none. */
   async put(repository: Repository, tag: string): Promise<PinOutcome> {
-    const known = this.#known ?? new Map((await this.list()).map((each) => [keyOfEntry(each), each]));
+    if (this.#known === undefined) await this.list();
     const pin = { pinnedAt: this.#options.now() };
     const entry = { repository, tag, pin };
-    if (known.has(keyOfEntry(entry))) return 'pinned already';
+    if (this.#known?.has(keyOfEntry(entry)) === true) return 'pinned already';
     if (!(await this.#options.metadata.putPin(repository, tag, pin))) return 'too many';
     this.#known?.set(keyOfEntry(entry), entry);
     this.#options.telemetry.publish('tag.pinned', { ...repository, tag });

@@ -119,8 +119,8 @@ Examples:
 
 Tags come in the order of their versions, then images without a tag by digest. SIZE is of all platforms together, and ? where
 that is not known, as not every manifest is stored. STORED is all where every byte is here: platforms that cache.platforms leaves
-out do not count. KEPT: held by \`entrepot rollback\`, or pinned by \`entrepot pin\` or cache.pin. No upstream is asked. Exit code 1:
-nothing matches.`;
+out do not count. PLATFORMS are those that are stored whole, and of how many; amd64 is linux/amd64. KEPT: held by
+\`entrepot rollback\`, or pinned by \`entrepot pin\` or cache.pin. No upstream is asked. Exit code 1: nothing matches.`;
 
 const PIN_EXAMPLES = `
 Examples:

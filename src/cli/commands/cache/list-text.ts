@@ -22,7 +22,7 @@ export function formatRepositories(entries: readonly RepositoryEntry[]): readonl
 export const TAG_HEAD = [
   'SIZE'.padStart(9),
   'STORED'.padStart(9),
-  'PLATFORMS'.padEnd(17),
+  'PLATFORMS'.padEnd(18),
   'LAST PULL'.padEnd(10),
   'KEPT'.padEnd(6),
   'TAG',
@@ -30,13 +30,12 @@ export const TAG_HEAD = [
 
 export function formatTags(entries: readonly TagListEntry[]): readonly string[] {
   return entries.map((entry) => {
-    const { tag, digest, bytes, platforms, pulledAt, held, pinned } = entry;
-    const [first = '', ...more] = platforms;
+    const { tag, digest, bytes, pulledAt, held, pinned } = entry;
     const kept = held === true ? 'held' : pinned === undefined ? '' : 'pinned';
     return [
       (bytes === undefined ? '?' : formatBytes(bytes)).padStart(9),
       storedText(entry).padStart(9),
-      (more.length === 0 ? first : `${first} +${more.length}`).padEnd(17),
+      platformsText(entry).padEnd(18),
       dayOf(pulledAt).padEnd(10),
       kept.padEnd(6),
       tag === '' ? `@${digest}` : tag,
@@ -98,6 +97,14 @@ export function formatImage({ image, home, entry, children, layers, referrers, c
 function storedText({ complete, storedBytes }: { readonly complete: boolean; readonly storedBytes: number }): string {
   if (complete) return 'all';
   return storedBytes === 0 ? 'no' : formatBytes(storedBytes);
+}
+
+/** Those that are stored whole, and of how many: `amd64 of 4`, `amd64 +1 of 4`, `none of 4`, `windows/amd64`. */
+function platformsText({ platforms, storedPlatforms = [] }: TagListEntry): string {
+  const shown = platforms.length > 1 ? storedPlatforms : platforms;
+  const [first = 'none', ...more] = shown.map((each) => each.replace(/^linux\//, ''));
+  const names = more.length === 0 ? first : `${first} +${more.length}`;
+  return platforms.length > 1 ? `${names} of ${platforms.length}` : platforms.length === 0 ? '' : names;
 }
 
 /** `2026-11-29` */
