@@ -40,25 +40,24 @@ const COMMON = {
 
 const PAGE = 'index.html';
 
-const NOT_BUILT = 'The page of the console is not here. In a checkout, run: npm run build\n';
+const NOT_BUILT =
+  'The page of the console is not here. In a checkout, run: npm run build. After an upgrade, restart the server.\n';
 
-/** Its files, once somebody asks for them; undefined where a checkout has not built them. */
-async function loadAssets(): Promise<ReadonlyMap<string, Asset> | undefined> {
-  try {
-    const { ASSETS } = await import('#console-assets');
-    assets ??= new Map(Object.entries(ASSETS));
-  } catch {
-    // Not built, or replaced by an upgrade since the start.
-  }
+/** Its files, loaded once the page is asked for. Rejects where a checkout has not built them, or an upgrade has replaced them. */
+async function loadAssets(): Promise<ReadonlyMap<string, Asset>> {
+  assets ??= new Map(Object.entries((await import('#console-assets')).ASSETS));
   return assets;
 }
 
 let assets: ReadonlyMap<string, Asset> | undefined;
 
 /** Answers `GET /ui/…`: a file by its name, and the page for every other path, which names a view. Never rejects. */
-export async function replyConsole({ path, acceptEncoding, ifNoneMatch }: ConsoleRequest): Promise<ConsoleReply> {
+export async function replyConsole(
+  { path, acceptEncoding, ifNoneMatch }: ConsoleRequest,
+  load: () => Promise<ReadonlyMap<string, Asset>> = loadAssets,
+): Promise<ConsoleReply> {
   if (path === '/ui') return { status: 308, headers: { ...COMMON, location: '/ui/' }, body: undefined };
-  const known = await loadAssets();
+  const known = await load().catch(() => undefined);
   const name = path.slice('/ui/'.length);
   const file = known?.get(name);
   const asset = file ?? known?.get(PAGE);

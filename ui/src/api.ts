@@ -54,7 +54,7 @@ export async function read<Key extends OperationKey>(
   signal?: AbortSignal,
 ): Promise<Answer<Key>> {
   const parameters = new URLSearchParams();
-  for (const [name, value] of Object.entries(input as Readonly<Record<string, unknown>>)) {
+  for (const [name, value] of Object.entries<unknown>(input)) {
     if (value === undefined || value === '') continue;
     for (const each of Array.isArray(value) ? value : [value]) parameters.append(name, String(each));
   }
@@ -116,8 +116,10 @@ function problemOf(status: number, body: unknown): ApiError {
     readonly remedy?: unknown;
     readonly errors?: readonly { readonly message?: unknown }[];
   };
-  const message = [detail, title, errors?.[0]?.message].find((each) => typeof each === 'string' && each !== '');
-  return new ApiError(String(message ?? `HTTP ${status}`), {
+  const message = [detail, title, errors?.[0]?.message].find(
+    (each): each is string => typeof each === 'string' && each !== '',
+  );
+  return new ApiError(message ?? `HTTP ${status}`, {
     status,
     remedy: typeof remedy === 'string' ? remedy : undefined,
   });

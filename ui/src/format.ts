@@ -3,23 +3,23 @@ import { type Language, TAGS } from './words/language.ts';
 /** Numbers and times as a language writes them. */
 export interface Formats {
   /** `1,234`; `12.3 M` from a million on. */
-  number(value: number): string;
+  readonly number: (value: number) => string;
   /** `97 %`; 100 % only where it is all, 0 % only where it is none. */
-  percent(part: number, whole: number): string;
+  readonly percent: (part: number, whole: number) => string;
   /** `3.2 GB`, by powers of 1000 as registries count. */
-  bytes(value: number): string;
+  readonly bytes: (value: number) => string;
   /** `3.2 MB/s` */
-  rate(bytesPerSecond: number): string;
+  readonly rate: (bytesPerSecond: number) => string;
   /** `0.4ms`, `320ms`, `1.4s`, `3m 5s`, `2h 14m` */
-  duration(milliseconds: number): string;
+  readonly duration: (milliseconds: number) => string;
   /** `3 minutes ago`, `in 2 hours`, `now` */
-  relative(at: number, now: number): string;
+  readonly relative: (at: number, now: number) => string;
   /** `29 Nov 2026, 14:03:22` */
-  time(at: number): string;
+  readonly time: (at: number) => string;
   /** `14:03:22` */
-  clock(at: number): string;
+  readonly clock: (at: number) => string;
   /** `29 Nov`, or `14:00` for hours. */
-  step(at: number, step: 'hour' | 'day'): string;
+  readonly step: (at: number, step: 'hour' | 'day') => string;
 }
 
 const BYTE_UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte', 'petabyte'] as const;
@@ -85,10 +85,11 @@ export function formatsIn(language: Language): Formats {
       if (milliseconds < 999.5) return unit('millisecond', 0).format(milliseconds);
       const seconds = milliseconds / 1000;
       if (seconds < 59.95) return unit('second', 1).format(seconds);
+      // By what it is rounded to: never 60 minutes.
       const [large, small, size] =
-        seconds < 3600
+        seconds < 3599.5
           ? (['minute', 'second', 60] as const)
-          : seconds < 86_400
+          : seconds < 86_370
             ? (['hour', 'minute', 3600] as const)
             : (['day', 'hour', 86_400] as const);
       const part = { minute: 1, hour: 60, day: 3600 }[large];

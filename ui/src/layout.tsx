@@ -3,18 +3,18 @@ import type { ComponentChildren, JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { logout, session } from './api.ts';
 import { liveState } from './live.ts';
+import { Dialog } from './parts/confirm.tsx';
 import { CopyButton } from './parts/copy.tsx';
 import { Boundary, Toasts, toast } from './parts/feedback.tsx';
 import { Icon, Mark } from './parts/icons.tsx';
 import { Link } from './parts/page.tsx';
 import { splitPath } from './place.ts';
 import { arrivals, place } from './router.ts';
+import { LoginForm } from './session.tsx';
 import { THEMES, type Theme, theme } from './theme.ts';
 import { VIEWS } from './views/index.ts';
-import { EN } from './words/en.ts';
 import { chooseLanguage, language, words } from './words/index.ts';
-import { LANGUAGES } from './words/language.ts';
-import { ZH } from './words/zh.ts';
+import { LANGUAGES, NAMES } from './words/language.ts';
 
 /** What stands around every view: navigation, who is logged in, language, colours, messages. */
 export function Layout({ children }: { readonly children: ComponentChildren }): JSX.Element {
@@ -117,17 +117,22 @@ function Live(): JSX.Element {
 
 function Who(): JSX.Element | null {
   const known = session.value;
+  const isAsking = useSignal(false);
   const { session: w } = words.value;
-  if (known === undefined || known.mode === 'closed' || !known.canRead) return null;
+  if (known === undefined || known.mode === 'closed') return null;
+  const isAnonymous = known.principal === 'anonymous';
+  const close = (): void => {
+    isAsking.value = false;
+  };
   return (
     <div class="who">
       {known.mode === 'rules' && (
         <p>
           <Icon name="user" size={16} />
-          <span>{known.principal ?? w.anonymous}</span>
+          <span>{isAnonymous ? w.anonymous : known.principal}</span>
         </p>
       )}
-      {!known.canChange && (
+      {known.canRead && !known.canChange && (
         <details class="read-only">
           <summary>{w.readOnly}</summary>
           <div class="popover">
@@ -139,10 +144,22 @@ function Who(): JSX.Element | null {
           </div>
         </details>
       )}
-      {known.mode === 'rules' && (
+      {known.token !== undefined && (
         <button type="button" class="link-button" onClick={() => void leave()}>
           {w.logout}
         </button>
+      )}
+      {known.mode === 'rules' && isAnonymous && known.canLogIn && known.canRead && (
+        <button type="button" class="link-button" onClick={() => (isAsking.value = true)}>
+          {w.title}
+        </button>
+      )}
+      {isAsking.value && (
+        <Dialog title={w.title} close={close}>
+          <div class="dialog-body">
+            <LoginForm done={close} />
+          </div>
+        </Dialog>
       )}
     </div>
   );
@@ -170,15 +187,16 @@ function ThemeButton(): JSX.Element {
 
 function LanguageButton(): JSX.Element {
   const other = LANGUAGES.find((each) => each !== language.value) ?? 'en';
-  const name = { en: EN, zh: ZH }[other].language.name;
   return (
     <button
       type="button"
       class="tool-button"
       lang={other === 'zh' ? 'zh-CN' : other}
-      onClick={() => chooseLanguage(other)}
+      onClick={() => {
+        chooseLanguage(other).catch((error: unknown) => toast(String(error), 'bad'));
+      }}
     >
-      {name}
+      {NAMES[other]}
     </button>
   );
 }

@@ -4,12 +4,14 @@ import { App } from './app.tsx';
 import { startLive } from './live.ts';
 import { enter, takeCode } from './session.tsx';
 import './style.css';
+import './views/views.css';
 import { applyTheme } from './theme.ts';
-import { applyLanguage } from './words/index.ts';
+import { applyLanguage, loadLanguage } from './words/index.ts';
 
-applyTheme();
-applyLanguage();
 const code = takeCode();
+applyTheme();
+await loadLanguage();
+applyLanguage();
 const root = document.getElementById('root');
 if (root !== null) render(<App />, root);
 if (code !== undefined) await enter(code);
@@ -18,7 +20,7 @@ startLive();
 
 /** Asks until the server answers: a page that was opened while it restarts goes on by itself. */
 async function begin(): Promise<void> {
-  while (session.value === undefined || code !== undefined) {
+  for (;;) {
     try {
       await readSession();
       return;

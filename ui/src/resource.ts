@@ -19,11 +19,28 @@ export interface ReadOptions {
   readonly on?: readonly LiveKind[];
   /** Reads again when the tab is shown again, after a reconnect, and at each poll where there is no stream. @default true */
   readonly fresh?: boolean;
+  /** Milliseconds after which it is read again while the tab is visible. @default never */
+  readonly every?: number;
   /** False: nothing is read. @default true */
   readonly when?: boolean;
 }
 
 const SETTLE = 1000;
+
+type Outcome<Key extends OperationKey> = readonly [Answer<Key>, undefined] | readonly [undefined, ApiError];
+
+/** Never rejects. */
+async function answerOf<Key extends OperationKey>(
+  key: Key,
+  input: Asked<Key>,
+  signal: AbortSignal,
+): Promise<Outcome<Key>> {
+  try {
+    return [await read(key, input, signal), undefined];
+  } catch (reason) {
+    return [undefined, reason instanceof ApiError ? reason : new ApiError(String(reason), { status: 0 })];
+  }
+}
 
 /**
  * Reads an operation, again whenever its input changes. A component that calls it is drawn again with each answer.
@@ -33,7 +50,7 @@ const SETTLE = 1000;
 export function useRead<Key extends OperationKey>(
   key: Key,
   input: Asked<Key>,
-  { on = [], fresh = true, when = true }: ReadOptions = {},
+  { on = [], fresh = true, every, when = true }: ReadOptions = {},
 ): Resource<Answer<Key>> {
   const data = useSignal<Answer<Key> | undefined>(undefined);
   const error = useSignal<ApiError | undefined>(undefined);
@@ -48,21 +65,16 @@ export function useRead<Key extends OperationKey>(
     const own = new AbortController();
     running.current = own;
     loading.value = true;
-    read(key, input, own.signal).then(
-      (answer) => {
-        if (own.signal.aborted) return;
+    void answerOf(key, input, own.signal).then(([answer, failure]) => {
+      if (own.signal.aborted) return undefined;
+      if (failure === undefined) {
         answered.current = asked;
         data.value = answer;
-        error.value = undefined;
-        loading.value = false;
-      },
-      (reason: unknown) => {
-        if (own.signal.aborted) return;
-        if (answered.current !== asked) data.value = undefined;
-        error.value = reason instanceof ApiError ? reason : new ApiError(String(reason), { status: 0 });
-        loading.value = false;
-      },
-    );
+      } else if (answered.current !== asked) data.value = undefined;
+      error.value = failure;
+      loading.value = false;
+      return undefined;
+    });
   };
 
   useEffect(() => {
@@ -85,6 +97,14 @@ export function useRead<Key extends OperationKey>(
       for (const end of ends) end();
     };
   }, [on.join(), when]);
+
+  useEffect(() => {
+    if (!when || every === undefined) return;
+    const timer = setInterval(() => {
+      if (document.visibilityState === 'visible') load.current();
+    }, every);
+    return () => clearInterval(timer);
+  }, [every, when]);
 
   const seen = useRef(ticks.peek());
   useSignalEffect(() => {
@@ -119,8 +139,6 @@ export interface Pages<Entry> {
   readonly mend: (change: (entries: readonly Entry[]) => readonly Entry[]) => void;
 }
 
-type Paged = { readonly after?: string | undefined };
-
 /**
  * Reads a list by cursor, and begins again whenever its input changes.
  *
@@ -145,22 +163,18 @@ export function usePages<Key extends OperationKey & ('pulls' | 'repositories' | 
     const own = new AbortController();
     running.current = own;
     loading.value = true;
-    read(key, { ...input, after } as unknown as Asked<Key> & Paged, own.signal).then(
-      (answer) => {
-        if (own.signal.aborted) return;
+    void answerOf(key, { ...input, after } as unknown as Asked<Key>, own.signal).then(([answer, failure]) => {
+      if (own.signal.aborted) return undefined;
+      if (answer !== undefined) {
         const page = entriesOf(answer);
         entries.value = after === undefined ? page : [...entries.value, ...page];
         next.value = (answer as { readonly next?: string }).next;
         complete.value = next.value === undefined;
-        error.value = undefined;
-        loading.value = false;
-      },
-      (reason: unknown) => {
-        if (own.signal.aborted) return;
-        error.value = reason instanceof ApiError ? reason : new ApiError(String(reason), { status: 0 });
-        loading.value = false;
-      },
-    );
+      }
+      error.value = failure;
+      loading.value = false;
+      return undefined;
+    });
   };
 
   useEffect(() => {

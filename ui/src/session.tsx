@@ -1,15 +1,42 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useId } from 'preact/hooks';
-import { ApiError, login } from './api.ts';
+import { ApiError, login, session } from './api.ts';
 import { Snippet } from './parts/copy.tsx';
 import { toast } from './parts/feedback.tsx';
 import { Icon } from './parts/icons.tsx';
 import { Heading, Prose } from './parts/page.tsx';
 import { words } from './words/index.ts';
 
-/** Shown where rules decide and the browser is not logged in. */
+/** Shown where rules decide and the browser may not read. */
 export function Login(): JSX.Element {
+  const { session: w } = words.value;
+  const { principal = 'anonymous', canLogIn = true } = session.value ?? {};
+  return (
+    <div class="gate card">
+      <Heading title={w.title} />
+      {principal !== 'anonymous' && (
+        <p class="note note-warn">
+          <Icon name="warning" />
+          <span>
+            <Prose text={w.mayNot(principal)} />
+          </span>
+        </p>
+      )}
+      {canLogIn ? (
+        <LoginForm />
+      ) : (
+        <>
+          <p>{w.noUsers}</p>
+          <Snippet code={'entrepot console\nentrepot users add NAME'} />
+        </>
+      )}
+    </div>
+  );
+}
+
+/** Asks for a user and a password. `done` is called after the login. */
+export function LoginForm({ done }: { readonly done?: () => void }): JSX.Element {
   const { session: w, errors } = words.value;
   const id = useId();
   const error = useSignal<string | undefined>(undefined);
@@ -19,7 +46,12 @@ export function Login(): JSX.Element {
     const data = new FormData(event.currentTarget as HTMLFormElement);
     busy.value = true;
     try {
-      await login({ user: String(data.get('user') ?? ''), password: String(data.get('password') ?? '') });
+      const textOf = (name: string): string => {
+        const value = data.get(name);
+        return typeof value === 'string' ? value : '';
+      };
+      await login({ user: textOf('user'), password: textOf('password') });
+      done?.();
     } catch (reason) {
       const { status, message } = reason instanceof ApiError ? reason : new ApiError(String(reason), { status: 0 });
       error.value = status === 0 ? errors.unreachable : status === 401 ? w.wrong : message;
@@ -27,10 +59,9 @@ export function Login(): JSX.Element {
     busy.value = false;
   };
   return (
-    <div class="gate card">
-      <Heading title={w.title} />
+    <>
       <p class="quiet">{w.text}</p>
-      <form onSubmit={(event) => void onSubmit(event)}>
+      <form class="login" onSubmit={(event) => void onSubmit(event)}>
         <div class="field">
           <label for={`${id}-user`}>{w.user}</label>
           <input
@@ -58,7 +89,7 @@ export function Login(): JSX.Element {
           {w.login}
         </button>
       </form>
-    </div>
+    </>
   );
 }
 

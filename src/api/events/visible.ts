@@ -28,11 +28,22 @@ function shownIf(isSeen: boolean | Promise<boolean>, event: LiveEvent): Shown | 
   return isSeen.then((seen) => (seen ? event : undefined));
 }
 
+/** A job with the images that a caller may see; where that are not all, its numbers are theirs. */
 async function shownJob(event: LiveEvent & { readonly kind: 'warm' }, caller: Caller): Promise<Shown> {
-  const { images, ...job } = event.data;
+  const { images } = event.data;
   const seen = await Promise.all(images.map(async ({ image }) => caller.sees(repositoryOf(image))));
   const shown = images.filter((_, at) => seen[at] === true);
-  return shown.length === 0 ? undefined : { kind: 'warm', data: { ...job, images: shown } };
+  if (shown.length === images.length) return event;
+  if (shown.length === 0) return undefined;
+  const counts = { waiting: 0, running: 0, done: 0, failed: 0, cancelled: 0 };
+  let [bytes, size, fetched] = [0, 0, 0];
+  for (const image of shown) {
+    counts[image.state] += 1;
+    bytes += image.bytes;
+    size += image.size;
+    fetched += image.fetched;
+  }
+  return { kind: 'warm', data: { ...event.data, images: shown, omitted: 0, counts, bytes, size, fetched } };
 }
 
 /** The repository of `docker.io/library/nginx:1.27` or `docker.io/library/nginx@sha256:…`. */

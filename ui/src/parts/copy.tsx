@@ -37,6 +37,10 @@ export function CopyButton({
 }): JSX.Element {
   const copied = useSignal(false);
   const { actions } = words.value;
+  const copy = async (): Promise<void> => {
+    copied.value = await copyText(text);
+    setTimeout(() => (copied.value = false), SHOWN);
+  };
   const label = copied.value ? actions.copied : actions.copy;
   return (
     <button
@@ -44,10 +48,7 @@ export function CopyButton({
       class={small ? 'icon-button' : 'copy-button'}
       aria-label={copied.value ? actions.copied : actions.copyOf(what ?? text.slice(0, 80))}
       title={label}
-      onClick={async () => {
-        copied.value = await copyText(text);
-        setTimeout(() => (copied.value = false), SHOWN);
-      }}
+      onClick={() => void copy()}
     >
       <Icon name={copied.value ? 'check' : 'copy'} size={16} />
       {!small && <span aria-live="polite">{label}</span>}

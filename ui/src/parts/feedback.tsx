@@ -137,7 +137,7 @@ export class Boundary extends Component<{ readonly children: ComponentChildren }
         <Icon name="warning" />
         <div>
           <p class="note-title">{words.value.errors.broken}</p>
-          <p>{String(failure)}</p>
+          <p>{failure instanceof Error ? failure.message : words.value.units.unknown}</p>
           <button type="button" class="button" onClick={() => this.setState({ failure: undefined })}>
             {words.value.actions.reload}
           </button>

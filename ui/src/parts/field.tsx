@@ -4,17 +4,48 @@ import { Icon } from './icons.tsx';
 
 const SETTLE = 250;
 
-/** A search field. It calls `change` when its reader has paused, and at once at Enter. */
-export function SearchField({
-  label,
-  value,
-  change,
-}: {
+/** A field that calls `change` when its reader has paused, and at once at Enter. */
+export function TextField(props: FieldProps & { readonly hint: string; readonly placeholder: string }): JSX.Element {
+  const id = useId();
+  return (
+    <div class="field">
+      <label for={id}>{props.label}</label>
+      <SettlingInput {...props} id={id} type="text" hintId={`${id}-hint`} />
+      <p id={`${id}-hint`} class="quiet hint">
+        {props.hint}
+      </p>
+    </div>
+  );
+}
+
+/** As `TextField`, for what is searched. */
+export function SearchField(props: FieldProps): JSX.Element {
+  const id = useId();
+  return (
+    <div class="field">
+      <label for={id}>{props.label}</label>
+      <span class="search">
+        <Icon name="search" size={16} />
+        <SettlingInput {...props} id={id} type="search" />
+      </span>
+    </div>
+  );
+}
+
+interface FieldProps {
   readonly label: string;
   readonly value: string;
   readonly change: (value: string) => void;
-}): JSX.Element {
-  const id = useId();
+}
+
+interface InputProps extends Pick<FieldProps, 'value' | 'change'> {
+  readonly id: string;
+  readonly type: 'search' | 'text';
+  readonly placeholder?: string;
+  readonly hintId?: string;
+}
+
+function SettlingInput({ id, type, value, change, placeholder = '', hintId }: InputProps): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   // The address may change by "back"; what is being typed stays.
@@ -27,22 +58,19 @@ export function SearchField({
     timer.current = setTimeout(() => change(input.current?.value.trim() ?? ''), delay);
   };
   return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      <span class="search">
-        <Icon name="search" size={16} />
-        <input
-          id={id}
-          ref={input}
-          type="search"
-          defaultValue={value}
-          autocomplete="off"
-          spellcheck={false}
-          onInput={() => send(SETTLE)}
-          onKeyDown={(event) => event.key === 'Enter' && send(0)}
-        />
-      </span>
-    </div>
+    <input
+      id={id}
+      ref={input}
+      type={type}
+      defaultValue={value}
+      placeholder={placeholder}
+      autocomplete="off"
+      autocapitalize="none"
+      spellcheck={false}
+      aria-describedby={hintId}
+      onInput={() => send(SETTLE)}
+      onKeyDown={(event) => event.key === 'Enter' && send(0)}
+    />
   );
 }
 

@@ -14,11 +14,14 @@ const WIDTH = 300;
 export function Sparkline({
   series,
   height = 48,
+  top: least = 1e-9,
 }: {
   readonly series: readonly Series[];
   readonly height?: number;
+  /** The value at the upper edge, at least. @default that of the largest value */
+  readonly top?: number;
 }): JSX.Element {
-  const top = Math.max(1e-9, ...series.flatMap(({ values }) => values));
+  const top = Math.max(least, ...series.flatMap(({ values }) => values));
   return (
     <svg
       class="spark"

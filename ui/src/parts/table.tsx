@@ -30,6 +30,19 @@ interface TableProps<Entry> {
   /** Called when the last rows come into sight. */
   readonly onEnd?: () => void;
   readonly empty?: ComponentChildren;
+  /** Rows that can be chosen, several at once, by a box in front of each. */
+  readonly choice?: Choice<Entry> | undefined;
+}
+
+/** The rows that are chosen, by their keys. */
+export interface Choice<Entry> {
+  readonly chosen: ReadonlySet<string>;
+  readonly toggle: (key: string) => void;
+  /** All that are listed, or none. */
+  readonly toggleAll: () => void;
+  /** Of the box of a row, for screen readers: `Choose nginx`. */
+  readonly labelOf: (entry: Entry) => string;
+  readonly labelOfAll: string;
 }
 
 /** Pixels: CSS gives every row this height, so that a row's place follows from its number. */
@@ -42,7 +55,7 @@ const WHOLE = 60;
  * number of each row; up, down, Page Up, Page Down, Home and End move from row to row where rows are links.
  */
 export function Table<Entry>(props: TableProps<Entry>): JSX.Element {
-  const { label, columns, rows, keyOf, hrefOf, onEnd, total = rows.length, empty } = props;
+  const { label, columns, rows, keyOf, hrefOf, onEnd, total = rows.length, empty, choice } = props;
   const body = useRef<HTMLDivElement>(null);
   const range = useSignal({ first: 0, end: WHOLE });
   const wanted = useRef<number | undefined>(undefined);
@@ -102,6 +115,7 @@ export function Table<Entry>(props: TableProps<Entry>): JSX.Element {
   if (rows.length === 0) return <>{empty ?? <p class="quiet">{words.value.table.empty}</p>}</>;
   const { first, end } = range.value;
   const shown = rows.slice(first, Math.min(end, rows.length));
+  const front = choice === undefined ? '' : '1.4rem ';
   const template = columns.map(({ width = '1fr' }) => (width.endsWith('fr') ? `minmax(0,${width})` : width)).join(' ');
   const narrow = columns
     .filter((column) => column.narrow !== false)
@@ -113,12 +127,25 @@ export function Table<Entry>(props: TableProps<Entry>): JSX.Element {
       role="table"
       aria-label={label}
       aria-rowcount={total < 0 ? -1 : total + 1}
-      aria-colcount={columns.length}
-      style={{ '--columns': template, '--narrow': narrow } as JSX.CSSProperties}
+      aria-colcount={columns.length + (choice === undefined ? 0 : 1)}
+      style={{ '--columns': front + template, '--narrow': front + narrow }}
       onKeyDown={onKeyDown}
     >
       <div role="rowgroup">
         <div class="row row-head" role="row" aria-rowindex={1}>
+          {choice !== undefined && (
+            <div role="columnheader" class="cell cell-box">
+              <input
+                type="checkbox"
+                aria-label={choice.labelOfAll}
+                checked={choice.chosen.size > 0}
+                ref={(box) => {
+                  if (box !== null) box.indeterminate = choice.chosen.size > 0 && choice.chosen.size < rows.length;
+                }}
+                onChange={choice.toggleAll}
+              />
+            </div>
+          )}
           {columns.map((column) => (
             <div key={column.key} role="columnheader" class={cellClass(column)}>
               {column.title}
@@ -135,8 +162,22 @@ export function Table<Entry>(props: TableProps<Entry>): JSX.Element {
             aria-rowindex={first + at + 2}
             style={{ transform: `translateY(${(first + at) * ROW}px)` }}
           >
+            {choice !== undefined && (
+              <div role="cell" class="cell cell-box">
+                <input
+                  type="checkbox"
+                  aria-label={choice.labelOf(entry)}
+                  checked={choice.chosen.has(keyOf(entry))}
+                  onChange={() => choice.toggle(keyOf(entry))}
+                />
+              </div>
+            )}
             {columns.map((column, place) => (
-              <div key={column.key} role="cell" class={cellClass(column)}>
+              <div
+                key={column.key}
+                role="cell"
+                class={`${cellClass(column)}${place === 0 && hrefOf !== undefined ? ' cell-link' : ''}`}
+              >
                 {place === 0 && hrefOf !== undefined ? (
                   <a href={hrefOf(entry)}>{column.cell(entry)}</a>
                 ) : (

@@ -2,7 +2,8 @@ import type { JSX } from 'preact';
 import type { Answer } from '../api.ts';
 import { Snippet } from '../parts/copy.tsx';
 import { Loaded } from '../parts/feedback.tsx';
-import { SearchField } from '../parts/field.tsx';
+import { TextField } from '../parts/field.tsx';
+import { Icon } from '../parts/icons.tsx';
 import { Heading, Link, Prose } from '../parts/page.tsx';
 import { useRead } from '../resource.ts';
 import { place, setQuery } from '../router.ts';
@@ -21,7 +22,13 @@ export function Clients({ rest }: ViewProps): JSX.Element {
       <Heading title={w.title} />
       <p class="lead">{w.intro}</p>
       <div class="toolbar">
-        <SearchField label={w.host} value={host ?? ''} change={(value) => setQuery({ host: value })} />
+        <TextField
+          label={w.host}
+          hint={w.hostHint}
+          value={host ?? ''}
+          placeholder={clients.data?.host ?? location.host}
+          change={(value) => setQuery({ host: value })}
+        />
       </div>
       <Loaded of={clients} lines={8}>
         {(answer) => <Settings answer={answer} chosen={rest} />}
@@ -36,8 +43,14 @@ function Settings({ answer, chosen }: { readonly answer: Answer<'clients'>; read
   const entry = clients.find(({ client }) => client === chosen) ?? clients[0];
   return (
     <>
+      {isLoopback(url) && (
+        <p class="note">
+          <Icon name="warning" />
+          <span>{w.loopback}</span>
+        </p>
+      )}
       <p class="quiet">
-        {w.hostOf(url)}. {w.pull}
+        <Prose text={w.hostOf(url)} /> {w.pull}
       </p>
       <Snippet code={`docker pull ${host}/${answer.defaultRegistry}/library/alpine`} />
       <div class="split">
@@ -60,6 +73,11 @@ function Settings({ answer, chosen }: { readonly answer: Answer<'clients'>; read
       </div>
     </>
   );
+}
+
+function isLoopback(url: string): boolean {
+  const hostname = URL.parse(url)?.hostname ?? '';
+  return hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
 }
 
 function ClientCard({ entry }: { readonly entry: ClientEntry }): JSX.Element {

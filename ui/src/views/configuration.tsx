@@ -109,7 +109,12 @@ function Options({ options }: { readonly options: readonly Option[] }): JSX.Elem
             key: 'name',
             title: w.name,
             width: '1.4fr',
-            cell: ({ name }) => <code title={name}>{name}</code>,
+            cell: ({ name, from }) => (
+              <>
+                <code title={name}>{name}</code>
+                <span class="cell-more">{from === 'default' ? w.byDefault : from}</span>
+              </>
+            ),
           },
           {
             key: 'value',

@@ -9,20 +9,19 @@ import { Heading, Link, Section } from '../parts/page.tsx';
 import { PullCommand } from '../parts/pull-command.tsx';
 import { type Resource, useRead } from '../resource.ts';
 import { formats, words } from '../words/index.ts';
-import { Figures } from './now/figures.tsx';
+import { Figures, SUMS_EVERY } from './now/figures.tsx';
 import type { Overview } from './now/overview.ts';
 import { RatesNow } from './now/rates.tsx';
 import { CacheCard, UpstreamsCard } from './now/state.tsx';
 import { PullsNow, TransfersNow } from './now/under-way.tsx';
 import { WarmNow } from './now/warm.tsx';
-import type { ViewProps } from './view.ts';
 
 /** Milliseconds for which a pull that has ended stays in sight. */
 const LINGER = 4000;
 
 /** What the server does now, and what it did in the last day and month. */
-export function Now(_: ViewProps): JSX.Element {
-  const overview = useRead('overview', {}, { on: ['health', 'evicted', 'cache', 'reloaded'] });
+export function Now(): JSX.Element {
+  const overview = useRead('overview', {}, { on: ['health', 'evicted', 'cache', 'reloaded'], every: SUMS_EVERY });
   useLiveOverview(overview);
   const { now: w } = words.value;
   const known = overview.data;

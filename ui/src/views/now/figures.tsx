@@ -15,6 +15,8 @@ import type { Sums } from './overview.ts';
 type FigureRow = Answer<'figures'>['rows'][number];
 
 const NONE: Sums = { pulls: 0, requests: 0, hits: 0, failed: 0, bytes: 0, fetched: 0, saved: 0 };
+/** Milliseconds after which the sums are read again. */
+export const SUMS_EVERY = 30_000;
 const DAYS = 30;
 const DAY = 86_400_000;
 
@@ -25,7 +27,7 @@ export function Figures({ day, month }: { readonly day: Sums; readonly month: Su
   const step = period.value === 'day' ? 'hour' : 'day';
   // Once for each choice: a time that moves would be read again and again.
   const from = useMemo(() => Date.now() - (step === 'hour' ? 1 : DAYS) * DAY, [step]);
-  const figures = useRead('figures', { from, step });
+  const figures = useRead('figures', { from, step }, { every: SUMS_EVERY });
   const sums = period.value === 'day' ? day : month;
   const rows = useMemo(
     () => fillSteps(figures.data?.rows ?? [], { from, to: figures.data?.to ?? Date.now(), step, none: NONE }),
@@ -75,7 +77,7 @@ function Tiles({ sums, rows }: { readonly sums: Sums; readonly rows: readonly Fi
         <div key={title} class="tile" {...(text === undefined ? {} : { title: text })}>
           <p class="quiet">{title}</p>
           <p class="stat-value">{value}</p>
-          <Sparkline series={[{ name: title, values }]} height={28} />
+          <Sparkline series={[{ name: title, values }]} height={28} {...(title === w.hitRatio ? { top: 1 } : {})} />
         </div>
       ))}
     </div>
