@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import type { Answer } from '../api.ts';
+import { now } from '../clock.ts';
 import { Empty, Loaded } from '../parts/feedback.tsx';
 import { SearchField } from '../parts/field.tsx';
 import { mayChange, ReadOnly } from '../parts/may-change.tsx';
@@ -10,12 +11,11 @@ import { place, setQuery } from '../router.ts';
 import { formats, words } from '../words/index.ts';
 import { CheckSteps, useCheck } from './registries/check.tsx';
 import { HealthBadge, type Upstream } from './registries/health.tsx';
-import type { ViewProps } from './view.ts';
 
 type Registry = Answer<'registries'>['registries'][number];
 
 /** Every registry and mirror route with its upstreams: how they fare, and what a check of them finds. */
-export function Registries(_: ViewProps): JSX.Element {
+export function Registries(): JSX.Element {
   const { registries: w } = words.value;
   const { search = '' } = place.value.query;
   const registries = useRead('registries', {}, { on: ['health', 'reloaded'] });
@@ -111,14 +111,14 @@ function UpstreamRow({ upstream }: { readonly upstream: Upstream }): JSX.Element
   return (
     <div class="upstream">
       <p class="upstream-name">
-        <HealthBadge health={health} />
+        <HealthBadge health={requests === 0 && health?.state === 'closed' ? undefined : health} />
         <strong>{name}</strong>
         {url !== `https://${name}` && <span class="quiet">{url}</span>}
       </p>
       {health !== undefined && health.state !== 'closed' && (
         <p class="upstream-trouble">
           {health.reason}
-          {health.openUntil !== undefined && (
+          {health.openUntil !== undefined && health.openUntil > now.value && (
             <span class="quiet">
               {' '}
               · {w.until('')}
