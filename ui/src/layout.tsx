@@ -13,10 +13,8 @@ import { arrivals, place } from './router.ts';
 import { LoginForm } from './session.tsx';
 import { THEMES, type Theme, theme } from './theme.ts';
 import { VIEWS } from './views/index.ts';
-import { EN } from './words/en.ts';
 import { chooseLanguage, language, words } from './words/index.ts';
-import { LANGUAGES } from './words/language.ts';
-import { ZH } from './words/zh.ts';
+import { LANGUAGES, NAMES } from './words/language.ts';
 
 /** What stands around every view: navigation, who is logged in, language, colours, messages. */
 export function Layout({ children }: { readonly children: ComponentChildren }): JSX.Element {
@@ -189,15 +187,16 @@ function ThemeButton(): JSX.Element {
 
 function LanguageButton(): JSX.Element {
   const other = LANGUAGES.find((each) => each !== language.value) ?? 'en';
-  const name = { en: EN, zh: ZH }[other].language.name;
   return (
     <button
       type="button"
       class="tool-button"
       lang={other === 'zh' ? 'zh-CN' : other}
-      onClick={() => chooseLanguage(other)}
+      onClick={() => {
+        chooseLanguage(other).catch((error: unknown) => toast(String(error), 'bad'));
+      }}
     >
-      {name}
+      {NAMES[other]}
     </button>
   );
 }

@@ -6,11 +6,12 @@ import { enter, takeCode } from './session.tsx';
 import './style.css';
 import './views/views.css';
 import { applyTheme } from './theme.ts';
-import { applyLanguage } from './words/index.ts';
+import { applyLanguage, loadLanguage } from './words/index.ts';
 
-applyTheme();
-applyLanguage();
 const code = takeCode();
+applyTheme();
+await loadLanguage();
+applyLanguage();
 const root = document.getElementById('root');
 if (root !== null) render(<App />, root);
 if (code !== undefined) await enter(code);

@@ -1,7 +1,6 @@
 // The texts of the page in English. zh.ts has the same keys; a test compares the two.
 
 export const EN = {
-  language: { name: 'English', choose: 'Language' },
   theme: { choose: 'Colours', auto: 'As the system', light: 'Light', dark: 'Dark' },
   nav: {
     label: 'Views',

@@ -1,6 +1,9 @@
 export const LANGUAGES = ['en', 'zh'] as const;
 export type Language = (typeof LANGUAGES)[number];
 
+/** As each language calls itself. */
+export const NAMES: Readonly<Record<Language, string>> = { en: 'English', zh: '中文' };
+
 /** BCP 47, for `lang` and for Intl. */
 export const TAGS: Readonly<Record<Language, string>> = { en: 'en', zh: 'zh-CN' };
 

@@ -3,7 +3,6 @@ import type { Words } from './en.ts';
 // The texts of the page in Simplified Chinese, in the terms of docs/zh-CN.
 
 export const ZH: Words = {
-  language: { name: '中文', choose: '语言' },
   theme: { choose: '配色', auto: '跟随系统', light: '浅色', dark: '深色' },
   nav: {
     label: '页面',
