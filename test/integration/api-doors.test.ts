@@ -331,7 +331,7 @@ describe('a request that is wrong is told what', () => {
   test('what an operation refuses', async () => {
     const { changing } = await operatorSession(mirror);
     const post = (name: string, body: object) => ask(mirror, 'POST', `/api/v1/${name}`, { headers: changing, body });
-    problemIn(await post('users/remove', { name: 'nobody' }), 409);
+    problemIn(await post('users/remove', { name: 'unknown' }), 409);
     problemIn(await post('webhooks/test', {}), 422);
     problemIn(await post('refresh', { patterns: [`nginx@sha256:${'a'.repeat(64)}`] }), 422);
     problemIn(await post('rollback', { image: 'nginx' }), 409);
