@@ -347,8 +347,9 @@ export const EN = {
     purgeAction: (bytes: string) => `Purge ${bytes}`,
     purgeNothing: 'Nothing of this is in the cache.',
     purgeText: 'The next pull fetches them again. Pulls under way go on.',
+    blobCount: (count: number, text: string) => (count === 1 ? '1 blob' : `${text} blobs`),
     purgeSums: (tags: string, blobs: string, bytes: string) =>
-      `${tags} tags are forgotten, and ${blobs} blobs of ${bytes} are deleted that belong to nothing else.`,
+      `This forgets ${tags}, and deletes ${blobs} (${bytes}) that no other image needs.`,
     purgeHeld: (count: string) => `${count} held tags stay, with what they hold.`,
     purgeHosted: 'Hosted repositories stay:',
     purgeMore: (count: string) => `and ${count} more`,

@@ -51,6 +51,7 @@ export function History({
                 <tbody>
                   {moves.map((move) => (
                     <MoveRow
+                      isHosted={home === 'hosted'}
                       key={`${move.seenAt} ${move.digest}`}
                       move={move}
                       rollBack={() => {
@@ -79,7 +80,15 @@ export function History({
   );
 }
 
-function MoveRow({ move, rollBack }: { readonly move: Move; readonly rollBack: () => void }): JSX.Element {
+function MoveRow({
+  move,
+  isHosted,
+  rollBack,
+}: {
+  readonly move: Move;
+  readonly isHosted: boolean;
+  readonly rollBack: () => void;
+}): JSX.Element {
   const { images: w } = words.value;
   const { seenAt, digest, upstream, by, current, held, parts } = move;
   const { number } = formats.value;
@@ -96,7 +105,7 @@ function MoveRow({ move, rollBack }: { readonly move: Move; readonly rollBack: (
       <td>{by ?? upstream}</td>
       <td>{isDeleted ? '' : w.of(number(parts.stored + Number(parts.manifest)), number(parts.named + 1))}</td>
       <td class="cell-end">
-        {mayChange() && !isDeleted && !held && (
+        {mayChange() && !isDeleted && !held && !(isHosted && current) && (
           <button type="button" class="button" onClick={rollBack}>
             {w.actions.rollback}
           </button>
