@@ -27,7 +27,10 @@ describe('the gate without rules', () => {
   test('a refusal says what is refused and names no repository', () => {
     const decision = authorize({ principal: ANONYMOUS, action: 'admin', repository });
     assert.ok(!decision.allowed);
-    assert.match(decision.reason, /^only a user may administer this server, .* sets access with a rule that allows admin,/);
+    assert.match(
+      decision.reason,
+      /^only a user may administer this server, .* sets access with a rule that allows admin,/,
+    );
     assert.doesNotMatch(decision.reason, /library/);
   });
 
