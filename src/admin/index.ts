@@ -40,15 +40,16 @@ export {
   type ReloadAnswer,
 } from './operations.ts';
 export type { Overview } from './overview-operation.ts';
-export type {
-  FigureSums,
-  FiguresAnswer,
-  FiguresInput,
-  PullDetail,
-  PullRequest,
-  PullSummary,
-  PullsAnswer,
-  PullsInput,
+export {
+  type FigureSums,
+  type FiguresAnswer,
+  type FiguresInput,
+  PULL_OUTCOMES,
+  type PullDetail,
+  type PullRequest,
+  type PullSummary,
+  type PullsAnswer,
+  type PullsInput,
 } from './pull-operations.ts';
 export { OperationError, type Refusal, refusalOf } from './refusal.ts';
 export type { CheckAnswer, RegistriesAnswer } from './registry-operations.ts';
@@ -64,5 +65,5 @@ export {
   type UpstreamStatus,
 } from './status.ts';
 export type { SuggestAnswer, SuggestInput } from './suggest.ts';
-export type { WarmInput, WarmJob } from './warm-operations.ts';
+export type { WarmChange, WarmImage, WarmInput, WarmJob } from './warm-operations.ts';
 export type { WebhookStatus, WebhooksAnswer, WebhookTestAnswer } from './webhook-operations.ts';

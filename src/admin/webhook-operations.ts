@@ -51,6 +51,7 @@ export type WebhooksAnswer = z.infer<typeof listAnswer>;
 
 const webhooks: Operation<object, WebhooksAnswer, WebhookContext> = {
   name: 'webhooks',
+  summary: 'The webhooks, and what waits for each',
   action: 'admin',
   changes: false,
   input: z.object({}),
@@ -72,6 +73,7 @@ export type WebhookTestAnswer = z.infer<typeof testAnswer>;
 /** Sends an event `ping` to receivers. Rejects where there is none, with the names that there are. */
 const webhookTestOperation: Operation<z.infer<typeof testInput>, WebhookTestAnswer, WebhookContext> = {
   name: 'webhooks/test',
+  summary: 'Send an event `ping` to webhooks',
   action: 'admin',
   changes: true,
   input: testInput,

@@ -4,26 +4,32 @@ import type { PassedGate } from '../server/index.ts';
 import { readJson } from './body.ts';
 import { ApiProblem } from './problem.ts';
 import { checkInput, readQuery } from './query.ts';
-import { answerJson, requireMethod } from './reply.ts';
-import type { GatedRequest, ServingOptions } from './serving.ts';
+import { answerJson, methodRefused } from './reply.ts';
+import type { GatedRequest } from './request.ts';
 
-interface OperationsOptions<Context> extends Pick<ServingOptions<Context>, 'operations' | 'context'> {
+interface OperationsOptions<Context> {
+  readonly operations: readonly Operation<unknown, unknown, NoInfer<Context>>[];
+  readonly context: Context;
   readonly callerOf: (gate: PassedGate) => Caller;
 }
 
 /** Runs the operation of a name: its input from the query or the body, its answer as JSON. */
 export function createOperations<Context>({ operations, context, callerOf }: OperationsOptions<Context>) {
-  const byName = new Map(operations.filter(isOffered).map((operation) => [operation.name, operation]));
+  const byName = new Map<string, Map<string, (typeof operations)[number]>>();
+  for (const operation of operations.filter(isOffered)) {
+    const methods = byName.get(operation.name) ?? new Map<string, typeof operation>();
+    byName.set(operation.name, methods.set(methodOf(operation), operation));
+  }
   return async (request: GatedRequest, name: string): Promise<void> => {
     const { context: exchange, gate } = request;
-    const operation = byName.get(name);
-    if (operation === undefined) {
+    const methods = byName.get(name);
+    if (methods === undefined) {
       throw new ApiProblem(404, 'this server has no such operation; /api/openapi.json lists all of them', {
         headers: exchange.isReading ? {} : { connection: 'close' },
       });
     }
-    const method = methodOf(operation);
-    requireMethod(exchange, method === 'GET' ? ['GET', 'HEAD'] : ['POST']);
+    const operation = methods.get(exchange.isHead ? 'GET' : exchange.method);
+    if (operation === undefined) throw methodRefused(exchange, [...methods.keys()]);
     requireRight(request, operation);
     const input = await inputOf(operation, exchange);
     const answer = await run(operation, { input, context, caller: callerOf(gate) });

@@ -29,9 +29,14 @@ function hasTag(header: string | undefined, etag: string): boolean {
 }
 
 /** @throws {ApiProblem} 405, with the methods of the path */
-export function requireMethod({ method, isReading }: RequestContext, allowed: readonly string[]): void {
-  if (allowed.includes(method)) return;
-  throw new ApiProblem(405, `${method.slice(0, 20)} is not a method of this path; it takes ${allowed.join(', ')}`, {
-    headers: { allow: allowed.join(', '), ...(isReading ? {} : { connection: 'close' }) },
+export function requireMethod(context: RequestContext, methods: readonly string[]): void {
+  if (!methods.includes(context.isHead ? 'GET' : context.method)) throw methodRefused(context, methods);
+}
+
+/** @param methods HEAD is wherever GET is */
+export function methodRefused({ method, isReading }: RequestContext, methods: readonly string[]): ApiProblem {
+  const allowed = methods.flatMap((each) => (each === 'GET' ? ['GET', 'HEAD'] : [each])).join(', ');
+  return new ApiProblem(405, `${method.slice(0, 20)} is not a method of this path; it takes ${allowed}`, {
+    headers: { allow: allowed, ...(isReading ? {} : { connection: 'close' }) },
   });
 }

@@ -1,14 +1,16 @@
-import { type Guard, nameOf, type Principal } from '../access/index.ts';
+import { nameOf, type Principal } from '../access/index.ts';
 import type { Caller, Operation, TransferStatus } from '../admin/index.ts';
 import type { Repository } from '../oci/index.ts';
-import type { PassedGate, RequestContext } from '../server/index.ts';
+import type { PassedGate } from '../server/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
+import { createDocument } from './document/index.ts';
 import { EventHub, type LiveSource, telemetrySource, transferSource } from './events/index.ts';
-import { followEvents } from './follow.ts';
-import { createOperations } from './operations.ts';
+import { eventsInput, followEvents } from './follow.ts';
+import { createOperations, isOffered } from './operations.ts';
 import { ApiProblem } from './problem.ts';
 import { answerJson, requireMethod } from './reply.ts';
-import { identifySession, SessionDesk } from './session-desk.ts';
+import type { ApiRequest, GatedRequest } from './request.ts';
+import { identifySession, SessionDesk, sessionAnswer, sessionInput } from './session-desk.ts';
 import { Codes, Sessions } from './sessions/index.ts';
 
 /** What answers the API, for as long as the process lives: sessions outlast a reload. Loaded at the first request. */
@@ -18,22 +20,9 @@ export interface ApiHost {
   readonly endStreams: () => void;
 }
 
-/** A request of the API, before the gate. */
-export interface ApiRequest {
-  readonly context: RequestContext;
-  readonly guard: Guard | undefined;
-}
-
-/** A request of the API that has passed the gate. */
-export interface GatedRequest extends ApiRequest {
-  readonly gate: PassedGate;
-  /** Whether the API is open to it for reading: there are no rules, and it was sent on this machine. */
-  readonly isOpen: boolean;
-  /** Whether what takes `admin` is open too. */
-  readonly opensAll: boolean;
-}
-
 export interface ServingOptions<Context> {
+  /** Of this program. */
+  readonly version: string;
   readonly operations: readonly Operation<unknown, unknown, NoInfer<Context>>[];
   readonly context: Context;
   /** Whether every client may see a repository, where the gate makes that the condition. */
@@ -78,15 +67,27 @@ export function createServing<Context>(options: ServingOptions<Context>): Servin
   });
   const callerOf = (gate: PassedGate): Caller => createCaller(gate, options.isPublic);
   const runOperation = createOperations({ ...options, callerOf });
+  let document: ReturnType<typeof createDocument> | undefined;
+  const makeDocument = () =>
+    createDocument({
+      version: options.version,
+      operations: options.operations.filter(isOffered),
+      session: { input: sessionInput, answer: sessionAnswer },
+      events: eventsInput,
+    });
   return {
     identifySession: (request) => identifySession(request, sessions),
     async answer(request) {
       const { path } = request.context;
       if (path === '/api/v1/session') return desk.answer(request);
       if (path === '/api/v1/events') return followEvents(request, { hub, sessions, caller: callerOf(request.gate) });
+      if (path === '/api/openapi.json') {
+        requireMethod(request.context, ['GET']);
+        return answerJson(request.context, (document ??= makeDocument()));
+      }
       if (path.startsWith('/api/v1/')) return runOperation(request, path.slice('/api/v1/'.length));
       if (path === '/api' || path === '/api/' || path === '/api/v1') {
-        requireMethod(request.context, ['GET', 'HEAD']);
+        requireMethod(request.context, ['GET']);
         return answerJson(request.context, { openapi: '/api/openapi.json', operations: '/api/v1/' });
       }
       throw new ApiProblem(404, 'nothing is served at this path; /api/openapi.json lists what is');

@@ -4,7 +4,7 @@ import { readJson } from './body.ts';
 import { ApiProblem } from './problem.ts';
 import { checkInput, readQuery } from './query.ts';
 import { answerJson, requireMethod } from './reply.ts';
-import type { ApiRequest, GatedRequest } from './serving.ts';
+import type { ApiRequest, GatedRequest } from './request.ts';
 import { type Codes, isTokenOf, readSessionId, type Session, type Sessions, writeSessionId } from './sessions/index.ts';
 
 const text = (most: number) => z.string({ error: 'expected a text' }).max(most, `expected at most ${most} characters`);
@@ -58,7 +58,7 @@ export class SessionDesk {
   /** @throws {ApiProblem} */
   async answer(request: GatedRequest): Promise<void> {
     const { context } = request;
-    requireMethod(context, ['GET', 'HEAD', 'POST', 'DELETE']);
+    requireMethod(context, ['GET', 'POST', 'DELETE']);
     readQuery(context.query, z.object({}));
     if (context.method === 'POST') return this.#begin(request);
     const session = findSession(request.context, this.#sessions);

@@ -12,8 +12,8 @@ export function openApi({ server, loadOperating }: ApiParts): ApiHost {
   let serving: Promise<Serving> | undefined;
   let isEnded = false;
   async function open(): Promise<Serving> {
-    const { servingOf } = await loadOperating();
-    const made = await servingOf(await server);
+    const { openServing } = await loadOperating();
+    const made = await openServing(await server);
     if (isEnded) made.endStreams();
     return made;
   }

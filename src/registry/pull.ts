@@ -1,6 +1,6 @@
 import type { BlobAnswer, ManifestAnswer, PullThrough } from '../cache/index.ts';
 import { isOriginFailure } from '../oci/index.ts';
-import { formatWarning, type PassedGate, replyBytes, replyEmpty } from '../server/index.ts';
+import { formatWarning, isInert, type PassedGate, replyBytes, replyEmpty, SANDBOX } from '../server/index.ts';
 import { sendBlob } from './blob.ts';
 import { isUnchanged } from './conditions.ts';
 import { isOpenToAll } from './is-public.ts';
@@ -29,6 +29,7 @@ export async function answerManifest(
   const headers = manifestHeaders(answer);
   if (isUnchanged(context, answer.digest)) return replyEmpty(context, 304, headers);
   headers['content-type'] = answer.mediaType;
+  if (!isInert(answer.mediaType)) headers['content-security-policy'] = SANDBOX;
   if (answer.bytes === undefined) return replyEmpty(context, 200, { ...headers, 'content-length': answer.size });
   replyBytes(context, 200, headers, answer.bytes);
 }

@@ -153,6 +153,9 @@ export interface Events {
   'tag.held': TagEvent & { readonly until: number | undefined; readonly reason: string };
   /** A hold ended. `unhold`: an operator ended it. `expired`: its time has passed, and the tag was asked for. */
   'tag.unheld': TagEvent & { readonly cause: 'unhold' | 'expired' };
+  /** The image of a tag is not evicted from now on, as an operator says; it is evicted as any other again. */
+  'tag.pinned': Omit<TagEvent, 'digest'>;
+  'tag.unpinned': Omit<TagEvent, 'digest'>;
   /** A manifest was pushed to a hosted repository, also one that was there. `tags`: those that the push named. */
   'manifest.pushed': HostedEvent &
     Actor & {
@@ -332,7 +335,7 @@ export interface RequestFinished {
   /** The user who is logged in, or `token:NAME`, where rules are configured. */
   readonly user?: string | undefined;
   readonly userAgent: string | undefined;
-  /** The handler: `registry`, `health`, `metrics`, `help`, `token`, `ca`, `api`, `events`, `forward`, `tunnel`, `mitm`. */
+  /** The handler: `registry`, `health`, `metrics`, `help`, `token`, `ca`, `api`, `events` (no duration in metrics), `forward`, `tunnel`, `mitm`. */
   readonly route: string;
   readonly registry: string | undefined;
   readonly repository: string | undefined;

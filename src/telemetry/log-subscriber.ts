@@ -86,6 +86,8 @@ const LOGGED_CHANGES = [
   'tag.deleted',
   'blob.deleted',
   'hosted.collected',
+  'tag.pinned',
+  'tag.unpinned',
 ] as const;
 
 const LOGGED_AS_PUBLISHED = [

@@ -101,7 +101,7 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
     visibility: ['revalidation'],
   },
   cli: { commands: [] },
-  'cli/commands': { server: [], config: [], cache: [], clients: [], access: [], webhooks: [], hosted: [] },
+  'cli/commands': { server: [], pulls: [], config: [], cache: [], clients: [], access: [], webhooks: [], hosted: [] },
   config: { schema: [], read: ['schema'], show: ['schema', 'read'] },
   'config/read': { webhooks: [] },
   forward: { authority: [] },
@@ -140,6 +140,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   yaml: ['config', 'setup'],
   commander: ['cli'],
   tldts: ['upstream'],
+  // The page of the console, as the build leaves it: loaded when it is asked for.
+  '#console-assets': ['web'],
   'node:ffi': ['store'],
   'node:sea': ['lib'],
   'node:sqlite': ['store'],

@@ -6,24 +6,18 @@ import { isHostedHere } from '../settings/index.ts';
 import { operationContextOf } from './context.ts';
 import { liveSourcesOf } from './live.ts';
 
-const servings = new WeakMap<RunningServer, Promise<Serving>>();
-
-/** What answers the HTTP API of a server; one for each, since it keeps the sessions. */
-export function servingOf(server: RunningServer): Promise<Serving> {
-  const known = servings.get(server) ?? open(server);
-  servings.set(server, known);
-  return known;
-}
-
-async function open(server: RunningServer): Promise<Serving> {
+/** What answers the HTTP API of a server. It keeps the sessions: made once for each. */
+export async function openServing(server: RunningServer): Promise<Serving> {
   const { live, parts } = server;
   const { createServing } = await loadServing();
+  const context = operationContextOf(server);
   const serving = createServing({
+    version: server.version,
     telemetry: parts.telemetry,
     transfers: () => [...parts.cache.transfers].map(describeTransfer),
-    sources: liveSourcesOf(server),
+    sources: liveSourcesOf(server, context),
     operations: Object.values(OPERATIONS),
-    context: operationContextOf(server),
+    context,
     async isPublic(repository: Repository) {
       const { catalogue } = live.current.upstreams;
       if (isHostedHere(catalogue, repository)) return true;

@@ -1,13 +1,12 @@
 import { type ConsoleAnswer, OperationError } from '../../admin/index.ts';
 import type { RunningServer } from '../running-server.ts';
-import { servingOf } from './api.ts';
 
 /** A code for one session of the operator, and where the page is. @throws {OperationError} where there is no page */
 export async function openConsole(server: RunningServer): Promise<ConsoleAnswer> {
   if (!server.live.current.config.admin.enabled) {
     throw new OperationError('the page is off; set admin: {enabled: true}, and run entrepot reload');
   }
-  const { code, expiresAt } = (await servingOf(server)).issueCode();
+  const { code, expiresAt } = (await server.processContext.api.serving()).issueCode();
   return { code, expiresAt, urls: pagesOf(server) };
 }
 

@@ -3,6 +3,7 @@
  *
  * It is loaded once the server serves, and nothing of it is on the way of a pull.
  */
-export { servingOf } from './api.ts';
+export { openServing } from './api.ts';
 export { openControl } from './control.ts';
+export { composeInventory } from './inventory.ts';
 export { statusOf } from './status.ts';

@@ -6,16 +6,18 @@
  */
 
 export { checkAccess, configuredUsersOf, guardOf } from './access.ts';
-export { explainAccess, privateGrantsOf } from './access-explanation.ts';
+export { faultOfQuestion, wordExplanation } from './access-answer.ts';
+export { explainAccess, NoRulesError, privateGrantsOf } from './access-explanation.ts';
 export { accountRulesOf, ruleFaultIn, splitRepository } from './access-policy.ts';
 export { keepAccounts, openAccounts, readAccounts } from './accounts.ts';
-export { checkTargetsOf } from './check.ts';
+export { checkTargetsOf, configuredIn } from './check.ts';
 export { ClientPool } from './client-pool.ts';
 export { SettingsError } from './error.ts';
 export { authorityOf, authorityPlaceOf, forwardHelpOf, forwardOf } from './forward.ts';
 export { isHostedHere } from './hosted-here.ts';
 export {
   loadAcme,
+  loadCheck,
   loadDeliveryStore,
   loadGuard,
   loadHostedStore,

@@ -22,6 +22,7 @@ export {
 
 export const loadNet = (): Promise<typeof import('../../net/index.ts')> => import('../../net/index.ts');
 export const loadUpstream = (): Promise<typeof import('../../upstream/index.ts')> => import('../../upstream/index.ts');
+export const loadCheck = (): Promise<typeof import('../../check/index.ts')> => import('../../check/index.ts');
 export const loadSites = (): Promise<typeof import('../../sites/index.ts')> => import('../../sites/index.ts');
 export const loadForward = (): Promise<typeof import('../../forward/index.ts')> => import('../../forward/index.ts');
 export const loadAcme = (): Promise<typeof import('../../acme/index.ts')> => import('../../acme/index.ts');
@@ -45,6 +46,7 @@ export async function loadLateParts({ access }: Pick<Config, 'access'>): Promise
     loadWeb,
     loadYaml,
     loadPromClient,
+    loadCheck,
     loadServing,
   ];
   const late = [...ofRooms, ...(access === undefined ? [] : [loadGuard, loadTokenDoor, loadAccessStore])];
