@@ -158,7 +158,7 @@ const rollbackInput = z.object({
   reason: z
     .string()
     .max(MAX_REASON, `expected at most ${MAX_REASON} characters`)
-    .regex(/^\P{Cc}*$/u, 'expected one line of text')
+    .refine((text) => !/\p{Cc}/u.test(text), 'expected one line of text')
     .default(''),
 });
 

@@ -301,7 +301,10 @@ export class Inventory {
     const shelf = this.#shelf(repository);
     const isSeen = caller.seesAll || (await caller.sees(repository));
     if (!isSeen || shelf === undefined || !(await shelf.has(repository))) {
-      throw new OciError('NAME_UNKNOWN', `${nameOf(repository)} is neither cached nor hosted here`);
+      throw new OciError(
+        'NAME_UNKNOWN',
+        `${nameOf(repository)} is neither cached nor hosted here; \`entrepot list\` shows what is`,
+      );
     }
     return shelf;
   }

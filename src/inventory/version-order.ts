@@ -60,6 +60,8 @@ function compareValues(a: string | number, b: string | number): number {
 export class FirstTags<Entry extends { readonly tag: string }> {
   readonly #limit: number;
   readonly #after: OrderedTag | undefined;
+  /** The last of a full list: what comes after it is not kept. */
+  #last: OrderedTag | undefined;
   #kept: { readonly order: OrderedTag; readonly entry: Entry }[] = [];
 
   /** @param after the last tag of the page before */
@@ -71,6 +73,7 @@ export class FirstTags<Entry extends { readonly tag: string }> {
   add(entry: Entry): void {
     const order = orderOf(entry.tag);
     if (this.#after !== undefined && compareTags(order, this.#after) <= 0) return;
+    if (this.#last !== undefined && compareTags(order, this.#last) > 0) return;
     this.#kept.push({ order, entry });
     if (this.#kept.length >= 2 * this.#limit) this.#cut();
   }
@@ -82,5 +85,6 @@ export class FirstTags<Entry extends { readonly tag: string }> {
 
   #cut(): void {
     this.#kept = this.#kept.toSorted((a, b) => compareTags(a.order, b.order)).slice(0, this.#limit);
+    if (this.#kept.length === this.#limit) this.#last = this.#kept.at(-1)?.order;
   }
 }

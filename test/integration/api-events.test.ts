@@ -11,6 +11,7 @@ import { type FollowedEvents, followEvents } from '../support/event-stream.ts';
 import { buildImage } from '../support/image.ts';
 import { basic, htpasswdOf } from '../support/logins.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
+import { rawRequest } from '../support/raw-request.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // The stream of events over real sockets: what comes, to whom, and when it ends.
@@ -69,6 +70,15 @@ describe('a stream', () => {
     assert.equal(response.headers['x-accel-buffering'], 'no');
     assert.equal(response.headers['cache-control'], 'no-store');
     assert.equal(response.headers['x-content-type-options'], 'nosniff');
+  });
+
+  test('that is asked for by HEAD is not begun', async () => {
+    const { status, headers } = await rawRequest(mirror.host, {
+      method: 'HEAD',
+      path: '/api/v1/events',
+      headers: basic('alice'),
+    });
+    assert.deepEqual([status, headers['content-type']], [200, 'text/event-stream; charset=utf-8']);
   });
 
   test('tells of a transfer to those alone who may pull the repository', async (t) => {
@@ -159,10 +169,7 @@ describe('a stream ends', () => {
     const rules = (config['access'] as { rules: readonly object[] }).rules.slice(1);
     await mirror.reload({ ...config, access: { ...(config['access'] as object), rules } });
     await stream.ended;
-    assert.deepEqual(
-      stream.messages.map(({ event }) => event),
-      ['reloaded'],
-    );
+    assert.equal(stream.messages.at(-1)?.event, 'reloaded');
     problemIn(await ask(mirror, 'GET', '/api/v1/events', { headers: basic('bob') }), 403);
     await mirror.reload(config);
   });

@@ -280,6 +280,7 @@ const PACKAGES = {
   'qemu-aarch64-static':
     'apt-get install qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross libatomic1-arm64-cross',
   runc: 'runc',
+  schemathesis: 'pip install schemathesis',
   skopeo: 'skopeo',
   ss: 'iproute2',
   strace: 'strace',

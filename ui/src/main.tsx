@@ -10,7 +10,7 @@ import { applyLanguage, loadLanguage } from './words/index.ts';
 
 const code = takeCode();
 applyTheme();
-await loadLanguage();
+await untilLoaded();
 applyLanguage();
 const root = document.getElementById('root');
 if (root !== null) render(<App />, root);
@@ -36,7 +36,23 @@ async function begin(): Promise<void> {
         };
         return;
       }
-      await new Promise((resolve) => setTimeout(resolve, 2000));
+      await pause();
     }
   }
+}
+
+/** There is no text yet in which to say that the server is away. */
+async function untilLoaded(): Promise<void> {
+  for (;;) {
+    try {
+      await loadLanguage();
+      return;
+    } catch {
+      await pause();
+    }
+  }
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 2000));
 }

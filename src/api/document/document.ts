@@ -81,7 +81,7 @@ const PARAMETERS: Schema = {
     in: 'header',
     description:
       '`1`: a person did something, and the session lasts on. Without it a request does not renew its session.',
-    schema: { type: 'string', enum: ['1'] },
+    schema: { type: 'string' },
   },
   ifNoneMatch: { name: 'If-None-Match', in: 'header', schema: { type: 'string' } },
 };

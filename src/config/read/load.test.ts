@@ -127,6 +127,7 @@ describe('loadConfig() without anything', () => {
         idleTimeout: 300_000,
         mitm: { enabled: false },
       },
+      admin: { enabled: true, listen: [], recordPulls: true },
       webhooks: [],
     });
   });

@@ -50,7 +50,7 @@ export function Fault({ error, retry }: { readonly error: ApiError; readonly ret
           <Prose text={text} />
         </p>
         {remedy !== undefined && <pre class="remedy">{remedy}</pre>}
-        {retry !== undefined && (
+        {retry !== undefined && error.status !== 403 && (
           <button type="button" class="button" onClick={retry}>
             {actions.reload}
           </button>

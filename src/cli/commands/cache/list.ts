@@ -112,7 +112,7 @@ async function showRepositories(
   return printer.end(
     isChosen
       ? 'Nothing that is cached or hosted matches.'
-      : 'Nothing is cached or hosted yet: pull an image through it.',
+      : 'Nothing is cached or hosted yet. Pull an image through this server, or push one to it.',
   );
 }
 

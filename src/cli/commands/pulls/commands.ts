@@ -66,5 +66,5 @@ Examples:
   entrepot explain nginx:1.27                      what is stored of it, and what the next pull does
   entrepot explain ghcr.io/ours/app --who token:ci
 
-\`entrepot pulls\` lists the ids, docker shows them with --debug, and the log has them as id. Nothing is fetched.
+\`entrepot pulls\` lists the ids, the log has them as id, and each response as X-Request-Id. Nothing is fetched.
 Exit codes: 0 success, 1 no pull has the id, no image has the name, or the rules refuse it to --who; 2 wrong command line.`;

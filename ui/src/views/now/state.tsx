@@ -20,7 +20,7 @@ export function CacheCard({ data: { cache } }: { readonly data: Overview }): JSX
   const { maxSize, disk } = cache;
   const used = disk === undefined ? 0 : disk.total - disk.free;
   return (
-    <Section title={w.cache} aside={`${number(cache.blobs)} ${w.blobs}`}>
+    <Section title={w.cache} aside={w.blobs(cache.blobs, number(cache.blobs))}>
       <p class="stat-value">
         {bytes(cache.bytes)}
         {maxSize !== undefined && <span class="stat-more">{w.maxSize(bytes(maxSize))}</span>}
