@@ -111,6 +111,7 @@ export interface CarryContext {
 
 const carryBegin: Operation<object, CarryBegun, CarryContext> = {
   name: 'carry/begin',
+  summary: 'Begin to hold what images are made of, so that none of it is evicted',
   socketOnly: true,
   action: 'admin',
   changes: true,
@@ -122,6 +123,7 @@ const carryBegin: Operation<object, CarryBegun, CarryContext> = {
 /** Finds what images are made of; what is stored is not evicted until the end. */
 const carryPlan: Operation<PlanInput, z.infer<typeof plan>, CarryContext> = {
   name: 'carry/plan',
+  summary: 'What images are made of, and what of it is stored',
   socketOnly: true,
   action: 'admin',
   changes: true,
@@ -132,6 +134,7 @@ const carryPlan: Operation<PlanInput, z.infer<typeof plan>, CarryContext> = {
 
 const carryAttached: Operation<z.infer<typeof attachedInput>, AttachedNames, CarryContext> = {
   name: 'carry/attached',
+  summary: 'Signatures and other referrers that upstreams have of images',
   socketOnly: true,
   action: 'admin',
   changes: true,
@@ -142,6 +145,7 @@ const carryAttached: Operation<z.infer<typeof attachedInput>, AttachedNames, Car
 
 const carryRenew: Operation<z.infer<typeof one>, z.infer<typeof isOn>, CarryContext> = {
   name: 'carry/renew',
+  summary: 'Go on to hold',
   socketOnly: true,
   action: 'admin',
   changes: true,
@@ -152,6 +156,7 @@ const carryRenew: Operation<z.infer<typeof one>, z.infer<typeof isOn>, CarryCont
 
 const carryEnd: Operation<z.infer<typeof one>, z.infer<typeof isOn>, CarryContext> = {
   name: 'carry/end',
+  summary: 'Hold no longer',
   socketOnly: true,
   action: 'admin',
   changes: true,

@@ -38,7 +38,7 @@ export type {
   TagsInput,
 } from './inventory-operations.ts';
 export { LIVE_EVENTS, type LiveEvent } from './live-events.ts';
-export { type Caller, faultOfInput, OPERATOR, type Operation, type UploadOperation } from './operation.ts';
+export { type Caller, faultOfInput, methodOf, OPERATOR, type Operation, type UploadOperation } from './operation.ts';
 export {
   type GcAnswer,
   OPERATIONS,
@@ -48,16 +48,18 @@ export {
   type ReloadAnswer,
 } from './operations.ts';
 export type { Overview } from './overview-operation.ts';
-export type {
-  FigureSums,
-  FiguresAnswer,
-  FiguresInput,
-  PullDetail,
-  PullRequest,
-  PullSummary,
-  PullsAnswer,
-  PullsInput,
+export {
+  type FigureSums,
+  type FiguresAnswer,
+  type FiguresInput,
+  PULL_OUTCOMES,
+  type PullDetail,
+  type PullRequest,
+  type PullSummary,
+  type PullsAnswer,
+  type PullsInput,
 } from './pull-operations.ts';
+export { OperationError, type Refusal, refusalOf } from './refusal.ts';
 export type { CheckAnswer, RegistriesAnswer } from './registry-operations.ts';
 export type { ScrubProgress, UnknownFiles } from './scrub-operations.ts';
 export { createControl } from './socket.ts';
@@ -65,6 +67,7 @@ export { controlSocketPath } from './socket-path.ts';
 export {
   type CertificateStatus,
   describeServer,
+  describeTransfer,
   type ServerStatus,
   type TransferStatus,
   type UpstreamStatus,

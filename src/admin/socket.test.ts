@@ -22,7 +22,15 @@ after(async () => {
 type AnyOperation = Operation<unknown, unknown, unknown>;
 
 function looking(name: string, handle: AnyOperation['handle'] = () => null): AnyOperation {
-  return { name, action: 'admin', changes: false, input: z.unknown(), answer: z.unknown(), handle };
+  return {
+    name,
+    summary: 'For tests',
+    action: 'admin',
+    changes: false,
+    input: z.unknown(),
+    answer: z.unknown(),
+    handle,
+  };
 }
 
 function changing(name: string, handle?: AnyOperation['handle']): AnyOperation {

@@ -89,7 +89,7 @@ export interface WarmContext {
 export interface WarmChange {
   readonly id: string;
   /** Undefined where the caller may see none of its images. */
-  show(caller: Caller): Promise<WarmJob | undefined>;
+  readonly show: (caller: Caller) => Promise<WarmJob | undefined>;
 }
 
 const start: Operation<WarmInput, WarmStarted, WarmContext> = {

@@ -86,7 +86,7 @@ export class UpstreamSets {
   originOf(registry: RegistrySpec, via: Via | undefined): OriginSource {
     const open = async () =>
       this.isOffline ? offlineOrigin(registry.name) : (await this.#all()).originOf(registry, via);
-    return Object.assign(open, { hops: via?.hops ?? 0 });
+    return Object.assign(open, { hops: via?.hops ?? 0, request: via?.request });
   }
 
   /** The upstream of a registry that takes pushes, for a request that has come this way. */

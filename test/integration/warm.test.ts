@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callControl, controlSocketPath, OPERATIONS, type WarmInput, type WarmJob } from '../../src/admin/index.ts';
+import { ask, problemIn } from '../support/api-stage.ts';
 import { buildImage, type Content, platformOf } from '../support/image.ts';
+import { basic, htpasswdOf } from '../support/logins.ts';
 import { isIngestEnd, type Mirror, startMirror } from '../support/mirror.ts';
 import { Gate, type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
@@ -33,6 +38,12 @@ async function startPair(config: Readonly<Record<string, unknown>> = {}): Promis
       await upstream.stop();
     },
   };
+}
+
+async function temporaryDirectory(t: TestContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'entrepot-warm-'));
+  t.after(() => rm(directory, { recursive: true, force: true }));
+  return directory;
 }
 
 const at = (reference: string): string => `/up/v2/${REPOSITORY}/manifests/${reference}`;
@@ -167,6 +178,35 @@ describe('warming an image', () => {
   });
 });
 
+describe('the stream of events', () => {
+  test('tells of a job while it runs, and of its end', async () => {
+    await using pair = await startPair();
+    const { mirror, upstream } = pair;
+    const stallGate = new Gate();
+    upstream.fault(layer.digest, { stallAt: 100_000, stallGate });
+    const { code } = await callControl(controlSocketPath(mirror.dir), OPERATIONS.console, { input: {} });
+    const session = await fetch(`${mirror.url}/api/v1/session`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ code }),
+    });
+    const cookie = session.headers.get('set-cookie')?.split(';')[0] ?? '';
+    const stream = await fetch(`${mirror.url}/api/v1/events?kinds=warm`, { headers: { cookie } });
+    assert.equal(stream.status, 200);
+    await warm(mirror, { images: [`up/${REPOSITORY}`] });
+    const states: string[] = [];
+    let text = '';
+    for await (const chunk of (stream.body ?? new ReadableStream()).pipeThrough(new TextDecoderStream())) {
+      text += chunk;
+      const jobs = Array.from(text.matchAll(/^event: ?warm\n(?:.*\n)*?data: ?(.*)\n/gm), ([, data = '']) => data);
+      states.push(...jobs.slice(states.length).map((data) => (JSON.parse(data) as WarmJob).images[0]?.state ?? ''));
+      if (states.includes('running')) stallGate.open();
+      if (states.at(-1) === 'done') break;
+    }
+    assert.deepEqual([...new Set(states)], ['running', 'done'], text);
+  });
+});
+
 describe('what cannot be warmed is refused before anything is asked', () => {
   const wrong: readonly (readonly [string, RegExp])[] = [
     ['', /names no image/],
@@ -193,6 +233,50 @@ describe('what cannot be warmed is refused before anything is asked', () => {
     assert.deepEqual(await listed(mirror), []);
     assert.equal(upstream.count(), 0);
     await upstream.stop();
+  });
+});
+
+describe('with rules', () => {
+  const rules = [
+    { who: 'alice', may: ['pull', 'status', 'admin'], on: ['up/team/**'] },
+    { who: 'bob', may: ['pull', 'status'], on: ['up/other/**'] },
+  ];
+
+  async function startRuled(workspace: string, config: Readonly<Record<string, unknown>> = {}): Promise<Pair> {
+    const htpasswd = join(workspace, 'htpasswd');
+    await writeFile(htpasswd, htpasswdOf('alice', 'bob'));
+    return startPair({ access: { htpasswd, rules }, ...config });
+  }
+
+  test('a user warms what it may pull, and others see no more than they may pull', async (t) => {
+    const workspace = await temporaryDirectory(t);
+    await using pair = await startRuled(workspace);
+    const { mirror } = pair;
+    const post = (images: readonly string[], user: string) =>
+      ask(mirror, 'POST', '/api/v1/warm', { body: { images }, headers: basic(user) });
+    const refused = problemIn(await post([`up/${REPOSITORY}`, 'up/secret/app'], 'alice'), 403);
+    assert.match(refused.detail, /alice may not pull up\/secret\/app:latest/);
+    problemIn(await post([`up/${REPOSITORY}`], 'bob'), 403);
+    assert.deepEqual(await listed(mirror), []);
+    const begun = await post([`up/${REPOSITORY}`], 'alice');
+    assert.equal(begun.status, 200, begun.body.toString());
+    const job = await ended(mirror, begun.value as WarmJob);
+    assert.deepEqual([job.by, job.counts.done], ['alice', 1]);
+    const seenBy = async (user: string) =>
+      ((await ask(mirror, 'GET', '/api/v1/warm/jobs', { headers: basic(user) })).value as { jobs: WarmJob[] }).jobs;
+    assert.deepEqual([(await seenBy('alice')).length, (await seenBy('bob')).length], [1, 0]);
+    const cancelled = await ask(mirror, 'POST', '/api/v1/warm/cancel', {
+      body: { id: job.id },
+      headers: basic('alice'),
+    });
+    assert.equal((cancelled.value as { job: WarmJob }).job.counts.done, 1, 'what has ended stays as it is');
+  });
+
+  test('a server without a cache says that there is none', async (t) => {
+    await using pair = await startRuled(await temporaryDirectory(t), { cache: 'off' });
+    const body = { images: [`up/${REPOSITORY}`] };
+    const answer = await ask(pair.mirror, 'POST', '/api/v1/warm', { body, headers: basic('alice') });
+    assert.match(problemIn(answer, 422).detail, /the cache is off.*configure cache\.dir/);
   });
 });
 

@@ -82,12 +82,16 @@ interface IngestOptions {
   readonly expectedSize: number | undefined;
   /** False: the bytes are delivered to the followers and not kept. */
   readonly keep: boolean;
+  /** The id of the request that started it, where a client sent one. */
+  readonly request?: string | undefined;
 }
 
 export class Ingest {
   readonly id = randomUUID().slice(0, 8);
   readonly startedAt = Date.now();
   readonly repository: Repository;
+  /** The id of the request that started it. */
+  readonly request: string | undefined;
   /** Resolves when the upstream has answered and its head is known; rejects with its failure. */
   readonly opened: Promise<void>;
   /** Resolves when nothing more will happen; never rejects. */
@@ -127,6 +131,7 @@ export class Ingest {
 
   constructor(options: IngestOptions, environment: IngestEnvironment) {
     this.repository = options.repository;
+    this.request = options.request;
     this.digest = options.digest;
     this.size = options.expectedSize;
     this.#expectedSize = options.expectedSize;
