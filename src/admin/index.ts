@@ -14,9 +14,9 @@ export {
   type PlannedImage,
   UPLOADS,
 } from './carry-operations.ts';
-export { ControlError, callControl, sendControl } from './client.ts';
 export type { ClientsAnswer, ConfigurationAnswer } from './configuration-operations.ts';
 export type { ConsoleAnswer } from './console-operation.ts';
+export { ControlError, callControl, controlSocketPath, createControl, sendControl } from './control/index.ts';
 export type {
   AccessExplainAnswer,
   AccessExplainInput,
@@ -62,8 +62,6 @@ export {
 export { OperationError, type Refusal, refusalOf } from './refusal.ts';
 export type { CheckAnswer, RegistriesAnswer } from './registry-operations.ts';
 export type { ScrubProgress, UnknownFiles } from './scrub-operations.ts';
-export { createControl } from './socket.ts';
-export { controlSocketPath } from './socket-path.ts';
 export {
   type CertificateStatus,
   describeServer,

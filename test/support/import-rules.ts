@@ -124,6 +124,7 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
   net: { head: [], dial: ['head'], http: ['head', 'dial'], dns: ['dial', 'http'] },
   setup: { edit: [], plan: ['edit'] },
   access: { observe: [] },
+  admin: { control: [] },
   api: { sessions: [], events: [], document: [] },
   server: { exchange: [], limits: ['exchange'], tls: [], listener: ['exchange', 'tls'] },
   registry: { pushed: [] },

@@ -3,9 +3,9 @@ import { lstat } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { parseBoundedJson } from '../lib/index.ts';
-import { request as httpRequest } from '../server/index.ts';
-import { methodOf, type Operation, type UploadOperation } from './operation.ts';
+import { parseBoundedJson } from '../../lib/index.ts';
+import { request as httpRequest } from '../../server/index.ts';
+import { methodOf, type Operation, type UploadOperation } from '../operation.ts';
 import { readBounded } from './read-bounded.ts';
 
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;

@@ -1,9 +1,9 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { parseBoundedJson } from '../lib/index.ts';
-import { createServer, listenOnSocketPath } from '../server/index.ts';
-import { redactText } from '../telemetry/index.ts';
-import { describeIssues, methodOf, OPERATOR, type Operation, type UploadOperation } from './operation.ts';
+import { parseBoundedJson } from '../../lib/index.ts';
+import { createServer, listenOnSocketPath } from '../../server/index.ts';
+import { redactText } from '../../telemetry/index.ts';
+import { describeIssues, methodOf, OPERATOR, type Operation, type UploadOperation } from '../operation.ts';
 import { readBounded } from './read-bounded.ts';
 
 export interface ControlOptions<Context> {

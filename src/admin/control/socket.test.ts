@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import * as z from 'zod';
+import type { Operation } from '../operation.ts';
 import { ControlError, callControl } from './client.ts';
-import type { Operation } from './operation.ts';
 import { type Control, createControl } from './socket.ts';
 import { controlSocketPath } from './socket-path.ts';
 
