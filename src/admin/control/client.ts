@@ -80,8 +80,9 @@ export async function sendControl<Answer>(
     const answered = once(request, 'response') as Promise<[IncomingMessage]>;
     // The server may answer before the end, and what is sent then is of no use.
     const sent = pipeline(body, request, { signal });
+    // The one that fails second says nothing new.
+    for (const each of [answered, sent]) each.catch(() => undefined);
     const [response] = await Promise.race([answered, sent.then(() => answered)]);
-    sent.catch(() => undefined);
     const answer = await readBounded(response, MAX_ANSWER_BYTES);
     body.destroy();
     if (answer === undefined) throw new ControlError('failed', 'The answer of the server is too large.');

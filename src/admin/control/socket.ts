@@ -14,6 +14,10 @@ export interface ControlOptions<Context> {
   readonly context: Context;
   /** Milliseconds in which a client takes no byte of its answer, after which it is cut. @default 60_000 */
   readonly clientStall?: number;
+  /** Milliseconds for a whole input. @default 10_000 */
+  readonly inputDeadline?: number;
+  /** Milliseconds between two pieces of a stream, after which it is cut. @default 60_000 */
+  readonly streamStall?: number;
 }
 
 /** The control socket of a running server, for commands on the same machine. */
@@ -41,6 +45,7 @@ const SOCKET_MODE = 0o600;
  */
 export function createControl<Context>(options: ControlOptions<Context>): Control {
   const { path, operations, uploads = [], context, clientStall = CLIENT_STALL } = options;
+  const { inputDeadline = INPUT_DEADLINE, streamStall = STREAM_STALL } = options;
   const table = new Map(operations.map((operation) => [`${methodOf(operation)} /${operation.name}`, operation]));
   const streams = new Map(uploads.map((upload) => [`POST /${upload.name}`, upload]));
   const serving = new WeakSet<Socket>();
@@ -72,10 +77,10 @@ export function createControl<Context>(options: ControlOptions<Context>): Contro
   async function answer(request: IncomingMessage): Promise<Answer> {
     const { method = '', url = '' } = request;
     const upload = streams.get(`${method} ${url}`);
-    if (upload !== undefined) return { status: 200, value: await upload.receive(paced(request), context) };
+    if (upload !== undefined) return { status: 200, value: await upload.receive(paced(request, streamStall), context) };
     const operation = table.get(`${method} ${url}`);
     if (operation === undefined) return failure(404, 'this server has no such operation');
-    const late = setTimeout(() => request.destroy(new Error('the input did not come in time')), INPUT_DEADLINE);
+    const late = setTimeout(() => request.destroy(new Error('the input did not come in time')), inputDeadline);
     const body = await readBounded(request, MAX_INPUT_BYTES).finally(() => clearTimeout(late));
     if (body === undefined) return failure(413, `the input has more than ${MAX_INPUT_BYTES} bytes`);
     let input: unknown;
@@ -107,14 +112,15 @@ export function createControl<Context>(options: ControlOptions<Context>): Contro
 }
 
 /** The pieces of a stream, each within its time. It can be left before its end: the request stays open for the answer. */
-async function* paced(request: IncomingMessage): AsyncGenerator<Buffer, void> {
-  const late = setTimeout(() => request.destroy(new Error('the stream stopped')), STREAM_STALL);
+async function* paced(request: IncomingMessage, stall: number): AsyncGenerator<Buffer, void> {
+  const wait = (): NodeJS.Timeout => setTimeout(() => request.destroy(new Error('the stream stopped')), stall);
+  let late = wait();
   try {
     for await (const chunk of request.iterator({ destroyOnReturn: false })) {
       // The time in which the receiver is busy is its own.
       clearTimeout(late);
       yield chunk as Buffer;
-      late.refresh();
+      late = wait();
     }
     if (!request.complete) throw new Error('the stream was cut');
   } finally {
