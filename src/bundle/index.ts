@@ -17,5 +17,6 @@ export {
   type ImportTarget,
   importBundle,
 } from './read-bundle.ts';
+export { type StoredList, StoredLists } from './stored-lists.ts';
 export { isTar } from './tar-header.ts';
 export { type BundlePart, type Written, writeBundle } from './write-bundle.ts';

@@ -253,6 +253,17 @@ describe('carrying images away', () => {
     assert.equal((await there.import(['signed.tar'])).code, 0);
     assert.ok((await isolated.get(at(tag))).body.equals(signature.manifest.bytes));
     assert.ok((await isolated.get(at(native.manifest.digest))).body.equals(native.manifest.bytes));
+    const referrers = await isolated.get(`/up/v2/${REPOSITORY}/referrers/${image.index.digest}`);
+    const { digest, mediaType, size } = native.manifest;
+    const artifactType = 'application/vnd.example.sbom';
+    assert.deepEqual(JSON.parse(referrers.body.toString()).manifests, [{ mediaType, digest, size, artifactType }]);
+    const ofType = await isolated.get(`/up/v2/${REPOSITORY}/referrers/${image.index.digest}?artifactType=x/y`);
+    assert.deepEqual(JSON.parse(ofType.body.toString()).manifests, []);
+    assert.equal(ofType.headers['oci-filters-applied'], 'artifactType');
+    const tags = await isolated.get(`/up/v2/${REPOSITORY}/tags/list?n=1`);
+    assert.deepEqual(JSON.parse(tags.body.toString()), { name: REPOSITORY, tags: ['1.0'] });
+    assert.match(String(tags.headers['link']), /n=1&last=1\.0>; rel="next"/);
+    assert.equal((await isolated.get('/up/v2/team/other/tags/list')).status, 404);
     // An upstream that does not say costs the signatures, and no image.
     const mend = upstream.fault({ kind: 'referrers' }, { status: 503 });
     const without = await here.export([`up/${REPOSITORY}:1.0`], 'unsaid.tar');
@@ -406,7 +417,8 @@ describe('offline', () => {
     for (const [path, status] of [
       [at('latest'), 404],
       [blobAt(layer.digest), 404],
-      [`/up/v2/${REPOSITORY}/tags/list`, 404],
+      ['/up/v2/team/other/tags/list', 404],
+      ['/up/v2/_catalog', 404],
       ['/files/some/file', 404],
     ] as const) {
       const answer = await mirror.get(path);
