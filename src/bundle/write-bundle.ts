@@ -114,7 +114,7 @@ class Writing {
 
   async #blob({ digest, home }: BundlePart): Promise<void> {
     const { source, signal, onBytes } = this.#options;
-    const stored = await source[home].open(digest);
+    const stored = await reading(digest, () => source[home].open(digest));
     if (stored === undefined) {
       throw new BundleError(`${digest} is no longer stored: it was deleted meanwhile. Repeat the command`);
     }
@@ -125,7 +125,7 @@ class Writing {
       for (let read = 0; read < size; ) {
         signal?.throwIfAborted();
         const atHand = stored.direct?.readNow(this.#buffer, read) ?? 0;
-        const count = atHand > 0 ? atHand : await stored.read(this.#buffer, read);
+        const count = atHand > 0 ? atHand : await reading(digest, () => stored.read(this.#buffer, read));
         // Its header has promised so many bytes.
         if (count === 0 || read + count > size) throw damaged(digest);
         const chunk = this.#buffer.subarray(0, count);
@@ -152,6 +152,20 @@ class Writing {
       done += written;
       this.#position += written;
     }
+  }
+}
+
+/** A disk that cannot be read, or another user's file, is not the fault of the file that is written. */
+async function reading<T>(digest: Digest, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    const { code = String(error) } = error as NodeJS.ErrnoException;
+    const isDenied = code === 'EACCES' || code === 'EPERM';
+    const remedy = isDenied
+      ? 'run the command as the user of the server'
+      : 'look at the disk, and run `entrepot scrub`';
+    throw new BundleError(`${digest} cannot be read here (${code}); ${remedy}`, { cause: error });
   }
 }
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
+import { callControl, controlSocketPath, OPERATIONS } from '../../src/admin/index.ts';
 import { exportImages } from '../../src/cli/commands/carry/export.ts';
 import { importBundles } from '../../src/cli/commands/carry/import-bundle.ts';
 import { missing } from '../../src/cli/commands/carry/missing.ts';
@@ -12,7 +13,7 @@ import { warm } from '../../src/cli/commands/carry/warm.ts';
 import { captureOutput } from '../support/capture-output.ts';
 import { buildImage, buildReferrer, type Content, platformOf, type TestImage } from '../support/image.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
-import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { Gate, type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // Images out of one whole server into another, which has no upstream.
 
@@ -270,6 +271,83 @@ describe('carrying images away', () => {
     mend();
     assert.equal(without.code, 0);
     assert.match(without.err, /^up\/team\/app:1\.0: its upstream did not say what signatures it has/m);
+  });
+});
+
+describe('while it is under way', () => {
+  test('nothing that an export holds is evicted, until it ends', async (t) => {
+    await using site = await startSite(t);
+    const { mirror, files } = site;
+    const here = await commands(mirror.dir, files);
+    assert.equal((await here.warm([`up/${REPOSITORY}:1.0`])).code, 0);
+    const socket = controlSocketPath(mirror.dir);
+    const { id } = await callControl(socket, OPERATIONS.carryBegin, {});
+    const input = { id, images: [`up/${REPOSITORY}:1.0`], platforms: ['linux/amd64'] };
+    const { images } = await callControl(socket, OPERATIONS.carryPlan, { input });
+    assert.equal(images[0]?.complete, true);
+    await mirror.reload({
+      registries: { up: { upstreams: [site.upstream.url] } },
+      cache: { tags: { fresh_for: '0s' } },
+    });
+    const evict = async () =>
+      (await callControl(socket, OPERATIONS.gc, { input: { dryRun: false, maxSize: 0 } })).evicted;
+    const first = await evict();
+    const held = new Set<string>(
+      [image.index, amd64.manifest, amd64.config, ...amd64.layers].map(({ digest }) => digest),
+    );
+    assert.ok(first.length > 0);
+    assert.deepEqual(
+      first.filter(({ digest }) => held.has(digest)),
+      [],
+    );
+    assert.deepEqual(await callControl(socket, OPERATIONS.carryEnd, { input: { id } }), { on: true });
+    assert.equal((await evict()).length, held.size);
+    assert.deepEqual(await callControl(socket, OPERATIONS.carryRenew, { input: { id } }), { on: false });
+    await assert.rejects(callControl(socket, OPERATIONS.carryPlan, { input }), /it has ended/);
+  });
+
+  test('a server that restarts goes on to warm what a command waits for', async (t) => {
+    const dir = await mkdtemp(join(tmpdir(), 'carry-'));
+    t.after(() => rm(dir, { recursive: true, force: true }));
+    await using upstream = await startScriptedUpstream();
+    upstream.add(image, REPOSITORY, ['1.0']);
+    const registries = { up: { upstreams: [upstream.url] } };
+    const stallGate = new Gate();
+    upstream.fault(layer.digest, { stallAt: 100_000, stallGate, times: 1 });
+    const first = await startMirror({ registries }, { dir });
+    const here = await commands(dir, dir);
+    const warming = here.warm([`up/${REPOSITORY}:1.0`]);
+    await stallGate.arrived();
+    await first.stop();
+    stallGate.open();
+    await using second = await startMirror({ registries }, { dir });
+    const { code, err } = await warming;
+    assert.equal(code, 0, err);
+    assert.match(err, /The server has stopped\. Waiting for it to start again\./);
+    await assertServes(second, image, '1.0');
+  });
+
+  test('an import that is interrupted records nothing, and goes on', async (t) => {
+    await using site = await startSite(t);
+    const { files, mirror } = site;
+    const here = await commands(mirror.dir, files);
+    assert.equal((await here.export([`up/${REPOSITORY}:1.0`], 'bundle.tar')).code, 0);
+    await using isolated = await startIsolated();
+    const { output, said } = captureOutput();
+    const options = { flags: { cacheDir: isolated.dir }, files: [join(files, 'bundle.tar')] };
+    const interrupt = AbortSignal.abort(new Error('interrupted'));
+    assert.equal(await importBundles(options, { output, isTerminal: false, cwd: files, interrupt }), 130);
+    assert.match(said.err, /An image is recorded whole or not at all/);
+    assert.equal((await isolated.get(at('1.0'))).status, 404);
+    const there = await commands(isolated.dir, files);
+    assert.equal((await there.import(['bundle.tar'])).code, 0);
+    await assertServes(isolated, image, '1.0');
+    const exporting = exportImages(
+      { flags: { cacheDir: mirror.dir }, images: [`up/${REPOSITORY}:1.0`], output: 'other.tar' },
+      { output, isTerminal: false, cwd: files, interrupt },
+    );
+    assert.equal(await exporting, 130);
+    assert.deepEqual(await readdir(files), ['bundle.tar']);
   });
 });
 

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { PassThrough, type Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { controlSocketPath, type ImportedBundle, OPERATIONS, sendControl, UPLOADS } from '../../../admin/index.ts';
 import { isTar } from '../../../bundle/index.ts';
 import { formatBytes } from '../../../telemetry/index.ts';
@@ -93,19 +93,19 @@ function importBundle(
     const display = progressDisplay(output, json ? 'quiet' : isTerminal ? 'in place' : 'by line', (bytes: number) =>
       formatProgress({ bytes, size }),
     );
-    const read = (): Readable => {
-      const source = createReadStream(path, { highWaterMark: CHUNK, signal });
-      let bytes = 0;
-      source.on('data', (chunk) => {
-        bytes += chunk.length;
-        display.show(bytes);
-      });
-      // A listener of data has it flow: who reads it sets the pace of a stream behind it.
-      const paced = new PassThrough({ highWaterMark: CHUNK });
-      source.on('error', (error) => paced.destroy(error));
-      paced.on('close', () => source.destroy());
-      return source.pipe(paced);
-    };
+    let bytes = 0;
+    const read = (): Readable =>
+      // Begun by its reader, so that nothing of it fails before.
+      Readable.from(
+        chunksOf(path, {
+          signal,
+          onBytes: (count) => {
+            bytes += count;
+            display.show(bytes);
+          },
+        }),
+        { highWaterMark: 2 },
+      );
     let report: ImportedBundle | undefined;
     try {
       return await runServerCommand(
@@ -132,12 +132,25 @@ function importBundle(
     } catch (error) {
       if (!signal.aborted) throw error;
       display.end();
-      output.err('Interrupted. No image was recorded; the same command goes on with the blobs that are stored.\n');
+      output.err(
+        'Interrupted. An image is recorded whole or not at all; the same command goes on with the blobs that are stored.\n',
+      );
       return EXIT.interrupted;
     } finally {
       display.end();
     }
   });
+}
+
+async function* chunksOf(
+  path: string,
+  { signal, onBytes }: { readonly signal: AbortSignal; readonly onBytes: (count: number) => void },
+): AsyncGenerator<Buffer, void> {
+  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK })) {
+    signal.throwIfAborted();
+    onBytes((chunk as Buffer).length);
+    yield chunk as Buffer;
+  }
 }
 
 async function statOf(path: string): Promise<{ readonly size: number }> {
