@@ -40,7 +40,11 @@ function fromFailure(failure: OriginFailure, wanted: Wanted): OciError {
     case 'unavailable':
       return new OciError('UNAVAILABLE', message, options);
     case 'offline':
-      return new OciError(UNKNOWN[wanted], `${message}, and this is not stored here. ${OFFLINE_REMEDY}`, options);
+      return new OciError(
+        UNKNOWN[wanted],
+        `${message}, and this is not stored here, or is private. ${OFFLINE_REMEDY}`,
+        options,
+      );
     case 'loop':
       return loopDetected(message, failure);
     case 'invalid':

@@ -274,6 +274,28 @@ describe('carrying images away', () => {
   });
 });
 
+describe('what was fetched with a credential', () => {
+  test('is public after the import where its upstream shows it without one, and private elsewhere', async (t) => {
+    const files = await mkdtemp(join(tmpdir(), 'carry-'));
+    t.after(() => rm(files, { recursive: true, force: true }));
+    const user = { username: 'ci', password: 'secret' };
+    await using upstream = await startScriptedUpstream({ personality: 'dockerHub', credentials: user });
+    upstream.add(image, REPOSITORY, ['1.0']);
+    const upstreams = [{ url: upstream.url, credentials: user }];
+    await using mirror = await startMirror({ registries: { up: { upstreams } } });
+    const here = await commands(mirror.dir, files);
+    assert.equal((await here.warm([`up/${REPOSITORY}:1.0`])).code, 0);
+    const visibility = async (file: string): Promise<unknown> => {
+      assert.equal((await here.export([`up/${REPOSITORY}:1.0`], file)).code, 0);
+      const index = (await run('tar', ['-xOf', join(files, file), 'index.json'])).stdout;
+      return JSON.parse(index).manifests[0].annotations['io.entrepot.visibility'];
+    };
+    assert.equal(await visibility('shown.tar'), undefined);
+    await mirror.reload({ registries: { up: { upstreams } }, offline: true });
+    assert.equal(await visibility('offline.tar'), 'private');
+  });
+});
+
 describe('while it is under way', () => {
   test('nothing that an export holds is evicted, until it ends', async (t) => {
     await using site = await startSite(t);

@@ -22,6 +22,7 @@ import {
   type OriginManifest,
   type OriginSource,
   parseDigest,
+  type RegistrySpec,
   type Repository,
 } from '../../oci/index.ts';
 import type { Catalogue } from '../../routing/index.ts';
@@ -38,6 +39,8 @@ export interface CarryParts {
   readonly hosted: () => { readonly records: HostedStore } | undefined;
   /** The upstreams of a registry; undefined where none can be asked. */
   readonly originFor?: ((registry: string) => OriginSource) | undefined;
+  /** Whether the upstreams show a manifest to every client; undefined where none can be asked. */
+  readonly isPublic?: ((repository: Repository, digest: Digest) => Promise<boolean>) | undefined;
   /** The configuration in effect. */
   readonly current: () => { readonly config: Config; readonly catalogue: Catalogue };
 }
@@ -51,14 +54,26 @@ const UPSTREAM = 'a bundle';
 
 export function carryOf({ live, parts, processContext }: RunningServer): OperationContext['carry'] {
   const { cache, storage, hosted, upstreamSets, cleanups } = parts;
+  const registryOf = (name: string): RegistrySpec => {
+    const registry = live.current.upstreams.catalogue.byName(name);
+    if (registry === undefined) throw new OciError('NAME_UNKNOWN', `no registry is called ${name}`);
+    return registry;
+  };
+  const via = ownVia(processContext.pseudonym);
   const carry = composeCarry({
     cache,
     ...storage,
     hosted: () => hosted.current,
-    originFor(name) {
-      const registry = live.current.upstreams.catalogue.byName(name);
-      if (registry === undefined) throw new OciError('NAME_UNKNOWN', `no registry is called ${name}`);
-      return upstreamSets.originOf(registry, ownVia(processContext.pseudonym));
+    originFor: (name) => upstreamSets.originOf(registryOf(name), via),
+    isPublic(repository, digest) {
+      const registry = registryOf(repository.registry);
+      const anonymous = upstreamSets.anonymousOf(registry, via);
+      const wanted = { manifest: { kind: 'digest', digest } } as const;
+      return cache.visibilities.isPublic(repository, {
+        anonymous,
+        origin: upstreamSets.originOf(registry, via),
+        wanted,
+      });
     },
     current: () => ({ config: live.current.config, catalogue: live.current.upstreams.catalogue }),
   });
@@ -124,7 +139,10 @@ export function composeCarry(parts: CarryParts): OperationContext['carry'] & { c
         const image = imageOrError(text, catalogue);
         if ('error' in image) {
           planned.push({ image: text, complete: false, error: image.error, missingPlatforms: [], attached: [] });
-        } else planned.push(describe(await planImage(image, { contents, platforms: wanted, hold })));
+        } else {
+          const plan = await planImage(image, { contents, platforms: wanted, hold });
+          planned.push(describe(config.offline ? plan : await withVisibility(plan, parts.isPublic)));
+        }
       }
       return planned;
     },
@@ -199,6 +217,25 @@ async function attachedAt(origin: Origin, repository: Repository, digest: Digest
     }
   }
   return found;
+}
+
+/**
+ * What was fetched with a credential is public all the same where its upstreams show it without one: a credential is often
+ * there for the rate limit alone. Where they do not say, it stays private.
+ */
+async function withVisibility(plan: ImagePlan, isPublic: CarryParts['isPublic']): Promise<ImagePlan> {
+  const { image, home, tree, attached } = plan;
+  if (home === 'hosted' || isPublic === undefined || tree === undefined) return plan;
+  const look = async <T extends NonNullable<ImagePlan['tree']>>(each: T): Promise<T> => {
+    if (each.visibility === 'public') return each;
+    try {
+      return (await isPublic(image.repository, each.digest)) ? { ...each, visibility: 'public' } : each;
+    } catch (error) {
+      if (!isOriginFailure(error) && !(error instanceof OciError)) throw error;
+      return each;
+    }
+  };
+  return { ...plan, tree: await look(tree), attached: await Promise.all(attached.map(look)) };
 }
 
 function imageOrError(text: string, catalogue: Catalogue): OneImage | { readonly error: string } {
