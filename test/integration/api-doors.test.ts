@@ -7,6 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { OPERATIONS } from '../../src/admin/index.ts';
 import { ask, operate, operatorSession, problemIn } from '../support/api-stage.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
+import { Workspace } from '../support/processes.ts';
 import { rawRequest, sendBytes } from '../support/raw-request.ts';
 
 // Who reaches the API of a server without rules, and how it is addressed, over real sockets.
@@ -379,6 +380,20 @@ describe('listeners', () => {
     assert.equal((await off.reload({ admin: { enabled: false } })).outcome, 'changed');
     assert.equal((await off.get(READ)).status, 404);
   });
+});
+
+test('the console is where people can go: the public URL first, every address as this machine, no socket', async () => {
+  await using workspace = await Workspace.open();
+  await using open = await startMirror({
+    listen: ['0.0.0.0:0', `unix:${workspace.path('s')}`, '127.0.0.1:0'],
+    public_url: 'https://mirror.example.com/',
+  });
+  const [every, , local] = open.app.listeners;
+  assert.deepEqual((await operate(open, OPERATIONS.console)).urls, [
+    'https://mirror.example.com/ui/',
+    `http://127.0.0.1:${every?.port}/ui/`,
+    `http://127.0.0.1:${local?.port}/ui/`,
+  ]);
 });
 
 test('the API answers where no slot is free for pulls, and its streams take none', async (t) => {

@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import { now } from '../../clock.ts';
+import { serverTime } from '../../clock.ts';
 import { Section } from '../../parts/page.tsx';
 import { Progress } from '../../parts/progress.tsx';
 import { Badge } from '../../parts/values.tsx';
@@ -59,8 +59,8 @@ export function UpstreamsCard({ data: { upstreams } }: { readonly data: Overview
               {reason !== undefined && <p>{reason}</p>}
               <p class="flow-facts">
                 {scope !== 'all' && <span>{scope}</span>}
-                {openUntil !== undefined && openUntil > now.value && <span>{w.until(clock(openUntil))}</span>}
-                {since !== undefined && <span>{w.since(relative(since, now.value))}</span>}
+                {openUntil !== undefined && openUntil > serverTime() && <span>{w.until(clock(openUntil))}</span>}
+                {since !== undefined && <span>{w.since(relative(since, serverTime()))}</span>}
               </p>
             </li>
           ))}
