@@ -89,7 +89,10 @@ async function costOfRecorder(): Promise<number> {
   const views: PullUnderWay[] = [];
   const begin = (number: number): void => {
     const view: PullUnderWay = {
-      ...{ id: `mz6c-${number.toString(36)}`, method: 'GET', client: '192.0.2.1', user: undefined },
+      id: `mz6c-${number.toString(36)}`,
+      method: 'GET',
+      client: '192.0.2.1',
+      user: undefined,
       userAgent: 'containerd/2.1.4',
       registry: 'docker.io',
       repository: 'library/nginx',

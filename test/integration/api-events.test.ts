@@ -10,7 +10,7 @@ import { ask, beginSession, operate, operatorSession, problemIn } from '../suppo
 import { type FollowedEvents, followEvents } from '../support/event-stream.ts';
 import { buildImage } from '../support/image.ts';
 import { basic, htpasswdOf } from '../support/logins.ts';
-import { type Mirror, startMirror } from '../support/mirror.ts';
+import { isIngestEnd, type Mirror, startMirror } from '../support/mirror.ts';
 import { rawRequest } from '../support/raw-request.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
@@ -60,6 +60,8 @@ async function follow(
   return stream;
 }
 
+const numberOf = (id: string | undefined): number => Number(id?.split('-')[1]);
+
 const isEvent = (event: string) => (message: { readonly event: string }) => message.event === event;
 
 describe('a stream', () => {
@@ -88,6 +90,8 @@ describe('a stream', () => {
       assert.equal((await mirror.get(path, basic('alice'))).status, 200);
       for (const layer of image.blobs) {
         assert.equal((await mirror.get(`/v2/${name}/blobs/${layer.digest}`, basic('alice'))).status, 200);
+        // The client has its last byte before the blob is stored.
+        await mirror.logged(isIngestEnd(layer.digest, 'committed'));
       }
       await operate(mirror, OPERATIONS.rollback, { image: `plain/${name}:latest@${image.index.digest}` });
       await operate(mirror, OPERATIONS.unhold, { image: `plain/${name}:latest` });
@@ -144,7 +148,7 @@ describe('a stream', () => {
     );
     assert.deepEqual(again.messages.filter(isEvent('gap')), []);
     assert.ok(again.messages.filter(isEvent('reloaded')).length >= 2);
-    assert.equal(again.lastId, last.id);
+    assert.ok(numberOf(again.lastId) >= numberOf(last.id));
     for (const unknown of [
       'x',
       '',
