@@ -18,6 +18,8 @@ import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripte
 // The views Images, Registries and Access, driven by a browser against a server that real clients pull from.
 
 const IMAGE = buildImage({ seed: 'console images', layers: [300_000, 60_000] });
+const OTHER = buildImage({ seed: 'console images, other', layers: [200_000] });
+/** Where a tag moves to: none of it is stored before. */
 const MOVED = buildImage({ seed: 'console images, moved', layers: [200_000] });
 const PASSWORD = 'correct horse';
 
@@ -34,7 +36,7 @@ describe('the console', options, () => {
     upstream = await startScriptedUpstream();
     workspace.defer(() => upstream.stop());
     upstream.add(IMAGE, 'team/app', ['1.0', 'latest']);
-    upstream.add(MOVED, 'team/other', ['latest']);
+    upstream.add(OTHER, 'team/other', ['latest']);
     browser = await openBrowser();
     workspace.defer(() => browser.close());
   });

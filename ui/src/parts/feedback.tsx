@@ -136,7 +136,7 @@ export class Boundary extends Component<{ readonly children: ComponentChildren }
       <div class="note note-bad" role="alert">
         <Icon name="warning" />
         <div>
-          <p class="note-title">{words.value.errors.broken}</p>
+          <h1>{words.value.errors.broken}</h1>
           <p>{failure instanceof Error ? failure.message : words.value.units.unknown}</p>
           <button type="button" class="button" onClick={() => this.setState({ failure: undefined })}>
             {words.value.actions.reload}
