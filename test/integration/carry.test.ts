@@ -529,6 +529,12 @@ describe('offline', () => {
     const warmed = await here.warm([`up/${REPOSITORY}:latest`]);
     assert.equal(warmed.code, 1);
     assert.match(warmed.err, /this server is offline/);
+    const checked = callControl(controlSocketPath(mirror.dir), OPERATIONS.registryCheck, { input: { name: 'up' } });
+    await assert.rejects(checked, /this server is offline/);
+    const refreshed = await callControl(controlSocketPath(mirror.dir), OPERATIONS.refresh, {
+      input: { patterns: [`up/${REPOSITORY}:1.0`] },
+    });
+    assert.match(refreshed.tags[0]?.error ?? '', /this server is offline/);
     assert.equal(upstream.count(), 0, upstream.journal());
     await mirror.reload({ registries, cache });
     assert.equal((await mirror.get(at('latest'))).status, 200);
