@@ -1,7 +1,8 @@
 import type { Ingest, PullThrough } from '../cache/index.ts';
+import { TaskError } from '../jobs/index.ts';
 import { abortable } from '../lib/index.ts';
 import type { Digest, OriginSource, Repository } from '../oci/index.ts';
-import { paused, WarmError } from './error.ts';
+import { paused } from './error.ts';
 import type { Progress } from './progress.ts';
 
 /** What this room needs of the cache. */
@@ -21,7 +22,7 @@ const MAX_LOOKS = 3;
  *
  * It holds a reader without reading: a transfer is written to its file at its own pace, so no byte is copied here.
  *
- * Rejects with the failure of the upstream, a `WarmError`, or the signal's reason; then a transfer that no client follows
+ * Rejects with the failure of the upstream, a `TaskError`, or the signal's reason; then a transfer that no client follows
  * stops.
  */
 export async function fetchBlob(
@@ -74,7 +75,7 @@ async function follow(
     try {
       const outcome = await abortable(ingest.settled, signal);
       if (outcome === 'failed' || outcome === 'aborted')
-        throw ingest.error ?? new WarmError(outcome, { isPassing: true });
+        throw ingest.error ?? new TaskError(outcome, { isPassing: true });
       return false;
     } finally {
       progress.leave(ingest);
@@ -94,8 +95,8 @@ function stopUnattended(cache: WarmCache, digest: Digest): void {
   if (ingest?.isUnattended === true) ingest.stop(new Error('An operator cancelled it, and no client waits for it'));
 }
 
-function notKept(digest: Digest): WarmError {
-  return new WarmError(
+function notKept(digest: Digest): TaskError {
+  return new TaskError(
     `${digest} is not kept: it exceeds the limits of the cache; raise cache.max_size or free room on the disk`,
     { isPassing: false },
   );

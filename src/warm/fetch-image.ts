@@ -1,5 +1,6 @@
 import { platformFilter } from '../cache/index.ts';
-import { abortable, type ConcurrencyLimit, inTurns } from '../lib/index.ts';
+import { TaskError, type TransferSlots } from '../jobs/index.ts';
+import { inTurns } from '../lib/index.ts';
 import {
   type Digest,
   isGenericType,
@@ -11,7 +12,7 @@ import {
   type Reference,
   type Repository,
 } from '../oci/index.ts';
-import { paused, WarmError } from './error.ts';
+import { paused } from './error.ts';
 import { type FetchTools, fetchBlob } from './fetch-blob.ts';
 import type { Progress } from './progress.ts';
 
@@ -31,7 +32,7 @@ export interface ImageToWarm {
 
 interface ImageTools extends FetchTools {
   /** Where blobs of the registry wait for their turn. */
-  readonly slots: ConcurrencyLimit;
+  readonly slots: TransferSlots;
 }
 
 /** Blobs of one image at once. A client pulls as many. */
@@ -47,7 +48,7 @@ const MAX_NAMED = 10;
  * Fetches an image into the cache: the manifest, of an index the manifests of its platforms, and all of their blobs. Of an
  * index, entries without a platform (attestations) are fetched with all platforms alone.
  *
- * Rejects with the failure of an upstream, an `OciError`, a `WarmError`, or the signal's reason.
+ * Rejects with the failure of an upstream, an `OciError`, a `TaskError`, or the signal's reason.
  */
 export async function fetchImage(image: ImageToWarm, progress: Progress, tools: ImageTools): Promise<void> {
   progress.restart();
@@ -61,7 +62,7 @@ export async function fetchImage(image: ImageToWarm, progress: Progress, tools: 
   if (missing.length === 0 || (!image.needsEach && found.size > 0)) return;
   const rest = others.size > MAX_NAMED ? ` and ${others.size - MAX_NAMED} more` : '';
   const named = others.size === 0 ? 'no other platform' : `${[...others].slice(0, MAX_NAMED).join(', ')}${rest}`;
-  throw new WarmError(`it has no image for ${missing.join(', ')}; it has ${named}`, { isPassing: false });
+  throw new TaskError(`it has no image for ${missing.join(', ')}; it has ${named}`, { isPassing: false });
 }
 
 interface Contents {
@@ -95,7 +96,7 @@ async function readManifests(
     signal.throwIfAborted();
     const answer = await cache.manifest(repository, next, { origin, signal });
     const { digest, mediaType, bytes, outcome, warning } = answer;
-    if (outcome === 'STALE') throw new WarmError(warning ?? 'the upstream does not answer', { isPassing: true });
+    if (outcome === 'STALE') throw new TaskError(warning ?? 'the upstream does not answer', { isPassing: true });
     if (bytes === undefined) throw new TypeError('Cannot read a manifest without its bytes');
     if (seen.size === 0) progress.digest = digest;
     seen.add(digest);
@@ -115,7 +116,7 @@ async function readManifests(
       }
     }
     if (seen.size > MAX_MANIFESTS || blobs.size > MAX_BLOBS) {
-      throw new WarmError(`it has more than ${MAX_MANIFESTS} manifests or ${MAX_BLOBS} blobs`, { isPassing: false });
+      throw new TaskError(`it has more than ${MAX_MANIFESTS} manifests or ${MAX_BLOBS} blobs`, { isPassing: false });
     }
   }
   return { blobs, found, others };
@@ -175,7 +176,7 @@ async function fetchBlobs(
     for (const [digest, { size, isForeign }] of waiting) {
       if (failures.length > 0) return;
       try {
-        await inSlot(() => fetchBlob(repository, digest, tools), { slots, signal });
+        await slots.run(repository.registry, () => fetchBlob(repository, digest, tools), signal);
       } catch (error) {
         if (isForeign && isOriginFailure(error) && error.kind === 'not-found') progress.leaveOut(size ?? 0);
         else failures.push(error);
@@ -185,18 +186,4 @@ async function fetchBlobs(
   await Promise.all(Array.from({ length: BLOBS_AT_ONCE }, work));
   if (failures.length > 0) throw failures[0];
   signal.throwIfAborted();
-}
-
-/** Waits for a slot, and no longer than until the signal aborts; the slot then passes on. */
-async function inSlot(
-  work: () => Promise<void>,
-  { slots, signal }: Pick<ImageTools, 'slots' | 'signal'>,
-): Promise<void> {
-  const begun = Promise.withResolvers<void>();
-  const done = slots.run(async () => {
-    begun.resolve();
-    if (!signal.aborted) await work();
-  });
-  await abortable(begun.promise, signal);
-  await done;
 }

@@ -5,5 +5,4 @@
  * resolves a name, and never takes a slot of a client.
  */
 export type { ImageToWarm, WarmCache } from './fetch-image.ts';
-export { type WarmedJob, WarmJobs, type WarmJobsOptions } from './jobs.ts';
-export type { ImageView, JobView, SeesRepository } from './view.ts';
+export { WarmJobs, type WarmJobsOptions } from './jobs.ts';

@@ -16,9 +16,9 @@ import {
   sizeOf,
   stage,
 } from '../../test/support/warm-stage.ts';
+import { type ChangedJob, TransferSlots } from '../jobs/index.ts';
 import { OciError } from '../oci/index.ts';
-import type { WarmedJob } from './jobs.ts';
-import type { ImageView, JobView } from './view.ts';
+import type { WarmImageView as ImageView, WarmJobView as JobView, WarmFacts } from './jobs.ts';
 
 describe('a job', () => {
   test('fetches every platform of an image, asks for each byte once, and says what it did', async (t) => {
@@ -270,7 +270,7 @@ describe('jobs', () => {
   });
 
   test('fetch four images at once, and from a registry as much as it takes', async (t) => {
-    const { jobs, ended, origin } = await stage(t, { transfersFrom: () => 2 });
+    const { jobs, ended, origin } = await stage(t, { slots: new TransferSlots(() => 2) });
     let running = 0;
     let most = 0;
     origin.before = async ({ method }) => {
@@ -358,7 +358,7 @@ describe('a hearer', () => {
     origin.deliver = ({ what }) => (what === LAYER.digest ? { body } : undefined);
     const heard: JobView[] = [];
     let next = Promise.withResolvers<void>();
-    const note = async (view: WarmedJob['view']): Promise<void> => {
+    const note = async (view: ChangedJob<WarmFacts, 'bytes' | 'size' | 'fetched'>['view']): Promise<void> => {
       heard.push((await view(everything)) as JobView);
       next.resolve();
       next = Promise.withResolvers();

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict';
+import { TransferSlots } from '../../src/jobs/index.ts';
 import type { ImageToWarm } from '../../src/warm/fetch-image.ts';
-import type { Job } from '../../src/warm/job.ts';
-import { WarmJobs, type WarmJobsOptions } from '../../src/warm/jobs.ts';
-import type { ImageView, JobView } from '../../src/warm/view.ts';
+import {
+  type WarmImageView as ImageView,
+  type WarmingJob as Job,
+  type WarmJobView as JobView,
+  WarmJobs,
+  type WarmJobsOptions,
+} from '../../src/warm/jobs.ts';
 import { type CacheWorld, cacheWorld, LIBRARY, type Scope } from './cache-world.ts';
 import type { FakeOrigin } from './fake-origin.ts';
 import { buildImage, type Content, platformOf, type TestImage } from './image.ts';
@@ -28,7 +33,7 @@ export async function stage(t: Scope, options: Partial<WarmJobsOptions> = {}): P
   const jobs = new WarmJobs({
     cache: world.cache,
     originFor: () => world.origin.source,
-    transfersFrom: () => 12,
+    slots: new TransferSlots(() => 12),
     retryAfter: () => undefined,
     hearEvery: 1,
     ...options,

@@ -1,13 +1,11 @@
-import type { Caller, OperationContext, RefusedImage, WarmInput } from '../../admin/index.ts';
+import type { OperationContext, RefusedImage, WarmInput } from '../../admin/index.ts';
 import { HostingRules } from '../../hosting/index.ts';
 import { ownVia } from '../../lib/index.ts';
 import { OciError, type RegistrySpec } from '../../oci/index.ts';
-import { type ImageToWarm, type SeesRepository, WarmJobs } from '../../warm/index.ts';
+import { type ImageToWarm, WarmJobs } from '../../warm/index.ts';
 import type { RunningServer } from '../running-server.ts';
+import { seesOf, slotsOf } from './job-parts.ts';
 import { oneImage } from './one-image.ts';
-
-/** Transfers from one registry at once: four images with three blobs each. */
-const MAX_TRANSFERS = 12;
 
 /** Images into the cache, for the operations of the server. Jobs end with the server. */
 export function warmOf(server: RunningServer): OperationContext['warm'] {
@@ -21,7 +19,7 @@ export function warmOf(server: RunningServer): OperationContext['warm'] {
   const jobs = new WarmJobs({
     cache,
     originFor: (name) => upstreamSets.originOf(registryOf(name), ownVia(processContext.pseudonym)),
-    transfersFrom: (name) => transfersFrom(registryOf(name)),
+    slots: slotsOf(server),
   });
   parts.cleanups.push(() => jobs.close());
   return {
@@ -99,22 +97,4 @@ function imagesOf(
 /** Whether every image of a platform is kept by `cache.platforms`, in which `linux/arm` is any variant. */
 function isKept(platform: string, kept: readonly string[]): boolean {
   return kept.some((each) => platform === each || platform.startsWith(`${each}/`));
-}
-
-/** Half of the connections that the upstreams of a registry take: clients find the others free. */
-function transfersFrom({ upstreams }: RegistrySpec): number {
-  const limits = upstreams.map(({ transport }) => transport.upstream.maxConnsPerHost).filter((limit) => limit > 0);
-  return Math.min(MAX_TRANSFERS, ...limits.map((limit) => Math.ceil(limit / 2)));
-}
-
-/** Asks once for each repository: a job may have a thousand images of one. */
-function seesOf({ seesAll, sees }: Caller): SeesRepository {
-  if (seesAll) return () => true;
-  const known = new Map<string, ReturnType<SeesRepository>>();
-  return (repository) => {
-    const key = `${repository.registry}/${repository.repository}`;
-    const answer = known.get(key) ?? sees(repository);
-    known.set(key, answer);
-    return answer;
-  };
 }

@@ -1,5 +1,5 @@
 import { isOriginFailure, OciError } from '../oci/index.ts';
-import { WarmError } from './error.ts';
+import { TaskError } from './error.ts';
 
 /** Milliseconds before the second, third and fourth attempt. The cache has tried for some seconds before it says that it failed. */
 const DELAYS = [2000, 15_000, 60_000] as const;
@@ -28,5 +28,5 @@ export function retryDelay(
 function isPassing(error: unknown): boolean {
   if (isOriginFailure(error)) return error.kind === 'unavailable' || error.kind === 'throttled';
   if (error instanceof OciError) return error.status === 503 || error.status === 504;
-  return error instanceof WarmError && error.isPassing;
+  return error instanceof TaskError && error.isPassing;
 }

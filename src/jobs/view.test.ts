@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type ImageState, type ImageView, summarize } from './view.ts';
+import { type ImageState, summarize } from './view.ts';
 
-const image = (name: string, state: ImageState): ImageView => ({
+const SUMS = ['bytes', 'size', 'fetched'] as const;
+
+const image = (name: string, state: ImageState) => ({
   image: name,
   state,
   bytes: 10,
@@ -15,7 +17,7 @@ const image = (name: string, state: ImageState): ImageView => ({
 describe('the summary of a job', () => {
   test('counts every image, and lists a short job in the order of its call', () => {
     const images = [image('b', 'done'), image('a', 'failed'), image('c', 'waiting')];
-    assert.deepEqual(summarize(images), {
+    assert.deepEqual(summarize(images, { sums: SUMS }), {
       images,
       omitted: 0,
       counts: { waiting: 1, running: 0, done: 1, failed: 1, cancelled: 0 },
@@ -32,12 +34,15 @@ describe('the summary of a job', () => {
       image('failed', 'failed'),
       image('waits', 'waiting'),
     ];
-    const { images: listed, omitted, counts } = summarize(images);
+    const { images: listed, omitted, counts } = summarize(images, { sums: SUMS });
     assert.deepEqual(
       listed.slice(0, 4).map((each) => each.image),
       ['failed', 'runs', 'waits', 'done-0'],
     );
     assert.deepEqual([listed.length, omitted, counts.done], [100, 103, 200]);
-    assert.deepEqual([summarize(images, 0).images, summarize(images, 0).omitted], [[], 203]);
+    assert.deepEqual(
+      [summarize(images, { sums: SUMS, room: 0 }).images, summarize(images, { sums: SUMS, room: 0 }).omitted],
+      [[], 203],
+    );
   });
 });

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { FakeFailure } from '../../test/support/fake-origin.ts';
 import type { FailureKind } from '../oci/index.ts';
 import { OciError } from '../oci/index.ts';
-import { WarmError } from './error.ts';
+import { TaskError } from './error.ts';
 import { retryDelay } from './retry.ts';
 
 const first = { failures: 1, random: 0 };
@@ -37,10 +37,10 @@ describe('another attempt', () => {
   });
 
   test('follows what passes by itself', () => {
-    assert.equal(retryDelay(new WarmError('the cache keeps nothing now', { isPassing: true }), first), 2000);
+    assert.equal(retryDelay(new TaskError('the cache keeps nothing now', { isPassing: true }), first), 2000);
     assert.equal(retryDelay(new OciError('UNAVAILABLE', 'busy'), first), 2000);
     for (const error of [
-      new WarmError('it has no image for linux/s390x', { isPassing: false }),
+      new TaskError('it has no image for linux/s390x', { isPassing: false }),
       new OciError('NAME_UNKNOWN', 'no registry is called x'),
       new TypeError('a fault of ours'),
     ]) {

@@ -1,0 +1,40 @@
+import type { Caller } from '../../admin/index.ts';
+import { type SeesRepository, TransferSlots } from '../../jobs/index.ts';
+import type { RegistrySpec } from '../../oci/index.ts';
+import type { RunningServer } from '../running-server.ts';
+
+// What jobs of different kinds share.
+
+/** Transfers from one registry at once: four images with three blobs each. */
+const MAX_TRANSFERS = 12;
+
+const slots = new WeakMap<RunningServer, TransferSlots>();
+
+/** Where the transfers of all jobs of a server wait. */
+export function slotsOf(server: RunningServer): TransferSlots {
+  const transfersOf = (name: string): number => {
+    const registry = server.live.current.upstreams.catalogue.byName(name);
+    return registry === undefined ? 1 : transfersFrom(registry);
+  };
+  const known = slots.get(server) ?? new TransferSlots(transfersOf);
+  slots.set(server, known);
+  return known;
+}
+
+/** Half of the connections that the upstreams of a registry take: clients find the others free. */
+function transfersFrom({ upstreams }: RegistrySpec): number {
+  const limits = upstreams.map(({ transport }) => transport.upstream.maxConnsPerHost).filter((limit) => limit > 0);
+  return Math.min(MAX_TRANSFERS, ...limits.map((limit) => Math.ceil(limit / 2)));
+}
+
+/** Asks once for each repository: a job may have a thousand images of one. */
+export function seesOf({ seesAll, sees }: Caller): SeesRepository {
+  if (seesAll) return () => true;
+  const known = new Map<string, ReturnType<SeesRepository>>();
+  return (repository) => {
+    const key = `${repository.registry}/${repository.repository}`;
+    const answer = known.get(key) ?? sees(repository);
+    known.set(key, answer);
+    return answer;
+  };
+}
