@@ -17,6 +17,7 @@ export {
 export type { ClientsAnswer, ConfigurationAnswer } from './configuration-operations.ts';
 export type { ConsoleAnswer } from './console-operation.ts';
 export { ControlError, callControl, controlSocketPath, createControl, sendControl } from './control/index.ts';
+export type { CopyImage, CopyInput, CopyJob } from './copy-operations.ts';
 export type {
   AccessExplainAnswer,
   AccessExplainInput,

@@ -8,6 +8,7 @@ import { BACKUP_OPERATIONS, type BackupContext } from './backup-operations.ts';
 import { CARRY_OPERATIONS, type CarryContext } from './carry-operations.ts';
 import { CONFIGURATION_OPERATIONS, type ConfigurationContext } from './configuration-operations.ts';
 import { type ConsoleContext, console } from './console-operation.ts';
+import { COPY_OPERATIONS, type CopyContext } from './copy-operations.ts';
 import { EXPLAIN_OPERATIONS, type ExplainContext } from './explain-operations.ts';
 import { HISTORY_OPERATIONS, heldTag, holdOf, imageOf } from './history-operations.ts';
 import { type HostedContext, hostedAmong, isHostedIn } from './hosted.ts';
@@ -38,6 +39,7 @@ export interface OperationContext
     ExplainContext,
     WarmContext,
     CarryContext,
+    CopyContext,
     ConsoleContext {
   readonly cache: Pick<PullThrough, 'collect' | 'history' | 'purge' | 'refresh' | 'rollback' | 'scrub' | 'unhold'>;
   /** The registries of the current generation. */
@@ -288,6 +290,7 @@ export const OPERATIONS = {
   ...EXPLAIN_OPERATIONS,
   ...WARM_OPERATIONS,
   ...CARRY_OPERATIONS,
+  ...COPY_OPERATIONS,
   console,
 };
 

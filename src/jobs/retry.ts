@@ -27,6 +27,6 @@ export function retryDelay(
 
 function isPassing(error: unknown): boolean {
   if (isOriginFailure(error)) return error.kind === 'unavailable' || error.kind === 'throttled';
-  if (error instanceof OciError) return error.status === 503 || error.status === 504;
+  if (error instanceof OciError) return error.status === 408 || error.status === 503 || error.status === 504;
   return error instanceof TaskError && error.isPassing;
 }

@@ -81,6 +81,7 @@ export type {
   PushOriginSource,
   PushRefusal,
   PutManifestOptions,
+  ReferrersOptions,
   StartUploadOptions,
   StoredManifest,
   StoredUpload,

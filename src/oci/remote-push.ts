@@ -1,7 +1,14 @@
 import type { ByteSource } from '../lib/index.ts';
 import type { Digest, DigestAlgorithm } from './digest.ts';
 import type { Reference, Repository, Visibility } from './reference.ts';
-import type { BlobOptions, OriginBlobHead, OriginFailure, OriginManifestHead, OriginOptions } from './remote.ts';
+import type {
+  BlobOptions,
+  OriginBlobHead,
+  OriginFailure,
+  OriginList,
+  OriginManifestHead,
+  OriginOptions,
+} from './remote.ts';
 
 // What a remote registry that takes pushes is asked, and what it answers. `registry/` asks by this vocabulary; `upstream/` answers.
 
@@ -20,6 +27,8 @@ export interface PushOrigin {
   headManifest(repository: Repository, reference: Reference, options?: OriginOptions): Promise<OriginManifestHead>;
   /** Whether the upstream itself has a blob now. */
   headBlob(repository: Repository, digest: Digest, options?: BlobOptions): Promise<OriginBlobHead>;
+  /** A page of the referrers that the upstream itself has, with those of the fallback tag. `not-found`: it has none. */
+  listReferrers(repository: Repository, digest: Digest, options?: ReferrersOptions): Promise<OriginList>;
   /** Starts an upload, or mounts a blob; where the upstream does not mount it, an upload is open. */
   startUpload(repository: Repository, options?: StartUploadOptions): Promise<OpenUpload | StoredUpload>;
   /** Sends the next bytes of an upload. */
@@ -76,6 +85,11 @@ export interface StoredManifest {
   readonly subject: Digest | undefined;
   /** `OCI-Tag`: the tags of `?tag=` that the upstream has set. */
   readonly tags: readonly string[];
+}
+
+export interface ReferrersOptions extends OriginOptions {
+  /** The `next` of the page before. @default the first page */
+  readonly page?: string | undefined;
 }
 
 export interface StartUploadOptions extends OriginOptions {

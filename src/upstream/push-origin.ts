@@ -10,6 +10,7 @@ import {
   type PushOrigin,
   type PutManifestOptions,
   type Reference,
+  type ReferrersOptions,
   type Repository,
   type StartUploadOptions,
   type UploadPlace,
@@ -23,6 +24,7 @@ import {
   finishUpload,
   headBlob,
   headManifest,
+  listReferrers,
   putManifest,
   startUpload,
   uploadStatus,
@@ -50,6 +52,11 @@ export class UpstreamPushOrigin implements PushOrigin {
 
   async headBlob(repository: Repository, digest: Digest, { signal, size }: BlobOptions = {}) {
     return headBlob(this.#upstream, { ...this.#asked(repository, signal), digest, size, isForPush: true });
+  }
+
+  async listReferrers(repository: Repository, digest: Digest, { signal, page }: ReferrersOptions = {}) {
+    const query = { kind: 'referrers', digest, ...(page === undefined ? {} : { page }) } as const;
+    return listReferrers(this.#upstream, { ...this.#asked(repository, signal), query });
   }
 
   async startUpload(repository: Repository, { mount, algorithm, signal }: StartUploadOptions = {}) {

@@ -8,6 +8,7 @@ import { suggestAccess } from '../suggestion.ts';
 import { carryOf } from './carry.ts';
 import { clientsOf, configurationOf } from './configuration.ts';
 import { openConsole } from './console.ts';
+import { copyOf } from './copy.ts';
 import { explainOf } from './explain.ts';
 import { inventoryOf } from './inventory.ts';
 import { overviewOf } from './overview.ts';
@@ -75,6 +76,7 @@ function createContext(server: RunningServer): OperationContext {
     explain: explainOf(server, { pulls, inventory }),
     warm: warmOf(server),
     carry: carryOf(server),
+    copy: copyOf(server),
     openConsole: () => openConsole(server),
   };
 }
