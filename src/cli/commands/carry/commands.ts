@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { type CommandContext, collect, optionsOf, serverFlags } from '../../command.ts';
 
-/** Defines `warm`, `export` and `missing`. Each action is imported when it runs. */
+/** Defines `warm`, `copy`, `export` and `missing`. Each action is imported when it runs. */
 export function addCarryCommands(program: Command, { output, finish }: CommandContext<unknown>): void {
   imageFlags(serverFlags(program.command('warm')))
     .description('Fetch images into the cache of the running server, before a client asks for them.')
@@ -11,6 +11,19 @@ export function addCarryCommands(program: Command, { output, finish }: CommandCo
     .action(async (images: string[], _, command: Command) => {
       const { warm } = await import('./warm.ts');
       finish(await warm({ ...optionsOf(command), images }, { output }));
+    });
+  serverFlags(program.command('copy'))
+    .argument('[source]', 'an image; with --all-tags a repository')
+    .argument('[destination]', 'where it goes: hosted here, or of a registry with push')
+    .description('Copy an image from one registry to another, with its platforms, referrers and signatures.')
+    .option('--platform <platform>', 'linux/amd64; may be repeated (default: all)', collect)
+    .option('--all-tags', 'copy every tag of the repository')
+    .option('--cancel-on-interrupt', 'with Ctrl-C, stop the server too')
+    .option('--stop', 'stop every job that copies images')
+    .addHelpText('after', COPY_HELP)
+    .action(async (source: string | undefined, destination: string | undefined, _, command: Command) => {
+      const { copy } = await import('./copy.ts');
+      finish(await copy({ ...optionsOf(command), source, destination }, { output }));
     });
   imageFlags(serverFlags(program.command('export')))
     .description('Write images into a bundle, which another server imports and other tools read.')
@@ -54,6 +67,17 @@ A file is a list (one image a line), a Compose file, Kubernetes manifests or a r
 What is left out of it is named with its line. The running server fetches, so Ctrl-C and a closed terminal lose nothing; the
 same command again follows what runs. What is stored is not fetched again.
 Exit codes: 0 every image is in the cache; 1 one failed; 2 no image was named; 130 interrupted.`;
+
+const COPY_HELP = `
+Examples:
+  entrepot copy cold.example/team/app:1 hot/team/app:1
+  entrepot copy ghcr.io/owner/app:1.2 apps/app            to a hosted repository, under the same tag
+  entrepot copy cold.example/team/app hot/team/app --all-tags
+  entrepot copy                                           show what is being copied
+
+The running server copies, so Ctrl-C and a closed terminal lose nothing; the same command again follows what runs. What the
+destination has is not sent, and within one registry blobs are mounted. With one --platform the tag gets that image alone.
+Exit codes: 0 copied; 1 an image failed; 2 a name is missing; 130 interrupted.`;
 
 const EXPORT_HELP = `
 Examples:

@@ -4,13 +4,19 @@ import { formatBytes } from '../../../telemetry/index.ts';
 import { count } from '../../format.ts';
 import type { Output } from '../../output.ts';
 
-/** What is drawn of images that are fetched. */
+/** What is drawn of one image. */
+export type BarImage = Pick<WarmImage, 'image' | 'state' | 'bytes' | 'size' | 'error'>;
+
+/** What is drawn of images that are fetched or copied. */
 export interface BarsView {
-  readonly images: readonly WarmImage[];
+  readonly images: readonly BarImage[];
   /** Images in all, and of them those that have ended. */
   readonly total: number;
   readonly ended: number;
+  /** Bytes that were fetched, or sent. */
   readonly fetched: number;
+  /** @default 'fetched' */
+  readonly moved?: 'fetched' | 'sent';
 }
 
 /** The terminal that bars are drawn on. */
@@ -58,7 +64,7 @@ export class ImageBars {
 
 /** The lines of a view, none wider than the terminal and not more than it has. */
 export function formatBars(
-  { images, total, ended, fetched }: BarsView,
+  { images, total, ended, fetched, moved = 'fetched' }: BarsView,
   { rows, columns }: { readonly rows: number; readonly columns: number },
 ): readonly string[] {
   // One line for all of them, and one that the cursor stands on.
@@ -71,11 +77,11 @@ export function formatBars(
   const lines = bars.map((image) => cut(formatBar(image, width), columns - 1));
   const hidden = total - bars.length;
   const rest = hidden > 0 ? `, ${hidden} not shown` : '';
-  lines.push(cut(`${ended} of ${count(total, 'image')} done, ${formatBytes(fetched)} fetched${rest}`, columns - 1));
+  lines.push(cut(`${ended} of ${count(total, 'image')} done, ${formatBytes(fetched)} ${moved}${rest}`, columns - 1));
   return lines;
 }
 
-function formatBar(image: WarmImage, width: number): string {
+function formatBar(image: BarImage, width: number): string {
   const { state, bytes, size } = image;
   const name = shorten(image.image, width).padEnd(width);
   const share = state === 'done' ? 1 : size === 0 ? 0 : Math.min(1, bytes / size);

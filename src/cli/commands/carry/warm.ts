@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import {
-  ControlError,
   callControl,
   controlSocketPath,
   OPERATIONS,
@@ -18,6 +17,7 @@ import { type Output, processOutput } from '../../output.ts';
 import { runServerCommand } from '../../server-command.ts';
 import { ImageBars, type Terminal } from './image-bars.ts';
 import { type FilePlaces, type ImageOptions, readImageNames } from './image-names.ts';
+import { PATIENCE, patiently } from './patience.ts';
 import { formatChange, formatJobs, formatSummary, summarize } from './warm-progress.ts';
 
 /** The options of `entrepot warm`. */
@@ -39,9 +39,6 @@ export interface WarmSurroundings extends Surroundings, FilePlaces {
 }
 
 const LOOK_EVERY = 250;
-const PATIENCE = 60_000;
-/** Milliseconds between two attempts to reach a server that is away. */
-const RETRY_EVERY = 500;
 /** Images of one job: a job lists a hundred of its images, and an operation takes a thousand. */
 const JOB_IMAGES = 100;
 const MAX_JOB_IMAGES = 1000;
@@ -204,23 +201,11 @@ class Warming {
     }
   }
 
-  async #patiently<T>(call: () => Promise<T>): Promise<T> {
+  #patiently<T>(call: () => Promise<T>): Promise<T> {
     const { output, signal, surroundings } = this.#options;
     const { patience = PATIENCE } = surroundings;
-    const end = performance.now() + patience;
-    for (let isFirst = true; ; isFirst = false) {
-      try {
-        return await call();
-      } catch (error) {
-        const isAway = error instanceof ControlError && (error.code === 'not-running' || isCut(error));
-        if (!isAway || performance.now() >= end) throw error;
-      }
-      if (isFirst) {
-        this.#bars?.clear();
-        output.err('The server has stopped. Waiting for it to start again.\n');
-      }
-      await delay(RETRY_EVERY, undefined, { signal });
-    }
+    const onAway = (): void => this.#bars?.clear();
+    return patiently(call, { output, signal, patience, onAway });
   }
 
   #show(): void {
@@ -262,10 +247,4 @@ class Warming {
     }
     return EXIT.interrupted;
   }
-}
-
-/** A connection that ended before the answer: the server has stopped meanwhile. */
-function isCut({ cause }: ControlError): boolean {
-  const code = (cause as NodeJS.ErrnoException | undefined)?.code;
-  return code === 'ECONNRESET' || code === 'EPIPE';
 }
