@@ -1,4 +1,4 @@
-import { type BlobReader, BodyBuffers, type ByteSource } from '../lib/index.ts';
+import { type BlobReader, BodyBuffers, type ByteSource, ReaderClosedError } from '../lib/index.ts';
 
 const BUFFERS = new BodyBuffers();
 
@@ -15,13 +15,23 @@ export class BlobBody implements ByteSource {
   #pending: Promise<number> | undefined;
   #isOver = false;
 
-  constructor(reader: BlobReader, onBytes: (count: number) => void) {
+  readonly #signal: AbortSignal;
+  readonly #abort = (): void => this.cancel();
+
+  /** @param options `onBytes`: told how many bytes were read; `signal`: cancels the body */
+  constructor(
+    reader: BlobReader,
+    { onBytes, signal }: { readonly onBytes: (count: number) => void; readonly signal: AbortSignal },
+  ) {
     this.#reader = reader;
     this.#onBytes = onBytes;
+    this.#signal = signal;
+    signal.addEventListener('abort', this.#abort, { once: true });
+    if (signal.aborted) this.cancel();
   }
 
   async read(): Promise<Buffer | undefined> {
-    if (this.#isOver) return undefined;
+    if (this.#isOver) throw new ReaderClosedError();
     const buffer = this.#buffers[this.#turn] as Buffer;
     this.#turn = 1 - this.#turn;
     this.#pending = this.#reader.read(buffer);
@@ -38,6 +48,7 @@ export class BlobBody implements ByteSource {
 
   /** Nothing reads the body any more: its buffers go back. */
   async release(): Promise<void> {
+    this.#signal.removeEventListener('abort', this.#abort);
     this.cancel();
     await this.#pending?.catch(() => undefined);
     BUFFERS.giveBack(this.#buffers);

@@ -1,5 +1,5 @@
 import type { TransferSlots } from '../jobs/index.ts';
-import { abortable, inTurns } from '../lib/index.ts';
+import { inTurns } from '../lib/index.ts';
 import { type Digest, type Reference, readPushedManifest } from '../oci/index.ts';
 import { isAbsent } from './absent.ts';
 import type { CopyDestination, Referrer } from './destination.ts';
@@ -167,7 +167,7 @@ async function sendBlob({ digest, size, isForeign }: CopiedBlob, { source, desti
   };
   const open = () => source.blob(digest, signal);
   try {
-    const how = await abortable(destination.sendBlob({ digest, size, source, open, onBytes, signal }), signal);
+    const how = await destination.sendBlob({ digest, size, source, open, onBytes, signal });
     if (how === 'mounted') {
       progress.mounted += 1;
       progress.bytes += size ?? 0;

@@ -34,7 +34,7 @@ export class HostedDestination implements CopyDestination {
     return (await orAbsent(manifests.read(this.repository, reference, { head: true })))?.manifest.digest;
   }
 
-  async sendBlob({ digest, size, source, open, onBytes }: BlobToSend): Promise<'mounted' | 'sent'> {
+  async sendBlob({ digest, size, source, open, onBytes, signal }: BlobToSend): Promise<'mounted' | 'sent'> {
     const { hosting, cache } = this.#options;
     const { uploads } = hosting;
     if (source.isHosted) {
@@ -43,7 +43,7 @@ export class HostedDestination implements CopyDestination {
       if ((await uploads.take(this.repository, digest)) !== undefined) return 'mounted';
     }
     const blob = await open();
-    const body = new BlobBody(blob.reader, onBytes);
+    const body = new BlobBody(blob.reader, { onBytes, signal });
     try {
       await uploads.pushWhole(this.repository, digest, { length: blob.size ?? size, source: body });
     } finally {

@@ -71,7 +71,7 @@ export class UpstreamDestination implements CopyDestination {
       giveUp();
       throw error;
     });
-    const body = new BlobBody(blob.reader, onBytes);
+    const body = new BlobBody(blob.reader, { onBytes, signal });
     try {
       const sent = { length: blob.size ?? size, source: body };
       await origin.finishUpload(this.repository, started.place, { digest, body: sent, signal });

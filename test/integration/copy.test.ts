@@ -273,3 +273,50 @@ describe('a copy to a hosted repository', () => {
     assert.match(missing.images[0]?.error ?? '', /it has no image for linux\/ppc64le; it has linux\/amd64/);
   });
 });
+
+describe('the command', () => {
+  test('shows and stops jobs, leaves them to the server where it is interrupted, and says what is missing', async (t) => {
+    const { cold, mirror } = await stage(t);
+    const gate = cold.hold(layer.digest);
+    const flags = { cacheDir: mirror.dir };
+    const run = async (options: Partial<Parameters<typeof copy>[0]>, interrupt?: AbortSignal) => {
+      const { output, said } = captureOutput();
+      const surroundings = { output, isTerminal: true, terminal: () => ({ rows: 24, columns: 100 }), lookEvery: 5 };
+      const given = { flags, source: undefined, destination: undefined, ...options };
+      const code = await copy(given, { ...surroundings, ...(interrupt && { interrupt }) });
+      return { code, ...said };
+    };
+    assert.match((await run({})).out, /^No images are being copied/);
+    const [unfinished, wrong] = [await run({ source: FROM }), await run({ source: FROM, destination: 'cold/b' })];
+    assert.deepEqual([unfinished.code, wrong.code], [2, 1]);
+    assert.match(unfinished.err, /entrepot copy SOURCE DESTINATION/);
+    assert.match(wrong.err, /takes no copy/);
+
+    const ends = { source: FROM, destination: 'hot/team/app:1' };
+    const leaving = new AbortController();
+    const left = run(ends, leaving.signal);
+    await gate.arrived();
+    leaving.abort();
+    const { code, err } = await left;
+    assert.equal(code, 130);
+    assert.match(err, /hot\/team\/app:1 .*\n.*0 of 1 image/);
+    assert.match(err, /The server goes on: `entrepot copy` shows it/);
+    assert.match((await run({})).out, /^JOB +STATE +IMAGES +THERE +SENT +BY\n\w+ +runs +0 of 1 /);
+
+    const ending = new AbortController();
+    const ended = run({ ...ends, cancelOnInterrupt: true }, ending.signal);
+    await once(mirror, await newest(mirror), ({ joined }) => joined === 0);
+    ending.abort();
+    assert.equal((await ended).code, 130);
+    const stopped = await run({ stop: true, json: true });
+    assert.equal(JSON.parse(stopped.out).jobs[0].counts.cancelled, 1);
+    gate.open();
+    assert.match((await run({})).out, / ended /);
+  });
+});
+
+async function newest({ dir }: Mirror): Promise<CopyJob> {
+  const { jobs } = await callControl(controlSocketPath(dir), OPERATIONS.copyJobs, { input: {} });
+  assert.ok(jobs[0] !== undefined);
+  return jobs[0];
+}
