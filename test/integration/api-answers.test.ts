@@ -22,7 +22,7 @@ before(async () => {
   for (const name of ['acme/app', 'acme/other']) upstream.add(image, name, ['latest', 'v1']);
   mirror = await startMirror({
     default_registry: 'plain',
-    registries: { plain: { upstreams: [upstream.url] } },
+    registries: { plain: { upstreams: [upstream.url] }, apps: { hosted: true } },
     access: { rules: [{ who: 'anonymous', may: ['pull', 'catalog'], on: ['plain/**'] }] },
   });
   const { digest } = platformOf(image, 'amd64').manifest;
@@ -84,6 +84,8 @@ const INPUTS: Readonly<Record<string, readonly object[]>> = {
   'POST registries/check': [{ name: 'plain' }, { name: 'nothing' }],
   'POST warm': [{ images: ['plain/acme/other:v1'] }, { images: ['plain/acme/nothing:v1'] }],
   'POST warm/cancel': [{ id: 'nothing' }],
+  'POST copy': [{ from: IMAGE, to: 'apps/app' }, { from: IMAGE, to: 'plain/acme/copy' }],
+  'POST copy/cancel': [{ id: 'nothing' }],
   'POST scrub': [{}, { stop: true }],
 };
 
