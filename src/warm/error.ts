@@ -9,3 +9,8 @@ export class WarmError extends Error {
     this.isPassing = isPassing;
   }
 }
+
+/** Nothing is kept for a while. */
+export function paused(reason: string): WarmError {
+  return new WarmError(`the cache keeps nothing now: ${reason}`, { isPassing: true });
+}

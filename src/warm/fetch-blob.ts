@@ -1,7 +1,7 @@
 import type { Ingest, PullThrough } from '../cache/index.ts';
 import { abortable } from '../lib/index.ts';
 import type { Digest, OriginSource, Repository } from '../oci/index.ts';
-import { WarmError } from './error.ts';
+import { paused, WarmError } from './error.ts';
 import type { Progress } from './progress.ts';
 
 /** What this room needs of the cache. */
@@ -92,10 +92,6 @@ function transferOf(cache: WarmCache, digest: Digest): Ingest | undefined {
 function stopUnattended(cache: WarmCache, digest: Digest): void {
   const ingest = transferOf(cache, digest);
   if (ingest?.isUnattended === true) ingest.stop(new Error('An operator cancelled it, and no client waits for it'));
-}
-
-function paused(reason: string): WarmError {
-  return new WarmError(`the cache keeps nothing now: ${reason}`, { isPassing: true });
 }
 
 function notKept(digest: Digest): WarmError {

@@ -11,7 +11,7 @@ import {
   type Reference,
   type Repository,
 } from '../oci/index.ts';
-import { WarmError } from './error.ts';
+import { paused, WarmError } from './error.ts';
 import { type FetchTools, fetchBlob } from './fetch-blob.ts';
 import type { Progress } from './progress.ts';
 
@@ -53,6 +53,9 @@ export async function fetchImage(image: ImageToWarm, progress: Progress, tools: 
   progress.restart();
   const { blobs, found, others } = await readManifests(image, progress, tools);
   await fetchBlobs(image.repository, blobs, { ...tools, progress });
+  // Its manifests may be what is not stored; with `cache.tags: never` they never are.
+  const { pause } = tools.cache;
+  if (pause !== undefined && progress.bytes < progress.size) throw paused(pause.reason);
   if (found === undefined) return;
   const missing = image.platforms.filter((platform) => !found.has(platform));
   if (missing.length === 0 || (!image.needsEach && found.size > 0)) return;
@@ -164,18 +167,18 @@ async function fetchBlobs(
   blobs: ReadonlyMap<Digest, BlobToFetch>,
   tools: ImageTools & { readonly progress: Progress },
 ): Promise<void> {
-  const { slots, signal } = tools;
+  const { slots, signal, progress } = tools;
   const waiting = blobs.entries();
   const failures: unknown[] = [];
   async function work(): Promise<void> {
     // The iterator is shared: each blob is taken once.
-    for (const [digest, { isForeign }] of waiting) {
+    for (const [digest, { size, isForeign }] of waiting) {
       if (failures.length > 0) return;
       try {
         await inSlot(() => fetchBlob(repository, digest, tools), { slots, signal });
       } catch (error) {
-        if (isForeign && isOriginFailure(error) && error.kind === 'not-found') continue;
-        failures.push(error);
+        if (isForeign && isOriginFailure(error) && error.kind === 'not-found') progress.leaveOut(size ?? 0);
+        else failures.push(error);
       }
     }
   }

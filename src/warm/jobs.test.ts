@@ -1,78 +1,24 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type CacheWorld, cacheWorld, drain, LIBRARY, type Scope, settle } from '../../test/support/cache-world.ts';
-import { CuedBody, FakeFailure, FakeOrigin, Gate } from '../../test/support/fake-origin.ts';
-import { buildImage, type Content, platformOf, type TestImage } from '../../test/support/image.ts';
+import { drain, LIBRARY, settle } from '../../test/support/cache-world.ts';
+import { CuedBody, FakeFailure, Gate } from '../../test/support/fake-origin.ts';
+import { buildImage } from '../../test/support/image.ts';
+import {
+  ALL_BYTES,
+  AMD64,
+  APP,
+  endOf,
+  everything,
+  LAYER,
+  named,
+  only,
+  put,
+  sizeOf,
+  stage,
+} from '../../test/support/warm-stage.ts';
 import { OciError } from '../oci/index.ts';
-import type { ImageToWarm } from './fetch-image.ts';
-import type { Job } from './job.ts';
-import { type WarmedJob, WarmJobs, type WarmJobsOptions } from './jobs.ts';
+import type { WarmedJob } from './jobs.ts';
 import type { ImageView, JobView } from './view.ts';
-
-const APP = buildImage({ seed: 'warm', layers: [3000, 200] });
-const AMD64 = platformOf(APP, 'amd64');
-const LAYER = AMD64.layers[0] as Content;
-const everything = () => true;
-
-interface Stage extends CacheWorld {
-  readonly jobs: WarmJobs;
-  /** The job once it has ended. */
-  readonly ended: (job: Job) => Promise<JobView>;
-}
-
-async function stage(t: Scope, options: Partial<WarmJobsOptions> & { readonly cache?: never } = {}): Promise<Stage> {
-  // As in the server, the jobs end before the cache closes.
-  t.after(() => jobs.close());
-  const world = await cacheWorld(t);
-  put(world.origin, APP, 'latest');
-  const jobs = new WarmJobs({
-    cache: world.cache,
-    originFor: () => world.origin.source,
-    transfersFrom: () => 12,
-    retryAfter: () => undefined,
-    hearEvery: 1,
-    ...options,
-  });
-  return { ...world, jobs, ended: (job) => endOf(jobs, job) };
-}
-
-function put(origin: FakeOrigin, image: TestImage, ...tags: readonly string[]): void {
-  for (const manifest of image.manifests) origin.addManifest(LIBRARY, manifest);
-  origin.addManifest(LIBRARY, image.index, ...tags);
-  origin.addBlobs(LIBRARY, ...image.blobs);
-}
-
-function named(tag = 'latest', more: Partial<ImageToWarm> = {}): ImageToWarm {
-  return {
-    text: `docker.io/library/app:${tag}`,
-    repository: LIBRARY,
-    reference: { kind: 'tag', tag },
-    platforms: [],
-    needsEach: false,
-    ...more,
-  };
-}
-
-async function endOf(jobs: WarmJobs, job: Job): Promise<JobView> {
-  await new Promise<void>((resolve) => {
-    const look = (): void => {
-      if (job.endedAt !== undefined) resolve();
-    };
-    const stop = jobs.onChange(look);
-    void job
-      .view(everything)
-      .then(look)
-      .finally(() => job.endedAt !== undefined && stop());
-  });
-  return (await job.view(everything)) as JobView;
-}
-
-const only = ({ images }: JobView): ImageView => {
-  assert.equal(images.length, 1);
-  return images[0] as ImageView;
-};
-const sizeOf = (contents: readonly Content[]): number => contents.reduce((sum, { size }) => sum + size, 0);
-const ALL_BYTES = sizeOf([...APP.manifests, ...APP.blobs]);
 
 describe('a job', () => {
   test('fetches every platform of an image, asks for each byte once, and says what it did', async (t) => {
@@ -306,24 +252,6 @@ describe('a cancelled job', () => {
     jobs.cancel(job);
     jobs.cancel(job);
     assert.equal(only(await ended(job)).state, 'cancelled');
-  });
-});
-
-describe('a cache that keeps nothing', () => {
-  test('is not asked for blobs, and the image is tried again', async (t) => {
-    const { jobs, ended, cache, origin } = await stage(t, { retryAfter: (error) => void seen.push(error) });
-    const seen: unknown[] = [];
-    Object.defineProperty(cache, 'pause', { value: { reason: 'the disk is full', since: 0, until: undefined } });
-    const image = only(await ended(jobs.start([named()], 'alice')));
-    assert.equal(image.error, 'the cache keeps nothing now: the disk is full');
-    assert.equal(origin.count('openBlob'), 0);
-  });
-
-  test('says which blob exceeds its limits', async (t) => {
-    const { jobs, ended, cache } = await stage(t);
-    cache.reconfigure({ keep: true, maxSize: 2500 });
-    const image = only(await ended(jobs.start([named('latest', { platforms: ['linux/amd64'] })], 'alice')));
-    assert.match(image.error ?? '', new RegExp(`^${LAYER.digest} is not kept: it exceeds the limits`));
   });
 });
 

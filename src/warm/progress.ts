@@ -43,6 +43,12 @@ export class Progress {
     this.#stored += bytes;
   }
 
+  /** Leaves out a blob that no upstream has to give. */
+  leaveOut(size: number): void {
+    this.size -= size;
+    this.blobCount -= 1;
+  }
+
   addFetched(bytes: number): void {
     this.#fetched += bytes;
   }

@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import type { Answer } from '../api.ts';
+import { now } from '../clock.ts';
 import { Empty, Loaded } from '../parts/feedback.tsx';
 import { SearchField } from '../parts/field.tsx';
 import { mayChange, ReadOnly } from '../parts/may-change.tsx';
@@ -118,7 +119,7 @@ function UpstreamRow({ upstream }: { readonly upstream: Upstream }): JSX.Element
       {health !== undefined && health.state !== 'closed' && (
         <p class="upstream-trouble">
           {health.reason}
-          {health.openUntil !== undefined && (
+          {health.openUntil !== undefined && health.openUntil > now.value && (
             <span class="quiet">
               {' '}
               · {w.until('')}

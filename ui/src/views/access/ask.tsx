@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useId } from 'preact/hooks';
 import { type Answer, type Asked, read } from '../../api.ts';
+import { textIn } from '../../parts/form.ts';
 import { Prose, Section } from '../../parts/page.tsx';
 import { Badge, type Tone } from '../../parts/values.tsx';
 import { words } from '../../words/index.ts';
@@ -24,9 +25,9 @@ export function AskRules(): JSX.Element {
   const ask = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     const data = new FormData(event.currentTarget as HTMLFormElement);
-    const image = String(data.get('image') ?? '').trim();
+    const image = textIn(data, 'image').trim();
     try {
-      const question = { who: String(data.get('who')).trim(), action: action.value };
+      const question = { who: textIn(data, 'who').trim(), action: action.value };
       found.value = { verdict: await read('accessExplain', image === '' ? question : { ...question, image }) };
     } catch (reason) {
       found.value = { error: textOf(reason) };

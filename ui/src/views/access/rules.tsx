@@ -44,7 +44,7 @@ export function RuleList({ known }: { readonly known: Answer<'accessRules'> }): 
                     </td>
                     <td>
                       {on.length === 0
-                        ? w.anyRepository
+                        ? '—'
                         : on.map((pattern) => (
                             <div key={pattern}>
                               <code>{pattern}</code>

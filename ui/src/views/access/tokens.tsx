@@ -5,6 +5,7 @@ import { type Answer, change } from '../../api.ts';
 import { Dialog } from '../../parts/confirm.tsx';
 import { Snippet } from '../../parts/copy.tsx';
 import { Loaded, toast } from '../../parts/feedback.tsx';
+import { textIn } from '../../parts/form.ts';
 import { Icon } from '../../parts/icons.tsx';
 import { mayChange } from '../../parts/may-change.tsx';
 import { Prose, Section } from '../../parts/page.tsx';
@@ -156,14 +157,14 @@ function CreateToken({
   const users = useRead('users', {});
   const stored = users.data?.users.filter(({ from }) => from === 'stored') ?? [];
   const act = async (data: FormData): Promise<void> => {
-    const text = (name: string): string => String(data.get(name) ?? '').trim();
-    const lasts = EXPIRIES[text('expiry') as Expiry];
-    const owner = text('owner');
+    const lasts = EXPIRIES[textIn(data, 'expiry').trim() as Expiry];
+    const owner = textIn(data, 'owner').trim();
     const created = await change('tokenCreate', {
-      name: text('name'),
+      name: textIn(data, 'name').trim(),
       ...(owner !== '' && { owner }),
       may: ACTIONS.filter((action) => data.getAll('may').includes(action)),
-      on: text('on')
+      on: textIn(data, 'on')
+        .trim()
         .split(/\s+/)
         .filter((pattern) => pattern !== ''),
       ...(lasts !== undefined && { expiresAt: Date.now() + lasts }),

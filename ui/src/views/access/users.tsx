@@ -3,6 +3,7 @@ import type { ComponentChildren, JSX } from 'preact';
 import { useId } from 'preact/hooks';
 import { type Answer, change } from '../../api.ts';
 import { Loaded, toast } from '../../parts/feedback.tsx';
+import { textIn } from '../../parts/form.ts';
 import { mayChange } from '../../parts/may-change.tsx';
 import { Section } from '../../parts/page.tsx';
 import { Badge, Time } from '../../parts/values.tsx';
@@ -146,7 +147,7 @@ function UserDialog({
         title={w.setPasswordOf(asked.name)}
         action={w.setPasswordAction}
         act={async (data) => {
-          await change('userPasswd', { name: asked.name, password: String(data.get('password')) });
+          await change('userPasswd', { name: asked.name, password: textIn(data, 'password') });
           toast(w.passwordDone(asked.name));
           done();
         }}
@@ -167,8 +168,8 @@ function AddUser({ close, done }: { readonly close: () => void; readonly done: (
       title={w.addUserTitle}
       action={w.add}
       act={async (data) => {
-        const name = String(data.get('name')).trim();
-        const { warnings } = await change('userAdd', { name, password: String(data.get('password')) });
+        const name = textIn(data, 'name').trim();
+        const { warnings } = await change('userAdd', { name, password: textIn(data, 'password') });
         toast(w.userAdded(name));
         for (const warning of warnings) toast(warning, 'bad');
         done();

@@ -116,14 +116,12 @@ function ImageParts({
   return (
     <>
       {hold !== undefined && <HoldNote image={image} hold={hold} done={reload} />}
-      <div class="columns">
-        <Section title={w.facts}>
-          <Facts data={data} />
-        </Section>
-        <Section title={w.pullCommand}>
-          <PullBox image={image} />
-        </Section>
-      </div>
+      <Section title={w.pullCommand}>
+        <PullBox image={image} />
+      </Section>
+      <Section title={w.facts}>
+        <Facts data={data} />
+      </Section>
       <section class="section card">
         <Tabs
           label={w.sections}

@@ -20,7 +20,7 @@ import { Crumbs, LastPull, NoMatch, useReloadOn } from './repositories.tsx';
 type Tag = Answer<'tagList'>['tags'][number];
 type Home = Answer<'tagList'>['home'];
 
-const SHOWN_PLATFORMS = 2;
+const SHOWN_PLATFORMS = 3;
 
 /** The tags of one repository, and its manifests without one. */
 export function RepositoryTags({ repository }: { readonly repository: string }): JSX.Element {
@@ -74,20 +74,20 @@ export function RepositoryTags({ repository }: { readonly repository: string }):
           hrefOf={(entry) => href(`images/${nameOfEntry(repository, entry)}`)}
           choice={may && isMirrored ? choice : undefined}
           columns={[
-            { key: 'tag', title: w.tag, width: '3fr', cell: (entry) => <TagName entry={entry} /> },
+            { key: 'tag', title: w.tag, width: '2.5fr', cell: (entry) => <TagName entry={entry} /> },
             {
               key: 'platforms',
               title: w.platforms,
-              width: '3fr',
+              width: '1.5fr',
               narrow: false,
               cell: ({ platforms }) => <Platforms names={platforms} />,
             },
-            { key: 'state', title: w.stored, width: '7.5rem', cell: (entry) => <State entry={entry} /> },
-            { key: 'size', title: w.size, width: '10rem', align: 'end', narrow: false, cell: sizeOf },
+            { key: 'state', title: w.stored, width: '6rem', cell: (entry) => <State entry={entry} /> },
+            { key: 'size', title: w.size, width: '8.5rem', align: 'end', narrow: false, cell: sizeOf },
             {
               key: 'fresh',
               title: w.fresh,
-              width: '9rem',
+              width: '8rem',
               narrow: false,
               cell: (entry) => <Fresh entry={entry} home={entry.home} />,
             },
@@ -166,15 +166,23 @@ function plain(text: string): string {
 }
 
 function Platforms({ names }: { readonly names: readonly string[] }): JSX.Element {
-  const { images: w } = words.value;
   const more = names.length - SHOWN_PLATFORMS;
   if (names.length === 0) return <span class="quiet">—</span>;
+  // Nearly every image is of Linux; the architecture tells them apart.
+  const isLinux = names.every((name) => name.startsWith('linux/'));
   return (
     <span title={names.join('\n')}>
-      {names.slice(0, SHOWN_PLATFORMS).join(', ')}
-      {more > 0 && <span class="quiet"> {w.morePlatforms(formats.value.number(more))}</span>}
+      {names
+        .slice(0, SHOWN_PLATFORMS)
+        .map(isLinux ? withoutSystem : String)
+        .join(', ')}
+      {more > 0 && <span class="quiet"> +{formats.value.number(more)}</span>}
     </span>
   );
+}
+
+function withoutSystem(platform: string): string {
+  return platform.slice(platform.indexOf('/') + 1);
 }
 
 /** How much of an image is stored, in a word. */

@@ -5,6 +5,7 @@ import { type Answer, change } from '../../api.ts';
 import { shortDigest } from '../../format.ts';
 import { Dialog } from '../../parts/confirm.tsx';
 import { toast } from '../../parts/feedback.tsx';
+import { textIn } from '../../parts/form.ts';
 import { Icon } from '../../parts/icons.tsx';
 import { mayChange } from '../../parts/may-change.tsx';
 import { Prose } from '../../parts/page.tsx';
@@ -93,10 +94,10 @@ export function Rollback({
   const id = useId();
   const isHosted = home === 'hosted';
   const act = async (data: FormData): Promise<void> => {
-    const until = String(data.get('until') ?? '');
+    const until = textIn(data, 'until');
     await change('rollback', {
       image: `${image}@${digest}`,
-      reason: String(data.get('reason') ?? '').trim(),
+      reason: textIn(data, 'reason').trim(),
       ...(until !== '' && { until: new Date(until).getTime() }),
     });
     toast(w.rollbackDone);

@@ -12,7 +12,8 @@ const TONES: Readonly<Record<Health['state'], Tone>> = { closed: 'good', open: '
 export function HealthBadge({ health }: { readonly health: Health | undefined }): JSX.Element {
   const { state, scope } = words.value.registries;
   if (health === undefined) return <Badge tone="quiet" text={state.unknown} />;
-  const of = health.state === 'closed' ? '' : (scope[health.scope as keyof typeof scope] ?? health.scope);
+  const isOfAll = health.state === 'closed' || health.scope === 'all';
+  const of = isOfAll ? '' : (scope[health.scope as keyof typeof scope] ?? health.scope);
   const text = state[health.state];
   return (
     <Badge
