@@ -57,7 +57,11 @@ export async function seriousFindings(page: Page): Promise<readonly string[]> {
     .flatMap(({ impact, id, nodes }) => nodes.map(({ target }) => `${impact} ${id}: ${target.join(' ')}`));
 }
 
-/** Pixels by which a page is wider than its window: a page that scrolls sideways. */
-export function overflowOf(page: Page): Promise<number> {
-  return page.evaluate('document.documentElement.scrollWidth - innerWidth');
+/**
+ * Pixels by which a page is wider than its window: a page that scrolls sideways. A phone widens `innerWidth` with what it shows, so
+ * that the width of the screen is what counts.
+ */
+export async function overflowOf(page: Page): Promise<number> {
+  const { width = 0 } = page.viewportSize() ?? {};
+  return (await page.evaluate<number>('Math.max(document.documentElement.scrollWidth, innerWidth)')) - width;
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
 import { OPERATIONS } from '../../src/admin/index.ts';
 import { operate } from './api-stage.ts';
@@ -44,7 +45,7 @@ export class ConsolePage implements AsyncDisposable {
     { operator = true, place = '', provokes = [], ...view }: OpenOptions = {},
   ): Promise<ConsolePage> {
     const context = await openContext(browser, view);
-    context.setDefaultTimeout(15_000);
+    context.setDefaultTimeout(10_000);
     const page = await context.newPage();
     const opened = new ConsolePage(server, context, page, provokes);
     const { code } = operator ? await operate(server, OPERATIONS.console) : { code: undefined };
@@ -125,5 +126,18 @@ export class ConsolePage implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+}
+
+/** Asserts again until it holds: what a page shows follows the server a moment later. */
+export async function eventually(assertion: () => Promise<void>, { within = 15_000 } = {}): Promise<void> {
+  const deadline = Date.now() + within;
+  for (;;) {
+    try {
+      return await assertion();
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+    await sleep(20);
   }
 }
