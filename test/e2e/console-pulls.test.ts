@@ -63,12 +63,12 @@ describe('pulls on the console', { ...needs('skopeo'), ...needsBrowser() }, () =
     const share = async (): Promise<number> => Number(await running.getByRole('progressbar').getAttribute('aria-valuenow'));
     // A third of the layer has come, and no more comes until its gate opens.
     await eventually(async () => assert.ok(Math.abs((await share()) - 33) <= 2, `${await share()}`));
-    assert.equal(await flow('Transfers from upstreams').count(), 1);
+    await eventually(async () => assert.equal(await flow('Transfers from upstreams').count(), 1));
     gates[0]?.open();
     await gates[1]?.arrived();
     // All of the first, and a third of the second.
     await eventually(async () => assert.ok(Math.abs((await share()) - 66) <= 2, `${await share()}`));
-    assert.equal(await flow('Transfers from upstreams').count(), 1);
+    await eventually(async () => assert.equal(await flow('Transfers from upstreams').count(), 1));
     gates[1]?.open();
     await pulled;
     await running.getByText('From upstream', { exact: true }).waitFor();
