@@ -89,15 +89,30 @@ async function costOfRecorder(): Promise<number> {
   const views: PullUnderWay[] = [];
   const begin = (number: number): void => {
     const view: PullUnderWay = {
-      ...{ id: `mz6c-${number.toString(36)}`, method: 'GET', client: '192.0.2.1', user: undefined },
-      ...{ userAgent: 'containerd/2.1.4', registry: 'docker.io', repository: 'library/nginx' },
+      id: `mz6c-${number.toString(36)}`,
+      method: 'GET',
+      client: '192.0.2.1',
+      user: undefined,
+      userAgent: 'containerd/2.1.4',
+      registry: 'docker.io',
+      repository: 'library/nginx',
       target:
         number % 2 === 0
           ? { kind: 'manifest', reference: { kind: 'tag', tag: 'latest' } }
           : { kind: 'manifest', reference: { kind: 'digest', digest } },
-      ...{ namedBy: 'ns', rule: undefined, access: undefined, bytes: 9000, size: 9000, cache: 'HIT' },
-      ...{ reason: 'the tag is fresh', upstream: undefined, startedAt: performance.now(), slotAt: 1 },
-      ...{ passedAt: 2, answeredAt: 3 },
+      namedBy: 'ns',
+      rule: undefined,
+      access: undefined,
+      bytes: 9000,
+      size: 9000,
+      cache: 'HIT',
+      reason: 'the tag is fresh',
+      upstream: undefined,
+      startedAt: performance.now(),
+      slotAt: 1,
+      passedAt: 2,
+      answeredAt: 3,
+      recorded: undefined,
     };
     views.push(view);
   };
@@ -105,8 +120,22 @@ async function costOfRecorder(): Promise<number> {
   const finished: readonly RequestFinished[] = views.map((view) => {
     const { id, method, client, user, userAgent, registry, repository, upstream, bytes, cache } = view;
     return {
-      ...{ id, method, path: '/v2/', status: 200, bytes, durationMs: 1, client, user, userAgent, route: 'registry' },
-      ...{ registry, repository, upstream, cache, error: undefined },
+      id,
+      method,
+      path: '/v2/',
+      status: 200,
+      bytes,
+      durationMs: 1,
+      client,
+      user,
+      userAgent,
+      route: 'registry',
+      registry,
+      repository,
+      upstream,
+      cache,
+      error: undefined,
+      pull: view,
     };
   });
   const told = (requests: number): void => {

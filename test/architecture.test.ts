@@ -92,6 +92,8 @@ describe('the source', () => {
     // Of use with rules alone.
     late.push('src/access/guarded.ts', 'src/access/guard.ts', 'src/registry/token-door.ts', 'bcryptjs');
     late.push('src/access/accounts.ts', 'src/store/access/index.ts');
+    // Of use to operators alone.
+    late.push('src/api/serving.ts', 'src/admin/operations.ts', 'src/app/operating/index.ts');
     // Of use with hosted repositories alone.
     late.push('src/store/blobs/hosted.ts', 'src/hosting/layout/index.ts');
     nothing(

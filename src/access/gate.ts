@@ -78,7 +78,7 @@ export function openGate({ isReachable }: { readonly isReachable: boolean }): Au
 
 function withoutLogin(action: Action): string {
   return (
-    `only a user may ${action}, and this server has no access rules, so none can log in; ` +
+    `only a user may ${action === 'admin' ? 'administer this server' : action}, and this server has no access rules, so none can log in; ` +
     `its operator sets access with a rule that allows ${action}, and adds a user with: entrepot users add NAME`
   );
 }

@@ -51,9 +51,7 @@ export const LIVE_EVENTS = {
     })
     .describe('The configuration was reloaded.'),
   warm: warmJob.describe('Images are fetched into the cache: once a second at most for a job.'),
-  gap: z
-    .object({})
-    .describe('Events were missed, and cannot be sent again: what they would have said is to be read anew.'),
+  gap: z.object({}).describe('Events were missed, and cannot be sent again. Read again what they are about.'),
 } as const satisfies Readonly<Record<string, z.ZodType>>;
 
 export type LiveEvent = {

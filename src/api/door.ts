@@ -124,6 +124,8 @@ export function isOnThisMachine(context: RequestContext): boolean {
   const { remoteAddress } = request.socket;
   // A Unix socket has no address.
   if (remoteAddress !== undefined && !isLoopback(remoteAddress)) return false;
+  // nginx as it comes adds no header, keeps no Host, and speaks HTTP/1.0; nothing else does.
+  if (request.httpVersionMinor === 0 && request.httpVersionMajor === 1) return false;
   if (clientInfoOf(request).entryPoint !== undefined || !isLoopbackHost(context)) return false;
   return !Object.keys(request.headers).some((name) => FORWARDING.includes(name) || name.startsWith('x-forwarded-'));
 }

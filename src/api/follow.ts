@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { type Caller, LIVE_EVENTS } from '../admin/index.ts';
-import { type EventHub, EventStream } from './events/index.ts';
+import { replyEmpty } from '../server/index.ts';
+import { type EventHub, EventStream, STREAM_HEADERS } from './events/index.ts';
 import { ApiProblem } from './problem.ts';
 import { checkInput, readQuery } from './query.ts';
 import { requireMethod } from './reply.ts';
@@ -31,6 +32,7 @@ export async function followEvents(request: GatedRequest, { hub, sessions, calle
   requireMethod(context, ['GET']);
   const { kinds } = checkInput(eventsInput, readQuery(context.query, eventsInput), { isQuery: true });
   const wanted = kinds === undefined ? undefined : kindsOf(kinds);
+  if (context.isHead) return replyEmpty(context, 200, STREAM_HEADERS);
   const session = findSession(context, sessions);
   const client = clientOf(request, session);
   hub.admit(client);

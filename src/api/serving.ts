@@ -83,7 +83,7 @@ export function createServing<Context>(options: ServingOptions<Context>): Servin
       if (path === '/api/v1/events') return followEvents(request, { hub, sessions, caller: callerOf(request.gate) });
       if (path === '/api/openapi.json') {
         requireMethod(request.context, ['GET']);
-        return answerJson(request.context, (document ??= makeDocument()));
+        return answerJson(request.context, await (document ??= makeDocument()));
       }
       if (path.startsWith('/api/v1/')) return runOperation(request, path.slice('/api/v1/'.length));
       if (path === '/api' || path === '/api/' || path === '/api/v1') {

@@ -33,15 +33,21 @@ export class PullRequest {
   /** Bytes of it that the figures have. */
   counted = 0;
   isListed = false;
+  /** The gate refused it. */
+  readonly isRefused: boolean;
+  /** Its neighbours among the requests that run. */
+  before: PullRequest | undefined;
+  after: PullRequest | undefined;
   /** What is kept of it when it has ended. */
   ended: Omit<RecordedRequest, 'asked'> | undefined;
   asked: AskedUpstream[] | undefined;
 
-  constructor(view: PullUnderWay, pull: Pull, at: number) {
+  constructor(view: PullUnderWay, how: { readonly pull: Pull; readonly at: number; readonly isRefused: boolean }) {
     this.id = view.id;
     this.view = view;
-    this.pull = pull;
-    this.at = at;
+    this.pull = how.pull;
+    this.at = how.at;
+    this.isRefused = how.isRefused;
   }
 
   /** Notes a request to an upstream that it caused. */
@@ -154,8 +160,8 @@ export class Pull {
     return this.#list;
   }
 
-  begin(view: PullUnderWay, now: number): PullRequest {
-    const request = new PullRequest(view, this, now);
+  begin(view: PullUnderWay, now: number, isRefused: boolean): PullRequest {
+    const request = new PullRequest(view, { pull: this, at: now, isRefused });
     this.running += 1;
     this.requests += 1;
     this.lastAt = now;

@@ -1,7 +1,7 @@
 import type { Figure, LastPull, PullRecord, PullStore, PullSummary } from '../store/index.ts';
 import type { BodyMeter, PullUnderWay, RequestFinished, Telemetry, UpstreamRequestEnded } from '../telemetry/index.ts';
 import { type FigureRow, Figures, type Rates } from './figures.ts';
-import { Pull, type PullRequest, rankOf } from './pull.ts';
+import { Pull, PullRequest, rankOf } from './pull.ts';
 import { MOST } from './text.ts';
 
 /** Milliseconds between two looks at what runs. */
@@ -65,10 +65,10 @@ export class PullRecorder {
   readonly #now: () => number;
   readonly #startedAt: number;
   readonly #figures: Figures;
-  readonly #running = new Map<string, PullRequest>();
+  /** The last request to begin of those that run: a list, as maps are slow where entries come and go. */
+  #running: PullRequest | undefined;
   /** The listed requests of open pulls that have ended: upstreams may still be asked because of them. */
   readonly #ended = new Map<string, PullRequest>();
-  readonly #refused = new Set<string>();
   /** By who pulls what; the longest open first. */
   readonly #open = new Map<string, Pull>();
   #last: Pull | undefined;
@@ -109,11 +109,8 @@ export class PullRecorder {
   #subscribe(): void {
     const telemetry = this.#telemetry;
     this.#unsubscribe = [
-      telemetry.on('pull.started', (view) => this.#begin(view)),
-      telemetry.on('pull.refused', (view) => {
-        this.#refused.add(view.id);
-        this.#begin(view);
-      }),
+      telemetry.on('pull.started', (view) => this.#begin(view, false)),
+      telemetry.on('pull.refused', (view) => this.#begin(view, true)),
       telemetry.on('request.finished', (event) => this.#finish(event)),
       telemetry.on('upstream.request', (event) => this.#asked(event)),
     ];
@@ -213,12 +210,16 @@ export class PullRecorder {
     this.#store = undefined;
   }
 
-  #begin(view: PullUnderWay): void {
+  #begin(view: PullUnderWay, isRefused: boolean): void {
     const now = this.#now();
     const last = this.#last;
     const pull = last?.takes(view, now) === true ? last : this.#pullOf(view, now);
     this.#last = pull;
-    this.#running.set(view.id, pull.begin(view, now));
+    const request = pull.begin(view, now, isRefused);
+    view.recorded = request;
+    request.before = this.#running;
+    if (this.#running !== undefined) this.#running.after = request;
+    this.#running = request;
   }
 
   #pullOf(view: PullUnderWay, now: number): Pull {
@@ -235,13 +236,12 @@ export class PullRecorder {
   }
 
   #finish(event: RequestFinished): void {
-    const request = this.#running.get(event.id);
-    if (request?.view === undefined) return;
-    this.#running.delete(event.id);
-    const { pull, view } = request;
+    const request = event.pull?.recorded;
+    if (!(request instanceof PullRequest) || request.view === undefined) return;
+    this.#unlink(request);
+    const { pull, view, isRefused } = request;
     const now = this.#now();
     const { status, hasLeft = false, error, cache } = event;
-    const isRefused = this.#refused.size > 0 && this.#refused.delete(event.id);
     const isAnswered = status >= 200 && status < 400;
     const isFailed = status >= 500 || (isAnswered && error !== undefined && !hasLeft);
     const isHit = isAnswered && cache === 'HIT';
@@ -289,8 +289,23 @@ export class PullRecorder {
     this.#lastTag = { pull, tag, noted };
   }
 
+  #unlink(request: PullRequest): void {
+    const { before, after } = request;
+    if (before !== undefined) before.after = after;
+    if (after !== undefined) after.before = before;
+    else if (this.#running === request) this.#running = before;
+    request.before = undefined;
+    request.after = undefined;
+  }
+
   #requestOf(id: string): PullRequest | undefined {
-    return this.#running.get(id) ?? this.#ended.get(id);
+    const ended = this.#ended.get(id);
+    if (ended !== undefined) return ended;
+    // Only what asks an upstream is looked for, and there are few: the slots of the server bound them.
+    for (let request = this.#running; request !== undefined; request = request.before) {
+      if (request.id === id) return request;
+    }
+    return undefined;
   }
 
   #asked(event: UpstreamRequestEnded): void {
@@ -335,7 +350,7 @@ export class PullRecorder {
       pull.lastAt = now;
       pull.isChanged = true;
     }
-    for (const request of this.#running.values()) {
+    for (let request = this.#running; request !== undefined; request = request.before) {
       const { view, pull } = request;
       if (view === undefined || view.bytes === request.counted) continue;
       const count = view.bytes - request.counted;
@@ -369,9 +384,8 @@ export class PullRecorder {
   #closeAll(): void {
     this.#measure();
     for (const [key, pull] of this.#open) this.#close(key, pull);
-    this.#running.clear();
+    this.#running = undefined;
     this.#ended.clear();
-    this.#refused.clear();
     this.#bodies.clear();
   }
 

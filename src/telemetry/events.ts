@@ -257,6 +257,8 @@ export interface PullUnderWay {
   readonly passedAt: number | undefined;
   /** When its response began. */
   readonly answeredAt: number | undefined;
+  /** What its recorder notes of it: a map from requests to notes would cost more than all else of recording. */
+  recorded: object | undefined;
 }
 
 /** What has come of the body of a response. It changes until `isOver`. */
@@ -344,6 +346,8 @@ export interface RequestFinished {
   readonly error: string | undefined;
   /** The client closed the connection before the response was complete. @default false */
   readonly hasLeft?: boolean;
+  /** Set where it was for a manifest or blob. */
+  readonly pull?: PullUnderWay | undefined;
 }
 
 export interface ConfigReloaded {

@@ -30,7 +30,7 @@ export interface WarmedJob {
 
 /** Jobs that have not ended. */
 const MAX_JOBS = 100;
-/** Images of them all: about 20 MB. */
+/** Images of them all: about 25 MB. */
 const MAX_IMAGES = 20_000;
 /** Jobs that are kept after their end, and for how long. Milliseconds. */
 const MAX_ENDED = 200;

@@ -53,15 +53,22 @@ describe('the API holds what its OpenAPI document says', needs('schemathesis'), 
       'unsupported_method',
       'allow_header_conformance',
     ];
+    const options = {
+      '--auth': 'tester:tester-pw',
+      '--checks': checks.join(','),
+      '--phases': 'coverage,fuzzing',
+      '--max-time': String(SECONDS),
+      '--seed': '1',
+      '--exclude-path': '/api/v1/events',
+      '--warnings': 'off',
+    };
+    const url = `${entrepot.url}/api/openapi.json`;
+    const inWorkspace = ['sh', '-c', 'cd "$0" && exec "$@"', workspace.dir];
+    const flags = ['--continue-on-failure', '--no-color', ...Object.entries(options).flat()];
+    const command = [...inWorkspace, 'schemathesis', 'run', url, ...flags];
     const { code, stdout, stderr } = await run(
-      [
-        // It leaves files where it runs.
-        ...['sh', '-c', 'cd "$0" && exec "$@"', workspace.dir],
-        ...['schemathesis', 'run', `${entrepot.url}/api/openapi.json`, '--auth', 'tester:tester-pw'],
-        ...['--checks', checks.join(','), '--phases', 'coverage,fuzzing', '--max-time', String(SECONDS), '--seed', '1'],
-        // A stream has no end.
-        ...['--exclude-path', '/api/v1/events', '--continue-on-failure', '--no-color', '--warnings', 'off'],
-      ],
+      // It leaves files where it runs. A stream of events has no end.
+      command,
       { timeout: (SECONDS + 60) * 1000, env: { ...process.env, no_proxy: '*' } },
     );
     assert.equal(code, 0, `${stdout}\n${stderr}`);

@@ -153,7 +153,7 @@ describe('access on the console', { ...needs('skopeo'), ...needsBrowser() }, () 
       await opened.button('Ask').click();
       await page.getByRole('status').getByText(verdict, { exact: true }).waitFor();
     }
-    await page.getByRole('status').getByText('access.rules[3]').waitFor();
+    await page.getByRole('status').getByText('access.rules[3]', { exact: true }).waitFor();
   });
 
   test('who may only read has no button that changes, and sees no repository that it may not pull', async () => {

@@ -12,6 +12,19 @@ import { Workspace } from '../support/processes.ts';
 
 type ImageAnswer = Awaited<ReturnType<(typeof OPERATIONS)['image']['handle']>>;
 
+/** The views, by the names of their places. */
+const MAIN: ReadonlySet<string> = new Set([
+  'now',
+  'images',
+  'repository',
+  'image-held',
+  'pulls',
+  'pull',
+  'registries',
+  'clients',
+  'configuration',
+  'access',
+]);
 /** Tab stops until a view is reached, at most. */
 const MOST_STOPS = 60;
 
@@ -32,10 +45,12 @@ describe('reaching the console', needsBrowser(), () => {
       for (const width of [1280, 390] as const) {
         test(`no view keeps people out or scrolls sideways: ${language}, ${scheme}, ${width} wide`, async () => {
           const view = { language, scheme, width };
-          // A place that does not exist is asked for, too.
+          // Dialogs and the parts of views are the same in every look: the two that differ in all show them.
+          const isWhole = (language === 'en') === (scheme === 'light') && (scheme === 'light') === (width === 1280);
           await using opened = await ConsolePage.open(browser, stage.entrepot, view);
+          const places = placesOf(stage);
           const found: string[] = [];
-          for (const { name, place, act } of placesOf(stage)) {
+          for (const { name, place, act } of isWhole ? places : places.filter(({ name: of }) => MAIN.has(of))) {
             await opened.goto(place);
             await opened.settled();
             await act?.(opened);
@@ -140,7 +155,8 @@ async function tabTo(page: Page, fits: (focused: string) => boolean): Promise<vo
 async function seenFocus(page: Page): Promise<string> {
   const { name, mark, isInside } = await page.evaluate<{ name: string; mark: string; isInside: boolean }>(`(() => {
     const element = document.activeElement;
-    const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(element);
+    // A row is marked whole.
+    const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(element.closest('.row-link') ?? element);
     const label = element.getAttribute('aria-label') ?? element.labels?.[0]?.innerText ?? element.innerText ?? '';
     const { top, bottom } = element.getBoundingClientRect();
     return {

@@ -7,7 +7,8 @@ import { after, before, describe, test } from 'node:test';
 import { OPERATIONS } from '../../src/admin/index.ts';
 import { ask, operate, operatorSession, problemIn } from '../support/api-stage.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
-import { rawRequest } from '../support/raw-request.ts';
+import { Workspace } from '../support/processes.ts';
+import { rawRequest, sendBytes } from '../support/raw-request.ts';
 
 // Who reaches the API of a server without rules, and how it is addressed, over real sockets.
 
@@ -66,6 +67,14 @@ describe('without access rules', () => {
   test('a host that other machines use is refused, though the peer is this machine', async () => {
     problemIn(await ask(mirror, 'GET', READ, { headers: { host: 'mirror.example.com' } }), 403);
     problemIn(await ask(mirror, 'GET', READ, { headers: { host: '192.0.2.7:5000' } }), 403);
+  });
+
+  test('HTTP/1.0 is what nginx speaks where nothing is set, with no header that shows it', async () => {
+    const bytes = await sendBytes(
+      mirror.host,
+      `GET ${READ} HTTP/1.0\r\nHost: ${mirror.host}\r\nConnection: close\r\n\r\n`,
+    );
+    assert.match(bytes.toString(), /^HTTP\/1\.1 403 /);
   });
 
   test('the session of a code reads and changes, from anywhere', async () => {
@@ -331,7 +340,7 @@ describe('a request that is wrong is told what', () => {
   test('what an operation refuses', async () => {
     const { changing } = await operatorSession(mirror);
     const post = (name: string, body: object) => ask(mirror, 'POST', `/api/v1/${name}`, { headers: changing, body });
-    problemIn(await post('users/remove', { name: 'nobody' }), 409);
+    problemIn(await post('users/remove', { name: 'unknown' }), 409);
     problemIn(await post('webhooks/test', {}), 422);
     problemIn(await post('refresh', { patterns: [`nginx@sha256:${'a'.repeat(64)}`] }), 422);
     problemIn(await post('rollback', { image: 'nginx' }), 409);
@@ -371,6 +380,20 @@ describe('listeners', () => {
     assert.equal((await off.reload({ admin: { enabled: false } })).outcome, 'changed');
     assert.equal((await off.get(READ)).status, 404);
   });
+});
+
+test('the console is where people can go: the public URL first, every address as this machine, no socket', async () => {
+  await using workspace = await Workspace.open();
+  await using open = await startMirror({
+    listen: ['0.0.0.0:0', `unix:${workspace.path('s')}`, '127.0.0.1:0'],
+    public_url: 'https://mirror.example.com/',
+  });
+  const [every, , local] = open.app.listeners;
+  assert.deepEqual((await operate(open, OPERATIONS.console)).urls, [
+    'https://mirror.example.com/ui/',
+    `http://127.0.0.1:${every?.port}/ui/`,
+    `http://127.0.0.1:${local?.port}/ui/`,
+  ]);
 });
 
 test('the API answers where no slot is free for pulls, and its streams take none', async (t) => {

@@ -10,7 +10,8 @@ import { ask, beginSession, operate, operatorSession, problemIn } from '../suppo
 import { type FollowedEvents, followEvents } from '../support/event-stream.ts';
 import { buildImage } from '../support/image.ts';
 import { basic, htpasswdOf } from '../support/logins.ts';
-import { type Mirror, startMirror } from '../support/mirror.ts';
+import { isIngestEnd, type Mirror, startMirror } from '../support/mirror.ts';
+import { rawRequest } from '../support/raw-request.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // The stream of events over real sockets: what comes, to whom, and when it ends.
@@ -59,6 +60,8 @@ async function follow(
   return stream;
 }
 
+const numberOf = (id: string | undefined): number => Number(id?.split('-')[1]);
+
 const isEvent = (event: string) => (message: { readonly event: string }) => message.event === event;
 
 describe('a stream', () => {
@@ -71,6 +74,15 @@ describe('a stream', () => {
     assert.equal(response.headers['x-content-type-options'], 'nosniff');
   });
 
+  test('that is asked for by HEAD is not begun', async () => {
+    const { status, headers } = await rawRequest(mirror.host, {
+      method: 'HEAD',
+      path: '/api/v1/events',
+      headers: basic('alice'),
+    });
+    assert.deepEqual([status, headers['content-type']], [200, 'text/event-stream; charset=utf-8']);
+  });
+
   test('tells of a transfer to those alone who may pull the repository', async (t) => {
     const [alice, bob] = [await follow(t, basic('alice')), await follow(t, basic('bob'))];
     for (const name of ['private/app', 'public/app']) {
@@ -78,6 +90,8 @@ describe('a stream', () => {
       assert.equal((await mirror.get(path, basic('alice'))).status, 200);
       for (const layer of image.blobs) {
         assert.equal((await mirror.get(`/v2/${name}/blobs/${layer.digest}`, basic('alice'))).status, 200);
+        // The client has its last byte before the blob is stored.
+        await mirror.logged(isIngestEnd(layer.digest, 'committed'));
       }
       await operate(mirror, OPERATIONS.rollback, { image: `plain/${name}:latest@${image.index.digest}` });
       await operate(mirror, OPERATIONS.unhold, { image: `plain/${name}:latest` });
@@ -134,7 +148,7 @@ describe('a stream', () => {
     );
     assert.deepEqual(again.messages.filter(isEvent('gap')), []);
     assert.ok(again.messages.filter(isEvent('reloaded')).length >= 2);
-    assert.equal(again.lastId, last.id);
+    assert.ok(numberOf(again.lastId) >= numberOf(last.id));
     for (const unknown of [
       'x',
       '',
@@ -159,10 +173,7 @@ describe('a stream ends', () => {
     const rules = (config['access'] as { rules: readonly object[] }).rules.slice(1);
     await mirror.reload({ ...config, access: { ...(config['access'] as object), rules } });
     await stream.ended;
-    assert.deepEqual(
-      stream.messages.map(({ event }) => event),
-      ['reloaded'],
-    );
+    assert.equal(stream.messages.at(-1)?.event, 'reloaded');
     problemIn(await ask(mirror, 'GET', '/api/v1/events', { headers: basic('bob') }), 403);
     await mirror.reload(config);
   });

@@ -156,7 +156,7 @@ describe('what a client reads of the API', () => {
     ];
     // The last is seen by all.
     await operate(mirror, OPERATIONS.purge, { patterns: ['plain/**'] });
-    for (const name of [...REPOSITORIES].reverse()) {
+    for (const name of REPOSITORIES.toReversed()) {
       assert.equal((await mirror.get(`/v2/${name}/manifests/latest`, basic('alice'))).status, 200);
       for (const { digest } of image.blobs) await mirror.get(`/v2/${name}/blobs/${digest}`, basic('alice'));
     }

@@ -4,7 +4,7 @@ import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { callControl, controlSocketPath, type FiguresAnswer, OPERATIONS } from '../../src/admin/index.ts';
+import { callControl, controlSocketPath, OPERATIONS } from '../../src/admin/index.ts';
 import { loadPullStore, pullFile } from '../../src/store/index.ts';
 import { buildImage, platformOf, type TestImage } from '../support/image.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
@@ -171,9 +171,9 @@ describe('the figures of pulls', () => {
 
     const fetched = upstream.requests.filter(({ at }) => at !== 'token').reduce((sum, { bytes }) => sum + bytes, 0);
     await using third = await start();
-    const figures = (await callControl(controlSocketPath(dir), OPERATIONS.figures, {
+    const figures = await callControl(controlSocketPath(dir), OPERATIONS.figures, {
       input: { step: 'hour' },
-    })) as FiguresAnswer;
+    });
     const expected = { ...received, fetched, saved: Math.max(0, received.bytes - fetched) };
     assert.deepEqual(figures.total, expected);
     const inTop = figures.top.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -198,8 +198,12 @@ describe('the figures of pulls', () => {
     assert.deepEqual(
       { userAgent, requests, registry, repository, reference, namedBy },
       {
-        ...{ userAgent: 'a-client/1', requests: 2, registry: 'hub', repository: 'ours/app-0' },
-        ...{ reference: 'latest', namedBy: 'default' },
+        userAgent: 'a-client/1',
+        requests: 2,
+        registry: 'hub',
+        repository: 'ours/app-0',
+        reference: 'latest',
+        namedBy: 'default',
       },
     );
     const [request] = found.requestList;

@@ -147,10 +147,8 @@ export async function startLivelyStage(workspace: Workspace): Promise<LivelyStag
   const gate = new Gate();
   upstream.fault(large.digest, { stallAt: 3_800_000, stallGate: gate });
   const pull = pullImage(entrepot, { name: 'library/postgres', tag: '18', image: running });
-  workspace.defer(async () => {
-    gate.open();
-    await pull.catch(() => undefined);
-  });
+  // A test that ends before it cuts it.
+  pull.catch(() => undefined);
   await gate.arrived();
   return {
     entrepot,

@@ -103,8 +103,9 @@ async function send(path: string, init: RequestInit): Promise<unknown> {
     throw new ApiError('unreachable', { status: 0 });
   }
   if (response.ok) return body;
-  // A session that has ended: ask who we are now, so that the login is shown.
-  if (response.status === 401 && path !== 'session') void readSession().catch(() => {});
+  // A session that has ended: ask who we are now, so that the login is shown, or that nothing can be changed any more.
+  const isRefused = response.status === 401 || (response.status === 403 && init.method !== undefined);
+  if (isRefused && path !== 'session') void readSession().catch(() => {});
   throw problemOf(response.status, body);
 }
 

@@ -8,6 +8,11 @@ export const now = signal(Date.now());
 
 const STEP = 5000;
 
+/** The time of the server at this moment; what draws by it is drawn again at each step of `now`. */
+export function serverTime(): number {
+  return Math.max(now.value, serverNow());
+}
+
 /** Takes the clock of the server from an answer. */
 export function setServerTime(at: number): void {
   ahead.value = at - Date.now();
@@ -15,7 +20,7 @@ export function setServerTime(at: number): void {
 }
 
 /** The time of the server at this moment. */
-export function serverNow(): number {
+function serverNow(): number {
   return Date.now() + ahead.peek();
 }
 

@@ -7,7 +7,7 @@ import { Dialog } from './parts/confirm.tsx';
 import { CopyButton } from './parts/copy.tsx';
 import { Boundary, Toasts, toast } from './parts/feedback.tsx';
 import { Icon, Mark } from './parts/icons.tsx';
-import { Link } from './parts/page.tsx';
+import { Link, Prose } from './parts/page.tsx';
 import { splitPath } from './place.ts';
 import { arrivals, place } from './router.ts';
 import { LoginForm } from './session.tsx';
@@ -136,7 +136,9 @@ function Who(): JSX.Element | null {
         <details class="read-only">
           <summary>{w.readOnly}</summary>
           <div class="popover">
-            <p>{w.readOnlyText}</p>
+            <p>
+              <Prose text={known.mode === 'rules' ? w.readOnlyRules : w.readOnlyText} />
+            </p>
             <div class="snippet">
               <pre tabIndex={0}>entrepot console</pre>
               <CopyButton text="entrepot console" />

@@ -32,6 +32,8 @@ export const liveState = signal<'live' | 'connecting' | 'poll' | 'off'>('off');
 export const ticks = signal(0);
 
 const POLL_EVERY = 5000;
+/** Milliseconds after which a stream that was refused is asked for again: the server may have been restarting. */
+const RETRY_AFTER = 30_000;
 const listeners = new Map<LiveKind, Set<Listener>>();
 
 /** Calls the listener with each message of a kind. Returns what ends that. */
@@ -93,23 +95,38 @@ export function startLive(): void {
 
 /** Called in the tab that leads; the answer ends its lead. */
 function open(): () => void {
-  const source = new EventSource('/api/v1/events');
-  stream = source;
-  const tell = (): void => {
-    const state = stateOf(source);
-    setState(state);
-    share({ type: 'state', state });
+  let again: ReturnType<typeof setTimeout> | undefined;
+  const connect = (): void => {
+    stream = connected((state) => {
+      setState(state);
+      share({ type: 'state', state });
+      if (state === 'poll') again ??= setTimeout(reconnect, RETRY_AFTER);
+    });
   };
+  const reconnect = (): void => {
+    again = undefined;
+    connect();
+  };
+  connect();
+  return () => {
+    clearTimeout(again);
+    stream?.close();
+    stream = undefined;
+  };
+}
+
+function connected(tell: (state: 'live' | 'connecting' | 'poll') => void): EventSource {
+  const source = new EventSource('/api/v1/events');
   let isFirst = true;
   source.addEventListener('open', () => {
-    tell();
+    tell('live');
     // Later the browser says by itself which message was the last: the server sends what came after it, or that there is a gap.
     if (!isFirst) return;
     isFirst = false;
     ticks.value += 1;
     share({ type: 'anew' });
   });
-  source.addEventListener('error', tell);
+  source.addEventListener('error', () => tell(stateOf(source)));
   for (const kind of Object.keys(KINDS) as LiveKind[]) {
     source.addEventListener(kind, (event) => {
       const data: unknown = JSON.parse((event as MessageEvent<string>).data);
@@ -117,10 +134,7 @@ function open(): () => void {
       share({ type: 'event', kind, data });
     });
   }
-  return () => {
-    source.close();
-    stream = undefined;
-  };
+  return source;
 }
 
 /** A stream that the server refused is closed for good; one that was cut connects again by itself. */

@@ -8,10 +8,10 @@ type Json = Readonly<Record<string, unknown>>;
 
 const offered = Object.values(OPERATIONS).filter(({ socketOnly = false }) => !socketOnly);
 let document: Json;
-before(() => {
+before(async () => {
   document = JSON.parse(
     JSON.stringify(
-      createDocument({
+      await createDocument({
         version: '1.2.3',
         operations: offered,
         session: { input: z.object({ code: z.string() }), answer: z.object({}) },

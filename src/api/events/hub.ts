@@ -3,9 +3,13 @@ import type { LiveEvent } from '../../admin/index.ts';
 import { ApiProblem } from '../problem.ts';
 import { Ring } from './ring.ts';
 import { type EventStream, messageOf, type Published } from './stream.ts';
+import type { ShowTo } from './visible.ts';
+
+/** @param show what of it each caller may see; by default what `shownTo` says of its kind */
+export type Publish = (event: LiveEvent, show?: ShowTo) => void;
 
 /** Hands events to `publish` until the returned function is called. */
-export type LiveSource = (publish: (event: LiveEvent) => void) => () => void;
+export type LiveSource = (publish: Publish) => () => void;
 
 const MAX_STREAMS = 100;
 const MAX_OF_CLIENT = 8;
@@ -129,7 +133,7 @@ export class EventHub {
     // What happened since the last stream was not seen.
     this.#number += 1;
     this.#ring.clear(this.#number + 1);
-    const publish = (event: LiveEvent): void => this.#publish(event);
+    const publish: Publish = (event, show) => this.#publish(event, show);
     const stops = this.#options.sources.map((source) => source(publish));
     this.#stopSources = () => {
       for (const stop of stops) stop();
@@ -145,10 +149,10 @@ export class EventHub {
     this.#stopSources = undefined;
   }
 
-  #publish(event: LiveEvent): void {
+  #publish(event: LiveEvent, show?: ShowTo): void {
     const isKept = !isProgress(event);
     if (isKept) this.#number += 1;
-    const published: Published = { event, number: this.#number, text: messageOf(event), isKept };
+    const published: Published = { event, number: this.#number, text: messageOf(event), isKept, show };
     if (isKept) this.#ring.add(published);
     for (const { stream } of this.#followers) stream.send(published);
     // The rules may be others now: each client comes back through the gate.

@@ -1,18 +1,27 @@
 import type { Caller, LiveEvent } from '../../admin/index.ts';
-import type { RequestContext } from '../../server/index.ts';
+import type { Headers, RequestContext } from '../../server/index.ts';
 import { SECURITY_HEADERS } from '../problem.ts';
 import type { Numbered } from './ring.ts';
-import { shownTo } from './visible.ts';
+import { type ShowTo, shownTo } from './visible.ts';
 
 /** An event on its way to every stream. */
 export interface Published extends Numbered {
   readonly event: LiveEvent;
   /** False where a later one says all of it again: it is not kept for clients that come back. */
   readonly isKept: boolean;
+  /** What of it a caller may see, where its source knows that better. */
+  readonly show?: ShowTo | undefined;
 }
 
 /** Bytes that may wait for a client; one that reads more slowly is cut, and comes back to a gap or to what it missed. */
 const MAX_WAITING = 256 * 1024;
+
+export const STREAM_HEADERS: Headers = {
+  ...SECURITY_HEADERS,
+  'content-type': 'text/event-stream; charset=utf-8',
+  // A server in front would hold events back until its buffer is full.
+  'x-accel-buffering': 'no',
+};
 
 interface StreamOptions {
   readonly context: RequestContext;
@@ -36,13 +45,7 @@ export class EventStream {
   /** Sends the head, and the number from which a client that comes back goes on. */
   begin(number: number): void {
     const { context, idOf } = this.#options;
-    context.response.writeHead(200, {
-      'x-request-id': context.id,
-      ...SECURITY_HEADERS,
-      'content-type': 'text/event-stream; charset=utf-8',
-      // A server in front would hold events back until its buffer is full.
-      'x-accel-buffering': 'no',
-    });
+    context.response.writeHead(200, { 'x-request-id': context.id, ...STREAM_HEADERS });
     this.#write(`retry: 3000\nid: ${idOf(number)}\n\n`);
   }
 
@@ -60,11 +63,12 @@ export class EventStream {
       if (this.#queued > MAX_WAITING) context.response.destroy();
       return;
     }
-    const shown = shownTo(published.event, caller);
+    const { event, show } = published;
+    const shown = show === undefined || caller.seesAll ? shownTo(event, caller) : show(caller);
     if (!(shown instanceof Promise)) return this.#deliver(published, shown);
     this.#queue = [];
     // Without an answer it is not shown.
-    void shown.catch(() => undefined).then((event) => this.#goOn(published, event));
+    void shown.catch(() => undefined).then((seen) => this.#goOn(published, seen));
   }
 
   #goOn(published: Published, shown: LiveEvent | undefined): void {

@@ -1,73 +1,53 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Caller, LiveEvent, WarmImage } from '../../admin/index.ts';
+import type { Caller, LiveEvent } from '../../admin/index.ts';
 import { shownTo } from './visible.ts';
 
-const image = (name: string, state: WarmImage['state']): WarmImage => ({
-  image: name,
-  state,
-  bytes: 10,
-  size: 20,
-  fetched: 5,
-  blobs: 1,
-  blobCount: 2,
+const seeing = (isSeen: (name: string) => boolean | Promise<boolean>): Caller => ({
+  name: 'alice',
+  seesAll: false,
+  sees: ({ registry, repository }) => isSeen(`${registry}/${repository}`),
 });
-
-const job: LiveEvent & { readonly kind: 'warm' } = {
-  kind: 'warm',
-  data: {
-    id: 'job',
-    by: 'operator',
-    startedAt: 0,
-    joined: 0,
-    images: [image('docker.io/library/nginx:1.27', 'done'), image('ghcr.io/secret/app:1', 'failed')],
-    omitted: 100,
-    counts: { waiting: 100, running: 0, done: 1, failed: 1, cancelled: 0 },
-    bytes: 20,
-    size: 40,
-    fetched: 10,
-  },
+const none = seeing(() => false);
+const ENDED: LiveEvent = {
+  kind: 'transfer.ended',
+  data: { id: '1', registry: 'hub', repository: 'acme/app', outcome: 'committed', bytes: 1 },
 };
-
-const callerOf = (sees: Caller['sees']): Caller => ({ name: 'alice', seesAll: false, sees });
-
-describe('a job that warms images', () => {
-  test('is shown whole to a client that may see its images', async () => {
+describe('an event', () => {
+  test('of a repository is shown to who may pull from it', async () => {
+    assert.equal(shownTo(ENDED, none), undefined);
     assert.equal(
-      await shownTo(
-        job,
-        callerOf(() => true),
+      shownTo(
+        ENDED,
+        seeing((name) => name === 'hub/acme/app'),
       ),
-      job,
+      ENDED,
     );
-  });
-
-  test('is shown with the images that a client may see, and with their numbers', async () => {
-    const shown = await shownTo(
-      job,
-      callerOf(({ registry }) => Promise.resolve(registry === 'docker.io')),
-    );
-    assert.deepEqual(shown, {
-      kind: 'warm',
-      data: {
-        ...job.data,
-        images: job.data.images.slice(0, 1),
-        omitted: 0,
-        counts: { waiting: 0, running: 0, done: 1, failed: 0, cancelled: 0 },
-        bytes: 10,
-        size: 20,
-        fetched: 5,
-      },
-    });
-  });
-
-  test('is not shown to a client that may see none of them', async () => {
     assert.equal(
       await shownTo(
-        job,
-        callerOf(() => false),
+        ENDED,
+        seeing(async () => true),
+      ),
+      ENDED,
+    );
+    assert.equal(
+      await shownTo(
+        ENDED,
+        seeing(async () => false),
       ),
       undefined,
     );
+    assert.equal(shownTo(ENDED, { ...none, seesAll: true }), ENDED);
+  });
+
+  test('of no repository is shown to every client', () => {
+    const event: LiveEvent = { kind: 'evicted', data: { blobs: 1, freed: 2, left: 3 } };
+    assert.equal(shownTo(event, none), event);
+  });
+
+  test('of a reload quotes the configuration to an operator alone', () => {
+    const event: LiveEvent = { kind: 'reloaded', data: { outcome: 'refused', problems: ['secret'] } };
+    assert.deepEqual(shownTo(event, none), { kind: 'reloaded', data: { outcome: 'refused', problems: [] } });
+    assert.equal(shownTo(event, { ...none, seesAll: true }), event);
   });
 });

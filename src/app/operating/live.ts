@@ -1,4 +1,4 @@
-import { OPERATOR, type OperationContext } from '../../admin/index.ts';
+import { type Caller, type LiveEvent, OPERATOR, type OperationContext } from '../../admin/index.ts';
 import type { LiveSource } from '../../api/index.ts';
 import type { RunningServer } from '../running-server.ts';
 
@@ -13,11 +13,16 @@ export function liveSourcesOf(
     (publish) => recorder.on('rates', (data) => publish({ kind: 'rates', data })),
     (publish) =>
       warm.onChange(({ id, show }) => {
-        show(OPERATOR).then(
-          (data) => {
-            if (data !== undefined) publish({ kind: 'warm', data });
-          },
-          (error: unknown) => telemetry.publish('warning', { message: `Cannot tell of the progress of ${id}`, error }),
+        const shownTo = async (caller: Caller): Promise<LiveEvent | undefined> => {
+          const data = await show(caller);
+          return data === undefined ? undefined : { kind: 'warm', data };
+        };
+        const tell = async (): Promise<void> => {
+          const event = await shownTo(OPERATOR);
+          if (event !== undefined) publish(event, shownTo);
+        };
+        tell().catch((error: unknown) =>
+          telemetry.publish('warning', { message: `Cannot tell of the progress of ${id}`, error }),
         );
       }),
   ];

@@ -48,6 +48,8 @@ export class RequestContext {
   reason: string | undefined;
   /** The manifest or blob that it asks for, where it asks for one. */
   target: PullTarget | undefined;
+  /** What the recorder of pulls notes of it. */
+  recorded: object | undefined;
   /** What named the registry. */
   namedBy: string | undefined;
   /** The index of the rule that allowed it, where there are rules. */
@@ -132,6 +134,7 @@ export class RequestContext {
         upstream: this.upstream,
         cache: this.cache,
         error: this.error ?? (response.writableFinished || this.isFollowed ? undefined : 'the client left'),
+        pull: this.target === undefined ? undefined : this,
         hasLeft: this.error === undefined && !response.writableFinished && !this.isFollowed,
       });
     });

@@ -46,7 +46,7 @@ export function CopyButton({
     <button
       type="button"
       class={small ? 'icon-button' : 'copy-button'}
-      aria-label={copied.value ? actions.copied : actions.copyOf(what ?? text.slice(0, 80))}
+      aria-label={copied.value ? actions.copied : actions.copyOf(what ?? text.split('\n', 1).join('').slice(0, 80))}
       title={label}
       onClick={() => void copy()}
     >

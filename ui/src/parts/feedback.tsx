@@ -50,7 +50,7 @@ export function Fault({ error, retry }: { readonly error: ApiError; readonly ret
           <Prose text={text} />
         </p>
         {remedy !== undefined && <pre class="remedy">{remedy}</pre>}
-        {retry !== undefined && (
+        {retry !== undefined && error.status !== 403 && (
           <button type="button" class="button" onClick={retry}>
             {actions.reload}
           </button>
@@ -136,7 +136,7 @@ export class Boundary extends Component<{ readonly children: ComponentChildren }
       <div class="note note-bad" role="alert">
         <Icon name="warning" />
         <div>
-          <p class="note-title">{words.value.errors.broken}</p>
+          <h1>{words.value.errors.broken}</h1>
           <p>{failure instanceof Error ? failure.message : words.value.units.unknown}</p>
           <button type="button" class="button" onClick={() => this.setState({ failure: undefined })}>
             {words.value.actions.reload}

@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import { now } from '../clock.ts';
+import { serverTime } from '../clock.ts';
 import { shortDigest } from '../format.ts';
 import { formats } from '../words/index.ts';
 import { CopyButton } from './copy.tsx';
@@ -22,7 +22,7 @@ export function Duration({ ms }: { readonly ms: number }): JSX.Element {
 export function Time({ at }: { readonly at: number }): JSX.Element {
   return (
     <time dateTime={new Date(at).toISOString()} title={formats.value.time(at)}>
-      {formats.value.relative(at, now.value)}
+      {formats.value.relative(at, serverTime())}
     </time>
   );
 }

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
-import { now, setServerTime } from '../clock.ts';
+import { serverTime, setServerTime } from '../clock.ts';
 import { onLive } from '../live.ts';
 import { addRate, mergePull, mergeTransfer } from '../merge.ts';
 import { Empty, Loaded } from '../parts/feedback.tsx';
@@ -30,7 +30,7 @@ export function Now(): JSX.Element {
       <Heading title={w.title}>
         {known !== undefined && (
           <p class="quiet">
-            {w.version(known.version)} · {w.startedAt(formats.value.relative(known.startedAt, now.value))}
+            {w.version(known.version)} · {w.startedAt(formats.value.relative(known.startedAt, serverTime()))}
           </p>
         )}
       </Heading>

@@ -11,12 +11,11 @@ import { place, setQuery } from '../router.ts';
 import { formats, words } from '../words/index.ts';
 import { CheckSteps, useCheck } from './registries/check.tsx';
 import { HealthBadge, type Upstream } from './registries/health.tsx';
-import type { ViewProps } from './view.ts';
 
 type Registry = Answer<'registries'>['registries'][number];
 
 /** Every registry and mirror route with its upstreams: how they fare, and what a check of them finds. */
-export function Registries(_: ViewProps): JSX.Element {
+export function Registries(): JSX.Element {
   const { registries: w } = words.value;
   const { search = '' } = place.value.query;
   const registries = useRead('registries', {}, { on: ['health', 'reloaded'] });
@@ -112,7 +111,7 @@ function UpstreamRow({ upstream }: { readonly upstream: Upstream }): JSX.Element
   return (
     <div class="upstream">
       <p class="upstream-name">
-        <HealthBadge health={health} />
+        <HealthBadge health={requests === 0 && health?.state === 'closed' ? undefined : health} />
         <strong>{name}</strong>
         {url !== `https://${name}` && <span class="quiet">{url}</span>}
       </p>

@@ -11,8 +11,8 @@ function textsOf(value: unknown, path: string): readonly Entry[] {
   if (typeof value === 'string') return [[path, value]];
   if (typeof value === 'function') {
     // A plural depends on the first argument, where it is a number.
-    const make = value as (...parts: unknown[]) => string;
-    return [make('«1»', '«2»', '«3»'), make(1, '«2»', '«3»')].map((text, at) => [`${path}#${at}`, text]);
+    const make = value as (...parts: unknown[]) => unknown;
+    return [make('«1»', '«2»', '«3»'), make(1, '«2»', '«3»')].map((text, at) => [`${path}#${at}`, String(text)]);
   }
   return Object.entries(value as object).flatMap(([key, each]) => textsOf(each, `${path}.${key}`));
 }

@@ -4,6 +4,7 @@ import { Snippet } from '../../parts/copy.tsx';
 import { Loaded } from '../../parts/feedback.tsx';
 import { Icon } from '../../parts/icons.tsx';
 import { Section } from '../../parts/page.tsx';
+import { PlainTable } from '../../parts/plain-table.tsx';
 import { Time } from '../../parts/values.tsx';
 import { useRead } from '../../resource.ts';
 import { formats, words } from '../../words/index.ts';
@@ -85,35 +86,17 @@ function Requests({
   const { access: w } = words.value;
   const { number } = formats.value;
   return (
-    <div class="table-scroll">
-      <table class="plain-table">
-        <thead>
-          <tr>
-            {[w.who, w.action, w.on, w.requests, w.last].map((title) => (
-              <th key={title} scope="col">
-                {title}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.slice(0, SHOWN).map(({ principal, action, target, requests, lastAt }) => (
-            <tr key={`${principal} ${action} ${target}`}>
-              <th scope="row">{principal}</th>
-              <td>{action}</td>
-              <td>
-                <code>{target}</code>
-              </td>
-              <td>{number(requests)}</td>
-              <td>
-                <Time at={lastAt} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+    <>
+      <PlainTable
+        label={w.audit}
+        titles={[w.who, w.action, w.on, w.requests, w.last]}
+        rows={rows.slice(0, SHOWN).map(({ principal, action, target, requests, lastAt }) => ({
+          key: `${principal} ${action} ${target}`,
+          cells: [principal, action, <code>{target}</code>, number(requests), <Time at={lastAt} />],
+        }))}
+      />
       {rows.length > SHOWN && <p class="quiet">{w.and(number(rows.length - SHOWN))}</p>}
-    </div>
+    </>
   );
 }
 

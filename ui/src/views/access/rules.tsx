@@ -2,6 +2,7 @@ import type { JSX } from 'preact';
 import type { Answer } from '../../api.ts';
 import { Icon } from '../../parts/icons.tsx';
 import { Section } from '../../parts/page.tsx';
+import { PlainTable } from '../../parts/plain-table.tsx';
 import { Badge } from '../../parts/values.tsx';
 import { words } from '../../words/index.ts';
 
@@ -21,42 +22,22 @@ export function RuleList({ known }: { readonly known: Answer<'accessRules'> }): 
         {rules.length === 0 ? (
           <p class="quiet">{w.noRules}</p>
         ) : (
-          <div class="table-scroll">
-            <table class="plain-table">
-              <thead>
-                <tr>
-                  {[w.rule, w.who, w.may, w.on, w.place].map((title) => (
-                    <th key={title} scope="col">
-                      {title}
-                    </th>
-                  ))}
-                </tr>
-              </thead>
-              <tbody>
-                {rules.map(({ who, may, on, private: isPrivate, place }, at) => (
-                  <tr key={at}>
-                    <th scope="row">
-                      <code>access.rules[{at}]</code>
-                    </th>
-                    <td>{who.join(', ')}</td>
-                    <td>
-                      {may.join(', ')} {isPrivate && <Badge tone="warn" text={w.private} />}
-                    </td>
-                    <td>
-                      {on.length === 0
-                        ? '—'
-                        : on.map((pattern) => (
-                            <div key={pattern}>
-                              <code>{pattern}</code>
-                            </div>
-                          ))}
-                    </td>
-                    <td class="quiet">{place}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <PlainTable
+            label={w.rules}
+            titles={[w.rule, w.who, w.may, w.on, w.place]}
+            rows={rules.map(({ who, may, on, private: isPrivate, place }, at) => ({
+              key: String(at),
+              cells: [
+                <code>access.rules[{at}]</code>,
+                who.join(', '),
+                <>
+                  {may.join(', ')} {isPrivate && <Badge tone="warn" text={w.private} />}
+                </>,
+                on.length === 0 ? '—' : <Patterns of={on} />,
+                <span class="quiet">{place}</span>,
+              ],
+            }))}
+          />
         )}
       </Section>
       {groups.length > 0 && (
@@ -71,6 +52,19 @@ export function RuleList({ known }: { readonly known: Answer<'accessRules'> }): 
           </dl>
         </Section>
       )}
+    </>
+  );
+}
+
+/** Patterns of repositories, one a line. */
+export function Patterns({ of }: { readonly of: readonly string[] }): JSX.Element {
+  return (
+    <>
+      {of.map((pattern) => (
+        <div key={pattern}>
+          <code>{pattern}</code>
+        </div>
+      ))}
     </>
   );
 }

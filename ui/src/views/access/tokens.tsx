@@ -9,10 +9,12 @@ import { textIn } from '../../parts/form.ts';
 import { Icon } from '../../parts/icons.tsx';
 import { mayChange } from '../../parts/may-change.tsx';
 import { Prose, Section } from '../../parts/page.tsx';
+import { type PlainRow, PlainTable } from '../../parts/plain-table.tsx';
 import { Badge, Time, type Tone } from '../../parts/values.tsx';
 import { useRead } from '../../resource.ts';
 import { words } from '../../words/index.ts';
 import { FormDialog } from '../images/rollback.tsx';
+import { Patterns } from './rules.tsx';
 import { RowButton } from './users.tsx';
 
 type Token = Answer<'tokens'>['tokens'][number];
@@ -54,33 +56,15 @@ export function TokenList(): JSX.Element {
           all.length === 0 ? (
             <p class="quiet">{w.noTokens}</p>
           ) : (
-            <div class="table-scroll">
-              <table class="plain-table">
-                <thead>
-                  <tr>
-                    {[w.name, w.state, w.owner, w.may, w.on, w.expires, w.used].map((title) => (
-                      <th key={title} scope="col">
-                        {title}
-                      </th>
-                    ))}
-                    <th scope="col">
-                      <span class="hidden">{w.manage}</span>
-                    </th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {all.map((token) => (
-                    <TokenRow
-                      key={token.name}
-                      token={token}
-                      revoke={() => {
-                        revoking.value = token.name;
-                      }}
-                    />
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <PlainTable
+              label={w.tokens}
+              titles={[w.name, w.state, w.owner, w.may, w.on, w.expires, w.used]}
+              rows={all.map((token) =>
+                rowOf(token, () => {
+                  revoking.value = token.name;
+                }),
+              )}
+            />
           )
         }
       </Loaded>
@@ -116,33 +100,21 @@ export function TokenList(): JSX.Element {
   );
 }
 
-function TokenRow({ token, revoke }: { readonly token: Token; readonly revoke: () => void }): JSX.Element {
+function rowOf({ name, state, owner, may, on, expiresAt, usedAt }: Token, revoke: () => void): PlainRow {
   const { access: w } = words.value;
-  const { name, state, owner, may, on, expiresAt, usedAt } = token;
-  return (
-    <tr>
-      <th scope="row">{name}</th>
-      <td>
-        <Badge tone={TONES[state] ?? 'quiet'} text={w.tokenState[state as keyof typeof w.tokenState] ?? state} />
-      </td>
-      <td>{owner ?? <span class="quiet">{w.ownToken}</span>}</td>
-      <td>{may.join(', ')}</td>
-      <td>
-        {on.length === 0 ? (
-          <span class="quiet">{w.everything}</span>
-        ) : (
-          on.map((pattern) => (
-            <div key={pattern}>
-              <code>{pattern}</code>
-            </div>
-          ))
-        )}
-      </td>
-      <td>{expiresAt === undefined ? w.neverExpires : <Time at={expiresAt} />}</td>
-      <td>{usedAt === undefined ? w.neverUsed : <Time at={usedAt} />}</td>
-      <td class="cell-end row-actions">{mayChange() && <RowButton text={w.revoke} act={revoke} />}</td>
-    </tr>
-  );
+  return {
+    key: name,
+    cells: [
+      name,
+      <Badge tone={TONES[state] ?? 'quiet'} text={w.tokenState[state as keyof typeof w.tokenState] ?? state} />,
+      owner ?? <span class="quiet">{w.ownToken}</span>,
+      may.join(', '),
+      on.length === 0 ? <span class="quiet">{w.everything}</span> : <Patterns of={on} />,
+      expiresAt === undefined ? w.neverExpires : <Time at={expiresAt} />,
+      usedAt === undefined ? w.neverUsed : <Time at={usedAt} />,
+    ],
+    actions: mayChange() && <RowButton text={w.revoke} act={revoke} />,
+  };
 }
 
 function CreateToken({

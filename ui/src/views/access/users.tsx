@@ -6,6 +6,7 @@ import { Loaded, toast } from '../../parts/feedback.tsx';
 import { textIn } from '../../parts/form.ts';
 import { mayChange } from '../../parts/may-change.tsx';
 import { Section } from '../../parts/page.tsx';
+import { type PlainRow, PlainTable } from '../../parts/plain-table.tsx';
 import { Badge, Time } from '../../parts/values.tsx';
 import { useRead } from '../../resource.ts';
 import { words } from '../../words/index.ts';
@@ -53,31 +54,13 @@ export function UserList(): JSX.Element {
           all.length === 0 ? (
             <p class="quiet">{w.noUsers}</p>
           ) : (
-            <div class="table-scroll">
-              <table class="plain-table">
-                <thead>
-                  <tr>
-                    <th scope="col">{w.name}</th>
-                    <th scope="col">{w.state}</th>
-                    <th scope="col">{w.origin}</th>
-                    <th scope="col">{w.passwordSet}</th>
-                    <th scope="col">
-                      <span class="hidden">{w.manage}</span>
-                    </th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {all.map((user) => (
-                    <UserRow
-                      key={`${user.from} ${user.name}`}
-                      user={user}
-                      ask={ask}
-                      setDisabled={(disabled) => void setDisabled(user.name, disabled)}
-                    />
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <PlainTable
+              label={w.users}
+              titles={[w.name, w.state, w.origin, w.passwordSet]}
+              rows={all.map((user) =>
+                rowOf(user, { ask, setDisabled: (disabled) => void setDisabled(user.name, disabled) }),
+              )}
+            />
           )
         }
       </Loaded>
@@ -86,40 +69,31 @@ export function UserList(): JSX.Element {
   );
 }
 
-function UserRow({
-  user: { name, from, disabled, unused, passwordAt },
-  ask,
-  setDisabled,
-}: {
-  readonly user: User;
-  readonly ask: (what: Asked) => void;
-  readonly setDisabled: (disabled: boolean) => void;
-}): JSX.Element {
+function rowOf(
+  { name, from, disabled, unused, passwordAt }: User,
+  { ask, setDisabled }: { readonly ask: (what: Asked) => void; readonly setDisabled: (disabled: boolean) => void },
+): PlainRow {
   const { access: w } = words.value;
-  const origin = w.from[from as keyof typeof w.from] ?? from;
-  return (
-    <tr>
-      <th scope="row">{name}</th>
-      <td>
-        {unused === true ? (
-          <span class="quiet">{w.unused}</span>
-        ) : (
-          <Badge tone={disabled ? 'warn' : 'good'} text={disabled ? w.disabled : w.enabled} />
-        )}
-      </td>
-      <td>{origin}</td>
-      <td>{passwordAt === undefined ? '—' : <Time at={passwordAt} />}</td>
-      <td class="cell-end row-actions">
-        {mayChange() && from === 'stored' && (
-          <>
-            <RowButton text={w.setPassword} act={() => ask({ kind: 'password', name })} />
-            <RowButton text={disabled ? w.enable : w.disable} act={() => setDisabled(!disabled)} />
-            <RowButton text={w.remove} act={() => ask({ kind: 'remove', name })} />
-          </>
-        )}
-      </td>
-    </tr>
-  );
+  return {
+    key: `${from} ${name}`,
+    cells: [
+      name,
+      unused === true ? (
+        <span class="quiet">{w.unused}</span>
+      ) : (
+        <Badge tone={disabled ? 'warn' : 'good'} text={disabled ? w.disabled : w.enabled} />
+      ),
+      w.from[from as keyof typeof w.from] ?? from,
+      passwordAt === undefined ? '—' : <Time at={passwordAt} />,
+    ],
+    actions: mayChange() && from === 'stored' && (
+      <>
+        <RowButton text={w.setPassword} act={() => ask({ kind: 'password', name })} />
+        <RowButton text={disabled ? w.enable : w.disable} act={() => setDisabled(!disabled)} />
+        <RowButton text={w.remove} act={() => ask({ kind: 'remove', name })} />
+      </>
+    ),
+  };
 }
 
 export function RowButton({ text, act }: { readonly text: ComponentChildren; readonly act: () => void }): JSX.Element {

@@ -109,7 +109,11 @@ function PurgePreview({ answer }: { readonly answer: Answer<'purge'> }): JSX.Ele
   const isEmpty = tagCount === 0 && blobs === 0 && held.length === 0;
   return (
     <div class="stack">
-      {isEmpty ? <p>{w.purgeNothing}</p> : <p>{w.purgeSums(number(tagCount), number(blobs), bytes(freed))}</p>}
+      {isEmpty ? (
+        <p>{w.purgeNothing}</p>
+      ) : (
+        <p>{w.purgeSums(w.tagCount(tagCount, number(tagCount)), w.blobCount(blobs, number(blobs)), bytes(freed))}</p>
+      )}
       <NameList
         names={tags.length > 0 ? tags.map(({ image }) => image) : patterns}
         count={Math.max(tagCount, tags.length)}

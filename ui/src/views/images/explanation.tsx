@@ -21,10 +21,14 @@ const TONES: Readonly<Record<Access['verdict'], Tone>> = { allowed: 'good', 'if-
 export function Explanation({ image }: { readonly image: string }): JSX.Element {
   const { images: w } = words.value;
   const { who } = place.value.query;
+  const hasRules = session.value?.mode === 'rules';
   const explained = useRead('explain', { of: image, who }, { on: ['tag', 'health'] });
+  // What rules say of others is for those who may change the server; for all others the explanation has what is theirs to know.
+  const question = { who: who ?? 'anonymous', action: 'pull', image } as const;
+  const asked = useRead('accessExplain', question, { when: hasRules, fresh: false });
   return (
     <>
-      {session.value?.mode === 'rules' && (
+      {hasRules && (
         <div class="toolbar">
           <SearchField label={w.who} value={who ?? ''} change={(value) => setQuery({ who: value })} />
           <p class="quiet">
@@ -33,15 +37,23 @@ export function Explanation({ image }: { readonly image: string }): JSX.Element 
         </div>
       )}
       <Loaded of={explained} lines={6}>
-        {({ image: found }) => (found === undefined ? null : <Explained found={found} />)}
+        {({ image: found }) =>
+          found === undefined ? null : <Explained found={found} access={asked.data ?? found.access} />
+        }
       </Loaded>
     </>
   );
 }
 
-function Explained({ found }: { readonly found: ImageExplanation }): JSX.Element {
+function Explained({
+  found,
+  access,
+}: {
+  readonly found: ImageExplanation;
+  readonly access: Access | undefined;
+}): JSX.Element {
   const { images: w } = words.value;
-  const { namedBy, access, cache, upstreams, pulls } = found;
+  const { namedBy, cache, upstreams, pulls } = found;
   const named = w.named[namedBy as keyof Words['images']['named']] ?? w.named.path;
   return (
     <div class="stack">

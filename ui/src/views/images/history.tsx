@@ -3,6 +3,7 @@ import type { JSX } from 'preact';
 import type { Answer } from '../../api.ts';
 import { Loaded } from '../../parts/feedback.tsx';
 import { mayChange } from '../../parts/may-change.tsx';
+import { type PlainRow, PlainTable } from '../../parts/plain-table.tsx';
 import { Badge, Digest, Time } from '../../parts/values.tsx';
 import { useRead } from '../../resource.ts';
 import { formats, words } from '../../words/index.ts';
@@ -35,32 +36,11 @@ export function History({
           const moves = tags[0]?.moves ?? [];
           if (moves.length === 0) return <p class="quiet">{w.noHistory}</p>;
           return (
-            <div class="table-scroll">
-              <table class="plain-table">
-                <thead>
-                  <tr>
-                    <th scope="col">{w.seen}</th>
-                    <th scope="col">{w.digest}</th>
-                    <th scope="col">{w.from}</th>
-                    <th scope="col">{w.parts}</th>
-                    <th scope="col">
-                      <span class="hidden">{words.value.access.manage}</span>
-                    </th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {moves.map((move) => (
-                    <MoveRow
-                      key={`${move.seenAt} ${move.digest}`}
-                      move={move}
-                      rollBack={() => {
-                        rollingBack.value = move;
-                      }}
-                    />
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <PlainTable
+              label={w.history}
+              titles={[w.seen, w.digest, w.from, w.parts]}
+              rows={moves.map((move) => rowOf(move, { home, rollBack: () => (rollingBack.value = move) }))}
+            />
           );
         }}
       </Loaded>
@@ -79,29 +59,30 @@ export function History({
   );
 }
 
-function MoveRow({ move, rollBack }: { readonly move: Move; readonly rollBack: () => void }): JSX.Element {
+function rowOf(
+  { seenAt, digest, upstream, by, current, held, parts }: Move,
+  { home, rollBack }: { readonly home: Home; readonly rollBack: () => void },
+): PlainRow {
   const { images: w } = words.value;
-  const { seenAt, digest, upstream, by, current, held, parts } = move;
   const { number } = formats.value;
   const isDeleted = digest === '';
-  return (
-    <tr>
-      <td>
-        <Time at={seenAt} />
-      </td>
-      <td>
+  // A hosted tag moves; a mirrored one can be held where it is.
+  const isWhereItIs = held || (current && home === 'hosted');
+  return {
+    key: `${seenAt} ${digest}`,
+    cells: [
+      <Time at={seenAt} />,
+      <>
         {isDeleted ? <span class="quiet">{w.deleted}</span> : <Digest value={digest} />}{' '}
         {current && <Badge tone="good" text={w.current} />} {held && <Badge tone="warn" text={w.held} />}
-      </td>
-      <td>{by ?? upstream}</td>
-      <td>{isDeleted ? '' : w.of(number(parts.stored + Number(parts.manifest)), number(parts.named + 1))}</td>
-      <td class="cell-end">
-        {mayChange() && !isDeleted && !held && (
-          <button type="button" class="button" onClick={rollBack}>
-            {w.actions.rollback}
-          </button>
-        )}
-      </td>
-    </tr>
-  );
+      </>,
+      by ?? upstream,
+      isDeleted ? '' : w.of(number(parts.stored + Number(parts.manifest)), number(parts.named + 1)),
+    ],
+    actions: mayChange() && !isDeleted && !isWhereItIs && (
+      <button type="button" class="button" onClick={rollBack}>
+        {w.actions.rollback}
+      </button>
+    ),
+  };
 }

@@ -74,24 +74,30 @@ export function RepositoryTags({ repository }: { readonly repository: string }):
           hrefOf={(entry) => href(`images/${nameOfEntry(repository, entry)}`)}
           choice={may && isMirrored ? choice : undefined}
           columns={[
-            { key: 'tag', title: w.tag, width: '2.5fr', cell: (entry) => <TagName entry={entry} /> },
+            { key: 'tag', title: w.tag, width: '2fr', cell: (entry) => <TagName entry={entry} /> },
             {
               key: 'platforms',
               title: w.platforms,
-              width: '1.5fr',
+              width: '1.7fr',
               narrow: false,
               cell: ({ platforms }) => <Platforms names={platforms} />,
             },
-            { key: 'state', title: w.stored, width: '6rem', cell: (entry) => <State entry={entry} /> },
-            { key: 'size', title: w.size, width: '8.5rem', align: 'end', narrow: false, cell: sizeOf },
+            { key: 'state', title: w.stored, width: '5.5rem', cell: (entry) => <State entry={entry} /> },
+            { key: 'size', title: w.size, width: '7rem', align: 'end', narrow: false, cell: sizeOf },
             {
               key: 'fresh',
               title: w.fresh,
-              width: '8rem',
+              width: '7.5rem',
               narrow: false,
               cell: (entry) => <Fresh entry={entry} home={entry.home} />,
             },
-            { key: 'pulled', title: w.lastPull, width: '2fr', narrow: false, cell: (entry) => <LastPull of={entry} /> },
+            {
+              key: 'pulled',
+              title: w.lastPull,
+              width: '2.3fr',
+              narrow: false,
+              cell: (entry) => <LastPull of={entry} />,
+            },
           ]}
           empty={
             search === undefined ? (

@@ -1,5 +1,5 @@
 import type { JSX } from 'preact';
-import { now } from '../../clock.ts';
+import { serverTime } from '../../clock.ts';
 import { Section } from '../../parts/page.tsx';
 import { Progress } from '../../parts/progress.tsx';
 import { Badge } from '../../parts/values.tsx';
@@ -20,7 +20,7 @@ export function CacheCard({ data: { cache } }: { readonly data: Overview }): JSX
   const { maxSize, disk } = cache;
   const used = disk === undefined ? 0 : disk.total - disk.free;
   return (
-    <Section title={w.cache} aside={`${number(cache.blobs)} ${w.blobs}`}>
+    <Section title={w.cache} aside={w.blobs(cache.blobs, number(cache.blobs))}>
       <p class="stat-value">
         {bytes(cache.bytes)}
         {maxSize !== undefined && <span class="stat-more">{w.maxSize(bytes(maxSize))}</span>}
@@ -59,8 +59,8 @@ export function UpstreamsCard({ data: { upstreams } }: { readonly data: Overview
               {reason !== undefined && <p>{reason}</p>}
               <p class="flow-facts">
                 {scope !== 'all' && <span>{scope}</span>}
-                {openUntil !== undefined && openUntil > now.value && <span>{w.until(clock(openUntil))}</span>}
-                {since !== undefined && <span>{w.since(relative(since, now.value))}</span>}
+                {openUntil !== undefined && openUntil > serverTime() && <span>{w.until(clock(openUntil))}</span>}
+                {since !== undefined && <span>{w.since(relative(since, serverTime()))}</span>}
               </p>
             </li>
           ))}

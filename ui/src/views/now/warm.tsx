@@ -12,6 +12,9 @@ import { formats, words } from '../../words/index.ts';
 
 type WarmJob = Answer<'warmJobs'>['jobs'][number];
 
+/** Failed images of a job that are named. */
+const SHOWN_FAILURES = 3;
+
 /** The images that are being fetched into the cache. Nothing where there are none. */
 export function WarmNow(): JSX.Element | null {
   const jobs = useRead('warmJobs', {});
@@ -32,14 +35,12 @@ export function WarmNow(): JSX.Element | null {
 function Job({ job }: { readonly job: WarmJob }): JSX.Element {
   const { now: w, units } = words.value;
   const { bytes, number } = formats.value;
-  const { images, endedAt, by, startedAt } = job;
+  const { images, endedAt, by, startedAt, counts } = job;
   const [first] = images;
-  const done = images.filter(({ state }) => state === 'done').length;
   const failed = images.filter(({ state }) => state === 'failed');
   const running = images.find(({ state }) => state === 'running');
-  const stopped = images.some(({ state }) => state === 'cancelled');
-  const sum = (of: (image: (typeof images)[number]) => number): number =>
-    images.reduce((total, each) => total + of(each), 0);
+  const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const stopped = counts.cancelled > 0;
   const name = running?.image ?? first?.image ?? '';
   return (
     <li class="flow">
@@ -47,16 +48,10 @@ function Job({ job }: { readonly job: WarmJob }): JSX.Element {
         <Link to={`images/${name}`} class="flow-name">
           {name}
         </Link>
-        {endedAt !== undefined && (
+        {endedAt !== undefined && counts.failed < all && (
           <Badge tone={stopped ? 'quiet' : 'good'} text={stopped ? w.warmCancelled : w.warmEnded} />
         )}
-        {failed.length > 0 && (
-          <Badge
-            tone="bad"
-            text={w.warmFailed(number(failed.length))}
-            title={failed.map((each) => each.error ?? each.image).join('; ')}
-          />
-        )}
+        {counts.failed > 0 && <Badge tone="bad" text={w.warmFailed(number(counts.failed))} />}
         {endedAt === undefined && session.value?.canChange === true && (
           <button type="button" class="link-button" onClick={() => void cancel(job.id)}>
             {w.warmCancel}
@@ -64,14 +59,19 @@ function Job({ job }: { readonly job: WarmJob }): JSX.Element {
         )}
       </div>
       <Progress
-        value={sum((each) => each.bytes)}
-        max={endedAt === undefined ? sum((each) => each.size) || undefined : 1}
+        value={job.bytes}
+        max={job.size || (endedAt === undefined ? undefined : 1)}
         label={name}
         tone={endedAt === undefined ? 'accent' : 'quiet'}
       />
+      {failed.slice(0, SHOWN_FAILURES).map(({ image, error }) => (
+        <p key={image} class="bad">
+          {image}: {error}
+        </p>
+      ))}
       <p class="flow-facts">
-        <span>{w.warmImages(number(done), number(images.length))}</span>
-        <span>{units.of(bytes(sum((each) => each.bytes)), bytes(sum((each) => each.size)))}</span>
+        <span>{w.warmImages(number(counts.done), number(all))}</span>
+        <span>{units.of(bytes(job.bytes), bytes(job.size))}</span>
         <span>{w.by(by)}</span>
         <Time at={startedAt} />
       </p>

@@ -1,6 +1,8 @@
 import type { JSX } from 'preact';
+import { useEffect } from 'preact/hooks';
 import { type Answer, ApiError } from '../../api.ts';
 import { imageName } from '../../format.ts';
+import { onLive } from '../../live.ts';
 import { CopyButton } from '../../parts/copy.tsx';
 import { Empty, Fault, Skeleton } from '../../parts/feedback.tsx';
 import { Icon } from '../../parts/icons.tsx';
@@ -17,8 +19,11 @@ export type PullDetail = NonNullable<Answer<'explain'>['pull']>;
 /** One pull, explained: by the id of any of its requests. */
 export function OnePull({ id }: { readonly id: string }): JSX.Element {
   const { pulls: w } = words.value;
-  const found = useRead('explain', { of: id }, { on: ['pull'] });
+  const found = useRead('explain', { of: id });
   const { data, error } = found;
+  const first = data?.pull?.id;
+  // A message of it comes once a second at most.
+  useEffect(() => onLive('pull', (pull) => pull.id === first && found.reload()), [first]);
   const back = (
     <Link to="pulls" class="crumb">
       <Icon name="back" size={16} />
