@@ -7,11 +7,17 @@ export function needsBrowser(): { skip?: string } {
   return needs('chromium');
 }
 
-/** Starts Chromium without a window. `await using browser = await openBrowser()` ends it with the test. */
-export function openBrowser(): Promise<Browser> {
+/**
+ * Starts Chromium without a window. `await using browser = await openBrowser()` ends it with the test.
+ *
+ * @param hosts names that lead to this machine, besides its own: `evil.test`
+ */
+export function openBrowser({ hosts = [] }: { readonly hosts?: readonly string[] } = {}): Promise<Browser> {
   const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(isInstalled);
   // Tests run as root, in containers: there the sandbox of Chromium does not start, and a small /dev/shm makes it crash.
   const args = ['--no-sandbox', '--disable-dev-shm-usage'];
+  const rules = hosts.map((host) => `MAP ${host} 127.0.0.1`);
+  if (rules.length > 0) args.push(`--host-resolver-rules=${rules.join(', ')}`);
   return chromium.launch({ ...(executablePath === undefined ? {} : { executablePath }), args });
 }
 
