@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
@@ -98,6 +98,8 @@ describe('pages of others in the browser of an operator', needsBrowser(), () => 
   let entrepot: RunningEntrepot;
   let browser: Browser;
   let port: number;
+  /** Of a server that answers itself first, and passes everything else to entrepot. */
+  let rebound: number;
   const image = buildImage({ seed: 'foreign pages', architectures: ['amd64'], layers: [500] });
   before(async () => {
     workspace = await Workspace.open();
@@ -115,6 +117,25 @@ describe('pages of others in the browser of an operator', needsBrowser(), () => 
       site.close();
     });
     ({ port } = site.address() as AddressInfo);
+    const relay = createServer((asked, response) => {
+      const { url = '', method, headers } = asked;
+      if (url === '/prizes') {
+        response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html><title>prizes</title><body>');
+        return;
+      }
+      const passed = request({ host: '127.0.0.1', port: entrepot.port, path: url, method, headers }, (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(response);
+      });
+      passed.on('error', () => response.destroy());
+      asked.pipe(passed);
+    }).listen(0, '127.0.0.1');
+    await once(relay, 'listening');
+    workspace.defer(async () => {
+      relay.closeAllConnections();
+      relay.close();
+    });
+    rebound = (relay.address() as AddressInfo).port;
     browser = await openBrowser({ hosts: ['evil.test', 'rebound.test'] });
     workspace.defer(() => browser.close());
   });
@@ -169,9 +190,8 @@ describe('pages of others in the browser of an operator', needsBrowser(), () => 
     await using opened = await ConsolePage.open(browser, entrepot);
     opened.allowStrangers();
     const page = await opened.context.newPage();
-    const base = `http://rebound.test:${entrepot.port}`;
-    // The first answer came from the attacker's server, before the name was pointed here.
-    await page.route(`${base}/prizes`, (route) => route.fulfill({ contentType: 'text/html', body: '<body>prizes' }));
+    // The first answer comes from the attacker's server; then the name leads to this server, with the same port.
+    const base = `http://rebound.test:${rebound}`;
     await page.goto(`${base}/prizes`);
     await assertHarmless(page, base);
     const status = await page.evaluate(`fetch('/api/v1/overview').then((response) => response.status)`);

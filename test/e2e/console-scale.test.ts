@@ -72,7 +72,7 @@ describe('a large cache on the console', needsBrowser(), () => {
     await eventually(
       async () => {
         await page.evaluate('scrollTo(0, document.documentElement.scrollHeight)');
-        assert.ok((await page.locator('.rows').evaluate('(body) => body.clientHeight')) >= (wanted + 100) * 44);
+        assert.ok(((await page.evaluate<number>('document.querySelector(".rows").clientHeight'))) >= (wanted + 100) * 44);
       },
       { within: 60_000 },
     );
@@ -140,7 +140,7 @@ describe('a large cache on the console', needsBrowser(), () => {
 function addRepositories(file: string): void {
   const database = new DatabaseSync(file);
   try {
-    const { digest, media_type: mediaType, size } = database.prepare('SELECT * FROM tags LIMIT 1').get() as Record<string, never>;
+    const { digest = '', media_type: mediaType = '', size = 0 } = database.prepare('SELECT * FROM tags LIMIT 1').get() as Record<string, string>;
     const putMember = database.prepare(STATEMENTS.putMember);
     const columns = database.prepare("SELECT name FROM pragma_table_info('tags')").all().map(({ name }) => String(name));
     const copied = columns.map((name) => (name === 'repository' ? '?' : name));
