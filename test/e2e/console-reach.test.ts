@@ -156,6 +156,7 @@ async function tabTo(page: Page, fits: (focused: string) => boolean): Promise<vo
 async function seenFocus(page: Page): Promise<string> {
   const { name, mark, isInside } = await page.evaluate<{ name: string; mark: string; isInside: boolean }>(`(() => {
     const element = document.activeElement;
+    if (element === document.body) return { name: '', mark: '', isInside: true };
     // A row is marked whole where its link has the focus.
     const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle((element.matches('a') && element.closest('.row-link')) || element);
     const label = element.getAttribute('aria-label') ?? element.labels?.[0]?.innerText ?? element.innerText ?? '';
@@ -163,7 +164,7 @@ async function seenFocus(page: Page): Promise<string> {
     return {
       name: label.replace(/\\n.*/s, '').trim(),
       mark: outlineStyle === 'none' || outlineWidth === '0px' ? boxShadow : outlineStyle,
-      isInside: element === document.body || (bottom > 0 && top < innerHeight),
+      isInside: bottom > 0 && top < innerHeight,
     };
   })()`);
   if (name !== '' && !isInside) assert.fail(`${name} has the focus outside of the window`);
