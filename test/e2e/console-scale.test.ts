@@ -6,7 +6,6 @@ import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { OPERATIONS } from '../../src/admin/index.ts';
-import { STATEMENTS } from '../../src/store/metadata/schema.ts';
 import { operate } from '../support/api-stage.ts';
 import { type RunningEntrepot, startEntrepot } from '../support/app.ts';
 import { needsBrowser, openBrowser, openContext } from '../support/browser.ts';
@@ -140,16 +139,19 @@ describe('a large cache on the console', needsBrowser(), () => {
 function addRepositories(file: string): void {
   const database = new DatabaseSync(file);
   try {
-    const { digest = '', media_type: mediaType = '', size = 0 } = database.prepare('SELECT * FROM tags LIMIT 1').get() as Record<string, string>;
-    const putMember = database.prepare(STATEMENTS.putMember);
-    const columns = database.prepare("SELECT name FROM pragma_table_info('tags')").all().map(({ name }) => String(name));
-    const copied = columns.map((name) => (name === 'repository' ? '?' : name));
-    const copyTag = database.prepare(`INSERT INTO tags (${columns.join(', ')}) SELECT ${copied.join(', ')} FROM tags WHERE repository = 'library/app'`);
+    const tag = database.prepare('SELECT * FROM tags LIMIT 1').get() ?? {};
+    const columns = Object.keys(tag);
+    const places = columns.map(() => '?').join(', ');
+    const putTag = database.prepare(`INSERT INTO tags (${columns.join(', ')}) VALUES (${places})`);
+    const member = database.prepare('SELECT * FROM members WHERE digest = ?').get(tag['digest'] ?? '') ?? {};
+    const memberColumns = Object.keys(member);
+    const memberPlaces = memberColumns.map(() => '?').join(', ');
+    const putMember = database.prepare(`INSERT INTO members (${memberColumns.join(', ')}) VALUES (${memberPlaces})`);
     database.exec('BEGIN IMMEDIATE');
     for (let at = 0; at < REPOSITORIES; at += 1) {
       const repository = `library/filler-${at}`;
-      putMember.run('docker.io', repository, digest, 'manifest', mediaType, size, 'public', 0);
-      copyTag.run(repository);
+      putMember.run(...memberColumns.map((name) => (name === 'repository' ? repository : (member[name] ?? null))));
+      putTag.run(...columns.map((name) => (name === 'repository' ? repository : (tag[name] ?? null))));
     }
     database.exec('COMMIT');
   } finally {

@@ -118,7 +118,7 @@ describe('settings on the console', needsBrowser(), () => {
     const lines = (await readFile(source, 'utf8')).split('\n');
     const place = `${source}:${lines.findIndex((line) => line.includes(quoted)) + 1}`;
     assert.ok((await option('registries["docker.io"].upstreams')).includes(upstream.url));
-    await opened.row('registries["docker.io"].upstreams').locator('strong').getByText(place).waitFor();
+    await opened.row('registries["docker.io"].upstreams').locator(`strong[title^='${place}']`).waitFor();
     assert.match(await option('cache.tags.fresh_for'), /10m .*default/);
 
     await write(JSON.stringify({ ...whole, cache: { ...whole['cache'], tags: { fresh_for: '7m' } } }, null, 2));
