@@ -8,7 +8,7 @@ import type { Browser } from 'playwright-core';
 import { OPERATIONS } from '../../src/admin/index.ts';
 import { operate } from '../support/api-stage.ts';
 import { type RunningEntrepot, startEntrepot } from '../support/app.ts';
-import { needsBrowser, openBrowser, openContext } from '../support/browser.ts';
+import { needsBrowser, openBrowser } from '../support/browser.ts';
 import { ConsolePage, eventually } from '../support/console-page.ts';
 import { pullImage, requestOf } from '../support/console-stage.ts';
 import { buildImage, platformOf } from '../support/image.ts';
@@ -168,15 +168,16 @@ test(`${PAGES} open pages cost a server no memory and no descriptors that stay`,
     registries: { 'docker.io': { upstreams: [upstream.url] } },
     limits: { max_inflight: 4 },
     cache: { max_size: '40MB' },
-    log: { level: 'warn', format: 'json' },
+    log: { level: 'info', format: 'json', access: false },
   });
-  assert.ok(entrepot);
   await using browser = await openBrowser();
-  const contexts = await Promise.all(Array.from({ length: PAGES }, () => openContext(browser)));
-  for (const [at, context] of contexts.entries()) {
-    const page = await context.newPage();
-    await page.goto(`${entrepot.url}/ui/${['', 'pulls', 'images', 'registries'][at % 4]}`);
-    await page.locator('.dot-live').first().waitFor({ state: 'attached' });
+  const pages: ConsolePage[] = [];
+  for (let at = 0; at < PAGES; at += 1) {
+    const place = ['', 'pulls', 'images', 'registries'][at % 4] ?? '';
+    // Each with a session of its own: of one there are at most eight streams.
+    const opened = await ConsolePage.open(browser, entrepot, { place });
+    await opened.page.locator('.dot-live').first().waitFor({ state: 'attached' });
+    pages.push(opened);
   }
   let pulled = 0;
   const pullOnce = async (): Promise<void> => {
@@ -196,6 +197,11 @@ test(`${PAGES} open pages cost a server no memory and no descriptors that stay`,
     samples.push(sample(entrepot.process.pid));
   }
   judge(t, samples);
+  // All of them still follow.
+  for (const opened of pages) {
+    assert.equal(await opened.page.locator('.dot-live').count() > 0, true);
+    await opened.close();
+  }
 });
 
 interface Sample {
