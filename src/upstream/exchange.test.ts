@@ -11,7 +11,7 @@ test('a request without an answer has no body that is still to come', async () =
   const failed = published(
     {
       context: { telemetry } as never,
-      httpRequest: { method: 'GET', url: new URL('http://down.test/v2/') as never },
+      httpRequest: { method: 'GET', url: new URL('http://down.test/v2/') },
       registry: 'up',
       upstream: 'down',
       purpose: 'api',

@@ -44,11 +44,22 @@ describe('access on the console', { ...needs('skopeo'), ...needsBrowser() }, () 
 
   const inspect = (name: string, token?: string): Promise<RunResult> => {
     const credential = token === undefined ? ['--no-creds'] : ['--creds', `ci:${token}`];
-    return run(['skopeo', 'inspect', '--raw', '--tls-verify=false', ...credential, `docker://${entrepot.host}/${name}:1`]);
+    return run([
+      'skopeo',
+      'inspect',
+      '--raw',
+      '--tls-verify=false',
+      ...credential,
+      `docker://${entrepot.host}/${name}:1`,
+    ]);
   };
 
   async function logIn(user: string, place = '', provokes: readonly RegExp[] = []): Promise<ConsolePage> {
-    const opened = await ConsolePage.open(browser, entrepot, { operator: false, place, provokes: [/status of 40[13]/, ...provokes] });
+    const opened = await ConsolePage.open(browser, entrepot, {
+      operator: false,
+      place,
+      provokes: [/status of 40[13]/, ...provokes],
+    });
     const { page } = opened;
     await page.getByLabel('User').fill(user);
     await page.getByLabel('Password or token').fill(PASSWORD);
@@ -130,7 +141,8 @@ describe('access on the console', { ...needs('skopeo'), ...needsBrowser() }, () 
     await dialog.getByRole('button', { name: 'Add', exact: true }).click();
     await opened.told('erin is added.');
     const authorization = `Basic ${Buffer.from(`erin:${password}`).toString('base64')}`;
-    const asErin = async (): Promise<number> => (await fetch(`${entrepot.url}/v2/`, { headers: { authorization } })).status;
+    const asErin = async (): Promise<number> =>
+      (await fetch(`${entrepot.url}/v2/`, { headers: { authorization } })).status;
     assert.equal(await asErin(), 200);
     await opened.row('erin').getByRole('button', { name: 'Remove…' }).click();
     await opened.dialog('Remove erin').getByRole('button', { name: 'Remove' }).click();

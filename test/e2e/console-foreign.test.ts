@@ -203,9 +203,14 @@ describe('pages of others in the browser of an operator', needsBrowser(), () => 
     const state = await stateOf();
     for (const [path, input] of CHANGES) {
       for (const token of [undefined, '', 'x'.repeat(43)]) {
-        const headers = { 'content-type': 'application/json', ...(token !== undefined && { 'x-entrepot-token': token }) };
+        const headers = {
+          'content-type': 'application/json',
+          ...(token !== undefined && { 'x-entrepot-token': token }),
+        };
         const init = JSON.stringify({ method: 'POST', body: JSON.stringify(input), headers });
-        const status = await opened.page.evaluate(`fetch('/api/v1/${path}', ${init}).then((response) => response.status)`);
+        const status = await opened.page.evaluate(
+          `fetch('/api/v1/${path}', ${init}).then((response) => response.status)`,
+        );
         assert.equal(status, 403, path);
       }
     }
@@ -221,7 +226,9 @@ describe('pages of others in the browser of an operator', needsBrowser(), () => 
         body: JSON.stringify(input),
         headers: { 'content-type': 'application/json', 'x-entrepot-token': 'x'.repeat(43) },
       });
-      const status = await opened.page.evaluate(`fetch('/api/v1/${path}', ${init}).then((response) => response.status)`);
+      const status = await opened.page.evaluate(
+        `fetch('/api/v1/${path}', ${init}).then((response) => response.status)`,
+      );
       assert.equal(status, 403, path);
     }
     assert.deepEqual(await stateOf(), state);

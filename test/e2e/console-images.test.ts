@@ -49,7 +49,16 @@ describe('images on the console', { ...needs('skopeo'), ...needsBrowser() }, () 
     skopeoPull(workspace, { name: `${entrepot.host}/${name}`, into: 'pulled' });
   /** The digest that a client gets by a name. */
   const digestOf = async (name: string): Promise<string> =>
-    (await check(['skopeo', 'inspect', '--tls-verify=false', '--format', '{{.Digest}}', `docker://${entrepot.host}/${name}`])).trim();
+    (
+      await check([
+        'skopeo',
+        'inspect',
+        '--tls-verify=false',
+        '--format',
+        '{{.Digest}}',
+        `docker://${entrepot.host}/${name}`,
+      ])
+    ).trim();
   const open = (place: string, provokes: readonly RegExp[] = []): Promise<ConsolePage> =>
     ConsolePage.open(browser, entrepot, { place, provokes });
 
@@ -69,7 +78,10 @@ describe('images on the console', { ...needs('skopeo'), ...needsBrowser() }, () 
     await opened.row('1.10').getByText('Complete').waitFor();
     await opened.row('1.10').getByRole('link').click();
     assert.equal(await opened.fact('Platforms').textContent(), 'linux/amd64, linux/arm64');
-    await page.getByRole('tabpanel').getByRole('button', { name: /linux\/amd64/ }).click();
+    await page
+      .getByRole('tabpanel')
+      .getByRole('button', { name: /linux\/amd64/ })
+      .click();
     const [layer] = platformOf(image, 'amd64').layers;
     await page.getByText(layer?.digest.slice(0, 19) ?? 'none').waitFor();
     // The command has the host that the reader used, and works.
@@ -79,7 +91,7 @@ describe('images on the console', { ...needs('skopeo'), ...needsBrowser() }, () 
       command,
       `skopeo copy --src-tls-verify=false docker://${entrepot.host}/docker.io/team/found:1.10 oci:image`,
     );
-    await check([...command.replace('oci:image', `oci:${workspace.path('copied')}`).split(' ')]);
+    await check(command.replace('oci:image', `oci:${workspace.path('copied')}`).split(' '));
   });
 
   test('are purged after what would go was shown, and are gone then', async () => {

@@ -2,17 +2,16 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, Locator } from 'playwright-core';
 import type { OPERATIONS } from '../../src/admin/index.ts';
+import { formatsIn } from '../../ui/src/format.ts';
 import { type RunningEntrepot, startEntrepot } from '../support/app.ts';
 import { needsBrowser, openBrowser } from '../support/browser.ts';
-import { ConsolePage } from '../support/console-page.ts';
+import { ConsolePage, eventually } from '../support/console-page.ts';
 import { requestOf } from '../support/console-stage.ts';
-import { eventually } from '../support/console-page.ts';
 import { skopeoPull } from '../support/engines.ts';
 import { buildImage, platformOf } from '../support/image.ts';
 import { needs, Workspace } from '../support/processes.ts';
 import { Gate } from '../support/scripted/faults.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
-import { formatsIn } from '../../ui/src/format.ts';
 
 // What the console shows of pulls by a real client: while they run, afterwards, and after a restart of the server.
 
@@ -60,7 +59,8 @@ describe('pulls on the console', { ...needs('skopeo'), ...needsBrowser() }, () =
     const flow = (title: string): Locator =>
       opened.section(title).getByRole('listitem').filter({ hasText: 'docker.io/library/app' });
     const running = flow('Pulls under way');
-    const share = async (): Promise<number> => Number(await running.getByRole('progressbar').getAttribute('aria-valuenow'));
+    const share = async (): Promise<number> =>
+      Number(await running.getByRole('progressbar').getAttribute('aria-valuenow'));
     // A third of the layer has come, and no more comes until its gate opens.
     await eventually(async () => assert.ok(Math.abs((await share()) - 33) <= 2, `${await share()}`));
     await eventually(async () => assert.equal(await flow('Transfers from upstreams').count(), 1));
@@ -107,7 +107,8 @@ describe('pulls on the console', { ...needs('skopeo'), ...needsBrowser() }, () =
   test('figures are those of the API, and a restart keeps them; the pull after it is a hit, and says so', async () => {
     const before = await figuresOnPage(entrepot);
     assert.equal(before.pulls, 1);
-    for (const sum of [before.fetched, before.bytes]) assert.ok(sum > 2 * LAYER && sum < 2 * LAYER + 20_000, JSON.stringify(before));
+    for (const sum of [before.fetched, before.bytes])
+      assert.ok(sum > 2 * LAYER && sum < 2 * LAYER + 20_000, JSON.stringify(before));
     await entrepot.stop();
     entrepot = await startEntrepot(workspace, config, { dir: entrepot.dir });
     assert.deepEqual(await figuresOnPage(entrepot), before);
@@ -141,7 +142,10 @@ describe('pulls on the console', { ...needs('skopeo'), ...needsBrowser() }, () =
   });
 
   test('an id that no pull has is said to be unknown', async () => {
-    await using opened = await ConsolePage.open(browser, entrepot, { place: 'pulls/none-1', provokes: [/status of 404/] });
+    await using opened = await ConsolePage.open(browser, entrepot, {
+      place: 'pulls/none-1',
+      provokes: [/status of 404/],
+    });
     await opened.page.getByText('No recorded pull has this request.').waitFor();
   });
 
@@ -149,7 +153,10 @@ describe('pulls on the console', { ...needs('skopeo'), ...needsBrowser() }, () =
   async function figuresOnPage(server: RunningEntrepot): Promise<Overview['day']> {
     await using opened = await ConsolePage.open(browser, server);
     const tile = (title: string): Locator =>
-      opened.page.locator('.tile').filter({ has: opened.page.getByText(title, { exact: true }) }).locator('.stat-value');
+      opened.page
+        .locator('.tile')
+        .filter({ has: opened.page.getByText(title, { exact: true }) })
+        .locator('.stat-value');
     await tile('Served').waitFor();
     const { day, month } = await opened.read<Overview>('overview');
     const { total } = await opened.read<Figures>('figures');

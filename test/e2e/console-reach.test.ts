@@ -50,7 +50,9 @@ describe('reaching the console', needsBrowser(), () => {
           await using opened = await ConsolePage.open(browser, stage.entrepot, view);
           const places = placesOf(stage);
           const found: string[] = [];
-          for (const { name, place, act } of isWhole || width === 390 ? places : places.filter(({ name: of }) => MAIN.has(of))) {
+          for (const { name, place, act } of isWhole || width === 390
+            ? places
+            : places.filter(({ name: of }) => MAIN.has(of))) {
             await opened.goto(place);
             await opened.settled();
             await act?.(opened);
@@ -83,9 +85,20 @@ describe('reaching the console', needsBrowser(), () => {
       await page.keyboard.press('Tab');
       order.push(await seenFocus(page));
     }
-    const places = ['Skip to the content', 'Images', 'Search repositories', 'Registry', 'Home', 'Choose all that are listed'];
+    const places = [
+      'Skip to the content',
+      'Images',
+      'Search repositories',
+      'Registry',
+      'Home',
+      'Choose all that are listed',
+    ];
     const at = places.map((name) => order.indexOf(name));
-    assert.deepEqual(at.toSorted((a, b) => a - b), at, order.join(' | '));
+    assert.deepEqual(
+      at.toSorted((a, b) => a - b),
+      at,
+      order.join(' | '),
+    );
     assert.equal(at[0], 0, order.join(' | '));
   });
 
@@ -121,7 +134,10 @@ describe('reaching the console', needsBrowser(), () => {
     await dialog.getByText(name).waitFor();
     await tabTo(page, (focused) => /^Purge \d/.test(focused));
     await page.keyboard.press('Enter');
-    await page.locator('.toast').getByText(/^Purged: /).waitFor();
+    await page
+      .locator('.toast')
+      .getByText(/^Purged: /)
+      .waitFor();
     const answer = await opened.context.request.get(`${stage.entrepot.url}/api/v1/image?image=${name}`);
     assert.equal(answer.status(), 404);
   });

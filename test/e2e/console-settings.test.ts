@@ -53,7 +53,10 @@ describe('settings on the console', needsBrowser(), () => {
     await down.getByText('Not reachable', { exact: true }).waitFor();
     // With a remedy.
     const failed = down.getByRole('listitem').filter({ hasText: 'Failed' });
-    await failed.getByText(/ECONNREFUSED|refused/).first().waitFor();
+    await failed
+      .getByText(/ECONNREFUSED|refused/)
+      .first()
+      .waitFor();
     assert.notEqual(await failed.locator('.step-remedy').textContent(), '');
   });
 
@@ -63,7 +66,9 @@ describe('settings on the console', needsBrowser(), () => {
     await row.getByText('Not asked yet').waitFor();
     assert.ok((await requestOf(entrepot, 'quay.io/team/app/manifests/1')).status >= 500);
     await row.getByText(/^(Given a rest|Being tried)/).waitFor();
-    await row.getByText(`127.0.0.1:${closedPort} cannot be reached (connect ECONNREFUSED 127.0.0.1:${closedPort})`).waitFor();
+    await row
+      .getByText(`127.0.0.1:${closedPort} cannot be reached (connect ECONNREFUSED 127.0.0.1:${closedPort})`)
+      .waitFor();
     await opened.enter('Now');
     const unwell = opened.section('Upstreams to look at');
     await unwell.getByText('quay.io').waitFor();
@@ -97,8 +102,8 @@ describe('settings on the console', needsBrowser(), () => {
   test('its file sends the pulls of podman here', needs('podman', 'root'), async () => {
     await using opened = await ConsolePage.open(browser, entrepot, { place: 'clients/podman' });
     const [file = ''] = await snippets(opened);
-    const { podman } = await preparePodman(workspace, file);
-    const id = await podman('pull', '--quiet', 'docker.io/team/app:1');
+    const engine = await preparePodman(workspace, file);
+    const id = await engine.podman('pull', '--quiet', 'docker.io/team/app:1');
     const { config } = platformOf(image, process.arch === 'arm64' ? 'arm64' : 'amd64');
     assert.equal(`sha256:${id.trim()}`, config.digest);
   });
@@ -137,7 +142,17 @@ describe('settings on the console', needsBrowser(), () => {
     await page.getByRole('status').getByText(`${source}:${line}`).first().waitFor();
     await page.getByRole('status').getByText(/lisen/).first().waitFor();
     assert.match(await option('cache.tags.fresh_for'), /7m/);
-    await write(JSON.stringify({ ...whole, access: { rules: [{ who: 'anonymous', may: ['pull'], on: ['**'] }, { who: 'alice', may: ['status'] }] } }));
+    await write(
+      JSON.stringify({
+        ...whole,
+        access: {
+          rules: [
+            { who: 'anonymous', may: ['pull'], on: ['**'] },
+            { who: 'alice', may: ['status'] },
+          ],
+        },
+      }),
+    );
     await opened.button('Reload').click();
     await page.getByText('The new configuration is in effect.').waitFor();
     await page.getByRole('tab', { name: /^Problems/ }).click();

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, BrowserContext, Locator, Page } from 'playwright-core';
 import { OPERATIONS } from '../../src/admin/index.ts';
 import { operate } from './api-stage.ts';
-import { complaintsOf, openContext, type ViewOptions } from './browser.ts';
 import type { RunningEntrepot } from './app.ts';
+import { complaintsOf, openContext, type ViewOptions } from './browser.ts';
 
 /** A server whose console is opened: a process, or one in the process of the test. */
 type ConsoleServer = Pick<RunningEntrepot, 'url' | 'host' | 'dir'>;

@@ -116,7 +116,12 @@ export async function startLivelyStage(workspace: Workspace): Promise<LivelyStag
 
   const pulled = await pullImage(entrepot, { name: 'docker.io/library/nginx', image: first });
   for (const tag of ['1.26', '1.26.3']) await pullImage(entrepot, { name: 'library/nginx', tag, image: first });
-  await pullImage(entrepot, { name: 'library/nginx', tag: '1.27', image: second, headers: { authorization: basic('bob') } });
+  await pullImage(entrepot, {
+    name: 'library/nginx',
+    tag: '1.27',
+    image: second,
+    headers: { authorization: basic('bob') },
+  });
   await requestOf(entrepot, 'library/nginx/manifests/1.27.5');
   await requestOf(entrepot, `library/nginx/manifests/${signature.manifest.digest}`);
   await pullImage(entrepot, { name: 'library/redis', tag: '8', image: redis });

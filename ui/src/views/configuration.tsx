@@ -133,7 +133,11 @@ function Options({ options }: { readonly options: readonly Option[] }): JSX.Elem
             width: '1fr',
             narrow: false,
             cell: ({ from }) =>
-              from === 'default' ? <span class="quiet">{w.byDefault}</span> : <strong title={from}>{placeText(from)}</strong>,
+              from === 'default' ? (
+                <span class="quiet">{w.byDefault}</span>
+              ) : (
+                <strong title={from}>{placeText(from)}</strong>
+              ),
           },
         ]}
         empty={<Empty title={w.none} icon="search" />}
