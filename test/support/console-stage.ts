@@ -89,6 +89,8 @@ export async function startLivelyStage(workspace: Workspace): Promise<LivelyStag
       'quay.io': { upstreams: [`http://127.0.0.1:${closedPort}`] },
       apps: { hosted: true },
     },
+    // The pull that runs waits as long as the test looks at it.
+    transport: { body_idle_timeout: '1h' },
     cache: { max_size: '20GB', pin: ['docker.io/library/redis:*'] },
     mirrors: [{ name: 'pypi', prefix: '/pypi', upstream: other.url }],
     access: {
