@@ -100,6 +100,8 @@ export class Pull {
   rowHour = 0;
   /** Something has changed since it was last reported. */
   isChanged = true;
+  /** True: it is recorded. What of it still runs counts in the figures alone. */
+  isClosed = false;
   readonly #reference: string;
   readonly #namedBy: string | undefined;
   readonly #list: PullRequest[] = [];
@@ -209,18 +211,19 @@ export class Pull {
     request.view = undefined;
   }
 
-  /** Closes it although requests of it run: their ends are not heard of. */
-  abandon(): void {
+  /** Its record, for good; also where requests of it run, whose ends it does not have. */
+  close(now: number): PullRecord {
+    this.isClosed = true;
     for (const request of this.#list) {
       const { view } = request;
       if (view === undefined) continue;
       this.#rank = Math.max(this.#rank, rankOfCache(view.cache));
       const totalMs = rounded(performance.now() - view.startedAt);
       request.ended = describe(request, view, { status: 0, bytes: view.bytes, totalMs });
-      request.view = undefined;
     }
     this.running = 0;
     this.bodies = 0;
+    return this.record(now);
   }
 
   summary(now: number): PullSummary {
