@@ -54,6 +54,7 @@ export {
 export { OperationError, type Refusal, refusalOf } from './refusal.ts';
 export type { CheckAnswer, RegistriesAnswer } from './registry-operations.ts';
 export type { ScrubProgress, UnknownFiles } from './scrub-operations.ts';
+export { actorShownTo, pullShownTo } from './shown-clients.ts';
 export { createControl } from './socket.ts';
 export { controlSocketPath } from './socket-path.ts';
 export {

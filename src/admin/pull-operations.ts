@@ -53,8 +53,12 @@ export const pullSummary = z.object({
   registry: z.string(),
   repository: z.string(),
   reference: z.string().describe('The tag or digest that the client named first.'),
-  client: z.string().describe('The address of the client; empty for a Unix socket.'),
-  user: z.string().exactOptional(),
+  client: z
+    .string()
+    .describe(
+      'The address of the client; empty for a Unix socket, and for others than its user and those who may `admin`.',
+    ),
+  user: z.string().exactOptional().describe('Absent for others than the user itself and those who may `admin`.'),
   userAgent: z.string().exactOptional(),
   namedBy: z.string().exactOptional().describe('What named the registry: `ns`, `host`, `prefix`, `path` or `default`.'),
   outcome,
