@@ -41,6 +41,7 @@ export {
 } from './operations.ts';
 export type { Overview } from './overview-operation.ts';
 export {
+  actorShownTo,
   type FigureSums,
   type FiguresAnswer,
   type FiguresInput,
@@ -50,11 +51,11 @@ export {
   type PullSummary,
   type PullsAnswer,
   type PullsInput,
+  pullShownTo,
 } from './pull-operations.ts';
 export { OperationError, type Refusal, refusalOf } from './refusal.ts';
 export type { CheckAnswer, RegistriesAnswer } from './registry-operations.ts';
 export type { ScrubProgress, UnknownFiles } from './scrub-operations.ts';
-export { actorShownTo, pullShownTo } from './shown-clients.ts';
 export { createControl } from './socket.ts';
 export { controlSocketPath } from './socket-path.ts';
 export {

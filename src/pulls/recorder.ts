@@ -7,6 +7,7 @@ import type {
   Telemetry,
   UpstreamRequestEnded,
 } from '../telemetry/index.ts';
+import { MAX_WRITTEN, mostImportant } from './batch.ts';
 import { type FigureRow, Figures, type Rates } from './figures.ts';
 import { Pull, PullRequest, rankOf } from './pull.ts';
 import { MOST } from './text.ts';
@@ -20,10 +21,6 @@ const TRIM_EVERY = 3_600_000;
 
 /** Pulls that are open at once. Beyond them the oldest without a running request are closed early. */
 const MAX_OPEN = 2000;
-/** Pulls that are written one by one at a time; the figures have the others too. */
-const MAX_WRITTEN = 1000;
-/** Of these, refused ones, which a client without any right can cause. */
-const MAX_REFUSED = 100;
 /** Tags of which the last pull is noted between two writes. */
 const MAX_TAGS = 10_000;
 /** Pulls that are reported at one look. */
@@ -492,16 +489,4 @@ export class PullRecorder {
 
 function lastPullOf([, { at, pull }]: readonly [string, NotedTag]): LastPull {
   return { ...pull, at };
-}
-
-/** At most {@link MAX_WRITTEN} pulls in their order: the failed ones, some refused ones, then the newest. */
-function mostImportant(pulls: readonly PullRecord[]): PullRecord[] {
-  const refused = pulls.filter(({ outcome }) => outcome === 'refused');
-  const tooMany = new Set(refused.slice(0, Math.max(0, refused.length - MAX_REFUSED)));
-  const left = pulls.filter((pull) => !tooMany.has(pull));
-  if (left.length <= MAX_WRITTEN) return left;
-  const first = left.filter(({ outcome }) => outcome === 'failed' || outcome === 'refused').slice(-MAX_WRITTEN);
-  const others = left.filter(({ outcome }) => outcome !== 'failed' && outcome !== 'refused');
-  const chosen = new Set([...first, ...others.slice(others.length - (MAX_WRITTEN - first.length))]);
-  return left.filter((pull) => chosen.has(pull));
 }
