@@ -206,6 +206,23 @@ describe('PullRecorder', () => {
     assert.equal(recorder.findOpen(long.id), undefined);
   });
 
+  test('keeps no secret, wherever a client or an upstream wrote one', async (t) => {
+    const store = new MemoryPullStore({ since: 0 });
+    const { begin, end, ask, recorder, clock } = stage(t, { store });
+    const secret = 'CANARY0123456789';
+    const url = `https://me:${secret}@ghcr.io/v2/?token=${secret}`;
+    const view = begin({ userAgent: `x ${url}`, reason: `Bearer ${secret}` });
+    ask(view.id, undefined, { url, error: `no answer from ${url}` });
+    end(view, { status: 502, error: `Basic ${secret} for ${url}` });
+    clock.now += 60_000;
+    recorder.look();
+    await recorder.write();
+    const [summary] = await store.list({ limit: 9 });
+    const found = await store.find(view.id);
+    assert.equal(found?.requestList[0]?.asked[0]?.url, 'https://ghcr.io/v2/');
+    assert.doesNotMatch(JSON.stringify([summary, found]), /CANARY/);
+  });
+
   test('a fault of its own, or of a listener, reaches neither the publisher nor the timer', async (t) => {
     const { begin, end, pull, recorder, clock, warnings, listed } = stage(t);
     const seen: string[] = [];
