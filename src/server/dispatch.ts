@@ -112,6 +112,8 @@ async function pass(
     if (!decision.allowed) throw refusalOf({ context, parsed, guarded }, identity, decision.reason);
     context.rule = decision.rule;
   }
+  // It may have left while it was identified: its `request.finished` is published, so nothing of it may begin.
+  if (context.response.destroyed) throw new ClientLeftError();
   const isFiltered = guarded !== undefined || (decision?.allowed === true && decision.onlyPublic === true);
   context.passedAt = performance.now();
   await parsed.answer({ principal, isFiltered, authorize });
@@ -202,8 +204,8 @@ function noteDecision(
   { asked, decision }: { readonly asked: AccessRequest; readonly decision: Decision },
 ): void {
   const { principal, action, repository } = asked;
-  // It decides nothing but whether a client logs in.
-  if (action === 'connect') return;
+  // The first decides nothing but whether a client logs in; of the operator no rule decides, and none is made of what it did.
+  if (action === 'connect' || principal.kind === 'operator') return;
   const audited = isAudited(decision);
   const who = context.user ?? nameOf(principal);
   context.access = {

@@ -14,7 +14,7 @@ import { ownVia } from '../../lib/index.ts';
 import { OciError, type Reference, type RegistrySpec, type Repository } from '../../oci/index.ts';
 import { parseImagePattern } from '../../routing/index.ts';
 import type { RunningServer } from '../running-server.ts';
-import { seesOf, slotsOf } from './job-parts.ts';
+import { jobShownTo, seesOf, slotsOf } from './job-parts.ts';
 import { type OneImage, oneImage } from './one-image.ts';
 
 /** Milliseconds for the list of the tags of a repository. */
@@ -40,7 +40,7 @@ export function copyOf(server: RunningServer): OperationContext['copy'] {
       if (view === undefined) throw new TypeError('Cannot show a job to the caller that may see it');
       return view;
     },
-    list: (caller) => jobs.list(seesOf(caller)),
+    list: async (caller) => (await jobs.list(seesOf(caller))).map((job) => jobShownTo(caller, job)),
     async cancel(id, caller) {
       const job = jobs.find(id);
       const sees = seesOf(caller);

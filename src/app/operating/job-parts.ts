@@ -1,4 +1,4 @@
-import type { Caller } from '../../admin/index.ts';
+import { actorShownTo, type Caller } from '../../admin/index.ts';
 import { type SeesRepository, TransferSlots } from '../../jobs/index.ts';
 import type { RegistrySpec } from '../../oci/index.ts';
 import type { RunningServer } from '../running-server.ts';
@@ -37,4 +37,9 @@ export function seesOf({ seesAll, sees }: Caller): SeesRepository {
     known.set(key, answer);
     return answer;
   };
+}
+
+/** A job as a list shows it: who began it is told as callers may know it. */
+export function jobShownTo<Job extends { readonly by: string }>(caller: Caller, job: Job): Job {
+  return { ...job, by: actorShownTo(caller, job.by) ?? '' };
 }

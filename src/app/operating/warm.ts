@@ -1,10 +1,10 @@
-import type { OperationContext, RefusedImage, WarmInput } from '../../admin/index.ts';
+import type { Caller, OperationContext, RefusedImage, WarmInput, WarmJob } from '../../admin/index.ts';
 import { HostingRules } from '../../hosting/index.ts';
 import { ownVia } from '../../lib/index.ts';
 import { OciError, type RegistrySpec } from '../../oci/index.ts';
 import { type ImageToWarm, WarmJobs } from '../../warm/index.ts';
 import type { RunningServer } from '../running-server.ts';
-import { seesOf, slotsOf } from './job-parts.ts';
+import { jobShownTo, seesOf, slotsOf } from './job-parts.ts';
 import { oneImage } from './one-image.ts';
 
 /** Images into the cache, for the operations of the server. Jobs end with the server. */
@@ -34,7 +34,7 @@ export function warmOf(server: RunningServer): OperationContext['warm'] {
       if (view === undefined) throw new TypeError('Cannot show a job to the caller that may see it');
       return input.partial ? { ...view, refused } : view;
     },
-    list: (caller) => jobs.list(seesOf(caller)),
+    list: async (caller) => (await jobs.list(seesOf(caller))).map((job) => jobShownTo(caller, job)),
     async cancel(id, caller) {
       const job = jobs.find(id);
       const sees = seesOf(caller);
@@ -42,7 +42,14 @@ export function warmOf(server: RunningServer): OperationContext['warm'] {
       jobs.cancel(job);
       return job.view(sees);
     },
-    onChange: (hear) => jobs.onChange(({ id, view }) => hear({ id, show: (caller) => view(seesOf(caller)) })),
+    onChange: (hear) =>
+      jobs.onChange(({ id, view }) => {
+        const show = async (caller: Caller): Promise<WarmJob | undefined> => {
+          const job = await view(seesOf(caller));
+          return job === undefined ? undefined : jobShownTo(caller, job);
+        };
+        hear({ id, show });
+      }),
   };
 }
 
