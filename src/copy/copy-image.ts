@@ -53,7 +53,9 @@ export async function copyImage(wanted: CopyWanted, progress: CopyProgress, tool
     if (manifest.digest !== root.digest)
       await put({ kind: 'digest', digest: manifest.digest }, manifest, progress, tools);
   }
-  for (const [subject, referrers] of attached.referrers) await destination.listReferrers(subject, referrers, signal);
+  for (const [subject, referrers] of attached.referrers) {
+    progress.sent += await destination.listReferrers(subject, referrers, signal);
+  }
   for (const [tag, manifest] of attached.tags) await put({ kind: 'tag', tag }, manifest, progress, tools, MOVED);
   await put(wanted.to, root, progress, tools);
 }

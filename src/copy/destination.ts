@@ -34,6 +34,6 @@ export interface CopyDestination {
   /** Mounts a blob where it can, else sends it. */
   sendBlob(blob: BlobToSend): Promise<'mounted' | 'sent'>;
   putManifest(reference: Reference, manifest: CopiedManifest, signal: AbortSignal): Promise<void>;
-  /** Sees to it that referrers which are there are also listed. */
-  listReferrers(subject: Digest, referrers: readonly Referrer[], signal: AbortSignal): Promise<void>;
+  /** Sees to it that referrers which are there are also listed. @returns bytes that were sent for it */
+  listReferrers(subject: Digest, referrers: readonly Referrer[], signal: AbortSignal): Promise<number>;
 }

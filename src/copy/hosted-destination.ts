@@ -65,7 +65,8 @@ export class HostedDestination implements CopyDestination {
     }
   }
 
-  async listReferrers(): Promise<void> {
-    // Its list is made of the manifests themselves.
+  /** Its list is made of the manifests themselves. */
+  async listReferrers(): Promise<number> {
+    return 0;
   }
 }

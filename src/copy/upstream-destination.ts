@@ -110,17 +110,18 @@ export class UpstreamDestination implements CopyDestination {
   }
 
   /** A registry without such a list is given one under the fallback tag (distribution-spec, "Referrers Tag Schema"). */
-  async listReferrers(subject: Digest, referrers: readonly Referrer[], signal: AbortSignal): Promise<void> {
-    if (this.#listed.has(subject)) return;
+  async listReferrers(subject: Digest, referrers: readonly Referrer[], signal: AbortSignal): Promise<number> {
+    if (this.#listed.has(subject)) return 0;
     const found = await this.#referrersOf(subject, signal);
     const missing = referrers.filter(({ digest }) => !found.has(digest));
-    if (missing.length === 0) return;
+    if (missing.length === 0) return 0;
     const manifests = [...found.values(), ...missing];
     const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests }));
     const [algorithm = '', encoded = ''] = subject.split(':');
     const reference = { kind: 'tag', tag: `${algorithm}-${encoded.slice(0, MAX_ENCODED)}` } as const;
     const index = { bytes, mediaType: MEDIA_TYPES.ociIndex, signal };
     await said(this.#options.origin.putManifest(this.repository, reference, index));
+    return bytes.length;
   }
 
   async #referrersOf(subject: Digest, signal: AbortSignal): Promise<ReadonlyMap<Digest, object>> {

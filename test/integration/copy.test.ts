@@ -3,10 +3,11 @@ import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type CopyInput, type CopyJob, callControl, controlSocketPath, OPERATIONS } from '../../src/admin/index.ts';
 import { copy } from '../../src/cli/commands/carry/copy.ts';
+import { digestOf, MEDIA_TYPES } from '../../src/oci/index.ts';
 import { captureOutput } from '../support/capture-output.ts';
 import { buildImage, type Content, platformOf } from '../support/image.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
-import { PushUpstream, receive, sendError } from '../support/push-upstream.ts';
+import { PushUpstream, receive, send, sendError } from '../support/push-upstream.ts';
 import { Gate, type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // Images that the server copies from a mirrored registry to one that takes pushes, and to a hosted repository.
@@ -14,6 +15,25 @@ import { Gate, type ScriptedUpstream, startScriptedUpstream } from '../support/s
 const image = buildImage({ seed: 'copy', layers: [40_000, 300_000] });
 const layer = platformOf(image, 'amd64').layers[1] as Content;
 const ALL = [...image.manifests, ...image.blobs].reduce((sum, { size }) => sum + size, 0);
+
+/** A manifest with one blob that refers to another manifest. */
+function referrerOf({ mediaType, digest, size }: Content, artifactType: string): { manifest: Content; blob: Content } {
+  const blob = contentOf('application/octet-stream', Buffer.from(`${artifactType} of ${digest}`));
+  const pointer = { mediaType: blob.mediaType, digest: blob.digest, size: blob.size };
+  const value = {
+    schemaVersion: 2,
+    mediaType: MEDIA_TYPES.ociManifest,
+    artifactType,
+    config: { ...pointer, mediaType: artifactType },
+    layers: [pointer],
+    subject: { mediaType, digest, size },
+  };
+  return { manifest: contentOf(MEDIA_TYPES.ociManifest, Buffer.from(JSON.stringify(value))), blob };
+}
+
+function contentOf(mediaType: string, bytes: Buffer): Content {
+  return { mediaType, digest: digestOf(bytes), size: bytes.length, bytes };
+}
 
 interface Stage {
   readonly cold: ScriptedUpstream;
@@ -246,6 +266,47 @@ describe('a copy to a hosted repository', () => {
     const mounted = await copied(mirror, { from: 'apps/app:1', to: 'apps/mounted:2' });
     assert.deepEqual([mounted.counts.done, mounted.mounted], [1, image.blobs.length]);
     assert.deepEqual([(await copied(mirror, { to: 'apps/app' })).sent], [0]);
+  });
+
+  test('takes what refers to the image and to its children along, by the list of referrers, wherever it goes', async (t) => {
+    const { cold, hot, mirror } = await stage(t);
+    const child = platformOf(image, 'arm64').manifest;
+    const sbom = referrerOf(image.index, 'application/spdx+json');
+    const signature = referrerOf(sbom.manifest, 'application/vnd.dev.cosign.artifact.sig.v1+json');
+    const provenance = referrerOf(child, 'application/vnd.in-toto+json');
+    for (const { manifest, blob } of [sbom, signature, provenance]) {
+      cold.library.addManifest('team/app', manifest);
+      cold.library.addBlob('team/app', blob);
+    }
+    hot.script = (_, response, { url }) => {
+      const [, repository, digest] = /^\/v2\/(.+)\/referrers\/(.+)$/.exec(url) ?? [];
+      if (repository === undefined) return 'usual';
+      const all = [...hot.manifests].filter(([key]) => key.startsWith(`${repository} `)).map(([, each]) => each);
+      const manifests = all
+        .filter(({ bytes }) => JSON.parse(bytes.toString()).subject?.digest === digest)
+        .map(({ bytes, mediaType }) => ({ mediaType, digest: digestOf(bytes), size: bytes.length }));
+      const list = JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests });
+      return send(response, 200, { 'content-type': MEDIA_TYPES.ociIndex }, list);
+    };
+    for (const to of ['apps/app', 'hot/team/app']) {
+      const job = await copied(mirror, { to });
+      assert.deepEqual([job.counts.done, job.manifests], [1, image.manifests.length + 3], JSON.stringify(job));
+      const again = await copied(mirror, { to });
+      assert.deepEqual([again.counts.done, again.sent], [1, 0], JSON.stringify(again));
+    }
+    for (const [subject, { manifest }] of [
+      [image.index.digest, sbom],
+      [sbom.manifest.digest, signature],
+      [child.digest, provenance],
+    ] as const) {
+      const list = await mirror.get(`/apps/v2/app/referrers/${subject}`);
+      const { manifests } = JSON.parse(list.body.toString()) as { manifests: { digest: string }[] };
+      assert.deepEqual(
+        manifests.map(({ digest }) => digest),
+        [manifest.digest],
+      );
+      assert.ok(hot.manifests.has(`team/app ${manifest.digest}`));
+    }
   });
 
   test('goes on to an upstream with all that it has', async (t) => {
