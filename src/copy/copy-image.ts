@@ -1,7 +1,7 @@
 import type { TransferSlots } from '../jobs/index.ts';
 import { inTurns } from '../lib/index.ts';
 import { type Digest, type Reference, readPushedManifest } from '../oci/index.ts';
-import { isAbsent } from './absent.ts';
+import { isAbsent, orAbsent } from './absent.ts';
 import type { CopyDestination, Referrer } from './destination.ts';
 import type { CopyProgress } from './progress.ts';
 import type { CopiedManifest, CopySource } from './source.ts';
@@ -78,7 +78,9 @@ async function attachedTo(tree: Tree, { source, signal }: CopyTools): Promise<At
       signal.throwIfAborted();
       const found: Referrer[] = [];
       for (const digest of await source.referrers(subject, signal)) {
-        found.push(await referrerOf(await tree.add({ kind: 'digest', digest })));
+        // A list may name what its registry has collected.
+        const manifest = await orAbsent(tree.add({ kind: 'digest', digest }));
+        if (manifest !== undefined) found.push(await referrerOf(manifest));
       }
       if (found.length > 0) referrers.set(subject, found);
       for (const suffix of SUFFIXES) {

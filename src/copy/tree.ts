@@ -44,10 +44,6 @@ export class Tree {
     this.#signal = signal;
   }
 
-  has(digest: Digest): boolean {
-    return this.#seen.has(digest);
-  }
-
   /**
    * Adds a manifest and all that it names.
    *

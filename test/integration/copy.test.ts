@@ -278,6 +278,10 @@ describe('a copy to a hosted repository', () => {
       cold.library.addManifest('team/app', manifest);
       cold.library.addBlob('team/app', blob);
     }
+    // The list names it, and the registry has it no more.
+    const gone = referrerOf(child, 'application/gone').manifest;
+    cold.library.addManifest('team/app', gone);
+    cold.fault(gone.digest, { status: 404 });
     hot.script = (_, response, { url }) => {
       const [, repository, digest] = /^\/v2\/(.+)\/referrers\/(.+)$/.exec(url) ?? [];
       if (repository === undefined) return 'usual';
