@@ -17,6 +17,7 @@ import { type OverviewContext, overview } from './overview-operation.ts';
 import { PULL_OPERATIONS, type PullContext } from './pull-operations.ts';
 import { OperationError } from './refusal.ts';
 import { REGISTRY_OPERATIONS, type RegistryContext } from './registry-operations.ts';
+import { SCHEDULE_OPERATIONS, type ScheduleContext } from './schedule-operations.ts';
 import { SCRUB_OPERATIONS, unknownFiles } from './scrub-operations.ts';
 import { type ServerStatus, serverStatus } from './status.ts';
 import { type SuggestContext, suggest } from './suggest.ts';
@@ -37,6 +38,7 @@ export interface OperationContext
     ConfigurationContext,
     ExplainContext,
     WarmContext,
+    ScheduleContext,
     CarryContext,
     ConsoleContext {
   readonly cache: Pick<PullThrough, 'collect' | 'history' | 'purge' | 'refresh' | 'rollback' | 'scrub' | 'unhold'>;
@@ -287,6 +289,7 @@ export const OPERATIONS = {
   ...CONFIGURATION_OPERATIONS,
   ...EXPLAIN_OPERATIONS,
   ...WARM_OPERATIONS,
+  ...SCHEDULE_OPERATIONS,
   ...CARRY_OPERATIONS,
   console,
 };

@@ -12,6 +12,9 @@ export class Job {
   readonly entries = new Map<string, Entry>();
   /** Keys of what may begin now, of those images that it was the first to want. */
   readonly ready: string[] = [];
+  /** Resolves when the job has ended. */
+  readonly ended: Promise<void>;
+  readonly end: () => void;
   /** Images that have not ended. */
   left = 0;
   /** Grows with each change of a state. */
@@ -21,6 +24,7 @@ export class Job {
     this.id = id;
     this.by = by;
     this.startedAt = startedAt;
+    ({ promise: this.ended, resolve: this.end } = Promise.withResolvers<void>());
   }
 
   /** As a caller sees it; undefined where it may see none of its images. @param room images to list @default 100 */

@@ -244,6 +244,7 @@ export class WarmJobs {
     if (at !== -1) this.#turns.splice(at, 1);
     this.#changed(job);
     this.#prune();
+    job.end();
   }
 
   /** Forgets jobs that ended long ago, and the oldest ones where too much is kept. */

@@ -18,6 +18,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
   pulls: ['lib', 'oci', 'telemetry', 'store'],
   inventory: ['lib', 'oci', 'telemetry', 'store', 'cache', 'hosting'],
   warm: ['lib', 'oci', 'telemetry', 'store', 'cache'],
+  schedules: ['telemetry'],
   bundle: ['lib', 'oci', 'telemetry', 'store', 'cache'],
   backup: ['lib', 'oci', 'store'],
   server: ['lib', 'oci', 'telemetry', 'access'],
@@ -61,6 +62,7 @@ export const ROOMS: Readonly<Record<string, readonly string[]>> = {
     'inventory',
     'warm',
     'bundle',
+    'schedules',
     'api',
   ],
   migrate: ['lib', 'oci', 'config', 'routing'],
@@ -155,6 +157,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'smol-toml': ['setup', 'migrate'],
   yaml: ['config', 'setup', 'image-lists'],
   commander: ['cli'],
+  croner: ['schedules'],
   tldts: ['upstream'],
   // The page of the console, as the build leaves it: loaded when it is asked for.
   '#console-assets': ['web'],

@@ -2,15 +2,29 @@ import type { Caller, OperationContext, RefusedImage, WarmInput } from '../../ad
 import { HostingRules } from '../../hosting/index.ts';
 import { ownVia } from '../../lib/index.ts';
 import { OciError, type RegistrySpec } from '../../oci/index.ts';
-import { type ImageToWarm, type SeesRepository, WarmJobs } from '../../warm/index.ts';
+import { type ImageToWarm, type JobView, type SeesRepository, WarmJobs } from '../../warm/index.ts';
 import type { RunningServer } from '../running-server.ts';
-import { oneImage } from './one-image.ts';
+import { oneImage } from '../settings/index.ts';
+
+/** A job of a schedule. */
+export interface WarmRun {
+  readonly id: string;
+  readonly ended: Promise<JobView>;
+  /** What cannot be fetched, whatever its upstream says. */
+  readonly refused: readonly RefusedImage[];
+  readonly cancel: () => void;
+}
+
+export interface WarmRunner {
+  /** @throws {OciError} where a job cannot begin */
+  run(input: WarmInput, by: string): WarmRun;
+}
 
 /** Transfers from one registry at once: four images with three blobs each. */
 const MAX_TRANSFERS = 12;
 
 /** Images into the cache, for the operations of the server. Jobs end with the server. */
-export function warmOf(server: RunningServer): OperationContext['warm'] {
+export function warmOf(server: RunningServer): OperationContext['warm'] & WarmRunner {
   const { live, parts, processContext } = server;
   const { cache, upstreamSets } = parts;
   const registryOf = (name: string): RegistrySpec => {
@@ -35,6 +49,16 @@ export function warmOf(server: RunningServer): OperationContext['warm'] {
       const view = await jobs.start(images, caller.name).view(seesOf(caller));
       if (view === undefined) throw new TypeError('Cannot show a job to the caller that may see it');
       return input.partial ? { ...view, refused } : view;
+    },
+    run(input, by) {
+      const { images, refused } = imagesOf(input, server);
+      const job = jobs.start(images, by);
+      const view = async (): Promise<JobView> => {
+        const ended = await job.view(() => true);
+        if (ended === undefined) throw new TypeError('Cannot show a job to the server itself');
+        return ended;
+      };
+      return { id: job.id, ended: job.ended.then(view), refused, cancel: () => jobs.cancel(job) };
     },
     list: (caller) => jobs.list(seesOf(caller)),
     async cancel(id, caller) {
@@ -108,7 +132,7 @@ function transfersFrom({ upstreams }: RegistrySpec): number {
 }
 
 /** Asks once for each repository: a job may have a thousand images of one. */
-function seesOf({ seesAll, sees }: Caller): SeesRepository {
+export function seesOf({ seesAll, sees }: Caller): SeesRepository {
   if (seesAll) return () => true;
   const known = new Map<string, ReturnType<SeesRepository>>();
   return (repository) => {
