@@ -120,6 +120,7 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
     carry: [],
   },
   config: { schema: [], read: ['schema'], show: ['schema', 'read'] },
+  'config/schema': { warm: [] },
   'config/read': { webhooks: [] },
   forward: { authority: [] },
   migrate: { syntax: [], sources: [] },

@@ -49,7 +49,7 @@ import {
   upstreamTls,
   upstreamTransport,
 } from './upstream.ts';
-import { warm } from './warm.ts';
+import { warm } from './warm/index.ts';
 import { webhooks } from './webhooks.ts';
 
 /*

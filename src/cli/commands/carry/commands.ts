@@ -33,7 +33,10 @@ export function addCarryCommands(program: Command, { output, finish }: CommandCo
 }
 
 /** Defines `schedules` with its own commands. */
-function addScheduleCommands(program: Command, { output, finish }: CommandContext<unknown>): void {
+function addScheduleCommands(
+  program: Command,
+  { output, finish }: Pick<CommandContext<unknown>, 'output' | 'finish'>,
+): void {
   const load = () => import('./schedules.ts');
   const schedules = program
     .command('schedules')

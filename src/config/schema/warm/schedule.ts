@@ -1,4 +1,4 @@
-import { parseDuration } from './duration.ts';
+import { parseDuration } from '../duration.ts';
 
 /** When something is done again and again. */
 export type Schedule =

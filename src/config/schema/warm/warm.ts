@@ -1,8 +1,8 @@
 import * as z from 'zod';
-import { fromText, label, matching } from './fields.ts';
-import { optionMeta } from './meta.ts';
-import { options } from './options.ts';
-import { platform } from './platform.ts';
+import { fromText, label, matching } from '../fields.ts';
+import { optionMeta } from '../meta.ts';
+import { options } from '../options.ts';
+import { platform } from '../platform.ts';
 import { parseSchedule } from './schedule.ts';
 
 /** Images of one schedule, as of one `entrepot warm`. */
@@ -52,7 +52,8 @@ function isTimeZone(text: string): boolean {
   // Offsets such as +02:00 are no zones: they do not know of daylight saving time.
   if (!/^[A-Za-z][\w+/-]{0,63}$/.test(text)) return false;
   try {
-    return new Intl.DateTimeFormat('en', { timeZone: text }) !== undefined;
+    new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions();
+    return true;
   } catch {
     return false;
   }
