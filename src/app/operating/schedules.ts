@@ -1,6 +1,6 @@
 import type { Caller, OperationContext, ScheduleEntry } from '../../admin/index.ts';
 import { OciError, type Repository } from '../../oci/index.ts';
-import type { RunningWork, ScheduleSpec, ScheduleState } from '../../schedules/index.ts';
+import type { RunningWork, RunRecord, ScheduleSpec, ScheduleState } from '../../schedules/index.ts';
 import type { RunningServer } from '../running-server.ts';
 import { oneImage } from '../settings/index.ts';
 import { seesOf, type WarmRunner } from './warm.ts';
@@ -62,10 +62,6 @@ export function schedulesOf({ live, parts }: RunningServer, warm: WarmRunner): O
 function entryOf({ spec, nextAt, running, last }: ScheduleState, images: readonly string[]): ScheduleEntry {
   const { name, schedule, recurrence, platforms } = spec;
   const timeZone = recurrence.kind === 'cron' ? recurrence.timeZone : undefined;
-  const ended =
-    last?.endedAt === undefined || last.outcome === undefined
-      ? undefined
-      : { ...last, endedAt: last.endedAt, outcome: last.outcome };
   return {
     name,
     schedule,
@@ -75,8 +71,14 @@ function entryOf({ spec, nextAt, running, last }: ScheduleState, images: readonl
     platforms,
     ...(nextAt !== undefined && { nextAt }),
     ...(running !== undefined && { running }),
-    ...(ended !== undefined && { last: ended }),
+    ...(last !== undefined && lastOf(last)),
   };
+}
+
+/** Nothing of a run that has not ended. */
+function lastOf(run: RunRecord): Pick<ScheduleEntry, 'last'> {
+  const { endedAt, outcome, failing: _, ...more } = run;
+  return endedAt === undefined || outcome === undefined ? {} : { last: { ...more, endedAt, outcome } };
 }
 
 /** A job of the images of a schedule. @throws {OciError} where it cannot begin */
