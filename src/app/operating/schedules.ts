@@ -1,4 +1,4 @@
-import type { Caller, OperationContext, ScheduleEntry } from '../../admin/index.ts';
+import { actorShownTo, type Caller, type OperationContext, type ScheduleEntry } from '../../admin/index.ts';
 import { OciError, type Repository } from '../../oci/index.ts';
 import type { RunningWork, RunRecord, ScheduleSpec, ScheduleState } from '../../schedules/index.ts';
 import type { RunningServer } from '../running-server.ts';
@@ -20,7 +20,7 @@ export function schedulesOf({ live, parts }: RunningServer, warm: WarmRunner): O
     }
   };
   const show = async (state: ScheduleState, caller: Caller): Promise<ScheduleEntry | undefined> => {
-    if (caller.seesAll) return entryOf(state, state.spec.images);
+    if (caller.seesAll) return entryOf(state, { images: state.spec.images, caller });
     const sees = seesOf(caller);
     const seen: string[] = [];
     for (const image of state.spec.images) {
@@ -29,7 +29,7 @@ export function schedulesOf({ live, parts }: RunningServer, warm: WarmRunner): O
     }
     if (seen.length === 0) return undefined;
     const isWhole = seen.length === state.spec.images.length;
-    const entry = entryOf(state, seen);
+    const entry = entryOf(state, { images: seen, caller });
     // Errors are about images by their complete names, and a name or a text may tell of one that is not seen.
     return isWhole ? entry : { ...entry, ...(entry.last && { last: { ...entry.last, errors: [] } }) };
   };
@@ -54,12 +54,16 @@ export function schedulesOf({ live, parts }: RunningServer, warm: WarmRunner): O
       }
       const begun = schedules.run(name, caller.name);
       if (begun === undefined) return undefined;
-      return { schedule: entryOf(begun.state, begun.state.spec.images), started: begun.isNew };
+      const { state } = begun;
+      return { schedule: entryOf(state, { images: state.spec.images, caller }), started: begun.isNew };
     },
   };
 }
 
-function entryOf({ spec, nextAt, running, last }: ScheduleState, images: readonly string[]): ScheduleEntry {
+function entryOf(
+  { spec, nextAt, running, last }: ScheduleState,
+  { images, caller }: { readonly images: readonly string[]; readonly caller: Caller },
+): ScheduleEntry {
   const { name, schedule, recurrence, platforms } = spec;
   const timeZone = recurrence.kind === 'cron' ? recurrence.timeZone : undefined;
   return {
@@ -70,15 +74,21 @@ function entryOf({ spec, nextAt, running, last }: ScheduleState, images: readonl
     imageCount: images.length,
     platforms,
     ...(nextAt !== undefined && { nextAt }),
-    ...(running !== undefined && { running }),
-    ...(last !== undefined && lastOf(last)),
+    ...(running !== undefined && { running: { ...running, by: byShownTo(caller, running.by) } }),
+    ...(last !== undefined && lastOf(last, caller)),
   };
 }
 
 /** Nothing of a run that has not ended. */
-function lastOf(run: RunRecord): Pick<ScheduleEntry, 'last'> {
-  const { endedAt, outcome, failing: _, ...more } = run;
-  return endedAt === undefined || outcome === undefined ? {} : { last: { ...more, endedAt, outcome } };
+function lastOf(run: RunRecord, caller: Caller): Pick<ScheduleEntry, 'last'> {
+  const { endedAt, outcome, by, failing: _, ...more } = run;
+  return endedAt === undefined || outcome === undefined
+    ? {}
+    : { last: { ...more, by: byShownTo(caller, by), endedAt, outcome } };
+}
+
+function byShownTo(caller: Caller, by: string): string {
+  return by === 'schedule' ? by : (actorShownTo(caller, by) ?? '');
 }
 
 /** A job of the images of a schedule. @throws {OciError} where it cannot begin */
