@@ -1,4 +1,11 @@
-import { checkAccess, checkSchedules, checkTlsFiles, composeRegistries, notesOf, SettingsError } from '../../../app/index.ts';
+import {
+  checkAccess,
+  checkSchedules,
+  checkTlsFiles,
+  composeRegistries,
+  notesOf,
+  SettingsError,
+} from '../../../app/index.ts';
 import {
   type ConfigFlags,
   defaultFile,
