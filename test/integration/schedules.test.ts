@@ -168,7 +168,7 @@ test('a client sees the schedules of what it may pull, and starts none', async (
   const { mirror } = pair;
   const read = async (user: string) => {
     const { value } = await ask(mirror, 'GET', '/api/v1/schedules', {
-      headers: { authorization: basic(user).authorization },
+      headers: basic(user),
     });
     return (value as { schedules: ScheduleEntry[] }).schedules.map(({ name, images }) => [name, images]);
   };
@@ -177,7 +177,7 @@ test('a client sees the schedules of what it may pull, and starts none', async (
     ['mixed', [IMAGE]],
   ]);
   assert.equal((await read('root')).length, 3);
-  const options = { headers: { authorization: basic('alice').authorization }, body: { name: 'nightly' } };
+  const options = { headers: basic('alice'), body: { name: 'nightly' } };
   problemIn(await ask(mirror, 'POST', '/api/v1/schedules/run', options), 403);
 });
 

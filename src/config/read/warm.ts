@@ -29,7 +29,7 @@ export function checkWarm({ warm, cache }: Config, report: Report): void {
 
 /** What is plausible in schedules, and probably not meant. Pure. */
 export function noteWarm({ warm, cache, offline }: Config, note: Report): void {
-  for (const [at, { schedule: text, timeZone, images }] of warm.entries()) {
+  for (const [at, { schedule: text, timeZone }] of warm.entries()) {
     const path = ['warm', at];
     if (cache === 'off') note(path, 'it has no effect: the cache is off. Set cache.dir, or remove the schedule');
     else if (offline) note(path, 'it does not run while offline is true: no upstream is asked');
@@ -46,10 +46,6 @@ export function noteWarm({ warm, cache, offline }: Config, note: Report): void {
     }
     if (timeZone !== undefined && schedule.kind === 'every') {
       note([...path, 'time_zone'], `it has no effect: ${text} is the same in every time zone. Remove it`);
-    }
-    for (const [index, image] of images.entries()) {
-      const first = images.indexOf(image);
-      if (first !== index) note([...path, 'images', index], `images[${first}] is the same. Remove one of the two`);
     }
   }
 }
