@@ -41,7 +41,7 @@ function clockAt(start: number) {
       clock.time = time;
     },
     timers: () => clock.timers.size,
-    after(milliseconds: number, call: () => void) {
+    after: (milliseconds: number, call: () => void): (() => void) => {
       const key = {};
       clock.timers.set(key, { at: clock.time + milliseconds, call });
       return () => clock.timers.delete(key);
