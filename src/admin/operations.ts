@@ -18,6 +18,7 @@ import { type OverviewContext, overview } from './overview-operation.ts';
 import { PULL_OPERATIONS, type PullContext } from './pull-operations.ts';
 import { OperationError } from './refusal.ts';
 import { REGISTRY_OPERATIONS, type RegistryContext } from './registry-operations.ts';
+import { SCHEDULE_OPERATIONS, type ScheduleContext } from './schedule-operations.ts';
 import { SCRUB_OPERATIONS, unknownFiles } from './scrub-operations.ts';
 import { type ServerStatus, serverStatus } from './status.ts';
 import { type SuggestContext, suggest } from './suggest.ts';
@@ -38,6 +39,7 @@ export interface OperationContext
     ConfigurationContext,
     ExplainContext,
     WarmContext,
+    ScheduleContext,
     CarryContext,
     CopyContext,
     ConsoleContext {
@@ -289,6 +291,7 @@ export const OPERATIONS = {
   ...CONFIGURATION_OPERATIONS,
   ...EXPLAIN_OPERATIONS,
   ...WARM_OPERATIONS,
+  ...SCHEDULE_OPERATIONS,
   ...CARRY_OPERATIONS,
   ...COPY_OPERATIONS,
   console,

@@ -29,6 +29,7 @@ import { pushedRowsOf } from './hosting.ts';
 import type { ServerParts } from './parts.ts';
 import { reservedDoor } from './reserved-door.ts';
 import {
+  checkSchedules,
   forwardHelpOf,
   forwardOf,
   guardOf,
@@ -99,6 +100,7 @@ export async function createGeneration(
   const { upstreamSets, pseudonym, canary, acme, hosted } = processContext;
   const { clients, context } = upstreamSets;
   const { catalogue, transport } = upstreams;
+  checkSchedules(config, catalogue);
   const names = ownNamesOf(config);
   const guard = await guardOf(config, {
     catalogue,

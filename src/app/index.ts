@@ -14,6 +14,7 @@ export {
   cacheOptionsOf,
   catalogueOf,
   checkAccess,
+  checkSchedules,
   checkTargetsOf,
   checkTlsFiles,
   composeRegistries,

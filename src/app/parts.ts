@@ -7,6 +7,7 @@ import { HostedContent } from './hosting.ts';
 import { Observations } from './observations.ts';
 import { listsOf } from './offline.ts';
 import { Recording } from './recording.ts';
+import { ServerSchedules } from './schedules.ts';
 import { cacheOptionsOf } from './settings/index.ts';
 import { openStorage, type Storage } from './storage.ts';
 import { openTracing } from './tracing.ts';
@@ -36,6 +37,8 @@ export interface ServerParts extends PartsContext {
   readonly recording: Recording;
   /** Receivers of what happens in hosted repositories. */
   readonly webhooks: ServerWebhooks;
+  /** What is fetched by a schedule. */
+  readonly schedules: ServerSchedules;
   readonly cache: PullThrough;
   /** What was pushed to this server; opened with the first configuration that hosts something. */
   readonly hosted: HostedContent;
@@ -67,6 +70,7 @@ export async function openParts(
   // Closed after the cache, whose last transfers it counts.
   const recording = new Recording(config, context);
   const webhooks = new ServerWebhooks(config, context);
+  const schedules = new ServerSchedules(config, context);
   const { store, metadata, ledger } = storage;
   const { reconciledAt } = ledger;
   const policy = cacheOptionsOf(config, upstreams.catalogue);
@@ -86,6 +90,7 @@ export async function openParts(
     observations,
     recording,
     webhooks,
+    schedules,
     cache,
     hosted,
     admission,

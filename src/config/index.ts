@@ -24,7 +24,9 @@ export {
   isPrincipalName,
   optionName,
   parseDuration,
+  parseSchedule,
   parseUnitSize,
+  type Schedule,
 } from './schema/index.ts';
 export {
   defaultFile,

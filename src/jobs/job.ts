@@ -13,6 +13,9 @@ export class Job<Facts, Sum extends keyof Facts> {
   readonly entries = new Map<string, Entry<Facts>>();
   /** Keys of what may begin now, of those images that it was the first to want. */
   readonly ready: string[] = [];
+  /** Resolves when the job has ended. */
+  readonly ended: Promise<void>;
+  readonly end: () => void;
   /** Images that have not ended. */
   left = 0;
   /** Grows with each change of a state. */
@@ -29,6 +32,7 @@ export class Job<Facts, Sum extends keyof Facts> {
     this.by = by;
     this.startedAt = startedAt;
     this.#sums = sums;
+    ({ promise: this.ended, resolve: this.end } = Promise.withResolvers<void>());
   }
 
   /** As a caller sees it; undefined where it may see none of its images. @param room images to list @default 100 */

@@ -242,6 +242,7 @@ export class Jobs<Want, Facts, Sum extends keyof Facts> {
     if (at !== -1) this.#turns.splice(at, 1);
     this.#changed(job);
     this.#prune();
+    job.end();
   }
 
   /** Forgets jobs that ended long ago, and the oldest ones where too much is kept. */

@@ -211,6 +211,23 @@ export interface Events {
   };
   /** Deliveries are lost: published for the first since the webhook worked. */
   'webhook.lost': { readonly hook: string; readonly reason: string; readonly deliveries: number };
+  /** A run of a schedule ended. Times in milliseconds since the epoch, `fetched` in bytes, `done` and `failed` in images. */
+  'schedule.ended': {
+    readonly schedule: string;
+    /** `stopped`: an operator cancelled it. `interrupted`: the server stopped. */
+    readonly outcome: 'done' | 'failed' | 'stopped' | 'interrupted';
+    /** The run before failed, and this one did not. */
+    readonly recovered: boolean;
+    /** `schedule`, or who started it. */
+    readonly by: string;
+    readonly startedAt: number;
+    readonly endedAt: number;
+    readonly done: number;
+    readonly failed: number;
+    readonly fetched: number;
+    /** The first five; `image` is empty where it is about all of them. */
+    readonly errors: readonly { readonly image: string; readonly error: string }[];
+  };
   /** A problem for the operator that failed no request. */
   warning: { readonly message: string; readonly error?: unknown };
 }

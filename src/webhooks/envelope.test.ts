@@ -143,6 +143,63 @@ describe('what is reported', () => {
   });
 });
 
+describe('what is reported of the server', () => {
+  const ended = {
+    schedule: 'nightly',
+    outcome: 'failed',
+    recovered: false,
+    by: 'schedule',
+    startedAt: time,
+    endedAt: time + 1500,
+    done: 1,
+    failed: 1,
+    fetched: 7,
+    errors: [{ image: 'docker.io/library/nginx:1', error: 'it is not there' }],
+  } as const;
+
+  test('a failed run and the first after it that is not; nothing of other runs', () => {
+    const sent = sentBy((telemetry) => {
+      for (const outcome of ['done', 'stopped', 'interrupted'] as const) {
+        telemetry.publish('schedule.ended', { ...ended, outcome, errors: [] });
+      }
+      telemetry.publish('schedule.ended', ended);
+      telemetry.publish('schedule.ended', { ...ended, outcome: 'done', recovered: true, failed: 0, errors: [] });
+    }) as unknown as readonly { readonly action: string; readonly target: object; readonly schedule: object }[][];
+    const times = { startedAt: '2026-03-02T09:14:30.123Z', endedAt: '2026-03-02T09:14:31.623Z' };
+    const run = { name: 'nightly', ...times, done: 1, fetched: 7 };
+    assert.deepEqual(
+      sent.flat().map(({ action, target, schedule }) => ({ action, target, schedule })),
+      [
+        { state: 'failed', failed: 1, errors: ended.errors },
+        { state: 'recovered', failed: 0, errors: [] },
+      ].map((more) => ({ action: 'schedule', target: { repository: '' }, schedule: { ...run, ...more } })),
+    );
+  });
+
+  test('that caching is paused, why, and that it is resumed', () => {
+    const sent = sentBy((telemetry) => {
+      telemetry.publish('cache.paused', { reason: 'the disk is full' });
+      telemetry.publish('cache.resumed', {});
+    }) as unknown as readonly { readonly action: string; readonly disk: object }[][];
+    assert.deepEqual(
+      sent.flat().map(({ action, disk }) => [action, disk]),
+      [
+        ['disk', { state: 'low', reason: 'the disk is full' }],
+        ['disk', { state: 'resumed' }],
+      ],
+    );
+  });
+
+  test('stays below 20 KiB, whatever the errors are', () => {
+    const telemetry = new Telemetry();
+    const bodies: string[] = [];
+    onReports(telemetry, (report) => bodies.push(...bodiesOf(report, { source, time })));
+    const errors = Array.from({ length: 5 }, () => ({ image: '镜'.repeat(500), error: '像'.repeat(500) }));
+    telemetry.publish('schedule.ended', { ...ended, errors });
+    assert.ok(Buffer.byteLength(bodies[0] ?? '') < 20 * 1024);
+  });
+});
+
 test('a ping has the form of an event, and is about no repository', () => {
   const { events } = JSON.parse(pingBody({ source, time })) as { events: Sent[] };
   assert.deepEqual(

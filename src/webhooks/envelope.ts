@@ -1,5 +1,5 @@
 import { orderedId } from './ordered-id.ts';
-import type { Report, Target, WebhookEvent } from './reports.ts';
+import type { Report, RepositoryEvent, RepositoryReport, ServerReport, Target, WebhookEvent } from './reports.ts';
 
 /** What every body has of this server. */
 export interface Source {
@@ -23,10 +23,11 @@ export const MEDIA_TYPE = 'application/vnd.docker.distribution.events.v2+json';
 /** Events in one body, so that it stays below 20 KiB (Standard Webhooks 1.0.0, Payload size). */
 const MAX_EVENTS = 16;
 
-const METHODS: Readonly<Record<WebhookEvent, string>> = { push: 'PUT', tag: 'PUT', delete: 'DELETE' };
+const METHODS: Readonly<Record<RepositoryEvent, string>> = { push: 'PUT', tag: 'PUT', delete: 'DELETE' };
 
 /** The bodies that report something, each with at most sixteen events. @param time milliseconds since the epoch */
 export function bodiesOf(report: Report, { source, time }: { readonly source: Source; readonly time: number }) {
+  if ('detail' in report) return [serverBody(report, { source, time })];
   const events = report.targets.map((target) => ({
     ...eventOf(report.event, time),
     target: targetOf(report, { target, source }),
@@ -49,9 +50,23 @@ export function bodiesOf(report: Report, { source, time }: { readonly source: So
 }
 
 /** The body of a test. */
-export function pingBody({ source, time }: { readonly source: Source; readonly time: number }): string {
+export function pingBody(context: { readonly source: Source; readonly time: number }): string {
+  return bodyWithoutRepository('ping', {}, context);
+}
+
+function serverBody({ event, detail }: ServerReport, context: { readonly source: Source; readonly time: number }) {
+  return bodyWithoutRepository(event, { [event]: detail }, context);
+}
+
+/** Readers of distribution's form expect its fields, whatever the event is about. */
+function bodyWithoutRepository(
+  action: SentEvent,
+  detail: Readonly<Record<string, unknown>>,
+  { source, time }: { readonly source: Source; readonly time: number },
+): string {
   const event = {
-    ...eventOf('ping', time),
+    ...eventOf(action, time),
+    ...detail,
     target: { repository: '' },
     request: { id: '', method: '', useragent: '' },
     actor: {},
@@ -64,7 +79,7 @@ function eventOf(action: SentEvent, time: number) {
   return { id: orderedId(), timestamp: new Date(time).toISOString(), action };
 }
 
-function targetOf({ registry, repository }: Report, { target, source }: { target: Target; source: Source }) {
+function targetOf({ registry, repository }: RepositoryReport, { target, source }: { target: Target; source: Source }) {
   const { mediaType, size, digest, tag, from } = target;
   // As a pull from this server has it.
   const name = `${registry}/${repository}`;

@@ -91,8 +91,10 @@ export class Hook {
   }
 
   /** Whether this webhook reports it. */
-  wants({ event, registry, repository }: Pick<Report, 'event' | 'registry' | 'repository'>): boolean {
-    return this.#spec.events.includes(event) && this.#wants(`${registry}/${repository}`);
+  wants(report: Report): boolean {
+    if (!this.#spec.events.includes(report.event)) return false;
+    // `on` is about repositories.
+    return 'detail' in report || this.#wants(`${report.registry}/${report.repository}`);
   }
 
   /** Takes other settings. What waits is sent by them, and a receiver that was gone is tried again. */

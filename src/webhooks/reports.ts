@@ -7,7 +7,9 @@ import type { Events, Telemetry } from '../telemetry/index.ts';
  */
 
 /** The kinds of events that a webhook can choose. */
-export type WebhookEvent = 'push' | 'delete' | 'tag';
+export type RepositoryEvent = 'push' | 'delete' | 'tag';
+export type ServerEvent = 'schedule' | 'disk';
+export type WebhookEvent = RepositoryEvent | ServerEvent;
 
 /** What an event is about: the `target` of distribution's notifications. */
 export interface Target {
@@ -21,8 +23,8 @@ export interface Target {
 }
 
 /** One thing that happened in one repository. */
-export interface Report {
-  readonly event: WebhookEvent;
+export interface RepositoryReport {
+  readonly event: RepositoryEvent;
   readonly registry: string;
   readonly repository: string;
   /** The name of the principal who did it. */
@@ -33,7 +35,16 @@ export interface Report {
   readonly targets: readonly [Target, ...Target[]];
 }
 
-type Reports = { readonly [Kind in keyof Events]?: (event: Events[Kind]) => Report };
+/** One thing that happened to this server, and in no repository. */
+export interface ServerReport {
+  readonly event: ServerEvent;
+  /** What is reported, under the name of the event. */
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+export type Report = RepositoryReport | ServerReport;
+
+type Reports = { readonly [Kind in keyof Events]?: (event: Events[Kind]) => Report | undefined };
 
 /** Blobs are not reported: every manifest is pushed after its blobs, and names them. */
 const REPORTS = {
@@ -59,6 +70,14 @@ const REPORTS = {
     ...placeOf(event),
     targets: [{ digest, tag, ...(from === undefined ? {} : { from }) }],
   }),
+  'schedule.ended': ({ schedule, outcome, recovered, startedAt, endedAt, done, failed, fetched, errors }) => {
+    if (outcome !== 'failed' && !recovered) return undefined;
+    const times = { startedAt: new Date(startedAt).toISOString(), endedAt: new Date(endedAt).toISOString() };
+    const state = recovered ? 'recovered' : 'failed';
+    return { event: 'schedule', detail: { name: schedule, state, ...times, done, failed, fetched, errors } };
+  },
+  'cache.paused': ({ reason }) => ({ event: 'disk', detail: { state: 'low', reason } }),
+  'cache.resumed': () => ({ event: 'disk', detail: { state: 'resumed' } }),
 } as const satisfies Reports;
 
 /** Calls `take` with every report from now on, until the returned function is called. */
@@ -66,15 +85,18 @@ export function onReports(telemetry: Telemetry, take: (report: Report) => void):
   const kinds = Object.keys(REPORTS) as (keyof typeof REPORTS)[];
   const subscriptions = kinds.map((kind) => {
     // The table has each kind with the event of its own.
-    const reportOf = REPORTS[kind] as (event: Events[typeof kind]) => Report;
-    return telemetry.on(kind, (event) => take(reportOf(event)));
+    const reportOf = REPORTS[kind] as (event: Events[typeof kind]) => Report | undefined;
+    return telemetry.on(kind, (event) => {
+      const report = reportOf(event);
+      if (report !== undefined) take(report);
+    });
   });
   return () => {
     for (const unsubscribe of subscriptions) unsubscribe();
   };
 }
 
-type Place = Pick<Report, 'registry' | 'repository' | 'by' | 'client'>;
+type Place = Pick<RepositoryReport, 'registry' | 'repository' | 'by' | 'client'>;
 
 function placeOf({ registry, repository, by, client }: Place): Place {
   return { registry, repository, by, client };

@@ -24,6 +24,7 @@ before(async () => {
     default_registry: 'plain',
     registries: { plain: { upstreams: [upstream.url] }, apps: { hosted: true } },
     access: { rules: [{ who: 'anonymous', may: ['pull', 'catalog'], on: ['plain/**'] }] },
+    warm: [{ name: 'nightly', images: ['plain/acme/app:v1'], schedule: '0 3 * * *', time_zone: 'UTC' }],
   });
   const { digest } = platformOf(image, 'amd64').manifest;
   for (const reference of ['latest', 'v1', image.index.digest, digest]) {
@@ -84,8 +85,12 @@ const INPUTS: Readonly<Record<string, readonly object[]>> = {
   'POST registries/check': [{ name: 'plain' }, { name: 'nothing' }],
   'POST warm': [{ images: ['plain/acme/other:v1'] }, { images: ['plain/acme/nothing:v1'] }],
   'POST warm/cancel': [{ id: 'nothing' }],
-  'POST copy': [{ from: IMAGE, to: 'apps/app' }, { from: IMAGE, to: 'plain/acme/copy' }],
+  'POST copy': [
+    { from: IMAGE, to: 'apps/app' },
+    { from: IMAGE, to: 'plain/acme/copy' },
+  ],
   'POST copy/cancel': [{ id: 'nothing' }],
+  'POST schedules/run': [{ name: 'nightly' }, { name: 'nothing' }],
   'POST scrub': [{}, { stop: true }],
 };
 

@@ -22,7 +22,11 @@ export async function startPairOf({ image, repository, tags = ['latest'], config
   const upstream = await startScriptedUpstream();
   upstream.add(image, repository, [...tags]);
   const registries = { up: { upstreams: [{ url: upstream.url, name: 'hub' }] } };
-  const mirror = await startMirror({ registries, ...config });
+  const mirror = await startMirror({ registries, ...config }).catch(async (error: unknown) => {
+    // A configuration that is refused must not leave the test waiting for the upstream.
+    await upstream.stop();
+    throw error;
+  });
   return {
     upstream,
     mirror,

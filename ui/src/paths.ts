@@ -26,6 +26,8 @@ export const PATHS = {
   warm: 'warm',
   warmJobs: 'warm/jobs',
   warmCancel: 'warm/cancel',
+  schedules: 'schedules',
+  scheduleRun: 'schedules/run',
   users: 'users',
   userAdd: 'users/add',
   userPasswd: 'users/passwd',

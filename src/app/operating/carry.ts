@@ -28,7 +28,7 @@ import {
 import type { Catalogue } from '../../routing/index.ts';
 import { type BlobStore, type HostedStore, type MetadataStore, readHostedBlobs } from '../../store/index.ts';
 import type { RunningServer } from '../running-server.ts';
-import { type OneImage, oneImage } from './one-image.ts';
+import { type OneImage, oneImage } from '../settings/index.ts';
 
 /** What of a server, or of a directory without one, bundles are made of. */
 export interface CarryParts {

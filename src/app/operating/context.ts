@@ -14,6 +14,7 @@ import { inventoryOf } from './inventory.ts';
 import { overviewOf } from './overview.ts';
 import { pullsOf } from './pulls.ts';
 import { registriesOf } from './registries.ts';
+import { schedulesOf } from './schedules.ts';
 import { statusOf } from './status.ts';
 import { warmOf } from './warm.ts';
 
@@ -32,6 +33,7 @@ function createContext(server: RunningServer): OperationContext {
   const { accounts } = processContext;
   const pulls = pullsOf(server);
   const inventory = inventoryOf(server);
+  const warm = warmOf(server);
   return {
     cache,
     hosted,
@@ -74,7 +76,8 @@ function createContext(server: RunningServer): OperationContext {
     configuration: () => configurationOf(server),
     clients: (host) => clientsOf(server, host),
     explain: explainOf(server, { pulls, inventory }),
-    warm: warmOf(server),
+    warm,
+    schedules: schedulesOf(server, warm),
     carry: carryOf(server),
     copy: copyOf(server),
     openConsole: () => openConsole(server),

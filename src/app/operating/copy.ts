@@ -14,8 +14,8 @@ import { ownVia } from '../../lib/index.ts';
 import { OciError, type Reference, type RegistrySpec, type Repository } from '../../oci/index.ts';
 import { parseImagePattern } from '../../routing/index.ts';
 import type { RunningServer } from '../running-server.ts';
+import { type OneImage, oneImage } from '../settings/index.ts';
 import { jobShownTo, seesOf, slotsOf } from './job-parts.ts';
-import { type OneImage, oneImage } from './one-image.ts';
 
 /** Milliseconds for the list of the tags of a repository. */
 const LIST_WITHIN = 60_000;

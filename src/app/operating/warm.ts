@@ -4,11 +4,25 @@ import { ownVia } from '../../lib/index.ts';
 import { OciError, type RegistrySpec } from '../../oci/index.ts';
 import { type ImageToWarm, WarmJobs } from '../../warm/index.ts';
 import type { RunningServer } from '../running-server.ts';
+import { oneImage } from '../settings/index.ts';
 import { jobShownTo, seesOf, slotsOf } from './job-parts.ts';
-import { oneImage } from './one-image.ts';
+
+/** A job of a schedule. */
+export interface WarmRun {
+  readonly id: string;
+  readonly ended: Promise<WarmJob>;
+  /** What cannot be fetched, whatever its upstream says. */
+  readonly refused: readonly RefusedImage[];
+  readonly cancel: () => void;
+}
+
+export interface WarmRunner {
+  /** @throws {OciError} where a job cannot begin */
+  run(input: WarmInput, by: string): WarmRun;
+}
 
 /** Images into the cache, for the operations of the server. Jobs end with the server. */
-export function warmOf(server: RunningServer): OperationContext['warm'] {
+export function warmOf(server: RunningServer): OperationContext['warm'] & WarmRunner {
   const { live, parts, processContext } = server;
   const { cache, upstreamSets } = parts;
   const registryOf = (name: string): RegistrySpec => {
@@ -33,6 +47,16 @@ export function warmOf(server: RunningServer): OperationContext['warm'] {
       const view = await jobs.start(images, caller.name).view(seesOf(caller));
       if (view === undefined) throw new TypeError('Cannot show a job to the caller that may see it');
       return input.partial ? { ...view, refused } : view;
+    },
+    run(input, by) {
+      const { images, refused } = imagesOf(input, server);
+      const job = jobs.start(images, by);
+      const view = async (): Promise<WarmJob> => {
+        const ended = await job.view(() => true);
+        if (ended === undefined) throw new TypeError('Cannot show a job to the server itself');
+        return ended;
+      };
+      return { id: job.id, ended: job.ended.then(view), refused, cancel: () => jobs.cancel(job) };
     },
     list: async (caller) => (await jobs.list(seesOf(caller))).map((job) => jobShownTo(caller, job)),
     async cancel(id, caller) {

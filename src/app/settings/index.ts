@@ -26,6 +26,7 @@ export {
   loadLayouts,
   loadNet,
   loadPushedRows,
+  loadSchedules,
   loadTokenDoor,
   loadUpstream,
   loadWeb,
@@ -33,7 +34,9 @@ export {
 } from './lazy.ts';
 export { acmeSpecsOf } from './listener-tls.ts';
 export { notesOf } from './notes.ts';
+export { type OneImage, oneImage } from './one-image.ts';
 export { catalogueOf, composeRegistries } from './registries.ts';
+export { checkSchedules, scheduleSpecsOf } from './schedules.ts';
 export { cacheOptionsOf, diskReadingOf, frontDoorOptionsOf, logFormatOf, ownHostsOf, ownNamesOf } from './server.ts';
 export { mirrorSpecOf, siteDoorsOf } from './sites.ts';
 export { checkOwnFiles, checkTlsFiles, readUpstreamFiles } from './tls-files.ts';

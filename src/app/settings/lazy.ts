@@ -27,6 +27,8 @@ export const loadSites = (): Promise<typeof import('../../sites/index.ts')> => i
 export const loadForward = (): Promise<typeof import('../../forward/index.ts')> => import('../../forward/index.ts');
 export const loadAcme = (): Promise<typeof import('../../acme/index.ts')> => import('../../acme/index.ts');
 export const loadWebhooks = (): Promise<typeof import('../../webhooks/index.ts')> => import('../../webhooks/index.ts');
+export const loadSchedules = (): Promise<typeof import('../../schedules/index.ts')> =>
+  import('../../schedules/index.ts');
 export const loadWeb = (): Promise<typeof import('../../web/index.ts')> => import('../../web/index.ts');
 
 /**

@@ -38,7 +38,10 @@ export function webhookSourceOf({ publicUrl }: Pick<Config, 'publicUrl'>): Webho
 export function idleWebhooksIn({ webhooks }: Pick<Config, 'webhooks'>, catalogue: Catalogue): readonly string[] {
   if (webhooks.length === 0) return [];
   const targets = pushTargetsOf(catalogue);
+  const isOfRepositories = ({ events }: Config['webhooks'][number]): boolean =>
+    events.every((event) => event !== 'schedule' && event !== 'disk');
   if (targets.length === 0) {
+    if (!webhooks.every(isOfRepositories)) return [];
     return [
       'webhooks: they have no effect: nothing can be pushed to this server, and so nothing happens that they report. Set hosted for a registry, such as registries: {apps: {hosted: true}}',
     ];

@@ -5,6 +5,7 @@ import type { Config, UpstreamConfig } from '../schema/index.ts';
 import { formatListenAddress, isAnonymous, OWN_PATHS, RESERVED_PATHS } from '../schema/index.ts';
 import { isNull, type Path, sourceAt, type Tree, treeAt } from '../tree.ts';
 import { checkHosting, checkWritingRules, isAllHosted } from './hosted.ts';
+import { checkWarm } from './warm.ts';
 import { checkWebhooks } from './webhooks/index.ts';
 
 /** Problems between options that are valid by themselves. Pure. */
@@ -22,6 +23,7 @@ export function checkConsistency(config: Config, settings: Tree | undefined): re
   checkMirrors(config, report);
   checkAccess(config, report);
   checkWritingRules(config, report);
+  checkWarm(config, report);
   checkWebhooks(config, report);
   const access = treeAt(settings, ['access']);
   // Without a value an option has its default, and that is open to every client.

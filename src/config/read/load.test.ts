@@ -70,6 +70,7 @@ describe('loadConfig() without anything', () => {
       registries: {},
       mirrors: [],
       offline: false,
+      warm: [],
       publicUrl: [],
       cache: {
         dir: join(cwd, 'data'),

@@ -10,6 +10,7 @@ import { isNull, type Path, scalarsOf, sourceAt, type Tree, treeAt } from '../tr
 import { noteHosting } from './hosted.ts';
 import { noteRepeated } from './repeated.ts';
 import { isVariable, oddityOf } from './secrets.ts';
+import { noteWarm } from './warm.ts';
 import { noteWebhooks } from './webhooks/index.ts';
 
 /** Names listed in one note. */
@@ -47,6 +48,7 @@ export function findNotes(config: Config, settings: Tree | undefined): readonly 
   noteShadowed(config, note);
   noteIdleLimits(config, settings, note);
   noteOwnHeaders(config, note);
+  noteWarm(config, note);
   noteWebhooks(config, note);
   noteRepeated(config, settings, note);
   noteOddTexts(settings, note);

@@ -28,3 +28,4 @@ export { isAnonymous } from './principals.ts';
 export { REDACTED, redactAll, redactValue } from './redact.ts';
 export { type Config, configSchema, type UpstreamConfig } from './schema.ts';
 export { parseSize, parseUnitSize } from './size.ts';
+export { parseSchedule, type Schedule, shortestPause } from './warm/index.ts';

@@ -49,6 +49,7 @@ import {
   upstreamTls,
   upstreamTransport,
 } from './upstream.ts';
+import { warm } from './warm/index.ts';
 import { webhooks } from './webhooks.ts';
 
 /*
@@ -391,6 +392,10 @@ export const configSchema = options({
       'Ask no upstream and no mirrored site: serve what is stored, tags as they were confirmed last, and answer 404 to the rest.',
     ),
   cache: cache.prefault({}).describe('The cache of pulled content; `off` only streams.'),
+  warm: warm.prefault([]).meta({
+    description: 'Images that are fetched into the cache by a schedule, before a client asks for them.',
+    examples: [[{ name: 'base', images: ['nginx:1.27', 'ghcr.io/owner/app:1.2'], schedule: '0 3 * * *' }]],
+  }),
   log: log.prefault({}).describe('Logging.'),
   tracing: tracing.prefault({}).describe('Traces, sent to an OpenTelemetry collector. Off without an `endpoint`.'),
   timeouts: timeouts.prefault({}).describe('Time limits for client connections.'),
@@ -406,7 +411,8 @@ export const configSchema = options({
     .prefault({})
     .describe('A forward proxy for clients that reach registries through this server.'),
   webhooks: webhooks.prefault([]).meta({
-    description: 'Receivers of what happens in repositories that are pushed to this server.',
+    description:
+      'Receivers of what happens in repositories that are pushed to this server, of schedules that fail, and of a full disk.',
     examples: [
       [{ url: 'https://ci.example.com/hooks', events: ['push'], on: ['apps/**'], secret: { file: '/run/secrets/ci' } }],
     ],

@@ -4,7 +4,10 @@ import { optionMeta } from './meta.ts';
 import { options } from './options.ts';
 
 /** Every kind of event that a webhook can choose. */
-const EVENTS = ['push', 'delete', 'tag'] as const;
+const EVENTS = ['push', 'delete', 'tag', 'schedule', 'disk'] as const;
+
+/** What happens in repositories: receivers of these alone know every event by its repository. */
+const OF_REPOSITORIES = ['push', 'delete', 'tag'] as const;
 
 /** Secrets that sign at once: the new one, and the old one until every receiver knows the new one. */
 const MAX_SECRETS = 4;
@@ -22,14 +25,16 @@ const webhook = options({
   events: z
     .array(choice(...EVENTS))
     .min(1)
-    .prefault([...EVENTS])
+    .prefault([...OF_REPOSITORIES])
     .describe(
-      '`push`: a manifest was pushed. `delete`: a manifest or a tag was deleted. `tag`: a tag is new, or points elsewhere.',
+      '`push`: a manifest was pushed. `delete`: a manifest or a tag was deleted. `tag`: a tag is new, or points elsewhere. Where they are named: `schedule`: a run of `warm` failed, or the first after that succeeded; `disk`: caching is paused for want of space, or resumed.',
     ),
   on: z
     .array(pattern('apps/team/**'))
     .prefault([])
-    .describe('Repositories, as `registry/repository`; `*` within one component, `**` across. All of them by default.'),
+    .describe(
+      'Repositories, as `registry/repository`; `*` within one component, `**` across. All of them by default. Not for `schedule` and `disk`.',
+    ),
   secret: secrets
     .optional()
     .describe(

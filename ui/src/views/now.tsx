@@ -12,6 +12,7 @@ import { formats, words } from '../words/index.ts';
 import { Figures, SUMS_EVERY } from './now/figures.tsx';
 import type { Overview } from './now/overview.ts';
 import { RatesNow } from './now/rates.tsx';
+import { SchedulesCard } from './now/schedules.tsx';
 import { CacheCard, UpstreamsCard } from './now/state.tsx';
 import { PullsNow, TransfersNow } from './now/under-way.tsx';
 import { WarmNow } from './now/warm.tsx';
@@ -81,6 +82,7 @@ function Overall({ data }: { readonly data: Overview }): JSX.Element {
         </div>
         <div>
           <CacheCard data={data} />
+          <SchedulesCard />
           <UpstreamsCard data={data} />
         </div>
       </div>

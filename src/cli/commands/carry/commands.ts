@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { type CommandContext, collect, optionsOf, serverFlags } from '../../command.ts';
 
-/** Defines `warm`, `copy`, `export` and `missing`. Each action is imported when it runs. */
+/** Defines `warm`, `copy`, `schedules`, `export` and `missing`. Each action is imported when it runs. */
 export function addCarryCommands(program: Command, { output, finish }: CommandContext<unknown>): void {
   imageFlags(serverFlags(program.command('warm')))
     .description('Fetch images into the cache of the running server, before a client asks for them.')
@@ -25,6 +25,7 @@ export function addCarryCommands(program: Command, { output, finish }: CommandCo
       const { copy } = await import('./copy.ts');
       finish(await copy({ ...optionsOf(command), source, destination }, { output }));
     });
+  addScheduleCommands(program, { output, finish });
   imageFlags(serverFlags(program.command('export')))
     .description('Write images into a bundle, which another server imports and other tools read.')
     .requiredOption('-o, --output <file>', 'file to write: an OCI image layout as a tar archive')
@@ -42,6 +43,27 @@ export function addCarryCommands(program: Command, { output, finish }: CommandCo
       const { missing } = await import('./missing.ts');
       finish(await missing({ ...optionsOf(command), images }, { output }));
     });
+}
+
+/** Defines `schedules` with its own commands. */
+function addScheduleCommands(
+  program: Command,
+  { output, finish }: Pick<CommandContext<unknown>, 'output' | 'finish'>,
+): void {
+  const load = () => import('./schedules.ts');
+  const schedules = program
+    .command('schedules')
+    .description('Show and run the schedules by which the running server fetches images.')
+    .addHelpText('after', SCHEDULES_HELP);
+  serverFlags(schedules.command('list'))
+    .description('List the schedules: the next run of each, and what became of the last one.')
+    .action(async (_, command: Command) => finish(await (await load()).listSchedules(optionsOf(command), output)));
+  serverFlags(schedules.command('run'))
+    .argument('<name>', 'name of a schedule')
+    .description('Run a schedule now. The command does not wait for the end of the run.')
+    .action(async (name: string, _, command: Command) =>
+      finish(await (await load()).runSchedule({ ...optionsOf(command), name }, output)),
+    );
 }
 
 /** Images by their names, and out of files. */
@@ -78,6 +100,15 @@ Examples:
 The running server copies, so Ctrl-C and a closed terminal lose nothing; the same command again follows what runs. What the
 destination has is not sent, and within one registry blobs are mounted. With one --platform the tag gets that image alone.
 Exit codes: 0 copied; 1 an image failed; 2 a name is missing; 130 interrupted.`;
+
+const SCHEDULES_HELP = `
+Examples:
+  entrepot schedules list
+  entrepot schedules run base                      and \`entrepot warm\` to see how far it is
+  entrepot schedules list --json
+
+Schedules are configured under warm: docs/carrying.md. Times are in UTC.
+Exit codes: 0 shown or begun; 1 there is no such schedule, or it cannot begin; 2 wrong command line.`;
 
 const EXPORT_HELP = `
 Examples:

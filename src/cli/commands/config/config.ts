@@ -1,4 +1,11 @@
-import { checkAccess, checkTlsFiles, composeRegistries, notesOf, SettingsError } from '../../../app/index.ts';
+import {
+  checkAccess,
+  checkSchedules,
+  checkTlsFiles,
+  composeRegistries,
+  notesOf,
+  SettingsError,
+} from '../../../app/index.ts';
 import {
   type ConfigFlags,
   defaultFile,
@@ -31,6 +38,7 @@ export function validateConfig({ flags, references = true }: ValidateOptions, ou
     try {
       // The registry map may define the default registry, and may be a URL; without it the registries cannot be checked.
       if (config.registryMap === undefined) catalogue = composeRegistries(config);
+      if (catalogue !== undefined) checkSchedules(config, catalogue);
       if (references) await checkTlsFiles(config);
       if (references && catalogue !== undefined) known = await checkAccess(config, catalogue);
     } catch (error) {

@@ -74,7 +74,7 @@ describe('a mistake in a webhook is reported with its place and remedy', () => {
     ],
     [
       '{url: "https://a.example", events: [pushed]}',
-      '1:48  webhooks[0].events[0]: found "pushed", expected push or delete or tag; did you mean push?',
+      '1:48  webhooks[0].events[0]: found "pushed", expected push or delete or tag or schedule or disk; did you mean push?',
     ],
     [
       '{url: "https://a.example", secret: ""}',
