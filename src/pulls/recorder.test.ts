@@ -10,6 +10,9 @@ const HOUR = 3_600_000;
 const { MemoryPullStore } = await loadPullStore();
 const DIGEST = `sha256:${'1'.repeat(64)}` as Digest;
 
+/** Of no image in particular: it belongs to the pull before. */
+const BLOB = { target: { kind: 'blob', digest: DIGEST } } as const;
+
 type Asked = { -readonly [K in keyof PullUnderWay]: PullUnderWay[K] };
 
 function stage(t: TestContext, { store }: { readonly store?: PullStore | 'none' } = {}) {
@@ -152,23 +155,23 @@ describe('PullRecorder', () => {
 
   test('ends a pull after a pause of ten seconds, but not while a request or a body of an upstream runs', async (t) => {
     const { begin, end, pull, ask, listed, clock, recorder } = stage(t);
-    pull();
+    pull(BLOB);
     clock.now += 10_001;
-    const running = begin();
+    const running = begin(BLOB);
     clock.now += 60_000;
     recorder.look();
-    pull();
+    pull(BLOB);
     end(running);
     const body = { bytes: 5, isOver: false };
     ask(running.id, body);
     clock.now += 60_000;
     recorder.look();
-    pull();
+    pull(BLOB);
     body.isOver = true;
     recorder.look();
     clock.now += 10_001;
     recorder.look();
-    pull();
+    pull(BLOB);
     assert.deepEqual(
       (await listed()).map(({ requests }) => requests),
       [1, 3, 1],
@@ -178,7 +181,7 @@ describe('PullRecorder', () => {
   test('a pull that never pauses takes no request after ten minutes', async (t) => {
     const { pull, listed, clock } = stage(t);
     for (let at = 0; at < 130; at += 1) {
-      pull();
+      pull(BLOB);
       clock.now += 5000;
     }
     assert.deepEqual(
@@ -187,13 +190,101 @@ describe('PullRecorder', () => {
     );
   });
 
+  test('ends a pull whose upstream never said the end of its body, and took no longer than its requests', async (t) => {
+    const { begin, end, ask, listed, recorder, clock } = stage(t);
+    const view = begin();
+    const body = { bytes: 5, isOver: false };
+    ask(view.id, body, { status: 0, error: 'connect' });
+    clock.now += 300;
+    end(view, { status: 502 });
+    clock.now += 60_001;
+    recorder.look();
+    assert.deepEqual(recorder.open(), []);
+    assert.deepEqual(
+      (await listed()).map(({ durationMs }) => durationMs),
+      [300],
+    );
+  });
+
+  test('keeps no pull for a body that trickles, and finds room where every pull has one that never ends', async (t) => {
+    const { begin, end, ask, recorder, clock } = stage(t);
+    const slow = begin({ client: 'slow' });
+    const body = { bytes: 0, isOver: false };
+    ask(slow.id, body);
+    end(slow);
+    for (let at = 0; at <= 20; at += 1) {
+      body.bytes += 1;
+      recorder.look();
+      clock.now += 30_000;
+    }
+    recorder.look();
+    assert.deepEqual(recorder.open(), []);
+    for (let at = 0; at < 2500; at += 1) {
+      const view = begin({ client: `c-${at}` });
+      ask(view.id, { bytes: 0, isOver: false });
+      end(view);
+    }
+    assert.ok(recorder.open().length <= 2000, `${recorder.open().length} are open`);
+    for (let at = 0; at < 2500; at += 1) begin({ client: `r-${at}` });
+    assert.ok(recorder.open().length <= 2000, `${recorder.open().length} are open`);
+  });
+
+  const tagged = (tag: string, method = 'GET') =>
+    ({ method, target: { kind: 'manifest', reference: { kind: 'tag', tag } } }) as const;
+
+  test('makes a pull of each tag, and gives what is asked for by digest to the newest', async (t) => {
+    const { pull, listed, totals } = stage(t);
+    pull(tagged('1.0', 'HEAD'));
+    pull(tagged('1.0'));
+    pull(BLOB);
+    pull(tagged('2.0', 'HEAD'));
+    pull({ target: { kind: 'manifest', reference: { kind: 'digest', digest: DIGEST } } });
+    pull(BLOB);
+    pull(BLOB);
+    assert.deepEqual(
+      (await listed()).map(({ reference, requests }) => `${reference} ${requests}`),
+      ['2.0 4', '1.0 3'],
+    );
+    assert.deepEqual(await totals(), [['ghcr.io/ours/app', { ...SUMS, pulls: 2, requests: 7, hits: 7, bytes: 700 }]]);
+  });
+
+  test('keeps two tags apart that one client pulls at once', async (t) => {
+    const { begin, end, pull, listed } = stage(t);
+    const first = begin(tagged('1.0'));
+    const second = begin(tagged('2.0'));
+    pull(tagged('1.0', 'HEAD'));
+    end(first);
+    end(second);
+    assert.deepEqual(
+      (await listed()).map(({ reference, requests }) => `${reference} ${requests}`),
+      ['2.0 1', '1.0 2'],
+    );
+  });
+
+  test('a tag that is asked for again after its manifest was got is another pull, once nothing runs', async (t) => {
+    const { begin, end, pull, listed } = stage(t);
+    pull(tagged('1.0'), { status: 503, cache: undefined as never });
+    pull(tagged('1.0', 'HEAD'));
+    const running = begin(tagged('1.0'));
+    pull(tagged('1.0'));
+    end(running);
+    pull(tagged('1.0', 'HEAD'));
+    pull(tagged('1.0'));
+    pull(BLOB);
+    pull(tagged('1.0'));
+    assert.deepEqual(
+      (await listed()).map(({ requests }) => requests),
+      [1, 3, 4],
+    );
+  });
+
   test('what runs of a pull that was closed counts in the figures, and is let go at its end', async (t) => {
     const { begin, end, ask, pull, recorder, totals, clock } = stage(t);
-    const long = begin();
+    const long = begin(BLOB);
     const body = { bytes: 0, isOver: false };
     ask(long.id, body);
     clock.now += 600_001;
-    pull();
+    pull(BLOB);
     long.bytes = 300;
     await totals();
     body.bytes = 700;
@@ -241,7 +332,7 @@ describe('PullRecorder', () => {
     end(begin());
     recorder.look();
     Object.defineProperty(clock, 'now', { value: now, writable: true });
-    pull();
+    pull(BLOB);
     assert.equal((await listed())[0]?.requests, 2);
     assert.deepEqual(warnings, [
       'Cannot tell of pulls to one who follows them',
@@ -263,7 +354,7 @@ describe('PullRecorder', () => {
   for (const [expected, ends] of outcomes) {
     test(`is ${expected} after ${JSON.stringify(ends)}`, async (t) => {
       const { pull, listed } = stage(t);
-      for (const each of ends) pull({}, each);
+      for (const each of ends) pull(BLOB, each);
       assert.deepEqual(
         (await listed()).map(({ outcome }) => outcome),
         [expected],
@@ -283,8 +374,8 @@ describe('PullRecorder', () => {
 
   test('lists the first requests of a pull and counts the others, and finds room for those that fail', async (t) => {
     const { pull, recorder } = stage(t);
-    for (let at = 1; at <= 100; at += 1) pull();
-    pull({}, { status: 502, error: 'the upstream is down' });
+    for (let at = 1; at <= 100; at += 1) pull(BLOB);
+    pull(BLOB, { status: 502, error: 'the upstream is down' });
     const found = await findPull(recorder, 'q-101');
     assert.equal(found?.requests, 101);
     assert.equal(found.requestList.length, 57);
@@ -404,11 +495,11 @@ describe('PullRecorder', () => {
 
   test('counts failures and what was not answered', async (t) => {
     const { pull, totals } = stage(t);
-    pull();
-    pull({}, { status: 500 });
-    pull({}, { error: 'the digest is another' });
-    pull({}, { status: 0, bytes: 0, error: 'the client left', hasLeft: true });
-    pull({}, { error: 'the client left', hasLeft: true });
+    pull(BLOB);
+    pull(BLOB, { status: 500 });
+    pull(BLOB, { error: 'the digest is another' });
+    pull(BLOB, { status: 0, bytes: 0, error: 'the client left', hasLeft: true });
+    pull(BLOB, { error: 'the client left', hasLeft: true });
     assert.deepEqual(await totals(), [['ghcr.io/ours/app', { ...SUMS, requests: 4, hits: 3, failed: 2, bytes: 400 }]]);
   });
 

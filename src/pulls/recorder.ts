@@ -9,8 +9,8 @@ import type {
 } from '../telemetry/index.ts';
 import { MAX_WRITTEN, mostImportant } from './batch.ts';
 import { type FigureRow, Figures, type Rates } from './figures.ts';
-import { Pull, PullRequest, rankOf } from './pull.ts';
-import { MOST } from './text.ts';
+import { OpenPulls } from './open-pulls.ts';
+import { type Pull, PullRequest, rankOf } from './pull.ts';
 
 /** Milliseconds between two looks at what runs. */
 const LOOK_EVERY = 1000;
@@ -19,8 +19,10 @@ const WRITE_EVERY = 2;
 /** Milliseconds between two times that old rows are deleted. */
 const TRIM_EVERY = 3_600_000;
 
-/** Pulls that are open at once. Beyond them the oldest without a running request are closed early. */
-const MAX_OPEN = 2000;
+/** Milliseconds without a byte after which a body of an upstream is not looked at any more, whatever its meter says. */
+const BODY_LOST = 3_600_000;
+/** Bodies of upstreams that are looked at: as many as a server can have sockets open. Beyond them the oldest is let go. */
+const MAX_BODIES = 20_000;
 /** Tags of which the last pull is noted between two writes. */
 const MAX_TAGS = 10_000;
 /** Pulls that are reported at one look. */
@@ -50,6 +52,8 @@ interface ComingBody {
   readonly isKnown: boolean;
   readonly pull: Pull | undefined;
   counted: number;
+  /** When a byte was last seen to come. */
+  lastAt: number;
 }
 
 interface NotedTag {
@@ -73,9 +77,7 @@ export class PullRecorder {
   #running: PullRequest | undefined;
   /** The listed requests of open pulls that have ended: upstreams may still be asked because of them. */
   readonly #ended = new Map<string, PullRequest>();
-  /** By who pulls what; the longest open first. */
-  readonly #open = new Map<string, Pull>();
-  #last: Pull | undefined;
+  readonly #open = new OpenPulls((pull) => this.#record(pull));
   readonly #bodies = new Set<ComingBody>();
   #closed: PullRecord[] = [];
   readonly #tags = new Map<string, NotedTag>();
@@ -158,7 +160,7 @@ export class PullRecorder {
   open(): readonly PullSummary[] {
     this.#measure();
     const now = this.#now();
-    return [...this.#open.values()].map((pull) => pull.summary(now)).toReversed();
+    return [...this.#open].map((pull) => pull.summary(now)).toReversed();
   }
 
   /** An open pull by the id of one of its listed requests. */
@@ -212,7 +214,7 @@ export class PullRecorder {
       this.#tell(this.#listeners.rates, rates);
     }
     if (this.#listeners.pull.size > 0) this.#report(now);
-    for (const [key, pull] of this.#open) if (pull.isOver(now)) this.#close(key, pull);
+    for (const pull of this.#open) if (pull.isOver(now)) this.#open.close(pull);
     if (this.#looks % WRITE_EVERY !== 0 || this.#isWriteDue || this.#store === undefined) return;
     this.#isWriteDue = true;
     this.#inTurn(() => {
@@ -232,27 +234,12 @@ export class PullRecorder {
 
   #begin(view: PullUnderWay, isRefused: boolean): void {
     const now = this.#now();
-    const last = this.#last;
-    const pull = last?.takes(view, now) === true ? last : this.#pullOf(view, now);
-    this.#last = pull;
+    const pull = this.#open.of(view, now);
     const request = pull.begin(view, now, isRefused);
     view.recorded = request;
     request.before = this.#running;
     if (this.#running !== undefined) this.#running.after = request;
     this.#running = request;
-  }
-
-  #pullOf(view: PullUnderWay, now: number): Pull {
-    const { client, user = '', userAgent = '', registry = '', repository = '' } = view;
-    // No part has a line break but the user agent, of which few characters count.
-    const key = `${client}\n${user}\n${registry}\n${repository}\n${userAgent.slice(0, MOST.userAgent)}`;
-    const found = this.#open.get(key);
-    if (found?.isOpen(now) === true) return found;
-    if (found !== undefined) this.#close(key, found);
-    if (this.#open.size >= MAX_OPEN) this.#closeIdle();
-    const pull = new Pull(view, now);
-    this.#open.set(key, pull);
-    return pull;
   }
 
   #finish(event: RequestFinished): void {
@@ -340,8 +327,12 @@ export class PullRecorder {
     const pull = request?.pull;
     const names = { registry, repository };
     // The answer to a name that does not exist is counted without it.
-    const coming = { meter: body, names, isKnown: status >= 200 && status < 400, pull, counted: 0 };
+    const coming = { meter: body, names, isKnown: status >= 200 && status < 400, pull, counted: 0, lastAt: this.#now() };
     if (!body.isOver) {
+      for (const oldest of this.#bodies) {
+        if (this.#bodies.size < MAX_BODIES) break;
+        this.#letGo(oldest);
+      }
       this.#bodies.add(coming);
       if (pull !== undefined) pull.bodies += 1;
     }
@@ -353,11 +344,22 @@ export class PullRecorder {
     const count = meter.bytes - coming.counted;
     if (count === 0) return;
     coming.counted = meter.bytes;
+    coming.lastAt = this.#now();
     // A challenge comes before the answer that says whether the repository exists.
     if (pull?.isAnswered === false && !pull.isClosed && !isKnown) pull.heldBack += count;
     else this.#figures.countBytes(this.#figures.rowOf(names, this.#now(), isKnown), 'fetched', count);
     if (pull === undefined) return;
     pull.fetched += count;
+    pull.lastAt = coming.lastAt;
+    pull.isChanged = true;
+  }
+
+  /** No more of a body is looked for. */
+  #letGo(coming: ComingBody): void {
+    this.#bodies.delete(coming);
+    const { pull } = coming;
+    if (pull === undefined) return;
+    pull.bodies -= 1;
     pull.isChanged = true;
   }
 
@@ -366,13 +368,10 @@ export class PullRecorder {
     const now = this.#now();
     for (const coming of this.#bodies) {
       this.#countBody(coming);
-      if (!coming.meter.isOver) continue;
-      this.#bodies.delete(coming);
-      const { pull } = coming;
-      if (pull === undefined) continue;
-      pull.bodies -= 1;
-      pull.lastAt = now;
-      pull.isChanged = true;
+      if (coming.meter.isOver) {
+        if (coming.pull !== undefined) coming.pull.lastAt = now;
+        this.#letGo(coming);
+      } else if (now - coming.lastAt > BODY_LOST) this.#letGo(coming);
     }
     for (let request = this.#running; request !== undefined; request = request.before) {
       const { view, pull } = request;
@@ -386,7 +385,7 @@ export class PullRecorder {
   }
 
   #report(now: number): void {
-    const changed = [...this.#open.values()].filter((pull) => pull.isChanged).slice(-MAX_REPORTED);
+    const changed = [...this.#open].filter((pull) => pull.isChanged).slice(-MAX_REPORTED);
     for (const pull of changed) {
       pull.isChanged = false;
       this.#tell(this.#listeners.pull, pull.summary(now));
@@ -403,20 +402,10 @@ export class PullRecorder {
     }
   }
 
-  #closeIdle(): void {
-    let toClose = MAX_OPEN / 20;
-    for (const [key, pull] of this.#open) {
-      if (pull.isBusy) continue;
-      this.#close(key, pull);
-      toClose -= 1;
-      if (toClose === 0) return;
-    }
-  }
-
   /** Nothing is heard of what runs any more. */
   #closeAll(): void {
     this.#measure();
-    for (const [key, pull] of this.#open) this.#close(key, pull);
+    for (const pull of this.#open) this.#open.close(pull);
     for (let request = this.#running; request !== undefined; ) {
       const { before } = request;
       this.#unlink(request);
@@ -427,10 +416,9 @@ export class PullRecorder {
     this.#bodies.clear();
   }
 
-  #close(key: string, pull: Pull): void {
+  /** Keeps a pull that was closed for the next write. */
+  #record(pull: Pull): void {
     const now = this.#now();
-    this.#open.delete(key);
-    if (this.#last === pull) this.#last = undefined;
     for (const { id } of pull.listed) this.#ended.delete(id);
     const record = pull.close(now);
     if (!pull.isAnswered) {
