@@ -217,8 +217,10 @@ export class Pull {
     if (view.method === 'GET' && status >= 200 && status < 400) this.#hasGot = true;
     this.isChanged = true;
     this.#runningBytes -= request.counted;
-    this.#bytes += bytes;
-    this.#size += view.size ?? bytes;
+    if (isContent(status)) {
+      this.#bytes += bytes;
+      this.#size += view.size ?? bytes;
+    }
     if (isHit) this.#hits += 1;
     if (rank > this.#rank) this.#rank = rank;
     if (!request.isListed && rank === FAILED && this.#failedListed < FOR_FAILED) {
@@ -306,6 +308,11 @@ export class Pull {
 }
 
 const [HIT, MISS, STALE, REFUSED, FAILED] = [0, 1, 2, 3, 4] as const;
+
+/** Whether a response carries what was asked for. What a client got before it was cut has no other status. */
+export function isContent(status: number): boolean {
+  return status < 400;
+}
 
 /** What the end of a request makes of its pull, as its rank in {@link RANKS}; -1: nothing, as something does not exist. */
 export function rankOf(

@@ -285,7 +285,7 @@ describe('PullRecorder', () => {
     ask(long.id, body);
     clock.now += 600_001;
     pull(BLOB);
-    long.bytes = 300;
+    Object.assign(long, { bytes: 300, cache: 'MISS' });
     await totals();
     body.bytes = 700;
     end(long, { bytes: 1000, cache: 'MISS' });
@@ -489,7 +489,7 @@ describe('PullRecorder', () => {
     recorder.look();
     assert.deepEqual(await totals(), [
       ['ghcr.io/ours/app', { ...SUMS, fetched: 60 }],
-      ['/', { ...SUMS, hits: 0, fetched: 5 }],
+      ['/', { ...SUMS, hits: 0, bytes: 0, fetched: 5 }],
     ]);
   });
 
@@ -500,7 +500,24 @@ describe('PullRecorder', () => {
     pull(BLOB, { error: 'the digest is another' });
     pull(BLOB, { status: 0, bytes: 0, error: 'the client left', hasLeft: true });
     pull(BLOB, { error: 'the client left', hasLeft: true });
-    assert.deepEqual(await totals(), [['ghcr.io/ours/app', { ...SUMS, requests: 4, hits: 3, failed: 2, bytes: 400 }]]);
+    assert.deepEqual(await totals(), [['ghcr.io/ours/app', { ...SUMS, requests: 4, hits: 3, failed: 2, bytes: 300 }]]);
+  });
+
+  test('counts no body of an error as content: it saves nothing', async (t) => {
+    const { begin, end, recorder, totals, listed } = stage(t);
+    const view = begin();
+    Object.assign(view, { bytes: 182, size: 182 });
+    recorder.look();
+    end(view, { status: 503, bytes: 182, cache: undefined as never });
+    assert.deepEqual(
+      (await listed()).map(({ bytes, size }) => [bytes, size]),
+      [[0, undefined]],
+    );
+    assert.equal((await findPull(recorder, view.id))?.requestList[0]?.bytes, 182);
+    assert.deepEqual(
+      (await totals()).map(([, { bytes, failed }]) => [bytes, failed]),
+      [[0, 1]],
+    );
   });
 
   test('knows the last pull of tags, and of digests as one', async (t) => {
@@ -541,7 +558,7 @@ describe('PullRecorder', () => {
     const sums = await totals();
     assert.deepEqual(
       sums.map(([name, { requests, bytes }]) => [name, requests, bytes]),
-      [['/', 100_000, 10_000_000]],
+      [['/', 100_000, 0]],
     );
     const pulls = await listed();
     assert.equal(pulls.length, 500);
@@ -667,7 +684,7 @@ describe('PullRecorder', () => {
     const view = begin();
     recorder.look();
     recorder.look();
-    view.bytes = 50;
+    Object.assign(view, { bytes: 50, cache: 'MISS' });
     recorder.look();
     end(view, { bytes: 500 });
     clock.now += 5000;

@@ -10,7 +10,7 @@ import type {
 import { MAX_WRITTEN, mostImportant } from './batch.ts';
 import { type FigureRow, Figures, type Rates } from './figures.ts';
 import { OpenPulls } from './open-pulls.ts';
-import { type Pull, PullRequest, rankOf } from './pull.ts';
+import { isContent, type Pull, PullRequest, rankOf } from './pull.ts';
 
 /** Milliseconds between two looks at what runs. */
 const LOOK_EVERY = 1000;
@@ -254,7 +254,8 @@ export class PullRecorder {
     const isHit = isAnswered && cache === 'HIT';
     if (!isRefused) {
       const row = this.#rowOf(pull, now, isAnswered);
-      this.#figures.countBytes(row, 'bytes', event.bytes - request.counted);
+      // The body of an error is no content, and saves nothing.
+      if (isContent(status)) this.#figures.countBytes(row, 'bytes', event.bytes - request.counted);
       if (status !== 0) this.#figures.countRequest(row, { isHit, isFailed });
       if (isAnswered && !pull.isAnswered && !pull.isClosed) {
         pull.isAnswered = true;
@@ -375,11 +376,11 @@ export class PullRecorder {
     }
     for (let request = this.#running; request !== undefined; request = request.before) {
       const { view, pull } = request;
-      if (view === undefined || view.bytes === request.counted) continue;
+      // Whatever is not an error has an outcome of the cache.
+      if (view?.cache === undefined || view.bytes === request.counted) continue;
       const count = view.bytes - request.counted;
       request.counted = view.bytes;
-      // Whatever is not an error has an outcome of the cache.
-      this.#figures.countBytes(this.#rowOf(pull, now, view.cache !== undefined), 'bytes', count);
+      this.#figures.countBytes(this.#rowOf(pull, now, true), 'bytes', count);
       pull.progressed(count);
     }
   }

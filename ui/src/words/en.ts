@@ -90,7 +90,7 @@ export const EN = {
     missText: 'An upstream sent content that was not in the cache.',
     staleText: 'An upstream was down, and the cache answered.',
     refusedText: 'The rules refused it.',
-    failedText: 'A request of it failed.',
+    failedText: 'A request of it was answered 5xx or cut, or what it asked for does not exist.',
   },
   now: {
     title: 'Now',
@@ -114,7 +114,7 @@ export const EN = {
     fetched: 'Fetched',
     saved: 'Saved',
     pulls: 'Pulls',
-    failed: 'Failed requests',
+    failed: 'Requests with 5xx or cut',
     day: 'Last 24 hours',
     month: 'Last 30 days',
     figures: 'Figures',

@@ -91,7 +91,7 @@ export const ZH: Words = {
     missText: '缓存中没有的内容由上游发送。',
     staleText: '上游不可用，由缓存应答。',
     refusedText: '规则拒绝了它。',
-    failedText: '其中有请求失败。',
+    failedText: '其中有请求得到 5xx 或被中断，或者所请求的内容不存在。',
   },
   now: {
     title: '当前',
@@ -115,7 +115,7 @@ export const ZH: Words = {
     fetched: '已获取',
     saved: '已节省',
     pulls: '拉取',
-    failed: '失败的请求',
+    failed: '5xx 或中断的请求',
     day: '最近 24 小时',
     month: '最近 30 天',
     figures: '统计',
