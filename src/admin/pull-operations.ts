@@ -89,10 +89,29 @@ const pullsInput = z.object({
 });
 export type PullsInput = z.infer<typeof pullsInput>;
 
+const off = z
+  .literal(true)
+  .exactOptional()
+  .describe('`admin.record_pulls` is false: nothing is recorded, and what was recorded before is deleted.');
+
+const omittedPulls = z.object({
+  pulls: z.number(),
+  from: time.describe('When the first of them was left out. Milliseconds since 1970.'),
+  to: time.describe('When the last of them was left out. Milliseconds since 1970.'),
+});
+
 const pullsAnswer = z.object({
   pulls: z.array(pullSummary).readonly().describe('The newest first.'),
   next,
-  since: time.describe('When the record of pulls begins. Milliseconds since 1970.'),
+  since: time.describe(
+    'When the record of pulls begins. Milliseconds since 1970. A process that is killed loses what it has not written: the pulls that are open, and those of the last seconds.',
+  ),
+  off,
+  omitted: omittedPulls
+    .exactOptional()
+    .describe(
+      'Pulls since the start of the server that the figures count and this list lacks: more than 1,000 ended within two seconds, or the disk refused them.',
+    ),
 });
 export type PullsAnswer = z.infer<typeof pullsAnswer>;
 
@@ -120,6 +139,7 @@ export type FiguresInput = z.infer<typeof figuresInput>;
 
 const figuresAnswer = z.object({
   since: time.describe('When counting began. Milliseconds since 1970.'),
+  off,
   from: time,
   to: time,
   total: figureSums,

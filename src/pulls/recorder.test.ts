@@ -610,6 +610,14 @@ describe('PullRecorder', () => {
     const pulls = await store.list({ limit: 9999 });
     const of = (outcome: string): number => pulls.filter((each) => each.outcome === outcome).length;
     assert.deepEqual([pulls.length, of('failed'), of('refused')], [1000, 1, 100]);
+    assert.deepEqual(recorder.omitted, { pulls: 801, from: clock.now, to: clock.now });
+    t.mock.method(store, 'add', () => Promise.reject(new Error('disk full')));
+    const from = clock.now;
+    pull();
+    clock.now += 60_000;
+    recorder.look();
+    await recorder.write();
+    assert.deepEqual(recorder.omitted, { pulls: 802, from, to: clock.now });
   });
 
   test('keeps what it recorded before its store is open, and after the disk has refused it', async (t) => {
@@ -655,23 +663,46 @@ describe('PullRecorder', () => {
     );
   });
 
-  test('records nothing while it is off', async (t) => {
-    const { begin, end, pull, recorder, listed, telemetry } = stage(t);
-    const view = begin();
+  test('records nothing while it is off, and forgets what it has recorded', async (t) => {
+    const store = new MemoryPullStore({ since: 0 });
+    const closes = t.mock.method(store, 'close');
+    const { begin, end, pull, recorder, listed, totals, telemetry, clock } = stage(t, { store });
+    pull();
+    await recorder.write();
+    const view = begin({ client: 'other' });
+    pull({ client: 'third' });
+    clock.now += 5;
     recorder.isOn = false;
     assert.equal(telemetry.hears('pull.started'), false);
+    assert.deepEqual([await listed(), await totals(), recorder.since], [[], [], clock.now]);
+    assert.equal(await findPull(recorder, 'q-1'), undefined);
+    assert.equal((await lastPullsOf(recorder, { registry: 'ghcr.io', repository: 'ours/app' })).size, 0);
+    assert.equal(closes.mock.callCount(), 1);
     end(view);
     pull();
     recorder.isOn = true;
     pull();
-    const pulls = await listed();
     assert.deepEqual(
-      pulls.map(({ id, running = false }) => [id, running]),
-      [
-        ['q-3', false],
-        ['q-1', false],
-      ],
+      (await listed()).map(({ id }) => id),
+      ['q-5'],
     );
+  });
+
+  test('a write that fails after it was turned off brings nothing back', async (t) => {
+    const store = new MemoryPullStore({ since: 0 });
+    const refused = Promise.withResolvers<void>();
+    t.mock.method(store, 'count', () => refused.promise);
+    const { pull, recorder, listed, totals, clock } = stage(t, { store });
+    pull();
+    clock.now += 60_000;
+    recorder.look();
+    const writing = recorder.write();
+    await Promise.resolve();
+    recorder.isOn = false;
+    refused.reject(new Error('disk full'));
+    await writing;
+    recorder.isOn = true;
+    assert.deepEqual([await listed(), await totals(), recorder.omitted], [[], [], undefined]);
   });
 
   test('reports pulls that have changed, and rates every five seconds', async (t) => {

@@ -37,6 +37,14 @@ export interface LiveListeners {
   readonly rates: (rates: Rates) => void;
 }
 
+/** Pulls that the record lacks, as too many ended at once or the disk refused them. */
+export interface OmittedPulls {
+  readonly pulls: number;
+  /** When the first and the last of them were left out. Milliseconds since the epoch. */
+  readonly from: number;
+  readonly to: number;
+}
+
 interface RecorderOptions {
   readonly telemetry: Telemetry;
   /** Milliseconds since the epoch. @default Date.now */
@@ -71,8 +79,8 @@ interface NotedTag {
 export class PullRecorder {
   readonly #telemetry: Telemetry;
   readonly #now: () => number;
-  readonly #startedAt: number;
-  readonly #figures: Figures;
+  #startedAt: number;
+  #figures: Figures;
   /** The last request to begin of those that run: a list, as maps are slow where entries come and go. */
   #running: PullRequest | undefined;
   /** The listed requests of open pulls that have ended: upstreams may still be asked because of them. */
@@ -80,6 +88,7 @@ export class PullRecorder {
   readonly #open = new OpenPulls((pull) => this.#record(pull));
   readonly #bodies = new Set<ComingBody>();
   #closed: PullRecord[] = [];
+  #omitted: OmittedPulls | undefined;
   readonly #tags = new Map<string, NotedTag>();
   #lastTag: { readonly pull: Pull; readonly tag: string; readonly noted: NotedTag } | undefined;
   readonly #listeners: { readonly [K in keyof LiveListeners]: Set<LiveListeners[K]> } = {
@@ -103,13 +112,32 @@ export class PullRecorder {
     this.#timer = setInterval(() => this.look(), lookEvery).unref();
   }
 
-  /** Records from now on, or no further request. */
+  /**
+   * Records from now on; or records nothing and forgets all of its record at once, as of what clients did. The store is let go
+   * and closed then: what is in it is for the caller to delete, once {@link idle} resolves.
+   */
   set isOn(isOn: boolean) {
     if (isOn === this.isOn) return;
-    for (const stop of this.#unsubscribe) stop();
-    this.#unsubscribe = [];
-    if (!isOn) this.#closeAll();
-    else this.#subscribe();
+    if (isOn) this.#subscribe();
+    else this.#forget();
+  }
+
+  #forget(): void {
+    this.#stop();
+    this.#closed = [];
+    this.#omitted = undefined;
+    this.#tags.clear();
+    this.#lastTag = undefined;
+    this.#startedAt = this.#now();
+    this.#figures = new Figures(this.#startedAt);
+    const store = this.#store;
+    this.#store = undefined;
+    this.#inTurn(async () => store?.close()).catch((error: unknown) => this.#warn(error));
+  }
+
+  /** Resolves when what was begun before, such as a write, has ended. */
+  idle(): Promise<void> {
+    return this.#inTurn(async () => {});
   }
 
   #subscribe(): void {
@@ -130,6 +158,12 @@ export class PullRecorder {
     ];
   }
 
+  #stop(): void {
+    for (const stop of this.#unsubscribe) stop();
+    this.#unsubscribe = [];
+    this.#closeAll();
+  }
+
   get isOn(): boolean {
     return this.#unsubscribe.length > 0;
   }
@@ -137,6 +171,11 @@ export class PullRecorder {
   /** When the record begins. Milliseconds since the epoch. */
   get since(): number {
     return this.#store?.since ?? this.#startedAt;
+  }
+
+  /** Pulls of this process that the figures count and no list has; undefined where there are none. */
+  get omitted(): OmittedPulls | undefined {
+    return this.#omitted;
   }
 
   /** The store from now on, with what was recorded in it before. It is closed with the recorder. */
@@ -226,7 +265,7 @@ export class PullRecorder {
   /** Records nothing more, writes the rest and closes the store. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    this.isOn = false;
+    if (this.isOn) this.#stop();
     await this.#inTurn(() => this.#write());
     await this.#store?.close();
     this.#store = undefined;
@@ -428,14 +467,29 @@ export class PullRecorder {
       this.#figures.countBytes(row, 'fetched', pull.heldBack);
     }
     this.#closed.push(record);
-    if (this.#closed.length >= 2 * MAX_WRITTEN) this.#closed = mostImportant(this.#closed);
+    if (this.#closed.length >= 2 * MAX_WRITTEN) this.#closed = this.#chosen(this.#closed);
+  }
+
+  /** Those that are kept. The others are counted as left out. */
+  #chosen(pulls: readonly PullRecord[]): PullRecord[] {
+    const chosen = mostImportant(pulls);
+    this.#omit(pulls.length - chosen.length);
+    return chosen;
+  }
+
+  #omit(pulls: number): void {
+    if (pulls === 0) return;
+    const now = this.#now();
+    const { pulls: before, from } = this.#omitted ?? { pulls: 0, from: now };
+    this.#omitted = { pulls: before + pulls, from, to: now };
   }
 
   async #write(): Promise<void> {
     const store = this.#store;
     if (store === undefined) return;
     const now = this.#now();
-    const figures = this.#figures.take(now);
+    const counted = this.#figures;
+    const figures = counted.take(now);
     const tags = [...this.#tags];
     const closed = this.#closed;
     for (const [, noted] of tags) noted.isTaken = true;
@@ -444,13 +498,22 @@ export class PullRecorder {
     try {
       if (figures.length > 0 || tags.length > 0) await store.count(figures, tags.map(lastPullOf));
     } catch (error) {
-      this.#figures.putBack(figures);
+      // What was turned off meanwhile has forgotten it.
+      if (counted !== this.#figures) return;
+      counted.putBack(figures);
       for (const [key, noted] of tags) if (!this.#tags.has(key)) this.#tags.set(key, noted);
-      this.#closed = mostImportant([...closed, ...this.#closed]);
+      this.#closed = this.#chosen([...closed, ...this.#closed]);
       return this.#warn(error);
     }
+    const chosen = this.#chosen(closed);
     try {
-      if (closed.length > 0) await store.add(mostImportant(closed));
+      if (chosen.length > 0) {
+        await store.add(chosen).catch((error: unknown) => {
+          // Some of them may be in it.
+          if (counted === this.#figures) this.#omit(chosen.length);
+          throw error;
+        });
+      }
       if (now - this.#trimmedAt >= TRIM_EVERY) {
         this.#trimmedAt = now;
         await store.trim(now);
