@@ -8,7 +8,9 @@ import type {
   UpstreamRequestEnded,
 } from '../telemetry/index.ts';
 import { MAX_WRITTEN, mostImportant } from './batch.ts';
+import { ComingBodies, type ComingBody } from './coming-bodies.ts';
 import { type FigureRow, Figures, type Rates } from './figures.ts';
+import { NotedTags } from './noted-tags.ts';
 import { OpenPulls } from './open-pulls.ts';
 import { isContent, type Pull, PullRequest, rankOf } from './pull.ts';
 
@@ -19,12 +21,6 @@ const WRITE_EVERY = 2;
 /** Milliseconds between two times that old rows are deleted. */
 const TRIM_EVERY = 3_600_000;
 
-/** Milliseconds without a byte after which a body of an upstream is not looked at any more, whatever its meter says. */
-const BODY_LOST = 3_600_000;
-/** Bodies of upstreams that are looked at: as many as a server can have sockets open. Beyond them the oldest is let go. */
-const MAX_BODIES = 20_000;
-/** Tags of which the last pull is noted between two writes. */
-const MAX_TAGS = 10_000;
 /** Pulls that are reported at one look. */
 const MAX_REPORTED = 200;
 
@@ -53,23 +49,6 @@ interface RecorderOptions {
   readonly lookEvery?: number;
 }
 
-/** A body of an upstream that still comes. */
-interface ComingBody {
-  readonly meter: BodyMeter;
-  readonly names: { readonly registry: string; readonly repository: string };
-  readonly isKnown: boolean;
-  readonly pull: Pull | undefined;
-  counted: number;
-  /** When a byte was last seen to come. */
-  lastAt: number;
-}
-
-interface NotedTag {
-  at: number;
-  readonly pull: LastPull;
-  isTaken: boolean;
-}
-
 /**
  * Records pulls, from the first request on; its store may come later.
  *
@@ -86,11 +65,10 @@ export class PullRecorder {
   /** The listed requests of open pulls that have ended: upstreams may still be asked because of them. */
   readonly #ended = new Map<string, PullRequest>();
   readonly #open = new OpenPulls((pull) => this.#record(pull));
-  readonly #bodies = new Set<ComingBody>();
+  readonly #bodies = new ComingBodies();
   #closed: PullRecord[] = [];
   #omitted: OmittedPulls | undefined;
-  readonly #tags = new Map<string, NotedTag>();
-  #lastTag: { readonly pull: Pull; readonly tag: string; readonly noted: NotedTag } | undefined;
+  #tags = new NotedTags();
   readonly #listeners: { readonly [K in keyof LiveListeners]: Set<LiveListeners[K]> } = {
     pull: new Set(),
     rates: new Set(),
@@ -126,8 +104,7 @@ export class PullRecorder {
     this.#stop();
     this.#closed = [];
     this.#omitted = undefined;
-    this.#tags.clear();
-    this.#lastTag = undefined;
+    this.#tags = new NotedTags();
     this.#startedAt = this.#now();
     this.#figures = new Figures(this.#startedAt);
     const store = this.#store;
@@ -224,7 +201,7 @@ export class PullRecorder {
   ): Promise<T> {
     return this.#inTurn(async () => {
       this.#measure();
-      const lastPulls = [...this.#tags].map(lastPullOf);
+      const lastPulls = this.#tags.unwritten();
       return work({ store: this.#store, pulls: this.#closed, figures: this.#figures.unwritten(), lastPulls });
     });
   }
@@ -301,7 +278,7 @@ export class PullRecorder {
         row.pulls += 1;
         this.#figures.countBytes(row, 'fetched', pull.heldBack);
       }
-      if (isAnswered && view.target?.kind === 'manifest') this.#noteTag(pull, view, now);
+      if (isAnswered && view.target?.kind === 'manifest') this.#tags.note(pull, view, now);
     }
     if (pull.isClosed) {
       request.view = undefined;
@@ -321,23 +298,6 @@ export class PullRecorder {
       pull.rowHour = Figures.hourOf(now);
     }
     return row;
-  }
-
-  #noteTag(pull: Pull, { target, user, client }: PullUnderWay, now: number): void {
-    if (target?.kind !== 'manifest') return;
-    const tag = target.reference.kind === 'tag' ? target.reference.tag : '';
-    const last = this.#lastTag;
-    if (last !== undefined && last.pull === pull && last.tag === tag && !last.noted.isTaken) {
-      last.noted.at = now;
-      return;
-    }
-    const { registry, repository } = pull;
-    const key = `${registry}/${repository}:${tag}`;
-    if (this.#tags.size >= MAX_TAGS && !this.#tags.has(key)) return;
-    const by = pull.user ?? user ?? client;
-    const noted = { at: now, pull: { registry, repository, tag, at: now, by }, isTaken: false };
-    this.#tags.set(key, noted);
-    this.#lastTag = { pull, tag, noted };
   }
 
   #unlink(request: PullRequest): void {
@@ -367,15 +327,15 @@ export class PullRecorder {
     const pull = request?.pull;
     const names = { registry, repository };
     // The answer to a name that does not exist is counted without it.
-    const coming = { meter: body, names, isKnown: status >= 200 && status < 400, pull, counted: 0, lastAt: this.#now() };
-    if (!body.isOver) {
-      for (const oldest of this.#bodies) {
-        if (this.#bodies.size < MAX_BODIES) break;
-        this.#letGo(oldest);
-      }
-      this.#bodies.add(coming);
-      if (pull !== undefined) pull.bodies += 1;
-    }
+    const coming = {
+      meter: body,
+      names,
+      isKnown: status >= 200 && status < 400,
+      pull,
+      counted: 0,
+      lastAt: this.#now(),
+    };
+    if (!body.isOver) this.#bodies.add(coming);
     this.#countBody(coming);
   }
 
@@ -394,25 +354,10 @@ export class PullRecorder {
     pull.isChanged = true;
   }
 
-  /** No more of a body is looked for. */
-  #letGo(coming: ComingBody): void {
-    this.#bodies.delete(coming);
-    const { pull } = coming;
-    if (pull === undefined) return;
-    pull.bodies -= 1;
-    pull.isChanged = true;
-  }
-
   /** Counts what has come since the last look. */
   #measure(): void {
     const now = this.#now();
-    for (const coming of this.#bodies) {
-      this.#countBody(coming);
-      if (coming.meter.isOver) {
-        if (coming.pull !== undefined) coming.pull.lastAt = now;
-        this.#letGo(coming);
-      } else if (now - coming.lastAt > BODY_LOST) this.#letGo(coming);
-    }
+    this.#bodies.look(now, (body) => this.#countBody(body));
     for (let request = this.#running; request !== undefined; request = request.before) {
       const { view, pull } = request;
       // Whatever is not an error has an outcome of the cache.
@@ -490,18 +435,16 @@ export class PullRecorder {
     const now = this.#now();
     const counted = this.#figures;
     const figures = counted.take(now);
-    const tags = [...this.#tags];
+    const tags = this.#tags.take();
     const closed = this.#closed;
-    for (const [, noted] of tags) noted.isTaken = true;
-    this.#tags.clear();
     this.#closed = [];
     try {
-      if (figures.length > 0 || tags.length > 0) await store.count(figures, tags.map(lastPullOf));
+      if (figures.length > 0 || tags.length > 0) await store.count(figures, tags);
     } catch (error) {
       // What was turned off meanwhile has forgotten it.
       if (counted !== this.#figures) return;
       counted.putBack(figures);
-      for (const [key, noted] of tags) if (!this.#tags.has(key)) this.#tags.set(key, noted);
+      this.#tags.putBack(tags);
       this.#closed = this.#chosen([...closed, ...this.#closed]);
       return this.#warn(error);
     }
@@ -537,8 +480,4 @@ export class PullRecorder {
     this.#work = done.catch(() => undefined);
     return done;
   }
-}
-
-function lastPullOf([, { at, pull }]: readonly [string, NotedTag]): LastPull {
-  return { ...pull, at };
 }
