@@ -122,7 +122,9 @@ export const figureSums = z.object({
   hits: z.number().describe('Of these, requests that this server answered without an upstream.'),
   failed: z
     .number()
-    .describe('Requests that were answered 5xx, or cut: what does not exist (404) is none of them, though its pull is `failed`.'),
+    .describe(
+      'Requests that were answered 5xx, or cut: what does not exist (404) is none of them, though its pull is `failed`.',
+    ),
   bytes: bytes.describe('Bytes of content sent to clients: the bodies of errors do not count.'),
   fetched: bytes.describe('Bytes received from upstreams.'),
   saved: bytes.describe('`bytes` less `fetched`, and at least 0.'),

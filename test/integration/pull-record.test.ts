@@ -120,6 +120,15 @@ describe('the record of pulls', () => {
     assert.deepEqual((await pullsOf(second)).pulls, []);
   });
 
+  test('is kept without a cache, too, where nothing is listed as stored', async () => {
+    await using mirror = await startMirror(configOf({ cache: 'off' }));
+    assert.equal(await finished(mirror, manifest('ours/app'), {}), 200);
+    const read = async (path: string) => JSON.parse((await mirror.get(`/api/v1/${path}`)).body.toString()) as object;
+    const { pulls } = (await read('pulls')) as { pulls: readonly unknown[] };
+    assert.equal(pulls.length, 1);
+    assert.deepEqual(await read('repositories'), { repositories: [] });
+  });
+
   test('refuses a place in the list that it has not given', async () => {
     await using mirror = await startMirror(configOf());
     for (const after of ['', 'x', 'ended.1', 'ended.1.a b', 'ended.99999999999999999.a', "running.1.'"]) {

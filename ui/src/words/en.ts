@@ -169,6 +169,11 @@ export const EN = {
     none: 'No pull matches the filter.',
     noneYet: 'No pull is recorded yet. Pull an image through this server:',
     since: (time: string) => `Recorded since ${time}`,
+    off: 'No pulls are recorded.',
+    offText:
+      'No pulls and no figures are recorded, as `admin.record_pulls` is false. Set it to true and reload to record them.',
+    unlisted: (count: number, text: string, from: string, to: string) =>
+      `${count === 1 ? '1 pull is' : `${text} pulls are`} not listed, left out from ${from} to ${to}: too many ended at once, or the disk refused them. The figures count them.`,
     when: 'When',
     size: 'Sent',
     took: 'Took',

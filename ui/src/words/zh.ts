@@ -169,6 +169,10 @@ export const ZH: Words = {
     none: '没有符合筛选条件的拉取。',
     noneYet: '还没有记录到拉取。通过本服务拉取一个镜像：',
     since: (time) => `记录始于 ${time}`,
+    off: '没有记录拉取。',
+    offText: '`admin.record_pulls` 为 false，因此不记录拉取和统计。要记录，请将其设为 true 并重新加载。',
+    unlisted: (_, text, from, to) =>
+      `有 ${text} 次拉取未列出，遗漏于 ${from} 至 ${to}：同时结束的拉取太多，或磁盘拒绝写入。统计数字包含它们。`,
     when: '时间',
     size: '已发送',
     took: '用时',

@@ -75,7 +75,8 @@ export function filterOf({ image, client, outcome }: PullsOptions): Pick<PullsIn
 
 /** What a list does not show, and the remedy; undefined where it is whole. */
 function noteOf({ off, omitted }: PullsAnswer): string | undefined {
-  if (off === true) return 'No pulls are recorded, as admin.record_pulls is false. Set it to true and reload to record them.';
+  if (off === true)
+    return 'No pulls are recorded, as admin.record_pulls is false. Set it to true and reload to record them.';
   if (omitted === undefined) return undefined;
   const { pulls, from, to } = omitted;
   const were = pulls === 1 ? '1 pull is' : `${pulls} pulls are`;
