@@ -1,12 +1,5 @@
 import type { Figure, LastPull, PullRecord, PullStore, PullSummary } from '../store/index.ts';
-import type {
-  BodyMeter,
-  Events,
-  PullUnderWay,
-  RequestFinished,
-  Telemetry,
-  UpstreamRequestEnded,
-} from '../telemetry/index.ts';
+import type { Events, PullUnderWay, RequestFinished, Telemetry, UpstreamRequestEnded } from '../telemetry/index.ts';
 import { MAX_WRITTEN, mostImportant } from './batch.ts';
 import { ComingBodies, type ComingBody } from './coming-bodies.ts';
 import { type FigureRow, Figures, type Rates } from './figures.ts';
