@@ -8,7 +8,7 @@ export const PULL_OUTCOMES = ['failed', 'refused', 'stale', 'miss', 'hit'] as co
 const outcome = z
   .enum(PULL_OUTCOMES)
   .describe(
-    '`failed`: a request of it failed. `refused`: rules refused it. `stale`: an upstream was down, and the cache answered. `miss`: an upstream sent content. `hit`: everything came from this server.',
+    '`failed`: a request of it was answered 5xx or cut, or all of them 4xx, as for what does not exist. `refused`: rules refused it. `stale`: an upstream was down, and the cache answered. `miss`: an upstream sent content. `hit`: everything came from this server.',
   );
 
 const milliseconds = z.number().describe('Milliseconds.');
@@ -64,12 +64,12 @@ export const pullSummary = z.object({
   outcome,
   requests: z.number(),
   hits: z.number().describe('Of these, requests that this server answered without an upstream.'),
-  bytes: bytes.describe('Bytes sent to the client.'),
+  bytes: bytes.describe('Bytes of content sent to the client: the bodies of errors do not count.'),
   size: z.number().exactOptional().describe('Bytes of the responses that are known, for a progress bar.'),
   fetched: bytes.describe('Bytes that upstreams sent because of it.'),
-  durationMs: milliseconds.describe('Milliseconds from its first to its last byte.'),
+  durationMs: milliseconds.describe('Milliseconds from the start of its first request to the end of its last.'),
 });
-/** One pull: the requests of one client for one repository, with no long pause between them. */
+/** One pull: the requests of one client for one tag or digest and what belongs to it, with no long pause between them. */
 export type PullSummary = z.infer<typeof pullSummary>;
 
 const pullDetail = pullSummary.extend({
@@ -89,10 +89,29 @@ const pullsInput = z.object({
 });
 export type PullsInput = z.infer<typeof pullsInput>;
 
+const off = z
+  .literal(true)
+  .exactOptional()
+  .describe('`admin.record_pulls` is false: nothing is recorded, and what was recorded before is deleted.');
+
+const omittedPulls = z.object({
+  pulls: z.number(),
+  from: time.describe('When the first of them was left out. Milliseconds since 1970.'),
+  to: time.describe('When the last of them was left out. Milliseconds since 1970.'),
+});
+
 const pullsAnswer = z.object({
   pulls: z.array(pullSummary).readonly().describe('The newest first.'),
   next,
-  since: time.describe('When the record of pulls begins. Milliseconds since 1970.'),
+  since: time.describe(
+    'When the record of pulls begins. Milliseconds since 1970. A process that is killed loses what it has not written: the pulls that are open, and those of the last seconds.',
+  ),
+  off,
+  omitted: omittedPulls
+    .exactOptional()
+    .describe(
+      'Pulls since the start of the server that the figures count and this list lacks: more than 1,000 ended within two seconds, or the disk refused them.',
+    ),
 });
 export type PullsAnswer = z.infer<typeof pullsAnswer>;
 
@@ -101,8 +120,12 @@ export const figureSums = z.object({
   pulls: z.number(),
   requests: z.number().describe('Requests for manifests and blobs that were answered.'),
   hits: z.number().describe('Of these, requests that this server answered without an upstream.'),
-  failed: z.number().describe('Requests that failed: 5xx, or cut.'),
-  bytes: bytes.describe('Bytes sent to clients.'),
+  failed: z
+    .number()
+    .describe(
+      'Requests that were answered 5xx, or cut: what does not exist (404) is none of them, though its pull is `failed`.',
+    ),
+  bytes: bytes.describe('Bytes of content sent to clients: the bodies of errors do not count.'),
   fetched: bytes.describe('Bytes received from upstreams.'),
   saved: bytes.describe('`bytes` less `fetched`, and at least 0.'),
 });
@@ -118,6 +141,7 @@ export type FiguresInput = z.infer<typeof figuresInput>;
 
 const figuresAnswer = z.object({
   since: time.describe('When counting began. Milliseconds since 1970.'),
+  off,
   from: time,
   to: time,
   total: figureSums,

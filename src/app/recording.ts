@@ -1,6 +1,7 @@
+import { rm } from 'node:fs/promises';
 import type { Config } from '../config/index.ts';
 import { PullRecorder } from '../pulls/index.ts';
-import { loadPullStore, type PullStore, pullFile } from '../store/index.ts';
+import { filesOfPulls, loadPullStore, type PullStore, pullFile } from '../store/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 
 interface RecordingContext {
@@ -14,7 +15,10 @@ export class Recording {
   readonly recorder: PullRecorder;
   readonly #cache: Config['cache'];
   readonly #telemetry: Telemetry;
-  #store: Promise<PullStore> | undefined;
+  #work: Promise<void> = Promise.resolve();
+  /** The recorder has its store, or gets it. */
+  #isOpen = false;
+  #isToDelete: boolean;
   #mayOpen = false;
   #isClosed = false;
 
@@ -24,30 +28,57 @@ export class Recording {
     this.#telemetry = telemetry;
     this.recorder = new PullRecorder({ telemetry });
     this.recorder.isOn = admin.recordPulls;
+    this.#isToDelete = !admin.recordPulls;
     cleanups.push(() => this.#close());
   }
 
-  /** Takes up `admin.record_pulls`. */
+  /** Takes up `admin.record_pulls`: false hides what was recorded at once, and deletes it. */
   reconfigure({ admin }: Pick<Config, 'admin'>): void {
     this.recorder.isOn = admin.recordPulls;
+    if (!admin.recordPulls) {
+      this.#isOpen = false;
+      this.#isToDelete = true;
+    }
     if (this.#mayOpen) void this.open();
   }
 
-  /** Opens the store, where pulls are recorded. Never rejects: a record that cannot be opened is kept in memory. */
+  /**
+   * Opens the store, where pulls are recorded, and otherwise deletes it. Never rejects: a record that cannot be opened is kept
+   * in memory.
+   */
   async open(): Promise<void> {
     this.#mayOpen = true;
-    if (!this.recorder.isOn || this.#isClosed) return;
-    this.#store ??= this.#openStore().then((store) => {
-      this.recorder.keepIn(store);
-      return store;
-    });
-    await this.#store;
+    this.#work = this.#work.then(() => this.#adjust());
+    await this.#work;
+  }
+
+  async #adjust(): Promise<void> {
+    if (this.#isToDelete) await this.#delete();
+    if (this.#isClosed || this.#isOpen || !this.recorder.isOn) return;
+    this.#isOpen = true;
+    const store = await this.#openStore();
+    // It may have been turned off meanwhile, and perhaps on again.
+    if (this.#isOpen) this.recorder.keepIn(store);
+    else await store.close();
+  }
+
+  async #delete(): Promise<void> {
+    this.#isToDelete = false;
+    await this.recorder.idle();
+    if (this.#cache === 'off') return;
+    const file = pullFile(this.#cache.dir);
+    try {
+      for (const each of filesOfPulls(file)) await rm(each, { force: true });
+    } catch (error) {
+      const message = `Cannot delete the record of pulls, which admin.record_pulls turns off: delete ${file} once the server has stopped`;
+      this.#telemetry.publish('warning', { message, error });
+    }
   }
 
   async #close(): Promise<void> {
     this.#isClosed = true;
     // A server that stops at once has something to write, too.
-    await this.#store;
+    await this.#work;
     await this.recorder.close();
   }
 

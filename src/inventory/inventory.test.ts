@@ -49,6 +49,18 @@ describe('the repositories of an inventory', () => {
     assert.deepEqual(await of({ registry: 'apps', search: ' pass ' }), ['passed']);
   });
 
+  test('are none that is mirrored while the cache is off, as nothing of it is stored', async () => {
+    const world = inventoryWorld({ mirrors: () => false });
+    await fill(world, 'docker.io/a');
+    await world.tag(named('docker.io/a'), '1', index);
+    assert.deepEqual(await world.inventory.repositories(page(), ALL), { repositories: [] });
+    await assert.rejects(world.inventory.tags({ image: 'docker.io/a', ...page() }, ALL), { code: 'NAME_UNKNOWN' });
+    await assert.rejects(world.inventory.image('docker.io/a:1', ALL), { code: 'NAME_UNKNOWN' });
+    const on = inventoryWorld({ mirrors: () => true });
+    await fill(on, 'docker.io/a');
+    assert.equal((await on.inventory.repositories(page(), ALL)).repositories.length, 1);
+  });
+
   test('have the number of their tags and their last pull', async () => {
     const pull = { at: 77, by: 'alice' };
     const lastPulls = {

@@ -40,6 +40,8 @@ export interface InventoryOptions {
   readonly homeOf: (repository: Repository) => HostingHome;
   /** Completes a name. @throws {OciError} NAME_INVALID */
   readonly parse: (text: string) => ParsedImage;
+  /** False: the cache is off, and what it knows of names has no content here. @default true */
+  readonly mirrors?: (() => boolean) | undefined;
   /** The policy of the cache, which a reload replaces. */
   readonly policy: () => CompiledPolicy;
   readonly pins: Pick<TagPins, 'put' | 'end' | 'list'>;
@@ -98,11 +100,15 @@ export class Inventory {
     const from = after === undefined ? undefined : this.#cursors.open(REPOSITORIES, after);
     const hosting = this.#options.hosted();
     const sources = [
-      {
-        home: 'mirrored' as const,
-        search: metadata.searchRepositories.bind(metadata),
-        count: metadata.countTags.bind(metadata),
-      },
+      ...(this.#mirrors
+        ? [
+            {
+              home: 'mirrored' as const,
+              search: metadata.searchRepositories.bind(metadata),
+              count: metadata.countTags.bind(metadata),
+            },
+          ]
+        : []),
       ...(hosting === undefined
         ? []
         : [
@@ -309,9 +315,13 @@ export class Inventory {
     return shelf;
   }
 
+  get #mirrors(): boolean {
+    return this.#options.mirrors?.() ?? true;
+  }
+
   /** What was mirrored under a name that is hosted now is hidden, as it is to clients. */
   #shelf(repository: Repository): Shelf | undefined {
-    if (this.#options.homeOf(repository) !== 'here') return this.#mirrored;
+    if (this.#options.homeOf(repository) !== 'here') return this.#mirrors ? this.#mirrored : undefined;
     const of = this.#options.hosted();
     if (of === undefined) return undefined;
     if (this.#hosted?.of !== of) this.#hosted = { of, shelf: createHostedShelf(of) };

@@ -6,7 +6,7 @@
  */
 export type { Rates } from './figures.ts';
 export type { FigureTotals, ListedPulls, ListPosition } from './reading.ts';
-export { type LiveListeners, PullRecorder } from './recorder.ts';
+export { type LiveListeners, type OmittedPulls, PullRecorder } from './recorder.ts';
 
 /** What reads the record: pulling does not need it. */
 export const loadPullReading = (): Promise<typeof import('./reading.ts')> => import('./reading.ts');

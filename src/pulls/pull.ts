@@ -20,6 +20,8 @@ const MAX_ASKED = 8;
 
 /** Milliseconds without a request after which a pull is over. */
 const PAUSE = 10_000;
+/** Milliseconds without a byte after which a body of an upstream keeps no pull open. */
+const BODY_PAUSE = 60_000;
 /** Milliseconds after which a pull that never pauses takes no further request. */
 const LONGEST = 600_000;
 
@@ -77,8 +79,12 @@ export class PullRequest {
   }
 }
 
-/** One pull while it is open: the requests of one client for one repository, with no pause of more than ten seconds. */
+/** One pull while it is open: the requests of one client for one image, with no pause of more than ten seconds. */
 export class Pull {
+  /** Who pulls from where, as a key. */
+  readonly place: string;
+  /** Empty where it began with a digest. */
+  readonly tag: string;
   readonly id: string;
   readonly at: number;
   readonly registry: string;
@@ -90,7 +96,12 @@ export class Pull {
   running = 0;
   /** Bodies of upstreams that it caused, and that still come. */
   bodies = 0;
+  /** When a request of it began or ended, or a byte came from an upstream. */
   lastAt: number;
+  /** When the last of its requests ended that has. */
+  #endedAt: number;
+  /** A GET of it was answered, so that its tag asked for once more is another pull. */
+  #hasGot = false;
   requests = 0;
   fetched = 0;
   /** Of these bytes, those that the figures do not have yet: it is not known whether the repository exists. */
@@ -117,11 +128,15 @@ export class Pull {
   #rank = -1;
   #runningBytes = 0;
 
-  constructor(view: PullUnderWay, at: number) {
+  constructor(view: PullUnderWay, how: { readonly at: number; readonly place: string; readonly tag: string }) {
+    const { at, place, tag } = how;
     const { id, registry = '', repository = '', client, user, userAgent, target, namedBy, rule } = view;
     this.id = id;
     this.at = at;
     this.lastAt = at;
+    this.#endedAt = at;
+    this.place = place;
+    this.tag = kept(tag, MOST.reference);
     this.registry = kept(registry, MOST.name);
     this.repository = kept(repository, MOST.name);
     this.client = kept(client, MOST.client);
@@ -133,26 +148,31 @@ export class Pull {
     this.#verdict = view.access?.verdict;
   }
 
-  /** Whether a request belongs to it. */
-  takes({ client, repository, registry, user, userAgent }: PullUnderWay, now: number): boolean {
+  /** Whether a request is of the same client, for the same repository. */
+  isOf({ client, repository, registry, user, userAgent }: PullUnderWay): boolean {
     return (
       this.repository === repository &&
       this.client === client &&
       this.registry === registry &&
       this.user === user &&
-      isSame(this.userAgent, userAgent) &&
-      this.isOpen(now)
+      isSame(this.userAgent, userAgent)
     );
+  }
+
+  /** Whether its tag, asked for now, is another pull: a HEAD and the GET behind it are one. */
+  get isPulledAgain(): boolean {
+    return this.#hasGot && this.running === 0;
   }
 
   /** Whether it may take another request. */
   isOpen(now: number): boolean {
-    return (this.isBusy || now - this.lastAt <= PAUSE) && now - this.at <= LONGEST;
+    const isActive = this.running > 0 || now - this.lastAt <= (this.bodies > 0 ? BODY_PAUSE : PAUSE);
+    return isActive && now - this.at <= LONGEST;
   }
 
-  /** Whether it can be closed: nothing of it runs, and it takes no further request. */
+  /** Whether it can be closed: no request of it runs, and it takes no further one. A body that never ends does not keep it. */
   isOver(now: number): boolean {
-    return !this.isBusy && !this.isOpen(now);
+    return this.running === 0 && !this.isOpen(now);
   }
 
   get isBusy(): boolean {
@@ -193,10 +213,14 @@ export class Pull {
     const { status, bytes } = event;
     this.running -= 1;
     this.lastAt = now;
+    this.#endedAt = now;
+    if (view.method === 'GET' && status >= 200 && status < 400) this.#hasGot = true;
     this.isChanged = true;
     this.#runningBytes -= request.counted;
-    this.#bytes += bytes;
-    this.#size += view.size ?? bytes;
+    if (isContent(status)) {
+      this.#bytes += bytes;
+      this.#size += view.size ?? bytes;
+    }
     if (isHit) this.#hits += 1;
     if (rank > this.#rank) this.#rank = rank;
     if (!request.isListed && rank === FAILED && this.#failedListed < FOR_FAILED) {
@@ -216,6 +240,7 @@ export class Pull {
   /** Its record, for good; also where requests of it run, whose ends it does not have. */
   close(now: number): PullRecord {
     this.isClosed = true;
+    if (this.running > 0) this.#endedAt = now;
     for (const request of this.#list) {
       const { view } = request;
       if (view === undefined) continue;
@@ -248,7 +273,7 @@ export class Pull {
       bytes: this.#bytes + this.#runningBytes,
       ...(size === 0 ? {} : { size }),
       fetched,
-      durationMs: Math.max(0, (this.isBusy ? now : this.lastAt) - at),
+      durationMs: Math.max(0, (this.running > 0 ? now : this.#endedAt) - at),
     };
   }
 
@@ -283,6 +308,11 @@ export class Pull {
 }
 
 const [HIT, MISS, STALE, REFUSED, FAILED] = [0, 1, 2, 3, 4] as const;
+
+/** Whether a response carries what was asked for. What a client got before it was cut has no other status. */
+export function isContent(status: number): boolean {
+  return status < 400;
+}
 
 /** What the end of a request makes of its pull, as its rank in {@link RANKS}; -1: nothing, as something does not exist. */
 export function rankOf(

@@ -10,6 +10,9 @@ const HOUR = 3_600_000;
 const { MemoryPullStore } = await loadPullStore();
 const DIGEST = `sha256:${'1'.repeat(64)}` as Digest;
 
+/** Of no image in particular: it belongs to the pull before. */
+const BLOB = { target: { kind: 'blob', digest: DIGEST } } as const;
+
 type Asked = { -readonly [K in keyof PullUnderWay]: PullUnderWay[K] };
 
 function stage(t: TestContext, { store }: { readonly store?: PullStore | 'none' } = {}) {
@@ -152,23 +155,23 @@ describe('PullRecorder', () => {
 
   test('ends a pull after a pause of ten seconds, but not while a request or a body of an upstream runs', async (t) => {
     const { begin, end, pull, ask, listed, clock, recorder } = stage(t);
-    pull();
+    pull(BLOB);
     clock.now += 10_001;
-    const running = begin();
+    const running = begin(BLOB);
     clock.now += 60_000;
     recorder.look();
-    pull();
+    pull(BLOB);
     end(running);
     const body = { bytes: 5, isOver: false };
     ask(running.id, body);
     clock.now += 60_000;
     recorder.look();
-    pull();
+    pull(BLOB);
     body.isOver = true;
     recorder.look();
     clock.now += 10_001;
     recorder.look();
-    pull();
+    pull(BLOB);
     assert.deepEqual(
       (await listed()).map(({ requests }) => requests),
       [1, 3, 1],
@@ -178,7 +181,7 @@ describe('PullRecorder', () => {
   test('a pull that never pauses takes no request after ten minutes', async (t) => {
     const { pull, listed, clock } = stage(t);
     for (let at = 0; at < 130; at += 1) {
-      pull();
+      pull(BLOB);
       clock.now += 5000;
     }
     assert.deepEqual(
@@ -187,14 +190,102 @@ describe('PullRecorder', () => {
     );
   });
 
+  test('ends a pull whose upstream never said the end of its body, and took no longer than its requests', async (t) => {
+    const { begin, end, ask, listed, recorder, clock } = stage(t);
+    const view = begin();
+    const body = { bytes: 5, isOver: false };
+    ask(view.id, body, { status: 0, error: 'connect' });
+    clock.now += 300;
+    end(view, { status: 502 });
+    clock.now += 60_001;
+    recorder.look();
+    assert.deepEqual(recorder.open(), []);
+    assert.deepEqual(
+      (await listed()).map(({ durationMs }) => durationMs),
+      [300],
+    );
+  });
+
+  test('keeps no pull for a body that trickles, and finds room where every pull has one that never ends', async (t) => {
+    const { begin, end, ask, recorder, clock } = stage(t);
+    const slow = begin({ client: 'slow' });
+    const body = { bytes: 0, isOver: false };
+    ask(slow.id, body);
+    end(slow);
+    for (let at = 0; at <= 20; at += 1) {
+      body.bytes += 1;
+      recorder.look();
+      clock.now += 30_000;
+    }
+    recorder.look();
+    assert.deepEqual(recorder.open(), []);
+    for (let at = 0; at < 2500; at += 1) {
+      const view = begin({ client: `c-${at}` });
+      ask(view.id, { bytes: 0, isOver: false });
+      end(view);
+    }
+    assert.ok(recorder.open().length <= 2000, `${recorder.open().length} are open`);
+    for (let at = 0; at < 2500; at += 1) begin({ client: `r-${at}` });
+    assert.ok(recorder.open().length <= 2000, `${recorder.open().length} are open`);
+  });
+
+  const tagged = (tag: string, method = 'GET') =>
+    ({ method, target: { kind: 'manifest', reference: { kind: 'tag', tag } } }) as const;
+
+  test('makes a pull of each tag, and gives what is asked for by digest to the newest', async (t) => {
+    const { pull, listed, totals } = stage(t);
+    pull(tagged('1.0', 'HEAD'));
+    pull(tagged('1.0'));
+    pull(BLOB);
+    pull(tagged('2.0', 'HEAD'));
+    pull({ target: { kind: 'manifest', reference: { kind: 'digest', digest: DIGEST } } });
+    pull(BLOB);
+    pull(BLOB);
+    assert.deepEqual(
+      (await listed()).map(({ reference, requests }) => `${reference} ${requests}`),
+      ['2.0 4', '1.0 3'],
+    );
+    assert.deepEqual(await totals(), [['ghcr.io/ours/app', { ...SUMS, pulls: 2, requests: 7, hits: 7, bytes: 700 }]]);
+  });
+
+  test('keeps two tags apart that one client pulls at once', async (t) => {
+    const { begin, end, pull, listed } = stage(t);
+    const first = begin(tagged('1.0'));
+    const second = begin(tagged('2.0'));
+    pull(tagged('1.0', 'HEAD'));
+    end(first);
+    end(second);
+    assert.deepEqual(
+      (await listed()).map(({ reference, requests }) => `${reference} ${requests}`),
+      ['2.0 1', '1.0 2'],
+    );
+  });
+
+  test('a tag that is asked for again after its manifest was got is another pull, once nothing runs', async (t) => {
+    const { begin, end, pull, listed } = stage(t);
+    pull(tagged('1.0'), { status: 503, cache: undefined as never });
+    pull(tagged('1.0', 'HEAD'));
+    const running = begin(tagged('1.0'));
+    pull(tagged('1.0'));
+    end(running);
+    pull(tagged('1.0', 'HEAD'));
+    pull(tagged('1.0'));
+    pull(BLOB);
+    pull(tagged('1.0'));
+    assert.deepEqual(
+      (await listed()).map(({ requests }) => requests),
+      [1, 3, 4],
+    );
+  });
+
   test('what runs of a pull that was closed counts in the figures, and is let go at its end', async (t) => {
     const { begin, end, ask, pull, recorder, totals, clock } = stage(t);
-    const long = begin();
+    const long = begin(BLOB);
     const body = { bytes: 0, isOver: false };
     ask(long.id, body);
     clock.now += 600_001;
-    pull();
-    long.bytes = 300;
+    pull(BLOB);
+    Object.assign(long, { bytes: 300, cache: 'MISS' });
     await totals();
     body.bytes = 700;
     end(long, { bytes: 1000, cache: 'MISS' });
@@ -241,7 +332,7 @@ describe('PullRecorder', () => {
     end(begin());
     recorder.look();
     Object.defineProperty(clock, 'now', { value: now, writable: true });
-    pull();
+    pull(BLOB);
     assert.equal((await listed())[0]?.requests, 2);
     assert.deepEqual(warnings, [
       'Cannot tell of pulls to one who follows them',
@@ -263,7 +354,7 @@ describe('PullRecorder', () => {
   for (const [expected, ends] of outcomes) {
     test(`is ${expected} after ${JSON.stringify(ends)}`, async (t) => {
       const { pull, listed } = stage(t);
-      for (const each of ends) pull({}, each);
+      for (const each of ends) pull(BLOB, each);
       assert.deepEqual(
         (await listed()).map(({ outcome }) => outcome),
         [expected],
@@ -283,8 +374,8 @@ describe('PullRecorder', () => {
 
   test('lists the first requests of a pull and counts the others, and finds room for those that fail', async (t) => {
     const { pull, recorder } = stage(t);
-    for (let at = 1; at <= 100; at += 1) pull();
-    pull({}, { status: 502, error: 'the upstream is down' });
+    for (let at = 1; at <= 100; at += 1) pull(BLOB);
+    pull(BLOB, { status: 502, error: 'the upstream is down' });
     const found = await findPull(recorder, 'q-101');
     assert.equal(found?.requests, 101);
     assert.equal(found.requestList.length, 57);
@@ -398,18 +489,35 @@ describe('PullRecorder', () => {
     recorder.look();
     assert.deepEqual(await totals(), [
       ['ghcr.io/ours/app', { ...SUMS, fetched: 60 }],
-      ['/', { ...SUMS, hits: 0, fetched: 5 }],
+      ['/', { ...SUMS, hits: 0, bytes: 0, fetched: 5 }],
     ]);
   });
 
   test('counts failures and what was not answered', async (t) => {
     const { pull, totals } = stage(t);
-    pull();
-    pull({}, { status: 500 });
-    pull({}, { error: 'the digest is another' });
-    pull({}, { status: 0, bytes: 0, error: 'the client left', hasLeft: true });
-    pull({}, { error: 'the client left', hasLeft: true });
-    assert.deepEqual(await totals(), [['ghcr.io/ours/app', { ...SUMS, requests: 4, hits: 3, failed: 2, bytes: 400 }]]);
+    pull(BLOB);
+    pull(BLOB, { status: 500 });
+    pull(BLOB, { error: 'the digest is another' });
+    pull(BLOB, { status: 0, bytes: 0, error: 'the client left', hasLeft: true });
+    pull(BLOB, { error: 'the client left', hasLeft: true });
+    assert.deepEqual(await totals(), [['ghcr.io/ours/app', { ...SUMS, requests: 4, hits: 3, failed: 2, bytes: 300 }]]);
+  });
+
+  test('counts no body of an error as content: it saves nothing', async (t) => {
+    const { begin, end, recorder, totals, listed } = stage(t);
+    const view = begin();
+    Object.assign(view, { bytes: 182, size: 182 });
+    recorder.look();
+    end(view, { status: 503, bytes: 182, cache: undefined as never });
+    assert.deepEqual(
+      (await listed()).map(({ bytes, size }) => [bytes, size]),
+      [[0, undefined]],
+    );
+    assert.equal((await findPull(recorder, view.id))?.requestList[0]?.bytes, 182);
+    assert.deepEqual(
+      (await totals()).map(([, { bytes, failed }]) => [bytes, failed]),
+      [[0, 1]],
+    );
   });
 
   test('knows the last pull of tags, and of digests as one', async (t) => {
@@ -450,7 +558,7 @@ describe('PullRecorder', () => {
     const sums = await totals();
     assert.deepEqual(
       sums.map(([name, { requests, bytes }]) => [name, requests, bytes]),
-      [['/', 100_000, 10_000_000]],
+      [['/', 100_000, 0]],
     );
     const pulls = await listed();
     assert.equal(pulls.length, 500);
@@ -502,6 +610,14 @@ describe('PullRecorder', () => {
     const pulls = await store.list({ limit: 9999 });
     const of = (outcome: string): number => pulls.filter((each) => each.outcome === outcome).length;
     assert.deepEqual([pulls.length, of('failed'), of('refused')], [1000, 1, 100]);
+    assert.deepEqual(recorder.omitted, { pulls: 801, from: clock.now, to: clock.now });
+    t.mock.method(store, 'add', () => Promise.reject(new Error('disk full')));
+    const from = clock.now;
+    pull();
+    clock.now += 60_000;
+    recorder.look();
+    await recorder.write();
+    assert.deepEqual(recorder.omitted, { pulls: 802, from, to: clock.now });
   });
 
   test('keeps what it recorded before its store is open, and after the disk has refused it', async (t) => {
@@ -547,23 +663,46 @@ describe('PullRecorder', () => {
     );
   });
 
-  test('records nothing while it is off', async (t) => {
-    const { begin, end, pull, recorder, listed, telemetry } = stage(t);
-    const view = begin();
+  test('records nothing while it is off, and forgets what it has recorded', async (t) => {
+    const store = new MemoryPullStore({ since: 0 });
+    const closes = t.mock.method(store, 'close');
+    const { begin, end, pull, recorder, listed, totals, telemetry, clock } = stage(t, { store });
+    pull();
+    await recorder.write();
+    const view = begin({ client: 'other' });
+    pull({ client: 'third' });
+    clock.now += 5;
     recorder.isOn = false;
     assert.equal(telemetry.hears('pull.started'), false);
+    assert.deepEqual([await listed(), await totals(), recorder.since], [[], [], clock.now]);
+    assert.equal(await findPull(recorder, 'q-1'), undefined);
+    assert.equal((await lastPullsOf(recorder, { registry: 'ghcr.io', repository: 'ours/app' })).size, 0);
+    assert.equal(closes.mock.callCount(), 1);
     end(view);
     pull();
     recorder.isOn = true;
     pull();
-    const pulls = await listed();
     assert.deepEqual(
-      pulls.map(({ id, running = false }) => [id, running]),
-      [
-        ['q-3', false],
-        ['q-1', false],
-      ],
+      (await listed()).map(({ id }) => id),
+      ['q-5'],
     );
+  });
+
+  test('a write that fails after it was turned off brings nothing back', async (t) => {
+    const store = new MemoryPullStore({ since: 0 });
+    const refused = Promise.withResolvers<void>();
+    t.mock.method(store, 'count', () => refused.promise);
+    const { pull, recorder, listed, totals, clock } = stage(t, { store });
+    pull();
+    clock.now += 60_000;
+    recorder.look();
+    const writing = recorder.write();
+    await Promise.resolve();
+    recorder.isOn = false;
+    refused.reject(new Error('disk full'));
+    await writing;
+    recorder.isOn = true;
+    assert.deepEqual([await listed(), await totals(), recorder.omitted], [[], [], undefined]);
   });
 
   test('reports pulls that have changed, and rates every five seconds', async (t) => {
@@ -576,7 +715,7 @@ describe('PullRecorder', () => {
     const view = begin();
     recorder.look();
     recorder.look();
-    view.bytes = 50;
+    Object.assign(view, { bytes: 50, cache: 'MISS' });
     recorder.look();
     end(view, { bytes: 500 });
     clock.now += 5000;

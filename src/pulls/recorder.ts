@@ -1,16 +1,11 @@
 import type { Figure, LastPull, PullRecord, PullStore, PullSummary } from '../store/index.ts';
-import type {
-  BodyMeter,
-  Events,
-  PullUnderWay,
-  RequestFinished,
-  Telemetry,
-  UpstreamRequestEnded,
-} from '../telemetry/index.ts';
+import type { Events, PullUnderWay, RequestFinished, Telemetry, UpstreamRequestEnded } from '../telemetry/index.ts';
 import { MAX_WRITTEN, mostImportant } from './batch.ts';
+import { ComingBodies, type ComingBody } from './coming-bodies.ts';
 import { type FigureRow, Figures, type Rates } from './figures.ts';
-import { Pull, PullRequest, rankOf } from './pull.ts';
-import { MOST } from './text.ts';
+import { NotedTags } from './noted-tags.ts';
+import { OpenPulls } from './open-pulls.ts';
+import { isContent, type Pull, PullRequest, rankOf } from './pull.ts';
 
 /** Milliseconds between two looks at what runs. */
 const LOOK_EVERY = 1000;
@@ -19,10 +14,6 @@ const WRITE_EVERY = 2;
 /** Milliseconds between two times that old rows are deleted. */
 const TRIM_EVERY = 3_600_000;
 
-/** Pulls that are open at once. Beyond them the oldest without a running request are closed early. */
-const MAX_OPEN = 2000;
-/** Tags of which the last pull is noted between two writes. */
-const MAX_TAGS = 10_000;
 /** Pulls that are reported at one look. */
 const MAX_REPORTED = 200;
 
@@ -35,27 +26,20 @@ export interface LiveListeners {
   readonly rates: (rates: Rates) => void;
 }
 
+/** Pulls that the record lacks, as too many ended at once or the disk refused them. */
+export interface OmittedPulls {
+  readonly pulls: number;
+  /** When the first and the last of them were left out. Milliseconds since the epoch. */
+  readonly from: number;
+  readonly to: number;
+}
+
 interface RecorderOptions {
   readonly telemetry: Telemetry;
   /** Milliseconds since the epoch. @default Date.now */
   readonly now?: () => number;
   /** Milliseconds between two looks at what runs. @default 1000 */
   readonly lookEvery?: number;
-}
-
-/** A body of an upstream that still comes. */
-interface ComingBody {
-  readonly meter: BodyMeter;
-  readonly names: { readonly registry: string; readonly repository: string };
-  readonly isKnown: boolean;
-  readonly pull: Pull | undefined;
-  counted: number;
-}
-
-interface NotedTag {
-  at: number;
-  readonly pull: LastPull;
-  isTaken: boolean;
 }
 
 /**
@@ -67,19 +51,17 @@ interface NotedTag {
 export class PullRecorder {
   readonly #telemetry: Telemetry;
   readonly #now: () => number;
-  readonly #startedAt: number;
-  readonly #figures: Figures;
+  #startedAt: number;
+  #figures: Figures;
   /** The last request to begin of those that run: a list, as maps are slow where entries come and go. */
   #running: PullRequest | undefined;
   /** The listed requests of open pulls that have ended: upstreams may still be asked because of them. */
   readonly #ended = new Map<string, PullRequest>();
-  /** By who pulls what; the longest open first. */
-  readonly #open = new Map<string, Pull>();
-  #last: Pull | undefined;
-  readonly #bodies = new Set<ComingBody>();
+  readonly #open = new OpenPulls((pull) => this.#record(pull));
+  readonly #bodies = new ComingBodies();
   #closed: PullRecord[] = [];
-  readonly #tags = new Map<string, NotedTag>();
-  #lastTag: { readonly pull: Pull; readonly tag: string; readonly noted: NotedTag } | undefined;
+  #omitted: OmittedPulls | undefined;
+  #tags = new NotedTags();
   readonly #listeners: { readonly [K in keyof LiveListeners]: Set<LiveListeners[K]> } = {
     pull: new Set(),
     rates: new Set(),
@@ -101,13 +83,31 @@ export class PullRecorder {
     this.#timer = setInterval(() => this.look(), lookEvery).unref();
   }
 
-  /** Records from now on, or no further request. */
+  /**
+   * Records from now on; or records nothing and forgets all of its record at once, as of what clients did. The store is let go
+   * and closed then: what is in it is for the caller to delete, once {@link idle} resolves.
+   */
   set isOn(isOn: boolean) {
     if (isOn === this.isOn) return;
-    for (const stop of this.#unsubscribe) stop();
-    this.#unsubscribe = [];
-    if (!isOn) this.#closeAll();
-    else this.#subscribe();
+    if (isOn) this.#subscribe();
+    else this.#forget();
+  }
+
+  #forget(): void {
+    this.#stop();
+    this.#closed = [];
+    this.#omitted = undefined;
+    this.#tags = new NotedTags();
+    this.#startedAt = this.#now();
+    this.#figures = new Figures(this.#startedAt);
+    const store = this.#store;
+    this.#store = undefined;
+    this.#inTurn(async () => store?.close()).catch((error: unknown) => this.#warn(error));
+  }
+
+  /** Resolves when what was begun before, such as a write, has ended. */
+  idle(): Promise<void> {
+    return this.#inTurn(async () => {});
   }
 
   #subscribe(): void {
@@ -128,6 +128,12 @@ export class PullRecorder {
     ];
   }
 
+  #stop(): void {
+    for (const stop of this.#unsubscribe) stop();
+    this.#unsubscribe = [];
+    this.#closeAll();
+  }
+
   get isOn(): boolean {
     return this.#unsubscribe.length > 0;
   }
@@ -135,6 +141,11 @@ export class PullRecorder {
   /** When the record begins. Milliseconds since the epoch. */
   get since(): number {
     return this.#store?.since ?? this.#startedAt;
+  }
+
+  /** Pulls of this process that the figures count and no list has; undefined where there are none. */
+  get omitted(): OmittedPulls | undefined {
+    return this.#omitted;
   }
 
   /** The store from now on, with what was recorded in it before. It is closed with the recorder. */
@@ -158,7 +169,7 @@ export class PullRecorder {
   open(): readonly PullSummary[] {
     this.#measure();
     const now = this.#now();
-    return [...this.#open.values()].map((pull) => pull.summary(now)).toReversed();
+    return [...this.#open].map((pull) => pull.summary(now)).toReversed();
   }
 
   /** An open pull by the id of one of its listed requests. */
@@ -183,7 +194,7 @@ export class PullRecorder {
   ): Promise<T> {
     return this.#inTurn(async () => {
       this.#measure();
-      const lastPulls = [...this.#tags].map(lastPullOf);
+      const lastPulls = this.#tags.unwritten();
       return work({ store: this.#store, pulls: this.#closed, figures: this.#figures.unwritten(), lastPulls });
     });
   }
@@ -212,7 +223,7 @@ export class PullRecorder {
       this.#tell(this.#listeners.rates, rates);
     }
     if (this.#listeners.pull.size > 0) this.#report(now);
-    for (const [key, pull] of this.#open) if (pull.isOver(now)) this.#close(key, pull);
+    for (const pull of this.#open) if (pull.isOver(now)) this.#open.close(pull);
     if (this.#looks % WRITE_EVERY !== 0 || this.#isWriteDue || this.#store === undefined) return;
     this.#isWriteDue = true;
     this.#inTurn(() => {
@@ -224,7 +235,7 @@ export class PullRecorder {
   /** Records nothing more, writes the rest and closes the store. */
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    this.isOn = false;
+    if (this.isOn) this.#stop();
     await this.#inTurn(() => this.#write());
     await this.#store?.close();
     this.#store = undefined;
@@ -232,27 +243,12 @@ export class PullRecorder {
 
   #begin(view: PullUnderWay, isRefused: boolean): void {
     const now = this.#now();
-    const last = this.#last;
-    const pull = last?.takes(view, now) === true ? last : this.#pullOf(view, now);
-    this.#last = pull;
+    const pull = this.#open.of(view, now);
     const request = pull.begin(view, now, isRefused);
     view.recorded = request;
     request.before = this.#running;
     if (this.#running !== undefined) this.#running.after = request;
     this.#running = request;
-  }
-
-  #pullOf(view: PullUnderWay, now: number): Pull {
-    const { client, user = '', userAgent = '', registry = '', repository = '' } = view;
-    // No part has a line break but the user agent, of which few characters count.
-    const key = `${client}\n${user}\n${registry}\n${repository}\n${userAgent.slice(0, MOST.userAgent)}`;
-    const found = this.#open.get(key);
-    if (found?.isOpen(now) === true) return found;
-    if (found !== undefined) this.#close(key, found);
-    if (this.#open.size >= MAX_OPEN) this.#closeIdle();
-    const pull = new Pull(view, now);
-    this.#open.set(key, pull);
-    return pull;
   }
 
   #finish(event: RequestFinished): void {
@@ -267,14 +263,15 @@ export class PullRecorder {
     const isHit = isAnswered && cache === 'HIT';
     if (!isRefused) {
       const row = this.#rowOf(pull, now, isAnswered);
-      this.#figures.countBytes(row, 'bytes', event.bytes - request.counted);
+      // The body of an error is no content, and saves nothing.
+      if (isContent(status)) this.#figures.countBytes(row, 'bytes', event.bytes - request.counted);
       if (status !== 0) this.#figures.countRequest(row, { isHit, isFailed });
       if (isAnswered && !pull.isAnswered && !pull.isClosed) {
         pull.isAnswered = true;
         row.pulls += 1;
         this.#figures.countBytes(row, 'fetched', pull.heldBack);
       }
-      if (isAnswered && view.target?.kind === 'manifest') this.#noteTag(pull, view, now);
+      if (isAnswered && view.target?.kind === 'manifest') this.#tags.note(pull, view, now);
     }
     if (pull.isClosed) {
       request.view = undefined;
@@ -294,23 +291,6 @@ export class PullRecorder {
       pull.rowHour = Figures.hourOf(now);
     }
     return row;
-  }
-
-  #noteTag(pull: Pull, { target, user, client }: PullUnderWay, now: number): void {
-    if (target?.kind !== 'manifest') return;
-    const tag = target.reference.kind === 'tag' ? target.reference.tag : '';
-    const last = this.#lastTag;
-    if (last !== undefined && last.pull === pull && last.tag === tag && !last.noted.isTaken) {
-      last.noted.at = now;
-      return;
-    }
-    const { registry, repository } = pull;
-    const key = `${registry}/${repository}:${tag}`;
-    if (this.#tags.size >= MAX_TAGS && !this.#tags.has(key)) return;
-    const by = pull.user ?? user ?? client;
-    const noted = { at: now, pull: { registry, repository, tag, at: now, by }, isTaken: false };
-    this.#tags.set(key, noted);
-    this.#lastTag = { pull, tag, noted };
   }
 
   #unlink(request: PullRequest): void {
@@ -340,11 +320,15 @@ export class PullRecorder {
     const pull = request?.pull;
     const names = { registry, repository };
     // The answer to a name that does not exist is counted without it.
-    const coming = { meter: body, names, isKnown: status >= 200 && status < 400, pull, counted: 0 };
-    if (!body.isOver) {
-      this.#bodies.add(coming);
-      if (pull !== undefined) pull.bodies += 1;
-    }
+    const coming = {
+      meter: body,
+      names,
+      isKnown: status >= 200 && status < 400,
+      pull,
+      counted: 0,
+      lastAt: this.#now(),
+    };
+    if (!body.isOver) this.#bodies.add(coming);
     this.#countBody(coming);
   }
 
@@ -353,40 +337,33 @@ export class PullRecorder {
     const count = meter.bytes - coming.counted;
     if (count === 0) return;
     coming.counted = meter.bytes;
+    coming.lastAt = this.#now();
     // A challenge comes before the answer that says whether the repository exists.
     if (pull?.isAnswered === false && !pull.isClosed && !isKnown) pull.heldBack += count;
     else this.#figures.countBytes(this.#figures.rowOf(names, this.#now(), isKnown), 'fetched', count);
     if (pull === undefined) return;
     pull.fetched += count;
+    pull.lastAt = coming.lastAt;
     pull.isChanged = true;
   }
 
   /** Counts what has come since the last look. */
   #measure(): void {
     const now = this.#now();
-    for (const coming of this.#bodies) {
-      this.#countBody(coming);
-      if (!coming.meter.isOver) continue;
-      this.#bodies.delete(coming);
-      const { pull } = coming;
-      if (pull === undefined) continue;
-      pull.bodies -= 1;
-      pull.lastAt = now;
-      pull.isChanged = true;
-    }
+    this.#bodies.look(now, (body) => this.#countBody(body));
     for (let request = this.#running; request !== undefined; request = request.before) {
       const { view, pull } = request;
-      if (view === undefined || view.bytes === request.counted) continue;
+      // Whatever is not an error has an outcome of the cache.
+      if (view?.cache === undefined || view.bytes === request.counted) continue;
       const count = view.bytes - request.counted;
       request.counted = view.bytes;
-      // Whatever is not an error has an outcome of the cache.
-      this.#figures.countBytes(this.#rowOf(pull, now, view.cache !== undefined), 'bytes', count);
+      this.#figures.countBytes(this.#rowOf(pull, now, true), 'bytes', count);
       pull.progressed(count);
     }
   }
 
   #report(now: number): void {
-    const changed = [...this.#open.values()].filter((pull) => pull.isChanged).slice(-MAX_REPORTED);
+    const changed = [...this.#open].filter((pull) => pull.isChanged).slice(-MAX_REPORTED);
     for (const pull of changed) {
       pull.isChanged = false;
       this.#tell(this.#listeners.pull, pull.summary(now));
@@ -403,20 +380,10 @@ export class PullRecorder {
     }
   }
 
-  #closeIdle(): void {
-    let toClose = MAX_OPEN / 20;
-    for (const [key, pull] of this.#open) {
-      if (pull.isBusy) continue;
-      this.#close(key, pull);
-      toClose -= 1;
-      if (toClose === 0) return;
-    }
-  }
-
   /** Nothing is heard of what runs any more. */
   #closeAll(): void {
     this.#measure();
-    for (const [key, pull] of this.#open) this.#close(key, pull);
+    for (const pull of this.#open) this.#open.close(pull);
     for (let request = this.#running; request !== undefined; ) {
       const { before } = request;
       this.#unlink(request);
@@ -427,10 +394,9 @@ export class PullRecorder {
     this.#bodies.clear();
   }
 
-  #close(key: string, pull: Pull): void {
+  /** Keeps a pull that was closed for the next write. */
+  #record(pull: Pull): void {
     const now = this.#now();
-    this.#open.delete(key);
-    if (this.#last === pull) this.#last = undefined;
     for (const { id } of pull.listed) this.#ended.delete(id);
     const record = pull.close(now);
     if (!pull.isAnswered) {
@@ -439,29 +405,51 @@ export class PullRecorder {
       this.#figures.countBytes(row, 'fetched', pull.heldBack);
     }
     this.#closed.push(record);
-    if (this.#closed.length >= 2 * MAX_WRITTEN) this.#closed = mostImportant(this.#closed);
+    if (this.#closed.length >= 2 * MAX_WRITTEN) this.#closed = this.#chosen(this.#closed);
+  }
+
+  /** Those that are kept. The others are counted as left out. */
+  #chosen(pulls: readonly PullRecord[]): PullRecord[] {
+    const chosen = mostImportant(pulls);
+    this.#omit(pulls.length - chosen.length);
+    return chosen;
+  }
+
+  #omit(pulls: number): void {
+    if (pulls === 0) return;
+    const now = this.#now();
+    const { pulls: before, from } = this.#omitted ?? { pulls: 0, from: now };
+    this.#omitted = { pulls: before + pulls, from, to: now };
   }
 
   async #write(): Promise<void> {
     const store = this.#store;
     if (store === undefined) return;
     const now = this.#now();
-    const figures = this.#figures.take(now);
-    const tags = [...this.#tags];
+    const counted = this.#figures;
+    const figures = counted.take(now);
+    const tags = this.#tags.take();
     const closed = this.#closed;
-    for (const [, noted] of tags) noted.isTaken = true;
-    this.#tags.clear();
     this.#closed = [];
     try {
-      if (figures.length > 0 || tags.length > 0) await store.count(figures, tags.map(lastPullOf));
+      if (figures.length > 0 || tags.length > 0) await store.count(figures, tags);
     } catch (error) {
-      this.#figures.putBack(figures);
-      for (const [key, noted] of tags) if (!this.#tags.has(key)) this.#tags.set(key, noted);
-      this.#closed = mostImportant([...closed, ...this.#closed]);
+      // What was turned off meanwhile has forgotten it.
+      if (counted !== this.#figures) return;
+      counted.putBack(figures);
+      this.#tags.putBack(tags);
+      this.#closed = this.#chosen([...closed, ...this.#closed]);
       return this.#warn(error);
     }
+    const chosen = this.#chosen(closed);
     try {
-      if (closed.length > 0) await store.add(mostImportant(closed));
+      if (chosen.length > 0) {
+        await store.add(chosen).catch((error: unknown) => {
+          // Some of them may be in it.
+          if (counted === this.#figures) this.#omit(chosen.length);
+          throw error;
+        });
+      }
       if (now - this.#trimmedAt >= TRIM_EVERY) {
         this.#trimmedAt = now;
         await store.trim(now);
@@ -485,8 +473,4 @@ export class PullRecorder {
     this.#work = done.catch(() => undefined);
     return done;
   }
-}
-
-function lastPullOf([, { at, pull }]: readonly [string, NotedTag]): LastPull {
-  return { ...pull, at };
 }

@@ -100,7 +100,7 @@ export {
   type ObservationStore,
   openObservationStore,
 } from './observations/index.ts';
-export { pullFile } from './pull-file.ts';
+export { filesOfPulls, pullFile } from './pull-file.ts';
 export type {
   AskedUpstream,
   Figure,

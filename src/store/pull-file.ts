@@ -4,3 +4,8 @@ import { join } from 'node:path';
 export function pullFile(directory: string): string {
   return join(directory, 'pulls.db');
 }
+
+/** It, what SQLite keeps beside it, and the damaged one that was set aside: all that tells who pulled. */
+export function filesOfPulls(file: string): readonly string[] {
+  return [file, ...['-wal', '-shm', '-journal', '.corrupt'].map((suffix) => `${file}${suffix}`)];
+}

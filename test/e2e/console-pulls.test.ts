@@ -172,7 +172,7 @@ describe('pulls on the console', { ...needs('skopeo'), ...needsBrowser() }, () =
         fetched: await tile('Fetched').textContent(),
         saved: await tile('Saved').textContent(),
         pulls: await tile('Pulls').textContent(),
-        failed: await tile('Failed requests').textContent(),
+        failed: await tile('Requests with 5xx or cut').textContent(),
       });
       assert.deepEqual(await shown(), {
         ratio: percent(sums.hits, sums.requests),

@@ -16,7 +16,7 @@ const REPOSITORY = 'team/app';
 const image = buildImage({ seed: 'pull-commands', layers: [40_000, 60_000], architectures: ['amd64'] });
 const amd64 = platformOf(image, 'amd64');
 
-const startPair = () => startPairOf({ image, repository: REPOSITORY, tags: ['1.27'] });
+const startPair = () => startPairOf({ image, repository: REPOSITORY, tags: ['1.27', '1.28'] });
 
 /** Pulls the image as a client does, and gives the id of the first request. */
 async function pullOnce(mirror: Mirror): Promise<string> {
@@ -62,6 +62,12 @@ describe('a pull of a client', () => {
     const next = captureOutput();
     assert.equal(await explain({ flags, of: 'up/team/app:1.27' }, { output: next.output, columns: 80 }), 0);
     assert.match(next.said.out, /^up\/team\/app:1\.27\n {2}next pull {2}.*\n(?:.*\n)+Last pulls\n/);
+
+    const other = captureOutput();
+    await mirror.get(`/up/v2/${REPOSITORY}/manifests/1.28`, { 'user-agent': 'docker/27.1.1' });
+    assert.equal(await explain({ flags, of: 'up/team/app:1.28' }, { output: other.output, columns: 80 }), 0);
+    assert.match(other.said.out, /Last pulls\n/);
+    assert.doesNotMatch(other.said.out, /app:1\.27/);
   });
 
   test('that is not known is no pull, and no image', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callControl, controlSocketPath, OPERATIONS } from '../../src/admin/index.ts';
+import { digestOf } from '../../src/oci/index.ts';
 import { loadPullStore, pullFile } from '../../src/store/index.ts';
 import { buildImage, platformOf, type TestImage } from '../support/image.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
@@ -84,17 +85,27 @@ describe('the figures of pulls', () => {
     async function pull(number: number): Promise<void> {
       const below = randomFrom(number);
       const userAgent = `client-${number}/1.0`;
-      const pulled = new Set<string>();
+      /** Of each repository: the tag of its newest pull, and the tags that were got. */
+      const pulled = new Map<string, Map<string, boolean>>();
       const ask = (path: string, how: { method?: string; range?: string; leaveAt?: number } = {}) => {
         const repository = path.replace(/\/(?:manifests|blobs)\/.*/, '');
-        // One client has one pull of each repository.
-        if (!pulled.has(repository)) received.pulls += 1;
-        pulled.add(repository);
+        // One client has one pull of each tag until it asks for it again, and what it asks for by digest belongs to the newest.
+        const tag = path.includes(':') ? '' : path.replace(/.*\//, '');
+        const tags = pulled.get(repository) ?? new Map<string, boolean>();
+        if (tag === '' ? tags.size === 0 : tags.get(tag) !== false) {
+          received.pulls += 1;
+          tags.delete(tag);
+          tags.set(tag, false);
+        }
+        pulled.set(repository, tags);
+        const [newest = ''] = [...tags.keys()].slice(-1);
         return exchange(mirror, agent, { path: `/v2/${path}`, userAgent, ...how }).then(
           ({ status, headers, bytes }) => {
             const isAnswered = status >= 200 && status < 400;
             received.requests += 1;
-            received.bytes += bytes;
+            // The body of an error is no content.
+            if (isAnswered) received.bytes += bytes;
+            if (isAnswered && how.method === undefined) tags.set(tag === '' ? newest : tag, true);
             if (isAnswered && headers['x-cache'] === 'HIT') received.hits += 1;
             if (status >= 500) received.failed += 1;
             return status;
@@ -185,7 +196,10 @@ describe('the figures of pulls', () => {
   test('are those of pulls that can be found by any of their requests, also later', async () => {
     const mirror = await start();
     const { headers } = await mirror.get('/v2/ours/app-0/manifests/latest', { 'user-agent': 'a-client/1' });
-    const { headers: other } = await mirror.get('/v2/ours/app-0/manifests/v1', { 'user-agent': 'a-client/1' });
+    const { body } = await mirror.get('/v2/ours/app-0/manifests/latest', { 'user-agent': 'b-client/1' });
+    const digest = digestOf(body);
+    const { headers: other } = await mirror.get(`/v2/ours/app-0/manifests/${digest}`, { 'user-agent': 'a-client/1' });
+    await mirror.get('/v2/ours/app-0/manifests/v1', { 'user-agent': 'c-client/1' });
     await mirror.stop();
     const { openPullStore } = await loadPullStore();
     const store = await openPullStore(pullFile(dir), { onDamage: assert.fail });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -6,6 +7,7 @@ import { callControl, controlSocketPath, OPERATIONS } from '../../src/admin/inde
 import { buildImage } from '../support/image.ts';
 import { basic, htpasswdOf } from '../support/logins.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
+import { eventually } from '../support/pull-stage.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 import { memoryDirectory } from '../support/temporary.ts';
 
@@ -86,6 +88,45 @@ describe('the record of pulls', () => {
       ['later/1'],
     );
     assert.equal((await stat(join(mirror.dir, 'pulls.db'))).mode & 0o777, 0o600);
+  });
+
+  test('is deleted where the configuration turns it off, at a reload and at a start, and says so', async () => {
+    const dir = join(scratch, 'off');
+    const isGone = (): void =>
+      assert.deepEqual(
+        ['pulls.db', 'pulls.db-wal', 'pulls.db-shm'].filter((name) => existsSync(join(dir, name))),
+        [],
+      );
+    const off = configOf({ admin: { record_pulls: false } });
+    const first = await startMirror(configOf(), { dir });
+    assert.equal(await finished(first, manifest('ours/app'), {}), 200);
+    await first.get('/api/v1/overview');
+    assert.equal((await pullsOf(first)).off, undefined);
+    await first.reload(off);
+    const { pulls, off: isOff } = await pullsOf(first);
+    assert.deepEqual([pulls, isOff], [[], true]);
+    const { day } = JSON.parse((await first.get('/api/v1/overview')).body.toString()) as { day: { requests: number } };
+    assert.equal(day.requests, 0);
+    const repositories = JSON.parse((await first.get('/api/v1/repositories')).body.toString()) as object;
+    assert.doesNotMatch(JSON.stringify(repositories), /pulledBy/);
+    await eventually(isGone);
+    await first.reload(configOf());
+    assert.equal(await finished(first, manifest('ours/app'), { 'user-agent': 'later/1' }), 200);
+    assert.equal((await pullsOf(first)).pulls.length, 1);
+    await first.stop();
+    await stat(join(dir, 'pulls.db'));
+    await using second = await startMirror(off, { dir });
+    await eventually(isGone);
+    assert.deepEqual((await pullsOf(second)).pulls, []);
+  });
+
+  test('is kept without a cache, too, where nothing is listed as stored', async () => {
+    await using mirror = await startMirror(configOf({ cache: 'off' }));
+    assert.equal(await finished(mirror, manifest('ours/app'), {}), 200);
+    const read = async (path: string) => JSON.parse((await mirror.get(`/api/v1/${path}`)).body.toString()) as object;
+    const { pulls } = (await read('pulls')) as { pulls: readonly unknown[] };
+    assert.equal(pulls.length, 1);
+    assert.deepEqual(await read('repositories'), { repositories: [] });
   });
 
   test('refuses a place in the list that it has not given', async () => {

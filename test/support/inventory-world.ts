@@ -15,7 +15,7 @@ export function onlyFor(sees: (name: string) => boolean): InventoryCaller {
   return { seesAll: false, sees: async ({ registry, repository }) => sees(`${registry}/${repository}`) };
 }
 
-interface WorldOptions extends Partial<Pick<InventoryOptions, 'hosted' | 'lastPulls'>> {
+interface WorldOptions extends Partial<Pick<InventoryOptions, 'hosted' | 'lastPulls' | 'mirrors'>> {
   readonly metadata?: MetadataStore;
   /** Patterns of repositories of the registry `apps` that are hosted. @default none */
   readonly hosting?: readonly string[];
@@ -36,6 +36,7 @@ export function inventoryWorld({ metadata = new MemoryMetadataStore(), ...option
     store,
     pins,
     policy: () => policy,
+    mirrors: options.mirrors,
     hosted: options.hosted ?? (() => undefined),
     homeOf: (repository): Home => rules.homeOf(repository),
     parse,

@@ -84,7 +84,7 @@ class ImageLook {
     const [access, cache, pulls] = await Promise.all([
       this.#accessOf(who, repository),
       this.#cacheOf({ ...named, image, home, upstreams, isSeen }),
-      isSeen ? this.#pullsOf(repository) : [],
+      isSeen ? this.#pullsOf(image, { ...repository, reference: formatReference(reference) }) : [],
     ]);
     return {
       image,
@@ -191,11 +191,15 @@ class ImageLook {
     }
   }
 
-  /** The search looks for a part of the name, and other repositories may hold it. */
-  async #pullsOf({ registry, repository }: Repository): Promise<ImageExplanation['pulls']> {
-    const input = { image: `${registry}/${repository}`, limit: 10 * MAX_PULLS };
-    const { pulls } = await this.#records.pulls.list(input, this.#caller);
-    return pulls.filter((each) => each.registry === registry && each.repository === repository).slice(0, MAX_PULLS);
+  /** Those that began with this tag or digest. The search looks for a part of the name, and other images may hold it. */
+  async #pullsOf(
+    image: string,
+    { registry, repository, reference }: Repository & { readonly reference: string },
+  ): Promise<ImageExplanation['pulls']> {
+    const { pulls } = await this.#records.pulls.list({ image, limit: 10 * MAX_PULLS }, this.#caller);
+    const isOfIt = (each: ImageExplanation['pulls'][number]): boolean =>
+      each.registry === registry && each.repository === repository && each.reference === reference;
+    return pulls.filter(isOfIt).slice(0, MAX_PULLS);
   }
 }
 

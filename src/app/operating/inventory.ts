@@ -45,6 +45,7 @@ export function composeInventory(current: () => InEffect, parts: InventoryParts)
   const inventory = new Inventory({
     ...parts,
     homeOf: (repository) => rules().hosting.homeOf(repository),
+    mirrors: () => current().config.cache !== 'off',
     policy: () => rules().policy,
     parse: (text) => parseImagePattern(rules().catalogue, text),
   });

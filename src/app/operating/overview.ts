@@ -74,6 +74,8 @@ interface EarlierDays {
   readonly from: number;
   readonly to: number;
   readonly readAt: number;
+  /** When the record began that was read. */
+  readonly since: number;
   readonly repositories: Promise<readonly RepositorySums[]>;
 }
 
@@ -89,8 +91,9 @@ async function figuresOf({ parts }: Parts, caller: Caller, now: number): Promise
   const from = today - 29 * DAY;
   let days = earlier.get(parts);
   // The days before are many rows, and change no more.
-  if (days?.from !== from || now - days.readAt > MONTH_FOR) {
-    days = { from, to: today, readAt: now, repositories: read(from, today) };
+  const { since } = recorder;
+  if (days?.from !== from || days.since !== since || now - days.readAt > MONTH_FOR) {
+    days = { from, to: today, readAt: now, since, repositories: read(from, today) };
     earlier.set(parts, days);
     days.repositories.catch(() => earlier.delete(parts));
   }

@@ -8,7 +8,7 @@ import {
   type PullsInput,
   pullShownTo,
 } from '../../admin/index.ts';
-import { type ListPosition, loadPullReading } from '../../pulls/index.ts';
+import { type ListPosition, loadPullReading, type PullRecorder } from '../../pulls/index.ts';
 import type { RunningServer } from '../running-server.ts';
 import { addUp, isSeenBy, type RepositorySums, sumsOf } from './figure-sums.ts';
 
@@ -34,7 +34,14 @@ export function pullsOf({ parts }: RunningServer): OperationContext['pulls'] {
         isSeen: (repository) => isSeenBy(caller, repository),
         show: (pull) => pullShownTo(caller, pull),
       });
-      return { pulls, since: recorder.since, ...(next === undefined ? {} : { next: textOf(next) }) };
+      const { since, omitted } = recorder;
+      return {
+        pulls,
+        since,
+        ...offOf(recorder),
+        ...(omitted === undefined ? {} : { omitted }),
+        ...(next === undefined ? {} : { next: textOf(next) }),
+      };
     },
     async find(id: string, caller: Caller) {
       const { findPull } = await loadPullReading();
@@ -56,6 +63,7 @@ export function pullsOf({ parts }: RunningServer): OperationContext['pulls'] {
       });
       return {
         since: recorder.since,
+        ...offOf(recorder),
         from,
         to,
         total: sumsOf(addUp(repositories)),
@@ -64,6 +72,10 @@ export function pullsOf({ parts }: RunningServer): OperationContext['pulls'] {
       };
     },
   };
+}
+
+function offOf({ isOn }: PullRecorder): Pick<PullsAnswer, 'off'> {
+  return isOn ? {} : { off: true };
 }
 
 /** The repositories with the most bytes, and all others together. */

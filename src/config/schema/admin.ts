@@ -8,7 +8,7 @@ export const admin = options({
   record_pulls: flag
     .prefault(true)
     .describe(
-      'Keep the last 10,000 pulls, with the address and user of each client, and sums by the hour and day, in `pulls.db` in the cache directory.',
+      'Keep the last 10,000 pulls, with the address and user of each client, and sums by the hour and day, in `pulls.db` in the cache directory. `false` deletes what was recorded.',
     ),
   listen: ownListen.meta({
     description:

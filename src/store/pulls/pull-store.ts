@@ -1,4 +1,4 @@
-/** How a pull ended, the worst first. */
+/** How a pull ended, the worst first. `failed`: also where all of its requests were answered 4xx. */
 export type PullOutcome = 'failed' | 'refused' | 'stale' | 'miss' | 'hit';
 
 /** One request to an upstream. */
@@ -62,7 +62,7 @@ export interface PullSummary {
   readonly outcome: PullOutcome;
   readonly requests: number;
   readonly hits: number;
-  /** Body bytes sent to the client. */
+  /** Body bytes sent to the client, without those of errors. */
   readonly bytes: number;
   readonly size?: number;
   /** Body bytes that upstreams sent because of it. */
@@ -93,7 +93,7 @@ export interface PullFilter {
   readonly outcome?: PullOutcome | undefined;
 }
 
-/** What pulls did. Bytes are those of bodies. */
+/** What pulls did. Bytes are those of bodies; those sent to clients, without errors. */
 export interface FigureSums {
   readonly pulls: number;
   /** Requests that were answered. */

@@ -329,3 +329,54 @@ describe('headBlob', () => {
     assertFailure(answer, 'invalid', /where the manifest says 100000/);
   });
 });
+
+describe('the meter of a body is over', () => {
+  /** An address that refuses connections: its listener has gone. */
+  async function deadUrl(): Promise<string> {
+    const server = await serve(() => {});
+    await server[Symbol.asyncDispose]();
+    return server.url;
+  }
+
+  async function eventsOf(url: string, request: (origin: Origin) => Promise<unknown>): Promise<readonly string[]> {
+    await using upstreams = connectUpstreams({ url, name: 'reg' });
+    await request(upstreams).catch((error: unknown) => assert.ok(error instanceof Error));
+    return upstreams.events.map(({ purpose, status, body }) => `${purpose} ${status} ${body?.isOver}`);
+  }
+
+  const openOne = (origin: Origin): ReturnType<Origin['openBlob']> => origin.openBlob(app, digest);
+
+  test('where the connection is refused', async () => {
+    assert.deepEqual(await eventsOf(await deadUrl(), openOne), ['blob 0 true']);
+  });
+
+  test('where a redirect leads to a host that refuses it', async () => {
+    const location = `${await deadUrl()}/blob`;
+    await using server = await serve((_, response) => response.writeHead(307, { location }).end());
+    assert.deepEqual(await eventsOf(server.url, openOne), ['blob 307 true', 'redirect 0 true']);
+  });
+
+  test('where the upstream closes the connection without a response', async () => {
+    await using server = await serve((_, response) => response.destroy());
+    const events = await eventsOf(server.url, openOne);
+    assert.ok(events.length > 0 && events.every((each) => each === 'blob 0 true'), events.join());
+  });
+
+  test('where the body is not read, or breaks off', async () => {
+    await using server = await serve((_, response) => {
+      response.writeHead(200, { 'content-length': bytes.length });
+      response.write(bytes.subarray(0, 1000), () => response.destroy());
+    });
+    const readIt = async (origin: Origin) => readAll((await openOne(origin)).body);
+    assert.deepEqual(await eventsOf(server.url, readIt), ['blob 200 true']);
+    const cancelIt = async (origin: Origin) => (await openOne(origin)).body.cancel();
+    assert.deepEqual(await eventsOf(server.url, cancelIt), ['blob 200 true']);
+  });
+
+  test('where the caller leaves before the response', async () => {
+    await using server = await serve(() => leave.abort());
+    const leave = new AbortController();
+    const aborted = (origin: Origin) => origin.openBlob(app, digest, { signal: leave.signal });
+    assert.deepEqual(await eventsOf(server.url, aborted), ['blob 0 true']);
+  });
+});

@@ -6,7 +6,7 @@ import { imageName } from '../format.ts';
 import { onLive, ticks } from '../live.ts';
 import { Empty } from '../parts/feedback.tsx';
 import { SearchField, SelectField } from '../parts/field.tsx';
-import { Heading } from '../parts/page.tsx';
+import { Heading, Prose } from '../parts/page.tsx';
 import { PullCommand } from '../parts/pull-command.tsx';
 import { PagedTable } from '../parts/table.tsx';
 import { Bytes, Duration, Time } from '../parts/values.tsx';
@@ -19,6 +19,7 @@ import { OnePull } from './pulls/one-pull.tsx';
 import type { ViewProps } from './view.ts';
 
 type Pull = Answer<'pulls'>['pulls'][number];
+type Lacks = Pick<Answer<'pulls'>, 'off' | 'omitted'>;
 
 const OUTCOMES = ['failed', 'refused', 'stale', 'miss', 'hit'] as const;
 /** Entries of one page: two screens of a large display. */
@@ -36,7 +37,11 @@ function Recent(): JSX.Element {
   const { image, client } = place.value.query;
   const outcome = OUTCOMES.find((each) => each === place.value.query['outcome']);
   const filter = { image, client, outcome };
-  const pages = usePages('pulls', { ...filter, limit: PAGE }, ({ pulls }) => pulls);
+  const lacks = useSignal<Lacks>({});
+  const pages = usePages('pulls', { ...filter, limit: PAGE }, ({ pulls, off, omitted }) => {
+    lacks.value = { ...(off && { off }), ...(omitted && { omitted }) };
+    return pulls;
+  });
   const waiting = useLivePulls(pages, filter);
   const isFiltered = image !== undefined || client !== undefined || outcome !== undefined;
   return (
@@ -53,6 +58,7 @@ function Recent(): JSX.Element {
         />
         <FindRequest />
       </div>
+      <Lacking lacks={lacks.value} />
       <section class="section card" aria-label={w.recent}>
         {waiting.count > 0 && (
           <button type="button" class="button newer" onClick={waiting.show}>
@@ -104,11 +110,35 @@ function Recent(): JSX.Element {
               cell: ({ at }) => <Time at={at} />,
             },
           ]}
-          empty={isFiltered ? <Empty title={w.none} icon="search" /> : <NoneYet />}
+          empty={
+            lacks.value.off ? (
+              <Empty title={w.off} icon="pulls" />
+            ) : isFiltered ? (
+              <Empty title={w.none} icon="search" />
+            ) : (
+              <NoneYet />
+            )
+          }
         />
       </section>
     </>
   );
+}
+
+/** What the list does not show. */
+function Lacking({ lacks: { off, omitted } }: { readonly lacks: Lacks }): JSX.Element | null {
+  const { pulls: w } = words.value;
+  const { number, time } = formats.value;
+  if (off === true) {
+    return (
+      <p class="note note-warn">
+        <Prose text={w.offText} />
+      </p>
+    );
+  }
+  if (omitted === undefined) return null;
+  const { pulls, from, to } = omitted;
+  return <p class="note note-warn">{w.unlisted(pulls, number(pulls), time(from), time(to))}</p>;
 }
 
 function NoneYet(): JSX.Element {

@@ -90,7 +90,7 @@ export const EN = {
     missText: 'An upstream sent content that was not in the cache.',
     staleText: 'An upstream was down, and the cache answered.',
     refusedText: 'The rules refused it.',
-    failedText: 'A request of it failed.',
+    failedText: 'A request of it was answered 5xx or cut, or what it asked for does not exist.',
   },
   now: {
     title: 'Now',
@@ -114,7 +114,7 @@ export const EN = {
     fetched: 'Fetched',
     saved: 'Saved',
     pulls: 'Pulls',
-    failed: 'Failed requests',
+    failed: 'Requests with 5xx or cut',
     day: 'Last 24 hours',
     month: 'Last 30 days',
     figures: 'Figures',
@@ -177,6 +177,11 @@ export const EN = {
     none: 'No pull matches the filter.',
     noneYet: 'No pull is recorded yet. Pull an image through this server:',
     since: (time: string) => `Recorded since ${time}`,
+    off: 'No pulls are recorded.',
+    offText:
+      'No pulls and no figures are recorded, as `admin.record_pulls` is false. Set it to true and reload to record them.',
+    unlisted: (count: number, text: string, from: string, to: string) =>
+      `${count === 1 ? '1 pull is' : `${text} pulls are`} not listed, left out from ${from} to ${to}: too many ended at once, or the disk refused them. The figures count them.`,
     when: 'When',
     size: 'Sent',
     took: 'Took',

@@ -91,7 +91,7 @@ export const ZH: Words = {
     missText: '缓存中没有的内容由上游发送。',
     staleText: '上游不可用，由缓存应答。',
     refusedText: '规则拒绝了它。',
-    failedText: '其中有请求失败。',
+    failedText: '其中有请求得到 5xx 或被中断，或者所请求的内容不存在。',
   },
   now: {
     title: '当前',
@@ -115,7 +115,7 @@ export const ZH: Words = {
     fetched: '已获取',
     saved: '已节省',
     pulls: '拉取',
-    failed: '失败的请求',
+    failed: '5xx 或中断的请求',
     day: '最近 24 小时',
     month: '最近 30 天',
     figures: '统计',
@@ -177,6 +177,10 @@ export const ZH: Words = {
     none: '没有符合筛选条件的拉取。',
     noneYet: '还没有记录到拉取。通过本服务拉取一个镜像：',
     since: (time) => `记录始于 ${time}`,
+    off: '没有记录拉取。',
+    offText: '`admin.record_pulls` 为 false，因此不记录拉取和统计。要记录，请将其设为 true 并重新加载。',
+    unlisted: (_, text, from, to) =>
+      `有 ${text} 次拉取未列出，遗漏于 ${from} 至 ${to}：同时结束的拉取太多，或磁盘拒绝写入。统计数字包含它们。`,
     when: '时间',
     size: '已发送',
     took: '用时',

@@ -44,9 +44,9 @@ export function withOwnInventory(
   });
 }
 
-/** The record of pulls; undefined where there is none, or it cannot be read: what is here is listed without it. */
-async function openPulls({ cache }: Pick<Config, 'cache'>): Promise<PullStore | undefined> {
-  if (cache === 'off' || !existsSync(pullFile(cache.dir))) return undefined;
+/** The record of pulls; undefined where there is none, `admin.record_pulls` is false, or it cannot be read: what is here is listed without it. */
+async function openPulls({ cache, admin }: Pick<Config, 'cache' | 'admin'>): Promise<PullStore | undefined> {
+  if (cache === 'off' || !admin.recordPulls || !existsSync(pullFile(cache.dir))) return undefined;
   try {
     const { openPullStore } = await loadPullStore();
     return await openPullStore(pullFile(cache.dir), { onDamage: () => {} });

@@ -67,7 +67,7 @@ export function formatImage(
 }
 
 const OUTCOMES: Readonly<Record<PullDetail['outcome'], string>> = {
-  failed: 'failed: a request of it failed',
+  failed: 'failed: a request of it was answered 5xx or cut, or what it asked for does not exist',
   refused: 'refused: the rules do not allow it',
   stale: 'stale: an upstream was down, and the cache answered',
   miss: 'miss: an upstream sent content',

@@ -133,10 +133,32 @@ describe('entrepot pulls', () => {
 
   test('says that there is none, and since when', async () => {
     const none = (): PullsAnswer => ({ pulls: [], since: NOW });
-    assert.equal((await withServer(none, (dir) => say(dir, {}))).out, 'No pull since 2026-11-29 12:00:00Z.\n');
+    assert.equal(
+      (await withServer(none, (dir) => say(dir, {}))).out,
+      'No pull is recorded since 2026-11-29 12:00:00Z.\n',
+    );
     const filtered = await withServer(none, (dir) => say(dir, { image: 'x' }));
-    assert.equal(filtered.out, 'No such pull since 2026-11-29 12:00:00Z.\n');
+    assert.equal(filtered.out, 'No such pull is recorded since 2026-11-29 12:00:00Z.\n');
     assert.equal((await withServer(none, (dir) => say(dir, { json: true }))).out, '');
+  });
+
+  test('says that pulls are not recorded, and which are not listed', async () => {
+    const off = await withServer(
+      () => ({ pulls: [], since: NOW, off: true }),
+      (dir) => say(dir, {}),
+    );
+    assert.deepEqual([off.code, off.out], [0, '']);
+    assert.match(off.err, /^No pulls are recorded, as admin\.record_pulls is false\. Set it to true and reload/);
+    const omitted = { pulls: 1200, from: NOW - 60_000, to: NOW };
+    const gap = await withServer(
+      () => ({ pulls: [pullOf('a')], since: NOW, omitted }),
+      (dir) => say(dir, { json: true }),
+    );
+    assert.match(gap.out, /^\{"id":"a",/);
+    assert.match(
+      gap.err,
+      /^1200 pulls are not listed, left out from 2026-11-29 11:59:00Z to 2026-11-29 12:00:00Z: too many/,
+    );
   });
 
   test('fails where no server runs', async () => {
@@ -308,6 +330,25 @@ describe('entrepot pulls --follow', () => {
     assert.equal(code, 0);
     assert.equal(err.match(/the disk is full/g)?.length, 1);
     assert.match(err, /Waiting for the server, until Ctrl-C\.\nThe server answers again\.\n$/);
+  });
+
+  test('says that pulls are not recorded, and which are not listed', async () => {
+    const off = await withServer(
+      () => ({ pulls: [], since: NOW, off: true }),
+      (dir) => say(dir, {}),
+    );
+    assert.deepEqual([off.code, off.out], [0, '']);
+    assert.match(off.err, /^No pulls are recorded, as admin\.record_pulls is false\. Set it to true and reload/);
+    const omitted = { pulls: 1200, from: NOW - 60_000, to: NOW };
+    const gap = await withServer(
+      () => ({ pulls: [pullOf('a')], since: NOW, omitted }),
+      (dir) => say(dir, { json: true }),
+    );
+    assert.match(gap.out, /^\{"id":"a",/);
+    assert.match(
+      gap.err,
+      /^1200 pulls are not listed, left out from 2026-11-29 11:59:00Z to 2026-11-29 12:00:00Z: too many/,
+    );
   });
 
   test('fails where no server runs', async () => {

@@ -36,6 +36,7 @@ export async function pulls(
   const { output = processOutput, columns = process.stdout.columns } = surroundings;
   const found: PullsAnswer['pulls'][number][] = [];
   let after: string | undefined;
+  let note: string | undefined;
   do {
     let answer: PullsAnswer | undefined;
     const input = { ...filterOf(options), after, limit: Math.min(PAGE, limit - found.length) };
@@ -56,16 +57,28 @@ export async function pulls(
     if (answer === undefined) return code;
     found.push(...answer.pulls);
     after = answer.next;
-    if (found.length === 0 && after === undefined && options.json !== true) {
+    note = noteOf(answer);
+    if (found.length === 0 && after === undefined && answer.off !== true && options.json !== true) {
       const what = Object.values(filterOf(options)).some((each) => each !== undefined) ? 'such pull' : 'pull';
-      output.out(`No ${what} since ${formatInstant(answer.since)}.\n`);
+      output.out(`No ${what} is recorded since ${formatInstant(answer.since)}.\n`);
     }
   } while (after !== undefined && found.length < limit);
   if (options.json === true) for (const pull of found) output.out(`${JSON.stringify(pull)}\n`);
   else if (found.length > 0) output.out(formatPulls(found, { columns, now: Date.now() }));
+  if (note !== undefined) output.err(`${note}\n`);
   return EXIT.ok;
 }
 
 export function filterOf({ image, client, outcome }: PullsOptions): Pick<PullsInput, 'image' | 'client' | 'outcome'> {
   return { image, client, outcome };
+}
+
+/** What a list does not show, and the remedy; undefined where it is whole. */
+function noteOf({ off, omitted }: PullsAnswer): string | undefined {
+  if (off === true)
+    return 'No pulls are recorded, as admin.record_pulls is false. Set it to true and reload to record them.';
+  if (omitted === undefined) return undefined;
+  const { pulls, from, to } = omitted;
+  const were = pulls === 1 ? '1 pull is' : `${pulls} pulls are`;
+  return `${were} not listed, left out from ${formatInstant(from)} to ${formatInstant(to)}: too many ended at once, or the disk refused them. GET /api/v1/figures counts them.`;
 }

@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
 import type { Answer } from '../../api.ts';
 import { Fault } from '../../parts/feedback.tsx';
-import { Link } from '../../parts/page.tsx';
+import { Link, Prose } from '../../parts/page.tsx';
 import { Progress } from '../../parts/progress.tsx';
 import { ChartTable, Sparkline } from '../../parts/spark.tsx';
 import { Tabs } from '../../parts/tabs.tsx';
@@ -45,6 +45,11 @@ export function Figures({ day, month }: { readonly day: Sums; readonly month: Su
         chosen={period.value}
         choose={(name) => (period.value = name)}
       >
+        {figures.data?.off === true && (
+          <p class="note note-warn">
+            <Prose text={words.value.pulls.offText} />
+          </p>
+        )}
         {figures.error !== undefined && <Fault error={figures.error} retry={figures.reload} />}
         <Tiles sums={sums} rows={rows} />
         <FigureTable rows={rows} step={step} />
