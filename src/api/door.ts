@@ -1,7 +1,7 @@
 import type { Guard, Principal } from '../access/index.ts';
 import { clientInfoOf, type Door, isLoopback, type RequestContext } from '../server/index.ts';
 
-import type { Telemetry } from '../telemetry/index.ts';
+import { redactText, type Telemetry } from '../telemetry/index.ts';
 import { isCrossSite, isLoopbackHost, isOwnHost, type OwnHosts } from './own-host.ts';
 import { ApiProblem, problemOf, replyProblem } from './problem.ts';
 import type { ApiHost } from './serving.ts';
@@ -48,12 +48,24 @@ export function createApiDoor({ guard, isReachable, hosts, api, telemetry }: Api
         fail(error) {
           const problem = problemOf(error) ?? defect(context, error, telemetry);
           replyProblem(context, problem);
+          // The line of the request tells the operator what the client is not told.
+          if (problem.status === 500) context.error = redactText(whyOf(error));
           return true;
         },
       };
     },
   };
 }
+
+/** `Error: database or disk is full (ERR_SQLITE_ERROR)` */
+function whyOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : '';
+  return `${error.name}: ${error.message}${code}`.slice(0, MAX_WHY);
+}
+
+/** Characters. */
+const MAX_WHY = 1000;
 
 /** What went wrong is for the log. */
 function defect(context: RequestContext, error: unknown, telemetry: Telemetry): ApiProblem {
