@@ -470,6 +470,17 @@ describe('listeners', () => {
     assert.deepEqual((await operate(off, OPERATIONS.console)).urls, [`${off.url}/ui/`]);
     assert.equal((await off.reload({ admin: { enabled: false } })).outcome, 'changed');
     assert.equal((await off.get(READ)).status, 404);
+    const { outcome, restart } = await off.reload({ admin: { listen: '127.0.0.1:1' } });
+    assert.deepEqual([outcome, restart], ['unchanged', ['admin.enabled', 'admin.listen']]);
+    await assert.rejects(
+      operate(off, OPERATIONS.console),
+      /off until the server is restarted: .*; restart the server$/,
+    );
+    await off.reload({ admin: { enabled: false } });
+    await assert.rejects(
+      operate(off, OPERATIONS.console),
+      /set admin: \{enabled: true\} without admin\.listen, and run/,
+    );
   });
 });
 
