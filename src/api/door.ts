@@ -103,7 +103,8 @@ async function identify(
   context: RequestContext,
   { guard, api, isSession, isOnThisMachine }: Asked,
 ): Promise<Principal | undefined> {
-  const { identifySession } = await api.serving();
+  const { identifySession, requireMethod } = await api.serving();
+  requireMethod(context);
   const principal = await identifySession({ context, guard });
   if (principal !== undefined || guard !== undefined || isSession) return principal;
   if (!(await isOnThisMachine(context))) throw new ApiProblem(403, CLOSED, { headers: closing(context) });

@@ -40,6 +40,20 @@ describe('without access rules', () => {
     assert.equal(reloads(), before);
   });
 
+  test('a method that a path does not have is told before who may: the list of paths is public', async () => {
+    for (const [method, path, allow] of [
+      ['POST', READ, 'GET, HEAD'],
+      ['POST', '/api/openapi.json', 'GET, HEAD'],
+      ['GET', '/api/v1/purge', 'POST'],
+      ['PUT', '/api/v1/session', 'GET, HEAD, POST, DELETE'],
+    ] as const) {
+      const answer = await ask(mirror, method, path, { headers: { 'x-real-ip': '192.0.2.1' } });
+      problemIn(answer, 405);
+      assert.equal(answer.headers['allow'], allow, path);
+    }
+    problemIn(await ask(mirror, 'POST', '/api/v1/none', { body: {} }), 403);
+  });
+
   const forwarding: Readonly<Record<string, string>> = {
     forwarded: 'for=192.0.2.1',
     'x-forwarded-for': '192.0.2.1',
