@@ -7,7 +7,7 @@ const MAX_ROWS = 10_000;
 
 const HOUR = 3_600_000;
 /** Milliseconds of one step of the rates. */
-export const RATE_STEP = 5000;
+const RATE_STEP = 5000;
 const RATE_STEPS = 60;
 
 /** What one repository did in one hour and is not written yet. */

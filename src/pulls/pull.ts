@@ -324,7 +324,7 @@ function describe(
 }
 
 /** A tag or digest; empty where there is none. */
-export function referenceOf(target: PullTarget | undefined): string {
+function referenceOf(target: PullTarget | undefined): string {
   if (target === undefined) return '';
   if (target.kind === 'blob') return target.digest;
   return target.reference.kind === 'tag' ? target.reference.tag : target.reference.digest;

@@ -106,8 +106,6 @@ export interface FigureSums {
   readonly fetched: number;
 }
 
-export const NO_SUMS: FigureSums = { pulls: 0, requests: 0, hits: 0, failed: 0, bytes: 0, fetched: 0 };
-
 /** A repository in one hour or day. Empty names: requests that count for no repository. */
 export interface FigureKey {
   /** When the hour began, or the day in UTC once it is older than three days. Milliseconds since the epoch. */
