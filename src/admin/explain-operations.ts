@@ -46,6 +46,7 @@ const imageExplanation = z.object({
   home: z.enum(['mirrored', 'hosted']),
   namedBy: z.string().describe('What named the registry: `path`, `default`, …'),
   access: accessExplainAnswer.exactOptional().describe('For the given principal; absent where there are no rules.'),
+  accessOf: z.string().exactOptional().describe('The principal that `access` is of.'),
   cache: z.object({
     state: z.enum(['stored', 'partial', 'missing']),
     digest: z.string().exactOptional(),
@@ -78,7 +79,11 @@ export type ImageExplanation = z.infer<typeof imageExplanation>;
 
 const explainInput = z.object({
   of: image.describe('The `X-Request-Id` of a response, or an image.'),
-  who: z.string().max(200).optional().describe('For an image: the principal; absent: anonymous.'),
+  who: z
+    .string()
+    .max(200)
+    .optional()
+    .describe('For an image: the principal; absent: the caller, and anonymous for the operator.'),
 });
 export type ExplainInput = z.infer<typeof explainInput>;
 

@@ -5,7 +5,9 @@ import type { Digest, Repository } from '../oci/index.ts';
 import { type Catalogue, parseImagePattern } from '../routing/index.ts';
 import type { TagHold } from '../store/index.ts';
 import { type HostedContext, isHostedIn, refuseHold } from './hosted.ts';
-import type { Operation } from './operation.ts';
+import type { Caller, Operation } from './operation.ts';
+import { actorShownTo } from './pull-operations.ts';
+import { OperationError } from './refusal.ts';
 
 /** What the operations on the history of tags act on. */
 export interface HistoryContext extends Pick<TagRefreshOptions, 'originFor'> {
@@ -60,7 +62,7 @@ const historyAnswer = z.object({
               mediaType: z.string(),
               size: z.number().describe('Bytes of the manifest.'),
               upstream: z.string().describe('Empty for a hosted tag.'),
-              by: z.string().exactOptional().describe('Who moved or deleted a hosted tag.'),
+              by: z.string().exactOptional().describe('Who moved or deleted a hosted tag, where the caller may know.'),
               current: z.boolean().describe('The tag of the upstream points there, as far as this server knows.'),
               held: z.boolean(),
               parts,
@@ -75,20 +77,31 @@ const historyAnswer = z.object({
 });
 export type HistoryAnswer = z.infer<typeof historyAnswer>;
 
-/** Rejects with an `OciError` where the text names no image, and with a `HoldError` where it names a digest. */
+/**
+ * Rejects with an `OciError` where the text names no image, with a `HoldError` where it names a digest, and with an `OperationError` for
+ * many images where the caller does not see every repository: what is left out would be counted.
+ */
 const history: Operation<z.infer<typeof historyInput>, HistoryAnswer, ContextOf<'history'>> = {
   name: 'history',
   summary: 'The digests that tags pointed to',
-  action: 'admin',
+  action: 'status',
   changes: false,
   input: historyInput,
   answer: historyAnswer,
-  async handle({ image: text }, { cache, catalogue, hosted }) {
+  async handle({ image: text }, { cache, catalogue, hosted }, caller) {
     const selection = parseImagePattern(catalogue, text);
     if (selection.digest !== undefined) {
       throw new HoldError(`${selection.text} is a digest, which never moves; name a tag or an image`);
     }
-    const ofHosted = await historyOfHosted(selection, hosted);
+    if (!caller.seesAll) {
+      const { repository, text: completed } = selection;
+      if (repository === undefined || /[*?]/.test(repository)) {
+        throw new OperationError(`${completed} is more than one image; name one, such as docker.io/library/nginx`);
+      }
+      // As of an image that never was here.
+      if (!(await caller.sees(splitName(repository)))) return { image: completed, omitted: 0, tags: [] };
+    }
+    const ofHosted = await historyOfHosted(selection, hosted, caller);
     const all = await cache.history(selection);
     // What was mirrored before its name was hosted is hidden, as it is to clients.
     const tags = all.tags.filter(({ repository }) => !isHostedIn(catalogue, repository));
@@ -110,20 +123,23 @@ const history: Operation<z.infer<typeof historyInput>, HistoryAnswer, ContextOf<
   },
 };
 
-function describeHosted({ repository, tag, moves }: HostedTagHistory): HistoryAnswer['tags'][number] {
+function describeHosted({ repository, tag, moves }: HostedTagHistory, caller: Caller): HistoryAnswer['tags'][number] {
   return {
     image: imageOf({ repository, tag }),
-    moves: moves.map(({ at, by, digest = '', isCurrent, manifest }) => ({
-      seenAt: at,
-      digest,
-      mediaType: manifest?.mediaType ?? '',
-      size: manifest?.size ?? 0,
-      upstream: '',
-      by,
-      current: isCurrent,
-      held: false,
-      parts: { manifest: manifest !== undefined, stored: manifest === undefined ? 0 : 1, named: 1 },
-    })),
+    moves: moves.map(({ at, by, digest = '', isCurrent, manifest }) => {
+      const actor = actorShownTo(caller, by);
+      return {
+        seenAt: at,
+        digest,
+        mediaType: manifest?.mediaType ?? '',
+        size: manifest?.size ?? 0,
+        upstream: '',
+        ...(actor !== undefined && { by: actor }),
+        current: isCurrent,
+        held: false,
+        parts: { manifest: manifest !== undefined, stored: manifest === undefined ? 0 : 1, named: 1 },
+      };
+    }),
   };
 }
 
@@ -134,6 +150,7 @@ const MAX_HOSTED_TAGS = 100;
 async function historyOfHosted(
   selection: ReturnType<typeof parseImagePattern>,
   hosted: HistoryContext['hosted'],
+  caller: Caller,
 ): Promise<{ readonly tags: HistoryAnswer['tags']; readonly omitted: number }> {
   const found: HistoryAnswer['tags'][number][] = [];
   let omitted = 0;
@@ -142,7 +159,7 @@ async function historyOfHosted(
     const listed = await current?.history.list(repository, selection.tag);
     if (listed === undefined) break;
     const room = Math.max(0, MAX_HOSTED_TAGS - found.length);
-    found.push(...listed.tags.slice(0, room).map(describeHosted));
+    found.push(...listed.tags.slice(0, room).map((each) => describeHosted(each, caller)));
     omitted += listed.omitted + Math.max(0, listed.tags.length - room);
   }
   return { tags: found, omitted };
@@ -272,9 +289,13 @@ function oneTag(
   if (repository === undefined || /[*?]/.test(repository + tag)) {
     throw new HoldError(`${text} is more than one tag; name one, such as docker.io/library/nginx:1.27`);
   }
-  const slash = repository.indexOf('/');
-  const split = { registry: repository.slice(0, slash), repository: repository.slice(slash + 1) };
-  return { repository: split, tag, digest };
+  return { repository: splitName(repository), tag, digest };
+}
+
+/** `docker.io/library/nginx` */
+function splitName(name: string): Repository {
+  const slash = name.indexOf('/');
+  return { registry: name.slice(0, slash), repository: name.slice(slash + 1) };
 }
 
 export function holdOf({ digest, heldAt, until, reason }: TagHold): z.infer<typeof hold> {

@@ -1,10 +1,10 @@
 import type { Guard, Principal } from '../access/index.ts';
-import { clientInfoOf, type Door, isLoopback, type RequestContext } from '../server/index.ts';
-
-import type { Telemetry } from '../telemetry/index.ts';
-import { isCrossSite, isLoopbackHost, isOwnHost, type OwnHosts } from './own-host.ts';
+import type { Door, RequestContext } from '../server/index.ts';
+import { redactText, type Telemetry } from '../telemetry/index.ts';
+import { isCrossSite, isOwnHost, type OwnHosts } from './own-host.ts';
 import { ApiProblem, problemOf, replyProblem } from './problem.ts';
 import type { ApiHost } from './serving.ts';
+import type { OnThisMachine } from './this-machine.ts';
 
 export interface ApiDoorOptions {
   /** Undefined without rules: then reading is open on this machine alone. */
@@ -12,6 +12,7 @@ export interface ApiDoorOptions {
   /** Whether other machines reach the server: then what is private is not for every client of this machine either. */
   readonly isReachable: boolean;
   readonly hosts: OwnHosts;
+  readonly isOnThisMachine: OnThisMachine;
   readonly api: ApiHost;
   readonly telemetry: Telemetry;
 }
@@ -22,7 +23,7 @@ const PATH = /^\/api(?:\/|$)/;
  * The door of the HTTP API. It takes no slot of `limits.max_inflight`: an operator looks at a server that is full. Only what recognizes and
  * refuses a request is here; what answers is loaded at the first request.
  */
-export function createApiDoor({ guard, isReachable, hosts, api, telemetry }: ApiDoorOptions): Door {
+export function createApiDoor({ guard, isReachable, hosts, isOnThisMachine, api, telemetry }: ApiDoorOptions): Door {
   return {
     open(context) {
       if (!PATH.test(context.path)) return undefined;
@@ -37,10 +38,10 @@ export function createApiDoor({ guard, isReachable, hosts, api, telemetry }: Api
             // Who one is may be asked, and a session begun and ended, without a right.
             access: isSession ? undefined : { action: isReading ? 'status' : 'admin', repository: undefined },
             challenge: 'session',
-            identify: () => identify(context, { guard, api, isSession }),
+            identify: () => identify(context, { guard, api, isSession, isOnThisMachine }),
             async answer(gate) {
               const { answer } = await api.serving();
-              const isOpen = guard === undefined && isOnThisMachine(context);
+              const isOpen = guard === undefined && (await isOnThisMachine(context));
               await answer({ context, gate, guard, isOpen, opensAll: isOpen && !isReachable });
             },
           };
@@ -48,12 +49,24 @@ export function createApiDoor({ guard, isReachable, hosts, api, telemetry }: Api
         fail(error) {
           const problem = problemOf(error) ?? defect(context, error, telemetry);
           replyProblem(context, problem);
+          // The line of the request tells the operator what the client is not told.
+          if (problem.status === 500) context.error = redactText(whyOf(error));
           return true;
         },
       };
     },
   };
 }
+
+/** `Error: database or disk is full (ERR_SQLITE_ERROR)` */
+function whyOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : '';
+  return `${error.name}: ${error.message}${code}`.slice(0, MAX_WHY);
+}
+
+/** Characters. */
+const MAX_WHY = 1000;
 
 /** What went wrong is for the log. */
 function defect(context: RequestContext, error: unknown, telemetry: Telemetry): ApiProblem {
@@ -82,50 +95,29 @@ interface Asked {
   readonly guard: Guard | undefined;
   readonly api: ApiHost;
   readonly isSession: boolean;
+  readonly isOnThisMachine: OnThisMachine;
 }
 
 /** The principal of a session; undefined where there is none, and the gate asks for another credential. */
-async function identify(context: RequestContext, { guard, api, isSession }: Asked): Promise<Principal | undefined> {
-  const { identifySession } = await api.serving();
+async function identify(
+  context: RequestContext,
+  { guard, api, isSession, isOnThisMachine }: Asked,
+): Promise<Principal | undefined> {
+  const { identifySession, requireMethod } = await api.serving();
+  requireMethod(context);
   const principal = await identifySession({ context, guard });
   if (principal !== undefined || guard !== undefined || isSession) return principal;
-  if (!isOnThisMachine(context)) throw new ApiProblem(403, CLOSED, { headers: closing(context) });
+  if (!(await isOnThisMachine(context))) throw new ApiProblem(403, CLOSED, { headers: closing(context) });
   if (!context.isReading) throw new ApiProblem(403, NO_SESSION, { headers: closing(context) });
   return undefined;
 }
 
 /** What to write where a server without rules is asked from elsewhere. */
 export const CLOSED =
-  'without access rules the API is open on this machine alone; write access: with a rule that may status, or run `entrepot console` there';
+  'without access rules the API is open to the user of the server on its own machine alone; write access: with a rule that may status, or run `entrepot console` there';
 const NO_SESSION =
   'without access rules a change takes a session; run `entrepot console`, or write access: with a rule that may admin';
 
 function closing({ isReading }: RequestContext): Readonly<Record<string, string>> {
   return isReading ? {} : { connection: 'close' };
-}
-
-/** What a server in front adds. `X-Forwarded-` is a family. */
-const FORWARDING = [
-  'forwarded',
-  'x-real-ip',
-  'via',
-  'cf-connecting-ip',
-  'true-client-ip',
-  'x-client-ip',
-  'x-cluster-client-ip',
-];
-
-/**
- * Whether a request was sent on this machine, as far as can be told: a server in front connects from here as well, so nothing may show that
- * there is one.
- */
-export function isOnThisMachine(context: RequestContext): boolean {
-  const { request } = context;
-  const { remoteAddress } = request.socket;
-  // A Unix socket has no address, and is there for a server in front.
-  if (remoteAddress === undefined || !isLoopback(remoteAddress)) return false;
-  // nginx up to 1.29.6 adds no header as it comes, keeps no Host, and speaks HTTP/1.0; nothing else does. Later ones speak HTTP/1.1.
-  if (request.httpVersionMinor === 0 && request.httpVersionMajor === 1) return false;
-  if (clientInfoOf(request).entryPoint !== undefined || !isLoopbackHost(context)) return false;
-  return !Object.keys(request.headers).some((name) => FORWARDING.includes(name) || name.startsWith('x-forwarded-'));
 }

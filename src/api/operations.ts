@@ -12,14 +12,21 @@ interface OperationsOptions<Context> {
   readonly callerOf: (request: GatedRequest) => Caller;
 }
 
-/** Runs the operation of a name: its input from the query or the body, its answer as JSON. */
-export function createOperations<Context>({ operations, context, callerOf }: OperationsOptions<Context>) {
+/** The operations of a server, by their names. */
+interface Operations {
+  /** Its input from the query or the body, its answer as JSON. @throws {ApiProblem} */
+  readonly run: (request: GatedRequest, name: string) => Promise<void>;
+  /** The HTTP methods of a name; undefined where there is no such operation. */
+  readonly methodsOf: (name: string) => readonly string[] | undefined;
+}
+
+export function createOperations<Context>({ operations, context, callerOf }: OperationsOptions<Context>): Operations {
   const byName = new Map<string, Map<string, (typeof operations)[number]>>();
   for (const operation of operations.filter(isOffered)) {
     const methods = byName.get(operation.name) ?? new Map<string, typeof operation>();
     byName.set(operation.name, methods.set(methodOf(operation), operation));
   }
-  return async (request: GatedRequest, name: string): Promise<void> => {
+  const runNamed = async (request: GatedRequest, name: string): Promise<void> => {
     const { context: exchange } = request;
     const methods = byName.get(name);
     if (methods === undefined) {
@@ -34,6 +41,7 @@ export function createOperations<Context>({ operations, context, callerOf }: Ope
     const answer = await run(operation, { input, context, caller: callerOf(request) });
     answerJson(exchange, answer);
   };
+  return { run: runNamed, methodsOf: (name) => byName.get(name)?.keys().toArray() };
 }
 
 export function isOffered({ socketOnly = false }: Pick<Operation<unknown, unknown, never>, 'socketOnly'>): boolean {

@@ -1,6 +1,7 @@
 import { nameOf, type Principal } from '../access/index.ts';
 import { type Caller, OPERATOR, type Operation, type TransferStatus } from '../admin/index.ts';
 import type { Repository } from '../oci/index.ts';
+import type { RequestContext } from '../server/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import { createDocument } from './document/index.ts';
 import { EventHub, type LiveSource, telemetrySource, transferSource } from './events/index.ts';
@@ -36,6 +37,12 @@ export interface ServingOptions<Context> {
 }
 
 export interface Serving {
+  /**
+   * Asked before who the client is: the paths and their methods are public.
+   *
+   * @throws {ApiProblem} 405 for a method that the path does not have
+   */
+  readonly requireMethod: (context: RequestContext) => void;
   /** The principal of the session that a request shows. @throws {ApiProblem} for a change without its token */
   readonly identifySession: (request: ApiRequest) => Promise<Principal | undefined>;
   /** @throws {ApiProblem} */
@@ -47,6 +54,18 @@ export interface Serving {
   /** Ends sessions and streams. */
   readonly close: () => void;
 }
+
+const PREFIX = '/api/v1/';
+
+/** The methods of paths that are no operation. */
+const PATHS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['/api', ['GET']],
+  ['/api/', ['GET']],
+  ['/api/v1', ['GET']],
+  ['/api/openapi.json', ['GET']],
+  ['/api/v1/events', ['GET']],
+  ['/api/v1/session', ['GET', 'POST', 'DELETE']],
+]);
 
 /** Makes what answers the API. */
 export function createServing<Context>(options: ServingOptions<Context>): Serving {
@@ -65,7 +84,7 @@ export function createServing<Context>(options: ServingOptions<Context>): Servin
     onWarning: (message, error) => telemetry.publish('warning', { message, error }),
   });
   const callerOf = (request: GatedRequest): Caller => createCaller(request, options.isPublic);
-  const runOperation = createOperations({ ...options, callerOf });
+  const named = createOperations({ ...options, callerOf });
   let document: ReturnType<typeof createDocument> | undefined;
   const makeDocument = () =>
     createDocument({
@@ -74,7 +93,13 @@ export function createServing<Context>(options: ServingOptions<Context>): Servin
       session: { input: sessionInput, answer: sessionAnswer },
       events: eventsInput,
     });
+  const methodsOf = (path: string): readonly string[] | undefined =>
+    PATHS.get(path) ?? (path.startsWith(PREFIX) ? named.methodsOf(path.slice(PREFIX.length)) : undefined);
   return {
+    requireMethod(context) {
+      const methods = methodsOf(context.path);
+      if (methods !== undefined) requireMethod(context, methods);
+    },
     identifySession: (request) => identifySession(request, sessions),
     async answer(request) {
       const { path } = request.context;
@@ -84,7 +109,7 @@ export function createServing<Context>(options: ServingOptions<Context>): Servin
         requireMethod(request.context, ['GET']);
         return answerJson(request.context, await (document ??= makeDocument()));
       }
-      if (path.startsWith('/api/v1/')) return runOperation(request, path.slice('/api/v1/'.length));
+      if (path.startsWith(PREFIX)) return named.run(request, path.slice(PREFIX.length));
       if (path === '/api' || path === '/api/' || path === '/api/v1') {
         requireMethod(request.context, ['GET']);
         return answerJson(request.context, { openapi: '/api/openapi.json', operations: '/api/v1/' });

@@ -1,7 +1,7 @@
 import { type Accounts, type Guard, openGate, type Tokens } from '../access/index.ts';
 import type { AcmeCertificates } from '../acme/index.ts';
 import type { UpstreamStatus } from '../admin/index.ts';
-import { type ApiHost, createApiDoor, isOnThisMachine } from '../api/index.ts';
+import { type ApiHost, createApiDoor, type OnThisMachine, thisMachine } from '../api/index.ts';
 import { CANARY_REPOSITORY, type Canary, createCanaryDoor } from '../canary/index.ts';
 import {
   type Config,
@@ -111,12 +111,17 @@ export async function createGeneration(
   if (guard !== undefined) await processContext.observations.begin();
   const pushed = await pushedRowsOf(catalogue, { hosted, cache, upstreamSets, telemetry });
   const health = createHealthDoor({ ready, overloaded: () => admission.overloaded });
+  const isOnThisMachine = thisMachine({
+    hasFront: config.trustedProxies.length > 0,
+    mayHaveFront: config.publicUrl.length > 0 || isReachable(config),
+  });
   const admin = config.admin.enabled
     ? [
         createApiDoor({
           guard,
           isReachable: isReachable(config),
           hosts: ownHostsOf(config),
+          isOnThisMachine,
           api: processContext.api,
           telemetry,
         }),
@@ -126,7 +131,7 @@ export async function createGeneration(
   const isAdminApart = config.admin.listen.length > 0;
   const pagesOf = (options: Pick<HelpPageOptions, 'withConsole'>): readonly PageRow[] => [
     { route: 'metrics', paths: ['/metrics'], action: 'status', page: metrics },
-    helpPage(config, { catalogue, version, ...options }),
+    helpPage(config, { catalogue, version, isOnThisMachine, ...options }),
   ];
   const doors = [
     // First: a mirror route may not take a challenge away.
@@ -194,11 +199,12 @@ export async function createGeneration(
 interface HelpPageOptions {
   readonly catalogue: Catalogue;
   readonly version: string;
+  readonly isOnThisMachine: OnThisMachine;
   /** Whether the listener serves the console: `/` then leads browsers to it, where they may read it. */
   readonly withConsole: boolean;
 }
 
-function helpPage(config: Config, { catalogue, version, withConsole }: HelpPageOptions): PageRow {
+function helpPage(config: Config, { catalogue, version, isOnThisMachine, withConsole }: HelpPageOptions): PageRow {
   const { access, publicUrl: publicUrls } = config;
   const hasRules = access !== undefined;
   const help = { catalogue, publicUrls, hasRules, version, forward: forwardHelpOf(config) };
@@ -209,7 +215,7 @@ function helpPage(config: Config, { catalogue, version, withConsole }: HelpPageO
       const { host = 'localhost', scheme, query, request, path } = context;
       const { accept, 'accept-language': acceptLanguage } = request.headers;
       const { describeHelp, wantsPage } = await loadWeb();
-      if (withConsole && path === '/' && wantsPage(accept) && (hasRules || isOnThisMachine(context))) {
+      if (withConsole && path === '/' && wantsPage(accept) && (hasRules || (await isOnThisMachine(context)))) {
         return { status: 302, contentType: 'text/plain; charset=utf-8', headers: { location: '/ui/' }, body: '' };
       }
       return describeHelp(help, { host, accept, acceptLanguage, query, secure: scheme === 'https' });

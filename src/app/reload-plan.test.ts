@@ -84,6 +84,21 @@ describe('settleConfig', () => {
       ['forward_proxy.max_tunnels'],
       ['forward_proxy.enabled'],
     ],
+    ['the page turned off', {}, { admin: { enabled: false } }, ['admin.enabled'], []],
+    [
+      'the page turned off, and given an address without effect',
+      {},
+      { admin: { enabled: false, listen: '127.0.0.1:1' } },
+      ['admin.enabled'],
+      ['admin.listen'],
+    ],
+    [
+      'the page turned on, at an address of its own',
+      { admin: { enabled: false } },
+      { admin: { listen: '127.0.0.1:1' } },
+      [],
+      ['admin.enabled', 'admin.listen'],
+    ],
     [
       'the log',
       {},

@@ -46,13 +46,16 @@ function withAcmeOf<T extends Config['forwardProxy']['listen']>(running: T, want
   return isDeepStrictEqual(running.map(withoutAcme), wanted.map(withoutAcme)) ? wanted : running;
 }
 
-/** Where listeners for the API alone are open or wanted, whether they are open at all needs a restart too. */
+/**
+ * Where listeners for the API alone are open or wanted, turning it on needs a restart too: until then it would be open to the clients of
+ * the other listeners. It is turned off at once, unless a listener for it alone is open.
+ */
 function withAdminListen(running: Config['admin'], wanted: Config['admin']): Config['admin'] {
   const isApart = running.listen.length + wanted.listen.length > 0;
   return {
     ...wanted,
     listen: withAcmeOf(running.listen, wanted.listen),
-    ...(isApart && { enabled: running.enabled }),
+    ...(isApart && { enabled: running.enabled && (wanted.enabled || running.listen.length > 0) }),
   };
 }
 

@@ -30,9 +30,15 @@ export class Reloader {
   #running: Promise<ConfigReloaded> | undefined;
   #next: Promise<ConfigReloaded> | undefined;
   #isClosed = false;
+  #waiting: readonly string[] = [];
 
   constructor(steps: ReloadSteps) {
     this.#steps = steps;
+  }
+
+  /** The options that the last valid configuration changes, and that wait for a restart: `admin.listen`. */
+  get waiting(): readonly string[] {
+    return this.#waiting;
   }
 
   reload(): Promise<ConfigReloaded> {
@@ -82,6 +88,7 @@ export class Reloader {
         throw new Error(`${before.source}: the file was removed; put it back, or restart the server without it`);
       }
       const upstreams = await apply({ config, source, settings, layerNotes: loaded.layerNotes });
+      this.#waiting = restart;
       const registries = compareRegistries(before.upstreams, upstreams);
       const isOtherTransport = before.upstreams.transport !== upstreams.transport;
       // The same options, but another file behind one of them.

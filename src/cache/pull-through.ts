@@ -296,7 +296,9 @@ export class PullThrough {
     const { store, metadata } = this.#options;
     const onForget = (digests: Iterable<Digest>): void => this.#forget(digests);
     const unpin = (repository: Repository, tag: string): Promise<boolean> => this.pins.end(repository, tag);
-    const purged = await purge(selections, { store, metadata, now: this.#now(), ...options, onForget, unpin });
+    const makeRoom = (): Promise<void> => this.#capacity.makeRoomForRows();
+    const tools = { store, metadata, onForget, unpin, makeRoom };
+    const purged = await purge(selections, { ...tools, now: this.#now(), ...options });
     this.#capacity.look(purged.blobs > 0 && !purged.dryRun);
     return purged;
   }

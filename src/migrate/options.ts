@@ -138,7 +138,7 @@ export function putCredentials(draft: Draft, steps: Steps, { username, password 
  */
 export function putOpenRules(draft: Draft, registry: string, { origin }: Found<unknown>): void {
   const rules = [
-    { item: 'open', may: ['pull', 'catalog', 'status'], on: '**', isPrivate: false },
+    { item: 'open', may: ['pull', 'catalog'], on: '**', isPrivate: false },
     { item: `open ${registry}`, may: ['pull', 'catalog'], on: `${registry}/**`, isPrivate: true },
   ];
   for (const { item, may, on, isPrivate } of rules) {

@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { OPERATIONS } from '../../src/admin/index.ts';
 import { ask, operate, operatorSession, problemIn } from '../support/api-stage.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
-import { Workspace } from '../support/processes.ts';
+import { needs, run, Workspace } from '../support/processes.ts';
 import { rawRequest, sendBytes } from '../support/raw-request.ts';
 
 // Who reaches the API of a server without rules, and how it is addressed, over real sockets.
@@ -40,6 +40,20 @@ describe('without access rules', () => {
     assert.equal(reloads(), before);
   });
 
+  test('a method that a path does not have is told before who may: the list of paths is public', async () => {
+    for (const [method, path, allow] of [
+      ['POST', READ, 'GET, HEAD'],
+      ['POST', '/api/openapi.json', 'GET, HEAD'],
+      ['GET', '/api/v1/purge', 'POST'],
+      ['PUT', '/api/v1/session', 'GET, HEAD, POST, DELETE'],
+    ] as const) {
+      const answer = await ask(mirror, method, path, { headers: { 'x-real-ip': '192.0.2.1' } });
+      problemIn(answer, 405);
+      assert.equal(answer.headers['allow'], allow, path);
+    }
+    problemIn(await ask(mirror, 'POST', '/api/v1/none', { body: {} }), 403);
+  });
+
   const forwarding: Readonly<Record<string, string>> = {
     forwarded: 'for=192.0.2.1',
     'x-forwarded-for': '192.0.2.1',
@@ -50,6 +64,22 @@ describe('without access rules', () => {
     via: '1.1 proxy',
     'cf-connecting-ip': '192.0.2.1',
     'true-client-ip': '192.0.2.1',
+    'fly-client-ip': '192.0.2.1',
+    'fastly-client-ip': '192.0.2.1',
+    'x-original-host': 'mirror.example.com',
+    'x-original-forwarded-for': '192.0.2.1',
+    'x-host': 'mirror.example.com',
+    'x-envoy-attempt-count': '1',
+    'x-amzn-trace-id': 'Root=1-67891233-abcdef012345678912345678',
+    'x-arr-log-id': '1',
+    'x-azure-clientip': '192.0.2.1',
+    'akamai-origin-hop': '1',
+    'x-vercel-id': '1',
+    'x-scheme': 'https',
+    'front-end-https': 'on',
+    'x-nginx-proxy': 'true',
+    'proxy-connection': 'keep-alive',
+    'cdn-loop': 'cloudflare',
   };
   for (const [name, value] of Object.entries(forwarding)) {
     test(`a request with ${name} came through another server, and is refused with what to write`, async () => {
@@ -75,6 +105,32 @@ describe('without access rules', () => {
       `GET ${READ} HTTP/1.0\r\nHost: ${mirror.host}\r\nConnection: close\r\n\r\n`,
     );
     assert.match(bytes.toString(), /^HTTP\/1\.1 403 /);
+  });
+
+  test(
+    'another user of this machine is refused, as the clients of a server in front that runs as one',
+    needs('root'),
+    async () => {
+      // As HAProxy, which keeps the Host of its client and adds no header.
+      const asking = `
+      process.setgid(65534); process.setuid(65534);
+      const { host } = process.env;
+      const asked = await fetch('http://localhost:' + host.split(':')[1].concat('${READ}')).catch(
+        () => fetch('http://' + host + '${READ}'));
+      console.log(asked.status, (await asked.json()).detail);`;
+      const node = [process.execPath, '--input-type=module', '-e', asking];
+      const { stdout } = await run(node, { env: { host: mirror.host } });
+      assert.match(stdout, /^403 .*entrepot console/);
+      const { stdout: own } = await run([...node.slice(0, -1), asking.replace(/process\.set.*\n/, '\n')], {
+        env: { host: mirror.host },
+      });
+      assert.match(own, /^200 /);
+    },
+  );
+
+  test('where trusted_proxies names a server in front, this machine is not told from its clients', async () => {
+    await using behind = await startMirror({ trusted_proxies: ['127.0.0.1'] });
+    problemIn(await ask(behind, 'GET', READ), 403);
   });
 
   test('a Unix socket is for a server in front, and this machine is not told from its clients', async () => {
@@ -428,6 +484,17 @@ describe('listeners', () => {
     assert.deepEqual((await operate(off, OPERATIONS.console)).urls, [`${off.url}/ui/`]);
     assert.equal((await off.reload({ admin: { enabled: false } })).outcome, 'changed');
     assert.equal((await off.get(READ)).status, 404);
+    const { outcome, restart } = await off.reload({ admin: { listen: '127.0.0.1:1' } });
+    assert.deepEqual([outcome, restart], ['unchanged', ['admin.enabled', 'admin.listen']]);
+    await assert.rejects(
+      operate(off, OPERATIONS.console),
+      /off until the server is restarted: .*; restart the server$/,
+    );
+    await off.reload({ admin: { enabled: false } });
+    await assert.rejects(
+      operate(off, OPERATIONS.console),
+      /set admin: \{enabled: true\} without admin\.listen, and run/,
+    );
   });
 });
 

@@ -222,3 +222,32 @@ test('who pulls is told to those who administer, and to each user of its own pul
     assert.equal(pulls.length > 0, user === 'alice', body.toString());
   }
 });
+
+describe('to a user who may pull from one repository', () => {
+  const rules = [{ who: 'alice', may: ['pull', 'status'], on: ['plain/redwood/oak'] }];
+  const read = (name: string, query: string) =>
+    ask(mirror, 'GET', `/api/v1/${name}?${query}`, { headers: basic('alice') });
+
+  test('the history of it is shown, of another as of one that is not there, and of many it is not asked', async () => {
+    await mirror.reload(withRules(rules));
+    const own = await read('history', 'image=plain/redwood/oak');
+    assert.equal(own.status, 200, own.body.toString());
+    assert.equal((own.value as { tags: readonly unknown[] }).tags.length, 1);
+    const other = (await read('history', 'image=plain/redwood/elm')).value;
+    assert.deepEqual(other, { image: 'plain/redwood/elm', tags: [], omitted: 0 });
+    const none = (await read('history', `image=plain/${MISSING}`)).value;
+    assert.deepEqual(none, { image: `plain/${MISSING}`, tags: [], omitted: 0 });
+    assert.equal((await read('history', 'image=plain/**')).status, 422);
+  });
+
+  test('an image is explained for that user, unless another is named', async () => {
+    await mirror.reload(withRules(rules));
+    const explained = async (query: string) => {
+      const { value } = await read('explain', query);
+      const { access, accessOf } = (value as { image: { access?: { verdict: string }; accessOf?: string } }).image;
+      return [accessOf, access?.verdict];
+    };
+    assert.deepEqual(await explained('of=plain/redwood/oak'), ['alice', 'allowed']);
+    assert.deepEqual(await explained('of=plain/redwood/oak&who=anonymous'), ['anonymous', 'refused']);
+  });
+});

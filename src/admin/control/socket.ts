@@ -4,6 +4,7 @@ import { parseBoundedJson } from '../../lib/index.ts';
 import { createServer, listenOnSocketPath } from '../../server/index.ts';
 import { redactText } from '../../telemetry/index.ts';
 import { describeIssues, methodOf, OPERATOR, type Operation, type UploadOperation } from '../operation.ts';
+import { refusalOf } from '../refusal.ts';
 import { readBounded } from './read-bounded.ts';
 
 export interface ControlOptions<Context> {
@@ -65,7 +66,7 @@ export function createControl<Context>(options: ControlOptions<Context>): Contro
       response.once('close', () => serving.delete(socket));
       answer(request)
         .catch((error: unknown): Answer => {
-          const message = error instanceof Error ? error.message : String(error);
+          const message = refusalOf(error)?.message ?? (error instanceof Error ? error.message : String(error));
           return { status: 500, value: { error: redactText(message) } };
         })
         .then(({ status, value }) => send(response, status, value))

@@ -112,6 +112,7 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   500: 'The server has a defect; its log says more.',
   502: 'An upstream failed.',
   503: 'The server is too busy, or stops.',
+  507: 'The disk of the server is full, and the operation has to write.',
 };
 
 const PROBLEM: Schema = {
@@ -162,7 +163,7 @@ const ALWAYS = [400, 401, 403, 405, 421, 429, 500, 503];
 /** Of every request with a body. */
 const OF_BODIES = [408, 413, 415];
 /** Where an operation refuses. */
-const OF_OPERATIONS = [404, 409, 422, 502];
+const OF_OPERATIONS = [404, 409, 422, 502, 507];
 
 function ok(schema: Schema, headers: Readonly<Record<string, Schema>> = {}): Schema {
   return {

@@ -4,7 +4,11 @@ import type { RunningServer } from '../running-server.ts';
 /** A code for one session of the operator, and where the page is. @throws {OperationError} where there is no page */
 export async function openConsole(server: RunningServer): Promise<ConsoleAnswer> {
   if (!server.live.current.config.admin.enabled) {
-    throw new OperationError('the page is off; set admin: {enabled: true}, and run entrepot reload');
+    throw new OperationError(
+      server.reloader.waiting.includes('admin.enabled')
+        ? 'the page is off until the server is restarted: the configuration turns it on, and admin.listen is opened at a start; restart the server'
+        : 'the page is off; set admin: {enabled: true} without admin.listen, and run entrepot reload; with admin.listen, restart the server',
+    );
   }
   const { code, expiresAt } = (await server.processContext.api.serving()).issueCode();
   return { code, expiresAt, urls: pagesOf(server) };

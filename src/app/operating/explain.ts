@@ -74,7 +74,9 @@ class ImageLook {
   }
 
   /** @throws {OciError} where the text names no image, or one of a registry that is not here */
-  async explain(text: string, who = 'anonymous'): Promise<ImageExplanation> {
+  async explain(text: string, asked?: string): Promise<ImageExplanation> {
+    // The operator is under no rule: what a client without a login gets says more.
+    const who = asked ?? (this.#caller.seesAll ? 'anonymous' : this.#caller.name);
     const named = this.#named(text);
     const { spec, repository, reference, namedBy } = named;
     const isSeen = this.#caller.seesAll || (await this.#caller.sees(repository));
@@ -92,7 +94,7 @@ class ImageLook {
       reference: formatReference(reference),
       home,
       namedBy,
-      ...(access !== undefined && { access }),
+      ...(access !== undefined && { access, accessOf: who }),
       cache,
       upstreams,
       pulls,

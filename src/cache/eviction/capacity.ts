@@ -102,6 +102,9 @@ const WATCH_MS = 1000;
 /** Share of the cache that is evicted when the disk is full although the cache is within every limit. */
 const FORCED_SHARE = 0.05;
 
+/** Bytes that are evicted where a change of rows has no room: some hundred pages of the database. */
+const ROOM_FOR_ROWS = 1 << 20;
+
 /** How much the rows grow before they are trimmed again where a trim has left more than their budget. */
 const TRIM_AGAIN = 1.1;
 
@@ -234,6 +237,14 @@ export class CacheCapacity implements Capacity {
     });
   }
 
+  /** Evicts a little although no limit is exceeded: the disk has no room for a change of rows. */
+  makeRoomForRows(): Promise<void> {
+    return this.#enqueue(async () => {
+      const { stored } = await this.#measure();
+      this.#publishSwept(await this.#sweep(ROOM_FOR_ROWS), stored);
+    });
+  }
+
   /** Resolves when nothing more is being removed. */
   async close(): Promise<void> {
     clearInterval(this.#watch);
@@ -275,8 +286,13 @@ export class CacheCapacity implements Capacity {
     }
   }
 
-  /** Keeps the rows within their budget, and gives the space of deleted ones back. */
+  /** As {@link #trimRowsNow}; on a disk without room for it nothing is trimmed, and evicted files make room for the next time. */
   async #trimRows(): Promise<void> {
+    await unlessFull(() => this.#trimRowsNow());
+  }
+
+  /** Keeps the rows within their budget, and gives the space of deleted ones back. */
+  async #trimRowsNow(): Promise<void> {
     const { metadata, limits, disk, retained, onTrim } = this.#options;
     const budget = rowBudget(limits().maxSize ?? (await disk?.())?.total);
     await metadata.limitRows(budget.most);
@@ -357,7 +373,7 @@ export class CacheCapacity implements Capacity {
         if (how.dryRun !== true) onEvict?.(blob.digest);
       },
     });
-    if (how.dryRun !== true) await metadata.giveBack();
+    if (how.dryRun !== true) await unlessFull(() => metadata.giveBack());
     return swept;
   }
 
@@ -380,6 +396,15 @@ export class CacheCapacity implements Capacity {
     if (this.#full === undefined) return;
     this.#full = undefined;
     if (this.#refused === undefined) this.#options.telemetry.publish('cache.resumed', {});
+  }
+}
+
+/** Does what takes room on the disk, where there is room. */
+async function unlessFull(work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (!isFullDisk(error)) throw error;
   }
 }
 

@@ -3,6 +3,7 @@ import type { Digest, Repository } from '../../oci/index.ts';
 import {
   type BlobStore,
   type HoldEntry,
+  isFullDisk,
   MAX_URLS_PER_BLOB,
   type MetadataStore,
   type TagEntry,
@@ -36,6 +37,8 @@ interface PurgeTools extends PurgeOptions {
   readonly onForget?: (digests: Iterable<Digest>) => void;
   /** Ends the pin of a tag; false where it is not pinned. @default only in the database */
   readonly unpin?: ((repository: Repository, tag: string) => Promise<boolean>) | undefined;
+  /** Evicts something else, where a full disk leaves no room for the changes of rows. @default nothing is evicted */
+  readonly makeRoom?: (() => Promise<void>) | undefined;
 }
 
 /** What a purge removed, or would remove. */
@@ -90,6 +93,9 @@ interface Tally {
  * Records are deleted before bytes: a request that comes meanwhile finds either all of it or nothing, and then asks the
  * upstream. Readers with an open file and running transfers are not disturbed. Held tags and what they hold stay. A pinned tag
  * goes, and its pin with it: a pin keeps an image from eviction, and not from the operator.
+ *
+ * On a disk without a free byte no row can be deleted. There files of what is purged go first, as their room is what the deletions
+ * need: see {@link changeRows}. Rejects with the error of the full disk where even that makes too little room.
  */
 export async function purge(selections: readonly (Selection | UrlSelection)[], tools: PurgeTools): Promise<Purged> {
   const counts = { tagCount: 0, pins: 0, members: 0, urls: 0, blobs: 0, freed: 0 };
@@ -182,14 +188,16 @@ async function purgeFrom(repository: Repository, selection: Selection, work: Wor
   );
   const isWhole = selection.tag === undefined && selection.digest === undefined;
   const purged = isWhole ? undefined : await orphans(repository, { ...selection, tags }, work);
+  const change = <T>(run: () => Promise<T>): Promise<T> =>
+    changeRows(run, { goes: purged ?? membersOf(repository, work), owner: repository, urls: [], work });
   for (const tag of await selectPins(repository, { ...selection, tags, held }, work)) {
     tally.pins += 1;
     if (dryRun) tally.asIfForgotten.add(pinKey(repository, tag));
-    else await unpin(repository, tag);
+    else await change(() => unpin(repository, tag));
   }
   for (const entry of tags) {
     if (dryRun) tally.asIfForgotten.add(tagKey(repository, entry.tag));
-    else await metadata.deleteTag(repository, entry.tag);
+    else await change(() => metadata.deleteTag(repository, entry.tag));
     if (tally.tags.length < MAX_LISTED) tally.tags.push(entry);
   }
   tally.tagCount += tags.length;
@@ -197,12 +205,77 @@ async function purgeFrom(repository: Repository, selection: Selection, work: Wor
     await forgetMembers(repository, [...purged], work);
     return;
   }
+  for await (const page of memberPages(repository, work)) await forgetMembers(repository, page, work);
+}
+
+async function* memberPages(
+  repository: Repository,
+  { metadata }: Pick<Work, 'metadata'>,
+): AsyncGenerator<readonly Digest[], void> {
   const list = (after: { readonly digest: Digest } | undefined) =>
     metadata.listMembers(repository, { after: after?.digest, limit: PAGE });
-  for await (const page of pages(list)) {
-    const digests = page.map(({ digest }) => digest);
-    await forgetMembers(repository, digests, work);
+  for await (const page of pages(list)) yield page.map(({ digest }) => digest);
+}
+
+async function* membersOf(repository: Repository, work: Pick<Work, 'metadata'>): AsyncGenerator<Digest, void> {
+  for await (const page of memberPages(repository, work)) yield* page;
+}
+
+/** What a change of rows is part of. */
+interface RowChange {
+  /** The digests that are purged. */
+  readonly goes: Iterable<Digest> | AsyncIterable<Digest>;
+  /** The repository and the URLs from which they are purged: what else names a digest keeps its file. */
+  readonly owner: Repository | undefined;
+  readonly urls: readonly UrlName[];
+  readonly work: Work;
+}
+
+/**
+ * Changes rows. Where the disk has no room for the change, files of what is purged are removed until it has. A crash then leaves rows
+ * without files, which are misses for readers, and which a reconciliation forgets.
+ */
+async function changeRows<T>(run: () => Promise<T>, { goes, owner, urls, work }: RowChange): Promise<T> {
+  let refusal: unknown;
+  const attempt = async (): Promise<{ readonly result: T } | undefined> => {
+    try {
+      return { result: await run() };
+    } catch (error) {
+      if (!isFullDisk(error)) throw error;
+      refusal = error;
+      return undefined;
+    }
+  };
+  const first = await attempt();
+  if (first !== undefined) return first.result;
+  const { store, onForget } = work;
+  for await (const digest of goes) {
+    if (!(await isOnlyOf(digest, { owner, urls, work }))) continue;
+    onForget?.([digest]);
+    await store.delete(digest);
+    const done = await attempt();
+    if (done !== undefined) return done.result;
   }
+  await work.makeRoom?.();
+  const last = await attempt();
+  if (last !== undefined) return last.result;
+  throw refusal;
+}
+
+/** Whether a stored file is named by what is purged alone, and no hold keeps it. */
+async function isOnlyOf(
+  digest: Digest,
+  { owner, urls, work: { store, metadata, holds } }: Omit<RowChange, 'goes'>,
+): Promise<boolean> {
+  if (holds.some((entry) => entry.digests.has(digest))) return false;
+  const blob = await metadata.getBlob(digest);
+  if (blob === undefined || blob.kind === 'hosted') return false;
+  for (const each of await metadata.repositoriesOf(digest, 2)) {
+    if (each.registry !== owner?.registry || each.repository !== owner.repository) return false;
+  }
+  const own = new Set(urls.map(urlKey));
+  for (const each of await metadata.urlsOf(digest, MAX_URLS_PER_BLOB)) if (!own.has(urlKey(each))) return false;
+  return (await store.stat(digest)) !== undefined;
 }
 
 /** The pinned tags of a repository that are selected, also those without a record. Held ones stay, as their tags do. */
@@ -257,18 +330,30 @@ async function forgetMembers(repository: Repository, digests: readonly Digest[],
   if (dryRun) {
     for (const digest of known) tally.asIfForgotten.add(memberKey(repository, digest));
   } else {
-    await metadata.deleteMembers(repository, known);
+    const change = { goes: known, owner: repository, urls: [], work };
+    await changeRows(() => metadata.deleteMembers(repository, known), change);
     onForget?.(known);
   }
   await removeUnclaimed(known, work);
 }
 
-async function forgetUrls(urls: readonly UrlName[], { metadata, dryRun = false, tally }: Work): Promise<void> {
+async function forgetUrls(urls: readonly UrlName[], work: Work): Promise<void> {
+  const { metadata, dryRun = false, tally } = work;
   for (const { route, url } of urls) {
     if (tally.asIfForgotten.has(urlKey({ route, url }))) continue;
     if (dryRun) tally.asIfForgotten.add(urlKey({ route, url }));
-    else await metadata.deleteUrl({ route, url });
+    else {
+      const change = { goes: digestsOf(urls, work), owner: undefined, urls, work };
+      await changeRows(() => metadata.deleteUrl({ route, url }), change);
+    }
     tally.urls += 1;
+  }
+}
+
+async function* digestsOf(urls: readonly UrlName[], { metadata }: Work): AsyncGenerator<Digest, void> {
+  for (const name of urls) {
+    const record = await metadata.getUrl(name);
+    if (record !== undefined) yield record.digest;
   }
 }
 

@@ -1,8 +1,9 @@
+import { isIP } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { faultOfLook } from '../../lib/index.ts';
 import { type ConfigProblem, formatKey } from '../problems.ts';
 import type { Config, UpstreamConfig } from '../schema/index.ts';
-import { formatListenAddress, isAnonymous, OWN_PATHS, RESERVED_PATHS } from '../schema/index.ts';
+import { formatListenAddress, isAnonymous, type ListenAddress, OWN_PATHS, RESERVED_PATHS } from '../schema/index.ts';
 import { isNull, type Path, sourceAt, type Tree, treeAt } from '../tree.ts';
 import { checkHosting, checkWritingRules, isAllHosted } from './hosted.ts';
 import { checkWarm } from './warm.ts';
@@ -43,15 +44,18 @@ export function checkConsistency(config: Config, settings: Tree | undefined): re
 type Report = (path: Path, message: string) => void;
 
 function checkListeners({ listen, publicUrl, trustedProxies }: Config, report: Report): void {
-  const seen = new Set<string>();
+  const seen: ListenAddress[] = [];
   const isInFront = publicUrl.some((url) => url.startsWith('https:')) || trustedProxies.length > 0;
   const hasTls = isInFront || listen.some(({ tls }) => tls !== undefined);
   for (const [index, { address, tls, redirectToHttps }] of listen.entries()) {
     const text = formatListenAddress(address);
-    const isChosenBySystem = 'port' in address && address.port === 0;
-    if (seen.has(text) && !isChosenBySystem)
-      report(['listen', index], `found ${text} a second time, expected each address once`);
-    seen.add(text);
+    const owner = seen.find((each) => isTakenBy(address, each));
+    if (owner !== undefined) {
+      const taken = formatListenAddress(owner);
+      const fault = taken === text ? ' a second time, expected each address once' : `, ${tookAlready(taken, 'listen')}`;
+      report(['listen', index], `found ${text}${fault}`);
+    }
+    seen.push(address);
     const path = ['listen', index, 'redirect_to_https'];
     if (redirectToHttps && tls !== undefined) {
       report(path, 'found it on a listener with tls, expected it on one without: HTTPS needs no redirect');
@@ -153,31 +157,49 @@ function checkForwardProxy({ forwardProxy, cache }: Config, report: Report): voi
   }
 }
 
-/** The listeners of the forward proxy and of the admin API: each address once, and none that serves something else. */
+/** The listeners of the forward proxy and of the admin API: each address once, and none that another listener takes already. */
 function checkOwnListeners({ listen, forwardProxy, admin }: Config, report: Report): void {
-  const owners = new Map(listen.map(({ address }) => [formatListenAddress(address), 'listen']));
+  const taken = listen.map(({ address }) => ({ address, option: 'listen' }));
   for (const [section, own] of [
     ['forward_proxy', forwardProxy.listen],
     ['admin', admin.listen],
   ] as const) {
     const option = `${section}.listen`;
     for (const [index, { address }] of own.entries()) {
-      if ('port' in address && address.port === 0) continue;
       const text = formatListenAddress(address);
       const at = [section, 'listen', index];
-      const owner = owners.get(text);
-      if (owner === option) report(at, `found ${text} a second time, expected each address once`);
-      else if (owner === 'listen') {
+      const owner = taken.find((each) => isTakenBy(address, each.address));
+      taken.push({ address, option });
+      if (owner === undefined) continue;
+      const isSame = formatListenAddress(owner.address) === text;
+      if (!isSame) {
+        report(at, `found ${text}, ${tookAlready(formatListenAddress(owner.address), owner.option)}`);
+      } else if (owner.option === option) report(at, `found ${text} a second time, expected each address once`);
+      else if (owner.option === 'listen') {
         report(
           at,
           `found ${text}, which is under listen already, expected another address, or no ${option} to share those`,
         );
-      } else if (owner !== undefined) {
-        report(at, `found ${text}, which is under ${owner} already, expected another address`);
-      }
-      owners.set(text, owner ?? option);
+      } else report(at, `found ${text}, which is under ${owner.option} already, expected another address`);
     }
   }
+}
+
+function tookAlready(text: string, option: string): string {
+  return `which ${text} under ${option} takes already, expected another port, or addresses of their own on both`;
+}
+
+/** Whether two listeners cannot be open at once, as far as their addresses tell. What a host name leads to is not known. */
+function isTakenBy(one: ListenAddress, other: ListenAddress): boolean {
+  if ('path' in one || 'path' in other) return formatListenAddress(one) === formatListenAddress(other);
+  if (one.port !== other.port || one.port === 0) return false;
+  return one.host === other.host || takesHost(one.host, other.host) || takesHost(other.host, one.host);
+}
+
+/** Whether a listener on an address takes another address too: without a host, and on `::`, it takes those of IPv4 as well. */
+function takesHost(host: string | undefined, other: string | undefined): boolean {
+  if (host === undefined || host === '::') return true;
+  return host === '0.0.0.0' && other !== undefined && isIP(other) === 4;
 }
 
 /** Values of `route` in log and metrics for other requests than those of mirror routes. */

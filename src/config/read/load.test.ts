@@ -580,7 +580,21 @@ limits: {max_connections: 0}
       'listen[0].tls.acme: found no dir, expected one: with the cache off',
     ],
     ['listen: [":1", ":1"]', 'listen[1]: found :1 a second time'],
+    ['listen: [":1", "127.0.0.1:1"]', 'listen[1]: found 127.0.0.1:1, which :1 under listen takes already'],
     ['{listen: ":1", admin: {listen: ":1"}}', 'admin.listen[0]: found :1, which is under listen already'],
+    ['admin: {listen: 5000}', 'admin.listen[0]: found :5000, which 127.0.0.1:5000 under listen takes already'],
+    [
+      '{listen: "127.0.0.1:5099", admin: {listen: 5099}}',
+      'admin.listen[0]: found :5099, which 127.0.0.1:5099 under listen takes',
+    ],
+    [
+      '{listen: "0.0.0.0:1", admin: {listen: "127.0.0.1:1"}}',
+      'admin.listen[0]: found 127.0.0.1:1, which 0.0.0.0:1 under listen takes',
+    ],
+    [
+      '{forward_proxy: {enabled: true, listen: ":2"}, admin: {listen: "[::1]:2"}}',
+      'admin.listen[0]: found [::1]:2, which :2 under forward_proxy.listen takes',
+    ],
     ['admin: {listen: [":2", ":2"]}', 'admin.listen[1]: found :2 a second time'],
     [
       '{forward_proxy: {listen: ":2"}, admin: {listen: ":2"}}',

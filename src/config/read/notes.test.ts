@@ -166,6 +166,18 @@ describe('what is valid and dangerous is noted with its place and remedy', () =>
       /rules\[0\]\.private: without effect: a rule for users covers private/,
     ],
     [
+      'access: {rules: [{who: [a, anonymous], may: [pull, status], on: ["**"]}]}',
+      /:1:52 {2}access\.rules\[0\]\.may\[1\]: opens \/metrics, the API and the page to every client: .*Leave status out/,
+    ],
+    [
+      '{admin: {enabled: false}, access: {rules: [{who: anonymous, may: [status]}]}}',
+      /access\.rules\[0\]\.may(?:\[0\])?: opens \/metrics to every client\./,
+    ],
+    [
+      '{admin: {enabled: false, listen: "127.0.0.1:5001"}}',
+      /:1:26 {2}admin\.listen: without effect: admin\.enabled is false\. Set/,
+    ],
+    [
       'access: {rules: [{who: anonymous, may: [status], private: true}]}',
       /rules\[0\]\.private: without effect: status is for no repository; leave it out/,
     ],

@@ -40,6 +40,7 @@ export function findNotes(config: Config, settings: Tree | undefined): readonly 
   noteForwardProxy(config, listeners, note);
   noteAccess(config, listeners, note);
   noteIdleRules(config, note);
+  noteIdleAdmin(config, note);
   noteNoAddress(settings, note);
   noteUnencrypted(config, note);
   notePlainRealms(config, note);
@@ -148,6 +149,12 @@ function noteOnlyPublic(config: Config, [listener]: readonly OpenListener[], not
   }
 }
 
+const OPEN_CONSOLE =
+  'opens /metrics, the API and the page to every client: the state of upstreams, how full the disk is, figures of the whole server, and what is stored and pulled of the repositories that it may pull from. ' +
+  'Leave status out, and name users or tokens that may status; a scraper of /metrics takes a token';
+const OPEN_METRICS =
+  'opens /metrics to every client. Leave status out, and name users or tokens that may status; a scraper of /metrics takes a token';
+
 /** Rules that open less or more than they seem to, and ways in which clients cannot log in or do so in clear text. */
 function noteAccess(config: Config, [listener]: readonly OpenListener[], note: Note): void {
   const { access, publicUrl, domainSuffix, listen } = config;
@@ -159,6 +166,8 @@ function noteAccess(config: Config, [listener]: readonly OpenListener[], note: N
     } else if (rule.private && !rule.may.some((action) => action === 'pull' || action === 'catalog')) {
       note([...path, 'private'], `without effect: ${rule.may.join(' and ')} is for no repository; leave it out`);
     }
+    const status = rule.who.includes('anonymous') ? rule.may.indexOf('status') : -1;
+    if (status !== -1) note([...path, 'may', status], config.admin.enabled ? OPEN_CONSOLE : OPEN_METRICS);
     if (rule.who.includes('anonymous') && rule.may.includes('pull')) noteAnonymousRule(config, path, note);
   }
   if (access.audit) {
@@ -205,6 +214,12 @@ function noteIdleRules({ access, forwardProxy }: Config, note: Note): void {
     if (members.length > 0 || !access.rules.some(({ who }) => who.includes(`@${group}`))) continue;
     note(['access', 'groups', group], `empty, so a rule for @${group} is for no user. Name its users, or leave it out`);
   }
+}
+
+/** An address for a page that is off. */
+function noteIdleAdmin({ admin }: Config, note: Note): void {
+  if (admin.enabled || admin.listen.length === 0) return;
+  note(['admin', 'listen'], 'without effect: admin.enabled is false. Set it to true, or leave listen out');
 }
 
 /** An empty list looks like a setting, and is none. */

@@ -6,7 +6,7 @@
 
 export { isPrincipalName } from './access.ts';
 export { parseDuration } from './duration.ts';
-export { formatListenAddress } from './listen-address.ts';
+export { formatListenAddress, type ListenAddress } from './listen-address.ts';
 export { optionName } from './options.ts';
 export {
   alternatives,

@@ -24,7 +24,7 @@ export function Explanation({ image }: { readonly image: string }): JSX.Element 
   const hasRules = session.value?.mode === 'rules';
   const explained = useRead('explain', { of: image, who }, { on: ['tag', 'health'] });
   // What rules say of others is for those who may change the server; for all others the explanation has what is theirs to know.
-  const question = { who: who ?? 'anonymous', action: 'pull', image } as const;
+  const question = { who: who ?? explained.data?.image?.accessOf ?? 'anonymous', action: 'pull', image } as const;
   const asked = useRead('accessExplain', question, { when: hasRules, fresh: false });
   return (
     <>
