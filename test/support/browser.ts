@@ -7,11 +7,17 @@ export function needsBrowser(): { skip?: string } {
   return needs('chromium');
 }
 
-/** Starts Chromium without a window. `await using browser = await openBrowser()` ends it with the test. */
-export function openBrowser(): Promise<Browser> {
+/**
+ * Starts Chromium without a window. `await using browser = await openBrowser()` ends it with the test.
+ *
+ * @param hosts names that lead to this machine, besides its own: `evil.test`
+ */
+export function openBrowser({ hosts = [] }: { readonly hosts?: readonly string[] } = {}): Promise<Browser> {
   const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find(isInstalled);
   // Tests run as root, in containers: there the sandbox of Chromium does not start, and a small /dev/shm makes it crash.
   const args = ['--no-sandbox', '--disable-dev-shm-usage'];
+  const rules = hosts.map((host) => `MAP ${host} 127.0.0.1`);
+  if (rules.length > 0) args.push(`--host-resolver-rules=${rules.join(', ')}`);
   return chromium.launch({ ...(executablePath === undefined ? {} : { executablePath }), args });
 }
 
@@ -57,7 +63,11 @@ export async function seriousFindings(page: Page): Promise<readonly string[]> {
     .flatMap(({ impact, id, nodes }) => nodes.map(({ target }) => `${impact} ${id}: ${target.join(' ')}`));
 }
 
-/** Pixels by which a page is wider than its window: a page that scrolls sideways. */
-export function overflowOf(page: Page): Promise<number> {
-  return page.evaluate('document.documentElement.scrollWidth - innerWidth');
+/**
+ * Pixels by which a page is wider than its window: a page that scrolls sideways. A phone widens `innerWidth` with what it shows, so
+ * that the width of the screen is what counts.
+ */
+export async function overflowOf(page: Page): Promise<number> {
+  const { width = 0 } = page.viewportSize() ?? {};
+  return (await page.evaluate<number>('Math.max(document.documentElement.scrollWidth, innerWidth)')) - width;
 }

@@ -78,6 +78,11 @@ function Parts({ data, chosen }: { readonly data: Known; readonly chosen: TabNam
   );
 }
 
+/** Without the folder of a file: what differs from row to row is the end, which would be cut off. */
+function placeText(from: string): string {
+  return from.startsWith('/') ? from.slice(from.lastIndexOf('/') + 1) : from;
+}
+
 function Options({ options }: { readonly options: readonly Option[] }): JSX.Element {
   const { configuration: w } = words.value;
   const { filter = '', set } = place.value.query;
@@ -112,7 +117,7 @@ function Options({ options }: { readonly options: readonly Option[] }): JSX.Elem
             cell: ({ name, from }) => (
               <>
                 <code title={name}>{name}</code>
-                <span class="cell-more">{from === 'default' ? w.byDefault : from}</span>
+                <span class="cell-more">{from === 'default' ? w.byDefault : placeText(from)}</span>
               </>
             ),
           },
@@ -128,7 +133,11 @@ function Options({ options }: { readonly options: readonly Option[] }): JSX.Elem
             width: '1fr',
             narrow: false,
             cell: ({ from }) =>
-              from === 'default' ? <span class="quiet">{w.byDefault}</span> : <strong title={from}>{from}</strong>,
+              from === 'default' ? (
+                <span class="quiet">{w.byDefault}</span>
+              ) : (
+                <strong title={from}>{placeText(from)}</strong>
+              ),
           },
         ]}
         empty={<Empty title={w.none} icon="search" />}

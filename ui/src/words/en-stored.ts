@@ -40,7 +40,8 @@ export const EN_STORED = {
     },
     of: (part: string, whole: string) => `${part} of ${whole}`,
     fresh: 'Fresh until',
-    freshNot: 'asked at the next pull',
+    freshNot: 'expired',
+    freshNotText: 'The next pull asks the upstream where the tag points.',
     freshHosted: 'always current',
     checked: 'Last confirmed',
     pushed: 'Pushed',
@@ -85,7 +86,8 @@ export const EN_STORED = {
     blobCount: (count: number, text: string) => (count === 1 ? '1 blob' : `${text} blobs`),
     purgeSums: (tags: string, blobs: string, bytes: string) =>
       `This forgets ${tags}, and deletes ${blobs} (${bytes}) that no other image needs.`,
-    purgeHeld: (count: string) => `${count} held tags stay, with what they hold.`,
+    purgeHeld: (count: number, text: string) =>
+      count === 1 ? 'A held tag stays, with what it holds.' : `${text} held tags stay, with what they hold.`,
     purgeHosted: 'Hosted repositories stay:',
     purgeMore: (count: string) => `and ${count} more`,
     purgeDone: (bytes: string) => `Purged: ${bytes} are free.`,

@@ -118,7 +118,7 @@ function PurgePreview({ answer }: { readonly answer: Answer<'purge'> }): JSX.Ele
         names={tags.length > 0 ? tags.map(({ image }) => image) : patterns}
         count={Math.max(tagCount, tags.length)}
       />
-      {held.length > 0 && <p class="note note-warn">{w.purgeHeld(number(held.length))}</p>}
+      {held.length > 0 && <p class="note note-warn">{w.purgeHeld(held.length, number(held.length))}</p>}
       {hosted !== undefined && (
         <>
           <p>{w.purgeHosted}</p>

@@ -1,5 +1,6 @@
 import type { JSX } from 'preact';
 import type { Answer } from '../../api.ts';
+import { shortDigest } from '../../format.ts';
 import { Loaded } from '../../parts/feedback.tsx';
 import { mayChange, ReadOnly } from '../../parts/may-change.tsx';
 import { Heading, Prose, Section } from '../../parts/page.tsx';
@@ -29,7 +30,8 @@ export function Image({ image }: { readonly image: string }): JSX.Element {
   const { name, registry, repository, reference, isDigest } = splitImage(image);
   const data = useRead('image', { image }, { on: ['tag', 'evicted', 'warm'] });
   const actions = useImageActions(data.reload);
-  const title = isDigest ? reference.slice(0, 19) : reference;
+  // Said aloud and in a row of tabs, a tag alone names nothing.
+  const title = isDigest ? `${repository}@${shortDigest(reference)}` : `${repository}:${reference}`;
   return (
     <>
       <Heading title={title} lead={<Crumbs registry={registry} repository={repository} />}>

@@ -220,6 +220,12 @@ export function Fresh({
 }): JSX.Element {
   const { images: w } = words.value;
   if (home === 'hosted') return <span class="quiet">{w.freshHosted}</span>;
-  if (freshUntil === undefined || freshUntil <= now.value) return <span class="quiet">{w.freshNot}</span>;
+  if (freshUntil === undefined || freshUntil <= now.value) {
+    return (
+      <span class="quiet" title={w.freshNotText}>
+        {w.freshNot}
+      </span>
+    );
+  }
   return <Time at={freshUntil} />;
 }

@@ -41,6 +41,7 @@ export function CacheCard({ data: { cache } }: { readonly data: Overview }): JSX
 /** Upstreams that are unwell and why, and the pulls that are left. */
 export function UpstreamsCard({ data: { upstreams } }: { readonly data: Overview }): JSX.Element {
   const { now: w } = words.value;
+  const { scope: scopes } = words.value.registries;
   const { number, duration, clock, relative } = formats.value;
   const unwell = upstreams.filter(({ state }) => state !== 'closed');
   const quotas = upstreams.flatMap(({ registry, quota = [] }) => quota.map((each) => ({ registry, ...each })));
@@ -58,7 +59,7 @@ export function UpstreamsCard({ data: { upstreams } }: { readonly data: Overview
               <p class="quiet">{upstream}</p>
               {reason !== undefined && <p>{reason}</p>}
               <p class="flow-facts">
-                {scope !== 'all' && <span>{scope}</span>}
+                {scope !== 'all' && <span>{scopes[scope as keyof typeof scopes] ?? scope}</span>}
                 {openUntil !== undefined && openUntil > serverTime() && <span>{w.until(clock(openUntil))}</span>}
                 {since !== undefined && <span>{w.since(relative(since, serverTime()))}</span>}
               </p>

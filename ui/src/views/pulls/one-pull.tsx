@@ -131,6 +131,6 @@ function sentencesOf(pull: PullDetail): readonly string[] {
     ...(ruled === undefined ? [] : [ruled]),
     w.countText(pull.requests, number(pull.requests), number(pull.hits)),
     w.bytesText(bytes(pull.bytes), bytes(pull.fetched)),
-    ...(pull.bytes > pull.fetched ? [w.savedText(bytes(pull.bytes - pull.fetched))] : []),
+    ...(pull.hits > 0 && pull.bytes > pull.fetched ? [w.savedText(bytes(pull.bytes - pull.fetched))] : []),
   ];
 }
