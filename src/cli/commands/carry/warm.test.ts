@@ -155,7 +155,10 @@ describe('entrepot warm', () => {
     const { run } = await stage(t, new FakeServer());
     const failed = await run({ images: ['good', 'bad', '!'] });
     assert.equal(failed.code, 1);
-    assert.match(failed.out, /^!: it is no image\nbad: the upstream has no such \\u001b\[31mtag\n1 image is in the cache/);
+    assert.match(
+      failed.out,
+      /^!: it is no image\nbad: the upstream has no such \\u001b\[31mtag\n1 image is in the cache/,
+    );
     assert.match(failed.out, /2 images failed\. Repeat the command/);
     const hosted = await run({ images: ['good', 'hosted/app'] });
     assert.equal(hosted.code, 0);
