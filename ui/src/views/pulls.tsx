@@ -73,12 +73,19 @@ function Recent(): JSX.Element {
                 <>
                   <span title={imageName(pull)}>{imageName(pull)}</span>
                   <span class="cell-more">
-                    <Time at={pull.at} /> · <Bytes value={pull.bytes} /> · <Duration ms={pull.durationMs} />
+                    <Outcome pull={pull} /> <Bytes value={pull.bytes} /> · <Duration ms={pull.durationMs} /> ·{' '}
+                    <Time at={pull.at} />
                   </span>
                 </>
               ),
             },
-            { key: 'outcome', title: w.outcome, width: '8.8rem', cell: (pull) => <Outcome pull={pull} /> },
+            {
+              key: 'outcome',
+              title: w.outcome,
+              width: '8.8rem',
+              narrow: false,
+              cell: (pull) => <Outcome pull={pull} />,
+            },
             {
               key: 'client',
               title: w.client,
