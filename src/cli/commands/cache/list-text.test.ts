@@ -19,6 +19,8 @@ test('what the configuration and the manifest of an image say stays on its line'
     ...formatTags([entry]),
     formatImage({
       image: 'docker.io/library/app:latest',
+      registry: 'docker.io',
+      repository: 'library/app',
       home: 'mirrored',
       entry,
       created: '2026\u001b[31m\n',
