@@ -49,6 +49,7 @@ export {
 } from './operations.ts';
 export type { Overview } from './overview-operation.ts';
 export {
+  actorShownTo,
   type FigureSums,
   type FiguresAnswer,
   type FiguresInput,
@@ -58,6 +59,7 @@ export {
   type PullSummary,
   type PullsAnswer,
   type PullsInput,
+  pullShownTo,
 } from './pull-operations.ts';
 export { OperationError, type Refusal, refusalOf } from './refusal.ts';
 export type { CheckAnswer, RegistriesAnswer } from './registry-operations.ts';

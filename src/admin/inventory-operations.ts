@@ -8,7 +8,10 @@ const home = z
 
 const lastPull = {
   pulledAt: time.exactOptional().describe('The last pull; absent where none is recorded.'),
-  pulledBy: z.string().exactOptional().describe('The user of the last pull, or the address of the client.'),
+  pulledBy: z
+    .string()
+    .exactOptional()
+    .describe('The user of the last pull, or the address of the client; for that user, and for those who may `admin`.'),
 };
 
 const repositoriesInput = z.object({

@@ -10,10 +10,12 @@ export interface Caller {
   readonly seesAll: boolean;
   /** Whether it may pull from a repository. An answer names no repository that its caller may not pull from. */
   readonly sees: (repository: Repository) => boolean | Promise<boolean>;
+  /** Whether it may know who pulls: the names and addresses of others. Those who may administer may. */
+  readonly seesClients: boolean;
 }
 
 /** The caller of the control socket. */
-export const OPERATOR: Caller = { name: 'operator', seesAll: true, sees: () => true };
+export const OPERATOR: Caller = { name: 'operator', seesAll: true, sees: () => true, seesClients: true };
 
 /**
  * One administrative operation, defined once: the control socket and the HTTP API serve it, their clients check the answer by

@@ -53,8 +53,12 @@ export const pullSummary = z.object({
   registry: z.string(),
   repository: z.string(),
   reference: z.string().describe('The tag or digest that the client named first.'),
-  client: z.string().describe('The address of the client; empty for a Unix socket.'),
-  user: z.string().exactOptional(),
+  client: z
+    .string()
+    .describe(
+      'The address of the client; empty for a Unix socket, and for others than its user and those who may `admin`.',
+    ),
+  user: z.string().exactOptional().describe('Absent for others than the user itself and those who may `admin`.'),
   userAgent: z.string().exactOptional(),
   namedBy: z.string().exactOptional().describe('What named the registry: `ns`, `host`, `prefix`, `path` or `default`.'),
   outcome,
@@ -129,6 +133,26 @@ const figuresAnswer = z.object({
     ),
 });
 export type FiguresAnswer = z.infer<typeof figuresAnswer>;
+
+/**
+ * A pull as a caller may see it. Names and addresses of others are for callers who may administer: for all else the address is
+ * empty, and the user absent.
+ */
+export function pullShownTo<Pull extends PullSummary>(caller: Caller, pull: Pull): Pull {
+  if (maySee(caller, pull.user)) return pull;
+  const { user: _, ...others } = pull;
+  return { ...others, client: '' } as Pull;
+}
+
+/** Who did something, by the same rule: the name of a principal or an address; undefined where the caller may not know. */
+export function actorShownTo(caller: Caller, actor: string): string | undefined {
+  return maySee(caller, actor) ? actor : undefined;
+}
+
+/** Clients without a name are many: none of them has a pull of its own. */
+function maySee({ seesClients, name }: Caller, actor: string | undefined): boolean {
+  return seesClients || (actor === name && name !== 'anonymous');
+}
 
 /** What the operations on pulls act on. */
 export interface PullContext {

@@ -34,7 +34,7 @@ export type WarmImage = z.infer<typeof warmImage>;
 
 export const warmJob = z.object({
   id: z.string(),
-  by: z.string().describe('Who started it.'),
+  by: z.string().describe('Who started it; empty for others than that user and those who may `admin`.'),
   startedAt: time,
   endedAt: time.exactOptional(),
   joined: z.number().describe('Later calls that wanted an image of it and joined its work.'),

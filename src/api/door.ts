@@ -122,9 +122,9 @@ const FORWARDING = [
 export function isOnThisMachine(context: RequestContext): boolean {
   const { request } = context;
   const { remoteAddress } = request.socket;
-  // A Unix socket has no address.
-  if (remoteAddress !== undefined && !isLoopback(remoteAddress)) return false;
-  // nginx as it comes adds no header, keeps no Host, and speaks HTTP/1.0; nothing else does.
+  // A Unix socket has no address, and is there for a server in front.
+  if (remoteAddress === undefined || !isLoopback(remoteAddress)) return false;
+  // nginx up to 1.29.6 adds no header as it comes, keeps no Host, and speaks HTTP/1.0; nothing else does. Later ones speak HTTP/1.1.
   if (request.httpVersionMinor === 0 && request.httpVersionMajor === 1) return false;
   if (clientInfoOf(request).entryPoint !== undefined || !isLoopbackHost(context)) return false;
   return !Object.keys(request.headers).some((name) => FORWARDING.includes(name) || name.startsWith('x-forwarded-'));

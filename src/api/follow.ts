@@ -35,8 +35,10 @@ export async function followEvents(request: GatedRequest, { hub, sessions, calle
   if (context.isHead) return replyEmpty(context, 200, STREAM_HEADERS);
   const session = findSession(context, sessions);
   const client = clientOf(request, session);
-  hub.admit(client);
   const mayFollow = await rightOf(request, { session, sessions });
+  // Nothing is waited for from here on: else a client could leave unheard, or have more streams than it may.
+  if (context.response.destroyed) return;
+  hub.admit(client);
   context.isFollowed = true;
   context.route = 'events';
   const stream = new EventStream({ context, kinds: wanted, caller, idOf: hub.idOf });

@@ -1,6 +1,5 @@
 import { nameOf } from '../access/index.ts';
 import { type Caller, methodOf, type Operation, refusalOf } from '../admin/index.ts';
-import type { PassedGate } from '../server/index.ts';
 import { readJson } from './body.ts';
 import { ApiProblem } from './problem.ts';
 import { checkInput, readQuery } from './query.ts';
@@ -10,7 +9,7 @@ import type { GatedRequest } from './request.ts';
 interface OperationsOptions<Context> {
   readonly operations: readonly Operation<unknown, unknown, NoInfer<Context>>[];
   readonly context: Context;
-  readonly callerOf: (gate: PassedGate) => Caller;
+  readonly callerOf: (request: GatedRequest) => Caller;
 }
 
 /** Runs the operation of a name: its input from the query or the body, its answer as JSON. */
@@ -21,7 +20,7 @@ export function createOperations<Context>({ operations, context, callerOf }: Ope
     byName.set(operation.name, methods.set(methodOf(operation), operation));
   }
   return async (request: GatedRequest, name: string): Promise<void> => {
-    const { context: exchange, gate } = request;
+    const { context: exchange } = request;
     const methods = byName.get(name);
     if (methods === undefined) {
       throw new ApiProblem(404, 'this server has no such operation; /api/openapi.json lists all of them', {
@@ -32,7 +31,7 @@ export function createOperations<Context>({ operations, context, callerOf }: Ope
     if (operation === undefined) throw methodRefused(exchange, [...methods.keys()]);
     requireRight(request, operation);
     const input = await inputOf(operation, exchange);
-    const answer = await run(operation, { input, context, caller: callerOf(gate) });
+    const answer = await run(operation, { input, context, caller: callerOf(request) });
     answerJson(exchange, answer);
   };
 }

@@ -1,5 +1,6 @@
 import { OciError } from '../oci/index.ts';
 import { type Headers, type RequestContext, replyBytes, STATUS_CODES } from '../server/index.ts';
+import { redactText } from '../telemetry/index.ts';
 
 /** One fault of an input: `pointer` into a body (RFC 6901), or the name of a query parameter. */
 export interface InputFault {
@@ -49,7 +50,7 @@ const MAX_DETAIL = 2000;
 export function replyProblem(context: RequestContext, problem: ApiProblem): void {
   const { response } = context;
   const { status, errors, retryAfter, headers } = problem;
-  const detail = problem.message.slice(0, MAX_DETAIL);
+  const detail = redactText(problem.message).slice(0, MAX_DETAIL);
   context.error = detail;
   if (response.headersSent) {
     response.destroy();

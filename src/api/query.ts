@@ -60,7 +60,7 @@ function typed(text: string, schema: Schema): unknown {
 /** Faults that one answer names. */
 const MAX_FAULTS = 20;
 
-export function badInput(detail: string, errors: readonly InputFault[]): ApiProblem {
+function badInput(detail: string, errors: readonly InputFault[]): ApiProblem {
   return new ApiProblem(400, detail, { errors });
 }
 

@@ -1,7 +1,6 @@
 import { nameOf, type Principal } from '../access/index.ts';
-import type { Caller, Operation, TransferStatus } from '../admin/index.ts';
+import { type Caller, OPERATOR, type Operation, type TransferStatus } from '../admin/index.ts';
 import type { Repository } from '../oci/index.ts';
-import type { PassedGate } from '../server/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import { createDocument } from './document/index.ts';
 import { EventHub, type LiveSource, telemetrySource, transferSource } from './events/index.ts';
@@ -65,7 +64,7 @@ export function createServing<Context>(options: ServingOptions<Context>): Servin
     ],
     onWarning: (message, error) => telemetry.publish('warning', { message, error }),
   });
-  const callerOf = (gate: PassedGate): Caller => createCaller(gate, options.isPublic);
+  const callerOf = (request: GatedRequest): Caller => createCaller(request, options.isPublic);
   const runOperation = createOperations({ ...options, callerOf });
   let document: ReturnType<typeof createDocument> | undefined;
   const makeDocument = () =>
@@ -80,7 +79,7 @@ export function createServing<Context>(options: ServingOptions<Context>): Servin
     async answer(request) {
       const { path } = request.context;
       if (path === '/api/v1/session') return desk.answer(request);
-      if (path === '/api/v1/events') return followEvents(request, { hub, sessions, caller: callerOf(request.gate) });
+      if (path === '/api/v1/events') return followEvents(request, { hub, sessions, caller: callerOf(request) });
       if (path === '/api/openapi.json') {
         requireMethod(request.context, ['GET']);
         return answerJson(request.context, await (document ??= makeDocument()));
@@ -102,12 +101,16 @@ export function createServing<Context>(options: ServingOptions<Context>): Servin
 }
 
 /** Who asks, for an operation. */
-function createCaller({ principal, authorize }: PassedGate, isPublic: ServingOptions<never>['isPublic']): Caller {
+function createCaller(
+  { gate: { principal, authorize }, opensAll }: GatedRequest,
+  isPublic: ServingOptions<never>['isPublic'],
+): Caller {
   const name = nameOf(principal);
-  if (principal.kind === 'operator') return { name, seesAll: true, sees: () => true };
+  if (principal.kind === 'operator') return { ...OPERATOR, name };
   return {
     name,
     seesAll: false,
+    seesClients: opensAll || authorize({ principal, action: 'admin', repository: undefined }).allowed,
     sees(repository) {
       const decision = authorize({ principal, action: 'pull', repository });
       return decision.allowed && (decision.onlyPublic === true ? isPublic(repository) : true);

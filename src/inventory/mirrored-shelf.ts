@@ -120,7 +120,7 @@ export function createMirroredShelf({ metadata, store, policy, now }: MirroredSh
 }
 
 /** The most bytes of a config that is read. */
-export const MAX_CONFIG_BYTES = 1024 * 1024;
+const MAX_CONFIG_BYTES = 1024 * 1024;
 
 export function limitOf(kind: 'manifest' | 'blob'): number {
   return kind === 'manifest' ? MAX_MANIFEST_BYTES : MAX_CONFIG_BYTES;

@@ -2,10 +2,12 @@ import type { Figure, FigureSums } from '../store/index.ts';
 
 /** Repositories that are counted by their names in one hour; what others do is counted without a name. */
 const MAX_NAMES = 1000;
+/** Rows with a name that wait to be written: where a disk refuses them for hours, what is more is counted without a name. */
+const MAX_ROWS = 10_000;
 
 const HOUR = 3_600_000;
 /** Milliseconds of one step of the rates. */
-export const RATE_STEP = 5000;
+const RATE_STEP = 5000;
 const RATE_STEPS = 60;
 
 /** What one repository did in one hour and is not written yet. */
@@ -70,7 +72,7 @@ export class Figures {
     const key = `${period} ${registry}/${repository}`;
     const found = this.#rows.get(key);
     if (found !== undefined) return found;
-    const isNamed = isKnown && registry !== '' && repository !== '' && this.#names < MAX_NAMES;
+    const isNamed = isKnown && registry !== '' && repository !== '' && this.#hasRoom;
     if (!isNamed && registry !== '') return this.rowOf({ registry: '', repository: '' }, now, false);
     if (isNamed) this.#names += 1;
     const sums = { pulls: 0, requests: 0, hits: 0, failed: 0, bytes: 0, fetched: 0 };
@@ -115,12 +117,20 @@ export class Figures {
 
   /** Takes back what could not be written. */
   putBack(figures: readonly Figure[]): void {
-    for (const figure of figures) {
-      const key = `${figure.period} ${figure.registry}/${figure.repository}`;
-      const row = this.#rows.get(key);
-      if (row === undefined) this.#rows.set(key, { ...figure });
-      else for (const field of FIELDS) row[field] += figure[field];
-    }
+    for (const figure of figures) this.#putBack(figure);
+  }
+
+  #putBack(figure: Figure): void {
+    const { period, registry, repository } = figure;
+    const key = `${period} ${registry}/${repository}`;
+    const row = this.#rows.get(key);
+    if (row !== undefined) for (const field of FIELDS) row[field] += figure[field];
+    else if (registry === '' || this.#rows.size < MAX_ROWS) this.#rows.set(key, { ...figure });
+    else this.#putBack({ ...figure, registry: '', repository: '' });
+  }
+
+  get #hasRoom(): boolean {
+    return this.#names < MAX_NAMES && this.#rows.size < MAX_ROWS;
   }
 
   /** Whether a step of the rates is over. */

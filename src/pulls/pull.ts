@@ -1,10 +1,12 @@
 import type { AskedUpstream, PullOutcome, PullRecord, PullSummary, RecordedRequest } from '../store/index.ts';
-import type {
-  CacheOutcome,
-  PullTarget,
-  PullUnderWay,
-  RequestFinished,
-  UpstreamRequestEnded,
+import {
+  type CacheOutcome,
+  type PullTarget,
+  type PullUnderWay,
+  type RequestFinished,
+  redactText,
+  redactUrl,
+  type UpstreamRequestEnded,
 } from '../telemetry/index.ts';
 import type { FigureRow } from './figures.ts';
 import { kept, keptOf, MOST } from './text.ts';
@@ -59,11 +61,11 @@ export class PullRequest {
       upstream: kept(upstream, MOST.name),
       purpose,
       method,
-      url: kept(url, MOST.url),
+      url: kept(redactUrl(url), MOST.url),
       status,
       afterMs: Math.max(0, now - this.at),
       durationMs: rounded(durationMs),
-      ...(error === undefined ? {} : { error: kept(error, MOST.error) }),
+      ...(error === undefined ? {} : { error: kept(redactText(error), MOST.error) }),
     });
   }
 
@@ -100,6 +102,8 @@ export class Pull {
   rowHour = 0;
   /** Something has changed since it was last reported. */
   isChanged = true;
+  /** True: it is recorded. What of it still runs counts in the figures alone. */
+  isClosed = false;
   readonly #reference: string;
   readonly #namedBy: string | undefined;
   readonly #list: PullRequest[] = [];
@@ -122,7 +126,7 @@ export class Pull {
     this.repository = kept(repository, MOST.name);
     this.client = kept(client, MOST.client);
     this.user = keptOf(user, MOST.user);
-    this.userAgent = keptOf(userAgent, MOST.userAgent);
+    this.userAgent = keptOf(userAgent && redactText(userAgent.slice(0, 2 * MOST.userAgent)), MOST.userAgent);
     this.#reference = kept(referenceOf(target), MOST.reference);
     this.#namedBy = namedBy;
     this.#rule = rule;
@@ -204,23 +208,24 @@ export class Pull {
       const totalMs = rounded(event.durationMs);
       const { error } = event;
       const ended = describe(request, view, { status, bytes, totalMs });
-      request.ended = error === undefined ? ended : { ...ended, error: kept(error, MOST.error) };
+      request.ended = error === undefined ? ended : { ...ended, error: kept(redactText(error), MOST.error) };
     }
     request.view = undefined;
   }
 
-  /** Closes it although requests of it run: their ends are not heard of. */
-  abandon(): void {
+  /** Its record, for good; also where requests of it run, whose ends it does not have. */
+  close(now: number): PullRecord {
+    this.isClosed = true;
     for (const request of this.#list) {
       const { view } = request;
       if (view === undefined) continue;
       this.#rank = Math.max(this.#rank, rankOfCache(view.cache));
       const totalMs = rounded(performance.now() - view.startedAt);
       request.ended = describe(request, view, { status: 0, bytes: view.bytes, totalMs });
-      request.view = undefined;
     }
     this.running = 0;
     this.bodies = 0;
+    return this.record(now);
   }
 
   summary(now: number): PullSummary {
@@ -309,7 +314,7 @@ function describe(
     reference: kept(referenceOf(target), MOST.reference),
     ...end,
     ...(cache === undefined ? {} : { cache }),
-    ...(reason === undefined ? {} : { reason: kept(reason, MOST.error) }),
+    ...(reason === undefined ? {} : { reason: kept(redactText(reason), MOST.error) }),
     ...(upstream === undefined ? {} : { upstream: kept(upstream, MOST.name) }),
     ...(size === undefined ? {} : { size }),
     ...(slotAt === undefined ? {} : { slotMs: rounded(slotAt - startedAt) }),
@@ -319,7 +324,7 @@ function describe(
 }
 
 /** A tag or digest; empty where there is none. */
-export function referenceOf(target: PullTarget | undefined): string {
+function referenceOf(target: PullTarget | undefined): string {
   if (target === undefined) return '';
   if (target.kind === 'blob') return target.digest;
   return target.reference.kind === 'tag' ? target.reference.tag : target.reference.digest;

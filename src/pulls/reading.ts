@@ -86,6 +86,8 @@ interface ListQuestion {
   /** True: those under way alone. @default false */
   readonly onlyRunning?: boolean;
   readonly isSeen: IsSeen;
+  /** Leaves out of a pull what may not be told. What is left out is not looked for, either. @default all is told */
+  readonly show?: (pull: PullSummary) => PullSummary;
 }
 
 export interface ListedPulls {
@@ -96,7 +98,7 @@ export interface ListedPulls {
 
 /** Pulls that fit: first those under way, then the others, each the newest first. */
 export async function listPulls(recorder: PullRecorder, question: ListQuestion): Promise<ListedPulls> {
-  const { after, limit, filter, onlyRunning = false } = question;
+  const { after, limit, filter, onlyRunning = false, show } = question;
   const isSeen = remembered(question.isSeen);
   const { matches, compareRecency } = await loadPullStore();
   return recorder.read(async ({ store, pulls: closed }) => {
@@ -106,7 +108,9 @@ export async function listPulls(recorder: PullRecorder, question: ListQuestion):
     async function take(pulls: readonly PullSummary[]): Promise<boolean> {
       for (const pull of pulls) {
         if (found.length > limit) return true;
-        if (await isSeen(pull)) found.push(pull);
+        const shown = show === undefined ? pull : show(pull);
+        if (shown !== pull && !matches(shown, filter)) continue;
+        if (await isSeen(pull)) found.push(shown);
       }
       return found.length > limit;
     }

@@ -187,6 +187,68 @@ describe('PullRecorder', () => {
     );
   });
 
+  test('what runs of a pull that was closed counts in the figures, and is let go at its end', async (t) => {
+    const { begin, end, ask, pull, recorder, totals, clock } = stage(t);
+    const long = begin();
+    const body = { bytes: 0, isOver: false };
+    ask(long.id, body);
+    clock.now += 600_001;
+    pull();
+    long.bytes = 300;
+    await totals();
+    body.bytes = 700;
+    end(long, { bytes: 1000, cache: 'MISS' });
+    body.isOver = true;
+    assert.deepEqual(await totals(), [
+      ['/', { ...SUMS, requests: 0, hits: 0, bytes: 0 }],
+      ['ghcr.io/ours/app', { pulls: 1, requests: 2, hits: 1, failed: 0, bytes: 1100, fetched: 700 }],
+    ]);
+    assert.equal(recorder.findOpen(long.id), undefined);
+  });
+
+  test('keeps no secret, wherever a client or an upstream wrote one', async (t) => {
+    const store = new MemoryPullStore({ since: 0 });
+    const { begin, end, ask, recorder, clock } = stage(t, { store });
+    const secret = 'CANARY0123456789';
+    const url = `https://me:${secret}@ghcr.io/v2/?token=${secret}`;
+    const view = begin({ userAgent: `x ${url}`, reason: `Bearer ${secret}` });
+    ask(view.id, undefined, { url, error: `no answer from ${url}` });
+    end(view, { status: 502, error: `Basic ${secret} for ${url}` });
+    clock.now += 60_000;
+    recorder.look();
+    await recorder.write();
+    const [summary] = await store.list({ limit: 9 });
+    const found = await store.find(view.id);
+    assert.equal(found?.requestList[0]?.asked[0]?.url, 'https://ghcr.io/v2/');
+    assert.doesNotMatch(JSON.stringify([summary, found]), /CANARY/);
+  });
+
+  test('a fault of its own, or of a listener, reaches neither the publisher nor the timer', async (t) => {
+    const { begin, end, pull, recorder, clock, warnings, listed } = stage(t);
+    const seen: string[] = [];
+    recorder.on('pull', () => {
+      throw new Error('a listener with a fault');
+    });
+    recorder.on('pull', ({ id }) => seen.push(id));
+    pull();
+    recorder.look();
+    assert.deepEqual(seen, ['q-1']);
+    const { now } = clock;
+    const fault = (): never => {
+      throw new Error('a clock with a fault');
+    };
+    Object.defineProperty(clock, 'now', { get: fault, configurable: true });
+    end(begin());
+    recorder.look();
+    Object.defineProperty(clock, 'now', { value: now, writable: true });
+    pull();
+    assert.equal((await listed())[0]?.requests, 2);
+    assert.deepEqual(warnings, [
+      'Cannot tell of pulls to one who follows them',
+      'Cannot record pulls: their record has gaps',
+    ]);
+  });
+
   const outcomes: readonly (readonly [string, readonly Partial<Events['request.finished']>[], object?])[] = [
     ['hit', [{}, { cache: 'REVALIDATED' }]],
     ['miss', [{ cache: 'JOIN' }, {}]],
@@ -411,6 +473,21 @@ describe('PullRecorder', () => {
     clock.now += HOUR;
     pull({ repository: 'x/1499' });
     assert.ok((await totals()).some(([name]) => name === 'ghcr.io/x/1499'));
+  });
+
+  test('counts on without names where a disk refuses ten thousand rows, and loses no figure', async (t) => {
+    const store = new MemoryPullStore({ since: 0 });
+    t.mock.method(store, 'count', () => Promise.reject(new Error('disk full')));
+    const { pull, recorder, totals, clock } = stage(t, { store });
+    for (let hour = 0; hour < 12; hour += 1) {
+      for (let at = 0; at < 1000; at += 1) pull({ repository: `x/${hour}-${at}` });
+      await recorder.write();
+      clock.now += HOUR;
+    }
+    const sums = await totals();
+    const requests = sums.reduce((total, [, each]) => total + each.requests, 0);
+    assert.equal(requests, 12_000);
+    assert.ok(sums.length > 9000 && sums.length <= 10_001, `${sums.length} rows`);
   });
 
   test('refused pulls take few places of a batch, and failed ones come first', async (t) => {

@@ -1,5 +1,13 @@
 import type { Figure, LastPull, PullRecord, PullStore, PullSummary } from '../store/index.ts';
-import type { BodyMeter, PullUnderWay, RequestFinished, Telemetry, UpstreamRequestEnded } from '../telemetry/index.ts';
+import type {
+  BodyMeter,
+  Events,
+  PullUnderWay,
+  RequestFinished,
+  Telemetry,
+  UpstreamRequestEnded,
+} from '../telemetry/index.ts';
+import { MAX_WRITTEN, mostImportant } from './batch.ts';
 import { type FigureRow, Figures, type Rates } from './figures.ts';
 import { Pull, PullRequest, rankOf } from './pull.ts';
 import { MOST } from './text.ts';
@@ -13,10 +21,6 @@ const TRIM_EVERY = 3_600_000;
 
 /** Pulls that are open at once. Beyond them the oldest without a running request are closed early. */
 const MAX_OPEN = 2000;
-/** Pulls that are written one by one at a time; the figures have the others too. */
-const MAX_WRITTEN = 1000;
-/** Of these, refused ones, which a client without any right can cause. */
-const MAX_REFUSED = 100;
 /** Tags of which the last pull is noted between two writes. */
 const MAX_TAGS = 10_000;
 /** Pulls that are reported at one look. */
@@ -57,8 +61,8 @@ interface NotedTag {
 /**
  * Records pulls, from the first request on; its store may come later.
  *
- * A request costs it about a microsecond: everything else is done by a timer, in batches. Never throws: what cannot be written
- * is counted again at the next write, and its pulls are lost.
+ * A request costs it about a microsecond: everything else is done by a timer, in batches. A fault of it, of its store or of a
+ * listener fails no request and ends no process: what cannot be written is kept for the next write, as far as there is room.
  */
 export class PullRecorder {
   readonly #telemetry: Telemetry;
@@ -108,11 +112,19 @@ export class PullRecorder {
 
   #subscribe(): void {
     const telemetry = this.#telemetry;
+    const hear = <Kind extends keyof Events>(kind: Kind, listener: (event: Events[Kind]) => void): (() => void) =>
+      telemetry.on(kind, (event) => {
+        try {
+          listener(event);
+        } catch (error) {
+          this.#warn(error);
+        }
+      });
     this.#unsubscribe = [
-      telemetry.on('pull.started', (view) => this.#begin(view, false)),
-      telemetry.on('pull.refused', (view) => this.#begin(view, true)),
-      telemetry.on('request.finished', (event) => this.#finish(event)),
-      telemetry.on('upstream.request', (event) => this.#asked(event)),
+      hear('pull.started', (view) => this.#begin(view, false)),
+      hear('pull.refused', (view) => this.#begin(view, true)),
+      hear('request.finished', (event) => this.#finish(event)),
+      hear('upstream.request', (event) => this.#asked(event)),
     ];
   }
 
@@ -130,7 +142,7 @@ export class PullRecorder {
     this.#store = store;
   }
 
-  /** Subscribes until the returned function is called. Listeners must not throw. */
+  /** Subscribes until the returned function is called. */
   on<Kind extends keyof LiveListeners>(kind: Kind, listener: LiveListeners[Kind]): () => void {
     const listeners = this.#listeners[kind] as Set<LiveListeners[Kind]>;
     listeners.add(listener);
@@ -184,21 +196,29 @@ export class PullRecorder {
 
   /** What the timer does: it counts what runs, closes what is over, reports, and writes from time to time. */
   look(): void {
+    try {
+      this.#look();
+    } catch (error) {
+      this.#warn(error);
+    }
+  }
+
+  #look(): void {
     const now = this.#now();
     this.#looks += 1;
     this.#measure();
     if (this.#figures.isStepOver(now)) {
       const rates = this.#figures.step(now);
-      for (const listener of this.#listeners.rates) listener(rates);
+      this.#tell(this.#listeners.rates, rates);
     }
     if (this.#listeners.pull.size > 0) this.#report(now);
     for (const [key, pull] of this.#open) if (pull.isOver(now)) this.#close(key, pull);
     if (this.#looks % WRITE_EVERY !== 0 || this.#isWriteDue || this.#store === undefined) return;
     this.#isWriteDue = true;
-    void this.#inTurn(() => {
+    this.#inTurn(() => {
       this.#isWriteDue = false;
       return this.#write();
-    });
+    }).catch((error: unknown) => this.#warn(error));
   }
 
   /** Records nothing more, writes the rest and closes the store. */
@@ -249,12 +269,16 @@ export class PullRecorder {
       const row = this.#rowOf(pull, now, isAnswered);
       this.#figures.countBytes(row, 'bytes', event.bytes - request.counted);
       if (status !== 0) this.#figures.countRequest(row, { isHit, isFailed });
-      if (isAnswered && !pull.isAnswered) {
+      if (isAnswered && !pull.isAnswered && !pull.isClosed) {
         pull.isAnswered = true;
         row.pulls += 1;
         this.#figures.countBytes(row, 'fetched', pull.heldBack);
       }
       if (isAnswered && view.target?.kind === 'manifest') this.#noteTag(pull, view, now);
+    }
+    if (pull.isClosed) {
+      request.view = undefined;
+      return;
     }
     pull.end(request, event, { now, rank: rankOf(event, { isFailed, isRefused }), isHit });
     if (request.isListed) this.#ended.set(event.id, request);
@@ -330,7 +354,7 @@ export class PullRecorder {
     if (count === 0) return;
     coming.counted = meter.bytes;
     // A challenge comes before the answer that says whether the repository exists.
-    if (pull?.isAnswered === false && !isKnown) pull.heldBack += count;
+    if (pull?.isAnswered === false && !pull.isClosed && !isKnown) pull.heldBack += count;
     else this.#figures.countBytes(this.#figures.rowOf(names, this.#now(), isKnown), 'fetched', count);
     if (pull === undefined) return;
     pull.fetched += count;
@@ -365,8 +389,17 @@ export class PullRecorder {
     const changed = [...this.#open.values()].filter((pull) => pull.isChanged).slice(-MAX_REPORTED);
     for (const pull of changed) {
       pull.isChanged = false;
-      const summary = pull.summary(now);
-      for (const listener of this.#listeners.pull) listener(summary);
+      this.#tell(this.#listeners.pull, pull.summary(now));
+    }
+  }
+
+  #tell<T>(listeners: ReadonlySet<(event: T) => void>, event: T): void {
+    for (const listener of listeners) {
+      try {
+        listener(event);
+      } catch (error) {
+        this.#telemetry.publish('warning', { message: 'Cannot tell of pulls to one who follows them', error });
+      }
     }
   }
 
@@ -384,7 +417,12 @@ export class PullRecorder {
   #closeAll(): void {
     this.#measure();
     for (const [key, pull] of this.#open) this.#close(key, pull);
-    this.#running = undefined;
+    for (let request = this.#running; request !== undefined; ) {
+      const { before } = request;
+      this.#unlink(request);
+      request.view = undefined;
+      request = before;
+    }
     this.#ended.clear();
     this.#bodies.clear();
   }
@@ -394,8 +432,7 @@ export class PullRecorder {
     this.#open.delete(key);
     if (this.#last === pull) this.#last = undefined;
     for (const { id } of pull.listed) this.#ended.delete(id);
-    if (pull.isBusy) pull.abandon();
-    const record = pull.record(now);
+    const record = pull.close(now);
     if (!pull.isAnswered) {
       const row = this.#figures.rowOf(NO_NAMES, now, false);
       if (record.outcome !== 'refused') row.pulls += 1;
@@ -439,7 +476,7 @@ export class PullRecorder {
   #warn(error: unknown): void {
     if (this.#hasWarned) return;
     this.#hasWarned = true;
-    this.#telemetry.publish('warning', { message: 'Cannot write the record of pulls: it has gaps', error });
+    this.#telemetry.publish('warning', { message: 'Cannot record pulls: their record has gaps', error });
   }
 
   /** One write or read after another. */
@@ -452,16 +489,4 @@ export class PullRecorder {
 
 function lastPullOf([, { at, pull }]: readonly [string, NotedTag]): LastPull {
   return { ...pull, at };
-}
-
-/** At most {@link MAX_WRITTEN} pulls in their order: the failed ones, some refused ones, then the newest. */
-function mostImportant(pulls: readonly PullRecord[]): PullRecord[] {
-  const refused = pulls.filter(({ outcome }) => outcome === 'refused');
-  const tooMany = new Set(refused.slice(0, Math.max(0, refused.length - MAX_REFUSED)));
-  const left = pulls.filter((pull) => !tooMany.has(pull));
-  if (left.length <= MAX_WRITTEN) return left;
-  const first = left.filter(({ outcome }) => outcome === 'failed' || outcome === 'refused').slice(-MAX_WRITTEN);
-  const others = left.filter(({ outcome }) => outcome !== 'failed' && outcome !== 'refused');
-  const chosen = new Set([...first, ...others.slice(others.length - (MAX_WRITTEN - first.length))]);
-  return left.filter((pull) => chosen.has(pull));
 }

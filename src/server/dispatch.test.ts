@@ -324,6 +324,34 @@ describe('a request that not even an error can be answered to', () => {
   });
 });
 
+test('nothing begins for a client that left while it was identified', async (t) => {
+  const [asked, left] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const begun: string[] = [];
+  const door: Door = {
+    open: (context) => ({
+      takesSlot: false,
+      parse: () => ({
+        access: undefined,
+        async identify() {
+          asked.resolve();
+          await left.promise;
+          return OPERATOR_PRINCIPAL;
+        },
+        answer: () => void begun.push(context.path),
+      }),
+    }),
+  };
+  const { port, finished } = await open(t, [door], false);
+  const socket = connect(port, '127.0.0.1');
+  socket.write('GET /left HTTP/1.1\r\nhost: localhost\r\n\r\n');
+  await asked.promise;
+  socket.destroy();
+  assert.equal((await finished).path, '/left');
+  left.resolve();
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  assert.deepEqual(begun, []);
+});
+
 describe('a door that identifies its clients itself', () => {
   const doorOf = (identify: NonNullable<ParsedRequest['identify']>, asked: string[]): Door => ({
     open: (context) => ({

@@ -112,6 +112,8 @@ async function pass(
     if (!decision.allowed) throw refusalOf({ context, parsed, guarded }, identity, decision.reason);
     context.rule = decision.rule;
   }
+  // It may have left while it was identified: its `request.finished` is published, so nothing of it may begin.
+  if (context.response.destroyed) throw new ClientLeftError();
   const isFiltered = guarded !== undefined || (decision?.allowed === true && decision.onlyPublic === true);
   context.passedAt = performance.now();
   await parsed.answer({ principal, isFiltered, authorize });

@@ -79,6 +79,32 @@ export class ReplaceableDatabase<Name extends string> {
   }
 }
 
+interface BegunOptions<Name extends string> extends Omit<ReplaceableOptions<Name>, 'onOpen'> {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+}
+
+/**
+ * Opens a database that knows when it was begun: `begun` of its statements reads that, and `begin` writes it.
+ *
+ * @returns also when the one in use was begun, in milliseconds since the epoch
+ */
+export async function openBegunDatabase<Name extends string>(
+  file: string,
+  { now, ...options }: BegunOptions<Name | 'begun' | 'begin'>,
+): Promise<{ database: ReplaceableDatabase<Name | 'begun' | 'begin'>; begun: { readonly at: number } }> {
+  const begun = { at: 0 };
+  const database = await ReplaceableDatabase.open(file, {
+    ...options,
+    onOpen({ statements }) {
+      const found = statements.begun.get()?.['at'] as number | undefined;
+      begun.at = found ?? now();
+      if (found === undefined) statements.begin.run(begun.at);
+    },
+  });
+  return { database, begun };
+}
+
 /** Does the work in one transaction. */
 export function transact<Name extends string, T>(
   opened: OpenedDatabase<Name>,

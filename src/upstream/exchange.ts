@@ -57,7 +57,7 @@ export async function published<T extends HttpHead>(
     publish(reply.status, { blocked: how.blockedBy(reply) });
     return reply;
   } catch (error) {
-    // Where there is no answer, no body of it comes.
+    // Without a connection, no exchange has ended it.
     body.isOver = true;
     const code = error instanceof HttpError ? error.code : 'failed';
     publish(0, { error: code, blocked: code === 'tls-reset' ? code : undefined });

@@ -532,7 +532,10 @@ describe('connections', () => {
   test('an exchange that breaks is told of and becomes a failure', async () => {
     const { upstream, events } = stage({ play: () => new HttpError('timeout', 'no answer from reg.example.com:443') });
     assert.match((await failureOf(upstream.fetch(question, 100), 'unavailable')).message, /no answer/);
-    assert.deepEqual([events[0]?.status, events[0]?.error], [0, 'timeout']);
+    assert.deepEqual(
+      [events[0]?.status, events[0]?.error, events[0]?.body],
+      [0, 'timeout', { bytes: 0, isOver: true }],
+    );
   });
 
   test('an exchange that trickles is ended after a minute', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, get, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hostname } from 'node:os';
 import { after, before, describe, test } from 'node:test';
@@ -75,6 +75,29 @@ describe('without access rules', () => {
       `GET ${READ} HTTP/1.0\r\nHost: ${mirror.host}\r\nConnection: close\r\n\r\n`,
     );
     assert.match(bytes.toString(), /^HTTP\/1\.1 403 /);
+  });
+
+  test('a Unix socket is for a server in front, and this machine is not told from its clients', async () => {
+    await using workspace = await Workspace.open();
+    const path = workspace.path('s');
+    await using behind = await startMirror({ listen: ['127.0.0.1:0', `unix:${path}`] });
+    const asked = get({ socketPath: path, path: READ, headers: { host: 'localhost' }, agent: false });
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    answer.resume();
+    assert.equal(answer.statusCode, 403);
+    assert.equal((await ask(behind, 'GET', READ)).status, 200);
+  });
+
+  test('nothing comes to the API by way of the forward proxy', async () => {
+    await using proxy = await startMirror({ forward_proxy: { enabled: true } });
+    const { host } = proxy;
+    for (const target of [`http://${host}${READ}`, `HTTP://${host}${READ}`, `http://localhost:1${READ}`]) {
+      const bytes = await sendBytes(host, `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+      assert.match(bytes.toString(), /^HTTP\/1\.1 [45]/, target);
+      assert.doesNotMatch(bytes.toString(), /webhooks":/, target);
+    }
+    const bytes = await sendBytes(host, `CONNECT ${host} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+    assert.match(bytes.toString(), /^HTTP\/1\.1 [45]/);
   });
 
   test('the session of a code reads and changes, from anywhere', async () => {
@@ -157,6 +180,32 @@ describe('a host', () => {
       }
     });
   }
+
+  const unreadable: readonly (readonly [string, string])[] = [
+    ['an address with a zone', 'Host: [fe80::1%25eth0]\r\n'],
+    ['a user', 'Host: evil.example@localhost\r\n'],
+    ['a path', 'Host: localhost/evil.example\r\n'],
+    ['two', 'Host: localhost\r\nHost: localhost\r\n'],
+    ['a port that is none', 'Host: localhost:99999\r\n'],
+  ];
+  for (const [name, lines] of unreadable) {
+    test(`that has ${name} is refused before the API`, async () => {
+      const bytes = await sendBytes(mirror.host, `GET ${READ} HTTP/1.1\r\n${lines}Connection: close\r\n\r\n`);
+      assert.match(bytes.toString(), /^HTTP\/1\.1 400 /);
+    });
+  }
+
+  test('in the request line is of another server', async () => {
+    for (const target of [`http://${mirror.host}${READ}`, `http://evil.example.com${READ}`]) {
+      const head = `GET ${target} HTTP/1.1\r\nHost: ${mirror.host}\r\nConnection: close\r\n\r\n`;
+      assert.match((await sendBytes(mirror.host, head)).toString(), /^HTTP\/1\.1 4/, target);
+    }
+  });
+
+  test('that HTTP/1.0 leaves out is none', async () => {
+    const bytes = await sendBytes(mirror.host, 'GET /api/v1/session HTTP/1.0\r\n\r\n');
+    assert.match(bytes.toString(), /^HTTP\/1\.1 421 /);
+  });
 
   test('that is missing is none', async () => {
     const bytes = await rawRequest(mirror.host, { path: '/api/v1/session', headers: { host: null } });

@@ -173,3 +173,52 @@ describe('what a client reads of the API', () => {
     for (const kind of ['pull', 'transfer.ended', 'warm']) assert.ok(kinds.has(kind), [...kinds].join(' '));
   });
 });
+
+/** Whom an answer names, at any depth: `alice`, `192.0.2.1`, `alice at 192.0.2.1`. */
+function namedIn(value: unknown): readonly string[] {
+  if (typeof value !== 'object' || value === null) return [];
+  const { client, user, pulledBy, by } = value as Readonly<Record<string, unknown>>;
+  const pulling = [user, client].filter((each) => typeof each === 'string' && each !== '').join(' at ');
+  const own = [pulling, pulledBy, by].filter((each) => typeof each === 'string' && each !== '');
+  return [...own, ...Object.values(value).flatMap(namedIn)] as readonly string[];
+}
+
+test('who pulls is told to those who administer, and to each user of its own pulls', async () => {
+  const who = [...USERS, 'anonymous'];
+  await mirror.reload(
+    withRules([
+      { who, may: ['pull', 'catalog'], on: ['plain/**'] },
+      { who, may: ['status'] },
+      { who: 'alice', may: ['admin'] },
+    ]),
+  );
+  const pulledBy = { alice: 'redwood/oak', bob: 'redwood/elm', anonymous: 'bluewater/oak' };
+  const headersOf = (user: string) => (user === 'anonymous' ? {} : basic(user));
+  const streams = await Promise.all(who.map((user) => followEvents(mirror.url, { headers: headersOf(user) })));
+  for (const [user, name] of Object.entries(pulledBy)) {
+    assert.equal((await mirror.get(`/v2/${name}/manifests/latest`, headersOf(user))).status, 200);
+  }
+  const isPull = (repository: string) => (message: { readonly event: string; readonly data: unknown }) =>
+    message.event === 'pull' && (message.data as { readonly repository: string }).repository === repository;
+  for (const stream of streams) for (const name of Object.values(pulledBy)) await stream.next(isPull(name));
+  for (const stream of streams) stream.close();
+  for (const [at, user] of who.entries()) {
+    // Settings of clients name programs.
+    const paths = [...lists().filter((path) => path !== 'clients'), ...REPOSITORIES.flatMap(questions)];
+    const answers = paths.map(async (path) => {
+      const { body } = await ask(mirror, 'GET', `/api/v1/${path}`, { headers: headersOf(user) });
+      return JSON.parse(body.toString()) as unknown;
+    });
+    const told = new Set(namedIn([...(await Promise.all(answers)), streams[at]?.messages]));
+    const expected = {
+      alice: ['127.0.0.1', 'alice', 'alice at 127.0.0.1', 'bob', 'bob at 127.0.0.1', 'operator'],
+      bob: ['bob', 'bob at 127.0.0.1'],
+      anonymous: [],
+    };
+    assert.deepEqual([...told].sort(), expected[user as keyof typeof expected]);
+    // What is not told is not found, either.
+    const { body } = await ask(mirror, 'GET', '/api/v1/pulls?client=alice', { headers: headersOf(user) });
+    const { pulls } = JSON.parse(body.toString()) as { readonly pulls: readonly object[] };
+    assert.equal(pulls.length > 0, user === 'alice', body.toString());
+  }
+});

@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
 import { buildImage, type Content, content, noise, platformOf } from '../support/image.ts';
 import { download, isIngestEnd, type Mirror, startMirror } from '../support/mirror.ts';
+import { startPairOf } from '../support/pair.ts';
 import { Workspace } from '../support/processes.ts';
 import type { RawResponse } from '../support/raw-request.ts';
 import { Gate } from '../support/scripted/faults.ts';
@@ -27,26 +28,8 @@ const blobPath = (digest: string, repository = REPOSITORY): string => `/up/v2/${
 const manifestPath = (reference: string, repository = REPOSITORY): string =>
   `/up/v2/${repository}/manifests/${reference}`;
 
-/** One upstream with the image, and a server before it. */
-async function startPair(config: Readonly<Record<string, unknown>> = {}): Promise<Pair> {
-  const upstream = await startScriptedUpstream();
-  upstream.add(image, REPOSITORY, ['latest']);
-  const mirror = await startMirror({ registries: { up: { upstreams: [upstream.url] } }, ...config });
-  return {
-    upstream,
-    mirror,
-    async [Symbol.asyncDispose]() {
-      upstream.heal();
-      await mirror.stop();
-      await upstream.stop();
-    },
-  };
-}
-
-interface Pair extends AsyncDisposable {
-  readonly upstream: ScriptedUpstream;
-  readonly mirror: Mirror;
-}
+const startPair = (config?: Readonly<Record<string, unknown>>) =>
+  startPairOf({ image, repository: REPOSITORY, config });
 
 /** Adds a blob that was not asked for yet. */
 function addBlob(upstream: ScriptedUpstream, seed: string, size: number): Content {

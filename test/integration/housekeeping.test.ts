@@ -10,8 +10,9 @@ import { status } from '../../src/cli/commands/server/status.ts';
 import { captureOutput } from '../support/capture-output.ts';
 import { buildImage, type Content, platformOf } from '../support/image.ts';
 import { isIngestEnd, type Mirror, startMirror } from '../support/mirror.ts';
+import { startPairOf } from '../support/pair.ts';
 import { needs, run } from '../support/processes.ts';
-import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { startScriptedUpstream } from '../support/scripted-upstream.ts';
 import { mountSmallDisk } from '../support/small-disk.ts';
 
 // What an operator does with a cache, and what it does by itself to stay within its limits.
@@ -21,25 +22,8 @@ const image = buildImage({ seed: 'housekeeping', layers: [40_000, 60_000] });
 const amd64 = platformOf(image, 'amd64');
 const layer = amd64.layers[1] as Content;
 
-interface Pair extends AsyncDisposable {
-  readonly upstream: ScriptedUpstream;
-  readonly mirror: Mirror;
-}
-
-async function startPair(cache: Readonly<Record<string, unknown>> = {}): Promise<Pair> {
-  const upstream = await startScriptedUpstream();
-  upstream.add(image, REPOSITORY, ['latest']);
-  const mirror = await startMirror({ cache, registries: { up: { upstreams: [{ url: upstream.url, name: 'hub' }] } } });
-  return {
-    upstream,
-    mirror,
-    async [Symbol.asyncDispose]() {
-      upstream.heal();
-      await mirror.stop();
-      await upstream.stop();
-    },
-  };
-}
+const startPair = (cache: Readonly<Record<string, unknown>> = {}) =>
+  startPairOf({ image, repository: REPOSITORY, config: { cache } });
 
 const at = (reference: string): string => `/up/v2/${REPOSITORY}/manifests/${reference}`;
 const blobAt = (digest: string): string => `/up/v2/${REPOSITORY}/blobs/${digest}`;

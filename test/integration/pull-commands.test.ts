@@ -6,9 +6,9 @@ import { pulls } from '../../src/cli/commands/pulls/pulls.ts';
 import { openConsole } from '../../src/cli/commands/server/console.ts';
 import { captureOutput } from '../support/capture-output.ts';
 import { buildImage, platformOf } from '../support/image.ts';
-import { type Mirror, startMirror } from '../support/mirror.ts';
+import type { Mirror } from '../support/mirror.ts';
+import { startPairOf } from '../support/pair.ts';
 import { rawRequest } from '../support/raw-request.ts';
-import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // The commands on pulls, and the one that opens the page, with a server that has pulled.
 
@@ -16,25 +16,7 @@ const REPOSITORY = 'team/app';
 const image = buildImage({ seed: 'pull-commands', layers: [40_000, 60_000], architectures: ['amd64'] });
 const amd64 = platformOf(image, 'amd64');
 
-interface Pair extends AsyncDisposable {
-  readonly upstream: ScriptedUpstream;
-  readonly mirror: Mirror;
-}
-
-async function startPair(): Promise<Pair> {
-  const upstream = await startScriptedUpstream();
-  upstream.add(image, REPOSITORY, ['1.27']);
-  const mirror = await startMirror({ registries: { up: { upstreams: [{ url: upstream.url, name: 'hub' }] } } });
-  return {
-    upstream,
-    mirror,
-    async [Symbol.asyncDispose]() {
-      upstream.heal();
-      await mirror.stop();
-      await upstream.stop();
-    },
-  };
-}
+const startPair = () => startPairOf({ image, repository: REPOSITORY, tags: ['1.27'] });
 
 /** Pulls the image as a client does, and gives the id of the first request. */
 async function pullOnce(mirror: Mirror): Promise<string> {

@@ -9,7 +9,8 @@ import { ask, problemIn } from '../support/api-stage.ts';
 import { buildImage, type Content, platformOf } from '../support/image.ts';
 import { basic, htpasswdOf } from '../support/logins.ts';
 import { isIngestEnd, type Mirror, startMirror } from '../support/mirror.ts';
-import { Gate, type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { type Pair, startPairOf } from '../support/pair.ts';
+import { Gate, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // Images that an operator has fetched into the cache of a whole server, by its control socket.
 
@@ -19,26 +20,8 @@ const amd64 = platformOf(image, 'amd64');
 const layer = amd64.layers[1] as Content;
 const everything = [...image.manifests, ...image.blobs];
 
-interface Pair extends AsyncDisposable {
-  readonly upstream: ScriptedUpstream;
-  readonly mirror: Mirror;
-}
-
-async function startPair(config: Readonly<Record<string, unknown>> = {}): Promise<Pair> {
-  const upstream = await startScriptedUpstream();
-  upstream.add(image, REPOSITORY, ['latest']);
-  const registries = { up: { upstreams: [{ url: upstream.url, name: 'hub' }] } };
-  const mirror = await startMirror({ registries, ...config });
-  return {
-    upstream,
-    mirror,
-    async [Symbol.asyncDispose]() {
-      upstream.heal();
-      await mirror.stop();
-      await upstream.stop();
-    },
-  };
-}
+const startPair = (config?: Readonly<Record<string, unknown>>) =>
+  startPairOf({ image, repository: REPOSITORY, config });
 
 async function temporaryDirectory(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'entrepot-warm-'));

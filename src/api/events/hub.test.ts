@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, mock, test } from 'node:test';
-import type { LiveEvent } from '../../admin/index.ts';
+import type { Caller, LiveEvent } from '../../admin/index.ts';
 import type { RequestContext } from '../../server/index.ts';
 import { ApiProblem } from '../problem.ts';
 import { EventHub, type Publish } from './hub.ts';
@@ -32,9 +32,12 @@ function setUp() {
   function follow({
     lastId,
     mayFollow = async () => true,
+    sees,
   }: {
     lastId?: string;
     mayFollow?: () => Promise<boolean>;
+    /** @default it sees all */
+    sees?: Caller['sees'];
   } = {}) {
     const sent: string[] = [];
     let isEnded = false;
@@ -48,7 +51,7 @@ function setUp() {
       },
     };
     const context = { id: 'x', bytes: 0, response } as unknown as RequestContext;
-    const caller = { name: 'alice', seesAll: true, sees: () => true };
+    const caller = { name: 'alice', seesAll: sees === undefined, seesClients: true, sees: sees ?? (() => true) };
     const stream = new EventStream({ context, kinds: undefined, caller, idOf: hub.idOf });
     const leave = hub.follow({ stream, client: 'c', mayFollow }, lastId);
     return {
@@ -124,6 +127,19 @@ describe('a hub', () => {
     const client = follow({ mayFollow: () => Promise.reject(new Error('no')) });
     await hub.check();
     assert.deepEqual([client.isEnded, warnings.length], [true, 1]);
+  });
+
+  test('sends an event to the others where it cannot be sent to one, and to what publishes it is silent', () => {
+    const { source, warnings, follow } = setUp();
+    follow({
+      sees() {
+        throw new Error('no');
+      },
+    });
+    const other = follow();
+    source.publish?.(PROGRESS);
+    assert.match(other.text(), /event: transfer\n/);
+    assert.deepEqual(warnings, ['Cannot send an event to a client that follows events']);
   });
 
   test('takes no stream once it is closed', () => {

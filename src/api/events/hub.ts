@@ -154,9 +154,18 @@ export class EventHub {
     if (isKept) this.#number += 1;
     const published: Published = { event, number: this.#number, text: messageOf(event), isKept, show };
     if (isKept) this.#ring.add(published);
-    for (const { stream } of this.#followers) stream.send(published);
+    for (const { stream } of this.#followers) this.#send(stream, published);
     // The rules may be others now: each client comes back through the gate.
     if (event.kind === 'reloaded' && event.data.outcome === 'changed') this.endAll();
+  }
+
+  /** A fault of one stream is neither that of the others nor of what publishes. */
+  #send(stream: EventStream, published: Published): void {
+    try {
+      stream.send(published);
+    } catch (error) {
+      this.#options.onWarning('Cannot send an event to a client that follows events', error);
+    }
   }
 
   /** The number of an event of this process; undefined for another id. */

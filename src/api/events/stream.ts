@@ -68,7 +68,11 @@ export class EventStream {
     if (!(shown instanceof Promise)) return this.#deliver(published, shown);
     this.#queue = [];
     // Without an answer it is not shown.
-    void shown.catch(() => undefined).then((seen) => this.#goOn(published, seen));
+    shown
+      .catch(() => undefined)
+      .then((seen) => this.#goOn(published, seen))
+      // Without what follows the stream would have a hole that its client does not see.
+      .catch(() => void context.response.destroy());
   }
 
   #goOn(published: Published, shown: LiveEvent | undefined): void {

@@ -1,5 +1,5 @@
 import type { LiveEvent, TransferStatus } from '../../admin/index.ts';
-import type { Telemetry } from '../../telemetry/index.ts';
+import { redactText, type Telemetry } from '../../telemetry/index.ts';
 import type { LiveSource } from './hub.ts';
 
 /** Milliseconds between two reports of the progress of transfers. */
@@ -19,7 +19,7 @@ export function telemetrySource(telemetry: Telemetry): LiveSource {
     };
     const subscriptions = [
       telemetry.on('ingest.finished', ({ id, registry, repository, outcome, bytes, reason }) => {
-        const why = reason === undefined ? {} : { reason };
+        const why = reason === undefined ? {} : { reason: redactText(reason) };
         publish({ kind: 'transfer.ended', data: { id, registry, repository, outcome, bytes, ...why } });
       }),
       telemetry.on('tag.moved', (event) => tag('moved', event)),
@@ -27,15 +27,17 @@ export function telemetrySource(telemetry: Telemetry): LiveSource {
       telemetry.on('tag.held', (event) => tag('held', event)),
       telemetry.on('tag.unheld', (event) => tag('unheld', event)),
       telemetry.on('upstream.health', ({ registry, upstream, state, scope, reason }) =>
-        publish({ kind: 'health', data: { registry, upstream, state, scope, reason } }),
+        publish({ kind: 'health', data: { registry, upstream, state, scope, reason: redactText(reason) } }),
       ),
       telemetry.on('cache.swept', ({ blobs, freed, left }) =>
         publish({ kind: 'evicted', data: { blobs, freed, left } }),
       ),
-      telemetry.on('cache.paused', ({ reason }) => publish({ kind: 'cache', data: { paused: true, reason } })),
+      telemetry.on('cache.paused', ({ reason }) =>
+        publish({ kind: 'cache', data: { paused: true, reason: redactText(reason) } }),
+      ),
       telemetry.on('cache.resumed', () => publish({ kind: 'cache', data: { paused: false } })),
       telemetry.on('config.reloaded', ({ outcome, problems }) =>
-        publish({ kind: 'reloaded', data: { outcome, problems } }),
+        publish({ kind: 'reloaded', data: { outcome, problems: problems.map(redactText) } }),
       ),
     ];
     return () => {

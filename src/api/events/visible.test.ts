@@ -6,6 +6,7 @@ import { shownTo } from './visible.ts';
 const seeing = (isSeen: (name: string) => boolean | Promise<boolean>): Caller => ({
   name: 'alice',
   seesAll: false,
+  seesClients: false,
   sees: ({ registry, repository }) => isSeen(`${registry}/${repository}`),
 });
 const none = seeing(() => false);

@@ -1,4 +1,4 @@
-import type { Caller, LiveEvent } from '../../admin/index.ts';
+import { type Caller, type LiveEvent, pullShownTo } from '../../admin/index.ts';
 
 /** What a client may see of an event: the event, less than it, or nothing. */
 export type Shown = LiveEvent | undefined;
@@ -10,7 +10,10 @@ export type ShowTo = (caller: Caller) => Promise<Shown>;
 export function shownTo(event: LiveEvent, caller: Caller): Shown | Promise<Shown> {
   if (caller.seesAll) return event;
   switch (event.kind) {
-    case 'pull':
+    case 'pull': {
+      const shown: LiveEvent = { kind: event.kind, data: pullShownTo(caller, event.data) };
+      return shownIf(caller.sees(event.data), shown.data === event.data ? event : shown);
+    }
     case 'transfer':
     case 'transfer.ended':
     case 'tag':

@@ -1,4 +1,4 @@
-import type { OperationContext } from '../../admin/index.ts';
+import { actorShownTo, type Caller, type OperationContext } from '../../admin/index.ts';
 import { compilePolicy } from '../../cache/index.ts';
 import type { Config } from '../../config/index.ts';
 import { HostingRules } from '../../hosting/index.ts';
@@ -49,11 +49,26 @@ export function composeInventory(current: () => InEffect, parts: InventoryParts)
     parse: (text) => parseImagePattern(rules().catalogue, text),
   });
   return {
-    repositories: (input, caller) => inventory.repositories(input, caller),
-    tags: (input, caller) => inventory.tags(input, caller),
-    image: (text, caller) => inventory.image(text, caller),
+    async repositories(input, caller) {
+      const { repositories, ...rest } = await inventory.repositories(input, caller);
+      return { ...rest, repositories: repositories.map((each) => lastPullShownTo(caller, each)) };
+    },
+    async tags(input, caller) {
+      const { tags, ...rest } = await inventory.tags(input, caller);
+      return { ...rest, tags: tags.map((each) => lastPullShownTo(caller, each)) };
+    },
+    async image(text, caller) {
+      const { entry, ...rest } = await inventory.image(text, caller);
+      return { ...rest, entry: lastPullShownTo(caller, entry) };
+    },
     pin: (text, pinned) => inventory.pin(text, pinned),
   };
+}
+
+function lastPullShownTo<Entry extends { readonly pulledBy?: string }>(caller: Caller, entry: Entry): Entry {
+  const { pulledBy, ...others } = entry;
+  if (pulledBy === undefined || actorShownTo(caller, pulledBy) !== undefined) return entry;
+  return others as Entry;
 }
 
 function compile({ config, catalogue }: InEffect) {

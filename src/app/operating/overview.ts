@@ -1,4 +1,4 @@
-import { type Caller, describeTransfer, type Overview } from '../../admin/index.ts';
+import { type Caller, describeTransfer, type Overview, pullShownTo } from '../../admin/index.ts';
 import type { Ingest } from '../../cache/index.ts';
 import { loadPullReading } from '../../pulls/index.ts';
 import { freeSpace } from '../../store/index.ts';
@@ -37,7 +37,7 @@ export async function overviewOf(server: Parts, caller: Caller): Promise<Overvie
     startedAt,
     ...(await figuresOf(server, caller, now)),
     rates: recorder.rates,
-    pulls: running.slice(0, MOST_LISTED),
+    pulls: running.slice(0, MOST_LISTED).map((pull) => pullShownTo(caller, pull)),
     pullCount: running.length,
     transfers: transfers.slice(0, MOST_LISTED),
     transferCount: transfers.length,

@@ -6,6 +6,7 @@ import {
   OperationError,
   type PullsAnswer,
   type PullsInput,
+  pullShownTo,
 } from '../../admin/index.ts';
 import { type ListPosition, loadPullReading } from '../../pulls/index.ts';
 import type { RunningServer } from '../running-server.ts';
@@ -31,13 +32,14 @@ export function pullsOf({ parts }: RunningServer): OperationContext['pulls'] {
         filter: { image: wordsIn(image), client: wordsIn(client), outcome },
         onlyRunning: running === true,
         isSeen: (repository) => isSeenBy(caller, repository),
+        show: (pull) => pullShownTo(caller, pull),
       });
       return { pulls, since: recorder.since, ...(next === undefined ? {} : { next: textOf(next) }) };
     },
     async find(id: string, caller: Caller) {
       const { findPull } = await loadPullReading();
       const pull = await findPull(recorder, id);
-      return pull !== undefined && (await isSeenBy(caller, pull)) ? pull : undefined;
+      return pull !== undefined && (await isSeenBy(caller, pull)) ? pullShownTo(caller, pull) : undefined;
     },
     async figures(input: FiguresInput, caller: Caller): Promise<FiguresAnswer> {
       const { readFigures } = await loadPullReading();

@@ -1,4 +1,11 @@
-import type { Caller, OperationContext, RefusedImage, WarmInput } from '../../admin/index.ts';
+import {
+  actorShownTo,
+  type Caller,
+  type OperationContext,
+  type RefusedImage,
+  type WarmInput,
+  type WarmJob,
+} from '../../admin/index.ts';
 import { HostingRules } from '../../hosting/index.ts';
 import { ownVia } from '../../lib/index.ts';
 import { OciError, type RegistrySpec } from '../../oci/index.ts';
@@ -36,7 +43,7 @@ export function warmOf(server: RunningServer): OperationContext['warm'] {
       if (view === undefined) throw new TypeError('Cannot show a job to the caller that may see it');
       return input.partial ? { ...view, refused } : view;
     },
-    list: (caller) => jobs.list(seesOf(caller)),
+    list: async (caller) => (await jobs.list(seesOf(caller))).map((job) => jobShownTo(caller, job)),
     async cancel(id, caller) {
       const job = jobs.find(id);
       const sees = seesOf(caller);
@@ -44,8 +51,19 @@ export function warmOf(server: RunningServer): OperationContext['warm'] {
       jobs.cancel(job);
       return job.view(sees);
     },
-    onChange: (hear) => jobs.onChange(({ id, view }) => hear({ id, show: (caller) => view(seesOf(caller)) })),
+    onChange: (hear) =>
+      jobs.onChange(({ id, view }) => {
+        const show = async (caller: Caller): Promise<WarmJob | undefined> => {
+          const job = await view(seesOf(caller));
+          return job === undefined ? undefined : jobShownTo(caller, job);
+        };
+        hear({ id, show });
+      }),
   };
+}
+
+function jobShownTo(caller: Caller, job: WarmJob): WarmJob {
+  return { ...job, by: actorShownTo(caller, job.by) ?? '' };
 }
 
 /** @throws {OciError} where one of the images, with `partial` each of them, cannot be fetched into the cache, whatever its upstream says */

@@ -164,7 +164,9 @@ export class CacheCapacity implements Capacity {
 
   /** Pauses the caching for a while, and makes room. */
   refused(error: unknown): void {
-    const found = error instanceof Error ? error.message : String(error);
+    const message = error instanceof Error ? error.message : String(error);
+    // Without the file: every client that may `status` is told.
+    const found = message.replace(/ '.*$/s, '');
     const reason = isOutOfDescriptors(error)
       ? `no file descriptor is left (${found}): raise the limit of open files (ulimit -n, LimitNOFILE=)`
       : `the disk refused to take more: ${found}`;

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AccessVerdict } from '../../telemetry/index.ts';
-import { type OpenedDatabase, ReplaceableDatabase, transact } from '../replaceable-database.ts';
+import { type OpenedDatabase, openBegunDatabase, type ReplaceableDatabase, transact } from '../replaceable-database.ts';
 import {
   DAY,
   dayOf,
@@ -76,18 +76,13 @@ export interface ObservationStoreOptions {
  */
 export async function openObservationStore(file: string, options: ObservationStoreOptions): Promise<ObservationStore> {
   const { onDamage, now = Date.now, limits = OBSERVATION_LIMITS } = options;
-  const begun = { at: 0 };
-  const database = await ReplaceableDatabase.open(file, {
+  const { database, begun } = await openBegunDatabase(file, {
+    now,
     version: VERSION,
     schema: SCHEMA,
     statements: STATEMENTS,
     onDamage: ({ message }) =>
       onDamage(`The observed requests in ${file} could not be read (${message}): they are counted from now on again`),
-    onOpen({ statements }) {
-      const found = statements.begun.get()?.['at'] as number | undefined;
-      begun.at = found ?? now();
-      if (found === undefined) statements.begin.run(begun.at);
-    },
   });
   return new SqliteObservationStore(database, { begun, limits });
 }

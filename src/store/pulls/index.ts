@@ -16,7 +16,6 @@ export {
   hourOf,
   type LastPull,
   matches,
-  NO_SUMS,
   type PullFilter,
   type PullOutcome,
   type PullPosition,

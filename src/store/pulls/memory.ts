@@ -10,9 +10,8 @@ import {
   type LastPull,
   matches,
   PULL_LIMITS,
-  type PullFilter,
   type PullLimits,
-  type PullPosition,
+  type PullPage,
   type PullRecord,
   type PullStore,
   type PullSummary,
@@ -66,15 +65,7 @@ export class MemoryPullStore implements PullStore {
     this.#limit();
   }
 
-  async list({
-    before,
-    limit,
-    filter = {},
-  }: {
-    readonly before?: PullPosition | undefined;
-    readonly limit: number;
-    readonly filter?: PullFilter | undefined;
-  }): Promise<readonly PullSummary[]> {
+  async list({ before, limit, filter = {} }: PullPage): Promise<readonly PullSummary[]> {
     return this.#pulls
       .map(({ pull }) => summaryOf(pull))
       .filter((pull) => (before === undefined || compareRecency(pull, before) > 0) && matches(pull, filter))

@@ -106,8 +106,6 @@ export interface FigureSums {
   readonly fetched: number;
 }
 
-export const NO_SUMS: FigureSums = { pulls: 0, requests: 0, hits: 0, failed: 0, bytes: 0, fetched: 0 };
-
 /** A repository in one hour or day. Empty names: requests that count for no repository. */
 export interface FigureKey {
   /** When the hour began, or the day in UTC once it is older than three days. Milliseconds since the epoch. */
@@ -160,6 +158,15 @@ export const PULL_LIMITS: PullLimits = {
 /** How long a row of figures is that of an hour, before it is added to that of its day. */
 export const HOURLY_FOR = 3 * DAY;
 
+/** A page of pulls. */
+export interface PullPage {
+  /** @default from the newest */
+  readonly before?: PullPosition | undefined;
+  readonly limit: number;
+  /** @default all */
+  readonly filter?: PullFilter | undefined;
+}
+
 /**
  * The record of pulls. Each operation is a whole. Its rows are bounded, the oldest go first, and all of them may be lost: no
  * pull depends on them.
@@ -175,11 +182,7 @@ export interface PullStore {
   /** Adds pulls, in the order of their end. Where it rejects, some of them may be added. */
   add(pulls: readonly PullRecord[]): Promise<void>;
   /** At most `limit` pulls that fit, behind `before`, the newest first. */
-  list(page: {
-    readonly before?: PullPosition | undefined;
-    readonly limit: number;
-    readonly filter?: PullFilter | undefined;
-  }): Promise<readonly PullSummary[]>;
+  list(page: PullPage): Promise<readonly PullSummary[]>;
   /** The pull that has a request; undefined where none that is kept has it listed. */
   find(request: string): Promise<PullRecord | undefined>;
   /** At most `limit` rows whose period is `from` or later and before `to`, behind `after`, in a stable order, the oldest first. */

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type OpenedDatabase, ReplaceableDatabase, transact } from '../replaceable-database.ts';
+import { type OpenedDatabase, openBegunDatabase, type ReplaceableDatabase, transact } from '../replaceable-database.ts';
 import {
   clientTextOf,
   DAY,
@@ -11,8 +11,8 @@ import {
   imageTextOf,
   type LastPull,
   PULL_LIMITS,
-  type PullFilter,
   type PullLimits,
+  type PullPage,
   type PullPosition,
   type PullRecord,
   type PullStore,
@@ -127,18 +127,13 @@ export interface PullStoreOptions {
  */
 export async function openPullStore(file: string, options: PullStoreOptions): Promise<PullStore> {
   const { onDamage, now = Date.now, limits = PULL_LIMITS } = options;
-  const begun = { at: 0 };
-  const database = await ReplaceableDatabase.open(file, {
+  const { database, begun } = await openBegunDatabase(file, {
+    now,
     version: VERSION,
     schema: SCHEMA,
     statements: STATEMENTS,
     onDamage: ({ message }) =>
       onDamage(`The record of pulls in ${file} could not be read (${message}): it begins again now`),
-    onOpen({ statements }) {
-      const found = statements.begun.get()?.['at'] as number | undefined;
-      begun.at = found ?? now();
-      if (found === undefined) statements.begin.run(begun.at);
-    },
   });
   return new SqlitePullStore(database, { begun, limits });
 }
@@ -201,15 +196,7 @@ class SqlitePullStore implements PullStore {
     await this.#limitPulls(pulls, bytes);
   }
 
-  async list({
-    before,
-    limit,
-    filter = {},
-  }: {
-    readonly before?: PullPosition | undefined;
-    readonly limit: number;
-    readonly filter?: PullFilter | undefined;
-  }): Promise<readonly PullSummary[]> {
+  async list({ before, limit, filter = {} }: PullPage): Promise<readonly PullSummary[]> {
     const { image, client, outcome } = filter;
     const found: PullSummary[] = [];
     let position: PullPosition = before ?? { at: Number.MAX_SAFE_INTEGER, id: '' };

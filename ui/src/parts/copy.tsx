@@ -6,7 +6,7 @@ import { Icon } from './icons.tsx';
 const SHOWN = 2000;
 
 /** Copies a text. Browsers offer `navigator.clipboard` on HTTPS and loopback only: elsewhere a hidden field is selected. */
-export async function copyText(text: string): Promise<boolean> {
+async function copyText(text: string): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(text);
     return true;

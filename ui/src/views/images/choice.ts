@@ -2,7 +2,7 @@ import { useSignal } from '@preact/signals';
 import type { Choice } from '../../parts/table.tsx';
 
 /** One change takes so many at most: see `purge` and `refresh` of the API. */
-export const MOST_CHOSEN = 100;
+const MOST_CHOSEN = 100;
 
 /** What the reader has chosen of a list. What has gone from the list is not chosen any more. */
 export function useChoice<Entry>(
