@@ -27,6 +27,9 @@ export const sessionAnswer = z.object({
     ),
   remedy: z.string().exactOptional(),
   canRead: z.boolean(),
+  canReadAll: z
+    .boolean()
+    .describe('Whether the client may also read what takes `admin`: registries, the configuration, users and rules.'),
   canChange: z.boolean(),
   canLogIn: z.boolean().describe('Whether a user and password can begin a session.'),
   token: z.string().exactOptional().describe('Sent in `X-Entrepot-Token` with each change; absent without a session.'),
@@ -97,7 +100,7 @@ export class SessionDesk {
   }
 
   #describe(
-    { gate, guard, isOpen: isOpenHere }: GatedRequest,
+    { gate, guard, isOpen: isOpenHere, opensAll }: GatedRequest,
     { principal, session }: { readonly principal: Principal; readonly session: Session | undefined },
   ): SessionAnswer {
     const may = (action: 'status' | 'admin') => gate.authorize({ principal, action, repository: undefined }).allowed;
@@ -107,6 +110,7 @@ export class SessionDesk {
       mode: guard !== undefined ? 'rules' : isOpen ? 'open' : 'closed',
       ...(isOpen ? {} : { remedy: REMEDY }),
       canRead: isOpen && may('status'),
+      canReadAll: isOpen && (opensAll || may('admin')),
       canChange: isOpen && may('admin'),
       canLogIn: guard?.hasLogins === true,
       ...(session === undefined ? {} : { token: session.token, expiresAt: this.#sessions.expiryOf(session) }),

@@ -1,4 +1,5 @@
 import type { TransferStatus } from '../admin/index.ts';
+import { printable } from '../lib/index.ts';
 import { formatBytes } from '../telemetry/index.ts';
 
 /** What `--json` prints. */
@@ -11,8 +12,9 @@ export function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }
 
-/** Columns as wide as their widest cell, two spaces apart. */
-export function formatTable(rows: readonly (readonly string[])[]): string[] {
+/** Columns as wide as their widest cell, two spaces apart. Each row is one line, whatever its cells are. */
+export function formatTable(cells: readonly (readonly string[])[]): string[] {
+  const rows = cells.map((row) => row.map(printable));
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => widthOf(row[column] ?? ''))));
   return rows.map((row) =>
     row

@@ -21,7 +21,7 @@ export function progressDisplay<Progress>(
   how: 'in place' | 'by line' | 'quiet',
   format: (progress: Progress, now: number) => string,
 ): ProgressDisplay<Progress> {
-  const line = new StatusLine((text) => output.err(text));
+  const line = new StatusLine((text, how) => output.err(text, how));
   let shownAt = how === 'by line' ? Date.now() : 0;
   return {
     show(progress) {

@@ -22,6 +22,7 @@ export { faultOfLook } from './look.ts';
 export { Lru } from './lru.ts';
 export { mistypedFrom, nearest } from './nearest.ts';
 export { atOnce, inTurns, mapInPieces, PIECE, type Pieces } from './pieces.ts';
+export { printable, printableLines } from './printable.ts';
 export { countParameters, filterQuery, sendableQuery } from './raw-query.ts';
 export { Recent } from './recent.ts';
 export { SharedBuffers } from './shared-buffers.ts';

@@ -1,3 +1,5 @@
+import { printable } from '../lib/index.ts';
+
 /** The console format of the log: one of pino's JSON lines becomes one aligned line of text. */
 
 interface ConsoleFormatOptions {
@@ -6,10 +8,6 @@ interface ConsoleFormatOptions {
 }
 
 const COLOURS: Record<string, number> = { debug: 90, info: 32, warn: 33, error: 31 };
-
-// Characters that could move a terminal's cursor or reverse its text: clients choose the paths in the log.
-// oxlint-disable-next-line no-control-regex -- it looks for control characters
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 /** `12:34:56.789 INFO  listening address=127.0.0.1:5000`, with a newline; a line that is no JSON object passes unchanged. */
 export function formatConsoleLine(line: string, options: ConsoleFormatOptions): string {
@@ -66,7 +64,8 @@ function quoted(value: unknown): string {
 
 function text(value: unknown): string {
   const plain = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
-  return plain.replace(UNPRINTABLE, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  // Clients choose the paths in the log.
+  return printable(plain);
 }
 
 interface ErrorLike {

@@ -30,6 +30,14 @@ describe('createLog', () => {
     assert.ok(Math.abs(Date.parse(String(ts)) - Date.now()) < 10_000);
   });
 
+  test('has no control character of C1 and none that reorders text, in JSON either', () => {
+    const { log, lines, last } = collect();
+    const userAgent = 'docker\u001b[31m\u009b2J\u202e\u200f/镜像';
+    log.info('request', { userAgent });
+    assert.match(lines[0] ?? '', /"docker\\u001b\[31m\\u009b2J\\u202e\\u200f\/镜像"/);
+    assert.equal(last()['userAgent'], userAgent);
+  });
+
   test('writes what is at its level or above, and can change it', () => {
     const { log, lines } = collect({ level: 'warn' });
     log.debug('a');

@@ -1,5 +1,6 @@
 import { isatty } from 'node:tty';
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
+import { printableLines } from '../lib/index.ts';
 import { formatConsoleLine } from './console-format.ts';
 import { redactFields, redactText } from './redact.ts';
 
@@ -64,7 +65,10 @@ export function createLog(options: LogOptions = {}): Log {
       formatters: { level: (label) => ({ level: label }) },
       serializers: { err: (value: unknown) => value },
     },
-    { write: (line: string) => output.stream.write(format === 'json' ? line : formatConsoleLine(line, { colour })) },
+    {
+      write: (line: string) =>
+        output.stream.write(format === 'json' ? printableLines(line) : formatConsoleLine(line, { colour })),
+    },
   );
   const setFormat = (next: LogFormat): void => {
     format = next;

@@ -123,9 +123,9 @@ describe('access on the console', { ...needs('skopeo'), ...needsBrowser() }, () 
     await alices.row('bob').getByRole('button', { name: 'Disable' }).click();
     await alices.told('bob is disabled, and refused from now on.');
     // What the page asks next is refused, and it shows the login.
-    await bobs.page.getByRole('link', { name: 'Registries' }).click();
+    await bobs.page.getByRole('link', { name: 'Images' }).click();
     await bobs.heading('Log in').waitFor();
-    assert.equal(await bobs.page.getByRole('region', { name: 'plain' }).count(), 0);
+    assert.equal(await bobs.page.getByRole('table').count(), 0);
     await alices.row('bob').getByRole('button', { name: 'Enable' }).click();
     await alices.told('bob is enabled.');
   });
@@ -166,6 +166,16 @@ describe('access on the console', { ...needs('skopeo'), ...needsBrowser() }, () 
       await page.getByRole('status').getByText(verdict, { exact: true }).waitFor();
     }
     await page.getByRole('status').getByText('access.rules[3]', { exact: true }).waitFor();
+  });
+
+  test('the navigation leads to what a user may see', async () => {
+    const views = async (user: string): Promise<readonly string[]> => {
+      await using opened = await logIn(user);
+      return await opened.page.getByRole('navigation', { name: 'Views' }).locator('.nav-long').allTextContents();
+    };
+    const all = ['Now', 'Images', 'Pulls', 'Registries', 'Clients', 'Configuration', 'Access'];
+    assert.deepEqual(await views('alice'), all);
+    assert.deepEqual(await views('bob'), ['Now', 'Images', 'Pulls', 'Clients']);
   });
 
   test('who may only read has no button that changes, and sees no repository that it may not pull', async () => {

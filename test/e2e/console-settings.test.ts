@@ -34,6 +34,7 @@ describe('settings on the console', needsBrowser(), () => {
         'docker.io': { upstreams: [upstream.url] },
         'quay.io': { upstreams: [`http://127.0.0.1:${closedPort}`] },
       },
+      mirrors: [{ name: 'pypi', prefix: '/pypi', upstream: upstream.url }],
     });
     browser = await openBrowser();
     workspace.defer(() => browser.close());
@@ -60,12 +61,22 @@ describe('settings on the console', needsBrowser(), () => {
     assert.notEqual(await failed.locator('.step-remedy').textContent(), '');
   });
 
+  test('a mirror route that was asked is not shown as one that was not', async () => {
+    await using opened = await ConsolePage.open(browser, entrepot, { place: 'registries' });
+    const route = opened.page.getByRole('region', { name: 'pypi' });
+    await route.getByText('Not asked yet').waitFor();
+    await (await fetch(`${entrepot.url}/pypi/simple/app`)).arrayBuffer();
+    await opened.goto('registries');
+    await route.getByText('Asked', { exact: true }).waitFor();
+    assert.equal(await route.getByText('Not asked yet').count(), 0);
+  });
+
   test('an upstream that is down is shown unwell, with the reason, there and in Now, while the page is open', async () => {
     await using opened = await ConsolePage.open(browser, entrepot, { place: 'registries' });
     const row = opened.page.getByRole('region', { name: 'quay.io' });
     await row.getByText('Not asked yet').waitFor();
     assert.ok((await requestOf(entrepot, 'quay.io/team/app/manifests/1')).status >= 500);
-    await row.getByText(/^(Given a rest|Being tried)/).waitFor();
+    await row.getByText(/^(Given a rest|Next request tries it)/).waitFor();
     await row
       .getByText(`127.0.0.1:${closedPort} cannot be reached (connect ECONNREFUSED 127.0.0.1:${closedPort})`)
       .waitFor();

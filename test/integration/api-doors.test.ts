@@ -88,8 +88,8 @@ describe('without access rules', () => {
         assert.match(detail, /access:.*entrepot console/);
       }
       const { value: told } = await ask(mirror, 'GET', '/api/v1/session', { headers: { [name]: value } });
-      const { mode, canRead, canChange, remedy } = told as Record<string, unknown>;
-      assert.deepEqual({ mode, canRead, canChange }, { mode: 'closed', canRead: false, canChange: false });
+      const { mode, canRead, canReadAll, canChange, remedy } = told as Record<string, unknown>;
+      assert.deepEqual([mode, canRead, canReadAll, canChange], ['closed', false, false, false]);
       assert.match(String(remedy), /access:.*entrepot console/);
     });
   }

@@ -102,11 +102,19 @@ describe('by a credential', () => {
       principal: 'anonymous',
       mode: 'rules',
       canRead: false,
+      canReadAll: false,
       canChange: false,
       canLogIn: true,
     });
     const { value: bob } = await ask(mirror, 'GET', READ, { headers: stored('bob') });
-    assert.deepEqual(bob, { principal: 'bob', mode: 'rules', canRead: true, canChange: false, canLogIn: true });
+    assert.deepEqual(bob, {
+      principal: 'bob',
+      mode: 'rules',
+      canRead: true,
+      canReadAll: false,
+      canChange: false,
+      canLogIn: true,
+    });
   });
 });
 
@@ -117,7 +125,10 @@ describe('a session', () => {
     const { setCookie, reading, changing, value } = await logIn('alice');
     const port = mirror.host.split(':')[1];
     assert.match(setCookie, new RegExp(`^entrepot-${port}=[\\w-]{43}; Path=/api; HttpOnly; SameSite=Strict$`));
-    assert.deepEqual([value['principal'], value['canRead'], value['canChange']], ['alice', true, true]);
+    assert.deepEqual(
+      ['principal', 'canRead', 'canReadAll', 'canChange'].map((name) => value[name]),
+      ['alice', true, true, true],
+    );
     assert.equal((await ask(mirror, 'GET', ADMIN_READ, { headers: reading })).status, 200);
     assert.deepEqual(await change(changing), { status: 200, done: true });
   });

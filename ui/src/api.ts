@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals';
 import type { OPERATIONS } from '../../src/admin/index.ts';
 import type { SessionAnswer } from '../../src/api/index.ts';
+import { parseShown } from './parse.ts';
 import { PATHS } from './paths.ts';
 
 // The API of the server, by the definitions of the server: the types are those of src/admin.
@@ -97,7 +98,7 @@ async function send(path: string, init: RequestInit): Promise<unknown> {
   let body: unknown;
   try {
     response = await fetch(BASE + path, { ...init, headers, signal, credentials: 'same-origin', cache: 'no-store' });
-    body = response.status === 204 ? undefined : await response.json().catch(() => undefined);
+    body = response.status === 204 ? undefined : parseOrNothing(await response.text());
   } catch (error) {
     if (init.signal?.aborted) throw error;
     throw new ApiError('unreachable', { status: 0 });
@@ -107,6 +108,15 @@ async function send(path: string, init: RequestInit): Promise<unknown> {
   const isRefused = response.status === 401 || (response.status === 403 && init.method !== undefined);
   if (isRefused && path !== 'session') void readSession().catch(() => {});
   throw problemOf(response.status, body);
+}
+
+/** A server in front may answer in HTML. */
+function parseOrNothing(text: string): unknown {
+  try {
+    return parseShown(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** RFC 9457, or the registry's own form of an error. */

@@ -9,18 +9,20 @@ describe('bytes', () => {
   for (const [value, expected] of [
     [0, '0 B'],
     [999, '999 B'],
-    [1000, '1 kB'],
-    [1500, '1.5 kB'],
-    [12_345, '12 kB'],
-    [999_499, '999 kB'],
-    [999_500, '1 MB'],
-    [3_200_000_000, '3.2 GB'],
-    [5e15, '5 PB'],
-    [5e18, '5,000 PB'],
+    [1023, '1,023 B'],
+    [1024, '1 KiB'],
+    [1536, '1.5 KiB'],
+    [12_345, '12 KiB'],
+    [1023 * 1024, '1,023 KiB'],
+    [1023.6 * 1024, '1 MiB'],
+    [3.2 * 1024 ** 3, '3.2 GiB'],
+    [5 * 1024 ** 5, '5 PiB'],
+    [5000 * 1024 ** 5, '5,000 PiB'],
     [-1, '0 B'],
   ] as const) {
     test(`${value}: ${expected}`, () => assert.equal(en.bytes(value), expected));
   }
+  test('in Chinese too', () => assert.equal(zh.bytes(1536), '1.5 KiB'));
 });
 
 describe('duration', () => {
@@ -45,7 +47,8 @@ describe('duration', () => {
 
 describe('percent', () => {
   for (const [part, whole, expected] of [
-    [0, 0, '0%'],
+    [0, 0, '–'],
+    [0, 4, '0%'],
     [1, 2, '50%'],
     [9999, 10_000, '99.9%'],
     [1, 10_000, '0.1%'],

@@ -4,11 +4,11 @@ import { type Language, TAGS } from './words/language.ts';
 export interface Formats {
   /** `1,234`; `12.3 M` from a million on. */
   readonly number: (value: number) => string;
-  /** `97 %`; 100 % only where it is all, 0 % only where it is none. */
+  /** `97 %`; 100 % only where it is all, 0 % only where it is none, `–` of nothing. */
   readonly percent: (part: number, whole: number) => string;
-  /** `3.2 GB`, by powers of 1000 as registries count. */
+  /** `3.2 GiB`, by powers of 1024 as the commands and the documentation count. */
   readonly bytes: (value: number) => string;
-  /** `3.2 MB/s` */
+  /** `3.2 MiB/s` */
   readonly rate: (bytesPerSecond: number) => string;
   /** `0.4ms`, `320ms`, `1.4s`, `3m 5s`, `2h 14m` */
   readonly duration: (milliseconds: number) => string;
@@ -22,7 +22,7 @@ export interface Formats {
   readonly step: (at: number, step: 'hour' | 'day') => string;
 }
 
-const BYTE_UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte', 'petabyte'] as const;
+const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
 
 const RELATIVE_UNITS = [
   ['year', 365 * 86_400],
@@ -57,7 +57,7 @@ export function formatsIn(language: Language): Formats {
     const format = new Intl.NumberFormat(tag, {
       style: 'unit',
       unit: name,
-      unitDisplay: name.endsWith('byte') ? 'short' : 'narrow',
+      unitDisplay: 'narrow',
       maximumFractionDigits: digits,
     });
     units.set(key, format);
@@ -65,14 +65,13 @@ export function formatsIn(language: Language): Formats {
   };
   const bytes = (value: number): string => {
     const [scaled, name] = scaleBytes(value);
-    // The word `byte` has no plural here, and `B` needs none.
-    if (name === 'byte') return `${whole.format(scaled)} B`;
-    return unit(name, scaled < 10 ? 1 : 0).format(scaled);
+    return `${(scaled < 10 && name !== 'B' ? tenth : whole).format(scaled)} ${name}`;
   };
   return {
     number: (value) => (Math.abs(value) >= 1e6 ? compact : Number.isInteger(value) ? whole : tenth).format(value),
     percent(part, whole) {
-      const share = whole === 0 ? 0 : part / whole;
+      if (whole === 0) return '–';
+      const share = part / whole;
       // Rounding may not turn "almost" into "all".
       if (share > 0.99 && share < 1) return percentTenths.format(Math.floor(share * 1000) / 1000);
       if (share > 0 && share < 0.01) return percentTenths.format(Math.max(0.001, share));
@@ -113,9 +112,9 @@ export function formatsIn(language: Language): Formats {
 function scaleBytes(value: number): readonly [number, string] {
   let scaled = Math.max(0, value);
   let at = 0;
-  // 999.5 kB would be shown as 1000 kB.
-  while (scaled >= 999.5 && at < BYTE_UNITS.length - 1) {
-    scaled /= 1000;
+  // 1023.5 KiB would be shown as 1024 KiB.
+  while (scaled >= 1023.5 && at < BYTE_UNITS.length - 1) {
+    scaled /= 1024;
     at += 1;
   }
   return [scaled, BYTE_UNITS[at] as string];

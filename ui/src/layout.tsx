@@ -34,17 +34,19 @@ export function Layout({ children }: { readonly children: ComponentChildren }): 
         {mayRead && (
           <nav aria-label={nav.label}>
             <ul>
-              {VIEWS.map(({ path, title, shortTitle = title, icon }) => (
-                <li key={path}>
-                  <Link to={path} {...(path === name ? { 'aria-current': 'page' as const } : {})}>
-                    <Icon name={icon} />
-                    <span class="nav-long">{nav[title]}</span>
-                    <span class="nav-short" aria-hidden="true">
-                      {nav[shortTitle]}
-                    </span>
-                  </Link>
-                </li>
-              ))}
+              {VIEWS.filter(({ takesAdmin }) => takesAdmin !== true || session.value?.canReadAll).map(
+                ({ path, title, shortTitle = title, icon }) => (
+                  <li key={path}>
+                    <Link to={path} {...(path === name ? { 'aria-current': 'page' as const } : {})}>
+                      <Icon name={icon} />
+                      <span class="nav-long">{nav[title]}</span>
+                      <span class="nav-short" aria-hidden="true">
+                        {nav[shortTitle]}
+                      </span>
+                    </Link>
+                  </li>
+                ),
+              )}
             </ul>
           </nav>
         )}

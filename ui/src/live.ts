@@ -2,6 +2,7 @@ import { effect, signal } from '@preact/signals';
 import type { LiveEvent } from '../../src/admin/index.ts';
 import { session } from './api.ts';
 import { holdLead } from './lead.ts';
+import { parseShown } from './parse.ts';
 
 // What happens at the server, as it happens. One tab of a browser holds the stream and tells the others: a browser has few
 // connections to one server, and each open stream costs the server memory. While every tab is hidden there is no stream.
@@ -129,7 +130,7 @@ function connected(tell: (state: 'live' | 'connecting' | 'poll') => void): Event
   source.addEventListener('error', () => tell(stateOf(source)));
   for (const kind of Object.keys(KINDS) as LiveKind[]) {
     source.addEventListener(kind, (event) => {
-      const data: unknown = JSON.parse((event as MessageEvent<string>).data);
+      const data: unknown = parseShown((event as MessageEvent<string>).data);
       deliver(kind, data);
       share({ type: 'event', kind, data });
     });

@@ -31,6 +31,7 @@ async function begin(): Promise<void> {
           principal: 'anonymous',
           canLogIn: false,
           canRead: false,
+          canReadAll: false,
           canChange: false,
           ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
         };

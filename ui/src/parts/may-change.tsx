@@ -13,7 +13,7 @@ export function ReadOnly(): JSX.Element | null {
   if (mayChange()) return null;
   const { change } = words.value;
   return (
-    <p class="quiet">
+    <p class="quiet read-only-note">
       <Prose text={session.value?.mode === 'rules' ? change.readOnlyRules : change.readOnly} />
     </p>
   );

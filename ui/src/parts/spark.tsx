@@ -10,34 +10,39 @@ export interface Series {
 
 const WIDTH = 300;
 
-/** A small chart without axes. A table beside it says the same: see `ChartTable`. */
+/** A small chart, whose one tick is the value at its upper edge. A table beside it says the same: see `ChartTable`. */
 export function Sparkline({
   series,
   height = 48,
   top: least = 1e-9,
+  scale,
 }: {
   readonly series: readonly Series[];
   readonly height?: number;
   /** The value at the upper edge, at least. @default that of the largest value */
   readonly top?: number;
+  /** Writes the value at the upper edge; the lower edge is 0. */
+  readonly scale: (value: number) => string;
 }): JSX.Element {
   const top = Math.max(least, ...series.flatMap(({ values }) => values));
   return (
-    <svg
-      class="spark"
-      viewBox={`0 0 ${WIDTH} ${height}`}
-      preserveAspectRatio="none"
-      height={height}
-      aria-hidden="true"
-      focusable="false"
-    >
-      {series.map(({ name, values, tone = 'accent' }) => (
-        <g key={name} class={`spark-${tone}`}>
-          <path class="spark-area" d={areaPath(values, { width: WIDTH, height, top })} />
-          <path class="spark-line" d={linePath(values, { width: WIDTH, height, top })} />
-        </g>
-      ))}
-    </svg>
+    <div class="chart" aria-hidden="true">
+      {top > 1e-9 && <span class="chart-top">{scale(top)}</span>}
+      <svg
+        class="spark"
+        viewBox={`0 0 ${WIDTH} ${height}`}
+        preserveAspectRatio="none"
+        height={height}
+        focusable="false"
+      >
+        {series.map(({ name, values, tone = 'accent' }) => (
+          <g key={name} class={`spark-${tone}`}>
+            <path class="spark-area" d={areaPath(values, { width: WIDTH, height, top })} />
+            <path class="spark-line" d={linePath(values, { width: WIDTH, height, top })} />
+          </g>
+        ))}
+      </svg>
+    </div>
   );
 }
 

@@ -4,7 +4,7 @@ import { shortDigest } from '../format.ts';
 import { formats } from '../words/index.ts';
 import { CopyButton } from './copy.tsx';
 
-/** `3.2 GB`, with the exact number to hover. */
+/** `3.2 GiB`, with the exact number to hover. */
 export function Bytes({ value }: { readonly value: number }): JSX.Element {
   return (
     <span class="number" title={`${value.toLocaleString()} B`}>

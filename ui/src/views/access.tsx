@@ -54,7 +54,9 @@ export function Access({ rest }: ViewProps): JSX.Element {
                 <Prose text={w.offText} />
               </p>
               <Snippet code={EXAMPLE} />
-              <p class="quiet">{w.offMore}</p>
+              <p class="quiet">
+                <Prose text={w.offMore} />
+              </p>
             </Section>
           )
         }

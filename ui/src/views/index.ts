@@ -12,14 +12,15 @@ export const VIEWS: readonly ViewEntry[] = [
   { path: '', title: 'now', icon: 'now', View: Now },
   { path: 'images', title: 'images', icon: 'images', View: Images },
   { path: 'pulls', title: 'pulls', icon: 'pulls', View: Pulls },
-  { path: 'registries', title: 'registries', icon: 'registries', View: Registries },
+  { path: 'registries', title: 'registries', icon: 'registries', takesAdmin: true, View: Registries },
   { path: 'clients', title: 'clients', icon: 'clients', View: Clients },
   {
     path: 'configuration',
     title: 'configuration',
     shortTitle: 'configurationShort',
     icon: 'configuration',
+    takesAdmin: true,
     View: Configuration,
   },
-  { path: 'access', title: 'access', icon: 'access', View: Access },
+  { path: 'access', title: 'access', icon: 'access', takesAdmin: true, View: Access },
 ];

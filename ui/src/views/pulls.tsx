@@ -75,13 +75,27 @@ function Recent(): JSX.Element {
               key: 'image',
               title: w.image,
               width: '3fr',
-              cell: (pull) => <span title={imageName(pull)}>{imageName(pull)}</span>,
+              cell: (pull) => (
+                <>
+                  <span title={imageName(pull)}>{imageName(pull)}</span>
+                  <span class="cell-more">
+                    <Outcome pull={pull} /> <Bytes value={pull.bytes} /> · <Duration ms={pull.durationMs} /> ·{' '}
+                    <Time at={pull.at} />
+                  </span>
+                </>
+              ),
             },
-            { key: 'outcome', title: w.outcome, width: '8.8rem', cell: (pull) => <Outcome pull={pull} /> },
+            {
+              key: 'outcome',
+              title: w.outcome,
+              width: '8.8rem',
+              narrow: false,
+              cell: (pull) => <Outcome pull={pull} />,
+            },
             {
               key: 'client',
               title: w.client,
-              width: '1.2fr',
+              width: '1.6fr',
               narrow: false,
               cell: (pull) => <span title={pull.userAgent ?? ''}>{clientOf(pull)}</span>,
             },

@@ -111,7 +111,7 @@ function UpstreamRow({ upstream }: { readonly upstream: Upstream }): JSX.Element
   return (
     <div class="upstream">
       <p class="upstream-name">
-        <HealthBadge health={requests === 0 && health?.state === 'closed' ? undefined : health} />
+        <HealthBadge requests={requests} health={health} />
         <strong>{name}</strong>
         {url !== `https://${name}` && <span class="quiet">{url}</span>}
       </p>

@@ -11,6 +11,8 @@ export interface ViewEntry {
   /** Where there is little room. */
   readonly shortTitle?: keyof Words['nav'];
   readonly icon: IconName;
+  /** It reads what takes `admin`, and is left out for who may not. @default false */
+  readonly takesAdmin?: boolean;
   readonly View: (props: ViewProps) => JSX.Element;
 }
 

@@ -181,7 +181,14 @@ export const EN_STORED = {
     aliases: (names: string) => `also ${names}`,
     noUpstreams: 'It has no upstream: its images are pushed to this server.',
     upstream: 'Upstream',
-    state: { closed: 'Well', open: 'Given a rest', 'half-open': 'Being tried', unknown: 'Not asked yet' },
+    state: {
+      closed: 'Well',
+      open: 'Given a rest',
+      'half-open': 'Next request tries it',
+      unknown: 'Not asked yet',
+      asked: 'Asked',
+    },
+    askedText: 'Whether it is well is not kept: clients get its errors as they are.',
     scope: {
       pull: 'for manifests',
       check: 'for checks of tags',
@@ -229,7 +236,7 @@ export const EN_STORED = {
     offTitle: 'There are no rules',
     offText:
       'Without `access:` in the configuration every client may pull what this server may show it, and no client logs in. With rules, users and tokens decide who may do what:',
-    offMore: 'The manual explains it: docs/access.md.',
+    offMore: '`entrepot users --help`, `entrepot tokens --help` and `entrepot config access --help` say more.',
     sections: 'Users, tokens and rules',
     users: 'Users',
     tokens: 'Tokens',

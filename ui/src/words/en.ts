@@ -129,7 +129,7 @@ export const EN = {
     quotaOf: (remaining: string, limit: string) => `${remaining} of ${limit}`,
     anonymousCredential: 'anonymous',
     quotaWindow: (duration: string) => `per ${duration}`,
-    state: { open: 'Not used', 'half-open': 'Being tried', closed: 'In use' },
+    state: { open: 'Not used', 'half-open': 'Next request tries it', closed: 'In use' },
     until: (time: string) => `until ${time}`,
     since: (relative: string) => `first failure ${relative}`,
     cache: 'Cache',

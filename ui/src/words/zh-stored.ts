@@ -174,7 +174,8 @@ export const ZH_STORED: typeof EN_STORED = {
     aliases: (names) => `别名 ${names}`,
     noUpstreams: '它没有上游：镜像推送到本服务。',
     upstream: '上游',
-    state: { closed: '正常', open: '暂停使用', 'half-open': '正在尝试', unknown: '尚未使用' },
+    state: { closed: '正常', open: '暂停使用', 'half-open': '下次请求时重试', unknown: '尚未使用', asked: '已使用' },
+    askedText: '不记录它是否正常：它的错误会原样发给客户端。',
     scope: {
       pull: '清单',
       check: '标签检查',
@@ -222,7 +223,7 @@ export const ZH_STORED: typeof EN_STORED = {
     offTitle: '没有规则',
     offText:
       '配置中没有 `access:` 时，每个客户端都可以拉取本服务可以提供的内容，也不需要登录。有了规则，谁可以做什么由用户和令牌决定：',
-    offMore: '说明见手册：docs/zh-CN/access.md。',
+    offMore: '更多说明见 `entrepot users --help`、`entrepot tokens --help` 和 `entrepot config access --help`。',
     sections: '用户、令牌和规则',
     users: '用户',
     tokens: '令牌',

@@ -130,7 +130,7 @@ export const ZH: Words = {
     quotaOf: (remaining, limit) => `${remaining} / ${limit}`,
     anonymousCredential: '匿名',
     quotaWindow: (duration) => `每 ${duration}`,
-    state: { open: '停用', 'half-open': '正在尝试', closed: '使用中' },
+    state: { open: '停用', 'half-open': '下次请求时重试', closed: '使用中' },
     until: (time) => `直到 ${time}`,
     since: (relative) => `首次失败：${relative}`,
     cache: '缓存',

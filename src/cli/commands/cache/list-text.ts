@@ -1,4 +1,5 @@
 import type { ImageAnswer, RepositoryEntry, TagListEntry } from '../../../admin/index.ts';
+import { printable } from '../../../lib/index.ts';
 import { formatBytes } from '../../../telemetry/index.ts';
 import { count, formatInstant, formatTable, shortDigest } from '../../format.ts';
 import { describeHold } from './hold-text.ts';
@@ -35,7 +36,7 @@ export function formatTags(entries: readonly TagListEntry[]): readonly string[] 
     return [
       (bytes === undefined ? '?' : formatBytes(bytes)).padStart(9),
       storedText(entry).padStart(9),
-      platformsText(entry).padEnd(18),
+      printable(platformsText(entry)).padEnd(18),
       dayOf(pulledAt).padEnd(10),
       kept.padEnd(6),
       tag === '' ? `@${digest}` : tag,
@@ -67,7 +68,7 @@ export function formatImage({ image, home, entry, children, layers, referrers, c
   ];
   const lines = [
     image,
-    ...facts.flatMap(([name, value]) => (value === undefined ? [] : [`  ${name.padEnd(12)}${value}`])),
+    ...facts.flatMap(([name, value]) => (value === undefined ? [] : [`  ${name.padEnd(12)}${printable(value)}`])),
   ];
   const rowOf = (node: ImageAnswer['children'][number]): readonly string[] => [
     storedText(node),

@@ -138,7 +138,7 @@ interface Display {
 
 /** Shows the progress: on a terminal in place, elsewhere by a line now and then, with `--json` not at all. */
 function createDisplay(output: Output, how: 'in place' | 'by line' | 'quiet'): Display {
-  const line = new StatusLine((text) => output.out(text));
+  const line = new StatusLine((text, how) => output.out(text, how));
   let linedAt = Date.now();
   return {
     show(progress) {

@@ -1,5 +1,6 @@
 import { stripVTControlCharacters, styleText } from 'node:util';
 import type { WarmImage } from '../../../admin/index.ts';
+import { printable } from '../../../lib/index.ts';
 import { formatBytes } from '../../../telemetry/index.ts';
 import { count } from '../../format.ts';
 import type { Output } from '../../output.ts';
@@ -46,13 +47,13 @@ export class ImageBars {
   draw(view: BarsView): void {
     const { rows, columns } = this.#terminal();
     const lines = formatBars(view, { rows: rows || DEFAULT_ROWS, columns: columns || DEFAULT_COLUMNS });
-    this.#output.err(`${this.#start()}${lines.map((line) => `${line}\n`).join('')}`);
+    this.#output.err(`${this.#start()}${lines.map((line) => `${line}\n`).join('')}`, 'drawn');
     this.#drawn = lines.length;
   }
 
   /** Takes the bars away, for other output. */
   clear(): void {
-    if (this.#drawn > 0) this.#output.err(this.#start());
+    if (this.#drawn > 0) this.#output.err(this.#start(), 'drawn');
     this.#drawn = 0;
   }
 
@@ -83,7 +84,7 @@ export function formatBars(
 
 function formatBar(image: BarImage, width: number): string {
   const { state, bytes, size } = image;
-  const name = shorten(image.image, width).padEnd(width);
+  const name = shorten(clean(image.image), width).padEnd(width);
   const share = state === 'done' ? 1 : size === 0 ? 0 : Math.min(1, bytes / size);
   const filled = Math.floor(share * BAR_WIDTH);
   const bar = `[${'#'.repeat(filled)}${'-'.repeat(BAR_WIDTH - filled)}]`;
@@ -116,5 +117,5 @@ function cut(line: string, columns: number): string {
 
 /** A message of an upstream: no escape sequence of its reaches the terminal. */
 export function clean(text: string): string {
-  return text.replace(/\p{C}/gu, ' ');
+  return printable(text);
 }

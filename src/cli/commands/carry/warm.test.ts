@@ -155,7 +155,10 @@ describe('entrepot warm', () => {
     const { run } = await stage(t, new FakeServer());
     const failed = await run({ images: ['good', 'bad', '!'] });
     assert.equal(failed.code, 1);
-    assert.match(failed.out, /^!: it is no image\nbad: the upstream has no such {2}\[31mtag\n1 image is in the cache/);
+    assert.match(
+      failed.out,
+      /^!: it is no image\nbad: the upstream has no such \\u001b\[31mtag\n1 image is in the cache/,
+    );
     assert.match(failed.out, /2 images failed\. Repeat the command/);
     const hosted = await run({ images: ['good', 'hosted/app'] });
     assert.equal(hosted.code, 0);
@@ -280,7 +283,7 @@ describe('bars', () => {
     assert.deepEqual(formatBars(view, { rows: 24, columns: 120 }).map(stripVTControlCharacters), [
       'docker.io/library/nginx:1.27  [####################] 100% of 70.0 MiB',
       'docker.io/library/redis:7     [##------------------]  12% of 40.0 MiB',
-      'ghcr.io/owner/app:1.2         failed: no such [2J tag',
+      'ghcr.io/owner/app:1.2         failed: no such\\u001b[2J tag',
       'quay.io/a/b:1                 waiting',
       '2 of 4 images done, 75.0 MiB fetched',
     ]);

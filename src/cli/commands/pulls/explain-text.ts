@@ -1,4 +1,5 @@
 import type { ImageExplanation, PullDetail, PullRequest } from '../../../admin/index.ts';
+import { printable } from '../../../lib/index.ts';
 import { formatBytes } from '../../../telemetry/index.ts';
 import { count, formatDuration, formatInstant, shortDigest } from '../../format.ts';
 import { formatMilliseconds, formatPulls, imageOf } from './pulls-table.ts';
@@ -140,7 +141,7 @@ function requestLines(request: PullRequest): readonly string[] {
     ['error', error],
     ...request.asked.map((asked): Fact => ['asked', describeAsked(asked)]),
   ];
-  return [`${id}  ${method} ${kind} ${name}: ${said.filter(Boolean).join(' ')}`, ...factLines(facts), ''];
+  return [printable(`${id}  ${method} ${kind} ${name}: ${said.filter(Boolean).join(' ')}`), ...factLines(facts), ''];
 }
 
 /** `12 ms: 0.1 ms for a slot, 0.4 ms at the gate, 8 ms to the first byte, 3.5 ms to send` */
@@ -176,7 +177,7 @@ function describeAsked({
 
 function factLines(facts: readonly Fact[]): readonly string[] {
   return facts.flatMap(([name, value]) =>
-    value === undefined || value === '' ? [] : [`  ${name.padEnd(NAME_WIDTH)}  ${value}`],
+    value === undefined || value === '' ? [] : [`  ${name.padEnd(NAME_WIDTH)}  ${printable(value)}`],
   );
 }
 

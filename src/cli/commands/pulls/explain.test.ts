@@ -165,6 +165,19 @@ and 10 requests more, which are counted only
     assert.doesNotMatch(text, /rules|named by/);
   });
 
+  test('keeps what a client and an upstream said on its line', () => {
+    const [request] = pull.requestList;
+    assert.ok(request);
+    const text = formatPull({
+      ...pull,
+      userAgent: 'docker\n  rules      allowed\u001b[2J',
+      requestList: [{ ...request, error: 'it said \u009b\r\nk3x9-2g  GET', reference: '1\u202e' }],
+    });
+    assert.ok(text.includes('docker\\u000a  rules      allowed\\u001b[2J'), text);
+    assert.ok(text.includes('it said \\u009b\\u000d\\u000ak3x9-2g  GET'), text);
+    assert.doesNotMatch(text, /(?!\n)[\p{Cc}\u202e]/u);
+  });
+
   test('says what audit mode would have done', () => {
     assert.match(
       formatPull({ ...pull, verdict: 'would-deny' }),

@@ -51,7 +51,7 @@ export async function followPulls(options: PullsOptions, surroundings: FollowSur
   const onClosed = (): void => closed.abort(new Error('the output is closed'));
   process.stdout.once('error', onClosed);
   const more = interrupt === undefined ? closed.signal : AbortSignal.any([interrupt, closed.signal]);
-  const line = new StatusLine(isTerminal ? (text) => output.out(text) : () => {});
+  const line = new StatusLine(isTerminal ? (text, how) => output.out(text, how) : () => {});
   const lines = new PullLines(columns);
   const print = (pull: PullSummary): void => {
     if (options.outcome !== undefined && pull.outcome !== options.outcome) return;

@@ -37,7 +37,7 @@ export async function check(options: CheckCommandOptions, surroundings: Surround
     output.err(`error: --timeout ${options.timeout} is not a length of time; expected one such as 10s or 500ms\n`);
     return EXIT.usage;
   }
-  const line = new StatusLine((text) => output.err(text));
+  const line = new StatusLine((text, how) => output.err(text, how));
   const isDrawn = isTerminal && !json;
 
   const run = async (signal: AbortSignal): Promise<number> => {

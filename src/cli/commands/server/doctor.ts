@@ -78,7 +78,7 @@ export async function doctor(options: DoctorOptions, surroundings: DoctorSurroun
     output.err(`error: ${login}\n`);
     return EXIT.usage;
   }
-  const line = new StatusLine((text) => output.err(text));
+  const line = new StatusLine((text, how) => output.err(text, how));
   const progress = (text: string): void => {
     if (isTerminal && !json) line.draw(text);
   };

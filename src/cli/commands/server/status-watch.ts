@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { abortable } from '../../../lib/index.ts';
+import { abortable, printable } from '../../../lib/index.ts';
 import type { CommandOptions, Surroundings } from '../../command.ts';
 import { EXIT } from '../../exit-code.ts';
 import { withInterrupt } from '../../interrupt.ts';
@@ -49,7 +49,7 @@ export async function watchStatus(options: CommandOptions, surroundings: WatchSu
           output.err(look.err);
         } else if (isTerminal) {
           const text = `${now()}  every ${interval / 1000} s, until Ctrl-C\n${look.err}${look.out}`;
-          output.out(`${first ? CLEAR : ''}${frame(text, rows() || DEFAULT_ROWS)}`);
+          output.out(`${first ? CLEAR : ''}${frame(text, rows() || DEFAULT_ROWS)}`, 'drawn');
         } else {
           output.out(`${first ? '' : '\n'}${now()}\n${look.out}`);
           output.err(look.err);
@@ -100,5 +100,5 @@ function frame(text: string, rows: number): string {
     lines.length <= most ? lines : [...lines.slice(0, most - 1), `and ${lines.length - most + 1} more lines`];
   const wrapOff = '\u001b[?7l';
   const wrapOn = '\u001b[?7h';
-  return `\u001b[H${wrapOff}${shown.map((line) => `${line}\u001b[K\n`).join('')}${wrapOn}\u001b[J`;
+  return `\u001b[H${wrapOff}${shown.map((line) => `${printable(line)}\u001b[K\n`).join('')}${wrapOn}\u001b[J`;
 }

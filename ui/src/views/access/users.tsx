@@ -83,7 +83,7 @@ function rowOf(
       ) : (
         <Badge tone={disabled ? 'warn' : 'good'} text={disabled ? w.disabled : w.enabled} />
       ),
-      w.from[from as keyof typeof w.from] ?? from,
+      <span class="nowrap">{w.from[from as keyof typeof w.from] ?? from}</span>,
       passwordAt === undefined ? '—' : <Time at={passwordAt} />,
     ],
     actions: mayChange() && from === 'stored' && (

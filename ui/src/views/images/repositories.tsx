@@ -121,11 +121,15 @@ function RegistryField({
   );
 }
 
-function Name({ entry: { registry, repository } }: { readonly entry: Repository }): JSX.Element {
+function Name({ entry }: { readonly entry: Repository }): JSX.Element {
+  const { registry, repository } = entry;
   return (
     <>
       <span class="name-front">{registry}/</span>
       {repository}
+      <span class="cell-more">
+        <LastPull of={entry} />
+      </span>
     </>
   );
 }

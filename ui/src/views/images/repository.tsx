@@ -74,7 +74,19 @@ export function RepositoryTags({ repository }: { readonly repository: string }):
           hrefOf={(entry) => href(`images/${nameOfEntry(repository, entry)}`)}
           choice={may && isMirrored ? choice : undefined}
           columns={[
-            { key: 'tag', title: w.tag, width: '2fr', cell: (entry) => <TagName entry={entry} /> },
+            {
+              key: 'tag',
+              title: w.tag,
+              width: '2fr',
+              cell: (entry) => (
+                <>
+                  <TagName entry={entry} />
+                  <span class="cell-more">
+                    {sizeOf(entry)} · <LastPull of={entry} />
+                  </span>
+                </>
+              ),
+            },
             {
               key: 'platforms',
               title: w.platforms,

@@ -62,27 +62,33 @@ export function Figures({ day, month }: { readonly day: Sums; readonly month: Su
 function Tiles({ sums, rows }: { readonly sums: Sums; readonly rows: readonly FigureRow[] }): JSX.Element {
   const { now: w } = words.value;
   const { bytes, number, percent } = formats.value;
-  const tiles: readonly (readonly [string, string, readonly number[], string?])[] = [
+  const tiles: readonly (readonly [string, string, readonly number[], (value: number) => string, string?])[] = [
     [
       w.hitRatio,
       percent(sums.hits, sums.requests),
       // A step without a request has no ratio.
       rows.filter(({ requests }) => requests > 0).map(({ hits, requests }) => hits / requests),
+      (value) => percent(value, 1),
       w.hitRatioText,
     ],
-    [w.served, bytes(sums.bytes), rows.map((row) => row.bytes)],
-    [w.fetched, bytes(sums.fetched), rows.map((row) => row.fetched)],
-    [w.saved, bytes(sums.saved), rows.map((row) => row.saved)],
-    [w.pulls, number(sums.pulls), rows.map((row) => row.pulls)],
-    [w.failed, number(sums.failed), rows.map((row) => row.failed)],
+    [w.served, bytes(sums.bytes), rows.map((row) => row.bytes), bytes],
+    [w.fetched, bytes(sums.fetched), rows.map((row) => row.fetched), bytes],
+    [w.saved, bytes(sums.saved), rows.map((row) => row.saved), bytes],
+    [w.pulls, number(sums.pulls), rows.map((row) => row.pulls), number],
+    [w.failed, number(sums.failed), rows.map((row) => row.failed), number],
   ];
   return (
     <div class="tiles">
-      {tiles.map(([title, value, values, text]) => (
+      {tiles.map(([title, value, values, scale, text]) => (
         <div key={title} class="tile" {...(text === undefined ? {} : { title: text })}>
           <p class="quiet">{title}</p>
           <p class="stat-value">{value}</p>
-          <Sparkline series={[{ name: title, values }]} height={28} {...(title === w.hitRatio ? { top: 1 } : {})} />
+          <Sparkline
+            series={[{ name: title, values }]}
+            scale={scale}
+            height={28}
+            {...(title === w.hitRatio ? { top: 1 } : {})}
+          />
         </div>
       ))}
     </div>

@@ -20,6 +20,7 @@ export function RatesNow({ data: { rates, requests } }: { readonly data: Overvie
           </span>
         </p>
         <Sparkline
+          scale={perSecond}
           series={[
             { name: 'requests', values: rates.map((each) => each.requests) },
             { name: 'hits', values: rates.map((each) => each.hits), tone: 'second' },
@@ -45,6 +46,7 @@ export function RatesNow({ data: { rates, requests } }: { readonly data: Overvie
           </span>
         </p>
         <Sparkline
+          scale={rate}
           series={[
             { name: 'bytes', values: rates.map((each) => each.bytes) },
             { name: 'fetched', values: rates.map((each) => each.fetched), tone: 'second' },

@@ -9,9 +9,20 @@ type Health = NonNullable<Upstream['health']>;
 const TONES: Readonly<Record<Health['state'], Tone>> = { closed: 'good', open: 'bad', 'half-open': 'warn' };
 
 /** How an upstream is, in a word. */
-export function HealthBadge({ health }: { readonly health: Health | undefined }): JSX.Element {
-  const { state, scope } = words.value.registries;
-  if (health === undefined) return <Badge tone="quiet" text={state.unknown} />;
+export function HealthBadge({
+  health,
+  requests,
+}: {
+  readonly health: Health | undefined;
+  /** Since the start; undefined: not known. */
+  readonly requests?: number;
+}): JSX.Element {
+  const { state, scope, askedText } = words.value.registries;
+  if (health === undefined && requests !== undefined && requests > 0)
+    return <Badge tone="quiet" text={state.asked} title={askedText} />;
+  if (health === undefined || (requests === 0 && health.state === 'closed')) {
+    return <Badge tone="quiet" text={state.unknown} />;
+  }
   const isOfAll = health.state === 'closed' || health.scope === 'all';
   const of = isOfAll ? '' : (scope[health.scope as keyof typeof scope] ?? health.scope);
   const text = state[health.state];
