@@ -150,11 +150,11 @@ describe('reaching the console', needsBrowser(), () => {
     const rows = opened.page.getByRole('row').getByRole('link');
     await rows.first().focus();
     await page.keyboard.press('ArrowDown');
-    assert.equal(await seenFocus(page), await rows.nth(1).textContent());
+    assert.equal(await seenFocus(page), await rows.nth(1).innerText());
     await page.keyboard.press('End');
-    assert.equal(await seenFocus(page), await rows.last().textContent());
+    assert.equal(await seenFocus(page), await rows.last().innerText());
     await page.keyboard.press('Home');
-    assert.equal(await seenFocus(page), await rows.first().textContent());
+    assert.equal(await seenFocus(page), await rows.first().innerText());
   });
 });
 
