@@ -59,10 +59,10 @@ async function main(args: readonly string[]): Promise<number> {
   }
 
   const startedAt = new Date();
-  const { ids, json, ...settings } = options;
+  const { ids, json, unpinned, ...settings } = options;
   const chosen = BENCHES.filter(({ id }) => ids.length === 0 || ids.includes(id));
   const machine = describeMachine();
-  const cores = await separateCores();
+  const cores = unpinned ? undefined : await separateCores();
   const missing = missingPrograms();
   console.log(`${describeRun({ startedAt, machine, cores, settings, missing, complete: false })}\n`);
 
