@@ -56,7 +56,9 @@ export const warmBlob: Bench = {
                   { bound: 'at most', value: 1, of: 'nginx', later: true },
                 ],
               }
-            : { ...(peer === undefined ? {} : { peer }) }),
+            : peer === undefined
+              ? {}
+              : { peer }),
         }),
       ),
       ...memoryFigures('B1', subjects),
