@@ -407,7 +407,12 @@ export class Ingest {
   /** Waits a moment for the one follower to make room for a chunk; begins the file where it does not, and where it is not the only one. */
   async #makeRoom(chunk: number): Promise<void> {
     const deadline = performance.now() + PASSING_ON_WAITS_MS;
-    for (let left = PASSING_ON_WAITS_MS; left > 0 && this.#followers.size === 1; left = deadline - performance.now()) {
+    const canHelp = this.#bytes.keeps(this.written, chunk);
+    for (
+      let left = canHelp ? PASSING_ON_WAITS_MS : 0;
+      left > 0 && this.#followers.size === 1;
+      left = deadline - performance.now()
+    ) {
       this.#moved ??= Promise.withResolvers();
       const timer = setTimeout(this.#moved.resolve, left);
       await this.#moved.promise;

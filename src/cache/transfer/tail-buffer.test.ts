@@ -5,7 +5,7 @@ import { noise } from '../../../test/support/image.ts';
 import { TailBuffer } from './tail-buffer.ts';
 
 const CAPACITY = 256 * 1024;
-const LARGE_CAPACITY = 1024 * 1024;
+const LARGE_CAPACITY = 2 * 1024 * 1024;
 
 describe('TailBuffer', () => {
   test('has nothing before anything came, and after it was released', () => {

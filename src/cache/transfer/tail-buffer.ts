@@ -1,11 +1,11 @@
 /** Bytes kept: a few reads of a socket. */
 const CAPACITY = 256 * 1024;
 
-/** Bytes kept of a transfer whose chunks are larger: as much as the largest chunk of an upstream's connection. */
-const LARGE_CAPACITY = 1024 * 1024;
+/** Bytes kept of a transfer whose chunks are larger: two of the largest, so that a follower may be one behind. */
+const LARGE_CAPACITY = 2 * 1024 * 1024;
 
 /** Transfers at once that keep so much. */
-const MAX_LARGE = 16;
+const MAX_LARGE = 8;
 
 /** Unused buffers kept for later transfers, of each size. */
 const MAX_IDLE_BYTES = 4 * 1024 * 1024;
