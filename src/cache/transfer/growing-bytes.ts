@@ -50,9 +50,10 @@ export class GrowingBytes {
     const file = await this.#begin();
     const { start } = this.#tail;
     try {
-      // The buffer is of this call: the tail's own may be in two parts.
-      const buffer = start < this.#written ? Buffer.allocUnsafe(PIECE) : undefined;
-      for (let position = start; buffer !== undefined && position < this.#written; ) {
+      const length = this.#written - start;
+      // A buffer of its own: what the tail has may lie in two parts.
+      const buffer = Buffer.allocUnsafe(Math.min(length, PIECE));
+      for (let position = start; position < start + length; ) {
         const count = this.#tail.read(buffer, position);
         await file.write(buffer.subarray(0, count), position);
         position += count;
