@@ -18,6 +18,7 @@ import { mirrorRoute } from './b9-mirror-route.ts';
 import { fragmented } from './b10-fragmented.ts';
 import { accessRules } from './b11-access.ts';
 import { push } from './b13-push.ts';
+import { recording } from './b14-recording.ts';
 import type { Figure } from './lib/figures.ts';
 import { describeMachine, separateCores } from './lib/machine.ts';
 import { type BenchOptions, readOptions, USAGE } from './lib/options.ts';
@@ -39,6 +40,7 @@ const BENCHES: readonly Bench[] = [
   fragmented,
   accessRules,
   push,
+  recording,
 ];
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:f
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BuildOptions } from 'esbuild';
+import { buildConsole } from './console-assets.ts';
 import { runScript } from './script.ts';
 
 // `npm run build`, which `npm ci` runs too: makes lib/, the program in a few dozen files.
@@ -42,6 +43,7 @@ export async function bundle(directory: string): Promise<ReadonlyMap<string, str
   const { build } = await esbuild();
   mkdirSync(fresh);
   try {
+    const page = await buildConsole(root, build);
     const { metafile } = await build({
       ...COMMON,
       entryPoints: { main: MAIN, ...THREADS },
@@ -54,7 +56,7 @@ export async function bundle(directory: string): Promise<ReadonlyMap<string, str
     });
     rmSync(directory, { recursive: true, force: true });
     renameSync(fresh, directory);
-    return licences(Object.keys(metafile.inputs));
+    return licences([...Object.keys(metafile.inputs), ...page.inputs]);
   } finally {
     rmSync(fresh, { recursive: true, force: true });
   }
@@ -68,6 +70,7 @@ export async function bundle(directory: string): Promise<ReadonlyMap<string, str
  */
 export async function bundleSingle(directory: string): Promise<ReadonlyMap<string, string>> {
   const { build } = await esbuild();
+  const page = await buildConsole(root, build);
   const { metafile } = await build({
     ...COMMON,
     entryPoints: [MAIN],
@@ -84,7 +87,7 @@ export async function bundleSingle(directory: string): Promise<ReadonlyMap<strin
     format: 'cjs',
     metafile: true,
   });
-  return licences([...Object.keys(metafile.inputs), ...Object.keys(threads.inputs)]);
+  return licences([metafile.inputs, threads.inputs].flatMap(Object.keys).concat(page.inputs));
 }
 
 /** Imported when it is needed: its absence is then an error of this script, with a remedy. */

@@ -23,6 +23,7 @@ const STEPS: readonly Step[] = [
   { name: 'format', about: 'Biome', command: tool('biome', 'check'), remedy: 'npm run format' },
   { name: 'lint', about: 'oxlint, with types', command: tool('oxlint') },
   { name: 'types', about: 'TypeScript, strict', command: tool('tsc') },
+  { name: 'page', about: 'TypeScript of the page', command: tool('tsc', '-p', 'ui') },
   { name: 'tests', about: 'unit, integration', command: [...NODE, 'scripts/test.ts', 'unit', 'integration'] },
   {
     name: 'lock',

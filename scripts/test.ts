@@ -28,6 +28,7 @@ const RINGS: Readonly<Record<string, Ring>> = {
   unit: {
     globs: [
       'src/**/*.test.ts',
+      'ui/src/**/*.test.ts',
       'test/*.test.ts',
       'test/{support,suites}/**/*.test.ts',
       'bench/**/*.test.ts',
@@ -131,7 +132,7 @@ function environment(): NodeJS.ProcessEnv {
 /** Bundles lib/ where src/ is newer: the tests that start servers start hundreds, each three times as fast from lib/. */
 async function bringProgramUpToDate(): Promise<void> {
   const built = statSync(join(ROOT, 'lib/main.js'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const sources = globSync('src/**/*', { cwd: ROOT, exclude: (path) => path.endsWith('.test.ts') });
+  const sources = globSync('{src,ui/src}/**/*', { cwd: ROOT, exclude: (path) => path.endsWith('.test.ts') });
   if (sources.every((source) => statSync(join(ROOT, source)).mtimeMs <= built)) return;
   try {
     const { bundle } = await import('./bundle.ts');

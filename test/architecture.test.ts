@@ -87,9 +87,13 @@ describe('the source', () => {
     assert.ok(setEntryPoint.size > 100, `${setEntryPoint.size} files`);
     // What is below costs 100 ms; node:http is taken in server/exchange/node-http.ts, which says why.
     const late = ['src/net/index.ts', 'src/upstream/index.ts', 'dns-packet', 'tldts', 'prom-client', 'node:http'];
+    // Of use to who opens the console alone.
+    late.push('src/web/index.ts', '#console-assets');
     // Of use with rules alone.
     late.push('src/access/guarded.ts', 'src/access/guard.ts', 'src/registry/token-door.ts', 'bcryptjs');
     late.push('src/access/accounts.ts', 'src/store/access/index.ts');
+    // Of use to operators alone.
+    late.push('src/api/serving.ts', 'src/admin/operations.ts', 'src/app/operating/index.ts');
     // Of use with hosted repositories alone.
     late.push('src/store/blobs/hosted.ts', 'src/hosting/layout/index.ts');
     nothing(

@@ -14,7 +14,7 @@ export interface BenchOptions {
   readonly beside: string | undefined;
 }
 
-export const USAGE = `usage: npm run bench -- [B1 … B13] [options]
+export const USAGE = `usage: npm run bench -- [B1 … B14] [options]
   --size SIZE    of the blobs of B1, B3, B8 to B10 and B13, such as 1GiB (default 256MiB)
   --runs N       how often each thing is measured; the median counts (default 3)
   --blobs N      in the full cache of B6, and the most of B7, up to 1000000 (default 100000)

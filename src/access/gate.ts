@@ -24,11 +24,17 @@ export interface AccessRequest {
 /**
  * `reason` is for the log and the client alike: it names what is not allowed, never whether something exists. With `onlyPublic`,
  * the request is allowed if every client may see the repository, which the upstreams decide; with `wouldDeny`, by audit mode
- * alone.
+ * alone. `rule`: the index of the rule that allows it.
  */
 export type Decision =
-  | { readonly allowed: true; readonly onlyPublic?: undefined }
-  | { readonly allowed: true; readonly onlyPublic: true; readonly reason: string; readonly wouldDeny?: true }
+  | { readonly allowed: true; readonly onlyPublic?: undefined; readonly rule?: number }
+  | {
+      readonly allowed: true;
+      readonly onlyPublic: true;
+      readonly reason: string;
+      readonly wouldDeny?: true;
+      readonly rule?: number;
+    }
   | { readonly allowed: false; readonly reason: string };
 
 /** Decides; with rules or without. */
@@ -36,8 +42,8 @@ export type Authorize = (request: AccessRequest) => Decision;
 
 export const ALLOWED: Decision = { allowed: true };
 
-/** What changes a repository: only a user or token may, whatever the rules say. */
-const CHANGES: ReadonlySet<Action> = new Set<Action>(['push', 'delete']);
+/** What changes a repository or the server: only a user or token may, whatever the rules say. */
+const CHANGES: ReadonlySet<Action> = new Set<Action>(['push', 'delete', 'admin']);
 
 /** Whether an action is for a client that has identified itself, and never for `anonymous`. */
 export function needsIdentity(action: Action): boolean {
@@ -58,6 +64,7 @@ const SHOWS_CONTENT: ReadonlySet<Action> = new Set<Action>(['pull', 'catalog']);
  */
 export function openGate({ isReachable }: { readonly isReachable: boolean }): Authorize {
   return ({ principal, action, repository }) => {
+    if (principal.kind === 'operator') return ALLOWED;
     // Without rules no client can identify itself.
     if (needsIdentity(action)) return { allowed: false, reason: withoutLogin(action) };
     if (!OPEN.has(action)) return { allowed: false, reason: `${action} is not open to ${principal.kind} clients` };
@@ -71,7 +78,7 @@ export function openGate({ isReachable }: { readonly isReachable: boolean }): Au
 
 function withoutLogin(action: Action): string {
   return (
-    `only a user may ${action}, and this server has no access rules, so none can log in; ` +
+    `only a user may ${action === 'admin' ? 'administer this server' : action}, and this server has no access rules, so none can log in; ` +
     `its operator sets access with a rule that allows ${action}, and adds a user with: entrepot users add NAME`
   );
 }

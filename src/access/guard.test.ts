@@ -195,7 +195,7 @@ describe('a token', () => {
   test('never may what its principal may not, whatever its scopes, and nothing outside them', async (t) => {
     const { accounts, may, create } = await stage(t);
     await accounts.addUser('alice', PASSWORD);
-    await create('ci', { may: ['pull', 'catalog', 'push', 'delete', 'status', 'proxy'] });
+    await create('ci', { may: ['pull', 'catalog', 'push', 'delete', 'status', 'admin', 'proxy'] });
     const actions: readonly Action[] = ['pull', 'catalog', 'status', 'proxy', 'push', 'delete', 'admin'];
     const patterns = ['**', 'docker.io/**', 'ghcr.io/a', 'ghcr.io/a/*', 'quay.io/**', 'mirror:m/**'];
     const places = ['docker.io/library/nginx', 'ghcr.io/a', 'ghcr.io/a/b', 'ghcr.io/', 'quay.io/x', 'mirror:m/x'];

@@ -71,6 +71,8 @@ export class Guard {
   readonly #users: UserFile | undefined;
   readonly #options: GuardOptions;
   readonly #passwords: Passwords;
+  /** The decision of each rule, made once: almost every request is allowed by one. */
+  readonly #allowedBy: Decision[] = [];
   /** What {@link Tokens.versionOf} gives for a stored hash, which each request needs. */
   readonly #versions = new Lru<string>({ maxWeight: VERSIONS_KEPT });
   /** Signed tokens by the header that shows them: a signature takes longer to verify than a warm manifest to answer. */
@@ -146,7 +148,7 @@ export class Guard {
       const token = tokens.verify(bearer, audience);
       if (token === undefined) throw new CredentialError();
       const { principal, version } = token;
-      if (version !== (await this.#versionOf(principal))) throw new CredentialError();
+      if (version !== (await this.versionOf(principal))) throw new CredentialError();
       if (principal.kind === 'token') accounts?.noteUse(principal.name);
       const identity = { principal, shown: true };
       this.#bearers.set(authorization, { token, identity });
@@ -185,15 +187,16 @@ export class Guard {
 
   /** A signed token for a principal that was identified before. @param audience the host that the client uses */
   async issue(principal: Principal, audience: string): Promise<{ readonly token: string; readonly expiresIn: number }> {
-    const version = await this.#versionOf(principal);
+    const version = await this.versionOf(principal);
     // Removed between the two.
-    if (version === undefined) throw new CredentialError();
+    if (version === undefined || principal.kind === 'operator') throw new CredentialError();
     return { token: this.#options.tokens.issue({ principal, version }, audience), expiresIn: TOKEN_LIFETIME };
   }
 
   /** Whether a principal may do this; for a user or token, only while it exists and is not disabled. */
   authorize(request: AccessRequest): Decision {
     const { principal, action, repository } = request;
+    if (principal.kind === 'operator') return ALLOWED;
     const refused = (): Decision => ({ allowed: false, reason: reasonFor(request) });
     const judged = this.#judged(principal);
     if (judged === undefined) return refused();
@@ -208,13 +211,15 @@ export class Guard {
     if (ruling === undefined) {
       return this.#options.audit === true ? underAudit(reasonFor(request), request) : refused();
     }
-    return ruling.onlyPublic ? { allowed: true, onlyPublic: true, reason: reasonFor(request) } : ALLOWED;
+    const { rule } = ruling;
+    if (ruling.onlyPublic) return { allowed: true, onlyPublic: true, reason: reasonFor(request), rule };
+    return (this.#allowedBy[rule] ??= { allowed: true, rule });
   }
 
   /** The principal whose rules decide, and what narrows them; undefined for one that is gone or disabled. */
   #judged(principal: Principal): { readonly principal: Principal; readonly scope?: LiveToken['scope'] } | undefined {
     const { kind } = principal;
-    if (kind === 'anonymous') return { principal };
+    if (kind === 'anonymous' || kind === 'operator') return { principal };
     if (kind === 'user') return this.#exists(principal.name) ? { principal } : undefined;
     const token = this.#options.accounts?.token(principal.name);
     if (token === undefined) return undefined;
@@ -229,7 +234,7 @@ export class Guard {
   }
 
   async #storedOf(name: string): Promise<StoredPassword | undefined> {
-    const version = await this.#versionOf({ kind: 'user', name });
+    const version = await this.versionOf({ kind: 'user', name });
     return version === undefined ? undefined : { version, compare: (password) => this.#compare(name, password) };
   }
 
@@ -242,8 +247,8 @@ export class Guard {
     return user !== undefined && BCRYPT.compare(password, user.hash);
   }
 
-  /** Stands for the secret of a principal; undefined for one that is gone or disabled. */
-  async #versionOf(principal: Principal): Promise<TokenHolder['version'] | undefined> {
+  /** Stands for the secret of a principal; undefined for one that is gone or disabled, and for the operator, who has none. */
+  async versionOf(principal: Principal): Promise<TokenHolder['version'] | undefined> {
     const { plainUser, tokens } = this.#options;
     const isPlain = principal.kind === 'user' && plainUser?.name === principal.name;
     const stored = this.#versionAtHand(principal);
@@ -256,6 +261,7 @@ export class Guard {
     const { accounts, plainUser } = this.#options;
     const { kind } = principal;
     if (kind === 'anonymous') return '';
+    if (kind === 'operator') return undefined;
     const { name } = principal;
     if (kind === 'token') {
       const token = accounts?.token(name);

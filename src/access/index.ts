@@ -11,7 +11,7 @@ export { type AccessRequest, type Action, type Authorize, type Decision, openGat
 export type { Guard, Identity, KnownPrincipals } from './guard.ts';
 export type { Observed, Recorder } from './observe/index.ts';
 export type { PolicySpec, Ruling } from './policy.ts';
-export { ANONYMOUS, nameOf, type Principal } from './principal.ts';
+export { ANONYMOUS, nameOf, OPERATOR_PRINCIPAL, type Principal } from './principal.ts';
 export { AccountError, CredentialError, TooManyGuessesError } from './refusal.ts';
 export type { Tokens } from './tokens.ts';
 

@@ -6,7 +6,7 @@ import { Policy, type PolicySpec, type RuleSpec, type Ruling } from './policy.ts
 import { ANONYMOUS, type Principal } from './principal.ts';
 
 const NAMES = ['alice', 'bob', 'constructor', 'token:alice', 'token:ci'];
-const ACTIONS: readonly Action[] = ['pull', 'catalog', 'push', 'delete', 'status', 'proxy'];
+const ACTIONS: readonly Action[] = ['pull', 'catalog', 'push', 'delete', 'status', 'admin', 'proxy'];
 const PATTERNS = ['**', '*/a', 'r/**', 'r/a', 'r/*', 'r/a/*', 'mirror:m/**', 'mirror:m/x', 'mirror:*/x', 's/?'];
 const PLACES = ['r/a', 'r/a/b', 'r/b', 's/a', 's/ab', 'mirror:m/x', 'mirror:m/x/y', 'mirror:n/x'];
 
@@ -40,9 +40,11 @@ function principalOf(text: string): Principal {
 /** Written from the words of docs/access.md, without the code under test. */
 function model({ groups, rules }: PolicySpec, { principal, action, repository }: AccessRequest): Ruling | undefined {
   const own =
-    { user: '', token: 'token:', anonymous: '' }[principal.kind] + ('name' in principal ? principal.name : '');
+    { user: '', token: 'token:', anonymous: '', operator: '' }[principal.kind] +
+    ('name' in principal ? principal.name : '');
   const found: Ruling[] = [];
-  if (principal.kind === 'anonymous' && (action === 'push' || action === 'delete')) return undefined;
+  if (principal.kind === 'anonymous' && (action === 'push' || action === 'delete' || action === 'admin'))
+    return undefined;
   for (const [at, { who, may, on, private: coversPrivate }] of rules.entries()) {
     let isNamed = false;
     for (const name of who) {
@@ -51,7 +53,7 @@ function model({ groups, rules }: PolicySpec, { principal, action, repository }:
       if (principal.kind !== 'anonymous' && members.includes(own)) isNamed = true;
     }
     if ((!isNamed && !who.includes('anonymous')) || !may.includes(action)) continue;
-    if (action === 'status' || action === 'proxy') return { rule: at, onlyPublic: false };
+    if (action === 'status' || action === 'admin' || action === 'proxy') return { rule: at, onlyPublic: false };
     if (repository === undefined) continue;
     const parts = [repository.registry, ...repository.repository.split('/')];
     for (const text of on) {

@@ -1,5 +1,5 @@
 import { createHmac, generateKeyPairSync, type KeyObject, randomBytes, sign, verify } from 'node:crypto';
-import { ANONYMOUS, type Principal } from './principal.ts';
+import { ANONYMOUS, type Holder } from './principal.ts';
 
 /** Seconds that a token is valid. Docker keeps one for at least 60. */
 export const TOKEN_LIFETIME = 300;
@@ -9,7 +9,7 @@ const MAX_LENGTH = 2048;
 /** What a token says. It names a principal and no rights: the rules of now decide at each use. */
 interface Claims {
   readonly sub: string;
-  readonly kind: Principal['kind'];
+  readonly kind: Holder['kind'];
   /** Changes with the password of a user, and with a token of ours: those from before are then refused. */
   readonly version: string;
   /** The host that the token was made for. */
@@ -19,7 +19,7 @@ interface Claims {
 }
 
 export interface TokenHolder {
-  readonly principal: Principal;
+  readonly principal: Holder;
   readonly version: string;
 }
 
@@ -94,7 +94,7 @@ export class Tokens {
     if (!verify(null, Buffer.from(`${header}.${payload}`), this.#publicKey, bytes)) return undefined;
     // Signed by this process, so it has the shape that `issue` gives it.
     const { kind, sub, version, aud, exp } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Claims;
-    const principal: Principal = kind === 'anonymous' ? ANONYMOUS : { kind, name: sub };
+    const principal: Holder = kind === 'anonymous' ? ANONYMOUS : { kind, name: sub };
     return { principal, version, audience: aud, expiresAt: exp * 1000 };
   }
 }

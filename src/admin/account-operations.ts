@@ -52,6 +52,7 @@ export type UsersAnswer = z.infer<typeof usersAnswer>;
 
 const users: Operation<object, UsersAnswer, AccountContext> = {
   name: 'users',
+  summary: 'The stored and the configured users',
   action: 'admin',
   changes: false,
   input: z.object({}),
@@ -79,6 +80,7 @@ const userAdded = z.object({ name: z.string(), warnings });
 
 const userAdd: Operation<{ name: string; password: string }, z.infer<typeof userAdded>, AccountContext> = {
   name: 'users/add',
+  summary: 'Add a user',
   action: 'admin',
   changes: true,
   input: z.object({ name, password }),
@@ -95,6 +97,7 @@ const userAdd: Operation<{ name: string; password: string }, z.infer<typeof user
 
 const userPasswd: Operation<{ name: string; password: string }, { name: string }, AccountContext> = {
   name: 'users/passwd',
+  summary: 'Set the password of a user',
   action: 'admin',
   changes: true,
   input: z.object({ name, password }),
@@ -109,6 +112,7 @@ const switched = z.object({ name: z.string(), changed: z.boolean().describe('Fal
 
 const switching = (disabled: boolean): Operation<{ name: string }, z.infer<typeof switched>, AccountContext> => ({
   name: disabled ? 'users/disable' : 'users/enable',
+  summary: disabled ? 'Refuse a user, and the tokens that act for them' : 'Let a disabled user in again',
   action: 'admin',
   changes: true,
   input: named,
@@ -122,6 +126,7 @@ const userRemoved = z.object({ name: z.string(), tokens: names.describe('The tok
 
 const userRemove: Operation<{ name: string }, z.infer<typeof userRemoved>, AccountContext> = {
   name: 'users/remove',
+  summary: 'Remove a user, and revoke the tokens that act for them',
   action: 'admin',
   changes: true,
   input: named,
@@ -151,6 +156,7 @@ export type TokensAnswer = z.infer<typeof tokensAnswer>;
 
 const tokens: Operation<object, TokensAnswer, AccountContext> = {
   name: 'tokens',
+  summary: 'The tokens, with their owners, scopes and last use',
   action: 'admin',
   changes: false,
   input: z.object({}),
@@ -175,7 +181,7 @@ const tokens: Operation<object, TokensAnswer, AccountContext> = {
 /** Patterns of one token. */
 const MAX_PATTERNS = 100;
 /** As rules have them. */
-const TOKEN_ACTIONS = ['pull', 'catalog', 'push', 'delete', 'status', 'proxy'] as const;
+const TOKEN_ACTIONS = ['pull', 'catalog', 'push', 'delete', 'status', 'admin', 'proxy'] as const;
 const ON_REPOSITORIES: readonly string[] = ['pull', 'catalog', 'push', 'delete'];
 
 const tokenInput = z.object({
@@ -198,6 +204,7 @@ const tokenCreated = z.object({
 
 const tokenCreate: Operation<z.infer<typeof tokenInput>, z.infer<typeof tokenCreated>, AccountContext> = {
   name: 'tokens/create',
+  summary: 'Create a token; its text is in this answer alone',
   action: 'admin',
   changes: true,
   input: tokenInput,
@@ -225,6 +232,7 @@ const tokenCreate: Operation<z.infer<typeof tokenInput>, z.infer<typeof tokenCre
 
 const tokenRevoke: Operation<{ name: string }, { name: string }, AccountContext> = {
   name: 'tokens/revoke',
+  summary: 'Revoke a token',
   action: 'admin',
   changes: true,
   input: named,

@@ -30,6 +30,8 @@ export interface BackupBegun {
 /** Copies the records of hosted repositories, and deletes no file that they name until the end. */
 const backupBegin: Operation<object, BackupBegun, BackupContext> = {
   name: 'backup/begin',
+  summary: 'Begin a backup of hosted content',
+  socketOnly: true,
   action: 'admin',
   changes: true,
   input: z.object({}),
@@ -42,6 +44,8 @@ const isOn = z.object({ on: z.boolean().describe('False: it had ended by itself 
 
 const backupRenew: Operation<z.infer<typeof one>, z.infer<typeof isOn>, BackupContext> = {
   name: 'backup/renew',
+  summary: 'Keep a backup from being given up',
+  socketOnly: true,
   action: 'admin',
   changes: true,
   input: one,
@@ -51,6 +55,8 @@ const backupRenew: Operation<z.infer<typeof one>, z.infer<typeof isOn>, BackupCo
 
 const backupEnd: Operation<z.infer<typeof one>, z.infer<typeof isOn>, BackupContext> = {
   name: 'backup/end',
+  summary: 'End a backup',
+  socketOnly: true,
   action: 'admin',
   changes: true,
   input: one,

@@ -14,10 +14,13 @@ export type ControlErrorCode = 'not-running' | 'denied' | 'unknown-operation' | 
 export class ControlError extends Error {
   override readonly name = 'ControlError';
   readonly code: ControlErrorCode;
+  /** What the server said, without what it was asked for; undefined where it did not answer. */
+  readonly reason: string | undefined;
 
-  constructor(code: ControlErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: ControlErrorCode, message: string, options: ErrorOptions & { readonly reason?: string } = {}) {
     super(message, options);
     this.code = code;
+    this.reason = options.reason;
   }
 }
 
@@ -106,7 +109,7 @@ function readAnswer({ status, body, operation }: { status: number; body: Buffer;
       `The running server has no operation \`${command}\`: it is of another version than this command. Restart it.`,
     );
   const reason = typeof value === 'object' && value !== null && 'error' in value ? String(value.error) : `${status}`;
-  throw new ControlError('failed', `The server could not do \`${command}\`: ${reason}`);
+  throw new ControlError('failed', `The server could not do \`${command}\`: ${reason}`, { reason });
 }
 
 function explainCallError(

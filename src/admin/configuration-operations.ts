@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { isHostHeader } from '../server/index.ts';
 import type { Operation } from './operation.ts';
 
 const configurationAnswer = z.object({
@@ -6,9 +7,9 @@ const configurationAnswer = z.object({
   options: z
     .array(
       z.object({
-        name: z.string().describe('`cache.max_size`, `registries.ghcr.io.upstreams[0].url`.'),
+        name: z.string().describe('`cache.max_size`, `registries["ghcr.io"].upstreams[0].url`.'),
         value: z.string().describe('As YAML; secrets are masked.'),
-        from: z.string().describe('`default`, `entrepot.yaml:12`, the name of a variable, or of a flag.'),
+        from: z.string().describe('`default`, `entrepot.yaml:12:3`, the name of a variable, or a flag.'),
       }),
     )
     .readonly(),
@@ -20,12 +21,15 @@ const configurationAnswer = z.object({
 });
 export type ConfigurationAnswer = z.infer<typeof configurationAnswer>;
 
+const HOST = 'expected a host and port such as mirror.example.com:5000, or https://mirror.example.com';
+
 const clientsInput = z.object({
   host: z
-    .string()
-    .max(300)
+    .string({ error: HOST })
+    .max(300, HOST)
+    .refine((text) => isHostHeader(text.replace(/^https?:\/\//, '')), HOST)
     .optional()
-    .describe('Host and port at which clients reach this server; absent: as the request names it.'),
+    .describe('Host and port at which clients reach this server, or its origin; absent: as the first listener has it.'),
 });
 
 /** Text in the languages of the pages. */
@@ -43,6 +47,8 @@ const clientsAnswer = z.object({
         setup: z.string().exactOptional().describe('A command that does it.'),
         files: z.array(z.object({ path: z.string(), where: words.exactOptional(), content: z.string() })).readonly(),
         commands: z.array(z.string()).readonly(),
+        restart: z.string().exactOptional().describe('The command that makes the client read its files.'),
+        verify: z.string().exactOptional().describe('A command that pulls by the new way.'),
         notes: z.array(words).readonly(),
       }),
     )

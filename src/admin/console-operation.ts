@@ -20,6 +20,7 @@ export interface ConsoleContext {
 /** A client of the control socket may change things from the page too. */
 export const console: Operation<object, ConsoleAnswer, ConsoleContext> = {
   name: 'console',
+  summary: 'A code that begins a session of the operator',
   action: 'admin',
   socketOnly: true,
   changes: true,

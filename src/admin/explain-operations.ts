@@ -6,7 +6,7 @@ import { upstreamStatus } from './status.ts';
 
 const accessExplainInput = z.object({
   who: z.string({ error: 'expected `alice`, `token:NAME` or `anonymous`' }).max(200),
-  action: z.enum(['pull', 'catalog', 'push', 'delete', 'status', 'proxy']),
+  action: z.enum(['pull', 'catalog', 'push', 'delete', 'status', 'admin', 'proxy']),
   image: image.optional(),
 });
 export type AccessExplainInput = z.infer<typeof accessExplainInput>;
@@ -55,6 +55,18 @@ const imageExplanation = z.object({
     cooling: z.object({ digest: z.string(), until: time }).exactOptional(),
     pinned: z.boolean(),
     next: z.string().describe('What the next pull does, in one sentence in English.'),
+    plan: z
+      .object({
+        kind: z
+          .enum(['hosted', 'not-pushed', 'held', 'cache-off', 'not-kept', 'fetch', 'by-digest', 'fresh', 'ask'])
+          .describe(
+            '`held`: gets the digest of the hold. `not-kept`: `cache.tags` is `never`. `fetch`: nothing is known here. `fresh`: asks no upstream where the tag points. `ask`: asks whether the tag has moved.',
+          ),
+        upstream: z.string().exactOptional().describe('Asked first for what is missing; absent where none is asked.'),
+        resting: z.string().exactOptional().describe('The first upstream, which failed a moment ago.'),
+        cooled: z.literal(true).exactOptional().describe('An older digest is served, as `cooling` says.'),
+      })
+      .describe('The same, for programs.'),
   }),
   upstreams: z
     .array(z.object({ name: z.string(), url: z.string(), health: upstreamStatus.exactOptional() }))

@@ -78,6 +78,7 @@ export type HistoryAnswer = z.infer<typeof historyAnswer>;
 /** Rejects with an `OciError` where the text names no image, and with a `HoldError` where it names a digest. */
 const history: Operation<z.infer<typeof historyInput>, HistoryAnswer, ContextOf<'history'>> = {
   name: 'history',
+  summary: 'The digests that tags pointed to',
   action: 'admin',
   changes: false,
   input: historyInput,
@@ -157,7 +158,7 @@ const rollbackInput = z.object({
   reason: z
     .string()
     .max(MAX_REASON, `expected at most ${MAX_REASON} characters`)
-    .regex(/^\P{Cc}*$/u, 'expected one line of text')
+    .refine((text) => !/\p{Cc}/u.test(text), 'expected one line of text')
     .default(''),
 });
 
@@ -182,6 +183,7 @@ const rollback: Operation<
   ContextOf<'rollback'> & Pick<HistoryContext, 'originFor'>
 > = {
   name: 'rollback',
+  summary: 'Keep a tag at a digest of its history, or move a hosted tag back to it',
   action: 'admin',
   changes: true,
   input: rollbackInput,
@@ -244,6 +246,7 @@ export type UnholdAnswer = z.infer<typeof unholdAnswer>;
 /** Rejects with an `OciError` where the text names no image, and with a `HoldError` where it names a digest. */
 const unhold: Operation<z.infer<typeof unholdInput>, UnholdAnswer, ContextOf<'unhold'>> = {
   name: 'unhold',
+  summary: 'End the hold of a tag',
   action: 'admin',
   changes: true,
   input: unholdInput,

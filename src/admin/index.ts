@@ -30,7 +30,7 @@ export type {
   TagsInput,
 } from './inventory-operations.ts';
 export { LIVE_EVENTS, type LiveEvent } from './live-events.ts';
-export { type Caller, faultOfInput, OPERATOR, type Operation } from './operation.ts';
+export { type Caller, faultOfInput, methodOf, OPERATOR, type Operation } from './operation.ts';
 export {
   type GcAnswer,
   OPERATIONS,
@@ -40,16 +40,18 @@ export {
   type ReloadAnswer,
 } from './operations.ts';
 export type { Overview } from './overview-operation.ts';
-export type {
-  FigureSums,
-  FiguresAnswer,
-  FiguresInput,
-  PullDetail,
-  PullRequest,
-  PullSummary,
-  PullsAnswer,
-  PullsInput,
+export {
+  type FigureSums,
+  type FiguresAnswer,
+  type FiguresInput,
+  PULL_OUTCOMES,
+  type PullDetail,
+  type PullRequest,
+  type PullSummary,
+  type PullsAnswer,
+  type PullsInput,
 } from './pull-operations.ts';
+export { OperationError, type Refusal, refusalOf } from './refusal.ts';
 export type { CheckAnswer, RegistriesAnswer } from './registry-operations.ts';
 export type { ScrubProgress, UnknownFiles } from './scrub-operations.ts';
 export { createControl } from './socket.ts';
@@ -57,10 +59,11 @@ export { controlSocketPath } from './socket-path.ts';
 export {
   type CertificateStatus,
   describeServer,
+  describeTransfer,
   type ServerStatus,
   type TransferStatus,
   type UpstreamStatus,
 } from './status.ts';
 export type { SuggestAnswer, SuggestInput } from './suggest.ts';
-export type { WarmInput, WarmJob } from './warm-operations.ts';
+export type { WarmChange, WarmImage, WarmInput, WarmJob } from './warm-operations.ts';
 export type { WebhookStatus, WebhooksAnswer, WebhookTestAnswer } from './webhook-operations.ts';

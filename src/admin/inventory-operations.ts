@@ -41,13 +41,21 @@ const tagEntry = z.object({
   tag: z.string().describe('Empty for a manifest without a tag.'),
   digest: z.string(),
   mediaType: z.string(),
-  bytes: bytes.exactOptional().describe('Bytes of the image, all platforms together; absent where that is not known.'),
+  bytes: bytes
+    .exactOptional()
+    .describe('Bytes of the image, all platforms that are kept together; absent where not all of them are known.'),
   storedBytes: bytes.describe('Of these, bytes that are stored here.'),
-  complete: z.boolean().describe('True: every byte of it is stored here.'),
-  platforms: z.array(z.string()).readonly().describe('`linux/amd64`; empty for what has none.'),
-  checkedAt: time.exactOptional().describe('When an upstream last confirmed it, or when it was pushed.'),
-  freshUntil: time.exactOptional().describe('Until then no upstream is asked; absent for a hosted tag.'),
-  held: z.literal(true).exactOptional(),
+  complete: z
+    .boolean()
+    .describe('True: every byte of it is stored here. Platforms that `cache.platforms` leaves out do not count.'),
+  platforms: z
+    .array(z.string())
+    .readonly()
+    .describe('All that it names, stored or not: `linux/amd64`; empty for what has none.'),
+  storedPlatforms: z.array(z.string()).readonly().exactOptional().describe('Those of them that are stored whole.'),
+  checkedAt: time.exactOptional().describe('When an upstream last confirmed it, or when it was pushed here.'),
+  freshUntil: time.exactOptional().describe('Until then no upstream is asked; absent for a hosted or held tag.'),
+  held: z.literal(true).exactOptional().describe('An operator holds it: the digest is the one that it is held at.'),
   pinned: z.enum(['configuration', 'operator']).exactOptional().describe('Never evicted, by `cache.pin` or by `pin`.'),
   ...lastPull,
 });
@@ -67,7 +75,9 @@ const node = z.object({
   artifactType: z.string().exactOptional(),
   platform: z.string().exactOptional(),
   stored: z.boolean().describe('True: the manifest itself is stored.'),
-  complete: z.boolean().describe('True: every byte below it is stored too.'),
+  complete: z
+    .boolean()
+    .describe('True: every byte below it is stored too, but for platforms that `cache.platforms` leaves out.'),
   bytes: bytes.exactOptional(),
   storedBytes: bytes,
 });

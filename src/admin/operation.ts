@@ -24,7 +24,7 @@ export interface Operation<Input, Answer, Context> {
   /** Its path: `/<name>` on the control socket, `/api/v1/<name>` by HTTP. */
   readonly name: string;
   /** One sentence for the OpenAPI document, without a full stop. */
-  readonly summary?: string;
+  readonly summary: string;
   /** True: the control socket alone offers it. @default false */
   readonly socketOnly?: boolean;
   /**

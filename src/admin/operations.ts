@@ -14,6 +14,7 @@ import { INVENTORY_OPERATIONS, type InventoryContext } from './inventory-operati
 import type { Operation } from './operation.ts';
 import { type OverviewContext, overview } from './overview-operation.ts';
 import { PULL_OPERATIONS, type PullContext } from './pull-operations.ts';
+import { OperationError } from './refusal.ts';
 import { REGISTRY_OPERATIONS, type RegistryContext } from './registry-operations.ts';
 import { SCRUB_OPERATIONS, unknownFiles } from './scrub-operations.ts';
 import { type ServerStatus, serverStatus } from './status.ts';
@@ -69,6 +70,7 @@ const patterns = z
 /** The action is not `status`: the answer names directories and images, and anonymous clients may read `status`. */
 const status: Operation<object, ServerStatus, Pick<OperationContext, 'status'>> = {
   name: 'status',
+  summary: 'The state of the server, as `entrepot status` shows it',
   action: 'admin',
   changes: false,
   input: none,
@@ -88,6 +90,7 @@ export type ReloadAnswer = z.infer<typeof reloadAnswer>;
 
 const reload: Operation<object, ReloadAnswer, Pick<OperationContext, 'reload'>> = {
   name: 'reload',
+  summary: 'Read the configuration again, and take it up where it is valid',
   action: 'admin',
   changes: true,
   input: none,
@@ -141,6 +144,7 @@ type GcContext = CacheContext<'collect'> & Pick<OperationContext, 'metadata'> & 
 
 const gc: Operation<z.infer<typeof gcInput>, GcAnswer, GcContext> = {
   name: 'gc',
+  summary: 'Evict what the cache holds over its limits, and collect hosted content',
   action: 'admin',
   changes: true,
   input: gcInput,
@@ -171,6 +175,7 @@ const purgeAnswer = z.object({
     .readonly()
     .optional()
     .describe('Held tags that were selected. They and what they hold stay. Older servers leave it out.'),
+  pins: z.number().optional().describe('Pins of purged tags, which ended with them. Older servers leave it out.'),
   members: z.number().describe('Digests that no longer belong to a repository.'),
   urls: z.number().optional().describe('Answers of mirrored sites. Older servers leave it out.'),
   hosted: z
@@ -187,6 +192,7 @@ type PurgeContext = CacheContext<'purge'> & CatalogueContext & HostedContext;
 /** Rejects with an `OciError` where a pattern names no image, or a hosted repository. */
 const purge: Operation<z.infer<typeof purgeInput>, PurgeAnswer, PurgeContext> = {
   name: 'purge',
+  summary: 'Remove images, tags or digests from the cache',
   action: 'admin',
   changes: true,
   input: purgeInput,
@@ -230,6 +236,7 @@ type RefreshContext = CacheContext<'refresh'> & Pick<OperationContext, 'catalogu
 /** Rejects with an `OciError` where a pattern names no image, and with an `Error` where it names a digest. */
 const refresh: Operation<z.infer<typeof refreshInput>, RefreshAnswer, RefreshContext> = {
   name: 'refresh',
+  summary: 'Ask upstreams now where cached tags point',
   action: 'admin',
   changes: true,
   input: refreshInput,
@@ -238,7 +245,7 @@ const refresh: Operation<z.infer<typeof refreshInput>, RefreshAnswer, RefreshCon
     const selections = patterns.map((pattern) => parseImagePattern(catalogue, pattern));
     const byDigest = selections.find(({ digest }) => digest !== undefined);
     if (byDigest !== undefined) {
-      throw new Error(`${byDigest.text} is a digest, which never changes; name a tag or an image`);
+      throw new OperationError(`${byDigest.text} is a digest, which never changes; name a tag or an image`);
     }
     const tags = await cache.refresh(selections, {
       originFor,

@@ -6,11 +6,23 @@ const upstream = z.object({
   name: z.string(),
   url: z.string().describe('Without credentials.'),
   health: upstreamStatus.exactOptional().describe('Absent until it was asked.'),
-  latencyMs: z.number().exactOptional().describe('The median time to the response head of its last 50 requests.'),
+  latencyMs: z
+    .number()
+    .exactOptional()
+    .describe(
+      'The median time to the response head of its last 50 requests, without token services and redirect targets.',
+    ),
   requests: z.number().describe('Requests since the start.'),
-  failures: z.number().describe('Of these, without a response, or with a status of 500 and above.'),
+  failures: z
+    .number()
+    .describe('Of these, without a response, or with a status of 500 and above. One that was given up here is none.'),
   bytes: z.number().describe('Bytes of blobs that it sent since the start.'),
-  credential: z.string().exactOptional().describe('The user name it is asked with; absent: none.'),
+  credential: z
+    .string()
+    .exactOptional()
+    .describe(
+      'The user names it is asked with, or what they come from: `$NAME`, a file, a credential helper; absent: none.',
+    ),
   maxConnections: z.number().exactOptional(),
 });
 

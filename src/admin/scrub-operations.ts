@@ -55,6 +55,7 @@ type ScrubContext = { readonly cache: { readonly scrub: Pick<Scrub, 'progress' |
 /** Starts a scrub, joins the running one, or stops it. Null where none has run since the start. */
 const scrub: Operation<z.infer<typeof scrubInput>, ScrubProgress | null, ScrubContext> = {
   name: 'scrub',
+  summary: 'Hash every stored blob again, or stop that',
   action: 'admin',
   changes: true,
   input: scrubInput,
@@ -70,6 +71,7 @@ const scrub: Operation<z.infer<typeof scrubInput>, ScrubProgress | null, ScrubCo
 
 const scrubLook: Operation<object, ScrubProgress | null, ScrubContext> = {
   name: 'scrub',
+  summary: 'How far the scrub is, or how the last one ended',
   action: 'admin',
   changes: false,
   input: none,

@@ -22,7 +22,15 @@ after(async () => {
 type AnyOperation = Operation<unknown, unknown, unknown>;
 
 function looking(name: string, handle: AnyOperation['handle'] = () => null): AnyOperation {
-  return { name, action: 'admin', changes: false, input: z.unknown(), answer: z.unknown(), handle };
+  return {
+    name,
+    summary: 'For tests',
+    action: 'admin',
+    changes: false,
+    input: z.unknown(),
+    answer: z.unknown(),
+    handle,
+  };
 }
 
 function changing(name: string, handle?: AnyOperation['handle']): AnyOperation {
@@ -170,7 +178,10 @@ describe('createControl and callControl', () => {
 
   test('what is sent is bounded and must be JSON', async () => {
     const { path } = await open([changing('purge', () => 1)]);
-    await assert.rejects(callControl(path, changing('purge'), { input: 'x'.repeat(100_000) }), /more than 65536 bytes/);
+    await assert.rejects(
+      callControl(path, changing('purge'), { input: 'x'.repeat(1_100_000) }),
+      /more than 1048576 bytes/,
+    );
     const socket = connect({ path });
     socket.write('POST /purge HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nConnection: close\r\n\r\n{');
     const [data] = (await once(socket, 'data')) as [Buffer];

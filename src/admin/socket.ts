@@ -21,7 +21,8 @@ export interface Control {
   close(): Promise<void>;
 }
 
-const MAX_INPUT_BYTES = 64 * 1024;
+/** The longest input names a thousand images of `warm`. */
+const MAX_INPUT_BYTES = 1024 * 1024;
 const MAX_CONNECTIONS = 64;
 /** Milliseconds in which a client takes no byte of its answer. The time that an operation needs does not count. */
 const CLIENT_STALL = 60_000;

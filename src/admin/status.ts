@@ -190,7 +190,7 @@ export async function describeServer(parts: StatusParts): Promise<ServerStatus> 
   };
 }
 
-function describeTransfer(ingest: Ingest): TransferStatus {
+export function describeTransfer(ingest: Ingest): TransferStatus {
   const { id, repository, digest, upstream, written, size, followers, startedAt } = ingest;
   return {
     id,

@@ -89,6 +89,7 @@ export interface SuggestContext {
 
 export const suggest: Operation<SuggestInput, SuggestAnswer, SuggestContext> = {
   name: 'suggest',
+  summary: 'The rules that the requests of a time would have needed',
   action: 'admin',
   changes: false,
   input: suggestInput,

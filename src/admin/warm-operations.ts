@@ -12,7 +12,12 @@ const warmInput = z.object({
     .max(MAX_IMAGES, `expected at most ${MAX_IMAGES} images`)
     .readonly(),
   platforms: z
-    .array(z.string().max(100))
+    .array(
+      z
+        .string({ error: 'expected a platform such as linux/amd64' })
+        .max(100, 'expected a platform such as linux/amd64')
+        .regex(/^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9.]+)?$/, 'expected a platform such as linux/amd64 or linux/arm/v7'),
+    )
     .max(20, 'expected at most 20 platforms')
     .readonly()
     .default([])
@@ -29,16 +34,33 @@ const warmImage = z.object({
   fetched: bytes.describe('Bytes that were fetched for it.'),
   blobs: z.number().describe('Blobs that are stored.'),
   blobCount: z.number(),
-  error: z.string().exactOptional(),
+  error: z.string().exactOptional().describe('Why it failed, or why it waits for another attempt.'),
 });
+export type WarmImage = z.infer<typeof warmImage>;
 
 export const warmJob = z.object({
   id: z.string(),
   by: z.string().describe('Who started it.'),
   startedAt: time,
   endedAt: time.exactOptional(),
-  joined: z.number().describe('Later calls that wanted the same and joined it.'),
-  images: z.array(warmImage).readonly(),
+  joined: z.number().describe('Later calls that wanted an image of it and joined its work.'),
+  images: z
+    .array(warmImage)
+    .readonly()
+    .describe('In the order of the call; of a long job the first hundred: failed ones first, then those under way.'),
+  omitted: z.number().describe('Images that are counted and not listed.'),
+  counts: z
+    .object({
+      waiting: z.number(),
+      running: z.number(),
+      done: z.number(),
+      failed: z.number(),
+      cancelled: z.number(),
+    })
+    .describe('Images in each state.'),
+  bytes: bytes.describe('Bytes of its images that are stored here.'),
+  size: bytes.describe('Bytes in all, as far as manifests are known.'),
+  fetched: bytes.describe('Bytes that were fetched for it.'),
 });
 /** Images that are being fetched into the cache, or were. */
 export type WarmJob = z.infer<typeof warmJob>;
@@ -47,12 +69,21 @@ const jobs = z.object({ jobs: z.array(warmJob).readonly().describe('The newest f
 
 export interface WarmContext {
   readonly warm: {
-    /** Rejects with an `OciError` where a text names no image, or a hosted one, or the cache is off. Resolves once it has begun. */
+    /** Rejects with an `OciError` where a text names no image or a hosted one, where the cache is off, and where too many jobs run. Resolves once it has begun. */
     start(input: WarmInput, caller: Caller): Promise<WarmJob>;
     list(caller: Caller): Promise<readonly WarmJob[]>;
     /** Undefined where there is no such job. Pulls of clients that follow its transfers go on. */
-    cancel(id: string): WarmJob | undefined;
+    cancel(id: string, caller: Caller): Promise<WarmJob | undefined>;
+    /** Calls `hear` for each job that has changed, once a second at most, and after its end. Returns what ends the calls. */
+    onChange(hear: (change: WarmChange) => void): () => void;
   };
+}
+
+/** A job that has changed. */
+export interface WarmChange {
+  readonly id: string;
+  /** Undefined where the caller may see none of its images. */
+  readonly show: (caller: Caller) => Promise<WarmJob | undefined>;
 }
 
 const start: Operation<WarmInput, WarmJob, WarmContext> = {
@@ -84,8 +115,8 @@ const cancel: Operation<{ id: string }, z.infer<typeof cancelled>, WarmContext> 
   changes: true,
   input: z.object({ id: z.string().max(100) }),
   answer: cancelled,
-  handle({ id }, context) {
-    const job = context.warm.cancel(id);
+  async handle({ id }, context, caller) {
+    const job = await context.warm.cancel(id, caller);
     return job === undefined ? {} : { job };
   },
 };

@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import type { Operation } from './operation.ts';
+import { OperationError } from './refusal.ts';
 
 const texts = z.array(z.string()).readonly();
 
@@ -50,6 +51,7 @@ export type WebhooksAnswer = z.infer<typeof listAnswer>;
 
 const webhooks: Operation<object, WebhooksAnswer, WebhookContext> = {
   name: 'webhooks',
+  summary: 'The webhooks, and what waits for each',
   action: 'admin',
   changes: false,
   input: z.object({}),
@@ -71,6 +73,7 @@ export type WebhookTestAnswer = z.infer<typeof testAnswer>;
 /** Sends an event `ping` to receivers. Rejects where there is none, with the names that there are. */
 const webhookTestOperation: Operation<z.infer<typeof testInput>, WebhookTestAnswer, WebhookContext> = {
   name: 'webhooks/test',
+  summary: 'Send an event `ping` to webhooks',
   action: 'admin',
   changes: true,
   input: testInput,
@@ -79,12 +82,12 @@ const webhookTestOperation: Operation<z.infer<typeof testInput>, WebhookTestAnsw
     const results = await test(webhook);
     if (results.length > 0) return { results };
     if (status.length === 0) {
-      throw new Error(
+      throw new OperationError(
         'the configuration that the server runs has no webhooks; add one under webhooks, and run entrepot reload',
       );
     }
     const names = status.map(({ hook }) => hook).join(', ');
-    throw new Error(`no webhook has this name or URL; there are ${names}`);
+    throw new OperationError(`no webhook has this name or URL; there are ${names}`);
   },
 };
 

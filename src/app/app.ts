@@ -8,6 +8,7 @@ import type { Catalogue } from '../routing/index.ts';
 import { type Forward, FrontDoor, type ListenerAddress } from '../server/index.ts';
 import { type ConfigReloaded, createMetrics, type Log, Telemetry } from '../telemetry/index.ts';
 import { openAcme } from './acme.ts';
+import { openApi } from './api.ts';
 import { applyConfig, type Live, type ReloadTarget } from './apply-config.ts';
 import { createGeneration, describeUpstreams, type Generation, type ProcessContext } from './generation.ts';
 import { openParts, type ServerParts } from './parts.ts';
@@ -87,6 +88,10 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
   const { log, version, load, parts, upstreams, cleanUp } = options;
   const startedAt = Date.now();
   const readiness = { isReady: false };
+  const started = Promise.withResolvers<RunningServer>();
+  let operating: ReturnType<typeof loadOperating> | undefined;
+  // Once: Node resolves the file again at each import, and an upgrade may have replaced it.
+  const operate = () => (operating ??= loadOperating());
   const ownPorts = new Set<number>();
   const openTunnels = { count: 0 };
   const metrics = openMetrics(config, { parts, version, readiness, openTunnels, target: () => target });
@@ -104,6 +109,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
     tokens: keepTokens(),
     pseudonym: createPseudonym(),
     canary: new Canary(),
+    api: openApi({ server: started.promise, loadOperating: operate }),
   };
   const live: Live = { current: await createGeneration({ ...loaded, upstreams }, processContext) };
   const frontDoor = openFrontDoor(live, { ...parts, acme });
@@ -115,6 +121,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
   (await parts.webhooks.prepare(config))();
   const listeners = await frontDoor.start();
   const server: RunningServer = { ...target, version, startedAt, listeners, reloader, cleanUp, readiness };
+  started.resolve(server);
   for (const { port } of listeners) if (port !== undefined) ownPorts.add(port);
   readiness.isReady = true;
   if (acme !== undefined) {
@@ -122,8 +129,8 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
     // From now on challenges are answered.
     void acme.configure(acmeSpecsOf(config));
   }
-  const operating = loadOperating();
-  await (await operating).openControl(server);
+  await (await operate()).openControl(server);
+  void parts.recording.open();
   // While the first requests are served: a crash may have left uncounted files, or the metadata database was lost.
   if (config.cache !== 'off' && parts.cache.isReconciliationDue) parts.cache.reconcile();
   return {
@@ -131,7 +138,7 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
     get catalogue() {
       return live.current.upstreams.catalogue;
     },
-    status: async () => (await operating).statusOf(server),
+    status: async () => (await operate()).statusOf(server),
     reload: () => reloader.reload(),
     stop: stopperOf(server),
   };
@@ -199,6 +206,7 @@ function openFrontDoor(
   const frontDoor = new FrontDoor({
     ...frontDoorOptionsOf(config),
     handler: (request, response) => live.current.handle(request, response),
+    adminHandler: (request, response) => (live.current.handleAdmin ?? live.current.handle)(request, response),
     forward: config.forwardProxy.enabled ? currentForward(live) : undefined,
     isNeverRedirected: acme === undefined ? undefined : (asked) => acme.isChallenge(asked),
     onRenewed: (certificate) => telemetry.publish('certificate.renewed', certificate),
@@ -230,13 +238,22 @@ function openReloader(target: ReloadTarget, load: () => Promise<LoadedConfig>): 
   });
 }
 
-function stopperOf({ live, parts, frontDoor, reloader, cleanUp, readiness }: RunningServer): App['stop'] {
+function stopperOf({
+  live,
+  parts,
+  frontDoor,
+  processContext,
+  reloader,
+  cleanUp,
+  readiness,
+}: RunningServer): App['stop'] {
   const hurry = new AbortController();
   let stopping: Promise<{ cut: number }> | undefined;
   async function drain(): Promise<{ cut: number }> {
     const { drainDelay: delay, shutdownTimeout: timeoutMs } = live.current.config.timeouts;
     // Gives a load balancer time to see that the server is not ready, before connections are refused.
     if (delay > 0) await sleep(delay, undefined, { signal: hurry.signal }).catch(() => {});
+    processContext.api.endStreams();
     parts.tracing?.stopBy(performance.now() + timeoutMs);
     const [drained] = await Promise.all([frontDoor.stop({ timeoutMs }), reloader.close()]);
     await cleanUp();

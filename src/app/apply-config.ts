@@ -28,7 +28,7 @@ type NextConfig = Pick<LoadedConfig, 'config' | 'source' | 'settings' | 'layerNo
  */
 export async function applyConfig(next: NextConfig, target: ReloadTarget): Promise<UpstreamSet> {
   const { live, parts, frontDoor } = target;
-  const { upstreamSets, cache, hosted, admission, eventLog } = parts;
+  const { upstreamSets, cache, hosted, admission, eventLog, recording } = parts;
   const { acme } = target.processContext;
   const before = live.current.upstreams;
   const upstreams = await upstreamSets.open(next.config, before);
@@ -46,6 +46,7 @@ export async function applyConfig(next: NextConfig, target: ReloadTarget): Promi
   frontDoor.adjust(door);
   admission.reconfigure(next.config.limits);
   eventLog.reconfigure(next.config);
+  recording.reconfigure(next.config);
   upstreamSets.retire(before, upstreams);
   return upstreams;
 }

@@ -1,6 +1,7 @@
 import { type Accounts, type Guard, openGate, type Tokens } from '../access/index.ts';
 import type { AcmeCertificates } from '../acme/index.ts';
 import type { UpstreamStatus } from '../admin/index.ts';
+import { type ApiHost, createApiDoor, isOnThisMachine } from '../api/index.ts';
 import { CANARY_REPOSITORY, type Canary, createCanaryDoor } from '../canary/index.ts';
 import {
   type Config,
@@ -23,6 +24,7 @@ import {
   type PageRow,
   type RequestHandler,
 } from '../server/index.ts';
+import { consoleDoor } from './console-door.ts';
 import { pushedRowsOf } from './hosting.ts';
 import type { ServerParts } from './parts.ts';
 import { reservedDoor } from './reserved-door.ts';
@@ -33,6 +35,7 @@ import {
   loadTokenDoor,
   loadWeb,
   notesOf,
+  ownHostsOf,
   ownNamesOf,
   siteDoorsOf,
 } from './settings/index.ts';
@@ -43,6 +46,8 @@ export interface Generation {
   readonly config: Config;
   /** Where the configuration came from. */
   readonly source: string;
+  /** The values as written, with their places. */
+  readonly settings: LoadedConfig['settings'];
   /** Warnings about the configuration in effect, and the users there are now. */
   readonly notes: readonly ConfigProblem[];
   /** Undefined without `access:`. */
@@ -50,6 +55,8 @@ export interface Generation {
   readonly upstreams: UpstreamSet;
   /** Handles every request to this server. */
   readonly handle: RequestHandler;
+  /** Handles the requests of the listeners of the administration alone; undefined where there are none. */
+  readonly handleAdmin: RequestHandler | undefined;
   /** Handles requests to other servers, where the forward proxy is enabled. */
   readonly forward: Forward | undefined;
   /** The names of all configured and known registries and of the mirror routes. */
@@ -74,6 +81,7 @@ export interface ProcessContext
   /** The name of this process in `Via`. */
   readonly pseudonym: string;
   readonly canary: Canary;
+  readonly api: ApiHost;
 }
 
 /** @throws {SettingsError} */
@@ -100,39 +108,62 @@ export async function createGeneration(
   });
   if (guard !== undefined) await processContext.observations.begin();
   const pushed = await pushedRowsOf(catalogue, { hosted, cache, upstreamSets, telemetry });
+  const health = createHealthDoor({ ready, overloaded: () => admission.overloaded });
+  const admin = config.admin.enabled
+    ? [
+        createApiDoor({
+          guard,
+          isReachable: isReachable(config),
+          hosts: ownHostsOf(config),
+          api: processContext.api,
+          telemetry,
+        }),
+        consoleDoor,
+      ]
+    : [];
+  const isAdminApart = config.admin.listen.length > 0;
+  const pagesOf = (options: Pick<HelpPageOptions, 'withConsole'>): readonly PageRow[] => [
+    { route: 'metrics', paths: ['/metrics'], action: 'status', page: metrics },
+    helpPage(config, { catalogue, version, ...options }),
+  ];
   const doors = [
     // First: a mirror route may not take a challenge away.
     ...(acme === undefined ? [] : [acme.door]),
     // Before all others: a path under a prefix is that of its route.
     ...(await siteDoorsOf(upstreams.mirrors, { context, publicUrls: config.publicUrl, urls: cache.urls })),
-    createHealthDoor({ ready, overloaded: () => admission.overloaded }),
+    health,
     createPageDoor([
-      { route: 'metrics', paths: ['/metrics'], action: 'status', page: metrics },
-      helpPage(config, catalogue, version),
+      ...pagesOf({ withConsole: config.admin.enabled && !isAdminApart }),
       ...(authority === undefined ? [] : [authorityPage(authority)]),
       ...(guard === undefined ? [{ route: 'token', paths: ['/token', '/auth/token'], page: anonymousToken }] : []),
     ]),
     ...(guard === undefined
       ? []
       : [(await loadTokenDoor()).createTokenDoor({ guard, catalogue, names, openRepository: CANARY_REPOSITORY })]),
+    ...(isAdminApart ? [] : admin),
     reservedDoor,
     createCanaryDoor({ canary, catalogue, version }),
     createRegistryDoor({
       catalogue,
       cache,
+      telemetry,
       pushed,
       originFor: (registry, via) => upstreamSets.originOf(registry, via),
       anonymousFor: (registry, via) => upstreamSets.anonymousOf(registry, via),
     }),
   ];
-  const handle = createDispatch({
-    doors,
+  const common = {
     telemetry,
     admission,
     pseudonym,
     open: openGate({ isReachable: isReachable(config) }),
     guarded: guard === undefined ? undefined : { guard, names },
-  });
+  };
+  const handle = createDispatch({ ...common, doors });
+  const handleAdmin =
+    isAdminApart && config.admin.enabled
+      ? createDispatch({ ...common, doors: [health, createPageDoor(pagesOf({ withConsole: true })), ...admin] })
+      : undefined;
   const forwardParts = { guard, dispatch: handle, admission, ownPorts, openTunnels, pseudonym };
   const forward = await forwardOf(config, { catalogue, clients, transport, telemetry, authority, ...forwardParts });
   const notesNow = () => {
@@ -145,27 +176,40 @@ export async function createGeneration(
   return {
     config,
     source,
+    settings,
     get notes() {
       return notesNow();
     },
     guard,
     upstreams,
     handle,
+    handleAdmin,
     forward,
     registries,
   };
 }
 
-function helpPage(config: Config, catalogue: Catalogue, version: string): PageRow {
+interface HelpPageOptions {
+  readonly catalogue: Catalogue;
+  readonly version: string;
+  /** Whether the listener serves the console: `/` then leads browsers to it, where they may read it. */
+  readonly withConsole: boolean;
+}
+
+function helpPage(config: Config, { catalogue, version, withConsole }: HelpPageOptions): PageRow {
   const { access, publicUrl: publicUrls } = config;
   const hasRules = access !== undefined;
   const help = { catalogue, publicUrls, hasRules, version, forward: forwardHelpOf(config) };
   return {
     route: 'help',
     paths: ['/', '/help'],
-    async page({ host = 'localhost', scheme, query, request }) {
+    async page(context) {
+      const { host = 'localhost', scheme, query, request, path } = context;
       const { accept, 'accept-language': acceptLanguage } = request.headers;
-      const { describeHelp } = await loadWeb();
+      const { describeHelp, wantsPage } = await loadWeb();
+      if (withConsole && path === '/' && wantsPage(accept) && (hasRules || isOnThisMachine(context))) {
+        return { status: 302, contentType: 'text/plain; charset=utf-8', headers: { location: '/ui/' }, body: '' };
+      }
       return describeHelp(help, { host, accept, acceptLanguage, query, secure: scheme === 'https' });
     },
   };

@@ -19,11 +19,17 @@ export {
   composeRegistries,
   configuredUsersOf,
   explainAccess,
+  faultOfQuestion,
   isHostedHere,
   loadLateParts,
   logFormatOf,
   notesOf,
   openAccounts,
   SettingsError,
+  wordExplanation,
 } from './settings/index.ts';
 export { suggestAccess } from './suggestion.ts';
+
+/** What is cached and hosted, for a command on a directory without a server. */
+export const loadInventory = (): Promise<Pick<typeof import('./operating/index.ts'), 'composeInventory'>> =>
+  import('./operating/index.ts');

@@ -5,6 +5,7 @@ import type { Log, Telemetry, Tracing } from '../telemetry/index.ts';
 import { EventLog } from './event-log.ts';
 import { HostedContent } from './hosting.ts';
 import { Observations } from './observations.ts';
+import { Recording } from './recording.ts';
 import { cacheOptionsOf } from './settings/index.ts';
 import { openStorage, type Storage } from './storage.ts';
 import { openTracing } from './tracing.ts';
@@ -30,6 +31,8 @@ export interface ServerParts extends PartsContext {
   readonly storage: Storage;
   /** What `access suggest` reads; they begin with the first configuration that has rules. */
   readonly observations: Observations;
+  /** What was pulled, and what it did. */
+  readonly recording: Recording;
   /** Receivers of what happens in hosted repositories. */
   readonly webhooks: ServerWebhooks;
   readonly cache: PullThrough;
@@ -58,6 +61,8 @@ export async function openParts(
   const upstreams = await upstreamSets.open(config);
   const storage = await openStorage(config, context);
   const observations = new Observations(config, context);
+  // Closed after the cache, whose last transfers it counts.
+  const recording = new Recording(config, context);
   const webhooks = new ServerWebhooks(config, context);
   const { store, metadata, ledger } = storage;
   const { reconciledAt } = ledger;
@@ -70,6 +75,17 @@ export async function openParts(
   const hosted = new HostedContent(config, { telemetry, storage, cache, cleanups });
   const admission = new Admission({ limits: config.limits, telemetry });
   cleanups.push(() => admission.close());
-  const opened = { eventLog, tracing, upstreamSets, storage, observations, webhooks, cache, hosted, admission };
+  const opened = {
+    eventLog,
+    tracing,
+    upstreamSets,
+    storage,
+    observations,
+    recording,
+    webhooks,
+    cache,
+    hosted,
+    admission,
+  };
   return { parts: { ...context, ...opened }, upstreams };
 }

@@ -18,6 +18,7 @@ export function planReload(running: Config, wanted: Config): ReloadPlan {
     ...wanted,
     listen: withAcmeOf(running.listen, wanted.listen),
     tracing: running.tracing,
+    admin: withAdminListen(running.admin, wanted.admin),
     cache:
       running.cache === 'off' || wanted.cache === 'off'
         ? running.cache
@@ -43,6 +44,16 @@ export function planReload(running: Config, wanted: Config): ReloadPlan {
  */
 function withAcmeOf<T extends Config['forwardProxy']['listen']>(running: T, wanted: T): T {
   return isDeepStrictEqual(running.map(withoutAcme), wanted.map(withoutAcme)) ? wanted : running;
+}
+
+/** Where listeners for the API alone are open or wanted, whether they are open at all needs a restart too. */
+function withAdminListen(running: Config['admin'], wanted: Config['admin']): Config['admin'] {
+  const isApart = running.listen.length + wanted.listen.length > 0;
+  return {
+    ...wanted,
+    listen: withAcmeOf(running.listen, wanted.listen),
+    ...(isApart && { enabled: running.enabled }),
+  };
 }
 
 function withoutAcme({ tls, ...listener }: Config['forwardProxy']['listen'][number]): object {

@@ -3,7 +3,7 @@ import type { Door } from '../server/index.ts';
 
 const RESERVED = /^\/(api|ui)(?:\/|$)/;
 
-/** Keeps the paths of the future HTTP API and console from being read as names of registries. */
+/** Keeps the paths of the HTTP API and the console from being read as names of registries where they are not served. */
 export const reservedDoor: Door = {
   open({ path }) {
     const name = RESERVED.exec(path)?.[1];

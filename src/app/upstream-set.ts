@@ -74,7 +74,7 @@ export class UpstreamSets {
   /** The upstreams of a registry, for a request that has come this way. The room for them is loaded by the first request that needs it, not at the start. */
   originOf(registry: RegistrySpec, via: Via | undefined): OriginSource {
     const open = async () => (await this.#all()).originOf(registry, via);
-    return Object.assign(open, { hops: via?.hops ?? 0 });
+    return Object.assign(open, { hops: via?.hops ?? 0, request: via?.request });
   }
 
   /** The upstream of a registry that takes pushes, for a request that has come this way. */

@@ -23,7 +23,17 @@ export {
   type ScrubRows,
   Verification,
 } from './integrity/index.ts';
-export { type Selection, type TagHistory, TagHolds, tagHistory, type UrlSelection } from './metadata/index.ts';
+export {
+  type PinOutcome,
+  readWhole,
+  type Selection,
+  type TagHistory,
+  TagHolds,
+  TagPins,
+  tagHistory,
+  type UrlSelection,
+} from './metadata/index.ts';
+export { type CachePolicy, type CompiledPolicy, compilePolicy } from './policy.ts';
 export { PullThrough, type PullThroughOptions } from './pull-through.ts';
 export {
   answerStored,
@@ -33,8 +43,11 @@ export {
   HoldError,
   isManifestStored,
   type ManifestAnswer,
+  type Outlook,
   type PassingBlob,
+  type PlatformFilter,
   type PushedBlob,
+  platformFilter,
   type Refreshed,
   type RollbackRequest,
   type RolledBack,

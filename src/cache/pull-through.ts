@@ -30,6 +30,7 @@ import {
   type Selection,
   type TagHistory,
   TagHolds,
+  TagPins,
   TagRecords,
   tagHistory,
   type UrlSelection,
@@ -44,6 +45,8 @@ import {
   type ManifestAnswer,
   type ManifestRequest,
   Manifests,
+  type Outlook,
+  outlookOf,
   Pushed,
   type Refreshed,
   type RollbackRequest,
@@ -85,6 +88,8 @@ export class PullThrough {
   readonly visibilities: RepositoryVisibilities;
   /** Keeps what is pushed to an upstream through this server. */
   readonly pushed: Pushed;
+  /** The tags whose images operators want kept. */
+  readonly pins: TagPins;
   /** Checks everything that is stored. */
   readonly scrub: Scrub;
   readonly #options: PullThroughOptions;
@@ -155,6 +160,7 @@ export class PullThrough {
     this.#repositoryBlobs = repositoryBlobs;
     this.#tagRecords = tagRecords;
     this.#holds = holds;
+    this.pins = new TagPins({ metadata, telemetry, now });
     this.#negativeCache = negativeCache;
     this.#capacity = capacity;
     this.#blobs = new Blobs(shared);
@@ -176,6 +182,7 @@ export class PullThrough {
       telemetry.on('ingest.finished', look),
       telemetry.on('names.recovered', () => {
         void holds.restore();
+        void this.pins.restore();
         this.reconcile();
       }),
       telemetry.on('blob.rotten', ({ digest }) => this.#manifests.lost(digest)),
@@ -234,7 +241,8 @@ export class PullThrough {
     const image = await this.#manifests.byDigest(repository, child.digest, request);
     const outcome = answer.outcome === 'STALE' ? answer.outcome : image.outcome;
     const { checkedAt, warning, cooling } = answer;
-    return { ...image, outcome, checkedAt, warning, ...(cooling && { cooling }) };
+    const reason = answer.outcome === 'STALE' ? answer.reason : image.reason;
+    return { ...image, outcome, reason, checkedAt, warning, ...(cooling && { cooling }) };
   }
 
   /** As {@link manifest}; the reader of the answer must be closed. */
@@ -283,7 +291,8 @@ export class PullThrough {
   async purge(selections: readonly (Selection | UrlSelection)[], options: PurgeOptions = {}): Promise<Purged> {
     const { store, metadata } = this.#options;
     const onForget = (digests: Iterable<Digest>): void => this.#forget(digests);
-    const purged = await purge(selections, { store, metadata, now: this.#now(), ...options, onForget });
+    const unpin = (repository: Repository, tag: string): Promise<boolean> => this.pins.end(repository, tag);
+    const purged = await purge(selections, { store, metadata, now: this.#now(), ...options, onForget, unpin });
     this.#capacity.look(purged.blobs > 0 && !purged.dryRun);
     return purged;
   }
@@ -330,6 +339,13 @@ export class PullThrough {
   /** Whether clients get by a tag what this server decides, and not what the upstream says: it is held, or cools down. */
   isSteered(repository: Repository, tag: string): Promise<boolean> {
     return this.#tags.isSteered(repository, tag);
+  }
+
+  /** What the next request for a manifest of a mirrored repository finds here. No upstream is asked, and nothing changes. */
+  outlook(repository: Repository, reference: Reference): Promise<Outlook> {
+    const { metadata, store } = this.#options;
+    const [policy, now] = [this.#policy, this.#now()];
+    return outlookOf(repository, reference, { metadata, store, holds: this.#holds, policy, now });
   }
 
   /** Asks where tags point to now, and fetches the manifests that moved. */

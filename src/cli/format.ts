@@ -62,6 +62,11 @@ export function formatProgress({ bytes, size }: Pick<TransferStatus, 'bytes' | '
   return `[${'#'.repeat(filled)}${'-'.repeat(BAR_WIDTH - filled)}] ${percent} of ${formatBytes(size)}`;
 }
 
+/** `2026-11-29 12:00:00Z`. @param time milliseconds since 1970 */
+export function formatInstant(time: number): string {
+  return `${new Date(time).toISOString().slice(0, 19).replace('T', ' ')}Z`;
+}
+
 /** `12 s`, `3 min 4 s`, `5 h 6 min`, `7 d 8 h`: the two largest units. */
 export function formatDuration(seconds: number): string {
   const units: readonly (readonly [string, number])[] = [

@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { HostedContext } from '../admin/index.ts';
 import { composeRegistries } from '../app/index.ts';
-import { HostingRules, loadHosting } from '../hosting/index.ts';
+import { type Hosting, HostingRules, loadHosting } from '../hosting/index.ts';
 import { loadHostedStore, openHostedBlobStore } from '../store/index.ts';
 import { Telemetry } from '../telemetry/index.ts';
 import type { OwnedCache } from './server-command.ts';
@@ -14,7 +13,7 @@ import type { OwnedCache } from './server-command.ts';
  */
 export async function withOwnHosting<T>(
   { loaded: { config }, store: cacheStore }: Pick<OwnedCache, 'loaded' | 'store'>,
-  work: (hosted: HostedContext['hosted']) => Promise<T> | T,
+  work: (hosted: { readonly current: Hosting | undefined }) => Promise<T> | T,
 ): Promise<T> {
   if (config.cache === 'off') throw new Error('a command owns a directory only where there is a cache');
   const directory = join(config.cache.dir, 'hosted');

@@ -13,6 +13,7 @@ import type { CommandOptions } from './command.ts';
 import type { ServeOptions } from './commands/server/serve.ts';
 import { run } from './program.ts';
 
+const FAILED = { image: 'nginx', client: '10.0.0.7', outcome: 'failed' };
 let directory = '';
 before(async () => {
   directory = await mkdtemp(join(tmpdir(), 'entrepot-cli-'));
@@ -44,13 +45,41 @@ async function command(...argv: readonly string[]): Promise<Result> {
       history: (options) => Promise.resolve(result.asked.push(options) + 6),
       rollback: (options) => Promise.resolve(result.asked.push(options) + 6),
       unhold: (options) => Promise.resolve(result.asked.push(options) + 6),
+      list: (options) => Promise.resolve(result.asked.push(options) + 6),
+      pin: (options) => Promise.resolve(result.asked.push(options) + 6),
+      unpin: (options) => Promise.resolve(result.asked.push(options) + 6),
       check: (options) => Promise.resolve(result.asked.push(options) + 6),
       healthcheck: (options) => Promise.resolve(result.asked.push(options) + 6),
       doctor: (options) => Promise.resolve(result.asked.push(options) + 6),
+      console: (options) => Promise.resolve(result.asked.push(options) + 6),
+      pulls: (options) => Promise.resolve(result.asked.push(options) + 6),
+      explain: (options) => Promise.resolve(result.asked.push(options) + 6),
     },
   });
   return { code, ...result };
 }
+
+describe('entrepot list, pin and unpin', () => {
+  test('take what they are about, and their flags', async () => {
+    const asked = async (...argv: string[]) => (await command(...argv)).asked;
+    assert.deepEqual(await asked('list'), [{ flags: {} }]);
+    assert.deepEqual(await asked('list', 'nginx', '--json', '--cache-dir', '/x'), [
+      { flags: { cacheDir: '/x' }, json: true, pattern: 'nginx' },
+    ]);
+    assert.deepEqual(await asked('list', '--home=hosted', '--registry', 'ghcr.io', '--search', 'a b'), [
+      { flags: {}, home: 'hosted', registry: 'ghcr.io', search: 'a b' },
+    ]);
+    assert.deepEqual(await asked('pin', 'a', 'b:1', '-c', 'x'), [{ flags: { config: 'x' }, images: ['a', 'b:1'] }]);
+    assert.deepEqual(await asked('unpin', 'a', '--json'), [{ flags: {}, json: true, images: ['a'] }]);
+  });
+
+  test('refuse what they do not know', async () => {
+    for (const line of ['list a b', 'list --home here', 'pin', 'unpin']) {
+      const { code, asked } = await command(...line.split(' '));
+      assert.deepEqual([code, asked], [2, []], line);
+    }
+  });
+});
 
 describe('entrepot serve', () => {
   test('takes every flag, in both spellings', async () => {
@@ -163,6 +192,9 @@ describe('help', () => {
     ['unhold', '--help'],
     ['check', '--help'],
     ['healthcheck', '--help'],
+    ['console', '--help'],
+    ['pulls', '--help'],
+    ['explain', '--help'],
   ]) {
     test(`entrepot ${argv.join(' ')} goes to standard output and ends with 0`, async () => {
       const { code, out, err } = await command(...argv);
@@ -229,6 +261,40 @@ describe('entrepot healthcheck', () => {
       { flags: { config: 'x' }, url: 'unix:/run/s', timeout: '500ms' },
     ]);
   });
+});
+
+describe('what is asked about pulls, and of the page', () => {
+  const rows: readonly [line: string, asked: object][] = [
+    ['pulls', { flags: {} }],
+    ['pulls -f --image nginx --client 10.0.0.7 --outcome failed', { flags: {}, ...FAILED, follow: true }],
+    ['pulls --limit=500 --json --cache-dir /x', { flags: { cacheDir: '/x' }, json: true, limit: 500 }],
+    ['explain a1b2-3f --json', { flags: {}, json: true, of: 'a1b2-3f' }],
+    ['explain nginx:1 --who token:ci -c x', { flags: { config: 'x' }, of: 'nginx:1', who: 'token:ci' }],
+    ['console', { flags: {} }],
+    ['console --print --json', { flags: {}, print: true, json: true }],
+  ];
+  for (const [line, expected] of rows) {
+    test(`entrepot ${line}`, async () => {
+      const { code, asked } = await command(...line.split(' '));
+      assert.deepEqual([code, asked], [7, [expected]]);
+    });
+  }
+
+  const wrong: readonly [line: string, message: RegExp][] = [
+    ['pulls --outcome bad', /Allowed choices are failed, refused, stale, miss, hit/],
+    ['pulls --limit 0', /Expected a number from 1 to 10000/],
+    ['pulls --limit 1e3', /Expected a number from 1 to 10000/],
+    ['pulls nginx', /too many arguments/],
+    ['explain', /missing required argument 'request-id\|image'/],
+    ['explain a b', /too many arguments/],
+  ];
+  for (const [line, message] of wrong) {
+    test(`entrepot ${line} ends with 2`, async () => {
+      const { code, err, asked } = await command(...line.split(' '));
+      assert.deepEqual([code, asked], [2, []]);
+      assert.match(err, message);
+    });
+  }
 });
 
 describe('what is done with a cache', () => {

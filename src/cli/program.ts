@@ -7,10 +7,13 @@ import {
   addClientCommands,
   addConfigCommands,
   addHostedCommands,
+  addPullCommands,
   addServerCommands,
   addWebhookCommands,
   type CacheActions,
   cacheActions,
+  type PullActions,
+  pullActions,
   type ServerActions,
   serverActions,
 } from './commands/index.ts';
@@ -19,7 +22,7 @@ import { withSubstitute } from './foreign-flags.ts';
 import { type Output, processOutput } from './output.ts';
 
 /** The functions of the commands that run or reach a server. */
-export type Actions = ServerActions & CacheActions;
+export type Actions = ServerActions & PullActions & CacheActions;
 
 export interface RunOptions {
   /** @default the process's own streams */
@@ -34,7 +37,7 @@ export interface RunOptions {
  * @returns the exit code (see {@link EXIT})
  */
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<number> {
-  const { output = processOutput, actions = { ...serverActions, ...cacheActions } } = options;
+  const { output = processOutput, actions = { ...serverActions, ...pullActions, ...cacheActions } } = options;
   const result = { code: EXIT.ok as number };
   const program = await createProgram({ output, actions, finish: (code) => (result.code = code) });
   const given = normalizeArguments(argv);
@@ -75,6 +78,7 @@ async function createProgram(context: CommandContext<Actions>): Promise<Command>
     .addHelpText('after', ROOT_EXAMPLES);
 
   addServerCommands(program, context);
+  addPullCommands(program, context);
   addConfigCommands(program, context);
   addCacheCommands(program, context);
   addAccountCommands(program, context);

@@ -1,6 +1,13 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ControlError, callControl, controlSocketPath, faultOfInput, type Operation } from '../admin/index.ts';
+import {
+  ControlError,
+  callControl,
+  controlSocketPath,
+  faultOfInput,
+  OPERATOR,
+  type Operation,
+} from '../admin/index.ts';
 import { ConfigError, type ConfigFlags, type LoadedConfig, loadConfig } from '../config/index.ts';
 import {
   type BlobStore,
@@ -67,7 +74,7 @@ export function runServerCommand<Input, Answer>(
     }
     const { cache } = loaded.config;
     if (cache !== 'off') return await command.show(await callInTurn(command, cache.dir, loaded), cache.dir);
-    const { whereOff = 'The configuration has no cache; name the cache directory with --cache-dir.' } = command;
+    const { whereOff = WHERE_OFF } = command;
     output.err(`${whereOff}\n`);
     return EXIT.failure;
   });
@@ -91,6 +98,65 @@ async function callDespiteProblems<Input, Answer>(
     throw failure instanceof ControlError ? error : failure;
   }
 }
+
+/** Asks one operation. */
+export type Ask<Context> = <Input, Answer>(
+  operation: Operation<Input, Answer, Context>,
+  input: Input,
+) => Promise<Answer>;
+
+/** A command that asks several operations of the server of a cache directory. */
+export interface ServerSession<Context> {
+  readonly flags: ConfigFlags;
+  /** Cancels a call. @default only its deadline does */
+  readonly signal?: AbortSignal | undefined;
+  /** Without a server: makes what the operations act on, for the time of the work. */
+  readonly alone: (cache: OwnedCache, work: (context: Context) => Promise<number>) => Promise<number>;
+  /**
+   * Asks, shows and gives the exit code. It is begun again where no server answered its first question, so it shows nothing
+   * before the answer to that.
+   */
+  readonly work: (ask: Ask<Context>, loaded: LoadedConfig) => Promise<number>;
+}
+
+/**
+ * As {@link runServerCommand}, for any number of questions: all of them go to the running server, or all to the directory.
+ *
+ * @returns the exit code
+ */
+export function runServerSession<Context>(session: ServerSession<Context>, output: Output): Promise<number> {
+  const { flags, signal, alone, work } = session;
+  return reportErrors(output, async () => {
+    const loaded = await loadConfig({ flags, checkReferences: false });
+    const { cache } = loaded.config;
+    if (cache === 'off') {
+      output.err(`${WHERE_OFF}\n`);
+      return EXIT.failure;
+    }
+    const path = controlSocketPath(cache.dir);
+    let isAnswered = false;
+    try {
+      return await work(async (operation, input) => {
+        const answer = await callControl(path, operation, { input, ...(signal && { signal }) });
+        isAnswered = true;
+        return answer;
+      }, loaded);
+    } catch (error) {
+      if (isAnswered || !(error instanceof ControlError) || error.code !== 'not-running') throw error;
+    }
+    return await asOwner(loaded, cache.dir, (owned) =>
+      alone(owned, (context) =>
+        work(async (operation, input) => {
+          const fault = faultOfInput(operation, input);
+          if (fault !== undefined) throw new ControlError('failed', `Cannot do \`${operation.name}\`: ${fault}`);
+          return await operation.handle(operation.input.parse(input), context, OPERATOR);
+        }, loaded),
+      ),
+    );
+  });
+}
+
+const WHERE_OFF = 'The configuration has no cache; name the cache directory with --cache-dir.';
 
 /** Milliseconds between two attempts. */
 const TURN_EVERY = 50;

@@ -5,7 +5,7 @@
  * It never acts on a configuration: it opens no cache, sends no request, and keeps no configuration.
  */
 
-export { ConfigError, type ConfigProblem, formatKey, formatProblem, type Source } from './problems.ts';
+export { ConfigError, type ConfigProblem, formatKey, formatProblem, formatSource, type Source } from './problems.ts';
 export {
   type ConfigFlags,
   checkSettings,
@@ -26,5 +26,13 @@ export {
   parseDuration,
   parseUnitSize,
 } from './schema/index.ts';
-export { defaultFile, jsonSchema, maskSecret, printConfig, printConfigJson, referenceTable } from './show/index.ts';
+export {
+  defaultFile,
+  jsonSchema,
+  listOptions,
+  maskSecret,
+  printConfig,
+  printConfigJson,
+  referenceTable,
+} from './show/index.ts';
 export { isList, isMap, type Path, type Scalar, type Tree } from './tree.ts';

@@ -18,6 +18,10 @@ export interface Via {
   readonly hops: number;
   /** The `Via` header: one entry for each of these, then this server's own. */
   readonly header: string;
+  /** The id of the request behind it, where a client sent one. */
+  readonly request?: string | undefined;
+  /** The repository that a request to an upstream is for, as its registry knows it. */
+  readonly repository?: string | undefined;
 }
 
 /** A name for one process in `Via`: random, so that it tells nothing of the machine and no two processes share it. */
@@ -51,15 +55,17 @@ export function loopIn(received: string | undefined, pseudonym: string): string 
 /**
  * The chain to send on. It is written again: comments are left out, and so are the names of servers that are not ours.
  *
- * @param version of HTTP in which the request came (`1.1`)
+ * @param by.version of HTTP in which the request came (`1.1`)
+ * @param by.request its id
  */
 export function continueVia(
   received: string | undefined,
-  { pseudonym, version }: { readonly pseudonym: string; readonly version: string },
+  { pseudonym, version, request }: { readonly pseudonym: string; readonly version: string; readonly request?: string },
 ): Via {
   const entries = received === undefined ? [] : entriesOf(received).slice(-MAX_HOPS);
   const passed = entries.map(({ protocol, name }) => `${protocol} ${name}`);
-  return { hops: entries.length, header: [...passed, `${version} ${pseudonym}`].join(', ') };
+  const header = passed.length === 0 ? `${version} ${pseudonym}` : `${passed.join(', ')}, ${version} ${pseudonym}`;
+  return request === undefined ? { hops: entries.length, header } : { hops: entries.length, header, request };
 }
 
 /** `1.1 name (comment), 1.0 other`: the comments nest, and may hold commas. */

@@ -41,8 +41,18 @@ export interface HttpRequest {
   /** The `Host` header. @default host and port of the URL */
   readonly host?: string;
   readonly signal?: AbortSignal;
+  /** Counts the body of the response while it comes. */
+  readonly meter?: ResponseMeter | undefined;
   /** The addresses that may be dialled. */
   readonly addresses: AddressPolicy;
+}
+
+/** What has come of a response's body: begins at 0 and false. */
+export interface ResponseMeter {
+  /** Without the framing of chunks. Bytes that were received and then dropped count too. */
+  bytes: number;
+  /** True once no more will come. */
+  isOver: boolean;
 }
 
 /** A streamed body. It can be sent only once, so its request is never repeated on another connection. */

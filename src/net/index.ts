@@ -31,4 +31,5 @@ export {
   type HttpRequest,
   type HttpStream,
   type RequestBody,
+  type ResponseMeter,
 } from './http-types.ts';

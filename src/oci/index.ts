@@ -16,7 +16,15 @@ export {
 } from './digest.ts';
 export { type ErrorCode, loopDetected, OciError, rangeInvalid } from './error.ts';
 export { anonymousViewsOf, identifiesUs, isKnownTo, mayBeKey, ownHeaders } from './identity.ts';
-export { MAX_MANIFEST_BYTES, type Manifest, type Platform, parseManifest, pickPlatform } from './manifest.ts';
+export {
+  type Descriptor,
+  MAX_MANIFEST_BYTES,
+  type Manifest,
+  type Platform,
+  parseManifest,
+  pickPlatform,
+  readManifest,
+} from './manifest.ts';
 export {
   acceptsMediaType,
   isGenericType,

@@ -35,6 +35,8 @@ export interface OriginSource {
    * that was asked for one that had passed fewer: the two could wait for each other. @default 0
    */
   readonly hops?: number;
+  /** The id of the request, where a client sent one. */
+  readonly request?: string | undefined;
 }
 
 /** The upstreams of a registry that may show this server more than every client sees, as they answer without its credential. */

@@ -33,6 +33,7 @@ export async function sendBlob(context: RequestContext, digest: Digest, source: 
   if (context.isHead || unchanged) {
     const head = await source.head();
     context.cache = head.outcome;
+    context.reason = head.reason;
     context.upstream = head.upstream;
     // 304 stands only for a 200 (RFC 9110 §13.2.1): head() has thrown where the repository does not have the blob.
     if (unchanged) return replyEmpty(context, 304, headers);
@@ -56,6 +57,7 @@ export async function sendBlob(context: RequestContext, digest: Digest, source: 
 function send(context: RequestContext, headers: Headers, answer: BlobAnswer): Promise<void> {
   const { part, size, reader } = answer;
   context.cache = answer.outcome;
+  context.reason = answer.reason;
   context.upstream = answer.upstream;
   if (part === undefined) return replyStream(context, 200, headers, { reader, length: size });
   const partHeaders = { ...headers, 'content-range': formatContentRange(part, size) };
@@ -84,6 +86,7 @@ async function sendParts(
   }
   const { reader, first } = await PartsReader.open({ parts, size, contentType: BLOB_TYPE, open });
   context.cache = first.outcome;
+  context.reason = first.reason;
   context.upstream = first.upstream;
   const { contentType, length } = reader;
   await replyStream(context, 206, { ...headers, 'content-type': contentType }, { reader, length });

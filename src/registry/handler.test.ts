@@ -49,6 +49,7 @@ function opened(method: string, path: string, headers: Readonly<Record<string, s
   const door = createRegistryDoor({
     catalogue: CATALOGUE,
     cache: UNTOUCHED,
+    telemetry: new Telemetry(),
     originFor: () => unreachable,
     anonymousFor: () => undefined,
   });

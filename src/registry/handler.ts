@@ -17,6 +17,7 @@ import {
   requireReading,
   writeRefused,
 } from '../server/index.ts';
+import type { Telemetry } from '../telemetry/index.ts';
 import { answerCatalog } from './catalog.ts';
 import { toOciError, type Wanted } from './failure.ts';
 import { isPublic } from './is-public.ts';
@@ -28,6 +29,7 @@ import type { PushedRows, Row } from './row.ts';
 interface RegistryDoorOptions {
   readonly catalogue: Catalogue;
   readonly cache: PullThrough;
+  readonly telemetry: Telemetry;
   /** The upstreams of a registry of the catalogue, and who the request has passed on its way to them. */
   readonly originFor: (registry: RegistrySpec, via: Via | undefined) => OriginSource;
   /** Undefined where nothing can be pushed. */
@@ -57,6 +59,7 @@ const ROWS: { readonly [Kind in ReadKind]: ReadRow<Kind> } = {
 /** The door of the registry API. It recognizes every request: what no other door takes is read as a name. */
 export function createRegistryDoor(options: RegistryDoorOptions): Door {
   const readRows = readRowsOf(options.cache);
+  const { telemetry } = options;
   return {
     open(context) {
       context.route = 'registry';
@@ -71,10 +74,14 @@ export function createRegistryDoor(options: RegistryDoorOptions): Door {
             access: { action: row.action, repository: request.repository },
             challenge: { scope: scopeOf(request, row) },
             isPublic: row.isPublic && (() => row.isPublic?.(request) ?? true),
-            answer: (gate) => row.answer(request, gate),
+            answer(gate) {
+              if (context.target !== undefined) telemetry.publish('pull.started', context);
+              return row.answer(request, gate);
+            },
           };
         },
         fail(error) {
+          if (isRefusedAtGate(context, error)) telemetry.publish('pull.refused', context);
           const answer = toOciError(error, wanted);
           if (answer !== undefined) replyError(context, answer);
           return answer !== undefined;
@@ -82,6 +89,16 @@ export function createRegistryDoor(options: RegistryDoorOptions): Door {
       };
     },
   };
+}
+
+/**
+ * Whether the gate refuses a pull to a client that showed a credential. Without one, it is how clients learn that they must log
+ * in.
+ */
+function isRefusedAtGate({ target, passedAt, request, principal }: RequestContext, error: unknown): boolean {
+  if (target === undefined || passedAt !== undefined || !(error instanceof OciError)) return false;
+  const isRefusal = error.code === 'DENIED' || error.code === 'UNAUTHORIZED';
+  return isRefusal && (request.headers.authorization !== undefined || principal !== undefined);
 }
 
 /** The rows that read mirrored repositories. The compiler cannot see that a row belongs to the kind of its path. */
@@ -134,6 +151,8 @@ function parseRequest(
   const path = parseRegistryPath(name.path);
   const repository = 'repository' in path ? qualifyRepository(registry, path.repository) : '';
   context.repository = repository === '' ? undefined : repository;
+  context.namedBy = name.namedBy;
+  if (context.isReading && (path.kind === 'manifest' || path.kind === 'blob')) context.target = path;
   const origin = originFor(registry, context.via);
   const anonymous = anonymousFor(registry, context.via);
   return { context, name, path, repository: { registry: registry.name, repository }, origin, anonymous };

@@ -1,7 +1,7 @@
 import { filterQuery } from '../lib/index.ts';
 import { type ListQuery, OciError, type OriginList } from '../oci/index.ts';
 import { nextLink, type ResolvedName } from '../routing/index.ts';
-import { type RequestContext, replyBytes } from '../server/index.ts';
+import { isInert, type RequestContext, replyBytes, SANDBOX } from '../server/index.ts';
 import type { PathOf, RegistryRequest } from './request.ts';
 
 type ListPath = PathOf<'tags' | 'catalog' | 'referrers'>;
@@ -38,6 +38,7 @@ export function sendList(
   list: Pick<OriginList, 'bytes' | 'mediaType' | 'next' | 'filtersApplied'>,
 ): void {
   const headers: Record<string, string | number> = { 'content-type': list.mediaType };
+  if (!isInert(list.mediaType)) headers['content-security-policy'] = SANDBOX;
   if (list.filtersApplied !== undefined) headers['oci-filters-applied'] = list.filtersApplied;
   const link =
     list.next === undefined ? undefined : nextLink(name.addressing, { tail: tailOf(name), query: list.next });

@@ -1,6 +1,6 @@
 import type { BlobAnswer, ManifestAnswer, PullThrough } from '../cache/index.ts';
 import { isOriginFailure } from '../oci/index.ts';
-import { formatWarning, type PassedGate, replyBytes, replyEmpty } from '../server/index.ts';
+import { formatWarning, isInert, type PassedGate, replyBytes, replyEmpty, SANDBOX } from '../server/index.ts';
 import { sendBlob } from './blob.ts';
 import { isUnchanged } from './conditions.ts';
 import { isOpenToAll } from './is-public.ts';
@@ -24,10 +24,12 @@ export async function answerManifest(
     signal: context.signal,
   });
   context.cache = answer.outcome;
+  context.reason = answer.reason;
   context.upstream = answer.upstream;
   const headers = manifestHeaders(answer);
   if (isUnchanged(context, answer.digest)) return replyEmpty(context, 304, headers);
   headers['content-type'] = answer.mediaType;
+  if (!isInert(answer.mediaType)) headers['content-security-policy'] = SANDBOX;
   if (answer.bytes === undefined) return replyEmpty(context, 200, { ...headers, 'content-length': answer.size });
   replyBytes(context, 200, headers, answer.bytes);
 }
@@ -63,6 +65,7 @@ export function answerBlob(
     const location = await (await origin()).locateBlob(repository, digest, { signal });
     if (location === undefined) return false;
     context.cache = 'PASS';
+    context.reason = 'the client is redirected to the upstream';
     context.upstream = location.upstream;
     replyEmpty(context, 307, {
       location: location.url,

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { OPERATOR_PRINCIPAL } from '../access/index.ts';
 import type { PullThrough } from '../cache/index.ts';
 import { OciError, type RegistrySpec } from '../oci/index.ts';
 import { createRegistryDoor } from '../registry/index.ts';
@@ -149,7 +150,8 @@ describe('dispatch', () => {
     const steps: string[] = [];
     const chains: unknown[] = [];
     const answer = (context: RequestContext): void => {
-      chains.push(context.via);
+      assert.equal(context.via?.request, context.id);
+      chains.push({ hops: context.via?.hops, header: context.via?.header });
       replyBytes(context, 200, {}, 'ok');
     };
     const doors = [fakeDoor('/pull', steps, { answer }), fakeDoor('/page', steps, { takesSlot: false })];
@@ -301,7 +303,15 @@ describe('a request that not even an error can be answered to', () => {
     // Only /v2/ is requested, which needs neither cache nor upstream.
     const originFor = () => () => Promise.reject(new Error('no upstream'));
     const anonymousFor = () => undefined;
-    const doors = [createRegistryDoor({ catalogue: CREDULOUS, cache: {} as PullThrough, originFor, anonymousFor })];
+    const doors = [
+      createRegistryDoor({
+        catalogue: CREDULOUS,
+        cache: {} as PullThrough,
+        telemetry: new Telemetry(),
+        originFor,
+        anonymousFor,
+      }),
+    ];
     const { get, faults } = await open(t, doors, false);
     // No header can hold it, and every answer echoes what was understood as ns.
     const broken = await get('/v2/?ns=%E2%82%AC');
@@ -311,5 +321,40 @@ describe('a request that not even an error can be answered to', () => {
     const next = await get('/v2/?ns=apps');
     assert.equal(next.status, 200);
     await next.text();
+  });
+});
+
+describe('a door that identifies its clients itself', () => {
+  const doorOf = (identify: NonNullable<ParsedRequest['identify']>, asked: string[]): Door => ({
+    open: (context) => ({
+      takesSlot: false,
+      parse: () => ({
+        access: { action: 'admin', repository: undefined },
+        identify,
+        answer({ principal }) {
+          asked.push(principal.kind);
+          replyBytes(context, 200, {}, 'done');
+        },
+      }),
+    }),
+  });
+
+  test('has its word before the gate, also without rules', async (t) => {
+    const asked: string[] = [];
+    const { get, finished } = await open(t, [doorOf(async () => OPERATOR_PRINCIPAL, asked)]);
+    assert.equal((await get('/x')).status, 200);
+    assert.deepEqual(asked, ['operator']);
+    assert.equal((await finished).user, 'operator');
+  });
+
+  test('leaves a client that it does not know to the gate, and refuses one itself', async (t) => {
+    const asked: string[] = [];
+    const unknown = await open(t, [doorOf(async () => undefined, asked)]);
+    assert.equal((await unknown.get('/x')).status, 403);
+    const refused = await open(t, [
+      doorOf(async () => Promise.reject(new OciError('DENIED', 'no', { status: 418 })), asked),
+    ]);
+    assert.equal((await refused.get('/x')).status, 418);
+    assert.deepEqual(asked, []);
   });
 });

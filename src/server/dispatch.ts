@@ -78,18 +78,23 @@ async function pass(
     // Before it waits for anything: the request behind it holds a slot, and the answer that it would join waits for it.
     const loop = loopIn(headers.via, pseudonym);
     if (loop !== undefined) throw loopDetected(loop);
-    context.via = continueVia(headers.via, { pseudonym, version });
+    context.via = continueVia(headers.via, { pseudonym, version, request: context.id });
   }
   // A GET takes no body, and one without bytes is none. Before the slot: the client may let it wait.
   if (context.isReading && context.hasBody) context.hasBody = !(await isBodyEmpty(context.request));
   // Before the request is parsed, so that a malformed request counts against its client's rate too.
   if (opened.takesSlot) await admission?.admit(context);
+  context.slotAt = performance.now();
   const parsed = opened.parse();
   // The gate comes before the cache: what is cached for one client is never shown to another who may not see it.
   const authorize = guarded === undefined ? open : (request: AccessRequest) => guarded.guard.authorize(request);
   const { access, isPublic } = parsed;
   let identity = UNIDENTIFIED;
-  if (guarded !== undefined && access !== undefined) {
+  const own = parsed.identify === undefined ? undefined : await parsed.identify();
+  if (own !== undefined) {
+    identity = { principal: own, shown: true };
+    context.user = nameOf(own);
+  } else if (guarded !== undefined && (access !== undefined || parsed.identify !== undefined)) {
     const client = { context, parsed, guarded };
     // Almost every request shows a token that was verified before: then nothing is waited for.
     identity = identityAtHand(client) ?? (await identityOf(client));
@@ -105,8 +110,10 @@ async function pass(
     }
     if (guarded !== undefined) noteDecision(context, telemetry, { asked, decision });
     if (!decision.allowed) throw refusalOf({ context, parsed, guarded }, identity, decision.reason);
+    context.rule = decision.rule;
   }
   const isFiltered = guarded !== undefined || (decision?.allowed === true && decision.onlyPublic === true);
+  context.passedAt = performance.now();
   await parsed.answer({ principal, isFiltered, authorize });
 }
 
@@ -181,8 +188,12 @@ function challengeOf(
   { failed }: { readonly failed: boolean },
 ): string {
   if (challenge === undefined) return BASIC;
+  if (challenge === 'session') return SESSION;
   return formatChallenge(ownBase(context, names), { ...challenge, ns: context.ns, failed });
 }
+
+/** No browser has a dialog for it. */
+const SESSION = 'Session realm="entrepot"';
 
 /** What `entrepot access suggest` and the metrics count once the request has ended. */
 function noteDecision(

@@ -32,9 +32,15 @@ export interface ParsedRequest {
   readonly access: Omit<AccessRequest, 'principal'> | undefined;
   /**
    * How a client that has shown no credential may log in: `bearer` at the token service, with the scope it would ask for; `basic`
-   * with a password. @default basic
+   * with a password; `session` in a way of the door's own, which no dialog of a browser is for. @default basic
    */
-  readonly challenge?: { readonly scope: string | undefined } | undefined;
+  readonly challenge?: { readonly scope: string | undefined } | 'session' | undefined;
+  /**
+   * Identifies the client in a way of the door's own, such as a session; undefined where it shows nothing of the kind. Then its
+   * `Authorization` is looked at, also where `access` is undefined. Asked with and without rules. Rejects with an error that `fail`
+   * understands. @default there is no such way
+   */
+  readonly identify?: (() => Promise<Principal | undefined>) | undefined;
   /**
    * Whether every client may see the repository, where the gate makes that the condition. Rejects with an error that `fail`
    * understands. @default true for each: no credential of this server is used

@@ -20,6 +20,7 @@ export {
   hasBody,
   isHopByHop,
   isHostHeader,
+  isInert,
   isLoopback,
   nextRequestId,
   PartsReader,
@@ -33,6 +34,9 @@ export {
   replyStream,
   replyThrough,
   request,
+  SANDBOX,
+  STATUS_CODES,
+  sandboxed,
   setClientInfo,
   TextRefusal,
 } from './exchange/index.ts';

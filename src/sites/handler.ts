@@ -13,6 +13,7 @@ import {
   replyRefusal,
   replyStream,
   replyThrough,
+  sandboxed,
   TextRefusal,
 } from '../server/index.ts';
 import type { MirrorSpec, Site } from '../upstream/index.ts';
@@ -171,13 +172,20 @@ function pathsOf(
   };
 }
 
+/** The headers of an answer; a page of the site is none of this server. */
+function shownHeaders(given: SiteAnswer['headers'], rewriting: RewriteContext): Record<string, string | string[]> {
+  const headers = answerHeaders(given, rewriting);
+  headers['content-security-policy'] = sandboxed(headers['content-security-policy']?.toString());
+  return headers;
+}
+
 /** Sends a cached answer, or one that is being cached, by the client's conditions and range. */
 async function sendKept(context: RequestContext, answer: KeptUrl, rewriting: RewriteContext): Promise<void> {
   const { reader, size, part, age, warning } = answer;
   const { headers: given } = context.request;
   context.cache = answer.outcome;
   if (answer.outcome === 'HIT' || answer.outcome === 'STALE') context.upstream = undefined;
-  const headers: Record<string, string | number | string[]> = answerHeaders(answer.headers, rewriting);
+  const headers: Record<string, string | number | string[]> = shownHeaders(answer.headers, rewriting);
   if (size !== undefined) headers['accept-ranges'] = 'bytes';
   if (age !== undefined) headers['age'] = Math.floor(age);
   if (warning !== undefined) headers['warning'] = formatWarning(110, warning);
@@ -234,7 +242,7 @@ async function sendAnswer(
   { answer, rewriting }: { readonly answer: SiteAnswer; readonly rewriting: RewriteContext },
 ): Promise<void> {
   const { status, setCookies, length, body } = answer;
-  const headers = { ...answerHeaders(answer.headers, rewriting), ...answerCookies(setCookies, prefix) };
+  const headers = { ...shownHeaders(answer.headers, rewriting), ...answerCookies(setCookies, prefix) };
   if (context.isHead || status === 204 || status === 304) {
     body.cancel();
     const announced = context.isHead ? answer.headers['content-length'] : undefined;

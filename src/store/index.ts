@@ -67,8 +67,10 @@ export type {
 } from './hosted/index.ts';
 export {
   type BlobRecord,
+  type FoundRepositories,
   type HoldEntry,
   MAX_HOLDS,
+  MAX_PINS,
   MAX_TAG_MOVES,
   MAX_URLS_PER_BLOB,
   type MemberRecord,
@@ -77,11 +79,14 @@ export {
   type NotedMember,
   openRecoveringMetadataStore,
   openSqliteMetadataStore,
+  type PinEntry,
   type PublicRecord,
   type ReadBlobRecord,
+  type RepositorySearch,
   type TagEntry,
   type TagHold,
   type TagMove,
+  type TagPin,
   type TagRecord,
   type UrlEntry,
   type UrlName,
@@ -95,6 +100,21 @@ export {
   type ObservationStore,
   openObservationStore,
 } from './observations/index.ts';
+export { pullFile } from './pull-file.ts';
+export type {
+  AskedUpstream,
+  Figure,
+  FigureKey,
+  FigureSums,
+  LastPull,
+  PullFilter,
+  PullOutcome,
+  PullPosition,
+  PullRecord,
+  PullStore,
+  PullSummary,
+  RecordedRequest,
+} from './pulls/index.ts';
 export { isFullDisk } from './sqlite-error.ts';
 export type { DeliveryChanges, DeliveryStore, StoredDelivery } from './webhooks/index.ts';
 
@@ -106,3 +126,6 @@ export const loadDeliveryStore = (): Promise<typeof import('./webhooks/index.ts'
 
 /** What stores the records of hosted repositories; the start of a server that hosts none does not load it. */
 export const loadHostedStore = (): Promise<typeof import('./hosted/index.ts')> => import('./hosted/index.ts');
+
+/** What keeps the record of pulls; it is loaded after the start. */
+export const loadPullStore = (): Promise<typeof import('./pulls/index.ts')> => import('./pulls/index.ts');

@@ -1,4 +1,4 @@
-import type { Digest } from '../oci/index.ts';
+import type { Digest, Reference } from '../oci/index.ts';
 
 /**
  * The events of a running server. The log, metrics, the control socket and tests subscribe; publishers do not know their
@@ -16,6 +16,13 @@ export interface Events {
   };
   /** A response was sent, or its connection was cut. */
   'request.finished': RequestFinished;
+  /**
+   * A client asks for a manifest or blob, and has passed the gate: published before the cache is asked. Its `request.finished`
+   * follows.
+   */
+  'pull.started': PullUnderWay;
+  /** The gate refuses a manifest or blob to a client that showed a credential. Its `request.finished` follows. */
+  'pull.refused': PullUnderWay;
   /**
    * What the rules said to a request: published once it was refused, or answered with success; by the forward proxy as soon as
    * a request is admitted. Not for the version check `/v2/`.
@@ -54,9 +61,9 @@ export interface Events {
   };
   /** A range of an uncached blob was fetched on its own, beside the ingest. */
   'range.passed': { registry: string; repository: string; digest: Digest; upstream: string };
-  /** The cache chose its outcome for a request, and why. */
   /** An upstream shows a repository to clients without a credential, which it did not before, or no longer. */
   'visibility.changed': { registry: string; repository: string; isPublic: boolean };
+  /** The cache chose its outcome for a request, and why. */
   'cache.decision': { registry: string; repository: string; reference: string; outcome: CacheOutcome; reason: string };
   /** Blobs were evicted because the cache exceeded its limit. `freed` and `left` in bytes. */
   'cache.swept': { readonly freed: number; readonly left: number; readonly blobs: number };
@@ -146,6 +153,9 @@ export interface Events {
   'tag.held': TagEvent & { readonly until: number | undefined; readonly reason: string };
   /** A hold ended. `unhold`: an operator ended it. `expired`: its time has passed, and the tag was asked for. */
   'tag.unheld': TagEvent & { readonly cause: 'unhold' | 'expired' };
+  /** The image of a tag is not evicted from now on, as an operator says; it is evicted as any other again. */
+  'tag.pinned': Omit<TagEvent, 'digest'>;
+  'tag.unpinned': Omit<TagEvent, 'digest'>;
   /** A manifest was pushed to a hosted repository, also one that was there. `tags`: those that the push named. */
   'manifest.pushed': HostedEvent &
     Actor & {
@@ -203,6 +213,60 @@ export interface Events {
   'webhook.lost': { readonly hook: string; readonly reason: string; readonly deliveries: number };
   /** A problem for the operator that failed no request. */
   warning: { readonly message: string; readonly error?: unknown };
+}
+
+/** What a pull asks for. */
+export type PullTarget =
+  | { readonly kind: 'manifest'; readonly reference: Reference }
+  | { readonly kind: 'blob'; readonly digest: Digest };
+
+/**
+ * One GET or HEAD of a manifest or blob, as it is now: its fields change until its `request.finished`. Its texts come from the
+ * client, and are as long as it made them. Times are those of `performance.now()`, in milliseconds.
+ */
+export interface PullUnderWay {
+  /** Of the request: the `X-Request-Id` of its response. */
+  readonly id: string;
+  readonly method: string;
+  /** An address; empty for a Unix socket. */
+  readonly client: string;
+  /** The user who is logged in, or `token:NAME`, where rules are configured. */
+  readonly user: string | undefined;
+  readonly userAgent: string | undefined;
+  readonly registry: string | undefined;
+  readonly repository: string | undefined;
+  readonly target: PullTarget | undefined;
+  /** What named the registry: `ns`, `host`, `prefix`, `path` or `default`. */
+  readonly namedBy: string | undefined;
+  /** The index of the rule that allowed it, where there are rules. */
+  readonly rule: number | undefined;
+  /** What the rules said, where there are any. */
+  readonly access: AccessOutcome | undefined;
+  /** Body bytes handed to the socket so far. */
+  readonly bytes: number;
+  /** Bytes of the whole body of the response; undefined until it begins, and where it is sent in chunks. */
+  readonly size: number | undefined;
+  readonly cache: CacheOutcome | undefined;
+  /** Why the cache chose that. */
+  readonly reason: string | undefined;
+  readonly upstream: string | undefined;
+  readonly startedAt: number;
+  /** When it had its slot. */
+  readonly slotAt: number | undefined;
+  /** When it had passed the gate. */
+  readonly passedAt: number | undefined;
+  /** When its response began. */
+  readonly answeredAt: number | undefined;
+  /** What its recorder notes of it: a map from requests to notes would cost more than all else of recording. */
+  recorded: object | undefined;
+}
+
+/** What has come of the body of a response. It changes until `isOver`. */
+export interface BodyMeter {
+  /** Without the framing of chunks. */
+  readonly bytes: number;
+  /** True once no more will come. */
+  readonly isOver: boolean;
 }
 
 /** What happened in a repository whose home is this server. */
@@ -271,7 +335,7 @@ export interface RequestFinished {
   /** The user who is logged in, or `token:NAME`, where rules are configured. */
   readonly user?: string | undefined;
   readonly userAgent: string | undefined;
-  /** The handler: `registry`, `health`, `metrics`, `help`, `token`, `ca`, `forward`, `tunnel`, `mitm`. */
+  /** The handler: `registry`, `health`, `metrics`, `help`, `token`, `ca`, `api`, `events` (no duration in metrics), `forward`, `tunnel`, `mitm`. */
   readonly route: string;
   readonly registry: string | undefined;
   readonly repository: string | undefined;
@@ -280,6 +344,10 @@ export interface RequestFinished {
   readonly cache: CacheOutcome | undefined;
   /** Set where the body was cut on purpose, or the handler failed. */
   readonly error: string | undefined;
+  /** The client closed the connection before the response was complete. @default false */
+  readonly hasLeft?: boolean;
+  /** Set where it was for a manifest or blob. */
+  readonly pull?: PullUnderWay | undefined;
 }
 
 export interface ConfigReloaded {
@@ -319,6 +387,12 @@ export interface UpstreamRequestEnded {
   readonly durationMs: number;
   readonly purpose: 'api' | 'blob' | 'token' | 'redirect';
   readonly error?: string;
+  /** The id of the request of a client that caused it, where one did. */
+  readonly request?: string | undefined;
+  /** The repository that it is for, as its registry knows it. Absent for tokens, catalogues and sites. */
+  readonly repository?: string | undefined;
+  /** What has come of the body of its response. */
+  readonly body?: BodyMeter | undefined;
   /** Set where something on the way to the upstream blocked the request, or seems to. */
   readonly blocked?: BlockKind | undefined;
 }
@@ -365,6 +439,8 @@ export interface IngestEvent {
   /** For a transfer by URL, undefined until the last byte. */
   readonly digest: Digest | undefined;
   readonly upstream: string;
+  /** The id of the request of a client that caused it, where one did. */
+  readonly request?: string | undefined;
 }
 
 type Listener<T> = (event: T) => void;

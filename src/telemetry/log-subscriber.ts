@@ -86,6 +86,8 @@ const LOGGED_CHANGES = [
   'tag.deleted',
   'blob.deleted',
   'hosted.collected',
+  'tag.pinned',
+  'tag.unpinned',
 ] as const;
 
 const LOGGED_AS_PUBLISHED = [
@@ -103,9 +105,10 @@ const LOGGED_AS_PUBLISHED = [
 
 function debugSubscriptions(telemetry: Telemetry, log: Log): (() => void)[] {
   return [
-    telemetry.on('upstream.request', ({ durationMs, purpose, error, ...event }) =>
-      log.debug('upstream.request', { ...event, duration: milliseconds(durationMs), purpose, error }),
-    ),
+    telemetry.on('upstream.request', (event) => {
+      const { durationMs, purpose, error, body: _, repository: __, ...fields } = event;
+      log.debug('upstream.request', { ...fields, duration: milliseconds(durationMs), purpose, error });
+    }),
     telemetry.on('ingest.started', (event) => log.debug('ingest.started', ingestFields(event))),
     telemetry.on('ingest.joined', (event) =>
       log.debug('ingest.joined', { ...ingestFields(event), followers: event.followers }),

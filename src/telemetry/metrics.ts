@@ -489,7 +489,7 @@ function countRequest(counters: Counters, event: RequestFinished, registry: stri
   const { route, cache = '', bytes } = event;
   const method = METHODS.has(event.method) ? event.method : 'other';
   counters.requests.add(1, route, registry, method, String(event.status), cache);
-  counters.duration.observe(event.durationMs / 1000, route, registry, cache);
+  if (route !== 'events') counters.duration.observe(event.durationMs / 1000, route, registry, cache);
   counters.bytes.add(bytes, route, registry);
   if (event.received !== undefined && event.received > 0) counters.received.add(event.received, route);
   if (event.error !== undefined) counters.cut.add(1, route, registry);

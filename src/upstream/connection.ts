@@ -1,4 +1,4 @@
-import { Recent } from '../lib/index.ts';
+import { Recent, type Via } from '../lib/index.ts';
 import { type AddressPolicy, type HttpClient, HttpError, type HttpHead, type HttpRequest } from '../net/index.ts';
 import { type Destination, identifiesUs, ownHeaders, type UpstreamSpec } from '../oci/index.ts';
 import type { UpstreamRequestEnded } from '../telemetry/index.ts';
@@ -21,6 +21,8 @@ export const ANY: AddressPolicy = { kind: 'any' };
 
 /** How an exchange is carried out. */
 export interface ExchangeOptions<T> {
+  /** The request of a client behind it. */
+  readonly via?: Via | undefined;
   readonly purpose: UpstreamRequestEnded['purpose'];
   /** Whose TLS settings apply. */
   readonly destination: Destination;
@@ -71,12 +73,20 @@ export class UpstreamConnection {
   /** @throws {UpstreamError} where no answer came; an abort rejects with the signal's reason */
   async exchange<T extends HttpHead>(
     httpRequest: HttpRequest,
-    { purpose, destination, send }: ExchangeOptions<T>,
+    { purpose, destination, send, via }: ExchangeOptions<T>,
   ): Promise<T> {
     const { registry, spec, context } = this;
     const client = await clientTowards(destination, this);
     const { method, url, signal } = httpRequest;
-    const exchange = { context, registry, upstream: spec.name, purpose, request: httpRequest };
+    const exchange = {
+      context,
+      registry,
+      upstream: spec.name,
+      purpose,
+      httpRequest,
+      request: via?.request,
+      repository: purpose === 'token' ? undefined : via?.repository,
+    };
     const blockedBy = (reply: T): UpstreamRequestEnded['blocked'] => {
       const block = blockOf(reply);
       // Where another upstream answers in its place, the failure of the request is not logged.
@@ -84,7 +94,7 @@ export class UpstreamConnection {
       return block?.kind;
     };
     try {
-      return await published(exchange, { send: () => send(client, httpRequest), blockedBy });
+      return await published(exchange, { send: (meter) => send(client, { ...httpRequest, meter }), blockedBy });
     } catch (error) {
       signal?.throwIfAborted();
       throw exchangeFailure(error, {

@@ -1,4 +1,4 @@
-import { type HttpClient, HttpError, type HttpHead, type HttpRequest } from '../net/index.ts';
+import { type HttpClient, HttpError, type HttpHead, type HttpRequest, type ResponseMeter } from '../net/index.ts';
 import type { Destination, UpstreamSpec } from '../oci/index.ts';
 import type { UpstreamRequestEnded } from '../telemetry/index.ts';
 import type { UpstreamContext } from './context.ts';
@@ -18,9 +18,9 @@ export async function clientTowards(
   }
 }
 
-interface Exchange extends Pick<UpstreamRequestEnded, 'registry' | 'upstream' | 'purpose'> {
+interface Exchange extends Pick<UpstreamRequestEnded, 'registry' | 'upstream' | 'purpose' | 'request' | 'repository'> {
   readonly context: UpstreamContext;
-  readonly request: Pick<HttpRequest, 'method' | 'url'>;
+  readonly httpRequest: Pick<HttpRequest, 'method' | 'url'>;
 }
 
 /**
@@ -29,10 +29,15 @@ interface Exchange extends Pick<UpstreamRequestEnded, 'registry' | 'upstream' | 
  * @param how.blockedBy what blocked the request, as its answer shows
  */
 export async function published<T extends HttpHead>(
-  { context, request: { method, url }, ...about }: Exchange,
-  how: { readonly send: () => Promise<T>; readonly blockedBy: (reply: T) => UpstreamRequestEnded['blocked'] },
+  { context, httpRequest: { method, url }, ...about }: Exchange,
+  how: {
+    /** Counts the body of the response by the meter. */
+    readonly send: (meter: ResponseMeter) => Promise<T>;
+    readonly blockedBy: (reply: T) => UpstreamRequestEnded['blocked'];
+  },
 ): Promise<T> {
   const startedAt = performance.now();
+  const body: ResponseMeter = { bytes: 0, isOver: false };
   const publish = (status: number, { error, blocked }: Pick<UpstreamRequestEnded, 'error' | 'blocked'>): void =>
     context.telemetry.publish('upstream.request', {
       ...about,
@@ -40,11 +45,12 @@ export async function published<T extends HttpHead>(
       url: shownUrl(url),
       status,
       durationMs: performance.now() - startedAt,
+      body,
       ...(error === undefined ? {} : { error }),
       ...(blocked === undefined ? {} : { blocked }),
     });
   try {
-    const reply = await how.send();
+    const reply = await how.send(body);
     publish(reply.status, { blocked: how.blockedBy(reply) });
     return reply;
   } catch (error) {

@@ -95,10 +95,10 @@ export class RequestChain<T extends HttpReply | HttpStream> {
 
   /** @returns the last answer of the chain */
   async run(): Promise<UpstreamResponse<T>> {
-    const { scope, signal, anonymous = false, follow } = this.#request;
+    const { scope, signal, via, anonymous = false, follow } = this.#request;
     const { connection, authorizer, onAnswer } = this.#options;
     const authorizes = mayAuthorize(this.#request, connection);
-    if (authorizes && this.#isHome) this.#authorization = await authorizer.preemptive(scope, signal);
+    if (authorizes && this.#isHome) this.#authorization = await authorizer.preemptive(scope, { signal, via });
     let answered = 0;
     let isPrivate = false;
     for (;;) {
@@ -150,7 +150,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
       ...(signal === undefined ? {} : { signal }),
     };
     const purpose = this.#redirects > 0 ? 'redirect' : kind === 'blob' ? 'blob' : 'api';
-    return connection.exchange(httpRequest, { purpose, destination: isOwn ? 'upstream' : 'redirect', send });
+    return connection.exchange(httpRequest, { purpose, destination: isOwn ? 'upstream' : 'redirect', send, via });
   }
 
   #body(): Pick<HttpRequest, 'body' | 'expectContinue'> {
@@ -175,13 +175,13 @@ export class RequestChain<T extends HttpReply | HttpStream> {
   }
 
   async #answerChallenge({ status, headers }: T, privateNetwork: boolean): Promise<Authorization | undefined> {
-    const { scope, loginOnly = false, kind, insists = kind === 'push', signal } = this.#request;
+    const { scope, loginOnly = false, kind, insists = kind === 'push', signal, via } = this.#request;
     const { connection, authorizer } = this.#options;
     const current = this.#authorization;
     if (status === 403 && this.#isHome && current !== undefined) {
       if (connection.context.now() - current.grantedAt < RENEW_ON_DENIED_MS) return undefined;
       current.refuse();
-      return authorizer.preemptive(scope, signal);
+      return authorizer.preemptive(scope, { signal, via });
     }
     if (status !== 401) return undefined;
     current?.refuse();
@@ -196,6 +196,7 @@ export class RequestChain<T extends HttpReply | HttpStream> {
       challenger: this.#at.url,
       privateNetwork,
       signal,
+      via,
     };
     return this.#isHome ? authorizer.answer(challenge) : authorizer.answerAnonymously(challenge);
   }

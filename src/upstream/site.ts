@@ -203,10 +203,11 @@ export class Site {
       ...(isHome && host !== undefined ? { host } : {}),
     };
     const purpose = isHome ? 'api' : 'redirect';
-    const exchange = { context, registry: name, upstream: this.#home.host, purpose, request: httpRequest } as const;
+    const about = { context, registry: name, upstream: this.#home.host, purpose, request: via?.request } as const;
+    const exchange = { ...about, httpRequest };
     try {
       return await published(exchange, {
-        send: () => client.open(httpRequest),
+        send: (meter) => client.open({ ...httpRequest, meter }),
         blockedBy: (answer) => siteBlockOf(answer)?.kind,
       });
     } catch (error) {

@@ -184,7 +184,7 @@ class RegistryOrigin implements Origin {
         const head = await headManifest(upstream, {
           repository: nameAt(upstream, repository),
           reference,
-          via: this.#context.via,
+          via: this.#viaOf(repository),
           signal,
         });
         return { upstream: head.upstream, visibility: head.visibility };
@@ -198,7 +198,8 @@ class RegistryOrigin implements Origin {
   async #ask<A extends Asked, T>(asked: A, ask: (upstream: Upstream, asked: A & WithVia) => Promise<T>): Promise<T> {
     const { need, repository, digest, signal } = asked;
     const { name: registry } = this.#registry;
-    const { telemetry, via } = this.#context;
+    const { telemetry } = this.#context;
+    const via = this.#viaOf(repository);
     signal?.throwIfAborted();
     // URLs are built from checked names only; this is the last place where an unchecked one would be noticed.
     if (repository !== '' && !isRepositoryName(repository)) {
@@ -211,6 +212,11 @@ class RegistryOrigin implements Origin {
       telemetry,
       signal,
     });
+  }
+
+  #viaOf(repository: string): Via | undefined {
+    const { via } = this.#context;
+    return via === undefined || repository === '' ? via : { ...via, repository };
   }
 
   /** In their order. An upstream that is known to be down is among them: it rejects at once. */

@@ -7,8 +7,9 @@ import {
 } from '../clients/index.ts';
 import type { RegistrySpec } from '../oci/index.ts';
 import type { Catalogue } from '../routing/index.ts';
-import { isHostHeader, listedUrl, ownBase, type Page, type PublicUrls } from '../server/index.ts';
+import type { Page, PublicUrls } from '../server/index.ts';
 import { redactUrl } from '../telemetry/index.ts';
+import { serverAddressOf } from './address.ts';
 import type { HelpDescription, NamingExamples, RegistryHelp } from './description.ts';
 import { helpPagePolicy, renderHelpPage } from './help-page.ts';
 import { languageOf } from './language.ts';
@@ -63,11 +64,7 @@ export function createHelpDescription(
   { host: asked, secure = false }: HelpRequest,
 ): HelpDescription {
   const { domainSuffix } = catalogue;
-  const scheme = secure ? 'https' : 'http';
-  const own = publicUrls.length === 0 ? undefined : ownBase({ host: asked, scheme }, { publicUrls, domainSuffix });
-  const named = isNamed(asked) ? asked.toLowerCase() : 'localhost';
-  const host = withoutSubHost(own === undefined ? named : new URL(own).host, domainSuffix);
-  const url = listedUrl(publicUrls, { host, scheme }) ?? `${scheme}://${host}`;
+  const { host, url } = serverAddressOf({ domainSuffix, publicUrls }, { host: asked, secure });
   const defaultRegistry = catalogue.default.name;
   const registries = catalogue
     .list()
@@ -129,20 +126,8 @@ function isDotted(name: string): boolean {
   return name.includes('.') || name.includes(':') || name === 'localhost';
 }
 
-/** Whether the examples can use this host: valid in a request and in a URL (`1.2.3.999` is not). */
-function isNamed(host: string): boolean {
-  return isHostHeader(host) && URL.canParse(`http://${host}`);
-}
-
-/** Under `ghcr.SUFFIX` a bare name means GHCR, so the examples use the name of the server itself. */
-function withoutSubHost(host: string, domainSuffix: string | undefined): string {
-  const [name = '', port] = host.startsWith('[') ? [host] : host.split(':');
-  if (domainSuffix === undefined || !name.endsWith(`.${domainSuffix}`)) return host;
-  return port === undefined ? domainSuffix : `${domainSuffix}:${port}`;
-}
-
 /** Browsers name HTML; other clients send a wildcard, nothing, or JSON. */
-function wantsPage(accept: string | undefined): boolean {
+export function wantsPage(accept: string | undefined): boolean {
   return accept !== undefined && /\btext\/html\b/i.test(accept.slice(0, 1024));
 }
 

@@ -410,9 +410,14 @@ describe('a configuration', () => {
     ['a tag', { rules: [{ who: 'a', may: ['pull'], on: ['plain/app:1'] }] }, /whole repositories/],
     ['an unknown group', { rules: [{ who: '@absent', may: ['status'] }] }, /access\.rules\[0\]\.who: found @absent/],
     [
-      'an action of operators',
-      { rules: [{ who: 'a', may: ['admin'] }] },
-      /expected pull or catalog or push or delete or status or proxy/,
+      'an action that is none',
+      { rules: [{ who: 'a', may: ['connect'] }] },
+      /expected pull or catalog or push or delete or status or admin or proxy/,
+    ],
+    [
+      'the administration by every client',
+      { rules: [{ who: 'anonymous', may: ['admin'] }] },
+      /access\.rules\[0\]\.may\[0\]: found admin for anonymous/,
     ],
     ['a kind of later', { rules: [{ who: 'workload:ci', may: ['pull'], on: ['**'] }] }, /reserved/],
     ['a pull of nothing', { rules: [{ who: 'a', may: ['pull'] }] }, /access\.rules\[0\]\.on: found no patterns/],

@@ -301,7 +301,11 @@ describe('a token', () => {
     ['a pattern of a route that is not there', { on: ['mirror:gone/**'] }, /no mirror route called gone/],
     ['patterns that narrow nothing', { may: ['status'], on: ['plain/**'] }, /leave them out/],
     ['no action', { may: [] }, /at least one of pull/],
-    ['an action of operators', { may: ['admin'] }, /expected some of pull, catalog, push, delete, status, proxy/],
+    [
+      'an action that is none',
+      { may: ['connect'] },
+      /expected some of pull, catalog, push, delete, status, admin, proxy/,
+    ],
     ['a name of another kind', { name: 'user:x' }, /no blanks or colons/],
     ['a time that has passed', { expiresAt: 1 }, /expired already/],
   ] as const) {

@@ -130,9 +130,20 @@ describe('a cache of ten megabytes', () => {
     database.close();
     assert.deepEqual(
       tables.map(({ name }) => name),
-      // Of blobs, each row stands for a file of at least a block; of totals, there is one; a public repository has members; a
-      // tag has a hundred moves, which go with it; a thousand tags are held.
-      ['blobs', 'members', 'public_repositories', 'tag_holds', 'tag_moves', 'tags', 'totals', 'urls'],
+      // Of blobs, each row stands for a file of at least a block; of totals, there is one; a repository, public or not, has
+      // members; a tag has a hundred moves, which go with it; a thousand tags are held, and a thousand pinned.
+      [
+        'blobs',
+        'members',
+        'public_repositories',
+        'repositories',
+        'tag_holds',
+        'tag_moves',
+        'tag_pins',
+        'tags',
+        'totals',
+        'urls',
+      ],
     );
   });
 });

@@ -48,11 +48,23 @@ describe('/v2/', () => {
 });
 
 describe('/api and /ui', () => {
+  let closed: Mirror;
+  before(async () => {
+    closed = await startMirror({ admin: { enabled: false } });
+  });
+  after(() => closed?.stop());
+
   for (const path of ['/api', '/api/', '/ui', '/ui/status', '/api/v2/', '/ui/v2/team/app/manifests/latest?ns=plain']) {
-    test(`${path} is reserved, and no name of a registry`, async () => {
-      const answer = await mirror.get(path);
+    test(`${path} is no name of a registry where the console is not served`, async () => {
+      const answer = await closed.get(path);
       assertError(answer, { status: 404, code: 'UNSUPPORTED' });
       assert.match(answer.body.toString(), /is reserved/);
+    });
+
+    test(`${path} is no name of a registry where it is`, async () => {
+      const { headers } = await mirror.get(path);
+      assert.doesNotMatch(String(headers['content-type']), /image/);
+      assert.equal(headers['docker-content-digest'], undefined);
     });
   }
 

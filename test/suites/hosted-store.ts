@@ -4,6 +4,7 @@ import type { Digest, Repository } from '../../src/oci/index.ts';
 import { type HostedBlob, type HostedStore, loadHostedStore, type PutManifestOptions } from '../../src/store/index.ts';
 import { APP, blobOf, deletion, digestOf, how, INDEX, image, indexOf, OTHER, push } from '../support/hosted-records.ts';
 import { hostedCollectionSuite } from './hosted-collection.ts';
+import { repositorySearchSuite } from './repository-search.ts';
 
 const { MAX_HOSTED_MOVES } = await loadHostedStore();
 
@@ -12,6 +13,13 @@ export type MakeHostedStore = (context: TestContext) => Promise<HostedStore>;
 
 /** What every {@link HostedStore} must do. */
 export function hostedStoreSuite(name: string, make: MakeHostedStore): void {
+  repositorySearchSuite(name, async (t) => {
+    const store = await make(t);
+    return {
+      search: (search) => store.searchRepositories(search),
+      add: (repository) => store.putBlob(repository, blobOf('a'), { at: 1 }),
+    };
+  });
   describe(`${name} as a store of hosted records`, () => {
     test('knows nothing when it is new', async (t) => {
       const store = await make(t);
@@ -41,6 +49,14 @@ export function hostedStoreSuite(name: string, make: MakeHostedStore): void {
       ]) {
         assert.deepEqual(await list, []);
       }
+    });
+
+    test('counts the tags that are there, up to a number', async (t) => {
+      const store = await make(t);
+      await push(store, 'a', how(['v1', 'v2', 'v3']));
+      await store.deleteTag(APP, 'v2', { at: 2, by: 'alice' });
+      assert.deepEqual(await store.countTags([OTHER, APP], 99), [0, 2]);
+      assert.deepEqual(await store.countTags([APP], 1), [1]);
     });
 
     test('stores a manifest with all that follows from it', async (t) => {

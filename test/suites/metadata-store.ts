@@ -4,6 +4,7 @@ import { type Digest, digestOf, type Repository } from '../../src/oci/index.ts';
 import {
   type BlobRecord,
   MAX_HOLDS,
+  MAX_PINS,
   MAX_TAG_MOVES,
   MAX_URLS_PER_BLOB,
   type MemberRecord,
@@ -16,6 +17,7 @@ import {
   type UrlName,
   type UrlRecord,
 } from '../../src/store/index.ts';
+import { repositorySearchSuite } from './repository-search.ts';
 
 /** Makes an empty store, and cleans up after the test. */
 export type MakeMetadataStore = (context: TestContext) => Promise<MetadataStore>;
@@ -33,6 +35,13 @@ const FILE: UrlName = { route: 'github', url: 'https://github.com/o/r/releases/d
 
 /** What every {@link MetadataStore} must do. */
 export function metadataStoreSuite(name: string, make: MakeMetadataStore): void {
+  repositorySearchSuite(name, async (t) => {
+    const store = await make(t);
+    return {
+      search: (search) => store.searchRepositories(search),
+      add: (repository) => store.putMembers(repository, [memberRecord(1)]),
+    };
+  });
   describe(`${name} as a name store`, () => {
     test('knows nothing when it is new', async (t) => {
       const store = await make(t);
@@ -204,6 +213,59 @@ export function metadataStoreSuite(name: string, make: MakeMetadataStore): void 
       assert.equal(await store.putHold(NGINX, '7', holdOf(2)), true);
       await store.deleteHold(NGINX, '7');
       assert.equal(await store.putHold(NGINX, 'one-more', holdOf(1)), true);
+    });
+
+    test('gives pins back in one order, replaces them, and keeps them without a record of their tag', async (t) => {
+      const store = await make(t);
+      assert.deepEqual(await store.listPins(), []);
+      assert.equal(await store.deletePin(NGINX, 'latest'), false);
+      const entries = [...OTHERS, NGINX].map((repository, n) => ({ repository, tag: 'latest', pin: { pinnedAt: n } }));
+      for (const { repository, tag, pin } of entries) {
+        assert.equal(await store.putPin(repository, tag, { pinnedAt: 99 }), true);
+        assert.equal(await store.putPin(repository, tag, pin), true);
+      }
+      const listed = await store.listPins();
+      const inOrder = (list: readonly unknown[]) => list.map((each) => JSON.stringify(each)).toSorted();
+      assert.deepEqual(inOrder(listed), inOrder(entries));
+      assert.deepEqual(await store.listPins(), listed);
+      await store.putTag(NGINX, 'latest', tagRecord(1));
+      await store.deleteTag(NGINX, 'latest');
+      assert.equal((await store.listPins()).length, entries.length);
+      assert.equal(await store.deletePin(NGINX, 'Latest'), false);
+      assert.equal(await store.deletePin(NGINX, 'latest'), true);
+      assert.equal((await store.listPins()).length, OTHERS.length);
+    });
+
+    test('pins so many tags at once', async (t) => {
+      const store = await make(t);
+      for (let n = 0; n < MAX_PINS; n += 1) assert.equal(await store.putPin(NGINX, `${n}`, { pinnedAt: n }), true);
+      assert.equal(await store.putPin(NGINX, 'one-more', { pinnedAt: 1 }), false);
+      assert.equal(await store.putPin(NGINX, '7', { pinnedAt: 2 }), true);
+      await store.deletePin(NGINX, '7');
+      assert.equal(await store.putPin(NGINX, 'one-more', { pinnedAt: 1 }), true);
+    });
+
+    test('counts the tags of each repository, up to a number', async (t) => {
+      const store = await make(t);
+      for (const tag of ['a', 'b', 'c']) await store.putTag(NGINX, tag, tagRecord(1));
+      await store.putTag(OTHERS[0] as Repository, 'a', tagRecord(1));
+      const of = [NGINX, ...OTHERS];
+      assert.deepEqual(await store.countTags(of, 99), [3, 1, 0, 0, 0]);
+      assert.deepEqual(await store.countTags(of, 2), [2, 1, 0, 0, 0]);
+      assert.deepEqual(await store.countTags([], 2), []);
+    });
+
+    test('lists and finds a repository from its first member to its last', async (t) => {
+      const store = await make(t);
+      const found = async () => (await store.searchRepositories({ limit: 9 })).repositories;
+      await store.putMembers(NGINX, [memberRecord(1), memberRecord(2)]);
+      await store.putMembers(NGINX, [memberRecord(2)]);
+      await store.deleteMember(NGINX, numbered(1));
+      assert.deepEqual([await found(), await store.listRepositories({ limit: 9 })], [[NGINX], [NGINX]]);
+      await store.deleteMembers(NGINX, [numbered(2)]);
+      assert.deepEqual([await found(), await store.listRepositories({ limit: 9 })], [[], []]);
+      await store.putMembers(NGINX, [memberRecord(1)]);
+      assert.deepEqual(await found(), [NGINX]);
     });
 
     test('tells tags apart by registry, repository, name and case', async (t) => {

@@ -92,6 +92,7 @@ export async function hostingStage(t: Scope, options: HostingStageOptions = {}) 
   const door = createRegistryDoor({
     catalogue,
     cache: NO_CACHE,
+    telemetry,
     pushed: options.before?.(rows, rules) ?? rows,
     originFor: () => options.upstreams ?? (() => assert.fail('an upstream was asked')),
     anonymousFor: () => undefined,

@@ -259,6 +259,7 @@ const PACKAGES = {
   '/usr/aarch64-linux-gnu/lib/libstdc++.so.6': 'libstdc++6-arm64-cross',
   buildah: 'buildah',
   caddy: 'caddy',
+  chromium: 'chromium',
   containerd: 'containerd',
   ctr: 'containerd',
   curl: 'curl',
@@ -279,6 +280,7 @@ const PACKAGES = {
   'qemu-aarch64-static':
     'apt-get install qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross libatomic1-arm64-cross',
   runc: 'runc',
+  schemathesis: 'pip install schemathesis',
   skopeo: 'skopeo',
   ss: 'iproute2',
   strace: 'strace',

@@ -119,7 +119,16 @@ export async function pushStage(t: Scope, options: PushStageOptions): Promise<Pu
     },
   };
   const handle = createDispatch({
-    doors: [createRegistryDoor({ catalogue, cache: world.cache, originFor, pushed, anonymousFor: () => undefined })],
+    doors: [
+      createRegistryDoor({
+        catalogue,
+        cache: world.cache,
+        telemetry,
+        originFor,
+        pushed,
+        anonymousFor: () => undefined,
+      }),
+    ],
     telemetry,
     pseudonym: 'entrepot-0123456789abcdef',
     guarded: { guard: guard as never, names: { publicUrls: [], domainSuffix: undefined } },

@@ -116,6 +116,7 @@ export async function startUploadStage(options: UploadStageOptions = {}): Promis
   const door = createRegistryDoor({
     catalogue: CATALOGUE,
     cache: UNTOUCHED,
+    telemetry,
     originFor: () => () => Promise.reject(new Error('an upstream was asked')),
     anonymousFor: () => undefined,
     pushed: {

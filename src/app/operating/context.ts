@@ -28,6 +28,8 @@ function createContext(server: RunningServer): OperationContext {
   const { live, parts, reloader, processContext } = server;
   const { cache, hosted, storage, upstreamSets } = parts;
   const { accounts } = processContext;
+  const pulls = pullsOf(server);
+  const inventory = inventoryOf(server);
   return {
     cache,
     hosted,
@@ -63,13 +65,13 @@ function createContext(server: RunningServer): OperationContext {
       const { metadata } = storage;
       return suggestAccess(input, { config, catalogue: upstreams.catalogue, metadata, observations });
     },
-    pulls: pullsOf(server),
+    pulls,
     overview: (caller) => overviewOf(server, caller),
-    inventory: inventoryOf(server),
+    inventory,
     registries: registriesOf(server),
     configuration: () => configurationOf(server),
     clients: (host) => clientsOf(server, host),
-    explain: explainOf(server),
+    explain: explainOf(server, { pulls, inventory }),
     warm: warmOf(server),
     openConsole: () => openConsole(server),
   };

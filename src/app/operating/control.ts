@@ -6,11 +6,13 @@ import { operationContextOf } from './context.ts';
 export async function openControl(server: RunningServer): Promise<void> {
   const { live, parts } = server;
   const { config } = live.current;
+  // Also where the HTTP API alone uses it: what it counts begins with the server.
+  const context = operationContextOf(server);
   if (config.cache === 'off') return;
   const control = createControl({
     path: controlSocketPath(config.cache.dir),
     operations: Object.values(OPERATIONS),
-    context: operationContextOf(server),
+    context,
   });
   parts.cleanups.push(() => control.close());
   await control.start();

@@ -1,9 +1,61 @@
 import type { OperationContext } from '../../admin/index.ts';
+import { compilePolicy } from '../../cache/index.ts';
+import type { Config } from '../../config/index.ts';
+import { HostingRules } from '../../hosting/index.ts';
+import { Inventory, type InventoryOptions, type LastPulls } from '../../inventory/index.ts';
+import { loadPullReading } from '../../pulls/index.ts';
+import { type Catalogue, parseImagePattern } from '../../routing/index.ts';
 import type { RunningServer } from '../running-server.ts';
+import { cacheOptionsOf } from '../settings/index.ts';
 
-export function inventoryOf(_server: RunningServer): OperationContext['inventory'] {
-  const none = (): never => {
-    throw new Error('not there yet');
+/** What an inventory reads besides the configuration. */
+type InventoryParts = Pick<InventoryOptions, 'metadata' | 'store' | 'hosted' | 'pins' | 'lastPulls'>;
+
+/** The configuration in effect. */
+interface InEffect {
+  readonly config: Config;
+  readonly catalogue: Catalogue;
+}
+
+export function inventoryOf({ live, parts }: RunningServer): OperationContext['inventory'] {
+  const { storage, cache, hosted, recording } = parts;
+  const { recorder } = recording;
+  const lastPulls: LastPulls = {
+    ofEach: async (repositories) => (await loadPullReading()).lastPullOfEach(recorder, repositories),
+    ofTags: async (repository) => (await loadPullReading()).lastPullsOf(recorder, repository),
   };
-  return { repositories: none, tags: none, image: none, pin: none };
+  return composeInventory(() => ({ config: live.current.config, catalogue: live.current.upstreams.catalogue }), {
+    ...storage,
+    pins: cache.pins,
+    hosted: () => hosted.current,
+    lastPulls,
+  });
+}
+
+/** An inventory of a server or of a directory without one. @param current what a reload replaces; compiled once for each */
+export function composeInventory(current: () => InEffect, parts: InventoryParts): OperationContext['inventory'] {
+  let compiled: (ReturnType<typeof compile> & InEffect) | undefined;
+  const rules = () => {
+    const inEffect = current();
+    const { config, catalogue } = inEffect;
+    if (compiled?.config !== config || compiled.catalogue !== catalogue)
+      compiled = { ...inEffect, ...compile(inEffect) };
+    return compiled;
+  };
+  const inventory = new Inventory({
+    ...parts,
+    homeOf: (repository) => rules().hosting.homeOf(repository),
+    policy: () => rules().policy,
+    parse: (text) => parseImagePattern(rules().catalogue, text),
+  });
+  return {
+    repositories: (input, caller) => inventory.repositories(input, caller),
+    tags: (input, caller) => inventory.tags(input, caller),
+    image: (text, caller) => inventory.image(text, caller),
+    pin: (text, pinned) => inventory.pin(text, pinned),
+  };
+}
+
+function compile({ config, catalogue }: InEffect) {
+  return { hosting: new HostingRules(catalogue.list()), policy: compilePolicy(cacheOptionsOf(config, catalogue)) };
 }

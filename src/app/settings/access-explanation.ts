@@ -13,7 +13,8 @@ import { transportOf } from './transport.ts';
 const TOKEN = 'token:';
 const MIRROR = 'mirror:';
 
-interface Question {
+/** What is asked of the rules. */
+export interface Question {
   /** `anonymous`, the name of a user, or `token:NAME`; neither need exist. */
   readonly who: string;
   readonly action: Action;
@@ -38,7 +39,7 @@ interface Explanation {
 }
 
 /** There is nothing to explain: the configuration is right and has no `access`. The message says what clients may do then. */
-class NoRulesError extends Error {
+export class NoRulesError extends Error {
   override readonly name = 'NoRulesError';
 }
 

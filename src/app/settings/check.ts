@@ -74,8 +74,8 @@ export function checkTargetsOf(
   };
 }
 
-/** Registries in the configuration or the registry map. */
-function configuredIn(config: Config, catalogue: Catalogue): readonly RegistrySpec[] {
+/** Registries in the configuration or the registry map; all others are built in. */
+export function configuredIn(config: Config, catalogue: Catalogue): readonly RegistrySpec[] {
   const written = new Set(
     Object.keys(config.registries).map((name) => catalogue.byName(name) ?? catalogue.byAlias(name)),
   );

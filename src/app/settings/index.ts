@@ -6,16 +6,18 @@
  */
 
 export { checkAccess, configuredUsersOf, guardOf } from './access.ts';
-export { explainAccess, privateGrantsOf } from './access-explanation.ts';
+export { faultOfQuestion, wordExplanation } from './access-answer.ts';
+export { explainAccess, NoRulesError, privateGrantsOf } from './access-explanation.ts';
 export { accountRulesOf, ruleFaultIn, splitRepository } from './access-policy.ts';
 export { keepAccounts, openAccounts, readAccounts } from './accounts.ts';
-export { checkTargetsOf } from './check.ts';
+export { checkTargetsOf, configuredIn } from './check.ts';
 export { ClientPool } from './client-pool.ts';
 export { SettingsError } from './error.ts';
 export { authorityOf, authorityPlaceOf, forwardHelpOf, forwardOf } from './forward.ts';
 export { isHostedHere } from './hosted-here.ts';
 export {
   loadAcme,
+  loadCheck,
   loadDeliveryStore,
   loadGuard,
   loadHostedStore,
@@ -32,7 +34,7 @@ export {
 export { acmeSpecsOf } from './listener-tls.ts';
 export { notesOf } from './notes.ts';
 export { catalogueOf, composeRegistries } from './registries.ts';
-export { cacheOptionsOf, diskReadingOf, frontDoorOptionsOf, logFormatOf, ownNamesOf } from './server.ts';
+export { cacheOptionsOf, diskReadingOf, frontDoorOptionsOf, logFormatOf, ownHostsOf, ownNamesOf } from './server.ts';
 export { mirrorSpecOf, siteDoorsOf } from './sites.ts';
 export { checkOwnFiles, checkTlsFiles, readUpstreamFiles } from './tls-files.ts';
 export { transportOf } from './transport.ts';

@@ -1,4 +1,5 @@
 import { loadGuard } from '../../access/index.ts';
+import { loadServing } from '../../api/index.ts';
 import { type Config, loadYaml } from '../../config/index.ts';
 import { loadHosting, loadLayouts } from '../../hosting/index.ts';
 import { loadPushedRows, loadTokenDoor } from '../../registry/index.ts';
@@ -21,6 +22,7 @@ export {
 
 export const loadNet = (): Promise<typeof import('../../net/index.ts')> => import('../../net/index.ts');
 export const loadUpstream = (): Promise<typeof import('../../upstream/index.ts')> => import('../../upstream/index.ts');
+export const loadCheck = (): Promise<typeof import('../../check/index.ts')> => import('../../check/index.ts');
 export const loadSites = (): Promise<typeof import('../../sites/index.ts')> => import('../../sites/index.ts');
 export const loadForward = (): Promise<typeof import('../../forward/index.ts')> => import('../../forward/index.ts');
 export const loadAcme = (): Promise<typeof import('../../acme/index.ts')> => import('../../acme/index.ts');
@@ -35,7 +37,18 @@ export const loadWeb = (): Promise<typeof import('../../web/index.ts')> => impor
  * webhooks that a reload adds after an upgrade take the restart that the upgrade needs anyway.
  */
 export async function loadLateParts({ access }: Pick<Config, 'access'>): Promise<void> {
-  const ofRooms = [loadNet, loadUpstream, loadSites, loadForward, loadAcme, loadWeb, loadYaml, loadPromClient];
+  const ofRooms = [
+    loadNet,
+    loadUpstream,
+    loadSites,
+    loadForward,
+    loadAcme,
+    loadWeb,
+    loadYaml,
+    loadPromClient,
+    loadCheck,
+    loadServing,
+  ];
   const late = [...ofRooms, ...(access === undefined ? [] : [loadGuard, loadTokenDoor, loadAccessStore])];
   await Promise.all(late.map((load) => load()));
 }

@@ -21,10 +21,9 @@ export function listenerFilesOf(config: Config, tls: ListenerTls): TlsFiles {
 
 /** The certificates to be ordered for the listeners. */
 export function acmeSpecsOf(config: Config): readonly AcmeSpec[] {
-  const { enabled, listen: own } = config.forwardProxy;
-  return [...config.listen, ...(enabled ? own : [])].flatMap(({ tls }) =>
-    tls === undefined ? [] : (acmeSpecOf(config, tls) ?? []),
-  );
+  const { forwardProxy, admin } = config;
+  const own = [...(forwardProxy.enabled ? forwardProxy.listen : []), ...(admin.enabled ? admin.listen : [])];
+  return [...config.listen, ...own].flatMap(({ tls }) => (tls === undefined ? [] : (acmeSpecOf(config, tls) ?? [])));
 }
 
 function acmeSpecOf({ cache }: Config, { acme }: ListenerTls): AcmeSpec | undefined {

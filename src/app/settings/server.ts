@@ -1,3 +1,5 @@
+import { hostname } from 'node:os';
+import type { OwnHosts } from '../../api/index.ts';
 import type { PullThroughOptions } from '../../cache/index.ts';
 import type { Config } from '../../config/index.ts';
 import type { Catalogue } from '../../routing/index.ts';
@@ -18,6 +20,25 @@ export function ownNamesOf({ publicUrl: publicUrls, domainSuffix }: Config): Own
   return { publicUrls, domainSuffix };
 }
 
+/** How the API may be addressed: by what operators have named, and by the name of the machine. */
+export function ownHostsOf({
+  publicUrl: origins,
+  domainSuffix: suffix,
+  listen,
+  forwardProxy,
+  admin,
+}: Config): OwnHosts {
+  const machine = hostname().toLowerCase();
+  const [short = machine] = machine.split('.', 1);
+  const listeners = [...listen, ...forwardProxy.listen, ...admin.listen];
+  const ordered = listeners.flatMap(({ tls }) => tls?.acme?.domains ?? []);
+  const named = listeners.flatMap(({ address }) =>
+    'host' in address && address.host !== undefined ? [address.host] : [],
+  );
+  const names = [...origins.map((url) => new URL(url).hostname), ...ordered, ...named, machine, short];
+  return { names: new Set(names.map((name) => name.toLowerCase())), suffix, origins };
+}
+
 /** The policy of the cache. */
 export function cacheOptionsOf(
   { cache }: Config,
@@ -32,7 +53,7 @@ export function diskReadingOf({ cache }: Config): Pick<MetricsOptions, 'disk'> {
   return cache === 'off' ? {} : { disk: () => freeSpace(cache.dir) };
 }
 
-/** The listeners of the server and of its forward proxy, with their time limits and bounds. */
+/** The listeners of the server, of its forward proxy and of its admin API, with their time limits and bounds. */
 export function frontDoorOptionsOf(config: Config): Omit<FrontDoorOptions, 'handler' | 'onWarning'> {
   const { timeouts, publicUrl: publicUrls, trustedProxies } = config;
   const { enabled, listen: own } = config.forwardProxy;
@@ -44,8 +65,13 @@ export function frontDoorOptionsOf(config: Config): Omit<FrontDoorOptions, 'hand
     ...withFiles(listener),
     forward: enabled && own.length === 0 && !listener.redirectToHttps,
   }));
+  const { admin } = config;
   return {
-    listeners: [...shared, ...(enabled ? own : []).map((listener) => ({ ...withFiles(listener), forward: true }))],
+    listeners: [
+      ...shared,
+      ...(enabled ? own : []).map((listener) => ({ ...withFiles(listener), forward: true })),
+      ...(admin.enabled ? admin.listen : []).map((listener) => ({ ...withFiles(listener), admin: true })),
+    ],
     publicUrls,
     trustedProxies: trustedProxies.length === 0 ? undefined : compileTrustedProxies(trustedProxies),
     timeouts,

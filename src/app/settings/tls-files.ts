@@ -82,7 +82,7 @@ async function inspectUpstreamFiles(config: Config): Promise<{ contents: Map<str
 
 /** The problems of the listeners' certificates and of the forward proxy's certificate authority. */
 async function inspectOwnFiles(config: Config): Promise<readonly string[]> {
-  const { listen, forwardProxy } = config;
+  const { listen, forwardProxy, admin } = config;
   const problems: string[] = [];
   const attempt = async (option: string, read: () => Promise<unknown>): Promise<void> => {
     try {
@@ -91,7 +91,11 @@ async function inspectOwnFiles(config: Config): Promise<readonly string[]> {
       problems.push(`${option}: ${(error as Error).message}`);
     }
   };
-  for (const [option, listeners] of Object.entries({ listen, 'forward_proxy.listen': forwardProxy.listen })) {
+  for (const [option, listeners] of Object.entries({
+    listen,
+    'forward_proxy.listen': forwardProxy.listen,
+    'admin.listen': admin.listen,
+  })) {
     for (const [at, { tls }] of listeners.entries()) {
       if (tls === undefined) continue;
       // The files of an ordered certificate may be yet to come.

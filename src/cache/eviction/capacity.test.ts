@@ -106,6 +106,20 @@ describe('a cache with a limit', () => {
     assert.ok(world.seen('cache.swept').length > 0);
   });
 
+  test('spares the image of a tag that an operator pinned, until the pin ends', async (t) => {
+    const pinned = smallImage('pinned', [smallLayer('p1'), smallLayer('p2')]);
+    const world = await roomWorld(t, { maxSize: 5 * SIZE });
+    offer(world, pinned, 'stable');
+    await pullImage(world, pinned, 'stable');
+    assert.equal(await world.cache.pins.put(LIBRARY, 'stable'), 'pinned');
+    age(world);
+    await world.cache.collect({ maxSize: 0 });
+    assert.ok(await isStored(world, pinned.parts));
+    assert.equal(await world.cache.pins.end(LIBRARY, 'stable'), true);
+    await world.cache.collect({ maxSize: 0 });
+    assert.equal((await world.cache.totals()).blobs, 0);
+  });
+
   test('spares what a fresh tag leads to, and says once that it keeps nothing more', async (t) => {
     const fresh = smallImage('fresh', [smallLayer('f1'), smallLayer('f2')]);
     const world = await roomWorld(t, { maxSize: 2.5 * SIZE });

@@ -156,6 +156,26 @@ describe('purge()', () => {
     assert.equal(await stored(world, TWO.parts), 4);
   });
 
+  test('ends the pins of what it takes, also of tags without a record, and says how many', async (t) => {
+    const world = await cacheWorld(t);
+    await pull(world, LIBRARY, ONE, '1');
+    await pull(world, LIBRARY, TWO, '2');
+    for (const tag of ['1', '2']) await world.cache.pins.put(LIBRARY, tag);
+    await world.metadata.putPin(LIBRARY, '1-gone', { pinnedAt: 1 });
+    await world.metadata.putPin(ELSEWHERE, '1', { pinnedAt: 1 });
+    const selections = [
+      { repository: APP, tag: '1*' },
+      { repository: APP, tag: '1' },
+    ];
+    assert.equal((await world.cache.purge(selections, { dryRun: true })).pins, 2);
+    assert.equal((await world.metadata.listPins()).length, 4);
+    assert.equal((await world.cache.purge(selections)).pins, 2);
+    const left = (await world.metadata.listPins()).map(({ repository, tag }) => `${repository.registry}:${tag}`);
+    assert.deepEqual(new Set(left), new Set(['docker.io:2', `${ELSEWHERE.registry}:1`]));
+    assert.equal((await world.cache.purge([{ repository: APP, digest: TWO.manifest.digest }])).pins, 1);
+    assert.equal(await stored(world, TWO.parts), 0);
+  });
+
   test('disturbs no running pull', async (t) => {
     const world = await cacheWorld(t, { on: 'filesystem' });
     await pull(world, LIBRARY, ONE, '1');

@@ -34,6 +34,8 @@ interface PurgeTools extends PurgeOptions {
   readonly metadata: MetadataStore;
   /** Called with the digests to drop from memory, after their records are deleted and before their bytes are. */
   readonly onForget?: (digests: Iterable<Digest>) => void;
+  /** Ends the pin of a tag; false where it is not pinned. @default only in the database */
+  readonly unpin?: ((repository: Repository, tag: string) => Promise<boolean>) | undefined;
 }
 
 /** What a purge removed, or would remove. */
@@ -44,6 +46,8 @@ export interface Purged {
   readonly tagCount: number;
   /** Held tags that were selected, wholly or in part. What they hold was not removed, and their records stay. */
   readonly held: readonly HoldEntry[];
+  /** Tags whose pins ended with them. */
+  readonly pins: number;
   /** Digests that no longer belong to a repository they belonged to. */
   readonly members: number;
   /** Records of mirrored sites that were deleted. */
@@ -73,6 +77,7 @@ interface Tally {
   /** Held tags that were selected, by their key. */
   readonly held: Map<string, HoldEntry>;
   tagCount: number;
+  pins: number;
   members: number;
   urls: number;
   blobs: number;
@@ -83,10 +88,11 @@ interface Tally {
  * Deletes the records of images, tags, digests or URLs, and removes the blobs that then belong to no other.
  *
  * Records are deleted before bytes: a request that comes meanwhile finds either all of it or nothing, and then asks the
- * upstream. Readers with an open file and running transfers are not disturbed. Held tags and what they hold stay.
+ * upstream. Readers with an open file and running transfers are not disturbed. Held tags and what they hold stay. A pinned tag
+ * goes, and its pin with it: a pin keeps an image from eviction, and not from the operator.
  */
 export async function purge(selections: readonly (Selection | UrlSelection)[], tools: PurgeTools): Promise<Purged> {
-  const counts = { tagCount: 0, members: 0, urls: 0, blobs: 0, freed: 0 };
+  const counts = { tagCount: 0, pins: 0, members: 0, urls: 0, blobs: 0, freed: 0 };
   const tally: Tally = { tags: [], asIfForgotten: new Set(), held: new Map(), ...counts };
   const holds = await heldTrees(tools);
   for (const selection of selections) {
@@ -115,6 +121,7 @@ export async function purge(selections: readonly (Selection | UrlSelection)[], t
     tags: tally.tags.map(({ repository, tag, record }) => ({ repository, tag, digest: record.digest })),
     tagCount: tally.tagCount,
     held: [...tally.held.values()],
+    pins: tally.pins,
     members: tally.members,
     urls: tally.urls,
     blobs: tally.blobs,
@@ -168,12 +175,18 @@ function isOf({ registry, repository }: Repository, entry: HeldTree): boolean {
 
 async function purgeFrom(repository: Repository, selection: Selection, work: Work): Promise<void> {
   const { metadata, dryRun = false, tally } = work;
+  const { unpin = (of, tag) => metadata.deletePin(of, tag) } = work;
   const held = noteHeld(repository, selection, work);
   const tags = (await selectTags(repository, selection, metadata)).filter(
     ({ tag }) => !held.has(tag) && !tally.asIfForgotten.has(tagKey(repository, tag)),
   );
   const isWhole = selection.tag === undefined && selection.digest === undefined;
   const purged = isWhole ? undefined : await orphans(repository, { ...selection, tags }, work);
+  for (const tag of await selectPins(repository, { ...selection, tags, held }, work)) {
+    tally.pins += 1;
+    if (dryRun) tally.asIfForgotten.add(pinKey(repository, tag));
+    else await unpin(repository, tag);
+  }
   for (const entry of tags) {
     if (dryRun) tally.asIfForgotten.add(tagKey(repository, entry.tag));
     else await metadata.deleteTag(repository, entry.tag);
@@ -190,6 +203,21 @@ async function purgeFrom(repository: Repository, selection: Selection, work: Wor
     const digests = page.map(({ digest }) => digest);
     await forgetMembers(repository, digests, work);
   }
+}
+
+/** The pinned tags of a repository that are selected, also those without a record. Held ones stay, as their tags do. */
+async function selectPins(
+  { registry, repository }: Repository,
+  { tag, digest, tags, held }: Selection & { readonly tags: readonly TagEntry[]; readonly held: ReadonlySet<string> },
+  { metadata, tally }: Pick<Work, 'metadata' | 'tally'>,
+): Promise<readonly string[]> {
+  const matches = compileGlob(tag ?? '**');
+  const names = new Set(tags.map((each) => each.tag));
+  return (await metadata.listPins())
+    .filter((pin) => pin.repository.registry === registry && pin.repository.repository === repository)
+    .map((pin) => pin.tag)
+    .filter((name) => names.has(name) || (digest === undefined && matches(name) && !held.has(name)))
+    .filter((name) => !tally.asIfForgotten.has(pinKey({ registry, repository }, name)));
 }
 
 /** The digests that the selected tags and digests lead to, and no other tag of the repository does. */
@@ -265,6 +293,10 @@ async function removeUnclaimed(digests: readonly Digest[], work: Work): Promise<
 
 function tagKey({ registry, repository }: Repository, tag: string): string {
   return keyOf('tag', registry, repository, tag);
+}
+
+function pinKey({ registry, repository }: Repository, tag: string): string {
+  return keyOf('pin', registry, repository, tag);
 }
 
 function memberKey({ registry, repository }: Repository, digest: Digest): string {

@@ -1,4 +1,4 @@
-import { compileGlob } from '../../lib/index.ts';
+import { compileGlob, keyOf } from '../../lib/index.ts';
 import type { Digest } from '../../oci/index.ts';
 import type { BlobStore, MetadataStore, TagEntry } from '../../store/index.ts';
 import { addTree, coolingOf, isOver, PAGE, pages } from '../metadata/index.ts';
@@ -36,8 +36,8 @@ interface RetainedOptions {
 }
 
 /**
- * The digests that a sweep must not evict: everything that held and retained tags lead to, down to the layers. A client that has just
- * pulled an index comes back for the rest.
+ * The digests that a sweep must not evict: everything that held, pinned and retained tags lead to, down to the layers. A client that
+ * has just pulled an index comes back for the rest.
  */
 export async function retainedDigests(options: RetainedOptions): Promise<ReadonlySet<Digest>> {
   const { metadata, store, isRetained, now, cooldown = () => 0 } = options;
@@ -45,10 +45,12 @@ export async function retainedDigests(options: RetainedOptions): Promise<Readonl
   for (const { hold } of await metadata.listHolds()) {
     if (!isOver(hold, now)) await addTree(hold, { store, into: retained, limit: MAX_RETAINED });
   }
+  const pinned = new Set((await metadata.listPins()).map(nameOf));
   const list = (after: TagEntry | undefined) => metadata.listTags({ after, limit: PAGE });
   for await (const page of pages(list)) {
     for (const tag of page) {
-      if (isRetained(tag)) await addTree(tag.record, { store, into: retained, limit: MAX_RETAINED });
+      if (isRetained(tag) || (pinned.size > 0 && pinned.has(nameOf(tag))))
+        await addTree(tag.record, { store, into: retained, limit: MAX_RETAINED });
       // Until the new digest is old enough, clients get the one before.
       const wait = cooldown(tag.repository, tag.tag);
       if (wait === 0) continue;
@@ -61,4 +63,8 @@ export async function retainedDigests(options: RetainedOptions): Promise<Readonl
     }
   }
   return retained;
+}
+
+function nameOf({ repository, tag }: Pick<TagEntry, 'repository' | 'tag'>): string {
+  return keyOf(repository.registry, repository.repository, tag);
 }

@@ -1,5 +1,5 @@
 /**
- * What the cache records about content: tags, where they pointed and which are held, the blobs of each repository, read times, what a manifest names.
+ * What the cache records about content: tags, where they pointed, which are held and which are pinned, the blobs of each repository, read times, what a manifest names.
  *
  * It reads and writes the metadata store. It never changes a blob and never asks an upstream.
  */
@@ -21,4 +21,5 @@ export {
   type UrlSelection,
 } from './selection.ts';
 export { isOver, TagHolds } from './tag-holds.ts';
+export { type PinOutcome, TagPins } from './tag-pins.ts';
 export { TagRecords } from './tag-records.ts';

@@ -4,11 +4,21 @@ import type { CacheOutcome } from '../../telemetry/index.ts';
 import type { CheckedBlob, Verification } from '../integrity/index.ts';
 import { StoredReader } from '../transfer/index.ts';
 
+/** Why a manifest or blob is answered as it is, in words for operators. */
+export const REASONS = {
+  stored: 'it is stored',
+  missing: 'it is not stored',
+  joined: 'it is being fetched for another request',
+  range: 'it is not stored, and the range is far from what has come of it',
+} as const;
+
 /** What is known about a blob before its first byte. */
 export interface BlobHead {
   /** Bytes of the whole blob; undefined where they are not known yet. */
   readonly size: number | undefined;
   readonly outcome: CacheOutcome;
+  /** Why that. */
+  readonly reason?: string | undefined;
   /** The upstream that answered, where one was asked. */
   readonly upstream: string | undefined;
 }
@@ -41,6 +51,7 @@ export function answerStored(
   return {
     size: blob.size,
     outcome: 'HIT',
+    reason: REASONS.stored,
     upstream: undefined,
     part,
     reader: new StoredReader(blob, part ?? WHOLE, {

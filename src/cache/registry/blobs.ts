@@ -17,7 +17,7 @@ import type { Capacity } from '../capacity.ts';
 import type { CheckedBlob, Verification } from '../integrity/index.ts';
 import type { ReadTimes, RepositoryBlobs } from '../metadata/index.ts';
 import { describeIngest, Ingest, OriginReader, planRange, publishIngest, RunningTransfers } from '../transfer/index.ts';
-import { answerStored, type BlobAnswer, type BlobHead } from './blob-answer.ts';
+import { answerStored, type BlobAnswer, type BlobHead, REASONS } from './blob-answer.ts';
 
 /** What may change while the server runs; asked for at each use. */
 interface BlobPolicy {
@@ -76,16 +76,20 @@ export class Blobs {
         () => false,
       );
       if ((await abortable(isOpen, signal)) && running.size !== undefined) {
-        return { size: running.size, outcome: 'JOIN', upstream: running.upstream };
+        return { size: running.size, outcome: 'JOIN', reason: REASONS.joined, upstream: running.upstream };
       }
     }
     const size = await verification.size(digest, member?.size);
-    if (size !== undefined && member !== undefined) return { size, outcome: 'HIT', upstream: undefined };
+    if (size !== undefined && member !== undefined) {
+      return { size, outcome: 'HIT', reason: REASONS.stored, upstream: undefined };
+    }
     const head = await (await origin()).headBlob(repository, digest, { size: member?.size, signal });
     if (member === undefined) await this.#confirmed(repository, digest, head);
     return {
       size: size ?? head.size ?? member?.size,
       outcome: size === undefined ? 'MISS' : 'HIT',
+      reason:
+        size === undefined ? REASONS.missing : 'it is stored, and the upstream confirms that the repository has it',
       upstream: head.upstream,
     };
   }
@@ -213,6 +217,7 @@ export class Blobs {
   ): Promise<BlobAnswer> {
     // Attached before anything is awaited: a transfer without followers may be given up at any time.
     const whole = ingest.follow(WHOLE);
+    const reason = outcome === 'JOIN' ? REASONS.joined : REASONS.missing;
     try {
       if (outcome === 'JOIN') {
         this.#options.telemetry.publish('ingest.joined', { ...describeIngest(ingest), followers: ingest.followers });
@@ -223,7 +228,7 @@ export class Blobs {
       if (range.kind === 'unsatisfiable') throw rangeInvalid(size);
       // Without a size there is no Content-Range to answer with: the whole is a right answer to any Range.
       if (range.kind === 'whole' || size === undefined) {
-        return { size, outcome, upstream, part: undefined, reader: whole };
+        return { size, outcome, reason, upstream, part: undefined, reader: whole };
       }
       const part = { start: range.start, end: range.end ?? size - 1 };
       if (planRange(part.start, ingest) === 'pass') {
@@ -235,7 +240,7 @@ export class Blobs {
       }
       const reader = ingest.follow(part);
       whole.close();
-      return { size, outcome, upstream, part, reader };
+      return { size, outcome, reason, upstream, part, reader };
     } catch (error) {
       whole.close();
       throw error;
@@ -277,7 +282,8 @@ export class Blobs {
       blob.body.cancel();
       throw rangeInvalid(size);
     }
-    return { size, outcome: 'PASS', upstream, part, reader: new OriginReader(blob, { end: part.end }) };
+    const reader = new OriginReader(blob, { end: part.end });
+    return { size, outcome: 'PASS', reason: REASONS.range, upstream, part, reader };
   }
 
   #start(
@@ -295,7 +301,14 @@ export class Blobs {
     if (isTooLate) this.#running.setAside(digest);
     const key = first === undefined || isTooLate ? digest : behind(digest, hops);
     const ingest = new Ingest(
-      { repository, digest, expectedSize: member?.size, keep: how.keep, passesOn: !isTooLate },
+      {
+        repository,
+        digest,
+        expectedSize: member?.size,
+        keep: how.keep,
+        passesOn: !isTooLate,
+        request: how.origin.request,
+      },
       {
         open: async (options) => {
           const blob = await (await how.origin()).openBlob(repository, digest, options);

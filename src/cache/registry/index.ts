@@ -6,6 +6,7 @@
 export { answerStored, type BlobAnswer, type BlobHead } from './blob-answer.ts';
 export { type BlobRequest, Blobs } from './blobs.ts';
 export { type ManifestAnswer, type ManifestRequest, Manifests } from './manifests.ts';
+export { type Outlook, outlookOf } from './outlook.ts';
 export type { PassingBlob } from './passing-blob.ts';
 export { type PlatformFilter, platformFilter } from './platforms.ts';
 export { Pushed, type PushedBlob } from './pushed.ts';

@@ -20,6 +20,7 @@ import type { Capacity } from '../capacity.ts';
 import type { Verification } from '../integrity/index.ts';
 import type { ReadTimes, RepositoryBlobs } from '../metadata/index.ts';
 import type { NegativeCache } from '../revalidation/index.ts';
+import { REASONS } from './blob-answer.ts';
 import type { PlatformFilter } from './platforms.ts';
 import { readStoredManifest } from './stored-manifest.ts';
 
@@ -59,6 +60,8 @@ export interface ManifestAnswer {
   /** Always there unless the request was for the head alone. */
   readonly bytes: Buffer | undefined;
   readonly outcome: CacheOutcome;
+  /** Why that. */
+  readonly reason?: string | undefined;
   /** The upstream that answered, where one was asked. */
   readonly upstream: string | undefined;
   /** When an upstream last confirmed the tag; undefined for a digest. Milliseconds since the epoch. */
@@ -131,7 +134,10 @@ export class Manifests {
       const joined = this.#fetching.has(flight);
       const isTagged = reference.kind === 'tag';
       const manifest = await abortable(this.fetch(repository, reference, { origin, isTagged }), signal);
-      return { ...fromOrigin(manifest, manifest.bytes), ...(joined ? { outcome: 'JOIN' } : {}) };
+      return {
+        ...fromOrigin(manifest, manifest.bytes),
+        ...(joined ? { outcome: 'JOIN', reason: REASONS.joined } : {}),
+      };
     } catch (error) {
       if (isOriginFailure(error) && error.kind === 'not-found') negativeCache.note(key, error);
       throw error;
@@ -351,6 +357,7 @@ function held(member: MemberRecord, bytes: Buffer): ManifestAnswer {
     size: bytes.length,
     bytes,
     outcome: 'HIT',
+    reason: REASONS.stored,
     upstream: undefined,
     checkedAt: undefined,
     warning: undefined,
@@ -359,5 +366,12 @@ function held(member: MemberRecord, bytes: Buffer): ManifestAnswer {
 
 export function fromOrigin(head: OriginManifestHead, bytes: Buffer | undefined): ManifestAnswer {
   const { digest, mediaType, size, upstream } = head;
-  return { digest, mediaType, size, bytes, outcome: 'MISS', upstream, checkedAt: undefined, warning: undefined };
+  const about = {
+    outcome: 'MISS',
+    reason: REASONS.missing,
+    upstream,
+    checkedAt: undefined,
+    warning: undefined,
+  } as const;
+  return { digest, mediaType, size, bytes, ...about };
 }

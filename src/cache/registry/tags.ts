@@ -51,6 +51,7 @@ interface TagsOptions {
 interface Resolution {
   readonly record: TagRecord;
   readonly outcome: CacheOutcome;
+  readonly reason: string;
   readonly upstream?: string;
   readonly warning?: string;
 }
@@ -60,6 +61,8 @@ interface RefreshedTag {
   readonly before: Digest | undefined;
   readonly after: Digest;
 }
+
+const JOINED = 'another request had asked for the tag already';
 
 /** Tags remembered of which only a HEAD has spoken. */
 const MOST_SAID = 10_000;
@@ -97,7 +100,7 @@ export class Tags {
     const { keepsManifests, cooldown } = policy();
     if (!keepsManifests) {
       const passed = await manifests.ask(repository, { kind: 'tag', tag }, request);
-      return { ...passed, outcome: 'PASS', checkedAt: this.#now() };
+      return { ...passed, outcome: 'PASS', reason: 'this server keeps no manifests', checkedAt: this.#now() };
     }
     const answer = await this.#current(repository, tag, request);
     const wait = cooldown(repository, tag);
@@ -110,7 +113,7 @@ export class Tags {
     let record = await this.#known(repository, tag);
     if (record !== undefined && isFresh(record.checkedAt, freshness(repository, tag), this.#now())) {
       try {
-        return await this.#answer(repository, { record, outcome: 'HIT' }, request);
+        return await this.#answer(repository, { record, outcome: 'HIT', reason: 'the tag is fresh' }, request);
       } catch (error) {
         // The bytes are neither here nor upstream: the tag has moved, so it is revalidated before its time.
         if (!isAbsence(error)) throw error;
@@ -133,6 +136,7 @@ export class Tags {
   ): Promise<ManifestAnswer> {
     const { answer, request, cooldown } = how;
     const { digest: current, checkedAt = this.#now(), outcome, upstream } = answer;
+    const reason = 'the tag points to a digest that is younger than its cooldown';
     const moves = await this.#options.tagRecords.moves(repository, tag);
     const found = coolingOf(moves, { current, cooldown, now: this.#now() });
     if (found === undefined) return answer;
@@ -143,7 +147,11 @@ export class Tags {
     if (aged !== undefined) {
       try {
         const warning = warningOf('serving the newest digest that is older');
-        const served = await this.#pointed(repository, { record: { ...aged, checkedAt }, outcome, warning }, request);
+        const served = await this.#pointed(
+          repository,
+          { record: { ...aged, checkedAt }, outcome, reason, warning },
+          request,
+        );
         return { ...served, upstream, cooling };
       } catch (error) {
         if (!isOriginFailure(error)) throw error;
@@ -164,7 +172,8 @@ export class Tags {
     const { heldAt, until, reason } = hold;
     const end = until === undefined ? '' : ` until ${new Date(until).toISOString()}`;
     const warning = `held at ${hold.digest}${end} by the operator of this mirror${reason === '' ? '' : `: ${reason}`}`;
-    const resolution = { record: { ...hold, checkedAt: heldAt }, outcome: 'HIT', warning } as const;
+    const why = 'an operator holds the tag';
+    const resolution = { record: { ...hold, checkedAt: heldAt }, outcome: 'HIT', reason: why, warning } as const;
     return { ...(await this.#pointed(repository, resolution, request)), checkedAt: undefined };
   }
 
@@ -270,7 +279,8 @@ export class Tags {
     return {
       ask: () => this.#ask(repository, tag, { record, request }),
       stale: record && ((reason) => this.#stale(repository, tag, { record, reason, request })),
-      answer: (found, { joined }) => this.#answer(repository, joined ? { ...found, outcome: 'JOIN' } : found, request),
+      answer: (found, { joined }) =>
+        this.#answer(repository, joined ? { ...found, outcome: 'JOIN', reason: JOINED } : found, request),
       signal: request.signal,
     };
   }
@@ -285,7 +295,7 @@ export class Tags {
     if ((await this.#options.manifests.local(record.digest)) === undefined) return undefined;
     const warning = `${reason}; serving what ${record.upstream} said before`;
     this.#decide(repository, tag, 'STALE', warning);
-    return this.#answer(repository, { record, outcome: 'STALE', warning }, request);
+    return this.#answer(repository, { record, outcome: 'STALE', reason, warning }, request);
   }
 
   /** Asks the upstreams where a tag points to now. */
@@ -325,7 +335,7 @@ export class Tags {
       const outcome = known !== undefined && !hasMoved ? 'REVALIDATED' : 'MISS';
       const reason = outcome === 'MISS' ? 'the tag is new or has moved' : 'the tag has not moved';
       this.#decide(repository, tag, outcome, reason);
-      return { answer: { record, outcome, upstream } };
+      return { answer: { record, outcome, reason, upstream } };
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
       const kind = isOriginFailure(error) ? error.kind : undefined;
@@ -360,15 +370,15 @@ export class Tags {
 
   async #answer(repository: Repository, resolution: Resolution, request: ManifestRequest): Promise<ManifestAnswer> {
     const { manifests } = this.#options;
-    const { record, outcome, upstream, warning } = resolution;
+    const { record, outcome, reason, upstream, warning } = resolution;
     const { digest, mediaType, size, checkedAt } = record;
     if (request.head === true) {
-      return { digest, mediaType, size, bytes: undefined, outcome, upstream, checkedAt, warning };
+      return { digest, mediaType, size, bytes: undefined, outcome, reason, upstream, checkedAt, warning };
     }
     const bytes = await manifests.local(digest);
     if (bytes !== undefined) {
       await manifests.noteKept(repository, record, bytes);
-      return { digest, mediaType, size, bytes, outcome, upstream, checkedAt, warning };
+      return { digest, mediaType, size, bytes, outcome, reason, upstream, checkedAt, warning };
     }
     const reference = { kind: 'digest', digest } as const;
     const fetching = manifests.fetch(repository, reference, { origin: request.origin, isTagged: true });

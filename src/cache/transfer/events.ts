@@ -31,6 +31,6 @@ export function publishIngest(telemetry: Telemetry, { capacity, onSettled }: Ing
 }
 
 /** The fields that every event of a transfer has. */
-export function describeIngest({ id, repository, digest, upstream }: Ingest) {
-  return { id, registry: repository.registry, repository: repository.repository, digest, upstream };
+export function describeIngest({ id, repository, digest, upstream, request }: Ingest) {
+  return { id, registry: repository.registry, repository: repository.repository, digest, upstream, request };
 }

@@ -51,4 +51,6 @@ export interface IngestOptions {
    * are dropped cannot follow it: see {@link Ingest.isWhole}. @default false
    */
   readonly passesOn?: boolean;
+  /** The id of the request that started it, where a client sent one. */
+  readonly request?: string | undefined;
 }

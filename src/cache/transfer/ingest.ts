@@ -51,6 +51,8 @@ export class Ingest {
   readonly id = randomUUID().slice(0, 8);
   readonly startedAt = Date.now();
   readonly repository: Repository;
+  /** The id of the request that started it. */
+  readonly request: string | undefined;
   /** Resolves when the upstream has answered and its head is known; rejects with its failure. */
   readonly opened: Promise<void>;
   /** Resolves when nothing more will happen; never rejects. */
@@ -93,6 +95,7 @@ export class Ingest {
 
   constructor(options: IngestOptions, environment: IngestEnvironment<Ingest>) {
     this.repository = options.repository;
+    this.request = options.request;
     this.digest = options.digest;
     this.size = options.expectedSize;
     this.#expectedSize = options.expectedSize;

@@ -18,6 +18,7 @@ export function checkConsistency(config: Config, settings: Tree | undefined): re
   checkRegistries(config, report);
   checkHosting(config, report);
   checkForwardProxy(config, report);
+  checkOwnListeners(config, report);
   checkMirrors(config, report);
   checkAccess(config, report);
   checkWritingRules(config, report);
@@ -62,11 +63,12 @@ function checkListeners({ listen, publicUrl, trustedProxies }: Config, report: R
 }
 
 /** Each listener with `tls` has one source of its certificate; certificates that share files are ordered in one way. */
-function checkListenerTls({ listen, forwardProxy, cache }: Config, report: Report): void {
+function checkListenerTls({ listen, forwardProxy, admin, cache }: Config, report: Report): void {
   const owners = new Map<string, { readonly acme: AcmeConfig; readonly path: Path }>();
   const listeners = [
     ...listen.map(({ tls }, at) => ({ tls, path: ['listen', at, 'tls'] })),
     ...forwardProxy.listen.map(({ tls }, at) => ({ tls, path: ['forward_proxy', 'listen', at, 'tls'] })),
+    ...admin.listen.map(({ tls }, at) => ({ tls, path: ['admin', 'listen', at, 'tls'] })),
   ];
   for (const { tls, path } of listeners) {
     if (tls === undefined) continue;
@@ -133,8 +135,8 @@ function checkAccess({ access, forwardProxy: { user } }: Config, report: Report)
 /** Actions that concern repositories, and so need patterns of them. */
 const ON_REPOSITORIES: ReadonlySet<string> = new Set(['pull', 'catalog', 'push', 'delete']);
 
-function checkForwardProxy({ forwardProxy, listen, cache }: Config, report: Report): void {
-  const { user, password, mitm, listen: own } = forwardProxy;
+function checkForwardProxy({ forwardProxy, cache }: Config, report: Report): void {
+  const { user, password, mitm } = forwardProxy;
   const path = ['forward_proxy'];
   if ((user === undefined) !== (password === undefined))
     report(path, 'found one of user and password, expected both or none');
@@ -147,18 +149,31 @@ function checkForwardProxy({ forwardProxy, listen, cache }: Config, report: Repo
       'found no ca_cert_file, expected one: with the cache off, there is no directory to create it in',
     );
   }
-  const seen = new Set<string>();
-  for (const [index, { address }] of own.entries()) {
-    if ('port' in address && address.port === 0) continue;
-    const text = formatListenAddress(address);
-    const at = [...path, 'listen', index];
-    if (seen.has(text)) report(at, `found ${text} a second time, expected each address once`);
-    seen.add(text);
-    if (listen.some((usual) => formatListenAddress(usual.address) === text)) {
-      report(
-        at,
-        `found ${text}, which is under listen already, expected another address, or no forward_proxy.listen to share those`,
-      );
+}
+
+/** The listeners of the forward proxy and of the admin API: each address once, and none that serves something else. */
+function checkOwnListeners({ listen, forwardProxy, admin }: Config, report: Report): void {
+  const owners = new Map(listen.map(({ address }) => [formatListenAddress(address), 'listen']));
+  for (const [section, own] of [
+    ['forward_proxy', forwardProxy.listen],
+    ['admin', admin.listen],
+  ] as const) {
+    const option = `${section}.listen`;
+    for (const [index, { address }] of own.entries()) {
+      if ('port' in address && address.port === 0) continue;
+      const text = formatListenAddress(address);
+      const at = [section, 'listen', index];
+      const owner = owners.get(text);
+      if (owner === option) report(at, `found ${text} a second time, expected each address once`);
+      else if (owner === 'listen') {
+        report(
+          at,
+          `found ${text}, which is under listen already, expected another address, or no ${option} to share those`,
+        );
+      } else if (owner !== undefined) {
+        report(at, `found ${text}, which is under ${owner} already, expected another address`);
+      }
+      owners.set(text, owner ?? option);
     }
   }
 }
@@ -166,7 +181,9 @@ function checkForwardProxy({ forwardProxy, listen, cache }: Config, report: Repo
 /** Values of `route` in log and metrics for other requests than those of mirror routes. */
 const OWN_ROUTES = new Set([
   'acme',
+  'api',
   'ca',
+  'events',
   'forward',
   'health',
   'help',

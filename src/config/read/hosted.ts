@@ -39,8 +39,8 @@ export function checkHosting({ registries, cache }: Config, report: Say): void {
   }
 }
 
-/** Actions that change a repository. */
-const WRITING: ReadonlySet<string> = new Set(['push', 'delete']);
+/** Actions that change a repository or the server. */
+const WRITING: ReadonlySet<string> = new Set(['push', 'delete', 'admin']);
 
 /** Rules of access that could let a client push that shows no credential. */
 export function checkWritingRules({ access }: Config, report: Say): void {

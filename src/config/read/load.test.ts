@@ -127,6 +127,7 @@ describe('loadConfig() without anything', () => {
         idleTimeout: 300_000,
         mitm: { enabled: false },
       },
+      admin: { enabled: true, listen: [], recordPulls: true },
       webhooks: [],
     });
   });
@@ -577,6 +578,14 @@ limits: {max_connections: 0}
       'listen[0].tls.acme: found no dir, expected one: with the cache off',
     ],
     ['listen: [":1", ":1"]', 'listen[1]: found :1 a second time'],
+    ['{listen: ":1", admin: {listen: ":1"}}', 'admin.listen[0]: found :1, which is under listen already'],
+    ['admin: {listen: [":2", ":2"]}', 'admin.listen[1]: found :2 a second time'],
+    [
+      '{forward_proxy: {listen: ":2"}, admin: {listen: ":2"}}',
+      'admin.listen[0]: found :2, which is under forward_proxy.listen already',
+    ],
+    ['admin: {listen: [{address: ":2", tls: {}}]}', 'admin.listen[0].tls: found no certificate'],
+    ['access: {rules: [{who: anonymous, may: [admin]}]}', 'access.rules[0].may[0]: found admin for anonymous'],
     [
       'listen: [{address: ":1", redirect_to_https: true}]',
       'listen[0].redirect_to_https: found no HTTPS to redirect to',

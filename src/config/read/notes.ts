@@ -259,10 +259,11 @@ function noteAnyone({ allowAny }: Config, [listener]: readonly OpenListener[], n
 }
 
 /** An ACME server asks for the proof of a domain on port 80, without TLS. */
-function noteUnproved({ listen, forwardProxy }: Config, note: Note): void {
+function noteUnproved({ listen, forwardProxy, admin }: Config, note: Note): void {
   const lists: readonly (readonly [Path, Config['forwardProxy']['listen']])[] = [
     [['listen'], listen],
     [['forward_proxy', 'listen'], forwardProxy.enabled ? forwardProxy.listen : []],
+    [['admin', 'listen'], admin.enabled ? admin.listen : []],
   ];
   const [first] = lists.flatMap(([path, listeners]) =>
     listeners.flatMap(({ tls }, at) => (tls?.acme === undefined ? [] : [[...path, at, 'tls', 'acme'] as const])),

@@ -44,7 +44,7 @@ export const access = options({
           .array(ruleAction)
           .min(1)
           .describe(
-            '`pull` (manifests, blobs, tags, referrers, paths of mirror routes), `catalog` (lists of repositories), `push` and `delete` (of hosted repositories and those that are pushed through), `status` (`/metrics`), `proxy` (the forward proxy).',
+            '`pull` (manifests, blobs, tags, referrers, paths of mirror routes), `catalog` (lists of repositories), `push` and `delete` (of hosted repositories and those that are pushed through), `status` (`/metrics`, and what the API and the page show), `admin` (what they show of the server itself, and all that they change), `proxy` (the forward proxy).',
           ),
         on: z
           .array(pattern('docker.io/library/**'))

@@ -491,4 +491,4 @@ export const registryKey = z
     expected: 'a registry name in lower case: a host such as ghcr.io or localhost:5001, or a word such as apps',
   });
 
-export const ruleAction = choice('pull', 'catalog', 'push', 'delete', 'status', 'proxy');
+export const ruleAction = choice('pull', 'catalog', 'push', 'delete', 'status', 'admin', 'proxy');

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { addressRange, choice, count, deadline, filePath, flag, hostOrExpression, secret, userName } from './fields.ts';
-import { forwardListen } from './listen.ts';
+import { ownListen } from './listen.ts';
 import { options } from './options.ts';
 
 /** The forward proxy: a part of the one definition, see schema.ts. */
@@ -8,7 +8,7 @@ export const forwardProxy = options({
   enabled: flag
     .prefault(false)
     .describe('Turn the forward proxy on, for clients with `HTTPS_PROXY` and `HTTP_PROXY` set to this server.'),
-  listen: forwardListen.meta({
+  listen: ownListen.meta({
     description:
       'Listeners for the forward proxy alone: an address, or a list of addresses and of `{address, tls}`. By default every listener under `listen` serves it.',
     examples: ['127.0.0.1:3128'],

@@ -41,7 +41,8 @@ export const listen = listeners(fullListener, {
     'an address such as 127.0.0.1:5000 or :5000, or a list of addresses and of {address, tls: {cert_file, key_file} or {acme: {domains}}, redirect_to_https}',
 });
 
-export const forwardListen = listeners(options({ address, tls }), {
+/** Listeners for one purpose alone; none unless they are given. */
+export const ownListen = listeners(options({ address, tls }), {
   plain: (where) => ({ address: where }),
   expected:
     'an address such as 127.0.0.1:3128 or :3128, or a list of addresses and of {address, tls: {cert_file, key_file}}',

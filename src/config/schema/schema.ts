@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { access } from './access.ts';
+import { admin } from './admin.ts';
 import {
   addressRange,
   aliasName,
@@ -395,6 +396,7 @@ export const configSchema = options({
       'Who may do what. Without it, every client may pull everything where only this machine reaches the server, and what is public where other machines do.',
     examples: [{ rules: [{ who: 'anonymous', may: ['pull'], on: ['docker.io/library/**'] }] }],
   }),
+  admin: admin.prefault({}).describe('The HTTP API under `/api`, and the page under `/ui`.'),
   forward_proxy: forwardProxy
     .prefault({})
     .describe('A forward proxy for clients that reach registries through this server.'),

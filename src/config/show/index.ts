@@ -6,6 +6,7 @@
 
 export { defaultFile } from './default-file.ts';
 export { jsonSchema } from './json-schema.ts';
+export { listOptions } from './list.ts';
 export { maskSecret } from './mask-secret.ts';
 export { printConfig, printConfigJson } from './print.ts';
 export { referenceTable } from './reference.ts';

@@ -1,14 +1,15 @@
 import { formatKey, formatSource } from '../problems.ts';
 import type { LoadedConfig } from '../read/index.ts';
 import { loadYaml } from '../read/index.ts';
-import { configSchema, fallbacks, isSection, type Option, outline, redactAll } from '../schema/index.ts';
-import { type Path, scalarsOf, toPlain, treeAt } from '../tree.ts';
+import { configSchema, redactAll } from '../schema/index.ts';
+import { type Path, scalarsOf, treeAt } from '../tree.ts';
+import { effective } from './effective.ts';
 
 /**
  * The effective configuration as YAML: every option as it would be written, with the place of each value that is not a
  * default (`# entrepot.yaml:3:1`). Secrets are masked.
  */
-export async function printConfig(loaded: LoadedConfig): Promise<string> {
+export async function printConfig(loaded: Pick<LoadedConfig, 'config' | 'settings'>): Promise<string> {
   const yaml = await loadYaml();
   const document = new yaml.Document(redactAll(configSchema, effective(loaded)));
   yaml.visit(document, {
@@ -43,33 +44,4 @@ export function printConfigJson(loaded: LoadedConfig): string {
     if (value !== null) sources[formatKey(path)] = formatSource(source);
   }
   return `${JSON.stringify({ source: loaded.source, config: redactAll(configSchema, effective(loaded)), sources }, null, 2)}\n`;
-}
-
-function effective({ config, settings }: LoadedConfig): unknown {
-  const options = outline(configSchema);
-  const defaults = fallbacks(options);
-  if (config.cache !== 'off') defaults['cache'] = { ...(defaults['cache'] as object), dir: config.cache.dir };
-  return inOrder(overlay(defaults, toPlain(settings)), options);
-}
-
-/** Sorts the keys of sections in the order of the definition. */
-function inOrder(value: unknown, options: readonly Option[]): unknown {
-  if (!isMap(value) || !isSection(options)) return value;
-  const keys = options.map(({ path, options: inner }) => ({ key: path.at(-1) ?? '', inner }));
-  const pairs = keys
-    .filter(({ key }) => Object.hasOwn(value, key))
-    .map(({ key, inner }) => [key, inOrder(value[key], inner)]);
-  return Object.fromEntries(pairs);
-}
-
-function overlay(under: unknown, over: unknown): unknown {
-  if (!isMap(under) || !isMap(over)) return over;
-  const joined: Record<string, unknown> = { ...under };
-  for (const [key, value] of Object.entries(over))
-    joined[key] = Object.hasOwn(under, key) ? overlay(under[key], value) : value;
-  return joined;
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

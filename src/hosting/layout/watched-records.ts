@@ -15,6 +15,8 @@ export function watchRecords(records: HostedStore, onChanged: (repository: Repos
   return {
     hasRepository: (repository) => records.hasRepository(repository),
     listRepositories: (page) => records.listRepositories(page),
+    searchRepositories: (search) => records.searchRepositories(search),
+    countTags: (repositories, most) => records.countTags(repositories, most),
     usage: (repository) => records.usage(repository),
     totals: () => records.totals(),
     putBlob: (repository, blob, how) => noting(repository, records.putBlob(repository, blob, how)),

@@ -110,13 +110,13 @@ for (const kind of KINDS) {
         'refused',
         kind === 'socks5' ? /no listener/ : /answered 503/,
       ],
-      ['silence', { refuse: -1 }, 'timeout', /opened no tunnel to it within 60 ms/],
+      ['silence', { refuse: -1 }, 'timeout', /opened no tunnel to it within 800 ms/],
       ['an end', { refuse: -2 }, 'reset', /The outbound proxy/],
       ['unsolicited bytes', { surplus: 'HTTP/1.1 200 OK\r\n\r\n' }, 'protocol', /sent data before the request/],
     ];
     for (const [what, script, code, message] of refusals) {
       test(`calls ${what} ${code}`, async (t) => {
-        const { fetch } = await scene(t, { script: { kind, ...script }, dialTimeout: code === 'timeout' ? 60 : 5_000 });
+        const { fetch } = await scene(t, { script: { kind, ...script }, dialTimeout: code === 'timeout' ? 800 : 5_000 });
         await assert.rejects(fetch(), failsWith(code, message));
       });
     }

@@ -45,6 +45,7 @@ export function createHttpClient(options: HttpClientOptions = {}): HttpClient {
       responseHeaderTimeout: request.responseHeaderTimeout ?? options.responseHeaderTimeout ?? THIRTY_SECONDS,
       expectsContinue: request.expectContinue === true && body !== undefined && body.length !== 0,
       bodyIdleTimeout: idle,
+      meter: request.meter,
       signal,
       release: (connection) => pool.release(connection),
     };

@@ -1,7 +1,7 @@
 import type { ByteSource } from '../../lib/index.ts';
 import { abortedError, httpErrorOf } from '../error.ts';
 import { HeadReader, parseResponseHead, type ResponseHead } from '../head/index.ts';
-import { type HttpClientOptions, HttpError, type RequestBody } from '../http-types.ts';
+import { type HttpClientOptions, HttpError, type RequestBody, type ResponseMeter } from '../http-types.ts';
 import { type BodyFraming, framingFor } from './body-framing.ts';
 import { BufferPool, ByteRing } from './byte-ring.ts';
 import type { Connection, ConnectionUser } from './connection.ts';
@@ -14,6 +14,7 @@ export interface ExchangeOptions
   readonly signal: AbortSignal | undefined;
   /** The request says `Expect: 100-continue`: its body waits for the server's word. @default false */
   readonly expectsContinue?: boolean;
+  readonly meter?: ResponseMeter | undefined;
   /** Returns the reusable connection to its pool. */
   readonly release: (connection: Connection) => void;
 }
@@ -189,7 +190,9 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
         this.#isUnanswered = false;
         this.#headBytes(piece.subarray(0, count));
       } else if (this.#state === 'body' && this.#framing !== undefined) {
-        this.#ring.advance(this.#framing.accept(piece, count));
+        const payload = this.#framing.accept(piece, count);
+        this.#ring.advance(payload);
+        this.#count(payload);
       }
     } catch (error) {
       this.#refuse(error);
@@ -230,6 +233,8 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
   #begin(head: ResponseHead, rest: Buffer): void {
     this.#head = head;
     this.#state = 'body';
+    // An earlier attempt of the request may have ended without a response.
+    if (this.#options.meter !== undefined) this.#options.meter.isOver = false;
     this.#continued.resolve();
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -241,7 +246,12 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
       const payload = framing.accept(rest, rest.length);
       const room = this.#ring.room();
       if (room !== undefined) this.#ring.advance(rest.copy(room, 0, 0, payload));
+      this.#count(payload);
     }
+  }
+
+  #count(payload: number): void {
+    if (this.#options.meter !== undefined) this.#options.meter.bytes += payload;
   }
 
   /** After each read: completes the body, serves the reader, and returns whether the socket may continue. */
@@ -354,6 +364,7 @@ export class Http1Exchange implements ConnectionUser, ByteSource {
   }
 
   #finish(): void {
+    if (this.#options.meter !== undefined) this.#options.meter.isOver = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#continued.resolve();

@@ -16,6 +16,7 @@ export async function answerHostedManifest(
   const { manifest, bytes } = await manifests.read(repository, reference, { head: context.isHead });
   const { digest, mediaType, size, pushedAt } = manifest;
   context.cache = 'HIT';
+  context.reason = 'the repository is hosted here';
   const headers = {
     'docker-content-digest': digest,
     etag: `"${digest}"`,

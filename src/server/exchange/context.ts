@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Via } from '../../lib/index.ts';
-import type { AccessOutcome, CacheOutcome, Telemetry } from '../../telemetry/index.ts';
+import type { AccessOutcome, CacheOutcome, PullTarget, Telemetry } from '../../telemetry/index.ts';
 import { hasBody } from './announced-body.ts';
 import { type ClientInfo, clientInfoOf } from './client-info.ts';
 
@@ -44,9 +44,31 @@ export class RequestContext {
   repository: string | undefined;
   upstream: string | undefined;
   cache: CacheOutcome | undefined;
+  /** Why the cache chose that outcome. */
+  reason: string | undefined;
+  /** The manifest or blob that it asks for, where it asks for one. */
+  target: PullTarget | undefined;
+  /** What the recorder of pulls notes of it. */
+  recorded: object | undefined;
+  /** What named the registry. */
+  namedBy: string | undefined;
+  /** The index of the rule that allowed it, where there are rules. */
+  rule: number | undefined;
+  /** When its head was read. This and the next three are those of `performance.now()`. */
+  readonly startedAt = performance.now();
+  /** When it had its slot. */
+  slotAt: number | undefined;
+  /** When it had passed the gate. */
+  passedAt: number | undefined;
+  /** When its response began. */
+  answeredAt: number | undefined;
+  /** Bytes of the whole body of the response; undefined until it begins, and where it is sent in chunks. */
+  size: number | undefined;
   /** The client's `?ns=`; the answer repeats it in `OCI-Namespace`. */
   ns: string | undefined;
   error: string | undefined;
+  /** True: the answer has no end of its own, so a client that leaves it is no failure. */
+  isFollowed = false;
   /** Who the request has passed, and this server: for the requests that it causes. Undefined until it is dispatched. */
   via: Via | undefined;
   /** Body bytes handed to the socket. */
@@ -78,7 +100,6 @@ export class RequestContext {
     this.host = client.host;
     this.principal = client.principal;
 
-    const started = performance.now();
     if (telemetry.hears('request.started')) {
       telemetry.publish('request.started', {
         id: this.id,
@@ -103,16 +124,18 @@ export class RequestContext {
         bytes: this.bytes,
         received: this.received,
         entrance: client.entryPoint,
-        durationMs: performance.now() - started,
+        durationMs: performance.now() - this.startedAt,
         client: this.client,
         user: this.user,
-        userAgent: request.headers['user-agent'],
+        userAgent: this.userAgent,
         route: this.route,
         registry: this.registry,
         repository: this.repository,
         upstream: this.upstream,
         cache: this.cache,
-        error: this.error ?? (response.writableFinished ? undefined : 'the client left'),
+        error: this.error ?? (response.writableFinished || this.isFollowed ? undefined : 'the client left'),
+        pull: this.target === undefined ? undefined : this,
+        hasLeft: this.error === undefined && !response.writableFinished && !this.isFollowed,
       });
     });
   }
@@ -124,6 +147,10 @@ export class RequestContext {
       if (this.response.destroyed) this.#left.abort(new ClientLeftError());
     }
     return this.#left.signal;
+  }
+
+  get userAgent(): string | undefined {
+    return this.request.headers['user-agent'];
   }
 
   /** GET and HEAD: a request that changes nothing, and takes no body here. */

@@ -25,4 +25,5 @@ export { readBody } from './read-body.ts';
 export { replyRefusal, TextRefusal } from './refusal.ts';
 export { type Headers, replyBytes, replyEmpty, replyError, replyStream, replyThrough } from './reply.ts';
 export type { RequestHandler } from './request-handler.ts';
+export { isInert, SANDBOX, sandboxed } from './sandbox.ts';
 export { formatWarning } from './warning.ts';

@@ -34,11 +34,13 @@ function common(context: RequestContext): Record<string, string | number> {
 export function replyBytes(context: RequestContext, status: number, headers: Headers, body: Buffer | string): void {
   const { response } = context;
   const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+  context.answeredAt = performance.now();
   response.writeHead(status, { ...common(context), ...headers, 'content-length': length });
   if (context.isHead) {
     response.end();
   } else {
     context.bytes = length;
+    context.size = length;
     if (typeof body === 'string' || length > IN_ONE_WRITE) response.end(body);
     // Latin-1 maps each byte to one character and back, so the bytes stay what they are.
     else response.end(body.toString('latin1'), 'latin1');
@@ -47,6 +49,7 @@ export function replyBytes(context: RequestContext, status: number, headers: Hea
 
 /** Answers with headers alone: a HEAD, a redirect, 304. */
 export function replyEmpty(context: RequestContext, status: number, headers: Headers): void {
+  context.answeredAt = performance.now();
   context.response.writeHead(status, { ...common(context), ...headers });
   context.response.end();
 }
@@ -87,6 +90,8 @@ export async function replyStream(
   /** Sends the head with the first bytes, not before: a failure until then can still be answered. */
   const begin = (): void => {
     if (response.headersSent) return;
+    context.answeredAt = performance.now();
+    context.size = length;
     response.writeHead(status, { ...common(context), ...headers, ...lengthOf(length) });
   };
   try {
@@ -143,6 +148,8 @@ export async function replyThrough(
   try {
     context.signal.throwIfAborted();
     context.signal.addEventListener('abort', () => source.cancel(), { once: true });
+    context.answeredAt = performance.now();
+    context.size = length;
     response.writeHead(
       status,
       isExact(headers) ? [...headers] : { ...common(context), ...headers, ...lengthOf(length) },

@@ -57,6 +57,8 @@ export interface FrontDoorOptions extends FrontDoorSettings {
   readonly listeners: readonly ListenerSpec[];
   /** Handles every request to this server. */
   readonly handler: RequestHandler;
+  /** Handles every request on listeners with `admin`. @default as `handler` does */
+  readonly adminHandler?: RequestHandler | undefined;
   /** Handles requests for other servers, on listeners with `forward`. @default they are refused */
   readonly forward?: Forward | undefined;
   /** Whether a request target is handled here on a listener that redirects to HTTPS. @default none */
@@ -263,7 +265,8 @@ function handlerFor(
       return redirectToHttps({ publicUrls, port }, options.handler)(request, response);
     };
   }
-  const { handler, forward } = options;
+  const { handler, adminHandler, forward } = options;
+  if (spec.admin === true) return adminHandler ?? handler;
   if (spec.forward !== true || forward === undefined) return handler;
   return (request, response) => {
     const tunnel = decrypted.get(request.socket);

@@ -12,6 +12,8 @@ export interface ListenerSpec {
   readonly redirectToHttps?: boolean;
   /** Takes requests for other servers, where the forward proxy is on. @default false */
   readonly forward?: boolean;
+  /** Serves the administration alone. @default false */
+  readonly admin?: boolean;
 }
 
 /** The address of an open listener, with its actual port. */
@@ -22,6 +24,8 @@ export interface ListenerAddress {
   /** Undefined for a Unix socket. */
   readonly port: number | undefined;
   readonly redirectToHttps: boolean;
+  /** Set where it serves the administration alone. */
+  readonly admin?: true;
 }
 
 /** A listener that could not be opened. The message names the address, the reason and the remedy. */
@@ -61,6 +65,7 @@ export async function openListener(server: Server, spec: ListenerSpec): Promise<
     protocol: spec.tls === undefined ? 'http' : 'https',
     port: bound?.port,
     redirectToHttps: spec.redirectToHttps === true,
+    ...(spec.admin === true && { admin: true }),
   };
 }
 

@@ -15,7 +15,7 @@ const TOP_FILES: readonly RegExp[] = [
   /^names(?:\.backup)?\.db(?:\.new)?(?:-wal|-shm|-journal)?$/,
   /^names\.db\.corrupt-\d{8}T\d{9}Z(?:-wal)?$/,
   /^access\.db(?:\.new|\.restored)?(?:-journal)?$/,
-  /^observations\.db(?:-wal|-shm|-journal|\.corrupt)?$/,
+  /^(?:observations|pulls|webhooks)\.db(?:-wal|-shm|-journal|\.corrupt)?$/,
   /^lock(?:-journal)?$/,
   /^(?:owner|clean-stop)\.json(?:\.new)?$/,
   /^control\.sock$/,

@@ -1,5 +1,5 @@
 import type { Digest, Repository } from '../../oci/index.ts';
-import type { Page } from '../metadata/index.ts';
+import type { FoundRepositories, Page, RepositorySearch } from '../metadata/index.ts';
 
 /**
  * The records of hosted repositories: which blobs and manifests each has, where its tags point and pointed. Nothing else knows them, so
@@ -15,6 +15,10 @@ export interface HostedStore {
   hasRepository(repository: Repository): Promise<boolean>;
   /** At most `limit` repositories after `after`, in the order of registry and then name, byte by byte; emptied ones too. */
   listRepositories(page: Page<Repository>): Promise<readonly Repository[]>;
+  /** At most `limit` repositories whose names hold words; emptied ones too. The event loop turns in between. */
+  searchRepositories(search: RepositorySearch): Promise<FoundRepositories>;
+  /** The number of tags of each repository, in their order, counted up to `most`. The event loop turns in between. */
+  countTags(repositories: readonly Repository[], most: number): Promise<readonly number[]>;
   /** Content of a repository, by what its manifests and blobs say: each digest once. */
   usage(repository: Repository): Promise<HostedUsage>;
   /** Each digest once, whatever the number of its repositories. */

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { keyOf } from '../../lib/index.ts';
 import type { Digest, Repository } from '../../oci/index.ts';
-import type { Page } from '../metadata/index.ts';
+import { type FoundRepositories, type Page, type RepositorySearch, searchList } from '../metadata/index.ts';
 import {
   type ChangeOptions,
   type CollectedRecords,
@@ -62,6 +62,17 @@ export class MemoryHostedStore implements HostedStore {
       .filter((each) => after === undefined || compareRepositories(each, after) > 0)
       .sort(compareRepositories)
       .slice(0, limit);
+  }
+
+  async searchRepositories(search: RepositorySearch): Promise<FoundRepositories> {
+    return searchList(
+      [...this.#contents.values()].map(({ repository }) => repository),
+      search,
+    );
+  }
+
+  async countTags(repositories: readonly Repository[], most: number): Promise<readonly number[]> {
+    return repositories.map((each) => Math.min(most, this.#find(each)?.tags.size ?? 0));
   }
 
   async usage(repository: Repository): Promise<HostedUsage> {

@@ -1,3 +1,5 @@
+import { SEARCH_STATEMENTS } from '../metadata/index.ts';
+
 /**
  * The schema of the records of hosted repositories: entry n migrates `user_version` n to n + 1. The statements of a released entry
  * never change; a new entry is added.
@@ -172,6 +174,7 @@ const TAG = `SELECT tags.tag, tags.digest, tags.moved_at, manifests.media_type, 
 
 /** Every statement of the store. An addition is never a `REPLACE`, whose deletions run no triggers. */
 export const STATEMENTS = {
+  ...SEARCH_STATEMENTS,
   findRepository: 'SELECT id, digests, bytes FROM repositories WHERE registry = ? AND repository = ?',
   addRepository: 'INSERT INTO repositories (registry, repository) VALUES (?, ?)',
   nameOfRepository: 'SELECT registry, repository FROM repositories WHERE id = ?',
@@ -208,6 +211,8 @@ export const STATEMENTS = {
     FROM tags INDEXED BY tags_there
     CROSS JOIN manifests ON manifests.repository = tags.repository AND manifests.digest = tags.digest
     WHERE tags.repository = ? AND tags.digest IS NOT NULL AND tags.tag > ? ORDER BY tags.tag LIMIT ?`,
+  countTags: `SELECT count(*) AS tags FROM (
+      SELECT 1 FROM tags INDEXED BY tags_there WHERE repository = ? AND digest IS NOT NULL LIMIT ?)`,
   listTagNames: 'SELECT tag FROM tags WHERE repository = ? AND tag > ? ORDER BY tag LIMIT ?',
   findTag: 'SELECT digest, moves FROM tags WHERE repository = ? AND tag = ?',
   tagsOf: 'SELECT tag FROM tags WHERE repository = ? AND digest = ? ORDER BY tag',

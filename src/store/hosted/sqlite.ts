@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Digest, Repository } from '../../oci/index.ts';
-import type { Page } from '../metadata/index.ts';
+import { type FoundRepositories, type Page, type RepositorySearch, searchTable } from '../metadata/index.ts';
 import type { HostedDatabase, Statements } from './database.ts';
 import { HostedStoreError } from './error.ts';
 import {
@@ -27,6 +27,9 @@ import { isUseNoted } from './uses.ts';
 
 /** Repositories that a mount looks at before the event loop turns. */
 const MOUNT_PAGE = 256;
+
+/** Repositories whose tags are counted before the event loop turns. */
+const COUNT_PAGE = 128;
 
 /** What a repository's row says. */
 interface Known {
@@ -62,6 +65,26 @@ export class SqliteHostedStore implements HostedStore {
     return this.#database
       .rows('listRepositories', after?.registry ?? '', after?.repository ?? '', limit)
       .map(repositoryOf);
+  }
+
+  searchRepositories(search: RepositorySearch): Promise<FoundRepositories> {
+    return searchTable(search, {
+      endOfPiece: (...from) => {
+        const row = this.#database.row('endOfPiece', ...from);
+        return row && repositoryOf(row);
+      },
+      search: (...values) => this.#database.rows('searchRepositories', ...values).map(repositoryOf),
+    });
+  }
+
+  async countTags(repositories: readonly Repository[], most: number): Promise<readonly number[]> {
+    const counts: number[] = [];
+    for (const repository of repositories) {
+      if (counts.length > 0 && counts.length % COUNT_PAGE === 0) await nextTurn();
+      const known = this.#find(repository);
+      counts.push(known === undefined ? 0 : Number(this.#database.row('countTags', known.id, most)?.['tags']));
+    }
+    return counts;
   }
 
   async usage(repository: Repository): Promise<HostedUsage> {

@@ -1,6 +1,7 @@
 import { rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { observationFile } from '../observation-file.ts';
+import { pullFile } from '../pull-file.ts';
 
 /** The path of a metadata database's backup. */
 export function backupOf(file: string): string {
@@ -25,17 +26,18 @@ interface DatabaseSizes {
   /** The write-ahead log. */
   readonly log: number;
   readonly backup: number;
-  /** The observed requests beside it, and their log. */
-  readonly observations: number;
+  /** The observed requests and the record of pulls beside it, and their logs. */
+  readonly beside: number;
 }
 
 /** What a metadata database takes on the disk, and what lies beside it. */
 export async function sizesOf(file: string): Promise<DatabaseSizes> {
-  const observed = observationFile(dirname(file));
+  const directory = dirname(file);
+  const others = [observationFile(directory), pullFile(directory)].flatMap((each) => [each, `${each}-wal`]);
   const [database = 0, log = 0, backup = 0, ...beside] = await Promise.all(
-    [file, `${file}-wal`, backupOf(file), observed, `${observed}-wal`].map(sizeOf),
+    [file, `${file}-wal`, backupOf(file), ...others].map(sizeOf),
   );
-  return { database, log, backup, observations: beside.reduce((sum, size) => sum + size, 0) };
+  return { database, log, backup, beside: beside.reduce((sum, size) => sum + size, 0) };
 }
 
 async function sizeOf(file: string): Promise<number> {

@@ -3,33 +3,40 @@ import type { Digest, Repository } from '../../oci/index.ts';
 import {
   type BlobRecord,
   type Footprint,
+  type FoundRepositories,
   type HoldEntry,
   type LastRead,
   type ListTagsOptions,
   type ListUrlsOptions,
   MAX_HOLDS,
+  MAX_PINS,
   MAX_TAG_MOVES,
   MAX_URLS_PER_BLOB,
   type MemberRecord,
   type MetadataStore,
   type NotedMember,
   type Page,
+  type PinEntry,
   type PublicRecord,
   type ReadBlobRecord,
+  type RepositorySearch,
   type TagEntry,
   type TagHold,
   type TagMove,
+  type TagPin,
   type TagRecord,
   type UrlEntry,
   type UrlName,
   type UrlRecord,
 } from './metadata-store.ts';
+import { searchList } from './repository-search.ts';
 
 /** A {@link MetadataStore} in memory: for tests, and for `cache: off`. */
 export class MemoryMetadataStore implements MetadataStore {
   readonly #tags: Lru<TagEntry>;
   readonly #moves: Lru<readonly TagMove[]>;
   readonly #holds = new Map<string, HoldEntry>();
+  readonly #pins = new Map<string, PinEntry>();
   readonly #members: Lru<{ readonly repository: Repository; readonly record: MemberRecord }>;
   readonly #public: Lru<PublicRecord>;
   readonly #urls: Lru<UrlEntry>;
@@ -84,6 +91,21 @@ export class MemoryMetadataStore implements MetadataStore {
     return [...this.#holds].sort(byKey).map(([, entry]) => entry);
   }
 
+  async putPin(repository: Repository, tag: string, pin: TagPin): Promise<boolean> {
+    const key = keyIn(repository, tag);
+    if (!this.#pins.has(key) && this.#pins.size >= MAX_PINS) return false;
+    this.#pins.set(key, { repository, tag, pin: { ...pin } });
+    return true;
+  }
+
+  async deletePin(repository: Repository, tag: string): Promise<boolean> {
+    return this.#pins.delete(keyIn(repository, tag));
+  }
+
+  async listPins(): Promise<readonly PinEntry[]> {
+    return [...this.#pins].sort(byKey).map(([, entry]) => entry);
+  }
+
   async listTags({ repository, after, limit }: ListTagsOptions): Promise<readonly TagEntry[]> {
     const start = after === undefined ? '' : keyIn(after.repository, after.tag);
     return [...this.#tags.entries()]
@@ -134,6 +156,21 @@ export class MemoryMetadataStore implements MetadataStore {
       .sort(byKey)
       .slice(0, limit)
       .map(([, repository]) => repository);
+  }
+
+  async searchRepositories(search: RepositorySearch): Promise<FoundRepositories> {
+    const names = new Map<string, Repository>();
+    for (const [, { repository }] of this.#members.entries()) names.set(keyIn(repository, ''), repository);
+    return searchList(names.values(), search);
+  }
+
+  async countTags(repositories: readonly Repository[], most: number): Promise<readonly number[]> {
+    const counts = new Map<string, number>();
+    for (const [, { repository }] of this.#tags.entries()) {
+      const key = keyIn(repository, '');
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    return repositories.map((each) => Math.min(most, counts.get(keyIn(each, '')) ?? 0));
   }
 
   async repositoriesOf(digest: Digest, limit: number): Promise<readonly Repository[]> {

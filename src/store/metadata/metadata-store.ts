@@ -25,6 +25,12 @@ export interface MetadataStore {
   /** Every hold, in a stable order; also those whose end has passed. */
   listHolds(): Promise<readonly HoldEntry[]>;
 
+  /** Adds or replaces; false where {@link MAX_PINS} other tags are pinned, and nothing was recorded. */
+  putPin(repository: Repository, tag: string, pin: TagPin): Promise<boolean>;
+  deletePin(repository: Repository, tag: string): Promise<boolean>;
+  /** Every pin, in a stable order; also those of tags without a record. */
+  listPins(): Promise<readonly PinEntry[]>;
+
   /**
    * The record that a digest belongs to a repository; undefined where there is none.
    *
@@ -44,6 +50,10 @@ export interface MetadataStore {
   listMembers(repository: Repository, page: Page<Digest>): Promise<readonly MemberRecord[]>;
   /** At most `limit` repositories with members after `after`, in a stable order. */
   listRepositories(page: Page<Repository>): Promise<readonly Repository[]>;
+  /** At most `limit` repositories with members whose names hold words. The event loop turns in between. */
+  searchRepositories(search: RepositorySearch): Promise<FoundRepositories>;
+  /** The number of tags of each repository, in their order, counted up to `most`. The event loop turns in between. */
+  countTags(repositories: readonly Repository[], most: number): Promise<readonly number[]>;
   /** At most `limit` repositories that a digest belongs to. */
   repositoriesOf(digest: Digest, limit: number): Promise<readonly Repository[]>;
 
@@ -131,6 +141,30 @@ export interface Page<T> {
   readonly after?: T | undefined;
   readonly limit: number;
 }
+
+/** A search among repositories by what their names hold. */
+export interface RepositorySearch extends Page<Repository> {
+  /** Each must be in `registry/repository`, byte by byte; those beyond the first {@link MAX_WORDS} are ignored. @default [] */
+  readonly words?: readonly string[] | undefined;
+  /** Only of this registry. */
+  readonly registry?: string | undefined;
+  /** Repositories that are looked at, about. @default 200_000 */
+  readonly most?: number | undefined;
+}
+
+/** One page of a search. */
+export interface FoundRepositories {
+  /** By registry, then by name, byte by byte. */
+  readonly repositories: readonly Repository[];
+  /**
+   * The last repository that was looked at, found or not: the next page begins after it. Undefined where no repository
+   * follows that could match.
+   */
+  readonly next: Repository | undefined;
+}
+
+/** Words of one search. */
+export const MAX_WORDS = 8;
 
 export interface ListTagsOptions extends Page<TagName> {
   /** Only the tags of one repository. */
@@ -222,11 +256,25 @@ export interface HoldEntry extends TagName {
   readonly hold: TagHold;
 }
 
+/** A tag whose image an operator wants kept: it is not evicted. */
+export interface TagPin {
+  /** Milliseconds since the epoch. */
+  readonly pinnedAt: number;
+}
+
+/** A pinned tag. */
+export interface PinEntry extends TagName {
+  readonly pin: TagPin;
+}
+
 /** The most moves that are kept of a tag: of one that moves each night, those of three months. */
 export const MAX_TAG_MOVES = 100;
 
 /** The most tags held at once: every one is looked up in memory, by each request for a tag. */
 export const MAX_HOLDS = 1000;
+
+/** The most tags that operators pin: each is a tree of manifests that every eviction walks. More are a pattern of `cache.pin`. */
+export const MAX_PINS = 1000;
 
 export interface MemberRecord {
   readonly digest: Digest;

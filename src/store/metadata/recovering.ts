@@ -46,12 +46,17 @@ class RecoveringMetadataStore implements MetadataStore {
   readonly putHold = this.#recovering('putHold');
   readonly deleteHold = this.#recovering('deleteHold');
   readonly listHolds = this.#recovering('listHolds');
+  readonly putPin = this.#recovering('putPin');
+  readonly deletePin = this.#recovering('deletePin');
+  readonly listPins = this.#recovering('listPins');
   readonly getMember = this.#recovering('getMember');
   readonly putMembers = this.#recovering('putMembers');
   readonly deleteMember = this.#recovering('deleteMember');
   readonly deleteMembers = this.#recovering('deleteMembers');
   readonly listMembers = this.#recovering('listMembers');
   readonly listRepositories = this.#recovering('listRepositories');
+  readonly searchRepositories = this.#recovering('searchRepositories');
+  readonly countTags = this.#recovering('countTags');
   readonly repositoriesOf = this.#recovering('repositoriesOf');
   readonly getPublic = this.#recovering('getPublic');
   readonly putPublic = this.#recovering('putPublic');

@@ -1,3 +1,5 @@
+import { SEARCH_STATEMENTS } from './repository-search.ts';
+
 /**
  * The schema of the metadata database: entry n migrates `user_version` n to n + 1. The statements of a released entry never
  * change; a new entry is added.
@@ -224,6 +226,42 @@ export const MIGRATIONS: readonly string[] = [
   INSERT INTO tag_moves
     SELECT registry, repository, tag, 1, digest, media_type, size, checked_at, upstream, visibility FROM tags;
   `,
+  `
+  -- The repositories that have members, kept by triggers: a search reads their names, and not their members.
+  CREATE TABLE repositories (
+    registry TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    PRIMARY KEY (registry, repository)
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO repositories SELECT DISTINCT registry, repository FROM members;
+  UPDATE totals SET row_bytes = row_bytes
+    + (SELECT coalesce(sum(length(registry) + length(repository) + 20), 0) FROM repositories);
+
+  CREATE TRIGGER members_inserted_into_repositories AFTER INSERT ON members
+  WHEN NOT EXISTS (SELECT 1 FROM repositories WHERE registry = new.registry AND repository = new.repository) BEGIN
+    INSERT INTO repositories (registry, repository) VALUES (new.registry, new.repository);
+  END;
+  CREATE TRIGGER members_deleted_from_repositories AFTER DELETE ON members
+  WHEN NOT EXISTS (SELECT 1 FROM members WHERE registry = old.registry AND repository = old.repository) BEGIN
+    DELETE FROM repositories WHERE registry = old.registry AND repository = old.repository;
+  END;
+  -- row_bytes covers the repositories too. The pins are few: their number is limited.
+  CREATE TRIGGER repositories_inserted AFTER INSERT ON repositories BEGIN
+    UPDATE totals SET row_bytes = row_bytes + length(new.registry) + length(new.repository) + 20;
+  END;
+  CREATE TRIGGER repositories_deleted AFTER DELETE ON repositories BEGIN
+    UPDATE totals SET row_bytes = row_bytes - length(old.registry) - length(old.repository) - 20;
+  END;
+
+  -- Tags whose images an operator wants kept: they are not evicted.
+  CREATE TABLE tag_pins (
+    registry TEXT NOT NULL,
+    repository TEXT NOT NULL,
+    tag TEXT NOT NULL,
+    pinned_at INTEGER NOT NULL,
+    PRIMARY KEY (registry, repository, tag)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /**
@@ -231,6 +269,7 @@ export const MIGRATIONS: readonly string[] = [
  * triggers.
  */
 export const STATEMENTS = {
+  ...SEARCH_STATEMENTS,
   getTag: `SELECT digest, media_type, size, checked_at, upstream, visibility FROM tags
     WHERE registry = ? AND repository = ? AND tag = ?`,
   putTag: `INSERT INTO tags (registry, repository, tag, digest, media_type, size, checked_at, upstream, visibility)
@@ -260,6 +299,13 @@ export const STATEMENTS = {
   deleteHold: 'DELETE FROM tag_holds WHERE registry = ? AND repository = ? AND tag = ?',
   listHolds: `SELECT registry, repository, tag, digest, media_type, size, upstream, visibility, held_at, until, reason
     FROM tag_holds ORDER BY registry, repository, tag`,
+  getPin: 'SELECT pinned_at FROM tag_pins WHERE registry = ? AND repository = ? AND tag = ?',
+  countPins: 'SELECT count(*) AS pins FROM tag_pins',
+  putPin: `INSERT INTO tag_pins (registry, repository, tag, pinned_at) VALUES (?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET pinned_at = excluded.pinned_at`,
+  deletePin: 'DELETE FROM tag_pins WHERE registry = ? AND repository = ? AND tag = ?',
+  listPins: 'SELECT registry, repository, tag, pinned_at FROM tag_pins ORDER BY registry, repository, tag',
+  countTags: `SELECT count(*) AS tags FROM (SELECT 1 FROM tags WHERE registry = ? AND repository = ? LIMIT ?)`,
   getMember: `SELECT digest, kind, media_type, size, visibility, transient FROM members
     WHERE registry = ? AND repository = ? AND digest = ?`,
   putMember: `INSERT INTO members (registry, repository, digest, kind, media_type, size, visibility, transient, noted_at)
@@ -272,9 +318,8 @@ export const STATEMENTS = {
   listNoted: `SELECT registry, repository, digest, noted_at,
       EXISTS (SELECT 1 FROM blobs WHERE blobs.digest = members.digest) AS stored
     FROM members WHERE (registry, repository, digest) > (?, ?, ?) ORDER BY registry, repository, digest LIMIT ?`,
-  // One index look-up per repository, however many members it has; DISTINCT would read every member.
-  nextRepository: `SELECT registry, repository FROM members WHERE (registry, repository) > (?, ?)
-    ORDER BY registry, repository LIMIT 1`,
+  listRepositories: `SELECT registry, repository FROM repositories WHERE (registry, repository) > (?, ?)
+    ORDER BY registry, repository LIMIT ?`,
   repositoriesOf: 'SELECT registry, repository FROM members WHERE digest = ? LIMIT ?',
   getUrl: 'SELECT digest, size, headers, checked_at, fresh_until FROM urls WHERE route = ? AND url = ?',
   putUrl: `INSERT INTO urls (route, url, digest, size, headers, checked_at, fresh_until) VALUES (?, ?, ?, ?, ?, ?, ?)

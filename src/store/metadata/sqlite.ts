@@ -12,27 +12,33 @@ import { sizesOf } from './files.ts';
 import {
   type BlobRecord,
   type Footprint,
+  type FoundRepositories,
   type HoldEntry,
   type LastRead,
   type ListTagsOptions,
   type ListUrlsOptions,
   MAX_HOLDS,
+  MAX_PINS,
   MAX_TAG_MOVES,
   MAX_URLS_PER_BLOB,
   type MemberRecord,
   type MetadataStore,
   type NotedMember,
   type Page,
+  type PinEntry,
   type PublicRecord,
   type ReadBlobRecord,
+  type RepositorySearch,
   type TagEntry,
   type TagHold,
   type TagMove,
+  type TagPin,
   type TagRecord,
   type UrlEntry,
   type UrlName,
   type UrlRecord,
 } from './metadata-store.ts';
+import { searchTable } from './repository-search.ts';
 import { type Row, RowReader, repositoryOf, urlNameOf } from './rows.ts';
 import { MIGRATIONS, STATEMENTS } from './schema.ts';
 import { beginDatabase, giveBackPages, isShrinkable, rewriteSmall, usedBytes } from './space.ts';
@@ -190,6 +196,24 @@ export class SqliteMetadataStore implements MetadataStore {
     }));
   }
 
+  async putPin({ registry, repository }: Repository, tag: string, { pinnedAt }: TagPin): Promise<boolean> {
+    const isNew = this.#row('getPin', registry, repository, tag) === undefined;
+    if (isNew && Number(this.#row('countPins')?.['pins']) >= MAX_PINS) return false;
+    return this.#change('putPin', registry, repository, tag, pinnedAt);
+  }
+
+  async deletePin({ registry, repository }: Repository, tag: string): Promise<boolean> {
+    return this.#change('deletePin', registry, repository, tag);
+  }
+
+  async listPins(): Promise<readonly PinEntry[]> {
+    return this.#rows('listPins').map((row) => ({
+      repository: repositoryOf(row),
+      tag: row['tag'] as string,
+      pin: { pinnedAt: row['pinned_at'] as number },
+    }));
+  }
+
   async getMember({ registry, repository }: Repository, digest: Digest): Promise<MemberRecord | undefined> {
     const row = this.#row('getMember', registry, repository, digest);
     return row && this.#read.member(row);
@@ -227,13 +251,26 @@ export class SqliteMetadataStore implements MetadataStore {
   }
 
   async listRepositories({ after = NO_REPOSITORY, limit }: Page<Repository>): Promise<readonly Repository[]> {
-    const found: Repository[] = [];
-    for (let last = after; found.length < limit; found.push(last)) {
-      const row = this.#row('nextRepository', last.registry, last.repository);
-      if (row === undefined) break;
-      last = repositoryOf(row);
+    return this.#rows('listRepositories', after.registry, after.repository, limit).map(repositoryOf);
+  }
+
+  searchRepositories(search: RepositorySearch): Promise<FoundRepositories> {
+    return searchTable(search, {
+      endOfPiece: (...from) => {
+        const row = this.#row('endOfPiece', ...from);
+        return row && repositoryOf(row);
+      },
+      search: (...values) => this.#rows('searchRepositories', ...values).map(repositoryOf),
+    });
+  }
+
+  async countTags(repositories: readonly Repository[], most: number): Promise<readonly number[]> {
+    const counts: number[] = [];
+    for (const { registry, repository } of repositories) {
+      if (counts.length > 0 && counts.length % PIECE === 0) await nextTurn();
+      counts.push(Number(this.#row('countTags', registry, repository, most)?.['tags']));
     }
-    return found;
+    return counts;
   }
 
   async repositoriesOf(digest: Digest, limit: number): Promise<readonly Repository[]> {
@@ -333,9 +370,9 @@ export class SqliteMetadataStore implements MetadataStore {
   async footprint(): Promise<Footprint> {
     const { bytes, allocated, row_bytes: rowBytes } = this.#totals() as Record<string, number>;
     const used = this.#run(() => usedBytes(this.#database));
-    const { database, log, backup, observations } = await sizesOf(this.#file);
+    const { database, log, backup, beside } = await sizesOf(this.#file);
     // Room for the next backup is counted before it is made.
-    const overhead = (allocated ?? 0) - (bytes ?? 0) + database + log + Math.max(backup, used) + observations;
+    const overhead = (allocated ?? 0) - (bytes ?? 0) + database + log + Math.max(backup, used) + beside;
     return { overhead, rowBytes: rowBytes ?? 0 };
   }
 

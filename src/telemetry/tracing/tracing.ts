@@ -50,7 +50,7 @@ const MAX_DETAILS = 64;
 const MAX_OPEN = 100_000;
 
 /** Probes and scrapes: they come every few seconds, and say nothing of a pull. */
-const UNTRACED: ReadonlySet<string> = new Set(['health', 'metrics']);
+const UNTRACED: ReadonlySet<string> = new Set(['health', 'metrics', 'events']);
 
 const CLOSE_MS = 5000;
 

@@ -1,4 +1,4 @@
-import { Lru } from '../../lib/index.ts';
+import { Lru, type Via } from '../../lib/index.ts';
 import type { AddressPolicy } from '../../net/index.ts';
 import type { CredentialSource } from '../../oci/index.ts';
 import { ANY, type UpstreamConnection } from '../connection.ts';
@@ -48,6 +48,13 @@ export interface AuthChallenge {
   /** The challenger is outside the public internet. */
   readonly privateNetwork: boolean;
   readonly signal?: AbortSignal | undefined;
+  readonly via?: Via | undefined;
+}
+
+/** The request that waits for a token: others may share the fetch. */
+interface Asker {
+  readonly signal: AbortSignal | undefined;
+  readonly via: Via | undefined;
 }
 
 /** How to authorize a request, as an earlier challenge said. */
@@ -89,9 +96,9 @@ export class Authorizer {
   }
 
   /** What to send before any challenge, as earlier ones said; undefined where there was none. */
-  async preemptive(scope: string, signal: AbortSignal | undefined): Promise<Authorization | undefined> {
+  async preemptive(scope: string, asker: Asker): Promise<Authorization | undefined> {
     const known = this.#challenges.get(scope) ?? this.#challenges.get(EVERY_SCOPE);
-    return known === undefined ? undefined : this.#authorize(known, signal);
+    return known === undefined ? undefined : this.#authorize(known, asker);
   }
 
   /**
@@ -103,7 +110,7 @@ export class Authorizer {
   async answer(challenge: AuthChallenge): Promise<Authorization | undefined> {
     const chosen = await this.#choose(challenge);
     if (chosen === undefined) return undefined;
-    const authorization = await this.#authorize(chosen, challenge.signal);
+    const authorization = await this.#authorize(chosen, { signal: challenge.signal, via: challenge.via });
     if (authorization === undefined) return undefined;
     this.#challenges.set(isOfScope(chosen, challenge.scope) ? challenge.scope : EVERY_SCOPE, chosen);
     return authorization;
@@ -111,13 +118,13 @@ export class Authorizer {
 
   /** What to send after a redirect target's 401: an anonymous token of its own domain, or undefined. */
   async answerAnonymously(challenge: AuthChallenge): Promise<Authorization | undefined> {
-    const { header, challenger, privateNetwork, signal } = challenge;
+    const { header, challenger, privateNetwork, signal, via } = challenge;
     const bearer = parseChallenges(header).find(({ scheme }) => scheme === 'bearer');
     const realm = bearer && (await decideRealm(bearer.params['realm'], { challenger, tokenRealms: [] }));
     if (bearer === undefined || realm?.kind !== 'allowed') return undefined;
     const addresses = privateNetwork ? ANY : this.#connection.derived;
     const question = questionOf(bearer, realm.url, { scope: '', loginOnly: false, insists: false });
-    return this.#bearer(question, { addresses, anonymous: true, signal });
+    return this.#bearer(question, { addresses, anonymous: true, signal, via });
   }
 
   /** Chooses the challenge to answer: Bearer where its realm is allowed, else Basic where there is a credential. */
@@ -144,9 +151,9 @@ export class Authorizer {
     throw new UpstreamError(message, { kind: 'denied', upstream: spec.name, status: 401 });
   }
 
-  async #authorize(known: KnownChallenge, signal: AbortSignal | undefined): Promise<Authorization | undefined> {
+  async #authorize(known: KnownChallenge, asker: Asker): Promise<Authorization | undefined> {
     if (known.kind === 'bearer') {
-      return this.#bearer(known.question, { addresses: known.addresses, anonymous: false, signal });
+      return this.#bearer(known.question, { ...asker, addresses: known.addresses, anonymous: false });
     }
     const credential = await this.#readCredential();
     if (credential === undefined) return undefined;
@@ -156,14 +163,14 @@ export class Authorizer {
 
   async #bearer(
     question: TokenQuestion,
-    options: { addresses: AddressPolicy; anonymous: boolean; signal: AbortSignal | undefined },
+    options: Asker & { readonly addresses: AddressPolicy; readonly anonymous: boolean },
   ): Promise<Authorization> {
-    const { anonymous, addresses, signal } = options;
+    const { anonymous, addresses, signal, via } = options;
     const key = JSON.stringify([anonymous, question.realm.href, question.service ?? null, question.scope]);
     const fetch: FetchToken = async () => {
       const credential = anonymous ? undefined : await this.#readCredential();
       try {
-        const granted = await this.#fetchToken(tokenRequest(question, credential), addresses);
+        const granted = await this.#fetchToken(tokenRequest(question, credential), { addresses, via });
         return { ...granted, private: credential !== undefined };
       } catch (error) {
         if (error instanceof UpstreamError && error.kind === 'denied') this.#credentials.forget();
@@ -174,7 +181,10 @@ export class Authorizer {
     return { header: `Bearer ${token}`, private: isPrivate, grantedAt, refuse: () => this.#tokens.refuse(key, token) };
   }
 
-  async #fetchToken(request: TokenHttpRequest, addresses: AddressPolicy): Promise<GrantedToken> {
+  async #fetchToken(
+    request: TokenHttpRequest,
+    { addresses, via }: { readonly addresses: AddressPolicy; readonly via: Via | undefined },
+  ): Promise<GrantedToken> {
     const { spec, url, context } = this.#connection;
     const destination = hostOf(request.url) === hostOf(url) ? 'upstream' : 'token';
     const reply = await this.#connection.inTime(request, (signal) =>
@@ -183,6 +193,7 @@ export class Authorizer {
         {
           purpose: 'token',
           destination,
+          via,
           send: (client, httpRequest) => client.fetch({ ...httpRequest, maxBytes: MAX_TOKEN_REPLY }),
         },
       ),

@@ -1,3 +1,3 @@
 /** The actions that a token can be narrowed to, as rules have them. */
-export const TOKEN_ACTIONS = ['pull', 'catalog', 'push', 'delete', 'status', 'proxy'] as const;
+export const TOKEN_ACTIONS = ['pull', 'catalog', 'push', 'delete', 'status', 'admin', 'proxy'] as const;
 export type TokenAction = (typeof TOKEN_ACTIONS)[number];

@@ -1,7 +1,9 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { type CommandContext, optionsOf, serverFlags } from '../../command.ts';
 import type { GcOptions } from './gc.ts';
 import type { ImageOptions } from './history.ts';
+import type { ListOptions } from './list.ts';
+import type { ImagesOptions } from './pin.ts';
 import type { PurgeCommandOptions } from './purge.ts';
 import type { RefreshOptions } from './refresh.ts';
 import type { RollbackOptions } from './rollback.ts';
@@ -9,6 +11,9 @@ import type { ScrubCommandOptions } from './scrub.ts';
 
 /** The functions that the commands on the cache run. Each is imported when it runs, so that `--help` stays quick. */
 export const cacheActions = {
+  list: async (options: ListOptions) => (await import('./list.ts')).list(options),
+  pin: async (options: ImagesOptions) => (await import('./pin.ts')).pin(options),
+  unpin: async (options: ImagesOptions) => (await import('./pin.ts')).unpin(options),
   gc: async (options: GcOptions) => (await import('./gc.ts')).gc(options),
   scrub: async (options: ScrubCommandOptions) => (await import('./scrub.ts')).scrub(options),
   purge: async (options: PurgeCommandOptions) => (await import('./purge.ts')).purge(options),
@@ -19,8 +24,32 @@ export const cacheActions = {
 };
 export type CacheActions = typeof cacheActions;
 
-/** Defines `gc`, `scrub`, `purge`, `refresh`, `history`, `rollback` and `unhold`. */
+/** Defines `list`, `pin`, `unpin`, `gc`, `scrub`, `purge`, `refresh`, `history`, `rollback` and `unhold`. */
 export function addCacheCommands(program: Command, { actions, finish }: CommandContext<CacheActions>): void {
+  serverFlags(program.command('list'))
+    .argument('[pattern]', 'registry, repository, image or pattern; * within one component, ** across')
+    .description('List what is cached and hosted: repositories, the tags of one, or the parts of an image.')
+    .addOption(new Option('--home <home>', 'only repositories that are hosted here, or mirrored').choices(HOMES))
+    .option('--registry <name>', 'only repositories of this registry')
+    .option('--search <words>', 'only names that hold these words, in any order')
+    .addHelpText('after', LIST_EXAMPLES)
+    .action(async (pattern: string | undefined, _, command: Command) =>
+      finish(await actions.list({ ...optionsOf(command), ...(pattern === undefined ? {} : { pattern }) })),
+    );
+  serverFlags(program.command('pin'))
+    .argument('<image...>', 'image:tag; without a tag, latest')
+    .description('Keep the images of tags from eviction.')
+    .addHelpText('after', PIN_EXAMPLES)
+    .action(async (images: string[], _, command: Command) =>
+      finish(await actions.pin({ ...optionsOf(command), images })),
+    );
+  serverFlags(program.command('unpin'))
+    .argument('<image...>', 'image:tag; without a tag, latest')
+    .description('End the pins of tags, so that their images are evicted as any other.')
+    .addHelpText('after', UNPIN_EXAMPLES)
+    .action(async (images: string[], _, command: Command) =>
+      finish(await actions.unpin({ ...optionsOf(command), images })),
+    );
   serverFlags(program.command('gc'))
     .description('Evict blobs down to the size limits, least recently read first, or show what would be evicted.')
     .option('--dry-run', 'show what would be evicted, and evict nothing')
@@ -74,6 +103,39 @@ export function addCacheCommands(program: Command, { actions, finish }: CommandC
       finish(await actions.unhold({ ...optionsOf(command), image })),
     );
 }
+
+const HOMES = ['hosted', 'mirrored'];
+
+const LIST_EXAMPLES = `
+Examples:
+  entrepot list                                    every repository
+  entrepot list ghcr.io                            those of a registry
+  entrepot list 'ghcr.io/owner/*' --home mirrored
+  entrepot list --search 'nginx proxy'
+  entrepot list nginx                              the tags of docker.io/library/nginx
+  entrepot list 'nginx:1.2?'
+  entrepot list nginx:1.27                         its platforms, layers and signatures, and what of them is stored
+  entrepot list nginx --json                       one JSON document with digests, media types and times
+
+Tags come in the order of their versions, then images without a tag by digest. SIZE is of all platforms together, and ? where
+that is not known, as not every manifest is stored. STORED is all where every byte is here: platforms that cache.platforms leaves
+out do not count. PLATFORMS are those that are stored whole, and of how many; amd64 is linux/amd64. KEPT: held by
+\`entrepot rollback\`, or pinned by \`entrepot pin\` or cache.pin. No upstream is asked. Exit code 1: nothing matches.`;
+
+const PIN_EXAMPLES = `
+Examples:
+  entrepot pin nginx:1.27 ghcr.io/owner/app:2
+
+The tag still follows its upstream, and the image that it points to stays in the cache. It takes an image that is cached; for
+tags that are not pulled yet, set a pattern under cache.pin. A purge removes a pinned tag, and its pin with it. What is hosted is
+never evicted, so it is not pinned. Exit code 1: one of the tags cannot be pinned.`;
+
+const UNPIN_EXAMPLES = `
+Examples:
+  entrepot unpin nginx:1.27
+
+\`entrepot list nginx\` shows what is pinned. A pattern under cache.pin is not ended by it. Exit code 1: one of the tags is not
+pinned.`;
 
 const GC_EXAMPLES = `
 Examples:

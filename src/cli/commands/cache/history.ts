@@ -3,11 +3,11 @@ import { composeRegistries } from '../../../app/index.ts';
 import { tagHistory } from '../../../cache/index.ts';
 import type { CommandOptions } from '../../command.ts';
 import { EXIT } from '../../exit-code.ts';
-import { count, formatJson, formatTable } from '../../format.ts';
+import { count, formatInstant, formatJson, formatTable } from '../../format.ts';
 import { type Output, processOutput } from '../../output.ts';
 import { withOwnHosting } from '../../own-hosting.ts';
 import { runServerCommand } from '../../server-command.ts';
-import { describeHold, formatInstant } from './hold-text.ts';
+import { describeHold } from './hold-text.ts';
 
 /** The options of a command on one image. */
 export interface ImageOptions extends CommandOptions {

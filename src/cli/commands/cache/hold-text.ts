@@ -1,3 +1,5 @@
+import { formatInstant } from '../../format.ts';
+
 interface HoldText {
   readonly digest: string;
   /** Milliseconds since 1970, as all times here. */
@@ -10,9 +12,4 @@ interface HoldText {
 export function describeHold({ digest, since, until, reason }: HoldText): string {
   const end = until === undefined ? '' : ` until ${formatInstant(until)}`;
   return `held at ${digest} since ${formatInstant(since)}${end}${reason === '' ? '' : `: ${reason}`}`;
-}
-
-/** `2026-11-29 12:00:00Z` */
-export function formatInstant(time: number): string {
-  return `${new Date(time).toISOString().slice(0, 19).replace('T', ' ')}Z`;
 }

@@ -55,7 +55,8 @@ function isEmpty({ tagCount, members, urls = 0, blobs }: PurgeAnswer): boolean {
 }
 
 function formatPurged(answer: PurgeAnswer): string {
-  const { dryRun, patterns, tags, tagCount, held = [], hosted, members, urls = 0, blobs, freed } = answer;
+  const { dryRun, patterns, tags, tagCount, held = [], pins = 0, hosted, members } = answer;
+  const { urls = 0, blobs, freed } = answer;
   const purged = patterns.join(', ');
   const kept = held.map((each) => `${each.image} is kept: it is ${describeHold(each)}.`);
   if (kept.length > 0) kept.push('To purge a held tag, end its hold first with `entrepot unhold`.');
@@ -74,9 +75,11 @@ function formatPurged(answer: PurgeAnswer): string {
     ...(urls === 0 ? [] : [count(urls, 'URL')]),
   ];
   const were = dryRun ? 'would be' : 'were';
+  const was = dryRun ? 'would be' : 'was';
   lines.push(
     `${purged}: ${forgotten.join(', ')} ${were} forgotten, ` +
       `${count(blobs, 'blob')} (${formatBytes(freed)}) that nothing else has ${were} removed.`,
+    ...(pins === 0 ? [] : [`${count(pins, 'pin')} of these tags ${pins === 1 ? was : were} ended with them.`]),
     ...kept,
   );
   return `${lines.join('\n')}\n`;

@@ -56,7 +56,15 @@ export function addConfigCommands(program: Command, { output, finish }: CommandC
     .command('explain')
     .argument('<who>', 'a user, token:NAME, or anonymous')
     .addArgument(
-      new Argument('<action>', 'what is to be done').choices(['pull', 'catalog', 'push', 'delete', 'status', 'proxy']),
+      new Argument('<action>', 'what is to be done').choices([
+        'pull',
+        'catalog',
+        'push',
+        'delete',
+        'status',
+        'admin',
+        'proxy',
+      ]),
     )
     .argument('[image]', 'for pull, catalog, push and delete: an image; for pull also mirror:NAME/PATH')
     .option('-c, --config <file>', 'configuration file')

@@ -9,6 +9,7 @@ import {
   serverFlags,
 } from '../../command.ts';
 import type { CheckCommandOptions } from './check.ts';
+import type { ConsoleOptions } from './console.ts';
 import type { DoctorOptions } from './doctor.ts';
 import type { HealthcheckOptions } from './healthcheck.ts';
 import type { ServeOptions } from './serve.ts';
@@ -27,13 +28,14 @@ export const serverActions = {
       ? (await import('./status-watch.ts')).watchStatus(options)
       : (await import('./status.ts')).status(options),
   reload: async (options: CommandOptions) => (await import('./reload.ts')).reload(options),
+  console: async (options: ConsoleOptions) => (await import('./console.ts')).openConsole(options),
   check: async (options: CheckCommandOptions) => (await import('./check.ts')).check(options),
   healthcheck: async (options: HealthcheckOptions) => (await import('./healthcheck.ts')).healthcheck(options),
   doctor: async (options: DoctorOptions) => (await import('./doctor.ts')).doctor(options),
 };
 export type ServerActions = typeof serverActions;
 
-/** Defines `serve`, `status`, `reload`, `check`, `doctor` and `healthcheck`. */
+/** Defines `serve`, `status`, `reload`, `console`, `check`, `doctor` and `healthcheck`. */
 export function addServerCommands(program: Command, { actions, finish }: CommandContext<ServerActions>): void {
   configFlags(program.command('serve'))
     .addOption(
@@ -54,6 +56,11 @@ export function addServerCommands(program: Command, { actions, finish }: Command
     .description('Make the running server read its configuration again, as SIGHUP does, and show the result.')
     .addHelpText('after', RELOAD_HELP)
     .action(async (_, command: Command) => finish(await actions.reload(optionsOf(command))));
+  serverFlags(program.command('console'))
+    .description('Open the page of the running server in a browser, with the right to change things.')
+    .option('--print', 'print the address, and open nothing')
+    .addHelpText('after', CONSOLE_HELP)
+    .action(async (_, command: Command) => finish(await actions.console(optionsOf(command))));
   program
     .command('check')
     .argument('[name...]', 'registries, upstreams or mirror routes; without names, all that are configured')
@@ -110,6 +117,16 @@ as in Go programs (-listen=:5000). A command line that begins with a flag means 
 const RELOAD_HELP = `
 The server reads its own file, environment and flags again. --config and --cache-dir here only lead to that server. It
 applies the configuration as a whole: one with a problem changes nothing. Exit codes: 0 applied, 78 refused.`;
+
+const CONSOLE_HELP = `
+Examples:
+  entrepot console                                 on a machine with a browser
+  entrepot console --print                         elsewhere: an address to open on your own machine
+  docker exec entrepot entrepot console --print    in a container
+
+The address holds a code that lets one browser in, once, within a minute. Only the user of the server can get one: its control
+socket has the mode 0600. Without a display, the address is printed. Exit codes: 0 success, 1 no server answers or it has no
+page, 2 wrong command line.`;
 
 const CHECK_EXAMPLES = `
 Examples:

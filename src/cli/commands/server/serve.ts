@@ -130,8 +130,9 @@ async function stopOnce(app: App, log: Log): Promise<void> {
 
 /** Logs the addresses and the registries, and shows how each client is pointed at the server. */
 function announce(app: App, { config, source }: LoadedConfig, { log, format }: { log: Log; format: LogFormat }): void {
-  for (const { address, protocol, redirectToHttps } of app.listeners) {
-    log.info('listening', { address, protocol, ...(redirectToHttps ? { redirectToHttps } : {}) });
+  for (const { address, protocol, redirectToHttps, admin } of app.listeners) {
+    const serves = { ...(redirectToHttps && { redirectToHttps }), ...(admin === true && { admin }) };
+    log.info('listening', { address, protocol, ...serves });
   }
   log.info('ready', {
     config: source,

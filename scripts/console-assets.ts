@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, extname, join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import type { BuildOptions } from 'esbuild';
+
+// The page of the console (ui/), made into one module that the program loads when the page is asked for.
+
+/** Gzipped bytes of what one reader loads: the page in one language. It opens at once over a slow line. */
+const MAX_BYTES = 60_000;
+
+type Build = (options: BuildOptions & { write: false; metafile: true }) => Promise<{
+  readonly outputFiles: readonly { readonly path: string; readonly contents: Uint8Array }[];
+  readonly metafile: { readonly inputs: Readonly<Record<string, unknown>> };
+}>;
+
+/**
+ * Bundles ui/src/ into ui/built/assets.js, the module behind `#console-assets`.
+ *
+ * @returns the files that went into it, and the gzipped bytes of what a browser loads
+ * @throws {Error} where the page is larger than it may be
+ */
+export async function buildConsole(
+  root: string,
+  build: Build,
+): Promise<{ readonly inputs: readonly string[]; readonly bytes: number }> {
+  const { outputFiles, metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: { console: 'ui/src/main.tsx' },
+    outdir: 'ui/built',
+    bundle: true,
+    // The texts of each language are in a file of their own.
+    splitting: true,
+    entryNames: '[name]-[hash]',
+    chunkNames: '[name]-[hash]',
+    format: 'esm',
+    platform: 'browser',
+    // Browsers of 2024 and later: they have `light-dark()` and Web Locks.
+    target: ['es2023', 'chrome123', 'firefox124', 'safari17.5'],
+    jsx: 'automatic',
+    jsxImportSource: 'preact',
+    minify: true,
+    charset: 'utf8',
+    legalComments: 'none',
+    logLevel: 'warning',
+    define: { 'process.env.NODE_ENV': '"production"' },
+    write: false,
+    metafile: true,
+  });
+  const built = outputFiles.map(({ path, contents }) => ({ name: basename(path), bytes: Buffer.from(contents) }));
+  const icon = readFileSync(join(root, 'ui/icon.svg'));
+  const files = [...built, { name: `icon-${hashOf(icon).slice(0, 10)}.svg`, bytes: icon }];
+  const named = (expression: RegExp): string => {
+    const file = files.find(({ name }) => expression.test(name));
+    if (file === undefined) throw new Error(`esbuild made no ${expression.source} of ui/src/main.tsx`);
+    return file.name;
+  };
+  const page = readFileSync(join(root, 'ui/index.html'), 'utf8')
+    .replace('%SCRIPT%', named(/^console-.*\.js$/))
+    .replace('%STYLE%', named(/^console-.*\.css$/))
+    .replace('%ICON%', named(/^icon-/));
+  const all = [...files, { name: 'index.html', bytes: Buffer.from(page) }].map((file) => ({
+    ...file,
+    gzip: gzipSync(file.bytes, { level: 9 }),
+  }));
+  const assets = Object.fromEntries(
+    all.map(({ name, bytes, gzip }) => [
+      name,
+      { contentType: TYPES[extname(name)], gzip: gzip.toString('base64'), hash: hashOf(bytes).slice(0, 20) },
+    ]),
+  );
+  const bytes = bytesOfReader(all);
+  if (bytes > MAX_BYTES) {
+    throw new Error(`The page of the console has ${bytes} bytes gzipped, and may have ${MAX_BYTES}: make it smaller`);
+  }
+  const text = JSON.stringify(assets, undefined, 1);
+  // Renamed, so that a build at the same time reads a whole file.
+  const directory = join(root, 'ui/built');
+  const fresh = join(directory, `assets-${process.pid}.js`);
+  mkdirSync(directory, { recursive: true });
+  try {
+    writeFileSync(fresh, `export const ASSETS = ${text};\n`);
+    renameSync(fresh, join(directory, 'assets.js'));
+  } finally {
+    rmSync(fresh, { force: true });
+  }
+  return { inputs: Object.keys(metafile.inputs), bytes };
+}
+
+const TYPES: Readonly<Record<string, string>> = {
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.html': 'text/html; charset=utf-8',
+};
+
+/** A file of the texts of one language. */
+const TEXTS = /^(?:en|zh)-.*\.js$/;
+
+/** Gzipped bytes of everything but the texts, and of the longest texts. */
+function bytesOfReader(files: readonly { readonly name: string; readonly gzip: Buffer }[]): number {
+  const sizes = (texts: boolean): readonly number[] =>
+    files.filter(({ name }) => TEXTS.test(name) === texts).map(({ gzip }) => gzip.length);
+  return sizes(false).reduce((sum, size) => sum + size, 0) + Math.max(...sizes(true));
+}
+
+function hashOf(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

@@ -1,0 +1,88 @@
+import type { JSX } from 'preact';
+import { useEffect } from 'preact/hooks';
+import { type Answer, change, session } from '../../api.ts';
+import { onLive } from '../../live.ts';
+import { mergeWarm } from '../../merge.ts';
+import { toast } from '../../parts/feedback.tsx';
+import { Link, Section } from '../../parts/page.tsx';
+import { Progress } from '../../parts/progress.tsx';
+import { Badge, Time } from '../../parts/values.tsx';
+import { useRead } from '../../resource.ts';
+import { formats, words } from '../../words/index.ts';
+
+type WarmJob = Answer<'warmJobs'>['jobs'][number];
+
+/** Failed images of a job that are named. */
+const SHOWN_FAILURES = 3;
+
+/** The images that are being fetched into the cache. Nothing where there are none. */
+export function WarmNow(): JSX.Element | null {
+  const jobs = useRead('warmJobs', {});
+  useEffect(() => onLive('warm', (job) => jobs.mend((known) => ({ jobs: mergeWarm(known.jobs, job) }))), []);
+  const all = jobs.data?.jobs ?? [];
+  if (all.length === 0) return null;
+  return (
+    <Section title={words.value.now.warm}>
+      <ul class="flows">
+        {all.map((job) => (
+          <Job key={job.id} job={job} />
+        ))}
+      </ul>
+    </Section>
+  );
+}
+
+function Job({ job }: { readonly job: WarmJob }): JSX.Element {
+  const { now: w, units } = words.value;
+  const { bytes, number } = formats.value;
+  const { images, endedAt, by, startedAt, counts } = job;
+  const [first] = images;
+  const failed = images.filter(({ state }) => state === 'failed');
+  const running = images.find(({ state }) => state === 'running');
+  const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const stopped = counts.cancelled > 0;
+  const name = running?.image ?? first?.image ?? '';
+  return (
+    <li class="flow">
+      <div class="flow-head">
+        <Link to={`images/${name}`} class="flow-name">
+          {name}
+        </Link>
+        {endedAt !== undefined && counts.failed < all && (
+          <Badge tone={stopped ? 'quiet' : 'good'} text={stopped ? w.warmCancelled : w.warmEnded} />
+        )}
+        {counts.failed > 0 && <Badge tone="bad" text={w.warmFailed(number(counts.failed))} />}
+        {endedAt === undefined && session.value?.canChange === true && (
+          <button type="button" class="link-button" onClick={() => void cancel(job.id)}>
+            {w.warmCancel}
+          </button>
+        )}
+      </div>
+      <Progress
+        value={job.bytes}
+        max={job.size || (endedAt === undefined ? undefined : 1)}
+        label={name}
+        tone={endedAt === undefined ? 'accent' : 'quiet'}
+      />
+      {failed.slice(0, SHOWN_FAILURES).map(({ image, error }) => (
+        <p key={image} class="bad">
+          {image}: {error}
+        </p>
+      ))}
+      <p class="flow-facts">
+        <span>{w.warmImages(number(counts.done), number(all))}</span>
+        <span>{units.of(bytes(job.bytes), bytes(job.size))}</span>
+        <span>{w.by(by)}</span>
+        <Time at={startedAt} />
+      </p>
+    </li>
+  );
+}
+
+async function cancel(id: string): Promise<void> {
+  try {
+    await change('warmCancel', { id });
+  } catch (error) {
+    toast(error instanceof Error ? error.message : String(error), 'bad');
+  }
+}

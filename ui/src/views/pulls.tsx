@@ -1,0 +1,188 @@
+import { useSignal, useSignalEffect } from '@preact/signals';
+import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import type { Answer } from '../api.ts';
+import { imageName } from '../format.ts';
+import { onLive, ticks } from '../live.ts';
+import { Empty } from '../parts/feedback.tsx';
+import { SearchField, SelectField } from '../parts/field.tsx';
+import { Heading } from '../parts/page.tsx';
+import { PullCommand } from '../parts/pull-command.tsx';
+import { PagedTable } from '../parts/table.tsx';
+import { Bytes, Duration, Time } from '../parts/values.tsx';
+import { matches } from '../pull-filter.ts';
+import { usePages } from '../resource.ts';
+import { href, navigate, place, setQuery } from '../router.ts';
+import { formats, words } from '../words/index.ts';
+import { Outcome } from './outcome.tsx';
+import { OnePull } from './pulls/one-pull.tsx';
+import type { ViewProps } from './view.ts';
+
+type Pull = Answer<'pulls'>['pulls'][number];
+
+const OUTCOMES = ['failed', 'refused', 'stale', 'miss', 'hit'] as const;
+/** Entries of one page: two screens of a large display. */
+const PAGE = 100;
+/** Pixels from the top within which its reader looks at the newest. */
+const AT_TOP = 200;
+
+/** The recent pulls, or one of them: `/ui/pulls/<request id>`. */
+export function Pulls({ rest }: ViewProps): JSX.Element {
+  return rest === '' ? <Recent /> : <OnePull key={rest} id={rest} />;
+}
+
+function Recent(): JSX.Element {
+  const { pulls: w } = words.value;
+  const { image, client } = place.value.query;
+  const outcome = OUTCOMES.find((each) => each === place.value.query['outcome']);
+  const filter = { image, client, outcome };
+  const pages = usePages('pulls', { ...filter, limit: PAGE }, ({ pulls }) => pulls);
+  const waiting = useLivePulls(pages, filter);
+  const isFiltered = image !== undefined || client !== undefined || outcome !== undefined;
+  return (
+    <>
+      <Heading title={w.title} />
+      <div class="toolbar">
+        <SearchField label={w.image} value={image ?? ''} change={(value) => setQuery({ image: value })} />
+        <SearchField label={w.client} value={client ?? ''} change={(value) => setQuery({ client: value })} />
+        <SelectField
+          label={w.outcome}
+          value={outcome ?? ''}
+          options={[['', w.any] as const, ...OUTCOMES.map((each) => [each, words.value.outcome[each]] as const)]}
+          change={(value) => setQuery({ outcome: value })}
+        />
+        <FindRequest />
+      </div>
+      <section class="section card" aria-label={w.recent}>
+        {waiting.count > 0 && (
+          <button type="button" class="button newer" onClick={waiting.show}>
+            {w.newer(waiting.count, formats.value.number(waiting.count))}
+          </button>
+        )}
+        <PagedTable
+          label={w.recent}
+          pages={pages}
+          keyOf={({ id }) => id}
+          hrefOf={({ id }) => href(`pulls/${id}`)}
+          columns={[
+            {
+              key: 'image',
+              title: w.image,
+              width: '3fr',
+              cell: (pull) => <span title={imageName(pull)}>{imageName(pull)}</span>,
+            },
+            { key: 'outcome', title: w.outcome, width: '8.8rem', cell: (pull) => <Outcome pull={pull} /> },
+            {
+              key: 'client',
+              title: w.client,
+              width: '1.2fr',
+              narrow: false,
+              cell: (pull) => <span title={pull.userAgent ?? ''}>{clientOf(pull)}</span>,
+            },
+            {
+              key: 'size',
+              title: w.size,
+              width: '5rem',
+              align: 'end',
+              narrow: false,
+              cell: ({ bytes }) => <Bytes value={bytes} />,
+            },
+            {
+              key: 'took',
+              title: w.took,
+              width: '5rem',
+              align: 'end',
+              narrow: false,
+              cell: ({ durationMs }) => <Duration ms={durationMs} />,
+            },
+            {
+              key: 'when',
+              title: w.when,
+              width: '8.5rem',
+              align: 'end',
+              narrow: false,
+              cell: ({ at }) => <Time at={at} />,
+            },
+          ]}
+          empty={isFiltered ? <Empty title={w.none} icon="search" /> : <NoneYet />}
+        />
+      </section>
+    </>
+  );
+}
+
+function NoneYet(): JSX.Element {
+  return (
+    <Empty title={words.value.now.firstTitle} icon="pulls">
+      <p>{words.value.pulls.noneYet}</p>
+      <PullCommand image="docker.io/library/alpine" />
+    </Empty>
+  );
+}
+
+function clientOf({ user, client }: Pull): string {
+  return [user, client].filter((each) => each !== undefined && each !== '').join(' · ');
+}
+
+function FindRequest(): JSX.Element {
+  const { pulls: w } = words.value;
+  const input = useRef<HTMLInputElement>(null);
+  const onSubmit = (event: SubmitEvent): void => {
+    event.preventDefault();
+    const id = input.current?.value.trim() ?? '';
+    if (id !== '') navigate(`pulls/${id}`);
+  };
+  return (
+    <form class="find" onSubmit={onSubmit} role="search" aria-label={w.find}>
+      <div class="field">
+        <label for="request-id">{w.findLabel}</label>
+        <input id="request-id" ref={input} autocomplete="off" spellcheck={false} autocapitalize="none" required />
+      </div>
+      <button type="submit" class="button">
+        {w.findButton}
+      </button>
+    </form>
+  );
+}
+
+/** Keeps the list as the live messages say. New pulls wait behind a button while its reader looks further down. */
+function useLivePulls(
+  pages: ReturnType<typeof usePages<'pulls', Pull>>,
+  filter: Parameters<typeof matches>[1],
+): { readonly count: number; readonly show: () => void } {
+  const waiting = useSignal<readonly Pull[]>([]);
+  const latest = useRef({ pages, filter });
+  latest.current = { pages, filter };
+  const show = (): void => {
+    const fresh = waiting.peek();
+    waiting.value = [];
+    pages.mend((entries) => [...fresh, ...entries]);
+    scrollTo(0, 0);
+  };
+  useEffect(
+    () =>
+      onLive('pull', (pull) => {
+        const { pages: now, filter: wanted } = latest.current;
+        const isListed = now.entries.some(({ id }) => id === pull.id);
+        if (isListed) {
+          now.mend((entries) => entries.map((each) => (each.id === pull.id ? pull : each)));
+        } else if (waiting.peek().some(({ id }) => id === pull.id)) {
+          waiting.value = waiting.peek().map((each) => (each.id === pull.id ? pull : each));
+        } else if (matches(pull, wanted)) {
+          if (scrollY < AT_TOP) now.mend((entries) => [pull, ...entries]);
+          else waiting.value = [pull, ...waiting.peek()].slice(0, PAGE);
+        }
+      }),
+    [],
+  );
+  useEffect(() => {
+    waiting.value = [];
+  }, [JSON.stringify(filter)]);
+  const seen = useRef(ticks.peek());
+  useSignalEffect(() => {
+    if (ticks.value === seen.current) return;
+    seen.current = ticks.value;
+    if (scrollY < AT_TOP) latest.current.pages.reload();
+  });
+  return { count: waiting.value.length, show };
+}
