@@ -93,21 +93,21 @@ describe('a transfer that is passed on', () => {
   test('goes on alone where others come later: they share one more', async (t) => {
     const world = await countingWorld(t, { keep: false });
     const first = await world.blob();
-    for (let at = 0; at < 2 * MiB; at += PIECE) {
+    for (let at = 0; at < 3 * MiB; at += PIECE) {
       send(world.bodies[0], at, at + PIECE);
       await take(first.reader, PIECE);
     }
     const others = await Promise.all([world.blob(), world.blob(), world.blob()]);
     assert.deepEqual(others.map(({ outcome }) => outcome).toSorted(), ['JOIN', 'JOIN', 'MISS']);
     assert.equal(world.origin.count(), 2);
-    for (const [body, from] of [[world.bodies[0], 2 * MiB] as const, [world.bodies[1], 0] as const]) {
+    for (const [body, from] of [[world.bodies[0], 3 * MiB] as const, [world.bodies[1], 0] as const]) {
       send(body, from, LAYER.bytes.length);
       body?.end();
     }
     const late = await world.blob();
     assert.equal(late.outcome, 'JOIN');
     for (const { reader } of [...others, late]) assert.ok((await drain(reader)).equals(LAYER.bytes));
-    assert.ok((await drain(first.reader)).equals(LAYER.bytes.subarray(2 * MiB)));
+    assert.ok((await drain(first.reader)).equals(LAYER.bytes.subarray(3 * MiB)));
     assert.equal(world.origin.count(), 2);
     assert.equal(world.steps.begin, 1);
   });
@@ -116,7 +116,7 @@ describe('a transfer that is passed on', () => {
     test(`costs no byte where the disk refuses the ${step} of a file that begins late`, async (t) => {
       const world = await countingWorld(t, { keep: false });
       const { reader } = await world.blob();
-      for (let at = 0; at < 2 * MiB; at += PIECE) {
+      for (let at = 0; at < 3 * MiB; at += PIECE) {
         send(world.bodies[0], at, at + PIECE);
         await take(reader, PIECE);
       }
@@ -126,9 +126,9 @@ describe('a transfer that is passed on', () => {
       // The rest is asked for again, and comes at once.
       world.origin.deliver = () => undefined;
       const ingest = world.running();
-      send(world.bodies[0], 2 * MiB, LAYER.bytes.length);
+      send(world.bodies[0], 3 * MiB, LAYER.bytes.length);
       assert.equal(await ingest.settled, 'failed');
-      assert.ok((await drain(reader)).equals(LAYER.bytes.subarray(2 * MiB)));
+      assert.ok((await drain(reader)).equals(LAYER.bytes.subarray(3 * MiB)));
     });
   }
 });
