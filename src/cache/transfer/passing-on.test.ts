@@ -10,7 +10,7 @@ const MiB = 1024 * 1024;
 const PIECE = 256 * 1024;
 
 /** Larger than what a transfer keeps in memory. */
-const LAYER = content('layer', noise('passed on', 5 * MiB));
+const LAYER = content('layer', noise('passed on', 8 * MiB));
 
 /** A world that keeps nothing, or does, and counts what the disk is asked for. */
 async function countingWorld(t: TestContext, options: { readonly keep: boolean }) {
