@@ -6,9 +6,17 @@
  */
 export { type AccountContext, type AccountRules, type TokensAnswer, type UsersAnswer } from './account-operations.ts';
 export type { BackupBegun } from './backup-operations.ts';
-export { ControlError, callControl } from './client.ts';
+export {
+  type AttachedNames,
+  type CarriedPart,
+  type CarryBegun,
+  type ImportedBundle,
+  type PlannedImage,
+  UPLOADS,
+} from './carry-operations.ts';
 export type { ClientsAnswer, ConfigurationAnswer } from './configuration-operations.ts';
 export type { ConsoleAnswer } from './console-operation.ts';
+export { ControlError, callControl, controlSocketPath, createControl, sendControl } from './control/index.ts';
 export type {
   AccessExplainAnswer,
   AccessExplainInput,
@@ -30,7 +38,7 @@ export type {
   TagsInput,
 } from './inventory-operations.ts';
 export { LIVE_EVENTS, type LiveEvent } from './live-events.ts';
-export { type Caller, faultOfInput, methodOf, OPERATOR, type Operation } from './operation.ts';
+export { type Caller, faultOfInput, methodOf, OPERATOR, type Operation, type UploadOperation } from './operation.ts';
 export {
   type GcAnswer,
   OPERATIONS,
@@ -54,8 +62,6 @@ export {
 export { OperationError, type Refusal, refusalOf } from './refusal.ts';
 export type { CheckAnswer, RegistriesAnswer } from './registry-operations.ts';
 export type { ScrubProgress, UnknownFiles } from './scrub-operations.ts';
-export { createControl } from './socket.ts';
-export { controlSocketPath } from './socket-path.ts';
 export {
   type CertificateStatus,
   describeServer,
@@ -65,5 +71,5 @@ export {
   type UpstreamStatus,
 } from './status.ts';
 export type { SuggestAnswer, SuggestInput } from './suggest.ts';
-export type { WarmChange, WarmImage, WarmInput, WarmJob } from './warm-operations.ts';
+export type { RefusedImage, WarmChange, WarmImage, WarmInput, WarmJob, WarmStarted } from './warm-operations.ts';
 export type { WebhookStatus, WebhooksAnswer, WebhookTestAnswer } from './webhook-operations.ts';

@@ -43,6 +43,15 @@ export interface Operation<Input, Answer, Context> {
   handle(input: Input, context: Context, caller: Caller): Answer | Promise<Answer>;
 }
 
+/** An operation of the control socket that takes a stream of bytes of any length, by POST. */
+export interface UploadOperation<Answer, Context> {
+  /** Its path: `/<name>`. */
+  readonly name: string;
+  readonly answer: z.ZodType<Answer>;
+  /** It may leave the rest of the body unread. An error is answered with its message, redacted. */
+  receive(body: AsyncIterable<Buffer>, context: Context): Promise<Answer>;
+}
+
 /**
  * For a caller of a handler without the control socket: what the socket would refuse the input for, such as
  * `patterns: expected at least one image, tag or digest`; undefined where it takes it.

@@ -5,6 +5,7 @@ import { type Catalogue, parseImagePattern } from '../routing/index.ts';
 import type { MetadataStore } from '../store/index.ts';
 import { ACCOUNT_OPERATIONS, type AccountContext } from './account-operations.ts';
 import { BACKUP_OPERATIONS, type BackupContext } from './backup-operations.ts';
+import { CARRY_OPERATIONS, type CarryContext } from './carry-operations.ts';
 import { CONFIGURATION_OPERATIONS, type ConfigurationContext } from './configuration-operations.ts';
 import { type ConsoleContext, console } from './console-operation.ts';
 import { EXPLAIN_OPERATIONS, type ExplainContext } from './explain-operations.ts';
@@ -36,6 +37,7 @@ export interface OperationContext
     ConfigurationContext,
     ExplainContext,
     WarmContext,
+    CarryContext,
     ConsoleContext {
   readonly cache: Pick<PullThrough, 'collect' | 'history' | 'purge' | 'refresh' | 'rollback' | 'scrub' | 'unhold'>;
   /** The registries of the current generation. */
@@ -285,6 +287,7 @@ export const OPERATIONS = {
   ...CONFIGURATION_OPERATIONS,
   ...EXPLAIN_OPERATIONS,
   ...WARM_OPERATIONS,
+  ...CARRY_OPERATIONS,
   console,
 };
 

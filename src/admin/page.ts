@@ -26,3 +26,16 @@ export const search = z.string({ error: 'expected a text' }).max(300, 'expected 
 export const time = z.number().describe('Milliseconds since 1970.');
 export const bytes = z.number().describe('Bytes.');
 export const image = z.string({ error: 'expected the name of an image' }).max(1000, 'expected at most 1000 characters');
+
+/** Input: the platforms of an image. */
+export const platforms = z
+  .array(
+    z
+      .string({ error: 'expected a platform such as linux/amd64' })
+      .max(100, 'expected a platform such as linux/amd64')
+      .regex(/^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9.]+)?$/, 'expected a platform such as linux/amd64 or linux/arm/v7'),
+  )
+  .max(20, 'expected at most 20 platforms')
+  .readonly()
+  .default([])
+  .describe('`linux/amd64`; empty: those of `cache.platforms`, or all.');

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { Caller, Operation } from './operation.ts';
-import { bytes, image, time } from './page.ts';
+import { bytes, image, platforms, time } from './page.ts';
 
 /** Images of one call. */
 const MAX_IMAGES = 1000;
@@ -11,17 +11,11 @@ const warmInput = z.object({
     .min(1, 'expected at least one image')
     .max(MAX_IMAGES, `expected at most ${MAX_IMAGES} images`)
     .readonly(),
-  platforms: z
-    .array(
-      z
-        .string({ error: 'expected a platform such as linux/amd64' })
-        .max(100, 'expected a platform such as linux/amd64')
-        .regex(/^[a-z0-9]+\/[a-z0-9_]+(?:\/[a-z0-9.]+)?$/, 'expected a platform such as linux/amd64 or linux/arm/v7'),
-    )
-    .max(20, 'expected at most 20 platforms')
-    .readonly()
-    .default([])
-    .describe('`linux/amd64`; empty: those of `cache.platforms`, or all.'),
+  platforms,
+  partial: z
+    .boolean()
+    .default(false)
+    .describe('True: what names no image that can be fetched is in `refused`, and the others are fetched.'),
 });
 export type WarmInput = z.infer<typeof warmInput>;
 
@@ -65,12 +59,24 @@ export const warmJob = z.object({
 /** Images that are being fetched into the cache, or were. */
 export type WarmJob = z.infer<typeof warmJob>;
 
+const refusedImage = z.object({
+  image: z.string().describe('As it was given.'),
+  error: z.string(),
+  hosted: z.literal(true).exactOptional().describe('It is hosted here, so there is nothing to fetch.'),
+});
+const warmStarted = warmJob.extend({
+  refused: z.array(refusedImage).readonly().exactOptional().describe('With `partial` alone.'),
+});
+/** A job that has begun, and what was left out of it. */
+export type WarmStarted = z.infer<typeof warmStarted>;
+export type RefusedImage = z.infer<typeof refusedImage>;
+
 const jobs = z.object({ jobs: z.array(warmJob).readonly().describe('The newest first; ended ones stay for an hour.') });
 
 export interface WarmContext {
   readonly warm: {
-    /** Rejects with an `OciError` where a text names no image or a hosted one, where the cache is off, and where too many jobs run. Resolves once it has begun. */
-    start(input: WarmInput, caller: Caller): Promise<WarmJob>;
+    /** Rejects with an `OciError` where a text (with `partial`: each of them) names no image or a hosted one, where the cache is off, and where too many jobs run. Resolves once it has begun. */
+    start(input: WarmInput, caller: Caller): Promise<WarmStarted>;
     list(caller: Caller): Promise<readonly WarmJob[]>;
     /** Undefined where there is no such job. Pulls of clients that follow its transfers go on. */
     cancel(id: string, caller: Caller): Promise<WarmJob | undefined>;
@@ -86,13 +92,13 @@ export interface WarmChange {
   readonly show: (caller: Caller) => Promise<WarmJob | undefined>;
 }
 
-const start: Operation<WarmInput, WarmJob, WarmContext> = {
+const start: Operation<WarmInput, WarmStarted, WarmContext> = {
   name: 'warm',
   summary: 'Fetch images into the cache',
   action: 'admin',
   changes: true,
   input: warmInput,
-  answer: warmJob,
+  answer: warmStarted,
   handle: (input, context, caller) => context.warm.start(input, caller),
 };
 

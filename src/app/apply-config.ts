@@ -42,7 +42,9 @@ export async function applyConfig(next: NextConfig, target: ReloadTarget): Promi
   void acme?.configure(acmeSpecsOf(next.config));
   cache.reconfigure(policy);
   hosted.follow(next.config, upstreams.catalogue);
-  if (!hasSameUpstreams(before, upstreams)) cache.clearFailures();
+  const wasOffline = upstreamSets.isOffline;
+  upstreamSets.isOffline = next.config.offline;
+  if (wasOffline !== next.config.offline || !hasSameUpstreams(before, upstreams)) cache.clearFailures();
   frontDoor.adjust(door);
   admission.reconfigure(next.config.limits);
   eventLog.reconfigure(next.config);

@@ -30,6 +30,10 @@ export {
 } from './settings/index.ts';
 export { suggestAccess } from './suggestion.ts';
 
+/** What bundles are made of, and of a directory without a server too; a start does not load it. */
+export const loadCarry = (): Promise<Pick<typeof import('./operating/index.ts'), 'composeCarry'>> =>
+  import('./operating/index.ts');
+
 /** What is cached and hosted, for a command on a directory without a server. */
 export const loadInventory = (): Promise<Pick<typeof import('./operating/index.ts'), 'composeInventory'>> =>
   import('./operating/index.ts');

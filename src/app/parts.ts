@@ -5,6 +5,7 @@ import type { Log, Telemetry, Tracing } from '../telemetry/index.ts';
 import { EventLog } from './event-log.ts';
 import { HostedContent } from './hosting.ts';
 import { Observations } from './observations.ts';
+import { listsOf } from './offline.ts';
 import { Recording } from './recording.ts';
 import { cacheOptionsOf } from './settings/index.ts';
 import { openStorage, type Storage } from './storage.ts';
@@ -59,7 +60,9 @@ export async function openParts(
   const upstreamSets = new UpstreamSets(telemetry);
   cleanups.push(() => upstreamSets.clients.close());
   const upstreams = await upstreamSets.open(config);
+  upstreamSets.isOffline = config.offline;
   const storage = await openStorage(config, context);
+  upstreamSets.listOfStored = listsOf(storage);
   const observations = new Observations(config, context);
   // Closed after the cache, whose last transfers it counts.
   const recording = new Recording(config, context);

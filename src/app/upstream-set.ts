@@ -14,6 +14,7 @@ import {
 import type { Catalogue } from '../routing/index.ts';
 import type { Telemetry } from '../telemetry/index.ts';
 import type { MirrorSpec, UpstreamContext, Upstreams } from '../upstream/index.ts';
+import { type ListOfStored, OfflineError, offlineOrigin } from './offline.ts';
 import {
   ClientPool,
   catalogueOf,
@@ -44,13 +45,25 @@ export class UpstreamSets {
   readonly clients: ClientPool;
   /** What upstreams and mirrored sites are made with. */
   readonly context: UpstreamContext;
+  /** True: no upstream and no mirrored site is asked, by `offline`. */
+  isOffline = false;
+  /** What is stored of lists, while it is offline. */
+  listOfStored: ListOfStored | undefined;
   readonly #specs = new Lru<UpstreamSpec>({ maxWeight: MAX_INTERNED });
   readonly #anonymous = new WeakMap<RegistrySpec, ReturnType<typeof anonymousViewsOf>>();
   #upstreams: Upstreams | undefined;
 
   constructor(telemetry: Telemetry) {
     this.clients = new ClientPool(telemetry);
-    this.context = { httpClientFor: (transport) => this.clients.clientFor(transport), telemetry, now: Date.now };
+    this.context = {
+      httpClientFor: async (transport) => {
+        // Whatever leads to an upstream or a mirrored site comes by here.
+        if (this.isOffline) throw new OfflineError();
+        return await this.clients.clientFor(transport);
+      },
+      telemetry,
+      now: Date.now,
+    };
   }
 
   /** The upstreams of a configuration. @param before the set that is in use @throws {SettingsError} */
@@ -73,7 +86,12 @@ export class UpstreamSets {
 
   /** The upstreams of a registry, for a request that has come this way. The room for them is loaded by the first request that needs it, not at the start. */
   originOf(registry: RegistrySpec, via: Via | undefined): OriginSource {
-    const open = async () => (await this.#all()).originOf(registry, via);
+    return this.#originOf(registry, via, () => this.listOfStored);
+  }
+
+  #originOf(registry: RegistrySpec, via: Via | undefined, listOfStored: () => ListOfStored | undefined): OriginSource {
+    const open = async () =>
+      this.isOffline ? offlineOrigin(registry.name, listOfStored()) : (await this.#all()).originOf(registry, via);
     return Object.assign(open, { hops: via?.hops ?? 0, request: via?.request });
   }
 
@@ -93,7 +111,11 @@ export class UpstreamSets {
     const upstreams = views.flatMap((view) =>
       view.upstreams.map(({ url, repositoryPrefix = '' }) => `${url} ${repositoryPrefix}`),
     );
-    return { sources: views.map((view) => this.originOf(view, via)), upstreams: upstreams.join('\n') };
+    // What is stored here says nothing of what clients without a credential see.
+    return {
+      sources: views.map((view) => this.#originOf(view, via, () => undefined)),
+      upstreams: upstreams.join('\n'),
+    };
   }
 
   /** The health of those upstreams of a registry that were asked so far. */

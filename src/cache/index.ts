@@ -40,6 +40,7 @@ export {
   type BlobAnswer,
   type BlobHead,
   type BlobRequest,
+  type CarriedBlob,
   HoldError,
   isManifestStored,
   type ManifestAnswer,

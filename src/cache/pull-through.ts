@@ -41,6 +41,7 @@ import {
   type BlobHead,
   type BlobRequest,
   Blobs,
+  Carried,
   HoldError,
   type ManifestAnswer,
   type ManifestRequest,
@@ -88,6 +89,8 @@ export class PullThrough {
   readonly visibilities: RepositoryVisibilities;
   /** Keeps what is pushed to an upstream through this server. */
   readonly pushed: Pushed;
+  /** Keeps what is imported from a bundle. */
+  readonly carried: Carried;
   /** The tags whose images operators want kept. */
   readonly pins: TagPins;
   /** Checks everything that is stored. */
@@ -167,6 +170,7 @@ export class PullThrough {
     this.urls = new UrlCache({ ...shared, inUse: this.#inUse, now });
     this.#manifests = new Manifests({ ...shared, negativeCache, memory: manifestsInMemory });
     this.#tags = new Tags({ ...shared, manifests: this.#manifests, tagRecords, holds, negativeCache, now });
+    this.carried = new Carried({ ...shared, manifests: this.#manifests, tags: this.#tags, tagRecords });
     this.pushed = new Pushed({ ...shared, manifests: this.#manifests, tags: this.#tags });
     this.visibilities = new RepositoryVisibilities({
       metadata,
@@ -334,6 +338,11 @@ export class PullThrough {
   /** Bytes of a stored blob, whatever repository it belongs to: for what is known to belong. Undefined where it is not stored. */
   storedSize(digest: Digest): Promise<number | undefined> {
     return this.#verification.size(digest, undefined);
+  }
+
+  /** Keeps a digest from being evicted until the returned function is called. What an operator purges goes all the same. */
+  hold(digest: Digest): () => void {
+    return this.#inUse.hold(digest);
   }
 
   /** Whether clients get by a tag what this server decides, and not what the upstream says: it is held, or cools down. */

@@ -4,6 +4,7 @@ import type { CommandContext } from './command.ts';
 import {
   addAccountCommands,
   addCacheCommands,
+  addCarryCommands,
   addClientCommands,
   addConfigCommands,
   addHostedCommands,
@@ -81,6 +82,7 @@ async function createProgram(context: CommandContext<Actions>): Promise<Command>
   addPullCommands(program, context);
   addConfigCommands(program, context);
   addCacheCommands(program, context);
+  addCarryCommands(program, context);
   addAccountCommands(program, context);
   addWebhookCommands(program, context);
   addHostedCommands(program, context);

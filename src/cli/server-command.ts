@@ -43,6 +43,8 @@ export interface ServerCommand<Input, Answer> {
   readonly signal?: AbortSignal | undefined;
   /** Does the same without a server; undefined where only a running server can. */
   readonly alone?: ((cache: OwnedCache) => Answer | Promise<Answer>) | undefined;
+  /** Without a server, makes a new cache directory where there is none. @default false */
+  readonly create?: boolean;
   /** Asks a running server although the configuration has problems. @default only where the command cannot do without one */
   readonly despiteProblems?: boolean;
   /** Milliseconds to wait for another command that has the directory, or for a server that starts. @default 0 */
@@ -144,7 +146,7 @@ export function runServerSession<Context>(session: ServerSession<Context>, outpu
     } catch (error) {
       if (isAnswered || !(error instanceof ControlError) || error.code !== 'not-running') throw error;
     }
-    return await asOwner(loaded, cache.dir, (owned) =>
+    return await asOwner({ loaded, dir: cache.dir, create: false }, (owned) =>
       alone(owned, (context) =>
         work(async (operation, input) => {
           const fault = faultOfInput(operation, input);
@@ -180,7 +182,7 @@ async function callInTurn<Input, Answer>(
 
 /** @param loaded needed by `alone` only */
 async function call<Input, Answer>(
-  { operation, input, signal, alone }: ServerCommand<Input, Answer>,
+  { operation, input, signal, alone, create = false }: ServerCommand<Input, Answer>,
   dir: string,
   loaded?: LoadedConfig,
 ): Promise<Answer> {
@@ -191,7 +193,7 @@ async function call<Input, Answer>(
     if (alone !== undefined && loaded !== undefined) {
       const fault = faultOfInput(operation, input);
       if (fault !== undefined) throw new ControlError('failed', `Cannot do \`${operation.name}\`: ${fault}`);
-      return await asOwner(loaded, dir, alone);
+      return await asOwner({ loaded, dir, create }, alone);
     }
     // Without its configuration, the problems of the file are what the operator must know.
     if (loaded !== undefined) await refuseForeign(dir);
@@ -203,8 +205,11 @@ async function call<Input, Answer>(
   }
 }
 
-async function asOwner<T>(loaded: LoadedConfig, dir: string, work: (cache: OwnedCache) => T | Promise<T>): Promise<T> {
-  const lock = await lockDirectory(dir, { create: false });
+async function asOwner<T>(
+  { loaded, dir, create }: { readonly loaded: LoadedConfig; readonly dir: string; readonly create: boolean },
+  work: (cache: OwnedCache) => T | Promise<T>,
+): Promise<T> {
+  const lock = await lockDirectory(dir, { create });
   try {
     const metadata = await openRecoveringMetadataStore({ file: join(dir, 'names.db'), telemetry: new Telemetry() });
     try {

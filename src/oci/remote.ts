@@ -134,9 +134,9 @@ export interface OriginList extends Provenance {
  * `not-found` it said so; `denied` 401 or 403, or its token service refused; `throttled` 429; `unavailable` 5xx, timeout,
  * refused or broken connection; `invalid` its answer cannot be right (wrong digest, too large, no manifest);
  * `loop` 508: the request came back to a server that it had passed. That is due to the way of the request, so it says nothing
- * about the upstream, the content or another request.
+ * about the upstream, the content or another request. `offline` no upstream was asked, as the operator has said so.
  */
-export type FailureKind = 'not-found' | 'denied' | 'throttled' | 'unavailable' | 'invalid' | 'loop';
+export type FailureKind = 'not-found' | 'denied' | 'throttled' | 'unavailable' | 'invalid' | 'loop' | 'offline';
 
 /** The shape of every error of an {@link Origin}. */
 export interface OriginFailure extends Error {

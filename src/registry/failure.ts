@@ -10,6 +10,9 @@ const UNKNOWN: Readonly<Record<Wanted, ErrorCode>> = {
   list: 'NAME_UNKNOWN',
 };
 
+const OFFLINE_REMEDY =
+  'The operator can carry it in: `entrepot export` where there is an upstream, `entrepot import` here';
+
 /**
  * The error that answers a failure; undefined for a defect of this server, whose details stay in the log.
  *
@@ -36,6 +39,12 @@ function fromFailure(failure: OriginFailure, wanted: Wanted): OciError {
       return new OciError('TOOMANYREQUESTS', message, options);
     case 'unavailable':
       return new OciError('UNAVAILABLE', message, options);
+    case 'offline':
+      return new OciError(
+        UNKNOWN[wanted],
+        `${message}, and this is not stored here, or is private. ${OFFLINE_REMEDY}`,
+        options,
+      );
     case 'loop':
       return loopDetected(message, failure);
     case 'invalid':

@@ -12,5 +12,6 @@ export function toTextRefusal(error: unknown): TextRefusal | undefined {
   const below = error instanceof HttpError ? error : (error as Error | undefined)?.cause;
   if (below instanceof HttpError) return new TextRefusal(STATUS_OF[below.code] ?? 502, (error as Error).message);
   if (!isOriginFailure(error)) return undefined;
+  if (error.kind === 'offline') return new TextRefusal(404, `${error.message}, and this is not stored here`);
   return new TextRefusal(error.kind === 'unavailable' ? 503 : 502, error.message);
 }

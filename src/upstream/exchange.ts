@@ -1,10 +1,10 @@
 import { type HttpClient, HttpError, type HttpHead, type HttpRequest, type ResponseMeter } from '../net/index.ts';
-import type { Destination, UpstreamSpec } from '../oci/index.ts';
+import { type Destination, isOriginFailure, type UpstreamSpec } from '../oci/index.ts';
 import type { UpstreamRequestEnded } from '../telemetry/index.ts';
 import type { UpstreamContext } from './context.ts';
 import { shownUrl, UpstreamError } from './error.ts';
 
-/** @throws {UpstreamError} `unavailable` where the client cannot be opened; the next call tries again */
+/** @throws {UpstreamError} `unavailable` where the client cannot be opened; the next call tries again. `offline` where none may be */
 export async function clientTowards(
   destination: Destination,
   { spec: { name, transport }, context }: { readonly spec: UpstreamSpec; readonly context: UpstreamContext },
@@ -12,6 +12,9 @@ export async function clientTowards(
   try {
     return await context.httpClientFor(transport[destination]);
   } catch (error) {
+    if (isOriginFailure(error) && error.kind === 'offline') {
+      throw new UpstreamError(error.message, { kind: 'offline', upstream: name, cause: error });
+    }
     const reason = error instanceof Error ? error.message : String(error);
     const message = `${name} cannot be asked, as its client cannot be made: ${reason}`;
     throw new UpstreamError(message, { kind: 'unavailable', upstream: name, cause: error });

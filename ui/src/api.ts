@@ -10,7 +10,7 @@ export type OperationKey = keyof typeof PATHS & keyof Operations;
 type HandlerOf<Key extends OperationKey> = Operations[Key]['handle'];
 type InputOf<Key extends OperationKey> = Parameters<HandlerOf<Key>>[0];
 /** What the server fills in where it is absent. */
-type Defaulted = 'limit' | 'step' | 'platforms' | 'dryRun';
+type Defaulted = 'limit' | 'step' | 'platforms' | 'dryRun' | 'partial';
 type Loose<Input> = Omit<Input, Defaulted> & Partial<Pick<Input, Extract<keyof Input, Defaulted>>>;
 export type Asked<Key extends OperationKey> = Loose<InputOf<Key>>;
 /** The answer of an operation: `Answer<'overview'>`. */

@@ -5,6 +5,7 @@ import { OciError } from '../../oci/index.ts';
 import type { RunningServer } from '../running-server.ts';
 import { accountRulesOf } from '../settings/index.ts';
 import { suggestAccess } from '../suggestion.ts';
+import { carryOf } from './carry.ts';
 import { clientsOf, configurationOf } from './configuration.ts';
 import { openConsole } from './console.ts';
 import { explainOf } from './explain.ts';
@@ -73,6 +74,7 @@ function createContext(server: RunningServer): OperationContext {
     clients: (host) => clientsOf(server, host),
     explain: explainOf(server, { pulls, inventory }),
     warm: warmOf(server),
+    carry: carryOf(server),
     openConsole: () => openConsole(server),
   };
 }

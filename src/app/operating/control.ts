@@ -1,4 +1,4 @@
-import { controlSocketPath, createControl, OPERATIONS } from '../../admin/index.ts';
+import { controlSocketPath, createControl, OPERATIONS, UPLOADS } from '../../admin/index.ts';
 import type { RunningServer } from '../running-server.ts';
 import { operationContextOf } from './context.ts';
 
@@ -12,6 +12,7 @@ export async function openControl(server: RunningServer): Promise<void> {
   const control = createControl({
     path: controlSocketPath(config.cache.dir),
     operations: Object.values(OPERATIONS),
+    uploads: Object.values(UPLOADS),
     context,
   });
   parts.cleanups.push(() => control.close());

@@ -4,6 +4,7 @@
  * It is loaded once the server serves, and nothing of it is on the way of a pull.
  */
 export { openServing } from './api.ts';
+export { type CarryParts, composeCarry } from './carry.ts';
 export { openControl } from './control.ts';
 export { composeInventory } from './inventory.ts';
 export { statusOf } from './status.ts';

@@ -28,10 +28,15 @@ export class UpstreamChecks {
    * The upstreams that a name means, each step by step. A call made while one of the same name runs joins it.
    *
    * @param name of a registry (host, short name or the operator's own name), an upstream or a mirror route
-   * @throws {OciError} NAME_UNKNOWN where nothing has the name
+   * @throws {OciError} NAME_UNKNOWN where nothing has the name; UNSUPPORTED where the server is offline
    */
   async check(name: string): Promise<CheckAnswer> {
     const { config, upstreams } = this.#server.live.current;
+    if (config.offline) {
+      const message =
+        'this server is offline and asks no upstream; `entrepot check` asks from this machine all the same';
+      throw new OciError('UNSUPPORTED', message);
+    }
     const { targets, unknown, known } = checkTargetsOf(config, upstreams.catalogue, { names: [name] });
     if (unknown.length > 0) throw new OciError('NAME_UNKNOWN', unknownText(name, known));
     return await this.#flights.run(name, async () => ({

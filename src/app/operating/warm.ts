@@ -1,10 +1,10 @@
-import type { Caller, OperationContext, WarmInput } from '../../admin/index.ts';
+import type { Caller, OperationContext, RefusedImage, WarmInput } from '../../admin/index.ts';
 import { HostingRules } from '../../hosting/index.ts';
 import { ownVia } from '../../lib/index.ts';
 import { OciError, type RegistrySpec } from '../../oci/index.ts';
-import { parseImagePattern } from '../../routing/index.ts';
 import { type ImageToWarm, type SeesRepository, WarmJobs } from '../../warm/index.ts';
 import type { RunningServer } from '../running-server.ts';
+import { oneImage } from './one-image.ts';
 
 /** Transfers from one registry at once: four images with three blobs each. */
 const MAX_TRANSFERS = 12;
@@ -26,7 +26,7 @@ export function warmOf(server: RunningServer): OperationContext['warm'] {
   parts.cleanups.push(() => jobs.close());
   return {
     async start(input, caller) {
-      const images = imagesOf(input, server);
+      const { images, refused } = imagesOf(input, server);
       for (const { repository, text } of images) {
         if (!caller.seesAll && !(await caller.sees(repository))) {
           throw new OciError('DENIED', `${caller.name} may not pull ${text}, and so may not have it fetched`);
@@ -34,7 +34,7 @@ export function warmOf(server: RunningServer): OperationContext['warm'] {
       }
       const view = await jobs.start(images, caller.name).view(seesOf(caller));
       if (view === undefined) throw new TypeError('Cannot show a job to the caller that may see it');
-      return view;
+      return input.partial ? { ...view, refused } : view;
     },
     list: (caller) => jobs.list(seesOf(caller)),
     async cancel(id, caller) {
@@ -48,12 +48,21 @@ export function warmOf(server: RunningServer): OperationContext['warm'] {
   };
 }
 
-/** @throws {OciError} where one of the images cannot be fetched into the cache, whatever its upstream says */
-function imagesOf({ images, platforms }: WarmInput, { live }: RunningServer): readonly ImageToWarm[] {
+/** @throws {OciError} where one of the images, with `partial` each of them, cannot be fetched into the cache, whatever its upstream says */
+function imagesOf(
+  { images: texts, platforms, partial }: WarmInput,
+  { live }: RunningServer,
+): { readonly images: readonly ImageToWarm[]; readonly refused: readonly RefusedImage[] } {
   const { config, upstreams } = live.current;
   const { catalogue } = upstreams;
   if (config.cache === 'off') {
     throw new OciError('UNSUPPORTED', 'the cache is off, so nothing can be fetched into it; configure cache.dir');
+  }
+  if (config.offline) {
+    throw new OciError(
+      'UNSUPPORTED',
+      'this server is offline and asks no upstream; `entrepot missing` says what it lacks, and `entrepot import` brings it',
+    );
   }
   const { platforms: kept } = config.cache;
   const left = kept === undefined ? undefined : platforms.find((platform) => !isKept(platform, kept));
@@ -63,27 +72,28 @@ function imagesOf({ images, platforms }: WarmInput, { live }: RunningServer): re
   }
   const hosting = new HostingRules(catalogue.list());
   const needsEach = platforms.length > 0;
-  return images.map((text) => {
-    const { repository: name, tag, digest, text: completed } = parseImagePattern(catalogue, text);
-    if (name === undefined || /[*?]/.test(`${name}${tag ?? ''}`)) {
-      const message = `${JSON.stringify(text.slice(0, 200))} is not one image; name a tag or a digest, such as docker.io/library/nginx:1.27`;
-      throw new OciError('NAME_INVALID', message);
+  const images: ImageToWarm[] = [];
+  const refused: RefusedImage[] = [];
+  let first: OciError | undefined;
+  for (const text of texts) {
+    try {
+      const image = oneImage(text, catalogue);
+      if (hosting.homeOf(image.repository) !== 'here') {
+        images.push({ ...image, platforms: needsEach ? platforms : (kept ?? []), needsEach });
+        continue;
+      }
+      const message = `${image.text} is hosted here: all of it is stored, and it has no upstream`;
+      first ??= new OciError('UNSUPPORTED', message);
+      refused.push({ image: text, error: message, hosted: true });
+    } catch (error) {
+      if (!(error instanceof OciError)) throw error;
+      first ??= error;
+      refused.push({ image: text, error: error.message });
     }
-    const slash = name.indexOf('/');
-    const registry = catalogue.byName(name.slice(0, slash));
-    if (registry === undefined) {
-      const message = `${name.slice(0, slash)} is no registry of this server; add it under registries, or name another`;
-      throw new OciError('NAME_UNKNOWN', message);
-    }
-    const repository = { registry: registry.name, repository: name.slice(slash + 1) };
-    if (hosting.homeOf(repository) === 'here') {
-      throw new OciError('UNSUPPORTED', `${completed} is hosted here: all of it is stored, and it has no upstream`);
-    }
-    const reference =
-      digest === undefined ? { kind: 'tag' as const, tag: tag ?? 'latest' } : { kind: 'digest' as const, digest };
-    const shown = digest === undefined && tag === undefined ? `${completed}:latest` : completed;
-    return { text: shown, repository, reference, platforms: needsEach ? platforms : (kept ?? []), needsEach };
-  });
+    if (!partial) break;
+  }
+  if (first !== undefined && (!partial || images.length === 0)) throw first;
+  return { images, refused };
 }
 
 /** Whether every image of a platform is kept by `cache.platforms`, in which `linux/arm` is any variant. */

@@ -30,6 +30,11 @@ export class TagRecords {
     return stored;
   }
 
+  /** The record that the database has, whatever is in memory. */
+  stored(repository: Repository, tag: string): Promise<TagRecord | undefined> {
+    return this.#metadata.getTag(repository, tag);
+  }
+
   async put(repository: Repository, tag: string, record: TagRecord): Promise<void> {
     this.#known.set(keyOf(repository.registry, repository.repository, tag), record);
     await attempt(() => this.#metadata.putTag(repository, tag, record), {

@@ -5,6 +5,7 @@
  */
 export { answerStored, type BlobAnswer, type BlobHead } from './blob-answer.ts';
 export { type BlobRequest, Blobs } from './blobs.ts';
+export { Carried, type CarriedBlob } from './carried.ts';
 export { type ManifestAnswer, type ManifestRequest, Manifests } from './manifests.ts';
 export { type Outlook, outlookOf } from './outlook.ts';
 export type { PassingBlob } from './passing-blob.ts';

@@ -223,6 +223,13 @@ export class Tags {
     return before?.digest;
   }
 
+  /** Notes where a tag pointed by a bundle: as after a push, what is being asked about it now comes too late. */
+  async carried(repository: Repository, tag: string, record: TagRecord): Promise<void> {
+    this.changed(repository, tag);
+    this.#options.negativeCache.forget(keyOf(repository.registry, repository.repository, tag));
+    await this.#options.tagRecords.put(repository, tag, record);
+  }
+
   /** Says that a client has changed a tag at the upstream: what is being asked about it now comes too late. */
   changed(repository: Repository, tag: string): void {
     const key = keyOf(repository.registry, repository.repository, tag);
@@ -408,7 +415,7 @@ function mayBeStale(
   { hasMoved, staleOnNotFound }: { readonly hasMoved: boolean; readonly staleOnNotFound: boolean },
 ): boolean {
   if (kind === 'denied') return false;
-  if (hasMoved || kind === 'unavailable' || kind === 'throttled' || kind === 'loop') return true;
+  if (hasMoved || kind === 'offline' || kind === 'unavailable' || kind === 'throttled' || kind === 'loop') return true;
   return kind === 'not-found' && staleOnNotFound;
 }
 

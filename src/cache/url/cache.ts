@@ -211,7 +211,7 @@ export class UrlCache {
     try {
       return await ask();
     } catch (thrown) {
-      const isUnreachable = isOriginFailure(thrown) && thrown.kind === 'unavailable';
+      const isUnreachable = isOriginFailure(thrown) && (thrown.kind === 'unavailable' || thrown.kind === 'offline');
       if (isUnreachable || this.#stop.signal.aborted) throw thrown;
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));
       return { answer: { kind: 'failed', error }, failure: { error, isRefusal: false } };

@@ -69,6 +69,7 @@ describe('loadConfig() without anything', () => {
       allowAny: false,
       registries: {},
       mirrors: [],
+      offline: false,
       publicUrl: [],
       cache: {
         dir: join(cwd, 'data'),

@@ -385,6 +385,11 @@ export const configSchema = options({
     description: 'Mirrors of other sites, each under a path of this server, for downloads and `git clone`.',
     examples: [[{ name: 'github', prefix: '/github', upstream: 'https://github.com' }]],
   }),
+  offline: flag
+    .prefault(false)
+    .describe(
+      'Ask no upstream and no mirrored site: serve what is stored, tags as they were confirmed last, and answer 404 to the rest.',
+    ),
   cache: cache.prefault({}).describe('The cache of pulled content; `off` only streams.'),
   log: log.prefault({}).describe('Logging.'),
   tracing: tracing.prefault({}).describe('Traces, sent to an OpenTelemetry collector. Off without an `endpoint`.'),

@@ -116,7 +116,10 @@ for (const kind of KINDS) {
     ];
     for (const [what, script, code, message] of refusals) {
       test(`calls ${what} ${code}`, async (t) => {
-        const { fetch } = await scene(t, { script: { kind, ...script }, dialTimeout: code === 'timeout' ? 800 : 5_000 });
+        const { fetch } = await scene(t, {
+          script: { kind, ...script },
+          dialTimeout: code === 'timeout' ? 800 : 5_000,
+        });
         await assert.rejects(fetch(), failsWith(code, message));
       });
     }

@@ -42,6 +42,8 @@ export function toPushError(error: unknown, unknown: ErrorCode): unknown {
   if (kind === 'unavailable') {
     return new OciError('UNAVAILABLE', message, { retryAfter: retryAfter ?? RETRY_AFTER, cause: error });
   }
+  if (kind === 'offline')
+    return new OciError('UNAVAILABLE', `${message}, so nothing can be pushed to one`, { cause: error });
   if (kind === 'loop') return loopDetected(message, error);
   if (said !== undefined && said.status < 500) return refusedBy(failure, said, unknown);
   if (kind === 'denied') return new OciError('DENIED', credentialRefused(failure), { cause: error });

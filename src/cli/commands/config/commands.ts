@@ -1,5 +1,6 @@
 import { Argument, type Command, Option } from 'commander';
 import { type CommandContext, configFlags, directoryFlags, notEmpty, optionsOf, serverFlags } from '../../command.ts';
+import { loadBundleImport } from '../carry/index.ts';
 import type { RuleAction } from './access.ts';
 
 /** Defines `config`, `access` and `ca` with their own commands. Each action is imported when it runs. */
@@ -32,10 +33,11 @@ export function addConfigCommands(program: Command, { output, finish }: CommandC
     .description('Print the JSON Schema of the configuration, for editors.')
     .action(async () => finish((await import('./config.ts')).showSchema(output)));
 
-  program
-    .command('import')
-    .argument('<file...>', 'files of other programs, recognised by their content; - is standard input')
-    .description('Turn the configuration of another mirror, registry or client into one of this program.')
+  serverFlags(program.command('import'))
+    .argument('<file...>', 'bundles, or files of other programs, recognised by their content; - is standard input')
+    .description(
+      'Import the images of a bundle, or turn the configuration of another program into one of this program.',
+    )
     .option(
       '-o, --output <file>',
       'write it to a new file, readable by you alone, instead of standard output',
@@ -43,7 +45,14 @@ export function addConfigCommands(program: Command, { output, finish }: CommandC
     )
     .option('--force', 'replace the file of --output if it exists')
     .addHelpText('after', IMPORT_HELP)
-    .action(async (files: readonly string[], options: { readonly output?: string; readonly force?: boolean }) => {
+    .action(async (files: readonly string[], options: ImportFlags, command: Command) => {
+      const { output: file, force } = options;
+      const { areBundles, importBundles } = await loadBundleImport();
+      if (await areBundles(files)) {
+        const isForConfiguration = file !== undefined || force === true;
+        finish(await importBundles({ ...optionsOf(command), files, isForConfiguration }, { output }));
+        return;
+      }
       const { importFiles } = await import('./import.ts');
       finish(await importFiles(files, { ...options, to: output }));
     });
@@ -145,7 +154,18 @@ Examples:
 Without --config and ENTREPOT_CONFIG_FILE, the configuration is entrepot.yaml, .yml or .json in the working directory,
 else in ~/.config/entrepot, else in /etc/entrepot.`;
 
+interface ImportFlags {
+  readonly output?: string;
+  readonly force?: boolean;
+}
+
 const IMPORT_HELP = `
+A bundle is what \`entrepot export\` writes, or any OCI image layout in a tar archive whose images have full names. Its images go into the
+cache of the running server, or of --cache-dir where none runs. Every blob is verified by its digest before it counts. An image that
+lacks something, or is damaged, is refused, and nothing of it is recorded. The same command again changes nothing.
+  entrepot import bundle.tar
+  entrepot import monday.tar friday.tar            a bundle, then one that was made with --since
+
 Understands the files, flags and variables of Rewriting Mirror, Container Registry Mirrors, Mirror Registry, crproxy, docxy and
 wharf, Mirror-RegistryX, distribution (registry:2 and registry:3) and hubproxy; of clients: registries.yaml of k3s,
 hosts.toml and config.toml of containerd, registries.conf of podman and CRI-O, daemon.json of Docker. Variables and flags are
@@ -163,8 +183,8 @@ Examples:
   entrepot import docker-compose.yml registrymap.json
 
 On a terminal, secrets are shown as ***; in a file and in a pipe they are complete.
-Exit codes: 0 success, also where something is not carried over; 1 a file cannot be read or written; 65 a file is of no
-program that import knows, or has mistakes.`;
+Exit codes: 0 success, also where something is not carried over; 1 a file cannot be read or written, or an image of a bundle was
+refused; 65 a file is of no program that import knows, or has mistakes.`;
 
 const CA_EXAMPLES = `
 Examples:

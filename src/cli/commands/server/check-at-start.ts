@@ -27,6 +27,10 @@ export async function checkAtStart(
   config: Config,
   { catalogue, log, signal }: Start,
 ): Promise<readonly UpstreamReport[]> {
+  if (config.offline) {
+    log.info('upstreams are not checked, as the server is offline');
+    return [];
+  }
   const { targets } = checkTargetsOf(config, catalogue);
   const reports = await checkUpstreams(targets, {
     openTransport: (telemetry) => new ClientPool(telemetry),

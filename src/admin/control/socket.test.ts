@@ -5,10 +5,11 @@ import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { after, describe, test } from 'node:test';
 import * as z from 'zod';
-import { ControlError, callControl } from './client.ts';
-import type { Operation } from './operation.ts';
+import type { Operation, UploadOperation } from '../operation.ts';
+import { ControlError, callControl, sendControl } from './client.ts';
 import { type Control, createControl } from './socket.ts';
 import { controlSocketPath } from './socket-path.ts';
 
@@ -38,9 +39,12 @@ function changing(name: string, handle?: AnyOperation['handle']): AnyOperation {
 }
 
 let count = 0;
-async function open(operations: readonly AnyOperation[]): Promise<{ path: string; control: Control }> {
+async function open(
+  operations: readonly AnyOperation[],
+  more: Partial<Parameters<typeof createControl<undefined>>[0]> = {},
+): Promise<{ path: string; control: Control }> {
   const path = join(directory, `${++count}.sock`);
-  const control = createControl({ path, operations, context: undefined });
+  const control = createControl({ path, operations, context: undefined, ...more });
   controls.push(control);
   await control.start();
   return { path, control };
@@ -287,5 +291,82 @@ describe('a client of the control socket', () => {
     greedy.on('data', (chunk: Buffer) => (taken += chunk.length));
     await once(greedy.resume(), 'close');
     assert.ok(taken < 32 << 20, 'it got the whole answer though it took nothing for long');
+  });
+});
+
+describe('streams to an operation', () => {
+  const { signal } = new AbortController();
+  const upload = (receive: UploadOperation<unknown, undefined>['receive']): UploadOperation<unknown, undefined> => ({
+    name: 'take',
+    answer: z.unknown(),
+    receive,
+  });
+  const chunks = (count: number): Readable =>
+    Readable.from(Array.from({ length: count }, () => Buffer.alloc(64 * 1024, 7)));
+
+  test('are received whole, whatever their length', async () => {
+    const take = upload(async (body) => {
+      let bytes = 0;
+      for await (const chunk of body) bytes += chunk.length;
+      return { bytes };
+    });
+    const { path } = await open([], { uploads: [take] });
+    assert.deepEqual(await sendControl(path, take, { body: chunks(500), signal }), { bytes: 500 * 64 * 1024 });
+    assert.deepEqual(await sendControl(path, take, { body: Readable.from([]), signal }), { bytes: 0 });
+  });
+
+  test('that are given up before their end are answered', async () => {
+    const take = upload(async (body) => {
+      for await (const _ of body) throw new Error('the first piece is wrong');
+      return {};
+    });
+    const { path } = await open([], { uploads: [take] });
+    await assert.rejects(
+      sendControl(path, take, { body: chunks(500), signal }),
+      /The server could not do `take`: the first piece is wrong/,
+    );
+  });
+
+  test('that are cut or stop are an error for their receiver', async () => {
+    const failures: string[] = [];
+    const failed = Promise.withResolvers<void>();
+    const take = upload(async (body) => {
+      try {
+        for await (const _ of body);
+      } catch (error) {
+        failures.push((error as Error).message);
+        failed.resolve();
+        throw error;
+      }
+      return {};
+    });
+    const { path } = await open([], { uploads: [take], streamStall: 50 });
+    const endless = new Readable({ read() {} });
+    endless.push(Buffer.alloc(10));
+    await assert.rejects(sendControl(path, take, { body: endless, signal }), /ended before it answered|could not do/);
+    await failed.promise;
+    assert.equal(failures.length, 1);
+    const broken = Readable.from(
+      (async function* () {
+        yield Buffer.alloc(10);
+        throw new Error('the file cannot be read');
+      })(),
+    );
+    await assert.rejects(sendControl(path, take, { body: broken, signal }), /the file cannot be read/);
+  });
+
+  test('are taken by no operation of another kind, and inputs have a deadline', async () => {
+    const { path } = await open([changing('purge')], { inputDeadline: 50 });
+    await assert.rejects(
+      sendControl(
+        path,
+        upload(async () => ({})),
+        { body: chunks(1), signal },
+      ),
+      /has no operation `take`/,
+    );
+    const socket = connect(path);
+    socket.write('POST /purge HTTP/1.1\r\ncontent-length: 100\r\n\r\n{');
+    await once(socket, 'close');
   });
 });

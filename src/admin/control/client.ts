@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import { lstat } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
-import { parseBoundedJson } from '../lib/index.ts';
-import { request as httpRequest } from '../server/index.ts';
-import { methodOf, type Operation } from './operation.ts';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { parseBoundedJson } from '../../lib/index.ts';
+import { request as httpRequest } from '../../server/index.ts';
+import { methodOf, type Operation, type UploadOperation } from '../operation.ts';
 import { readBounded } from './read-bounded.ts';
 
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
@@ -58,6 +60,38 @@ export async function callControl<Input, Answer>(
     throw new ControlError('failed', 'The server answered in a form this version does not know; restart it.');
   } catch (error) {
     throw explainCallError(path, error, { timedOut: deadline.aborted, timeoutMs });
+  }
+}
+
+/**
+ * Sends a stream to an operation of the server behind a control socket.
+ *
+ * @throws {ControlError}; what the stream throws
+ */
+export async function sendControl<Answer>(
+  path: string,
+  upload: UploadOperation<Answer, never>,
+  { body, signal }: { readonly body: Readable; readonly signal: AbortSignal },
+): Promise<Answer> {
+  const { name } = upload;
+  try {
+    await assertTrustworthy(path);
+    const request = httpRequest({ socketPath: path, path: `/${name}`, method: 'POST', signal });
+    const answered = once(request, 'response') as Promise<[IncomingMessage]>;
+    // The server may answer before the end, and what is sent then is of no use.
+    const sent = pipeline(body, request, { signal });
+    // The one that fails second says nothing new.
+    for (const each of [answered, sent]) each.catch(() => undefined);
+    const [response] = await Promise.race([answered, sent.then(() => answered)]);
+    const answer = await readBounded(response, MAX_ANSWER_BYTES);
+    body.destroy();
+    if (answer === undefined) throw new ControlError('failed', 'The answer of the server is too large.');
+    const value = readAnswer({ status: response.statusCode ?? 0, body: answer, operation: name });
+    const checked = upload.answer.safeParse(value);
+    if (checked.success) return checked.data;
+    throw new ControlError('failed', 'The server answered in a form this version does not know; restart it.');
+  } catch (error) {
+    throw explainCallError(path, error, { timedOut: false, timeoutMs: 0 });
   }
 }
 

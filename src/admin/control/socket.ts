@@ -1,17 +1,23 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { parseBoundedJson } from '../lib/index.ts';
-import { createServer, listenOnSocketPath } from '../server/index.ts';
-import { redactText } from '../telemetry/index.ts';
-import { describeIssues, methodOf, OPERATOR, type Operation } from './operation.ts';
+import { parseBoundedJson } from '../../lib/index.ts';
+import { createServer, listenOnSocketPath } from '../../server/index.ts';
+import { redactText } from '../../telemetry/index.ts';
+import { describeIssues, methodOf, OPERATOR, type Operation, type UploadOperation } from '../operation.ts';
 import { readBounded } from './read-bounded.ts';
 
 export interface ControlOptions<Context> {
   readonly path: string;
   readonly operations: readonly Operation<unknown, unknown, NoInfer<Context>>[];
+  /** Those that take a stream. @default none */
+  readonly uploads?: readonly UploadOperation<unknown, NoInfer<Context>>[];
   readonly context: Context;
   /** Milliseconds in which a client takes no byte of its answer, after which it is cut. @default 60_000 */
   readonly clientStall?: number;
+  /** Milliseconds for a whole input. @default 10_000 */
+  readonly inputDeadline?: number;
+  /** Milliseconds between two pieces of a stream, after which it is cut. @default 60_000 */
+  readonly streamStall?: number;
 }
 
 /** The control socket of a running server, for commands on the same machine. */
@@ -23,6 +29,9 @@ export interface Control {
 
 /** The longest input names a thousand images of `warm`. */
 const MAX_INPUT_BYTES = 1024 * 1024;
+/** Milliseconds for a whole input, and between two pieces of a stream. */
+const INPUT_DEADLINE = 10_000;
+const STREAM_STALL = 60_000;
 const MAX_CONNECTIONS = 64;
 /** Milliseconds in which a client takes no byte of its answer. The time that an operation needs does not count. */
 const CLIENT_STALL = 60_000;
@@ -35,13 +44,16 @@ const SOCKET_MODE = 0o600;
  * `curl --unix-socket` is a client too.
  */
 export function createControl<Context>(options: ControlOptions<Context>): Control {
-  const { path, operations, context, clientStall = CLIENT_STALL } = options;
+  const { path, operations, uploads = [], context, clientStall = CLIENT_STALL } = options;
+  const { inputDeadline = INPUT_DEADLINE, streamStall = STREAM_STALL } = options;
   const table = new Map(operations.map((operation) => [`${methodOf(operation)} /${operation.name}`, operation]));
+  const streams = new Map(uploads.map((upload) => [`POST /${upload.name}`, upload]));
   const serving = new WeakSet<Socket>();
   const server = createServer(
     {
       headersTimeout: 5000,
-      requestTimeout: 10_000,
+      // A stream takes as long as it takes: each kind of body has a deadline of its own.
+      requestTimeout: 0,
       keepAliveTimeout: 1000,
       insecureHTTPParser: false,
       // A socket of this machine has one host only, so a client need not name it.
@@ -57,14 +69,19 @@ export function createControl<Context>(options: ControlOptions<Context>): Contro
           return { status: 500, value: { error: redactText(message) } };
         })
         .then(({ status, value }) => send(response, status, value))
+        // The rest of a stream that was given up: its sender reads the answer once it is through.
+        .then(() => void request.resume())
         .catch(() => response.destroy());
     },
   );
   async function answer(request: IncomingMessage): Promise<Answer> {
     const { method = '', url = '' } = request;
+    const upload = streams.get(`${method} ${url}`);
+    if (upload !== undefined) return { status: 200, value: await upload.receive(paced(request, streamStall), context) };
     const operation = table.get(`${method} ${url}`);
     if (operation === undefined) return failure(404, 'this server has no such operation');
-    const body = await readBounded(request, MAX_INPUT_BYTES);
+    const late = setTimeout(() => request.destroy(new Error('the input did not come in time')), inputDeadline);
+    const body = await readBounded(request, MAX_INPUT_BYTES).finally(() => clearTimeout(late));
     if (body === undefined) return failure(413, `the input has more than ${MAX_INPUT_BYTES} bytes`);
     let input: unknown;
     try {
@@ -92,6 +109,23 @@ export function createControl<Context>(options: ControlOptions<Context>): Contro
     },
     close: () => closeServer(server),
   };
+}
+
+/** The pieces of a stream, each within its time. It can be left before its end: the request stays open for the answer. */
+async function* paced(request: IncomingMessage, stall: number): AsyncGenerator<Buffer, void> {
+  const wait = (): NodeJS.Timeout => setTimeout(() => request.destroy(new Error('the stream stopped')), stall);
+  let late = wait();
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      // The time in which the receiver is busy is its own.
+      clearTimeout(late);
+      yield chunk as Buffer;
+      late = wait();
+    }
+    if (!request.complete) throw new Error('the stream was cut');
+  } finally {
+    clearTimeout(late);
+  }
 }
 
 interface Answer {

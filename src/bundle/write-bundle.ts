@@ -1,0 +1,207 @@
+import { writeSync } from 'node:fs';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type Digest, Digester, digestAlgorithm } from '../oci/index.ts';
+import type { BlobSource } from '../store/index.ts';
+import { BundleError } from './error.ts';
+import {
+  type BundleEntry,
+  DELTA_FILE,
+  formatDelta,
+  formatIndex,
+  INDEX_FILE,
+  LAYOUT_CONTENT,
+  LAYOUT_FILE,
+  pathOfDigest,
+} from './layout.ts';
+import { endOfArchive, fileHeader, padding } from './tar-header.ts';
+
+/** A manifest or blob to be written. */
+export interface BundlePart {
+  readonly digest: Digest;
+  readonly kind: 'manifest' | 'blob';
+  readonly home: 'mirrored' | 'hosted';
+}
+
+export interface WriteOptions {
+  /** The file to write; one that is there is replaced at the end. */
+  readonly file: string;
+  readonly entries: readonly BundleEntry[];
+  /** What the entries need; one that is named twice is written once. */
+  readonly parts: readonly BundlePart[];
+  readonly source: Readonly<Record<BundlePart['home'], BlobSource>>;
+  /** Blobs that an earlier bundle has: they are left out, and listed. Manifests are always written. */
+  readonly since?: ReadonlySet<Digest> | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Told of bytes that were written. */
+  readonly onBytes?: ((count: number) => void) | undefined;
+  /** Rejects where what was to be written may have changed meanwhile: then the file is not put in its place. */
+  readonly confirm?: (() => Promise<void>) | undefined;
+}
+
+export interface Written {
+  readonly blobs: number;
+  /** Of the file. */
+  readonly bytes: number;
+  /** Left out, since the earlier bundle has them. */
+  readonly omitted: number;
+}
+
+/** Small enough for the second level of a processor's cache: the bytes that were read are hashed and written out of it. */
+const BUFFER = 128 * 1024;
+/** Bytes after which the event loop turns. */
+const TURN_EVERY = 8 * 1024 * 1024;
+
+/**
+ * Writes a bundle: an OCI image layout as a tar archive. Each blob is hashed on the way. The same content makes the same bytes.
+ *
+ * The file is there when it is whole: it is written beside its place, flushed and renamed.
+ *
+ * @throws {BundleError} where a blob is damaged or gone, and where the file cannot be written; the signal's reason
+ */
+export async function writeBundle(options: WriteOptions): Promise<Written> {
+  const { file } = options;
+  const draft = join(dirname(file), `.${basename(file)}.${process.pid}.partial`);
+  try {
+    const handle = await open(draft, 'wx', 0o644);
+    let written: Written;
+    try {
+      written = await new Writing(handle, options).run();
+      await handle.sync();
+      await options.confirm?.();
+    } finally {
+      await handle.close();
+    }
+    await rename(draft, file);
+    return written;
+  } catch (error) {
+    throw explain(file, error);
+  } finally {
+    await rm(draft, { force: true }).catch(() => undefined);
+  }
+}
+
+class Writing {
+  readonly #handle: FileHandle;
+  readonly #options: WriteOptions;
+  readonly #buffer = Buffer.allocUnsafeSlow(BUFFER);
+  #position = 0;
+  #turnAt = TURN_EVERY;
+
+  constructor(handle: FileHandle, options: WriteOptions) {
+    this.#handle = handle;
+    this.#options = options;
+  }
+
+  async run(): Promise<Written> {
+    const { entries, since = new Set<Digest>() } = this.#options;
+    const parts = inOrder(this.#options.parts);
+    const isOmitted = ({ kind, digest }: BundlePart): boolean => kind === 'blob' && since.has(digest);
+    const omitted = parts.filter(isOmitted).map(({ digest }) => digest);
+    const kept = parts.filter((part) => !isOmitted(part));
+    this.#file(LAYOUT_FILE, Buffer.from(LAYOUT_CONTENT));
+    this.#file(INDEX_FILE, formatIndex(entries));
+    if (this.#options.since !== undefined) this.#file(DELTA_FILE, formatDelta(omitted));
+    for (const part of kept) await this.#blob(part);
+    this.#append(endOfArchive());
+    return { blobs: kept.length, bytes: this.#position, omitted: omitted.length };
+  }
+
+  #file(path: string, content: Buffer): void {
+    this.#append(Buffer.concat([fileHeader(path, content.length), content, padding(content.length)]));
+  }
+
+  async #blob({ digest, home }: BundlePart): Promise<void> {
+    const { source, signal, onBytes } = this.#options;
+    const stored = await reading(digest, () => source[home].open(digest));
+    if (stored === undefined) {
+      throw new BundleError(`${digest} is no longer stored: it was deleted meanwhile. Repeat the command`);
+    }
+    try {
+      const { size } = stored;
+      const digester = new Digester(digestAlgorithm(digest));
+      this.#append(fileHeader(pathOfDigest(digest), size));
+      for (let read = 0; read < size; ) {
+        signal?.throwIfAborted();
+        const atHand = stored.direct?.readNow(this.#buffer, read) ?? 0;
+        const count = atHand > 0 ? atHand : await reading(digest, () => stored.read(this.#buffer, read));
+        // Its header has promised so many bytes.
+        if (count === 0 || read + count > size) throw damaged(digest);
+        const chunk = this.#buffer.subarray(0, count);
+        digester.update(chunk);
+        this.#append(chunk);
+        onBytes?.(count);
+        read += count;
+        if (this.#position >= this.#turnAt) {
+          this.#turnAt = this.#position + TURN_EVERY;
+          await nextTurn();
+        }
+      }
+      if (digester.digest() !== digest) throw damaged(digest);
+      this.#append(padding(size));
+    } finally {
+      await stored.close();
+    }
+  }
+
+  /** Waits for the disk: a command has nothing else to do, and a hand-over to another thread costs more than the copy. */
+  #append(bytes: Buffer): void {
+    for (let done = 0; done < bytes.length; ) {
+      const written = writeSync(this.#handle.fd, bytes, done, bytes.length - done, this.#position);
+      done += written;
+      this.#position += written;
+    }
+  }
+}
+
+/** A disk that cannot be read, or another user's file, is not the fault of the file that is written. */
+async function reading<T>(digest: Digest, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    const { code = String(error) } = error as NodeJS.ErrnoException;
+    const isDenied = code === 'EACCES' || code === 'EPERM';
+    const remedy = isDenied
+      ? 'run the command as the user of the server'
+      : 'look at the disk, and run `entrepot scrub`';
+    throw new BundleError(`${digest} cannot be read here (${code}); ${remedy}`, { cause: error });
+  }
+}
+
+function damaged(digest: Digest): BundleError {
+  return new BundleError(
+    `${digest} is damaged here: its bytes have another digest. Run \`entrepot scrub\`, fetch the image again, and repeat the command`,
+  );
+}
+
+/** Manifests first, each by its digest: the order does not depend on how the images were named. */
+function inOrder(parts: readonly BundlePart[]): readonly BundlePart[] {
+  const unique = new Map<Digest, BundlePart>();
+  for (const part of parts) {
+    const known = unique.get(part.digest);
+    if (known === undefined || (known.kind === 'blob' && part.kind === 'manifest')) unique.set(part.digest, part);
+  }
+  const rank = ({ kind }: BundlePart): number => (kind === 'manifest' ? 0 : 1);
+  return [...unique.values()].sort(
+    (one, other) => rank(one) - rank(other) || (one.digest < other.digest ? -1 : Number(one.digest > other.digest)),
+  );
+}
+
+function explain(file: string, error: unknown): unknown {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const reason = REASONS[code];
+  return reason === undefined ? error : new BundleError(`${file}: ${reason}`, { cause: error });
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such directory',
+  ENOTDIR: 'there is no such directory',
+  EACCES: 'this user may not write there',
+  EROFS: 'the file system is read-only',
+  EISDIR: 'it is a directory; name a file',
+  EEXIST: 'another export writes there; wait for it, or delete its .partial file',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the quota of the disk is used up',
+  EFBIG: 'the file system takes no file of this size',
+};

@@ -1,0 +1,75 @@
+import type { Command } from 'commander';
+import { type CommandContext, collect, optionsOf, serverFlags } from '../../command.ts';
+
+/** Defines `warm`, `export` and `missing`. Each action is imported when it runs. */
+export function addCarryCommands(program: Command, { output, finish }: CommandContext<unknown>): void {
+  imageFlags(serverFlags(program.command('warm')))
+    .description('Fetch images into the cache of the running server, before a client asks for them.')
+    .option('--cancel-on-interrupt', 'with Ctrl-C, stop the server too')
+    .option('--stop', 'stop every job that fetches images')
+    .addHelpText('after', WARM_HELP)
+    .action(async (images: string[], _, command: Command) => {
+      const { warm } = await import('./warm.ts');
+      finish(await warm({ ...optionsOf(command), images }, { output }));
+    });
+  imageFlags(serverFlags(program.command('export')))
+    .description('Write images into a bundle, which another server imports and other tools read.')
+    .requiredOption('-o, --output <file>', 'file to write: an OCI image layout as a tar archive')
+    .option('--since <file>', 'an earlier bundle, whose blobs are left out')
+    .addHelpText('after', EXPORT_HELP)
+    .action(async (images: string[], _, command: Command) => {
+      const { exportImages } = await import('./export.ts');
+      const options = command.opts<{ output: string }>();
+      finish(await exportImages({ ...optionsOf(command), images, output: options.output }, { output }));
+    });
+  imageFlags(serverFlags(program.command('missing')))
+    .description('Say what of images is not stored here, so that a site without upstreams lacks it.')
+    .addHelpText('after', MISSING_HELP)
+    .action(async (images: string[], _, command: Command) => {
+      const { missing } = await import('./missing.ts');
+      finish(await missing({ ...optionsOf(command), images }, { output }));
+    });
+}
+
+/** Images by their names, and out of files. */
+function imageFlags(command: Command): Command {
+  return command
+    .argument('[image...]', 'nginx, ghcr.io/owner/app:1.2, …@sha256:…')
+    .option('--from <file>', 'file that names images, or - for standard input; may be repeated', collect)
+    .option(
+      '--platform <platform>',
+      'linux/amd64; may be repeated (default: those of cache.platforms, or all)',
+      collect,
+    );
+}
+
+const WARM_HELP = `
+Examples:
+  entrepot warm nginx:1.27 ghcr.io/owner/app:1.2
+  entrepot warm --from compose.yaml --platform linux/amd64
+  helm template my-chart | entrepot warm --from -
+  entrepot warm                                    show what is being fetched
+
+A file is a list (one image a line), a Compose file, Kubernetes manifests or a rendered chart, or a Dockerfile: its content tells.
+What is left out of it is named with its line. The running server fetches, so Ctrl-C and a closed terminal lose nothing; the
+same command again follows what runs. What is stored is not fetched again.
+Exit codes: 0 every image is in the cache; 1 one failed; 2 no image was named; 130 interrupted.`;
+
+const EXPORT_HELP = `
+Examples:
+  entrepot export nginx:1.27 ghcr.io/owner/app:1.2 -o bundle.tar
+  entrepot export --from compose.yaml --platform linux/amd64 -o bundle.tar
+  entrepot export --from compose.yaml -o friday.tar --since monday.tar
+
+On the other side: \`entrepot import bundle.tar\`; or skopeo copy oci-archive:bundle.tar:docker.io/library/nginx:1.27 …, podman, and
+crane read it. What is not whole here is fetched first by the running server; without one it is named, and nothing is written.
+Signatures, attestations and other referrers that are stored here go along. With --since, import the earlier bundle first.
+Exit codes: 0 written; 1 an image is not whole, or the file cannot be written; 2 no image was named; 130 interrupted.`;
+
+const MISSING_HELP = `
+Examples:
+  entrepot missing --from compose.yaml --platform linux/amd64
+  kubectl get pods -A -o yaml | entrepot missing --from - --json
+
+No upstream is asked. A tag counts as it was when an upstream confirmed it last.
+Exit codes: 0 nothing is missing; 1 something is, or a name means nothing here; 2 no image was named.`;
