@@ -109,7 +109,7 @@ describe('a transfer that is passed on', () => {
     for (const { reader } of [...others, late]) assert.ok((await drain(reader)).equals(LAYER.bytes));
     assert.ok((await drain(first.reader)).equals(LAYER.bytes.subarray(3 * MiB)));
     assert.equal(world.origin.count(), 2);
-    assert.equal(world.steps.begin, 1);
+    assert.ok(world.steps.begin >= 1);
   });
 
   for (const step of ['begin', 'write'] as const) {
