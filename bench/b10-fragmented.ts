@@ -1,10 +1,11 @@
 import { hashOnServerCore, pullAll } from './lib/clients.ts';
 import type { Figure } from './lib/figures.ts';
 import { GiB } from './lib/machine.ts';
+import { warmPageCache } from './lib/page-cache.ts';
 import { cpuOf } from './lib/process-cpu.ts';
 import { startTlsOrigin } from './lib/sites.ts';
 import { type Bench, Samples } from './lib/stage.ts';
-import { startEntrepot } from './lib/subjects.ts';
+import { type Subject, startEntrepots } from './lib/subjects.ts';
 
 /**
  * What a ClientHello in two parts costs after the handshake: CPU seconds to stream a GiB from an upstream, plainly, over TLS,
@@ -21,10 +22,11 @@ export const fragmented: Bench = {
       { name: 'TLS', upstream: secure.registryUrl, length: 0 },
       { name: 'TLS, first_fragment_len: 3', upstream: secure.registryUrl, length: 3 },
     ];
-    const subjects = [];
+    const subjects: Subject[] = [];
     for (const { name, upstream, length } of ways) {
       const transport = { ca_file: secure.caFile, first_fragment_len: length };
-      subjects.push(await startEntrepot(place, { name, upstream, config: { transport, cache: 'off' } }));
+      const { beside } = settings;
+      subjects.push(...(await startEntrepots(place, { name, upstream, beside, config: { transport, cache: 'off' } })));
     }
     const rounds = Math.max(1, Math.ceil(GiB / settings.size));
     const samples = new Samples();
@@ -34,6 +36,7 @@ export const fragmented: Bench = {
       if (run > 0) hashing.push(hash);
       for (const { name, url, process } of subjects) {
         progress(run === 0 ? `warming ${name}` : `run ${run} of ${settings.runs}, ${name}`);
+        await warmPageCache(place.workspace, blob.size);
         const { cpu, result } = await cpuOf(process.pid, () =>
           pullAll({ url: `${url}${blob.path}`, expected: blob.file, rounds: run === 0 ? 1 : rounds }),
         );

@@ -2,9 +2,17 @@ import { hashOnServerCore, pullAll } from './lib/clients.ts';
 import type { Figure, Goal } from './lib/figures.ts';
 import { openLink } from './lib/link.ts';
 import { GiB } from './lib/machine.ts';
+import { memoryFigures } from './lib/memory.ts';
+import { warmPageCache } from './lib/page-cache.ts';
 import { cpuOf } from './lib/process-cpu.ts';
 import { type Bench, Samples, type Stage } from './lib/stage.ts';
-import { startEntrepot, startNginx, startRegistryMirror } from './lib/subjects.ts';
+import {
+  startDistributionMirror,
+  startEntrepot,
+  startEntrepots,
+  startNginx,
+  startRegistryMirror,
+} from './lib/subjects.ts';
 
 /** A line of 160 Mbit/s: well below what any of this can carry, so that the line is the limit. */
 const LINK = 20_000_000;
@@ -13,6 +21,7 @@ const LINK_SIZE = 32 * 1024 * 1024;
 const GOALS: readonly Goal[] = [
   { bound: 'at most', value: 0.6, of: 'docker-registry' },
   { bound: 'at most', value: 0.45, of: 'docker-registry', later: true },
+  { bound: 'at most', value: 0.85, of: 'distribution' },
 ];
 
 /**
@@ -28,9 +37,10 @@ export const coldBlob: Bench = {
 async function measureCpu({ settings, origin, progress, ...place }: Stage): Promise<readonly Figure[]> {
   const nginx = await startNginx(place, { upstream: origin.url, files: origin.files });
   const subjects = [
-    await startEntrepot(place, { upstream: origin.url }),
+    ...(await startEntrepots(place, { upstream: origin.url, beside: settings.beside })),
     nginx?.cache,
     await startRegistryMirror(place, origin.url),
+    await startDistributionMirror(place, origin.url),
   ].filter((subject) => subject !== undefined);
   const samples = new Samples();
   const withoutHashing = new Samples();
@@ -43,6 +53,7 @@ async function measureCpu({ settings, origin, progress, ...place }: Stage): Prom
     if (run > 0) hashing.push(hash);
     for (const { name, peer, url, process } of subjects) {
       progress(run === 0 ? `warming ${name}` : `run ${run} of ${settings.runs}, ${name}`);
+      await warmPageCache(place.workspace, blob.size);
       const { cpu, result } = await cpuOf(process.pid, () =>
         pullAll({ url: `${url}${blob.path}`, expected: blob.file }),
       );
@@ -54,14 +65,16 @@ async function measureCpu({ settings, origin, progress, ...place }: Stage): Prom
     await blob.remove();
   }
   const common = { bench: 'B3', unit: 's/GiB' };
+  const memory = memoryFigures('B3', subjects);
   return [
     ...subjects.map(
-      ({ name, peer }): Figure => ({
+      ({ name, peer, isBeside }): Figure => ({
         ...common,
         work: 'cold blob, CPU',
         subject: name,
         samples: samples.of(name),
-        ...(peer === undefined ? { goals: GOALS } : { peer }),
+        ...(peer === undefined ? {} : { peer }),
+        ...(peer === undefined && isBeside !== true ? { goals: GOALS } : {}),
         ...(peer === 'nginx' ? { note: 'stores without hashing' } : {}),
       }),
     ),
@@ -76,6 +89,7 @@ async function measureCpu({ settings, origin, progress, ...place }: Stage): Prom
         ...(peer === 'nginx' ? {} : { note: 'less SHA-256 once, as it cost Node in the same run' }),
       }),
     ),
+    ...memory,
   ];
 }
 

@@ -7,7 +7,15 @@ const KNOWN = ['B1', 'B3'];
 
 describe('readOptions()', () => {
   test('has defaults for everything', () => {
-    const expected = { ids: [], json: undefined, size: 256 * 2 ** 20, runs: 3, blobs: 100_000 };
+    const expected = {
+      ids: [],
+      json: undefined,
+      size: 256 * 2 ** 20,
+      runs: 3,
+      blobs: 100_000,
+      unpinned: false,
+      beside: undefined,
+    };
     assert.deepEqual(readOptions([], KNOWN), expected);
   });
 

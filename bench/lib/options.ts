@@ -8,12 +8,18 @@ export interface BenchOptions {
   readonly size: number;
   readonly runs: number;
   readonly blobs: number;
+  /** Clients and servers share every core. */
+  readonly unpinned: boolean;
+  /** Another checkout of entrepot, measured in the same run. */
+  readonly beside: string | undefined;
 }
 
 export const USAGE = `usage: npm run bench -- [B1 … B14] [options]
   --size SIZE    of the blobs of B1, B3, B8 to B10 and B13, such as 1GiB (default 256MiB)
   --runs N       how often each thing is measured; the median counts (default 3)
   --blobs N      in the full cache of B6, and the most of B7, up to 1000000 (default 100000)
+  --unpinned     clients and servers share the cores, as on most hosts; B2's rates then mean little
+  --beside DIR   B1, B3 and B10 measure the entrepot of another checkout too, in turns
   --json FILE    where all samples go (default .bench/<time>.json)`;
 
 const UNITS = { MiB: 2 ** 20, GiB: 2 ** 30 } as const;
@@ -25,6 +31,8 @@ export function readOptions(args: readonly string[], known: readonly string[]): 
     args: [...args],
     allowPositionals: true,
     options: {
+      unpinned: { type: 'boolean', default: false },
+      beside: { type: 'string' },
       json: { type: 'string' },
       size: { type: 'string', default: '256MiB' },
       runs: { type: 'string', default: '3' },
@@ -40,6 +48,8 @@ export function readOptions(args: readonly string[], known: readonly string[]): 
     json: values.json,
     size: readSize(values.size),
     runs: readCount('runs', values.runs, 20),
+    unpinned: values.unpinned,
+    beside: values.beside,
     blobs: readCount('blobs', values.blobs, 1_000_000),
   };
 }

@@ -32,6 +32,7 @@ export function describeRun({ machine, cores, missing, settings }: RunDescriptio
     cores === undefined
       ? 'clients and servers share the cores: figures per core are not to be trusted'
       : `clients on core ${cores.client}, the server on core ${cores.server}; median of ${settings.runs} runs`,
+    'cold blobs: a throw-away file warms the page cache before each of them',
     ...missing.map((program) => `not installed: ${program}`),
     ...(machine.load > 0.5
       ? [`other work was running (load ${machine.load.toFixed(1)}): do not compare this run`]
@@ -50,6 +51,7 @@ export async function writeReport(file: string, run: RunDescription, figures: re
       median: median(figure.samples),
       spread: spread(figure.samples),
       timesNginx: ratioTo('nginx', figure, figures),
+      timesDistribution: ratioTo('distribution', figure, figures),
       timesRegistry: ratioTo('docker-registry', figure, figures),
       timesSquid: ratioTo('squid', figure, figures),
       nginx: figureOf('nginx', figure, figures)?.subject,

@@ -12,6 +12,8 @@ export interface Settings {
   readonly size: number;
   /** Blobs in the full cache of B6. */
   readonly blobs: number;
+  /** Directory of another checkout of entrepot, to be measured in turns with this one. */
+  readonly beside: string | undefined;
 }
 
 /** Everything a bench is given. */

@@ -1,4 +1,5 @@
 import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { goTool, isBuilt } from '../../test/support/go-tools.ts';
 import { freePort, type RunningProcess, readIfThere, type Workspace } from '../../test/support/processes.ts';
@@ -10,6 +11,8 @@ export interface Subject {
   /** As the table says it. */
   readonly name: string;
   readonly peer?: Peer;
+  /** The entrepot of another checkout: no goal is its own. */
+  readonly isBeside?: boolean;
   /** `http://127.0.0.1:PORT` */
   readonly url: string;
   readonly process: RunningProcess;
@@ -32,9 +35,14 @@ export interface EntrepotOptions {
   readonly dir?: string;
   /** @default one that is free */
   readonly port?: number;
+  /** Directory of the checkout. @default this one */
+  readonly checkout?: string;
   /** Other parts of the configuration; they go before. */
   readonly config?: Readonly<Record<string, unknown>>;
 }
+
+/** The name of the entrepot of another checkout. */
+export const BESIDE = 'entrepot beside';
 
 export const BIN = fileURLToPath(new URL('../../bin/entrepot', import.meta.url));
 const PEERS = new URL('../peers/', import.meta.url);
@@ -62,10 +70,21 @@ export async function startEntrepot(place: Place, options: EntrepotOptions): Pro
   return { name, url, process };
 }
 
+/** Starts entrepot, and that of another checkout where one is to be measured beside it. */
+export async function startEntrepots(
+  place: Place,
+  { beside, ...options }: EntrepotOptions & { readonly beside: string | undefined },
+): Promise<readonly Subject[]> {
+  const ours = await startEntrepot(place, options);
+  if (beside === undefined) return [ours];
+  const name = options.name === undefined ? BESIDE : `${options.name}, beside`;
+  return [ours, { ...(await startEntrepot(place, { ...options, name, checkout: beside })), isBeside: true }];
+}
+
 /** Writes a configuration for entrepot, and says how to start it. */
 export async function entrepotCommand(
   workspace: Workspace,
-  { upstream, accessLog = false, port: given, dir: cacheDir, config: more = {} }: EntrepotOptions,
+  { upstream, accessLog = false, port: given, dir: cacheDir, checkout, config: more = {} }: EntrepotOptions,
 ): Promise<{ readonly command: readonly string[]; readonly url: string; readonly env: NodeJS.ProcessEnv }> {
   const port = given ?? (await freePort());
   const config = {
@@ -80,7 +99,7 @@ export async function entrepotCommand(
   const file = await workspace.file(`entrepot-${port}.yaml`, JSON.stringify(config));
   // HOME: nothing of the user who runs the bench is to be found.
   return {
-    command: ['sh', BIN, 'serve', '--config', file],
+    command: ['sh', checkout === undefined ? BIN : join(checkout, 'bin', 'entrepot'), 'serve', '--config', file],
     url: `http://127.0.0.1:${port}`,
     env: { ...process.env, HOME: workspace.dir },
   };
@@ -89,33 +108,59 @@ export async function entrepotCommand(
 /** Starts docker-registry as a pull-through cache; undefined where it is not installed. */
 export async function startRegistryMirror(place: Place, upstream: string): Promise<Subject | undefined> {
   if (!isInstalled('docker-registry')) return undefined;
+  return await startMirror(place, { ...REGISTRY, upstream });
+}
+
+/** Starts distribution 3 as a pull-through cache; undefined where it was not built. */
+export async function startDistributionMirror(place: Place, upstream: string): Promise<Subject | undefined> {
+  if (!isBuilt('distribution')) return undefined;
+  return await startMirror(place, { ...distribution(), upstream });
+}
+
+/** A program that is CNCF Distribution. */
+interface DistributionProgram {
+  readonly program: string;
+  readonly name: string;
+  readonly peer: Peer;
+}
+
+const REGISTRY: DistributionProgram = {
+  program: 'docker-registry',
+  name: 'docker-registry',
+  peer: 'docker-registry',
+};
+
+function distribution(): DistributionProgram {
+  return { program: goTool('distribution'), name: 'distribution 3', peer: 'distribution' };
+}
+
+async function startMirror(
+  place: Place,
+  { program, name, peer, upstream }: DistributionProgram & { readonly upstream: string },
+): Promise<Subject> {
   const { workspace } = place;
   const address = `127.0.0.1:${await freePort()}`;
   const dir = workspace.path(`registry-${address.split(':')[1]}`);
   await mkdir(dir);
   const config = await fillTemplate('docker-registry.yml', { DIR: dir, ADDRESS: address, UPSTREAM: upstream });
-  const command = ['docker-registry', 'serve', await workspace.file(`${dir}.yml`.slice(workspace.dir.length), config)];
+  const command = [program, 'serve', await workspace.file(`${dir}.yml`.slice(workspace.dir.length), config)];
   const url = `http://${address}`;
-  const process = await start(place, command, { url: `${url}/v2/` });
-  return { name: 'docker-registry', peer: 'docker-registry', url, process };
+  return { name, peer, url, process: await start(place, command, { url: `${url}/v2/`, env: quietEnv() }) };
 }
 
 /** Starts docker-registry as a registry that takes pushes; undefined where it is not installed. */
 export async function startRegistry(place: Place): Promise<Subject | undefined> {
   if (!isInstalled('docker-registry')) return undefined;
-  return await startPushed(place, { program: 'docker-registry', name: 'docker-registry', peer: 'docker-registry' });
+  return await startPushed(place, REGISTRY);
 }
 
 /** Starts distribution 3, which docker-registry is version 2 of; undefined where it was not built. */
 export async function startDistribution(place: Place): Promise<Subject | undefined> {
   if (!isBuilt('distribution')) return undefined;
-  return await startPushed(place, { program: goTool('distribution'), name: 'distribution 3', peer: 'distribution' });
+  return await startPushed(place, distribution());
 }
 
-async function startPushed(
-  place: Place,
-  { program, name, peer }: { readonly program: string; readonly name: string; readonly peer: Peer },
-): Promise<Subject> {
+async function startPushed(place: Place, { program, name, peer }: DistributionProgram): Promise<Subject> {
   const { workspace } = place;
   const address = `127.0.0.1:${await freePort()}`;
   const dir = workspace.path(`pushed-${address.split(':')[1]}`);
@@ -123,8 +168,12 @@ async function startPushed(
   const config = await fillTemplate('docker-registry-pushed.yml', { DIR: dir, ADDRESS: address });
   const command = [program, 'serve', await workspace.file(`${dir}.yml`.slice(workspace.dir.length), config)];
   const url = `http://${address}`;
-  const env = { ...process.env, OTEL_TRACES_EXPORTER: 'none' };
-  return { name, peer, url, process: await start(place, command, { url: `${url}/v2/`, env }) };
+  return { name, peer, url, process: await start(place, command, { url: `${url}/v2/`, env: quietEnv() }) };
+}
+
+/** Distribution 3 sends traces unless it is told not to. */
+function quietEnv(): NodeJS.ProcessEnv {
+  return { ...process.env, OTEL_TRACES_EXPORTER: 'none' };
 }
 
 /** Starts squid as a forward proxy that caches nothing; undefined where it is not installed. */

@@ -1,9 +1,21 @@
 import { type Figure, judge, ratioTo } from './figures.ts';
 import { median, spread } from './statistics.ts';
 
-const HEAD = ['', 'work', 'subject', 'figure', '', 'spread', '× nginx', '× registry', '× squid', 'goal'];
+const HEAD = [
+  '',
+  'work',
+  'subject',
+  'figure',
+  '',
+  'spread',
+  '× nginx',
+  '× registry',
+  '× distribution',
+  '× squid',
+  'goal',
+];
 /** Columns that are read by their last digit. */
-const RIGHT = new Set([3, 5, 6, 7, 8]);
+const RIGHT = new Set([3, 5, 6, 7, 8, 9]);
 
 /** Draws every figure as a line of a table, with its notes below. */
 export function drawTable(figures: readonly Figure[]): string {
@@ -20,6 +32,7 @@ export function drawTable(figures: readonly Figure[]): string {
       figure.samples.length > 1 ? `±${Math.round(spread(figure.samples) * 100)} %` : '',
       formatRatio(ratioTo('nginx', figure, figures)),
       formatRatio(ratioTo('docker-registry', figure, figures)),
+      formatRatio(ratioTo('distribution', figure, figures)),
       formatRatio(ratioTo('squid', figure, figures)),
       judge(figure, figures).map(describeVerdict).join('; '),
     ];

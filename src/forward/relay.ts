@@ -5,7 +5,7 @@ import type { HeldTunnel } from '../server/index.ts';
 /** Half the size of a body's buffer: a tunnel holds at least two, and many tunnels are idle. */
 const BUFFER_BYTES = 128 * 1024;
 /** Keeps 8 MiB for the process. */
-const buffers = new BufferPool(64, BUFFER_BYTES);
+const buffers = new BufferPool(64, { bytes: BUFFER_BYTES });
 /** Milliseconds for one side to take its last bytes and hang up after the other has closed. */
 const LINGER = 10_000;
 /**

@@ -295,9 +295,20 @@ export class Blobs {
     if (this.#running.isStopping) throw new OciError('UNAVAILABLE', 'The server is stopping');
     let member = how.member;
     const { hops = 0 } = how.origin;
-    const key = this.#running.get(digest) === undefined ? digest : behind(digest, hops);
+    const first = this.#running.get(digest);
+    // One that is passed on to a single client, and has dropped its first bytes: all that come now follow the new one.
+    const isTooLate = first?.ingest.isWhole === false;
+    if (isTooLate) this.#running.setAside(digest);
+    const key = first === undefined || isTooLate ? digest : behind(digest, hops);
     const ingest = new Ingest(
-      { repository, digest, expectedSize: member?.size, keep: how.keep, request: how.origin.request },
+      {
+        repository,
+        digest,
+        expectedSize: member?.size,
+        keep: how.keep,
+        passesOn: !isTooLate,
+        request: how.origin.request,
+      },
       {
         open: async (options) => {
           const blob = await (await how.origin()).openBlob(repository, digest, options);
@@ -327,6 +338,7 @@ export class Blobs {
    */
   #joinable(digest: Digest, { hops = 0 }: OriginSource): Ingest | undefined {
     const first = this.#running.get(digest);
+    if (first?.ingest.isWhole === false) return undefined;
     if (first === undefined || first.hops >= hops || first.ingest.isOpened) return first?.ingest;
     return this.#running.get(behind(digest, hops))?.ingest;
   }

@@ -1,6 +1,7 @@
 import type { Telemetry } from '../../telemetry/index.ts';
 import type { Capacity } from '../capacity.ts';
-import type { Ingest, IngestObserver } from './ingest.ts';
+import type { Ingest } from './ingest.ts';
+import type { IngestObserver } from './ingest-types.ts';
 
 interface IngestListeners {
   /** Called where the disk refuses the bytes. */
@@ -10,7 +11,7 @@ interface IngestListeners {
 }
 
 /** Publishes the events of a transfer. */
-export function publishIngest(telemetry: Telemetry, { capacity, onSettled }: IngestListeners): IngestObserver {
+export function publishIngest(telemetry: Telemetry, { capacity, onSettled }: IngestListeners): IngestObserver<Ingest> {
   return {
     opened: (ingest) => telemetry.publish('ingest.started', describeIngest(ingest)),
     resumed: (ingest, reason) =>

@@ -11,6 +11,8 @@ interface Followed {
   /** Why there will be no more bytes; undefined while there may be. */
   readonly error: Error | undefined;
   read(target: Buffer, position: number): Promise<number>;
+  /** Called when this follower has had bytes. */
+  moved(): void;
   openRest(span: ByteSpan, position: number, signal: AbortSignal): Promise<BlobReader>;
 }
 
@@ -36,6 +38,11 @@ export class Follower implements BlobReader {
     this.#leave = leave;
   }
 
+  /** The first byte that it has not read. */
+  get position(): number {
+    return this.#position;
+  }
+
   async read(target: Buffer): Promise<number> {
     const ingest = this.#ingest;
     this.#reading = true;
@@ -52,6 +59,7 @@ export class Follower implements BlobReader {
           if (this.#closed) throw new ReaderClosedError();
           if (count === 0) throw new Error('Cannot read the growing file as it is shorter than what was written to it');
           this.#position += count;
+          ingest.moved();
           return count;
         }
         if (this.#end !== undefined && this.#position > this.#end) return 0;

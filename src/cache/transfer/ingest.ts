@@ -6,17 +6,24 @@ import {
   Digester,
   digestAlgorithm,
   isOriginFailure,
-  type OpenBlobOptions,
   type OriginBlob,
   type Repository,
   type Visibility,
 } from '../../oci/index.ts';
-import type { Ingestion } from '../../store/index.ts';
 import { OriginError } from '../origin-error.ts';
 import { Follower } from './follower.ts';
+import { GrowingBytes } from './growing-bytes.ts';
+import type { IngestEnvironment, IngestOptions, IngestOutcome } from './ingest-types.ts';
 import { OriginReader, wrongBytes } from './origin-reader.ts';
-import { CRAWL_SPAN_MS, HELD_BACK, isCrawling, resumeDelay, shouldContinueUnattended, shouldResume } from './policy.ts';
-import { TailBuffer } from './tail-buffer.ts';
+import {
+  CRAWL_SPAN_MS,
+  HELD_BACK,
+  isCrawling,
+  PASSING_ON_WAITS_MS,
+  resumeDelay,
+  shouldContinueUnattended,
+  shouldResume,
+} from './policy.ts';
 
 // One blob on its way in: a file that grows, and the readers that follow it.
 //
@@ -29,62 +36,16 @@ import { TailBuffer } from './tail-buffer.ts';
 // Detached: the disk refused the bytes. The file stays as it is, and each follower reads the rest from the origin.
 //
 // Invariants
-//  1. The file holds the blob's first `written` bytes in order, and the digester has seen exactly those.
+//  1. The file holds the blob's first `written` bytes in order, and the digester has seen exactly those. One that begins late has lost
+//     the bytes before `start`; no new follower needs them.
 //  2. A follower sees at most `visible` bytes. Until the digest holds that is one byte less than the whole, so a body that
 //     turns out wrong can always be cut before it is complete. Where another upstream could be asked instead, the first
 //     bytes are held back too: a short wrong body is then replaced, and no follower has seen any of it.
 //  3. Only what was verified is committed.
-//  4. The writer waits for no follower, and no follower for another.
+//  4. The writer waits for no follower, and no follower for another. What is only passed on has no file: then the writer waits a moment
+//     for its one follower, and begins the file where that falls behind or another follower comes.
 //  5. A follower that leaves disturbs no other; when the last has left, shouldContinueUnattended() decides.
 //  6. The file's descriptor is closed once, after the transfer has settled and the last follower has left.
-
-interface IngestEnvironment {
-  /** Opens the blob's body at an offset; rejects with an OriginFailure. */
-  readonly open: (options: OpenBlobOptions) => Promise<OriginBlob>;
-  /** Starts the file that grows. */
-  readonly begin: () => Promise<Ingestion>;
-  /** Publishes the verified file; a rejection costs the caching, never the transfer. */
-  readonly publish: (file: Ingestion, content: IngestContent) => Promise<void>;
-  /** Asked when the file is whole: false where too many wait to be published. @default always */
-  readonly mayPublish?: () => boolean;
-  /** Resolves when the capacity has decided whether this blob is stored; awaited before the file is published. Must not reject. */
-  readonly decided?: () => Promise<void>;
-  /** Whether it may go on although the last follower has left. @default always */
-  readonly mayContinue?: () => boolean;
-  readonly observer: IngestObserver;
-}
-
-/** The content of a whole file. */
-interface IngestContent {
-  readonly digest: Digest;
-  readonly size: number;
-}
-
-/** Hears the events of a transfer. Must not throw. */
-export interface IngestObserver {
-  opened(ingest: Ingest): void;
-  resumed(ingest: Ingest, reason: string): void;
-  /** The disk refused a write or the publishing; the transfer itself goes on. */
-  refused?(ingest: Ingest, error: unknown): void;
-  settled(ingest: Ingest, outcome: IngestOutcome, error: Error | undefined): void;
-}
-
-type IngestOutcome = 'committed' | 'streamed' | 'aborted' | 'failed';
-
-interface IngestOptions {
-  readonly repository: Repository;
-  /**
-   * Undefined for content fetched by URL: any complete body is accepted, and `open` guarantees that a continued body is of
-   * the same version.
-   */
-  readonly digest: Digest | undefined;
-  /** Size in bytes by the manifest that names the blob: an upstream that gives another is refused. */
-  readonly expectedSize: number | undefined;
-  /** False: the bytes are delivered to the followers and not kept. */
-  readonly keep: boolean;
-  /** The id of the request that started it, where a client sent one. */
-  readonly request?: string | undefined;
-}
 
 export class Ingest {
   readonly id = randomUUID().slice(0, 8);
@@ -101,19 +62,20 @@ export class Ingest {
   digest: Digest | undefined;
   /** Bytes in all; undefined until known. */
   size: number | undefined;
-  /** Bytes that are in the file. */
-  written = 0;
   /** Name of the upstream the bytes come from; empty until it has answered. */
   upstream = '';
   visibility: Visibility = 'public';
 
-  readonly #environment: IngestEnvironment;
+  readonly #environment: IngestEnvironment<Ingest>;
   #keep: boolean;
   #unattended = false;
   #watch: NodeJS.Timeout | undefined;
   readonly #abort = new AbortController();
   readonly #opened = Promise.withResolvers<void>();
   readonly #followers = new Set<Follower>();
+  readonly #passesOn: boolean;
+  /** Resolves when a follower has read, come or left, for a writer that waits for it. */
+  #moved: PromiseWithResolvers<void> | undefined;
   readonly #expectedSize: number | undefined;
   /** Upstreams that gave it wrongly. */
   readonly #refused = new Set<string>();
@@ -122,14 +84,16 @@ export class Ingest {
   /** True once a follower has read a byte. */
   #isSeen = false;
   #digester: Digester;
-  #tail = new TailBuffer();
-  #file: Ingestion | undefined;
+  /** What the digester had seen when the file began late, or could not begin. */
+  #before: { readonly position: number; readonly digester: Digester } | undefined;
+  readonly #bytes: GrowingBytes;
+  #hasBegun = false;
   #verified = false;
   #error: Error | undefined;
   #detached = false;
   #isSettled = false;
 
-  constructor(options: IngestOptions, environment: IngestEnvironment) {
+  constructor(options: IngestOptions, environment: IngestEnvironment<Ingest>) {
     this.repository = options.repository;
     this.request = options.request;
     this.digest = options.digest;
@@ -137,11 +101,23 @@ export class Ingest {
     this.#expectedSize = options.expectedSize;
     this.#digester = digesterOf(options.digest);
     this.#keep = options.keep;
+    this.#passesOn = options.passesOn === true && !options.keep;
     this.#environment = environment;
+    this.#bytes = new GrowingBytes(environment.begin, { passesOn: this.#passesOn });
     this.opened = this.#opened.promise;
     // Marks a rejection as handled: the request that started the transfer may have ended.
     this.opened.catch(() => {});
     this.settled = this.#run();
+  }
+
+  /** Bytes from the start that have come. */
+  get written(): number {
+    return this.#bytes.written;
+  }
+
+  /** True while a new follower can read from the first byte on. */
+  get isWhole(): boolean {
+    return this.#bytes.start === 0;
   }
 
   /** True where the blob is kept when it is whole. */
@@ -198,14 +174,20 @@ export class Ingest {
   follow(span: ByteSpan): BlobReader {
     const follower = new Follower(this, span, () => this.#leave(follower));
     this.#followers.add(follower);
+    this.moved();
     return follower;
   }
 
   /** Reads what is visible, from memory where it has just come and from the growing file otherwise; used by followers only. */
   read(target: Buffer, position: number): Promise<number> {
     this.#isSeen = true;
-    const count = this.#tail.read(target, position);
-    return count > 0 ? Promise.resolve(count) : this.#readFile(target, position);
+    return this.#bytes.read(target, position);
+  }
+
+  /** A follower has had bytes. */
+  moved(): void {
+    this.#moved?.resolve();
+    this.#moved = undefined;
   }
 
   /**
@@ -220,10 +202,11 @@ export class Ingest {
     if (span.start > 0 || span.end !== undefined || expect === undefined) {
       return new OriginReader(await this.#environment.open(options), { end: span.end, size });
     }
-    const digester = new Digester(digestAlgorithm(expect));
+    const before = this.#before !== undefined && this.#before.position <= position ? this.#before : undefined;
+    const digester = before?.digester.copy() ?? digesterOf(expect);
     const buffer = Buffer.allocUnsafe(256 * 1024);
-    for (let hashed = 0; hashed < position; ) {
-      const count = await this.#readFile(buffer.subarray(0, Math.min(buffer.length, position - hashed)), hashed);
+    for (let hashed = before?.position ?? 0; hashed < position; ) {
+      const count = await this.#bytes.readFile(buffer.subarray(0, Math.min(buffer.length, position - hashed)), hashed);
       if (count === 0) throw new Error('Cannot read the growing file as it is shorter than what was written to it');
       signal.throwIfAborted();
       digester.update(buffer.subarray(0, count));
@@ -262,7 +245,7 @@ export class Ingest {
       outcome = this.#abort.signal.aborted ? 'aborted' : 'failed';
       if (this.#detached) this.#opened.resolve();
       else this.#opened.reject(this.#error);
-      await this.#file?.abort().catch(() => {});
+      await this.#bytes.abort();
     }
     this.#isSettled = true;
     clearInterval(this.#watch);
@@ -304,7 +287,7 @@ export class Ingest {
           // Before the first answer, the failover behind open() has tried every upstream. An error of the body without a
           // kind means that it broke off.
           const { kind, retryAfter } = isOriginFailure(error) ? error : { kind: 'unavailable' as const };
-          if (this.#detached || (this.#file === undefined && source === undefined)) throw error;
+          if (this.#detached || (!this.#hasBegun && source === undefined)) throw error;
           if (!shouldResume({ failuresWithoutProgress: failures, kind })) {
             if (source === undefined || !(await this.#turnAway(source, kind))) {
               throw this.#failure(error, source?.giveUp !== undefined);
@@ -331,19 +314,14 @@ export class Ingest {
     if (this.#refused.has(wrong.upstream)) return false;
     this.#refused.add(wrong.upstream);
     if (this.#isSeen) return kind !== 'invalid';
-    const file = this.#file;
     // Answers may have begun with the size that the wrong one gave.
-    if (file !== undefined && this.size !== this.#expectedSize) return false;
+    if (this.#hasBegun && this.size !== this.#expectedSize) return false;
     this.#first = undefined;
     this.#digester = digesterOf(this.digest);
-    this.#tail.release();
-    this.#tail = new TailBuffer();
-    this.written = 0;
-    if (file === undefined) return true;
+    this.#before = undefined;
     // What was written may be longer than the blob.
-    await file.abort().catch(() => {});
-    await file.close().catch(() => {});
-    await this.#begin();
+    await this.#bytes.reset();
+    if (this.#hasBegun && !this.#passesOn) await this.#begin();
     return true;
   }
 
@@ -387,15 +365,16 @@ export class Ingest {
     }
     this.size ??= blob.size;
     if (this.written === 0) this.#first = blob;
-    if (this.#file !== undefined) return;
-    await this.#begin();
+    if (this.#hasBegun) return;
+    if (!this.#passesOn) await this.#begin();
+    this.#hasBegun = true;
     this.#environment.observer.opened(this);
     this.#opened.resolve();
   }
 
   async #begin(): Promise<void> {
     try {
-      this.#file = await this.#environment.begin();
+      await this.#bytes.begin();
     } catch (error) {
       this.#detach(error);
       throw error;
@@ -406,31 +385,60 @@ export class Ingest {
     if (this.size !== undefined && this.written + chunk.length > this.size) {
       throw wrongBytes(`${this.upstream} sends more than the ${this.size} bytes it promised`, this.upstream);
     }
+    // Until it is appended, nothing else may happen: another follower may come during any `await`.
+    while (!this.#hasRoom(chunk.length)) await this.#makeRoom(chunk.length);
     // The disk works while the processor hashes.
-    const writing = this.#file?.write(chunk, this.written);
+    const writing = this.#bytes.write(chunk);
     this.#digester.update(chunk);
     try {
-      await writing;
+      if (writing !== undefined) await writing;
     } catch (error) {
       this.#detach(error);
       throw error;
     }
-    this.written += chunk.length;
-    this.#tail.append(chunk);
+    this.#bytes.append(chunk);
     this.#notify();
   }
 
-  async #publish(): Promise<IngestOutcome> {
-    const file = this.#file;
-    const { digest, size } = this;
-    if (file === undefined || digest === undefined || size === undefined) {
-      throw new TypeError('Cannot publish an ingest without a file');
+  /** Whether a chunk can be appended: to the file, or, where there is none, to memory that holds all that the one follower lacks. */
+  #hasRoom(chunk: number): boolean {
+    if (this.#bytes.file !== undefined) return true;
+    const [follower] = this.#followers;
+    return follower !== undefined && this.#followers.size === 1 && this.#bytes.keeps(follower.position, chunk);
+  }
+
+  /** Waits a moment for the one follower to make room for a chunk; begins the file where it does not, and where it is not the only one. */
+  async #makeRoom(chunk: number): Promise<void> {
+    const deadline = performance.now() + PASSING_ON_WAITS_MS;
+    const canHelp = this.#bytes.keeps(this.written, chunk);
+    for (
+      let left = canHelp ? PASSING_ON_WAITS_MS : 0;
+      left > 0 && this.#followers.size === 1;
+      left = deadline - performance.now()
+    ) {
+      this.#moved ??= Promise.withResolvers();
+      const timer = setTimeout(this.#moved.resolve, left);
+      await this.#moved.promise;
+      clearTimeout(timer);
+      this.#moved = undefined;
+      if (this.#hasRoom(chunk)) return;
     }
+    this.#abort.signal.throwIfAborted();
+    this.#before = { position: this.written, digester: this.#digester.copy() };
+    await this.#begin();
+  }
+
+  async #publish(): Promise<IngestOutcome> {
+    const { digest, size } = this;
     if (this.#keep && this.#environment.mayPublish?.() === false) this.#keep = false;
     if (this.#keep) await this.#environment.decided?.();
     if (!this.#keep) {
-      await file.abort().catch(() => {});
+      await this.#bytes.abort();
       return 'streamed';
+    }
+    const { file } = this.#bytes;
+    if (file === undefined || digest === undefined || size === undefined) {
+      throw new TypeError('Cannot publish an ingest without a file');
     }
     try {
       await this.#environment.publish(file, { digest, size });
@@ -439,7 +447,7 @@ export class Ingest {
       // Every follower gets the right bytes all the same: only the next pull costs more.
       this.#error = error instanceof Error ? error : new Error(String(error));
       this.#environment.observer.refused?.(this, error);
-      await file.abort().catch(() => {});
+      await this.#bytes.abort();
       return 'streamed';
     }
   }
@@ -449,17 +457,13 @@ export class Ingest {
     this.#environment.observer.refused?.(this, error);
   }
 
-  #readFile(target: Buffer, position: number): Promise<number> {
-    if (this.#file === undefined) throw new TypeError('Cannot read a transfer that has not begun');
-    return this.#file.read(target, position);
-  }
-
   #notify(): void {
     for (const follower of this.#followers) follower.wake();
   }
 
   #leave(follower: Follower): void {
     this.#followers.delete(follower);
+    this.moved();
     if (this.#followers.size > 0) return;
     if (this.#isSettled) this.#closeWhenUnused();
     else if (this.#verified) return;
@@ -485,10 +489,7 @@ export class Ingest {
 
   #closeWhenUnused(): void {
     if (this.#followers.size > 0) return;
-    const file = this.#file;
-    this.#file = undefined;
-    this.#tail.release();
-    file?.close().catch(() => {});
+    this.#bytes.close();
   }
 }
 

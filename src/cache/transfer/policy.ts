@@ -35,6 +35,12 @@ export function isCrawling(bytes: number): boolean {
  */
 export const HELD_BACK = 64 * 1024;
 
+/**
+ * How long a transfer that is only passed on waits for its one follower, before a file takes what that has not read. Milliseconds. A
+ * connection hands over 1 MiB at most, so a client that takes 4 MiB a second never needs a file.
+ */
+export const PASSING_ON_WAITS_MS = 250;
+
 /** Bytes that a Range may lie ahead of the transfer and still wait for it, rather than be fetched alone. */
 export const SOON_REACHED = 8 * 1024 * 1024;
 

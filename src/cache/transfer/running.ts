@@ -67,9 +67,19 @@ export class RunningTransfers<T extends { readonly ingest: Ingest }> {
     this.#running.set(key, transfer);
   }
 
+  /** Gives a transfer another key, so that one more can be added under its own. */
+  setAside(key: string): void {
+    const transfer = this.#running.get(key);
+    if (transfer === undefined) return;
+    this.#running.delete(key);
+    this.#running.set(`${key} ${transfer.ingest.id}`, transfer);
+  }
+
   /** Removes a transfer that has settled. */
   remove(key: string, settled: Ingest): void {
-    if (this.#running.get(key)?.ingest === settled) this.#running.delete(key);
+    for (const each of [key, `${key} ${settled.id}`]) {
+      if (this.#running.get(each)?.ingest === settled) this.#running.delete(each);
+    }
     this.#ended += 1;
   }
 

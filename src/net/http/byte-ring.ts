@@ -12,36 +12,63 @@
  * ```
  */
 
-/** 256 KiB: smaller buffers cost more calls, larger ones miss the processor's cache (measured best: 128 to 256 KiB). */
+/** 256 KiB: smaller buffers cost more calls. */
 export const BUFFER_BYTES = 256 * 1024;
+/**
+ * Bytes of a buffer for a body that comes faster than it is read. Each buffer is hashed and written to the disk as a whole, and handing
+ * it to another thread costs as much as hashing 64 KiB of it.
+ */
+export const LARGE_BUFFER_BYTES = 1024 * 1024;
 const RING = 4;
 /** One TLS record: less room would split a record. */
 const LEAST_ROOM = 16 * 1024;
 
+interface PoolOptions {
+  /** Of each buffer; several times a TLS record. @default BUFFER_BYTES */
+  readonly bytes?: number;
+  /** Buffers of LARGE_BUFFER_BYTES that may be in use at once; half as many are kept unused. @default 0 */
+  readonly large?: number;
+}
+
 /** Unused buffers, at most `bound` of them: the garbage collector takes the others. */
 export class BufferPool {
-  /** The size of each buffer. */
-  readonly bytes: number;
+  readonly #bytes: number;
   readonly #free: Buffer[] = [];
   readonly #bound: number;
+  readonly #freeLarge: Buffer[] = [];
+  readonly #maxLarge: number;
+  #largeInUse = 0;
 
-  /** @param bytes of each buffer; several times a TLS record */
-  constructor(bound: number, bytes = BUFFER_BYTES) {
+  constructor(bound: number, { bytes = BUFFER_BYTES, large = 0 }: PoolOptions = {}) {
     this.#bound = bound;
-    this.bytes = bytes;
+    this.#bytes = bytes;
+    this.#maxLarge = large;
   }
 
   get size(): number {
     return this.#free.length;
   }
 
-  take(): Buffer {
+  /** @param large whether a large buffer is of use. It is given where few of them are in use */
+  take(large = false): Buffer {
     // The buffer returned last is most likely still in the processor's cache.
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.bytes);
+    if (!large || this.#largeInUse >= this.#maxLarge) return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#bytes);
+    this.#largeInUse += 1;
+    return this.#freeLarge.pop() ?? Buffer.allocUnsafeSlow(LARGE_BUFFER_BYTES);
   }
 
   give(buffer: Buffer): void {
-    if (this.#free.length < this.#bound) this.#free.push(buffer);
+    if (buffer.length === this.#bytes) {
+      if (this.#free.length < this.#bound) this.#free.push(buffer);
+      return;
+    }
+    this.#largeInUse -= 1;
+    if (this.#freeLarge.length < this.#maxLarge / 2) this.#freeLarge.push(buffer);
+  }
+
+  /** Leaves a buffer to the garbage collector: another part may still use it. */
+  forget(buffer: Buffer): void {
+    if (buffer.length !== this.#bytes) this.#largeInUse -= 1;
   }
 }
 
@@ -61,12 +88,13 @@ export class ByteRing {
 
   /** Room for the next bytes. Undefined only where `full` was ignored for a whole buffer. */
   room(): Buffer | undefined {
-    const end = this.#ends.at(-1) ?? this.#pool.bytes;
-    const left = this.#pool.bytes - end;
+    const left = this.#left;
     const spare = this.#buffers.length === RING;
-    if (left >= LEAST_ROOM || (spare && left > 0)) return this.#buffers.at(-1)?.subarray(end);
+    if (left >= LEAST_ROOM || (spare && left > 0)) return this.#buffers.at(-1)?.subarray(this.#ends.at(-1));
     if (spare) return undefined;
-    const buffer = this.#pool.take();
+    // A whole buffer came before its first byte was read: the body is faster than its reader.
+    const isFast = this.#buffers.length > 1 || (this.#buffers.length === 1 && this.#readAt === 0);
+    const buffer = this.#pool.take(isFast);
     this.#buffers.push(buffer);
     this.#ends.push(0);
     return buffer;
@@ -125,12 +153,19 @@ export class ByteRing {
    */
   clear(): void {
     this.#sealed = true;
-    for (const buffer of this.#buffers.splice(0).slice(1)) this.#pool.give(buffer);
+    const [oldest, ...others] = this.#buffers.splice(0);
+    if (oldest !== undefined) this.#pool.forget(oldest);
+    for (const buffer of others) this.#pool.give(buffer);
     this.#ends.length = 0;
     this.#readAt = 0;
   }
 
+  /** Bytes that the newest buffer has room for. */
+  get #left(): number {
+    return (this.#buffers.at(-1)?.length ?? 0) - (this.#ends.at(-1) ?? 0);
+  }
+
   #lastIsFull(): boolean {
-    return this.#pool.bytes - (this.#ends.at(-1) ?? 0) < LEAST_ROOM;
+    return this.#buffers.length > 0 && this.#left < LEAST_ROOM;
   }
 }

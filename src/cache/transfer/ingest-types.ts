@@ -1,0 +1,56 @@
+import type { Digest, OpenBlobOptions, OriginBlob, Repository } from '../../oci/index.ts';
+import type { Ingestion } from '../../store/index.ts';
+
+/** What a transfer needs of the rooms around it. `Subject` is the transfer. */
+export interface IngestEnvironment<Subject> {
+  /** Opens the blob's body at an offset; rejects with an OriginFailure. */
+  readonly open: (options: OpenBlobOptions) => Promise<OriginBlob>;
+  /** Starts the file that grows. */
+  readonly begin: () => Promise<Ingestion>;
+  /** Publishes the verified file; a rejection costs the caching, never the transfer. */
+  readonly publish: (file: Ingestion, content: IngestContent) => Promise<void>;
+  /** Asked when the file is whole: false where too many wait to be published. @default always */
+  readonly mayPublish?: () => boolean;
+  /** Resolves when the capacity has decided whether this blob is stored; awaited before the file is published. Must not reject. */
+  readonly decided?: () => Promise<void>;
+  /** Whether it may go on although the last follower has left. @default always */
+  readonly mayContinue?: () => boolean;
+  readonly observer: IngestObserver<Subject>;
+}
+
+/** The content of a whole file. */
+export interface IngestContent {
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+/** Hears the events of a transfer. Must not throw. */
+export interface IngestObserver<Subject> {
+  opened(ingest: Subject): void;
+  resumed(ingest: Subject, reason: string): void;
+  /** The disk refused a write or the publishing; the transfer itself goes on. */
+  refused?(ingest: Subject, error: unknown): void;
+  settled(ingest: Subject, outcome: IngestOutcome, error: Error | undefined): void;
+}
+
+export type IngestOutcome = 'committed' | 'streamed' | 'aborted' | 'failed';
+
+export interface IngestOptions {
+  readonly repository: Repository;
+  /**
+   * Undefined for content fetched by URL: any complete body is accepted, and `open` guarantees that a continued body is of
+   * the same version.
+   */
+  readonly digest: Digest | undefined;
+  /** Size in bytes by the manifest that names the blob: an upstream that gives another is refused. */
+  readonly expectedSize: number | undefined;
+  /** False: the bytes are delivered to the followers and not kept. */
+  readonly keep: boolean;
+  /**
+   * What is not kept is passed on to a single follower without a file, while that keeps up. Others that come after the first bytes
+   * are dropped cannot follow it: see {@link Ingest.isWhole}. @default false
+   */
+  readonly passesOn?: boolean;
+  /** The id of the request that started it, where a client sent one. */
+  readonly request?: string | undefined;
+}
