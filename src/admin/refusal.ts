@@ -19,7 +19,7 @@ export interface Refusal {
  * there; 409: the state of it does not allow the change; 422: it cannot be asked for; 507 (RFC 4918 §11.5): the disk has no room for it.
  */
 export function refusalOf(error: unknown): Refusal | undefined {
-  if (isOfFullDisk(error)) return { status: 507, message: FULL_DISK };
+  if (isOfFullDisk(error)) return { status: 507, message: isExplained(error) ? error.message : FULL_DISK };
   if (error instanceof OperationError) return { status: 422, message: error.message };
   if (error instanceof AccountError || error instanceof HoldError) return { status: 409, message: error.message };
   if (!(error instanceof OciError) || error.code === 'UNKNOWN') return undefined;
@@ -28,6 +28,11 @@ export function refusalOf(error: unknown): Refusal | undefined {
   if (status === 403 || status === 404 || status === 409 || status === 429 || status === 503)
     return { status, message };
   return status >= 500 ? { status: 502, message } : { status: 422, message };
+}
+
+/** Whether the message was written for the caller: it says what became of what was asked for. */
+function isExplained(error: unknown): error is Error {
+  return error instanceof OperationError || error instanceof AccountError || error instanceof HoldError;
 }
 
 const FULL_DISK =

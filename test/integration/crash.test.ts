@@ -159,7 +159,8 @@ describe('kill -9 at each named point', () => {
   for (const point of [...CRASH_POINTS, 'ingest.written#3']) {
     test(`a blob, at ${point}`, async () => {
       const dir = workspace.path(`at-${point}`);
-      const [blob] = makeBlobs(point, [600_000]) as [Content];
+      // Its bytes come in pieces of up to 1 MiB.
+      const [blob] = makeBlobs(point, [4_500_000]) as [Content];
       const dying = (await start(dir, point)).entrepot;
       const cut = await fetchSome(blobUrl(dying, blob));
       await dying.process.exited;

@@ -302,9 +302,6 @@ describe('a small disk', () => {
       ENTREPOT_REGISTRIES: JSON.stringify(registries),
       ENTREPOT_CACHE__TAGS__FRESH_FOR: '0s',
     };
-    const refused = await run(['sh', 'bin/entrepot', 'purge', `up/${REPOSITORY}`, ...flags], { env });
-    assert.equal(refused.code, 1);
-    assert.match(refused.stderr, /^Cannot use \S+ as the cache directory: its disk is full\. Free some space, .*\n$/);
     const freed = await run(['sh', 'bin/entrepot', 'gc', ...flags], { env });
     assert.match(freed.stdout, /5 blobs were evicted/, freed.stderr);
     assert.notEqual(await freeBytes(dir), 0);
