@@ -62,6 +62,9 @@ describe('the API holds what its OpenAPI document says', needs('schemathesis'), 
       '--exclude-path': '/api/v1/events',
       '--warnings': 'off',
     };
+    // A query that is longer than a head may be is refused as such.
+    const refusals = '[400, 401, 403, 404, 405, 413, 415, 421, 422, 429, 431]';
+    await workspace.file('schemathesis.toml', `[checks.negative_data_rejection]\nexpected-statuses = ${refusals}\n`);
     const url = `${entrepot.url}/api/openapi.json`;
     const inWorkspace = ['sh', '-c', 'cd "$0" && exec "$@"', workspace.dir];
     const flags = ['--continue-on-failure', '--no-color', ...Object.entries(options).flat()];

@@ -42,9 +42,10 @@ export async function createDocument({ version, operations, session, events }: D
       securitySchemes: SECURITY,
       parameters: PARAMETERS,
       headers: HEADERS,
-      responses: Object.fromEntries(
-        Object.entries(PROBLEMS).map(([status, description]) => [`problem${status}`, problem(status, description)]),
-      ),
+      responses: Object.fromEntries([
+        ...Object.entries(PROBLEMS).map(([status, description]) => [`problem${status}`, problem(status, description)]),
+        ['largeHead', LARGE_HEAD],
+      ]),
       schemas: {
         Problem: PROBLEM,
         ...Object.fromEntries(
@@ -155,11 +156,35 @@ function ref(kind: string, name: string): Schema {
 }
 
 function problems(...statuses: readonly number[]): Record<string, Schema> {
-  return Object.fromEntries(statuses.map((status) => [String(status), ref('responses', `problem${status}`)]));
+  const named = statuses.map((status) => [String(status), ref('responses', `problem${status}`)]);
+  return { ...Object.fromEntries(named), '431': ref('responses', 'largeHead') };
 }
 
 /** Of every request. */
 const ALWAYS = [400, 401, 403, 405, 421, 429, 500, 503];
+/** The head is refused before it is a request of the API: in the form of the registry (distribution-spec, "Error Codes"). */
+const LARGE_HEAD: Schema = {
+  description: 'The head of the request is too large.',
+  content: {
+    'application/json': {
+      schema: {
+        type: 'object',
+        properties: {
+          errors: {
+            type: 'array',
+            items: {
+              type: 'object',
+              properties: { code: { type: 'string' }, message: { type: 'string' } },
+              required: ['code', 'message'],
+            },
+          },
+        },
+        required: ['errors'],
+      },
+    },
+  },
+};
+
 /** Of every request with a body. */
 const OF_BODIES = [408, 413, 415];
 /** Where an operation refuses. */
