@@ -159,7 +159,10 @@ export class Pull {
     );
   }
 
-  /** Whether its tag, asked for now, is another pull: a HEAD and the GET behind it are one. */
+  /**
+   * Whether its tag, asked for now, is another pull: what the tag led to has been got, and nothing runs. A HEAD and the GET behind it are
+   * one, and so is a client that asks for a tag alone again and again: a record for each would cost more than the answer.
+   */
   get isPulledAgain(): boolean {
     return this.#hasGot && this.running === 0;
   }
@@ -214,7 +217,7 @@ export class Pull {
     this.running -= 1;
     this.lastAt = now;
     this.#endedAt = now;
-    if (view.method === 'GET' && status >= 200 && status < 400) this.#hasGot = true;
+    if (view.method === 'GET' && status >= 200 && status < 400 && isByDigest(view)) this.#hasGot = true;
     this.isChanged = true;
     this.#runningBytes -= request.counted;
     if (isContent(status)) {
@@ -368,4 +371,8 @@ function isSame(known: string | undefined, text: string | undefined): boolean {
 /** To hundredths. */
 function rounded(milliseconds: number): number {
   return Math.round(milliseconds * 100) / 100;
+}
+
+function isByDigest({ target }: PullUnderWay): boolean {
+  return target !== undefined && (target.kind === 'blob' || target.reference.kind === 'digest');
 }

@@ -89,7 +89,8 @@ describe('the figures of pulls', () => {
       const pulled = new Map<string, Map<string, boolean>>();
       const ask = (path: string, how: { method?: string; range?: string; leaveAt?: number } = {}) => {
         const repository = path.replace(/\/(?:manifests|blobs)\/.*/, '');
-        // One client has one pull of each tag until it asks for it again, and what it asks for by digest belongs to the newest.
+        // One client has one pull of each tag until it has got something of it and asks for it again; what it asks for by digest belongs
+        // to the newest.
         const tag = path.includes(':') ? '' : path.replace(/.*\//, '');
         const tags = pulled.get(repository) ?? new Map<string, boolean>();
         if (tag === '' ? tags.size === 0 : tags.get(tag) !== false) {
@@ -105,7 +106,7 @@ describe('the figures of pulls', () => {
             received.requests += 1;
             // The body of an error is no content.
             if (isAnswered) received.bytes += bytes;
-            if (isAnswered && how.method === undefined) tags.set(tag === '' ? newest : tag, true);
+            if (isAnswered && how.method === undefined && tag === '') tags.set(newest, true);
             if (isAnswered && headers['x-cache'] === 'HIT') received.hits += 1;
             if (status >= 500) received.failed += 1;
             return status;
