@@ -129,6 +129,8 @@ async function start(loaded: LoadedConfig, options: StartOptions): Promise<App> 
     // From now on challenges are answered.
     void acme.configure(acmeSpecsOf(config));
   }
+  // Loading takes the event loop for some 20 ms, in which the clients that waited for the start would wait on.
+  await sleep(FIRST_REQUESTS_MS);
   await (await operate()).openControl(server);
   void parts.recording.open();
   // While the first requests are served: a crash may have left uncounted files, or the metadata database was lost.
@@ -270,6 +272,9 @@ function stopperOf({
     return stopping;
   };
 }
+
+/** Milliseconds for the first requests, before what operators ask is loaded. */
+const FIRST_REQUESTS_MS = 25;
 
 /** What operators ask of a server is loaded once it serves. */
 const loadOperating = (): Promise<typeof import('./operating/index.ts')> => import('./operating/index.ts');
