@@ -153,8 +153,9 @@ export interface Events {
   'tag.held': TagEvent & { readonly until: number | undefined; readonly reason: string };
   /** A hold ended. `unhold`: an operator ended it. `expired`: its time has passed, and the tag was asked for. */
   'tag.unheld': TagEvent & { readonly cause: 'unhold' | 'expired' };
-  /** The image of a tag is not evicted from now on, as an operator says; it is evicted as any other again. */
+  /** An operator pinned a tag: its image is not evicted. */
   'tag.pinned': Omit<TagEvent, 'digest'>;
+  /** An operator ended the pin of a tag: its image may be evicted. */
   'tag.unpinned': Omit<TagEvent, 'digest'>;
   /** A manifest was pushed to a hosted repository, also one that was there. `tags`: those that the push named. */
   'manifest.pushed': HostedEvent &

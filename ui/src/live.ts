@@ -48,8 +48,8 @@ export function onLive<Kind extends LiveKind>(kind: Kind, listener: (data: DataO
 type Shared =
   | { readonly type: 'event'; readonly kind: LiveKind; readonly data: unknown }
   | { readonly type: 'state'; readonly state: 'live' | 'connecting' | 'poll' }
-  /** Another tab holds the stream from now on: what happened in between was not sent. */
-  | { readonly type: 'anew' }
+  /** The tab that sends this has opened the stream: events between the last stream and this one were not sent. */
+  | { readonly type: 'opened' }
   | { readonly type: 'hello' };
 
 let channel: BroadcastChannel | undefined;
@@ -61,7 +61,7 @@ export function startLive(): void {
   channel = new BroadcastChannel('entrepot.live');
   channel.addEventListener('message', ({ data }: MessageEvent<Shared>) => {
     if (data.type === 'event') deliver(data.kind, data.data);
-    else if (data.type === 'anew') ticks.value += 1;
+    else if (data.type === 'opened') ticks.value += 1;
     else if (data.type === 'state' && stream === undefined) setState(data.state);
     else if (data.type === 'hello' && stream !== undefined) share({ type: 'state', state: stateOf(stream) });
   });
@@ -125,7 +125,7 @@ function connected(tell: (state: 'live' | 'connecting' | 'poll') => void): Event
     if (!isFirst) return;
     isFirst = false;
     ticks.value += 1;
-    share({ type: 'anew' });
+    share({ type: 'opened' });
   });
   source.addEventListener('error', () => tell(stateOf(source)));
   for (const kind of Object.keys(KINDS) as LiveKind[]) {

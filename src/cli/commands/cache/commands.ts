@@ -45,7 +45,7 @@ export function addCacheCommands(program: Command, { actions, finish }: CommandC
     );
   serverFlags(program.command('unpin'))
     .argument('<image...>', 'image:tag; without a tag, latest')
-    .description('End the pins of tags, so that their images are evicted as any other.')
+    .description('End the pins of tags, so that their images may be evicted.')
     .addHelpText('after', UNPIN_EXAMPLES)
     .action(async (images: string[], _, command: Command) =>
       finish(await actions.unpin({ ...optionsOf(command), images })),

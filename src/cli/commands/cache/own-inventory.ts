@@ -44,7 +44,7 @@ export function withOwnInventory(
   });
 }
 
-/** The record of pulls; undefined where there is none, `admin.record_pulls` is false, or it cannot be read: what is here is listed without it. */
+/** The record of pulls; undefined where there is none, `admin.record_pulls` is false, or it cannot be read: images are then listed without their last pulls. */
 async function openPulls({ cache, admin }: Pick<Config, 'cache' | 'admin'>): Promise<PullStore | undefined> {
   if (cache === 'off' || !admin.recordPulls || !existsSync(pullFile(cache.dir))) return undefined;
   try {

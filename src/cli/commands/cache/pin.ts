@@ -72,6 +72,6 @@ export function reasonOf(error: unknown): string | undefined {
 function formatPin({ image, changed }: PinAnswer, pinned: boolean): string {
   if (pinned) return changed ? `${image} is pinned: its image is not evicted.\n` : `${image} is pinned already.\n`;
   return changed
-    ? `${image} is no longer pinned: its image is evicted as any other.\n`
+    ? `${image} is no longer pinned: its image may be evicted.\n`
     : `${image} is not pinned by an operator; patterns are under cache.pin.\n`;
 }

@@ -17,7 +17,7 @@ type Access = NonNullable<ImageExplanation['access']>;
 
 const TONES: Readonly<Record<Access['verdict'], Tone>> = { allowed: 'good', 'if-public': 'warn', refused: 'bad' };
 
-/** How an image would be pulled now: how its name is understood, who may, what is here, and who is asked. */
+/** How an image would be pulled now: how its name is understood, who may pull it, what of it is stored, and which upstreams are asked. */
 export function Explanation({ image }: { readonly image: string }): JSX.Element {
   const { images: w } = words.value;
   const { who } = place.value.query;
