@@ -157,7 +157,9 @@ const imageOperation: Operation<z.infer<typeof imageInput>, ImageAnswer, Invento
 
 const pinning = (pinned: boolean): Operation<z.infer<typeof imageInput>, PinAnswer, InventoryContext> => ({
   name: pinned ? 'pin' : 'unpin',
-  summary: pinned ? 'Pin a tag, so that its image is never evicted' : 'End the pin of a tag, so that its image may be evicted',
+  summary: pinned
+    ? 'Pin a tag, so that its image is never evicted'
+    : 'End the pin of a tag, so that its image may be evicted',
   action: 'admin',
   changes: true,
   input: imageInput,
