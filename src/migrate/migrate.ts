@@ -137,7 +137,9 @@ function decode(bytes: Buffer): string | { readonly reason: string } {
 
 function unknown({ label }: FileName, reason: string): ConfigProblem {
   const understood = SOURCES.map(({ program, files }) => `  ${program}: ${files}`);
-  return { source: undefined, key: '', message: `${label} ${reason}; import understands\n${understood.join('\n')}` };
+  // A bundle is told apart before: by its first blocks, and not by its name.
+  const all = [...understood, '  entrepot: a bundle that `entrepot export` wrote'];
+  return { source: undefined, key: '', message: `${label} ${reason}; import understands\n${all.join('\n')}` };
 }
 
 /** `registry_map` names a file that is imported too: its entries are in the configuration. */

@@ -173,7 +173,7 @@ export const EN_STORED = {
   registries: {
     title: 'Registries',
     intro: 'Every registry that clients can name here, with the upstreams it is fetched from, in their order.',
-    builtIn: (count: number, text: string) => (count === 1 ? '1 more is built in' : `${text} more are built in`),
+    builtIn: (count: number, text: string) => (count === 1 ? '1 is built in' : `${text} are built in`),
     builtInText: 'They need no configuration. None of them was asked since the start.',
     route: 'Mirror route',
     byDefault: 'Default',
@@ -236,7 +236,7 @@ export const EN_STORED = {
     offTitle: 'There are no rules',
     offText:
       'Without `access:` in the configuration every client may pull what this server may show it, and no client logs in. With rules, users and tokens decide who may do what:',
-    offMore: '`entrepot users --help`, `entrepot tokens --help` and `entrepot config access --help` say more.',
+    offMore: '`entrepot users --help`, `entrepot tokens --help` and `entrepot access --help` say more.',
     sections: 'Users, tokens and rules',
     users: 'Users',
     tokens: 'Tokens',

@@ -166,7 +166,7 @@ export const ZH_STORED: typeof EN_STORED = {
   registries: {
     title: '镜像仓库',
     intro: '客户端在这里可以使用的全部镜像仓库，以及按顺序使用的上游。',
-    builtIn: (_, text) => `另有 ${text} 个内置`,
+    builtIn: (_, text) => `内置 ${text} 个`,
     builtInText: '它们无需配置。自启动以来没有使用过。',
     route: '镜像路由',
     byDefault: '默认',
@@ -223,7 +223,7 @@ export const ZH_STORED: typeof EN_STORED = {
     offTitle: '没有规则',
     offText:
       '配置中没有 `access:` 时，每个客户端都可以拉取本服务可以提供的内容，也不需要登录。有了规则，谁可以做什么由用户和令牌决定：',
-    offMore: '更多说明见 `entrepot users --help`、`entrepot tokens --help` 和 `entrepot config access --help`。',
+    offMore: '更多说明见 `entrepot users --help`、`entrepot tokens --help` 和 `entrepot access --help`。',
     sections: '用户、令牌和规则',
     users: '用户',
     tokens: '令牌',
