@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { type JobList, jobOperations } from './job-operations.ts';
 import type { Caller, Operation } from './operation.ts';
 import { bytes, image, platforms, time } from './page.ts';
 
@@ -67,18 +68,13 @@ const copyJob = z.object({
 /** Images that are being copied, or were. */
 export type CopyJob = z.infer<typeof copyJob>;
 
-const jobs = z.object({ jobs: z.array(copyJob).readonly().describe('The newest first; ended ones stay for an hour.') });
-
 export interface CopyContext {
-  readonly copy: {
+  readonly copy: JobList<CopyJob> & {
     /**
      * Rejects with an `OciError` where a text names no image, the destination takes no push, the caller may see one of the two not, or
      * too many jobs run; with the failure of an upstream where it does not list its tags. Resolves once it has begun.
      */
     start(input: CopyInput, caller: Caller): Promise<CopyJob>;
-    list(caller: Caller): Promise<readonly CopyJob[]>;
-    /** Undefined where there is no such job. What was sent stays. */
-    cancel(id: string, caller: Caller): Promise<CopyJob | undefined>;
   };
 }
 
@@ -92,29 +88,11 @@ const start: Operation<CopyInput, CopyJob, CopyContext> = {
   handle: (input, context, caller) => context.copy.start(input, caller),
 };
 
-const list: Operation<object, z.infer<typeof jobs>, CopyContext> = {
-  name: 'copy/jobs',
-  summary: 'The images that are being copied',
-  action: 'status',
-  changes: false,
-  input: z.object({}),
-  answer: jobs,
-  handle: async (_, context, caller) => ({ jobs: await context.copy.list(caller) }),
-};
-
-const cancelled = z.object({ job: copyJob.exactOptional() });
-
-const cancel: Operation<{ id: string }, z.infer<typeof cancelled>, CopyContext> = {
-  name: 'copy/cancel',
-  summary: 'Stop copying images',
-  action: 'admin',
-  changes: true,
-  input: z.object({ id: z.string().max(100) }),
-  answer: cancelled,
-  async handle({ id }, context, caller) {
-    const job = await context.copy.cancel(id, caller);
-    return job === undefined ? {} : { job };
-  },
-};
+const { list, cancel } = jobOperations<CopyJob, CopyContext>({
+  name: 'copy',
+  job: copyJob,
+  summaries: ['The images that are being copied', 'Stop copying images'],
+  jobsOf: (context) => context.copy,
+});
 
 export const COPY_OPERATIONS = { copy: start, copyJobs: list, copyCancel: cancel };

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { type JobList, jobOperations } from './job-operations.ts';
 import type { Caller, Operation } from './operation.ts';
 import { bytes, image, platforms, time } from './page.ts';
 
@@ -71,15 +72,10 @@ const warmStarted = warmJob.extend({
 export type WarmStarted = z.infer<typeof warmStarted>;
 export type RefusedImage = z.infer<typeof refusedImage>;
 
-const jobs = z.object({ jobs: z.array(warmJob).readonly().describe('The newest first; ended ones stay for an hour.') });
-
 export interface WarmContext {
-  readonly warm: {
+  readonly warm: JobList<WarmJob> & {
     /** Rejects with an `OciError` where a text (with `partial`: each of them) names no image or a hosted one, where the cache is off, and where too many jobs run. Resolves once it has begun. */
     start(input: WarmInput, caller: Caller): Promise<WarmStarted>;
-    list(caller: Caller): Promise<readonly WarmJob[]>;
-    /** Undefined where there is no such job. Pulls of clients that follow its transfers go on. */
-    cancel(id: string, caller: Caller): Promise<WarmJob | undefined>;
     /** Calls `hear` for each job that has changed, once a second at most, and after its end. Returns what ends the calls. */
     onChange(hear: (change: WarmChange) => void): () => void;
   };
@@ -102,29 +98,11 @@ const start: Operation<WarmInput, WarmStarted, WarmContext> = {
   handle: (input, context, caller) => context.warm.start(input, caller),
 };
 
-const list: Operation<object, z.infer<typeof jobs>, WarmContext> = {
-  name: 'warm/jobs',
-  summary: 'The images that are being fetched into the cache',
-  action: 'status',
-  changes: false,
-  input: z.object({}),
-  answer: jobs,
-  handle: async (_, context, caller) => ({ jobs: await context.warm.list(caller) }),
-};
-
-const cancelled = z.object({ job: warmJob.exactOptional() });
-
-const cancel: Operation<{ id: string }, z.infer<typeof cancelled>, WarmContext> = {
-  name: 'warm/cancel',
-  summary: 'Stop fetching images into the cache',
-  action: 'admin',
-  changes: true,
-  input: z.object({ id: z.string().max(100) }),
-  answer: cancelled,
-  async handle({ id }, context, caller) {
-    const job = await context.warm.cancel(id, caller);
-    return job === undefined ? {} : { job };
-  },
-};
+const { list, cancel } = jobOperations<WarmJob, WarmContext>({
+  name: 'warm',
+  job: warmJob,
+  summaries: ['The images that are being fetched into the cache', 'Stop fetching images into the cache'],
+  jobsOf: (context) => context.warm,
+});
 
 export const WARM_OPERATIONS = { warm: start, warmJobs: list, warmCancel: cancel };
