@@ -15,6 +15,8 @@ export class Recording {
   readonly recorder: PullRecorder;
   readonly #cache: Config['cache'];
   readonly #telemetry: Telemetry;
+  /** Resolved once the store was opened for the first time, or never will be. */
+  readonly #opened = Promise.withResolvers<void>();
   #work: Promise<void> = Promise.resolve();
   /** The recorder has its store, or gets it. */
   #isOpen = false;
@@ -26,7 +28,7 @@ export class Recording {
   constructor({ cache, admin }: Pick<Config, 'cache' | 'admin'>, { telemetry, cleanups }: RecordingContext) {
     this.#cache = cache;
     this.#telemetry = telemetry;
-    this.recorder = new PullRecorder({ telemetry });
+    this.recorder = new PullRecorder({ telemetry, storeSettled: () => this.#opened.promise.then(() => this.#work) });
     this.recorder.isOn = admin.recordPulls;
     this.#isToDelete = !admin.recordPulls;
     cleanups.push(() => this.#close());
@@ -50,6 +52,7 @@ export class Recording {
     this.#mayOpen = true;
     this.#work = this.#work.then(() => this.#adjust());
     await this.#work;
+    this.#opened.resolve();
   }
 
   async #adjust(): Promise<void> {
@@ -77,6 +80,7 @@ export class Recording {
 
   async #close(): Promise<void> {
     this.#isClosed = true;
+    this.#opened.resolve();
     // A server that stops at once has something to write, too.
     await this.#work;
     await this.recorder.close();

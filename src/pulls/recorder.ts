@@ -40,6 +40,8 @@ interface RecorderOptions {
   readonly now?: () => number;
   /** Milliseconds between two looks at what runs. @default 1000 */
   readonly lookEvery?: number;
+  /** Whatever is read waits for it: the store may be about to come. It never rejects. @default resolved */
+  readonly storeSettled?: () => Promise<void>;
 }
 
 /**
@@ -51,6 +53,7 @@ interface RecorderOptions {
 export class PullRecorder {
   readonly #telemetry: Telemetry;
   readonly #now: () => number;
+  readonly #storeSettled: () => Promise<void>;
   #startedAt: number;
   #figures: Figures;
   /** The last request to begin of those that run: a list, as maps are slow where entries come and go. */
@@ -75,8 +78,14 @@ export class PullRecorder {
   #unsubscribe: readonly (() => void)[] = [];
   readonly #timer: NodeJS.Timeout;
 
-  constructor({ telemetry, now = Date.now, lookEvery = LOOK_EVERY }: RecorderOptions) {
+  constructor({
+    telemetry,
+    now = Date.now,
+    lookEvery = LOOK_EVERY,
+    storeSettled = () => Promise.resolve(),
+  }: RecorderOptions) {
     this.#telemetry = telemetry;
+    this.#storeSettled = storeSettled;
     this.#now = now;
     this.#startedAt = now();
     this.#figures = new Figures(this.#startedAt);
@@ -179,11 +188,12 @@ export class PullRecorder {
   }
 
   /**
-   * Reads the store, with what it does not have yet. Nothing is written meanwhile.
+   * Reads the store, with what it does not have yet. Nothing is written meanwhile. While the store is being opened, it waits: what
+   * earlier processes recorded is not to look lost.
    *
-   * @param work `store`: undefined until it is open
+   * @param work `store`: undefined where there is none
    */
-  read<T>(
+  async read<T>(
     work: (parts: {
       readonly store: PullStore | undefined;
       /** Closed pulls, the last to be closed last. */
@@ -192,6 +202,8 @@ export class PullRecorder {
       readonly lastPulls: readonly LastPull[];
     }) => Promise<T> | T,
   ): Promise<T> {
+    // Not in its turn: the store may come only after what was begun before.
+    await this.#storeSettled();
     return this.#inTurn(async () => {
       this.#measure();
       const lastPulls = this.#tags.unwritten();
