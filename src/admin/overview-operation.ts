@@ -28,7 +28,6 @@ const overviewAnswer = z.object({
     .array(
       transferStatus.extend({
         bytesPerSecond: z.number().exactOptional(),
-        segments: z.number().exactOptional().describe('Connections that it uses at once.'),
       }),
     )
     .readonly()

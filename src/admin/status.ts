@@ -42,6 +42,7 @@ export const transferStatus = z.object({
   bytes: z.number().describe('Bytes received.'),
   size: z.number().exactOptional().describe('Bytes in all; absent where the upstream does not say.'),
   followers: z.number().describe('Readers that follow it now.'),
+  segments: z.number().exactOptional().describe('Connections that it uses at once, where it uses more than one.'),
   startedAt: z.number(),
 });
 /** One transfer under way. */
@@ -191,14 +192,15 @@ export async function describeServer(parts: StatusParts): Promise<ServerStatus> 
 }
 
 export function describeTransfer(ingest: Ingest): TransferStatus {
-  const { id, repository, digest, upstream, written, size, followers, startedAt } = ingest;
+  const { id, repository, digest, upstream, received, connections, size, followers, startedAt } = ingest;
   return {
     id,
     registry: repository.registry,
     repository: repository.repository,
     ...(digest === undefined ? {} : { digest }),
     upstream,
-    bytes: written,
+    bytes: received,
+    ...(connections > 1 && { segments: connections }),
     ...(size === undefined ? {} : { size }),
     followers,
     startedAt,

@@ -33,7 +33,7 @@ export {
   tagHistory,
   type UrlSelection,
 } from './metadata/index.ts';
-export { type CachePolicy, type CompiledPolicy, compilePolicy } from './policy.ts';
+export { type CachePolicy, type CompiledPolicy, compilePolicy, type SplitOf } from './policy.ts';
 export { PullThrough, type PullThroughOptions } from './pull-through.ts';
 export {
   answerStored,

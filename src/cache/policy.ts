@@ -7,6 +7,7 @@ import {
   type Freshness,
   type FreshnessOptions,
 } from './revalidation/index.ts';
+import type { SplitPolicy } from './transfer/index.ts';
 
 const TEN_SECONDS = 10_000;
 const WEEK = 7 * 24 * 3_600_000;
@@ -19,6 +20,11 @@ interface TagRules extends FreshnessOptions {
   readonly staleOnNotFound?: boolean;
 }
 
+/** How the blobs of an upstream are split. */
+export type SplitOf = (registry: string, upstream: string) => SplitPolicy;
+
+const WHOLE_ONLY: SplitPolicy = { connections: 1, minSegment: 2 ** 40, mostOfUpstream: 0 };
+
 /** What may change while the cache is in use. */
 export interface CachePolicy extends CapacityLimits {
   /** False: everything is delivered and nothing is kept (`cache: off`). */
@@ -27,6 +33,8 @@ export interface CachePolicy extends CapacityLimits {
   readonly tags?: TagRules | 'never';
   /** @default 'ingest' */
   readonly onRange?: 'ingest' | 'pass';
+  /** How blobs are split. @default they are not */
+  readonly splitOf?: SplitOf | undefined;
   /** Patterns of `registry/repository:tag`: the images they match are never evicted. @default [] */
   readonly pin?: readonly string[];
   /** The platforms that are kept, as `linux/amd64`; the others are served and not kept. @default all */
@@ -46,6 +54,7 @@ export interface CompiledPolicy extends CapacityLimits {
   readonly cooldown: Cooldown;
   readonly keepsPlatform: PlatformFilter;
   readonly onRange: 'ingest' | 'pass';
+  readonly splitOf: SplitOf;
   readonly pin: readonly string[];
   readonly notFoundFor: number;
   readonly verifyAfter: number;
@@ -53,6 +62,7 @@ export interface CompiledPolicy extends CapacityLimits {
 
 export function compilePolicy(options: CachePolicy): CompiledPolicy {
   const { keep, tags = {}, onRange = 'ingest', pin = [], platforms, maxSize, minFree } = options;
+  const { splitOf = () => WHOLE_ONLY } = options;
   const { notFoundFor = TEN_SECONDS, verifyAfter = WEEK } = options;
   const rules = tags === 'never' ? {} : tags;
   const keepsManifests = keep && tags !== 'never';
@@ -64,6 +74,7 @@ export function compilePolicy(options: CachePolicy): CompiledPolicy {
     cooldown: createCooldown(rules),
     keepsPlatform: platformFilter(platforms),
     onRange,
+    splitOf,
     pin,
     maxSize,
     minFree,

@@ -14,6 +14,7 @@ interface TransportOverrides {
           | 'tlsHandshakeTimeout'
           | 'responseHeaderTimeout'
           | 'bodyIdleTimeout'
+          | 'maxConnsPerHost'
         >
       >
     | undefined;

@@ -20,8 +20,18 @@ export interface RegistrySpec {
   readonly delivery: 'stream' | 'redirect';
   /** In order of preference. Empty only where every repository is hosted. */
   readonly upstreams: readonly UpstreamSpec[];
+  /** What it overrides of the common settings. */
+  readonly transfer?: Partial<TransferSpec> | undefined;
   /** Undefined: nothing can be pushed. */
   readonly hosting?: HostingSpec | undefined;
+}
+
+/** How one blob is fetched. */
+export interface TransferSpec {
+  /** Connections at once, at most; 1: it is never split. */
+  readonly connections: number;
+  /** The fewest bytes of a part. */
+  readonly minSegment: number;
 }
 
 /** Which repositories of a registry are pushed to this server, and how they are kept. */
@@ -58,6 +68,8 @@ export interface UpstreamSpec {
   readonly capabilities: readonly Capability[];
   /** How it, its token service and its redirect targets are connected to. */
   readonly transport: Readonly<Record<Destination, TransportSpec>>;
+  /** What it overrides of the settings of its registry. */
+  readonly transfer?: Partial<TransferSpec> | undefined;
   /** Hosts (or `*.suffix`) of token services, besides the upstream's own registrable domain. */
   readonly tokenRealms: readonly string[];
   /** If set, the only hosts (or `*.suffix`) of redirect targets, besides the upstream itself. */

@@ -65,6 +65,8 @@ export interface OpenBlobOptions extends BlobOptions {
   readonly offset?: number;
   /** Last byte wanted, inclusive. @default the last byte of the blob */
   readonly end?: number | undefined;
+  /** Rejects with `invalid` where an upstream sends the whole blob instead of the part, and asks the next. @default false */
+  readonly partOnly?: boolean;
 }
 
 /** Which upstream answered, and whether it took a credential of ours. */

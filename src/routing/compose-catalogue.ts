@@ -47,6 +47,7 @@ export interface RegistryOptions extends HostingOptions {
   readonly delivery?: RegistrySpec['delivery'];
   /** @default true if all upstreams are Docker Hub's own, or the registry is docker.io */
   readonly library?: boolean;
+  readonly transfer?: RegistrySpec['transfer'];
 }
 
 /** A catalogue, or all problems; each begins with its option. */
@@ -76,7 +77,7 @@ export function composeCatalogue(options: CatalogueOptions): Composition {
   return { catalogue, problems: [] };
 }
 
-type Core = Pick<ConfiguredRegistry, 'name' | 'library' | 'delivery' | 'upstreams' | 'hosting'>;
+type Core = Pick<ConfiguredRegistry, 'name' | 'library' | 'delivery' | 'upstreams' | 'transfer' | 'hosting'>;
 
 /** A catalogue under construction: registries by name, claims to other names, problems. */
 class Draft {
@@ -121,7 +122,7 @@ class Draft {
   finish(): readonly ConfiguredRegistry[] {
     const { settled, problems } = this.#claims.settle(new Set(this.#registries.keys()));
     this.problems.push(...problems);
-    return [...this.#registries.values()].map(({ name, library, delivery, upstreams, hosting }) => {
+    return [...this.#registries.values()].map(({ name, library, delivery, upstreams, transfer, hosting }) => {
       const claims = settled.get(name) ?? [];
       const words = claims.filter(({ word }) => !looksLikeRegistry(word) && word !== name);
       return {
@@ -132,6 +133,7 @@ class Draft {
         library,
         delivery,
         upstreams,
+        ...(transfer !== undefined && { transfer }),
         ...(hosting !== undefined && { hosting }),
       };
     });
@@ -178,6 +180,7 @@ function applyRegistry(draft: Draft, key: string, options: RegistryOptions): voi
     delivery: options.delivery ?? 'stream',
     upstreams,
     library,
+    ...(options.transfer !== undefined && { transfer: options.transfer }),
     ...(hosting !== undefined && { hosting }),
   });
   if (isPathWord(name)) draft.claim({ word: name, registry: name, isBuiltIn: false, where, isPathName: true });

@@ -58,6 +58,10 @@ export interface Events {
     /** `committed`: cached. `streamed`: delivered but not cached. `aborted`: every reader left. `failed`: see `reason`. */
     readonly outcome: 'committed' | 'streamed' | 'aborted' | 'failed';
     readonly reason?: string;
+    /** The most connections that it used at once. */
+    readonly connections?: number;
+    /** Its rate with all of them, as a multiple of that with one; absent where it was not measured. */
+    readonly gain?: number;
   };
   /** A range of an uncached blob was fetched on its own, beside the ingest. */
   'range.passed': { registry: string; repository: string; digest: Digest; upstream: string };

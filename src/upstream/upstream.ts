@@ -180,11 +180,15 @@ export class Upstream {
     return failure;
   }
 
-  /** The failure that an answer cannot be right. */
-  invalid(request: AnyRequest, why: string): UpstreamError {
+  /** The failure that an answer cannot be right. @param status given where that tells why */
+  invalid(request: AnyRequest, why: string, status?: number): UpstreamError {
     const exchange = describeExchange(request.method, urlOf(request, this.#connection));
     const { name } = this;
-    return new UpstreamError(`${name} answered ${exchange} wrongly: ${why}`, { kind: 'invalid', upstream: name });
+    return new UpstreamError(`${name} answered ${exchange} wrongly: ${why}`, {
+      kind: 'invalid',
+      upstream: name,
+      ...(status !== undefined && { status }),
+    });
   }
 
   /** Where a redirect of the upstream may lead. */

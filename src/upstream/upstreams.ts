@@ -129,19 +129,23 @@ class RegistryOrigin implements Origin {
     return this.#ask({ need: 'pull', repository, digest, size, signal }, headBlob);
   }
 
-  openBlob({ repository }: Repository, digest: Digest, { signal, size, offset = 0, end }: OpenBlobOptions = {}) {
+  openBlob({ repository }: Repository, digest: Digest, options: OpenBlobOptions = {}) {
+    const { signal, size, offset = 0, end, partOnly = false } = options;
     const isOnlyOne = this.#candidates('pull').length === 1;
-    return this.#ask({ need: 'pull', repository, digest, size, offset, end, signal }, async (upstream, asked) => {
-      const giveUp = (): void => upstream.wrongBlobs.add(digest);
-      try {
-        const blob = await openBlob(upstream, asked);
-        return isOnlyOne ? blob : { ...blob, giveUp };
-      } catch (error) {
-        // An answer that says 200 and holds something else; a status of failure says nothing about the digest.
-        if (error instanceof UpstreamError && error.kind === 'invalid' && error.status === undefined) giveUp();
-        throw error;
-      }
-    });
+    return this.#ask(
+      { need: 'pull', repository, digest, size, offset, end, partOnly, signal },
+      async (upstream, asked) => {
+        const giveUp = (): void => upstream.wrongBlobs.add(digest);
+        try {
+          const blob = await openBlob(upstream, asked);
+          return isOnlyOne ? blob : { ...blob, giveUp };
+        } catch (error) {
+          // An answer that says 200 and holds something else; a status of failure says nothing about the digest.
+          if (error instanceof UpstreamError && error.kind === 'invalid' && error.status === undefined) giveUp();
+          throw error;
+        }
+      },
+    );
   }
 
   locateBlob({ repository }: Repository, digest: Digest, { signal }: OriginOptions = {}) {

@@ -2,7 +2,7 @@ import type { Ingest } from '../cache/index.ts';
 import type { Digest } from '../oci/index.ts';
 
 /** A transfer, as far as its progress is read. */
-type Running = Pick<Ingest, 'written'>;
+type Running = Pick<Ingest, 'received'>;
 
 /** How far one image is. Reading it adds up the few transfers that run. */
 export class Progress {
@@ -19,14 +19,14 @@ export class Progress {
   /** Bytes that are stored, or in a transfer on their way to the store. */
   get bytes(): number {
     let bytes = this.#stored;
-    for (const { written } of this.#running.keys()) bytes += written;
+    for (const { received } of this.#running.keys()) bytes += received;
     return bytes;
   }
 
   /** Bytes of the transfers that were started for it; those that a client had started do not count. */
   get fetched(): number {
     let bytes = this.#fetched;
-    for (const [{ written }, { isOurs }] of this.#running) if (isOurs) bytes += written;
+    for (const [{ received }, { isOurs }] of this.#running) if (isOurs) bytes += received;
     return bytes;
   }
 
@@ -60,7 +60,7 @@ export class Progress {
   /** The transfer has ended, or is followed no more. */
   leave(transfer: Running): void {
     const followed = this.#running.get(transfer);
-    if (followed?.isOurs === true) this.#fetched += transfer.written;
+    if (followed?.isOurs === true) this.#fetched += transfer.received;
     this.#running.delete(transfer);
   }
 }

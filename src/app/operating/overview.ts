@@ -143,7 +143,7 @@ function speedOf(ingest: Ingest): number | undefined {
   const passed = now - before.at;
   // Looks of two pages, one after the other.
   if (passed < SPEED_OVER) return before.bytesPerSecond;
-  const bytes = ingest.written;
+  const bytes = ingest.received;
   const bytesPerSecond = Math.max(0, Math.round(((bytes - before.bytes) / passed) * 1000));
   speeds.set(ingest, { at: now, bytes, bytesPerSecond });
   return bytesPerSecond;

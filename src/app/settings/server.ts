@@ -8,6 +8,7 @@ import { freeSpace } from '../../store/index.ts';
 import type { LogFormat, MetricsOptions } from '../../telemetry/index.ts';
 import { type ListenerTls, listenerFilesOf } from './listener-tls.ts';
 import { tagPatternsOf } from './notes.ts';
+import { splitOf } from './split.ts';
 
 /** `auto` is resolved: for people on a terminal, JSON elsewhere. */
 export function logFormatOf({ log: { format } }: Config): LogFormat {
@@ -41,11 +42,13 @@ export function ownHostsOf({
 
 /** The policy of the cache. */
 export function cacheOptionsOf(
-  { cache }: Config,
+  config: Pick<Config, 'cache' | 'transfer' | 'transport'>,
   catalogue: Catalogue,
 ): Omit<PullThroughOptions, 'origin' | 'store' | 'metadata' | 'telemetry' | 'now'> {
+  const { cache } = config;
   if (cache === 'off') return { keep: false };
-  return { ...cache, ...tagPatternsOf(cache, catalogue), keep: true, disk: () => freeSpace(cache.dir) };
+  const disk = () => freeSpace(cache.dir);
+  return { ...cache, ...tagPatternsOf(cache, catalogue), splitOf: splitOf(config, catalogue), keep: true, disk };
 }
 
 /** What `/metrics` reads of the disk; nothing with `cache: off`. */

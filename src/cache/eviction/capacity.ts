@@ -23,7 +23,9 @@ import { rowBudget, trimRows } from './rows.ts';
 import { type Swept, sweep } from './sweep.ts';
 
 /** A transfer, as far as it fills the disk. */
-interface InFlightTransfer extends Arrival {
+interface InFlightTransfer extends Omit<Arrival, 'written'> {
+  /** Bytes that have come, wherever they lie in the file. */
+  readonly received: number;
   readonly digest: Digest | undefined;
   readonly repository: Repository;
   /** True once it is whole and right: it waits to be published, or is delivered to its end. */
@@ -326,7 +328,7 @@ export class CacheCapacity implements Capacity {
   #arrivals(): readonly Arrival[] {
     this.#stopOversized();
     const arrivals = [...this.#options.transfers()];
-    return arrivals.map(({ written, size, keep }) => ({ written, size, keep }));
+    return arrivals.map(({ received, size, keep }) => ({ written: received, size, keep }));
   }
 
   /** A blob larger than the limit is not kept: everything else would be evicted, and it would still not fit. */
@@ -334,7 +336,7 @@ export class CacheCapacity implements Capacity {
     const { maxSize } = this.#options.limits();
     if (maxSize === undefined) return;
     for (const each of this.#options.transfers()) {
-      const size = Math.max(each.size ?? 0, each.written);
+      const size = Math.max(each.size ?? 0, each.received);
       if (size <= maxSize) continue;
       if (each.keep) each.stopCaching();
       this.#noteOversized(each, { size, maxSize });

@@ -16,7 +16,16 @@ import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
 import type { Capacity } from '../capacity.ts';
 import type { CheckedBlob, Verification } from '../integrity/index.ts';
 import type { ReadTimes, RepositoryBlobs } from '../metadata/index.ts';
-import { describeIngest, Ingest, OriginReader, planRange, publishIngest, RunningTransfers } from '../transfer/index.ts';
+import type { SplitOf } from '../policy.ts';
+import {
+  describeIngest,
+  Ingest,
+  OriginReader,
+  planRange,
+  publishIngest,
+  RunningTransfers,
+  SegmentSlots,
+} from '../transfer/index.ts';
 import { answerStored, type BlobAnswer, type BlobHead, REASONS } from './blob-answer.ts';
 
 /** What may change while the server runs; asked for at each use. */
@@ -25,6 +34,7 @@ interface BlobPolicy {
   readonly keep: boolean;
   /** `ingest`: a far Range on a blob that is not cached also starts the transfer of the whole blob; `pass`: it does not. */
   readonly onRange: 'ingest' | 'pass';
+  readonly splitOf: SplitOf;
 }
 
 interface BlobsOptions {
@@ -55,6 +65,7 @@ const MAX_LOOKS = 8;
 export class Blobs {
   readonly #options: BlobsOptions;
   readonly #running = new RunningTransfers<{ readonly ingest: Ingest; readonly hops: number }>();
+  readonly #slots = new SegmentSlots();
 
   constructor(options: BlobsOptions) {
     this.#options = options;
@@ -192,10 +203,7 @@ export class Blobs {
       throw rangeInvalid(size);
     }
     if (range.kind === 'part' && planRange(range.start, { written: 0, size: member?.size }) === 'pass') {
-      if (keep && this.#mayContinueUnattended) {
-        this.#start(repository, digest, { origin, member, keep }).continueUnattended();
-      }
-      return this.#pass(repository, digest, range, request);
+      if (!keep || !this.#mayContinueUnattended) return this.#pass(repository, digest, range, request);
     }
     const ingest = this.#start(repository, digest, { origin, member, keep });
     return this.#fromIngest(ingest, { repository, digest, outcome: 'MISS' }, request);
@@ -215,6 +223,7 @@ export class Blobs {
     }: { readonly repository: Repository; readonly digest: Digest; readonly outcome: CacheOutcome },
     request: BlobRequest,
   ): Promise<BlobAnswer> {
+    const { policy } = this.#options;
     // Attached before anything is awaited: a transfer without followers may be given up at any time.
     const whole = ingest.follow(WHOLE);
     const reason = outcome === 'JOIN' ? REASONS.joined : REASONS.missing;
@@ -231,14 +240,18 @@ export class Blobs {
         return { size, outcome, reason, upstream, part: undefined, reader: whole };
       }
       const part = { start: range.start, end: range.end ?? size - 1 };
-      if (planRange(part.start, ingest) === 'pass') {
-        // A suffix range turns out to be far only once the size is known.
+      const isAhead = planRange(part.start, ingest) === 'pass';
+      if (isAhead) {
+        const mayIngest = policy().onRange === 'ingest';
         if (outcome === 'MISS' && ingest.keep && this.#mayContinueUnattended) ingest.continueUnattended();
-        const answer = await this.#pass(repository, digest, part, request);
-        whole.close();
-        return answer;
+        // Every byte is asked for once: what is read first comes first, and into the cache.
+        if (!mayIngest || !ingest.bring(part.start, part.end + 1)) {
+          const answer = await this.#pass(repository, digest, part, request);
+          whole.close();
+          return answer;
+        }
       }
-      const reader = ingest.follow(part);
+      const reader = ingest.follow(part, { isAhead });
       whole.close();
       return { size, outcome, reason, upstream, part, reader };
     } catch (error) {
@@ -291,7 +304,7 @@ export class Blobs {
     digest: Digest,
     how: Pick<BlobRequest, 'origin'> & { readonly member: MemberRecord | undefined; readonly keep: boolean },
   ): Ingest {
-    const { store, repositoryBlobs, verification, telemetry, capacity } = this.#options;
+    const { store, repositoryBlobs, verification, telemetry, capacity, policy } = this.#options;
     if (this.#running.isStopping) throw new OciError('UNAVAILABLE', 'The server is stopping');
     let member = how.member;
     const { hops = 0 } = how.origin;
@@ -308,6 +321,9 @@ export class Blobs {
         keep: how.keep,
         passesOn: !isTooLate,
         request: how.origin.request,
+        ...(how.keep && {
+          splitting: { slots: this.#slots, policy: (upstream) => policy().splitOf(repository.registry, upstream) },
+        }),
       },
       {
         open: async (options) => {

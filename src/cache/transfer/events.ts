@@ -21,10 +21,11 @@ export function publishIngest(telemetry: Telemetry, { capacity, onSettled }: Ing
       onSettled(ingest);
       telemetry.publish('ingest.finished', {
         ...describeIngest(ingest),
-        bytes: ingest.written,
+        bytes: ingest.received,
         durationMs: Date.now() - ingest.startedAt,
         outcome,
         ...(error === undefined ? {} : { reason: error.message }),
+        ...splitOf(ingest),
       });
     },
   };
@@ -33,4 +34,10 @@ export function publishIngest(telemetry: Telemetry, { capacity, onSettled }: Ing
 /** The fields that every event of a transfer has. */
 export function describeIngest({ id, repository, digest, upstream, request }: Ingest) {
   return { id, registry: repository.registry, repository: repository.repository, digest, upstream, request };
+}
+
+/** What more than one connection did for it; nothing where it had one. */
+function splitOf({ split: { connections, gain } }: Ingest): { readonly connections?: number; readonly gain?: number } {
+  if (connections < 2) return {};
+  return { connections, ...(gain !== undefined && { gain: Math.round(gain * 100) / 100 }) };
 }

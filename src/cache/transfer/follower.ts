@@ -10,7 +10,15 @@ interface Followed {
   readonly detached: boolean;
   /** Why there will be no more bytes; undefined while there may be. */
   readonly error: Error | undefined;
+  /** True when it was ended from outside. */
+  readonly isStopped: boolean;
   read(target: Buffer, position: number): Promise<number>;
+  /** The first byte from a position on that has not come; used by those alone that are ahead. */
+  readableTo(position: number): number;
+  /** Sees to it that a byte comes soon, with those before `end`; false where it cannot. */
+  bring(position: number, end: number): boolean;
+  /** Bytes in all; undefined until known. */
+  readonly size: number | undefined;
   /** Called when this follower has had bytes. */
   moved(): void;
   openRest(span: ByteSpan, position: number, signal: AbortSignal): Promise<BlobReader>;
@@ -18,6 +26,8 @@ interface Followed {
 
 /** Reads a span of a growing file, waiting where it has caught up. */
 export class Follower implements BlobReader {
+  /** Whether it reads what comes ahead of the front. Such a one reads the rest from the origin, where nothing more comes. */
+  readonly isAhead: boolean;
   readonly #ingest: Followed;
   readonly #leave: () => void;
   readonly #end: number | undefined;
@@ -27,10 +37,15 @@ export class Follower implements BlobReader {
   readonly #span: ByteSpan;
   readonly #left = new AbortController();
   #waiting: PromiseWithResolvers<void> | undefined;
-  /** Where the bytes come from once the transfer is detached. */
+  /** Where the bytes come from once none come into the file. */
   #rest: BlobReader | undefined;
 
-  constructor(ingest: Followed, span: ByteSpan, leave: () => void) {
+  constructor(
+    ingest: Followed,
+    { span, isAhead }: { readonly span: ByteSpan; readonly isAhead: boolean },
+    leave: () => void,
+  ) {
+    this.isAhead = isAhead;
     this.#ingest = ingest;
     this.#span = span;
     this.#position = span.start;
@@ -49,8 +64,12 @@ export class Follower implements BlobReader {
     try {
       for (;;) {
         if (this.#closed) throw new ReaderClosedError();
-        const limit = this.#end === undefined ? ingest.visible : Math.min(ingest.visible, this.#end + 1);
-        const wanted = Math.min(target.length, limit - this.#position);
+        if (this.#rest !== undefined) {
+          const count = await this.#rest.read(target);
+          if (this.#closed) throw new ReaderClosedError();
+          return count;
+        }
+        const wanted = Math.min(target.length, this.#limit - this.#position);
         if (wanted > 0) {
           const count = await ingest.read(
             wanted === target.length ? target : target.subarray(0, wanted),
@@ -62,26 +81,37 @@ export class Follower implements BlobReader {
           ingest.moved();
           return count;
         }
-        if (this.#end !== undefined && this.#position > this.#end) return 0;
-        if (ingest.verified) return 0;
-        if (ingest.detached) {
-          if (this.#rest === undefined) {
-            this.#rest = await ingest.openRest(this.#span, this.#position, this.#left.signal);
-            if (this.#closed) this.#rest.close();
-          }
-          const count = await this.#rest.read(target);
-          if (this.#closed) throw new ReaderClosedError();
-          return count;
+        if ((this.#end !== undefined && this.#position > this.#end) || ingest.verified) return 0;
+        if (ingest.error !== undefined && !ingest.detached && (!this.isAhead || ingest.isStopped)) throw ingest.error;
+        if (this.#comes) {
+          this.#waiting = Promise.withResolvers();
+          await this.#waiting.promise;
+        } else {
+          this.#rest = await ingest.openRest(this.#span, this.#position, this.#left.signal);
+          if (this.#closed) this.#rest.close();
         }
-        if (ingest.error !== undefined) throw ingest.error;
-        this.#waiting = Promise.withResolvers();
-        await this.#waiting.promise;
       }
     } finally {
       this.#reading = false;
       // A read that was under way when the reader was closed still used the descriptor.
       if (this.#closed) this.#leave();
     }
+  }
+
+  /** The first byte that it may not read yet. */
+  get #limit(): number {
+    const ingest = this.#ingest;
+    const limit = this.isAhead && !ingest.verified ? ingest.readableTo(this.#position) : ingest.visible;
+    return this.#end === undefined ? limit : Math.min(limit, this.#end + 1);
+  }
+
+  /** Whether the next byte comes into the file; where it lies ahead, it is asked for. */
+  get #comes(): boolean {
+    const ingest = this.#ingest;
+    if (ingest.detached) return false;
+    if (!this.isAhead) return true;
+    const end = this.#end === undefined ? ingest.size : this.#end + 1;
+    return ingest.error === undefined && end !== undefined && ingest.bring(this.#position, end);
   }
 
   wake(): void {

@@ -1,5 +1,6 @@
 import type { Digest, OpenBlobOptions, OriginBlob, Repository } from '../../oci/index.ts';
 import type { Ingestion } from '../../store/index.ts';
+import type { SegmentSlots, SplitPolicy } from './segments/index.ts';
 
 /** What a transfer needs of the rooms around it. `Subject` is the transfer. */
 export interface IngestEnvironment<Subject> {
@@ -16,6 +17,23 @@ export interface IngestEnvironment<Subject> {
   /** Whether it may go on although the last follower has left. @default always */
   readonly mayContinue?: () => boolean;
   readonly observer: IngestObserver<Subject>;
+}
+
+/** What a download needs of its transfer. */
+export interface DownloadEnvironment extends Pick<IngestEnvironment<unknown>, 'open' | 'begin'> {
+  /** The upstream has answered, and the head of the blob is known. */
+  readonly opened: () => void;
+  /** A body broke off, and is continued. */
+  readonly resumed: (reason: string) => void;
+  /** The disk refused the bytes. */
+  readonly refused: (error: unknown) => void;
+}
+
+/** How a transfer may fetch several parts of its blob at once. */
+export interface Splitting {
+  /** For an upstream, by its name. */
+  readonly policy: (upstream: string) => SplitPolicy;
+  readonly slots: SegmentSlots;
 }
 
 /** The content of a whole file. */
@@ -53,4 +71,13 @@ export interface IngestOptions {
   readonly passesOn?: boolean;
   /** The id of the request that started it, where a client sent one. */
   readonly request?: string | undefined;
+  /** Undefined: one body is read from front to back. */
+  readonly splitting?: Splitting | undefined;
+}
+
+/** What of a transfer is downloaded. */
+export interface DownloadOptions extends Pick<IngestOptions, 'digest' | 'expectedSize' | 'splitting'> {
+  readonly registry: string;
+  /** See {@link IngestOptions.passesOn}. */
+  readonly passesOn: boolean;
 }

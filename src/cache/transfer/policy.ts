@@ -58,6 +58,8 @@ interface BrokenBody {
   readonly failuresWithoutProgress: number;
   /** See FailureKind. */
   readonly kind: string;
+  /** Parts of the blob are fetched at once: the upstream has been asked more often, and may want a rest. @default false */
+  readonly isSplit?: boolean;
 }
 
 /** Failures in a row, without a byte between them, that end a transfer. */
@@ -67,9 +69,9 @@ export const MAX_FAILURES_WITHOUT_PROGRESS = 3;
  * Decides whether a body that broke off is continued. Progress clears the failures before it, so that a long layer over a
  * bad line gets through, while an upstream that sends nothing more is not asked for ever.
  */
-export function shouldResume({ failuresWithoutProgress, kind }: BrokenBody): boolean {
+export function shouldResume({ failuresWithoutProgress, kind, isSplit = false }: BrokenBody): boolean {
   if (kind === 'invalid' || kind === 'not-found' || kind === 'denied' || kind === 'loop') return false;
-  return failuresWithoutProgress < MAX_FAILURES_WITHOUT_PROGRESS;
+  return failuresWithoutProgress < (isSplit ? 2 : 1) * MAX_FAILURES_WITHOUT_PROGRESS;
 }
 
 /** The longest `Retry-After` that is honoured while clients wait for bytes. Milliseconds. */

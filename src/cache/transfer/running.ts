@@ -40,16 +40,17 @@ export class RunningTransfers<T extends { readonly ingest: Ingest }> {
   }
 
   /**
-   * Lets transfers without a follower make way where an answer is long in coming: the request for it may wait for one of their
+   * Lets transfers without a follower, and connections that only make others faster, make way where an answer is long in coming: the request for it may wait for one of their
    * connections, of which a host has a limited number (`transport.max_conns_per_host`).
    *
    * @param registry whose transfers make way
    */
   async makingWay<A>(registry: string, answer: Promise<A>): Promise<A> {
     const timer = setTimeout(() => {
-      for (const ingest of this.#unattended) {
-        if (ingest.repository.registry === registry)
-          ingest.stop(new Error('It makes way for a request that a client waits for'));
+      for (const ingest of this.ingests) {
+        if (ingest.repository.registry !== registry) continue;
+        if (ingest.isUnattended) ingest.stop(new Error('It makes way for a request that a client waits for'));
+        else ingest.makeWay();
       }
     }, MAKES_WAY_AFTER_MS).unref();
     try {

@@ -59,6 +59,26 @@ import { webhooks } from './webhooks.ts';
  * The input is what operators write (`max_size: 50GB`), the output what rooms take (`maxSize`, in bytes).
  */
 
+const transferFields = {
+  connections: count({ least: 1, most: 64 }),
+  min_segment: size({ least: 1024 * 1024, most: 2 ** 40 }),
+};
+
+const CONNECTIONS =
+  'Connections that fetch one blob at once, at most: each is kept only where it makes the transfer faster; 1 never splits a blob.';
+const MIN_SEGMENT = 'The fewest bytes of a part. A blob of less than two such parts is not split.';
+
+const transfer = options({
+  connections: transferFields.connections.prefault(4).describe(CONNECTIONS),
+  min_segment: transferFields.min_segment.prefault('16MiB').describe(MIN_SEGMENT),
+});
+
+/** Of a registry or an upstream: what it overrides. */
+const ownTransfer = options({
+  connections: transferFields.connections.optional().describe(CONNECTIONS),
+  min_segment: transferFields.min_segment.optional().describe(MIN_SEGMENT),
+});
+
 const upstreamObject = options({
   url: registryUrl.describe('`http(s)://host[:port][/prefix]`; the API is at `<url>/v2/`.'),
   name: label.optional().describe('Shown in logs and metrics. The host of the URL unless given.'),
@@ -84,6 +104,7 @@ const upstreamObject = options({
     .optional()
     .describe('If set, redirects may lead only to these hosts and the upstream itself.'),
   transport: upstreamTransport.optional().describe('How to reach this upstream; overrides `transport`.'),
+  transfer: ownTransfer.optional().describe('How blobs of this upstream are fetched; overrides `transfer`.'),
   token_realms: z
     .array(tokenRealm)
     .prefault([])
@@ -119,6 +140,7 @@ const registry = options({
   library: flag
     .optional()
     .describe('Put `library/` before one-word repositories, as Docker Hub does. Known registries need no setting.'),
+  transfer: ownTransfer.optional().describe('How blobs of this registry are fetched; overrides `transfer`.'),
   ...hosting,
 });
 
@@ -401,6 +423,9 @@ export const configSchema = options({
   timeouts: timeouts.prefault({}).describe('Time limits for client connections.'),
   limits: limits.prefault({}).describe('Limits for concurrent requests and connections.'),
   transport: transport.prefault({}).describe('Connections to upstreams.'),
+  transfer: transfer
+    .prefault({})
+    .describe('How large blobs are fetched: over several connections at once, where that is faster.'),
   access: access.optional().meta({
     description:
       'Who may do what. Without it, every client may pull everything where only this machine reaches the server, and what is public where other machines do.',

@@ -58,4 +58,7 @@ export const upstreamTransport = options({
   tls_handshake_timeout: deadline.optional().describe('For its TLS handshake.'),
   response_header_timeout: deadline.optional().describe('For the head of a response.'),
   body_idle_timeout: deadline.optional().describe('For the next byte of a body.'),
+  max_conns_per_host: count({ least: 0, most: 100_000 })
+    .optional()
+    .describe('Connections at once, per host; 0 is no limit. More requests wait.'),
 });

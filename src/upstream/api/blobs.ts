@@ -27,6 +27,8 @@ export interface BlobAsked extends Pick<UpstreamRequest, 'via' | 'signal'> {
 export interface BlobPartAsked extends BlobAsked {
   readonly offset: number;
   readonly end: number | undefined;
+  /** The whole blob is refused where a part was asked for. @default false */
+  readonly partOnly?: boolean;
 }
 
 /** The size of the blob, by HEAD or, where that is or was refused, by a GET of its first byte. */
@@ -80,7 +82,7 @@ export async function openBlob(upstream: Upstream, asked: BlobPartAsked): Promis
     if (!('error' in opened)) return opened;
   }
   const { mayHaveWhole, refusingHost, error } = opened;
-  if (!mayHaveWhole) throw error;
+  if (!mayHaveWhole || asked.partOnly === true) throw error;
   const whole = await tryOpen(upstream, asked, {});
   if ('error' in whole) throw whole.error;
   if (refusingHost !== undefined) upstream.rangeRefusals.add(refusingHost);
@@ -114,6 +116,11 @@ async function tryOpen(
       isSignatureRefused: redirected && status >= 400 && status < 500 && status !== 416 && status !== 429,
       refusingHost: status === 416 ? undefined : url.host,
     };
+  }
+  if (status === 200 && asked.partOnly === true) {
+    reply.body.cancel();
+    const error = upstream.invalid(request, 'it sent the whole blob where a part was asked for', status);
+    return { error, mayHaveWhole: false, isSignatureRefused: false, refusingHost: undefined };
   }
   const part = status === 206 ? readPart(answer, asked) : readWhole(answer, asked);
   if ('wrong' in part) {

@@ -1,0 +1,480 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { BlobReader, ByteSpan } from '../../lib/index.ts';
+import {
+  type Digest,
+  Digester,
+  digestAlgorithm,
+  isOriginFailure,
+  type OriginBlob,
+  type Visibility,
+} from '../../oci/index.ts';
+import { OriginError } from '../origin-error.ts';
+import { GrowingBytes } from './growing-bytes.ts';
+import type { DownloadEnvironment, DownloadOptions, Splitting } from './ingest-types.ts';
+import { OriginReader, wrongBytes } from './origin-reader.ts';
+import { HELD_BACK, PASSING_ON_WAITS_MS, resumeDelay, shouldResume } from './policy.ts';
+import { Segments } from './segments/index.ts';
+
+/** Bytes that are hashed at once of what has come ahead. */
+const PIECE = 256 * 1024;
+
+/** A body that the front reads. */
+interface FrontBody {
+  readonly blob: OriginBlob;
+  /** The first byte behind it; undefined: it goes to the end of the blob. */
+  readonly end: number | undefined;
+}
+
+/** The followers of a download. */
+export interface Audience {
+  /** Where the one follower is; undefined where there is none, or more than one. */
+  readonly position: number | undefined;
+  /** More bytes can be read, or nothing more comes. */
+  notify(): void;
+  /** Bytes have come ahead of the front, or will not come. */
+  notifyAhead(): void;
+  /** Resolves when a follower has read, come or left, or after so many milliseconds. */
+  moved(milliseconds: number): Promise<void>;
+}
+
+/**
+ * The bytes of one blob on their way in: asked for, continued where they break off, hashed in order, and written.
+ *
+ * The front is what has been hashed. Segments may fetch what lies ahead of it into the same file, where the size is known and
+ * the file has begun; the front reads that back when it gets there.
+ */
+export class Download {
+  /** Undefined until known. */
+  digest: Digest | undefined;
+  /** Bytes in all; undefined until known. */
+  size: number | undefined;
+  /** Name of the upstream the bytes come from; empty until it has answered. */
+  upstream = '';
+  visibility: Visibility = 'public';
+  readonly bytes: GrowingBytes;
+  readonly #environment: DownloadEnvironment;
+  readonly #audience: Audience;
+  readonly #signal: AbortSignal;
+  readonly #passesOn: boolean;
+  readonly #registry: string;
+  readonly #expectedSize: number | undefined;
+  readonly #splitting: Splitting | undefined;
+  /** Upstreams that gave it wrongly. */
+  readonly #refused = new Set<string>();
+  /** The body that the first bytes of the file come from. */
+  #first: OriginBlob | undefined;
+  /** True once a follower has read a byte. */
+  #isSeen = false;
+  #digester: Digester;
+  /** What the digester had seen when the file began late, or could not begin. */
+  #before: { readonly position: number; readonly digester: Digester } | undefined;
+  #segments: Segments | undefined;
+  /** The first byte behind what the front is writing. */
+  #reach = 0;
+  #hasBegun = false;
+  #verified = false;
+  /** What the disk said where it refused the bytes. */
+  #diskError: unknown;
+  #detached = false;
+
+  constructor(options: DownloadOptions, environment: DownloadEnvironment, audience: Audience, signal: AbortSignal) {
+    this.digest = options.digest;
+    this.size = options.expectedSize;
+    this.#expectedSize = options.expectedSize;
+    this.#digester = digesterOf(options.digest);
+    this.#passesOn = options.passesOn;
+    this.#registry = options.registry;
+    this.#splitting = options.splitting;
+    this.#environment = environment;
+    this.#audience = audience;
+    this.#signal = signal;
+    this.bytes = new GrowingBytes(environment.begin, { passesOn: this.#passesOn });
+  }
+
+  /** Bytes from the start that have come, and were hashed. */
+  get written(): number {
+    return this.bytes.written;
+  }
+
+  /** Bytes that have come, ahead of the front too. */
+  get received(): number {
+    return this.written + (this.#segments?.bytes ?? 0);
+  }
+
+  /** What comes ahead of the front; undefined where nothing does. */
+  get segments(): Segments | undefined {
+    return this.#segments;
+  }
+
+  /** Whether the head of the blob is known. */
+  get hasBegun(): boolean {
+    return this.#hasBegun;
+  }
+
+  /** True when the file is whole and its digest is right. */
+  get verified(): boolean {
+    return this.#verified;
+  }
+
+  /** True when the disk refused the bytes. */
+  get detached(): boolean {
+    return this.#detached;
+  }
+
+  /** How many bytes from the start may be seen. Until the digest holds, one less than the whole. */
+  get visible(): number {
+    if (this.#verified) return this.written;
+    if (this.digest !== undefined && this.#first?.giveUp !== undefined && this.written < HELD_BACK) return 0;
+    if (this.size === undefined) return this.written;
+    return Math.min(this.written, this.size - 1);
+  }
+
+  /** Reads what is visible, from memory where it has just come and from the growing file otherwise. */
+  read(target: Buffer, position: number): Promise<number> {
+    this.#isSeen = true;
+    return this.bytes.read(target, position);
+  }
+
+  /** The first byte from a position on that cannot be read yet, where what is read is not held back until the digest holds. */
+  readableTo(position: number): number {
+    const { written } = this;
+    return position < written ? written : (this.#segments?.coveredTo(position) ?? position);
+  }
+
+  /** See {@link Segments.bring}. */
+  bring(position: number, end: number): boolean {
+    if (this.#detached || this.size === undefined) return false;
+    return position < this.written || this.#split()?.bring(position, end) === true;
+  }
+
+  /**
+   * Asks, writes and hashes until all has come and the digest holds.
+   *
+   * @throws {Error} where it does not come, or is wrong
+   */
+  async run(): Promise<void> {
+    const signal = this.#signal;
+    let body: FrontBody | undefined;
+    let failures = 0;
+    try {
+      for (;;) {
+        try {
+          if (this.#detached) throw this.#diskError;
+          const before = this.written;
+          body ??= await this.#catchUp();
+          if (this.written > before) failures = 0;
+          if (this.#hasBegun && this.written === this.size) return await this.#verify();
+          if (body === undefined) {
+            body = await this.#open();
+            await this.#accept(body.blob);
+          }
+          // Stops at `size` bytes without waiting for the end of the body: an upstream may stall after the last byte.
+          const chunk = this.written === this.size ? undefined : await body.blob.body.read();
+          if (chunk === undefined && this.#isEnd(body)) {
+            if (this.size === undefined || this.written === this.size) return await this.#verify();
+          } else if (chunk !== undefined && chunk.length > 0) {
+            await this.#append(this.#ownPart(chunk));
+            failures = 0;
+          }
+          if (this.#isOver(body)) {
+            body.blob.body.cancel();
+            body = undefined;
+          }
+        } catch (error) {
+          body?.blob.body.cancel();
+          const source = body?.blob;
+          body = undefined;
+          failures += 1;
+          signal.throwIfAborted();
+          // Before the first answer, the failover behind open() has tried every upstream. An error of the body without a
+          // kind means that it broke off.
+          const { kind, retryAfter } = isOriginFailure(error) ? error : { kind: 'unavailable' as const };
+          if (this.#detached || (!this.#hasBegun && source === undefined)) throw error;
+          const isSplit = this.#segments !== undefined;
+          if (!shouldResume({ failuresWithoutProgress: failures, kind, isSplit })) {
+            const wrong = source ?? (kind === 'invalid' ? this.#first : undefined);
+            if (wrong === undefined || !(await this.#turnAway(wrong, kind))) {
+              throw this.#failure(error, wrong?.giveUp !== undefined);
+            }
+            failures = 0;
+          }
+          await delay(resumeDelay(failures, retryAfter), undefined, { signal });
+          this.#environment.resumed((error as Error).message);
+        }
+      }
+    } finally {
+      body?.blob.body.cancel();
+      await this.#segments?.close();
+    }
+  }
+
+  /**
+   * The rest of a span, for a follower that has had everything before `position` and gets no more from the file.
+   *
+   * The whole blob is still verified before its last byte, where its digest is known: what the file holds is hashed again
+   * first.
+   */
+  async openRest(span: ByteSpan, position: number, signal: AbortSignal): Promise<BlobReader> {
+    const options = { offset: position, signal, end: span.end };
+    const { size, digest: expect } = this;
+    if (span.start > 0 || span.end !== undefined || expect === undefined) {
+      return new OriginReader(await this.#environment.open(options), { end: span.end, size });
+    }
+    const before = this.#before !== undefined && this.#before.position <= position ? this.#before : undefined;
+    const digester = before?.digester.copy() ?? digesterOf(expect);
+    const buffer = Buffer.allocUnsafe(PIECE);
+    for (let hashed = before?.position ?? 0; hashed < position; ) {
+      const piece = buffer.subarray(0, Math.min(buffer.length, position - hashed));
+      hashed += await this.#readBack(piece, hashed, digester);
+      signal.throwIfAborted();
+    }
+    return new OriginReader(await this.#environment.open(options), { expect, digester, size });
+  }
+
+  async #open(): Promise<FrontBody> {
+    const { written: offset } = this;
+    const limit = this.#limit;
+    // The first request is for the whole blob: its answer says how long that is.
+    const end = this.#hasBegun && limit !== undefined && limit !== this.size ? limit : undefined;
+    const size = this.#expectedSize;
+    const options = { offset, size, signal: this.#signal, ...(end !== undefined && { end: end - 1 }) };
+    return { blob: await this.#environment.open(options), end };
+  }
+
+  /** The first byte that the front does not have to fetch; undefined where the size is not known. */
+  get #limit(): number | undefined {
+    return this.#segments?.limitFrom(this.written) ?? this.size;
+  }
+
+  /** Whether the front goes on without the body: another has what comes next, or it has ended where it was to. */
+  #isOver({ end }: FrontBody): boolean {
+    const { written } = this;
+    return written !== this.size && (written === this.#limit || (end !== undefined && written >= end));
+  }
+
+  /** Called where a body has ended. @throws {OriginError} where it ended early */
+  #isEnd({ end = this.size }: FrontBody): boolean {
+    if (end === undefined || this.written >= end) return true;
+    const message = `${this.upstream} ended after ${this.written} of ${this.size} bytes`;
+    throw new OriginError(message, { kind: 'unavailable', upstream: this.upstream });
+  }
+
+  /** Of a chunk what no segment fetches. */
+  #ownPart(chunk: Buffer): Buffer {
+    if (this.#segments === undefined) return chunk;
+    const own = (this.#limit ?? Number.POSITIVE_INFINITY) - this.written;
+    // What exceeds the blob is an error, which is told where it is appended.
+    return own < chunk.length && this.#limit !== this.size ? chunk.subarray(0, own) : chunk;
+  }
+
+  /** Hashes what has come ahead of the front, up to a byte that has not. @returns the body of the segment that fetches it */
+  async #catchUp(): Promise<FrontBody | undefined> {
+    const segments = this.#segments;
+    let body: FrontBody | undefined;
+    if (segments === undefined) return undefined;
+    for (;;) {
+      const end = segments.coveredTo(this.written);
+      if (end > this.written) await this.#hashTo(end, segments);
+      else if (body !== undefined || this.written === this.size) return body;
+      else {
+        body = await segments.takeOver(this.written);
+        if (body === undefined && segments.coveredTo(this.written) === this.written) return undefined;
+        if (body !== undefined) this.#answered(body.blob);
+      }
+      this.#signal.throwIfAborted();
+    }
+  }
+
+  async #hashTo(end: number, segments: Segments): Promise<void> {
+    const buffer = Buffer.allocUnsafe(Math.min(PIECE, end - this.written));
+    while (this.written < end) {
+      this.#signal.throwIfAborted();
+      const piece = buffer.subarray(0, Math.min(buffer.length, end - this.written));
+      let count: number;
+      try {
+        count = await this.#readBack(piece, this.written, this.#digester);
+      } catch (error) {
+        this.#detach(error);
+        throw error;
+      }
+      this.bytes.append(piece.subarray(0, count));
+      this.#reach = this.written;
+      segments.reached(this.written);
+      this.#audience.notify();
+    }
+  }
+
+  /** Hashes bytes of the file. @returns how many */
+  async #readBack(target: Buffer, position: number, digester: Digester): Promise<number> {
+    const count = await this.bytes.readFile(target, position);
+    if (count === 0) throw new Error('Cannot read the growing file as it is shorter than what was written to it');
+    digester.update(target.subarray(0, count));
+    return count;
+  }
+
+  /** The segments of the download, which begin with the first call where there can be any. */
+  #split(): Segments | undefined {
+    const { size } = this;
+    if (this.#segments !== undefined || this.#splitting === undefined) return this.#segments;
+    const { file } = this.bytes;
+    if (size === undefined || file === undefined || this.bytes.start > 0 || !this.#hasBegun) return undefined;
+    const transfer = {
+      registry: this.#registry,
+      upstream: () => this.upstream,
+      written: () => this.written,
+      reach: () => this.#reach,
+      signal: this.#signal,
+      open: this.#environment.open,
+      write: (chunk: Buffer, position: number) => file.write(chunk, position),
+      moved: () => this.#audience.notifyAhead(),
+      refused: (error: unknown) => this.#detach(error),
+    };
+    const { policy, slots } = this.#splitting;
+    this.#segments = new Segments(transfer, { size, policy: policy(this.upstream), slots });
+    return this.#segments;
+  }
+
+  /**
+   * Gives up the upstream of a body that is wrong or never ends, where another one can be asked: for the rest, or for all of
+   * it while no follower has seen a byte. False: the transfer fails.
+   */
+  async #turnAway(source: OriginBlob, kind: string): Promise<boolean> {
+    const wrong = kind === 'invalid' ? (this.#first ?? source) : source;
+    if (wrong.giveUp === undefined) return false;
+    wrong.giveUp();
+    if (this.#refused.has(wrong.upstream)) return false;
+    this.#refused.add(wrong.upstream);
+    if (this.#isSeen) return kind !== 'invalid';
+    // Answers may have begun with the size that the wrong one gave.
+    if (this.#hasBegun && this.size !== this.#expectedSize) return false;
+    this.#first = undefined;
+    this.#digester = digesterOf(this.digest);
+    this.#before = undefined;
+    await this.#segments?.close();
+    this.#segments = undefined;
+    this.#reach = 0;
+    // What was written may be longer than the blob.
+    await this.bytes.reset();
+    if (this.#hasBegun && !this.#passesOn) await this.#begin();
+    return true;
+  }
+
+  /** @param another see {@link OriginError.another} */
+  #failure(error: unknown, another: boolean): Error {
+    const { upstream } = this;
+    const { message } = error as Error;
+    if (!isOriginFailure(error)) {
+      return new OriginError(`${upstream} broke off: ${message}`, {
+        kind: 'unavailable',
+        upstream,
+        another,
+        cause: error,
+      });
+    }
+    const { kind, retryAfter } = error;
+    return another ? new OriginError(message, { kind, upstream, retryAfter, another, cause: error }) : error;
+  }
+
+  async #verify(): Promise<void> {
+    // None has anything left to fetch; one may still have the file.
+    await this.#segments?.close();
+    const found = this.#digester.digest();
+    if (this.digest !== undefined && found !== this.digest) {
+      throw wrongBytes(`Bytes from ${this.upstream} have the digest ${found} instead of ${this.digest}`, this.upstream);
+    }
+    this.digest = found;
+    this.size = this.written;
+    this.#verified = true;
+    this.#audience.notify();
+  }
+
+  /** Checks offset and size of the body, the first time and after each break; the first time it begins the file. */
+  async #accept(blob: OriginBlob): Promise<void> {
+    this.#answered(blob);
+    if (blob.offset !== this.written) {
+      throw wrongBytes(`Asked ${blob.upstream} for offset ${this.written} and got ${blob.offset}`, blob.upstream);
+    }
+    if (blob.size !== undefined && this.size !== undefined && blob.size !== this.size) {
+      const { upstream, size } = blob;
+      throw wrongBytes(`${upstream} gives ${size} bytes for a blob of ${this.size}`, upstream);
+    }
+    this.size ??= blob.size;
+    if (this.written === 0) this.#first = blob;
+    if (this.#hasBegun) return;
+    if (!this.#passesOn) await this.#begin();
+    this.#hasBegun = true;
+    this.#environment.opened();
+    this.#split()?.begin();
+  }
+
+  #answered({ upstream, visibility }: OriginBlob): void {
+    this.upstream = upstream;
+    this.visibility = visibility;
+  }
+
+  async #begin(): Promise<void> {
+    try {
+      await this.bytes.begin();
+    } catch (error) {
+      this.#detach(error);
+      throw error;
+    }
+  }
+
+  async #append(chunk: Buffer): Promise<void> {
+    if (this.size !== undefined && this.written + chunk.length > this.size) {
+      throw wrongBytes(`${this.upstream} sends more than the ${this.size} bytes it promised`, this.upstream);
+    }
+    this.#reach = this.written + chunk.length;
+    // Until it is appended, nothing else may happen: another follower may come during any `await`.
+    while (!this.#hasRoom(chunk.length)) await this.#makeRoom(chunk.length);
+    // The disk works while the processor hashes.
+    const writing = this.bytes.write(chunk);
+    this.#digester.update(chunk);
+    try {
+      if (writing !== undefined) await writing;
+    } catch (error) {
+      this.#detach(error);
+      throw error;
+    }
+    this.bytes.append(chunk);
+    this.#segments?.reached(this.written);
+    this.#audience.notify();
+  }
+
+  /** Whether a chunk can be appended: to the file, or, where there is none, to memory that holds all that the one follower lacks. */
+  #hasRoom(chunk: number): boolean {
+    if (this.bytes.file !== undefined) return true;
+    const { position } = this.#audience;
+    return position !== undefined && this.bytes.keeps(position, chunk);
+  }
+
+  /** Waits a moment for the one follower to make room for a chunk; begins the file where it does not, and where it is not the only one. */
+  async #makeRoom(chunk: number): Promise<void> {
+    const deadline = performance.now() + PASSING_ON_WAITS_MS;
+    const canHelp = this.bytes.keeps(this.written, chunk);
+    for (
+      let left = canHelp ? PASSING_ON_WAITS_MS : 0;
+      left > 0 && this.#audience.position !== undefined;
+      left = deadline - performance.now()
+    ) {
+      await this.#audience.moved(left);
+      if (this.#hasRoom(chunk)) return;
+    }
+    this.#signal.throwIfAborted();
+    this.#before = { position: this.written, digester: this.#digester.copy() };
+    await this.#begin();
+  }
+
+  #detach(error: unknown): void {
+    if (this.#detached) return;
+    this.#detached = true;
+    this.#diskError = error;
+    void this.#segments?.close();
+    this.#environment.refused(error);
+  }
+}
+
+function digesterOf(digest: Digest | undefined): Digester {
+  return new Digester(digest === undefined ? 'sha256' : digestAlgorithm(digest));
+}

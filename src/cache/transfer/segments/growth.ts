@@ -1,0 +1,100 @@
+/** Milliseconds over which a rate is measured. */
+export const STEP_MS = 250;
+
+/** How much the rate must have grown for more connections to stay. */
+const LEAST_GAIN = 1.125;
+
+/** Bytes a second that one connection has, above which no more are tried: the processor is then what bounds the transfer. */
+const FAST_ENOUGH = 200 * 1024 * 1024;
+
+/** Measurements without a gain that end a try: a connection begins slowly. */
+const PATIENCE = 2;
+
+/** What a transfer does now. */
+export interface Progress {
+  /** Milliseconds, of a clock that only goes forward. */
+  readonly now: number;
+  /** Bytes that have come, of all connections. */
+  readonly received: number;
+  /** Connections that were opened and have no byte yet. */
+  readonly opening: number;
+}
+
+/**
+ * Decides how many connections a transfer uses: one, then twice as many again and again, while each step makes it faster by an
+ * eighth. Connections that bring nothing are given up, and no more are tried.
+ *
+ * It reads no clock and starts nothing.
+ */
+export class Growth {
+  #most: number;
+  #wanted = 1;
+  /** The rate with as many as there were before the try; undefined outside a try. */
+  #tried: { readonly from: number; readonly rate: number; left: number } | undefined;
+  #since: { readonly now: number; readonly received: number } | undefined;
+  #first: number | undefined;
+  #last: number | undefined;
+
+  /** @param most connections */
+  constructor(most: number) {
+    this.#most = Math.max(1, most);
+  }
+
+  /** Connections that are to be in use. */
+  get wanted(): number {
+    return this.#wanted;
+  }
+
+  /** Bytes a second with one connection; undefined before it is measured. */
+  get firstRate(): number | undefined {
+    return this.#first;
+  }
+
+  /** Bytes a second at the last measurement; undefined before it. */
+  get rate(): number | undefined {
+    return this.#last;
+  }
+
+  /** Uses no more than so many from now on. */
+  limit(most: number): void {
+    this.#most = Math.max(1, Math.min(this.#most, most));
+    this.#wanted = Math.min(this.#wanted, this.#most);
+    this.#tried = undefined;
+    this.#since = undefined;
+  }
+
+  /** Looks at the progress, every {@link STEP_MS} or so, and decides. */
+  step(progress: Progress): void {
+    const { now, received, opening } = progress;
+    const since = this.#since;
+    // Measured from where all of them have begun.
+    if (since === undefined || opening > 0) {
+      this.#since = { now, received };
+      return;
+    }
+    const milliseconds = now - since.now;
+    if (milliseconds < STEP_MS * 0.8) return;
+    const rate = ((received - since.received) * 1000) / milliseconds;
+    this.#since = { now, received };
+    this.#last = rate;
+    this.#first ??= rate;
+    this.#decide(rate);
+  }
+
+  #decide(rate: number): void {
+    const tried = this.#tried;
+    if (tried !== undefined && rate < tried.rate * LEAST_GAIN) {
+      tried.left -= 1;
+      if (tried.left > 0) return;
+      this.#most = tried.from;
+      this.#wanted = tried.from;
+      this.#tried = undefined;
+      return;
+    }
+    this.#tried = undefined;
+    if (this.#wanted >= this.#most || rate >= FAST_ENOUGH) return;
+    this.#tried = { from: this.#wanted, rate, left: PATIENCE };
+    this.#wanted = Math.min(this.#most, this.#wanted * 2);
+    this.#since = undefined;
+  }
+}
