@@ -33,7 +33,7 @@ export {
   tagHistory,
   type UrlSelection,
 } from './metadata/index.ts';
-export { type CachePolicy, type CompiledPolicy, compilePolicy, type SplitOf } from './policy.ts';
+export { type CachePolicy, type CompiledPolicy, compilePolicy } from './policy.ts';
 export { PullThrough, type PullThroughOptions } from './pull-through.ts';
 export {
   answerStored,
@@ -56,7 +56,7 @@ export {
   rollback,
   type TagRefreshOptions,
 } from './registry/index.ts';
-export type { Ingest } from './transfer/index.ts';
+export type { Ingest, SplitOf } from './transfer/index.ts';
 export {
   evaluateConditions,
   headersBehind,

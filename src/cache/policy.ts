@@ -7,7 +7,7 @@ import {
   type Freshness,
   type FreshnessOptions,
 } from './revalidation/index.ts';
-import type { SplitPolicy } from './transfer/index.ts';
+import type { SplitOf, SplitPolicy } from './transfer/index.ts';
 
 const TEN_SECONDS = 10_000;
 const WEEK = 7 * 24 * 3_600_000;
@@ -19,9 +19,6 @@ interface TagRules extends FreshnessOptions {
   /** True: a stale manifest is served although its upstream no longer has the tag. @default false */
   readonly staleOnNotFound?: boolean;
 }
-
-/** How the blobs of an upstream are split. */
-export type SplitOf = (registry: string, upstream: string) => SplitPolicy;
 
 const WHOLE_ONLY: SplitPolicy = { connections: 1, minSegment: 2 ** 40, mostOfUpstream: 0 };
 

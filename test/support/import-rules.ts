@@ -111,6 +111,7 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
     eviction: ['metadata', 'revalidation', 'integrity'],
     visibility: ['revalidation'],
   },
+  'cache/transfer': { segments: [] },
   cli: { commands: [] },
   'cli/commands': {
     server: [],

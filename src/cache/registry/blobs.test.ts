@@ -187,7 +187,8 @@ describe('a Range on a blob that is not here yet', () => {
       world.origin.deliver = ({ offset }) => (offset === 0 ? { body } : undefined);
       const finished = world.next('ingest.finished');
       const answer = await world.cache.blob(LIBRARY, big.digest, { range: 'bytes=-10' });
-      assert.deepEqual([answer.outcome, answer.part?.start], ['PASS', big.size - 10]);
+      const outcome = onRange === 'ingest' ? 'MISS' : 'PASS';
+      assert.deepEqual([answer.outcome, answer.part?.start], [outcome, big.size - 10]);
       assert.ok((await drain(answer.reader)).equals(big.bytes.subarray(-10)));
       body.send(big.bytes);
       assert.equal((await finished).outcome, onRange === 'ingest' ? 'committed' : 'aborted');
@@ -223,7 +224,7 @@ describe('a Range on a blob that is not here yet', () => {
     assert.equal(world.origin.count(), 4 + 7);
   });
 
-  test('is passed beside the transfer that runs where that is far from it, for every client', async (t) => {
+  test('comes into the file of the transfer that runs where that is far from it, for every client', async (t) => {
     const world = await cacheWorld(t);
     world.origin.addBlobs(ELSEWHERE, LAYER);
     await world.cache.headBlob(ELSEWHERE, LAYER.digest, {});
@@ -233,10 +234,12 @@ describe('a Range on a blob that is not here yet', () => {
     });
     const whole = await world.cache.blob(LIBRARY, LAYER.digest, {});
     const part = await world.cache.blob(ELSEWHERE, LAYER.digest, { range: 'bytes=-10' });
-    assert.deepEqual([part.outcome, part.part?.start], ['PASS', LARGE - 10]);
+    assert.deepEqual([part.outcome, part.part?.start], ['JOIN', LARGE - 10]);
     assert.equal((await drain(part.reader)).length, 10);
-    const passed = world.origin.calls.find((call) => call.offset > 0);
-    assert.deepEqual(passed?.repository, ELSEWHERE);
+    const ahead = world.origin.calls.find((call) => call.offset > 0);
+    assert.deepEqual([ahead?.repository, ahead?.offset, ahead?.end], [LIBRARY, LARGE - 10, LARGE - 1]);
+    assert.equal(world.running().received, 10);
+    part.reader.close();
     assert.equal(world.running().followers, 1);
     whole.reader.close();
   });

@@ -16,7 +16,6 @@ import type { CacheOutcome, Telemetry } from '../../telemetry/index.ts';
 import type { Capacity } from '../capacity.ts';
 import type { CheckedBlob, Verification } from '../integrity/index.ts';
 import type { ReadTimes, RepositoryBlobs } from '../metadata/index.ts';
-import type { SplitOf } from '../policy.ts';
 import {
   describeIngest,
   Ingest,
@@ -25,6 +24,7 @@ import {
   publishIngest,
   RunningTransfers,
   SegmentSlots,
+  type SplitOf,
 } from '../transfer/index.ts';
 import { answerStored, type BlobAnswer, type BlobHead, REASONS } from './blob-answer.ts';
 
@@ -203,7 +203,12 @@ export class Blobs {
       throw rangeInvalid(size);
     }
     if (range.kind === 'part' && planRange(range.start, { written: 0, size: member?.size }) === 'pass') {
-      if (!keep || !this.#mayContinueUnattended) return this.#pass(repository, digest, range, request);
+      const mayIngest = keep && this.#mayContinueUnattended;
+      // Where the manifest gives the size, the transfer can begin with what the client reads.
+      if (!mayIngest || member?.size === undefined) {
+        if (mayIngest) this.#start(repository, digest, { origin, member, keep }).continueUnattended();
+        return this.#pass(repository, digest, range, request);
+      }
     }
     const ingest = this.#start(repository, digest, { origin, member, keep });
     return this.#fromIngest(ingest, { repository, digest, outcome: 'MISS' }, request);

@@ -190,7 +190,7 @@ export class Download {
           // kind means that it broke off.
           const { kind, retryAfter } = isOriginFailure(error) ? error : { kind: 'unavailable' as const };
           if (this.#detached || (!this.#hasBegun && source === undefined)) throw error;
-          const isSplit = this.#segments !== undefined;
+          const isSplit = this.#segments !== undefined && this.#segments.most > 1;
           if (!shouldResume({ failuresWithoutProgress: failures, kind, isSplit })) {
             const wrong = source ?? (kind === 'invalid' ? this.#first : undefined);
             if (wrong === undefined || !(await this.#turnAway(wrong, kind))) {
@@ -312,6 +312,13 @@ export class Download {
     return count;
   }
 
+  /** Whether more than one connection may be tried. */
+  get #isLarge(): boolean {
+    if (this.#splitting === undefined || this.size === undefined) return false;
+    const { connections, minSegment } = this.#splitting.policy(this.upstream);
+    return connections > 1 && this.size >= 2 * minSegment;
+  }
+
   /** The segments of the download, which begin with the first call where there can be any. */
   #split(): Segments | undefined {
     const { size } = this;
@@ -404,7 +411,7 @@ export class Download {
     if (!this.#passesOn) await this.#begin();
     this.#hasBegun = true;
     this.#environment.opened();
-    this.#split()?.begin();
+    if (this.#isLarge) this.#split()?.begin();
   }
 
   #answered({ upstream, visibility }: OriginBlob): void {

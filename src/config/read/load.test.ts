@@ -119,6 +119,7 @@ describe('loadConfig() without anything', () => {
         insecureSkipVerify: false,
         allowPrivate: [],
       },
+      transfer: { connections: 4, minSegment: 16 * 1024 * 1024 },
       forwardProxy: {
         enabled: false,
         listen: [],

@@ -5,4 +5,4 @@
  */
 export type { Extent } from './extents.ts';
 export { type SegmentedTransfer, Segments } from './segments.ts';
-export { SegmentSlots, type SplitPolicy } from './slots.ts';
+export { SegmentSlots, type SplitOf, type SplitPolicy } from './slots.ts';

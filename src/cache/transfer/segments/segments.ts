@@ -70,8 +70,7 @@ export class Segments {
 
   /** Tries from now on whether more connections make the transfer faster. */
   begin(): void {
-    const { size, policy } = this.#options;
-    if (this.#timer !== undefined || this.#isClosed || policy.connections < 2 || size < 2 * policy.minSegment) return;
+    if (this.#timer !== undefined || this.#isClosed) return;
     this.#timer = setInterval(() => this.#step(), STEP_MS).unref();
     this.#step();
   }
@@ -179,13 +178,15 @@ export class Segments {
     if (this.#isClosed) return;
     this.#retire();
     const { registry } = this.#transfer;
-    const [upstream, reach] = [this.#transfer.upstream(), this.#transfer.reach()];
+    const upstream = this.#transfer.upstream();
+    // What has come next to the front is hashed in a moment, and what lies behind that is the front's.
+    const front = this.coveredTo(this.#transfer.reach());
     const { size, policy, slots } = this.#options;
     for (let left = this.#growth.wanted - 1 - this.#extras.length; left > 0; left -= 1) {
       const claims = this.#running.map(({ segment }) => ({ position: segment.reach, end: segment.end }));
-      const taken = merged([...this.#extents, ...this.#running.map(({ segment }) => spanOf(segment))], reach);
+      const taken = merged([...this.#extents, ...this.#running.map(({ segment }) => spanOf(segment))], front);
       const { minSegment } = policy;
-      const plan = planSegment({ size, front: reach, taken, claims, connections: this.#growth.wanted, minSegment });
+      const plan = planSegment({ size, front, taken, claims, connections: this.#growth.wanted, minSegment });
       if (plan === undefined) return;
       const release = slots.take(registry, upstream, policy);
       if (release === undefined) return;

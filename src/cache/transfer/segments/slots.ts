@@ -10,6 +10,9 @@ export interface SplitPolicy {
   readonly mostOfUpstream: number;
 }
 
+/** How the blobs of an upstream are split. */
+export type SplitOf = (registry: string, upstream: string) => SplitPolicy;
+
 /** How long it is known that an upstream wants fewer connections, or sends no parts. Milliseconds. */
 const KNOWN_FOR_MS = 10 * 60_000;
 

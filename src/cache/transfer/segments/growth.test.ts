@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Growth, STEP_MS } from './growth.ts';
+
+const MB = 1024 * 1024;
+
+/** Steps of a transfer over a line. @param rateOf bytes a second with so many connections */
+function run(growth: Growth, rateOf: (connections: number) => number, steps: number): readonly number[] {
+  let received = 0;
+  const wanted: number[] = [];
+  for (let at = 0; at < steps; at += 1) {
+    growth.step({ now: at * STEP_MS, received, opening: 0 });
+    wanted.push(growth.wanted);
+    received += (rateOf(growth.wanted) * STEP_MS) / 1000;
+  }
+  return wanted;
+}
+
+describe('the connections of a transfer', () => {
+  test('double while each step makes it faster, up to the most', () => {
+    const growth = new Growth(8);
+    const wanted = run(growth, (connections) => connections * 4 * MB, 10);
+    assert.deepEqual(wanted, [1, 2, 2, 4, 4, 8, 8, 8, 8, 8]);
+    assert.equal(Math.round((growth.rate ?? 0) / (growth.firstRate ?? 1)), 8);
+  });
+
+  test('go back to one where that fills the line, and are tried once', () => {
+    const wanted = run(new Growth(8), () => 4 * MB, 12);
+    assert.deepEqual(wanted.slice(0, 5), [1, 2, 2, 2, 1]);
+    assert.ok(wanted.slice(4).every((each) => each === 1));
+  });
+
+  test('stay at the last number that helped', () => {
+    const wanted = run(new Growth(16), (connections) => Math.min(connections, 4) * 4 * MB, 16);
+    assert.equal(Math.max(...wanted), 8);
+    assert.equal(wanted.at(-1), 4);
+  });
+
+  test('stay where a line is faster by an eighth, and not by less', () => {
+    assert.equal(run(new Growth(2), (connections) => (connections === 1 ? 8 : 9) * MB, 12).at(-1), 2);
+    assert.equal(run(new Growth(2), (connections) => (connections === 1 ? 8 : 8.9) * MB, 12).at(-1), 1);
+  });
+
+  test('are not tried where one is as fast as the processor', () => {
+    assert.ok(run(new Growth(8), () => 300 * MB, 8).every((each) => each === 1));
+  });
+
+  test('are measured once all have begun: what opens slowly is no loss', () => {
+    const growth = new Growth(2);
+    growth.step({ now: 0, received: 0, opening: 0 });
+    growth.step({ now: 250, received: MB, opening: 0 });
+    assert.equal(growth.wanted, 2);
+    for (let at = 2; at < 20; at += 1) growth.step({ now: at * 250, received: MB, opening: 1 });
+    assert.equal(growth.wanted, 2);
+    growth.step({ now: 5000, received: 2 * MB, opening: 0 });
+    growth.step({ now: 5250, received: 4 * MB, opening: 0 });
+    growth.step({ now: 5500, received: 6 * MB, opening: 0 });
+    growth.step({ now: 5750, received: 8 * MB, opening: 0 });
+    assert.equal(growth.wanted, 2);
+  });
+
+  test('are one where the most is one, or less', () => {
+    for (const most of [1, 0]) assert.ok(run(new Growth(most), (count) => count * MB, 6).every((each) => each === 1));
+  });
+
+  test('become fewer at once by a limit, and no more than that again', () => {
+    const growth = new Growth(8);
+    run(growth, (connections) => connections * MB, 6);
+    assert.equal(growth.wanted, 8);
+    growth.limit(4);
+    assert.equal(growth.wanted, 4);
+    run(growth, (connections) => connections * MB, 6);
+    assert.equal(growth.wanted, 4);
+  });
+});
