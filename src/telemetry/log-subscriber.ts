@@ -70,8 +70,9 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
     telemetry.on('upstream.health', (event) => logHealth(log, event)),
     telemetry.on('mitm.handshake', (event) => logHandshake(log, event)),
     telemetry.on('ingest.finished', (event) => {
-      const { outcome, reason, bytes, durationMs } = event;
-      const fields = { ...ingestFields(event), outcome, bytes, duration: milliseconds(durationMs), reason };
+      const { outcome, reason, bytes, durationMs, connections, gain } = event;
+      const split = connections === undefined ? {} : { connections, gain };
+      const fields = { ...ingestFields(event), outcome, bytes, duration: milliseconds(durationMs), ...split, reason };
       if (outcome === 'failed') log.warn('ingest.finished', fields);
       else log.debug('ingest.finished', fields);
     }),

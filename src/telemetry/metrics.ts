@@ -201,6 +201,11 @@ export function createCounters({
       help: 'Times a broken transfer was resumed.',
       labels: ['registry', 'upstream'],
     }),
+    split: new Counter({
+      name: 'entrepot_ingests_split_total',
+      help: 'Finished transfers that used several connections at once.',
+      labels: ['registry'],
+    }),
     ranges: new Counter({
       name: 'entrepot_ranges_passed_total',
       help: 'Ranges of uncached blobs fetched on their own, beside the transfer.',
@@ -456,6 +461,7 @@ function subscribe(
     telemetry.on('ingest.finished', (event) => {
       counters.ingests.add(1, named(event.registry), event.outcome);
       counters.ingestBytes.add(event.bytes, named(event.registry), upstreamOf(event));
+      if (event.connections !== undefined) counters.split.add(1, named(event.registry));
     }),
     telemetry.on('range.passed', (event) => counters.ranges.add(1, named(event.registry), upstreamOf(event))),
     telemetry.on('cache.swept', ({ freed }) => counters.evicted.add(freed)),

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { buildImage, platformOf } from '../support/image.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { buildImage, platformOf, type TestImage } from '../support/image.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
-import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { Line, type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 const MB = 1024 * 1024;
 const SIZE = 12 * MB;
@@ -12,6 +13,7 @@ const RATE = 2 * MB;
 describe('a large blob', () => {
   let upstream: ScriptedUpstream;
   let seed = 0;
+  const images = new Map<string, TestImage>();
 
   before(async () => {
     upstream = await startScriptedUpstream();
@@ -27,6 +29,7 @@ describe('a large blob', () => {
     const repository = `large/app-${(seed += 1)}`;
     const image = buildImage({ seed: repository, layers: [size], architectures: ['amd64'] });
     upstream.add(image, repository, ['latest']);
+    images.set(repository, image);
     const [layer] = platformOf(image, 'amd64').layers;
     assert.ok(layer !== undefined);
     return { repository, layer, path: `/v2/${repository}/blobs/${layer.digest}` };
@@ -40,16 +43,134 @@ describe('a large blob', () => {
       ...more,
     });
 
-  test('comes over several connections where each has its own rate', async () => {
+  /** What ended, as the log tells it. */
+  const finished = (mirror: Mirror) => mirror.logged(({ msg }) => msg === 'ingest.finished');
+  const bytesOf = (digest: string) => upstream.blobBodies(digest).reduce((sum, { bytes }) => sum + bytes, 0);
+
+  test('comes over several connections where each has a rate of its own', async () => {
     const { layer, path } = addLayer();
     upstream.fault(layer.digest, { bytesPerSecond: RATE });
     await using mirror = await start();
-    const began = performance.now();
     const { body } = await mirror.get(path);
-    const seconds = (performance.now() - began) / 1000;
     assert.ok(body.equals(layer.bytes));
-    const bodies = upstream.blobBodies(layer.digest);
-    console.log(mirror.log.filter((l) => /ingest/.test(l.msg)).map((l) => JSON.stringify(l)).slice(0, 12));
-    console.log(seconds, bodies.map((each) => `${each.headers.range} ${each.bytes}`));
+    const { connections, gain, outcome } = await finished(mirror);
+    assert.deepEqual([connections, outcome], [4, 'committed']);
+    assert.ok(Number(gain) > 1.1, `the gain is ${gain}`);
+    assert.ok(bytesOf(layer.digest) <= layer.size * 1.05, upstream.journal());
+    // From the disk now.
+    assert.ok((await mirror.get(path)).body.equals(layer.bytes));
+  });
+
+  test('asks for few bytes twice where one connection fills the line', async () => {
+    const { layer, path } = addLayer();
+    upstream.fault(layer.digest, { line: new Line(4 * MB) });
+    await using mirror = await start();
+    assert.ok((await mirror.get(path)).body.equals(layer.bytes));
+    assert.ok(bytesOf(layer.digest) <= layer.size * 1.05, upstream.journal());
+  });
+
+  test('comes over one connection where more are not wanted', async () => {
+    for (const transfer of [{ connections: 1 }, { min_segment: 16 * MB }]) {
+      const { layer, path } = addLayer(4 * MB);
+      upstream.fault(layer.digest, { bytesPerSecond: RATE });
+      await using mirror = await start(transfer);
+      assert.ok((await mirror.get(path)).body.equals(layer.bytes));
+      assert.equal(upstream.blobBodies(layer.digest).length, 1);
+    }
+  });
+
+  test('comes over one connection where the host stands no more', async () => {
+    const { layer, path } = addLayer(4 * MB);
+    upstream.fault(layer.digest, { bytesPerSecond: RATE });
+    await using mirror = await start({}, { transport: { max_conns_per_host: 2 } });
+    assert.ok((await mirror.get(path)).body.equals(layer.bytes));
+    assert.equal(upstream.blobBodies(layer.digest).length, 1);
+  });
+
+  test('is whole where the upstream sends no parts, which is remembered', async () => {
+    const [first, second] = [addLayer(6 * MB), addLayer(6 * MB)];
+    for (const { layer } of [first, second]) {
+      upstream.fault(layer.digest, { bytesPerSecond: RATE, ignoreRange: true });
+    }
+    await using mirror = await start();
+    assert.ok((await mirror.get(first.path)).body.equals(first.layer.bytes));
+    assert.ok((await mirror.get(second.path)).body.equals(second.layer.bytes));
+    const asked = [first, second].map(({ layer }) => upstream.blobBodies(layer.digest).length);
+    assert.deepEqual(asked, [2, 1]);
+  });
+
+  for (const [what, fault] of [
+    ['is throttled', { status: 429, headers: { 'retry-after': '1' } }],
+    ['is refused a connection', { reset: true }],
+    ['is answered 500', { status: 500 }],
+  ] as const) {
+    test(`is whole where a segment ${what}`, async () => {
+      const { layer, path } = addLayer(6 * MB);
+      upstream.fault(layer.digest, { bytesPerSecond: RATE });
+      // The first request is for the whole.
+      upstream.fault(layer.digest, { ...fault, after: 1, times: 3 });
+      await using mirror = await start();
+      const { status, body } = await mirror.get(path);
+      assert.equal(status, 200);
+      assert.ok(body.equals(layer.bytes));
+    });
+  }
+
+  test('is whole where segments break off, at any place', async () => {
+    const { layer, path } = addLayer(8 * MB);
+    upstream.fault(layer.digest, { bytesPerSecond: RATE });
+    for (let at = 1; at < 12; at += 1) upstream.fault(layer.digest, { cutAt: at * 700_001, times: 1 });
+    await using mirror = await start();
+    assert.ok((await mirror.get(path)).body.equals(layer.bytes));
+    assert.ok(bytesOf(layer.digest) <= layer.size * 1.1, upstream.journal());
+  });
+
+  test('is never complete where a segment lies', async () => {
+    const { layer, path } = addLayer(8 * MB);
+    upstream.fault(layer.digest, { bytesPerSecond: RATE, flipAt: 5 * MB });
+    await using mirror = await start();
+    const { body } = await mirror.get(path);
+    assert.ok(body.length < layer.size, 'its last byte is held back');
+    const { outcome } = await finished(mirror);
+    assert.equal(outcome, 'failed');
+    upstream.heal();
+    assert.ok((await mirror.get(path)).body.equals(layer.bytes));
+  });
+
+  test('is read here and there while it comes: every byte is asked for once', async () => {
+    const { layer, path, repository } = addLayer(16 * MB);
+    upstream.fault(layer.digest, { bytesPerSecond: 4 * MB });
+    await using mirror = await start({ connections: 2 });
+    // The manifest gives the size.
+    await mirror.get(`/v2/${repository}/manifests/latest`, {
+      accept: 'application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json',
+    });
+    const digest = platformOf(images.get(repository) as TestImage, 'amd64').manifest.digest;
+    await mirror.get(`/v2/${repository}/manifests/${digest}`);
+    const readers = Array.from({ length: 40 }, async (_, at) => {
+      const begin = Math.floor((((at * 7919) % 101) / 101) * (layer.size - 65_536));
+      const { status, body } = await mirror.get(path, { range: `bytes=${begin}-${begin + 65_535}` });
+      assert.equal(status, 206);
+      assert.ok(body.equals(layer.bytes.subarray(begin, begin + 65_536)), `at ${begin}`);
+    });
+    await Promise.all(readers);
+    const { outcome } = await finished(mirror);
+    assert.equal(outcome, 'committed');
+    assert.ok(
+      bytesOf(layer.digest) <= layer.size * 1.02,
+      `${bytesOf(layer.digest) / layer.size}\n${upstream.journal()}`,
+    );
+    assert.ok((await mirror.get(path)).body.equals(layer.bytes));
+  });
+
+  test('shows its connections while it comes', async () => {
+    const { layer, path } = addLayer();
+    upstream.fault(layer.digest, { bytesPerSecond: RATE });
+    await using mirror = await start();
+    const whole = mirror.get(path);
+    const patience = AbortSignal.timeout(30_000);
+    while (((await mirror.app.status()).transfers[0]?.segments ?? 0) < 2)
+      await sleep(10, undefined, { signal: patience });
+    await whole;
   });
 });

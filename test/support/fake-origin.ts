@@ -84,6 +84,8 @@ export class FakeOrigin implements Origin {
   before: (call: OriginCall) => unknown = () => {};
   /** How a blob's body comes; undefined: all that was asked for, in pieces. */
   deliver: (call: OriginCall, bytes: Buffer | undefined) => Delivery | undefined = () => undefined;
+  /** Parts are refused where nothing but a part will do. */
+  refusesParts = false;
   /** Bytes of each piece of a body. */
   pieceSize = 64 * 1024;
   readonly #blobs = new Map<string, Buffer>();
@@ -131,6 +133,7 @@ export class FakeOrigin implements Origin {
 
   async openBlob(repository: Repository, digest: Digest, options: OpenBlobOptions = {}): Promise<OriginBlob> {
     const call = await this.#asked({ method: 'openBlob', repository, what: digest, options });
+    if (this.refusesParts && options.partOnly === true) throw new FakeFailure('invalid', upstreamOf(repository));
     const held = this.#blobs.get(keyIn(repository, digest));
     const delivery = this.deliver(call, held);
     if (delivery === undefined && held === undefined) throw new FakeFailure('not-found', upstreamOf(repository));

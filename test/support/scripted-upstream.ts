@@ -12,7 +12,7 @@ import { PERSONALITIES, type Personality, type PersonalityName } from './scripte
 import { type Credentials, readBasic, sendJson, Tokens } from './scripted/tokens.ts';
 
 export type { Fault, FaultTarget } from './scripted/faults.ts';
-export { Gate } from './scripted/faults.ts';
+export { Gate, Line } from './scripted/faults.ts';
 export type { RecordedRequest, RequestFilter } from './scripted/journal.ts';
 export { PERSONALITIES, type Personality, type PersonalityName } from './scripted/personality.ts';
 

@@ -94,6 +94,9 @@ describe('a manifest that is asked for as a blob', () => {
   });
 });
 
+/** How the blobs of an upstream may be split. */
+const SPLIT = { connections: 4, minSegment: 16 * 1024 * 1024, mostOfUpstream: 8 };
+
 describe('a Range on a blob that is not here yet', () => {
   test('follows the growing file where that will soon be there', async (t) => {
     const world = await cacheWorld(t);
@@ -180,7 +183,7 @@ describe('a Range on a blob that is not here yet', () => {
 
   for (const onRange of ['ingest', 'pass'] as const) {
     test(`counted from the end is found to be far by the answer; the whole ${onRange === 'ingest' ? 'goes on' : 'stops'}`, async (t) => {
-      const world = await cacheWorld(t, { onRange });
+      const world = await cacheWorld(t, { onRange, splitOf: () => SPLIT });
       const big = content('layer', noise('far from its end', 5 * SOON_REACHED));
       world.origin.addBlobs(LIBRARY, big);
       const body = new CuedBody();
@@ -225,7 +228,7 @@ describe('a Range on a blob that is not here yet', () => {
   });
 
   test('comes into the file of the transfer that runs where that is far from it, for every client', async (t) => {
-    const world = await cacheWorld(t);
+    const world = await cacheWorld(t, { splitOf: () => SPLIT });
     world.origin.addBlobs(ELSEWHERE, LAYER);
     await world.cache.headBlob(ELSEWHERE, LAYER.digest, {});
     world.origin.deliver = ({ offset }) => ({

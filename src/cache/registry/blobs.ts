@@ -204,8 +204,9 @@ export class Blobs {
     }
     if (range.kind === 'part' && planRange(range.start, { written: 0, size: member?.size }) === 'pass') {
       const mayIngest = keep && this.#mayContinueUnattended;
+      const { connections } = this.#options.policy().splitOf(repository.registry, '');
       // Where the manifest gives the size, the transfer can begin with what the client reads.
-      if (!mayIngest || member?.size === undefined) {
+      if (!mayIngest || member?.size === undefined || connections < 2) {
         if (mayIngest) this.#start(repository, digest, { origin, member, keep }).continueUnattended();
         return this.#pass(repository, digest, range, request);
       }
@@ -245,7 +246,7 @@ export class Blobs {
         return { size, outcome, reason, upstream, part: undefined, reader: whole };
       }
       const part = { start: range.start, end: range.end ?? size - 1 };
-      const isAhead = planRange(part.start, ingest) === 'pass';
+      const isAhead = planRange(part.start, ingest, ingest.soon) === 'pass';
       if (isAhead) {
         const mayIngest = policy().onRange === 'ingest';
         if (outcome === 'MISS' && ingest.keep && this.#mayContinueUnattended) ingest.continueUnattended();

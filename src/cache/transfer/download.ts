@@ -12,8 +12,8 @@ import { OriginError } from '../origin-error.ts';
 import { GrowingBytes } from './growing-bytes.ts';
 import type { DownloadEnvironment, DownloadOptions, Splitting } from './ingest-types.ts';
 import { OriginReader, wrongBytes } from './origin-reader.ts';
-import { HELD_BACK, PASSING_ON_WAITS_MS, resumeDelay, shouldResume } from './policy.ts';
-import { Segments } from './segments/index.ts';
+import { HELD_BACK, PASSING_ON_WAITS_MS, resumeDelay, SOON_REACHED, shouldResume, soonReached } from './policy.ts';
+import { Segments, type SplitPolicy } from './segments/index.ts';
 
 /** Bytes that are hashed at once of what has come ahead. */
 const PIECE = 256 * 1024;
@@ -143,8 +143,22 @@ export class Download {
 
   /** See {@link Segments.bring}. */
   bring(position: number, end: number): boolean {
-    if (this.#detached || this.size === undefined) return false;
+    if (this.#detached || !this.isSplittable) return false;
     return position < this.written || this.#split()?.bring(position, end) === true;
+  }
+
+  /** Bytes that a part may lie ahead of the front and still wait for it. */
+  get soon(): number {
+    return this.#policy === undefined || !this.isSplittable ? SOON_REACHED : soonReached(this.#policy);
+  }
+
+  /** Whether parts of it may be fetched before others. */
+  get isSplittable(): boolean {
+    return this.size !== undefined && this.#policy !== undefined && this.#policy.connections > 1;
+  }
+
+  get #policy(): SplitPolicy | undefined {
+    return this.#splitting?.policy(this.upstream);
   }
 
   /**
@@ -170,13 +184,17 @@ export class Download {
           }
           // Stops at `size` bytes without waiting for the end of the body: an upstream may stall after the last byte.
           const chunk = this.written === this.size ? undefined : await body.blob.body.read();
+          let isOver = false;
           if (chunk === undefined && this.#isEnd(body)) {
             if (this.size === undefined || this.written === this.size) return await this.#verify();
           } else if (chunk !== undefined && chunk.length > 0) {
-            await this.#append(this.#ownPart(chunk));
+            const own = this.#ownPart(chunk);
+            // The rest of the chunk is lost: the body cannot be read on, even where none else fetches that any more.
+            isOver = own.length < chunk.length;
+            await this.#append(own);
             failures = 0;
           }
-          if (this.#isOver(body)) {
+          if (isOver || this.#isOver(body)) {
             body.blob.body.cancel();
             body = undefined;
           }
@@ -314,9 +332,7 @@ export class Download {
 
   /** Whether more than one connection may be tried. */
   get #isLarge(): boolean {
-    if (this.#splitting === undefined || this.size === undefined) return false;
-    const { connections, minSegment } = this.#splitting.policy(this.upstream);
-    return connections > 1 && this.size >= 2 * minSegment;
+    return this.isSplittable && (this.size ?? 0) >= 2 * (this.#policy?.minSegment ?? 0);
   }
 
   /** The segments of the download, which begin with the first call where there can be any. */

@@ -207,6 +207,11 @@ export class Ingest {
     return this.#keep && !this.ending && !this.#isSettled && this.#download.bring(position, end);
   }
 
+  /** Bytes that a part may lie ahead and still wait for what comes. */
+  get soon(): number {
+    return this.#download.soon;
+  }
+
   /** Gives up connections that only make it faster: requests wait for them. */
   makeWay(): void {
     this.#download.segments?.makeWay();

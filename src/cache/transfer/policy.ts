@@ -47,9 +47,16 @@ export const SOON_REACHED = 8 * 1024 * 1024;
 /**
  * Decides how a Range on a blob that is not cached yet is served: `follow` the growing file where it has reached the first
  * byte or soon will, or `pass` it through from the upstream (decisions.md 4).
+ *
+ * @param soon bytes that it may lie ahead
  */
-export function planRange(start: number, progress: TransferProgress): 'follow' | 'pass' {
-  return start <= progress.written + SOON_REACHED ? 'follow' : 'pass';
+export function planRange(start: number, progress: TransferProgress, soon = SOON_REACHED): 'follow' | 'pass' {
+  return start <= progress.written + soon ? 'follow' : 'pass';
+}
+
+/** Bytes that a part may lie ahead and still wait for what comes, where parts can be fetched first. */
+export function soonReached({ minSegment }: { readonly minSegment: number }): number {
+  return Math.min(SOON_REACHED, minSegment / 2);
 }
 
 /** A body that broke off. */

@@ -85,6 +85,7 @@ async function sendBytes(
     const next = Math.min(at + Math.floor(step), endAt, cutAt, limit);
     await write(exchange, flip(bytes.subarray(at, next), { position: at, flipAt: fault.flipAt }));
     record.bytes += next - at;
+    if (fault.line !== undefined) await pause(exchange, fault.line.take(next - at));
     if (fault.bytesPerSecond !== undefined) await pause(exchange, ((next - at) / fault.bytesPerSecond) * 1000);
     at = next;
   }

@@ -45,6 +45,26 @@ export interface Fault {
   readonly flipAt?: number;
   /** Sends no faster than this. */
   readonly bytesPerSecond?: number;
+  /** All answers together are sent no faster than this line takes them. */
+  readonly line?: Line;
+}
+
+/** A line that answers share. */
+export class Line {
+  readonly #bytesPerSecond: number;
+  /** When it has sent what it was given. */
+  #freeAt = 0;
+
+  constructor(bytesPerSecond: number) {
+    this.#bytesPerSecond = bytesPerSecond;
+  }
+
+  /** Milliseconds until the line has sent so many bytes more. */
+  take(bytes: number): number {
+    const now = performance.now();
+    this.#freeAt = Math.max(this.#freeAt, now) + (bytes / this.#bytesPerSecond) * 1000;
+    return this.#freeAt - now;
+  }
 }
 
 /** A gate requests wait at until it is opened: makes "while it runs" a fact instead of a sleep. */
@@ -87,7 +107,7 @@ export type FaultTarget = RequestFilter | string | RegExp;
 export type Occasion = 'arrival' | 'content';
 
 const ARRIVAL: readonly (keyof Fault)[] = ['gate', 'reset', 'status'];
-const BODY: readonly (keyof Fault)[] = ['cutAt', 'cutAfter', 'endAt', 'stallAt', 'flipAt', 'bytesPerSecond'];
+const BODY: readonly (keyof Fault)[] = ['cutAt', 'cutAfter', 'endAt', 'stallAt', 'flipAt', 'bytesPerSecond', 'line'];
 
 interface Armed {
   readonly target: FaultTarget;

@@ -20,14 +20,14 @@ describe('the connections of a transfer', () => {
   test('double while each step makes it faster, up to the most', () => {
     const growth = new Growth(8);
     const wanted = run(growth, (connections) => connections * 4 * MB, 10);
-    assert.deepEqual(wanted, [1, 2, 2, 4, 4, 8, 8, 8, 8, 8]);
-    assert.equal(Math.round((growth.rate ?? 0) / (growth.firstRate ?? 1)), 8);
+    assert.deepEqual(wanted, [1, 1, 2, 2, 4, 4, 8, 8, 8, 8]);
+    assert.equal(Math.round(growth.gain ?? 0), 8);
   });
 
   test('go back to one where that fills the line, and are tried once', () => {
     const wanted = run(new Growth(8), () => 4 * MB, 12);
-    assert.deepEqual(wanted.slice(0, 5), [1, 2, 2, 2, 1]);
-    assert.ok(wanted.slice(4).every((each) => each === 1));
+    assert.deepEqual(wanted.slice(0, 6), [1, 1, 2, 2, 2, 1]);
+    assert.ok(wanted.slice(5).every((each) => each === 1));
   });
 
   test('stay at the last number that helped', () => {
@@ -49,8 +49,9 @@ describe('the connections of a transfer', () => {
     const growth = new Growth(2);
     growth.step({ now: 0, received: 0, opening: 0 });
     growth.step({ now: 250, received: MB, opening: 0 });
+    growth.step({ now: 500, received: 2 * MB, opening: 0 });
     assert.equal(growth.wanted, 2);
-    for (let at = 2; at < 20; at += 1) growth.step({ now: at * 250, received: MB, opening: 1 });
+    for (let at = 3; at < 20; at += 1) growth.step({ now: at * 250, received: 2 * MB, opening: 1 });
     assert.equal(growth.wanted, 2);
     growth.step({ now: 5000, received: 2 * MB, opening: 0 });
     growth.step({ now: 5250, received: 4 * MB, opening: 0 });
@@ -65,7 +66,7 @@ describe('the connections of a transfer', () => {
 
   test('become fewer at once by a limit, and no more than that again', () => {
     const growth = new Growth(8);
-    run(growth, (connections) => connections * MB, 6);
+    run(growth, (connections) => connections * MB, 8);
     assert.equal(growth.wanted, 8);
     growth.limit(4);
     assert.equal(growth.wanted, 4);

@@ -7,7 +7,7 @@ const LEAST_GAIN = 1.125;
 /** Bytes a second that one connection has, above which no more are tried: the processor is then what bounds the transfer. */
 const FAST_ENOUGH = 200 * 1024 * 1024;
 
-/** Measurements without a gain that end a try: a connection begins slowly. */
+/** Measurements without a gain that end a try: a connection begins slowly. As many are made before the first try. */
 const PATIENCE = 2;
 
 /** What a transfer does now. */
@@ -32,8 +32,12 @@ export class Growth {
   /** The rate with as many as there were before the try; undefined outside a try. */
   #tried: { readonly from: number; readonly rate: number; left: number } | undefined;
   #since: { readonly now: number; readonly received: number } | undefined;
-  #first: number | undefined;
-  #last: number | undefined;
+  /** Measurements that are still made before the first try. */
+  #toMeasure = PATIENCE;
+  /** The highest rate with one connection, with as many as there are, and of all. */
+  #first = 0;
+  #here = 0;
+  #best = 0;
 
   /** @param most connections */
   constructor(most: number) {
@@ -45,14 +49,9 @@ export class Growth {
     return this.#wanted;
   }
 
-  /** Bytes a second with one connection; undefined before it is measured. */
-  get firstRate(): number | undefined {
-    return this.#first;
-  }
-
-  /** Bytes a second at the last measurement; undefined before it. */
-  get rate(): number | undefined {
-    return this.#last;
+  /** The highest rate as a multiple of that with one connection; undefined before more were tried. */
+  get gain(): number | undefined {
+    return this.#first === 0 || this.#toMeasure > 0 ? undefined : this.#best / this.#first;
   }
 
   /** Uses no more than so many from now on. */
@@ -76,9 +75,14 @@ export class Growth {
     if (milliseconds < STEP_MS * 0.8) return;
     const rate = ((received - since.received) * 1000) / milliseconds;
     this.#since = { now, received };
-    this.#last = rate;
-    this.#first ??= rate;
-    this.#decide(rate);
+    this.#here = Math.max(this.#here, rate);
+    this.#best = Math.max(this.#best, rate);
+    if (this.#toMeasure > 0) {
+      this.#toMeasure -= 1;
+      this.#first = this.#here;
+    }
+    // The highest of some: a line that paused is no line that more connections make faster.
+    if (this.#toMeasure === 0) this.#decide(rate);
   }
 
   #decide(rate: number): void {
@@ -93,7 +97,8 @@ export class Growth {
     }
     this.#tried = undefined;
     if (this.#wanted >= this.#most || rate >= FAST_ENOUGH) return;
-    this.#tried = { from: this.#wanted, rate, left: PATIENCE };
+    this.#tried = { from: this.#wanted, rate: this.#here, left: PATIENCE };
+    this.#here = 0;
     this.#wanted = Math.min(this.#most, this.#wanted * 2);
     this.#since = undefined;
   }

@@ -1,5 +1,5 @@
 import { isOriginFailure, type OpenBlobOptions, type OriginBlob } from '../../../oci/index.ts';
-import { SOON_REACHED } from '../policy.ts';
+import { soonReached } from '../policy.ts';
 import { type Extent, Extents } from './extents.ts';
 import { Growth, STEP_MS } from './growth.ts';
 import { planSegment } from './plan.ts';
@@ -90,12 +90,9 @@ export class Segments {
     return this.#extents.bytes;
   }
 
-  /** How much faster it is than with one connection; undefined where that is not known. */
+  /** How much faster it was at best than with one connection; undefined where that is not known. */
   get gain(): number | undefined {
-    const { firstRate, rate } = this.#growth;
-    return this.#most < 2 || firstRate === undefined || rate === undefined || firstRate === 0
-      ? undefined
-      : rate / firstRate;
+    return this.#most < 2 ? undefined : this.#growth.gain;
   }
 
   /** The first byte from a position on that the front does not have to fetch: it has come, or a segment fetches it. */
@@ -134,10 +131,11 @@ export class Segments {
   bring(position: number, end: number): boolean {
     const written = this.#transfer.written();
     if (position < this.#transfer.reach() || this.coveredTo(position) > position) return true;
+    const soon = soonReached(this.#options.policy);
     const limit = this.limitFrom(written);
-    if (position < limit && position - written <= SOON_REACHED) return true;
+    if (position < limit && position - written <= soon) return true;
     const found = this.#running.find(({ segment }) => segment.end > position && segment.position <= position);
-    if (found !== undefined && position - found.segment.position <= SOON_REACHED) return true;
+    if (found !== undefined && position - found.segment.position <= soon) return true;
     if (this.#isClosed || this.#failed || this.#extents.count >= MOST_EXTENTS) return false;
     const last = Math.min(end, found?.segment.end ?? this.limitFrom(position));
     found?.segment.shorten(position);
