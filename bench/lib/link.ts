@@ -10,24 +10,35 @@ export interface Link {
   close(): Promise<void>;
 }
 
+export interface LinkOptions {
+  readonly bytesPerSecond: number;
+  /** Each connection has the rate for itself, as over long lines. @default false */
+  readonly perConnection?: boolean;
+  /** Milliseconds between a request and the first byte of its response. @default 0 */
+  readonly roundTrip?: number;
+}
+
 /**
  * Opens a port that leads to another server over a thin line: what the server sends passes at `bytesPerSecond`, for all
- * connections together. Requests pass at once.
+ * connections together unless each has its own.
  *
  * The clock is that of the whole line, not of each piece: a timer that fires late is made up for, so that the rate is
  * what it says, and a pull can be held to a twentieth of it.
  */
-export async function openLink(to: string, { bytesPerSecond }: { readonly bytesPerSecond: number }): Promise<Link> {
+export async function openLink(to: string, options: LinkOptions): Promise<Link> {
+  const { bytesPerSecond, perConnection = false, roundTrip = 0 } = options;
   const target = new URL(to);
   const sockets = new Set<Socket>();
-  let freeAt = 0;
-
-  /** Milliseconds until what was just put on the line has passed. */
-  function occupy(bytes: number): number {
-    const now = performance.now();
-    freeAt = Math.max(freeAt, now - LATENESS) + (bytes / bytesPerSecond) * 1000;
-    return Math.max(0, freeAt - now);
+  /** Milliseconds until what was just put on a line has passed. */
+  function openLine(): (bytes: number) => number {
+    let freeAt = 0;
+    return (bytes) => {
+      const now = performance.now();
+      freeAt = Math.max(freeAt, now - LATENESS) + (bytes / bytesPerSecond) * 1000;
+      return Math.max(0, freeAt - now);
+    };
   }
+  const shared = openLine();
 
   const server = createServer({ noDelay: true }, (near) => {
     const far = connect({ host: target.hostname, port: Number(target.port), noDelay: true });
@@ -36,7 +47,9 @@ export async function openLink(to: string, { bytesPerSecond }: { readonly bytesP
     near.on('close', () => far.destroy());
     far.on('error', () => near.destroy());
     for (const socket of [near, far]) socket.on('close', () => sockets.delete(socket));
-    near.pipe(far);
+    const occupy = perConnection ? openLine() : shared;
+    if (roundTrip === 0) near.pipe(far);
+    else near.on('data', (chunk) => setTimeout(() => far.destroyed || far.write(chunk), roundTrip));
 
     // A stream ends although it is paused when nothing is left in it: what is on the line goes first.
     let isCarrying = false;
