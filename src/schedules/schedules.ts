@@ -10,22 +10,24 @@ export interface WorkResult {
   readonly done: number;
   readonly failed: number;
   readonly cancelled: number;
-  /** Bytes. */
+  /** Bytes that were fetched into the cache. */
   readonly fetched: number;
+  /** Bytes that were sent to destinations; of a copy alone. */
+  readonly sent?: number;
   readonly errors: readonly RunError[];
 }
 
 /** A run on its way. */
 export interface RunningWork {
-  /** What it is called where the work is done. */
-  readonly job: string;
+  /** What it is called where the work is done. Read again and again: undefined until it has a name there. */
+  readonly job: string | undefined;
   readonly ended: Promise<WorkResult>;
   readonly cancel: () => void;
 }
 
-export interface SchedulesOptions {
+export interface SchedulesOptions<Spec extends ScheduleSpec> {
   /** Begins a run. @throws {Error} where it cannot begin */
-  readonly begin: (spec: ScheduleSpec, by: string) => RunningWork;
+  readonly begin: (spec: Spec, by: string) => RunningWork;
   readonly telemetry: Telemetry;
   /** Undefined: what became of runs is kept in memory. */
   readonly file: RecordFile | undefined;
@@ -37,8 +39,8 @@ export interface SchedulesOptions {
   readonly after?: (milliseconds: number, call: () => void) => () => void;
 }
 
-interface Entry {
-  readonly spec: ScheduleSpec;
+interface Entry<Spec extends ScheduleSpec> {
+  readonly spec: Spec;
   readonly times: Times;
   readonly spread: number;
   dueAt: number | undefined;
@@ -59,12 +61,12 @@ const MAX_TEXT = 500;
 const LONGEST_WAIT = 60_000;
 
 /** The schedules of a running server. */
-export class Schedules {
-  readonly #options: SchedulesOptions;
+export class Schedules<Spec extends ScheduleSpec> {
+  readonly #options: SchedulesOptions<Spec>;
   readonly #now: () => number;
-  readonly #after: NonNullable<SchedulesOptions['after']>;
+  readonly #after: NonNullable<SchedulesOptions<Spec>['after']>;
   /** By name, in the order of the configuration. */
-  #entries = new Map<string, Entry>();
+  #entries = new Map<string, Entry<Spec>>();
   readonly #records: Map<string, RunRecord>;
   /** Runs that have not ended, of removed schedules too. */
   readonly #runs = new Map<Run, Promise<void>>();
@@ -76,7 +78,7 @@ export class Schedules {
   #isSaveDue = false;
   #isSaveRefused = false;
 
-  constructor(options: SchedulesOptions) {
+  constructor(options: SchedulesOptions<Spec>) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#after = options.after ?? startTimer;
@@ -88,7 +90,7 @@ export class Schedules {
    *
    * @param options `isPaused`: none runs by itself
    */
-  configure(specs: readonly ScheduleSpec[], { isPaused }: { readonly isPaused: boolean }): void {
+  configure(specs: readonly Spec[], { isPaused }: { readonly isPaused: boolean }): void {
     if (this.#isClosed) return;
     const before = this.#entries;
     this.#isPaused = isPaused;
@@ -110,7 +112,7 @@ export class Schedules {
     this.#arm();
   }
 
-  list(): readonly ScheduleState[] {
+  list(): readonly ScheduleState<Spec>[] {
     return [...this.#entries.values()].map((entry) => this.#stateOf(entry));
   }
 
@@ -120,7 +122,7 @@ export class Schedules {
    * @returns undefined where there is no such schedule
    * @throws {Error} as {@link SchedulesOptions.begin} does
    */
-  run(name: string, by: string): { readonly state: ScheduleState; readonly isNew: boolean } | undefined {
+  run(name: string, by: string): { readonly state: ScheduleState<Spec>; readonly isNew: boolean } | undefined {
     const entry = this.#entries.get(name);
     if (entry === undefined) return undefined;
     const isNew = entry.running === undefined;
@@ -140,23 +142,23 @@ export class Schedules {
     await this.#saving;
   }
 
-  #stateOf({ spec, dueAt, running }: Entry): ScheduleState {
+  #stateOf({ spec, dueAt, running }: Entry<Spec>): ScheduleState<Spec> {
     const last = this.#records.get(spec.name);
     return {
       spec,
       nextAt: dueAt,
-      running: running && { startedAt: running.startedAt, by: running.by, job: running.work.job },
+      running: running && shownOf(running),
       last: last?.endedAt === undefined ? undefined : last,
     };
   }
 
-  #nextTime({ times, spread }: Entry): number | undefined {
+  #nextTime({ times, spread }: Entry<Spec>): number | undefined {
     const next = times(this.#now());
     return next === undefined ? undefined : next + spread;
   }
 
   /** A run that was missed while no server ran, or was interrupted, is made up for soon. */
-  #firstTime(entry: Entry): number | undefined {
+  #firstTime(entry: Entry<Spec>): number | undefined {
     const { spec, times, spread } = entry;
     const now = this.#now();
     const next = this.#nextTime(entry);
@@ -195,7 +197,7 @@ export class Schedules {
     this.#arm();
   }
 
-  #startDue(entry: Entry): void {
+  #startDue(entry: Entry<Spec>): void {
     try {
       this.#start(entry, 'schedule', this.#options.begin(entry.spec, 'schedule'));
     } catch (error) {
@@ -209,7 +211,7 @@ export class Schedules {
     }
   }
 
-  #start({ spec }: Entry, by: string, work: RunningWork): void {
+  #start({ spec }: Entry<Spec>, by: string, work: RunningWork): void {
     const run: Run = { startedAt: this.#now(), by, work, isInterrupted: false };
     const { name } = spec;
     const entry = this.#entries.get(name);
@@ -220,7 +222,7 @@ export class Schedules {
   }
 
   /** Never rejects. */
-  async #follow(spec: ScheduleSpec, run: Run): Promise<void> {
+  async #follow(spec: Spec, run: Run): Promise<void> {
     let result: WorkResult;
     try {
       result = await run.work.ended;
@@ -237,11 +239,11 @@ export class Schedules {
   }
 
   #ended(
-    { name }: ScheduleSpec,
+    { name, kind }: Spec,
     {
       run: { startedAt, by },
       outcome,
-      result: { done, failed, fetched, errors },
+      result: { done, failed, fetched, sent, errors },
     }: { readonly run: Pick<Run, 'startedAt' | 'by'>; readonly outcome: RunOutcome; readonly result: WorkResult },
   ): void {
     const wasFailing = this.#records.get(name)?.failing ?? false;
@@ -254,13 +256,14 @@ export class Schedules {
       done,
       failed,
       fetched,
+      ...(sent !== undefined && { sent }),
       errors: errors
         .slice(0, MAX_ERRORS)
         .map(({ image, error }) => ({ image: image.slice(0, MAX_TEXT), error: error.slice(0, MAX_TEXT) })),
     };
     this.#record(name, { ...run, failing: isWhole ? outcome === 'failed' : wasFailing });
     const recovered = outcome === 'done' && wasFailing;
-    this.#options.telemetry.publish('schedule.ended', { schedule: name, recovered, ...run });
+    this.#options.telemetry.publish('schedule.ended', { schedule: name, kind, recovered, ...run });
   }
 
   #record(name: string, record: RunRecord): void {
@@ -284,6 +287,10 @@ export class Schedules {
       this.#isSaveRefused = true;
     }
   }
+}
+
+function shownOf({ startedAt, by, work: { job } }: Run): ScheduleState['running'] {
+  return { startedAt, by, ...(job !== undefined && { job }) };
 }
 
 function startTimer(milliseconds: number, call: () => void): () => void {
