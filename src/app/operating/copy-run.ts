@@ -21,6 +21,8 @@ interface CopyRunTools {
   readonly imageOf: (ends: CopyEnds) => ImageEnds;
   /** Every tag of a repository. Rejects with an `OciError`, or the failure of an upstream that does not list them. */
   readonly tagsOf: (ends: CopyEnds, signal: AbortSignal) => Promise<readonly ImageEnds[]>;
+  /** Milliseconds until a list is asked for again; undefined: never. @default {@link retryDelay} at random */
+  readonly retryAfter?: (error: unknown, failures: number) => number | undefined;
 }
 
 interface Wanted {
@@ -94,14 +96,15 @@ function possibleIn(
 /** The images to copy, those of every tag included; what cannot be listed is an error more. Ends early where it is stopped. */
 async function readTags(
   wanted: readonly Wanted[],
-  { imageOf, tagsOf, errors, signal }: CopyRunTools & { readonly errors: RunError[]; readonly signal: AbortSignal },
+  tools: CopyRunTools & { readonly errors: RunError[]; readonly signal: AbortSignal },
 ): Promise<readonly ImageEnds[]> {
+  const { imageOf, tagsOf, errors, signal } = tools;
   const images: ImageEnds[] = [];
   for (const { names, ends } of wanted) {
     if (!names.allTags) images.push(imageOf(ends));
     else {
       try {
-        images.push(...(await patiently(() => tagsOf(ends, signal), signal)));
+        images.push(...(await patiently(() => tagsOf(ends, signal), tools)));
       } catch (error) {
         if (signal.aborted) return [];
         errors.push({ image: names.to, error: error instanceof Error ? error.message : String(error) });
@@ -112,12 +115,18 @@ async function readTags(
 }
 
 /** Asks again where the failure may pass, as often and as late as for an image. */
-async function patiently<T>(ask: () => Promise<T>, signal: AbortSignal): Promise<T> {
+async function patiently<T>(
+  ask: () => Promise<T>,
+  {
+    signal,
+    retryAfter = (error, failures) => retryDelay(error, { failures, random: Math.random() }),
+  }: Pick<CopyRunTools, 'retryAfter'> & { readonly signal: AbortSignal },
+): Promise<T> {
   for (let failures = 1; ; failures += 1) {
     try {
       return await ask();
     } catch (error) {
-      const wait = retryDelay(error, { failures, random: Math.random() });
+      const wait = retryAfter(error, failures);
       if (signal.aborted || wait === undefined) throw error;
       await delay(wait, undefined, { signal });
     }

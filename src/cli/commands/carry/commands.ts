@@ -53,7 +53,7 @@ function addScheduleCommands(
   const load = () => import('./schedules.ts');
   const schedules = program
     .command('schedules')
-    .description('Show and run the schedules by which the running server fetches images.')
+    .description('Show and run the schedules by which the running server fetches and copies images.')
     .addHelpText('after', SCHEDULES_HELP);
   serverFlags(schedules.command('list'))
     .description('List the schedules: the next run of each, and what became of the last one.')
@@ -104,10 +104,10 @@ Exit codes: 0 copied; 1 an image failed; 2 a name is missing; 130 interrupted.`;
 const SCHEDULES_HELP = `
 Examples:
   entrepot schedules list
-  entrepot schedules run base                      and \`entrepot warm\` to see how far it is
+  entrepot schedules run base                      and \`entrepot warm\` or \`entrepot copy\` to see how far it is
   entrepot schedules list --json
 
-Schedules are configured under warm: docs/carrying.md. Times are in UTC.
+Schedules are configured under warm and copy: docs/carrying.md. Times are in UTC.
 Exit codes: 0 shown or begun; 1 there is no such schedule, or it cannot begin; 2 wrong command line.`;
 
 const EXPORT_HELP = `
