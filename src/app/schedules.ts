@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import type { Config } from '../config/index.ts';
 import type { Schedules, SchedulesOptions } from '../schedules/index.ts';
-import type { Telemetry } from '../telemetry/index.ts';
+import type { ScheduleReading, Telemetry } from '../telemetry/index.ts';
 import { loadSchedules, type ScheduledWork, scheduledWorkOf } from './settings/index.ts';
 
 type Begin = SchedulesOptions<ScheduledWork>['begin'];
@@ -45,6 +45,14 @@ export class ServerSchedules {
   async read(): Promise<Schedules<ScheduledWork> | undefined> {
     await this.#taken;
     return await this.#opened;
+  }
+
+  /** For the metrics. */
+  async readings(): Promise<readonly ScheduleReading[]> {
+    const states = (await this.read())?.list() ?? [];
+    return states.map(({ spec: { label, kind }, failing, last, nextAt }) => {
+      return { label, kind, failing, lastAt: last?.endedAt, nextAt };
+    });
   }
 
   #takeUp(): void {

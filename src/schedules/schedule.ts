@@ -4,6 +4,8 @@ import type { Recurrence } from './times.ts';
 export interface ScheduleSpec {
   /** Unique. */
   readonly name: string;
+  /** What those may read who see none of its images, as in metrics: `name` may be that of an image. */
+  readonly label: string;
   /** As events tell it. */
   readonly kind: 'warm' | 'copy';
   /** As it is written. */
@@ -55,4 +57,6 @@ export interface ScheduleState<Spec extends ScheduleSpec = ScheduleSpec> {
   readonly running: { readonly startedAt: number; readonly by: string; readonly job?: string } | undefined;
   /** The last run that has ended. */
   readonly last: RunRecord | undefined;
+  /** As {@link RunRecord.failing}. */
+  readonly failing: boolean;
 }

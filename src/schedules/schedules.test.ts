@@ -13,6 +13,7 @@ const at = (time: string): number => Date.parse(`2026-03-02T${time}Z`);
 
 const hourly: ScheduleSpec = {
   name: 'base',
+  label: 'base',
   kind: 'warm',
   schedule: 'every 1h',
   recurrence: { kind: 'every', ms: HOUR },
@@ -168,6 +169,18 @@ describe('a schedule', () => {
     assert.equal(begun.length, 1);
     await clock.to(at('05:30:00'));
     assert.equal(begun.length, 2);
+  });
+
+  test('shows its last run while the next one runs, and whether it failed', async () => {
+    const { schedules, last } = stage();
+    schedules.configure([hourly], { isPaused: false });
+    schedules.run('base', 'alice');
+    await last().end(FAILED);
+    schedules.run('base', 'bob');
+    const [state] = schedules.list();
+    assert.deepEqual([state?.running?.by, state?.last?.by, state?.failing], ['bob', 'alice', true]);
+    await last().end();
+    assert.deepEqual([schedules.list()[0]?.last?.by, schedules.list()[0]?.failing], ['bob', false]);
   });
 
   test('is run by an operator, by its name', async () => {

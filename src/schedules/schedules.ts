@@ -68,6 +68,8 @@ export class Schedules<Spec extends ScheduleSpec> {
   /** By name, in the order of the configuration. */
   #entries = new Map<string, Entry<Spec>>();
   readonly #records: Map<string, RunRecord>;
+  /** Of them and of those before them, what has ended: it is known while the next one runs. */
+  readonly #lastEnded: Map<string, RunRecord>;
   /** Runs that have not ended, of removed schedules too. */
   readonly #runs = new Map<Run, Promise<void>>();
   #isPaused = false;
@@ -83,6 +85,7 @@ export class Schedules<Spec extends ScheduleSpec> {
     this.#now = options.now ?? Date.now;
     this.#after = options.after ?? startTimer;
     this.#records = new Map(options.file?.records);
+    this.#lastEnded = new Map([...this.#records].filter(([, { endedAt }]) => endedAt !== undefined));
   }
 
   /**
@@ -107,7 +110,9 @@ export class Schedules<Spec extends ScheduleSpec> {
       if (isPaused) entry.dueAt = undefined;
       else entry.dueAt ??= this.#isFirst ? this.#firstTime(entry) : this.#nextTime(entry);
     }
-    for (const name of this.#records.keys()) if (!this.#entries.has(name)) this.#records.delete(name);
+    for (const records of [this.#records, this.#lastEnded]) {
+      for (const name of records.keys()) if (!this.#entries.has(name)) records.delete(name);
+    }
     this.#isFirst = false;
     this.#arm();
   }
@@ -143,12 +148,12 @@ export class Schedules<Spec extends ScheduleSpec> {
   }
 
   #stateOf({ spec, dueAt, running }: Entry<Spec>): ScheduleState<Spec> {
-    const last = this.#records.get(spec.name);
     return {
       spec,
       nextAt: dueAt,
       running: running && shownOf(running),
-      last: last?.endedAt === undefined ? undefined : last,
+      last: this.#lastEnded.get(spec.name),
+      failing: this.#records.get(spec.name)?.failing ?? false,
     };
   }
 
@@ -239,7 +244,7 @@ export class Schedules<Spec extends ScheduleSpec> {
   }
 
   #ended(
-    { name, kind }: Spec,
+    { name, label, kind }: Spec,
     {
       run: { startedAt, by },
       outcome,
@@ -263,13 +268,14 @@ export class Schedules<Spec extends ScheduleSpec> {
     };
     this.#record(name, { ...run, failing: isWhole ? outcome === 'failed' : wasFailing });
     const recovered = outcome === 'done' && wasFailing;
-    this.#options.telemetry.publish('schedule.ended', { schedule: name, kind, recovered, ...run });
+    this.#options.telemetry.publish('schedule.ended', { schedule: name, label, kind, recovered, ...run });
   }
 
   #record(name: string, record: RunRecord): void {
     // It was removed meanwhile.
     if (!this.#entries.has(name)) return;
     this.#records.set(name, record);
+    if (record.endedAt !== undefined) this.#lastEnded.set(name, record);
     if (this.#isSaveDue || this.#options.file === undefined) return;
     this.#isSaveDue = true;
     this.#saving = this.#saving.then(() => this.#save());

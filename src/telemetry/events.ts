@@ -215,6 +215,8 @@ export interface Events {
   /** A run of a schedule ended. Times in milliseconds since the epoch, `fetched` and `sent` in bytes, `done` and `failed` in images. */
   'schedule.ended': {
     readonly schedule: string;
+    /** In metrics: `schedule` may be the name of an image. */
+    readonly label: string;
     /** Whether images were fetched into the cache, or copied. */
     readonly kind: 'warm' | 'copy';
     /** `stopped`: an operator cancelled it. `interrupted`: the server stopped. */

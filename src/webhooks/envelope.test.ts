@@ -146,6 +146,7 @@ describe('what is reported', () => {
 describe('what is reported of the server', () => {
   const ended = {
     schedule: 'nightly',
+    label: 'nightly',
     kind: 'warm',
     outcome: 'failed',
     recovered: false,

@@ -45,8 +45,9 @@ export function schedulesOf(
     if (images.length === 0) return undefined;
     const entry = entryOf(state, { images, caller });
     const isWhole = images.length === state.spec.images.length;
+    if (isWhole) return entry;
     // Errors are about images by their complete names, and a name or a text may tell of one that is not seen.
-    return isWhole ? entry : { ...entry, ...(entry.last && { last: { ...entry.last, errors: [] } }) };
+    return { ...entry, name: state.spec.label, ...(entry.last && { last: { ...entry.last, errors: [] } }) };
   };
   /** Rejects with an `OciError` where a caller may not have every image of a schedule fetched or copied. */
   const requireRight = async (work: ScheduledWork, caller: Caller): Promise<void> => {

@@ -27,6 +27,7 @@ describe('scheduledWorkOf()', () => {
       {
         kind: 'warm',
         name: 'a',
+        label: 'warm[0]',
         schedule: '@daily',
         recurrence: { kind: 'cron', expression: '0 0 * * *', timeZone: 'Europe/Berlin' },
         images: ['a'],
@@ -35,6 +36,7 @@ describe('scheduledWorkOf()', () => {
       {
         kind: 'warm',
         name: 'b',
+        label: 'warm[1]',
         schedule: 'every 90m',
         recurrence: { kind: 'every', ms: 5_400_000 },
         images: ['b'],
@@ -48,10 +50,10 @@ describe('scheduledWorkOf()', () => {
       'warm: [{images: [hot/a], schedule: "@daily"}]\ncopy: [{images: [{from: cold/a, to: hot/a}, {from: cold/b, to: hot/b}], schedule: "@daily"}]',
     );
     assert.deepEqual(
-      scheduledWorkOf(config).map(({ kind, name, images }) => [kind, name, images.length]),
+      scheduledWorkOf(config).map(({ kind, name, label, images }) => [kind, name, label, images.length]),
       [
-        ['warm', 'hot/a', 1],
-        ['copy', 'hot/a (2)', 2],
+        ['warm', 'hot/a', 'warm[0]', 1],
+        ['copy', 'hot/a (2)', 'copy[0]', 2],
       ],
     );
   });

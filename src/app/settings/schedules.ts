@@ -28,26 +28,41 @@ type Scheduled = Pick<Config, 'warm' | 'copy'>;
 export function scheduledWorkOf({ warm, copy }: Scheduled): readonly ScheduledWork[] {
   const names = new Set([...warm, ...copy].flatMap(({ name }) => name ?? []));
   return [
-    ...warm.map((entry): WarmSchedule => {
+    ...warm.map((entry, at): WarmSchedule => {
       const { images, platforms } = entry;
-      return { kind: 'warm', ...timesOf(entry, { names, otherwise: images[0] ?? 'warm' }), images, platforms };
+      const name = nameOf(entry, { place: ['warm', at], otherwise: images[0], names });
+      return { kind: 'warm', ...name, ...timesOf(entry), images, platforms };
     }),
-    ...copy.map((entry): CopySchedule => {
+    ...copy.map((entry, at): CopySchedule => {
       const { images, platforms } = entry;
-      return { kind: 'copy', ...timesOf(entry, { names, otherwise: images[0]?.to ?? 'copy' }), images, platforms };
+      const name = nameOf(entry, { place: ['copy', at], otherwise: images[0]?.to, names });
+      return { kind: 'copy', ...name, ...timesOf(entry), images, platforms };
     }),
   ];
 }
 
+/** The label of one without a name of its own is its place. */
+function nameOf(
+  { name }: Pick<Config['warm'][number], 'name'>,
+  {
+    place,
+    otherwise,
+    names,
+  }: { readonly place: Path; readonly otherwise: string | undefined; readonly names: Set<string> },
+): Pick<ScheduleSpec, 'name' | 'label'> {
+  const label = name ?? formatKey(place);
+  return { name: name ?? unusedOf(otherwise ?? label, names), label };
+}
+
 /** @throws {TypeError} for a schedule that the configuration would have refused */
-function timesOf(
-  { name, schedule, timeZone }: Pick<Config['warm'][number], 'name' | 'schedule' | 'timeZone'>,
-  { names, otherwise }: { readonly names: Set<string>; readonly otherwise: string },
-): Pick<ScheduleSpec, 'name' | 'schedule' | 'recurrence'> {
+function timesOf({
+  schedule,
+  timeZone,
+}: Pick<Config['warm'][number], 'schedule' | 'timeZone'>): Pick<ScheduleSpec, 'schedule' | 'recurrence'> {
   const parsed = parseSchedule(schedule);
   if (parsed === undefined) throw new TypeError(`Cannot read the schedule ${schedule}`);
   const recurrence = parsed.kind === 'every' || timeZone === undefined ? parsed : { ...parsed, timeZone };
-  return { name: name ?? unusedOf(otherwise, names), schedule, recurrence };
+  return { schedule, recurrence };
 }
 
 /** The text, or with a number behind it where it is taken. Takes it. */

@@ -46,7 +46,8 @@ export function runSchedule(
 }
 
 export function formatSchedules({ schedules }: SchedulesAnswer): string {
-  if (schedules.length === 0) return 'There are no schedules. They are configured under warm and copy: docs/carrying.md.\n';
+  if (schedules.length === 0)
+    return 'There are no schedules. They are configured under warm and copy: docs/carrying.md.\n';
   const rows = schedules.map((entry) => [
     clean(entry.name),
     entry.kind,
