@@ -10,12 +10,12 @@ import { PullCommand } from '../parts/pull-command.tsx';
 import { type Resource, useRead } from '../resource.ts';
 import { formats, words } from '../words/index.ts';
 import { Figures, SUMS_EVERY } from './now/figures.tsx';
+import { JobsNow } from './now/jobs.tsx';
 import type { Overview } from './now/overview.ts';
 import { RatesNow } from './now/rates.tsx';
 import { SchedulesCard } from './now/schedules.tsx';
 import { CacheCard, UpstreamsCard } from './now/state.tsx';
 import { PullsNow, TransfersNow } from './now/under-way.tsx';
-import { WarmNow } from './now/warm.tsx';
 
 /** Milliseconds for which a pull that has ended stays in sight. */
 const LINGER = 4000;
@@ -77,7 +77,8 @@ function Overall({ data }: { readonly data: Overview }): JSX.Element {
             <PullsNow data={data} />
           )}
           {(data.transfers.length > 0 || !isFirst) && <TransfersNow data={data} />}
-          <WarmNow />
+          <JobsNow kind="warm" />
+          <JobsNow kind="copy" />
           {!isFirst && <Figures day={data.day} month={data.month} />}
         </div>
         <div>

@@ -145,6 +145,7 @@ export const EN = {
     warnings: (count: number, text: string) =>
       count === 1 ? '1 warning about the configuration' : `${text} warnings about the configuration`,
     warm: 'Fetching into the cache',
+    copy: 'Copying',
     warmImages: (done: string, all: string) => `${done} of ${all} images`,
     warmCancel: 'Stop',
     warmCancelled: 'Stopped',

@@ -145,6 +145,7 @@ export const ZH: Words = {
     waiting: (count) => `${count} 个在等待`,
     warnings: (_, text) => `${text} 条配置警告`,
     warm: '正在预热缓存',
+    copy: '正在复制',
     warmImages: (done, all) => `${done} / ${all} 个镜像`,
     warmCancel: '停止',
     warmCancelled: '已停止',

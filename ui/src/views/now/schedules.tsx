@@ -21,9 +21,9 @@ const TONES: Readonly<Record<NonNullable<Schedule['last']>['outcome'], Tone>> = 
   interrupted: 'warn',
 };
 
-/** What is fetched into the cache by schedules. Nothing where there are none. */
+/** What is fetched into the cache, or copied, by schedules. Nothing where there are none. */
 export function SchedulesCard(): JSX.Element | null {
-  const { data, error, reload } = useRead('schedules', {}, { on: ['warm', 'reloaded'], every: EVERY });
+  const { data, error, reload } = useRead('schedules', {}, { on: ['warm', 'copy', 'reloaded'], every: EVERY });
   const all = data?.schedules ?? [];
   if (error === undefined && all.length === 0) return null;
   return (
@@ -56,7 +56,10 @@ function Row({ schedule, reload }: { readonly schedule: Schedule; readonly reloa
   return (
     <li class="flow">
       <div class="flow-head">
-        <strong class="flow-name" title={schedule.images.join('\n')}>
+        <strong
+          class="flow-name"
+          title={(schedule.copies?.map(({ from, to }) => `${from} → ${to}`) ?? schedule.images).join('\n')}
+        >
           {name}
         </strong>
         {running !== undefined && <Badge tone="info" text={w.scheduleRuns} />}
