@@ -277,7 +277,7 @@ describe('bars', () => {
     imageOf('ghcr.io/owner/app:1.2', { state: 'failed', error: 'no such\u001b[2J tag' }),
     imageOf('quay.io/a/b:1', { state: 'waiting' }),
   ];
-  const view = { images, total: 4, ended: 2, fetched: 75 * MIB };
+  const view = { images, total: 4, ended: 2, bytes: 75 * MIB, moved: 'fetched' } as const;
 
   test('are one for each image, and a line for all', () => {
     assert.deepEqual(formatBars(view, { rows: 24, columns: 120 }).map(stripVTControlCharacters), [
