@@ -42,6 +42,13 @@ async function stage(t: TestContext, config: Readonly<Record<string, unknown>> =
     cold: { upstreams: [{ url: cold.url, name: 'cold' }] },
     hot: { upstreams: [{ url: hot.url, name: 'hot' }], push: ['**'] },
     apps: { hosted: true },
+    tiered: {
+      upstreams: [
+        { url: hot.url, name: 'near' },
+        { url: cold.url, name: 'far' },
+      ],
+      push: ['**'],
+    },
   };
   const options = dir === undefined ? {} : { dir };
   const mirror = await startMirror({ registries, copy: [nightly], ...config }, options).catch(
@@ -143,6 +150,30 @@ describe('a schedule that copies', () => {
     assert.deepEqual([more['done'], more['sent'], hot.tags.get('team/app 3')], [3, new3, third.index.digest]);
     const { last } = (await listed(mirror))[0] ?? {};
     assert.deepEqual([last?.outcome, last?.sent, last?.fetched, last?.by], ['done', new3, 0, 'operator']);
+  });
+
+  test('brings to the first upstream of a registry each tag that only the next one has', async (t) => {
+    const name = 'tiered/team/app';
+    const here = await stage(t, { copy: [{ ...nightly, images: [{ from: name, to: name, all_tags: true }] }] });
+    const { hot, mirror } = here;
+    hot.script = (_, response, { url }) => {
+      if (!url.startsWith('/v2/team/app/tags/list')) return 'usual';
+      const tags = [...hot.tags.keys()].map((key) => key.slice('team/app '.length));
+      return send(response, 200, { 'content-type': 'application/json' }, JSON.stringify({ name: 'team/app', tags }));
+    };
+    await operate(mirror, OPERATIONS.copy, { from: `${name}:1`, to: name, platforms: [], allTags: false });
+    await mirror.logged(({ msg, ...line }) => msg === 'manifest.pushed' && String(line['tags']) === '1');
+    assert.deepEqual([...hot.tags.keys()], ['team/app 1']);
+    await run(mirror);
+    const line = await ended(mirror);
+    assert.deepEqual(
+      [line['outcome'], line['done'], line['sent']],
+      ['done', 2, sizeOf(...second.manifests, ...second.blobs)],
+    );
+    assert.equal(hot.tags.get('team/app 2'), second.index.digest);
+    const before = changes(here).length;
+    await run(mirror);
+    assert.deepEqual([(await ended(mirror, 2))['sent'], changes(here).length], [0, before]);
   });
 
   test('to a hosted repository needs no other registry, and is known after a restart', async (t) => {

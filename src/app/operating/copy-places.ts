@@ -34,8 +34,16 @@ export async function sourceOf(repository: Repository, server: RunningServer): P
   const { live, parts, processContext } = server;
   const registry = registryOf(repository, live);
   if (rulesOf(server).homeOf(repository) === 'here') return new HostedSource(repository, await parts.hosted.open());
-  const origin = parts.upstreamSets.originOf(registry, ownVia(processContext.pseudonym));
-  return new MirroredSource(repository, { cache: parts.cache, origin, isOffline: live.current.config.offline });
+  const originOf = (upstreams: RegistrySpec['upstreams']) =>
+    parts.upstreamSets.originOf({ ...registry, upstreams }, ownVia(processContext.pseudonym));
+  // Every tag is every tag of each: a hot upstream that has the repository may lack what the cold one has.
+  const listing = registry.upstreams.filter(({ capabilities }) => capabilities.includes('resolve'));
+  return new MirroredSource(repository, {
+    cache: parts.cache,
+    origin: parts.upstreamSets.originOf(registry, ownVia(processContext.pseudonym)),
+    ...(listing.length > 1 && { listed: listing.map((upstream) => originOf([upstream])) }),
+    isOffline: live.current.config.offline,
+  });
 }
 
 /** Rejects with an `OciError` where a repository takes no push. @param by who copies, as rules write it */
