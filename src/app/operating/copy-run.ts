@@ -9,7 +9,7 @@ import { endOf } from './job-parts.ts';
 /** What a schedule copies. */
 export type CopyRun = Pick<CopySchedule, 'images' | 'platforms'>;
 
-/** An image to be copied, whoever copies it. */
+/** An image to be copied, without its platforms and who copies it. */
 export type ImageEnds = Omit<ImageToCopy, 'platforms' | 'by'>;
 
 interface CopyRunTools {

@@ -398,16 +398,8 @@ export const configSchema = options({
   }),
   copy: copy.prefault([]).meta({
     description:
-      'Images that are copied from one registry to another by a schedule: to a hot registry from a cold one, say. What is there already is not sent.',
-    examples: [
-      [
-        {
-          name: 'hot-from-cold',
-          images: [{ from: 'cold.example/team/app', to: 'hot/team/app', all_tags: true }],
-          schedule: 'every 6h',
-        },
-      ],
-    ],
+      'Images that are copied from one registry to another by a schedule: from a cold registry to a hot one, say. What is there already is not sent.',
+    examples: [[{ images: [{ from: 'cold.example/team/app:1', to: 'hot/team/app' }], schedule: 'every 6h' }]],
   }),
   log: log.prefault({}).describe('Logging.'),
   tracing: tracing.prefault({}).describe('Traces, sent to an OpenTelemetry collector. Off without an `endpoint`.'),
