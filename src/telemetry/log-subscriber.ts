@@ -62,10 +62,15 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
       log[state === 'working' ? 'info' : 'warn']('webhook.state', { state, ...event }),
     ),
     telemetry.on('webhook.lost', (event) => log.warn('webhook.lost', { ...event })),
-    telemetry.on('schedule.ended', ({ label: _, startedAt, endedAt, errors: [first], ...event }) => {
+    telemetry.on('schedule.ended', ({ startedAt, endedAt, errors: [first], ...event }) => {
       const duration = milliseconds(endedAt - startedAt);
       const reason = first === undefined ? undefined : `${first.image}${first.image === '' ? '' : ': '}${first.error}`;
-      log[event.outcome === 'failed' ? 'warn' : 'info']('schedule.ended', { ...event, duration, reason });
+      log[event.outcome === 'failed' ? 'warn' : 'info']('schedule.ended', {
+        ...event,
+        label: undefined,
+        duration,
+        reason,
+      });
     }),
     telemetry.on('upstream.health', (event) => logHealth(log, event)),
     telemetry.on('mitm.handshake', (event) => logHandshake(log, event)),

@@ -127,6 +127,7 @@ describe('a schedule that copies', () => {
     const parts = [image, second].flatMap(({ manifests, blobs }) => [...manifests, ...blobs]);
     const sent = sizeOf(...parts, sbom.manifest, sbom.blob);
     assert.deepEqual([line['kind'], line['outcome'], line['done'], line['sent']], ['copy', 'done', 2, sent]);
+    assert.equal('label' in line, false);
     assert.deepEqual(
       [hot.tags.get('team/app 1'), hot.tags.get('team/app 2')],
       [image.index.digest, second.index.digest],
@@ -150,6 +151,11 @@ describe('a schedule that copies', () => {
     assert.deepEqual([more['done'], more['sent'], hot.tags.get('team/app 3')], [3, new3, third.index.digest]);
     const { last } = (await listed(mirror))[0] ?? {};
     assert.deepEqual([last?.outcome, last?.sent, last?.fetched, last?.by], ['done', new3, 0, 'operator']);
+    const metrics = (await mirror.get('/metrics')).body.toString();
+    const labels = 'schedule="hot-from-cold",kind="copy"';
+    assert.ok(metrics.includes(`entrepot_schedule_runs_total{${labels},outcome="done"} 3\n`), metrics);
+    assert.ok(metrics.includes(`entrepot_schedule_failing{${labels}} 0\n`));
+    assert.match(metrics, new RegExp(`entrepot_schedule_(?:last|next)_run_timestamp_seconds\\{${labels}\\} \\d+`));
   });
 
   test('brings to the first upstream of a registry each tag that only the next one has', async (t) => {
