@@ -333,7 +333,8 @@ describe('to users', () => {
     const htpasswd = join(directory, 'htpasswd');
     await writeFile(htpasswd, htpasswdOf('alice', 'bob', 'carol', 'root'));
     const images = [one, { from: 'cold/team/app:2', to: 'hot/team/other' }];
-    const mixed = { name: 'mixed', schedule: '@daily', images: [one, { from: 'cold/team/app:2', to: 'hot/secret' }] };
+    // Without a name of its own, it has that of its first image.
+    const mixed = { schedule: '@daily', images: [{ from: 'cold/team/app:2', to: 'hot/secret' }, one] };
     return stage(t, { access: { htpasswd, rules }, copy: [{ ...nightly, images }, mixed] });
   }
 
@@ -345,7 +346,7 @@ describe('to users', () => {
     };
     assert.deepEqual(await read('alice'), [
       ['hot-from-cold', 2],
-      ['mixed', 1],
+      ['copy[1]', 1],
     ]);
     assert.deepEqual(await read('carol'), []);
     const runAs = (user: string, name = 'hot-from-cold') =>
@@ -353,9 +354,11 @@ describe('to users', () => {
     problemIn(await runAs('alice'), 403);
     const bob = problemIn(await runAs('bob'), 403);
     assert.match(bob.detail, /bob may not push to hot\/team\/app, .*may: \[push\]/);
-    const unseen = problemIn(await runAs('root', 'mixed'), 403);
-    assert.match(unseen.detail, /may not pull every image of mixed/);
+    const unseen = problemIn(await runAs('root', 'copy[1]'), 403);
+    assert.match(unseen.detail, /may not pull every image of copy\[1\]/);
     assert.ok(!unseen.detail.includes('secret'), unseen.detail);
+    const guessed = problemIn(await runAs('root', 'hot/secret'), 422);
+    assert.match(guessed.detail, /no schedule has this name; there are hot-from-cold, copy\[1\]/);
     assert.match(problemIn(await runAs('carol'), 422).detail, /has no schedules|no schedule has this name/);
     assert.deepEqual(hot.asked(), []);
     assert.equal((await runAs('root')).status, 200);

@@ -51,14 +51,23 @@ export function schedulesOf(
   };
   /** Rejects with an `OciError` where a caller may not have every image of a schedule fetched or copied. */
   const requireRight = async (work: ScheduledWork, caller: Caller): Promise<void> => {
-    const { name, images } = work;
+    const { label, images } = work;
     if ((await seenBy(caller, work)).length < images.length) {
-      throw new OciError('DENIED', `${caller.name} may not pull every image of ${name}, and so may not have it run`);
+      throw new OciError('DENIED', `${caller.name} may not pull every image of ${label}, and so may not have it run`);
     }
     for (const image of images) {
       const [, destination] = repositoriesOf(image) ?? [];
       if (destination !== undefined) requirePush(destination, caller);
     }
+  };
+  /** The schedule that a caller knows by a name: as the list shows it. */
+  const knownTo = async (
+    caller: Caller,
+    states: readonly State[],
+    name: string,
+  ): Promise<ScheduledWork | undefined> => {
+    for (const state of states) if ((await show(state, caller))?.name === name) return state.spec;
+    return undefined;
   };
   return {
     async list(caller) {
@@ -72,10 +81,10 @@ export function schedulesOf(
     },
     async run(name, caller) {
       const schedules = await parts.schedules.read();
-      const known = schedules?.list().find(({ spec }) => spec.name === name);
-      if (schedules === undefined || known === undefined || (await show(known, caller)) === undefined) return undefined;
-      await requireRight(known.spec, caller);
-      const begun = schedules.run(name, caller.name);
+      const known = await knownTo(caller, schedules?.list() ?? [], name);
+      if (known === undefined) return undefined;
+      await requireRight(known, caller);
+      const begun = schedules?.run(known.name, caller.name);
       if (begun === undefined) return undefined;
       const { state } = begun;
       return { schedule: entryOf(state, { images: state.spec.images, caller }), started: begun.isNew };
