@@ -170,7 +170,7 @@ async function write(planned: readonly PlannedImage[], context: WriteContext): P
   const display = progressDisplay(output, how, (done: number) => formatProgress({ bytes: done, size: total }));
   try {
     return await writeBundle({
-      file,
+      to: file,
       entries: entriesOf(planned),
       parts,
       source: {
