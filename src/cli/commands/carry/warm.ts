@@ -155,7 +155,7 @@ class Warming {
     const { output, signal, surroundings, options } = this.#options;
     this.#note(started, names);
     try {
-      for (const each of others) this.#note(await this.#start(each), each);
+      for (const each of others) this.#note(await this.#patiently(() => this.#start(each)), each);
       for (;;) {
         this.#show();
         if (this.#asked.every(({ job }) => job.endedAt !== undefined)) break;
