@@ -1,7 +1,7 @@
 import { rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
-import { type Digest, Digester, digestAlgorithm } from '../oci/index.ts';
+import { type Digest, Digester, digestAlgorithm, digestOf } from '../oci/index.ts';
 import type { BlobSource } from '../store/index.ts';
 import { BundleError } from './error.ts';
 import {
@@ -9,10 +9,12 @@ import {
   DELTA_FILE,
   formatDelta,
   formatIndex,
+  formatSeal,
   INDEX_FILE,
   LAYOUT_CONTENT,
   LAYOUT_FILE,
   pathOfDigest,
+  SEAL_FILE,
 } from './layout.ts';
 import { FileTarget, Output, StreamTarget, type Target } from './output.ts';
 import { endOfArchive, fileHeader, padding } from './tar-header.ts';
@@ -107,7 +109,9 @@ class Writing {
     const kept = parts.filter((part) => !isOmitted(part));
     try {
       await this.#file(LAYOUT_FILE, Buffer.from(LAYOUT_CONTENT));
-      await this.#file(INDEX_FILE, formatIndex(entries));
+      const index = formatIndex(entries);
+      await this.#file(INDEX_FILE, index);
+      await this.#file(SEAL_FILE, formatSeal(digestOf(index)));
       if (this.#options.since !== undefined) await this.#file(DELTA_FILE, formatDelta(omitted));
       for (const part of kept) await this.#blob(part);
       await confirm?.();
@@ -195,6 +199,7 @@ function explain(file: string, error: unknown): unknown {
 
 const REASONS: Readonly<Record<string, string>> = {
   EPIPE: 'its reader has ended',
+  ERR_STREAM_DESTROYED: 'its reader has ended',
   ENOENT: 'there is no such directory',
   ENOTDIR: 'there is no such directory',
   EACCES: 'this user may not write there',
