@@ -163,16 +163,20 @@ async function writeAll(file: FileHandle, bytes: Buffer, position: number): Prom
   }
 }
 
-/** A stream, such as standard output. It takes a piece before it is given the next one. */
+/** A stream, such as standard output. When it calls back, it must not need the bytes any more: they are overwritten. */
 export class StreamTarget implements Target {
   readonly #stream: Writable;
+  #fail: ((error: Error) => void) | undefined;
 
   constructor(stream: Writable) {
     this.#stream = stream;
+    // A stream that is closed while it has a piece calls nothing back.
+    stream.once('close', () => this.#fail?.(Object.assign(new Error('closed'), { code: 'ERR_STREAM_DESTROYED' })));
   }
 
   write(bytes: Buffer): Promise<void> {
     return new Promise((resolve, reject) => {
+      this.#fail = reject;
       this.#stream.write(bytes, (error) => {
         if (error === null || error === undefined) resolve();
         else reject(error);

@@ -27,7 +27,7 @@ export interface BundlePart {
 }
 
 export interface WriteOptions {
-  /** The path of the file to write, where one that is there is replaced at the end; or a stream, which is not ended. */
+  /** The path of the file to write, where one that is there is replaced at the end; or a stream, which is not ended, and which keeps no chunk that it has taken. */
   readonly to: string | Writable;
   readonly entries: readonly BundleEntry[];
   /** What the entries need; one that is named twice is written once. */

@@ -200,6 +200,8 @@ function importBundle(
       return EXIT.interrupted;
     } finally {
       display.end();
+      // Else the process waits for what nothing reads.
+      if (path === undefined) stdin.destroy();
     }
   });
 }
@@ -212,6 +214,7 @@ async function* chunksOf(
   const stop = (): void => void source.destroy();
   signal.addEventListener('abort', stop, { once: true });
   try {
+    signal.throwIfAborted();
     for await (const chunk of source) {
       signal.throwIfAborted();
       onBytes((chunk as Buffer).length);
