@@ -127,7 +127,8 @@ export function parseDelta(json: unknown): readonly Digest[] {
 
 function digestIn(value: unknown, where: string): Digest {
   const digest = typeof value === 'string' ? parseDigest(value) : undefined;
-  if (digest === undefined) throw new BundleError(`${where}: it has no sha256 or sha512 digest; copy or export it again`);
+  if (digest === undefined)
+    throw new BundleError(`${where}: it has no sha256 or sha512 digest; copy or export it again`);
   return digest;
 }
 

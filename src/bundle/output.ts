@@ -79,7 +79,10 @@ export class Output {
 
 /** The types of Node leave it out. */
 declare const WebAssembly: {
-  readonly Memory: new (limits: { readonly initial: number; readonly maximum: number }) => {
+  readonly Memory: new (limits: {
+    readonly initial: number;
+    readonly maximum: number;
+  }) => {
     readonly buffer: ArrayBuffer;
   };
 };

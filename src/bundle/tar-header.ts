@@ -126,7 +126,8 @@ function readNumber(field: Buffer): number {
     for (const byte of field.subarray(1)) value = value * 256 + byte;
   } else {
     const text = textOf(field).trim();
-    if (!/^[0-7]*$/.test(text)) throw new BundleError('it is no tar archive, or a damaged one: a header has no number; copy it again');
+    if (!/^[0-7]*$/.test(text))
+      throw new BundleError('it is no tar archive, or a damaged one: a header has no number; copy it again');
     value = text === '' ? 0 : Number.parseInt(text, 8);
   }
   if (!Number.isSafeInteger(value))

@@ -4,7 +4,14 @@ import { after, before, describe, test } from 'node:test';
 import { exportImages } from '../../src/cli/commands/carry/export.ts';
 import { ENTREPOT, startEntrepot } from '../support/app.ts';
 import { captureOutput } from '../support/capture-output.ts';
-import { inDirectory, type Podman, preparePodman, skopeo, skopeoPull, startDockerRegistry } from '../support/engines.ts';
+import {
+  inDirectory,
+  type Podman,
+  preparePodman,
+  skopeo,
+  skopeoPull,
+  startDockerRegistry,
+} from '../support/engines.ts';
 import { goTool, needsGoTools } from '../support/go-tools.ts';
 import { buildImage, platformOf, type TestImage } from '../support/image.ts';
 import { startMirror } from '../support/mirror.ts';

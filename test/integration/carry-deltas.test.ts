@@ -82,7 +82,10 @@ describe('a delta', () => {
     const early = await there.import(['friday.tar']);
     assert.equal(early.code, 1);
     const [, lacking = ''] = /^up\/team\/app:app: (sha256:\w+) is neither in the bundle nor here/.exec(early.out) ?? [];
-    assert.ok(same.some(({ digest }) => digest === lacking), early.out);
+    assert.ok(
+      same.some(({ digest }) => digest === lacking),
+      early.out,
+    );
     assert.match(early.out, /it is in the earlier bundle; import that one first\n/);
     assert.equal((await isolated.get(at('app'))).status, 404);
     assert.equal((await there.import(['monday.tar'])).code, 0);

@@ -266,7 +266,8 @@ function formatExported(planned: readonly PlannedImage[], written: Written, opti
   const { since, json = false } = options;
   const file = options.output === '-' ? 'standard output' : options.output;
   const attached = planned.reduce((sum, each) => sum + each.attached.length, 0);
-  if (json) return formatJson({ file: options.output, images: planned.map(({ image }) => image), attached, ...written });
+  if (json)
+    return formatJson({ file: options.output, images: planned.map(({ image }) => image), attached, ...written });
   const { blobs, bytes, omitted } = written;
   const beside =
     attached === 0
