@@ -136,15 +136,15 @@ async function measureCommand(workspace: Workspace, command: readonly string[]):
     env: { ...process.env, HOME: workspace.dir },
     ready: () => true,
   });
-  let [peak, own, isRunning] = [0, 0, true];
-  const ended = shell.exited.finally(() => (isRunning = false));
-  while (isRunning) {
+  let [peak, own] = [0, 0];
+  let code: number | undefined;
+  while (code === undefined) {
     const memory = memoryOfChild(shell.pid);
     peak = Math.max(peak, memory?.peak ?? 0);
     own = Math.max(own, memory?.own ?? 0);
-    await sleep(5);
+    code = await Promise.race([shell.exited, sleep(5, undefined)]);
   }
-  if ((await ended) !== 0) throw new Error(`${command.join(' ')} failed:\n${await readIfThere(log)}`);
+  if (code !== 0) throw new Error(`${command.join(' ')} failed:\n${await readIfThere(log)}`);
   const line = shell.output();
   const fields = line.slice(line.lastIndexOf(')') + 2).split(' ');
   return { cpu: (Number(fields[13]) + Number(fields[14])) / 100, peak, own };

@@ -198,9 +198,8 @@ describe('a bundle with a wrong byte', async () => {
     );
     assert.deepEqual(damaged, []);
     assert.deepEqual(assertRight(site), ['1.0', '2.0']);
-    assert.deepEqual(kinds.toSorted(), [
-      ...['blob', 'end', 'header', 'index', 'layout', 'manifest', 'padding', 'pax', 'seal'],
-    ]);
+    const all = 'blob end header index layout manifest padding pax seal';
+    assert.equal(kinds.toSorted().join(' '), all);
   });
 
   /** Imports the bundle with one bit pattern at one place: what it said, and what was recorded. */

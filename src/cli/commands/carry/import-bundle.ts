@@ -128,11 +128,11 @@ async function peek(stream: Readable, count: number): Promise<{ readonly start: 
 /** Resolves when a stream has more bytes, or has ended. */
 function more(stream: Readable): Promise<void> {
   return new Promise((resolve, reject) => {
-    const settle = (error?: unknown): void => {
+    const settle = (error?: Error): void => {
       for (const event of ['readable', 'end', 'close']) stream.off(event, onMore);
       stream.off('error', settle);
       if (error === undefined) resolve();
-      else reject(error instanceof Error ? error : new Error(String(error)));
+      else reject(error);
     };
     const onMore = (): void => settle();
     if (stream.errored !== null) return reject(stream.errored);
