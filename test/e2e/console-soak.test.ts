@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { type TestContext, test } from 'node:test';
+import type { CDPSession } from 'playwright-core';
+import { type RunningEntrepot, startEntrepot } from '../support/app.ts';
+import { needsBrowser, openBrowser } from '../support/browser.ts';
+import { ConsolePage } from '../support/console-page.ts';
+import { pullImage, requestOf } from '../support/console-stage.ts';
+import { Heap, INSPECTED } from '../support/heap.ts';
+import { buildImage, platformOf } from '../support/image.ts';
+import { Workspace } from '../support/processes.ts';
+import { slopeOf } from '../support/slope.ts';
+import { startScriptedUpstream } from '../support/scripted-upstream.ts';
+
+// Many pages over one server, for long: what the server and the pages keep in memory does not grow with what is pulled.
+
+const PAGES = 20;
+/** Samples; the first half is not judged, as caches and the lists of the pages fill then. `TEST_ROUNDS` makes it longer. */
+const ROUNDS = Number(process.env['TEST_ROUNDS'] ?? 24);
+/** Pulls of new images between two samples. */
+const PULLS = 40;
+/**
+ * Bytes that a pull may add to the heap of the server, or of a page: what a collection leaves differs by some 100 kB, which is less
+ * than this over the pulls of a half.
+ */
+const MOST_PER_PULL = 512;
+/** Elements of the document that a pull may add to a page. */
+const MOST_NODES_PER_PULL = 0.5;
+
+test(`${PAGES} open pages cost a server no memory and no descriptors that stay`, needsBrowser(), async (t) => {
+  await using workspace = await Workspace.open();
+  const upstream = await startScriptedUpstream();
+  workspace.defer(() => upstream.stop());
+  const entrepot = await startEntrepot(
+    workspace,
+    {
+      registries: { 'docker.io': { upstreams: [upstream.url] } },
+      // As few slots as there are pages: each stream that held one would stop the pulls.
+      limits: { max_inflight: 4 },
+      // Images are evicted all the time.
+      cache: { max_size: '40MB' },
+      log: { level: 'info', format: 'json', access: false },
+    },
+    { env: { ...process.env, ...INSPECTED } },
+  );
+  await using heap = await Heap.of(entrepot.process);
+  await using browser = await openBrowser();
+  const pages: ConsolePage[] = [];
+  for (let at = 0; at < PAGES; at += 1) {
+    // Each with a session of its own: of one there are at most eight streams.
+    const opened = await ConsolePage.open(browser, entrepot, { place: PLACES[at % PLACES.length] ?? '' });
+    await opened.page.locator('.dot-live').first().waitFor({ state: 'attached' });
+    pages.push(opened);
+  }
+  const looked = await Promise.all(pages.slice(0, PLACES.length).map(inspect));
+  let pulled = 0;
+  const pullOnce = async (): Promise<void> => {
+    pulled += 1;
+    const image = buildImage({ seed: `soak ${pulled}`, architectures: ['amd64'], layers: [80_000, 5_000] });
+    const name = `soak/app-${pulled % 50}`;
+    upstream.add(image, name, [`t${pulled}`]);
+    await pullImage(entrepot, { name, tag: `t${pulled}`, image });
+    // A hit.
+    const { manifest } = platformOf(image, 'amd64');
+    await requestOf(entrepot, `${name}/manifests/${manifest.digest}`);
+  };
+  const samples: Sample[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (let at = 0; at < PULLS; at += 1) await pullOnce();
+    const { heap: used, buffers } = await heap.afterCollection();
+    const sample = {
+      pulled,
+      heap: used,
+      buffers,
+      ...resources(entrepot),
+      pages: await Promise.all(looked.map(pageUse)),
+    };
+    samples.push(sample);
+    if (process.env['TEST_ROUNDS'] !== undefined) t.diagnostic(JSON.stringify(sample));
+  }
+  judge(t, samples);
+  // All of them still follow.
+  for (const opened of pages) {
+    assert.ok((await opened.page.locator('.dot-live').count()) > 0);
+    await opened.close();
+  }
+});
+
+const PLACES = ['', 'pulls', 'images', 'registries'] as const;
+
+interface Sample {
+  /** Images so far. */
+  readonly pulled: number;
+  /** Bytes of the server's heap after a collection. */
+  readonly heap: number;
+  readonly buffers: number;
+  readonly descriptors: number;
+  /** MB, with what the allocator keeps: to be read, not judged. */
+  readonly resident: number;
+  /** Of one page of each of {@link PLACES}. */
+  readonly pages: readonly PageUse[];
+}
+
+interface PageUse {
+  readonly heap: number;
+  readonly nodes: number;
+}
+
+/** Of the server, which the shell that started it has become. */
+function resources({ process: { pid } }: RunningEntrepot): Pick<Sample, 'resident' | 'descriptors'> {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const resident = Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024);
+  return { resident, descriptors: readdirSync(`/proc/${pid}/fd`).length };
+}
+
+async function inspect({ context, page }: ConsolePage): Promise<CDPSession> {
+  const session = await context.newCDPSession(page);
+  await session.send('Performance.enable');
+  return session;
+}
+
+async function pageUse(session: CDPSession): Promise<PageUse> {
+  for (let round = 0; round < 2; round += 1) await session.send('HeapProfiler.collectGarbage');
+  const { metrics } = await session.send('Performance.getMetrics');
+  const read = (wanted: string): number => metrics.find(({ name }) => name === wanted)?.value ?? Number.NaN;
+  return { heap: read('JSHeapUsedSize'), nodes: read('Nodes') };
+}
+
+/** Judges the second half by its slope. */
+function judge(t: TestContext, samples: readonly Sample[]): void {
+  const half = samples.slice(Math.floor(samples.length / 2));
+  const growth = (value: (sample: Sample) => number): number =>
+    slopeOf(half.map((sample) => ({ at: sample.pulled, value: value(sample) })));
+  const grown = {
+    heap: growth(({ heap }) => heap),
+    buffers: growth(({ buffers }) => buffers),
+    ...Object.fromEntries(
+      PLACES.map((place, at) => [`heap of /ui/${place}`, growth(({ pages }) => pages[at]?.heap ?? Number.NaN)]),
+    ),
+  };
+  const nodes = PLACES.map((_, at) => growth(({ pages }) => pages[at]?.nodes ?? Number.NaN));
+  const descriptors = growth((sample) => sample.descriptors) * PULLS * half.length;
+  t.diagnostic(`bytes a pull, in the second half of ${samples.at(-1)?.pulled} pulls: ${JSON.stringify(grown)}`);
+  t.diagnostic(`nodes a pull: ${nodes.map((each) => each.toFixed(3)).join(', ')}; descriptors: ${descriptors}`);
+  for (const [what, bytes] of Object.entries(grown)) {
+    assert.ok(bytes <= MOST_PER_PULL, `${what} grows by ${Math.round(bytes)} bytes a pull`);
+  }
+  for (const each of nodes) assert.ok(each <= MOST_NODES_PER_PULL, `a page grows by ${each} nodes a pull`);
+  assert.ok(descriptors <= 8, `descriptors grow by ${descriptors}`);
+}
