@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import type { BuildOptions } from 'esbuild';
+import type { BuildOptions, Plugin } from 'esbuild';
 import { keylessTexts } from './console-words.ts';
 
 // The page of the console (ui/), made into one module that the program loads when the page is asked for.
@@ -32,15 +32,18 @@ export async function buildConsole(
     bundle: true,
     // The texts of each language are in a file of their own.
     splitting: true,
-    plugins: [await keylessTexts(root)],
+    plugins: [await keylessTexts(root), shortElements],
     entryNames: '[name]-[hash]',
     chunkNames: '[name]-[hash]',
     format: 'esm',
     platform: 'browser',
     // Browsers of 2024 and later: they have `light-dark()` and Web Locks.
     target: ['es2023', 'chrome123', 'firefox124', 'safari17.5'],
-    jsx: 'automatic',
-    jsxImportSource: 'preact',
+    jsx: 'transform',
+    jsxFactory: 'jsxElement',
+    jsxFragment: 'JsxFragment',
+    // That of ui/ says it otherwise, for the types.
+    tsconfigRaw: {},
     minify: true,
     charset: 'utf8',
     legalComments: 'none',
@@ -89,6 +92,20 @@ export async function buildConsole(
   console.log(bytes);
   return { inputs: Object.keys(metafile.inputs), bytes };
 }
+
+/**
+ * Writes elements as calls of `h`, whose children are arguments. The calls that `jsx: 'automatic'` makes name them, and are longer.
+ */
+const shortElements: Plugin = {
+  name: 'short-elements',
+  setup(build) {
+    build.onLoad({ filter: /\.tsx$/ }, ({ path }) => ({
+      // In the first line, so that faults keep their place.
+      contents: `import { Fragment as JsxFragment, h as jsxElement } from 'preact';${readFileSync(path, 'utf8')}`,
+      loader: 'tsx',
+    }));
+  },
+};
 
 const TYPES: Readonly<Record<string, string>> = {
   '.js': 'text/javascript; charset=utf-8',
