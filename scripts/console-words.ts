@@ -15,13 +15,20 @@ const LANGUAGES = { en: 'EN', zh: 'ZH' } as const;
 export async function keylessTexts(root: string): Promise<Plugin> {
   const folder = join(root, 'ui/src/words');
   const read = async (language: keyof typeof LANGUAGES): Promise<Texts> => {
-    const module = (await import(pathToFileURL(join(folder, `${language}.ts`)).href)) as Readonly<Record<string, Texts>>;
+    const module = (await import(pathToFileURL(join(folder, `${language}.ts`)).href)) as Readonly<
+      Record<string, Texts>
+    >;
     return module[LANGUAGES[language]] as Texts;
   };
   const keys = keysOf(await read('en'));
   const texts = new Map<string, string>();
   for (const language of Object.keys(LANGUAGES) as (keyof typeof LANGUAGES)[]) {
-    texts.set(language, `export default [${withoutKeys(keys, await read(language)).map(sourceOf).join(',\n')}];`);
+    texts.set(
+      language,
+      `export default [${withoutKeys(keys, await read(language))
+        .map(sourceOf)
+        .join(',\n')}];`,
+    );
   }
   return {
     name: 'keyless-texts',

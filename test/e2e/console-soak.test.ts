@@ -9,8 +9,8 @@ import { pullImage, requestOf } from '../support/console-stage.ts';
 import { Heap, INSPECTED } from '../support/heap.ts';
 import { buildImage, platformOf } from '../support/image.ts';
 import { Workspace } from '../support/processes.ts';
-import { slopeOf } from '../support/slope.ts';
 import { startScriptedUpstream } from '../support/scripted-upstream.ts';
+import { slopeOf } from '../support/slope.ts';
 
 // Many pages over one server, for long: what the server and the pages keep in memory does not grow with what is pulled.
 

@@ -6,7 +6,7 @@ import { addRate, mergePull, mergeTransfer } from '../merge.ts';
 import { Empty, Loaded } from '../parts/feedback.tsx';
 import { Icon } from '../parts/icons.tsx';
 import { Heading, Link, Section } from '../parts/page.tsx';
-import { PullCommand } from '../parts/pull-command.tsx';
+import { PullBox } from '../parts/pull-box.tsx';
 import { type Resource, useRead } from '../resource.ts';
 import { formats, words } from '../words/index.ts';
 import { Figures, SUMS_EVERY } from './now/figures.tsx';
@@ -70,7 +70,7 @@ function Overall({ data }: { readonly data: Overview }): JSX.Element {
             <Section title={w.underWay}>
               <Empty title={w.firstTitle} icon="pulls">
                 <p>{w.firstText}</p>
-                <PullCommand image="docker.io/library/alpine" />
+                <PullBox image="docker.io/library/alpine" />
               </Empty>
             </Section>
           ) : (
