@@ -1,16 +1,17 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { BuildOptions, Plugin } from 'esbuild';
-import { keylessTexts } from './console-words.ts';
+import { keylessTexts, readTexts, shortNames } from './console-words.ts';
 
 // The page of the console (ui/), made into one module that the program loads when the page is asked for.
 
 /** Gzipped bytes of all files, those of every language included. It opens at once over a slow line. */
-const MAX_BYTES = 80_000;
+const MAX_BYTES = 60_000;
 
-type Build = (options: BuildOptions & { write: false; metafile: true }) => Promise<{
+type PageOptions = BuildOptions & { write: false; metafile: true };
+type Build = (options: PageOptions) => Promise<{
   readonly outputFiles: readonly { readonly path: string; readonly contents: Uint8Array }[];
   readonly metafile: { readonly inputs: Readonly<Record<string, unknown>> };
 }>;
@@ -25,33 +26,16 @@ export async function buildConsole(
   root: string,
   build: Build,
 ): Promise<{ readonly inputs: readonly string[]; readonly bytes: number }> {
-  const { outputFiles, metafile } = await build({
-    absWorkingDir: root,
-    entryPoints: { console: 'ui/src/main.tsx' },
-    outdir: 'ui/built',
-    bundle: true,
-    // The texts of each language are in a file of their own.
-    splitting: true,
-    plugins: [await keylessTexts(root), shortElements],
-    entryNames: '[name]-[hash]',
-    chunkNames: '[name]-[hash]',
-    format: 'esm',
-    platform: 'browser',
-    // Browsers of 2024 and later: they have `light-dark()` and Web Locks.
-    target: ['es2023', 'chrome123', 'firefox124', 'safari17.5'],
-    jsx: 'transform',
-    jsxFactory: 'jsxElement',
-    jsxFragment: 'JsxFragment',
-    // That of ui/ says it otherwise, for the types.
-    tsconfigRaw: {},
-    minify: true,
-    charset: 'utf8',
-    legalComments: 'none',
-    logLevel: 'warning',
-    define: { 'process.env.NODE_ENV': '"production"' },
-    write: false,
-    metafile: true,
-  });
+  const texts = await readTexts(join(root, 'ui/src/words'));
+  // Which modules there are, the bundler says: it runs twice, in some tenths of a second.
+  const { metafile } = await build(optionsFor(root, { texts, shorter: {} }));
+  const inputs = Object.keys(metafile.inputs).filter((path) => existsSync(join(root, path)));
+  const sources = (foreign: boolean): readonly string[] =>
+    inputs
+      .filter((path) => path.includes('node_modules/') === foreign)
+      .map((path) => readFileSync(join(root, path), 'utf8'));
+  const shorter = shortNames(texts.get('en') ?? {}, { own: sources(false), foreign: sources(true) });
+  const { outputFiles } = await build(optionsFor(root, { texts, shorter }));
   const built = outputFiles.map(({ path, contents }) => ({ name: basename(path), bytes: Buffer.from(contents) }));
   const icon = readFileSync(join(root, 'ui/icon.svg'));
   const files = [...built, { name: `icon-${hashOf(icon).slice(0, 10)}.svg`, bytes: icon }];
@@ -89,8 +73,39 @@ export async function buildConsole(
   } finally {
     rmSync(fresh, { force: true });
   }
-  console.log(bytes);
-  return { inputs: Object.keys(metafile.inputs), bytes };
+  return { inputs, bytes };
+}
+
+function optionsFor(root: string, words: Parameters<typeof keylessTexts>[1]): PageOptions {
+  const names = Object.keys(words.shorter);
+  return {
+    absWorkingDir: root,
+    entryPoints: { console: 'ui/src/main.tsx' },
+    outdir: 'ui/built',
+    bundle: true,
+    // The texts of each language are in a file of their own.
+    splitting: true,
+    plugins: [keylessTexts(join(root, 'ui/src/words'), words), shortElements],
+    ...(names.length > 0 && { mangleProps: new RegExp(`^(?:${names.join('|')})$`), mangleCache: { ...words.shorter } }),
+    entryNames: '[name]-[hash]',
+    chunkNames: '[name]-[hash]',
+    format: 'esm',
+    platform: 'browser',
+    // Browsers of 2024 and later: they have `light-dark()` and Web Locks.
+    target: ['es2023', 'chrome123', 'firefox124', 'safari17.5'],
+    jsx: 'transform',
+    jsxFactory: 'jsxElement',
+    jsxFragment: 'JsxFragment',
+    // That of ui/ says it otherwise, for the types.
+    tsconfigRaw: {},
+    minify: true,
+    charset: 'utf8',
+    legalComments: 'none',
+    logLevel: 'warning',
+    define: { 'process.env.NODE_ENV': '"production"' },
+    write: false,
+    metafile: true,
+  };
 }
 
 /**

@@ -1,50 +1,86 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Plugin } from 'esbuild';
-import { type Keys, keysOf, withoutKeys } from '../ui/src/words/keyed.ts';
+import { isGroup, type Keys, keysOf, type Texts, withoutKeys } from '../ui/src/words/keyed.ts';
 
 /** Of each language, the module and the name of its texts. */
 const LANGUAGES = { en: 'EN', zh: 'ZH' } as const;
 
-/**
- * Puts the keys of the texts into the page once, and each language without them into a file: a quarter of the texts less. It takes the
- * place of ui/src/words/load.ts.
- *
- * @param root the directory of the checkout, with a slash at its end
- */
-export async function keylessTexts(root: string): Promise<Plugin> {
-  const folder = join(root, 'ui/src/words');
-  const read = async (language: keyof typeof LANGUAGES): Promise<Texts> => {
+/** The texts of every language. */
+export async function readTexts(folder: string): Promise<ReadonlyMap<string, Texts>> {
+  const entries = Object.entries(LANGUAGES).map(async ([language, name]) => {
     const module = (await import(pathToFileURL(join(folder, `${language}.ts`)).href)) as Readonly<
       Record<string, Texts>
     >;
-    return module[LANGUAGES[language]] as Texts;
-  };
-  const keys = keysOf(await read('en'));
-  const texts = new Map<string, string>();
-  for (const language of Object.keys(LANGUAGES) as (keyof typeof LANGUAGES)[]) {
-    texts.set(
-      language,
-      `export default [${withoutKeys(keys, await read(language))
-        .map(sourceOf)
-        .join(',\n')}];`,
-    );
-  }
+    return [language, module[name] ?? {}] as const;
+  });
+  return new Map(await Promise.all(entries));
+}
+
+/**
+ * Puts the names of the texts into the page once, and each language without them into a file. It takes the place of
+ * ui/src/words/load.ts.
+ *
+ * @param folder ui/src/words
+ * @param shorter what to call names instead
+ */
+export function keylessTexts(
+  folder: string,
+  {
+    texts,
+    shorter,
+  }: { readonly texts: ReadonlyMap<string, Texts>; readonly shorter: Readonly<Record<string, string>> },
+): Plugin {
+  const keys = keysOf(texts.get('en') ?? {});
   return {
     name: 'keyless-texts',
     setup(build) {
       build.onLoad({ filter: /[\\/]words[\\/]load\.ts$/ }, () => ({
-        contents: loader(keys),
+        contents: loader(renamed(keys, shorter)),
         resolveDir: folder,
-        watchFiles: [...texts.keys()].map((language) => join(folder, `${language}.ts`)),
       }));
       build.onResolve({ filter: /^texts:/ }, ({ path }) => ({ path: path.slice('texts:'.length), namespace: 'texts' }));
-      build.onLoad({ filter: /.*/, namespace: 'texts' }, ({ path }) => ({ contents: texts.get(path) ?? '' }));
+      build.onLoad({ filter: /.*/, namespace: 'texts' }, ({ path }) => ({
+        contents: `export default [${withoutKeys(keys, texts.get(path) ?? {})
+          .map(sourceOf)
+          .join(',\n')}];`,
+      }));
     },
   };
 }
 
-type Texts = Readonly<Record<string, unknown>>;
+function renamed(keys: Keys, shorter: Readonly<Record<string, string>>): Keys {
+  if (typeof keys === 'string') {
+    return keys
+      .split(' ')
+      .map((key) => shorter[key] ?? key)
+      .join(' ');
+  }
+  return Object.fromEntries(Object.entries(keys).map(([group, each]) => [group, renamed(each, shorter)]));
+}
+
+/**
+ * Short names for the texts that the page reads as `w.name` and in no other way. A name that stands anywhere else may be one of the API,
+ * of the document or of a list by which texts are chosen, and stays.
+ *
+ * @param own the modules of the page, without those of the texts
+ * @param foreign those of packages
+ */
+export function shortNames(
+  texts: Texts,
+  { own, foreign }: { readonly own: readonly string[]; readonly foreign: readonly string[] },
+): Readonly<Record<string, string>> {
+  const page = own.join('\n');
+  const read = new Set(Array.from(page.matchAll(/\bw\.(\w+)/g), ([, name]) => name ?? ''));
+  const others = new Set([page.replaceAll(/\bw\.\w+/g, ''), ...foreign].flatMap((text) => text.match(/[\w$]+/g) ?? []));
+  const sections = Object.values(texts).filter(isGroup);
+  // Which text of a group is read, the server may say.
+  for (const group of sections.flatMap(Object.values).filter(isGroup)) {
+    for (const name of Object.keys(group)) others.add(name);
+  }
+  const names = new Set(sections.flatMap(Object.keys).filter((name) => read.has(name) && !others.has(name)));
+  return Object.fromEntries([...names].map((name, at) => [name, `$${at.toString(36)}`]));
+}
 
 function loader(keys: Keys): string {
   const entries = Object.keys(LANGUAGES).map(

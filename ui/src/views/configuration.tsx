@@ -30,7 +30,9 @@ export function Configuration({ rest }: ViewProps): JSX.Element {
   const chosen = TABS.find((each) => each === rest) ?? 'options';
   return (
     <>
-      <Heading title={w.title}>{session.value?.canChange === true && <ReloadButton done={known.reload} />}</Heading>
+      <Heading title={words.value.nav.configuration}>
+        {session.value?.canChange === true && <ReloadButton done={known.reload} />}
+      </Heading>
       <Outcome />
       <Loaded of={known} lines={10}>
         {(data) => <Parts data={data} chosen={chosen} />}
@@ -48,7 +50,7 @@ function Parts({ data, chosen }: { readonly data: Known; readonly chosen: TabNam
       <p class="lead">{w.source(source)}</p>
       <section class="card">
         <Tabs<TabName>
-          label={w.title}
+          label={words.value.nav.configuration}
           tabs={[
             { name: 'options', title: w.options },
             {

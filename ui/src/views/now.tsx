@@ -28,7 +28,7 @@ export function Now(): JSX.Element {
   const known = overview.data;
   return (
     <>
-      <Heading title={w.title}>
+      <Heading title={words.value.nav.now}>
         {known !== undefined && (
           <p class="quiet">
             {w.version(known.version)} · {w.startedAt(formats.value.relative(known.startedAt, serverTime()))}

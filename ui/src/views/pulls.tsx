@@ -48,7 +48,7 @@ function Recent(): JSX.Element {
   const isFiltered = image !== undefined || client !== undefined || outcome !== undefined;
   return (
     <>
-      <Heading title={w.title} />
+      <Heading title={words.value.nav.pulls} />
       <div class="toolbar">
         <SearchField label={w.image} value={image ?? ''} change={(value) => setQuery({ image: value })} />
         <SearchField label={w.client} value={client ?? ''} change={(value) => setQuery({ client: value })} />

@@ -22,7 +22,7 @@ export function Registries(): JSX.Element {
   const registries = useRead('registries', {}, { on: ['health', 'reloaded'] });
   return (
     <>
-      <Heading title={w.title} />
+      <Heading title={words.value.nav.registries} />
       <p class="lead">{w.intro}</p>
       <ReadOnly />
       <div class="toolbar">
@@ -136,13 +136,13 @@ function UpstreamRow({ upstream }: { readonly upstream: Upstream }): JSX.Element
         <Figure title={w.bytes}>
           <Bytes value={bytes} />
         </Figure>
-        <Figure title={w.credential}>{credential ?? w.anonymous}</Figure>
+        <Figure title={w.credential}>{credential ?? words.value.now.anonymousCredential}</Figure>
         {maxConnections !== undefined && <Figure title={w.connections}>{number(maxConnections)}</Figure>}
         {(health?.quota ?? []).map(({ credential: of, limit, remaining, windowSeconds }) => (
-          <Figure key={of} title={`${w.quota} ${w.quotaFor(of)}`}>
-            {limit === undefined ? number(remaining) : w.quotaOf(number(remaining), number(limit))}
+          <Figure key={of} title={`${words.value.now.quota} ${w.quotaFor(of)}`}>
+            {limit === undefined ? number(remaining) : words.value.units.of(number(remaining), number(limit))}
             {windowSeconds !== undefined && (
-              <span class="quiet"> {w.quotaPer(formats.value.duration(windowSeconds * 1000))}</span>
+              <span class="quiet"> {words.value.now.quotaWindow(formats.value.duration(windowSeconds * 1000))}</span>
             )}
           </Figure>
         ))}

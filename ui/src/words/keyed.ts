@@ -4,7 +4,8 @@
 /** The names of texts, with a space between them; or groups of names, and under `''` the texts beside them. */
 export type Keys = string | { readonly [group: string]: Keys };
 
-interface Texts {
+/** Texts by their names, and groups of them. */
+export interface Texts {
   readonly [key: string]: unknown;
 }
 
@@ -46,6 +47,6 @@ export function keyed(keys: Keys, texts: readonly unknown[]): Texts {
   return build(keys);
 }
 
-function isGroup(value: unknown): value is Texts {
+export function isGroup(value: unknown): value is Texts {
   return typeof value === 'object' && value !== null;
 }

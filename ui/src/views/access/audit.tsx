@@ -90,7 +90,7 @@ function Requests({
           cells: [principal, action, <code>{target}</code>, number(requests), <Time at={lastAt} />],
         }))}
       />
-      {rows.length > SHOWN && <p class="quiet">{w.and(number(rows.length - SHOWN))}</p>}
+      {rows.length > SHOWN && <p class="quiet">{words.value.images.purgeMore(number(rows.length - SHOWN))}</p>}
     </>
   );
 }

@@ -114,7 +114,13 @@ function PurgePreview({ answer }: { readonly answer: Answer<'purge'> }): JSX.Ele
       {isEmpty ? (
         <p>{w.purgeNothing}</p>
       ) : (
-        <p>{w.purgeSums(w.tagCount(tagCount, number(tagCount)), w.blobCount(blobs, number(blobs)), bytes(freed))}</p>
+        <p>
+          {w.purgeSums(
+            w.tagCount(tagCount, number(tagCount)),
+            words.value.now.blobs(blobs, number(blobs)),
+            bytes(freed),
+          )}
+        </p>
       )}
       <NameList
         names={tags.length > 0 ? tags.map(({ image }) => image) : patterns}

@@ -76,7 +76,7 @@ function rowOf(
         {current && <Badge tone="good" text={w.current} />} {held && <Badge tone="warn" text={w.held} />}
       </>,
       by ?? upstream,
-      isDeleted ? '' : w.of(number(parts.stored + Number(parts.manifest)), number(parts.named + 1)),
+      isDeleted ? '' : words.value.units.of(number(parts.stored + Number(parts.manifest)), number(parts.named + 1)),
     ],
     actions: mayChange() && !isDeleted && !isWhereItIs && <Button act={rollBack}>{w.actions.rollback}</Button>,
   };

@@ -167,7 +167,7 @@ function Facts({ data: { entry, home, created } }: { readonly data: ImageData })
           <Bytes value={storedBytes} />
         ) : (
           <>
-            {w.of(text(storedBytes), text(bytes))}
+            {words.value.units.of(text(storedBytes), text(bytes))}
             <Progress value={storedBytes} max={bytes} label={w.stored} />
           </>
         )}

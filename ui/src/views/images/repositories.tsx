@@ -42,7 +42,7 @@ export function Repositories({ registry }: { readonly registry: string }): JSX.E
   const lead = registry !== '' && <Crumbs registry="" />;
   return (
     <>
-      <Heading title={registry === '' ? w.title : registry} {...(lead && { lead })} />
+      <Heading title={registry === '' ? words.value.nav.images : registry} {...(lead && { lead })} />
       <div class="toolbar">
         <SearchField label={w.search} value={search ?? ''} change={(value) => setQuery({ search: value })} />
         <RegistryField chosen={registry} entries={pages.entries} />
@@ -59,7 +59,7 @@ export function Repositories({ registry }: { readonly registry: string }): JSX.E
       </div>
       <div class="section card">
         <PagedTable
-          label={w.title}
+          label={words.value.nav.images}
           pages={pages}
           keyOf={nameOf}
           hrefOf={(entry) => href(`images/${nameOf(entry)}`)}
@@ -158,7 +158,7 @@ export function Crumbs({
 }): JSX.Element {
   return (
     <p class="crumbs">
-      <Link to="images">{words.value.images.title}</Link>
+      <Link to="images">{words.value.nav.images}</Link>
       {registry !== '' && (
         <>
           <span aria-hidden="true">/</span>

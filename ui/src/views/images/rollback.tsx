@@ -76,7 +76,7 @@ export function HoldNote({
 }): JSX.Element {
   const { images: w } = words.value;
   const isAsking = useSignal(false);
-  const end = until === undefined ? w.heldForGood : w.heldUntil(formats.value.time(until));
+  const end = until === undefined ? w.heldForGood : words.value.now.until(formats.value.time(until));
   return (
     <div class="note note-warn">
       <Icon name="pin" />
@@ -90,7 +90,7 @@ export function HoldNote({
       {isAsking.value && (
         <FormDialog
           title={w.unholdTitle}
-          action={w.unholdAction}
+          action={w.unholdTitle}
           act={async () => {
             await change('unhold', { image });
             toast(w.unholdDone);

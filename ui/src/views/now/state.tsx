@@ -78,7 +78,7 @@ export function UpstreamsCard({ data: { upstreams } }: { readonly data: Overview
                   <div class="flow-head">
                     <span>{name}</span>
                     <span class={low ? 'number low' : 'number'}>
-                      {limit === undefined ? number(remaining) : w.quotaOf(number(remaining), number(limit))}
+                      {limit === undefined ? number(remaining) : words.value.units.of(number(remaining), number(limit))}
                     </span>
                   </div>
                   {limit !== undefined && (
