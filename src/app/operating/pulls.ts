@@ -9,6 +9,7 @@ import {
   pullShownTo,
 } from '../../admin/index.ts';
 import { type ListPosition, loadPullReading, type PullRecorder } from '../../pulls/index.ts';
+import { withoutOwnHost } from '../../routing/index.ts';
 import type { RunningServer } from '../running-server.ts';
 import { addUp, isSeenBy, type RepositorySums, sumsOf } from './figure-sums.ts';
 
@@ -20,8 +21,9 @@ const STEPS = { hour: HOUR, day: DAY } as const;
 const MOST_LISTED = 20;
 
 /** What the operations on pulls read: the record of this process and of those before. */
-export function pullsOf({ parts }: RunningServer): OperationContext['pulls'] {
+export function pullsOf({ parts, live }: RunningServer): OperationContext['pulls'] {
   const { recorder } = parts.recording;
+  const withoutHost = (text: string): string => withoutOwnHost(live.current.upstreams.catalogue, text);
   return {
     async list(input: PullsInput, caller: Caller): Promise<PullsAnswer> {
       const { limit, image, client, outcome, running } = input;
@@ -29,7 +31,7 @@ export function pullsOf({ parts }: RunningServer): OperationContext['pulls'] {
       const { pulls, next } = await listPulls(recorder, {
         after: input.after === undefined ? undefined : positionIn(input.after),
         limit,
-        filter: { image: wordsIn(image), client: wordsIn(client), outcome },
+        filter: { image: wordsIn(image)?.map(withoutHost), client: wordsIn(client), outcome },
         onlyRunning: running === true,
         isSeen: (repository) => isSeenBy(caller, repository),
         show: (pull) => pullShownTo(caller, pull),
@@ -54,7 +56,7 @@ export function pullsOf({ parts }: RunningServer): OperationContext['pulls'] {
       const to = input.to ?? Date.now();
       // A step that has begun counts whole.
       const from = input.from === undefined ? aligned(to - DAY + step - 1, step) : aligned(input.from, step);
-      const image = input.image?.trim() ?? '';
+      const image = withoutHost(input.image?.trim() ?? '');
       const { steps, repositories } = await readFigures(recorder, {
         from,
         to,

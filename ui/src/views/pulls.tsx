@@ -50,7 +50,11 @@ function Recent(): JSX.Element {
     <>
       <Heading title={words.value.nav.pulls} />
       <div class="toolbar">
-        <SearchField label={w.image} value={image ?? ''} change={(value) => setQuery({ image: value })} />
+        <SearchField
+          label={w.image}
+          value={image ?? ''}
+          change={(value) => setQuery({ image: value.replace(`${location.host}/`, '') })}
+        />
         <SearchField label={w.client} value={client ?? ''} change={(value) => setQuery({ client: value })} />
         <SelectField
           label={w.outcome}
