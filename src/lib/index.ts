@@ -21,6 +21,7 @@ export { type HeaderLink, parseLinks } from './link-header.ts';
 export { faultOfLook } from './look.ts';
 export { Lru } from './lru.ts';
 export { mistypedFrom, nearest } from './nearest.ts';
+export { ownBytes } from './own-bytes.ts';
 export { atOnce, inTurns, mapInPieces, PIECE, type Pieces } from './pieces.ts';
 export { printable, printableLines } from './printable.ts';
 export { countParameters, filterQuery, sendableQuery } from './raw-query.ts';

@@ -17,17 +17,27 @@ import { slopeOf } from '../support/slope.ts';
 const PAGES = 20;
 /** Samples; the first half is not judged, as caches and the lists of the pages fill then. `TEST_ROUNDS` makes it longer. */
 const ROUNDS = Number(process.env['TEST_ROUNDS'] ?? 24);
-/** Pulls of new images between two samples. */
+/** Milliseconds for a round, on a busy machine. */
+const PER_ROUND = 20_000;
+/** Pulls between two samples. */
 const PULLS = 40;
 /**
- * Bytes that a pull may add to the heap of the server, or of a page: what a collection leaves differs by some 100 kB, which is less
- * than this over the pulls of a half.
+ * Images, pulled in turns: more than the cache has room for, so that each is fetched again. What the server remembers of them is bounded,
+ * and so small that it is full before the first half is over.
+ */
+const IMAGES = 160;
+/**
+ * Bytes that a pull may add to what the server or a page keeps. What a collection leaves differs by some 100 kB, which is less than this
+ * over the pulls of a half; 1 kB a pull, kept by a server on purpose, fails.
  */
 const MOST_PER_PULL = 512;
 /** Elements of the document that a pull may add to a page. */
 const MOST_NODES_PER_PULL = 0.5;
 
-test(`${PAGES} open pages cost a server no memory and no descriptors that stay`, needsBrowser(), async (t) => {
+test(`${PAGES} open pages cost a server no memory and no descriptors that stay`, {
+  ...needsBrowser(),
+  timeout: ROUNDS * PER_ROUND,
+}, async (t) => {
   await using workspace = await Workspace.open();
   const upstream = await startScriptedUpstream();
   workspace.defer(() => upstream.stop());
@@ -53,13 +63,19 @@ test(`${PAGES} open pages cost a server no memory and no descriptors that stay`,
     pages.push(opened);
   }
   const looked = await Promise.all(pages.slice(0, PLACES.length).map(inspect));
+  const images = Array.from({ length: IMAGES }, (_, at) => {
+    const image = buildImage({ seed: `soak ${at}`, architectures: ['amd64'], layers: [280_000, 5_000] });
+    const [name, tag] = [`soak/app-${at % 50}`, `t${at}`];
+    upstream.add(image, name, [tag]);
+    return { name, tag, image };
+  });
   let pulled = 0;
   const pullOnce = async (): Promise<void> => {
+    const wanted = images[pulled % IMAGES];
+    assert.ok(wanted !== undefined);
     pulled += 1;
-    const image = buildImage({ seed: `soak ${pulled}`, architectures: ['amd64'], layers: [80_000, 5_000] });
-    const name = `soak/app-${pulled % 50}`;
-    upstream.add(image, name, [`t${pulled}`]);
-    await pullImage(entrepot, { name, tag: `t${pulled}`, image });
+    const { name, image } = wanted;
+    await pullImage(entrepot, wanted);
     // A hit.
     const { manifest } = platformOf(image, 'amd64');
     await requestOf(entrepot, `${name}/manifests/${manifest.digest}`);

@@ -1,5 +1,6 @@
 import {
   type Caller,
+  detailShownTo,
   type FiguresAnswer,
   type FiguresInput,
   type OperationContext,
@@ -48,7 +49,7 @@ export function pullsOf({ parts, live }: RunningServer): OperationContext['pulls
     async find(id: string, caller: Caller) {
       const { findPull } = await loadPullReading();
       const pull = await findPull(recorder, id);
-      return pull !== undefined && (await isSeenBy(caller, pull)) ? pullShownTo(caller, pull) : undefined;
+      return pull !== undefined && (await isSeenBy(caller, pull)) ? detailShownTo(caller, pull) : undefined;
     },
     async figures(input: FiguresInput, caller: Caller): Promise<FiguresAnswer> {
       const { readFigures } = await loadPullReading();

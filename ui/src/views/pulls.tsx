@@ -26,6 +26,8 @@ type Lacks = Pick<Answer<'pulls'>, 'off' | 'omitted'>;
 const OUTCOMES = ['failed', 'refused', 'stale', 'miss', 'hit'] as const;
 /** Entries of one page: two screens of a large display. */
 const PAGE = 100;
+/** Entries after which the list begins again at its first page, while its reader looks at the newest. */
+const MOST_AT_TOP = 3 * PAGE;
 /** Pixels from the top within which its reader looks at the newest. */
 const AT_TOP = 200;
 
@@ -208,8 +210,10 @@ function useLivePulls(
         } else if (waiting.peek().some(({ id }) => id === pull.id)) {
           waiting.value = waiting.peek().map((each) => (each.id === pull.id ? pull : each));
         } else if (matches(pull, wanted)) {
-          if (scrollY < AT_TOP) now.mend((entries) => [pull, ...entries]);
-          else waiting.value = [pull, ...waiting.peek()].slice(0, PAGE);
+          if (scrollY >= AT_TOP) waiting.value = [pull, ...waiting.peek()].slice(0, PAGE);
+          // A list whose reader does not scroll has as many entries as the page that was read, and not all that came since.
+          else if (now.entries.length >= MOST_AT_TOP) now.reload();
+          else now.mend((entries) => [pull, ...entries]);
         }
       }),
     [],
