@@ -35,6 +35,6 @@ test('a text gets a short name where the page reads it as w.name, and its name s
   const texts = {
     images: { mine: '1', field: '2', foreign: '3', listed: '4', unread: '5', state: { kind: '6' }, kind: '7' },
   };
-  const own = ["w.mine(w.field); answer.field; w.foreign; TABS = ['listed']; w.listed; w.kind"];
+  const own = ["w.mine(w.field); answer.field; w.foreign; TABS = ['listed']; w.listed; w.kind; w.state[answer.is]"];
   assert.deepEqual(shortNames(texts, { own, foreign: ['element.foreign'] }), { mine: '$0' });
 });

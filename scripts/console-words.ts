@@ -74,9 +74,9 @@ export function shortNames(
   const read = new Set(Array.from(page.matchAll(/\bw\.(\w+)/g), ([, name]) => name ?? ''));
   const others = new Set([page.replaceAll(/\bw\.\w+/g, ''), ...foreign].flatMap((text) => text.match(/[\w$]+/g) ?? []));
   const sections = Object.values(texts).filter(isGroup);
-  // Which text of a group is read, the server may say.
-  for (const group of sections.flatMap(Object.values).filter(isGroup)) {
-    for (const name of Object.keys(group)) others.add(name);
+  // Groups keep their names, and so do the texts in them: which of them is read, the server may say.
+  for (const [group, texts] of sections.flatMap(Object.entries)) {
+    if (isGroup(texts)) for (const name of [group, ...Object.keys(texts)]) others.add(name);
   }
   const names = new Set(sections.flatMap(Object.keys).filter((name) => read.has(name) && !others.has(name)));
   return Object.fromEntries([...names].map((name, at) => [name, `$${at.toString(36)}`]));

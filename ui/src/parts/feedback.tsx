@@ -50,7 +50,11 @@ export function Fault({ error, retry }: { readonly error: ApiError; readonly ret
         <p>
           <Prose text={text} />
         </p>
-        {remedy !== undefined && <pre class="remedy">{remedy}</pre>}
+        {remedy !== undefined && (
+          <pre class="remedy">
+            <Prose text={remedy} />
+          </pre>
+        )}
         {retry !== undefined && error.status !== 403 && <Button act={retry}>{actions.reload}</Button>}
       </div>
     </div>
@@ -103,7 +107,9 @@ export function Toasts(): JSX.Element {
       {toasts.value.map(({ id, kind, text }) => (
         <div key={id} class={`toast toast-${kind}`}>
           <Icon name={kind === 'good' ? 'check' : 'warning'} />
-          <span>{text}</span>
+          <span>
+            <Prose text={text} />
+          </span>
           <IconButton icon="cross" label={words.value.actions.dismiss} act={() => dismiss(id)} />
         </div>
       ))}

@@ -5,7 +5,7 @@ import { onLive } from '../live.ts';
 import { addRate, mergePull, mergeTransfer } from '../merge.ts';
 import { Empty, Loaded } from '../parts/feedback.tsx';
 import { Icon } from '../parts/icons.tsx';
-import { Heading, Link, Section } from '../parts/page.tsx';
+import { Heading, Link, Prose, Section } from '../parts/page.tsx';
 import { PullBox } from '../parts/pull-box.tsx';
 import { type Resource, useRead } from '../resource.ts';
 import { formats, words } from '../words/index.ts';
@@ -59,7 +59,9 @@ function Overall({ data }: { readonly data: Overview }): JSX.Element {
           <Icon name="warning" />
           <div>
             <p class="note-title">{w.pausedTitle}</p>
-            <p>{cache.paused}</p>
+            <p>
+              <Prose text={cache.paused} />
+            </p>
           </div>
         </div>
       )}

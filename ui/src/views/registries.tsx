@@ -5,7 +5,7 @@ import { Button } from '../parts/button.tsx';
 import { Empty, Loaded } from '../parts/feedback.tsx';
 import { SearchField } from '../parts/field.tsx';
 import { mayChange, ReadOnly } from '../parts/may-change.tsx';
-import { Heading, Link } from '../parts/page.tsx';
+import { Heading, Link, Prose } from '../parts/page.tsx';
 import { Badge, Bytes, Duration, Time } from '../parts/values.tsx';
 import { useRead } from '../resource.ts';
 import { place, setQuery } from '../router.ts';
@@ -115,7 +115,7 @@ function UpstreamRow({ upstream }: { readonly upstream: Upstream }): JSX.Element
       </p>
       {health !== undefined && health.state !== 'closed' && (
         <p class="upstream-trouble">
-          {health.reason}
+          <Prose text={health.reason ?? ''} />
           {health.openUntil !== undefined && health.openUntil > now.value && (
             <span class="quiet">
               {' '}

@@ -4,6 +4,7 @@ import { type Answer, change } from '../../api.ts';
 import { Skeleton } from '../../parts/feedback.tsx';
 import { Icon, type IconName } from '../../parts/icons.tsx';
 import { Note } from '../../parts/note.tsx';
+import { Prose } from '../../parts/page.tsx';
 import { Badge, Duration } from '../../parts/values.tsx';
 import { textOf } from '../../reason.ts';
 import { formats, words } from '../../words/index.ts';
@@ -81,8 +82,12 @@ function StepRow({ step: { step, outcome, durationMs, summary, remedy } }: { rea
       </span>
       <span class="step-name">{w.steps[step as keyof typeof w.steps] ?? step}</span>
       <span class="step-text">
-        {summary}
-        {remedy !== undefined && <span class="step-remedy">{remedy}</span>}
+        <Prose text={summary} />
+        {remedy !== undefined && (
+          <span class="step-remedy">
+            <Prose text={remedy} />
+          </span>
+        )}
       </span>
       <Duration ms={durationMs} />
     </li>
