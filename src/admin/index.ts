@@ -52,6 +52,7 @@ export {
 export type { Overview } from './overview-operation.ts';
 export {
   actorShownTo,
+  detailShownTo,
   type FigureSums,
   type FiguresAnswer,
   type FiguresInput,

@@ -7,6 +7,7 @@ import { toast } from '../../parts/feedback.tsx';
 import { Link, Section } from '../../parts/page.tsx';
 import { Progress } from '../../parts/progress.tsx';
 import { Badge, Time } from '../../parts/values.tsx';
+import { textOf } from '../../reason.ts';
 import { useRead } from '../../resource.ts';
 import { formats, words } from '../../words/index.ts';
 
@@ -91,6 +92,6 @@ async function cancel(kind: Kind, id: string): Promise<void> {
   try {
     await change(`${kind}Cancel`, { id });
   } catch (error) {
-    toast(error instanceof Error ? error.message : String(error), 'bad');
+    toast(textOf(error), 'bad');
   }
 }

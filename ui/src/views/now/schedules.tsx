@@ -6,6 +6,7 @@ import { Fault, toast } from '../../parts/feedback.tsx';
 import { mayChange } from '../../parts/may-change.tsx';
 import { Section } from '../../parts/page.tsx';
 import { Badge, type Tone } from '../../parts/values.tsx';
+import { textOf } from '../../reason.ts';
 import { useRead } from '../../resource.ts';
 import { formats, words } from '../../words/index.ts';
 
@@ -49,7 +50,7 @@ function Row({ schedule, reload }: { readonly schedule: Schedule; readonly reloa
       await change('scheduleRun', { name });
       reload();
     } catch (error) {
-      toast(error instanceof Error ? error.message : String(error), 'bad');
+      toast(textOf(error), 'bad');
     }
     starting.value = false;
   }
