@@ -130,7 +130,7 @@ export class JobFollower<Job extends FollowedJob> {
     const { signal, surroundings } = this.#options;
     this.#followed.push(started);
     try {
-      for (const again of others) this.#followed.push({ again, job: await again() });
+      for (const again of others) this.#followed.push({ again, job: await this.#patiently(again) });
       for (;;) {
         this.#show();
         if (this.#followed.every(({ job }) => job.endedAt !== undefined)) break;
