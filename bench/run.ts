@@ -19,6 +19,7 @@ import { fragmented } from './b10-fragmented.ts';
 import { accessRules } from './b11-access.ts';
 import { push } from './b13-push.ts';
 import { recording } from './b14-recording.ts';
+import { bundles } from './b15-export.ts';
 import { segments } from './b16-segments.ts';
 import type { Figure } from './lib/figures.ts';
 import { describeMachine, separateCores } from './lib/machine.ts';
@@ -42,6 +43,7 @@ const BENCHES: readonly Bench[] = [
   accessRules,
   push,
   recording,
+  bundles,
   segments,
 ];
 

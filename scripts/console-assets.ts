@@ -1,15 +1,17 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import type { BuildOptions } from 'esbuild';
+import type { BuildOptions, Plugin } from 'esbuild';
+import { keylessTexts, readTexts, shortNames } from './console-words.ts';
 
 // The page of the console (ui/), made into one module that the program loads when the page is asked for.
 
-/** Gzipped bytes of what one reader loads: the page in one language. It opens at once over a slow line. */
+/** Gzipped bytes of all files, those of every language included. It opens at once over a slow line. */
 const MAX_BYTES = 60_000;
 
-type Build = (options: BuildOptions & { write: false; metafile: true }) => Promise<{
+type PageOptions = BuildOptions & { write: false; metafile: true };
+type Build = (options: PageOptions) => Promise<{
   readonly outputFiles: readonly { readonly path: string; readonly contents: Uint8Array }[];
   readonly metafile: { readonly inputs: Readonly<Record<string, unknown>> };
 }>;
@@ -17,36 +19,23 @@ type Build = (options: BuildOptions & { write: false; metafile: true }) => Promi
 /**
  * Bundles ui/src/ into ui/built/assets.js, the module behind `#console-assets`.
  *
- * @returns the files that went into it, and the gzipped bytes of what a browser loads
+ * @returns the files that went into it, and the gzipped bytes of all files
  * @throws {Error} where the page is larger than it may be
  */
 export async function buildConsole(
   root: string,
   build: Build,
 ): Promise<{ readonly inputs: readonly string[]; readonly bytes: number }> {
-  const { outputFiles, metafile } = await build({
-    absWorkingDir: root,
-    entryPoints: { console: 'ui/src/main.tsx' },
-    outdir: 'ui/built',
-    bundle: true,
-    // The texts of each language are in a file of their own.
-    splitting: true,
-    entryNames: '[name]-[hash]',
-    chunkNames: '[name]-[hash]',
-    format: 'esm',
-    platform: 'browser',
-    // Browsers of 2024 and later: they have `light-dark()` and Web Locks.
-    target: ['es2023', 'chrome123', 'firefox124', 'safari17.5'],
-    jsx: 'automatic',
-    jsxImportSource: 'preact',
-    minify: true,
-    charset: 'utf8',
-    legalComments: 'none',
-    logLevel: 'warning',
-    define: { 'process.env.NODE_ENV': '"production"' },
-    write: false,
-    metafile: true,
-  });
+  const texts = await readTexts(join(root, 'ui/src/words'));
+  // Which modules there are, the bundler says: it runs twice, in some tenths of a second.
+  const { metafile } = await build(optionsFor(root, { texts, shorter: {} }));
+  const inputs = Object.keys(metafile.inputs).filter((path) => existsSync(join(root, path)));
+  const sources = (foreign: boolean): readonly string[] =>
+    inputs
+      .filter((path) => path.includes('node_modules/') === foreign)
+      .map((path) => readFileSync(join(root, path), 'utf8'));
+  const shorter = shortNames(texts.get('en') ?? {}, { own: sources(false), foreign: sources(true) });
+  const { outputFiles } = await build(optionsFor(root, { texts, shorter }));
   const built = outputFiles.map(({ path, contents }) => ({ name: basename(path), bytes: Buffer.from(contents) }));
   const icon = readFileSync(join(root, 'ui/icon.svg'));
   const files = [...built, { name: `icon-${hashOf(icon).slice(0, 10)}.svg`, bytes: icon }];
@@ -69,7 +58,7 @@ export async function buildConsole(
       { contentType: TYPES[extname(name)], gzip: gzip.toString('base64'), hash: hashOf(bytes).slice(0, 20) },
     ]),
   );
-  const bytes = bytesOfReader(all);
+  const bytes = all.reduce((sum, { gzip }) => sum + gzip.length, 0);
   if (bytes > MAX_BYTES) {
     throw new Error(`The page of the console has ${bytes} bytes gzipped, and may have ${MAX_BYTES}: make it smaller`);
   }
@@ -84,8 +73,54 @@ export async function buildConsole(
   } finally {
     rmSync(fresh, { force: true });
   }
-  return { inputs: Object.keys(metafile.inputs), bytes };
+  return { inputs, bytes };
 }
+
+function optionsFor(root: string, words: Parameters<typeof keylessTexts>[1]): PageOptions {
+  const names = Object.keys(words.shorter);
+  return {
+    absWorkingDir: root,
+    entryPoints: { console: 'ui/src/main.tsx' },
+    outdir: 'ui/built',
+    bundle: true,
+    // The texts of each language are in a file of their own.
+    splitting: true,
+    plugins: [keylessTexts(join(root, 'ui/src/words'), words), shortElements],
+    ...(names.length > 0 && { mangleProps: new RegExp(`^(?:${names.join('|')})$`), mangleCache: { ...words.shorter } }),
+    entryNames: '[name]-[hash]',
+    chunkNames: '[name]-[hash]',
+    format: 'esm',
+    platform: 'browser',
+    // Browsers of 2024 and later: they have `light-dark()` and Web Locks.
+    target: ['es2023', 'chrome123', 'firefox124', 'safari17.5'],
+    jsx: 'transform',
+    jsxFactory: 'jsxElement',
+    jsxFragment: 'JsxFragment',
+    // That of ui/ says it otherwise, for the types.
+    tsconfigRaw: {},
+    minify: true,
+    charset: 'utf8',
+    legalComments: 'none',
+    logLevel: 'warning',
+    define: { 'process.env.NODE_ENV': '"production"' },
+    write: false,
+    metafile: true,
+  };
+}
+
+/**
+ * Writes elements as calls of `h`, whose children are arguments. The calls that `jsx: 'automatic'` makes name them, and are longer.
+ */
+const shortElements: Plugin = {
+  name: 'short-elements',
+  setup(build) {
+    build.onLoad({ filter: /\.tsx$/ }, ({ path }) => ({
+      // In the first line, so that faults keep their place.
+      contents: `import { Fragment as JsxFragment, h as jsxElement } from 'preact';${readFileSync(path, 'utf8')}`,
+      loader: 'tsx',
+    }));
+  },
+};
 
 const TYPES: Readonly<Record<string, string>> = {
   '.js': 'text/javascript; charset=utf-8',
@@ -93,16 +128,6 @@ const TYPES: Readonly<Record<string, string>> = {
   '.svg': 'image/svg+xml',
   '.html': 'text/html; charset=utf-8',
 };
-
-/** A file of the texts of one language. */
-const TEXTS = /^(?:en|zh)-.*\.js$/;
-
-/** Gzipped bytes of everything but the texts, and of the longest texts. */
-function bytesOfReader(files: readonly { readonly name: string; readonly gzip: Buffer }[]): number {
-  const sizes = (texts: boolean): readonly number[] =>
-    files.filter(({ name }) => TEXTS.test(name) === texts).map(({ gzip }) => gzip.length);
-  return sizes(false).reduce((sum, size) => sum + size, 0) + Math.max(...sizes(true));
-}
 
 function hashOf(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');

@@ -36,7 +36,7 @@ const copyImage = z.object({
 });
 export type CopyImage = z.infer<typeof copyImage>;
 
-const copyJob = z.object({
+export const copyJob = z.object({
   id: z.string(),
   by: z.string().describe('Who started it.'),
   startedAt: time,
@@ -71,8 +71,8 @@ export type CopyJob = z.infer<typeof copyJob>;
 export interface CopyContext {
   readonly copy: JobList<CopyJob> & {
     /**
-     * Rejects with an `OciError` where a text names no image, the destination takes no push, the caller may see one of the two not, or
-     * too many jobs run; with the failure of an upstream where it does not list its tags. Resolves once it has begun.
+     * Rejects with an `OciError` where a text names no image, the destination takes no push, the caller may not see one of the two or not
+     * push to the destination, or too many jobs run; with the failure of an upstream where it does not list its tags. Resolves once it has begun.
      */
     start(input: CopyInput, caller: Caller): Promise<CopyJob>;
   };

@@ -205,7 +205,7 @@ const rollback: Operation<
   changes: true,
   input: rollbackInput,
   answer: rollbackAnswer,
-  async handle({ image: text, until, reason }, { cache, catalogue, hosted, originFor }) {
+  async handle({ image: text, until, reason }, { cache, catalogue, hosted, originFor }, { name: by }) {
     const { repository, tag, digest } = oneTag(catalogue, text);
     if (digest === undefined) {
       throw new HoldError(`${text} names no digest; write IMAGE:TAG@sha256:… as \`entrepot history\` lists it`);
@@ -214,7 +214,7 @@ const rollback: Operation<
       if (until !== undefined || reason !== '') {
         throw new HoldError('a hosted tag moves, and is not held: leave out --until and --reason');
       }
-      return rollBackHosted(hosted?.current?.history, { repository, tag, digest });
+      return rollBackHosted(hosted?.current?.history, { repository, tag, digest, by });
     }
     if (until !== undefined && until <= Date.now()) throw new HoldError('the end of the hold has passed already');
     const done = await cache.rollback({ repository, tag, digest, until, reason }, { originFor });
@@ -227,16 +227,18 @@ const rollback: Operation<
   },
 };
 
-/** The name under which operators move hosted tags. */
-const OPERATOR = 'operator';
-
 async function rollBackHosted(
   history: HostedHistory | undefined,
-  { repository, tag, digest }: { readonly repository: Repository; readonly tag: string; readonly digest: Digest },
+  {
+    repository,
+    tag,
+    digest,
+    by,
+  }: { readonly repository: Repository; readonly tag: string; readonly digest: Digest; readonly by: string },
 ): Promise<RollbackAnswer> {
   const image = imageOf({ repository, tag });
   if (history === undefined) throw new HoldError(`${image} ${NOT_MOVED['never there']}`);
-  const done = await history.rollBack(repository, { tag, digest, by: OPERATOR });
+  const done = await history.rollBack(repository, { tag, digest, by });
   if (done.outcome !== 'moved') throw new HoldError(`${image} ${NOT_MOVED[done.outcome]}`);
   const { from } = done;
   return {

@@ -38,6 +38,7 @@ export type {
   TagsAnswer,
   TagsInput,
 } from './inventory-operations.ts';
+export type { JobList } from './job-operations.ts';
 export { LIVE_EVENTS, type LiveEvent } from './live-events.ts';
 export { type Caller, faultOfInput, methodOf, OPERATOR, type Operation, type UploadOperation } from './operation.ts';
 export {
@@ -51,6 +52,7 @@ export {
 export type { Overview } from './overview-operation.ts';
 export {
   actorShownTo,
+  detailShownTo,
   type FigureSums,
   type FiguresAnswer,
   type FiguresInput,
@@ -75,5 +77,5 @@ export {
   type UpstreamStatus,
 } from './status.ts';
 export type { SuggestAnswer, SuggestInput } from './suggest.ts';
-export type { RefusedImage, WarmChange, WarmImage, WarmInput, WarmJob, WarmStarted } from './warm-operations.ts';
+export type { RefusedImage, WarmImage, WarmInput, WarmJob, WarmStarted } from './warm-operations.ts';
 export type { WebhookStatus, WebhooksAnswer, WebhookTestAnswer } from './webhook-operations.ts';

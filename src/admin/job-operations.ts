@@ -6,6 +6,15 @@ export interface JobList<Job> {
   list(caller: Caller): Promise<readonly Job[]>;
   /** Undefined where there is no such job, or the caller may see none of its images. */
   cancel(id: string, caller: Caller): Promise<Job | undefined>;
+  /** Calls `hear` for each job that has changed, once a second at most, and after its end. Returns what ends the calls. */
+  onChange(hear: (change: JobChange<Job>) => void): () => void;
+}
+
+/** A job that has changed. */
+export interface JobChange<Job> {
+  readonly id: string;
+  /** Undefined where the caller may see none of its images. */
+  readonly show: (caller: Caller) => Promise<Job | undefined>;
 }
 
 interface JobKind<Job, Context> {

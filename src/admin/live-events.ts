@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { copyJob } from './copy-operations.ts';
 import { bytes, time } from './page.ts';
 import { pullSummary } from './pull-operations.ts';
 import { transferStatus, upstreamStatus } from './status.ts';
@@ -51,6 +52,7 @@ export const LIVE_EVENTS = {
     })
     .describe('The configuration was reloaded.'),
   warm: warmJob.describe('Images are fetched into the cache: once a second at most for a job.'),
+  copy: copyJob.describe('Images are copied: once a second at most for a job.'),
   gap: z.object({}).describe('Events were missed, and cannot be sent again. Read again what they are about.'),
 } as const satisfies Readonly<Record<string, z.ZodType>>;
 

@@ -10,12 +10,20 @@ export interface Caller {
   readonly seesAll: boolean;
   /** Whether it may pull from a repository. An answer names no repository that its caller may not pull from. */
   readonly sees: (repository: Repository) => boolean | Promise<boolean>;
+  /** Whether it may push to a repository, by the rules alone: whether anything can be pushed there is another question. */
+  readonly mayPush: (repository: Repository) => boolean;
   /** Whether it may know who pulls: the names and addresses of others. Those who may administer may. */
   readonly seesClients: boolean;
 }
 
 /** The caller of the control socket. */
-export const OPERATOR: Caller = { name: 'operator', seesAll: true, sees: () => true, seesClients: true };
+export const OPERATOR: Caller = {
+  name: 'operator',
+  seesAll: true,
+  sees: () => true,
+  mayPush: () => true,
+  seesClients: true,
+};
 
 /**
  * One administrative operation, defined once: the control socket and the HTTP API serve it, their clients check the answer by

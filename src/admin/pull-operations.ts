@@ -168,6 +168,14 @@ export function pullShownTo<Pull extends PullSummary>(caller: Caller, pull: Pull
   return { ...others, client: '' } as Pull;
 }
 
+/** One pull in full, as a caller may see it: which of the rules allowed it is for those who may read the rules. */
+export function detailShownTo(caller: Caller, pull: PullDetail): PullDetail {
+  const shown = pullShownTo(caller, pull);
+  if (caller.seesClients) return shown;
+  const { rule: _, ...others } = shown;
+  return others;
+}
+
 /** Who did something, by the same rule: the name of a principal or an address; undefined where the caller may not know. */
 export function actorShownTo(caller: Caller, actor: string): string | undefined {
   return maySee(caller, actor) ? actor : undefined;

@@ -76,16 +76,7 @@ export interface WarmContext {
   readonly warm: JobList<WarmJob> & {
     /** Rejects with an `OciError` where a text (with `partial`: each of them) names no image or a hosted one, where the cache is off, and where too many jobs run. Resolves once it has begun. */
     start(input: WarmInput, caller: Caller): Promise<WarmStarted>;
-    /** Calls `hear` for each job that has changed, once a second at most, and after its end. Returns what ends the calls. */
-    onChange(hear: (change: WarmChange) => void): () => void;
   };
-}
-
-/** A job that has changed. */
-export interface WarmChange {
-  readonly id: string;
-  /** Undefined where the caller may see none of its images. */
-  readonly show: (caller: Caller) => Promise<WarmJob | undefined>;
 }
 
 const start: Operation<WarmInput, WarmStarted, WarmContext> = {

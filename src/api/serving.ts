@@ -140,5 +140,6 @@ function createCaller(
       const decision = authorize({ principal, action: 'pull', repository });
       return decision.allowed && (decision.onlyPublic === true ? isPublic(repository) : true);
     },
+    mayPush: (repository) => authorize({ principal, action: 'push', repository }).allowed,
   };
 }

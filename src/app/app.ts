@@ -170,7 +170,7 @@ interface MetricsParts
 function openMetrics(
   config: Config,
   {
-    parts: { telemetry, admission, cache, hosted, upstreamSets, webhooks },
+    parts: { telemetry, admission, cache, hosted, schedules, upstreamSets, webhooks },
     version,
     readiness,
     openTunnels,
@@ -193,6 +193,7 @@ function openMetrics(
     paused: () => cache.pause !== undefined,
     upstreams: () => describeUpstreams(target().live.current, upstreamSets),
     webhooks: () => webhooks.queues,
+    schedules: () => schedules.readings(),
     ...(frontDoorOptionsOf(config).listeners.some(({ tls }) => tls !== undefined) && {
       certificates: () => target().frontDoor.certificates,
     }),

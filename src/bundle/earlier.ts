@@ -71,7 +71,7 @@ export function parseFile(content: Buffer, name: string): unknown {
   try {
     return parseBoundedJson(content);
   } catch (cause) {
-    throw new BundleError(`its ${name} is not JSON`, { cause });
+    throw new BundleError(`its ${name} is not JSON; copy or export it again`, { cause });
   }
 }
 

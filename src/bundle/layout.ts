@@ -15,6 +15,8 @@ export const ANNOTATIONS = {
   visibility: 'io.entrepot.visibility',
 } as const;
 
+/** The file that has the digest of `index.json`: no digest of the layout covers the names of its images. */
+export const SEAL_FILE = 'entrepot-bundle.json';
 /** The file in which a delta lists what it leaves out. */
 export const DELTA_FILE = 'entrepot-delta.json';
 export const LAYOUT_FILE = 'oci-layout';
@@ -95,6 +97,21 @@ function fullName(name: string | undefined): string | undefined {
   return name?.includes('/') === true ? name : undefined;
 }
 
+export function formatSeal(index: Digest): Buffer {
+  return Buffer.from(JSON.stringify({ version: 1, index }));
+}
+
+/** @returns the digest that `index.json` has to have. @throws {BundleError} */
+export function parseSeal(json: unknown): Digest {
+  requireVersion(json, SEAL_FILE);
+  return digestIn(fieldOf(json, 'index'), SEAL_FILE);
+}
+
+function requireVersion(json: unknown, file: string): void {
+  if (fieldOf(json, 'version') === 1) return;
+  throw new BundleError(`its ${file} is damaged, or of a newer release; copy it again, or import it with that release`);
+}
+
 /** What a delta leaves out, since an earlier bundle has it. */
 export function formatDelta(omitted: readonly Digest[]): Buffer {
   return Buffer.from(JSON.stringify({ version: 1, omitted }));
@@ -102,9 +119,7 @@ export function formatDelta(omitted: readonly Digest[]): Buffer {
 
 /** @throws {BundleError} */
 export function parseDelta(json: unknown): readonly Digest[] {
-  if (fieldOf(json, 'version') !== 1) {
-    throw new BundleError(`its ${DELTA_FILE} is of a newer release; import it with that one`);
-  }
+  requireVersion(json, DELTA_FILE);
   const omitted = fieldOf(json, 'omitted');
   if (!Array.isArray(omitted)) throw new BundleError(`its ${DELTA_FILE} has no list of blobs`);
   return omitted.map((each) => digestIn(each, DELTA_FILE));
@@ -112,7 +127,8 @@ export function parseDelta(json: unknown): readonly Digest[] {
 
 function digestIn(value: unknown, where: string): Digest {
   const digest = typeof value === 'string' ? parseDigest(value) : undefined;
-  if (digest === undefined) throw new BundleError(`${where}: it has no sha256 or sha512 digest`);
+  if (digest === undefined)
+    throw new BundleError(`${where}: it has no sha256 or sha512 digest; copy or export it again`);
   return digest;
 }
 

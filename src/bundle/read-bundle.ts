@@ -4,6 +4,7 @@ import {
   type DigestAlgorithm,
   Digester,
   digestAlgorithm,
+  digestOf,
   isGenericType,
   isManifestType,
   OciError,
@@ -23,6 +24,8 @@ import {
   MAX_FILE_BYTES,
   parseDelta,
   parseIndex,
+  parseSeal,
+  SEAL_FILE,
 } from './layout.ts';
 import { readTar, type TarEntry } from './tar-reader.ts';
 
@@ -109,7 +112,9 @@ const MAX_DAMAGED = 1000;
 class Importing {
   readonly #target: ImportTarget;
   readonly #damaged = new Set<Digest>();
-  #entries: readonly BundleEntry[] | undefined;
+  #index: Buffer | undefined;
+  /** The digest that the index has to have; undefined in a bundle of another program. */
+  #seal: Digest | undefined;
   #omitted: ReadonlySet<Digest> = new Set();
   #hasLayout = false;
   #blobs = 0;
@@ -132,8 +137,8 @@ class Importing {
     if (path === LAYOUT_FILE) {
       await readWhole(entry, LAYOUT_FILE);
       this.#hasLayout = true;
-    } else if (path === INDEX_FILE)
-      this.#entries = parseIndex(parseFile(await readWhole(entry, INDEX_FILE), INDEX_FILE));
+    } else if (path === INDEX_FILE) this.#index = await readWhole(entry, INDEX_FILE);
+    else if (path === SEAL_FILE) this.#seal = parseSeal(parseFile(await readWhole(entry, SEAL_FILE), SEAL_FILE));
     else if (path === DELTA_FILE) {
       this.#omitted = new Set(parseDelta(parseFile(await readWhole(entry, DELTA_FILE), DELTA_FILE)));
     }
@@ -174,11 +179,14 @@ class Importing {
   }
 
   async finish(): Promise<ImportReport> {
-    if (!this.#hasLayout || this.#entries === undefined) {
+    if (!this.#hasLayout || this.#index === undefined) {
       throw new BundleError(`it has no ${this.#hasLayout ? INDEX_FILE : LAYOUT_FILE}, expected an OCI image layout`);
     }
+    if (this.#seal !== undefined && digestOf(this.#index, digestAlgorithm(this.#seal)) !== this.#seal) {
+      throw new BundleError(`its ${INDEX_FILE} is damaged: its bytes have another digest; copy or export it again`);
+    }
     const images: ImportedImage[] = [];
-    for (const entry of this.#entries) images.push(await this.#image(entry));
+    for (const entry of parseIndex(parseFile(this.#index, INDEX_FILE))) images.push(await this.#image(entry));
     return {
       images,
       blobs: this.#blobs,

@@ -102,7 +102,7 @@ export function readHeader(header: Buffer): TarHeader | undefined {
   if (header.every((byte) => byte === 0)) return undefined;
   const sum = readNumber(header.subarray(148, 156));
   if (sum !== checksumOf(header))
-    throw new BundleError('it is no tar archive, or a damaged one: a header has a wrong checksum');
+    throw new BundleError('it is no tar archive, or a damaged one: a header has a wrong checksum; copy it again');
   const isUstar = header.subarray(257, 262).toString('latin1') === 'ustar';
   const prefix = isUstar && header[262] === 0 ? textOf(header.subarray(345, 500)) : '';
   const name = textOf(header.subarray(0, 100));
@@ -126,11 +126,12 @@ function readNumber(field: Buffer): number {
     for (const byte of field.subarray(1)) value = value * 256 + byte;
   } else {
     const text = textOf(field).trim();
-    if (!/^[0-7]*$/.test(text)) throw new BundleError('it is no tar archive, or a damaged one: a header has no number');
+    if (!/^[0-7]*$/.test(text))
+      throw new BundleError('it is no tar archive, or a damaged one: a header has no number; copy it again');
     value = text === '' ? 0 : Number.parseInt(text, 8);
   }
   if (!Number.isSafeInteger(value))
-    throw new BundleError('it is no tar archive, or a damaged one: a size is too large');
+    throw new BundleError('it is no tar archive, or a damaged one: a size is too large; copy it again');
   return value;
 }
 
@@ -141,7 +142,7 @@ export function readPax(content: Buffer): { readonly path?: string; readonly siz
     const space = content.indexOf(0x20, at);
     const length = space === -1 ? Number.NaN : Number(content.subarray(at, space).toString('latin1'));
     if (!Number.isSafeInteger(length) || length <= space - at || at + length > content.length) {
-      throw new BundleError('it is no tar archive, or a damaged one: a pax header has a wrong length');
+      throw new BundleError('it is no tar archive, or a damaged one: a pax header has a wrong length; copy it again');
     }
     const record = content.subarray(space + 1, at + length - 1).toString('utf8');
     const equals = record.indexOf('=');
@@ -150,7 +151,7 @@ export function readPax(content: Buffer): { readonly path?: string; readonly siz
     if (key === 'size') {
       const size = Number(value);
       if (!/^\d+$/.test(value) || !Number.isSafeInteger(size)) {
-        throw new BundleError('it is no tar archive, or a damaged one: a pax header has a wrong size');
+        throw new BundleError('it is no tar archive, or a damaged one: a pax header has a wrong size; copy it again');
       }
       found.size = size;
     }

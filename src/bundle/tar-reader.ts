@@ -13,6 +13,8 @@ export interface TarEntry {
 
 /** Bytes of a pax header. A path has some hundred. */
 const MAX_PAX = 64 * 1024;
+/** Characters of a path that a message shows. */
+const MAX_SHOWN = 200;
 /** Entries of one archive. */
 const MAX_ENTRIES = 1_000_000;
 
@@ -24,16 +26,17 @@ const MAX_ENTRIES = 1_000_000;
 export async function* readTar(chunks: AsyncIterable<Buffer>): AsyncGenerator<TarEntry, void> {
   const source = new Source(chunks);
   let over: { path?: string; size?: number } = {};
+  let before = 'at its start';
   for (let entries = 0; ; entries += 1) {
     if (entries > MAX_ENTRIES) throw new BundleError(`it has more than ${MAX_ENTRIES} entries`);
     const block = await source.take(BLOCK);
     if (block === undefined) throw new BundleError('it ends before the end of a tar archive; copy it again');
-    const header = readHeader(block);
+    const header = placed(before, () => readHeader(block));
     if (header === undefined) return await source.drain();
     const { kind } = header;
     if (kind === 'pax' || kind === 'global' || kind === 'long name') {
       const content = await source.padded(header.size);
-      if (kind === 'pax') over = readPax(content);
+      if (kind === 'pax') over = placed(before, () => readPax(content));
       // GNU tar ends the name with a zero.
       if (kind === 'long name') over = { path: content.toString('utf8').replace(/\0.*$/s, '') };
       continue;
@@ -48,10 +51,21 @@ export async function* readTar(chunks: AsyncIterable<Buffer>): AsyncGenerator<Ta
         yield chunk;
       }
     };
-    yield { path: over.path ?? header.path, size: left, kind, content };
+    const path = over.path ?? header.path;
+    yield { path, size: left, kind, content };
+    before = `behind ${path.slice(0, MAX_SHOWN)}`;
     for await (const _ of content());
     await source.take((BLOCK - ((kind === 'file' ? size : 0) % BLOCK)) % BLOCK);
     over = {};
+  }
+}
+
+/** Says where in the archive a header is that cannot be read. */
+function placed<T>(where: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof BundleError ? new BundleError(`${where}, ${error.message}`, { cause: error }) : error;
   }
 }
 

@@ -1,8 +1,7 @@
-import { writeSync } from 'node:fs';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type Digest, Digester, digestAlgorithm } from '../oci/index.ts';
+import type { Writable } from 'node:stream';
+import { type Digest, Digester, digestAlgorithm, digestOf } from '../oci/index.ts';
 import type { BlobSource } from '../store/index.ts';
 import { BundleError } from './error.ts';
 import {
@@ -10,11 +9,14 @@ import {
   DELTA_FILE,
   formatDelta,
   formatIndex,
+  formatSeal,
   INDEX_FILE,
   LAYOUT_CONTENT,
   LAYOUT_FILE,
   pathOfDigest,
+  SEAL_FILE,
 } from './layout.ts';
+import { FileTarget, Output, StreamTarget, type Target } from './output.ts';
 import { endOfArchive, fileHeader, padding } from './tar-header.ts';
 
 /** A manifest or blob to be written. */
@@ -25,8 +27,8 @@ export interface BundlePart {
 }
 
 export interface WriteOptions {
-  /** The file to write; one that is there is replaced at the end. */
-  readonly file: string;
+  /** The path of the file to write, where one that is there is replaced at the end; or a stream, which is not ended, and which keeps no chunk that it has taken. */
+  readonly to: string | Writable;
   readonly entries: readonly BundleEntry[];
   /** What the entries need; one that is named twice is written once. */
   readonly parts: readonly BundlePart[];
@@ -36,42 +38,49 @@ export interface WriteOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told of bytes that were written. */
   readonly onBytes?: ((count: number) => void) | undefined;
-  /** Rejects where what was to be written may have changed meanwhile: then the file is not put in its place. */
+  /** Called before the end is written. Rejects where what was to be written may have changed meanwhile: then there is no bundle. */
   readonly confirm?: (() => Promise<void>) | undefined;
 }
 
 export interface Written {
   readonly blobs: number;
-  /** Of the file. */
+  /** Of the archive. */
   readonly bytes: number;
   /** Left out, since the earlier bundle has them. */
   readonly omitted: number;
 }
 
-/** Small enough for the second level of a processor's cache: the bytes that were read are hashed and written out of it. */
-const BUFFER = 128 * 1024;
-/** Bytes after which the event loop turns. */
-const TURN_EVERY = 8 * 1024 * 1024;
+/** Small enough for the second level of a processor's cache: the bytes that were read are hashed out of it. */
+const READ = 128 * 1024;
 
 /**
  * Writes a bundle: an OCI image layout as a tar archive. Each blob is hashed on the way. The same content makes the same bytes.
  *
- * The file is there when it is whole: it is written beside its place, flushed and renamed.
+ * A file is there when it is whole: it is written beside its place, flushed and renamed. A stream that breaks off has no end of an
+ * archive, by which every reader knows.
  *
- * @throws {BundleError} where a blob is damaged or gone, and where the file cannot be written; the signal's reason
+ * @throws {BundleError} where a blob is damaged or gone, and where the file or the stream cannot be written; the signal's reason
  */
 export async function writeBundle(options: WriteOptions): Promise<Written> {
-  const { file } = options;
+  const { to } = options;
+  if (typeof to === 'string') return await writeFile(to, options);
+  try {
+    return await new Writing(new StreamTarget(to), options).run();
+  } catch (error) {
+    throw explain('standard output', error);
+  }
+}
+
+async function writeFile(file: string, options: WriteOptions): Promise<Written> {
   const draft = join(dirname(file), `.${basename(file)}.${process.pid}.partial`);
   try {
-    const handle = await open(draft, 'wx', 0o644);
+    const target = await FileTarget.create(draft);
     let written: Written;
     try {
-      written = await new Writing(handle, options).run();
-      await handle.sync();
-      await options.confirm?.();
+      written = await new Writing(target, options).run();
+      await target.sync();
     } finally {
-      await handle.close();
+      await target.close();
     }
     await rename(draft, file);
     return written;
@@ -83,37 +92,44 @@ export async function writeBundle(options: WriteOptions): Promise<Written> {
 }
 
 class Writing {
-  readonly #handle: FileHandle;
+  readonly #output: Output;
   readonly #options: WriteOptions;
-  readonly #buffer = Buffer.allocUnsafeSlow(BUFFER);
-  #position = 0;
-  #turnAt = TURN_EVERY;
 
-  constructor(handle: FileHandle, options: WriteOptions) {
-    this.#handle = handle;
+  constructor(target: Target, options: WriteOptions) {
+    this.#output = new Output(target);
     this.#options = options;
   }
 
   async run(): Promise<Written> {
-    const { entries, since = new Set<Digest>() } = this.#options;
+    const { entries, since = new Set<Digest>(), confirm } = this.#options;
+    const output = this.#output;
     const parts = inOrder(this.#options.parts);
     const isOmitted = ({ kind, digest }: BundlePart): boolean => kind === 'blob' && since.has(digest);
     const omitted = parts.filter(isOmitted).map(({ digest }) => digest);
     const kept = parts.filter((part) => !isOmitted(part));
-    this.#file(LAYOUT_FILE, Buffer.from(LAYOUT_CONTENT));
-    this.#file(INDEX_FILE, formatIndex(entries));
-    if (this.#options.since !== undefined) this.#file(DELTA_FILE, formatDelta(omitted));
-    for (const part of kept) await this.#blob(part);
-    this.#append(endOfArchive());
-    return { blobs: kept.length, bytes: this.#position, omitted: omitted.length };
+    try {
+      await this.#file(LAYOUT_FILE, Buffer.from(LAYOUT_CONTENT));
+      const index = formatIndex(entries);
+      await this.#file(INDEX_FILE, index);
+      await this.#file(SEAL_FILE, formatSeal(digestOf(index)));
+      if (this.#options.since !== undefined) await this.#file(DELTA_FILE, formatDelta(omitted));
+      for (const part of kept) await this.#blob(part);
+      await confirm?.();
+      await output.append(endOfArchive());
+    } finally {
+      // A piece that is being written must not outlive its file.
+      await output.end();
+    }
+    return { blobs: kept.length, bytes: output.size, omitted: omitted.length };
   }
 
-  #file(path: string, content: Buffer): void {
-    this.#append(Buffer.concat([fileHeader(path, content.length), content, padding(content.length)]));
+  #file(path: string, content: Buffer): Promise<void> {
+    return this.#output.append(Buffer.concat([fileHeader(path, content.length), content, padding(content.length)]));
   }
 
   async #blob({ digest, home }: BundlePart): Promise<void> {
     const { source, signal, onBytes } = this.#options;
+    const output = this.#output;
     const stored = await reading(digest, () => source[home].open(digest));
     if (stored === undefined) {
       throw new BundleError(`${digest} is no longer stored: it was deleted meanwhile. Repeat the command`);
@@ -121,36 +137,23 @@ class Writing {
     try {
       const { size } = stored;
       const digester = new Digester(digestAlgorithm(digest));
-      this.#append(fileHeader(pathOfDigest(digest), size));
+      await output.append(fileHeader(pathOfDigest(digest), size));
       for (let read = 0; read < size; ) {
         signal?.throwIfAborted();
-        const atHand = stored.direct?.readNow(this.#buffer, read) ?? 0;
-        const count = atHand > 0 ? atHand : await reading(digest, () => stored.read(this.#buffer, read));
+        const room = output.room(READ);
+        const atHand = stored.direct?.readNow(room, read) ?? 0;
+        const count = atHand > 0 ? atHand : await reading(digest, () => stored.read(room, read));
         // Its header has promised so many bytes.
         if (count === 0 || read + count > size) throw damaged(digest);
-        const chunk = this.#buffer.subarray(0, count);
-        digester.update(chunk);
-        this.#append(chunk);
+        digester.update(count === room.length ? room : room.subarray(0, count));
+        await output.advance(count);
         onBytes?.(count);
         read += count;
-        if (this.#position >= this.#turnAt) {
-          this.#turnAt = this.#position + TURN_EVERY;
-          await nextTurn();
-        }
       }
       if (digester.digest() !== digest) throw damaged(digest);
-      this.#append(padding(size));
+      await output.append(padding(size));
     } finally {
       await stored.close();
-    }
-  }
-
-  /** Waits for the disk: a command has nothing else to do, and a hand-over to another thread costs more than the copy. */
-  #append(bytes: Buffer): void {
-    for (let done = 0; done < bytes.length; ) {
-      const written = writeSync(this.#handle.fd, bytes, done, bytes.length - done, this.#position);
-      done += written;
-      this.#position += written;
     }
   }
 }
@@ -195,6 +198,8 @@ function explain(file: string, error: unknown): unknown {
 }
 
 const REASONS: Readonly<Record<string, string>> = {
+  EPIPE: 'its reader has ended',
+  ERR_STREAM_DESTROYED: 'its reader has ended',
   ENOENT: 'there is no such directory',
   ENOTDIR: 'there is no such directory',
   EACCES: 'this user may not write there',

@@ -1,4 +1,4 @@
-import type { FailureKind, OriginFailure } from '../oci/index.ts';
+import { type FailureKind, isOriginFailure, type OriginFailure } from '../oci/index.ts';
 
 interface OriginErrorOptions extends ErrorOptions {
   readonly kind: FailureKind;
@@ -24,4 +24,17 @@ export class OriginError extends Error implements OriginFailure {
     this.retryAfter = options.retryAfter;
     this.another = options.another ?? false;
   }
+}
+
+/** Why a body did not come, as the error of an origin: one without a kind means that it broke off. */
+export function failureOf(
+  error: unknown,
+  { upstream, another }: { readonly upstream: string; readonly another: boolean },
+): Error {
+  const { message } = error as Error;
+  if (!isOriginFailure(error)) {
+    return new OriginError(`${upstream} broke off: ${message}`, { kind: 'unavailable', upstream, another, cause: error });
+  }
+  const { kind, retryAfter } = error;
+  return another ? new OriginError(message, { kind, upstream, retryAfter, another, cause: error }) : error;
 }

@@ -6,6 +6,6 @@
  */
 export type { CopyDestination } from './destination.ts';
 export { HostedDestination } from './hosted-destination.ts';
-export { CopyJobs, type CopyJobsOptions, type ImageToCopy } from './jobs.ts';
+export { type CopyingJob, CopyJobs, type CopyJobsOptions, type CopyJobView, type ImageToCopy } from './jobs.ts';
 export { type CopySource, HostedSource, MirroredSource } from './source.ts';
 export { UpstreamDestination } from './upstream-destination.ts';

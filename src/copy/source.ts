@@ -4,6 +4,7 @@ import { TaskError } from '../jobs/index.ts';
 import { type BlobReader, inTurns, parseBoundedJsonInPieces } from '../lib/index.ts';
 import {
   type Digest,
+  isOriginFailure,
   isTag,
   type ListQuery,
   MEDIA_TYPES,
@@ -57,20 +58,26 @@ export class MirroredSource implements CopySource {
   readonly isHosted = false;
   readonly #cache: Pick<PullThrough, 'manifest' | 'blob'>;
   readonly #origin: OriginSource;
+  readonly #listed: readonly OriginSource[];
   readonly #isOffline: boolean;
 
-  /** @param options `isOffline`: a tag is taken as it was confirmed last */
+  /**
+   * @param options `isOffline`: a tag is taken as it was confirmed last; `listed`: what lists tags, each its own, where one upstream
+   * has tags that another lacks; `origin` unless given
+   */
   constructor(
     repository: Repository,
     options: {
       readonly cache: Pick<PullThrough, 'manifest' | 'blob'>;
       readonly origin: OriginSource;
+      readonly listed?: readonly OriginSource[];
       readonly isOffline: boolean;
     },
   ) {
     this.repository = repository;
     this.#cache = options.cache;
     this.#origin = options.origin;
+    this.#listed = options.listed ?? [options.origin];
     this.#isOffline = options.isOffline;
   }
 
@@ -95,7 +102,7 @@ export class MirroredSource implements CopySource {
 
   async referrers(digest: Digest, signal: AbortSignal): Promise<readonly Digest[]> {
     const found: Digest[] = [];
-    for await (const bytes of this.#pages({ kind: 'referrers', digest }, signal)) {
+    for await (const bytes of this.#pages({ kind: 'referrers', digest }, this.#origin, signal)) {
       const { manifests } = await inTurns(parseManifest(bytes, MEDIA_TYPES.ociIndex));
       found.push(...manifests.map((each) => each.digest));
       if (found.length > MAX_REFERRERS) throw tooMany(`${digest} has more than ${MAX_REFERRERS} referrers`);
@@ -105,20 +112,35 @@ export class MirroredSource implements CopySource {
 
   async tags(signal: AbortSignal): Promise<readonly string[]> {
     const found = new Set<string>();
-    for await (const bytes of this.#pages({ kind: 'tags', limit: TAGS_AT_ONCE }, signal)) {
+    let denied: unknown;
+    for (const origin of this.#listed) {
+      try {
+        await this.#addTags(found, origin, signal);
+      } catch (error) {
+        // Registries answer so for a repository that they lack, too.
+        if (!isOriginFailure(error) || error.kind !== 'denied') throw error;
+        denied = error;
+      }
+    }
+    if (found.size === 0 && denied !== undefined) throw denied;
+    return [...found];
+  }
+
+  async #addTags(found: Set<string>, origin: OriginSource, signal: AbortSignal): Promise<void> {
+    for await (const bytes of this.#pages({ kind: 'tags', limit: TAGS_AT_ONCE }, origin, signal)) {
       const list = (await inTurns(parseBoundedJsonInPieces(bytes))) as { readonly tags?: unknown } | null;
       const tags = Array.isArray(list?.tags) ? list.tags : [];
       for (const tag of tags) if (typeof tag === 'string' && isTag(tag)) found.add(tag);
       requireFew(found.size);
     }
-    return [...found];
   }
 
   async *#pages(
     query: Extract<ListQuery, { readonly kind: 'referrers' | 'tags' }>,
+    source: OriginSource,
     signal: AbortSignal,
   ): AsyncGenerator<Buffer> {
-    const origin = await this.#origin();
+    const origin = await source();
     let page: string | undefined;
     for (let count = 0; count < MAX_PAGES; count += 1) {
       const asked = page === undefined ? query : { ...query, page };

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { after, before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { type AddressInfo, connect, createServer, type OnReadOpts, type Server, type Socket } from 'node:net';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import { Relay, type RelayEnd } from './relay.ts';
 
 /**
@@ -16,6 +15,32 @@ interface Stage {
   readonly server: Socket;
   readonly relay: Relay;
   readonly over: Promise<RelayEnd>;
+  /** The ends of the relay itself. */
+  readonly inner: { readonly client: Socket; readonly server: Socket };
+  /** Resolves when the relay first tells the server's socket to stop. */
+  readonly stopped: Promise<void>;
+}
+
+/** The time of a test: bytes take their own, and the clock and the timers of the relay stand still until it passes. */
+interface TestTime {
+  pass(milliseconds: number): void;
+}
+
+function mockTime(t: TestContext): TestTime {
+  let now = 0;
+  t.mock.method(performance, 'now', () => now);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  return {
+    pass(milliseconds) {
+      now += milliseconds;
+      t.mock.timers.tick(milliseconds);
+    },
+  };
+}
+
+/** Lets sockets do their work until it holds. The limit of the test ends what never does. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise(setImmediate);
 }
 
 describe('Relay', () => {
@@ -37,16 +62,25 @@ describe('Relay', () => {
     const [inner] = await accepted;
     const reached = once(back, 'connection') as Promise<[Socket]>;
     const relay = new Relay({ idleTimeout });
-    const dialled = connect({ port: portOf(back), host: '127.0.0.1', onread: relay.onread });
+    const stopped = Promise.withResolvers<void>();
+    const onread: OnReadOpts = {
+      buffer: relay.onread.buffer,
+      callback(count, buffer) {
+        const goesOn = relay.onread.callback(count, buffer);
+        if (!goesOn) stopped.resolve();
+        return goesOn;
+      },
+    };
+    const dialled = connect({ port: portOf(back), host: '127.0.0.1', onread });
     const [server] = await reached;
     if (dialled.connecting) await once(dialled, 'connect');
     if (speakFirst !== '') {
       server.write(speakFirst);
-      while (relay.received < speakFirst.length) await sleep(2);
+      await until(() => relay.received >= speakFirst.length);
     }
     const over = relay.run({ client: inner, target: dialled, first });
     for (const each of [client, server, inner, dialled]) each.on('error', () => undefined);
-    return { client, server, relay, over };
+    return { client, server, relay, over, inner: { client: inner, server: dialled }, stopped: stopped.promise };
   }
 
   test('carries bytes both ways, unharmed, whatever their number', async () => {
@@ -64,17 +98,18 @@ describe('Relay', () => {
   });
 
   test('a reader that pauses stops the sender, and loses nothing', async () => {
-    const { client, server, over } = await setStage();
+    const { client, server, over, stopped } = await setStage();
     const content = randomBytes(24 << 20);
     server.end(content);
-    await sleep(200);
+    await stopped;
     // Four buffers of ours, and what the kernel holds for three sockets: far from all of it.
     assert.ok(server.writableLength > 4 << 20, `${server.writableLength} bytes wait at the sender`);
     const hash = createHash('sha256');
     client.end();
     for await (const chunk of client as AsyncIterable<Buffer>) {
       hash.update(chunk);
-      if (Math.random() < 0.02) await sleep(1);
+      // Slower than what is sent.
+      await new Promise(setImmediate);
     }
     assert.equal(hash.digest('hex'), sha256(content));
     assert.equal(await over, 'ended');
@@ -123,14 +158,7 @@ describe('Relay', () => {
   });
 
   test('is ended when nothing moves, and not while something does', { timeout: 20_000 }, async (t) => {
-    // The clock and the timers of the relay are the test's: only the bytes take their own time.
-    const clock = { now: 0 };
-    t.mock.method(performance, 'now', () => clock.now);
-    t.mock.timers.enable({ apis: ['setTimeout'] });
-    const pass = (milliseconds: number): void => {
-      clock.now += milliseconds;
-      t.mock.timers.tick(milliseconds);
-    };
+    const { pass } = mockTime(t);
     const { client, server, over } = await setStage({ idleTimeout: 200 });
     const ended: RelayEnd[] = [];
     void over.then((how) => ended.push(how));
@@ -160,53 +188,73 @@ describe('Relay', () => {
   ] as const) {
     test(`ends soon after the ${gone} has ended its sending and gone, though the ${stays} sends on`, {
       timeout: 20_000,
-    }, async () => {
+    }, async (t) => {
+      const { pass } = mockTime(t);
       const stage = await setStage();
       const heard: Buffer[] = [];
       stage[stays].on('data', (chunk: Buffer) => heard.push(chunk));
-      const sending = setInterval(() => stage[stays].writable && stage[stays].write('more'), 20);
       stage[gone].end('bye');
       await once(stage[stays], 'end');
       stage[gone].resetAndDestroy();
-      const started = performance.now();
-      const end = await stage.over;
-      clearInterval(sending);
-      assert.equal(end, 'broken');
-      assert.ok(performance.now() - started < 3000, 'it took long');
+      // After the end of what it read, the relay learns of the reset when it writes.
+      await until(() => stage.inner[gone].closed || !stage[stays].write('more'));
+      let ended: RelayEnd | undefined;
+      void stage.over.then((how) => (ended = how));
+      const counted = (): number => (stays === 'server' ? stage.relay.received : stage.relay.sent);
+      const before = counted();
+      stage[stays].write('more');
+      await until(() => counted() > before);
+      pass(900);
+      await new Promise(setImmediate);
+      assert.equal(ended, undefined, 'the last bytes have their time');
+      pass(100);
+      assert.equal(await stage.over, 'broken');
       assert.equal(Buffer.concat(heard).toString(), 'bye');
       stage[stays].destroy();
     });
 
-    test(`ends when the ${gone} takes nothing, though it sends on`, { timeout: 20_000 }, async () => {
+    test(`ends when the ${gone} takes nothing, though it sends on`, { timeout: 20_000 }, async (t) => {
+      const { pass } = mockTime(t);
       const stage = await setStage({ idleTimeout: 300 });
       stage[stays].resume();
       stage[gone].pause();
       stage[stays].write(Buffer.alloc(32 << 20));
-      const sending = setInterval(() => stage[gone].writable && stage[gone].write('more'), 20);
-      assert.equal(await stage.over, 'stalled');
-      clearInterval(sending);
+      const counted = (): number => (gone === 'client' ? stage.relay.sent : stage.relay.received);
+      let ended: RelayEnd | undefined;
+      void stage.over.then((how) => (ended = how));
+      while (ended === undefined) {
+        const before = counted();
+        stage[gone].write('more');
+        await until(() => counted() > before || ended !== undefined);
+        pass(50);
+        await new Promise(setImmediate);
+      }
+      assert.equal(ended, 'stalled');
       stage[gone].destroy();
       stage[stays].destroy();
     });
   }
 
-  test('a side that takes its bytes slowly is no side that takes none', async () => {
+  test('a side that takes its bytes slowly is no side that takes none', async (t) => {
+    const { pass } = mockTime(t);
     const { client, server, over } = await setStage({ idleTimeout: 1500 });
     // About 200 pieces: together they take longer than the limit, each of them a hundredth of it.
     const content = randomBytes(12 << 20);
-    const started = performance.now();
     server.end(content);
     client.end();
     let count = 0;
+    let passed = 0;
     client.on('data', (chunk: Buffer) => {
       count += chunk.length;
+      passed += 12;
+      pass(12);
       client.pause();
-      setTimeout(() => client.resume(), 12);
+      setImmediate(() => client.resume());
     });
     await once(client, 'end');
     assert.equal(count, content.length);
     assert.equal(await over, 'ended');
-    assert.ok(performance.now() - started > 1500, 'slower than the limit');
+    assert.ok(passed > 1500, `slower than the limit: ${passed} ms`);
   });
 
   test('a hundred at once, each with its own bytes', async () => {

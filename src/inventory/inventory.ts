@@ -40,6 +40,8 @@ export interface InventoryOptions {
   readonly homeOf: (repository: Repository) => HostingHome;
   /** Completes a name. @throws {OciError} NAME_INVALID */
   readonly parse: (text: string) => ParsedImage;
+  /** What is searched, without the host of this server in front. @default the text as it is */
+  readonly withoutHost?: (text: string) => string;
   /** False: the cache is off, and what it knows of names has no content here. @default true */
   readonly mirrors?: (() => boolean) | undefined;
   /** The policy of the cache, which a reload replaces. */
@@ -123,7 +125,7 @@ export class Inventory {
       sources: sources.filter((each) => home === undefined || each.home === home),
       isShown: (each) => (homeOf(each.repository) === 'here') === (each.home === 'hosted'),
       caller,
-      words: wordsOf(search),
+      words: wordsOf(this.#repositorySearched(search)),
       registry,
       after: from && { registry: from[0] ?? '', repository: from[1] ?? '' },
       limit,
@@ -175,6 +177,15 @@ export class Inventory {
       tags: await this.#withPulls(repository, page.entries),
       ...(page.next === undefined ? {} : { next: this.#cursors.seal(name, page.next) }),
     };
+  }
+
+  /** What is searched may be pasted: the name of an image, with the host of this server in front and its tag behind. */
+  #repositorySearched(search: string | undefined): string | undefined {
+    const { withoutHost = (text: string) => text } = this.#options;
+    return search
+      ?.split(/\s+/)
+      .map((word) => withoutHost(word).replace(/(?:@.*|:[^/]*)$/, ''))
+      .join(' ');
   }
 
   /** @param how `place`: `tags` or `untagged`, and the last name or digest of the page before */

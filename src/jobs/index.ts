@@ -7,6 +7,7 @@
 export { TaskError } from './error.ts';
 export type { Job } from './job.ts';
 export { type ChangedJob, Jobs, type JobsOptions } from './jobs.ts';
+export { retryDelay } from './retry.ts';
 export type { Task } from './task.ts';
 export { TransferSlots } from './transfer-slots.ts';
 export { type ImageState, type JobView, type SeesRepository, summarize, type TaskView } from './view.ts';

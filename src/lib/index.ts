@@ -25,7 +25,7 @@ export { atOnce, inTurns, mapInPieces, PIECE, type Pieces } from './pieces.ts';
 export { printable, printableLines } from './printable.ts';
 export { countParameters, filterQuery, sendableQuery } from './raw-query.ts';
 export { Recent } from './recent.ts';
-export { SharedBuffers } from './shared-buffers.ts';
+export { ownBytes, SharedBuffers } from './shared-buffers.ts';
 export { keyOf, SingleFlight } from './single-flight.ts';
 export { startThread } from './thread.ts';
 export { continueVia, createPseudonym, loopIn, ownVia, type Via } from './via.ts';

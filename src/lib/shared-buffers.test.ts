@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { SharedBuffers } from './shared-buffers.ts';
+import { ownBytes, SharedBuffers } from './shared-buffers.ts';
 
 const KiB = 1024;
 
@@ -86,4 +86,17 @@ describe('BodyTurns', () => {
       Array.from({ length: 500 }, (_, number) => number),
     );
   });
+});
+
+test('bytes cut from a larger buffer are copied, and hold no more than they are', () => {
+  const cut = Buffer.from('a manifest');
+  assert.ok(cut.buffer.byteLength > cut.length, 'Node cuts small buffers from a large one');
+  const own = ownBytes(cut);
+  assert.deepEqual(own, cut);
+  assert.equal(own.buffer.byteLength, cut.length);
+});
+
+test('bytes that have their memory to themselves stay as they are', () => {
+  const alone = Buffer.alloc(100, 'x');
+  assert.equal(ownBytes(alone), alone);
 });

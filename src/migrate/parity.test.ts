@@ -261,9 +261,23 @@ const PROGRAMS: Readonly<Record<string, readonly Row[]>> = {
       value: ['docker.io/a/b:1'],
     },
     {
-      option: 'schedules',
+      option: 'settings.check_interval_minutes',
+      input: `registries: [{id: local, url: "http://h"}]
+mirrors: [{source: "docker.io/a/b:1", target: "localhost:5000/a/b:1", registry: local}]
+settings: {check_interval_minutes: 30}
+`,
+      to: 'copy',
+      value: [{ name: 'mirrors', images: [{ from: 'docker.io/a/b:1', to: 'local/a/b:1' }], schedule: 'every 30m' }],
+    },
+    {
+      option: 'settings.check_interval_minutes, where nothing names its registry',
       input: 'mirror_groups: []\nsettings: {check_interval_minutes: 30}\n',
-      lost: /nothing is copied on a schedule yet/,
+      lost: /settings\.check_interval_minutes: no image of the file names its registry and its target/,
+    },
+    {
+      option: 'settings.check_interval_minutes, out of bounds',
+      input: 'mirror_groups: []\nsettings: {check_interval_minutes: 0}\n',
+      lost: /settings\.check_interval_minutes: found no interval from a minute to a year/,
     },
   ],
 };

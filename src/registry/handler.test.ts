@@ -23,6 +23,7 @@ const HUB: RegistrySpec = {
 const CATALOGUE: Catalogue = {
   default: HUB,
   domainSuffix: undefined,
+  ownHosts: new Set(),
   byName: () => HUB,
   byHost: () => undefined,
   byAlias: () => undefined,

@@ -15,6 +15,8 @@ export interface Catalogue {
   readonly default: RegistrySpec;
   /** The domain whose subdomains name registries; lower case, without a leading dot. */
   readonly domainSuffix: string | undefined;
+  /** Hosts under which clients reach this server, with their port where they name one; in canonical form. */
+  readonly ownHosts: ReadonlySet<string>;
   /** For `?ns=`: a registry's host, with its port, or a name of the operator's own without a dot. */
   byName(name: string): RegistrySpec | undefined;
   /** For the Host header, where DNS points a registry's own name to this server; ignores `allow_any`. */
@@ -38,6 +40,7 @@ interface CatalogueContent {
   /** A name. */
   readonly default: string;
   readonly domainSuffix: string | undefined;
+  readonly ownHosts: ReadonlySet<string>;
   readonly registries: readonly ConfiguredRegistry[];
   /** Whether the hosts of known patterns (`*.pkg.dev`) are registries. */
   readonly knownRegistries: boolean;
@@ -110,6 +113,7 @@ export function createCatalogue(content: CatalogueContent): Catalogue {
   return {
     default: byDefault,
     domainSuffix: content.domainSuffix,
+    ownHosts: content.ownHosts,
     byName,
     byPathName: byName,
     byHost: configured,

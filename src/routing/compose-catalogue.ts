@@ -32,6 +32,8 @@ export interface CatalogueOptions {
   /** A name, or the address of a registry. @default the map's `default`, else docker.io */
   readonly defaultRegistry?: string;
   readonly domainSuffix?: string;
+  /** As in {@link Catalogue.ownHosts}. @default none */
+  readonly ownHosts?: ReadonlySet<string>;
   /** @default false: only configured registries can be named */
   readonly allowAny?: AllowAny | false;
   readonly complete: CompleteUpstream;
@@ -69,6 +71,7 @@ export function composeCatalogue(options: CatalogueOptions): Composition {
   const catalogue = createCatalogue({
     default: byDefault,
     domainSuffix,
+    ownHosts: options.ownHosts ?? new Set(),
     registries,
     knownRegistries,
     allowAny: options.allowAny || undefined,

@@ -3,6 +3,7 @@ import { type Digest, isRepositoryName, isTag, OciError, parseDigest } from '../
 import type { Catalogue } from './catalogue.ts';
 import { isRegistryName, looksLikeRegistry } from './host.ts';
 import { qualifyRepository } from './name.ts';
+import { withoutOwnHost } from './own-host.ts';
 
 /** An image, tag or digest, or a pattern of them, as given by an operator. */
 interface ImagePattern {
@@ -21,11 +22,13 @@ const WILD = /[*?]/;
 
 /**
  * Reads `ghcr.io/owner/app`, `nginx:1.27`, `ghcr.io/owner/*:1.*`, `app@sha256:…` or `sha256:…`. Names are qualified as in
- * a pull (`nginx` is docker.io/library/nginx); a registry alone means all its repositories, and `**` all registries.
+ * a pull (`nginx` is docker.io/library/nginx); a registry alone means all its repositories, and `**` all registries. The
+ * host of this server may stand in front.
  *
  * @throws {OciError} NAME_INVALID for any other text
  */
-export function parseImagePattern(catalogue: Catalogue, text: string): ImagePattern {
+export function parseImagePattern(catalogue: Catalogue, written: string): ImagePattern {
+  const text = withoutOwnHost(catalogue, written);
   const alone = parseDigest(text);
   if (alone !== undefined) return { text: alone, repository: undefined, tag: undefined, digest: alone };
   const at = text.indexOf('@');

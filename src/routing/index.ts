@@ -10,4 +10,5 @@ export { parseImagePattern, parseRepositoryPattern, parseTagPattern } from './im
 export { KNOWN_REGISTRIES } from './known-registries.ts';
 export { nextLink } from './list-link.ts';
 export { qualifyRepository, type ResolvedName, registryByOwnHost, resolveName } from './name.ts';
+export { withoutOwnHost } from './own-host.ts';
 export { MAX_REGISTRY_MAP_LENGTH, parseRegistryMap, type RegistryMap } from './registry-map.ts';

@@ -17,6 +17,7 @@ const record: RunRecord = {
   errors: [{ image: 'docker.io/library/nginx:1', error: 'it is not there' }],
   failing: true,
 };
+const copied: RunRecord = { ...record, outcome: 'done', fetched: 0, sent: 9, errors: [], failing: false };
 const running: RunRecord = { startedAt: 1, by: 'alice', done: 0, failed: 0, fetched: 0, errors: [], failing: false };
 
 async function stage(t: TestContext) {
@@ -34,6 +35,7 @@ describe('the file of the last runs', () => {
     assert.equal(first.records.size, 0);
     const records = new Map([
       ['base', record],
+      ['hot', copied],
       ['__proto__', running],
     ]);
     await first.save(records);
@@ -46,7 +48,7 @@ describe('the file of the last runs', () => {
     ['cut', '{"format":1,"sched'],
     ['of another format', '{"format":2,"schedules":{}}'],
     ['a list', '[]'],
-    ['too long', `{"format":1,"schedules":{},"x":"${'x'.repeat(1024 * 1024)}"}`],
+    ['too long', `{"format":1,"schedules":{},"x":"${'x'.repeat(4 * 1024 * 1024)}"}`],
   ];
   for (const [what, text] of broken) {
     test(`begins again where it is ${what}`, async (t) => {

@@ -15,8 +15,8 @@ export function scheduleFile(directory: string): string {
   return join(directory, 'schedules.json');
 }
 
-/** 64 schedules with five errors each are less than 200 kB. */
-const MAX_BYTES = 1024 * 1024;
+/** 128 schedules with five errors of a thousand characters each are less, also where each character takes six bytes. */
+const MAX_BYTES = 4 * 1024 * 1024;
 const MAX_RECORDS = 1000;
 
 const OUTCOMES: readonly unknown[] = ['done', 'failed', 'stopped', 'interrupted'] satisfies RunOutcome[];
@@ -76,7 +76,7 @@ function parse(text: string): ReadonlyMap<string, RunRecord> {
 
 function recordOf(value: unknown): RunRecord | undefined {
   if (!isMap(value)) return undefined;
-  const { startedAt, endedAt, outcome, by, done, failed, fetched, errors, failing } = value;
+  const { startedAt, endedAt, outcome, by, done, failed, fetched, sent, errors, failing } = value;
   const numbers = [startedAt, done, failed, fetched];
   if (!numbers.every(Number.isFinite) || typeof by !== 'string' || !Array.isArray(errors)) return undefined;
   if (outcome !== undefined && !OUTCOMES.includes(outcome)) return undefined;
@@ -88,6 +88,7 @@ function recordOf(value: unknown): RunRecord | undefined {
     done: done as number,
     failed: failed as number,
     fetched: fetched as number,
+    ...(Number.isFinite(sent) && { sent: sent as number }),
     errors: errors.filter(isError),
     failing: failing === true,
   };

@@ -1,14 +1,18 @@
 import type { Recurrence } from './times.ts';
 
-/** What is to be done, and when. */
+/** What is to be done, and when. What more there is to know of it, those know who begin it. */
 export interface ScheduleSpec {
   /** Unique. */
   readonly name: string;
+  /** What those may read who see none of its images, as in metrics: `name` may be that of an image. */
+  readonly label: string;
+  /** As events tell it. */
+  readonly kind: 'warm' | 'copy';
   /** As it is written. */
   readonly schedule: string;
   readonly recurrence: Recurrence;
-  readonly images: readonly string[];
-  readonly platforms: readonly string[];
+  /** They are counted as failed where a run cannot begin. */
+  readonly images: readonly unknown[];
 }
 
 /**
@@ -34,8 +38,10 @@ export interface RunRecord {
   /** Images. */
   readonly done: number;
   readonly failed: number;
-  /** Bytes. */
+  /** Bytes that were fetched into the cache. */
   readonly fetched: number;
+  /** Bytes that were sent to destinations; of a copy alone. */
+  readonly sent?: number;
   /** The first few. */
   readonly errors: readonly RunError[];
   /** Whether the last run that was neither stopped nor interrupted failed: the next one that does not has recovered. */
@@ -43,12 +49,14 @@ export interface RunRecord {
 }
 
 /** A schedule as it is now. */
-export interface ScheduleState {
-  readonly spec: ScheduleSpec;
+export interface ScheduleState<Spec extends ScheduleSpec = ScheduleSpec> {
+  readonly spec: Spec;
   /** Milliseconds since 1970. Undefined where it does not run by itself now. */
   readonly nextAt: number | undefined;
-  /** The run that runs, and what it is called where the work is done. */
-  readonly running: { readonly startedAt: number; readonly by: string; readonly job: string } | undefined;
+  /** The run that runs, and what it is called where the work is done; without `job` it has no name there yet. */
+  readonly running: { readonly startedAt: number; readonly by: string; readonly job?: string } | undefined;
   /** The last run that has ended. */
   readonly last: RunRecord | undefined;
+  /** As {@link RunRecord.failing}. */
+  readonly failing: boolean;
 }

@@ -13,10 +13,11 @@ const at = (time: string): number => Date.parse(`2026-03-02T${time}Z`);
 
 const hourly: ScheduleSpec = {
   name: 'base',
+  label: 'base',
+  kind: 'warm',
   schedule: 'every 1h',
   recurrence: { kind: 'every', ms: HOUR },
   images: ['nginx:1.27', 'redis:8'],
-  platforms: [],
 };
 const often: ScheduleSpec = { ...hourly, schedule: 'every 5m', recurrence: { kind: 'every', ms: 300_000 } };
 const DONE: WorkResult = { done: 2, failed: 0, cancelled: 0, fetched: 7, errors: [] };
@@ -71,11 +72,15 @@ function stage({
   records = new Map<string, RunRecord>(),
   start = START,
   refuse,
+  isUnnamed = false,
 }: {
   readonly records?: ReadonlyMap<string, RunRecord>;
   readonly start?: number;
   readonly refuse?: Error;
+  /** Work has no name until `named()`. */
+  readonly isUnnamed?: boolean;
 } = {}) {
+  let hasName = !isUnnamed;
   const clock = clockAt(start);
   const telemetry = new Telemetry();
   const begun: Begun[] = [];
@@ -87,7 +92,7 @@ function stage({
     records: new Map(records),
     fault: undefined,
   };
-  const schedules = new Schedules({
+  const schedules = new Schedules<ScheduleSpec>({
     telemetry,
     seed: SEED,
     now: clock.now,
@@ -100,18 +105,26 @@ function stage({
         return Promise.resolve();
       },
     },
-    begin({ name }, by) {
+    begin({ name: schedule }, by) {
       if (refuse !== undefined) throw refuse;
       const { promise, resolve } = Promise.withResolvers<WorkResult>();
       const end = async (result = DONE): Promise<void> => {
         resolve(result);
         await turn();
       };
-      begun.push({ name, by, at: clock.now(), end });
-      return { job: `job-${begun.length}`, ended: promise, cancel: () => resolve(CANCELLED) };
+      begun.push({ name: schedule, by, at: clock.now(), end });
+      const name = `job-${begun.length}`;
+      return {
+        get job() {
+          return hasName ? name : undefined;
+        },
+        ended: promise,
+        cancel: () => resolve(CANCELLED),
+      };
     },
   });
-  return { clock, schedules, begun, ended, warnings, saved, last: () => begun.at(-1) as Begun };
+  const named = (): void => void (hasName = true);
+  return { clock, schedules, begun, ended, warnings, saved, named, last: () => begun.at(-1) as Begun };
 }
 
 const recordAt = (startedAt: number, more: Partial<RunRecord> = {}): RunRecord => ({
@@ -158,6 +171,18 @@ describe('a schedule', () => {
     assert.equal(begun.length, 2);
   });
 
+  test('shows its last run while the next one runs, and whether it failed', async () => {
+    const { schedules, last } = stage();
+    schedules.configure([hourly], { isPaused: false });
+    schedules.run('base', 'alice');
+    await last().end(FAILED);
+    schedules.run('base', 'bob');
+    const [state] = schedules.list();
+    assert.deepEqual([state?.running?.by, state?.last?.by, state?.failing], ['bob', 'alice', true]);
+    await last().end();
+    assert.deepEqual([schedules.list()[0]?.last?.by, schedules.list()[0]?.failing], ['bob', false]);
+  });
+
   test('is run by an operator, by its name', async () => {
     const { schedules, begun, ended } = stage();
     schedules.configure([hourly], { isPaused: false });
@@ -198,6 +223,36 @@ describe('a schedule', () => {
       Array.from({ length: 2 }, () => ['failed', 2, [{ image: '', error: 'too many jobs' }]]),
     );
     assert.throws(() => schedules.run('base', 'alice'), /too many jobs/);
+  });
+
+  test('of either kind is told with its kind, and with the bytes that it moved', async () => {
+    const { schedules, ended, last, saved } = stage();
+    const copy: ScheduleSpec = { ...hourly, name: 'hot', kind: 'copy', images: [{ from: 'a', to: 'b' }] };
+    schedules.configure([hourly, copy], { isPaused: false });
+    for (const [name, result] of [
+      ['base', DONE],
+      ['hot', { ...DONE, fetched: 0, sent: 9 }],
+    ] as const) {
+      schedules.run(name, 'alice');
+      await last().end(result);
+    }
+    assert.deepEqual(
+      ended.map(({ schedule, kind, fetched, sent }) => [schedule, kind, fetched, sent]),
+      [
+        ['base', 'warm', 7, undefined],
+        ['hot', 'copy', 0, 9],
+      ],
+    );
+    assert.deepEqual([saved.records.get('base')?.sent, saved.records.get('hot')?.sent], [undefined, 9]);
+  });
+
+  test('is known to run before its work has a name', async () => {
+    const { schedules, begun, named } = stage({ isUnnamed: true });
+    schedules.configure([hourly], { isPaused: false });
+    assert.deepEqual(schedules.run('base', 'alice')?.state.running, { startedAt: START, by: 'alice' });
+    assert.deepEqual([schedules.run('base', 'bob')?.isNew, begun.length], [false, 1]);
+    named();
+    assert.equal(schedules.list()[0]?.running?.job, 'job-1');
   });
 
   test('does not run while the server is offline, and then by its times', async () => {

@@ -10,22 +10,24 @@ export interface WorkResult {
   readonly done: number;
   readonly failed: number;
   readonly cancelled: number;
-  /** Bytes. */
+  /** Bytes that were fetched into the cache. */
   readonly fetched: number;
+  /** Bytes that were sent to destinations; of a copy alone. */
+  readonly sent?: number;
   readonly errors: readonly RunError[];
 }
 
 /** A run on its way. */
 export interface RunningWork {
-  /** What it is called where the work is done. */
-  readonly job: string;
+  /** What it is called where the work is done. Read again and again: undefined until it has a name there. */
+  readonly job: string | undefined;
   readonly ended: Promise<WorkResult>;
   readonly cancel: () => void;
 }
 
-export interface SchedulesOptions {
+export interface SchedulesOptions<Spec extends ScheduleSpec> {
   /** Begins a run. @throws {Error} where it cannot begin */
-  readonly begin: (spec: ScheduleSpec, by: string) => RunningWork;
+  readonly begin: (spec: Spec, by: string) => RunningWork;
   readonly telemetry: Telemetry;
   /** Undefined: what became of runs is kept in memory. */
   readonly file: RecordFile | undefined;
@@ -37,8 +39,8 @@ export interface SchedulesOptions {
   readonly after?: (milliseconds: number, call: () => void) => () => void;
 }
 
-interface Entry {
-  readonly spec: ScheduleSpec;
+interface Entry<Spec extends ScheduleSpec> {
+  readonly spec: Spec;
   readonly times: Times;
   readonly spread: number;
   dueAt: number | undefined;
@@ -59,13 +61,15 @@ const MAX_TEXT = 500;
 const LONGEST_WAIT = 60_000;
 
 /** The schedules of a running server. */
-export class Schedules {
-  readonly #options: SchedulesOptions;
+export class Schedules<Spec extends ScheduleSpec> {
+  readonly #options: SchedulesOptions<Spec>;
   readonly #now: () => number;
-  readonly #after: NonNullable<SchedulesOptions['after']>;
+  readonly #after: NonNullable<SchedulesOptions<Spec>['after']>;
   /** By name, in the order of the configuration. */
-  #entries = new Map<string, Entry>();
+  #entries = new Map<string, Entry<Spec>>();
   readonly #records: Map<string, RunRecord>;
+  /** Of them and of those before them, what has ended: it is known while the next one runs. */
+  readonly #lastEnded: Map<string, RunRecord>;
   /** Runs that have not ended, of removed schedules too. */
   readonly #runs = new Map<Run, Promise<void>>();
   #isPaused = false;
@@ -76,11 +80,12 @@ export class Schedules {
   #isSaveDue = false;
   #isSaveRefused = false;
 
-  constructor(options: SchedulesOptions) {
+  constructor(options: SchedulesOptions<Spec>) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#after = options.after ?? startTimer;
     this.#records = new Map(options.file?.records);
+    this.#lastEnded = new Map([...this.#records].filter(([, { endedAt }]) => endedAt !== undefined));
   }
 
   /**
@@ -88,7 +93,7 @@ export class Schedules {
    *
    * @param options `isPaused`: none runs by itself
    */
-  configure(specs: readonly ScheduleSpec[], { isPaused }: { readonly isPaused: boolean }): void {
+  configure(specs: readonly Spec[], { isPaused }: { readonly isPaused: boolean }): void {
     if (this.#isClosed) return;
     const before = this.#entries;
     this.#isPaused = isPaused;
@@ -105,12 +110,14 @@ export class Schedules {
       if (isPaused) entry.dueAt = undefined;
       else entry.dueAt ??= this.#isFirst ? this.#firstTime(entry) : this.#nextTime(entry);
     }
-    for (const name of this.#records.keys()) if (!this.#entries.has(name)) this.#records.delete(name);
+    for (const records of [this.#records, this.#lastEnded]) {
+      for (const name of records.keys()) if (!this.#entries.has(name)) records.delete(name);
+    }
     this.#isFirst = false;
     this.#arm();
   }
 
-  list(): readonly ScheduleState[] {
+  list(): readonly ScheduleState<Spec>[] {
     return [...this.#entries.values()].map((entry) => this.#stateOf(entry));
   }
 
@@ -120,7 +127,7 @@ export class Schedules {
    * @returns undefined where there is no such schedule
    * @throws {Error} as {@link SchedulesOptions.begin} does
    */
-  run(name: string, by: string): { readonly state: ScheduleState; readonly isNew: boolean } | undefined {
+  run(name: string, by: string): { readonly state: ScheduleState<Spec>; readonly isNew: boolean } | undefined {
     const entry = this.#entries.get(name);
     if (entry === undefined) return undefined;
     const isNew = entry.running === undefined;
@@ -140,23 +147,23 @@ export class Schedules {
     await this.#saving;
   }
 
-  #stateOf({ spec, dueAt, running }: Entry): ScheduleState {
-    const last = this.#records.get(spec.name);
+  #stateOf({ spec, dueAt, running }: Entry<Spec>): ScheduleState<Spec> {
     return {
       spec,
       nextAt: dueAt,
-      running: running && { startedAt: running.startedAt, by: running.by, job: running.work.job },
-      last: last?.endedAt === undefined ? undefined : last,
+      running: running && shownOf(running),
+      last: this.#lastEnded.get(spec.name),
+      failing: this.#records.get(spec.name)?.failing ?? false,
     };
   }
 
-  #nextTime({ times, spread }: Entry): number | undefined {
+  #nextTime({ times, spread }: Entry<Spec>): number | undefined {
     const next = times(this.#now());
     return next === undefined ? undefined : next + spread;
   }
 
   /** A run that was missed while no server ran, or was interrupted, is made up for soon. */
-  #firstTime(entry: Entry): number | undefined {
+  #firstTime(entry: Entry<Spec>): number | undefined {
     const { spec, times, spread } = entry;
     const now = this.#now();
     const next = this.#nextTime(entry);
@@ -195,7 +202,7 @@ export class Schedules {
     this.#arm();
   }
 
-  #startDue(entry: Entry): void {
+  #startDue(entry: Entry<Spec>): void {
     try {
       this.#start(entry, 'schedule', this.#options.begin(entry.spec, 'schedule'));
     } catch (error) {
@@ -209,7 +216,7 @@ export class Schedules {
     }
   }
 
-  #start({ spec }: Entry, by: string, work: RunningWork): void {
+  #start({ spec }: Entry<Spec>, by: string, work: RunningWork): void {
     const run: Run = { startedAt: this.#now(), by, work, isInterrupted: false };
     const { name } = spec;
     const entry = this.#entries.get(name);
@@ -220,7 +227,7 @@ export class Schedules {
   }
 
   /** Never rejects. */
-  async #follow(spec: ScheduleSpec, run: Run): Promise<void> {
+  async #follow(spec: Spec, run: Run): Promise<void> {
     let result: WorkResult;
     try {
       result = await run.work.ended;
@@ -237,11 +244,11 @@ export class Schedules {
   }
 
   #ended(
-    { name }: ScheduleSpec,
+    { name, label, kind }: Spec,
     {
       run: { startedAt, by },
       outcome,
-      result: { done, failed, fetched, errors },
+      result: { done, failed, fetched, sent, errors },
     }: { readonly run: Pick<Run, 'startedAt' | 'by'>; readonly outcome: RunOutcome; readonly result: WorkResult },
   ): void {
     const wasFailing = this.#records.get(name)?.failing ?? false;
@@ -254,19 +261,21 @@ export class Schedules {
       done,
       failed,
       fetched,
+      ...(sent !== undefined && { sent }),
       errors: errors
         .slice(0, MAX_ERRORS)
         .map(({ image, error }) => ({ image: image.slice(0, MAX_TEXT), error: error.slice(0, MAX_TEXT) })),
     };
     this.#record(name, { ...run, failing: isWhole ? outcome === 'failed' : wasFailing });
     const recovered = outcome === 'done' && wasFailing;
-    this.#options.telemetry.publish('schedule.ended', { schedule: name, recovered, ...run });
+    this.#options.telemetry.publish('schedule.ended', { schedule: name, label, kind, recovered, ...run });
   }
 
   #record(name: string, record: RunRecord): void {
     // It was removed meanwhile.
     if (!this.#entries.has(name)) return;
     this.#records.set(name, record);
+    if (record.endedAt !== undefined) this.#lastEnded.set(name, record);
     if (this.#isSaveDue || this.#options.file === undefined) return;
     this.#isSaveDue = true;
     this.#saving = this.#saving.then(() => this.#save());
@@ -284,6 +293,10 @@ export class Schedules {
       this.#isSaveRefused = true;
     }
   }
+}
+
+function shownOf({ startedAt, by, work: { job } }: Run): ScheduleState['running'] {
+  return { startedAt, by, ...(job !== undefined && { job }) };
 }
 
 function startTimer(milliseconds: number, call: () => void): () => void {

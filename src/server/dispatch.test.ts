@@ -32,6 +32,7 @@ const PSEUDONYM = 'entrepot-0123456789abcdef';
 const CREDULOUS: Catalogue = {
   default: REGISTRY,
   domainSuffix: undefined,
+  ownHosts: new Set(),
   byName: () => REGISTRY,
   byHost: () => undefined,
   byAlias: () => undefined,

@@ -216,9 +216,13 @@ export interface Events {
   };
   /** Deliveries are lost: published for the first since the webhook worked. */
   'webhook.lost': { readonly hook: string; readonly reason: string; readonly deliveries: number };
-  /** A run of a schedule ended. Times in milliseconds since the epoch, `fetched` in bytes, `done` and `failed` in images. */
+  /** A run of a schedule ended. Times in milliseconds since the epoch, `fetched` and `sent` in bytes, `done` and `failed` in images. */
   'schedule.ended': {
     readonly schedule: string;
+    /** In metrics: `schedule` may be the name of an image. */
+    readonly label: string;
+    /** Whether images were fetched into the cache, or copied. */
+    readonly kind: 'warm' | 'copy';
     /** `stopped`: an operator cancelled it. `interrupted`: the server stopped. */
     readonly outcome: 'done' | 'failed' | 'stopped' | 'interrupted';
     /** The run before failed, and this one did not. */
@@ -230,6 +234,8 @@ export interface Events {
     readonly done: number;
     readonly failed: number;
     readonly fetched: number;
+    /** To destinations; of a copy alone. */
+    readonly sent?: number;
     /** The first five; `image` is empty where it is about all of them. */
     readonly errors: readonly { readonly image: string; readonly error: string }[];
   };

@@ -28,4 +28,5 @@ export { createLog, type Log, type LogFormat } from './log.ts';
 export { logEvents } from './log-subscriber.ts';
 export { createMetrics, type MetricsOptions } from './metrics.ts';
 export { redactText, redactUrl } from './redact.ts';
+export type { ScheduleReading } from './schedule-metrics.ts';
 export type { Delivery, SendSpans, Tracing } from './tracing/index.ts';

@@ -65,7 +65,12 @@ export function logEvents(telemetry: Telemetry, log: Log, { access = true }: Log
     telemetry.on('schedule.ended', ({ startedAt, endedAt, errors: [first], ...event }) => {
       const duration = milliseconds(endedAt - startedAt);
       const reason = first === undefined ? undefined : `${first.image}${first.image === '' ? '' : ': '}${first.error}`;
-      log[event.outcome === 'failed' ? 'warn' : 'info']('schedule.ended', { ...event, duration, reason });
+      log[event.outcome === 'failed' ? 'warn' : 'info']('schedule.ended', {
+        ...event,
+        label: undefined,
+        duration,
+        reason,
+      });
     }),
     telemetry.on('upstream.health', (event) => logHealth(log, event)),
     telemetry.on('mitm.handshake', (event) => logHandshake(log, event)),

@@ -23,6 +23,7 @@ const EVERYTHING: MetricsOptions = {
   ready: () => true,
   paused: () => false,
   webhooks: () => [{ hook: 'ci', queued: 1 }],
+  schedules: () => Promise.resolve([{ label: 'base', kind: 'warm', failing: true, lastAt: 1, nextAt: 2 }]),
   certificates: () => [{ listener: 'a', expiresAt: 1 }],
   hosted: () => Promise.resolve({ repositories: 1, digests: 2, bytes: 3 }),
   uploads: () => ({ open: 1, busy: 1, bytes: 1 }),

@@ -18,6 +18,7 @@ export async function metricsTable(): Promise<string> {
     hosted: () => Promise.resolve({ repositories: 0, digests: 0, bytes: 0 }),
     uploads: () => ({ open: 0, busy: 0, bytes: 0 }),
     webhooks: () => [],
+    schedules: () => Promise.resolve([]),
   });
   const metrics = Object.values(counters).filter((each) => each !== undefined);
   const rows = await Promise.all(

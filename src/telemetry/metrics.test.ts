@@ -273,6 +273,36 @@ describe('createMetrics', () => {
     assert.ok(series.includes('entrepot_cache_requests_total{registry="other",outcome="other"} 3000'));
   });
 
+  test('tells of schedules by their labels: how runs ended, when, and whether the last one failed', async () => {
+    const readings = [
+      { label: 'base', kind: 'warm', failing: false, lastAt: 1000, nextAt: 2500 },
+      { label: 'copy[0]', kind: 'copy', failing: true, lastAt: undefined, nextAt: undefined },
+    ] as const;
+    const { telemetry, lines } = setUp({ schedules: () => Promise.resolve(readings) });
+    const run = {
+      recovered: false,
+      by: 'schedule',
+      startedAt: 0,
+      endedAt: 1,
+      done: 0,
+      failed: 1,
+      fetched: 0,
+      errors: [],
+    };
+    for (const outcome of ['failed', 'failed', 'stopped'] as const) {
+      telemetry.publish('schedule.ended', { ...run, schedule: 'hot/secret', label: 'copy[0]', kind: 'copy', outcome });
+    }
+    const found = (await lines()).filter((line) => line.startsWith('entrepot_schedule_'));
+    assert.deepEqual(found.sort(), [
+      'entrepot_schedule_failing{schedule="base",kind="warm"} 0',
+      'entrepot_schedule_failing{schedule="copy[0]",kind="copy"} 1',
+      'entrepot_schedule_last_run_timestamp_seconds{schedule="base",kind="warm"} 1',
+      'entrepot_schedule_next_run_timestamp_seconds{schedule="base",kind="warm"} 2.5',
+      'entrepot_schedule_runs_total{schedule="copy[0]",kind="copy",outcome="failed"} 2',
+      'entrepot_schedule_runs_total{schedule="copy[0]",kind="copy",outcome="stopped"} 1',
+    ]);
+  });
+
   test('counts nothing more when closed', async () => {
     const { telemetry, metrics, lines } = setUp();
     metrics.close();

@@ -3,8 +3,10 @@ import { Counter, Gauge, Histogram } from './counters.ts';
 import type { CacheOutcome, RequestFinished, Telemetry } from './events.ts';
 import { countHosted, createHostedCounters, type HostedReadings } from './hosted-metrics.ts';
 import { openRegistry } from './prom-registry.ts';
+import { countSchedules, createScheduleCounters, type ScheduleReadings } from './schedule-metrics.ts';
+import { countWebhooks, createWebhookCounters, type WebhookReadings } from './webhook-metrics.ts';
 
-export interface MetricsOptions extends HostedReadings {
+export interface MetricsOptions extends HostedReadings, ScheduleReadings, WebhookReadings {
   /** Responses in progress. */
   readonly inFlight?: () => number;
   /** Client connections, idle ones included. */
@@ -27,8 +29,6 @@ export interface MetricsOptions extends HostedReadings {
   readonly paused?: () => boolean;
   /** The certificates in use. `expiresAt`: milliseconds since the epoch. */
   readonly certificates?: () => readonly { readonly listener: string; readonly expiresAt: number }[];
-  /** The configured webhooks, and the deliveries that wait for each. */
-  readonly webhooks?: () => readonly { readonly hook: string; readonly queued: number }[];
   /** The health of the configured upstreams that have received a request. */
   readonly upstreams?: () => readonly UpstreamReading[];
   /** The version of this program, for `entrepot_build_info`. */
@@ -113,6 +113,7 @@ export function createCounters({
   paused,
   upstreams,
   webhooks,
+  schedules,
   certificates,
   hosted,
   uploads,
@@ -121,6 +122,8 @@ export function createCounters({
 }: MetricsOptions & { readonly isReloaded?: () => boolean }) {
   return {
     ...createHostedCounters({ ...(hosted && { hosted }), ...(uploads && { uploads }) }),
+    ...createWebhookCounters({ ...(webhooks && { webhooks }) }),
+    ...createScheduleCounters({ ...(schedules && { schedules }) }),
     requests: new Counter({
       name: 'entrepot_http_requests_total',
       help: 'Requests answered or cut (status 0 where no response had begun).',
@@ -295,19 +298,6 @@ export function createCounters({
       name: 'entrepot_acme_orders_total',
       help: 'Orders of certificates at an ACME server, by outcome: issued or failed.',
       labels: ['outcome'],
-    }),
-    deliveries: new Counter({
-      name: 'entrepot_webhook_deliveries_total',
-      help: 'Attempts to deliver to webhooks by outcome: delivered, failed (tried again later), given-up; dropped: the queue was full, or the webhook is gone.',
-      labels: ['hook', 'event', 'outcome'],
-    }),
-    ...(webhooks && {
-      queued: new Gauge({
-        name: 'entrepot_webhook_queue_length',
-        help: 'Deliveries that wait for a webhook.',
-        labels: ['hook'],
-        read: () => webhooks().map(({ hook, queued }) => ({ values: [hook], value: queued })),
-      }),
     }),
     warnings: new Counter({
       name: 'entrepot_warnings_total',
@@ -485,7 +475,8 @@ function subscribe(
         named(registry?.startsWith('mirror:') === true ? registry.slice('mirror:'.length) : registry),
       ),
     ),
-    telemetry.on('webhook.delivery', ({ hook, event, outcome }) => counters.deliveries.add(1, hook, event, outcome)),
+    countWebhooks(telemetry, counters),
+    countSchedules(telemetry, counters),
     telemetry.on('warning', () => counters.warnings.add(1)),
     ...countHosted(telemetry, counters, named),
   ];

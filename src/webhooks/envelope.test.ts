@@ -146,6 +146,8 @@ describe('what is reported', () => {
 describe('what is reported of the server', () => {
   const ended = {
     schedule: 'nightly',
+    label: 'nightly',
+    kind: 'warm',
     outcome: 'failed',
     recovered: false,
     by: 'schedule',
@@ -166,7 +168,7 @@ describe('what is reported of the server', () => {
       telemetry.publish('schedule.ended', { ...ended, outcome: 'done', recovered: true, failed: 0, errors: [] });
     }) as unknown as readonly { readonly action: string; readonly target: object; readonly schedule: object }[][];
     const times = { startedAt: '2026-03-02T09:14:30.123Z', endedAt: '2026-03-02T09:14:31.623Z' };
-    const run = { name: 'nightly', ...times, done: 1, fetched: 7 };
+    const run = { name: 'nightly', kind: 'warm', ...times, done: 1, fetched: 7 };
     assert.deepEqual(
       sent.flat().map(({ action, target, schedule }) => ({ action, target, schedule })),
       [
@@ -174,6 +176,13 @@ describe('what is reported of the server', () => {
         { state: 'recovered', failed: 0, errors: [] },
       ].map((more) => ({ action: 'schedule', target: { repository: '' }, schedule: { ...run, ...more } })),
     );
+  });
+
+  test('a copy that failed, with what it sent', () => {
+    const [[event] = []] = sentBy((telemetry) =>
+      telemetry.publish('schedule.ended', { ...ended, kind: 'copy', fetched: 0, sent: 9 }),
+    ) as unknown as readonly { readonly schedule: Readonly<Record<string, unknown>> }[][];
+    assert.deepEqual([event?.schedule['kind'], event?.schedule['sent'], event?.schedule['fetched']], ['copy', 9, 0]);
   });
 
   test('that caching is paused, why, and that it is resumed', () => {

@@ -70,11 +70,24 @@ const REPORTS = {
     ...placeOf(event),
     targets: [{ digest, tag, ...(from === undefined ? {} : { from }) }],
   }),
-  'schedule.ended': ({ schedule, outcome, recovered, startedAt, endedAt, done, failed, fetched, errors }) => {
+  'schedule.ended': ({
+    schedule,
+    kind,
+    outcome,
+    recovered,
+    startedAt,
+    endedAt,
+    done,
+    failed,
+    fetched,
+    sent,
+    errors,
+  }) => {
     if (outcome !== 'failed' && !recovered) return undefined;
     const times = { startedAt: new Date(startedAt).toISOString(), endedAt: new Date(endedAt).toISOString() };
     const state = recovered ? 'recovered' : 'failed';
-    return { event: 'schedule', detail: { name: schedule, state, ...times, done, failed, fetched, errors } };
+    const bytes = { fetched, ...(sent !== undefined && { sent }) };
+    return { event: 'schedule', detail: { name: schedule, kind, state, ...times, done, failed, ...bytes, errors } };
   },
   'cache.paused': ({ reason }) => ({ event: 'disk', detail: { state: 'low', reason } }),
   'cache.resumed': () => ({ event: 'disk', detail: { state: 'resumed' } }),

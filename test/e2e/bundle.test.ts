@@ -2,12 +2,20 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { exportImages } from '../../src/cli/commands/carry/export.ts';
+import { ENTREPOT, startEntrepot } from '../support/app.ts';
 import { captureOutput } from '../support/capture-output.ts';
-import { inDirectory, type Podman, preparePodman, skopeo, startDockerRegistry } from '../support/engines.ts';
+import {
+  inDirectory,
+  type Podman,
+  preparePodman,
+  skopeo,
+  skopeoPull,
+  startDockerRegistry,
+} from '../support/engines.ts';
 import { goTool, needsGoTools } from '../support/go-tools.ts';
 import { buildImage, platformOf, type TestImage } from '../support/image.ts';
 import { startMirror } from '../support/mirror.ts';
-import { check, needs, Workspace } from '../support/processes.ts';
+import { check, needs, run, Workspace } from '../support/processes.ts';
 import { startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // Bundles, as other tools read them.
@@ -56,6 +64,57 @@ describe('skopeo', needs('skopeo'), () => {
     for (const { digest, bytes } of [config, ...layers]) {
       assert.ok((await readFile(inDirectory(one, digest).blob)).equals(bytes), digest);
     }
+  });
+});
+
+describe('an isolated server', needs('skopeo'), () => {
+  test('serves what came through a pipe to a client, asks no upstream, and says what it lacks', async () => {
+    await using workspace = await Workspace.open();
+    const { all } = await writeBundles(workspace);
+    // It would be asked: it counts every request.
+    await using upstream = await startScriptedUpstream();
+    const config = { registries: { [REGISTRY]: { upstreams: [upstream.url] } }, offline: true };
+    const isolated = await startEntrepot(workspace, config);
+    const env = { ...process.env, HOME: workspace.dir, NODE_NO_WARNINGS: '1' };
+    const entrepot = (...args: readonly string[]) =>
+      run(['sh', ENTREPOT, ...args, '--cache-dir', isolated.dir], { env });
+    const compose = await workspace.file(
+      'compose.yaml',
+      `services:\n  app: {image: "${NAMES[0]}"}\n  other: {image: "${REGISTRY}/team/other:2.0"}\n`,
+    );
+    const before = await entrepot('missing', '--from', compose);
+    assert.equal(before.code, 1, before.stderr);
+    assert.match(before.stdout, /^0 of 2 images can be pulled here without an upstream\.$/m);
+    const piped = await run(
+      ['sh', '-c', 'cat "$1" | sh "$2" import - --cache-dir "$3"', 'sh', all, ENTREPOT, isolated.dir],
+      { env },
+    );
+    assert.equal(piped.code, 0, piped.stderr);
+    assert.match(piped.stdout, /^Imported 2 images from standard input\.$/m);
+    const copy = await skopeoPull(workspace, { name: `${isolated.host}/${NAMES[0]}`, into: 'pulled' });
+    assert.ok((await readFile(`${copy}/manifest.json`)).equals(app.index.bytes));
+    await assertCopied(copy, app);
+    const lacking = await entrepot('missing', '--from', compose);
+    assert.equal(lacking.code, 1);
+    assert.equal(
+      lacking.stdout,
+      `${REGISTRY}/team/other:2.0: nothing of it is stored\n1 of 2 images can be pulled here without an upstream.\n`,
+    );
+    await assert.rejects(
+      skopeoPull(workspace, { name: `${isolated.host}/${REGISTRY}/team/other:2.0`, into: 'none' }),
+      /this server is offline and asks no upstream/,
+    );
+    // The way back: a bundle out of the isolated server, to standard output, as skopeo reads it.
+    const back = workspace.path('back.tar');
+    const exported = await run(
+      ['sh', '-c', 'sh "$1" export "$2" -o - --cache-dir "$3" > "$4"', 'sh', ENTREPOT, NAMES[0], isolated.dir, back],
+      { env },
+    );
+    assert.equal(exported.code, 0, exported.stderr);
+    const into = workspace.path('back');
+    await skopeo('copy', '--all', '--preserve-digests', `oci-archive:${back}:${NAMES[0]}`, `dir:${into}`);
+    await assertCopied(into, app);
+    assert.equal(upstream.count(), 0, upstream.journal());
   });
 });
 

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { after, before, describe, type TestContext, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { OPERATIONS } from '../../src/admin/index.ts';
 import { operate } from '../support/api-stage.ts';
@@ -11,12 +10,12 @@ import { type RunningEntrepot, startEntrepot } from '../support/app.ts';
 import { needsBrowser, openBrowser } from '../support/browser.ts';
 import { ConsolePage, eventually } from '../support/console-page.ts';
 import { pullImage, requestOf } from '../support/console-stage.ts';
-import { buildImage, platformOf } from '../support/image.ts';
+import { buildImage } from '../support/image.ts';
 import { Workspace } from '../support/processes.ts';
 import { Gate } from '../support/scripted/faults.ts';
 import { type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
-// The console over a cache with many repositories and many transfers, and many pages over one server.
+// The console over a cache with many repositories and many transfers.
 
 const REPOSITORIES = 100_000;
 const TRANSFERS = 1000;
@@ -24,9 +23,6 @@ const TRANSFERS = 1000;
 const MOST_ROWS = 120;
 /** Milliseconds of server time; the goal is 100, on a quiet machine. */
 const LOOSE = 1000;
-const PAGES = 20;
-/** Rounds of pulls of the soak; each is one pull of each image. `TEST_ROUNDS` makes it longer. */
-const ROUNDS = Number(process.env['TEST_ROUNDS'] ?? 12);
 
 describe('a large cache on the console', needsBrowser(), () => {
   let workspace: Workspace;
@@ -162,79 +158,4 @@ function addRepositories(file: string): void {
   } finally {
     database.close();
   }
-}
-
-test(`${PAGES} open pages cost a server no memory and no descriptors that stay`, needsBrowser(), async (t) => {
-  await using workspace = await Workspace.open();
-  const upstream = await startScriptedUpstream();
-  workspace.defer(() => upstream.stop());
-  // As few slots as there are pages: each stream that held one would stop the pulls.
-  const entrepot = await startEntrepot(workspace, {
-    registries: { 'docker.io': { upstreams: [upstream.url] } },
-    limits: { max_inflight: 4 },
-    cache: { max_size: '40MB' },
-    log: { level: 'info', format: 'json', access: false },
-  });
-  await using browser = await openBrowser();
-  const pages: ConsolePage[] = [];
-  for (let at = 0; at < PAGES; at += 1) {
-    const place = ['', 'pulls', 'images', 'registries'][at % 4] ?? '';
-    // Each with a session of its own: of one there are at most eight streams.
-    const opened = await ConsolePage.open(browser, entrepot, { place });
-    await opened.page.locator('.dot-live').first().waitFor({ state: 'attached' });
-    pages.push(opened);
-  }
-  let pulled = 0;
-  const pullOnce = async (): Promise<void> => {
-    pulled += 1;
-    const image = buildImage({ seed: `soak ${pulled}`, architectures: ['amd64'], layers: [400_000, 50_000] });
-    const name = `soak/app-${pulled % 50}`;
-    upstream.add(image, name, [`t${pulled}`]);
-    await pullImage(entrepot, { name, tag: `t${pulled}`, image });
-    // A hit.
-    const { manifest } = platformOf(image, 'amd64');
-    await requestOf(entrepot, `${name}/manifests/${manifest.digest}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  };
-  const samples: { readonly memory: number; readonly descriptors: number }[] = [];
-  for (let round = 0; round < ROUNDS; round += 1) {
-    for (let at = 0; at < 8; at += 1) await pullOnce();
-    samples.push(sample(entrepot.process.pid));
-  }
-  judge(t, samples);
-  // All of them still follow.
-  for (const opened of pages) {
-    assert.equal((await opened.page.locator('.dot-live').count()) > 0, true);
-    await opened.close();
-  }
-});
-
-interface Sample {
-  readonly memory: number;
-  readonly descriptors: number;
-}
-
-/** Resident memory in MB and open descriptors of the server, which the shell that started it has become. */
-function sample(pid: number): Sample {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const memory = Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
-  return { memory, descriptors: readdirSync(`/proc/${pid}/fd`).length };
-}
-
-/**
- * Flat: the median of the last third is not more than 32 MB or 20 % above that of the middle third, whichever is more: less than what a
- * collection of the heap frees. The first third is left out: caches and the heap fill then. Descriptors may differ by the sockets of
- * a pull.
- */
-function judge(t: TestContext, samples: readonly Sample[]): void {
-  const third = Math.floor(samples.length / 3);
-  const median = (of: readonly number[]): number => of.toSorted((a, b) => a - b)[Math.floor(of.length / 2)] ?? 0;
-  const [middle, last] = [samples.slice(third, 2 * third), samples.slice(2 * third)];
-  const memory = [middle, last].map((part) => median(part.map((each) => each.memory))) as [number, number];
-  const descriptors = [middle, last].map((part) => median(part.map((each) => each.descriptors))) as [number, number];
-  t.diagnostic(
-    `memory ${memory.map((each) => each.toFixed(1)).join(' → ')} MB, descriptors ${descriptors.join(' → ')}`,
-  );
-  assert.ok(memory[1] - memory[0] <= Math.max(32, memory[0] * 0.2), `memory grows: ${memory.join(' → ')} MB`);
-  assert.ok(descriptors[1] - descriptors[0] <= 8, `descriptors grow: ${descriptors.join(' → ')}`);
 }

@@ -45,3 +45,33 @@ test('the console shows schedules and their last runs, and starts them', needsBr
   assert.equal(await reader.button(/立即运行/).count(), 0);
   assert.equal(await overflowOf(reader.page), 0);
 });
+
+test('the console shows what is being copied, as it happens, and stops it', needsBrowser(), async () => {
+  const image = buildImage({ seed: 'console copies', layers: [10_000], architectures: ['amd64'] });
+  const copy = [{ name: 'hot', images: [{ from: 'up/team/app', to: 'apps/app' }], schedule: '@daily' }];
+  await using pair = await startPairOf({ image, repository: 'team/app' });
+  const { mirror, upstream } = pair;
+  const registries = { up: { upstreams: [{ url: upstream.url, name: 'hub' }] }, apps: { hosted: true } };
+  assert.equal((await mirror.reload({ registries, copy })).outcome, 'changed');
+  await using browser = await openBrowser();
+  await using opened = await ConsolePage.open(browser, mirror);
+  const gate = new Gate();
+  upstream.fault(platformOf(image, 'amd64').layers[0]?.digest ?? '', { stallAt: 100, stallGate: gate });
+  await opened.button('Run now: hot').click();
+  const jobs = opened.section('Copying');
+  await jobs.getByText('apps/app:latest').waitFor();
+  await gate.arrived();
+  await jobs.getByRole('button', { name: 'Stop' }).click();
+  await jobs.getByText('Stopped', { exact: true }).waitFor();
+  await opened.section('Schedules').getByText('Stopped', { exact: true }).waitFor();
+  gate.open();
+  await opened.button('Run now: hot').click();
+  await jobs.getByText('Done', { exact: true }).waitFor();
+  assert.equal(await jobs.getByRole('listitem').count(), 2);
+  assert.deepEqual(await seriousFindings(opened.page), []);
+
+  await using reader = await ConsolePage.open(browser, mirror, { operator: false, width: 390, language: 'zh' });
+  await reader.section('正在复制').getByText('完成', { exact: true }).waitFor();
+  assert.equal(await reader.button('停止').count(), 0);
+  assert.equal(await overflowOf(reader.page), 0);
+});

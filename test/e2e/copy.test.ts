@@ -3,8 +3,9 @@ import { describe, type TestContext, test } from 'node:test';
 import { type CopyInput, type CopyJob, callControl, controlSocketPath, OPERATIONS } from '../../src/admin/index.ts';
 import { copy } from '../../src/cli/commands/carry/copy.ts';
 import { digestOf, MEDIA_TYPES } from '../../src/oci/index.ts';
+import { attach, attachSbom } from '../support/attached.ts';
 import { captureOutput } from '../support/capture-output.ts';
-import { type DockerRegistry, skopeo, startDockerRegistry } from '../support/engines.ts';
+import { type DockerRegistry, sentTo, skopeo, startDockerRegistry } from '../support/engines.ts';
 import { buildImage, type TestImage } from '../support/image.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
 import { needs, Workspace } from '../support/processes.ts';
@@ -46,45 +47,9 @@ async function copied({ dir }: Mirror, input: Pick<CopyInput, 'from' | 'to'> & P
   return (JSON.parse(said.out) as { readonly job: CopyJob }).job;
 }
 
-/** What a registry was sent, by its access log: uploads and manifests, each with its path. */
-function sentTo(registry: DockerRegistry): readonly string[] {
-  return registry
-    .requests()
-    .filter(({ method, status }) => !['GET', 'HEAD'].includes(method) && status < 300)
-    .map(
-      ({ method, path }) => `${method} ${path.replace(/\?.*$/, '').replace(/uploads\/[0-9a-f-]{36}$/, 'uploads/ID')}`,
-    );
-}
-
 async function pull(registry: DockerRegistry, path: string): Promise<Response> {
   const accept = [MEDIA_TYPES.ociIndex, MEDIA_TYPES.ociManifest].join(', ');
   return fetch(`${registry.url}/v2/${path}`, { headers: { accept } });
-}
-
-/** Puts a manifest with one blob into a registry, as cosign and oras do. */
-async function attach(registry: DockerRegistry, name: string, tag: string, more: object): Promise<Buffer> {
-  const bytes = Buffer.from(`blob of ${tag}`);
-  const begun = await fetch(`${registry.url}/v2/${name}/blobs/uploads/`, { method: 'POST' });
-  const place = new URL(begun.headers.get('location') ?? '', registry.url);
-  place.searchParams.set('digest', digestOf(bytes));
-  assert.equal((await fetch(place, { method: 'PUT', body: new Uint8Array(bytes) })).status, 201);
-  const blob = { mediaType: 'application/octet-stream', digest: digestOf(bytes), size: bytes.length };
-  const config = { ...blob, mediaType: 'application/vnd.oci.image.config.v1+json' };
-  const value = { schemaVersion: 2, mediaType: MEDIA_TYPES.ociManifest, config, layers: [blob], ...more };
-  const manifest = Buffer.from(JSON.stringify(value));
-  await putManifest(registry, `${name}/manifests/${tag === '' ? digestOf(manifest) : tag}`, manifest);
-  return manifest;
-}
-
-async function putManifest(
-  registry: DockerRegistry,
-  path: string,
-  bytes: Buffer,
-  type: string = MEDIA_TYPES.ociManifest,
-) {
-  const headers = { 'content-type': type };
-  const put = await fetch(`${registry.url}/v2/${path}`, { method: 'PUT', headers, body: new Uint8Array(bytes) });
-  assert.equal(put.status, 201, await put.text());
 }
 
 describe('hot from cold', needs('docker-registry', 'skopeo'), () => {
@@ -125,18 +90,15 @@ describe('hot from cold', needs('docker-registry', 'skopeo'), () => {
 
   test('takes referrers and signatures along, and lists them where the registry does not', async (t) => {
     const { cold, hot, mirror, image } = await stage(t);
-    const subject = { mediaType: image.index.mediaType, digest: image.index.digest, size: image.index.size };
-    const fallback = image.index.digest.replace(':', '-');
-    const sbom = await attach(cold, 'team/app', '', { subject, artifactType: 'application/spdx+json' });
-    const listed = { mediaType: MEDIA_TYPES.ociManifest, digest: digestOf(sbom), size: sbom.length };
-    const list = { schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: [listed] };
-    await putManifest(cold, `team/app/manifests/${fallback}`, Buffer.from(JSON.stringify(list)), MEDIA_TYPES.ociIndex);
-    const signature = await attach(cold, 'team/app', `${fallback}.sig`, {});
+    const { sbom, fallbackTag: fallback } = await attachSbom(cold, 'team/app', image.index);
+    const signature = await attach(cold, { name: 'team/app', tag: `${fallback}.sig`, more: {} });
     await copied(mirror, { from: 'cold.example/team/app:1', to: 'hot/team/app:1' });
     const sig = await pull(hot, `team/app/manifests/${fallback}.sig`);
     assert.equal(sig.headers.get('docker-content-digest'), digestOf(signature));
     assert.equal((await pull(hot, `team/app/manifests/${digestOf(sbom)}`)).status, 200);
-    const found = (await (await pull(hot, `team/app/manifests/${fallback}`)).json()) as typeof list;
+    const found = (await (await pull(hot, `team/app/manifests/${fallback}`)).json()) as {
+      readonly manifests: readonly { readonly digest: string }[];
+    };
     assert.deepEqual(
       found.manifests.map(({ digest }) => digest),
       [digestOf(sbom)],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, open, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -8,86 +8,26 @@ import { promisify } from 'node:util';
 import { callControl, controlSocketPath, OPERATIONS } from '../../src/admin/index.ts';
 import { exportImages } from '../../src/cli/commands/carry/export.ts';
 import { importBundles } from '../../src/cli/commands/carry/import-bundle.ts';
-import { missing } from '../../src/cli/commands/carry/missing.ts';
-import { warm } from '../../src/cli/commands/carry/warm.ts';
 import { captureOutput } from '../support/capture-output.ts';
-import { buildImage, buildReferrer, type Content, platformOf, type TestImage } from '../support/image.ts';
-import { type Mirror, startMirror } from '../support/mirror.ts';
-import { Gate, type ScriptedUpstream, startScriptedUpstream } from '../support/scripted-upstream.ts';
+import {
+  amd64,
+  assertServes,
+  at,
+  blobAt,
+  commands,
+  image,
+  layer,
+  REPOSITORY,
+  startIsolated,
+  startSite,
+} from '../support/carry-stage.ts';
+import { buildImage, buildReferrer, platformOf, type TestImage } from '../support/image.ts';
+import { startMirror } from '../support/mirror.ts';
+import { Gate, startScriptedUpstream } from '../support/scripted-upstream.ts';
 
 // Images out of one whole server into another, which has no upstream.
 
-const REPOSITORY = 'team/app';
-const image = buildImage({ seed: 'carried', layers: [40_000, 300_000] });
-const amd64 = platformOf(image, 'amd64');
-const layer = amd64.layers[1] as Content;
 const run = promisify(execFile);
-
-interface Site extends AsyncDisposable {
-  readonly upstream: ScriptedUpstream;
-  readonly mirror: Mirror;
-  /** A directory for files. */
-  readonly files: string;
-}
-
-async function startSite(t: TestContext, config: Readonly<Record<string, unknown>> = {}): Promise<Site> {
-  const files = await mkdtemp(join(tmpdir(), 'carry-'));
-  t.after(() => rm(files, { recursive: true, force: true }));
-  const upstream = await startScriptedUpstream();
-  upstream.add(image, REPOSITORY, ['latest', '1.0']);
-  const registries = { up: { upstreams: [{ url: upstream.url, name: 'hub' }] } };
-  const mirror = await startMirror({ registries, ...config });
-  return {
-    upstream,
-    mirror,
-    files,
-    async [Symbol.asyncDispose]() {
-      upstream.heal();
-      await mirror.stop();
-      await upstream.stop();
-    },
-  };
-}
-
-/** A server whose upstream is not there. */
-const startIsolated = (config: Readonly<Record<string, unknown>> = {}): Promise<Mirror> =>
-  startMirror({
-    registries: { up: { upstreams: ['http://127.0.0.1:9'] } },
-    offline: true,
-    ...config,
-  });
-
-async function commands(dir: string, cwd: string) {
-  const flags = { cacheDir: dir };
-  const say = async (work: (surroundings: object) => Promise<number>) => {
-    const { output, said } = captureOutput();
-    const code = await work({ output, isTerminal: false, cwd, lookEvery: 5 });
-    return { code, ...said };
-  };
-  return {
-    export: (images: readonly string[], output: string, more: object = {}) =>
-      say((around) => exportImages({ flags, images, output, ...more }, around)),
-    import: (files: readonly string[], more: object = {}) =>
-      say((around) => importBundles({ flags, files: files.map((file) => join(cwd, file)), ...more }, around)),
-    missing: (images: readonly string[], more: object = {}) =>
-      say((around) => missing({ flags, images, ...more }, around)),
-    warm: (images: readonly string[], more: object = {}) => say((around) => warm({ flags, images, ...more }, around)),
-  };
-}
-
-const at = (reference: string): string => `/up/v2/${REPOSITORY}/manifests/${reference}`;
-const blobAt = (digest: string): string => `/up/v2/${REPOSITORY}/blobs/${digest}`;
-
-/** Asserts that a server gives every byte of an image. */
-async function assertServes(mirror: Mirror, wanted: TestImage, tag: string): Promise<void> {
-  const tagged = await mirror.get(at(tag));
-  assert.equal(tagged.status, 200, tagged.body.toString());
-  assert.ok(tagged.body.equals(wanted.index.bytes));
-  for (const { digest, bytes } of wanted.manifests)
-    assert.ok((await mirror.get(at(digest))).body.equals(bytes), digest);
-  for (const { digest, bytes } of wanted.blobs)
-    assert.ok((await mirror.get(blobAt(digest))).body.equals(bytes), digest);
-}
 
 describe('carrying images away', () => {
   test('an isolated server serves what another exported, and says what it lacks', async (t) => {
@@ -198,38 +138,6 @@ describe('carrying images away', () => {
     const none = await here.export([`up/${REPOSITORY}:1.0`], 'none.tar', { platform: ['linux/s390x'] });
     assert.equal(none.code, 1);
     assert.match(none.err, /it has no image for linux\/s390x/);
-  });
-
-  test('a delta leaves out what the earlier bundle has, and is refused without it', async (t) => {
-    await using site = await startSite(t);
-    const { files, upstream } = site;
-    const here = await commands(site.mirror.dir, files);
-    const large = buildImage({ seed: 'large', layers: [2_000_000], architectures: ['amd64'] });
-    upstream.add(large, REPOSITORY, ['monday']);
-    assert.equal((await here.export([`up/${REPOSITORY}:monday`], 'monday.tar')).code, 0);
-    upstream.add(image, REPOSITORY, ['friday']);
-    const names = [`up/${REPOSITORY}:monday`, `up/${REPOSITORY}:friday`];
-    const delta = await here.export(names, 'friday.tar', { since: 'monday.tar' });
-    assert.equal(delta.code, 0, delta.err);
-    assert.match(delta.out, /2 blobs left out, as monday\.tar has them: import that bundle first\.\n$/);
-    assert.ok((await stat(join(files, 'friday.tar'))).size < 1_000_000);
-    await using isolated = await startIsolated();
-    const there = await commands(isolated.dir, files);
-    const early = await there.import(['friday.tar']);
-    assert.equal(early.code, 1);
-    assert.match(
-      early.out,
-      /^up\/team\/app:monday: sha256:\w+ is neither in the bundle nor here: it is in the earlier bundle/,
-    );
-    assert.match(early.out, /Imported 1 image from .*friday\.tar\./);
-    assert.equal((await isolated.get(at('monday'))).status, 404);
-    const both = await there.import(['monday.tar', 'friday.tar']);
-    assert.equal(both.code, 0, both.out);
-    await assertServes(isolated, large, 'monday');
-    await assertServes(isolated, image, 'friday');
-    const same = await here.export(names, 'monday.tar', { since: 'monday.tar' });
-    assert.equal(same.code, 1);
-    assert.match(same.err, /is the earlier bundle; write the new one to another file/);
   });
 
   test('signatures and other referrers go along', async (t) => {

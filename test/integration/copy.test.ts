@@ -365,7 +365,7 @@ describe('the command', () => {
     const { code, err } = await left;
     assert.equal(code, 130);
     assert.match(err, /hot\/team\/app:1 .*\n.*0 of 1 image/);
-    assert.match(err, /The server goes on: `entrepot copy` shows it/);
+    assert.match(err, /The server goes on with 1 job: `entrepot copy` shows it/);
     assert.match((await run({})).out, /^JOB +STATE +IMAGES +THERE +SENT +BY\n\w+ +runs +0 of 1 /);
 
     const ending = new AbortController();

@@ -74,6 +74,14 @@ describe('an image', () => {
     );
   });
 
+  test('may have the host of this server in front, as clients are given it', async () => {
+    const { port } = new URL(mirror.url);
+    for (const host of [`localhost:${port}`, `127.0.0.1:${port}`, 'localhost:8080']) {
+      const { image, namedBy } = await imageOf(`${host}/up/team/app:latest`);
+      assert.deepEqual([image, namedBy], ['up/team/app:latest', 'path']);
+    }
+  });
+
   test('whose every byte is here says so', async () => {
     const { digest } = platformOf(IMAGE, 'amd64').manifest;
     assert.equal((await mirror.get(`/v2/up/team/app/manifests/${digest}`)).status, 200);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { callControl, controlSocketPath, OPERATIONS } from '../../src/admin/index.ts';
+import { ask, beginSession, operate } from '../support/api-stage.ts';
 import { buildImage, type Content, platformOf } from '../support/image.ts';
 import { basic, htpasswdOf } from '../support/logins.ts';
 import { type Mirror, startMirror } from '../support/mirror.ts';
@@ -381,6 +382,18 @@ describe('the tags of a hosted repository', () => {
     assert.deepEqual((await shown())[0]?.[0], ['', 'alice', false]);
     assert.equal((await rollback(other.index.digest)).moved?.from, undefined);
     assert.equal((await mirror.get(manifest('apps/web', '1'), alice)).status, 200);
+  });
+
+  test('name in their history who rolled them back by the API', async (t) => {
+    const rules = [...RULES, { who: 'alice', may: ['status', 'admin'] }];
+    const mirror = await start(t, configOf({ access: access({ rules }) }));
+    await pushImage(at(mirror, 'apps/web'), image, '1');
+    await pushImage(at(mirror, 'apps/web'), other, '1');
+    const { changing } = await beginSession(mirror, { user: 'alice', password: 'alice-pw' });
+    const body = { image: `apps/web:1@${image.index.digest}` };
+    assert.equal((await ask(mirror, 'POST', '/api/v1/rollback', { headers: changing, body })).status, 200);
+    const { tags } = await operate(mirror, OPERATIONS.history, { image: 'apps/web:1' });
+    assert.deepEqual(tags[0]?.moves.map(({ digest, by }) => [digest, by])[0], [image.index.digest, 'alice']);
   });
 });
 

@@ -3,6 +3,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { parse } from 'yaml';
+import { OPERATIONS } from '../../src/admin/index.ts';
+import { operate } from '../support/api-stage.ts';
 import { openTunnelTo } from '../support/forward-stage.ts';
 import { buildImage } from '../support/image.ts';
 import { runImport } from '../support/import-cases.ts';
@@ -193,6 +195,30 @@ auth_service = "apps"
   test('Mirror-RegistryX: the registry of its list', async () => {
     const text = `registries:\n  - {id: local, url: "${upstream.url}"}\nmirrors:\n  - {source: "docker.io/library/busybox:latest"}\n`;
     await pulls(await imported({ 'mirrors.yml': text }), { path: `/v2/local/${REPOSITORY}` });
+  });
+
+  test('Mirror-RegistryX: its images are copied to the registry that they name', async () => {
+    const config = await imported({
+      'mirrors.yml': `registries:
+  - {id: from, url: "${upstream.url}"}
+  - {id: local, url: "${empty.url}"}
+mirrors:
+  - {source: "from/${REPOSITORY}:latest", target: "localhost:5000/${REPOSITORY}:latest", registry: local}
+settings: {check_interval_minutes: 30}
+`,
+    });
+    await using mirror = await startMirror(config);
+    const { schedules } = await operate(mirror, OPERATIONS.schedules);
+    assert.deepEqual(
+      schedules.map(({ name, schedule, copies }) => [name, schedule, copies]),
+      [
+        [
+          'mirrors',
+          'every 30m',
+          [{ from: `from/${REPOSITORY}:latest`, to: `local/${REPOSITORY}:latest`, allTags: false }],
+        ],
+      ],
+    );
   });
 
   test('k3s: an endpoint with a rewrite, and one with a credential', async () => {

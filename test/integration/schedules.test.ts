@@ -119,7 +119,7 @@ describe('a schedule', () => {
     assert.match(refused.problems.join(), /warm\[0\]\.images\[0\]: .*nowhere\.example/);
     await mirror.reload({ registries });
     assert.deepEqual(await listed(mirror), []);
-    await assert.rejects(run(mirror, 'nightly'), /add one under warm/);
+    await assert.rejects(run(mirror, 'nightly'), /add one under warm or copy/);
   });
 });
 
@@ -194,9 +194,9 @@ test('the commands list the schedules and run one', async () => {
   await ended(mirror);
   const list = await call((output) => listSchedules(options, output));
   const [head = '', first = '', second = '', error = ''] = list.text.split('\n');
-  assert.match(head, /^NAME +SCHEDULE +IMAGES +NEXT RUN +LAST RUN +RESULT$/);
-  assert.match(first, /^nightly +0 3 \* \* \* UTC +1 +\d{4}-\d\d-\d\d 03:00:\d\d +- *$/);
-  assert.match(second, /^up\/team\/gone:1 +every 6h +1 .* failed: 1 of 1 image$/);
+  assert.match(head, /^NAME +KIND +SCHEDULE +IMAGES +NEXT RUN +LAST RUN +RESULT$/);
+  assert.match(first, /^nightly +warm +0 3 \* \* \* UTC +1 +\d{4}-\d\d-\d\d 03:00:\d\d +- *$/);
+  assert.match(second, /^up\/team\/gone:1 +warm +every 6h +1 .* failed: 1 of 1 image$/);
   assert.match(error, /^up\/team\/gone:1: up\/team\/gone:1: /);
   const unknown = await call((output) => runSchedule({ ...options, name: 'x' }, output));
   assert.deepEqual([unknown.code, /no schedule has this name; there are nightly, /.test(unknown.text)], [1, true]);

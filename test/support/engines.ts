@@ -15,8 +15,11 @@ export interface DockerRegistry {
   requests(): { method: string; path: string; status: number }[];
 }
 
-/** Starts docker-registry on a free port. */
-export async function startDockerRegistry(workspace: Workspace): Promise<DockerRegistry> {
+/** Starts docker-registry on a free port. @param program another version of CNCF Distribution */
+export async function startDockerRegistry(
+  workspace: Workspace,
+  { program = 'docker-registry' }: { readonly program?: string } = {},
+): Promise<DockerRegistry> {
   const port = await freePort();
   const host = `127.0.0.1:${port}`;
   const config = {
@@ -27,7 +30,7 @@ export async function startDockerRegistry(workspace: Workspace): Promise<DockerR
   };
   // JSON is YAML.
   const file = await workspace.file(`registry-${port}.yml`, JSON.stringify(config));
-  const process = await workspace.start(['docker-registry', 'serve', file], {
+  const process = await workspace.start([program, 'serve', file], {
     ready: async () => (await fetch(`http://${host}/v2/`)).ok,
   });
   return {
@@ -55,6 +58,16 @@ export async function startDockerRegistry(workspace: Workspace): Promise<DockerR
         }),
       ),
   };
+}
+
+/** What a registry was sent, by its access log: uploads and manifests, each with its path. */
+export function sentTo(registry: DockerRegistry): readonly string[] {
+  return registry
+    .requests()
+    .filter(({ method, status }) => !['GET', 'HEAD'].includes(method) && status < 300)
+    .map(
+      ({ method, path }) => `${method} ${path.replace(/\?.*$/, '').replace(/uploads\/[0-9a-f-]{36}$/, 'uploads/ID')}`,
+    );
 }
 
 /** Starts nginx with the given `server` blocks inside `http`; ready when the port answers. */

@@ -219,6 +219,7 @@ function catalogueOf(registry: RegistrySpec): Catalogue {
   return {
     default: registry,
     domainSuffix: undefined,
+    ownHosts: new Set(),
     byName,
     byHost: () => undefined,
     byAlias: () => undefined,

@@ -125,7 +125,7 @@ export const INNER_ROOMS: Readonly<Record<string, Readonly<Record<string, readon
     carry: [],
   },
   config: { schema: [], read: ['schema'], show: ['schema', 'read'] },
-  'config/schema': { warm: [] },
+  'config/schema': { schedules: [] },
   'config/read': { webhooks: [] },
   forward: { authority: [] },
   migrate: { syntax: [], sources: [] },

@@ -86,6 +86,7 @@ export async function pushStage(t: Scope, options: PushStageOptions): Promise<Pu
   const catalogue: Catalogue = {
     default: registry,
     domainSuffix: undefined,
+    ownHosts: new Set(),
     byName: (name) => (name === registry.name ? registry : undefined),
     byHost: () => undefined,
     byAlias: () => undefined,

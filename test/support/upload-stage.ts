@@ -64,6 +64,7 @@ const HUB = registryOf('docker.io', true);
 const CATALOGUE: Catalogue = {
   default: APPS,
   domainSuffix: undefined,
+  ownHosts: new Set(),
   byName,
   byPathName: byName,
   byHost: () => undefined,

@@ -3,8 +3,9 @@ import type { ComponentChildren, JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { logout, session } from './api.ts';
 import { liveState } from './live.ts';
+import { Button, IconButton } from './parts/button.tsx';
 import { Dialog } from './parts/confirm.tsx';
-import { CopyButton } from './parts/copy.tsx';
+import { Snippet } from './parts/copy.tsx';
 import { Boundary, Toasts, toast } from './parts/feedback.tsx';
 import { Icon, Mark } from './parts/icons.tsx';
 import { Link, Prose } from './parts/page.tsx';
@@ -141,22 +142,19 @@ function Who(): JSX.Element | null {
             <p>
               <Prose text={known.mode === 'rules' ? w.readOnlyRules : w.readOnlyText} />
             </p>
-            <div class="snippet">
-              <pre tabIndex={0}>entrepot console</pre>
-              <CopyButton text="entrepot console" />
-            </div>
+            <Snippet code="entrepot console" />
           </div>
         </details>
       )}
       {known.token !== undefined && (
-        <button type="button" class="link-button" onClick={() => void leave()}>
+        <Button look="link-button" act={() => void leave()}>
           {w.logout}
-        </button>
+        </Button>
       )}
       {known.mode === 'rules' && isAnonymous && known.canLogIn && known.canRead && (
-        <button type="button" class="link-button" onClick={() => (isAsking.value = true)}>
+        <Button look="link-button" act={() => (isAsking.value = true)}>
           {w.title}
-        </button>
+        </Button>
       )}
       {isAsking.value && (
         <Dialog title={w.title} close={close}>
@@ -182,11 +180,7 @@ function ThemeButton(): JSX.Element {
   const next = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length] as Theme;
   const icons = { auto: 'contrast', light: 'sun', dark: 'moon' } as const;
   const label = `${w.choose}: ${w[theme.value]}`;
-  return (
-    <button type="button" class="icon-button" aria-label={label} title={label} onClick={() => (theme.value = next)}>
-      <Icon name={icons[theme.value]} />
-    </button>
-  );
+  return <IconButton icon={icons[theme.value]} size={20} label={label} act={() => (theme.value = next)} />;
 }
 
 function LanguageButton(): JSX.Element {

@@ -23,6 +23,7 @@ const KINDS: Readonly<Record<LiveKind, true>> = {
   cache: true,
   reloaded: true,
   warm: true,
+  copy: true,
   gap: true,
 };
 

@@ -7,7 +7,6 @@ type Overview = Answer<'overview'>;
 type Pull = Overview['pulls'][number];
 type Transfer = Overview['transfers'][number];
 type Rates = Overview['rates'];
-type WarmJob = Answer<'warmJobs'>['jobs'][number];
 type DataOf<Kind extends LiveEvent['kind']> = Extract<LiveEvent, { kind: Kind }>['data'];
 
 const MOST = 200;
@@ -25,7 +24,7 @@ export function mergeTransfer(transfers: readonly Transfer[], transfer: DataOf<'
   return merge(transfers, { ...known, ...transfer }, true);
 }
 
-export function mergeWarm(jobs: readonly WarmJob[], job: WarmJob): readonly WarmJob[] {
+export function mergeJob<Job extends { readonly id: string }>(jobs: readonly Job[], job: Job): readonly Job[] {
   return merge(jobs, job, true);
 }
 

@@ -26,6 +26,8 @@ export const PATHS = {
   warm: 'warm',
   warmJobs: 'warm/jobs',
   warmCancel: 'warm/cancel',
+  copyJobs: 'copy/jobs',
+  copyCancel: 'copy/cancel',
   schedules: 'schedules',
   scheduleRun: 'schedules/run',
   users: 'users',

@@ -1,11 +1,14 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
-import { useId } from 'preact/hooks';
-import { ApiError, login, session } from './api.ts';
+import { login, session } from './api.ts';
+import { Button } from './parts/button.tsx';
 import { Snippet } from './parts/copy.tsx';
 import { toast } from './parts/feedback.tsx';
-import { Icon } from './parts/icons.tsx';
+import { AS_TYPED, Field } from './parts/field.tsx';
+import { textIn } from './parts/form.ts';
+import { FormFault, Note } from './parts/note.tsx';
 import { Heading, Prose } from './parts/page.tsx';
+import { asApiError, textOf } from './reason.ts';
 import { words } from './words/index.ts';
 
 /** Shown where rules decide and the browser may not read. */
@@ -15,14 +18,7 @@ export function Login(): JSX.Element {
   return (
     <div class="gate card">
       <Heading title={w.title} />
-      {principal !== 'anonymous' && (
-        <p class="note note-warn">
-          <Icon name="warning" />
-          <span>
-            <Prose text={w.mayNot(principal)} />
-          </span>
-        </p>
-      )}
+      {principal !== 'anonymous' && <Note text={w.mayNot(principal)} />}
       {canLogIn ? (
         <LoginForm />
       ) : (
@@ -37,8 +33,7 @@ export function Login(): JSX.Element {
 
 /** Asks for a user and a password. `done` is called after the login. */
 export function LoginForm({ done }: { readonly done?: () => void }): JSX.Element {
-  const { session: w, errors } = words.value;
-  const id = useId();
+  const { session: w } = words.value;
   const error = useSignal<string | undefined>(undefined);
   const busy = useSignal(false);
   const onSubmit = async (event: SubmitEvent): Promise<void> => {
@@ -46,15 +41,10 @@ export function LoginForm({ done }: { readonly done?: () => void }): JSX.Element
     const data = new FormData(event.currentTarget as HTMLFormElement);
     busy.value = true;
     try {
-      const textOf = (name: string): string => {
-        const value = data.get(name);
-        return typeof value === 'string' ? value : '';
-      };
-      await login({ user: textOf('user'), password: textOf('password') });
+      await login({ user: textIn(data, 'user'), password: textIn(data, 'password') });
       done?.();
     } catch (reason) {
-      const { status, message } = reason instanceof ApiError ? reason : new ApiError(String(reason), { status: 0 });
-      error.value = status === 0 ? errors.unreachable : status === 401 ? w.wrong : message;
+      error.value = asApiError(reason).status === 401 ? w.wrong : textOf(reason);
     }
     busy.value = false;
   };
@@ -62,32 +52,16 @@ export function LoginForm({ done }: { readonly done?: () => void }): JSX.Element
     <>
       <p class="quiet">{w.text}</p>
       <form class="login" onSubmit={(event) => void onSubmit(event)}>
-        <div class="field">
-          <label for={`${id}-user`}>{w.user}</label>
-          <input
-            id={`${id}-user`}
-            name="user"
-            autocomplete="username"
-            required
-            autocapitalize="none"
-            spellcheck={false}
-          />
-        </div>
-        <div class="field">
-          <label for={`${id}-password`}>{w.password}</label>
-          <input id={`${id}-password`} name="password" type="password" autocomplete="current-password" required />
-        </div>
-        <div role="alert">
-          {error.value !== undefined && (
-            <p class="note note-bad">
-              <Icon name="warning" />
-              <span>{error.value}</span>
-            </p>
-          )}
-        </div>
-        <button type="submit" class="button button-main" disabled={busy.value}>
+        <Field label={w.user}>
+          {(ids) => <input {...ids} {...AS_TYPED} name="user" autocomplete="username" required />}
+        </Field>
+        <Field label={w.password}>
+          {(ids) => <input {...ids} name="password" type="password" autocomplete="current-password" required />}
+        </Field>
+        <FormFault text={error.value} />
+        <Button look="button button-main" disabled={busy.value}>
           {w.login}
-        </button>
+        </Button>
       </form>
     </>
   );

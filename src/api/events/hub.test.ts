@@ -51,7 +51,8 @@ function setUp() {
       },
     };
     const context = { id: 'x', bytes: 0, response } as unknown as RequestContext;
-    const caller = { name: 'alice', seesAll: sees === undefined, seesClients: true, sees: sees ?? (() => true) };
+    const rights = { seesAll: sees === undefined, seesClients: true, mayPush: () => false };
+    const caller = { name: 'alice', ...rights, sees: sees ?? (() => true) };
     const stream = new EventStream({ context, kinds: undefined, caller, idOf: hub.idOf });
     const leave = hub.follow({ stream, client: 'c', mayFollow }, lastId);
     return {

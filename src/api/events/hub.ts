@@ -186,6 +186,7 @@ function isProgress(event: LiveEvent): boolean {
     case 'transfer':
       return true;
     case 'warm':
+    case 'copy':
       return event.data.endedAt === undefined;
     default:
       return false;

@@ -7,6 +7,7 @@ const seeing = (isSeen: (name: string) => boolean | Promise<boolean>): Caller =>
   name: 'alice',
   seesAll: false,
   seesClients: false,
+  mayPush: () => false,
   sees: ({ registry, repository }) => isSeen(`${registry}/${repository}`),
 });
 const none = seeing(() => false);

@@ -19,6 +19,7 @@ export function shownTo(event: LiveEvent, caller: Caller): Shown | Promise<Shown
     case 'tag':
       return shownIf(caller.sees(event.data), event);
     case 'warm':
+    case 'copy':
       // Its images are many, and its sums are of all of them: its source says what of it a caller may see.
       return undefined;
     case 'reloaded':

@@ -34,6 +34,7 @@ function createContext(server: RunningServer): OperationContext {
   const pulls = pullsOf(server);
   const inventory = inventoryOf(server);
   const warm = warmOf(server);
+  const copy = copyOf(server);
   return {
     cache,
     hosted,
@@ -77,9 +78,9 @@ function createContext(server: RunningServer): OperationContext {
     clients: (host) => clientsOf(server, host),
     explain: explainOf(server, { pulls, inventory }),
     warm,
-    schedules: schedulesOf(server, warm),
+    schedules: schedulesOf(server, { warm, copy }),
     carry: carryOf(server),
-    copy: copyOf(server),
+    copy,
     openConsole: () => openConsole(server),
   };
 }

@@ -1,174 +1,108 @@
-import type { Caller, CopyInput, OperationContext } from '../../admin/index.ts';
-import {
-  type CopyDestination,
-  CopyJobs,
-  type CopySource,
-  HostedDestination,
-  HostedSource,
-  type ImageToCopy,
-  MirroredSource,
-  UpstreamDestination,
-} from '../../copy/index.ts';
-import { HostingRules } from '../../hosting/index.ts';
-import { ownVia } from '../../lib/index.ts';
-import { OciError, type Reference, type RegistrySpec, type Repository } from '../../oci/index.ts';
-import { parseImagePattern } from '../../routing/index.ts';
+import type { Caller, OperationContext } from '../../admin/index.ts';
+import { CopyJobs, type ImageToCopy } from '../../copy/index.ts';
+import { OciError, type Repository } from '../../oci/index.ts';
+import type { RunningWork } from '../../schedules/index.ts';
 import type { RunningServer } from '../running-server.ts';
-import { type OneImage, oneImage } from '../settings/index.ts';
-import { jobShownTo, seesOf, slotsOf } from './job-parts.ts';
+import { type CopyEnds, type CopyNames, copyEndsOf, copyText, nameOf, sameEndsFault } from '../settings/index.ts';
+import { destinationOf, requireDestination, rulesOf, sourceOf } from './copy-places.ts';
+import { type CopyRun, type ImageEnds, runCopy } from './copy-run.ts';
+import { jobListOf, seesOf, slotsOf } from './job-parts.ts';
 
 /** Milliseconds for the list of the tags of a repository. */
 const LIST_WITHIN = 60_000;
 /** Tags of cosign, and of the referrers of old registries: what they list is copied with its image. */
 const FALLBACK_TAG = /^sha(?:256|512)-[0-9a-f]{64}$/;
 
+export interface CopyRunner {
+  /** Begins a run of a schedule. @throws {OciError} where it cannot begin */
+  run(wanted: CopyRun, by: string): RunningWork;
+}
+
 /** Images from one repository to another, for the operations of the server. Jobs end with the server. */
-export function copyOf(server: RunningServer): OperationContext['copy'] {
+export function copyOf(server: RunningServer): OperationContext['copy'] & CopyRunner {
   const jobs = new CopyJobs({
     slots: slotsOf(server),
     sourceOf: (repository) => sourceOf(repository, server),
     destinationOf: (repository, by) => destinationOf(repository, by, server),
   });
   server.parts.cleanups.push(() => jobs.close());
+  const endsOf = (names: CopyNames): CopyEnds => copyEndsOf(names, server.live.current.upstreams.catalogue);
   return {
+    ...jobListOf(jobs),
     async start(input, caller) {
-      const { from, to, images } = await imagesOf(input, caller, server);
+      const ends = endsOf(input);
+      await requireRight(ends, caller);
+      requirePossible(ends, input, server);
+      const images = input.allTags ? await tagsOf(ends, { server }) : [imageOf(ends)];
       const wanted = images.map((each): ImageToCopy => ({ ...each, platforms: input.platforms, by: caller.name }));
-      if (wanted.length === 0)
-        throw new OciError('MANIFEST_UNKNOWN', `${nameOf(from)} has no tag to copy to ${nameOf(to)}`);
       const view = await jobs.start(wanted, caller.name).view(seesOf(caller));
       if (view === undefined) throw new TypeError('Cannot show a job to the caller that may see it');
       return view;
     },
-    list: async (caller) => (await jobs.list(seesOf(caller))).map((job) => jobShownTo(caller, job)),
-    async cancel(id, caller) {
-      const job = jobs.find(id);
-      const sees = seesOf(caller);
-      if (job === undefined || (await job.view(sees)) === undefined) return undefined;
-      jobs.cancel(job);
-      return job.view(sees);
-    },
+    run: (wanted, by) =>
+      runCopy(wanted, {
+        by,
+        jobs,
+        endsOf(names) {
+          const ends = endsOf(names);
+          requirePossible(ends, names, server);
+          return ends;
+        },
+        imageOf,
+        tagsOf: (ends, signal) => tagsOf(ends, { server, signal }),
+      }),
   };
 }
 
-interface Ends {
-  readonly from: Repository;
-  readonly to: Repository;
-  readonly images: readonly Omit<ImageToCopy, 'platforms' | 'by'>[];
-}
-
-/** Rejects with an `OciError` where there is nothing that can be copied. */
-async function imagesOf({ from, to, allTags }: CopyInput, caller: Caller, server: RunningServer): Promise<Ends> {
-  const { catalogue } = server.live.current.upstreams;
-  const source = oneImage(from, catalogue);
-  const destination = oneImage(to, catalogue);
-  const given = { from: parseImagePattern(catalogue, from), to: parseImagePattern(catalogue, to) };
-  const isNamed = ({ tag, digest }: { readonly tag?: string | undefined; readonly digest?: unknown }): boolean =>
-    tag !== undefined || digest !== undefined;
+/** A copy is made with the credentials of the server: who has it made must be allowed both of its ends. */
+async function requireRight({ source, destination }: CopyEnds, caller: Caller): Promise<void> {
   for (const { repository, text } of [source, destination]) {
     if (caller.seesAll || (await caller.sees(repository))) continue;
     throw new OciError('DENIED', `${caller.name} may not pull ${text}, and so may not have it copied`);
   }
-  requireDestination(destination.repository, server);
-  const ends = { from: source.repository, to: destination.repository };
-  if (allTags) {
-    if (isNamed(given.from) || isNamed(given.to)) {
-      throw new OciError(
-        'NAME_INVALID',
-        'all tags are copied from a repository to a repository; leave out tag and digest',
-      );
-    }
-    requireDifferent(source.repository, destination.repository, server);
-    const tags = await (await sourceOf(source.repository, server)).tags(AbortSignal.timeout(LIST_WITHIN));
-    const copied = tags.filter((tag) => !FALLBACK_TAG.test(tag)).map((tag) => ({ kind: 'tag', tag }) as const);
-    return { ...ends, images: copied.map((reference) => pairOf(ends, reference, reference)) };
-  }
-  const reference = isNamed(given.to) ? destination.reference : source.reference;
-  const isSame = textOf(source.repository, source.reference) === textOf(destination.repository, reference);
-  if (isSame) requireDifferent(source.repository, destination.repository, server);
-  requireDigest(source, reference, to);
-  return { ...ends, images: [pairOf(ends, source.reference, reference)] };
+  requirePush(destination.repository, caller);
 }
 
-function pairOf(
-  { from, to }: Pick<Ends, 'from' | 'to'>,
-  source: Reference,
-  destination: Reference,
-): Ends['images'][number] {
-  return {
-    source: { text: textOf(from, source), repository: from },
-    destination: { text: textOf(to, destination), repository: to },
-    from: source,
-    to: destination,
-  };
-}
-
-/** @throws {OciError} where nothing may be pushed to a repository, with what to write */
-function requireDestination(repository: Repository, { live }: RunningServer): void {
-  const { config, upstreams } = live.current;
-  const home = new HostingRules(upstreams.catalogue.list()).homeOf(repository);
-  const { registry } = repository;
+/** @throws {OciError} where a caller may not push to a repository, and so may not have anything copied there */
+export function requirePush(repository: Repository, caller: Caller): void {
+  if (caller.mayPush(repository)) return;
   const name = nameOf(repository);
-  if (home === 'mirrored') {
-    const pattern = JSON.stringify(repository.repository);
-    const message = `${name} takes no copy: it is mirrored. To copy to its upstream, write \`registries: {${registry}: {push: [${pattern}]}}\` with credentials that may push; to keep it here, write \`hosted: [${pattern}]\` there`;
-    throw new OciError('UNSUPPORTED', message);
-  }
-  if (home === 'pushed through' && config.offline) {
-    throw new OciError('UNSUPPORTED', `this server is offline, so nothing can be copied to the upstream of ${name}`);
-  }
+  const message = `${caller.name} may not push to ${name}, and so may not have anything copied there; it takes a rule with may: [push] on ${name}`;
+  throw new OciError('DENIED', message);
 }
 
-/** An upstream that takes pushes can lack what the next one of its registry has; a hosted repository is one place. */
-function requireDifferent(source: Repository, destination: Repository, { live }: RunningServer): void {
-  if (nameOf(source) !== nameOf(destination)) return;
-  const { catalogue } = live.current.upstreams;
-  const isHosted = new HostingRules(catalogue.list()).homeOf(source) === 'here';
-  if (!isHosted && (catalogue.byName(source.registry)?.upstreams.length ?? 0) > 1) return;
-  throw new OciError('NAME_INVALID', `${nameOf(source)} is both the source and the destination; name two repositories`);
+/** @throws {OciError} where the destination takes no push, or is the source */
+function requirePossible(ends: CopyEnds, { allTags }: CopyNames, server: RunningServer): void {
+  requireDestination(ends.destination.repository, server);
+  const { catalogue } = server.live.current.upstreams;
+  const same = sameEndsFault(ends, { allTags, catalogue, rules: rulesOf(server) });
+  if (same !== undefined) throw new OciError('NAME_INVALID', same);
 }
 
-function requireDigest({ reference }: OneImage, to: Reference, text: string): void {
-  if (to.kind === 'tag' || (reference.kind === 'digest' && reference.digest === to.digest)) return;
-  const message = `${JSON.stringify(text.slice(0, 200))} names a digest, which the copy may not have; name a tag, or the same digest on both sides`;
-  throw new OciError('NAME_INVALID', message);
+/** Every tag of a repository. Rejects with an `OciError` where it has none, or the failure of an upstream that does not list them. */
+async function tagsOf(
+  ends: CopyEnds,
+  { server, signal }: { readonly server: RunningServer; readonly signal?: AbortSignal },
+): Promise<readonly ImageEnds[]> {
+  const { source, destination } = ends;
+  const within = AbortSignal.timeout(LIST_WITHIN);
+  const from = await sourceOf(source.repository, server);
+  const tags = await from.tags(signal === undefined ? within : AbortSignal.any([within, signal]));
+  const copied = tags.filter((tag) => !FALLBACK_TAG.test(tag)).map((tag) => ({ kind: 'tag', tag }) as const);
+  if (copied.length > 0) return copied.map((reference) => imageOf(ends, { from: reference, to: reference }));
+  const message = `${nameOf(source.repository)} has no tag to copy to ${nameOf(destination.repository)}`;
+  throw new OciError('MANIFEST_UNKNOWN', message);
 }
 
-async function sourceOf(repository: Repository, { live, parts, processContext }: RunningServer): Promise<CopySource> {
-  const { config, upstreams } = live.current;
-  const registry = registryOf(repository, live);
-  if (new HostingRules(upstreams.catalogue.list()).homeOf(repository) === 'here') {
-    return new HostedSource(repository, await parts.hosted.open());
-  }
-  const origin = parts.upstreamSets.originOf(registry, ownVia(processContext.pseudonym));
-  return new MirroredSource(repository, { cache: parts.cache, origin, isOffline: config.offline });
-}
-
-async function destinationOf(repository: Repository, by: string, server: RunningServer): Promise<CopyDestination> {
-  const { live, parts, processContext } = server;
-  const { cache, hosted, telemetry, upstreamSets } = parts;
-  requireDestination(repository, server);
-  const rules = new HostingRules(live.current.upstreams.catalogue.list());
-  if (rules.homeOf(repository) === 'here') {
-    return new HostedDestination(repository, { hosting: await hosted.open(), cache, by });
-  }
-  const origin = await upstreamSets.pushOriginOf(registryOf(repository, live), ownVia(processContext.pseudonym))();
-  const isImmutable = (tag: string): boolean => rules.isImmutable(repository, tag);
-  return new UpstreamDestination(repository, { origin, cache, telemetry, isImmutable, by });
-}
-
-function registryOf({ registry }: Repository, live: RunningServer['live']): RegistrySpec {
-  const found = live.current.upstreams.catalogue.byName(registry);
-  if (found === undefined) throw new OciError('NAME_UNKNOWN', `no registry is called ${registry}`);
-  return found;
-}
-
-function nameOf({ registry, repository }: Repository): string {
-  return `${registry}/${repository}`;
-}
-
-function textOf(repository: Repository, reference: Reference): string {
-  return reference.kind === 'tag'
-    ? `${nameOf(repository)}:${reference.tag}`
-    : `${nameOf(repository)}@${reference.digest}`;
+/** One image. @param references @default those of the two ends */
+function imageOf(
+  { source, destination }: CopyEnds,
+  { from, to }: Pick<ImageEnds, 'from' | 'to'> = { from: source.reference, to: destination.reference },
+): ImageEnds {
+  return {
+    source: { text: copyText(source.repository, from), repository: source.repository },
+    destination: { text: copyText(destination.repository, to), repository: destination.repository },
+    from,
+    to,
+  };
 }

@@ -10,7 +10,7 @@ import type {
 import { formatKey, formatProblem, formatSource, isReachable, locateProblems } from '../../config/index.ts';
 import { HostingRules } from '../../hosting/index.ts';
 import { formatReference, OciError, type Reference, type RegistrySpec, type Repository } from '../../oci/index.ts';
-import { parseImagePattern, resolveName } from '../../routing/index.ts';
+import { parseImagePattern, resolveName, withoutOwnHost } from '../../routing/index.ts';
 import { redactUrl } from '../../telemetry/index.ts';
 import type { RunningServer } from '../running-server.ts';
 import { explainAccess, faultOfQuestion, NoRulesError, SettingsError, wordExplanation } from '../settings/index.ts';
@@ -114,7 +114,7 @@ class ImageLook {
       );
     }
     // As the path of a pull, so that the same rules name the registry.
-    const [name = ''] = text.split('@', 1);
+    const [name = ''] = withoutOwnHost(catalogue, text).split('@', 1);
     const written = tag === undefined ? name : name.slice(0, -tag.length - 1);
     const reference: Reference =
       digest === undefined ? { kind: 'tag', tag: tag ?? 'latest' } : { kind: 'digest', digest };

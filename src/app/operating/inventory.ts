@@ -4,7 +4,7 @@ import type { Config } from '../../config/index.ts';
 import { HostingRules } from '../../hosting/index.ts';
 import { Inventory, type InventoryOptions, type LastPulls } from '../../inventory/index.ts';
 import { loadPullReading } from '../../pulls/index.ts';
-import { type Catalogue, parseImagePattern } from '../../routing/index.ts';
+import { type Catalogue, parseImagePattern, withoutOwnHost } from '../../routing/index.ts';
 import type { RunningServer } from '../running-server.ts';
 import { cacheOptionsOf } from '../settings/index.ts';
 
@@ -48,6 +48,7 @@ export function composeInventory(current: () => InEffect, parts: InventoryParts)
     mirrors: () => current().config.cache !== 'off',
     policy: () => rules().policy,
     parse: (text) => parseImagePattern(rules().catalogue, text),
+    withoutHost: (text) => withoutOwnHost(rules().catalogue, text),
   });
   return {
     async repositories(input, caller) {

@@ -1,5 +1,5 @@
-import { actorShownTo, type Caller } from '../../admin/index.ts';
-import { type SeesRepository, TransferSlots } from '../../jobs/index.ts';
+import { actorShownTo, type Caller, type JobList } from '../../admin/index.ts';
+import { type Job, type Jobs, type JobView, type SeesRepository, TransferSlots } from '../../jobs/index.ts';
 import type { RegistrySpec } from '../../oci/index.ts';
 import type { RunningServer } from '../running-server.ts';
 
@@ -40,6 +40,38 @@ export function seesOf({ seesAll, sees }: Caller): SeesRepository {
 }
 
 /** A job as a list shows it: who began it is told as callers may know it. */
-export function jobShownTo<Job extends { readonly by: string }>(caller: Caller, job: Job): Job {
+function jobShownTo<Job extends { readonly by: string }>(caller: Caller, job: Job): Job {
   return { ...job, by: actorShownTo(caller, job.by) ?? '' };
+}
+
+/** The jobs of one kind, for operations. */
+export function jobListOf<Want, Facts, Sum extends keyof Facts>(
+  jobs: Jobs<Want, Facts, Sum>,
+): JobList<JobView<Facts, Sum>> {
+  return {
+    list: async (caller) => (await jobs.list(seesOf(caller))).map((job) => jobShownTo(caller, job)),
+    async cancel(id, caller) {
+      const job = jobs.find(id);
+      const sees = seesOf(caller);
+      if (job === undefined || (await job.view(sees)) === undefined) return undefined;
+      jobs.cancel(job);
+      return job.view(sees);
+    },
+    onChange: (hear) =>
+      jobs.onChange(({ id, view }) => {
+        const show = async (caller: Caller): Promise<JobView<Facts, Sum> | undefined> => {
+          const job = await view(seesOf(caller));
+          return job === undefined ? undefined : jobShownTo(caller, job);
+        };
+        hear({ id, show });
+      }),
+  };
+}
+
+/** A job once it has ended, with all of its images. */
+export async function endOf<Facts, Sum extends keyof Facts>(job: Job<Facts, Sum>): Promise<JobView<Facts, Sum>> {
+  await job.ended;
+  const view = await job.view(() => true);
+  if (view === undefined) throw new TypeError('Cannot show a job to the server itself');
+  return view;
 }

@@ -1,5 +1,6 @@
 import {
   type Caller,
+  detailShownTo,
   type FiguresAnswer,
   type FiguresInput,
   type OperationContext,
@@ -9,6 +10,7 @@ import {
   pullShownTo,
 } from '../../admin/index.ts';
 import { type ListPosition, loadPullReading, type PullRecorder } from '../../pulls/index.ts';
+import { withoutOwnHost } from '../../routing/index.ts';
 import type { RunningServer } from '../running-server.ts';
 import { addUp, isSeenBy, type RepositorySums, sumsOf } from './figure-sums.ts';
 
@@ -20,8 +22,9 @@ const STEPS = { hour: HOUR, day: DAY } as const;
 const MOST_LISTED = 20;
 
 /** What the operations on pulls read: the record of this process and of those before. */
-export function pullsOf({ parts }: RunningServer): OperationContext['pulls'] {
+export function pullsOf({ parts, live }: RunningServer): OperationContext['pulls'] {
   const { recorder } = parts.recording;
+  const withoutHost = (text: string): string => withoutOwnHost(live.current.upstreams.catalogue, text);
   return {
     async list(input: PullsInput, caller: Caller): Promise<PullsAnswer> {
       const { limit, image, client, outcome, running } = input;
@@ -29,7 +32,7 @@ export function pullsOf({ parts }: RunningServer): OperationContext['pulls'] {
       const { pulls, next } = await listPulls(recorder, {
         after: input.after === undefined ? undefined : positionIn(input.after),
         limit,
-        filter: { image: wordsIn(image), client: wordsIn(client), outcome },
+        filter: { image: wordsIn(image)?.map(withoutHost), client: wordsIn(client), outcome },
         onlyRunning: running === true,
         isSeen: (repository) => isSeenBy(caller, repository),
         show: (pull) => pullShownTo(caller, pull),
@@ -46,7 +49,7 @@ export function pullsOf({ parts }: RunningServer): OperationContext['pulls'] {
     async find(id: string, caller: Caller) {
       const { findPull } = await loadPullReading();
       const pull = await findPull(recorder, id);
-      return pull !== undefined && (await isSeenBy(caller, pull)) ? pullShownTo(caller, pull) : undefined;
+      return pull !== undefined && (await isSeenBy(caller, pull)) ? detailShownTo(caller, pull) : undefined;
     },
     async figures(input: FiguresInput, caller: Caller): Promise<FiguresAnswer> {
       const { readFigures } = await loadPullReading();
@@ -54,7 +57,7 @@ export function pullsOf({ parts }: RunningServer): OperationContext['pulls'] {
       const to = input.to ?? Date.now();
       // A step that has begun counts whole.
       const from = input.from === undefined ? aligned(to - DAY + step - 1, step) : aligned(input.from, step);
-      const image = input.image?.trim() ?? '';
+      const image = withoutHost(input.image?.trim() ?? '');
       const { steps, repositories } = await readFigures(recorder, {
         from,
         to,

@@ -1,38 +1,73 @@
 import { actorShownTo, type Caller, type OperationContext, type ScheduleEntry } from '../../admin/index.ts';
 import { OciError, type Repository } from '../../oci/index.ts';
-import type { RunningWork, RunRecord, ScheduleSpec, ScheduleState } from '../../schedules/index.ts';
+import type { RunningWork, RunRecord, ScheduleState } from '../../schedules/index.ts';
 import type { RunningServer } from '../running-server.ts';
-import { oneImage } from '../settings/index.ts';
+import { type CopyNames, copyEndsOf, oneImage, type ScheduledWork, type WarmSchedule } from '../settings/index.ts';
+import { type CopyRunner, requirePush } from './copy.ts';
 import { seesOf } from './job-parts.ts';
-import { type WarmRunner } from './warm.ts';
+import type { WarmRunner } from './warm.ts';
 
 /** Images of a schedule in an answer. */
 const MAX_LISTED = 100;
 
+type State = ScheduleState<ScheduledWork>;
+
 /** The schedules of a server, for its operations; they run from now on. */
-export function schedulesOf({ live, parts }: RunningServer, warm: WarmRunner): OperationContext['schedules'] {
-  parts.schedules.open((spec, by) => beginRun(spec, by, warm));
-  const repositoryOf = (image: string): Repository | undefined => {
+export function schedulesOf(
+  { live, parts }: RunningServer,
+  { warm, copy }: { readonly warm: WarmRunner; readonly copy: CopyRunner },
+): OperationContext['schedules'] {
+  parts.schedules.open((work, by) => (work.kind === 'warm' ? runWarm(work, by, warm) : copy.run(work, by)));
+  /** All that a caller has to see, to see an image of a schedule: of a copy its source and its destination. Undefined where it has no meaning any more. */
+  const repositoriesOf = (image: string | CopyNames): readonly Repository[] | undefined => {
+    const { catalogue } = live.current.upstreams;
     try {
-      return oneImage(image, live.current.upstreams.catalogue).repository;
+      if (typeof image === 'string') return [oneImage(image, catalogue).repository];
+      const { source, destination } = copyEndsOf(image, catalogue);
+      return [source.repository, destination.repository];
     } catch (error) {
       if (error instanceof OciError) return undefined;
       throw error;
     }
   };
-  const show = async (state: ScheduleState, caller: Caller): Promise<ScheduleEntry | undefined> => {
-    if (caller.seesAll) return entryOf(state, { images: state.spec.images, caller });
+  const seenBy = async (caller: Caller, { images }: ScheduledWork): Promise<readonly (string | CopyNames)[]> => {
+    if (caller.seesAll) return images;
     const sees = seesOf(caller);
-    const seen: string[] = [];
-    for (const image of state.spec.images) {
-      const repository = repositoryOf(image);
-      if (repository !== undefined && (await sees(repository))) seen.push(image);
+    const seen: (string | CopyNames)[] = [];
+    for (const image of images) {
+      const repositories = repositoriesOf(image);
+      if (repositories !== undefined && (await seesEach(repositories, sees))) seen.push(image);
     }
-    if (seen.length === 0) return undefined;
-    const isWhole = seen.length === state.spec.images.length;
-    const entry = entryOf(state, { images: seen, caller });
+    return seen;
+  };
+  const show = async (state: State, caller: Caller): Promise<ScheduleEntry | undefined> => {
+    const images = await seenBy(caller, state.spec);
+    if (images.length === 0) return undefined;
+    const entry = entryOf(state, { images, caller });
+    const isWhole = images.length === state.spec.images.length;
+    if (isWhole) return entry;
     // Errors are about images by their complete names, and a name or a text may tell of one that is not seen.
-    return isWhole ? entry : { ...entry, ...(entry.last && { last: { ...entry.last, errors: [] } }) };
+    return { ...entry, name: state.spec.label, ...(entry.last && { last: { ...entry.last, errors: [] } }) };
+  };
+  /** Rejects with an `OciError` where a caller may not have every image of a schedule fetched or copied. */
+  const requireRight = async (work: ScheduledWork, caller: Caller): Promise<void> => {
+    const { label, images } = work;
+    if ((await seenBy(caller, work)).length < images.length) {
+      throw new OciError('DENIED', `${caller.name} may not pull every image of ${label}, and so may not have it run`);
+    }
+    for (const image of images) {
+      const [, destination] = repositoriesOf(image) ?? [];
+      if (destination !== undefined) requirePush(destination, caller);
+    }
+  };
+  /** The schedule that a caller knows by a name: as the list shows it. */
+  const knownTo = async (
+    caller: Caller,
+    states: readonly State[],
+    name: string,
+  ): Promise<ScheduledWork | undefined> => {
+    for (const state of states) if ((await show(state, caller))?.name === name) return state.spec;
+    return undefined;
   };
   return {
     async list(caller) {
@@ -46,14 +81,10 @@ export function schedulesOf({ live, parts }: RunningServer, warm: WarmRunner): O
     },
     async run(name, caller) {
       const schedules = await parts.schedules.read();
-      const known = schedules?.list().find(({ spec }) => spec.name === name);
-      if (schedules === undefined || known === undefined) return undefined;
-      const before = await show(known, caller);
-      if (before === undefined) return undefined;
-      if (before.imageCount !== known.spec.images.length) {
-        throw new OciError('DENIED', `${caller.name} may not pull every image of ${name}, and so may not have it run`);
-      }
-      const begun = schedules.run(name, caller.name);
+      const known = await knownTo(caller, schedules?.list() ?? [], name);
+      if (known === undefined) return undefined;
+      await requireRight(known, caller);
+      const begun = schedules?.run(known.name, caller.name);
       if (begun === undefined) return undefined;
       const { state } = begun;
       return { schedule: entryOf(state, { images: state.spec.images, caller }), started: begun.isNew };
@@ -61,17 +92,26 @@ export function schedulesOf({ live, parts }: RunningServer, warm: WarmRunner): O
   };
 }
 
+async function seesEach(repositories: readonly Repository[], sees: ReturnType<typeof seesOf>): Promise<boolean> {
+  for (const repository of repositories) if (!(await sees(repository))) return false;
+  return true;
+}
+
 function entryOf(
-  { spec, nextAt, running, last }: ScheduleState,
-  { images, caller }: { readonly images: readonly string[]; readonly caller: Caller },
+  { spec, nextAt, running, last }: State,
+  { images, caller }: { readonly images: readonly (string | CopyNames)[]; readonly caller: Caller },
 ): ScheduleEntry {
-  const { name, schedule, recurrence, platforms } = spec;
+  const { name, kind, schedule, recurrence, platforms } = spec;
   const timeZone = recurrence.kind === 'cron' ? recurrence.timeZone : undefined;
+  const listed = images.slice(0, MAX_LISTED);
+  const copies = listed.filter((image) => typeof image !== 'string');
   return {
     name,
+    kind,
     schedule,
     ...(timeZone !== undefined && { timeZone }),
-    images: images.slice(0, MAX_LISTED),
+    images: listed.map((image) => (typeof image === 'string' ? image : image.from)),
+    ...(kind === 'copy' && { copies }),
     imageCount: images.length,
     platforms,
     ...(nextAt !== undefined && { nextAt }),
@@ -93,7 +133,7 @@ function byShownTo(caller: Caller, by: string): string {
 }
 
 /** A job of the images of a schedule. @throws {OciError} where it cannot begin */
-function beginRun({ images, platforms }: ScheduleSpec, by: string, warm: WarmRunner): RunningWork {
+function runWarm({ images, platforms }: WarmSchedule, by: string, warm: WarmRunner): RunningWork {
   const { id, ended, refused, cancel } = warm.run({ images, platforms, partial: true }, by);
   const wrong = refused.filter(({ hosted }) => hosted !== true);
   return {

@@ -1,11 +1,11 @@
-import type { Caller, OperationContext, RefusedImage, WarmInput, WarmJob } from '../../admin/index.ts';
+import type { OperationContext, RefusedImage, WarmInput, WarmJob } from '../../admin/index.ts';
 import { HostingRules } from '../../hosting/index.ts';
 import { ownVia } from '../../lib/index.ts';
 import { OciError, type RegistrySpec } from '../../oci/index.ts';
 import { type ImageToWarm, WarmJobs } from '../../warm/index.ts';
 import type { RunningServer } from '../running-server.ts';
 import { oneImage } from '../settings/index.ts';
-import { jobShownTo, seesOf, slotsOf } from './job-parts.ts';
+import { endOf, jobListOf, seesOf, slotsOf } from './job-parts.ts';
 
 /** A job of a schedule. */
 export interface WarmRun {
@@ -37,6 +37,7 @@ export function warmOf(server: RunningServer): OperationContext['warm'] & WarmRu
   });
   parts.cleanups.push(() => jobs.close());
   return {
+    ...jobListOf(jobs),
     async start(input, caller) {
       const { images, refused } = imagesOf(input, server);
       for (const { repository, text } of images) {
@@ -51,29 +52,8 @@ export function warmOf(server: RunningServer): OperationContext['warm'] & WarmRu
     run(input, by) {
       const { images, refused } = imagesOf(input, server);
       const job = jobs.start(images, by);
-      const view = async (): Promise<WarmJob> => {
-        const ended = await job.view(() => true);
-        if (ended === undefined) throw new TypeError('Cannot show a job to the server itself');
-        return ended;
-      };
-      return { id: job.id, ended: job.ended.then(view), refused, cancel: () => jobs.cancel(job) };
+      return { id: job.id, ended: endOf(job), refused, cancel: () => jobs.cancel(job) };
     },
-    list: async (caller) => (await jobs.list(seesOf(caller))).map((job) => jobShownTo(caller, job)),
-    async cancel(id, caller) {
-      const job = jobs.find(id);
-      const sees = seesOf(caller);
-      if (job === undefined || (await job.view(sees)) === undefined) return undefined;
-      jobs.cancel(job);
-      return job.view(sees);
-    },
-    onChange: (hear) =>
-      jobs.onChange(({ id, view }) => {
-        const show = async (caller: Caller): Promise<WarmJob | undefined> => {
-          const job = await view(seesOf(caller));
-          return job === undefined ? undefined : jobShownTo(caller, job);
-        };
-        hear({ id, show });
-      }),
   };
 }
 

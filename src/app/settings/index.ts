@@ -12,6 +12,15 @@ export { accountRulesOf, ruleFaultIn, splitRepository } from './access-policy.ts
 export { keepAccounts, openAccounts, readAccounts } from './accounts.ts';
 export { checkTargetsOf, configuredIn } from './check.ts';
 export { ClientPool } from './client-pool.ts';
+export {
+  type CopyEnds,
+  type CopyNames,
+  copyEndsOf,
+  copyText,
+  destinationFault,
+  nameOf,
+  sameEndsFault,
+} from './copy-ends.ts';
 export { SettingsError } from './error.ts';
 export { authorityOf, authorityPlaceOf, forwardHelpOf, forwardOf } from './forward.ts';
 export { isHostedHere } from './hosted-here.ts';
@@ -36,7 +45,13 @@ export { acmeSpecsOf } from './listener-tls.ts';
 export { notesOf } from './notes.ts';
 export { type OneImage, oneImage } from './one-image.ts';
 export { catalogueOf, composeRegistries } from './registries.ts';
-export { checkSchedules, scheduleSpecsOf } from './schedules.ts';
+export {
+  type CopySchedule,
+  checkSchedules,
+  type ScheduledWork,
+  scheduledWorkOf,
+  type WarmSchedule,
+} from './schedules.ts';
 export { cacheOptionsOf, diskReadingOf, frontDoorOptionsOf, logFormatOf, ownHostsOf, ownNamesOf } from './server.ts';
 export { mirrorSpecOf, siteDoorsOf } from './sites.ts';
 export { checkOwnFiles, checkTlsFiles, readUpstreamFiles } from './tls-files.ts';

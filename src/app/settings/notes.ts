@@ -11,7 +11,7 @@ import { globCovers, mistypedFrom } from '../../lib/index.ts';
 import { type Catalogue, KNOWN_REGISTRIES, parseTagPattern } from '../../routing/index.ts';
 import { accessFaultsOf } from './access-faults.ts';
 import { hostingFaultsOf } from './hosting-faults.ts';
-import { hostedSchedulesIn } from './schedules.ts';
+import { idleSchedulesIn } from './schedules.ts';
 import { idleWebhooksIn } from './webhooks.ts';
 
 type CacheOn = Exclude<Config['cache'], 'off'>;
@@ -35,7 +35,7 @@ export function notesOf(
   const faults = catalogue === undefined ? [] : patternFaultsOf(config, catalogue);
   if (catalogue !== undefined) faults.push(...coveredRulesOf(config, catalogue), ...hostingFaultsOf(config, catalogue));
   if (catalogue !== undefined) {
-    faults.push(...idleWebhooksIn(config, catalogue), ...hostedSchedulesIn(config, catalogue));
+    faults.push(...idleWebhooksIn(config, catalogue), ...idleSchedulesIn(config, catalogue));
   }
   faults.push(...mistypedNamesIn(config));
   if (known !== undefined) faults.push(...accessFaultsOf(config, known));

@@ -11,6 +11,7 @@ import {
 } from '../../routing/index.ts';
 import { ClientPool } from './client-pool.ts';
 import { SettingsError } from './error.ts';
+import { imageHostsOf } from './server.ts';
 import { transportOf } from './transport.ts';
 
 interface CompositionOptions extends Pick<CatalogueOptions, 'registryMap'> {
@@ -32,7 +33,12 @@ export async function catalogueOf(
 export function composeRegistries(config: Config, { registryMap, ...options }: CompositionOptions = {}): Catalogue {
   const transport = transportOf(config);
   const { complete = (_registry, configured) => completeUpstream(configured, transport) } = options;
-  const { catalogue, problems } = composeCatalogue({ ...config, registryMap, complete });
+  const { catalogue, problems } = composeCatalogue({
+    ...config,
+    registryMap,
+    complete,
+    ownHosts: imageHostsOf(config),
+  });
   if (catalogue === undefined) throw new SettingsError(problems);
   return catalogue;
 }

@@ -1,4 +1,4 @@
-import { hostname } from 'node:os';
+import { hostname, networkInterfaces } from 'node:os';
 import type { OwnHosts } from '../../api/index.ts';
 import type { PullThroughOptions } from '../../cache/index.ts';
 import type { Config } from '../../config/index.ts';
@@ -38,6 +38,31 @@ export function ownHostsOf({
   );
   const names = [...origins.map((url) => new URL(url).hostname), ...ordered, ...named, machine, short];
   return { names: new Set(names.map((name) => name.toLowerCase())), suffix, origins };
+}
+
+/** The hosts that clients write in front of images: of `public_url`, `domain_suffix` and each listener, with its port. */
+export function imageHostsOf(config: Config): ReadonlySet<string> {
+  const { publicUrl: origins, domainSuffix: suffix, listen } = config;
+  const hosts = new Set(origins.map((url) => new URL(url).host.toLowerCase()));
+  if (suffix !== undefined) hosts.add(suffix);
+  const { names } = ownHostsOf(config);
+  for (const { address } of listen) {
+    if (!('port' in address)) continue;
+    const { host, port } = address;
+    const reached = host === undefined || host === '0.0.0.0' || host === '::' ? addressesOfMachine() : [host];
+    for (const name of [...names, ...reached, ...(suffix === undefined ? [] : [suffix]), 'localhost']) {
+      hosts.add(`${name}:${port}`);
+      // The ports that names of images leave out.
+      if (port === 443 || port === 80) hosts.add(name);
+    }
+  }
+  return hosts;
+}
+
+function addressesOfMachine(): readonly string[] {
+  return Object.values(networkInterfaces())
+    .flatMap((each) => each ?? [])
+    .map(({ address }) => address);
 }
 
 /** The policy of the cache. */

@@ -1,5 +1,15 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { abortable, inTurns, keyOf, Lru, mapInPieces, PIECE, type Pieces, SingleFlight } from '../../lib/index.ts';
+import {
+  abortable,
+  inTurns,
+  keyOf,
+  Lru,
+  mapInPieces,
+  ownBytes,
+  PIECE,
+  type Pieces,
+  SingleFlight,
+} from '../../lib/index.ts';
 import {
   type Digest,
   formatReference,
@@ -158,7 +168,7 @@ export class Manifests {
     const bytes = await readStoredManifest(digest, verification);
     if (bytes === undefined) return undefined;
     readTimes.note(digest);
-    this.#memory.set(digest, { bytes, isStored: true });
+    this.#memory.set(digest, { bytes: ownBytes(bytes), isStored: true });
     return bytes;
   }
 
@@ -254,7 +264,7 @@ export class Manifests {
     await repositoryBlobs.add(repository, members);
     if (isLarge) this.#options.capacity.look();
     if (!keepsManifests || isTransient) return;
-    const remembered = { bytes, isStored: false };
+    const remembered = { bytes: ownBytes(bytes), isStored: false };
     this.#memory.set(digest, remembered);
     await this.#storeRemembered(digest, remembered);
     // Purged meanwhile: a stored manifest that belongs to no repository would be reached by no other purge.

@@ -8,7 +8,7 @@ import {
   type OriginBlob,
   type Visibility,
 } from '../../oci/index.ts';
-import { OriginError } from '../origin-error.ts';
+import { failureOf, OriginError } from '../origin-error.ts';
 import { GrowingBytes } from './growing-bytes.ts';
 import type { DownloadEnvironment, DownloadOptions, Splitting } from './ingest-types.ts';
 import { OriginReader, wrongBytes } from './origin-reader.ts';
@@ -212,7 +212,7 @@ export class Download {
           if (!shouldResume({ failuresWithoutProgress: failures, kind, isSplit })) {
             const wrong = source ?? (kind === 'invalid' ? this.#first : undefined);
             if (wrong === undefined || !(await this.#turnAway(wrong, kind))) {
-              throw this.#failure(error, wrong?.giveUp !== undefined);
+              throw failureOf(error, { upstream: this.upstream, another: wrong?.giveUp !== undefined });
             }
             failures = 0;
           }
@@ -380,22 +380,6 @@ export class Download {
     await this.bytes.reset();
     if (this.#hasBegun && !this.#passesOn) await this.#begin();
     return true;
-  }
-
-  /** @param another see {@link OriginError.another} */
-  #failure(error: unknown, another: boolean): Error {
-    const { upstream } = this;
-    const { message } = error as Error;
-    if (!isOriginFailure(error)) {
-      return new OriginError(`${upstream} broke off: ${message}`, {
-        kind: 'unavailable',
-        upstream,
-        another,
-        cause: error,
-      });
-    }
-    const { kind, retryAfter } = error;
-    return another ? new OriginError(message, { kind, upstream, retryAfter, another, cause: error }) : error;
   }
 
   async #verify(): Promise<void> {

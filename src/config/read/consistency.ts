@@ -6,7 +6,7 @@ import type { Config, UpstreamConfig } from '../schema/index.ts';
 import { formatListenAddress, isAnonymous, type ListenAddress, OWN_PATHS, RESERVED_PATHS } from '../schema/index.ts';
 import { isNull, type Path, sourceAt, type Tree, treeAt } from '../tree.ts';
 import { checkHosting, checkWritingRules, isAllHosted } from './hosted.ts';
-import { checkWarm } from './warm.ts';
+import { checkScheduled } from './schedules.ts';
 import { checkWebhooks } from './webhooks/index.ts';
 
 /** Problems between options that are valid by themselves. Pure. */
@@ -24,7 +24,7 @@ export function checkConsistency(config: Config, settings: Tree | undefined): re
   checkMirrors(config, report);
   checkAccess(config, report);
   checkWritingRules(config, report);
-  checkWarm(config, report);
+  checkScheduled(config, report);
   checkWebhooks(config, report);
   const access = treeAt(settings, ['access']);
   // Without a value an option has its default, and that is open to every client.

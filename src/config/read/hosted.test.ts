@@ -121,5 +121,8 @@ describe('what has no effect is noted with its place and remedy', () => {
   test('not what is right', async () => {
     const keys = 'hosted: true, quota: 1GB, immutable_tags: [latest], sparse: true, keep_untagged: 1d';
     assert.deepEqual(await notesOn(`${access}\nregistries: {apps: {${keys}}}`), []);
+    // The server itself pushes.
+    const copy = 'copy: [{images: [{from: "ghcr.io/a/b:1", to: apps/b}], schedule: "@daily"}]';
+    assert.deepEqual(await notesOn(`${copy}\nregistries: {apps: {hosted: true}}`), []);
   });
 });

@@ -56,8 +56,8 @@ export function checkWritingRules({ access }: Config, report: Say): void {
   }
 }
 
-/** Settings of hosting without effect, and what is hosted without a client that may push. Pure. */
-export function noteHosting({ registries, access }: Config, note: Say): void {
+/** Settings of hosting without effect, and what is hosted without a client that may push, or a schedule that copies. Pure. */
+export function noteHosting({ registries, access, copy }: Config, note: Say): void {
   let first: Path | undefined;
   for (const [name, registry] of Object.entries(registries)) {
     const { hosted = [], push } = registry;
@@ -73,7 +73,7 @@ export function noteHosting({ registries, access }: Config, note: Say): void {
       );
     }
   }
-  if (first === undefined || access !== undefined) return;
+  if (first === undefined || access !== undefined || copy.length > 0) return;
   note(
     first,
     'every push is refused: only a client that is logged in may push, and without access: none can log in. ' +

@@ -71,6 +71,7 @@ describe('loadConfig() without anything', () => {
       mirrors: [],
       offline: false,
       warm: [],
+      copy: [],
       publicUrl: [],
       cache: {
         dir: join(cwd, 'data'),

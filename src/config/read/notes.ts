@@ -8,8 +8,8 @@ import { configSchema, formatListenAddress, isMarked, markOf, schemasAt } from '
 import { isNull, type Path, scalarsOf, sourceAt, type Tree, treeAt } from '../tree.ts';
 import { noteHosting } from './hosted.ts';
 import { noteRepeated } from './repeated.ts';
+import { noteScheduled } from './schedules.ts';
 import { isVariable, oddityOf } from './secrets.ts';
-import { noteWarm } from './warm.ts';
 import { noteWebhooks } from './webhooks/index.ts';
 import { noteWideRanges } from './wide-ranges.ts';
 
@@ -46,7 +46,7 @@ export function findNotes(config: Config, settings: Tree | undefined): readonly 
   noteShadowed(config, note);
   noteIdleLimits(config, settings, note);
   noteOwnHeaders(config, note);
-  noteWarm(config, note);
+  noteScheduled(config, note);
   noteWebhooks(config, note);
   noteRepeated(config, settings, note);
   noteOddTexts(settings, note);

@@ -26,6 +26,6 @@ export { isOwnPath, OWN_PATHS, RESERVED_PATHS } from './own-paths.ts';
 export { FOREIGN_ARCHITECTURES } from './platform.ts';
 export { isAnonymous } from './principals.ts';
 export { REDACTED, redactAll, redactValue } from './redact.ts';
+export { parseSchedule, type Schedule, shortestPause } from './schedules/index.ts';
 export { type Config, configSchema, type UpstreamConfig } from './schema.ts';
 export { parseSize, parseUnitSize } from './size.ts';
-export { parseSchedule, type Schedule, shortestPause } from './warm/index.ts';

@@ -38,6 +38,7 @@ import { optionMeta } from './meta.ts';
 import { mirrors } from './mirrors.ts';
 import { options } from './options.ts';
 import { platform } from './platform.ts';
+import { copy, warm } from './schedules/index.ts';
 import { timeouts } from './timeouts.ts';
 import { tracing } from './tracing.ts';
 import {
@@ -49,7 +50,6 @@ import {
   upstreamTls,
   upstreamTransport,
 } from './upstream.ts';
-import { warm } from './warm/index.ts';
 import { webhooks } from './webhooks.ts';
 
 /*
@@ -417,6 +417,11 @@ export const configSchema = options({
   warm: warm.prefault([]).meta({
     description: 'Images that are fetched into the cache by a schedule, before a client asks for them.',
     examples: [[{ name: 'base', images: ['nginx:1.27', 'ghcr.io/owner/app:1.2'], schedule: '0 3 * * *' }]],
+  }),
+  copy: copy.prefault([]).meta({
+    description:
+      'Images that are copied from one registry to another by a schedule: from a cold registry to a hot one, say. What is there already is not sent.',
+    examples: [[{ images: [{ from: 'cold.example/team/app:1', to: 'hot/team/app' }], schedule: 'every 6h' }]],
   }),
   log: log.prefault({}).describe('Logging.'),
   tracing: tracing.prefault({}).describe('Traces, sent to an OpenTelemetry collector. Off without an `endpoint`.'),

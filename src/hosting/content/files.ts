@@ -1,5 +1,5 @@
 import { type CheckedBlob, readStoredManifest, Verification } from '../../cache/index.ts';
-import { keyOf, Lru } from '../../lib/index.ts';
+import { keyOf, Lru, ownBytes } from '../../lib/index.ts';
 import { type Digest, OciError, type Repository } from '../../oci/index.ts';
 import type { BlobStore, HostedBlob, HostedStore } from '../../store/index.ts';
 import type { Telemetry } from '../../telemetry/index.ts';
@@ -86,7 +86,7 @@ export class HostedFiles {
     if (remembered !== undefined) return remembered;
     const bytes = await readStoredManifest(digest, this.#verification);
     if (bytes === undefined) await this.#lost(repository, digest);
-    else this.#manifests.set(digest, bytes);
+    else this.#manifests.set(digest, ownBytes(bytes));
     return bytes;
   }
 
@@ -96,7 +96,7 @@ export class HostedFiles {
     try {
       await file.write(bytes, 0);
       await this.#verification.commit(file, { digest, size: bytes.length });
-      this.#manifests.set(digest, bytes);
+      this.#manifests.set(digest, ownBytes(bytes));
     } catch (error) {
       await file.abort();
       throw error;

@@ -1,5 +1,5 @@
 import { isList, isMap } from '../../config/index.ts';
-import { type Draft, NO_SETTINGS } from '../draft.ts';
+import { type Draft, type Found, NO_SETTINGS, type Steps } from '../draft.ts';
 import { Fields } from '../fields.ts';
 import { registryAt } from '../known.ts';
 import { putUpstream } from '../options.ts';
@@ -15,35 +15,70 @@ export const mirrorRegistryX = treeSource(
   },
   ({ tree }, draft) => {
     const root = new Fields(tree, draft);
-    for (const registry of root.maps('registries')) convertRegistry(registry, draft);
-    for (const mirror of root.maps('mirrors')) convertMirror(mirror, draft);
+    const registries = new Set(root.maps('registries').flatMap((registry) => convertRegistry(registry, draft) ?? []));
+    const every = scheduleOf(root.map('settings'), draft);
+    const copied = root.maps('mirrors').filter((mirror) => convertMirror(mirror, draft, { registries, every }));
+    if (every !== undefined && copied.length === 0) {
+      draft.lose(every.origin, 'no image of the file names its registry and its target, so nothing is copied');
+    }
     root.lose(
       ['mirror_groups'],
       'images have no groups; names and patterns stand for them (cache.pin, entrepot purge)',
-    );
-    root.lose(
-      ['settings'],
-      'nothing is copied on a schedule yet: tags are revalidated when they are pulled, after cache.tags.fresh_for',
     );
     root.loseRest();
   },
 );
 
-function convertRegistry(registry: Fields, draft: Draft): void {
+/** @returns its name here */
+function convertRegistry(registry: Fields, draft: Draft): string | undefined {
   const id = registry.text('id');
   const url = registry.text('url');
   for (const key of ['name', 'copy_host']) registry.take(key);
-  if (id === undefined || url === undefined) draft.lose(registry.origin, 'a registry needs id and url');
-  else putUpstream(draft, id.value.toLowerCase(), { url });
+  if (id === undefined || url === undefined) {
+    draft.lose(registry.origin, 'a registry needs id and url');
+    return undefined;
+  }
+  const name = id.value.toLowerCase();
+  putUpstream(draft, name, { url });
+  return name;
 }
 
-/** A copied image becomes a pinned one: it is fetched at its first pull, and never evicted. */
-function convertMirror(mirror: Fields, draft: Draft): void {
+/** The schedule that all images are copied by; undefined where the file has none that can be carried over. */
+function scheduleOf(settings: Fields | undefined, draft: Draft): Found<string> | undefined {
+  if (settings === undefined) return undefined;
+  const minutes = settings.number('check_interval_minutes');
+  settings.lose(
+    ['sync_concurrency', 'sync_retry_count'],
+    'four images are copied at once, and a failure that may pass is tried three times more',
+  );
+  settings.lose(['registry_url'], 'each image names where it goes');
+  settings.lose(['database_url'], 'what is recorded is in cache.dir');
+  if (minutes === undefined) return undefined;
+  if (Number.isInteger(minutes.value) && minutes.value >= 1 && minutes.value <= MAX_MINUTES) {
+    return { value: `every ${minutes.value}m`, origin: minutes.origin };
+  }
+  draft.lose(minutes.origin, 'found no interval from a minute to a year; write copy: with a schedule');
+  return undefined;
+}
+
+const MAX_MINUTES = 366 * 24 * 60;
+
+/** The schedule, and what tells it from others. */
+const COPY: Steps = ['copy', { item: 'mirrors' }];
+
+/** A copied image becomes a pinned one, and a copy by a schedule where the file has its registry and an interval. @returns whether it is copied */
+function convertMirror(
+  mirror: Fields,
+  draft: Draft,
+  { registries, every }: { readonly registries: ReadonlySet<string>; readonly every: Found<string> | undefined },
+): boolean {
   const source = mirror.text('source');
-  for (const key of ['registry', 'group', 'project', 'environment', 'namespace']) mirror.take(key);
+  const registry = mirror.text('registry');
+  const target = mirror.text('target');
+  for (const key of ['group', 'project', 'environment', 'namespace']) mirror.take(key);
   if (source === undefined) {
     draft.lose(mirror.origin, 'a mirror needs its source');
-    return;
+    return false;
   }
   const first = source.value.split('/')[0] ?? '';
   const { origin } = source;
@@ -56,5 +91,22 @@ function convertMirror(mirror: Fields, draft: Draft): void {
     origin,
     reason: 'a copy that is to stay; it is fetched at its first pull',
   });
-  mirror.lose(['target'], 'an image keeps its own name here: HOST/docker.io/library/busybox');
+  if (target === undefined) return false;
+  const name = registry?.value.toLowerCase();
+  // The host is that of the registry as its users reach it, and not as the program does.
+  const [, path] = /^[^/]*[.:][^/]*\/(.+)$/.exec(target.value) ?? [];
+  if (every === undefined || name === undefined || !registries.has(name) || path === undefined) {
+    draft.lose(target.origin, 'an image keeps its own name here: HOST/docker.io/library/busybox');
+    return false;
+  }
+  draft.assume([...COPY, 'name'], 'mirrors', { origin: every.origin, reason: 'the name of the schedule' });
+  const image: Steps = [...COPY, 'images', { item: `${source.value} ${target.value}` }];
+  draft.assume([...image, 'from'], source.value, { origin });
+  draft.assume([...image, 'to'], `${name}/${path}`, { origin: target.origin });
+  draft.assume([...COPY, 'schedule'], every.value, { origin: every.origin });
+  draft.assume(['registries', name, 'push', { item: '**' }], '**', {
+    origin: target.origin,
+    reason: 'what is copied there is pushed',
+  });
+  return true;
 }

@@ -1,10 +1,11 @@
 import { useSignal } from '@preact/signals';
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useId, useRef } from 'preact/hooks';
-import { ApiError } from '../api.ts';
+import type { ApiError } from '../api.ts';
+import { asApiError } from '../reason.ts';
 import { words } from '../words/index.ts';
+import { Button, IconButton } from './button.tsx';
 import { Fault, Skeleton } from './feedback.tsx';
-import { Icon } from './icons.tsx';
 
 /** A dialog over the page. Escape and the close button call `close`; the focus returns to where it was. */
 export function Dialog({
@@ -40,9 +41,7 @@ export function Dialog({
     >
       <div class="dialog-head">
         <h2 id={id}>{title}</h2>
-        <button type="button" class="icon-button" aria-label={words.value.actions.close} onClick={close}>
-          <Icon name="cross" />
-        </button>
+        <IconButton icon="cross" size={20} label={words.value.actions.close} act={close} />
       </div>
       {children}
     </dialog>
@@ -114,22 +113,15 @@ export function Confirm<Preview>({
         )}
       </div>
       <div class="dialog-foot">
-        <button type="button" class="button" onClick={close}>
-          {actions.cancel}
-        </button>
-        <button
-          type="button"
-          class={danger ? 'button button-danger' : 'button button-main'}
+        <Button act={close}>{actions.cancel}</Button>
+        <Button
+          look={danger ? 'button button-danger' : 'button button-main'}
           disabled={seen.value === undefined || busy.value}
-          onClick={() => seen.value !== undefined && void run(seen.value.preview)}
+          act={() => seen.value !== undefined && void run(seen.value.preview)}
         >
           {action}
-        </button>
+        </Button>
       </div>
     </Dialog>
   );
-}
-
-function asApiError(reason: unknown): ApiError {
-  return reason instanceof ApiError ? reason : new ApiError(String(reason), { status: 0 });
 }

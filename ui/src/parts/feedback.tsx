@@ -3,6 +3,7 @@ import { Component, type ComponentChildren, type JSX } from 'preact';
 import type { ApiError } from '../api.ts';
 import type { Resource } from '../resource.ts';
 import { words } from '../words/index.ts';
+import { Button, IconButton } from './button.tsx';
 import { Icon, type IconName } from './icons.tsx';
 import { Prose } from './page.tsx';
 
@@ -49,12 +50,12 @@ export function Fault({ error, retry }: { readonly error: ApiError; readonly ret
         <p>
           <Prose text={text} />
         </p>
-        {remedy !== undefined && <pre class="remedy">{remedy}</pre>}
-        {retry !== undefined && error.status !== 403 && (
-          <button type="button" class="button" onClick={retry}>
-            {actions.reload}
-          </button>
+        {remedy !== undefined && (
+          <pre class="remedy">
+            <Prose text={remedy} />
+          </pre>
         )}
+        {retry !== undefined && error.status !== 403 && <Button act={retry}>{actions.reload}</Button>}
       </div>
     </div>
   );
@@ -106,15 +107,10 @@ export function Toasts(): JSX.Element {
       {toasts.value.map(({ id, kind, text }) => (
         <div key={id} class={`toast toast-${kind}`}>
           <Icon name={kind === 'good' ? 'check' : 'warning'} />
-          <span>{text}</span>
-          <button
-            type="button"
-            class="icon-button"
-            aria-label={words.value.actions.dismiss}
-            onClick={() => dismiss(id)}
-          >
-            <Icon name="cross" size={16} />
-          </button>
+          <span>
+            <Prose text={text} />
+          </span>
+          <IconButton icon="cross" label={words.value.actions.dismiss} act={() => dismiss(id)} />
         </div>
       ))}
     </div>
@@ -138,9 +134,7 @@ export class Boundary extends Component<{ readonly children: ComponentChildren }
         <div>
           <h1>{words.value.errors.broken}</h1>
           <p>{failure instanceof Error ? failure.message : words.value.units.unknown}</p>
-          <button type="button" class="button" onClick={() => this.setState({ failure: undefined })}>
-            {words.value.actions.reload}
-          </button>
+          <Button act={() => this.setState({ failure: undefined })}>{words.value.actions.reload}</Button>
         </div>
       </div>
     );

@@ -1,34 +1,58 @@
 import type { JSX } from 'preact';
 import { useEffect, useId, useRef } from 'preact/hooks';
 import { Icon } from './icons.tsx';
+import { Prose } from './page.tsx';
 
 const SETTLE = 250;
 
-/** A field that calls `change` when its reader has paused, and at once at Enter. */
-export function TextField(props: FieldProps & { readonly hint: string; readonly placeholder: string }): JSX.Element {
+/** Of a field for names: what is typed stays as it is. */
+export const AS_TYPED = { autocomplete: 'off', autocapitalize: 'none', spellcheck: false } as const;
+
+/** A label, what is filled in, and a hint: `<Field label="Name">{(ids) => <input {...ids} name="name" />}</Field>`. */
+export function Field({
+  label,
+  hint,
+  children,
+}: {
+  readonly label: string;
+  readonly hint?: string;
+  readonly children: (ids: { readonly id: string; readonly 'aria-describedby': string | undefined }) => JSX.Element;
+}): JSX.Element {
   const id = useId();
+  const hintId = hint === undefined ? undefined : `${id}-hint`;
   return (
     <div class="field">
-      <label for={id}>{props.label}</label>
-      <SettlingInput {...props} id={id} type="text" hintId={`${id}-hint`} />
-      <p id={`${id}-hint`} class="quiet hint">
-        {props.hint}
-      </p>
+      <label for={id}>{label}</label>
+      {children({ id, 'aria-describedby': hintId })}
+      {hint !== undefined && (
+        <p id={hintId} class="quiet hint">
+          <Prose text={hint} />
+        </p>
+      )}
     </div>
+  );
+}
+
+/** A field that calls `change` when its reader has paused, and at once at Enter. */
+export function TextField(props: FieldProps & { readonly hint: string; readonly placeholder: string }): JSX.Element {
+  return (
+    <Field label={props.label} hint={props.hint}>
+      {(ids) => <SettlingInput {...props} {...ids} type="text" />}
+    </Field>
   );
 }
 
 /** As `TextField`, for what is searched. */
 export function SearchField(props: FieldProps): JSX.Element {
-  const id = useId();
   return (
-    <div class="field">
-      <label for={id}>{props.label}</label>
-      <span class="search">
-        <Icon name="search" size={16} />
-        <SettlingInput {...props} id={id} type="search" />
-      </span>
-    </div>
+    <Field label={props.label}>
+      {(ids) => (
+        <span class="search">
+          <Icon name="search" size={16} />
+          <SettlingInput {...props} {...ids} type="search" />
+        </span>
+      )}
+    </Field>
   );
 }
 
@@ -42,10 +66,17 @@ interface InputProps extends Pick<FieldProps, 'value' | 'change'> {
   readonly id: string;
   readonly type: 'search' | 'text';
   readonly placeholder?: string;
-  readonly hintId?: string;
+  readonly 'aria-describedby'?: string | undefined;
 }
 
-function SettlingInput({ id, type, value, change, placeholder = '', hintId }: InputProps): JSX.Element {
+function SettlingInput({
+  id,
+  type,
+  value,
+  change,
+  placeholder = '',
+  'aria-describedby': hintId,
+}: InputProps): JSX.Element {
   const input = useRef<HTMLInputElement>(null);
   const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   // The address may change by "back"; what is being typed stays.
@@ -64,9 +95,7 @@ function SettlingInput({ id, type, value, change, placeholder = '', hintId }: In
       type={type}
       defaultValue={value}
       placeholder={placeholder}
-      autocomplete="off"
-      autocapitalize="none"
-      spellcheck={false}
+      {...AS_TYPED}
       aria-describedby={hintId}
       onInput={() => send(SETTLE)}
       onKeyDown={(event) => event.key === 'Enter' && send(0)}
@@ -74,28 +103,37 @@ function SettlingInput({ id, type, value, change, placeholder = '', hintId }: In
   );
 }
 
+/** A choice; in a form, by its `name`. */
 export function SelectField<Value extends string>({
   label,
-  value,
-  options,
-  change,
-}: {
-  readonly label: string;
+  hint,
+  ...select
+}: SelectProps<Value> & { readonly label: string; readonly hint?: string }): JSX.Element {
+  return (
+    <Field label={label} {...(hint !== undefined && { hint })}>
+      {(ids) => <Select {...ids} {...select} />}
+    </Field>
+  );
+}
+
+interface SelectProps<Value extends string> {
+  readonly id?: string;
+  readonly name?: string;
   readonly value: Value;
   readonly options: readonly (readonly [value: Value, title: string])[];
-  readonly change: (value: Value) => void;
-}): JSX.Element {
-  const id = useId();
+  readonly change?: (value: Value) => void;
+  readonly 'aria-label'?: string;
+  readonly 'aria-describedby'?: string | undefined;
+}
+
+export function Select<Value extends string>({ value, options, change, ...rest }: SelectProps<Value>): JSX.Element {
   return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      <select id={id} value={value} onChange={(event) => change(event.currentTarget.value as Value)}>
-        {options.map(([each, title]) => (
-          <option key={each} value={each}>
-            {title}
-          </option>
-        ))}
-      </select>
-    </div>
+    <select {...rest} value={value} onChange={(event) => change?.(event.currentTarget.value as Value)}>
+      {options.map(([each, title]) => (
+        <option key={each} value={each} selected={each === value}>
+          {title}
+        </option>
+      ))}
+    </select>
   );
 }

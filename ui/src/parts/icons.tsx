@@ -18,10 +18,9 @@ const PATHS = {
   chevron: 'M9 6l6 6-6 6',
   menu: 'M4 7h16M4 12h16M4 17h16',
   back: 'M15 6l-6 6 6 6',
-  sun: 'M12 8a4 4 0 100 8 4 4 0 000-8zM12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.5 1.5M17.5 17.5L19 19M5 19l1.5-1.5M17.5 6.5L19 5',
+  sun: 'M12 8a4 4 0 100 8 4 4 0 000-8zM12 2v3M12 19v3M2 12h3M19 12h3M5 5l2 2M17 17l2 2M5 19l2-2M17 7l2-2',
   moon: 'M20 14.5A8.5 8.5 0 119.5 4a7 7 0 0010.5 10.5z',
   contrast: 'M12 3a9 9 0 100 18 9 9 0 000-18zM12 3v18M12 8h6.5M12 12h9M12 16h6.5',
-  globe: 'M12 3a9 9 0 100 18 9 9 0 000-18zM3 12h18M12 3c3 3 3.5 6 3.5 9s-.5 6-3.5 9c-3-3-3.5-6-3.5-9s.5-6 3.5-9z',
   user: 'M12 4a4 4 0 100 8 4 4 0 000-8zM4.5 20c1-4 4-5.5 7.5-5.5s6.5 1.5 7.5 5.5',
   help: 'M12 3a9 9 0 100 18 9 9 0 000-18zM9.5 9.5a2.5 2.5 0 114 2c-1 .7-1.5 1.2-1.5 2.5M12 17h.01',
   refresh: 'M20 6v5h-5M4 18v-5h5M5.5 9.5A7 7 0 0118 8l2 3M18.5 14.500A7 7 0 016 16l-2-3',
@@ -41,12 +40,8 @@ export function Icon({ name, size = 20 }: { readonly name: IconName; readonly si
   );
 }
 
-/** The mark of entrepot: a ship with two containers. */
-export function Mark({ size = 28 }: { readonly size?: number }): JSX.Element {
-  return (
-    <svg class="mark" width={size} height={size} viewBox="0 0 32 32" aria-hidden="true" focusable="false">
-      <rect width="32" height="32" rx="7" />
-      <path d="M7 19h18l-2.4 5.200a2 2 0 0 1-1.8 1.100h-9.600a2 2 0 0 1-1.8-1.100zM10 19v-5h5v5M15 19v-9h6v9" />
-    </svg>
-  );
+/** The mark of entrepot: a ship with two containers, as in the tab of the browser. */
+export function Mark(): JSX.Element {
+  const { href } = document.querySelector<HTMLLinkElement>('link[rel=icon]') ?? {};
+  return <img src={href} width={28} height={28} alt="" />;
 }

@@ -1,6 +1,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { arrivals, href } from '../router.ts';
+import { language } from '../words/index.ts';
 
 /**
  * The heading of a view: each view has one. It names the document, and takes the focus after a navigation, so that a screen
@@ -85,7 +86,12 @@ export function Section({
   );
 }
 
-/** A text whose code stands in backticks, as in the words of this page. */
+/**
+ * A text whose code stands in backticks, as in the words of this page. What the server and other registries say is English: on the Chinese
+ * page it is marked, so that a screen reader reads it right.
+ */
 export function Prose({ text }: { readonly text: string }): JSX.Element {
-  return <>{text.split('`').map((part, at) => (at % 2 === 1 ? <code key={at}>{part}</code> : part))}</>;
+  const parts = text.split('`').map((part, at) => (at % 2 === 1 ? <code key={at}>{part}</code> : part));
+  const isForeign = language.value === 'zh' && !/\p{Script=Han}/u.test(text);
+  return isForeign ? <span lang="en">{parts}</span> : <>{parts}</>;
 }

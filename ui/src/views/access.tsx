@@ -29,7 +29,7 @@ export function Access({ rest }: ViewProps): JSX.Element {
   const chosen = TABS.find((each) => each === rest) ?? 'users';
   return (
     <>
-      <Heading title={w.title} />
+      <Heading title={words.value.nav.access} />
       <Loaded of={rules} lines={6}>
         {(known) =>
           known.configured ? (

@@ -19,7 +19,7 @@ export function Clients({ rest }: ViewProps): JSX.Element {
   const clients = useRead('clients', { host }, { fresh: false });
   return (
     <>
-      <Heading title={w.title} />
+      <Heading title={words.value.nav.clients} />
       <p class="lead">{w.intro}</p>
       <div class="toolbar">
         <TextField

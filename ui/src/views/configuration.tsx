@@ -1,6 +1,7 @@
 import { signal, useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { type Answer, ApiError, change, session } from '../api.ts';
+import { Button, IconButton } from '../parts/button.tsx';
 import { CopyButton, Snippet } from '../parts/copy.tsx';
 import { Empty, Fault, Loaded } from '../parts/feedback.tsx';
 import { SearchField } from '../parts/field.tsx';
@@ -9,6 +10,7 @@ import { Heading, Prose } from '../parts/page.tsx';
 import { Table } from '../parts/table.tsx';
 import { Tabs } from '../parts/tabs.tsx';
 import { Badge } from '../parts/values.tsx';
+import { asApiError } from '../reason.ts';
 import { useRead } from '../resource.ts';
 import { navigate, place, setQuery } from '../router.ts';
 import { formats, words } from '../words/index.ts';
@@ -28,7 +30,9 @@ export function Configuration({ rest }: ViewProps): JSX.Element {
   const chosen = TABS.find((each) => each === rest) ?? 'options';
   return (
     <>
-      <Heading title={w.title}>{session.value?.canChange === true && <ReloadButton done={known.reload} />}</Heading>
+      <Heading title={words.value.nav.configuration}>
+        {session.value?.canChange === true && <ReloadButton done={known.reload} />}
+      </Heading>
       <Outcome />
       <Loaded of={known} lines={10}>
         {(data) => <Parts data={data} chosen={chosen} />}
@@ -46,7 +50,7 @@ function Parts({ data, chosen }: { readonly data: Known; readonly chosen: TabNam
       <p class="lead">{w.source(source)}</p>
       <section class="card">
         <Tabs<TabName>
-          label={w.title}
+          label={words.value.nav.configuration}
           tabs={[
             { name: 'options', title: w.options },
             {
@@ -183,15 +187,14 @@ function ReloadButton({ done }: { readonly done: () => void }): JSX.Element {
       result.value = await change('reload', {});
       done();
     } catch (error) {
-      result.value = error instanceof ApiError ? error : new ApiError(String(error), { status: 0 });
+      result.value = asApiError(error);
     }
     busy.value = false;
   };
   return (
-    <button type="button" class="button" title={w.reloadText} disabled={busy.value} onClick={() => void run()}>
-      <Icon name="refresh" size={16} />
+    <Button icon="refresh" title={w.reloadText} disabled={busy.value} act={() => void run()}>
       {busy.value ? w.reloading : w.reload}
-    </button>
+    </Button>
   );
 }
 
@@ -213,14 +216,7 @@ function Outcome(): JSX.Element {
             <List title={w.changedRegistries} entries={last.registries.changed} />
             <List title={w.restart} entries={last.restart} />
           </div>
-          <button
-            type="button"
-            class="icon-button"
-            aria-label={actions.dismiss}
-            onClick={() => (result.value = undefined)}
-          >
-            <Icon name="cross" size={16} />
-          </button>
+          <IconButton icon="cross" label={actions.dismiss} act={() => (result.value = undefined)} />
         </div>
       )}
     </div>

@@ -5,17 +5,17 @@ import { onLive } from '../live.ts';
 import { addRate, mergePull, mergeTransfer } from '../merge.ts';
 import { Empty, Loaded } from '../parts/feedback.tsx';
 import { Icon } from '../parts/icons.tsx';
-import { Heading, Link, Section } from '../parts/page.tsx';
-import { PullCommand } from '../parts/pull-command.tsx';
+import { Heading, Link, Prose, Section } from '../parts/page.tsx';
+import { PullBox } from '../parts/pull-box.tsx';
 import { type Resource, useRead } from '../resource.ts';
 import { formats, words } from '../words/index.ts';
 import { Figures, SUMS_EVERY } from './now/figures.tsx';
+import { JobsNow } from './now/jobs.tsx';
 import type { Overview } from './now/overview.ts';
 import { RatesNow } from './now/rates.tsx';
 import { SchedulesCard } from './now/schedules.tsx';
 import { CacheCard, UpstreamsCard } from './now/state.tsx';
 import { PullsNow, TransfersNow } from './now/under-way.tsx';
-import { WarmNow } from './now/warm.tsx';
 
 /** Milliseconds for which a pull that has ended stays in sight. */
 const LINGER = 4000;
@@ -28,7 +28,7 @@ export function Now(): JSX.Element {
   const known = overview.data;
   return (
     <>
-      <Heading title={w.title}>
+      <Heading title={words.value.nav.now}>
         {known !== undefined && (
           <p class="quiet">
             {w.version(known.version)} · {w.startedAt(formats.value.relative(known.startedAt, serverTime()))}
@@ -59,7 +59,9 @@ function Overall({ data }: { readonly data: Overview }): JSX.Element {
           <Icon name="warning" />
           <div>
             <p class="note-title">{w.pausedTitle}</p>
-            <p>{cache.paused}</p>
+            <p>
+              <Prose text={cache.paused} />
+            </p>
           </div>
         </div>
       )}
@@ -70,14 +72,15 @@ function Overall({ data }: { readonly data: Overview }): JSX.Element {
             <Section title={w.underWay}>
               <Empty title={w.firstTitle} icon="pulls">
                 <p>{w.firstText}</p>
-                <PullCommand image="docker.io/library/alpine" />
+                <PullBox image="docker.io/library/alpine" />
               </Empty>
             </Section>
           ) : (
             <PullsNow data={data} />
           )}
           {(data.transfers.length > 0 || !isFirst) && <TransfersNow data={data} />}
-          <WarmNow />
+          <JobsNow kind="warm" />
+          <JobsNow kind="copy" />
           {!isFirst && <Figures day={data.day} month={data.month} />}
         </div>
         <div>

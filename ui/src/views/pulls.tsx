@@ -4,10 +4,12 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { Answer } from '../api.ts';
 import { imageName } from '../format.ts';
 import { onLive, ticks } from '../live.ts';
+import { Button } from '../parts/button.tsx';
 import { Empty } from '../parts/feedback.tsx';
-import { SearchField, SelectField } from '../parts/field.tsx';
-import { Heading, Prose } from '../parts/page.tsx';
-import { PullCommand } from '../parts/pull-command.tsx';
+import { AS_TYPED, Field, SearchField, SelectField } from '../parts/field.tsx';
+import { Note } from '../parts/note.tsx';
+import { Heading } from '../parts/page.tsx';
+import { PullBox } from '../parts/pull-box.tsx';
 import { PagedTable } from '../parts/table.tsx';
 import { Bytes, Duration, Time } from '../parts/values.tsx';
 import { matches } from '../pull-filter.ts';
@@ -24,6 +26,8 @@ type Lacks = Pick<Answer<'pulls'>, 'off' | 'omitted'>;
 const OUTCOMES = ['failed', 'refused', 'stale', 'miss', 'hit'] as const;
 /** Entries of one page: two screens of a large display. */
 const PAGE = 100;
+/** Entries after which the list begins again at its first page, while its reader looks at the newest. */
+const MOST_AT_TOP = 3 * PAGE;
 /** Pixels from the top within which its reader looks at the newest. */
 const AT_TOP = 200;
 
@@ -46,9 +50,13 @@ function Recent(): JSX.Element {
   const isFiltered = image !== undefined || client !== undefined || outcome !== undefined;
   return (
     <>
-      <Heading title={w.title} />
+      <Heading title={words.value.nav.pulls} />
       <div class="toolbar">
-        <SearchField label={w.image} value={image ?? ''} change={(value) => setQuery({ image: value })} />
+        <SearchField
+          label={w.image}
+          value={image ?? ''}
+          change={(value) => setQuery({ image: value.replace(`${location.host}/`, '') })}
+        />
         <SearchField label={w.client} value={client ?? ''} change={(value) => setQuery({ client: value })} />
         <SelectField
           label={w.outcome}
@@ -61,9 +69,9 @@ function Recent(): JSX.Element {
       <Lacking lacks={lacks.value} />
       <section class="section card" aria-label={w.recent}>
         {waiting.count > 0 && (
-          <button type="button" class="button newer" onClick={waiting.show}>
+          <Button look="button newer" act={waiting.show}>
             {w.newer(waiting.count, formats.value.number(waiting.count))}
-          </button>
+          </Button>
         )}
         <PagedTable
           label={w.recent}
@@ -143,23 +151,17 @@ function Recent(): JSX.Element {
 function Lacking({ lacks: { off, omitted } }: { readonly lacks: Lacks }): JSX.Element | null {
   const { pulls: w } = words.value;
   const { number, time } = formats.value;
-  if (off === true) {
-    return (
-      <p class="note note-warn">
-        <Prose text={w.offText} />
-      </p>
-    );
-  }
+  if (off === true) return <Note text={w.offText} />;
   if (omitted === undefined) return null;
   const { pulls, from, to } = omitted;
-  return <p class="note note-warn">{w.unlisted(pulls, number(pulls), time(from), time(to))}</p>;
+  return <Note text={w.unlisted(pulls, number(pulls), time(from), time(to))} />;
 }
 
 function NoneYet(): JSX.Element {
   return (
     <Empty title={words.value.now.firstTitle} icon="pulls">
       <p>{words.value.pulls.noneYet}</p>
-      <PullCommand image="docker.io/library/alpine" />
+      <PullBox image="docker.io/library/alpine" />
     </Empty>
   );
 }
@@ -178,13 +180,8 @@ function FindRequest(): JSX.Element {
   };
   return (
     <form class="find" onSubmit={onSubmit} role="search" aria-label={w.find}>
-      <div class="field">
-        <label for="request-id">{w.findLabel}</label>
-        <input id="request-id" ref={input} autocomplete="off" spellcheck={false} autocapitalize="none" required />
-      </div>
-      <button type="submit" class="button">
-        {w.findButton}
-      </button>
+      <Field label={w.findLabel}>{(ids) => <input {...ids} {...AS_TYPED} ref={input} required />}</Field>
+      <Button>{w.findButton}</Button>
     </form>
   );
 }
@@ -213,8 +210,10 @@ function useLivePulls(
         } else if (waiting.peek().some(({ id }) => id === pull.id)) {
           waiting.value = waiting.peek().map((each) => (each.id === pull.id ? pull : each));
         } else if (matches(pull, wanted)) {
-          if (scrollY < AT_TOP) now.mend((entries) => [pull, ...entries]);
-          else waiting.value = [pull, ...waiting.peek()].slice(0, PAGE);
+          if (scrollY >= AT_TOP) waiting.value = [pull, ...waiting.peek()].slice(0, PAGE);
+          // A list whose reader does not scroll has as many entries as the page that was read, and not all that came since.
+          else if (now.entries.length >= MOST_AT_TOP) now.reload();
+          else now.mend((entries) => [pull, ...entries]);
         }
       }),
     [],

@@ -1,10 +1,11 @@
-import type { JSX } from 'preact';
+import type { ComponentChildren, JSX } from 'preact';
 import type { Answer } from '../api.ts';
 import { now } from '../clock.ts';
+import { Button } from '../parts/button.tsx';
 import { Empty, Loaded } from '../parts/feedback.tsx';
 import { SearchField } from '../parts/field.tsx';
 import { mayChange, ReadOnly } from '../parts/may-change.tsx';
-import { Heading, Link } from '../parts/page.tsx';
+import { Heading, Link, Prose } from '../parts/page.tsx';
 import { Badge, Bytes, Duration, Time } from '../parts/values.tsx';
 import { useRead } from '../resource.ts';
 import { place, setQuery } from '../router.ts';
@@ -21,7 +22,7 @@ export function Registries(): JSX.Element {
   const registries = useRead('registries', {}, { on: ['health', 'reloaded'] });
   return (
     <>
-      <Heading title={w.title} />
+      <Heading title={words.value.nav.registries} />
       <p class="lead">{w.intro}</p>
       <ReadOnly />
       <div class="toolbar">
@@ -88,10 +89,7 @@ function RegistryCard({ registry }: { readonly registry: Registry }): JSX.Elemen
             </Link>
           )}
           {mayChange() && upstreams.length > 0 && (
-            <button type="button" class="button" disabled={state?.running === true} onClick={run}>
-              {state?.running === true ? w.checking : w.check}
-              <span class="hidden">{name}</span>
-            </button>
+            <CheckButton name={name} running={state?.running === true} run={run} />
           )}
         </span>
       </div>
@@ -117,7 +115,7 @@ function UpstreamRow({ upstream }: { readonly upstream: Upstream }): JSX.Element
       </p>
       {health !== undefined && health.state !== 'closed' && (
         <p class="upstream-trouble">
-          {health.reason}
+          <Prose text={health.reason ?? ''} />
           {health.openUntil !== undefined && health.openUntil > now.value && (
             <span class="quiet">
               {' '}
@@ -128,48 +126,44 @@ function UpstreamRow({ upstream }: { readonly upstream: Upstream }): JSX.Element
         </p>
       )}
       <dl class="figures" title={w.sinceStart}>
-        <div>
-          <dt>{w.latency}</dt>
-          <dd title={w.latencyText}>{latencyMs === undefined ? '—' : <Duration ms={latencyMs} />}</dd>
-        </div>
-        <div>
-          <dt>{w.requests}</dt>
-          <dd>{number(requests)}</dd>
-        </div>
-        <div>
-          <dt>{w.failures}</dt>
-          <dd class={failures > 0 ? 'low' : undefined}>{number(failures)}</dd>
-        </div>
-        <div>
-          <dt>{w.bytes}</dt>
-          <dd>
-            <Bytes value={bytes} />
-          </dd>
-        </div>
-        <div>
-          <dt>{w.credential}</dt>
-          <dd>{credential ?? w.anonymous}</dd>
-        </div>
-        {maxConnections !== undefined && (
-          <div>
-            <dt>{w.connections}</dt>
-            <dd>{number(maxConnections)}</dd>
-          </div>
-        )}
+        <Figure title={w.latency} hint={w.latencyText}>
+          {latencyMs === undefined ? '—' : <Duration ms={latencyMs} />}
+        </Figure>
+        <Figure title={w.requests}>{number(requests)}</Figure>
+        <Figure title={w.failures}>
+          <span class={failures > 0 ? 'low' : undefined}>{number(failures)}</span>
+        </Figure>
+        <Figure title={w.bytes}>
+          <Bytes value={bytes} />
+        </Figure>
+        <Figure title={w.credential}>{credential ?? words.value.now.anonymousCredential}</Figure>
+        {maxConnections !== undefined && <Figure title={w.connections}>{number(maxConnections)}</Figure>}
         {(health?.quota ?? []).map(({ credential: of, limit, remaining, windowSeconds }) => (
-          <div key={of}>
-            <dt>
-              {w.quota} {w.quotaFor(of)}
-            </dt>
-            <dd>
-              {limit === undefined ? number(remaining) : w.quotaOf(number(remaining), number(limit))}
-              {windowSeconds !== undefined && (
-                <span class="quiet"> {w.quotaPer(formats.value.duration(windowSeconds * 1000))}</span>
-              )}
-            </dd>
-          </div>
+          <Figure key={of} title={`${words.value.now.quota} ${w.quotaFor(of)}`}>
+            {limit === undefined ? number(remaining) : words.value.units.of(number(remaining), number(limit))}
+            {windowSeconds !== undefined && (
+              <span class="quiet"> {words.value.now.quotaWindow(formats.value.duration(windowSeconds * 1000))}</span>
+            )}
+          </Figure>
         ))}
       </dl>
+    </div>
+  );
+}
+
+function Figure({
+  title,
+  hint,
+  children,
+}: {
+  readonly title: string;
+  readonly hint?: string;
+  readonly children: ComponentChildren;
+}): JSX.Element {
+  return (
+    <div>
+      <dt>{title}</dt>
+      <dd title={hint}>{children}</dd>
     </div>
   );
 }
@@ -184,19 +178,26 @@ function IdleRegistry({ registry: { name, aliases, upstreams } }: { readonly reg
           {name} {aliases.length > 0 && <span class="quiet">{w.aliases(aliases.join(', '))}</span>}
         </span>
         <span class="quiet idle-url">{upstreams.map(({ url }) => url).join(', ')}</span>
-        {mayChange() && (
-          <button
-            type="button"
-            class="button"
-            aria-label={w.checkOf(name)}
-            disabled={state?.running === true}
-            onClick={run}
-          >
-            {state?.running === true ? w.checking : w.check}
-          </button>
-        )}
+        {mayChange() && <CheckButton name={name} running={state?.running === true} run={run} />}
       </div>
       {state !== undefined && <CheckSteps state={state} />}
     </li>
+  );
+}
+
+function CheckButton({
+  name,
+  running,
+  run,
+}: {
+  readonly name: string;
+  readonly running: boolean;
+  readonly run: () => void;
+}): JSX.Element {
+  const { registries: w } = words.value;
+  return (
+    <Button aria-label={w.checkOf(name)} disabled={running} act={run}>
+      {running ? w.checking : w.check}
+    </Button>
   );
 }

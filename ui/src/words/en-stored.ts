@@ -6,7 +6,6 @@ export const EN_STORED = {
     readOnlyRules: 'Your user may only read here: a change needs `admin`.',
   },
   images: {
-    title: 'Images',
     search: 'Search repositories',
     registry: 'Registry',
     home: 'Home',
@@ -38,7 +37,6 @@ export const EN_STORED = {
       partial: 'A part is stored here; the rest comes from an upstream.',
       missing: 'Nothing of it is stored here.',
     },
-    of: (part: string, whole: string) => `${part} of ${whole}`,
     fresh: 'Fresh until',
     freshNot: 'expired',
     freshNotText: 'The next pull asks the upstream where the tag points.',
@@ -83,7 +81,6 @@ export const EN_STORED = {
     purgeAction: (bytes: string) => `Purge ${bytes}`,
     purgeNothing: 'Nothing of this is in the cache.',
     purgeText: 'The next pull fetches them again. Pulls under way go on.',
-    blobCount: (count: number, text: string) => (count === 1 ? '1 blob' : `${text} blobs`),
     purgeSums: (tags: string, blobs: string, bytes: string) =>
       `This forgets ${tags}, and deletes ${blobs} (${bytes}) that no other image needs.`,
     purgeHeld: (count: number, text: string) =>
@@ -99,12 +96,10 @@ export const EN_STORED = {
     created: 'Created',
     lastPulled: 'Last pulled',
     heldAt: (digest: string) => `Held at ${digest}`,
-    heldUntil: (time: string) => `until ${time}`,
     heldForGood: 'until an operator ends it',
     heldReason: (reason: string) => `Reason: ${reason}`,
     unholdTitle: 'End the hold',
     unholdText: 'Clients then get again what the upstream says.',
-    unholdAction: 'End the hold',
     unholdDone: 'The hold has ended.',
     sections: 'Parts of the image',
     contents: 'Contents',
@@ -171,7 +166,6 @@ export const EN_STORED = {
     sent: 'Sent',
   },
   registries: {
-    title: 'Registries',
     intro: 'Every registry that clients can name here, with the upstreams it is fetched from, in their order.',
     builtIn: (count: number, text: string) => (count === 1 ? '1 is built in' : `${text} are built in`),
     builtInText: 'They need no configuration. None of them was asked since the start.',
@@ -204,12 +198,8 @@ export const EN_STORED = {
     failures: 'Failed',
     bytes: 'Blobs sent',
     credential: 'Asked as',
-    anonymous: 'anonymous',
     connections: 'Connections at most',
-    quota: 'Pulls left',
-    quotaOf: (remaining: string, limit: string) => `${remaining} of ${limit}`,
     quotaFor: (credential: string) => `of ${credential}`,
-    quotaPer: (duration: string) => `per ${duration}`,
     sinceStart: 'since the start of the server',
     check: 'Check now',
     checkOf: (name: string) => `Check ${name} now`,
@@ -232,7 +222,6 @@ export const EN_STORED = {
     none: 'No registry matches the search.',
   },
   access: {
-    title: 'Access',
     offTitle: 'There are no rules',
     offText:
       'Without `access:` in the configuration every client may pull what this server may show it, and no client logs in. With rules, users and tokens decide who may do what:',
@@ -323,6 +312,5 @@ export const EN_STORED = {
     last: 'Last',
     suggested: 'Rules that would allow what was answered',
     since: (time: string) => `Observed since ${time}`,
-    and: (count: string) => `and ${count} more`,
   },
 };

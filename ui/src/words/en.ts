@@ -93,7 +93,6 @@ export const EN = {
     failedText: 'A request of it was answered 5xx or cut, or what it asked for does not exist.',
   },
   now: {
-    title: 'Now',
     underWay: 'Pulls under way',
     underWayNone: 'No pull is under way.',
     firstTitle: 'No pull yet',
@@ -126,7 +125,6 @@ export const EN = {
     upstreams: 'Upstreams to look at',
     upstreamsWell: 'All upstreams are well.',
     quota: 'Pulls left',
-    quotaOf: (remaining: string, limit: string) => `${remaining} of ${limit}`,
     anonymousCredential: 'anonymous',
     quotaWindow: (duration: string) => `per ${duration}`,
     state: { open: 'Not used', 'half-open': 'Next request tries it', closed: 'In use' },
@@ -145,6 +143,7 @@ export const EN = {
     warnings: (count: number, text: string) =>
       count === 1 ? '1 warning about the configuration' : `${text} warnings about the configuration`,
     warm: 'Fetching into the cache',
+    copy: 'Copying',
     warmImages: (done: string, all: string) => `${done} of ${all} images`,
     warmCancel: 'Stop',
     warmCancelled: 'Stopped',
@@ -164,7 +163,6 @@ export const EN = {
     others: 'All others',
   },
   pulls: {
-    title: 'Pulls',
     recent: 'Recent pulls',
     image: 'Image',
     client: 'Client',
@@ -241,7 +239,6 @@ export const EN = {
     details: 'Details',
   },
   clients: {
-    title: 'Clients',
     intro: 'Settings that make each client pull through this server.',
     host: 'Address of this server',
     hostHint: 'The host and port at which the clients reach it',
@@ -254,7 +251,6 @@ export const EN = {
     list: 'Clients',
   },
   configuration: {
-    title: 'Configuration',
     source: (source: string) => `From ${source}`,
     options: 'Options',
     problems: 'Problems',

@@ -3,12 +3,7 @@ import { type Formats, formatsIn } from '../format.ts';
 import { remember, remembered } from '../storage.ts';
 import type { Words } from './en.ts';
 import { LANGUAGES, type Language, languageOf, TAGS } from './language.ts';
-
-/** Each in a file of its own: a reader loads one. */
-const LOADERS: Readonly<Record<Language, () => Promise<Words>>> = {
-  en: async () => (await import('./en.ts')).EN,
-  zh: async () => (await import('./zh.ts')).ZH,
-};
+import { LOADERS } from './load.ts';
 
 interface Spoken {
   readonly language: Language;

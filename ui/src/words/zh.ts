@@ -94,7 +94,6 @@ export const ZH: Words = {
     failedText: '其中有请求得到 5xx 或被中断，或者所请求的内容不存在。',
   },
   now: {
-    title: '当前',
     underWay: '正在进行的拉取',
     underWayNone: '没有正在进行的拉取。',
     firstTitle: '还没有拉取',
@@ -127,7 +126,6 @@ export const ZH: Words = {
     upstreams: '需要关注的上游',
     upstreamsWell: '所有上游均正常。',
     quota: '剩余拉取次数',
-    quotaOf: (remaining, limit) => `${remaining} / ${limit}`,
     anonymousCredential: '匿名',
     quotaWindow: (duration) => `每 ${duration}`,
     state: { open: '停用', 'half-open': '下次请求时重试', closed: '使用中' },
@@ -145,6 +143,7 @@ export const ZH: Words = {
     waiting: (count) => `${count} 个在等待`,
     warnings: (_, text) => `${text} 条配置警告`,
     warm: '正在预热缓存',
+    copy: '正在复制',
     warmImages: (done, all) => `${done} / ${all} 个镜像`,
     warmCancel: '停止',
     warmCancelled: '已停止',
@@ -164,7 +163,6 @@ export const ZH: Words = {
     others: '其他全部',
   },
   pulls: {
-    title: '拉取',
     recent: '最近的拉取',
     image: '镜像',
     client: '客户端',
@@ -234,7 +232,6 @@ export const ZH: Words = {
     details: '详情',
   },
   clients: {
-    title: '客户端',
     intro: '让各种客户端通过本服务拉取镜像的设置。',
     host: '本服务的地址',
     hostHint: '客户端访问本服务所用的主机和端口',
@@ -247,7 +244,6 @@ export const ZH: Words = {
     list: '客户端列表',
   },
   configuration: {
-    title: '配置',
     source: (source) => `来自 ${source}`,
     options: '选项',
     problems: '问题',

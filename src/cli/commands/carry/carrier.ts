@@ -3,19 +3,13 @@ import {
   type CarryBegun,
   callControl,
   controlSocketPath,
-  type ImportedBundle,
   OPERATIONS,
-  type OperationContext,
   type PlannedImage,
 } from '../../../admin/index.ts';
-import { cacheOptionsOf, catalogueOf, loadCarry } from '../../../app/index.ts';
 import { BundleError } from '../../../bundle/index.ts';
-import { PullThrough } from '../../../cache/index.ts';
 import type { ConfigFlags } from '../../../config/index.ts';
-import { Telemetry } from '../../../telemetry/index.ts';
 import type { Output } from '../../output.ts';
-import { withOwnHosting } from '../../own-hosting.ts';
-import { type OwnedCache, runServerCommand } from '../../server-command.ts';
+import { runServerCommand } from '../../server-command.ts';
 
 /** What is stored in a cache directory, held until the work on it is done. */
 export interface Carrier {
@@ -61,6 +55,7 @@ export async function withCarrier(
         const { config } = owned.loaded;
         if (config.cache === 'off') throw new Error('a command owns a directory only where there is a cache');
         const { dir } = config.cache;
+        const { withOwnCarry } = await import('./own-carry.ts');
         return await withOwnCarry(owned, async (carry) => {
           const begun = await carry.begin();
           const plan: Carrier['plan'] = (images, platforms) =>
@@ -137,38 +132,4 @@ async function inBatches(
   for (let from = 0; from < images.length; from += AT_ONCE)
     planned.push(...(await plan(images.slice(from, from + AT_ONCE))));
   return planned;
-}
-
-/** Imports a stream as the owner of a directory. */
-export function importAlone(owned: OwnedCache, body: AsyncIterable<Buffer>): Promise<ImportedBundle> {
-  return withOwnCarry(owned, (carry) => carry.import(body));
-}
-
-async function withOwnCarry<T>(
-  { loaded, store, metadata }: OwnedCache,
-  work: (carry: OperationContext['carry']) => Promise<T>,
-): Promise<T> {
-  const { config } = loaded;
-  const catalogue = await catalogueOf(config);
-  const telemetry = new Telemetry();
-  const cache = new PullThrough({ store, metadata, telemetry, ...cacheOptionsOf(config, catalogue) });
-  try {
-    const { composeCarry } = await loadCarry();
-    return await withOwnHosting({ loaded, store }, async ({ current }) => {
-      const carry = composeCarry({
-        cache,
-        metadata,
-        store,
-        hosted: () => current,
-        current: () => ({ config, catalogue }),
-      });
-      try {
-        return await work(carry);
-      } finally {
-        carry.close();
-      }
-    });
-  } finally {
-    await cache.close();
-  }
 }

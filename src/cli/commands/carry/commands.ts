@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { type CommandContext, collect, optionsOf, serverFlags } from '../../command.ts';
+import { keepHeapSmall } from '../../small-heap.ts';
 
 /** Defines `warm`, `copy`, `schedules`, `export` and `missing`. Each action is imported when it runs. */
 export function addCarryCommands(program: Command, { output, finish }: CommandContext<unknown>): void {
@@ -28,10 +29,11 @@ export function addCarryCommands(program: Command, { output, finish }: CommandCo
   addScheduleCommands(program, { output, finish });
   imageFlags(serverFlags(program.command('export')))
     .description('Write images into a bundle, which another server imports and other tools read.')
-    .requiredOption('-o, --output <file>', 'file to write: an OCI image layout as a tar archive')
+    .requiredOption('-o, --output <file>', 'file to write: an OCI image layout as a tar archive; - is standard output')
     .option('--since <file>', 'an earlier bundle, whose blobs are left out')
     .addHelpText('after', EXPORT_HELP)
     .action(async (images: string[], _, command: Command) => {
+      keepHeapSmall();
       const { exportImages } = await import('./export.ts');
       const options = command.opts<{ output: string }>();
       finish(await exportImages({ ...optionsOf(command), images, output: options.output }, { output }));
@@ -53,7 +55,7 @@ function addScheduleCommands(
   const load = () => import('./schedules.ts');
   const schedules = program
     .command('schedules')
-    .description('Show and run the schedules by which the running server fetches images.')
+    .description('Show and run the schedules by which the running server fetches and copies images.')
     .addHelpText('after', SCHEDULES_HELP);
   serverFlags(schedules.command('list'))
     .description('List the schedules: the next run of each, and what became of the last one.')
@@ -104,10 +106,10 @@ Exit codes: 0 copied; 1 an image failed; 2 a name is missing; 130 interrupted.`;
 const SCHEDULES_HELP = `
 Examples:
   entrepot schedules list
-  entrepot schedules run base                      and \`entrepot warm\` to see how far it is
+  entrepot schedules run base                      and \`entrepot warm\` or \`entrepot copy\` to see how far it is
   entrepot schedules list --json
 
-Schedules are configured under warm: docs/carrying.md. Times are in UTC.
+Schedules are configured under warm and copy: docs/carrying.md. Times are in UTC.
 Exit codes: 0 shown or begun; 1 there is no such schedule, or it cannot begin; 2 wrong command line.`;
 
 const EXPORT_HELP = `
@@ -115,6 +117,7 @@ Examples:
   entrepot export nginx:1.27 ghcr.io/owner/app:1.2 -o bundle.tar
   entrepot export --from compose.yaml --platform linux/amd64 -o bundle.tar
   entrepot export --from compose.yaml -o friday.tar --since monday.tar
+  entrepot export nginx:1.27 -o - | ssh far entrepot import -
 
 On the other side: \`entrepot import bundle.tar\`; or skopeo copy oci-archive:bundle.tar:docker.io/library/nginx:1.27 …, podman, and
 crane read it. What is not whole here is fetched first by the running server; without one it is named, and nothing is written.

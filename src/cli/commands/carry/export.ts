@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import type { Writable } from 'node:stream';
 import type { PlannedImage } from '../../../admin/index.ts';
 import {
   type BundleEntry,
@@ -13,7 +14,7 @@ import { type Digest, parseDigest } from '../../../oci/index.ts';
 import { readHostedBlobs } from '../../../store/index.ts';
 import { formatBytes } from '../../../telemetry/index.ts';
 import type { CommandOptions, Surroundings } from '../../command.ts';
-import { reportErrors } from '../../errors.ts';
+import { reportErrors, UsageError } from '../../errors.ts';
 import { EXIT } from '../../exit-code.ts';
 import { count, formatJson, formatProgress } from '../../format.ts';
 import { withInterrupt } from '../../interrupt.ts';
@@ -27,11 +28,16 @@ import { warm } from './warm.ts';
 
 /** The options of `entrepot export`. */
 export interface ExportOptions extends CommandOptions, ImageOptions {
-  /** The file to write. */
+  /** The file to write; `-` is standard output. */
   readonly output: string;
   /** An earlier bundle, whose blobs are left out. */
   readonly since?: string;
   readonly platform?: readonly string[];
+}
+
+export interface ExportSurroundings extends Surroundings, FilePlaces {
+  /** @default that of the process */
+  readonly stdout?: Writable & { readonly isTTY?: boolean };
 }
 
 /**
@@ -39,33 +45,45 @@ export interface ExportOptions extends CommandOptions, ImageOptions {
  *
  * @returns the exit code: failure where an image is not whole, and nothing was written
  */
-export function exportImages(options: ExportOptions, surroundings: Surroundings & FilePlaces = {}): Promise<number> {
-  const { output = processOutput, interrupt, cwd = process.cwd() } = surroundings;
+export function exportImages(options: ExportOptions, surroundings: ExportSurroundings = {}): Promise<number> {
+  const { interrupt, cwd = process.cwd(), stdout = process.stdout } = surroundings;
   const { flags, since } = options;
-  const file = resolve(cwd, options.output);
+  const isPiped = options.output === '-';
+  const output = isPiped ? besideBundle(surroundings.output ?? processOutput) : (surroundings.output ?? processOutput);
+  const to = isPiped ? stdout : resolve(cwd, options.output);
   return withInterrupt(interrupt, async (signal) => {
     try {
       return await reportErrors(output, async () => {
+        if (isPiped && stdout.isTTY === true) {
+          throw new UsageError('a terminal takes no bundle; name a file with -o, or pipe it into a program');
+        }
         const names = await readImageNames(options, output, surroundings);
-        const earlier = since === undefined ? undefined : await readEarlier(resolve(cwd, since), file);
+        const earlier = since === undefined ? undefined : await readEarlier(resolve(cwd, since), to);
         return await withCarrier({ flags, output, signal }, async (carrier) => {
           const planned = await planWhole(names, { carrier, options, surroundings, output });
           if (planned === undefined) return EXIT.failure;
-          const written = await write(planned, { carrier, file, earlier, options, surroundings, output });
+          const written = await write(planned, { carrier, to, earlier, options, surroundings, output });
           output.out(formatExported(planned, written, options));
           return EXIT.ok;
         });
       });
     } catch (error) {
       if (!signal.aborted) throw error;
-      output.err('Interrupted. Nothing was written; what was fetched stays in the cache.\n');
+      const left = isPiped ? 'What was written is no bundle' : 'Nothing was written';
+      output.err(`Interrupted. ${left}; what was fetched stays in the cache.\n`);
       return EXIT.interrupted;
     }
   });
 }
 
-async function readEarlier(path: string, file: string): Promise<ReadonlySet<Digest>> {
-  const [one, other] = await Promise.all([path, file].map((each) => realpath(each).catch(() => undefined)));
+/** Standard output has the bundle, and nothing else. */
+function besideBundle(output: Output): Output {
+  return { out: (text, how) => output.err(text, how), err: (text, how) => output.err(text, how) };
+}
+
+async function readEarlier(path: string, to: string | Writable): Promise<ReadonlySet<Digest>> {
+  const paths = typeof to === 'string' ? [path, to] : [path];
+  const [one, other] = await Promise.all(paths.map((each) => realpath(each).catch(() => undefined)));
   if (one !== undefined && one === other) {
     throw new BundleError(`${path} is the earlier bundle; write the new one to another file`);
   }
@@ -148,12 +166,12 @@ function unique(planned: readonly PlannedImage[]): readonly PlannedImage[] {
 }
 
 interface WriteContext extends PlanContext {
-  readonly file: string;
+  readonly to: string | Writable;
   readonly earlier: ReadonlySet<Digest> | undefined;
 }
 
 async function write(planned: readonly PlannedImage[], context: WriteContext): Promise<Written> {
-  const { carrier, file, earlier, surroundings, options, output } = context;
+  const { carrier, to, earlier, surroundings, options, output } = context;
   const parts = partsOf(planned);
   const sizes = new Map(
     planned.flatMap((image) =>
@@ -170,7 +188,7 @@ async function write(planned: readonly PlannedImage[], context: WriteContext): P
   const display = progressDisplay(output, how, (done: number) => formatProgress({ bytes: done, size: total }));
   try {
     return await writeBundle({
-      file,
+      to,
       entries: entriesOf(planned),
       parts,
       source: {
@@ -245,9 +263,11 @@ function digestIn(text: string): Digest {
 }
 
 function formatExported(planned: readonly PlannedImage[], written: Written, options: ExportOptions): string {
-  const { output: file, since, json = false } = options;
+  const { since, json = false } = options;
+  const file = options.output === '-' ? 'standard output' : options.output;
   const attached = planned.reduce((sum, each) => sum + each.attached.length, 0);
-  if (json) return formatJson({ file, images: planned.map(({ image }) => image), attached, ...written });
+  if (json)
+    return formatJson({ file: options.output, images: planned.map(({ image }) => image), attached, ...written });
   const { blobs, bytes, omitted } = written;
   const beside =
     attached === 0

@@ -14,10 +14,9 @@ export interface BarsView {
   /** Images in all, and of them those that have ended. */
   readonly total: number;
   readonly ended: number;
-  /** Bytes that were fetched, or sent. */
-  readonly fetched: number;
-  /** @default 'fetched' */
-  readonly moved?: 'fetched' | 'sent';
+  /** Of all of them, and what they are. */
+  readonly bytes: number;
+  readonly moved: 'fetched' | 'sent';
 }
 
 /** The terminal that bars are drawn on. */
@@ -65,7 +64,7 @@ export class ImageBars {
 
 /** The lines of a view, none wider than the terminal and not more than it has. */
 export function formatBars(
-  { images, total, ended, fetched, moved = 'fetched' }: BarsView,
+  { images, total, ended, bytes, moved }: BarsView,
   { rows, columns }: { readonly rows: number; readonly columns: number },
 ): readonly string[] {
   // One line for all of them, and one that the cursor stands on.
@@ -78,7 +77,7 @@ export function formatBars(
   const lines = bars.map((image) => cut(formatBar(image, width), columns - 1));
   const hidden = total - bars.length;
   const rest = hidden > 0 ? `, ${hidden} not shown` : '';
-  lines.push(cut(`${ended} of ${count(total, 'image')} done, ${formatBytes(fetched)} ${moved}${rest}`, columns - 1));
+  lines.push(cut(`${ended} of ${count(total, 'image')} done, ${formatBytes(bytes)} ${moved}${rest}`, columns - 1));
   return lines;
 }
 

@@ -12,7 +12,6 @@ import { withInterrupt } from '../../interrupt.ts';
 import { processOutput } from '../../output.ts';
 import { progressDisplay } from '../../progress-display.ts';
 import { runServerCommand } from '../../server-command.ts';
-import { importAlone } from './carrier.ts';
 import { clean } from './image-bars.ts';
 
 /** The options of `entrepot import`, where the files are bundles. */
@@ -22,10 +21,14 @@ export interface ImportBundlesOptions extends CommandOptions {
   readonly isForConfiguration?: boolean;
 }
 
-interface ImportSurroundings extends Surroundings {
+interface Places {
+  /** @default that of the process */
+  readonly stdin?: Readable;
   /** @default that of the process */
   readonly cwd?: string;
 }
+
+interface ImportSurroundings extends Surroundings, Places {}
 
 /** What tells a bundle from a configuration: the first block of a tar archive. */
 const FIRST_BLOCK = 512;
@@ -33,10 +36,23 @@ const CHUNK = 256 * 1024;
 /** Images that are shown. */
 const MAX_SHOWN = 100;
 
-/** Whether one of the files is a bundle. */
-export async function areBundles(files: readonly string[], cwd = process.cwd()): Promise<boolean> {
-  for (const file of files) if (await isBundle(file, cwd)) return true;
-  return false;
+/** What files are, and standard input, of which the first bytes may have been looked at. */
+export interface LookedAt {
+  /** Whether one of the files is a bundle. */
+  readonly areBundles: boolean;
+  /** To be read in place of standard input. */
+  readonly stdin: Readable;
+}
+
+/** Looks at files, of which `-` is standard input. */
+export async function lookAtFiles(
+  files: readonly string[],
+  { stdin = process.stdin, cwd = process.cwd() }: Places = {},
+): Promise<LookedAt> {
+  const peeked = files.includes('-') ? await peek(stdin, FIRST_BLOCK) : { start: Buffer.alloc(0), stream: stdin };
+  let areBundles = isTar(peeked.start);
+  for (const file of files) areBundles ||= file !== '-' && (await isBundle(file, cwd));
+  return { areBundles, stdin: peeked.stream };
 }
 
 /** False where it cannot be read, or is a pipe: its other reader says why. */
@@ -66,20 +82,64 @@ export async function importBundles(
   surroundings: ImportSurroundings = {},
 ): Promise<number> {
   const { output = processOutput, cwd = process.cwd() } = surroundings;
+  let stdin = surroundings.stdin ?? process.stdin;
   if (isForConfiguration) {
     output.err('error: --output and --force are for configurations; a bundle goes into the cache directory\n');
     return EXIT.usage;
   }
+  if (files.filter((file) => file === '-').length > 1) {
+    output.err('error: found - a second time, and standard input can be read once\n');
+    return EXIT.usage;
+  }
   for (const file of files) {
-    if (await isBundle(file, cwd)) continue;
+    if (file === '-') {
+      const { start, stream } = await peek(stdin, FIRST_BLOCK);
+      stdin = stream;
+      if (isTar(start)) continue;
+    } else if (await isBundle(file, cwd)) continue;
     output.err(`error: found bundles and files of other kinds (${clean(file)}); import them apart\n`);
     return EXIT.usage;
   }
   for (const file of files) {
-    const code = await importBundle({ ...options, file }, surroundings);
+    const code = await importBundle({ ...options, file }, { ...surroundings, stdin });
     if (code !== EXIT.ok) return code;
   }
   return EXIT.ok;
+}
+
+/** The first bytes of a stream, fewer only where it has no more, and a stream that begins with them. */
+async function peek(stream: Readable, count: number): Promise<{ readonly start: Buffer; readonly stream: Readable }> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  while (size < count && !stream.readableEnded) {
+    const chunk = stream.read() as Buffer | string | null;
+    if (chunk === null) await more(stream);
+    else {
+      chunks.push(Buffer.from(chunk));
+      size += chunk.length;
+    }
+  }
+  const start = Buffer.concat(chunks);
+  if (stream.readableEnded) return { start, stream: Readable.from([start]) };
+  stream.unshift(start);
+  return { start, stream };
+}
+
+/** Resolves when a stream has more bytes, or has ended. */
+function more(stream: Readable): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (error?: Error): void => {
+      for (const event of ['readable', 'end', 'close']) stream.off(event, onMore);
+      stream.off('error', settle);
+      if (error === undefined) resolve();
+      else reject(error);
+    };
+    const onMore = (): void => settle();
+    if (stream.errored !== null) return reject(stream.errored);
+    if (stream.destroyed) return reject(new Error('Cannot read standard input: it is closed'));
+    for (const event of ['readable', 'end', 'close']) stream.on(event, onMore);
+    stream.on('error', settle);
+  });
 }
 
 function importBundle(
@@ -87,17 +147,18 @@ function importBundle(
   surroundings: ImportSurroundings,
 ): Promise<number> {
   const { output = processOutput, isTerminal = process.stderr.isTTY, interrupt, cwd = process.cwd() } = surroundings;
+  const { stdin = process.stdin } = surroundings;
   return withInterrupt(interrupt, async (signal) => {
-    const path = resolve(cwd, file);
-    const { size } = await statOf(path);
+    const path = file === '-' ? undefined : resolve(cwd, file);
+    const size = path === undefined ? undefined : (await statOf(path)).size;
     const display = progressDisplay(output, json ? 'quiet' : isTerminal ? 'in place' : 'by line', (bytes: number) =>
-      formatProgress({ bytes, size }),
+      formatProgress({ bytes, ...(size === undefined ? {} : { size }) }),
     );
     let bytes = 0;
     const read = (): Readable =>
       // Begun by its reader, so that nothing of it fails before.
       Readable.from(
-        chunksOf(path, {
+        chunksOf(path === undefined ? stdin : createReadStream(path, { highWaterMark: CHUNK }), {
           signal,
           onBytes: (count) => {
             bytes += count;
@@ -116,6 +177,7 @@ function importBundle(
           input: {},
           create: true,
           alone: async (owned) => {
+            const { importAlone } = await import('./own-carry.ts');
             report = await importAlone(owned, read());
             return { jobs: [] };
           },
@@ -123,7 +185,7 @@ function importBundle(
             const done =
               report ?? (await sendControl(controlSocketPath(dir), UPLOADS.bundleImport, { body: read(), signal }));
             display.end();
-            output.out(json ? formatJson(done) : formatImported(file, done));
+            output.out(json ? formatJson(done) : formatImported(file === '-' ? 'standard input' : file, done));
             return done.images.every(({ outcome }) => outcome !== 'refused') ? EXIT.ok : EXIT.failure;
           },
         },
@@ -138,18 +200,29 @@ function importBundle(
       return EXIT.interrupted;
     } finally {
       display.end();
+      // Else the process waits for what nothing reads.
+      if (path === undefined) stdin.destroy();
     }
   });
 }
 
 async function* chunksOf(
-  path: string,
+  source: Readable,
   { signal, onBytes }: { readonly signal: AbortSignal; readonly onBytes: (count: number) => void },
 ): AsyncGenerator<Buffer, void> {
-  for await (const chunk of createReadStream(path, { highWaterMark: CHUNK })) {
+  // A pipe may have nothing to read for long, and would keep the command from ending.
+  const stop = (): void => void source.destroy();
+  signal.addEventListener('abort', stop, { once: true });
+  try {
     signal.throwIfAborted();
-    onBytes((chunk as Buffer).length);
-    yield chunk as Buffer;
+    for await (const chunk of source) {
+      signal.throwIfAborted();
+      onBytes((chunk as Buffer).length);
+      yield chunk as Buffer;
+    }
+  } finally {
+    signal.removeEventListener('abort', stop);
+    source.destroy();
   }
 }
 

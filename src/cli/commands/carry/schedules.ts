@@ -6,7 +6,7 @@ import { type Output, processOutput } from '../../output.ts';
 import { runServerCommand } from '../../server-command.ts';
 import { clean } from './image-bars.ts';
 
-const WHERE_OFF = 'The cache is off, so no schedule runs: there is nothing to fetch images into. Set cache.dir.';
+const WHERE_OFF = 'The cache is off, so no schedule runs. Set cache.dir.';
 
 /** `entrepot schedules list`. */
 export function listSchedules({ flags, json }: CommandOptions, output: Output = processOutput): Promise<number> {
@@ -46,16 +46,18 @@ export function runSchedule(
 }
 
 export function formatSchedules({ schedules }: SchedulesAnswer): string {
-  if (schedules.length === 0) return 'There are no schedules. They are configured under warm: docs/carrying.md.\n';
+  if (schedules.length === 0)
+    return 'There are no schedules. They are configured under warm and copy: docs/carrying.md.\n';
   const rows = schedules.map((entry) => [
     clean(entry.name),
+    entry.kind,
     clean(entry.timeZone === undefined ? entry.schedule : `${entry.schedule} ${entry.timeZone}`),
     String(entry.imageCount),
     entry.running === undefined ? formatTime(entry.nextAt) : 'runs now',
     formatTime(entry.last?.endedAt),
     entry.last === undefined ? '' : resultOf(entry.last),
   ]);
-  const head = ['NAME', 'SCHEDULE', 'IMAGES', 'NEXT RUN', 'LAST RUN', 'RESULT'];
+  const head = ['NAME', 'KIND', 'SCHEDULE', 'IMAGES', 'NEXT RUN', 'LAST RUN', 'RESULT'];
   const errors = schedules.flatMap(({ name, last }) =>
     (last?.errors ?? []).map(({ image, error }) => clean(`${name}: ${image === '' ? '' : `${image}: `}${error}`)),
   );
@@ -66,10 +68,10 @@ function resultOf({ outcome, done, failed }: NonNullable<ScheduleEntry['last']>)
   return outcome === 'failed' ? `failed: ${failed} of ${count(done + failed, 'image')}` : outcome;
 }
 
-function formatBegun({ schedule: { name, running }, started }: ScheduleRunAnswer): string {
-  const job = running === undefined ? '' : `, job ${running.job}`;
+function formatBegun({ schedule: { name, kind, running }, started }: ScheduleRunAnswer): string {
+  const job = running?.job === undefined ? '' : `, job ${running.job}`;
   const what = started ? 'runs now' : 'runs already';
-  return `${clean(name)} ${what}${job}. \`entrepot warm\` shows how far it is.\n`;
+  return `${clean(name)} ${what}${job}. \`entrepot ${kind}\` shows how far it is.\n`;
 }
 
 /** `2026-11-29 11:20:04`, in UTC as the log has it; `-` where there is none. @param time milliseconds since 1970 */

@@ -210,6 +210,31 @@ describe('entrepot warm', () => {
     );
   });
 
+  test('a server that ends while a long list is handed over is waited for', async (t) => {
+    const server = new FakeServer();
+    const { dir, control, run } = await stage(t, server);
+    const again = createControl({
+      path: controlSocketPath(dir),
+      operations: [OPERATIONS.warm, OPERATIONS.warmJobs],
+      context: server.context,
+    });
+    t.after(() => again.close());
+    const { start } = server.context.warm;
+    const handedOver: number[] = [];
+    server.context.warm.start = (input) => {
+      handedOver.push(input.images.length);
+      if (handedOver.length !== 2) return start(input);
+      setImmediate(() => void control.close().then(() => again.start()));
+      return new Promise(() => undefined);
+    };
+    const images = Array.from({ length: 150 }, (_, index) => `app:${index}`);
+    const { code, out, err } = await run({ images, json: true });
+    assert.equal(code, 0, err);
+    assert.equal(JSON.parse(out).done, 150);
+    assert.deepEqual(handedOver, [100, 50, 50]);
+    assert.match(err, /^The server has stopped\. Waiting for it to start again\.\n$/);
+  });
+
   test('Ctrl-C leaves the job to the server, and says how to see and stop it', async (t) => {
     const server = new FakeServer();
     server.looks = Number.POSITIVE_INFINITY;
@@ -277,7 +302,7 @@ describe('bars', () => {
     imageOf('ghcr.io/owner/app:1.2', { state: 'failed', error: 'no such\u001b[2J tag' }),
     imageOf('quay.io/a/b:1', { state: 'waiting' }),
   ];
-  const view = { images, total: 4, ended: 2, fetched: 75 * MIB };
+  const view = { images, total: 4, ended: 2, bytes: 75 * MIB, moved: 'fetched' } as const;
 
   test('are one for each image, and a line for all', () => {
     assert.deepEqual(formatBars(view, { rows: 24, columns: 120 }).map(stripVTControlCharacters), [

@@ -47,14 +47,15 @@ export function addConfigCommands(program: Command, { output, finish }: CommandC
     .addHelpText('after', IMPORT_HELP)
     .action(async (files: readonly string[], options: ImportFlags, command: Command) => {
       const { output: file, force } = options;
-      const { areBundles, importBundles } = await loadBundleImport();
-      if (await areBundles(files)) {
+      const { lookAtFiles, importBundles } = await loadBundleImport();
+      const { areBundles, stdin } = await lookAtFiles(files);
+      if (areBundles) {
         const isForConfiguration = file !== undefined || force === true;
-        finish(await importBundles({ ...optionsOf(command), files, isForConfiguration }, { output }));
+        finish(await importBundles({ ...optionsOf(command), files, isForConfiguration }, { output, stdin }));
         return;
       }
       const { importFiles } = await import('./import.ts');
-      finish(await importFiles(files, { ...options, to: output }));
+      finish(await importFiles(files, { ...options, to: output, stdin }));
     });
 
   const access = program
@@ -165,6 +166,7 @@ cache of the running server, or of --cache-dir where none runs. Every blob is ve
 lacks something, or is damaged, is refused, and nothing of it is recorded. The same command again changes nothing.
   entrepot import bundle.tar
   entrepot import monday.tar friday.tar            a bundle, then one that was made with --since
+  ssh far entrepot export nginx:1.27 -o - | entrepot import -
 
 Understands the files, flags and variables of Rewriting Mirror, Container Registry Mirrors, Mirror Registry, crproxy, docxy and
 wharf, Mirror-RegistryX, distribution (registry:2 and registry:3) and hubproxy; of clients: registries.yaml of k3s,

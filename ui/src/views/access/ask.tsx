@@ -1,12 +1,14 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
-import { useId } from 'preact/hooks';
 import { type Answer, type Asked, read } from '../../api.ts';
+import { Button } from '../../parts/button.tsx';
+import { AS_TYPED, Field, SelectField } from '../../parts/field.tsx';
 import { textIn } from '../../parts/form.ts';
+import { Note } from '../../parts/note.tsx';
 import { Prose, Section } from '../../parts/page.tsx';
 import { Badge, type Tone } from '../../parts/values.tsx';
+import { textOf } from '../../reason.ts';
 import { words } from '../../words/index.ts';
-import { textOf } from '../images/actions.tsx';
 
 type Question = Asked<'accessExplain'>;
 type Verdict = Answer<'accessExplain'>;
@@ -19,7 +21,6 @@ const TONES: Readonly<Record<Verdict['verdict'], Tone>> = { allowed: 'good', 'if
 /** Asks which rule decides. */
 export function AskRules(): JSX.Element {
   const { access: w, images } = words.value;
-  const id = useId();
   const action = useSignal<Question['action']>('pull');
   const found = useSignal<{ readonly verdict?: Verdict; readonly error?: string } | undefined>(undefined);
   const ask = async (event: SubmitEvent): Promise<void> => {
@@ -37,52 +38,41 @@ export function AskRules(): JSX.Element {
     <Section title={w.ask}>
       <p class="quiet">{w.askText}</p>
       <form class="toolbar ask" onSubmit={(event) => void ask(event)}>
-        <div class="field">
-          <label for={`${id}-who`}>{w.who}</label>
-          <input
-            id={`${id}-who`}
-            name="who"
-            required
-            maxLength={200}
-            defaultValue="anonymous"
-            autocapitalize="none"
-            spellcheck={false}
-            title={images.whoHint.replaceAll('`', '')}
-          />
-        </div>
-        <div class="field">
-          <label for={`${id}-action`}>{w.action}</label>
-          <select
-            id={`${id}-action`}
-            value={action.value}
-            onChange={({ currentTarget }) => {
-              action.value = ACTIONS.find((each) => each === currentTarget.value) ?? 'pull';
-            }}
-          >
-            {ACTIONS.map((each) => (
-              <option key={each} value={each}>
-                {each}
-              </option>
-            ))}
-          </select>
-        </div>
-        {!OF_SERVER.has(action.value) && (
-          <div class="field ask-image">
-            <label for={`${id}-image`}>{w.image}</label>
+        <Field label={w.who}>
+          {(ids) => (
             <input
-              id={`${id}-image`}
-              name="image"
+              {...ids}
+              {...AS_TYPED}
+              name="who"
               required
-              maxLength={1000}
-              placeholder="docker.io/library/nginx"
-              autocapitalize="none"
-              spellcheck={false}
+              maxLength={200}
+              defaultValue="anonymous"
+              title={images.whoHint.replaceAll('`', '')}
             />
-          </div>
+          )}
+        </Field>
+        <SelectField
+          label={w.action}
+          value={action.value}
+          options={ACTIONS.map((each) => [each, each] as const)}
+          change={(chosen) => (action.value = chosen)}
+        />
+        {!OF_SERVER.has(action.value) && (
+          <Field label={w.image}>
+            {(ids) => (
+              <input
+                {...ids}
+                {...AS_TYPED}
+                class="ask-image"
+                name="image"
+                required
+                maxLength={1000}
+                placeholder="docker.io/library/nginx"
+              />
+            )}
+          </Field>
         )}
-        <button type="submit" class="button button-main">
-          {w.askButton}
-        </button>
+        <Button look="button button-main">{w.askButton}</Button>
       </form>
       <div role="status">{found.value !== undefined && <Found {...found.value} />}</div>
     </Section>
@@ -91,7 +81,7 @@ export function AskRules(): JSX.Element {
 
 function Found({ verdict, error }: { readonly verdict?: Verdict; readonly error?: string }): JSX.Element {
   const { access: w } = words.value;
-  if (verdict === undefined) return <p class="note note-bad">{error}</p>;
+  if (verdict === undefined) return <Note text={error ?? ''} bad />;
   return (
     <div class="stack">
       <p class="big">

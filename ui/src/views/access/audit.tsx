@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import type { Answer } from '../../api.ts';
 import { Snippet } from '../../parts/copy.tsx';
 import { Loaded } from '../../parts/feedback.tsx';
-import { Icon } from '../../parts/icons.tsx';
+import { Note } from '../../parts/note.tsx';
 import { Section } from '../../parts/page.tsx';
 import { PlainTable } from '../../parts/plain-table.tsx';
 import { Time } from '../../parts/values.tsx';
@@ -22,12 +22,7 @@ export function Audit(): JSX.Element {
     <Loaded of={suggested}>
       {({ audit, observed }) => (
         <>
-          {audit && (
-            <p class="note note-warn">
-              <Icon name="warning" />
-              <span>{w.auditOn}</span>
-            </p>
-          )}
+          {audit && <Note text={w.auditOn} />}
           {observed === null ? <p class="quiet">{w.auditOff}</p> : <AuditParts observed={observed} />}
         </>
       )}
@@ -95,7 +90,7 @@ function Requests({
           cells: [principal, action, <code>{target}</code>, number(requests), <Time at={lastAt} />],
         }))}
       />
-      {rows.length > SHOWN && <p class="quiet">{w.and(number(rows.length - SHOWN))}</p>}
+      {rows.length > SHOWN && <p class="quiet">{words.value.images.purgeMore(number(rows.length - SHOWN))}</p>}
     </>
   );
 }

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import type { Answer } from '../../api.ts';
-import { Icon } from '../../parts/icons.tsx';
+import { Note } from '../../parts/note.tsx';
 import { Section } from '../../parts/page.tsx';
 import { PlainTable } from '../../parts/plain-table.tsx';
 import { Badge } from '../../parts/values.tsx';
@@ -12,12 +12,7 @@ export function RuleList({ known }: { readonly known: Answer<'accessRules'> }): 
   const { rules, groups, audit } = known;
   return (
     <>
-      {audit && (
-        <p class="note note-warn">
-          <Icon name="warning" />
-          <span>{w.auditOn}</span>
-        </p>
-      )}
+      {audit && <Note text={w.auditOn} />}
       <Section title={w.rules}>
         {rules.length === 0 ? (
           <p class="quiet">{w.noRules}</p>

@@ -1,21 +1,22 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
-import { useId } from 'preact/hooks';
 import { type Answer, change } from '../../api.ts';
+import { Button } from '../../parts/button.tsx';
 import { Dialog } from '../../parts/confirm.tsx';
 import { Snippet } from '../../parts/copy.tsx';
 import { Loaded, toast } from '../../parts/feedback.tsx';
+import { Field, SelectField } from '../../parts/field.tsx';
 import { textIn } from '../../parts/form.ts';
-import { Icon } from '../../parts/icons.tsx';
+import { FormDialog } from '../../parts/form-dialog.tsx';
 import { mayChange } from '../../parts/may-change.tsx';
-import { Prose, Section } from '../../parts/page.tsx';
+import { Note } from '../../parts/note.tsx';
+import { Section } from '../../parts/page.tsx';
 import { type PlainRow, PlainTable } from '../../parts/plain-table.tsx';
 import { Badge, Time, type Tone } from '../../parts/values.tsx';
 import { useRead } from '../../resource.ts';
 import { words } from '../../words/index.ts';
-import { FormDialog } from '../images/rollback.tsx';
 import { Patterns } from './rules.tsx';
-import { RowButton } from './users.tsx';
+import { NameField } from './users.tsx';
 
 type Token = Answer<'tokens'>['tokens'][number];
 type Created = Answer<'tokenCreate'>;
@@ -39,15 +40,9 @@ export function TokenList(): JSX.Element {
       title={w.tokens}
       {...(mayChange() && {
         aside: (
-          <button
-            type="button"
-            class="button button-main"
-            onClick={() => {
-              isCreating.value = true;
-            }}
-          >
+          <Button look="button button-main" act={() => (isCreating.value = true)}>
             {w.createToken}
-          </button>
+          </Button>
         ),
       })}
     >
@@ -59,42 +54,23 @@ export function TokenList(): JSX.Element {
             <PlainTable
               label={w.tokens}
               titles={[w.name, w.state, w.owner, w.may, w.on, w.expires, w.used]}
-              rows={all.map((token) =>
-                rowOf(token, () => {
-                  revoking.value = token.name;
-                }),
-              )}
+              rows={all.map((token) => rowOf(token, () => (revoking.value = token.name)))}
             />
           )
         }
       </Loaded>
       {isCreating.value && (
         <CreateToken
-          close={() => {
-            isCreating.value = false;
-          }}
+          close={() => (isCreating.value = false)}
           done={(made) => {
             created.value = made;
             tokens.reload();
           }}
         />
       )}
-      {created.value !== undefined && (
-        <Secret
-          created={created.value}
-          close={() => {
-            created.value = undefined;
-          }}
-        />
-      )}
+      {created.value !== undefined && <Secret created={created.value} close={() => (created.value = undefined)} />}
       {revoking.value !== undefined && (
-        <Revoke
-          name={revoking.value}
-          done={tokens.reload}
-          close={() => {
-            revoking.value = undefined;
-          }}
-        />
+        <Revoke name={revoking.value} done={tokens.reload} close={() => (revoking.value = undefined)} />
       )}
     </Section>
   );
@@ -113,7 +89,11 @@ function rowOf({ name, state, owner, may, on, expiresAt, usedAt }: Token, revoke
       expiresAt === undefined ? w.neverExpires : <Time at={expiresAt} />,
       usedAt === undefined ? w.neverUsed : <Time at={usedAt} />,
     ],
-    actions: mayChange() && <RowButton text={w.revoke} act={revoke} />,
+    actions: mayChange() && (
+      <Button look="link-button" act={revoke}>
+        {w.revoke}
+      </Button>
+    ),
   };
 }
 
@@ -125,7 +105,6 @@ function CreateToken({
   readonly done: (created: Created) => void;
 }): JSX.Element {
   const { access: w } = words.value;
-  const id = useId();
   const users = useRead('users', {});
   const stored = users.data?.users.filter(({ from }) => from === 'stored') ?? [];
   const act = async (data: FormData): Promise<void> => {
@@ -145,32 +124,14 @@ function CreateToken({
   };
   return (
     <FormDialog title={w.createTokenTitle} action={w.create} act={act} close={close}>
-      <div class="field">
-        <label for={`${id}-name`}>{w.name}</label>
-        <input
-          id={`${id}-name`}
-          name="name"
-          required
-          maxLength={128}
-          autocomplete="off"
-          autocapitalize="none"
-          spellcheck={false}
-        />
-      </div>
-      <div class="field">
-        <label for={`${id}-owner`}>{w.owner}</label>
-        <select id={`${id}-owner`} name="owner" aria-describedby={`${id}-owner-hint`}>
-          <option value="">{w.ownToken}</option>
-          {stored.map(({ name }) => (
-            <option key={name} value={name}>
-              {name}
-            </option>
-          ))}
-        </select>
-        <p class="quiet" id={`${id}-owner-hint`}>
-          <Prose text={w.ownerHint} />
-        </p>
-      </div>
+      <NameField />
+      <SelectField
+        name="owner"
+        label={w.owner}
+        hint={w.ownerHint}
+        value=""
+        options={[['', w.ownToken], ...stored.map(({ name }) => [name, name] as const)]}
+      />
       <fieldset class="field">
         <legend>{w.may}</legend>
         <div class="checks">
@@ -182,23 +143,15 @@ function CreateToken({
           ))}
         </div>
       </fieldset>
-      <div class="field">
-        <label for={`${id}-on`}>{w.on}</label>
-        <textarea id={`${id}-on`} name="on" rows={3} spellcheck={false} aria-describedby={`${id}-on-hint`} />
-        <p class="quiet" id={`${id}-on-hint`}>
-          <Prose text={w.onHint} />
-        </p>
-      </div>
-      <div class="field">
-        <label for={`${id}-expiry`}>{w.expires}</label>
-        <select id={`${id}-expiry`} name="expiry" defaultValue="quarter">
-          {(Object.keys(EXPIRIES) as Expiry[]).map((each) => (
-            <option key={each} value={each} selected={each === 'quarter'}>
-              {w.expiry[each]}
-            </option>
-          ))}
-        </select>
-      </div>
+      <Field label={w.on} hint={w.onHint}>
+        {(ids) => <textarea {...ids} name="on" rows={3} spellcheck={false} />}
+      </Field>
+      <SelectField
+        name="expiry"
+        label={w.expires}
+        value="quarter"
+        options={(Object.keys(EXPIRIES) as Expiry[]).map((each) => [each, w.expiry[each]] as const)}
+      />
     </FormDialog>
   );
 }
@@ -214,16 +167,13 @@ function Secret({ created, close }: { readonly created: Created; readonly close:
         <Snippet code={token} what={w.tokenMade(name)} />
         <p class="quiet">{w.tokenUse}</p>
         {warnings.map((warning) => (
-          <p key={warning} class="note note-warn">
-            <Icon name="warning" />
-            <span>{warning}</span>
-          </p>
+          <Note key={warning} text={warning} />
         ))}
       </div>
       <div class="dialog-foot">
-        <button type="button" class="button button-main" onClick={close}>
+        <Button look="button button-main" act={close}>
           {w.done}
-        </button>
+        </Button>
       </div>
     </Dialog>
   );

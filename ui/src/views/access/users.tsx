@@ -1,17 +1,18 @@
 import { useSignal } from '@preact/signals';
-import type { ComponentChildren, JSX } from 'preact';
-import { useId } from 'preact/hooks';
+import type { JSX } from 'preact';
 import { type Answer, change } from '../../api.ts';
+import { Button } from '../../parts/button.tsx';
 import { Loaded, toast } from '../../parts/feedback.tsx';
+import { AS_TYPED, Field } from '../../parts/field.tsx';
 import { textIn } from '../../parts/form.ts';
+import { FormDialog } from '../../parts/form-dialog.tsx';
 import { mayChange } from '../../parts/may-change.tsx';
 import { Section } from '../../parts/page.tsx';
 import { type PlainRow, PlainTable } from '../../parts/plain-table.tsx';
 import { Badge, Time } from '../../parts/values.tsx';
+import { textOf } from '../../reason.ts';
 import { useRead } from '../../resource.ts';
 import { words } from '../../words/index.ts';
-import { textOf } from '../images/actions.tsx';
-import { FormDialog } from '../images/rollback.tsx';
 
 type User = Answer<'users'>['users'][number];
 
@@ -43,9 +44,9 @@ export function UserList(): JSX.Element {
       title={w.users}
       {...(mayChange() && {
         aside: (
-          <button type="button" class="button button-main" onClick={() => ask({ kind: 'add' })}>
+          <Button look="button button-main" act={() => ask({ kind: 'add' })}>
             {w.addUser}
-          </button>
+          </Button>
         ),
       })}
     >
@@ -88,20 +89,18 @@ function rowOf(
     ],
     actions: mayChange() && from === 'stored' && (
       <>
-        <RowButton text={w.setPassword} act={() => ask({ kind: 'password', name })} />
-        <RowButton text={disabled ? w.enable : w.disable} act={() => setDisabled(!disabled)} />
-        <RowButton text={w.remove} act={() => ask({ kind: 'remove', name })} />
+        <Button look="link-button" act={() => ask({ kind: 'password', name })}>
+          {w.setPassword}
+        </Button>
+        <Button look="link-button" act={() => setDisabled(!disabled)}>
+          {disabled ? w.enable : w.disable}
+        </Button>
+        <Button look="link-button" act={() => ask({ kind: 'remove', name })}>
+          {w.remove}
+        </Button>
       </>
     ),
   };
-}
-
-export function RowButton({ text, act }: { readonly text: ComponentChildren; readonly act: () => void }): JSX.Element {
-  return (
-    <button type="button" class="link-button" onClick={act}>
-      {text}
-    </button>
-  );
 }
 
 function UserDialog({
@@ -136,7 +135,6 @@ function UserDialog({
 
 function AddUser({ close, done }: { readonly close: () => void; readonly done: () => void }): JSX.Element {
   const { access: w } = words.value;
-  const id = useId();
   return (
     <FormDialog
       title={w.addUserTitle}
@@ -150,61 +148,44 @@ function AddUser({ close, done }: { readonly close: () => void; readonly done: (
       }}
       close={close}
     >
-      <div class="field">
-        <label for={id}>{w.name}</label>
-        <input
-          id={id}
-          name="name"
-          required
-          maxLength={128}
-          autocomplete="off"
-          autocapitalize="none"
-          spellcheck={false}
-        />
-      </div>
+      <NameField />
       <PasswordField />
     </FormDialog>
+  );
+}
+
+/** The name of a user or a token. */
+export function NameField(): JSX.Element {
+  return (
+    <Field label={words.value.access.name}>
+      {(ids) => <input {...ids} {...AS_TYPED} name="name" required maxLength={128} />}
+    </Field>
   );
 }
 
 /** A password that its setter sees, as it has to be handed on. */
 function PasswordField(): JSX.Element {
   const { access: w } = words.value;
-  const id = useId();
   const value = useSignal('');
   return (
-    <div class="field">
-      <label for={id}>{w.password}</label>
-      <span class="with-button">
-        <input
-          id={id}
-          name="password"
-          type="text"
-          required
-          minLength={8}
-          maxLength={1024}
-          autocomplete="new-password"
-          spellcheck={false}
-          aria-describedby={`${id}-hint`}
-          value={value.value}
-          onInput={({ currentTarget }) => {
-            value.value = currentTarget.value;
-          }}
-        />
-        <button
-          type="button"
-          class="button"
-          onClick={() => {
-            value.value = newPassword();
-          }}
-        >
-          {w.generate}
-        </button>
-      </span>
-      <p class="quiet" id={`${id}-hint`}>
-        {w.passwordHint}
-      </p>
-    </div>
+    <Field label={w.password} hint={w.passwordHint}>
+      {(ids) => (
+        <span class="with-button">
+          <input
+            {...ids}
+            name="password"
+            required
+            minLength={8}
+            maxLength={1024}
+            autocomplete="new-password"
+            spellcheck={false}
+            value={value.value}
+            onInput={({ currentTarget }) => (value.value = currentTarget.value)}
+          />
+          <Button act={() => (value.value = newPassword())}>{w.generate}</Button>
+        </span>
+      )}
+    </Field>
   );
 }
 

@@ -1,9 +1,11 @@
 import { useSignal } from '@preact/signals';
 import type { ComponentChildren, JSX } from 'preact';
-import { type Answer, ApiError, change } from '../../api.ts';
+import { type Answer, change } from '../../api.ts';
+import { IconButton } from '../../parts/button.tsx';
 import { Confirm } from '../../parts/confirm.tsx';
 import { toast } from '../../parts/feedback.tsx';
-import { Icon, type IconName } from '../../parts/icons.tsx';
+import { Note } from '../../parts/note.tsx';
+import { textOf } from '../../reason.ts';
 import { formats, words } from '../../words/index.ts';
 
 /** Images of one list in a dialog. */
@@ -112,13 +114,19 @@ function PurgePreview({ answer }: { readonly answer: Answer<'purge'> }): JSX.Ele
       {isEmpty ? (
         <p>{w.purgeNothing}</p>
       ) : (
-        <p>{w.purgeSums(w.tagCount(tagCount, number(tagCount)), w.blobCount(blobs, number(blobs)), bytes(freed))}</p>
+        <p>
+          {w.purgeSums(
+            w.tagCount(tagCount, number(tagCount)),
+            words.value.now.blobs(blobs, number(blobs)),
+            bytes(freed),
+          )}
+        </p>
       )}
       <NameList
         names={tags.length > 0 ? tags.map(({ image }) => image) : patterns}
         count={Math.max(tagCount, tags.length)}
       />
-      {held.length > 0 && <p class="note note-warn">{w.purgeHeld(held.length, number(held.length))}</p>}
+      {held.length > 0 && <Note text={w.purgeHeld(held.length, number(held.length))} />}
       {hosted !== undefined && (
         <>
           <p>{w.purgeHosted}</p>
@@ -145,27 +153,6 @@ function NameList({ names, count }: { readonly names: readonly string[]; readonl
   );
 }
 
-export function ActionButton({
-  icon,
-  text,
-  title,
-  disabled = false,
-  act,
-}: {
-  readonly icon?: IconName;
-  readonly text: ComponentChildren;
-  readonly title?: string;
-  readonly disabled?: boolean;
-  readonly act: () => void;
-}): JSX.Element {
-  return (
-    <button type="button" class="button" disabled={disabled} {...(title === undefined ? {} : { title })} onClick={act}>
-      {icon !== undefined && <Icon name={icon} size={16} />}
-      {text}
-    </button>
-  );
-}
-
 /** The bar of what can be done with the chosen rows. It stays in sight at the foot of the window. */
 export function ChoiceBar({
   count,
@@ -182,14 +169,7 @@ export function ChoiceBar({
     <div class="choice-bar" role="toolbar" aria-label={w.chosen(count, formats.value.number(count))}>
       <p aria-live="polite">{w.chosen(count, formats.value.number(count))}</p>
       {children}
-      <button type="button" class="icon-button" aria-label={w.clearChoice} title={w.clearChoice} onClick={clear}>
-        <Icon name="cross" size={18} />
-      </button>
+      <IconButton icon="cross" size={18} label={w.clearChoice} act={clear} />
     </div>
   );
-}
-
-export function textOf(reason: unknown): string {
-  if (!(reason instanceof ApiError)) return String(reason);
-  return reason.message === 'unreachable' ? words.value.errors.unreachable : reason.message;
 }

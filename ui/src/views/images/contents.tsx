@@ -132,7 +132,7 @@ function sizeText(bytes: number | undefined, storedBytes: number, complete: bool
   const { images: w } = words.value;
   const { bytes: text } = formats.value;
   if (bytes === undefined) return storedBytes === 0 ? '' : text(storedBytes);
-  return complete || storedBytes === 0 ? text(bytes) : w.of(text(storedBytes), text(bytes));
+  return complete || storedBytes === 0 ? text(bytes) : words.value.units.of(text(storedBytes), text(bytes));
 }
 
 /** `image.layer.v1.tar+gzip` of `application/vnd.oci.image.layer.v1.tar+gzip` */

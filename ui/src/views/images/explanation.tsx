@@ -71,7 +71,9 @@ function Explained({
             <span>
               <Badge tone={TONES[access.verdict]} text={w.verdicts[access.verdict]} />{' '}
               {access.rule === undefined ? (
-                <span class="quiet">{access.text}</span>
+                <span class="quiet">
+                  <Prose text={access.text} />
+                </span>
               ) : (
                 <>
                   <code>{access.rule}</code> <span class="quiet">{access.place}</span>

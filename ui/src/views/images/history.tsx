@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import type { Answer } from '../../api.ts';
+import { Button } from '../../parts/button.tsx';
 import { Loaded } from '../../parts/feedback.tsx';
 import { mayChange } from '../../parts/may-change.tsx';
 import { type PlainRow, PlainTable } from '../../parts/plain-table.tsx';
@@ -50,9 +51,7 @@ export function History({
           move={rollingBack.value}
           home={home}
           done={reload}
-          close={() => {
-            rollingBack.value = undefined;
-          }}
+          close={() => (rollingBack.value = undefined)}
         />
       )}
     </>
@@ -77,12 +76,8 @@ function rowOf(
         {current && <Badge tone="good" text={w.current} />} {held && <Badge tone="warn" text={w.held} />}
       </>,
       by ?? upstream,
-      isDeleted ? '' : w.of(number(parts.stored + Number(parts.manifest)), number(parts.named + 1)),
+      isDeleted ? '' : words.value.units.of(number(parts.stored + Number(parts.manifest)), number(parts.named + 1)),
     ],
-    actions: mayChange() && !isDeleted && !isWhereItIs && (
-      <button type="button" class="button" onClick={rollBack}>
-        {w.actions.rollback}
-      </button>
-    ),
+    actions: mayChange() && !isDeleted && !isWhereItIs && <Button act={rollBack}>{w.actions.rollback}</Button>,
   };
 }

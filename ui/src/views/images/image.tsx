@@ -1,21 +1,22 @@
 import type { JSX } from 'preact';
 import type { Answer } from '../../api.ts';
 import { shortDigest } from '../../format.ts';
+import { Button } from '../../parts/button.tsx';
 import { Loaded } from '../../parts/feedback.tsx';
 import { mayChange, ReadOnly } from '../../parts/may-change.tsx';
 import { Heading, Prose, Section } from '../../parts/page.tsx';
 import { Progress } from '../../parts/progress.tsx';
+import { PullBox } from '../../parts/pull-box.tsx';
 import { Tabs } from '../../parts/tabs.tsx';
 import { Badge, Bytes, Digest, Time } from '../../parts/values.tsx';
 import { type Resource, useRead } from '../../resource.ts';
 import { place, setQuery } from '../../router.ts';
 import { formats, words } from '../../words/index.ts';
-import { ActionButton, type ImageActions, useImageActions } from './actions.tsx';
+import { type ImageActions, useImageActions } from './actions.tsx';
 import { Contents } from './contents.tsx';
 import { Explanation } from './explanation.tsx';
 import { History } from './history.tsx';
 import { splitImage } from './name.ts';
-import { PullBox } from './pull-box.tsx';
 import { Crumbs, LastPull } from './repositories.tsx';
 import { Fresh, State } from './repository.tsx';
 import { HoldNote } from './rollback.tsx';
@@ -69,30 +70,35 @@ function ImageButtons({
     <>
       {!isDigest && (
         <>
-          <ActionButton
+          <Button
             icon="refresh"
-            text={w.actions.refresh}
             title={w.actions.refreshText}
             disabled={actions.busy}
             act={() => actions.refresh([image])}
-          />
-          <ActionButton
+          >
+            {w.actions.refresh}
+          </Button>
+          <Button
             icon="pin"
-            text={pinned === undefined ? w.actions.pin : w.actions.unpin}
             title={pinned === 'configuration' ? w.pinnedBy.configuration.replaceAll('`', '') : w.actions.pinText}
             disabled={actions.busy || pinned === 'configuration'}
             act={() => actions.pin([image], pinned === undefined)}
-          />
+          >
+            {pinned === undefined ? w.actions.pin : w.actions.unpin}
+          </Button>
         </>
       )}
-      <ActionButton
+      <Button
         icon="flame"
-        text={w.actions.warm}
         title={w.actions.warmText}
         disabled={actions.busy || data.entry.complete}
         act={() => actions.warm([image])}
-      />
-      <ActionButton icon="trash" text={w.actions.purge} disabled={actions.busy} act={() => actions.purge([image])} />
+      >
+        {w.actions.warm}
+      </Button>
+      <Button icon="trash" disabled={actions.busy} act={() => actions.purge([image])}>
+        {w.actions.purge}
+      </Button>
     </>
   );
 }
@@ -161,7 +167,7 @@ function Facts({ data: { entry, home, created } }: { readonly data: ImageData })
           <Bytes value={storedBytes} />
         ) : (
           <>
-            {w.of(text(storedBytes), text(bytes))}
+            {words.value.units.of(text(storedBytes), text(bytes))}
             <Progress value={storedBytes} max={bytes} label={w.stored} />
           </>
         )}

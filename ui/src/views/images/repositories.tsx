@@ -2,18 +2,19 @@ import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { Answer } from '../../api.ts';
 import { onLive } from '../../live.ts';
+import { Button } from '../../parts/button.tsx';
 import { Empty } from '../../parts/feedback.tsx';
 import { SearchField, SelectField } from '../../parts/field.tsx';
 import { mayChange } from '../../parts/may-change.tsx';
 import { Heading, Link } from '../../parts/page.tsx';
+import { PullBox } from '../../parts/pull-box.tsx';
 import { PagedTable } from '../../parts/table.tsx';
 import { Badge, Time } from '../../parts/values.tsx';
 import { usePages } from '../../resource.ts';
 import { href, navigate, place, setQuery } from '../../router.ts';
 import { formats, words } from '../../words/index.ts';
-import { ActionButton, ChoiceBar, useImageActions } from './actions.tsx';
+import { ChoiceBar, useImageActions } from './actions.tsx';
 import { useChoice } from './choice.ts';
-import { PullBox } from './pull-box.tsx';
 
 type Repository = Answer<'repositories'>['repositories'][number];
 
@@ -41,7 +42,7 @@ export function Repositories({ registry }: { readonly registry: string }): JSX.E
   const lead = registry !== '' && <Crumbs registry="" />;
   return (
     <>
-      <Heading title={registry === '' ? w.title : registry} {...(lead && { lead })} />
+      <Heading title={registry === '' ? words.value.nav.images : registry} {...(lead && { lead })} />
       <div class="toolbar">
         <SearchField label={w.search} value={search ?? ''} change={(value) => setQuery({ search: value })} />
         <RegistryField chosen={registry} entries={pages.entries} />
@@ -58,7 +59,7 @@ export function Repositories({ registry }: { readonly registry: string }): JSX.E
       </div>
       <div class="section card">
         <PagedTable
-          label={w.title}
+          label={words.value.nav.images}
           pages={pages}
           keyOf={nameOf}
           hrefOf={(entry) => href(`images/${nameOf(entry)}`)}
@@ -87,14 +88,12 @@ export function Repositories({ registry }: { readonly registry: string }): JSX.E
         />
       </div>
       <ChoiceBar count={entries.length} clear={clear}>
-        <ActionButton
-          icon="refresh"
-          text={w.actions.refresh}
-          title={w.actions.refreshText}
-          disabled={actions.busy}
-          act={() => actions.refresh(names)}
-        />
-        <ActionButton icon="trash" text={w.actions.purge} disabled={actions.busy} act={() => actions.purge(names)} />
+        <Button icon="refresh" title={w.actions.refreshText} disabled={actions.busy} act={() => actions.refresh(names)}>
+          {w.actions.refresh}
+        </Button>
+        <Button icon="trash" disabled={actions.busy} act={() => actions.purge(names)}>
+          {w.actions.purge}
+        </Button>
       </ChoiceBar>
       {actions.dialog}
     </>
@@ -159,7 +158,7 @@ export function Crumbs({
 }): JSX.Element {
   return (
     <p class="crumbs">
-      <Link to="images">{words.value.images.title}</Link>
+      <Link to="images">{words.value.nav.images}</Link>
       {registry !== '' && (
         <>
           <span aria-hidden="true">/</span>
@@ -191,7 +190,7 @@ function NothingYet(): JSX.Element {
   return (
     <Empty title={w.noneYet} icon="images">
       <p>{w.noneYetText}</p>
-      <PullBox image="docker.io/library/alpine:latest" />
+      <PullBox image="docker.io/library/alpine" />
     </Empty>
   );
 }

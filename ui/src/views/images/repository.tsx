@@ -2,19 +2,20 @@ import type { JSX } from 'preact';
 import type { Answer } from '../../api.ts';
 import { now } from '../../clock.ts';
 import { shortDigest } from '../../format.ts';
+import { Button } from '../../parts/button.tsx';
 import { Empty } from '../../parts/feedback.tsx';
 import { SearchField } from '../../parts/field.tsx';
 import { mayChange, ReadOnly } from '../../parts/may-change.tsx';
 import { Heading } from '../../parts/page.tsx';
+import { PullBox } from '../../parts/pull-box.tsx';
 import { PagedTable } from '../../parts/table.tsx';
 import { Badge, Time } from '../../parts/values.tsx';
 import { usePages } from '../../resource.ts';
 import { href, place, setQuery } from '../../router.ts';
 import { formats, words } from '../../words/index.ts';
-import { ActionButton, ChoiceBar, useImageActions } from './actions.tsx';
+import { ChoiceBar, useImageActions } from './actions.tsx';
 import { useChoice } from './choice.ts';
 import { nameOfEntry, splitImage } from './name.ts';
-import { PullBox } from './pull-box.tsx';
 import { Crumbs, LastPull, NoMatch, useReloadOn } from './repositories.tsx';
 
 type Tag = Answer<'tagList'>['tags'][number];
@@ -46,19 +47,17 @@ export function RepositoryTags({ repository }: { readonly repository: string }):
       <Heading title={name} lead={<Crumbs registry={registry} />}>
         {may && isMirrored && (
           <>
-            <ActionButton
+            <Button
               icon="refresh"
-              text={w.actions.refresh}
               title={w.actions.refreshText}
               disabled={actions.busy}
               act={() => actions.refresh([repository])}
-            />
-            <ActionButton
-              icon="trash"
-              text={w.actions.purge}
-              disabled={actions.busy}
-              act={() => actions.purge([repository])}
-            />
+            >
+              {w.actions.refresh}
+            </Button>
+            <Button icon="trash" disabled={actions.busy} act={() => actions.purge([repository])}>
+              {w.actions.purge}
+            </Button>
           </>
         )}
       </Heading>
@@ -123,29 +122,31 @@ export function RepositoryTags({ repository }: { readonly repository: string }):
         />
       </div>
       <ChoiceBar count={entries.length} clear={clear}>
-        <ActionButton
+        <Button
           icon="refresh"
-          text={w.actions.refresh}
           title={w.actions.refreshText}
           disabled={actions.busy || tagged.length === 0}
           act={() => actions.refresh(tagged)}
-        />
-        <ActionButton
+        >
+          {w.actions.refresh}
+        </Button>
+        <Button
           icon="flame"
-          text={w.actions.warm}
           title={w.actions.warmText}
           disabled={actions.busy || tagged.length === 0}
           act={() => actions.warm(tagged)}
-        />
-        <ActionButton
+        >
+          {w.actions.warm}
+        </Button>
+        <Button
           icon="pin"
-          text={w.actions.pin}
           title={w.actions.pinText}
           disabled={actions.busy || tagged.length === 0}
           act={() => actions.pin(tagged, true)}
-        />
-        <ActionButton
-          text={w.actions.unpin}
+        >
+          {w.actions.pin}
+        </Button>
+        <Button
           disabled={actions.busy || !entries.some(({ pinned }) => pinned === 'operator')}
           act={() =>
             actions.pin(
@@ -153,8 +154,12 @@ export function RepositoryTags({ repository }: { readonly repository: string }):
               false,
             )
           }
-        />
-        <ActionButton icon="trash" text={w.actions.purge} disabled={actions.busy} act={() => actions.purge(names)} />
+        >
+          {w.actions.unpin}
+        </Button>
+        <Button icon="trash" disabled={actions.busy} act={() => actions.purge(names)}>
+          {w.actions.purge}
+        </Button>
       </ChoiceBar>
       {actions.dialog}
     </>
@@ -219,7 +224,7 @@ function sizeOf({ bytes, storedBytes, complete }: Tag): JSX.Element {
   const { images: w } = words.value;
   const { bytes: text } = formats.value;
   if (bytes === undefined) return <span class="number">{text(storedBytes)}</span>;
-  return <span class="number">{complete ? text(bytes) : w.of(text(storedBytes), text(bytes))}</span>;
+  return <span class="number">{complete ? text(bytes) : words.value.units.of(text(storedBytes), text(bytes))}</span>;
 }
 
 /** Until when no upstream is asked. */

@@ -3,7 +3,8 @@ import type { JSX } from 'preact';
 import { useMemo } from 'preact/hooks';
 import type { Answer } from '../../api.ts';
 import { Fault } from '../../parts/feedback.tsx';
-import { Link, Prose } from '../../parts/page.tsx';
+import { Note } from '../../parts/note.tsx';
+import { Link } from '../../parts/page.tsx';
 import { Progress } from '../../parts/progress.tsx';
 import { ChartTable, Sparkline } from '../../parts/spark.tsx';
 import { Tabs } from '../../parts/tabs.tsx';
@@ -45,11 +46,7 @@ export function Figures({ day, month }: { readonly day: Sums; readonly month: Su
         chosen={period.value}
         choose={(name) => (period.value = name)}
       >
-        {figures.data?.off === true && (
-          <p class="note note-warn">
-            <Prose text={words.value.pulls.offText} />
-          </p>
-        )}
+        {figures.data?.off === true && <Note text={words.value.pulls.offText} />}
         {figures.error !== undefined && <Fault error={figures.error} retry={figures.reload} />}
         <Tiles sums={sums} rows={rows} />
         <FigureTable rows={rows} step={step} />

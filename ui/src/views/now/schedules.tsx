@@ -6,6 +6,7 @@ import { Fault, toast } from '../../parts/feedback.tsx';
 import { mayChange } from '../../parts/may-change.tsx';
 import { Section } from '../../parts/page.tsx';
 import { Badge, type Tone } from '../../parts/values.tsx';
+import { textOf } from '../../reason.ts';
 import { useRead } from '../../resource.ts';
 import { formats, words } from '../../words/index.ts';
 
@@ -21,9 +22,9 @@ const TONES: Readonly<Record<NonNullable<Schedule['last']>['outcome'], Tone>> = 
   interrupted: 'warn',
 };
 
-/** What is fetched into the cache by schedules. Nothing where there are none. */
+/** What is fetched into the cache, or copied, by schedules. Nothing where there are none. */
 export function SchedulesCard(): JSX.Element | null {
-  const { data, error, reload } = useRead('schedules', {}, { on: ['warm', 'reloaded'], every: EVERY });
+  const { data, error, reload } = useRead('schedules', {}, { on: ['warm', 'copy', 'reloaded'], every: EVERY });
   const all = data?.schedules ?? [];
   if (error === undefined && all.length === 0) return null;
   return (
@@ -49,14 +50,17 @@ function Row({ schedule, reload }: { readonly schedule: Schedule; readonly reloa
       await change('scheduleRun', { name });
       reload();
     } catch (error) {
-      toast(error instanceof Error ? error.message : String(error), 'bad');
+      toast(textOf(error), 'bad');
     }
     starting.value = false;
   }
   return (
     <li class="flow">
       <div class="flow-head">
-        <strong class="flow-name" title={schedule.images.join('\n')}>
+        <strong
+          class="flow-name"
+          title={(schedule.copies?.map(({ from, to }) => `${from} → ${to}`) ?? schedule.images).join('\n')}
+        >
           {name}
         </strong>
         {running !== undefined && <Badge tone="info" text={w.scheduleRuns} />}

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import { serverTime } from '../../clock.ts';
-import { Section } from '../../parts/page.tsx';
+import { Prose, Section } from '../../parts/page.tsx';
 import { Progress } from '../../parts/progress.tsx';
 import { Badge } from '../../parts/values.tsx';
 import { formats, words } from '../../words/index.ts';
@@ -57,7 +57,11 @@ export function UpstreamsCard({ data: { upstreams } }: { readonly data: Overview
                 <Badge tone={state === 'open' ? 'bad' : 'warn'} text={w.state[state]} />
               </div>
               <p class="quiet">{upstream}</p>
-              {reason !== undefined && <p>{reason}</p>}
+              {reason !== undefined && (
+                <p>
+                  <Prose text={reason} />
+                </p>
+              )}
               <p class="flow-facts">
                 {scope !== 'all' && <span>{scopes[scope as keyof typeof scopes] ?? scope}</span>}
                 {openUntil !== undefined && openUntil > serverTime() && <span>{w.until(clock(openUntil))}</span>}
@@ -78,7 +82,7 @@ export function UpstreamsCard({ data: { upstreams } }: { readonly data: Overview
                   <div class="flow-head">
                     <span>{name}</span>
                     <span class={low ? 'number low' : 'number'}>
-                      {limit === undefined ? number(remaining) : w.quotaOf(number(remaining), number(limit))}
+                      {limit === undefined ? number(remaining) : words.value.units.of(number(remaining), number(limit))}
                     </span>
                   </div>
                   {limit !== undefined && (

@@ -6,6 +6,7 @@ import { onLive } from '../../live.ts';
 import { CopyButton } from '../../parts/copy.tsx';
 import { Empty, Fault, Skeleton } from '../../parts/feedback.tsx';
 import { Icon } from '../../parts/icons.tsx';
+import { mayChange } from '../../parts/may-change.tsx';
 import { Heading, Link, Prose, Section } from '../../parts/page.tsx';
 import { Progress } from '../../parts/progress.tsx';
 import { Bytes, Duration, Time } from '../../parts/values.tsx';
@@ -126,7 +127,8 @@ function sentencesOf(pull: PullDetail): readonly string[] {
           : w.ruleAllowed(rule);
   return [
     named,
-    w.whoText(who, client),
+    // Without an address it is hidden from this reader, or there is none.
+    ...(client === '' && !mayChange() ? [] : [w.whoText(who, client)]),
     ...(userAgent === undefined ? [] : [w.agent(userAgent.replaceAll('`', "'"))]),
     ...(ruled === undefined ? [] : [ruled]),
     w.countText(pull.requests, number(pull.requests), number(pull.hits)),

@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import { shortDigest } from '../../format.ts';
-import { Section } from '../../parts/page.tsx';
+import { Prose, Section } from '../../parts/page.tsx';
 import { Badge, Bytes, type Tone } from '../../parts/values.tsx';
 import { piecesOf, placeIn, type Span, STEPS, spanOf } from '../../waterfall.ts';
 import { formats, words } from '../../words/index.ts';
@@ -118,7 +118,11 @@ function Asked({ request: { at, asked }, span }: { readonly request: Request; re
                 <span class="step-asked" style={{ left: `${start}%`, width: `max(2px, ${width}%)` }} />
               </span>
               <span class="fall-time number">{duration(durationMs)}</span>
-              {error !== undefined && <span class="bad asked-error">{error}</span>}
+              {error !== undefined && (
+                <span class="bad asked-error">
+                  <Prose text={error} />
+                </span>
+              )}
             </li>
           );
         })}

@@ -3,9 +3,11 @@ import type { JSX } from 'preact';
 import { type Answer, change } from '../../api.ts';
 import { Skeleton } from '../../parts/feedback.tsx';
 import { Icon, type IconName } from '../../parts/icons.tsx';
+import { Note } from '../../parts/note.tsx';
+import { Prose } from '../../parts/page.tsx';
 import { Badge, Duration } from '../../parts/values.tsx';
+import { textOf } from '../../reason.ts';
 import { formats, words } from '../../words/index.ts';
-import { textOf } from '../images/actions.tsx';
 
 type Check = Answer<'registryCheck'>;
 type Step = Check['targets'][number]['steps'][number];
@@ -49,7 +51,7 @@ export function CheckSteps({ state }: { readonly state: CheckState }): JSX.Eleme
       </div>
     );
   }
-  if (state.error !== undefined) return <p class="note note-bad">{state.error}</p>;
+  if (state.error !== undefined) return <Note text={state.error} bad />;
   return (
     <div class="check-result" role="status">
       {(state.answer?.targets ?? []).map(({ registry, upstream, ok, steps }) => (
@@ -80,8 +82,12 @@ function StepRow({ step: { step, outcome, durationMs, summary, remedy } }: { rea
       </span>
       <span class="step-name">{w.steps[step as keyof typeof w.steps] ?? step}</span>
       <span class="step-text">
-        {summary}
-        {remedy !== undefined && <span class="step-remedy">{remedy}</span>}
+        <Prose text={summary} />
+        {remedy !== undefined && (
+          <span class="step-remedy">
+            <Prose text={remedy} />
+          </span>
+        )}
       </span>
       <Duration ms={durationMs} />
     </li>

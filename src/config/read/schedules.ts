@@ -7,20 +7,30 @@ type Report = (path: Path, message: string) => void;
 /** A schedule that runs more often is probably not meant. Milliseconds. */
 const OFTEN = 5 * 60_000;
 
+/** Every schedule with its place. A name means one of them, whatever it does. */
+function scheduledIn({ warm, copy }: Pick<Config, 'warm' | 'copy'>) {
+  return [
+    ...warm.map((entry, at) => ({ ...entry, path: ['warm', at] })),
+    ...copy.map((entry, at) => ({ ...entry, path: ['copy', at] })),
+  ];
+}
+
 /** Problems between the schedules, and with the rest of the configuration. Pure. */
-export function checkWarm({ warm, cache }: Config, report: Report): void {
+export function checkScheduled(config: Config, report: Report): void {
   const names = new Set<string>();
-  const kept = cache === 'off' ? undefined : cache.platforms;
-  for (const [at, { name, platforms }] of warm.entries()) {
-    const path = ['warm', at];
+  for (const { name, path } of scheduledIn(config)) {
     if (name !== undefined && names.has(name)) {
-      report([...path, 'name'], `found "${name}" a second time, expected each name once`);
+      report([...path, 'name'], `found "${name}" a second time, expected each name once in warm and copy`);
     }
     if (name !== undefined) names.add(name);
+  }
+  const { warm, cache } = config;
+  const kept = cache === 'off' ? undefined : cache.platforms;
+  for (const [at, { platforms }] of warm.entries()) {
     for (const [index, platform] of platforms.entries()) {
       if (kept === undefined || kept.some((each) => platform === each || platform.startsWith(`${each}/`))) continue;
       report(
-        [...path, 'platforms', index],
+        ['warm', at, 'platforms', index],
         `found ${platform}, expected one of cache.platforms (${kept.join(', ')}): images of others are not kept; add it there, or leave it out`,
       );
     }
@@ -28,9 +38,9 @@ export function checkWarm({ warm, cache }: Config, report: Report): void {
 }
 
 /** What is plausible in schedules, and probably not meant. Pure. */
-export function noteWarm({ warm, cache, offline }: Config, note: Report): void {
-  for (const [at, { schedule: text, timeZone }] of warm.entries()) {
-    const path = ['warm', at];
+export function noteScheduled(config: Config, note: Report): void {
+  const { cache, offline } = config;
+  for (const { schedule: text, timeZone, path } of scheduledIn(config)) {
     if (cache === 'off') note(path, 'it has no effect: the cache is off. Set cache.dir, or remove the schedule');
     else if (offline) note(path, 'it does not run while offline is true: no upstream is asked');
     const schedule = parseSchedule(text);

@@ -2,37 +2,46 @@ import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { type Answer, change, session } from '../../api.ts';
 import { onLive } from '../../live.ts';
-import { mergeWarm } from '../../merge.ts';
+import { mergeJob } from '../../merge.ts';
 import { toast } from '../../parts/feedback.tsx';
 import { Link, Section } from '../../parts/page.tsx';
 import { Progress } from '../../parts/progress.tsx';
 import { Badge, Time } from '../../parts/values.tsx';
+import { textOf } from '../../reason.ts';
 import { useRead } from '../../resource.ts';
 import { formats, words } from '../../words/index.ts';
 
-type WarmJob = Answer<'warmJobs'>['jobs'][number];
+type Kind = 'warm' | 'copy';
+type Job = Answer<`${Kind}Jobs`>['jobs'][number];
 
 /** Failed images of a job that are named. */
 const SHOWN_FAILURES = 3;
 
-/** The images that are being fetched into the cache. Nothing where there are none. */
-export function WarmNow(): JSX.Element | null {
-  const jobs = useRead('warmJobs', {});
-  useEffect(() => onLive('warm', (job) => jobs.mend((known) => ({ jobs: mergeWarm(known.jobs, job) }))), []);
+/** The images that are being fetched into the cache, or copied. Nothing where there are none. */
+export function JobsNow({ kind }: { readonly kind: Kind }): JSX.Element | null {
+  const jobs = useRead<`${Kind}Jobs`>(`${kind}Jobs`, {});
+  useEffect(
+    () =>
+      onLive(kind, (job: Job) =>
+        // Both are of the kind.
+        jobs.mend((known) => ({ jobs: mergeJob<Job>(known.jobs, job) }) as typeof known),
+      ),
+    [],
+  );
   const all = jobs.data?.jobs ?? [];
   if (all.length === 0) return null;
   return (
-    <Section title={words.value.now.warm}>
+    <Section title={words.value.now[kind]}>
       <ul class="flows">
         {all.map((job) => (
-          <Job key={job.id} job={job} />
+          <Row key={job.id} job={job} kind={kind} />
         ))}
       </ul>
     </Section>
   );
 }
 
-function Job({ job }: { readonly job: WarmJob }): JSX.Element {
+function Row({ job, kind }: { readonly job: Job; readonly kind: Kind }): JSX.Element {
   const { now: w, units } = words.value;
   const { bytes, number } = formats.value;
   const { images, endedAt, by, startedAt, counts } = job;
@@ -53,7 +62,7 @@ function Job({ job }: { readonly job: WarmJob }): JSX.Element {
         )}
         {counts.failed > 0 && <Badge tone="bad" text={w.warmFailed(number(counts.failed))} />}
         {endedAt === undefined && session.value?.canChange === true && (
-          <button type="button" class="link-button" onClick={() => void cancel(job.id)}>
+          <button type="button" class="link-button" onClick={() => void cancel(kind, job.id)}>
             {w.warmCancel}
           </button>
         )}
@@ -79,10 +88,10 @@ function Job({ job }: { readonly job: WarmJob }): JSX.Element {
   );
 }
 
-async function cancel(id: string): Promise<void> {
+async function cancel(kind: Kind, id: string): Promise<void> {
   try {
-    await change('warmCancel', { id });
+    await change(`${kind}Cancel`, { id });
   } catch (error) {
-    toast(error instanceof Error ? error.message : String(error), 'bad');
+    toast(textOf(error), 'bad');
   }
 }
