@@ -130,9 +130,21 @@ export class PullRecorder {
         }
       });
     this.#unsubscribe = [
-      hear('pull.started', (view) => this.#begin(view, false)),
+      telemetry.on('pull.started', (view) => {
+        try {
+          this.#begin(view, false);
+        } catch (error) {
+          this.#warn(error);
+        }
+      }),
       hear('pull.refused', (view) => this.#begin(view, true)),
-      hear('request.finished', (event) => this.#finish(event)),
+      telemetry.on('request.finished', (event) => {
+        try {
+          this.#finish(event);
+        } catch (error) {
+          this.#warn(error);
+        }
+      }),
       hear('upstream.request', (event) => this.#asked(event)),
     ];
   }
