@@ -9,11 +9,14 @@ import { type Bench, Samples } from './lib/stage.ts';
 import { type Subject, startEntrepot } from './lib/subjects.ts';
 
 const CONNECTIONS = 32;
-/** Milliseconds of a turn: the machine is the same for all who take theirs one after another. */
-const TURN = 100;
-/** Turns of each server in which its code is compiled, and those that are measured. */
-const WARMING_TURNS = 15;
-const TURNS = 25;
+/** Requests of a turn, a tenth of a second or so: the machine is the same for all who take theirs one after another. */
+const ASKED_IN_TURN = 2000;
+/**
+ * Turns of each server until its code is compiled for good, and those that are measured. By requests, not by time: on a busy
+ * machine it would be measured how long code takes to compile, and recording is code.
+ */
+const WARMING_TURNS = 20;
+const TURNS = 20;
 /** Servers of each kind that are compared at a time: two processes of one program differ by more than what is measured. */
 const OF_A_KIND = 2;
 /** Comparisons for each run. */
@@ -44,12 +47,11 @@ export const recording: Bench = {
         const subject = await start((at + (at >> 1) + number) % 2 === 0);
         await checkManifest(subject.url + path, image);
         const load = new Connections({ url: subject.url + path, accept, connections: CONNECTIONS });
-        runners.push({ subject, load, answered: 0, cpu: 0 });
+        runners.push({ subject, load, cpu: 0 });
       }
       await takeTurns(runners, WARMING_TURNS);
       for (const runner of runners) {
         await untilIdle(runner.subject.process.pid);
-        runner.answered = 0;
         runner.cpu = -(await cpuSeconds(runner.subject.process.pid));
       }
       await takeTurns(runners, TURNS);
@@ -59,7 +61,7 @@ export const recording: Bench = {
       }
       for (const kind of ['recording', 'not recording']) {
         const own = runners.filter(({ subject }) => subject.name === kind);
-        const each = own.map(({ cpu, answered }) => (cpu / answered) * 1e6);
+        const each = own.map(({ cpu }) => (cpu / (TURNS * ASKED_IN_TURN)) * 1e6);
         costs.add(kind, each.reduce((sum, cost) => sum + cost, 0) / each.length);
       }
       for (const { subject, load } of runners) {
@@ -99,16 +101,14 @@ export const recording: Bench = {
 interface Runner {
   readonly subject: Subject;
   readonly load: Connections;
-  answered: number;
   /** CPU seconds, between the turns too: what is written from time to time counts. */
   cpu: number;
 }
 
-/** One server after another answers for a tenth of a second, each round in the opposite order. */
+/** One server after another answers, each round in the opposite order. */
 async function takeTurns(runners: readonly Runner[], turns: number): Promise<void> {
   for (let turn = 0; turn < turns; turn++) {
-    for (const runner of turn % 2 === 0 ? runners : runners.toReversed())
-      runner.answered += await runner.load.ask(TURN);
+    for (const { load } of turn % 2 === 0 ? runners : runners.toReversed()) await load.ask(ASKED_IN_TURN);
   }
 }
 

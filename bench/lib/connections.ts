@@ -12,8 +12,8 @@ export interface Asked {
 const END_OF_HEAD = '\r\n\r\n';
 
 /**
- * Kept connections that ask a server for the same thing over and over, and pause between: servers that are compared take turns
- * of a tenth of a second, in which the machine is the same for both. Raw sockets; answers are told apart by their Content-Length.
+ * Kept connections that ask a server for the same thing over and over, and pause between: servers that are compared take short
+ * turns, in which the machine is the same for both. Raw sockets; answers are told apart by their Content-Length.
  */
 export class Connections {
   readonly #asked: Asked;
@@ -21,6 +21,8 @@ export class Connections {
   readonly #sockets: readonly Socket[];
   /** Until when another request is sent after an answer, by `performance.now()`. */
   #until = 0;
+  /** Requests that are still to be sent after answers. */
+  #left = 0;
   #answered = 0;
   #busy = 0;
   #turn: PromiseWithResolvers<number> | undefined;
@@ -36,14 +38,25 @@ export class Connections {
     this.#sockets = Array.from({ length: connections }, () => this.#open(hostname, Number(port)));
   }
 
-  /** Asks on every connection for so long; resolves with the number of answers once the last one is here. Rejects where one is not 200. */
-  ask(milliseconds: number): Promise<number> {
+  /** Asks on every connection for so long. Resolves with the number of answers once the last one is here; rejects where one is not 200. */
+  askFor(milliseconds: number): Promise<number> {
+    return this.#ask({ until: performance.now() + milliseconds, times: Number.POSITIVE_INFINITY });
+  }
+
+  /** Asks so often, on all connections together. Resolves once the last answer is here; rejects where one is not 200. */
+  async ask(times: number): Promise<void> {
+    await this.#ask({ until: Number.POSITIVE_INFINITY, times });
+  }
+
+  #ask({ until, times }: { readonly until: number; readonly times: number }): Promise<number> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     this.#turn = Promise.withResolvers();
     this.#answered = 0;
-    this.#busy = this.#sockets.length;
-    this.#until = performance.now() + milliseconds;
-    for (const socket of this.#sockets) socket.write(this.#request);
+    this.#until = until;
+    const first = this.#sockets.slice(0, times);
+    this.#busy = first.length;
+    this.#left = times - first.length;
+    for (const socket of first) socket.write(this.#request);
     return this.#turn.promise;
   }
 
@@ -75,8 +88,10 @@ export class Connections {
       head = '';
       missing = undefined;
       this.#answered += 1;
-      if (performance.now() < this.#until) socket.write(this.#request);
-      else this.#rest();
+      if (this.#left > 0 && performance.now() < this.#until) {
+        this.#left -= 1;
+        socket.write(this.#request);
+      } else this.#rest();
     });
     return socket;
   }

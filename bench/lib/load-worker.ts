@@ -5,6 +5,6 @@ import { Connections } from './connections.ts';
 const { seconds, ...asked } = JSON.parse(process.argv[2] ?? '{}') as Load;
 const connections = new Connections(asked);
 const began = performance.now();
-const answered = await connections.ask(seconds * 1000);
+const answered = await connections.askFor(seconds * 1000);
 process.stdout.write(String(answered / ((performance.now() - began) / 1000)));
 connections.close();
