@@ -41,14 +41,19 @@ export const recording: Bench = {
     const comparisons = settings.runs * COMPARED_IN_RUN;
     for (let number = 1; number <= comparisons; number++) {
       progress(`comparison ${number} of ${comparisons}`);
-      const runners: Runner[] = [];
+      const subjects: Subject[] = [];
       // Each comparison begins with the other kind, and each kind is once the first of two: who starts first may be slower.
       for (let at = 0; at < 2 * OF_A_KIND; at++) {
         const subject = await start((at + (at >> 1) + number) % 2 === 0);
         await checkManifest(subject.url + path, image);
-        const load = new Connections({ url: subject.url + path, accept, connections: CONNECTIONS });
-        runners.push({ subject, load, cpu: 0 });
+        subjects.push(subject);
       }
+      // Once all have started: a server waits only so long for the first request of a connection.
+      const runners: readonly Runner[] = subjects.map((subject) => ({
+        subject,
+        load: new Connections({ url: subject.url + path, accept, connections: CONNECTIONS }),
+        cpu: 0,
+      }));
       await takeTurns(runners, WARMING_TURNS);
       for (const runner of runners) {
         await untilIdle(runner.subject.process.pid);
