@@ -48,12 +48,13 @@ export const recording: Bench = {
         await checkManifest(subject.url + path, image);
         subjects.push(subject);
       }
-      // Once all have started: a server waits only so long for the first request of a connection.
       const runners: readonly Runner[] = subjects.map((subject) => ({
         subject,
         load: new Connections({ url: subject.url + path, accept, connections: CONNECTIONS }),
         cpu: 0,
       }));
+      // At once: a server waits ten seconds for the first request of a connection, and longer for further ones.
+      for (const { load } of runners) await load.ask(CONNECTIONS);
       await takeTurns(runners, WARMING_TURNS);
       for (const runner of runners) {
         await untilIdle(runner.subject.process.pid);
