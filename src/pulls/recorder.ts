@@ -130,21 +130,9 @@ export class PullRecorder {
         }
       });
     this.#unsubscribe = [
-      telemetry.on('pull.started', (view) => {
-        try {
-          this.#begin(view, false);
-        } catch (error) {
-          this.#warn(error);
-        }
-      }),
+      hear('pull.started', (view) => this.#begin(view, false)),
       hear('pull.refused', (view) => this.#begin(view, true)),
-      telemetry.on('request.finished', (event) => {
-        try {
-          this.#finish(event);
-        } catch (error) {
-          this.#warn(error);
-        }
-      }),
+      hear('request.finished', (event) => this.#finish(event)),
       hear('upstream.request', (event) => this.#asked(event)),
     ];
   }
