@@ -1,19 +1,26 @@
 import type { Digest } from '../src/oci/index.ts';
 import { PullRecorder } from '../src/pulls/index.ts';
 import { type PullUnderWay, type RequestFinished, Telemetry } from '../src/telemetry/index.ts';
-import { requestsPerSecond } from './lib/clients.ts';
+import { Connections } from './lib/connections.ts';
 import type { Figure } from './lib/figures.ts';
 import { checkManifest } from './lib/origin.ts';
-import { cpuOf } from './lib/process-cpu.ts';
+import { cpuSeconds, untilIdle } from './lib/process-cpu.ts';
 import { type Bench, Samples } from './lib/stage.ts';
-import { startEntrepot } from './lib/subjects.ts';
+import { type Subject, startEntrepot } from './lib/subjects.ts';
 
 const CONNECTIONS = 32;
-const SECONDS = 2;
-/** How often each server of a pair is asked, taking turns. */
-const ROUNDS = 3;
-/** Pairs of servers for each run: two processes of one program differ by more than what is measured. */
-const PAIRS_OF_RUN = 3;
+/** Requests of a turn, a tenth of a second or so: the machine is the same for all who take theirs one after another. */
+const ASKED_IN_TURN = 2000;
+/**
+ * Turns of each server until its code is compiled for good, and those that are measured. By requests, not by time: on a busy
+ * machine it would be measured how long code takes to compile, and recording is code.
+ */
+const WARMING_TURNS = 20;
+const TURNS = 20;
+/** Servers of each kind that are compared at a time: two processes of one program differ by more than what is measured. */
+const OF_A_KIND = 2;
+/** Comparisons for each run. */
+const COMPARED_IN_RUN = 3;
 /** Requests that the recorder alone is told of. */
 const TOLD = 1_000_000;
 
@@ -31,24 +38,43 @@ export const recording: Bench = {
         config: { admin: { record_pulls: recordsPulls } },
       });
     const costs = new Samples();
-    const pairs = settings.runs * PAIRS_OF_RUN;
-    // Each pair begins with the other one.
-    for (let pair = 1; pair <= pairs; pair++) {
-      const subjects = [await start(pair % 2 === 1), await start(pair % 2 === 0)];
-      const used = new Map<string, number>();
-      for (let round = 0; round <= ROUNDS; round++) {
-        for (const { name, url, process } of subjects) {
-          progress(`pair ${pair} of ${pairs}, ${name}`);
-          if (round === 0) await checkManifest(url + path, image);
-          const load = { url: url + path, accept, connections: CONNECTIONS, seconds: SECONDS };
-          const { cpu, result: rate } = await cpuOf(process.pid, () => requestsPerSecond(load));
-          // The first round compiles the code.
-          if (round > 0) used.set(name, (used.get(name) ?? 0) + (cpu / (rate * SECONDS)) * 1e6);
-        }
+    // Two with the orders of the kinds exchanged are one sample.
+    const comparisons = 2 * settings.runs * COMPARED_IN_RUN;
+    for (let number = 1; number <= comparisons; number++) {
+      progress(`comparison ${number} of ${comparisons}`);
+      const subjects: Subject[] = [];
+      // In turns of kinds, and each comparison begins with the other one: a server that starts later costs up to a quarter more,
+      // whatever its kind.
+      for (let at = 0; at < 2 * OF_A_KIND; at++) {
+        const subject = await start((at + number) % 2 === 0);
+        await checkManifest(subject.url + path, image);
+        subjects.push(subject);
       }
-      for (const { name, process } of subjects) {
-        costs.add(name, (used.get(name) ?? Number.NaN) / ROUNDS);
-        await process.stop();
+      const runners: readonly Runner[] = subjects.map((subject) => ({
+        subject,
+        load: new Connections({ url: subject.url + path, accept, connections: CONNECTIONS }),
+        cpu: 0,
+      }));
+      // At once: a server waits ten seconds for the first request of a connection, and longer for further ones.
+      for (const { load } of runners) await load.ask(CONNECTIONS);
+      await takeTurns(runners, WARMING_TURNS);
+      for (const runner of runners) {
+        await untilIdle(runner.subject.process.pid);
+        runner.cpu = -(await cpuSeconds(runner.subject.process.pid));
+      }
+      await takeTurns(runners, TURNS);
+      for (const runner of runners) {
+        await untilIdle(runner.subject.process.pid);
+        runner.cpu += await cpuSeconds(runner.subject.process.pid);
+      }
+      for (const kind of ['recording', 'not recording']) {
+        const own = runners.filter(({ subject }) => subject.name === kind);
+        const each = own.map(({ cpu }) => (cpu / (TURNS * ASKED_IN_TURN)) * 1e6);
+        costs.add(kind, each.reduce((sum, cost) => sum + cost, 0) / each.length);
+      }
+      for (const { subject, load } of runners) {
+        load.close();
+        await subject.process.stop();
       }
     }
     for (let run = 1; run <= settings.runs; run++) {
@@ -64,8 +90,7 @@ export const recording: Bench = {
         ...common,
         subject: 'recording',
         unit: '× without',
-        // Those of one pair belong together.
-        samples: within.map((value, pair) => value / (without[pair] ?? Number.NaN)),
+        samples: exchanged(within.map((value, at) => value / (without[at] ?? Number.NaN))),
         goals: [{ bound: 'at most', value: 1.05 }],
       },
       {
@@ -79,6 +104,25 @@ export const recording: Bench = {
     ] satisfies readonly Figure[];
   },
 };
+
+/** The geometric means of each two neighbours, in which what the order did cancels out. */
+function exchanged(ratios: readonly number[]): readonly number[] {
+  return ratios.flatMap((ratio, at) => (at % 2 === 0 ? Math.sqrt(ratio * (ratios[at + 1] ?? Number.NaN)) : []));
+}
+
+interface Runner {
+  readonly subject: Subject;
+  readonly load: Connections;
+  /** CPU seconds, between the turns too: what is written from time to time counts. */
+  cpu: number;
+}
+
+/** One server after another answers, each round in the opposite order. */
+async function takeTurns(runners: readonly Runner[], turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) {
+    for (const { load } of turn % 2 === 0 ? runners : runners.toReversed()) await load.ask(ASKED_IN_TURN);
+  }
+}
 
 /** Microseconds of CPU that the recorder takes for one request of 32 that run at a time. */
 async function costOfRecorder(): Promise<number> {

@@ -2,7 +2,6 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:f
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { BuildOptions } from 'esbuild';
-import { buildConsole } from './console-assets.ts';
 import { runScript } from './script.ts';
 
 // `npm run build`, which `npm ci` runs too: makes lib/, the program in a few dozen files.
@@ -43,7 +42,7 @@ export async function bundle(directory: string): Promise<ReadonlyMap<string, str
   const { build } = await esbuild();
   mkdirSync(fresh);
   try {
-    const page = await buildConsole(root, build);
+    const page = await buildPage(build);
     const { metafile } = await build({
       ...COMMON,
       entryPoints: { main: MAIN, ...THREADS },
@@ -70,7 +69,7 @@ export async function bundle(directory: string): Promise<ReadonlyMap<string, str
  */
 export async function bundleSingle(directory: string): Promise<ReadonlyMap<string, string>> {
   const { build } = await esbuild();
-  const page = await buildConsole(root, build);
+  const page = await buildPage(build);
   const { metafile } = await build({
     ...COMMON,
     entryPoints: [MAIN],
@@ -88,6 +87,14 @@ export async function bundleSingle(directory: string): Promise<ReadonlyMap<strin
     metafile: true,
   });
   return licences([metafile.inputs, threads.inputs].flatMap(Object.keys).concat(page.inputs));
+}
+
+/** Once it is known that there is an esbuild: a checkout in which nothing is installed is told so first. */
+async function buildPage(
+  build: typeof import('esbuild').build,
+): ReturnType<typeof import('./console-assets.ts').buildConsole> {
+  const { buildConsole } = await import('./console-assets.ts');
+  return buildConsole(root, build);
 }
 
 /** Imported when it is needed: its absence is then an error of this script, with a remedy. */

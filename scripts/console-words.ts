@@ -98,6 +98,6 @@ function loader(keys: Keys): string {
 /** @throws {TypeError} for what is no text, and for a function that is not written as an arrow */
 export function sourceOf(text: unknown): string {
   if (typeof text === 'string') return JSON.stringify(text);
-  if (typeof text !== 'function' || !/^\(/.test(String(text))) throw new TypeError(`${String(text)} is no text`);
+  if (typeof text !== 'function' || !String(text).startsWith('(')) throw new TypeError(`${String(text)} is no text`);
   return String(text);
 }

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { check, run } from '../../test/support/processes.ts';
+import type { Asked } from './connections.ts';
 import type { GuessJob, GuessReport } from './guess-worker.ts';
 import type { Latencies, LatencyJob } from './latency-worker.ts';
 import { type Cores, isInstalled } from './machine.ts';
@@ -45,13 +46,7 @@ export async function hashOnServerCore(bytes: number, cores: Cores | undefined):
   return Number(await check([...core, ...NODE, SHA256_WORKER, String(bytes)]));
 }
 
-export interface Load {
-  readonly url: string;
-  readonly accept: string;
-  /** @default no such header */
-  readonly authorization?: string | undefined;
-  /** Connections, each with one request at a time. */
-  readonly connections: number;
+export interface Load extends Asked {
   readonly seconds: number;
 }
 

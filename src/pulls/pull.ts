@@ -9,6 +9,7 @@ import {
   type UpstreamRequestEnded,
 } from '../telemetry/index.ts';
 import type { FigureRow } from './figures.ts';
+import type { NotedTag } from './noted-tags.ts';
 import { kept, keptOf, MOST } from './text.ts';
 
 /** Requests of a pull that are listed; further ones are counted. */
@@ -111,6 +112,9 @@ export class Pull {
   /** The figures of its repository, in the hour of `rowHour`. */
   row: FigureRow | undefined;
   rowHour = 0;
+  /** What is noted of it as the last pull of its tag, and of what it asked for by digest. */
+  notedTag: NotedTag | undefined;
+  notedDigest: NotedTag | undefined;
   /** Something has changed since it was last reported. */
   isChanged = true;
   /** True: it is recorded. What of it still runs counts in the figures alone. */

@@ -21,10 +21,11 @@ export function withoutOwnHost(catalogue: Catalogue, text: string): string {
 }
 
 /** The registry that a name below `domain_suffix` stands for. */
-function registryOfSubdomain({ domainSuffix, byAlias }: Catalogue, host: string): string | undefined {
+function registryOfSubdomain(catalogue: Catalogue, host: string): string | undefined {
+  const { domainSuffix } = catalogue;
   const name = withoutPort(host);
   if (domainSuffix === undefined || !name.endsWith(`.${domainSuffix}`)) return undefined;
-  return byAlias(name.slice(0, -domainSuffix.length - 1))?.name;
+  return catalogue.byAlias(name.slice(0, -domainSuffix.length - 1))?.name;
 }
 
 /**

@@ -25,7 +25,6 @@ type TabName = (typeof TABS)[number];
 
 /** What holds and where it comes from, what is wrong with it, and the reload: `/ui/configuration/problems`. */
 export function Configuration({ rest }: ViewProps): JSX.Element {
-  const { configuration: w } = words.value;
   const known = useRead('configuration', {}, { on: ['reloaded'] });
   const chosen = TABS.find((each) => each === rest) ?? 'options';
   return (

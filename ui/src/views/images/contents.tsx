@@ -129,7 +129,6 @@ function Below({ name, digest }: { readonly name: string; readonly digest: strin
 }
 
 function sizeText(bytes: number | undefined, storedBytes: number, complete: boolean): string {
-  const { images: w } = words.value;
   const { bytes: text } = formats.value;
   if (bytes === undefined) return storedBytes === 0 ? '' : text(storedBytes);
   return complete || storedBytes === 0 ? text(bytes) : words.value.units.of(text(storedBytes), text(bytes));

@@ -221,7 +221,6 @@ export function State({
 }
 
 function sizeOf({ bytes, storedBytes, complete }: Tag): JSX.Element {
-  const { images: w } = words.value;
   const { bytes: text } = formats.value;
   if (bytes === undefined) return <span class="number">{text(storedBytes)}</span>;
   return <span class="number">{complete ? text(bytes) : words.value.units.of(text(storedBytes), text(bytes))}</span>;
