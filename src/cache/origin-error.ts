@@ -33,7 +33,12 @@ export function failureOf(
 ): Error {
   const { message } = error as Error;
   if (!isOriginFailure(error)) {
-    return new OriginError(`${upstream} broke off: ${message}`, { kind: 'unavailable', upstream, another, cause: error });
+    return new OriginError(`${upstream} broke off: ${message}`, {
+      kind: 'unavailable',
+      upstream,
+      another,
+      cause: error,
+    });
   }
   const { kind, retryAfter } = error;
   return another ? new OriginError(message, { kind, upstream, retryAfter, another, cause: error }) : error;

@@ -55,7 +55,7 @@ describe('a large blob', () => {
     assert.ok(body.equals(layer.bytes));
     const { connections, gain, outcome } = await finished(mirror);
     assert.deepEqual([connections, outcome], [4, 'committed']);
-    assert.ok(Number(gain) > 1.1, `the gain is ${gain}`);
+    assert.ok(Number(gain) > 1.1, `the gain is ${Number(gain)}`);
     assert.ok(bytesOf(layer.digest) <= layer.size * 1.05, upstream.journal());
     // From the disk now.
     assert.ok((await mirror.get(path)).body.equals(layer.bytes));

@@ -165,7 +165,7 @@ async function run(scope: Scope, given: Circumstances, steps: readonly Step[]): 
   for (const { read, hasLeft } of readings) {
     if (hasLeft) continue;
     const reading = await read.catch((error: unknown) => {
-      assert.ok(seen.hasLied, `a right one was lost: ${error}`);
+      assert.ok(seen.hasLied, `a right one was lost: ${String(error)}`);
       return undefined;
     });
     if (reading === undefined) continue;
