@@ -7,6 +7,8 @@ const LATENESS = 50;
 export interface Link {
   /** `http://127.0.0.1:PORT` */
   readonly url: string;
+  /** Bytes that it has carried from the server. */
+  readonly carried: number;
   close(): Promise<void>;
 }
 
@@ -29,6 +31,7 @@ export async function openLink(to: string, options: LinkOptions): Promise<Link> 
   const { bytesPerSecond, perConnection = false, roundTrip = 0 } = options;
   const target = new URL(to);
   const sockets = new Set<Socket>();
+  let carried = 0;
   /** Milliseconds until what was just put on a line has passed. */
   function openLine(): (bytes: number) => number {
     let freeAt = 0;
@@ -61,6 +64,7 @@ export async function openLink(to: string, options: LinkOptions): Promise<Link> 
       setTimeout(() => {
         isCarrying = false;
         if (near.destroyed) return;
+        carried += chunk.length;
         const hasRoom = near.write(chunk);
         if (isOver) near.end();
         else if (hasRoom) far.resume();
@@ -78,6 +82,9 @@ export async function openLink(to: string, options: LinkOptions): Promise<Link> 
   });
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    get carried() {
+      return carried;
+    },
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
       for (const socket of sockets) socket.destroy();

@@ -58,9 +58,8 @@ export interface Events {
     /** `committed`: cached. `streamed`: delivered but not cached. `aborted`: every reader left. `failed`: see `reason`. */
     readonly outcome: 'committed' | 'streamed' | 'aborted' | 'failed';
     readonly reason?: string;
-    /** The most connections that it used at once. */
+    /** The most connections that it used at once, where it used several; its rate at best as a multiple of that with one. */
     readonly connections?: number;
-    /** Its rate with all of them, as a multiple of that with one; absent where it was not measured. */
     readonly gain?: number;
   };
   /** A range of an uncached blob was fetched on its own, beside the ingest. */
