@@ -31,6 +31,8 @@ const IMAGES = 160;
  * over the pulls of a half; 1 kB a pull, kept by a server on purpose, fails.
  */
 const MOST_PER_PULL = 512;
+/** The same in a short run, in which compiled code and caches still fill: what a pull records and is never let go fails here. */
+const MOST_PER_PULL_SHORT = 3072;
 /** Elements of the document that a pull may add to a page. */
 const MOST_NODES_PER_PULL = 0.5;
 /** Elements of any page. */
@@ -167,8 +169,9 @@ function judge(t: TestContext, samples: readonly Sample[]): void {
   const descriptors = growth((sample) => sample.descriptors) * PULLS * half.length;
   t.diagnostic(`bytes a pull, in the second half of ${samples.at(-1)?.pulled} pulls: ${JSON.stringify(grown)}`);
   t.diagnostic(`nodes a pull: ${nodes.map((each) => each.toFixed(3)).join(', ')}; descriptors: ${descriptors}`);
+  const most = samples.length < LONG_RUN ? MOST_PER_PULL_SHORT : MOST_PER_PULL;
   for (const [what, bytes] of Object.entries(grown)) {
-    assert.ok(bytes <= MOST_PER_PULL, `${what} grows by ${Math.round(bytes)} bytes a pull`);
+    assert.ok(bytes <= most, `${what} grows by ${Math.round(bytes)} bytes a pull`);
   }
   for (const { pages } of half) for (const page of pages) assert.ok(page.nodes <= MOST_NODES, `${page.nodes} nodes`);
   for (const each of nodes.slice(first)) assert.ok(each <= MOST_NODES_PER_PULL, `a page grows by ${each} nodes a pull`);

@@ -56,7 +56,8 @@ export const mixedSpeeds: Row = {
       growth.push(peak - before);
       leave.abort();
       for (const { wrong, ending } of await Promise.all(slow)) misses.expect(!wrong, `a slow client: ${ending}`);
-      misses.expect(upstream.blobBodies(shared.digest).length === 1, 'the upstream was asked more than once');
+      const asked = upstream.blobBodies(shared.digest).reduce((sum, { bytes }) => sum + bytes, 0);
+      misses.expect(asked <= SIZE * 1.1, `the upstream was asked for ${asked} bytes of ${SIZE}`);
       upstream.heal();
       upstream.library.remove('team/app', shared.digest);
     }
